@@ -1,0 +1,1 @@
+"""skd-edge between workstation and device: INT8, TensorRT engines, verification."""

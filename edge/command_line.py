@@ -1,0 +1,80 @@
+"""One way to make a command line out of dataclasses, shared by edge, train and calibrate.
+
+Each command is a frozen dataclass and a function that takes it. The fields are the flags
+and the keys of the YAML file given with ``--config``; flags win over the file. The string
+under a field is its help.
+"""
+
+from __future__ import annotations
+
+import sys
+from argparse import RawDescriptionHelpFormatter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from jsonargparse import ArgumentParser, DefaultHelpFormatter, set_parsing_settings
+from rich.console import Console
+
+from edge.contract.errors import SkdError
+
+USER_ERROR = 2
+INTERRUPTED = 130
+
+console = Console(stderr=True, soft_wrap=True)
+"""Progress, tables and errors go to stderr; stdout is for data."""
+
+set_parsing_settings(docstring_parse_attribute_docstrings=True)
+
+
+@dataclass(frozen=True)
+class Command:
+    """A sub-command: the dataclass that configures it, what it does, and examples for ``--help``."""
+
+    config: type
+    function: Callable[[Any], None]
+    summary: str
+    examples: Sequence[str] = ()
+
+
+class _HelpFormatter(RawDescriptionHelpFormatter, DefaultHelpFormatter):
+    """Keeps the line breaks of the examples."""
+
+
+class _Parser(ArgumentParser):
+    """Errors on one line, without the usage block that buries them."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        _fail(f"{message}; see `{self.prog} --help`")
+
+
+def _fail(message: str) -> NoReturn:
+    print("error:", " ".join(message.split()), file=sys.stderr)
+    raise SystemExit(USER_ERROR)
+
+
+def run_command_line(program: str, about: str, commands: dict[str, Command], argv: Sequence[str] | None = None) -> None:
+    """Parse ``argv`` and run one command. A user's error is one line on stderr and exit code 2."""
+    parser = _Parser(prog=f"python -m {program}", description=about)
+    subcommands = parser.add_subcommands(required=True, dest="command")
+    for name, command in commands.items():
+        sub = _Parser(
+            description=command.summary,
+            epilog="\n  ".join(("examples:", *command.examples)) if command.examples else None,
+            formatter_class=_HelpFormatter,
+        )
+        sub.add_argument("--config", action="config", help="YAML file with any of the keys below; flags win over it")
+        sub.add_class_arguments(command.config, as_group=False)
+        subcommands.add_subcommand(name, sub, help=command.summary)
+        sub.prog = f"python -m {program} {name}"
+    args = parser.parse_args(argv)
+    options = dict(parser.instantiate_classes(args)[args.command])
+    options.pop("config", None)
+    command = commands[args.command]
+    try:
+        command.function(command.config(**options))
+    except SkdError as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        raise SystemExit(INTERRUPTED) from None

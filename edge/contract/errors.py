@@ -1,0 +1,75 @@
+"""The tree of errors a user can cause and mend.
+
+::
+
+    SkdError
+    |-- ConfigError        a key, value or flag that means nothing
+    |-- SourceError        a video, image folder or camera that cannot be read
+    |-- DataError          a dataset or clip that is damaged, empty or not finite
+    |-- LayoutError        joints that do not fit: unknown layout, wrong count, no mapping
+    |-- BundleError        a bundle that is incomplete, altered or of another format
+    |-- EngineError        a network file or engine the runtime refuses
+    |-- OutputError        a file that cannot be written
+    |-- DownloadError      an asset that cannot be fetched, or is not the one expected
+    `-- MissingDependency  a package this command needs and this machine lacks
+
+Each message is one line: what is wrong, where, and what to do about it. Command
+lines print it and exit with code 2 (see :mod:`edge.command_line`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class SkdError(Exception):
+    """What went wrong, where, and the next step, on one line."""
+
+    def __init__(self, what: str, *, where: str | Path | None = None, hint: str | None = None) -> None:
+        self.what = " ".join(what.split())
+        self.where = None if where is None else str(where)
+        self.hint = None if hint is None else " ".join(hint.split())
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        line = self.what if self.where is None else f"{self.where}: {self.what}"
+        return line if self.hint is None else f"{line}; {self.hint}"
+
+
+class ConfigError(SkdError):
+    """A key, value or flag that means nothing."""
+
+
+class SourceError(SkdError):
+    """A video, image folder or camera that cannot be read."""
+
+
+class DataError(SkdError):
+    """A dataset or clip that is damaged, empty or not finite."""
+
+
+class LayoutError(SkdError):
+    """Joints that do not fit: an unknown layout, a wrong count, no mapping."""
+
+
+class BundleError(SkdError):
+    """A bundle that is incomplete, altered or of another format version."""
+
+
+class EngineError(SkdError):
+    """A network file or engine that the runtime refuses."""
+
+
+class OutputError(SkdError):
+    """A file that cannot be written: no permission, no space, a folder in its place."""
+
+
+class DownloadError(SkdError):
+    """An asset that cannot be fetched, or that is not the one expected."""
+
+
+class MissingDependency(SkdError, ImportError):
+    """A package that this command needs and this machine lacks."""
+
+    def __init__(self, package: str, *, needed_for: str, install: str) -> None:
+        super().__init__(f"{needed_for} needs the package {package}", hint=f"install it with: {install}")

@@ -1,0 +1,31 @@
+"""Files are written beside their place and then renamed, so that none is ever half there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edge.contract.errors import OutputError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path to write to; on success it takes the place of ``path``, on failure it is removed.
+
+    The suffix is kept (``clip.mp4`` is written as ``clip.partial.mp4``), because video writers
+    choose the container by it. Raises OutputError where the system refuses.
+    """
+    partial = path.with_name(f"{path.stem}.partial{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        partial.replace(path)
+    except OSError as error:
+        raise OutputError(
+            f"cannot be written: {error.strerror or error}",
+            where=path,
+            hint="choose another place, or free space and rights there",
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)

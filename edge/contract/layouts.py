@@ -1,0 +1,203 @@
+"""Joint layouts as data, and the explicit mapping from one to another.
+
+A layout names its joints in the order the arrays hold them. Left and right are the
+person's own. Two layouts meet through joint *names*: a joint of the target is taken
+from the source joint of the same name, else from the first rule in ``DERIVED`` that
+the source can serve; nothing is matched by position.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from edge.contract.errors import LayoutError
+from edge.contract.types import Float32
+
+
+@dataclass(frozen=True)
+class JointLayout:
+    """Joints (V names, in array order) and the bones between them, as index pairs."""
+
+    name: str
+    joints: tuple[str, ...]
+    edges: tuple[tuple[int, int], ...]
+
+    def __len__(self) -> int:
+        return len(self.joints)
+
+    def index(self, *names: str) -> tuple[int, ...]:
+        """Positions of the named joints; LayoutError if the layout lacks one."""
+        missing = [n for n in names if n not in self.joints]
+        if missing:
+            raise LayoutError(
+                f"layout {self.name} has no joint {missing[0]!r}", hint=f"it has {', '.join(self.joints)}"
+            )
+        return tuple(self.joints.index(n) for n in names)
+
+    @property
+    def pairs(self) -> tuple[tuple[int, int], ...]:
+        """(left, right) index pairs."""
+        return tuple(
+            (i, self.joints.index("right_" + name[5:]))
+            for i, name in enumerate(self.joints)
+            if name.startswith("left_")
+        )
+
+    @property
+    def mirror(self) -> tuple[int, ...]:
+        """The permutation of joints that swaps left and right."""
+        order = list(range(len(self)))
+        for left, right in self.pairs:
+            order[left], order[right] = right, left
+        return tuple(order)
+
+
+def _layout(name: str, joints: str, bones: str) -> JointLayout:
+    names = tuple(joints.split())
+    edges = tuple((names.index(a), names.index(b)) for a, b in (bone.split("-") for bone in bones.split()))
+    return JointLayout(name, names, edges)
+
+
+_LIMBS = (
+    "left_shoulder-left_elbow left_elbow-left_wrist right_shoulder-right_elbow right_elbow-right_wrist "
+    "left_hip-left_knee left_knee-left_ankle right_hip-right_knee right_knee-right_ankle "
+)
+_TRUNK = "left_shoulder-right_shoulder left_hip-right_hip left_shoulder-left_hip right_shoulder-right_hip "
+_COCO = (
+    "nose left_eye right_eye left_ear right_ear left_shoulder right_shoulder left_elbow right_elbow "
+    "left_wrist right_wrist left_hip right_hip left_knee right_knee left_ankle right_ankle"
+)
+_COCO_FACE = "nose-left_eye nose-right_eye left_eye-left_ear right_eye-right_ear "
+
+# Sources: COCO keypoints (COCO, trt_pose), the BlazePose model card, the joint list of
+# NTU RGB+D, the Penn Action and UTD-MHAD read-mes, the UI-PRMD paper (Kinect v2, 22 joints).
+LAYOUTS: dict[str, JointLayout] = {
+    layout.name: layout
+    for layout in (
+        _layout(
+            "penn-13",
+            "head left_shoulder right_shoulder left_elbow right_elbow left_wrist right_wrist "
+            "left_hip right_hip left_knee right_knee left_ankle right_ankle",
+            "head-left_shoulder head-right_shoulder " + _TRUNK + _LIMBS,
+        ),
+        _layout("coco-17", _COCO, _COCO_FACE + "left_ear-left_shoulder right_ear-right_shoulder " + _TRUNK + _LIMBS),
+        _layout(
+            "trt_pose-18",
+            _COCO + " neck",
+            _COCO_FACE + "left_ear-left_shoulder right_ear-right_shoulder neck-nose neck-left_shoulder "
+            "neck-right_shoulder neck-left_hip neck-right_hip left_hip-right_hip " + _LIMBS,
+        ),
+        _layout(
+            "blazepose-33",
+            "nose left_eye_inner left_eye left_eye_outer right_eye_inner right_eye right_eye_outer left_ear right_ear "
+            "left_mouth right_mouth left_shoulder right_shoulder left_elbow right_elbow left_wrist right_wrist "
+            "left_pinky right_pinky left_index right_index left_thumb right_thumb left_hip right_hip left_knee "
+            "right_knee left_ankle right_ankle left_heel right_heel left_foot right_foot",
+            "nose-left_eye_inner left_eye_inner-left_eye left_eye-left_eye_outer left_eye_outer-left_ear "
+            "nose-right_eye_inner right_eye_inner-right_eye right_eye-right_eye_outer right_eye_outer-right_ear "
+            "left_mouth-right_mouth left_wrist-left_pinky left_wrist-left_index left_wrist-left_thumb "
+            "right_wrist-right_pinky right_wrist-right_index right_wrist-right_thumb left_ankle-left_heel "
+            "left_heel-left_foot left_ankle-left_foot right_ankle-right_heel right_heel-right_foot "
+            "right_ankle-right_foot " + _TRUNK + _LIMBS,
+        ),
+        _layout(
+            "ntu-25",
+            "hip_centre spine neck head left_shoulder left_elbow left_wrist left_hand right_shoulder right_elbow "
+            "right_wrist right_hand left_hip left_knee left_ankle left_foot right_hip right_knee right_ankle "
+            "right_foot shoulder_centre left_hand_tip left_thumb right_hand_tip right_thumb",
+            "hip_centre-spine spine-shoulder_centre shoulder_centre-neck neck-head shoulder_centre-left_shoulder "
+            "shoulder_centre-right_shoulder hip_centre-left_hip hip_centre-right_hip left_wrist-left_hand "
+            "right_wrist-right_hand left_hand-left_hand_tip left_wrist-left_thumb right_hand-right_hand_tip "
+            "right_wrist-right_thumb left_ankle-left_foot right_ankle-right_foot " + _LIMBS,
+        ),
+        _layout(
+            "kinect-20",
+            "head shoulder_centre spine hip_centre left_shoulder left_elbow left_wrist left_hand right_shoulder "
+            "right_elbow right_wrist right_hand left_hip left_knee left_ankle left_foot right_hip right_knee "
+            "right_ankle right_foot",
+            "head-shoulder_centre shoulder_centre-spine spine-hip_centre shoulder_centre-left_shoulder "
+            "shoulder_centre-right_shoulder hip_centre-left_hip hip_centre-right_hip left_wrist-left_hand "
+            "right_wrist-right_hand left_ankle-left_foot right_ankle-right_foot " + _LIMBS,
+        ),
+        _layout(
+            "kinect-22",
+            "hip_centre spine shoulder_centre neck head head_top left_collar left_shoulder left_elbow left_wrist "
+            "right_collar right_shoulder right_elbow right_wrist left_hip left_knee left_ankle left_foot right_hip "
+            "right_knee right_ankle right_foot",
+            "hip_centre-spine spine-shoulder_centre shoulder_centre-neck neck-head head-head_top "
+            "shoulder_centre-left_collar left_collar-left_shoulder shoulder_centre-right_collar "
+            "right_collar-right_shoulder hip_centre-left_hip hip_centre-right_hip left_ankle-left_foot "
+            "right_ankle-right_foot " + _LIMBS,
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """A joint as the mean of others. ``need_all``: unseen unless every one of them is seen."""
+
+    joints: tuple[str, ...]
+    need_all: bool
+
+
+# A mid-shoulder from one shoulder would be wrong by half a body; a head from one ear is still the head.
+DERIVED: dict[str, tuple[Derivation, ...]] = {
+    "head": (Derivation(("nose", "left_ear", "right_ear"), need_all=False),),
+    "nose": (Derivation(("head",), need_all=True),),
+    "neck": (
+        Derivation(("shoulder_centre",), need_all=True),
+        Derivation(("left_shoulder", "right_shoulder"), need_all=True),
+    ),
+    "shoulder_centre": (Derivation(("left_shoulder", "right_shoulder"), need_all=True),),
+    "hip_centre": (Derivation(("left_hip", "right_hip"), need_all=True),),
+    "spine": (Derivation(("left_shoulder", "right_shoulder", "left_hip", "right_hip"), need_all=True),),
+    "left_hand": (Derivation(("left_index", "left_pinky"), need_all=False),),
+    "right_hand": (Derivation(("right_index", "right_pinky"), need_all=False),),
+}
+
+
+def layout(name: str) -> JointLayout:
+    """The layout of that name; LayoutError names the known ones."""
+    if name not in LAYOUTS:
+        raise LayoutError(f"unknown joint layout {name!r}", hint=f"known layouts: {', '.join(LAYOUTS)}")
+    return LAYOUTS[name]
+
+
+@lru_cache(maxsize=64)
+def mapping(source: JointLayout, target: JointLayout) -> tuple[Derivation | None, ...]:
+    """For each joint of ``target``, what it is made of in ``source``; None where it cannot be had."""
+
+    def rule(joint: str) -> Derivation | None:
+        if joint in source.joints:
+            return Derivation((joint,), need_all=True)
+        rules = DERIVED.get(joint, ())
+        return next((d for d in rules if all(j in source.joints for j in d.joints)), None)
+
+    return tuple(rule(joint) for joint in target.joints)
+
+
+def convert(keypoints: Float32, source: JointLayout, target: JointLayout) -> Float32:
+    """Keypoints (..., V_source, 3) to (..., V_target, 3); what cannot be had or was not seen is (0, 0, 0).
+
+    Raises LayoutError where the array does not have the source's joints.
+    """
+    if keypoints.shape[-2:] != (len(source), 3):
+        raise LayoutError(
+            f"keypoints of shape {keypoints.shape} do not fit layout {source.name}, which needs (..., {len(source)}, 3)"
+        )
+    if source == target:
+        return keypoints
+    out = np.zeros((*keypoints.shape[:-2], len(target), 3), np.float32)
+    for v, derivation in enumerate(mapping(source, target)):
+        if derivation is None:
+            continue
+        parts = keypoints[..., list(source.index(*derivation.joints)), :]
+        seen = parts[..., 2:] > 0
+        count = seen.sum(axis=-2)
+        enough = count == len(derivation.joints) if derivation.need_all else count > 0
+        out[..., v, :] = np.where(enough, (parts * seen).sum(axis=-2) / np.maximum(count, 1), 0)
+    return out

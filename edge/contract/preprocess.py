@@ -1,0 +1,196 @@
+"""From keypoints in pixels to the clip tensor a network reads. Training and device run this file.
+
+The order is fixed: resample by timestamp, impute what was not seen, centre and scale.
+Normalising comes after imputing (and so, in training, after corrupting), because on a
+device the centre and the scale must be taken from the joints that were really seen.
+
+Axes follow ST-GCN: C channels, T frames, V joints, M bodies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.contract.errors import DataError
+from edge.contract.layouts import JointLayout
+from edge.contract.types import Float32
+
+VERSION = 1
+"""Raised whenever the numbers that leave this file change; a bundle of another version is refused."""
+
+CHANNELS = ("x", "y", "seen")
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a clip is made. These fields travel in the bundle, so that the device cannot differ.
+
+    length_frames: T, frames of a clip.
+    fps: rate the clip is resampled to, in Hz; the clip spans ``length_frames / fps`` seconds.
+    impute_window_frames: a joint that was not seen becomes the mean of its seen positions
+        within this many frames before and after.
+    centre: what is subtracted from the coordinates. "trend": the straight line fitted to the
+        path of the body's root, so that neither walking through the picture nor a panning
+        camera moves the clip, yet a jump or a squat still does. "clip": the root's mean.
+    max_gap_s: two frames further apart than this are not interpolated between.
+    """
+
+    length_frames: int = 32
+    fps: float = 15.0
+    impute_window_frames: int = 3
+    centre: Literal["trend", "clip"] = "trend"
+    max_gap_s: float = 0.5
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds from the first to the last frame of a clip."""
+        return (self.length_frames - 1) / self.fps
+
+
+def resample(keypoints: Float32, times_s: NDArray[np.float64], at_s: NDArray[np.float64], max_gap_s: float) -> Float32:
+    """Keypoints (S, V, 3) taken at ``times_s`` (S,) rising -> (T, V, 3) at the moments ``at_s`` (T,).
+
+    Linear between the two neighbouring frames. A joint seen in one of the two only keeps that
+    position, with a score scaled by that frame's weight; a moment outside the recording takes
+    the nearest frame's pose; a moment inside a gap longer than ``max_gap_s`` is unseen.
+    """
+    last = len(times_s) - 1
+    right = np.clip(np.searchsorted(times_s, at_s), 0, last)
+    left = np.clip(right - 1, 0, last)
+    gap = times_s[right] - times_s[left]
+    weight = np.clip((at_s - times_s[left]) / np.where(gap > 0, gap, 1), 0, 1)
+    weights = np.stack([1 - weight, weight])  # (2, T)
+    near = np.stack([keypoints[left], keypoints[right]])  # (2, T, V, 3)
+
+    exact = (weight == 0) | (weight == 1)
+    usable = exact | (gap <= max_gap_s)
+    w = (weights * usable)[..., None] * (near[..., 2] > 0)  # (2, T, V)
+    total = w.sum(0)
+    out = np.empty((len(at_s), *keypoints.shape[1:]), np.float32)
+    out[..., :2] = (w[..., None] * near[..., :2]).sum(0) / np.where(total > 0, total, 1)[..., None]
+    out[..., 2] = (w * near[..., 2]).sum(0)
+    return out
+
+
+def impute(keypoints: Float32, window_frames: int) -> tuple[Float32, NDArray[np.bool_]]:
+    """Unseen joints of (T, V, 3) take the mean of their seen positions within +-window; score stays 0.
+
+    Returns the keypoints and which of them (T, V) are now known, seen or imputed; the others are (0, 0).
+    Source: the corruption model of Bian et al.'s release.
+    """
+    seen = keypoints[..., 2:] > 0
+    sums = _window_sum(np.where(seen, keypoints[..., :2], 0.0), window_frames)
+    counts = _window_sum(seen.astype(np.float64), window_frames)
+    out = keypoints.copy()
+    mean = sums / np.maximum(counts, 1)
+    out[..., :2] = np.where(seen, keypoints[..., :2], mean)
+    return out, counts[..., 0] > 0
+
+
+def _window_sum(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:
+    """Sum over axis 0 of the entries within +-window of each."""
+    length = len(values)
+    total = np.concatenate([np.zeros_like(values[:1]), np.cumsum(values, axis=0, dtype=np.float64)])
+    index = np.arange(length)
+    window_sum: NDArray[np.float64] = (
+        total[np.minimum(index + window + 1, length)] - total[np.maximum(index - window, 0)]
+    )
+    return window_sum
+
+
+def normalise(
+    keypoints: Float32, known: NDArray[np.bool_], layout: JointLayout, centre: Literal["trend", "clip"]
+) -> Float32:
+    """Centre (T, V, 3) on the body's root and divide by its size; joints still unknown become (0, 0).
+
+    Root: the mid-hip, else the middle of what is known. Size: the median length from mid-hip to
+    mid-shoulder; where the trunk is never known, a third of the body's height.
+    ``known`` (T, V) as :func:`impute` gives it.
+    """
+    xy = keypoints[..., :2].astype(np.float64)
+    if not known.any():
+        return np.zeros_like(keypoints)
+    hips, hips_known = _midpoint(xy, known, layout, "left_hip", "right_hip")
+    shoulders, shoulders_known = _midpoint(xy, known, layout, "left_shoulder", "right_shoulder")
+
+    root, root_known = hips, hips_known
+    if not hips_known.any():
+        root_known = np.asarray(known.any(axis=1))
+        root = np.where(known[..., None], xy, 0).sum(1) / np.maximum(known.sum(1), 1)[:, None]
+    path = _line(root, root_known) if centre == "trend" else root[root_known].mean(axis=0)[None]
+
+    trunk = hips_known & shoulders_known
+    size = float(np.median(np.linalg.norm(hips - shoulders, axis=-1)[trunk])) if trunk.any() else 0.0
+    if size < 1e-3:
+        size = float(np.ptp(xy[..., 1][known])) / 3
+    out = keypoints.copy()
+    out[..., :2] = np.where(known[..., None], (xy - path[:, None]) / max(size, 1e-3), 0)
+    return out
+
+
+def _midpoint(
+    xy: NDArray[np.float64], known: NDArray[np.bool_], layout: JointLayout, left: str, right: str
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Middle of two joints over time (T, 2), and where both are known (T,)."""
+    a, b = layout.index(left, right)
+    return (xy[:, a] + xy[:, b]) / 2, known[:, a] & known[:, b]
+
+
+def _line(path: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Least-squares straight line through the known points of a path (T, 2), at every frame."""
+    t = np.arange(len(path), dtype=np.float64)
+    mean_t, mean_p = t[known].mean(), path[known].mean(axis=0)
+    spread = ((t[known] - mean_t) ** 2).sum()
+    slope = ((t[known] - mean_t)[:, None] * (path[known] - mean_p)).sum(0) / max(spread, 1e-9)
+    line: NDArray[np.float64] = mean_p + (t - mean_t)[:, None] * slope
+    return line
+
+
+def clip_tensor(
+    bodies: Sequence[tuple[Float32, NDArray[np.float64]]],
+    layout: JointLayout,
+    how: Preprocessing,
+    end_s: float | None = None,
+) -> Float32:
+    """One clip (C=3, T, V, M) float32 from the recordings of M bodies.
+
+    bodies: for each, keypoints (S, V, 3) with x, y in pixels and score, and their times (S,) in
+        seconds, rising. end_s: the moment of the clip's last frame; by default the last time there is.
+    The third channel says how far a joint was really seen, 0..1, whatever scale the estimator's
+    scores have: networks trained on one estimator would otherwise not carry over to another.
+
+    Raises DataError for an empty recording, wrong shapes, times that do not rise, or values that
+    are not finite.
+    """
+    for keypoints, times_s in bodies:
+        _check(keypoints, times_s, layout)
+    end = max(float(t[-1]) for _, t in bodies) if end_s is None else end_s
+    at = end - np.arange(how.length_frames - 1, -1, -1) / how.fps
+    clip = np.zeros((len(CHANNELS), how.length_frames, len(layout), len(bodies)), np.float32)
+    for m, (keypoints, times_s) in enumerate(bodies):
+        seen = keypoints.astype(np.float32, copy=True)
+        seen[..., 2] = seen[..., 2] > 0
+        body = resample(seen, times_s, at, how.max_gap_s)
+        body, known = impute(body, how.impute_window_frames)
+        body = normalise(body, known, layout, how.centre)
+        clip[..., m] = body.transpose(2, 0, 1)
+    return clip
+
+
+def _check(keypoints: Float32, times_s: NDArray[np.float64], layout: JointLayout) -> None:
+    if len(times_s) == 0:
+        raise DataError("an empty recording has no clip", hint="leave out bodies that were never seen")
+    if keypoints.shape != (len(times_s), len(layout), 3):
+        raise DataError(
+            f"keypoints of shape {keypoints.shape} do not fit {len(times_s)} times of layout {layout.name}, "
+            f"which needs ({len(times_s)}, {len(layout)}, 3)"
+        )
+    if not np.isfinite(keypoints).all() or not np.isfinite(times_s).all():
+        raise DataError("keypoints hold NaN or infinite values", hint="mark joints that were not seen with score 0")
+    if (np.diff(times_s) <= 0).any():
+        raise DataError("the times of a recording must rise", hint="sort the frames and drop repeated ones")

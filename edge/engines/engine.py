@@ -1,0 +1,108 @@
+"""One boundary for every inference runtime: named arrays in, named arrays out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.contract.errors import EngineError
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """A tensor a network takes or gives. ``shape`` holds None for an axis of any length."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: np.dtype[Any]
+
+
+class Engine(Protocol):
+    """A network ready to run.
+
+    describe: one phrase with runtime, version, precision and threads, for every table of figures.
+    run: takes every input by name, returns every output; raises EngineError for a missing or
+        unknown name, a wrong shape or dtype. Not safe to call from two threads at once.
+    """
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+    def describe(self) -> str: ...
+
+    def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]: ...
+
+    def close(self) -> None: ...
+
+
+class Timed:
+    """An engine that adds up the seconds spent inside it, so that the loop can tell its own time apart."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.inputs, self.outputs = engine.inputs, engine.outputs
+        self.busy_s = 0.0
+
+    def describe(self) -> str:
+        return self.engine.describe()
+
+    def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
+        start = time.perf_counter()
+        outputs = self.engine.run(inputs)
+        self.busy_s += time.perf_counter() - start
+        return outputs
+
+    def close(self) -> None:
+        self.engine.close()
+
+
+def check_inputs(specs: tuple[TensorSpec, ...], given: Arrays, where: str) -> None:
+    """EngineError unless ``given`` has exactly the named inputs with fitting shapes and dtypes."""
+    if {s.name for s in specs} != set(given):
+        raise EngineError(
+            f"inputs are {', '.join(s.name for s in specs)}, but {', '.join(given) or 'none'} were given", where=where
+        )
+    for spec in specs:
+        array = given[spec.name]
+        fits = len(array.shape) == len(spec.shape) and all(
+            want in (None, have) for want, have in zip(spec.shape, array.shape, strict=True)
+        )
+        if not fits or array.dtype != spec.dtype:
+            raise EngineError(
+                f"input {spec.name} takes {spec.dtype} {spec.shape}, got {array.dtype} {array.shape}", where=where
+            )
+
+
+def open_engine(path: Path, *, threads: int = 0) -> Engine:
+    """Open a network file with the runtime its suffix names: .onnx, .tflite or .engine.
+
+    threads: CPU threads of the runtime, 0 for as many as there are cores; ignored on a GPU.
+    Raises EngineError for a file that is absent, damaged or of an unknown kind, and
+    MissingDependency where the runtime is not installed.
+    """
+    if not path.is_file():
+        raise EngineError("no such network file", where=path)
+    # Runtimes are heavy, and a device has only one of them: import the one that is asked for.
+    if path.suffix == ".onnx":
+        from edge.engines.onnx_runtime import OnnxRuntimeEngine
+
+        return OnnxRuntimeEngine(path, threads=threads)
+    if path.suffix == ".tflite":
+        from edge.engines.litert import LiteRtEngine
+
+        return LiteRtEngine(path, threads=threads)
+    if path.suffix == ".engine":
+        from edge.engines.tensorrt_engine import TensorRtEngine
+
+        return TensorRtEngine(path)
+    raise EngineError(
+        f"no runtime reads {path.suffix or 'this'} files", where=path, hint="give .onnx, .tflite or .engine"
+    )

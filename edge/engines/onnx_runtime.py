@@ -1,0 +1,65 @@
+"""ONNX Runtime as engine: the laptop's runtime, and the reference every other one is held against."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.contract.errors import EngineError, MissingDependency
+from edge.engines.engine import Arrays, TensorSpec, check_inputs
+
+_DTYPES = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(uint8)": np.uint8,
+    "tensor(int8)": np.int8,
+    "tensor(int32)": np.int32,
+    "tensor(int64)": np.int64,
+    "tensor(bool)": np.bool_,
+}
+
+
+class OnnxRuntimeEngine:
+    """An ONNX file on the CPU. See :class:`edge.engines.engine.Engine`."""
+
+    def __init__(self, path: Path, *, threads: int = 0) -> None:
+        try:
+            import onnxruntime as ort
+        except ImportError as error:
+            raise MissingDependency(
+                "onnxruntime", needed_for=f"running {path.name}", install="pip install 'skd-edge[edge]'"
+            ) from error
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        try:
+            self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # noqa: BLE001  ONNX Runtime raises a different class for each way a file can be bad
+            raise EngineError(
+                f"ONNX Runtime cannot load it: {error}",
+                where=path,
+                hint="the file is damaged or of a newer opset; export it again",
+            ) from error
+        self._path, self._threads, self._version = path, threads, ort.__version__
+        self.inputs = tuple(_spec(i) for i in self._session.get_inputs())
+        self.outputs = tuple(_spec(o) for o in self._session.get_outputs())
+
+    def describe(self) -> str:
+        precision = "INT8" if ".int8." in self._path.name else "FP32"
+        return f"ONNX Runtime {self._version}, CPU, {precision}, {self._threads or 'all'} threads"
+
+    def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
+        check_inputs(self.inputs, inputs, str(self._path))
+        values = self._session.run(None, dict(inputs))
+        return {spec.name: value for spec, value in zip(self.outputs, values, strict=True)}
+
+    def close(self) -> None:
+        """Nothing to give back: the session goes with the object."""
+
+
+def _spec(value: Any) -> TensorSpec:
+    shape = tuple(d if isinstance(d, int) else None for d in value.shape)
+    return TensorSpec(value.name, shape, np.dtype(_DTYPES[value.type]))

@@ -1,0 +1,31 @@
+"""What every pose estimator is: a picture in, bodies out."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from edge.contract.layouts import JointLayout
+from edge.contract.types import Image, Pose
+
+
+class PoseEstimator(Protocol):
+    """A pose network with what it needs before and after.
+
+    layout: the joints of the poses it gives.
+    network_s: seconds spent inside networks so far, so that the loop can tell its own time apart.
+    describe: one phrase with network, runtime and precision.
+    estimate: poses of all bodies in a (H, W, 3) uint8 BGR picture, most certain first; an empty
+        list where nobody is in view. An estimator may remember the last picture; it must be given
+        the frames of one source, in order.
+    """
+
+    layout: JointLayout
+
+    @property
+    def network_s(self) -> float: ...
+
+    def describe(self) -> str: ...
+
+    def estimate(self, image: Image) -> list[Pose]: ...
+
+    def close(self) -> None: ...
