@@ -1,0 +1,35 @@
+"""Virtual cameras: how a 3-D recording would look to a pinhole camera placed somewhere around it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+FOCAL_PX = 1000.0
+CENTRE_PX = 500.0
+"""A 1000 x 1000 picture with a 53 degree view. Only proportions matter: clips are normalised later."""
+
+
+def project(
+    joints: NDArray[np.float32], seen: NDArray[np.bool_], yaw: float, pitch: float, distance_m: float
+) -> NDArray[np.float32]:
+    """(M, S, V, 3) metres, seen (M, S, V) -> (M, S, V, 2) pixels of a camera circling the people.
+
+    yaw: radians around the vertical, 0 keeps the recording's own view; pitch: radians, positive
+    looks down from above; distance_m: from the camera to the middle of everything seen.
+    """
+    middle = joints[seen].mean(axis=0) if seen.any() else np.zeros(3, np.float32)
+    x, y, z = np.moveaxis(joints - middle, -1, 0)
+    x, z = np.cos(yaw) * x - np.sin(yaw) * z, np.sin(yaw) * x + np.cos(yaw) * z
+    y, z = np.cos(pitch) * y + np.sin(pitch) * z, np.cos(pitch) * z - np.sin(pitch) * y
+    depth = np.maximum(z + distance_m, 0.1)
+    return np.stack([FOCAL_PX * x / depth + CENTRE_PX, CENTRE_PX - FOCAL_PX * y / depth], axis=-1).astype(np.float32)
+
+
+def random_view(rng: np.random.Generator, max_yaw: float, max_pitch: float) -> tuple[float, float, float]:
+    """(yaw, pitch, distance) of a camera a person may stand before: uniform within the limits, 2.5 to 5 m off."""
+    return (
+        float(rng.uniform(-max_yaw, max_yaw)),
+        float(rng.uniform(-max_pitch / 3, max_pitch)),
+        float(rng.uniform(2.5, 5.0)),
+    )

@@ -1,0 +1,67 @@
+"""What every reader yields: one labelled recording of skeletons, and a set of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.contract.errors import DataError
+from edge.contract.layouts import layout
+
+
+@dataclass(frozen=True)
+class SkeletonClip:
+    """A recording of one action.
+
+    joints: (M, S, V, D) float32 for M bodies, S frames, V joints; D = 2: pixels, x to the right
+        and y down; D = 3: metres, x to the right of the camera, y up, z away from it.
+    seen: (M, S, V) bool; coordinates of unseen joints mean nothing.
+    fps: frames per second of the recording. label: index into the set's classes.
+    train: whether the split puts it among the training clips.
+    """
+
+    id: str
+    label: int
+    joints: NDArray[np.float32] = field(repr=False)
+    seen: NDArray[np.bool_] = field(repr=False)
+    fps: float
+    train: bool
+
+
+@dataclass(frozen=True)
+class SkeletonSet:
+    """Labelled clips of one layout. ``split`` says in words how train and test were parted."""
+
+    name: str
+    classes: tuple[str, ...]
+    layout: str
+    clips: tuple[SkeletonClip, ...] = field(repr=False)
+    split: str
+
+    def part(self, train: bool) -> tuple[SkeletonClip, ...]:
+        """The training clips, or the test clips."""
+        return tuple(clip for clip in self.clips if clip.train == train)
+
+
+def checked(data: SkeletonSet) -> SkeletonSet:
+    """The same set, or DataError: no clips, labels outside the classes, wrong joints, not finite."""
+    if not data.clips:
+        raise DataError(f"{data.name} holds no clips", hint="check the folder and the split")
+    joints = len(layout(data.layout))
+    for clip in data.clips:
+        m, s, v, d = clip.joints.shape
+        if clip.seen.shape != (m, s, v) or v != joints or d not in (2, 3) or s == 0:
+            raise DataError(
+                f"{data.name}, clip {clip.id}: joints {clip.joints.shape} and seen {clip.seen.shape} do not fit "
+                f"layout {data.layout}, which needs (M, S, {joints}, 2 or 3) and (M, S, {joints})"
+            )
+        if not 0 <= clip.label < len(data.classes):
+            raise DataError(f"{data.name}, clip {clip.id}: label {clip.label} is not one of {len(data.classes)} classes")
+        if not np.isfinite(clip.joints[clip.seen]).all():
+            raise DataError(
+                f"{data.name}, clip {clip.id}: joints hold NaN or infinite values",
+                hint="mark joints that were not seen in `seen`",
+            )
+    return data

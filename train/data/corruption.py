@@ -1,0 +1,103 @@
+"""Low quality from high quality: what a cheap estimator does to a skeleton."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.contract.layouts import JointLayout
+from edge.contract.types import Float32
+
+
+def drop(keypoints: Float32, probability: float, rng: np.random.Generator) -> Float32:
+    """The release's corruption: each joint of each frame of (S, V, 3) unseen with this probability.
+
+    The imputation that goes with it, the mean of +-3 frames, is the device's own:
+    :func:`edge.contract.preprocess.impute`. Source: Bian et al., released NTU code, probability 0.6.
+    """
+    out = keypoints.copy()
+    out[rng.random(keypoints.shape[:2]) < probability] = 0
+    return out
+
+
+@dataclass(frozen=True)
+class EstimatorErrors:
+    """How a single-frame pose estimator fails, in probabilities per frame and torso lengths.
+
+    jitter: standard deviation of each joint's independent noise; drift: of noise that lasts over
+        frames; miss: chance a joint is unseen, in runs of ``miss_run_frames`` on average; limb_miss:
+        chance per clip that one joint is hidden throughout; swap: chance a limb pair takes each
+        other's place, in runs; outlier: chance a joint lands somewhere on the body.
+    """
+
+    jitter: float = 0.03
+    drift: float = 0.04
+    miss: float = 0.08
+    miss_run_frames: float = 4.0
+    limb_miss: float = 0.15
+    swap: float = 0.02
+    swap_run_frames: float = 3.0
+    outlier: float = 0.01
+
+
+def estimate_badly(
+    keypoints: Float32, layout: JointLayout, errors: EstimatorErrors, rng: np.random.Generator
+) -> Float32:
+    """(S, V, 3) as an imperfect estimator would have given it. The input stays untouched."""
+    out = keypoints.copy()
+    frames, joints = out.shape[:2]
+    size = _torso(out, layout)
+
+    noise = rng.normal(0, errors.jitter, (frames, joints, 2))
+    noise += _smooth(rng.normal(0, errors.drift, (frames, joints, 2)))
+    out[..., :2] += (noise * size).astype(np.float32)
+
+    for left, right in layout.pairs:
+        rows = _runs(rng, frames, 1, errors.swap, errors.swap_run_frames)[:, 0]
+        out[rows, left], out[rows, right] = out[rows, right], out[rows, left]
+
+    wild = rng.random((frames, joints)) < errors.outlier
+    other = rng.integers(0, joints, (frames, joints))
+    out[wild] = np.take_along_axis(out, other[..., None], axis=1)[wild]
+
+    unseen = _runs(rng, frames, joints, errors.miss, errors.miss_run_frames)
+    unseen |= rng.random(joints) < errors.limb_miss / joints * 2
+    out[unseen] = 0
+    return np.where(keypoints[..., 2:] > 0, out, 0)
+
+
+def _runs(rng: np.random.Generator, frames: int, columns: int, share: float, mean_run: float) -> NDArray[np.bool_]:
+    """Boolean (frames, columns) that is true for ``share`` of the time, in runs of ``mean_run`` on average."""
+    if share <= 0:
+        return np.zeros((frames, columns), bool)
+    stop = 1 / mean_run
+    start = stop * share / (1 - share)
+    draws = rng.random((frames, columns))
+    state = np.empty((frames, columns), bool)
+    state[0] = draws[0] < share
+    for t in range(1, frames):
+        state[t] = np.where(state[t - 1], draws[t] >= stop, draws[t] < start)
+    return state
+
+
+def _smooth(noise: NDArray[np.float64]) -> NDArray[np.float64]:
+    """White noise (S, ...) to noise of the same variance that lasts about eight frames."""
+    out = noise.copy()
+    for t in range(1, len(out)):
+        out[t] = 0.88 * out[t - 1] + np.sqrt(1 - 0.88**2) * noise[t]
+    return out
+
+
+def _torso(keypoints: Float32, layout: JointLayout) -> float:
+    """Median torso length in pixels where the torso is seen, else a third of the body's height."""
+    ls, rs, lh, rh = layout.index("left_shoulder", "right_shoulder", "left_hip", "right_hip")
+    whole = (keypoints[:, [ls, rs, lh, rh], 2] > 0).all(axis=1)
+    if whole.any():
+        xy = keypoints[whole, :, :2]
+        lengths = np.linalg.norm((xy[:, ls] + xy[:, rs] - xy[:, lh] - xy[:, rh]) / 2, axis=-1)
+        if (length := float(np.median(lengths))) > 0:
+            return length
+    seen = keypoints[..., 2] > 0
+    return float(np.ptp(keypoints[..., 1][seen])) / 3 if seen.any() else 1.0
