@@ -1,0 +1,56 @@
+"""LiteRT (once TensorFlow Lite) as engine, for the .tflite networks on the CPU."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.contract.errors import EngineError, MissingDependency
+from edge.engines.engine import Arrays, TensorSpec, check_inputs
+
+
+class LiteRtEngine:
+    """A .tflite file on the CPU. See :class:`edge.engines.engine.Engine`."""
+
+    def __init__(self, path: Path, *, threads: int = 0) -> None:
+        try:
+            import ai_edge_litert
+            from ai_edge_litert.interpreter import Interpreter
+        except ImportError as error:
+            raise MissingDependency(
+                "ai-edge-litert", needed_for=f"running {path.name}", install="pip install 'skd-edge[edge]'"
+            ) from error
+        try:
+            self._interpreter = Interpreter(str(path), num_threads=threads or os.cpu_count())
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise EngineError(
+                f"LiteRT cannot load it: {error}", where=path, hint="the file is damaged or incomplete; fetch it again"
+            ) from error
+        self._path, self._threads, self._version = path, threads, ai_edge_litert.__version__
+        inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        self._index = {tensor["name"]: tensor["index"] for tensor in inputs + outputs}
+        self.inputs = tuple(_spec(tensor) for tensor in inputs)
+        self.outputs = tuple(_spec(tensor) for tensor in outputs)
+
+    def describe(self) -> str:
+        precision = "INT8" if "int8" in self._path.name else "FP32"
+        return f"LiteRT {self._version}, CPU, {precision}, {self._threads or 'all'} threads"
+
+    def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
+        check_inputs(self.inputs, inputs, str(self._path))
+        for name, array in inputs.items():
+            self._interpreter.set_tensor(self._index[name], array)
+        self._interpreter.invoke()
+        return {spec.name: self._interpreter.get_tensor(self._index[spec.name]) for spec in self.outputs}
+
+    def close(self) -> None:
+        """Nothing to give back: the interpreter goes with the object."""
+
+
+def _spec(tensor: dict[str, Any]) -> TensorSpec:
+    return TensorSpec(tensor["name"], tuple(int(d) for d in tensor["shape"]), np.dtype(tensor["dtype"]))

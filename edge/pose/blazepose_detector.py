@@ -1,0 +1,80 @@
+"""The body detector of BlazePose: where in a square picture are bodies, and how are they turned.
+
+Sources: Bazarevsky et al., "BlazePose: On-device Real-time Body Pose Tracking", 2020, and the
+parameters in MediaPipe's pose detection graph: an SSD of one class at 224x224 with fixed anchors,
+scores above 0.5, and suppression that blends overlapping boxes instead of dropping them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import expit, logit
+
+from edge.contract.types import Float32, Image
+from edge.engines.engine import Engine
+from edge.pose.region import Region, upright
+
+_GRIDS = ((28, 2), (14, 2), (7, 6))
+"""Cells on a side and anchors per cell, for strides 8, 16 and three times 32 of a 224 input."""
+
+
+def anchors() -> Float32:
+    """(2254, 2): the anchors' centres, x and y in 0..1. All have the size of the picture."""
+    levels = []
+    for cells, per_cell in _GRIDS:
+        middle = (np.arange(cells, dtype=np.float32) + 0.5) / cells
+        y, x = np.meshgrid(middle, middle, indexing="ij")
+        levels.append(np.repeat(np.stack([x.ravel(), y.ravel()], axis=1), per_cell, axis=0))
+    return np.concatenate(levels)
+
+
+class BodyDetector:
+    """Bodies in a region of a picture."""
+
+    def __init__(self, engine: Engine, *, min_score: float = 0.5) -> None:
+        self._engine, self._anchors = engine, anchors()
+        self._size = engine.inputs[0].shape[1] or 0
+        # The score threshold, moved before the sigmoid so that only the survivors pay for it.
+        self._min_logit = float(logit(min_score))
+
+    def detect(self, image: Image, region: Region) -> list[tuple[float, Region]]:
+        """(score, upright region of the body) of every body found, most certain first."""
+        crop = region.crop(image, self._size)
+        # The network takes RGB in -1..1.
+        blob = crop[None, :, :, ::-1] * np.float32(2 / 255) - np.float32(1)
+        outputs = self._engine.run({self._engine.inputs[0].name: blob})
+        raw, logits = (outputs[spec.name][0] for spec in self._engine.outputs)
+        sure = logits[:, 0] > self._min_logit
+        if not sure.any():
+            return []
+        points = raw[sure].reshape(-1, 6, 2) / self._size
+        # Pair 0 is the box's centre, 1 its size, 2 the mid-hip, 3 the rim of the body's circle.
+        points[:, [0, 2, 3, 4, 5]] += self._anchors[sure, None]
+        scores = expit(logits[sure, 0])
+        found = []
+        for score, body in blend_overlapping(points, scores):
+            centre, rim = region.to_picture(body[2:4])
+            found.append((score, upright(centre, rim)))
+        return found
+
+
+def blend_overlapping(points: Float32, scores: Float32, min_overlap: float = 0.3) -> list[tuple[float, Float32]]:
+    """Non-maximum suppression that blends: of boxes overlapping by more than ``min_overlap`` (intersection
+    over union) the score-weighted mean is kept, under the best one's score.
+
+    points: (N, K, 2), of which [:, 0] is the box's centre and [:, 1] its size. scores: (N,).
+    """
+    low, high = points[:, 0] - points[:, 1] / 2, points[:, 0] + points[:, 1] / 2
+    area = np.prod(points[:, 1], axis=1)
+    kept = []
+    left = np.argsort(-scores, kind="stable")
+    while len(left):
+        best = left[0]
+        sides = np.minimum(high[left], high[best]) - np.maximum(low[left], low[best])
+        shared = np.prod(np.maximum(sides, 0), axis=1)
+        same = shared > min_overlap * (area[left] + area[best] - shared)
+        same[0] = True  # a box without area overlaps not even itself
+        group = left[same]
+        kept.append((float(scores[best]), np.average(points[group], axis=0, weights=scores[group])))
+        left = left[~same]
+    return kept
