@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import cycle
 
 import numpy as np
@@ -30,6 +31,10 @@ SAME_BODY = 0.5
 TILE_SIZES = (1.0, 0.75, 0.5)
 """Squares that are searched, besides the whole picture, as parts of the picture's shorter side.
 The detector finds bodies from about a quarter of its square up."""
+
+
+SECOND_LOOK = 1.1
+"""A body just found is looked for again in a square of this many times its region's side."""
 
 
 class BlazePose:
@@ -81,7 +86,7 @@ class BlazePose:
         for square in searched:
             for _, region in self._detector.detect(image, square):
                 if len(bodies) < self._max_people and not _among(bodies, region):
-                    self._add(bodies, image, region)
+                    self._add_newcomer(bodies, image, region)
         self._followed = [body.region for body in bodies]
         return [self._pose(body) for body in sorted(bodies, key=lambda body: -body.presence)]
 
@@ -92,6 +97,14 @@ class BlazePose:
             return False
         bodies.append(body)
         return True
+
+    def _add_newcomer(self, bodies: list[Landmarks], image: Image, region: Region) -> None:
+        # What only looks like a body is rarely found again once it fills the detector's square,
+        # whereas the landmark network is sure of a body in much that is none.
+        closer = replace(region, side=SECOND_LOOK * region.side)
+        again = [found for _, found in self._detector.detect(image, closer) if overlap(found, region) > SAME_BODY]
+        if again and not _among(bodies, again[0]):
+            self._add(bodies, image, again[0])
 
     def _squares_to_search(self, image: Image) -> list[Region]:
         height, width = image.shape[:2]

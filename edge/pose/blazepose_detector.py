@@ -40,8 +40,7 @@ class BodyDetector:
     def detect(self, image: Image, region: Region) -> list[tuple[float, Region]]:
         """(score, upright region of the body) of every body found, most certain first."""
         crop = region.crop(image, self._size)
-        # The network takes RGB in -1..1.
-        blob = crop[None, :, :, ::-1] * np.float32(2 / 255) - np.float32(1)
+        blob = crop[None] * np.float32(2 / 255) - np.float32(1)
         outputs = self._engine.run({self._engine.inputs[0].name: blob})
         raw, logits = (outputs[spec.name][0] for spec in self._engine.outputs)
         sure = logits[:, 0] > self._min_logit

@@ -50,8 +50,7 @@ class LandmarkNetwork:
 
     def locate(self, image: Image, region: Region) -> Landmarks:
         crop = region.crop(image, self._size, repeat_border=True)
-        # The network takes RGB in 0..1.
-        blob = crop[None, :, :, ::-1] * np.float32(1 / 255)
+        blob = crop[None] * np.float32(1 / 255)
         outputs = self._engine.run({self._engine.inputs[0].name: blob})
         raw = outputs[self._points].reshape(_POINTS, 5)[: JOINTS + 2]
         points = refine(raw[:, :2] / self._size, outputs[self._heatmaps][0])

@@ -37,17 +37,18 @@ class Region:
         return pixels
 
     def crop(self, image: Image, size: int, *, repeat_border: bool = False) -> Image:
-        """The region as (size, size, 3); beyond the picture it is black, or repeats the last pixel."""
+        """The region of a BGR picture as (size, size, 3) RGB; beyond it is black, or repeats the last pixel."""
         forward = self.axes * (self.side / size)
         offset = np.array([self.x, self.y]) - forward @ np.full(2, size / 2)
-        cropped: Image = cv2.warpAffine(
+        cropped = cv2.warpAffine(
             image,
             np.column_stack([forward, offset]),
             (size, size),
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REPLICATE if repeat_border else cv2.BORDER_CONSTANT,
         )
-        return cropped
+        rgb: Image = cv2.cvtColor(cropped, cv2.COLOR_BGR2RGB)
+        return rgb
 
 
 def upright(centre: NDArray[np.floating], rim: NDArray[np.floating], scale: float = 1.25) -> Region:
