@@ -7,6 +7,7 @@ already; what is left are convolutions, ReLU, one max pooling and concatenations
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -152,7 +153,7 @@ class _Converter:
     def _weight(self, name: str, array: NDArray[np.float32]) -> None:
         self.weights.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
 
-    def _emit(self, op: str, node: Node, inputs: list[str], **attributes: object) -> None:
+    def _emit(self, op: str, node: Node, inputs: list[str], **attributes: Any) -> None:
         self.out.append(helper.make_node(op, inputs, [node.name], name=node.name, **attributes))
 
 

@@ -1,0 +1,60 @@
+"""TensorRT's real parser and builder, without a GPU: what it refuses here, no board will take.
+
+TensorRT-RTX builds ahead of time for desktop GPUs on any machine. It knows no Jetson, and its parser is of
+the newest generation, so a pass is no proof for an older one; :mod:`calibrate.tensorrt_rules` covers those.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from calibrate.tensorrt_builder import Builder, ParserError
+from edge.contract.errors import EngineError, MissingDependency
+
+TARGETS = ("SM86", "SM89", "SM120")
+WORKSPACE_MIB = 256
+
+
+@dataclass(frozen=True)
+class GateReport:
+    """errors: what was refused, empty for a pass. engine_bytes: target -> size of the engine that was built."""
+
+    errors: tuple[ParserError, ...]
+    engine_bytes: dict[str, int]
+
+    @property
+    def passed(self) -> bool:
+        return not self.errors
+
+
+def gate(network: Path, targets: tuple[str, ...] = TARGETS) -> GateReport:
+    """Parse an ONNX file and build it for each target, keeping nothing.
+
+    Raises EngineError for a file that cannot be read, MissingDependency without TensorRT-RTX.
+    """
+    try:
+        import tensorrt_rtx
+    except ImportError as error:
+        raise MissingDependency(
+            "tensorrt_rtx", needed_for="the parser gate", install="pip install tensorrt-rtx-cu13"
+        ) from error
+    try:
+        model = network.read_bytes()
+    except OSError as error:
+        raise EngineError(f"cannot be read: {error.strerror}", where=network) from error
+    builder = Builder(tensorrt_rtx)
+    parsed, errors = builder.parse(model)
+    if errors:
+        return GateReport(tuple(errors), {})
+    sizes = {}
+    for target in targets:
+        config = builder.config(WORKSPACE_MIB)
+        builder.profile(parsed, config, (1, 1, 4))
+        config.num_compute_capabilities = 1
+        config.set_compute_capability(getattr(tensorrt_rtx.ComputeCapability, target), 0)
+        try:
+            sizes[target] = len(builder.build(parsed, config))
+        except EngineError as error:
+            return GateReport((ParserError("", "", f"{target}: {error}"),), sizes)
+    return GateReport((), sizes)
