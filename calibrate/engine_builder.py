@@ -84,9 +84,8 @@ def serialised_engine(trt: Any, source: Path, timing: Path, options: BuildOption
     cache = _timing_cache(config, timing)
     with _progress(trt, config, f"building {source.name} ({precision})"):
         engine = builder.build(network, config)
-    if cache is not None:
-        with replacing(timing) as partial:
-            partial.write_bytes(bytes(cache.serialize()))
+    with replacing(timing) as partial:
+        partial.write_bytes(bytes(cache.serialize()))
     return engine, precision
 
 
@@ -112,7 +111,7 @@ def _allow(trt: Any, config: Any, quantised: bool, fp16: bool) -> str:
 
 
 def _timing_cache(config: Any, path: Path) -> Any:
-    """The cache in use. One from another TensorRT or GPU is refused by ``set_timing_cache``; a fresh one serves then."""
+    """The cache in use; a fresh one where the kept one is from another TensorRT or GPU."""
     known = path.read_bytes() if path.is_file() else b""
     cache = config.create_timing_cache(known)
     if cache is None or not config.set_timing_cache(cache, False):
@@ -137,7 +136,7 @@ def _progress(trt: Any, config: Any, what: str) -> Iterator[None]:
 
 
 def _monitor(trt: Any, progress: Progress, what: str) -> Any:
-    class Bars(trt.IProgressMonitor):  # type: ignore[misc, name-defined]
+    class Bars(trt.IProgressMonitor):  # type: ignore[misc]
         def __init__(self) -> None:
             trt.IProgressMonitor.__init__(self)
             self._bars: dict[str, Any] = {}

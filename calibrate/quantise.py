@@ -99,7 +99,7 @@ def activation_ranges(model: onnx.ModelProto) -> dict[str, float]:
 
 def _checked(samples: Iterable[NDArray[Any]], engine: OnnxRuntimeEngine) -> Iterator[NDArray[Any]]:
     count = 0
-    for count, sample in enumerate(samples, start=1):  # noqa: B007  the count is asked for after the loop
+    for count, sample in enumerate(samples, start=1):
         check_inputs(engine.inputs, {engine.inputs[0].name: sample}, "calibration")
         if not np.isfinite(sample).all():
             raise DataError(f"calibration sample {count - 1} holds NaN or infinite values", hint="leave it out")
@@ -119,7 +119,7 @@ def _ranges(prepared: Path, samples: Iterator[NDArray[Any]], total: int | None, 
     return calibrator.compute_data()
 
 
-class _One(CalibrationDataReader):
+class _One(CalibrationDataReader):  # type: ignore[misc]
     """A calibration set of one sample: the calibrator keeps all activations of a set in memory at once."""
 
     def __init__(self, feed: dict[str, NDArray[Any]]) -> None:

@@ -1,4 +1,4 @@
-"""The part of TensorRT's builder that the gate and the engine builder share, for TensorRT 8.5 to 11 and TensorRT-RTX."""
+"""What the gate and the engine builder share: one view of TensorRT 8.5 to 11 and TensorRT-RTX."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _parser_error(error: Any) -> ParserError:
 
 
 def _logger(trt: Any, errors: list[str]) -> Any:
-    class Collecting(trt.ILogger):  # type: ignore[misc, name-defined]
+    class Collecting(trt.ILogger):  # type: ignore[misc]
         def __init__(self) -> None:
             # pybind11 requires the base's own initialiser.
             trt.ILogger.__init__(self)

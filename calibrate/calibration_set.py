@@ -1,0 +1,79 @@
+"""Which inputs the ranges are taken from, chosen by a seed and written down."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.contract.errors import DataError
+from edge.contract.files import replacing
+from edge.contract.types import Float32
+
+
+@dataclass(frozen=True)
+class LabelledClips:
+    """clips: (N, C, T, V, M) float32. labels: (N,) int64, index of the class."""
+
+    clips: Float32
+    labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class CalibrationRecord:
+    """What ``calibration.json`` says.
+
+    network: the quantised file. source: where the samples came from. ids: their positions there.
+    per_class: class index -> how many, empty for pictures. ranges: tensor -> r, where eight bits cover [-r, r].
+    """
+
+    network: str
+    source: str
+    method: str
+    seed: int
+    ids: list[int]
+    per_class: dict[str, int]
+    ranges: dict[str, float]
+
+
+def load_clips(path: Path) -> LabelledClips:
+    """Read an .npz with ``clips`` and ``labels``, as ``python -m train export`` writes it.
+
+    Raises DataError where it is absent, damaged, lacks an array, or its arrays do not fit each other.
+    """
+    hint = "write it with `python -m train export`"
+    try:
+        with np.load(path) as arrays:
+            clips, labels = arrays["clips"], arrays["labels"]
+    except KeyError as error:
+        raise DataError(f"lacks an array: {error}", where=path, hint=hint) from error
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise DataError("is absent or damaged", where=path, hint=hint) from error
+    if clips.ndim != 5 or labels.shape != (len(clips),) or len(clips) == 0:
+        raise DataError(f"clips {clips.shape} and labels {labels.shape} do not fit (N, C, T, V, M) and (N,)", where=path)
+    return LabelledClips(clips.astype(np.float32, copy=False), labels.astype(np.int64))
+
+
+def stratified(labels: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
+    """At most ``count`` positions in ``labels``, rising, as evenly over the classes as their sizes allow.
+
+    No class gets two more than another that has any left.
+    """
+    shuffled = np.random.default_rng(seed).permutation(len(labels))
+    # Rank of each clip within its class; taking by rank gives every class its first before any its second.
+    rank = np.empty(len(labels), np.int64)
+    for label in np.unique(labels):
+        members = shuffled[labels[shuffled] == label]
+        rank[members] = np.arange(len(members))
+    order = shuffled[np.argsort(rank[shuffled], kind="stable")]
+    return np.sort(order[:count])
+
+
+def write_record(path: Path, record: CalibrationRecord) -> None:
+    """Write ``calibration.json`` whole."""
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")

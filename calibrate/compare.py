@@ -1,0 +1,66 @@
+"""Two engines on the same inputs: how far apart their outputs and decisions are, and how fast each is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import track
+
+from edge.command_line import console
+from edge.engines.engine import Engine
+
+Array = NDArray[Any]
+
+WARM_UP = 5
+
+
+@dataclass(frozen=True)
+class OutputError:
+    """Absolute difference of one output over all samples. scale: the reference's largest absolute value."""
+
+    largest: float
+    mean: float
+    scale: float
+
+
+def outputs(engine: Engine, samples: Sequence[Array], what: str) -> dict[str, Array]:
+    """Every output over all samples, concatenated along the batch. samples: arrays of batch 1."""
+    name = engine.inputs[0].name
+    runs = [engine.run({name: s}) for s in track(samples, what, console=console)]
+    return {o.name: np.concatenate([r[o.name] for r in runs]) for o in engine.outputs}
+
+
+def output_error(reference: Array, other: Array) -> OutputError:
+    """How far ``other`` is from ``reference``, both of one shape."""
+    difference = np.abs(reference.astype(np.float64) - other)
+    return OutputError(float(difference.max()), float(difference.mean()), float(np.abs(reference).max()))
+
+
+def top1(logits: Array, labels: NDArray[np.int64]) -> float:
+    """Share of (N, K) logits whose greatest is at the label, 0..1."""
+    return float((logits.argmax(1) == labels).mean())
+
+
+def agreement(reference: Array, other: Array) -> float:
+    """Share of (N, K) logits that decide alike, 0..1."""
+    return float((reference.argmax(1) == other.argmax(1)).mean())
+
+
+def median_latency_ms(engines: Sequence[Engine], sample: Array, rounds: int) -> list[float]:
+    """Median wall milliseconds of each engine, their runs interleaved, so that a machine's moods strike all alike."""
+    for engine in engines:
+        for _ in range(WARM_UP):
+            engine.run({engine.inputs[0].name: sample})
+    times: list[list[float]] = [[] for _ in engines]
+    for _ in range(rounds):
+        for engine, spent in zip(engines, times, strict=True):
+            start = time.perf_counter()
+            engine.run({engine.inputs[0].name: sample})
+            spent.append(time.perf_counter() - start)
+    return [float(np.median(t)) * 1e3 for t in times]
+
