@@ -25,6 +25,9 @@ from edge.pose.region import Region, overlap
 MIN_PRESENCE = 0.5
 """Below this the landmark network sees no body in the region. MediaPipe's value."""
 
+MIN_VISIBILITY = 0.5
+"""Joints less visible than this are guesses."""
+
 SAME_BODY = 0.5
 """Two regions overlapping by more than this (intersection over union) show one body. MediaPipe's value."""
 
@@ -51,9 +54,9 @@ class BlazePose:
         detector: Engine,
         landmarks: Engine,
         *,
-        max_people: int = 5,
-        min_joint_score: float = 0.5,
-        search_interval: int = 2,
+        max_people: int,
+        min_joint_score: float,
+        search_interval: int,
     ) -> None:
         self.layout = layout("blazepose-33")
         self._engines = (Timed(detector), Timed(landmarks))

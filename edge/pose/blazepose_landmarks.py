@@ -52,8 +52,8 @@ class LandmarkNetwork:
         crop = region.crop(image, self._size, repeat_border=True)
         blob = crop[None] * np.float32(1 / 255)
         outputs = self._engine.run({self._engine.inputs[0].name: blob})
-        raw = outputs[self._points].reshape(_POINTS, 5)[: JOINTS + 2]
-        points = refine(raw[:, :2] / self._size, outputs[self._heatmaps][0])
+        raw: Float32 = outputs[self._points].reshape(_POINTS, 5)[: JOINTS + 2]
+        points = refine((raw[:, :2] / self._size).astype(np.float32), outputs[self._heatmaps][0])
         pixels = region.to_picture(points)
         visibility = expit(raw[:JOINTS, 3:4])
         return Landmarks(

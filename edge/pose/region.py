@@ -47,8 +47,7 @@ class Region:
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REPLICATE if repeat_border else cv2.BORDER_CONSTANT,
         )
-        rgb: Image = cv2.cvtColor(cropped, cv2.COLOR_BGR2RGB)
-        return rgb
+        return np.asarray(cv2.cvtColor(cropped, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def upright(centre: NDArray[np.floating], rim: NDArray[np.floating], scale: float = 1.25) -> Region:

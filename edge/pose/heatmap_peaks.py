@@ -1,0 +1,76 @@
+"""Peaks of heatmaps: where joints may be.
+
+The rules are those of trt_pose, whose networks are trained for them. Everything runs over all
+maps at once; what is per peak is gathered, so that the cost follows the number of people.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.contract.types import Float32
+
+REACH = 2
+"""A peak is the largest within this many cells in each direction: a window of 5 by 5."""
+
+_OFFSETS = np.arange(-REACH, REACH + 1)
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """N peaks, sorted by joint, then by row and column.
+
+    xy: (N, 2) float32, 0..1 of the map's width and height. value: (N,) float32, the map there.
+    start: (K + 1,) int64; the peaks of joint k are those from start[k] up to start[k + 1].
+    """
+
+    xy: Float32
+    value: Float32
+    start: NDArray[np.int64]
+
+
+def find_peaks(heatmaps: Float32, threshold: float = 0.1, max_per_map: int = 100) -> Peaks:
+    """Local maxima above ``threshold`` in heatmaps (K, H, W), to a fraction of a cell.
+
+    The position is the mean of the window's cells weighted by their values (the map is mirrored
+    at its border), plus half a cell. Of more than ``max_per_map`` in a map the first rows' are kept.
+    """
+    maps, height, width = heatmaps.shape
+    is_peak = (heatmaps > threshold) & (heatmaps == _window_maximum(heatmaps))
+    joint, row, column = np.unravel_index(np.flatnonzero(is_peak), heatmaps.shape)
+    start = np.searchsorted(joint, np.arange(maps + 1))
+    if (np.diff(start) > max_per_map).any():
+        kept = np.arange(len(joint)) - start[joint] < max_per_map
+        joint, row, column = joint[kept], row[kept], column[kept]
+        start = np.searchsorted(joint, np.arange(maps + 1))
+
+    rows, columns = row[:, None] + _OFFSETS, column[:, None] + _OFFSETS  # (N, 5)
+    window = heatmaps[
+        joint[:, None, None], _mirrored(rows, height)[:, :, None], _mirrored(columns, width)[:, None, :]
+    ]  # (N, 5, 5)
+    total = window.sum((1, 2))
+    x = ((window.sum(1) * columns).sum(1) / total + 0.5) / width
+    y = ((window.sum(2) * rows).sum(1) / total + 0.5) / height
+    return Peaks(np.stack([x, y], axis=1).astype(np.float32), heatmaps[joint, row, column], start)
+
+
+def _mirrored(index: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+    """Indices beyond 0..length-1 reflected at the border cell."""
+    last = length - 1
+    inside: NDArray[np.int64] = last - np.abs(last - np.abs(index))
+    return inside
+
+
+def _window_maximum(heatmaps: Float32) -> Float32:
+    """The largest value of the 5 by 5 window around each cell of (K, H, W), by columns and then by rows."""
+    maps, height, width = heatmaps.shape
+    padded = np.full((maps, height + 2 * REACH, width + 2 * REACH), -np.inf, np.float32)
+    padded[:, REACH:-REACH, REACH:-REACH] = heatmaps
+    two = np.maximum(padded[:, :-1], padded[:, 1:])
+    five = np.maximum(np.maximum(two[:, :-3], two[:, 2:-1]), padded[:, 2 * REACH :])
+    two = np.maximum(five[:, :, :-1], five[:, :, 1:])
+    largest: Float32 = np.maximum(np.maximum(two[:, :, :-3], two[:, :, 2:-1]), five[:, :, 2 * REACH :])
+    return largest

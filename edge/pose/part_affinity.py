@@ -1,0 +1,88 @@
+"""Part affinity fields: which joints belong to one limb.
+
+Source: Cao et al., "Realtime Multi-Person 2D Pose Estimation using Part Affinity Fields", 2017;
+the sampling and the optimal assignment per limb are trt_pose's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from edge.contract.types import Float32
+from edge.pose.heatmap_peaks import Peaks
+
+SAMPLES = 7
+"""Points on the way from one joint to the other at which the field is read."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """A limb the network was trained on: from one heatmap to another, with the channels of its field."""
+
+    start: int
+    end: int
+    row_channel: int
+    column_channel: int
+
+
+def match_joints(
+    fields: Float32, peaks: Peaks, links: Sequence[Link], min_score: float = 0.1
+) -> list[tuple[int, int, int]]:
+    """(link, start peak, end peak) of every limb found in the fields (2 L, H, W).
+
+    For each link the pairing with the largest sum of scores is taken, and of that the pairs that
+    score above ``min_score``. A score is the mean, over points on the segment between two
+    peaks, of the field's component along it; points outside the map count as 0.
+    """
+    starts, ends = np.array([k.start for k in links]), np.array([k.end for k in links])
+    count = np.diff(peaks.start)
+    rows, columns = count[starts], count[ends]
+    pairs = rows * columns
+    offset = np.concatenate([[0], np.cumsum(pairs)])
+    # Every candidate pair of every link, in one flat list: a is its start peak, b its end peak.
+    link = np.repeat(np.arange(len(links)), pairs)
+    within = np.arange(offset[-1]) - offset[link]
+    a = peaks.start[starts[link]] + within // columns[link]
+    b = peaks.start[ends[link]] + within % columns[link]
+    scores = _scores(fields, peaks.xy, a, b, link, links)
+
+    matches = []
+    for k in np.flatnonzero(pairs).tolist():
+        table = scores[offset[k] : offset[k + 1]].reshape(rows[k], columns[k])
+        i, j = linear_sum_assignment(table, maximize=True)
+        good = table[i, j] > min_score
+        first, second = int(peaks.start[starts[k]]), int(peaks.start[ends[k]])
+        matches += [(k, first + n, second + m) for n, m in zip(i[good].tolist(), j[good].tolist(), strict=True)]
+    return matches
+
+
+def _scores(
+    fields: Float32,
+    xy: Float32,
+    a: NDArray[np.int64],
+    b: NDArray[np.int64],
+    link: NDArray[np.int64],
+    links: Sequence[Link],
+) -> Float32:
+    """Scores (P,) of the pairs of peaks ``a`` and ``b`` (P,) for their ``link`` (P,)."""
+    _, height, width = fields.shape
+    cells = xy * np.array([width, height], np.float32)
+    from_cell, way = cells[a], cells[b] - cells[a]
+    direction = way / (np.hypot(way[:, 0], way[:, 1]) + np.float32(1e-5))[:, None]
+    progress = np.linspace(0, 1, SAMPLES, dtype=np.float32)
+    column = (from_cell[:, :1] + way[:, :1] * progress).astype(np.int32)  # (P, 7)
+    row = (from_cell[:, 1:] + way[:, 1:] * progress).astype(np.int32)
+    inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+    cell = np.where(inside, row * width + column, 0)
+    flat = fields.reshape(-1)
+    plane = height * width
+    along_row = flat[np.array([k.row_channel for k in links])[link, None] * plane + cell]
+    along_column = flat[np.array([k.column_channel for k in links])[link, None] * plane + cell]
+    along = along_row * direction[:, 1:] + along_column * direction[:, :1]
+    mean: Float32 = (along * inside).mean(axis=1)
+    return mean

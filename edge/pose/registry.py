@@ -1,0 +1,82 @@
+"""Pose estimators by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.assets import BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS, fetch
+from edge.contract.errors import ConfigError
+from edge.engines.engine import open_engine
+from edge.pose.estimator import PoseEstimator
+from edge.pose.pose_network import TF_POSE, TRT_POSE, PoseNetwork
+
+
+@dataclass(frozen=True)
+class PoseConfig:
+    """Which pose estimator, and how it runs."""
+
+    name: str = "blazepose"
+    """blazepose (33 joints, CPU, nothing to prepare), trt_pose or tf_pose (18 joints, need a network file)."""
+    network: Path | None = None
+    """Network file: .onnx or .engine for trt_pose and tf_pose; another BlazePose landmark .tflite for blazepose."""
+    threads: int = 0
+    """CPU threads of the network, 0 for as many as there are cores. Without effect on a GPU."""
+    max_people: int = 5
+    """People followed at once, at most. blazepose takes about the same time again for each."""
+    min_joint_score: float | None = None
+    """A joint below this score counts as unseen, 0..1. Unset: 0.5 for blazepose, 0.1 for heatmap networks."""
+    search_interval: int = 2
+    """blazepose looks for newcomers in every so many pictures. More is faster and finds them later."""
+
+
+def _blazepose(config: PoseConfig) -> PoseEstimator:
+    from edge.pose.blazepose import MIN_VISIBILITY, BlazePose
+
+    detector = fetch(BLAZEPOSE_DETECTOR)[0]
+    landmarks = config.network or fetch(BLAZEPOSE_LANDMARKS)[0]
+    return BlazePose(
+        open_engine(detector, threads=config.threads),
+        open_engine(landmarks, threads=config.threads),
+        max_people=config.max_people,
+        min_joint_score=MIN_VISIBILITY if config.min_joint_score is None else config.min_joint_score,
+        search_interval=config.search_interval,
+    )
+
+
+def _heatmaps(network: PoseNetwork) -> Callable[[PoseConfig], PoseEstimator]:
+    def open_network(config: PoseConfig) -> PoseEstimator:
+        from edge.pose.heatmap_estimator import MIN_PEAK, HeatmapEstimator
+
+        if config.network is None:
+            raise ConfigError(
+                f"{network.name} needs a network file", hint="give its .onnx or .engine, or choose blazepose"
+            )
+        return HeatmapEstimator(
+            open_engine(config.network, threads=config.threads),
+            network,
+            max_people=config.max_people,
+            min_joint_score=MIN_PEAK if config.min_joint_score is None else config.min_joint_score,
+        )
+
+    return open_network
+
+
+ESTIMATORS: dict[str, Callable[[PoseConfig], PoseEstimator]] = {
+    "blazepose": _blazepose,
+    "trt_pose": _heatmaps(TRT_POSE),
+    "tf_pose": _heatmaps(TF_POSE),
+}
+
+
+def open_estimator(config: PoseConfig) -> PoseEstimator:
+    """The estimator of that name, ready to run; blazepose fetches its networks on first use.
+
+    Raises ConfigError for a name or value that means nothing, and what opening its networks raises.
+    """
+    if config.name not in ESTIMATORS:
+        raise ConfigError(f"unknown pose estimator {config.name!r}", hint=f"known: {', '.join(ESTIMATORS)}")
+    if config.max_people < 1 or config.search_interval < 1 or config.threads < 0:
+        raise ConfigError("max_people and search_interval start at 1, threads at 0")
+    return ESTIMATORS[config.name](config)
