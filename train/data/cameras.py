@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 FOCAL_PX = 1000.0
 CENTRE_PX = 500.0
 """A 1000 x 1000 picture with a 53 degree view. Only proportions matter: clips are normalised later."""
+NEAREST_M = 1.5
+"""Who walks towards the camera comes no nearer: it stands farther back instead."""
 
 
 def project(
@@ -16,13 +18,16 @@ def project(
     """(M, S, V, 3) metres, seen (M, S, V) -> (M, S, V, 2) pixels of a camera circling the people.
 
     yaw: radians around the vertical, 0 keeps the recording's own view; pitch: radians, positive
-    looks down from above; distance_m: from the camera to the middle of everything seen.
+    looks down from above; distance_m: from the camera to the middle of everything seen, more where someone
+        would come nearer than NEAREST_M.
     """
     middle = joints[seen].mean(axis=0) if seen.any() else np.zeros(3, np.float32)
     x, y, z = np.moveaxis(joints - middle, -1, 0)
     x, z = np.cos(yaw) * x - np.sin(yaw) * z, np.sin(yaw) * x + np.cos(yaw) * z
     y, z = np.cos(pitch) * y + np.sin(pitch) * z, np.cos(pitch) * z - np.sin(pitch) * y
-    depth = np.maximum(z + distance_m, 0.1)
+    nearest = z[seen].min() if seen.any() else 0.0
+    depth = z + max(distance_m, NEAREST_M - nearest)
+    depth = np.where(seen, depth, 1.0)  # what was not seen may lie anywhere
     return np.stack([FOCAL_PX * x / depth + CENTRE_PX, CENTRE_PX - FOCAL_PX * y / depth], axis=-1).astype(np.float32)
 
 
