@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from train.data.body import LAYOUT, Body, on_floor, pose, random_body
+from train.data.body import ANGLES, LAYOUT, Array, Body, on_floor, pose, random_body
 from train.data.clip import SkeletonClip, SkeletonSet, checked
-from train.data.motions import MOTIONS, performance
+from train.data.motions import MOTIONS, Angles, other_side
 
 CLASSES = tuple(MOTIONS)
 FPS = 30.0
@@ -20,6 +20,8 @@ PEOPLE = 30
 """Clips are dealt out to this many people in turn; every third person is for testing."""
 MAX_TURNED_DEG = 40.0
 """An action on the spot is performed towards the camera, within this angle."""
+HINGE_DEG = (2.0, 150.0)
+"""Elbows and knees neither lock nor fold up entirely."""
 
 
 def make_kinematic(clips_per_class: int, seed: int) -> SkeletonSet:
@@ -35,12 +37,31 @@ def make_kinematic(clips_per_class: int, seed: int) -> SkeletonSet:
 def perform(action: str, body: Body, frames: int, rng: np.random.Generator) -> NDArray[np.float32]:
     """One performance (S, 20, 3) in metres: x right of the camera, y up from the floor, z away; starts at x = z = 0."""
     times_s = np.arange(frames) / FPS
-    angles, lift_m, travels = performance(action, times_s, body.hand, rng)
-    if travels:
-        heading = rng.uniform(-180, 180) + rng.uniform(-25, 25) * times_s
+    side = body.hand if rng.random() < 5 / 6 else other_side(body.hand)
+    motion = MOTIONS[action](times_s, side, rng)
+    if motion.travels:
+        heading_deg = rng.uniform(-180, 180) + rng.uniform(-25, 25) * times_s
     else:
-        heading = np.full(frames, rng.uniform(-MAX_TURNED_DEG, MAX_TURNED_DEG))
-    return on_floor(*pose(body, angles, heading), lift_m, FPS).astype(np.float32)
+        heading_deg = np.full(frames, rng.uniform(-MAX_TURNED_DEG, MAX_TURNED_DEG))
+    angles = _lived_in(motion.angles, times_s, rng)
+    lift_m = np.broadcast_to(motion.lift_m, times_s.shape)
+    return on_floor(*pose(body, angles, heading_deg), lift_m, FPS).astype(np.float32)
+
+
+def _lived_in(angles: Angles, times_s: Array, rng: np.random.Generator) -> dict[str, Array]:
+    """All angles (S,), with what every body does besides its action: uneven sides, a posture, idle sway."""
+    gain = {"left": rng.normal(1, 0.06), "right": rng.normal(1, 0.06)}
+    curves = {}
+    for name in ANGLES:
+        curve = np.broadcast_to(angles.get(name, 0.0), times_s.shape) * gain.get(name.split("_")[0], 1.0)
+        if not name.endswith("sole"):  # soles follow the floor, not the body's sway
+            hz, shift = rng.uniform(0.1, 0.9, 3), rng.uniform(0, 2 * np.pi, 3)
+            sway = np.sin(2 * np.pi * hz * times_s[:, None] + shift).sum(axis=-1)
+            curve = curve + rng.normal(0, 2.0) + rng.uniform(0.2, 1.0) * sway
+        if name.endswith(("elbow", "knee")):
+            curve = np.clip(curve, *HINGE_DEG)
+        curves[name] = curve
+    return curves
 
 
 def _clip(label: int, index: int, seed: int) -> SkeletonClip:

@@ -2,8 +2,7 @@
 
 A motion is a function of the times (S,) in seconds, the preferred side and a random generator;
 it returns the curves that its action needs, in degrees by the names of :data:`train.data.body.ANGLES`,
-and how far the body leaves the floor. Tempo, amplitude and style are drawn; what every body does
-besides (sway, unevenness of left and right) is added in :func:`performance`.
+and how far the body leaves the floor. Tempo, amplitude and style are drawn.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from train.data.body import ANGLES, SIDES, Array
+from train.data.body import SIDES, Array
 
 Angles = dict[str, Array | float]
 
@@ -31,42 +30,22 @@ class Motion:
 Drawn = Callable[[Array, str, np.random.Generator], Motion]
 
 
-def performance(name: str, times_s: Array, hand: str, rng: np.random.Generator) -> tuple[dict[str, Array], Array, bool]:
-    """One performance of a motion: every angle (S,), the lift (S,) in metres, and whether it travels.
-
-    hand: the preferred side; one performance in six uses the other.
-    """
-    side = hand if rng.random() < 5 / 6 else _other(hand)
-    motion = MOTIONS[name](times_s, side, rng)
-    gain = {side: rng.normal(1, 0.06) for side in SIDES}
-    curves = {}
-    for angle in ANGLES:
-        curve = np.broadcast_to(motion.angles.get(angle, 0.0), times_s.shape)
-        curve = curve * gain.get(angle.split("_")[0], 1.0)
-        # The sole follows the floor, not the body's sway.
-        curves[angle] = curve if angle.endswith("sole") else curve + _sway(times_s, rng)
-    for side in SIDES:
-        for hinge in ("elbow", "knee"):
-            curves[f"{side}_{hinge}"] = np.clip(curves[f"{side}_{hinge}"], 2, 150)
-    return curves, np.broadcast_to(motion.lift_m, times_s.shape), motion.travels
-
-
 def stand(t: Array, side: str, rng: np.random.Generator) -> Motion:
     """At ease: hanging arms, hands on the hips, folded arms, or a hand at the face; looking around."""
-    other = _other(side)
-    hanging = _arms(shoulder_abduct=rng.uniform(2, 10), elbow=rng.uniform(5, 25))
+    other = other_side(side)
+    hanging = _both(shoulder_abduct=rng.uniform(2, 10), elbow=rng.uniform(5, 25))
     arms = [
         hanging,
         hanging,
-        _arms(shoulder_flex=-15, shoulder_abduct=42, shoulder_twist=-50, elbow=95),
-        _arms(shoulder_flex=25, shoulder_abduct=5, shoulder_twist=-52, elbow=100),
+        _both(shoulder_flex=-15, shoulder_abduct=42, shoulder_twist=-50, elbow=95),
+        _both(shoulder_flex=25, shoulder_abduct=5, shoulder_twist=-52, elbow=100),
         hanging | {f"{side}_shoulder_flex": 35.0, f"{side}_shoulder_twist": -35.0, f"{side}_elbow": 135.0},
     ][rng.integers(5)]
     relaxed = rng.uniform(0, 20)
     legs: Angles = {f"{other}_hip_flex": relaxed / 2, f"{other}_knee": relaxed}
     apart = rng.uniform(0, 9)
     look = rng.uniform(0, 12) * np.sin(2 * np.pi * rng.uniform(0.1, 0.25) * t + rng.uniform(0, 6))
-    return Motion({**arms, **legs, **_legs(hip_abduct=apart), "turn": look / 2, "tilt": look / 3})
+    return Motion({**arms, **legs, **_both(hip_abduct=apart), "turn": look / 2, "tilt": look / 3})
 
 
 def walk(t: Array, side: str, rng: np.random.Generator) -> Motion:
@@ -108,7 +87,7 @@ def wave(t: Array, side: str, rng: np.random.Generator) -> Motion:
     """One hand to and fro, beside the head or high above it."""
     beat = np.sin(_phase(t, rng.uniform(1.2, 2.4), rng))
     high = rng.uniform(0, 1)
-    angles = _arms(shoulder_abduct=6, elbow=12)
+    angles = _both(shoulder_abduct=6, elbow=12)
     angles[f"{side}_shoulder_abduct"] = 65 + 80 * high + 6 * beat
     angles[f"{side}_shoulder_twist"] = 80 + 10 * rng.uniform(-1, 1)
     angles[f"{side}_elbow"] = 85 - 50 * high + rng.uniform(18, 32) * beat
@@ -120,14 +99,14 @@ def clap(t: Array, side: str, rng: np.random.Generator) -> Motion:
     apart = _rise(_phase(t, rng.uniform(1.2, 2.8), rng)) * rng.uniform(24, 48)
     elbow = rng.uniform(70, 95)
     return Motion(
-        _arms(shoulder_flex=rng.uniform(25, 60), shoulder_abduct=4, shoulder_twist=apart - 34, elbow=elbow)
+        _both(shoulder_flex=rng.uniform(25, 60), shoulder_abduct=4, shoulder_twist=apart - 34, elbow=elbow)
         | {"nod": rng.uniform(0, 8)}
     )
 
 
 def punch(t: Array, side: str, rng: np.random.Generator) -> Motion:
     """From a guard, straight punches: both fists in turn, or one only."""
-    other = _other(side)
+    other = other_side(side)
     phase = _phase(t, rng.uniform(0.7, 1.3), rng)
     fists = {side: _bump(phase, 0.5, 5), other: _bump(phase, 1.5, 5) if rng.random() < 0.7 else 0 * t}
     aim = rng.uniform(72, 95)
@@ -140,16 +119,16 @@ def punch(t: Array, side: str, rng: np.random.Generator) -> Motion:
         angles[f"{fist}_elbow"] = 128 - 120 * out
     step = rng.uniform(8, 20)
     legs: Angles = {f"{other}_hip_flex": step + 8, f"{side}_hip_flex": 8 - step, f"{side}_sole": -step}
-    return Motion({**angles, **legs, **_legs(knee=18.0, hip_abduct=5.0)})
+    return Motion({**angles, **legs, **_both(knee=18.0, hip_abduct=5.0)})
 
 
 def kick(t: Array, side: str, rng: np.random.Generator) -> Motion:
     """Front kicks of one leg: knee up, shank out, back; the foot returns to the floor in between."""
-    other = _other(side)
+    other = other_side(side)
     phase = _phase(t, rng.uniform(0.55, 0.8), rng)
     height = rng.uniform(55, 95)
     lifted = _bump(phase, 1.0, 2.6)
-    angles = _arms(shoulder_flex=20 * rng.random(), shoulder_abduct=rng.uniform(12, 35), elbow=rng.uniform(20, 90))
+    angles = _both(shoulder_flex=20 * rng.random(), shoulder_abduct=rng.uniform(12, 35), elbow=rng.uniform(20, 90))
     angles |= {
         f"{side}_hip_flex": height * lifted,
         f"{side}_knee": 8 + 90 * (_bump(phase, 0.74, 7) + 0.8 * _bump(phase, 1.38, 7)),
@@ -165,32 +144,32 @@ def raise_arms(t: Array, side: str, rng: np.random.Generator) -> Motion:
     """Both arms slowly up and down again, through the front or the sides; the legs stand."""
     up = _rise(_phase(t, rng.uniform(0.35, 0.6), rng)) * rng.uniform(140, 172)
     if rng.random() < 0.5:
-        return Motion(_arms(shoulder_flex=up, shoulder_abduct=8, elbow=rng.uniform(5, 20)))
-    return Motion(_arms(shoulder_abduct=8 + up, elbow=rng.uniform(5, 20)))
+        return Motion(_both(shoulder_flex=up, shoulder_abduct=8, elbow=rng.uniform(5, 20)))
+    return Motion(_both(shoulder_abduct=8 + up, elbow=rng.uniform(5, 20)))
 
 
 def squat(t: Array, side: str, rng: np.random.Generator) -> Motion:
     """Knee bends to a quarter or all the way down; arms forward, before the chest or hanging."""
     deep = _rise(_phase(t, rng.uniform(0.35, 0.6), rng)) * rng.uniform(0.65, 1.1)
     arms = [
-        _arms(shoulder_flex=80 * np.minimum(deep * 1.3, 1), elbow=10),
-        _arms(shoulder_flex=80, elbow=10),
-        _arms(shoulder_flex=30, shoulder_twist=-35, elbow=125),
-        _arms(shoulder_flex=20 * deep, elbow=15),
+        _both(shoulder_flex=80 * np.minimum(deep * 1.3, 1), elbow=10),
+        _both(shoulder_flex=80, elbow=10),
+        _both(shoulder_flex=30, shoulder_twist=-35, elbow=125),
+        _both(shoulder_flex=20 * deep, elbow=15),
     ][rng.integers(4)]
     apart = rng.uniform(6, 14)
-    legs = _legs(hip_flex=95 * deep, knee=112 * deep, hip_abduct=apart, hip_twist=apart)
+    legs = _both(hip_flex=95 * deep, knee=112 * deep, hip_abduct=apart, hip_twist=apart)
     return Motion({**arms, **legs, "lean": rng.uniform(28, 42) * deep, "nod": -20 * deep})
 
 
 def lunge(t: Array, side: str, rng: np.random.Generator) -> Motion:
     """One leg steps far forward, the rear knee sinks towards the floor, and back."""
-    other = _other(side)
+    other = other_side(side)
     far = _rise(_phase(t, rng.uniform(0.35, 0.55), rng))
     step, deep = 4 * far * (1 - far), far * rng.uniform(0.75, 1.05)
     arms = [
-        _arms(shoulder_abduct=6, elbow=12),
-        _arms(shoulder_flex=-15, shoulder_abduct=42, shoulder_twist=-50, elbow=95),
+        _both(shoulder_abduct=6, elbow=12),
+        _both(shoulder_flex=-15, shoulder_abduct=42, shoulder_twist=-50, elbow=95),
     ]
     angles: Angles = arms[rng.integers(2)] | {
         f"{side}_hip_flex": 72 * deep + 22 * step,
@@ -208,8 +187,8 @@ def jumping_jacks(t: Array, side: str, rng: np.random.Generator) -> Motion:
     phase = _phase(t, rng.uniform(0.8, 1.25), rng)
     open_, hop = _rise(phase), np.sin(phase) ** 2
     landing = 1 - hop
-    arms = _arms(shoulder_abduct=10 + rng.uniform(130, 165) * open_, elbow=rng.uniform(8, 30))
-    legs = _legs(hip_abduct=2 + rng.uniform(14, 24) * open_, hip_flex=8 * landing, knee=16 * landing, sole=-25 * hop)
+    arms = _both(shoulder_abduct=10 + rng.uniform(130, 165) * open_, elbow=rng.uniform(8, 30))
+    legs = _both(hip_abduct=2 + rng.uniform(14, 24) * open_, hip_flex=8 * landing, knee=16 * landing, sole=-25 * hop)
     return Motion({**arms, **legs}, lift_m=rng.uniform(0.03, 0.1) * hop)
 
 
@@ -220,8 +199,8 @@ def stand_to_sit(t: Array, side: str, rng: np.random.Generator) -> Motion:
     s = np.clip((t - middle_s) / takes_s + 0.5, 0, 1)
     sat = s * s * (3 - 2 * s)
     stoop = np.sin(np.pi * s) * rng.uniform(22, 38)
-    arms = _arms(shoulder_flex=28 * sat + stoop / 3, shoulder_abduct=6, shoulder_twist=-12 * sat, elbow=12 + 38 * sat)
-    legs = _legs(hip_flex=84 * sat, knee=86 * sat, hip_abduct=rng.uniform(2, 9))
+    arms = _both(shoulder_flex=28 * sat + stoop / 3, shoulder_abduct=6, shoulder_twist=-12 * sat, elbow=12 + 38 * sat)
+    legs = _both(hip_flex=84 * sat, knee=86 * sat, hip_abduct=rng.uniform(2, 9))
     return Motion({**arms, **legs, "lean": stoop + rng.uniform(-8, 6) * sat})
 
 
@@ -233,14 +212,11 @@ MOTIONS: dict[str, Drawn] = {
 }  # fmt: skip
 
 
-def _arms(**angles: Array | float) -> Angles:
+def _both(**angles: Array | float) -> Angles:
     return {f"{side}_{name}": value for side in SIDES for name, value in angles.items()}
 
 
-_legs = _arms
-
-
-def _other(side: str) -> str:
+def other_side(side: str) -> str:
     return "right" if side == "left" else "left"
 
 
@@ -261,10 +237,3 @@ def _bump(phase: Array, centre_pi: float, sharpness: float) -> Array:
     """A periodic bump of height 1 at ``centre_pi`` * pi; higher ``sharpness`` is narrower (von Mises)."""
     bump: Array = np.exp(sharpness * (np.cos(phase - centre_pi * np.pi) - 1))
     return bump
-
-
-def _sway(t: Array, rng: np.random.Generator) -> Array:
-    """Slow idle movement of a degree or two, and a constant habit of posture."""
-    hz, shift = rng.uniform(0.1, 0.9, 3), rng.uniform(0, 2 * np.pi, 3)
-    sway: Array = rng.normal(0, 2.0) + rng.uniform(0.2, 1.0) * np.sin(2 * np.pi * hz * t[:, None] + shift).sum(axis=-1)
-    return sway

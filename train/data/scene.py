@@ -1,0 +1,115 @@
+"""Scenes of several people before a moving camera, as a pose estimator would report them.
+
+For what a dataset of single clips cannot show: tracks that cross, people who leave the picture,
+a camera that pans and zooms. The truth is known to the joint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.contract.layouts import JointLayout, convert, layout
+from edge.contract.types import Float32, Pose
+from train.data.body import LAYOUT, Array, random_body
+from train.data.corruption import EstimatorErrors, estimate_badly
+from train.data.kinematic import CLASSES, FPS, perform
+
+WIDTH_PX, HEIGHT_PX = 1280, 720
+CAMERA_HEIGHT_M = 1.6
+NEAREST_M = 0.5
+
+
+@dataclass(frozen=True)
+class Scene:
+    """P people through S frames, x and y in pixels of a 1280 x 720 picture, score 0 where not seen.
+
+    actions: what each person does. times_s: (S,). truth: (P, S, V, 3), every joint in the picture
+    that no other body hides. estimated: (P, S, V, 3), the same with an estimator's errors.
+    """
+
+    layout: JointLayout
+    actions: tuple[str, ...]
+    times_s: Array = field(repr=False)
+    truth: Float32 = field(repr=False)
+    estimated: Float32 = field(repr=False)
+
+    def frames(self) -> Iterator[tuple[float, list[Pose], list[int]]]:
+        """Per frame its time, the poses in no lasting order, and whose they are (indices into ``actions``).
+
+        A body is found where a third of its joints are.
+        """
+        rng = np.random.default_rng(0)
+        for s, time_s in enumerate(self.times_s):
+            seen = self.estimated[:, s, :, 2] > 0
+            found = rng.permutation(np.flatnonzero(seen.mean(axis=1) >= 1 / 3))
+            keypoints = self.estimated[:, s]
+            poses = [Pose(keypoints[p], float(keypoints[p, seen[p], 2].mean())) for p in found]
+            yield float(time_s), poses, [int(p) for p in found]
+
+
+def make_scene(
+    people: int,
+    duration_s: float,
+    seed: int,
+    *,
+    joints: str = "penn-13",
+    errors: EstimatorErrors | None = None,
+) -> Scene:
+    """People who each do one action for the whole time, 3.5 to 8 m from a camera that pans and zooms.
+
+    joints: layout of the keypoints; LayoutError if unknown. errors: of the estimator, by default as
+    :class:`EstimatorErrors` has them.
+    """
+    target, rng = layout(joints), np.random.default_rng(seed)
+    frames = max(1, round(duration_s * FPS))
+    actions = tuple(str(rng.choice(CLASSES)) for _ in range(people))
+    world = np.stack([_placed(action, frames, (i + 0.5) / people, rng) for i, action in enumerate(actions)])
+    pixels, depth_m = _film(world, np.arange(frames) / FPS, rng)
+
+    inside = ((pixels >= 0) & (pixels < (WIDTH_PX, HEIGHT_PX))).all(axis=-1) & (depth_m > NEAREST_M)
+    seen = inside & ~_hidden(pixels, depth_m)
+    kinect = np.where(seen[..., None], np.concatenate([pixels, np.ones((*seen.shape, 1))], axis=-1), 0)
+    truth = convert(kinect.astype(np.float32), LAYOUT, target)
+    estimated = np.stack([estimate_badly(body, target, errors or EstimatorErrors(), rng) for body in truth])
+    estimated[..., 2] *= rng.uniform(0.4, 1, estimated.shape[:-1])
+    return Scene(target, actions, np.arange(frames) / FPS, truth, estimated)
+
+
+def _placed(action: str, frames: int, across: float, rng: np.random.Generator) -> NDArray[np.float32]:
+    """A performance (S, 20, 3) whose path has its middle somewhere before the camera, ``across`` 0..1 of its view."""
+    body = perform(action, random_body(rng), frames, rng)
+    z = rng.uniform(3.5, 8)
+    path = body[:, LAYOUT.joints.index("hip_centre")].mean(axis=0)
+    return body + np.array([(across - 0.5) * 0.9 * z - path[0], 0, z - path[2]], np.float32)
+
+
+def _film(world: NDArray[np.float32], times_s: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    """World (P, S, V, 3) in metres -> pixels (P, S, V, 2) and depth (P, S, V) for a camera on a stand."""
+    tilt = np.radians(rng.uniform(2, 8))
+    pan = np.radians(rng.uniform(4, 12)) * np.sin(2 * np.pi * rng.uniform(0.05, 0.15) * times_s + rng.uniform(0, 6))
+    zoom = 1 + rng.uniform(0, 0.25) * np.sin(2 * np.pi * rng.uniform(0.05, 0.2) * times_s + rng.uniform(0, 6))
+    pan, focal_px = pan[:, None], (WIDTH_PX * 0.9 * zoom)[:, None]
+
+    x, y, z = np.moveaxis(world, -1, 0)
+    y = y - CAMERA_HEIGHT_M
+    x, z = np.cos(pan) * x - np.sin(pan) * z, np.sin(pan) * x + np.cos(pan) * z
+    y, z = np.cos(tilt) * y + np.sin(tilt) * z, np.cos(tilt) * z - np.sin(tilt) * y
+    depth_m = np.maximum(z, NEAREST_M)
+    picture = np.stack([WIDTH_PX / 2 + focal_px * x / depth_m, HEIGHT_PX / 2 - focal_px * y / depth_m], axis=-1)
+    return picture, depth_m
+
+
+def _hidden(pixels: Array, depth_m: Array) -> NDArray[np.bool_]:
+    """Joints (P, S, V) that lie behind the trunk of someone nearer to the camera."""
+    corners = pixels[:, :, list(LAYOUT.index("left_shoulder", "right_shoulder", "left_hip", "right_hip"))]
+    low, high = corners.min(axis=2)[:, :, None], corners.max(axis=2)[:, :, None]
+    hidden = np.zeros(depth_m.shape, bool)
+    for near in range(len(pixels)):
+        behind = depth_m.mean(axis=2) > depth_m[near].mean(axis=1)
+        within = ((pixels >= low[near]) & (pixels <= high[near])).all(axis=-1)
+        hidden |= within & behind[..., None]
+    return hidden
