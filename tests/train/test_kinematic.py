@@ -174,7 +174,7 @@ def test_any_performance_is_finite_and_man_sized(action, seed, frames):
     joints = perform(action, random_body(rng), frames, rng)
     assert joints.shape == (frames, 20, 3) and joints.dtype == np.float32
     assert np.isfinite(joints).all()
-    assert 0.6 < np.ptp(joints[..., 1], axis=1).min() and joints[..., 1].max() < 2.8
+    assert np.ptp(joints[..., 1], axis=1).min() > 0.6 and joints[..., 1].max() < 2.8
 
 
 def test_a_neighbour_in_frequency_names_the_action_of_people_it_never_saw():
