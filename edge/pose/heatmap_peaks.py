@@ -17,6 +17,8 @@ REACH = 2
 """A peak is the largest within this many cells in each direction: a window of 5 by 5."""
 
 _OFFSETS = np.arange(-REACH, REACH + 1)
+_EARLIER = np.arange(_OFFSETS.size**2).reshape(_OFFSETS.size, -1) < _OFFSETS.size**2 // 2
+"""The cells of the window that come before its middle one, row by row."""
 
 
 @dataclass(frozen=True)
@@ -35,26 +37,31 @@ class Peaks:
 def find_peaks(heatmaps: Float32, threshold: float = 0.1, max_per_map: int = 100) -> Peaks:
     """Local maxima above ``threshold`` in heatmaps (K, H, W), to a fraction of a cell.
 
-    The position is the mean of the window's cells weighted by their values (the map is mirrored
-    at its border), plus half a cell. Of more than ``max_per_map`` in a map the first rows' are kept.
+    Of equal neighbours the first counts: trt_pose keeps both, but the maps of an INT8 network tie often, and
+    a joint found twice tears its limbs apart. The position is the mean of the window's cells weighted by their
+    values (the map is mirrored at its border), plus half a cell. Of more than ``max_per_map`` in a map the first
+    rows' are kept.
     """
     maps, height, width = heatmaps.shape
     is_peak = (heatmaps > threshold) & (heatmaps == _window_maximum(heatmaps))
     joint, row, column = np.unravel_index(np.flatnonzero(is_peak), heatmaps.shape)
-    start = np.searchsorted(joint, np.arange(maps + 1))
-    if (np.diff(start) > max_per_map).any():
-        kept = np.arange(len(joint)) - start[joint] < max_per_map
-        joint, row, column = joint[kept], row[kept], column[kept]
-        start = np.searchsorted(joint, np.arange(maps + 1))
-
     rows, columns = row[:, None] + _OFFSETS, column[:, None] + _OFFSETS  # (N, 5)
     window = heatmaps[
         joint[:, None, None], _mirrored(rows, height)[:, :, None], _mirrored(columns, width)[:, None, :]
     ]  # (N, 5, 5)
+    value = heatmaps[joint, row, column]
+
+    inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[:, None, :]
+    kept = ~((window == value[:, None, None]) & inside & _EARLIER).any((1, 2))
+    start = np.searchsorted(joint[kept], np.arange(maps + 1))
+    kept[kept] = np.arange(start[-1]) - start[joint[kept]] < max_per_map
+    joint, rows, columns, window, value = joint[kept], rows[kept], columns[kept], window[kept], value[kept]
+
     total = window.sum((1, 2))
     x = ((window.sum(1) * columns).sum(1) / total + 0.5) / width
     y = ((window.sum(2) * rows).sum(1) / total + 0.5) / height
-    return Peaks(np.stack([x, y], axis=1).astype(np.float32), heatmaps[joint, row, column], start)
+    start = np.searchsorted(joint, np.arange(maps + 1))
+    return Peaks(np.stack([x, y], axis=1).astype(np.float32), value, start)
 
 
 def _mirrored(index: NDArray[np.int64], length: int) -> NDArray[np.int64]:

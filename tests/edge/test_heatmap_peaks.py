@@ -1,0 +1,79 @@
+"""Peaks, against the rule written out cell by cell."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from edge.pose.heatmap_peaks import find_peaks
+
+maps = st.tuples(st.integers(1, 3), st.integers(5, 14), st.integers(5, 14)).flatmap(
+    lambda shape: arrays(np.float32, shape, elements=st.sampled_from([0, 0.05, 0.1, 0.25, 0.5, 0.75, 1]))
+)
+
+
+def mirrored(index, length):
+    if index < 0:
+        return -index
+    return index if index < length else 2 * (length - 1) - index
+
+
+def slow_peaks(heatmap, threshold=0.1, most=100):
+    """The rule for one map: a list of (x, y, value) in 0..1."""
+    height, width = heatmap.shape
+    found = []
+    for i in range(height):
+        for j in range(width):
+            value = heatmap[i, j]
+            around = heatmap[max(i - 2, 0) : i + 3, max(j - 2, 0) : j + 3]
+            if value <= np.float32(threshold) or (around > value).any() or len(found) == most:
+                continue
+            earlier = [
+                heatmap[a, b]
+                for a in range(max(i - 2, 0), i + 1)
+                for b in range(max(j - 2, 0), min(j + 3, width))
+                if (a, b) < (i, j)
+            ]
+            if value in earlier:
+                continue
+            total = row = column = 0.0
+            for di in range(-2, 3):
+                for dj in range(-2, 3):
+                    weight = float(heatmap[mirrored(i + di, height), mirrored(j + dj, width)])
+                    total, row, column = total + weight, row + weight * (i + di), column + weight * (j + dj)
+            found.append(((column / total + 0.5) / width, (row / total + 0.5) / height, value))
+    return found
+
+
+@given(maps)
+def test_peaks_are_those_of_the_rule_written_out(heatmaps):
+    peaks = find_peaks(heatmaps)
+    for k, heatmap in enumerate(heatmaps):
+        mine = slice(peaks.start[k], peaks.start[k + 1])
+        expected = np.array(slow_peaks(heatmap)).reshape(-1, 3)
+        np.testing.assert_allclose(np.column_stack([peaks.xy[mine], peaks.value[mine]]), expected, atol=1e-5)
+
+
+def test_of_too_many_peaks_the_first_hundred_rows_first_are_kept():
+    heatmaps = np.zeros((2, 60, 60), np.float32)
+    heatmaps[0, ::3, ::3] = 1  # 400 peaks
+    heatmaps[1, 30, 30] = 1
+    peaks = find_peaks(heatmaps)
+    assert peaks.start.tolist() == [0, 100, 101]
+    assert np.array_equal(peaks.value, np.ones(101))
+    np.testing.assert_allclose(peaks.xy[99], [(57 + 0.5) / 60, (12 + 0.5) / 60], atol=1e-6)
+
+
+@settings(max_examples=30)
+@given(st.floats(4, 50), st.floats(4, 50))
+def test_the_peak_of_a_drawn_joint_is_found_to_a_tenth_of_a_cell(x, y):
+    rows, columns = np.mgrid[:56, :56] + 0.5
+    heatmap = np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * 0.8**2)).astype(np.float32)
+    peaks = find_peaks(heatmap[None])
+    assert len(peaks.value) >= 1
+    assert np.abs(peaks.xy[peaks.value.argmax()] * 56 - [x, y]).max() < 0.1
+
+
+def test_maps_without_a_peak_give_none():
+    peaks = find_peaks(np.full((18, 56, 56), 0.1, np.float32))
+    assert len(peaks.value) == 0 and peaks.start.tolist() == [0] * 19
