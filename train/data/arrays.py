@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,29 @@ from edge.contract.errors import DataError
 def read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
     """The named arrays of an .npz file; DataError if it is absent, damaged or lacks one."""
     if not path.is_file():
-        raise DataError("no such dataset file", where=path, hint="give the folder that holds it with --data")
+        raise DataError("no such dataset file", where=path, hint="give the folder that holds it with --data.folder")
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        # numpy leaves a file that is no archive open, unless it was opened here.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in names}
     except KeyError as error:
         raise DataError(f"the file lacks {error}", where=path, hint=f"it must hold {', '.join(names)}") from error
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"not a readable .npz file: {error}", where=path, hint="copy it again") from error
+
+
+def cut(
+    path: Path, points: NDArray[Any], joint: tuple[int, ...], length: NDArray[Any], *labels: NDArray[Any]
+) -> list[slice]:
+    """Where each clip lies in ``points`` (F, V, D); DataError unless these are of shape ``joint`` = (V, D) each,
+    the lengths add up to F, and there is one of each of ``labels`` for every clip.
+    """
+    if points.shape[1:] != joint or length.sum() != len(points) or any(len(a) != len(length) for a in labels):
+        raise DataError(
+            f"joints of shape {points.shape}, {len(length)} clips of {int(length.sum())} frames in all and "
+            f"{' or '.join(str(len(a)) for a in labels)} labels do not fit each other and (frames, *{joint})",
+            where=path,
+            hint="copy it again",
+        )
+    ends = np.cumsum(length)
+    return [slice(int(end - frames), int(end)) for end, frames in zip(ends, length, strict=True)]

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from train.data.arrays import read_arrays
+from edge.contract.layouts import layout
+from train.data.arrays import cut, read_arrays
 from train.data.clip import SkeletonClip, SkeletonSet, checked
 
 FILE = "penn_action.npz"
+LAYOUT = "penn-13"
 FPS = 30.0
 # The archive keeps no frame rates; its clips come from web video, for which 30 Hz is the rule.
 
@@ -26,21 +28,23 @@ def read_penn_action(folder: Path) -> SkeletonSet:
     """All clips in the official split, 1258 for training and 1068 for testing."""
     path = folder / FILE
     arrays = read_arrays(path, ("xy", "vis", "length", "label", "train", "classes"))
-    xy = arrays["xy"].astype(np.float32)
+    frames = cut(path, arrays["xy"], (13, 2), arrays["length"], arrays["label"], arrays["train"])
+    # The archive's left is the person's right: bowlers seen from behind have it on the picture's right,
+    # guitarists strum with it. Everywhere in this package left is the person's own.
+    xy = arrays["xy"].astype(np.float32)[:, list(layout(LAYOUT).mirror)]
     # ``vis`` marks occlusion as the annotators saw it, but occluded joints were placed with care:
     # they are kept. Only what was pinned to (1, 1) or is not a number is missing.
-    seen = np.isfinite(xy).all(axis=-1) & ~(xy <= _PINNED).all(axis=-1)
-    ends = np.cumsum(arrays["length"])
+    seen = np.asarray(np.isfinite(xy).all(axis=-1) & ~(xy <= _PINNED).all(axis=-1))
     clips = tuple(
         SkeletonClip(
             id=f"penn-{index + 1:04d}",
             label=int(arrays["label"][index]),
-            joints=xy[None, end - length : end],
-            seen=seen[None, end - length : end],
+            joints=xy[None, part],
+            seen=seen[None, part],
             fps=FPS,
             train=bool(arrays["train"][index]),
         )
-        for index, (end, length) in enumerate(zip(ends, arrays["length"], strict=True))
+        for index, part in enumerate(frames)
     )
     names = tuple(str(name) for name in arrays["classes"])
-    return checked(SkeletonSet("Penn Action", names, "penn-13", clips, "official, 1258 train / 1068 test"))
+    return checked(SkeletonSet("Penn Action", names, LAYOUT, clips, "official, 1258 train / 1068 test"))

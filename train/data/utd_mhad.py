@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from train.data.arrays import read_arrays
+from train.data.arrays import cut, read_arrays
 from train.data.clip import SkeletonClip, SkeletonSet, checked
 
 FILE = "utd_mhad.npz"
@@ -26,20 +26,20 @@ def read_utd_mhad(folder: Path) -> SkeletonSet:
     """All clips; odd subjects train (431), even subjects test (430), as the authors split them."""
     path = folder / FILE
     arrays = read_arrays(path, ("xyz", "length", "meta"))
+    frames = cut(path, arrays["xyz"], (20, 3), arrays["length"], arrays["meta"])
     # The sensor's x grows to the left of its own view; ours grows to the right of the camera.
-    xyz = arrays["xyz"].astype(np.float32) * np.float32([-1, 1, 1])
-    seen = np.isfinite(xyz).all(axis=-1)
-    ends = np.cumsum(arrays["length"])
+    xyz = arrays["xyz"].astype(np.float32) * np.array([-1, 1, 1], np.float32)
+    seen = np.asarray(np.isfinite(xyz).all(axis=-1))
     clips = tuple(
         SkeletonClip(
             id=f"utd-a{action}-s{subject}-t{trial}",
             label=int(action) - 1,
-            joints=xyz[None, end - length : end],
-            seen=seen[None, end - length : end],
+            joints=xyz[None, part],
+            seen=seen[None, part],
             fps=FPS,
             train=bool(subject % 2),
         )
-        for end, length, (action, subject, trial) in zip(ends, arrays["length"], arrays["meta"], strict=True)
+        for part, (action, subject, trial) in zip(frames, arrays["meta"], strict=True)
     )
     names = tuple(CLASSES.split())
     return checked(SkeletonSet("UTD-MHAD", names, "kinect-20", clips, "odd subjects train / even test"))
