@@ -55,10 +55,11 @@ def _fail(message: str) -> NoReturn:
 
 def run_command_line(program: str, about: str, commands: dict[str, Command], argv: Sequence[str] | None = None) -> None:
     """Parse ``argv`` and run one command. A user's error is one line on stderr and exit code 2."""
-    parser = _Parser(prog=f"python -m {program}", description=about)
+    parser = _Parser(prog=f"python -m {program}", description=about, allow_abbrev=False)
     subcommands = parser.add_subcommands(required=True, dest="command")
     for name, command in commands.items():
         sub = _Parser(
+            allow_abbrev=False,
             description=command.summary,
             epilog="\n  ".join(("examples:", *command.examples)) if command.examples else None,
             formatter_class=_HelpFormatter,
@@ -67,11 +68,14 @@ def run_command_line(program: str, about: str, commands: dict[str, Command], arg
         sub.add_class_arguments(command.config, as_group=False)
         subcommands.add_subcommand(name, sub, help=command.summary)
         sub.prog = f"python -m {program} {name}"
-    args = parser.parse_args(argv)
-    options = dict(parser.instantiate_classes(args)[args.command])
-    options.pop("config", None)
+    try:
+        args = parser.parse_args(argv)
+    except UnicodeDecodeError as error:  # jsonargparse reads YAML files without asking whether they are text
+        _fail(f"the configuration file is not text: {error}")
     command = commands[args.command]
     try:
+        options = dict(parser.instantiate_classes(args)[args.command])
+        options.pop("config", None)
         command.function(command.config(**options))
     except SkdError as error:
         _fail(str(error))
