@@ -17,7 +17,7 @@ import numpy as np
 import yaml
 
 from edge.contract import preprocess
-from edge.contract.errors import BundleError
+from edge.contract.errors import BundleError, ConfigError
 from edge.contract.files import replacing
 from edge.contract.layouts import LAYOUTS, JointLayout, layout
 from edge.contract.preprocess import Preprocessing
@@ -157,6 +157,9 @@ def _manifest(raw: Any, path: Path) -> Manifest:
             where=path,
             hint="export the bundle again with this release, or install the release that made it",
         )
+    for key, kind in (("name", str), ("classes", list), ("layout", str), ("input_name", str), ("output_name", str)):
+        if not isinstance(raw[key], kind):
+            raise BundleError(f"{key} must be a {kind.__name__}, not {raw[key]!r}", where=path, hint="export it again")
     try:
         _same_keys(raw["preprocessing"], Preprocessing, path)
         return Manifest(
@@ -168,7 +171,7 @@ def _manifest(raw: Any, path: Path) -> Manifest:
                 "files": {name: FileEntry(**entry) for name, entry in raw["files"].items()},
             }
         )
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, AttributeError, ConfigError) as error:
         raise BundleError(
             f"the manifest has a value of the wrong kind: {error}", where=path, hint="export it again"
         ) from error

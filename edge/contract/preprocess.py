@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.contract.errors import DataError
+from edge.contract.errors import ConfigError, DataError
 from edge.contract.layouts import JointLayout
 from edge.contract.types import Float32
 
@@ -45,6 +45,16 @@ class Preprocessing:
     impute_window_frames: int = 3
     centre: Literal["trend", "clip"] = "trend"
     max_gap_s: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.length_frames < 2 or self.fps <= 0 or self.impute_window_frames < 0 or self.max_gap_s < 0:
+            raise ConfigError(
+                f"a clip of {self.length_frames} frames at {self.fps} Hz, imputed over {self.impute_window_frames} "
+                f"frames, with gaps of up to {self.max_gap_s} s, cannot be made",
+                hint="give at least 2 frames, a rate above 0, and no negative window or gap",
+            )
+        if self.centre not in ("trend", "clip"):
+            raise ConfigError(f"centre {self.centre!r} means nothing", hint="it is trend or clip")
 
     @property
     def duration_s(self) -> float:
