@@ -1,0 +1,183 @@
+"""The bundle is used whole and unaltered, or refused with one clear line."""
+
+import hashlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import yaml
+
+from edge.contract.bundle import MANIFEST, REFERENCE, STUDENT_FP32, Manifest, read_bundle, write_manifest
+from edge.contract.errors import BundleError
+from edge.contract.preprocess import Preprocessing
+
+GIVEN = Manifest(
+    name="everyday",
+    classes=("stand", "walk", "wave"),
+    layout="penn-13",
+    preprocessing=Preprocessing(),
+    input_name="clip",
+    output_name="logits",
+    input_shape=(1, 3, 32, 13, 1),
+    training={"dataset": "kinematic", "seed": 0},
+    accuracy={"fp32": {"top1": 0.91}},
+)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A bundle with a network of 11 bytes and two reference clips."""
+    (tmp_path / STUDENT_FP32).write_bytes(b"not a graph")
+    np.savez(tmp_path / REFERENCE, clips=np.ones((2, 3, 32, 13, 1), np.float32), logits=np.zeros((2, 3), np.float32))
+    (tmp_path / "notes.txt").write_text("files of other kinds are not part of it")
+    write_manifest(tmp_path, GIVEN)
+    return tmp_path
+
+
+def rewrite(folder, change):
+    """Change the manifest's raw mapping in place."""
+    path = folder / MANIFEST
+    raw = yaml.safe_load(path.read_text())
+    change(raw)
+    path.write_text(yaml.safe_dump(raw, sort_keys=False))
+
+
+def refused(folder):
+    """The one line with which the bundle is refused."""
+    with pytest.raises(BundleError) as caught:
+        read_bundle(folder)
+    line = str(caught.value)
+    assert "\n" not in line and ";" in line, "what, where and what to do about it"
+    return line
+
+
+def test_what_was_written_is_read(folder):
+    bundle = read_bundle(folder)
+    assert replace(bundle.manifest, files={}) == GIVEN
+    assert set(bundle.manifest.files) == {STUDENT_FP32, REFERENCE}
+    assert bundle.file(STUDENT_FP32) == folder / STUDENT_FP32
+    assert bundle.layout.name == "penn-13"
+    assert bundle.reference()["clips"].shape == (2, 3, 32, 13, 1)
+
+
+def test_the_manifest_lists_the_sha256_and_size_that_other_tools_compute(folder):
+    entry = yaml.safe_load((folder / MANIFEST).read_text())["files"][STUDENT_FP32]
+    assert entry == {"sha256": hashlib.sha256(b"not a graph").hexdigest(), "bytes": 11}
+
+
+def test_writing_the_manifest_again_takes_in_new_files(folder):
+    (folder / "calibration.json").write_text("{}")
+    write_manifest(folder, read_bundle(folder).manifest)
+    assert "calibration.json" in read_bundle(folder).manifest.files
+    assert sorted(path.name for path in folder.iterdir() if "partial" in path.name) == []
+
+
+@pytest.mark.parametrize("content", [b"NOT a graph", b"not a graph, longer", b""])
+def test_an_altered_file_is_refused_when_used(folder, content):
+    (folder / STUDENT_FP32).write_bytes(content)
+    bundle = read_bundle(folder)
+    with pytest.raises(BundleError, match="sha256 differs"):
+        bundle.file(STUDENT_FP32)
+    assert bundle.file(REFERENCE).is_file()
+
+
+def test_a_missing_file_and_one_that_was_never_listed_are_told_apart(folder):
+    (folder / STUDENT_FP32).unlink()
+    bundle = read_bundle(folder)
+    with pytest.raises(BundleError, match="file is missing"):
+        bundle.file(STUDENT_FP32)
+    with pytest.raises(BundleError, match=r"holds no pose\.onnx; it holds reference\.npz, student\.onnx"):
+        bundle.file("pose.onnx")
+
+
+def test_no_manifest_names_the_folder_and_the_command_that_makes_one(tmp_path):
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        line = refused(folder)
+        assert str(folder) in line and "python -m train export" in line
+
+
+@pytest.mark.parametrize("content", [b"classes: [", b"\xff\xfe\x00", b"a: b: c", b"\x07"])
+def test_a_manifest_that_is_not_yaml_is_refused(folder, content):
+    (folder / MANIFEST).write_bytes(content)
+    assert "not readable as YAML" in refused(folder)
+
+
+@pytest.mark.parametrize("content", ["", "- a\n- b\n", "just words\n", "7\n"])
+def test_a_manifest_that_is_no_mapping_is_refused(folder, content):
+    (folder / MANIFEST).write_text(content)
+    assert "must be a YAML mapping" in refused(folder)
+
+
+@pytest.mark.parametrize(
+    "key", ["name", "classes", "preprocessing", "files", "format_version", "preprocessing_version"]
+)
+def test_a_missing_key_is_named(folder, key):
+    rewrite(folder, lambda raw: raw.pop(key))
+    assert f"key {key!r} is missing" in refused(folder)
+
+
+def test_an_unknown_key_is_named(folder):
+    rewrite(folder, lambda raw: raw.update(colour="red"))
+    assert "unknown key 'colour'" in refused(folder)
+
+
+def test_missing_and_unknown_keys_of_the_preprocessing_are_named(folder):
+    rewrite(folder, lambda raw: raw["preprocessing"].update(blur=3))
+    assert "unknown key 'blur'" in refused(folder)
+    rewrite(folder, lambda raw: (raw["preprocessing"].pop("blur"), raw["preprocessing"].pop("fps")))
+    assert "key 'fps' is missing" in refused(folder)
+
+
+def test_another_format_version_says_which_this_release_reads(folder):
+    rewrite(folder, lambda raw: raw.update(format_version=2))
+    assert "format version 2 is not 1" in refused(folder)
+
+
+def test_another_preprocessing_version_is_refused_because_the_numbers_would_differ(folder):
+    rewrite(folder, lambda raw: raw.update(preprocessing_version=99))
+    assert "preprocessing version 99" in refused(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"layout": "coco"}, "unknown joint layout 'coco'"),
+        ({"layout": "coco-17"}, "does not fit"),
+        ({"input_shape": [1, 3, 16, 13, 1]}, "does not fit"),
+        ({"input_shape": [1, 2, 32, 13, 1]}, "does not fit"),
+        ({"input_shape": [3, 32, 13, 1]}, "does not fit"),
+        ({"classes": ["walk", "walk"]}, "repeated"),
+        ({"classes": []}, "empty"),
+    ],
+)
+def test_a_manifest_that_contradicts_itself_is_refused(folder, change, says):
+    rewrite(folder, lambda raw: raw.update(change))
+    assert says in refused(folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"classes": 3},
+        {"classes": "walk"},
+        {"input_shape": 5},
+        {"input_shape": ["a", 3, 32, 13, 1]},
+        {"files": ["student.onnx"]},
+        {"files": {"student.onnx": {"sha256": "0"}}},
+        {"files": {"student.onnx": "0"}},
+        {"preprocessing": None},
+        {"layout": ["penn-13"]},
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_refused(folder, change):
+    rewrite(folder, lambda raw: raw.update(change))
+    refused(folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"fps": 0}, {"fps": "fast"}, {"length_frames": -1}, {"centre": "middle"}, {"max_gap_s": None}],
+)
+def test_preprocessing_that_cannot_be_done_is_refused(folder, change):
+    rewrite(folder, lambda raw: raw["preprocessing"].update(change))
+    assert "wrong kind" in refused(folder)
