@@ -74,7 +74,7 @@ def run_command_line(program: str, about: str, commands: dict[str, Command], arg
         _fail(f"the configuration file is not text: {error}")
     command = commands[args.command]
     try:
-        options = dict(parser.instantiate_classes(args)[args.command])
+        options = dict(parser.instantiate(args)[args.command])
         options.pop("config", None)
         command.function(command.config(**options))
     except SkdError as error:
