@@ -1,0 +1,135 @@
+"""A user's mistake is one line on stderr and exit code 2, never a traceback."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from edge.command_line import Command, run_command_line
+from edge.contract.errors import ConfigError, SourceError
+
+
+@dataclass(frozen=True)
+class Clip:
+    fps: float = 15.0
+    """Rate of the clip in Hz."""
+
+    def __post_init__(self) -> None:
+        if self.fps <= 0:
+            raise ConfigError(f"a rate of {self.fps} Hz", hint="give one above 0")
+
+
+@dataclass(frozen=True)
+class Run:
+    source: str
+    """Camera, file or address."""
+    threads: int = 2
+    """CPU threads of the network."""
+    engine: Literal["onnx", "tensorrt"] = "onnx"
+    """The runtime."""
+    out: Path | None = None
+    """Where to write."""
+    clip: Clip = field(default_factory=Clip)
+    """How clips are made."""
+
+
+ran: list[Run] = []
+
+
+def remember(run: Run) -> None:
+    if run.source == "nowhere":
+        raise SourceError("no such\n camera", where="/dev/video9", hint="plug it in")
+    if run.source == "stopped":
+        raise KeyboardInterrupt
+    ran.append(run)
+
+
+def command_line(*argv: str) -> None:
+    commands = {"run": Command(Run, remember, "Run the loop.", ("python -m edge run --source 0",))}
+    run_command_line("edge", "Skeleton actions.", commands, argv)
+
+
+def fails(capsys, *argv: str) -> str:
+    """The error line of a command that must fail as users' mistakes do."""
+    with pytest.raises(SystemExit) as stop:
+        command_line(*argv)
+    said = capsys.readouterr()
+    assert stop.value.code == 2 and said.out == ""
+    assert said.err.startswith("error: ") and said.err.count("\n") == 1
+    return said.err
+
+
+def yaml(tmp_path: Path, text: str | bytes) -> str:
+    path = tmp_path / "run.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return str(path)
+
+
+def test_flags_and_yaml_are_two_views_of_one_dataclass_and_flags_win(tmp_path):
+    config = yaml(tmp_path, "source: cam.mp4\nthreads: 5\nclip:\n  fps: 10\n")
+    command_line("run", "--config", config, "--threads", "7", "--out", "here")
+    assert ran.pop() == Run(source="cam.mp4", threads=7, out=Path("here"), clip=Clip(fps=10.0))
+
+
+@pytest.mark.parametrize(
+    ("argv", "names"),
+    [
+        ([], "{run}"),
+        (["rum"], "'rum'"),
+        (["run"], "source"),
+        (["run", "--source", "0", "--sorce", "1"], "--sorce"),
+        (["run", "--source", "0", "--thread", "3"], "--thread"),
+        (["run", "--source", "0", "--clip.fsp", "3"], "--clip.fsp"),
+        (["run", "--source", "0", "more"], "more"),
+        (["run", "--source", "0", "--threads", "many"], "threads"),
+        (["run", "--source", "0", "--clip.fps", "fast"], "clip.fps"),
+        (["run", "--source", "0", "--engine", "opencl"], "tensorrt"),
+        (["run", "--source"], "source"),
+        (["run", "--config", "nowhere.yaml"], "nowhere.yaml"),
+    ],
+)
+def test_what_is_wrong_with_the_flags_is_named(capsys, argv, names):
+    line = fails(capsys, *argv)
+    assert names in line and "--help" in line
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("source: a\nsorce: b\n", "'sorce'"),
+        ("source: a\nclip:\n  fsp: 3\n", "clip.fsp"),
+        ("source: a\nthreads: many\n", "threads"),
+        ("source: a\nengine: opencl\n", "engine"),
+        ("threads: 3\n", "source"),
+        ("source: [\n", "line 2"),
+        ("- a\n- b\n", "config"),
+        ("", "config"),
+        (b"\xff\xfe\x00", "not text"),
+    ],
+)
+def test_what_is_wrong_with_the_yaml_is_named(capsys, tmp_path, text, names):
+    assert names in fails(capsys, "run", "--config", yaml(tmp_path, text))
+
+
+def test_values_that_a_dataclass_refuses_are_one_line(capsys):
+    assert fails(capsys, "run", "--source", "0", "--clip.fps", "0") == "error: a rate of 0.0 Hz; give one above 0\n"
+
+
+def test_errors_of_the_command_say_what_where_and_what_to_do(capsys):
+    assert fails(capsys, "run", "--source", "nowhere") == "error: /dev/video9: no such camera; plug it in\n"
+
+
+def test_a_command_that_is_interrupted_says_so(capsys):
+    with pytest.raises(SystemExit) as stop:
+        command_line("run", "--source", "stopped")
+    assert stop.value.code == 130 and capsys.readouterr().err == "interrupted\n"
+
+
+def test_help_shows_every_flag_with_its_meaning_default_and_an_example(capsys):
+    with pytest.raises(SystemExit) as stop:
+        command_line("run", "--help")
+    out = capsys.readouterr().out
+    assert stop.value.code == 0
+    for part in ("--source", "CPU threads of the network", "default: 2", "--clip.fps", "python -m edge run --source 0"):
+        assert part in out
