@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import cycle
 
 import numpy as np
@@ -37,7 +37,18 @@ The detector finds bodies from about a quarter of its square up."""
 
 
 SECOND_LOOK = 1.1
-"""A body just found is looked for again in a square of this many times its region's side."""
+"""A body is looked for again in a square of this many times its region's side."""
+
+CHECK_TURN, MAX_DOUBTS = 4, 3
+"""Every fourth turn of the detector goes to a body already followed; in vain three times running, it was none."""
+
+
+@dataclass(frozen=True)
+class _Followed:
+    """A body, and how many times running the detector has not confirmed it."""
+
+    body: Landmarks
+    doubts: int = 0
 
 
 class BlazePose:
@@ -45,27 +56,21 @@ class BlazePose:
 
     max_people: followed at once; each costs one run of the landmark network.
     min_joint_score: a joint less visible than this counts as unseen.
-    search_interval: one square is searched in every so many pictures while anybody is followed. A
-        larger number saves time and finds newcomers later. With nobody in view every picture is searched.
+    search_interval: the detector runs in every so many pictures while anybody is followed. A larger
+        number saves time and finds newcomers later. With nobody in view it runs in every picture.
     """
 
     def __init__(
-        self,
-        detector: Engine,
-        landmarks: Engine,
-        *,
-        max_people: int,
-        min_joint_score: float,
-        search_interval: int,
+        self, detector: Engine, landmarks: Engine, *, max_people: int, min_joint_score: float, search_interval: int
     ) -> None:
         self.layout = layout("blazepose-33")
         self._engines = (Timed(detector), Timed(landmarks))
         self._detector, self._landmarks = BodyDetector(self._engines[0]), LandmarkNetwork(self._engines[1])
         self._max_people, self._min_joint_score, self._interval = max_people, min_joint_score, search_interval
-        self._followed: list[Region] = []
+        self._followed: list[_Followed] = []
         self._lost: deque[Region] = deque(maxlen=max_people)
-        self._size = (0, 0)
-        self._rounds: Iterator[Region] = iter(())
+        self._size: tuple[int, ...] = ()
+        self._tiles: Iterator[Region] = iter(())
         self._pictures = 0
 
     @property
@@ -73,7 +78,7 @@ class BlazePose:
         return sum(engine.busy_s for engine in self._engines)
 
     def describe(self) -> str:
-        return f"BlazePose full, {self._engines[1].describe()}"
+        return f"BlazePose, {self._engines[1].describe()}"
 
     def close(self) -> None:
         for engine in self._engines:
@@ -81,57 +86,75 @@ class BlazePose:
 
     def estimate(self, image: Image) -> list[Pose]:
         """See PoseEstimator. The first picture, and the first of another size, is searched whole."""
-        searched = self._squares_to_search(image)
-        bodies: list[Landmarks] = []
-        for region in self._followed:
-            if not self._add(bodies, image, region):
-                self._lost.append(region)
-        for square in searched:
+        squares = self._turn_of_the_detector(image)
+        before, self._followed = self._followed, []
+        for followed in before:
+            if not self._follow(image, followed.body.region, followed.doubts):
+                self._lost.append(followed.body.region)
+        for square in squares:
             for _, region in self._detector.detect(image, square):
-                if len(bodies) < self._max_people and not _among(bodies, region):
-                    self._add_newcomer(bodies, image, region)
-        self._followed = [body.region for body in bodies]
-        return [self._pose(body) for body in sorted(bodies, key=lambda body: -body.presence)]
+                if len(self._followed) < self._max_people and not self._is_known(region):
+                    self._welcome(image, region)
+        poses = [self._pose(followed.body) for followed in self._followed]
+        return sorted(poses, key=lambda pose: -pose.score)
 
-    def _add(self, bodies: list[Landmarks], image: Image, region: Region) -> bool:
-        """Read the body in the region; False where there is none, or one that ``bodies`` has already."""
-        body = self._landmarks.locate(image, region)
-        if body.presence < MIN_PRESENCE or _among(bodies, body.region):
-            return False
-        bodies.append(body)
-        return True
-
-    def _add_newcomer(self, bodies: list[Landmarks], image: Image, region: Region) -> None:
-        # What only looks like a body is rarely found again once it fills the detector's square,
-        # whereas the landmark network is sure of a body in much that is none.
-        closer = replace(region, side=SECOND_LOOK * region.side)
-        again = [found for _, found in self._detector.detect(image, closer) if overlap(found, region) > SAME_BODY]
-        if again and not _among(bodies, again[0]):
-            self._add(bodies, image, again[0])
-
-    def _squares_to_search(self, image: Image) -> list[Region]:
-        height, width = image.shape[:2]
-        self._pictures += 1
-        if (height, width) != self._size:
-            self._size, self._followed, self._pictures = (height, width), [], 0
-            levels = search_levels(height, width)
-            self._rounds = (next(tiles) for tiles in cycle([cycle(level) for level in levels]))
+    def _turn_of_the_detector(self, image: Image) -> list[Region]:
+        """The squares of this picture to search; or none, after a followed body was checked."""
+        if image.shape != self._size:
+            self._size, self._pictures = image.shape, 0
+            self._followed.clear()
+            self._lost.clear()
+            levels = search_levels(*image.shape[:2])
+            self._tiles = (next(tiles) for tiles in cycle([cycle(level) for level in levels]))
             return [square for level in levels for square in level]
         if self._lost:
             lost = self._lost.popleft()
             return [Region(lost.x, lost.y, 2 * lost.side)]
-        if self._followed and self._pictures % self._interval:
+        self._pictures += 1
+        turn, rest = divmod(self._pictures, self._interval)
+        if self._followed and rest:
             return []
-        return [next(self._rounds)]
+        if self._followed and (turn % CHECK_TURN == 0 or len(self._followed) == self._max_people):
+            self._check(image, self._followed.pop(0))
+            return []
+        return [next(self._tiles)]
+
+    def _check(self, image: Image, followed: _Followed) -> None:
+        # Put last in the list, so that the next check is another's.
+        doubts = 0 if self._look_again(image, followed.body.region) else followed.doubts + 1
+        if doubts < MAX_DOUBTS:
+            self._followed.append(replace(followed, doubts=doubts))
+
+    def _welcome(self, image: Image, region: Region) -> None:
+        again = self._look_again(image, region)
+        if again and not self._is_known(again):
+            self._follow(image, again)
+
+    def _look_again(self, image: Image, region: Region) -> Region | None:
+        """The body's region as the detector sees it when the body fills its square.
+
+        What only looks like a body is rarely found again in that way, whereas the landmark
+        network is sure of a body in much that is none.
+        """
+        closer = replace(region, side=SECOND_LOOK * region.side)
+        found = (again for _, again in self._detector.detect(image, closer))
+        return next((again for again in found if overlap(again, region) > SAME_BODY), None)
+
+    def _follow(self, image: Image, region: Region, doubts: int = 0) -> bool:
+        """Read the body in the region; False where there is none, or one that is followed already."""
+        body = self._landmarks.locate(image, region)
+        if body.presence < MIN_PRESENCE or self._is_known(body.region):
+            return False
+        self._followed.append(_Followed(body, doubts))
+        return True
+
+    def _is_known(self, region: Region) -> bool:
+        return any(overlap(followed.body.region, region) > SAME_BODY for followed in self._followed)
 
     def _pose(self, body: Landmarks) -> Pose:
         keypoints = body.keypoints.copy()
         keypoints[keypoints[:, 2] < self._min_joint_score, 2] = 0
         return Pose(keypoints, body.presence)
-
-
-def _among(bodies: list[Landmarks], region: Region) -> bool:
-    return any(overlap(body.region, region) > SAME_BODY for body in bodies)
 
 
 def search_levels(height: int, width: int) -> list[list[Region]]:

@@ -27,8 +27,8 @@ class PoseConfig:
     """People followed at once, at most. blazepose takes about the same time again for each."""
     min_joint_score: float | None = None
     """A joint below this score counts as unseen, 0..1. Unset: 0.5 for blazepose, 0.1 for heatmap networks."""
-    search_interval: int = 2
-    """blazepose looks for newcomers in every so many pictures. More is faster and finds them later."""
+    search_interval: int = 1
+    """blazepose looks for newcomers in every so many pictures. A larger number is faster and finds them later."""
 
 
 def _blazepose(config: PoseConfig) -> PoseEstimator:
