@@ -35,7 +35,6 @@ TILE_SIZES = (1.0, 0.75, 0.5)
 """Squares that are searched, besides the whole picture, as parts of the picture's shorter side.
 The detector finds bodies from about a quarter of its square up."""
 
-
 SECOND_LOOK = 1.1
 """A body is looked for again in a square of this many times its region's side."""
 

@@ -7,7 +7,6 @@ the sampling and the optimal assignment per limb are trt_pose's.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,19 +14,10 @@ from scipy.optimize import linear_sum_assignment
 
 from edge.contract.types import Float32
 from edge.pose.heatmap_peaks import Peaks
+from edge.pose.pose_network import Link
 
 SAMPLES = 7
 """Points on the way from one joint to the other at which the field is read."""
-
-
-@dataclass(frozen=True)
-class Link:
-    """A limb the network was trained on: from one heatmap to another, with the channels of its field."""
-
-    start: int
-    end: int
-    row_channel: int
-    column_channel: int
 
 
 def match_joints(

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edge.pose.part_affinity import Link
+
+@dataclass(frozen=True)
+class Link:
+    """A limb: from the joint of one heatmap to that of another, with the channels of its field."""
+
+    start: int
+    end: int
+    row_channel: int
+    column_channel: int
 
 
 @dataclass(frozen=True)
