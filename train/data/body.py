@@ -31,13 +31,13 @@ elbow and knee are 0 when straight. sole: the toes above the heel, against the f
 """
 
 # Shares of stature. Segments: Drillis and Contini (1966), as in Winter, "Biomechanics and Motor Control of Human
-# Movement"; the widths and drops between joint centres are medians over the standing people of UTD-MHAD.
+# Movement"; widths and drops between joint centres, against the trunk, as in UTD-MHAD and Penn Action.
 RATIOS = {
     "trunk": 0.298,
     "neck": 0.075,
     "shoulder_half_width": 0.103,
     "shoulder_drop": 0.05,
-    "hip_half_width": 0.048,
+    "hip_half_width": 0.057,
     "hip_drop": 0.04,
     "upper_arm": 0.186,
     "forearm": 0.146,

@@ -149,14 +149,15 @@ def raise_arms(t: Array, side: str, rng: np.random.Generator) -> Motion:
 
 
 def squat(t: Array, side: str, rng: np.random.Generator) -> Motion:
-    """Knee bends to a quarter or all the way down; arms forward, before the chest or hanging."""
+    """Knee bends to a quarter or all the way down; arms forward, before the chest, holding a bar or hanging."""
     deep = _rise(_phase(t, rng.uniform(0.35, 0.6), rng)) * rng.uniform(0.65, 1.1)
     arms = [
         _both(shoulder_flex=80 * np.minimum(deep * 1.3, 1), elbow=10),
         _both(shoulder_flex=80, elbow=10),
         _both(shoulder_flex=30, shoulder_twist=-35, elbow=125),
+        _both(shoulder_abduct=40, shoulder_twist=70, elbow=125),
         _both(shoulder_flex=20 * deep, elbow=15),
-    ][rng.integers(4)]
+    ][rng.integers(5)]
     apart = rng.uniform(6, 14)
     legs = _both(hip_flex=95 * deep, knee=112 * deep, hip_abduct=apart, hip_twist=apart)
     return Motion({**arms, **legs, "lean": rng.uniform(28, 42) * deep, "nod": -20 * deep})
