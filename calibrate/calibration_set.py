@@ -6,6 +6,7 @@ import json
 import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from numpy.typing import NDArray
 from edge.contract.errors import DataError
 from edge.contract.files import replacing
 from edge.contract.types import Float32
+
+Method = Literal["minmax", "percentile", "entropy"]
+"""How an activation's range is chosen, see :class:`calibrate.quantise.Quantiser`."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,8 @@ class CalibrationRecord:
     """What ``calibration.json`` says.
 
     network: the quantised file. source: where the samples came from. ids: their positions there.
-    per_class: class index -> how many, empty for pictures. ranges: tensor -> r, where eight bits cover [-r, r].
+    per_class: class index -> how many, empty for pictures. float_layers: those not in INT8.
+    ranges: tensor -> r, where eight bits cover [-r, r].
     """
 
     network: str
@@ -37,6 +42,7 @@ class CalibrationRecord:
     seed: int
     ids: list[int]
     per_class: dict[str, int]
+    float_layers: list[str]
     ranges: dict[str, float]
 
 
@@ -54,7 +60,9 @@ def load_clips(path: Path) -> LabelledClips:
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise DataError("is absent or damaged", where=path, hint=hint) from error
     if clips.ndim != 5 or labels.shape != (len(clips),) or len(clips) == 0:
-        raise DataError(f"clips {clips.shape} and labels {labels.shape} do not fit (N, C, T, V, M) and (N,)", where=path)
+        raise DataError(
+            f"clips {clips.shape} and labels {labels.shape} do not fit (N, C, T, V, M) and (N,)", where=path
+        )
     return LabelledClips(clips.astype(np.float32, copy=False), labels.astype(np.int64))
 
 
@@ -71,6 +79,11 @@ def stratified(labels: NDArray[np.int64], count: int, seed: int) -> NDArray[np.i
         rank[members] = np.arange(len(members))
     order = shuffled[np.argsort(rank[shuffled], kind="stable")]
     return np.sort(order[:count])
+
+
+def per_class(labels: NDArray[np.int64]) -> dict[str, int]:
+    """Class index, as JSON's keys are text -> how many."""
+    return {str(label): int(n) for label, n in zip(*np.unique(labels, return_counts=True), strict=True)}
 
 
 def write_record(path: Path, record: CalibrationRecord) -> None:

@@ -63,4 +63,3 @@ def median_latency_ms(engines: Sequence[Engine], sample: Array, rounds: int) -> 
             engine.run({engine.inputs[0].name: sample})
             spent.append(time.perf_counter() - start)
     return [float(np.median(t)) * 1e3 for t in times]
-

@@ -9,11 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import onnx
-from google.protobuf.message import DecodeError
 from rich.progress import Progress
 
-from calibrate.quantised_outputs import fusible
+from calibrate.onnx_graph import read_onnx
+from calibrate.qdq_placement import fusible
 from calibrate.tensorrt_builder import Builder
 from edge.command_line import console
 from edge.contract.bundle import sha256_of
@@ -72,7 +71,7 @@ def build_engine(source: Path, out: Path, options: BuildOptions) -> EngineManife
 
 def serialised_engine(trt: Any, source: Path, timing: Path, options: BuildOptions) -> tuple[bytes, str]:
     """The engine's bytes and the precisions its kernels may use. trt: ``tensorrt``, or ``tensorrt_rtx``."""
-    model = _read(source)
+    model = read_onnx(source)
     quantised = any(n.op_type == "QuantizeLinear" for n in model.graph.node)
     builder = Builder(trt)
     network, errors = builder.parse(fusible(model).SerializeToString())
@@ -87,15 +86,6 @@ def serialised_engine(trt: Any, source: Path, timing: Path, options: BuildOption
     with replacing(timing) as partial:
         partial.write_bytes(bytes(cache.serialize()))
     return engine, precision
-
-
-def _read(source: Path) -> onnx.ModelProto:
-    try:
-        return onnx.load(source)
-    except OSError as error:
-        raise EngineError(f"cannot be read: {error.strerror}", where=source) from error
-    except DecodeError as error:
-        raise EngineError("is no ONNX file, or a damaged one", where=source, hint="copy or export it again") from error
 
 
 def _allow(trt: Any, config: Any, quantised: bool, fp16: bool) -> str:

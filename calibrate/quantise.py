@@ -14,9 +14,9 @@ import contextlib
 import io
 import logging
 import tempfile
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import onnx
@@ -27,15 +27,17 @@ from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from rich.progress import track
 
-from calibrate.quantised_outputs import outputs_in_float
+from calibrate.bias_correction import bias_corrected, with_room_for_biases
+from calibrate.calibration_set import Method
+from calibrate.equalise import equalised
+from calibrate.onnx_graph import Graph, copied
+from calibrate.qdq_placement import needed_pairs_only, with_steps_of_relu
 from calibrate.tensorrt_rules import violations
 from edge.command_line import console
 from edge.contract.errors import DataError, EngineError
 from edge.contract.files import replacing
 from edge.engines.engine import check_inputs
 from edge.engines.onnx_runtime import OnnxRuntimeEngine
-
-Method = Literal["minmax", "percentile", "entropy"]
 
 OPERATORS = ["Conv", "Gemm", "Add"]
 PERCENTILE = 99.99
@@ -45,82 +47,95 @@ _METHODS: dict[str, tuple[CalibrationMethod, dict[str, Any]]] = {
     # ONNX Runtime's default of 128 bins for 128 levels leaves the search one candidate, the maximum itself.
     "entropy": (CalibrationMethod.Entropy, {"num_bins": 2048, "num_quantized_bins": 128}),
 }
-
-
-def quantise(source: Path, out: Path, samples: Iterable[NDArray[Any]], *, method: Method) -> dict[str, float]:
-    """Write ``source`` (FP32 ONNX with one input) as Q/DQ INT8 to ``out``; nothing is written on failure.
-
-    samples: arrays of the input's shape and dtype, such as the network will see on the device. They are
-        taken one by one, so that memory does not grow with their number.
-    method: how an activation's range is chosen: its maximum, its 99.99th percentile, or the threshold of
-        least Kullback-Leibler divergence.
-
-    Returns the range of every quantised activation: tensor -> r, where [-r, r] is covered.
-    Raises DataError for samples that are none or not finite, EngineError for a network that cannot be
-    read, is quantised already, or does not take the samples.
-    """
-    engine = OnnxRuntimeEngine(source, threads=1)
-    if len(engine.inputs) != 1:
-        raise EngineError(f"has {len(engine.inputs)} inputs; calibration knows how to feed one", where=source)
-    if any(n.op_type == "QuantizeLinear" for n in onnx.load(source).graph.node):
-        raise EngineError("is quantised already", where=source, hint="give the FP32 network")
-    checked = _checked(samples, engine)
-    with tempfile.TemporaryDirectory(prefix="skd-quantise-") as folder, _quiet():
-        prepared = Path(folder) / "prepared.onnx"
-        # Folds BatchNorm into convolutions and writes down every shape; ranges are those of the folded network.
-        quant_pre_process(str(source), str(prepared))
-        total = len(samples) if isinstance(samples, Sized) else None
-        ranges = _ranges(prepared, checked, total, engine.inputs[0].name, method)
-        model = onnx.load(prepared)
-        excluded = _additions_of_constants(model)
-        quantizer = QDQQuantizer(
-            model, True, False, QuantType.QInt8, QuantType.QInt8, ranges, [], excluded, OPERATORS, _SYMMETRIC
-        )
-        quantizer.quantize_model()
-        quantizer.model.topological_sort()
-    quantised = outputs_in_float(quantizer.model.model)
-    _keep_used_opsets(quantised)
-    if found := violations(quantised):
-        raise EngineError(f"cannot be quantised as TensorRT needs it: {found[0]}", where=source)
-    onnx.checker.check_model(quantised, full_check=True)
-    with replacing(out) as partial:
-        onnx.save(quantised, str(partial))
-    return activation_ranges(quantised)
-
-
 _SYMMETRIC = {"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False}
 
 
-def activation_ranges(model: onnx.ModelProto) -> dict[str, float]:
-    """Tensor -> r for every activation that a QuantizeLinear turns into eight bits of [-r, r]."""
-    constants = {i.name: onnx.numpy_helper.to_array(i) for i in model.graph.initializer}
-    return {n.input[0]: 127 * float(constants[n.input[1]]) for n in model.graph.node if n.op_type == "QuantizeLinear"}
+class Quantiser:
+    """A network made ready once, from which INT8 networks with any layers left in floating point are made.
+
+    source: FP32 ONNX with one input. samples: arrays of the input's shape and dtype, batch 1, such as the
+        network will see on the device.
+    method: how an activation's range is chosen: its maximum, its 99.99th percentile, or the threshold of
+        least Kullback-Leibler divergence.
+    layers: names of the convolutions and Gemms, in the order they run.
+
+    Raises DataError for samples that are none or not finite, EngineError for a network that cannot be
+    read, is quantised already, or does not take the samples.
+    """
+
+    def __init__(self, source: Path, samples: Sequence[NDArray[Any]], method: Method) -> None:
+        engine = OnnxRuntimeEngine(source, threads=1)
+        if len(engine.inputs) != 1:
+            raise EngineError(f"has {len(engine.inputs)} inputs; calibration knows how to feed one", where=source)
+        _check(samples, engine)
+        self.source, self.samples = source, samples
+        how, options = _METHODS[method]
+        with tempfile.TemporaryDirectory(prefix="skd-quantise-") as folder, _quiet():
+            prepared = Path(folder) / "prepared.onnx"
+            # Folds BatchNorm into convolutions and writes down every shape.
+            quant_pre_process(str(source), str(prepared))
+            model = _named(onnx.load(prepared))
+            if Graph(model).nodes("QuantizeLinear"):
+                raise EngineError("is quantised already", where=source, hint="give the FP32 network")
+            self.model = equalised(model, samples)
+            onnx.save(self.model, str(prepared))
+            calibrator = create_calibrator(
+                prepared, OPERATORS, str(prepared.with_name("shown.onnx")), calibrate_method=how, extra_options=options
+            )
+            for sample in track(samples, f"calibrating ({method})", console=console):
+                # One by one: a calibrator holds every activation of all the samples it is given at once.
+                calibrator.collect_data(_One({engine.inputs[0].name: sample}))
+            self._ranges = calibrator.compute_data()
+        self.layers = [n.name for n in Graph(self.model).nodes("Conv", "Gemm")]
+
+    def quantised(self, float_layers: Sequence[str], samples: Sequence[NDArray[Any]]) -> onnx.ModelProto:
+        """The network in INT8 but for the named layers, its biases corrected on these samples."""
+        excluded = [*float_layers, *_additions_of_constants(self.model)]
+        with _quiet():
+            quantizer = QDQQuantizer(
+                copied(self.model),
+                True,
+                False,
+                QuantType.QInt8,
+                QuantType.QInt8,
+                self._ranges,
+                [],
+                excluded,
+                OPERATORS,
+                dict(_SYMMETRIC),
+            )
+            quantizer.quantize_model()
+            quantizer.model.topological_sort()
+        result = with_steps_of_relu(needed_pairs_only(quantizer.model.model))
+        return with_room_for_biases(bias_corrected(result, self.model, samples))
+
+    def write(self, out: Path, float_layers: Sequence[str] = ()) -> dict[str, float]:
+        """Write the INT8 network; nothing is left on failure.
+
+        Returns the range of every quantised activation: tensor -> r, where eight bits cover [-r, r].
+        """
+        model = self.quantised(float_layers, self.samples)
+        _keep_used_opsets(model)
+        if found := violations(model):
+            raise EngineError(f"cannot be quantised as TensorRT needs it: {found[0]}", where=self.source)
+        onnx.checker.check_model(model, full_check=True)
+        with replacing(out) as partial:
+            onnx.save(model, str(partial))
+        graph = Graph(model)
+        return {n.input[0]: 127 * float(graph.constants[n.input[1]]) for n in graph.nodes("QuantizeLinear")}
 
 
-def _checked(samples: Iterable[NDArray[Any]], engine: OnnxRuntimeEngine) -> Iterator[NDArray[Any]]:
-    count = 0
-    for count, sample in enumerate(samples, start=1):
+def _check(samples: Sequence[NDArray[Any]], engine: OnnxRuntimeEngine) -> None:
+    if not samples:
+        raise DataError("there are no calibration samples", hint="give some hundred of what the device will see")
+    for position, sample in enumerate(samples):
         check_inputs(engine.inputs, {engine.inputs[0].name: sample}, "calibration")
         if not np.isfinite(sample).all():
-            raise DataError(f"calibration sample {count - 1} holds NaN or infinite values", hint="leave it out")
-        yield sample
-    if count == 0:
-        raise DataError("there are no calibration samples", hint="give some hundred of what the device will see")
-
-
-def _ranges(prepared: Path, samples: Iterator[NDArray[Any]], total: int | None, name: str, method: Method) -> Any:
-    how, options = _METHODS[method]
-    calibrator = create_calibrator(
-        prepared, OPERATORS, str(prepared.with_name("augmented.onnx")), calibrate_method=how, extra_options=options
-    )
-    shown = track(samples, f"calibrating ({method})", console=console, total=total)
-    for sample in shown:
-        calibrator.collect_data(_One({name: sample}))
-    return calibrator.compute_data()
+            raise DataError(f"calibration sample {position} holds NaN or infinite values", hint="leave it out")
 
 
 class _One(CalibrationDataReader):  # type: ignore[misc]
-    """A calibration set of one sample: the calibrator keeps all activations of a set in memory at once."""
+    """A calibration set of one sample."""
 
     def __init__(self, feed: dict[str, NDArray[Any]]) -> None:
         self._feeds = iter([feed])
@@ -129,10 +144,17 @@ class _One(CalibrationDataReader):  # type: ignore[misc]
         return next(self._feeds, None)
 
 
+def _named(model: onnx.ModelProto) -> onnx.ModelProto:
+    # Layers are told apart by name, and exporters may leave it out.
+    for position, node in enumerate(model.graph.node):
+        node.name = node.name or f"{node.op_type}_{position}"
+    return model
+
+
 def _additions_of_constants(model: onnx.ModelProto) -> list[str]:
     """Names of the Add nodes that are no residuals."""
-    constants = {i.name for i in model.graph.initializer}
-    return [n.name for n in model.graph.node if n.op_type == "Add" and constants.intersection(n.input)]
+    graph = Graph(model)
+    return [n.name for n in graph.nodes("Add") if set(n.input) & set(graph.constants)]
 
 
 def _keep_used_opsets(model: onnx.ModelProto) -> None:

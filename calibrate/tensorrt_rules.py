@@ -55,10 +55,10 @@ def _offences(node: onnx.NodeProto, constants: dict[str, NDArray[np.generic]]) -
 
 
 def _half_quantised(model: onnx.ModelProto) -> list[str]:
-    """Weighted operations with one end in eight bits: TensorRT would run them in floating point, or fail."""
+    """Weights in eight bits under an activation that is not; a float layer behind eight bits is no fault."""
     dequantised = {n.output[0] for n in model.graph.node if n.op_type == "DequantizeLinear"}
     return [
-        f"{n.name or n.output[0]} ({n.op_type}): only one of activation and weight is quantised"
+        f"{n.name or n.output[0]} ({n.op_type}): its weight is quantised, its activation is not"
         for n in model.graph.node
-        if n.op_type in {"Conv", "Gemm"} and (n.input[0] in dequantised) != (n.input[1] in dequantised)
+        if n.op_type in {"Conv", "Gemm"} and n.input[1] in dequantised and n.input[0] not in dequantised
     ]

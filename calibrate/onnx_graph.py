@@ -1,0 +1,93 @@
+"""An ONNX graph by its tensors: who makes each, who takes it, what is constant; and what flows through it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from edge.contract.errors import EngineError
+
+Array = NDArray[Any]
+
+
+class Graph:
+    """A view of ``model``, true until nodes are added or rewired. constants: name -> array."""
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self.model = model
+        self.inputs = {i.name for i in model.graph.input}
+        self.outputs = {o.name for o in model.graph.output}
+        self.maker = {o: n for n in model.graph.node for o in n.output}
+        self.takers: dict[str, list[onnx.NodeProto]] = defaultdict(list)
+        for node in model.graph.node:
+            for name in node.input:
+                self.takers[name].append(node)
+        self._initializers = {i.name: i for i in model.graph.initializer}
+        self.constants: dict[str, Array] = {n: numpy_helper.to_array(i) for n, i in self._initializers.items()}
+
+    def nodes(self, *operators: str) -> list[onnx.NodeProto]:
+        return [n for n in self.model.graph.node if n.op_type in operators]
+
+    def set_constant(self, name: str, value: Array) -> None:
+        """Change a constant, or add one; its element type stays."""
+        if name in self._initializers:
+            value = value.astype(self.constants[name].dtype)
+            self._initializers[name].CopyFrom(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        else:
+            self.model.graph.initializer.append(numpy_helper.from_array(value, name))
+            self._initializers[name] = self.model.graph.initializer[-1]
+        self.constants[name] = value
+
+    def made_by(self, tensor: str, operator: str) -> onnx.NodeProto | None:
+        """The node that makes the tensor, if it is of this kind."""
+        maker = self.maker.get(tensor)
+        return maker if maker is not None and maker.op_type == operator else None
+
+
+def read_onnx(source: Path) -> onnx.ModelProto:
+    """The model of an ONNX file; EngineError where it cannot be read or is none."""
+    try:
+        return onnx.load(source)
+    except OSError as error:
+        raise EngineError(f"cannot be read: {error.strerror}", where=source) from error
+    except DecodeError as error:
+        raise EngineError("is no ONNX file, or a damaged one", where=source, hint="copy or export it again") from error
+
+
+def copied(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A model that can be changed without changing ``model``."""
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    return result
+
+
+def group_of(convolution: onnx.NodeProto) -> int:
+    """Groups of a Conv node; 1 where it does not say."""
+    return next((a.i for a in convolution.attribute if a.name == "group"), 1)
+
+
+def activations(
+    model: onnx.ModelProto, tensors: Collection[str], samples: Sequence[Array]
+) -> Iterator[dict[str, Array]]:
+    """For each sample the named tensors, which may be inputs."""
+    # Building an engine needs this file and has no use for a second runtime.
+    import onnxruntime as ort
+
+    graph = Graph(model)
+    (fed,) = graph.inputs - set(graph.constants)
+    shown = copied(model)
+    inner = sorted(set(tensors) - graph.outputs - {fed})
+    shown.graph.output.extend(onnx.helper.make_tensor_value_info(t, onnx.TensorProto.FLOAT, None) for t in inner)
+    session = ort.InferenceSession(shown.SerializeToString(), providers=["CPUExecutionProvider"])
+    names = [o.name for o in session.get_outputs()]
+    for sample in samples:
+        values = dict(zip(names, session.run(None, {fed: sample}), strict=True)) | {fed: sample}
+        yield {t: values[t] for t in tensors}

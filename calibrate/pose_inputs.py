@@ -1,0 +1,56 @@
+"""What a pose estimator really feeds its network: the device's own preparation, not a copy of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from numpy.typing import NDArray
+from rich.progress import track
+
+from edge.command_line import console
+from edge.contract.types import Image
+from edge.engines.engine import Arrays, Engine, open_engine
+from edge.pose.heatmap_estimator import HeatmapEstimator
+from edge.pose.pose_network import TF_POSE, TRT_POSE
+
+Family = Literal["trt_pose", "tf_pose"]
+MAX_PEOPLE, MIN_JOINT_SCORE = 20, 0.1
+FAMILIES = {network.name: network for network in (TRT_POSE, TF_POSE)}
+
+
+class Recording:
+    """An engine that keeps what it was last given."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.inputs, self.outputs = engine.inputs, engine.outputs
+        self.last: Arrays = {}
+
+    def describe(self) -> str:
+        return self._engine.describe()
+
+    def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
+        self.last = inputs
+        return self._engine.run(inputs)
+
+    def close(self) -> None:
+        self._engine.close()
+
+
+def estimator(engine: Engine, family: Family) -> HeatmapEstimator:
+    """The device's estimator around an engine."""
+    return HeatmapEstimator(engine, FAMILIES[family], max_people=MAX_PEOPLE, min_joint_score=MIN_JOINT_SCORE)
+
+
+def pose_inputs(network: Path, family: Family, pictures: Sequence[Image]) -> list[NDArray[Any]]:
+    """The network's input for each picture, (1, 3, H, W) float32 or (1, H, W, 3) uint8."""
+    engine = Recording(open_engine(network))
+    device = estimator(engine, family)
+    prepared = []
+    for picture in track(pictures, "preparing pictures", console=console):
+        device.estimate(picture)
+        prepared.append(engine.last[engine.inputs[0].name])
+    device.close()
+    return prepared

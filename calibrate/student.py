@@ -1,0 +1,102 @@
+"""``python -m calibrate student``: the bundle's INT8 student."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from calibrate.calibration_set import (
+    CalibrationRecord,
+    LabelledClips,
+    Method,
+    load_clips,
+    per_class,
+    stratified,
+    write_record,
+)
+from calibrate.compare import agreement, outputs, top1
+from edge.command_line import console
+from edge.contract.bundle import CALIBRATION, STUDENT_FP32, STUDENT_INT8, Bundle, read_bundle, write_manifest
+from edge.contract.errors import BundleError
+from edge.contract.types import Float32
+from edge.engines.engine import open_engine
+
+
+@dataclass(frozen=True)
+class StudentConfig:
+    """Quantise a bundle's student to INT8 and write both accuracies into its manifest."""
+
+    bundle: Path
+    """Bundle folder, as `python -m train export` wrote it; student.int8.onnx and calibration.json are added."""
+    clips: Path
+    """calibration.npz with clips and labels: what ranges are taken from."""
+    test: Path | None = None
+    """test.npz with clips and labels: what both accuracies are measured on; without it they are left out."""
+    method: Method = "percentile"
+    """How an activation's range is chosen: minmax, percentile (99.99) or entropy (slow)."""
+    samples: int = 256
+    """How many clips are calibrated on, spread over the classes."""
+    seed: int = 0
+    """Chooses which."""
+    float_share: float = 0.0
+    """Share of the layers, the most sensitive, that stay in floating point; 0..1."""
+
+
+def quantise_student(config: StudentConfig) -> None:
+    """Write ``student.int8.onnx`` and ``calibration.json``, then the manifest anew."""
+    from calibrate.quantise import Quantiser
+    from calibrate.sensitivity import most_sensitive
+
+    bundle = read_bundle(config.bundle)
+    source, out = bundle.file(STUDENT_FP32), config.bundle / STUDENT_INT8
+    calibration = _fitting(bundle, load_clips(config.clips), config.clips)
+    test = None if config.test is None else _fitting(bundle, load_clips(config.test), config.test)
+    ids = stratified(calibration.labels, config.samples, config.seed)
+    quantiser = Quantiser(source, [calibration.clips[i : i + 1] for i in ids], config.method)
+    kept = most_sensitive(quantiser, config.float_share)
+    ranges = quantiser.write(out, kept)
+    counts = per_class(calibration.labels[ids])
+    record = CalibrationRecord(
+        STUDENT_INT8, config.clips.name, config.method, config.seed, ids.tolist(), counts, kept, ranges
+    )
+    write_record(config.bundle / CALIBRATION, record)
+    manifest = bundle.manifest
+    if test is not None:
+        measured = _accuracies(source, out, test)
+        known = manifest.accuracy.get("fp32", {})
+        manifest = replace(manifest, accuracy={**manifest.accuracy, **measured, "fp32": {**known, **measured["fp32"]}})
+        console.print(f"top-1 {measured}")
+    write_manifest(config.bundle, manifest)
+    console.print(
+        f"{out}: {len(ranges)} activations in INT8, {out.stat().st_size / source.stat().st_size:.2f} of the size"
+    )
+
+
+def _fitting(bundle: Bundle, given: LabelledClips, where: Path) -> LabelledClips:
+    want = bundle.manifest.input_shape[1:]
+    if given.clips.shape[1:] != want:
+        raise BundleError(
+            f"clips {given.clips.shape} do not fit the student's input (N, {', '.join(map(str, want))})",
+            where=where,
+            hint="give the arrays that were exported with this bundle",
+        )
+    return given
+
+
+def _accuracies(fp32: Path, int8: Path, test: LabelledClips) -> dict[str, dict[str, float]]:
+    reference, candidate = (_logits(path, test, f"testing {name}") for path, name in ((fp32, "FP32"), (int8, "INT8")))
+    return {
+        "fp32": {"top1": round(top1(reference, test.labels), 4)},
+        "int8": {
+            "top1": round(top1(candidate, test.labels), 4),
+            "agreement": round(agreement(reference, candidate), 4),
+        },
+    }
+
+
+def _logits(path: Path, test: LabelledClips, what: str) -> Float32:
+    clips = [test.clips[i : i + 1] for i in range(len(test.clips))]
+    engine = open_engine(path)
+    (logits,) = outputs(engine, clips, what).values()
+    engine.close()
+    return logits
