@@ -60,9 +60,8 @@ def load_clips(path: Path) -> LabelledClips:
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise DataError("is absent or damaged", where=path, hint=hint) from error
     if clips.ndim != 5 or labels.shape != (len(clips),) or len(clips) == 0:
-        raise DataError(
-            f"clips {clips.shape} and labels {labels.shape} do not fit (N, C, T, V, M) and (N,)", where=path
-        )
+        shapes = f"clips {clips.shape} and labels {labels.shape}"
+        raise DataError(f"{shapes} do not fit (N, C, T, V, M) and (N,)", where=path, hint=hint)
     return LabelledClips(clips.astype(np.float32, copy=False), labels.astype(np.int64))
 
 

@@ -18,7 +18,8 @@ NEAR = 0.1
 class PeopleAgreement:
     """reference and other: people each found over all pictures. both: those found by the two.
 
-    distance: mean distance of the joints both saw of people both found, as part of the body's size.
+    distance: mean distance of the joints both saw of people both found, as part of the body's size;
+        0 where there are none.
     """
 
     reference: int
@@ -47,7 +48,7 @@ def people_agreement(reference: Sequence[Sequence[Pose]], other: Sequence[Sequen
                 both += 1
                 distances += per_joint[i][j].tolist()
     found = [sum(map(len, side)) for side in (reference, other)]
-    return PeopleAgreement(found[0], found[1], both, float(np.mean(distances)) if distances else float("nan"))
+    return PeopleAgreement(found[0], found[1], both, float(np.mean(distances)) if distances else 0.0)
 
 
 def joint_distances(a: Float32, b: Float32) -> Float32:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,37 +22,30 @@ def evenly_spaced(source: Path, count: int) -> list[tuple[int, Image]]:
     """
     if source.is_dir():
         paths = sorted(p for p in source.iterdir() if p.suffix.lower() in SUFFIXES)
-        found = [(int(i), cv2.imread(str(paths[i]))) for i in _positions(len(paths), count)]
+        found = {i: cv2.imread(str(paths[i])) for i in _positions(len(paths), count)}
     else:
         found = _frames(source, count)
-    pictures = [(i, np.asarray(p, np.uint8)) for i, p in found if p is not None]
+    pictures = [(i, np.asarray(p, np.uint8)) for i, p in found.items() if p is not None]
     if not pictures:
         raise SourceError("holds no picture that can be read", where=source, hint="give a video or a folder of images")
     return pictures
 
 
-def _frames(video: Path, count: int) -> list[tuple[int, Image | None]]:
+def _frames(video: Path, count: int) -> dict[int, Any]:
     # The length a container states is often wrong, and seeking is inexact: count by decoding, then decode again.
-    wanted = set(_positions(_decodable(video), count).tolist())
+    wanted = set(_positions(sum(1 for _ in _grabbed(video)), count))
+    return {i: capture.retrieve()[1] for i, capture in enumerate(_grabbed(video)) if i in wanted}
+
+
+def _grabbed(video: Path) -> Iterator[cv2.VideoCapture]:
     capture = cv2.VideoCapture(str(video))
-    found: list[tuple[int, Image | None]] = []
-    index = 0
-    while capture.grab():
-        if index in wanted:
-            found.append((index, capture.retrieve()[1]))
-        index += 1
-    capture.release()
-    return found
+    try:
+        while capture.grab():
+            yield capture
+    finally:
+        capture.release()
 
 
-def _decodable(video: Path) -> int:
-    capture = cv2.VideoCapture(str(video))
-    length = 0
-    while capture.grab():
-        length += 1
-    capture.release()
-    return length
-
-
-def _positions(available: int, wanted: int) -> np.ndarray:
-    return np.unique(np.linspace(0, max(available - 1, 0), min(available, wanted)).astype(int))
+def _positions(available: int, wanted: int) -> list[int]:
+    spread = np.linspace(0, max(available - 1, 0), min(available, wanted)).astype(int)
+    return [int(i) for i in np.unique(spread)]

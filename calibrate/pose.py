@@ -28,7 +28,7 @@ class PoseConfig:
     samples: int = 128
     """How many pictures are calibrated on, evenly spread over the frames."""
     float_share: float = 0.2
-    """Share of the layers, the most sensitive, that stay in floating point, 0..1: heatmaps lose more than decisions do."""
+    """Share of the layers, the most sensitive, that stay in floating point, 0..1; more is slower and finds more."""
 
 
 def quantise_pose(config: PoseConfig) -> None:

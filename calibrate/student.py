@@ -67,9 +67,8 @@ def quantise_student(config: StudentConfig) -> None:
         manifest = replace(manifest, accuracy={**manifest.accuracy, **measured, "fp32": {**known, **measured["fp32"]}})
         console.print(f"top-1 {measured}")
     write_manifest(config.bundle, manifest)
-    console.print(
-        f"{out}: {len(ranges)} activations in INT8, {out.stat().st_size / source.stat().st_size:.2f} of the size"
-    )
+    size = out.stat().st_size / source.stat().st_size
+    console.print(f"{out}: {len(ranges)} activations in INT8, {size:.2f} of the size")
 
 
 def _fitting(bundle: Bundle, given: LabelledClips, where: Path) -> LabelledClips:

@@ -50,17 +50,14 @@ def verify_pose(config: VerifyPoseConfig) -> None:
     missed = []
     if share < config.min_people_agreement:
         missed.append(f"{share:.1f} % of people are found by both, {config.min_people_agreement:g} % are wanted")
-    reference_ms, candidate_ms = median_latency_ms(engines, inputs[0], ROUNDS)
-    conclude(
-        Verdict(
-            engines[0].describe(),
-            engines[1].describe(),
-            len(pictures),
-            {name: output_error(maps[0][name], maps[1][name]) for name in maps[0]},
-            config.candidate.stat().st_size / config.network.stat().st_size,
-            (reference_ms, candidate_ms),
-            {"people_found_by_both": share, "joint_distance_of_body_size": 100 * people.distance},
-            missed,
-        ),
-        config.report,
+    verdict = Verdict(
+        reference=engines[0].describe(),
+        candidate=engines[1].describe(),
+        samples=len(pictures),
+        errors={name: output_error(maps[0][name], maps[1][name]) for name in maps[0]},
+        bytes_ratio=config.candidate.stat().st_size / config.network.stat().st_size,
+        latency_ms=median_latency_ms(engines, inputs[0], ROUNDS),
+        measured={"people_found_by_both": share, "joint_distance_of_body_size": 100 * people.distance},
+        missed=missed,
     )
+    conclude(verdict, config.report)
