@@ -45,7 +45,7 @@ _METHODS: dict[str, tuple[CalibrationMethod, dict[str, Any]]] = {
     "minmax": (CalibrationMethod.MinMax, {"symmetric": True}),
     "percentile": (CalibrationMethod.Percentile, {"symmetric": True, "percentile": PERCENTILE}),
     # ONNX Runtime's default of 128 bins for 128 levels leaves the search one candidate, the maximum itself.
-    "entropy": (CalibrationMethod.Entropy, {"num_bins": 2048, "num_quantized_bins": 128}),
+    "entropy": (CalibrationMethod.Entropy, {"num_bins": 1024, "num_quantized_bins": 128}),
 }
 _SYMMETRIC = {"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False}
 

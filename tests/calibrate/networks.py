@@ -1,0 +1,103 @@
+"""Small networks made by hand, shaped like the real ones."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+FRAMES, JOINTS, CLASSES = 16, 17, 4
+
+
+def save(
+    path: Path,
+    nodes: list[onnx.NodeProto],
+    weights: dict[str, NDArray[np.generic]],
+    shapes: tuple[tuple[str, list[int | str]], tuple[str, list[int | str]]],
+    opset: int = 17,
+) -> Path:
+    """Write a float32 network with one input and one output, each (name, shape)."""
+    (given, given_shape), (wanted, wanted_shape) = shapes
+    graph = helper.make_graph(
+        nodes,
+        "network",
+        [helper.make_tensor_value_info(given, TensorProto.FLOAT, given_shape)],
+        [helper.make_tensor_value_info(wanted, TensorProto.FLOAT, wanted_shape)],
+        [numpy_helper.from_array(array, name) for name, array in weights.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, str(path))
+    return path
+
+
+def student(path: Path, seed: int = 0) -> Path:
+    """A graph convolution with a residual: clip (N, 3, T, V, 1) -> logits (N, 4)."""
+    rng = np.random.default_rng(seed)
+
+    def weight(*shape: int) -> NDArray[np.float32]:
+        return (rng.standard_normal(shape) / np.sqrt(np.prod(shape[1:]))).astype(np.float32)
+
+    nodes = [
+        helper.make_node("Squeeze", ["clip", "last"], ["x0"]),
+        helper.make_node("Conv", ["x0", "w1", "b1"], ["c1"], name="stem"),
+        helper.make_node("Relu", ["c1"], ["x1"]),
+        helper.make_node("MatMul", ["x1", "mix"], ["m1"], name="mix_joints"),
+        helper.make_node("Conv", ["m1", "w2", "b2"], ["c2"], name="spatial"),
+        helper.make_node("Relu", ["c2"], ["x2"]),
+        helper.make_node("Conv", ["x2", "w3", "b3"], ["c3"], name="temporal", pads=[2, 0, 2, 0]),
+        helper.make_node("Add", ["c3", "x1"], ["a3"], name="residual"),
+        helper.make_node("Relu", ["a3"], ["x3"]),
+        helper.make_node("GlobalAveragePool", ["x3"], ["p"]),
+        helper.make_node("Flatten", ["p"], ["f"]),
+        helper.make_node("Gemm", ["f", "w4", "b4"], ["logits"], name="classifier", transB=1),
+    ]
+    weights = {
+        "last": np.array([4], np.int64),
+        "w1": weight(16, 3, 1, 1),
+        "b1": weight(16),
+        "mix": weight(JOINTS, JOINTS),
+        "w2": weight(16, 16, 1, 1),
+        "b2": weight(16),
+        "w3": weight(16, 16, 5, 1),
+        "b3": weight(16),
+        "w4": 8 * weight(CLASSES, 16),
+        "b4": weight(CLASSES),
+    }
+    return save(path, nodes, weights, (("clip", ["n", 3, FRAMES, JOINTS, 1]), ("logits", ["n", CLASSES])))
+
+
+def clips(count: int, seed: int = 1) -> NDArray[np.float32]:
+    """(count, 3, T, V, 1) smooth noise, each clip of its own size and place so that decisions differ."""
+    rng = np.random.default_rng(seed)
+    shape = (count, 3, FRAMES, JOINTS, 1)
+    offset = 2 * rng.standard_normal((count, 3, 1, 1, 1))
+    return (offset + rng.standard_normal(shape)).astype(np.float32)
+
+
+def separable(path: Path) -> Path:
+    """A MobileNet-like block whose channels differ a thousandfold: image (1, 3, 16, 16) -> map (1, 2, 16, 16)."""
+    rng = np.random.default_rng(3)
+    loud = np.logspace(-1.5, 1.5, 8).astype(np.float32)
+    nodes = [
+        helper.make_node("Conv", ["image", "w1", "b1"], ["c1"], name="first"),
+        helper.make_node("Relu", ["c1"], ["x1"]),
+        helper.make_node("Conv", ["x1", "w2"], ["c2"], name="depthwise", group=8, pads=[1, 1, 1, 1]),
+        helper.make_node("Conv", ["c2", "w3", "b3"], ["c3"], name="pointwise"),
+        helper.make_node("Relu", ["c3"], ["x3"]),
+        helper.make_node("Concat", ["x3", "x1"], ["all"], axis=1),
+        helper.make_node("Conv", ["all", "w4"], ["map"], name="last"),
+    ]
+    weights = {
+        "w1": (rng.standard_normal((8, 3, 1, 1)) * loud[:, None, None, None]).astype(np.float32),
+        "b1": (0.1 * rng.standard_normal(8) * loud).astype(np.float32),
+        "w2": (rng.standard_normal((8, 1, 3, 3)) / loud[:, None, None, None]).astype(np.float32),
+        "w3": rng.standard_normal((6, 8, 1, 1)).astype(np.float32),
+        # The first channel is far below zero: ReLU drops it, a step for all of it would drown the others.
+        "b3": np.array([-4000, 0, 0, 0, 0, 0], np.float32),
+        "w4": np.concatenate(
+            [rng.standard_normal((2, 6, 1, 1)), rng.standard_normal((2, 8, 1, 1)) / loud[:, None, None]], axis=1
+        ).astype(np.float32),
+    }
+    return save(path, nodes, weights, (("image", [1, 3, 16, 16]), ("map", [1, 2, 16, 16])))

@@ -1,0 +1,210 @@
+"""Building and running engines, with the driver's boundary in memory; tests/gpu has the real one."""
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+import fake_tensorrt
+import networks
+import numpy as np
+import pytest
+
+from calibrate.engine_builder import BuildOptions, build_engine, serialised_engine
+from calibrate.quantise import Quantiser
+from edge.contract.errors import EngineError, MissingDependency
+from edge.engines.engine import open_engine
+from edge.engines.engine_manifest import manifest_path
+
+
+@pytest.fixture
+def board(monkeypatch: pytest.MonkeyPatch):
+    """Puts a board with this TensorRT and GPU under the code."""
+
+    def put(version: str = "10.3.0", gpu: str = "Orin", **options) -> object:
+        trt = fake_tensorrt.tensorrt(version, **options)
+        monkeypatch.setitem(sys.modules, "tensorrt", trt)
+        for name, module in fake_tensorrt.pycuda(gpu).items():
+            monkeypatch.setitem(sys.modules, name, module)
+        return trt
+
+    return put
+
+
+@pytest.fixture
+def int8(tmp_path: Path) -> Path:
+    clips = networks.clips(4)
+    out = tmp_path / "student.int8.onnx"
+    Quantiser(networks.student(tmp_path / "student.onnx"), [clips[i : i + 1] for i in range(4)], "minmax").write(out)
+    return out
+
+
+@pytest.mark.parametrize(
+    ("version", "flags", "precision"),
+    [("8.5.2", {"INT8", "FP16"}, "INT8+FP16"), ("10.3.0", {"INT8", "FP16"}, "INT8+FP16"), ("11.4.1", set(), "INT8")],
+)
+def test_each_generation_gets_the_flags_it_has(
+    board, int8: Path, tmp_path: Path, version: str, flags: set[str], precision: str
+) -> None:
+    trt = board(version)
+    manifest = build_engine(int8, tmp_path / "student.engine", BuildOptions(max_batch=6, workspace_mib=64))
+    assert trt.built.flags == flags
+    assert trt.built.limit == 64 * 1024 * 1024
+    assert trt.built.profiles[0].shapes == {"clip": ((1, 3, 4), (1, 3, 4), (6, 3, 4))}
+    assert (manifest.tensorrt, manifest.gpu, manifest.compute_capability) == (version, "Orin", "8.7")
+    assert manifest.precision == precision
+
+
+def test_an_fp32_network_without_fp16_is_built_in_fp32(board, tmp_path: Path) -> None:
+    trt = board()
+    manifest = build_engine(networks.student(tmp_path / "s.onnx"), tmp_path / "s.engine", BuildOptions(fp16=False))
+    assert trt.built.flags == set()
+    assert manifest.precision == "FP32"
+
+
+def test_a_built_engine_opens_and_runs_batches_of_any_allowed_size(board, int8: Path, tmp_path: Path) -> None:
+    board()
+    build_engine(int8, tmp_path / "student.engine", BuildOptions())
+    engine = open_engine(tmp_path / "student.engine")
+    assert engine.describe() == "TensorRT 10.3.0, Orin, INT8+FP16"
+    assert [(s.name, s.shape, s.dtype) for s in engine.inputs] == [("clip", (None, 3, 4), np.float32)]
+    results = []
+    for count in (4, 1, 3):
+        clip = np.random.default_rng(count).standard_normal((count, 3, 4)).astype(np.float32)
+        results.append((clip, engine.run({"clip": clip})["logits"]))
+    # All results at the end: a run must not overwrite what an earlier one returned.
+    for clip, logits in results:
+        np.testing.assert_array_equal(logits, 2 * clip)
+    engine.close()
+    assert all(memory.freed for memory in fake_tensorrt.Memory.at.values())
+
+
+def test_an_array_that_is_not_contiguous_is_copied_in_its_own_order(board, int8: Path, tmp_path: Path) -> None:
+    board()
+    build_engine(int8, tmp_path / "student.engine", BuildOptions())
+    clip = np.arange(24, dtype=np.float32).reshape(2, 4, 3).transpose(0, 2, 1)
+    logits = open_engine(tmp_path / "student.engine").run({"clip": clip})["logits"]
+    np.testing.assert_array_equal(logits, 2 * clip)
+
+
+def test_wrong_inputs_are_refused(board, int8: Path, tmp_path: Path) -> None:
+    board()
+    build_engine(int8, tmp_path / "student.engine", BuildOptions())
+    engine = open_engine(tmp_path / "student.engine")
+    with pytest.raises(EngineError, match="takes float32"):
+        engine.run({"clip": np.zeros((1, 3, 5), np.float32)})
+    with pytest.raises(EngineError, match="outside the engine's"):
+        engine.run({"clip": np.zeros((9, 3, 4), np.float32)})
+
+
+@pytest.mark.parametrize(
+    ("other", "what"),
+    [
+        ({"version": "10.7.0"}, "built for tensorrt 10.3.0, this machine has 10.7.0"),
+        ({"gpu": "Xavier"}, "built for gpu Orin, this machine has Xavier"),
+    ],
+)
+def test_another_machines_engine_is_refused_with_the_command_that_builds_it(
+    board, int8: Path, tmp_path: Path, other: dict, what: str
+) -> None:
+    board()
+    build_engine(int8, tmp_path / "student.engine", BuildOptions())
+    board(**other)
+    with pytest.raises(EngineError, match=what) as raised:
+        open_engine(tmp_path / "student.engine")
+    command = f"python -m calibrate engine --onnx {int8} --out {tmp_path / 'student.engine'}"
+    assert raised.value.hint == f"build it again: {command}"
+
+
+@pytest.mark.parametrize("damage", ["engine", "onnx", "no manifest", "bad manifest", "odd manifest"])
+def test_an_engine_that_is_not_what_was_built_is_refused(board, int8: Path, tmp_path: Path, damage: str) -> None:
+    board()
+    engine = tmp_path / "student.engine"
+    build_engine(int8, engine, BuildOptions())
+    manifest = manifest_path(engine)
+    if damage == "engine":
+        engine.write_bytes(engine.read_bytes()[:-1])
+    elif damage == "onnx":
+        int8.write_bytes(int8.read_bytes() + b"\0")
+    elif damage == "no manifest":
+        manifest.unlink()
+    elif damage == "bad manifest":
+        manifest.write_text("{")
+    else:
+        manifest.write_text(json.dumps({"gpu": "Orin"}))
+    with pytest.raises(EngineError, match="python -m calibrate engine"):
+        open_engine(engine)
+
+
+def test_an_engine_without_its_onnx_beside_it_opens(board, int8: Path, tmp_path: Path) -> None:
+    board()
+    build_engine(int8, tmp_path / "student.engine", BuildOptions())
+    int8.unlink()
+    open_engine(tmp_path / "student.engine")
+
+
+def test_without_a_driver_there_is_one_clear_line(board, int8: Path, tmp_path: Path) -> None:
+    board(no_driver=True)
+    with pytest.raises(EngineError, match=r"TensorRT 10\.3\.0 finds no NVIDIA driver or GPU"):
+        build_engine(int8, tmp_path / "student.engine", BuildOptions())
+    assert not (tmp_path / "student.engine").exists()
+
+
+@pytest.mark.parametrize(("version", "node"), [("8.5.2", "node 7"), ("10.3.0", r"conv_7 \(Conv\)")])
+def test_the_parsers_complaint_names_the_node(board, int8: Path, tmp_path: Path, version: str, node: str) -> None:
+    board(version, refuses="unsupported padding")
+    with pytest.raises(EngineError, match=f"refuses {node}.*unsupported padding"):
+        build_engine(int8, tmp_path / "student.engine", BuildOptions())
+
+
+def test_timings_are_kept_and_those_of_another_version_dropped(board, int8: Path, tmp_path: Path) -> None:
+    timing = tmp_path / "student.timing"
+    board("10.3.0")
+    build_engine(int8, tmp_path / "student.engine", BuildOptions())
+    assert timing.read_bytes() == b"timings of 10.3.0"
+    trt = board("10.7.0")
+    build_engine(int8, tmp_path / "student.engine", BuildOptions())
+    assert trt.built.cache.known == b""
+    assert timing.read_bytes() == b"timings of 10.7.0"
+
+
+def test_without_pycuda_or_tensorrt_the_package_is_named(
+    monkeypatch: pytest.MonkeyPatch, board, int8: Path, tmp_path: Path
+) -> None:
+    engine = tmp_path / "student.engine"
+    engine.write_bytes(b"engine")
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    for attempt in (lambda: open_engine(engine), lambda: build_engine(int8, engine, BuildOptions())):
+        with pytest.raises(MissingDependency, match="tensorrt"):
+            attempt()
+    board()
+    monkeypatch.setitem(sys.modules, "pycuda", None)
+    monkeypatch.setitem(sys.modules, "pycuda.driver", None)
+    with pytest.raises(MissingDependency, match="pycuda"):
+        open_engine(engine)
+
+
+def test_the_real_builder_of_the_newest_generation_takes_the_same_calls(int8: Path, tmp_path: Path) -> None:
+    trt = pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
+    options = dataclasses.replace(BuildOptions(), workspace_mib=64)
+    engine, precision = serialised_engine(trt, int8, tmp_path / "s.timing", options)
+    assert len(engine) > 1000
+    assert precision == "INT8"
+    assert (tmp_path / "s.timing").stat().st_size > 0
+
+
+def test_a_free_axis_besides_the_batch_is_refused_by_the_real_builder(tmp_path: Path) -> None:
+    trt = pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
+    node = networks.helper.make_node("Relu", ["x"], ["y"])
+    path = networks.save(tmp_path / "free.onnx", [node], {}, (("x", ["n", 3, "t"]), ("y", ["n", 3, "t"])))
+    with pytest.raises(EngineError, match="free axis besides the batch"):
+        serialised_engine(trt, path, tmp_path / "s.timing", BuildOptions())
+
+
+def test_a_damaged_onnx_file_is_refused(tmp_path: Path, board) -> None:
+    board()
+    (tmp_path / "damaged.onnx").write_bytes(b"\xff\x00 no network")
+    with pytest.raises(EngineError, match="no ONNX file"):
+        build_engine(tmp_path / "damaged.onnx", tmp_path / "s.engine", BuildOptions())
+    with pytest.raises(EngineError, match="cannot be read"):
+        build_engine(tmp_path / "absent.onnx", tmp_path / "s.engine", BuildOptions())

@@ -1,0 +1,108 @@
+from pathlib import Path
+
+import networks
+import numpy as np
+import onnx
+import onnxruntime as ort
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from calibrate.bias_correction import bias_corrected
+from calibrate.equalise import equalised
+from calibrate.onnx_graph import Graph, activations
+
+
+def run(model: onnx.ModelProto, array: np.ndarray) -> np.ndarray:
+    session = ort.InferenceSession(model.SerializeToString())
+    return session.run(None, {session.get_inputs()[0].name: array})[0]
+
+
+def images(count: int) -> list[np.ndarray]:
+    return [np.random.default_rng(i).standard_normal((1, 3, 16, 16)).astype(np.float32) for i in range(count)]
+
+
+def separable(folder: Path) -> onnx.ModelProto:
+    return onnx.shape_inference.infer_shapes(onnx.load(networks.separable(folder / "separable.onnx")))
+
+
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 10_000))
+def test_equalising_changes_no_output(tmp_path_factory, seed: int) -> None:
+    model = separable(tmp_path_factory.mktemp("equalise"))
+    balanced = equalised(model, images(3))
+    image = np.random.default_rng(seed).standard_normal((1, 3, 16, 16)).astype(np.float32)
+    np.testing.assert_allclose(run(balanced, image), run(model, image), rtol=1e-3, atol=1e-3)
+
+
+def test_channels_read_by_a_depthwise_convolution_get_like_ranges(tmp_path: Path) -> None:
+    def spread(model: onnx.ModelProto) -> float:
+        (values,) = activations(model, ["c2"], images(1))
+        sizes = np.abs(values["c2"]).max(axis=(0, 2, 3))
+        return float(sizes.max() / sizes.min())
+
+    model = separable(tmp_path)
+    assert spread(equalised(model, images(8))) < 0.7 * spread(model)
+
+
+def test_a_channel_that_something_else_reads_keeps_its_scale(tmp_path: Path) -> None:
+    # In the student the residual addition reads the stem's output, so its weights must stay.
+    model = onnx.shape_inference.infer_shapes(onnx.load(networks.student(tmp_path / "student.onnx")))
+    clips = networks.clips(4)
+    balanced = Graph(equalised(model, [clips[i : i + 1] for i in range(4)]))
+    np.testing.assert_array_equal(balanced.constants["w1"], Graph(model).constants["w1"])
+    assert not np.allclose(balanced.constants["w2"], Graph(model).constants["w2"])
+
+
+def test_a_dead_channel_gives_finite_weights(tmp_path: Path) -> None:
+    model = separable(tmp_path)
+    graph = Graph(model)
+    weight = graph.constants["w1"].copy()
+    weight[2] = 0
+    graph.set_constant("w1", weight)
+    balanced = Graph(equalised(model, images(2)))
+    assert all(np.isfinite(c).all() for c in balanced.constants.values())
+
+
+def quantised_by_hand(step: float) -> tuple[onnx.ModelProto, onnx.ModelProto]:
+    """One 1x1 convolution in floating point, and with a coarse step for its activation and its weights."""
+    weight = np.array([[[[0.34]], [[0.6]]], [[[1.3]], [[0.7]]]], np.float32)
+    value = onnx.helper.make_tensor_value_info
+    shapes = [value("x", 1, [1, 2, 4, 4])], [value("y", 1, [1, 2, 4, 4])]
+    plain = onnx.helper.make_graph(
+        [onnx.helper.make_node("Conv", ["x", "w"], ["y"], name="conv")],
+        "plain",
+        *shapes,
+        [onnx.numpy_helper.from_array(weight, "w")],
+    )
+    constants = {
+        "s": np.float32(step),
+        "z": np.int8(0),
+        "w8": np.round(weight / step).astype(np.int8),
+        "ws": np.full(2, step, np.float32),
+        "wz": np.zeros(2, np.int8),
+    }
+    eight_bit = onnx.helper.make_graph(
+        [
+            onnx.helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]),
+            onnx.helper.make_node("DequantizeLinear", ["q", "s", "z"], ["xd"]),
+            onnx.helper.make_node("DequantizeLinear", ["w8", "ws", "wz"], ["wd"], axis=0),
+            onnx.helper.make_node("Conv", ["xd", "wd"], ["y"], name="conv"),
+        ],
+        "eight_bit",
+        *shapes,
+        [onnx.numpy_helper.from_array(np.asarray(c), n) for n, c in constants.items()],
+    )
+    opset = [onnx.helper.make_opsetid("", 17)]
+    return tuple(onnx.helper.make_model(g, opset_imports=opset, ir_version=8) for g in (plain, eight_bit))
+
+
+def test_a_corrected_bias_restores_the_mean_output() -> None:
+    plain, eight_bit = quantised_by_hand(0.25)
+    samples = [np.random.default_rng(i).uniform(0, 3, (1, 2, 4, 4)).astype(np.float32) for i in range(50)]
+    corrected = bias_corrected(eight_bit, plain, samples)
+
+    def mean(model: onnx.ModelProto) -> np.ndarray:
+        return np.mean([run(model, s).mean((0, 2, 3)) for s in samples], axis=0)
+
+    assert np.abs(mean(eight_bit) - mean(plain)).max() > 0.05
+    np.testing.assert_allclose(mean(corrected), mean(plain), atol=1e-4)

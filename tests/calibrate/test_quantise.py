@@ -1,0 +1,141 @@
+import contextlib
+import io
+from collections import Counter
+from pathlib import Path
+
+import networks
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from onnx import numpy_helper
+
+from calibrate.compare import agreement
+from calibrate.quantise import Quantiser
+from calibrate.sensitivity import layer_errors, most_sensitive, relative_error
+from edge.contract.errors import ConfigError, DataError, EngineError
+
+
+def run(model: Path | onnx.ModelProto, array: np.ndarray) -> np.ndarray:
+    source = model.SerializeToString() if isinstance(model, onnx.ModelProto) else str(model)
+    session = ort.InferenceSession(source)
+    return session.run(None, {session.get_inputs()[0].name: array})[0]
+
+
+def samples(count: int = 32) -> list[np.ndarray]:
+    made = networks.clips(count)
+    return [made[i : i + 1] for i in range(count)]
+
+
+@pytest.mark.parametrize("method", ["minmax", "percentile", "entropy"])
+def test_an_int8_student_decides_as_the_fp32_student_does(tmp_path: Path, method: str) -> None:
+    source, out = networks.student(tmp_path / "student.onnx"), tmp_path / "student.int8.onnx"
+    Quantiser(source, samples(16 if method == "entropy" else 64), method).write(out)
+    unseen = networks.clips(300, seed=9)
+    assert agreement(run(source, unseen), run(out, unseen)) >= 0.97
+
+
+def test_every_step_is_symmetric_and_weights_have_one_per_channel(tmp_path: Path) -> None:
+    out = tmp_path / "student.int8.onnx"
+    Quantiser(networks.student(tmp_path / "student.onnx"), samples(), "minmax").write(out)
+    model = onnx.load(out)
+    constants = {i.name: numpy_helper.to_array(i) for i in model.graph.initializer}
+    steps = [n for n in model.graph.node if n.op_type in {"QuantizeLinear", "DequantizeLinear"}]
+    assert all(constants[n.input[2]].dtype == np.int8 and not constants[n.input[2]].any() for n in steps)
+    assert not any(c.dtype in (np.int32, np.uint8) for c in constants.values())
+    made = {o: n for n in model.graph.node for o in n.output}
+    for convolution in (n for n in model.graph.node if n.op_type == "Conv"):
+        weight = made[convolution.input[1]]
+        assert constants[weight.input[1]].shape == constants[weight.input[0]].shape[:1]
+        assert constants[made[convolution.input[0]].input[1]].size == 1
+        assert constants[convolution.input[2]].dtype == np.float32
+
+
+def test_the_adjacency_product_and_the_logits_stay_in_floating_point(tmp_path: Path) -> None:
+    out = tmp_path / "student.int8.onnx"
+    Quantiser(networks.student(tmp_path / "student.onnx"), samples(), "minmax").write(out)
+    model = onnx.load(out)
+    made = {o: n.op_type for n in model.graph.node for o in n.output}
+    assert made["logits"] == "Gemm"
+    (mix,) = [n for n in model.graph.node if n.op_type == "MatMul"]
+    assert mix.input[1] not in made
+
+
+def test_the_returned_ranges_cover_the_clips_they_were_taken_from(tmp_path: Path) -> None:
+    quantiser = Quantiser(networks.student(tmp_path / "student.onnx"), samples(), "minmax")
+    ranges = quantiser.write(tmp_path / "student.int8.onnx")
+    largest = max(float(np.abs(s).max()) for s in samples())
+    assert ranges["x0"] == pytest.approx(largest, rel=1e-5)
+    assert all(r > 0 for r in ranges.values())
+
+
+def test_without_samples_nothing_is_written(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no calibration samples"):
+        Quantiser(networks.student(tmp_path / "student.onnx"), [], "minmax")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_sample_that_is_not_finite_is_named(tmp_path: Path, value: float) -> None:
+    bad = samples(3)
+    bad[1][0, 0, 0, 0, 0] = value
+    with pytest.raises(DataError, match="sample 1 holds NaN or infinite"):
+        Quantiser(networks.student(tmp_path / "student.onnx"), bad, "minmax")
+
+
+def test_a_sample_of_another_shape_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="takes float32"):
+        Quantiser(networks.student(tmp_path / "student.onnx"), [np.zeros((1, 3, 8, 17, 1), np.float32)], "minmax")
+
+
+def test_a_network_is_not_quantised_twice(tmp_path: Path) -> None:
+    out = tmp_path / "student.int8.onnx"
+    Quantiser(networks.student(tmp_path / "student.onnx"), samples(4), "minmax").write(out)
+    with pytest.raises(EngineError, match="quantised already"):
+        Quantiser(out, samples(4), "minmax")
+
+
+def test_nothing_is_printed_to_stdout_which_is_for_data(tmp_path: Path) -> None:
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        Quantiser(networks.student(tmp_path / "student.onnx"), samples(4), "percentile").write(tmp_path / "s.int8.onnx")
+    assert printed.getvalue() == ""
+
+
+def test_a_layer_left_in_floating_point_keeps_its_weights(tmp_path: Path) -> None:
+    out = tmp_path / "student.int8.onnx"
+    Quantiser(networks.student(tmp_path / "student.onnx"), samples(8), "minmax").write(out, ["temporal"])
+    model = onnx.load(out)
+    made = {o: n.op_type for n in model.graph.node for o in n.output}
+    kinds = Counter(made.get(n.input[1]) for n in model.graph.node if n.op_type in {"Conv", "Gemm"})
+    assert kinds == {"DequantizeLinear": 3, None: 1}
+
+
+def test_with_every_layer_in_floating_point_the_network_is_the_fp32_network(tmp_path: Path) -> None:
+    source = networks.separable(tmp_path / "separable.onnx")
+    images = [np.random.default_rng(i).standard_normal((1, 3, 16, 16)).astype(np.float32) for i in range(4)]
+    quantiser = Quantiser(source, images, "minmax")
+    same = quantiser.quantised(quantiser.layers, images)
+    np.testing.assert_allclose(run(same, images[0]), run(source, images[0]), rtol=1e-4, atol=1e-4)
+
+
+def test_channels_a_thousandfold_apart_survive_eight_bits(tmp_path: Path) -> None:
+    source, out = networks.separable(tmp_path / "separable.onnx"), tmp_path / "separable.int8.onnx"
+    images = [np.random.default_rng(i).standard_normal((1, 3, 16, 16)).astype(np.float32) for i in range(16)]
+    Quantiser(source, images, "minmax").write(out)
+    unseen = np.random.default_rng(99).standard_normal((1, 3, 16, 16)).astype(np.float32)
+    assert np.corrcoef(run(source, unseen).ravel(), run(out, unseen).ravel())[0, 1] > 0.995
+
+
+def test_layers_are_ranked_by_what_they_alone_do_to_the_output(tmp_path: Path) -> None:
+    quantiser = Quantiser(networks.student(tmp_path / "student.onnx"), samples(8), "minmax")
+    errors = layer_errors(quantiser)
+    assert {e.layer for e in errors} == {"stem", "spatial", "temporal", "classifier"}
+    assert [e.error for e in errors] == sorted((e.error for e in errors), reverse=True)
+    assert most_sensitive(quantiser, 0.5) == [e.layer for e in errors[:2]]
+    assert most_sensitive(quantiser, 0) == []
+    with pytest.raises(ConfigError, match="between 0 and 1"):
+        most_sensitive(quantiser, 1.5)
+
+
+def test_a_relative_error_of_one_is_the_variance() -> None:
+    wanted = np.random.default_rng(0).standard_normal((50, 3, 7)).astype(np.float32) * np.array([[[1], [2], [5]]])
+    assert relative_error(np.broadcast_to(wanted.mean((0, 2), keepdims=True), wanted.shape), wanted) == pytest.approx(1)

