@@ -53,11 +53,12 @@ def load_clips(path: Path) -> LabelledClips:
     """
     hint = "write it with `python -m train export`"
     try:
-        with np.load(path) as arrays:
+        # A file that numpy opens itself stays open when it turns out to be damaged.
+        with path.open("rb") as stream, np.load(stream) as arrays:
             clips, labels = arrays["clips"], arrays["labels"]
     except KeyError as error:
         raise DataError(f"lacks an array: {error}", where=path, hint=hint) from error
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         raise DataError("is absent or damaged", where=path, hint=hint) from error
     if clips.ndim != 5 or labels.shape != (len(clips),) or len(clips) == 0:
         shapes = f"clips {clips.shape} and labels {labels.shape}"

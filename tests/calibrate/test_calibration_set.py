@@ -1,0 +1,90 @@
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from calibrate.calibration_set import CalibrationRecord, load_clips, per_class, stratified, write_record
+from calibrate.pictures import evenly_spaced
+from edge.contract.errors import DataError, SourceError
+
+LABELS = st.lists(st.integers(0, 5), min_size=1, max_size=80).map(lambda values: np.array(values, np.int64))
+
+
+@given(labels=LABELS, count=st.integers(1, 100), seed=st.integers(0, 3))
+def test_a_stratified_choice_is_as_even_as_class_sizes_allow(labels: np.ndarray, count: int, seed: int) -> None:
+    ids = stratified(labels, count, seed)
+    assert len(ids) == min(count, len(labels))
+    assert (np.diff(ids) > 0).all()
+    available = {c: int((labels == c).sum()) for c in set(labels.tolist())}
+    chosen = {c: int((labels[ids] == c).sum()) for c in available}
+    # A class falls behind the best served by more than one only when it has no more to give.
+    assert all(n == available[c] or n >= max(chosen.values()) - 1 for c, n in chosen.items())
+
+
+@given(labels=LABELS, count=st.integers(1, 40))
+def test_the_same_seed_chooses_the_same(labels: np.ndarray, count: int) -> None:
+    np.testing.assert_array_equal(stratified(labels, count, 7), stratified(labels, count, 7))
+
+
+def test_another_seed_chooses_others() -> None:
+    labels = np.zeros(1000, np.int64)
+    assert not np.array_equal(stratified(labels, 20, 0), stratified(labels, 20, 1))
+
+
+def test_the_record_says_what_was_chosen(tmp_path: Path) -> None:
+    counts = per_class(np.array([2, 0, 2]))
+    record = CalibrationRecord("student.int8.onnx", "calibration.npz", "minmax", 3, [1, 5], counts, [], {"x": 2.5})
+    write_record(tmp_path / "calibration.json", record)
+    written = json.loads((tmp_path / "calibration.json").read_text())
+    assert written["per_class"] == {"0": 1, "2": 2}
+    assert (written["ids"], written["seed"], written["ranges"]) == ([1, 5], 3, {"x": 2.5})
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"clips": np.zeros((2, 3, 4, 5, 1), np.float32)},
+        {"clips": np.zeros((2, 3, 4, 5, 1), np.float32), "labels": np.zeros(3, np.int64)},
+        {"clips": np.zeros((0, 3, 4, 5, 1), np.float32), "labels": np.zeros(0, np.int64)},
+        {"clips": np.zeros((2, 3, 4), np.float32), "labels": np.zeros(2, np.int64)},
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(tmp_path: Path, arrays: dict) -> None:
+    np.savez(tmp_path / "calibration.npz", **arrays)
+    with pytest.raises(DataError, match=r"calibration\.npz"):
+        load_clips(tmp_path / "calibration.npz")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04 cut short", b"text"])
+def test_a_damaged_or_absent_archive_is_refused(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "calibration.npz"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DataError, match="absent or damaged"):
+        load_clips(path)
+
+
+def test_pictures_of_a_folder_are_spread_over_its_names(tmp_path: Path) -> None:
+    for number in range(10):
+        cv2.imwrite(str(tmp_path / f"{number:02}.png"), np.full((4, 6, 3), number, np.uint8))
+    (tmp_path / "notes.txt").write_text("no picture")
+    found = evenly_spaced(tmp_path, 4)
+    assert [(i, int(p[0, 0, 0])) for i, p in found] == [(0, 0), (3, 3), (6, 6), (9, 9)]
+
+
+def test_frames_of_a_video_are_spread_from_first_to_last(shared_data: Path) -> None:
+    found = evenly_spaced(shared_data / "media/pose2sim_single_cam01.mp4", 5)
+    assert [i for i, _ in found] == [0, 24, 49, 74, 99]
+    assert all(p.dtype == np.uint8 and p.ndim == 3 for _, p in found)
+    assert np.abs(found[0][1].astype(int) - found[-1][1]).mean() > 1
+
+
+def test_a_source_without_pictures_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "clip.mp4").write_bytes(b"no video")
+    for source in (tmp_path, tmp_path / "clip.mp4", tmp_path / "absent.mp4"):
+        with pytest.raises(SourceError, match="no picture"):
+            evenly_spaced(source, 3)

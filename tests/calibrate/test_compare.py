@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+
+from calibrate.compare import agreement, output_error, top1
+from calibrate.compare_poses import joint_distances, people_agreement
+from edge.contract.types import Pose
+
+
+def body(x: float, y: float, size: float = 100.0) -> Pose:
+    keypoints = np.array([[x, y, 0.9], [x + size / 2, y, 0.8], [x, y + size, 0.7]], np.float32)
+    return Pose(keypoints, 0.8)
+
+
+def test_errors_are_measured_by_hand_on_four_numbers() -> None:
+    error = output_error(np.array([1.0, -4.0]), np.array([1.5, -3.0]))
+    assert (error.largest, error.mean, error.scale) == (1.0, 0.75, 4.0)
+
+
+def test_top1_and_agreement_count_decisions() -> None:
+    reference = np.array([[2, 1], [0, 1], [3, 0], [0, 5]])
+    other = np.array([[2, 1], [1, 0], [3, 0], [0, 5]])
+    assert top1(reference, np.array([0, 1, 1, 1])) == 0.75
+    assert agreement(reference, other) == 0.75
+
+
+def test_the_same_people_agree_in_any_order() -> None:
+    found = people_agreement([[body(0, 0), body(300, 0)]], [[body(302, 0), body(0, 1)]])
+    assert (found.reference, found.other, found.both, found.share) == (2, 2, 2, 1.0)
+    assert found.distance == pytest.approx((0.02 + 0.01) / 2)
+
+
+def test_a_person_in_another_place_is_another_person() -> None:
+    found = people_agreement([[body(0, 0)], [body(0, 0)]], [[body(50, 0)], []])
+    assert (found.reference, found.other, found.both, found.share) == (2, 1, 0, 0.0)
+
+
+def test_nobody_is_found_by_both() -> None:
+    assert people_agreement([[], []], [[], []]).share == 1.0
+
+
+def test_joints_only_one_has_seen_do_not_count() -> None:
+    a, b = body(0, 0).keypoints, body(10, 0).keypoints
+    b[2, 2] = 0
+    b[2, :2] = 9999
+    np.testing.assert_allclose(joint_distances(a, b), [0.1, 0.1], rtol=1e-6)

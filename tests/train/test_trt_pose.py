@@ -1,0 +1,102 @@
+"""trt_pose's network; its published weights cannot be fetched here, so names, sizes and counts are the truth."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+import torch
+
+from edge.contract.errors import ConfigError, EngineError
+from train.networks.trt_pose import DEVIATION, MEAN, export_trt_pose, trt_pose_network
+
+# torch's exporter of 2.13 calls a function of its own that it has deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
+
+
+def published(**changes: torch.Tensor) -> dict[str, torch.Tensor]:
+    """A state dictionary as trt_pose saves it: ImageNet's classifier is still in it."""
+    torch.manual_seed(1)
+    state = trt_pose_network().state_dict()
+    state["0.resnet.fc.weight"], state["0.resnet.fc.bias"] = torch.zeros(1000, 512), torch.zeros(1000)
+    return {**state, **changes}
+
+
+def test_the_network_has_the_published_number_of_parameters() -> None:
+    # ResNet-18 without classifier 11,176,512; two heads of 4x4 transposed convolutions 512-256-256-256 with
+    # bias and BatchNorm, 3x3 attention, and 1x1 convolutions to 18 and 42 channels.
+    up = (512 + 256 + 256) * 256 * 16 + 3 * 256 + 3 * 2 * 256
+    attention = 256 * 256 * 9 + 256
+    heads = 2 * (up + attention) + (256 + 1) * (18 + 42)
+    assert sum(p.numel() for p in trt_pose_network().parameters()) == 11_176_512 + heads
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("0.resnet.conv1.weight", (64, 3, 7, 7)),
+        ("0.resnet.bn1.running_mean", (64,)),
+        ("0.resnet.layer1.0.conv1.weight", (64, 64, 3, 3)),
+        ("0.resnet.layer2.0.downsample.0.weight", (128, 64, 1, 1)),
+        ("0.resnet.layer2.0.downsample.1.running_var", (128,)),
+        ("0.resnet.layer4.1.bn2.num_batches_tracked", ()),
+        ("1.cmap_up.0.weight", (512, 256, 4, 4)),
+        ("1.cmap_up.3.bias", (256,)),
+        ("1.paf_up.7.running_mean", (256,)),
+        ("1.cmap_att.weight", (256, 256, 3, 3)),
+        ("1.paf_att.bias", (256,)),
+        ("1.cmap_conv.weight", (18, 256, 1, 1)),
+        ("1.paf_conv.bias", (42,)),
+    ],
+)
+def test_parameters_have_their_published_names(name: str, shape: tuple[int, ...]) -> None:
+    assert tuple(trt_pose_network().state_dict()[name].shape) == shape
+
+
+def test_the_onnx_takes_pixels_and_gives_what_torch_gives(tmp_path: Path) -> None:
+    weights, out = tmp_path / "weights.pth", tmp_path / "pose.onnx"
+    torch.save(published(), weights)
+    export_trt_pose(weights, out)
+    pixels = np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3), dtype=np.uint8)
+    cmap, paf = ort.InferenceSession(str(out)).run(["cmap", "paf"], {"image": pixels})
+    assert (cmap.shape, paf.shape) == ((1, 18, 56, 56), (1, 42, 56, 56))
+    picture = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
+    picture = (picture - torch.tensor(MEAN)[:, None, None]) / torch.tensor(DEVIATION)[:, None, None]
+    with torch.inference_mode():
+        wanted = trt_pose_network(weights).eval()(picture)
+    np.testing.assert_allclose(cmap, wanted[0].numpy(), atol=1e-4)
+    np.testing.assert_allclose(paf, wanted[1].numpy(), atol=1e-4)
+    assert [o.version for o in onnx.load(out).opset_import if o.domain == ""] == [17]
+    # jetson-inference ships the same network as ONNX: 83,063,243 bytes.
+    assert out.stat().st_size == pytest.approx(83_063_243, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("state", "what"),
+    [
+        ({"1.cmap_conv.weight": torch.zeros(17, 256, 1, 1)}, "'1.cmap_conv.weight' is"),
+        ({"1.extra": torch.zeros(1)}, "unknown '1.extra'"),
+    ],
+)
+def test_another_networks_weights_are_refused(tmp_path: Path, state: dict, what: str) -> None:
+    torch.save(published(**state), tmp_path / "other.pth")
+    with pytest.raises(EngineError, match=what):
+        trt_pose_network(tmp_path / "other.pth")
+
+
+def test_files_that_hold_no_weights_are_refused(tmp_path: Path) -> None:
+    torch.save({"1.cmap_conv.bias": torch.zeros(18)}, tmp_path / "few.pth")
+    (tmp_path / "text.pth").write_text("not weights")
+    (tmp_path / "empty.pth").write_bytes(b"")
+    torch.save([1, 2], tmp_path / "list.pth")
+    for name, what in (("few", "lacks"), ("text", "cannot be read"), ("empty", "cannot be read"), ("list", "no dict")):
+        with pytest.raises(EngineError, match=what):
+            trt_pose_network(tmp_path / f"{name}.pth")
+    with pytest.raises(EngineError, match="no such file"):
+        trt_pose_network(tmp_path / "absent.pth")
+
+
+def test_a_size_the_network_cannot_have_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="multiple of 32"):
+        export_trt_pose(None, tmp_path / "pose.onnx", size=200)
