@@ -6,12 +6,13 @@ them: 8.5, and 11, which lacks what 8.5 has and has what 8.5 lacks.
 
 import json
 from types import ModuleType, SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 
 
 def tensorrt(version: str = "10.3.0", *, no_driver: bool = False, refuses: str | None = None) -> ModuleType:
-    """The module. refuses: the parser's complaint about any network. ``module.built`` records the last configuration."""
+    """The module; its ``built`` is the last configuration. refuses: the parser's complaint about any network."""
     major = int(version.split(".")[0])
     trt = ModuleType("tensorrt")
     trt.__version__ = version
@@ -163,7 +164,7 @@ def tensorrt(version: str = "10.3.0", *, no_driver: bool = False, refuses: str |
 class Memory:
     """Device memory: an address, and the array that lies there."""
 
-    at: dict[int, "Memory"] = {}
+    at: ClassVar[dict[int, "Memory"]] = {}
 
     def __init__(self, size: int) -> None:
         self.array = np.zeros(size // 4, np.float32)
