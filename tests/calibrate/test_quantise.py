@@ -139,3 +139,18 @@ def test_layers_are_ranked_by_what_they_alone_do_to_the_output(tmp_path: Path) -
 def test_a_relative_error_of_one_is_the_variance() -> None:
     wanted = np.random.default_rng(0).standard_normal((50, 3, 7)).astype(np.float32) * np.array([[[1], [2], [5]]])
     assert relative_error(np.broadcast_to(wanted.mean((0, 2), keepdims=True), wanted.shape), wanted) == pytest.approx(1)
+
+
+def test_an_outlier_does_not_set_the_range_under_entropy(tmp_path: Path) -> None:
+    # With ONNX Runtime's own 128 bins the threshold could be nothing but the maximum.
+    clips = samples(8)
+    clips[3][0, 0, 0, 0, 0] = 500.0
+    quantiser = Quantiser(networks.student(tmp_path / "student.onnx"), clips, "entropy")
+    assert quantiser.write(tmp_path / "student.int8.onnx")["x0"] < 100
+
+
+def test_biases_are_corrected_on_the_way(tmp_path: Path) -> None:
+    quantiser = Quantiser(networks.student(tmp_path / "student.onnx"), samples(8), "minmax")
+    before = {i.name: numpy_helper.to_array(i) for i in quantiser.model.graph.initializer}
+    after = {i.name: numpy_helper.to_array(i) for i in quantiser.quantised([], samples(8)).graph.initializer}
+    assert all(0 < np.abs(after[b] - before[b]).max() < 0.1 for b in ("b2", "b3"))

@@ -58,7 +58,9 @@ def checked(data: SkeletonSet) -> SkeletonSet:
                 f"layout {data.layout}, which needs (M, S, {joints}, 2 or 3) and (M, S, {joints})"
             )
         if not 0 <= clip.label < len(data.classes):
-            raise DataError(f"{data.name}, clip {clip.id}: label {clip.label} is not one of {len(data.classes)} classes")
+            raise DataError(
+                f"{data.name}, clip {clip.id}: label {clip.label} is not one of {len(data.classes)} classes"
+            )
         if not np.isfinite(clip.joints[clip.seen]).all():
             raise DataError(
                 f"{data.name}, clip {clip.id}: joints hold NaN or infinite values",

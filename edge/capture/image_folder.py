@@ -1,0 +1,67 @@
+"""A folder of images as a recording."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+
+from edge.capture.opencv import quiet
+from edge.contract.errors import SourceError
+from edge.contract.types import Frame, Image
+
+SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+FALLBACK_FPS = 10.0
+
+
+class ImageFolder:
+    """See :class:`edge.capture.source.Source`. Files in natural order: 2.png comes before 10.png.
+
+    Raises SourceError for a folder without images; while iterating, for an image that cannot be
+    read or is of another size than the first.
+    """
+
+    live = False
+
+    def __init__(self, folder: Path, *, fps: float | None = None) -> None:
+        self.uri, self.fps = str(folder), fps or FALLBACK_FPS
+        found = (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+        self._paths = sorted(found, key=natural)
+        if not self._paths:
+            raise SourceError("no images in this folder", where=folder, hint=f"it reads {', '.join(sorted(SUFFIXES))}")
+        self.length_frames: int | None = len(self._paths)
+        first = _read(self._paths[0])
+        self.size = (first.shape[1], first.shape[0])
+
+    def describe(self) -> str:
+        return f"{self.uri}: {len(self._paths)} images, {self.size[0]}x{self.size[1]}, {self.fps:g} frames/s"
+
+    def __iter__(self) -> Iterator[Frame]:
+        for index, path in enumerate(self._paths):
+            image = _read(path)
+            if (image.shape[1], image.shape[0]) != self.size:
+                raise SourceError(
+                    f"{image.shape[1]}x{image.shape[0]}, but the first image is {self.size[0]}x{self.size[1]}",
+                    where=path,
+                    hint="a recording has pictures of one size",
+                )
+            yield Frame(index, index / self.fps, image)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+def natural(path: Path) -> list[tuple[int, int | str]]:
+    """Sort key: numbers in the name by value, the rest by letters."""
+    parts = re.findall(r"\d+|\D+", path.name.lower())
+    return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts]
+
+
+def _read(path: Path) -> Image:
+    with quiet():
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise SourceError("not an image that can be read", where=path, hint="remove it, or copy it again")
+    return image

@@ -1,0 +1,49 @@
+"""What every source of pictures is: an iterator of frames that must be closed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from edge.contract.errors import ConfigError
+from edge.contract.types import Frame
+
+
+@dataclass(frozen=True)
+class CaptureConfig:
+    """What is asked of a source that leaves the choice."""
+
+    fps: float | None = None
+    """Rate asked of a camera, or at which a folder of images was taken, in Hz. Unset: the camera's own, or 10."""
+    width: int | None = None
+    """Width asked of a camera, in pixels; give the height too. Unset: the camera's own."""
+    height: int | None = None
+    """Height asked of a camera, in pixels."""
+
+    def __post_init__(self) -> None:
+        if self.fps is not None and not 0 < self.fps < 1000:
+            raise ConfigError(f"capture.fps is {self.fps}", hint="give a rate above 0, in Hz")
+        if (self.width is None) != (self.height is None) or min(self.width or 1, self.height or 1) < 1:
+            raise ConfigError("capture.width and capture.height go together and start at 1")
+
+
+class Source(Protocol):
+    """Pictures in the order they were taken, with times that rise. One pass only.
+
+    uri: as the user wrote it. fps: nominal rate in Hz. size: (width, height) in pixels.
+    length_frames: None where it is not known beforehand.
+    live: the world does not wait; what is not read in time is lost.
+    """
+
+    uri: str
+    fps: float
+    size: tuple[int, int]
+    length_frames: int | None
+    live: bool
+
+    def describe(self) -> str: ...
+
+    def __iter__(self) -> Iterator[Frame]: ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,78 @@
+"""Video files, through OpenCV."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+
+from edge.capture.opencv import quiet
+from edge.contract.errors import SourceError
+from edge.contract.types import Frame
+
+FALLBACK_FPS = 30.0
+MAX_FPS = 300.0
+"""Files that name more mean the unit of their clock, not a rate."""
+
+BROKEN_OFF_S = 0.5
+"""A file may end this much, and a twentieth of its length, before its own account of itself."""
+
+
+class VideoFile:
+    """See :class:`edge.capture.source.Source`. The picture is turned as the file's rotation flag says.
+
+    The first picture is read on opening. Raises SourceError for a file that is missing, is no
+    video or has no picture in it; while iterating, for one that breaks off early.
+    """
+
+    live = False
+
+    def __init__(self, path: Path) -> None:
+        self.uri, self._path = str(path), path
+        if not path.is_file():
+            raise SourceError("no such video file", where=path, hint="check the path")
+        with quiet():
+            self._capture = cv2.VideoCapture(str(path))
+            self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
+            ok, self._first = self._capture.read()
+        if not self._capture.isOpened():
+            self._fail("not a video that can be read", "it is damaged, incomplete or of an unknown format")
+        if not ok:
+            self._fail("there is no picture in this video", "it is damaged, or holds sound alone")
+        fps = self._capture.get(cv2.CAP_PROP_FPS)
+        self.fps = fps if 0 < fps <= MAX_FPS else FALLBACK_FPS
+        frames = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        self._duration_s = frames / fps if fps > 0 and frames > 0 else None
+        self.length_frames = round(self._duration_s * self.fps) if self._duration_s else None
+        self.size = (self._first.shape[1], self._first.shape[0])
+
+    def describe(self) -> str:
+        length = f", {self._duration_s:.1f} s" if self._duration_s else ""
+        return f"{self.uri}: {self.size[0]}x{self.size[1]}, {self.fps:.4g} frames/s{length}"
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Frames with the container's times from 0, where those rise; elsewhere a frame's time after the last."""
+        image, index, time_s, start_s = self._first, 0, 0.0, self._container_time_s()
+        while True:
+            yield Frame(index, time_s, image)
+            ok, image = self._capture.read()
+            if not ok:
+                break
+            index += 1
+            container_s = self._container_time_s() - start_s
+            # Some AVI files have no times for their last pictures and say 0.
+            time_s = container_s if container_s > time_s else time_s + 1 / self.fps
+        missing_s = (self._duration_s or 0) - time_s - 1 / self.fps
+        if missing_s > BROKEN_OFF_S + (self._duration_s or 0) / 20:
+            self._fail(f"the video breaks off after {time_s:.1f} of {self._duration_s:.1f} s", "copy or record it again")
+
+    def close(self) -> None:
+        self._capture.release()
+
+    def _container_time_s(self) -> float:
+        return float(self._capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000
+
+    def _fail(self, what: str, hint: str) -> None:
+        self.close()
+        raise SourceError(what, where=self._path, hint=hint)

@@ -1,0 +1,43 @@
+"""The last seconds of one person, from which clips are cut."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+from edge.contract.layouts import JointLayout
+from edge.contract.preprocess import Preprocessing, clip_tensor
+from edge.contract.types import Float32
+
+
+class ClipBuffer:
+    """Timestamped keypoints of one person, as far back as a clip reaches."""
+
+    def __init__(self, layout: JointLayout, how: Preprocessing) -> None:
+        self._layout, self._how = layout, how
+        self._entries: deque[tuple[float, Float32]] = deque()
+
+    def push(self, keypoints: Float32, time_s: float) -> None:
+        """Add keypoints (V, 3) of the bundle's layout. Times must rise."""
+        self._entries.append((time_s, keypoints))
+        # One entry from before the clip is kept, for its first moment lies between two entries.
+        while len(self._entries) > 2 and self._entries[1][0] <= time_s - self._how.duration_s:
+            self._entries.popleft()
+
+    @property
+    def fill(self) -> float:
+        """How much of the clip was observed, 0..1; gaps that are not interpolated across do not count."""
+        if not self._entries:
+            return 0.0
+        times = np.array([time for time, _ in self._entries])
+        inside = np.diff(np.maximum(times, times[-1] - self._how.duration_s))
+        observed_s = inside[np.diff(times) <= self._how.max_gap_s].sum()
+        # Times of thirty frames a second never add up to the clip's length exactly.
+        return float(min(1.0, round(observed_s / self._how.duration_s, 6)))
+
+    def clip(self) -> Float32:
+        """(C, T, V, 1) float32 that ends with the last frame pushed; DataError for an empty buffer."""
+        times = np.array([time for time, _ in self._entries])
+        keypoints = np.array([keypoints for _, keypoints in self._entries], np.float32)
+        return clip_tensor([(keypoints, times)], self._layout, self._how)

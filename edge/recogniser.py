@@ -1,0 +1,187 @@
+"""The student network in the loop: clips in, one smoothed decision per person out."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from edge.contract.bundle import STUDENT_FP32, STUDENT_INT8, Bundle
+from edge.contract.errors import BundleError, ConfigError, EngineError
+from edge.contract.types import Action, Float32
+from edge.engines.engine import Engine, Timed, open_engine
+
+Precision = Literal["int8", "fp32"]
+STUDENTS: Mapping[Precision, str] = {"int8": STUDENT_INT8, "fp32": STUDENT_FP32}
+
+MAX_BATCH = 4
+"""People in one run of a network with a free batch axis; what engines are built for unless asked otherwise."""
+
+
+@dataclass(frozen=True)
+class RecogniserConfig:
+    """How clips become decisions."""
+
+    precision: Precision = "int8"
+    """int8 or fp32. An engine built beside the bundle's ONNX file is used instead of it."""
+    threads: int = 0
+    """CPU threads of the network, 0 for as many as there are cores. Without effect on a GPU."""
+    smoothing: int = 3
+    """Decisions of a person that are averaged. Larger: calmer labels, later changes."""
+    min_score: float = 0.4
+    """Probability, 0..1, a label needs to be given. Larger: fewer wrong labels, more silence."""
+    min_fill: float = 0.5
+    """Part of the clip, 0..1, that must have been observed. Smaller: earlier and less certain decisions."""
+
+    def __post_init__(self) -> None:
+        if self.smoothing < 1 or self.threads < 0 or not (0 <= self.min_score <= 1 and 0 <= self.min_fill <= 1):
+            raise ConfigError(
+                "recogniser: smoothing starts at 1, threads at 0, min_score and min_fill are in 0..1"
+            )
+
+
+@dataclass(frozen=True)
+class SelfTest:
+    """This network's answers to the bundle's reference clips, against those of the FP32 student.
+
+    agreement: part of the decisions that are the same. error: largest difference of a logit,
+    as part of the largest logit.
+    """
+
+    clips: int
+    agreement: float
+    error: float
+
+
+class Recogniser:
+    """Decides for several people at once and remembers each one's last decisions.
+
+    engine: takes (N, C, T, V, M) float32 clips, gives (N, K) logits, N fixed or free. Raises
+    EngineError where its tensors are not those of the bundle's manifest.
+    """
+
+    def __init__(self, bundle: Bundle, engine: Engine, config: RecogniserConfig) -> None:
+        self._manifest, self._config = bundle.manifest, config
+        self._engine = Timed(engine)
+        _check_tensors(bundle, engine)
+        fixed = engine.inputs[0].shape[0]
+        self._batch, self._pad = fixed or MAX_BATCH, fixed is not None
+        self._recent: dict[int, deque[Float32]] = {}
+
+    @property
+    def network_s(self) -> float:
+        """Seconds spent inside the network so far."""
+        return self._engine.busy_s
+
+    def describe(self) -> str:
+        return f"{self._manifest.name}, {len(self._manifest.classes)} classes, {self._engine.describe()}"
+
+    def close(self) -> None:
+        self._engine.close()
+
+    def recognise(self, clips: Mapping[int, Float32]) -> dict[int, Action | None]:
+        """For each person's clip (C, T, V, 1) the decision; None where no label is likely enough.
+
+        People who are not asked about keep their memory until :meth:`keep`.
+        Raises EngineError where the network's answer is not finite.
+        """
+        if not clips:
+            return {}
+        probabilities = softmax(self.logits(np.stack(list(clips.values()))))
+        return {track_id: self._decide(track_id, row) for track_id, row in zip(clips, probabilities, strict=True)}
+
+    def keep(self, track_ids: set[int]) -> None:
+        """Forget everybody else."""
+        self._recent = {track_id: rows for track_id, rows in self._recent.items() if track_id in track_ids}
+
+    def logits(self, clips: Float32) -> Float32:
+        """(N, K) of clips (N, C, T, V, M); bodies the network also takes and the clips lack are zero, as in training."""
+        count, bodies = len(clips), self._manifest.input_shape[4]
+        batches = np.zeros((-(-count // self._batch) * self._batch, *self._manifest.input_shape[1:]), np.float32)
+        batches[:count, ..., : min(bodies, clips.shape[-1])] = clips
+        end = len(batches) if self._pad else count
+        parts = [self._run(batches[i : min(i + self._batch, end)]) for i in range(0, end, self._batch)]
+        return np.concatenate(parts)[:count]
+
+    def self_test(self, bundle: Bundle) -> SelfTest:
+        """Run the bundle's reference clips. Raises BundleError where those do not fit the network."""
+        reference = bundle.reference()
+        clips, expected = reference["clips"], reference["logits"]
+        given = self.logits(clips)
+        return SelfTest(
+            clips=len(clips),
+            agreement=float((given.argmax(1) == expected.argmax(1)).mean()),
+            error=float(np.abs(given - expected).max() / np.abs(expected).max()),
+        )
+
+    def _run(self, clips: Float32) -> Float32:
+        outputs = self._engine.run({self._manifest.input_name: clips})
+        logits: Float32 = outputs[self._manifest.output_name]
+        if not np.isfinite(logits).all():
+            raise EngineError(
+                "the network answered with NaN or infinite values",
+                where=self._engine.describe(),
+                hint="run `python -m edge check`; build the engine or calibrate the bundle again",
+            )
+        return logits
+
+    def _decide(self, track_id: int, probabilities: Float32) -> Action | None:
+        recent = self._recent.setdefault(track_id, deque(maxlen=self._config.smoothing))
+        recent.append(probabilities)
+        mean = np.mean(recent, axis=0, dtype=np.float32)
+        best = int(mean.argmax())
+        if mean[best] < self._config.min_score:
+            return None
+        return Action(self._manifest.classes[best], float(mean[best]), mean)
+
+
+def open_recogniser(bundle: Bundle, config: RecogniserConfig) -> Recogniser:
+    """The bundle's student, or the engine built from it, ready to run.
+
+    Raises BundleError where the bundle has no student of that precision, EngineError where the
+    runtime refuses it.
+    """
+    return Recogniser(bundle, open_engine(student_file(bundle, config.precision), threads=config.threads), config)
+
+
+def student_file(bundle: Bundle, precision: Precision) -> Path:
+    """The .engine beside the student's ONNX file where there is one, else that file, checked."""
+    name = STUDENTS[precision]
+    if name not in bundle.manifest.files:
+        raise BundleError(
+            f"the bundle has no {precision} student ({name})",
+            where=bundle.folder,
+            hint="make it with `python -m calibrate student`, or choose the other precision"
+            if precision == "int8"
+            else "choose int8",
+        )
+    engine = (bundle.folder / name).with_suffix(".engine")
+    return engine if engine.is_file() else bundle.file(name)
+
+
+def softmax(logits: Float32) -> Float32:
+    """(N, K) probabilities, each row summing to 1."""
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities: Float32 = powers / powers.sum(axis=1, keepdims=True)
+    return probabilities
+
+
+def _check_tensors(bundle: Bundle, engine: Engine) -> None:
+    manifest = bundle.manifest
+    refused = partial(EngineError, where=engine.describe(), hint=f"it does not belong to the bundle {bundle.folder}")
+    inputs, outputs = [s.name for s in engine.inputs], [s.name for s in engine.outputs]
+    if inputs != [manifest.input_name] or outputs != [manifest.output_name]:
+        raise refused(
+            f"the network has inputs {inputs} and outputs {outputs}, the manifest says "
+            f"[{manifest.input_name!r}] and [{manifest.output_name!r}]"
+        )
+    takes, gives = engine.inputs[0], engine.outputs[0]
+    if takes.shape[1:] != manifest.input_shape[1:] or takes.dtype != np.float32:
+        raise refused(f"the network takes {takes.dtype} {takes.shape}, the manifest says {manifest.input_shape}")
+    if len(gives.shape) != 2 or gives.shape[1] not in (None, len(manifest.classes)):
+        raise refused(f"the network gives {gives.shape}, the manifest has {len(manifest.classes)} classes")

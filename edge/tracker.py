@@ -1,0 +1,167 @@
+"""Who is who from frame to frame: poses joined to tracks by keypoint similarity and the Hungarian method."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from edge.contract.errors import ConfigError
+from edge.contract.layouts import JointLayout
+from edge.contract.types import Float32, Pose
+
+# Per-joint constants of COCO's keypoint evaluation; joints it lacks take those of their neighbours.
+SIGMAS = {
+    "eye": 0.025,
+    "nose": 0.026,
+    "mouth": 0.026,
+    "ear": 0.035,
+    "head": 0.035,
+    "wrist": 0.062,
+    "hand": 0.062,
+    "thumb": 0.062,
+    "index": 0.062,
+    "pinky": 0.062,
+    "elbow": 0.072,
+    "shoulder": 0.079,
+    "neck": 0.079,
+    "collar": 0.079,
+    "knee": 0.087,
+    "ankle": 0.089,
+    "heel": 0.089,
+    "foot": 0.089,
+    "hip": 0.107,
+    "spine": 0.107,
+}
+
+MIN_JOINTS = 3
+"""Fewer common joints than this say nothing about who it is."""
+
+AREA_OF_BOX = 0.53
+"""COCO's sigmas are for the area of the body's outline, which fills about this much of its box."""
+
+VELOCITY_MEMORY_S = 0.2
+"""Velocities are averaged over about this long; keypoints jitter."""
+
+
+@dataclass(frozen=True)
+class TrackerConfig:
+    """When a body is the same as before, and how tracks begin and end."""
+
+    min_similarity: float = 0.15
+    """Object keypoint similarity, 0..1, a pose needs with the predicted one. Larger: fewer swaps, more broken tracks."""
+    birth_hits: int = 3
+    """Frames running in which a body must be seen before it counts. Larger: fewer ghosts, later starts."""
+    max_age_s: float = 1.0
+    """Seconds unseen after which a track ends. Larger: bridges longer occlusions, at the risk of a swap."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.min_similarity < 1 or self.birth_hits < 1 or self.max_age_s < 0:
+            raise ConfigError("tracker: min_similarity is in 0..1, birth_hits starts at 1, max_age_s at 0")
+
+
+@dataclass
+class _Track:
+    """keypoints and box_area: as last seen, at time_s. velocity: (2,) pixels per second of the whole body."""
+
+    keypoints: Float32
+    time_s: float
+    velocity: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
+    hits: int = 1
+    track_id: int | None = None
+
+    def predicted(self, time_s: float) -> Float32:
+        keypoints = self.keypoints.copy()
+        keypoints[:, :2] += self.velocity * (time_s - self.time_s)
+        return keypoints
+
+    def see(self, keypoints: Float32, time_s: float) -> None:
+        elapsed_s = time_s - self.time_s
+        both = (self.keypoints[:, 2] > 0) & (keypoints[:, 2] > 0)
+        # The median over joints moves with the body, not with a waving arm.
+        moved = np.median(keypoints[both, :2] - self.keypoints[both, :2], axis=0) / elapsed_s
+        weight = 1.0 if self.hits == 1 else 1 - np.exp(-elapsed_s / VELOCITY_MEMORY_S)
+        self.velocity = (1 - weight) * self.velocity + weight * moved
+        self.keypoints, self.time_s, self.hits = keypoints, time_s, self.hits + 1
+
+
+class Tracker:
+    """Gives poses of one layout identities that last over frames."""
+
+    def __init__(self, layout: JointLayout, config: TrackerConfig | None = None) -> None:
+        self._config = config or TrackerConfig()
+        self._sigmas = sigmas(layout)
+        self._tracks: list[_Track] = []
+        self._next_id = 1
+
+    @property
+    def track_ids(self) -> set[int]:
+        """The people followed now, in view or not."""
+        return {track.track_id for track in self._tracks if track.track_id is not None}
+
+    def update(self, poses: Sequence[Pose], time_s: float) -> list[tuple[int, Pose]]:
+        """The poses that belong to somebody, with the track's id (1, 2, ...; never given twice).
+
+        time_s: when they were seen; must rise from call to call. Tracks end by time, not by frames.
+        """
+        poses = [pose for pose in poses if (pose.keypoints[:, 2] > 0).sum() >= MIN_JOINTS]
+        self._tracks = [track for track in self._tracks if time_s - track.time_s <= self._config.max_age_s]
+        found: list[tuple[int, Pose]] = []
+        matched = self._match(poses, time_s)
+        for n, pose in enumerate(poses):
+            track = matched.get(n)
+            if track is None:
+                track = _Track(pose.keypoints, time_s)
+                self._tracks.append(track)
+            else:
+                track.see(pose.keypoints, time_s)
+            if track.track_id is None and track.hits >= self._config.birth_hits:
+                track.track_id, self._next_id = self._next_id, self._next_id + 1
+            if track.track_id is not None:
+                found.append((track.track_id, pose))
+        # What has not been seen often enough must be seen without a break.
+        self._tracks = [track for track in self._tracks if track.track_id is not None or track.time_s == time_s]
+        return found
+
+    def _match(self, poses: Sequence[Pose], time_s: float) -> dict[int, _Track]:
+        """Index of a pose -> its track: the assignment with the greatest sum of similarities."""
+        if not poses or not self._tracks:
+            return {}
+        expected = np.stack([track.predicted(time_s) for track in self._tracks])
+        similarity = oks(expected, np.stack([pose.keypoints for pose in poses]), self._sigmas)
+        # Too unlike costs as much as no match, so that it cannot push aside a good one.
+        similarity[similarity < self._config.min_similarity] = 0
+        rows, columns = linear_sum_assignment(similarity, maximize=True)
+        return {
+            int(n): self._tracks[t] for t, n in zip(rows, columns, strict=True) if similarity[t, n] > 0
+        }
+
+
+def sigmas(layout: JointLayout) -> NDArray[np.float64]:
+    """(V,) per-joint constants of COCO's keypoint evaluation, by joint name."""
+    return np.array([next(SIGMAS[part] for part in SIGMAS if part in joint) for joint in layout.joints])
+
+
+def oks(a: Float32, b: Float32, sigma: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Object keypoint similarity (A, B) of bodies (A, V, 3) and (B, V, 3): 1 for the same, 0 for strangers.
+
+    The mean over joints seen in both of exp(-d^2 / (2 s^2 (2 sigma)^2)), with the area s^2 taken from the
+    larger of the two boxes; 0 where fewer than MIN_JOINTS joints are common. Source: COCO keypoint evaluation.
+    """
+    common = (a[:, None, :, 2] > 0) & (b[None, :, :, 2] > 0)
+    squared = ((a[:, None, :, :2].astype(np.float64) - b[None, :, :, :2]) ** 2).sum(-1)
+    area = AREA_OF_BOX * np.maximum(_box_area(a)[:, None], _box_area(b)[None])
+    each = np.exp(-squared / (8 * area[..., None] * sigma**2)) * common
+    count = common.sum(-1)
+    return np.where(count >= MIN_JOINTS, each.sum(-1) / np.maximum(count, 1), 0.0)
+
+
+def _box_area(bodies: Float32) -> NDArray[np.float64]:
+    """(N,) area of the box around the seen joints of (N, V, 3), in pixels squared, at least 1."""
+    seen = bodies[..., 2:] > 0
+    low = np.where(seen, bodies[..., :2], np.inf).min(axis=1)
+    high = np.where(seen, bodies[..., :2], -np.inf).max(axis=1)
+    return np.maximum(np.prod(high - low, axis=-1, dtype=np.float64), 1.0)

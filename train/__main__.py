@@ -1,0 +1,46 @@
+"""``python -m train``: teacher, student, export."""
+
+from __future__ import annotations
+
+from edge.command_line import Command, run_command_line
+from train.compare import CompareConfig, compare
+from train.export import ExportConfig, export
+from train.teach import StudentConfig, TeacherConfig, train_student, train_teacher
+
+COMMANDS = {
+    "teacher": Command(
+        TeacherConfig,
+        train_teacher,
+        "Train a network on good skeletons (or, with --see lq, the baseline on poor ones).",
+        ("python -m train teacher --out runs/teacher --data.dataset penn_action --data.folder DATA",),
+    ),
+    "student": Command(
+        StudentConfig,
+        train_student,
+        "Distil a student that reads poor skeletons from a teacher that reads good ones.",
+        (
+            "python -m train student --out runs/student --teacher runs/teacher "
+            "--data.dataset penn_action --data.folder DATA",
+        ),
+    ),
+    "export": Command(
+        ExportConfig,
+        export,
+        "Write a trained student as a bundle: ONNX, manifest, self-test and the clips calibration needs.",
+        ("python -m train export --run runs/student --bundle runs/bundle --workdir runs",),
+    ),
+    "compare": Command(
+        CompareConfig,
+        compare,
+        "Teacher, LQ-only and distilled students over several seeds, as a table.",
+        ("python -m train compare --config configs/compare/penn_action.yaml --data.folder DATA",),
+    ),
+}
+
+
+def main() -> None:
+    run_command_line("train", "From skeleton data to a distilled student in a bundle.", COMMANDS)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""Datasets by name. A new one is a reader in a file, and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edge.contract.errors import ConfigError
+from train.data.clip import SkeletonSet
+from train.data.everyday import read_everyday
+from train.data.kinematic import make_kinematic
+from train.data.pairs import PairConfig
+from train.data.penn_action import read_penn_action
+from train.data.utd_mhad import read_utd_mhad
+
+DATASETS: dict[str, Callable[[Path], SkeletonSet]] = {
+    "penn_action": read_penn_action,
+    "utd_mhad": read_utd_mhad,
+    "everyday": read_everyday,
+}
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which recordings, and how pairs are made of them."""
+
+    dataset: str = "kinematic"
+    """penn_action, utd_mhad, everyday (both joined), or kinematic (made by the generator, needs no folder)."""
+    folder: Path | None = None
+    """The folder that holds the dataset's files."""
+    clips_per_class: int = 60
+    """kinematic: how many clips the generator makes of each class."""
+    pairs: PairConfig = field(default_factory=PairConfig)
+    """How a recording becomes a clip for the teacher and one for the student."""
+
+
+def read_dataset(config: DataConfig) -> SkeletonSet:
+    """Read the configured dataset; ConfigError for an unknown name or a folder that is not given."""
+    if config.dataset == "kinematic":
+        return make_kinematic(config.clips_per_class, seed=0)
+    if config.dataset not in DATASETS:
+        raise ConfigError(
+            f"unknown dataset {config.dataset!r}", hint=f"known datasets: {', '.join([*DATASETS, 'kinematic'])}"
+        )
+    if config.folder is None:
+        raise ConfigError(f"dataset {config.dataset} needs a folder", hint="give it with --data.folder")
+    return DATASETS[config.dataset](config.folder)

@@ -1,0 +1,53 @@
+"""Accuracy of a network on one part of a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.metrics import balanced_accuracy_score, confusion_matrix, top_k_accuracy_score
+from torch import nn
+
+from train.data.pairs import Pairs
+
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Shares 0..1 and the confusion matrix (K, K), rows true, columns told."""
+
+    top1: float
+    top5: float
+    mean_class: float
+    confusion: NDArray[np.int64]
+
+
+def predict(network: nn.Module, pairs: Pairs, *, see: str) -> NDArray[np.float32]:
+    """Logits (N, K) for every clip in order. see: "lq" or "hq"."""
+    network.eval()
+    logits = []
+    with torch.inference_mode():
+        for indices in _batches(len(pairs)):
+            low, high, _ = pairs.batch(indices)
+            logits.append(network(torch.from_numpy(low if see == "lq" else high))[0].numpy())
+    return np.concatenate(logits)
+
+
+def accuracy(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Accuracy:
+    """Accuracy of logits (N, K) against labels (N,)."""
+    told, classes = logits.argmax(axis=1), np.arange(logits.shape[1])
+    return Accuracy(
+        top1=float((told == labels).mean()),
+        top5=float(top_k_accuracy_score(labels, logits, k=min(5, len(classes)), labels=classes)),
+        mean_class=float(balanced_accuracy_score(labels, told)),
+        confusion=confusion_matrix(labels, told, labels=classes),
+    )
+
+
+def _batches(count: int) -> Iterator[NDArray[np.int64]]:
+    for start in range(0, count, BATCH):
+        yield np.arange(start, min(start + BATCH, count))

@@ -1,0 +1,51 @@
+"""The paper's losses (Bian et al., IEEE TIP 2021), batched.
+
+Feature maps are (B, C, T', V) with B = N * M bodies; logits (N, K).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+Loss = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+
+
+def logit_divergence(student: Tensor, teacher: Tensor) -> Tensor:
+    """KL(softmax(z_t) || softmax(z_s)), mean over the batch; temperature 1 as in the release."""
+    return F.kl_div(F.log_softmax(student, 1), F.log_softmax(teacher, 1), reduction="batchmean", log_target=True)
+
+
+def graph_vertices(student: Tensor, teacher: Tensor) -> Tensor:
+    """Graph matching, vertices: mean squared error of the feature maps."""
+    return F.mse_loss(student, teacher)
+
+
+def graph_edges(student: Tensor, teacher: Tensor) -> Tensor:
+    """Graph matching, edges: smooth-L1 between the relative pairwise distances of all T'*V nodes."""
+    with torch.no_grad():
+        target = relative_distances(teacher)
+    return F.smooth_l1_loss(relative_distances(student), target)
+
+
+def relative_distances(features: Tensor) -> Tensor:
+    """Euclidean distances (B, T'V, T'V) between nodes, divided by the mean of a sample's positive ones."""
+    nodes = features.flatten(2).transpose(1, 2)
+    square = (nodes * nodes).sum(dim=2)
+    squared = square[:, :, None] + square[:, None, :] - 2 * nodes @ nodes.transpose(1, 2)
+    # The square root has no gradient at 0, which is where the diagonal is: step over it.
+    positive = squared > 1e-12
+    distances = torch.where(positive, squared, 1.0).sqrt() * positive
+    mean = distances.sum(dim=(1, 2)) / positive.sum(dim=(1, 2)).clamp(min=1)
+    return distances / mean.clamp(min=1e-12)[:, None, None]
+
+
+DISTILLATION: dict[str, Loss] = {
+    "logits": lambda zs, zt, fs, ft: logit_divergence(zs, zt),
+    "vertices": lambda zs, zt, fs, ft: graph_vertices(fs, ft),
+    "edges": lambda zs, zt, fs, ft: graph_edges(fs, ft),
+}
+"""Name -> loss of (student logits, teacher logits, adapted student features, teacher features)."""

@@ -1,0 +1,76 @@
+"""DenseGCN, the deployable student: plain convolutions and one joint-mixing matrix product per unit.
+
+Made for INT8 and Tensor Cores. The joints are mixed before the convolution, so that every BatchNorm
+follows a convolution and folds into it; the mixing is a MatMul with a constant, which stays in FP16
+beside INT8 convolutions; activations are ReLU, which fuses.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from edge.contract.layouts import JointLayout
+
+# (width, stride) of the six units, as multiples of the first.
+UNITS = ((1, 1), (1, 1), (2, 2), (2, 1), (4, 2), (4, 1))
+KERNEL_FRAMES = 5
+
+
+class DenseGcn(nn.Module):
+    """Clip (N, C, T, V, M) -> (logits (N, K), features (N*M, D, T/4, V))."""
+
+    def __init__(self, classes: int, layout: JointLayout, bodies: int, channels: int = 3, width: int = 48) -> None:
+        super().__init__()
+        self.bodies = bodies
+        self.stem = nn.Sequential(nn.Conv2d(channels, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
+        units: list[Unit] = []
+        before = width
+        for factor, stride in UNITS:
+            units.append(Unit(before, width * factor, layout, stride))
+            before = width * factor
+        self.units = nn.ModuleList(units)
+        self.features = before
+        self.dropout = nn.Dropout(0.2)
+        self.fc = nn.Linear(before, classes)
+
+    def forward(self, clip: Tensor) -> tuple[Tensor, Tensor]:
+        # With one body no transposition is needed, and the engine is spared one.
+        x = clip.squeeze(-1) if self.bodies == 1 else clip.permute(0, 4, 1, 2, 3).flatten(0, 1)
+        x = self.stem(x)
+        for unit in self.units:
+            x = unit(x)
+        # Not mean(): over two axes it needs opset 18, which TensorRT 8.5 does not read.
+        pooled = F.avg_pool2d(x, (x.shape[2], x.shape[3])).flatten(1)
+        if self.bodies > 1:
+            pooled = pooled.unflatten(0, (-1, self.bodies)).mean(dim=1)
+        return self.fc(self.dropout(pooled)), x
+
+
+class Unit(nn.Module):
+    """Mix joints, convolve channels, convolve time, add the shortcut."""
+
+    def __init__(self, before: int, after: int, layout: JointLayout, stride: int) -> None:
+        super().__init__()
+        self.mix = nn.Parameter(normalised_adjacency(layout))
+        self.spatial = nn.Sequential(nn.Conv2d(before, after, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU())
+        self.temporal = nn.Sequential(
+            nn.Conv2d(after, after, (KERNEL_FRAMES, 1), (stride, 1), (KERNEL_FRAMES // 2, 0), bias=False),
+            nn.BatchNorm2d(after),
+        )
+        self.shortcut: nn.Module = nn.Identity()
+        if before != after or stride != 1:
+            self.shortcut = nn.Sequential(nn.Conv2d(before, after, 1, (stride, 1), bias=False), nn.BatchNorm2d(after))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.temporal(self.spatial(x @ self.mix)) + self.shortcut(x))
+
+
+def normalised_adjacency(layout: JointLayout) -> Tensor:
+    """(V, V) adjacency with self-loops, D^-1/2 (A + I) D^-1/2 (Kipf and Welling, ICLR 2017)."""
+    a = torch.eye(len(layout))
+    for i, j in layout.edges:
+        a[i, j] = a[j, i] = 1
+    scale = a.sum(1).rsqrt()
+    return scale[:, None] * a * scale[None, :]
