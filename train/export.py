@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +23,7 @@ from edge.contract.files import replacing
 from edge.contract.preprocess import Preprocessing
 from edge.engines.engine import open_engine
 from train.checkpoint import Checkpoint, load_checkpoint
+from train.data.corruption import EstimatorErrors
 from train.data.pairs import PairConfig, Pairs
 from train.data.registry import DataConfig, read_dataset
 from train.evaluate import accuracy
@@ -75,8 +80,6 @@ def export(config: ExportConfig) -> None:
 
 def pair_config(raw: dict[str, Any]) -> PairConfig:
     """The pairs a run was trained with, from its checkpoint."""
-    from train.data.corruption import EstimatorErrors
-
     errors = raw["estimator_errors"]
     return PairConfig(
         **{
@@ -107,18 +110,19 @@ def write_onnx(network: nn.Module, example: NDArray[np.float32], path: Path) -> 
     deployed = _LogitsOnly(network).eval()
     clips = torch.from_numpy(example)
     with replacing(path) as partial:
-        torch.onnx.export(
-            deployed,
-            (clips,),
-            partial,
-            input_names=[INPUT],
-            output_names=[OUTPUT],
-            opset_version=OPSET,
-            dynamo=True,
-            external_data=False,
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
-            verbose=False,
-        )
+        with _quiet_exporter():
+            torch.onnx.export(
+                deployed,
+                (clips,),
+                partial,
+                input_names=[INPUT],
+                output_names=[OUTPUT],
+                opset_version=OPSET,
+                dynamo=True,
+                external_data=False,
+                dynamic_shapes=({0: torch.export.Dim("batch")},),
+                verbose=False,
+            )
         model = onnx.load(partial)
         onnx.checker.check_model(model, full_check=True)
         (opset,) = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
@@ -129,6 +133,22 @@ def write_onnx(network: nn.Module, example: NDArray[np.float32], path: Path) -> 
         error = float(np.abs(_logits(partial, example) - expected).max())
         if not error <= TOLERANCE * max(1.0, float(np.abs(expected).max())):
             raise DataError(f"the exported network differs from PyTorch by {error:g}", where=path)
+
+
+@contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """PyTorch writes opset 18 and converts, and says so at length; what counts is checked afterwards."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript")]
+    before = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
 
 
 def _logits(path: Path, clips: NDArray[np.float32]) -> NDArray[np.float32]:

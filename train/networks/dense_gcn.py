@@ -41,10 +41,10 @@ class DenseGcn(nn.Module):
         x = self.stem(x)
         for unit in self.units:
             x = unit(x)
-        # Not mean(): over two axes it needs opset 18, which TensorRT 8.5 does not read.
+        # Pooling, not mean(): a mean over axes needs opset 18, which TensorRT 8.5 does not read.
         pooled = F.avg_pool2d(x, (x.shape[2], x.shape[3])).flatten(1)
         if self.bodies > 1:
-            pooled = pooled.unflatten(0, (-1, self.bodies)).mean(dim=1)
+            pooled = pooled.unflatten(0, (-1, self.bodies)).sum(dim=1) / self.bodies
         return self.fc(self.dropout(pooled)), x
 
 

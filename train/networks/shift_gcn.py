@@ -43,7 +43,8 @@ class ShiftGcn(nn.Module):
         x = x.reshape(n, m, v, c, t).permute(0, 1, 3, 4, 2).reshape(n * m, c, t, v)
         for unit in self.units:
             x = unit(x)
-        pooled = x.mean(dim=(2, 3)).reshape(n, m, self.features).mean(dim=1)
+        # Pooling, not mean(): a mean over axes needs opset 18, which TensorRT 8.5 does not read.
+        pooled = F.avg_pool2d(x, (x.shape[2], x.shape[3])).reshape(n, m, self.features).sum(dim=1) / m
         return self.fc(pooled), x
 
 
@@ -122,7 +123,7 @@ class InterBody(nn.Module):
         if self.bodies == 1:
             other = torch.zeros_like(x)
         else:
-            mean = x.mean(dim=3, keepdim=True).unflatten(0, (-1, self.bodies))
+            mean = F.avg_pool2d(x, (1, x.shape[3])).unflatten(0, (-1, self.bodies))
             other = ((mean.sum(dim=1, keepdim=True) - mean) / (self.bodies - 1)).flatten(0, 1).expand_as(x)
         return F.relu(self.linear(torch.cat([x, other], dim=1)))
 
