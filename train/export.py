@@ -179,5 +179,8 @@ def _manifest(
         output_name=OUTPUT,
         input_shape=(1, c, t, v, m),
         training=training | {"epochs": len(checkpoint.history)},
-        accuracy={"test_clips": about["test_clips"], "fp32": {"top1": round(top1, 4), "mean_class": round(mean_class, 4)}},
+        accuracy={
+            "test_clips": about["test_clips"],
+            "fp32": {"top1": round(top1, 4), "mean_class": round(mean_class, 4)},
+        },
     )

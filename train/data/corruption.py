@@ -22,6 +22,10 @@ def drop(keypoints: Float32, probability: float, rng: np.random.Generator) -> Fl
     return out
 
 
+BELOW_WAIST = ("hip", "knee", "ankle", "heel", "foot")
+"""Parts of joint names."""
+
+
 @dataclass(frozen=True)
 class EstimatorErrors:
     """How a single-frame pose estimator fails, in probabilities per frame and torso lengths.
@@ -29,7 +33,8 @@ class EstimatorErrors:
     jitter: standard deviation of each joint's independent noise; drift: of noise that lasts over
         frames; miss: chance a joint is unseen, in runs of ``miss_run_frames`` on average; limb_miss:
         chance per clip that one joint is hidden throughout; swap: chance a limb pair takes each
-        other's place, in runs; outlier: chance a joint lands somewhere on the body.
+        other's place, in runs; outlier: chance a joint lands somewhere on the body; cut_off: chance per
+        clip that the picture ends at the waist, as before a laptop's camera: neither hips nor legs are seen.
     """
 
     jitter: float = 0.03
@@ -40,6 +45,7 @@ class EstimatorErrors:
     swap: float = 0.02
     swap_run_frames: float = 3.0
     outlier: float = 0.01
+    cut_off: float = 0.0
 
 
 def estimate_badly(
@@ -64,6 +70,8 @@ def estimate_badly(
 
     unseen = _runs(rng, frames, joints, errors.miss, errors.miss_run_frames)
     unseen |= rng.random(joints) < errors.limb_miss / joints * 2
+    if errors.cut_off and rng.random() < errors.cut_off:
+        unseen[:, [any(part in joint for part in BELOW_WAIST) for joint in layout.joints]] = True
     out[unseen] = 0
     return np.where(keypoints[..., 2:] > 0, out, 0)
 

@@ -2,13 +2,15 @@
 
 The set the shipped student is trained on. Its layout, penn-13, holds the joints that every pose
 estimator of this package gives. Classes that only differ by side (swipe left, swipe right; the
-direction of a drawn circle) are one, because training mirrors its clips. Three classes are added
-or widened by the kinematic generator, whose recordings say so in their id: people who walk or jog
-through the picture, where UTD-MHAD has only steps on the spot, and people who stand.
+direction of a drawn circle) are one, because training mirrors its clips. Standing and sitting are
+taken from recordings of other actions that begin or end with them. The kinematic generator adds
+people who stand, and who walk or jog through the picture, where UTD-MHAD has only steps on the
+spot; its recordings say so in their id.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,9 +33,11 @@ RENAMED = {
     "walk_in_place": "walk",
     "jog_in_place": "jog",
 }
-STAND = "stand"
-STAND_FRAMES = 8
-"""UTD-MHAD recordings begin with a person standing still for at least this many frames."""
+STAND, SIT = "stand", "sit"
+STILL_FRAMES = 8
+"""UTD-MHAD recordings begin, and those of sitting down end, with at least this many frames of a still person."""
+STAND_TAKEN_EVERY = 3
+"""A still person is taken from each third recording only: there would be too many of them."""
 GENERATED = ("walk", "jog", STAND)
 GENERATED_PER_CLASS = 80
 
@@ -42,12 +46,12 @@ def read_everyday(folder: Path) -> SkeletonSet:
     """Both sets in ``folder``, each in its own split, joined by class name."""
     penn, utd = read_penn_action(folder), read_utd_mhad(folder)
     generated = make_kinematic(GENERATED_PER_CLASS, seed=0)
-    classes = sorted({_renamed(name) for name in (*penn.classes, *utd.classes)} | set(GENERATED))
+    classes = sorted({_renamed(name) for name in (*penn.classes, *utd.classes)} | {*GENERATED, SIT})
     clips = [
         *_joined(penn, classes),
         *_joined(utd, classes),
         *_joined(generated, classes, only=GENERATED),
-        *(_beginning(clip, classes.index(STAND)) for clip in _in_layout(utd) if clip.label % 3 == 0),
+        *_still(utd, classes),
     ]
     split = f"Penn Action: {penn.split}; UTD-MHAD: {utd.split}; generated walk, jog, stand: by person"
     return checked(SkeletonSet("everyday", tuple(classes), LAYOUT, tuple(clips), split))
@@ -72,12 +76,24 @@ def _in_layout(data: SkeletonSet) -> list[SkeletonClip]:
     return [replace(clip, joints=clip.joints[:, :, order], seen=clip.seen[:, :, order]) for clip in data.clips]
 
 
-def _beginning(clip: SkeletonClip, label: int) -> SkeletonClip:
-    """A person standing before the action starts."""
+def _still(utd: SkeletonSet, classes: list[str]) -> Iterator[SkeletonClip]:
+    """People who stand or sit, before or after what they were recorded for."""
+    begin, end = slice(None, STILL_FRAMES), slice(-STILL_FRAMES, None)
+    for number, clip in enumerate(_in_layout(utd)):
+        action = utd.classes[clip.label]
+        if action == "sit_to_stand":
+            yield _part(clip, begin, SIT, classes)
+        elif action == "stand_to_sit":
+            yield _part(clip, end, SIT, classes)
+        elif number % STAND_TAKEN_EVERY == 0:
+            yield _part(clip, begin, STAND, classes)
+
+
+def _part(clip: SkeletonClip, frames: slice, name: str, classes: list[str]) -> SkeletonClip:
     return replace(
         clip,
-        id=f"{clip.id}-stand",
-        label=label,
-        joints=np.ascontiguousarray(clip.joints[:, :STAND_FRAMES]),
-        seen=np.ascontiguousarray(clip.seen[:, :STAND_FRAMES]),
+        id=f"{clip.id}-{name}",
+        label=classes.index(name),
+        joints=np.ascontiguousarray(clip.joints[:, frames]),
+        seen=np.ascontiguousarray(clip.seen[:, frames]),
     )
