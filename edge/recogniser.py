@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from edge.contract.bundle import STUDENT_FP32, STUDENT_INT8, Bundle
+from edge.contract.bundle import REFERENCE, STUDENT_FP32, STUDENT_INT8, Bundle
 from edge.contract.errors import BundleError, ConfigError, EngineError
 from edge.contract.types import Action, Float32
 from edge.engines.engine import Engine, Timed, open_engine
@@ -40,9 +40,7 @@ class RecogniserConfig:
 
     def __post_init__(self) -> None:
         if self.smoothing < 1 or self.threads < 0 or not (0 <= self.min_score <= 1 and 0 <= self.min_fill <= 1):
-            raise ConfigError(
-                "recogniser: smoothing starts at 1, threads at 0, min_score and min_fill are in 0..1"
-            )
+            raise ConfigError("recogniser: smoothing starts at 1, threads at 0, min_score and min_fill are in 0..1")
 
 
 @dataclass(frozen=True)
@@ -100,7 +98,7 @@ class Recogniser:
         self._recent = {track_id: rows for track_id, rows in self._recent.items() if track_id in track_ids}
 
     def logits(self, clips: Float32) -> Float32:
-        """(N, K) of clips (N, C, T, V, M); bodies the network also takes and the clips lack are zero, as in training."""
+        """(N, K) of clips (N, C, T, V, M); bodies that the network takes and the clips lack are zero."""
         count, bodies = len(clips), self._manifest.input_shape[4]
         batches = np.zeros((-(-count // self._batch) * self._batch, *self._manifest.input_shape[1:]), np.float32)
         batches[:count, ..., : min(bodies, clips.shape[-1])] = clips
@@ -111,7 +109,16 @@ class Recogniser:
     def self_test(self, bundle: Bundle) -> SelfTest:
         """Run the bundle's reference clips. Raises BundleError where those do not fit the network."""
         reference = bundle.reference()
-        clips, expected = reference["clips"], reference["logits"]
+        clips, expected = (reference.get(name, np.zeros(0, np.float32)) for name in ("clips", "logits"))
+        if clips.shape[1:] != self._manifest.input_shape[1:] or expected.shape != (
+            len(clips),
+            len(self._manifest.classes),
+        ):
+            raise BundleError(
+                f"{REFERENCE} holds clips {clips.shape} and logits {expected.shape}, which do not fit the student",
+                where=bundle.folder,
+                hint="export the bundle again",
+            )
         given = self.logits(clips)
         return SelfTest(
             clips=len(clips),
@@ -133,7 +140,7 @@ class Recogniser:
     def _decide(self, track_id: int, probabilities: Float32) -> Action | None:
         recent = self._recent.setdefault(track_id, deque(maxlen=self._config.smoothing))
         recent.append(probabilities)
-        mean = np.mean(recent, axis=0, dtype=np.float32)
+        mean: Float32 = np.stack(recent).mean(axis=0)
         best = int(mean.argmax())
         if mean[best] < self._config.min_score:
             return None

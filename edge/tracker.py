@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from edge.contract.errors import ConfigError
 from edge.contract.layouts import JointLayout
@@ -52,7 +51,7 @@ class TrackerConfig:
     """When a body is the same as before, and how tracks begin and end."""
 
     min_similarity: float = 0.15
-    """Object keypoint similarity, 0..1, a pose needs with the predicted one. Larger: fewer swaps, more broken tracks."""
+    """Object keypoint similarity, 0..1, a pose needs with the predicted one. Larger: fewer swaps, more breaks."""
     birth_hits: int = 3
     """Frames running in which a body must be seen before it counts. Larger: fewer ghosts, later starts."""
     max_age_s: float = 1.0
@@ -130,14 +129,15 @@ class Tracker:
         """Index of a pose -> its track: the assignment with the greatest sum of similarities."""
         if not poses or not self._tracks:
             return {}
+        # Here, so that `--help` does not wait for it.
+        from scipy.optimize import linear_sum_assignment
+
         expected = np.stack([track.predicted(time_s) for track in self._tracks])
         similarity = oks(expected, np.stack([pose.keypoints for pose in poses]), self._sigmas)
         # Too unlike costs as much as no match, so that it cannot push aside a good one.
         similarity[similarity < self._config.min_similarity] = 0
         rows, columns = linear_sum_assignment(similarity, maximize=True)
-        return {
-            int(n): self._tracks[t] for t, n in zip(rows, columns, strict=True) if similarity[t, n] > 0
-        }
+        return {int(n): self._tracks[t] for t, n in zip(rows, columns, strict=True) if similarity[t, n] > 0}
 
 
 def sigmas(layout: JointLayout) -> NDArray[np.float64]:
@@ -164,4 +164,6 @@ def _box_area(bodies: Float32) -> NDArray[np.float64]:
     seen = bodies[..., 2:] > 0
     low = np.where(seen, bodies[..., :2], np.inf).min(axis=1)
     high = np.where(seen, bodies[..., :2], -np.inf).max(axis=1)
-    return np.maximum(np.prod(high - low, axis=-1, dtype=np.float64), 1.0)
+    width, height = (high - low).astype(np.float64).T
+    area: NDArray[np.float64] = np.maximum(width * height, 1.0)
+    return area

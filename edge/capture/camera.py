@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from edge.capture.image_folder import natural
 from edge.capture.opencv import quiet
@@ -68,7 +69,7 @@ class Camera:
     def _next(self) -> Image:
         ok, image = self._capture.read()
         if ok:
-            return image
+            return np.asarray(image, np.uint8)
         for wait_s in self._backoff_s:
             time.sleep(wait_s)
             again = self._reopen()
@@ -86,7 +87,7 @@ class Camera:
             self._capture.release()
             self._capture = self._open(self.uri, self._config)
             ok, image = self._capture.read()
-        return image if ok else None
+        return np.asarray(image, np.uint8) if ok else None
 
 
 def open_capture(device: str, config: CaptureConfig) -> cv2.VideoCapture:

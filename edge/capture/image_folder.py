@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from edge.capture.opencv import quiet
 from edge.contract.errors import SourceError
@@ -64,4 +65,4 @@ def _read(path: Path) -> Image:
         image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
         raise SourceError("not an image that can be read", where=path, hint="remove it, or copy it again")
-    return image
+    return np.asarray(image, np.uint8)

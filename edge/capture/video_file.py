@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from edge.capture.opencv import quiet
 from edge.contract.errors import SourceError
@@ -55,7 +56,7 @@ class VideoFile:
         """Frames with the container's times from 0, where those rise; elsewhere a frame's time after the last."""
         image, index, time_s, start_s = self._first, 0, 0.0, self._container_time_s()
         while True:
-            yield Frame(index, time_s, image)
+            yield Frame(index, time_s, np.asarray(image, np.uint8))
             ok, image = self._capture.read()
             if not ok:
                 break
@@ -65,7 +66,8 @@ class VideoFile:
             time_s = container_s if container_s > time_s else time_s + 1 / self.fps
         missing_s = (self._duration_s or 0) - time_s - 1 / self.fps
         if missing_s > BROKEN_OFF_S + (self._duration_s or 0) / 20:
-            self._fail(f"the video breaks off after {time_s:.1f} of {self._duration_s:.1f} s", "copy or record it again")
+            what = f"the video breaks off after {time_s:.1f} of {self._duration_s:.1f} s"
+            self._fail(what, "copy or record it again")
 
     def close(self) -> None:
         self._capture.release()

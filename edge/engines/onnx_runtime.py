@@ -37,7 +37,7 @@ class OnnxRuntimeEngine:
         options.log_severity_level = 3
         try:
             self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # noqa: BLE001  ONNX Runtime raises a different class for each way a file can be bad
+        except Exception as error:  # ONNX Runtime raises a different class for each way a file can be bad
             raise EngineError(
                 f"ONNX Runtime cannot load it: {error}",
                 where=path,
