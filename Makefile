@@ -1,0 +1,67 @@
+# The front door. `make demo` and `make test` set up whatever they need; `make help` lists the rest.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+# The first of these that runs and is a version we know.
+PYTHON ?= python3.12 python3.11 python3.10 python3
+RUN := $(VENV)/bin/python
+# Versions this release was tested with. A workstation with a GPU takes its own PyTorch: make setup CONSTRAINTS=
+CONSTRAINTS ?= constraints.txt
+PIP_INSTALL := $(RUN) -m pip install --disable-pip-version-check --quiet $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
+
+# make road: DATA is a folder with a dataset; without it clips are generated.
+DATA ?=
+DATASET ?= $(if $(DATA),penn_action,kinematic)
+ROAD := runs/road/$(DATASET)
+DATA_FLAGS = --data.dataset $(DATASET) $(if $(DATA),--data.folder "$(DATA)")
+
+.PHONY: help demo test road setup format clean
+
+help: ## This list
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 18
+
+demo: $(VENV)/edge.stamp ## A real video through pose estimator and INT8 student; results in runs/demo
+	$(RUN) -m edge demo --out runs/demo
+
+test: $(VENV)/all.stamp ## Linters, types, borders between the rooms, tests
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	$(RUN) -m pytest
+
+road: $(VENV)/all.stamp ## Teacher, student, bundle, INT8, loop: DATA=folder [DATASET=penn_action|utd_mhad|everyday]
+	$(RUN) -m train teacher --config configs/road/teacher.yaml --out $(ROAD)/teacher $(DATA_FLAGS)
+	$(RUN) -m train student --config configs/road/student.yaml --out $(ROAD)/student --teacher $(ROAD)/teacher $(DATA_FLAGS)
+	$(RUN) -m train export --run $(ROAD)/student --bundle $(ROAD)/bundle --workdir $(ROAD) $(if $(DATA),--data "$(DATA)")
+	$(RUN) -m calibrate student --bundle $(ROAD)/bundle --clips $(ROAD)/calibration.npz --test $(ROAD)/test.npz
+	$(RUN) -m calibrate verify --bundle $(ROAD)/bundle --clips $(ROAD)/test.npz --report $(ROAD)/verify.json
+	$(RUN) -m calibrate gate --onnx $(ROAD)/bundle/student.int8.onnx
+	$(RUN) -m edge demo --bundle $(ROAD)/bundle --out $(ROAD)/demo
+
+setup: $(VENV)/all.stamp ## Everything for training, calibration and development into .venv
+
+format: $(VENV)/all.stamp ## Lay out and tidy the code
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+clean: ## Remove the virtual environment; results in runs/ stay
+	rm -rf $(VENV)
+
+$(VENV)/bin/python:
+	@for python in $(PYTHON); do \
+	  if $$python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; then \
+	    exec $$python -m venv $(VENV); \
+	  fi; \
+	done; echo "error: none of $(PYTHON) is Python 3.10 to 3.12; name one with make PYTHON=..." >&2; exit 2
+
+$(VENV)/edge.stamp: pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/python
+	@echo "installing what the device side needs into $(VENV)"
+	$(PIP_INSTALL) --editable ".[edge]"
+	@touch $@
+
+$(VENV)/all.stamp: pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/python
+	@echo "installing everything into $(VENV), with PyTorch; this takes a minute or more"
+	$(PIP_INSTALL) --editable ".[edge,train,calibrate,dev]"
+	@touch $@ $(VENV)/edge.stamp
