@@ -32,7 +32,7 @@ class Command:
     """A sub-command: the dataclass that configures it, what it does, and examples for ``--help``."""
 
     config: type
-    function: Callable[[Any], None]
+    function: Callable[[Any], object]
     summary: str
     examples: Sequence[str] = ()
 

@@ -31,13 +31,12 @@ class Checkpoint:
 
     def refuse_other(self, about: dict[str, Any], folder: Path) -> None:
         """ConfigError unless this checkpoint comes from a run with the same settings."""
-        for key, value in about.items():
-            if self.about.get(key) != value:
-                raise ConfigError(
-                    f"the folder holds a run with another {key}",
-                    where=folder,
-                    hint="give another --out, or remove the folder to start anew",
-                )
+        if differing := _first_difference(self.about, about):
+            raise ConfigError(
+                f"the folder holds a run with another {differing}",
+                where=folder,
+                hint="give another --out, or remove the folder to start anew",
+            )
 
     def rebuild(self) -> nn.Module:
         """The network with its trained weights, in evaluation mode."""
@@ -53,6 +52,17 @@ class Checkpoint:
         return network.eval()
 
 
+def _first_difference(theirs: dict[str, Any], ours: dict[str, Any], within: str = "") -> str | None:
+    """The first key of ``ours`` with another value in ``theirs``, dotted where it is nested."""
+    for key, value in ours.items():
+        there = theirs.get(key)
+        if there != value:
+            if isinstance(value, dict) and isinstance(there, dict):
+                return _first_difference(there, value, f"{within}{key}.") or f"{within}{key}"
+            return f"{within}{key}"
+    return None
+
+
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Write ``folder/checkpoint.pt`` whole."""
     with replacing(folder / FILE) as partial:
@@ -66,5 +76,8 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         raise DataError("no trained run here: checkpoint.pt is missing", where=folder, hint="give a run's --out folder")
     try:
         return Checkpoint(**torch.load(path, map_location="cpu", weights_only=True))
-    except (RuntimeError, pickle.UnpicklingError, EOFError, TypeError, KeyError, OSError) as error:
+    # A damaged pickle fails wherever its reader happens to stumble.
+    except (
+        RuntimeError, pickle.UnpicklingError, EOFError, TypeError, ValueError, LookupError, AttributeError, OSError
+    ) as error:  # fmt: skip
         raise DataError(f"not a readable checkpoint: {error}", where=path, hint="remove it and train again") from error

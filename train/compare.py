@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.table import Table
 
 from edge.command_line import console
+from edge.contract.errors import ConfigError
 from edge.contract.files import replacing
 from train.data.registry import DataConfig
 from train.fit import Optimiser
@@ -35,6 +36,10 @@ class CompareConfig:
     """Length and rates of every training."""
     threads: int = 0
     """CPU threads; 0 for as many as there are cores."""
+
+    def __post_init__(self) -> None:
+        if not self.seeds:
+            raise ConfigError("a comparison without seeds trains nothing", hint="give --seeds, such as [0, 1, 2]")
 
 
 def compare(config: CompareConfig) -> None:

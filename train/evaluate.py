@@ -40,9 +40,11 @@ def predict(network: nn.Module, pairs: Pairs, *, see: str) -> NDArray[np.float32
 def accuracy(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Accuracy:
     """Accuracy of logits (N, K) against labels (N,)."""
     told, classes = logits.argmax(axis=1), np.arange(logits.shape[1])
+    # Among five classes or fewer every answer is one of five; scikit-learn warns, and fails for two.
+    few = len(classes) <= 5
     return Accuracy(
         top1=float((told == labels).mean()),
-        top5=float(top_k_accuracy_score(labels, logits, k=min(5, len(classes)), labels=classes)),
+        top5=1.0 if few else float(top_k_accuracy_score(labels, logits, k=5, labels=classes)),
         mean_class=float(balanced_accuracy_score(labels, told)),
         confusion=confusion_matrix(labels, told, labels=classes),
     )

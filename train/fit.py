@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import nn
 
 from edge.command_line import console
+from edge.contract.errors import ConfigError, DataError
 from train.checkpoint import FILE, Checkpoint, load_checkpoint, save_checkpoint
 from train.data.pairs import Pairs
 from train.evaluate import Accuracy, accuracy, predict
@@ -43,6 +44,13 @@ class Optimiser:
     """Share of the label spread over the other classes."""
     balanced: bool = False
     """Draw classes, not clips, with equal chance: for sets whose classes differ in size."""
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch < 2:
+            raise ConfigError(
+                f"{self.epochs} epochs in batches of {self.batch} train nothing",
+                hint="give at least 1 epoch, and 2 clips a batch for BatchNorm",
+            )
 
     def rate(self, progress: float) -> float:
         """Learning rate at a share 0..1 of the run."""
@@ -78,6 +86,11 @@ def fit(run: Run) -> Accuracy:
 
     Writes ``checkpoint.pt`` after every epoch and a report at the end, each whole or not at all.
     """
+    if len(run.train) < 2 or len(run.test) < 1:
+        raise DataError(
+            f"{len(run.train)} training and {len(run.test)} test clips are too few to train and test",
+            hint="give more recordings (of the generator: --data.clips_per_class)",
+        )
     parameters = [*run.network.parameters(), *run.extra.parameters()]
     optimiser = torch.optim.SGD(
         parameters, lr=run.optimiser.learning_rate, momentum=0.9, nesterov=True, weight_decay=run.optimiser.weight_decay

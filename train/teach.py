@@ -142,6 +142,12 @@ def _about(network: str, width: int, config: DataConfig, data: SkeletonSet) -> d
 
 
 def _network(about: dict[str, Any]) -> nn.Module:
+    frames = about["pairs"]["preprocessing"]["length_frames"]
+    if frames % 4:
+        raise ConfigError(
+            f"clips of {frames} frames do not halve twice, as the networks do with them",
+            hint="give --data.pairs.preprocessing.length_frames a multiple of 4",
+        )
     return build(
         about["network"],
         classes=len(about["classes"]),

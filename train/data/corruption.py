@@ -32,7 +32,8 @@ class EstimatorErrors:
 
     jitter: standard deviation of each joint's independent noise; drift: of noise that lasts over
         frames; miss: chance a joint is unseen, in runs of ``miss_run_frames`` on average; limb_miss:
-        chance per clip that one joint is hidden throughout; swap: chance a limb pair takes each
+        half the number of joints that a clip lacks throughout, on average: each is hidden with chance
+        2 * limb_miss / V, whatever happens to the others; swap: chance a limb pair takes each
         other's place, in runs; outlier: chance a joint lands somewhere on the body; cut_off: chance per
         clip that the picture ends at the waist, as before a laptop's camera: neither hips nor legs are seen.
     """

@@ -26,7 +26,7 @@ class PairConfig:
     """Joint layout of the clips; by default the dataset's own."""
     span: Literal["whole", "window"] = "whole"
     """whole: the recording is stretched to the clip's length. window: the clip is the seconds a device would
-    see, drawn anywhere in the recording for training, ending with it for testing."""
+    see, drawn anywhere in the recording for training, its middle for testing."""
     drop: float = 0.6
     """LQ: probability that a joint of a frame is unseen (the paper's release: 0.6)."""
     estimator_errors: EstimatorErrors | None = None
@@ -116,7 +116,7 @@ def _times(clip: SkeletonClip, config: PairConfig, rng: np.random.Generator, *, 
     slack = times[-1] - duration
     # A recording shorter than the window is held still before and after, as people stand there.
     offset = rng.uniform(min(slack, 0), max(slack, 0)) if augment else slack / 2
-    return times - offset
+    return np.asarray(times - offset)
 
 
 def _corrupt(good: Float32, joints: JointLayout, config: PairConfig, rng: np.random.Generator) -> Float32:

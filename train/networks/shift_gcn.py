@@ -142,7 +142,8 @@ class TemporalShift(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu(self.temporal_linear(self.shift_in(self.bn(x))))
-        return self.bn2(self.shift_out(x))
+        out: Tensor = self.bn2(self.shift_out(x))
+        return out
 
 
 class FractionalShift(nn.Module):
