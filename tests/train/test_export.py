@@ -1,0 +1,127 @@
+"""A trained run becomes a bundle that the device reads, with a network that says what PyTorch said."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import nn
+
+from calibrate.tensorrt_rules import violations
+from edge.contract.bundle import read_bundle
+from edge.contract.errors import DataError
+from edge.contract.layouts import layout
+from edge.contract.preprocess import Preprocessing
+from edge.engines.engine import open_engine
+from train.data.corruption import EstimatorErrors
+from train.data.kinematic import make_kinematic
+from train.data.pairs import PairConfig, Pairs
+from train.data.registry import DataConfig
+from train.export import ExportConfig, export, write_onnx
+from train.fit import Optimiser
+from train.networks.registry import NETWORKS, build
+from train.teach import TeacherConfig, train_teacher
+
+PAIRS = PairConfig(
+    preprocessing=Preprocessing(length_frames=16, fps=10),
+    layout="penn-13",
+    span="window",
+    estimator_errors=EstimatorErrors(cut_off=0.5),
+)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a run of one epoch and the bundle made of it."""
+    folder = tmp_path_factory.mktemp("export")
+    train_teacher(
+        TeacherConfig(
+            out=folder / "run",
+            data=DataConfig(clips_per_class=6, pairs=PAIRS),
+            network="dense_gcn",
+            width=8,
+            see="lq",
+            optimiser=Optimiser(epochs=1, batch=16),
+            threads=1,
+        )
+    )
+    export(ExportConfig(run=folder / "run", bundle=folder / "bundle", workdir=folder / "work"))
+    return folder
+
+
+@pytest.mark.parametrize(("name", "bodies"), [*((name, 2) for name in sorted(NETWORKS)), ("dense_gcn", 1)])
+def test_every_network_leaves_as_it_was(name: str, bodies: int, tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    network = build(name, classes=5, layout=layout("penn-13"), bodies=bodies, width=8).eval()
+    with torch.no_grad():  # statistics that are not those of a fresh BatchNorm
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+                module.running_mean.normal_(0, 0.3)
+                module.running_var.uniform_(0.5, 2)
+    clips = np.random.default_rng(0).standard_normal((5, 3, 16, 13, bodies)).astype(np.float32)
+    path = tmp_path / "student.onnx"
+    write_onnx(network, clips[:2], path)
+
+    model = onnx.load(path)
+    assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 17)]
+    engine = open_engine(path)
+    for count in (1, 5):
+        with torch.inference_mode():
+            expected = network(torch.from_numpy(clips[:count]))[0].numpy()
+        np.testing.assert_allclose(engine.run({"clip": clips[:count]})["logits"], expected, atol=1e-4, rtol=1e-4)
+
+
+def test_the_deployable_student_has_nothing_but_convolutions_and_one_product_a_unit(exported: Path) -> None:
+    model = onnx.load(exported / "bundle" / "student.onnx")
+    kinds = [node.op_type for node in model.graph.node]
+    assert kinds.count("MatMul") == 6
+    assert "BatchNormalization" not in kinds and "Transpose" not in kinds
+    assert violations(model) == []
+
+
+def test_a_network_that_differs_from_pytorch_is_not_kept(tmp_path: Path) -> None:
+    network = build("dense_gcn", classes=3, layout=layout("penn-13"), bodies=1, width=8)
+    with torch.no_grad():
+        network.get_parameter("fc.weight").fill_(float("nan"))
+    clips = np.zeros((2, 3, 16, 13, 1), np.float32)
+    with pytest.raises(DataError, match="differs from PyTorch by nan"):
+        write_onnx(network, clips, tmp_path / "student.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_bundle_is_whole_and_tells_where_it_comes_from(exported: Path) -> None:
+    bundle = read_bundle(exported / "bundle")
+    manifest = bundle.manifest
+    assert manifest.input_shape == (1, 3, 16, 13, 1)
+    assert manifest.layout == "penn-13"
+    assert manifest.preprocessing == PAIRS.preprocessing
+    assert manifest.classes == make_kinematic(3, seed=0).classes
+    assert manifest.training["dataset"] == "kinematic" and manifest.training["epochs"] == 1
+    reference = bundle.reference()
+    given = open_engine(bundle.file("student.onnx")).run({"clip": reference["clips"]})["logits"]
+    np.testing.assert_allclose(given, reference["logits"], atol=1e-5)
+
+
+def test_the_accuracy_in_the_manifest_is_that_of_the_exported_file(exported: Path) -> None:
+    bundle = read_bundle(exported / "bundle")
+    with np.load(exported / "work" / "test.npz") as test:
+        logits = open_engine(bundle.file("student.onnx")).run({"clip": test["clips"]})["logits"]
+        share = float((logits.argmax(1) == test["labels"]).mean())
+    assert bundle.manifest.accuracy["fp32"]["top1"] == pytest.approx(share, abs=1e-4)
+
+
+def test_calibration_sees_training_clips_and_the_test_file_the_others(exported: Path) -> None:
+    data = make_kinematic(6, seed=0)
+    test = Pairs(data, PAIRS, train=False, seed=0)
+    with np.load(exported / "work" / "test.npz") as arrays:
+        np.testing.assert_array_equal(arrays["labels"], test.labels)
+        np.testing.assert_array_equal(arrays["clips"][3], test.draw(3)[0])
+    with np.load(exported / "work" / "calibration.npz") as arrays:
+        assert len(arrays["clips"]) == len(data.part(True))
+
+
+def test_a_run_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"checkpoint\.pt is missing"):
+        export(ExportConfig(run=tmp_path / "no", bundle=tmp_path / "bundle", workdir=tmp_path))
+    assert list(tmp_path.iterdir()) == []
