@@ -1,0 +1,84 @@
+"""Gradient revision: imitation never undoes the task."""
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from train.gradient_revision import revised
+
+numbers = st.floats(-100, 100, width=32)
+
+
+@st.composite
+def gradients(draw: st.DrawFn) -> tuple[Tensor, list[Tensor]]:
+    """A task's gradient and up to three of imitation, of one to eight parameters."""
+    size, count = draw(st.integers(1, 8)), draw(st.integers(1, 3))
+    vectors = [draw(st.lists(numbers, min_size=size, max_size=size)) for _ in range(count + 1)]
+    task, *imitation = (torch.tensor(vector, dtype=torch.float64) for vector in vectors)
+    return task, imitation
+
+
+def revised_alone(task: Tensor, gradient: Tensor) -> Tensor:
+    return revised(task, [gradient]) - task
+
+
+def rounding(task: Tensor, gradient: Tensor) -> float:
+    """What an inner product of the two may be off by in float64."""
+    return 1e-13 * float(task.norm() * (gradient.norm() + task.norm())) + 1e-30
+
+
+@given(gradients())
+def test_no_revised_gradient_points_against_the_task(drawn: tuple[Tensor, list[Tensor]]) -> None:
+    task, imitation = drawn
+    for gradient in imitation:
+        assert float(revised_alone(task, gradient) @ task) >= -rounding(task, gradient)
+
+
+@given(gradients())
+def test_what_opposes_the_task_becomes_orthogonal_to_it_and_the_rest_is_kept(
+    drawn: tuple[Tensor, list[Tensor]],
+) -> None:
+    task, imitation = drawn
+    for gradient in imitation:
+        out = revised_alone(task, gradient)
+        if float(gradient @ task) >= 0:
+            assert torch.allclose(out, gradient, rtol=1e-12, atol=1e-12)
+        elif float(task.norm()) > 1e-6:
+            assert abs(float(out @ task)) <= rounding(task, gradient)
+            # Only the part along the task is gone: what is left differs from the gradient by a multiple of it.
+            gone = gradient - out
+            assert torch.allclose(gone * (task @ task), (gone @ task) * task, rtol=1e-9, atol=1e-6)
+
+
+@given(gradients())
+def test_the_step_is_the_task_plus_each_gradient_revised_on_its_own(drawn: tuple[Tensor, list[Tensor]]) -> None:
+    task, imitation = drawn
+    expected = task + sum((revised_alone(task, gradient) for gradient in imitation), torch.zeros_like(task))
+    assert torch.allclose(revised(task, imitation), expected, rtol=1e-9, atol=1e-9)
+
+
+def test_by_hand_in_the_plane() -> None:
+    task = torch.tensor([2.0, 0.0])
+    against, along, across = torch.tensor([-3.0, 1.0]), torch.tensor([4.0, 5.0]), torch.tensor([0.0, -7.0])
+    # <(-3, 1), (2, 0)> = -6, over 4: (-3, 1) + 1.5 (2, 0) = (0, 1). The others are taken as they are.
+    assert torch.equal(revised(task, [against]), torch.tensor([2.0, 1.0]))
+    assert torch.equal(revised(task, [against, along, across]), torch.tensor([2 + 4.0, 1 + 5 - 7.0]))
+
+
+def test_conflicts_are_judged_against_the_task_and_not_among_imitations() -> None:
+    task, one = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])
+    assert torch.equal(revised(task, [one, -one]), task)
+
+
+def test_without_a_task_gradient_imitation_is_taken_as_it_is() -> None:
+    gradient = torch.tensor([1.0, -2.0])
+    assert torch.equal(revised(torch.zeros(2), [gradient]), gradient)
+
+
+def test_without_imitation_the_step_is_the_tasks() -> None:
+    task = torch.tensor([1.0, -2.0])
+    out = revised(task, [])
+    assert torch.equal(out, task)
+    out += 1
+    assert torch.equal(task, torch.tensor([1.0, -2.0])), "the task's gradient is left alone"

@@ -1,0 +1,151 @@
+"""The paper's losses against sums worked by hand and against the same formulas written sample by sample."""
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from train.losses import DISTILLATION, graph_edges, graph_vertices, logit_divergence, relative_distances
+
+
+def random(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def naive_divergence(student: Tensor, teacher: Tensor) -> Tensor:
+    total = torch.zeros((), dtype=student.dtype)
+    for zs, zt in zip(student, teacher, strict=True):
+        p, q = zt.exp() / zt.exp().sum(), zs.exp() / zs.exp().sum()
+        total = total + (p * (p / q).log()).sum()
+    return total / len(student)
+
+
+def naive_vertices(student: Tensor, teacher: Tensor) -> Tensor:
+    return torch.stack([(a - b) ** 2 for a, b in zip(student.flatten(), teacher.flatten(), strict=True)]).mean()
+
+
+def naive_distances(sample: Tensor) -> Tensor:
+    """(C, T', V) -> (T'V, T'V), each distance on its own; 0 as a constant where two nodes are one."""
+    nodes = [sample[:, t, v] for t in range(sample.shape[1]) for v in range(sample.shape[2])]
+    zero = torch.zeros((), dtype=sample.dtype)
+    rows = [[zero if torch.equal(a, b) else ((a - b) ** 2).sum().sqrt() for b in nodes] for a in nodes]
+    distances = torch.stack([torch.stack(row) for row in rows])
+    return distances / distances[distances > 0].mean()
+
+
+def naive_edges(student: Tensor, teacher: Tensor) -> Tensor:
+    means = []
+    for s, t in zip(student, teacher, strict=True):
+        off = (naive_distances(s) - naive_distances(t)).abs()
+        means.append(torch.where(off < 1, off**2 / 2, off - 0.5).mean())
+    return torch.stack(means).mean()
+
+
+def test_logit_divergence_by_hand() -> None:
+    # Teacher (3/4, 1/4) and student (1/2, 1/2): 3/4 ln(3/2) + 1/4 ln(1/2); the second sample agrees: 0.
+    teacher = torch.tensor([[math.log(3), 0.0], [1.0, 2.0]])
+    student = torch.tensor([[5.0, 5.0], [11.0, 12.0]])
+    expected = (0.75 * math.log(1.5) + 0.25 * math.log(0.5)) / 2
+    assert float(logit_divergence(student, teacher)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_graph_vertices_by_hand() -> None:
+    student = torch.tensor([1.0, 2.0, 3.0, 4.0]).reshape(1, 1, 2, 2)
+    teacher = torch.tensor([1.0, 0.0, 0.0, 4.0]).reshape(1, 1, 2, 2)
+    assert float(graph_vertices(student, teacher)) == pytest.approx((0 + 4 + 9 + 0) / 4)
+
+
+def test_relative_distances_by_hand() -> None:
+    # Nodes (0, 0), (3, 4), (0, 0) in two channels: distances 5, 0, 5; mean of the four positive entries 5.
+    features = torch.tensor([[0.0, 3.0, 0.0], [0.0, 4.0, 0.0]]).reshape(1, 2, 1, 3)
+    expected = torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
+    assert torch.allclose(relative_distances(features)[0], expected, atol=1e-6)
+
+
+def test_graph_edges_by_hand() -> None:
+    # One channel. Student 0, 1, 3: distances 1, 3, 2, mean 2. Teacher 0, 1, 11: 1, 11, 10, mean 22/3.
+    student = torch.tensor([0.0, 1.0, 3.0]).reshape(1, 1, 1, 3)
+    teacher = torch.tensor([0.0, 1.0, 11.0]).reshape(1, 1, 1, 3)
+    off = [abs(1 / 2 - 3 / 22), abs(3 / 2 - 33 / 22), abs(2 / 2 - 30 / 22)]
+    # All below 1: half the square; each pair stands twice in the nine entries, the diagonal is 0.
+    expected = sum(2 * value**2 / 2 for value in off) / 9
+    assert float(graph_edges(student, teacher)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_nodes_are_the_joints_of_every_frame_of_one_sample() -> None:
+    features = random(2, 4, 3, 5)
+    distances = relative_distances(features)
+    assert distances.shape == (2, 15, 15)
+    for sample, expected in zip(distances, features, strict=True):
+        assert torch.allclose(sample, naive_distances(expected), atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("loss", "naive", "shape"),
+    [
+        (logit_divergence, naive_divergence, (3, 4)),
+        (graph_vertices, naive_vertices, (2, 3, 2, 3)),
+        (graph_edges, naive_edges, (2, 3, 2, 3)),
+    ],
+)
+def test_value_and_gradient_are_those_of_the_formula_written_per_sample(
+    loss: Callable[[Tensor, Tensor], Tensor], naive: Callable[[Tensor, Tensor], Tensor], shape: tuple[int, ...]
+) -> None:
+    student, teacher = random(*shape, seed=1).requires_grad_(), random(*shape, seed=2)
+    ours, theirs = loss(student, teacher), naive(student, teacher)
+    assert float(ours.detach()) == pytest.approx(float(theirs.detach()), rel=1e-9)
+    (gradient,), (expected,) = torch.autograd.grad(ours, student), torch.autograd.grad(theirs, student)
+    assert torch.allclose(gradient, expected, rtol=1e-6, atol=1e-10)
+    assert torch.autograd.gradcheck(lambda s: loss(s, teacher), student)
+
+
+def test_the_edges_loss_gives_the_teacher_no_gradient() -> None:
+    teacher = random(1, 2, 2, 2, seed=3).requires_grad_()
+    graph_edges(random(1, 2, 2, 2).requires_grad_(), teacher).backward()
+    assert teacher.grad is None
+
+
+def test_positive_distances_have_mean_one_and_forget_the_scale() -> None:
+    features = random(3, 4, 2, 5)
+    distances = relative_distances(features)
+    for sample in distances:
+        assert float(sample[sample > 0].mean()) == pytest.approx(1)
+    for scale in (1e-2, 1e3):
+        assert torch.allclose(relative_distances(scale * features), distances, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [0.1, 1.0, 10.0])
+def test_in_single_precision_a_node_is_no_farther_from_itself_than_rounding(scale: float) -> None:
+    # |a|^2 + |a|^2 - 2 a.a leaves about eps |a|^2, whose root is sqrt(eps) = 3e-4 of the usual distance.
+    features = scale * F.relu(torch.randn(4, 64, 4, 13, generator=torch.Generator().manual_seed(0)))
+    diagonal = relative_distances(features).diagonal(dim1=1, dim2=2)
+    assert float(diagonal.max()) < 10 * 3e-4
+    exact = relative_distances(features.double())
+    assert torch.allclose(relative_distances(features).double(), exact, rtol=0.01, atol=0.003)
+    assert float(exact.diagonal(dim1=1, dim2=2).max()) < 1e-6
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_nodes_in_one_place_give_finite_gradients(dtype: torch.dtype) -> None:
+    features = random(2, 3, 2, 3, seed=4).to(dtype)
+    features[0, :, 1, 2] = features[0, :, 0, 0]  # one pair in one place
+    features[1] = 0.5  # all of them
+    features.requires_grad_()
+    loss = graph_edges(features, random(2, 3, 2, 3, seed=5).to(dtype))
+    (gradient,) = torch.autograd.grad(loss, features)
+    assert math.isfinite(float(loss.detach())) and bool(gradient.isfinite().all())
+
+
+def test_losses_are_known_by_name_and_read_what_they_are_named_for() -> None:
+    zs, zt, fs, ft = random(2, 3), random(2, 3, seed=1), random(2, 2, 2, 2), random(2, 2, 2, 2, seed=1)
+    told = {name: float(loss(zs, zt, fs, ft)) for name, loss in DISTILLATION.items()}
+    assert told == pytest.approx(
+        {
+            "logits": float(naive_divergence(zs, zt)),
+            "vertices": float(naive_vertices(fs, ft)),
+            "edges": float(naive_edges(fs, ft)),
+        }
+    )
