@@ -14,9 +14,15 @@ from rich.table import Table
 MEMORY_FRAMES = 36_000
 """Frames that statistics are taken over, the last ones: twenty minutes at 30 a second."""
 
-TOTAL = "end to end"
+STAGES = CAPTURE, POSE, TRACK, RECOGNISE, DRAW, WRITE = "capture", "pose", "track", "recognise", "draw", "write"
+"""The stages of the loop. capture: waiting for the picture and decoding it; write: the sinks, encoding included."""
+
+NETWORKS = "inside the networks"
 OUTSIDE = "outside the networks"
-SUMS = (OUTSIDE, TOTAL)
+DECISION = "picture to decision"
+TOTAL = "end to end"
+SUMS = (NETWORKS, OUTSIDE, DECISION, TOTAL)
+"""NETWORKS and OUTSIDE add up to DECISION: pose, track and recognise. TOTAL is every stage."""
 
 
 @dataclass(frozen=True)
@@ -55,17 +61,25 @@ class StageTimer:
     def add(self, name: str, seconds: float) -> None:
         self.current[name] = self.current.get(name, 0.0) + 1000 * seconds
 
+    def add_sums(self, network_s: float) -> None:
+        """The decision is there: add up what it took, of which ``network_s`` inside the networks."""
+        decision_ms = sum(self.current.get(stage, 0.0) for stage in (POSE, TRACK, RECOGNISE))
+        network_ms = 1000 * network_s
+        self.current |= {NETWORKS: network_ms, OUTSIDE: decision_ms - network_ms, DECISION: decision_ms}
+
     def next_frame(self) -> None:
-        """The frame under way is over."""
+        """The frame under way is over; all its stages add up to TOTAL."""
+        self.current[TOTAL] = sum(ms for stage, ms in self.current.items() if stage not in SUMS)
         for name, ms in self.current.items():
             self._history.setdefault(name, deque(maxlen=MEMORY_FRAMES)).append((self._frames, ms))
         self._frames += 1
         self.current = {}
 
     def summary(self) -> dict[str, Latency]:
-        """By stage, in the order they were first timed; a stage that never ran after the warm-up is left out."""
+        """By stage, in the loop's order, then others, then sums; one that never ran after the warm-up is left out."""
         skipped = min(self._warm_up, self._frames // 2)
-        counted = {name: [ms for n, ms in rows if n >= skipped] for name, rows in self._history.items()}
+        names = sorted(self._history, key=lambda name: (*STAGES, name, *SUMS).index(name))
+        counted = {name: [ms for n, ms in self._history[name] if n >= skipped] for name in names}
         return {name: _percentiles(values) for name, values in counted.items() if values}
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from edge.contract.layouts import JointLayout
 from edge.contract.types import Action, Float32, FrameResult, Image, Person
+from edge.latency import DECISION
 
 Colour = tuple[int, int, int]
 """Blue, green, red."""
@@ -67,7 +68,7 @@ class Overlay:
         return self._drawn[1]
 
     def _speed(self, result: FrameResult) -> str:
-        now, latency_ms = time.perf_counter(), sum(result.latency_ms.values())
+        now, latency_ms = time.perf_counter(), result.latency_ms.get(DECISION, 0.0)
         people = f"{len(result.people)} {'person' if len(result.people) == 1 else 'people'}"
         if self._at is None:
             self._at, self._latency_ms = now, latency_ms

@@ -22,6 +22,9 @@ STUDENTS: Mapping[Precision, str] = {"int8": STUDENT_INT8, "fp32": STUDENT_FP32}
 MAX_BATCH = 4
 """People in one run of a network with a free batch axis; what engines are built for unless asked otherwise."""
 
+MIN_AGREEMENT = 0.75
+"""Of the self-test's decisions. INT8 may turn a close one of sixteen; a wrong or broken network turns most."""
+
 
 @dataclass(frozen=True)
 class RecogniserConfig:
@@ -125,6 +128,16 @@ class Recogniser:
             agreement=float((given.argmax(1) == expected.argmax(1)).mean()),
             error=float(np.abs(given - expected).max() / np.abs(expected).max()),
         )
+
+    def require_agreement(self, bundle: Bundle) -> None:
+        """Raises EngineError where the self-test shows that this network is not the bundle's student."""
+        test = self.self_test(bundle)
+        if test.agreement < MIN_AGREEMENT:
+            raise EngineError(
+                f"the network decides as the bundle says on {100 * test.agreement:.0f} % of {test.clips} clips only",
+                where=self._engine.describe(),
+                hint="run `python -m edge check`; build the engine or calibrate the bundle again",
+            )
 
     def _run(self, clips: Float32) -> Float32:
         outputs = self._engine.run({self._manifest.input_name: clips})

@@ -32,7 +32,7 @@ def save(
     return path
 
 
-def student(path: Path, seed: int = 0) -> Path:
+def student(path: Path, seed: int = 0, frames: int = FRAMES, joints: int = JOINTS) -> Path:
     """A graph convolution with a residual: clip (N, 3, T, V, 1) -> logits (N, 4)."""
     rng = np.random.default_rng(seed)
 
@@ -57,7 +57,7 @@ def student(path: Path, seed: int = 0) -> Path:
         "last": np.array([4], np.int64),
         "w1": weight(16, 3, 1, 1),
         "b1": weight(16),
-        "mix": weight(JOINTS, JOINTS),
+        "mix": weight(joints, joints),
         "w2": weight(16, 16, 1, 1),
         "b2": weight(16),
         "w3": weight(16, 16, 5, 1),
@@ -65,7 +65,7 @@ def student(path: Path, seed: int = 0) -> Path:
         "w4": 8 * weight(CLASSES, 16),
         "b4": weight(CLASSES),
     }
-    return save(path, nodes, weights, (("clip", ["n", 3, FRAMES, JOINTS, 1]), ("logits", ["n", CLASSES])))
+    return save(path, nodes, weights, (("clip", ["n", 3, frames, joints, 1]), ("logits", ["n", CLASSES])))
 
 
 def clips(count: int, seed: int = 1) -> NDArray[np.float32]:

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from edge.contract.errors import OutputError
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns what the system refuses inside the block into an OutputError that names ``path``."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"cannot be written: {error.strerror or error}",
+            where=path,
+            hint="choose another place, or free space and rights there",
+        ) from error
 
 
 @contextmanager
@@ -17,15 +31,13 @@ def replacing(path: Path) -> Iterator[Path]:
     choose the container by it. Raises OutputError where the system refuses.
     """
     partial = path.with_name(f"{path.stem}.partial{path.suffix}")
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield partial
-        partial.replace(path)
-    except OSError as error:
-        raise OutputError(
-            f"cannot be written: {error.strerror or error}",
-            where=path,
-            hint="choose another place, or free space and rights there",
-        ) from error
-    finally:
-        partial.unlink(missing_ok=True)
+        # Before the work rather than after it.
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "a folder has this name")
+        try:
+            yield partial
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from edge.contract.errors import EngineError, MissingDependency
 from edge.engines.engine import Arrays, TensorSpec, check_inputs
+from edge.quiet import quiet
 
 
 class LiteRtEngine:
@@ -25,8 +26,9 @@ class LiteRtEngine:
                 "ai-edge-litert", needed_for=f"running {path.name}", install="pip install 'skd-edge[edge]'"
             ) from error
         try:
-            self._interpreter = Interpreter(str(path), num_threads=threads or os.cpu_count())
-            self._interpreter.allocate_tensors()
+            with quiet():
+                self._interpreter = Interpreter(str(path), num_threads=threads or os.cpu_count())
+                self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise EngineError(
                 f"LiteRT cannot load it: {error}", where=path, hint="the file is damaged or incomplete; fetch it again"

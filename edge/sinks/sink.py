@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
 
 from edge.contract.types import FrameResult
 
 
-class Sink(Protocol):
-    """write: called once a frame, in order. close: called once, however the run ended; what was written
-    until then is kept. Both raise OutputError where the system refuses.
-    """
+class Enough(Exception):
+    """Raised by a sink to end the run as if the source had ended."""
 
-    def write(self, result: FrameResult) -> None: ...
 
-    def close(self) -> None: ...
+Sink = Callable[[FrameResult], None]
+"""Called once a frame, in order; raises OutputError where the system refuses.
+
+Sinks come out of context managers: a block left normally leaves whole files behind, a block left
+by an exception leaves nothing, so that nobody finds half a file after an error.
+"""

@@ -1,0 +1,43 @@
+"""Who did what for how long."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from rich.table import Table
+
+from edge.contract.types import FrameResult
+
+UNDECIDED = "(undecided)"
+
+LONGEST_GAP_S = 0.5
+"""Nobody says what a person did while out of view for longer."""
+
+
+class ActionTimes:
+    """Adds up, by person and label, the seconds from each frame to the next."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[int, dict[str, float]] = {}
+        """Track id -> label -> seconds."""
+        self._last_s: dict[int, float] = {}
+
+    def add(self, result: FrameResult) -> None:
+        now_s = result.frame.time_s
+        for person in result.people:
+            label = person.action.label if person.action else UNDECIDED
+            elapsed_s = now_s - self._last_s.get(person.track_id, now_s)
+            by_label = self.seconds.setdefault(person.track_id, defaultdict(float))
+            by_label[label] += elapsed_s if elapsed_s <= LONGEST_GAP_S else 0.0
+            self._last_s[person.track_id] = now_s
+
+    def table(self) -> Table:
+        """One row a person and label, the longest first."""
+        table = Table("person", "action", title="Actions", title_justify="left")
+        table.add_column("seconds", justify="right")
+        for track_id, by_label in sorted(self.seconds.items()):
+            # Whoever was there for one frame has no seconds to show.
+            longest_first = sorted((item for item in by_label.items() if item[1] >= 0.05), key=lambda item: -item[1])
+            for n, (label, seconds) in enumerate(longest_first):
+                table.add_row(f"#{track_id}" if n == 0 else "", label.replace("_", " "), f"{seconds:.1f}")
+        return table

@@ -1,0 +1,56 @@
+"""``python -m edge check``: is this bundle whole, and does its student answer here as it did there?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.table import Table
+
+from edge.command_line import console
+from edge.contract.bundle import read_bundle
+from edge.recogniser import MIN_AGREEMENT, Precision, RecogniserConfig, open_recogniser
+
+FAILED = 1
+"""Exit code of a self-test that ran and failed; 2 is for a user's error."""
+
+
+@dataclass(frozen=True)
+class CheckConfig:
+    """Check a bundle: every file by its checksum, and the student against the stored answers."""
+
+    bundle: Path
+    """Bundle folder."""
+    precision: Precision | None = None
+    """int8 or fp32; by default int8 where the bundle has it."""
+    threads: int = 0
+    """CPU threads of the network, 0 for as many as there are cores."""
+
+
+def check(config: CheckConfig) -> None:
+    """Print what was checked; exit code 1 where the student decides otherwise. Raises BundleError for altered files."""
+    bundle = read_bundle(config.bundle)
+    manifest = bundle.manifest
+    precision: Precision = config.precision or ("int8" if "student.int8.onnx" in manifest.files else "fp32")
+    table = Table("what", "", title=f"Bundle {manifest.name}", title_justify="left")
+    clip = f"{manifest.preprocessing.length_frames} frames at {manifest.preprocessing.fps:g} Hz"
+    table.add_row("classes", f"{len(manifest.classes)}: {', '.join(manifest.classes)}")
+    table.add_row("clip", f"{clip}, joints of {manifest.layout}")
+    for name, value in manifest.accuracy.items():
+        table.add_row(f"accuracy, {name}", str(value))
+    table.add_section()
+    for name, entry in manifest.files.items():
+        bundle.file(name)
+        table.add_row(name, f"ok, {entry.bytes / 1e6:.2f} MB")
+    recogniser = open_recogniser(bundle, replace(RecogniserConfig(), precision=precision, threads=config.threads))
+    test = recogniser.self_test(bundle)
+    passed = test.agreement >= MIN_AGREEMENT
+    table.add_section()
+    table.add_row("student", recogniser.describe())
+    table.add_row("same decisions", f"{100 * test.agreement:.1f} % of {test.clips} reference clips")
+    table.add_row("largest difference", f"{100 * test.error:.3f} % of the largest logit")
+    table.add_row("verdict", "passed" if passed else f"failed: {100 * MIN_AGREEMENT:.0f} % are needed")
+    recogniser.close()
+    console.print(table)
+    if not passed:
+        raise SystemExit(FAILED)

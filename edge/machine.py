@@ -1,0 +1,67 @@
+"""What figures were measured on; a latency without it means nothing."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import edge
+
+PACKAGES = ("numpy", "opencv-python", "onnxruntime", "ai-edge-litert", "tensorrt", "pycuda")
+DEVICE_TREE = Path("/proc/device-tree/model")
+CPU_INFO = Path("/proc/cpuinfo")
+
+
+def machine() -> dict[str, Any]:
+    """Machine, CPU, cores, power_mode (None where nvpmodel does not tell) and versions, ready for JSON."""
+    return {
+        "machine": _board() or f"{platform.system()} {platform.machine()}",
+        "cpu": _cpu(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "power_mode": _power_mode(),
+        "versions": {"skd-edge": edge.__version__, "python": platform.python_version(), **_packages()},
+    }
+
+
+def _board() -> str | None:
+    """For instance "NVIDIA Jetson Orin Nano Developer Kit"."""
+    try:
+        return DEVICE_TREE.read_text(encoding="utf-8").strip("\0\n ")
+    except OSError:
+        return None
+
+
+def _cpu() -> str:
+    try:
+        lines = CPU_INFO.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(models, platform.machine())
+
+
+def _power_mode() -> str | None:
+    """For instance "NV Power Mode: MAXN", as nvpmodel says; it can be asked on a Jetson only."""
+    program = shutil.which("nvpmodel")
+    if program is None:
+        return None
+    try:
+        done = subprocess.run([program, "-q"], capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return next((line.strip() for line in done.stdout.splitlines() if "Power Mode" in line), None)
+
+
+def _packages() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,67 @@
+"""What was found, as one JSON object a frame and line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from edge.contract.files import replacing, writing
+from edge.contract.layouts import JointLayout
+from edge.contract.types import FrameResult, Person
+from edge.sinks.sink import Sink
+
+
+@contextmanager
+def json_lines_sink(path: Path, layout: JointLayout) -> Iterator[Sink]:
+    """Writes frame, time_s, layout, people and latency_ms of every frame.
+
+    people: track_id, box (left, top, right, bottom of the seen joints, pixels), keypoints (V of x, y in
+    pixels and score, in the order of ``layout``), clip_fill 0..1, action (label and score, or null).
+    Raises OutputError where the file cannot be written.
+    """
+    with replacing(path) as partial:
+        # A line a write: whoever follows the file while it grows sees whole frames.
+        with writing(path):
+            stream = partial.open("w", encoding="utf-8", buffering=1)
+
+        def write(result: FrameResult) -> None:
+            # Named here: on its way out the error passes other sinks, which would take it for theirs.
+            with writing(path):
+                stream.write(json.dumps(record(result, layout), separators=(",", ":")) + "\n")
+
+        try:
+            yield write
+        finally:
+            with writing(path):
+                stream.close()
+
+
+def record(result: FrameResult, layout: JointLayout) -> dict[str, Any]:
+    """The object of one line."""
+    return {
+        "frame": result.frame.index,
+        "time_s": round(result.frame.time_s, 4),
+        "layout": layout.name,
+        "people": [_person(person) for person in result.people],
+        "latency_ms": {stage: round(ms, 3) for stage, ms in result.latency_ms.items()},
+    }
+
+
+def _person(person: Person) -> dict[str, Any]:
+    keypoints = person.pose.keypoints
+    seen = keypoints[keypoints[:, 2] > 0, :2]
+    action = person.action
+    return {
+        "track_id": person.track_id,
+        "box": [round(float(v), 1) for v in (*seen.min(axis=0), *seen.max(axis=0))],
+        # An unseen joint's coordinates mean nothing; zeros cannot be taken for a place.
+        "keypoints": [
+            [round(x, 1), round(y, 1), round(score, 3)] if score > 0 else [0, 0, 0]
+            for x, y, score in keypoints.tolist()
+        ],
+        "clip_fill": round(person.clip_fill, 3),
+        "action": None if action is None else {"label": action.label, "score": round(action.score, 4)},
+    }

@@ -1,0 +1,104 @@
+"""The annotated video."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+
+from edge.capture.opencv import quiet
+from edge.contract.errors import ConfigError, OutputError
+from edge.contract.files import replacing
+from edge.contract.types import Image
+from edge.overlay import Overlay
+from edge.sinks.sink import Sink
+
+CODECS = ("avc1", "mp4v")
+"""H.264 plays in browsers too, but OpenCV's wheels may not encode it; MPEG-4 they always do."""
+
+SUFFIXES = (".mp4", ".mkv", ".avi", ".mov", ".webm")
+
+
+@contextmanager
+def video_sink(
+    path: Path, overlay: Overlay, *, fps: float, size: tuple[int, int], codec: str | None = None
+) -> Iterator[Sink]:
+    """Writes every picture as ``overlay`` draws it, ``size`` (width, height), at the source's nominal ``fps``.
+
+    A picture is shown from its own time to the next one's, so that a recording of a camera that was
+    slower than its nominal rate plays at the speed of life.
+    Raises ConfigError for a name or codec that means nothing, OutputError where the file cannot be written.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise ConfigError(f"a video cannot be called {path}", hint=f"end it in {', '.join(SUFFIXES)}")
+    if codec is not None and len(codec) != 4:
+        raise ConfigError(f"unknown codec {codec!r}", hint="give four letters, for instance mp4v, avc1 or vp09")
+    with replacing(path) as partial:
+        _touch(partial)
+        stream = _Stream(_open(partial, path, fps, size, codec), fps)
+        try:
+            yield lambda result: stream.write(overlay.picture(result), result.frame.time_s)
+        finally:
+            stream.close()
+        _check(partial, path, stream.written)
+
+
+class _Stream:
+    """Pictures at their times in, pictures at a constant rate out. written: how many so far."""
+
+    def __init__(self, writer: cv2.VideoWriter, fps: float) -> None:
+        self._writer, self._fps = writer, fps
+        self._last: Image | None = None
+        self.written = 0
+
+    def write(self, image: Image, time_s: float) -> None:
+        slot = round(time_s * self._fps)
+        while self._last is not None and self.written < slot:
+            self._put(self._last)
+        if self.written <= slot:
+            self._put(image)
+        self._last = image
+
+    def _put(self, image: Image) -> None:
+        self._writer.write(image)
+        self.written += 1
+
+    def close(self) -> None:
+        with quiet():
+            self._writer.release()
+
+
+def _touch(partial: Path) -> None:
+    # OpenCV does not say why it cannot open a file; the system does, and `replacing` passes it on.
+    with partial.open("wb"):
+        pass
+
+
+def _open(partial: Path, path: Path, fps: float, size: tuple[int, int], codec: str | None) -> cv2.VideoWriter:
+    for name in (codec,) if codec else CODECS:
+        with quiet():
+            writer = cv2.VideoWriter(str(partial), cv2.VideoWriter.fourcc(*name), fps, size)
+        if writer.isOpened():
+            return writer
+    raise OutputError(
+        f"OpenCV cannot encode {codec or ' or '.join(CODECS)} here",
+        where=path,
+        hint="choose another codec, for instance mp4v, or another kind of file",
+    )
+
+
+def _check(partial: Path, path: Path, written: int) -> None:
+    """OpenCV does not notice a disk that is full: read back what it says it wrote."""
+    with quiet():
+        capture = cv2.VideoCapture(str(partial))
+        frames, readable = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), capture.read()[0]
+        capture.release()
+    # Containers without an index count by their length, which may be a picture or two short.
+    if not readable or frames < written - 2 - written // 50:
+        raise OutputError(
+            f"the video came out damaged: {max(frames, 0)} of {written} pictures can be read back",
+            where=path,
+            hint="free space there, or choose another place",
+        )
