@@ -121,7 +121,7 @@ def test_the_share_of_dropped_joints_is_the_papers() -> None:
         pytest.param(
             15.0,
             marks=pytest.mark.xfail(
-                reason="a moment that rounding puts 1e-16 s beside its frame lets dropped joints take a neighbour's place"
+                reason="moments that rounding puts beside their frame let dropped joints take a neighbour's place"
             ),
         ),
     ],
