@@ -1,0 +1,65 @@
+"""The ring of the last seconds gives the clips that the whole recording gives."""
+
+import numpy as np
+import pytest
+
+from edge.clip_buffer import ClipBuffer
+from edge.contract.errors import DataError
+from edge.contract.layouts import layout
+from edge.contract.preprocess import Preprocessing, clip_tensor
+
+LAYOUT = layout("penn-13")
+HOW = Preprocessing(length_frames=8, fps=10.0, max_gap_s=0.5)  # 0.7 s
+
+
+def recording(seconds, fps, seed=0, jitter=0.0):
+    rng = np.random.default_rng(seed)
+    times = np.arange(round(seconds * fps)) / fps
+    times = times + jitter * rng.uniform(-0.4, 0.4, len(times)) / fps
+    keypoints = rng.uniform(50, 400, (len(times), 13, 3)).astype(np.float32)
+    keypoints[..., 2] = rng.uniform(0, 1, keypoints.shape[:2]) > 0.2
+    return keypoints, times
+
+
+@pytest.mark.parametrize(("fps", "jitter"), [(30, 0), (29.97, 0), (25, 1), (12, 1), (7, 0)])
+def test_every_clip_equals_the_one_cut_from_the_whole_recording(fps, jitter):
+    keypoints, times = recording(3, fps, jitter=jitter)
+    buffer = ClipBuffer(LAYOUT, HOW)
+    for n, (body, time_s) in enumerate(zip(keypoints, times, strict=True)):
+        buffer.push(body, float(time_s))
+        whole = clip_tensor([(keypoints[: n + 1], times[: n + 1])], LAYOUT, HOW)
+        np.testing.assert_array_equal(buffer.clip(), whole)
+
+
+def test_memory_is_bounded_however_long_the_recording():
+    keypoints, times = recording(20, 30)
+    buffer = ClipBuffer(LAYOUT, HOW)
+    for body, time_s in zip(keypoints, times, strict=True):
+        buffer.push(body, float(time_s))
+    assert len(buffer._entries) <= 0.7 * 30 + 2
+
+
+def test_it_fills_with_observed_time():
+    buffer = ClipBuffer(LAYOUT, HOW)
+    assert buffer.fill == 0
+    body = np.ones((13, 3), np.float32)
+    fills = []
+    for n in range(22):
+        buffer.push(body, n / 30)
+        fills.append(buffer.fill)
+    assert fills[0] == 0 and fills[7] == pytest.approx(7 / 30 / 0.7, abs=1e-5) and fills[-1] == 1.0
+
+
+def test_time_out_of_view_does_not_count_as_observed():
+    buffer = ClipBuffer(LAYOUT, HOW)
+    body = np.ones((13, 3), np.float32)
+    for time_s in (0.0, 0.1, 0.2):
+        buffer.push(body, time_s)
+    buffer.push(body, 0.8)  # a gap of 0.6 s, longer than max_gap_s
+    # The clip reaches back to 0.1 s; 0.1 s of it were observed.
+    assert buffer.fill == pytest.approx(0.1 / 0.7, abs=1e-5)
+
+
+def test_an_empty_buffer_has_no_clip():
+    with pytest.raises(DataError):
+        ClipBuffer(LAYOUT, HOW).clip()

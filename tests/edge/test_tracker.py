@@ -1,0 +1,141 @@
+"""Who is who: similarity by COCO's formula worked by hand, identities through crossings and gaps."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge.contract.errors import ConfigError
+from edge.contract.layouts import LAYOUTS, layout
+from edge.contract.types import Pose
+from edge.tracker import AREA_OF_BOX, Tracker, TrackerConfig, oks, sigmas
+
+PENN = layout("penn-13")
+# A standing body 100 pixels wide and 200 high, in penn-13's order.
+BODY = np.array(
+    [
+        (50, 0), (20, 40), (80, 40), (10, 80), (90, 80), (0, 110), (100, 110),
+        (30, 110), (70, 110), (30, 155), (70, 155), (30, 200), (70, 200),
+    ]
+)  # fmt: skip
+
+
+def pose(x, y, scale=1.0, score=0.9):
+    keypoints = np.full((13, 3), 1, np.float32)
+    keypoints[:, :2] = BODY * scale + (x, y)
+    return Pose(keypoints, score)
+
+
+def follow(tracker, frames, fps=30.0):
+    """frames: per frame a list of poses. For each frame {track id: index of its pose}."""
+    said = []
+    for n, poses in enumerate(frames):
+        index = {id(p): i for i, p in enumerate(poses)}
+        said.append({track: index[id(p)] for track, p in tracker.update(poses, n / fps)})
+    return said
+
+
+def test_similarity_is_cocos_formula():
+    a, b = pose(0, 0).keypoints, pose(0, 0).keypoints
+    b[:, 0] += 10
+    area = AREA_OF_BOX * 100 * 200
+    by_name = {"head": 0.035, "shoulder": 0.079, "elbow": 0.072, "wrist": 0.062, "hip": 0.107, "knee": 0.087}
+    each = [
+        math.exp(-100 / (2 * area * (2 * by_name.get(joint.split("_")[-1], 0.089)) ** 2)) for joint in PENN.joints
+    ]
+    assert oks(a[None], b[None], sigmas(PENN))[0, 0] == pytest.approx(sum(each) / 13, rel=1e-5)
+
+
+def test_similarity_is_one_for_the_same_body_none_for_a_stranger_and_counts_common_joints_only():
+    a, far = pose(0, 0).keypoints, pose(900, 0).keypoints
+    half = a.copy()
+    half[3:] = 0
+    two = a.copy()
+    two[2:] = 0
+    values = oks(a[None], np.stack([a, far, half, two]), sigmas(PENN))[0]
+    assert values[0] == pytest.approx(1) and values[1] < 1e-6
+    assert values[2] == pytest.approx(1) and values[3] == 0
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_every_joint_of_every_layout_has_a_sigma(name):
+    assert sigmas(layout(name)).shape == (len(layout(name)),)
+
+
+def test_a_body_counts_from_its_third_frame_on():
+    said = follow(Tracker(PENN), [[pose(10, 10)]] * 5)
+    assert said == [{}, {}, {1: 0}, {1: 0}, {1: 0}]
+
+
+def test_what_is_seen_for_two_frames_or_flickers_is_nobody():
+    ghost = [[pose(10, 10)], [pose(10, 10)], []] * 10
+    assert all(not people for people in follow(Tracker(PENN), ghost))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    speed=st.floats(120, 400),
+    height=st.floats(40, 120),
+    jitter=st.floats(0, 2.5),
+    seed=st.integers(0, 2**16),
+)
+def test_people_who_cross_keep_their_identities(speed, height, jitter, seed):
+    # Two people walk through each other, one a little lower in the picture, as one nearer to the camera is.
+    rng = np.random.default_rng(seed)
+    frames, truth = [], []
+    for n in range(round(30 * 900 / speed)):
+        x = speed * n / 30
+        poses = [pose(x, 100), pose(900 - x, 100 + height)]
+        for p in poses:
+            p.keypoints[:, :2] += rng.normal(0, jitter, (13, 2))
+        order = rng.permutation(2)
+        frames.append([poses[i] for i in order])
+        truth.append(order)
+    owner = {}
+    for order, people in zip(truth, follow(Tracker(PENN), frames), strict=True):
+        for track, index in people.items():
+            assert owner.setdefault(track, order[index]) == order[index]
+    assert len(owner) == 2
+
+
+def test_the_assignment_is_the_best_for_all_not_the_nearest_for_each():
+    # Both predicted bodies are nearest to the same pose; the first must take the other one.
+    tracker = Tracker(PENN, TrackerConfig(birth_hits=1, min_similarity=0.01))
+    tracker.update([pose(0, 0), pose(30, 0)], 0.0)
+    people = dict(tracker.update([pose(14, 0), pose(40, 0)], 0.1))
+    assert people[1].keypoints[0, 0] == 64 and people[2].keypoints[0, 0] == 90
+
+
+def test_identity_survives_an_occlusion_shorter_than_max_age_and_a_walk_behind_it():
+    walk = [[pose(4 * n, 100)] for n in range(60)]
+    for n in range(20, 40):
+        walk[n] = []
+    said = follow(Tracker(PENN), walk)
+    assert said[45] == {1: 0}
+
+
+def test_after_max_age_a_body_is_somebody_new_and_numbers_are_never_given_twice():
+    tracker = Tracker(PENN, TrackerConfig(max_age_s=0.5))
+    said = follow(tracker, [[pose(0, 0)]] * 5 + [[]] * 20 + [[pose(0, 0)]] * 5)
+    assert said[4] == {1: 0} and said[-1] == {2: 0} and tracker.track_ids == {2}
+
+
+def test_age_is_counted_in_seconds_not_in_frames():
+    for fps in (5, 60):
+        tracker = Tracker(PENN, TrackerConfig(max_age_s=1.0))
+        away = [[]] * round(0.8 * fps)
+        assert follow(tracker, [[pose(0, 0)]] * 4 + away + [[pose(0, 0)]], fps)[-1] == {1: 0}
+
+
+def test_poses_of_two_joints_are_left_out():
+    few = pose(0, 0)
+    few.keypoints[2:, 2] = 0
+    assert follow(Tracker(PENN), [[few]] * 5)[-1] == {}
+
+
+@pytest.mark.parametrize("wrong", [{"min_similarity": 0}, {"birth_hits": 0}, {"max_age_s": -1}])
+def test_values_that_mean_nothing_are_refused(wrong):
+    with pytest.raises(ConfigError):
+        TrackerConfig(**wrong)
