@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.metrics import balanced_accuracy_score, confusion_matrix, top_k_accuracy_score
+from sklearn.metrics import confusion_matrix, top_k_accuracy_score
 from torch import nn
 
 from train.data.pairs import Pairs
@@ -38,15 +38,17 @@ def predict(network: nn.Module, pairs: Pairs, *, see: str) -> NDArray[np.float32
 
 
 def accuracy(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Accuracy:
-    """Accuracy of logits (N, K) against labels (N,)."""
+    """Accuracy of logits (N, K) against labels (N,); classes without a clip are left out of ``mean_class``."""
     told, classes = logits.argmax(axis=1), np.arange(logits.shape[1])
     # Among five classes or fewer every answer is one of five; scikit-learn warns, and fails for two.
     few = len(classes) <= 5
+    confusion = confusion_matrix(labels, told, labels=classes)
+    clips = confusion.sum(axis=1)
     return Accuracy(
         top1=float((told == labels).mean()),
         top5=1.0 if few else float(top_k_accuracy_score(labels, logits, k=5, labels=classes)),
-        mean_class=float(balanced_accuracy_score(labels, told)),
-        confusion=confusion_matrix(labels, told, labels=classes),
+        mean_class=float((confusion.diagonal()[clips > 0] / clips[clips > 0]).mean()),
+        confusion=confusion,
     )
 
 

@@ -1,0 +1,65 @@
+"""Datasets by name, and the joined set of everyday actions."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from edge.contract.errors import ConfigError, DataError
+from train.data.clip import SkeletonSet
+from train.data.registry import DATASETS, DataConfig, read_dataset
+
+
+@pytest.fixture(scope="module")
+def everyday(shared_data: Path) -> SkeletonSet:
+    return read_dataset(DataConfig(dataset="everyday", folder=shared_data))
+
+
+def test_everyday_classes_are_unique_and_each_is_in_both_parts(everyday: SkeletonSet) -> None:
+    assert len(set(everyday.classes)) == len(everyday.classes)
+    for train in (True, False):
+        held = {everyday.classes[clip.label] for clip in everyday.part(train)}
+        assert held == set(everyday.classes)
+
+
+def test_everyday_joins_what_both_sets_call_differently(everyday: SkeletonSet) -> None:
+    assert {"bowl", "tennis_forehand", "swipe", "draw_circle", "walk", "jog", "stand"} <= set(everyday.classes)
+    gone = {"bowling", "tennis_swing", "swipe_left", "swipe_right", "walk_in_place", "jog_in_place"}
+    assert not gone & set(everyday.classes)
+    sources = Counter(clip.id.split("-")[0] for clip in everyday.clips if everyday.classes[clip.label] == "bowl")
+    assert sources["penn"] > 0 and sources["utd"] == 32, "8 people bowl four times in UTD-MHAD"
+
+
+def test_everyday_clips_keep_the_split_of_their_own_set(everyday: SkeletonSet, shared_data: Path) -> None:
+    train = {clip.id: clip.train for clip in everyday.clips}
+    assert len(train) == len(everyday.clips), "ids are unique"
+    for name in ("penn_action", "utd_mhad"):
+        for clip in read_dataset(DataConfig(dataset=name, folder=shared_data)).clips:
+            assert train[clip.id] == clip.train
+
+
+def test_a_person_of_the_test_part_is_in_no_training_clip(everyday: SkeletonSet) -> None:
+    def people(part: bool, source: str, which: int) -> set[str]:
+        ids = [clip.id.split("-") for clip in everyday.part(part)]
+        return {parts[which] for parts in ids if parts[0] == source}
+
+    assert not people(True, "utd", 2) & people(False, "utd", 2)
+    assert people(True, "kinematic", 3) and not people(True, "kinematic", 3) & people(False, "kinematic", 3)
+
+
+def test_the_generator_needs_no_folder() -> None:
+    data = read_dataset(DataConfig(clips_per_class=3))
+    assert data.name == "kinematic" and len(data.clips) == 3 * len(data.classes)
+
+
+def test_an_unknown_dataset_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match="unknown dataset 'ntu'; known datasets: penn_action, utd_mhad, everyday"):
+        read_dataset(DataConfig(dataset="ntu"))
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_a_recorded_dataset_needs_its_folder(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=f"{name} needs a folder; give it with --data.folder"):
+        read_dataset(DataConfig(dataset=name))
+    with pytest.raises(DataError, match="no such dataset file"):
+        read_dataset(DataConfig(dataset=name, folder=tmp_path))
