@@ -24,7 +24,8 @@ class CaptureConfig:
     def __post_init__(self) -> None:
         if self.fps is not None and not 0 < self.fps < 1000:
             raise ConfigError(f"capture.fps is {self.fps}", hint="give a rate above 0, in Hz")
-        if (self.width is None) != (self.height is None) or min(self.width or 1, self.height or 1) < 1:
+        sides = [side for side in (self.width, self.height) if side is not None]
+        if len(sides) == 1 or min(sides, default=1) < 1:
             raise ConfigError("capture.width and capture.height go together and start at 1")
 
 
