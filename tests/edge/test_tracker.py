@@ -42,9 +42,7 @@ def test_similarity_is_cocos_formula():
     b[:, 0] += 10
     area = AREA_OF_BOX * 100 * 200
     by_name = {"head": 0.035, "shoulder": 0.079, "elbow": 0.072, "wrist": 0.062, "hip": 0.107, "knee": 0.087}
-    each = [
-        math.exp(-100 / (2 * area * (2 * by_name.get(joint.split("_")[-1], 0.089)) ** 2)) for joint in PENN.joints
-    ]
+    each = [math.exp(-100 / (2 * area * (2 * by_name.get(joint.split("_")[-1], 0.089)) ** 2)) for joint in PENN.joints]
     assert oks(a[None], b[None], sigmas(PENN))[0, 0] == pytest.approx(sum(each) / 13, rel=1e-5)
 
 

@@ -1,0 +1,108 @@
+"""What is drawn: on a copy, inside the picture, where the person is, and legible."""
+
+import numpy as np
+import pytest
+from people import PENN, action, person, result
+
+from edge.contract.layouts import LAYOUTS
+from edge.contract.types import Person, Pose
+from edge.overlay import LEFT, RIGHT, Overlay
+
+
+def drawn(*people, image=None, layout=PENN):
+    """The annotated picture, and where (H, W) it differs from the plain one."""
+    given = result(*people, image=image)
+    picture = Overlay(layout).picture(given)
+    return picture, (picture != given.frame.image).any(axis=2)
+
+
+def near(picture, colour, tolerance=60):
+    return (np.abs(picture.astype(int) - colour).max(axis=2) < tolerance).sum()
+
+
+def test_the_source_picture_is_left_alone_and_the_copy_has_its_shape():
+    given = result(person(does=action(0.9)))
+    before = given.frame.image.copy()
+    picture = Overlay(PENN).picture(given)
+    np.testing.assert_array_equal(given.frame.image, before)
+    assert picture.shape == before.shape and picture.dtype == np.uint8 and not np.shares_memory(picture, before)
+
+
+def test_bones_are_drawn_through_the_joints_and_sides_have_their_colours():
+    picture, changed = drawn(person())
+    for x, y in person().pose.keypoints[:, :2].astype(int):
+        assert changed[y - 2 : y + 3, x - 2 : x + 3].any()
+    assert near(picture[60:270, 110:230], LEFT) > 30 and near(picture[60:270, 110:230], RIGHT) > 30
+
+
+def test_an_unseen_joint_and_its_bones_are_not_drawn():
+    someone = person()
+    someone.pose.keypoints[12] = (400, 340, 0)  # the right ankle, with coordinates that mean nothing
+    _, changed = drawn(someone)
+    assert not changed[300:, 300:].any()
+    assert not changed[225:262, 185:200].any()
+
+
+def test_the_label_stands_above_the_head_and_grows_with_an_action():
+    _, waiting = drawn(person(y=120, fill=0.4))
+    _, decided = drawn(person(y=120, does=action(0.9)))
+    assert decided[50:112].sum() > waiting[50:112].sum() > 500
+
+
+def test_the_bar_shows_the_score_and_the_ring_the_fill():
+    picture_low, _ = drawn(person(y=120, does=action(0.4)))
+    picture_high, _ = drawn(person(y=120, does=action(0.99)))
+    accent = (150, 214, 64)
+    assert near(picture_high[:115], accent, 40) > near(picture_low[:115], accent, 40) + 50
+    empty, _ = drawn(person(y=120, fill=0.0))
+    full, _ = drawn(person(y=120, fill=1.0))
+    assert near(full[:115], accent, 40) > near(empty[:115], accent, 40) + 15
+
+
+def test_labels_of_people_side_by_side_do_not_cover_each_other():
+    from edge.overlay import _place, _Style
+
+    given = result()
+    size, taken = _Style.of(given.frame.image).text, []
+    for n in range(4):
+        _place(given.frame.image, person(n, x=120 + 9 * n, y=90), 150, 30, size, taken)
+    for i, (x, y, width, height) in enumerate(taken):
+        for other_x, other_y, other_width, other_height in taken[:i]:
+            apart = x + width <= other_x or other_x + other_width <= x or y + height <= other_y
+            assert apart or other_y + other_height <= y
+
+
+@pytest.mark.parametrize(("x", "y"), [(-90, -150), (470, 350), (-95, 300), (430, -190), (5000, 5000), (-4000, 20)])
+def test_people_at_and_beyond_the_border_are_drawn_as_far_as_they_are_in_view(x, y):
+    picture, changed = drawn(person(x=x, y=y, does=action(0.8)))
+    assert picture.shape == (360, 480, 3) and changed.any()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 40), (40, 2), (24, 32), (3000, 40)])
+def test_pictures_too_small_for_a_label_are_taken_as_they_come(shape):
+    image = np.full((*shape, 3), 128, np.uint8)
+    picture, _ = drawn(person(scale=shape[0] / 400, x=0, y=0, does=action(0.8)), image=image)
+    assert picture.shape == image.shape
+
+
+def test_text_grows_with_the_picture():
+    heights = []
+    for width in (480, 1920):
+        image = np.full((width * 9 // 16, width, 3), 128, np.uint8)
+        _, changed = drawn(image=image)
+        heights.append(np.flatnonzero(changed.any(axis=1)).size)
+    assert heights[1] > 2 * heights[0]
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_every_layout_can_be_drawn(name):
+    layout = LAYOUTS[name]
+    keypoints = np.ones((len(layout), 3), np.float32)
+    keypoints[:, :2] = np.random.default_rng(0).uniform(20, 340, (len(layout), 2))
+    assert drawn(Person(7, Pose(keypoints, 0.9)), layout=layout)[1].any()
+
+
+def test_a_picture_is_drawn_once_however_many_ask_for_it():
+    overlay, first, second = Overlay(PENN), result(person()), result(person())
+    assert overlay.picture(first) is overlay.picture(first)
+    assert overlay.picture(second) is not overlay.picture(first)

@@ -1,0 +1,164 @@
+"""Decisions of the student in the loop, held against ONNX Runtime used directly."""
+
+import bundles
+import numpy as np
+import onnxruntime as ort
+import pytest
+
+from edge.contract.bundle import read_bundle, write_manifest
+from edge.contract.errors import BundleError, ConfigError, EngineError
+from edge.engines.engine import TensorSpec
+from edge.recogniser import MAX_BATCH, Recogniser, RecogniserConfig, open_recogniser, softmax, student_file
+
+PLAIN = RecogniserConfig(smoothing=1, min_score=0.0)
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    return read_bundle(bundles.tiny(tmp_path_factory.mktemp("bundle")))
+
+
+def clips(count, seed=0):
+    rng = np.random.default_rng(seed)
+    made = rng.standard_normal((count, 3, 32, 13, 1)) + 2 * rng.standard_normal((count, 3, 1, 1, 1))
+    return made.astype(np.float32)
+
+
+def reference(bundle, given):
+    """Softmax of the student's logits, one clip at a time."""
+    session = ort.InferenceSession(str(bundle.folder / "student.onnx"))
+    rows = []
+    for clip in given:
+        logits = session.run(None, {"clip": clip[None]})[0][0].astype(np.float64)
+        powers = np.exp(logits - logits.max())
+        rows.append(powers / powers.sum())
+    return np.array(rows)
+
+
+class Fixed:
+    """A network built for one batch size, like an engine; remembers the batches it was given."""
+
+    def __init__(self, batch, classes=4, answer=None):
+        self.inputs = (TensorSpec("clip", (batch, 3, 32, 13, 1), np.dtype(np.float32)),)
+        self.outputs = (TensorSpec("logits", (batch, classes), np.dtype(np.float32)),)
+        self.batches, self.answer = [], answer
+
+    def describe(self):
+        return "engine of this test"
+
+    def run(self, inputs):
+        self.batches.append(len(inputs["clip"]))
+        if self.answer is not None:
+            return {"logits": np.full((len(inputs["clip"]), 4), self.answer, np.float32)}
+        return {"logits": inputs["clip"][:, 0, :4, 0, 0].copy()}
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize("count", [1, 3, MAX_BATCH, MAX_BATCH + 3])
+def test_people_are_decided_about_together_as_if_alone(bundle, count):
+    recogniser, given = open_recogniser(bundle, PLAIN), clips(count)
+    decided = recogniser.recognise({10 + n: clip for n, clip in enumerate(given)})
+    for n, row in enumerate(reference(bundle, given)):
+        action = decided[10 + n]
+        assert action.label == bundles.CLASSES[row.argmax()] and action.score == pytest.approx(row.max(), abs=1e-4)
+        np.testing.assert_allclose(action.probabilities, row, atol=1e-4)
+    assert recogniser.network_s > 0 and recogniser.recognise({}) == {}
+
+
+@pytest.mark.parametrize(("batch", "runs"), [(1, [1] * 5), (2, [2, 2, 2]), (4, [4, 4])])
+def test_a_network_of_a_fixed_batch_is_given_full_batches(bundle, batch, runs):
+    engine, given = Fixed(batch), clips(5)
+    logits = Recogniser(bundle, engine, PLAIN).logits(given)
+    assert engine.batches == runs
+    np.testing.assert_array_equal(logits, given[:, 0, :4, 0, 0])
+
+
+def test_decisions_are_averaged_over_the_last_ones_of_the_same_person(bundle):
+    recogniser = open_recogniser(bundle, RecogniserConfig(smoothing=3, min_score=0.0))
+    given, other = clips(5), clips(5, seed=9)
+    rows = reference(bundle, given)
+    for n in range(5):
+        decided = recogniser.recognise({1: given[n], 2: other[n]})
+        np.testing.assert_allclose(decided[1].probabilities, rows[max(0, n - 2) : n + 1].mean(axis=0), atol=1e-4)
+
+
+def test_who_is_gone_is_forgotten_and_who_is_not_asked_about_is_not(bundle):
+    recogniser, given = open_recogniser(bundle, RecogniserConfig(smoothing=3, min_score=0.0)), clips(3)
+    rows = reference(bundle, given)
+    recogniser.recognise({1: given[0], 2: given[0]})
+    recogniser.recognise({1: given[1]})
+    recogniser.keep({2})
+    np.testing.assert_allclose(recogniser.recognise({1: given[2]})[1].probabilities, rows[2], atol=1e-4)
+    np.testing.assert_allclose(recogniser.recognise({2: given[2]})[2].probabilities, rows[[0, 2]].mean(0), atol=1e-4)
+
+
+def test_a_label_that_is_not_likely_enough_is_not_given(bundle):
+    given = clips(40)
+    rows = reference(bundle, given)
+    decided = open_recogniser(bundle, RecogniserConfig(smoothing=1, min_score=0.6)).recognise(dict(enumerate(given)))
+    likely = rows.max(axis=1) >= 0.6
+    assert 0 < likely.sum() < 40
+    assert [decided[n] is not None for n in range(40)] == likely.tolist()
+
+
+def test_softmax_of_large_logits_is_finite():
+    np.testing.assert_allclose(softmax(np.array([[1000, 1000], [-1000, 0]], np.float32)), [[0.5, 0.5], [0, 1]])
+
+
+def test_the_self_test_agrees_with_itself_and_not_with_another_network(bundle, tmp_path):
+    test = open_recogniser(bundle, PLAIN).self_test(bundle)
+    assert (test.clips, test.agreement) == (16, 1.0) and test.error < 1e-5
+    open_recogniser(bundle, PLAIN).require_agreement(bundle)
+    other = read_bundle(bundles.tiny(tmp_path / "other", seed=4))
+    with pytest.raises(EngineError, match="of 16 clips only"):
+        open_recogniser(other, PLAIN).require_agreement(bundle)
+
+
+def test_a_network_that_answers_nan_is_an_error_not_a_decision(bundle):
+    with pytest.raises(EngineError, match="NaN"):
+        Recogniser(bundle, Fixed(4, answer=np.nan), PLAIN).recognise({1: clips(1)[0]})
+
+
+def test_a_network_that_is_not_the_manifests_is_refused(bundle):
+    with pytest.raises(EngineError, match=r"gives \(4, 7\), the manifest has 4 classes"):
+        Recogniser(bundle, Fixed(4, classes=7), PLAIN)
+    wrong = Fixed(4)
+    wrong.inputs = (TensorSpec("clip", (4, 3, 32, 17, 1), np.dtype(np.float32)),)
+    with pytest.raises(EngineError, match="the manifest says"):
+        Recogniser(bundle, wrong, PLAIN)
+    wrong.inputs = (TensorSpec("images", (4, 3, 32, 13, 1), np.dtype(np.float32)),)
+    with pytest.raises(EngineError, match="images"):
+        Recogniser(bundle, wrong, PLAIN)
+
+
+def test_an_engine_beside_the_network_is_preferred(tmp_path):
+    bundle = read_bundle(bundles.tiny(tmp_path))
+    assert student_file(bundle, "int8").name == "student.int8.onnx"
+    (tmp_path / "student.int8.engine").write_bytes(b"engine")
+    assert student_file(bundle, "int8").name == "student.int8.engine"
+    assert student_file(bundle, "fp32").name == "student.onnx"
+
+
+def test_a_bundle_without_that_precision_says_how_to_make_it(tmp_path):
+    folder = bundles.tiny(tmp_path)
+    (folder / "student.int8.onnx").unlink()
+    write_manifest(folder, read_bundle(folder).manifest)
+    with pytest.raises(BundleError, match="python -m calibrate student"):
+        open_recogniser(read_bundle(folder), PLAIN)
+
+
+def test_a_reference_that_does_not_fit_is_refused(tmp_path):
+    folder = bundles.tiny(tmp_path)
+    np.savez(folder / "reference.npz", clips=np.zeros((3, 3, 16, 13, 1), np.float32))
+    write_manifest(folder, read_bundle(folder).manifest)
+    bundle = read_bundle(folder)
+    with pytest.raises(BundleError, match="do not fit the student"):
+        open_recogniser(bundle, PLAIN).self_test(bundle)
+
+
+@pytest.mark.parametrize("wrong", [{"smoothing": 0}, {"min_score": 1.5}, {"min_fill": -0.1}, {"threads": -1}])
+def test_values_that_mean_nothing_are_refused(wrong):
+    with pytest.raises(ConfigError):
+        RecogniserConfig(**wrong)

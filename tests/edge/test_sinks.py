@@ -1,0 +1,194 @@
+"""What is left on disk: whole files after a run, nothing after an error."""
+
+import json
+import resource
+
+import cv2
+import numpy as np
+import pytest
+import videos
+from people import PENN, action, person, result
+
+from edge.contract.errors import ConfigError, OutputError
+from edge.overlay import Overlay
+from edge.sinks.json_lines import json_lines_sink
+from edge.sinks.picture import picture_sink
+from edge.sinks.registry import SinkConfig
+from edge.sinks.video import video_sink
+from edge.sinks.window import window_sink
+
+
+class Plain:
+    """An overlay that draws nothing, so that pictures can be told apart."""
+
+    def picture(self, result):
+        return result.frame.image
+
+
+def numbered(n, fps=25.0, time_s=None):
+    given = result(n=n, fps=fps, image=videos.picture(n))
+    if time_s is None:
+        return given
+    return type(given)(type(given.frame)(n, time_s, given.frame.image), (), {})
+
+
+@pytest.fixture
+def small_files():
+    """No file may grow beyond 20 kB, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.mp4", None), ("a.mp4", "mp4v"), ("a.avi", "MJPG"), ("a.mkv", "mp4v")])
+def test_the_video_has_every_picture_at_the_sources_rate(tmp_path, capfd, name, codec):
+    path = tmp_path / "new" / "folder" / name
+    with video_sink(path, Plain(), fps=25, size=(320, 240), codec=codec) as sink:
+        for n in range(20):
+            sink(numbered(n))
+    assert [videos.number(image) for image in videos.read(path)] == list(range(20))
+    assert cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FPS) == pytest.approx(25)
+    assert [p.name for p in path.parent.iterdir()] == [name]
+    assert capfd.readouterr().err == ""
+
+
+def test_a_picture_lasts_until_the_next_one_so_that_slow_cameras_play_at_the_speed_of_life(tmp_path):
+    path = tmp_path / "a.mp4"
+    with video_sink(path, Plain(), fps=10, size=(320, 240)) as sink:
+        for n, time_s in enumerate((0.0, 0.1, 0.42, 0.44, 0.7)):
+            sink(numbered(n, time_s=time_s))
+    # 0.44 s falls into the same tenth as 0.42 s, which is shown already, yet it is what 0.5 and 0.6 s show.
+    assert [videos.number(image) for image in videos.read(path)] == [0, 1, 1, 1, 2, 3, 3, 4]
+
+
+@pytest.mark.parametrize("size", [(321, 241), (64, 2), (17, 33)])
+def test_odd_sizes_can_be_recorded(tmp_path, size):
+    path = tmp_path / "a.mp4"
+    with video_sink(path, Plain(), fps=25, size=size) as sink:
+        for n in range(5):
+            sink(result(n=n, image=np.full((size[1], size[0], 3), 99, np.uint8)))
+    images = videos.read(path)
+    assert len(images) == 5 and abs(int(images[0].mean()) - 99) < 12
+
+
+def test_after_an_error_there_is_no_file_and_an_older_one_stays_as_it_was(tmp_path):
+    old = tmp_path / "a.mp4"
+    old.write_text("older")
+    with pytest.raises(ValueError, match="elsewhere"), video_sink(old, Plain(), fps=25, size=(320, 240)) as sink:
+        sink(numbered(0))
+        raise ValueError("elsewhere")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.mp4"] and old.read_text() == "older"
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.avi"])
+def test_a_full_disk_is_noticed_though_opencv_does_not(tmp_path, small_files, name):
+    rng = np.random.default_rng(0)
+    noise = [rng.integers(0, 255, (240, 320, 3), dtype=np.uint8) for _ in range(30)]
+    with (
+        pytest.raises(OutputError, match="free space"),
+        video_sink(tmp_path / name, Plain(), fps=25, size=(320, 240)) as sink,
+    ):
+        for n in range(30):
+            sink(result(n=n, image=noise[n]))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_named_by_the_file_that_it_hit(tmp_path, small_files):
+    picture, lines = tmp_path / "best.png", tmp_path / "people.jsonl"
+    with (
+        pytest.raises(OutputError, match=r"people\.jsonl: cannot be written"),
+        picture_sink(picture, Overlay(PENN)),
+        json_lines_sink(lines, PENN) as sink,
+    ):
+        for n in range(100):
+            sink(result(person(), n=n))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("codec", "kind"), [("zzzz", OutputError), ("h264!", ConfigError)])
+def test_an_unknown_codec_is_refused_before_the_run(tmp_path, codec, kind):
+    with (
+        pytest.raises(kind, match="mp4v"),
+        video_sink(tmp_path / "a.mp4", Plain(), fps=25, size=(320, 240), codec=codec),
+    ):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_places_that_cannot_be_written_to_are_refused_before_the_run(tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder.png").mkdir()
+    with pytest.raises(OutputError, match="file"), json_lines_sink(tmp_path / "file" / "a.jsonl", PENN):
+        pass
+    with pytest.raises(OutputError, match="a folder has this name"), picture_sink(tmp_path / "folder.png", Plain()):
+        pass
+
+
+@pytest.mark.parametrize(("sink", "name"), [(picture_sink, "best.gif"), (video_sink, "a.jpg")])
+def test_names_without_a_meaning_are_refused(tmp_path, sink, name):
+    rest = {"fps": 25, "size": (320, 240)} if sink is video_sink else {}
+    with pytest.raises(ConfigError, match="end it in"), sink(tmp_path / name, Plain(), **rest):
+        pass
+
+
+def test_a_line_is_a_frame_with_everything_in_it(tmp_path):
+    path = tmp_path / "people.jsonl"
+    someone = person(3, x=100.04, y=60, does=action(0.87654321), fill=0.5)
+    someone.pose.keypoints[0] = (7777, 8888, 0)
+    with json_lines_sink(path, PENN) as sink:
+        sink(result(someone, person(4), n=0))
+        sink(result(n=1))
+    first, second = map(json.loads, path.read_text().splitlines())
+    assert (first["frame"], first["time_s"], first["layout"]) == (0, 0.0, "penn-13")
+    assert first["latency_ms"]["pose"] == 12.346
+    one, two = first["people"]
+    assert one["track_id"] == 3 and one["clip_fill"] == 0.5
+    assert one["action"] == {"label": "jumping_jacks", "score": 0.8765}
+    assert one["box"] == [100.0, 100.0, 200.0, 260.0]
+    assert one["keypoints"][0] == [0, 0, 0] and one["keypoints"][1] == [120.0, 100.0, 1.0]
+    assert len(one["keypoints"]) == 13 and two["action"] is None
+    assert second == {"frame": 1, "time_s": 0.04, "layout": "penn-13", "people": [], "latency_ms": first["latency_ms"]}
+
+
+def test_lines_can_be_followed_while_they_are_written(tmp_path):
+    with json_lines_sink(tmp_path / "people.jsonl", PENN) as sink:
+        for n in range(3):
+            sink(result(n=n))
+            (partial,) = tmp_path.iterdir()
+            assert len(partial.read_text().splitlines()) == n + 1 and partial.name == "people.partial.jsonl"
+
+
+def test_the_picture_is_the_moment_with_most_actions_then_the_surest(tmp_path):
+    moments = [
+        (person(1), person(2), person(3)),
+        (person(1, does=action(0.99)),),
+        (person(1, does=action(0.6)), person(2, does=action(0.7))),
+        (person(1, does=action(0.8)), person(2, does=action(0.9))),
+        (person(1, does=action(0.7)), person(2, does=action(0.7))),
+    ]
+    path = tmp_path / "best.png"
+    with picture_sink(path, Plain()) as sink:
+        for n, people in enumerate(moments):
+            sink(result(*people, n=n, image=videos.picture(n)))
+        sink(result(person(), person(), image=videos.picture(9)))
+    assert videos.number(cv2.imread(str(path))) == 3
+
+
+def test_a_picture_is_left_even_where_nobody_was_in_view(tmp_path):
+    with picture_sink(tmp_path / "best.jpg", Plain()) as sink:
+        for n in range(3):
+            sink(numbered(n))
+    assert videos.number(cv2.imread(str(tmp_path / "best.jpg"))) == 0
+
+
+def test_a_window_without_a_screen_is_refused(monkeypatch):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    with pytest.raises(OutputError, match="no screen"), window_sink(Overlay(PENN)):
+        pass
+
+
+def test_only_video_and_window_need_every_picture_drawn(tmp_path):
+    assert not SinkConfig(json=tmp_path / "a", picture=tmp_path / "b.png").draws_every_frame
+    assert SinkConfig(video=tmp_path / "a.mp4").draws_every_frame and SinkConfig(show=True).draws_every_frame
