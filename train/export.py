@@ -161,7 +161,7 @@ def _logits(path: Path, clips: NDArray[np.float32]) -> NDArray[np.float32]:
 def save_arrays(path: Path, **arrays: NDArray[Any]) -> None:
     """Write an .npz whole."""
     with replacing(path) as partial:
-        np.savez_compressed(partial, **arrays)
+        np.savez_compressed(partial, allow_pickle=False, **arrays)
 
 
 def _manifest(
