@@ -58,7 +58,8 @@ class Loop:
         if ready and frame.time_s >= self._due_s - ALMOST_S:
             with self._timer.stage(RECOGNISE):
                 self._actions.update(self._recogniser.recognise({n: self._buffers[n].clip() for n in ready}))
-            self._due_s = max(self._due_s, frame.time_s - self._period_s) + self._period_s
+            late_s = frame.time_s - self._due_s
+            self._due_s = (self._due_s if late_s < self._period_s else frame.time_s) + self._period_s
         self._timer.add_sums(self._estimator.network_s + self._recogniser.network_s - networks_s)
         people = tuple(
             Person(track_id, pose, fills[track_id], self._actions.get(track_id) if track_id in ready else None)
