@@ -1,0 +1,165 @@
+"""``python -m edge`` as a user starts it, on a real recording."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import videos
+
+from edge.__main__ import COMMANDS
+from edge.command_line import run_command_line
+
+pytestmark = pytest.mark.usefixtures("blazepose_files")
+
+WAIT_S = 60
+
+
+@pytest.fixture(scope="module")
+def recording(shared_data):
+    """Two people walk through it, from its second second on."""
+    return shared_data / "media" / "sports2d_demo.mp4"
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "edge", *map(str, arguments)]
+
+
+def outputs(out: Path):
+    return (
+        *("--sinks.video", out / "annotated.mp4", "--sinks.json", out / "people.jsonl"),
+        *("--sinks.picture", out / "best.png", "--report", out / "latency.json"),
+    )
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def done(recording, bundle_folder, tmp_path_factory):
+    """One run of 100 pictures: the finished process and its folder."""
+    out = tmp_path_factory.mktemp("run")
+    arguments = ("run", "--source", recording, "--bundle", bundle_folder, "--frames", 100, *outputs(out))
+    done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=WAIT_S, check=False)
+    assert done.returncode == 0, done.stderr
+    return done, out
+
+
+def test_a_run_leaves_exactly_the_files_asked_for(done):
+    _, out = done
+    assert sorted(p.name for p in out.iterdir()) == ["annotated.mp4", "best.png", "latency.json", "people.jsonl"]
+
+
+def test_every_output_has_every_picture(done, recording):
+    _, out = done
+    annotated, plain = videos.read(out / "annotated.mp4"), videos.read(recording)[:100]
+    found = lines(out / "people.jsonl")
+    assert len(annotated) == len(found) == 100 and annotated[0].shape == plain[0].shape
+    assert [line["frame"] for line in found] == list(range(100))
+    # The same scene, and something drawn on it: lossy coding alone differs less.
+    difference = np.abs(annotated[90].astype(int) - plain[90]).mean(axis=2)
+    assert np.median(difference) < 6 and (difference > 60).mean() > 0.005
+    assert cv2.imread(str(out / "best.png")).shape == plain[0].shape
+
+
+def test_the_people_are_where_they_are_in_the_recording(done):
+    _, out = done
+    # Where the two walk in picture 95, read off the picture by eye.
+    people = lines(out / "people.jsonl")[95]["people"]
+    centres = sorted((p["box"][0] + p["box"][2]) / 2 for p in people)
+    assert len(people) == 2 and 500 < centres[0] < 900 < centres[1] < 1300
+    assert all(len(p["keypoints"]) == 33 for p in people)
+
+
+def test_stdout_is_left_for_data_and_the_tables_are_on_stderr(done):
+    process, _ = done
+    assert process.stdout == ""
+    for part in ("outside the networks", "p99 ms", "seconds", "#1", "written", "BlazePose", "100 pictures"):
+        assert part in process.stderr
+    assert "Traceback" not in process.stderr and "XNNPACK" not in process.stderr
+
+
+def test_the_report_says_what_was_measured_on_what(done):
+    report = json.loads((done[1] / "latency.json").read_text())
+    rows = report["latency"]
+    assert report["frames"] == 100 and rows["pose"]["frames"] == 90
+    assert rows["pose"]["p50_ms"] <= rows["pose"]["p90_ms"] <= rows["pose"]["p99_ms"] <= rows["pose"]["max_ms"]
+    assert rows["inside the networks"]["p50_ms"] > rows["outside the networks"]["p50_ms"] > 0
+    assert report["machine"]["cores"] >= 1 and report["machine"]["versions"]["numpy"] == np.__version__
+    assert report["precision"] == "int8" and "ONNX Runtime" in report["student"]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_run_that_is_stopped_keeps_whole_files_and_shows_its_tables(recording, bundle_folder, tmp_path, number, code):
+    arguments = ("run", "--source", recording, "--bundle", bundle_folder, *outputs(tmp_path))
+    with subprocess.Popen(command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        growing, end = tmp_path / "people.partial.jsonl", time.monotonic() + WAIT_S
+        while time.monotonic() < end and not (growing.is_file() and growing.read_text().count("\n") >= 30):
+            time.sleep(0.02)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=WAIT_S)
+    assert process.returncode == code, said
+    written = lines(tmp_path / "people.jsonl")
+    assert 30 <= len(written) < 230
+    assert len(videos.read(tmp_path / "annotated.mp4")) == len(written)
+    assert cv2.imread(str(tmp_path / "best.png")) is not None
+    assert "end to end" in said and "interrupted" in said and "Traceback" not in said
+    assert not list(tmp_path.glob("*partial*"))
+
+
+def test_a_second_run_replaces_the_files_of_the_first(recording, bundle_folder, tmp_path):
+    for frames in (30, 24):
+        arguments = ("run", "--source", recording, "--bundle", bundle_folder, "--frames", frames, *outputs(tmp_path))
+        run_command_line("edge", "", COMMANDS, [str(a) for a in arguments])
+        assert len(lines(tmp_path / "people.jsonl")) == frames == len(videos.read(tmp_path / "annotated.mp4"))
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_the_demo_writes_its_four_files(recording, bundle_folder, tmp_path, capsys):
+    arguments = ("demo", "--source", recording, "--bundle", bundle_folder, "--out", tmp_path / "demo", "--frames", 24)
+    run_command_line("edge", "", COMMANDS, [str(a) for a in arguments])
+    names = ["annotated.mp4", "best.png", "latency.json", "people.jsonl"]
+    assert sorted(p.name for p in (tmp_path / "demo").iterdir()) == names
+    said = capsys.readouterr().err
+    assert all(name in said for name in names)
+
+
+def test_configuration_files_and_flags_are_one(recording, bundle_folder, tmp_path, monkeypatch):
+    config = Path("configs/edge/laptop.yaml").resolve()
+    monkeypatch.chdir(tmp_path)
+    arguments = ("run", "--config", config, "--source", recording, "--bundle", bundle_folder, "--frames", 24)
+    run_command_line("edge", "", COMMANDS, [str(a) for a in arguments])
+    report = json.loads((tmp_path / "runs/edge/latency.json").read_text())
+    assert report["frames"] == 24 and (tmp_path / "runs/edge/annotated.mp4").is_file()
+
+
+def test_check_shows_every_file_and_the_agreement(bundle_folder, capsys):
+    run_command_line("edge", "", COMMANDS, ["check", "--bundle", str(bundle_folder)])
+    said = capsys.readouterr().err
+    for part in ("student.onnx", "student.int8.onnx", "reference.npz", "ok", "100.0 %", "passed"):
+        assert part in said
+
+
+def test_layouts_go_to_stdout(capsys):
+    run_command_line("edge", "", COMMANDS, ["layouts"])
+    said = capsys.readouterr()
+    assert "penn-13" in said.out and "blazepose-33" in said.out and said.err == ""
+
+
+def test_every_command_helps_with_an_example(capsys):
+    for name in COMMANDS:
+        with pytest.raises(SystemExit) as left:
+            run_command_line("edge", "", COMMANDS, [name, "--help"])
+        assert left.value.code == 0 and f"python -m edge {name}" in capsys.readouterr().out
+
+
+def test_help_waits_for_no_heavy_package():
+    code = "import sys, edge.__main__; print([m for m in ('cv2', 'scipy', 'onnxruntime') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
