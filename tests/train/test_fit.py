@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -15,10 +16,11 @@ from numpy.typing import NDArray
 
 from edge.contract.errors import ConfigError, DataError
 from edge.contract.preprocess import Preprocessing
-from train.checkpoint import FILE, load_checkpoint
+from train.checkpoint import FILE, Checkpoint, load_checkpoint
 from train.data.kinematic import CLASSES
 from train.data.pairs import PairConfig, Pairs
-from train.data.registry import DataConfig
+from train.data.registry import DataConfig, read_dataset
+from train.evaluate import predict
 from train.fit import Optimiser
 from train.teach import StudentConfig, TeacherConfig, train_student, train_teacher
 
@@ -115,6 +117,30 @@ def test_another_seed_gives_other_weights(tmp_path: Path, teacher: Path) -> None
     assert not torch.equal(one["units.0.gcn1.Linear_weight"], other["units.0.gcn1.Linear_weight"])
 
 
+def trained_weight(out: Path, see: Literal["hq", "lq"], drop: float) -> torch.Tensor:
+    data, settings = replace(DATA, pairs=replace(DATA.pairs, drop=drop)), replace(SHORT, epochs=1)
+    train_teacher(replace(teacher_config(out), data=data, see=see, optimiser=settings))
+    weight: torch.Tensor = load_checkpoint(out).network["fc.weight"]
+    return weight
+
+
+def test_a_network_that_reads_good_skeletons_never_meets_a_dropped_joint(tmp_path: Path) -> None:
+    # A drop takes the same random numbers whatever its probability: only who reads LQ clips can tell.
+    some, many = (trained_weight(tmp_path / f"hq{drop}", "hq", drop) for drop in (0.1, 0.9))
+    assert torch.equal(some, many)
+    some, many = (trained_weight(tmp_path / f"lq{drop}", "lq", drop) for drop in (0.1, 0.9))
+    assert not torch.equal(some, many)
+
+
+@pytest.mark.parametrize("see", ["hq", "lq"])
+def test_a_network_is_measured_on_the_skeletons_it_reads(teacher: Path, see: Literal["hq", "lq"]) -> None:
+    test, network = Pairs(read_dataset(DATA), DATA.pairs, train=False, seed=0), load_checkpoint(teacher).rebuild()
+    clips = np.stack([test.draw(i)[see == "hq"] for i in range(len(test))])
+    with torch.inference_mode():
+        expected = network(torch.from_numpy(clips))[0].numpy()
+    np.testing.assert_allclose(predict(network, test, see=see), expected, rtol=1e-4, atol=1e-4)
+
+
 def test_a_finished_run_is_measured_again_and_not_trained(tmp_path: Path, teacher: Path) -> None:
     run = shutil.copytree(teacher, tmp_path / "run")
     before = (run / FILE).read_bytes()
@@ -181,6 +207,24 @@ def test_a_byte_gone_wrong_is_a_data_error_wherever_it_is(tmp_path: Path, teache
         except DataError:
             refused += 1
     assert refused > 30, "the start of the file holds names, whose damage shows"
+
+
+@pytest.mark.parametrize(
+    ("there", "here", "told"),
+    [
+        ({"a": {"b": {"c": 1}}}, {"a": {"b": {"c": 2}}}, "a.b.c"),
+        ({"a": {"b": 1, "c": 2}}, {"a": {"b": 1}}, "a"),
+        ({}, {"a": 1}, "a"),
+        ({"a": {"b": 1}}, {"a": None}, "a"),
+    ],
+)
+def test_what_differs_is_told_by_its_dotted_name(
+    tmp_path: Path, there: dict[str, object], here: dict[str, object], told: str
+) -> None:
+    found = Checkpoint(there, {}, {}, {}, {}, [])
+    with pytest.raises(ConfigError, match=rf"another {told};"):
+        found.refuse_other(here, tmp_path)
+    found.refuse_other(there, tmp_path)
 
 
 def test_a_folder_without_a_run_is_no_teacher(tmp_path: Path) -> None:

@@ -173,12 +173,21 @@ def test_mirroring_twice_is_the_identity_and_once_exchanges_sides(seed: int, nam
     assert np.array_equal(once[:, left], body[:, right] * np.array([-1, 1, 1], np.float32))
 
 
-def test_mirrored_training_clips_are_half_of_them_and_test_clips_are_never() -> None:
+def test_half_of_the_training_clips_are_mirrored() -> None:
     recording = walker(16, fps=16.0, train=True)
     _, plain = pairs([replace(recording, train=False)], span="window", mirror=True).draw(0)
     drawn = pairs([recording], train=True, span="window", mirror=True)
     same = sum(np.allclose(drawn.draw(0)[1], plain, atol=1e-4) for _ in range(200))
     assert binom.ppf(1e-6, 200, 0.5) <= same <= binom.ppf(1 - 1e-6, 200, 0.5)
+
+
+def test_test_clips_are_neither_mirrored_nor_turned_nor_changed_in_tempo() -> None:
+    clips = [walker(40, seed=s) for s in range(8)]
+    plain = pairs(clips, span="window", drop=0.6)
+    varied = pairs(clips, span="window", drop=0.6, mirror=True, rotate_deg=30.0, tempo=0.3)
+    for i in range(8):
+        for one, other in zip(plain.draw(i), varied.draw(i), strict=True):
+            assert np.array_equal(one, other)
 
 
 def moments(frames: int, **config: Any) -> NDArray[np.float64]:
