@@ -4,42 +4,46 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import ArrayLike, NDArray
 
 from train.data.cameras import CENTRE_PX, FOCAL_PX, NEAREST_M, project, random_view
 
 
-def pixels(points, yaw=0.0, pitch=0.0, distance_m=4.0):
+def pixels(points: ArrayLike, yaw: float = 0.0, pitch: float = 0.0, distance_m: float = 4.0) -> NDArray[np.float32]:
     """Project points (V, 3), all seen, to (V, 2)."""
     joints = np.array(points, np.float32)[None, None]
-    return project(joints, np.ones(joints.shape[:3], bool), yaw, pitch, distance_m)[0, 0]
+    return np.asarray(project(joints, np.ones(joints.shape[:3], bool), yaw, pitch, distance_m)[0, 0])
 
 
-def test_a_pinhole_camera_at_four_metres():
+def test_a_pinhole_camera_at_four_metres() -> None:
     # The middle of the four is the origin. x = 1 at depth 4: 1000 * 1 / 4 = 250 px right of the centre;
     # y = 1: 250 px above; z = 2 stands at depth 6, z = -2 at depth 2, both straight ahead.
     got = pixels([[1, 0, 0], [-1, 0, 0], [0, 1, 2], [0, -1, -2]])
-    assert np.allclose(got, [[750, 500], [250, 500], [500, 500 - 1000 / 6], [500, 500 + 1000 / 2]])
+    expected: list[list[float]] = [[750, 500], [250, 500], [500, 500 - 1000 / 6], [500, 500 + 1000 / 2]]
+    assert np.allclose(got, expected)
 
 
-def test_a_quarter_turn_shows_the_depth_sideways():
+def test_a_quarter_turn_shows_the_depth_sideways() -> None:
     got = pixels([[0, 0, 1], [0, 0, -1], [0, 0, 0]], yaw=np.pi / 2)
     assert np.allclose(np.abs(got[:2, 0] - CENTRE_PX), FOCAL_PX / 4)
     assert (got[0, 0] - CENTRE_PX) * (got[1, 0] - CENTRE_PX) < 0
 
 
-def test_a_camera_above_sees_the_far_edge_of_the_floor_higher_in_the_picture():
+def test_a_camera_above_sees_the_far_edge_of_the_floor_higher_in_the_picture() -> None:
     far, near = pixels([[0, 0, 1], [0, 0, -1]], pitch=np.radians(20))
     assert far[1] < near[1]
 
 
 @given(st.floats(-np.pi, np.pi), st.floats(-0.5, 0.5), st.tuples(*[st.floats(-50, 50)] * 3))
-def test_where_the_recording_stands_does_not_matter(yaw, pitch, offset):
+def test_where_the_recording_stands_does_not_matter(
+    yaw: float, pitch: float, offset: tuple[float, float, float]
+) -> None:
     points = np.random.default_rng(0).normal(0, 0.5, (20, 3))
     here, there = pixels(points, yaw, pitch), pixels(points + np.array(offset), yaw, pitch)
     assert np.allclose(here, there, atol=0.1)
 
 
-def test_who_walks_to_the_camera_stays_in_front_of_it():
+def test_who_walks_to_the_camera_stays_in_front_of_it() -> None:
     # 6 m towards a camera 2.5 m from the middle: it has to stand 1.5 m before the nearest point.
     path = np.stack([np.zeros(7), np.zeros(7), np.linspace(-3, 3, 7)], axis=-1)
     path[:, 0] = 0.1
@@ -49,7 +53,7 @@ def test_who_walks_to_the_camera_stays_in_front_of_it():
     assert (np.diff(np.abs(got[1:, 0] - CENTRE_PX)) < 0).all(), "farther is smaller"
 
 
-def test_joints_that_were_not_seen_move_nothing():
+def test_joints_that_were_not_seen_move_nothing() -> None:
     joints = np.random.default_rng(0).normal(0, 0.5, (1, 3, 5, 3)).astype(np.float32)
     seen = np.ones((1, 3, 5), bool)
     seen[0, 1, 2] = False
@@ -59,11 +63,11 @@ def test_joints_that_were_not_seen_move_nothing():
     assert np.array_equal(a[seen], b[seen])
 
 
-def test_nobody_seen_is_still_a_picture():
+def test_nobody_seen_is_still_a_picture() -> None:
     assert np.isfinite(project(np.zeros((1, 2, 5, 3), np.float32), np.zeros((1, 2, 5), bool), 0, 0, 3)).all()
 
 
 @given(st.integers(0, 1000))
-def test_random_views_keep_within_their_limits(seed):
+def test_random_views_keep_within_their_limits(seed: int) -> None:
     yaw, pitch, distance_m = random_view(np.random.default_rng(seed), 1.0, 0.3)
     assert abs(yaw) <= 1.0 and -0.1 <= pitch <= 0.3 and 2.5 <= distance_m <= 5.0

@@ -4,16 +4,18 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy.stats import binom
 
 from edge.contract.layouts import layout
+from edge.contract.types import Float32
 from train.data.corruption import EstimatorErrors, drop, estimate_badly
 
 PENN = layout("penn-13")
 NONE = EstimatorErrors(jitter=0, drift=0, miss=0, limb_miss=0, swap=0, outlier=0)
 
 
-def person(frames=4000):
+def person(frames: int = 4000) -> Float32:
     """A person (S, 13, 3) who stands still, with a torso of 100 pixels."""
     xy = [[200, 60], [230, 100], [170, 100], [240, 150], [160, 150], [245, 200], [155, 200]]
     xy += [[220, 200], [180, 200], [222, 280], [178, 280], [222, 360], [178, 360]]
@@ -21,38 +23,37 @@ def person(frames=4000):
     return np.repeat(still[None], frames, axis=0)
 
 
-def estimated(seed=0, frames=4000, **errors):
+def estimated(seed: int = 0, frames: int = 4000, **errors: float) -> Float32:
     return estimate_badly(
         person(frames), PENN, EstimatorErrors(**{**vars(NONE), **errors}), np.random.default_rng(seed)
     )
 
 
-def run_lengths(column):
+def run_lengths(column: NDArray[np.bool_]) -> NDArray[np.int64]:
     edges = np.flatnonzero(np.diff(np.concatenate([[0], column.astype(int), [0]])))
     return edges[1::2] - edges[::2]
 
 
 @given(st.integers(0, 10**6), st.floats(0, 1))
-def test_drop_leaves_the_stated_share_within_binomial_bounds(seed, probability):
+def test_drop_leaves_the_stated_share_within_binomial_bounds(seed: int, probability: float) -> None:
     out = drop(person(200), probability, np.random.default_rng(seed))
     unseen, n = int((out[..., 2] == 0).sum()), out[..., 2].size
     # Six in a million either side: no false alarm in the examples hypothesis draws.
-    low, high = binom.ppf([3e-6, 1 - 3e-6], n, probability)
-    assert low <= unseen <= high
+    assert binom.ppf(3e-6, n, probability) <= unseen <= binom.ppf(1 - 3e-6, n, probability)
     assert (out[out[..., 2] == 0] == 0).all()
 
 
-def test_drop_leaves_its_input_alone():
+def test_drop_leaves_its_input_alone() -> None:
     good = person(10)
     drop(good, 0.6, np.random.default_rng(0))
     assert np.array_equal(good, person(10))
 
 
-def test_without_errors_the_estimate_is_the_truth():
+def test_without_errors_the_estimate_is_the_truth() -> None:
     assert np.array_equal(estimated(frames=50), person(50))
 
 
-def test_an_estimate_leaves_its_input_alone_and_sees_nothing_new():
+def test_an_estimate_leaves_its_input_alone_and_sees_nothing_new() -> None:
     good = person(300)
     good[:, 3] = 0
     before = good.copy()
@@ -61,27 +62,27 @@ def test_an_estimate_leaves_its_input_alone_and_sees_nothing_new():
     assert (out[:, 3] == 0).all()
 
 
-def test_jitter_is_the_stated_share_of_the_torso_and_independent_between_frames():
+def test_jitter_is_the_stated_share_of_the_torso_and_independent_between_frames() -> None:
     off = estimated(jitter=0.03)[..., :2] - person()[..., :2]
     assert off.std() == pytest.approx(3.0, rel=0.02)
     assert abs(np.corrcoef(off[:-1].ravel(), off[1:].ravel())[0, 1]) < 0.02
 
 
-def test_drift_is_the_stated_share_of_the_torso_and_lasts():
+def test_drift_is_the_stated_share_of_the_torso_and_lasts() -> None:
     off = estimated(drift=0.04)[..., :2] - person()[..., :2]
     assert off.std() == pytest.approx(4.0, rel=0.05)
     assert np.corrcoef(off[:-1].ravel(), off[1:].ravel())[0, 1] == pytest.approx(0.88, abs=0.02)
 
 
 @pytest.mark.parametrize(("share", "run"), [(0.08, 4.0), (0.3, 10.0), (0.5, 2.0)])
-def test_missing_joints_have_the_stated_share_and_mean_run(share, run):
+def test_missing_joints_have_the_stated_share_and_mean_run(share: float, run: float) -> None:
     unseen = estimated(frames=20000, miss=share, miss_run_frames=run)[..., 2] == 0
     assert unseen.mean() == pytest.approx(share, rel=0.06)
     lengths = np.concatenate([run_lengths(column) for column in unseen.T])
     assert lengths.mean() == pytest.approx(run, rel=0.06)
 
 
-def test_swapped_pairs_take_each_others_place_for_the_stated_share():
+def test_swapped_pairs_take_each_others_place_for_the_stated_share() -> None:
     out, good = estimated(frames=20000, swap=0.05, swap_run_frames=3.0), person(1)[0]
     for left, right in PENN.pairs:
         swapped = (out[:, left] == good[right]).all(axis=-1)
@@ -91,7 +92,7 @@ def test_swapped_pairs_take_each_others_place_for_the_stated_share():
     assert (out[:, 0] == good[0]).all(), "the head has no other side"
 
 
-def test_outliers_land_on_another_joint_of_the_same_body():
+def test_outliers_land_on_another_joint_of_the_same_body() -> None:
     out, good = estimated(outlier=0.1), person(1)[0]
     moved = (out != good).any(axis=-1)
     # One landing in thirteen is the joint itself.
@@ -99,20 +100,20 @@ def test_outliers_land_on_another_joint_of_the_same_body():
     assert all((point == good).all(axis=-1).any() for point in out[moved])
 
 
-def test_a_hidden_limb_is_hidden_throughout_the_clip():
+def test_a_hidden_limb_is_hidden_throughout_the_clip() -> None:
     hidden = np.array([(estimated(seed, frames=20, limb_miss=0.15)[..., 2] == 0) for seed in range(400)])
     assert (hidden.all(axis=1) == hidden.any(axis=1)).all()
     assert 0.05 < hidden.any(axis=(1, 2)).mean() < 0.4
 
 
-def test_errors_follow_the_bodys_size_and_not_the_pictures():
-    half = person(500) * np.float32([0.5, 0.5, 1])
+def test_errors_follow_the_bodys_size_and_not_the_pictures() -> None:
+    half = person(500) * np.array([0.5, 0.5, 1], np.float32)
     noisy = estimate_badly(half, PENN, EstimatorErrors(**{**vars(NONE), "jitter": 0.03}), np.random.default_rng(0))
     assert (noisy - half)[..., :2].std() == pytest.approx(1.5, rel=0.05)
 
 
 @pytest.mark.parametrize("name", ["penn-13", "coco-17", "kinect-20", "blazepose-33"])
-def test_a_body_never_seen_stays_unseen_in_every_layout(name):
+def test_a_body_never_seen_stays_unseen_in_every_layout(name: str) -> None:
     joints = layout(name)
     nobody = np.zeros((5, len(joints), 3), np.float32)
     assert not estimate_badly(nobody, joints, EstimatorErrors(), np.random.default_rng(0)).any()

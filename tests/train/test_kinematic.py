@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from edge.contract.errors import DataError
 from edge.contract.preprocess import Preprocessing
 from train.data.body import ANGLES, LAYOUT, RATIOS, SIDES, Body, on_floor, pose, random_body
+from train.data.clip import SkeletonSet
 from train.data.kinematic import CLASSES, FPS, PEOPLE, make_kinematic, perform
 from train.data.pairs import PairConfig, Pairs
 
@@ -17,25 +19,25 @@ LEAVE_THE_FLOOR = {"jog", "jumping_jacks"}
 
 
 @pytest.fixture(scope="module")
-def clips():
+def clips() -> SkeletonSet:
     return make_kinematic(6, seed=1)
 
 
-def posed(heading_deg=0.0, **angles):
+def posed(heading_deg: float = 0.0, **angles: float) -> dict[str, NDArray[np.float64]]:
     """One frame of the mean body, joint name -> (x, y, z)."""
     curves = {name: np.full(1, float(angles.get(name, 0.0))) for name in ANGLES}
     joints, _ = pose(BODY, curves, np.full(1, heading_deg))
     return dict(zip(LAYOUT.joints, joints[0], strict=True))
 
 
-def test_who_faces_the_camera_has_the_left_hand_on_the_pictures_right():
+def test_who_faces_the_camera_has_the_left_hand_on_the_pictures_right() -> None:
     joints = posed()
     for pair in ("shoulder", "elbow", "wrist", "hand", "hip", "knee", "ankle", "foot"):
         assert joints[f"left_{pair}"][0] > joints["hip_centre"][0] > joints[f"right_{pair}"][0]
     assert joints["left_foot"][2] < joints["left_ankle"][2], "the toes point to the camera, towards smaller z"
 
 
-def test_who_turns_to_the_pictures_right_has_the_left_side_away_from_the_camera():
+def test_who_turns_to_the_pictures_right_has_the_left_side_away_from_the_camera() -> None:
     joints = posed(heading_deg=90)
     assert joints["left_shoulder"][2] > joints["right_shoulder"][2]
     assert joints["left_foot"][0] > joints["left_ankle"][0]
@@ -50,13 +52,13 @@ def test_who_turns_to_the_pictures_right_has_the_left_side_away_from_the_camera(
         ({"left_shoulder_abduct": 180}, (0, 1, 0)),
     ],
 )
-def test_a_straight_arm_points_where_the_anatomy_says(angles, towards):
+def test_a_straight_arm_points_where_the_anatomy_says(angles: dict[str, float], towards: tuple[int, int, int]) -> None:
     joints = posed(**angles)
     arm = joints["left_hand"] - joints["left_shoulder"]
     assert np.allclose(arm / np.linalg.norm(arm), towards, atol=1e-9)
 
 
-def test_the_elbow_bends_forward_the_knee_backward_and_outward_twist_lifts_a_wave():
+def test_the_elbow_bends_forward_the_knee_backward_and_outward_twist_lifts_a_wave() -> None:
     joints = posed(right_elbow=90, right_knee=90)
     assert joints["right_wrist"][2] < joints["right_elbow"][2] - 0.2
     assert joints["right_ankle"][2] > joints["right_knee"][2] + 0.2
@@ -65,7 +67,7 @@ def test_the_elbow_bends_forward_the_knee_backward_and_outward_twist_lifts_a_wav
     assert wave["right_elbow"][0] < wave["right_shoulder"][0]
 
 
-def test_mirrored_angles_give_the_mirrored_body():
+def test_mirrored_angles_give_the_mirrored_body() -> None:
     rng = np.random.default_rng(0)
     angles = {name: float(rng.uniform(-60, 60)) for name in ANGLES}
     swapped = dict(angles)
@@ -80,7 +82,7 @@ def test_mirrored_angles_give_the_mirrored_body():
     assert np.allclose([one[j] for j in joints], np.array([other[j] for j in mirrored]) * (-1, 1, 1))
 
 
-def test_a_standing_body_is_as_tall_as_its_ratios_say():
+def test_a_standing_body_is_as_tall_as_its_ratios_say() -> None:
     joints, heels = pose(BODY, {name: np.zeros(1) for name in ANGLES}, np.zeros(1))
     x = dict(zip(LAYOUT.joints, on_floor(joints, heels, np.zeros(1), FPS)[0], strict=True))
     # Winter: knee 0.285, hip 0.530 and shoulder 0.818 of stature above the floor.
@@ -88,7 +90,7 @@ def test_a_standing_body_is_as_tall_as_its_ratios_say():
         assert x[joint][1] == pytest.approx(share * STATURE_M, abs=0.002 * STATURE_M), joint
 
 
-def test_a_foot_that_bears_the_body_stays_where_it_is():
+def test_a_foot_that_bears_the_body_stays_where_it_is() -> None:
     frames = 40
     angles = {name: np.zeros(frames) for name in ANGLES}
     angles["left_hip_flex"] = np.linspace(20, -20, frames)
@@ -101,14 +103,14 @@ def test_a_foot_that_bears_the_body_stays_where_it_is():
     assert hips[-1, 0] - hips[0, 0] == pytest.approx(2 * np.sin(np.radians(20)) * 0.491 * STATURE_M, abs=0.03)
 
 
-def test_limbs_keep_their_lengths(clips):
+def test_limbs_keep_their_lengths(clips: SkeletonSet) -> None:
     for clip in clips.clips:
         for a, b in LAYOUT.edges:
             length = np.linalg.norm(clip.joints[0, :, a] - clip.joints[0, :, b], axis=-1)
             assert np.ptp(length) < 1e-4, (clip.id, LAYOUT.joints[a], LAYOUT.joints[b])
 
 
-def test_nobody_sinks_into_the_floor_or_floats_above_it(clips):
+def test_nobody_sinks_into_the_floor_or_floats_above_it(clips: SkeletonSet) -> None:
     for clip in clips.clips:
         lowest = clip.joints[0, ..., 1].min(axis=1)
         assert lowest.min() > -1e-5, clip.id
@@ -117,14 +119,14 @@ def test_nobody_sinks_into_the_floor_or_floats_above_it(clips):
             assert lowest.max() < 0.04, clip.id
 
 
-def test_joggers_and_jumping_jacks_leave_the_floor_and_come_back(clips):
+def test_joggers_and_jumping_jacks_leave_the_floor_and_come_back(clips: SkeletonSet) -> None:
     for clip in clips.clips:
         if clips.classes[clip.label] in LEAVE_THE_FLOOR:
             lowest = clip.joints[0, ..., 1].min(axis=1)
             assert lowest.max() > 0.02 and lowest.min() < 0.01, clip.id
 
 
-def test_walkers_and_joggers_travel_at_a_persons_speed_and_forward(clips):
+def test_walkers_and_joggers_travel_at_a_persons_speed_and_forward(clips: SkeletonSet) -> None:
     chest = list(LAYOUT.index("left_shoulder", "right_shoulder"))
     for clip in clips.clips:
         x = clip.joints[0].astype(np.float64)
@@ -143,18 +145,18 @@ def test_walkers_and_joggers_travel_at_a_persons_speed_and_forward(clips):
         assert np.mean((ahead * steps).sum(axis=-1) > 0) > 0.9, clip.id
 
 
-def test_the_same_seed_gives_the_same_clips_and_another_does_not(clips):
+def test_the_same_seed_gives_the_same_clips_and_another_does_not(clips: SkeletonSet) -> None:
     again, other = make_kinematic(6, seed=1), make_kinematic(6, seed=2)
     assert all(np.array_equal(a.joints, b.joints) for a, b in zip(clips.clips, again.clips, strict=True))
     assert not np.array_equal(clips.clips[0].joints, other.clips[0].joints)
 
 
-def test_a_larger_set_holds_the_smaller_one(clips):
+def test_a_larger_set_holds_the_smaller_one(clips: SkeletonSet) -> None:
     larger = {clip.id: clip for clip in make_kinematic(8, seed=1).clips}
     assert all(np.array_equal(larger[clip.id].joints, clip.joints) for clip in clips.clips)
 
 
-def test_no_person_is_in_both_parts():
+def test_no_person_is_in_both_parts() -> None:
     data = make_kinematic(PEOPLE + 5, seed=0)
     people = [{clip.id.split("-p")[-1] for clip in data.part(train)} for train in (True, False)]
     assert people[0] and people[1] and not people[0] & people[1]
@@ -162,14 +164,14 @@ def test_no_person_is_in_both_parts():
     assert {clip.label for clip in data.part(False)} == set(range(len(CLASSES)))
 
 
-def test_no_clips_are_an_error_and_not_an_empty_set():
+def test_no_clips_are_an_error_and_not_an_empty_set() -> None:
     with pytest.raises(DataError, match="no clips"):
         make_kinematic(0, seed=0)
 
 
 @given(st.sampled_from(CLASSES), st.integers(0, 2**32 - 1), st.integers(1, 120))
 @settings(max_examples=60, deadline=None)
-def test_any_performance_is_finite_and_man_sized(action, seed, frames):
+def test_any_performance_is_finite_and_man_sized(action: str, seed: int, frames: int) -> None:
     rng = np.random.default_rng(seed)
     joints = perform(action, random_body(rng), frames, rng)
     assert joints.shape == (frames, 20, 3) and joints.dtype == np.float32
@@ -177,11 +179,11 @@ def test_any_performance_is_finite_and_man_sized(action, seed, frames):
     assert np.ptp(joints[..., 1], axis=1).min() > 0.6 and joints[..., 1].max() < 2.8
 
 
-def test_a_neighbour_in_frequency_names_the_action_of_people_it_never_saw():
+def test_a_neighbour_in_frequency_names_the_action_of_people_it_never_saw() -> None:
     data = make_kinematic(30, seed=0)
     config = PairConfig(preprocessing=Preprocessing(), layout="penn-13")
 
-    def spectra(train):
+    def spectra(train: bool) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         part = Pairs(data, config, train=train, seed=0)
         _, clip, labels = part.batch(np.arange(len(part)))
         return np.abs(np.fft.rfft(clip[:, :2], axis=2)).reshape(len(clip), -1), labels

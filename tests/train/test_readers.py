@@ -1,26 +1,31 @@
 """Readers of the real datasets: counts, layouts, sides, and damaged files."""
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
 from edge.contract.errors import DataError
 from edge.contract.layouts import layout
 from train.data.cameras import project
+from train.data.clip import SkeletonSet
 from train.data.penn_action import read_penn_action
 from train.data.utd_mhad import read_utd_mhad
 
 
 @pytest.fixture(scope="module")
-def penn(shared_data):
+def penn(shared_data: Path) -> SkeletonSet:
     return read_penn_action(shared_data)
 
 
 @pytest.fixture(scope="module")
-def utd(shared_data):
+def utd(shared_data: Path) -> SkeletonSet:
     return read_utd_mhad(shared_data)
 
 
-def test_penn_action_has_its_official_split(penn):
+def test_penn_action_has_its_official_split(penn: SkeletonSet) -> None:
     assert len(penn.clips) == 2326 and len(penn.classes) == 15
     assert (len(penn.part(True)), len(penn.part(False))) == (1258, 1068)
     assert penn.layout == "penn-13" and {clip.joints.shape[2:] for clip in penn.clips} == {(13, 2)}
@@ -28,7 +33,9 @@ def test_penn_action_has_its_official_split(penn):
     assert {clip.label for clip in penn.part(False)} == set(range(15))
 
 
-def test_penn_action_joints_pinned_to_the_corner_are_missing_and_no_others(penn, shared_data):
+def test_penn_action_joints_pinned_to_the_corner_are_missing_and_no_others(
+    penn: SkeletonSet, shared_data: Path
+) -> None:
     with np.load(shared_data / "penn_action.npz") as raw:
         pinned = (raw["xy"] <= 1.5).all(axis=-1)
     seen = np.concatenate([clip.seen[0] for clip in penn.clips])
@@ -36,7 +43,7 @@ def test_penn_action_joints_pinned_to_the_corner_are_missing_and_no_others(penn,
     assert np.array_equal(seen[:, 0], ~pinned[:, 0])
 
 
-def test_penn_action_clips_are_cut_where_their_lengths_say(penn, shared_data):
+def test_penn_action_clips_are_cut_where_their_lengths_say(penn: SkeletonSet, shared_data: Path) -> None:
     with np.load(shared_data / "penn_action.npz") as raw:
         start = int(raw["length"][:1000].sum())
         clip = penn.clips[1000]
@@ -48,7 +55,9 @@ def test_penn_action_clips_are_cut_where_their_lengths_say(penn, shared_data):
     ("action", "view", "left_is_on_the_right"),
     [("jumping_jacks", "front", 1.0), ("pullup", "front", 1.0), ("pullup", "back", 0.0), ("bowl", "back", 0.0)],
 )
-def test_left_in_penn_action_is_the_persons_own(penn, shared_data, action, view, left_is_on_the_right):
+def test_left_in_penn_action_is_the_persons_own(
+    penn: SkeletonSet, shared_data: Path, action: str, view: str, left_is_on_the_right: float
+) -> None:
     with np.load(shared_data / "penn_action.npz") as raw:
         views = raw["view"]
     clips = [
@@ -64,7 +73,7 @@ def test_left_in_penn_action_is_the_persons_own(penn, shared_data, action, view,
     assert np.mean(np.array(apart) > 0) == pytest.approx(left_is_on_the_right, abs=0.03)
 
 
-def test_most_guitarists_of_penn_action_strum_with_their_right_hand(penn):
+def test_most_guitarists_of_penn_action_strum_with_their_right_hand(penn: SkeletonSet) -> None:
     wrists = list(layout("penn-13").index("left_wrist", "right_wrist"))
     right_handed = []
     for clip in penn.clips:
@@ -75,20 +84,20 @@ def test_most_guitarists_of_penn_action_strum_with_their_right_hand(penn):
     assert len(right_handed) > 50 and np.mean(right_handed) > 0.85
 
 
-def test_utd_mhad_splits_odd_and_even_subjects(utd):
+def test_utd_mhad_splits_odd_and_even_subjects(utd: SkeletonSet) -> None:
     assert (len(utd.part(True)), len(utd.part(False))) == (431, 430)
     assert len(utd.classes) == 27 and utd.layout == "kinect-20"
     subjects = {train: {clip.id.split("-")[2] for clip in utd.part(train)} for train in (True, False)}
     assert subjects == {True: {"s1", "s3", "s5", "s7"}, False: {"s2", "s4", "s6", "s8"}}
 
 
-def test_utd_mhad_people_have_the_size_of_people_and_stand_upright(utd):
+def test_utd_mhad_people_have_the_size_of_people_and_stand_upright(utd: SkeletonSet) -> None:
     head, *feet = layout("kinect-20").index("head", "left_foot", "right_foot")
     tall = [clip.joints[0, 0, head, 1] - clip.joints[0, 0, feet, 1].min() for clip in utd.clips]
     assert 1.3 < np.median(tall) < 1.8
 
 
-def test_utd_mhad_people_facing_the_camera_have_their_left_on_the_pictures_right(utd):
+def test_utd_mhad_people_facing_the_camera_have_their_left_on_the_pictures_right(utd: SkeletonSet) -> None:
     joints = layout("kinect-20")
     left, right = joints.index("left_shoulder", "right_shoulder")
     toes, ankles = joints.index("left_foot", "right_foot"), joints.index("left_ankle", "right_ankle")
@@ -100,7 +109,7 @@ def test_utd_mhad_people_facing_the_camera_have_their_left_on_the_pictures_right
             assert pixels[left, 0] > pixels[right, 0], clip.id
 
 
-def test_utd_mhad_waves_with_the_right_hand_as_its_authors_describe(utd):
+def test_utd_mhad_waves_with_the_right_hand_as_its_authors_describe(utd: SkeletonSet) -> None:
     left, right = layout("kinect-20").index("left_wrist", "right_wrist")
     waves = [clip for clip in utd.clips if utd.classes[clip.label] == "wave"]
     assert len(waves) == 32
@@ -110,7 +119,7 @@ def test_utd_mhad_waves_with_the_right_hand_as_its_authors_describe(utd):
 READERS = {"penn_action.npz": read_penn_action, "utd_mhad.npz": read_utd_mhad}
 
 
-def small(name):
+def small(name: str) -> dict[str, Any]:
     """Two clips of three frames in the packed form."""
     rng = np.random.default_rng(0)
     if name == "penn_action.npz":
@@ -130,7 +139,7 @@ def small(name):
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_a_small_file_in_the_packed_form_reads(tmp_path, name):
+def test_a_small_file_in_the_packed_form_reads(tmp_path: Path, name: str) -> None:
     np.savez(tmp_path / name, **small(name))
     data = READERS[name](tmp_path)
     assert [clip.joints.shape[:2] for clip in data.clips] == [(1, 3), (1, 3)]
@@ -138,7 +147,7 @@ def test_a_small_file_in_the_packed_form_reads(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_a_coordinate_that_is_not_a_number_is_a_joint_not_seen(tmp_path, name):
+def test_a_coordinate_that_is_not_a_number_is_a_joint_not_seen(tmp_path: Path, name: str) -> None:
     arrays = small(name)
     points = "xy" if "xy" in arrays else "xyz"
     arrays[points][4, 0, 0] = np.nan
@@ -147,63 +156,63 @@ def test_a_coordinate_that_is_not_a_number_is_a_joint_not_seen(tmp_path, name):
     assert not data.clips[1].seen[0, 1, 0] and data.clips[1].seen.sum() == data.clips[1].seen.size - 1
 
 
-def write_nothing(path):
+def write_nothing(path: Path) -> None:
     """The folder exists, the file does not."""
 
 
-def write_text(path):
+def write_text(path: Path) -> None:
     path.write_text("no arrays here")
 
 
-def write_empty(path):
+def write_empty(path: Path) -> None:
     path.touch()
 
 
-def write_truncated(path):
+def write_truncated(path: Path) -> None:
     np.savez(path, **small(path.name))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-def write_flipped_byte(path):
+def write_flipped_byte(path: Path) -> None:
     np.savez(path, **small(path.name))
     flip(path, at=300)  # inside the first array: the archive's checksum no longer holds
 
 
-def write_flipped_compressed_byte(path):
+def write_flipped_compressed_byte(path: Path) -> None:
     np.savez_compressed(path, **small(path.name))
     flip(path, at=60)  # in the header of the first compressed block
 
 
-def flip(path, at):
+def flip(path: Path, at: int) -> None:
     content = bytearray(path.read_bytes())
     content[at] ^= 0xFF
     path.write_bytes(content)
 
 
-def write_without_lengths(path):
+def write_without_lengths(path: Path) -> None:
     np.savez(path, **{name: array for name, array in small(path.name).items() if name != "length"})
 
 
-def write_pickle(path):
+def write_pickle(path: Path) -> None:
     np.savez(path, **{**small(path.name), "length": np.array([3, None], object)})
 
 
-def write_no_clips(path):
+def write_no_clips(path: Path) -> None:
     arrays = small(path.name)
     np.savez(path, **{name: array if name == "classes" else array[:0] for name, array in arrays.items()})
 
 
-def write_wrong_joints(path):
+def write_wrong_joints(path: Path) -> None:
     arrays = small(path.name)
     points = "xy" if "xy" in arrays else "xyz"
     np.savez(path, **{**arrays, points: arrays[points][:, :7]})
 
 
-def write_lengths_beyond_the_end(path):
+def write_lengths_beyond_the_end(path: Path) -> None:
     np.savez(path, **{**small(path.name), "length": np.array([3, 30])})
 
 
-def write_a_label_too_few(path):
+def write_a_label_too_few(path: Path) -> None:
     arrays = small(path.name)
     labels = "label" if "label" in arrays else "meta"
     np.savez(path, **{**arrays, labels: arrays[labels][:1]})
@@ -214,7 +223,9 @@ DAMAGE = [value for name, value in list(globals().items()) if name.startswith("w
 
 @pytest.mark.parametrize("damage", DAMAGE, ids=lambda damage: damage.__name__.removeprefix("write_"))
 @pytest.mark.parametrize("name", READERS)
-def test_a_file_that_cannot_be_used_is_one_clear_data_error(tmp_path, name, damage):
+def test_a_file_that_cannot_be_used_is_one_clear_data_error(
+    tmp_path: Path, name: str, damage: Callable[[Path], None]
+) -> None:
     damage(tmp_path / name)
     with pytest.raises(DataError) as caught:
         READERS[name](tmp_path)
@@ -222,12 +233,12 @@ def test_a_file_that_cannot_be_used_is_one_clear_data_error(tmp_path, name, dama
     assert "\n" not in message and len(message) > 20
 
 
-def test_a_missing_file_is_named_with_the_flag_that_gives_its_folder(tmp_path):
+def test_a_missing_file_is_named_with_the_flag_that_gives_its_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"penn_action\.npz: no such dataset file; give the folder"):
         read_penn_action(tmp_path)
 
 
-def test_a_lacking_array_is_named(tmp_path):
+def test_a_lacking_array_is_named(tmp_path: Path) -> None:
     write_without_lengths(tmp_path / "utd_mhad.npz")
     with pytest.raises(DataError, match="length"):
         read_utd_mhad(tmp_path)

@@ -11,7 +11,7 @@ from train.data.scene import HEIGHT_PX, WIDTH_PX, make_scene
 FLAWLESS = EstimatorErrors(jitter=0, drift=0, miss=0, limb_miss=0, swap=0, outlier=0)
 
 
-def test_every_frame_yields_the_poses_of_who_is_in_view_with_their_identity():
+def test_every_frame_yields_the_poses_of_who_is_in_view_with_their_identity() -> None:
     scene = make_scene(4, 3.0, seed=0)
     frames = list(scene.frames())
     assert [time for time, _, _ in frames] == pytest.approx(np.arange(90) / 30)
@@ -23,7 +23,7 @@ def test_every_frame_yields_the_poses_of_who_is_in_view_with_their_identity():
     assert len({tuple(who) for _, _, who in frames}) > 1, "an estimator reports bodies in no lasting order"
 
 
-def test_seen_joints_lie_in_the_picture_and_unseen_ones_are_zero():
+def test_seen_joints_lie_in_the_picture_and_unseen_ones_are_zero() -> None:
     shares = []
     for seed in range(5):
         truth = make_scene(3, 2.0, seed).truth
@@ -34,12 +34,12 @@ def test_seen_joints_lie_in_the_picture_and_unseen_ones_are_zero():
     assert 0.7 < np.mean(shares) < 1
 
 
-def test_a_flawless_estimator_reports_the_truth():
+def test_a_flawless_estimator_reports_the_truth() -> None:
     scene = make_scene(3, 1.0, seed=2, errors=FLAWLESS)
     assert np.array_equal(scene.estimated[..., :2], scene.truth[..., :2])
 
 
-def test_a_usual_estimator_misses_some_joints_and_moves_the_others():
+def test_a_usual_estimator_misses_some_joints_and_moves_the_others() -> None:
     scene = make_scene(4, 4.0, seed=3)
     truth, estimated = scene.truth[..., 2] > 0, scene.estimated[..., 2] > 0
     assert not (estimated & ~truth).any()
@@ -48,14 +48,14 @@ def test_a_usual_estimator_misses_some_joints_and_moves_the_others():
     assert 0.5 < np.median(off) < 30
 
 
-def test_the_camera_moves_even_where_people_do_not():
+def test_the_camera_moves_even_where_people_do_not() -> None:
     scenes = (make_scene(8, 6.0, seed, errors=FLAWLESS) for seed in range(100))
     scene = next(scene for scene in scenes if "stand" in scene.actions)
     head = scene.truth[scene.actions.index("stand"), :, 0]
     assert np.ptp(head[head[:, 2] > 0, 0]) > 20
 
 
-def test_who_stands_behind_a_trunk_is_hidden_there():
+def test_who_stands_behind_a_trunk_is_hidden_there() -> None:
     # Many people in a narrow view cross each other; without occlusion only the picture's border hides joints.
     scene = make_scene(12, 4.0, seed=1, errors=FLAWLESS)
     hip = scene.layout.index("left_hip", "right_hip")
@@ -65,13 +65,13 @@ def test_who_stands_behind_a_trunk_is_hidden_there():
     assert (~known[..., list(hip)].all(axis=-1) & inner).any()
 
 
-def test_the_layout_is_chosen_by_name():
+def test_the_layout_is_chosen_by_name() -> None:
     scene = make_scene(1, 0.5, seed=0, joints="coco-17")
     assert scene.layout == layout("coco-17") and scene.truth.shape == (1, 15, 17, 3)
     with pytest.raises(LayoutError, match="unknown joint layout"):
         make_scene(1, 0.5, seed=0, joints="coco")
 
 
-def test_the_same_seed_gives_the_same_scene():
+def test_the_same_seed_gives_the_same_scene() -> None:
     one, two = make_scene(2, 1.0, seed=9), make_scene(2, 1.0, seed=9)
     assert one.actions == two.actions and np.array_equal(one.estimated, two.estimated)

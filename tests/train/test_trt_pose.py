@@ -79,7 +79,7 @@ def test_the_onnx_takes_pixels_and_gives_what_torch_gives(tmp_path: Path) -> Non
         ({"1.extra": torch.zeros(1)}, "unknown '1.extra'"),
     ],
 )
-def test_another_networks_weights_are_refused(tmp_path: Path, state: dict, what: str) -> None:
+def test_another_networks_weights_are_refused(tmp_path: Path, state: dict[str, torch.Tensor], what: str) -> None:
     torch.save(published(**state), tmp_path / "other.pth")
     with pytest.raises(EngineError, match=what):
         trt_pose_network(tmp_path / "other.pth")
