@@ -11,6 +11,7 @@ import numpy as np
 
 from edge.contract.layouts import JointLayout
 from edge.contract.types import Action, Float32, FrameResult, Image, Person
+from edge.label_placement import Rectangle, head, place
 from edge.latency import DECISION
 
 Colour = tuple[int, int, int]
@@ -84,9 +85,10 @@ def draw_people(image: Image, people: Sequence[Person], layout: JointLayout) -> 
     style = _Style.of(image)
     for person in people:
         _draw_skeleton(image, person.pose.keypoints, layout, style)
-    taken: list[tuple[int, int, int, int]] = []
+    heads = [head(_box(person.pose.keypoints)) for person in people]
+    taken: list[Rectangle] = []
     for person in sorted(people, key=lambda person: float(_box(person.pose.keypoints)[1])):
-        _draw_label(image, person, style, taken)
+        _draw_label(image, person, style, heads, taken)
 
 
 def draw_note(image: Image, text: str) -> None:
@@ -120,7 +122,9 @@ def _draw_skeleton(image: Image, keypoints: Float32, layout: JointLayout, style:
                 cv2.circle(image, _fixed(x, y), round(radius * stroke * (1 << SHIFT)), fill, -1, cv2.LINE_AA, SHIFT)
 
 
-def _draw_label(image: Image, person: Person, style: _Style, taken: list[tuple[int, int, int, int]]) -> None:
+def _draw_label(
+    image: Image, person: Person, style: _Style, heads: Sequence[Rectangle], taken: list[Rectangle]
+) -> None:
     """A pill above the head: the action with its probability as a bar, or a ring that fills while waiting."""
     accent, size = ACCENTS[(person.track_id - 1) % len(ACCENTS)], style.text
     name, value = _words(person.action)
@@ -130,7 +134,9 @@ def _draw_label(image: Image, person: Person, style: _Style, taken: list[tuple[i
     value_width = gap + _text_size(value, small)[0] if value else 0
     width = pad + ring + gap + name_width + gap + number_width + value_width + pad
     tall = 2 * pad + height + (round(0.55 * size) if person.action else 0)
-    x, y = _place(image, person, width, tall, size, taken)
+    picture = (image.shape[1], image.shape[0])
+    x, y = place((width, tall), _box(person.pose.keypoints), picture, round(0.3 * size), heads, taken)
+    taken.append((x, y, width, tall))
     _panel(image, x, y, x + width, y + tall, alpha=0.78)
 
     baseline = y + pad + height
@@ -147,23 +153,6 @@ def _words(action: Action | None) -> tuple[str, str]:
     if action is None:
         return "watching", ""
     return action.label.replace("_", " "), f"{100 * action.score:.0f} %"
-
-
-def _place(
-    image: Image, person: Person, width: int, height: int, size: float, taken: list[tuple[int, int, int, int]]
-) -> tuple[int, int]:
-    """Upper left corner of a label: above the head, inside the picture, clear of the labels already placed."""
-    left, top, right, _ = _box(person.pose.keypoints)
-    margin = round(0.3 * size)
-    x = round(float(np.clip((left + right - width) / 2, margin, max(margin, image.shape[1] - width - margin))))
-    y = round(float(np.clip(top - height - 1.6 * size, margin, max(margin, image.shape[0] - height - margin))))
-    for other_x, other_y, other_width, other_height in sorted(taken, key=lambda box: box[1]):
-        beside = x + width <= other_x or other_x + other_width <= x
-        apart = y + height <= other_y or other_y + other_height <= y
-        if not beside and not apart:
-            y = other_y + other_height + margin
-    taken.append((x, y, width, height))
-    return x, y
 
 
 def _side(a: str, b: str) -> Colour:

@@ -6,6 +6,7 @@ from people import PENN, action, person, result
 
 from edge.contract.layouts import LAYOUTS
 from edge.contract.types import Person, Pose
+from edge.label_placement import head, place
 from edge.overlay import LEFT, RIGHT, Overlay
 
 
@@ -59,17 +60,22 @@ def test_the_bar_shows_the_score_and_the_ring_the_fill():
     assert near(full[:115], accent, 40) > near(empty[:115], accent, 40) + 15
 
 
-def test_labels_of_people_side_by_side_do_not_cover_each_other():
-    from edge.overlay import _place, _Style
-
-    given = result()
-    size, taken = _Style.of(given.frame.image).text, []
-    for n in range(4):
-        _place(given.frame.image, person(n, x=120 + 9 * n, y=90), 150, 30, size, taken)
+@pytest.mark.parametrize("apart", [0, 9, 60, 110])
+def test_labels_cover_neither_each_other_nor_heads(apart):
+    people = [person(n, x=400 + apart * n, y=250 + 12 * (n % 2)) for n in range(3)]
+    boxes = [(400 + apart * n, 250 + 12 * (n % 2), 500 + apart * n, 450 + 12 * (n % 2)) for n in range(3)]
+    taken = []
+    for box in boxes:
+        taken.append((*place((190, 40), box, (1280, 720), 5, [head(box) for box in boxes], taken), 190, 40))
+    # The heads are points at the top of the bodies, in the middle of their 100 pixels.
+    heads = [tuple(p.pose.keypoints[0, :2]) for p in people]
     for i, (x, y, width, height) in enumerate(taken):
+        assert not any(x <= hx <= x + width and y <= hy <= y + height for hx, hy in heads)
         for other_x, other_y, other_width, other_height in taken[:i]:
-            apart = x + width <= other_x or other_x + other_width <= x or y + height <= other_y
-            assert apart or other_y + other_height <= y
+            shared = (min(x + width, other_x + other_width) - max(x, other_x)) * (
+                min(y + height, other_y + other_height) - max(y, other_y)
+            )
+            assert x + width <= other_x or other_x + other_width <= x or shared <= 0
 
 
 @pytest.mark.parametrize(("x", "y"), [(-90, -150), (470, 350), (-95, 300), (430, -190), (5000, 5000), (-4000, 20)])
