@@ -144,9 +144,9 @@ def test_a_relative_error_of_one_is_the_variance() -> None:
 def test_an_outlier_does_not_set_the_range_under_entropy(tmp_path: Path) -> None:
     # With ONNX Runtime's own 128 bins the threshold could be nothing but the maximum.
     clips = samples(8)
-    clips[3][0, 0, 0, 0, 0] = 500.0
+    clips[3][0, 0, 0, 0, 0] = 30.0
     quantiser = Quantiser(networks.student(tmp_path / "student.onnx"), clips, "entropy")
-    assert quantiser.write(tmp_path / "student.int8.onnx")["x0"] < 100
+    assert quantiser.write(tmp_path / "student.int8.onnx")["x0"] < 15
 
 
 def test_biases_are_corrected_on_the_way(tmp_path: Path) -> None:
