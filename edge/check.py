@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.table import Table
 
 from edge.command_line import console
-from edge.contract.bundle import read_bundle
+from edge.contract.bundle import STUDENT_INT8, read_bundle
 from edge.recogniser import MIN_AGREEMENT, Precision, RecogniserConfig, open_recogniser
 
 FAILED = 1
@@ -31,7 +31,7 @@ def check(config: CheckConfig) -> None:
     """Print what was checked; exit code 1 where the student decides otherwise. Raises BundleError for altered files."""
     bundle = read_bundle(config.bundle)
     manifest = bundle.manifest
-    precision: Precision = config.precision or ("int8" if "student.int8.onnx" in manifest.files else "fp32")
+    precision: Precision = config.precision or ("int8" if STUDENT_INT8 in manifest.files else "fp32")
     table = Table("what", "", title=f"Bundle {manifest.name}", title_justify="left")
     clip = f"{manifest.preprocessing.length_frames} frames at {manifest.preprocessing.fps:g} Hz"
     table.add_row("classes", f"{len(manifest.classes)}: {', '.join(manifest.classes)}")

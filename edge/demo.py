@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.assets import DEMO_CLIP, fetch
+from edge.contract.bundle import read_bundle
 from edge.run import RunConfig, run
 from edge.sinks.registry import SinkConfig
 
@@ -28,6 +29,8 @@ class DemoConfig:
 
 def demo(config: DemoConfig) -> None:
     """See :func:`edge.run.run`."""
+    # Before anything is fetched for nothing.
+    read_bundle(config.bundle)
     source = config.source or str(fetch(DEMO_CLIP)[0])
     out = config.out
     sinks = SinkConfig(out / "annotated.mp4", out / "people.jsonl", out / "best.png", show=config.show)

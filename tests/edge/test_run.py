@@ -7,16 +7,23 @@ import sys
 import time
 from pathlib import Path
 
+import bundles
 import cv2
+import networks
 import numpy as np
 import pytest
 import videos
 
 from edge.__main__ import COMMANDS
+from edge.capture.registry import SCHEMES
 from edge.command_line import run_command_line
+from edge.contract.bundle import read_bundle, write_manifest
+from edge.contract.errors import SourceError
+from edge.contract.types import Frame
 
 pytestmark = pytest.mark.usefixtures("blazepose_files")
 
+ROOT = Path(__file__).parents[2]
 WAIT_S = 60
 
 
@@ -131,12 +138,76 @@ def test_the_demo_writes_its_four_files(recording, bundle_folder, tmp_path, caps
 
 
 def test_configuration_files_and_flags_are_one(recording, bundle_folder, tmp_path, monkeypatch):
-    config = Path("configs/edge/laptop.yaml").resolve()
+    config = ROOT / "configs/edge/laptop.yaml"
     monkeypatch.chdir(tmp_path)
     arguments = ("run", "--config", config, "--source", recording, "--bundle", bundle_folder, "--frames", 24)
     run_command_line("edge", "", COMMANDS, [str(a) for a in arguments])
     report = json.loads((tmp_path / "runs/edge/latency.json").read_text())
     assert report["frames"] == 24 and (tmp_path / "runs/edge/annotated.mp4").is_file()
+
+
+def test_the_jetsons_configuration_is_understood_and_asks_for_its_engine(bundle_folder, capsys):
+    with pytest.raises(SystemExit):
+        run_command_line(
+            "edge",
+            "",
+            COMMANDS,
+            ["run", "--config", str(ROOT / "configs/edge/jetson.yaml"), "--source", "/dev/video97"],
+        )
+    # Every key was taken; what is missing is the bundle, which comes first.
+    said = capsys.readouterr().err
+    assert "bundles/everyday" in said or "/dev/video97" in said
+
+
+class LiveSource:
+    """A camera that shows an empty room, then goes as it is told to."""
+
+    uri, fps, size, live, length_frames = "test://", 25.0, (320, 240), True, None
+
+    def __init__(self, error):
+        self.error = error
+
+    def describe(self):
+        return "camera of this test"
+
+    def __iter__(self):
+        for n in range(20):
+            yield Frame(n, n / 25, videos.picture(5))
+        if self.error:
+            raise self.error
+
+    def close(self):
+        pass
+
+
+def live_run(monkeypatch, bundle_folder, out, error=None):
+    # Sources are registered by one line, and so is this one.
+    monkeypatch.setitem(SCHEMES, "test", lambda rest, config: LiveSource(error))
+    arguments = ("run", "--source", "test://", "--bundle", bundle_folder, *outputs(out))
+    run_command_line("edge", "", COMMANDS, [str(a) for a in arguments])
+
+
+def test_a_camera_may_see_nobody(monkeypatch, bundle_folder, tmp_path, capsys):
+    live_run(monkeypatch, bundle_folder, tmp_path)
+    assert "warning: nobody was in view" in capsys.readouterr().err
+    assert len(lines(tmp_path / "people.jsonl")) == 20 == len(videos.read(tmp_path / "annotated.mp4"))
+
+
+def test_a_camera_that_drops_out_for_good_keeps_the_files_and_is_an_error(monkeypatch, bundle_folder, tmp_path, capsys):
+    with pytest.raises(SystemExit) as left:
+        live_run(monkeypatch, bundle_folder, tmp_path, SourceError("the camera dropped out", hint="check cable"))
+    said = capsys.readouterr().err
+    assert left.value.code == 2 and said.endswith("error: the camera dropped out; check cable\n")
+    assert "end to end" in said and len(lines(tmp_path / "people.jsonl")) == 20
+
+
+def test_check_fails_a_student_that_decides_otherwise_with_exit_code_1(tmp_path, capsys):
+    folder = bundles.tiny(tmp_path / "bundle")
+    networks.student(folder / "student.int8.onnx", seed=4, frames=32, joints=13)
+    write_manifest(folder, read_bundle(folder).manifest)
+    with pytest.raises(SystemExit) as left:
+        run_command_line("edge", "", COMMANDS, ["check", "--bundle", str(folder)])
+    assert left.value.code == 1 and "failed" in capsys.readouterr().err
 
 
 def test_check_shows_every_file_and_the_agreement(bundle_folder, capsys):

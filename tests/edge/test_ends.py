@@ -1,0 +1,91 @@
+"""How runs end and what is said about them: signals, seconds of each action, the machine."""
+
+import os
+import signal
+import threading
+
+import pytest
+from people import action, person, result
+from rich.console import Console
+
+import edge.machine
+from edge.action_times import UNDECIDED, ActionTimes
+from edge.interruption import interruptible
+from edge.machine import machine
+
+
+def test_the_first_signal_is_noted_and_the_second_interrupts():
+    with pytest.raises(KeyboardInterrupt), interruptible() as noted:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert (noted.signum, noted.exit_code) == (signal.SIGINT, 130)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_signals_mean_afterwards_what_they_meant_before():
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with interruptible():
+        assert signal.getsignal(signal.SIGINT) is not before[0]
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_a_loop_on_another_thread_leaves_signals_alone():
+    seen = []
+
+    def work():
+        with interruptible() as noted:
+            seen.append((noted.signum, signal.getsignal(signal.SIGINT)))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [(0, signal.getsignal(signal.SIGINT))]
+
+
+def test_seconds_of_each_label_add_up_to_the_time_in_view():
+    times = ActionTimes()
+    for n in range(101):
+        label = "squat" if n <= 60 else "wave"
+        does = action(0.9, label) if n > 20 else None
+        times.add(result(person(1, does=does), n=n))
+    one = times.seconds[1]
+    assert one[UNDECIDED] == pytest.approx(20 / 25) and one["squat"] == pytest.approx(40 / 25)
+    assert one["wave"] == pytest.approx(40 / 25) and sum(one.values()) == pytest.approx(4.0)
+
+
+def test_time_out_of_view_is_nobodys():
+    times = ActionTimes()
+    for n in (0, 5, 10, 60, 65):
+        times.add(result(person(1, does=action(0.9, "wave")), n=n))
+    assert times.seconds[1]["wave"] == pytest.approx(15 / 25)
+
+
+def test_the_table_has_a_row_a_person_and_label_and_nobody_of_one_frame():
+    times = ActionTimes()
+    for n in range(51):
+        times.add(result(person(2, does=action(0.9)), n=n))
+    times.add(result(person(7), n=51))
+    console = Console(width=80)
+    with console.capture() as shown:
+        console.print(times.table())
+    text = shown.get()
+    assert "#2" in text and "jumping jacks" in text and "2.0" in text and "#7" not in text
+
+
+def test_the_machine_is_named_with_its_power_mode(tmp_path, monkeypatch):
+    board = tmp_path / "model"
+    board.write_text("NVIDIA Jetson Orin Nano Developer Kit\0")
+    program = tmp_path / "nvpmodel"
+    program.write_text("#!/bin/sh\necho 'NV Power Mode: 15W'\necho 0\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(edge.machine, "DEVICE_TREE", board)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    facts = machine()
+    assert facts["machine"] == "NVIDIA Jetson Orin Nano Developer Kit"
+    assert facts["power_mode"] == "NV Power Mode: 15W"
+
+
+def test_where_nothing_tells_the_power_mode_is_unknown_not_made_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(edge.machine, "DEVICE_TREE", tmp_path / "absent")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    facts = machine()
+    assert facts["power_mode"] is None and facts["cpu"] and facts["cores"] == len(os.sched_getaffinity(0))
