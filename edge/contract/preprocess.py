@@ -25,6 +25,9 @@ VERSION = 1
 
 CHANNELS = ("x", "y", "seen")
 
+SAME_MOMENT = 1e-6
+"""Part of the time between two frames below which a moment counts as one of them."""
+
 
 @dataclass(frozen=True)
 class Preprocessing:
@@ -74,6 +77,8 @@ def resample(keypoints: Float32, times_s: NDArray[np.float64], at_s: NDArray[np.
     left = np.clip(right - 1, 0, last)
     gap = times_s[right] - times_s[left]
     weight = np.clip((at_s - times_s[left]) / np.where(gap > 0, gap, 1), 0, 1)
+    # A moment that is a frame's but for rounding is that frame's alone: its neighbour has no say in what was seen.
+    weight = np.where(np.abs(weight - weight.round()) < SAME_MOMENT, weight.round(), weight)
     weights = np.stack([1 - weight, weight])  # (2, T)
     near = np.stack([keypoints[left], keypoints[right]])  # (2, T, V, 3)
 

@@ -118,12 +118,7 @@ def test_the_share_of_dropped_joints_is_the_papers() -> None:
     "fps",
     [
         16.0,
-        pytest.param(
-            15.0,
-            marks=pytest.mark.xfail(
-                reason="moments that rounding puts beside their frame let dropped joints take a neighbour's place"
-            ),
-        ),
+        15.0,
     ],
 )
 def test_a_dropped_joint_is_the_mean_of_three_frames_to_either_side(fps: float) -> None:
