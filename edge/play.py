@@ -127,5 +127,5 @@ def _now(result: FrameResult) -> str:
         f"#{person.track_id} {person.action.label.replace('_', ' ')} {100 * person.action.score:.0f} %"
         if person.action
         else f"#{person.track_id} watching"
-        for person in result.people
+        for person in sorted(result.people, key=lambda person: person.track_id)
     )

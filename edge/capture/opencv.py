@@ -11,4 +11,7 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 import cv2
 
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+if hasattr(cv2.utils, "logging"):
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+elif hasattr(cv2, "setLogLevel"):
+    cv2.setLogLevel(0)  # silent, as Ubuntu 22.04's OpenCV 4.5, which JetPack 6 has, calls it
