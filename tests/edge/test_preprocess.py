@@ -243,7 +243,7 @@ def test_when_the_recording_began_does_not_matter(seed, start_s):
 
 
 def slow_reference(keypoints, times, how):
-    """The three steps as the documentation words them, frame by frame and joint by joint."""
+    """The three steps as the documentation words them, frame by frame and joint by joint; times are of 0.01 s."""
     frames, joints = how.length_frames, keypoints.shape[1]
     at = [times[-1] - (frames - 1 - t) / how.fps for t in range(frames)]
     sampled = np.zeros((frames, joints, 3))
@@ -252,8 +252,9 @@ def slow_reference(keypoints, times, how):
         after = later[0] if later else len(times) - 1
         before = max(after - 1, 0)
         outside = not later or times[0] >= moment
-        if outside or times[after] == moment:
-            around = {after: 1.0}
+        near = [s for s in (before, after) if abs(times[s] - moment) < 1e-9]
+        if outside or near:
+            around = {after if outside else near[0]: 1.0}
         elif times[after] - times[before] > how.max_gap_s:
             around = {}
         else:
