@@ -87,8 +87,8 @@ def play(
                 if overlay is not None:
                     with timer.stage(DRAW):
                         overlay.picture(result)
-                with timer.stage(WRITE):
-                    for sink in sinks:
+                for sink in sinks:
+                    with timer.stage(WRITE):
                         sink(result)
                 timer.next_frame()
                 played.times.add(result)
