@@ -20,7 +20,7 @@ WARM_UP = 5
 
 
 @dataclass(frozen=True)
-class OutputError:
+class Deviation:
     """Absolute difference of one output over all samples. scale: the reference's largest absolute value."""
 
     largest: float
@@ -35,10 +35,10 @@ def outputs(engine: Engine, samples: Sequence[Array], what: str) -> dict[str, Ar
     return {o.name: np.concatenate([r[o.name] for r in runs]) for o in engine.outputs}
 
 
-def output_error(reference: Array, other: Array) -> OutputError:
+def deviation(reference: Array, other: Array) -> Deviation:
     """How far ``other`` is from ``reference``, both of one shape."""
     difference = np.abs(reference.astype(np.float64) - other)
-    return OutputError(float(difference.max()), float(difference.mean()), float(np.abs(reference).max()))
+    return Deviation(float(difference.max()), float(difference.mean()), float(np.abs(reference).max()))
 
 
 def top1(logits: Array, labels: NDArray[np.int64]) -> float:

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.table import Table
 
 from calibrate.calibration_set import load_clips
-from calibrate.compare import OutputError, agreement, median_latency_ms, output_error, outputs, top1
+from calibrate.compare import Deviation, agreement, deviation, median_latency_ms, outputs, top1
 from edge.command_line import console
 from edge.contract.bundle import REFERENCE, STUDENT_FP32, STUDENT_INT8, read_bundle
 from edge.contract.files import replacing
@@ -53,7 +53,7 @@ class Verdict:
     reference: str
     candidate: str
     samples: int
-    errors: Mapping[str, OutputError]
+    errors: Mapping[str, Deviation]
     bytes_ratio: float
     latency_ms: list[float]
     measured: Mapping[str, float]
@@ -88,7 +88,7 @@ def verify(config: VerifyConfig) -> None:
         reference=reference,
         candidate=engines[-1].describe(),
         samples=len(clips),
-        errors={bundle.manifest.output_name: output_error(wanted, given)},
+        errors={bundle.manifest.output_name: deviation(wanted, given)},
         bytes_ratio=path.stat().st_size / fp32.stat().st_size,
         latency_ms=median_latency_ms(engines, clips[0], ROUNDS),
         measured=measured,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from calibrate.compare import median_latency_ms, output_error, outputs
+from calibrate.compare import deviation, median_latency_ms, outputs
 from calibrate.compare_poses import people_agreement
 from calibrate.pictures import evenly_spaced
 from calibrate.pose_inputs import Family, estimator, pose_inputs
@@ -54,7 +54,7 @@ def verify_pose(config: VerifyPoseConfig) -> None:
         reference=engines[0].describe(),
         candidate=engines[1].describe(),
         samples=len(pictures),
-        errors={name: output_error(maps[0][name], maps[1][name]) for name in maps[0]},
+        errors={name: deviation(maps[0][name], maps[1][name]) for name in maps[0]},
         bytes_ratio=config.candidate.stat().st_size / config.network.stat().st_size,
         latency_ms=median_latency_ms(engines, inputs[0], ROUNDS),
         measured={"people_found_by_both": share, "joint_distance_of_body_size": 100 * people.distance},

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from calibrate.compare import agreement, output_error, top1
+from calibrate.compare import agreement, deviation, top1
 from calibrate.compare_poses import joint_distances, people_agreement
 from edge.contract.types import Pose
 
@@ -12,7 +12,7 @@ def body(x: float, y: float, size: float = 100.0) -> Pose:
 
 
 def test_errors_are_measured_by_hand_on_four_numbers() -> None:
-    error = output_error(np.array([1.0, -4.0]), np.array([1.5, -3.0]))
+    error = deviation(np.array([1.0, -4.0]), np.array([1.5, -3.0]))
     assert (error.largest, error.mean, error.scale) == (1.0, 0.75, 4.0)
 
 
