@@ -381,7 +381,7 @@ def a_dataset_that_is_damaged(folder: Path) -> Argv:
 
 @case
 def skeletons_that_are_not_numbers(folder: Path) -> Argv:
-    """NaN"""
+    """no joint is ever seen"""
     frames = 40
     arrays = {
         "xyz": np.full((4 * frames, 20, 3), np.nan, np.float32),
@@ -494,17 +494,7 @@ def refused(argv: Argv, folder: Path, capfd: pytest.CaptureFixture[str]) -> str:
     return errors[0]
 
 
-UNMENDED = {"skeletons_that_are_not_numbers": "train takes NaN for joints not seen, and trains on clips without any"}
-
-
-def listed() -> list[object]:
-    return [
-        pytest.param(name, marks=[pytest.mark.xfail(reason=UNMENDED[name])] if name in UNMENDED else [])
-        for name in CASES
-    ]
-
-
-@pytest.mark.parametrize("name", listed())
+@pytest.mark.parametrize("name", CASES)
 def test_one_line_says_what_where_and_what_to_do(name, tmp_path, capfd, machine, request):
     if name in NEEDS_BLAZEPOSE and not request.getfixturevalue("blazepose"):
         pytest.skip("BlazePose cannot be fetched")

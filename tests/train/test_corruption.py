@@ -117,3 +117,35 @@ def test_a_body_never_seen_stays_unseen_in_every_layout(name: str) -> None:
     joints = layout(name)
     nobody = np.zeros((5, len(joints), 3), np.float32)
     assert not estimate_badly(nobody, joints, EstimatorErrors(), np.random.default_rng(0)).any()
+
+
+def test_below_the_waist_nothing_is_seen_in_the_stated_share_of_clips() -> None:
+    legs = [i for i, joint in enumerate(PENN.joints) if joint.split("_")[-1] in ("hip", "knee", "ankle")]
+    others = [i for i in range(13) if i not in legs]
+    hidden = 0
+    for seed in range(600):
+        seen = estimated(seed, 4, cut_off=0.3)[..., 2] > 0
+        assert seen[:, others].all()
+        assert seen[:, legs].all() or not seen[:, legs].any()
+        hidden += not seen[:, legs].any()
+    low, high = binom.interval(0.9999, 600, 0.3)
+    assert low <= hidden <= high
+
+
+def test_a_bias_lasts_the_whole_clip_and_differs_between_joints_and_clips() -> None:
+    offsets = np.stack([(estimated(seed, 5, bias=0.1) - person(5))[..., :2] for seed in range(400)])
+    assert np.abs(offsets - offsets[:, :1]).max() < 1e-3
+    # A tenth of the torso of 100 pixels, over 400 clips, 13 joints and two axes.
+    assert offsets[:, 0].std() == pytest.approx(10, rel=0.05)
+    assert np.abs(np.corrcoef(offsets[:, 0, :, 0].T) - np.eye(13)).max() < 0.25
+
+
+def test_hips_move_along_the_trunk_by_no_more_than_the_stated_share() -> None:
+    hips = list(PENN.index("left_hip", "right_hip"))
+    moved = np.stack([(estimated(seed, 3, hip_shift=0.2) - person(3))[..., :2] for seed in range(300)])
+    shift = moved[:, :, hips, 1]
+    assert np.abs(shift - shift[:, :1, :1]).max() < 1e-3
+    assert np.abs(shift).max() <= 20
+    assert shift.min() < -18 and shift.max() > 18
+    assert np.abs(moved[:, :, hips, 0]).max() < 1e-3
+    assert np.delete(moved, hips, axis=2).max() == 0

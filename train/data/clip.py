@@ -46,7 +46,7 @@ class SkeletonSet:
 
 
 def checked(data: SkeletonSet) -> SkeletonSet:
-    """The same set, or DataError: no clips, labels outside the classes, wrong joints, not finite."""
+    """The same set, or DataError: no clips, labels outside the classes, wrong joints, none seen, not finite."""
     if not data.clips:
         raise DataError(f"{data.name} holds no clips", hint="check the folder and the split")
     joints = len(layout(data.layout))
@@ -60,6 +60,11 @@ def checked(data: SkeletonSet) -> SkeletonSet:
         if not 0 <= clip.label < len(data.classes):
             raise DataError(
                 f"{data.name}, clip {clip.id}: label {clip.label} is not one of {len(data.classes)} classes"
+            )
+        if not clip.seen.any():
+            raise DataError(
+                f"{data.name}, clip {clip.id}: no joint is ever seen; are its coordinates not numbers?",
+                hint="leave the clip out, or copy the data again",
             )
         if not np.isfinite(clip.joints[clip.seen]).all():
             raise DataError(

@@ -35,7 +35,9 @@ class EstimatorErrors:
         half the number of joints that a clip lacks throughout, on average: each is hidden with chance
         2 * limb_miss / V, whatever happens to the others; swap: chance a limb pair takes each
         other's place, in runs; outlier: chance a joint lands somewhere on the body; cut_off: chance per
-        clip that the picture ends at the waist, as before a laptop's camera: neither hips nor legs are seen.
+        clip that the picture ends at the waist, as before a laptop's camera: neither hips nor legs are seen;
+        bias: standard deviation of each joint's offset that lasts the whole clip; hip_shift: the hips lie up to
+        this share of the trunk too high or too low, as estimators disagree about where they are.
     """
 
     jitter: float = 0.03
@@ -47,6 +49,8 @@ class EstimatorErrors:
     swap_run_frames: float = 3.0
     outlier: float = 0.01
     cut_off: float = 0.0
+    bias: float = 0.0
+    hip_shift: float = 0.0
 
 
 def estimate_badly(
@@ -59,7 +63,11 @@ def estimate_badly(
 
     noise = rng.normal(0, errors.jitter, (frames, joints, 2))
     noise += _smooth(rng.normal(0, errors.drift, (frames, joints, 2)))
+    if errors.bias:
+        noise += rng.normal(0, errors.bias, (1, joints, 2))
     out[..., :2] += (noise * size).astype(np.float32)
+    if errors.hip_shift:
+        _shift_hips(out, layout, rng.uniform(-errors.hip_shift, errors.hip_shift))
 
     for left, right in layout.pairs:
         rows = _runs(rng, frames, 1, errors.swap, errors.swap_run_frames)[:, 0]
@@ -75,6 +83,14 @@ def estimate_badly(
         unseen[:, [any(part in joint for part in BELOW_WAIST) for joint in layout.joints]] = True
     out[unseen] = 0
     return np.where(keypoints[..., 2:] > 0, out, 0)
+
+
+def _shift_hips(keypoints: Float32, layout: JointLayout, share: float) -> None:
+    """Move the hips of (S, V, 3) along the trunk, away from the shoulders, by a share of its length; in place."""
+    shoulders, hips = (list(layout.index(f"left_{part}", f"right_{part}")) for part in ("shoulder", "hip"))
+    whole = (keypoints[:, shoulders + hips, 2] > 0).all(axis=1)
+    trunk = keypoints[:, hips, :2].mean(axis=1) - keypoints[:, shoulders, :2].mean(axis=1)
+    keypoints[:, hips, :2] += np.where(whole[:, None], share * trunk, 0)[:, None]
 
 
 def _runs(rng: np.random.Generator, frames: int, columns: int, share: float, mean_run: float) -> NDArray[np.bool_]:

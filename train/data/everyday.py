@@ -39,7 +39,7 @@ STILL_FRAMES = 8
 STAND_TAKEN_EVERY = 3
 """A still person is taken from each third recording only: there would be too many of them."""
 GENERATED = ("walk", "jog", STAND)
-GENERATED_PER_CLASS = 80
+GENERATED_PER_CLASS = 120
 
 
 def read_everyday(folder: Path) -> SkeletonSet:

@@ -49,9 +49,9 @@ def stand(t: Array, side: str, rng: np.random.Generator) -> Motion:
 
 
 def walk(t: Array, side: str, rng: np.random.Generator) -> Motion:
-    """Strides of 0.7 to 1.15 Hz, arms against legs or held still. Curves after Winter's gait data."""
+    """Strides of 0.7 to 1.15 Hz, arms held still, against the legs, or thrown wide. Curves after Winter's gait data."""
     stride = rng.uniform(0.85, 1.15)
-    swing = rng.uniform(0.1, 1.3)
+    swing = rng.uniform(0.1, 1.3) if rng.random() < 0.6 else rng.uniform(1.3, 2.6)
     phase = _phase(t, rng.uniform(0.7, 1.15), rng)
     angles: Angles = {"lean": rng.uniform(0, 6), "turn": -5 * stride * np.cos(phase)}
     for leg, shift in zip(SIDES, (0, np.pi), strict=True):
