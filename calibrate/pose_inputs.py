@@ -11,7 +11,8 @@ from rich.progress import track
 
 from edge.command_line import console
 from edge.contract.types import Image
-from edge.engines.engine import Arrays, Engine, open_engine
+from edge.engines.engine import Arrays, Engine
+from edge.engines.registry import open_engine
 from edge.pose.heatmap_estimator import HeatmapEstimator
 from edge.pose.pose_network import TF_POSE, TRT_POSE
 

@@ -19,7 +19,7 @@ from edge.command_line import console
 from edge.contract.bundle import CALIBRATION, STUDENT_FP32, STUDENT_INT8, Bundle, read_bundle, write_manifest
 from edge.contract.errors import BundleError
 from edge.contract.types import Float32
-from edge.engines.engine import open_engine
+from edge.engines.registry import open_engine
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from edge.command_line import console
 from edge.contract.bundle import REFERENCE, STUDENT_FP32, STUDENT_INT8, read_bundle
 from edge.contract.files import replacing
 from edge.contract.types import Float32
-from edge.engines.engine import Engine, open_engine
+from edge.engines.engine import Engine
+from edge.engines.registry import open_engine
 
 OVER_BUDGET = 1
 """Exit code of a comparison that ran and failed; 2 is for a user's error."""

@@ -10,7 +10,7 @@ from calibrate.compare_poses import people_agreement
 from calibrate.pictures import evenly_spaced
 from calibrate.pose_inputs import Family, estimator, pose_inputs
 from calibrate.verify import Verdict, conclude
-from edge.engines.engine import open_engine
+from edge.engines.registry import open_engine
 
 ROUNDS = 20
 

@@ -14,7 +14,8 @@ import numpy as np
 from edge.contract.bundle import REFERENCE, STUDENT_FP32, STUDENT_INT8, Bundle
 from edge.contract.errors import BundleError, ConfigError, EngineError
 from edge.contract.types import Action, Float32
-from edge.engines.engine import Engine, Timed, open_engine
+from edge.engines.engine import Engine, Timed
+from edge.engines.registry import open_engine
 
 Precision = Literal["int8", "fp32"]
 STUDENTS: Mapping[Precision, str] = {"int8": STUDENT_INT8, "fp32": STUDENT_FP32}

@@ -21,7 +21,7 @@ from edge.contract.bundle import REFERENCE, STUDENT_FP32, Manifest, write_manife
 from edge.contract.errors import DataError
 from edge.contract.files import replacing
 from edge.contract.preprocess import Preprocessing
-from edge.engines.engine import open_engine
+from edge.engines.registry import open_engine
 from train.checkpoint import Checkpoint, load_checkpoint
 from train.data.corruption import EstimatorErrors
 from train.data.pairs import PairConfig, Pairs

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -79,30 +78,3 @@ def check_inputs(specs: tuple[TensorSpec, ...], given: Arrays, where: str) -> No
             raise EngineError(
                 f"input {spec.name} takes {spec.dtype} {spec.shape}, got {array.dtype} {array.shape}", where=where
             )
-
-
-def open_engine(path: Path, *, threads: int = 0) -> Engine:
-    """Open a network file with the runtime its suffix names: .onnx, .tflite or .engine.
-
-    threads: CPU threads of the runtime, 0 for as many as there are cores; ignored on a GPU.
-    Raises EngineError for a file that is absent, damaged or of an unknown kind, and
-    MissingDependency where the runtime is not installed.
-    """
-    if not path.is_file():
-        raise EngineError("no such network file", where=path)
-    # Runtimes are heavy, and a device has only one of them: import the one that is asked for.
-    if path.suffix == ".onnx":
-        from edge.engines.onnx_runtime import OnnxRuntimeEngine
-
-        return OnnxRuntimeEngine(path, threads=threads)
-    if path.suffix == ".tflite":
-        from edge.engines.litert import LiteRtEngine
-
-        return LiteRtEngine(path, threads=threads)
-    if path.suffix == ".engine":
-        from edge.engines.tensorrt_engine import TensorRtEngine
-
-        return TensorRtEngine(path)
-    raise EngineError(
-        f"no runtime reads {path.suffix or 'this'} files", where=path, hint="give .onnx, .tflite or .engine"
-    )

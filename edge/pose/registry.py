@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edge.assets import BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS, fetch
 from edge.contract.errors import ConfigError
-from edge.engines.engine import open_engine
+from edge.engines.registry import open_engine
 from edge.pose.estimator import PoseEstimator
 from edge.pose.pose_network import TF_POSE, TRT_POSE, PoseNetwork
 

@@ -13,8 +13,8 @@ import pytest
 from calibrate.engine_builder import BuildOptions, build_engine, serialised_engine
 from calibrate.quantise import Quantiser
 from edge.contract.errors import EngineError, MissingDependency
-from edge.engines.engine import open_engine
 from edge.engines.engine_manifest import manifest_path
+from edge.engines.registry import open_engine
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 from edge.assets import BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS, fetch
 from edge.contract.errors import DownloadError, EngineError
-from edge.engines.engine import open_engine
+from edge.engines.registry import open_engine
 from edge.pose.blazepose import BlazePose, search_levels
 from edge.pose.blazepose_detector import anchors, blend_overlapping
 from edge.pose.blazepose_landmarks import LandmarkNetwork, refine

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from calibrate.tf_pose_network import export_tf_pose
 from edge.contract.errors import ConfigError, EngineError
 from edge.contract.layouts import convert, layout
-from edge.engines.engine import TensorSpec, open_engine
+from edge.engines.engine import TensorSpec
+from edge.engines.registry import open_engine
 from edge.pose.heatmap_estimator import HeatmapEstimator, letterbox
 from edge.pose.pose_network import TF_POSE, TRT_POSE
 from edge.pose.registry import ESTIMATORS, PoseConfig, open_estimator

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edge.contract.errors import EngineError
-from edge.engines.engine import open_engine
+from edge.engines.registry import open_engine
 
 BLANK = {"serving_default_input:0": np.zeros((1, 192, 192, 3), np.uint8)}
 

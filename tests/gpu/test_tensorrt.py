@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from edge.contract.errors import EngineError
-from edge.engines.engine import open_engine
 from edge.engines.gpu import Gpu
+from edge.engines.registry import open_engine
 
 
 def missing() -> str:

@@ -13,7 +13,7 @@ from edge.contract.bundle import read_bundle
 from edge.contract.errors import DataError
 from edge.contract.layouts import layout
 from edge.contract.preprocess import Preprocessing
-from edge.engines.engine import open_engine
+from edge.engines.registry import open_engine
 from train.data.corruption import EstimatorErrors
 from train.data.kinematic import make_kinematic
 from train.data.pairs import PairConfig, Pairs

@@ -88,9 +88,9 @@ def estimate_badly(
 def _shift_hips(keypoints: Float32, layout: JointLayout, share: float) -> None:
     """Move the hips of (S, V, 3) along the trunk, away from the shoulders, by a share of its length; in place."""
     shoulders, hips = (list(layout.index(f"left_{part}", f"right_{part}")) for part in ("shoulder", "hip"))
-    whole = (keypoints[:, shoulders + hips, 2] > 0).all(axis=1)
+    whole = (keypoints[:, shoulders + hips, 2] > 0).all(axis=1, keepdims=True)
     trunk = keypoints[:, hips, :2].mean(axis=1) - keypoints[:, shoulders, :2].mean(axis=1)
-    keypoints[:, hips, :2] += np.where(whole[:, None], share * trunk, 0)[:, None]
+    keypoints[:, hips, :2] += np.where(whole, share * trunk, 0)[:, None]
 
 
 def _runs(rng: np.random.Generator, frames: int, columns: int, share: float, mean_run: float) -> NDArray[np.bool_]:
