@@ -16,7 +16,7 @@ DATASET ?= $(if $(DATA),penn_action,kinematic)
 ROAD := runs/road/$(DATASET)
 DATA_FLAGS = --data.dataset $(DATASET) $(if $(DATA),--data.folder "$(DATA)")
 
-.PHONY: help demo test road setup format clean
+.PHONY: help demo test road bench setup format clean
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 18
@@ -39,6 +39,11 @@ road: $(VENV)/all.stamp ## Teacher, student, bundle, INT8, loop: DATA=folder [DA
 	$(RUN) -m calibrate verify --bundle $(ROAD)/bundle --clips $(ROAD)/test.npz --report $(ROAD)/verify.json
 	$(RUN) -m calibrate gate --onnx $(ROAD)/bundle/student.int8.onnx
 	$(RUN) -m edge demo --bundle $(ROAD)/bundle --out $(ROAD)/demo
+
+bench: $(VENV)/all.stamp ## Distillation over three seeds on Penn Action and UTD-MHAD, about two hours: DATA=folder
+	$(if $(DATA),,$(error give the folder of the datasets: make bench DATA=folder))
+	$(RUN) -m train compare --config configs/compare/penn_action.yaml --data.folder "$(DATA)"
+	$(RUN) -m train compare --config configs/compare/utd_mhad.yaml --data.folder "$(DATA)"
 
 setup: $(VENV)/all.stamp ## Everything for training, calibration and development into .venv
 

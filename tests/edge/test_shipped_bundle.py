@@ -1,0 +1,80 @@
+"""The bundle that comes with the repository: whole, in INT8 as good as in FP32, and sensible about real people."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from calibrate.tensorrt_rules import violations
+from edge.contract.bundle import STUDENT_FP32, STUDENT_INT8, read_bundle
+from edge.recogniser import RecogniserConfig, open_recogniser
+
+BUNDLE = Path(__file__).parents[2] / "bundles" / "everyday"
+
+
+def test_every_file_is_the_one_that_the_manifest_lists() -> None:
+    bundle = read_bundle(BUNDLE)
+    assert {STUDENT_FP32, STUDENT_INT8, "reference.npz", "calibration.json"} <= set(bundle.manifest.files)
+    for name in bundle.manifest.files:
+        assert bundle.file(name).is_file()
+
+
+@pytest.mark.parametrize(("precision", "error"), [("fp32", 1e-4), ("int8", 0.15)])
+def test_it_answers_here_as_where_it_was_made(precision: str, error: float) -> None:
+    bundle = read_bundle(BUNDLE)
+    recogniser = open_recogniser(bundle, RecogniserConfig(precision=precision, threads=1))
+    result = recogniser.self_test(bundle)
+    recogniser.close()
+    assert result.clips >= 16
+    assert result.agreement >= 0.9
+    assert result.error < error
+
+
+def test_int8_costs_less_than_a_point() -> None:
+    accuracy = read_bundle(BUNDLE).manifest.accuracy
+    assert accuracy["fp32"]["top1"] - accuracy["int8"]["top1"] < 0.01
+
+
+def test_tensorrt_takes_the_int8_student() -> None:
+    onnx = pytest.importorskip("onnx")
+    assert violations(onnx.load(BUNDLE / STUDENT_INT8)) == []
+    pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
+    from calibrate.parser_gate import gate
+
+    assert gate(BUNDLE / STUDENT_INT8).passed
+
+
+def test_nobody_in_view_is_not_a_decided_action() -> None:
+    bundle = read_bundle(BUNDLE)
+    recogniser = open_recogniser(bundle, RecogniserConfig(threads=1))
+    (decision,) = recogniser.recognise({1: np.zeros(bundle.manifest.input_shape[1:], np.float32)}).values()
+    recogniser.close()
+    assert decision is None
+
+
+@pytest.mark.usefixtures("blazepose_files")
+def test_in_the_demo_a_man_does_jumping_jacks_and_a_woman_walks(shared_data: Path, tmp_path: Path) -> None:
+    # A person who watches the clip sees: a man on a low roof, at the left, who throws arms and legs apart and
+    # together until he jumps off after five seconds; a woman who walks from right to left below him.
+    command = ("run", "--source", shared_data / "media" / "sports2d_demo.mp4", "--bundle", BUNDLE)
+    told = tmp_path / "people.jsonl"
+    subprocess.run(
+        [sys.executable, "-m", "edge", *map(str, command), "--sinks.json", str(told)],
+        check=True,
+        capture_output=True,
+        timeout=300,
+    )
+    man, woman = Counter[str](), Counter[str]()
+    for line in map(json.loads, told.read_text().splitlines()):
+        for person in line["people"]:
+            if (action := person["action"]) is not None:
+                bottom = person["box"][3]
+                who = man if bottom < 500 else woman
+                who[action["label"]] += 1
+    assert man.most_common(1)[0][0] == "jumping_jacks"
+    assert woman.most_common(1)[0][0] == "walk"
+    assert woman["walk"] > 0.6 * woman.total()
