@@ -55,14 +55,14 @@ def _fail(message: str) -> NoReturn:
 
 def run_command_line(program: str, about: str, commands: dict[str, Command], argv: Sequence[str] | None = None) -> None:
     """Parse ``argv`` and run one command. A user's error is one line on stderr and exit code 2."""
-    parser = _Parser(prog=f"python -m {program}", description=about, allow_abbrev=False)
+    # Sub-commands are shown with the formatter of their parent.
+    parser = _Parser(prog=f"python -m {program}", description=about, allow_abbrev=False, formatter_class=_HelpFormatter)
     subcommands = parser.add_subcommands(required=True, dest="command")
     for name, command in commands.items():
         sub = _Parser(
             allow_abbrev=False,
             description=command.summary,
             epilog="\n  ".join(("examples:", *command.examples)) if command.examples else None,
-            formatter_class=_HelpFormatter,
         )
         sub.add_argument("--config", action="config", help="YAML file with any of the keys below; flags win over it")
         sub.add_class_arguments(command.config, as_group=False)
