@@ -32,7 +32,7 @@ class StudentConfig:
     """calibration.npz with clips and labels: what ranges are taken from."""
     test: Path | None = None
     """test.npz with clips and labels: what both accuracies are measured on; without it they are left out."""
-    method: Method = "minmax"
+    method: Method = "percentile"
     """How an activation's range is chosen: minmax, percentile (99.99) or entropy (slow)."""
     samples: int = 256
     """How many clips are calibrated on, spread over the classes."""

@@ -6,7 +6,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,14 @@ from edge.command_line import console
 from edge.contract.bundle import REFERENCE, STUDENT_FP32, Manifest, write_manifest
 from edge.contract.errors import DataError
 from edge.contract.files import replacing
+from edge.contract.layouts import layout, mapping
 from edge.contract.preprocess import Preprocessing
+from edge.contract.types import Float32
 from edge.engines.registry import open_engine
 from train.checkpoint import Checkpoint, load_checkpoint
+from train.data import body
 from train.data.corruption import EstimatorErrors
+from train.data.kinematic import make_kinematic
 from train.data.pairs import PairConfig, Pairs
 from train.data.registry import DataConfig, read_dataset
 from train.evaluate import accuracy
@@ -33,6 +37,7 @@ OPSET = 17
 INPUT, OUTPUT = "clip", "logits"
 TOLERANCE = 1e-4
 REFERENCE_CLIPS = 16
+GENERATED_PER_CLASS = 6
 CALIBRATION_CLIPS = 512
 
 
@@ -66,8 +71,10 @@ def export(config: ExportConfig) -> None:
     student = config.bundle / STUDENT_FP32
     write_onnx(checkpoint.rebuild(), low[:2], student)
     logits = _logits(student, low)
-    reference = np.linspace(0, len(low) - 1, min(REFERENCE_CLIPS, len(low))).astype(int)
-    save_arrays(config.bundle / REFERENCE, clips=low[reference], logits=logits[reference])
+    shown = _evenly(low)
+    if about["bodies"] == 1 and None not in mapping(body.LAYOUT, layout(about["layout"])):
+        shown = generated_clips(replace(pairs, layout=about["layout"]))
+    save_arrays(config.bundle / REFERENCE, clips=shown, logits=_logits(student, shown))
     chosen = np.random.default_rng(0).permutation(len(train))[:CALIBRATION_CLIPS]
     clips, _, chosen_labels = train.batch(chosen)
     save_arrays(config.workdir / "calibration.npz", clips=clips, labels=chosen_labels)
@@ -76,6 +83,21 @@ def export(config: ExportConfig) -> None:
     result = accuracy(logits, labels)
     write_manifest(config.bundle, _manifest(config, checkpoint, low.shape, result.top1, result.mean_class))
     console.print(f"bundle {config.bundle}: FP32 top-1 {result.top1 * 100:.2f} % on {len(labels)} test clips")
+
+
+def generated_clips(pairs: PairConfig) -> Float32:
+    """Clips (16, C, T, V, 1) of the generator's people for a bundle's self-test.
+
+    A bundle is passed on; recordings that others made seldom may be.
+    """
+    made = Pairs(make_kinematic(GENERATED_PER_CLASS, seed=0), pairs, train=False, seed=0)
+    return _evenly(made.batch(np.arange(len(made)))[0])
+
+
+def _evenly(clips: Float32) -> Float32:
+    """REFERENCE_CLIPS of them, or all where there are fewer."""
+    chosen: Float32 = clips[np.linspace(0, len(clips) - 1, min(REFERENCE_CLIPS, len(clips))).astype(int)]
+    return chosen
 
 
 def pair_config(raw: dict[str, Any]) -> PairConfig:

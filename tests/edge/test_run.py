@@ -7,13 +7,13 @@ import sys
 import time
 from pathlib import Path
 
-import bundles
 import cv2
 import networks
 import numpy as np
 import pytest
 import videos
 
+import bundles
 from edge.__main__ import COMMANDS
 from edge.capture.registry import SCHEMES
 from edge.command_line import run_command_line
