@@ -34,11 +34,12 @@ class PoseConfig:
 def _blazepose(config: PoseConfig) -> PoseEstimator:
     from edge.pose.blazepose import MIN_VISIBILITY, BlazePose
 
-    detector = fetch(BLAZEPOSE_DETECTOR)[0]
-    landmarks = config.network or fetch(BLAZEPOSE_LANDMARKS)[0]
+    # Together, for both are in one wheel.
+    wanted = [BLAZEPOSE_DETECTOR] if config.network else [BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS]
+    detector, *landmarks = fetch(*wanted)
     return BlazePose(
         open_engine(detector, threads=config.threads),
-        open_engine(landmarks, threads=config.threads),
+        open_engine(config.network or landmarks[0], threads=config.threads),
         max_people=config.max_people,
         min_joint_score=MIN_VISIBILITY if config.min_joint_score is None else config.min_joint_score,
         search_interval=config.search_interval,
