@@ -8,12 +8,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import bundles
 import cv2
 import networks
 import numpy as np
 import onnx
 import pytest
+import tiny_bundle
 import yaml
 
 import calibrate.__main__
@@ -55,7 +55,14 @@ def run(folder: Path, *, source: str | Path | None = None, bundle: Path | None =
     """edge run with every output below ``folder / "out"``, on a good bundle and video unless given."""
     out = folder / "out"
     return [
-        *("edge", "run", "--source", source or video(folder), "--bundle", bundle or bundles.tiny(folder / "bundle")),
+        *(
+            "edge",
+            "run",
+            "--source",
+            source or video(folder),
+            "--bundle",
+            bundle or tiny_bundle.make(folder / "bundle"),
+        ),
         *("--sinks.video", out / "a.mp4", "--sinks.json", out / "a.jsonl", "--sinks.picture", out / "a.png"),
         *("--report", out / "latency.json", *more),
     ]
@@ -158,7 +165,7 @@ def a_bundle_that_is_not_there(folder: Path) -> Argv:
 @case
 def a_bundle_with_one_byte_changed(folder: Path) -> Argv:
     """student.int8.onnx: the file is not the one bundle.yaml lists (size or sha256 differs)"""
-    bundle = bundles.tiny(folder / "bundle")
+    bundle = tiny_bundle.make(folder / "bundle")
     data = bytearray((bundle / "student.int8.onnx").read_bytes())
     data[len(data) // 2] ^= 1
     (bundle / "student.int8.onnx").write_bytes(data)
@@ -168,7 +175,7 @@ def a_bundle_with_one_byte_changed(folder: Path) -> Argv:
 @case
 def a_bundle_checked_with_one_byte_changed(folder: Path) -> Argv:
     """student.onnx: the file is not the one"""
-    bundle = bundles.tiny(folder / "bundle")
+    bundle = tiny_bundle.make(folder / "bundle")
     with (bundle / "student.onnx").open("ab") as stream:
         stream.write(b"\0")
     return ["edge", "check", "--bundle", bundle]
@@ -177,25 +184,25 @@ def a_bundle_checked_with_one_byte_changed(folder: Path) -> Argv:
 @case
 def a_manifest_with_a_misspelt_key(folder: Path) -> Argv:
     """bundle.yaml: unknown key 'clases'"""
-    return run(folder, bundle=rewrite(bundles.tiny(folder / "bundle"), clases=["a"]))
+    return run(folder, bundle=rewrite(tiny_bundle.make(folder / "bundle"), clases=["a"]))
 
 
 @case
 def a_manifest_without_a_key(folder: Path) -> Argv:
     """bundle.yaml: key 'layout' is missing"""
-    return run(folder, bundle=rewrite(bundles.tiny(folder / "bundle"), layout=None))
+    return run(folder, bundle=rewrite(tiny_bundle.make(folder / "bundle"), layout=None))
 
 
 @case
 def a_manifest_of_a_later_release(folder: Path) -> Argv:
     """format version 2 is not 1"""
-    return run(folder, bundle=rewrite(bundles.tiny(folder / "bundle"), format_version=2))
+    return run(folder, bundle=rewrite(tiny_bundle.make(folder / "bundle"), format_version=2))
 
 
 @case
 def a_manifest_that_is_not_yaml(folder: Path) -> Argv:
     """not readable as YAML"""
-    bundle = bundles.tiny(folder / "bundle")
+    bundle = tiny_bundle.make(folder / "bundle")
     (bundle / "bundle.yaml").write_text("classes: [a, b")
     return run(folder, bundle=bundle)
 
@@ -203,7 +210,7 @@ def a_manifest_that_is_not_yaml(folder: Path) -> Argv:
 @case
 def a_truncated_network(folder: Path) -> Argv:
     """student.int8.onnx: ONNX Runtime cannot load it"""
-    bundle = bundles.tiny(folder / "bundle")
+    bundle = tiny_bundle.make(folder / "bundle")
     path = bundle / "student.int8.onnx"
     path.write_bytes(path.read_bytes()[:3000])
     return run(folder, bundle=relist(bundle))
@@ -212,7 +219,7 @@ def a_truncated_network(folder: Path) -> Argv:
 @case
 def a_network_for_other_joints_than_the_manifests(folder: Path) -> Argv:
     """the network takes float32 (None, 3, 32, 17, 1), the manifest says (1, 3, 32, 13, 1)"""
-    bundle = bundles.tiny(folder / "bundle")
+    bundle = tiny_bundle.make(folder / "bundle")
     networks.student(bundle / "student.int8.onnx", frames=32, joints=17)
     return run(folder, bundle=relist(bundle))
 
@@ -220,7 +227,7 @@ def a_network_for_other_joints_than_the_manifests(folder: Path) -> Argv:
 @case
 def a_network_that_answers_nan(folder: Path) -> Argv:
     """the network answered with NaN or infinite values"""
-    bundle = bundles.tiny(folder / "bundle")
+    bundle = tiny_bundle.make(folder / "bundle")
     model = onnx.load(bundle / "student.int8.onnx")
     (bias,) = [tensor for tensor in model.graph.initializer if tensor.name == "b4"]
     bias.CopyFrom(onnx.numpy_helper.from_array(np.full(4, np.nan, np.float32), "b4"))
@@ -231,7 +238,7 @@ def a_network_that_answers_nan(folder: Path) -> Argv:
 @case
 def a_network_that_is_another_students(folder: Path) -> Argv:
     """the network decides as the bundle says on"""
-    bundle = bundles.tiny(folder / "bundle")
+    bundle = tiny_bundle.make(folder / "bundle")
     networks.student(bundle / "student.int8.onnx", seed=4, frames=32, joints=13)
     return run(folder, bundle=relist(bundle))
 
@@ -239,13 +246,13 @@ def a_network_that_is_another_students(folder: Path) -> Argv:
 @needs_blazepose
 def an_estimator_that_lacks_the_bundles_joints(folder: Path) -> Argv:
     """the bundle reads kinect-22, and the estimator's blazepose-33 gives no head_top, left_collar, right_collar"""
-    return run(folder, bundle=bundles.tiny(folder / "bundle", joints="kinect-22"))
+    return run(folder, bundle=tiny_bundle.make(folder / "bundle", joints="kinect-22"))
 
 
 @case
 def an_engine_without_tensorrt(folder: Path) -> Argv:
     """needs the package tensorrt; install it with"""
-    bundle = bundles.tiny(folder / "bundle")
+    bundle = tiny_bundle.make(folder / "bundle")
     (bundle / "student.int8.engine").write_bytes(b"engine")
     return run(folder, bundle=bundle)
 
@@ -416,7 +423,15 @@ def an_export_of_no_run(folder: Path) -> Argv:
 
 def quantised(folder: Path, clips: np.ndarray, *more: str) -> Argv:
     np.savez(folder / "clips.npz", clips=clips.astype(np.float32), labels=np.arange(len(clips)) % 4)
-    return ["calibrate", "student", "--bundle", bundles.tiny(folder / "bundle"), "--clips", folder / "clips.npz", *more]
+    return [
+        "calibrate",
+        "student",
+        "--bundle",
+        tiny_bundle.make(folder / "bundle"),
+        "--clips",
+        folder / "clips.npz",
+        *more,
+    ]
 
 
 @case
@@ -436,7 +451,7 @@ def calibration_clips_of_other_joints(folder: Path) -> Argv:
 @case
 def calibration_clips_that_are_not_there(folder: Path) -> Argv:
     """nowhere.npz"""
-    return ["calibrate", "student", "--bundle", bundles.tiny(folder / "bundle"), "--clips", folder / "nowhere.npz"]
+    return ["calibrate", "student", "--bundle", tiny_bundle.make(folder / "bundle"), "--clips", folder / "nowhere.npz"]
 
 
 @case
@@ -452,7 +467,7 @@ def a_truncated_network_to_quantise(folder: Path) -> Argv:
 @case
 def an_engine_to_build_without_tensorrt(folder: Path) -> Argv:
     """needs the package tensorrt"""
-    return ["calibrate", "engine", "--onnx", bundles.tiny(folder / "bundle") / "student.onnx"]
+    return ["calibrate", "engine", "--onnx", tiny_bundle.make(folder / "bundle") / "student.onnx"]
 
 
 def files(folder: Path) -> dict[str, bytes]:

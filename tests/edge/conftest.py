@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-import bundles
 import pytest
+import tiny_bundle
 
 from edge.assets import BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS, fetch
 from edge.contract.errors import DownloadError
@@ -12,7 +12,7 @@ from edge.contract.errors import DownloadError
 @pytest.fixture(scope="session")
 def bundle_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle with an untrained student; not to be altered."""
-    return bundles.tiny(tmp_path_factory.mktemp("bundles") / "tiny")
+    return tiny_bundle.make(tmp_path_factory.mktemp("bundles") / "tiny")
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,9 @@
 """Decisions of the student in the loop, held against ONNX Runtime used directly."""
 
-import bundles
 import numpy as np
 import onnxruntime as ort
 import pytest
+import tiny_bundle
 
 from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.errors import BundleError, ConfigError, EngineError
@@ -15,7 +15,7 @@ PLAIN = RecogniserConfig(smoothing=1, min_score=0.0)
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
-    return read_bundle(bundles.tiny(tmp_path_factory.mktemp("bundle")))
+    return read_bundle(tiny_bundle.make(tmp_path_factory.mktemp("bundle")))
 
 
 def clips(count, seed=0):
@@ -62,7 +62,7 @@ def test_people_are_decided_about_together_as_if_alone(bundle, count):
     decided = recogniser.recognise({10 + n: clip for n, clip in enumerate(given)})
     for n, row in enumerate(reference(bundle, given)):
         action = decided[10 + n]
-        assert action.label == bundles.CLASSES[row.argmax()] and action.score == pytest.approx(row.max(), abs=1e-4)
+        assert action.label == tiny_bundle.CLASSES[row.argmax()] and action.score == pytest.approx(row.max(), abs=1e-4)
         np.testing.assert_allclose(action.probabilities, row, atol=1e-4)
     assert recogniser.network_s > 0 and recogniser.recognise({}) == {}
 
@@ -111,7 +111,7 @@ def test_the_self_test_agrees_with_itself_and_not_with_another_network(bundle, t
     test = open_recogniser(bundle, PLAIN).self_test(bundle)
     assert (test.clips, test.agreement) == (16, 1.0) and test.error < 1e-5
     open_recogniser(bundle, PLAIN).require_agreement(bundle)
-    other = read_bundle(bundles.tiny(tmp_path / "other", seed=4))
+    other = read_bundle(tiny_bundle.make(tmp_path / "other", seed=4))
     with pytest.raises(EngineError, match="of 16 clips only"):
         open_recogniser(other, PLAIN).require_agreement(bundle)
 
@@ -134,7 +134,7 @@ def test_a_network_that_is_not_the_manifests_is_refused(bundle):
 
 
 def test_an_engine_beside_the_network_is_preferred(tmp_path):
-    bundle = read_bundle(bundles.tiny(tmp_path))
+    bundle = read_bundle(tiny_bundle.make(tmp_path))
     assert student_file(bundle, "int8").name == "student.int8.onnx"
     (tmp_path / "student.int8.engine").write_bytes(b"engine")
     assert student_file(bundle, "int8").name == "student.int8.engine"
@@ -142,7 +142,7 @@ def test_an_engine_beside_the_network_is_preferred(tmp_path):
 
 
 def test_a_bundle_without_that_precision_says_how_to_make_it(tmp_path):
-    folder = bundles.tiny(tmp_path)
+    folder = tiny_bundle.make(tmp_path)
     (folder / "student.int8.onnx").unlink()
     write_manifest(folder, read_bundle(folder).manifest)
     with pytest.raises(BundleError, match="python -m calibrate student"):
@@ -150,7 +150,7 @@ def test_a_bundle_without_that_precision_says_how_to_make_it(tmp_path):
 
 
 def test_a_reference_that_does_not_fit_is_refused(tmp_path):
-    folder = bundles.tiny(tmp_path)
+    folder = tiny_bundle.make(tmp_path)
     np.savez(folder / "reference.npz", clips=np.zeros((3, 3, 16, 13, 1), np.float32))
     write_manifest(folder, read_bundle(folder).manifest)
     bundle = read_bundle(folder)

@@ -11,9 +11,9 @@ import cv2
 import networks
 import numpy as np
 import pytest
+import tiny_bundle
 import videos
 
-import bundles
 from edge.__main__ import COMMANDS
 from edge.capture.registry import SCHEMES
 from edge.command_line import run_command_line
@@ -202,7 +202,7 @@ def test_a_camera_that_drops_out_for_good_keeps_the_files_and_is_an_error(monkey
 
 
 def test_check_fails_a_student_that_decides_otherwise_with_exit_code_1(tmp_path, capsys):
-    folder = bundles.tiny(tmp_path / "bundle")
+    folder = tiny_bundle.make(tmp_path / "bundle")
     networks.student(folder / "student.int8.onnx", seed=4, frames=32, joints=13)
     write_manifest(folder, read_bundle(folder).manifest)
     with pytest.raises(SystemExit) as left:

@@ -13,7 +13,7 @@ from edge.contract.preprocess import Preprocessing
 CLASSES = ("squat", "wave", "jumping_jacks", "stand")
 
 
-def tiny(folder: Path, *, joints: str = "penn-13", seed: int = 0, frames: int = 32) -> Path:
+def make(folder: Path, *, joints: str = "penn-13", seed: int = 0, frames: int = 32) -> Path:
     """Write student.onnx, student.int8.onnx (the same network), reference.npz and bundle.yaml."""
     folder.mkdir(parents=True, exist_ok=True)
     count = len(layout(joints))
