@@ -302,9 +302,8 @@ def an_output_that_is_a_folder(folder: Path) -> Argv:
 @needs_blazepose
 def a_disk_that_is_full(folder: Path) -> Argv:
     """cannot be written: File too large"""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     argv = run(folder)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4000, limits[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
     return argv
 
 
@@ -484,14 +483,11 @@ def blazepose() -> bool:
 
 
 @pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch):
-    """A laptop: no TensorRT, no screen. Limits that a case sets end with it."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+def machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A laptop: no TensorRT, no screen."""
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def refused(argv: Argv, folder: Path, capfd: pytest.CaptureFixture[str]) -> str:
@@ -514,8 +510,13 @@ def test_one_line_says_what_where_and_what_to_do(name, tmp_path, capfd, machine,
     if name in NEEDS_BLAZEPOSE and not request.getfixturevalue("blazepose"):
         pytest.skip("BlazePose cannot be fetched")
     prepare = CASES[name]
-    argv = prepare(tmp_path)
-    assert str(prepare.__doc__) in refused(argv, tmp_path, capfd)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        line = refused(prepare(tmp_path), tmp_path, capfd)
+    finally:
+        # Before pytest reports, for its report may go to a file too.
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert str(prepare.__doc__) in line
 
 
 def test_an_engine_built_for_another_gpu(tmp_path, capfd, monkeypatch):

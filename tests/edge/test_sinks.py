@@ -2,6 +2,7 @@
 
 import json
 import resource
+from contextlib import contextmanager
 
 import cv2
 import numpy as np
@@ -32,13 +33,18 @@ def numbered(n, fps=25.0, time_s=None):
     return type(given)(type(given.frame)(n, time_s, given.frame.image), (), {})
 
 
-@pytest.fixture
+@contextmanager
 def small_files():
-    """No file may grow beyond 20 kB, as on a disk that is full."""
+    """No file may grow beyond 20 kB, as on a disk that is full.
+
+    Not a fixture: the limit would also hold for the file that pytest's own report may go to.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize(("name", "codec"), [("a.mp4", None), ("a.mp4", "mp4v"), ("a.avi", "MJPG"), ("a.mkv", "mp4v")])
@@ -82,10 +88,11 @@ def test_after_an_error_there_is_no_file_and_an_older_one_stays_as_it_was(tmp_pa
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.avi"])
-def test_a_full_disk_is_noticed_though_opencv_does_not(tmp_path, small_files, name):
+def test_a_full_disk_is_noticed_though_opencv_does_not(tmp_path, name):
     rng = np.random.default_rng(0)
     noise = [rng.integers(0, 255, (240, 320, 3), dtype=np.uint8) for _ in range(30)]
     with (
+        small_files(),
         pytest.raises(OutputError, match="free space"),
         video_sink(tmp_path / name, Plain(), fps=25, size=(320, 240)) as sink,
     ):
@@ -94,9 +101,10 @@ def test_a_full_disk_is_noticed_though_opencv_does_not(tmp_path, small_files, na
     assert not list(tmp_path.iterdir())
 
 
-def test_a_full_disk_is_named_by_the_file_that_it_hit(tmp_path, small_files):
+def test_a_full_disk_is_named_by_the_file_that_it_hit(tmp_path):
     picture, lines = tmp_path / "best.png", tmp_path / "people.jsonl"
     with (
+        small_files(),
         pytest.raises(OutputError, match=r"people\.jsonl: cannot be written"),
         picture_sink(picture, Overlay(PENN)),
         json_lines_sink(lines, PENN) as sink,
