@@ -55,7 +55,7 @@ def test_student_adds_int8_and_its_accuracy_to_the_bundle(bundle: Path, tmp_path
     assert read.manifest.accuracy["fp32"] == {"top1": 0.8, "mean_class": 0.4}
     assert read.manifest.accuracy["int8"]["agreement"] > 0.9
     record = json.loads(read.file("calibration.json").read_text())
-    assert (record["method"], record["seed"], len(record["ids"])) == ("minmax", 0, 40)
+    assert (record["method"], record["seed"], len(record["ids"])) == ("percentile", 0, 40)
 
 
 def test_student_without_a_test_set_leaves_the_accuracy_alone(bundle: Path, tmp_path: Path) -> None:
