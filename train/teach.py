@@ -130,6 +130,7 @@ def _about(network: str, width: int, config: DataConfig, data: SkeletonSet) -> d
         "width": width,
         "source": config.dataset,
         "clips_per_class": config.clips_per_class,
+        "scenes": config.scenes,
         "dataset": data.name,
         "split": data.split,
         "train_clips": len(data.part(True)),

@@ -5,8 +5,10 @@ import pytest
 
 from edge.contract.errors import LayoutError
 from edge.contract.layouts import layout
+from train.data.clip import SkeletonSet, checked
 from train.data.corruption import EstimatorErrors
-from train.data.scene import HEIGHT_PX, WIDTH_PX, make_scene
+from train.data.kinematic import CLASSES
+from train.data.scene import HEIGHT_PX, WIDTH_PX, make_scene, scene_clips
 
 FLAWLESS = EstimatorErrors(jitter=0, drift=0, miss=0, limb_miss=0, swap=0, outlier=0)
 
@@ -75,3 +77,16 @@ def test_the_layout_is_chosen_by_name() -> None:
 def test_the_same_seed_gives_the_same_scene() -> None:
     one, two = make_scene(2, 1.0, seed=9), make_scene(2, 1.0, seed=9)
     assert one.actions == two.actions and np.array_equal(one.estimated, two.estimated)
+
+
+def test_people_of_scenes_become_recordings_of_their_action() -> None:
+    clips = tuple(scene_clips(6))
+    checked(SkeletonSet("scenes", CLASSES, "kinect-20", clips, ""))
+    assert 6 <= len(clips) <= 18 and {clip.train for clip in clips} == {True, False}
+    # The first person of the first scene, as the scene has it.
+    truth = make_scene(3, 3.0, seed=0, joints="kinect-20")
+    assert clips[0].label == CLASSES.index(truth.actions[0]) and clips[0].joints.shape == (1, 90, 20, 2)
+    np.testing.assert_array_equal(clips[0].joints[0], truth.truth[0, ..., :2])
+    # No scene is both trained and tested on.
+    parts = [{clip.id.split("-")[2] for clip in clips if clip.train == train} for train in (True, False)]
+    assert not parts[0] & parts[1]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edge.contract.errors import ConfigError
-from train.data.clip import SkeletonSet
+from train.data.clip import SkeletonSet, checked
 from train.data.everyday import read_everyday
 from train.data.kinematic import make_kinematic
 from train.data.pairs import PairConfig
 from train.data.penn_action import read_penn_action
+from train.data.scene import scene_clips
 from train.data.utd_mhad import read_utd_mhad
 
 DATASETS: dict[str, Callable[[Path], SkeletonSet]] = {
@@ -31,6 +32,8 @@ class DataConfig:
     """The folder that holds the dataset's files."""
     clips_per_class: int = 60
     """kinematic: how many clips the generator makes of each class."""
+    scenes: int = 0
+    """kinematic: how many scenes of three people before a moving camera it makes besides."""
     pairs: PairConfig = field(default_factory=PairConfig)
     """How a recording becomes a clip for the teacher and one for the student."""
 
@@ -38,7 +41,8 @@ class DataConfig:
 def read_dataset(config: DataConfig) -> SkeletonSet:
     """Read the configured dataset; ConfigError for an unknown name or a folder that is not given."""
     if config.dataset == "kinematic":
-        return make_kinematic(config.clips_per_class, seed=0)
+        made = make_kinematic(config.clips_per_class, seed=0)
+        return checked(replace(made, clips=(*made.clips, *scene_clips(config.scenes))))
     if config.dataset not in DATASETS:
         raise ConfigError(
             f"unknown dataset {config.dataset!r}", hint=f"known datasets: {', '.join([*DATASETS, 'kinematic'])}"
