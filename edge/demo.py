@@ -16,7 +16,7 @@ class DemoConfig:
     """Run the shipped student on the demo clip, or on a recording or camera of your own."""
 
     source: str | None = None
-    """Video, folder of images or camera. Unset: a clip of two people walking, fetched once."""
+    """Video, folder of images or camera. Unset: a man does jumping jacks, a woman walks; fetched once."""
     bundle: Path = Path("bundles/everyday")
     """Bundle folder with the trained student."""
     out: Path = Path("runs/demo")
