@@ -12,6 +12,19 @@ from edge.contract.layouts import layout
 
 
 @dataclass(frozen=True)
+class Recording:
+    """What one sensor or estimator saw of a performance.
+
+    joints: (M, S, V, D) float32; seen: (M, S, V) bool; fps: frames per second. Axes and units as in
+    :class:`SkeletonClip`, joints in the layout that the set names for it.
+    """
+
+    joints: NDArray[np.float32] = field(repr=False)
+    seen: NDArray[np.bool_] = field(repr=False)
+    fps: float
+
+
+@dataclass(frozen=True)
 class SkeletonClip:
     """A recording of one action.
 
@@ -20,6 +33,8 @@ class SkeletonClip:
     seen: (M, S, V) bool; coordinates of unseen joints mean nothing.
     fps: frames per second of the recording. label: index into the set's classes.
     train: whether the split puts it among the training clips.
+    low: the same performance as a cheaper sensor or a faster estimator saw it, begun and ended at
+        the same moments; None where poor skeletons are made by corruption.
     """
 
     id: str
@@ -28,17 +43,22 @@ class SkeletonClip:
     seen: NDArray[np.bool_] = field(repr=False)
     fps: float
     train: bool
+    low: Recording | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
 class SkeletonSet:
-    """Labelled clips of one layout. ``split`` says in words how train and test were parted."""
+    """Labelled clips of one layout. ``split`` says in words how train and test were parted.
+
+    low_layout: the layout of the clips' ``low`` recordings, where they have them.
+    """
 
     name: str
     classes: tuple[str, ...]
     layout: str
     clips: tuple[SkeletonClip, ...] = field(repr=False)
     split: str
+    low_layout: str | None = None
 
     def part(self, train: bool) -> tuple[SkeletonClip, ...]:
         """The training clips, or the test clips."""
