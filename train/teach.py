@@ -16,7 +16,7 @@ from edge.contract.errors import ConfigError
 from edge.contract.layouts import layout
 from train.checkpoint import Checkpoint, load_checkpoint
 from train.data.clip import SkeletonSet
-from train.data.pairs import Pairs
+from train.data.pairs import Pairs, clip_layout
 from train.data.registry import DataConfig, read_dataset
 from train.evaluate import Accuracy
 from train.fit import Optimiser, Run, fit
@@ -136,7 +136,7 @@ def _about(network: str, width: int, config: DataConfig, data: SkeletonSet) -> d
         "train_clips": len(data.part(True)),
         "test_clips": len(data.part(False)),
         "classes": list(data.classes),
-        "layout": config.pairs.layout or data.layout,
+        "layout": clip_layout(data, config.pairs),
         "bodies": max(clip.joints.shape[0] for clip in data.clips),
         "pairs": asdict(config.pairs),
     }

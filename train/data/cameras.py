@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
+
+from edge.contract.types import Float32
+from train.data.clip import Recording, SkeletonClip
 
 FOCAL_PX = 1000.0
 CENTRE_PX = 500.0
@@ -38,3 +43,27 @@ def random_view(rng: np.random.Generator, max_yaw: float, max_pitch: float) -> t
         float(rng.uniform(-max_pitch / 3, max_pitch)),
         float(rng.uniform(2.5, 5.0)),
     )
+
+
+@dataclass(frozen=True)
+class View:
+    """From where a performance is seen; one view serves all recordings of it.
+
+    camera: yaw, pitch and distance as :func:`project` has them, needed for what is in 3-D. It circles the
+    middle of each recording by itself, for sensors seldom share their axes' origin.
+    roll: radians by which the picture is turned.
+    """
+
+    camera: tuple[float, float, float] | None = None
+    roll: float = 0.0
+
+    def keypoints(self, recording: SkeletonClip | Recording) -> Float32:
+        """(M, S, V, 3): x and y in pixels, and 1 where the joint was seen; (0, 0, 0) elsewhere."""
+        xy, seen = recording.joints, recording.seen
+        if xy.shape[-1] == 3:
+            assert self.camera is not None
+            xy = project(xy, seen, *self.camera)
+        if self.roll:
+            cos, sin = np.cos(self.roll), np.sin(self.roll)
+            xy = xy @ np.array([[cos, -sin], [sin, cos]], np.float32).T
+        return np.concatenate([np.where(seen[..., None], xy, 0), seen[..., None]], axis=-1).astype(np.float32)

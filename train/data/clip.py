@@ -66,29 +66,40 @@ class SkeletonSet:
 
 
 def checked(data: SkeletonSet) -> SkeletonSet:
-    """The same set, or DataError: no clips, labels outside the classes, wrong joints, none seen, not finite."""
+    """The same set, or DataError: no clips, labels outside the classes, or recordings that do not fit.
+
+    Those are of wrong joints, without a frame, or not finite; good ones in which no joint is ever seen (a cheap
+    estimator may find nobody); second ones without a layout, or of another number of bodies than the first.
+    """
     if not data.clips:
         raise DataError(f"{data.name} holds no clips", hint="check the folder and the split")
-    joints = len(layout(data.layout))
     for clip in data.clips:
-        m, s, v, d = clip.joints.shape
-        if clip.seen.shape != (m, s, v) or v != joints or d not in (2, 3) or s == 0:
-            raise DataError(
-                f"{data.name}, clip {clip.id}: joints {clip.joints.shape} and seen {clip.seen.shape} do not fit "
-                f"layout {data.layout}, which needs (M, S, {joints}, 2 or 3) and (M, S, {joints})"
-            )
+        what = f"{data.name}, clip {clip.id}"
         if not 0 <= clip.label < len(data.classes):
-            raise DataError(
-                f"{data.name}, clip {clip.id}: label {clip.label} is not one of {len(data.classes)} classes"
-            )
+            raise DataError(f"{what}: label {clip.label} is not one of {len(data.classes)} classes")
+        _check(clip, data.layout, what)
         if not clip.seen.any():
             raise DataError(
-                f"{data.name}, clip {clip.id}: no joint is ever seen; are its coordinates not numbers?",
+                f"{what}: no joint is ever seen; are its coordinates not numbers?",
                 hint="leave the clip out, or copy the data again",
             )
-        if not np.isfinite(clip.joints[clip.seen]).all():
-            raise DataError(
-                f"{data.name}, clip {clip.id}: joints hold NaN or infinite values",
-                hint="mark joints that were not seen in `seen`",
-            )
+        if clip.low is None:
+            continue
+        if data.low_layout is None:
+            raise DataError(f"{what} has a second recording, but the set names no layout for it")
+        _check(clip.low, data.low_layout, f"{what}, its second recording")
+        if len(clip.low.joints) != len(clip.joints):
+            raise DataError(f"{what}: {len(clip.joints)} bodies, but {len(clip.low.joints)} in its second recording")
     return data
+
+
+def _check(recording: SkeletonClip | Recording, name: str, what: str) -> None:
+    joints = len(layout(name))
+    shape, seen = recording.joints.shape, recording.seen.shape
+    if len(shape) != 4 or seen != shape[:3] or shape[2] != joints or shape[3] not in (2, 3) or shape[1] == 0:
+        raise DataError(
+            f"{what}: joints {shape} and seen {seen} do not fit "
+            f"layout {name}, which needs (M, S, {joints}, 2 or 3) and (M, S, {joints})"
+        )
+    if not np.isfinite(recording.joints[recording.seen]).all():
+        raise DataError(f"{what}: joints hold NaN or infinite values", hint="mark joints that were not seen in `seen`")

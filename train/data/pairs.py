@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.contract.errors import ConfigError
 from edge.contract.layouts import JointLayout, convert, layout
 from edge.contract.preprocess import Preprocessing, clip_tensor, resample
 from edge.contract.types import Float32
-from train.data.cameras import project, random_view
-from train.data.clip import SkeletonClip, SkeletonSet
+from train.data.cameras import View, random_view
+from train.data.clip import Recording, SkeletonClip, SkeletonSet
 from train.data.corruption import EstimatorErrors, drop, estimate_badly
+
+KEPT_BYTES = 1 << 30
+"""What no chance touches is made once and kept, up to this much memory."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +28,14 @@ class PairConfig:
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     """Length, rate and normalisation of a clip; the device repeats exactly these."""
     layout: str | None = None
-    """Joint layout of the clips; by default the dataset's own."""
+    """Joint layout of the clips, HQ and LQ; by default that of the dataset's second recordings, which is what
+    the device sees, or the dataset's own where it has none."""
     span: Literal["whole", "window"] = "whole"
     """whole: the recording is stretched to the clip's length. window: the clip is the seconds a device would
     see, drawn anywhere in the recording for training, its middle for testing."""
+    poor: Literal["auto", "recorded", "drop", "estimator"] = "auto"
+    """Where LQ comes from. recorded: the clip's second recording. drop, estimator: HQ, corrupted.
+    auto: recorded for clips that have it, else estimator where its errors are given, else drop."""
     drop: float = 0.6
     """LQ: probability that a joint of a frame is unseen (the paper's release: 0.6)."""
     estimator_errors: EstimatorErrors | None = None
@@ -43,40 +52,50 @@ class PairConfig:
     """Train on pictures rolled by up to this angle."""
 
 
+@dataclass(frozen=True)
+class _Performance:
+    """A recording before anything is corrupted.
+
+    good: HQ keypoints (M, T, V, 3) at the clip's moments. high: the same as a clip tensor (C, T, V, M).
+    low: the second recording's tensor, where LQ is taken from it.
+    """
+
+    good: Float32
+    high: Float32
+    low: Float32 | None
+
+
 class Pairs:
     """One part of a dataset, ready to be drawn as pairs of clip tensors.
 
     Training pairs differ at each draw; test pairs depend on the clip and ``seed`` alone, so that every
-    network and every epoch is measured on the same corrupted clips.
+    network and every epoch is measured on the same corrupted clips. Raises ConfigError where ``config``
+    asks for poor skeletons that neither it nor the dataset holds.
     """
 
     def __init__(self, data: SkeletonSet, config: PairConfig, *, train: bool, seed: int) -> None:
         self.clips, self.config, self.train, self.seed = data.part(train), config, train, seed
-        self.source = layout(data.layout)
-        self.layout = layout(config.layout or data.layout)
+        _refuse_absent(self.clips, config, data.name)
+        self.source, self.low_source = layout(data.layout), layout(data.low_layout or data.layout)
+        self.layout = layout(clip_layout(data, config))
         self.labels = np.array([clip.label for clip in self.clips], np.int64)
         self._rng = np.random.default_rng((seed, 1))
+        self._performances: dict[tuple[int, bool], _Performance] = {}
+        self._test_pairs: dict[int, tuple[Float32, Float32]] = {}
+        self._kept_bytes = 0
 
     def __len__(self) -> int:
         return len(self.clips)
 
     def draw(self, index: int) -> tuple[Float32, Float32]:
-        """(LQ, HQ) clip tensors (C, T, V, M) of one recording."""
-        rng = self._rng if self.train else np.random.default_rng((self.seed, index))
-        clip, how = self.clips[index], self.config.preprocessing
-        bodies = _keypoints(clip, self.config, rng, augment=self.train)
-        times = _times(clip, self.config, rng, augment=self.train)
-        at = np.arange(how.length_frames) / how.fps
-        mirrored = self.train and self.config.mirror and rng.random() < 0.5
-        low, high = [], []
-        for body in bodies:
-            body = convert(body, self.source, self.layout)
-            if mirrored:
-                body = _mirror(body, self.layout)
-            good = resample(body, times, at, how.max_gap_s)
-            high.append((good, at))
-            low.append((_corrupt(good, self.layout, self.config, rng), at))
-        return clip_tensor(low, self.layout, how), clip_tensor(high, self.layout, how)
+        """(LQ, HQ) clip tensors (C, T, V, M) of one recording, not to be written to."""
+        if self.train:
+            return self._drawn(index, self._rng)
+        if (pair := self._test_pairs.get(index)) is None:
+            pair = self._drawn(index, np.random.default_rng((self.seed, index)))
+            if self._has_room(*pair):
+                self._test_pairs[index] = pair
+        return pair
 
     def batch(self, indices: NDArray[np.int64]) -> tuple[Float32, Float32, NDArray[np.int64]]:
         """LQ and HQ (N, C, T, V, M), labels (N,)."""
@@ -91,19 +110,81 @@ class Pairs:
         """Continue the draws from :meth:`state`."""
         self._rng.bit_generator.state = state
 
+    def _drawn(self, index: int, rng: np.random.Generator) -> tuple[Float32, Float32]:
+        seen = self._performance(index, rng)
+        if seen.low is not None:
+            return seen.low, seen.high
+        return self._tensor(_corrupt(body, self.layout, self.config, rng) for body in seen.good), seen.high
 
-def _keypoints(clip: SkeletonClip, config: PairConfig, rng: np.random.Generator, *, augment: bool) -> Float32:
-    """Keypoints (M, S, V, 3) in pixels, 3-D recordings seen by a camera drawn from ``rng``."""
-    xy = clip.joints
-    if xy.shape[-1] == 3:
-        xy = project(
-            clip.joints, clip.seen, *random_view(rng, np.radians(config.max_yaw_deg), np.radians(config.max_pitch_deg))
+    def _performance(self, index: int, rng: np.random.Generator) -> _Performance:
+        clip, config = self.clips[index], self.config
+        recorded = clip.low if config.poor in ("auto", "recorded") else None
+        view = _view(clip, config, rng, augment=self.train)
+        times = _times(clip, config, rng, augment=self.train)
+        mirrored = self.train and config.mirror and bool(rng.random() < 0.5)
+        if (kept := self._performances.get((index, mirrored))) is not None:
+            return kept
+
+        good = self._at_moments(view.keypoints(clip), self.source, times, mirrored)
+        low = None
+        if recorded is not None:
+            poor, stretched = view.keypoints(recorded), _stretched(times, recorded)
+            low = self._tensor(self._at_moments(poor, self.low_source, stretched, mirrored))
+        made = _Performance(good, self._tensor(good), low)
+        chance = view != View() or config.span == "window"
+        if self.train and not chance and self._has_room(made.good, made.high):
+            self._performances[index, mirrored] = made
+        return made
+
+    def _at_moments(self, bodies: Float32, source: JointLayout, times: NDArray[np.float64], mirrored: bool) -> Float32:
+        """Keypoints (M, S, V_source, 3) at ``times`` (S,) -> (M, T, V, 3) at the clip's moments."""
+        how = self.config.preprocessing
+        bodies = convert(bodies, source, self.layout)
+        if mirrored:
+            bodies = _mirror(bodies, self.layout)
+        return np.stack([resample(body, times, _moments(how), how.max_gap_s) for body in bodies])
+
+    def _tensor(self, bodies: Iterable[Float32]) -> Float32:
+        how = self.config.preprocessing
+        return clip_tensor([(body, _moments(how)) for body in bodies], self.layout, how)
+
+    def _has_room(self, *arrays: Float32) -> bool:
+        """Whether these may be kept. If so they are counted, and can no longer be written to."""
+        if self._kept_bytes >= KEPT_BYTES:
+            return False
+        for array in arrays:
+            self._kept_bytes += array.nbytes
+            array.flags.writeable = False
+        return True
+
+
+def clip_layout(data: SkeletonSet, config: PairConfig) -> str:
+    """Name of the layout of the clips that ``config`` makes of a set; see :attr:`PairConfig.layout`."""
+    return config.layout or data.low_layout or data.layout
+
+
+def _refuse_absent(clips: tuple[SkeletonClip, ...], config: PairConfig, name: str) -> None:
+    alone = next((clip.id for clip in clips if clip.low is None), None)
+    if config.poor == "recorded" and alone is not None:
+        raise ConfigError(
+            f"{name}, clip {alone}: there is no second recording to take poor skeletons from",
+            hint="choose --data.pairs.poor drop or estimator",
         )
-    if augment and config.rotate_deg:
-        angle = np.radians(rng.uniform(-config.rotate_deg, config.rotate_deg))
-        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]], np.float32)
-        xy = xy @ turn.T
-    return np.concatenate([np.where(clip.seen[..., None], xy, 0), clip.seen[..., None]], axis=-1).astype(np.float32)
+    if config.poor == "estimator" and config.estimator_errors is None:
+        raise ConfigError("poor skeletons of an estimator need its errors", hint="give --data.pairs.estimator_errors")
+
+
+def _view(clip: SkeletonClip, config: PairConfig, rng: np.random.Generator, *, augment: bool) -> View:
+    """From where both recordings of a clip are seen: 3-D by a camera drawn from ``rng``, the picture rolled."""
+    camera = None
+    if any(recording is not None and recording.joints.shape[-1] == 3 for recording in (clip, clip.low)):
+        camera = random_view(rng, np.radians(config.max_yaw_deg), np.radians(config.max_pitch_deg))
+    roll = rng.uniform(-config.rotate_deg, config.rotate_deg) if augment and config.rotate_deg else 0.0
+    return View(camera, float(np.radians(roll)))
+
+
+def _moments(how: Preprocessing) -> NDArray[np.float64]:
+    return np.arange(how.length_frames) / how.fps
 
 
 def _times(clip: SkeletonClip, config: PairConfig, rng: np.random.Generator, *, augment: bool) -> NDArray[np.float64]:
@@ -119,8 +200,16 @@ def _times(clip: SkeletonClip, config: PairConfig, rng: np.random.Generator, *, 
     return np.asarray(times - offset)
 
 
+def _stretched(times: NDArray[np.float64], recorded: Recording) -> NDArray[np.float64]:
+    """Times of the second recording's frames: it began and ended with the first, whose ``times`` these are."""
+    frames, start, end = recorded.joints.shape[1], times[0], times[-1]
+    if len(times) == 1 and frames > 1:  # one good frame lasts no time
+        end = start + (frames - 1) / recorded.fps
+    return np.linspace(start, end, frames)
+
+
 def _corrupt(good: Float32, joints: JointLayout, config: PairConfig, rng: np.random.Generator) -> Float32:
-    if config.estimator_errors is not None:
+    if config.estimator_errors is not None and config.poor != "drop":
         return estimate_badly(good, joints, config.estimator_errors, rng)
     return drop(good, config.drop, rng)
 

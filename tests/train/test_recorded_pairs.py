@@ -1,0 +1,191 @@
+"""Pairs of two recordings: a good sensor teaches, a cheap one of the same performance is what the student sees."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge.contract.errors import ConfigError, DataError
+from edge.contract.layouts import layout
+from edge.contract.preprocess import Preprocessing, clip_tensor
+from edge.contract.types import Float32
+from train.data.cameras import View, project
+from train.data.clip import Recording, SkeletonClip, SkeletonSet, checked
+from train.data.corruption import EstimatorErrors
+from train.data.pairs import PairConfig, Pairs, clip_layout
+
+PENN, COCO = layout("penn-13"), layout("coco-17")
+HOW = Preprocessing(length_frames=16, fps=16.0)
+PLAIN = PairConfig(preprocessing=HOW)
+
+
+def bodies(names: tuple[str, ...], moments: np.ndarray, dimensions: int) -> Float32:
+    """(1, S, V, D): a person of smooth paths. A joint's place depends on its name and the moment alone."""
+    out = np.empty((1, len(moments), len(names), dimensions), np.float32)
+    for v, name in enumerate(names):
+        own = np.random.default_rng(list(name.encode()))
+        at, swing, phase = own.normal(0, 1, dimensions), own.uniform(0.1, 0.4, dimensions), own.uniform(0, 6)
+        out[0, :, v] = at + swing * np.sin(1.5 * moments[:, None] + phase)
+    return out
+
+
+def performance(dimensions: int = 2, *, good_fps: float = 100.0, poor_fps: float = 25.0, **clip: Any) -> SkeletonClip:
+    """Two seconds, seen by a sensor of penn-13 and a slower one of coco-17."""
+    scale = 100 if dimensions == 2 else 1
+    joints = [
+        bodies(names, np.linspace(0, 2, round(2 * fps) + 1), dimensions) * scale
+        for names, fps in ((PENN.joints, good_fps), (COCO.joints, poor_fps))
+    ]
+    good, poor = joints
+    low = Recording(poor, np.ones(poor.shape[:3], bool), poor_fps)
+    whole = SkeletonClip("a", 0, good, np.ones(good.shape[:3], bool), good_fps, False, low)
+    return replace(whole, **clip)
+
+
+def recorded(*clips: SkeletonClip) -> SkeletonSet:
+    return SkeletonSet("two sensors", ("wave",), "penn-13", clips, "by hand", "coco-17")
+
+
+def draw(clip: SkeletonClip, *, train: bool = False, **config: Any) -> tuple[Float32, Float32]:
+    clip = replace(clip, train=train)
+    return Pairs(recorded(clip), replace(PLAIN, **config), train=train, seed=0).draw(0)
+
+
+COMMON = [PENN.joints.index(name) for name in PENN.joints if name in COCO.joints]
+
+
+@pytest.mark.parametrize("span", ["whole", "window"])
+@pytest.mark.parametrize("dimensions", [2, 3])
+@pytest.mark.parametrize("train", [False, True])
+def test_both_recordings_show_the_same_moments_from_the_same_side(span: str, dimensions: int, train: bool) -> None:
+    varied = {"rotate_deg": 40.0, "tempo": 0.2, "mirror": True}
+    clip = performance(dimensions)
+    # Only what both have, so that one middle serves the camera for both.
+    clip.seen[:, :, PENN.joints.index("head")] = False
+    clip.low.seen[:, :, [v for v, name in enumerate(COCO.joints) if name not in PENN.joints]] = False  # type: ignore[union-attr]
+    for _ in range(3):
+        low, high = draw(clip, span=span, layout="penn-13", train=train, **varied)
+        assert (high[2, :, COMMON] == 1).all() and (low[2, :, COMMON] == 1).all()
+        # 25 against 100 frames a second of paths of up to 0.4 trunks at 1.5 rad/s: apart by sampling only.
+        assert np.abs(low - high)[:2, :, COMMON].max() < 5e-3
+        assert np.abs(np.diff(high[:2], axis=1)).max() > 2e-2, "the person moves"
+
+
+def test_the_poor_clip_is_the_devices_own_of_the_second_recording() -> None:
+    clip = performance()
+    low, high = draw(clip)
+    assert clip.low is not None
+    seen = np.concatenate([clip.low.joints[0], np.ones((51, 17, 1), np.float32)], axis=-1)
+    device = clip_tensor([(seen, np.linspace(0, 15 / 16, 51))], COCO, HOW)
+    np.testing.assert_allclose(low, device, atol=1e-5)
+    assert high.shape == low.shape, "the good one comes in the layout that the device sees"
+    nose, head = COCO.joints.index("nose"), PENN.joints.index("head")
+    device = clip_tensor(
+        [(np.concatenate([clip.joints[0], np.ones((201, 13, 1), np.float32)], -1), np.linspace(0, 15 / 16, 201))],
+        PENN, HOW,
+    )  # fmt: skip
+    np.testing.assert_allclose(high[:, :, nose], device[:, :, head], atol=1e-5)
+    assert not high[:, :, COCO.joints.index("left_ear")].any(), "penn-13 has no ears"
+
+
+def test_a_window_takes_its_seconds_of_both_recordings() -> None:
+    clip = performance(good_fps=32.0, poor_fps=8.0)
+    low, high = draw(clip, span="window", layout="penn-13")
+    # Two seconds around their middle: 17/32 s to 47/32 s of both.
+    at = 17 / 32 + np.arange(16) / 16
+    seen = np.concatenate([bodies(PENN.joints, at, 2)[0] * 100, np.ones((16, 13, 1), np.float32)], -1)
+    device = clip_tensor([(seen, np.arange(16) / 16)], PENN, HOW)
+    np.testing.assert_allclose(high[:2], device[:2], atol=1e-3)
+    # The root's line is fitted to slightly flattened paths at 8 frames a second.
+    np.testing.assert_allclose(low[:2, :, COMMON], device[:2, :, COMMON], atol=2e-2)
+
+
+def test_nothing_is_dropped_from_what_a_sensor_recorded_and_drop_can_be_asked_for() -> None:
+    clip = performance()
+    one, two = draw(clip, drop=1.0), draw(clip, drop=1.0, poor="recorded")
+    assert (one[0][2] == 1).all() and np.array_equal(one[0], two[0])
+    low, high = draw(clip, poor="drop", drop=0.0)
+    assert np.array_equal(low, high)
+    low, high = draw(clip, poor="estimator", estimator_errors=EstimatorErrors(miss=0.9))
+    assert low[2].mean() < 0.5 * high[2].mean()
+
+
+def test_a_joint_the_second_sensor_lost_is_unseen_for_the_student_alone() -> None:
+    clip = performance()
+    assert clip.low is not None
+    clip.low.seen[:, :, COCO.joints.index("left_wrist")] = False
+    low, high = draw(clip)
+    wrist = COCO.joints.index("left_wrist")
+    assert not low[:, :, wrist].any() and (high[2, :, wrist] == 1).all()
+
+
+def test_a_good_recording_of_one_frame_beside_a_second_of_many_is_held_still() -> None:
+    clip = performance()
+    clip = replace(clip, joints=clip.joints[:, :1], seen=clip.seen[:, :1])
+    for span in ("whole", "window"):
+        low, high = draw(clip, span=span)
+        assert np.abs(np.diff(high, axis=1)).max() < 1e-5 and (low[2] == 1).all()
+
+
+def test_clips_without_a_second_recording_are_corrupted_as_before_and_refused_where_it_is_asked_for() -> None:
+    alone = replace(performance(), low=None)
+    low, _ = draw(alone)
+    assert 0.3 < low[2].mean() / draw(alone, drop=0.0)[0][2].mean() < 0.5
+    with pytest.raises(ConfigError, match="clip a: there is no second recording"):
+        draw(alone, poor="recorded")
+    with pytest.raises(ConfigError, match="need its errors"):
+        draw(alone, poor="estimator")
+
+
+def test_clips_take_the_layout_of_the_device_unless_another_is_asked_for() -> None:
+    both = recorded(performance())
+    assert clip_layout(both, PLAIN) == "coco-17"
+    assert clip_layout(both, replace(PLAIN, layout="kinect-20")) == "kinect-20"
+    assert clip_layout(replace(both, low_layout=None), PLAIN) == "penn-13"
+
+
+def test_a_training_clip_kept_for_speed_is_the_one_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    clips = [replace(performance(), id=str(n), train=True, low=None if n % 2 else performance().low) for n in range(4)]
+    config = replace(PLAIN, mirror=True, layout="penn-13")
+    order = np.random.default_rng(0).integers(0, 4, 40)
+    keeping = Pairs(recorded(*clips), config, train=True, seed=0).batch(order)
+    monkeypatch.setattr("train.data.pairs.KEPT_BYTES", 0)
+    anew = Pairs(recorded(*clips), config, train=True, seed=0).batch(order)
+    assert all(np.array_equal(a, b) for a, b in zip(keeping, anew, strict=True))
+
+
+def test_a_view_in_three_dimensions_is_the_cameras_and_a_roll_turns_clockwise() -> None:
+    clip = performance(3)
+    camera = (0.3, 0.1, 3.0)
+    np.testing.assert_allclose(View(camera).keypoints(clip)[..., :2], project(clip.joints, clip.seen, *camera))
+    flat = performance(2)
+    right = replace(flat, joints=np.full_like(flat.joints, 0) + np.array([10, 0], np.float32))
+    turned = View(roll=np.pi / 2).keypoints(right)
+    np.testing.assert_allclose(turned[0, 0, 0], [0, 10, 1], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"joints": np.zeros((1, 5, 13, 2), np.float32)}, "its second recording: joints .* do not fit layout coco-17"),
+        ({"joints": np.zeros((1, 0, 17, 2), np.float32), "seen": np.zeros((1, 0, 17), bool)}, "do not fit"),
+        ({"joints": np.full((1, 51, 17, 2), np.nan, np.float32)}, "its second recording: joints hold NaN"),
+        ({"joints": np.zeros((2, 51, 17, 2), np.float32), "seen": np.ones((2, 51, 17), bool)}, "1 bodies, but 2"),
+    ],
+)
+def test_second_recordings_are_checked_like_the_first(change: dict[str, Any], said: str) -> None:
+    clip = performance()
+    assert clip.low is not None
+    with pytest.raises(DataError, match=said):
+        checked(recorded(replace(clip, low=replace(clip.low, **change))))
+
+
+def test_a_set_with_second_recordings_names_their_layout_and_they_may_be_empty_of_people() -> None:
+    clip = performance()
+    with pytest.raises(DataError, match="names no layout"):
+        checked(replace(recorded(clip), low_layout=None))
+    assert clip.low is not None
+    blind = replace(clip, low=replace(clip.low, seen=np.zeros_like(clip.low.seen)))
+    low, _ = Pairs(checked(recorded(blind)), PLAIN, train=False, seed=0).draw(0)
+    assert not low.any()
