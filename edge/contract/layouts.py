@@ -2,8 +2,8 @@
 
 A layout names its joints in the order the arrays hold them. Left and right are the
 person's own. Two layouts meet through joint *names*: a joint of the target is taken
-from the source joint of the same name, else from the first rule in ``DERIVED`` that
-the source can serve; nothing is matched by position.
+from the source joint of the same name, else from the first rule in
+:data:`edge.contract.derivations.DERIVED` that the source can serve; nothing is matched by position.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from edge.contract.derivations import DERIVED, Derivation
 from edge.contract.errors import LayoutError
 from edge.contract.types import Float32
 
@@ -72,8 +73,9 @@ _COCO = (
 )
 _COCO_FACE = "nose-left_eye nose-right_eye left_eye-left_ear right_eye-right_ear "
 
-# Sources: COCO keypoints (COCO, trt_pose), the BlazePose model card, the joint list of
-# NTU RGB+D, the Penn Action and UTD-MHAD read-mes, the UI-PRMD paper (Kinect v2, 22 joints).
+# Sources: COCO keypoints (COCO, trt_pose), OpenPose's COCO output format, the BlazePose model card, the
+# joint list of NTU RGB+D, the Penn Action and UTD-MHAD read-mes, the UI-PRMD paper (Kinect v2, 22 joints;
+# Vicon, the 39 markers of Plug-in-Gait in their usual order).
 LAYOUTS: dict[str, JointLayout] = {
     layout.name: layout
     for layout in (
@@ -89,6 +91,12 @@ LAYOUTS: dict[str, JointLayout] = {
             _COCO + " neck",
             _COCO_FACE + "left_ear-left_shoulder right_ear-right_shoulder neck-nose neck-left_shoulder "
             "neck-right_shoulder neck-left_hip neck-right_hip left_hip-right_hip " + _LIMBS,
+        ),
+        _layout(
+            "openpose-18",
+            "nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist right_hip right_knee "
+            "right_ankle left_hip left_knee left_ankle right_eye left_eye right_ear left_ear",
+            _COCO_FACE + "neck-nose neck-left_shoulder neck-right_shoulder neck-left_hip neck-right_hip " + _LIMBS,
         ),
         _layout(
             "blazepose-33",
@@ -132,31 +140,31 @@ LAYOUTS: dict[str, JointLayout] = {
             "right_collar-right_shoulder hip_centre-left_hip hip_centre-right_hip left_ankle-left_foot "
             "right_ankle-right_foot " + _LIMBS,
         ),
+        # Markers on the skin, named by where they sit, so that none is taken for the joint beneath it.
+        _layout(
+            "vicon-39",
+            "left_temple right_temple left_back_head right_back_head c7 t10 clavicle sternum scapula "
+            "left_acromion left_upper_arm left_epicondyle left_forearm left_wrist_thumb left_wrist_little left_knuckle "
+            "right_acromion right_upper_arm right_epicondyle right_forearm right_wrist_thumb right_wrist_little "
+            "right_knuckle left_asis right_asis left_psis right_psis "
+            "left_thigh left_knee_side left_shin left_malleolus left_heel left_toe "
+            "right_thigh right_knee_side right_shin right_malleolus right_heel right_toe",
+            "left_temple-right_temple left_back_head-right_back_head left_temple-left_back_head "
+            "right_temple-right_back_head left_back_head-c7 right_back_head-c7 c7-clavicle c7-t10 clavicle-sternum "
+            "sternum-t10 scapula-c7 scapula-t10 "
+            + " ".join(
+                f"clavicle-{side}_acromion c7-{side}_acromion {side}_acromion-{side}_upper_arm "
+                f"{side}_upper_arm-{side}_epicondyle {side}_epicondyle-{side}_forearm "
+                f"{side}_forearm-{side}_wrist_thumb {side}_forearm-{side}_wrist_little "
+                f"{side}_wrist_thumb-{side}_knuckle {side}_wrist_little-{side}_knuckle "
+                f"sternum-{side}_asis t10-{side}_psis {side}_asis-{side}_psis {side}_asis-{side}_thigh "
+                f"{side}_thigh-{side}_knee_side {side}_knee_side-{side}_shin {side}_shin-{side}_malleolus "
+                f"{side}_malleolus-{side}_heel {side}_malleolus-{side}_toe {side}_heel-{side}_toe"
+                for side in ("left", "right")
+            )
+            + " left_asis-right_asis left_psis-right_psis",
+        ),
     )
-}
-
-
-@dataclass(frozen=True)
-class Derivation:
-    """A joint as the mean of others. ``need_all``: unseen unless every one of them is seen."""
-
-    joints: tuple[str, ...]
-    need_all: bool
-
-
-# A mid-shoulder from one shoulder would be wrong by half a body; a head from one ear is still the head.
-DERIVED: dict[str, tuple[Derivation, ...]] = {
-    "head": (Derivation(("nose", "left_ear", "right_ear"), need_all=False),),
-    "nose": (Derivation(("head",), need_all=True),),
-    "neck": (
-        Derivation(("shoulder_centre",), need_all=True),
-        Derivation(("left_shoulder", "right_shoulder"), need_all=True),
-    ),
-    "shoulder_centre": (Derivation(("left_shoulder", "right_shoulder"), need_all=True),),
-    "hip_centre": (Derivation(("left_hip", "right_hip"), need_all=True),),
-    "spine": (Derivation(("left_shoulder", "right_shoulder", "left_hip", "right_hip"), need_all=True),),
-    "left_hand": (Derivation(("left_index", "left_pinky"), need_all=False),),
-    "right_hand": (Derivation(("right_index", "right_pinky"), need_all=False),),
 }
 
 
