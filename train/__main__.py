@@ -1,10 +1,11 @@
-"""``python -m train``: teacher, student, export."""
+"""``python -m train``: teacher, student, bundle, pose network, comparison."""
 
 from __future__ import annotations
 
 from edge.command_line import Command, run_command_line
 from train.compare import CompareConfig, compare
 from train.export import ExportConfig, export
+from train.export_pose import PoseExportConfig, export_pose
 from train.teach import StudentConfig, TeacherConfig, train_student, train_teacher
 
 COMMANDS = {
@@ -28,6 +29,15 @@ COMMANDS = {
         export,
         "Write a trained student as a bundle: ONNX, manifest, self-test and the clips calibration needs.",
         ("python -m train export --run runs/student --bundle runs/bundle --workdir runs",),
+    ),
+    "pose": Command(
+        PoseExportConfig,
+        export_pose,
+        "Write one of trt_pose's pose networks, with its published weights, as ONNX.",
+        (
+            "python -m train pose --weights resnet18_baseline_att_224x224_A_epoch_249.pth --out pose.onnx",
+            "python -m train pose --backbone densenet121 --weights densenet121.pth --out pose.onnx",
+        ),
     ),
     "compare": Command(
         CompareConfig,

@@ -134,7 +134,7 @@ def write_onnx(network: nn.Module, example: NDArray[np.float32], path: Path) -> 
     deployed = _LogitsOnly(network).eval()
     clips = torch.from_numpy(example)
     with replacing(path) as partial:
-        with _quiet_exporter():
+        with quiet_exporter():
             torch.onnx.export(
                 deployed,
                 (clips,),
@@ -160,7 +160,7 @@ def write_onnx(network: nn.Module, example: NDArray[np.float32], path: Path) -> 
 
 
 @contextmanager
-def _quiet_exporter() -> Iterator[None]:
+def quiet_exporter() -> Iterator[None]:
     """PyTorch writes opset 18 and converts, and says so at length; what counts is checked afterwards."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript")]
     before = [logger.level for logger in loggers]

@@ -24,11 +24,16 @@ MIN_JOINTS = 4
 """Fewer connected joints than this are no person. A peak on its own is most often a mistake."""
 
 
+PEAKS = "peaks"
+"""Name of the output that holds the heatmaps' local maxima, where the network finds them itself."""
+
+
 class HeatmapEstimator:
     """See :class:`edge.pose.estimator.PoseEstimator`.
 
-    engine: input (1, 3, H, W) float32, scaled as ``network`` says, or (1, H, W, 3) uint8; RGB.
-        Outputs heatmaps (1, K or K + 1, h, w) and fields (1, 2 L, h, w), told apart by their channels.
+    engine: input (1, H, W, 3) uint8, BGR, or (1, 3, H, W) float32, RGB and scaled as ``network`` says.
+        Outputs heatmaps (1, K or K + 1, h, w) and fields (1, 2 L, h, w), told apart by their channels; and, where
+        the network has it, "peaks": the heatmaps with 0 wherever a neighbour is greater.
     max_people: the most certain so many are given. min_joint_score: heatmap value a joint needs.
     """
 
@@ -41,7 +46,9 @@ class HeatmapEstimator:
         self._as_pixels = self._input.dtype == np.uint8
         axes = self._input.shape[1:3] if self._as_pixels else self._input.shape[2:]
         joints, fields = len(network.joints), 2 * len(network.links)
-        channels = {spec.shape[1]: spec.name for spec in engine.outputs if len(spec.shape) == 4}
+        maps = [spec for spec in engine.outputs if len(spec.shape) == 4]
+        channels = {spec.shape[1]: spec.name for spec in maps if spec.name != PEAKS}
+        self._has_peaks = any(spec.name == PEAKS for spec in maps)
         heatmaps = channels.get(joints, channels.get(joints + 1))
         if heatmaps is None or fields not in channels or len(axes) != 2 or None in axes:
             raise EngineError(
@@ -68,7 +75,8 @@ class HeatmapEstimator:
         """See PoseEstimator."""
         boxed, scale, left, top = letterbox(image, self._width, self._height)
         outputs = self._engine.run({self._input.name: self._blob(boxed)})
-        people = parse(outputs[self._heatmaps][0], outputs[self._fields][0], self._network)[:, self._order]
+        maxima = outputs[PEAKS][0] if self._has_peaks else None
+        people = parse(outputs[self._heatmaps][0], outputs[self._fields][0], self._network, maxima)[:, self._order]
         people[..., 0] = (people[..., 0] * self._width - left) / scale
         people[..., 1] = (people[..., 1] * self._height - top) / scale
         people[..., 2] = np.where(people[..., 2] >= self._min_joint_score, np.minimum(people[..., 2], 1), 0)
@@ -79,20 +87,24 @@ class HeatmapEstimator:
     def _blob(self, boxed: Image) -> NDArray[Any]:
         if self._as_pixels:
             return boxed[None]
-        planes = np.ascontiguousarray(boxed.transpose(2, 0, 1), np.float32)
+        planes = np.ascontiguousarray(boxed[..., ::-1].transpose(2, 0, 1), np.float32)
         planes -= self._mean[:, None, None]
         planes *= self._scale[:, None, None]
         return planes[None]
 
 
-def parse(heatmaps: Float32, fields: Float32, network: PoseNetwork) -> Float32:
-    """People (P, K, 3), x and y in 0..1 of the input, from heatmaps (K or K + 1, h, w) and fields (2 L, h, w)."""
-    peaks = find_peaks(heatmaps[: len(network.joints)])
+def parse(heatmaps: Float32, fields: Float32, network: PoseNetwork, maxima: Float32 | None = None) -> Float32:
+    """People (P, K, 3), x and y in 0..1 of the input, from heatmaps (K or K + 1, h, w) and fields (2 L, h, w).
+
+    maxima: the heatmaps where they are greatest around, 0 elsewhere; found here unless the network gave them.
+    """
+    joints = len(network.joints)
+    peaks = find_peaks(heatmaps[:joints], maxima=None if maxima is None else maxima[:joints])
     return assemble(peaks, match_joints(fields, peaks, network.links))
 
 
 def letterbox(image: Image, width: int, height: int) -> tuple[Image, float, int, int]:
-    """A BGR picture as (height, width, 3) RGB with its proportions kept, black on two sides.
+    """A picture as (height, width, 3) with its proportions kept, black on two sides.
 
     Also gives the scale, and the pixels of black to the left and on top.
     """
@@ -101,5 +113,5 @@ def letterbox(image: Image, width: int, height: int) -> tuple[Image, float, int,
     small = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
     left, top = (width - size[0]) // 2, (height - size[1]) // 2
     boxed = np.zeros((height, width, 3), np.uint8)
-    boxed[top : top + size[1], left : left + size[0]] = cv2.cvtColor(small, cv2.COLOR_BGR2RGB)
+    boxed[top : top + size[1], left : left + size[0]] = small
     return boxed, scale, left, top

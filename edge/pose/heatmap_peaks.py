@@ -34,16 +34,19 @@ class Peaks:
     start: NDArray[np.int64]
 
 
-def find_peaks(heatmaps: Float32, threshold: float = 0.1, max_per_map: int = 100) -> Peaks:
+def find_peaks(
+    heatmaps: Float32, threshold: float = 0.1, max_per_map: int = 100, maxima: Float32 | None = None
+) -> Peaks:
     """Local maxima above ``threshold`` in heatmaps (K, H, W), to a fraction of a cell.
 
     Of equal neighbours the first counts: trt_pose keeps both, but the maps of an INT8 network tie often, and
     a joint found twice tears its limbs apart. The position is the mean of the window's cells weighted by their
     values (the map is mirrored at its border), plus half a cell. Of more than ``max_per_map`` in a map the first
     rows' are kept.
+    maxima: the heatmaps with 0 wherever a cell of the window is greater, from a network that looks itself.
     """
     maps, height, width = heatmaps.shape
-    is_peak = (heatmaps > threshold) & (heatmaps == _window_maximum(heatmaps))
+    is_peak = (heatmaps > threshold) & (heatmaps == _window_maximum(heatmaps)) if maxima is None else maxima > threshold
     joint, row, column = np.unravel_index(np.flatnonzero(is_peak), heatmaps.shape)
     rows, columns = row[:, None] + _OFFSETS, column[:, None] + _OFFSETS  # (N, 5)
     window = heatmaps[

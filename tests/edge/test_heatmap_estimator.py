@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import maximum_filter
 
 from calibrate.tf_pose_network import export_tf_pose
 from edge.contract.errors import ConfigError, EngineError
@@ -99,7 +100,32 @@ def test_a_network_of_bytes_is_given_the_pixels_as_they_are():
     engine = Spy(TensorSpec("x", (1, 224, 256, 3), np.dtype(np.uint8)))
     image = np.full((224, 256, 3), (1, 2, 3), np.uint8)
     HeatmapEstimator(engine, TRT_POSE, max_people=5, min_joint_score=0.1).estimate(image)
-    assert engine.given.dtype == np.uint8 and (engine.given == [3, 2, 1]).all()
+    assert engine.given.dtype == np.uint8 and (engine.given == [1, 2, 3]).all()
+
+
+def test_peaks_that_the_network_found_are_taken_for_the_heatmaps_own():
+    spec = TensorSpec("image", (1, 224, 224, 3), np.dtype(np.uint8))
+    engine = Spy(spec, outputs=((1, 18, 56, 56), (1, 42, 56, 56)))
+    engine.outputs = (*engine.outputs, TensorSpec("peaks", (1, 18, 56, 56), np.dtype(np.float32)))
+    estimator = HeatmapEstimator(engine, TRT_POSE, max_people=5, min_joint_score=0.1)
+    rows, columns = np.mgrid[:56, :56]
+    answer = {"b": np.zeros((1, 42, 56, 56), np.float32), "a": np.zeros((1, 18, 56, 56), np.float32)}
+    # A head: nose, eyes and ears, each with the limbs' fields between them pointing from one to the other.
+    joints = {0: (30, 28), 1: (26, 32), 2: (26, 24), 3: (28, 38), 4: (28, 18)}
+    for joint, (row, column) in joints.items():
+        answer["a"][0, joint] = np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / 2)
+    for link in TRT_POSE.links:
+        if {link.start, link.end} <= set(joints):
+            way = np.subtract(joints[link.end], joints[link.start]).astype(float)
+            answer["b"][0, [link.row_channel, link.column_channel]] = (way / np.hypot(*way))[:, None, None]
+    largest = maximum_filter(answer["a"], size=(1, 1, 5, 5), mode="constant", cval=-np.inf)
+    peaks = np.where(answer["a"] == largest, answer["a"], 0)
+    engine.run = lambda inputs: {**answer, "peaks": peaks}
+    (person,) = estimator.estimate(np.zeros((224, 224, 3), np.uint8))
+    np.testing.assert_allclose(person.keypoints[0, :2], [4 * 28.5, 4 * 30.5], atol=0.5)
+    # Where it says that there are none, there are none.
+    engine.run = lambda inputs: {**answer, "peaks": 0 * peaks}
+    assert estimator.estimate(np.zeros((224, 224, 3), np.uint8)) == []
 
 
 def test_outputs_are_told_apart_by_their_channels_not_their_order():

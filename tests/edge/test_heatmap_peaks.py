@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.ndimage import maximum_filter
 
 from edge.pose.heatmap_peaks import find_peaks
 
@@ -52,6 +53,16 @@ def test_peaks_are_those_of_the_rule_written_out(heatmaps):
         mine = slice(peaks.start[k], peaks.start[k + 1])
         expected = np.array(slow_peaks(heatmap)).reshape(-1, 3)
         np.testing.assert_allclose(np.column_stack([peaks.xy[mine], peaks.value[mine]]), expected, atol=1e-5)
+
+
+@given(maps)
+def test_maxima_that_a_network_found_give_the_same_peaks(heatmaps):
+    # scipy's filter is an independent account of what a network's max pooling and comparison give.
+    largest = maximum_filter(heatmaps, size=(1, 5, 5), mode="constant", cval=-np.inf)
+    given_maxima = find_peaks(heatmaps, maxima=np.where(heatmaps == largest, heatmaps, 0))
+    found = find_peaks(heatmaps)
+    np.testing.assert_array_equal(given_maxima.xy, found.xy)
+    np.testing.assert_array_equal(given_maxima.start, found.start)
 
 
 def test_of_too_many_peaks_the_first_hundred_rows_first_are_kept():

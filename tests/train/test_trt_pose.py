@@ -7,9 +7,13 @@ import onnx
 import onnxruntime as ort
 import pytest
 import torch
+from scipy.ndimage import maximum_filter
 
+from edge.command_line import run_command_line
 from edge.contract.errors import ConfigError, EngineError
-from train.networks.trt_pose import DEVIATION, MEAN, export_trt_pose, trt_pose_network
+from train.__main__ import COMMANDS
+from train.export_pose import export_trt_pose
+from train.networks.trt_pose import DEVIATION, MEAN, trt_pose_network
 
 # torch's exporter of 2.13 calls a function of its own that it has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
@@ -54,22 +58,86 @@ def test_parameters_have_their_published_names(name: str, shape: tuple[int, ...]
     assert tuple(trt_pose_network().state_dict()[name].shape) == shape
 
 
-def test_the_onnx_takes_pixels_and_gives_what_torch_gives(tmp_path: Path) -> None:
+def dense(features: int, layers: int) -> int:
+    """Parameters of a dense block by the paper's table: growth 32, bottleneck 128, BatchNorm before each."""
+    widths = [features + 32 * i for i in range(layers)]
+    return sum(2 * w + w * 128 + 2 * 128 + 128 * 9 * 32 for w in widths)
+
+
+def test_densenet_has_the_published_number_of_parameters() -> None:
+    # torchvision states 7,978,856 with ImageNet's classifier (1024 * 1000 + 1000).
+    transitions = sum(2 * w + w * w // 2 for w in (256, 512, 1024))
+    by_hand = 3 * 64 * 49 + 2 * 64 + dense(64, 6) + dense(128, 12) + dense(256, 24) + dense(512, 16)
+    assert by_hand + transitions + 2 * 1024 == 7_978_856 - 1_025_000
+    assert sum(p.numel() for p in trt_pose_network("densenet121")[0].parameters()) == 7_978_856 - 1_025_000
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("0.densenet.features.conv0.weight", (64, 3, 7, 7)),
+        ("0.densenet.features.norm0.running_var", (64,)),
+        ("0.densenet.features.denseblock1.denselayer1.norm1.weight", (64,)),
+        ("0.densenet.features.denseblock3.denselayer24.conv1.weight", (128, 992, 1, 1)),
+        ("0.densenet.features.denseblock4.denselayer16.conv2.weight", (32, 128, 3, 3)),
+        ("0.densenet.features.transition2.norm.running_mean", (512,)),
+        ("0.densenet.features.transition3.conv.weight", (512, 1024, 1, 1)),
+        ("0.densenet.features.norm5.bias", (1024,)),
+        ("1.cmap_up.0.weight", (1024, 256, 4, 4)),
+        ("1.paf_conv.bias", (42,)),
+    ],
+)
+def test_densenets_parameters_have_their_published_names(name: str, shape: tuple[int, ...]) -> None:
+    assert tuple(trt_pose_network("densenet121").state_dict()[name].shape) == shape
+
+
+def test_densenet_loads_weights_with_a_classifier_and_exports(tmp_path: Path) -> None:
+    weights, out = tmp_path / "weights.pth", tmp_path / "pose.onnx"
+    state = trt_pose_network("densenet121").state_dict()
+    state |= {"0.densenet.classifier.weight": torch.zeros(1000, 1024), "0.densenet.classifier.bias": torch.zeros(1000)}
+    torch.save(state, weights)
+    command = ["pose", "--backbone", "densenet121", "--weights", str(weights), "--out", str(out)]
+    # It is checked against PyTorch on the way.
+    run_command_line("train", "", COMMANDS, command)
+    session = ort.InferenceSession(str(out))
+    assert session.get_inputs()[0].shape == [1, 256, 256, 3]
+    assert [o.shape for o in session.get_outputs()] == [[1, 18, 64, 64], [1, 42, 64, 64], [1, 18, 64, 64]]
+
+
+def test_the_onnx_takes_a_cameras_pixels_and_gives_what_torch_gives(tmp_path: Path) -> None:
     weights, out = tmp_path / "weights.pth", tmp_path / "pose.onnx"
     torch.save(published(), weights)
     export_trt_pose(weights, out)
-    pixels = np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3), dtype=np.uint8)
-    cmap, paf = ort.InferenceSession(str(out)).run(["cmap", "paf"], {"image": pixels})
-    assert (cmap.shape, paf.shape) == ((1, 18, 56, 56), (1, 42, 56, 56))
-    picture = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
+    bgr = np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3), dtype=np.uint8)
+    session = ort.InferenceSession(str(out))
+    assert (session.get_inputs()[0].name, session.get_inputs()[0].type) == ("image", "tensor(uint8)")
+    cmap, paf, peaks = session.run(["cmap", "paf", "peaks"], {"image": bgr})
+    assert (cmap.shape, paf.shape, peaks.shape) == ((1, 18, 56, 56), (1, 42, 56, 56), (1, 18, 56, 56))
+    rgb = torch.from_numpy(bgr[..., ::-1].copy())
+    picture = rgb.permute(0, 3, 1, 2).float() / 255
     picture = (picture - torch.tensor(MEAN)[:, None, None]) / torch.tensor(DEVIATION)[:, None, None]
     with torch.inference_mode():
-        wanted = trt_pose_network(weights).eval()(picture)
+        wanted = trt_pose_network("resnet18", weights).eval()(picture)
     np.testing.assert_allclose(cmap, wanted[0].numpy(), atol=1e-4)
     np.testing.assert_allclose(paf, wanted[1].numpy(), atol=1e-4)
+    largest = maximum_filter(cmap, size=(1, 1, 5, 5), mode="constant", cval=-np.inf)
+    np.testing.assert_array_equal(peaks, np.where(cmap == largest, cmap, 0))
+    assert 0 < np.count_nonzero(peaks) < peaks.size / 10
     assert [o.version for o in onnx.load(out).opset_import if o.domain == ""] == [17]
     # jetson-inference ships the same network as ONNX: 83,063,243 bytes.
     assert out.stat().st_size == pytest.approx(83_063_243, rel=1e-3)
+
+
+def test_an_exporter_that_lies_is_caught_and_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("train.export_pose.MEAN", (0.9, 0.1, 0.5))
+    right = torch.tensor(MEAN).view(3, 1, 1)
+    monkeypatch.setattr(
+        "train.export_pose._FromPixels.forward",
+        lambda self, x: (*self.network(x.permute(0, 3, 1, 2).float() / 255 - right), torch.zeros(1, 18, 8, 8)),
+    )
+    with pytest.raises(EngineError, match=r"cmap differs from PyTorch by"):
+        export_trt_pose(None, tmp_path / "pose.onnx", 32)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -82,7 +150,7 @@ def test_the_onnx_takes_pixels_and_gives_what_torch_gives(tmp_path: Path) -> Non
 def test_another_networks_weights_are_refused(tmp_path: Path, state: dict[str, torch.Tensor], what: str) -> None:
     torch.save(published(**state), tmp_path / "other.pth")
     with pytest.raises(EngineError, match=what):
-        trt_pose_network(tmp_path / "other.pth")
+        trt_pose_network("resnet18", tmp_path / "other.pth")
 
 
 def test_files_that_hold_no_weights_are_refused(tmp_path: Path) -> None:
@@ -92,9 +160,9 @@ def test_files_that_hold_no_weights_are_refused(tmp_path: Path) -> None:
     torch.save([1, 2], tmp_path / "list.pth")
     for name, what in (("few", "lacks"), ("text", "cannot be read"), ("empty", "cannot be read"), ("list", "no dict")):
         with pytest.raises(EngineError, match=what):
-            trt_pose_network(tmp_path / f"{name}.pth")
+            trt_pose_network("resnet18", tmp_path / f"{name}.pth")
     with pytest.raises(EngineError, match="no such file"):
-        trt_pose_network(tmp_path / "absent.pth")
+        trt_pose_network("resnet18", tmp_path / "absent.pth")
 
 
 def test_a_size_the_network_cannot_have_is_refused(tmp_path: Path) -> None:

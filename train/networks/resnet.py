@@ -1,0 +1,48 @@
+"""ResNet-18 (He et al., "Deep Residual Learning for Image Recognition", CVPR 2016), without its classifier.
+
+Parameters have the names of torchvision's ``resnet18``, so that published weights load unchanged.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+FEATURES = 512
+
+
+class Block(nn.Module):
+    """Two 3x3 convolutions around a shortcut: (N, before, H, W) -> (N, after, H/stride, W/stride)."""
+
+    def __init__(self, before: int, after: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(before, after, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(after)
+        self.conv2 = nn.Conv2d(after, after, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(after)
+        self.downsample: nn.Module = nn.Identity()
+        if stride != 1 or before != after:
+            self.downsample = nn.Sequential(nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.bn2(self.conv2(self.bn1(self.conv1(x)).relu()))
+        out: Tensor = (y + self.downsample(x)).relu()
+        return out
+
+
+class ResNet18(nn.Module):
+    """Picture (N, 3, H, W) -> (N, 512, H/32, W/32), without the classifier."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        self.maxpool = nn.MaxPool2d(3, 2, 1)
+        self.layer1 = nn.Sequential(Block(64, 64, 1), Block(64, 64, 1))
+        self.layer2 = nn.Sequential(Block(64, 128, 2), Block(128, 128, 1))
+        self.layer3 = nn.Sequential(Block(128, 256, 2), Block(256, 256, 1))
+        self.layer4 = nn.Sequential(Block(256, 512, 2), Block(512, 512, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.maxpool(self.bn1(self.conv1(x)).relu())
+        out: Tensor = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return out
