@@ -21,7 +21,7 @@ from train.data.registry import DataConfig, read_dataset
 from train.evaluate import Accuracy
 from train.fit import Optimiser, Run, fit
 from train.losses import DISTILLATION
-from train.networks.registry import build
+from train.networks.registry import build, default_width
 from train.step import Batch, Teaching, distillation_step, task_step
 
 
@@ -34,9 +34,9 @@ class TeacherConfig:
     data: DataConfig = field(default_factory=DataConfig)
     """What to train on."""
     network: str = "shift_gcn_teacher"
-    """shift_gcn_teacher, shift_gcn_student or dense_gcn."""
-    width: int = 64
-    """Channels of the first units."""
+    """shift_gcn_teacher, shift_gcn_student, dense_gcn, dense_gcn_s, dense_gcn_m or dense_gcn_l."""
+    width: int | None = None
+    """Channels of the first units; by default the network's own."""
     see: Literal["hq", "lq"] = "hq"
     """Quality of the skeletons; lq gives the baseline that a distilled student is compared with."""
     optimiser: Optimiser = field(default_factory=Optimiser)
@@ -58,9 +58,9 @@ class StudentConfig:
     data: DataConfig = field(default_factory=DataConfig)
     """What to train on: what the teacher was trained on."""
     network: str = "dense_gcn"
-    """dense_gcn (made for INT8 and TensorRT) or shift_gcn_student (the paper's)."""
-    width: int = 48
-    """Channels of the first units."""
+    """dense_gcn and its sizes _s, _m, _l (made for INT8 and TensorRT) or shift_gcn_student (the paper's)."""
+    width: int | None = None
+    """Channels of the first units; by default the network's own."""
     losses: tuple[str, ...] = ("logits", "vertices", "edges")
     """Distillation losses beside the cross entropy; the paper's are all three."""
     revise: bool = True
@@ -123,11 +123,11 @@ def _start(threads: int, seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def _about(network: str, width: int, config: DataConfig, data: SkeletonSet) -> dict[str, Any]:
+def _about(network: str, width: int | None, config: DataConfig, data: SkeletonSet) -> dict[str, Any]:
     """What a checkpoint keeps, in plain types: enough to rebuild the network and to refuse other data."""
     return {
         "network": network,
-        "width": width,
+        "width": default_width(network) if width is None else width,
         "source": config.dataset,
         "clips_per_class": config.clips_per_class,
         "scenes": config.scenes,

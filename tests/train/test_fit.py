@@ -114,7 +114,7 @@ def test_another_seed_gives_other_weights(tmp_path: Path, teacher: Path) -> None
     config = replace(teacher_config(tmp_path / "run"), seed=1, optimiser=replace(SHORT, epochs=1))
     train_teacher(config)
     one, other = load_checkpoint(config.out).network, load_checkpoint(teacher).network
-    assert not torch.equal(one["units.0.gcn1.Linear_weight"], other["units.0.gcn1.Linear_weight"])
+    assert not torch.equal(one["l1.gcn1.Linear_weight"], other["l1.gcn1.Linear_weight"])
 
 
 def trained_weight(out: Path, see: Literal["hq", "lq"], drop: float) -> torch.Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edge.contract.layouts import JointLayout
+from train.networks.network import Network
 
 # (width, stride) of the six units, as multiples of the first.
 UNITS = ((1, 1), (1, 1), (2, 2), (2, 1), (4, 2), (4, 1))
@@ -74,3 +75,16 @@ def normalised_adjacency(layout: JointLayout) -> Tensor:
         a[i, j] = a[j, i] = 1
     scale = a.sum(1).rsqrt()
     return scale[:, None] * a * scale[None, :]
+
+
+def _make(classes: int, layout: JointLayout, bodies: int, width: int) -> nn.Module:
+    return DenseGcn(classes, layout, bodies, width=width)
+
+
+# Multiples of 32 fill INT8's vectors of 32 channels; 48 is the width of the bundle that is shipped.
+NETWORKS = {
+    "dense_gcn": Network(_make, width=48),
+    "dense_gcn_s": Network(_make, width=32),
+    "dense_gcn_m": Network(_make, width=64),
+    "dense_gcn_l": Network(_make, width=96),
+}

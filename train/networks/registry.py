@@ -1,29 +1,51 @@
-"""Networks by name. A new one is a file, and a line here."""
+"""Networks by name.
+
+A new network is one file in this folder: a module with the interface of :class:`train.networks.network.Network`
+and, at its end, the names it goes by, ``NETWORKS = {"my_network": Network(make, width=32)}``. Every file's
+``NETWORKS`` is found here, and the name is known to every command. A network that lives elsewhere is entered as
+``registry.NETWORKS["my_network"] = Network(make, width=32)``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from importlib import import_module
+from pkgutil import iter_modules
 
 from torch import nn
 
 from edge.contract.errors import ConfigError
 from edge.contract.layouts import JointLayout
-from train.networks.dense_gcn import DenseGcn
-from train.networks.shift_gcn import ShiftGcn
-
-Factory = Callable[[int, JointLayout, int, int], nn.Module]
-
-NETWORKS: dict[str, Factory] = {
-    "shift_gcn_teacher": lambda classes, layout, bodies, width: ShiftGcn(classes, len(layout), bodies, width=width),
-    "shift_gcn_student": lambda classes, layout, bodies, width: ShiftGcn(
-        classes, len(layout), bodies, width=width, inter_body=True
-    ),
-    "dense_gcn": lambda classes, layout, bodies, width: DenseGcn(classes, layout, bodies, width=width),
-}
+from train import networks
+from train.networks.network import Network
 
 
-def build(name: str, *, classes: int, layout: JointLayout, bodies: int, width: int) -> nn.Module:
-    """The named network: clip (N, 3, T, V, M) -> (logits (N, K), last feature map (N*M, D, T', V))."""
+def _found() -> dict[str, Network]:
+    files = (f"{networks.__name__}.{name}" for _, name, _ in iter_modules(networks.__path__))
+    found: dict[str, Network] = {}
+    for file in files:
+        if file != __name__:
+            found |= getattr(import_module(file), "NETWORKS", {})
+    return found
+
+
+NETWORKS = _found()
+
+
+def default_width(name: str) -> int:
+    """Channels of the named network's first units where a user names none."""
+    return _named(name).width
+
+
+def build(name: str, *, classes: int, layout: JointLayout, bodies: int, width: int | None = None) -> nn.Module:
+    """The named network: clip (N, 3, T, V, M) -> (logits (N, K), last feature map (N*M, D, T/4, V)).
+
+    width: channels of the first units; by default the network's own. ConfigError for an unknown name.
+    """
+    network = _named(name)
+    return network.make(classes, layout, bodies, network.width if width is None else width)
+
+
+def _named(name: str) -> Network:
     if name not in NETWORKS:
-        raise ConfigError(f"unknown network {name!r}", hint=f"known networks: {', '.join(NETWORKS)}")
-    return NETWORKS[name](classes, layout, bodies, width)
+        raise ConfigError(f"unknown network {name!r}", hint=f"known networks: {', '.join(sorted(NETWORKS))}")
+    return NETWORKS[name]

@@ -1,17 +1,23 @@
 """Shift-GCN, the paper's teacher, and its student with inter-body aggregation.
 
 Sources: Cheng et al., "Skeleton-Based Action Recognition with Shift Graph Convolutional Network",
-CVPR 2020; Bian et al., IEEE TIP 2021, for the student unit. Module names follow the public release
-so that its checkpoints keep their keys.
+CVPR 2020; Bian et al., IEEE TIP 2021, for the student's unit. Names and shapes of all parameters and
+buffers are those of both papers' public releases (kchengiva/Shift-GCN, xiaochehe/SKD), so that
+checkpoints pass either way; :mod:`train.networks.release` reads theirs.
 """
 
 from __future__ import annotations
+
+from collections import OrderedDict
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# (width, stride) of the ten units, as fractions of the widest.
+from train.networks.network import Network
+from train.networks.temporal_shift import FractionalShift
+
+# (width, stride) of the ten units, as multiples of the first.
 UNITS = ((1, 1), (1, 1), (1, 1), (1, 1), (2, 2), (2, 1), (2, 1), (4, 2), (4, 1), (4, 1))
 
 
@@ -27,12 +33,11 @@ class ShiftGcn(nn.Module):
     ) -> None:
         super().__init__()
         self.data_bn = nn.BatchNorm1d(bodies * channels * joints)
-        units: list[Unit] = []
         before = channels
-        for factor, stride in UNITS:
-            units.append(Unit(before, width * factor, joints, bodies, stride, inter_body, residual=bool(units)))
+        for number, (factor, stride) in enumerate(UNITS, start=1):
+            unit = Unit(before, width * factor, joints, bodies, stride, inter_body, residual=number > 1)
+            self.add_module(f"l{number}", unit)
             before = width * factor
-        self.units = nn.ModuleList(units)
         self.features = before
         self.fc = nn.Linear(before, classes)
         nn.init.normal_(self.fc.weight, 0, (2 / classes) ** 0.5)
@@ -41,8 +46,8 @@ class ShiftGcn(nn.Module):
         n, c, t, v, m = clip.shape
         x = self.data_bn(clip.permute(0, 4, 3, 1, 2).reshape(n, m * v * c, t))
         x = x.reshape(n, m, v, c, t).permute(0, 1, 3, 4, 2).reshape(n * m, c, t, v)
-        for unit in self.units:
-            x = unit(x)
+        for number in range(1, len(UNITS) + 1):
+            x = self.get_submodule(f"l{number}")(x)
         # Pooling, not mean(): a mean over axes needs opset 18, which TensorRT 8.5 does not read.
         pooled = F.avg_pool2d(x, (x.shape[2], x.shape[3])).reshape(n, m, self.features).sum(dim=1) / m
         return self.fc(pooled), x
@@ -56,19 +61,26 @@ class Unit(nn.Module):
     ) -> None:
         super().__init__()
         self.gcn1 = SpatialShift(before, after, joints)
-        self.inter_body = InterBody(after, bodies) if inter_body else None
+        self.graphsage: nn.Module = InterBody(after, bodies) if inter_body else nn.Identity()
         self.tcn1 = TemporalShift(after, after, stride)
         self.shortcut = residual
         self.residual: nn.Module = nn.Identity()
         if residual and (before != after or stride != 1):
-            self.residual = nn.Sequential(nn.Conv2d(before, after, 1, (stride, 1)), nn.BatchNorm2d(after))
+            conv = pointwise(before, after, stride)
+            self.residual = nn.Sequential(OrderedDict(conv=conv, bn=nn.BatchNorm2d(after)))
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.gcn1(x)
-        if self.inter_body is not None:
-            y = self.inter_body(y)
-        y = self.tcn1(y)
+        y = self.tcn1(self.graphsage(self.gcn1(x)))
         return F.relu(y + self.residual(x)) if self.shortcut else F.relu(y)
+
+
+def pointwise(before: int, after: int, stride: int = 1) -> nn.Conv2d:
+    """1x1 convolution that keeps every stride-th frame, initialised as in the release."""
+    conv = nn.Conv2d(before, after, 1, (stride, 1))
+    nn.init.kaiming_normal_(conv.weight, mode="fan_out")
+    assert conv.bias is not None
+    nn.init.zeros_(conv.bias)
+    return conv
 
 
 class SpatialShift(nn.Module):
@@ -84,11 +96,11 @@ class SpatialShift(nn.Module):
         self.Feature_Mask = nn.Parameter(torch.zeros(1, joints, before))
         nn.init.normal_(self.Linear_weight, 0, (1 / after) ** 0.5)
         self.bn = nn.BatchNorm1d(joints * after)
-        self.down = (
-            nn.Sequential(nn.Conv2d(before, after, 1), nn.BatchNorm2d(after)) if before != after else nn.Identity()
-        )
-        self.register_buffer("shift_in", _joint_shift(joints, before, +1), persistent=False)
-        self.register_buffer("shift_out", _joint_shift(joints, after, -1), persistent=False)
+        self.down: nn.Module = nn.Identity()
+        if before != after:
+            self.down = nn.Sequential(pointwise(before, after), nn.BatchNorm2d(after))
+        self.register_buffer("shift_in", joint_shift(joints, before, +1))
+        self.register_buffer("shift_out", joint_shift(joints, after, -1))
 
     def forward(self, x: Tensor) -> Tensor:
         n, c, t, v = x.shape
@@ -100,32 +112,37 @@ class SpatialShift(nn.Module):
         return F.relu(y + self.down(x))
 
 
-def _joint_shift(joints: int, channels: int, sign: int) -> Tensor:
-    """Flat indices (V*C,): place (v, c) takes joint (v + sign * c) mod V of the same channel."""
+def joint_shift(joints: int, channels: int, sign: int) -> Tensor:
+    """Flat indices (V*C,) int64: place (v, c) takes joint (v + sign * c) mod V of the same channel."""
     v, c = torch.arange(joints)[:, None], torch.arange(channels)[None]
     return (((v + sign * c) % joints) * channels + c).reshape(-1)
 
 
 class InterBody(nn.Module):
-    """Each joint is joined with the mean feature of the other bodies (GraphSAGE-style), linear, ReLU.
+    """ReLU(W [mean feature of the other bodies' joints, own feature]) for each joint (GraphSAGE-style).
 
-    The release samples a few joints of the other body at random; the mean over all of them is what
-    that sample estimates, and is what an engine can compute. A body alone is joined with zeros.
+    The release draws 12 joints of one other body anew in every pass, at test time too; the mean over all
+    joints of all other bodies is what that draw estimates, and is what an engine can compute. A body alone
+    is joined with zeros, where the release fails.
     """
 
     def __init__(self, channels: int, bodies: int) -> None:
         super().__init__()
-        self.bodies = bodies
-        self.linear = nn.Conv2d(2 * channels, channels, 1)
-        nn.init.kaiming_normal_(self.linear.weight, mode="fan_out")
+        self.channels, self.bodies = channels, bodies
+        self.linear = nn.Linear(2 * channels, channels, bias=False)
+        nn.init.xavier_uniform_(self.linear.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.bodies == 1:
-            other = torch.zeros_like(x)
-        else:
+        # Sliced, not split: opset 17 has no Split that the exporter's can become.
+        weight = self.linear.weight[:, :, None, None]
+        of_others, of_own = weight[:, : self.channels], weight[:, self.channels :]
+        y = F.conv2d(x, of_own)
+        if self.bodies > 1:
+            # The others' mean is the same for all joints: mapped once, added everywhere.
             mean = F.avg_pool2d(x, (1, x.shape[3])).unflatten(0, (-1, self.bodies))
-            other = ((mean.sum(dim=1, keepdim=True) - mean) / (self.bodies - 1)).flatten(0, 1).expand_as(x)
-        return F.relu(self.linear(torch.cat([x, other], dim=1)))
+            others = ((mean.sum(dim=1, keepdim=True) - mean) / (self.bodies - 1)).flatten(0, 1)
+            y = y + F.conv2d(others, of_others)
+        return F.relu(y)
 
 
 class TemporalShift(nn.Module):
@@ -146,22 +163,9 @@ class TemporalShift(nn.Module):
         return out
 
 
-class FractionalShift(nn.Module):
-    """Channel c at time t becomes its value at stride * t + (stride - 1) / 2 + offset_c; zero outside.
-
-    Linear interpolation written as a product with a matrix of hat functions, max(0, 1 - |distance|):
-    plain PyTorch with the right gradient for the offset, and a constant matrix in an exported network.
-    """
-
-    def __init__(self, channels: int, stride: int) -> None:
-        super().__init__()
-        self.stride = stride
-        self.ypos = nn.Parameter(torch.empty(channels).uniform_(-1, 1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        t = x.shape[2]
-        source = torch.arange(t, dtype=x.dtype, device=x.device)
-        target = source[: t // self.stride] * self.stride + (self.stride - 1) / 2
-        where = target[None, :] + self.ypos[:, None]  # (C, T')
-        hat = F.relu(1 - (where[..., None] - source).abs())  # (C, T', T)
-        return hat @ x
+NETWORKS = {
+    "shift_gcn_teacher": Network(lambda k, layout, m, w: ShiftGcn(k, len(layout), m, width=w), width=64),
+    "shift_gcn_student": Network(
+        lambda k, layout, m, w: ShiftGcn(k, len(layout), m, width=w, inter_body=True), width=64
+    ),
+}
