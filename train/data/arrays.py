@@ -13,10 +13,14 @@ from numpy.typing import NDArray
 from edge.contract.errors import DataError
 
 
-def read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
-    """The named arrays of an .npz file; DataError if it is absent, damaged or lacks one."""
+def read_arrays(path: Path, names: tuple[str, ...], instead: str = "") -> dict[str, NDArray[Any]]:
+    """The named arrays of an .npz file; DataError if it is absent, damaged or lacks one.
+
+    instead: what else the folder may hold, for the hint where the file is absent.
+    """
     if not path.is_file():
-        raise DataError("no such dataset file", where=path, hint="give the folder that holds it with --data.folder")
+        holds = f"holds it, or {instead}," if instead else "holds it"
+        raise DataError("no such dataset file", where=path, hint=f"give the folder that {holds} with --data.folder")
     try:
         # numpy leaves a file that is no archive open, unless it was opened here.
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:

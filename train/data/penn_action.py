@@ -1,7 +1,8 @@
 """Penn Action: 2326 clips of 15 sports actions, 13 joints in 2-D, official split.
 
-Source: Zhang, Zhu, Derpanis, "From Actemes to Action", ICCV 2013. Packed form: ``penn_action.npz``
-with all clips' frames one after the other: xy (F, 13, 2) pixels, vis (F, 13), length, label,
+Source: Zhang, Zhu, Derpanis, "From Actemes to Action", ICCV 2013. Two forms are read: the archive's own label files
+(``labels/0001.mat`` and on: action, x and y (F, 13) in pixels, visibility, train 1 or -1, nframes), and the packed
+``penn_action.npz`` with all clips' frames one after the other: xy (F, 13, 2) pixels, vis (F, 13), length, label,
 train, classes.
 """
 
@@ -10,31 +11,69 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from edge.contract.errors import DataError
 from edge.contract.layouts import layout
 from train.data.arrays import cut, read_arrays
 from train.data.clip import SkeletonClip, SkeletonSet, checked
+from train.data.mat_files import numbers, read_mat
+from train.data.reading import DEFAULT, Reading, each
 
 FILE = "penn_action.npz"
+LABEL_FOLDERS = ("labels", "Penn_Action/labels", ".")
 LAYOUT = "penn-13"
 FPS = 30.0
 # The archive keeps no frame rates; its clips come from web video, for which 30 Hz is the rule.
+_NAMES = (
+    "baseball_pitch baseball_swing bench_press bowl clean_and_jerk golf_swing jump_rope jumping_jacks pullup pushup "
+    "situp squat strum_guitar tennis_forehand tennis_serve"
+)
+CLASSES = tuple(_NAMES.split())
 
 # The archive pins joints it could not place to the picture's corner.
 _PINNED = 1.5
 
 
-def read_penn_action(folder: Path) -> SkeletonSet:
+def read_penn_action(folder: Path, how: Reading = DEFAULT) -> SkeletonSet:
     """All clips in the official split, 1258 for training and 1068 for testing."""
-    path = folder / FILE
-    arrays = read_arrays(path, ("xy", "vis", "length", "label", "train", "classes"))
+    how.chosen("penn_action")
+    if not (folder / FILE).exists():
+        for labels in LABEL_FOLDERS:
+            if files := sorted((folder / labels).glob("[0-9][0-9][0-9][0-9].mat")):
+                return _set(CLASSES, tuple(each(files, read_label_file, how.workers, "Penn Action")))
+    return _read_packed(folder / FILE)
+
+
+def read_label_file(path: Path) -> SkeletonClip:
+    """The clip of one ``0001.mat``; DataError for a damaged one."""
+    raw = read_mat(path, ("action", "x", "y", "train", "nframes"))
+    action = str(raw["action"].item()) if raw["action"].size == 1 else ""
+    train = float(raw["train"].item()) if raw["train"].size == 1 and raw["train"].dtype.kind in "iuf" else 0.0
+    if action not in CLASSES or train not in (1, -1):
+        raise DataError(
+            f"action {action!r} with train {train:g} is not one of Penn Action's",
+            where=path,
+            hint=f"train is 1 or -1, and the actions are {', '.join(CLASSES)}",
+        )
+    x = numbers(path, "x", raw["x"], (None, 13))
+    xy = np.stack([x, numbers(path, "y", raw["y"], (len(x), 13))], axis=-1)
+    if raw["nframes"].ravel().tolist() != [len(xy)]:
+        raise DataError(
+            f"nframes is {raw['nframes'].ravel()} and there are {len(xy)} frames", where=path, hint="copy it again"
+        )
+    joints, seen = _joints(xy)
+    return SkeletonClip(f"penn-{path.stem}", CLASSES.index(action), joints[None], seen[None], fps=FPS, train=train == 1)
+
+
+def _read_packed(path: Path) -> SkeletonSet:
+    arrays = read_arrays(
+        path,
+        ("xy", "vis", "length", "label", "train", "classes"),
+        instead="the archive's own labels/0001.mat and on",
+    )
     frames = cut(path, arrays["xy"], (13, 2), arrays["length"], arrays["label"], arrays["train"])
-    # The archive's left is the person's right: bowlers seen from behind have it on the picture's right,
-    # guitarists strum with it. Everywhere in this package left is the person's own.
-    xy = arrays["xy"].astype(np.float32)[:, list(layout(LAYOUT).mirror)]
-    # ``vis`` marks occlusion as the annotators saw it, but occluded joints were placed with care:
-    # they are kept. Only what was pinned to (1, 1) or is not a number is missing.
-    seen = np.asarray(np.isfinite(xy).all(axis=-1) & ~(xy <= _PINNED).all(axis=-1))
+    xy, seen = _joints(arrays["xy"].astype(np.float32))
     clips = tuple(
         SkeletonClip(
             id=f"penn-{index + 1:04d}",
@@ -46,5 +85,20 @@ def read_penn_action(folder: Path) -> SkeletonSet:
         )
         for index, part in enumerate(frames)
     )
-    names = tuple(str(name) for name in arrays["classes"])
-    return checked(SkeletonSet("Penn Action", names, LAYOUT, clips, "official, 1258 train / 1068 test"))
+    return _set(tuple(str(name) for name in arrays["classes"]), clips)
+
+
+def _joints(xy: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """(F, 13, 2) as the archive has it, to this package's sides; and which joints are seen."""
+    # The archive's left is the person's right: bowlers seen from behind have it on the picture's right,
+    # guitarists strum with it. Everywhere in this package left is the person's own.
+    xy = xy[:, list(layout(LAYOUT).mirror)]
+    # Its visibility marks occlusion as the annotators saw it, but occluded joints were placed with care:
+    # they are kept. Only what was pinned to (1, 1) or is not a number is missing.
+    return xy, np.asarray(np.isfinite(xy).all(axis=-1) & ~(xy <= _PINNED).all(axis=-1))
+
+
+def _set(classes: tuple[str, ...], clips: tuple[SkeletonClip, ...]) -> SkeletonSet:
+    train = sum(clip.train for clip in clips)
+    split = f"official, {train} train / {len(clips) - train} test"
+    return checked(SkeletonSet("Penn Action", classes, LAYOUT, clips, split))

@@ -1,19 +1,26 @@
 """UTD-MHAD: 861 Kinect recordings of 27 everyday and sport actions by 8 people, 20 joints in 3-D.
 
-Source: Chen, Jafari, Kehtarnavaz, "UTD-MHAD", ICIP 2015. Packed form: ``utd_mhad.npz`` with
-xyz (F, 20, 3) metres, length, and meta (action 1-27, subject 1-8, trial).
+Source: Chen, Jafari, Kehtarnavaz, "UTD-MHAD", ICIP 2015. Two forms are read: the authors' files
+(``Skeleton/a1_s1_t1_skeleton.mat`` and on, with d_skel (20, 3, F) in metres; action, subject and trial in the name),
+and the packed ``utd_mhad.npz`` with xyz (F, 20, 3) metres, length, and meta (action 1-27, subject 1-8, trial).
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from edge.contract.errors import DataError
 from train.data.arrays import cut, read_arrays
 from train.data.clip import SkeletonClip, SkeletonSet, checked
+from train.data.mat_files import numbers, read_mat
+from train.data.reading import DEFAULT, Reading, each
 
 FILE = "utd_mhad.npz"
+MAT_FOLDERS = ("Skeleton", ".")
 FPS = 30.0
 CLASSES = (
     "swipe_left swipe_right wave clap throw arm_cross basketball_shoot draw_x draw_circle_clockwise "
@@ -22,24 +29,55 @@ CLASSES = (
 )
 
 
-def read_utd_mhad(folder: Path) -> SkeletonSet:
+_NAME = re.compile(r"a(\d+)_s(\d+)_t(\d+)_skeleton")
+
+
+def read_utd_mhad(folder: Path, how: Reading = DEFAULT) -> SkeletonSet:
     """All clips; odd subjects train (431), even subjects test (430), as the authors split them."""
-    path = folder / FILE
-    arrays = read_arrays(path, ("xyz", "length", "meta"))
-    frames = cut(path, arrays["xyz"], (20, 3), arrays["length"], arrays["meta"])
-    # The sensor's x grows to the left of its own view; ours grows to the right of the camera.
-    xyz = arrays["xyz"].astype(np.float32) * np.array([-1, 1, 1], np.float32)
-    seen = np.asarray(np.isfinite(xyz).all(axis=-1))
-    clips = tuple(
-        SkeletonClip(
-            id=f"utd-a{action}-s{subject}-t{trial}",
-            label=int(action) - 1,
-            joints=xyz[None, part],
-            seen=seen[None, part],
-            fps=FPS,
-            train=bool(subject % 2),
-        )
-        for part, (action, subject, trial) in zip(frames, arrays["meta"], strict=True)
-    )
+    how.chosen("utd_mhad")
+    clips: tuple[SkeletonClip, ...] = ()
+    if not (folder / FILE).exists():
+        for part in MAT_FOLDERS:
+            if files := sorted((folder / part).glob("a*_skeleton.mat")):
+                clips = tuple(each(files, read_skeleton_file, how.workers, "UTD-MHAD"))
+                break
+    clips = clips or _read_packed(folder / FILE)
     names = tuple(CLASSES.split())
     return checked(SkeletonSet("UTD-MHAD", names, "kinect-20", clips, "odd subjects train / even test"))
+
+
+def read_skeleton_file(path: Path) -> SkeletonClip:
+    """The clip of one ``a1_s1_t1_skeleton.mat``; DataError for a damaged one."""
+    named = _NAME.fullmatch(path.stem)
+    if named is None:
+        raise DataError("the name says neither action, subject nor trial", where=path, hint="call it a1_s1_t1_skeleton")
+    raw = read_mat(path, ("d_skel",))["d_skel"]
+    # MATLAB drops the last axis of a single frame.
+    xyz = numbers(path, "d_skel", raw[..., None] if raw.ndim == 2 else raw, (20, 3, None))
+    action, subject, trial = (int(number) for number in named.groups())
+    return _clip(action, subject, trial, xyz.transpose(2, 0, 1))
+
+
+def _read_packed(path: Path) -> tuple[SkeletonClip, ...]:
+    arrays = read_arrays(
+        path, ("xyz", "length", "meta"), instead="the authors' own Skeleton/a1_s1_t1_skeleton.mat and on"
+    )
+    frames = cut(path, arrays["xyz"], (20, 3), arrays["length"], arrays["meta"])
+    xyz = arrays["xyz"].astype(np.float32)
+    return tuple(
+        _clip(int(action), int(subject), int(trial), xyz[part])
+        for part, (action, subject, trial) in zip(frames, arrays["meta"], strict=True)
+    )
+
+
+def _clip(action: int, subject: int, trial: int, xyz: NDArray[np.float32]) -> SkeletonClip:
+    # The sensor's x grows to the left of its own view; ours grows to the right of the camera.
+    xyz = xyz * np.array([-1, 1, 1], np.float32)
+    return SkeletonClip(
+        id=f"utd-a{action}-s{subject}-t{trial}",
+        label=action - 1,
+        joints=xyz[None],
+        seen=np.asarray(np.isfinite(xyz).all(axis=-1))[None],
+        fps=FPS,
+        train=bool(subject % 2),
+    )
