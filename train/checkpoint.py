@@ -78,6 +78,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         return Checkpoint(**torch.load(path, map_location="cpu", weights_only=True))
     # A damaged pickle fails wherever its reader happens to stumble.
     except (
-        RuntimeError, pickle.UnpicklingError, EOFError, TypeError, ValueError, LookupError, AttributeError, OSError
+        RuntimeError, pickle.UnpicklingError, EOFError, TypeError, ValueError, LookupError, AttributeError, OSError,
+        AssertionError,
     ) as error:  # fmt: skip
         raise DataError(f"not a readable checkpoint: {error}", where=path, hint="remove it and train again") from error
