@@ -62,7 +62,9 @@ def export(config: ExportConfig) -> None:
     checkpoint = load_checkpoint(config.run)
     about = checkpoint.about
     pairs = pair_config(about["pairs"])
-    source = DataConfig(about["source"], config.data, about["clips_per_class"], about.get("scenes", 0), pairs)
+    source = DataConfig(
+        about["source"], config.data, about["clips_per_class"], about.get("scenes", 0), pairs, about.get("source_split")
+    )
     data = read_dataset(source)
     train = Pairs(data, pairs, train=True, seed=about["seed"])
     test = Pairs(data, pairs, train=False, seed=0)

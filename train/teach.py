@@ -131,6 +131,7 @@ def _about(network: str, width: int | None, config: DataConfig, data: SkeletonSe
         "source": config.dataset,
         "clips_per_class": config.clips_per_class,
         "scenes": config.scenes,
+        "source_split": config.split,
         "dataset": data.name,
         "split": data.split,
         "train_clips": len(data.part(True)),

@@ -52,8 +52,13 @@ def test_the_generator_needs_no_folder() -> None:
     assert data.name == "kinematic" and len(data.clips) == 3 * len(data.classes)
 
 
+def test_a_split_of_another_dataset_is_refused_with_what_there_is(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"everyday has no split 'xsub'; leave --data\.split out"):
+        read_dataset(DataConfig(dataset="everyday", folder=tmp_path, split="xsub"))
+
+
 def test_an_unknown_dataset_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match="unknown dataset 'ntu'; known datasets: penn_action, utd_mhad, everyday"):
+    with pytest.raises(ConfigError, match="unknown dataset 'ntu'; known datasets: penn_action, utd_mhad"):
         read_dataset(DataConfig(dataset="ntu"))
 
 

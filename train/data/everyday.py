@@ -20,6 +20,7 @@ from edge.contract.layouts import layout
 from train.data.clip import SkeletonClip, SkeletonSet, checked
 from train.data.kinematic import make_kinematic
 from train.data.penn_action import read_penn_action
+from train.data.reading import DEFAULT, Reading
 from train.data.utd_mhad import read_utd_mhad
 
 LAYOUT = "penn-13"
@@ -42,9 +43,10 @@ GENERATED = ("walk", "jog", STAND)
 GENERATED_PER_CLASS = 120
 
 
-def read_everyday(folder: Path) -> SkeletonSet:
+def read_everyday(folder: Path, how: Reading = DEFAULT) -> SkeletonSet:
     """Both sets in ``folder``, each in its own split, joined by class name."""
-    penn, utd = read_penn_action(folder), read_utd_mhad(folder)
+    how.chosen("everyday")
+    penn, utd = read_penn_action(folder, how), read_utd_mhad(folder, how)
     generated = make_kinematic(GENERATED_PER_CLASS, seed=0)
     classes = sorted({_renamed(name) for name in (*penn.classes, *utd.classes)} | {*GENERATED, SIT})
     clips = [

@@ -12,12 +12,15 @@ from train.data.everyday import read_everyday
 from train.data.kinematic import make_kinematic
 from train.data.pairs import PairConfig
 from train.data.penn_action import read_penn_action
+from train.data.reading import Reading
 from train.data.scene import scene_clips
+from train.data.ui_prmd import read_ui_prmd
 from train.data.utd_mhad import read_utd_mhad
 
-DATASETS: dict[str, Callable[[Path], SkeletonSet]] = {
+DATASETS: dict[str, Callable[[Path, Reading], SkeletonSet]] = {
     "penn_action": read_penn_action,
     "utd_mhad": read_utd_mhad,
+    "ui_prmd": read_ui_prmd,
     "everyday": read_everyday,
 }
 
@@ -27,7 +30,8 @@ class DataConfig:
     """Which recordings, and how pairs are made of them."""
 
     dataset: str = "kinematic"
-    """penn_action, utd_mhad, everyday (both joined), or kinematic (made by the generator, needs no folder)."""
+    """penn_action, utd_mhad, ui_prmd, everyday (Penn Action and UTD-MHAD joined), or kinematic (made by the
+    generator, needs no folder)."""
     folder: Path | None = None
     """The folder that holds the dataset's files."""
     clips_per_class: int = 60
@@ -36,6 +40,10 @@ class DataConfig:
     """kinematic: how many scenes of three people before a moving camera it makes besides."""
     pairs: PairConfig = field(default_factory=PairConfig)
     """How a recording becomes a clip for the teacher and one for the student."""
+    split: str | None = None
+    """Which of the dataset's published splits, where it has several; by default its first."""
+    workers: int = 0
+    """Processes that parse datasets of many files; 0 for as many as there are cores, at most 8."""
 
 
 def read_dataset(config: DataConfig) -> SkeletonSet:
@@ -49,4 +57,4 @@ def read_dataset(config: DataConfig) -> SkeletonSet:
         )
     if config.folder is None:
         raise ConfigError(f"dataset {config.dataset} needs a folder", hint="give it with --data.folder")
-    return DATASETS[config.dataset](config.folder)
+    return DATASETS[config.dataset](config.folder, Reading(config.split, None, config.workers))

@@ -1,0 +1,167 @@
+"""UI-PRMD: Vicon's markers and the Kinect's joints of the same performance, against the real recordings."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge.contract.errors import DataError
+from edge.contract.layouts import convert, layout
+from train.data.clip import SkeletonClip, SkeletonSet
+from train.data.ui_prmd import read_ui_prmd
+
+VICON, KINECT = layout("vicon-39"), layout("kinect-22")
+
+
+@pytest.fixture(scope="module")
+def data(shared_data: Path) -> SkeletonSet:
+    return read_ui_prmd(shared_data)
+
+
+def movement(data: SkeletonSet, name: str) -> list[SkeletonClip]:
+    return [clip for clip in data.clips if data.classes[clip.label] == name]
+
+
+def median_of(clips: list[SkeletonClip], joint: str, axis: int, low: bool = False) -> np.ndarray:
+    """A coordinate of one joint: its median over each clip's frames."""
+    names = KINECT if low else VICON
+    (at,) = names.index(joint)
+    return np.array([np.median((clip.low if low else clip).joints[0, :, at, axis]) for clip in clips])
+
+
+def test_repetitions_are_classed_by_movement_and_correctness_and_split_by_subject(data: SkeletonSet) -> None:
+    assert len(data.clips) == 1980 and len(data.classes) == 20
+    assert (data.layout, data.low_layout) == ("vicon-39", "kinect-22")
+    subjects = {train: {clip.id.split("-")[2] for clip in data.part(train)} for train in (True, False)}
+    assert subjects == {True: {"s1", "s3", "s5", "s7", "s9"}, False: {"s2", "s4", "s6", "s8", "s10"}}
+    # Subject 3's third movement was not recorded: 20 of 1000 training repetitions are missing.
+    assert (len(data.part(True)), len(data.part(False))) == (980, 1000)
+    assert all(("incorrect" in clip.id) == data.classes[clip.label].endswith("_incorrect") for clip in data.clips)
+
+
+def test_markers_that_vicon_lost_are_not_seen_and_all_others_are(data: SkeletonSet, shared_data: Path) -> None:
+    with np.load(shared_data / "ui_prmd.npz") as raw:
+        lost = (raw["vicon_mm"] == 0).all(axis=-1)
+    assert 1000 < lost.sum() < 0.01 * lost.size
+    assert np.array_equal(np.stack([clip.seen[0] for clip in data.clips]), ~lost)
+
+
+def test_both_sensors_show_people_from_the_front_upright_and_with_their_left_on_the_pictures_right(
+    data: SkeletonSet,
+) -> None:
+    clips = movement(data, "standing_shoulder_abduction_correct")
+    for low, (head, toe, left, right) in (
+        (False, ("left_temple", "left_toe", "left_acromion", "right_acromion")),
+        (True, ("head_top", "left_foot", "left_shoulder", "right_shoulder")),
+    ):
+        tall = median_of(clips, head, 1, low) - median_of(clips, toe, 1, low)
+        assert 1.3 < np.median(tall) < 1.8
+        assert (median_of(clips, left, 0, low) > median_of(clips, right, 0, low) + 0.1).all()
+    # Toes are nearer to the camera than heels, and the breastbone nearer than the spine behind it.
+    assert (median_of(clips, "left_toe", 2) < median_of(clips, "left_heel", 2) - 0.05).all()
+    assert (median_of(clips, "sternum", 2) < median_of(clips, "t10", 2)).all()
+    assert (median_of(clips, "left_foot", 2, True) < median_of(clips, "left_ankle", 2, True)).all()
+
+
+def test_both_sensors_see_the_same_arm_go_up(data: SkeletonSet) -> None:
+    for clip in movement(data, "standing_shoulder_abduction_correct"):
+        assert clip.low is not None
+        sides = []
+        for recording, names, wrists in (
+            (clip, VICON, ("left_wrist_thumb", "right_wrist_thumb")),
+            (clip.low, KINECT, ("left_wrist", "right_wrist")),
+        ):
+            left, right = (np.ptp(recording.joints[0, :, at, 1]) for at in names.index(*wrists))
+            sides.append(left > right)
+        assert sides[0] == sides[1], clip.id
+
+
+def test_joints_derived_from_markers_lie_near_the_kinects_of_the_same_name(data: SkeletonSet) -> None:
+    """People who stand, about their hips, in shoulder widths; the Kinect sees them a tenth too small."""
+    clips = [clip for clip in movement(data, "standing_shoulder_abduction_correct") if clip.seen[0, 0].all()]
+    markers = np.stack([clip.joints[0, 0] for clip in clips])
+    kinect = np.stack([clip.low.joints[0, 0] for clip in clips if clip.low is not None])
+    seen = np.ones((*markers.shape[:2], 1), np.float32)
+    # The mapping takes pictures: the front view, and then the one from the side.
+    for axes in ([0, 1], [2, 1]):
+        derived = convert(np.concatenate([markers[..., axes], seen], axis=-1), VICON, KINECT)
+        assert (derived[..., 2] == 1).all()
+        ours, theirs = (sized(points[..., :2]) for points in (derived, kinect[..., axes]))
+        apart = np.median(np.linalg.norm(ours - theirs, axis=-1), axis=0)
+        assert {name: round(float(d), 2) for name, d in zip(KINECT.joints, apart, strict=True) if d > 0.45} == {}
+
+
+def sized(points: np.ndarray) -> np.ndarray:
+    """(N, V, 2) about the hips, in lengths from hips to shoulders."""
+    hips, shoulders = points[:, [14, 18]].mean(axis=1), points[:, [7, 11]].mean(axis=1)
+    return (points - hips[:, None]) / np.linalg.norm(hips - shoulders, axis=-1)[:, None, None]
+
+
+def test_a_repetition_lasts_as_long_as_the_kinect_recorded_it(data: SkeletonSet, shared_data: Path) -> None:
+    with np.load(shared_data / "ui_prmd.npz") as raw:
+        seconds = (raw["length"] - 1) / 30
+    assert [31 / clip.fps for clip in data.clips] == pytest.approx(seconds.tolist())
+    assert 1.5 < np.median(seconds) < 4
+
+
+def packed() -> dict[str, Any]:
+    rng = np.random.default_rng(0)
+    return {
+        "vicon_mm": rng.integers(100, 2000, (2, 32, 39, 3)).astype(np.int16),
+        "kinect_mm": rng.integers(100, 2000, (2, 32, 22, 3)).astype(np.int16),
+        "length": np.array([60, 70]),
+        "meta": np.array([[1, 1, 1, 0], [10, 2, 1, 1]]),
+    }
+
+
+def test_axes_and_labels_of_a_small_file_come_out_as_worked_by_hand(tmp_path: Path) -> None:
+    raw = packed()
+    raw["vicon_mm"][0, 0, 0], raw["kinect_mm"][0, 0, 0] = (1000, 200, 1500), (300, 400, -2500)
+    np.savez(tmp_path / "ui_prmd.npz", **raw)
+    first, second = read_ui_prmd(tmp_path).clips
+    assert first.joints[0, 0, 0] == pytest.approx([0.2, 1.5, -1.0])
+    assert first.low is not None and first.low.joints[0, 0, 0] == pytest.approx([0.3, 0.4, 2.5])
+    assert (first.label, first.train, second.label, second.train) == (0, True, 19, False)
+    assert first.fps == pytest.approx(31 * 30 / 59)
+
+
+BROKEN: list[tuple[Callable[[dict[str, Any]], dict[str, Any]], str]] = [
+    (lambda raw: {"vicon_mm": raw["vicon_mm"][:, :, :38]}, r"vicon_mm \(2, 32, 38, 3\).*do not fit"),
+    (lambda raw: {"kinect_mm": raw["kinect_mm"][:1]}, "do not fit"),
+    (lambda raw: {"kinect_mm": raw["kinect_mm"][:, :, :20]}, "do not fit"),
+    (lambda raw: {"meta": raw["meta"][:, :3]}, "do not fit"),
+    (lambda raw: {"meta": raw["meta"] + [[0, 0, 0, 0], [1, 0, 0, 0]]}, "clip 1 is of movement 11, incorrect 1"),
+    (lambda raw: {"vicon_mm": raw["vicon_mm"] * 0}, "clip uiprmd-m1-s1-e1-correct: no joint is ever seen"),
+    (lambda raw: {name: array[:0] for name, array in raw.items()}, "UI-PRMD holds no clips"),
+]
+
+
+@pytest.mark.parametrize(("change", "said"), BROKEN, ids=range(len(BROKEN)))
+def test_a_file_that_cannot_be_used_is_one_clear_line(
+    tmp_path: Path, change: Callable[[dict[str, Any]], dict[str, Any]], said: str
+) -> None:
+    np.savez(tmp_path / "ui_prmd.npz", **(packed() | change(packed())))
+    with pytest.raises(DataError, match=said) as caught:
+        read_ui_prmd(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_coordinate_that_is_not_a_number_is_a_marker_not_seen(tmp_path: Path) -> None:
+    raw = packed()
+    raw["vicon_mm"] = raw["vicon_mm"].astype(np.float32)
+    raw["vicon_mm"][1, 3, 7, 0] = np.nan
+    np.savez(tmp_path / "ui_prmd.npz", **raw)
+    clip = read_ui_prmd(tmp_path).clips[1]
+    assert not clip.seen[0, 3, 7] and clip.seen.sum() == clip.seen.size - 1
+
+
+def test_a_missing_or_cut_off_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"ui_prmd\.npz: no such dataset file"):
+        read_ui_prmd(tmp_path)
+    path = tmp_path / "ui_prmd.npz"
+    np.savez(path, **packed())
+    path.write_bytes(path.read_bytes()[:-4000])
+    with pytest.raises(DataError, match=r"ui_prmd\.npz: not a readable \.npz file"):
+        read_ui_prmd(tmp_path)

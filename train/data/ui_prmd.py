@@ -1,0 +1,95 @@
+"""UI-PRMD: ten rehabilitation exercises, done well and done badly, by ten people before a Vicon system and a Kinect.
+
+Source: Vakanski, Jun, Paul, Baker, "A Data Set of Human Body Movements for Physical Rehabilitation Exercises", Data
+3(1), 2018. Packed form: ``ui_prmd.npz`` with vicon_mm (N, 32, 39, 3) and kinect_mm (N, 32, 22, 3) in millimetres,
+both resampled to 32 frames, length (N,) frames of the repetition at the Kinect's 30 Hz, and meta (movement 1-10,
+subject 1-10, episode, incorrect 0 or 1).
+
+The clip is what Vicon saw, ``low`` what the Kinect saw at the same time. Both are turned to the same view, from before
+the person. The Kinect's legs are poor where knees bend deeply: in squats it puts the knees above the hips, and that is
+left as it was recorded.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.contract.errors import DataError
+from edge.contract.layouts import layout
+from train.data.arrays import read_arrays
+from train.data.clip import Recording, SkeletonClip, SkeletonSet, checked
+from train.data.reading import DEFAULT, Reading
+
+FILE = "ui_prmd.npz"
+HIGH, LOW = "vicon-39", "kinect-22"
+RECORDED_HZ = 30.0
+_MOVEMENTS = (
+    "deep_squat hurdle_step inline_lunge side_lunge sit_to_stand standing_active_straight_leg_raise "
+    "standing_shoulder_abduction standing_shoulder_extension standing_shoulder_internal_external_rotation "
+    "standing_shoulder_scaption"
+)
+MOVEMENTS = tuple(_MOVEMENTS.split())
+CLASSES = tuple(f"{movement}_{done}" for movement in MOVEMENTS for done in ("correct", "incorrect"))
+
+# Rows are our x (right of the camera), y (up), z (away from it), in the sensor's own axes. The person faces +x of
+# Vicon's room with z up, so that +y is to the person's left; the Kinect's y is up and its z points back at it.
+_FROM_VICON = np.array([[0, 1, 0], [0, 0, 1], [-1, 0, 0]], np.float32)
+_FROM_KINECT = np.array([[1, 0, 0], [0, 1, 0], [0, 0, -1]], np.float32)
+
+
+def read_ui_prmd(folder: Path, how: Reading = DEFAULT) -> SkeletonSet:
+    """All repetitions, classed by movement and correctness (20); odd subjects train, even subjects test."""
+    how.chosen("ui_prmd")
+    path = folder / FILE
+    arrays = read_arrays(path, ("vicon_mm", "kinect_mm", "length", "meta"))
+    vicon, kinect, length, meta = (arrays[name] for name in ("vicon_mm", "kinect_mm", "length", "meta"))
+    _refuse_misfits(path, vicon, kinect, length, meta)
+    clips = []
+    for high, low, frames, (movement, subject, episode, incorrect) in zip(vicon, kinect, length, meta, strict=True):
+        fps = (len(high) - 1) * RECORDED_HZ / (max(int(frames), 2) - 1)
+        good, poor = _recording(high, _FROM_VICON, fps), _recording(low, _FROM_KINECT, fps)
+        clips.append(
+            SkeletonClip(
+                id=f"uiprmd-m{movement}-s{subject}-e{episode}-{'incorrect' if incorrect else 'correct'}",
+                label=2 * (int(movement) - 1) + int(incorrect),
+                joints=good.joints,
+                seen=good.seen,
+                fps=fps,
+                train=bool(subject % 2),
+                low=poor,
+            )
+        )
+    return checked(SkeletonSet("UI-PRMD", CLASSES, HIGH, tuple(clips), "odd subjects train / even test", LOW))
+
+
+def _recording(mm: NDArray[Any], axes: NDArray[np.float32], fps: float) -> Recording:
+    """(S, V, 3) in millimetres and the sensor's axes to a recording of one body."""
+    joints = (mm.astype(np.float32) / 1000 @ axes.T).astype(np.float32)
+    # Vicon writes (0, 0, 0) for a marker that its cameras lost.
+    seen = np.isfinite(joints).all(axis=-1) & (joints != 0).any(axis=-1)
+    return Recording(joints[None], np.asarray(seen)[None], fps)
+
+
+def _refuse_misfits(path: Path, *arrays: NDArray[Any]) -> None:
+    vicon, kinect, length, meta = arrays
+    joints = [len(layout(name)) for name in (HIGH, LOW)]
+    shapes = [(*vicon.shape[:2], joints[0], 3), (*vicon.shape[:2], joints[1], 3), vicon.shape[:1], (len(vicon), 4)]
+    if [array.shape for array in arrays] != shapes or vicon.ndim != 4 or vicon.shape[1] < 2:
+        raise DataError(
+            f"vicon_mm {vicon.shape}, kinect_mm {kinect.shape}, length {length.shape} and meta {meta.shape} do not fit "
+            f"each other and (N, frames, {joints[0]}, 3), (N, frames, {joints[1]}, 3), (N,), (N, 4)",
+            where=path,
+            hint="copy it again",
+        )
+    wrong = (meta[:, 0] < 1) | (meta[:, 0] > len(MOVEMENTS)) | ~np.isin(meta[:, 3], (0, 1))
+    if wrong.any():
+        at = int(np.argmax(wrong))
+        raise DataError(
+            f"clip {at} is of movement {meta[at, 0]}, incorrect {meta[at, 3]}",
+            where=path,
+            hint=f"movements are 1 to {len(MOVEMENTS)}, incorrect is 0 or 1",
+        )
