@@ -35,6 +35,8 @@ COMMANDS = {
         (
             "python -m edge run --source clip.mp4 --bundle bundles/everyday --sinks.video annotated.mp4",
             "python -m edge run --source 0 --bundle bundles/everyday --sinks.show true",
+            "python -m edge run --source clip.mp4 --bundle bundles/everyday --record poses.jsonl",
+            "python -m edge run --source replay://poses.jsonl --bundle bundles/everyday --sinks.events events.jsonl",
             "python -m edge run --config configs/edge/jetson.yaml --source /dev/video0 --sinks.json people.jsonl",
         ),
     ),

@@ -24,6 +24,12 @@ INTERRUPTED = 130
 console = Console(stderr=True, soft_wrap=True)
 """Progress, tables and errors go to stderr; stdout is for data."""
 
+
+def print_warning(text: str) -> None:
+    """One line about what went wrong and was borne."""
+    console.print(f"warning: {text}", highlight=False, markup=False)
+
+
 set_parsing_settings(docstring_parse_attribute_docstrings=True)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import queue
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -23,21 +24,35 @@ class Interruption:
 
 
 @contextmanager
-def interruptible() -> Iterator[Interruption]:
-    """Inside the block SIGINT and SIGTERM are noted; a second one raises KeyboardInterrupt, for what hangs."""
+def interruptible(on_signal: Callable[[], None] = lambda: None) -> Iterator[Interruption]:
+    """Inside the block SIGINT and SIGTERM are noted; a second one raises KeyboardInterrupt, for what hangs.
+
+    on_signal: called after the first one, on a thread of its own: a signal's handler interrupts the main
+    thread anywhere, also where it holds a lock, and so must not take one.
+    """
     noted = Interruption()
     if threading.current_thread() is not threading.main_thread():
         yield noted  # only the main thread may choose what signals do
         return
+    letterbox: queue.SimpleQueue[bool] = queue.SimpleQueue()
 
     def note(signum: int, _: FrameType | None) -> None:
         if noted.signum:
             raise KeyboardInterrupt
         noted.signum = signum
+        letterbox.put(True)
 
+    def watch() -> None:
+        if letterbox.get():
+            on_signal()
+
+    watcher = threading.Thread(target=watch, name="signals", daemon=True)
+    watcher.start()
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield noted
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        letterbox.put(False)
+        watcher.join()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,18 +11,21 @@ from dataclasses import dataclass
 import numpy as np
 from rich.table import Table
 
+from edge.contract.types import Float32
+
 MEMORY_FRAMES = 36_000
 """Frames that statistics are taken over, the last ones: twenty minutes at 30 a second."""
 
-STAGES = CAPTURE, POSE, TRACK, RECOGNISE, DRAW, WRITE = "capture", "pose", "track", "recognise", "draw", "write"
-"""The stages of the loop. capture: waiting for the picture and decoding it; write: the sinks, encoding included."""
+STAGES = CAPTURE, POSE, TRACK, RECOGNISE, DRAW = "capture", "pose", "track", "recognise", "draw"
+"""The stages of the loop. capture: waiting for the picture and decoding it. Each output adds a row of its own name."""
 
 NETWORKS = "inside the networks"
 OUTSIDE = "outside the networks"
+WAITING = "waiting between stages"
 DECISION = "picture to decision"
-TOTAL = "end to end"
-SUMS = (NETWORKS, OUTSIDE, DECISION, TOTAL)
-"""NETWORKS and OUTSIDE add up to DECISION: pose, track and recognise. TOTAL is every stage."""
+SUMS = (NETWORKS, OUTSIDE, WAITING, DECISION)
+"""NETWORKS and OUTSIDE add up to pose, track and recognise; with WAITING they add up to DECISION, which is
+the age of a picture, from when it could be had, when what is done in it is decided."""
 
 
 @dataclass(frozen=True)
@@ -36,56 +39,73 @@ class Latency:
     max_ms: float
 
 
-class StageTimer:
-    """Times the stages of each frame.
+@contextmanager
+def timed(latency_ms: dict[str, float], stage: str) -> Iterator[None]:
+    """Adds the wall milliseconds of the block to the stage's, also where the block fails."""
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        latency_ms[stage] = latency_ms.get(stage, 0.0) + 1000 * (time.perf_counter() - start)
 
-    Use: ``with timer.stage("pose"): ...`` and ``add`` inside a frame, then ``next_frame``.
+
+class _Ring:
+    """The last values, in memory that is taken once: a loop that runs for weeks must not grow."""
+
+    def __init__(self) -> None:
+        self._values: Float32 = np.zeros(MEMORY_FRAMES, np.float32)
+        self._frames = np.zeros(MEMORY_FRAMES, np.int64)
+        # Written to, because zeros are memory that the system has only promised.
+        self._frames.fill(-1)
+        self._values.fill(0)
+        self.count = 0
+
+    def add(self, frame: int, value_ms: float) -> None:
+        at = self.count % MEMORY_FRAMES
+        self._values[at], self._frames[at] = value_ms, frame
+        self.count += 1
+
+    def after(self, first_frame: int) -> Float32:
+        length = min(self.count, MEMORY_FRAMES)
+        return self._values[:length][self._frames[:length] >= first_frame]
+
+
+class LatencyHistory:
+    """Milliseconds of all stages, added by the threads that the stages run on.
+
     warm_up_frames: the first so many are left out, or half the run where it is shorter than twice that.
     """
 
     def __init__(self, warm_up_frames: int) -> None:
         self._warm_up = warm_up_frames
+        self._lock = threading.Lock()
+        self._rings: dict[str, _Ring] = {}
         self._frames = 0
-        self._history: dict[str, deque[tuple[int, float]]] = {}
-        self.current: dict[str, float] = {}
-        """Stage -> milliseconds, of the frame under way."""
 
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.add(name, time.perf_counter() - start)
-
-    def add(self, name: str, seconds: float) -> None:
-        self.current[name] = self.current.get(name, 0.0) + 1000 * seconds
-
-    def add_sums(self, network_s: float) -> None:
-        """The decision is there: add up what it took, of which ``network_s`` inside the networks."""
-        decision_ms = sum(self.current.get(stage, 0.0) for stage in (POSE, TRACK, RECOGNISE))
-        network_ms = 1000 * network_s
-        self.current |= {NETWORKS: network_ms, OUTSIDE: decision_ms - network_ms, DECISION: decision_ms}
-
-    def next_frame(self) -> None:
-        """The frame under way is over; all its stages add up to TOTAL."""
-        self.current[TOTAL] = sum(ms for stage, ms in self.current.items() if stage not in SUMS)
-        for name, ms in self.current.items():
-            self._history.setdefault(name, deque(maxlen=MEMORY_FRAMES)).append((self._frames, ms))
-        self._frames += 1
-        self.current = {}
+    def add(self, frame: int, latency_ms: Mapping[str, float]) -> None:
+        """What was measured of the run's n-th frame, counted from 0; it may come in several parts."""
+        with self._lock:
+            self._frames = max(self._frames, frame + 1)
+            for stage, ms in latency_ms.items():
+                self._rings.setdefault(stage, _Ring()).add(frame, ms)
 
     def summary(self) -> dict[str, Latency]:
-        """By stage, in the loop's order, then others, then sums; one that never ran after the warm-up is left out."""
-        skipped = min(self._warm_up, self._frames // 2)
-        names = sorted(self._history, key=lambda name: (*STAGES, name, *SUMS).index(name))
-        counted = {name: [ms for n, ms in self._history[name] if n >= skipped] for name in names}
-        return {name: _percentiles(values) for name, values in counted.items() if values}
+        """By stage, in the loop's order, then outputs, then sums; one that never ran after the warm-up is left out."""
+        with self._lock:
+            skipped = min(self._warm_up, self._frames // 2)
+            names = sorted(self._rings, key=_position)
+            counted = {name: self._rings[name].after(skipped) for name in names}
+        return {name: _percentiles(values) for name, values in counted.items() if len(values)}
 
 
-def _percentiles(values_ms: list[float]) -> Latency:
+def _position(name: str) -> int:
+    order = (*STAGES, "", *SUMS)
+    return order.index(name if name in order else "")
+
+
+def _percentiles(values_ms: Float32) -> Latency:
     p50, p90, p99 = (float(p) for p in np.percentile(values_ms, (50, 90, 99)))
-    return Latency(len(values_ms), p50, p90, p99, max(values_ms))
+    return Latency(len(values_ms), p50, p90, p99, float(values_ms.max()))
 
 
 def latency_table(latencies: Mapping[str, Latency], title: str) -> Table:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +12,7 @@ import cv2
 import numpy as np
 
 from edge.contract.layouts import JointLayout
-from edge.contract.types import Action, Float32, FrameResult, Image, Person
+from edge.contract.types import UNKNOWN, Action, Float32, Frame, FrameResult, Image, Person
 from edge.label_placement import Rectangle, head, place
 from edge.latency import DECISION
 
@@ -33,6 +35,8 @@ ACCENTS: tuple[Colour, ...] = (
 THIN_PARTS = ("eye", "ear", "mouth", "nose", "pinky", "index", "thumb", "heel", "foot", "hand")
 SHIFT = 4
 """Coordinates are given to OpenCV in sixteenths of a pixel, so that slow movements do not jerk."""
+KEPT = 4
+"""Drawn pictures that are kept, because outputs on threads of their own ask for the same one at different times."""
 SMOOTHING = 0.1
 """Weight of the newest frame in the figures of the speed line."""
 
@@ -51,22 +55,40 @@ class _Style:
 
 
 class Overlay:
-    """Draws each result once, however many sinks show it."""
+    """Draws each result once, however many sinks show it, on whatever threads."""
 
     def __init__(self, layout: JointLayout) -> None:
         self._layout = layout
-        self._drawn: tuple[FrameResult, Image] | None = None
+        self._drawn: deque[tuple[Frame, Image]] = deque(maxlen=KEPT)
+        self._drawing = threading.Lock()
         self._at: float | None = None
         self._between_s = self._latency_ms = 0.0
 
     def picture(self, result: FrameResult) -> Image:
         """The annotated picture (H, W, 3) uint8 BGR; it is shared, so not to be drawn on."""
-        if self._drawn is None or self._drawn[0] is not result:
-            image = result.frame.image.copy()
-            draw_people(image, result.people, self._layout)
-            draw_note(image, self._speed(result))
-            self._drawn = (result, image)
-        return self._drawn[1]
+        with self._drawing:
+            return self._find(result) if self._is_drawn(result) else self._draw(result)
+
+    def draw(self, result: FrameResult) -> bool:
+        """Draw it now; False where it was drawn already."""
+        with self._drawing:
+            if self._is_drawn(result):
+                return False
+            self._draw(result)
+            return True
+
+    def _is_drawn(self, result: FrameResult) -> bool:
+        return any(frame is result.frame for frame, _ in self._drawn)
+
+    def _find(self, result: FrameResult) -> Image:
+        return next(image for frame, image in self._drawn if frame is result.frame)
+
+    def _draw(self, result: FrameResult) -> Image:
+        image = result.frame.image.copy()
+        draw_people(image, result.people, self._layout)
+        draw_note(image, result.failure or self._speed(result))
+        self._drawn.append((result.frame, image))
+        return image
 
     def _speed(self, result: FrameResult) -> str:
         now, latency_ms = time.perf_counter(), result.latency_ms.get(DECISION, 0.0)
@@ -133,7 +155,7 @@ def _draw_label(
     (name_width, height), (number_width, _) = _text_size(name, size), _text_size(number, small)
     value_width = gap + _text_size(value, small)[0] if value else 0
     width = pad + ring + gap + name_width + gap + number_width + value_width + pad
-    tall = 2 * pad + height + (round(0.55 * size) if person.action else 0)
+    tall = 2 * pad + height + (round(0.55 * size) if value else 0)
     picture = (image.shape[1], image.shape[0])
     x, y = place((width, tall), _box(person.pose.keypoints), picture, round(0.3 * size), heads, taken)
     taken.append((x, y, width, tall))
@@ -144,7 +166,7 @@ def _draw_label(
     name_x = x + pad + ring + gap
     _write(image, name, name_x, baseline, size, TEXT)
     _write(image, number, name_x + name_width + gap, baseline, small, QUIET)
-    if person.action:
+    if value and person.action:
         _write(image, value, x + width - pad - value_width + gap, baseline, small, accent)
         _bar(image, x + pad, x + width - pad, y + tall - 0.55 * pad, person.action.score, accent, size)
 
@@ -152,6 +174,8 @@ def _draw_label(
 def _words(action: Action | None) -> tuple[str, str]:
     if action is None:
         return "watching", ""
+    if not action.known:
+        return UNKNOWN, ""
     return action.label.replace("_", " "), f"{100 * action.score:.0f} %"
 
 

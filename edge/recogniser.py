@@ -1,9 +1,8 @@
-"""The student network in the loop: clips in, one smoothed decision per person out."""
+"""The student network in the loop: clips in, probabilities out."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 
 from edge.contract.bundle import REFERENCE, STUDENT_FP32, STUDENT_INT8, Bundle
 from edge.contract.errors import BundleError, ConfigError, EngineError
-from edge.contract.types import Action, Float32
+from edge.contract.types import Float32
 from edge.engines.engine import Engine, Timed
 from edge.engines.registry import open_engine
 
@@ -29,22 +28,16 @@ MIN_AGREEMENT = 0.75
 
 @dataclass(frozen=True)
 class RecogniserConfig:
-    """How clips become decisions."""
+    """How the student runs."""
 
     precision: Precision = "int8"
     """int8 or fp32. An engine built beside the bundle's ONNX file is used instead of it."""
     threads: int = 0
     """CPU threads of the network, 0 for as many as there are cores. Without effect on a GPU."""
-    smoothing: int = 3
-    """Decisions of a person that are averaged. Larger: calmer labels, later changes."""
-    min_score: float = 0.4
-    """Probability, 0..1, a label needs to be given. Larger: fewer wrong labels, more silence."""
-    min_fill: float = 0.5
-    """Part of the clip, 0..1, that must have been observed. Smaller: earlier and less certain decisions."""
 
     def __post_init__(self) -> None:
-        if self.smoothing < 1 or self.threads < 0 or not (0 <= self.min_score <= 1 and 0 <= self.min_fill <= 1):
-            raise ConfigError("recogniser: smoothing starts at 1, threads at 0, min_score and min_fill are in 0..1")
+        if self.threads < 0:
+            raise ConfigError("recogniser: threads starts at 0")
 
 
 @dataclass(frozen=True)
@@ -61,19 +54,18 @@ class SelfTest:
 
 
 class Recogniser:
-    """Decides for several people at once and remembers each one's last decisions.
+    """The network with the bundle's manifest around it; several people in one run.
 
     engine: takes (N, C, T, V, M) float32 clips, gives (N, K) logits, N fixed or free. Raises
     EngineError where its tensors are not those of the bundle's manifest.
     """
 
-    def __init__(self, bundle: Bundle, engine: Engine, config: RecogniserConfig) -> None:
-        self._manifest, self._config = bundle.manifest, config
+    def __init__(self, bundle: Bundle, engine: Engine) -> None:
+        self._manifest = bundle.manifest
         self._engine = Timed(engine)
         _check_tensors(bundle, engine)
         fixed = engine.inputs[0].shape[0]
         self._batch, self._pad = fixed or MAX_BATCH, fixed is not None
-        self._recent: dict[int, deque[Float32]] = {}
 
     @property
     def network_s(self) -> float:
@@ -86,20 +78,9 @@ class Recogniser:
     def close(self) -> None:
         self._engine.close()
 
-    def recognise(self, clips: Mapping[int, Float32]) -> dict[int, Action | None]:
-        """For each person's clip (C, T, V, 1) the decision; None where no label is likely enough.
-
-        People who are not asked about keep their memory until :meth:`keep`.
-        Raises EngineError where the network's answer is not finite.
-        """
-        if not clips:
-            return {}
-        probabilities = softmax(self.logits(np.stack(list(clips.values()))))
-        return {track_id: self._decide(track_id, row) for track_id, row in zip(clips, probabilities, strict=True)}
-
-    def keep(self, track_ids: set[int]) -> None:
-        """Forget everybody else."""
-        self._recent = {track_id: rows for track_id, rows in self._recent.items() if track_id in track_ids}
+    def recognise(self, clips: Sequence[Float32]) -> Float32:
+        """(N, K) probabilities of N clips (C, T, V, M). Raises EngineError where the network's answer is not finite."""
+        return softmax(self.logits(np.stack(clips)))
 
     def logits(self, clips: Float32) -> Float32:
         """(N, K) of clips (N, C, T, V, M); bodies that the network takes and the clips lack are zero."""
@@ -151,15 +132,6 @@ class Recogniser:
             )
         return logits
 
-    def _decide(self, track_id: int, probabilities: Float32) -> Action | None:
-        recent = self._recent.setdefault(track_id, deque(maxlen=self._config.smoothing))
-        recent.append(probabilities)
-        mean: Float32 = np.stack(recent).mean(axis=0)
-        best = int(mean.argmax())
-        if mean[best] < self._config.min_score:
-            return None
-        return Action(self._manifest.classes[best], float(mean[best]), mean)
-
 
 def open_recogniser(bundle: Bundle, config: RecogniserConfig) -> Recogniser:
     """The bundle's student, or the engine built from it, ready to run.
@@ -167,7 +139,7 @@ def open_recogniser(bundle: Bundle, config: RecogniserConfig) -> Recogniser:
     Raises BundleError where the bundle has no student of that precision, EngineError where the
     runtime refuses it.
     """
-    return Recogniser(bundle, open_engine(student_file(bundle, config.precision), threads=config.threads), config)
+    return Recogniser(bundle, open_engine(student_file(bundle, config.precision), threads=config.threads))
 
 
 def student_file(bundle: Bundle, precision: Precision) -> Path:

@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edge.capture.source import CaptureConfig, Source
-from edge.command_line import console
+from edge.command_line import USER_ERROR, console, print_warning
 from edge.contract.bundle import read_bundle
 from edge.contract.errors import ConfigError, SourceError
 from edge.contract.files import replacing, writing
+from edge.decisions import DecisionConfig
 from edge.interruption import interruptible
-from edge.latency import StageTimer, latency_table
-from edge.loop import Loop
+from edge.latency import LatencyHistory, latency_table
+from edge.loop.action_stage import ActionStage
+from edge.loop.pose_stage import EstimatorStage, PoseStage
+from edge.loop.restarts import RestartConfig, Restarted
 from edge.machine import machine
-from edge.play import Played, limited, play
 from edge.pose.registry import PoseConfig, open_estimator
+from edge.progress import progress_line
 from edge.recogniser import RecogniserConfig, open_recogniser
-from edge.sinks.registry import SinkConfig, open_sinks
+from edge.sinks.registry import SinkConfig, outlets
 from edge.tracker import Tracker, TrackerConfig
+
+if TYPE_CHECKING:
+    from edge.loop.pipeline import Played  # brings OpenCV along
 
 WARM_UP_FRAMES = 10
 """Left out of the figures: runtimes choose kernels and take memory in their first runs."""
@@ -33,7 +41,7 @@ class RunConfig:
     """Run pose estimator, tracker and recogniser on a video, a folder of images or a camera."""
 
     source: str
-    """Video file, folder of images, or camera (0, /dev/video0, v4l2:///dev/video0)."""
+    """Video file, folder of images, camera (0, /dev/video0, v4l2:///dev/video0), or replay://poses.jsonl."""
     bundle: Path
     """Bundle folder with the trained student, as `python -m train export` wrote it."""
     pose: PoseConfig = field(default_factory=PoseConfig)
@@ -46,8 +54,12 @@ class RunConfig:
     """How clips become decisions."""
     sinks: SinkConfig = field(default_factory=SinkConfig)
     """Where results go."""
-    decisions_hz: float = 5.0
-    """Decisions a second about each person, by the source's clock. Larger: quicker changes, more work."""
+    decisions: DecisionConfig = field(default_factory=DecisionConfig)
+    """When and how people are decided about."""
+    restarts: RestartConfig = field(default_factory=RestartConfig)
+    """How much failing is borne."""
+    record: Path | None = None
+    """File to write what the pose stage saw to; `--source replay://FILE` runs everything after it again, anywhere."""
     frames: int | None = None
     """End after so many pictures."""
     limit_s: float | None = None
@@ -60,13 +72,11 @@ class RunConfig:
     @property
     def outputs(self) -> tuple[Path, ...]:
         """The files that a run writes."""
-        return (*self.sinks.paths, self.report) if self.report else self.sinks.paths
+        return (*self.sinks.paths, *(path for path in (self.record, self.report) if path is not None))
 
     def __post_init__(self) -> None:
         if len({path.resolve() for path in self.outputs}) < len(self.outputs):
             raise ConfigError("two outputs have the same name", hint="give each of them its own")
-        if not 0 < self.decisions_hz <= 1000:
-            raise ConfigError(f"decisions_hz is {self.decisions_hz}", hint="give a rate above 0, in Hz")
         if self.frames is not None and self.frames < 1:
             raise ConfigError(f"frames is {self.frames}", hint="give 1 or more, or leave it out")
         if self.limit_s is not None and not self.limit_s > 0:
@@ -77,71 +87,84 @@ def run(config: RunConfig) -> None:
     """Run until the source ends, a limit is reached, q is pressed in the window, or a signal comes.
 
     A recording in which nobody is in view is a SourceError; a camera may see nobody. Ctrl-C keeps
-    the files, shows the tables and leaves with exit code 130. A camera that drops out for good keeps
-    the files too; any other error leaves none.
+    the files, shows the tables and leaves with exit code 130. A camera that drops out for good and a
+    stage that keeps failing keep the files too; any other error leaves none.
     """
     # OpenCV, which `--help` need not wait for.
     from edge.capture.registry import open_source
+    from edge.loop.pipeline import Limits, Pipeline
     from edge.overlay import Overlay
 
     with ExitStack() as stack:
         bundle = read_bundle(config.bundle)
         source = open_source(config.source, config.capture)
         stack.callback(source.close)
-        recogniser = open_recogniser(bundle, config.recogniser)
-        stack.callback(recogniser.close)
-        estimator = open_estimator(config.pose)
-        stack.callback(estimator.close)
-        timer = StageTimer(WARM_UP_FRAMES)
-        loop = Loop(
-            bundle,
-            estimator,
-            Tracker(estimator.layout, config.tracker),
-            recogniser,
-            timer,
-            decisions_hz=config.decisions_hz,
-            min_fill=config.recogniser.min_fill,
+        recogniser = Restarted(
+            "action", lambda: open_recogniser(bundle, config.recogniser), config.restarts, print_warning
         )
-        parts = {"source": source.describe(), "pose": estimator.describe(), "student": recogniser.describe()}
+        stack.callback(recogniser.close)
+        pose = _pose_stage(source, config)
+        stack.callback(pose.close)
+        student = recogniser.part()
+        parts = {"source": source.describe(), "pose": pose.describe(), "student": student.describe()}
         for name, description in parts.items():
             console.print(f"{name:8} {description}", highlight=False)
         if config.self_test:
-            recogniser.require_agreement(bundle)
-        with ExitStack() as outputs:
-            report = None if config.report is None else outputs.enter_context(replacing(config.report))
-            overlay = Overlay(estimator.layout)
-            sinks = outputs.enter_context(open_sinks(config.sinks, source, estimator.layout, overlay))
-            stop = outputs.enter_context(interruptible())
-            drawn = overlay if config.sinks.draws_every_frame else None
-            played = play(
-                limited(source, timer, frames=config.frames, limit_s=config.limit_s),
+            student.require_agreement(bundle)
+        action = ActionStage(bundle, pose.layout, Tracker(pose.layout, config.tracker), recogniser, config.decisions)
+        history, overlay = LatencyHistory(WARM_UP_FRAMES), Overlay(pose.layout)
+        report = stack.enter_context(replacing(config.report)) if config.report else None
+        limits = Limits(config.frames, config.limit_s)
+        with progress_line(limits.total(source)) as show_progress:
+            pipeline = Pipeline(
                 source,
-                loop,
-                drawn,
-                sinks,
-                timer,
-                stop,
+                pose,
+                action,
+                outlets(config.sinks, config.record, source, pose, overlay, history),
+                history,
+                limits=limits,
+                on_result=show_progress,
+                accept=lambda played: _require_people(config, source, played),
             )
-            if not source.live and not stop.signum:
-                _require_people(config, source, loop, played)
-            if report is not None:
-                figures = {"machine": machine(), **parts, **_figures(config, played, timer)}
-                with writing(config.report or report):
-                    report.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    conclude(config, played, timer)
-    if played.dropped_out is not None:
-        raise played.dropped_out
+            with interruptible(pipeline.stop) as stop:
+                played = pipeline.run()
+        if report is not None:
+            figures = {"machine": machine(), **parts, **_figures(config, played, history)}
+            with writing(config.report or report):
+                report.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    conclude(config, played, history)
+    code = stop.exit_code if stop.signum else USER_ERROR if played.ended_by else 0
     if stop.signum:
         console.print("interrupted; what was written until then is kept" if config.outputs else "interrupted")
-        raise SystemExit(stop.exit_code)
+    if played.hanging:
+        console.print(f"warning: left behind, because it does not answer: {', '.join(played.hanging)}")
+        if played.ended_by is not None:
+            console.print(f"error: {played.ended_by}", highlight=False)
+        # Python would wait for it, or pull the floor from under it.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    if stop.signum:
+        raise SystemExit(code)
+    if played.ended_by is not None:
+        raise played.ended_by
 
 
-def _require_people(config: RunConfig, source: Source, loop: Loop, played: Played) -> None:
-    if played.times.seconds:
+def _pose_stage(source: Source, config: RunConfig) -> PoseStage:
+    from edge.capture.replay import Replay
+
+    if isinstance(source, Replay):
+        return source.pose_stage()
+    return EstimatorStage(Restarted("pose", lambda: open_estimator(config.pose), config.restarts, print_warning))
+
+
+def _require_people(config: RunConfig, source: Source, played: Played) -> None:
+    """A recording that shows nobody was most likely the wrong one, or the wrong way up."""
+    if played.times.seconds or played.failed or source.live or source.uri.startswith("replay://"):
         return
-    if loop.frames_with_poses:
+    if played.with_poses:
         raise SourceError(
-            f"nobody could be followed: bodies were seen in {loop.frames_with_poses} of {played.frames} pictures, "
+            f"nobody could be followed: bodies were seen in {played.with_poses} of {played.frames} pictures, "
             f"never in {config.tracker.birth_hits} running",
             where=source.uri,
             hint="give a steadier recording, or lower tracker.birth_hits",
@@ -153,13 +176,15 @@ def _require_people(config: RunConfig, source: Source, loop: Loop, played: Playe
     )
 
 
-def _figures(config: RunConfig, played: Played, timer: StageTimer) -> dict[str, Any]:
+def _figures(config: RunConfig, played: Played, history: LatencyHistory) -> dict[str, Any]:
     return {
         "precision": config.recogniser.precision,
         "threads": {"pose": config.pose.threads, "student": config.recogniser.threads},
         "frames": played.frames,
         "frames_per_s": round(played.frames / played.seconds, 2),
-        "latency": {stage: _rounded(asdict(row)) for stage, row in timer.summary().items()},
+        "frames_dropped": played.dropped,
+        "frames_failed": played.failed,
+        "latency": {stage: _rounded(asdict(row)) for stage, row in history.summary().items()},
         "action_seconds": {track_id: _rounded(by_label) for track_id, by_label in played.times.seconds.items()},
     }
 
@@ -168,10 +193,14 @@ def _rounded(figures: Mapping[str, float]) -> dict[str, float]:
     return {name: round(value, 3) for name, value in figures.items()}
 
 
-def conclude(config: RunConfig, played: Played, timer: StageTimer) -> None:
+def conclude(config: RunConfig, played: Played, history: LatencyHistory) -> None:
     """The tables, and where the files are."""
     rate = f"{played.frames} pictures in {played.seconds:.1f} s, {played.frames / played.seconds:.1f} a second"
-    console.print(latency_table(timer.summary(), f"Latency: {rate}"))
+    console.print(latency_table(history.summary(), f"Latency: {rate}"))
+    if played.dropped:
+        console.print(f"{played.dropped} pictures of the camera were not looked at: newer ones had come")
+    if played.failed:
+        console.print(f"warning: {played.failed} pictures have no answer, because a stage failed")
     if played.times.seconds:
         console.print(played.times.table())
     else:

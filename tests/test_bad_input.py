@@ -137,7 +137,7 @@ def a_camera_that_is_not_there(folder: Path) -> Argv:
 
 @case
 def a_kind_of_source_that_is_not_known(folder: Path) -> Argv:
-    """unknown kind of source rtmp://; known: file, v4l2"""
+    """unknown kind of source rtmp://; known: file,"""
     return run(folder, source="rtmp://host/stream")
 
 
@@ -149,8 +149,8 @@ def a_rate_of_zero(folder: Path) -> Argv:
 
 @case
 def decisions_at_no_rate(folder: Path) -> Argv:
-    """decisions_hz is -1.0"""
-    return run(folder, more=["--decisions_hz", "-1"])
+    """decisions.hz is -1.0"""
+    return run(folder, more=["--decisions.hz", "-1"])
 
 
 # Bundles
@@ -348,8 +348,8 @@ def a_configuration_value_of_the_wrong_type(folder: Path) -> Argv:
 
 @case
 def a_configuration_value_out_of_range(folder: Path) -> Argv:
-    """min_score and min_fill are in 0..1"""
-    return configured(folder, "recogniser:\n  min_score: 40\n")
+    """min_fill, min_score, hold and lead are in 0..1"""
+    return configured(folder, "decisions:\n  min_score: 40\n")
 
 
 # Training

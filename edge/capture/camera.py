@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,9 +13,9 @@ import numpy as np
 
 from edge.capture.image_folder import natural
 from edge.capture.opencv import quiet
-from edge.capture.source import CaptureConfig
+from edge.capture.source import CaptureConfig, ignore
 from edge.contract.errors import SourceError
-from edge.contract.types import Frame, Image
+from edge.contract.types import Event, Frame, Image
 
 DEVICES = Path("/dev")
 FALLBACK_FPS = 30.0
@@ -31,6 +32,7 @@ class Camera:
     """
 
     live = True
+    tell: Callable[[Event], None] = staticmethod(ignore)
     length_frames: int | None = None
 
     def __init__(
@@ -42,6 +44,7 @@ class Camera:
         backoff_s: tuple[float, ...] = BACKOFF_S,
     ) -> None:
         self.uri, self._config, self._backoff_s = device, config, backoff_s
+        self._cancelled = threading.Event()
         self._open = open_device or open_capture
         self._capture = cv2.VideoCapture()
         first = self._reopen()
@@ -58,10 +61,13 @@ class Camera:
     def __iter__(self) -> Iterator[Frame]:
         start, image, index = time.monotonic(), self._first, 0
         yield Frame(0, 0.0, image)
-        while True:
+        while not self._cancelled.is_set():
             index += 1
             image = self._next()
             yield Frame(index, time.monotonic() - start, image)
+
+    def cancel(self) -> None:
+        self._cancelled.set()
 
     def close(self) -> None:
         self._capture.release()
@@ -71,7 +77,7 @@ class Camera:
         if ok:
             return np.asarray(image, np.uint8)
         for wait_s in self._backoff_s:
-            time.sleep(wait_s)
+            self._cancelled.wait(wait_s)
             again = self._reopen()
             if again is not None:
                 return again

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from edge.capture.opencv import quiet
+from edge.capture.source import Recording
 from edge.contract.errors import SourceError
 from edge.contract.types import Frame, Image
 
@@ -17,14 +18,12 @@ SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 FALLBACK_FPS = 10.0
 
 
-class ImageFolder:
+class ImageFolder(Recording):
     """See :class:`edge.capture.source.Source`. Files in natural order: 2.png comes before 10.png.
 
     Raises SourceError for a folder without images; while iterating, for an image that cannot be
     read or is of another size than the first.
     """
-
-    live = False
 
     def __init__(self, folder: Path, *, fps: float | None = None) -> None:
         self.uri, self.fps = str(folder), fps or FALLBACK_FPS

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edge.capture.camera import Camera
 from edge.capture.image_folder import ImageFolder
+from edge.capture.replay import Replay
 from edge.capture.source import CaptureConfig, Source
 from edge.capture.video_file import VideoFile
 from edge.contract.errors import SourceError
@@ -19,6 +20,7 @@ def _file(path: str, config: CaptureConfig) -> Source:
 
 SCHEMES: dict[str, Callable[[str, CaptureConfig], Source]] = {
     "file": _file,
+    "replay": lambda path, config: Replay(Path(path).expanduser()),
     "v4l2": Camera,
 }
 """What follows ``://`` is handed on. A new kind of source is one file and one line here."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 from edge.contract.errors import ConfigError
-from edge.contract.types import Frame
+from edge.contract.types import Event, Frame
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class Source(Protocol):
     uri: as the user wrote it. fps: nominal rate in Hz. size: (width, height) in pixels.
     length_frames: None where it is not known beforehand.
     live: the world does not wait; what is not read in time is lost.
+    tell: called, on the thread that iterates, when the source is lost and when it is back.
+    cancel: from any thread: end the iteration soon, also where it waits for a lost source.
     """
 
     uri: str
@@ -42,9 +44,26 @@ class Source(Protocol):
     size: tuple[int, int]
     length_frames: int | None
     live: bool
+    tell: Callable[[Event], None]
 
     def describe(self) -> str: ...
 
     def __iter__(self) -> Iterator[Frame]: ...
 
+    def cancel(self) -> None: ...
+
     def close(self) -> None: ...
+
+
+def ignore(event: Event) -> None:
+    """For a source that nobody listens to."""
+
+
+class Recording:
+    """What recordings have in common: they wait for whoever reads them, and are never lost."""
+
+    live = False
+    tell: Callable[[Event], None] = staticmethod(ignore)
+
+    def cancel(self) -> None:
+        """Nothing to do: a recording never waits."""

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from edge.capture.opencv import quiet
+from edge.capture.source import Recording
 from edge.contract.errors import SourceError
 from edge.contract.types import Frame
 
@@ -20,14 +21,12 @@ BROKEN_OFF_S = 0.5
 """A file may end this much, and a twentieth of its length, before its own account of itself."""
 
 
-class VideoFile:
+class VideoFile(Recording):
     """See :class:`edge.capture.source.Source`. The picture is turned as the file's rotation flag says.
 
     The first picture is read on opening. Raises SourceError for a file that is missing, is no
     video or has no picture in it; while iterating, for one that breaks off early.
     """
-
-    live = False
 
     def __init__(self, path: Path) -> None:
         self.uri, self._path = str(path), path

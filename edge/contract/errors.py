@@ -9,6 +9,7 @@
     |-- LayoutError        joints that do not fit: unknown layout, wrong count, no mapping
     |-- BundleError        a bundle that is incomplete, altered or of another format
     |-- EngineError        a network file or engine the runtime refuses
+    |-- StageError         a stage of the loop that kept failing after it was started again
     |-- OutputError        a file that cannot be written
     |-- DownloadError      an asset that cannot be fetched, or is not the one expected
     `-- MissingDependency  a package this command needs and this machine lacks
@@ -58,6 +59,10 @@ class BundleError(SkdError):
 
 class EngineError(SkdError):
     """A network file or engine that the runtime refuses."""
+
+
+class StageError(SkdError):
+    """A stage of the camera loop that failed more often than its budget of restarts allows."""
 
 
 class OutputError(SkdError):

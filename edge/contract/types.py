@@ -1,6 +1,6 @@
 """What flows through the camera loop: small frozen records with documented shapes.
 
-A ``Frame`` becomes a list of ``Pose``; the tracker turns poses into ``Person``; the
+A ``Frame`` becomes a ``Sighting`` of poses; the tracker turns poses into ``Person``; the
 recogniser gives each person an ``Action``; sinks receive all of it as a ``FrameResult``.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ from numpy.typing import NDArray
 Float32 = NDArray[np.float32]
 Image = NDArray[np.uint8]
 """(H, W, 3) uint8, blue-green-red, as OpenCV gives it."""
+
+UNKNOWN = "unknown"
+"""The label of who was watched long enough and does nothing that the student is sure about."""
 
 
 @dataclass(frozen=True)
@@ -45,16 +49,37 @@ class Pose:
 
 
 @dataclass(frozen=True)
+class Sighting:
+    """What the pose stage made of one frame.
+
+    poses: all bodies, most certain first; empty where nobody is in view.
+    failure: why there is no answer, None where there is one. Then poses is empty and means nothing.
+    latency_ms: stage name -> wall milliseconds. network_s: seconds spent inside the network.
+    """
+
+    frame: Frame
+    poses: tuple[Pose, ...]
+    failure: str | None = None
+    latency_ms: Mapping[str, float] = field(default_factory=dict)
+    network_s: float = 0.0
+
+
+@dataclass(frozen=True)
 class Action:
     """A decision of the recogniser.
 
-    label: class name; score: its softmax probability, 0..1.
+    label: class name, or UNKNOWN where no class is likely enough; score: softmax probability of the label,
+        0..1, and for UNKNOWN that of the likeliest class.
     probabilities: (K,) float32 over the bundle's classes.
     """
 
     label: str
     score: float
     probabilities: Float32 = field(repr=False)
+
+    @property
+    def known(self) -> bool:
+        return self.label != UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -71,13 +96,42 @@ class Person:
     action: Action | None = None
 
 
+EventKind = Literal[
+    "person_entered", "person_left", "action_started", "action_ended", "stage_failed", "source_lost", "source_back"
+]
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that began, ended or broke.
+
+    time_s: when, in seconds of the source's own clock. track_id: of the person, label: of the action.
+    score: of the action when it began, or the highest it reached when it ended. since_s: when what ended
+    had begun. text: what broke, for people.
+    """
+
+    kind: EventKind
+    time_s: float
+    track_id: int | None = None
+    label: str | None = None
+    score: float | None = None
+    since_s: float | None = None
+    text: str | None = None
+
+
 @dataclass(frozen=True)
 class FrameResult:
     """Everything one turn of the loop found, as sinks receive it.
 
     latency_ms: stage name -> wall milliseconds spent on this frame.
+    poses: all bodies that the estimator saw, followed or not.
+    failure: why this frame has no answer, None where it has one: nobody in view is an answer.
+    events: what began, ended or broke with this frame.
     """
 
     frame: Frame
     people: tuple[Person, ...]
     latency_ms: Mapping[str, float]
+    poses: tuple[Pose, ...] = ()
+    failure: str | None = None
+    events: tuple[Event, ...] = ()

@@ -5,38 +5,27 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from edge.contract.files import replacing, writing
 from edge.contract.layouts import JointLayout
-from edge.contract.types import FrameResult, Person
+from edge.contract.types import Event, FrameResult, Person
+from edge.sinks.lines import line_writer
 from edge.sinks.sink import Sink
 
 
 @contextmanager
 def json_lines_sink(path: Path, layout: JointLayout) -> Iterator[Sink]:
-    """Writes frame, time_s, layout, people and latency_ms of every frame.
+    """Writes frame, time_s, layout, people, failure, events and latency_ms of every frame.
 
     people: track_id, box (left, top, right, bottom of the seen joints, pixels), keypoints (V of x, y in
     pixels and score, in the order of ``layout``), clip_fill 0..1, action (label and score, or null).
+    failure: null, or why there is no answer; then people is empty and means nothing.
     Raises OutputError where the file cannot be written.
     """
-    with replacing(path) as partial:
-        # A line a write: whoever follows the file while it grows sees whole frames.
-        with writing(path):
-            stream = partial.open("w", encoding="utf-8", buffering=1)
-
-        def write(result: FrameResult) -> None:
-            # Named here: on its way out the error passes other sinks, which would take it for theirs.
-            with writing(path):
-                stream.write(json.dumps(record(result, layout), separators=(",", ":")) + "\n")
-
-        try:
-            yield write
-        finally:
-            with writing(path):
-                stream.close()
+    with line_writer(path) as write:
+        yield lambda result: write(json.dumps(record(result, layout), separators=(",", ":")))
 
 
 def record(result: FrameResult, layout: JointLayout) -> dict[str, Any]:
@@ -46,7 +35,18 @@ def record(result: FrameResult, layout: JointLayout) -> dict[str, Any]:
         "time_s": round(result.frame.time_s, 4),
         "layout": layout.name,
         "people": [_person(person) for person in result.people],
+        "failure": result.failure,
+        "events": [event_record(event) for event in result.events],
         "latency_ms": {stage: round(ms, 3) for stage, ms in result.latency_ms.items()},
+    }
+
+
+def event_record(event: Event) -> dict[str, Any]:
+    """What an event has, and nothing else: keys without a value are left out."""
+    return {
+        name: round(value, 4) if isinstance(value, float) else value
+        for name, value in asdict(event).items()
+        if value is not None
     }
 
 

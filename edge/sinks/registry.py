@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edge.capture.source import Source
-from edge.contract.layouts import JointLayout
-from edge.sinks.sink import Sink
+from edge.latency import LatencyHistory
+from edge.loop.pose_stage import PoseStage
+from edge.pose_recording import RecordingHeader
 
 if TYPE_CHECKING:
-    from edge.overlay import Overlay  # brings OpenCV along
+    from edge.loop.outlet import Outlet, Terms  # bring OpenCV along
+    from edge.overlay import Overlay
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class SinkConfig:
     """Annotated video to write, for instance annotated.mp4."""
     json: Path | None = None
     """File to write with one JSON object a frame and line: people, keypoints in pixels, actions, milliseconds."""
+    events: Path | None = None
+    """File to write with one JSON object a line for what begins or ends: people, actions, failures, lost cameras."""
     picture: Path | None = None
     """Annotated picture of the best moment to write, .png or .jpg."""
     show: bool = False
@@ -34,31 +38,47 @@ class SinkConfig:
     @property
     def paths(self) -> tuple[Path, ...]:
         """The files that will be written."""
-        return tuple(path for path in (self.video, self.json, self.picture) if path is not None)
-
-    @property
-    def draws_every_frame(self) -> bool:
-        return self.video is not None or self.show
+        return tuple(path for path in (self.video, self.json, self.events, self.picture) if path is not None)
 
 
-@contextmanager
-def open_sinks(config: SinkConfig, source: Source, layout: JointLayout, overlay: Overlay) -> Iterator[list[Sink]]:
-    """The configured sinks. A new one is one file and two lines here. Raises what opening them raises."""
+def outlets(
+    config: SinkConfig,
+    record: Path | None,
+    source: Source,
+    pose: PoseStage,
+    overlay: Overlay,
+    history: LatencyHistory,
+) -> list[Outlet]:
+    """The configured outputs, not open yet, and the recording of poses. A new one is one file and one entry here.
+
+    Of a recording files get every frame; of a live source whoever is slow gets the newest one.
+    """
     # OpenCV alone is what these need, and a run that only counts needs none of them.
+    from edge.loop.outlet import Outlet, Terms
+    from edge.sinks.events import events_sink
     from edge.sinks.json_lines import json_lines_sink
     from edge.sinks.picture import picture_sink
+    from edge.sinks.recorder import recorder_sink
     from edge.sinks.video import video_sink
     from edge.sinks.window import window_sink
 
-    with ExitStack() as stack:
-        sinks: list[Sink] = []
-        if config.show:
-            sinks.append(stack.enter_context(window_sink(overlay)))
-        if config.video is not None:
-            size, fps = source.size, source.fps
-            sinks.append(stack.enter_context(video_sink(config.video, overlay, fps=fps, size=size, codec=config.codec)))
-        if config.json is not None:
-            sinks.append(stack.enter_context(json_lines_sink(config.json, layout)))
-        if config.picture is not None:
-            sinks.append(stack.enter_context(picture_sink(config.picture, overlay)))
-        yield sinks
+    patient, made = not source.live, []
+
+    def add(name: str, opened: AbstractContextManager[Callable[[Any], None]], terms: Terms) -> None:
+        made.append(Outlet(name, opened, terms, overlay, history))
+
+    if config.video is not None:
+        sink = video_sink(config.video, overlay, fps=source.fps, size=source.size, codec=config.codec)
+        add("video", sink, Terms(pictures=True, annotated=True, patient=patient))
+    if config.json is not None:
+        add("json", json_lines_sink(config.json, pose.layout), Terms(patient=patient))
+    if config.events is not None:
+        add("events", events_sink(config.events), Terms(kind="events"))
+    if config.picture is not None:
+        add("picture", picture_sink(config.picture, overlay), Terms(pictures=True, patient=patient))
+    if record is not None:
+        header = RecordingHeader(pose.layout.name, source.fps, source.size, source.describe(), pose.describe())
+        add("record", recorder_sink(record, header), Terms(patient=patient))
+    if config.show:
+        add("window", window_sink(overlay), Terms(pictures=True, annotated=True, here=True))
+    return made

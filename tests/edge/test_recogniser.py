@@ -10,7 +10,7 @@ from edge.contract.errors import BundleError, ConfigError, EngineError
 from edge.engines.engine import TensorSpec
 from edge.recogniser import MAX_BATCH, Recogniser, RecogniserConfig, open_recogniser, softmax, student_file
 
-PLAIN = RecogniserConfig(smoothing=1, min_score=0.0)
+PLAIN = RecogniserConfig(threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -59,48 +59,16 @@ class Fixed:
 @pytest.mark.parametrize("count", [1, 3, MAX_BATCH, MAX_BATCH + 3])
 def test_people_are_decided_about_together_as_if_alone(bundle, count):
     recogniser, given = open_recogniser(bundle, PLAIN), clips(count)
-    decided = recogniser.recognise({10 + n: clip for n, clip in enumerate(given)})
-    for n, row in enumerate(reference(bundle, given)):
-        action = decided[10 + n]
-        assert action.label == tiny_bundle.CLASSES[row.argmax()] and action.score == pytest.approx(row.max(), abs=1e-4)
-        np.testing.assert_allclose(action.probabilities, row, atol=1e-4)
-    assert recogniser.network_s > 0 and recogniser.recognise({}) == {}
+    np.testing.assert_allclose(recogniser.recognise(list(given)), reference(bundle, given), atol=1e-4)
+    assert recogniser.network_s > 0
 
 
 @pytest.mark.parametrize(("batch", "runs"), [(1, [1] * 5), (2, [2, 2, 2]), (4, [4, 4])])
 def test_a_network_of_a_fixed_batch_is_given_full_batches(bundle, batch, runs):
     engine, given = Fixed(batch), clips(5)
-    logits = Recogniser(bundle, engine, PLAIN).logits(given)
+    logits = Recogniser(bundle, engine).logits(given)
     assert engine.batches == runs
     np.testing.assert_array_equal(logits, given[:, 0, :4, 0, 0])
-
-
-def test_decisions_are_averaged_over_the_last_ones_of_the_same_person(bundle):
-    recogniser = open_recogniser(bundle, RecogniserConfig(smoothing=3, min_score=0.0))
-    given, other = clips(5), clips(5, seed=9)
-    rows = reference(bundle, given)
-    for n in range(5):
-        decided = recogniser.recognise({1: given[n], 2: other[n]})
-        np.testing.assert_allclose(decided[1].probabilities, rows[max(0, n - 2) : n + 1].mean(axis=0), atol=1e-4)
-
-
-def test_who_is_gone_is_forgotten_and_who_is_not_asked_about_is_not(bundle):
-    recogniser, given = open_recogniser(bundle, RecogniserConfig(smoothing=3, min_score=0.0)), clips(3)
-    rows = reference(bundle, given)
-    recogniser.recognise({1: given[0], 2: given[0]})
-    recogniser.recognise({1: given[1]})
-    recogniser.keep({2})
-    np.testing.assert_allclose(recogniser.recognise({1: given[2]})[1].probabilities, rows[2], atol=1e-4)
-    np.testing.assert_allclose(recogniser.recognise({2: given[2]})[2].probabilities, rows[[0, 2]].mean(0), atol=1e-4)
-
-
-def test_a_label_that_is_not_likely_enough_is_not_given(bundle):
-    given = clips(40)
-    rows = reference(bundle, given)
-    decided = open_recogniser(bundle, RecogniserConfig(smoothing=1, min_score=0.6)).recognise(dict(enumerate(given)))
-    likely = rows.max(axis=1) >= 0.6
-    assert 0 < likely.sum() < 40
-    assert [decided[n] is not None for n in range(40)] == likely.tolist()
 
 
 def test_softmax_of_large_logits_is_finite():
@@ -118,19 +86,19 @@ def test_the_self_test_agrees_with_itself_and_not_with_another_network(bundle, t
 
 def test_a_network_that_answers_nan_is_an_error_not_a_decision(bundle):
     with pytest.raises(EngineError, match="NaN"):
-        Recogniser(bundle, Fixed(4, answer=np.nan), PLAIN).recognise({1: clips(1)[0]})
+        Recogniser(bundle, Fixed(4, answer=np.nan)).recognise([clips(1)[0]])
 
 
 def test_a_network_that_is_not_the_manifests_is_refused(bundle):
     with pytest.raises(EngineError, match=r"gives \(4, 7\), the manifest has 4 classes"):
-        Recogniser(bundle, Fixed(4, classes=7), PLAIN)
+        Recogniser(bundle, Fixed(4, classes=7))
     wrong = Fixed(4)
     wrong.inputs = (TensorSpec("clip", (4, 3, 32, 17, 1), np.dtype(np.float32)),)
     with pytest.raises(EngineError, match="the manifest says"):
-        Recogniser(bundle, wrong, PLAIN)
+        Recogniser(bundle, wrong)
     wrong.inputs = (TensorSpec("images", (4, 3, 32, 13, 1), np.dtype(np.float32)),)
     with pytest.raises(EngineError, match="images"):
-        Recogniser(bundle, wrong, PLAIN)
+        Recogniser(bundle, wrong)
 
 
 def test_an_engine_beside_the_network_is_preferred(tmp_path):
@@ -158,7 +126,6 @@ def test_a_reference_that_does_not_fit_is_refused(tmp_path):
         open_recogniser(bundle, PLAIN).self_test(bundle)
 
 
-@pytest.mark.parametrize("wrong", [{"smoothing": 0}, {"min_score": 1.5}, {"min_fill": -0.1}, {"threads": -1}])
-def test_values_that_mean_nothing_are_refused(wrong):
+def test_values_that_mean_nothing_are_refused():
     with pytest.raises(ConfigError):
-        RecogniserConfig(**wrong)
+        RecogniserConfig(threads=-1)

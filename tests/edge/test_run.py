@@ -116,8 +116,25 @@ def test_a_run_that_is_stopped_keeps_whole_files_and_shows_its_tables(recording,
     assert 30 <= len(written) < 230
     assert len(videos.read(tmp_path / "annotated.mp4")) == len(written)
     assert cv2.imread(str(tmp_path / "best.png")) is not None
-    assert "end to end" in said and "interrupted" in said and "Traceback" not in said
+    assert "picture to decision" in said and "interrupted" in said and "Traceback" not in said
     assert not list(tmp_path.glob("*partial*"))
+
+
+def test_a_run_can_be_recorded_and_replayed_without_pose_network_or_picture(recording, bundle_folder, tmp_path):
+    told = {}
+    source = recording
+    for name in ("live", "replayed"):
+        out = tmp_path / name
+        arguments = ("run", "--source", source, "--bundle", bundle_folder, "--sinks.json", out / "people.jsonl")
+        more = ("--record", out / "poses.jsonl", "--sinks.events", out / "events.jsonl")
+        run_command_line("edge", "", COMMANDS, [str(a) for a in (*arguments, "--frames", 80, *more)])
+        people = [{k: v for k, v in line.items() if k != "latency_ms"} for line in lines(out / "people.jsonl")]
+        told[name] = people, (out / "events.jsonl").read_bytes()
+        source = f"replay://{out / 'poses.jsonl'}"
+    assert told["live"] == told["replayed"] and b"person_entered" in told["live"][1]
+    # A replay recorded anew differs in what it says it was recorded from, and in nothing else.
+    first, again = (lines(tmp_path / name / "poses.jsonl")[1:] for name in told)
+    assert first == again
 
 
 def test_a_second_run_replaces_the_files_of_the_first(recording, bundle_folder, tmp_path):
@@ -170,8 +187,12 @@ class LiveSource:
     def describe(self):
         return "camera of this test"
 
+    def cancel(self):
+        pass
+
     def __iter__(self):
         for n in range(20):
+            time.sleep(0.05)
             yield Frame(n, n / 25, videos.picture(5))
         if self.error:
             raise self.error
@@ -190,7 +211,8 @@ def live_run(monkeypatch, bundle_folder, out, error=None):
 def test_a_camera_may_see_nobody(monkeypatch, bundle_folder, tmp_path, capsys):
     live_run(monkeypatch, bundle_folder, tmp_path)
     assert "warning: nobody was in view" in capsys.readouterr().err
-    assert len(lines(tmp_path / "people.jsonl")) == 20 == len(videos.read(tmp_path / "annotated.mp4"))
+    # Of a camera whoever is slow misses pictures, and the video shows the one before for longer.
+    assert len(lines(tmp_path / "people.jsonl")) >= 2 and videos.read(tmp_path / "annotated.mp4")
 
 
 def test_a_camera_that_drops_out_for_good_keeps_the_files_and_is_an_error(monkeypatch, bundle_folder, tmp_path, capsys):
@@ -198,7 +220,7 @@ def test_a_camera_that_drops_out_for_good_keeps_the_files_and_is_an_error(monkey
         live_run(monkeypatch, bundle_folder, tmp_path, SourceError("the camera dropped out", hint="check cable"))
     said = capsys.readouterr().err
     assert left.value.code == 2 and said.endswith("error: the camera dropped out; check cable\n")
-    assert "end to end" in said and len(lines(tmp_path / "people.jsonl")) == 20
+    assert "picture to decision" in said and len(lines(tmp_path / "people.jsonl")) >= 2
 
 
 def test_check_fails_a_student_that_decides_otherwise_with_exit_code_1(tmp_path, capsys):

@@ -3,6 +3,7 @@
 import json
 import resource
 from contextlib import contextmanager
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -11,10 +12,11 @@ import videos
 from people import PENN, action, person, result
 
 from edge.contract.errors import ConfigError, OutputError
+from edge.contract.types import Event
 from edge.overlay import Overlay
+from edge.sinks.events import events_sink
 from edge.sinks.json_lines import json_lines_sink
 from edge.sinks.picture import picture_sink
-from edge.sinks.registry import SinkConfig
 from edge.sinks.video import video_sink
 from edge.sinks.window import window_sink
 
@@ -156,7 +158,15 @@ def test_a_line_is_a_frame_with_everything_in_it(tmp_path):
     assert one["box"] == [100.0, 100.0, 200.0, 260.0]
     assert one["keypoints"][0] == [0, 0, 0] and one["keypoints"][1] == [120.0, 100.0, 1.0]
     assert len(one["keypoints"]) == 13 and two["action"] is None
-    assert second == {"frame": 1, "time_s": 0.04, "layout": "penn-13", "people": [], "latency_ms": first["latency_ms"]}
+    assert second == {
+        "frame": 1,
+        "time_s": 0.04,
+        "layout": "penn-13",
+        "people": [],
+        "failure": None,
+        "events": [],
+        "latency_ms": first["latency_ms"],
+    }
 
 
 def test_lines_can_be_followed_while_they_are_written(tmp_path):
@@ -197,6 +207,24 @@ def test_a_window_without_a_screen_is_refused(monkeypatch):
         pass
 
 
-def test_only_video_and_window_need_every_picture_drawn(tmp_path):
-    assert not SinkConfig(json=tmp_path / "a", picture=tmp_path / "b.png").draws_every_frame
-    assert SinkConfig(video=tmp_path / "a.mp4").draws_every_frame and SinkConfig(show=True).draws_every_frame
+def test_events_are_a_line_each_without_what_they_do_not_have(tmp_path):
+    path = tmp_path / "events.jsonl"
+    with events_sink(path) as sink:
+        sink(Event("person_entered", 1.23456, 3))
+        sink(Event("action_ended", 2.0, 3, "wave", 0.87654321, since_s=1.5))
+        sink(Event("source_lost", 4.0, text="no picture for 5 s"))
+    assert [json.loads(line) for line in path.read_text().splitlines()] == [
+        {"kind": "person_entered", "time_s": 1.2346, "track_id": 3},
+        {"kind": "action_ended", "time_s": 2.0, "track_id": 3, "label": "wave", "score": 0.8765, "since_s": 1.5},
+        {"kind": "source_lost", "time_s": 4.0, "text": "no picture for 5 s"},
+    ]
+
+
+def test_a_line_tells_a_failure_from_an_empty_room(tmp_path):
+    path = tmp_path / "people.jsonl"
+    with json_lines_sink(path, PENN) as sink:
+        sink(replace(result(n=0), failure="pose: out of memory"))
+        sink(result(n=1))
+    broken, empty = map(json.loads, path.read_text().splitlines())
+    assert broken["people"] == empty["people"] == []
+    assert broken["failure"] == "pose: out of memory" and empty["failure"] is None

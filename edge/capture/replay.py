@@ -1,0 +1,63 @@
+"""A recording of poses as source: what comes after the pose stage runs from it, on any machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from edge.capture.source import Recording
+from edge.contract.layouts import layout
+from edge.contract.types import Frame, Sighting
+from edge.pose_recording import RecordedPoses, RecordingHeader, read_frames, read_header
+
+
+class Replay(Recording):
+    """See :class:`edge.capture.source.Source`. Pictures are black, for none were recorded.
+
+    Raises SourceError for a file that is no recording; while iterating, for one that is damaged.
+    """
+
+    length_frames: int | None = None
+
+    def __init__(self, path: Path) -> None:
+        self.uri, self._path = f"replay://{path}", path
+        self._header = read_header(path)
+        self.fps, self.size = self._header.fps, self._header.size
+        self._read: dict[int, RecordedPoses] = {}
+
+    def describe(self) -> str:
+        was = f", recorded from {self._header.source}" if self._header.source else ""
+        return f"{self._path}: recorded poses, {self.size[0]}x{self.size[1]}, {self.fps:.4g} frames/s{was}"
+
+    def __iter__(self) -> Iterator[Frame]:
+        black = np.zeros((self.size[1], self.size[0], 3), np.uint8)
+        for recorded in read_frames(self._path, self._header):
+            self._read[recorded.index] = recorded
+            yield Frame(recorded.index, recorded.time_s, black)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def pose_stage(self) -> ReplayedPoses:
+        """The stage that takes the place of an estimator."""
+        return ReplayedPoses(self._header, self._read)
+
+
+class ReplayedPoses:
+    """See :class:`edge.loop.pose_stage.PoseStage`: sees what was seen when the recording was made."""
+
+    def __init__(self, header: RecordingHeader, read: dict[int, RecordedPoses]) -> None:
+        self.layout = layout(header.layout)
+        self._header, self._read = header, read
+
+    def describe(self) -> str:
+        return f"as recorded: {self._header.pose or self.layout.name}"
+
+    def see(self, frame: Frame) -> Sighting:
+        recorded = self._read.pop(frame.index)
+        return Sighting(frame, recorded.poses, recorded.failure)
+
+    def close(self) -> None:
+        """Nothing is held open."""

@@ -1,0 +1,82 @@
+"""From the student's probabilities to one calm label a person: smoothed, with hysteresis, or "unknown"."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge.contract.errors import ConfigError
+from edge.contract.types import UNKNOWN, Action, Float32
+
+DEFAULT_MIN_SCORE = 0.4
+"""For bundles whose threshold was not calibrated."""
+
+
+@dataclass(frozen=True)
+class DecisionConfig:
+    """When and how a person is decided about."""
+
+    hz: float = 5.0
+    """Decisions a second about each person, by the source's clock. Larger: quicker changes, more work."""
+    stride_frames: int | None = None
+    """Decide in every so many frames instead of hz times a second."""
+    min_fill: float = 0.5
+    """Part of the clip, 0..1, that must have been observed. Smaller: earlier and less certain decisions."""
+    smoothing: int = 3
+    """Decisions of a person that are averaged. Larger: calmer labels, later changes."""
+    min_score: float | None = None
+    """Probability, 0..1, a label needs to begin; below it is "unknown". Unset: as calibrated for the bundle, or 0.4."""
+    hold: float = 0.8
+    """Part of min_score, 0..1, that keeps a label that has begun. Smaller: labels that flicker less, and end later."""
+    lead: float = 0.1
+    """Probability by which another label must lead to take over from one that has begun."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.hz <= 1000:
+            raise ConfigError(f"decisions.hz is {self.hz}", hint="give a rate above 0, in Hz")
+        if self.smoothing < 1 or (self.stride_frames is not None and self.stride_frames < 1):
+            raise ConfigError("decisions: smoothing and stride_frames start at 1")
+        parts = (self.min_fill, self.hold, self.lead, DEFAULT_MIN_SCORE if self.min_score is None else self.min_score)
+        if not all(0 <= part <= 1 for part in parts):
+            raise ConfigError("decisions: min_fill, min_score, hold and lead are in 0..1")
+
+
+@dataclass
+class _Memory:
+    """recent: probabilities (K,) of the last decisions. standing: index of the label that has begun, if one has."""
+
+    recent: deque[Float32]
+    standing: int | None = None
+
+
+class Decisions:
+    """Remembers each person's last probabilities and the label that stands."""
+
+    def __init__(self, classes: Sequence[str], config: DecisionConfig) -> None:
+        self._classes, self._config = classes, config
+        self._min_score = DEFAULT_MIN_SCORE if config.min_score is None else config.min_score
+        self._people: dict[int, _Memory] = {}
+
+    def decide(self, track_id: int, probabilities: Float32) -> Action:
+        """The label of a person after one more answer (K,) of the student."""
+        memory = self._people.setdefault(track_id, _Memory(deque(maxlen=self._config.smoothing)))
+        memory.recent.append(probabilities)
+        mean: Float32 = np.stack(memory.recent).mean(axis=0)
+        best, standing = int(mean.argmax()), memory.standing
+        stands = (
+            standing is not None
+            and mean[standing] >= self._config.hold * self._min_score
+            and mean[best] - mean[standing] < self._config.lead
+        )
+        if not stands:
+            memory.standing = best if mean[best] >= self._min_score else None
+        if memory.standing is None:
+            return Action(UNKNOWN, float(mean[best]), mean)
+        return Action(self._classes[memory.standing], float(mean[memory.standing]), mean)
+
+    def keep(self, track_ids: set[int]) -> None:
+        """Forget everybody else."""
+        self._people = {track_id: memory for track_id, memory in self._people.items() if track_id in track_ids}

@@ -1,0 +1,127 @@
+"""The stage that decides: bodies in, people with their actions out."""
+
+from __future__ import annotations
+
+from edge.clip_buffer import ClipBuffer
+from edge.contract.bundle import Bundle
+from edge.contract.errors import LayoutError
+from edge.contract.layouts import JointLayout, convert, mapping
+from edge.contract.types import Action, Event, Float32, FrameResult, Person, Sighting
+from edge.decisions import DecisionConfig, Decisions
+from edge.happenings import Happenings
+from edge.latency import NETWORKS, OUTSIDE, POSE, RECOGNISE, TRACK, timed
+from edge.loop.restarts import Restarted
+from edge.recogniser import Recogniser
+from edge.tracker import Tracker
+
+ALMOST_S = 1e-3
+"""Times of thirty frames a second never add up to the next decision exactly."""
+
+
+class ActionStage:
+    """Keeps who is in view, what each did lately and what was decided about it.
+
+    layout: of the poses.
+    Raises LayoutError where the bundle's joints cannot all be had from the estimator's.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        layout: JointLayout,
+        tracker: Tracker,
+        recogniser: Restarted[Recogniser],
+        config: DecisionConfig,
+    ) -> None:
+        check_mapping(layout, bundle.layout)
+        self._given, self._wanted, self._how = layout, bundle.layout, bundle.manifest.preprocessing
+        self._tracker, self._recogniser, self._config = tracker, recogniser, config
+        self._decisions = Decisions(bundle.manifest.classes, config)
+        self._happenings = Happenings()
+        self._due_s, self._frames = 0.0, 0
+        self._buffers: dict[int, ClipBuffer] = {}
+        self._actions: dict[int, Action] = {}
+
+    def act(self, seen: Sighting) -> FrameResult:
+        """One turn. Sightings come in order; raises StageError when the budget of restarts is spent.
+
+        A failed sighting says nothing about who is there: nobody is followed, and nobody is lost.
+        """
+        latency_ms, network_s, time_s = dict(seen.latency_ms), seen.network_s, seen.frame.time_s
+        if seen.failure is not None:
+            return FrameResult(seen.frame, (), latency_ms, (), seen.failure, (_broken(time_s, seen.failure),))
+        with timed(latency_ms, TRACK):
+            found = self._tracker.update(seen.poses, time_s)
+            self._remember([(n, convert(p.keypoints, self._given, self._wanted)) for n, p in found], time_s)
+            fills = {track_id: self._buffers[track_id].fill for track_id, _ in found}
+        ready = [track_id for track_id, fill in fills.items() if fill >= self._config.min_fill]
+        failure = None
+        if ready and self._is_time(time_s):
+            with timed(latency_ms, RECOGNISE):
+                try:
+                    network_s += self._recognise(ready)
+                except Exception as error:  # noqa: BLE001 as in the pose stage
+                    failure = self._recogniser.failed(error)
+        self._frames += 1
+        spent_ms = sum(latency_ms.get(stage, 0.0) for stage in (POSE, TRACK, RECOGNISE))
+        latency_ms |= {NETWORKS: 1000 * network_s, OUTSIDE: spent_ms - 1000 * network_s}
+        people = tuple(
+            Person(track_id, pose, fills[track_id], self._actions.get(track_id) if track_id in ready else None)
+            for track_id, pose in found
+        )
+        events = self._happenings.update(people, self._tracker.track_ids, time_s)
+        if failure is not None:
+            events = (*events, _broken(time_s, failure))
+        return FrameResult(seen.frame, people, latency_ms, seen.poses, failure, events)
+
+    def finish(self) -> tuple[Event, ...]:
+        """The last frame was given: what ends with it."""
+        return self._happenings.finish()
+
+    def close(self) -> None:
+        self._recogniser.close()
+
+    def _is_time(self, time_s: float) -> bool:
+        """Whether this frame is decided about; then the next time is set."""
+        if self._config.stride_frames is not None:
+            return self._frames % self._config.stride_frames == 0
+        if time_s < self._due_s - ALMOST_S:
+            return False
+        period_s = 1 / self._config.hz
+        self._due_s = (self._due_s if time_s - self._due_s < period_s else time_s) + period_s
+        return True
+
+    def _recognise(self, track_ids: list[int]) -> float:
+        """Decide about these people; seconds spent inside the network."""
+        recogniser = self._recogniser.part()
+        busy_s = recogniser.network_s
+        probabilities = recogniser.recognise([self._buffers[track_id].clip() for track_id in track_ids])
+        for track_id, row in zip(track_ids, probabilities, strict=True):
+            self._actions[track_id] = self._decisions.decide(track_id, row)
+        return recogniser.network_s - busy_s
+
+    def _remember(self, bodies: list[tuple[int, Float32]], time_s: float) -> None:
+        for track_id, keypoints in bodies:
+            if track_id not in self._buffers:
+                self._buffers[track_id] = ClipBuffer(self._wanted, self._how)
+            self._buffers[track_id].push(keypoints, time_s)
+        followed = self._tracker.track_ids
+        for gone in self._buffers.keys() - followed:
+            del self._buffers[gone]
+            self._actions.pop(gone, None)
+        self._decisions.keep(followed)
+
+
+def _broken(time_s: float, failure: str) -> Event:
+    return Event("stage_failed", time_s, text=failure)
+
+
+def check_mapping(given: JointLayout, wanted: JointLayout) -> None:
+    """LayoutError unless every joint that is wanted can be had: a network would read its absence as a posture."""
+    rules = mapping(given, wanted)
+    lacking = [joint for joint, rule in zip(wanted.joints, rules, strict=True) if rule is None]
+    if lacking:
+        raise LayoutError(
+            f"the bundle reads {wanted.name}, and the estimator's {given.name} gives no {', '.join(lacking)}",
+            hint="choose another pose estimator, or train the student on a layout this one gives",
+        )

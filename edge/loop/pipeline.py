@@ -1,0 +1,246 @@
+"""From the first picture to the last: capture, pose and action overlap, each on a thread of its own."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from itertools import count
+
+from edge.action_times import ActionTimes
+from edge.capture.source import Source
+from edge.contract.errors import SkdError, SourceError, StageError
+from edge.contract.types import Event, Frame, FrameResult, Sighting
+from edge.latency import CAPTURE, DECISION, POSE, RECOGNISE, TRACK, WAITING, LatencyHistory
+from edge.loop.action_stage import ActionStage
+from edge.loop.handoff import Handoff, Newest, Stopped
+from edge.loop.outlet import Outlet
+from edge.loop.pose_stage import PoseStage
+
+STOPPING_S = 5.0
+"""A stage that has not ended so long after it was told to hangs in a driver, and is left behind."""
+
+
+@dataclass
+class Played:
+    """frames: turns of the loop. seconds: wall time. with_poses, failed: frames that showed bodies, or that failed.
+
+    dropped: pictures of a live source that newer ones took the place of. ended_by: why the run ended before its
+    source did, although what was found until then is whole. hanging: threads that did not end.
+    """
+
+    frames: int = 0
+    seconds: float = 0.0
+    with_poses: int = 0
+    failed: int = 0
+    dropped: int = 0
+    times: ActionTimes = field(default_factory=ActionTimes)
+    ended_by: SkdError | None = None
+    hanging: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A picture, when it could be had by ``time.perf_counter``, and the milliseconds it took to get."""
+
+    frame: Frame
+    at: float
+    capture_ms: float
+
+
+@dataclass(frozen=True)
+class Limits:
+    """frames: pictures at most. seconds: of the source, at most. None for no limit."""
+
+    frames: int | None = None
+    seconds: float | None = None
+
+    def total(self, source: Source) -> int | None:
+        """How many pictures there will be, None where nobody knows."""
+        known = [n for n in (source.length_frames, self.frames) if n is not None]
+        if self.seconds is not None and not source.live:
+            known.append(round(self.seconds * source.fps))
+        return min(known) if known else None
+
+
+class Pipeline:
+    """Runs a source through pose and action stage into outlets.
+
+    The stage that is slowest sets the pace of a recording, of which nothing is dropped. Of a live source the
+    pose stage takes the newest picture; nothing else waits longer than the stage after it takes for one frame.
+    on_result: called with each result, on the action stage's thread. accept: raises what makes the outcome of a
+    run that reached its end worthless.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        pose: PoseStage,
+        action: ActionStage,
+        outlets: Sequence[Outlet],
+        history: LatencyHistory,
+        *,
+        limits: Limits,
+        on_result: Callable[[FrameResult], None] = lambda result: None,
+        accept: Callable[[Played], None] = lambda played: None,
+    ) -> None:
+        self._source, self._pose, self._action = source, pose, action
+        self._outlets, self._history, self._limits, self._on_result = outlets, history, limits, on_result
+        self._pictures: Handoff[Taken] = Newest() if source.live else Handoff()
+        self._sightings: Handoff[tuple[Taken, Sighting]] = Handoff()
+        self._stopping, self._done = threading.Event(), threading.Event()
+        self._accept = accept
+        self._error: BaseException | None = None
+        self._ending, self._outlets_ended = threading.Lock(), False
+        self._played = Played()
+
+    def stop(self) -> None:
+        """No new pictures; those under way are finished, and outlets get them. From any thread, at any time."""
+        self._stopping.set()
+        self._source.cancel()
+        # A source that hangs in its driver must not be waited for.
+        self._pictures.end()
+
+    def run(self) -> Played:
+        """Until the source ends, a limit is reached, an outlet has had enough, or :meth:`stop`.
+
+        Raises what outlets raise, what a stage raises that no restart helps, what ``accept`` raises, and the
+        source's error where the source is a recording; outlets then keep nothing. A camera that is gone for good
+        and a stage that keeps failing end the run too, but what was found until then is whole: see
+        ``Played.ended_by``.
+        """
+        self._open_outlets()
+        start = time.perf_counter()
+        stages = [
+            threading.Thread(target=self._work, args=work, name=work[0], daemon=True)
+            for work in (
+                ("capture", self._capture, self._pictures.end),
+                ("pose", self._see, self._sightings.end),
+                ("action", self._act, self._finish),
+            )
+        ]
+        for thread in stages:
+            thread.start()
+        try:
+            for outlet in self._outlets:
+                if outlet.terms.here:
+                    outlet.work()
+            self._done.wait()
+        except KeyboardInterrupt:
+            # A second Ctrl-C, because something does not answer. What there is, is whole.
+            self.stop()
+        self._end_outlets()
+        hanging = [outlet.name for outlet in self._outlets if not outlet.join()]
+        deadline = time.monotonic() + STOPPING_S
+        for thread in stages:
+            thread.join(max(deadline - time.monotonic(), 0.0))
+        self._played.hanging = (*hanging, *(thread.name for thread in stages if thread.is_alive()))
+        self._played.seconds = time.perf_counter() - start
+        if isinstance(self._pictures, Newest):
+            self._played.dropped = self._pictures.dropped
+        return self._concluded()
+
+    def _concluded(self) -> Played:
+        error = self._first_error()
+        if error is not None and not self._is_whole_despite(error):
+            raise error
+        self._played.ended_by = error if isinstance(error, SkdError) else None
+        return self._played
+
+    def _first_error(self) -> BaseException | None:
+        return self._error or next((o.error for o in self._outlets if o.error is not None), None)
+
+    def _is_whole_despite(self, error: BaseException) -> bool:
+        if not self._played.frames:
+            return False
+        return isinstance(error, StageError) or (isinstance(error, SourceError) and self._source.live)
+
+    def _open_outlets(self) -> None:
+        self._source.tell = self._tell
+        try:
+            for outlet in self._outlets:
+                outlet.on_end = self.stop
+                if not outlet.terms.here:
+                    outlet.open()
+        except BaseException:
+            for outlet in self._outlets:
+                outlet.end(failed=True)
+            for outlet in self._outlets:
+                outlet.join()
+            raise
+
+    def _end_outlets(self) -> None:
+        with self._ending:
+            if not self._outlets_ended:
+                self._outlets_ended = True
+                error = self._first_error()
+                failed = error is not None and not self._is_whole_despite(error)
+                for outlet in self._outlets:
+                    outlet.end(failed=failed)
+
+    def _work(self, name: str, stage: Callable[[], None], afterwards: Callable[[], None]) -> None:
+        try:
+            with suppress(Stopped):
+                stage()
+        except BaseException as error:  # noqa: BLE001 raised again by run(), on the thread that waits there
+            self._error = self._error or error
+            self.stop()
+        finally:
+            afterwards()
+
+    def _capture(self) -> None:
+        frames, numbers = iter(self._source), count(1)
+        while not self._stopping.is_set():
+            start = time.perf_counter()
+            frame = next(frames, None)
+            now = time.perf_counter()
+            limit_s = self._limits.seconds
+            if frame is None or (limit_s is not None and frame.time_s > limit_s):
+                return
+            self._pictures.put(Taken(frame, now, 1000 * (now - start)))
+            if next(numbers) == self._limits.frames:
+                return
+
+    def _see(self) -> None:
+        for taken in self._pictures:
+            self._sightings.put((taken, self._pose.see(taken.frame)))
+
+    def _act(self) -> None:
+        for taken, seen in self._sightings:
+            result = self._action.act(seen)
+            age_ms = 1000 * (time.perf_counter() - taken.at)
+            busy_ms = sum(result.latency_ms.get(stage, 0.0) for stage in (POSE, TRACK, RECOGNISE))
+            latency_ms = {CAPTURE: taken.capture_ms, **result.latency_ms}
+            latency_ms |= {WAITING: age_ms - busy_ms, DECISION: age_ms}
+            self._hand_on(replace(result, latency_ms=latency_ms))
+
+    def _hand_on(self, result: FrameResult) -> None:
+        played = self._played
+        self._history.add(played.frames, result.latency_ms)
+        for outlet in self._outlets:
+            outlet.put(played.frames, result)
+        played.frames += 1
+        played.with_poses += bool(result.poses)
+        played.failed += result.failure is not None
+        played.times.add(result)
+        self._on_result(result)
+
+    def _finish(self) -> None:
+        """The action stage has ended: so has whatever had begun. Whoever still gives is told to stop."""
+        self._sightings.stop()
+        self._pictures.stop()
+        for event in self._action.finish():
+            self._tell(event)
+        if self._error is None and not self._stopping.is_set():
+            try:
+                self._accept(self._played)
+            except SkdError as error:
+                self._error = error
+        self._end_outlets()
+        self._done.set()
+
+    def _tell(self, event: Event) -> None:
+        for outlet in self._outlets:
+            outlet.tell(event)

@@ -1,0 +1,40 @@
+"""One line on the terminal while the loop runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.text import Text
+
+from edge.command_line import console
+from edge.contract.types import FrameResult
+
+
+@contextmanager
+def progress_line(total: int | None) -> Iterator[Callable[[FrameResult], None]]:
+    """Pictures so far, pictures a second, who does what; nothing where stderr is no terminal."""
+    columns = (BarColumn(24), MofNCompleteColumn(), _Rate(), TextColumn("{task.description}"))
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        bar = progress.add_task("", total=total)
+        yield lambda result: progress.update(bar, advance=1, description=_now(result))
+
+
+class _Rate(ProgressColumn):
+    """Pictures a second."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:.1f}/s" if task.speed else "")
+
+
+def _now(result: FrameResult) -> str:
+    """For instance "#1 squat 93 %, #2 watching"."""
+    if result.failure is not None:
+        return result.failure
+    return ", ".join(
+        f"#{person.track_id} watching"
+        if person.action is None
+        else f"#{person.track_id} {person.action.label.replace('_', ' ')} {100 * person.action.score:.0f} %"
+        for person in sorted(result.people, key=lambda person: person.track_id)
+    )

@@ -1,0 +1,19 @@
+"""What the pose stage saw, for replay: a bug report that runs on any laptop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edge.pose_recording import RecordingHeader, frame_line
+from edge.sinks.lines import line_writer
+from edge.sinks.sink import Sink
+
+
+@contextmanager
+def recorder_sink(path: Path, header: RecordingHeader) -> Iterator[Sink]:
+    """Writes the recording that ``--source replay://`` reads. Raises OutputError where the file cannot be written."""
+    with line_writer(path) as write:
+        write(header.line())
+        yield lambda result: write(frame_line(result))

@@ -1,0 +1,75 @@
+"""Stages and sources for tests of what joins them."""
+
+import numpy as np
+import videos
+
+from edge.capture.source import Recording
+from edge.contract.layouts import layout
+from edge.contract.types import Frame, Pose, Sighting
+from edge.decisions import DecisionConfig
+from edge.loop.action_stage import ActionStage
+from edge.loop.restarts import RestartConfig, Restarted
+from edge.recogniser import RecogniserConfig, open_recogniser
+from edge.tracker import Tracker
+
+SCRIPT_LAYOUT = layout("trt_pose-18")
+IMAGE = np.zeros((48, 64, 3), np.uint8)
+
+
+def moving_body(n, x=100.0):
+    """(18, 3) of trt_pose's layout: limbs swing around a fixed body."""
+    rng = np.random.default_rng(5)
+    at = rng.uniform(0, 150, (18, 2)) + np.array([x, 60])
+    swing = 12 * np.sin(n / 5 + np.arange(18))[:, None]
+    return np.column_stack([at + swing, np.ones(18)]).astype(np.float32)
+
+
+def sighting(n, time_s, bodies, image=IMAGE):
+    """What the pose stage would give; bodies None where it failed."""
+    frame = Frame(n, time_s, image)
+    if bodies is None:
+        return Sighting(frame, (), "pose: out of memory")
+    return Sighting(frame, tuple(Pose(keypoints, 0.9) for keypoints in bodies))
+
+
+def action_stage(bundle, *, open_recogniser=None, say=lambda text: None, **decisions):
+    """With every answer of the student as its decision, unless told otherwise."""
+    opened = open_recogniser or (lambda: real_recogniser(bundle))
+    config = DecisionConfig(**{"smoothing": 1, "min_score": 0.0, "lead": 0.0, **decisions})
+    recogniser = Restarted("action", opened, RestartConfig(), say)
+    return ActionStage(bundle, SCRIPT_LAYOUT, Tracker(SCRIPT_LAYOUT), recogniser, config)
+
+
+def real_recogniser(bundle):
+    return open_recogniser(bundle, RecogniserConfig(threads=1))
+
+
+class Pictures(Recording):
+    """A recording of the pictures given; raises what comes last, if that is an error."""
+
+    uri, fps, size = "recording", 25.0, (320, 240)
+
+    def __init__(self, count, error=None, live=False, pause_s=0.0):
+        self.count, self.error, self.live, self.pause = count, error, live, pause_s
+        self.length_frames = None if live else count
+        self.cancelled = False
+
+    def __iter__(self):
+        import time
+
+        for n in range(self.count):
+            time.sleep(self.pause)
+            if self.cancelled:
+                return
+            yield Frame(n, n / self.fps, videos.picture(n))
+        if self.error:
+            raise self.error
+
+    def cancel(self):
+        self.cancelled = True
+
+    def describe(self):
+        return "pictures of a test"
+
+    def close(self):
+        pass

@@ -1,0 +1,145 @@
+"""One turn of the loop: joints mapped, decisions at their rate, the same as from the whole recording."""
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+from parts import SCRIPT_LAYOUT, action_stage, moving_body, sighting
+
+from edge.contract.bundle import read_bundle
+from edge.contract.errors import LayoutError, StageError
+from edge.contract.layouts import convert, layout
+from edge.contract.preprocess import clip_tensor
+from edge.decisions import DecisionConfig
+from edge.latency import RECOGNISE
+from edge.loop.action_stage import check_mapping
+
+FPS = 30.0
+
+
+@pytest.fixture
+def bundle(bundle_folder):
+    return read_bundle(bundle_folder)
+
+
+def run(bundle, script, **decisions):
+    """Results of a script: per frame one (18, 3) array a body, or None where the pose stage failed."""
+    stage = action_stage(bundle, **decisions)
+    return [stage.act(sighting(n, n / FPS, bodies)) for n, bodies in enumerate(script)]
+
+
+def test_actions_are_those_of_clips_cut_from_the_whole_recording(bundle):
+    bodies = np.stack([moving_body(n) for n in range(120)])
+    results = run(bundle, [[body] for body in bodies], hz=1000)
+    session = ort.InferenceSession(str(bundle.folder / "student.onnx"))
+    penn, times = convert(bodies, SCRIPT_LAYOUT, bundle.layout), np.arange(120) / FPS
+    for n in range(60, 120, 13):
+        # The track counts from its third picture on.
+        clip = clip_tensor([(penn[2 : n + 1], times[2 : n + 1])], bundle.layout, bundle.manifest.preprocessing)
+        logits = session.run(None, {"clip": clip[None]})[0][0]
+        (someone,) = results[n].people
+        assert someone.action.label == bundle.manifest.classes[logits.argmax()]
+        np.testing.assert_allclose(someone.pose.keypoints, bodies[n])
+
+
+@pytest.mark.parametrize("hz", [2.0, 5.0, 10.0])
+def test_decisions_come_at_their_rate_and_stand_in_between(bundle, hz):
+    results = run(bundle, [[moving_body(n)] for n in range(150)], hz=hz)
+    decided = [n for n, result in enumerate(results) if RECOGNISE in result.latency_ms]
+    assert set(np.diff(decided)) == {round(FPS / hz)}
+    actions = [result.people[0].action for result in results[decided[0] :]]
+    assert all(actions) and len({id(action) for action in actions}) == len(decided)
+
+
+def test_decisions_may_come_every_so_many_frames(bundle):
+    results = run(bundle, [[moving_body(n)] for n in range(90)], stride_frames=7)
+    decided = [n for n, result in enumerate(results) if RECOGNISE in result.latency_ms]
+    assert set(np.diff(decided)) == {7}
+
+
+def test_nobody_is_decided_about_before_enough_of_the_clip_is_seen(bundle):
+    results = run(bundle, [[moving_body(n)] for n in range(60)], hz=1000)
+    for result in results:
+        for someone in result.people:
+            assert (someone.action is not None) == (someone.clip_fill >= 0.5)
+    assert results[-1].people[0].action is not None
+
+
+def test_two_people_have_clips_of_their_own(bundle):
+    script = [[moving_body(n), moving_body(2 * n, x=400)] for n in range(90)]
+    alone = run(bundle, [[bodies[0]] for bodies in script])
+    together = run(bundle, script)
+    first = {p.track_id: p for p in together[-1].people}
+    np.testing.assert_allclose(first[1].action.probabilities, alone[-1].people[0].action.probabilities, atol=1e-5)
+    assert set(first) == {1, 2}
+
+
+def test_who_left_is_forgotten_and_returns_as_somebody_new(bundle):
+    script = [[moving_body(n)] for n in range(60)] + [[]] * 45 + [[moving_body(n)] for n in range(20)]
+    results = run(bundle, script)
+    assert not results[80].people
+    (someone,) = results[-1].people
+    assert someone.track_id == 2 and someone.action is None and someone.clip_fill < 0.4
+
+
+def test_an_empty_room_and_a_broken_network_are_different_and_a_break_loses_nobody(bundle):
+    script = [[moving_body(n)] for n in range(60)] + [None] * 5 + [[moving_body(n)] for n in range(65, 70)] + [[]]
+    results = run(bundle, script)
+    assert [result.failure is None for result in results] == [True] * 60 + [False] * 5 + [True] * 6
+    assert [event.kind for event in results[62].events] == ["stage_failed"]
+    assert not results[-1].people and results[-1].failure is None
+    assert results[-2].people[0].track_id == results[59].people[0].track_id == 1
+
+
+class Breaking:
+    """A recogniser that fails as often as it is told to, over all its lives."""
+
+    network_s = 0.0
+
+    def __init__(self, failures):
+        self.failures, self.opened, self.closed = failures, 0, 0
+
+    def open(self):
+        self.opened += 1
+        return self
+
+    def recognise(self, clips):
+        if self.failures:
+            self.failures -= 1
+            raise RuntimeError("device lost")
+        return np.full((len(clips), 4), 0.25, np.float32)
+
+    def close(self):
+        self.closed += 1
+
+
+def test_a_recogniser_that_fails_is_opened_again_and_people_are_kept(bundle):
+    broken = Breaking(2)
+    stage = action_stage(bundle, open_recogniser=broken.open, hz=1000)
+    results = [stage.act(sighting(n, n / FPS, [moving_body(n)])) for n in range(60)]
+    failed = [result for result in results if result.failure is not None]
+    assert len(failed) == 2 and failed[0].failure == "action: device lost" and failed[0].people
+    assert (broken.opened, broken.closed) == (3, 2) and results[-1].people[0].action is not None
+
+
+def test_a_recogniser_that_keeps_failing_ends_the_run_with_its_cause(bundle):
+    stage = action_stage(bundle, open_recogniser=Breaking(100).open, hz=1000)
+    with pytest.raises(StageError, match=r"action stage failed 4 times within 60 s; the last time: device lost"):
+        for n in range(60):
+            stage.act(sighting(n, n / FPS, [moving_body(n)]))
+
+
+def test_an_estimator_whose_joints_do_not_suffice_is_refused():
+    with pytest.raises(LayoutError, match="gives no left_hand, right_hand, left_foot, right_foot"):
+        check_mapping(layout("trt_pose-18"), layout("kinect-20"))
+    check_mapping(layout("blazepose-33"), layout("kinect-20"))
+    check_mapping(layout("trt_pose-18"), layout("penn-13"))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"hz": 0}, {"stride_frames": 0}, {"smoothing": 0}, {"min_score": 1.5}, {"min_fill": -0.1}, {"hold": 2}]
+)
+def test_values_that_mean_nothing_are_refused(wrong):
+    from edge.contract.errors import ConfigError
+
+    with pytest.raises(ConfigError):
+        DecisionConfig(**wrong)

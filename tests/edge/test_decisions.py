@@ -1,0 +1,60 @@
+"""Labels that stay while they should, against sequences of probabilities worked out by hand."""
+
+import numpy as np
+import pytest
+
+from edge.contract.types import UNKNOWN
+from edge.decisions import DecisionConfig, Decisions
+
+CLASSES = ("squat", "wave", "jump")
+
+
+def labels(probabilities, **config):
+    config = {"smoothing": 1, "min_score": 0.5, "hold": 0.8, "lead": 0.1, **config}
+    decisions = Decisions(CLASSES, DecisionConfig(**config))
+    return [decisions.decide(1, np.array(row, np.float32)) for row in probabilities]
+
+
+def names(*arguments, **config):
+    return [action.label for action in labels(*arguments, **config)]
+
+
+def test_a_label_begins_at_its_threshold_and_stays_down_to_the_lower_one():
+    # 0.5 begins; 0.8 of it, 0.4, keeps.
+    said = names([(0.49, 0.3, 0.21), (0.5, 0.3, 0.2), (0.41, 0.39, 0.2), (0.39, 0.31, 0.3), (0.45, 0.3, 0.25)])
+    assert said == [UNKNOWN, "squat", "squat", UNKNOWN, UNKNOWN]
+
+
+def test_another_label_takes_over_only_with_a_lead():
+    said = names([(0.6, 0.4, 0), (0.46, 0.54, 0), (0.44, 0.55, 0.01), (0.48, 0.52, 0)])
+    # Leads of 0.08, of 0.11, and then 0.04 in favour of what stands.
+    assert said == ["squat", "squat", "wave", "wave"]
+
+
+def test_a_lead_alone_does_not_begin_what_is_below_the_threshold():
+    assert names([(0.6, 0.4, 0), (0.3, 0.45, 0.25)]) == ["squat", UNKNOWN]
+
+
+def test_decisions_are_averaged_over_the_last_ones_of_the_same_person():
+    decisions = Decisions(CLASSES, DecisionConfig(smoothing=3, min_score=0.0))
+    rows = np.random.default_rng(0).dirichlet((1, 1, 1), 7).astype(np.float32)
+    for n, row in enumerate(rows):
+        mean = rows[max(0, n - 2) : n + 1].mean(axis=0)
+        np.testing.assert_allclose(decisions.decide(1, row).probabilities, mean, rtol=1e-6)
+        decisions.decide(2, rows[-1])
+
+
+def test_the_score_of_a_label_that_stands_is_its_own_and_of_unknown_the_likeliest():
+    first, second, third = labels([(0.6, 0.4, 0), (0.46, 0.54, 0), (0.3, 0.3, 0.4)])
+    assert (first.score, second.score, third.score) == pytest.approx((0.6, 0.46, 0.4))
+    assert first.known and not third.known
+
+
+def test_who_is_not_kept_is_forgotten():
+    decisions = Decisions(CLASSES, DecisionConfig(smoothing=3, min_score=0.0))
+    sure, unsure = np.array((1, 0, 0), np.float32), np.array((0, 1, 0), np.float32)
+    for track_id in (1, 2):
+        decisions.decide(track_id, sure)
+    decisions.keep({2})
+    np.testing.assert_allclose(decisions.decide(1, unsure).probabilities, unsure)
+    np.testing.assert_allclose(decisions.decide(2, unsure).probabilities, (0.5, 0.5, 0))

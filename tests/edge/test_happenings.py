@@ -1,0 +1,63 @@
+"""Events, against a script read as a person would tell it."""
+
+import numpy as np
+import pytest
+from people import action, person
+
+from edge.contract.types import UNKNOWN, Action
+from edge.happenings import Happenings
+
+
+def told(script):
+    """script: per second, {track id: label or None} of who is in view, and the ids that are followed."""
+    happenings, events = Happenings(), []
+    for n, (view, followed) in enumerate(script):
+        people = [
+            person(track_id, does=None if label is None else action(0.5 + n / 100, label))
+            for track_id, label in view.items()
+        ]
+        events += happenings.update(people, followed, float(n))
+    return events + list(happenings.finish())
+
+
+def brief(events):
+    return [(event.kind, event.time_s, event.track_id, event.label) for event in events]
+
+
+def test_a_visit_is_told_from_its_beginning_to_its_end():
+    events = told(
+        [({1: None}, {1}), ({1: "wave"}, {1}), ({1: "wave"}, {1}), ({1: "squat"}, {1}), ({}, {1}), ({}, set())]
+    )
+    assert brief(events) == [
+        ("person_entered", 0, 1, None),
+        ("action_started", 1, 1, "wave"),
+        ("action_ended", 3, 1, "wave"),
+        ("action_started", 3, 1, "squat"),
+        ("action_ended", 3, 1, "squat"),  # when last seen
+        ("person_left", 3, 1, None),
+    ]
+    assert events[2].since_s == 1 and events[2].score == pytest.approx(0.52)
+    assert events[5].since_s == 0
+
+
+def test_out_of_view_for_a_moment_ends_nothing():
+    events = told([({1: "wave"}, {1}), ({}, {1}), ({}, {1}), ({1: "wave"}, {1})])
+    assert brief(events)[:2] == [("person_entered", 0, 1, None), ("action_started", 0, 1, "wave")]
+    assert brief(events)[2:] == [("action_ended", 3, 1, "wave"), ("person_left", 3, 1, None)]
+
+
+def test_unknown_is_nothing_that_begins_and_ends_what_had_begun():
+    happenings = Happenings()
+    unknown = Action(UNKNOWN, 0.2, np.array([0.2, 0.2], np.float32))
+    assert [e.kind for e in happenings.update([person(1, does=unknown)], {1}, 0.0)] == ["person_entered"]
+    assert [e.kind for e in happenings.update([person(1, does=action(0.9))], {1}, 1.0)] == ["action_started"]
+    assert [e.kind for e in happenings.update([person(1, does=unknown)], {1}, 2.0)] == ["action_ended"]
+
+
+def test_people_are_told_apart():
+    events = told([({1: "wave", 2: "squat"}, {1, 2}), ({2: "squat"}, {2})])
+    assert [(e.kind, e.label) for e in events if e.track_id == 1 and e.time_s == 0][-2:] == [
+        ("action_ended", "wave"),
+        ("person_left", None),
+    ]
+    assert [e.time_s for e in events if e.track_id == 2 and e.kind == "action_ended"] == [1]
