@@ -22,6 +22,7 @@ from train.evaluate import Accuracy
 from train.fit import Optimiser, Run, fit
 from train.losses import DISTILLATION
 from train.networks.registry import build, default_width
+from train.networks.release import load_release
 from train.step import Batch, Teaching, distillation_step, task_step
 
 
@@ -39,6 +40,8 @@ class TeacherConfig:
     """Channels of the first units; by default the network's own."""
     see: Literal["hq", "lq"] = "hq"
     """Quality of the skeletons; lq gives the baseline that a distilled student is compared with."""
+    weights: Path | None = None
+    """Start from a checkpoint of a public Shift-GCN release (.pt); training goes on from there."""
     optimiser: Optimiser = field(default_factory=Optimiser)
     """Length and rates of the training."""
     seed: int = 0
@@ -79,6 +82,8 @@ def train_teacher(config: TeacherConfig) -> Accuracy:
     _start(config.threads, config.seed)
     about = _about(config.network, config.width, config.data, data)
     network = _network(about)
+    if config.weights is not None:
+        load_release(network, config.weights)
     smoothing = config.optimiser.label_smoothing
 
     def step(batch: Batch) -> dict[str, float]:

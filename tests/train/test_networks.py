@@ -1,5 +1,9 @@
 """The recognisers: shapes, sizes, and each part against a plain loop."""
 
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -8,10 +12,18 @@ from torch import Tensor, nn
 
 from edge.contract.errors import ConfigError
 from edge.contract.layouts import JointLayout, layout
+from edge.contract.preprocess import Preprocessing
+from train.checkpoint import load_checkpoint
+from train.data.pairs import PairConfig
+from train.data.registry import DataConfig
+from train.fit import Optimiser
+from train.networks.cost import cost
 from train.networks.dense_gcn import DenseGcn, normalised_adjacency
-from train.networks.registry import NETWORKS, build
+from train.networks.network import Network
+from train.networks.registry import NETWORKS, build, declared_in, default_width
 from train.networks.shift_gcn import InterBody, SpatialShift
 from train.networks.temporal_shift import FractionalShift
+from train.teach import TeacherConfig, train_teacher
 
 PENN = layout("penn-13")
 
@@ -180,14 +192,46 @@ def test_stride_two_without_offset_is_the_mean_of_neighbouring_frames() -> None:
     np.testing.assert_allclose(shifted([0.0], 2, x), (x[:, :, ::2] + x[:, :, 1::2]) / 2, atol=1e-6)
 
 
-def test_the_offset_has_the_gradient_of_the_slope_between_frames() -> None:
-    module = FractionalShift(1, 1)
+# PyTorch's own forward derivatives are, at their first use, scripted.
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
+@pytest.mark.parametrize("stride", [1, 2])
+def test_derivatives_of_the_shift_are_those_of_finite_differences(stride: int) -> None:
+    module = FractionalShift(5, stride).double()
+    x = seeded(2, 5, 8, 3).double().requires_grad_()
+    offsets = torch.tensor([0.25, -0.6, 1.9, -2.3, 30.0], dtype=torch.float64, requires_grad=True)
+
+    def shift(x: Tensor, offsets: Tensor) -> Tensor:
+        return torch.func.functional_call(module, {"ypos": offsets}, (x,))
+
+    assert torch.autograd.gradcheck(shift, (x, offsets), check_forward_ad=True)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_the_offset_has_the_gradient_of_the_slope_between_frames(stride: int) -> None:
+    module = FractionalShift(3, stride)
+    offsets = [0.25, -1.4, 2.8]
     with torch.no_grad():
-        module.ypos.fill_(0.25)
-    x = seeded(1, 1, 5, 1)
-    module(x)[0, 0, 1, 0].backward()
-    assert module.ypos.grad is not None
-    assert float(module.ypos.grad) == pytest.approx(float(x[0, 0, 2, 0] - x[0, 0, 1, 0]), rel=1e-5)
+        module.ypos.copy_(torch.tensor(offsets))
+    x, upstream = seeded(2, 3, 8, 2), torch.randn(2, 3, 8 // stride, 2, generator=torch.Generator().manual_seed(1))
+    (module(x) * upstream).sum().backward()
+    for c, offset in enumerate(offsets):
+        slope = 0.0
+        for n, t, v in np.ndindex(2, 8 // stride, 2):
+            before = int(np.floor(stride * t + (stride - 1) / 2 + offset))
+            frames = [float(x[n, c, f, v]) if 0 <= f < 8 else 0.0 for f in (before, before + 1)]
+            slope += (frames[1] - frames[0]) * float(upstream[n, c, t, v])
+        assert module.ypos.grad is not None
+        assert float(module.ypos.grad[c]) == pytest.approx(slope, abs=1e-5)
+
+
+def test_far_into_a_clip_half_precision_still_knows_fractions_of_frames() -> None:
+    module = FractionalShift(1, 1).half()
+    with torch.no_grad():
+        module.ypos.fill_(0.3)
+    ramp = torch.zeros(1, 1, 300, 1)
+    ramp[0, 0, 280] = 1
+    out = module(ramp.half()).float()[0, 0, :, 0]
+    assert torch.allclose(out[279:281], torch.tensor([0.3, 0.7]), atol=1e-3)
 
 
 def test_other_bodies_are_seen_as_the_mean_of_their_joints() -> None:
@@ -237,3 +281,79 @@ def test_joints_of_dense_gcn_mix_along_bones_alone_at_the_start() -> None:
 def test_an_unknown_network_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ConfigError, match="unknown network 'resnet'; known networks: dense_gcn, dense_gcn_l"):
         build("resnet", classes=2, layout=PENN, bodies=1, width=4)
+
+
+@dataclass(frozen=True)
+class Row:
+    width: int
+    parameters: float
+    small: float
+    ntu: float
+
+
+def table() -> dict[str, Row]:
+    """benchmarks/networks.md by network, in millions."""
+    text = (Path(__file__).parents[2] / "benchmarks" / "networks.md").read_text()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if "| " in line]
+    return {row[0]: Row(int(row[1]), *(float(cell.removesuffix(" M")) for cell in row[2:])) for row in cells[1:]}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_table_of_costs_is_what_the_networks_cost(name: str) -> None:
+    row = table()[name]
+    assert default_width(name) == row.width
+    small = cost(build(name, classes=37, layout=PENN, bodies=1), frames=32, joints=13, bodies=1)
+    assert (round(small.parameters / 1e6, 2), round(small.macs / 1e6)) == (row.parameters, row.small)
+    ntu = cost(build(name, classes=60, layout=layout("ntu-25"), bodies=2), frames=100, joints=25, bodies=2)
+    assert round(ntu.macs / 1e6) == row.ntu
+
+
+@pytest.mark.parametrize("name", [name for name in NETWORKS if name.startswith("dense_gcn")])
+def test_macs_of_dense_gcn_counted_by_hand(name: str) -> None:
+    w, t, v, k = default_width(name), 32, 13, 37
+    macs, before = 3 * w * t * v, w
+    for after, stride in [(w, 1), (w, 1), (2 * w, 2), (2 * w, 1), (4 * w, 2), (4 * w, 1)]:
+        macs += before * t * v * v + before * after * t * v  # joints mixed, channels mapped
+        t //= stride
+        macs += 5 * after * after * t * v  # time
+        macs += before * after * t * v if before != after else 0
+        before = after
+    assert cost(build(name, classes=k, layout=PENN, bodies=1), 32, 13, 1).macs == macs + 4 * w * k
+
+
+def test_a_network_of_ones_own_is_one_entry_and_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Toy(nn.Module):
+        def __init__(self, classes: int, width: int) -> None:
+            super().__init__()
+            self.features = width
+            self.time = nn.Conv2d(3, width, (4, 1), (4, 1))
+            self.fc = nn.Linear(width, classes)
+
+        def forward(self, clip: Tensor) -> tuple[Tensor, Tensor]:
+            x = self.time(clip.permute(0, 4, 1, 2, 3).flatten(0, 1)).relu()
+            return self.fc(x.mean(dim=(2, 3)).unflatten(0, (len(clip), -1)).mean(dim=1)), x
+
+    monkeypatch.setitem(NETWORKS, "toy", Network(lambda classes, layout, bodies, width: Toy(classes, width), width=6))
+    pairs = PairConfig(preprocessing=Preprocessing(length_frames=16, fps=10), layout="penn-13", span="window")
+    data = DataConfig(clips_per_class=4, pairs=pairs)
+    config = TeacherConfig(out=tmp_path, data=data, network="toy", optimiser=Optimiser(epochs=1, batch=16))
+    train_teacher(config)
+    trained = load_checkpoint(tmp_path)
+    assert trained.about["width"] == 6 and isinstance(trained.rebuild(), Toy)
+
+
+def test_a_file_with_its_names_is_all_a_new_network_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_networks").mkdir()
+    (tmp_path / "my_networks" / "__init__.py").touch()
+    (tmp_path / "my_networks" / "linear.py").write_text(
+        "from torch import nn\nfrom train.networks.network import Network\n"
+        "NETWORKS = {'linear': Network(lambda k, layout, m, w: nn.Linear(w, k), width=5)}\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    declared = declared_in(importlib.import_module("my_networks"))
+    assert list(declared) == ["linear"] and declared["linear"].make(2, PENN, 1, 5).in_features == 5
+
+
+def test_a_network_has_its_own_width_unless_another_is_given() -> None:
+    assert build("dense_gcn_s", classes=2, layout=PENN, bodies=1).features == 4 * 32
+    assert build("dense_gcn_s", classes=2, layout=PENN, bodies=1, width=8).features == 4 * 8

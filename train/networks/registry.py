@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from pkgutil import iter_modules
+from types import ModuleType
 
 from torch import nn
 
@@ -19,16 +20,16 @@ from train import networks
 from train.networks.network import Network
 
 
-def _found() -> dict[str, Network]:
-    files = (f"{networks.__name__}.{name}" for _, name, _ in iter_modules(networks.__path__))
-    found: dict[str, Network] = {}
-    for file in files:
-        if file != __name__:
-            found |= getattr(import_module(file), "NETWORKS", {})
-    return found
+def declared_in(package: ModuleType) -> dict[str, Network]:
+    """All names that the files of a package declare in their ``NETWORKS``."""
+    declared: dict[str, Network] = {}
+    for _, name, _ in iter_modules(package.__path__):
+        if (file := f"{package.__name__}.{name}") != __name__:
+            declared |= getattr(import_module(file), "NETWORKS", {})
+    return declared
 
 
-NETWORKS = _found()
+NETWORKS = declared_in(networks)
 
 
 def default_width(name: str) -> int:

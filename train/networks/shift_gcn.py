@@ -9,6 +9,8 @@ checkpoints pass either way; :mod:`train.networks.release` reads theirs.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -84,10 +86,11 @@ def pointwise(before: int, after: int, stride: int = 1) -> nn.Conv2d:
 
 
 class SpatialShift(nn.Module):
-    """Each channel of a joint is taken from another joint, mixed linearly, and shifted back."""
+    """Each channel of a joint is taken from another joint, mixed linearly, and shifted back.
 
-    shift_in: Tensor
-    shift_out: Tensor
+    shift_in, shift_out: (V*C,) int64, the permutations. They stand in the state dict as in the release and are
+    compared when one is loaded, but are no buffers: an average of weights would average them as well.
+    """
 
     def __init__(self, before: int, after: int, joints: int) -> None:
         super().__init__()
@@ -99,8 +102,8 @@ class SpatialShift(nn.Module):
         self.down: nn.Module = nn.Identity()
         if before != after:
             self.down = nn.Sequential(pointwise(before, after), nn.BatchNorm2d(after))
-        self.register_buffer("shift_in", joint_shift(joints, before, +1))
-        self.register_buffer("shift_out", joint_shift(joints, after, -1))
+        self.shift_in = joint_shift(joints, before, +1)
+        self.shift_out = joint_shift(joints, after, -1)
 
     def forward(self, x: Tensor) -> Tensor:
         n, c, t, v = x.shape
@@ -110,6 +113,29 @@ class SpatialShift(nn.Module):
         y = self.bn(y.reshape(n * t, -1).index_select(1, self.shift_out))
         y = y.reshape(n, t, v, -1).permute(0, 3, 1, 2)
         return F.relu(y + self.down(x))
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> SpatialShift:
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self.shift_in, self.shift_out = fn(self.shift_in), fn(self.shift_out)
+        return self
+
+    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        destination |= {f"{prefix}shift_in": self.shift_in, f"{prefix}shift_out": self.shift_out}
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, local_metadata: dict[str, Any], strict: bool,
+        missing_keys: list[str], unexpected_keys: list[str], error_msgs: list[str],
+    ) -> None:  # fmt: skip
+        for name in ("shift_in", "shift_out"):
+            stored, own = state_dict.pop(prefix + name, None), getattr(self, name)
+            if stored is None:
+                missing_keys += [prefix + name] if strict else []
+            elif not torch.equal(stored.to(own), own):
+                error_msgs.append(f"{prefix}{name} is another permutation of joints")
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+        )
 
 
 def joint_shift(joints: int, channels: int, sign: int) -> Tensor:

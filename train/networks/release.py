@@ -1,0 +1,133 @@
+"""Weights of the public releases of Shift-GCN, checked and loaded.
+
+Read are state dicts of kchengiva/Shift-GCN (the CVPR 2020 paper's) and of xiaochehe/SKD (structural knowledge
+distillation), whose networks, teacher and student, have the inter-body unit: they are ``shift_gcn_student`` here.
+Its training-only adapter (``adaption``) is left out. The releases prepare NTU skeletons in their own way
+(300 frames, spine at the origin, hips and shoulders turned to the axes): the weights expect clips made like that,
+and are otherwise a start for training.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from edge.contract.errors import ConfigError, DataError
+from train.networks.shift_gcn import ShiftGcn
+
+ADAPTER = "adaption."
+WRAPPERS = ("state_dict", "model")
+UNLEARNED = 1e-6
+"""Largest xpos taken for zero; the releases start it within 1e-8 and never train it."""
+
+_FIRST, _MASK, _FC, _ENTRANCE = "l1.gcn1.Linear_weight", "l1.gcn1.Feature_Mask", "fc.weight", "data_bn.weight"
+_HINTS = {
+    "joints": "give --data.pairs.layout a layout with as many joints",
+    "classes": "train on the classes that the weights were trained for",
+    "bodies": "train on clips with as many bodies",
+    "channels in the first unit": "give --width",
+    "coordinates": "the networks here read x, y and z or score",
+    "inter-body units": "shift_gcn_teacher has none, shift_gcn_student has ten: give --network",
+}
+
+
+def load_release(network: nn.Module, path: Path) -> None:
+    """Load a release's checkpoint into a Shift-GCN of the same joints, classes, bodies and width.
+
+    Raises DataError if the file is not such a checkpoint, lacks or adds entries, is not finite or permutes joints
+    otherwise; ConfigError if it belongs to a network of other sizes.
+    """
+    if not isinstance(network, ShiftGcn):
+        raise ConfigError(
+            "weights of a Shift-GCN release fit shift_gcn_teacher and shift_gcn_student alone", where=path
+        )
+    given, own = read_release(path), network.state_dict()
+    _refuse_other_sizes(_sizes(given), _sizes(own), path)
+    # Written by PyTorch before 0.4.1, which did not count batches.
+    given = {name: value for name, value in own.items() if name.endswith("num_batches_tracked")} | given
+    _refuse_other_entries(given, own, path)
+    network.load_state_dict(given)
+
+
+def read_release(path: Path) -> dict[str, Tensor]:
+    """A release's state dict by plain names: unwrapped, without DataParallel's prefix and the adapter."""
+    try:
+        raw = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise DataError("the file is missing", where=path, hint="give a release's .pt file as --weights") from error
+    # A damaged pickle fails wherever its reader happens to stumble.
+    except (
+        RuntimeError, pickle.UnpicklingError, EOFError, TypeError, ValueError, LookupError, AttributeError,
+        AssertionError, OSError,
+    ) as error:  # fmt: skip
+        raise DataError(
+            f"not a readable checkpoint: {(str(error).splitlines() or [type(error).__name__])[0]}", where=path
+        ) from error
+    state: dict[str, Tensor] = {}
+    for name, value in _unwrapped(raw, path).items():
+        plain = str(name).removeprefix("module.")
+        if not isinstance(value, Tensor):
+            raise DataError(f"entry {plain} is no tensor", where=path, hint="give a file with weights alone")
+        if not plain.startswith(ADAPTER):
+            state[plain] = value
+    for name, axes in ((_FIRST, 2), (_MASK, 3), (_FC, 2), (_ENTRANCE, 1)):
+        if name not in state or state[name].dim() != axes:
+            raise DataError(f"no checkpoint of Shift-GCN: it has no {name} of {axes} axes", where=path)
+    return state
+
+
+def _unwrapped(raw: Any, path: Path) -> Mapping[Any, Any]:
+    for key in WRAPPERS:
+        if isinstance(raw, Mapping) and isinstance(raw.get(key), Mapping):
+            raw = raw[key]
+    if not isinstance(raw, Mapping):
+        raise DataError(f"not a checkpoint: it holds a {type(raw).__name__}", where=path)
+    return raw
+
+
+def _sizes(state: Mapping[str, Tensor]) -> dict[str, int]:
+    coordinates, width = state[_FIRST].shape
+    joints = state[_MASK].shape[1]
+    return {
+        "coordinates": coordinates,
+        "inter-body units": sum(name.endswith("graphsage.linear.weight") for name in state),
+        "joints": joints,
+        "bodies": state[_ENTRANCE].shape[0] // (coordinates * joints),
+        "classes": state[_FC].shape[0],
+        "channels in the first unit": width,
+    }
+
+
+def _refuse_other_sizes(given: dict[str, int], own: dict[str, int], path: Path) -> None:
+    for what, count in given.items():
+        if count != own[what]:
+            raise ConfigError(
+                f"the weights are of a network with {count} {what}, this one has {own[what]}",
+                where=path,
+                hint=_HINTS[what],
+            )
+
+
+def _refuse_other_entries(given: Mapping[str, Tensor], own: Mapping[str, Tensor], path: Path) -> None:
+    if missing := [name for name in own if name not in given]:
+        raise DataError(f"{missing[0]}{_and_others(missing)} missing", where=path)
+    if unknown := [name for name in given if name not in own]:
+        raise DataError(f"{unknown[0]}{_and_others(unknown)} not known to Shift-GCN", where=path)
+    for name, value in given.items():
+        if value.shape != own[name].shape:
+            raise DataError(f"{name} has shape {list(value.shape)}, not {list(own[name].shape)}", where=path)
+        if not torch.isfinite(value).all():
+            raise DataError(f"{name} is not finite", where=path)
+        if name.endswith((".shift_in", ".shift_out")) and not torch.equal(value.long(), own[name]):
+            raise DataError(f"{name} shifts joints by another permutation than the paper's", where=path)
+        if name.endswith(".xpos") and float(value.abs().max()) > UNLEARNED:
+            raise DataError(f"{name} shifts over joints by up to {float(value.abs().max()):g}, not by 0", where=path)
+
+
+def _and_others(names: list[str]) -> str:
+    return " is" if len(names) == 1 else f" and {len(names) - 1} other entries are"
