@@ -31,7 +31,7 @@ test: $(VENV)/all.stamp ## Linters, types, borders between the rooms, tests
 	$(VENV)/bin/lint-imports
 	$(RUN) -m pytest
 
-road: $(VENV)/all.stamp ## Teacher, student, bundle, INT8, loop: DATA=folder [DATASET=penn_action|utd_mhad|everyday]
+road: $(VENV)/all.stamp ## Teacher, student, bundle, INT8, loop: DATA=folder [DATASET=penn_action|utd_mhad|ui_prmd|ntu60|...]
 	$(RUN) -m train teacher --config configs/road/teacher.yaml --out $(ROAD)/teacher $(DATA_FLAGS)
 	$(RUN) -m train student --config configs/road/student.yaml --out $(ROAD)/student --teacher $(ROAD)/teacher $(DATA_FLAGS)
 	$(RUN) -m train export --run $(ROAD)/student --bundle $(ROAD)/bundle --workdir $(ROAD) $(if $(DATA),--data "$(DATA)")

@@ -399,6 +399,26 @@ def skeletons_that_are_not_numbers(folder: Path) -> Argv:
 
 
 @case
+def a_split_that_the_dataset_does_not_have(folder: Path) -> Argv:
+    """dataset ntu60 has no split 'xset'; give --data.split xsub or xview"""
+    return teach(folder, "ntu60", "--data.folder", folder, "--data.split", "xset")
+
+
+@case
+def a_skeleton_file_of_which_the_end_is_missing(folder: Path) -> Argv:
+    """S001C001P001R001A001.skeleton: line 2: the file ends where a body's state should follow; copy the file again"""
+    (folder / "S001C001P001R001A001.skeleton").write_text("70\n1\n")
+    return teach(folder, "ntu60", "--data.folder", folder)
+
+
+@case
+def annotations_that_would_run_a_program(folder: Path) -> Argv:
+    """set.pkl: the pickle asks for posix.system, and a pickle can run any program; only arrays of numpy"""
+    (folder / "set.pkl").write_bytes(b"cposix\nsystem\n(S'touch ran'\ntR.")
+    return teach(folder, "pyskl", "--data.folder", folder)
+
+
+@case
 def a_network_that_is_not_known(folder: Path) -> Argv:
     """transformer"""
     return teach(folder, "kinematic", "--data.clips_per_class", "2", "--network", "transformer")

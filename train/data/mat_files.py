@@ -28,18 +28,3 @@ def read_mat(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
     if missing := [name for name in names if name not in found]:
         raise DataError(f"the file lacks {missing[0]!r}", where=path, hint=f"it must hold {', '.join(names)}")
     return {name: np.asarray(found[name]) for name in names}
-
-
-def numbers(path: Path, name: str, values: NDArray[Any], shape: tuple[int | None, ...]) -> NDArray[np.float32]:
-    """``values`` as float32; DataError unless they are numbers of that shape, None for any size above 0."""
-    fits = values.ndim == len(shape) and all(
-        size > 0 if wanted is None else size == wanted for size, wanted in zip(values.shape, shape, strict=True)
-    )
-    if not fits or values.dtype.kind not in "fiu":
-        wanted_text = ", ".join("frames" if size is None else str(size) for size in shape)
-        raise DataError(
-            f"{name} is {values.dtype} of shape {values.shape}, which should be numbers of shape ({wanted_text})",
-            where=path,
-            hint="copy it again, or leave this clip out",
-        )
-    return values.astype(np.float32)

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from edge.contract.errors import DataError
 from edge.contract.layouts import layout
-from train.data.arrays import cut, read_arrays
+from train.data.arrays import cut, numbers, read_arrays
 from train.data.clip import SkeletonClip, SkeletonSet, checked
-from train.data.mat_files import numbers, read_mat
+from train.data.mat_files import read_mat
 from train.data.reading import DEFAULT, Reading, each
 
 FILE = "penn_action.npz"

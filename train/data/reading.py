@@ -17,6 +17,7 @@ from rich.progress import Progress
 from edge.command_line import console
 from edge.contract.errors import ConfigError, DataError
 
+Item = TypeVar("Item")
 Parsed = TypeVar("Parsed")
 
 MOST_WORKERS = 8
@@ -49,24 +50,24 @@ class Reading:
 DEFAULT = Reading()
 
 
-def each(paths: Sequence[Path], parse: Callable[[Path], Parsed], workers: int, told: str) -> Iterator[Parsed]:
-    """``parse`` of every path, in order, under a progress bar; by several processes where that pays.
+def each(items: Sequence[Item], parse: Callable[[Item], Parsed], workers: int, told: str) -> Iterator[Parsed]:
+    """``parse`` of every item, a file as a rule, in order, under a progress bar; by several processes where that pays.
 
     ``parse`` must be importable, for other processes call it. Its errors arrive here as they were raised.
     """
     count = min(workers or os.cpu_count() or 1, MOST_WORKERS)
     with ExitStack() as stack:
-        bar = stack.enter_context(Progress(console=console, disable=len(paths) < BAR_FROM))
+        bar = stack.enter_context(Progress(console=console, disable=len(items) < BAR_FROM))
         results: Iterator[Parsed]
-        if count > 1 and len(paths) >= WORKERS_PAY_FROM:
+        if count > 1 and len(items) >= WORKERS_PAY_FROM:
             # Forking a process in which other threads run (torch's, the bar's) can stop it for good.
             pool = ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
             stack.callback(pool.shutdown, cancel_futures=True)
-            results = pool.map(parse, paths, chunksize=FILES_AT_A_TIME)
+            results = pool.map(parse, items, chunksize=FILES_AT_A_TIME)
         else:
-            results = map(parse, paths)
+            results = map(parse, items)
         try:
-            yield from bar.track(results, total=len(paths), description=told)
+            yield from bar.track(results, total=len(items), description=told)
         except BrokenProcessPool as error:
             raise DataError(
                 f"a process that parsed {told} was ended from outside, as happens where memory runs out",

@@ -10,8 +10,12 @@ from edge.contract.errors import ConfigError
 from train.data.clip import SkeletonSet, checked
 from train.data.everyday import read_everyday
 from train.data.kinematic import make_kinematic
+from train.data.kinetics import read_kinetics
+from train.data.ntu import read_ntu60, read_ntu120
+from train.data.nw_ucla import read_nw_ucla
 from train.data.pairs import PairConfig
 from train.data.penn_action import read_penn_action
+from train.data.pyskl import read_pyskl
 from train.data.reading import Reading
 from train.data.scene import scene_clips
 from train.data.ui_prmd import read_ui_prmd
@@ -21,6 +25,11 @@ DATASETS: dict[str, Callable[[Path, Reading], SkeletonSet]] = {
     "penn_action": read_penn_action,
     "utd_mhad": read_utd_mhad,
     "ui_prmd": read_ui_prmd,
+    "ntu60": read_ntu60,
+    "ntu120": read_ntu120,
+    "kinetics": read_kinetics,
+    "nw_ucla": read_nw_ucla,
+    "pyskl": read_pyskl,
     "everyday": read_everyday,
 }
 
@@ -30,10 +39,11 @@ class DataConfig:
     """Which recordings, and how pairs are made of them."""
 
     dataset: str = "kinematic"
-    """penn_action, utd_mhad, ui_prmd, everyday (Penn Action and UTD-MHAD joined), or kinematic (made by the
-    generator, needs no folder)."""
+    """penn_action, utd_mhad, ui_prmd, ntu60, ntu120, kinetics (400, ST-GCN's skeletons), nw_ucla, pyskl (an
+    annotation pickle), everyday (Penn Action and UTD-MHAD joined), or kinematic (made by the generator, needs no
+    folder)."""
     folder: Path | None = None
-    """The folder that holds the dataset's files."""
+    """The folder that holds the dataset's files as they are distributed; for pyskl the pickle may be named itself."""
     clips_per_class: int = 60
     """kinematic: how many clips the generator makes of each class."""
     scenes: int = 0
@@ -41,7 +51,11 @@ class DataConfig:
     pairs: PairConfig = field(default_factory=PairConfig)
     """How a recording becomes a clip for the teacher and one for the student."""
     split: str | None = None
-    """Which of the dataset's published splits, where it has several; by default its first."""
+    """Which published split, where there are several: ntu60 xsub or xview, ntu120 xsub or xset, pyskl what the pickle
+    names (xsub for xsub_train and xsub_val); by default the first."""
+    cache: Path | None = None
+    """Folder in which ntu60, ntu120 and kinetics keep what was parsed: the next start takes seconds, and clips stay on
+    disk instead of in memory."""
     workers: int = 0
     """Processes that parse datasets of many files; 0 for as many as there are cores, at most 8."""
 
@@ -57,4 +71,4 @@ def read_dataset(config: DataConfig) -> SkeletonSet:
         )
     if config.folder is None:
         raise ConfigError(f"dataset {config.dataset} needs a folder", hint="give it with --data.folder")
-    return DATASETS[config.dataset](config.folder, Reading(config.split, None, config.workers))
+    return DATASETS[config.dataset](config.folder, Reading(config.split, config.cache, config.workers))

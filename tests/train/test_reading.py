@@ -1,0 +1,98 @@
+"""Many files by several processes, and the cache of what was parsed."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from skeleton_files import standing, write_ntu
+
+from edge.contract.errors import DataError
+from train.data import cache, reading
+from train.data.bodies import alike
+from train.data.clip import SkeletonClip
+from train.data.ntu import read_ntu60
+from train.data.ntu_skeleton import sample
+from train.data.reading import Reading, each
+
+NAMES = [f"S001C00{c}P001R001A00{a}" for c in (1, 2, 3) for a in (1, 2)]
+
+
+def ntu(folder: Path) -> Path:
+    for number, name in enumerate(NAMES):
+        write_ntu(folder / f"{name}.skeleton", [[standing(seed=number)]] * (number + 1))
+    return folder
+
+
+def test_several_processes_give_what_one_gives_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [tmp_path / f"S001C001P001R001A{n:03d}.skeleton" for n in range(1, 41)]
+    monkeypatch.setattr(reading, "WORKERS_PAY_FROM", 1)
+    assert list(each(paths, sample, 2, "names")) == [sample(path) for path in paths]
+    # An error of another process arrives whole, and the others are stopped.
+    with pytest.raises(DataError, match=r"odd\.skeleton: the name is not of NTU RGB\+D's form; leave it out"):
+        list(each([*paths, tmp_path / "odd.skeleton"], sample, 2, "names"))
+
+
+def test_a_cache_gives_the_same_clips_without_parsing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, how = ntu(tmp_path / "ntu"), Reading(cache=tmp_path / "cache")
+    plain, written = read_ntu60(folder), read_ntu60(folder, how)
+    monkeypatch.setattr("train.data.ntu.each", None)  # whatever parses now fails
+    kept = read_ntu60(folder, how)
+    for data in (written, kept):
+        assert (data.classes, data.split, len(data.clips)) == (plain.classes, plain.split, len(plain.clips))
+        for clip, other in zip(data.clips, plain.clips, strict=True):
+            assert (clip.id, clip.label, clip.fps, clip.train) == (other.id, other.label, other.fps, other.train)
+            assert np.array_equal(clip.joints, other.joints) and np.array_equal(clip.seen, other.seen)
+            assert not clip.joints.flags.owndata and not clip.joints.flags.writeable
+
+
+@pytest.mark.parametrize("change", ["content", "time", "one more", "one less", "list"])
+def test_a_stale_cache_is_noticed(tmp_path: Path, change: str) -> None:
+    folder, how = ntu(tmp_path / "ntu"), Reading(cache=tmp_path / "cache")
+    read_ntu60(folder, how)
+    first = folder / f"{NAMES[0]}.skeleton"
+    if change == "content":
+        write_ntu(first, [[standing(seed=9)]] * 3)
+    elif change == "time":
+        text = first.read_text().replace("0.02764709", "0.02764700")
+        first.write_text(text)
+        os.utime(first, (1, 1))
+    elif change == "one more":
+        write_ntu(folder / "S001C001P001R002A001.skeleton", [[standing()]])
+    elif change == "one less":
+        first.unlink()
+    else:
+        (folder / "missing_skeletons.txt").write_text(NAMES[0])
+    fresh, kept = read_ntu60(folder), read_ntu60(folder, how)
+    assert [clip.id for clip in kept.clips] == [clip.id for clip in fresh.clips]
+    assert all(np.array_equal(a.joints, b.joints) for a, b in zip(kept.clips, fresh.clips, strict=True))
+
+
+@pytest.mark.parametrize("part", ["ntu60-xsub.joints", "ntu60-xsub.json"])
+def test_a_damaged_cache_is_made_anew(tmp_path: Path, part: str) -> None:
+    folder, how = ntu(tmp_path / "ntu"), Reading(cache=tmp_path / "cache")
+    before = read_ntu60(folder, how)
+    path = tmp_path / "cache" / part
+    content = path.read_bytes()
+    path.unlink()  # the clips read before still look at the old file
+    path.write_bytes(content[: len(content) // 2])
+    after = read_ntu60(folder, how)
+    assert all(np.array_equal(a.joints, b.joints) for a, b in zip(before.clips, after.clips, strict=True))
+
+
+def test_a_cache_that_was_interrupted_leaves_no_index(tmp_path: Path) -> None:
+    folder, how = ntu(tmp_path / "ntu"), Reading(cache=tmp_path / "cache")
+    read_ntu60(folder, how)
+    (folder / f"{NAMES[3]}.skeleton").write_text("5\n")
+    with pytest.raises(DataError, match="the file ends"):
+        read_ntu60(folder, how)
+    assert not list((tmp_path / "cache").glob("*.json")) and not list((tmp_path / "cache").glob("*partial*"))
+    assert cache.VERSION == 1
+
+
+def test_clips_of_one_set_get_the_same_number_of_bodies() -> None:
+    one, two = (SkeletonClip(str(m), 0, np.ones((m, 3, 2, 2), np.float32), np.ones((m, 3, 2), bool), 30.0, True)
+                for m in (1, 2))  # fmt: skip
+    first, second = alike([one, two])
+    assert first.joints.shape == (2, 3, 2, 2) and first.seen.tolist() == [[[True] * 2] * 3, [[False] * 2] * 3]
+    assert second is two and alike([one])[0] is one

@@ -1,0 +1,102 @@
+"""Parsed clips kept on disk, so that a large dataset is parsed once and never held in memory whole.
+
+A cache is three files in a folder of the user's: ``NAME.joints`` and ``NAME.seen``, all clips' arrays one after the
+other as they lie in memory, and ``NAME.json``, written last, with what each clip is and a fingerprint of the dataset's
+files (path, size, time of change). Where the fingerprint differs, the dataset is parsed anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge.command_line import console
+from edge.contract.files import replacing, writing
+from train.data.clip import SkeletonClip
+
+VERSION = 1
+"""Raised when what a reader makes of its files changes."""
+
+
+def kept(
+    cache: Path | None, name: str, files: Sequence[Path], parse: Callable[[], Iterable[SkeletonClip]]
+) -> tuple[SkeletonClip, ...]:
+    """The clips of ``parse()``, from ``cache`` where it holds them; in memory alone where ``cache`` is None.
+
+    files: everything the clips are made of. The clips of a cache are views of mapped files: they are read when used.
+    Clips must have no second recording.
+    """
+    if cache is None:
+        return tuple(parse())
+    fingerprint = _fingerprint(files)
+    if (found := _found(cache, name, fingerprint)) is None:
+        _write(cache, name, fingerprint, parse())
+        found = _found(cache, name, fingerprint)
+        assert found is not None
+    else:
+        console.print(f"{name}: {len(found)} clips from {cache}")
+    return found
+
+
+def _fingerprint(files: Sequence[Path]) -> str:
+    digest = hashlib.sha256(str(VERSION).encode())
+    for path in files:
+        about = path.stat()
+        digest.update(f"{path.absolute()}\0{about.st_size}\0{about.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def _write(cache: Path, name: str, fingerprint: str, clips: Iterable[SkeletonClip]) -> None:
+    index = cache / f"{name}.json"
+    with writing(index):
+        # An old index must not meet new arrays, should this be interrupted.
+        index.unlink(missing_ok=True)
+    rows: list[dict[str, Any]] = []
+    with ExitStack() as stack:
+        joints, seen = (
+            stack.enter_context(stack.enter_context(replacing(cache / f"{name}.{part}")).open("wb"))
+            for part in ("joints", "seen")
+        )
+        for clip in clips:
+            joints.write(np.ascontiguousarray(clip.joints, np.float32).tobytes())
+            seen.write(np.ascontiguousarray(clip.seen, bool).tobytes())
+            shape = list(clip.joints.shape)
+            rows.append({"id": clip.id, "label": clip.label, "shape": shape, "fps": clip.fps, "train": clip.train})
+    with replacing(index) as partial:
+        partial.write_text(json.dumps({"fingerprint": fingerprint, "clips": rows}), encoding="utf-8")
+
+
+def _found(cache: Path, name: str, fingerprint: str) -> tuple[SkeletonClip, ...] | None:
+    """The clips, or None where there is no whole cache of these very files."""
+    try:
+        index = json.loads((cache / f"{name}.json").read_text(encoding="utf-8"))
+        if index["fingerprint"] != fingerprint:
+            return None
+        if not (rows := index["clips"]):
+            return ()
+        joints = np.memmap(cache / f"{name}.joints", np.float32, mode="r")
+        seen = np.memmap(cache / f"{name}.seen", bool, mode="r")
+        ends = np.cumsum([np.prod(row["shape"]) for row in rows])
+        seen_ends = np.cumsum([np.prod(row["shape"][:3]) for row in rows])
+        if (len(joints), len(seen)) != (ends[-1], seen_ends[-1]):
+            return None
+        return tuple(
+            SkeletonClip(
+                id=row["id"],
+                label=row["label"],
+                # Plain arrays over the mapped file: a memmap object for each clip would cost more than the clip.
+                joints=np.asarray(joints[end - np.prod(row["shape"]) : end]).reshape(row["shape"]),
+                seen=np.asarray(seen[seen_end - np.prod(row["shape"][:3]) : seen_end]).reshape(row["shape"][:3]),
+                fps=row["fps"],
+                train=row["train"],
+            )
+            for row, end, seen_end in zip(rows, ends, seen_ends, strict=True)
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,153 @@
+"""Kinetics-400 skeletons: web video of 400 actions, two people's 18 joints in 2-D as OpenPose found them.
+
+Source: Yan, Xiong, Lin, "Spatial Temporal Graph Convolutional Networks", AAAI 2018, and the files released with it:
+``kinetics_train`` and ``kinetics_val`` hold a JSON file a clip, data: a list of frame_index and skeleton, each a pose
+(x, y of 18 joints as shares of the picture) and a score a joint; ``kinetics_train_label.json`` and its fellow give for
+every clip has_skeleton, label and label_index. The videos were made 340 x 256 at 30 Hz before poses were estimated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.contract.errors import DataError
+from edge.contract.types import Float32
+from train.data.bodies import MOST_BODIES
+from train.data.cache import kept
+from train.data.clip import SkeletonClip, SkeletonSet, checked
+from train.data.json_files import read_json
+from train.data.reading import DEFAULT, Reading, each
+
+WIDTH_PX, HEIGHT_PX, FPS = 340, 256, 30.0
+LAYOUT, JOINTS = "openpose-18", 18
+MOST_FRAMES = 10_000
+FAR_PX = WIDTH_PX / 4
+"""Who is farther than this from where a person was is rather someone new."""
+
+
+@dataclass(frozen=True)
+class _Labelled:
+    path: Path
+    label: int
+    train: bool
+
+
+def read_kinetics(folder: Path, how: Reading = DEFAULT) -> SkeletonSet:
+    """All clips that have a skeleton; kinetics_train trains, kinetics_val tests."""
+    how.chosen("kinetics")
+    items: list[_Labelled] = []
+    names: dict[int, str] = {}
+    indices = [folder / f"kinetics_{part}_label.json" for part in ("train", "val")]
+    for index, train in zip(indices, (True, False), strict=True):
+        part = folder / index.name.removesuffix("_label.json")
+        for clip, about in read_json(index).items():
+            label, name = _label(index, clip, about)
+            if names.setdefault(label, name) != name:
+                raise DataError(f"label {label} is {names[label]!r} and, at clip {clip}, {name!r}", where=index)
+            if about["has_skeleton"]:
+                items.append(_Labelled(part / f"{clip}.json", label, train))
+    if absent := next((item.path for item in items if not item.path.is_file()), None):
+        raise DataError(
+            "no such file, though its label file says that the clip has a skeleton", where=absent, hint="copy it again"
+        )
+    classes = tuple(names.get(label, f"class_{label}") for label in range(max(names, default=-1) + 1))
+
+    def clips() -> Iterator[SkeletonClip]:
+        return each(items, read_clip, how.workers, "Kinetics-400")
+
+    read = kept(how.cache, "kinetics", [*indices, *(item.path for item in items)], clips)
+    return checked(SkeletonSet("Kinetics-400 skeletons", classes, LAYOUT, read, "official, train / validation"))
+
+
+def _label(index: Path, clip: str, about: Any) -> tuple[int, str]:
+    """(label, name) of one clip of a label file."""
+    wanted = {"has_skeleton": bool, "label": str, "label_index": int}
+    fits = isinstance(about, dict) and all(isinstance(about.get(key), kind) for key, kind in wanted.items())
+    if not fits or not 0 <= about["label_index"] < 10_000:
+        raise DataError(
+            f"clip {clip} is not described by has_skeleton, label and label_index", where=index, hint="copy it again"
+        )
+    return about["label_index"], about["label"]
+
+
+def read_clip(item: _Labelled) -> SkeletonClip:
+    """The clip of one file: two people (2, S, 18, 2) in pixels; DataError for a damaged file, or one with nobody.
+
+    Of each frame the two people of the highest mean score count, as in ST-GCN; a person keeps their place of the
+    two from frame to frame by where they are, for the files order people anew in every frame.
+    """
+    path = item.path
+    frames = read_json(path, ("data",))["data"]
+    poses: dict[int, Float32] = {}
+    for row in frames if isinstance(frames, list) else ():
+        number, people = (row.get("frame_index"), row.get("skeleton")) if isinstance(row, dict) else (None, None)
+        if not isinstance(number, int) or not isinstance(people, list) or number in poses:
+            raise DataError(
+                f"after {len(poses)} frames, one is not described by its own frame_index and skeleton",
+                where=path,
+                hint="copy it again",
+            )
+        poses[number] = _people(path, number, people)
+    if not any(len(people) for people in poses.values()):
+        raise DataError(
+            "nobody in any frame", where=path, hint="set has_skeleton to false for it in the label file, or copy it"
+        )
+    first, last = min(poses), max(poses)
+    if last - first >= MOST_FRAMES:
+        raise DataError(f"frames are numbered {first} to {last}", where=path, hint=f"at most {MOST_FRAMES} are read")
+    slots = np.zeros((MOST_BODIES, last - first + 1, JOINTS, 3), np.float32)
+    where: list[NDArray[np.float32] | None] = [None] * MOST_BODIES
+    for number in sorted(poses):
+        for person, slot in enumerate(_slots(poses[number], where)):
+            slots[slot, number - first] = pose = poses[number][person]
+            where[slot] = _middle(pose)
+    joints, seen = np.ascontiguousarray(slots[..., :2]), slots[..., 2] > 0
+    return SkeletonClip(path.stem, item.label, joints, seen, FPS, item.train)
+
+
+def _people(path: Path, number: int, people: list[Any]) -> Float32:
+    """The (at most two) people of highest mean score of a frame, (P, 18, 3): pixels and score, 0 where not seen."""
+    poses = []
+    for person in people:
+        try:
+            pose, score = (np.array(person[key], np.float32) for key in ("pose", "score"))
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(
+                f"frame {number}: a person is not a pose and a score of numbers ({error})", where=path, hint="copy it"
+            ) from error
+        if pose.shape != (2 * JOINTS,) or score.shape != (JOINTS,):
+            raise DataError(
+                f"frame {number}: {pose.size} coordinates and {score.size} scores, where {LAYOUT} has {2 * JOINTS} "
+                f"and {JOINTS}",
+                where=path,
+                hint="only skeletons of OpenPose's 18 joints are read",
+            )
+        xy = pose.reshape(JOINTS, 2) * (WIDTH_PX, HEIGHT_PX)
+        seen = np.isfinite(xy).all(axis=-1) & (xy != 0).any(axis=-1) & (score > 0)
+        poses.append(np.where(seen[:, None], np.column_stack([xy, score]), 0).astype(np.float32))
+    poses = [pose for pose in poses if (pose[:, 2] > 0).any()]
+    poses.sort(key=lambda pose: -float(pose[:, 2].mean()))
+    return np.array(poses[:MOST_BODIES], np.float32).reshape(-1, JOINTS, 3)
+
+
+def _slots(people: Float32, where: list[NDArray[np.float32] | None]) -> tuple[int, ...]:
+    """Which of the two places each person of a frame takes, so that they move least from where people last were."""
+
+    def moved(order: tuple[int, ...]) -> float:
+        steps = [FAR_PX if (at := where[slot]) is None else float(np.linalg.norm(_middle(pose) - at))
+                 for pose, slot in zip(people, order, strict=True)]  # fmt: skip
+        return sum(steps)
+
+    orders = [(0, 1), (1, 0)] if len(people) == MOST_BODIES else [(0,), (1,)][: len(people) * 2]
+    return min(orders, key=moved, default=())
+
+
+def _middle(pose: Float32) -> NDArray[np.float32]:
+    middle: NDArray[np.float32] = pose[pose[:, 2] > 0, :2].mean(axis=0)
+    return middle

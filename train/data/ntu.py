@@ -1,0 +1,85 @@
+"""NTU RGB+D 60 and 120: Kinect v2 recordings of 60 and 120 actions by one or two people, 25 joints in 3-D.
+
+Sources: Shahroudy, Liu, Ng, Wang, "NTU RGB+D", CVPR 2016; Liu et al., "NTU RGB+D 120", TPAMI 2019. Read are the
+``.skeleton`` files as they are distributed, anywhere below the folder, and any text file there whose name has
+"missing_skeletons" in it: the published list of samples to leave out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+from edge.contract.errors import DataError
+from train.data.cache import kept
+from train.data.clip import SkeletonClip, SkeletonSet, checked
+from train.data.ntu_classes import CLASSES
+from train.data.ntu_skeleton import NAME, Sample, read_skeleton, sample
+from train.data.reading import DEFAULT, Reading, each
+
+LIST = "*missing_skeletons*.txt"
+
+# Performers who train, as the two papers list them; those up to 40 are of the first.
+_XSUB = frozenset((
+    1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38, 45, 46, 47, 49, 50, 52, 53, 54, 55, 56,
+    57, 58, 59, 70, 74, 78, 80, 81, 82, 83, 84, 85, 86, 89, 91, 92, 93, 94, 95, 97, 98, 100, 103,
+))  # fmt: skip
+TRAINS: dict[str, tuple[Callable[[Sample], bool], str]] = {
+    "xsub": (lambda of: of.person in _XSUB, "cross-subject: the papers' training performers / the others"),
+    "xview": (lambda of: of.camera in (2, 3), "cross-view: cameras 2 and 3 train / camera 1 tests"),
+    "xset": (lambda of: of.setup % 2 == 0, "cross-setup: even setups train / odd setups test"),
+}
+
+
+def read_ntu60(folder: Path, how: Reading = DEFAULT) -> SkeletonSet:
+    """The 60 actions of NTU RGB+D; splits xsub and xview."""
+    return _read(folder, how, "NTU RGB+D 60", how.chosen("ntu60", "xsub", "xview"), actions=60)
+
+
+def read_ntu120(folder: Path, how: Reading = DEFAULT) -> SkeletonSet:
+    """The 120 actions of NTU RGB+D 120; splits xsub and xset."""
+    return _read(folder, how, "NTU RGB+D 120", how.chosen("ntu120", "xsub", "xset"), actions=120)
+
+
+def _read(folder: Path, how: Reading, name: str, split: str, actions: int) -> SkeletonSet:
+    lists = sorted(folder.rglob(LIST))
+    missing = {stem for path in lists for stem in _listed(path)}
+    files = [
+        path
+        for path in sorted(folder.rglob("*.skeleton"), key=lambda path: path.name)
+        if path.stem not in missing and sample(path).action <= actions
+    ]
+    if not files:
+        raise DataError(
+            f"no .skeleton file of {name} is in this folder or below it",
+            where=folder,
+            hint="give the folder that holds S001C001P001R001A001.skeleton and on with --data.folder",
+        )
+    _, told = TRAINS[split]
+
+    def clips() -> Iterator[SkeletonClip]:
+        parse = partial(_clip, split=split)
+        return each(files, parse, how.workers, name)
+
+    read = kept(how.cache, f"ntu{actions}-{split}", [*lists, *files], clips)
+    left_out = f"{len(missing)} listed samples left out" if missing else "no list of samples to leave out"
+    return checked(SkeletonSet(name, CLASSES[:actions], "ntu-25", read, f"{told}; {left_out}"))
+
+
+def _clip(path: Path, split: str) -> SkeletonClip:
+    trains, _ = TRAINS[split]
+    return read_skeleton(path, trains(sample(path)))
+
+
+def _listed(path: Path) -> list[str]:
+    """The samples that a list names, whatever else it says."""
+    try:
+        found = [match.group() for match in NAME.finditer(path.read_text(encoding="utf-8"))]
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"not readable as text: {error}", where=path, hint="copy it again") from error
+    if not found:
+        raise DataError(
+            "names no sample", where=path, hint="it should list names such as S001C002P005R002A008, or be removed"
+        )
+    return found

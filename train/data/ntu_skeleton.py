@@ -1,0 +1,138 @@
+"""One ``.skeleton`` text file of NTU RGB+D, as its recorder wrote it.
+
+The number of frames; for each, the number of bodies; for each body a line of its state (id, hands, lean, tracking),
+the number of joints, and a line for each of the 25 joints: x y z in metres, its place in the depth and in the colour
+picture, its orientation as four numbers, and 0, 1 or 2 for not tracked, inferred, tracked.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.contract.errors import DataError
+from train.data.bodies import MOST_BODIES, padded, spread, strongest
+from train.data.clip import SkeletonClip
+
+FPS = 30.0
+JOINTS = 25
+NUMBERS_PER_JOINT = 12
+SLOTS = 4
+"""Bodies of a frame that are looked at, in the order of the file, as the published preprocessing does."""
+MOST_FRAMES = 100_000
+NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a file's name says of it, each counted from 1."""
+
+    setup: int
+    camera: int
+    person: int
+    repetition: int
+    action: int
+
+
+def sample(path: Path) -> Sample:
+    """Read from the name, such as S001C002P003R002A013; DataError for another one."""
+    if (named := NAME.fullmatch(path.stem)) is None:
+        raise DataError(
+            "the name is not of NTU RGB+D's form", where=path, hint="leave it out, or name it S001C002P003R002A013"
+        )
+    return Sample(*(int(number) for number in named.groups()))
+
+
+def read_skeleton(path: Path, train: bool) -> SkeletonClip:
+    """The clip of one file: two bodies (2, S, 25, 3); DataError for a damaged file, or one without a body.
+
+    A body is a place in the frames' lists, of which the first four count. Of these the two whose joints spread most
+    are taken, the greater first (:func:`train.data.bodies.spread`): what 2s-AGCN and Shift-GCN do. Joints that are
+    not tracked, or not numbers, are not seen.
+    """
+    xyz, seen = _parsed(path)
+    if not seen.any():
+        raise DataError(
+            f"no body in any of the {xyz.shape[1]} frames",
+            where=path,
+            hint="put the published list of samples with missing skeletons (a .txt file) into the folder",
+        )
+    # The sensor's x grows to the left of its own view; ours grows to the right of the camera.
+    xyz *= np.array([-1, 1, 1], np.float32)
+    chosen = list(strongest(xyz, seen, spread(xyz, seen)))
+    joints, seen = padded(xyz[chosen], seen[chosen], MOST_BODIES)
+    return SkeletonClip(path.stem, sample(path).action - 1, joints, seen, FPS, train)
+
+
+class _Lines:
+    """The lines of a file, one after the other, with errors that name the line."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self.lines = path.read_text(encoding="ascii").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"not readable as text: {error}", where=path, hint="copy it again") from error
+        self.at = 0
+
+    def wrong(self, what: str) -> DataError:
+        return DataError(f"line {self.at}: {what}", where=self.path, hint="copy the file again, or leave it out")
+
+    def take(self, count: int, what: str) -> list[str]:
+        if self.at + count > len(self.lines):
+            self.at = len(self.lines)
+            raise self.wrong(f"the file ends where {what} should follow")
+        self.at += count
+        return self.lines[self.at - count : self.at]
+
+    def number(self, what: str, most: int) -> int:
+        (line,) = self.take(1, what)
+        if not line.strip().isdigit() or int(line) > most:
+            raise self.wrong(f"{line.strip()[:40]!r} is not {what}")
+        return int(line)
+
+
+def _parsed(path: Path) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """(4, S, 25, 3) in the sensor's axes, and which joints are seen (4, S, 25)."""
+    lines = _Lines(path)
+    frames = lines.number("the number of frames", MOST_FRAMES)
+    if frames == 0:
+        raise lines.wrong("a recording of no frames")
+    xyz = np.zeros((SLOTS, frames, JOINTS, 3), np.float32)
+    seen = np.zeros((SLOTS, frames, JOINTS), bool)
+    for frame in range(frames):
+        for slot in range(lines.number("the number of bodies", 100)):
+            lines.take(1, "a body's state")
+            if (joints := lines.number("the number of joints", 1000)) != JOINTS:
+                raise lines.wrong(f"{joints} joints, where a body of NTU RGB+D has {JOINTS}")
+            rows = lines.take(JOINTS, "a body's joints")
+            if slot < SLOTS:
+                values = _joints(rows, lines)
+                xyz[slot, frame] = np.nan_to_num(values[:, :3], nan=0, posinf=0, neginf=0)
+                seen[slot, frame] = np.isfinite(values[:, :3]).all(axis=-1) & (values[:, -1] > 0)
+    return xyz, seen
+
+
+def _joints(rows: list[str], lines: _Lines) -> NDArray[np.float64]:
+    """25 lines to (25, 12)."""
+    words = [row.split() for row in rows]
+    try:
+        return np.array(words, np.float64).reshape(JOINTS, NUMBERS_PER_JOINT)
+    except ValueError:
+        for back, row in enumerate(reversed(words)):
+            if len(row) != NUMBERS_PER_JOINT or not all(_is_number(word) for word in row):
+                lines.at -= back
+                break
+        raise lines.wrong(f"not the {NUMBERS_PER_JOINT} numbers of a joint") from None
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True

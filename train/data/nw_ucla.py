@@ -1,0 +1,86 @@
+"""NW-UCLA: Kinect v1 recordings of ten everyday actions by ten people from three sides, 20 joints in 3-D.
+
+Source: Wang, Nie, Xia, Wu, Zhu, "Cross-view Action Modeling, Learning and Recognition", CVPR 2014. Read are the JSON
+files in which skeleton networks pass it on (``all_sqe``), one a clip, named by action, subject, repetition and view:
+``a01_s01_e00_v01.json`` with skeletons [frames][20][3] in metres, joints in the order of the Kinect's interface. The
+name is believed, not the label in the file.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from edge.contract.errors import DataError
+from edge.contract.layouts import layout
+from train.data.arrays import numbers
+from train.data.clip import SkeletonClip, SkeletonSet, checked
+from train.data.json_files import read_json
+from train.data.reading import DEFAULT, Reading, each
+
+FOLDERS = ("all_sqe", ".")
+LAYOUT = "kinect-20"
+FPS = 30.0
+ACTIONS = {
+    1: "pick_up_with_one_hand",
+    2: "pick_up_with_two_hands",
+    3: "drop_trash",
+    4: "walk_around",
+    5: "sit_down",
+    6: "stand_up",
+    8: "donning",
+    9: "doffing",
+    11: "throw",
+    12: "carry",
+}
+TEST_VIEW = 3
+_NAME = re.compile(r"a(\d+)_s(\d+)_e(\d+)_v(\d+)")
+_KINECT_ORDER = (
+    "hip_centre spine shoulder_centre head left_shoulder left_elbow left_wrist left_hand right_shoulder right_elbow "
+    "right_wrist right_hand left_hip left_knee left_ankle left_foot right_hip right_knee right_ankle right_foot"
+)
+_ORDER = [_KINECT_ORDER.split().index(joint) for joint in layout(LAYOUT).joints]
+
+
+def read_nw_ucla(folder: Path, how: Reading = DEFAULT) -> SkeletonSet:
+    """All clips; views 1 and 2 train, view 3 tests, as is usual."""
+    how.chosen("nw_ucla")
+    for part in FOLDERS:
+        if files := sorted((folder / part).glob("a*_s*_e*_v*.json")):
+            break
+    else:
+        raise DataError(
+            "no file such as a01_s01_e00_v01.json is in this folder or in all_sqe below it",
+            where=folder,
+            hint="give the folder that holds them with --data.folder",
+        )
+    clips = tuple(each(files, read_clip, how.workers, "NW-UCLA"))
+    split = "cross-view: views 1 and 2 train / view 3 tests"
+    return checked(SkeletonSet("NW-UCLA", tuple(ACTIONS.values()), LAYOUT, clips, split))
+
+
+def read_clip(path: Path) -> SkeletonClip:
+    """The clip of one file; DataError for a damaged one."""
+    named = _NAME.fullmatch(path.stem)
+    action, _, _, view = (int(number) for number in named.groups()) if named else (0, 0, 0, 0)
+    if action not in ACTIONS or view not in (1, 2, TEST_VIEW):
+        raise DataError(
+            "the name is of no action and view of NW-UCLA",
+            where=path,
+            hint=f"actions are {', '.join(map(str, ACTIONS))}, views 1 to {TEST_VIEW}, as in a01_s01_e00_v01",
+        )
+    try:
+        values = np.array(read_json(path, ("skeletons",))["skeletons"], np.float64)
+    except (ValueError, TypeError) as error:
+        raise DataError(
+            f"skeletons are not [frames][20][3] numbers: {error}", where=path, hint="copy it again"
+        ) from error
+    # The sensor's x grows to the left of its own view; ours grows to the right of the camera.
+    xyz = numbers(path, "skeletons", values, (None, 20, 3))[:, _ORDER] * np.array([-1, 1, 1], np.float32)
+    seen = np.isfinite(xyz).all(axis=-1) & (xyz != 0).any(axis=-1)
+    if not seen.any():
+        raise DataError("no joint is ever seen", where=path, hint="copy it again, or leave this clip out")
+    label = list(ACTIONS).index(action)
+    return SkeletonClip(path.stem, label, xyz[None], np.asarray(seen)[None], FPS, train=view != TEST_VIEW)

@@ -1,0 +1,74 @@
+"""Pickles of arrays and plain containers, and of nothing else: a pickle is a program, and is not run here."""
+
+from __future__ import annotations
+
+import pickle
+import struct
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge.contract.errors import DataError
+
+
+def _encode(text: str, encoding: str = "latin1") -> bytes:
+    """How old pickles spell bytes."""
+    if encoding != "latin1":
+        raise pickle.UnpicklingError(f"bytes encoded as {encoding}")
+    return text.encode("latin1")
+
+
+# The three functions that arrays and numbers of numpy are pickled with, under the names they have had.
+_ARRAYS = {
+    "_reconstruct": np.zeros(1).__reduce_ex__(2)[0],
+    "_frombuffer": np.zeros(1).__reduce_ex__(5)[0],
+    "scalar": np.float64(0).__reduce_ex__(2)[0],
+}
+_ALLOWED: dict[tuple[str, str], Any] = {
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): np.dtype,
+    ("collections", "OrderedDict"): OrderedDict,
+    ("_codecs", "encode"): _encode,
+    **{
+        (f"numpy.{core}.{module}", name): function
+        for core in ("core", "_core")
+        for module in ("multiarray", "numeric")
+        for name, function in _ARRAYS.items()
+    },
+    **{
+        (module, kind.__name__): kind
+        for module in ("builtins", "__builtin__")
+        for kind in (set, frozenset, bytearray, list, dict, tuple, int, float, complex, str, bytes, bool)
+    },
+}
+
+_DAMAGED = (pickle.UnpicklingError, OSError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError,
+            ImportError, OverflowError, MemoryError, RecursionError, struct.error)  # fmt: skip
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    def __init__(self, stream: Any, path: Path) -> None:
+        super().__init__(stream)
+        self.path = path
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (found := _ALLOWED.get((module, name))) is None:
+            raise DataError(
+                f"the pickle asks for {module}.{name}, and a pickle can run any program",
+                where=self.path,
+                hint="only arrays of numpy and plain containers are read: save it anew with these alone",
+            )
+        return found
+
+
+def read_pickle(path: Path) -> Any:
+    """What the pickle holds; DataError where it is absent, damaged, or asks for more than arrays and containers."""
+    try:
+        with path.open("rb") as stream:
+            return _PlainUnpickler(stream, path).load()
+    except FileNotFoundError as error:
+        raise DataError("no such dataset file", where=path, hint="give it with --data.folder") from error
+    except _DAMAGED as error:
+        raise DataError(f"not a readable pickle: {error}", where=path, hint="copy it again") from error

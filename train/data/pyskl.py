@@ -1,0 +1,167 @@
+"""Annotation pickles of PYSKL and MMAction2: skeletons of many datasets, 2-D or 3-D, in one file.
+
+Source: Duan, Wang, Chen, Lin, "PYSKL", ACM MM 2022, and the description of its data. ``split`` names lists of clips,
+such as xsub_train and xsub_val; ``annotations`` is a list with, for each clip, frame_dir (its name), label,
+total_frames, keypoint (M, T, V, C) and, for 2-D, keypoint_score (M, T, V). The files name no classes: a text file
+``label_map.txt`` beside the pickle, a name a line, gives them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.contract.errors import DataError
+from train.data.bodies import MOST_BODIES, alike, spread, strongest
+from train.data.clip import SkeletonClip, SkeletonSet, checked
+from train.data.plain_pickle import read_pickle
+from train.data.reading import DEFAULT, Reading
+
+LABEL_MAP = "label_map.txt"
+LAYOUTS = {(17, 2): "coco-17", (18, 2): "openpose-18", (25, 3): "ntu-25"}
+"""By joints and dimensions, which is all that tells them apart."""
+FPS = 30.0
+"""The files keep no frame rates."""
+Split = tuple[frozenset[str], frozenset[str]]
+
+
+def read_pyskl(folder: Path, how: Reading = DEFAULT) -> SkeletonSet:
+    """The clips of the pickle (``folder`` may be the file itself) that are in the chosen split.
+
+    A split xsub is the lists xsub_train and xsub_val; lists named train and val alone are the split "official".
+    """
+    path = _file(folder)
+    raw = read_pickle(path)
+    if (
+        not isinstance(raw, dict)
+        or not isinstance(raw.get("split"), dict)
+        or not isinstance(raw.get("annotations"), list)
+    ):
+        raise DataError("not a dict of split and annotations", where=path, hint="give an annotation file of PYSKL")
+    splits = _splits(path, raw["split"])
+    split = how.chosen("pyskl", *splits)
+    annotations = deque(raw.pop("annotations"))
+    clips = alike(_clips(path, annotations, splits[split]))
+    if not clips:
+        raise DataError(f"no annotation is of split {split}", where=path, hint="name another with --data.split")
+    joints = clips[0].joints
+    return checked(
+        SkeletonSet(
+            path.stem,
+            _classes(path, clips),
+            LAYOUTS[joints.shape[2], joints.shape[3]],
+            clips,
+            f"{split} of {path.name}",
+        )
+    )
+
+
+def _file(folder: Path) -> Path:
+    if not folder.is_dir():
+        return folder
+    if len(found := sorted(folder.glob("*.pkl"))) == 1:
+        return found[0]
+    raise DataError(
+        f"{len(found)} .pkl files are in this folder" if found else "no .pkl file is in this folder",
+        where=folder,
+        hint="name the file itself with --data.folder",
+    )
+
+
+def _splits(path: Path, raw: dict[Any, Any]) -> dict[str, Split]:
+    """Each pair of lists, for training and for testing, by what their names have in common."""
+    splits: dict[str, Split] = {}
+    for key in map(str, raw):
+        for other in ("val", "test"):
+            if "train" in key and (partner := key.replace("train", other)) in raw:
+                train, test = (frozenset(map(str, raw[name])) for name in (key, partner))
+                if both := train & test:
+                    raise DataError(f"clip {min(both)} is in {key} and in {partner}", where=path)
+                splits.setdefault(re.sub(r"_?train_?", "", key) or "official", (train, test))
+    if not splits:
+        raise DataError(
+            f"its splits ({', '.join(map(str, raw)) or 'none'}) hold no pair to train and test on",
+            where=path,
+            hint="name them like xsub_train and xsub_val",
+        )
+    return splits
+
+
+def _clips(path: Path, annotations: deque[Any], split: Split) -> Iterator[SkeletonClip]:
+    """Annotations become clips one by one, each let go as its clip is made."""
+    train, test = split
+    shape: tuple[int, ...] | None = None
+    while annotations:
+        raw = annotations.popleft()
+        name = str(raw.get("frame_dir")) if isinstance(raw, dict) else ""
+        if not name or not isinstance(raw.get("label"), int | np.integer):
+            raise DataError("an annotation lacks frame_dir or a label that is a whole number", where=path)
+        if name in train or name in test:
+            clip = _clip(path, name, raw, name in train)
+            shape = shape or clip.joints.shape[2:]
+            if clip.joints.shape[2:] != shape:
+                raise DataError(
+                    f"annotation {name} has joints {clip.joints.shape[2:]}, those before {shape}", where=path
+                )
+            yield clip
+
+
+def _clip(path: Path, name: str, raw: dict[str, Any], train: bool) -> SkeletonClip:
+    if "keypoint" not in raw and "raw_file" in raw:
+        raise DataError(
+            f"annotation {name} has its keypoints in another file, {raw['raw_file']}",
+            where=path,
+            hint="such tables of contents are not read; join the files first",
+        )
+    points = _array(path, name, raw, "keypoint", None)
+    if points.ndim != 4 or points.shape[2:] not in LAYOUTS or 0 in points.shape[:2]:
+        known = ", ".join(f"{v} joints in {c}-D ({layout})" for (v, c), layout in LAYOUTS.items())
+        raise DataError(
+            f"annotation {name}: keypoint is of shape {points.shape}, which should be (bodies, frames, joints, 2 or 3)",
+            where=path,
+            hint=f"known are {known}",
+        )
+    if (frames := raw.get("total_frames", points.shape[1])) != points.shape[1]:
+        raise DataError(f"annotation {name}: total_frames is {frames}, keypoint has {points.shape[1]}", where=path)
+    seen = np.asarray(np.isfinite(points).all(axis=-1) & (points != 0).any(axis=-1))
+    joints = np.where(seen[..., None], points, 0).astype(np.float32)
+    if points.shape[3] == 2:
+        score = np.nan_to_num(_array(path, name, raw, "keypoint_score", points.shape[:3]))
+        seen &= score > 0
+        strength = score.mean(axis=(1, 2))
+    else:
+        # The Kinect's x grows to the left of its own view; ours grows to the right of the camera.
+        joints *= np.array([-1, 1, 1], np.float32)
+        strength = spread(joints, seen)
+    if not seen.any():
+        raise DataError(f"annotation {name}: no joint is ever seen", where=path, hint="take it out of the split")
+    chosen = list(strongest(joints, seen, strength)) if len(joints) > MOST_BODIES else slice(None)
+    return SkeletonClip(name, int(raw["label"]), joints[chosen], seen[chosen], FPS, train)
+
+
+def _array(path: Path, name: str, raw: dict[str, Any], key: str, shape: tuple[int, ...] | None) -> NDArray[np.float32]:
+    found = raw.get(key)
+    if not isinstance(found, np.ndarray) or found.dtype.kind not in "fiu" or shape not in (None, found.shape):
+        told = f"an array {found.dtype} {found.shape}" if isinstance(found, np.ndarray) else type(found).__name__
+        raise DataError(
+            f"annotation {name}: {key} is {told}, which should be numbers"
+            + (f" of shape {shape}" if shape else ", (bodies, frames, joints, 2 or 3)"),
+            where=path,
+        )
+    return found.astype(np.float32)
+
+
+def _classes(path: Path, clips: tuple[SkeletonClip, ...]) -> tuple[str, ...]:
+    names = path.with_name(LABEL_MAP)
+    if not names.is_file():
+        return tuple(f"class_{label:03d}" for label in range(max(clip.label for clip in clips) + 1))
+    try:
+        return tuple(line.strip() for line in names.read_text(encoding="utf-8").splitlines() if line.strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"not readable as text: {error}", where=names, hint="copy it again") from error
