@@ -41,7 +41,8 @@ class RunConfig:
     """Run pose estimator, tracker and recogniser on a video, a folder of images or a camera."""
 
     source: str
-    """Video file, folder of images, camera (0, /dev/video0, v4l2:///dev/video0), or replay://poses.jsonl."""
+    """Video file, folder of images, 0 or /dev/video0, csi://0, rtsp:// or http:// camera, - for raw frames on stdin,
+    replay://poses.jsonl. Options may follow: csi://0?width=1280&height=720&flip=rotate-180, rtsp://host/a#codec=h265."""
     bundle: Path
     """Bundle folder with the trained student, as `python -m train export` wrote it."""
     pose: PoseConfig = field(default_factory=PoseConfig)
@@ -125,6 +126,7 @@ def run(config: RunConfig) -> None:
                 limits=limits,
                 on_result=show_progress,
                 accept=lambda played: _require_people(config, source, played),
+                warn=print_warning,
             )
             with interruptible(pipeline.stop) as stop:
                 played = pipeline.run()

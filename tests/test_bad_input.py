@@ -137,7 +137,7 @@ def a_camera_that_is_not_there(folder: Path) -> Argv:
 
 @case
 def a_kind_of_source_that_is_not_known(folder: Path) -> Argv:
-    """unknown kind of source rtmp://; known: file,"""
+    """unknown kind of source rtmp://; known: file://"""
     return run(folder, source="rtmp://host/stream")
 
 

@@ -1,111 +1,54 @@
-"""USB and other Video4Linux cameras, through OpenCV; on a laptop without Video4Linux, by number."""
+"""Cameras at this machine: USB and other Video4Linux devices, and those on a Jetson's CSI connector."""
 
 from __future__ import annotations
 
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
-import numpy as np
 
+from edge.capture.gstreamer import csi_pipeline, require_gstreamer, v4l2_pipeline
 from edge.capture.image_folder import natural
-from edge.capture.opencv import quiet
-from edge.capture.source import CaptureConfig, ignore
-from edge.contract.errors import SourceError
-from edge.contract.types import Event, Frame, Image
+from edge.capture.live import Live
+from edge.capture.source import CaptureConfig, Source
+from edge.contract.errors import ConfigError
 
 DEVICES = Path("/dev")
-FALLBACK_FPS = 30.0
-BACKOFF_S = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
-"""Waits between attempts to reopen a camera that dropped out; after the last it is given up."""
+
+FOURCC = {"mjpeg": "MJPG", "yuyv": "YUYV", "h264": "H264"}
 
 
-class Camera:
-    """See :class:`edge.capture.source.Source`. Times are seconds since the first picture, by a clock that never jumps.
+def open_camera(device: str, config: CaptureConfig) -> Source:
+    """device: "/dev/video0" or "0". Raises SourceError where it gives no picture."""
+    path = f"{DEVICES}/video{device}" if device.isdecimal() and sys.platform == "linux" else device
+    if config.backend == "gstreamer":
+        require_gstreamer("capture.backend gstreamer")
+        pipeline = v4l2_pipeline(path, config)
+        return Live(device, lambda: cv2.VideoCapture(pipeline, cv2.CAP_GSTREAMER), config, hint=_what_there_is)
+    if config.codec is not None and config.codec not in FOURCC:
+        raise ConfigError(f"a camera has no codec {config.codec!r}", hint=f"known: {', '.join(FOURCC)}")
+    return Live(device, lambda: open_capture(path, config), config, flip=config.flip, hint=_what_there_is)
 
-    device: "/dev/video0" or "0". open_device gives the OpenCV capture; it is called again when the
-    camera drops out. Raises SourceError where there is no such camera, it gives no picture, or it
-    drops out and does not come back.
-    """
 
-    live = True
-    tell: Callable[[Event], None] = staticmethod(ignore)
-    length_frames: int | None = None
-
-    def __init__(
-        self,
-        device: str,
-        config: CaptureConfig,
-        *,
-        open_device: Callable[[str, CaptureConfig], cv2.VideoCapture] | None = None,
-        backoff_s: tuple[float, ...] = BACKOFF_S,
-    ) -> None:
-        self.uri, self._config, self._backoff_s = device, config, backoff_s
-        self._cancelled = threading.Event()
-        self._open = open_device or open_capture
-        self._capture = cv2.VideoCapture()
-        first = self._reopen()
-        if first is None:
-            self.close()
-            raise SourceError(f"no camera opens as {device}", hint=_what_there_is())
-        fps = self._capture.get(cv2.CAP_PROP_FPS)
-        self.fps = fps if 0 < fps < 1000 else config.fps or FALLBACK_FPS
-        self._first, self.size = first, (first.shape[1], first.shape[0])
-
-    def describe(self) -> str:
-        return f"camera {self.uri}: {self.size[0]}x{self.size[1]}, {self.fps:.4g} frames/s"
-
-    def __iter__(self) -> Iterator[Frame]:
-        start, image, index = time.monotonic(), self._first, 0
-        yield Frame(0, 0.0, image)
-        while not self._cancelled.is_set():
-            index += 1
-            image = self._next()
-            yield Frame(index, time.monotonic() - start, image)
-
-    def cancel(self) -> None:
-        self._cancelled.set()
-
-    def close(self) -> None:
-        self._capture.release()
-
-    def _next(self) -> Image:
-        ok, image = self._capture.read()
-        if ok:
-            return np.asarray(image, np.uint8)
-        for wait_s in self._backoff_s:
-            self._cancelled.wait(wait_s)
-            again = self._reopen()
-            if again is not None:
-                return again
-        raise SourceError(
-            "the camera dropped out and did not come back",
-            where=self.uri,
-            hint=f"check cable and power; {_what_there_is()}",
-        )
-
-    def _reopen(self) -> Image | None:
-        """The first picture after opening, or None."""
-        with quiet():
-            self._capture.release()
-            self._capture = self._open(self.uri, self._config)
-            ok, image = self._capture.read()
-        return np.asarray(image, np.uint8) if ok else None
+def open_csi(sensor: str, config: CaptureConfig) -> Source:
+    """sensor: number of the camera on the CSI connector. Raises SourceError where OpenCV lacks GStreamer."""
+    if not sensor.isdecimal():
+        raise ConfigError(f"csi://{sensor} names no camera", hint="give its number: csi://0")
+    require_gstreamer(f"csi://{sensor}")
+    pipeline = csi_pipeline(int(sensor), config)
+    return Live(f"csi://{sensor}", lambda: cv2.VideoCapture(pipeline, cv2.CAP_GSTREAMER), config, hint=_check_argus)
 
 
 def open_capture(device: str, config: CaptureConfig) -> cv2.VideoCapture:
     """The device with the wanted size and rate; the driver takes the nearest it has."""
     if sys.platform == "linux":
-        path = f"{DEVICES}/video{device}" if device.isdecimal() else device
-        capture = cv2.VideoCapture(path, cv2.CAP_V4L2)
+        capture = cv2.VideoCapture(device, cv2.CAP_V4L2)
     else:
         capture = cv2.VideoCapture(int(device) if device.isdecimal() else device)
-    if config.width and config.height:
+    if config.codec or (config.width and config.height):
         # Uncompressed, most USB cameras give large pictures at a few frames a second only.
-        capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
+        capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*FOURCC[config.codec or "mjpeg"]))
+    if config.width and config.height:
         capture.set(cv2.CAP_PROP_FRAME_WIDTH, config.width)
         capture.set(cv2.CAP_PROP_FRAME_HEIGHT, config.height)
     if config.fps:
@@ -118,3 +61,9 @@ def open_capture(device: str, config: CaptureConfig) -> cv2.VideoCapture:
 def _what_there_is() -> str:
     found = [str(path) for path in sorted(DEVICES.glob("video*"), key=natural)]
     return f"there is {', '.join(found)}" if found else f"there is no {DEVICES}/video* on this machine"
+
+
+def _check_argus() -> str:
+    return (
+        "check the ribbon cable; in a container mount /tmp/argus_socket; on the board: systemctl restart nvargus-daemon"
+    )

@@ -9,8 +9,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from edge.capture.flip import flipped
 from edge.capture.opencv import quiet
-from edge.capture.source import Recording
+from edge.capture.source import CaptureConfig, Recording
 from edge.contract.errors import SourceError
 from edge.contract.types import Frame, Image
 
@@ -25,14 +26,14 @@ class ImageFolder(Recording):
     read or is of another size than the first.
     """
 
-    def __init__(self, folder: Path, *, fps: float | None = None) -> None:
-        self.uri, self.fps = str(folder), fps or FALLBACK_FPS
+    def __init__(self, folder: Path, config: CaptureConfig) -> None:
+        self.uri, self.fps, self._flip = str(folder), config.fps or FALLBACK_FPS, config.flip
         found = (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
         self._paths = sorted(found, key=natural)
         if not self._paths:
             raise SourceError("no images in this folder", where=folder, hint=f"it reads {', '.join(sorted(SUFFIXES))}")
         self.length_frames: int | None = len(self._paths)
-        first = _read(self._paths[0])
+        first = flipped(_read(self._paths[0]), self._flip)
         self.size = (first.shape[1], first.shape[0])
 
     def describe(self) -> str:
@@ -40,7 +41,7 @@ class ImageFolder(Recording):
 
     def __iter__(self) -> Iterator[Frame]:
         for index, path in enumerate(self._paths):
-            image = _read(path)
+            image = flipped(_read(path), self._flip)
             if (image.shape[1], image.shape[0]) != self.size:
                 raise SourceError(
                     f"{image.shape[1]}x{image.shape[0]}, but the first image is {self.size[0]}x{self.size[1]}",

@@ -8,6 +8,8 @@ from edge.quiet import quiet as quiet
 
 # Read once, when OpenCV first touches a video: "quiet" in FFmpeg's scale.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+# Seconds after which a silent V4L2 camera counts as lost; OpenCV waits ten.
+os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "5")
 
 import cv2
 

@@ -1,39 +1,57 @@
-"""From what the user wrote to a source: ``clip.mp4``, ``frames/``, ``0``, ``/dev/video0``, ``v4l2:///dev/video0``."""
+"""From what the user wrote to a source: ``clip.mp4``, ``frames/``, ``0``, ``csi://0``, ``rtsp://host/a``, ``-``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
-from edge.capture.camera import Camera
+from edge.capture.address import NETWORK_SCHEMES, Address, parse
+from edge.capture.camera import open_camera, open_csi
 from edge.capture.image_folder import ImageFolder
+from edge.capture.raw_frames import RawFrames
 from edge.capture.replay import Replay
 from edge.capture.source import CaptureConfig, Source
+from edge.capture.stream import open_stream
 from edge.capture.video_file import VideoFile
-from edge.contract.errors import SourceError
+from edge.contract.errors import ConfigError, SourceError
 
 
 def _file(path: str, config: CaptureConfig) -> Source:
     where = Path(path).expanduser()
-    return ImageFolder(where, fps=config.fps) if where.is_dir() else VideoFile(where)
+    return ImageFolder(where, config) if where.is_dir() else VideoFile(where, config)
 
 
 SCHEMES: dict[str, Callable[[str, CaptureConfig], Source]] = {
     "file": _file,
     "replay": lambda path, config: Replay(Path(path).expanduser()),
-    "v4l2": Camera,
+    "v4l2": open_camera,
+    "csi": open_csi,
+    **dict.fromkeys(NETWORK_SCHEMES, open_stream),
+    "-": lambda _, config: RawFrames(config),
 }
-"""What follows ``://`` is handed on. A new kind of source is one file and one line here."""
+"""What follows ``://`` is handed on, to network schemes the whole address. A new kind is one file and one line here."""
+
+COMES_AS_IT_IS = ("file", "replay", *NETWORK_SCHEMES)
+"""Kinds of sources of which nothing can be asked but how the picture is turned and what decodes it."""
 
 
 def open_source(uri: str, config: CaptureConfig | None = None) -> Source:
     """The source a URI names. A file, a folder of images or a camera may be named without a scheme.
 
-    Raises SourceError where there is nothing to read.
+    Raises SourceError where there is nothing to read, ConfigError for options that mean nothing there.
     """
-    scheme, separator, rest = uri.partition("://")
-    if not separator:
-        scheme, rest = ("v4l2" if uri.isdecimal() or uri.startswith("/dev/video") else "file"), uri
-    if scheme not in SCHEMES:
-        raise SourceError(f"unknown kind of source {scheme}://", where=uri, hint=f"known: {', '.join(SCHEMES)}")
-    return SCHEMES[scheme](rest, config or CaptureConfig())
+    address = parse(uri)
+    if address.scheme not in SCHEMES:
+        known = ", ".join(name if name == "-" else f"{name}://" for name in SCHEMES)
+        raise SourceError(f"unknown kind of source {address.scheme}://", where=uri, hint=f"known: {known}")
+    _refuse_what_cannot_be_asked(address)
+    return SCHEMES[address.scheme](address.target, address.configured(config or CaptureConfig()))
+
+
+def _refuse_what_cannot_be_asked(address: Address) -> None:
+    asked = [name for name, _ in address.options if name in ("width", "height", "fps")]
+    if address.scheme in COMES_AS_IT_IS and asked and not Path(address.target).is_dir():
+        raise ConfigError(
+            f"{asked[0]} cannot be asked of {address.scheme}://, which comes as it is",
+            hint="leave it out; flip, codec and backend may follow",
+        )

@@ -4,22 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from edge.contract.errors import ConfigError
 from edge.contract.types import Event, Frame
 
+Flip = Literal["none", "horizontal", "vertical", "rotate-180", "clockwise", "counterclockwise"]
+FLIPS: tuple[Flip, ...] = ("none", "horizontal", "vertical", "rotate-180", "clockwise", "counterclockwise")
+Backend = Literal["auto", "opencv", "gstreamer"]
+BACKENDS: tuple[Backend, ...] = ("auto", "opencv", "gstreamer")
+
 
 @dataclass(frozen=True)
 class CaptureConfig:
-    """What is asked of a source that leaves the choice."""
+    """What is asked of a source that leaves the choice. The same keys may follow an address: csi://0?width=1280."""
 
     fps: float | None = None
-    """Rate asked of a camera, or at which a folder of images was taken, in Hz. Unset: the camera's own, or 10."""
+    """Rate asked of a camera, or at which a folder of images or raw frames were taken, in Hz. Unset: its own, or 10."""
     width: int | None = None
-    """Width asked of a camera, in pixels; give the height too. Unset: the camera's own."""
+    """Width asked of a camera, or that raw frames have, in pixels; give the height too. Unset: the camera's own."""
     height: int | None = None
-    """Height asked of a camera, in pixels."""
+    """Height asked of a camera, or that raw frames have, in pixels."""
+    flip: Flip = "none"
+    """How the picture is turned: horizontal, vertical, rotate-180, clockwise, counterclockwise."""
+    codec: str | None = None
+    """Of a camera mjpeg, yuyv or h264; of a stream or file h264 or h265, for the hardware decoder; of raw frames
+    bgr, rgb, gray, i420, nv12 or yuyv."""
+    backend: Backend = "auto"
+    """What reads: gstreamer, with a Jetson's hardware decoders, or opencv. auto: what fits source and machine."""
+    stall_s: float = 5.0
+    """A live source that gives no picture for so long is lost, and opened again."""
+    give_up_s: float = 300.0
+    """A lost source that has not come back after so long ends the run."""
 
     def __post_init__(self) -> None:
         if self.fps is not None and not 0 < self.fps < 1000:
@@ -27,12 +43,18 @@ class CaptureConfig:
         sides = [side for side in (self.width, self.height) if side is not None]
         if len(sides) == 1 or min(sides, default=1) < 1:
             raise ConfigError("capture.width and capture.height go together and start at 1")
+        if self.flip not in FLIPS:
+            raise ConfigError(f"capture.flip is {self.flip!r}", hint=f"it is one of {', '.join(FLIPS)}")
+        if self.backend not in BACKENDS:
+            raise ConfigError(f"capture.backend is {self.backend!r}", hint=f"it is one of {', '.join(BACKENDS)}")
+        if not self.stall_s > 0 or self.give_up_s < 0:
+            raise ConfigError("capture.stall_s is above 0, give_up_s starts at 0")
 
 
 class Source(Protocol):
     """Pictures in the order they were taken, with times that rise. One pass only.
 
-    uri: as the user wrote it. fps: nominal rate in Hz. size: (width, height) in pixels.
+    uri: as the user wrote it, without a password. fps: nominal rate in Hz. size: (width, height) in pixels.
     length_frames: None where it is not known beforehand.
     live: the world does not wait; what is not read in time is lost.
     tell: called, on the thread that iterates, when the source is lost and when it is back.

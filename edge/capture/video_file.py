@@ -1,4 +1,4 @@
-"""Video files, through OpenCV."""
+"""Video files, here or behind an address, through OpenCV."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from edge.capture.address import without_password
+from edge.capture.flip import flipped
+from edge.capture.gstreamer import file_pipeline, require_gstreamer
 from edge.capture.opencv import quiet
-from edge.capture.source import Recording
+from edge.capture.source import CaptureConfig, Flip, Recording
 from edge.contract.errors import SourceError
 from edge.contract.types import Frame
 
@@ -28,14 +31,22 @@ class VideoFile(Recording):
     video or has no picture in it; while iterating, for one that breaks off early.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.uri, self._path = str(path), path
-        if not path.is_file():
+    def __init__(self, path: Path | str, config: CaptureConfig) -> None:
+        """path: of a file, or the address of one behind HTTP."""
+        self.uri, self._config = without_password(str(path)), config
+        if isinstance(path, Path) and not path.is_file():
             raise SourceError("no such video file", where=path, hint="check the path")
+        if config.backend == "gstreamer":
+            require_gstreamer("capture.backend gstreamer")
+            self._flip: Flip = "none"
+            opened = (file_pipeline(Path(path), config), cv2.CAP_GSTREAMER)
+        else:
+            self._flip = config.flip
+            opened = (str(path), cv2.CAP_ANY)
         with quiet():
-            self._capture = cv2.VideoCapture(str(path))
+            self._capture = cv2.VideoCapture(*opened)
             self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
-            ok, self._first = self._capture.read()
+            ok, image = self._capture.read()
         if not self._capture.isOpened():
             self._fail("not a video that can be read", "it is damaged, incomplete or of an unknown format")
         if not ok:
@@ -45,6 +56,7 @@ class VideoFile(Recording):
         frames = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
         self._duration_s = frames / fps if fps > 0 and frames > 0 else None
         self.length_frames = round(self._duration_s * self.fps) if self._duration_s else None
+        self._first = flipped(np.asarray(image, np.uint8), self._flip)
         self.size = (self._first.shape[1], self._first.shape[0])
 
     def describe(self) -> str:
@@ -55,10 +67,11 @@ class VideoFile(Recording):
         """Frames with the container's times from 0, where those rise; elsewhere a frame's time after the last."""
         image, index, time_s, start_s = self._first, 0, 0.0, self._container_time_s()
         while True:
-            yield Frame(index, time_s, np.asarray(image, np.uint8))
-            ok, image = self._capture.read()
+            yield Frame(index, time_s, image)
+            ok, read = self._capture.read()
             if not ok:
                 break
+            image = flipped(np.asarray(read, np.uint8), self._flip)
             index += 1
             container_s = self._container_time_s() - start_s
             # Some AVI files have no times for their last pictures and say 0.
@@ -76,4 +89,4 @@ class VideoFile(Recording):
 
     def _fail(self, what: str, hint: str) -> None:
         self.close()
-        raise SourceError(what, where=self._path, hint=hint)
+        raise SourceError(what, where=self.uri, hint=hint)

@@ -19,7 +19,7 @@ from edge.loop.handoff import Handoff, Newest, Stopped
 from edge.loop.outlet import Outlet
 from edge.loop.pose_stage import PoseStage
 
-STOPPING_S = 5.0
+STOPPING_S = 8.0
 """A stage that has not ended so long after it was told to hangs in a driver, and is left behind."""
 
 
@@ -71,7 +71,7 @@ class Pipeline:
     The stage that is slowest sets the pace of a recording, of which nothing is dropped. Of a live source the
     pose stage takes the newest picture; nothing else waits longer than the stage after it takes for one frame.
     on_result: called with each result, on the action stage's thread. accept: raises what makes the outcome of a
-    run that reached its end worthless.
+    run that reached its end worthless. warn: told, in words, what happens to the source.
     """
 
     def __init__(
@@ -85,13 +85,14 @@ class Pipeline:
         limits: Limits,
         on_result: Callable[[FrameResult], None] = lambda result: None,
         accept: Callable[[Played], None] = lambda played: None,
+        warn: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._source, self._pose, self._action = source, pose, action
         self._outlets, self._history, self._limits, self._on_result = outlets, history, limits, on_result
         self._pictures: Handoff[Taken] = Newest() if source.live else Handoff()
         self._sightings: Handoff[tuple[Taken, Sighting]] = Handoff()
         self._stopping, self._done = threading.Event(), threading.Event()
-        self._accept = accept
+        self._accept, self._warn = accept, warn
         self._error: BaseException | None = None
         self._ending, self._outlets_ended = threading.Lock(), False
         self._played = Played()
@@ -242,5 +243,7 @@ class Pipeline:
         self._done.set()
 
     def _tell(self, event: Event) -> None:
+        if event.text is not None:
+            self._warn(event.text)
         for outlet in self._outlets:
             outlet.tell(event)

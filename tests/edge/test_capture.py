@@ -1,13 +1,13 @@
 """Sources of pictures: real recordings, files made here, and a camera that drops out."""
 
-import time
+import io
 
 import cv2
 import numpy as np
 import pytest
 import videos
 
-from edge.capture.camera import Camera
+from edge.capture.raw_frames import RawFrames
 from edge.capture.registry import open_source
 from edge.capture.source import CaptureConfig
 from edge.contract.errors import ConfigError, SourceError
@@ -106,76 +106,100 @@ def test_images_that_do_not_fit_together_or_cannot_be_read_are_named(tmp_path):
 
 @pytest.mark.parametrize(
     ("uri", "says"),
-    [("nowhere.mp4", "no such video"), ("ftp://host/a.mp4", "known: file, "), ("/dev/video77", "no camera opens")],
+    [("nowhere.mp4", "no such video"), ("ftp://host/a.mp4", "known: file://"), ("/dev/video77", "no picture comes")],
 )
 def test_what_cannot_be_opened_is_one_line_with_what_to_do(uri, says):
     with pytest.raises(SourceError, match=says):
         open_source(uri)
 
 
-@pytest.mark.parametrize("wrong", [{"fps": 0}, {"fps": -5}, {"width": 640}, {"width": 0, "height": 0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"fps": 0}, {"fps": -5}, {"width": 640}, {"width": 0, "height": 0}, {"flip": "sideways"}),
+        *({"backend": "magic"}, {"stall_s": 0}, {"give_up_s": -1}),
+    ],
+)
 def test_values_that_mean_nothing_are_refused(wrong):
     with pytest.raises(ConfigError):
         CaptureConfig(**wrong)
 
 
-class Device:
-    """A camera's driver: gives the pictures it is loaded with, then fails."""
-
-    def __init__(self, pictures, fps=30.0):
-        self.pictures, self.fps, self.released = list(pictures), fps, False
-
-    def read(self):
-        return (True, self.pictures.pop(0)) if self.pictures else (False, None)
-
-    def get(self, _):
-        return self.fps
-
-    def release(self):
-        self.released = True
+# What OpenCV's converters give for a picture is the reference for the picture given as raw frames.
+RAW = {
+    "bgr": None,
+    "rgb": cv2.COLOR_BGR2RGB,
+    "gray": cv2.COLOR_BGR2GRAY,
+    "i420": cv2.COLOR_BGR2YUV_I420,
+}
 
 
-def camera(*devices, backoff_s=(0.0, 0.01, 0.02), config=None):
-    """A camera that, each time it is opened, gives the next of the devices, then none."""
-    waiting = list(devices)
-    asked = []
-
-    def open_device(device, config):
-        asked.append(device)
-        return waiting.pop(0) if waiting else Device([])
-
-    return Camera("/dev/video9", config or CaptureConfig(), open_device=open_device, backoff_s=backoff_s), asked
-
-
-def test_a_camera_that_drops_out_is_opened_again_and_its_clock_goes_on():
-    source, asked = camera(
-        Device([videos.picture(n) for n in range(3)]), Device([]), Device([videos.picture(n) for n in (5, 6)])
-    )
-    seen = []
-    with pytest.raises(SourceError, match="did not come back"):
-        for frame in source:
-            seen.append(frame)
-    assert [videos.number(f.image) for f in seen] == [0, 1, 2, 5, 6]
-    assert [f.index for f in seen] == [0, 1, 2, 3, 4]
-    assert np.diff([f.time_s for f in seen]).min() > 0 and seen[3].time_s - seen[2].time_s >= 0.01
-    # Once at first, twice until it was back, three times in vain at the end.
-    assert len(asked) == 6
+@pytest.mark.parametrize("codec", RAW)
+def test_raw_frames_on_stdin_are_pictures_at_the_given_rate(codec):
+    images = [cv2.GaussianBlur(videos.picture(n), (31, 31), 0) for n in (3, 8, 13)]
+    data = b"".join((image if RAW[codec] is None else cv2.cvtColor(image, RAW[codec])).tobytes() for image in images)
+    source = RawFrames(CaptureConfig(width=320, height=240, fps=20, codec=codec), io.BytesIO(data))
+    frames = list(source)
+    assert [f.time_s for f in frames] == [0, 0.05, 0.1] and source.size == (320, 240) and not source.live
+    for frame, image in zip(frames, images, strict=True):
+        assert np.abs(frame.image.astype(int) - image).max() <= 3
 
 
-def test_the_waits_between_attempts_are_those_given():
-    source, _ = camera(Device([videos.picture(0)]), backoff_s=(0.05, 0.1))
-    start = time.monotonic()
-    with pytest.raises(SourceError, match="check cable"):
-        list(source)
-    assert 0.15 <= time.monotonic() - start < 1
+def test_nv12_has_its_colours_side_by_side():
+    # A grey picture of brightness 100 with one blueish block: Y, then U and V in turn.
+    y, uv = np.full((4, 4), 126, np.uint8), np.full((2, 4), 128, np.uint8)
+    uv[0, 0] = 200
+    source = RawFrames(CaptureConfig(width=4, height=4, codec="nv12"), io.BytesIO(y.tobytes() + uv.tobytes()))
+    (frame,) = source
+    blue, green, red = frame.image[0, 0].astype(int)
+    assert blue > green and blue > red and np.ptp(frame.image[3, 3]) <= 2
 
 
-def test_a_camera_that_gives_no_picture_is_refused_when_opened():
-    with pytest.raises(SourceError, match="no camera opens as /dev/video9"):
-        camera(Device([]))
+@pytest.mark.parametrize(
+    ("config", "data", "says"),
+    [
+        ({}, b"", "need a size"),
+        ({"width": 4, "height": 4}, b"", "no frame came"),
+        ({"width": 4, "height": 4}, b"x" * 47, "breaks off after 47 of 48 bytes"),
+        ({"width": 3, "height": 4, "codec": "i420"}, b"", "even width"),
+        ({"width": 4, "height": 4, "codec": "png"}, b"", "known: bgr, rgb"),
+    ],
+)
+def test_raw_frames_that_cannot_be_are_refused(config, data, says):
+    with pytest.raises((ConfigError, SourceError), match=says):
+        RawFrames(CaptureConfig(**config), io.BytesIO(data))
 
 
-def test_a_camera_without_a_rate_takes_the_one_asked_for_and_is_live():
-    source, _ = camera(Device([videos.picture(0)], fps=0.0), config=CaptureConfig(fps=15))
-    assert source.fps == 15 and source.live and source.length_frames is None and source.size == (320, 240)
-    assert "15 frames/s" in source.describe()
+def test_a_cut_last_frame_is_an_error_after_the_whole_ones():
+    source, seen = RawFrames(CaptureConfig(width=2, height=2), io.BytesIO(bytes(12 + 12 + 5))), 0
+    with pytest.raises(SourceError, match="breaks off after 5 of 12 bytes"):
+        for _ in source:
+            seen += 1
+    assert seen == 2
+
+
+@pytest.mark.parametrize(
+    ("flip", "corner"),
+    [
+        ("horizontal", (slice(0, 40), slice(-60, None))),
+        ("vertical", (slice(-40, None), slice(0, 60))),
+        ("rotate-180", (slice(-40, None), slice(-60, None))),
+        ("clockwise", (slice(0, 60), slice(-40, None))),
+        ("counterclockwise", (slice(-60, None), slice(0, 40))),
+    ],
+)
+def test_pictures_are_turned_as_asked_with_the_address_or_the_flag(tmp_path, flip, corner):
+    # The white left upper corner, 60 wide and 40 high, goes where it belongs.
+    path = videos.write(tmp_path / "a.mp4", frames=2)
+    for source in (open_source(f"file://{path}?flip={flip}"), open_source(str(path), CaptureConfig(flip=flip))):
+        (frame, _) = source
+        assert frame.image[corner].min() > 200 and frame.image[100:140, 100:140].max() < 60
+        assert source.size == (frame.image.shape[1], frame.image.shape[0])
+
+
+def test_a_video_without_a_frame_is_refused(tmp_path):
+    path = tmp_path / "empty.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (320, 240))
+    writer.release()
+    with pytest.raises(SourceError, match=r"not a video that can be read|no picture in this video"):
+        open_source(str(path))

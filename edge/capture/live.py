@@ -1,0 +1,139 @@
+"""Cameras and streams: read without end, lost and found again."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+
+from edge.capture.flip import flipped
+from edge.capture.opencv import quiet
+from edge.capture.source import CaptureConfig, Flip, ignore
+from edge.contract.errors import SourceError
+from edge.contract.types import Event, Frame, Image
+
+FALLBACK_FPS = 30.0
+
+
+class Capture(Protocol):
+    """What is used of ``cv2.VideoCapture``. ``read`` returns after a while, also where no picture comes."""
+
+    def read(self) -> tuple[bool, Any]: ...
+
+    def get(self, property_id: int) -> float: ...
+
+    def release(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Backoff:
+    """Waits between attempts to open a lost source again: each twice the last, from ``first_s`` up to ``most_s``."""
+
+    first_s: float = 0.25
+    most_s: float = 8.0
+
+
+class Live:
+    """See :class:`edge.capture.source.Source`. Times are seconds since the first picture, by a clock that never jumps.
+
+    uri: for people. open_capture: opens the device or stream; called again when it is lost. flip: what is left to
+    do here of ``config.flip``. hint: what to check where there is no picture.
+    Raises SourceError where no picture comes at first, or the source is lost for longer than ``config.give_up_s``.
+    """
+
+    live = True
+    length_frames: int | None = None
+    tell: Callable[[Event], None] = staticmethod(ignore)
+
+    def __init__(
+        self,
+        uri: str,
+        open_capture: Callable[[], Capture],
+        config: CaptureConfig,
+        *,
+        flip: Flip = "none",
+        hint: Callable[[], str],
+        backoff: Backoff | None = None,
+    ) -> None:
+        self.uri, self._open, self._config, self._flip, self._hint = uri, open_capture, config, flip, hint
+        self._backoff = backoff or Backoff()
+        self._cancelled = threading.Event()
+        self._capture: Capture | None = None
+        with quiet():
+            first = self._reopen()
+        if first is None:
+            self.close()
+            raise SourceError("no picture comes from it", where=uri, hint=hint())
+        fps = self._capture.get(cv2.CAP_PROP_FPS) if self._capture is not None else 0.0
+        self.fps = fps if 0 < fps < 1000 else config.fps or FALLBACK_FPS
+        self._first, self.size = first, (first.shape[1], first.shape[0])
+
+    def describe(self) -> str:
+        return f"live {self.uri}: {self.size[0]}x{self.size[1]}, {self.fps:.4g} frames/s"
+
+    def __iter__(self) -> Iterator[Frame]:
+        start, index, image = time.monotonic(), 0, self._first
+        while not self._cancelled.is_set():
+            yield Frame(index, time.monotonic() - start if index else 0.0, self._fitted(image))
+            index += 1
+            again = self._read()
+            if again is None:
+                again = self._found_again(start)
+            if again is None:
+                return
+            image = again
+
+    def cancel(self) -> None:
+        self._cancelled.set()
+
+    def close(self) -> None:
+        if self._capture is not None:
+            self._capture.release()
+            self._capture = None
+
+    def _found_again(self, start: float) -> Image | None:
+        """The first picture after a loss; None where nobody waits any more."""
+        lost = time.monotonic()
+        if self._cancelled.is_set():
+            return None
+        text = f"{self.uri} gives no pictures; opening it again until {self._config.give_up_s:g} s have passed"
+        self.tell(Event("source_lost", lost - start, text=text))
+        wait_s = self._backoff.first_s
+        while time.monotonic() - lost <= self._config.give_up_s:
+            if self._cancelled.wait(wait_s):
+                return None
+            image = self._reopen()
+            if image is not None:
+                away_s = time.monotonic() - lost
+                text = f"{self.uri} is back after {away_s:.1f} s"
+                self.tell(Event("source_back", time.monotonic() - start, since_s=lost - start, text=text))
+                return image
+            wait_s = min(2 * wait_s, self._backoff.most_s)
+        raise SourceError(
+            f"it dropped out and did not come back within {self._config.give_up_s:g} s",
+            where=self.uri,
+            hint=f"check cable and power; {self._hint()}",
+        )
+
+    def _reopen(self) -> Image | None:
+        """The first picture after opening, or None."""
+        self.close()
+        self._capture = self._open()
+        return self._read()
+
+    def _read(self) -> Image | None:
+        if self._capture is None:
+            return None
+        ok, image = self._capture.read()
+        return flipped(np.asarray(image, np.uint8), self._flip) if ok else None
+
+    def _fitted(self, image: Image) -> Image:
+        """A camera may come back with another size, but a recording of it has one."""
+        if (image.shape[1], image.shape[0]) == self.size:
+            return image
+        return np.asarray(cv2.resize(image, self.size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -1,0 +1,71 @@
+"""Network cameras: RTSP, and MJPEG or other streams over HTTP."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import cv2
+
+from edge.capture.address import without_password
+from edge.capture.gstreamer import has_gstreamer, require_gstreamer, rtsp_pipeline
+from edge.capture.live import Live
+from edge.capture.source import CaptureConfig, Source
+from edge.capture.video_file import VideoFile
+
+JETSON = Path("/etc/nv_tegra_release")
+FFMPEG_OPTIONS = "rtsp_transport;tcp|analyzeduration;1000000"
+"""TCP, for what is lost over UDP smears the picture; a second of looking what the stream is, not five."""
+
+RECORDINGS = (".mp4", ".mkv", ".mov", ".avi", ".webm")
+"""Over HTTP these are files, of which nothing is dropped; everything else is a camera."""
+
+_options = threading.Lock()
+
+
+def open_stream(url: str, config: CaptureConfig) -> Source:
+    """url: rtsp://, rtsps://, http:// or https://, with the camera's own query. Raises SourceError where it is mute."""
+    parts, shown = urlsplit(url), without_password(url)
+    if parts.scheme.startswith("http") and Path(parts.path).suffix.lower() in RECORDINGS:
+        return VideoFile(url, config)
+    if parts.scheme.startswith("rtsp") and _through_gstreamer(config):
+        require_gstreamer("capture.backend gstreamer")
+        pipeline = rtsp_pipeline(url, config)
+        return Live(shown, lambda: cv2.VideoCapture(pipeline, cv2.CAP_GSTREAMER), config, hint=_check_network)
+    return Live(shown, lambda: open_ffmpeg(url, config), config, flip=config.flip, hint=_check_network)
+
+
+def open_ffmpeg(url: str, config: CaptureConfig) -> cv2.VideoCapture:
+    """Opened by the FFmpeg inside OpenCV, which gives up a silent stream after ``config.stall_s``."""
+    stall_ms = round(1000 * config.stall_s)
+    timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, 2 * stall_ms, cv2.CAP_PROP_READ_TIMEOUT_MSEC, stall_ms]
+    # The only way to FFmpeg's options is a variable that would hold for files too.
+    with _options, _environment("OPENCV_FFMPEG_CAPTURE_OPTIONS", FFMPEG_OPTIONS):
+        return cv2.VideoCapture(url, cv2.CAP_FFMPEG, timeouts)
+
+
+@contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    """The variable has that value inside the block, unless the user gave it one."""
+    if name in os.environ:
+        yield
+        return
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        del os.environ[name]
+
+
+def _through_gstreamer(config: CaptureConfig) -> bool:
+    if config.backend != "auto":
+        return config.backend == "gstreamer"
+    return JETSON.exists() and has_gstreamer()
+
+
+def _check_network() -> str:
+    return "check address, user and password, and that the camera can be reached: ffplay plays what this reads"

@@ -1,0 +1,87 @@
+"""Addresses of sources, taken apart by hand."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.capture.address import Address, parse, without_password
+from edge.capture.gstreamer import has_gstreamer
+from edge.capture.registry import open_source
+from edge.capture.source import CaptureConfig
+from edge.contract.errors import ConfigError, SourceError
+
+
+@pytest.mark.parametrize(
+    ("uri", "scheme", "target", "options"),
+    [
+        ("0", "v4l2", "0", {}),
+        ("/dev/video2", "v4l2", "/dev/video2", {}),
+        ("v4l2:///dev/video0?width=640&height=480", "v4l2", "/dev/video0", {"width": "640", "height": "480"}),
+        ("1?fps=15", "v4l2", "1", {"fps": "15"}),
+        ("csi://0?fps=60&flip=vertical", "csi", "0", {"fps": "60", "flip": "vertical"}),
+        ("rtsp://u:p@host:554/s?channel=1", "rtsp", "rtsp://u:p@host:554/s?channel=1", {}),
+        ("rtsp://h/s?width=9#codec=h265&flip=none", "rtsp", "rtsp://h/s?width=9", {"codec": "h265", "flip": "none"}),
+        ("http://host/mjpg/video.cgi?resolution=640x480", "http", "http://host/mjpg/video.cgi?resolution=640x480", {}),
+        ("clip.mp4", "file", "clip.mp4", {}),
+        ("file:///videos/a.mp4?flip=clockwise", "file", "/videos/a.mp4", {"flip": "clockwise"}),
+        ("replay://poses.jsonl", "replay", "poses.jsonl", {}),
+        ("-?width=640&height=480&codec=i420", "-", "-", {"width": "640", "height": "480", "codec": "i420"}),
+        ("-", "-", "-", {}),
+    ],
+)  # fmt: skip
+def test_addresses_are_what_jetson_users_write(uri, scheme, target, options):
+    assert parse(uri) == Address(scheme, target, tuple(options.items()))
+
+
+def test_a_file_may_have_a_question_mark_in_its_name(tmp_path):
+    path = tmp_path / "what?flip=vertical"
+    path.write_bytes(b"")
+    assert parse(str(path)) == Address("file", str(path))
+
+
+def test_options_with_the_address_win_over_flags():
+    config = parse("csi://0?width=640&height=480&flip=vertical").configured(CaptureConfig(fps=15, flip="horizontal"))
+    assert config == CaptureConfig(fps=15, width=640, height=480, flip="vertical")
+
+
+@pytest.mark.parametrize(
+    ("uri", "says"),
+    [
+        ("csi://0?wdith=640", "unknown option 'wdith' of a source; known: fps, width"),
+        ("csi://0?width=wide&height=4", "width=wide of a source is no number"),
+        ("csi://left", "csi://left names no camera"),
+        ("0?flip=upside", "capture.flip is 'upside'"),
+        ("0?codec=vp9", "no codec 'vp9'"),
+        ("file:///a.mp4?fps=5", "fps cannot be asked of file://"),
+        ("rtsp://127.0.0.1:9/s#width=640&height=480", "width cannot be asked of rtsp://"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused(uri, says):
+    with pytest.raises(ConfigError, match=says):
+        open_source(uri)
+
+
+def test_what_needs_gstreamer_says_so_and_how_to_get_it():
+    if has_gstreamer():
+        pytest.skip("this OpenCV has GStreamer")
+    for uri in ("csi://0", "0?backend=gstreamer", "rtsp://host/s#backend=gstreamer"):
+        with pytest.raises(SourceError, match=r"needs GStreamer.*apt install python3-opencv"):
+            open_source(uri)
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("rtsp://admin:secret@10.0.0.5:554/s?a=b@c", "rtsp://admin:***@10.0.0.5:554/s?a=b@c"),
+        ("rtsp://host/s", "rtsp://host/s"),
+        ("http://user@host/", "http://user@host/"),
+        ("/videos/a:b@c.mp4", "/videos/a:b@c.mp4"),
+    ],
+)
+def test_passwords_are_not_shown(uri, shown):
+    assert without_password(uri) == shown
+
+
+@given(st.text("abcXYZ019!$%&*+,;=~.-_", min_size=1, max_size=12))
+def test_no_password_is_ever_shown(password):
+    assert without_password(f"rtsp://u:{password}@host/s") == "rtsp://u:***@host/s"

@@ -1,0 +1,101 @@
+"""GStreamer pipelines as text: against those that NVIDIA's guide has, and against GStreamer's own parser."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from edge.capture.gstreamer import csi_pipeline, file_pipeline, rtsp_pipeline, v4l2_pipeline
+from edge.capture.source import FLIPS, CaptureConfig
+from edge.contract.errors import ConfigError
+
+SYSTEM_PYTHON = "/usr/bin/python3"
+CONVERT = "nvvidconv ! video/x-raw, format=BGRx ! videoconvert ! video/x-raw, format=BGR"
+NEWEST = "appsink drop=true max-buffers=1 sync=false"
+
+
+def test_a_csi_camera_comes_through_argus():
+    assert csi_pipeline(0, CaptureConfig()) == (
+        "nvarguscamerasrc sensor-id=0 ! video/x-raw(memory:NVMM), format=NV12, width=1280, height=720, "
+        f"framerate=30/1 ! {CONVERT} ! {NEWEST}"
+    )
+    config = CaptureConfig(width=1920, height=1080, fps=29.97, flip="rotate-180")
+    assert csi_pipeline(1, config) == (
+        "nvarguscamerasrc sensor-id=1 ! video/x-raw(memory:NVMM), format=NV12, width=1920, height=1080, "
+        f"framerate=29970/1000 ! {CONVERT.replace('nvvidconv', 'nvvidconv flip-method=2')} ! {NEWEST}"
+    )
+
+
+def test_a_network_camera_is_decoded_by_hardware():
+    assert rtsp_pipeline("rtsp://u:p@host/s?a=1&b=2", CaptureConfig(codec="h265")) == (
+        'rtspsrc location="rtsp://u:p@host/s?a=1&b=2" protocols=tcp latency=100 ! rtph265depay ! h265parse ! '
+        f"nvv4l2decoder ! {CONVERT} ! {NEWEST}"
+    )
+    assert "rtph264depay ! h264parse" in rtsp_pipeline("rtsp://host/s", CaptureConfig())
+
+
+@pytest.mark.parametrize(
+    ("codec", "asked"),
+    [
+        (None, "image/jpeg, width=640, height=480, framerate=30/1 ! nvv4l2decoder mjpeg=1"),
+        ("yuyv", "video/x-raw, format=YUY2, width=640, height=480, framerate=30/1"),
+        ("h264", "video/x-h264, width=640, height=480, framerate=30/1 ! h264parse ! nvv4l2decoder"),
+    ],
+)
+def test_a_usb_cameras_pictures_are_decoded_by_hardware(codec, asked):
+    config = CaptureConfig(width=640, height=480, fps=30, codec=codec)
+    assert v4l2_pipeline("/dev/video0", config) == f'v4l2src device="/dev/video0" ! {asked} ! {CONVERT} ! {NEWEST}'
+
+
+def test_of_a_file_every_picture_is_waited_for():
+    assert file_pipeline(Path("/v/a b.mkv"), CaptureConfig(codec="h265")) == (
+        f'filesrc location="/v/a b.mkv" ! matroskademux ! h265parse ! nvv4l2decoder ! {CONVERT} ! appsink sync=false'
+    )
+
+
+@pytest.mark.parametrize("make", [lambda c: rtsp_pipeline("rtsp://h/s", c), lambda c: file_pipeline(Path("a.mp4"), c)])
+def test_codecs_without_a_decoder_are_refused(make):
+    with pytest.raises(ConfigError, match="h264, h265"):
+        make(CaptureConfig(codec="mjpeg"))
+
+
+def test_files_without_a_demuxer_are_refused():
+    with pytest.raises(ConfigError, match=r"\.mp4"):
+        file_pipeline(Path("a.wmv"), CaptureConfig())
+
+
+PARSE = """
+import json, sys, gi
+gi.require_version("Gst", "1.0")
+from gi.repository import Gst, GLib
+Gst.init(None)
+for text in json.load(sys.stdin):
+    context = Gst.ParseContext()
+    try:
+        Gst.parse_launch_full(text, context, Gst.ParseFlags.NONE)
+        print(json.dumps(["", []]))
+    except GLib.Error as error:
+        no_element = error.matches(Gst.parse_error_quark(), Gst.ParseError.NO_SUCH_ELEMENT)
+        print(json.dumps(["" if no_element else error.message, context.get_missing_elements() or []]))
+"""
+
+
+def test_gstreamers_own_parser_takes_them_all_and_lacks_nothing_but_nvidias_elements():
+    have = subprocess.run(
+        [SYSTEM_PYTHON, "-c", "import gi; gi.require_version('Gst', '1.0')"], capture_output=True, check=False
+    )
+    if have.returncode:
+        pytest.skip("apt install python3-gi gir1.2-gstreamer-1.0 gstreamer1.0-plugins-good gstreamer1.0-plugins-bad")
+    texts = [csi_pipeline(0, CaptureConfig(fps=29.97, flip=flip)) for flip in FLIPS]
+    # What would end a string or begin an element, if it were not quoted.
+    texts += [rtsp_pipeline('rtsp://u:p"!@h/s?a=1&b=$x#', CaptureConfig(codec=codec)) for codec in ("h264", "h265")]
+    texts += [v4l2_pipeline("/dev/video0", CaptureConfig(codec=codec)) for codec in ("mjpeg", "yuyv", "h264")]
+    texts += [file_pipeline(Path('/a "b" ! c\\' + suffix), CaptureConfig()) for suffix in (".mp4", ".mkv")]
+    done = subprocess.run(
+        [SYSTEM_PYTHON, "-c", PARSE], input=json.dumps(texts), capture_output=True, text=True, timeout=60, check=True
+    )
+    for text, line in zip(texts, done.stdout.splitlines(), strict=True):
+        error, missing = json.loads(line)
+        assert error == "", text
+        assert missing and all(element.startswith("nv") for element in missing), (text, missing)
