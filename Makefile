@@ -16,7 +16,12 @@ DATASET ?= $(if $(DATA),penn_action,kinematic)
 ROAD := runs/road/$(DATASET)
 DATA_FLAGS = --data.dataset $(DATASET) $(if $(DATA),--data.folder "$(DATA)")
 
-.PHONY: help demo test road bench setup format clean
+# make pairs: another cheap estimator, say: PAIR_FLAGS="--low.name trt_pose --low.network pose.onnx"
+VIDEOS ?=
+PAIRS ?= runs/pairs
+PAIR_FLAGS ?=
+
+.PHONY: help demo test road pairs bench setup format clean
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 18
@@ -39,6 +44,10 @@ road: $(VENV)/all.stamp ## Teacher, student, bundle, INT8, loop: DATA=folder [DA
 	$(RUN) -m calibrate verify --bundle $(ROAD)/bundle --clips $(ROAD)/test.npz --report $(ROAD)/verify.json --min_agreement 95
 	$(RUN) -m calibrate gate --onnx $(ROAD)/bundle/student.int8.onnx
 	$(RUN) -m edge demo --bundle $(ROAD)/bundle --out $(ROAD)/demo
+
+pairs: $(VENV)/all.stamp ## Two pose estimators over your own videos, one subfolder a class: VIDEOS=folder [PAIRS=folder] [PAIR_FLAGS=...]
+	$(if $(VIDEOS),,$(error give the folder of your videos, one subfolder a class: make pairs VIDEOS=folder))
+	$(RUN) -m train pairs --videos "$(VIDEOS)" --out "$(PAIRS)" $(PAIR_FLAGS)
 
 bench: $(VENV)/all.stamp ## Distillation over three seeds on Penn Action and UTD-MHAD, about two hours: DATA=folder
 	$(if $(DATA),,$(error give the folder of the datasets: make bench DATA=folder))

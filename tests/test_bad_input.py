@@ -418,6 +418,56 @@ def annotations_that_would_run_a_program(folder: Path) -> Argv:
     return teach(folder, "pyskl", "--data.folder", folder)
 
 
+def videos(folder: Path, *names: str) -> Argv:
+    """train pairs over files of these names, none of which need be a video to get as far as these cases do."""
+    for name in names:
+        (folder / "videos" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "videos" / name).write_text("no video")
+    return ["train", "pairs", "--videos", folder / "videos", "--out", folder / "out"]
+
+
+@case
+def a_folder_of_videos_that_is_not_there(folder: Path) -> Argv:
+    """videos: no such folder; give the folder of your videos"""
+    return videos(folder)
+
+
+@case
+def videos_without_a_subfolder_a_class(folder: Path) -> Argv:
+    """videos: no subfolders here; put the videos into one subfolder a class"""
+    return videos(folder, "a.mp4", "b.mp4")
+
+
+@case
+def classes_of_text_files(folder: Path) -> Argv:
+    """videos: no videos in its subfolders; known endings are mp4"""
+    return videos(folder, "walk/a.txt", "walk/b.txt")
+
+
+@case
+def classes_of_one_video_each(folder: Path) -> Argv:
+    """no class has two videos, one to train and one to test"""
+    return videos(folder, "walk/a.mp4", "run/b.mp4")
+
+
+@case
+def videos_for_an_estimator_that_is_not_known(folder: Path) -> Argv:
+    """unknown pose estimator 'openpose'"""
+    return [*videos(folder, "walk/a.mp4", "walk/b.mp4"), "--high.name", "openpose"]
+
+
+@case
+def videos_for_a_cheap_estimator_without_its_network(folder: Path) -> Argv:
+    """trt_pose needs a network file"""
+    return [*videos(folder, "walk/a.mp4", "walk/b.mp4"), "--high.name", "trt_pose", "--low.name", "trt_pose"]
+
+
+@case
+def errors_to_fit_to_no_pairs(folder: Path) -> Argv:
+    """nowhere: no pairs of videos here: pairs.yaml is missing; make them: make pairs"""
+    return ["train", "fit-errors", "--pairs", folder / "nowhere", "--out", folder / "errors.yaml"]
+
+
 @case
 def a_network_that_is_not_known(folder: Path) -> Argv:
     """transformer"""

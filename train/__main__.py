@@ -4,11 +4,30 @@ from __future__ import annotations
 
 from edge.command_line import Command, run_command_line
 from train.compare import CompareConfig, compare
+from train.error_fit.command import FitErrorsConfig
+from train.error_fit.command import fit as fit_errors
 from train.export import ExportConfig, export
 from train.export_pose import PoseExportConfig, export_pose
 from train.teach import StudentConfig, TeacherConfig, train_student, train_teacher
+from train.video_pairs.command import PairsConfig, make_pairs
 
 COMMANDS = {
+    "pairs": Command(
+        PairsConfig,
+        make_pairs,
+        "Run a good and a cheap pose estimator over your own videos, one subfolder a class.",
+        (
+            "python -m train pairs --videos VIDEOS --out runs/pairs",
+            "python -m train pairs --videos VIDEOS --out runs/pairs --high.network blazepose_heavy.tflite "
+            "--low.name trt_pose --low.network pose.onnx",
+        ),
+    ),
+    "fit-errors": Command(
+        FitErrorsConfig,
+        fit_errors,
+        "Fit the errors of the cheap estimator of such pairs, to corrupt other skeletons as it would.",
+        ("python -m train fit-errors --pairs runs/pairs --out runs/errors.yaml --layout penn-13",),
+    ),
     "teacher": Command(
         TeacherConfig,
         train_teacher,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -16,6 +17,7 @@ from edge.contract.types import Float32
 from train.data.cameras import View, random_view
 from train.data.clip import Recording, SkeletonClip, SkeletonSet
 from train.data.corruption import EstimatorErrors, drop, estimate_badly
+from train.data.corruption.fitted_errors import FittedErrors, read_errors, spoil
 
 KEPT_BYTES = 1 << 30
 """What no chance touches is made once and kept, up to this much memory."""
@@ -33,13 +35,15 @@ class PairConfig:
     span: Literal["whole", "window"] = "whole"
     """whole: the recording is stretched to the clip's length. window: the clip is the seconds a device would
     see, drawn anywhere in the recording for training, its middle for testing."""
-    poor: Literal["auto", "recorded", "drop", "estimator"] = "auto"
-    """Where LQ comes from. recorded: the clip's second recording. drop, estimator: HQ, corrupted.
-    auto: recorded for clips that have it, else estimator where its errors are given, else drop."""
+    poor: Literal["auto", "recorded", "drop", "estimator", "fitted"] = "auto"
+    """Where LQ comes from. recorded: the clip's second recording. drop, estimator, fitted: HQ, corrupted.
+    auto: recorded for clips that have it, else fitted or estimator where such errors are given, else drop."""
     drop: float = 0.6
     """LQ: probability that a joint of a frame is unseen (the paper's release: 0.6)."""
     estimator_errors: EstimatorErrors | None = None
-    """LQ: instead of plain dropping, the errors of a pose estimator."""
+    """LQ: plausible errors of a pose estimator, instead of plain dropping."""
+    fitted_errors: str | None = None
+    """LQ: YAML file of errors fitted to a real estimator, see `python -m train fit-errors`."""
     max_yaw_deg: float = 60.0
     """3-D recordings: how far to either side the virtual camera goes."""
     max_pitch_deg: float = 20.0
@@ -79,6 +83,7 @@ class Pairs:
         self.source, self.low_source = layout(data.layout), layout(data.low_layout or data.layout)
         self.layout = layout(clip_layout(data, config))
         self.labels = np.array([clip.label for clip in self.clips], np.int64)
+        self._fitted = _fitted(config, self.layout)
         self._rng = np.random.default_rng((seed, 1))
         self._performances: dict[tuple[int, bool], _Performance] = {}
         self._test_pairs: dict[int, tuple[Float32, Float32]] = {}
@@ -114,7 +119,15 @@ class Pairs:
         seen = self._performance(index, rng)
         if seen.low is not None:
             return seen.low, seen.high
-        return self._tensor(_corrupt(body, self.layout, self.config, rng) for body in seen.good), seen.high
+        return self._tensor(self._corrupt(body, rng) for body in seen.good), seen.high
+
+    def _corrupt(self, good: Float32, rng: np.random.Generator) -> Float32:
+        config = self.config
+        if self._fitted is not None:
+            return spoil(good, self.layout, self._fitted, config.preprocessing.fps, rng)
+        if config.estimator_errors is not None and config.poor != "drop":
+            return estimate_badly(good, self.layout, config.estimator_errors, rng)
+        return drop(good, config.drop, rng)
 
     def _performance(self, index: int, rng: np.random.Generator) -> _Performance:
         clip, config = self.clips[index], self.config
@@ -168,10 +181,20 @@ def _refuse_absent(clips: tuple[SkeletonClip, ...], config: PairConfig, name: st
     if config.poor == "recorded" and alone is not None:
         raise ConfigError(
             f"{name}, clip {alone}: there is no second recording to take poor skeletons from",
-            hint="choose --data.pairs.poor drop or estimator",
+            hint="choose --data.pairs.poor drop, estimator or fitted",
         )
     if config.poor == "estimator" and config.estimator_errors is None:
         raise ConfigError("poor skeletons of an estimator need its errors", hint="give --data.pairs.estimator_errors")
+    if config.poor == "fitted" and config.fitted_errors is None:
+        raise ConfigError("poor skeletons of fitted errors need their file", hint="give --data.pairs.fitted_errors")
+
+
+def _fitted(config: PairConfig, joints: JointLayout) -> FittedErrors | None:
+    if config.fitted_errors is None or config.poor not in ("auto", "fitted"):
+        return None
+    errors = read_errors(Path(config.fitted_errors))
+    errors.refuse_foreign(joints)
+    return errors
 
 
 def _view(clip: SkeletonClip, config: PairConfig, rng: np.random.Generator, *, augment: bool) -> View:
@@ -206,12 +229,6 @@ def _stretched(times: NDArray[np.float64], recorded: Recording) -> NDArray[np.fl
     if len(times) == 1 and frames > 1:  # one good frame lasts no time
         end = start + (frames - 1) / recorded.fps
     return np.linspace(start, end, frames)
-
-
-def _corrupt(good: Float32, joints: JointLayout, config: PairConfig, rng: np.random.Generator) -> Float32:
-    if config.estimator_errors is not None and config.poor != "drop":
-        return estimate_badly(good, joints, config.estimator_errors, rng)
-    return drop(good, config.drop, rng)
 
 
 def _mirror(keypoints: Float32, joints: JointLayout) -> Float32:

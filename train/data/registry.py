@@ -20,6 +20,7 @@ from train.data.reading import Reading
 from train.data.scene import scene_clips
 from train.data.ui_prmd import read_ui_prmd
 from train.data.utd_mhad import read_utd_mhad
+from train.data.video_pairs import read_video_pairs
 
 DATASETS: dict[str, Callable[[Path, Reading], SkeletonSet]] = {
     "penn_action": read_penn_action,
@@ -31,6 +32,7 @@ DATASETS: dict[str, Callable[[Path, Reading], SkeletonSet]] = {
     "nw_ucla": read_nw_ucla,
     "pyskl": read_pyskl,
     "everyday": read_everyday,
+    "video_pairs": read_video_pairs,
 }
 
 
@@ -40,8 +42,8 @@ class DataConfig:
 
     dataset: str = "kinematic"
     """penn_action, utd_mhad, ui_prmd, ntu60, ntu120, kinetics (400, ST-GCN's skeletons), nw_ucla, pyskl (an
-    annotation pickle), everyday (Penn Action and UTD-MHAD joined), or kinematic (made by the generator, needs no
-    folder)."""
+    annotation pickle), everyday (Penn Action and UTD-MHAD joined), video_pairs (your own videos, see `python -m
+    train pairs`), or kinematic (made by the generator, needs no folder)."""
     folder: Path | None = None
     """The folder that holds the dataset's files as they are distributed; for pyskl the pickle may be named itself."""
     clips_per_class: int = 60

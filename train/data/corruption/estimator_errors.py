@@ -1,29 +1,20 @@
-"""Low quality from high quality: what a cheap estimator does to a skeleton."""
+"""The errors of a pose estimator that nobody measured: plausible ones, set by hand."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge.contract.layouts import JointLayout
 from edge.contract.types import Float32
-
-
-def drop(keypoints: Float32, probability: float, rng: np.random.Generator) -> Float32:
-    """The release's corruption: each joint of each frame of (S, V, 3) unseen with this probability.
-
-    The imputation that goes with it, the mean of +-3 frames, is the device's own:
-    :func:`edge.contract.preprocess.impute`. Source: Bian et al., released NTU code, probability 0.6.
-    """
-    out = keypoints.copy()
-    out[rng.random(keypoints.shape[:2]) < probability] = 0
-    return out
-
+from train.data.corruption.spells import lasting, spells
 
 BELOW_WAIST = ("hip", "knee", "ankle", "heel", "foot")
 """Parts of joint names."""
+
+DRIFT_CORRELATION = 0.88
+"""From frame to frame: drift lasts about eight."""
 
 
 @dataclass(frozen=True)
@@ -59,25 +50,28 @@ def estimate_badly(
     """(S, V, 3) as an imperfect estimator would have given it. The input stays untouched."""
     out = keypoints.copy()
     frames, joints = out.shape[:2]
-    size = _torso(out, layout)
+    size = torso(out, layout)
 
     noise = rng.normal(0, errors.jitter, (frames, joints, 2))
-    noise += _smooth(rng.normal(0, errors.drift, (frames, joints, 2)))
+    noise += lasting(rng.normal(0, errors.drift, (frames, joints, 2)), DRIFT_CORRELATION)
     if errors.bias:
         noise += rng.normal(0, errors.bias, (1, joints, 2))
     out[..., :2] += (noise * size).astype(np.float32)
     if errors.hip_shift:
         _shift_hips(out, layout, rng.uniform(-errors.hip_shift, errors.hip_shift))
 
-    for left, right in layout.pairs:
-        rows = _runs(rng, frames, 1, errors.swap, errors.swap_run_frames)[:, 0]
-        out[rows, left], out[rows, right] = out[rows, right], out[rows, left]
+    if errors.swap > 0:
+        swapped = spells(rng.random((len(layout.pairs), frames)).T, errors.swap, errors.swap_run_frames)
+        for rows, (left, right) in zip(swapped.T, layout.pairs, strict=True):
+            out[rows, left], out[rows, right] = out[rows, right], out[rows, left]
 
     wild = rng.random((frames, joints)) < errors.outlier
     other = rng.integers(0, joints, (frames, joints))
     out[wild] = np.take_along_axis(out, other[..., None], axis=1)[wild]
 
-    unseen = _runs(rng, frames, joints, errors.miss, errors.miss_run_frames)
+    unseen = np.zeros((frames, joints), bool)
+    if errors.miss > 0:
+        unseen = spells(rng.random((frames, joints)), errors.miss, errors.miss_run_frames)
     unseen |= rng.random(joints) < errors.limb_miss / joints * 2
     if errors.cut_off and rng.random() < errors.cut_off:
         unseen[:, [any(part in joint for part in BELOW_WAIST) for joint in layout.joints]] = True
@@ -93,29 +87,7 @@ def _shift_hips(keypoints: Float32, layout: JointLayout, share: float) -> None:
     keypoints[:, hips, :2] += np.where(whole, share * trunk, 0)[:, None]
 
 
-def _runs(rng: np.random.Generator, frames: int, columns: int, share: float, mean_run: float) -> NDArray[np.bool_]:
-    """Boolean (frames, columns) that is true for ``share`` of the time, in runs of ``mean_run`` on average."""
-    if share <= 0:
-        return np.zeros((frames, columns), bool)
-    stop = 1 / mean_run
-    start = stop * share / (1 - share)
-    draws = rng.random((frames, columns))
-    state = np.empty((frames, columns), bool)
-    state[0] = draws[0] < share
-    for t in range(1, frames):
-        state[t] = np.where(state[t - 1], draws[t] >= stop, draws[t] < start)
-    return state
-
-
-def _smooth(noise: NDArray[np.float64]) -> NDArray[np.float64]:
-    """White noise (S, ...) to noise of the same variance that lasts about eight frames."""
-    out = noise.copy()
-    for t in range(1, len(out)):
-        out[t] = 0.88 * out[t - 1] + np.sqrt(1 - 0.88**2) * noise[t]
-    return out
-
-
-def _torso(keypoints: Float32, layout: JointLayout) -> float:
+def torso(keypoints: Float32, layout: JointLayout) -> float:
     """Median torso length in pixels where the torso is seen, else a third of the body's height."""
     ls, rs, lh, rh = layout.index("left_shoulder", "right_shoulder", "left_hip", "right_hip")
     whole = (keypoints[:, [ls, rs, lh, rh], 2] > 0).all(axis=1)

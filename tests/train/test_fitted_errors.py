@@ -1,0 +1,239 @@
+"""Errors fitted to an estimator: counted by hand, got back from a simulation, and the same at another frame rate."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from edge.contract.errors import ConfigError, DataError, LayoutError
+from edge.contract.layouts import layout
+from edge.contract.preprocess import Preprocessing
+from edge.contract.types import Float32
+from train.data.clip import SkeletonClip, SkeletonSet
+from train.data.corruption.fitted_errors import FittedErrors, JointErrors, Spells, read_errors, spoil, write_errors
+from train.data.corruption.spells import lasting, spells
+from train.data.pairs import PairConfig, Pairs
+from train.error_fit.measure import Observed, fit_errors
+
+PENN = layout("penn-13")
+NEVER = Spells(0.0, 0.0)
+FLAWLESS = JointErrors(NEVER, 0.0, 0.0, 0.0)
+
+
+def person(frames: int) -> Float32:
+    """A person (S, 13, 3) who stands still, with a torso of 100 pixels and a metre between the wrists."""
+    xy = [[200, 60], [230, 100], [170, 100], [260, 150], [140, 150], [275, 200], [125, 200]]
+    xy += [[220, 200], [180, 200], [222, 280], [178, 280], [222, 360], [178, 360]]
+    still = np.concatenate([np.array(xy, np.float32), np.ones((13, 1), np.float32)], axis=1)
+    return np.repeat(still[None], frames, axis=0)
+
+
+def errors(joint: JointErrors = FLAWLESS, swap: Spells = NEVER, lost: Spells = NEVER, **joints: JointErrors) -> Any:
+    pairs = [name.removeprefix("left_") for name in PENN.joints if name.startswith("left_")]
+    return FittedErrors(
+        "penn-13", 15.0, {name: joints.get(name, joint) for name in PENN.joints}, dict.fromkeys(pairs, swap), lost
+    )
+
+
+def runs(column: NDArray[np.bool_]) -> NDArray[np.int64]:
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], column.astype(int), [0]])))
+    return edges[1::2] - edges[::2]
+
+
+def fit(good: Float32, poor: Float32, fps: float = 15.0) -> FittedErrors:
+    return fit_errors([Observed(good, poor, fps)], PENN, 15.0, {})
+
+
+def test_what_comes_and_goes_is_counted_as_by_hand() -> None:
+    poor = person(20)
+    wrist = PENN.joints.index("left_wrist")
+    # Unseen in 3 + 2 of 20 frames. Both spells end before the recording does: 2.5 frames on average.
+    poor[4:7, wrist] = 0
+    poor[10:12, wrist] = 0
+    found = fit(person(20), poor)
+    assert found.joints["left_wrist"].miss == Spells(0.25, pytest.approx(2.5 / 15))
+    assert found.joints["head"].miss == NEVER and found.lost == NEVER
+    assert found.joints["left_wrist"].jitter == 0
+
+
+def test_a_spell_that_the_recording_cuts_off_is_not_taken_for_a_short_one() -> None:
+    poor = person(30)
+    poor[10:14, 0] = 0
+    poor[24:, 0] = 0  # five steps more without an end: 3 + 1 steps, one end; then 5 steps, none
+    assert fit(person(30), poor).joints["head"].miss.mean_s == pytest.approx((3 + 1 + 5) / 15)
+
+
+def test_a_lost_body_is_no_missing_joint_and_frames_without_a_person_do_not_count() -> None:
+    good, poor = person(40), person(40)
+    poor[10:20] = 0
+    good[30:] = poor[30:] = 0
+    found = fit(good, poor)
+    assert found.lost.share == pytest.approx(10 / 30) and found.lost.mean_s == pytest.approx(10 / 15)
+    assert all(joint.miss == NEVER for joint in found.joints.values())
+
+
+def test_exchanged_sides_are_found_where_they_can_be_told_and_are_no_jitter() -> None:
+    good, poor = person(40), person(40)
+    left, right = PENN.index("left_wrist", "right_wrist")
+    poor[5:10, [left, right]] = poor[5:10, [right, left]]
+    found = fit(good, poor)
+    assert found.swaps["wrist"] == Spells(5 / 40, pytest.approx(5 / 15)) and found.swaps["elbow"] == NEVER
+    assert found.joints["left_wrist"].jitter == found.joints["left_wrist"].bias == 0
+    good[20:, [left, right], 0] = 200  # hands together: from here on nobody can tell
+    poor = good.copy()
+    poor[5:10, [left, right]] = poor[5:10, [right, left]]
+    assert fit(good, poor).swaps["wrist"].share == pytest.approx(5 / 20)
+
+
+def test_an_offset_is_a_bias_and_what_changes_about_it_is_jitter() -> None:
+    poor = person(100)
+    poor[:, 0, 0] += 10 + 5 * np.where(np.arange(100) % 2, 1, -1)
+    head = fit(person(100), poor).joints["head"]
+    # A tenth of the torso along one of two axes, and a twentieth that changes sign at every frame.
+    assert head.bias == pytest.approx(0.1 / np.sqrt(2)) and head.jitter == pytest.approx(0.05 / np.sqrt(2), rel=0.01)
+    assert head.jitter_s == 0
+
+
+KNOWN = errors(
+    JointErrors(Spells(0.1, 0.4), 0.03, 0.2, 0.04),
+    swap=Spells(0.05, 0.3),
+    lost=Spells(0.08, 0.5),
+    left_wrist=JointErrors(Spells(0.3, 0.8), 0.08, 0.5, 0.06),
+)
+
+
+@pytest.mark.parametrize("fps", [15.0, 30.0])
+def test_known_errors_are_got_back_from_what_they_did(fps: float) -> None:
+    rng = np.random.default_rng(0)
+    good = person(round(60 * fps))
+    real = [Observed(good, spoil(good, PENN, KNOWN, fps, rng), fps) for _ in range(60)]
+    found = fit_errors(real, PENN, 15.0, {})
+    assert found.fps == 15
+    assert found.lost.share == pytest.approx(0.08, rel=0.1) and found.lost.mean_s == pytest.approx(0.5, rel=0.1)
+    for name, joint in found.joints.items():
+        known = KNOWN.joints[name]
+        assert joint.miss.share == pytest.approx(known.miss.share, rel=0.15), name
+        assert joint.miss.mean_s == pytest.approx(known.miss.mean_s, rel=0.12), name
+        assert joint.jitter == pytest.approx(known.jitter, rel=0.05), name
+        assert joint.jitter_s == pytest.approx(known.jitter_s, rel=0.12), name
+        assert joint.bias == pytest.approx(known.bias, rel=0.25), name
+    for name, swap in found.swaps.items():
+        # Hips and knees lie too near together here to tell: 40 and 44 pixels of 100, with 30 needed, do.
+        assert swap.share == pytest.approx(0.05, rel=0.2), name
+        assert swap.mean_s == pytest.approx(0.3, rel=0.15), name
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.floats(0.02, 0.6), st.floats(0.2, 2.0), st.sampled_from([7.5, 15.0, 30.0, 60.0]), st.sampled_from([15.0, 25.0])
+)
+def test_a_share_of_time_is_the_same_at_every_rate_and_spells_last_their_seconds(
+    share: float, mean_s: float, fps: float, fitted_fps: float
+) -> None:
+    kind = Spells(share, max(mean_s, 1.3 / (1 - share) / fitted_fps))
+    run, finer = kind.mean_run(fitted_fps, fps), kind.mean_run(fitted_fps, 2 * fps)
+    if fps == fitted_fps:
+        assert run == pytest.approx(kind.mean_s * fps)
+    # Two steps of the chain at twice the rate: on both times, or off and on again.
+    stop, start = 1 / finer, share / (1 - share) / finer
+    assert 1 / run == pytest.approx(1 - ((1 - stop) ** 2 + stop * start))
+
+
+def test_spells_are_the_chain_stepped_frame_by_frame() -> None:
+    draws, share, run = np.random.default_rng(1).random((500, 3)), np.array([0.1, 0.5, 0.0]), np.array([4.0, 2.0, 1.0])
+    stop = 1 / run
+    start = stop * share / (1 - share)
+    expected = np.empty((500, 3), bool)
+    expected[0] = draws[0] < share
+    for t in range(1, 500):
+        expected[t] = np.where(expected[t - 1], draws[t] >= stop, draws[t] < start)
+    assert np.array_equal(spells(draws, share, run), expected)
+
+
+def test_lasting_noise_is_the_recursion_stepped_frame_by_frame() -> None:
+    noise = np.random.default_rng(2).normal(0, 1, (50, 3, 2))
+    expected = noise.copy()
+    for t in range(1, 50):
+        expected[t] = 0.7 * expected[t - 1] + np.sqrt(1 - 0.49) * noise[t]
+    np.testing.assert_allclose(lasting(noise, 0.7), expected, rtol=1e-12)
+    assert np.array_equal(lasting(noise[:1], 0.7), noise[:1])
+
+
+def test_spoiling_leaves_its_input_alone_sees_nothing_new_and_without_errors_changes_nothing() -> None:
+    good = person(200)
+    good[:, PENN.joints.index("left_wrist")] = 0
+    before = good.copy()
+    out = spoil(good, PENN, KNOWN, 15.0, np.random.default_rng(0))
+    assert np.array_equal(good, before) and not out[:, PENN.joints.index("left_wrist")].any()
+    assert not np.array_equal(out, good)
+    assert np.array_equal(spoil(good, PENN, errors(), 15.0, np.random.default_rng(0)), good)
+
+
+def test_a_file_holds_the_errors_to_four_digits(tmp_path: Path) -> None:
+    path = tmp_path / "errors.yaml"
+    made = replace(KNOWN, source={"videos": 2})
+    write_errors(path, made)
+    assert asdict(read_errors(path)) == asdict(made)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"format": 9}, "not of format 1"),
+        ({"lost": {"share": 1.5, "mean_s": 0.1}}, "a share of 1.5"),
+        ({"joints": None}, "not a readable file"),
+        ({"fps": 0}, "out of range"),
+        ({"joints": {"head": {"jitter": 1}}}, "not a readable file"),
+    ],
+)
+def test_a_file_that_means_nothing_is_a_data_error(tmp_path: Path, change: dict[str, Any], said: str) -> None:
+    path = tmp_path / "errors.yaml"
+    write_errors(path, KNOWN)
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | change))
+    with pytest.raises(DataError, match=said):
+        read_errors(path)
+
+
+def walks(frames: int = 64) -> SkeletonSet:
+    clip = SkeletonClip("a", 0, person(frames)[None, ..., :2], np.ones((1, frames, 13), bool), 30.0, False)
+    return SkeletonSet("still", ("stand",), "penn-13", (clip, replace(clip, id="b")), "by hand")
+
+
+def test_pairs_are_spoilt_by_the_file_they_are_given(tmp_path: Path) -> None:
+    path = tmp_path / "errors.yaml"
+    write_errors(path, errors(left_wrist=JointErrors(Spells(0.9, 100.0), 0.0, 0.0, 0.0)))
+    how = Preprocessing(length_frames=16, fps=16.0)
+    for poor in ("auto", "fitted"):
+        drawn = Pairs(walks(), PairConfig(how, poor=poor, fitted_errors=str(path)), train=False, seed=0)  # type: ignore[arg-type]
+        low, high = drawn.draw(0)
+        wrist = PENN.joints.index("left_wrist")
+        assert not low[2, :, wrist].any() and high[2].all()
+        assert np.array_equal(np.delete(low, wrist, 2), np.delete(high, wrist, 2))
+    low, _ = Pairs(walks(), PairConfig(how, poor="drop", drop=0.0, fitted_errors=str(path)), train=False, seed=0).draw(
+        0
+    )
+    assert low[2].all()
+
+
+def test_fitted_errors_of_other_joints_or_without_a_file_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "errors.yaml"
+    write_errors(path, KNOWN)
+    with pytest.raises(LayoutError, match="clips of coco-17 need nose too; fit them with --layout coco-17"):
+        Pairs(walks(), PairConfig(layout="coco-17", fitted_errors=str(path)), train=False, seed=0)
+    with pytest.raises(ConfigError, match="need their file"):
+        Pairs(walks(), PairConfig(poor="fitted"), train=False, seed=0)
+    with pytest.raises(DataError, match="no such file of fitted errors"):
+        Pairs(walks(), PairConfig(fitted_errors=str(tmp_path / "other.yaml")), train=False, seed=0)
+
+
+def test_a_joint_that_both_never_saw_cannot_be_fitted() -> None:
+    poor = person(40)
+    poor[:, 3] = 0
+    with pytest.raises(DataError, match="left_elbow was never seen by both"):
+        fit(person(40), poor)

@@ -1,0 +1,301 @@
+"""Pairs of the user's own videos: whom they are about, how they part; a run that fails in part, stops and goes on."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+from edge.assets import BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS, fetch
+from edge.contract.errors import ConfigError, DataError, DownloadError
+from edge.contract.layouts import JointLayout, convert, layout, mapping
+from edge.contract.types import Float32, Pose
+from train.data.pairs import PairConfig, Pairs
+from train.data.registry import DataConfig, read_dataset
+from train.video_pairs.follow import FollowConfig, distance, follow_subject, matching_body
+from train.video_pairs.manifest import FILE, pair_file, read_manifest
+from train.video_pairs.two_estimators import TwoEstimators
+from train.video_pairs.videos import Video, find_videos, split
+
+BLAZE, TRT, PENN, COCO = layout("blazepose-33"), layout("trt_pose-18"), layout("penn-13"), layout("coco-17")
+LAYOUTS = (BLAZE, TRT)
+# A person facing the camera, right hand raised, 100 pixels from mid-shoulder to mid-hip: worked out on paper.
+STANDING = {
+    "nose": (0, -150), "left_eye": (5, -155), "right_eye": (-5, -155), "left_ear": (12, -150), "right_ear": (-12, -150),
+    "left_shoulder": (30, -100), "right_shoulder": (-30, -100), "left_elbow": (45, -60), "right_elbow": (-60, -120),
+    "left_wrist": (50, -10), "right_wrist": (-65, -180), "left_hip": (20, 0), "right_hip": (-20, 0),
+    "left_knee": (22, 80), "right_knee": (-22, 80), "left_ankle": (24, 160), "right_ankle": (-24, 160),
+}  # fmt: skip
+
+
+def body(joints: JointLayout, x: float, y: float = 300.0, *, size: float = 1.0, seed: int | None = None) -> Float32:
+    """The standing person at (x, y), the joints of the table seen, with a little noise on demand."""
+    out = np.zeros((len(joints), 3), np.float32)
+    for v, name in enumerate(joints.joints):
+        if name in STANDING:
+            out[v] = (x + size * STANDING[name][0], y + size * STANDING[name][1], 0.9)
+    if seed is not None:
+        out[:, :2] += np.random.default_rng(seed).normal(0, 4, (len(joints), 2))
+    return out
+
+
+def poses(*bodies: Float32) -> list[Pose]:
+    return [Pose(one, 0.9) for one in bodies]
+
+
+# Layouts, by name and by hand
+
+
+@pytest.mark.parametrize("target", [TRT, COCO])
+def test_blazepose_gives_the_joints_of_coco_and_trt_pose_under_their_own_names(target: JointLayout) -> None:
+    rules = dict(zip(target.joints, mapping(BLAZE, target), strict=True))
+    assert all(rules[name] is not None and rules[name].joints == (name,) for name in STANDING)
+    converted = convert(body(BLAZE, 100), BLAZE, target)
+    for name, (x, y) in STANDING.items():
+        np.testing.assert_allclose(converted[target.joints.index(name)], (100 + x, 300 + y, 0.9), rtol=1e-6)
+    if target is TRT:
+        assert rules["neck"].joints == ("left_shoulder", "right_shoulder")
+        np.testing.assert_allclose(converted[target.joints.index("neck")], (100, 200, 0.9), rtol=1e-6)
+
+
+@pytest.mark.parametrize("source", [BLAZE, TRT, COCO])
+def test_every_estimators_joints_serve_penn_action_with_the_nose_and_ears_for_a_head(source: JointLayout) -> None:
+    converted = convert(body(source, 100), source, PENN)
+    for v, name in enumerate(PENN.joints):
+        # nose and both ears: (0 + 12 - 12) / 3 and (-150 * 3) / 3
+        x, y = (0, -150) if name == "head" else STANDING[name]
+        np.testing.assert_allclose(converted[v], (100 + x, 300 + y, 0.9), rtol=1e-6)
+
+
+# Whom a pair is about
+
+
+def test_the_subject_is_who_is_in_view_longest_and_nearest_and_the_cheap_body_is_the_same_person() -> None:
+    frames = 12
+    high = [poses(body(BLAZE, 100, size=0.5), body(BLAZE, 500 + 3 * t)) for t in range(frames)]
+    # The cheap estimator lists them the other way round from frame 5 on: a silent switch.
+    low = [
+        poses(*(body(TRT, 500 + 3 * t, seed=t), body(TRT, 100, size=0.5, seed=t))[:: 1 if t < 5 else -1])
+        for t in range(frames)
+    ]
+    low[7] = poses(body(TRT, 100, size=0.5))  # it loses the subject, and sees the other alone
+    high[9] = poses(body(BLAZE, 100, size=0.5))  # the good one loses the subject: there is no truth
+    good, poor = follow_subject(high, low, [t / 30 for t in range(frames)], LAYOUTS, FollowConfig())
+    nose = [joints.joints.index("nose") for joints in LAYOUTS]
+    for t in range(frames):
+        if t != 9:
+            assert good[t, nose[0], 0] == 500 + 3 * t
+        if t not in (7, 9):
+            assert abs(poor[t, nose[1], 0] - (500 + 3 * t)) < 20
+    assert not poor[7].any() and not good[9].any() and not poor[9].any()
+
+
+def test_who_stays_longer_is_the_subject_although_another_is_larger() -> None:
+    high = [poses(body(BLAZE, 100), *([body(BLAZE, 600, size=1.5)] if t < 4 else [])) for t in range(12)]
+    good, _ = follow_subject(high, [[]] * 12, [t / 30 for t in range(12)], LAYOUTS, FollowConfig())
+    assert (good[:, BLAZE.joints.index("nose"), 0] == 100).all()
+
+
+def test_where_nobody_is_no_joint_is_seen() -> None:
+    good, poor = follow_subject([[]] * 3, [poses(body(TRT, 0))] * 3, [0, 0.1, 0.2], LAYOUTS, FollowConfig())
+    assert good.shape == (3, 33, 3) and poor.shape == (3, 18, 3) and not good.any() and not poor.any()
+
+
+def test_a_distance_is_the_median_joints_in_torso_lengths_and_a_body_seen_from_behind_is_no_farther() -> None:
+    assert distance(body(BLAZE, 0), body(TRT, 25), LAYOUTS) == pytest.approx(0.25)
+    assert distance(body(BLAZE, 0, size=2), body(TRT, 50, size=2), LAYOUTS) == pytest.approx(0.25)
+    behind = body(TRT, 0)[list(TRT.mirror)]
+    assert distance(body(BLAZE, 0), behind, LAYOUTS) == 0
+    few = body(TRT, 0)
+    few[2:, 2] = 0
+    assert distance(body(BLAZE, 0), few, LAYOUTS) == np.inf
+
+
+def test_a_body_that_lies_nearer_to_somebody_else_is_theirs() -> None:
+    subject, other = body(BLAZE, 0), body(BLAZE, 90)
+
+    def match(*candidates: Float32) -> Float32 | None:
+        return matching_body(subject, [other], candidates, LAYOUTS, 0.75)
+
+    theirs, ours, far = body(TRT, 60), body(TRT, 30), body(TRT, -80)
+    assert match(theirs) is None and match(far) is None and match() is None
+    assert match(theirs, far, ours) is ours
+
+
+# Folders and parts
+
+
+def touch(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
+def test_videos_are_found_by_class_whatever_else_lies_there(tmp_path: Path) -> None:
+    folder = touch(tmp_path, "b/2.MP4", "b/1.mkv", "a/deep/3.avi", "a/notes.txt", ".git/x.mp4", "alone.mp4")
+    found = find_videos(folder)
+    assert found == [Video("a/deep/3.avi", "a"), Video("b/1.mkv", "b"), Video("b/2.MP4", "b")]
+
+
+def test_folders_named_train_and_test_part_the_videos(tmp_path: Path) -> None:
+    found = find_videos(touch(tmp_path, "train/a/1.mp4", "train/b/1.mp4", "test/a/2.mp4"))
+    assert {video.name: video.part for video in found} == {
+        "train/a/1.mp4": "train", "train/b/1.mp4": "train", "test/a/2.mp4": "test"
+    }  # fmt: skip
+    assert split(found, 0.9) == {"train/a/1.mp4": True, "train/b/1.mp4": True, "test/a/2.mp4": False}
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ([], "no subfolders here"),
+        (["1.mp4", "2.mp4"], "no subfolders here"),
+        (["a/1.txt", "a/2.txt"], "no videos in its subfolders; known endings are mp4"),
+        (["a/1.mp4", "b/1.mp4"], "no class has two videos"),
+    ],
+)
+def test_folders_that_cannot_be_pairs_say_why(tmp_path: Path, names: Sequence[str], said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        find_videos(touch(tmp_path, *names))
+    with pytest.raises(DataError, match="no such folder"):
+        find_videos(tmp_path / "nowhere")
+
+
+def test_every_class_with_two_videos_trains_and_tests_and_a_new_video_moves_one_other_at_most() -> None:
+    videos = [Video(f"{label}/{n}.mp4", label) for label in "abc" for n in range(2 + ord(label) % 7)]
+    parts = split(videos, 0.25)
+    assert parts == split(videos[::-1], 0.25)
+    for label in "abc":
+        assert {parts[video.name] for video in videos if video.label == label} == {True, False}
+    many = [Video(f"a/{n}.mp4", "a") for n in range(40)]
+    before, after = split(many[:-1], 0.25), split(many, 0.25)
+    assert sum(not trains for trains in after.values()) == 10
+    assert sum(before[name] != after[name] for name in before) <= 1
+    assert split([Video("a/1.mp4", "a")], 0.25) == {"a/1.mp4": True}
+
+
+def test_two_estimators_that_would_see_the_same_are_refused_and_the_same_one_sees_small_pictures() -> None:
+    assert TwoEstimators().rows == 144 and TwoEstimators(low_height=200).rows == 200
+    with pytest.raises(ConfigError, match="both estimators would see the same"):
+        _ = TwoEstimators(low_height=0).rows
+
+
+# Whole runs
+
+
+@pytest.fixture(scope="module")
+def videos(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four clips of four pictures in two classes, of real people, and one file that is no video."""
+    try:
+        fetch(BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS)
+    except DownloadError as error:
+        pytest.skip(f"BlazePose cannot be fetched: {error.what}")
+    folder = tmp_path_factory.mktemp("videos")
+    for label, source in (("gym", "felixchenfy_exercise.avi"), ("stand", "streamposeml_example.webm")):
+        (folder / label).mkdir()
+        capture = cv2.VideoCapture(str(shared_data / "media" / source))
+        for n in range(2):
+            path = folder / label / f"{n}.avi"
+            writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25.0, (320, 240))
+            for _ in range(4):
+                writer.write(cv2.resize(capture.read()[1], (320, 240), interpolation=cv2.INTER_AREA))
+            writer.release()
+        capture.release()
+    (folder / "gym" / "broken.avi").write_bytes(np.random.default_rng(0).bytes(5000))
+    return folder
+
+
+def command(videos: Path, out: Path, *more: str) -> list[str]:
+    flags = ("--high.max_people", "1", "--low.max_people", "1", "--low_height", "120", "--workers", "1", *more)
+    return [sys.executable, "-m", "train", "pairs", "--videos", str(videos), "--out", str(out), *flags]
+
+
+def run(videos: Path, out: Path, *more: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(command(videos, out, *more), capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def pairs(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, "subprocess.CompletedProcess[str]"]:
+    """A run whose parent was killed after the first video, then interrupted, and what the same command then said."""
+    out = tmp_path_factory.mktemp("pairs")
+    for stop, code in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)):
+        there = len(list(out.rglob("*.npz")))
+        with subprocess.Popen(
+            command(videos, out), stderr=subprocess.PIPE, text=True, start_new_session=True
+        ) as process:
+            while len(list(out.rglob("*.npz"))) == there:
+                assert process.poll() is None
+                time.sleep(0.01)
+            process.send_signal(stop)
+            assert process.stderr is not None
+            said = process.stderr.read()  # until the last process that could write to it is gone
+        assert process.returncode == code and "Traceback" not in said
+        for path in out.rglob("*.npz"):
+            os.utime(path, (1, 1))
+    assert "interrupted; the same command goes on" in said and not read_manifest(out).finished
+    return out, run(videos, out)
+
+
+def test_a_broken_video_is_named_and_counted_and_does_not_stop_the_others(
+    pairs: tuple[Path, "subprocess.CompletedProcess[str]"],
+) -> None:
+    out, said = pairs
+    assert said.returncode == 1 and "Traceback" not in said.stderr
+    assert "failed: gym/broken.avi: not a video that can be read" in said.stderr
+    assert "4 of 5 videos" in said.stderr and "1 failed" in said.stderr
+    manifest = read_manifest(out)
+    assert manifest.finished and list(manifest.failed) == ["gym/broken.avi"] and len(manifest.videos) == 4
+    assert not [path.name for path in out.rglob("*.partial*")]
+
+
+def test_a_killed_run_goes_on_where_it_stopped(pairs: tuple[Path, "subprocess.CompletedProcess[str]"]) -> None:
+    files = list(pairs[0].rglob("*.npz"))
+    assert len(files) == 4 and 2 <= [path.stat().st_mtime for path in files].count(1) < 4, "some were there already"
+
+
+def test_the_pairs_are_a_dataset_of_two_recorded_qualities(
+    pairs: tuple[Path, "subprocess.CompletedProcess[str]"],
+) -> None:
+    data = read_dataset(DataConfig("video_pairs", pairs[0]))
+    assert data.classes == ("gym", "stand") and (data.layout, data.low_layout) == ("blazepose-33", "blazepose-33")
+    assert sorted(clip.id for clip in data.clips) == ["gym/0.avi", "gym/1.avi", "stand/0.avi", "stand/1.avi"]
+    assert [len(data.part(train)) for train in (True, False)] == [2, 2]
+    stand = next(clip for clip in data.clips if clip.id == "stand/0.avi")
+    assert stand.fps == pytest.approx(25) and stand.low is not None
+    both = stand.seen & stand.low.seen
+    assert both.sum() > 40
+    apart = np.linalg.norm(stand.joints - stand.low.joints, axis=-1)[both]
+    # The same man in the same pixels, though the cheap one saw half of the rows.
+    assert 0 < np.median(apart) < 8
+    low, high, _ = Pairs(data, PairConfig(layout="penn-13"), train=False, seed=0).batch(np.arange(2))
+    assert not np.array_equal(low, high)
+
+
+def test_other_settings_or_damaged_pairs_are_not_mixed_with_what_is_there(
+    pairs: tuple[Path, "subprocess.CompletedProcess[str]"], videos: Path, tmp_path: Path
+) -> None:
+    said = run(videos, pairs[0], "--follow.max_distance", "0.5")
+    assert said.returncode == 2 and "made with another follow.max_distance" in said.stderr
+    copy = tmp_path / "copy"
+    subprocess.run(["cp", "-r", str(pairs[0]), str(copy)], check=True)
+    raw = yaml.safe_load((copy / FILE).read_text())
+    (copy / FILE).write_text(yaml.safe_dump(raw | {"finished": False}))
+    with pytest.raises(DataError, match="not finished; run make pairs again"):
+        read_dataset(DataConfig("video_pairs", copy))
+    (copy / FILE).write_text(yaml.safe_dump(raw))
+    np.savez(pair_file(copy, "gym/0.avi"), times_s=np.arange(3.0), high=np.zeros((3, 33, 3)), low=np.zeros((4, 33, 3)))
+    with pytest.raises(DataError, match="its arrays do not fit each other"):
+        read_dataset(DataConfig("video_pairs", copy))
+    (copy / FILE).write_text("videos: [")
+    with pytest.raises(DataError, match="not a readable manifest"):
+        read_dataset(DataConfig("video_pairs", copy))
+    with pytest.raises(DataError, match=r"pairs\.yaml is missing"):
+        read_dataset(DataConfig("video_pairs", tmp_path / "nowhere"))

@@ -1,0 +1,18 @@
+"""Joints dropped one by one, as the paper's release does."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edge.contract.types import Float32
+
+
+def drop(keypoints: Float32, probability: float, rng: np.random.Generator) -> Float32:
+    """The release's corruption: each joint of each frame of (S, V, 3) unseen with this probability.
+
+    The imputation that goes with it, the mean of +-3 frames, is the device's own:
+    :func:`edge.contract.preprocess.impute`. Source: Bian et al., released NTU code, probability 0.6.
+    """
+    out = keypoints.copy()
+    out[rng.random(keypoints.shape[:2]) < probability] = 0
+    return out

@@ -1,0 +1,53 @@
+"""Pairs of the user's own videos, as ``python -m train pairs`` leaves them: a good and a cheap estimator's poses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.contract.errors import DataError
+from edge.contract.types import Float32
+from train.data.arrays import read_arrays
+from train.data.clip import Recording, SkeletonClip, SkeletonSet, checked
+from train.data.reading import DEFAULT, Reading
+from train.video_pairs.manifest import FILE, pair_file, read_manifest
+
+
+def read_video_pairs(folder: Path, how: Reading = DEFAULT) -> SkeletonSet:
+    """All videos that did not fail, each with the cheap estimator's poses as ``low``; split as the manifest says."""
+    how.chosen("video_pairs")
+    manifest = read_manifest(folder)
+    if not manifest.finished:
+        raise DataError("the pairs are not finished", where=folder, hint="run make pairs again: it goes on")
+    clips = []
+    for name, entry in manifest.videos.items():
+        path = pair_file(folder, name)
+        arrays = read_arrays(path, ("times_s", "high", "low"))
+        times, high, low = arrays["times_s"], arrays["high"], arrays["low"]
+        if high.ndim != 3 or low.ndim != 3 or not len(times) == len(high) == len(low) == entry["frames"] >= 2:
+            raise DataError(
+                f"its arrays do not fit each other and {FILE}", where=path, hint="remove it, repeat make pairs"
+            )
+        fps = (len(times) - 1) / float(times[-1] - times[0])
+        good, cheap = _one_body(high, fps), _one_body(low, fps)
+        clips.append(
+            SkeletonClip(
+                id=name,
+                label=manifest.classes.index(entry["class"]),
+                joints=good.joints,
+                seen=good.seen,
+                fps=fps,
+                train=bool(entry["train"]),
+                low=cheap,
+            )
+        )
+    layouts = manifest.layouts
+    names = tuple(manifest.classes)
+    return checked(SkeletonSet("own videos", names, layouts["high"], tuple(clips), manifest.split, layouts["low"]))
+
+
+def _one_body(keypoints: Float32, fps: float) -> Recording:
+    seen: NDArray[np.bool_] = keypoints[..., 2] > 0
+    return Recording(keypoints[None, ..., :2].astype(np.float32), seen[None], fps)

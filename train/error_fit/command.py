@@ -1,0 +1,83 @@
+"""``python -m train fit-errors``: from pairs of videos to the numbers of the corruption, and a picture of the fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edge.command_line import console
+from edge.contract.errors import ConfigError
+from edge.contract.layouts import JointLayout, convert, layout
+from edge.contract.types import Float32
+from train.data.cameras import View
+from train.data.clip import Recording, SkeletonClip
+from train.data.corruption.fitted_errors import FittedErrors, spoil, write_errors
+from train.data.video_pairs import read_video_pairs
+from train.error_fit.measure import Observed, fit_errors
+from train.error_fit.plot import plot_errors
+from train.video_pairs.manifest import read_manifest
+
+PASSES = 5
+"""The good skeletons are spoilt so many times for the picture, so that it shows the model and not its luck."""
+
+
+@dataclass(frozen=True)
+class FitErrorsConfig:
+    """Fit the errors of the cheap estimator of `python -m train pairs`, to corrupt other skeletons likewise."""
+
+    pairs: Path
+    """Folder of the pairs."""
+    out: Path
+    """YAML file to write, for --data.pairs.fitted_errors; a PNG of the fit comes beside it."""
+    layout: str | None = None
+    """Joint layout of the clips to corrupt; by default the cheap estimator's."""
+    fps: float = 15.0
+    """Frames a second at which errors are looked at: about the rate of the clips to corrupt."""
+
+    def __post_init__(self) -> None:
+        if not self.fps > 0:
+            raise ConfigError(f"fps is {self.fps}", hint="give a rate above 0, in Hz")
+        if self.out.suffix not in (".yaml", ".yml"):
+            raise ConfigError(f"{self.out} is no YAML file", hint="give --out a name that ends with .yaml")
+
+
+def fit(config: FitErrorsConfig) -> FittedErrors:
+    """Write parameters and picture. Raises DataError for pairs that are absent, damaged or show too little."""
+    data, manifest = read_video_pairs(config.pairs), read_manifest(config.pairs)
+    joints = layout(config.layout or manifest.layouts["low"])
+    high, low = (layout(manifest.layouts[side]) for side in ("high", "low"))
+    real = []
+    for clip in data.clips:
+        assert clip.low is not None
+        real.append(Observed(_in_layout(clip, high, joints), _in_layout(clip.low, low, joints), clip.fps))
+    source = {
+        "high": manifest.settings["high"],
+        "low": manifest.settings["low"],
+        "videos": len(real),
+        "frames": int(sum(len(one.good) for one in real)),
+        "skd-edge": manifest.versions["skd-edge"],
+    }
+    found = fit_errors(real, joints, config.fps, source)
+    rng = np.random.default_rng(0)
+    made = [
+        Observed(one.good, spoil(one.good, joints, found, one.fps, rng), one.fps) for _ in range(PASSES) for one in real
+    ]
+    again = fit_errors(made, joints, config.fps, {})
+    write_errors(config.out, found)
+    picture = config.out.with_suffix(".png")
+    plot_errors(picture, found, again, real, made, joints)
+    missed = float(np.mean([joint.miss.share for joint in found.joints.values()]))
+    jitter = float(np.mean([joint.jitter for joint in found.joints.values()]))
+    console.print(
+        f"{config.out}: body lost in {100 * found.lost.share:.1f} % of frames; joints missed in {100 * missed:.1f} %, "
+        f"jitter {jitter:.3f} torso lengths (means over {len(joints)} joints); picture in {picture}"
+    )
+    return found
+
+
+def _in_layout(recording: SkeletonClip | Recording, source: JointLayout, target: JointLayout) -> Float32:
+    """(S, V, 3) of its one body."""
+    body: Float32 = convert(View().keypoints(recording)[0], source, target)
+    return body

@@ -1,0 +1,76 @@
+"""The picture of a fit: what was measured beside what the fitted errors do to the same good skeletons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.contract.files import replacing
+from edge.contract.layouts import JointLayout
+from train.data.corruption.estimator_errors import torso
+from train.data.corruption.fitted_errors import FittedErrors
+from train.error_fit.measure import Observed
+
+LARGEST = 0.6
+"""Torso lengths up to which the histogram of distances goes."""
+
+
+def plot_errors(
+    path: Path,
+    measured: FittedErrors,
+    simulated: FittedErrors,
+    real: Sequence[Observed],
+    made: Sequence[Observed],
+    layout: JointLayout,
+) -> None:
+    """Write a PNG. measured, simulated: the fit, and the same fit to ``made``, the good skeletons spoilt by it."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    names = [joint.replace("left_", "l ").replace("right_", "r ") for joint in layout.joints]
+    both = [list(fit.joints.values()) for fit in (measured, simulated)]
+    swaps = [list(fit.swaps.values()) for fit in (measured, simulated)]
+    panels = [
+        ("joint missed, % of frames", names, [[100 * j.miss.share for j in fit] for fit in both]),
+        ("mean spell of missing, s", names, [[j.miss.mean_s for j in fit] for fit in both]),
+        ("jitter, torso lengths", names, [[j.jitter for j in fit] for fit in both]),
+        ("jitter lasts, s", names, [[j.jitter_s for j in fit] for fit in both]),
+        ("bias of a clip, torso lengths", names, [[j.bias for j in fit] for fit in both]),
+        ("left and right exchanged, % of frames", list(measured.swaps), [[100 * s.share for s in f] for f in swaps]),
+        ("mean spell of exchange, s", list(measured.swaps), [[s.mean_s for s in f] for f in swaps]),
+    ]
+    figure, axes = plt.subplots(4, 2, figsize=(13, 14), constrained_layout=True)
+    for axis, (title, ticks, bars) in zip(axes.flat, panels, strict=False):
+        for n, (values, label) in enumerate(zip(bars, ("measured", "simulated"), strict=True)):
+            axis.bar(np.arange(len(ticks)) + 0.4 * n, values, 0.38, align="edge", label=label, color=f"C{n}")
+        axis.set_xticks(np.arange(len(ticks)) + 0.4, ticks, rotation=60, ha="right", fontsize=8)
+        axis.set_title(title, fontsize=10)
+    axis = axes.flat[-1]
+    for recordings, label in ((real, "measured"), (made, "simulated")):
+        axis.hist(
+            _distances(recordings, layout), np.linspace(0, LARGEST, 61), density=True, histtype="step", label=label
+        )
+    axis.set_title("distance of all joints, torso lengths (density)", fontsize=10)
+    lost = f"body lost: {100 * measured.lost.share:.1f} %, {measured.lost.mean_s:.2f} s; simulated "
+    lost += f"{100 * simulated.lost.share:.1f} %, {simulated.lost.mean_s:.2f} s"
+    axes.flat[0].legend(fontsize=8)
+    figure.suptitle(f"errors in {layout.name} at {measured.fps:.3g} Hz; {lost}", fontsize=11)
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=80)
+    plt.close(figure)
+
+
+def _distances(recordings: Sequence[Observed], layout: JointLayout) -> NDArray[np.float64]:
+    """Of every joint both see, in torso lengths, the farthest put where the axis ends."""
+    parts = []
+    for one in recordings:
+        both = (one.good[..., 2] > 0) & (one.poor[..., 2] > 0)
+        apart = np.linalg.norm(one.good[..., :2].astype(np.float64) - one.poor[..., :2], axis=-1)
+        parts.append(apart[both] / torso(one.good, layout))
+    within: NDArray[np.float64] = np.minimum(np.concatenate(parts), LARGEST - 1e-6)
+    return within

@@ -1,0 +1,175 @@
+"""``python -m train pairs``: the user's own videos, as a good and as a cheap pose estimator see them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import zipfile
+from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+import edge
+from edge.command_line import console
+from edge.contract.errors import ConfigError
+from edge.interruption import interruptible
+from edge.pose.registry import PoseConfig
+from train.video_pairs.estimate import Estimated
+from train.video_pairs.follow import FollowConfig
+from train.video_pairs.manifest import Manifest, pair_file, refuse_other, write_manifest
+from train.video_pairs.two_estimators import TwoEstimators
+from train.video_pairs.videos import Video, find_videos, split
+from train.video_pairs.workers import Job, Shared, work
+
+FAILED = 1
+"""Exit code where some videos failed and the others are done; 2 is for a user's error."""
+SUBJECT = "the track of the good estimator with the largest sum of body heights; see train/video_pairs/follow.py"
+
+
+@dataclass(frozen=True)
+class PairsConfig:
+    """Make HQ/LQ pairs of your own videos: two pose estimators see each. A run that was interrupted goes on."""
+
+    videos: Path
+    """Folder with one subfolder a class; or with train/ and test/, each with one subfolder a class."""
+    out: Path
+    """Folder to write: one .npz a video, and pairs.yaml. Read it with --data.dataset video_pairs --data.folder."""
+    high: PoseConfig = field(default_factory=PoseConfig)
+    """The good estimator, whose poses the teacher sees."""
+    low: PoseConfig = field(default_factory=PoseConfig)
+    """The cheap estimator, whose poses the student sees: what the device will run."""
+    low_height: int | None = None
+    """Rows of the pictures that the cheap estimator is given, 0 for all. Unset: all, or 144 where it is the good
+    estimator again."""
+    follow: FollowConfig = field(default_factory=FollowConfig)
+    """Which person a pair is about."""
+    fps: float | None = None
+    """Pictures a second to look at, at most; unset for all. The device's clips have 15."""
+    test_share: float = 0.25
+    """Share of each class's videos for testing, chosen by a hash of their names; without effect where folders say."""
+    workers: int = 0
+    """Processes, one CPU thread each; 0 for as many as there are cores."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.test_share < 1:
+            raise ConfigError(f"test_share is {self.test_share}", hint="give a share between 0 and 1")
+        if self.fps is not None and not self.fps > 0:
+            raise ConfigError(f"fps is {self.fps}", hint="give a rate above 0, in Hz")
+        if self.workers < 0:
+            raise ConfigError(f"workers is {self.workers}", hint="give 0 or more")
+
+
+def make_pairs(config: PairsConfig) -> None:
+    """Work through the videos; exit code 1 where some failed, 130 or 143 where it was interrupted.
+
+    Raises DataError where there are no videos, ConfigError and EngineError for estimators that cannot be opened,
+    OutputError.
+    """
+    videos = find_videos(config.videos)
+    estimators = TwoEstimators(config.high, config.low, config.low_height)
+    opened = estimators.open()
+    settings = {**estimators.settings(), "follow": asdict(config.follow), "pictures": {"fps": config.fps}}
+    refuse_other(config.out, settings)
+    by_folder = any(video.part for video in videos)
+    share = f"{100 * config.test_share:g} % of each class test, by a hash of the file names"
+    manifest = Manifest(
+        settings=settings,
+        classes=sorted({video.label for video in videos}),
+        layouts={"high": opened[0].layout.name, "low": opened[1].layout.name},
+        versions=_versions(),
+        split="by folders train and test" if by_folder else share,
+        subject=SUBJECT,
+    )
+    console.print(f"good: {opened[0].describe()}\ncheap: {opened[1].describe()}")
+    for estimator in opened:
+        estimator.close()
+    write_manifest(config.out, manifest)
+
+    done, failed, signum = _work_through(videos, estimators, config)
+    trains = split([video for video in videos if video.name in done], config.test_share)
+    entries = {
+        video.name: {"class": video.label, "train": trains[video.name], **asdict(done[video.name])}
+        for video in videos
+        if video.name in done
+    }
+    write_manifest(config.out, replace(manifest, finished=not signum, videos=entries, failed=failed))
+    for name, what in failed.items():
+        console.print(f"failed: {name}: {what}", markup=False)
+    seen, matched = (sum(getattr(one, key) for one in done.values()) for key in ("seen", "matched"))
+    console.print(
+        f"{len(done)} of {len(videos)} videos in {config.out}, {len(failed)} failed; the cheap estimator found the "
+        f"person in {100 * matched / max(seen, 1):.1f} % of {seen} pictures"
+    )
+    if signum:
+        console.print("interrupted; the same command goes on")
+        raise SystemExit(128 + signum)
+    if failed:
+        raise SystemExit(FAILED)
+
+
+def _work_through(
+    videos: list[Video], estimators: TwoEstimators, config: PairsConfig
+) -> tuple[dict[str, Estimated], dict[str, str], int]:
+    """What came of each video, what was wrong with those that failed, and the signal that stopped it, or 0."""
+    done = {}
+    for video in videos:
+        if (finished := _finished(config.videos / video.name, pair_file(config.out, video.name))) is not None:
+            done[video.name] = finished
+    jobs = [
+        Job(
+            video.name,
+            config.videos / video.name,
+            pair_file(config.out, video.name),
+            estimators,
+            config.follow,
+            config.fps,
+        )
+        for video in videos
+        if video.name not in done
+    ]
+    failed: dict[str, str] = {}
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    shared = Shared.of(multiprocessing.get_context("spawn"))
+    with interruptible() as noted, Progress(*columns, TextColumn("{task.fields[told]}"), console=console) as progress:
+        bar = progress.add_task("videos", total=len(videos), completed=len(done), told="")
+        for result in work(jobs, min(config.workers or os.cpu_count() or 1, max(len(jobs), 1)), shared):
+            if noted.signum:
+                shared.stop.set()
+            if result is not None:
+                name, what = result
+                if isinstance(what, str):
+                    failed[name] = what
+                else:
+                    done[name] = what
+            elapsed = progress.tasks[bar].elapsed or 0.0
+            rate = shared.pictures.value / elapsed if elapsed else 0.0
+            told = f"{rate:.1f} pictures/s" + (f", {len(failed)} failed" if failed else "")
+            progress.update(bar, completed=len(done) + len(failed), told=told)
+    return done, failed, noted.signum
+
+
+def _finished(video: Path, pair: Path) -> Estimated | None:
+    """What came of a video in an earlier run; None where it is still to do, or is another video by now."""
+    if not pair.is_file():
+        return None
+    try:
+        with np.load(pair, allow_pickle=False) as arrays:
+            if int(arrays["video_bytes"]) != video.stat().st_size:
+                return None
+            seen, matched = ((arrays[key][..., 2] > 0).any(axis=1) for key in ("high", "low"))
+            return Estimated(len(seen), int(seen.sum()), int(matched.sum()))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def _versions() -> dict[str, str]:
+    found = {"skd-edge": edge.__version__}
+    for package in ("numpy", "opencv-python", "onnxruntime", "ai-edge-litert"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
