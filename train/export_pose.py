@@ -102,7 +102,8 @@ class _FromPixels(nn.Module):
         self.register_buffer("shift", (mean / deviation).view(1, 3, 1, 1))
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        normalised = image.permute(0, 3, 1, 2).float() * self.get_buffer("scale") - self.get_buffer("shift")
+        # TensorRT transposes no uint8: floating point first.
+        normalised = image.float().permute(0, 3, 1, 2) * self.get_buffer("scale") - self.get_buffer("shift")
         cmap, paf = self.network(normalised)
         largest = F.max_pool2d(cmap, PEAK_WINDOW, 1, PEAK_WINDOW // 2)
         # Values, not a mask: a float output is one that every TensorRT can give.

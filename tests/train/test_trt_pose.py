@@ -96,12 +96,12 @@ def test_densenet_loads_weights_with_a_classifier_and_exports(tmp_path: Path) ->
     state = trt_pose_network("densenet121").state_dict()
     state |= {"0.densenet.classifier.weight": torch.zeros(1000, 1024), "0.densenet.classifier.bias": torch.zeros(1000)}
     torch.save(state, weights)
-    command = ["pose", "--backbone", "densenet121", "--weights", str(weights), "--out", str(out)]
+    command = ["pose", "--backbone", "densenet121", "--weights", str(weights), "--out", str(out), "--size", "64"]
     # It is checked against PyTorch on the way.
     run_command_line("train", "", COMMANDS, command)
     session = ort.InferenceSession(str(out))
-    assert session.get_inputs()[0].shape == [1, 256, 256, 3]
-    assert [o.shape for o in session.get_outputs()] == [[1, 18, 64, 64], [1, 42, 64, 64], [1, 18, 64, 64]]
+    assert session.get_inputs()[0].shape == [1, 64, 64, 3]
+    assert [o.shape for o in session.get_outputs()] == [[1, 18, 16, 16], [1, 42, 16, 16], [1, 18, 16, 16]]
 
 
 def test_the_onnx_takes_a_cameras_pixels_and_gives_what_torch_gives(tmp_path: Path) -> None:
@@ -126,6 +126,20 @@ def test_the_onnx_takes_a_cameras_pixels_and_gives_what_torch_gives(tmp_path: Pa
     assert [o.version for o in onnx.load(out).opset_import if o.domain == ""] == [17]
     # jetson-inference ships the same network as ONNX: 83,063,243 bytes.
     assert out.stat().st_size == pytest.approx(83_063_243, rel=1e-3)
+
+
+def test_tensorrt_takes_bytes_and_peaks(tmp_path: Path) -> None:
+    # It refuses to transpose uint8, for one.
+    trt = pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
+    export_trt_pose(None, tmp_path / "pose.onnx", 64)
+    logger = trt.Logger(trt.Logger.ERROR)
+    builder = trt.Builder(logger)
+    network = builder.create_network(0)
+    parser = trt.OnnxParser(network, logger)
+    parsed = parser.parse((tmp_path / "pose.onnx").read_bytes())
+    assert parsed, [parser.get_error(i).desc() for i in range(parser.num_errors)]
+    assert network.get_input(0).dtype == trt.DataType.UINT8
+    assert [network.get_output(i).dtype for i in range(network.num_outputs)] == [trt.DataType.FLOAT] * 3
 
 
 def test_an_exporter_that_lies_is_caught_and_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,127 @@
+"""Upsampling by transposed convolution as plain convolutions, which every INT8 runtime has kernels for.
+
+Each pixel of the larger map sees only every other tap of the kernel, and which ones depends on the pixel's place
+alone. So a transposed convolution of stride s is s * s small convolutions of the smaller map, one for each place,
+whose outputs are then interleaved: as many multiplications, the same numbers.
+
+Source: Shi et al., "Is the deconvolution layer the same as a convolutional layer?", arXiv 1609.07009.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from onnx import helper
+
+from calibrate.onnx_graph import Array, Graph, copied
+
+
+@dataclass(frozen=True)
+class _Taps:
+    """Along one axis: kernel positions that one phase uses, in the order of the pixels they meet, and the padding."""
+
+    kernel: list[int]
+    before: int
+    after: int
+
+
+def as_convolutions(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same function without the transposed convolutions that enlarge exactly by their stride; others stay.
+
+    A ReLU that follows comes before the interleaving, where runtimes fuse it with the convolution.
+    """
+    result = copied(model)
+    graph = Graph(result)
+    nodes: list[onnx.NodeProto] = []
+    for node in result.graph.node:
+        phases = _phases(graph, node) if node.op_type == "ConvTranspose" else None
+        if phases is not None:
+            nodes += _convolutions(graph, node, phases)
+        elif not (node.op_type == "Relu" and _is_split(graph, graph.maker.get(node.input[0]))):
+            nodes.append(node)
+    del result.graph.node[:]
+    result.graph.node.extend(nodes)
+    used = {name for node in nodes for name in node.input}
+    for constant in [c for c in result.graph.initializer if c.name not in used]:
+        result.graph.initializer.remove(constant)
+    return result
+
+
+def _attributes(node: onnx.NodeProto) -> dict[str, object]:
+    return {a.name: helper.get_attribute_value(a) for a in node.attribute}
+
+
+def _phases(graph: Graph, node: onnx.NodeProto) -> list[list[_Taps]] | None:
+    """Taps by axis and phase; None where the node is of a kind that is left as it is."""
+    about = _attributes(node)
+    constant = all(name in graph.constants for name in node.input[1:])
+    if not constant or graph.constants[node.input[1]].ndim != 4:
+        return None
+    kernel = graph.constants[node.input[1]].shape[2:]
+    strides = _whole(about.get("strides", [1, 1]))
+    pads = _whole(about.get("pads", [0, 0, 0, 0]))
+    plain = (
+        about.get("group", 1) == 1
+        and set(_whole(about.get("dilations", [1, 1]))) == {1}
+        and not any(_whole(about.get("output_padding", [0, 0])))
+        and about.get("auto_pad", b"NOTSET") == b"NOTSET"
+        and "output_shape" not in about
+        and strides[0] == strides[1] > 1
+        and all(k - a - b == s for k, a, b, s in zip(kernel, pads[:2], pads[2:], strides, strict=True))
+    )
+    if not plain:
+        return None
+    axes = [_taps(k, s, p) for k, s, p in zip(kernel, strides, pads[:2], strict=True)]
+    return axes if all(t.kernel and t.before >= 0 and t.after >= 0 for axis in axes for t in axis) else None
+
+
+def _whole(values: object) -> list[int]:
+    assert isinstance(values, list)
+    return [int(v) for v in values]
+
+
+def _taps(kernel: int, stride: int, pad: int) -> list[_Taps]:
+    """Output pixel stride * i + phase meets input pixel i + d through kernel position phase + pad - stride * d."""
+    found = []
+    for phase in range(stride):
+        offsets = [d for d in range(-kernel, kernel + 1) if 0 <= phase + pad - stride * d < kernel]
+        positions = [phase + pad - stride * d for d in offsets]
+        found.append(_Taps(positions, -min(offsets, default=0), max(offsets, default=0)))
+    return found
+
+
+def _is_split(graph: Graph, maker: onnx.NodeProto | None) -> bool:
+    """Whether the ReLU behind this node went in front of the interleaving."""
+    if maker is None or maker.op_type != "ConvTranspose" or _phases(graph, maker) is None:
+        return False
+    return [t.op_type for t in graph.takers[maker.output[0]]] == ["Relu"] and maker.output[0] not in graph.outputs
+
+
+def _convolutions(graph: Graph, node: onnx.NodeProto, axes: list[list[_Taps]]) -> list[onnx.NodeProto]:
+    weight: Array = graph.constants[node.input[1]]  # (in, out, kh, kw)
+    relu = graph.takers[node.output[0]][0] if _is_split(graph, node) else None
+    made, parts = [], []
+    for row, down in enumerate(axes[0]):
+        for column, across in enumerate(axes[1]):
+            name = f"{node.name}.{row}{column}"
+            taps = weight[:, :, down.kernel][..., across.kernel].transpose(1, 0, 2, 3)
+            graph.set_constant(f"{name}.weight", np.ascontiguousarray(taps))
+            inputs = [node.input[0], f"{name}.weight"]
+            if len(node.input) > 2:
+                # Each has its own, for a bias may later be corrected for one of them alone.
+                graph.set_constant(f"{name}.bias", graph.constants[node.input[2]])
+                inputs.append(f"{name}.bias")
+            pads = [down.before, across.before, down.after, across.after]
+            shape = list(taps.shape[2:])
+            made.append(helper.make_node("Conv", inputs, [name], name=name, kernel_shape=shape, pads=pads))
+            if relu is not None:
+                made.append(helper.make_node("Relu", [name], [f"{name}.relu"], name=f"{name}.relu"))
+            parts.append(made[-1].output[0])
+    joined, output = f"{node.name}.phases", (relu or node).output[0]
+    made.append(helper.make_node("Concat", parts, [joined], name=joined, axis=1))
+    made.append(
+        helper.make_node("DepthToSpace", [joined], [output], name=f"{node.name}.interleave", blocksize=len(axes[0]))
+    )
+    return made
