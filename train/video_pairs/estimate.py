@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edge.capture.source import CaptureConfig
 from edge.capture.video_file import VideoFile
 from edge.contract.errors import DataError
 from edge.contract.files import replacing
@@ -45,7 +46,7 @@ def estimate_video(
     Raises SourceError for a video that cannot be read to its end, DataError for one with nobody in it, OutputError.
     """
     high, low = estimators
-    source = VideoFile(video)
+    source = VideoFile(video, CaptureConfig())
     try:
         times, good, poor = [], [], []
         step = max(math.ceil(source.fps / fps - RATE_ROUNDING), 1) if fps else 1
