@@ -35,6 +35,8 @@ ACCENTS: tuple[Colour, ...] = (
 THIN_PARTS = ("eye", "ear", "mouth", "nose", "pinky", "index", "thumb", "heel", "foot", "hand")
 SHIFT = 4
 """Coordinates are given to OpenCV in sixteenths of a pixel, so that slow movements do not jerk."""
+NOTABLE = 0.05
+"""Part of the time that a joint is unseen from which on it is worth a word."""
 KEPT = 4
 """Drawn pictures that are kept, because outputs on threads of their own ask for the same one at different times."""
 SMOOTHING = 0.1
@@ -99,7 +101,15 @@ class Overlay:
         between_s, self._at = now - self._at, now
         self._between_s += (between_s - self._between_s) * (SMOOTHING if self._between_s else 1)
         self._latency_ms += (latency_ms - self._latency_ms) * SMOOTHING
-        return f"{1 / self._between_s:.1f} fps   {self._latency_ms:.0f} ms   {people}"
+        return f"{1 / self._between_s:.1f} fps   {self._latency_ms:.0f} ms   {people}{self._missed(result)}"
+
+    def _missed(self, result: FrameResult) -> str:
+        """The joint that is missed most, where one is."""
+        if result.joint_dropout is None or not result.people or result.joint_dropout.max() < NOTABLE:
+            return ""
+        worst = int(result.joint_dropout.argmax())
+        mean, most = (100 * float(part) for part in (result.joint_dropout.mean(), result.joint_dropout[worst]))
+        return f"   unseen {mean:.0f} %, {self._layout.joints[worst].replace('_', ' ')} {most:.0f} %"
 
 
 def draw_people(image: Image, people: Sequence[Person], layout: JointLayout) -> None:

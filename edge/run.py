@@ -121,7 +121,7 @@ def run(config: RunConfig) -> None:
                 source,
                 pose,
                 action,
-                outlets(config.sinks, config.record, source, pose, overlay, history),
+                outlets(config.sinks, config.record, source, pose, overlay, history, _say),
                 history,
                 limits=limits,
                 on_result=show_progress,
@@ -150,6 +150,10 @@ def run(config: RunConfig) -> None:
         raise SystemExit(code)
     if played.ended_by is not None:
         raise played.ended_by
+
+
+def _say(text: str) -> None:
+    console.print(text, highlight=False, markup=False)
 
 
 def _pose_stage(source: Source, config: RunConfig) -> PoseStage:

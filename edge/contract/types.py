@@ -127,6 +127,7 @@ class FrameResult:
     poses: all bodies that the estimator saw, followed or not.
     failure: why this frame has no answer, None where it has one: nobody in view is an answer.
     events: what began, ended or broke with this frame.
+    joint_dropout: (V,) float32, part of the last seconds, 0..1, in which each joint of the people in view was not seen.
     """
 
     frame: Frame
@@ -135,3 +136,4 @@ class FrameResult:
     poses: tuple[Pose, ...] = ()
     failure: str | None = None
     events: tuple[Event, ...] = ()
+    joint_dropout: Float32 | None = None

@@ -9,6 +9,7 @@ from edge.contract.layouts import JointLayout, convert, mapping
 from edge.contract.types import Action, Event, Float32, FrameResult, Person, Sighting
 from edge.decisions import DecisionConfig, Decisions
 from edge.happenings import Happenings
+from edge.joint_dropout import JointDropout
 from edge.latency import NETWORKS, OUTSIDE, POSE, RECOGNISE, TRACK, timed
 from edge.loop.restarts import Restarted
 from edge.recogniser import Recogniser
@@ -37,7 +38,7 @@ class ActionStage:
         self._given, self._wanted, self._how = layout, bundle.layout, bundle.manifest.preprocessing
         self._tracker, self._recogniser, self._config = tracker, recogniser, config
         self._decisions = Decisions(bundle.manifest.classes, config)
-        self._happenings = Happenings()
+        self._happenings, self._dropout = Happenings(), JointDropout(len(layout))
         self._due_s, self._frames = 0.0, 0
         self._buffers: dict[int, ClipBuffer] = {}
         self._actions: dict[int, Action] = {}
@@ -72,7 +73,8 @@ class ActionStage:
         events = self._happenings.update(people, self._tracker.track_ids, time_s)
         if failure is not None:
             events = (*events, _broken(time_s, failure))
-        return FrameResult(seen.frame, people, latency_ms, seen.poses, failure, events)
+        dropout = self._dropout.update([pose for _, pose in found], time_s)
+        return FrameResult(seen.frame, people, latency_ms, seen.poses, failure, events, dropout)
 
     def finish(self) -> tuple[Event, ...]:
         """The last frame was given: what ends with it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,12 @@ class SinkConfig:
     """File to write with one JSON object a line for what begins or ends: people, actions, failures, lost cameras."""
     picture: Path | None = None
     """Annotated picture of the best moment to write, .png or .jpg."""
+    page: str | None = None
+    """Port of a live page for browsers on this machine, for instance 8080; host:port for others too, with a token."""
+    page_token: str | None = None
+    """Token that the page asks for. Unset: none on this machine; elsewhere one is made up and shown."""
+    mqtt: str | None = None
+    """MQTT broker that gets events, mqtt://user:password@host:1883/topic; needs paho-mqtt."""
     show: bool = False
     """Show a window; q ends the run."""
     codec: str | None = None
@@ -48,15 +54,19 @@ def outlets(
     pose: PoseStage,
     overlay: Overlay,
     history: LatencyHistory,
+    say: Callable[[str], None],
 ) -> list[Outlet]:
     """The configured outputs, not open yet, and the recording of poses. A new one is one file and one entry here.
 
-    Of a recording files get every frame; of a live source whoever is slow gets the newest one.
+    Of a recording files get every frame; of a live source whoever is slow gets the newest one. say: told where
+    the page is, and about a broker that does not answer.
     """
     # OpenCV alone is what these need, and a run that only counts needs none of them.
     from edge.loop.outlet import Outlet, Terms
     from edge.sinks.events import events_sink
     from edge.sinks.json_lines import json_lines_sink
+    from edge.sinks.mqtt import broker, mqtt_sink
+    from edge.sinks.page import Page, page_address, page_sink
     from edge.sinks.picture import picture_sink
     from edge.sinks.recorder import recorder_sink
     from edge.sinks.video import video_sink
@@ -79,6 +89,13 @@ def outlets(
     if record is not None:
         header = RecordingHeader(pose.layout.name, source.fps, source.size, source.describe(), pose.describe())
         add("record", recorder_sink(record, header), Terms(patient=patient))
+    if config.page is not None:
+        page = Page(overlay, pose.layout, history, source.describe())
+        address = page_address(config.page, config.page_token)
+        add("page", page_sink(page, address, lambda url: say(f"page     {url}")), Terms(pictures=True))
+        add("page events", nullcontext(page.tell), Terms(kind="events"))
+    if config.mqtt is not None:
+        add("mqtt", mqtt_sink(broker(config.mqtt), say), Terms(kind="events"))
     if config.show:
         add("window", window_sink(overlay), Terms(pictures=True, annotated=True, here=True))
     return made

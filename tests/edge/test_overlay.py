@@ -1,11 +1,14 @@
 """What is drawn: on a copy, inside the picture, where the person is, and legible."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from people import PENN, action, person, result
 
 from edge.contract.layouts import LAYOUTS
 from edge.contract.types import Person, Pose
+from edge.joint_dropout import JointDropout
 from edge.label_placement import head, place
 from edge.overlay import LEFT, RIGHT, Overlay
 
@@ -112,3 +115,24 @@ def test_a_picture_is_drawn_once_however_many_ask_for_it():
     overlay, first, second = Overlay(PENN), result(person()), result(person())
     assert overlay.picture(first) is overlay.picture(first)
     assert overlay.picture(second) is not overlay.picture(first)
+
+
+def test_the_joint_that_is_missed_most_is_named_while_somebody_is_in_view():
+    dropout = np.zeros(13, np.float32)
+    dropout[5] = 0.52
+    seen = replace(result(person()), joint_dropout=dropout)
+    overlay = Overlay(PENN)
+    assert "unseen 4 %" in overlay._missed(seen) and f"{PENN.joints[5].replace('_', ' ')} 52 %" in overlay._missed(seen)
+    assert overlay._missed(replace(result(), joint_dropout=dropout)) == ""
+    assert overlay._missed(replace(result(person()), joint_dropout=dropout / 100)) == ""
+
+
+def test_the_dropout_of_a_joint_is_the_part_of_the_time_it_was_not_seen():
+    tally, half = JointDropout(13), person().pose
+    half.keypoints[3, 2] = 0
+    whole = person().pose
+    for n in range(600):
+        parts = tally.update([whole if n % 2 else half], n / 30)
+    assert parts[3] == pytest.approx(0.5, abs=0.02) and parts[4] == 0
+    # Nobody in view changes nothing.
+    np.testing.assert_array_equal(tally.update([], 100.0), parts)

@@ -1,0 +1,98 @@
+"""Events and the camera's state for an MQTT broker."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from edge.contract.errors import ConfigError, MissingDependency
+from edge.contract.types import Event
+from edge.sinks.json_lines import event_record
+
+DEFAULT_PORTS = {"mqtt": 1883, "mqtts": 8883}
+DEFAULT_TOPIC = "skd-edge"
+QUEUED = 10_000
+"""Events that wait for a broker that is away; as many as an outlet keeps."""
+LEAVING_S = 2.0
+"""How long the last events are given to reach the broker."""
+
+
+@dataclass(frozen=True)
+class Broker:
+    """topic: events go to ``topic/event``, the state to ``topic/status``."""
+
+    host: str
+    port: int
+    topic: str
+    user: str | None
+    password: str | None
+    encrypted: bool
+
+
+def broker(uri: str) -> Broker:
+    """Of ``mqtt://user:password@host:1883/topic``, or mqtts:// for an encrypted connection."""
+    parts = urlsplit(uri)
+    if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
+        raise ConfigError("sinks.mqtt names no broker", hint="give mqtt://host or mqtt://user:password@host:1883/topic")
+    try:
+        port = parts.port or DEFAULT_PORTS[parts.scheme]
+    except ValueError as error:
+        raise ConfigError("sinks.mqtt has no port that can be", hint="give mqtt://host:1883") from error
+    user, password = (None if text is None else unquote(text) for text in (parts.username, parts.password))
+    return Broker(parts.hostname, port, parts.path.strip("/") or DEFAULT_TOPIC, user, password, parts.scheme == "mqtts")
+
+
+@contextmanager
+def mqtt_sink(to: Broker, say: Callable[[str], None]) -> Iterator[Callable[[Event], None]]:
+    """Publishes each event once it is sure to arrive (QoS 1), and keeps ``status`` at online, camera_lost or offline.
+
+    A broker that is away is waited for in the background; nothing here ever waits for it. Raises
+    MissingDependency without paho-mqtt.
+    """
+    try:
+        from paho.mqtt.client import Client
+        from paho.mqtt.enums import CallbackAPIVersion
+    except ImportError as error:
+        raise MissingDependency("paho-mqtt", needed_for="sinks.mqtt", install="pip install 'skd-edge[mqtt]'") from error
+    client = Client(CallbackAPIVersion.VERSION2)
+    event_topic, status_topic = f"{to.topic}/event", f"{to.topic}/status"
+    state = {"text": "online"}
+
+    def connected(client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
+        if reason.is_failure:
+            say(f"the MQTT broker {to.host}:{to.port} refuses: {reason}")
+        else:
+            client.publish(status_topic, state["text"], qos=1, retain=True)
+
+    def failed(client: Any, userdata: Any) -> None:
+        say(f"the MQTT broker {to.host}:{to.port} cannot be reached; trying again in the background")
+
+    client.on_connect, client.on_connect_fail = connected, failed
+    # Said by the broker where this process dies without a word.
+    client.will_set(status_topic, "offline", qos=1, retain=True)
+    client.max_queued_messages_set(QUEUED)
+    client.reconnect_delay_set(min_delay=1, max_delay=30)
+    if to.user is not None:
+        client.username_pw_set(to.user, to.password)
+    if to.encrypted:
+        client.tls_set()
+    client.connect_async(to.host, to.port)
+    client.loop_start()
+
+    def publish(event: Event) -> None:
+        client.publish(event_topic, json.dumps(event_record(event)), qos=1)
+        if event.kind in ("source_lost", "source_back"):
+            state["text"] = "camera_lost" if event.kind == "source_lost" else "online"
+            client.publish(status_topic, state["text"], qos=1, retain=True)
+
+    try:
+        yield publish
+    finally:
+        if client.is_connected():
+            client.publish(status_topic, "offline", qos=1, retain=True).wait_for_publish(LEAVING_S)
+        client.disconnect()
+        client.loop_stop()

@@ -1,0 +1,172 @@
+"""Events over MQTT, against mosquitto on loopback: what arrives, and what a broker that hangs or dies does to us."""
+
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+from edge.contract.errors import ConfigError
+from edge.contract.types import Event
+from edge.sinks.mqtt import Broker, broker, mqtt_sink
+
+mqtt = pytest.importorskip("paho.mqtt.client", reason="pip install 'skd-edge[mqtt]'")
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        ("mqtt://host", Broker("host", 1883, "skd-edge", None, None, False)),
+        ("mqtt://u:p%40ss@host:99/home/hall", Broker("host", 99, "home/hall", "u", "p@ss", False)),
+        ("mqtts://10.0.0.2/a", Broker("10.0.0.2", 8883, "a", None, None, True)),
+    ],
+)
+def test_a_broker_is_named_as_mqtt_users_do(uri, expected):
+    assert broker(uri) == expected
+
+
+@pytest.mark.parametrize("uri", ["host", "http://host", "mqtt://", "mqtt://host:port"])
+def test_what_is_no_broker_is_refused(uri):
+    with pytest.raises(ConfigError, match="mqtt://host"):
+        broker(uri)
+
+
+@pytest.fixture
+def mosquitto(tmp_path):
+    """Starts a broker on a port that stays its own."""
+    program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
+    if program is None:
+        pytest.skip("apt install mosquitto")
+    with socket.socket() as chosen:
+        chosen.bind(("127.0.0.1", 0))
+        port = chosen.getsockname()[1]
+    running = []
+
+    def start():
+        running.append(subprocess.Popen([program, "-p", str(port)], stderr=subprocess.DEVNULL))
+        wait_for(lambda: reachable(port))
+        return running[-1]
+
+    yield start, Broker("127.0.0.1", port, "test", None, None, False)
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+def reachable(port):
+    with socket.socket() as tried:
+        return tried.connect_ex(("127.0.0.1", port)) == 0
+
+
+def wait_for(condition, most_s=20.0):
+    end = time.monotonic() + most_s
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+class Listener:
+    """What a home's server would hear: (topic, payload) in order."""
+
+    def __init__(self, to):
+        self.heard = []
+        self.client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
+        self.client.on_message = lambda c, u, m: self.heard.append((m.topic, m.payload.decode()))
+        self.client.on_connect = lambda c, *_: c.subscribe("test/#", qos=1)
+        subscribed = []
+        self.client.on_subscribe = lambda *_: subscribed.append(1)
+        self.client.reconnect_delay_set(1, 1)
+        self.client.connect(to.host, to.port)
+        self.client.loop_start()
+        wait_for(lambda: subscribed)
+
+    def events(self):
+        return [json.loads(payload)["time_s"] for topic, payload in self.heard if topic == "test/event"]
+
+    def states(self):
+        return [payload for topic, payload in self.heard if topic == "test/status"]
+
+    def close(self):
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+def event(n):
+    return Event("action_started", float(n), 1, "wave", 0.9)
+
+
+def test_events_and_the_cameras_state_arrive(mosquitto):
+    start, to = mosquitto
+    start()
+    listener = Listener(to)
+    with mqtt_sink(to, print) as publish:
+        wait_for(lambda: listener.states() == ["online"])
+        publish(event(1))
+        publish(Event("source_lost", 2.0, text="gone"))
+        publish(Event("source_back", 3.0))
+        wait_for(lambda: len(listener.events()) == 3)
+    wait_for(lambda: listener.states() == ["online", "camera_lost", "online", "offline"])
+    first = json.loads(next(payload for topic, payload in listener.heard if topic == "test/event"))
+    assert first == {"kind": "action_started", "time_s": 1.0, "track_id": 1, "label": "wave", "score": 0.9}
+    listener.close()
+
+
+def test_a_broker_that_hangs_slows_nobody_and_gets_everything_when_it_wakes(mosquitto):
+    start, to = mosquitto
+    process = start()
+    listener = Listener(to)
+    with mqtt_sink(to, print) as publish:
+        wait_for(lambda: listener.states() == ["online"])
+        process.send_signal(signal.SIGSTOP)
+        begin = time.perf_counter()
+        for n in range(500):
+            publish(event(n))
+        assert time.perf_counter() - begin < 2.0
+        process.send_signal(signal.SIGCONT)
+        wait_for(lambda: len(listener.events()) == 500)
+    assert listener.events() == [float(n) for n in range(500)]
+    listener.close()
+
+
+def test_a_broker_that_dies_and_comes_back_gets_every_event(mosquitto):
+    start, to = mosquitto
+    process, said = start(), []
+    with mqtt_sink(to, said.append) as publish:
+        publish(event(0))
+        process.kill()
+        process.wait()
+        for n in range(1, 50):
+            publish(event(n))
+        start()
+        listener = Listener(to)
+        wait_for(lambda: set(listener.events()) >= {float(n) for n in range(2, 50)})
+    listener.close()
+
+
+def test_a_broker_that_is_not_there_is_said_and_keeps_nobody_waiting(mosquitto):
+    _, to = mosquitto
+    said = []
+    begin = time.perf_counter()
+    with mqtt_sink(to, said.append) as publish:
+        for n in range(100):
+            publish(event(n))
+        wait_for(lambda: said)
+    assert "cannot be reached" in said[0] and time.perf_counter() - begin < 10
+
+
+def test_a_process_that_dies_is_said_to_be_offline(mosquitto):
+    import sys
+
+    start, to = mosquitto
+    start()
+    listener = Listener(to)
+    code = (
+        "import os, time; from edge.sinks.mqtt import *; from edge.contract.types import Event\n"
+        f"with mqtt_sink({to!r}, print) as publish:\n    time.sleep(1.5); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
+    wait_for(lambda: listener.states() == ["online", "offline"])
+    listener.close()

@@ -1,0 +1,210 @@
+"""The live page, asked as browsers ask: over HTTP, and by a real one."""
+
+import json
+import shutil
+import socket
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+
+import cv2
+import numpy as np
+import pytest
+import videos
+from people import PENN, action, person, result
+
+from edge.contract.errors import ConfigError, OutputError
+from edge.contract.types import Event
+from edge.latency import DECISION, LatencyHistory
+from edge.overlay import Overlay
+from edge.sinks.page import Page, PageAddress, page_address, page_sink
+
+
+@contextmanager
+def serving(token=None, history=None):
+    """The page, its function of results, and its address."""
+    page, said = Page(Overlay(PENN), PENN, history or LatencyHistory(0), "camera of this test"), []
+    with page_sink(page, PageAddress("127.0.0.1", 0, token), said.append) as show:
+        yield page, show, said[0]
+
+
+def get(url, **headers):
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10) as answer:
+        return answer.status, answer.headers, answer.read()
+
+
+def refused(url, **headers):
+    with pytest.raises(urllib.error.HTTPError) as error:
+        get(url, **headers)
+    error.value.close()
+    return error.value.code
+
+
+def shown(show, seconds, **people):
+    """Results at 50 a second on a thread of their own, until told to stop."""
+    stop = threading.Event()
+
+    def work():
+        n = 0
+        while not stop.wait(0.02) and n < 50 * seconds:
+            show(result(person(1, does=action(0.87)), n=n, image=videos.picture(5, 640)))
+            n += 1
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return lambda: (stop.set(), thread.join())
+
+
+@pytest.mark.parametrize(
+    ("text", "token", "expected"),
+    [
+        ("8080", None, PageAddress("127.0.0.1", 8080, None)),
+        ("localhost:81", None, PageAddress("localhost", 81, None)),
+        ("0.0.0.0:8080", "abc", PageAddress("0.0.0.0", 8080, "abc")),
+        ("[::1]:8080", None, PageAddress("::1", 8080, None)),
+        ("9000", "abc", PageAddress("127.0.0.1", 9000, "abc")),
+    ],
+)
+def test_this_machine_alone_is_served_unless_asked(text, token, expected):
+    assert page_address(text, token) == expected
+
+
+def test_other_machines_need_a_token_and_no_two_runs_have_the_same():
+    first, second = page_address("0.0.0.0:8080", None), page_address("0.0.0.0:8080", None)
+    assert first.token and second.token and first.token != second.token and len(first.token) >= 16
+
+
+@pytest.mark.parametrize("text", ["", "page", "host:", "0.0.0.0:99999", "8080:host"])
+def test_what_is_no_address_is_refused(text):
+    with pytest.raises(ConfigError, match="8080"):
+        page_address(text, None)
+
+
+def test_the_state_has_people_latencies_events_and_joints_that_are_missed():
+    history = LatencyHistory(0)
+    for n in range(10):
+        history.add(n, {"pose": 10.0 + n, DECISION: 20.0})
+    with serving(history=history) as (page, show, url):
+        someone = person(3, does=action(0.87))
+        given = result(someone, person(4, fill=0.25))
+        dropout = np.zeros(13, np.float32)
+        dropout[2] = 0.5
+        show(type(given)(given.frame, given.people, {}, joint_dropout=dropout))
+        page.tell(Event("person_entered", 1.0, 3))
+        page.tell(Event("source_lost", 2.0, text="gone"))
+        state = json.loads(get(url + "state")[2])
+    assert state["people"] == [
+        {"track_id": 3, "fill": 1.0, "label": "jumping_jacks", "score": 0.87},
+        {"track_id": 4, "fill": 0.25, "label": None, "score": None},
+    ]
+    assert state["latency"]["pose"] == [14.5, 18.1] and state["age_ms"] == 20.0
+    assert [event["kind"] for event in state["events"]] == ["source_lost", "person_entered"] and state["lost"]
+    assert state["dropout"][PENN.joints[2]] == 0.5 and state["source"] == "camera of this test"
+
+
+def test_the_stream_is_pictures_that_follow_each_other():
+    with serving() as (_, show, url):
+        stop = shown(show, 10)
+        with urllib.request.urlopen(url + "stream", timeout=10) as stream:
+            assert "multipart/x-mixed-replace" in stream.headers["Content-Type"]
+            for _ in range(3):
+                assert stream.readline() == b"--picture\r\n"
+                assert stream.readline() == b"Content-Type: image/jpeg\r\n"
+                length = int(stream.readline().split(b":")[1])
+                assert stream.readline() == b"\r\n"
+                image = cv2.imdecode(np.frombuffer(stream.read(length), np.uint8), cv2.IMREAD_COLOR)
+                assert image.shape == (240, 640, 3) and videos.number(image[:, 300:]) == 5
+                assert stream.readline() == b"\r\n"
+        stop()
+
+
+def test_pictures_are_coded_only_while_somebody_looks():
+    with serving() as (page, show, url):
+        show(result(person()))
+        assert page._number == 0
+        stop = shown(show, 10)
+        with urllib.request.urlopen(url + "stream", timeout=10) as stream:
+            stream.read(100)
+        stop()
+        assert page._number > 0
+
+
+def test_a_viewer_that_takes_nothing_slows_nobody():
+    with serving() as (_, show, url):
+        port = int(url.rstrip("/").rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port)) as viewer:
+            viewer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            viewer.sendall(b"GET /stream HTTP/1.1\r\nHost: localhost:1\r\n\r\n")
+            noise = np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint8)
+            slowest_s = 0.0
+            for n in range(100):
+                start = time.perf_counter()
+                show(result(n=n, image=noise))
+                slowest_s = max(slowest_s, time.perf_counter() - start)
+            assert slowest_s < 1.0
+            assert json.loads(get(url + "state")[2])["people"] == []
+
+
+def test_without_the_token_nothing_is_shown_and_a_cookie_carries_it_on():
+    with serving(token="secret") as (_, show, url):
+        show(result(person()))
+        base = url.partition("?")[0]
+        assert url.endswith("?token=secret")
+        for path in ("", "state", "stream", "?token=wrong", "state?token="):
+            assert refused(base + path) == 403
+        status, headers, body = get(url)
+        assert status == 200 and b"<title>" in body
+        assert "HttpOnly" in headers["Set-Cookie"] and "SameSite=Strict" in headers["Set-Cookie"]
+        cookie = headers["Set-Cookie"].partition(";")[0]
+        assert get(base + "state", Cookie=cookie)[0] == 200
+        assert refused(base + "state", Cookie="token=wrong") == 403
+
+
+def test_another_sites_name_for_this_machine_is_refused():
+    with serving() as (_, _, url):
+        assert refused(url + "state", Host="evil.example:80") == 403
+        assert get(url + "state", Host="localhost:80")[0] == 200
+
+
+def test_a_port_that_is_taken_is_an_error_with_what_to_do():
+    with serving() as (_, _, url):
+        port = int(url.rstrip("/").rpartition(":")[2])
+        page = Page(Overlay(PENN), PENN, LatencyHistory(0), "")
+        with (
+            pytest.raises(OutputError, match="choose another port"),
+            page_sink(page, PageAddress("127.0.0.1", port, None), print),
+        ):
+            pass
+
+
+def test_a_real_browser_shows_the_picture_the_people_and_the_events(tmp_path):
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("apt install chromium")
+    history = LatencyHistory(0)
+    for n in range(10):
+        history.add(n, {"pose": 12.5, DECISION: 20.0})
+    with serving(history=history) as (page, show, url):
+        page.tell(Event("action_started", 12.5, 1, "jumping_jacks", 0.8))
+        stop = shown(show, 60)
+        flags = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run")
+        profile, picture = tmp_path / "profile", tmp_path / "page.png"
+        more = (
+            f"--user-data-dir={profile}",
+            "--window-size=1200,800",
+            "--virtual-time-budget=5000",
+            f"--screenshot={picture}",
+        )
+        done = subprocess.run(
+            [browser, *flags, *more, "--dump-dom", url], capture_output=True, text=True, timeout=90, check=False
+        )
+        stop()
+    text = done.stdout
+    assert "jumping jacks 87 %" in text and "action started #1" in text and "12.5 s" in text
+    assert "frames/s" in text and "12.50" in text and 'role="alert" hidden' in text
+    image = cv2.imread(str(picture))
+    # The stream's grey, 70, fills a good part of the page; its background is nearly black.
+    assert (np.abs(image.astype(int) - 70).max(axis=2) < 8).mean() > 0.1
