@@ -4,6 +4,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import yaml
@@ -11,15 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from edge.command_line import run_command_line
 from edge.contract.errors import ConfigError, DataError, LayoutError
 from edge.contract.layouts import layout
 from edge.contract.preprocess import Preprocessing
 from edge.contract.types import Float32
+from train.__main__ import COMMANDS
 from train.data.clip import SkeletonClip, SkeletonSet
 from train.data.corruption.fitted_errors import FittedErrors, JointErrors, Spells, read_errors, spoil, write_errors
 from train.data.corruption.spells import lasting, spells
 from train.data.pairs import PairConfig, Pairs
 from train.error_fit.measure import Observed, fit_errors
+from train.video_pairs.manifest import Manifest, pair_file, write_manifest
 
 PENN = layout("penn-13")
 NEVER = Spells(0.0, 0.0)
@@ -237,3 +241,53 @@ def test_a_joint_that_both_never_saw_cannot_be_fitted() -> None:
     poor[:, 3] = 0
     with pytest.raises(DataError, match="left_elbow was never seen by both"):
         fit(person(40), poor)
+
+
+@pytest.fixture
+def pairs_of_known_errors(tmp_path: Path) -> Path:
+    """A folder as `train pairs` leaves it, of a person whom KNOWN has spoilt."""
+    folder, rng, entries = tmp_path / "pairs", np.random.default_rng(0), {}
+    for n in range(24):
+        good = person(900)
+        name, poor = f"stand/{n}.mp4", spoil(good, PENN, KNOWN, 15.0, rng)
+        pair_file(folder, name).parent.mkdir(parents=True, exist_ok=True)
+        np.savez(pair_file(folder, name), times_s=np.arange(900) / 15, high=good, low=poor)
+        entries[name] = {"class": "stand", "train": n > 5, "frames": 900}
+    manifest = Manifest(
+        settings={"high": {"name": "good"}, "low": {"name": "cheap"}},
+        classes=["stand"],
+        layouts={"high": "penn-13", "low": "penn-13"},
+        versions={"skd-edge": "0"},
+        split="by hand",
+        subject="the only one",
+        finished=True,
+        videos=entries,
+    )
+    write_manifest(folder, manifest)
+    return folder
+
+
+def test_the_command_leaves_the_numbers_where_they_come_from_and_a_picture(
+    pairs_of_known_errors: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "fit" / "errors.yaml"
+    run_command_line("train", "", COMMANDS, ["fit-errors", "--pairs", str(pairs_of_known_errors), "--out", str(out)])
+    found = read_errors(out)
+    assert found.layout == "penn-13" and found.source["low"] == {"name": "cheap"} and found.source["frames"] == 24 * 900
+    wrist = found.joints["left_wrist"]
+    assert wrist.miss.share == pytest.approx(0.3, rel=0.2) and wrist.jitter == pytest.approx(0.08, rel=0.1)
+    picture = cv2.imread(str(out.with_suffix(".png")))
+    assert picture is not None and min(picture.shape[:2]) > 500 and picture.std() > 10
+
+
+def test_a_fit_in_joints_that_the_cheap_estimator_does_not_give_is_refused(
+    pairs_of_known_errors: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["fit-errors", "--pairs", str(pairs_of_known_errors), "--out", str(tmp_path / "e.yaml")]
+    with pytest.raises(SystemExit) as stop:
+        run_command_line("train", "", COMMANDS, [*argv, "--layout", "coco-17"])
+    assert stop.value.code == 2 and "left_eye was never seen by both estimators" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stop:
+        run_command_line("train", "", COMMANDS, [*argv, "--layout", "openpose"])
+    assert stop.value.code == 2 and "unknown joint layout 'openpose'" in capsys.readouterr().err
+    assert not (tmp_path / "e.yaml").exists()

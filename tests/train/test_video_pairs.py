@@ -1,5 +1,6 @@
 """Pairs of the user's own videos: whom they are about, how they part; a run that fails in part, stops and goes on."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -14,15 +15,19 @@ import pytest
 import yaml
 
 from edge.assets import BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS, fetch
-from edge.contract.errors import ConfigError, DataError, DownloadError
+from edge.contract.errors import ConfigError, DataError, DownloadError, OutputError
 from edge.contract.layouts import JointLayout, convert, layout, mapping
 from edge.contract.types import Float32, Pose
+from edge.pose.registry import PoseConfig
 from train.data.pairs import PairConfig, Pairs
 from train.data.registry import DataConfig, read_dataset
+from train.video_pairs.command import PairsConfig, make_pairs
+from train.video_pairs.estimate import Estimated
 from train.video_pairs.follow import FollowConfig, distance, follow_subject, matching_body
 from train.video_pairs.manifest import FILE, pair_file, read_manifest
 from train.video_pairs.two_estimators import TwoEstimators
 from train.video_pairs.videos import Video, find_videos, split
+from train.video_pairs.workers import Job, Shared, work
 
 BLAZE, TRT, PENN, COCO = layout("blazepose-33"), layout("trt_pose-18"), layout("penn-13"), layout("coco-17")
 LAYOUTS = (BLAZE, TRT)
@@ -222,6 +227,35 @@ def run(videos: Path, out: Path, *more: str) -> "subprocess.CompletedProcess[str
     return subprocess.run(command(videos, out, *more), capture_output=True, text=True, check=False)
 
 
+def test_the_videos_under_way_when_a_process_is_killed_are_done_after_all(videos: Path, tmp_path: Path) -> None:
+    estimators = TwoEstimators(PoseConfig(max_people=1), PoseConfig(max_people=1), 120)
+    jobs = [
+        Job(name, videos / name, pair_file(tmp_path, name), estimators, FollowConfig(), fps=None)
+        for name in ("stand/0.avi", "stand/1.avi")
+    ]
+    done, killed = {}, False
+    for result in work(jobs, 2, Shared.of(multiprocessing.get_context("spawn"))):
+        if result is not None:
+            done[result[0]] = result[1]
+        if not killed and (children := multiprocessing.active_children()):
+            children[0].kill()
+            killed = True
+    assert killed and {name: one.frames for name, one in done.items() if isinstance(one, Estimated)} == {
+        "stand/0.avi": 4, "stand/1.avi": 4
+    }  # fmt: skip
+
+
+def test_what_is_no_videos_fault_stops_all_of_them(videos: Path, tmp_path: Path) -> None:
+    (tmp_path / "stand").write_text("a file where a folder should be")
+    estimators = TwoEstimators(PoseConfig(max_people=1), PoseConfig(max_people=1), 120)
+    names = [f"stand/{n % 2}.avi" for n in range(50)]
+    jobs = [Job(name, videos / name, pair_file(tmp_path, name), estimators, FollowConfig(), None) for name in names]
+    shared = Shared.of(multiprocessing.get_context("spawn"))
+    with pytest.raises(OutputError, match=r"stand.*cannot be written"):
+        list(work(jobs, 1, shared))
+    assert shared.pictures.value < 30, "the other videos were not worked on"
+
+
 @pytest.fixture(scope="module")
 def pairs(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, "subprocess.CompletedProcess[str]"]:
     """A run whose parent was killed after the first video, then interrupted, and what the same command then said."""
@@ -282,8 +316,11 @@ def test_the_pairs_are_a_dataset_of_two_recorded_qualities(
 def test_other_settings_or_damaged_pairs_are_not_mixed_with_what_is_there(
     pairs: tuple[Path, "subprocess.CompletedProcess[str]"], videos: Path, tmp_path: Path
 ) -> None:
-    said = run(videos, pairs[0], "--follow.max_distance", "0.5")
-    assert said.returncode == 2 and "made with another follow.max_distance" in said.stderr
+    other = PairsConfig(
+        videos, pairs[0], PoseConfig(max_people=1), PoseConfig(max_people=1), 120, FollowConfig(max_distance=0.5)
+    )
+    with pytest.raises(ConfigError, match=r"made with another follow\.max_distance; give another --out"):
+        make_pairs(other)
     copy = tmp_path / "copy"
     subprocess.run(["cp", "-r", str(pairs[0]), str(copy)], check=True)
     raw = yaml.safe_load((copy / FILE).read_text())

@@ -84,25 +84,25 @@ def _pool(
     with ProcessPoolExecutor(workers, context, _begin, (shared,)) as pool:
         futures: dict[Future[Estimated | str], str] = {}
         try:
-            for job in jobs:
-                futures[pool.submit(_one, job)] = job.name
-        except BrokenProcessPool as error:
-            for job in jobs[len(futures) :]:
-                yield job.name, error
-        while futures:
-            done, _ = wait(futures, timeout=POLL_S, return_when=FIRST_COMPLETED)
-            for future in done:
-                name = futures.pop(future)
-                try:
-                    yield name, future.result()
-                except BrokenProcessPool as error:
-                    yield name, error
-                except Stopped:
-                    pass
-            yield None
-            if shared.stop.is_set():
+            try:
+                for job in jobs:
+                    futures[pool.submit(_one, job)] = job.name
+            except BrokenProcessPool as error:
+                for job in jobs[len(futures) :]:
+                    yield job.name, error
+            while futures and not shared.stop.is_set():
+                done, _ = wait(futures, timeout=POLL_S, return_when=FIRST_COMPLETED)
+                for future in done:
+                    name = futures.pop(future)
+                    try:
+                        yield name, future.result()
+                    except BrokenProcessPool as error:
+                        yield name, error
+                yield None
+        finally:
+            if futures:  # stopped, or something is wrong that is no video's fault
+                shared.stop.set()
                 pool.shutdown(wait=True, cancel_futures=True)
-                return
 
 
 def _begin(shared: Shared) -> None:
