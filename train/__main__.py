@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge.command_line import Command, run_command_line
-from train.compare import CompareConfig, compare
+from train.ablation import AblationConfig, ablation
 from train.error_fit.command import FitErrorsConfig
 from train.error_fit.command import fit as fit_errors
 from train.export import ExportConfig, export
@@ -58,11 +58,11 @@ COMMANDS = {
             "python -m train pose --backbone densenet121 --weights densenet121.pth --out pose.onnx",
         ),
     ),
-    "compare": Command(
-        CompareConfig,
-        compare,
-        "Teacher, LQ-only and distilled students over several seeds, as a table.",
-        ("python -m train compare --config configs/compare/penn_action.yaml --data.folder DATA",),
+    "ablation": Command(
+        AblationConfig,
+        ablation,
+        "Teacher, LQ-only student and every way of distilling it over several seeds, as a table with intervals.",
+        ("python -m train ablation --config configs/ablation/penn_action.yaml --data.folder DATA",),
     ),
 }
 

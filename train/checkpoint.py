@@ -20,13 +20,19 @@ FILE = "checkpoint.pt"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One file per run. about: network, data and settings; the rest are states of the run's parts."""
+    """One file per run: ``about`` says network, data and settings; the rest are states of the run's parts.
+
+    average: the running average of the weights, empty where none is kept. best: what is used of the run, as
+    far as it went: the last weights (or their average), with early stopping those of the best epoch.
+    No state of random numbers is needed: they depend on the seed, the epoch and the place in it.
+    """
 
     about: dict[str, Any]
     network: dict[str, Any]
     extra: dict[str, Any]
     optimiser: dict[str, Any]
-    random: dict[str, Any]
+    average: dict[str, Any]
+    best: dict[str, Any]
     history: list[dict[str, float]]
 
     def refuse_other(self, about: dict[str, Any], folder: Path) -> None:
@@ -40,16 +46,20 @@ class Checkpoint:
 
     def rebuild(self) -> nn.Module:
         """The network with its trained weights, in evaluation mode."""
-        about = self.about
-        network = build(
-            about["network"],
-            classes=len(about["classes"]),
-            layout=layout(about["layout"]),
-            bodies=about["bodies"],
-            width=about["width"],
-        )
-        network.load_state_dict(self.network)
+        network = build_network(self.about)
+        network.load_state_dict(self.best)
         return network.eval()
+
+
+def build_network(about: dict[str, Any]) -> nn.Module:
+    """The untrained network that ``about`` describes."""
+    return build(
+        about["network"],
+        classes=len(about["classes"]),
+        layout=layout(about["layout"]),
+        bodies=about["bodies"],
+        width=about["width"],
+    )
 
 
 def _first_difference(theirs: dict[str, Any], ours: dict[str, Any], within: str = "") -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,15 +25,22 @@ class Accuracy:
     mean_class: float
     confusion: NDArray[np.int64]
 
+    def per_class(self, classes: Sequence[str]) -> dict[str, float]:
+        """Share of each class's clips that were told rightly; 0 where there is none."""
+        rightly = self.confusion.diagonal() / np.maximum(self.confusion.sum(axis=1), 1)
+        return dict(zip(classes, rightly.round(4).tolist(), strict=True))
+
 
 def predict(network: nn.Module, pairs: Pairs, *, see: str) -> NDArray[np.float32]:
     """Logits (N, K) for every clip in order. see: "lq" or "hq"."""
     network.eval()
+    weight = next(network.parameters())
     logits = []
     with torch.inference_mode():
         for indices in _batches(len(pairs)):
             low, high, _ = pairs.batch(indices)
-            logits.append(network(torch.from_numpy(low if see == "lq" else high))[0].numpy())
+            clips = torch.from_numpy(low if see == "lq" else high).to(weight)
+            logits.append(network(clips)[0].cpu().float().numpy())
     return np.concatenate(logits)
 
 

@@ -1,162 +1,216 @@
-"""The training loop: one for teacher and student, resumable at every epoch."""
+"""The training loop: one for teacher and student, on one process or many, resumable at every epoch."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from lightning_fabric import Fabric
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
+from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader, Dataset
+from torch.utils.tensorboard import SummaryWriter
 
 from edge.command_line import console
-from edge.contract.errors import ConfigError, DataError
+from edge.contract.errors import DataError
 from train.checkpoint import FILE, Checkpoint, load_checkpoint, save_checkpoint
 from train.data.pairs import Pairs
 from train.evaluate import Accuracy, accuracy, predict
-from train.report import write_report
-from train.step import Batch
+from train.hardware import Hardware
+from train.methods import Method
+from train.optimiser import Optimiser
+from train.order import Order
+from train.step import Batch, Lesson, blended, take_step
+from train.sync_batch_norm import synchronise
 
-RELEASE_STEPS = (30 / 55, 40 / 55, 50 / 55)
-"""Where the release multiplies the learning rate by 0.1, as shares of its 55 epochs."""
-
-
-@dataclass(frozen=True)
-class Optimiser:
-    """Stochastic gradient descent as in the paper's release, Nesterov momentum 0.9."""
-
-    epochs: int = 55
-    """Passes over the training clips."""
-    batch: int = 32
-    """Clips per step."""
-    learning_rate: float = 0.1
-    """At the start."""
-    weight_decay: float = 1e-4
-    """L2 penalty."""
-    schedule: Literal["release", "cosine"] = "release"
-    """release: x0.1 at 30/55, 40/55 and 50/55 of the epochs. cosine: half a cosine down to 0 after a short warm-up."""
-    label_smoothing: float = 0.0
-    """Share of the label spread over the other classes."""
-    balanced: bool = False
-    """Draw classes, not clips, with equal chance: for sets whose classes differ in size."""
-
-    def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch < 2:
-            raise ConfigError(
-                f"{self.epochs} epochs in batches of {self.batch} train nothing",
-                hint="give at least 1 epoch, and 2 clips a batch for BatchNorm",
-            )
-
-    def rate(self, progress: float) -> float:
-        """Learning rate at a share 0..1 of the run."""
-        if self.schedule == "release":
-            return float(self.learning_rate * 0.1 ** sum(progress >= step for step in RELEASE_STEPS))
-        warm = min(progress / 0.05, 1.0)
-        return float(self.learning_rate * warm * (1 + np.cos(np.pi * progress)) / 2)
+VALIDATION = "validation"
+"""Accuracy on the held-out clips in the history of a run."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """Everything one training needs besides the networks.
+    """Everything one training needs.
 
-    see: which of a pair the network reads, "hq" or "lq". step: puts gradients into the parameters and
-    returns the losses. extra: modules trained along but not kept in the network (the adapter).
+    see: which of a pair the network reads, "hq" or "lq". extra: modules trained along but not kept in the
+    network (the adapter). lesson: the losses of a batch; method: how they make one step, and whether
+    batches are blended. validation: clips for early stopping.
     """
 
     out: Path
     see: Literal["hq", "lq"]
     network: nn.Module
     extra: nn.Module
-    step: Callable[[Batch], dict[str, float]]
+    lesson: Lesson
+    method: Method
     train: Pairs
+    validation: Pairs | None
     test: Pairs
     optimiser: Optimiser
     seed: int
     about: dict[str, Any]
     """What rebuilds the network: name, width, classes, layout, preprocessing; kept in the checkpoint."""
+    hardware: Hardware
 
 
-def fit(run: Run) -> Accuracy:
+@dataclass
+class _State:
+    """What changes while a network learns, and what a checkpoint keeps of it."""
+
+    optimiser: torch.optim.Optimizer
+    average: AveragedModel | None
+    history: list[dict[str, float]] = field(default_factory=list)
+    best: dict[str, Any] = field(default_factory=dict)
+
+
+def fit(run: Run, fabric: Fabric) -> Accuracy:
     """Train, or go on where an interrupted run stopped; returns the accuracy on the test clips.
 
-    Writes ``checkpoint.pt`` after every epoch and a report at the end, each whole or not at all.
+    Writes ``checkpoint.pt`` after every epoch, each whole or not at all, and curves for TensorBoard.
     """
     if len(run.train) < 2 or len(run.test) < 1:
         raise DataError(
             f"{len(run.train)} training and {len(run.test)} test clips are too few to train and test",
             hint="give more recordings (of the generator: --data.clips_per_class)",
         )
-    parameters = [*run.network.parameters(), *run.extra.parameters()]
-    optimiser = torch.optim.SGD(
-        parameters, lr=run.optimiser.learning_rate, momentum=0.9, nesterov=True, weight_decay=run.optimiser.weight_decay
+    settings, about = run.optimiser, run.about | {"seed": run.seed, "optimiser": asdict(run.optimiser)}
+    if fabric.world_size > 1:
+        synchronise(run.network)
+    run.network.to(fabric.device, run.hardware.dtype)
+    run.extra.to(fabric.device, run.hardware.dtype)
+    state = _State(settings.descent([*run.network.parameters(), *run.extra.parameters()]), _average(run))
+    _resume(run, about, state)
+    order = Order(
+        run.train.labels, batch=settings.batch, seed=run.seed, balanced=settings.balanced,
+        accumulate=settings.accumulate, rank=fabric.global_rank, world=fabric.world_size,
+    )  # fmt: skip
+    # Pairs is what DataLoader calls a map-style dataset, whose keys are draws.
+    dataset = cast("Dataset[Any]", run.train)
+    loader = DataLoader(
+        dataset,
+        batch_sampler=order,
+        num_workers=run.hardware.workers,
+        persistent_workers=run.hardware.workers > 0,
+        generator=torch.Generator(),  # its own: how often it seeds its workers must not move dropout's numbers
     )
-    rng = np.random.default_rng((run.seed, 0))
-    history = _resume(run, optimiser, rng)
-    settings = run.optimiser
+    with _told(run, len(state.history), fabric) as tell:
+        while len(state.history) < settings.epochs and not has_settled(state.history, settings.patience):
+            started = time.perf_counter()
+            means = _epoch(run, state, order, loader, fabric)
+            seconds = time.perf_counter() - started
+            state.history.append({"epoch": len(state.history) + 1, "seconds": seconds, **means})
+            _judge(run, state)
+            if fabric.is_global_zero:
+                save_checkpoint(run.out, _checkpoint(run, about, state))
+            tell(state.history[-1], len(order) * settings.batch * fabric.world_size / seconds)
+    run.network.load_state_dict(state.best)
+    return accuracy(predict(run.network, run.test, see=run.see), run.test.labels)
+
+
+def _epoch(run: Run, state: _State, order: Order, loader: DataLoader[Any], fabric: Fabric) -> dict[str, float]:
+    """Every step of one epoch; returns the mean of each loss."""
+    settings, epoch = run.optimiser, len(state.history)
+    own, extra = list(run.network.parameters()), list(run.extra.parameters())
+    order.epoch = epoch
+    # Dropout and blending depend on these three alone, so that a resumed run repeats what it would have drawn.
+    torch.manual_seed(int(np.random.SeedSequence((run.seed, epoch, fabric.global_rank)).generate_state(1)[0]))
+    run.network.train()
+    batches, steps, losses = _batches(run, loader, fabric), len(order) // settings.accumulate, []
+    for step in range(steps):
+        for group in state.optimiser.param_groups:
+            group["lr"] = settings.rate((epoch + step / steps) / settings.epochs)
+        losses.append(
+            take_step(run.lesson, islice(batches, settings.accumulate), own, extra, run.method.combine, fabric)
+        )
+        state.optimiser.step()
+        if state.average is not None:
+            state.average.update_parameters(run.network)
+    return {name: float(np.mean([loss[name] for loss in losses])) for name in losses[0]}
+
+
+def _batches(run: Run, loader: DataLoader[Any], fabric: Fabric) -> Iterator[Batch]:
+    smoothing, classes = run.optimiser.label_smoothing, len(run.about["classes"])
+    for low, high, labels in loader:
+        targets = F.one_hot(labels, classes) * (1 - smoothing) + smoothing / classes
+        batch = Batch(*(x.to(fabric.device, run.hardware.dtype) for x in (low, high, targets)))
+        yield blended(batch, run.method.mixing)
+
+
+def _average(run: Run) -> AveragedModel | None:
+    if not (decay := run.optimiser.average):
+        return None
+    return AveragedModel(run.network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+
+
+def _judge(run: Run, state: _State) -> None:
+    """Keep the weights (or their average) if they are the best so far; without held-out clips the last are."""
+    used = run.network if state.average is None else state.average.module
+    latest = state.history[-1]
+    if run.validation is not None:
+        latest[VALIDATION] = accuracy(predict(used, run.validation, see=run.see), run.validation.labels).top1
+        if latest[VALIDATION] < max(epoch[VALIDATION] for epoch in state.history):
+            return
+    state.best = {name: value.clone() for name, value in used.state_dict().items()}
+
+
+def has_settled(history: list[dict[str, float]], patience: int) -> bool:
+    """Whether none of the last ``patience`` epochs was better on the held-out clips than one before them."""
+    scores = [epoch[VALIDATION] for epoch in history if VALIDATION in epoch]
+    return 0 < patience < len(scores) and max(scores[-patience:]) <= max(scores[:-patience])
+
+
+@contextmanager
+def _told(run: Run, epochs: int, fabric: Fabric) -> Iterator[Callable[[dict[str, float], float], None]]:
+    """A progress bar and TensorBoard's curves, of the first process alone: call with an epoch and clips per second."""
+    if not fabric.is_global_zero:
+        yield lambda latest, rate: None
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, TextColumn("{task.fields[told]}"), console=console) as progress:
-        bar = progress.add_task(run.out.name, total=settings.epochs, completed=len(history), told="")
-        for epoch in range(len(history), settings.epochs):
-            losses, started = [], time.perf_counter()
-            run.network.train()
-            batches = list(_batches(run.train.labels, settings, rng))
-            for i, indices in enumerate(batches):
-                for group in optimiser.param_groups:
-                    group["lr"] = settings.rate((epoch + i / len(batches)) / settings.epochs)
-                low, high, labels = run.train.batch(indices)
-                optimiser.zero_grad(set_to_none=True)
-                losses.append(run.step(Batch(torch.from_numpy(low), torch.from_numpy(high), torch.from_numpy(labels))))
-                optimiser.step()
-            means = {name: float(np.mean([loss[name] for loss in losses])) for name in losses[0]}
-            history.append({"epoch": epoch + 1, "seconds": time.perf_counter() - started, **means})
-            save_checkpoint(run.out, _checkpoint(run, optimiser, rng, history))
-            told = "  ".join(f"{name} {value:.3f}" for name, value in means.items())
-            rate = len(run.train) / history[-1]["seconds"]
-            progress.update(bar, advance=1, told=f"{told}  {rate:.0f} clips/s")
-    result = accuracy(predict(run.network, run.test, see=run.see), run.test.labels)
-    write_report(run.out, run.about, history, result)
-    return result
+    with (
+        SummaryWriter(str(run.out / "tensorboard"), purge_step=epochs + 1) as writer,
+        Progress(*columns, TextColumn("{task.fields[told]}"), console=console) as progress,
+    ):
+        bar = progress.add_task(run.out.name, total=run.optimiser.epochs, completed=epochs, told="")
+
+        def tell(latest: dict[str, float], rate: float) -> None:
+            numbers = {name: value for name, value in latest.items() if name not in ("epoch", "seconds")}
+            for name, value in {**numbers, "clips per second": rate}.items():
+                writer.add_scalar(name, value, int(latest["epoch"]))
+            line = "  ".join(f"{name} {value:.3f}" for name, value in numbers.items())
+            progress.update(bar, advance=1, told=f"{line}  {rate:.0f} clips/s")
+
+        yield tell
 
 
-def _batches(labels: NDArray[np.int64], settings: Optimiser, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
-    """One epoch of index batches; a last batch too small for BatchNorm is left out."""
-    order = rng.permutation(len(labels))
-    if settings.balanced:
-        weights = 1 / np.bincount(labels)[labels]
-        order = rng.choice(len(labels), len(labels), p=weights / weights.sum())
-    for start in range(0, len(order), settings.batch):
-        if len(chosen := order[start : start + settings.batch]) > 1:
-            yield chosen
-
-
-def _resume(run: Run, optimiser: torch.optim.Optimizer, rng: np.random.Generator) -> list[dict[str, float]]:
-    """Continue from the folder's checkpoint if it has one; returns the epochs so far."""
+def _resume(run: Run, about: dict[str, Any], state: _State) -> None:
+    """Continue from the folder's checkpoint if it has one."""
     if not (run.out / FILE).is_file():
-        return []
+        return
     found = load_checkpoint(run.out)
-    found.refuse_other(run.about | {"seed": run.seed, "optimiser": asdict(run.optimiser)}, run.out)
+    found.refuse_other(about, run.out)
     run.network.load_state_dict(found.network)
     run.extra.load_state_dict(found.extra)
-    optimiser.load_state_dict(found.optimiser)
-    rng.bit_generator.state = found.random["batches"]
-    run.train.restore(found.random["pairs"])
-    torch.set_rng_state(found.random["torch"])
-    return found.history
+    state.optimiser.load_state_dict(found.optimiser)
+    if state.average is not None:
+        state.average.load_state_dict(found.average)
+    state.history, state.best = found.history, found.best
 
 
-def _checkpoint(
-    run: Run, optimiser: torch.optim.Optimizer, rng: np.random.Generator, history: list[dict[str, float]]
-) -> Checkpoint:
+def _checkpoint(run: Run, about: dict[str, Any], state: _State) -> Checkpoint:
     return Checkpoint(
-        about=run.about | {"seed": run.seed, "optimiser": asdict(run.optimiser)},
+        about=about,
         network=run.network.state_dict(),
         extra=run.extra.state_dict(),
-        optimiser=optimiser.state_dict(),
-        random={"batches": rng.bit_generator.state, "pairs": run.train.state(), "torch": torch.get_rng_state()},
-        history=history,
+        optimiser=state.optimiser.state_dict(),
+        average={} if state.average is None else state.average.state_dict(),
+        best=state.best,
+        history=state.history,
     )

@@ -1,4 +1,8 @@
-"""Gradient revision: imitation never undoes the task (Bian et al., IEEE TIP 2021)."""
+"""Gradient revision: imitation never undoes the task (Bian et al., IEEE TIP 2021).
+
+The gradients of several losses are the rows of one matrix (L, P). The first is the task's, of the
+cross entropy; the others are what imitation asks for.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +10,19 @@ import torch
 from torch import Tensor
 
 
-def revised(task: Tensor, imitation: list[Tensor]) -> Tensor:
-    """The step direction g_ce + sum_i g_i from gradients as flat vectors (P,).
+def summed(gradients: Tensor) -> Tensor:
+    """Every row as it is: (L, P) -> (P,)."""
+    return gradients.sum(dim=0)
 
-    A g_i that points against g_ce loses its component along g_ce:
-    g_i - (<g_i, g_ce> / <g_ce, g_ce>) g_ce where <g_i, g_ce> < 0; others are taken as they are.
+
+def revised(gradients: Tensor) -> Tensor:
+    """Gradient revision, by which imitation never undoes the task: g_ce + sum_i g_i' for rows (L, P).
+
+    A g_i that points against g_ce loses its component along g_ce,
+    g_i' = g_i - (<g_i, g_ce> / <g_ce, g_ce>) g_ce where <g_i, g_ce> < 0; others are taken as they are.
+    Source: Bian et al., IEEE TIP 2021.
     """
+    task, imitation = gradients[0], gradients[1:]
     power = torch.dot(task, task).clamp(min=torch.finfo(task.dtype).tiny)
-    total = task.clone()
-    for gradient in imitation:
-        agreement = torch.dot(gradient, task)
-        total += gradient - (agreement.clamp(max=0) / power) * task
-    return total
+    opposed = (imitation @ task).clamp(max=0).sum() / power
+    return imitation.sum(dim=0) + (1 - opposed) * task

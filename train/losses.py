@@ -5,13 +5,26 @@ Feature maps are (B, C, T', V) with B = N * M bodies; logits (N, K).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-Loss = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+
+@dataclass(frozen=True)
+class Outputs:
+    """What student and teacher gave for the same clips, for a loss to compare.
+
+    logits, teacher_logits: (N, K). features: the student's last feature map (B, C, T', V); adapted: the same
+    brought to the teacher's channels by the training-only 1x1 convolution; teacher_features: (B, D, T', V).
+    """
+
+    logits: Tensor
+    features: Tensor
+    adapted: Tensor
+    teacher_logits: Tensor
+    teacher_features: Tensor
 
 
 def logit_divergence(student: Tensor, teacher: Tensor) -> Tensor:
@@ -41,11 +54,3 @@ def relative_distances(features: Tensor) -> Tensor:
     distances = torch.where(positive, squared, 1.0).sqrt() * positive
     mean = distances.sum(dim=(1, 2)) / positive.sum(dim=(1, 2)).clamp(min=1)
     return distances / mean.clamp(min=1e-12)[:, None, None]
-
-
-DISTILLATION: dict[str, Loss] = {
-    "logits": lambda zs, zt, fs, ft: logit_divergence(zs, zt),
-    "vertices": lambda zs, zt, fs, ft: graph_vertices(fs, ft),
-    "edges": lambda zs, zt, fs, ft: graph_edges(fs, ft),
-}
-"""Name -> loss of (student logits, teacher logits, adapted student features, teacher features)."""

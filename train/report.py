@@ -1,8 +1,9 @@
-"""What a training leaves behind for people: report.json, a confusion matrix and the curves."""
+"""What a training leaves behind for people: report.json, a table and pictures."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,28 +11,90 @@ import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 from numpy.typing import NDArray
+from rich.table import Table
 
+from edge.contract.errors import DataError
 from edge.contract.files import replacing
 from train.evaluate import Accuracy
 
 matplotlib.use("Agg")
 
 
-def write_report(folder: Path, about: dict[str, Any], history: list[dict[str, float]], result: Accuracy) -> None:
-    """Write report.json, confusion.png and curves.png into a run's folder, each whole."""
-    told = result.confusion.diagonal() / np.maximum(result.confusion.sum(axis=1), 1)
+REPORT = "report.json"
+
+
+def write_report(
+    folder: Path,
+    about: dict[str, Any],
+    history: list[dict[str, float]],
+    result: Accuracy,
+    baseline: tuple[str, dict[str, float]] | None = None,
+) -> None:
+    """Write report.json, confusion.png, curves.png and, with a baseline, gain.png into a run's folder, each whole.
+
+    baseline: a name, and the accuracy 0..1 by class that the run's is compared with.
+    """
+    told = result.per_class(about["classes"])
     report = {
         "about": about,
         "top1": result.top1,
         "top5": result.top5,
         "mean_class": result.mean_class,
-        "per_class": dict(zip(about["classes"], told.round(4).tolist(), strict=True)),
+        "per_class": told,
         "history": history,
     }
-    with replacing(folder / "report.json") as partial:
+    with replacing(folder / REPORT) as partial:
         partial.write_text(json.dumps(report, indent=1), encoding="utf-8")
     _confusion(folder / "confusion.png", result.confusion, about["classes"])
     _curves(folder / "curves.png", history)
+    if baseline is not None:
+        _gain(folder / "gain.png", told, *baseline)
+
+
+def read_report(folder: Path) -> dict[str, Any]:
+    """The report of a finished run; DataError where there is none."""
+    path = folder / REPORT
+    try:
+        report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(
+            "no finished run here: report.json is missing", where=folder, hint="give the folder of a run that ended"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"not a readable report: {error}", where=path, hint="run the training again") from error
+    return report
+
+
+def report_table(
+    title: str, classes: Sequence[str], result: Accuracy, baseline: tuple[str, dict[str, float]] | None
+) -> Table:
+    """What the terminal shows at the end: clips and accuracy by class, the weakest first, and all together."""
+    table = Table("class", "clips", "accuracy %", title=title, show_footer=True)
+    if baseline is not None:
+        table.add_column(f"gain over {baseline[0]}")
+    clips = result.confusion.sum(axis=1)
+    told = result.per_class(classes)
+    for place in sorted(range(len(classes)), key=lambda place: told[classes[place]]):
+        name = classes[place]
+        gain = [] if baseline is None else [f"{(told[name] - baseline[1][name]) * 100:+.1f}"]
+        table.add_row(name, str(clips[place]), f"{told[name] * 100:.1f}", *gain)
+    footers = ("all", str(clips.sum()), f"{result.top1 * 100:.2f}", f"mean {result.mean_class * 100:.2f}")
+    for column, footer in zip(table.columns, footers, strict=False):
+        column.footer = footer
+    return table
+
+
+def _gain(path: Path, told: dict[str, float], name: str, before: dict[str, float]) -> None:
+    """A bar for each class: points gained (right) or lost (left) against the baseline."""
+    gains = sorted(((told[label] - before[label]) * 100, label) for label in told)
+    figure, axes = plt.subplots(figsize=(7, 0.28 * len(gains) + 1.4), layout="constrained")
+    colours = ["tab:red" if gain < 0 else "tab:blue" for gain, _ in gains]
+    axes.barh([label for _, label in gains], [gain for gain, _ in gains], color=colours)
+    axes.axvline(0, color="black", linewidth=0.8)
+    axes.set_xlabel(f"points of accuracy gained over {name}")
+    axes.margins(y=0.02)
+    axes.grid(axis="x", alpha=0.3)
+    _save(figure, path)
 
 
 def _confusion(path: Path, counts: NDArray[np.int64], classes: tuple[str, ...]) -> None:
@@ -51,7 +114,7 @@ def _confusion(path: Path, counts: NDArray[np.int64], classes: tuple[str, ...]) 
 
 def _curves(path: Path, history: list[dict[str, float]]) -> None:
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
-    for name in [key for key in history[0] if key not in ("epoch", "seconds")]:
+    for name in [key for key in history[0] if key not in ("epoch", "seconds", "validation")]:
         axes.plot([epoch["epoch"] for epoch in history], [epoch[name] for epoch in history], label=name)
     axes.set_xlabel("epoch")
     axes.set_ylabel("loss")

@@ -1,73 +1,132 @@
-"""One training step's gradient: the task's, and what imitation may add to it."""
+"""One training step: the losses of a batch, and their gradients as the rows of a matrix."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edge.contract.errors import ConfigError
-from train.gradient_revision import revised
-from train.losses import DISTILLATION
+from train.losses import Outputs
+from train.methods import COMBINING, LOSSES
+
+TASK = "task"
+"""Name of the cross entropy among the losses; always the first."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """LQ and HQ clips (N, C, T, V, M) of the same recordings, labels (N,)."""
+    """LQ and HQ clips (N, C, T, V, M) of the same recordings, and what they show (N, K), as probabilities."""
 
     low: Tensor
     high: Tensor
-    labels: Tensor
+    targets: Tensor
+
+
+Lesson = Callable[[Batch], Mapping[str, Tensor]]
+"""The losses of a batch by name, the task's first."""
 
 
 @dataclass(frozen=True)
 class Teaching:
-    """What distillation adds to a student: a frozen teacher, losses by name, and the training-only adapter.
+    """What distillation adds to a student: a frozen teacher, weighted losses by name, the training-only adapter.
 
-    adapter: 1x1 convolution from the student's feature channels to the teacher's. revise: whether
-    gradients that oppose the task lose that part (the paper's gradient revision).
+    adapter: 1x1 convolution from the student's feature channels to the teacher's.
     """
 
     teacher: nn.Module
     adapter: nn.Module
-    losses: tuple[str, ...]
-    revise: bool = True
+    losses: Mapping[str, float]
 
 
-def task_step(network: nn.Module, clips: Tensor, labels: Tensor, smoothing: float) -> dict[str, float]:
-    """Put the gradient of the cross entropy into ``.grad``; returns the loss."""
-    loss = F.cross_entropy(network(clips)[0], labels, label_smoothing=smoothing)
-    loss.backward()
-    return _finite({"task": loss})
+def task_losses(network: nn.Module, clips: Tensor, targets: Tensor, fabric: Fabric) -> dict[str, Tensor]:
+    """The cross entropy alone."""
+    with fabric.autocast():
+        logits = network(clips)[0]
+    return {TASK: F.cross_entropy(_widened(logits), targets)}
 
 
-def distillation_step(student: nn.Module, teaching: Teaching, batch: Batch, smoothing: float) -> dict[str, float]:
-    """Put g_ce + sum_i (revised) g_i into the student's ``.grad`` and the adapter's own gradient into its.
+def distillation_losses(student: nn.Module, teaching: Teaching, batch: Batch, fabric: Fabric) -> dict[str, Tensor]:
+    """Cross entropy of the student on the LQ clips, and each distillation loss times its weight."""
+    with fabric.autocast():
+        with torch.no_grad():
+            teacher_logits, teacher_features = teaching.teacher(batch.high)
+        logits, features = student(batch.low)
+    logits, features, teacher_logits, teacher_features = (
+        _widened(x) for x in (logits, features, teacher_logits, teacher_features)
+    )
+    outputs = Outputs(logits, features, teaching.adapter(features), teacher_logits, teacher_features)
+    losses = {TASK: F.cross_entropy(outputs.logits, batch.targets)}
+    for name, weight in teaching.losses.items():
+        losses[name] = weight * LOSSES[name](outputs)
+    return losses
 
-    The inner products of the revision run over all student parameters as one vector; the adapter is
-    no part of the student and is not revised. Returns the losses by name.
+
+def _widened(x: Tensor) -> Tensor:
+    """Distances in bfloat16 would be noise: losses are computed in float32 at least."""
+    return x.float() if x.dtype == torch.bfloat16 else x
+
+
+def blended(batch: Batch, share: float) -> Batch:
+    """With chance ``share``: every clip, good, poor and its target, blended with another of the batch in one ratio.
+
+    A recording of two actions at once has no label but the teacher's: in between the recordings there are,
+    the student learns from its teacher's judgement alone. Source: Zhang et al., "mixup", ICLR 2018; with a
+    teacher, Beyer et al., "Knowledge distillation: a good teacher is patient and consistent", CVPR 2022.
     """
-    with torch.no_grad():
-        teacher_logits, teacher_features = teaching.teacher(batch.high)
-    logits, features = student(batch.low)
-    adapted = teaching.adapter(features)
-    losses = {"task": F.cross_entropy(logits, batch.labels, label_smoothing=smoothing)}
-    for name in teaching.losses:
-        losses[name] = DISTILLATION[name](logits, teacher_logits, adapted, teacher_features)
-    values = _finite(losses)
+    if float(torch.rand(())) >= share:
+        return batch
+    ratio, other = float(torch.rand(())), torch.randperm(len(batch.targets))
+    return Batch(*(torch.lerp(x[other], x, ratio) for x in (batch.low, batch.high, batch.targets)))
 
-    own, extra = list(student.parameters()), list(teaching.adapter.parameters())
-    gradients, adapter_gradient = [], torch.zeros(sum(p.numel() for p in extra))
-    for loss in losses.values():
-        parts = torch.autograd.grad(loss, own + extra, retain_graph=True, materialize_grads=True)
-        gradients.append(torch.cat([g.flatten() for g in parts[: len(own)]]))
-        adapter_gradient = adapter_gradient + torch.cat([g.flatten() for g in parts[len(own) :]])
-    task, imitation = gradients[0], gradients[1:]
-    _assign(own, revised(task, imitation) if teaching.revise else torch.stack(gradients).sum(0))
-    _assign(extra, adapter_gradient)
-    return values
+
+def take_step(
+    lesson: Lesson, batches: Iterable[Batch], own: list[nn.Parameter], extra: list[nn.Parameter], combine: str,
+    fabric: Fabric,
+) -> dict[str, float]:  # fmt: skip
+    """Put the step's gradient into ``.grad`` of the student's ``own`` parameters and of the ``extra`` ones.
+
+    The losses' gradients are averaged over the ``batches`` of this step and over all processes *before* they
+    are combined, so that inner products are those of the whole batch. They run over all own parameters
+    as one vector; the adapter (extra) is no part of the student, and gets the plain sum. Returns the
+    losses by name; raises ConfigError where one is not finite.
+    """
+    rows, told, count = torch.zeros(()), torch.zeros(()), 0
+    names: list[str] = []
+    for batch in batches:
+        losses = lesson(batch)
+        names, values = list(losses), list(losses.values())
+        told = told + torch.stack([value.detach() for value in values])
+        # The sum of gradients is the gradient of the sum: one pass.
+        rows = rows + gradient_rows([sum(values, torch.zeros(()))] if combine == "sum" else values, own + extra)
+        count += 1
+    means = torch.as_tensor(fabric.all_reduce(told / count, reduce_op="mean"))
+    rows = torch.as_tensor(fabric.all_reduce(rows / count, reduce_op="mean"))
+    told_by_name = dict(zip(names, means.tolist(), strict=True))
+    _refuse_infinite(told_by_name)
+    split = sum(p.numel() for p in own)
+    _assign(own, COMBINING[combine](rows[:, :split]))
+    _assign(extra, rows[:, split:].sum(dim=0))
+    return told_by_name
+
+
+def gradient_rows(losses: list[Tensor], parameters: list[nn.Parameter]) -> Tensor:
+    """(L, P): the gradient of each loss with respect to all parameters as one vector.
+
+    One forward pass, and a backward pass for each loss. Two other ways give the same vectors: one pass with
+    all losses as a batch of cotangents (``is_grads_batched``), and, for the revision alone, two passes
+    and a Jacobian-vector product in place of the inner products. On a CPU they take 1.1 to 1.3 and 1.0
+    times as long (``benchmarks/distillation.md``), so the plain way stays.
+    """
+    rows = []
+    for loss in losses:
+        parts = torch.autograd.grad(loss, parameters, retain_graph=True, materialize_grads=True)
+        rows.append(torch.cat([part.flatten() for part in parts]))
+    return torch.stack(rows)
 
 
 def _assign(parameters: list[nn.Parameter], gradient: Tensor) -> None:
@@ -76,9 +135,7 @@ def _assign(parameters: list[nn.Parameter], gradient: Tensor) -> None:
         parameter.grad = part.view_as(parameter)
 
 
-def _finite(losses: dict[str, Tensor]) -> dict[str, float]:
-    values = {name: float(loss.detach()) for name, loss in losses.items()}
-    if any(value != value or abs(value) == float("inf") for value in values.values()):
-        told = ", ".join(f"{name} {value:g}" for name, value in values.items())
+def _refuse_infinite(losses: dict[str, float]) -> None:
+    if any(value != value or abs(value) == float("inf") for value in losses.values()):
+        told = ", ".join(f"{name} {value:g}" for name, value in losses.items())
         raise ConfigError(f"a loss is not finite ({told})", hint="lower --optimiser.learning_rate")
-    return values

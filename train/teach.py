@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
+from lightning_fabric import Fabric
 from torch import nn
 
 from edge.command_line import console
 from edge.contract.errors import ConfigError
-from edge.contract.layouts import layout
-from train.checkpoint import Checkpoint, load_checkpoint
+from train.checkpoint import Checkpoint, build_network, load_checkpoint
 from train.data.clip import SkeletonSet
 from train.data.pairs import Pairs, clip_layout
 from train.data.registry import DataConfig, read_dataset
-from train.evaluate import Accuracy
-from train.fit import Optimiser, Run, fit
-from train.losses import DISTILLATION
-from train.networks.registry import build, default_width
+from train.data.splits import held_out
+from train.evaluate import Accuracy, accuracy, predict
+from train.fit import Run, fit
+from train.hardware import Hardware, launch
+from train.methods import Method, method
+from train.networks.registry import default_width
 from train.networks.release import load_release
-from train.step import Batch, Teaching, distillation_step, task_step
+from train.optimiser import Optimiser
+from train.report import read_report, report_table, write_report
+from train.step import Batch, Teaching, distillation_losses, task_losses
 
 
 @dataclass(frozen=True)
@@ -44,10 +46,10 @@ class TeacherConfig:
     """Start from a checkpoint of a public Shift-GCN release (.pt); training goes on from there."""
     optimiser: Optimiser = field(default_factory=Optimiser)
     """Length and rates of the training."""
+    hardware: Hardware = field(default_factory=Hardware)
+    """What to train on: a CPU, GPUs, several machines."""
     seed: int = 0
     """Of weights, order and corruption."""
-    threads: int = 0
-    """CPU threads; 0 for as many as there are cores."""
 
 
 @dataclass(frozen=True)
@@ -58,93 +60,91 @@ class StudentConfig:
     """Folder of the run: checkpoint and report. A run that was interrupted there goes on."""
     teacher: Path
     """Folder of the teacher's run."""
+    baseline: Path | None = None
+    """Folder of an LQ-only run, for the picture of what each class gains; by default the teacher reading LQ clips."""
     data: DataConfig = field(default_factory=DataConfig)
     """What to train on: what the teacher was trained on."""
     network: str = "dense_gcn"
     """dense_gcn and its sizes _s, _m, _l (made for INT8 and TensorRT) or shift_gcn_student (the paper's)."""
     width: int | None = None
     """Channels of the first units; by default the network's own."""
-    losses: tuple[str, ...] = ("logits", "vertices", "edges")
-    """Distillation losses beside the cross entropy; the paper's are all three."""
-    revise: bool = True
-    """Gradient revision: imitation may not oppose the task."""
+    method: str = "paper"
+    """How the teacher teaches: the paper's losses with gradient revision, or another of train/methods.py."""
     optimiser: Optimiser = field(default_factory=Optimiser)
     """Length and rates of the training."""
+    hardware: Hardware = field(default_factory=Hardware)
+    """What to train on: a CPU, GPUs, several machines."""
     seed: int = 0
     """Of weights, order and corruption."""
-    threads: int = 0
-    """CPU threads; 0 for as many as there are cores."""
 
 
 def train_teacher(config: TeacherConfig) -> Accuracy:
     """Train as configured and leave a run folder; see :func:`train.fit.fit`."""
     data = read_dataset(config.data)
-    _start(config.threads, config.seed)
-    about = _about(config.network, config.width, config.data, data)
+    fabric = launch(config.hardware)
+    torch.manual_seed(config.seed)
+    about = _about(config, data) | {"see": config.see}
     network = _network(about)
     if config.weights is not None:
         load_release(network, config.weights)
-    smoothing = config.optimiser.label_smoothing
 
-    def step(batch: Batch) -> dict[str, float]:
-        return task_step(network, batch.high if config.see == "hq" else batch.low, batch.labels, smoothing)
+    def lesson(batch: Batch) -> dict[str, torch.Tensor]:
+        return task_losses(network, batch.high if config.see == "hq" else batch.low, batch.targets, fabric)
 
-    about["see"] = config.see
     run = Run(
-        out=config.out, see=config.see, network=network, extra=nn.Module(), step=step,
-        train=Pairs(data, config.data.pairs, train=True, seed=config.seed),
-        test=Pairs(data, config.data.pairs, train=False, seed=0),
-        optimiser=config.optimiser, seed=config.seed, about=about,
+        out=config.out, see=config.see, network=network, extra=nn.Module(), lesson=lesson, method=Method(),
+        **_pairs(config, data, config.data), optimiser=config.optimiser, seed=config.seed, about=about,
+        hardware=config.hardware,
     )  # fmt: skip
-    return _told(fit(run), config.out, f"{config.network} on {config.see.upper()}")
+    return _finished(run, fit(run, fabric), fabric, f"{config.network} on {config.see.upper()}", None)
 
 
 def train_student(config: StudentConfig) -> Accuracy:
     """Distil as configured and leave a run folder; see :func:`train.fit.fit`."""
-    if unknown := [name for name in config.losses if name not in DISTILLATION]:
-        raise ConfigError(f"unknown loss {unknown[0]!r}", hint=f"known losses: {', '.join(DISTILLATION)}")
+    how = method(config.method)
     data = read_dataset(config.data)
     taught = load_checkpoint(config.teacher)
-    _start(config.threads, config.seed)
-    about = _about(config.network, config.width, config.data, data)
+    fabric = launch(config.hardware)
+    torch.manual_seed(config.seed)
+    about = _about(config, data) | {"see": "lq", "method": config.method, **asdict(how)}
     _refuse_foreign(taught, about, config.teacher)
     student, teacher = _network(about), taught.rebuild().requires_grad_(False)
+    teacher.to(fabric.device, config.hardware.dtype)
     adapter = nn.Conv2d(_features(student), _features(teacher), 1)
-    teaching = Teaching(teacher, adapter, config.losses, config.revise)
-    smoothing = config.optimiser.label_smoothing
-    about |= {"see": "lq", "losses": list(config.losses), "revise": config.revise}
+    teaching = Teaching(teacher, adapter, how.losses)
+    source = config.data
+    if how.redraw is not None:
+        source = replace(source, pairs=replace(source.pairs, redraw=how.redraw))
     run = Run(
         out=config.out, see="lq", network=student, extra=adapter,
-        step=lambda batch: distillation_step(student, teaching, batch, smoothing),
-        train=Pairs(data, config.data.pairs, train=True, seed=config.seed),
-        test=Pairs(data, config.data.pairs, train=False, seed=0),
-        optimiser=config.optimiser, seed=config.seed, about=about,
+        lesson=lambda batch: distillation_losses(student, teaching, batch, fabric), method=how,
+        **_pairs(config, data, source), optimiser=config.optimiser, seed=config.seed, about=about,
+        hardware=config.hardware,
     )  # fmt: skip
-    return _told(fit(run), config.out, f"{config.network} on LQ, taught by {config.teacher.name}")
+    result = fit(run, fabric)
+    what = f"{config.network} on LQ, taught by {config.teacher.name}"
+    return _finished(run, result, fabric, what, _baseline(config, run, teacher))
 
 
-def _start(threads: int, seed: int) -> None:
-    torch.set_num_threads(threads or os.cpu_count() or 1)
-    torch.manual_seed(seed)
-
-
-def _about(network: str, width: int | None, config: DataConfig, data: SkeletonSet) -> dict[str, Any]:
+def _about(config: TeacherConfig | StudentConfig, data: SkeletonSet) -> dict[str, Any]:
     """What a checkpoint keeps, in plain types: enough to rebuild the network and to refuse other data."""
     return {
-        "network": network,
-        "width": default_width(network) if width is None else width,
-        "source": config.dataset,
-        "clips_per_class": config.clips_per_class,
-        "scenes": config.scenes,
-        "source_split": config.split,
+        "network": config.network,
+        "width": default_width(config.network) if config.width is None else config.width,
+        "source": config.data.dataset,
+        "clips_per_class": config.data.clips_per_class,
+        "scenes": config.data.scenes,
+        "source_split": config.data.split,
         "dataset": data.name,
         "split": data.split,
         "train_clips": len(data.part(True)),
         "test_clips": len(data.part(False)),
         "classes": list(data.classes),
-        "layout": clip_layout(data, config.pairs),
+        "layout": clip_layout(data, config.data.pairs),
         "bodies": max(clip.joints.shape[0] for clip in data.clips),
-        "pairs": asdict(config.pairs),
+        "pairs": asdict(config.data.pairs),
+        "processes": config.hardware.devices * config.hardware.nodes,
+        "precision": config.hardware.precision,
     }
 
 
@@ -155,13 +155,20 @@ def _network(about: dict[str, Any]) -> nn.Module:
             f"clips of {frames} frames do not halve twice, as the networks do with them",
             hint="give --data.pairs.preprocessing.length_frames a multiple of 4",
         )
-    return build(
-        about["network"],
-        classes=len(about["classes"]),
-        layout=layout(about["layout"]),
-        bodies=about["bodies"],
-        width=about["width"],
-    )
+    return build_network(about)
+
+
+def _pairs(config: TeacherConfig | StudentConfig, data: SkeletonSet, source: DataConfig) -> dict[str, Any]:
+    """The parts of the data by their names in :class:`Run`."""
+    learnt, validation = data, None
+    if config.optimiser.patience:
+        learnt, held = held_out(data, config.optimiser.held_out)
+        validation = Pairs(held, source.pairs, train=False, seed=0)
+    return {
+        "train": Pairs(learnt, source.pairs, train=True, seed=config.seed),
+        "validation": validation,
+        "test": Pairs(data, source.pairs, train=False, seed=0),
+    }
 
 
 def _features(network: nn.Module) -> int:
@@ -185,9 +192,22 @@ def _refuse_foreign(taught: Checkpoint, about: dict[str, Any], folder: Path) -> 
         )
 
 
-def _told(result: Accuracy, out: Path, what: str) -> Accuracy:
-    console.print(
-        f"{what}: top-1 {result.top1 * 100:.2f} %, mean per class {np.round(result.mean_class * 100, 2)} %, "
-        f"report in {out}"
-    )
+def _baseline(config: StudentConfig, run: Run, teacher: nn.Module) -> tuple[str, dict[str, float]]:
+    """What a student is compared with class by class: an LQ-only run, or its teacher reading what it reads."""
+    if config.baseline is not None:
+        return config.baseline.name, read_report(config.baseline)["per_class"]
+    told = accuracy(predict(teacher, run.test, see="lq"), run.test.labels)
+    return "the teacher on LQ", told.per_class(run.about["classes"])
+
+
+def _finished(
+    run: Run, result: Accuracy, fabric: Fabric, what: str, baseline: tuple[str, dict[str, float]] | None
+) -> Accuracy:
+    """Leave the report, by the first process alone, and say where it is."""
+    if fabric.is_global_zero:
+        history = load_checkpoint(run.out).history
+        write_report(run.out, run.about, history, result, baseline)
+        console.print(report_table(what, run.about["classes"], result, baseline))
+        console.print(f"{what}: top-1 {result.top1 * 100:.2f} %, report in {run.out}")
+    fabric.barrier()
     return result

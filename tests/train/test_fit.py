@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
+import train.fit
 from edge.contract.errors import ConfigError, DataError
 from edge.contract.preprocess import Preprocessing
 from train.checkpoint import FILE, Checkpoint, load_checkpoint
@@ -21,22 +21,23 @@ from train.data.kinematic import CLASSES
 from train.data.pairs import PairConfig, Pairs
 from train.data.registry import DataConfig, read_dataset
 from train.evaluate import predict
-from train.fit import Optimiser
+from train.hardware import Hardware
+from train.optimiser import Optimiser
 from train.teach import StudentConfig, TeacherConfig, train_student, train_teacher
 
 DATA = DataConfig(clips_per_class=3, pairs=PairConfig(preprocessing=Preprocessing(length_frames=8, fps=4.0)))
 SHORT = Optimiser(epochs=3, batch=16, learning_rate=0.05)
 # Two clips of each class train, the third person's tests.
-BATCHES = math.ceil(2 * len(CLASSES) / SHORT.batch)
+BATCHES = math.ceil(2 * len(CLASSES) / SHORT.batch)  # of 16 and of 8 clips
 
 
 def teacher_config(out: Path) -> TeacherConfig:
-    return TeacherConfig(out=out, data=DATA, width=4, optimiser=SHORT, threads=1)
+    return TeacherConfig(out=out, data=DATA, width=4, optimiser=SHORT, hardware=Hardware(threads=1))
 
 
 def student_config(out: Path, teacher: Path) -> StudentConfig:
     # dense_gcn has dropout: its draws must go on where they stopped, too.
-    return StudentConfig(out=out, teacher=teacher, data=DATA, width=4, optimiser=SHORT, threads=1)
+    return StudentConfig(out=out, teacher=teacher, data=DATA, width=4, optimiser=SHORT, hardware=Hardware(threads=1))
 
 
 @pytest.fixture(scope="module")
@@ -56,23 +57,23 @@ def student(teacher: Path) -> Path:
 
 
 def interrupted(training: Callable[[], object], batches: int) -> None:
-    """Run the training and press Ctrl-C when it draws its next batch after that many."""
-    drawn, batch = Counter[str](), Pairs.batch
+    """Run the training and press Ctrl-C when it takes its next batch after that many."""
+    taken, take = Counter[str](), train.fit.take_step
 
-    def stop(self: Pairs, indices: NDArray[np.int64]) -> object:
-        drawn["batches"] += 1
-        if drawn["batches"] > batches:
+    def stop(*args: Any) -> dict[str, float]:
+        taken["batches"] += 1
+        if taken["batches"] > batches:
             raise KeyboardInterrupt
-        return batch(self, indices)
+        return take(*args)
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Pairs, "batch", stop)
+        patch.setattr(train.fit, "take_step", stop)
         training()
 
 
 def assert_same_run(one: Path, other: Path) -> None:
     ours, theirs = load_checkpoint(one), load_checkpoint(other)
-    for part in ("network", "extra"):
+    for part in ("network", "extra", "best"):
         a, b = getattr(ours, part), getattr(theirs, part)
         assert a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
     for a, b in zip(ours.history, theirs.history, strict=True):
@@ -175,9 +176,7 @@ def test_other_settings_in_the_folder_of_a_run_are_refused_by_their_name(
     assert (teacher / FILE).read_bytes() == before
 
 
-@pytest.mark.parametrize(
-    ("change", "key"), [({"losses": ("logits",)}, "losses"), ({"revise": False}, "revise"), ({"seed": 3}, "seed")]
-)
+@pytest.mark.parametrize(("change", "key"), [({"method": "hinton"}, "method"), ({"seed": 3}, "seed")])
 def test_other_distillation_in_the_folder_of_a_student_is_refused(
     student: Path, teacher: Path, change: dict[str, object], key: str
 ) -> None:
@@ -221,7 +220,7 @@ def test_a_byte_gone_wrong_is_a_data_error_wherever_it_is(tmp_path: Path, teache
 def test_what_differs_is_told_by_its_dotted_name(
     tmp_path: Path, there: dict[str, object], here: dict[str, object], told: str
 ) -> None:
-    found = Checkpoint(there, {}, {}, {}, {}, [])
+    found = Checkpoint(there, {}, {}, {}, {}, {}, [])
     with pytest.raises(ConfigError, match=rf"another {told};"):
         found.refuse_other(here, tmp_path)
     found.refuse_other(there, tmp_path)
@@ -241,7 +240,7 @@ def test_a_teacher_of_other_clips_is_refused(tmp_path: Path, teacher: Path) -> N
         train_student(replace(config, data=replace(DATA, pairs=replace(DATA.pairs, layout="penn-13"))))
 
 
-def test_an_unknown_loss_is_refused_with_the_known_ones(tmp_path: Path) -> None:
-    config = replace(student_config(tmp_path, tmp_path), losses=("logit",))
-    with pytest.raises(ConfigError, match="unknown loss 'logit'; known losses: logits, vertices, edges"):
+def test_an_unknown_method_is_refused_with_the_known_ones(tmp_path: Path) -> None:
+    config = replace(student_config(tmp_path, tmp_path), method="papers")
+    with pytest.raises(ConfigError, match=r"unknown method 'papers'; known methods: alone, hinton, .*paper"):
         train_student(config)

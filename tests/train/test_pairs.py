@@ -16,7 +16,7 @@ from edge.contract.types import Float32
 from train.data.clip import SkeletonClip, SkeletonSet
 from train.data.corruption import EstimatorErrors
 from train.data.kinematic import make_kinematic
-from train.data.pairs import PairConfig, Pairs, _mirror, _times
+from train.data.pairs import Draw, PairConfig, Pairs, _mirror, _times
 
 PENN = layout("penn-13")
 # 16 frames at 16 Hz: a window of 15/16 of a second whose moments have no rounding.
@@ -62,13 +62,29 @@ def test_a_test_pair_depends_on_its_clip_alone_and_not_on_what_was_drawn_before(
     assert not np.array_equal(Pairs(data, replace(PLAIN, drop=0.6), train=False, seed=1).draw(0)[0], forwards[0][0])
 
 
-def test_training_pairs_differ_at_each_draw_and_are_repeated_from_a_saved_state() -> None:
+def test_training_pairs_differ_at_each_draw_and_depend_on_nothing_drawn_before() -> None:
+    drawn, again = (pairs([walker(64, train=True)], train=True, drop=0.6) for _ in range(2))
+    first, later, elsewhere = drawn.draw(0), drawn.draw(0, epoch=1), drawn.draw(0, place=1)
+    assert not np.array_equal(first[0], later[0]) and not np.array_equal(first[0], elsewhere[0])
+    assert np.array_equal(again.draw(0, epoch=1)[0], later[0])
+    assert not np.array_equal(pairs([walker(64, train=True)], train=True, drop=0.6, seed=1).draw(0)[0], first[0])
+
+
+def test_corrupted_once_for_all_a_training_clip_misses_the_same_joints_in_every_epoch() -> None:
+    clips = [walker(64, train=True), walker(64, train=True)]
+    drawn = pairs(clips, train=True, drop=0.6, redraw=False, rotate_deg=20.0)
+    (one, high), (two, turned) = drawn.draw(0), drawn.draw(0, epoch=1, place=5)
+    assert np.array_equal(one[2], two[2]), "the third channel says what was seen"
+    assert not np.allclose(high[:2], turned[:2]), "the picture is rolled anew all the same"
+    assert not np.array_equal(one[2], drawn.draw(1)[0][2]), "another clip misses others"
+
+
+def test_what_a_loader_asks_for_is_a_draw_and_the_label() -> None:
     drawn = pairs([walker(64, train=True)], train=True, drop=0.6)
-    state = drawn.state()
-    first, second = drawn.draw(0), drawn.draw(0)
-    assert not np.array_equal(first[0], second[0])
-    drawn.restore(state)
-    assert np.array_equal(drawn.draw(0)[0], first[0])
+    low, high, label = drawn[Draw(0, 3, 7)]
+    assert label == 0
+    for one, other in zip((low, high), drawn.draw(0, 3, 7), strict=True):
+        assert np.array_equal(one, other)
 
 
 def test_a_batch_is_its_clips_drawn_one_after_the_other() -> None:
@@ -172,7 +188,7 @@ def test_half_of_the_training_clips_are_mirrored() -> None:
     recording = walker(16, fps=16.0, train=True)
     _, plain = pairs([replace(recording, train=False)], span="window", mirror=True).draw(0)
     drawn = pairs([recording], train=True, span="window", mirror=True)
-    same = sum(np.allclose(drawn.draw(0)[1], plain, atol=1e-4) for _ in range(200))
+    same = sum(np.allclose(drawn.draw(0, epoch)[1], plain, atol=1e-4) for epoch in range(200))
     assert binom.ppf(1e-6, 200, 0.5) <= same <= binom.ppf(1 - 1e-6, 200, 0.5)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,12 +48,26 @@ class PairConfig:
     """3-D recordings: how far to either side the virtual camera goes."""
     max_pitch_deg: float = 20.0
     """3-D recordings: how far up the virtual camera goes."""
+    redraw: bool = True
+    """Corrupt a training clip anew at each draw. false: once for all, as the paper's release stores its pairs."""
     mirror: bool = False
     """Train on left-right mirrored clips too; wrong where classes name a side."""
     tempo: float = 0.0
     """Train at rates changed by up to this share, 0.2 for 20 % slower or faster."""
     rotate_deg: float = 0.0
     """Train on pictures rolled by up to this angle."""
+
+
+class Draw(NamedTuple):
+    """A clip at a place of an epoch: together with the seed, all that chance depends on.
+
+    No stream of random numbers runs through a training, so several processes draw what one would have
+    drawn, and an interrupted run goes on with what it would have seen.
+    """
+
+    clip: int
+    epoch: int = 0
+    place: int = 0
 
 
 @dataclass(frozen=True)
@@ -72,8 +86,8 @@ class _Performance:
 class Pairs:
     """One part of a dataset, ready to be drawn as pairs of clip tensors.
 
-    Training pairs differ at each draw; test pairs depend on the clip and ``seed`` alone, so that every
-    network and every epoch is measured on the same corrupted clips. Raises ConfigError where ``config``
+    Training pairs depend on the :class:`Draw` and ``seed``; test pairs on the clip and ``seed`` alone, so that
+    every network and every epoch is measured on the same corrupted clips. Raises ConfigError where ``config``
     asks for poor skeletons that neither it nor the dataset holds.
     """
 
@@ -84,7 +98,6 @@ class Pairs:
         self.layout = layout(clip_layout(data, config))
         self.labels = np.array([clip.label for clip in self.clips], np.int64)
         self._fitted = _fitted(config, self.layout)
-        self._rng = np.random.default_rng((seed, 1))
         self._performances: dict[tuple[int, bool], _Performance] = {}
         self._test_pairs: dict[int, tuple[Float32, Float32]] = {}
         self._kept_bytes = 0
@@ -92,33 +105,31 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.clips)
 
-    def draw(self, index: int) -> tuple[Float32, Float32]:
-        """(LQ, HQ) clip tensors (C, T, V, M) of one recording, not to be written to."""
+    def draw(self, clip: int, epoch: int = 0, place: int = 0) -> tuple[Float32, Float32]:
+        """(LQ, HQ) clip tensors (C, T, V, M) of one recording, not to be written to; see :class:`Draw`."""
         if self.train:
-            return self._drawn(index, self._rng)
-        if (pair := self._test_pairs.get(index)) is None:
-            pair = self._drawn(index, np.random.default_rng((self.seed, index)))
+            return self._drawn(clip, np.random.default_rng((self.seed, 1, clip, epoch, place)))
+        if (pair := self._test_pairs.get(clip)) is None:
+            pair = self._drawn(clip, np.random.default_rng((self.seed, clip)))
             if self._has_room(*pair):
-                self._test_pairs[index] = pair
+                self._test_pairs[clip] = pair
         return pair
 
+    def __getitem__(self, at: Draw) -> tuple[Float32, Float32, np.int64]:
+        """LQ, HQ and label: what a ``torch.utils.data.DataLoader`` asks for."""
+        return *self.draw(*at), self.labels[at.clip]
+
     def batch(self, indices: NDArray[np.int64]) -> tuple[Float32, Float32, NDArray[np.int64]]:
-        """LQ and HQ (N, C, T, V, M), labels (N,)."""
+        """LQ and HQ (N, C, T, V, M), labels (N,); of training clips their draws at the start of a training."""
         pairs = [self.draw(int(i)) for i in indices]
         return np.stack([p[0] for p in pairs]), np.stack([p[1] for p in pairs]), self.labels[indices]
-
-    def state(self) -> dict[str, object]:
-        """Where the random draws stand, for an exact resume."""
-        return dict(self._rng.bit_generator.state)
-
-    def restore(self, state: dict[str, object]) -> None:
-        """Continue the draws from :meth:`state`."""
-        self._rng.bit_generator.state = state
 
     def _drawn(self, index: int, rng: np.random.Generator) -> tuple[Float32, Float32]:
         seen = self._performance(index, rng)
         if seen.low is not None:
             return seen.low, seen.high
+        if self.train and not self.config.redraw:
+            rng = np.random.default_rng((self.seed, 2, index))
         return self._tensor(self._corrupt(body, rng) for body in seen.good), seen.high
 
     def _corrupt(self, good: Float32, rng: np.random.Generator) -> Float32:

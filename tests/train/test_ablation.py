@@ -1,0 +1,137 @@
+"""The ablation: every method over several seeds, in one table."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from scipy import stats
+
+from edge.contract.errors import ConfigError, DataError
+from edge.contract.preprocess import Preprocessing
+from train.ablation import AblationConfig, ablation
+from train.ablation_report import Result, gap_recovered, interval, replace_section, rows_of
+from train.data.pairs import PairConfig
+from train.data.registry import DataConfig, read_dataset
+from train.hardware import Hardware
+from train.optimiser import Optimiser
+from train.teach import TeacherConfig, train_teacher
+
+DATA = DataConfig(clips_per_class=3, pairs=PairConfig(preprocessing=Preprocessing(length_frames=8, fps=4.0)))
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def test_gap_recovered_is_the_share_of_the_way_to_the_teacher() -> None:
+    assert gap_recovered(0.7, 0.6, 0.8) == pytest.approx(0.5)
+    assert gap_recovered(0.5, 0.6, 0.8) == pytest.approx(-0.5)
+    assert math.isnan(gap_recovered(0.7, 0.8, 0.8))
+
+
+def test_the_interval_is_students_for_few_values() -> None:
+    # Of 1, 2, 3: deviation 1, standard error 1 / sqrt(3), and t = 4.303 at two degrees of freedom (any table of it).
+    assert interval([1.0, 2.0, 3.0]) == pytest.approx(4.303 / math.sqrt(3), abs=1e-3)
+    low, high = stats.ttest_1samp([4.0, 7.0, 5.0, 9.0], 0).confidence_interval(0.95)
+    assert 2 * interval([4.0, 7.0, 5.0, 9.0]) == pytest.approx(high - low)
+    assert math.isnan(interval([1.0]))
+
+
+def test_gains_are_taken_seed_by_seed() -> None:
+    def results(method: str, *top1: float, seconds: float = 1.0) -> list[Result]:
+        return [Result(0.6, method, seed, value, seconds) for seed, value in enumerate(top1)]
+
+    rows = rows_of(
+        [
+            *results("teacher on HQ", 0.9, 0.9, 0.9, seconds=float("nan")),
+            *results("alone", 0.5, 0.6, 0.7),
+            *reversed(results("paper", 0.6, 0.7, 0.8, seconds=3.0)),
+        ]
+    )
+    teacher, alone, paper = rows
+    assert [row.method for row in rows] == ["teacher on HQ", "alone", "paper"]
+    assert (
+        paper.each == pytest.approx((60, 70, 80)) and paper.mean == pytest.approx(70) and paper.sd == pytest.approx(10)
+    )
+    # Each seed gains ten points: however much the seeds differ, of the gain there is no doubt.
+    assert paper.gain == pytest.approx(10) and paper.gain_half == pytest.approx(0, abs=1e-9)
+    assert paper.half == pytest.approx(4.303 * 10 / math.sqrt(3), abs=0.01)
+    assert paper.gap == pytest.approx((0.7 - 0.6) / (0.9 - 0.6)) and paper.slowdown == pytest.approx(3)
+    assert teacher.gap == pytest.approx(1) and alone.gain == 0
+
+
+def test_a_section_is_put_in_the_place_of_its_old_self_and_the_rest_of_the_page_stays(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# Title\n\nAbove.\n", encoding="utf-8")
+    replace_section(page, "one", "first")
+    replace_section(page, "two", "second")
+    page.write_text(page.read_text(encoding="utf-8") + "\nBelow.\n", encoding="utf-8")
+    replace_section(page, "one", "first again")
+    text = page.read_text(encoding="utf-8")
+    words = "# Title Above. <!-- one: begin --> first again <!-- one: end --> <!-- two: begin --> second"
+    assert " ".join(text.split()) == f"{words} <!-- two: end --> Below."
+
+
+def config(out: Path, **changes: object) -> AblationConfig:
+    optimiser = Optimiser(epochs=1, batch=16, learning_rate=0.05)
+    made = AblationConfig(
+        out=out, data=DATA, seeds=(0, 1), drops=(0.3, 0.9), methods=("alone", "hinton"), teacher_width=6, width=4,
+        optimiser=optimiser, hardware=Hardware(threads=1), jobs=2, page=out / "page.md",
+    )  # fmt: skip
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def test_an_ablation_writes_table_picture_and_page_and_trains_nothing_twice(tmp_path: Path) -> None:
+    ablation(config(tmp_path))
+    found = json.loads((tmp_path / "ablation.json").read_text(encoding="utf-8"))["results"]
+    told = {(r["drop"], r["method"], r["seed"]): r["top1"] for r in found}
+    assert len(told) == len(found) == 2 * 2 * 4, "two drops, two seeds, two teachers' rows, two methods"
+    for drop in (0.3, 0.9):
+        for method in ("alone", "hinton"):
+            for seed in (0, 1):
+                folder = tmp_path / f"drop{drop}" / method / f"seed{seed}"
+                report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+                assert told[drop, method, seed] == report["top1"]
+                assert report["about"]["method"] == method and report["about"]["pairs"]["drop"] == drop
+    assert all(told[0.3, "teacher on HQ", seed] == told[0.9, "teacher on HQ", seed] for seed in (0, 1))
+    assert (tmp_path / "ablation.png").read_bytes().startswith(PNG)
+    page = (tmp_path / "page.md").read_text(encoding="utf-8")
+    assert page.count("| alone |") == page.count("| hinton |") == 2 and "<!-- kinematic: begin -->" in page
+
+    checkpoints = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("checkpoint.pt")}
+    assert len(checkpoints) == 2 + 2 * 2 * 2
+    ablation(config(tmp_path))
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("checkpoint.pt")} == checkpoints
+
+
+def test_a_training_that_cannot_be_done_ends_the_ablation_with_its_cause(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="test clips are too few"):
+        ablation(config(tmp_path, data=replace(DATA, clips_per_class=2)))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"seeds": ()}, "needs seeds"),
+        ({"methods": ("paper",)}, "the method alone"),
+        ({"methods": ("alone", "magic")}, "unknown method 'magic'"),
+    ],
+)
+def test_an_ablation_that_compares_nothing_is_refused(tmp_path: Path, change: dict[str, object], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        config(tmp_path, **change)
+
+
+def test_a_set_without_test_clips_is_refused_before_it_is_trained_on(tmp_path: Path) -> None:
+    data = replace(DATA, clips_per_class=2)
+    assert all(clip.train for clip in read_dataset(data).clips)
+    with pytest.raises(DataError, match=r"and 0 test clips are too few.*clips_per_class"):
+        train_teacher(TeacherConfig(out=tmp_path / "run", data=data, width=4, hardware=Hardware(threads=1)))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_clip_that_does_not_halve_twice_is_refused(tmp_path: Path) -> None:
+    pairs = PairConfig(preprocessing=Preprocessing(length_frames=30))
+    with pytest.raises(ConfigError, match=r"30 frames do not halve twice.*multiple of 4"):
+        train_teacher(
+            TeacherConfig(out=tmp_path, data=replace(DATA, pairs=pairs), width=4, hardware=Hardware(threads=1))
+        )

@@ -1,0 +1,101 @@
+"""Averages of weights, early stopping, and the clips it judges by."""
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from edge.contract.preprocess import Preprocessing
+from train.checkpoint import load_checkpoint
+from train.data.pairs import PairConfig
+from train.data.registry import DataConfig, read_dataset
+from train.data.splits import held_out
+from train.fit import VALIDATION, has_settled
+from train.hardware import Hardware
+from train.optimiser import Optimiser
+from train.teach import TeacherConfig, train_teacher
+
+DATA = DataConfig(clips_per_class=9, pairs=PairConfig(preprocessing=Preprocessing(length_frames=8, fps=4.0)))
+
+
+def config(out: Path, **settings: float) -> TeacherConfig:
+    optimiser = Optimiser(**{"epochs": 4, "batch": 16, "learning_rate": 0.05, **settings})  # type: ignore[arg-type]
+    return TeacherConfig(
+        out=out, data=DATA, network="dense_gcn", width=4, optimiser=optimiser, hardware=Hardware(threads=1)
+    )
+
+
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.5])
+def test_held_out_clips_are_a_share_of_every_class_and_no_longer_learnt(share: float) -> None:
+    data = read_dataset(DATA)
+    learnt, held = held_out(data, share)
+    train = {clip.id for clip in data.part(True)}
+    assert {clip.id for clip in learnt.part(True)} | {clip.id for clip in held.clips} == train
+    assert not {clip.id for clip in learnt.part(True)} & {clip.id for clip in held.clips}
+    assert not held.part(True) and learnt.part(False) == data.part(False)
+    before = Counter(clip.label for clip in data.part(True))
+    out = Counter(clip.label for clip in held.clips)
+    assert all(out[label] == int(count * share) for label, count in before.items())
+
+
+def test_a_run_has_settled_when_the_last_epochs_brought_nothing_better() -> None:
+    def history(*scores: float) -> list[dict[str, float]]:
+        return [{VALIDATION: score} for score in scores]
+
+    assert not has_settled(history(0.5, 0.6, 0.6), patience=2)
+    assert has_settled(history(0.5, 0.6, 0.6, 0.5), patience=2)
+    assert not has_settled(history(0.5, 0.6, 0.6, 0.7), patience=2)
+    assert not has_settled(history(0.9, 0.1, 0.1, 0.1), patience=0), "without patience it goes on to the end"
+    assert not has_settled([], patience=1)
+
+
+def test_with_patience_a_run_ends_early_with_the_weights_of_its_best_epoch(tmp_path: Path) -> None:
+    # A rate far too small to learn anything: the first epoch is as good as any.
+    train_teacher(config(tmp_path, epochs=30, learning_rate=1e-9, patience=2, held_out=0.34))
+    found = load_checkpoint(tmp_path)
+    assert len(found.history) < 30 and has_settled(found.history, 2)
+    scores = [epoch[VALIDATION] for epoch in found.history]
+    assert max(scores[:-2]) >= max(scores[-2:])
+    again = train_teacher(config(tmp_path, epochs=30, learning_rate=1e-9, patience=2, held_out=0.34))
+    assert load_checkpoint(tmp_path).history == found.history, "resumed, it has still settled"
+    assert 0 <= again.top1 <= 1
+
+
+def test_the_average_of_weights_is_what_is_kept(tmp_path: Path) -> None:
+    train_teacher(config(tmp_path / "average", average=0.5))
+    train_teacher(config(tmp_path / "last"))
+    averaged, last = load_checkpoint(tmp_path / "average"), load_checkpoint(tmp_path / "last")
+    name = "fc.weight"
+    assert torch.equal(averaged.network[name], last.network[name]), "training itself is the same"
+    assert torch.equal(averaged.best[name], averaged.average[f"module.{name}"])
+    assert not torch.equal(averaged.best[name], averaged.network[name])
+    assert torch.equal(last.best[name], last.network[name]) and last.average == {}
+    assert torch.equal(averaged.rebuild().get_parameter(name), averaged.best[name])
+
+
+def test_the_average_is_the_exponential_one(tmp_path: Path) -> None:
+    # One step an epoch and checkpoints after 1 and 2 epochs: a_2 = d a_1 + (1 - d) w_2, with a_1 = w_1.
+    weights = []
+    for epochs in (1, 2):
+        # The release's schedule would change the rate of a shorter run: both keep the first.
+        settings = config(tmp_path / str(epochs), epochs=2, batch=512, average=0.75)
+        if epochs == 1:
+            settings = replace(settings, optimiser=replace(settings.optimiser, patience=0))
+        train_teacher(settings)
+        weights.append(load_checkpoint(tmp_path / str(epochs)))
+    found = weights[1]
+    assert int(found.average["n_averaged"]) == len(found.history) == 2
+    assert np.isfinite(found.average["module.fc.weight"].numpy()).all()
+
+
+def test_curves_for_tensorboard_are_written_and_can_be_read_back(tmp_path: Path) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    train_teacher(config(tmp_path))
+    events = accumulator.EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    losses = {event.step: event.value for event in events.Scalars("task")}
+    expected = {int(epoch["epoch"]): epoch["task"] for epoch in load_checkpoint(tmp_path).history}
+    assert losses == pytest.approx(expected)

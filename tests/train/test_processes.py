@@ -1,0 +1,106 @@
+"""Several processes on gloo give what one gives with their batches together, gradient revision included."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from train.checkpoint import FILE, load_checkpoint
+
+# In single precision, rounding grows through ten untrained BatchNorms to more than this within a step.
+TOLERANCE = 1e-5
+SETTINGS = [
+    *("--data.clips_per_class", "4"),
+    *("--data.pairs.preprocessing.length_frames", "8"),
+    *("--data.pairs.preprocessing.fps", "4"),
+    *("--width", "8"),
+    *("--optimiser.learning_rate", "0.01"),
+    *("--hardware.accelerator", "cpu"),
+    *("--hardware.threads", "1"),
+    *("--hardware.precision", "64-true"),
+]
+
+
+def command(kind: str, out: Path, *flags: str) -> list[str]:
+    return [sys.executable, "-m", "train", kind, "--out", str(out), *SETTINGS, *flags]
+
+
+def train(kind: str, out: Path, *flags: str) -> None:
+    done = subprocess.run(command(kind, out, *flags), capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "teacher"
+    train("teacher", out, "--optimiser.epochs", "2", "--optimiser.batch", "12")
+    return out
+
+
+def largest_difference(one: Path, other: Path) -> float:
+    a, b = load_checkpoint(one), load_checkpoint(other)
+    assert a.network.keys() == b.network.keys() and a.extra.keys() == b.extra.keys()
+    weights = [*zip(a.network.values(), b.network.values(), strict=True)]
+    weights += zip(a.extra.values(), b.extra.values(), strict=True)
+    return max(float((x - y).abs().max()) for x, y in weights if x.is_floating_point())
+
+
+def test_two_processes_equal_one_with_twice_the_batch(tmp_path: Path, teacher: Path) -> None:
+    # 36 training clips, 12 a step: the student's networks have no dropout, which two processes would draw apart.
+    flags = [
+        "--teacher",
+        str(teacher),
+        "--network",
+        "shift_gcn_student",
+        "--optimiser.epochs",
+        "2",
+        "--method",
+        "paper",
+    ]
+    train("student", tmp_path / "one", *flags, "--optimiser.batch", "12")
+    train("student", tmp_path / "two", *flags, "--optimiser.batch", "6", "--hardware.devices", "2")
+    assert largest_difference(tmp_path / "one", tmp_path / "two") < TOLERANCE
+    history = [load_checkpoint(tmp_path / run).history for run in ("one", "two")]
+    for a, b in zip(*history, strict=True):
+        for name in ("task", "logits", "vertices", "edges"):
+            assert a[name] == pytest.approx(b[name], rel=TOLERANCE)
+
+
+def test_halves_of_a_batch_accumulated_weigh_as_two_processes_do(tmp_path: Path, teacher: Path) -> None:
+    # BatchNorm sees each half alone here, so weights differ from one whole batch; the steps taken do not.
+    flags = ["--teacher", str(teacher), "--network", "shift_gcn_student", "--optimiser.epochs", "1"]
+    train("student", tmp_path / "run", *flags, "--optimiser.batch", "6", "--optimiser.accumulate", "2")
+    state = load_checkpoint(tmp_path / "run").network
+    steps = {int(value) for name, value in state.items() if name.endswith("num_batches_tracked")}
+    assert steps == {36 // 6}
+
+
+def test_killed_in_the_middle_of_an_epoch_a_training_goes_on_to_the_same_end(tmp_path: Path, teacher: Path) -> None:
+    flags = ["--teacher", str(teacher), "--network", "dense_gcn", "--optimiser.epochs", "12", "--optimiser.batch", "4"]
+    flags += ["--optimiser.average", "0.9", "--hardware.workers", "1"]
+    train("student", tmp_path / "whole", *flags)
+
+    run = subprocess.Popen(
+        command("student", tmp_path / "killed", *flags), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "killed" / FILE).is_file() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    assert 1 <= len(load_checkpoint(tmp_path / "killed").history) < 12, "killed while it was training"
+    assert not (tmp_path / "killed" / "report.json").exists()
+
+    train("student", tmp_path / "killed", *flags)
+    one, other = (load_checkpoint(tmp_path / name) for name in ("whole", "killed"))
+    for part in ("network", "extra", "average", "best"):
+        a, b = getattr(one, part), getattr(other, part)
+        assert a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+    for a, b in zip(one.history, other.history, strict=True):
+        assert {**a, "seconds": 0} == {**b, "seconds": 0}

@@ -1,0 +1,180 @@
+"""Does distillation pay, and whose? Every method over several seeds on one dataset, in one table."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from edge.command_line import console
+from edge.contract.errors import ConfigError
+from train.ablation_report import Result, write_ablation
+from train.checkpoint import load_checkpoint
+from train.data.pairs import Pairs
+from train.data.registry import DataConfig, read_dataset
+from train.evaluate import accuracy, predict
+from train.hardware import Hardware
+from train.methods import METHODS, method
+from train.optimiser import Optimiser
+from train.report import read_report
+from train.teach import StudentConfig, TeacherConfig, train_student, train_teacher
+
+TEACHER_HQ, TEACHER_LQ = "teacher on HQ", "teacher on LQ"
+
+
+@dataclass(frozen=True)
+class AblationConfig:
+    """Train every method over several seeds, and write the table and the picture."""
+
+    out: Path
+    """Folder for all runs; finished ones are kept and not trained again."""
+    data: DataConfig = field(default_factory=DataConfig)
+    """The dataset."""
+    drops: tuple[float, ...] = ()
+    """Probabilities that a joint of a frame is unseen, one table each; by default data.pairs as it is."""
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    """One training of each kind for each."""
+    methods: tuple[str, ...] = tuple(METHODS)
+    """Which methods of train/methods.py to compare; alone is the baseline of every difference."""
+    teacher: str = "dense_gcn"
+    """Network of the teacher."""
+    teacher_width: int = 48
+    """Channels of the teacher's first units."""
+    network: str = "dense_gcn"
+    """Network of the students."""
+    width: int = 24
+    """Channels of the students' first units."""
+    optimiser: Optimiser = field(default_factory=Optimiser)
+    """Length and rates of every training."""
+    hardware: Hardware = field(default_factory=lambda: Hardware(threads=1))
+    """What each training runs on."""
+    jobs: int = 0
+    """Trainings at a time; 0 for one for each core, or one for each GPU."""
+    page: Path | None = None
+    """Markdown page in which this dataset's section is written anew."""
+
+    def __post_init__(self) -> None:
+        if not self.seeds or "alone" not in self.methods:
+            raise ConfigError(
+                "an ablation needs seeds, and the method alone, which the others are compared with",
+                hint="give --seeds, such as [0, 1, 2], and --methods with alone among them",
+            )
+        for name in self.methods:
+            method(name)
+
+
+@dataclass(frozen=True)
+class _Student:
+    """One training of a student, and where its figures belong."""
+
+    drop: float | None
+    method: str
+    config: StudentConfig
+
+
+def ablation(config: AblationConfig) -> None:
+    """Train as configured; writes ablation.json, ablation.md and ablation.png into ``out``."""
+    results: list[Result] = []
+    students = list(_students(config))
+    jobs = config.jobs or (1 if config.hardware.accelerator == "cuda" else os.cpu_count() or 1)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with (
+        ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_quiet) as pool,
+        Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as progress,
+    ):
+        bar = progress.add_task(f"{config.data.dataset}, trainings", total=len(config.seeds) + len(students))
+        try:
+            running: dict[Future[list[Result]], int | None] = {
+                pool.submit(_teach_teacher, _teacher(config, seed), config): seed for seed in config.seeds
+            }
+            while running:
+                done = next(as_completed(running))
+                seed = running.pop(done)
+                results += done.result()
+                progress.advance(bar)
+                # Students wait for the teacher of their seed.
+                for student in students:
+                    if student.config.seed == seed:
+                        running[pool.submit(_teach_student, student)] = None
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    write_ablation(config.out, config.page, _title(config), results)
+
+
+def _teacher(config: AblationConfig, seed: int) -> TeacherConfig:
+    return TeacherConfig(
+        out=config.out / "teacher" / f"seed{seed}",
+        data=config.data,
+        network=config.teacher,
+        width=config.teacher_width,
+        optimiser=config.optimiser,
+        hardware=config.hardware,
+        seed=seed,
+    )
+
+
+def _students(config: AblationConfig) -> Iterator[_Student]:
+    """Seed by seed, so that an interrupted ablation has whole seeds."""
+    for seed in config.seeds:
+        for drop in config.drops or (None,):
+            data = config.data if drop is None else replace(config.data, pairs=replace(config.data.pairs, drop=drop))
+            for name in config.methods:
+                folder = config.out / ("recorded" if drop is None else f"drop{drop}") / name / f"seed{seed}"
+                yield _Student(
+                    drop,
+                    name,
+                    StudentConfig(
+                        out=folder, teacher=_teacher(config, seed).out, data=data, network=config.network,
+                        width=config.width, method=name, optimiser=config.optimiser, hardware=config.hardware,
+                        seed=seed,
+                    ),
+                )  # fmt: skip
+
+
+def _quiet() -> None:
+    """In a worker: many bars at once would write over each other."""
+    console.quiet = True
+
+
+def _teach_teacher(config: TeacherConfig, of: AblationConfig) -> list[Result]:
+    """Train a teacher; its accuracy on good skeletons, and on poor ones of every kind."""
+    told = partial(Result, seed=config.seed, seconds_per_epoch=float("nan"))
+    top1 = train_teacher(config).top1
+    network, data = load_checkpoint(config.out).rebuild(), read_dataset(config.data)
+    results = []
+    for drop in of.drops or (None,):
+        pairs = config.data.pairs if drop is None else replace(config.data.pairs, drop=drop)
+        test = Pairs(data, pairs, train=False, seed=0)
+        results.append(told(drop=drop, method=TEACHER_HQ, top1=top1))
+        on_poor = accuracy(predict(network, test, see="lq"), test.labels).top1
+        results.append(told(drop=drop, method=TEACHER_LQ, top1=on_poor))
+    return results
+
+
+def _teach_student(student: _Student) -> list[Result]:
+    top1 = train_student(student.config).top1
+    seconds = [epoch["seconds"] for epoch in read_report(student.config.out)["history"]]
+    return [Result(student.drop, student.method, student.config.seed, top1, float(np.median(seconds)))]
+
+
+def _title(config: AblationConfig) -> dict[str, Any]:
+    """What the section says about itself."""
+    optimiser = config.optimiser
+    return {
+        "dataset": config.data.dataset,
+        "teacher": f"{config.teacher}, width {config.teacher_width}",
+        "student": f"{config.network}, width {config.width}",
+        "training": f"{optimiser.epochs} epochs, batches of {optimiser.batch}, learning rate "
+        f"{optimiser.learning_rate} ({optimiser.schedule}), weight decay {optimiser.weight_decay}, "
+        f"{config.hardware.precision}",
+        "seeds": list(config.seeds),
+    }

@@ -1,0 +1,180 @@
+"""The table, the picture and the page of an ablation."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import platform
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from rich.table import Table
+from scipy import stats
+
+from edge.command_line import console
+from edge.contract.files import replacing, writing
+
+matplotlib.use("Agg")
+
+BASELINE, CEILING = "alone", "teacher on HQ"
+"""The method that every difference is taken from, and what the gap is measured to."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """Top-1 accuracy 0..1 of one training. drop: None where the poor skeletons were not made by dropping."""
+
+    drop: float | None
+    method: str
+    seed: int
+    top1: float
+    seconds_per_epoch: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method over its seeds, in points. gain: over the baseline of the same seed; half: of its 95 % interval.
+
+    gap: share of the way from the baseline to the teacher on HQ. slowdown: seconds an epoch, baseline's = 1.
+    """
+
+    method: str
+    each: tuple[float, ...]
+    mean: float
+    sd: float
+    half: float
+    gain: float
+    gain_half: float
+    gap: float
+    slowdown: float
+
+
+def interval(values: Sequence[float]) -> float:
+    """Half the width of the 95 % confidence interval of the mean, by Student's t; NaN for fewer than two values."""
+    if len(values) < 2:
+        return float("nan")
+    return float(stats.t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / len(values) ** 0.5)
+
+
+def gap_recovered(student: float, alone: float, teacher: float) -> float:
+    """(student - LQ baseline) / (teacher on HQ - LQ baseline); NaN where there is no gap."""
+    return (student - alone) / (teacher - alone) if teacher != alone else float("nan")
+
+
+def rows_of(results: Sequence[Result]) -> list[Row]:
+    """One row a method, in the order of their first result, of results that share one ``drop``."""
+    by_method: dict[str, dict[int, Result]] = {}
+    for result in results:
+        by_method.setdefault(result.method, {})[result.seed] = result
+    baseline, ceiling = by_method[BASELINE], by_method[CEILING]
+    alone = statistics.mean(result.top1 for result in baseline.values())
+    top = statistics.mean(result.top1 for result in ceiling.values())
+    pace = statistics.median(result.seconds_per_epoch for result in baseline.values())
+    rows = []
+    for name, seeds in by_method.items():
+        values = [seeds[seed].top1 * 100 for seed in sorted(seeds)]
+        gains = [(seeds[seed].top1 - baseline[seed].top1) * 100 for seed in sorted(seeds)]
+        mean = statistics.mean(values)
+        rows.append(
+            Row(
+                name, tuple(values), mean, statistics.stdev(values) if len(values) > 1 else float("nan"),
+                interval(values), statistics.mean(gains), interval(gains), gap_recovered(mean / 100, alone, top),
+                statistics.median(result.seconds_per_epoch for result in seeds.values()) / pace,
+            )
+        )  # fmt: skip
+    return rows
+
+
+def write_ablation(folder: Path, page: Path | None, about: dict[str, Any], results: Sequence[Result]) -> None:
+    """Write ablation.json, ablation.md and ablation.png into ``folder``, and the section of ``page`` anew."""
+    tables: dict[float | None, list[Row]] = {}
+    for drop in sorted({result.drop for result in results}, key=lambda drop: drop or 0):
+        tables[drop] = rows_of([result for result in results if result.drop == drop])
+    with replacing(folder / "ablation.json") as partial:
+        partial.write_text(
+            json.dumps({"about": about, "results": [asdict(result) for result in results]}, indent=1), encoding="utf-8"
+        )
+    section = "\n".join(_section(about, tables))
+    with replacing(folder / "ablation.md") as partial:
+        partial.write_text(section, encoding="utf-8")
+    _picture(folder / "ablation.png", about["dataset"], tables)
+    if page is not None:
+        replace_section(page, about["dataset"], section)
+    for drop, rows in tables.items():
+        table = Table("method", "top-1 %", "sd", "gain", "95 %", "gap", title=f"{about['dataset']} {_named(drop)}")
+        for row in rows:
+            table.add_row(
+                row.method, f"{row.mean:.2f}", f"{row.sd:.2f}", f"{row.gain:+.2f}", f"{row.gain_half:.2f}",
+                f"{row.gap:.0%}",
+            )  # fmt: skip
+        console.print(table)
+
+
+def replace_section(page: Path, name: str, section: str) -> None:
+    """Put ``section`` between the page's two comments that name it, or at its end where they are not yet."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    with writing(page):
+        text = page.read_text(encoding="utf-8") if page.is_file() else "# Does distillation pay?\n"
+    head, _, rest = text.partition(begin)
+    tail = rest.partition(end)[2] if rest else "\n"
+    with replacing(page) as partial:
+        partial.write_text(f"{head.rstrip()}\n\n{begin}\n\n{section}\n\n{end}{tail}", encoding="utf-8")
+
+
+def _named(drop: float | None) -> str:
+    return "recorded poor skeletons" if drop is None else f"drop {drop}"
+
+
+def _section(about: dict[str, Any], tables: dict[float | None, list[Row]]) -> list[str]:
+    lines = [f"## {about['dataset']}", ""]
+    lines += [f"- {key}: {value}" for key, value in about.items() if key not in ("dataset", "seeds")]
+    lines += [
+        f"- {len(about['seeds'])} seeds: {', '.join(map(str, about['seeds']))}",
+        f"- {datetime.date.today()}, {platform.machine()}, {platform.system()}, Python {platform.python_version()}, "
+        f"PyTorch {torch.__version__}",
+    ]
+    for drop, rows in tables.items():
+        lines += [
+            "", f"### {about['dataset']}, {_named(drop)}", "",
+            "| method | top-1 %, mean +- 95 % | sd | each seed | gain over alone +- 95 % | gap recovered | time |",
+            "|---|---|---|---|---|---|---|",
+        ]  # fmt: skip
+        for row in rows:
+            each = " ".join(f"{value:.1f}" for value in row.each)
+            time = "" if np.isnan(row.slowdown) else f"{row.slowdown:.2f}"
+            gap = "" if row.method in (BASELINE, CEILING) else f"{row.gap * 100:.0f} %"
+            gain = "" if row.method == BASELINE else f"{row.gain:+.2f} +- {row.gain_half:.2f}"
+            lines.append(
+                f"| {row.method} | {row.mean:.2f} +- {row.half:.2f} | {row.sd:.2f} | {each} | {gain} | {gap} | {time} |"
+            )
+    return lines
+
+
+def _picture(path: Path, name: str, tables: dict[float | None, list[Row]]) -> None:
+    """Mean and 95 % interval of every method, a panel for each kind of poor skeletons."""
+    longest = max(len(rows) for rows in tables.values())
+    figure, panels = plt.subplots(
+        1, len(tables), figsize=(6 * len(tables), 0.36 * longest + 1.4), layout="constrained", squeeze=False
+    )
+    for axes, (drop, rows) in zip(panels[0], tables.items(), strict=True):
+        rows = [row for row in rows if row.method != "teacher on LQ"]
+        places = range(len(rows))
+        axes.errorbar([row.mean for row in rows], places, xerr=[row.half for row in rows], fmt="o", capsize=3)
+        axes.set_yticks(places, [row.method for row in rows])
+        axes.invert_yaxis()
+        for reference in (BASELINE, CEILING):
+            mean = next(row.mean for row in rows if row.method == reference)
+            axes.axvline(mean, color="grey", linewidth=0.8, linestyle="--")
+        axes.set_xlabel("top-1 %, mean and 95 % interval")
+        axes.set_title(f"{name}, {_named(drop)}")
+        axes.grid(alpha=0.3)
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=130)
+    plt.close(figure)

@@ -1,0 +1,28 @@
+"""Holding training clips out, to judge by what was not learnt."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from train.data.clip import SkeletonSet
+
+
+def held_out(data: SkeletonSet, share: float) -> tuple[SkeletonSet, SkeletonSet]:
+    """The set without ``share`` of each class's training clips, and those alone, as clips to test.
+
+    Evenly over each class's clips in their order, so that what recordings lie next to each other shares
+    (a person, a place) is in both parts no more than it must. A class with one clip keeps it.
+    """
+    kept, held = [], []
+    seen: dict[int, int] = {}
+    for clip in data.clips:
+        if not clip.train:
+            kept.append(clip)
+            continue
+        count = seen[clip.label] = seen.get(clip.label, 0) + 1
+        # The n-th clip is held out where n * share passes a whole number.
+        if int(count * share) > int((count - 1) * share):
+            held.append(replace(clip, train=False))
+        else:
+            kept.append(clip)
+    return replace(data, clips=tuple(kept)), replace(data, clips=tuple(held))

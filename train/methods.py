@@ -1,0 +1,61 @@
+"""Ways to teach a student, by name: the paper's, those it is measured against, and ours. A new one is a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from torch import Tensor
+
+from edge.contract.errors import ConfigError
+from train.baselines import relations, soft_logits, surgery
+from train.gradient_revision import revised, summed
+from train.losses import Outputs, graph_edges, graph_vertices, logit_divergence
+
+Loss = Callable[[Outputs], Tensor]
+
+LOSSES: dict[str, Loss] = {
+    "logits": lambda o: logit_divergence(o.logits, o.teacher_logits),
+    "vertices": lambda o: graph_vertices(o.adapted, o.teacher_features),
+    "edges": lambda o: graph_edges(o.adapted, o.teacher_features),
+    "soft_logits": lambda o: soft_logits(o.logits, o.teacher_logits),
+    "relations": lambda o: relations(o.features, o.teacher_features),
+}
+
+COMBINING: dict[str, Callable[[Tensor], Tensor]] = {"sum": summed, "revision": revised, "pcgrad": surgery}
+
+
+@dataclass(frozen=True)
+class Method:
+    """How a student is taught.
+
+    losses: weight of each distillation loss beside the task's cross entropy. combine: how their gradients
+    make one step. redraw: whether LQ clips are corrupted anew at each draw; None leaves it to the data's
+    settings. mixing: share of the batches whose clips are blended in pairs, for student and teacher alike.
+    """
+
+    losses: Mapping[str, float] = field(default_factory=dict)
+    combine: Literal["sum", "revision", "pcgrad"] = "sum"
+    redraw: bool | None = None
+    mixing: float = 0.0
+
+
+PAPER = {"logits": 1.0, "vertices": 1.0, "edges": 1.0}
+
+METHODS: dict[str, Method] = {
+    "alone": Method(),
+    "hinton": Method({"soft_logits": 1.0}),
+    "fitnets": Method({"vertices": 1.0}),
+    "rkd": Method({"relations": 1.0}),
+    "paper-sum": Method(PAPER),
+    "paper-pcgrad": Method(PAPER, combine="pcgrad"),
+    "paper": Method(PAPER, combine="revision"),
+}
+
+
+def method(name: str) -> Method:
+    """The method of that name; ConfigError names the known ones."""
+    if name not in METHODS:
+        raise ConfigError(f"unknown method {name!r}", hint=f"known methods: {', '.join(METHODS)}")
+    return METHODS[name]

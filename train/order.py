@@ -1,0 +1,60 @@
+"""The order of an epoch: which clips come in which batch, and which of them each process takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import Sampler
+
+from train.data.pairs import Draw
+
+
+class Order(Sampler[list[Draw]]):
+    """Batches of draws for one of ``world`` processes; together they go through every clip once an epoch.
+
+    ``world`` processes with batches of B take the steps that one would take with batches of ``world`` * B:
+    each takes every ``world``-th clip of those. balanced: classes, not clips, are drawn with equal chance.
+    Set :attr:`epoch` before iterating; an epoch's order depends on it and ``seed`` alone.
+    """
+
+    def __init__(
+        self,
+        labels: NDArray[np.int64],
+        *,
+        batch: int,
+        seed: int,
+        balanced: bool = False,
+        accumulate: int = 1,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        self.labels, self.batch, self.balanced, self.seed = labels, batch, balanced, seed
+        self.accumulate, self.rank, self.world, self.epoch = accumulate, rank, world, 0
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        rng = np.random.default_rng((self.seed, 0, self.epoch))
+        order = rng.permutation(len(self.labels))
+        if self.balanced:
+            weights = 1 / np.bincount(self.labels)[self.labels]
+            order = rng.choice(len(order), len(order), p=weights / weights.sum())
+        for start, stop in self._bounds():
+            places = range(start + self.rank, stop, self.world)
+            yield [Draw(int(order[place]), self.epoch, place) for place in places]
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self._bounds())
+
+    def _bounds(self) -> Iterator[tuple[int, int]]:
+        """(start, stop) of each batch of all processes, of equal size for each; two clips each at least, for BatchNorm.
+
+        With accumulation the batches of one step are of one size too, so that each weighs the same.
+        """
+        together = self.batch * self.world
+        for start in range(0, len(self.labels), together * self.accumulate):
+            left = min(together * self.accumulate, len(self.labels) - start)
+            size = left // (self.world * self.accumulate) * self.world
+            if size >= 2 * self.world:
+                for part in range(self.accumulate):
+                    yield start + part * size, start + (part + 1) * size

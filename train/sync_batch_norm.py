@@ -1,0 +1,70 @@
+"""Batch normalisation whose statistics are those of all processes' batches together.
+
+PyTorch's own refuses tensors of a CPU; this one runs wherever ``torch.distributed`` does, so that what
+several processes compute can be tested without a GPU.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.distributed as distributed
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+class _SumOverProcesses(torch.autograd.Function):
+    """The sum of a tensor over all processes, and of its gradient on the way back."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        total = x.clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        total = gradient.clone()
+        distributed.all_reduce(total)
+        return total
+
+
+class SyncBatchNorm(_BatchNorm):
+    """As BatchNorm1d and BatchNorm2d, for (N, C, ...) of the same size in every process."""
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        """Any number of axes after the channels."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not self.training:
+            return super().forward(input)
+        axes = [axis for axis in range(input.dim()) if axis != 1]
+        count = input.numel() // input.shape[1] * distributed.get_world_size()
+        wide = input.float() if input.dtype == torch.bfloat16 else input
+        mean = _mean(wide, axes, count)
+        variance = _mean((wide - mean).square(), axes, count)
+        if self.running_mean is not None and self.running_var is not None and self.momentum is not None:
+            with torch.no_grad():
+                self.running_mean.lerp_(mean.flatten(), self.momentum)
+                self.running_var.lerp_(variance.flatten() * count / (count - 1), self.momentum)
+                if self.num_batches_tracked is not None:
+                    self.num_batches_tracked.add_(1)
+        scale, shift = (p.view_as(mean) for p in (self.weight, self.bias))
+        out: Tensor = (wide - mean) * (variance + self.eps).rsqrt() * scale + shift
+        return out.to(input.dtype)
+
+
+def _mean(x: Tensor, axes: list[int], count: int) -> Tensor:
+    total: Tensor = _SumOverProcesses.apply(x.sum(dim=axes, keepdim=True))  # type: ignore[no-untyped-call]
+    return total / count
+
+
+def synchronise(network: nn.Module) -> None:
+    """Turn every BatchNorm of a network into one over all processes; names of its parameters stay."""
+    for module in network.modules():
+        for name, child in list(module.named_children()):
+            if isinstance(child, (nn.BatchNorm1d, nn.BatchNorm2d)):
+                turned = SyncBatchNorm(child.num_features, child.eps, child.momentum)
+                turned.load_state_dict(child.state_dict())
+                setattr(module, name, turned)
