@@ -21,7 +21,7 @@ VIDEOS ?=
 PAIRS ?= runs/pairs
 PAIR_FLAGS ?=
 
-.PHONY: help demo test road pairs bench setup format clean
+.PHONY: help demo test road pairs ablation setup format clean
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 18
@@ -49,10 +49,9 @@ pairs: $(VENV)/all.stamp ## Two pose estimators over your own videos, one subfol
 	$(if $(VIDEOS),,$(error give the folder of your videos, one subfolder a class: make pairs VIDEOS=folder))
 	$(RUN) -m train pairs --videos "$(VIDEOS)" --out "$(PAIRS)" $(PAIR_FLAGS)
 
-bench: $(VENV)/all.stamp ## Distillation over three seeds on Penn Action and UTD-MHAD, about two hours: DATA=folder
-	$(if $(DATA),,$(error give the folder of the datasets: make bench DATA=folder))
-	$(RUN) -m train compare --config configs/compare/penn_action.yaml --data.folder "$(DATA)"
-	$(RUN) -m train compare --config configs/compare/utd_mhad.yaml --data.folder "$(DATA)"
+ablation: $(VENV)/all.stamp ## Every way to distil over five seeds, under an hour: DATA=folder DATASET=penn_action|utd_mhad|ui_prmd
+	$(if $(DATA),,$(error give the folder of the dataset: make ablation DATA=folder DATASET=penn_action))
+	$(RUN) -m train ablation --config configs/ablation/$(DATASET).yaml --data.folder "$(DATA)"
 
 setup: $(VENV)/all.stamp ## Everything for training, calibration and development into .venv
 

@@ -356,7 +356,7 @@ def a_configuration_value_out_of_range(folder: Path) -> Argv:
 
 
 def teach(folder: Path, dataset: str, *more: str | Path) -> Argv:
-    short = ("--optimiser.epochs", "1", "--width", "8", "--threads", "1")
+    short = ("--optimiser.epochs", "1", "--width", "8", "--hardware.threads", "1")
     return ["train", "teacher", "--out", folder / "run", "--data.dataset", dataset, *short, *more]
 
 

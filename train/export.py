@@ -194,7 +194,9 @@ def _manifest(
     config: ExportConfig, checkpoint: Checkpoint, shape: tuple[int, ...], top1: float, mean_class: float
 ) -> Manifest:
     about = checkpoint.about
-    training = {key: about.get(key) for key in ("dataset", "split", "network", "width", "method", "losses", "combine", "seed")}
+    training = {
+        key: about.get(key) for key in ("dataset", "split", "network", "width", "method", "losses", "combine", "seed")
+    }
     _, c, t, v, m = shape
     return Manifest(
         name=config.name or config.bundle.name,

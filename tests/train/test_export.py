@@ -20,8 +20,9 @@ from train.data.kinematic import make_kinematic
 from train.data.pairs import PairConfig, Pairs
 from train.data.registry import DataConfig
 from train.export import ExportConfig, export, write_onnx
-from train.fit import Optimiser
+from train.hardware import Hardware
 from train.networks.registry import build
+from train.optimiser import Optimiser
 from train.teach import TeacherConfig, train_teacher
 
 PAIRS = PairConfig(
@@ -44,7 +45,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
             width=8,
             see="lq",
             optimiser=Optimiser(epochs=1, batch=16),
-            threads=1,
+            hardware=Hardware(threads=1),
         )
     )
     export(ExportConfig(run=folder / "run", bundle=folder / "bundle", workdir=folder / "work"))

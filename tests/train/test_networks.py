@@ -16,13 +16,13 @@ from edge.contract.preprocess import Preprocessing
 from train.checkpoint import load_checkpoint
 from train.data.pairs import PairConfig
 from train.data.registry import DataConfig
-from train.fit import Optimiser
 from train.networks.cost import cost
 from train.networks.dense_gcn import DenseGcn, normalised_adjacency
 from train.networks.network import Network
 from train.networks.registry import NETWORKS, build, declared_in, default_width
 from train.networks.shift_gcn import InterBody, SpatialShift
 from train.networks.temporal_shift import FractionalShift
+from train.optimiser import Optimiser
 from train.teach import TeacherConfig, train_teacher
 
 PENN = layout("penn-13")
