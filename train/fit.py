@@ -29,7 +29,7 @@ from train.hardware import Hardware
 from train.methods import Method
 from train.optimiser import Optimiser
 from train.order import Order
-from train.step import Batch, Lesson, blended, take_step
+from train.step import Batch, Lesson, take_step
 from train.sync_batch_norm import synchronise
 
 VALIDATION = "validation"
@@ -41,8 +41,8 @@ class Run:
     """Everything one training needs.
 
     see: which of a pair the network reads, "hq" or "lq". extra: modules trained along but not kept in the
-    network (the adapter). lesson: the losses of a batch; method: how they make one step, and whether
-    batches are blended. validation: clips for early stopping.
+    network (the adapter). lesson: the losses of a batch; method: how they make one step. validation: clips
+    for early stopping.
     """
 
     out: Path
@@ -120,7 +120,7 @@ def _epoch(run: Run, state: _State, order: Order, loader: DataLoader[Any], fabri
     settings, epoch = run.optimiser, len(state.history)
     own, extra = list(run.network.parameters()), list(run.extra.parameters())
     order.epoch = epoch
-    # Dropout and blending depend on these three alone, so that a resumed run repeats what it would have drawn.
+    # Dropout depends on these three alone, so that a resumed run repeats what it would have drawn.
     torch.manual_seed(int(np.random.SeedSequence((run.seed, epoch, fabric.global_rank)).generate_state(1)[0]))
     run.network.train()
     batches, steps, losses = _batches(run, loader, fabric), len(order) // settings.accumulate, []
@@ -140,8 +140,7 @@ def _batches(run: Run, loader: DataLoader[Any], fabric: Fabric) -> Iterator[Batc
     smoothing, classes = run.optimiser.label_smoothing, len(run.about["classes"])
     for low, high, labels in loader:
         targets = F.one_hot(labels, classes) * (1 - smoothing) + smoothing / classes
-        batch = Batch(*(x.to(fabric.device, run.hardware.dtype) for x in (low, high, targets)))
-        yield blended(batch, run.method.mixing)
+        yield Batch(*(x.to(fabric.device, run.hardware.dtype) for x in (low, high, targets)))
 
 
 def _average(run: Run) -> AveragedModel | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
 from typing import Literal
@@ -54,6 +55,8 @@ def launch(hardware: Hardware) -> Fabric:
         raise ConfigError(
             "no GPU that PyTorch can use", hint="give --hardware.accelerator cpu, or install PyTorch for your GPU"
         )
+    # What it says at the start is in the command line already.
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     try:
         fabric = Fabric(
             accelerator=hardware.accelerator,

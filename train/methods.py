@@ -32,13 +32,12 @@ class Method:
 
     losses: weight of each distillation loss beside the task's cross entropy. combine: how their gradients
     make one step. redraw: whether LQ clips are corrupted anew at each draw; None leaves it to the data's
-    settings. mixing: share of the batches whose clips are blended in pairs, for student and teacher alike (no method here does).
+    settings.
     """
 
     losses: Mapping[str, float] = field(default_factory=dict)
     combine: Literal["sum", "revision", "pcgrad"] = "sum"
     redraw: bool | None = None
-    mixing: float = 0.0
 
 
 MATCHING = 10.0

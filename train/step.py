@@ -71,19 +71,6 @@ def _widened(x: Tensor) -> Tensor:
     return x.float() if x.dtype == torch.bfloat16 else x
 
 
-def blended(batch: Batch, share: float) -> Batch:
-    """With chance ``share``: every clip, good, poor and its target, blended with another of the batch in one ratio.
-
-    A recording of two actions at once has no label but the teacher's: in between the recordings there are,
-    the student learns from its teacher's judgement alone. Source: Zhang et al., "mixup", ICLR 2018; with a
-    teacher, Beyer et al., "Knowledge distillation: a good teacher is patient and consistent", CVPR 2022.
-    """
-    if float(torch.rand(())) >= share:
-        return batch
-    ratio, other = float(torch.rand(())), torch.randperm(len(batch.targets))
-    return Batch(*(torch.lerp(x[other], x, ratio) for x in (batch.low, batch.high, batch.targets)))
-
-
 def take_step(
     lesson: Lesson, batches: Iterable[Batch], own: list[nn.Parameter], extra: list[nn.Parameter], combine: str,
     fabric: Fabric,

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from edge.contract.errors import ConfigError
 from train.losses import Outputs
 from train.methods import LOSSES
-from train.step import Batch, Teaching, blended, distillation_losses, gradient_rows, take_step, task_losses
+from train.step import Batch, Teaching, distillation_losses, gradient_rows, take_step, task_losses
 
 CLIPS, CLASSES, T, V = 6, 3, 4, 5
 ALL = {"logits": 1.0, "vertices": 0.5, "edges": 2.0}
@@ -216,26 +216,6 @@ def test_in_bfloat16_losses_and_gradients_stay_in_single_precision() -> None:
     assert rows.dtype == torch.float32
     assert float(F.cosine_similarity(rows[0], expected, dim=0)) > 0.99
     assert not torch.allclose(rows[0], expected, rtol=1e-6), "the networks did compute in bfloat16"
-
-
-def test_blended_clips_lie_between_two_of_the_batch_and_so_do_their_targets() -> None:
-    _, _, batch = given()
-    torch.manual_seed(3)
-    mixed = blended(batch, 1.0)
-    for k in range(CLIPS):
-        # Of a pair (k, j) and one ratio r: r x_k + (1 - r) x_j, for good, poor and target alike.
-        fits = []
-        for j in range(CLIPS):
-            line = (batch.low[k] - batch.low[j]).flatten()
-            ratio = float((mixed.low[k] - batch.low[j]).flatten() @ line / (line @ line)) if j != k else 1.0
-            made = (ratio * x[k] + (1 - ratio) * x[j] for x in (batch.low, batch.high, batch.targets))
-            wanted = (mixed.low[k], mixed.high[k], mixed.targets[k])
-            fits.append(
-                0 <= ratio <= 1 and all(torch.allclose(a, b, atol=1e-5) for a, b in zip(made, wanted, strict=True))
-            )
-        assert any(fits)
-    assert torch.allclose(mixed.targets.sum(dim=1), torch.ones(CLIPS))
-    assert blended(batch, 0.0) is batch
 
 
 @pytest.mark.parametrize(("adapter_bias", "told"), [(float("nan"), "vertices nan"), (1e30, "vertices inf")])
