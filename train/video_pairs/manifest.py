@@ -51,7 +51,11 @@ def read_manifest(folder: Path) -> Manifest:
     """The folder's manifest; DataError if it is absent, damaged or of another format."""
     path = folder / FILE
     if not path.is_file():
-        raise DataError(f"no pairs of videos here: {FILE} is missing", where=folder, hint="make them: make pairs")
+        raise DataError(
+            f"no pairs of videos here: {FILE} is missing",
+            where=folder,
+            hint="give the folder that make pairs wrote with --data.folder",
+        )
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
         if raw.pop("format") != FORMAT:
