@@ -464,7 +464,7 @@ def videos_for_a_cheap_estimator_without_its_network(folder: Path) -> Argv:
 
 @case
 def errors_to_fit_to_no_pairs(folder: Path) -> Argv:
-    """nowhere: no pairs of videos here: pairs.yaml is missing; make them: make pairs"""
+    """nowhere: no pairs of videos here: pairs.yaml is missing; give the folder that make pairs wrote"""
     return ["train", "fit-errors", "--pairs", folder / "nowhere", "--out", folder / "errors.yaml"]
 
 
