@@ -7,7 +7,9 @@ from pathlib import Path
 
 from rich.table import Table
 
+from calibrate.methods import MethodsConfig, compare_methods
 from calibrate.pose import PoseConfig, quantise_pose
+from calibrate.sensitivity_report import SensitivityConfig, report_sensitivity
 from calibrate.student import StudentConfig, quantise_student
 from calibrate.verify import OVER_BUDGET, VerifyConfig, verify
 from calibrate.verify_pose import VerifyPoseConfig, verify_pose
@@ -103,6 +105,18 @@ COMMANDS = {
         with_extra("calibrate", quantise_pose),
         "Quantise a pose network to INT8.",
         ("python -m calibrate pose --network pose.onnx --frames street.mp4",),
+    ),
+    "methods": Command(
+        MethodsConfig,
+        with_extra("calibrate", compare_methods),
+        "Compare the ways of choosing ranges on a bundle's student.",
+        ("python -m calibrate methods --bundle bundles/everyday --clips runs/calibration.npz --test runs/test.npz",),
+    ),
+    "sensitivity": Command(
+        SensitivityConfig,
+        with_extra("calibrate", report_sensitivity),
+        "Rank a student's layers by the decisions that change when they alone are in INT8.",
+        ("python -m calibrate sensitivity --bundle bundles/everyday --clips runs/calibration.npz --out runs",),
     ),
     "verify": Command(
         VerifyConfig,

@@ -6,7 +6,7 @@ import json
 import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,23 +15,25 @@ from edge.contract.errors import DataError
 from edge.contract.files import replacing
 from edge.contract.types import Float32
 
-Method = Literal["minmax", "percentile", "entropy"]
-"""How an activation's range is chosen, see :class:`calibrate.quantise.Quantiser`."""
+Method = Literal["minmax", "percentile", "entropy", "mse"]
+"""How an activation's range is chosen, see :mod:`calibrate.ranges`."""
+METHODS: tuple[Method, ...] = get_args(Method)
 
 
 @dataclass(frozen=True)
 class LabelledClips:
-    """clips: (N, C, T, V, M) float32. labels: (N,) int64, index of the class."""
+    """clips: (N, C, T, V, M) float32. labels: (N,) int64, index of the class. ids: (N,) int64, see load_clips."""
 
     clips: Float32
     labels: NDArray[np.int64]
+    ids: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class CalibrationRecord:
     """What ``calibration.json`` says.
 
-    network: the quantised file. source: where the samples came from. ids: their positions there.
+    network: the quantised file. source: where the samples came from. ids: which of them, as the source numbers them.
     per_class: class index -> how many, empty for pictures. float_layers: those not in INT8.
     ranges: tensor -> r, where eight bits cover [-r, r].
     """
@@ -47,8 +49,9 @@ class CalibrationRecord:
 
 
 def load_clips(path: Path) -> LabelledClips:
-    """Read an .npz with ``clips`` and ``labels``, as ``python -m train export`` writes it.
+    """Read an .npz with ``clips``, ``labels`` and ``ids``, as ``python -m train export`` writes it.
 
+    ids: a clip's place in the split it is from; without them its place in the file.
     Raises DataError where it is absent, damaged, lacks an array, or its arrays do not fit each other.
     """
     hint = "write it with `python -m train export`"
@@ -56,14 +59,15 @@ def load_clips(path: Path) -> LabelledClips:
         # A file that numpy opens itself stays open when it turns out to be damaged.
         with path.open("rb") as stream, np.load(stream) as arrays:
             clips, labels = arrays["clips"], arrays["labels"]
+            ids = arrays["ids"] if "ids" in arrays else np.arange(len(clips))
     except KeyError as error:
         raise DataError(f"lacks an array: {error}", where=path, hint=hint) from error
     except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         raise DataError("is absent or damaged", where=path, hint=hint) from error
-    if clips.ndim != 5 or labels.shape != (len(clips),) or len(clips) == 0:
+    if clips.ndim != 5 or labels.shape != (len(clips),) or ids.shape != labels.shape or len(clips) == 0:
         shapes = f"clips {clips.shape} and labels {labels.shape}"
         raise DataError(f"{shapes} do not fit (N, C, T, V, M) and (N,)", where=path, hint=hint)
-    return LabelledClips(clips.astype(np.float32, copy=False), labels.astype(np.int64))
+    return LabelledClips(clips.astype(np.float32, copy=False), labels.astype(np.int64), ids.astype(np.int64))
 
 
 def stratified(labels: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:

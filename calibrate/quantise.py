@@ -21,33 +21,24 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantType
-from onnxruntime.quantization.calibrate import create_calibrator
+from onnxruntime.quantization import QuantType
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from onnxruntime.quantization.shape_inference import quant_pre_process
-from rich.progress import track
 
 from calibrate.bias_correction import bias_corrected, with_room_for_biases
 from calibrate.calibration_set import Method
 from calibrate.equalise import equalised
 from calibrate.onnx_graph import Graph, copied
 from calibrate.qdq_placement import needed_pairs_only, pair_for_each_reader, through_copies, with_steps_of_relu
+from calibrate.ranges import activation_ranges
 from calibrate.tensorrt_rules import violations
 from calibrate.transposed_convolution import as_convolutions
-from edge.command_line import console
 from edge.contract.errors import DataError, EngineError
 from edge.contract.files import replacing
 from edge.engines.engine import check_inputs
 from edge.engines.onnx_runtime import OnnxRuntimeEngine
 
 OPERATORS = ["Conv", "Gemm", "Add"]
-PERCENTILE = 99.99
-_METHODS: dict[str, tuple[CalibrationMethod, dict[str, Any]]] = {
-    "minmax": (CalibrationMethod.MinMax, {"symmetric": True}),
-    "percentile": (CalibrationMethod.Percentile, {"symmetric": True, "percentile": PERCENTILE}),
-    # ONNX Runtime's default of 128 bins for 128 levels leaves the search one candidate, the maximum itself.
-    "entropy": (CalibrationMethod.Entropy, {"num_bins": 1024, "num_quantized_bins": 128}),
-}
 _SYMMETRIC = {"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False}
 
 
@@ -56,8 +47,7 @@ class Quantiser:
 
     source: FP32 ONNX with one input. samples: arrays of the input's shape and dtype, batch 1, such as the
         network will see on the device.
-    method: how an activation's range is chosen: its maximum, its 99.99th percentile, or the threshold of
-        least Kullback-Leibler divergence.
+    method: how an activation's range is chosen, see :mod:`calibrate.ranges`.
     layers: names of the convolutions and Gemms, in the order they run.
 
     Raises DataError for samples that are none or not finite, EngineError for a network that cannot be
@@ -70,7 +60,6 @@ class Quantiser:
             raise EngineError(f"has {len(engine.inputs)} inputs; calibration knows how to feed one", where=source)
         _check(samples, engine)
         self.source, self.samples = source, samples
-        how, options = _METHODS[method]
         with tempfile.TemporaryDirectory(prefix="skd-quantise-") as folder, _quiet():
             prepared = Path(folder) / "prepared.onnx"
             # Folds BatchNorm into convolutions and writes down every shape.
@@ -80,18 +69,12 @@ class Quantiser:
                 raise EngineError("is quantised already", where=source, hint="give the FP32 network")
             self.model = equalised(_with_shapes(as_convolutions(model)), samples)
             onnx.save(self.model, str(prepared))
-            calibrator = create_calibrator(
-                prepared, OPERATORS, str(prepared.with_name("shown.onnx")), calibrate_method=how, extra_options=options
-            )
-            for sample in track(samples, f"calibrating ({method})", console=console):
-                # One by one: a calibrator holds every activation of all the samples it is given at once.
-                calibrator.collect_data(_One({engine.inputs[0].name: sample}))
-            self._ranges = calibrator.compute_data()
+            self._ranges = activation_ranges(prepared, OPERATORS, method, engine.inputs[0].name, samples)
         self.layers = [n.name for n in Graph(self.model).nodes("Conv", "Gemm")]
 
     def quantised(self, float_layers: Sequence[str], samples: Sequence[NDArray[Any]]) -> onnx.ModelProto:
         """The network in INT8 but for the named layers, its biases corrected on these samples."""
-        excluded = [*float_layers, *_additions_of_constants(self.model)]
+        excluded = [*float_layers, *_float_additions(self.model, set(float_layers))]
         with _quiet():
             quantizer = QDQQuantizer(
                 copied(self.model),
@@ -135,16 +118,6 @@ def _check(samples: Sequence[NDArray[Any]], engine: OnnxRuntimeEngine) -> None:
             raise DataError(f"calibration sample {position} holds NaN or infinite values", hint="leave it out")
 
 
-class _One(CalibrationDataReader):  # type: ignore[misc]
-    """A calibration set of one sample."""
-
-    def __init__(self, feed: dict[str, NDArray[Any]]) -> None:
-        self._feeds = iter([feed])
-
-    def get_next(self) -> dict[str, NDArray[Any]] | None:
-        return next(self._feeds, None)
-
-
 def _with_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
     return onnx.shape_inference.infer_shapes(model)
 
@@ -156,10 +129,15 @@ def _named(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def _additions_of_constants(model: onnx.ModelProto) -> list[str]:
-    """Names of the Add nodes that are no residuals."""
+def _float_additions(model: onnx.ModelProto, float_layers: set[str]) -> list[str]:
+    """Names of the Add nodes that are no residuals, or that follow a float layer, whose kernel adds along."""
     graph = Graph(model)
-    return [n.name for n in graph.nodes("Add") if set(n.input) & set(graph.constants)]
+    found = []
+    for node in graph.nodes("Add"):
+        makers = [graph.maker[name].name for name in node.input if name in graph.maker]
+        if set(node.input) & set(graph.constants) or float_layers & set(makers):
+            found.append(node.name)
+    return found
 
 
 def _keep_used_opsets(model: onnx.ModelProto) -> None:

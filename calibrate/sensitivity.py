@@ -1,8 +1,8 @@
-"""Which layers lose most in eight bits: each is quantised alone, and the network's outputs are compared."""
+"""Which layers lose most in eight bits: each is quantised alone, and the network's decisions are compared."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,41 +12,62 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from rich.progress import track
 
+from calibrate.compare import agreement
 from calibrate.quantise import Quantiser
 from edge.command_line import console
-from edge.contract.errors import ConfigError
+from edge.engines.onnx_runtime import HARMFUL
+from edge.pose.heatmap_estimator import PEAKS
 
 SAMPLES = 4
-"""Outputs of a few samples rank layers as those of hundreds do, and every layer costs a run for each."""
+"""A few pictures rank a pose network's layers as hundreds do, and every layer costs a run for each."""
 
 
 @dataclass(frozen=True)
-class LayerError:
-    """error: of the outputs with only this layer in INT8, see relative_error; the largest of the outputs."""
+class LayerLoss:
+    """What happens when only this layer is in INT8.
+
+    decisions_lost: share of samples that are decided otherwise, 0..1; 0 for networks that do not decide.
+    error: of the outputs, see relative_error; the largest of the outputs.
+    """
 
     layer: str
+    decisions_lost: float
     error: float
 
 
-def most_sensitive(quantiser: Quantiser, share: float) -> list[str]:
-    """Names of the share (0..1) of layers that lose most in eight bits. Raises ConfigError for a share beyond."""
-    if not 0 <= share <= 1:
-        raise ConfigError(f"float_share {share} is not between 0 and 1")
-    count = round(share * len(quantiser.layers))
-    return [e.layer for e in layer_errors(quantiser)[:count]] if count else []
+def layer_losses(quantiser: Quantiser, samples: Sequence[NDArray[Any]], *, decides: bool) -> list[LayerLoss]:
+    """Every layer's loss over the samples, the worst first: by decisions, and where those are equal by error.
 
-
-def layer_errors(quantiser: Quantiser) -> list[LayerError]:
-    """Every layer's error, the worst first. Takes half a second a layer for a pose network."""
-    spread = np.linspace(0, len(quantiser.samples) - 1, min(SAMPLES, len(quantiser.samples))).astype(int)
-    samples = [quantiser.samples[i] for i in spread]
-    wanted = _outputs(quantiser.model, samples)
-    errors = []
+    decides: whether the network's one output is logits (N, K).
+    """
+    wanted = outputs(quantiser.model, samples)
+    losses = []
     for layer in track(quantiser.layers, "ranking layers", console=console):
         others = [name for name in quantiser.layers if name != layer]
-        given = _outputs(quantiser.quantised(others, samples), samples)
-        errors.append(LayerError(layer, max(relative_error(g, w) for g, w in zip(given, wanted, strict=True))))
-    return sorted(errors, key=lambda e: -e.error)
+        given = outputs(quantiser.quantised(others, samples[:SAMPLES]), samples)
+        lost = 1 - agreement(wanted[0], given[0]) if decides else 0.0
+        error = max(relative_error(g, w) for g, w in zip(given, wanted, strict=True))
+        losses.append(LayerLoss(layer, lost, error))
+    return sorted(losses, key=lambda loss: (-loss.decisions_lost, -loss.error))
+
+
+def fewest(most: int, passes: Callable[[int], bool]) -> int | None:
+    """The least n in 0..most for which ``passes(n)``, if it passes for every larger n too; None where none does.
+
+    Looks at 0, 1, 2, 4, .. and then halves the last gap, for a trial takes the longer the more layers there are.
+    """
+    fails, n = -1, 0
+    while not passes(n):
+        if n == most:
+            return None
+        fails, n = n, min(max(1, 2 * n), most)
+    while n - fails > 1:
+        middle = (fails + n) // 2
+        if passes(middle):
+            n = middle
+        else:
+            fails = middle
+    return n
 
 
 def relative_error(given: NDArray[Any], wanted: NDArray[Any]) -> float:
@@ -59,8 +80,14 @@ def relative_error(given: NDArray[Any], wanted: NDArray[Any]) -> float:
     return float((((given - wanted) ** 2).mean(axis=axes) / variance).mean())
 
 
-def _outputs(model: onnx.ModelProto, samples: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
-    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+def outputs(model: onnx.ModelProto, samples: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+    """Each output over all samples; peaks are left out, which say nothing that heatmaps do not."""
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    session = ort.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"], disabled_optimizers=HARMFUL
+    )
     (name,) = [i.name for i in session.get_inputs()]
-    runs = [session.run(None, {name: sample}) for sample in samples]
+    names = [o.name for o in session.get_outputs() if o.name != PEAKS]
+    runs = [session.run(names, {name: sample}) for sample in samples]
     return [np.concatenate(parts) for parts in zip(*runs, strict=True)]

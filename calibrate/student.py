@@ -17,7 +17,7 @@ from calibrate.calibration_set import (
 from calibrate.compare import agreement, outputs, top1
 from edge.command_line import console
 from edge.contract.bundle import CALIBRATION, STUDENT_FP32, STUDENT_INT8, Bundle, read_bundle, write_manifest
-from edge.contract.errors import BundleError
+from edge.contract.errors import BundleError, ConfigError
 from edge.contract.types import Float32
 from edge.engines.registry import open_engine
 
@@ -33,31 +33,49 @@ class StudentConfig:
     test: Path | None = None
     """test.npz with clips and labels: what both accuracies are measured on; without it they are left out."""
     method: Method = "percentile"
-    """How an activation's range is chosen: minmax, percentile (99.99) or entropy (slow)."""
+    """How an activation's range is chosen: minmax, percentile (99.99), entropy (slow) or mse."""
     samples: int = 256
     """How many clips are calibrated on, spread over the classes."""
     seed: int = 0
     """Chooses which."""
-    float_share: float = 0.0
-    """Share of the layers, the most sensitive, that stay in floating point; 0..1."""
+    float_layers: int | None = None
+    """How many layers, the most sensitive, stay in floating point. Unset: as few as bring the calibration clips within
+    the bundle's budget."""
 
 
 def quantise_student(config: StudentConfig) -> None:
     """Write ``student.int8.onnx`` and ``calibration.json``, then the manifest anew."""
+    from calibrate.float_layers import choose_float_layers, show_trials
     from calibrate.quantise import Quantiser
-    from calibrate.sensitivity import most_sensitive
+    from calibrate.sensitivity import layer_losses
 
     bundle = read_bundle(config.bundle)
     source, out = bundle.file(STUDENT_FP32), config.bundle / STUDENT_INT8
     calibration = _fitting(bundle, load_clips(config.clips), config.clips)
     test = None if config.test is None else _fitting(bundle, load_clips(config.test), config.test)
     ids = stratified(calibration.labels, config.samples, config.seed)
-    quantiser = Quantiser(source, [calibration.clips[i : i + 1] for i in ids], config.method)
-    kept = most_sensitive(quantiser, config.float_share)
+    samples = [calibration.clips[i : i + 1] for i in ids]
+    quantiser = Quantiser(source, samples, config.method)
+    if config.float_layers is None:
+        choice = choose_float_layers(quantiser, calibration, bundle.manifest.budget)
+        show_trials(choice, bundle.manifest.budget)
+        kept = choice.float_layers
+    elif not 0 <= config.float_layers <= len(quantiser.layers):
+        raise ConfigError(f"float_layers {config.float_layers} is not between 0 and {len(quantiser.layers)}")
+    else:
+        ranked = layer_losses(quantiser, samples, decides=True) if config.float_layers else []
+        kept = [loss.layer for loss in ranked[: config.float_layers]]
     ranges = quantiser.write(out, kept)
     counts = per_class(calibration.labels[ids])
     record = CalibrationRecord(
-        STUDENT_INT8, config.clips.name, config.method, config.seed, ids.tolist(), counts, kept, ranges
+        STUDENT_INT8,
+        config.clips.name,
+        config.method,
+        config.seed,
+        calibration.ids[ids].tolist(),
+        counts,
+        kept,
+        ranges,
     )
     write_record(config.bundle / CALIBRATION, record)
     manifest = bundle.manifest

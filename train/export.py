@@ -38,7 +38,7 @@ INPUT, OUTPUT = "clip", "logits"
 TOLERANCE = 1e-4
 REFERENCE_CLIPS = 16
 GENERATED_PER_CLASS = 6
-CALIBRATION_CLIPS = 512
+CALIBRATION_CLIPS = 4096
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,10 @@ def export(config: ExportConfig) -> None:
     if about["bodies"] == 1 and None not in mapping(body.LAYOUT, layout(about["layout"])):
         shown = generated_clips(replace(pairs, layout=about["layout"]))
     save_arrays(config.bundle / REFERENCE, clips=shown, logits=_logits(student, shown))
+    # Shuffled, and so many that calibration, which draws the classes evenly, finds enough of each.
     chosen = np.random.default_rng(0).permutation(len(train))[:CALIBRATION_CLIPS]
     clips, _, chosen_labels = train.batch(chosen)
-    save_arrays(config.workdir / "calibration.npz", clips=clips, labels=chosen_labels)
+    save_arrays(config.workdir / "calibration.npz", clips=clips, labels=chosen_labels, ids=chosen)
     save_arrays(config.workdir / "test.npz", clips=low, labels=labels)
 
     result = accuracy(logits, labels)

@@ -41,6 +41,17 @@ class FileEntry:
 
 
 @dataclass(frozen=True)
+class AccuracyBudget:
+    """What a quantised student or an engine may lose against the FP32 ONNX.
+
+    max_top1_drop: points of top-1. min_agreement: percent of clips on which both must decide alike.
+    """
+
+    max_top1_drop: float = 0.5
+    min_agreement: float = 99.0
+
+
+@dataclass(frozen=True)
 class Manifest:
     """What ``bundle.yaml`` says. Every field is a key of that file.
 
@@ -48,6 +59,7 @@ class Manifest:
     accuracy: name of a measurement -> its value, for instance
         ``{"fp32": {"top1": 0.91}, "int8": {"top1": 0.90}}``.
     training: data, split and seeds the student was trained with, for people to read.
+    budget: what INT8 and engines are held to.
     """
 
     name: str
@@ -60,6 +72,7 @@ class Manifest:
     files: Mapping[str, FileEntry] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     accuracy: Mapping[str, Any] = field(default_factory=dict)
+    budget: AccuracyBudget = AccuracyBudget()
     format_version: int = FORMAT_VERSION
     preprocessing_version: int = preprocess.VERSION
 
@@ -162,12 +175,14 @@ def _manifest(raw: Any, path: Path) -> Manifest:
             raise BundleError(f"{key} must be a {kind.__name__}, not {raw[key]!r}", where=path, hint="export it again")
     try:
         _same_keys(raw["preprocessing"], Preprocessing, path)
+        _same_keys(raw["budget"], AccuracyBudget, path)
         return Manifest(
             **{
                 **raw,
                 "classes": tuple(str(c) for c in raw["classes"]),
                 "preprocessing": Preprocessing(**raw["preprocessing"]),
                 "input_shape": tuple(int(n) for n in raw["input_shape"]),
+                "budget": AccuracyBudget(**raw["budget"]),
                 "files": {name: FileEntry(**entry) for name, entry in raw["files"].items()},
             }
         )

@@ -8,12 +8,15 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from onnx import numpy_helper
 
+from calibrate.calibration_set import METHODS
 from calibrate.compare import agreement
 from calibrate.quantise import Quantiser
-from calibrate.sensitivity import layer_errors, most_sensitive, relative_error
-from edge.contract.errors import ConfigError, DataError, EngineError
+from calibrate.sensitivity import fewest, layer_losses, relative_error
+from edge.contract.errors import DataError, EngineError
 
 
 def run(model: Path | onnx.ModelProto, array: np.ndarray) -> np.ndarray:
@@ -27,7 +30,7 @@ def samples(count: int = 32) -> list[np.ndarray]:
     return [made[i : i + 1] for i in range(count)]
 
 
-@pytest.mark.parametrize("method", ["minmax", "percentile", "entropy"])
+@pytest.mark.parametrize("method", METHODS)
 def test_an_int8_student_decides_as_the_fp32_student_does(tmp_path: Path, method: str) -> None:
     source, out = networks.student(tmp_path / "student.onnx"), tmp_path / "student.int8.onnx"
     Quantiser(source, samples(16 if method == "entropy" else 64), method).write(out)
@@ -109,12 +112,14 @@ def test_a_layer_left_in_floating_point_keeps_its_weights(tmp_path: Path) -> Non
     assert kinds == {"DequantizeLinear": 3, None: 1}
 
 
-def test_with_every_layer_in_floating_point_the_network_is_the_fp32_network(tmp_path: Path) -> None:
-    source = networks.separable(tmp_path / "separable.onnx")
+@pytest.mark.parametrize("name", ["separable", "student"])
+def test_with_every_layer_in_floating_point_the_network_is_the_fp32_network(tmp_path: Path, name: str) -> None:
+    source = getattr(networks, name)(tmp_path / "network.onnx")
     images = [np.random.default_rng(i).standard_normal((1, 3, 16, 16)).astype(np.float32) for i in range(4)]
-    quantiser = Quantiser(source, images, "minmax")
-    same = quantiser.quantised(quantiser.layers, images)
-    np.testing.assert_allclose(run(same, images[0]), run(source, images[0]), rtol=1e-4, atol=1e-4)
+    given_to = {"separable": images, "student": samples(4)}[name]
+    quantiser = Quantiser(source, given_to, "minmax")
+    same = quantiser.quantised(quantiser.layers, given_to)
+    np.testing.assert_allclose(run(same, given_to[0]), run(source, given_to[0]), rtol=1e-4, atol=1e-4)
 
 
 def test_channels_a_thousandfold_apart_survive_eight_bits(tmp_path: Path) -> None:
@@ -125,15 +130,31 @@ def test_channels_a_thousandfold_apart_survive_eight_bits(tmp_path: Path) -> Non
     assert np.corrcoef(run(source, unseen).ravel(), run(out, unseen).ravel())[0, 1] > 0.995
 
 
-def test_layers_are_ranked_by_what_they_alone_do_to_the_output(tmp_path: Path) -> None:
-    quantiser = Quantiser(networks.student(tmp_path / "student.onnx"), samples(8), "minmax")
-    errors = layer_errors(quantiser)
-    assert {e.layer for e in errors} == {"stem", "spatial", "temporal", "classifier"}
-    assert [e.error for e in errors] == sorted((e.error for e in errors), reverse=True)
-    assert most_sensitive(quantiser, 0.5) == [e.layer for e in errors[:2]]
-    assert most_sensitive(quantiser, 0) == []
-    with pytest.raises(ConfigError, match="between 0 and 1"):
-        most_sensitive(quantiser, 1.5)
+def test_layers_are_ranked_by_the_decisions_they_alone_change(tmp_path: Path) -> None:
+    source = networks.student(tmp_path / "student.onnx")
+    quantiser = Quantiser(source, samples(8), "minmax")
+    clips = samples(64)
+    losses = layer_losses(quantiser, clips, decides=True)
+    assert {loss.layer for loss in losses} == {"stem", "spatial", "temporal", "classifier"}
+    order = [(loss.decisions_lost, loss.error) for loss in losses]
+    assert order == sorted(order, reverse=True)
+    worst = losses[0]
+    alone = quantiser.quantised([name for name in quantiser.layers if name != worst.layer], clips[:4])
+    changed = [run(source, c).argmax() != run(alone, c).argmax() for c in clips]
+    assert worst.decisions_lost == pytest.approx(np.mean(changed))
+
+
+@given(most=st.integers(0, 200), needed=st.integers(0, 250))
+def test_the_fewest_that_pass_are_found_in_few_trials(most: int, needed: int) -> None:
+    trials: list[int] = []
+
+    def passes(count: int) -> bool:
+        trials.append(count)
+        return count >= needed
+
+    assert fewest(most, passes) == (needed if needed <= most else None)
+    assert all(0 <= n <= most for n in trials)
+    assert len(trials) <= 2 * np.log2(most + 2) + 2
 
 
 def test_a_relative_error_of_one_is_the_variance() -> None:

@@ -1,0 +1,78 @@
+"""``python -m calibrate methods``: the ways of choosing ranges, compared on one student in one run."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.table import Table
+
+from calibrate.calibration_set import METHODS, load_clips, stratified
+from calibrate.compare import agreement, deviation, outputs, top1
+from edge.command_line import console
+from edge.contract.bundle import STUDENT_FP32, read_bundle
+from edge.contract.files import replacing
+from edge.engines.registry import open_engine
+
+
+@dataclass(frozen=True)
+class MethodsConfig:
+    """Quantise a bundle's student with every way of choosing ranges and compare what each loses."""
+
+    bundle: Path
+    """Bundle folder; it is left as it is."""
+    clips: Path
+    """calibration.npz with clips and labels: what ranges are taken from."""
+    test: Path
+    """test.npz with clips and labels: what is compared on."""
+    samples: int = 256
+    """How many clips are calibrated on, spread over the classes."""
+    seed: int = 0
+    """Chooses which."""
+    report: Path | None = None
+    """JSON file to write."""
+
+
+@dataclass(frozen=True)
+class MethodResult:
+    """top1 and agreement: percent. mean_error: of the logits. seconds: to quantise."""
+
+    method: str
+    top1: float
+    agreement: float
+    mean_error: float
+    seconds: float
+
+
+def compare_methods(config: MethodsConfig) -> None:
+    """Print the table, write it as JSON."""
+    from calibrate.quantise import Quantiser
+
+    source = read_bundle(config.bundle).file(STUDENT_FP32)
+    calibration, test = load_clips(config.clips), load_clips(config.test)
+    ids = stratified(calibration.labels, config.samples, config.seed)
+    samples = [calibration.clips[i : i + 1] for i in ids]
+    tests = [test.clips[i : i + 1] for i in range(len(test.clips))]
+    (wanted,) = outputs(open_engine(source), tests, "FP32").values()
+    results = []
+    with tempfile.TemporaryDirectory(prefix="skd-methods-") as folder:
+        for method in METHODS:
+            start = time.monotonic()
+            out = Path(folder) / f"{method}.int8.onnx"
+            Quantiser(source, samples, method).write(out)
+            seconds = time.monotonic() - start
+            (given,) = outputs(open_engine(out), tests, f"INT8, {method}").values()
+            error = deviation(wanted, given).mean
+            alike = 100 * agreement(wanted, given)
+            results.append(MethodResult(method, 100 * top1(given, test.labels), alike, error, seconds))
+    title = f"FP32 top-1 {100 * top1(wanted, test.labels):.2f} % on {len(tests)} clips"
+    table = Table("ranges by", "INT8 top-1 %", "decided alike %", "mean error of logits", "seconds", title=title)
+    for r in results:
+        table.add_row(r.method, f"{r.top1:.2f}", f"{r.agreement:.2f}", f"{r.mean_error:.4f}", f"{r.seconds:.0f}")
+    console.print(table)
+    if config.report is not None:
+        with replacing(config.report) as partial:
+            partial.write_text(json.dumps([asdict(r) for r in results], indent=2) + "\n", encoding="utf-8")

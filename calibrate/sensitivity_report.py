@@ -1,0 +1,76 @@
+"""``python -m calibrate sensitivity``: what each layer of a student loses in eight bits, as table, JSON and picture."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from calibrate.calibration_set import Method, load_clips, stratified
+from edge.command_line import console
+from edge.contract.bundle import STUDENT_FP32, read_bundle
+from edge.contract.files import replacing
+
+if TYPE_CHECKING:
+    # At run time only with ONNX Runtime, which a device that builds engines lacks.
+    from calibrate.sensitivity import LayerLoss
+
+
+@dataclass(frozen=True)
+class SensitivityConfig:
+    """Quantise each layer of a bundle's student alone and see which decisions change."""
+
+    bundle: Path
+    """Bundle folder, as `python -m train export` wrote it."""
+    clips: Path
+    """calibration.npz with clips and labels."""
+    out: Path
+    """Folder for sensitivity.json and sensitivity.png."""
+    method: Method = "percentile"
+    """How an activation's range is chosen: minmax, percentile (99.99), entropy (slow) or mse."""
+    samples: int = 256
+    """How many clips are calibrated and compared on, spread over the classes."""
+    seed: int = 0
+    """Chooses which."""
+
+
+def report_sensitivity(config: SensitivityConfig) -> None:
+    """Rank the layers, then print the table and write JSON and PNG."""
+    from calibrate.quantise import Quantiser
+    from calibrate.sensitivity import layer_losses
+
+    clips = load_clips(config.clips)
+    ids = stratified(clips.labels, config.samples, config.seed)
+    samples = [clips.clips[i : i + 1] for i in ids]
+    quantiser = Quantiser(read_bundle(config.bundle).file(STUDENT_FP32), samples, config.method)
+    losses = layer_losses(quantiser, samples, decides=True)
+    table = Table("layer alone in INT8", "decided otherwise %", "error of logits", title=f"{len(samples)} clips")
+    for loss in losses:
+        table.add_row(loss.layer, f"{100 * loss.decisions_lost:.2f}", f"{loss.error:.5f}")
+    console.print(table)
+    with replacing(config.out / "sensitivity.json") as partial:
+        partial.write_text(json.dumps([asdict(loss) for loss in losses], indent=2) + "\n", encoding="utf-8")
+    _draw(losses, config.out / "sensitivity.png")
+
+
+def _draw(losses: Sequence[LayerLoss], path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    names = [loss.layer for loss in losses]
+    figure, (decisions, error) = pyplot.subplots(1, 2, sharey=True, figsize=(10, 1 + 0.25 * len(losses)))
+    decisions.barh(names, [100 * loss.decisions_lost for loss in losses])
+    decisions.set_xlabel("clips decided otherwise, %")
+    decisions.invert_yaxis()
+    error.barh(names, [loss.error for loss in losses])
+    error.set_xlabel("squared error of logits, of their variance")
+    figure.tight_layout()
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=120)
+    pyplot.close(figure)
