@@ -21,7 +21,12 @@ VIDEOS ?=
 PAIRS ?= runs/pairs
 PAIR_FLAGS ?=
 
-.PHONY: help demo test road pairs ablation setup format clean
+# make engine, make verify: the bundle, and on a board Python as JetPack has it (see docker/).
+BUNDLE ?= bundles/everyday
+CLIPS ?=
+DEVICE_PYTHON ?= $(if $(wildcard $(VENV)/bin/python),$(RUN),python3)
+
+.PHONY: help demo test road pairs ablation engine verify setup format clean
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 18
@@ -52,6 +57,12 @@ pairs: $(VENV)/all.stamp ## Two pose estimators over your own videos, one subfol
 ablation: $(VENV)/all.stamp ## Every way to distil over five seeds, under an hour: DATA=folder DATASET=penn_action|utd_mhad|ui_prmd
 	$(if $(DATA),,$(error give the folder of the dataset: make ablation DATA=folder DATASET=penn_action))
 	$(RUN) -m train ablation --config configs/ablation/$(DATASET).yaml --data.folder "$(DATA)"
+
+engine: ## On the device: FP32, FP16, INT8 engines timed, the best kept: [BUNDLE=folder] [CLIPS=test.npz]
+	$(DEVICE_PYTHON) -m calibrate engine --bundle "$(BUNDLE)" $(if $(CLIPS),--clips "$(CLIPS)")
+
+verify: ## INT8 and engines against FP32, by the bundle's budget: [BUNDLE=folder] [CLIPS=test.npz]
+	$(DEVICE_PYTHON) -m calibrate verify --bundle "$(BUNDLE)" --report runs/verify.json $(if $(CLIPS),--clips "$(CLIPS)")
 
 setup: $(VENV)/all.stamp ## Everything for training, calibration and development into .venv
 

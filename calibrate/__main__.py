@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.table import Table
 
+from calibrate.engine import EngineConfig, engine
 from calibrate.methods import MethodsConfig, compare_methods
 from calibrate.pose import PoseConfig, quantise_pose
 from calibrate.sensitivity_report import SensitivityConfig, report_sensitivity
@@ -16,30 +17,6 @@ from calibrate.verify_pose import VerifyPoseConfig, verify_pose
 from edge.command_line import Command, console, run_command_line, with_extra
 
 # onnx, onnxruntime and TensorRT are imported by the functions: a device builds engines without the second.
-
-
-@dataclass(frozen=True)
-class EngineConfig:
-    """Build a TensorRT engine on the device that will run it."""
-
-    onnx: Path
-    """Network, for instance student.int8.onnx or pose.int8.onnx."""
-    out: Path | None = None
-    """Engine to write; by default beside the network, with .engine. Its manifest comes beside it."""
-    fp16: bool = True
-    """Let what is not INT8 run in half precision; without effect from TensorRT 11 on."""
-    max_batch: int = 4
-    """Most clips in one run, where the network's batch axis is free."""
-    workspace_mib: int = 1024
-    """Scratch memory a kernel may take, in MiB."""
-
-
-def engine(config: EngineConfig) -> None:
-    from calibrate.engine_builder import BuildOptions, build_engine
-
-    out = config.out or config.onnx.with_suffix(".engine")
-    manifest = build_engine(config.onnx, out, BuildOptions(config.fp16, config.max_batch, config.workspace_mib))
-    console.print(f"{out}: TensorRT {manifest.tensorrt}, {manifest.gpu}, {manifest.precision}")
 
 
 @dataclass(frozen=True)
@@ -142,8 +119,12 @@ COMMANDS = {
     "engine": Command(
         EngineConfig,
         with_extra("calibrate", engine),
-        "Build a TensorRT engine, on the device.",
-        ("python -m calibrate engine --onnx student.int8.onnx",),
+        "Build TensorRT engines on the device and keep the fastest that is accurate enough.",
+        (
+            "python -m calibrate engine --bundle bundles/everyday",
+            "python -m calibrate engine --onnx pose.onnx --int8 pose.int8.onnx --frames street.mp4",
+            "python -m calibrate engine --onnx pose.int8.onnx --dla_core 0",
+        ),
     ),
     "tf-pose": Command(
         TfPoseConfig,

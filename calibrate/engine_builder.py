@@ -2,47 +2,58 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from rich.progress import Progress
+import onnx
 
+from calibrate.build_progress import progress
+from calibrate.half_precision import in_half_precision
 from calibrate.onnx_graph import read_onnx
 from calibrate.qdq_fusion import fusible
 from calibrate.tensorrt_builder import Builder
-from edge.command_line import console
 from edge.contract.bundle import sha256_of
-from edge.contract.errors import EngineError, MissingDependency
+from edge.contract.errors import ConfigError, EngineError, MissingDependency
 from edge.contract.files import replacing
 from edge.engines.engine_manifest import EngineManifest, write_engine_manifest
 from edge.engines.gpu import Gpu
 
+Precision = Literal["int8", "fp16", "fp32"]
+
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """What the builder may do. The engine's manifest keeps it.
+    """What the builder may do. The engine's manifest keeps it, and the command that builds it again repeats it.
 
-    fp16: let what is not INT8 run in half precision. From TensorRT 11 on, precision lives in the ONNX
-        file and this changes nothing.
+    precision: int8 lets what is not INT8 run in half precision, where the version's flags can say so.
     max_batch: the most clips in one run, where the network's batch axis is free.
     workspace_mib: scratch memory a kernel may take, in MiB; more can be faster.
+    dla_core: which deep-learning accelerator the engine is for, None for the GPU. What it cannot run, the GPU does.
     """
 
-    fp16: bool = True
+    precision: Precision = "int8"
     max_batch: int = 4
     workspace_mib: int = 1024
+    dla_core: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_batch < 1 or self.workspace_mib < 1 or (self.dla_core is not None and self.dla_core < 0):
+            raise ConfigError("max_batch and workspace_mib start at 1, dla_core at 0")
+        if self.dla_core is not None and self.precision == "fp32":
+            raise ConfigError("a DLA core computes in int8 or fp16", hint="choose another precision")
 
 
-def build_engine(source: Path, out: Path, options: BuildOptions) -> EngineManifest:
+def is_quantised(model: onnx.ModelProto) -> bool:
+    return any(node.op_type == "QuantizeLinear" for node in model.graph.node)
+
+
+def build_engine(source: Path, out: Path, options: BuildOptions, timing: Path | None = None) -> EngineManifest:
     """Build ``out`` (.engine) and its manifest from ``source`` (.onnx); needs the GPU it is for.
 
-    Timings of kernels are kept in ``out`` with the suffix .timing, so that a second build takes seconds.
-    Raises EngineError with node and operator where the parser refuses the network, and MissingDependency
-    without TensorRT or pycuda.
+    timing: where timings of kernels are kept, so that a second build takes seconds; ``out`` with the suffix .timing
+    unless given. Raises EngineError with node and operator where the parser refuses the network, and
+    MissingDependency without TensorRT or pycuda.
     """
     try:
         import tensorrt as trt
@@ -52,7 +63,7 @@ def build_engine(source: Path, out: Path, options: BuildOptions) -> EngineManife
         ) from error
     gpu = Gpu()
     with gpu.current():
-        engine, precision = serialised_engine(trt, source, out.with_suffix(".timing"), options)
+        engine, precision = serialised_engine(trt, source, timing or out.with_suffix(".timing"), options)
     with replacing(out) as partial:
         partial.write_bytes(engine)
     manifest = EngineManifest(
@@ -72,32 +83,36 @@ def build_engine(source: Path, out: Path, options: BuildOptions) -> EngineManife
 def serialised_engine(trt: Any, source: Path, timing: Path, options: BuildOptions) -> tuple[bytes, str]:
     """The engine's bytes and the precisions its kernels may use. trt: ``tensorrt``, or ``tensorrt_rtx``."""
     model = read_onnx(source)
-    quantised = any(n.op_type == "QuantizeLinear" for n in model.graph.node)
+    if is_quantised(model) != (options.precision == "int8"):
+        holds = "is in INT8" if is_quantised(model) else "holds no Q/DQ"
+        raise EngineError(
+            f"{holds}, so it makes no {options.precision} engine",
+            where=source,
+            hint="INT8 engines come from the .int8.onnx, others from the FP32 network",
+        )
     builder = Builder(trt)
+    if options.precision == "fp16" and not builder.has_flag("FP16"):
+        model = in_half_precision(model)
     network, errors = builder.parse(fusible(model).SerializeToString())
     if errors:
         raise EngineError(f"TensorRT {trt.__version__} refuses {errors[0]}", where=source)
     config = builder.config(options.workspace_mib)
-    builder.profile(network, config, (1, 1, options.max_batch))
-    precision = _allow(trt, config, quantised, options.fp16)
+    allowed = {"int8": ("INT8", "FP16"), "fp16": ("FP16",), "fp32": ()}[options.precision]
+    in_use = [name for name in allowed if builder.allow(config, name)] or [options.precision.upper()]
+    most = options.max_batch
+    if options.dla_core is None:
+        builder.profile(network, config, (1, 1, most))
+    else:
+        builder.use_dla(config, options.dla_core)
+        # A DLA runs one shape.
+        builder.profile(network, config, (most, most, most))
+    precision = "+".join(in_use) + ("" if options.dla_core is None else f" on DLA {options.dla_core}")
     cache = _timing_cache(config, timing)
-    with _progress(trt, config, f"building {source.name} ({precision})"):
+    with progress(trt, config, f"building {source.name} ({precision})"):
         engine = builder.build(network, config)
     with replacing(timing) as partial:
         partial.write_bytes(bytes(cache.serialize()))
     return engine, precision
-
-
-def _allow(trt: Any, config: Any, quantised: bool, fp16: bool) -> str:
-    """Set the precision flags where the version has them; from 11 on the ONNX alone decides."""
-    allowed = {"INT8": quantised, "FP16": fp16}
-    for name in allowed:
-        flag = getattr(trt.BuilderFlag, name, None)
-        if flag is None:
-            allowed[name] = allowed[name] and name == "INT8"
-        elif allowed[name]:
-            config.set_flag(flag)
-    return "+".join([name for name, yes in allowed.items() if yes] or ["FP32"])
 
 
 def _timing_cache(config: Any, path: Path) -> Any:
@@ -108,39 +123,3 @@ def _timing_cache(config: Any, path: Path) -> Any:
         cache = config.create_timing_cache(b"")
         config.set_timing_cache(cache, False)
     return cache
-
-
-@contextmanager
-def _progress(trt: Any, config: Any, what: str) -> Iterator[None]:
-    """A bar for the builder's outermost phase from TensorRT 10 on; before, a clock, for it may take minutes."""
-    start = time.monotonic()
-    if not hasattr(trt, "IProgressMonitor"):
-        with console.status(f"{what}: this takes minutes the first time"):
-            yield
-    else:
-        with Progress(console=console, transient=True) as progress:
-            config.progress_monitor = _monitor(trt, progress, what)
-            yield
-            config.progress_monitor = None
-    console.print(f"{what}: {time.monotonic() - start:.0f} s")
-
-
-def _monitor(trt: Any, progress: Progress, what: str) -> Any:
-    class Bars(trt.IProgressMonitor):  # type: ignore[misc]
-        def __init__(self) -> None:
-            trt.IProgressMonitor.__init__(self)
-            self._bars: dict[str, Any] = {}
-
-        def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
-            if parent_phase is None:
-                self._bars[phase_name] = progress.add_task(what, total=num_steps)
-
-        def step_complete(self, phase_name: str, step: int) -> bool:
-            if phase_name in self._bars:
-                progress.update(self._bars[phase_name], completed=step + 1)
-            return True
-
-        def phase_finish(self, phase_name: str) -> None:
-            self._bars.pop(phase_name, None)
-
-    return Bars()

@@ -57,6 +57,32 @@ class Builder:
         config.set_memory_pool_limit(self.trt.MemoryPoolType.WORKSPACE, workspace_mib << 20)
         return config
 
+    def has_flag(self, name: str) -> bool:
+        """Whether this version is told precisions by flags; from 11 on the ONNX file alone decides."""
+        return hasattr(self.trt.BuilderFlag, name)
+
+    def allow(self, config: Any, name: str) -> bool:
+        """Let kernels use a precision, INT8 or FP16; False where this version has no flag for it."""
+        if not self.has_flag(name):
+            return False
+        config.set_flag(getattr(self.trt.BuilderFlag, name))
+        return True
+
+    def use_dla(self, config: Any, core: int) -> None:
+        """Build for a deep-learning accelerator, and for the GPU what it cannot run.
+
+        Raises EngineError on a board without that core.
+        """
+        cores = self.builder.num_DLA_cores
+        if core >= cores:
+            raise EngineError(
+                f"this board has {cores or 'no'} DLA cores, so there is no core {core}",
+                hint="leave dla_core out to use the GPU",
+            )
+        config.default_device_type = self.trt.DeviceType.DLA
+        config.DLA_core = core
+        config.set_flag(self.trt.BuilderFlag.GPU_FALLBACK)
+
     def profile(self, network: Any, config: Any, batch: tuple[int, int, int]) -> None:
         """Give inputs with a free batch axis their least, usual and greatest batch.
 

@@ -1,123 +1,211 @@
-"""``python -m calibrate verify``: what INT8 or an engine costs in accuracy, and a verdict against a budget."""
+"""``python -m calibrate verify``: what INT8 and engines cost in accuracy, and a verdict against the bundle's budget."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from calibrate.calibration_set import load_clips
-from calibrate.compare import Deviation, agreement, deviation, median_latency_ms, outputs, top1
+from calibrate.calibration_set import LabelledClips, load_clips
+from calibrate.compare import Deviation, Latency, agreement, deviation, latencies, outputs, top1
 from edge.command_line import console
-from edge.contract.bundle import REFERENCE, STUDENT_FP32, STUDENT_INT8, read_bundle
+from edge.contract.bundle import STUDENT_FP32, STUDENT_INT8, AccuracyBudget, Bundle, read_bundle
+from edge.contract.errors import EngineError, MissingDependency
 from edge.contract.files import replacing
 from edge.contract.types import Float32
 from edge.engines.engine import Engine
 from edge.engines.registry import open_engine
 
+if TYPE_CHECKING:
+    from calibrate.layers_apart import LayerGap
+
 OVER_BUDGET = 1
 """Exit code of a comparison that ran and failed; 2 is for a user's error."""
 ROUNDS = 50
+LAYER_SAMPLES = 16
 
 
 @dataclass(frozen=True)
 class VerifyConfig:
-    """Compare a student with its FP32 ONNX, and fail where it lost more than the budget allows."""
+    """Compare a bundle's INT8 student and engines with its FP32 student, and fail where one lost too much."""
 
     bundle: Path
     """Bundle folder."""
     clips: Path | None = None
-    """test.npz with clips and labels, as `python -m train export` wrote it. Without it the candidate is held
-    against the FP32 logits stored in the bundle, which needs no ONNX Runtime on the device."""
+    """test.npz with clips and labels, as `python -m train export` wrote it. Without it everything is held against the
+    FP32 logits stored in the bundle alone, which needs no ONNX Runtime on the device."""
     candidate: Path | None = None
-    """Network to judge, .onnx or .engine; by default the bundle's student.int8.onnx."""
+    """One network to judge, .onnx or .engine; by default student.int8.onnx and the student's engines in the bundle."""
     report: Path | None = None
     """JSON file to write."""
-    max_top1_drop: float = 1.0
-    """Points of top-1 that may be lost."""
-    min_agreement: float = 99.0
-    """Percent of clips on which both must decide alike."""
+    max_top1_drop: float | None = None
+    """Points of top-1 that may be lost; by default what the bundle says."""
+    min_agreement: float | None = None
+    """Percent of clips on which both must decide alike; by default what the bundle says."""
     threads: int = 0
     """CPU threads of ONNX Runtime, 0 for all."""
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What was compared, what was found, and which budgets were missed (empty: passed).
+class Comparison:
+    """Logits against the FP32 student's. agreement: percent of the samples decided alike."""
 
-    errors: by output. latency_ms: median of each engine, the candidate's last. measured: percentages.
+    samples: int
+    agreement: float
+    error: Deviation
+
+
+@dataclass(frozen=True)
+class NetworkResult:
+    """One network: stored against the bundle's reference logits, labelled against FP32 on the labelled clips.
+
+    top1: percent. bytes_ratio: size against the FP32 file. missed: which budgets, empty for a pass.
     """
 
-    reference: str
-    candidate: str
-    samples: int
-    errors: Mapping[str, Deviation]
+    network: str
+    runtime: str
+    stored: Comparison
+    labelled: Comparison | None
+    top1: float | None
     bytes_ratio: float
-    latency_ms: list[float]
-    measured: Mapping[str, float]
+    latency: Latency
     missed: list[str]
 
 
 def verify(config: VerifyConfig) -> None:
     """Print and write the verdict; exit code 1 where a budget was missed."""
     bundle = read_bundle(config.bundle)
-    fp32 = bundle.file(STUDENT_FP32)
-    path = config.candidate or bundle.file(STUDENT_INT8)
-    engines = [open_engine(path, threads=config.threads)]
-    measured: dict[str, float] = {}
-    missed: list[str] = []
-    if config.clips is None:
-        stored = bundle.reference()
-        clips, wanted, reference = _one_by_one(stored["clips"]), stored["logits"], f"the FP32 logits in {REFERENCE}"
-        given = _logits(engines[0], clips, "candidate")
+    budget = _budget(bundle.manifest.budget, config)
+    stored = bundle.reference()
+    test = None if config.clips is None else load_clips(config.clips)
+    opened, skipped = _networks(bundle, config)
+    if test is not None or "onnx" in {path.suffix[1:] for path in opened}:
+        fp32 = bundle.file(STUDENT_FP32)
+        opened = {fp32: open_engine(fp32, threads=config.threads), **opened}
+    times = latencies(list(opened.values()), stored["clips"][:1], ROUNDS)
+    size = bundle.manifest.files[STUDENT_FP32].bytes
+    results, wanted = [], None
+    for (path, engine), latency in zip(opened.items(), times, strict=True):
+        about = _judge(engine, path, stored, test, wanted, budget)
+        if test is not None and wanted is None:
+            wanted = about[1]
+        results.append(replace(about[0], bytes_ratio=path.stat().st_size / size, latency=latency))
+    layers: list[LayerGap] = []
+    int8 = [path for path in opened if path.suffix == ".onnx" and path.name != STUDENT_FP32]
+    if int8:
+        # It reads ONNX files, and a device that verifies an engine needs none of that.
+        from calibrate.layers_apart import layers_apart
+
+        layers = layers_apart(bundle.file(STUDENT_FP32), int8[0], _one_by_one(stored["clips"][:LAYER_SAMPLES]))
+    _conclude(results, skipped, layers, budget, config.report)
+
+
+def _budget(stated: AccuracyBudget, config: VerifyConfig) -> AccuracyBudget:
+    given = {"max_top1_drop": config.max_top1_drop, "min_agreement": config.min_agreement}
+    return replace(stated, **{key: value for key, value in given.items() if value is not None})
+
+
+def _networks(bundle: Bundle, config: VerifyConfig) -> tuple[dict[Path, Engine], dict[str, str]]:
+    """What is judged, and engines that cannot be run here with the reason."""
+    if config.candidate is not None:
+        return {config.candidate: open_engine(config.candidate, threads=config.threads)}, {}
+    int8 = bundle.file(STUDENT_INT8)
+    opened = {int8: open_engine(int8, threads=config.threads)}
+    skipped = {}
+    for path in sorted(bundle.folder.glob("student*.engine")):
+        try:
+            opened[path] = open_engine(path)
+        except (EngineError, MissingDependency) as error:
+            skipped[path.name] = str(error)
+    return opened, skipped
+
+
+def _judge(
+    engine: Engine,
+    path: Path,
+    stored: dict[str, Float32],
+    test: LabelledClips | None,
+    wanted: Float32 | None,
+    budget: AccuracyBudget,
+) -> tuple[NetworkResult, Float32 | None]:
+    """What was found, without size and latency, and the logits on the labelled clips. wanted: those of FP32."""
+    against_stored = _compare(stored["logits"], _logits(engine, stored["clips"], f"{path.name}, stored clips"))
+    given = None if test is None else _logits(engine, test.clips, f"{path.name}, labelled clips")
+    labelled = accuracy = None
+    missed = []
+    if test is None or given is None:
+        missed = _missed(against_stored, None, budget)
     else:
-        test = load_clips(config.clips)
-        clips = _one_by_one(test.clips)
-        engines.insert(0, open_engine(fp32, threads=config.threads))
-        reference = engines[0].describe()
-        wanted, given = _logits(engines[0], clips, "FP32"), _logits(engines[1], clips, "candidate")
-        measured = {"top1_reference": 100 * top1(wanted, test.labels), "top1_candidate": 100 * top1(given, test.labels)}
-        if (drop := measured["top1_reference"] - measured["top1_candidate"]) > config.max_top1_drop:
-            missed.append(f"top-1 fell by {drop:.2f} points, {config.max_top1_drop:g} are allowed")
-    measured["agreement"] = 100 * agreement(wanted, given)
-    if measured["agreement"] < config.min_agreement:
-        missed.append(f"decisions agree on {measured['agreement']:.2f} %, {config.min_agreement:g} % are wanted")
-    verdict = Verdict(
-        reference=reference,
-        candidate=engines[-1].describe(),
-        samples=len(clips),
-        errors={bundle.manifest.output_name: deviation(wanted, given)},
-        bytes_ratio=path.stat().st_size / fp32.stat().st_size,
-        latency_ms=median_latency_ms(engines, clips[0], ROUNDS),
-        measured=measured,
-        missed=missed,
-    )
-    conclude(verdict, config.report)
+        wanted = given if wanted is None else wanted
+        labelled, accuracy = _compare(wanted, given), 100 * top1(given, test.labels)
+        missed = _missed(labelled, 100 * top1(wanted, test.labels) - accuracy, budget)
+    result = NetworkResult(path.name, engine.describe(), against_stored, labelled, accuracy, 1.0, Latency(0, 0), missed)
+    return result, given
 
 
-def conclude(verdict: Verdict, report: Path | None) -> None:
-    """Print the verdict as a table, write it as JSON, and leave with exit code 1 if a budget was missed."""
-    table = Table("", "value", title=f"{verdict.candidate}\nagainst {verdict.reference}, {verdict.samples} samples")
-    for name, value in verdict.measured.items():
-        table.add_row(name.replace("_", " "), f"{value:.2f} %")
-    for name, e in verdict.errors.items():
-        table.add_row(f"{name}: largest, mean error", f"{e.largest:.4f}, {e.mean:.5f} of {e.scale:.3f}")
-    table.add_row("median latency, candidate last", ", ".join(f"{ms:.2f} ms" for ms in verdict.latency_ms))
-    table.add_row("file size", f"{100 * verdict.bytes_ratio:.0f} %")
-    table.add_row("verdict", "; ".join(verdict.missed) or "passed")
+def _compare(wanted: Float32, given: Float32) -> Comparison:
+    return Comparison(len(wanted), 100 * agreement(wanted, given), deviation(wanted, given))
+
+
+def _missed(found: Comparison, drop: float | None, budget: AccuracyBudget) -> list[str]:
+    missed = []
+    if drop is not None and drop > budget.max_top1_drop:
+        missed.append(f"top-1 fell by {drop:.2f} points, {budget.max_top1_drop:g} are allowed")
+    if found.agreement < budget.min_agreement:
+        missed.append(f"decisions agree on {found.agreement:.2f} %, {budget.min_agreement:g} % are wanted")
+    return missed
+
+
+def _conclude(
+    results: Sequence[NetworkResult],
+    skipped: dict[str, str],
+    layers: Sequence[LayerGap],
+    budget: AccuracyBudget,
+    report: Path | None,
+) -> None:
+    columns = ("network", "top-1 %", "alike %", "largest, mean error", "p50, p90 ms", "size %", "verdict")
+    table = Table(*columns, title="against the FP32 student")
+    for r in results:
+        found = r.labelled or r.stored
+        errors = f"{found.error.largest:.4f}, {found.error.mean:.5f} of {found.error.scale:.2f}"
+        accuracy = "" if r.top1 is None else f"{r.top1:.2f}"
+        times = f"{r.latency.p50_ms:.2f}, {r.latency.p90_ms:.2f}"
+        verdict = "missed" if r.missed else "passed"
+        size = f"{100 * r.bytes_ratio:.0f}"
+        table.add_row(f"{r.network}\n{r.runtime}", accuracy, f"{found.agreement:.2f}", errors, times, size, verdict)
     console.print(table)
+    for r in results:
+        console.print(f"{r.network}: {'; '.join(r.missed) or 'within the budget'}")
+    for name, why in skipped.items():
+        console.print(f"{name} was not run: {why}")
+    if layers:
+        parting = Table(
+            "layer", "operator", "variance lost %", title="where INT8 parts from FP32, in the order they run"
+        )
+        for gap in layers:
+            parting.add_row(gap.layer, gap.operator, f"{100 * gap.lost:.3f}")
+        console.print(parting)
+    passed = not any(r.missed for r in results)
     if report is not None:
+        written = {
+            "passed": passed,
+            "budget": asdict(budget),
+            "networks": [asdict(r) for r in results],
+            "not_run": skipped,
+            "layers": [asdict(gap) for gap in layers],
+        }
         with replacing(report) as partial:
-            partial.write_text(json.dumps(asdict(verdict) | {"passed": not verdict.missed}, indent=2) + "\n")
-    if verdict.missed:
+            partial.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
+    if not passed:
         raise SystemExit(OVER_BUDGET)
 
 
-def _logits(engine: Engine, clips: Sequence[Float32], what: str) -> Float32:
-    (logits,) = outputs(engine, clips, what).values()
+def _logits(engine: Engine, clips: Float32, what: str) -> Float32:
+    (logits,) = outputs(engine, _one_by_one(clips), what).values()
     return logits
 
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from calibrate.compare import deviation, median_latency_ms, outputs
+from rich.table import Table
+
+from calibrate.compare import Deviation, Latency, deviation, latencies, outputs
 from calibrate.compare_poses import people_agreement
 from calibrate.pictures import evenly_spaced
 from calibrate.pose_inputs import Family, estimator, pose_inputs
-from calibrate.verify import Verdict, conclude
+from calibrate.verify import OVER_BUDGET
+from edge.command_line import console
+from edge.contract.files import replacing
 from edge.engines.registry import open_engine
+from edge.pose.heatmap_estimator import PEAKS
 
 ROUNDS = 20
 
@@ -37,6 +44,20 @@ class VerifyPoseConfig:
     """CPU threads of ONNX Runtime, 0 for all."""
 
 
+@dataclass(frozen=True)
+class PoseVerdict:
+    """errors: by output. measured: percentages. latency: the reference's and the candidate's. missed: empty: passed."""
+
+    reference: str
+    candidate: str
+    pictures: int
+    errors: Mapping[str, Deviation]
+    bytes_ratio: float
+    latency: tuple[Latency, Latency]
+    measured: Mapping[str, float]
+    missed: list[str]
+
+
 def verify_pose(config: VerifyPoseConfig) -> None:
     """Print and write the verdict; exit code 1 where the budget was missed."""
     pictures = [picture for _, picture in evenly_spaced(config.frames, config.samples)]
@@ -50,14 +71,35 @@ def verify_pose(config: VerifyPoseConfig) -> None:
     missed = []
     if share < config.min_people_agreement:
         missed.append(f"{share:.1f} % of people are found by both, {config.min_people_agreement:g} % are wanted")
-    verdict = Verdict(
+    reference, candidate = latencies(engines, inputs[0], ROUNDS)
+    verdict = PoseVerdict(
         reference=engines[0].describe(),
         candidate=engines[1].describe(),
-        samples=len(pictures),
-        errors={name: deviation(maps[0][name], maps[1][name]) for name in maps[0]},
+        pictures=len(pictures),
+        errors={name: deviation(maps[0][name], maps[1][name]) for name in maps[0] if name != PEAKS},
         bytes_ratio=config.candidate.stat().st_size / config.network.stat().st_size,
-        latency_ms=median_latency_ms(engines, inputs[0], ROUNDS),
+        latency=(reference, candidate),
         measured={"people_found_by_both": share, "joint_distance_of_body_size": 100 * people.distance},
         missed=missed,
     )
-    conclude(verdict, config.report)
+    _conclude(verdict, config.report)
+
+
+def _conclude(verdict: PoseVerdict, report: Path | None) -> None:
+    """Print the verdict as a table, write it as JSON, and leave with exit code 1 if the budget was missed."""
+    table = Table("", "value", title=f"{verdict.candidate}\nagainst {verdict.reference}, {verdict.pictures} pictures")
+    for name, value in verdict.measured.items():
+        table.add_row(name.replace("_", " "), f"{value:.2f} %")
+    for name, e in verdict.errors.items():
+        table.add_row(f"{name}: largest, mean error", f"{e.largest:.4f}, {e.mean:.5f} of {e.scale:.3f}")
+    for name, latency in zip(("FP32", "candidate"), verdict.latency, strict=True):
+        table.add_row(f"{name}: p50, p90", f"{latency.p50_ms:.2f}, {latency.p90_ms:.2f} ms")
+    table.add_row("times as fast", f"{verdict.latency[0].p50_ms / verdict.latency[1].p50_ms:.2f}")
+    table.add_row("file size", f"{100 * verdict.bytes_ratio:.0f} %")
+    table.add_row("verdict", "; ".join(verdict.missed) or "passed")
+    console.print(table)
+    if report is not None:
+        with replacing(report) as partial:
+            partial.write_text(json.dumps(asdict(verdict) | {"passed": not verdict.missed}, indent=2) + "\n")
+    if verdict.missed:
+        raise SystemExit(OVER_BUDGET)

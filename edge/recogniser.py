@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from edge.contract.bundle import REFERENCE, STUDENT_FP32, STUDENT_INT8, Bundle
+from edge.contract.bundle import REFERENCE, STUDENT_ENGINE, STUDENT_FP32, STUDENT_INT8, Bundle
 from edge.contract.errors import BundleError, ConfigError, EngineError
 from edge.contract.types import Float32
 from edge.engines.engine import Engine, Timed
@@ -153,8 +153,11 @@ def student_file(bundle: Bundle, precision: Precision) -> Path:
             if precision == "int8"
             else "choose int8",
         )
-    engine = (bundle.folder / name).with_suffix(".engine")
-    return engine if engine.is_file() else bundle.file(name)
+    # Built from this file, or chosen on this device among all precisions by `python -m calibrate engine`.
+    for engine in ((bundle.folder / name).with_suffix(".engine"), bundle.folder / STUDENT_ENGINE):
+        if engine.is_file():
+            return engine
+    return bundle.file(name)
 
 
 def softmax(logits: Float32) -> Float32:

@@ -26,6 +26,7 @@ FORMAT_VERSION = 1
 MANIFEST = "bundle.yaml"
 STUDENT_FP32 = "student.onnx"
 STUDENT_INT8 = "student.int8.onnx"
+STUDENT_ENGINE = "student.engine"
 POSE_FP32 = "pose.onnx"
 POSE_INT8 = "pose.int8.onnx"
 CALIBRATION = "calibration.json"

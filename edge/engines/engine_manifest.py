@@ -22,7 +22,7 @@ class EngineManifest:
 
     onnx: name of the ONNX file it was built from, in the same folder.
     precision: what the kernels may use, for instance "INT8+FP16".
-    options: the builder's options, to build it again in the same way.
+    options: the builder's options by the names of their flags, to build it again in the same way.
     """
 
     tensorrt: str
@@ -75,6 +75,8 @@ def checked_manifest(engine: Path, *, tensorrt: str, gpu: str, compute_capabilit
 
 def _refused(engine: Path, what: str, manifest: EngineManifest | None = None) -> EngineError:
     source = engine.with_suffix(".onnx") if manifest is None else engine.with_name(manifest.onnx)
+    given = {} if manifest is None else manifest.options
+    flags = "".join(f" --{name} {value}" for name, value in given.items() if value is not None)
     return EngineError(
-        what, where=engine, hint=f"build it again: python -m calibrate engine --onnx {source} --out {engine}"
+        what, where=engine, hint=f"build it again: python -m calibrate engine --onnx {source} --out {engine}{flags}"
     )

@@ -1,22 +1,39 @@
 """The driver boundary in memory: as much of ``tensorrt`` and ``pycuda`` as the engine and its builder call.
 
-An "engine" doubles its input. Two generations are offered, because the builder's interface changed between
-them: 8.5, and 11, which lacks what 8.5 has and has what 8.5 lacks.
+An "engine" doubles its input, unless told what to compute. Two generations are offered, because the builder's
+interface changed between them: 8.5, and 11, which lacks what 8.5 has and has what 8.5 lacks.
 """
 
 import json
+from collections.abc import Callable, Sequence
 from types import ModuleType, SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
 
 
-def tensorrt(version: str = "10.3.0", *, no_driver: bool = False, refuses: str | None = None) -> ModuleType:
-    """The module; its ``built`` is the last configuration. refuses: the parser's complaint about any network."""
+def doubled(flags: set[str], clips: np.ndarray) -> np.ndarray:
+    return 2 * clips
+
+
+def tensorrt(
+    version: str = "10.3.0",
+    *,
+    no_driver: bool = False,
+    refuses: str | None = None,
+    shape: tuple[int, ...] = (-1, 3, 4),
+    compute: Callable[[set[str], np.ndarray], np.ndarray] = doubled,
+    dla_cores: int = 0,
+) -> ModuleType:
+    """The module; its ``built`` is the last configuration, ``parsed`` the last network's bytes.
+
+    refuses: the parser's complaint about any network. shape: of the one input. compute: given the flags that an engine
+    was built with and its input, what it gives.
+    """
     major = int(version.split(".")[0])
     trt = ModuleType("tensorrt")
     trt.__version__ = version
-    trt.built = None
+    trt.built, trt.parsed = None, b""
 
     class ILogger:
         Severity = SimpleNamespace(INTERNAL_ERROR=0, ERROR=1, WARNING=2, INFO=3, VERBOSE=4)
@@ -31,7 +48,7 @@ def tensorrt(version: str = "10.3.0", *, no_driver: bool = False, refuses: str |
         num_inputs = 1
 
         def get_input(self, index: int) -> SimpleNamespace:
-            return SimpleNamespace(name="clip", shape=(-1, 3, 4))
+            return SimpleNamespace(name="clip", shape=shape)
 
     class Profile:
         def set_shape(self, name: str, *shapes: tuple[int, ...]) -> None:
@@ -60,6 +77,8 @@ def tensorrt(version: str = "10.3.0", *, no_driver: bool = False, refuses: str |
             return cache.known in (b"", f"timings of {version}".encode())
 
     class Builder:
+        num_DLA_cores = dla_cores
+
         def __init__(self, logger: ILogger) -> None:
             if no_driver:
                 raise TypeError("pybind11::init(): factory function returned nullptr")
@@ -83,7 +102,8 @@ def tensorrt(version: str = "10.3.0", *, no_driver: bool = False, refuses: str |
                 assert monitor.step_complete("Building engine", 1)
                 monitor.phase_finish("Timing")
                 monitor.phase_finish("Building engine")
-            return json.dumps({"shape": [-1, 3, 4], "most": 4}).encode()
+            most = config.profiles[0].shapes["clip"][2][0] if config.profiles else shape[0]
+            return json.dumps({"shape": shape, "most": most, "flags": sorted(config.flags)}).encode()
 
     class OnnxParser:
         num_errors = 1
@@ -92,6 +112,7 @@ def tensorrt(version: str = "10.3.0", *, no_driver: bool = False, refuses: str |
             pass
 
         def parse(self, model: bytes) -> bool:
+            trt.parsed = model
             return refuses is None
 
         def get_error(self, index: int) -> SimpleNamespace:
@@ -119,8 +140,9 @@ def tensorrt(version: str = "10.3.0", *, no_driver: bool = False, refuses: str |
         def get_tensor_mode(self, name: str) -> str:
             return "in" if name == "clip" else "out"
 
-        def get_tensor_shape(self, name: str) -> list[int]:
-            return self.about["shape"]
+        def get_tensor_shape(self, name: str) -> tuple[int, ...]:
+            given = self.about["shape"]
+            return tuple(given) if name == "clip" else (given[0], *gives(self.about, given)[1:])
 
         def get_tensor_dtype(self, name: str) -> SimpleNamespace:
             return SimpleNamespace(name="FLOAT")
@@ -140,22 +162,29 @@ def tensorrt(version: str = "10.3.0", *, no_driver: bool = False, refuses: str |
             return shape[0] <= self.about["most"]
 
         def get_tensor_shape(self, name: str) -> tuple[int, ...]:
-            return self.shape
+            return self.shape if name == "clip" else gives(self.about, self.shape)
 
         def set_tensor_address(self, name: str, address: int) -> None:
             self.addresses[name] = address
 
         def execute_async_v3(self, stream: int) -> bool:
-            memory = Memory.at
-            memory[self.addresses["logits"]].array[:] = 2 * memory[self.addresses["clip"]].array
+            clip, logits = (Memory.at[self.addresses[name]].array for name in ("clip", "logits"))
+            given = clip[: np.prod(self.shape)].reshape(self.shape)
+            out = compute(set(self.about["flags"]), given).ravel()
+            logits[: out.size] = out
             return True
+
+    def gives(about: dict, given: Sequence[int]) -> tuple[int, ...]:
+        return compute(set(about["flags"]), np.zeros((max(given[0], 1), *given[1:]), np.float32)).shape
 
     trt.ILogger, trt.Logger, trt.Builder, trt.OnnxParser, trt.Runtime = ILogger, Logger, Builder, OnnxParser, Runtime
     trt.TensorIOMode = SimpleNamespace(INPUT="in", OUTPUT="out")
     trt.MemoryPoolType = SimpleNamespace(WORKSPACE="workspace")
     flags = {"EXPLICIT_BATCH": 0} if major < 11 else {"STRONGLY_TYPED": 1}
     trt.NetworkDefinitionCreationFlag = SimpleNamespace(**flags)
-    trt.BuilderFlag = SimpleNamespace(**({"INT8": "INT8", "FP16": "FP16"} if major < 11 else {}))
+    trt.DeviceType = SimpleNamespace(GPU="gpu", DLA="dla")
+    flags = ("INT8", "FP16", "GPU_FALLBACK") if major < 11 else ("GPU_FALLBACK",)
+    trt.BuilderFlag = SimpleNamespace(**{flag: flag for flag in flags})
     if major >= 10:
         trt.IProgressMonitor = type("IProgressMonitor", (), {"__init__": lambda self: None})
     return trt

@@ -3,8 +3,10 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import networks
 import numpy as np
 import onnxruntime as ort
@@ -12,7 +14,7 @@ import pytest
 
 from calibrate.__main__ import COMMANDS
 from edge.command_line import run_command_line
-from edge.contract.bundle import Manifest, read_bundle, write_manifest
+from edge.contract.bundle import AccuracyBudget, Manifest, read_bundle, write_manifest
 from edge.contract.preprocess import Preprocessing
 
 
@@ -63,6 +65,19 @@ def test_student_without_a_test_set_leaves_the_accuracy_alone(bundle: Path, tmp_
     assert read_bundle(bundle).manifest.accuracy == {"fp32": {"top1": 0.5, "mean_class": 0.4}}
 
 
+def test_the_calibration_record_names_the_clips_of_the_training_split(bundle: Path, tmp_path: Path) -> None:
+    with np.load(tmp_path / "calibration.npz") as arrays:
+        given = dict(arrays)
+    np.savez(tmp_path / "calibration.npz", **given, ids=np.arange(40) * 10 + 3)
+    calibrate("student", "--bundle", bundle, "--clips", tmp_path / "calibration.npz", "--samples", "9", "--seed", "4")
+    record = json.loads((bundle / "calibration.json").read_text())
+    assert record["seed"] == 4 and len(record["ids"]) == 9
+    assert all(i % 10 == 3 for i in record["ids"])
+    labels = {int(c): int((given["labels"] == int(c)).sum()) for c in record["per_class"]}
+    assert all(n <= labels[int(c)] for c, n in record["per_class"].items())
+    assert sum(record["per_class"].values()) == 9
+
+
 def test_verify_passes_within_the_budget_and_reports(bundle: Path, tmp_path: Path) -> None:
     calibrate("student", "--bundle", bundle, "--clips", tmp_path / "calibration.npz")
     report = tmp_path / "report.json"
@@ -70,15 +85,42 @@ def test_verify_passes_within_the_budget_and_reports(bundle: Path, tmp_path: Pat
     calibrate(*common, "--clips", tmp_path / "test.npz")
     written = json.loads(report.read_text())
     assert written["passed"]
-    assert written["samples"] == 120
-    assert len(written["latency_ms"]) == 2
-    assert written["measured"]["top1_reference"] == 80.0
-    assert written["bytes_ratio"] == pytest.approx(
+    assert written["budget"] == {"max_top1_drop": 10, "min_agreement": 80}
+    fp32, int8 = written["networks"]
+    assert (fp32["network"], int8["network"]) == ("student.onnx", "student.int8.onnx")
+    assert fp32["top1"] == 80.0
+    assert fp32["stored"]["error"]["largest"] < 1e-4 and fp32["stored"]["agreement"] == 100
+    assert (int8["stored"]["samples"], int8["labelled"]["samples"]) == (8, 120)
+    assert 0 < int8["labelled"]["error"]["mean"] < int8["labelled"]["error"]["largest"]
+    assert 0 < int8["latency"]["p50_ms"] <= int8["latency"]["p90_ms"]
+    assert int8["bytes_ratio"] == pytest.approx(
         (bundle / "student.int8.onnx").stat().st_size / (bundle / "student.onnx").stat().st_size
     )
+    # Layers part more the further the network runs, and the first, which reads exact clips, least.
+    lost = {gap["layer"]: gap["lost"] for gap in written["layers"]}
+    assert lost["stem"] < lost["temporal"] < 0.2
     # Without clips: against the stored logits alone.
     calibrate(*common)
-    assert len(json.loads(report.read_text())["latency_ms"]) == 1
+    assert [n["labelled"] for n in json.loads(report.read_text())["networks"]] == [None, None]
+
+
+def test_the_budget_is_the_bundles_own(bundle: Path, tmp_path: Path, capsys) -> None:
+    calibrate("student", "--bundle", bundle, "--clips", tmp_path / "calibration.npz")
+    impossible = replace(read_bundle(bundle).manifest, budget=AccuracyBudget(0.5, 100.5))
+    write_manifest(bundle, impossible)
+    with pytest.raises(SystemExit) as left:
+        calibrate("verify", "--bundle", bundle)
+    assert left.value.code == 1
+    assert "100.5 % are wanted" in capsys.readouterr().err
+
+
+def test_engines_in_the_bundle_are_verified_too_or_said_not_to_run(bundle: Path, tmp_path: Path) -> None:
+    calibrate("student", "--bundle", bundle, "--clips", tmp_path / "calibration.npz")
+    (bundle / "student.engine").write_bytes(b"engine")
+    report = tmp_path / "report.json"
+    calibrate("verify", "--bundle", bundle, "--min_agreement", "80", "--report", report)
+    written = json.loads(report.read_text())
+    assert list(written["not_run"]) == ["student.engine"]
 
 
 def test_verify_fails_a_student_that_decides_otherwise_with_exit_code_1(bundle: Path, tmp_path: Path, capsys) -> None:
@@ -89,8 +131,28 @@ def test_verify_fails_a_student_that_decides_otherwise_with_exit_code_1(bundle: 
             "verify", "--bundle", bundle, "--clips", tmp_path / "test.npz", "--candidate", other, "--report", report
         )
     assert left.value.code == 1
-    assert not json.loads(report.read_text())["passed"]
-    assert "top-1 fell by" in " ".join(capsys.readouterr().err.split())
+    written = json.loads(report.read_text())
+    assert not written["passed"]
+    assert any("top-1 fell by" in line for line in written["networks"][1]["missed"])
+
+
+def test_all_ways_of_choosing_ranges_are_compared_in_one_run(bundle: Path, tmp_path: Path) -> None:
+    before = sorted(p.name for p in bundle.iterdir())
+    arguments = ("--bundle", bundle, "--clips", tmp_path / "calibration.npz", "--test", tmp_path / "test.npz")
+    calibrate("methods", *arguments, "--samples", "16", "--report", tmp_path / "methods.json")
+    results = json.loads((tmp_path / "methods.json").read_text())
+    assert [r["method"] for r in results] == ["minmax", "percentile", "entropy", "mse"]
+    assert all(90 < r["agreement"] <= 100 and 70 < r["top1"] < 90 for r in results)
+    assert sorted(p.name for p in bundle.iterdir()) == before
+
+
+def test_sensitivity_is_a_table_a_file_and_a_picture(bundle: Path, tmp_path: Path) -> None:
+    arguments = ("--clips", tmp_path / "calibration.npz", "--out", tmp_path / "s", "--samples", "16")
+    calibrate("sensitivity", "--bundle", bundle, *arguments)
+    losses = json.loads((tmp_path / "s/sensitivity.json").read_text())
+    assert {loss["layer"] for loss in losses} == {"stem", "spatial", "temporal", "classifier"}
+    picture = cv2.imread(str(tmp_path / "s/sensitivity.png"))
+    assert picture.shape[1] > 600 and picture.std() > 10
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,12 @@ from pathlib import Path
 import fake_tensorrt
 import networks
 import numpy as np
+import onnx
 import pytest
 
 from calibrate.engine_builder import BuildOptions, build_engine, serialised_engine
 from calibrate.quantise import Quantiser
-from edge.contract.errors import EngineError, MissingDependency
+from edge.contract.errors import ConfigError, EngineError, MissingDependency
 from edge.engines.engine_manifest import manifest_path
 from edge.engines.registry import open_engine
 
@@ -57,14 +58,62 @@ def test_each_generation_gets_the_flags_it_has(
 
 def test_an_fp32_network_without_fp16_is_built_in_fp32(board, tmp_path: Path) -> None:
     trt = board()
-    manifest = build_engine(networks.student(tmp_path / "s.onnx"), tmp_path / "s.engine", BuildOptions(fp16=False))
+    manifest = build_engine(networks.student(tmp_path / "s.onnx"), tmp_path / "s.engine", BuildOptions("fp32"))
     assert trt.built.flags == set()
     assert manifest.precision == "FP32"
+
+
+@pytest.mark.parametrize(("version", "half"), [("10.3.0", False), ("11.4.1", True)])
+def test_half_precision_is_a_flag_until_10_and_the_files_own_from_11_on(
+    board, tmp_path: Path, version: str, half: bool
+) -> None:
+    trt = board(version)
+    source = networks.student(tmp_path / "s.onnx")
+    manifest = build_engine(source, tmp_path / "s.engine", BuildOptions("fp16"))
+    assert manifest.precision == "FP16"
+    assert ("FP16" in trt.built.flags) != half
+    kinds = {i.data_type for i in onnx.load_from_string(trt.parsed).graph.initializer if i.dims}
+    assert (onnx.TensorProto.FLOAT16 in kinds) == half
+    assert (onnx.TensorProto.FLOAT in kinds) != half
+
+
+def test_a_precision_that_the_file_cannot_have_is_refused(board, int8: Path, tmp_path: Path) -> None:
+    board()
+    with pytest.raises(EngineError, match="is in INT8, so it makes no fp16 engine"):
+        build_engine(int8, tmp_path / "s.engine", BuildOptions("fp16"))
+    with pytest.raises(EngineError, match=r"holds no Q/DQ, so it makes no int8 engine"):
+        build_engine(networks.student(tmp_path / "s.onnx"), tmp_path / "s.engine", BuildOptions("int8"))
+
+
+def test_a_dla_core_is_used_with_the_gpu_behind_it_for_one_shape(board, int8: Path, tmp_path: Path) -> None:
+    trt = board(dla_cores=2)
+    manifest = build_engine(int8, tmp_path / "s.engine", BuildOptions(dla_core=1, max_batch=2))
+    config = trt.built
+    assert (config.default_device_type, config.DLA_core) == (trt.DeviceType.DLA, 1)
+    assert "GPU_FALLBACK" in config.flags
+    assert config.profiles[0].shapes == {"clip": ((2, 3, 4),) * 3}
+    assert manifest.precision == "INT8+FP16 on DLA 1"
+
+
+def test_a_board_without_that_dla_core_says_so(board, int8: Path, tmp_path: Path) -> None:
+    board(dla_cores=0)
+    with pytest.raises(EngineError, match="this board has no DLA cores"):
+        build_engine(int8, tmp_path / "s.engine", BuildOptions(dla_core=0))
+    assert not (tmp_path / "s.engine").exists()
+
+
+@pytest.mark.parametrize("options", [{"max_batch": 0}, {"workspace_mib": 0}, {"dla_core": -1}])
+def test_options_that_mean_nothing_are_refused(options: dict) -> None:
+    with pytest.raises(ConfigError):
+        BuildOptions(**options)
+    with pytest.raises(ConfigError, match="int8 or fp16"):
+        BuildOptions("fp32", dla_core=0)
 
 
 def test_a_built_engine_opens_and_runs_batches_of_any_allowed_size(board, int8: Path, tmp_path: Path) -> None:
     board()
     build_engine(int8, tmp_path / "student.engine", BuildOptions())
+    before = set(fake_tensorrt.Memory.at)
     engine = open_engine(tmp_path / "student.engine")
     assert engine.describe() == "TensorRT 10.3.0, Orin, INT8+FP16"
     assert [(s.name, s.shape, s.dtype) for s in engine.inputs] == [("clip", (None, 3, 4), np.float32)]
@@ -76,7 +125,8 @@ def test_a_built_engine_opens_and_runs_batches_of_any_allowed_size(board, int8: 
     for clip, logits in results:
         np.testing.assert_array_equal(logits, 2 * clip)
     engine.close()
-    assert all(memory.freed for memory in fake_tensorrt.Memory.at.values())
+    taken = {key: memory for key, memory in fake_tensorrt.Memory.at.items() if key not in before}
+    assert taken and all(memory.freed for memory in taken.values())
 
 
 def test_an_array_that_is_not_contiguous_is_copied_in_its_own_order(board, int8: Path, tmp_path: Path) -> None:
@@ -113,7 +163,8 @@ def test_another_machines_engine_is_refused_with_the_command_that_builds_it(
     with pytest.raises(EngineError, match=what) as raised:
         open_engine(tmp_path / "student.engine")
     command = f"python -m calibrate engine --onnx {int8} --out {tmp_path / 'student.engine'}"
-    assert raised.value.hint == f"build it again: {command}"
+    flags = "--precision int8 --max_batch 4 --workspace_mib 1024"
+    assert raised.value.hint == f"build it again: {command} {flags}"
 
 
 @pytest.mark.parametrize("damage", ["engine", "onnx", "no manifest", "bad manifest", "odd manifest"])
@@ -201,7 +252,7 @@ def test_a_free_axis_besides_the_batch_is_refused_by_the_real_builder(tmp_path: 
     node = networks.helper.make_node("Relu", ["x"], ["y"])
     path = networks.save(tmp_path / "free.onnx", [node], {}, (("x", ["n", 3, "t"]), ("y", ["n", 3, "t"])))
     with pytest.raises(EngineError, match="free axis besides the batch"):
-        serialised_engine(trt, path, tmp_path / "s.timing", BuildOptions())
+        serialised_engine(trt, path, tmp_path / "s.timing", BuildOptions("fp32"))
 
 
 def test_a_damaged_onnx_file_is_refused(tmp_path: Path, board) -> None:

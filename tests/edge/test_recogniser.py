@@ -109,6 +109,12 @@ def test_an_engine_beside_the_network_is_preferred(tmp_path):
     assert student_file(bundle, "fp32").name == "student.onnx"
 
 
+def test_the_engine_that_was_chosen_on_this_device_is_taken_for_either_precision(tmp_path):
+    bundle = read_bundle(tiny_bundle.make(tmp_path))
+    (tmp_path / "student.engine").write_bytes(b"engine")
+    assert {student_file(bundle, precision).name for precision in ("int8", "fp32")} == {"student.engine"}
+
+
 def test_a_bundle_without_that_precision_says_how_to_make_it(tmp_path):
     folder = tiny_bundle.make(tmp_path)
     (folder / "student.int8.onnx").unlink()

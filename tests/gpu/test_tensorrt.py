@@ -1,11 +1,14 @@
 """Engines on a real GPU: TensorRT and pycuda as JetPack or a workstation has them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import networks
 import numpy as np
 import pytest
+import tiny_bundle
 
+from edge.contract.bundle import AccuracyBudget, read_bundle, write_manifest
 from edge.contract.errors import EngineError
 from edge.engines.gpu import Gpu
 from edge.engines.registry import open_engine
@@ -32,7 +35,7 @@ def student(tmp_path: Path) -> Path:
     return networks.student(tmp_path / "student.onnx")
 
 
-@pytest.mark.parametrize("precision", ["FP32", "INT8"])
+@pytest.mark.parametrize("precision", ["FP32", "FP16", "INT8"])
 def test_an_engine_gives_what_onnx_runtime_gives(student: Path, tmp_path: Path, precision: str) -> None:
     from calibrate.engine_builder import BuildOptions, build_engine
     from calibrate.quantise import Quantiser
@@ -43,8 +46,8 @@ def test_an_engine_gives_what_onnx_runtime_gives(student: Path, tmp_path: Path, 
         source = tmp_path / "student.int8.onnx"
         Quantiser(student, [clips[i : i + 1] for i in range(16)], "minmax").write(source)
     engine_path = tmp_path / "student.engine"
-    manifest = build_engine(source, engine_path, BuildOptions(fp16=False, max_batch=16))
-    assert manifest.precision == precision
+    manifest = build_engine(source, engine_path, BuildOptions(precision.lower(), max_batch=16))
+    assert precision in manifest.precision
     engine, reference = open_engine(engine_path), open_engine(student)
     tolerance = 0.02 if precision == "FP32" else 0.2
     for count in (16, 1, 5):
@@ -54,11 +57,54 @@ def test_an_engine_gives_what_onnx_runtime_gives(student: Path, tmp_path: Path, 
     engine.close()
 
 
+def test_the_best_engine_of_a_bundle_is_chosen_and_runs(tmp_path: Path) -> None:
+    from calibrate.engine import EngineConfig, engine
+    from calibrate.quantise import Quantiser
+
+    bundle = tiny_bundle.make(tmp_path / "bundle")
+    clips = read_bundle(bundle).reference()["clips"]
+    Quantiser(bundle / "student.onnx", [clips[i : i + 1] for i in range(16)], "minmax").write(
+        bundle / "student.int8.onnx"
+    )
+    write_manifest(bundle, replace(read_bundle(bundle).manifest, budget=AccuracyBudget(100, 50)))
+    engine(EngineConfig(bundle=bundle))
+    opened = open_engine(bundle / "student.engine")
+    wanted = read_bundle(bundle).reference()["logits"]
+    given = np.concatenate([opened.run({"clip": clips[i : i + 4]})["logits"] for i in range(0, 16, 4)])
+    assert (given.argmax(1) == wanted.argmax(1)).mean() >= 0.5
+    opened.close()
+
+
+def test_a_pose_networks_bytes_and_peaks_go_through_an_engine(tmp_path: Path) -> None:
+    from calibrate.engine_builder import BuildOptions, build_engine
+
+    export = pytest.importorskip("train.export_pose", reason="pip install 'skd-edge[train]'")
+    export.export_trt_pose(None, tmp_path / "pose.onnx", 64)
+    build_engine(tmp_path / "pose.onnx", tmp_path / "pose.engine", BuildOptions("fp32"))
+    engine, reference = open_engine(tmp_path / "pose.engine"), open_engine(tmp_path / "pose.onnx")
+    image = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), dtype=np.uint8)
+    given, wanted = engine.run({"image": image}), reference.run({"image": image})
+    for name in ("cmap", "paf"):
+        assert np.abs(given[name] - wanted[name]).max() <= 0.02 * np.abs(wanted[name]).max()
+    np.testing.assert_array_equal(given["peaks"][given["peaks"] != 0], given["cmap"][given["peaks"] != 0])
+    engine.close()
+
+
+def test_a_second_build_takes_the_kept_timings(student: Path, tmp_path: Path) -> None:
+    from calibrate.engine_builder import BuildOptions, build_engine
+
+    build_engine(student, tmp_path / "student.engine", BuildOptions("fp16"))
+    kept = (tmp_path / "student.timing").read_bytes()
+    assert len(kept) > 0
+    build_engine(student, tmp_path / "student.engine", BuildOptions("fp16"))
+    assert len((tmp_path / "student.timing").read_bytes()) == len(kept)
+
+
 def test_a_damaged_engine_is_refused(student: Path, tmp_path: Path) -> None:
     from calibrate.engine_builder import BuildOptions, build_engine
 
     engine = tmp_path / "student.engine"
-    build_engine(student, engine, BuildOptions())
+    build_engine(student, engine, BuildOptions("fp32"))
     engine.write_bytes(engine.read_bytes()[:-100])
     with pytest.raises(EngineError, match="not those that were built"):
         open_engine(engine)
@@ -67,7 +113,7 @@ def test_a_damaged_engine_is_refused(student: Path, tmp_path: Path) -> None:
 def test_pixels_stay_in_page_locked_memory_between_runs(student: Path, tmp_path: Path) -> None:
     from calibrate.engine_builder import BuildOptions, build_engine
 
-    build_engine(student, tmp_path / "student.engine", BuildOptions())
+    build_engine(student, tmp_path / "student.engine", BuildOptions("fp32"))
     engine = open_engine(tmp_path / "student.engine")
     clips = networks.clips(2)
     first = engine.run({"clip": clips[:1]})["logits"]

@@ -1,0 +1,150 @@
+"""The TensorRT engine that is best on the device at hand.
+
+A network as small as a student may be no faster in INT8 than in half precision, and an INT8 pose network may lose
+people. So FP32, FP16 and INT8 are built and timed, each is held against the accuracy budget, and the fastest that is
+within it stays.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from rich.table import Table
+
+from calibrate.calibration_set import load_clips
+from calibrate.compare import latencies
+from calibrate.engine import EngineConfig
+from calibrate.engine_builder import BuildOptions, Precision, build_engine, is_quantised
+from calibrate.engine_choice import Candidate, Choice, choose
+from calibrate.judge import Judge, judge_by_labels, judge_by_logits, judge_by_people
+from calibrate.onnx_graph import read_onnx
+from edge.command_line import console
+from edge.contract.bundle import REFERENCE, STUDENT_ENGINE, STUDENT_FP32, STUDENT_INT8, AccuracyBudget, read_bundle
+from edge.contract.errors import EngineError
+from edge.contract.files import writing
+from edge.engines.engine import Engine
+from edge.engines.engine_manifest import manifest_path
+from edge.engines.tensorrt_engine import TensorRtEngine
+
+ROUNDS = 100
+
+
+def one_engine(config: EngineConfig) -> None:
+    """An engine of one network, compared with nothing."""
+    assert config.onnx is not None
+    precision: Precision = "int8" if is_quantised(read_onnx(config.onnx)) else "fp16"
+    if config.precision != "auto":
+        precision = config.precision
+    out = config.out or config.onnx.with_suffix(".engine")
+    manifest = build_engine(config.onnx, out, _options(config, precision))
+    console.print(f"{out}: TensorRT {manifest.tensorrt}, {manifest.gpu}, {manifest.precision}")
+
+
+def best_student(config: EngineConfig) -> None:
+    """The best engine of a bundle's student, judged by decisions."""
+    assert config.bundle is not None
+    bundle = read_bundle(config.bundle)
+    fp32 = bundle.file(STUDENT_FP32)
+    sources: dict[Precision, Path] = {"fp32": fp32, "fp16": fp32}
+    if STUDENT_INT8 in bundle.manifest.files:
+        sources["int8"] = bundle.file(STUDENT_INT8)
+    stored = bundle.reference()
+    test = None if config.clips is None else load_clips(config.clips)
+
+    def judge(reference: Engine) -> Judge:
+        if test is not None:
+            return judge_by_labels(reference, test)
+        return judge_by_logits(stored["clips"], stored["logits"], f"the FP32 logits in {REFERENCE}")
+
+    out = config.out or bundle.folder / STUDENT_ENGINE
+    choose_engine(sources, out, _options(config), judge, bundle.manifest.budget, config.precision)
+
+
+def best_pose(config: EngineConfig) -> None:
+    """The best engine of a pose network, judged by the people it finds."""
+    assert config.onnx is not None and config.int8 is not None and config.frames is not None
+    from calibrate.pictures import evenly_spaced
+
+    frames = config.frames
+    pictures = [picture for _, picture in evenly_spaced(frames, config.pictures)]
+    sources: dict[Precision, Path] = {"fp32": config.onnx, "fp16": config.onnx, "int8": config.int8}
+    budget = AccuracyBudget(min_agreement=config.min_people_agreement)
+    choose_engine(
+        sources,
+        config.out or config.onnx.with_suffix(".engine"),
+        _options(config),
+        lambda reference: judge_by_people(reference, config.family, pictures, frames),
+        budget,
+        config.precision,
+    )
+
+
+def _options(config: EngineConfig, precision: Precision = "int8") -> BuildOptions:
+    return BuildOptions(precision, config.max_batch, config.workspace_mib, config.dla_core)
+
+
+def choose_engine(
+    sources: Mapping[Precision, Path],
+    out: Path,
+    options: BuildOptions,
+    judge: Callable[[Engine], Judge],
+    budget: AccuracyBudget,
+    precision: str,
+) -> Choice:
+    """Build an engine from each source, keep the one that :func:`calibrate.engine_choice.choose` says as ``out``.
+
+    judge: makes the judge from the FP32 engine. precision: "auto", or the one to keep whatever it loses.
+    Raises EngineError where none is within the budget; then ``out`` is as it was.
+    """
+    # A DLA has no FP32: the reference runs on the GPU.
+    reference_options = replace(options, precision="fp32", dla_core=None)
+    timing = out.with_suffix(".timing")
+    with writing(out), tempfile.TemporaryDirectory(prefix=".engines-", dir=out.parent) as folder, ExitStack() as opened:
+        built: dict[Precision, TensorRtEngine] = {}
+        failed: dict[Precision, str] = {}
+        for name, source in sources.items():
+            trial = Path(folder) / f"{name}.engine"
+            wanted = reference_options if name == "fp32" else replace(options, precision=name)
+            try:
+                build_engine(source, trial, wanted, timing)
+                built[name] = TensorRtEngine(trial)
+                opened.callback(built[name].close)
+            except EngineError as error:
+                if name == "fp32":
+                    raise
+                failed[name] = error.what
+        judged = judge(built["fp32"])
+        times = dict(zip(built, latencies(list(built.values()), judged.sample, ROUNDS), strict=True))
+        candidates = []
+        for name in sources:
+            if name in failed:
+                candidates.append(Candidate(name, failed=failed[name]))
+                continue
+            loss = judged.loss(built[name])
+            candidates.append(Candidate(name, times[name], loss.agreement, loss.top1_drop))
+        choice = choose(candidates, budget, None if precision == "auto" else precision)
+        _show(candidates, choice, judged.reference)
+        _keep(Path(folder) / f"{choice.kept}.engine", out)
+    console.print(f"{out}: {choice.kept}, {choice.reasons[choice.kept]}")
+    return choice
+
+
+def _keep(trial: Path, out: Path) -> None:
+    # The manifest last: an engine without its own manifest is refused, never run by mistake.
+    manifest_path(out).unlink(missing_ok=True)
+    trial.replace(out)
+    manifest_path(trial).replace(manifest_path(out))
+
+
+def _show(candidates: list[Candidate], choice: Choice, reference: str) -> None:
+    table = Table("precision", "p50 ms", "p90 ms", "agrees %", "top-1 lost", "", title=f"against {reference}")
+    for c in candidates:
+        times = ("", "") if c.latency is None else (f"{c.latency.p50_ms:.2f}", f"{c.latency.p90_ms:.2f}")
+        agrees = "" if c.latency is None else f"{c.agreement:.2f}"
+        lost = "" if c.top1_drop is None else f"{c.top1_drop:.2f}"
+        table.add_row(c.precision, *times, agrees, lost, choice.reasons[c.precision])
+    console.print(table)

@@ -1,0 +1,48 @@
+"""What a user sees while TensorRT builds, which may take minutes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.progress import Progress
+
+from edge.command_line import console
+
+
+@contextmanager
+def progress(trt: Any, config: Any, what: str) -> Iterator[None]:
+    """A bar for the builder's outermost phase from TensorRT 10 on; before, a clock, for it may take minutes."""
+    start = time.monotonic()
+    if not hasattr(trt, "IProgressMonitor"):
+        with console.status(f"{what}: this takes minutes the first time"):
+            yield
+    else:
+        with Progress(console=console, transient=True) as bars:
+            config.progress_monitor = _monitor(trt, bars, what)
+            yield
+            config.progress_monitor = None
+    console.print(f"{what}: {time.monotonic() - start:.0f} s")
+
+
+def _monitor(trt: Any, bars: Progress, what: str) -> Any:
+    class Bars(trt.IProgressMonitor):  # type: ignore[misc]
+        def __init__(self) -> None:
+            trt.IProgressMonitor.__init__(self)
+            self._bars: dict[str, Any] = {}
+
+        def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
+            if parent_phase is None:
+                self._bars[phase_name] = bars.add_task(what, total=num_steps)
+
+        def step_complete(self, phase_name: str, step: int) -> bool:
+            if phase_name in self._bars:
+                bars.update(self._bars[phase_name], completed=step + 1)
+            return True
+
+        def phase_finish(self, phase_name: str) -> None:
+            self._bars.pop(phase_name, None)
+
+    return Bars()

@@ -1,0 +1,58 @@
+"""``python -m calibrate engine``: TensorRT engines, on the device that will run them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from edge.contract.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    """Build TensorRT engines on the device that will run them, and keep the fastest that is accurate enough."""
+
+    bundle: Path | None = None
+    """Bundle folder: chooses the student's engine and writes it there as student.engine."""
+    onnx: Path | None = None
+    """Instead of a bundle, one network. Alone it is built and nothing is compared."""
+    int8: Path | None = None
+    """The INT8 form of that network: then the best of the two files' engines is chosen by people found in --frames."""
+    out: Path | None = None
+    """Engine to write; by default beside the network, with .engine. Its manifest comes beside it."""
+    precision: Literal["auto", "int8", "fp16", "fp32"] = "auto"
+    """auto keeps the fastest within the budget; another is built and kept whatever it loses."""
+    clips: Path | None = None
+    """test.npz with clips and labels. Without it a student is held against the FP32 logits stored in the bundle."""
+    frames: Path | None = None
+    """Video or folder of images for a pose network."""
+    family: Literal["trt_pose", "tf_pose"] = "trt_pose"
+    """Which pose network it is."""
+    pictures: int = 64
+    """How many pictures of the frames are compared."""
+    min_people_agreement: float = 80.0
+    """Percent of the people found by either that both must find, in the same place."""
+    max_batch: int = 4
+    """Most clips in one run, where the network's batch axis is free."""
+    workspace_mib: int = 1024
+    """Scratch memory a kernel may take, in MiB."""
+    dla_core: int | None = None
+    """Deep-learning accelerator to build for, 0 or 1 on boards that have them; what it cannot run, the GPU does."""
+
+
+def engine(config: EngineConfig) -> None:
+    """Build, compare, keep one, say why."""
+    if (config.bundle is None) == (config.onnx is None):
+        raise ConfigError("give a bundle or a network", hint="--bundle bundles/everyday, or --onnx pose.onnx")
+    if config.int8 is not None and config.frames is None:
+        raise ConfigError("a pose network is judged by the people it finds", hint="give --frames")
+    # These read ONNX files, and the command line does not need to.
+    from calibrate.best_engine import best_pose, best_student, one_engine
+
+    if config.bundle is not None:
+        best_student(config)
+    elif config.int8 is not None:
+        best_pose(config)
+    else:
+        one_engine(config)

@@ -1,0 +1,74 @@
+"""Which of several engines of one network to keep: the fastest of those that lose little enough."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from calibrate.compare import Latency
+from edge.contract.bundle import AccuracyBudget
+from edge.contract.errors import EngineError
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What was found about one precision on this device.
+
+    agreement: percent of decisions (or of people found) that are the reference's. top1_drop: points, None without
+        labels. failed: why there is no engine; then nothing else was measured.
+    """
+
+    precision: str
+    latency: Latency | None = None
+    agreement: float = 0.0
+    top1_drop: float | None = None
+    failed: str = ""
+
+    def misses(self, budget: AccuracyBudget) -> str:
+        """What of the budget it misses, empty where it is within."""
+        if self.failed:
+            return self.failed
+        if self.agreement < budget.min_agreement:
+            return f"agrees on {self.agreement:.2f} %, {budget.min_agreement:g} % are wanted"
+        if self.top1_drop is not None and self.top1_drop > budget.max_top1_drop:
+            return f"top-1 falls by {self.top1_drop:.2f} points, {budget.max_top1_drop:g} are allowed"
+        return ""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """kept: the precision to use. reasons: for every candidate why it was kept or not, by precision."""
+
+    kept: str
+    reasons: dict[str, str]
+
+
+def choose(candidates: Sequence[Candidate], budget: AccuracyBudget, forced: str | None = None) -> Choice:
+    """The fastest candidate within the budget, or the one a user forces, if it could be built.
+
+    Raises EngineError, with every candidate's reason, where none is left.
+    """
+    misses = {c.precision: c.misses(budget) for c in candidates}
+    built = {c.precision: c.latency for c in candidates if c.latency is not None and not c.failed}
+    within = {p: latency for p, latency in built.items() if not misses[p] or p == forced}
+    if forced is not None:
+        within = {p: latency for p, latency in within.items() if p == forced}
+    if not within:
+        why = "; ".join(f"{p}: {reason or 'not forced'}" for p, reason in misses.items())
+        raise EngineError(f"no engine is within the budget ({why})", hint="force one with --precision, or retrain")
+    kept = min(within, key=lambda p: within[p].p50_ms)
+    reasons = {}
+    for candidate in candidates:
+        precision, missed = candidate.precision, misses[candidate.precision]
+        if precision == kept:
+            how = "forced" if forced else "the fastest within the budget"
+            reasons[precision] = f"kept: {how}" + (f", although it {missed}" if missed else "")
+        elif missed:
+            reasons[precision] = missed
+        elif forced is not None:
+            reasons[precision] = f"{forced} was forced"
+        else:
+            assert candidate.latency is not None
+            slower = candidate.latency.p50_ms / within[kept].p50_ms
+            reasons[precision] = f"{slower:.2f} times the time of {kept}"
+    return Choice(kept, reasons)

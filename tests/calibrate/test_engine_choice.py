@@ -1,0 +1,159 @@
+"""Which engine stays: by hand on made-up measurements, then through a board that is faked at the driver."""
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import fake_tensorrt
+import networks
+import numpy as np
+import pytest
+import tiny_bundle
+
+from calibrate.compare import Latency
+from calibrate.engine import EngineConfig, engine
+from calibrate.engine_choice import Candidate, choose
+from calibrate.quantise import Quantiser
+from edge.contract.bundle import AccuracyBudget, read_bundle, write_manifest
+from edge.contract.errors import ConfigError, EngineError
+from edge.engines.registry import open_engine
+
+BUDGET = AccuracyBudget(max_top1_drop=0.5, min_agreement=99.0)
+
+
+def candidate(precision: str, ms: float, agreement: float = 100.0, drop: float | None = None) -> Candidate:
+    return Candidate(precision, Latency(ms, 2 * ms), agreement, drop)
+
+
+FP32, FP16 = candidate("fp32", 4.0, drop=0.0), candidate("fp16", 2.0, 99.9, 0.1)
+
+
+def test_the_fastest_within_the_budget_stays_and_the_others_hear_why() -> None:
+    choice = choose([FP32, FP16, candidate("int8", 1.6, 99.2, 0.5)], BUDGET)
+    assert choice.kept == "int8"
+    assert choice.reasons == {
+        "fp32": "2.50 times the time of int8",
+        "fp16": "1.25 times the time of int8",
+        "int8": "kept: the fastest within the budget",
+    }
+
+
+@pytest.mark.parametrize(
+    ("int8", "why"),
+    [
+        (candidate("int8", 1.0, 98.9, 0.0), "agrees on 98.90 %, 99 % are wanted"),
+        (candidate("int8", 1.0, 99.5, 0.6), "top-1 falls by 0.60 points, 0.5 are allowed"),
+        (candidate("int8", 3.0, 99.9, 0.0), "1.50 times the time of fp16"),
+        (Candidate("int8", failed="TensorRT refuses conv_7"), "TensorRT refuses conv_7"),
+    ],
+)
+def test_int8_stays_only_where_it_is_faster_and_accurate_enough(int8: Candidate, why: str) -> None:
+    choice = choose([FP32, FP16, int8], BUDGET)
+    assert (choice.kept, choice.reasons["int8"]) == ("fp16", why)
+
+
+def test_a_user_can_force_one_and_is_told_what_it_costs() -> None:
+    choice = choose([FP32, FP16, candidate("int8", 1.0, 90.0, 3.0)], BUDGET, forced="int8")
+    assert choice.kept == "int8"
+    assert choice.reasons["int8"] == "kept: forced, although it agrees on 90.00 %, 99 % are wanted"
+    assert choice.reasons["fp16"] == "int8 was forced"
+
+
+def test_where_none_is_left_every_reason_is_given() -> None:
+    with pytest.raises(EngineError, match=r"fp16: agrees on 10\.00 %.*int8: no kernel"):
+        choose([candidate("fp16", 1, 10.0), Candidate("int8", failed="no kernel")], BUDGET)
+    with pytest.raises(EngineError, match="int8: no kernel"):
+        choose([FP32, Candidate("int8", failed="no kernel")], BUDGET, forced="int8")
+
+
+SECONDS = {"fp32": 0.006, "fp16": 0.001, "int8": 0.003}
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """A bundle whose INT8 student really is one, and whose decisions are the first channels' means."""
+    folder = tiny_bundle.make(tmp_path / "bundle")
+    stored = read_bundle(folder).reference()
+    samples = [stored["clips"][i : i + 1] for i in range(4)]
+    Quantiser(folder / "student.onnx", samples, "minmax").write(folder / "student.int8.onnx")
+    np.savez(folder / "reference.npz", clips=stored["clips"], logits=decide(stored["clips"]))
+    write_manifest(folder, read_bundle(folder).manifest)
+    return folder
+
+
+def decide(clips: np.ndarray) -> np.ndarray:
+    return np.stack([clips[:, 0, t].mean((1, 2)) for t in range(len(tiny_bundle.CLASSES))], axis=1)
+
+
+def precision_of(flags: set[str]) -> str:
+    return "int8" if "INT8" in flags else "fp16" if "FP16" in flags else "fp32"
+
+
+@pytest.fixture
+def board(monkeypatch: pytest.MonkeyPatch):
+    """A board on which each precision takes its time by a clock of its own, and those named decide otherwise."""
+    clock = [0.0]
+
+    def put(wrong: set[str] = frozenset(), **options: object) -> None:
+        def compute(flags: set[str], clips: np.ndarray) -> np.ndarray:
+            precision = precision_of(flags)
+            clock[0] += SECONDS[precision]
+            return -decide(clips) if precision in wrong else decide(clips)
+
+        shape = (-1, 3, 32, 13, 1)
+        trt = fake_tensorrt.tensorrt(shape=shape, compute=compute, **options)
+        monkeypatch.setitem(sys.modules, "tensorrt", trt)
+        for name, module in fake_tensorrt.pycuda().items():
+            monkeypatch.setitem(sys.modules, name, module)
+
+    monkeypatch.setattr("calibrate.best_engine.ROUNDS", 3)
+    monkeypatch.setattr("calibrate.compare.time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    return put
+
+
+@pytest.mark.parametrize(("wrong", "kept"), [(set(), "FP16"), ({"fp16"}, "INT8+FP16"), ({"fp16", "int8"}, "FP32")])
+def test_the_fastest_that_decides_as_the_reference_becomes_the_bundles_engine(
+    board, bundle: Path, wrong: set[str], kept: str
+) -> None:
+    board(wrong)
+    engine(EngineConfig(bundle=bundle))
+    opened = open_engine(bundle / "student.engine")
+    assert opened.describe() == f"TensorRT 10.3.0, Orin, {kept}"
+    clips = read_bundle(bundle).reference()["clips"][:2]
+    np.testing.assert_array_equal(opened.run({"clip": clips})["logits"], decide(clips))
+    opened.close()
+    assert not list(bundle.glob(".engines-*"))
+
+
+def test_with_labels_the_fp32_engine_is_the_reference(board, bundle: Path, tmp_path: Path) -> None:
+    board({"fp16"})
+    clips = np.random.default_rng(5).standard_normal((30, 3, 32, 13, 1)).astype(np.float32)
+    np.savez(tmp_path / "test.npz", clips=clips, labels=decide(clips).argmax(1))
+    engine(EngineConfig(bundle=bundle, clips=tmp_path / "test.npz"))
+    assert "INT8" in open_engine(bundle / "student.engine").describe()
+
+
+def test_a_forced_precision_is_kept_whatever_it_loses(board, bundle: Path, capsys) -> None:
+    board({"int8"})
+    engine(EngineConfig(bundle=bundle, precision="int8"))
+    assert "INT8" in open_engine(bundle / "student.engine").describe()
+    assert "although it agrees on" in " ".join(capsys.readouterr().err.split())
+
+
+def test_where_none_is_accurate_enough_the_old_engine_stays(board, bundle: Path) -> None:
+    board()
+    engine(EngineConfig(bundle=bundle))
+    before = (bundle / "student.engine").read_bytes(), (bundle / "student.engine.json").read_bytes()
+    board({"fp32", "fp16", "int8"})
+    with pytest.raises(EngineError, match="no engine is within the budget"):
+        engine(EngineConfig(bundle=bundle))
+    assert before == ((bundle / "student.engine").read_bytes(), (bundle / "student.engine.json").read_bytes())
+    assert not list(bundle.glob(".engines-*"))
+
+
+def test_a_bundle_or_a_network_but_not_both(tmp_path: Path) -> None:
+    for config in (EngineConfig(), EngineConfig(bundle=tmp_path, onnx=tmp_path / "x.onnx")):
+        with pytest.raises(ConfigError, match="bundle or a network"):
+            engine(config)
+    with pytest.raises(ConfigError, match="--frames"):
+        engine(EngineConfig(onnx=networks.student(tmp_path / "x.onnx"), int8=tmp_path / "x.int8.onnx"))
