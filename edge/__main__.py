@@ -12,6 +12,7 @@ from edge.command_line import Command, run_command_line, with_extra
 from edge.contract.layouts import LAYOUTS
 from edge.demo import DemoConfig, demo
 from edge.run import RunConfig, run
+from edge.threshold import ThresholdConfig, threshold
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,12 @@ COMMANDS = {
         with_extra("edge", check),
         "Check a bundle: checksums, and the student's answers on this machine.",
         ("python -m edge check --bundle bundles/everyday",),
+    ),
+    "threshold": Command(
+        ThresholdConfig,
+        with_extra("edge", threshold),
+        "Find, on held-out clips, the probability below which the loop says unknown.",
+        ("python -m edge threshold --bundle bundles/everyday --clips runs/test.npz",),
     ),
     "demo": Command(
         DemoConfig,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import deque
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge.contract.layouts import JointLayout
-from edge.contract.preprocess import Preprocessing, clip_tensor
+from edge.contract.preprocess import Preprocessing, clip_tensor, resample
 from edge.contract.types import Float32
 
 
@@ -36,8 +37,23 @@ class ClipBuffer:
         # Times of thirty frames a second never add up to the clip's length exactly.
         return float(min(1.0, round(observed_s / self._how.duration_s, 6)))
 
-    def clip(self) -> Float32:
-        """(C, T, V, 1) float32 that ends with the last frame pushed; DataError for an empty buffer."""
+    def recording(self) -> tuple[Float32, NDArray[np.float64]]:
+        """Keypoints (S, V, 3) in pixels and their times (S,), as far back as a clip reaches."""
         times = np.array([time for time, _ in self._entries])
-        keypoints = np.array([keypoints for _, keypoints in self._entries], np.float32)
-        return clip_tensor([(keypoints, times)], self._layout, self._how)
+        return np.array([keypoints for _, keypoints in self._entries], np.float32), times
+
+    def moments(self, end_s: float) -> Float32:
+        """Keypoints (T, V, 3) in pixels at the moments of a clip that ends at ``end_s``; unseen before the first."""
+        at = end_s - np.arange(self._how.length_frames - 1, -1, -1) / self._how.fps
+        keypoints, times = self.recording()
+        found = resample(keypoints, times, at, self._how.max_gap_s)
+        found[(at < times[0]) | (at > times[-1]), :, 2] = 0
+        return found
+
+    def clip(self, other: ClipBuffer | None = None) -> Float32:
+        """(C, T, V, M) float32 that ends with the last frame pushed; DataError for an empty buffer.
+
+        other: the second body, if M is to be 2.
+        """
+        bodies = [self.recording()] + ([other.recording()] if other is not None else [])
+        return clip_tensor(bodies, self._layout, self._how)

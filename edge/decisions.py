@@ -53,11 +53,14 @@ class _Memory:
 
 
 class Decisions:
-    """Remembers each person's last probabilities and the label that stands."""
+    """Remembers each person's last probabilities and the label that stands.
 
-    def __init__(self, classes: Sequence[str], config: DecisionConfig) -> None:
+    min_score: the bundle's own, used unless ``config`` gives one.
+    """
+
+    def __init__(self, classes: Sequence[str], config: DecisionConfig, min_score: float = DEFAULT_MIN_SCORE) -> None:
         self._classes, self._config = classes, config
-        self._min_score = DEFAULT_MIN_SCORE if config.min_score is None else config.min_score
+        self._min_score = min_score if config.min_score is None else config.min_score
         self._people: dict[int, _Memory] = {}
 
     def decide(self, track_id: int, probabilities: Float32) -> Action:

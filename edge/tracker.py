@@ -36,6 +36,9 @@ SIGMAS = {
     "spine": 0.107,
 }
 
+OTHER_SIGMA = 0.079
+"""Of markers on the skin, which have no joint's name."""
+
 MIN_JOINTS = 3
 """Fewer common joints than this say nothing about who it is."""
 
@@ -91,6 +94,10 @@ class Tracker:
     """Gives poses of one layout identities that last over frames."""
 
     def __init__(self, layout: JointLayout, config: TrackerConfig | None = None) -> None:
+        # Here, so that neither `--help` nor the first frame waits for it.
+        from scipy.optimize import linear_sum_assignment
+
+        self._assign = linear_sum_assignment
         self._config = config or TrackerConfig()
         self._sigmas = sigmas(layout)
         self._tracks: list[_Track] = []
@@ -129,20 +136,17 @@ class Tracker:
         """Index of a pose -> its track: the assignment with the greatest sum of similarities."""
         if not poses or not self._tracks:
             return {}
-        # Here, so that `--help` does not wait for it.
-        from scipy.optimize import linear_sum_assignment
-
         expected = np.stack([track.predicted(time_s) for track in self._tracks])
         similarity = oks(expected, np.stack([pose.keypoints for pose in poses]), self._sigmas)
         # Too unlike costs as much as no match, so that it cannot push aside a good one.
         similarity[similarity < self._config.min_similarity] = 0
-        rows, columns = linear_sum_assignment(similarity, maximize=True)
+        rows, columns = self._assign(similarity, maximize=True)
         return {int(n): self._tracks[t] for t, n in zip(rows, columns, strict=True) if similarity[t, n] > 0}
 
 
 def sigmas(layout: JointLayout) -> NDArray[np.float64]:
     """(V,) per-joint constants of COCO's keypoint evaluation, by joint name."""
-    return np.array([next(SIGMAS[part] for part in SIGMAS if part in joint) for joint in layout.joints])
+    return np.array([next((SIGMAS[part] for part in SIGMAS if part in joint), OTHER_SIGMA) for joint in layout.joints])
 
 
 def oks(a: Float32, b: Float32, sigma: NDArray[np.float64]) -> NDArray[np.float64]:

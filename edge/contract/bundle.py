@@ -31,6 +31,7 @@ POSE_FP32 = "pose.onnx"
 POSE_INT8 = "pose.int8.onnx"
 CALIBRATION = "calibration.json"
 REFERENCE = "reference.npz"
+DECISIONS = "decisions.json"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge.contract.derivations import DERIVED, Derivation
 from edge.contract.errors import LayoutError
@@ -199,13 +200,26 @@ def convert(keypoints: Float32, source: JointLayout, target: JointLayout) -> Flo
         )
     if source == target:
         return keypoints
-    out = np.zeros((*keypoints.shape[:-2], len(target), 3), np.float32)
-    for v, derivation in enumerate(mapping(source, target)):
-        if derivation is None:
-            continue
-        parts = keypoints[..., list(source.index(*derivation.joints)), :]
-        seen = parts[..., 2:] > 0
-        count = seen.sum(axis=-2)
-        enough = count == len(derivation.joints) if derivation.need_all else count > 0
-        out[..., v, :] = np.where(enough, (parts * seen).sum(axis=-2) / np.maximum(count, 1), 0)
-    return out
+    index, counts, needed = _gathering(source, target)
+    parts = keypoints[..., index, :]  # (..., V_target, K, 3)
+    seen = (parts[..., 2:] > 0) & counts[..., None]
+    count = seen.sum(axis=-2)
+    mean = np.where(seen, parts, 0).sum(axis=-2) / np.maximum(count, 1)
+    return np.where(count >= needed[:, None], mean, 0).astype(np.float32)
+
+
+@lru_cache(maxsize=64)
+def _gathering(
+    source: JointLayout, target: JointLayout
+) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.int64]]:
+    """The mapping as arrays: for each target joint K source joints, which of these count, and how many must be seen."""
+    rules = mapping(source, target)
+    most = max((len(rule.joints) for rule in rules if rule), default=1)
+    index, counts = np.zeros((len(rules), most), np.int64), np.zeros((len(rules), most), np.bool_)
+    needed = np.ones(len(rules), np.int64)
+    for v, rule in enumerate(rules):
+        if rule is not None:
+            index[v, : len(rule.joints)] = source.index(*rule.joints)
+            counts[v, : len(rule.joints)] = True
+            needed[v] = len(rule.joints) if rule.need_all else 1
+    return index, counts, needed

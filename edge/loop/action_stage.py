@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from edge.clip_buffer import ClipBuffer
 from edge.contract.bundle import Bundle
 from edge.contract.errors import LayoutError
@@ -12,7 +14,9 @@ from edge.happenings import Happenings
 from edge.joint_dropout import JointDropout
 from edge.latency import NETWORKS, OUTSIDE, POSE, RECOGNISE, TRACK, timed
 from edge.loop.restarts import Restarted
+from edge.pairing import most_interacting
 from edge.recogniser import Recogniser
+from edge.threshold import calibrated_min_score
 from edge.tracker import Tracker
 
 ALMOST_S = 1e-3
@@ -37,7 +41,8 @@ class ActionStage:
         check_mapping(layout, bundle.layout)
         self._given, self._wanted, self._how = layout, bundle.layout, bundle.manifest.preprocessing
         self._tracker, self._recogniser, self._config = tracker, recogniser, config
-        self._decisions = Decisions(bundle.manifest.classes, config)
+        self._decisions = Decisions(bundle.manifest.classes, config, calibrated_min_score(bundle))
+        self._shape = bundle.manifest.input_shape[1:]
         self._happenings, self._dropout = Happenings(), JointDropout(len(layout))
         self._due_s, self._frames = 0.0, 0
         self._buffers: dict[int, ClipBuffer] = {}
@@ -60,7 +65,7 @@ class ActionStage:
         if ready and self._is_time(time_s):
             with timed(latency_ms, RECOGNISE):
                 try:
-                    network_s += self._recognise(ready)
+                    network_s += self._recognise(ready, time_s)
                 except Exception as error:  # noqa: BLE001 as in the pose stage
                     failure = self._recogniser.failed(error)
         self._frames += 1
@@ -93,11 +98,23 @@ class ActionStage:
         self._due_s = (self._due_s if time_s - self._due_s < period_s else time_s) + period_s
         return True
 
-    def _recognise(self, track_ids: list[int]) -> float:
+    def _clips(self, track_ids: list[int], time_s: float) -> list[Float32]:
+        """A clip (C, T, V, M) each; where the student reads two bodies, the two that interact most share theirs."""
+        clips = {track_id: np.zeros(self._shape, np.float32) for track_id in track_ids}
+        pair = None
+        if self._shape[-1] > 1:
+            pair = most_interacting({track_id: self._buffers[track_id].moments(time_s) for track_id in track_ids})
+        for track_id, clip in clips.items():
+            others = [n for n in pair if n != track_id] if pair and track_id in pair else []
+            bodies = self._buffers[track_id].clip(self._buffers[others[0]] if others else None)
+            clip[..., : bodies.shape[-1]] = bodies
+        return list(clips.values())
+
+    def _recognise(self, track_ids: list[int], time_s: float) -> float:
         """Decide about these people; seconds spent inside the network."""
         recogniser = self._recogniser.part()
         busy_s = recogniser.network_s
-        probabilities = recogniser.recognise([self._buffers[track_id].clip() for track_id in track_ids])
+        probabilities = recogniser.recognise(self._clips(track_ids, time_s))
         for track_id, row in zip(track_ids, probabilities, strict=True):
             self._actions[track_id] = self._decisions.decide(track_id, row)
         return recogniser.network_s - busy_s

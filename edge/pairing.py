@@ -1,0 +1,53 @@
+"""Who does something with whom: actions of two bodies need the two that belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import combinations
+
+import numpy as np
+
+from edge.contract.types import Float32
+
+REACH = 1.0
+"""Body heights within which the nearest joints of two people must be for them to have to do with each other."""
+
+MIN_COMMON = 3
+"""Frames in which both must be seen before they are taken for a pair."""
+
+
+def closeness(a: Float32, b: Float32) -> float:
+    """How near two people were to each other, in heights of the larger one: the mean over frames of the distance
+    of their nearest joints; infinite where they were seen together too seldom.
+
+    a, b: (T, V, 3) keypoints in pixels at the same moments; a joint with score 0 was not seen.
+    """
+    seen_a, seen_b = a[..., 2] > 0, b[..., 2] > 0
+    common = seen_a.any(1) & seen_b.any(1)
+    if common.sum() < MIN_COMMON:
+        return float("inf")
+    a, b, seen_a, seen_b = a[common], b[common], seen_a[common], seen_b[common]
+    distance = np.linalg.norm(a[:, :, None, :2] - b[:, None, :, :2], axis=-1)  # (T, V, V)
+    nearest = np.where(seen_a[:, :, None] & seen_b[:, None, :], distance, np.inf).min((1, 2))
+    size = np.maximum(_heights(a, seen_a), _heights(b, seen_b))
+    return float(np.mean(nearest / np.maximum(size, 1.0)))
+
+
+def most_interacting(people: Mapping[int, Float32]) -> tuple[int, int] | None:
+    """The two track ids that were nearest to each other; None where no two are within reach.
+
+    people: track id -> (T, V, 3) keypoints in pixels, all at the same moments.
+    """
+    if len(people) < 2:
+        return None
+    distances = {pair: closeness(people[pair[0]], people[pair[1]]) for pair in combinations(sorted(people), 2)}
+    pair = min(distances, key=lambda pair: distances[pair])
+    return pair if distances[pair] <= REACH else None
+
+
+def _heights(keypoints: Float32, seen: np.ndarray) -> Float32:
+    """(T,) extent of the seen joints, the larger of width and height."""
+    high = np.where(seen[..., None], keypoints[..., :2], -np.inf).max(1)
+    low = np.where(seen[..., None], keypoints[..., :2], np.inf).min(1)
+    extent: Float32 = (high - low).max(axis=-1)
+    return extent

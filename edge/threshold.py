@@ -1,0 +1,143 @@
+"""``python -m edge threshold``: from which probability on is a label worth giving? Measured on held-out clips.
+
+A softmax is no probability of being right. The threshold is the lowest at which, of the decisions that are made,
+the wanted part is right; clips of what no class describes count as wrong whenever they are decided.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.command_line import console
+from edge.contract.bundle import DECISIONS, STUDENT_INT8, Bundle, read_bundle, write_manifest
+from edge.contract.errors import BundleError, ConfigError, DataError
+from edge.contract.files import replacing
+from edge.contract.types import Float32
+from edge.decisions import DEFAULT_MIN_SCORE
+from edge.recogniser import Precision, RecogniserConfig, open_recogniser
+
+AT_ONCE = 64
+"""Clips that are given to the network in a row; memory, not speed."""
+
+
+@dataclass(frozen=True)
+class ThresholdConfig:
+    """Find the probability below which the loop says "unknown", and write it to the bundle."""
+
+    bundle: Path
+    """Bundle folder; its decisions.json is written, and listed in its manifest."""
+    clips: Path
+    """Held-out clips with labels, the test.npz that `python -m train export` wrote."""
+    strangers: Path | None = None
+    """Clips (an .npz with clips) of what none of the classes describes; nothing should be said about them."""
+    right: float = 0.95
+    """Part of the decisions, 0..1, that is to be right. Larger: fewer wrong labels, more silence."""
+    precision: Precision | None = None
+    """int8 or fp32; by default int8 where the bundle has it."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.right <= 1:
+            raise ConfigError(f"right is {self.right}", hint="give a part above 0 and up to 1")
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """min_score: the threshold. right: part of the decisions above it that are right. decided: part of the clips
+    of known actions that are decided. rejected: part of the strangers that are not, None without any."""
+
+    min_score: float
+    right: float
+    decided: float
+    rejected: float | None
+
+
+def threshold(config: ThresholdConfig) -> None:
+    """Measure, write and show. Raises DataError where no threshold gives so many right decisions."""
+    bundle = read_bundle(config.bundle)
+    precision: Precision = config.precision or ("int8" if STUDENT_INT8 in bundle.manifest.files else "fp32")
+    recogniser = open_recogniser(bundle, RecogniserConfig(precision=precision))
+    clips, labels = _arrays(config.clips, bundle, "clips", "labels")
+    strangers = _arrays(config.strangers, bundle, "clips")[0] if config.strangers else None
+    scores, decided = _best(recogniser.recognise, clips)
+    others = np.zeros(0, np.float32) if strangers is None else _best(recogniser.recognise, strangers)[0]
+    recogniser.close()
+    found = find_threshold(scores, decided == labels, others, config.right)
+    written = {**asdict(found), "wanted": config.right, "clips": len(labels), "strangers": len(others)}
+    with replacing(config.bundle / DECISIONS) as partial:
+        partial.write_text(json.dumps({**written, "precision": precision}, indent=2) + "\n", encoding="utf-8")
+    write_manifest(config.bundle, bundle.manifest)
+    rest = "" if found.rejected is None else f"; {100 * found.rejected:.1f} % of {len(others)} strangers are unknown"
+    console.print(
+        f"min_score {found.min_score:.3f}: of {len(labels)} clips {100 * found.decided:.1f} % are decided, "
+        f"{100 * found.right:.1f} % of all decisions are right{rest}"
+    )
+
+
+def find_threshold(scores: Float32, is_right: NDArray[np.bool_], strangers: Float32, right: float) -> Threshold:
+    """scores: (N,) probability of the likeliest class of each clip. is_right: (N,) whether that class is the clip's.
+
+    strangers: (M,) probabilities of clips that have no class. right: part of the decisions wanted to be right.
+    """
+    everyone = np.concatenate([scores, strangers]).astype(np.float64)
+    correct = np.concatenate([is_right, np.zeros(len(strangers), np.bool_)])
+    falling = np.argsort(-everyone, kind="stable")
+    part = np.cumsum(correct[falling]) / np.arange(1, len(falling) + 1)
+    # Decisions of equal probability are made together.
+    ends = np.append(np.diff(everyone[falling]) < 0, True)
+    enough = np.flatnonzero(ends & (part >= right))
+    if not len(enough):
+        raise DataError(
+            f"no threshold makes {100 * right:.0f} % of the decisions right, the best {100 * part[ends].max():.1f} %",
+            hint="ask for less with right, or train a better student",
+        )
+    last = int(enough[-1])
+    min_score = float(everyone[falling[last]])
+    return Threshold(
+        round(min_score - 5e-5, 4),  # rounded down, so that the last one is still decided
+        float(part[last]),
+        float((scores >= min_score).mean()),
+        float((strangers < min_score).mean()) if len(strangers) else None,
+    )
+
+
+def calibrated_min_score(bundle: Bundle) -> float:
+    """The bundle's threshold, or the default where none was calibrated. Raises BundleError for a damaged file."""
+    if DECISIONS not in bundle.manifest.files:
+        return DEFAULT_MIN_SCORE
+    path = bundle.file(DECISIONS)
+    try:
+        value = float(json.loads(path.read_text(encoding="utf-8"))["min_score"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise BundleError(
+            f"it holds no threshold: {error}", where=path, hint="run `python -m edge threshold`"
+        ) from error
+    if not 0 <= value <= 1:
+        raise BundleError(f"its threshold is {value}", where=path, hint="run `python -m edge threshold`")
+    return value
+
+
+def _best(recognise: Callable[[Any], Float32], clips: Float32) -> tuple[Float32, NDArray[np.int64]]:
+    """Probability and index of the likeliest class of each clip."""
+    rows = np.concatenate([recognise(clips[i : i + AT_ONCE]) for i in range(0, len(clips), AT_ONCE)])
+    return rows.max(axis=1), rows.argmax(axis=1)
+
+
+def _arrays(path: Path, bundle: Bundle, *names: str) -> list[NDArray[Any]]:
+    try:
+        with np.load(path) as arrays:
+            found = [arrays[name] for name in names]
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"it holds no {' and '.join(names)}: {error}", where=path) from error
+    wanted = bundle.manifest.input_shape[1:]
+    if not len(found[0]) or found[0].shape[1:] != wanted or any(len(array) != len(found[0]) for array in found):
+        raise DataError(
+            f"clips of shape {found[0].shape} do not fit the student, which takes (N, *{wanted})", where=path
+        )
+    return found

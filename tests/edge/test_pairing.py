@@ -1,0 +1,88 @@
+"""Who belongs to whom, in scenes set up by hand; and what a student of two bodies is then given."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tiny_bundle
+from parts import action_stage, moving_body, sighting
+from people import person
+
+from edge.contract.bundle import read_bundle
+from edge.contract.layouts import convert, layout
+from edge.contract.preprocess import clip_tensor
+from edge.pairing import closeness, most_interacting
+
+T = 8
+
+
+def body(x, y=60.0, scale=1.0):
+    """(T, 13, 3): a body 100 wide and 200 high that stands still."""
+    return np.repeat(person(x=x, y=y, scale=scale).pose.keypoints[None], T, axis=0)
+
+
+def test_closeness_is_the_gap_between_the_nearest_joints_in_heights():
+    # Wrists of the one end at x 100, those of the other begin at 150: a gap of 50, heights of 200.
+    assert closeness(body(0), body(150)) == pytest.approx(0.25)
+    # Of a body half as large the left wrist, at 150, 115, is nearest to the right elbow at 90, 140: 65 pixels.
+    # The larger body's height counts.
+    assert closeness(body(0), body(150, scale=0.5)) == pytest.approx(65 / 200)
+
+
+def test_the_two_that_are_nearest_are_a_pair_and_who_is_far_from_everybody_is_alone():
+    people = {1: body(0), 4: body(130), 7: body(500)}
+    assert most_interacting(people) == (1, 4)
+    assert most_interacting({1: body(0), 7: body(700)}) is None
+    assert most_interacting({1: body(0)}) is None and most_interacting({}) is None
+
+
+def test_people_who_were_not_there_together_are_no_pair():
+    first, second = body(0), body(120)
+    first[: T - 2, :, 2] = 0
+    assert closeness(first, second) == float("inf")
+
+
+def test_unseen_joints_have_no_place():
+    near = body(300)
+    near[:, 5] = (1, 1, 0)
+    assert closeness(body(0), near) == pytest.approx(closeness(body(0), body(300)), abs=0.1)
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    """A bundle whose student reads two bodies, and the clips that it is given."""
+    bundle = read_bundle(tiny_bundle.make(tmp_path))
+    bundle = replace(bundle, manifest=replace(bundle.manifest, input_shape=(1, 3, 32, 13, 2)))
+    given = []
+
+    class Recording:
+        network_s = 0.0
+
+        def recognise(self, clips):
+            given.append(np.stack(clips))
+            return np.full((len(clips), 4), 0.25, np.float32)
+
+        def close(self):
+            pass
+
+    return bundle, action_stage(bundle, open_recogniser=Recording, hz=1000), given
+
+
+def test_a_student_of_two_bodies_is_given_the_pair_and_the_third_alone(recorded):
+    bundle, stage, given = recorded
+    trt, bodies = layout("trt_pose-18"), []
+    for n in range(70):
+        bodies.append([moving_body(n, x=100), moving_body(2 * n, x=1600), moving_body(3 * n, x=260)])
+        stage.act(sighting(n, n / 30, bodies[-1]))
+    times = np.arange(2, 70) / 30
+    keypoints = [convert(np.stack([frame[k] for frame in bodies[2:]]), trt, bundle.layout) for k in range(3)]
+    how = bundle.manifest.preprocessing
+
+    def clip(*members):
+        return clip_tensor([(keypoints[k], times) for k in members], bundle.layout, how)
+
+    first, far, third = given[-1]
+    np.testing.assert_allclose(first, clip(0, 2), atol=1e-6)
+    np.testing.assert_allclose(third, clip(2, 0), atol=1e-6)
+    np.testing.assert_allclose(far[..., :1], clip(1), atol=1e-6)
+    assert not far[..., 1].any()

@@ -1,0 +1,89 @@
+"""The threshold of "unknown", against lists worked out by hand and by trying every one."""
+
+import json
+
+import numpy as np
+import pytest
+import tiny_bundle
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.contract.bundle import read_bundle, write_manifest
+from edge.contract.errors import BundleError, DataError
+from edge.decisions import DEFAULT_MIN_SCORE
+from edge.recogniser import RecogniserConfig, open_recogniser
+from edge.threshold import ThresholdConfig, calibrated_min_score, find_threshold, threshold
+
+NOBODY = np.zeros(0, np.float32)
+
+
+def found(scores, right, strangers=(), wanted=0.75):
+    return find_threshold(np.array(scores, np.float32), np.array(right, bool), np.array(strangers, np.float32), wanted)
+
+
+def test_the_lowest_threshold_at_which_enough_decisions_are_right():
+    # Right, right, wrong, right, wrong: 1/1, 2/2, 2/3, 3/4, 3/5.
+    given = found([0.9, 0.8, 0.7, 0.6, 0.5], [1, 1, 0, 1, 0])
+    assert 0.5 < given.min_score <= 0.6 and given.right == 0.75 and given.decided == 0.8 and given.rejected is None
+
+
+def test_strangers_that_are_decided_count_as_wrong():
+    given = found([0.9, 0.8, 0.7, 0.6], [1, 1, 1, 1], strangers=[0.85, 0.65, 0.1])
+    # 1/1, 1/2 (stranger), 2/3, 3/4, 3/5 (stranger), 4/6, 4/7.
+    assert 0.65 < given.min_score <= 0.7 and given.right == 0.75 and given.rejected == pytest.approx(2 / 3)
+
+
+def test_equal_probabilities_are_decided_together():
+    with pytest.raises(DataError, match=r"the best 66\.7 %"):
+        found([0.5, 0.5, 0.5], [1, 1, 0])
+
+
+cases = st.lists(st.tuples(st.sampled_from([0.2, 0.3, 0.4, 0.55, 0.7, 0.9]), st.booleans()), min_size=1, max_size=30)
+
+
+@given(cases, st.sampled_from([0.5, 0.75, 0.9]))
+def test_it_is_what_trying_every_threshold_gives(clips, wanted):
+    scores, right = (np.array(column) for column in zip(*clips, strict=True))
+    good = [t for t in set(scores) if right[scores >= t].mean() >= wanted]
+    if not good:
+        with pytest.raises(DataError):
+            found(scores, right, wanted=wanted)
+        return
+    given = found(scores, right, wanted=wanted)
+    assert given.min_score == pytest.approx(min(good), abs=2e-4) and given.min_score <= np.float32(min(good))
+    assert given.right == pytest.approx(right[scores >= min(good)].mean())
+
+
+def test_the_command_writes_it_to_the_bundle_and_the_loop_uses_it(tmp_path):
+    folder = tiny_bundle.make(tmp_path / "bundle")
+    bundle = read_bundle(folder)
+    assert calibrated_min_score(bundle) == DEFAULT_MIN_SCORE
+    rng = np.random.default_rng(0)
+    clips = (rng.standard_normal((60, 3, 32, 13, 1)) + 2 * rng.standard_normal((60, 3, 1, 1, 1))).astype(np.float32)
+    rows = open_recogniser(bundle, RecogniserConfig(threads=1)).recognise(clips)
+    # The surer half of the decisions is right, the others are wrong.
+    best, median = rows.argmax(1), np.median(rows.max(1))
+    labels = np.where(rows.max(1) >= median, best, (best + 1) % 4)
+    np.savez(tmp_path / "test.npz", clips=clips, labels=labels)
+    threshold(ThresholdConfig(folder, tmp_path / "test.npz", right=1.0))
+    again = read_bundle(folder)
+    assert calibrated_min_score(again) == pytest.approx(median, abs=0.05) and "decisions.json" in again.manifest.files
+    written = json.loads((folder / "decisions.json").read_text())
+    assert written["right"] == 1.0 and written["decided"] == 0.5 and written["clips"] == 60
+
+
+def test_a_file_that_holds_no_threshold_is_refused(tmp_path):
+    folder = tiny_bundle.make(tmp_path)
+    for text in ("{}", "[]", '{"min_score": 7}', "no"):
+        (folder / "decisions.json").write_text(text)
+        write_manifest(folder, read_bundle(folder).manifest)
+        with pytest.raises(BundleError, match="threshold"):
+            calibrated_min_score(read_bundle(folder))
+
+
+def test_clips_that_do_not_fit_are_refused(tmp_path):
+    folder = tiny_bundle.make(tmp_path / "bundle")
+    for name, arrays in {"a": {"clips": np.zeros((2, 3, 16, 13, 1))}, "b": {"labels": np.zeros(2)}}.items():
+        np.savez(tmp_path / f"{name}.npz", **{"labels": np.zeros(2), **arrays})
+        with pytest.raises(DataError):
+            threshold(ThresholdConfig(folder, tmp_path / f"{name}.npz"))
