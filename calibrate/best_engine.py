@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from calibrate.calibration_set import load_clips
+from calibrate.calibration_set import check_clips, load_clips
 from calibrate.compare import latencies
 from calibrate.engine import EngineConfig
 from calibrate.engine_builder import BuildOptions, Precision, build_engine, is_quantised
@@ -53,7 +53,7 @@ def best_student(config: EngineConfig) -> None:
     if STUDENT_INT8 in bundle.manifest.files:
         sources["int8"] = bundle.file(STUDENT_INT8)
     stored = bundle.reference()
-    test = None if config.clips is None else load_clips(config.clips)
+    test = None if config.clips is None else check_clips(bundle, load_clips(config.clips), config.clips)
 
     def judge(reference: Engine) -> Judge:
         if test is not None:

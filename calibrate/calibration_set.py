@@ -11,7 +11,8 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.contract.errors import DataError
+from edge.contract.bundle import Bundle
+from edge.contract.errors import BundleError, DataError
 from edge.contract.files import replacing
 from edge.contract.types import Float32
 
@@ -67,7 +68,23 @@ def load_clips(path: Path) -> LabelledClips:
     if clips.ndim != 5 or labels.shape != (len(clips),) or ids.shape != labels.shape or len(clips) == 0:
         shapes = f"clips {clips.shape} and labels {labels.shape}"
         raise DataError(f"{shapes} do not fit (N, C, T, V, M) and (N,)", where=path, hint=hint)
+    finite = np.isfinite(clips.reshape(len(clips), -1)).all(axis=1)
+    if not finite.all():
+        position = int(np.flatnonzero(~finite)[0])
+        raise DataError(f"clip {position} holds NaN or infinite values", where=path, hint="leave it out, or " + hint)
     return LabelledClips(clips.astype(np.float32, copy=False), labels.astype(np.int64), ids.astype(np.int64))
+
+
+def check_clips(bundle: Bundle, given: LabelledClips, where: Path) -> LabelledClips:
+    """``given`` if a bundle's student takes such clips; BundleError otherwise."""
+    want = bundle.manifest.input_shape[1:]
+    if given.clips.shape[1:] != want:
+        raise BundleError(
+            f"clips {given.clips.shape} do not fit the student's input (N, {', '.join(map(str, want))})",
+            where=where,
+            hint="give the arrays that were exported with this bundle",
+        )
+    return given
 
 
 def stratified(labels: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from calibrate.calibration_set import METHODS, load_clips, stratified
+from calibrate.calibration_set import METHODS, check_clips, load_clips, stratified
 from calibrate.compare import agreement, deviation, outputs, top1
 from edge.command_line import console
 from edge.contract.bundle import STUDENT_FP32, read_bundle
@@ -51,8 +51,9 @@ def compare_methods(config: MethodsConfig) -> None:
     """Print the table, write it as JSON."""
     from calibrate.quantise import Quantiser
 
-    source = read_bundle(config.bundle).file(STUDENT_FP32)
-    calibration, test = load_clips(config.clips), load_clips(config.test)
+    bundle = read_bundle(config.bundle)
+    source = bundle.file(STUDENT_FP32)
+    calibration, test = (check_clips(bundle, load_clips(path), path) for path in (config.clips, config.test))
     ids = stratified(calibration.labels, config.samples, config.seed)
     samples = [calibration.clips[i : i + 1] for i in ids]
     tests = [test.clips[i : i + 1] for i in range(len(test.clips))]

@@ -34,7 +34,7 @@ from calibrate.ranges import activation_ranges
 from calibrate.tensorrt_rules import violations
 from calibrate.transposed_convolution import as_convolutions
 from edge.contract.errors import DataError, EngineError
-from edge.contract.files import replacing
+from edge.contract.files import replacing, writing
 from edge.engines.engine import check_inputs
 from edge.engines.onnx_runtime import OnnxRuntimeEngine
 
@@ -60,7 +60,8 @@ class Quantiser:
             raise EngineError(f"has {len(engine.inputs)} inputs; calibration knows how to feed one", where=source)
         _check(samples, engine)
         self.source, self.samples = source, samples
-        with tempfile.TemporaryDirectory(prefix="skd-quantise-") as folder, _quiet():
+        scratch = Path(tempfile.gettempdir())
+        with writing(scratch), tempfile.TemporaryDirectory(prefix="skd-quantise-") as folder, _quiet():
             prepared = Path(folder) / "prepared.onnx"
             # Folds BatchNorm into convolutions and writes down every shape.
             quant_pre_process(str(source), str(prepared))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from calibrate.calibration_set import Method, load_clips, stratified
+from calibrate.calibration_set import Method, check_clips, load_clips, stratified
 from edge.command_line import console
 from edge.contract.bundle import STUDENT_FP32, read_bundle
 from edge.contract.files import replacing
@@ -43,10 +43,11 @@ def report_sensitivity(config: SensitivityConfig) -> None:
     from calibrate.quantise import Quantiser
     from calibrate.sensitivity import layer_losses
 
-    clips = load_clips(config.clips)
+    bundle = read_bundle(config.bundle)
+    clips = check_clips(bundle, load_clips(config.clips), config.clips)
     ids = stratified(clips.labels, config.samples, config.seed)
     samples = [clips.clips[i : i + 1] for i in ids]
-    quantiser = Quantiser(read_bundle(config.bundle).file(STUDENT_FP32), samples, config.method)
+    quantiser = Quantiser(bundle.file(STUDENT_FP32), samples, config.method)
     losses = layer_losses(quantiser, samples, decides=True)
     table = Table("layer alone in INT8", "decided otherwise %", "error of logits", title=f"{len(samples)} clips")
     for loss in losses:

@@ -9,6 +9,7 @@ from calibrate.calibration_set import (
     CalibrationRecord,
     LabelledClips,
     Method,
+    check_clips,
     load_clips,
     per_class,
     stratified,
@@ -16,8 +17,8 @@ from calibrate.calibration_set import (
 )
 from calibrate.compare import agreement, outputs, top1
 from edge.command_line import console
-from edge.contract.bundle import CALIBRATION, STUDENT_FP32, STUDENT_INT8, Bundle, read_bundle, write_manifest
-from edge.contract.errors import BundleError, ConfigError
+from edge.contract.bundle import CALIBRATION, STUDENT_FP32, STUDENT_INT8, read_bundle, write_manifest
+from edge.contract.errors import ConfigError
 from edge.contract.types import Float32
 from edge.engines.registry import open_engine
 
@@ -51,8 +52,8 @@ def quantise_student(config: StudentConfig) -> None:
 
     bundle = read_bundle(config.bundle)
     source, out = bundle.file(STUDENT_FP32), config.bundle / STUDENT_INT8
-    calibration = _fitting(bundle, load_clips(config.clips), config.clips)
-    test = None if config.test is None else _fitting(bundle, load_clips(config.test), config.test)
+    calibration = check_clips(bundle, load_clips(config.clips), config.clips)
+    test = None if config.test is None else check_clips(bundle, load_clips(config.test), config.test)
     ids = stratified(calibration.labels, config.samples, config.seed)
     samples = [calibration.clips[i : i + 1] for i in ids]
     quantiser = Quantiser(source, samples, config.method)
@@ -87,17 +88,6 @@ def quantise_student(config: StudentConfig) -> None:
     write_manifest(config.bundle, manifest)
     size = out.stat().st_size / source.stat().st_size
     console.print(f"{out}: {len(ranges)} activations in INT8, {size:.2f} of the size")
-
-
-def _fitting(bundle: Bundle, given: LabelledClips, where: Path) -> LabelledClips:
-    want = bundle.manifest.input_shape[1:]
-    if given.clips.shape[1:] != want:
-        raise BundleError(
-            f"clips {given.clips.shape} do not fit the student's input (N, {', '.join(map(str, want))})",
-            where=where,
-            hint="give the arrays that were exported with this bundle",
-        )
-    return given
 
 
 def _accuracies(fp32: Path, int8: Path, test: LabelledClips) -> dict[str, dict[str, float]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from calibrate.calibration_set import LabelledClips, load_clips
+from calibrate.calibration_set import LabelledClips, check_clips, load_clips
 from calibrate.compare import Deviation, Latency, agreement, deviation, latencies, outputs, top1
 from edge.command_line import console
 from edge.contract.bundle import STUDENT_FP32, STUDENT_INT8, AccuracyBudget, Bundle, read_bundle
@@ -81,7 +81,7 @@ def verify(config: VerifyConfig) -> None:
     bundle = read_bundle(config.bundle)
     budget = _budget(bundle.manifest.budget, config)
     stored = bundle.reference()
-    test = None if config.clips is None else load_clips(config.clips)
+    test = None if config.clips is None else check_clips(bundle, load_clips(config.clips), config.clips)
     opened, skipped = _networks(bundle, config)
     if test is not None or "onnx" in {path.suffix[1:] for path in opened}:
         fp32 = bundle.file(STUDENT_FP32)
