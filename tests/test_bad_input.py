@@ -367,6 +367,24 @@ def a_dataset_that_is_not_known(folder: Path) -> Argv:
 
 
 @case
+def a_method_that_is_not_known(folder: Path) -> Argv:
+    """unknown method 'papers'; known methods: alone"""
+    return ["train", "student", "--out", folder / "run", "--teacher", folder, "--method", "papers"]
+
+
+@case
+def hardware_that_cannot_be(folder: Path) -> Argv:
+    """0 devices on 1 machines with 1 threads and 0 workers cannot train; give at least one device"""
+    return teach(folder, "kinematic", "--hardware.devices", "0")
+
+
+@case
+def an_ablation_without_a_baseline(folder: Path) -> Argv:
+    """an ablation needs seeds, and the method alone"""
+    return ["train", "ablation", "--out", folder / "run", "--methods", "[paper]"]
+
+
+@case
 def a_dataset_in_another_folder(folder: Path) -> Argv:
     """penn_action.npz: no such dataset file"""
     return teach(folder, "penn_action", "--data.folder", folder / "nowhere")
