@@ -11,6 +11,7 @@ from edge.check import CheckConfig, check
 from edge.command_line import Command, run_command_line, with_extra
 from edge.contract.layouts import LAYOUTS
 from edge.demo import DemoConfig, demo
+from edge.doctor.command import DoctorConfig, doctor
 from edge.run import RunConfig, run
 from edge.threshold import ThresholdConfig, threshold
 
@@ -52,6 +53,12 @@ COMMANDS = {
         with_extra("edge", threshold),
         "Find, on held-out clips, the probability below which the loop says unknown.",
         ("python -m edge threshold --bundle bundles/everyday --clips runs/test.npz",),
+    ),
+    "doctor": Command(
+        DoctorConfig,
+        with_extra("edge", doctor),
+        "Look for what is wrong with this machine, and say what mends it; exit code 1 where something must be mended.",
+        ("python -m edge doctor", "python -m edge doctor --json true --bundle bundles/everyday"),
     ),
     "demo": Command(
         DemoConfig,

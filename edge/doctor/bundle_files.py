@@ -1,0 +1,59 @@
+"""A bundle, and whether the engines beside it were built for this machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.contract.bundle import POSE_INT8, STUDENT_INT8, Bundle, read_bundle
+from edge.contract.errors import SkdError
+from edge.doctor.finding import Finding
+from edge.engines.engine_manifest import checked_manifest
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What engines here must have been built for."""
+
+    tensorrt: str
+    gpu: str
+    compute_capability: str
+
+
+def bundle_files(folder: Path, runtime: Runtime | None, on_jetson: bool) -> list[Finding]:
+    """Every file by its checksum, every engine by its manifest. runtime: None where TensorRT or the GPU is missing."""
+    try:
+        bundle = read_bundle(folder)
+        for name in bundle.manifest.files:
+            bundle.file(name)
+    except SkdError as error:
+        return [Finding("bundle", "fail", *_said(error))]
+    clip = f"{len(bundle.manifest.classes)} classes, {len(bundle.manifest.files)} files as listed"
+    return [Finding("bundle", "ok", f"{folder}: {bundle.manifest.name}, {clip}"), *_engines(bundle, runtime, on_jetson)]
+
+
+def _engines(bundle: Bundle, runtime: Runtime | None, on_jetson: bool) -> list[Finding]:
+    found = [_engine(path, runtime) for path in sorted(bundle.folder.glob("*.engine"))]
+    built = {path.stem for path in bundle.folder.glob("*.engine")}
+    for name in (STUDENT_INT8, POSE_INT8):
+        if on_jetson and name in bundle.manifest.files and Path(name).stem not in built:
+            mend = f"python -m calibrate engine --onnx {bundle.folder / name}"
+            found.append(Finding(name, "warn", "no engine: it runs on the CPU", mend))
+    return found
+
+
+def _engine(path: Path, runtime: Runtime | None) -> Finding:
+    if runtime is None:
+        return Finding(path.name, "warn", "cannot be matched: TensorRT or the GPU is missing", "see their lines above")
+    try:
+        manifest = checked_manifest(
+            path, tensorrt=runtime.tensorrt, gpu=runtime.gpu, compute_capability=runtime.compute_capability
+        )
+    except SkdError as error:
+        return Finding(path.name, "fail", *_said(error))
+    return Finding(path.name, "ok", f"TensorRT {manifest.tensorrt}, {manifest.gpu}, {manifest.precision}")
+
+
+def _said(error: SkdError) -> tuple[str, str | None]:
+    hint = error.hint and error.hint.removeprefix("build it again: ")
+    return error.what if error.where is None else f"{error.where}: {error.what}", hint

@@ -1,0 +1,73 @@
+"""``python -m edge doctor``: what is wrong with this machine, and the command that mends it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from edge.doctor.finding import Finding, Status
+
+FAILED = 1
+"""Exit code where something must be mended before the loop can run; warnings leave it at 0."""
+
+COLOURS: dict[Status, str] = {"ok": "green", "warn": "yellow", "fail": "red", "n/a": "dim"}
+
+
+@dataclass(frozen=True)
+class DoctorConfig:
+    """Look at board, software, cameras, power, heat, disk, rights, bundle and engines."""
+
+    bundle: Path = Path("bundles/everyday")
+    """Bundle folder to look at, with the engines beside its networks."""
+    json: bool = False
+    """Write the findings as JSON instead of a table."""
+
+
+def doctor(config: DoctorConfig) -> None:
+    """Findings go to stdout. Exit code 0 where nothing failed, though something may be warned of, else 1."""
+    # Imports OpenCV and what there is of TensorRT, which `--help` need not wait for.
+    from edge.doctor.examination import examine
+    from edge.doctor.host import ThisHost
+
+    findings = examine(ThisHost(), config.bundle)
+    if config.json:
+        print(as_json(findings))
+    else:
+        Console(soft_wrap=False).print(as_table(findings))
+        print(summary(findings))
+    if any(finding.status == "fail" for finding in findings):
+        raise SystemExit(FAILED)
+
+
+def as_json(findings: Sequence[Finding]) -> str:
+    """``{"passed": ..., "findings": [{"check", "status", "found", "mend"}]}``, indented."""
+    passed = all(finding.status != "fail" for finding in findings)
+    return json.dumps({"passed": passed, "findings": [asdict(finding) for finding in findings]}, indent=2)
+
+
+def as_table(findings: Sequence[Finding]) -> Table:
+    """One row a finding; what mends it stands below what was found, where it can be copied whole."""
+    table = Table("", "what", "found", box=None, pad_edge=False)
+    for finding in findings:
+        colour = COLOURS[finding.status]
+        table.add_row(f"[{colour}]{finding.status}[/]", _plain(finding.check), _plain(finding.found))
+        if finding.mend is not None and finding.status in ("warn", "fail"):
+            table.add_row("", "", f"[bold]-> {_plain(finding.mend)}[/]")
+    return table
+
+
+def summary(findings: Sequence[Finding]) -> str:
+    """For instance "14 ok, 2 warn, 1 fail"."""
+    counts = Counter(finding.status for finding in findings)
+    return ", ".join(f"{counts[status]} {status}" for status in COLOURS if counts[status])
+
+
+def _plain(text: str) -> str:
+    # Square brackets would be taken for styles.
+    return text.replace("[", r"\[")

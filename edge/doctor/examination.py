@@ -1,0 +1,144 @@
+"""All checks in the order in which things build on each other, over a host."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from importlib import import_module, metadata
+from pathlib import Path
+from typing import Any
+
+from edge.contract.errors import SkdError
+from edge.doctor import board, bundle_files, cameras, permissions, power_mode, resources, software
+from edge.doctor.finding import Finding
+from edge.doctor.host import Host
+
+MODEL, COMPATIBLE = "/proc/device-tree/model", "/proc/device-tree/compatible"
+RELEASE, NVPMODEL_CONF = "/etc/nv_tegra_release", "/etc/nvpmodel.conf"
+CUDA, CUDA_RUNTIME = "/usr/local/cuda/version.json", "/usr/local/cuda*/targets/*/lib/libcudart.so.*"
+CPU_POLICIES = "/sys/devices/system/cpu/cpufreq/policy*"
+GPU_NAMES = "gm20b", "gp10b", "gv11b", "ga10b", "gpu"
+"""In the names of /sys/class/devfreq, from Nano to Thor."""
+
+
+def examine(host: Host, bundle: Path) -> list[Finding]:
+    """Everything that can be told of this machine; ``host`` is asked for all that is outside Python."""
+    release = host.read(RELEASE)
+    l4t = board.read_l4t(release) if release is not None else None
+    in_container = bool(host.names("/.dockerenv") or host.names("/run/.containerenv"))
+    nvpmodel = host.run("nvpmodel", "-q")
+    compatible = host.read(COMPATIBLE)
+    on_jetson = release is not None or "tegra" in (compatible or "")
+    listings = {
+        device: host.run("v4l2-ctl", "--device", device, "--list-formats-ext") for device in host.names("/dev/video*")
+    }
+    looks = cameras.cameras(listings)
+    daemon = host.run("systemctl", "is-active", "nvargus-daemon")
+    sensors = any(finding.found.startswith(cameras.SENSOR) for finding in looks)
+    return [
+        board.board(host.read(MODEL), compatible),
+        board.jetpack(release, compatible),
+        software.python(sys.version_info[:2]),
+        board.cuda(host.read(CUDA), host.names(CUDA_RUNTIME), on_jetson),
+        *_runtimes(l4t.line if l4t else None, on_jetson),
+        *looks,
+        cameras.argus(sensors, bool(host.names("/tmp/argus_socket")), daemon and daemon.strip()),
+        permissions.permissions(
+            {name: host.usable(name) for pattern in permissions.DEVICES for name in host.names(pattern)}, in_container
+        ),
+        power_mode.power_mode(nvpmodel, host.read(NVPMODEL_CONF), on_jetson),
+        power_mode.clocks(clock_limits(host), on_jetson),
+        *resources.memory(host.read("/proc/meminfo") or "", host.read("/proc/swaps") or ""),
+        resources.heat(list(_zones(host)), _throttles(host)),
+        resources.disk(str(Path.cwd()), shutil.disk_usage(Path.cwd()).free),
+        *bundle_files.bundle_files(bundle, _engine_runtime(), on_jetson),
+    ]
+
+
+def _runtimes(line: int | None, on_jetson: bool) -> list[Finding]:
+    cv2, problem = _import("cv2"), None
+    try:
+        _open_gpu()
+    except (SkdError, ImportError) as error:
+        problem = getattr(error, "what", str(error))
+    return [
+        software.tensorrt(_version_of_module("tensorrt"), line, on_jetson),
+        software.pycuda(problem, _version("pycuda"), line, on_jetson),
+        software.opencv(_version_of_module("cv2"), cv2.getBuildInformation() if cv2 else "", on_jetson),
+        software.runtime("ONNX Runtime", _version("onnxruntime"), needed_for="networks on the CPU"),
+        software.runtime("LiteRT", _version("ai-edge-litert"), needed_for="BlazePose"),
+    ]
+
+
+def _engine_runtime() -> bundle_files.Runtime | None:
+    version = _version_of_module("tensorrt")
+    if version is None:
+        return None
+    try:
+        return bundle_files.Runtime(version, *_open_gpu())
+    except (SkdError, ImportError):
+        return None
+
+
+def _open_gpu() -> tuple[str, str]:
+    """Name and compute capability of the GPU."""
+    from edge.engines.gpu import Gpu
+
+    gpu = Gpu()
+    gpu.close()
+    return gpu.name, gpu.compute_capability
+
+
+def clock_limits(host: Host) -> dict[str, tuple[int, int]]:
+    """Lowest and highest rate in Hz that CPU and GPU may have now."""
+    limits = {}
+    for policy in host.names(CPU_POLICIES):
+        low, high = (host.read(f"{policy}/scaling_{end}_freq") for end in ("min", "max"))
+        if low and high and low.isdigit() and high.isdigit():
+            limits[f"CPU {Path(policy).name.removeprefix('policy')}"] = int(low) * 1000, int(high) * 1000
+    for device in host.names("/sys/class/devfreq/*"):
+        if any(name in Path(device).name for name in GPU_NAMES):
+            low, high = (host.read(f"{device}/{end}_freq") for end in ("min", "max"))
+            if low and high and low.isdigit() and high.isdigit():
+                limits["GPU"] = int(low), int(high)
+    return limits
+
+
+def _zones(host: Host) -> Iterator[resources.ThermalZone]:
+    for folder in host.names("/sys/class/thermal/thermal_zone*"):
+        kinds = host.names(f"{folder}/trip_point_*_type")
+        trips = [(host.read(kind) or "", host.read(kind.replace("_type", "_temp")) or "") for kind in kinds]
+        name = host.read(f"{folder}/type") or Path(folder).name
+        if (zone := resources.zone(name, host.read(f"{folder}/temp"), trips)) is not None:
+            yield zone
+
+
+def _throttles(host: Host) -> dict[str, int]:
+    """Boards from Xavier on raise an alert for each unit that heat slows down."""
+    found = {}
+    for folder in host.names("/sys/class/thermal/cooling_device*"):
+        name, steps = host.read(f"{folder}/type") or "", host.read(f"{folder}/cur_state") or ""
+        if "throttle-alert" in name and steps.isdigit():
+            found[name] = int(steps)
+    return found
+
+
+def _import(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError:
+        return None
+
+
+def _version_of_module(name: str) -> str | None:
+    # Ubuntu's and JetPack's packages bring modules, not always a package's metadata.
+    module = _import(name)
+    return None if module is None else str(getattr(module, "__version__", "unknown"))
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

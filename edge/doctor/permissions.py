@@ -1,0 +1,25 @@
+"""Whether this user may open cameras and the GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from edge.doctor.finding import Finding, not_here
+
+DEVICES = "/dev/video*", "/dev/nvmap", "/dev/nvhost-gpu", "/dev/dri/renderD*"
+"""Cameras; then what the GPU's driver opens. L4T gives them to the group video, the last to render."""
+
+
+def permissions(usable: Mapping[str, bool], in_container: bool) -> Finding:
+    """usable: device to whether it can be opened for reading and writing."""
+    if not usable:
+        return not_here("permissions", "no camera and no GPU device to open")
+    refused = [device for device, allowed in usable.items() if not allowed]
+    if not refused:
+        return Finding("permissions", "ok", f"{', '.join(usable)} can be opened")
+    groups = sorted({"render" if "/dri/" in device else "video" for device in refused})
+    if in_container:
+        mend = "docker run " + " ".join(f"--group-add {group}" for group in groups)
+    else:
+        mend = f"sudo usermod -aG {','.join(groups)} $USER, then log in again"
+    return Finding("permissions", "fail", f"no right to open {', '.join(refused)}", mend)

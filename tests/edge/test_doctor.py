@@ -1,0 +1,173 @@
+"""What the doctor says of whole machines, and the table, JSON and exit code it says it with."""
+
+import json
+
+import boards
+import pytest
+from boards import Board
+
+import edge.doctor.host
+from edge.__main__ import COMMANDS
+from edge.command_line import run_command_line
+from edge.contract.bundle import read_bundle, sha256_of
+from edge.doctor.bundle_files import Runtime, bundle_files
+from edge.doctor.command import as_json
+from edge.doctor.examination import examine
+from edge.doctor.finding import Finding
+from edge.doctor.host import ThisHost
+from edge.engines.engine_manifest import EngineManifest, write_engine_manifest
+
+LAPTOP = {"/proc/meminfo": boards.MEMINFO.replace("7803252", "32803252"), "/proc/swaps": boards.SWAPS}
+
+
+def by_check(host, bundle):
+    return {finding.check: finding for finding in examine(host, bundle)}
+
+
+def test_an_orin_out_of_the_box_is_told_what_keeps_it_slow(bundle_folder):
+    zone, gpu = "/sys/class/thermal/thermal_zone0", "/sys/class/devfreq/17000000.gpu"
+    policy = "/sys/devices/system/cpu/cpufreq/policy0"
+    files = {
+        "/proc/meminfo": boards.MEMINFO,
+        "/proc/swaps": boards.ZRAM,
+        "/dev/video0": "",
+        "/dev/nvmap": "",
+        f"{zone}/type": "cpu-thermal",
+        f"{zone}/temp": "94500",
+        f"{zone}/trip_point_0_type": "active",
+        f"{zone}/trip_point_0_temp": "51000",
+        f"{zone}/trip_point_1_type": "passive",
+        f"{zone}/trip_point_1_temp": "99000",
+        f"{gpu}/min_freq": "306000000",
+        f"{gpu}/max_freq": "1020000000",
+        f"{policy}/scaling_min_freq": "729600",
+        f"{policy}/scaling_max_freq": "1728000",
+        "/usr/local/cuda/version.json": '{"cuda": {"name": "CUDA SDK", "version": "12.6.11"}}',
+    }
+    host = Board(boards.ORIN, files, v4l2_ctl=boards.USB_CAMERA, systemctl="active\n", refused=["/dev/video0"])
+    found = by_check(host, bundle_folder)
+    assert found["board"].found == "NVIDIA Jetson Orin Nano Developer Kit (tegra234, Orin)"
+    assert found["JetPack"] == Finding("JetPack", "ok", "JetPack 6.2, L4T 36.4.3")
+    assert found["CUDA"].found == "12.6.11"
+    assert found["power mode"].mend == "sudo nvpmodel -m 2" and "25W" in found["power mode"].found
+    assert found["clocks"].mend == "sudo jetson_clocks" and "GPU 1020 MHz" in found["clocks"].found
+    assert found["heat"].status == "warn" and "94 °C of 99" in found["heat"].found
+    assert found["swap"].status == "warn" and "mkswap" in found["swap"].mend
+    assert found["/dev/video0"].found == "MJPG 1920x1080 at 30, YUYV 640x480 at 30"
+    assert found["permissions"].status == "fail" and found["permissions"].mend.startswith(
+        "sudo usermod -aG video $USER"
+    )
+    # This machine's Python has no TensorRT, which a Jetson with JetPack 6 must have.
+    assert found["TensorRT"].status == "fail" and "python3-libnvinfer" in found["TensorRT"].mend
+    assert found["student.int8.onnx"].mend == (
+        f"python -m calibrate engine --onnx {bundle_folder / 'student.int8.onnx'}"
+    )
+
+
+def test_a_board_without_a_tegra_release_file_is_still_known_as_one(bundle_folder):
+    host = Board({key: text for key, text in boards.THOR.items() if key != "/etc/nv_tegra_release"}, LAPTOP)
+    found = by_check(host, bundle_folder)
+    assert found["JetPack"].status == "warn" and "-v /etc/nv_tegra_release" in found["JetPack"].mend
+    assert found["power mode"] == Finding("power mode", "ok", "MAXN")
+
+
+def test_on_a_laptop_nothing_fails_for_want_of_a_jetson(bundle_folder):
+    found = by_check(Board(LAPTOP), bundle_folder)
+    assert {found[name].status for name in ("board", "JetPack", "CUDA", "TensorRT", "pycuda", "power mode")} == {"n/a"}
+    assert found["Python"].status == found["OpenCV"].status == found["bundle"].status == "ok"
+    assert all(finding.status != "fail" for finding in found.values())
+
+
+def test_every_warning_and_failure_says_what_mends_it(bundle_folder, tmp_path):
+    for parts in boards.MAXWELL_TO_BLACKWELL.values():
+        host = Board(parts, {"/proc/meminfo": boards.MEMINFO, "/proc/swaps": boards.SWAPS, "/dev/video0": ""})
+        found = [*examine(host, bundle_folder), *examine(host, tmp_path)]
+        assert all(finding.mend for finding in found if finding.status in ("warn", "fail"))
+        assert all("\n" not in f"{finding.found}{finding.mend}" for finding in found)
+
+
+def command(*arguments):
+    run_command_line("edge", "", COMMANDS, ["doctor", *map(str, arguments)])
+
+
+def test_exit_code_1_and_the_cause_where_something_must_be_mended(tmp_path, capsys):
+    with pytest.raises(SystemExit) as left:
+        command("--bundle", tmp_path)
+    said = capsys.readouterr()
+    assert left.value.code == 1 and "bundle.yaml is missing" in " ".join(said.out.split()) and said.err == ""
+
+
+def test_exit_code_0_and_json_for_programs_where_nothing_must(bundle_folder, capsys):
+    command("--bundle", bundle_folder, "--json", "true")
+    told = json.loads(capsys.readouterr().out)
+    assert told["passed"] is True
+    assert told["findings"][0].keys() == {"check", "status", "found", "mend"}
+
+
+def test_json_passes_with_warnings_and_not_with_failures():
+    warned = [Finding("a", "ok", "x"), Finding("b", "warn", "y", "z")]
+    assert json.loads(as_json(warned))["passed"] is True
+    assert json.loads(as_json([*warned, Finding("c", "fail", "y", "z")]))["passed"] is False
+
+
+def engine(folder, **other):
+    source, path = folder / "student.int8.onnx", folder / "student.int8.engine"
+    path.write_bytes(b"kernels")
+    manifest = {
+        "tensorrt": "10.3.0",
+        "gpu": "Orin",
+        "compute_capability": "8.7",
+        "onnx": source.name,
+        "onnx_sha256": sha256_of(source),
+        "engine_sha256": sha256_of(path),
+        "precision": "INT8+FP16",
+        "options": {},
+    }
+    write_engine_manifest(path, EngineManifest(**{**manifest, **other}))
+
+
+HERE = Runtime("10.3.0", "Orin", "8.7")
+
+
+@pytest.mark.parametrize(
+    ("other", "runtime", "status", "words"),
+    [
+        ({}, HERE, "ok", "INT8+FP16"),
+        ({"tensorrt": "8.6.2"}, HERE, "fail", "built for tensorrt 8.6.2"),
+        ({"gpu": "Xavier"}, HERE, "fail", "built for gpu Xavier"),
+        ({"onnx_sha256": "0"}, HERE, "fail", "has changed since"),
+        ({}, None, "warn", "cannot be matched"),
+    ],
+)
+def test_engines_are_held_against_this_machine(own_bundle, other, runtime, status, words):
+    engine(own_bundle, **other)
+    found = bundle_files(own_bundle, runtime, on_jetson=True)[-1]
+    assert found.check == "student.int8.engine" and found.status == status and words in found.found
+    assert status != "fail" or found.mend.startswith("python -m calibrate engine --onnx")
+
+
+def test_a_file_of_the_bundle_that_was_altered_is_named(own_bundle):
+    (own_bundle / "student.onnx").write_bytes(b"")
+    (found,) = bundle_files(own_bundle, None, on_jetson=False)
+    assert found.status == "fail" and "student.onnx" in found.found and "copy the bundle again" in found.mend
+
+
+@pytest.fixture
+def own_bundle(bundle_folder, tmp_path):
+    """A copy to alter."""
+    for name in (*read_bundle(bundle_folder).manifest.files, "bundle.yaml"):
+        (tmp_path / name).write_bytes((bundle_folder / name).read_bytes())
+    return tmp_path
+
+
+def test_this_host_reads_lists_and_runs(tmp_path, monkeypatch):
+    (tmp_path / "a").write_bytes(b"NVIDIA Jetson\0")
+    host = ThisHost()
+    assert host.read(str(tmp_path / "a")) == "NVIDIA Jetson" and host.read(str(tmp_path / "b")) is None
+    assert host.names(f"{tmp_path}/*") == [str(tmp_path / "a")]
+    assert host.usable(str(tmp_path / "a")) and not host.usable(str(tmp_path / "b"))
+    # A program's words count even where it fails; one that is absent or hangs has none.
+    assert host.run("sh", "-c", "echo inactive; exit 3") == "inactive\n"
+    assert host.run("no-such-program") is None
+    monkeypatch.setattr(edge.doctor.host, "TIMEOUT_S", 0.05)
+    assert host.run("sleep", "5") is None

@@ -1,0 +1,208 @@
+"""Each check of the doctor over text in the formats that boards really write."""
+
+import boards
+import pytest
+
+from edge.doctor import board, cameras, permissions, power_mode, resources, software
+
+B = boards.MAXWELL_TO_BLACKWELL
+
+
+@pytest.mark.parametrize(
+    ("name", "l4t", "jetpack"),
+    [("nano", "32.7.1", None), ("xavier", "35.4.1", "5.1.2"), ("orin", "36.4.3", "6.2"), ("thor", "38.2.0", "7.0")],
+)
+def test_l4t_and_its_jetpack(name, l4t, jetpack):
+    found = board.read_l4t(B[name]["/etc/nv_tegra_release"])
+    assert str(found) == l4t and (jetpack is None or found.jetpack == jetpack)
+
+
+@pytest.mark.parametrize(
+    ("revision", "jetpack"), [("R36 (release), REVISION: 5.0", "6.2.2"), ("R39 (release), REVISION: 2.0", "7.2")]
+)
+def test_newer_lines(revision, jetpack):
+    assert board.read_l4t(f"# {revision}, GCID: 1, BOARD: generic").jetpack == jetpack
+
+
+def test_an_l4t_between_the_table_s_keeps_its_line_and_a_future_one_is_no_failure():
+    between = board.jetpack("# R36 (release), REVISION: 4.7, GCID: 1", "nvidia,tegra234")
+    assert between.status == "ok" and between.found.startswith("JetPack 6 ")
+    future = board.jetpack("# R41 (release), REVISION: 1.0, GCID: 1", "nvidia,tegra264")
+    assert future.status == "warn" and "41.1.0" in future.found
+
+
+def test_boards_that_newer_jetpacks_left_behind_are_told_what_they_can_have():
+    said = {name: board.jetpack(b["/etc/nv_tegra_release"], b["/proc/device-tree/compatible"]) for name, b in B.items()}
+    assert {name: finding.status for name, finding in said.items()} == {
+        "nano": "fail",
+        "xavier": "warn",
+        "orin": "ok",
+        "thor": "ok",
+    }
+    # An Orin on JetPack 5 can be flashed; a Xavier cannot.
+    stale = board.jetpack(B["xavier"]["/etc/nv_tegra_release"], B["orin"]["/proc/device-tree/compatible"])
+    assert stale.status == "fail" and stale.mend == "flash JetPack 6 or later"
+    assert "CPU" in said["xavier"].found
+
+
+def test_a_release_file_in_no_known_form_is_said_so():
+    assert board.read_l4t("NVIDIA\n") is None and board.jetpack("NVIDIA\n", None).status == "fail"
+
+
+def test_a_computer_with_a_device_tree_is_not_a_jetson_for_that():
+    said = board.board("Raspberry Pi 5 Model B Rev 1.0", "raspberrypi,5-model-b\0brcm,bcm2712")
+    assert said.status == "n/a"
+
+
+def test_cuda_from_the_toolkit_s_file_or_the_runtime_s_name():
+    assert board.cuda('{"cuda": {"version": "13.0.48"}}', [], True).found == "13.0.48"
+    in_image = ["/usr/local/cuda-12.6/targets/aarch64-linux/lib/libcudart.so.12.6.68"]
+    assert board.cuda(None, in_image, True).found == "12.6.68, its runtime"
+    assert board.cuda(None, [], True).status == "fail" and board.cuda(None, [], False).status == "n/a"
+    assert board.cuda("{}", [], True).status == "warn"
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "status", "mend"),
+    [
+        ("nano", "5W", "warn", "sudo nvpmodel -m 0"),
+        ("xavier", "MODE_15W_6CORE", "warn", "sudo nvpmodel -p --verbose lists the modes"),
+        ("orin", "25W", "warn", "sudo nvpmodel -m 2"),
+        ("thor", "MAXN", "ok", None),
+    ],
+)
+def test_power_modes_go_by_name_for_their_numbers_differ(name, mode, status, mend):
+    said, configuration = B[name]["nvpmodel"], B[name]["/etc/nvpmodel.conf"]
+    assert power_mode.mode_name(said) == mode
+    found = power_mode.power_mode(said, configuration, True)
+    assert (found.status, found.mend) == (status, mend)
+
+
+def test_a_mode_that_cannot_be_asked_is_not_taken_for_the_slow_one():
+    assert "does not say" in power_mode.power_mode(None, None, True).found
+    assert "does not say" in power_mode.power_mode("NVPM ERROR: fatal\n", None, True).found
+    assert power_mode.power_mode("NV Power Mode: MAXN_SUPER\n2\n", None, True).status == "ok"
+
+
+def test_clocks_are_held_where_lowest_and_highest_are_one():
+    held = {"CPU 0": (1_728_000_000, 1_728_000_000), "GPU": (1_020_000_000, 1_020_000_000)}
+    assert power_mode.clocks(held, True).status == "ok"
+    assert power_mode.clocks({**held, "GPU": (306_000_000, 1_020_000_000)}, True).status == "warn"
+
+
+def test_formats_and_rates_in_both_forms_of_v4l2_ctl():
+    mjpeg, yuyv = cameras.formats(boards.USB_CAMERA)
+    assert mjpeg.sizes == ((1920, 1080, 30.0), (1920, 1080, 25.0), (1280, 720, 60.0))
+    assert (yuyv.name, yuyv.sizes) == ("YUYV", ((640, 480, 30.0),))
+    (old,) = cameras.formats(boards.OLD_V4L2_CTL)
+    assert (old.name, old.sizes) == ("MJPG", ((1920, 1080, 15.0),))
+
+
+def test_cameras_are_one_line_each_and_sensors_are_counted_as_argus_does():
+    listings = {
+        "/dev/video0": boards.USB_CAMERA,
+        "/dev/video1": boards.METADATA_NODE,
+        "/dev/video2": boards.CSI_CAMERA,
+        "/dev/video3": boards.CSI_CAMERA,
+        "/dev/video4": None,
+    }
+    found = {finding.check: finding for finding in cameras.cameras(listings)}
+    assert list(found) == ["/dev/video0", "/dev/video2", "/dev/video3", "/dev/video4"]
+    assert found["/dev/video2"].found == "CSI sensor, RG10 3280x2464 at 21: use csi://0"
+    assert found["/dev/video3"].found.endswith("csi://1")
+    assert found["/dev/video4"].mend == "sudo apt install v4l-utils"
+
+
+@pytest.mark.parametrize(
+    ("sensors", "socket", "daemon", "status"),
+    [
+        (False, False, None, "n/a"),
+        (True, True, "active", "ok"),
+        (True, True, None, "ok"),
+        (True, True, "failed", "fail"),
+        (True, False, "active", "fail"),
+    ],
+)
+def test_a_csi_sensor_needs_argus(sensors, socket, daemon, status):
+    assert cameras.argus(sensors, socket, daemon).status == status
+
+
+def test_swap_counts_on_a_disk_alone_and_where_memory_is_small():
+    status = {name: resources.memory(boards.MEMINFO, s)[1] for name, s in vars(boards).items() if "SWAP" in name}
+    assert status["SWAPFILE"].status == "ok" and status["SWAPFILE"].found == "4.0 GiB on disk"
+    assert status["SWAPS"].status == "warn" and resources.memory(boards.MEMINFO, boards.ZRAM)[1].status == "warn"
+    large = boards.MEMINFO.replace("7803252", "32803252")
+    assert resources.memory(large, boards.SWAPS)[1].status == "ok"
+    assert resources.memory(boards.MEMINFO.replace("5976884", "512000"), boards.SWAPFILE)[0].status == "warn"
+
+
+@pytest.mark.parametrize(("gib", "status"), [(0.2, "fail"), (2.0, "warn"), (20.0, "ok")])
+def test_disk(gib, status):
+    assert resources.disk("/data", int(gib * 2**30)).status == status
+
+
+def test_sensors_that_say_nothing_are_left_out():
+    assert resources.zone("PMIC-Die", "100000", []) is None  # a Nano's, whatever its heat
+    assert resources.zone("gpu-thermal", None, []) is None  # an Orin's while its GPU sleeps
+    assert resources.zone("cv0-thermal", "-256000", []) is None
+    assert resources.zone("cpu-thermal", "48468", [("active", "40000"), ("passive", "99000")]).slows_at_c == 99
+
+
+def test_heat_is_told_by_what_slows_down_and_by_the_margin():
+    cool = resources.ThermalZone("tj-thermal", 49.2, 99.0)
+    assert resources.heat([cool], {"cpu-throttle-alert": 0}).status == "ok"
+    assert "cpu-throttle-alert" in resources.heat([cool], {"cpu-throttle-alert": 1}).found
+    assert resources.heat([resources.ThermalZone("tj-thermal", 92.0, 99.0)], {}).status == "warn"
+    assert resources.heat([resources.ThermalZone("tj-thermal", 90.0, 99.0)], {}).status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("version", "line", "status"),
+    [
+        ("10.3.0", 6, "ok"),
+        ("8.6.2.3", 6, "ok"),
+        ("11.4.1", 6, "warn"),
+        ("10.13.3.9", 7, "ok"),
+        ("10.3.0", 7, "warn"),
+        ("11.4.1", 7, "ok"),
+        (None, 6, "fail"),
+        (None, 5, "n/a"),
+        ("10.3.0", None, "ok"),
+    ],
+)
+def test_tensorrt_is_held_against_the_jetpack(version, line, status):
+    assert software.tensorrt(version, line, True).status == status
+
+
+@pytest.mark.parametrize(
+    ("text", "on_jetson", "status", "words"),
+    [
+        ("    GStreamer:                   YES (1.20.3)\n", True, "ok", "GStreamer 1.20.3"),
+        ("    GStreamer:                   NO\n", True, "warn", "no CSI camera"),
+        ("    GStreamer:                   NO\n", False, "ok", "only csi:// needs"),
+    ],
+)
+def test_opencv_must_have_gstreamer_on_a_jetson(text, on_jetson, status, words):
+    found = software.opencv("4.8.0", text, on_jetson)
+    assert found.status == status and words in found.found
+
+
+@pytest.mark.parametrize(("version", "status"), [((3, 8), "fail"), ((3, 10), "ok"), ((3, 12), "ok"), ((3, 13), "fail")])
+def test_python(version, status):
+    assert software.python(version).status == status
+
+
+def test_pycuda_tells_a_missing_driver_from_a_missing_package():
+    driver = software.pycuda("no NVIDIA driver on this machine", None, 6, True)
+    package = software.pycuda("running a TensorRT engine needs the package pycuda", None, 6, True)
+    assert "--runtime nvidia" in driver.mend and "pip install pycuda" in package.mend
+    assert software.pycuda(None, "2024.1.2", 6, True).status == "ok"
+    assert software.pycuda("no", None, 5, True).status == software.pycuda("no", None, None, False).status == "n/a"
+
+
+def test_rights_are_mended_by_the_group_that_has_them():
+    asked = {"/dev/video0": False, "/dev/dri/renderD128": False, "/dev/nvmap": True}
+    assert permissions.permissions(asked, False).mend.startswith("sudo usermod -aG render,video $USER")
+    assert permissions.permissions(asked, True).mend == "docker run --group-add render --group-add video"
+    assert permissions.permissions({"/dev/video0": True}, False).status == "ok"
+    assert permissions.permissions({}, False).status == "n/a"
