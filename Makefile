@@ -10,6 +10,9 @@ RUN := $(VENV)/bin/python
 CONSTRAINTS ?= constraints.txt
 PIP_INSTALL := $(RUN) -m pip install --disable-pip-version-check --quiet $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
 
+# make soak
+MINUTES ?= 10
+
 # make road: DATA is a folder with a dataset; without it clips are generated.
 DATA ?=
 DATASET ?= $(if $(DATA),penn_action,kinematic)
@@ -26,7 +29,7 @@ BUNDLE ?= bundles/everyday
 CLIPS ?=
 DEVICE_PYTHON ?= $(if $(wildcard $(VENV)/bin/python),$(RUN),python3)
 
-.PHONY: help demo test road pairs ablation engine verify setup format clean
+.PHONY: help demo soak test road pairs ablation engine verify setup format clean
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 18
@@ -63,6 +66,9 @@ engine: ## On the device: FP32, FP16, INT8 engines timed, the best kept: [BUNDLE
 
 verify: ## INT8 and engines against FP32, by the bundle's budget: [BUNDLE=folder] [CLIPS=test.npz]
 	$(DEVICE_PYTHON) -m calibrate verify --bundle "$(BUNDLE)" --report runs/verify.json $(if $(CLIPS),--clips "$(CLIPS)")
+
+soak: $(VENV)/edge.stamp ## Ten minutes of the loop with a camera that is lost at random: MINUTES=480 on a board
+	$(RUN) -m edge soak --minutes $(MINUTES) --report runs/soak.json
 
 setup: $(VENV)/all.stamp ## Everything for training, calibration and development into .venv
 

@@ -13,6 +13,7 @@ from edge.contract.layouts import LAYOUTS
 from edge.demo import DemoConfig, demo
 from edge.doctor.command import DoctorConfig, doctor
 from edge.run import RunConfig, run
+from edge.soak import SoakConfig, soak
 from edge.threshold import ThresholdConfig, threshold
 
 
@@ -59,6 +60,12 @@ COMMANDS = {
         with_extra("edge", doctor),
         "Look for what is wrong with this machine, and say what mends it; exit code 1 where something must be mended.",
         ("python -m edge doctor", "python -m edge doctor --json true --bundle bundles/everyday"),
+    ),
+    "soak": Command(
+        SoakConfig,
+        with_extra("edge", soak),
+        "Run the loop for long while the camera is lost at random, and judge memory, events and frame times.",
+        ("python -m edge soak --minutes 10", "python -m edge soak --minutes 480 --report soak.json"),
     ),
     "demo": Command(
         DemoConfig,

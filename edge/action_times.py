@@ -10,6 +10,9 @@ from edge.contract.types import FrameResult
 
 UNDECIDED = "(undecided)"
 
+REMEMBERED = 1000
+"""People, the last ones: a loop that runs for months must not grow."""
+
 LONGEST_GAP_S = 0.5
 """Nobody says what a person did while out of view for longer."""
 
@@ -30,6 +33,9 @@ class ActionTimes:
             by_label = self.seconds.setdefault(person.track_id, defaultdict(float))
             by_label[label] += elapsed_s if elapsed_s <= LONGEST_GAP_S else 0.0
             self._last_s[person.track_id] = now_s
+            if len(self.seconds) > REMEMBERED:
+                longest_ago = next(iter(self.seconds))
+                del self.seconds[longest_ago], self._last_s[longest_ago]
 
     def table(self) -> Table:
         """One row a person and label, the longest first."""

@@ -67,13 +67,17 @@ class TrackerConfig:
 
 @dataclass
 class _Track:
-    """keypoints and box_area: as last seen, at time_s. velocity: (2,) pixels per second of the whole body."""
+    """keypoints: (V, 3) as last seen, at time_s. velocity: (2,) pixels per second of the whole body.
+
+    earlier: keypoints and times from before the body had a number.
+    """
 
     keypoints: Float32
     time_s: float
     velocity: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
     hits: int = 1
     track_id: int | None = None
+    earlier: list[tuple[Float32, float]] = field(default_factory=list)
 
     def predicted(self, time_s: float) -> Float32:
         keypoints = self.keypoints.copy()
@@ -108,6 +112,17 @@ class Tracker:
         """The people followed now, in view or not."""
         return {track.track_id for track in self._tracks if track.track_id is not None}
 
+    def earlier(self, track_id: int) -> list[tuple[Float32, float]]:
+        """Keypoints (V, 3) and times from before that person counted, once: they were there all the same.
+
+        Without them a slow camera, which takes longer for the same number of frames, would know less.
+        """
+        for track in self._tracks:
+            if track.track_id == track_id:
+                given, track.earlier = track.earlier, []
+                return given
+        return []
+
     def update(self, poses: Sequence[Pose], time_s: float) -> list[tuple[int, Pose]]:
         """The poses that belong to somebody, with the track's id (1, 2, ...; never given twice).
 
@@ -128,6 +143,8 @@ class Tracker:
                 track.track_id, self._next_id = self._next_id, self._next_id + 1
             if track.track_id is not None:
                 found.append((track.track_id, pose))
+            else:
+                track.earlier.append((pose.keypoints, time_s))
         # What has not been seen often enough must be seen without a break.
         self._tracks = [track for track in self._tracks if track.track_id is not None or track.time_s == time_s]
         return found

@@ -44,7 +44,7 @@ class ActionStage:
         self._decisions = Decisions(bundle.manifest.classes, config, calibrated_min_score(bundle))
         self._shape = bundle.manifest.input_shape[1:]
         self._happenings, self._dropout = Happenings(), JointDropout(len(layout))
-        self._due_s, self._frames = 0.0, 0
+        self._period, self._frames = -1, 0
         self._buffers: dict[int, ClipBuffer] = {}
         self._actions: dict[int, Action] = {}
 
@@ -62,7 +62,7 @@ class ActionStage:
             fills = {track_id: self._buffers[track_id].fill for track_id, _ in found}
         ready = [track_id for track_id, fill in fills.items() if fill >= self._config.min_fill]
         failure = None
-        if ready and self._is_time(time_s):
+        if self._is_time(time_s) and ready:
             with timed(latency_ms, RECOGNISE):
                 try:
                     network_s += self._recognise(ready, time_s)
@@ -89,14 +89,15 @@ class ActionStage:
         self._recogniser.close()
 
     def _is_time(self, time_s: float) -> bool:
-        """Whether this frame is decided about; then the next time is set."""
+        """Whether this frame is decided about: the first in each period of the source's clock.
+
+        Not a period after the last decision, or cameras of different rates would decide at different moments.
+        """
         if self._config.stride_frames is not None:
             return self._frames % self._config.stride_frames == 0
-        if time_s < self._due_s - ALMOST_S:
-            return False
-        period_s = 1 / self._config.hz
-        self._due_s = (self._due_s if time_s - self._due_s < period_s else time_s) + period_s
-        return True
+        period = int((time_s + ALMOST_S) * self._config.hz)
+        is_first, self._period = period != self._period, period
+        return is_first
 
     def _clips(self, track_ids: list[int], time_s: float) -> list[Float32]:
         """A clip (C, T, V, M) each; where the student reads two bodies, the two that interact most share theirs."""
@@ -123,6 +124,8 @@ class ActionStage:
         for track_id, keypoints in bodies:
             if track_id not in self._buffers:
                 self._buffers[track_id] = ClipBuffer(self._wanted, self._how)
+                for earlier, when_s in self._tracker.earlier(track_id):
+                    self._buffers[track_id].push(convert(earlier, self._given, self._wanted), when_s)
             self._buffers[track_id].push(keypoints, time_s)
         followed = self._tracker.track_ids
         for gone in self._buffers.keys() - followed:

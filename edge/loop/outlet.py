@@ -65,7 +65,7 @@ class Outlet:
     def __init__(
         self,
         name: str,
-        opened: AbstractContextManager[Callable[[Any], None]],
+        opened: AbstractContextManager[Callable[[Any], object]],
         terms: Terms,
         overlay: Overlay,
         history: LatencyHistory,
@@ -174,7 +174,7 @@ class Outlet:
             self._changed.notify_all()
             return item
 
-    def _hand_on(self, sink: Callable[[Any], None], frame: int, item: FrameResult | Event) -> None:
+    def _hand_on(self, sink: Callable[[Any], object], frame: int, item: FrameResult | Event) -> None:
         if isinstance(item, Event):
             sink(item)
             return

@@ -23,12 +23,18 @@ STOPPING_S = 8.0
 """A stage that has not ended so long after it was told to hangs in a driver, and is left behind."""
 
 
+AHEAD = 2
+"""Items of a recording that may wait between stages, so that none waits for a thread to wake. Of a live source
+nothing may: what waits grows old."""
+
+
 @dataclass
 class Played:
     """frames: turns of the loop. seconds: wall time. with_poses, failed: frames that showed bodies, or that failed.
 
-    dropped: pictures of a live source that newer ones took the place of. ended_by: why the run ended before its
-    source did, although what was found until then is whole. hanging: threads that did not end.
+    told: events that were handed on. dropped: pictures of a live source that newer ones took the place of.
+    ended_by: why the run ended before its source did, although what was found until then is whole.
+    hanging: threads that did not end.
     """
 
     frames: int = 0
@@ -36,6 +42,7 @@ class Played:
     with_poses: int = 0
     failed: int = 0
     dropped: int = 0
+    told: int = 0
     times: ActionTimes = field(default_factory=ActionTimes)
     ended_by: SkdError | None = None
     hanging: tuple[str, ...] = ()
@@ -89,8 +96,8 @@ class Pipeline:
     ) -> None:
         self._source, self._pose, self._action = source, pose, action
         self._outlets, self._history, self._limits, self._on_result = outlets, history, limits, on_result
-        self._pictures: Handoff[Taken] = Newest() if source.live else Handoff()
-        self._sightings: Handoff[tuple[Taken, Sighting]] = Handoff()
+        self._pictures: Handoff[Taken] = Newest() if source.live else Handoff(AHEAD)
+        self._sightings: Handoff[tuple[Taken, Sighting]] = Handoff(0 if source.live else AHEAD)
         self._stopping, self._done = threading.Event(), threading.Event()
         self._accept, self._warn = accept, warn
         self._error: BaseException | None = None
@@ -225,6 +232,7 @@ class Pipeline:
         played.frames += 1
         played.with_poses += bool(result.poses)
         played.failed += result.failure is not None
+        played.told += len(result.events)
         played.times.add(result)
         self._on_result(result)
 
@@ -243,6 +251,7 @@ class Pipeline:
         self._done.set()
 
     def _tell(self, event: Event) -> None:
+        self._played.told += 1
         if event.text is not None:
             self._warn(event.text)
         for outlet in self._outlets:

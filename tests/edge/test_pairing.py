@@ -74,8 +74,8 @@ def test_a_student_of_two_bodies_is_given_the_pair_and_the_third_alone(recorded)
     for n in range(70):
         bodies.append([moving_body(n, x=100), moving_body(2 * n, x=1600), moving_body(3 * n, x=260)])
         stage.act(sighting(n, n / 30, bodies[-1]))
-    times = np.arange(2, 70) / 30
-    keypoints = [convert(np.stack([frame[k] for frame in bodies[2:]]), trt, bundle.layout) for k in range(3)]
+    times = np.arange(70) / 30
+    keypoints = [convert(np.stack([frame[k] for frame in bodies]), trt, bundle.layout) for k in range(3)]
     how = bundle.manifest.preprocessing
 
     def clip(*members):

@@ -137,3 +137,13 @@ def test_poses_of_two_joints_are_left_out():
 def test_values_that_mean_nothing_are_refused(wrong):
     with pytest.raises(ConfigError):
         TrackerConfig(**wrong)
+
+
+def test_what_was_seen_before_a_body_counted_is_given_once():
+    tracker, poses = Tracker(PENN), [pose(10 + n, 10) for n in range(4)]
+    for n, body in enumerate(poses):
+        tracker.update([body], n / 30)
+    earlier = tracker.earlier(1)
+    assert [time_s for _, time_s in earlier] == [0, 1 / 30]
+    np.testing.assert_array_equal([k for k, _ in earlier], [p.keypoints for p in poses[:2]])
+    assert tracker.earlier(1) == [] and tracker.earlier(9) == []

@@ -1,0 +1,280 @@
+"""``python -m edge soak``: does the loop live for hours?
+
+A camera that is lost at random, people who come and go, a consumer that hangs; then memory, events and frame times
+are judged.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge.assets import DEMO_CLIP, fetch
+from edge.command_line import console, print_warning
+from edge.contract.bundle import read_bundle
+from edge.contract.errors import ConfigError
+from edge.contract.files import replacing
+from edge.contract.types import Event, FrameResult
+from edge.decisions import DecisionConfig
+from edge.interruption import interruptible
+from edge.latency import DECISION, POSE, LatencyHistory, latency_table
+from edge.loop.action_stage import ActionStage
+from edge.loop.pose_stage import EstimatorStage
+from edge.loop.restarts import RestartConfig, Restarted
+from edge.machine import machine
+from edge.pose.registry import PoseConfig, open_estimator
+from edge.recogniser import RecogniserConfig, open_recogniser
+from edge.tracker import Tracker
+
+MAX_GROWTH_MB = 5.0
+FAILED = 1
+"""Exit code of a soak that ran and found something."""
+
+STATM = Path("/proc/self/statm")
+PAGE_BYTES = 4096
+
+
+@dataclass(frozen=True)
+class SoakConfig:
+    """Run the loop for long on a recording in a loop, with a camera that is lost at random."""
+
+    bundle: Path = Path("bundles/everyday")
+    """Bundle folder with the trained student."""
+    source: Path | None = None
+    """Recording that plays in a loop as a camera would. Unset: the demo's."""
+    minutes: float = 10.0
+    """How long; ten minutes on a laptop, hours on a board."""
+    warm_up_minutes: float = 1.5
+    """Memory is compared from then on."""
+    loss_every_s: float = 30.0
+    """The camera is lost about so often, for up to two seconds."""
+    pose: PoseConfig = field(default_factory=PoseConfig)
+    """Which pose estimator, and how it runs."""
+    report: Path | None = None
+    """JSON file to write what was found to."""
+    seed: int = 0
+    """Of chance."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.warm_up_minutes < self.minutes:
+            raise ConfigError("a soak is longer than its warm-up", hint="give more minutes, or fewer warm_up_minutes")
+
+
+@dataclass(frozen=True)
+class Soaked:
+    """growth_mb: of memory in use, from the end of the warm-up to the end, as medians of a tenth of the samples each.
+
+    told, heard: events that were made, and that reached the listener. flatness: p99 / p50 of the pose stage and of a
+    picture's age when decided.
+    """
+
+    minutes: float
+    frames: int
+    dropped: int
+    losses: int
+    people: int
+    growth_mb: float
+    memory_mb: float
+    told: int
+    heard: int
+    hanging_took: int
+    pose_p99_by_p50: float
+    age_p99_by_p50: float
+
+    @property
+    def faults(self) -> list[str]:
+        found = []
+        if self.growth_mb >= MAX_GROWTH_MB:
+            found.append(f"memory grew by {self.growth_mb:.1f} MB, {MAX_GROWTH_MB:g} are allowed")
+        if self.told != self.heard:
+            found.append(f"{self.told - self.heard} of {self.told} events were lost")
+        return found
+
+
+class FlakyVideo:
+    """A recording as a camera's driver would give it: at its own pace, again and again, and lost at random.
+
+    Now and then it shows an empty scene for some seconds, so that everybody leaves.
+    """
+
+    def __init__(self, path: Path, chance: random.Random, loss_every_s: float) -> None:
+        import cv2
+
+        self._path, self._chance, self._loss_every_s = path, chance, loss_every_s
+        self._open: Callable[[], Any] = lambda: cv2.VideoCapture(str(path))
+        self._video = self._open()
+        self._fps = self._video.get(cv2.CAP_PROP_FPS) or 30.0
+        self._next_s = time.monotonic()
+        self._lost_from_s = self._next_s + chance.expovariate(1 / loss_every_s)
+        self._empty_until_s = 0.0
+
+    def read(self) -> tuple[bool, Any]:
+        now = time.monotonic()
+        if now >= self._lost_from_s:
+            return False, None
+        self._next_s = max(self._next_s + 1 / self._fps, now)
+        time.sleep(self._next_s - now)
+        ok, image = self._video.read()
+        if not ok:
+            self._video.release()
+            self._video = self._open()
+            ok, image = self._video.read()
+            if self._chance.random() < 0.5:
+                self._empty_until_s = now + self._chance.uniform(1.5, 4.0)
+        return ok, np.zeros_like(image) if now < self._empty_until_s else image
+
+    def get(self, property_id: int) -> float:
+        return float(self._video.get(property_id))
+
+    def release(self) -> None:
+        self._video.release()
+
+
+class Listener:
+    """Counts the events it hears."""
+
+    def __init__(self) -> None:
+        self.heard: Counter[str] = Counter()
+
+    def __call__(self, event: Event) -> None:
+        self.heard[event.kind] += 1
+
+
+class Memory:
+    """Samples what the process has in memory, in MB, on a thread of its own."""
+
+    def __init__(self) -> None:
+        self.samples: list[tuple[float, float]] = []
+        self._stop = threading.Event()
+        self._start = time.monotonic()
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        thread = threading.Thread(target=self._work, name="memory", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._stop.set()
+            thread.join()
+
+    def _work(self) -> None:
+        while not self._stop.wait(1.0):
+            resident = int(STATM.read_text(encoding="ascii").split()[1]) * PAGE_BYTES / 1e6
+            self.samples.append((time.monotonic() - self._start, resident))
+
+    def growth_mb(self, from_s: float) -> float:
+        """Of the medians of the first and the last tenth of the samples after ``from_s``."""
+        values = [mb for at, mb in self.samples if at >= from_s]
+        tenth = max(1, len(values) // 10)
+        return float(np.median(values[-tenth:]) - np.median(values[:tenth])) if values else 0.0
+
+
+def soak(config: SoakConfig) -> None:
+    """Run, show what was found, and leave with exit code 1 where memory grew or an event was lost."""
+    found, history = run_soak(config)
+    console.print(latency_table(history.summary(), f"Soak: {found.frames} pictures in {found.minutes:.1f} minutes"))
+    console.print(
+        f"camera lost {found.losses} times, {found.dropped} pictures gave way to newer ones, {found.people} people "
+        f"came; {found.heard} of {found.told} events heard; the consumer that hangs took {found.hanging_took} results"
+    )
+    console.print(
+        f"memory {found.memory_mb:.0f} MB, growth {found.growth_mb:+.2f} MB after the warm-up; "
+        f"p99/p50 {found.pose_p99_by_p50:.2f} (pose), {found.age_p99_by_p50:.2f} (picture to decision)"
+    )
+    if config.report is not None:
+        with replacing(config.report) as partial:
+            partial.write_text(json.dumps({"machine": machine(), **asdict(found)}, indent=2) + "\n", encoding="utf-8")
+    for fault in found.faults:
+        console.print(f"fault: {fault}")
+    if found.faults:
+        raise SystemExit(FAILED)
+
+
+def run_soak(config: SoakConfig) -> tuple[Soaked, LatencyHistory]:
+    """What :func:`soak` shows."""
+    from edge.capture.live import Backoff, Live
+    from edge.capture.source import CaptureConfig
+    from edge.loop.outlet import Outlet, Terms
+    from edge.loop.pipeline import Limits, Pipeline
+    from edge.overlay import Overlay
+
+    bundle, path = read_bundle(config.bundle), config.source or fetch(DEMO_CLIP)[0]
+    chance, listener = random.Random(config.seed), Listener()
+
+    def open_video() -> FlakyVideo:
+        # It does not come back at once, either.
+        time.sleep(chance.uniform(0, 2))
+        return FlakyVideo(path, chance, config.loss_every_s)
+
+    with ExitStack() as stack:
+        source = Live("soak", open_video, CaptureConfig(), hint=lambda: "", backoff=Backoff(0.1, 0.4))
+        stack.callback(source.close)
+        restarts = RestartConfig()
+        pose = EstimatorStage(Restarted("pose", lambda: open_estimator(config.pose), restarts, print_warning))
+        stack.callback(pose.close)
+        recogniser = Restarted(
+            "action",
+            lambda: open_recogniser(bundle, RecogniserConfig(threads=config.pose.threads)),
+            restarts,
+            print_warning,
+        )
+        action = ActionStage(bundle, pose.layout, Tracker(pose.layout), recogniser, DecisionConfig())
+        stack.callback(action.close)
+        history, overlay, memory = LatencyHistory(30), Overlay(pose.layout), Memory()
+        hanging = HangingSink(chance)
+
+        def outlet(name: str, sink: Callable[[Any], object], terms: Terms) -> Outlet:
+            return Outlet(name, nullcontext(sink), terms, overlay, history)
+
+        pipeline = Pipeline(
+            source,
+            pose,
+            action,
+            [
+                outlet("listener", listener, Terms(kind="events")),
+                outlet("drawing", overlay.picture, Terms(pictures=True, annotated=True)),
+                outlet("hanging", hanging, Terms(pictures=True)),
+            ],
+            history,
+            limits=Limits(seconds=60 * config.minutes),
+        )
+        with memory.watched(), interruptible(pipeline.stop):
+            played = pipeline.run()
+    heard = listener.heard
+    rows = history.summary()
+    return Soaked(
+        minutes=played.seconds / 60,
+        frames=played.frames,
+        dropped=played.dropped,
+        losses=heard["source_lost"],
+        people=heard["person_entered"],
+        growth_mb=memory.growth_mb(60 * config.warm_up_minutes),
+        memory_mb=memory.samples[-1][1] if memory.samples else 0.0,
+        told=played.told,
+        heard=heard.total(),
+        hanging_took=hanging.taken,
+        pose_p99_by_p50=rows[POSE].p99_ms / rows[POSE].p50_ms,
+        age_p99_by_p50=rows[DECISION].p99_ms / rows[DECISION].p50_ms,
+    ), history
+
+
+class HangingSink:
+    """Takes a result now and then, and hangs for many seconds in between."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance, self.taken = chance, 0
+
+    def __call__(self, result: FrameResult) -> None:
+        self.taken += 1
+        time.sleep(self._chance.uniform(0, 20) if self._chance.random() < 0.05 else 0)
