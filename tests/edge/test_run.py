@@ -24,7 +24,7 @@ from edge.contract.types import Frame
 pytestmark = pytest.mark.usefixtures("blazepose_files")
 
 ROOT = Path(__file__).parents[2]
-WAIT_S = 60
+WAIT_S = 240
 
 
 @pytest.fixture(scope="module")
