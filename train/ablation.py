@@ -107,6 +107,8 @@ def ablation(config: AblationConfig) -> None:
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+    rows = (TEACHER_HQ, TEACHER_LQ, *config.methods)
+    results.sort(key=lambda result: rows.index(result.method))
     write_ablation(config.out, config.page, _title(config), results)
 
 
