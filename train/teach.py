@@ -108,6 +108,7 @@ def train_student(config: StudentConfig) -> Accuracy:
     torch.manual_seed(config.seed)
     about = _about(config, data) | {"see": "lq", "method": config.method, **asdict(how)}
     _refuse_foreign(taught, about, config.teacher)
+    before = None if config.baseline is None else _per_class(config.baseline, about["classes"])
     student, teacher = _network(about), taught.rebuild().requires_grad_(False)
     teacher.to(fabric.device, config.hardware.dtype)
     adapter = nn.Conv2d(_features(student), _features(teacher), 1)
@@ -122,8 +123,11 @@ def train_student(config: StudentConfig) -> Accuracy:
         hardware=config.hardware,
     )  # fmt: skip
     result = fit(run, fabric)
-    what = f"{config.network} on LQ, taught by {config.teacher.name}"
-    return _finished(run, result, fabric, what, _baseline(config, run, teacher))
+    if before is None:
+        # What the teacher itself makes of what its student reads.
+        told = accuracy(predict(teacher, run.test, see="lq"), run.test.labels)
+        before = "the teacher on LQ", told.per_class(about["classes"])
+    return _finished(run, result, fabric, f"{config.network} on LQ, taught by {config.teacher.name}", before)
 
 
 def _about(config: TeacherConfig | StudentConfig, data: SkeletonSet) -> dict[str, Any]:
@@ -192,12 +196,14 @@ def _refuse_foreign(taught: Checkpoint, about: dict[str, Any], folder: Path) -> 
         )
 
 
-def _baseline(config: StudentConfig, run: Run, teacher: nn.Module) -> tuple[str, dict[str, float]]:
-    """What a student is compared with class by class: an LQ-only run, or its teacher reading what it reads."""
-    if config.baseline is not None:
-        return config.baseline.name, read_report(config.baseline)["per_class"]
-    told = accuracy(predict(teacher, run.test, see="lq"), run.test.labels)
-    return "the teacher on LQ", told.per_class(run.about["classes"])
+def _per_class(baseline: Path, classes: list[str]) -> tuple[str, dict[str, float]]:
+    """Name and accuracy by class of the run that a student is compared with."""
+    found: dict[str, float] = read_report(baseline)["per_class"]
+    if list(found) != classes:
+        raise ConfigError(
+            "the baseline was trained with other classes", where=baseline, hint="give a run on the same data"
+        )
+    return baseline.name, found
 
 
 def _finished(

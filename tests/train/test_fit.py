@@ -240,6 +240,24 @@ def test_a_teacher_of_other_clips_is_refused(tmp_path: Path, teacher: Path) -> N
         train_student(replace(config, data=replace(DATA, pairs=replace(DATA.pairs, layout="penn-13"))))
 
 
+def test_a_baseline_without_a_report_or_of_other_classes_is_refused_before_training(
+    tmp_path: Path, teacher: Path
+) -> None:
+    config = replace(student_config(tmp_path / "run", teacher), baseline=tmp_path)
+    with pytest.raises(DataError, match=r"report.json is missing"):
+        train_student(config)
+    (tmp_path / "report.json").write_text(json.dumps({"per_class": {"fall": 0.5}}), encoding="utf-8")
+    with pytest.raises(ConfigError, match="baseline was trained with other classes; give a run on the same data"):
+        train_student(config)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_student_is_compared_class_by_class_with_the_baseline(tmp_path: Path, teacher: Path) -> None:
+    config = replace(student_config(tmp_path / "run", teacher), baseline=teacher, optimiser=replace(SHORT, epochs=1))
+    train_student(config)
+    assert (tmp_path / "run" / "gain.png").is_file()
+
+
 def test_an_unknown_method_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     config = replace(student_config(tmp_path, tmp_path), method="papers")
     with pytest.raises(ConfigError, match=r"unknown method 'papers'; known methods: alone, hinton, .*paper"):
