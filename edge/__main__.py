@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -78,7 +79,13 @@ COMMANDS = {
 
 
 def main() -> None:
-    run_command_line("edge", "Skeleton action recognition in a camera loop.", COMMANDS)
+    if sys.argv[1:2] == ["bench"]:
+        from edge.bench.commands import BENCH_COMMANDS
+
+        run_command_line("edge bench", "Measurements of the camera loop.", BENCH_COMMANDS, sys.argv[2:])
+    else:
+        about = "Skeleton action recognition in a camera loop. Measurements: `python -m edge bench --help`."
+        run_command_line("edge", about, COMMANDS)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Measurements that say what they were taken on: how long, how much, how right."""

@@ -1,0 +1,32 @@
+"""The sub-commands of ``python -m edge bench``."""
+
+from __future__ import annotations
+
+from edge.bench.accuracy import AccuracyConfig, accuracy
+from edge.bench.compare import CompareConfig, compare
+from edge.bench.latency import LatencyConfig, latency
+from edge.command_line import Command, with_extra
+
+BENCH_COMMANDS = {
+    "latency": Command(
+        LatencyConfig,
+        with_extra("edge", latency),
+        "Measure the loop stage by stage, and the student for 1 to 8 people at once.",
+        (
+            "python -m edge bench latency",
+            "python -m edge bench latency --source /dev/video0 --runs 3 --frames 900 --out runs/bench_camera",
+        ),
+    ),
+    "accuracy": Command(
+        AccuracyConfig,
+        with_extra("edge", accuracy),
+        "Measure how right the student is on labelled clips, on this machine; exit code 1 where a floor is missed.",
+        ("python -m edge bench accuracy --bundle bundles/everyday --clips test.npz --min_top1 90 --min_agreement 98",),
+    ),
+    "compare": Command(
+        CompareConfig,
+        compare,
+        "Hold two latency reports against each other: ratios, and what moved beyond noise.",
+        ("python -m edge bench compare --before old/latency.json --after runs/bench/latency.json",),
+    ),
+}

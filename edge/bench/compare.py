@@ -1,0 +1,115 @@
+"""``python -m edge bench compare``: what became faster or slower, and what is only noise."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from edge.bench.latency import FORMAT
+from edge.command_line import console
+from edge.contract.errors import DataError
+
+LEAST = 0.03
+"""A change of less than so much is never called one: clocks and caches make as much between two starts."""
+FIGURES = ("p50_ms", "p90_ms")
+"""Of so few runs the p99 and the largest say little."""
+
+
+@dataclass(frozen=True)
+class CompareConfig:
+    """Hold two latency reports against each other."""
+
+    before: Path
+    """latency.json of the earlier measurement."""
+    after: Path
+    """latency.json of the later one."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """ratio: after / before, of the medians of the runs.
+
+    moved: every run of the one is above every run of the other, and the medians differ by 3 % or more.
+    """
+
+    what: str
+    before: float
+    after: float
+    ratio: float
+    moved: bool
+
+
+def compare(config: CompareConfig) -> None:
+    """Show every figure that both reports have, as ratios. Raises DataError for what is no latency report."""
+    before, after = _read(config.before), _read(config.after)
+    for difference in differences(before, after):
+        console.print(f"warning: not the same {difference}", highlight=False, markup=False)
+    table = Table("what", "before", "after", "ratio", "")
+    for change in changes(before, after):
+        verdict = "" if not change.moved else "faster" if _better(change) else "slower"
+        figures = f"{change.before:.2f}", f"{change.after:.2f}", f"{change.ratio:.3f}"
+        table.add_row(change.what, *figures, verdict)
+    Console().print(table)
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
+    """What both reports measured."""
+    olds, news = dict(_figures(before)), dict(_figures(after))
+    return [_change(what, old, news[what]) for what, old in olds.items() if what in news]
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """What makes two reports of different things, with both values."""
+    told = []
+    for key in ("bundle", "precision", "threads", "source", "pose", "student"):
+        if before[key] != after[key]:
+            told.append(f"{key}: {before[key]} and {after[key]}")
+    for key in ("machine", "cpu", "cores", "power_mode"):
+        if before["machine"][key] != after["machine"][key]:
+            told.append(f"{key}: {before['machine'][key]} and {after['machine'][key]}")
+    return told
+
+
+def _change(what: str, before: list[float], after: list[float]) -> Change:
+    old, new = median(before), median(after)
+    ratio = new / old if old else float("inf") if new else 1.0
+    apart = max(before) < min(after) or max(after) < min(before)
+    # One run has no noise that could be told.
+    told = min(len(before), len(after)) > 1
+    return Change(what, old, new, ratio, told and apart and abs(ratio - 1) >= LEAST)
+
+
+def _better(change: Change) -> bool:
+    return (change.ratio > 1) == change.what.startswith("pictures a second")
+
+
+def _figures(report: Mapping[str, Any]) -> Iterator[tuple[str, list[float]]]:
+    """Name and one value a run."""
+    loop = report["loop"]
+    yield "pictures a second", [run["frames_per_s"] for run in loop]
+    for stage in loop[0]["stages"]:
+        for figure in FIGURES:
+            if all(stage in run["stages"] for run in loop):
+                yield f"{stage}, {figure[:-3]} ms", [run["stages"][stage][figure] for run in loop]
+    for place, first in enumerate(report["student_batches"][0]):
+        for figure in FIGURES:
+            values = [run[place][figure] for run in report["student_batches"]]
+            yield f"student, batch {first['batch']}, {figure[:-3]} ms", values
+
+
+def _read(path: Path) -> Any:
+    hint = "give a latency.json of `python -m edge bench latency`"
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot be read as a report: {error}", where=path, hint=hint) from error
+    if not isinstance(report, dict) or report.get("format") != FORMAT:
+        raise DataError("this is no latency report, or of another release", where=path, hint=hint)
+    return report

@@ -1,0 +1,45 @@
+"""A confusion matrix as a picture: rows are labels, columns decisions, dark is often."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.contract.errors import OutputError
+from edge.contract.files import replacing
+from edge.contract.types import Image
+
+CELL, MARGIN = 22, 190
+FONT, SIZE = cv2.FONT_HERSHEY_SIMPLEX, 0.42
+
+
+def confusion_picture(confusion: NDArray[np.int64], classes: Sequence[str]) -> Image:
+    """(MARGIN + K * CELL) square. Each row is shaded by its part of the row's clips."""
+    count = len(classes)
+    side = MARGIN + count * CELL + 8
+    picture: Image = np.full((side, side, 3), 255, np.uint8)
+    part = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    for row in range(count):
+        for column in range(count):
+            top, left = MARGIN + row * CELL, MARGIN + column * CELL
+            shade = (int(255 - 215 * part[row, column]),) * 2
+            picture[top : top + CELL - 1, left : left + CELL - 1] = (255, *shade) if row == column else (*shade, 255)
+    names: Image = np.full((count * CELL, MARGIN, 3), 255, np.uint8)
+    for row, name in enumerate(classes):
+        cv2.putText(names, name[:24], (4, row * CELL + 15), FONT, SIZE, (0, 0, 0), 1, cv2.LINE_AA)
+    picture[MARGIN : MARGIN + count * CELL, :MARGIN] = names
+    picture[:MARGIN, MARGIN : MARGIN + count * CELL] = cv2.rotate(names, cv2.ROTATE_90_COUNTERCLOCKWISE)
+    return picture
+
+
+def write_confusion(path: Path, confusion: NDArray[np.int64], classes: Sequence[str]) -> None:
+    """Write it as PNG. Raises OutputError where the system refuses."""
+    encoded, data = cv2.imencode(".png", confusion_picture(confusion, classes))
+    if not encoded:
+        raise OutputError("OpenCV cannot encode the picture", where=path, hint="leave it out")
+    with replacing(path) as partial:
+        partial.write_bytes(data.tobytes())

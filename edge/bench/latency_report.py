@@ -1,0 +1,60 @@
+"""A latency report for people: medians over the runs, with how far the runs lie apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import Any
+
+FIGURES = ("p50_ms", "p90_ms", "p99_ms", "max_ms")
+
+
+def as_markdown(report: Mapping[str, Any]) -> str:
+    """The whole report. Each figure is the median of the runs'; "apart" is (largest - smallest) / median of the p50."""
+    machine, loop = report["machine"], report["loop"]
+    stages = [name for name in loop[0]["stages"] if all(name in run["stages"] for run in loop)]
+    rates = [run["frames_per_s"] for run in loop]
+    lines = [
+        f"# Latency of {report['bundle']}, {report['precision']}",
+        "",
+        f"- machine: {machine['machine']}, {machine['cpu']}, {machine['cores']} cores",
+        f"- power mode: {machine['power_mode'] or 'none'}; load before: {report['load_before']}",
+        f"- source: {report['source']}",
+        f"- pose: {report['pose']}",
+        f"- student: {report['student']}",
+        f"- pictures a second: {median(rates):.1f} ({min(rates):.1f} to {max(rates):.1f} in {len(loop)} runs)",
+        f"- dropped: {sum(run['dropped'] for run in loop)}; failed: {sum(run['failed'] for run in loop)}",
+        f"- peak memory of the process: {report['peak_memory_mb']:.0f} MB",
+        *_board(report["board"]),
+        "",
+        *_table("stage", [(name, [run["stages"][name] for run in loop]) for name in stages]),
+        "",
+        "The student alone; p90 of batch 1 is its single-stream latency as MLPerf defines it.",
+        "",
+        *_table("batch", _batches(report["student_batches"])),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _board(board: Mapping[str, Any] | None) -> list[str]:
+    if board is None:
+        return ["- power and heat: nothing tells"]
+    power = "unknown" if board["power_w"] is None else f"{board['power_w']:.2f} W"
+    energy = "" if board["power_w"] is None else f", {board['energy_per_picture_mj']:.0f} mJ a picture, idle included"
+    heat = "unknown" if board["hottest_c"] is None else f"{board['hottest_c']:.0f} °C"
+    return [f"- power: {power}{energy}; hottest: {heat}"]
+
+
+def _batches(runs: Sequence[Sequence[Mapping[str, Any]]]) -> list[tuple[str, list[Mapping[str, Any]]]]:
+    return [(str(first["batch"]), [run[place] for run in runs]) for place, first in enumerate(runs[0])]
+
+
+def _table(what: str, rows: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]) -> list[str]:
+    lines = [f"| {what} | p50 ms | p90 ms | p99 ms | max ms | apart |", "|---|--:|--:|--:|--:|--:|"]
+    for name, runs in rows:
+        figures = [median(run[figure] for run in runs) for figure in FIGURES]
+        p50 = [run["p50_ms"] for run in runs]
+        apart = f"{100 * (max(p50) - min(p50)) / figures[0]:.0f} %" if figures[0] else ""
+        lines.append(f"| {name} | {' | '.join(f'{figure:.2f}' for figure in figures)} | {apart} |")
+    return lines

@@ -1,0 +1,82 @@
+"""What ``tegrastats`` says every so many milliseconds: memory, load, temperatures and rails of a Jetson."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+INTERVAL_MS = 200
+WHOLE_BOARD = ("VIN", "VDD_IN", "POM_5V_IN")
+"""Rails that feed everything: of Thor; of Orin NX and Nano and Xavier NX; of Nano."""
+PARTS = (("VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0"), ("GPU", "CPU", "SOC", "CV", "VDDRQ", "SYS5V"))
+"""AGX Orin and AGX Xavier have no such rail; these add up to the module."""
+
+
+@dataclass(frozen=True)
+class BoardSample:
+    """One line. rails_w: watts now. temperatures_c: by sensor. gpu_load: 0..1, None where it is not told (Thor)."""
+
+    ram_mb: int | None
+    gpu_load: float | None
+    temperatures_c: Mapping[str, float]
+    rails_w: Mapping[str, float]
+
+    @property
+    def power_w(self) -> float | None:
+        """Of the whole board, or of its module where that alone is measured; None where neither is."""
+        for name in WHOLE_BOARD:
+            if name in self.rails_w:
+                return self.rails_w[name]
+        parts = next((names for names in PARTS if all(name in self.rails_w for name in names)), None)
+        return None if parts is None else sum(self.rails_w[name] for name in parts)
+
+    @property
+    def hottest_c(self) -> float | None:
+        return max(self.temperatures_c.values(), default=None)
+
+
+def read_line(line: str) -> BoardSample:
+    """One line of tegrastats, of L4T r32 (milliwatts without a unit) to r38.
+
+    A sensor that is off says -256; a PMIC's says the same whatever happens; both are left out.
+    """
+    ram = re.search(r"\bRAM (\d+)/\d+MB", line)
+    load = re.search(r"\bGR3D_FREQ (\d+)%", line)
+    heat = re.findall(r"\b([A-Za-z]\w*)@(-?[\d.]+)C\b", line)
+    rails = re.findall(r"\b([A-Z][A-Z0-9_]*) (\d+)(?:mW)?/\d+(?:mW)?(?=\s|/|$)", line)
+    return BoardSample(
+        int(ram[1]) if ram else None,
+        int(load[1]) / 100 if load else None,
+        {name: float(text) for name, text in heat if float(text) > 0 and name.upper() != "PMIC"},
+        {name: int(milliwatts) / 1000 for name, milliwatts in rails if name not in ("RAM", "SWAP", "IRAM")},
+    )
+
+
+@contextmanager
+def board_samples() -> Iterator[list[BoardSample]]:
+    """A list that grows by a sample every 200 ms while the block runs; it stays empty where there is no tegrastats."""
+    samples: list[BoardSample] = []
+    program = shutil.which("tegrastats")
+    if program is None:
+        yield samples
+        return
+    with subprocess.Popen(
+        [program, "--interval", str(INTERVAL_MS)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+
+        def follow() -> None:
+            for line in process.stdout or ():
+                samples.append(read_line(line))
+
+        thread = threading.Thread(target=follow, name="tegrastats", daemon=True)
+        thread.start()
+        try:
+            yield samples
+        finally:
+            process.terminate()
+            thread.join(timeout=5)

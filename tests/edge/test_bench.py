@@ -1,0 +1,223 @@
+"""Latency, comparison and accuracy: figures against ones worked by hand, and the commands on a small bundle."""
+
+import copy
+import json
+
+import cv2
+import numpy as np
+import pytest
+import tiny_bundle
+from hypothesis import given
+from hypothesis import strategies as st
+from parts import IMAGE, moving_body
+
+from edge.bench.accuracy_figures import accuracy_figures
+from edge.bench.commands import BENCH_COMMANDS
+from edge.bench.compare import changes, differences
+from edge.bench.confusion_picture import CELL, MARGIN, confusion_picture
+from edge.bench.labelled import labelled_clips
+from edge.bench.latency import board
+from edge.bench.latency_report import as_markdown
+from edge.bench.single_stream import percentile, times
+from edge.command_line import run_command_line
+from edge.contract.bundle import read_bundle
+from edge.contract.layouts import layout
+from edge.contract.preprocess import clip_tensor
+from edge.contract.types import Frame, FrameResult, Pose
+from edge.pose_recording import RecordingHeader, frame_line
+from edge.tegrastats import BoardSample
+
+
+def test_single_stream_is_the_ninetieth_of_a_hundred_and_the_ninth_of_ten():
+    hundred = times([float(n) for n in range(100, 0, -1)])
+    assert (hundred.p50_ms, hundred.p90_ms, hundred.p99_ms, hundred.max_ms) == (50, 90, 99, 100)
+    assert percentile([float(n) for n in range(1, 11)], 0.9) == 9 and percentile([7.0], 0.5) == 7
+
+
+@given(st.lists(st.floats(0.01, 1e4), min_size=1, max_size=60), st.sampled_from([0.5, 0.9, 0.99]))
+def test_a_percentile_was_measured_and_no_smaller_value_would_do(values, part):
+    found = percentile(values, part)
+    assert found in values and sum(v <= found for v in values) >= part * len(values) - 1e-9
+    assert all(sum(v <= smaller for v in values) < part * len(values) for smaller in values if smaller < found)
+
+
+def run_of(rate, decision):
+    row = {"frames": 170, "p50_ms": decision, "p90_ms": 2 * decision, "p99_ms": 3 * decision, "max_ms": 4 * decision}
+    return {"frames": 200, "frames_per_s": rate, "dropped": 1, "failed": 0, "stages": {"picture to decision": row}}
+
+
+def batch_of(p50):
+    return [{"batch": 1, "clips_per_s": 1, "queries": 9, "p50_ms": p50, "p90_ms": 1, "p99_ms": 1, "max_ms": 1}]
+
+
+def report(rates, decisions, p50s=(1.0, 1.0, 1.0)):
+    return {
+        "bundle": "tiny",
+        "precision": "int8",
+        "threads": {},
+        "source": "clip",
+        "pose": "P",
+        "student": "S",
+        "machine": {"machine": "Orin", "cpu": "A78", "cores": 6, "power_mode": "NV Power Mode: 25W"},
+        "load_before": 0.1,
+        "loop": [run_of(*pair) for pair in zip(rates, decisions, strict=True)],
+        "student_batches": [batch_of(p50) for p50 in p50s],
+        "peak_memory_mb": 300.0,
+        "board": None,
+    }
+
+
+def test_what_lies_apart_has_moved_and_what_overlaps_has_not():
+    before = report([30, 31, 32], [20, 21, 22], [1.0, 1.0, 1.0])
+    after = report([33, 36, 34], [19, 20.5, 21], [1.02, 1.02, 1.02])
+    found = {change.what: change for change in changes(before, after)}
+    assert found["pictures a second"].ratio == pytest.approx(34 / 31) and found["pictures a second"].moved
+    assert not found["picture to decision, p50 ms"].moved
+    # Apart without any noise, and yet too little to be called a change.
+    assert (
+        found["student, batch 1, p50 ms"].ratio == pytest.approx(1.02) and not found["student, batch 1, p50 ms"].moved
+    )
+
+
+def test_of_one_run_nothing_can_be_said():
+    assert not any(change.moved for change in changes(report([30], [20], [1]), report([60], [10], [9])))
+
+
+def test_reports_of_other_things_are_told_apart():
+    other = copy.deepcopy(report([30], [20], [1]))
+    other["machine"]["power_mode"], other["student"] = "NV Power Mode: MAXN_SUPER", "T"
+    told = differences(report([30], [20], [1]), other)
+    assert told == ["student: S and T", "power_mode: NV Power Mode: 25W and NV Power Mode: MAXN_SUPER"]
+
+
+def test_the_page_has_medians_and_how_far_the_runs_lie_apart():
+    text = as_markdown(report([30, 31, 35], [20, 21, 30]))
+    assert "pictures a second: 31.0 (30.0 to 35.0 in 3 runs)" in text and "dropped: 3" in text
+    assert "| picture to decision | 21.00 | 42.00 | 63.00 | 84.00 | 48 % |" in text
+
+
+def test_energy_is_power_times_time_by_picture():
+    samples = [
+        BoardSample(700, 0.5, {"tj": 50.0}, {"VDD_IN": 8.0}),
+        BoardSample(720, 0.5, {"tj": 52.0}, {"VDD_IN": 12.0}),
+    ]
+    found = board(samples, frames=100, seconds=5.0)
+    assert found["power_w"] == 10 and found["energy_per_picture_mj"] == 500 and found["hottest_c"] == 52
+    assert board([], 100, 5.0) is None and board([BoardSample(700, None, {}, {})], 1, 1.0)["power_w"] is None
+
+
+def test_accuracy_by_hand():
+    # Seven classes; ranks of the right one: first, second, sixth, first.
+    logits = np.array(
+        [[9, 1, 0, 0, 0, 0, 0], [9, 8, 0, 0, 0, 0, 0], [6, 5, 1, 4, 3, 2, 0], [9, 1, 0, 0, 0, 0, 0]], np.float32
+    )
+    found = accuracy_figures(logits, np.array([0, 1, 2, 0]))
+    assert (found.top1, found.top5) == (50, 75)
+    assert found.mean_per_class == pytest.approx(100 / 3) and np.isnan(found.per_class[6])
+    assert found.confusion[0, 0] == 2 and found.confusion[1, 0] == found.confusion[2, 0] == 1
+
+
+def test_the_confusion_picture_is_dark_where_clips_are():
+    picture = confusion_picture(np.array([[4, 0], [3, 1]]), ["squat", "wave"])
+    middle = [[picture[MARGIN + r * CELL + 10, MARGIN + c * CELL + 10].tolist() for c in (0, 1)] for r in (0, 1)]
+    assert middle[0] == [[255, 40, 40], [255, 255, 255]] and sum(middle[1][0]) < sum(middle[1][1])
+
+
+def command(*arguments):
+    run_command_line("edge bench", "", BENCH_COMMANDS, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def clips(bundle_folder, tmp_path):
+    """The bundle's own clips, with the FP32 student's answers as labels, but for the last four of sixteen."""
+    reference = read_bundle(bundle_folder).reference()
+    labels = reference["logits"].argmax(1)
+    labels[-4:] = (labels[-4:] + 1) % len(tiny_bundle.CLASSES)
+    np.savez(tmp_path / "test.npz", clips=reference["clips"], labels=labels)
+    return tmp_path / "test.npz"
+
+
+def test_accuracy_of_a_bundle_with_report_and_picture(bundle_folder, clips, tmp_path, capsys):
+    command(
+        *("accuracy", "--bundle", bundle_folder, "--clips", clips, "--min_top1", 75, "--min_agreement", 100),
+        *("--report", tmp_path / "a.json", "--confusion", tmp_path / "c.png", "--threads", 1),
+    )
+    told = json.loads((tmp_path / "a.json").read_text())
+    assert told["top1"] == 75 and told["agreement"] == told["agreement_stored"] == 100 and told["missed"] == []
+    assert sum(map(sum, told["confusion"])) == told["clips"] == 16 and cv2.imread(str(tmp_path / "c.png")) is not None
+    assert "75.00 %" in capsys.readouterr().err
+
+
+def test_a_missed_floor_is_exit_code_1(bundle_folder, clips, capsys):
+    with pytest.raises(SystemExit) as left:
+        command("accuracy", "--bundle", bundle_folder, "--clips", clips, "--min_top1", 75.1)
+    assert left.value.code == 1 and "missed: top1 75.00 of 75.1" in capsys.readouterr().err
+
+
+def test_recordings_become_clips_as_in_the_loop(bundle_folder, tmp_path):
+    bundle, rng = read_bundle(bundle_folder), np.random.default_rng(3)
+    lengths, joints = [70, 64], len(layout("penn-13"))
+    keypoints = np.concatenate([rng.uniform(0, 300, (n, joints, 2)) for n in lengths])
+    keypoints = np.concatenate([keypoints, np.ones((*keypoints.shape[:2], 1))], axis=2).astype(np.float32)
+    times_s = np.concatenate([np.arange(n) / 25 for n in lengths])
+    np.savez(tmp_path / "r.npz", keypoints=keypoints, times_s=times_s, length=lengths, labels=[0, 1])
+    found, labels = labelled_clips(tmp_path / "r.npz", bundle)
+    whole = [(keypoints[:70], times_s[:70]), (keypoints[70:], times_s[70:])]
+    wanted = [clip_tensor([body], layout("penn-13"), bundle.manifest.preprocessing) for body in whole]
+    np.testing.assert_allclose(found, np.stack(wanted), atol=1e-5)
+    assert labels.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({"labels": [0]}, "it holds labels"),
+        ({"clips": np.zeros((2, 3, 32, 13, 1)), "labels": [0]}, "do not fit"),
+        ({"clips": np.zeros((1, 3, 32, 17, 1)), "labels": [0]}, "do not fit"),
+        ({"clips": np.zeros((1, 3, 32, 13, 1)), "labels": [4]}, "for 4 classes"),
+        ({"clips": np.full((1, 3, 32, 13, 1), np.nan), "labels": [0]}, "not finite"),
+        ({"keypoints": np.zeros((5, 13, 3)), "times_s": np.arange(5), "length": [4], "labels": [0]}, "do not fit"),
+    ],
+)
+def test_clips_that_do_not_fit_are_one_line(bundle_folder, tmp_path, arrays, words, capsys):
+    np.savez(tmp_path / "bad.npz", **arrays)
+    with pytest.raises(SystemExit) as left:
+        command("accuracy", "--bundle", bundle_folder, "--clips", tmp_path / "bad.npz")
+    said = capsys.readouterr().err
+    assert left.value.code == 2 and words in said and said.count("\n") == 1
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"format": "another"}'])
+def test_what_is_no_report_is_one_line(tmp_path, text, capsys):
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(SystemExit) as left:
+        command("compare", "--before", tmp_path / "a.json", "--after", tmp_path / "a.json")
+    said = capsys.readouterr().err
+    assert left.value.code == 2 and "a.json" in said and said.count("\n") == 1
+
+
+@pytest.fixture
+def replay(tmp_path):
+    """Forty pictures of one body, thirty a second, as a recording of the pose stage."""
+    results = [FrameResult(Frame(n, n / 30, IMAGE), (), {}, (Pose(moving_body(n), 0.9),)) for n in range(40)]
+    header = RecordingHeader("trt_pose-18", 30.0, (64, 48), "a camera", "a network")
+    path = tmp_path / "poses.jsonl"
+    path.write_text("\n".join((header.line(), *map(frame_line, results))) + "\n")
+    return f"replay://{path}"
+
+
+def test_latency_of_a_replay_and_compared_with_itself(bundle_folder, replay, tmp_path, capsys):
+    out = tmp_path / "bench"
+    command(
+        *("latency", "--bundle", bundle_folder, "--source", replay, "--out", out, "--runs", 2, "--frames", 40),
+        *("--warm_up_frames", 10, "--queries", 5, "--recogniser.threads", 1),
+    )
+    told = json.loads((out / "latency.json").read_text())
+    assert [run["frames"] for run in told["loop"]] == [40, 40] and told["precision"] == "int8"
+    row = told["loop"][0]["stages"]["picture to decision"]
+    assert row["frames"] == 30 and 0 < row["p50_ms"] <= row["p90_ms"] <= row["p99_ms"] <= row["max_ms"]
+    assert [found["batch"] for found in told["student_batches"][0]] == list(range(1, 9))
+    assert told["peak_memory_mb"] > 50 and "single-stream" in (out / "latency.md").read_text()
+    command("compare", "--before", out / "latency.json", "--after", out / "latency.json")
+    said = capsys.readouterr().out
+    assert "1.000" in said and "slower" not in said and "faster" not in said

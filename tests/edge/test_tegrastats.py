@@ -1,0 +1,56 @@
+"""Lines of tegrastats in the formats of four boards, and a program that writes them."""
+
+import boards
+import pytest
+
+from edge.tegrastats import board_samples, read_line
+
+
+@pytest.mark.parametrize(
+    ("name", "ram_mb", "gpu_load", "power_w", "hottest_c"),
+    [
+        # Read off the lines by eye. The Nano's PMIC always says 50 or 100.
+        ("nano", 1409, 0.16, 2.003, 39.5),
+        ("xavier", 3361, 0.33, 3.654, 37.5),
+        ("orin", 775, 0.0, 4.761, 49.156),
+        ("thor", 86905, None, 26.686, 39.906),
+    ],
+)
+def test_memory_load_power_and_heat(name, ram_mb, gpu_load, power_w, hottest_c):
+    sample = read_line(boards.MAXWELL_TO_BLACKWELL[name]["tegrastats"])
+    assert (sample.ram_mb, sample.gpu_load, sample.hottest_c) == (ram_mb, gpu_load, hottest_c)
+    assert sample.power_w == pytest.approx(power_w)
+
+
+def test_boards_that_measure_their_parts_alone_are_added_up():
+    orin = "RAM 4096/30536MB (lfb 200x4MB) CPU [10%@2201,off] GR3D_FREQ 0% cpu@50C cv0@-256C tj@51.5C "
+    orin += "VDD_GPU_SOC 3200mW/3210mW VDD_CPU_CV 1600mW/1610mW VIN_SYS_5V0 5000mW/5010mW VDDQ_VDD2_1V8AO 400mW/400mW"
+    # The last is a part of the one before it.
+    assert read_line(orin).power_w == pytest.approx(9.8) and read_line(orin).hottest_c == 51.5
+    xavier = "RAM 2016/31927MB (lfb 5x4MB) CPU [1%@1190] GR3D_FREQ 0%@318 AO@33C GPU@34C PMIC@100C "
+    xavier += "GPU 311/311 CPU 466/466 SOC 1245/1245 CV 0/0 VDDRQ 155/155 SYS5V 1600/1600"
+    assert read_line(xavier).power_w == pytest.approx(3.777)
+
+
+def test_a_board_that_tells_no_power_has_none():
+    sample = read_line("RAM 264/28409MB CPU [0%@1817] GR3D_FREQ 5%@1109 VDD_SOC 12mW/12mW\n")
+    assert sample.power_w is None and sample.gpu_load == 0.05 and sample.hottest_c is None
+    assert read_line("").rails_w == {}
+
+
+def test_samples_grow_while_the_block_runs_and_the_program_ends_with_it(tmp_path, monkeypatch):
+    program = tmp_path / "tegrastats"
+    program.write_text(f"#!/bin/sh\necho '{boards.ORIN['tegrastats']}'\necho ready >{tmp_path}/ready\nexec sleep 600\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with board_samples() as samples:
+        while not samples:
+            pass
+    assert samples[0].power_w == pytest.approx(4.761)
+
+
+def test_without_tegrastats_there_are_none(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with board_samples() as samples:
+        pass
+    assert samples == []
