@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edge.command_line import run_command_line
 from edge.contract.errors import ConfigError, DataError, LayoutError
-from edge.contract.layouts import layout
+from edge.contract.layouts import convert, layout
 from edge.contract.preprocess import Preprocessing
 from edge.contract.types import Float32
 from train.__main__ import COMMANDS
@@ -291,3 +291,31 @@ def test_a_fit_in_joints_that_the_cheap_estimator_does_not_give_is_refused(
         run_command_line("train", "", COMMANDS, [*argv, "--layout", "openpose"])
     assert stop.value.code == 2 and "unknown joint layout 'openpose'" in capsys.readouterr().err
     assert not (tmp_path / "e.yaml").exists()
+
+
+SHIPPED = sorted((Path(__file__).parents[2] / "configs" / "errors").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_the_shipped_errors_do_to_skeletons_what_was_measured(path: Path) -> None:
+    measured = read_errors(path)
+    joints = layout(measured.layout)
+    seconds, count, rng = 120.0, 10, np.random.default_rng(0)
+    good = convert(person(round(seconds * measured.fps)), PENN, joints)
+    assert (good[..., 2] > 0).all(), "fitted in joints that penn-13 has"
+    real = [Observed(good, spoil(good, joints, measured, measured.fps, rng), measured.fps) for _ in range(count)]
+    found = fit_errors(real, joints, measured.fps, {})
+
+    def same(ours: Spells, theirs: Spells, observed: float, what: str) -> None:
+        """Within four standard deviations of a two-state chain's time share and of a mean of exponential times."""
+        known = max(seconds * count * observed, 1.0)
+        spread = np.sqrt(2 * theirs.share * (1 - theirs.share) ** 2 * theirs.mean_s / known)
+        assert abs(ours.share - theirs.share) <= 4 * spread + 0.003, what
+        if (number := known * theirs.share / max(theirs.mean_s, 1e-9)) > 20:
+            assert ours.mean_s == pytest.approx(theirs.mean_s, rel=4 / np.sqrt(number) + 0.05), what
+
+    same(found.lost, measured.lost, 1.0, "lost")
+    here = 1 - measured.lost.share
+    for name, joint in measured.joints.items():
+        same(found.joints[name].miss, joint.miss, here, name)
+        assert found.joints[name].jitter == pytest.approx(joint.jitter, rel=0.25, abs=0.01), name
