@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.contract.bundle import POSE_INT8, STUDENT_INT8, Bundle, read_bundle
+from edge.contract.bundle import POSE_INT8, STUDENT_ENGINE, Bundle, read_bundle
 from edge.contract.errors import SkdError
 from edge.doctor.finding import Finding
 from edge.engines.engine_manifest import checked_manifest
+from edge.recogniser import STUDENTS
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,12 @@ def bundle_files(folder: Path, runtime: Runtime | None, on_jetson: bool) -> list
 def _engines(bundle: Bundle, runtime: Runtime | None, on_jetson: bool) -> list[Finding]:
     found = [_engine(path, runtime) for path in sorted(bundle.folder.glob("*.engine"))]
     built = {path.stem for path in bundle.folder.glob("*.engine")}
-    for name in (STUDENT_INT8, POSE_INT8):
-        if on_jetson and name in bundle.manifest.files and Path(name).stem not in built:
-            mend = f"python -m calibrate engine --onnx {bundle.folder / name}"
-            found.append(Finding(name, "warn", "no engine: it runs on the CPU", mend))
+    build = "python -m calibrate engine"
+    if on_jetson and not built & {Path(name).stem for name in (STUDENT_ENGINE, *STUDENTS.values())}:
+        found.append(Finding("student", "warn", "no engine: it runs on the CPU", f"{build} --bundle {bundle.folder}"))
+    if on_jetson and POSE_INT8 in bundle.manifest.files and Path(POSE_INT8).stem not in built:
+        mend = f"{build} --onnx {bundle.folder / POSE_INT8}"
+        found.append(Finding(POSE_INT8, "warn", "no engine: it runs on the CPU", mend))
     return found
 
 

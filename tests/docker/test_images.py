@@ -57,7 +57,7 @@ esac
 def image(tmp_path):
     """Starts the entrypoint on a bundle that holds somebody else's engine; gives what Python was asked."""
     bundle = tiny_bundle.make(tmp_path / "mounted")
-    (bundle / "student.int8.engine").write_text("of another board")
+    (bundle / "student.engine").write_text("of another board")
     (tmp_path / "home").mkdir()
     (tmp_path / "python").write_text(PYTHON)
     (tmp_path / "python").chmod(0o755)
@@ -83,12 +83,12 @@ def image(tmp_path):
 def test_the_first_start_builds_this_boards_engine_beside_a_copy_of_the_bundle(image):
     said = image("edge", "demo", "--bundle", "bundle")
     copy = (image.home / "bundle").resolve()
-    assert f"-m calibrate engine --onnx {copy}/student.int8.onnx --out {copy}/student.int8.engine " in said
+    assert f"-m calibrate engine --bundle {copy} --out {copy}/student.engine " in said
     assert said[-1] == "-m edge demo --bundle bundle "
     for name in ("bundle.yaml", "student.onnx", "reference.npz"):
         assert (copy / name).read_bytes() == (image.bundle / name).read_bytes()
     # The engine that lay in the bundle is of who knows which board, and stays there.
-    assert (copy / "student.int8.engine").read_text() == ""
+    assert (copy / "student.engine").read_text() == ""
 
 
 def test_the_second_start_finds_it(image):
