@@ -29,7 +29,7 @@ BUNDLE ?= bundles/everyday
 CLIPS ?=
 DEVICE_PYTHON ?= $(if $(wildcard $(VENV)/bin/python),$(RUN),python3)
 
-.PHONY: help demo soak test road pairs ablation engine verify setup image-check format clean
+.PHONY: help demo soak test road pairs ablation engine verify setup image-check docs format clean
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 18
@@ -73,6 +73,9 @@ soak: $(VENV)/edge.stamp ## Ten minutes of the loop with a camera that is lost a
 image-check: $(VENV)/all.stamp ## Dockerfiles by hadolint; then an arm64 image, made and run here under emulation
 	$(VENV)/bin/hadolint docker/Dockerfile.*
 	docker/check-arm64
+
+docs: $(VENV)/all.stamp ## The documentation as pages in runs/docs, reference included
+	PYTHONPATH=. $(VENV)/bin/mkdocs build
 
 setup: $(VENV)/all.stamp ## Everything for training, calibration and development into .venv
 
