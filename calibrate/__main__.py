@@ -11,6 +11,7 @@ from calibrate.engine import EngineConfig, engine
 from calibrate.methods import MethodsConfig, compare_methods
 from calibrate.pose import PoseConfig, quantise_pose
 from calibrate.sensitivity_report import SensitivityConfig, report_sensitivity
+from calibrate.stream import StreamConfig, quantise_stream_of
 from calibrate.student import StudentConfig, quantise_student
 from calibrate.verify import OVER_BUDGET, VerifyConfig, verify
 from calibrate.verify_pose import VerifyPoseConfig, verify_pose
@@ -76,6 +77,12 @@ COMMANDS = {
         with_extra("calibrate", quantise_student),
         "Quantise a bundle's student to INT8.",
         ("python -m calibrate student --bundle bundles/everyday --clips runs/calibration.npz --test runs/test.npz",),
+    ),
+    "stream": Command(
+        StreamConfig,
+        with_extra("calibrate", quantise_stream_of),
+        "Quantise a bundle's networks for streaming to INT8.",
+        ("python -m calibrate stream --bundle runs/bundle --clips runs/calibration.npz",),
     ),
     "pose": Command(
         PoseConfig,

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 import numpy as np
 import onnx
 
-from calibrate.onnx_graph import Array, Graph, activations, copied, group_of
+from calibrate.onnx_graph import Array, Graph, Sample, activations, copied, group_of
 
 ROOM = 2.0**30
 """Steps that a bias may be long; ONNX Runtime keeps biases of quantised convolutions in int32."""
 
 
-def bias_corrected(quantised: onnx.ModelProto, model: onnx.ModelProto, samples: Sequence[Array]) -> onnx.ModelProto:
+def bias_corrected(quantised: onnx.ModelProto, model: onnx.ModelProto, samples: Sequence[Sample]) -> onnx.ModelProto:
     """``quantised`` with the biases of its quantised convolutions corrected. model: what it was made from."""
     result = copied(quantised)
     graph, before = Graph(result), Graph(model)
@@ -84,7 +84,7 @@ def _mean_output(weight: Array, mean: Array, group: int) -> Array:
 
 
 def _means(
-    model: onnx.ModelProto, steps: dict[str, float], samples: Sequence[Array]
+    model: onnx.ModelProto, steps: dict[str, float], samples: Sequence[Sample]
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """Means of each tensor's channels, as they are and rounded to eight bits of the tensor's step."""
     exact: dict[str, Array] = {}

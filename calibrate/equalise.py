@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from calibrate.onnx_graph import Array, Graph, activations, copied, group_of
+from calibrate.onnx_graph import Array, Graph, Sample, activations, copied, group_of
 
 POOLING = {"MaxPool", "AveragePool", "GlobalAveragePool"}
 SHARE = 0.7
@@ -37,10 +37,10 @@ class _Reader:
     first: int
 
 
-def equalised(model: onnx.ModelProto, samples: Sequence[Array]) -> onnx.ModelProto:
+def equalised(model: onnx.ModelProto, samples: Sequence[Sample]) -> onnx.ModelProto:
     """The same function with balanced channels, wherever all that read a convolution's output are convolutions.
 
-    model: with shapes inferred. samples: arrays for its one input.
+    model: with shapes inferred. samples: what it is given.
     """
     result = copied(model)
     graph = Graph(result)
@@ -129,7 +129,7 @@ def _after_relu(graph: Graph, tensor: str) -> str:
     return takers[0].output[0] if len(takers) == 1 and takers[0].op_type == "Relu" else tensor
 
 
-def _loudness(model: onnx.ModelProto, after: dict[str, str], samples: Sequence[Array]) -> dict[str, Array]:
+def _loudness(model: onnx.ModelProto, after: dict[str, str], samples: Sequence[Sample]) -> dict[str, Array]:
     largest: dict[str, Array] = {}
     for values in activations(model, sorted(set(after.values())), samples):
         for name, value in values.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from onnx import numpy_helper
 from edge.contract.errors import EngineError
 
 Array = NDArray[Any]
+Sample = Array | Mapping[str, Array]
+"""What a network is given once: an array for its only input, or one for each by name."""
 
 
 class Graph:
@@ -74,20 +76,29 @@ def group_of(convolution: onnx.NodeProto) -> int:
     return next((a.i for a in convolution.attribute if a.name == "group"), 1)
 
 
+def feed(inputs: Collection[str], sample: Sample) -> dict[str, Array]:
+    """A sample by the names of the inputs."""
+    if isinstance(sample, Mapping):
+        return dict(sample)
+    (name,) = inputs
+    return {name: sample}
+
+
 def activations(
-    model: onnx.ModelProto, tensors: Collection[str], samples: Sequence[Array]
+    model: onnx.ModelProto, tensors: Collection[str], samples: Sequence[Sample]
 ) -> Iterator[dict[str, Array]]:
     """For each sample the named tensors, which may be inputs."""
     # Building an engine needs this file and has no use for a second runtime.
     import onnxruntime as ort
 
     graph = Graph(model)
-    (fed,) = graph.inputs - set(graph.constants)
+    fed = graph.inputs - set(graph.constants)
     shown = copied(model)
-    inner = sorted(set(tensors) - graph.outputs - {fed})
+    inner = sorted(set(tensors) - graph.outputs - fed)
     shown.graph.output.extend(onnx.helper.make_tensor_value_info(t, onnx.TensorProto.FLOAT, None) for t in inner)
     session = ort.InferenceSession(shown.SerializeToString(), providers=["CPUExecutionProvider"])
     names = [o.name for o in session.get_outputs()]
     for sample in samples:
-        values = dict(zip(names, session.run(None, {fed: sample}), strict=True)) | {fed: sample}
+        given = feed(fed, sample)
+        values = dict(zip(names, session.run(None, given), strict=True)) | given
         yield {t: values[t] for t in tensors}

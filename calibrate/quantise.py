@@ -14,13 +14,11 @@ import contextlib
 import io
 import logging
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnxruntime.quantization import QuantType
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -28,7 +26,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from calibrate.bias_correction import bias_corrected, with_room_for_biases
 from calibrate.calibration_set import Method
 from calibrate.equalise import equalised
-from calibrate.onnx_graph import Graph, copied
+from calibrate.onnx_graph import Graph, Sample, copied, feed
 from calibrate.qdq_placement import needed_pairs_only, pair_for_each_reader, through_copies, with_steps_of_relu
 from calibrate.ranges import activation_ranges
 from calibrate.tensorrt_rules import violations
@@ -45,8 +43,8 @@ _SYMMETRIC = {"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBia
 class Quantiser:
     """A network made ready once, from which INT8 networks with any layers left in floating point are made.
 
-    source: FP32 ONNX with one input. samples: arrays of the input's shape and dtype, batch 1, such as the
-        network will see on the device.
+    source: FP32 ONNX. samples: arrays of the input's shape and dtype, batch 1, such as the network will see on the
+        device; of a network with several inputs one for each, by name.
     method: how an activation's range is chosen, see :mod:`calibrate.ranges`.
     layers: names of the convolutions and Gemms, in the order they run.
 
@@ -54,10 +52,8 @@ class Quantiser:
     read, is quantised already, or does not take the samples.
     """
 
-    def __init__(self, source: Path, samples: Sequence[NDArray[Any]], method: Method) -> None:
+    def __init__(self, source: Path, samples: Sequence[Sample], method: Method) -> None:
         engine = OnnxRuntimeEngine(source, threads=1)
-        if len(engine.inputs) != 1:
-            raise EngineError(f"has {len(engine.inputs)} inputs; calibration knows how to feed one", where=source)
         _check(samples, engine)
         self.source, self.samples = source, samples
         scratch = Path(tempfile.gettempdir())
@@ -70,10 +66,10 @@ class Quantiser:
                 raise EngineError("is quantised already", where=source, hint="give the FP32 network")
             self.model = equalised(_with_shapes(as_convolutions(model)), samples)
             onnx.save(self.model, str(prepared))
-            self._ranges = activation_ranges(prepared, OPERATORS, method, engine.inputs[0].name, samples)
+            self._ranges = activation_ranges(prepared, OPERATORS, method, [i.name for i in engine.inputs], samples)
         self.layers = [n.name for n in Graph(self.model).nodes("Conv", "Gemm")]
 
-    def quantised(self, float_layers: Sequence[str], samples: Sequence[NDArray[Any]]) -> onnx.ModelProto:
+    def quantised(self, float_layers: Sequence[str], samples: Sequence[Sample]) -> onnx.ModelProto:
         """The network in INT8 but for the named layers, its biases corrected on these samples."""
         excluded = [*float_layers, *_float_additions(self.model, set(float_layers))]
         with _quiet():
@@ -110,12 +106,15 @@ class Quantiser:
         return {n.input[0]: 127 * float(graph.constants[n.input[1]]) for n in graph.nodes("QuantizeLinear")}
 
 
-def _check(samples: Sequence[NDArray[Any]], engine: OnnxRuntimeEngine) -> None:
+def _check(samples: Sequence[Sample], engine: OnnxRuntimeEngine) -> None:
     if not samples:
         raise DataError("there are no calibration samples", hint="give some hundred of what the device will see")
     for position, sample in enumerate(samples):
-        check_inputs(engine.inputs, {engine.inputs[0].name: sample}, "calibration")
-        if not np.isfinite(sample).all():
+        if not isinstance(sample, Mapping) and len(engine.inputs) > 1:
+            raise EngineError(f"has {len(engine.inputs)} inputs, calibration was given one", where=engine.describe())
+        given = feed([i.name for i in engine.inputs], sample)
+        check_inputs(engine.inputs, given, "calibration")
+        if not all(np.isfinite(array).all() for array in given.values()):
             raise DataError(f"calibration sample {position} holds NaN or infinite values", hint="leave it out")
 
 

@@ -24,6 +24,7 @@ from onnxruntime.quantization.calibrate import TensorData, TensorsData, create_c
 from rich.progress import track
 
 from calibrate.calibration_set import Method
+from calibrate.onnx_graph import Sample, feed
 from edge.command_line import console
 
 PERCENTILE = 99.99
@@ -41,15 +42,15 @@ _OF_ONNX_RUNTIME: dict[Method, tuple[CalibrationMethod, dict[str, Any]]] = {
 
 
 def activation_ranges(
-    network: Path, operators: Sequence[str], method: Method, name: str, samples: Sequence[NDArray[Any]]
+    network: Path, operators: Sequence[str], method: Method, inputs: Sequence[str], samples: Sequence[Sample]
 ) -> TensorsData:
-    """Ranges of what these operators take and give. name: the network's input, which is given each sample."""
+    """Ranges of what these operators take and give. inputs: names of the network's."""
     how, options = _OF_ONNX_RUNTIME[method]
     shown = network.with_name("shown.onnx")
     calibrator = create_calibrator(network, list(operators), str(shown), calibrate_method=how, extra_options=options)
     for sample in track(samples, f"calibrating ({method})", console=console):
         # One by one: a calibrator holds every activation of all the samples it is given at once.
-        calibrator.collect_data(_One({name: sample}))
+        calibrator.collect_data(_One(feed(inputs, sample)))
     ranges = calibrator.compute_data()
     if method == "mse":
         for tensor, (counts, edges, *_) in calibrator.collector.histogram_dict.items():

@@ -31,6 +31,7 @@ from train.data.kinematic import make_kinematic
 from train.data.pairs import PairConfig, Pairs
 from train.data.registry import DataConfig, read_dataset
 from train.evaluate import accuracy
+from train.networks.dense_gcn_stream import DenseGcnStream
 
 OPSET = 17
 """The newest that TensorRT 8.5 reads."""
@@ -71,7 +72,12 @@ def export(config: ExportConfig) -> None:
     low, _, labels = test.batch(np.arange(len(test)))
 
     student = config.bundle / STUDENT_FP32
-    write_onnx(checkpoint.rebuild(), low[:2], student)
+    network = checkpoint.rebuild()
+    write_onnx(network, low[:2], student)
+    if isinstance(network, DenseGcnStream) and network.bodies == 1:
+        from train.export_stream import write_stream  # which needs this file
+
+        write_stream(network, low[:1], config.bundle)
     logits = _logits(student, low)
     shown = _evenly(low)
     if about["bodies"] == 1 and None not in mapping(body.LAYOUT, layout(about["layout"])):

@@ -18,7 +18,10 @@ from numpy.typing import NDArray
 
 from edge.contract.errors import ConfigError, DataError
 from edge.contract.layouts import JointLayout
+from edge.contract.trailing import normalise_trailing
 from edge.contract.types import Float32
+
+Centre = Literal["trend", "clip", "trailing"]
 
 VERSION = 1
 """Raised whenever the numbers that leave this file change; a bundle of another version is refused."""
@@ -39,14 +42,16 @@ class Preprocessing:
         within this many frames before and after.
     centre: what is subtracted from the coordinates. "trend": the straight line fitted to the
         path of the body's root, so that neither walking through the picture nor a panning
-        camera moves the clip, yet a jump or a squat still does. "clip": the root's mean.
+        camera moves the clip, yet a jump or a squat still does. "clip": the root's mean. "trailing": as trend, but
+        each frame by itself and what came before it in the clip, imputed from there too: a network that streams
+        knows no more, see :mod:`edge.contract.trailing`.
     max_gap_s: two frames further apart than this are not interpolated between.
     """
 
     length_frames: int = 32
     fps: float = 15.0
     impute_window_frames: int = 3
-    centre: Literal["trend", "clip"] = "trend"
+    centre: Centre = "trend"
     max_gap_s: float = 0.5
 
     def __post_init__(self) -> None:
@@ -56,13 +61,18 @@ class Preprocessing:
                 f"frames, with gaps of up to {self.max_gap_s} s, cannot be made",
                 hint="give at least 2 frames, a rate above 0, and no negative window or gap",
             )
-        if self.centre not in ("trend", "clip"):
-            raise ConfigError(f"centre {self.centre!r} means nothing", hint="it is trend or clip")
+        if self.centre not in ("trend", "clip", "trailing"):
+            raise ConfigError(f"centre {self.centre!r} means nothing", hint="it is trend, clip or trailing")
 
     @property
     def duration_s(self) -> float:
         """Seconds from the first to the last frame of a clip."""
         return (self.length_frames - 1) / self.fps
+
+    @property
+    def impute_ahead_frames(self) -> int:
+        """Later frames that a joint that was not seen may be taken from."""
+        return 0 if self.centre == "trailing" else self.impute_window_frames
 
 
 def resample(keypoints: Float32, times_s: NDArray[np.float64], at_s: NDArray[np.float64], max_gap_s: float) -> Float32:
@@ -101,41 +111,45 @@ def _are_the_same(times_s: NDArray[np.float64], at_s: NDArray[np.float64]) -> bo
     return bool(np.abs(times_s - at_s).max() < SAME_MOMENT / 2 * np.diff(times_s).min())
 
 
-def impute(keypoints: Float32, window_frames: int) -> tuple[Float32, NDArray[np.bool_]]:
+def impute(
+    keypoints: Float32, window_frames: int, ahead_frames: int | None = None
+) -> tuple[Float32, NDArray[np.bool_]]:
     """Unseen joints of (T, V, 3) take the mean of their seen positions within +-window; score stays 0.
 
+    ahead_frames: how much of the window lies after a frame, by default as much as before it.
     Returns the keypoints and which of them (T, V) are now known, seen or imputed; the others are (0, 0).
     Source: the corruption model of Bian et al.'s release.
     """
     seen = keypoints[..., 2:] > 0
-    sums = _window_sum(np.where(seen, keypoints[..., :2], 0.0), window_frames)
-    counts = _window_sum(seen.astype(np.float64), window_frames)
+    ahead = window_frames if ahead_frames is None else ahead_frames
+    sums = _window_sum(np.where(seen, keypoints[..., :2], 0.0), window_frames, ahead)
+    counts = _window_sum(seen.astype(np.float64), window_frames, ahead)
     out = keypoints.copy()
     mean = sums / np.maximum(counts, 1)
     out[..., :2] = np.where(seen, keypoints[..., :2], mean)
     return out, counts[..., 0] > 0
 
 
-def _window_sum(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:
-    """Sum over axis 0 of the entries within +-window of each."""
+def _window_sum(values: NDArray[np.float64], before: int, after: int) -> NDArray[np.float64]:
+    """Sum over axis 0 of the entries up to ``before`` in front of each and ``after`` behind it."""
     length = len(values)
     total = np.concatenate([np.zeros_like(values[:1]), np.cumsum(values, axis=0, dtype=np.float64)])
     index = np.arange(length)
     window_sum: NDArray[np.float64] = (
-        total[np.minimum(index + window + 1, length)] - total[np.maximum(index - window, 0)]
+        total[np.minimum(index + after + 1, length)] - total[np.maximum(index - before, 0)]
     )
     return window_sum
 
 
-def normalise(
-    keypoints: Float32, known: NDArray[np.bool_], layout: JointLayout, centre: Literal["trend", "clip"]
-) -> Float32:
+def normalise(keypoints: Float32, known: NDArray[np.bool_], layout: JointLayout, centre: Centre) -> Float32:
     """Centre (T, V, 3) on the body's root and divide by its size; joints still unknown become (0, 0).
 
     Root: the mid-hip, else the middle of what is known. Size: the median length from mid-hip to
     mid-shoulder; where the trunk is never known, a third of the body's height.
     ``known`` (T, V) as :func:`impute` gives it.
     """
+    if centre == "trailing":
+        return normalise_trailing(keypoints, known, layout, np.arange(len(keypoints)))
     xy = keypoints[..., :2].astype(np.float64)
     if not known.any():
         return np.zeros_like(keypoints)
@@ -200,7 +214,7 @@ def clip_tensor(
         seen = keypoints.astype(np.float32, copy=True)
         seen[..., 2] = seen[..., 2] > 0
         body = resample(seen, times_s, at, how.max_gap_s)
-        body, known = impute(body, how.impute_window_frames)
+        body, known = impute(body, how.impute_window_frames, how.impute_ahead_frames)
         body = normalise(body, known, layout, how.centre)
         clip[..., m] = body.transpose(2, 0, 1)
     return clip

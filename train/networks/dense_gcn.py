@@ -39,14 +39,17 @@ class DenseGcn(nn.Module):
     def forward(self, clip: Tensor) -> tuple[Tensor, Tensor]:
         # With one body no transposition is needed, and the engine is spared one.
         x = clip.squeeze(-1) if self.bodies == 1 else clip.permute(0, 4, 1, 2, 3).flatten(0, 1)
-        x = self.stem(x)
-        for unit in self.units:
-            x = unit(x)
+        x = self._through_units(self.stem(x))
         # Pooling, not mean(): a mean over axes needs opset 18, which TensorRT 8.5 does not read.
         pooled = F.avg_pool2d(x, (x.shape[2], x.shape[3])).flatten(1)
         if self.bodies > 1:
             pooled = pooled.unflatten(0, (-1, self.bodies)).sum(dim=1) / self.bodies
         return self.fc(self.dropout(pooled)), x
+
+    def _through_units(self, x: Tensor) -> Tensor:
+        for unit in self.units:
+            x = unit(x)
+        return x
 
 
 class Unit(nn.Module):

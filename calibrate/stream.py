@@ -1,0 +1,92 @@
+"""``python -m calibrate stream``: a bundle's networks for streaming, in INT8."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibrate.calibration_set import Method, load_clips, stratified
+from edge.command_line import console
+from edge.contract.bundle import read_bundle, write_manifest
+from edge.contract.errors import BundleError
+from edge.contract.types import Float32
+from edge.engines.engine import Arrays, Engine
+from edge.engines.registry import open_engine
+from edge.streaming.network import DUE, StreamNetwork, stream_file
+
+KEPT_OF = 3
+"""One of so many steps is calibrated on. Neighbours differ little; 3 and the strides' 4 have no common divisor."""
+
+
+@dataclass(frozen=True)
+class StreamConfig:
+    """Quantise the networks of a stream to INT8; their states stay floating point."""
+
+    bundle: Path
+    """Bundle folder with stream.1.onnx and so on, as `python -m train export` wrote them."""
+    clips: Path
+    """calibration.npz with clips and labels: what ranges are taken from."""
+    method: Method = "percentile"
+    """How an activation's range is chosen: minmax, percentile (99.99), entropy (slow) or mse."""
+    samples: int = 64
+    """How many clips are streamed, spread over the classes."""
+    seed: int = 0
+    """Chooses which."""
+
+
+def quantise_stream_of(config: StreamConfig) -> None:
+    """Write ``stream.*.int8.onnx`` and the manifest anew. Raises BundleError where clips do not fit the bundle."""
+    bundle, given = read_bundle(config.bundle), load_clips(config.clips)
+    if given.clips.shape[1:] != bundle.manifest.input_shape[1:]:
+        raise BundleError(f"clips {given.clips.shape} do not fit the bundle's student", where=config.clips)
+    chosen = stratified(given.labels, config.samples, config.seed)
+    written = quantise_stream(config.bundle, given.clips[chosen], config.method)
+    write_manifest(config.bundle, bundle.manifest)
+    console.print(f"{config.bundle}: {', '.join(path.name for path in written)}")
+
+
+def quantise_stream(folder: Path, clips: Float32, method: Method) -> list[Path]:
+    """INT8 networks beside those of a folder, calibrated on the steps that clips (N, C, T, V, 1) make."""
+    from calibrate.quantise import Quantiser
+
+    found = {due: folder / stream_file(due) for due in DUE if (folder / stream_file(due)).is_file()}
+    if not found:
+        wanted = stream_file(DUE[-1])
+        raise BundleError(f"there is no {wanted} to quantise", where=folder, hint="export a student that streams")
+    engines = {due: _Listening(open_engine(path, threads=1)) for due, path in found.items()}
+    network = StreamNetwork(engines)
+    for clip in clips:
+        # There and back again: the second half has a past, as most of what a device sees.
+        long, stream = np.concatenate([clip, clip[:, ::-1]], axis=1)[None], network.fresh()
+        for first in range(0, long.shape[2] - network.frames + 1, network.frames):
+            network.step(stream, np.ascontiguousarray(long[:, :, first : first + network.frames]))
+    network.close()
+    written = []
+    for due, path in found.items():
+        written.append(folder / stream_file(due, "int8"))
+        Quantiser(path, engines[due].heard[::KEPT_OF], method).write(written[-1])
+    return written
+
+
+class _Listening:
+    """An engine that keeps what it was given."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.inputs, self.outputs = engine.inputs, engine.outputs
+        self.heard: list[Mapping[str, NDArray[Any]]] = []
+
+    def describe(self) -> str:
+        return self._engine.describe()
+
+    def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
+        self.heard.append(dict(inputs))
+        return self._engine.run(inputs)
+
+    def close(self) -> None:
+        self._engine.close()

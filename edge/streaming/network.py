@@ -1,0 +1,126 @@
+"""The networks of a stream, one for each depth that a frame reaches, over one boundary; their states outside them.
+
+Behind a stride a network has work at every second frame only. So there are several files, ``stream.1.onnx``,
+``stream.2.onnx`` and ``stream.4.onnx``, named by how often each is due: frame n, counted from 1, takes the one with
+the greatest number that divides n. The last one gives logits. Each takes ``frame`` and the states it touches, and
+gives those anew with ``.next`` behind their names; states that it does not name stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from edge.contract.errors import EngineError
+from edge.contract.types import Float32
+from edge.engines.engine import Engine, Timed
+from edge.engines.registry import open_engine
+
+FRAME, LOGITS, NEXT = "frame", "logits", ".next"
+DUE = (1, 2, 4)
+"""How often, in frames, a network may be due."""
+
+
+@dataclass
+class Stream:
+    """What the networks know of one person. states: name -> array; frames: how many it was given."""
+
+    states: dict[str, Float32] = field(default_factory=dict)
+    frames: int = 0
+
+
+class StreamNetwork:
+    """Steps a person's stream. engines: by how often, in frames, each is due.
+
+    frames: new frames (T of ``frame``) in a step. cycle_frames: from one answer to the next.
+    Raises EngineError where the networks do not belong together.
+    """
+
+    def __init__(self, engines: Mapping[int, Engine]) -> None:
+        self._engines = {due: Timed(engines[due]) for due in sorted(engines, reverse=True)}
+        for engine in self._engines.values():
+            _check(engine)
+        self.cycle_frames = max(self._engines)
+        self._shapes = {s.name: s.shape for e in self._engines.values() for s in e.inputs if s.name != FRAME}
+        self.frame_shape = _shape(self._engines[self.cycle_frames], FRAME)
+        self.frames = self.frame_shape[2]
+        whole = self._engines[self.cycle_frames]
+        for due, engine in self._engines.items():
+            fits = all(s.shape == self._shapes[s.name] for s in engine.inputs if s.name != FRAME)
+            if not fits or _shape(engine, FRAME) != self.frame_shape or due % self.frames:
+                raise EngineError("does not fit the stream's other networks", where=engine.describe())
+        touched, given = {s.name for s in whole.inputs} - {FRAME}, {s.name for s in whole.outputs}
+        if LOGITS not in given or touched != set(self._shapes):
+            raise EngineError("gives no logits, or lacks a state that others touch", where=whole.describe())
+        if self.frames not in self._engines:
+            raise EngineError(f"there is no network for every step of {self.frames} frames", where=whole.describe())
+
+    @property
+    def network_s(self) -> float:
+        """Seconds spent inside the networks so far."""
+        return sum(engine.busy_s for engine in self._engines.values())
+
+    def describe(self) -> str:
+        return f"streaming, {len(self._engines)} networks, {self._engines[self.cycle_frames].describe()}"
+
+    def close(self) -> None:
+        for engine in self._engines.values():
+            engine.close()
+
+    def fresh(self) -> Stream:
+        """Before a person's first frame: zeros."""
+        return Stream({name: np.zeros([n or 1 for n in shape], np.float32) for name, shape in self._shapes.items()})
+
+    def step(self, stream: Stream, frame: Float32) -> Float32 | None:
+        """The next ``frames`` frames (1, C, frames, V, 1) -> logits (K,) where they complete a cycle, else None.
+
+        Raises EngineError, and leaves the stream as it was, where the logits are not finite.
+        """
+        reached = stream.frames + self.frames
+        engine = self._engines[next(due for due in self._engines if reached % due == 0)]
+        states = {s.name: stream.states[s.name] for s in engine.inputs if s.name != FRAME}
+        outputs = engine.run({FRAME: frame, **states})
+        logits: Float32 | None = outputs.get(LOGITS)
+        if logits is not None and not np.isfinite(logits).all():
+            raise EngineError("the network answered with NaN or infinite values", where=engine.describe())
+        stream.states.update({name: outputs[name + NEXT] for name in states})
+        stream.frames = reached
+        return None if logits is None else logits[0]
+
+
+def stream_file(due: int, precision: str = "fp32") -> str:
+    """Name of the network that is due every so many frames."""
+    return f"stream.{due}.int8.onnx" if precision == "int8" else f"stream.{due}.onnx"
+
+
+def open_stream(folder: Path, precision: str = "fp32", *, threads: int = 0) -> StreamNetwork:
+    """The networks of a folder; an engine built beside one is used instead. EngineError where there is none."""
+    paths = {due: folder / stream_file(due, precision) for due in DUE}
+    found = {due: path for due, path in paths.items() if path.is_file()}
+    if not found:
+        wanted = stream_file(DUE[-1], precision)
+        raise EngineError(f"holds no {precision} networks of a stream, such as {wanted}", where=folder)
+    built = {due: path.with_suffix(".engine") for due, path in found.items()}
+    return StreamNetwork(
+        {due: open_engine(built[due] if built[due].is_file() else path, threads=threads) for due, path in found.items()}
+    )
+
+
+def _shape(engine: Timed, name: str) -> tuple[int, ...]:
+    (spec,) = [s for s in engine.inputs if s.name == name]
+    return tuple(n or 1 for n in spec.shape)
+
+
+def _check(engine: Timed) -> None:
+    given, taken = {s.name: s.shape for s in engine.outputs}, {s.name: s.shape for s in engine.inputs}
+    states = {name: shape for name, shape in taken.items() if name != FRAME}
+    returned = {name.removesuffix(NEXT): shape for name, shape in given.items() if name != LOGITS}
+    if len(taken.get(FRAME, ())) != 5 or states != returned:
+        raise EngineError(
+            f"is no network of a stream: it takes {', '.join(taken)} and gives {', '.join(given)}",
+            where=engine.describe(),
+            hint=f"it takes {FRAME} and states, and gives each state with {NEXT} behind its name",
+        )

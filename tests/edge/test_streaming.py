@@ -1,0 +1,171 @@
+"""Streams of people: frames as they come, states apart, beginnings after gaps."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from edge.contract.errors import ConfigError, DataError, EngineError
+from edge.contract.layouts import layout
+from edge.contract.preprocess import Preprocessing, clip_tensor
+from edge.engines.engine import TensorSpec
+from edge.streaming.frames import StreamedFrames
+from edge.streaming.network import StreamNetwork
+from edge.streaming.recogniser import StreamRecogniser
+
+PENN = layout("penn-13")
+HOW = Preprocessing(length_frames=16, fps=15.0, centre="trailing", max_gap_s=0.5)
+
+
+def spec(name: str, *shape: int) -> TensorSpec:
+    return TensorSpec(name, shape, np.dtype(np.float32))
+
+
+class Summing:
+    """A network whose only state is the sum of all frames so far; the deepest gives it as logits."""
+
+    def __init__(self, *, answers: bool, frames: int = 1) -> None:
+        self.inputs = (spec("frame", 1, 3, frames, 13, 1), spec("sum", 1, 3))
+        self.outputs = (*([spec("logits", 1, 3)] if answers else []), spec("sum.next", 1, 3))
+
+    def describe(self) -> str:
+        return "summing"
+
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        total = inputs["sum"] + inputs["frame"].sum(axis=(2, 3, 4))
+        outputs = {"logits": total, "sum.next": total}
+        return {s.name: outputs[s.name] for s in self.outputs}
+
+    def close(self) -> None:
+        pass
+
+
+def network(frames: int = 1) -> StreamNetwork:
+    return StreamNetwork({due: Summing(answers=due == 4, frames=frames) for due in (1, 2, 4) if due % frames == 0})
+
+
+def recording(seconds: float, fps: float, seed: int) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    rng = np.random.default_rng(seed)
+    count = round(seconds * fps)
+    times = (np.arange(count) + rng.uniform(-0.4, 0.4, count)) / fps
+    keypoints = rng.uniform(50, 400, (count, 13, 3)).astype(np.float32)
+    keypoints[..., 2] = rng.uniform(size=(count, 13)) > 0.3
+    return keypoints, times
+
+
+def streamed(keypoints: NDArray[np.float32], times: NDArray[np.float64]) -> list[NDArray[np.float32]]:
+    frames = StreamedFrames(PENN, HOW)
+    return [f for k, t in zip(keypoints, times, strict=True) for f in frames.push(k, float(t))[1]]
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000), fps=st.floats(5, 40))
+def test_the_first_frames_are_the_clip_of_the_same_recording(seed: int, fps: float) -> None:
+    keypoints, times = recording(1.5, fps, seed)
+    given = streamed(keypoints, times)[:16]
+    end_s = float(times[0]) + 15 / 15
+    clip = clip_tensor([(keypoints, times)], PENN, HOW, end_s=end_s)[..., 0]
+    np.testing.assert_allclose(np.stack(given, axis=1), clip, rtol=1e-4, atol=2e-3)
+
+
+def test_of_a_long_stream_the_last_clips_length_alone_counts() -> None:
+    keypoints, times = np.ones((90, 13, 3), np.float32), np.arange(90) / 15
+    keypoints[..., :2] = np.random.default_rng(0).uniform(0, 400, (90, 13, 2))
+    given = streamed(keypoints, times)
+    assert len(given) == 90
+    clip = clip_tensor([(keypoints[-16:], times[-16:])], PENN, HOW)[..., 0]
+    np.testing.assert_allclose(given[-1], clip[:, -1], atol=1e-3)
+
+
+@pytest.mark.parametrize("fps", [15.0, 29.97, 30.0, 60.0])
+def test_frames_come_at_the_networks_rate_whatever_the_cameras(fps: float) -> None:
+    keypoints = np.ones((round(4 * fps) + 1, 13, 3), np.float32)
+    given = streamed(keypoints, 100 + np.arange(len(keypoints)) / fps)
+    assert abs(len(given) - 61) <= 1
+
+
+def test_a_clip_normalised_by_later_frames_cannot_be_streamed() -> None:
+    with pytest.raises(ConfigError, match=r"preprocessing\.centre trailing"):
+        StreamRecogniser(PENN, Preprocessing(), network())
+
+
+@pytest.mark.parametrize("time_s", [1.0, 0.5])
+def test_time_must_rise(time_s: float) -> None:
+    frames, body = StreamedFrames(PENN, HOW), np.ones((13, 3), np.float32)
+    frames.push(body, 1.0)
+    with pytest.raises(DataError, match="does not rise"):
+        frames.push(body, time_s)
+    assert len(frames.push(body, 1.0 + 1 / 15)[1]) == 1, "a frame that was refused leaves nothing behind"
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    present=st.lists(st.sets(st.integers(0, 2)), min_size=20, max_size=60),
+    hop=st.sampled_from([1, 2, 4]),
+)
+def test_people_who_come_and_go_are_answered_as_if_alone(seed: int, present: list[set[int]], hop: int) -> None:
+    rng = np.random.default_rng(seed)
+    bodies = rng.uniform(50, 400, (len(present), 3, 13, 3)).astype(np.float32)
+    together = StreamRecogniser(PENN, HOW, network(hop))
+    alone = {n: StreamRecogniser(PENN, HOW, network(hop)) for n in range(3)}
+    for frame, there in enumerate(present):
+        for n in sorted(there):
+            one, other = (r.push(n, bodies[frame, n], frame / 15) for r in (together, alone[n]))
+            assert (one is None) == (other is None)
+            assert one is None or np.array_equal(one, other)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000), before=st.integers(1, 12), gap_s=st.floats(0.51, 100))
+def test_after_a_gap_a_person_begins_anew(seed: int, before: int, gap_s: float) -> None:
+    keypoints = np.random.default_rng(seed).uniform(50, 400, (before + 9, 13, 3)).astype(np.float32)
+    times = np.arange(before + 9) / 15
+    times[before:] += gap_s
+    whole, after = (StreamRecogniser(PENN, HOW, network()) for _ in range(2))
+    answers = [whole.push(0, k, float(t)) for k, t in zip(keypoints, times, strict=True)][before:]
+    fresh = [after.push(0, k, float(t)) for k, t in zip(keypoints[before:], times[before:], strict=True)]
+    assert [a is not None for a in fresh] == [n % 4 == 3 for n in range(9)]
+    for one, other in zip(answers, fresh, strict=True):
+        assert (one is None and other is None) or np.allclose(one, other, atol=1e-4)
+
+
+def test_a_short_gap_is_interpolated_and_costs_no_frame() -> None:
+    keypoints, times = recording(2, 15, 0)
+    times = np.arange(len(times)) / 15
+    kept = np.ones(len(times), bool)
+    kept[10:15] = False  # 0.4 s
+    given = streamed(keypoints[kept], times[kept])
+    assert len(given) == len(times)
+
+
+def test_who_is_not_kept_is_forgotten_and_begins_with_fresh_states() -> None:
+    recogniser, body = StreamRecogniser(PENN, HOW, network()), np.ones((13, 3), np.float32)
+    for n in range(8):
+        recogniser.push(5, body, n / 15)
+    assert recogniser.fill(5) == 0.5
+    recogniser.keep({1})
+    assert recogniser.fill(5) == 0
+    answers = [recogniser.push(5, body, 1 + n / 15) for n in range(4)]
+    assert [a is None for a in answers] == [True, True, True, False]
+
+
+def test_networks_that_do_not_belong_together_are_refused() -> None:
+    with pytest.raises(EngineError, match="no logits"):
+        StreamNetwork({1: Summing(answers=False)})
+    with pytest.raises(EngineError, match="does not fit"):
+        StreamNetwork({1: Summing(answers=False, frames=1), 4: Summing(answers=True, frames=4)})
+    with pytest.raises(EngineError, match="every step of 1 frames"):
+        StreamNetwork({4: Summing(answers=True)})
+
+
+def test_an_answer_that_is_not_finite_is_an_error_and_leaves_the_stream_as_it_was() -> None:
+    stepping = network(4)
+    stream = stepping.fresh()
+    with pytest.raises(EngineError, match="NaN or infinite"):
+        stepping.step(stream, np.full((1, 3, 4, 13, 1), np.nan, np.float32))
+    assert stream.frames == 0 and not stream.states["sum"].any()

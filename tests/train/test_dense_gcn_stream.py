@@ -1,0 +1,158 @@
+"""DenseGCN step by step, against the padded clip form's interior frames and against plain loops."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from edge.contract.errors import ConfigError
+from edge.contract.layouts import layout
+from train.networks.dense_gcn import DenseGcn, Unit
+from train.networks.dense_gcn_stream import DELAY_FRAMES, RECEPTIVE_FRAMES, DenseGcnStream, StreamStep
+
+PENN = layout("penn-13")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def lively(kind: type[DenseGcn], seed: int = 0, bodies: int = 1) -> DenseGcn:
+    """Random weights and BatchNorm statistics, none at its start value; logits of order 1."""
+    torch.manual_seed(seed)
+    network = kind(5, PENN, bodies, width=4)
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.running_mean.normal_(0, 0.3)
+                module.running_var.uniform_(0.05, 0.5)
+                module.bias.normal_(0, 0.3)
+        network.fc.weight.normal_()
+    return network.eval()
+
+
+def noise(frames: int, seed: int = 0) -> Tensor:
+    return torch.randn(1, 3, frames, 13, 1, generator=torch.Generator().manual_seed(seed))
+
+
+@torch.inference_mode()
+def answers(network: DenseGcn, x: Tensor, window: int, hops: list[int]) -> dict[int, Tensor]:
+    """Number of frames so far -> logits (K,), in steps of the given sizes (repeated) that start where they may."""
+    steps, states, found, at, turn = {}, {}, {}, 0, 0
+    while at < x.shape[2]:
+        hop = next(h for h in (hops[turn % len(hops)], 2, 1) if at % h == 0 and at + h <= x.shape[2])
+        key = (hop, at % 4)
+        step = steps.setdefault(key, StreamStep(network, window=window, frames=hop, phase=at % 4).eval())
+        for name, zeros in zip(step.state_names, step.fresh(), strict=True):
+            states.setdefault(name, zeros)
+        logits, new = step(x[:, :, at : at + hop], [states[name] for name in step.state_names])
+        states.update(zip(step.state_names, new, strict=True))
+        at, turn = at + hop, turn + 1
+        if logits:
+            found[at] = logits[0][0]
+    return found
+
+
+def pooled(network: DenseGcn, features: Tensor, last: int, window: int) -> Tensor:
+    return network.fc(features[0, :, max(0, last + 1 - window) : last + 1].mean(dim=(1, 2)))
+
+
+def test_one_feature_sees_45_frames_and_lies_22_behind() -> None:
+    assert (RECEPTIVE_FRAMES, DELAY_FRAMES) == (45, 22)
+    network, x = lively(DenseGcnStream).double(), noise(64).double().requires_grad_()
+    network(x)[1][0, :, 14].sum().backward()
+    touched = x.grad[0, :, :, :, 0].abs().amax(dim=(0, 2)).nonzero()[:, 0]
+    assert int(touched.min()) == 59 - 44 and int(touched.max()) == 59
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    seed=st.integers(0, 1000),
+    frames=st.integers(76, 110),
+    window=st.integers(1, 8),
+    hops=st.lists(st.sampled_from([1, 2, 4]), min_size=1, max_size=4),
+)
+def test_after_warm_up_a_stream_is_the_padded_networks_interior(
+    seed: int, frames: int, window: int, hops: list[int]
+) -> None:
+    network, x = lively(DenseGcn, seed), noise(frames, seed)
+    found = answers(network, x, window, hops)
+    # Seen from the second frame, the padded form's strides fall on the stream's; far from both ends no padding is seen.
+    with torch.inference_mode():
+        features = network(torch.cat([x[:, :, 1:], torch.zeros(1, 3, 48, 13, 1)], dim=2))[1]
+        compared = 0
+        for count, logits in found.items():
+            last = (count - 1 - DELAY_FRAMES - 1) // 4
+            if count >= RECEPTIVE_FRAMES + 4 * (window - 1) + 3:
+                compared += 1
+                np.testing.assert_allclose(logits, pooled(network, features, last, window), atol=1e-4, rtol=1e-4)
+    assert compared > 0 and sorted(found) == list(range(4, frames + 1, 4))
+
+
+@settings(max_examples=12, deadline=None)
+@given(seed=st.integers(0, 1000), frames=st.integers(4, 60), window=st.integers(1, 8))
+def test_from_the_first_frame_on_a_stream_is_the_causal_clip_form(seed: int, frames: int, window: int) -> None:
+    network, x = lively(DenseGcnStream, seed), noise(frames, seed)
+    with torch.inference_mode():
+        features = network(x)[1]
+        for count, logits in answers(network, x, window, [1]).items():
+            expected = pooled(network, features, count // 4 - 1, window)
+            np.testing.assert_allclose(logits, expected, atol=1e-4, rtol=1e-4)
+
+
+def unit_by_loops(unit: Unit, x: Tensor, stride: int) -> Tensor:
+    """A causal unit frame by frame: at every stride-th frame five past frames, and the shortcut of two frames ago."""
+    spatial = unit.spatial(x @ unit.mix)
+    out = []
+    for t in range(stride - 1, x.shape[2], stride):
+        total = torch.zeros(x.shape[0], spatial.shape[1], 1, x.shape[3])
+        for tap in range(5):
+            if t - 4 + tap >= 0:
+                weight = unit.temporal[0].weight[:, :, tap, 0]
+                total[:, :, 0] += torch.einsum("oc,ncv->nov", weight, spatial[:, :, t - 4 + tap])
+        ago = x[:, :, t - 2 : t - 1] if t >= 2 else torch.zeros_like(x[:, :, :1])
+        if not isinstance(unit.shortcut, nn.Identity):
+            convolution, norm = unit.shortcut
+            ago = norm(torch.einsum("oc,nctv->notv", convolution.weight[:, :, 0, 0], ago))
+        out.append(torch.relu(unit.temporal[1](total) + ago))
+    return torch.cat(out, dim=2)
+
+
+@pytest.mark.parametrize("frames", [4, 16, 19])
+def test_the_causal_clip_form_is_the_loop_over_frames(frames: int) -> None:
+    network, x = lively(DenseGcnStream), noise(frames)
+    with torch.inference_mode():
+        features = network.stem(x.squeeze(-1))
+        for unit, stride in zip(network.units, (1, 1, 2, 1, 2, 1), strict=True):
+            features = unit_by_loops(unit, features, stride)
+        logits, given = network(x)
+        np.testing.assert_allclose(given, features, atol=1e-4, rtol=1e-4)
+        np.testing.assert_allclose(logits[0], network.fc(features[0].mean(dim=(1, 2))), atol=1e-4, rtol=1e-4)
+
+
+def test_weights_are_those_of_dense_gcn() -> None:
+    padded, causal = lively(DenseGcn, 1), lively(DenseGcnStream, 2)
+    causal.load_state_dict(padded.state_dict())
+    a, b = answers(padded, noise(20), 8, [1]), answers(causal, noise(20), 8, [4])
+    assert a.keys() == b.keys() and all(torch.allclose(a[n], b[n], atol=1e-5) for n in a)
+
+
+def test_a_step_touches_the_states_of_the_units_it_reaches_alone() -> None:
+    touched = [{n.split(".")[0] for n in StreamStep(lively(DenseGcn), window=8, phase=p).state_names} for p in range(4)]
+    upper = {"unit0", "unit1", "unit2"}
+    middle = upper | {"unit3", "unit4"}
+    assert touched == [upper, middle, upper, middle | {"unit5", "pooled"}]
+
+
+@pytest.mark.parametrize(("window", "frames", "phase"), [(0, 1, 0), (8, 3, 0), (8, 2, 1), (8, 1, 4), (8, 8, 0)])
+def test_steps_that_do_not_fit_the_strides_are_refused(window: int, frames: int, phase: int) -> None:
+    with pytest.raises(ConfigError, match="1, 2 or 4 frames"):
+        StreamStep(lively(DenseGcn), window=window, frames=frames, phase=phase)
+
+
+def test_a_network_of_two_bodies_is_no_stream() -> None:
+    with pytest.raises(ConfigError, match="of one body"):
+        StreamStep(lively(DenseGcn, bodies=2), window=8)

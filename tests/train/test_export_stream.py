@@ -1,0 +1,98 @@
+"""A stream as ONNX files: the device's own runner gives what the clip form gives, in FP32 and nearly so in INT8."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from calibrate.tensorrt_rules import violations
+from edge.contract.layouts import layout
+from edge.contract.preprocess import Preprocessing, clip_tensor
+from edge.recogniser import softmax
+from edge.streaming.network import open_stream
+from edge.streaming.recogniser import StreamRecogniser
+from train.export_stream import write_stream
+from train.networks.dense_gcn_stream import DenseGcnStream
+
+PENN = layout("penn-13")
+HOW = Preprocessing(length_frames=16, centre="trailing")
+
+
+@pytest.fixture(scope="module")
+def network() -> DenseGcnStream:
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    network = DenseGcnStream(5, PENN, 1, width=4)
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.running_mean.normal_(0, 0.3)
+                module.running_var.uniform_(0.05, 0.5)
+        network.fc.weight.normal_()
+    return network.eval()
+
+
+@pytest.fixture(scope="module")
+def folder(network: DenseGcnStream, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("stream")
+    write_stream(network, noise(16), folder)
+    return folder
+
+
+def noise(frames: int) -> NDArray[np.float32]:
+    return np.random.default_rng(0).standard_normal((1, 3, frames, 13, 1)).astype(np.float32)
+
+
+def walker(frames: int) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    keypoints = np.random.default_rng(1).uniform(100, 300, (1, 13, 3)).repeat(frames, axis=0)
+    keypoints[..., :2] += np.random.default_rng(2).normal(0, 4, (frames, 13, 2)).cumsum(axis=0)
+    keypoints[..., 2] = np.random.default_rng(3).uniform(size=(frames, 13)) > 0.1
+    return keypoints.astype(np.float32), np.arange(frames) / 30
+
+
+def test_the_files_are_opset_17_with_static_shapes_and_named_states(folder: Path) -> None:
+    assert {p.name for p in folder.iterdir()} == {"stream.1.onnx", "stream.2.onnx", "stream.4.onnx"}
+    for path in folder.iterdir():
+        model = onnx.load(path)
+        assert [(o.domain, o.version) for o in model.opset_import] == [("", 17)]
+        assert violations(model) == []
+        shapes = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in model.graph.input}
+        assert all(all(shape) for shape in shapes.values()) and shapes["frame"] == [1, 3, 1, 13, 1]
+        given = {o.name for o in model.graph.output} - {"logits"}
+        assert given == {f"{name}.next" for name in shapes if name != "frame"}
+        kinds = Counter(node.op_type for node in model.graph.node)
+        assert "BatchNormalization" not in kinds and "Pad" not in kinds
+
+
+def test_from_camera_frames_to_probabilities_as_the_clip_form(folder: Path, network: DenseGcnStream) -> None:
+    keypoints, times = walker(32)  # 16 frames at 15 Hz
+    recogniser = StreamRecogniser(PENN, HOW, open_stream(folder, threads=1))
+    answers = [recogniser.push(7, k, float(t)) for k, t in zip(keypoints, times, strict=True)]
+    last = [a for a in answers if a is not None]
+    clip = clip_tensor([(keypoints, times)], PENN, HOW, end_s=1.0)
+    with torch.inference_mode():
+        expected = softmax(network(torch.from_numpy(clip)[None])[0].numpy())[0]
+    assert len(last) == 4
+    np.testing.assert_allclose(last[-1], expected, atol=1e-4)
+
+
+def test_a_stream_in_int8_decides_like_the_one_in_fp32(folder: Path) -> None:
+    from calibrate.stream import quantise_stream
+
+    clips = np.concatenate([np.roll(noise(16), n, axis=2) for n in range(2)])
+    written = quantise_stream(folder, clips, "minmax")
+    assert [p.name for p in written] == ["stream.1.int8.onnx", "stream.2.int8.onnx", "stream.4.int8.onnx"]
+    assert all(violations(onnx.load(p)) == [] for p in written)
+    exact, eight_bit = open_stream(folder, threads=1), open_stream(folder, "int8", threads=1)
+    one, other, pairs = exact.fresh(), eight_bit.fresh(), []
+    for frame in np.split(noise(96), 96, axis=2):
+        frame = np.ascontiguousarray(frame)
+        pairs.append((exact.step(one, frame), eight_bit.step(other, frame)))
+    wanted, given = (np.array(x) for x in zip(*[p for p in pairs if p[0] is not None], strict=True))
+    assert np.corrcoef(wanted.ravel(), given.ravel())[0, 1] > 0.99
+    assert not np.array_equal(wanted, given)
