@@ -1,0 +1,78 @@
+"""What a student loses when it streams: its test clips as it was trained on them, from fresh states, and with a past.
+
+    python benchmarks/streaming_accuracy.py DATA RUN...
+
+DATA: the dataset's folder. RUN: folders of trained ``dense_gcn`` or ``dense_gcn_stream`` students of one body.
+clip: the form the run was trained in. fresh: a stream that saw this clip and nothing before. past: a stream in which
+the same clip ran forth and back before, so that its states are as full as those of a person who has long been in view.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+
+from train.checkpoint import Checkpoint, load_checkpoint
+from train.data.pairs import Pairs
+from train.data.registry import DataConfig, read_dataset
+from train.evaluate import BATCH
+from train.export import pair_config
+from train.networks.dense_gcn import DenseGcn
+from train.networks.dense_gcn_stream import CYCLE_FRAMES, DenseGcnStream
+
+
+def shares(checkpoint: Checkpoint, test: Pairs) -> dict[str, float]:
+    """Share of the test clips told rightly, by form."""
+    network = checkpoint.rebuild()
+    assert isinstance(network, DenseGcn) and network.bodies == 1, "only DenseGCN of one body streams"
+    joints = int(network.units[0].mix.shape[0])
+    causal = DenseGcnStream(network.fc.out_features, test.layout, 1, width=network.stem[0].out_channels)
+    assert joints == len(test.layout)
+    causal.load_state_dict(network.state_dict())
+    causal.eval()
+    right = dict.fromkeys(("clip", "fresh", "past"), 0)
+    for start in range(0, len(test), BATCH):
+        low, _, labels = test.batch(np.arange(start, min(start + BATCH, len(test))))
+        clips = torch.from_numpy(low)
+        back = torch.cat([clips, clips.flip(2), clips], dim=2)
+        window = clips.shape[2] // CYCLE_FRAMES
+        answers = {"clip": network(clips)[0], "fresh": causal(clips)[0], "past": _last(causal, back, window)}
+        for form, logits in answers.items():
+            right[form] += int((logits.argmax(1).numpy() == labels).sum())
+    return {form: count / len(test) for form, count in right.items()}
+
+
+def _last(network: DenseGcnStream, clips: Tensor, window: int) -> Tensor:
+    """Logits of the last ``window`` features alone."""
+    fc: nn.Linear = network.fc
+    logits: Tensor = fc(network(clips)[1][:, :, -window:].mean(dim=(2, 3)))
+    return logits
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    data, *runs = map(Path, sys.argv[1:])
+    table = Table("run", "network", "centre", "clip %", "fresh %", "past %")
+    for run in runs:
+        checkpoint = load_checkpoint(run)
+        about = checkpoint.about
+        pairs = pair_config(about["pairs"])
+        source = DataConfig(
+            about["source"], data, about["clips_per_class"], about.get("scenes", 0), pairs, about.get("source_split")
+        )
+        test = Pairs(read_dataset(source), pairs, train=False, seed=0)
+        with torch.inference_mode():
+            found = shares(checkpoint, test)
+        centre = about["pairs"]["preprocessing"]["centre"]
+        table.add_row(str(run), about["network"], centre, *(f"{100 * share:.2f}" for share in found.values()))
+    Console(width=140).print(table)
+
+
+if __name__ == "__main__":
+    main()
