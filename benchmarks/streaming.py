@@ -1,7 +1,10 @@
 """A new frame's cost: the whole clip again, one step of a stream, or one step of the library continual-inference.
 
     pip install --no-deps --target runs/peers continual-inference==1.2.4
-    PYTHONPATH=.:runs/peers python benchmarks/streaming.py [width [rounds]]
+    PYTHONPATH=.:runs/peers python benchmarks/streaming.py [width [rounds [in_a_row]]]
+
+in_a_row: cycles of four frames that each way takes before the next has its turn. With 1 each finds the caches full of
+the others' weights, as after a pose network; with 8 mostly of its own.
 
 The networks are kept in runs/streaming and made anew where they are absent.
 
@@ -128,7 +131,7 @@ def difference(stepping: Callable[[Float32], Float32 | None], peer: ContinualInf
 
 def main() -> None:
     given = [int(n) for n in sys.argv[1:]]
-    width, rounds = [*given, *(48, 200)[len(given) :]]
+    width, rounds, in_a_row = [*given, *(48, 200, 1)[len(given) :]]
     torch.set_num_threads(1)
     network, frames = student(width), walk(CYCLE * (rounds + WARM_UP))
     folder = Path("runs/streaming") / str(width)
@@ -142,10 +145,12 @@ def main() -> None:
             measured.append(Way(f"continual-inference {peer.version}, PyTorch", peer, 1))
         for chunk in np.split(frames, rounds + WARM_UP, axis=2):
             for way in measured:
-                way.run(chunk)
+                for _ in range(in_a_row):
+                    way.run(chunk)
     table = Table("one new frame", "p50 ms", "p90 ms", "mean ms", "of the clip's mean", "wall p50", "wall p90")
     for way in measured:
-        took, wall = (np.array(t[WARM_UP * CYCLE // way.frames :]) / way.frames for t in (way.processor, way.wall))
+        first = in_a_row * WARM_UP * CYCLE // way.frames
+        took, wall = (np.array(times[first:]) / way.frames for times in (way.processor, way.wall))
         whole = np.mean(measured["INT8" in way.name].processor)
         numbers = (*np.percentile(took, [50, 90]), took.mean())
         table.add_row(

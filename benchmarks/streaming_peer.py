@@ -23,7 +23,7 @@ class ContinualInference:
         self.version = metadata.version("continual-inference")
         self._stem = _fused(network.stem)
         self._units = library.Sequential(*(_unit(library, deepcopy(unit)) for unit in network.units)).eval()
-        self._pool = library.AvgPool1d(window)
+        self._pool = library.AvgPool1d(window, stride=1)
         self._fc = network.fc
 
     @staticmethod

@@ -30,10 +30,9 @@ def normalise_trailing(keypoints: Float32, known: Flags, layout: JointLayout, at
     shoulders, shoulders_known = _midpoint(xy, known, layout.index("left_shoulder", "right_shoulder"))
     middle = np.where(known[..., None], xy, 0).sum(1) / np.maximum(known.sum(1), 1)[:, None]
 
-    by_hips = (past & hips_known).any(axis=1)
-    centre = np.where(
-        by_hips[:, None], _line_end(hips, past & hips_known, at), _line_end(middle, past & known.any(axis=1), at)
-    )
+    by_hips: Flags = np.asarray((past & hips_known).any(axis=1))
+    seen: Flags = np.asarray(known.any(axis=1))
+    centre = np.where(by_hips[:, None], _line_end(hips, past & hips_known, at), _line_end(middle, past & seen, at))
     trunk = _median(np.linalg.norm(hips - shoulders, axis=-1), past & hips_known & shoulders_known)
     size = np.where(trunk < 1e-3, _height(xy[..., 1], known, past) / 3, trunk)
 

@@ -86,4 +86,5 @@ class StreamedFrames:
         self._imputed.append(imputed[-1])
         self._known.append(known[-1])
         past, last = np.stack(self._imputed), np.array([len(self._imputed) - 1])
-        return normalise_trailing(past, np.stack(self._known), self._layout, last)[0].T
+        frame: Float32 = normalise_trailing(past, np.stack(self._known), self._layout, last)[0].T
+        return frame

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from edge.contract.bundle import Bundle
 from edge.contract.layouts import JointLayout
 from edge.contract.preprocess import Preprocessing
 from edge.contract.types import Float32
-from edge.recogniser import softmax
+from edge.recogniser import RecogniserConfig, softmax
 from edge.streaming.frames import StreamedFrames
-from edge.streaming.network import Stream, StreamNetwork
+from edge.streaming.network import DUE, Stream, StreamNetwork, open_stream, stream_file
 
 
 @dataclass
@@ -64,3 +65,19 @@ class StreamRecogniser:
     def keep(self, track_ids: Collection[int]) -> None:
         """Forget everybody else."""
         self._people = {track_id: person for track_id, person in self._people.items() if track_id in track_ids}
+
+    def close(self) -> None:
+        self._network.close()
+
+
+def open_stream_recogniser(bundle: Bundle, config: RecogniserConfig) -> StreamRecogniser:
+    """The bundle's networks for streaming, checked, around which nobody is known yet.
+
+    Raises BundleError for altered files, EngineError where the bundle holds no such networks, ConfigError where its
+    clips are normalised by later frames.
+    """
+    for name in (stream_file(due, config.precision) for due in DUE):
+        if name in bundle.manifest.files:
+            bundle.file(name)
+    network = open_stream(bundle.folder, config.precision, threads=config.threads)
+    return StreamRecogniser(bundle.layout, bundle.manifest.preprocessing, network)

@@ -83,7 +83,7 @@ class StreamStep(nn.Module):
                 hint="steps are of 1, 2 or 4 frames and follow each other; the window is at least 1",
             )
         self.stem, self.units, self.fc = network.stem, network.units, network.fc
-        self.window, self.joints = window, int(network.units[0].mix.shape[0])
+        self.window, self.joints = window, max(len(u.mix) for u in network.units if isinstance(u, Unit))
         self.state_shapes: dict[str, tuple[int, ...]] = {}
         self.reached: list[tuple[int, int]] = []
         for number, unit in enumerate(self.units):
@@ -137,20 +137,26 @@ def unit_output(unit: Unit, kept: Tensor, waiting: Tensor, first: int, count: in
 
     kept: (N, D, KEPT + new, V) for the temporal convolution; waiting: (N, C, DELAY + new, V) for the shortcut.
     """
-    convolution, norm = unit.temporal[0], unit.temporal[1]
-    stride = stride_of(unit)
+    stride, convolution, norm = stride_of(unit), _convolution(unit.temporal), unit.temporal[1]
     temporal = norm(F.conv2d(kept[:, :, first:], convolution.weight, stride=(stride, 1)))
     return F.relu(temporal + unit.shortcut(waiting[:, :, first : first + stride * (count - 1) + 1]))
 
 
 def stride_of(unit: Unit) -> int:
     """Frames that the unit takes for each that it gives."""
-    return int(unit.temporal[0].stride[0])
+    return int(_convolution(unit.temporal).stride[0])
 
 
 def channels_of(unit: Unit) -> tuple[int, int]:
     """Of what the unit takes and of what it gives."""
-    return int(unit.spatial[0].in_channels), int(unit.spatial[0].out_channels)
+    convolution = _convolution(unit.spatial)
+    return convolution.in_channels, convolution.out_channels
+
+
+def _convolution(layers: nn.Sequential) -> nn.Conv2d:
+    first = layers[0]
+    assert isinstance(first, nn.Conv2d)
+    return first
 
 
 def _reach() -> tuple[int, int]:
