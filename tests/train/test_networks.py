@@ -62,7 +62,8 @@ def test_every_network_gives_logits_and_features_of_the_stated_shape(name: str, 
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("bodies", [1, 2])
 def test_a_clip_alone_and_in_a_batch_is_answered_alike(name: str, bodies: int) -> None:
-    network, clips = trained(name, bodies), seeded(4, 3, 8, 13, bodies)
+    # 32 frames, for a causal network's shortcuts carry nothing before 22.
+    network, clips = trained(name, bodies), seeded(4, 3, 32, 13, bodies)
     with torch.inference_mode():
         together = network(clips)[0]
         alone = torch.cat([network(clip[None])[0] for clip in clips])
