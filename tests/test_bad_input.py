@@ -131,7 +131,7 @@ def a_folder_without_images(folder: Path) -> Argv:
 
 @case
 def a_camera_that_is_not_there(folder: Path) -> Argv:
-    """no camera opens as /dev/video97; there is"""
+    """/dev/video97: no picture comes from it; there is"""
     return run(folder, source="/dev/video97")
 
 

@@ -64,8 +64,8 @@ def interval(values: Sequence[float]) -> float:
 
 
 def gap_recovered(student: float, alone: float, teacher: float) -> float:
-    """(student - LQ baseline) / (teacher on HQ - LQ baseline); NaN where there is no gap."""
-    return (student - alone) / (teacher - alone) if teacher != alone else float("nan")
+    """(student - LQ baseline) / (teacher on HQ - LQ baseline); NaN where the teacher is no better than the baseline."""
+    return (student - alone) / (teacher - alone) if teacher > alone else float("nan")
 
 
 def rows_of(results: Sequence[Result]) -> list[Row]:
@@ -149,7 +149,7 @@ def _section(about: dict[str, Any], tables: dict[float | None, list[Row]]) -> li
         for row in rows:
             each = " ".join(f"{value:.1f}" for value in row.each)
             time = "" if np.isnan(row.slowdown) else f"{row.slowdown:.2f}"
-            gap = "" if row.method in (BASELINE, CEILING) else f"{row.gap * 100:.0f} %"
+            gap = "" if row.method in (BASELINE, CEILING) or np.isnan(row.gap) else f"{row.gap * 100:.0f} %"
             gain = "" if row.method == BASELINE else f"{row.gain:+.2f} +- {row.gain_half:.2f}"
             lines.append(
                 f"| {row.method} | {row.mean:.2f} +- {row.half:.2f} | {row.sd:.2f} | {each} | {gain} | {gap} | {time} |"

@@ -25,7 +25,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 def test_gap_recovered_is_the_share_of_the_way_to_the_teacher() -> None:
     assert gap_recovered(0.7, 0.6, 0.8) == pytest.approx(0.5)
     assert gap_recovered(0.5, 0.6, 0.8) == pytest.approx(-0.5)
-    assert math.isnan(gap_recovered(0.7, 0.8, 0.8))
+    assert math.isnan(gap_recovered(0.7, 0.8, 0.8)) and math.isnan(gap_recovered(0.7, 0.8, 0.75))
 
 
 def test_the_interval_is_students_for_few_values() -> None:
