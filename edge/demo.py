@@ -33,5 +33,7 @@ def demo(config: DemoConfig) -> None:
     read_bundle(config.bundle)
     source = config.source or str(fetch(DEMO_CLIP)[0])
     out = config.out
-    sinks = SinkConfig(out / "annotated.mp4", out / "people.jsonl", out / "best.png", show=config.show)
+    sinks = SinkConfig(
+        video=out / "annotated.mp4", json=out / "people.jsonl", picture=out / "best.png", show=config.show
+    )
     run(RunConfig(source, config.bundle, sinks=sinks, frames=config.frames, report=out / "latency.json"))

@@ -150,6 +150,10 @@ def test_the_demo_writes_its_four_files(recording, bundle_folder, tmp_path, caps
     run_command_line("edge", "", COMMANDS, [str(a) for a in arguments])
     names = ["annotated.mp4", "best.png", "latency.json", "people.jsonl"]
     assert sorted(p.name for p in (tmp_path / "demo").iterdir()) == names
+    # Each holds what its name says.
+    assert cv2.imread(str(tmp_path / "demo" / "best.png")) is not None
+    assert len(lines(tmp_path / "demo" / "people.jsonl")) == 24 == len(videos.read(tmp_path / "demo" / "annotated.mp4"))
+    assert "pose" in (tmp_path / "demo" / "latency.json").read_text(encoding="utf-8")
     said = capsys.readouterr().err
     assert all(name in said for name in names)
 
