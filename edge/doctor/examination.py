@@ -50,7 +50,7 @@ def examine(host: Host, bundle: Path) -> list[Finding]:
         power_mode.power_mode(nvpmodel, host.read(NVPMODEL_CONF), on_jetson),
         power_mode.clocks(clock_limits(host), on_jetson),
         *resources.memory(host.read("/proc/meminfo") or "", host.read("/proc/swaps") or ""),
-        resources.heat(list(_zones(host)), _throttles(host)),
+        resources.heat(list(zones(host)), throttles(host)),
         resources.disk(str(Path.cwd()), shutil.disk_usage(Path.cwd()).free),
         *bundle_files.bundle_files(bundle, _engine_runtime(), on_jetson),
     ]
@@ -105,7 +105,7 @@ def clock_limits(host: Host) -> dict[str, tuple[int, int]]:
     return limits
 
 
-def _zones(host: Host) -> Iterator[resources.ThermalZone]:
+def zones(host: Host) -> Iterator[resources.ThermalZone]:
     for folder in host.names("/sys/class/thermal/thermal_zone*"):
         kinds = host.names(f"{folder}/trip_point_*_type")
         trips = [(host.read(kind) or "", host.read(kind.replace("_type", "_temp")) or "") for kind in kinds]
@@ -114,7 +114,7 @@ def _zones(host: Host) -> Iterator[resources.ThermalZone]:
             yield zone
 
 
-def _throttles(host: Host) -> dict[str, int]:
+def throttles(host: Host) -> dict[str, int]:
     """Boards from Xavier on raise an alert for each unit that heat slows down."""
     found = {}
     for folder in host.names("/sys/class/thermal/cooling_device*"):
