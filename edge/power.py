@@ -34,7 +34,11 @@ def power_w() -> float | None:
 
 
 def rails_w() -> dict[str, float]:
-    """Watts by rail now. L4T R34 and later give millivolts and milliamperes, earlier ones milliwatts."""
+    """Watts by rail now.
+
+    L4T R34 and later give millivolts and milliamperes, earlier ones milliwatts; Thor's inlet has a monitor of its own,
+    in microwatts.
+    """
     found: dict[str, float] = {}
     for label in sorted(DRIVERS.glob("ina3221/*/hwmon/hwmon*/in*_label")):
         number = label.name[2 : -len("_label")]
@@ -47,6 +51,9 @@ def rails_w() -> dict[str, float]:
         name = _text(label)
         if name and milliwatts is not None:
             found[name] = milliwatts / 1e3
+    for microwatts in sorted(DRIVERS.glob("ina238/*/hwmon/hwmon*/power1_input")):
+        if (drawn := _number(microwatts)) is not None:
+            found["VIN"] = drawn / 1e6
     return found
 
 

@@ -46,6 +46,12 @@ def test_a_nano_gives_milliwatts(drivers):
     assert power_w() == pytest.approx(2.345)
 
 
+def test_thors_inlet_is_told_in_microwatts(drivers):
+    write(drivers / "ina238/2-0044/hwmon/hwmon4", power1_input="26686000")
+    write(drivers / "ina3221/2-0040/hwmon/hwmon5", in1_label="VDD_GPU", in1_input="12000", curr1_input="300")
+    assert rails_w() == pytest.approx({"VIN": 26.686, "VDD_GPU": 3.6}) and power_w() == pytest.approx(26.686)
+
+
 def test_where_nothing_tells_it_is_unknown_not_zero(drivers):
     assert power_w() is None and rails_w() == {}
 
