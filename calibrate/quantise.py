@@ -46,13 +46,17 @@ class Quantiser:
     source: FP32 ONNX. samples: arrays of the input's shape and dtype, batch 1, such as the network will see on the
         device; of a network with several inputs one for each, by name.
     method: how an activation's range is chosen, see :mod:`calibrate.ranges`.
+    join_in_eight_bits: whether what a concatenation joins is rounded before it, once for all readers, or behind it.
     layers: names of the convolutions and Gemms, in the order they run.
 
     Raises DataError for samples that are none or not finite, EngineError for a network that cannot be
     read, is quantised already, or does not take the samples.
     """
 
-    def __init__(self, source: Path, samples: Sequence[Sample], method: Method) -> None:
+    def __init__(
+        self, source: Path, samples: Sequence[Sample], method: Method, *, join_in_eight_bits: bool = True
+    ) -> None:
+        self._join = through_copies if join_in_eight_bits else lambda model: model
         engine = OnnxRuntimeEngine(source, threads=1)
         _check(samples, engine)
         self.source, self.samples = source, samples
@@ -87,7 +91,7 @@ class Quantiser:
             )
             quantizer.quantize_model()
             quantizer.model.topological_sort()
-        result = with_steps_of_relu(through_copies(needed_pairs_only(quantizer.model.model)))
+        result = with_steps_of_relu(self._join(needed_pairs_only(quantizer.model.model)))
         return pair_for_each_reader(with_room_for_biases(bias_corrected(result, self.model, samples)))
 
     def write(self, out: Path, float_layers: Sequence[str] = ()) -> dict[str, float]:

@@ -10,6 +10,7 @@ from rich.table import Table
 from edge.command_line import console
 from edge.contract.bundle import STUDENT_INT8, read_bundle
 from edge.recogniser import MIN_AGREEMENT, Precision, RecogniserConfig, open_recogniser
+from edge.streaming.recogniser import has_stream, open_stream_recogniser
 
 FAILED = 1
 """Exit code of a self-test that ran and failed; 2 is for a user's error."""
@@ -49,8 +50,16 @@ def check(config: CheckConfig) -> None:
     table.add_row("student", recogniser.describe())
     table.add_row("same decisions", f"{100 * test.agreement:.1f} % of {test.clips} reference clips")
     table.add_row("largest difference", f"{100 * test.error:.3f} % of the largest logit")
-    table.add_row("verdict", "passed" if passed else f"failed: {100 * MIN_AGREEMENT:.0f} % are needed")
     recogniser.close()
+    if has_stream(bundle, precision):
+        stream = open_stream_recogniser(bundle, replace(RecogniserConfig(), precision=precision))
+        test = stream.self_test(bundle)
+        passed &= test.agreement >= MIN_AGREEMENT
+        table.add_section()
+        table.add_row("stream", stream.describe())
+        table.add_row("same decisions", f"{100 * test.agreement:.1f} % of {test.clips} reference clips")
+        stream.close()
+    table.add_row("verdict", "passed" if passed else f"failed: {100 * MIN_AGREEMENT:.0f} % are needed")
     console.print(table)
     if not passed:
         raise SystemExit(FAILED)

@@ -26,6 +26,10 @@ class ClipBuffer:
         while len(self._entries) > 2 and self._entries[1][0] <= time_s - self._how.duration_s:
             self._entries.popleft()
 
+    def since(self, time_s: float | None) -> list[tuple[float, Float32]]:
+        """Times and keypoints that were pushed after ``time_s``, and are still known; None for all."""
+        return [entry for entry in self._entries if time_s is None or entry[0] > time_s]
+
     @property
     def fill(self) -> float:
         """How much of the clip was observed, 0..1; gaps that are not interpolated across do not count."""

@@ -17,6 +17,7 @@ from edge.engines.engine import Engine, Timed
 from edge.engines.registry import open_engine
 
 Precision = Literal["int8", "fp32"]
+Form = Literal["auto", "clip", "stream"]
 STUDENTS: Mapping[Precision, str] = {"int8": STUDENT_INT8, "fp32": STUDENT_FP32}
 
 MAX_BATCH = 4
@@ -34,8 +35,10 @@ class RecogniserConfig:
     """int8 or fp32. An engine built beside the bundle's ONNX file is used instead of it."""
     threads: int = 0
     """CPU threads of the network, 0 for as many as there are cores. Without effect on a GPU."""
-    network: Path | None = None
-    """File of the same student to run instead, .onnx or .engine; precision then means nothing."""
+    form: Form = "auto"
+    """clip: a whole clip at each decision. stream: frame after frame, states instead of clips; decisions come when the
+    network completes a cycle, at 15 Hz every 0.27 s at most. auto: stream where the bundle has that form, it is within
+    the bundle's accuracy budget of the other, and costs less at this rate of decisions."""
 
     def __post_init__(self) -> None:
         if self.threads < 0:
@@ -53,6 +56,24 @@ class SelfTest:
     clips: int
     agreement: float
     error: float
+
+    @staticmethod
+    def of(given: Float32, expected: Float32) -> SelfTest:
+        """Of logits (N, K)."""
+        return SelfTest(
+            clips=len(given),
+            agreement=float((given.argmax(1) == expected.argmax(1)).mean()),
+            error=float(np.abs(given - expected).max() / np.abs(expected).max()),
+        )
+
+    def require(self, engine: str) -> None:
+        """Raises EngineError where these are not answers of the bundle's student. engine: for people, which one."""
+        if self.agreement < MIN_AGREEMENT:
+            raise EngineError(
+                f"the network decides as the bundle says on {100 * self.agreement:.0f} % of {self.clips} clips only",
+                where=engine,
+                hint="run `python -m edge check`; build the engine or calibrate the bundle again",
+            )
 
 
 class Recogniser:
@@ -106,22 +127,11 @@ class Recogniser:
                 where=bundle.folder,
                 hint="export the bundle again",
             )
-        given = self.logits(clips)
-        return SelfTest(
-            clips=len(clips),
-            agreement=float((given.argmax(1) == expected.argmax(1)).mean()),
-            error=float(np.abs(given - expected).max() / np.abs(expected).max()),
-        )
+        return SelfTest.of(self.logits(clips), expected)
 
     def require_agreement(self, bundle: Bundle) -> None:
         """Raises EngineError where the self-test shows that this network is not the bundle's student."""
-        test = self.self_test(bundle)
-        if test.agreement < MIN_AGREEMENT:
-            raise EngineError(
-                f"the network decides as the bundle says on {100 * test.agreement:.0f} % of {test.clips} clips only",
-                where=self._engine.describe(),
-                hint="run `python -m edge check`; build the engine or calibrate the bundle again",
-            )
+        self.self_test(bundle).require(self._engine.describe())
 
     def _run(self, clips: Float32) -> Float32:
         outputs = self._engine.run({self._manifest.input_name: clips})
@@ -141,12 +151,7 @@ def open_recogniser(bundle: Bundle, config: RecogniserConfig) -> Recogniser:
     Raises BundleError where the bundle has no student of that precision, EngineError where the
     runtime refuses it.
     """
-    return Recogniser(bundle, open_engine(network_file(bundle, config), threads=config.threads))
-
-
-def network_file(bundle: Bundle, config: RecogniserConfig) -> Path:
-    """The file that ``config`` names, else :func:`student_file`."""
-    return config.network or student_file(bundle, config.precision)
+    return Recogniser(bundle, open_engine(student_file(bundle, config.precision), threads=config.threads))
 
 
 def student_file(bundle: Bundle, precision: Precision) -> Path:

@@ -68,6 +68,38 @@ def student(path: Path, seed: int = 0, frames: int = FRAMES, joints: int = JOINT
     return save(path, nodes, weights, (("clip", ["n", 3, frames, joints, 1]), ("logits", ["n", CLASSES])))
 
 
+def stream(path: Path, joints: int = JOINTS, frames: int = 4) -> Path:
+    """A stream of one network: past.next = past / 2 + sums of the channels, logits = weights @ past.next."""
+    rng = np.random.default_rng(2)
+    nodes = [
+        helper.make_node("ReduceSum", ["frame", "axes"], ["sums"], keepdims=0),
+        helper.make_node("Mul", ["past", "half"], ["faded"]),
+        helper.make_node("Add", ["faded", "sums"], ["past.next"]),
+        helper.make_node("Gemm", ["past.next", "weights"], ["logits"], name="classifier", transB=1),
+    ]
+    weights = {
+        "axes": np.array([2, 3, 4], np.int64),
+        "half": np.array(0.5, np.float32),
+        "weights": (rng.standard_normal((CLASSES, 3)) / 20).astype(np.float32),
+    }
+    past: list[int | str] = [1, 3]
+    frame: list[int | str] = [1, 3, frames, joints, 1]
+    given = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in (("frame", frame), ("past", past))]
+    wanted = [
+        helper.make_tensor_value_info(n, TensorProto.FLOAT, s)
+        for n, s in (("logits", [1, CLASSES]), ("past.next", past))
+    ]
+    constants = [numpy_helper.from_array(array, name) for name, array in weights.items()]
+    model = helper.make_model(
+        helper.make_graph(nodes, "stream", given, wanted, constants),
+        opset_imports=[helper.make_opsetid("", 17)],
+        ir_version=8,
+    )
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, str(path))
+    return path
+
+
 def clips(count: int, seed: int = 1) -> NDArray[np.float32]:
     """(count, 3, T, V, 1) smooth noise, each clip of its own size and place so that decisions differ."""
     rng = np.random.default_rng(seed)

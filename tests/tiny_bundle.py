@@ -1,16 +1,35 @@
 """A bundle with an untrained student: everything a trained one has, but for good decisions."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import networks
 import numpy as np
 import onnxruntime as ort
 
-from edge.contract.bundle import Manifest, write_manifest
+from edge.contract.bundle import Manifest, StreamForm, read_bundle, write_manifest
 from edge.contract.layouts import layout
 from edge.contract.preprocess import Preprocessing
+from edge.streaming.network import open_stream
 
 CLASSES = ("squat", "wave", "jumping_jacks", "stand")
+
+
+def add_stream(folder: Path, **about: Any) -> Path:
+    """To such a bundle, the form that streams: stream.4.onnx and its INT8 (the same network), reference and manifest.
+
+    about: fields of the manifest's stream.
+    """
+    manifest = read_bundle(folder).manifest
+    network = networks.stream(folder / "stream.4.onnx", len(layout(manifest.layout)))
+    (folder / "stream.4.int8.onnx").write_bytes(network.read_bytes())
+    clips = np.random.default_rng(3).standard_normal((16, *manifest.input_shape[1:])).astype(np.float32)
+    logits = open_stream(folder, "fp32").logits(clips)
+    np.savez(folder / "stream.reference.npz", clips=clips, logits=logits)
+    how = replace(manifest.preprocessing, centre="trailing")
+    write_manifest(folder, replace(manifest, stream=StreamForm(how, **about)))
+    return folder
 
 
 def make(folder: Path, *, joints: str = "penn-13", seed: int = 0, frames: int = 32) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edge.command_line import Command, run_command_line
 from train.ablation import AblationConfig, ablation
+from train.add_stream import StreamExportConfig, export_stream
 from train.error_fit.command import FitErrorsConfig
 from train.error_fit.command import fit as fit_errors
 from train.export import ExportConfig, export
@@ -48,6 +49,12 @@ COMMANDS = {
         export,
         "Write a trained student as a bundle: ONNX, manifest, self-test and the clips calibration needs.",
         ("python -m train export --run runs/student --bundle runs/bundle --workdir runs",),
+    ),
+    "export-stream": Command(
+        StreamExportConfig,
+        export_stream,
+        "Add the networks of a run that streams to a bundle.",
+        ("python -m train export-stream --run runs/stream --bundle runs/bundle --workdir runs",),
     ),
     "pose": Command(
         PoseExportConfig,

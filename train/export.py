@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edge.command_line import console
 from edge.contract.bundle import REFERENCE, STUDENT_FP32, Manifest, write_manifest
-from edge.contract.errors import DataError
-from edge.contract.files import replacing
 from edge.contract.layouts import layout, mapping
 from edge.contract.preprocess import Preprocessing
 from edge.contract.types import Float32
@@ -31,12 +24,11 @@ from train.data.kinematic import make_kinematic
 from train.data.pairs import PairConfig, Pairs
 from train.data.registry import DataConfig, read_dataset
 from train.evaluate import accuracy
+from train.export_stream import stream_form
 from train.networks.dense_gcn_stream import DenseGcnStream
+from train.onnx_file import refuse_difference, save_arrays, write_network
 
-OPSET = 17
-"""The newest that TensorRT 8.5 reads."""
 INPUT, OUTPUT = "clip", "logits"
-TOLERANCE = 1e-4
 REFERENCE_CLIPS = 16
 GENERATED_PER_CLASS = 6
 CALIBRATION_CLIPS = 4096
@@ -61,27 +53,13 @@ class ExportConfig:
 def export(config: ExportConfig) -> None:
     """Export, check the ONNX against PyTorch, measure its accuracy on ONNX Runtime, write the bundle."""
     checkpoint = load_checkpoint(config.run)
-    about = checkpoint.about
-    pairs = pair_config(about["pairs"])
-    source = DataConfig(
-        about["source"], config.data, about["clips_per_class"], about.get("scenes", 0), pairs, about.get("source_split")
-    )
-    data = read_dataset(source)
-    train = Pairs(data, pairs, train=True, seed=about["seed"])
-    test = Pairs(data, pairs, train=False, seed=0)
+    train, test = clips_of(checkpoint, config.data)
     low, _, labels = test.batch(np.arange(len(test)))
 
     student = config.bundle / STUDENT_FP32
     network = checkpoint.rebuild()
     write_onnx(network, low[:2], student)
-    if isinstance(network, DenseGcnStream) and network.bodies == 1:
-        from train.export_stream import write_stream  # which needs this file
-
-        write_stream(network, low[:1], config.bundle)
-    logits = _logits(student, low)
-    shown = _evenly(low)
-    if about["bodies"] == 1 and None not in mapping(body.LAYOUT, layout(about["layout"])):
-        shown = generated_clips(replace(pairs, layout=about["layout"]))
+    logits, shown = _logits(student, low), reference_clips(checkpoint, low)
     save_arrays(config.bundle / REFERENCE, clips=shown, logits=_logits(student, shown))
     # Shuffled, and so many that calibration, which draws the classes evenly, finds enough of each.
     chosen = np.random.default_rng(0).permutation(len(train))[:CALIBRATION_CLIPS]
@@ -90,8 +68,30 @@ def export(config: ExportConfig) -> None:
     save_arrays(config.workdir / "test.npz", clips=low, labels=labels)
 
     result = accuracy(logits, labels)
-    write_manifest(config.bundle, _manifest(config, checkpoint, low.shape, result.top1, result.mean_class))
+    manifest = _manifest(config, checkpoint, low.shape, result.top1, result.mean_class)
+    if isinstance(network, DenseGcnStream) and network.bodies == 1:
+        manifest = replace(manifest, stream=stream_form(checkpoint, network, config.bundle, low, labels, shown))
+    write_manifest(config.bundle, manifest)
     console.print(f"bundle {config.bundle}: FP32 top-1 {result.top1 * 100:.2f} % on {len(labels)} test clips")
+
+
+def clips_of(checkpoint: Checkpoint, folder: Path | None) -> tuple[Pairs, Pairs]:
+    """What a run was trained and tested on, its dataset in ``folder``."""
+    about = checkpoint.about
+    pairs = pair_config(about["pairs"])
+    source = DataConfig(
+        about["source"], folder, about["clips_per_class"], about.get("scenes", 0), pairs, about.get("source_split")
+    )
+    data = read_dataset(source)
+    return Pairs(data, pairs, train=True, seed=about["seed"]), Pairs(data, pairs, train=False, seed=0)
+
+
+def reference_clips(checkpoint: Checkpoint, test: Float32) -> Float32:
+    """Clips for a bundle's self-test: the generator's people where it has such joints, else test clips."""
+    about = checkpoint.about
+    if about["bodies"] == 1 and None not in mapping(body.LAYOUT, layout(about["layout"])):
+        return generated_clips(replace(pair_config(about["pairs"]), layout=about["layout"]))
+    return _evenly(test)
 
 
 def generated_clips(pairs: PairConfig) -> Float32:
@@ -140,48 +140,13 @@ def write_onnx(network: nn.Module, example: NDArray[np.float32], path: Path) -> 
 
     example: (N >= 2, C, T, V, M) clips. Raises DataError if the exported network differs.
     """
-    deployed = _LogitsOnly(network).eval()
-    clips = torch.from_numpy(example)
-    with replacing(path) as partial:
-        with quiet_exporter():
-            torch.onnx.export(
-                deployed,
-                (clips,),
-                partial,
-                input_names=[INPUT],
-                output_names=[OUTPUT],
-                opset_version=OPSET,
-                dynamo=True,
-                external_data=False,
-                dynamic_shapes=({0: torch.export.Dim("batch")},),
-                verbose=False,
-            )
-        model = onnx.load(partial)
-        onnx.checker.check_model(model, full_check=True)
-        (opset,) = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
-        if opset != OPSET:
-            raise DataError(f"the exporter wrote opset {opset}, TensorRT 8.5 reads {OPSET}", where=path)
+    deployed, clips = _LogitsOnly(network).eval(), torch.from_numpy(example)
+
+    def check(partial: Path) -> None:
         with torch.inference_mode():
-            expected = deployed(clips).numpy()
-        error = float(np.abs(_logits(partial, example) - expected).max())
-        if not error <= TOLERANCE * max(1.0, float(np.abs(expected).max())):
-            raise DataError(f"the exported network differs from PyTorch by {error:g}", where=path)
+            refuse_difference(_logits(partial, example), deployed(clips), "network", path)
 
-
-@contextmanager
-def quiet_exporter() -> Iterator[None]:
-    """PyTorch writes opset 18 and converts, and says so at length; what counts is checked afterwards."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript")]
-    before = [logger.level for logger in loggers]
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.CRITICAL)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, before, strict=True):
-            logger.setLevel(level)
+    write_network(deployed, (clips,), path, inputs=[INPUT], outputs=[OUTPUT], batch=True, check=check)
 
 
 def _logits(path: Path, clips: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -191,19 +156,10 @@ def _logits(path: Path, clips: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.concatenate(parts)
 
 
-def save_arrays(path: Path, **arrays: NDArray[Any]) -> None:
-    """Write an .npz whole."""
-    with replacing(path) as partial:
-        np.savez_compressed(partial, allow_pickle=False, **arrays)
-
-
 def _manifest(
     config: ExportConfig, checkpoint: Checkpoint, shape: tuple[int, ...], top1: float, mean_class: float
 ) -> Manifest:
     about = checkpoint.about
-    training = {
-        key: about.get(key) for key in ("dataset", "split", "network", "width", "method", "losses", "combine", "seed")
-    }
     _, c, t, v, m = shape
     return Manifest(
         name=config.name or config.bundle.name,
@@ -213,7 +169,7 @@ def _manifest(
         input_name=INPUT,
         output_name=OUTPUT,
         input_shape=(1, c, t, v, m),
-        training=training | {"epochs": len(checkpoint.history)},
+        training=checkpoint.training(),
         accuracy={
             "test_clips": about["test_clips"],
             "fp32": {"top1": round(top1, 4), "mean_class": round(mean_class, 4)},

@@ -11,17 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnx
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edge.command_line import console
-from edge.contract.errors import ConfigError, EngineError
-from edge.contract.files import replacing
+from edge.contract.errors import ConfigError
 from edge.engines.registry import open_engine
-from train.export import OPSET, TOLERANCE, quiet_exporter
 from train.networks.trt_pose import BACKBONES, DEVIATION, MEAN, STRIDE_PIXELS, BackboneName, trt_pose_network
+from train.onnx_file import refuse_difference, write_network
 
 INPUT, OUTPUTS = "image", ("cmap", "paf", "peaks")
 PEAK_WINDOW = 5
@@ -56,8 +54,8 @@ def export_trt_pose(weights: Path | None, out: Path, size: int = 0, backbone: Ba
     (1, 18, h, w) heatmaps, "paf" (1, 42, h, w) fields, "peaks" (1, 18, h, w): the heatmap's value where none
     within two cells is greater, 0 elsewhere. weights: trt_pose's .pth; None leaves the network untrained.
 
-    Raises ConfigError for a size that is no multiple of 32, EngineError for other weights or where ONNX Runtime
-    gives what differs from PyTorch by more than 1e-4.
+    Raises ConfigError for a size that is no multiple of 32, EngineError for other weights, DataError where ONNX
+    Runtime gives what differs from PyTorch by more than 1e-4.
     """
     about = BACKBONES[backbone]
     size = size or about.size
@@ -66,25 +64,11 @@ def export_trt_pose(weights: Path | None, out: Path, size: int = 0, backbone: Ba
     network = trt_pose_network(backbone, weights).eval()
     from_pixels = _FromPixels(network, about.first).eval()
     pixels = np.random.default_rng(0).integers(0, 256, (1, size, size, 3), dtype=np.uint8)
-    with replacing(out) as partial:
-        with quiet_exporter():
-            torch.onnx.export(
-                from_pixels,
-                (torch.from_numpy(pixels),),
-                partial,
-                input_names=[INPUT],
-                output_names=list(OUTPUTS),
-                opset_version=OPSET,
-                dynamo=True,
-                external_data=False,
-                verbose=False,
-            )
-        model = onnx.load(partial)
-        onnx.checker.check_model(model, full_check=True)
-        (opset,) = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
-        if opset != OPSET:
-            raise EngineError(f"the exporter wrote opset {opset}, TensorRT 8.5 reads {OPSET}", where=out)
+
+    def check(partial: Path) -> None:
         _check(partial, network, pixels, out)
+
+    write_network(from_pixels, (torch.from_numpy(pixels),), out, inputs=[INPUT], outputs=list(OUTPUTS), check=check)
 
 
 class _FromPixels(nn.Module):
@@ -111,7 +95,7 @@ class _FromPixels(nn.Module):
 
 
 def _check(exported: Path, network: nn.Module, pixels: np.ndarray, out: Path) -> None:
-    """EngineError unless the file gives for BGR bytes what the untouched network gives for the picture in RGB."""
+    """DataError unless the file gives for BGR bytes what the untouched network gives for the picture in RGB."""
     engine = open_engine(exported)
     given = engine.run({INPUT: pixels})
     engine.close()
@@ -120,6 +104,4 @@ def _check(exported: Path, network: nn.Module, pixels: np.ndarray, out: Path) ->
     with torch.inference_mode():
         wanted = network(picture)
     for name, tensor in zip(OUTPUTS, wanted, strict=False):
-        error = float(np.abs(given[name] - tensor.numpy()).max())
-        if not error <= TOLERANCE * max(1.0, float(tensor.abs().max())):
-            raise EngineError(f"the exported network's {name} differs from PyTorch by {error:g}", where=out)
+        refuse_difference(given[name], tensor, f"network's {name}", out)

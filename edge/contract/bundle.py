@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ POSE_INT8 = "pose.int8.onnx"
 CALIBRATION = "calibration.json"
 REFERENCE = "reference.npz"
 DECISIONS = "decisions.json"
+STREAM_REFERENCE = "stream.reference.npz"
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,22 @@ class AccuracyBudget:
 
 
 @dataclass(frozen=True)
+class StreamForm:
+    """The student's other form: it takes frame after frame and keeps what it needs of the past, see edge/streaming.
+
+    preprocessing: how its frames are made; with the manifest's length and rate, and normalised by the past alone.
+    training, accuracy: as the manifest's, of this form; accuracy on the same test clips.
+    frames_per_clip: precision -> so many new frames cost this form as much as one clip costs the student, measured
+        where the form was made. By it the loop chooses.
+    """
+
+    preprocessing: Preprocessing
+    training: Mapping[str, Any] = field(default_factory=dict)
+    accuracy: Mapping[str, Any] = field(default_factory=dict)
+    frames_per_clip: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Manifest:
     """What ``bundle.yaml`` says. Every field is a key of that file.
 
@@ -61,7 +78,8 @@ class Manifest:
     accuracy: name of a measurement -> its value, for instance
         ``{"fp32": {"top1": 0.91}, "int8": {"top1": 0.90}}``.
     training: data, split and seeds the student was trained with, for people to read.
-    budget: what INT8 and engines are held to.
+    budget: what INT8, engines and the form that streams are held to.
+    stream: the form that streams, where the bundle has one.
     """
 
     name: str
@@ -75,6 +93,7 @@ class Manifest:
     training: Mapping[str, Any] = field(default_factory=dict)
     accuracy: Mapping[str, Any] = field(default_factory=dict)
     budget: AccuracyBudget = AccuracyBudget()
+    stream: StreamForm | None = None
     format_version: int = FORMAT_VERSION
     preprocessing_version: int = preprocess.VERSION
 
@@ -107,9 +126,9 @@ class Bundle:
             )
         return path
 
-    def reference(self) -> dict[str, np.ndarray]:
-        """The self-test arrays: ``clips`` (N, C, T, V, M) and ``logits`` (N, K) of the FP32 student."""
-        with np.load(self.file(REFERENCE)) as arrays:
+    def reference(self, name: str = REFERENCE) -> dict[str, np.ndarray]:
+        """The self-test arrays: ``clips`` (N, C, T, V, M) and ``logits`` (N, K) of the FP32 network."""
+        with np.load(self.file(name)) as arrays:
             return {name: arrays[name] for name in arrays.files}
 
 
@@ -165,6 +184,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 def _manifest(raw: Any, path: Path) -> Manifest:
     if not isinstance(raw, dict):
         raise BundleError("the manifest must be a YAML mapping", where=path, hint="copy the bundle again")
+    raw = {"stream": None, **raw}  # bundles from before there was one
     _same_keys(raw, Manifest, path)
     if raw["format_version"] != FORMAT_VERSION:
         raise BundleError(
@@ -185,6 +205,7 @@ def _manifest(raw: Any, path: Path) -> Manifest:
                 "preprocessing": Preprocessing(**raw["preprocessing"]),
                 "input_shape": tuple(int(n) for n in raw["input_shape"]),
                 "budget": AccuracyBudget(**raw["budget"]),
+                "stream": None if raw["stream"] is None else _stream_form(raw["stream"], path),
                 "files": {name: FileEntry(**entry) for name, entry in raw["files"].items()},
             }
         )
@@ -192,6 +213,13 @@ def _manifest(raw: Any, path: Path) -> Manifest:
         raise BundleError(
             f"the manifest has a value of the wrong kind: {error}", where=path, hint="export it again"
         ) from error
+
+
+def _stream_form(raw: Mapping[str, Any], path: Path) -> StreamForm:
+    _same_keys(raw, StreamForm, path)
+    _same_keys(raw["preprocessing"], Preprocessing, path)
+    costs = {str(precision): float(frames) for precision, frames in raw["frames_per_clip"].items()}
+    return StreamForm(**{**raw, "preprocessing": Preprocessing(**raw["preprocessing"]), "frames_per_clip": costs})
 
 
 def _same_keys(raw: Mapping[str, Any], kind: type, path: Path) -> None:
@@ -221,6 +249,15 @@ def _check(manifest: Manifest, path: Path) -> None:
             f"and the {joints} joints of {manifest.layout}",
             where=path,
             hint="export the bundle again",
+        )
+    stream = manifest.stream
+    if stream is not None and stream.preprocessing != replace(
+        manifest.preprocessing, centre="trailing", impute_window_frames=stream.preprocessing.impute_window_frames
+    ):
+        raise BundleError(
+            "the form that streams has clips of another length or rate than the student, or looks ahead",
+            where=path,
+            hint="train and export it again",
         )
     if len(set(manifest.classes)) != len(manifest.classes) or not manifest.classes:
         raise BundleError("class names are empty or repeated", where=path, hint="export the bundle again")

@@ -17,15 +17,20 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 
-def normalise_trailing(keypoints: Float32, known: Flags, layout: JointLayout, at: NDArray[np.int64]) -> Float32:
+def normalise_trailing(
+    keypoints: Float32, known: Flags, layout: JointLayout, at: NDArray[np.int64], reach_frames: int | None = None
+) -> Float32:
     """The frames ``at`` (S,) of keypoints (T, V, 3), each centred and scaled by frames 0 to itself -> (S, V, 3).
+
+    reach_frames: of those, how many at most: itself and what came right before; None for all.
 
     Root: the mid-hip, else the middle of what is known. Size: the median length from mid-hip to mid-shoulder;
     where the trunk was not known yet, a third of the body's height. Joints that are not known become (0, 0), and so
     does everything before the first that is. ``known`` (T, V) as :func:`edge.contract.preprocess.impute` gives it.
     """
     xy = keypoints[..., :2].astype(np.float64)
-    past = np.arange(len(xy)) <= np.asarray(at)[:, None]  # (S, T)
+    ago = np.asarray(at)[:, None] - np.arange(len(xy))  # (S, T)
+    past: Flags = (ago >= 0) & (ago < (len(xy) if reach_frames is None else reach_frames))
     hips, hips_known = _midpoint(xy, known, layout.index("left_hip", "right_hip"))
     shoulders, shoulders_known = _midpoint(xy, known, layout.index("left_shoulder", "right_shoulder"))
     middle = np.where(known[..., None], xy, 0).sum(1) / np.maximum(known.sum(1), 1)[:, None]

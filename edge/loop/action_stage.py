@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import cast
+
 import numpy as np
 
 from edge.clip_buffer import ClipBuffer
@@ -16,6 +19,7 @@ from edge.latency import NETWORKS, OUTSIDE, POSE, RECOGNISE, TRACK, timed
 from edge.loop.restarts import Restarted
 from edge.pairing import most_interacting
 from edge.recogniser import Recogniser
+from edge.streaming.recogniser import StreamRecogniser
 from edge.threshold import calibrated_min_score
 from edge.tracker import Tracker
 
@@ -35,7 +39,7 @@ class ActionStage:
         bundle: Bundle,
         layout: JointLayout,
         tracker: Tracker,
-        recogniser: Restarted[Recogniser],
+        recogniser: Restarted[Recogniser] | Restarted[Recogniser | StreamRecogniser],
         config: DecisionConfig,
     ) -> None:
         check_mapping(layout, bundle.layout)
@@ -43,9 +47,11 @@ class ActionStage:
         self._tracker, self._recogniser, self._config = tracker, recogniser, config
         self._decisions = Decisions(bundle.manifest.classes, config, calibrated_min_score(bundle))
         self._shape = bundle.manifest.input_shape[1:]
+        self._streams = isinstance(recogniser.part(), StreamRecogniser)
         self._happenings, self._dropout = Happenings(), JointDropout(len(layout))
         self._period, self._frames = -1, 0
         self._buffers: dict[int, ClipBuffer] = {}
+        self._decided: dict[int, int] = {}
         self._actions: dict[int, Action] = {}
 
     def act(self, seen: Sighting) -> FrameResult:
@@ -60,14 +66,14 @@ class ActionStage:
             found = self._tracker.update(seen.poses, time_s)
             self._remember([(n, convert(p.keypoints, self._given, self._wanted)) for n, p in found], time_s)
             fills = {track_id: self._buffers[track_id].fill for track_id, _ in found}
-        ready = [track_id for track_id, fill in fills.items() if fill >= self._config.min_fill]
-        failure = None
-        if self._is_time(time_s) and ready:
+        failure, is_time = None, self._is_time(time_s)
+        if self._streams or (is_time and self._ready(fills)):
             with timed(latency_ms, RECOGNISE):
                 try:
-                    network_s += self._recognise(ready, time_s)
+                    network_s += self._follow(fills) if self._streams else self._recognise(self._ready(fills), time_s)
                 except Exception as error:  # noqa: BLE001 as in the pose stage
                     failure = self._recogniser.failed(error)
+        ready = self._ready(fills)
         self._frames += 1
         spent_ms = sum(latency_ms.get(stage, 0.0) for stage in (POSE, TRACK, RECOGNISE))
         latency_ms |= {NETWORKS: 1000 * network_s, OUTSIDE: spent_ms - 1000 * network_s}
@@ -87,6 +93,9 @@ class ActionStage:
 
     def close(self) -> None:
         self._recogniser.close()
+
+    def _ready(self, fills: Mapping[int, float]) -> list[int]:
+        return [track_id for track_id, fill in fills.items() if fill >= self._config.min_fill]
 
     def _is_time(self, time_s: float) -> bool:
         """Whether this frame is decided about: the first in each period of the source's clock.
@@ -113,11 +122,28 @@ class ActionStage:
 
     def _recognise(self, track_ids: list[int], time_s: float) -> float:
         """Decide about these people; seconds spent inside the network."""
-        recogniser = self._recogniser.part()
+        recogniser = cast(Recogniser, self._recogniser.part())
         busy_s = recogniser.network_s
         probabilities = recogniser.recognise(self._clips(track_ids, time_s))
         for track_id, row in zip(track_ids, probabilities, strict=True):
             self._actions[track_id] = self._decisions.decide(track_id, row)
+        return recogniser.network_s - busy_s
+
+    def _follow(self, fills: dict[int, float]) -> float:
+        """Give the streams what is new, and decide where that completes a cycle; seconds spent inside the network.
+
+        fills: of the people in view; becomes how much their streams have seen, which a gap sets back to nothing.
+        A person is decided about once in each period, by the first answer in it.
+        """
+        recogniser, stride = cast(StreamRecogniser, self._recogniser.part()), self._config.stride_frames
+        busy_s, period = recogniser.network_s, self._period if stride is None else self._frames // stride
+        recogniser.keep(self._tracker.track_ids)
+        for track_id in fills:
+            row = recogniser.follow(track_id, self._buffers[track_id])
+            fills[track_id] = recogniser.fill(track_id)
+            if row is not None and fills[track_id] >= self._config.min_fill and self._decided.get(track_id) != period:
+                self._decided[track_id] = period
+                self._actions[track_id] = self._decisions.decide(track_id, row)
         return recogniser.network_s - busy_s
 
     def _remember(self, bodies: list[tuple[int, Float32]], time_s: float) -> None:
@@ -131,6 +157,7 @@ class ActionStage:
         for gone in self._buffers.keys() - followed:
             del self._buffers[gone]
             self._actions.pop(gone, None)
+            self._decided.pop(gone, None)
         self._decisions.keep(followed)
 
 

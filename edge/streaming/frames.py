@@ -26,17 +26,18 @@ class StreamedFrames:
     and a network that was told of nothing but zeros would remember those. Over a shorter gap the joints are
     interpolated, as in a clip.
 
+    together: frames are given so many at a time, as a network takes them, which costs little more than one alone.
     Raises ConfigError where clips are normalised by frames that are yet to come (``centre`` is not "trailing").
     """
 
-    def __init__(self, layout: JointLayout, how: Preprocessing) -> None:
+    def __init__(self, layout: JointLayout, how: Preprocessing, together: int = 1) -> None:
         if how.centre != "trailing":
             raise ConfigError(
                 f"a stream cannot be centred as these clips are ({how.centre}), which takes later frames",
                 hint="train the student with --data.pairs.preprocessing.centre trailing",
             )
-        self._layout, self._how = layout, how
-        self._last: tuple[Float32, float] | None = None
+        self._layout, self._how, self._together = layout, how, together
+        self._entries: deque[tuple[Float32, float]] = deque()
         self._begin(0.0)
 
     def push(self, keypoints: Float32, time_s: float) -> tuple[bool, list[Float32]]:
@@ -49,42 +50,46 @@ class StreamedFrames:
                 f"keypoints of shape {keypoints.shape} do not fit {self._layout.name}, or are not finite",
                 hint="mark joints that were not seen with score 0",
             )
+        last_s = self._entries[-1][1] if self._entries else None
+        if last_s is not None and not time_s > last_s:
+            raise DataError(f"time {time_s} s does not rise above {last_s} s", hint="drop repeated frames")
         seen = keypoints.astype(np.float32, copy=True)
         seen[..., 2] = seen[..., 2] > 0
-        last, self._last = self._last, (seen, time_s)
-        if last is not None and not time_s > last[1]:
-            self._last = last
-            raise DataError(f"time {time_s} s does not rise above {last[1]} s", hint="drop repeated frames")
-        if last is None or time_s - last[1] > self._how.max_gap_s:
+        anew = last_s is None or time_s - last_s > self._how.max_gap_s
+        if anew:
             self._begin(time_s)
-            return True, [self._frame(np.where(seen[:, 2:] > 0, seen, np.float32(0)))]
-        at = self._due(time_s + ROUNDING * (time_s - last[1]))
-        if not len(at):
-            return False, []
-        times = np.array([last[1], time_s])
-        bodies = resample(np.stack([last[0], seen]), times, at, self._how.max_gap_s)
-        self._given += len(at)
-        return False, [self._frame(body) for body in bodies]
+        self._entries.append((seen, time_s))
+        reached_s = time_s if last_s is None or anew else time_s + ROUNDING * (time_s - last_s)
+        frames: list[Float32] = []
+        while self._moment(self._given + self._together - 1) <= reached_s:
+            frames += self._next()
+        return anew, frames
 
     def _begin(self, time_s: float) -> None:
-        self._start_s, self._given = time_s, 1
-        self._raw: deque[Float32] = deque(maxlen=self._how.impute_window_frames + 1)
-        self._imputed: deque[Float32] = deque(maxlen=self._how.length_frames)
-        self._known: deque[NDArray[np.bool_]] = deque(maxlen=self._how.length_frames)
+        self._start_s, self._given = time_s, 0
+        self._entries.clear()
+        self._raw: deque[Float32] = deque(maxlen=self._how.impute_window_frames)
+        self._past: deque[tuple[Float32, NDArray[np.bool_]]] = deque(maxlen=self._how.length_frames - 1)
 
-    def _due(self, until_s: float) -> NDArray[np.float64]:
-        """Moments after those given, up to and with ``until_s``."""
-        count = int(np.floor((until_s - self._start_s) * self._how.fps)) + 1
-        moments = self._start_s + np.arange(self._given, max(count, self._given) + 1) / self._how.fps
-        due: NDArray[np.float64] = moments[moments <= until_s]
-        return due
+    def _moment(self, frame: int) -> float:
+        return self._start_s + frame / self._how.fps
 
-    def _frame(self, body: Float32) -> Float32:
-        """(3, V) of keypoints (V, 3)."""
-        self._raw.append(body)
-        imputed, known = impute(np.stack(self._raw), self._how.impute_window_frames, ahead_frames=0)
-        self._imputed.append(imputed[-1])
-        self._known.append(known[-1])
-        past, last = np.stack(self._imputed), np.array([len(self._imputed) - 1])
-        frame: Float32 = normalise_trailing(past, np.stack(self._known), self._layout, last)[0].T
-        return frame
+    def _next(self) -> list[Float32]:
+        """The next ``together`` frames (3, V), which are all due."""
+        how, count = self._how, self._together
+        at = np.array([self._moment(n) for n in range(self._given, self._given + count)])
+        times = np.array([time_s for _, time_s in self._entries])
+        bodies = resample(np.stack([body for body, _ in self._entries]), times, at, how.max_gap_s)
+        self._given += count
+        # One entry from before the next moment is kept: that lies between two entries.
+        while len(self._entries) > 1 and self._entries[1][1] <= self._moment(self._given):
+            self._entries.popleft()
+        imputed, known = impute(np.stack([*self._raw, *bodies]), how.impute_window_frames, ahead_frames=0)
+        self._raw.extend(bodies)
+        past = [*self._past, *zip(imputed[-count:], known[-count:], strict=True)]
+        new = np.arange(len(past) - count, len(past))
+        frames = normalise_trailing(
+            np.stack([body for body, _ in past]), np.stack([k for _, k in past]), self._layout, new, how.length_frames
+        )
+        self._past.extend(past[-count:])
+        return [np.ascontiguousarray(frame.T) for frame in frames]

@@ -8,7 +8,7 @@ gives those anew with ``.next`` behind their names; states that it does not name
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,10 +26,27 @@ DUE = (1, 2, 4)
 
 @dataclass
 class Stream:
-    """What the networks know of one person. states: name -> array; frames: how many it was given."""
+    """What the networks know of one person. frames: how many it was given.
 
-    states: dict[str, Float32] = field(default_factory=dict)
+    Every state has two places, in turn the one that a step reads and the one that it writes, so that nothing is
+    copied or allocated, and what a failed step wrote is never read.
+    """
+
+    places: dict[str, tuple[Float32, Float32]]
+    frame: Float32
+    """What a step reads, beside the states."""
+    logits: Float32
+    """What a step that completes a cycle writes, beside the states."""
     frames: int = 0
+    read: dict[str, int] = field(default_factory=dict)
+    """Which of its two places holds a state."""
+    runs: dict[tuple[int, ...], Callable[[], None]] = field(default_factory=dict)
+    """By the network and the places that it reads."""
+
+    @property
+    def states(self) -> dict[str, Float32]:
+        """Name -> array, as they are now."""
+        return {name: places[self.read[name]] for name, places in self.places.items()}
 
 
 class StreamNetwork:
@@ -44,6 +61,7 @@ class StreamNetwork:
         for engine in self._engines.values():
             _check(engine)
         self.cycle_frames = max(self._engines)
+        self._touched = {due: [s.name for s in e.inputs if s.name != FRAME] for due, e in self._engines.items()}
         self._shapes = {s.name: s.shape for e in self._engines.values() for s in e.inputs if s.name != FRAME}
         self.frame_shape = _shape(self._engines[self.cycle_frames], FRAME)
         self.frames = self.frame_shape[2]
@@ -57,6 +75,7 @@ class StreamNetwork:
             raise EngineError("gives no logits, or lacks a state that others touch", where=whole.describe())
         if self.frames not in self._engines:
             raise EngineError(f"there is no network for every step of {self.frames} frames", where=whole.describe())
+        self._logits_shape = next(tuple(n or 1 for n in s.shape) for s in whole.outputs if s.name == LOGITS)
 
     @property
     def network_s(self) -> float:
@@ -72,23 +91,58 @@ class StreamNetwork:
 
     def fresh(self) -> Stream:
         """Before a person's first frame: zeros."""
-        return Stream({name: np.zeros([n or 1 for n in shape], np.float32) for name, shape in self._shapes.items()})
+        return Stream(
+            {name: (_zeros(shape), _zeros(shape)) for name, shape in self._shapes.items()},
+            _zeros(self.frame_shape),
+            _zeros(self._logits_shape),
+            read=dict.fromkeys(self._shapes, 0),
+        )
 
     def step(self, stream: Stream, frame: Float32) -> Float32 | None:
         """The next ``frames`` frames (1, C, frames, V, 1) -> logits (K,) where they complete a cycle, else None.
 
-        Raises EngineError, and leaves the stream as it was, where the logits are not finite.
+        Raises EngineError, and leaves the stream as it was, where the logits are not finite, and for a frame of
+        another shape.
         """
+        if frame.shape != self.frame_shape:
+            raise EngineError(f"{FRAME} takes {self.frame_shape}, got {frame.shape}", where=self.describe())
         reached = stream.frames + self.frames
-        engine = self._engines[next(due for due in self._engines if reached % due == 0)]
-        states = {s.name: stream.states[s.name] for s in engine.inputs if s.name != FRAME}
-        outputs = engine.run({FRAME: frame, **states})
-        logits: Float32 | None = outputs.get(LOGITS)
-        if logits is not None and not np.isfinite(logits).all():
-            raise EngineError("the network answered with NaN or infinite values", where=engine.describe())
-        stream.states.update({name: outputs[name + NEXT] for name in states})
+        due = next(due for due in self._engines if reached % due == 0)
+        read, touched = stream.read, self._touched[due]
+        key = (due, *[read[name] for name in touched])
+        run = stream.runs.get(key)
+        if run is None:
+            run = stream.runs[key] = self._bound(due, stream)
+        stream.frame[:] = frame
+        run()
+        answers = due == self.cycle_frames
+        if answers and not np.isfinite(stream.logits).all():
+            raise EngineError("the network answered with NaN or infinite values", where=self._engines[due].describe())
+        for name in touched:
+            read[name] ^= 1
         stream.frames = reached
-        return None if logits is None else logits[0]
+        return stream.logits[0].copy() if answers else None
+
+    def logits(self, clips: Float32) -> Float32:
+        """(N, K) after the last frame of clips (N, C, T, V, 1), each of somebody new. EngineError within a cycle."""
+        found = []
+        for clip in clips:
+            stream, last = self.fresh(), None
+            for first in range(0, clip.shape[1], self.frames):
+                last = self.step(stream, clip[None, :, first : first + self.frames])
+            if last is None:
+                raise EngineError(f"clips of {clip.shape[1]} frames end within a cycle", where=self.describe())
+            found.append(last)
+        return np.stack(found)
+
+    def _bound(self, due: int, stream: Stream) -> Callable[[], None]:
+        """A run of this network from the places that are read now into the others."""
+        engine, now, names = self._engines[due], stream.read, self._touched[due]
+        inputs = {FRAME: stream.frame, **{name: stream.places[name][now[name]] for name in names}}
+        outputs = {name + NEXT: stream.places[name][1 - now[name]] for name in names}
+        if due == self.cycle_frames:
+            outputs[LOGITS] = stream.logits
+        return engine.bind(inputs, outputs)
 
 
 def stream_file(due: int, precision: str = "fp32") -> str:
@@ -107,6 +161,10 @@ def open_stream(folder: Path, precision: str = "fp32", *, threads: int = 0) -> S
     return StreamNetwork(
         {due: open_engine(built[due] if built[due].is_file() else path, threads=threads) for due, path in found.items()}
     )
+
+
+def _zeros(shape: tuple[int | None, ...]) -> Float32:
+    return np.zeros([n or 1 for n in shape], np.float32)
 
 
 def _shape(engine: Timed, name: str) -> tuple[int, ...]:

@@ -72,6 +72,25 @@ def test_the_first_frames_are_the_clip_of_the_same_recording(seed: int, fps: flo
     np.testing.assert_allclose(np.stack(given, axis=1), clip, rtol=1e-4, atol=2e-3)
 
 
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000), fps=st.floats(5, 40), together=st.sampled_from([2, 4]))
+def test_frames_that_come_together_are_those_that_come_alone(seed: int, fps: float, together: int) -> None:
+    keypoints, times = recording(4, fps, seed)
+    times[len(times) // 2 :] += 1.0  # a gap that begins anew
+    alone, grouped = (StreamedFrames(PENN, HOW, n) for n in (1, together))
+    one: list[NDArray[np.float32]] = []
+    other: list[NDArray[np.float32]] = []
+    for k, t in zip(keypoints, times, strict=True):
+        for frames, given_so_far in ((alone, one), (grouped, other)):
+            anew, new = frames.push(k, float(t))
+            if anew:
+                del given_so_far[:]
+            given_so_far += new
+    assert len(one) - together < len(other) <= len(one) and len(other) % together == 0
+    if other:
+        np.testing.assert_allclose(np.stack(other), np.stack(one[: len(other)]), rtol=1e-4, atol=1e-3)
+
+
 def test_of_a_long_stream_the_last_clips_length_alone_counts() -> None:
     keypoints, times = np.ones((90, 13, 3), np.float32), np.arange(90) / 15
     keypoints[..., :2] = np.random.default_rng(0).uniform(0, 400, (90, 13, 2))

@@ -156,3 +156,36 @@ def test_steps_that_do_not_fit_the_strides_are_refused(window: int, frames: int,
 def test_a_network_of_two_bodies_is_no_stream() -> None:
     with pytest.raises(ConfigError, match="of one body"):
         StreamStep(lively(DenseGcn, bodies=2), window=8)
+
+
+def test_in_training_half_of_the_clips_follow_another_and_outside_none_does() -> None:
+    network = lively(DenseGcnStream).train()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d | nn.Dropout):
+            module.eval()  # BatchNorm would let every clip see every other
+    clips = torch.cat([noise(8, seed) for seed in range(64)]).requires_grad_()
+    torch.manual_seed(0)
+    # The first feature of a clip owes something to its own frames, to the clip before if it follows that, and so on.
+    follows = []
+    for n, feature in enumerate(network(clips)[1][:, :, 0].abs().sum(dim=(1, 2))):
+        (owed,) = torch.autograd.grad(feature, clips, retain_graph=True)
+        others = owed.abs().sum(dim=(1, 2, 3, 4)) > 0
+        owing = int(others.sum())
+        assert all(others[(n - ago) % 64] for ago in range(owing)), "a clip follows the one before it in the batch"
+        follows.append(bool(others[(n - 1) % 64]))
+    assert 20 < sum(follows) < 44
+    network.eval()
+    one, other = network(clips[:2])[0][1], network(clips[1:2])[0][0]
+    assert torch.allclose(one, other, atol=1e-5)
+
+
+def test_a_clip_that_follows_another_is_answered_as_the_stream_that_saw_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = lively(DenseGcnStream)
+    first, second = noise(16, 1), noise(16, 2)
+    with torch.inference_mode():
+        stream = network(torch.cat([first, second], dim=2))[1][0, :, 4:]
+        # The first clip follows nothing, the second the first.
+        monkeypatch.setattr(torch, "randint", lambda *_, **__: torch.tensor([0, 1]).view(2, 1, 1, 1))
+        network.training = True
+        joined = network(torch.cat([first, second]))[1][1]
+    np.testing.assert_allclose(joined, stream, atol=1e-4, rtol=1e-5)

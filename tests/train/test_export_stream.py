@@ -42,7 +42,7 @@ def network() -> DenseGcnStream:
 @pytest.fixture(scope="module")
 def folder(network: DenseGcnStream, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("stream")
-    write_stream(network, noise(16), folder)
+    write_stream(network, noise(16), folder, frames=1)
     return folder
 
 
@@ -69,6 +69,16 @@ def test_the_files_are_opset_17_with_static_shapes_and_named_states(folder: Path
         assert given == {f"{name}.next" for name in shapes if name != "frame"}
         kinds = Counter(node.op_type for node in model.graph.node)
         assert "BatchNormalization" not in kinds and "Pad" not in kinds
+
+
+def test_steps_of_four_frames_are_one_network_that_answers_at_the_same_moments(
+    folder: Path, network: DenseGcnStream, tmp_path: Path
+) -> None:
+    assert [p.name for p in write_stream(network, noise(16), tmp_path)] == ["stream.4.onnx"]
+    one, four = open_stream(folder, threads=1), open_stream(tmp_path, threads=1)
+    (alone,), (together,) = one.logits(noise(32)), four.logits(noise(32))
+    np.testing.assert_allclose(alone, together, atol=1e-4)
+    assert (one.frames, four.frames, one.cycle_frames, four.cycle_frames) == (1, 4, 4, 4)
 
 
 def test_from_camera_frames_to_probabilities_as_the_clip_form(folder: Path, network: DenseGcnStream) -> None:

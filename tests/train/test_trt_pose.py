@@ -10,7 +10,7 @@ import torch
 from scipy.ndimage import maximum_filter
 
 from edge.command_line import run_command_line
-from edge.contract.errors import ConfigError, EngineError
+from edge.contract.errors import ConfigError, DataError, EngineError
 from train.__main__ import COMMANDS
 from train.export_pose import export_trt_pose
 from train.networks.trt_pose import DEVIATION, MEAN, trt_pose_network
@@ -149,7 +149,7 @@ def test_an_exporter_that_lies_is_caught_and_leaves_no_file(tmp_path: Path, monk
         "train.export_pose._FromPixels.forward",
         lambda self, x: (*self.network(x.permute(0, 3, 1, 2).float() / 255 - right), torch.zeros(1, 18, 8, 8)),
     )
-    with pytest.raises(EngineError, match=r"cmap differs from PyTorch by"):
+    with pytest.raises(DataError, match=r"cmap differs from PyTorch by"):
         export_trt_pose(None, tmp_path / "pose.onnx", 32)
     assert list(tmp_path.iterdir()) == []
 

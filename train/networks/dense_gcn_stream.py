@@ -46,20 +46,29 @@ class DenseGcnStream(DenseGcn):
     """Causal DenseGcn: clip (N, C, T, V, M) -> (logits (N, K), features (N*M, D, T/4, V)); the same parameters.
 
     Feature j has seen frames up to 4j + 3 and none after. T is at least 4.
+
+    In training half of the clips, chosen anew in each pass, follow another clip of the batch, whose last frames lie
+    in the states when they begin: a stream seldom begins, and what a person did before must not decide. The others
+    follow nothing, as does every clip outside training.
     """
 
     def _through_units(self, x: Tensor) -> Tensor:
+        follows = torch.randint(2, (len(x), 1, 1, 1), device=x.device) if self.training else None
         for unit in self.units:
             assert isinstance(unit, Unit)
             stride, frames = stride_of(unit), x.shape[2]
-            seen = _after_zeros(unit.spatial(x @ unit.mix), KEPT)
-            x = unit_output(unit, seen, _after_zeros(x, DELAY), stride - 1, frames // stride)
+            seen = self._with_past(unit.spatial(x @ unit.mix), KEPT, follows)
+            x = unit_output(unit, seen, self._with_past(x, DELAY, follows), stride - 1, frames // stride)
         return x
 
-
-def _after_zeros(x: Tensor, frames: int) -> Tensor:
-    # Not F.pad: it is exported as a Pad of opset 18, which cannot be converted to 17.
-    return torch.cat([x.new_zeros(x.shape[0], x.shape[1], frames, x.shape[3]), x], dim=2)
+    def _with_past(self, x: Tensor, frames: int, follows: Tensor | None) -> Tensor:
+        """x (N, C, T, V) behind ``frames`` frames: zeros, or the last ones of the clip before in the batch."""
+        if follows is not None and x.shape[2] >= frames:
+            past = x[:, :, -frames:].roll(self.bodies, 0) * follows.to(x.dtype)
+        else:
+            # Not F.pad: it is exported as a Pad of opset 18, which cannot be converted to 17.
+            past = x.new_zeros(x.shape[0], x.shape[1], frames, x.shape[3])
+        return torch.cat([past, x], dim=2)
 
 
 class StreamStep(nn.Module):
@@ -69,6 +78,9 @@ class StreamStep(nn.Module):
         (logits (1, K) where a feature was completed, and those states anew). A step touches only the states of the
         units that it reaches; the others stay as they are.
     window: features that the logits are averaged over, a clip's length divided by 4.
+
+    Inside, a row is what one joint holds at one moment, and BatchNorm is part of the weights. So few frames make every
+    convolution a small matrix product; as convolutions, runtimes would reorder more than they multiply.
 
     Raises ConfigError for a network of several bodies, and for steps that do not fit the strides.
     """
@@ -82,26 +94,23 @@ class StreamStep(nn.Module):
                 f"steps of {frames} frames from phase {phase} with a window of {window} cannot be made",
                 hint="steps are of 1, 2 or 4 frames and follow each other; the window is at least 1",
             )
-        self.stem, self.units, self.fc = network.stem, network.units, network.fc
-        self.window, self.joints = window, max(len(u.mix) for u in network.units if isinstance(u, Unit))
+        self.stem, self.fc = joined(network.stem), network.fc
+        self.frames, self.window, self.features = frames, window, network.features
         self.state_shapes: dict[str, tuple[int, ...]] = {}
-        self.reached: list[tuple[int, int]] = []
-        for number, unit in enumerate(self.units):
+        self.units = nn.ModuleList()
+        for number, unit in enumerate(network.units):
             assert isinstance(unit, Unit)
-            stride, (before, after) = stride_of(unit), channels_of(unit)
-            self.state_shapes[f"unit{number}.kept"] = (1, after, KEPT, self.joints)
-            self.state_shapes[f"unit{number}.shortcut"] = (1, before, DELAY, self.joints)
-            # The first of the new frames with which a window of the strided convolution is complete.
-            first = -(phase + 1) % stride
-            count = len(range(first, frames, stride))
-            self.reached.append((first, count))
-            frames, phase = count, phase // stride
-            if count == 0:
+            step, (before, after), joints = UnitStep(unit, frames, phase), channels_of(unit), len(unit.mix)
+            self.units.append(step)
+            self.state_shapes[f"unit{number}.kept"] = (KEPT * joints, after)
+            self.state_shapes[f"unit{number}.shortcut"] = (DELAY * joints, before)
+            frames, phase = step.count, phase // step.stride
+            if frames == 0:
                 break
         self.answers = frames > 0
         if self.answers:
-            self.state_shapes["pooled"] = (1, network.features, window, 1)
-            self.state_shapes["pooled.count"] = (1, 1, window, 1)
+            self.state_shapes["pooled"] = (window, network.features + 1)
+            self.register_buffer("joint_mean", torch.full((1, joints), 1 / joints))
 
     @property
     def state_names(self) -> tuple[str, ...]:
@@ -114,22 +123,88 @@ class StreamStep(nn.Module):
 
     def forward(self, frame: Tensor, states: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """-> ([logits] or [], states anew)."""
-        x, new, before = self.stem(frame.squeeze(-1)), [], iter(states)
-        for unit, (first, count) in zip(self.units, self.reached, strict=False):
-            assert isinstance(unit, Unit)
-            kept = torch.cat([next(before), unit.spatial(x @ unit.mix)], dim=2)
-            waiting = torch.cat([next(before), x], dim=2)
-            new += [kept[:, :, -KEPT:], waiting[:, :, -DELAY:]]
-            if count:
-                x = unit_output(unit, kept, waiting, first, count)
+        x = F.relu(self.stem(frame.squeeze(-1).squeeze(0).permute(1, 2, 0).flatten(0, 1)))
+        new, before = [], iter(states)
+        for unit in self.units:
+            x, kept, waiting = unit(x, next(before), next(before))
+            new += [kept, waiting]
         if not self.answers:
             return [], new
-        feature = F.avg_pool2d(x, (1, self.joints))
-        pooled = torch.cat([next(before), feature], dim=2)[:, :, -self.window :]
-        counted = torch.cat([next(before), torch.ones_like(feature[:, :1])], dim=2)[:, :, -self.window :]
-        # Zeros stand for features that a new person does not have yet; they must not count.
-        mean = F.avg_pool2d(pooled, (self.window, 1)) / F.avg_pool2d(counted, (self.window, 1))
-        return [self.fc(mean.flatten(1))], [*new, pooled, counted]
+        feature = self.get_buffer("joint_mean") @ x
+        # Zeros stand for features that a new person does not have yet; the column of ones counts those that there are.
+        pooled = torch.cat([next(before), torch.cat([feature, torch.ones(1, 1)], dim=1)])[-self.window :]
+        total, count = (torch.ones(1, self.window) @ pooled).split([self.features, 1], dim=1)
+        return [self.fc(total / count)], [*new, pooled]
+
+
+class UnitStep(nn.Module):
+    """A unit's part of a step; rows are joints within frames.
+
+    x (frames * V, C), kept (KEPT * V, D), waiting (DELAY * V, C) -> those three anew. count: frames that it gives, as
+    x (count * V, D); with 0 it gives none, and as x an empty tensor.
+    """
+
+    def __init__(self, unit: Unit, frames: int, phase: int) -> None:
+        super().__init__()
+        self.stride, self.frames, self.joints = stride_of(unit), frames, len(unit.mix)
+        # The first of the new frames with which a window of the strided convolution is complete.
+        self.ends = list(range(-(phase + 1) % self.stride, frames, self.stride))
+        self.count = len(self.ends)
+        # Of all frames at once: four times the products, which are few, and no reordering before and behind them.
+        self.register_buffer("mix", torch.block_diag(*[unit.mix.detach().t()] * frames))
+        self.spatial, temporal = joined(unit.spatial), joined(unit.temporal)
+        # One bias for both sums: the convolution over time, which has most of the weights, is then nothing but a
+        # product, which ONNX Runtime takes in eight bits without making eight bits of the sum.
+        self.temporal = nn.Linear(temporal.in_features, temporal.out_features, bias=False)
+        self.temporal.weight, self.bias = temporal.weight, temporal.bias
+        self.shortcut: nn.Linear | None = None
+        if isinstance(unit.shortcut, nn.Sequential):
+            self.shortcut = joined(unit.shortcut)
+            self.shortcut.bias = nn.Parameter((self.shortcut.bias + self.bias).detach())
+
+    def forward(self, x: Tensor, kept: Tensor, waiting: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        new, joints = F.relu(self.spatial(self.get_buffer("mix") @ x)), self.joints
+        out = x[:0]
+        if self.count:
+            # By sizes, not by one size: that is exported as a Split of opset 18.
+            seen = [*kept.split([joints] * KEPT), *new.split([joints] * self.frames)]
+            windows = _joined_rows([torch.cat(seen[end : end + KERNEL_FRAMES], dim=1) for end in self.ends])
+            if self.stride == 1:
+                short = _rows(waiting, x, 0, self.count * joints)
+            else:
+                short = _joined_rows([_rows(waiting, x, end * joints, (end + 1) * joints) for end in self.ends])
+            short = short + self.bias if self.shortcut is None else self.shortcut(short)
+            out = F.relu(self.temporal(windows) + short)
+        begun = self.frames * joints
+        return out, _rows(kept, new, begun, begun + len(kept)), _rows(waiting, x, begun, begun + len(waiting))
+
+
+def _rows(before: Tensor, after: Tensor, start: int, end: int) -> Tensor:
+    """Rows ``start`` to ``end`` of both, the one behind the other, with as little copying as that takes."""
+    if start == 0 and end == len(before):
+        return before
+    if end <= len(before):
+        return before[start:end]
+    if start >= len(before):
+        start, end = start - len(before), end - len(before)
+        return after if (start, end) == (0, len(after)) else after[start:end]
+    return torch.cat([before[start:], after[: end - len(before)]])
+
+
+def _joined_rows(parts: list[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def joined(layers: nn.Sequential) -> nn.Linear:
+    """A convolution and its BatchNorm as they are in inference, as one linear map of K * C values, frames first."""
+    convolution, norm = _convolution(layers), layers[1]
+    assert isinstance(norm, nn.BatchNorm2d) and norm.running_var is not None and norm.running_mean is not None
+    scale = (norm.weight / torch.sqrt(norm.running_var + norm.eps)).detach()
+    weight = convolution.weight.detach()[..., 0].transpose(1, 2).flatten(1)  # (D, K * C)
+    linear = nn.Linear(weight.shape[1], weight.shape[0])
+    linear.weight = nn.Parameter(weight * scale[:, None])
+    linear.bias = nn.Parameter((norm.bias - norm.running_mean * scale).detach())
+    return linear
 
 
 def unit_output(unit: Unit, kept: Tensor, waiting: Tensor, first: int, count: int) -> Tensor:

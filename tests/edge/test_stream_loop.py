@@ -1,0 +1,273 @@
+"""The loop with a student that streams: which form runs, who is answered when, and that nothing is mixed up."""
+
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+import tiny_bundle
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import numpy_helper
+from parts import SCRIPT_LAYOUT, action_stage, moving_body, sighting
+
+from edge.capture.registry import open_source
+from edge.contract.bundle import read_bundle, write_manifest
+from edge.contract.errors import BundleError, ConfigError, EngineError
+from edge.contract.layouts import convert
+from edge.contract.preprocess import clip_tensor
+from edge.decisions import DecisionConfig
+from edge.pose_recording import RecordingHeader
+from edge.recogniser import RecogniserConfig, softmax
+from edge.sinks.recorder import recorder_sink
+from edge.streaming.choice import open_student, why_not
+from edge.streaming.cost import frames_per_clip
+from edge.streaming.recogniser import StreamRecogniser
+
+FPS = 30.0
+KNOWN = {
+    "accuracy": {"test_clips": 100, "int8": {"top1": 0.9}},
+    "frames_per_clip": {"int8": 10.0},
+}
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    folder = tiny_bundle.make(tmp_path_factory.mktemp("streaming") / "tiny")
+    manifest = read_bundle(folder).manifest
+    write_manifest(folder, replace(manifest, accuracy={"test_clips": 100, "int8": {"top1": 0.902}}))
+    return read_bundle(tiny_bundle.add_stream(folder, **KNOWN))
+
+
+def opened(bundle, form="stream"):
+    return open_student(bundle, RecogniserConfig(form=form, threads=1), DecisionConfig())
+
+
+def stage(bundle, **decisions):
+    return action_stage(bundle, open_recogniser=lambda: opened(bundle), **decisions)
+
+
+def run(bundle, script, **decisions):
+    """Results of a script at 30 frames a second: per frame one (18, 3) array a body, or None where no answer came."""
+    running = stage(bundle, **decisions)
+    return [running.act(sighting(n, n / FPS, bodies)) for n, bodies in enumerate(script)]
+
+
+def actions(results, track_id=1):
+    found = [{p.track_id: p for p in result.people}.get(track_id) for result in results]
+    return [someone and someone.action for someone in found]
+
+
+def expected(bundle, bodies):
+    """Number of frames at 15 Hz -> probabilities, by the network's own recursion over the clip of the recording."""
+    how, times = bundle.manifest.stream.preprocessing, np.arange(len(bodies)) / FPS
+    frames = min(how.length_frames, (len(bodies) + 1) // 2)
+    whole = replace(how, length_frames=frames)
+    penn = convert(bodies, SCRIPT_LAYOUT, bundle.layout)
+    clip = clip_tensor([(penn, times)], bundle.layout, whole, (frames - 1) / 15)
+    model = onnx.load(bundle.folder / "stream.4.onnx")
+    weights = {c.name: numpy_helper.to_array(c) for c in model.graph.initializer}["weights"]
+    found, past = {}, np.zeros(3)
+    for end in range(4, frames + 1, 4):
+        past = past / 2 + clip[:, end - 4 : end, :, 0].sum(axis=(1, 2))
+        found[end] = softmax((weights @ past)[None].astype(np.float32))[0]
+    return found
+
+
+def test_in_the_loop_a_stream_answers_as_its_recursion_over_the_recording(bundle):
+    bodies = np.stack([moving_body(n) for n in range(64)])
+    given = actions(run(bundle, [[body] for body in bodies], min_fill=0.0, hz=1000))
+    wanted = expected(bundle, bodies)
+    assert len(wanted) == 8
+    for frames, probabilities in wanted.items():
+        # Frame n of 15 a second is picture 2n of 30; a person counts from the third on, but was seen before.
+        action = given[2 * (frames - 1)]
+        np.testing.assert_allclose(action.probabilities, probabilities, atol=2e-4)
+        assert action.label == bundle.manifest.classes[probabilities.argmax()]
+
+
+def test_decisions_come_when_a_cycle_is_complete_and_no_more_often_than_asked(bundle):
+    script = [[moving_body(n)] for n in range(150)]
+    for decisions, apart in (({"hz": 1000}, {8}), ({"hz": 1.0}, {24, 32}), ({"stride_frames": 16}, {16})):
+        given = actions(run(bundle, script, **decisions))
+        changed = [n for n in range(1, 150) if given[n] is not given[n - 1]]
+        # The first may come at any time in its period.
+        assert set(np.diff(changed[1:])) <= apart and len(changed) > 3
+
+
+def test_nobody_is_decided_about_before_enough_was_seen_and_after_a_gap_it_is_too_little_again(bundle):
+    script = [[moving_body(n)] for n in range(80)] + [[]] * 20 + [[moving_body(n)] for n in range(100, 160)]
+    results = run(bundle, script, hz=1000)
+    for result in results:
+        for someone in result.people:
+            assert (someone.action is not None) == (someone.clip_fill >= 0.5)
+    assert results[99].people == () and results[79].people[0].action is not None
+    assert results[100].people[0].track_id == 1 and results[100].people[0].clip_fill == 0
+    alone = actions(run(bundle, script[100:], hz=1000))
+    # It began anew with the first picture after the gap, as somebody who comes in then.
+    assert actions(results)[-1].label == alone[-1].label
+    np.testing.assert_allclose(actions(results)[-1].probabilities, alone[-1].probabilities, atol=2e-4)
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    spells=st.lists(st.tuples(st.integers(5, 40), st.booleans(), st.booleans()), min_size=2, max_size=6),
+    broken=st.sets(st.integers(0, 100), max_size=5),
+)
+def test_people_who_come_go_and_pause_are_answered_as_if_alone(bundle, spells, broken):
+    there = [present for frames, *present in spells for _ in range(frames)]
+    places = (100.0, 400.0)
+
+    def script(people):
+        return [
+            None if n in broken else [moving_body(n, x=places[who]) for who in people if present[who]]
+            for n, present in enumerate(there)
+        ]
+
+    def told(results, x):
+        """Of whoever stands there: what was decided, picture by picture."""
+        found = []
+        for result in results:
+            near = [p for p in result.people if abs(p.pose.keypoints[:, 0].mean() - x - 75) < 100]
+            found.append([(p.clip_fill, p.action and p.action.probabilities.tobytes()) for p in near])
+        return found
+
+    together = run(bundle, script((0, 1)), hz=1000)
+    for who, x in enumerate(places):
+        assert told(together, x) == told(run(bundle, script((who,)), hz=1000), x)
+
+
+def test_what_was_recorded_is_decided_alike_bit_for_bit(bundle, tmp_path):
+    rng = np.random.default_rng(1)
+    times = np.cumsum(rng.uniform(0.01, 0.07, 200))
+    script = [[moving_body(n), moving_body(2 * n, x=100 + n)] for n in range(200)]
+    script[50:53] = [None] * 3  # the pose network broke
+    script[120:160] = [[]] * 40  # nobody there
+    live = stage(bundle)
+    results = [live.act(sighting(n, float(t), bodies)) for n, (t, bodies) in enumerate(zip(times, script, strict=True))]
+    path = tmp_path / "poses.jsonl"
+    with recorder_sink(path, RecordingHeader("trt_pose-18", 30.0, (64, 48), "a camera", "a network")) as sink:
+        for result in results:
+            sink(result)
+    source, again = open_source(f"replay://{path}"), stage(bundle)
+    pose = source.pose_stage()
+    replayed = [again.act(pose.see(frame)) for frame in source]
+    told = [
+        [[(p.track_id, p.clip_fill, p.action and p.action.probabilities.tobytes()) for p in r.people] for r in played]
+        for played in (results, replayed)
+    ]
+    assert told[0] == told[1]
+    assert [r.events for r in results] == [r.events for r in replayed] and again.finish() == live.finish()
+    assert any(action for action in actions(results))
+
+
+def test_a_stream_that_breaks_is_opened_again_and_catches_up_with_what_was_seen(bundle):
+    lives = []
+
+    def open_once_broken():
+        recogniser = opened(bundle)
+        if not lives:
+            recogniser._network = Breaking(recogniser._network, after=8)
+        lives.append(recogniser)
+        return recogniser
+
+    running = action_stage(bundle, open_recogniser=open_once_broken, hz=1000)
+    results = [running.act(sighting(n, n / FPS, [moving_body(n)])) for n in range(90)]
+    assert [r.failure for r in results if r.failure] == ["action: device lost"]
+    assert len(lives) == 2 and isinstance(lives[1], StreamRecogniser)
+    broke = next(n for n, r in enumerate(results) if r.failure)
+    after = results[broke + 1].people[0]
+    assert after.track_id == 1 and after.clip_fill >= 0.9 and actions(results)[-1] is not None
+
+
+class Breaking:
+    """A network whose step fails once, after so many."""
+
+    def __init__(self, network, after):
+        self._network, self._left = network, after
+
+    def __getattr__(self, name):
+        return getattr(self._network, name)
+
+    def step(self, stream, frame):
+        self._left -= 1
+        if self._left == 0:
+            raise RuntimeError("device lost")
+        return self._network.step(stream, frame)
+
+
+AUTO, CLIP, STREAM = (RecogniserConfig(form=form, threads=1) for form in ("auto", "clip", "stream"))
+
+
+def test_the_loop_streams_of_itself_where_that_is_cheaper_and_as_good(bundle):
+    assert why_not(bundle, AUTO, DecisionConfig(hz=5)) is None
+    assert isinstance(open_student(bundle, AUTO, DecisionConfig(hz=5)), StreamRecogniser)
+    assert not isinstance(open_student(bundle, CLIP, DecisionConfig(hz=5)), StreamRecogniser)
+    described = open_student(bundle, STREAM, DecisionConfig()).describe()
+    assert described.startswith("tiny, 4 classes, streaming") and "1 threads" in described
+
+
+@pytest.mark.parametrize(
+    ("about", "decisions", "why"),
+    [
+        ({}, {"hz": 1.5}, "at 1.5 decisions a second, clips cost less than 15 frames"),
+        ({}, {"stride_frames": 10}, "at 1.5 decisions a second"),
+        ({"accuracy": {"test_clips": 100, "int8": {"top1": 0.89}}}, {}, "loses 1.20 points of top-1, .* budget is 0.5"),
+        ({"accuracy": {"test_clips": 99, "int8": {"top1": 0.9}}}, {}, "is not known from the same clips"),
+        ({"accuracy": {}}, {}, "is not known from the same clips"),
+        ({"frames_per_clip": {"fp32": 10.0}}, {}, "what a frame costs in int8 was not measured"),
+    ],
+)
+def test_where_it_is_not_the_loop_takes_clips_and_can_say_why(bundle, about, decisions, why):
+    form = replace(bundle.manifest.stream, **about)
+    other = replace(bundle, manifest=replace(bundle.manifest, stream=form))
+    found = why_not(other, AUTO, DecisionConfig(**decisions))
+    assert found is not None
+    with pytest.raises(AssertionError, match=why):
+        raise AssertionError(found)
+    assert not isinstance(open_student(other, AUTO, DecisionConfig(**decisions)), StreamRecogniser)
+    assert isinstance(open_student(other, STREAM, DecisionConfig(**decisions)), StreamRecogniser)
+
+
+def test_where_only_the_student_has_an_engine_the_loop_takes_it(bundle, tmp_path):
+    copied = tmp_path / "bundle"
+    copied.mkdir()
+    for path in bundle.folder.iterdir():
+        (copied / path.name).write_bytes(path.read_bytes())
+    (copied / "student.engine").write_bytes(b"built here")
+    found = read_bundle(copied)
+    assert "an engine was built of the student" in str(why_not(found, AUTO, DecisionConfig()))
+    (copied / "stream.4.int8.engine").write_bytes(b"built here too")
+    assert why_not(found, AUTO, DecisionConfig()) is None
+
+
+def test_a_stream_that_a_bundle_lacks_is_refused_in_one_line(bundle_folder):
+    plain = read_bundle(bundle_folder)
+    assert plain.manifest.stream is None
+    with pytest.raises(ConfigError, match="has no int8 networks of a stream") as refused:
+        open_student(plain, STREAM, DecisionConfig())
+    assert "recogniser.form" in str(refused.value)
+
+
+def test_a_stream_that_answers_otherwise_than_its_bundle_says_is_refused(bundle, tmp_path):
+    folder = tiny_bundle.add_stream(tiny_bundle.make(tmp_path / "tiny"), **KNOWN)
+    opened(read_bundle(folder)).require_agreement(read_bundle(folder))
+    with np.load(folder / "stream.reference.npz") as reference:
+        np.savez(folder / "stream.reference.npz", clips=reference["clips"], logits=-reference["logits"])
+    write_manifest(folder, read_bundle(folder).manifest)
+    with pytest.raises(EngineError, match="decides as the bundle says on"):
+        opened(read_bundle(folder)).require_agreement(read_bundle(folder))
+
+
+def test_a_stream_of_another_rate_than_the_student_is_a_damaged_bundle(bundle, tmp_path):
+    folder = tiny_bundle.add_stream(tiny_bundle.make(tmp_path / "tiny"), **KNOWN)
+    path = folder / "bundle.yaml"
+    head, stream = path.read_text().split("stream:\n  preprocessing:", 1)
+    path.write_text(head + "stream:\n  preprocessing:" + stream.replace("fps: 15.0", "fps: 10.0", 1))
+    with pytest.raises(BundleError, match="another length or rate"):
+        read_bundle(folder)
+
+
+def test_what_a_frame_costs_is_measured_against_the_clip(bundle):
+    # The stream of these tests is a sum, its student a convolution over 32 frames.
+    assert frames_per_clip(bundle, "int8") > 1

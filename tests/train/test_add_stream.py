@@ -1,0 +1,105 @@
+"""Runs that stream become bundles that the loop streams of itself, or are added to a bundle that is there."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from calibrate.stream import StreamConfig, quantise_stream_of
+from edge.contract.bundle import Bundle, read_bundle
+from edge.contract.errors import ConfigError
+from edge.contract.preprocess import Centre, Preprocessing
+from edge.decisions import DecisionConfig
+from edge.recogniser import RecogniserConfig
+from edge.streaming.choice import open_student, why_not
+from edge.streaming.recogniser import StreamRecogniser
+from train.add_stream import StreamExportConfig, export_stream
+from train.checkpoint import load_checkpoint
+from train.data.pairs import PairConfig
+from train.data.registry import DataConfig
+from train.export import ExportConfig, export
+from train.hardware import Hardware
+from train.optimiser import Optimiser
+from train.teach import TeacherConfig, train_teacher
+
+STREAMED = RecogniserConfig(precision="fp32", form="stream", threads=1)
+
+
+def trained(out: Path, network: str, centre: Centre, frames: int = 16) -> Path:
+    """A run of one epoch on generated people."""
+    how = Preprocessing(length_frames=frames, fps=10, centre=centre)
+    pairs = PairConfig(preprocessing=how, layout="penn-13", span="window")
+    train_teacher(
+        TeacherConfig(
+            out=out,
+            data=DataConfig(clips_per_class=6, pairs=pairs),
+            network=network,
+            width=8,
+            see="lq",
+            optimiser=Optimiser(epochs=1, batch=16),
+            hardware=Hardware(threads=1),
+        )
+    )
+    return out
+
+
+@pytest.fixture(scope="module")
+def streaming(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a run that streams and the bundle made of it, quantised."""
+    folder = tmp_path_factory.mktemp("streaming")
+    trained(folder / "run", "dense_gcn_stream", "trailing")
+    export(ExportConfig(run=folder / "run", bundle=folder / "bundle", workdir=folder / "work"))
+    quantise_stream_of(
+        StreamConfig(folder / "bundle", folder / "work" / "calibration.npz", folder / "work" / "test.npz", "minmax", 8)
+    )
+    return folder
+
+
+def by_hand(bundle: Bundle, work: Path, name: str) -> tuple[float, np.ndarray]:
+    """Top-1 on the test clips, each streamed by itself, and the logits."""
+    recogniser = open_student(bundle, STREAMED, DecisionConfig())
+    assert isinstance(recogniser, StreamRecogniser)
+    with np.load(work / name) as test:
+        logits = recogniser._network.logits(test["clips"])
+        return float((logits.argmax(1) == test["labels"]).mean()), logits
+
+
+def test_a_run_that_streams_becomes_a_bundle_of_both_forms_which_are_one_network(streaming: Path) -> None:
+    bundle = read_bundle(streaming / "bundle")
+    form = bundle.manifest.stream
+    assert form is not None and form.preprocessing == bundle.manifest.preprocessing
+    right, logits = by_hand(bundle, streaming / "work", "test.npz")
+    assert form.accuracy["fp32"]["top1"] == pytest.approx(right, abs=1e-4)
+    # Its clip form is causal too: from fresh states both say the same.
+    assert form.accuracy["fp32"]["top1"] == pytest.approx(bundle.manifest.accuracy["fp32"]["top1"], abs=0.02)
+    assert form.accuracy["test_clips"] == bundle.manifest.accuracy["test_clips"] == len(logits)
+    assert 0 < form.accuracy["int8"]["agreement"] <= 1 and set(form.frames_per_clip) == {"fp32"}
+    open_student(bundle, STREAMED, DecisionConfig()).require_agreement(bundle)
+    # At twenty decisions a second a clip each would cost more than ten frames, whatever the machine.
+    assert why_not(bundle, RecogniserConfig(precision="fp32"), DecisionConfig(hz=20)) is None
+
+
+def test_a_stream_is_added_to_the_bundle_of_a_student_that_looks_ahead(streaming: Path, tmp_path: Path) -> None:
+    trained(tmp_path / "student", "dense_gcn", "trend")
+    export(ExportConfig(run=tmp_path / "student", bundle=tmp_path / "bundle", workdir=tmp_path))
+    before = read_bundle(tmp_path / "bundle")
+    assert before.manifest.stream is None
+    export_stream(StreamExportConfig(streaming / "run", tmp_path / "bundle", tmp_path))
+    after = read_bundle(tmp_path / "bundle")
+    assert after.manifest.stream is not None and after.manifest.stream.preprocessing.centre == "trailing"
+    assert after.manifest.preprocessing.centre == "trend"
+    assert after.manifest.stream.training["network"] == "dense_gcn_stream"
+    assert after.file("student.onnx").read_bytes() == before.file("student.onnx").read_bytes()
+    right, _ = by_hand(after, tmp_path, "stream_test.npz")
+    assert after.manifest.stream.accuracy["fp32"]["top1"] == pytest.approx(right, abs=1e-4)
+
+
+def test_runs_that_do_not_stream_or_do_not_fit_are_refused(streaming: Path, tmp_path: Path) -> None:
+    for network, centre, frames, why in (
+        ("dense_gcn", "trend", 16, "dense_gcn of 1 bodies does not stream"),
+        ("dense_gcn_stream", "trailing", 24, "have different frames of a clip: 24 and 16"),
+    ):
+        run = trained(tmp_path / network, network, centre, frames)  # type: ignore[arg-type]
+        with pytest.raises(ConfigError, match=why):
+            export_stream(StreamExportConfig(run, streaming / "bundle", tmp_path))
+    assert load_checkpoint(streaming / "run").training()["epochs"] == 1

@@ -1,0 +1,68 @@
+"""``python -m train export-stream``: into a bundle that is there, its student's other form, which streams."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge.command_line import console
+from edge.contract.bundle import Manifest, read_bundle, write_manifest
+from edge.contract.errors import ConfigError
+from edge.contract.preprocess import Preprocessing
+from train.checkpoint import load_checkpoint
+from train.export import CALIBRATION_CLIPS, clips_of, reference_clips
+from train.export_stream import stream_form
+from train.networks.dense_gcn_stream import DenseGcnStream
+from train.onnx_file import save_arrays
+
+
+@dataclass(frozen=True)
+class StreamExportConfig:
+    """Add the networks of a run that streams to a bundle."""
+
+    run: Path
+    """Folder of a run of dense_gcn_stream, with --data.pairs.preprocessing.centre trailing."""
+    bundle: Path
+    """Bundle folder with a student of the same classes, joints, clip length and rate."""
+    workdir: Path
+    """Folder for stream_calibration.npz and stream_test.npz, which `python -m calibrate stream` reads."""
+    data: Path | None = None
+    """Folder of the dataset the run was trained on, where it needs one."""
+
+
+def export_stream(config: StreamExportConfig) -> None:
+    """Write stream.4.onnx, its reference and the manifest anew. Raises ConfigError for a run that does not fit."""
+    checkpoint, manifest = load_checkpoint(config.run), read_bundle(config.bundle).manifest
+    network = checkpoint.rebuild()
+    if not isinstance(network, DenseGcnStream) or network.bodies != 1:
+        raise ConfigError(
+            f"{config.run}: {checkpoint.about['network']} of {checkpoint.about['bodies']} bodies does not stream",
+            hint="train with --network dense_gcn_stream, on clips of one body",
+        )
+    train, test = clips_of(checkpoint, config.data)
+    _refuse_foreign(config, checkpoint.about, manifest, test.config.preprocessing)
+    low, _, labels = test.batch(np.arange(len(test)))
+    form = stream_form(checkpoint, network, config.bundle, low, labels, reference_clips(checkpoint, low))
+    write_manifest(config.bundle, replace(manifest, stream=form))
+    chosen = np.random.default_rng(0).permutation(len(train))[:CALIBRATION_CLIPS]
+    clips, _, chosen_labels = train.batch(chosen)
+    save_arrays(config.workdir / "stream_calibration.npz", clips=clips, labels=chosen_labels, ids=chosen)
+    save_arrays(config.workdir / "stream_test.npz", clips=low, labels=labels)
+    console.print(f"stream in {config.bundle}: {form.accuracy}")
+
+
+def _refuse_foreign(config: StreamExportConfig, about: dict[str, Any], manifest: Manifest, how: Preprocessing) -> None:
+    given = (tuple(about["classes"]), about["layout"], how.length_frames, how.fps)
+    how = manifest.preprocessing
+    wanted = (manifest.classes, manifest.layout, how.length_frames, how.fps)
+    for what, one, other in zip(
+        ("classes", "joints", "frames of a clip", "frames a second"), given, wanted, strict=True
+    ):
+        if one != other:
+            raise ConfigError(
+                f"{config.run} and {config.bundle} have different {what}: {one} and {other}",
+                hint="train the stream on what the bundle's student was trained on",
+            )
