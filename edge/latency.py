@@ -89,18 +89,21 @@ class LatencyHistory:
             for stage, ms in latency_ms.items():
                 self._rings.setdefault(stage, _Ring()).add(frame, ms)
 
-    def summary(self, last_frames: int | None = None) -> dict[str, Latency]:
-        """By stage, in the loop's order, then outputs, then sums; one that never ran after the warm-up is left out.
+    def values(self, last_frames: int | None = None) -> dict[str, Float32]:
+        """Milliseconds by stage, in the loop's order, then outputs, then sums, after the warm-up.
 
-        last_frames: of these alone.
+        A stage that never ran in that time is left out. last_frames: of these alone.
         """
         with self._lock:
             skipped = min(self._warm_up, self._frames // 2)
             if last_frames is not None:
                 skipped = max(skipped, self._frames - last_frames)
-            names = sorted(self._rings, key=_position)
-            counted = {name: self._rings[name].after(skipped) for name in names}
-        return {name: _percentiles(values) for name, values in counted.items() if len(values)}
+            counted = {name: self._rings[name].after(skipped) for name in sorted(self._rings, key=_position)}
+        return {name: values for name, values in counted.items() if len(values)}
+
+    def summary(self, last_frames: int | None = None) -> dict[str, Latency]:
+        """Percentiles of :meth:`values`."""
+        return {name: _percentiles(values) for name, values in self.values(last_frames).items()}
 
 
 def _position(name: str) -> int:

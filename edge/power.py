@@ -1,22 +1,44 @@
-"""What the board draws, from the INA3221 monitors that every Jetson has."""
+"""What the board draws, from the power monitors that its kernel shows in files."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 DRIVERS = Path("/sys/bus/i2c/drivers")
-TOTAL_RAILS = ("VDD_IN", "POM_5V_IN", "VDD_SYS_5V0", "SYS5V0")
-"""The rail that feeds the board, by the names that L4T gave it from Nano to Orin."""
+WHOLE_BOARD = ("VIN", "VDD_IN", "POM_5V_IN")
+"""Rails that feed everything: of Thor; of Orin NX and Nano, Xavier NX and TX2; of Nano."""
+PARTS = (
+    ("VDD_GPU", "VDD_CPU_SOC_MSS", "VIN_SYS_5V0"),
+    ("VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0"),
+    ("GPU", "CPU", "SOC", "CV", "VDDRQ", "SYS5V"),
+)
+"""Where no such rail is told these add up to the module: of Thor, AGX Orin, AGX Xavier."""
+
+
+def board_power_w(rails_w: Mapping[str, float]) -> float | None:
+    """Watts of the whole board, or of its module where that alone is measured; None where neither is.
+
+    rails_w: watts by rail, under the names of L4T, which tegrastats and the kernel's files share.
+    """
+    for name in WHOLE_BOARD:
+        if name in rails_w:
+            return rails_w[name]
+    parts = next((names for names in PARTS if all(name in rails_w for name in names)), None)
+    return None if parts is None else sum(rails_w[name] for name in parts)
 
 
 def power_w() -> float | None:
-    """Watts that the whole board draws now; None where nothing tells."""
-    rails = rails_w()
-    return next((rails[name] for name in TOTAL_RAILS if name in rails), None)
+    """Watts that the board draws now; None where nothing tells."""
+    return board_power_w(rails_w())
 
 
 def rails_w() -> dict[str, float]:
-    """Watts by rail. L4T R34 and later give millivolts and milliamperes, earlier ones milliwatts."""
+    """Watts by rail now.
+
+    L4T R34 and later give millivolts and milliamperes, earlier ones milliwatts; Thor's inlet has a monitor of its own,
+    in microwatts.
+    """
     found: dict[str, float] = {}
     for label in sorted(DRIVERS.glob("ina3221/*/hwmon/hwmon*/in*_label")):
         number = label.name[2 : -len("_label")]
@@ -29,6 +51,9 @@ def rails_w() -> dict[str, float]:
         name = _text(label)
         if name and milliwatts is not None:
             found[name] = milliwatts / 1e3
+    for microwatts in sorted(DRIVERS.glob("ina238/*/hwmon/hwmon*/power1_input")):
+        if (drawn := _number(microwatts)) is not None:
+            found["VIN"] = drawn / 1e6
     return found
 
 

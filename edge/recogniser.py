@@ -35,6 +35,8 @@ class RecogniserConfig:
     """int8 or fp32. An engine built beside the bundle's ONNX file is used instead of it."""
     threads: int = 0
     """CPU threads of the network, 0 for as many as there are cores. Without effect on a GPU."""
+    network: Path | None = None
+    """File of the same student to run instead, .onnx or .engine; precision then means nothing."""
     form: Form = "auto"
     """clip: a whole clip at each decision. stream: frame after frame, states instead of clips; decisions come when the
     network completes a cycle, at 15 Hz every 0.27 s at most. auto: stream where the bundle has that form, it is within
@@ -151,7 +153,12 @@ def open_recogniser(bundle: Bundle, config: RecogniserConfig) -> Recogniser:
     Raises BundleError where the bundle has no student of that precision, EngineError where the
     runtime refuses it.
     """
-    return Recogniser(bundle, open_engine(student_file(bundle, config.precision), threads=config.threads))
+    return Recogniser(bundle, open_engine(network_file(bundle, config), threads=config.threads))
+
+
+def network_file(bundle: Bundle, config: RecogniserConfig) -> Path:
+    """The file that ``config`` names, else :func:`student_file`."""
+    return config.network or student_file(bundle, config.precision)
 
 
 def student_file(bundle: Bundle, precision: Precision) -> Path:

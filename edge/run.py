@@ -13,22 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 from edge.capture.source import CaptureConfig, Source
 from edge.command_line import USER_ERROR, console, print_warning
-from edge.contract.bundle import read_bundle
 from edge.contract.errors import ConfigError, SourceError
 from edge.contract.files import replacing, writing
 from edge.decisions import DecisionConfig
 from edge.interruption import interruptible
 from edge.latency import LatencyHistory, latency_table
-from edge.loop.action_stage import ActionStage
-from edge.loop.pose_stage import EstimatorStage, PoseStage
-from edge.loop.restarts import RestartConfig, Restarted
+from edge.loop.parts import opened
+from edge.loop.restarts import RestartConfig
 from edge.machine import machine
-from edge.pose.registry import PoseConfig, open_estimator
+from edge.pose.registry import PoseConfig
 from edge.progress import progress_line
 from edge.recogniser import RecogniserConfig
 from edge.sinks.registry import SinkConfig, outlets
-from edge.streaming.choice import open_student
-from edge.tracker import Tracker, TrackerConfig
+from edge.tracker import TrackerConfig
 
 if TYPE_CHECKING:
     from edge.loop.pipeline import Played  # brings OpenCV along
@@ -93,30 +90,16 @@ def run(config: RunConfig) -> None:
     stage that keeps failing keep the files too; any other error leaves none.
     """
     # OpenCV, which `--help` need not wait for.
-    from edge.capture.registry import open_source
     from edge.loop.pipeline import Limits, Pipeline
     from edge.overlay import Overlay
 
     with ExitStack() as stack:
-        bundle = read_bundle(config.bundle)
-        source = open_source(config.source, config.capture)
-        stack.callback(source.close)
-        recogniser = Restarted(
-            "action",
-            lambda: open_student(bundle, config.recogniser, config.decisions),
-            config.restarts,
-            print_warning,
-        )
-        stack.callback(recogniser.close)
-        pose = _pose_stage(source, config)
-        stack.callback(pose.close)
-        student = recogniser.part()
-        parts = {"source": source.describe(), "pose": pose.describe(), "student": student.describe()}
-        for name, description in parts.items():
+        parts = stack.enter_context(opened(config))
+        source, pose, told = parts.source, parts.pose, parts.describe()
+        for name, description in told.items():
             console.print(f"{name:8} {description}", highlight=False)
         if config.self_test:
-            student.require_agreement(bundle)
-        action = ActionStage(bundle, pose.layout, Tracker(pose.layout, config.tracker), recogniser, config.decisions)
+            parts.student.require_agreement(parts.bundle)
         history, overlay = LatencyHistory(WARM_UP_FRAMES), Overlay(pose.layout)
         report = stack.enter_context(replacing(config.report)) if config.report else None
         limits = Limits(config.frames, config.limit_s)
@@ -124,7 +107,7 @@ def run(config: RunConfig) -> None:
             pipeline = Pipeline(
                 source,
                 pose,
-                action,
+                parts.action,
                 outlets(config.sinks, config.record, source, pose, overlay, history, _say),
                 history,
                 limits=limits,
@@ -135,7 +118,7 @@ def run(config: RunConfig) -> None:
             with interruptible(pipeline.stop) as stop:
                 played = pipeline.run()
         if report is not None:
-            figures = {"machine": machine(), **parts, **_figures(config, played, history)}
+            figures = {"machine": machine(), **told, **_figures(config, played, history)}
             with writing(config.report or report):
                 report.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     conclude(config, played, history)
@@ -158,14 +141,6 @@ def run(config: RunConfig) -> None:
 
 def _say(text: str) -> None:
     console.print(text, highlight=False, markup=False)
-
-
-def _pose_stage(source: Source, config: RunConfig) -> PoseStage:
-    from edge.capture.replay import Replay
-
-    if isinstance(source, Replay):
-        return source.pose_stage()
-    return EstimatorStage(Restarted("pose", lambda: open_estimator(config.pose), config.restarts, print_warning))
 
 
 def _require_people(config: RunConfig, source: Source, played: Played) -> None:

@@ -12,7 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,21 +20,17 @@ from typing import Any
 import numpy as np
 
 from edge.assets import DEMO_CLIP, fetch
-from edge.command_line import console, print_warning
-from edge.contract.bundle import read_bundle
+from edge.command_line import console
 from edge.contract.errors import ConfigError
 from edge.contract.files import replacing
 from edge.contract.types import Event, FrameResult
-from edge.decisions import DecisionConfig
 from edge.interruption import interruptible
 from edge.latency import DECISION, POSE, LatencyHistory, latency_table
-from edge.loop.action_stage import ActionStage
-from edge.loop.pose_stage import EstimatorStage
-from edge.loop.restarts import RestartConfig, Restarted
+from edge.loop.parts import opened
 from edge.machine import machine
-from edge.pose.registry import PoseConfig, open_estimator
-from edge.recogniser import RecogniserConfig, open_recogniser
-from edge.tracker import Tracker
+from edge.pose.registry import PoseConfig
+from edge.recogniser import RecogniserConfig
+from edge.run import RunConfig
 
 MAX_GROWTH_MB = 5.0
 FAILED = 1
@@ -209,7 +205,7 @@ def run_soak(config: SoakConfig) -> tuple[Soaked, LatencyHistory]:
     from edge.loop.pipeline import Limits, Pipeline
     from edge.overlay import Overlay
 
-    bundle, path = read_bundle(config.bundle), config.source or fetch(DEMO_CLIP)[0]
+    path = config.source or fetch(DEMO_CLIP)[0]
     chance, listener = random.Random(config.seed), Listener()
 
     def open_video() -> FlakyVideo:
@@ -217,30 +213,19 @@ def run_soak(config: SoakConfig) -> tuple[Soaked, LatencyHistory]:
         time.sleep(chance.uniform(0, 2))
         return FlakyVideo(path, chance, config.loss_every_s)
 
-    with ExitStack() as stack:
-        source = Live("soak", open_video, CaptureConfig(), hint=lambda: "", backoff=Backoff(0.1, 0.4))
-        stack.callback(source.close)
-        restarts = RestartConfig()
-        pose = EstimatorStage(Restarted("pose", lambda: open_estimator(config.pose), restarts, print_warning))
-        stack.callback(pose.close)
-        recogniser = Restarted(
-            "action",
-            lambda: open_recogniser(bundle, RecogniserConfig(threads=config.pose.threads)),
-            restarts,
-            print_warning,
-        )
-        action = ActionStage(bundle, pose.layout, Tracker(pose.layout), recogniser, DecisionConfig())
-        stack.callback(action.close)
-        history, overlay, memory = LatencyHistory(30), Overlay(pose.layout), Memory()
+    source = Live("soak", open_video, CaptureConfig(), hint=lambda: "", backoff=Backoff(0.1, 0.4))
+    recogniser = RecogniserConfig(threads=config.pose.threads)
+    with opened(RunConfig("soak", config.bundle, pose=config.pose, recogniser=recogniser), source) as parts:
+        history, overlay, memory = LatencyHistory(30), Overlay(parts.pose.layout), Memory()
         hanging = HangingSink(chance)
 
         def outlet(name: str, sink: Callable[[Any], object], terms: Terms) -> Outlet:
             return Outlet(name, nullcontext(sink), terms, overlay, history)
 
         pipeline = Pipeline(
-            source,
-            pose,
-            action,
+            parts.source,
+            parts.pose,
+            parts.action,
             [
                 outlet("listener", listener, Terms(kind="events")),
                 outlet("drawing", overlay.picture, Terms(pictures=True, annotated=True)),

@@ -10,11 +10,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from edge.power import board_power_w, rails_w
+
 INTERVAL_MS = 200
-WHOLE_BOARD = ("VIN", "VDD_IN", "POM_5V_IN")
-"""Rails that feed everything: of Thor; of Orin NX and Nano and Xavier NX; of Nano."""
-PARTS = (("VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0"), ("GPU", "CPU", "SOC", "CV", "VDDRQ", "SYS5V"))
-"""AGX Orin and AGX Xavier have no such rail; these add up to the module."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +26,7 @@ class BoardSample:
 
     @property
     def power_w(self) -> float | None:
-        """Of the whole board, or of its module where that alone is measured; None where neither is."""
-        for name in WHOLE_BOARD:
-            if name in self.rails_w:
-                return self.rails_w[name]
-        parts = next((names for names in PARTS if all(name in self.rails_w for name in names)), None)
-        return None if parts is None else sum(self.rails_w[name] for name in parts)
+        return board_power_w(self.rails_w)
 
     @property
     def hottest_c(self) -> float | None:
@@ -59,12 +52,19 @@ def read_line(line: str) -> BoardSample:
 
 @contextmanager
 def board_samples() -> Iterator[list[BoardSample]]:
-    """A list that grows by a sample every 200 ms while the block runs; it stays empty where there is no tegrastats."""
+    """A list that grows by a sample every 200 ms while the block runs, by tegrastats.
+
+    A container has no tegrastats, but the kernel's files with the rails: then the samples hold these alone. Without
+    either the list stays empty.
+    """
     samples: list[BoardSample] = []
     program = shutil.which("tegrastats")
-    if program is None:
+    with _by_tegrastats(program, samples) if program is not None else _by_files(samples):
         yield samples
-        return
+
+
+@contextmanager
+def _by_tegrastats(program: str, samples: list[BoardSample]) -> Iterator[None]:
     with subprocess.Popen(
         [program, "--interval", str(INTERVAL_MS)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
@@ -76,7 +76,27 @@ def board_samples() -> Iterator[list[BoardSample]]:
         thread = threading.Thread(target=follow, name="tegrastats", daemon=True)
         thread.start()
         try:
-            yield samples
+            yield
         finally:
             process.terminate()
             thread.join(timeout=5)
+
+
+@contextmanager
+def _by_files(samples: list[BoardSample]) -> Iterator[None]:
+    if not rails_w():
+        yield
+        return
+    ended = threading.Event()
+
+    def follow() -> None:
+        while not ended.wait(INTERVAL_MS / 1000):
+            samples.append(BoardSample(None, None, {}, rails_w()))
+
+    thread = threading.Thread(target=follow, name="rails", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(timeout=5)

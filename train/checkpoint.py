@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -49,6 +50,14 @@ class Checkpoint:
         network = build_network(self.about)
         network.load_state_dict(self.best)
         return network.eval()
+
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits of the SHA-256 of the weights in use: another training, another name."""
+        digest = hashlib.sha256()
+        for name, value in sorted(self.best.items()):
+            digest.update(name.encode())
+            digest.update(value.contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
 
     def training(self) -> dict[str, Any]:
         """What a bundle says of how it was trained, for people."""

@@ -107,6 +107,7 @@ def train_student(config: StudentConfig) -> Accuracy:
     fabric = launch(config.hardware)
     torch.manual_seed(config.seed)
     about = _about(config, data) | {"see": "lq", "method": config.method, **asdict(how)}
+    about["teacher"] = taught.fingerprint()
     _refuse_foreign(taught, about, config.teacher)
     before = None if config.baseline is None else _per_class(config.baseline, about["classes"])
     student, teacher = _network(about), taught.rebuild().requires_grad_(False)

@@ -3,33 +3,39 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.table import Table
 
-from edge.bench.accuracy_figures import Accuracy, accuracy_figures
+from edge.bench.accuracy_figures import Accuracy, accuracy_figures, agreement
 from edge.bench.labelled import labelled_clips
 from edge.command_line import console
-from edge.contract.bundle import STUDENT_FP32, STUDENT_INT8, read_bundle
+from edge.contract.bundle import STUDENT_FP32, STUDENT_INT8, Bundle, read_bundle
 from edge.contract.errors import ConfigError
 from edge.contract.files import replacing
 from edge.contract.types import Float32
-from edge.engines.registry import open_engine
+from edge.decisions import DecisionConfig
 from edge.machine import machine
-from edge.recogniser import Precision, Recogniser, RecogniserConfig, SelfTest, open_recogniser
+from edge.pose.registry import PoseConfig
+from edge.recogniser import STUDENTS, Precision, RecogniserConfig, open_recogniser
+from edge.run import RunConfig
 
 MISSED = 1
 """Exit code where a floor was missed; 2 is for a user's error."""
 AT_ONCE = 64
 """Clips given to the network in a row; memory, not speed."""
+FLOORS = ("top1", "mean_per_class", "agreement")
 
 
 @dataclass(frozen=True)
 class AccuracyConfig:
-    """Run labelled clips through the loop's own clip buffer and student, with floors that must be reached.
+    """Run labelled videos or clips through the loop on this machine, with floors that must be reached.
 
     The .npz of --clips holds clips and labels, as `python -m train export` writes test.npz, or recordings: keypoints
     (sum of length, V, 3) in pixels with scores, times_s (sum of length,), length (N,) and labels (N,).
@@ -37,86 +43,171 @@ class AccuracyConfig:
 
     bundle: Path
     """Bundle folder with the trained student, or with the engine built from it."""
-    clips: Path
-    """Labelled clips or recordings, .npz."""
+    videos: Path | None = None
+    """Folder with one subfolder of videos a class, which go through the whole loop."""
+    clips: Path | None = None
+    """Instead of videos, labelled clips or recordings, .npz."""
     precision: Precision | None = None
     """int8 or fp32; by default int8 where the bundle has it."""
+    beside: tuple[str, ...] = ()
+    """Students to hold beside it, on the same poses: int8, fp32 or files, for instance [student.fp16.engine]."""
     threads: int = 0
-    """CPU threads of the network, 0 for as many as there are cores."""
+    """CPU threads of the networks, 0 for as many as there are cores."""
+    pose: PoseConfig = field(default_factory=PoseConfig)
+    """Which pose estimator looks at videos."""
+    decisions: DecisionConfig = field(default_factory=DecisionConfig)
+    """When people in videos are decided about."""
     min_top1: float | None = None
     """Floor of the top-1 accuracy in percent; below it the exit code is 1."""
     min_mean_per_class: float | None = None
     """Floor of the mean over classes of their top-1, in percent."""
     min_agreement: float | None = None
-    """Floor of the decisions that are the FP32 student's, in percent of the clips."""
+    """Floor of the decisions that are the FP32 student's, in percent."""
     report: Path | None = None
     """JSON file to write."""
     confusion: Path | None = None
     """PNG to write with the confusion matrix."""
 
     def __post_init__(self) -> None:
-        for name in ("min_top1", "min_mean_per_class", "min_agreement"):
-            value = getattr(self, name)
+        if (self.videos is None) == (self.clips is None):
+            raise ConfigError("accuracy is of videos or of clips", hint="give --videos folder, or --clips test.npz")
+        for name in FLOORS:
+            value = getattr(self, f"min_{name}")
             if value is not None and not 0 <= value <= 100:
-                raise ConfigError(f"{name} is {value}", hint="give percent, 0 to 100")
+                raise ConfigError(f"min_{name} is {value}", hint="give percent, 0 to 100")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """student: as it describes itself. scores: (N, K) logits or probabilities, NaN where nothing was decided."""
+
+    student: str
+    scores: Float32
 
 
 def accuracy(config: AccuracyConfig) -> None:
     """Measure, write and show; exit code 1 where a floor was missed."""
     bundle = read_bundle(config.bundle)
-    precision: Precision = config.precision or ("int8" if STUDENT_INT8 in bundle.manifest.files else "fp32")
-    clips, labels = labelled_clips(config.clips, bundle)
-    recogniser = open_recogniser(bundle, RecogniserConfig(precision, config.threads))
-    logits, stored, described = _logits(recogniser, clips), recogniser.self_test(bundle), recogniser.describe()
-    recogniser.close()
-    agreement = None
-    if STUDENT_FP32 in bundle.manifest.files:
-        # Of the ONNX file, never an engine: the reference is what was trained.
-        reference = Recogniser(bundle, open_engine(bundle.file(STUDENT_FP32), threads=config.threads))
-        agreement = float(100 * (_logits(reference, clips).argmax(1) == logits.argmax(1)).mean())
-        reference.close()
-    found = accuracy_figures(logits, labels)
-    figures = _figures(found, agreement, stored)
-    missed = missed_floors(config, figures)
+    students, reference = _students(config, bundle)
+    asked = students if reference is None else [*students, reference]
+    labels, judged = _by_videos(config, bundle, asked) if config.videos else _by_clips(config, bundle, asked)
+    fp32 = None if reference is None else judged.pop()
+    with_figures = [(one, accuracy_figures(one.scores, labels)) for one in judged]
+    columns = [_figures(one, found, fp32, judged[0]) for one, found in with_figures]
+    columns[0]["agreement_stored"] = 100 * _stored_agreement(bundle, students[0])
+    missed = missed_floors(config, columns[0])
+    best = with_figures[0][1]
     if config.report is not None:
-        told = {"machine": machine(), "student": described, "clips": len(labels), **figures, "missed": missed}
-        by_class = zip(bundle.manifest.classes, found.per_class, strict=True)
+        told = {"machine": machine(), "samples": len(labels), **columns[0], "missed": missed, "beside": columns[1:]}
+        by_class = zip(bundle.manifest.classes, best.per_class, strict=True)
         told["per_class"] = {name: None if np.isnan(value) else round(float(value), 2) for name, value in by_class}
-        told["confusion"] = found.confusion.tolist()
+        told["confusion"] = best.confusion.tolist()
         with replacing(config.report) as partial:
             partial.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     if config.confusion is not None:
         from edge.bench.confusion_picture import write_confusion
 
-        write_confusion(config.confusion, found.confusion, bundle.manifest.classes)
-    table = Table("what", "", title=f"{described}, {len(labels)} clips", title_justify="left")
-    for name, value in figures.items():
-        table.add_row(name, "not measured" if value is None else f"{value:.2f} %")
-    table.add_row("verdict", f"missed: {', '.join(missed)}" if missed else "no floor missed")
-    console.print(table)
+        write_confusion(config.confusion, best.confusion, bundle.manifest.classes)
+    console.print(_table(columns, f"{len(labels)} {'videos' if config.videos else 'clips'}"))
+    console.print(f"missed: {', '.join(missed)}" if missed else "no floor missed", highlight=False)
     if missed:
         raise SystemExit(MISSED)
 
 
-def _figures(found: Accuracy, agreement: float | None, stored: SelfTest) -> dict[str, float | None]:
-    return {
-        "top1": found.top1,
-        "top5": found.top5,
-        "mean_per_class": found.mean_per_class,
-        "agreement": agreement,
-        "agreement_stored": 100 * stored.agreement,
-    }
-
-
-def missed_floors(config: AccuracyConfig, figures: dict[str, Any]) -> list[str]:
+def missed_floors(config: AccuracyConfig, figures: Mapping[str, Any]) -> list[str]:
     """What is below its floor, or has one and could not be measured."""
     missed = []
-    for name in ("top1", "mean_per_class", "agreement"):
+    for name in FLOORS:
         floor, value = getattr(config, f"min_{name}"), figures[name]
         if floor is not None and (value is None or value < floor):
             missed.append(f"{name} {'unknown' if value is None else f'{value:.2f}'} of {floor:g}")
     return missed
 
 
-def _logits(recogniser: Recogniser, clips: Float32) -> Float32:
-    return np.concatenate([recogniser.logits(clips[i : i + AT_ONCE]) for i in range(0, len(clips), AT_ONCE)])
+def _students(config: AccuracyConfig, bundle: Bundle) -> tuple[list[RecogniserConfig], RecogniserConfig | None]:
+    """Those to judge, and the FP32 network they are held against, None where the bundle has none."""
+    has_int8 = STUDENT_INT8 in bundle.manifest.files
+    first = RecogniserConfig(config.precision or ("int8" if has_int8 else "fp32"), config.threads)
+    known: dict[str, Precision] = {name: name for name in STUDENTS}
+    beside = [
+        replace(first, precision=known[name]) if name in known else replace(first, network=Path(name))
+        for name in config.beside
+    ]
+    if STUDENT_FP32 not in bundle.manifest.files:
+        return [first, *beside], None
+    # The ONNX file, never an engine: the reference is what was trained.
+    return [first, *beside], replace(first, network=bundle.file(STUDENT_FP32))
+
+
+def _by_clips(
+    config: AccuracyConfig, bundle: Bundle, students: Sequence[RecogniserConfig]
+) -> tuple[NDArray[np.int64], list[Judged]]:
+    assert config.clips is not None
+    clips, labels = labelled_clips(config.clips, bundle)
+    judged = []
+    for student in students:
+        recogniser = open_recogniser(bundle, student)
+        logits = [recogniser.logits(clips[i : i + AT_ONCE]) for i in range(0, len(clips), AT_ONCE)]
+        judged.append(Judged(recogniser.describe(), np.concatenate(logits)))
+        recogniser.close()
+    return labels, judged
+
+
+def _by_videos(
+    config: AccuracyConfig, bundle: Bundle, students: Sequence[RecogniserConfig]
+) -> tuple[NDArray[np.int64], list[Judged]]:
+    from edge.bench.labelled_videos import answers, labelled_videos
+
+    assert config.videos is not None
+    videos, labels = labelled_videos(config.videos, bundle)
+    run = RunConfig("", config.bundle, pose=config.pose, decisions=config.decisions)
+    runs = [replace(run, recogniser=student) for student in students]
+    with tempfile.TemporaryDirectory() as folder:
+        found = answers(videos, runs, Path(folder), len(bundle.manifest.classes))
+    return labels, [Judged(_describe(bundle, s), scores) for s, scores in zip(students, found, strict=True)]
+
+
+def _describe(bundle: Bundle, student: RecogniserConfig) -> str:
+    recogniser = open_recogniser(bundle, student)
+    recogniser.close()
+    return recogniser.describe()
+
+
+def _stored_agreement(bundle: Bundle, student: RecogniserConfig) -> float:
+    recogniser = open_recogniser(bundle, student)
+    found = recogniser.self_test(bundle).agreement
+    recogniser.close()
+    return found
+
+
+def _figures(one: Judged, found: Accuracy, fp32: Judged | None, first: Judged) -> dict[str, Any]:
+    return {
+        "student": one.student,
+        "top1": found.top1,
+        "top5": found.top5,
+        "mean_per_class": found.mean_per_class,
+        "undecided": found.undecided,
+        "agreement": None if fp32 is None else agreement(one.scores, fp32.scores),
+        "agreement_first": agreement(one.scores, first.scores),
+    }
+
+
+ROWS = {
+    "top1": "top-1",
+    "top5": "top-5",
+    "mean_per_class": "mean per class",
+    "agreement": "decided as FP32",
+    "agreement_first": "decided as the first",
+    "agreement_stored": "self-test decided as FP32",
+}
+
+
+def _table(columns: Sequence[Mapping[str, Any]], title: str) -> Table:
+    table = Table("", *(str(column["student"]) for column in columns), title=title, title_justify="left")
+    for key, name in ROWS.items():
+        if key == "agreement_first" and len(columns) == 1:
+            continue
+        values = (column.get(key) for column in columns)
+        table.add_row(name, *("" if value is None else f"{value:.2f} %" for value in values))
+    table.add_row("without a decision", *(str(column["undecided"]) for column in columns))
+    return table

@@ -12,9 +12,10 @@ from edge.contract.types import Float32
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Percent. per_class: top-1 of each class, NaN where it has no clip; mean_per_class: their mean without those.
+    """Percent of all samples. per_class: top-1 of each class, NaN where it has none; mean_per_class: their mean.
 
-    confusion: (K, K) clips, rows the label, columns the decision.
+    confusion: (K, K) samples, rows the label, columns the decision. undecided: samples without a decision, which are
+    wrong, and not in the confusion.
     """
 
     top1: float
@@ -22,16 +23,21 @@ class Accuracy:
     mean_per_class: float
     per_class: NDArray[np.float64]
     confusion: NDArray[np.int64]
+    undecided: int
 
 
-def accuracy_figures(logits: Float32, labels: NDArray[np.int64]) -> Accuracy:
-    """logits: (N, K). labels: (N,), 0..K-1. Equal logits count for the class that comes first."""
-    classes = logits.shape[1]
-    order = np.argsort(-logits, axis=1, kind="stable")
-    hits = order == labels[:, None]
+def accuracy_figures(scores: Float32, labels: NDArray[np.int64]) -> Accuracy:
+    """scores: (N, K), a row of NaN where nothing was decided. labels: (N,), 0..K-1.
+
+    Of equal scores the class that comes first counts.
+    """
+    classes = scores.shape[1]
+    decided = np.asarray(np.isfinite(scores).all(axis=1))
+    order = np.argsort(-scores, axis=1, kind="stable")
+    hits = (order == labels[:, None]) & decided[:, None]
     confusion = np.zeros((classes, classes), np.int64)
-    np.add.at(confusion, (labels, order[:, 0]), 1)
-    counts = confusion.sum(axis=1)
+    np.add.at(confusion, (labels[decided], order[decided, 0]), 1)
+    counts = np.bincount(labels, minlength=classes)
     per_class = np.where(counts > 0, 100 * confusion.diagonal() / np.maximum(counts, 1), np.nan)
     return Accuracy(
         float(100 * hits[:, 0].mean()),
@@ -39,4 +45,11 @@ def accuracy_figures(logits: Float32, labels: NDArray[np.int64]) -> Accuracy:
         float(np.nanmean(per_class)),
         per_class,
         confusion,
+        int((~decided).sum()),
     )
+
+
+def agreement(scores: Float32, others: Float32) -> float:
+    """Percent of the samples that both decide alike; not deciding is alike too. Both (N, K), NaN as above."""
+    decisions = [np.where(np.isfinite(s).all(axis=1), np.argmax(s, axis=1), -1) for s in (scores, others)]
+    return float(100 * (decisions[0] == decisions[1]).mean())

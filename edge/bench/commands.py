@@ -20,8 +20,11 @@ BENCH_COMMANDS = {
     "accuracy": Command(
         AccuracyConfig,
         with_extra("edge", accuracy),
-        "Measure how right the student is on labelled clips, on this machine; exit code 1 where a floor is missed.",
-        ("python -m edge bench accuracy --bundle bundles/everyday --clips test.npz --min_top1 90 --min_agreement 98",),
+        "Measure how right students are on labelled videos or clips; exit code 1 where a floor is missed.",
+        (
+            "python -m edge bench accuracy --bundle bundles/everyday --videos videos --beside '[fp32]'",
+            "python -m edge bench accuracy --bundle bundles/everyday --clips test.npz --min_top1 90 --min_agreement 98",
+        ),
     ),
     "compare": Command(
         CompareConfig,

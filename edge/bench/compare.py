@@ -98,6 +98,9 @@ def _figures(report: Mapping[str, Any]) -> Iterator[tuple[str, list[float]]]:
         for figure in FIGURES:
             if all(stage in run["stages"] for run in loop):
                 yield f"{stage}, {figure[:-3]} ms", [run["stages"][stage][figure] for run in loop]
+    shown = [run for run in report["display"]["runs"] if "p50_ms" in run]
+    for figure in FIGURES if shown else ():
+        yield f"capture to {report['display']['to']}, {figure[:-3]} ms", [run[figure] for run in shown]
     for place, first in enumerate(report["student_batches"][0]):
         for figure in FIGURES:
             values = [run[place][figure] for run in report["student_batches"]]

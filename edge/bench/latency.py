@@ -10,7 +10,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edge.assets import DEMO_CLIP, fetch
+from edge.bench.board import board_figures, watched_board
+from edge.bench.display_run import Display, DisplayRun, display_run
 from edge.bench.latency_report import as_markdown
 from edge.bench.loop_run import LoopRun, loop_run
 from edge.bench.student_batches import BatchTimes, student_batches
@@ -24,9 +28,8 @@ from edge.machine import machine
 from edge.pose.registry import PoseConfig
 from edge.recogniser import RecogniserConfig
 from edge.run import RunConfig
-from edge.tegrastats import BoardSample, board_samples
 
-FORMAT = "skd-edge latency 1"
+FORMAT = "skd-edge latency 2"
 BATCHES = range(1, 9)
 
 
@@ -39,7 +42,7 @@ class LatencyConfig:
     source: str | None = None
     """Video, folder of images or camera, as for `run`. Unset: the demo's clip, fetched once."""
     out: Path = Path("runs/bench")
-    """Folder for latency.json and latency.md."""
+    """Folder for latency.json, latency.md and latency.png, the spread of every stage."""
     runs: int = 5
     """How often everything is done; what differs between the runs is the noise that `compare` goes by."""
     frames: int = 200
@@ -56,6 +59,9 @@ class LatencyConfig:
     """How the student runs."""
     decisions: DecisionConfig = field(default_factory=DecisionConfig)
     """When people are decided about."""
+    display: Display = "output"
+    """Age of a picture when it is displayed, by a clock drawn into the source, in a run of its own: output (drawn on
+    and handed out, not shown), window (shown on the screen), none. A recording plays as a camera there."""
 
     def __post_init__(self) -> None:
         if min(self.runs, self.queries) < 1 or self.frames < 2 * self.warm_up_frames or self.warm_up_frames < 0:
@@ -67,7 +73,8 @@ class LatencyConfig:
 
 def latency(config: LatencyConfig) -> None:
     """Measure, write and show. Raises SourceError for a source that ends within the warm-up."""
-    bundle = read_bundle(config.bundle)
+    from edge.bench.distribution_picture import write_distribution
+
     source = config.source or str(fetch(DEMO_CLIP)[0])
     run_config = RunConfig(
         source,
@@ -81,55 +88,69 @@ def latency(config: LatencyConfig) -> None:
     load = os.getloadavg()[0]
     if load > (os.cpu_count() or 1) / 2:
         print_warning(f"the machine is busy (load {load:.1f}): the figures will be of that")
-    runs: list[LoopRun] = []
-    batches: list[list[BatchTimes]] = []
-    in_loop: list[BoardSample] = []
-    with board_samples() as samples:
-        for number in range(config.runs):
-            console.print(f"run {number + 1} of {config.runs}", highlight=False)
-            before = len(samples)
-            runs.append(loop_run(run_config, config.warm_up_frames))
-            in_loop += samples[before:]
-            if runs[-1].frames <= config.warm_up_frames:
-                raise SourceError(f"it ends after {runs[-1].frames} pictures", where=source, hint="give a longer one")
-            batches.append(
-                list(student_batches(bundle, config.recogniser, BATCHES, config.queries, config.warm_up_frames))
-            )
+    taken = _measure(config, run_config)
+    runs = taken.runs
     report = {
         "format": FORMAT,
         "machine": machine(),
         "load_before": round(load, 2),
-        "bundle": bundle.manifest.name,
+        "bundle": taken.bundle,
         "precision": config.recogniser.precision,
         "threads": {"pose": config.pose.threads, "student": config.recogniser.threads},
         "warm_up_frames": config.warm_up_frames,
         **runs[0].parts,
         "loop": [_run(run) for run in runs],
-        "student_batches": [[_batch(found) for found in one] for one in batches],
+        "student_batches": [[_batch(found) for found in one] for one in taken.batches],
+        "display": {"to": config.display, "runs": [_display(found) for found in taken.displays]},
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
-        "board": board(in_loop, sum(run.frames for run in runs), sum(run.seconds for run in runs)),
+        "board": taken.board,
     }
-    _write(config.out / "latency.json", json.dumps(report, indent=2) + "\n")
-    _write(config.out / "latency.md", text := as_markdown(report))
+    files = [config.out / name for name in ("latency.json", "latency.md", "latency.png")]
+    _write(files[0], json.dumps(report, indent=2) + "\n")
+    _write(files[1], text := as_markdown(report))
+    write_distribution(files[2], {name: np.concatenate([run.values_ms[name] for run in runs]) for name in in_all(runs)})
     console.print(text, highlight=False, markup=False)
-    console.print(f"written  {config.out / 'latency.json'}, {config.out / 'latency.md'}", highlight=False)
+    console.print(f"written  {', '.join(map(str, files))}", highlight=False)
 
 
-def board(samples: Sequence[BoardSample], frames: int, seconds: float) -> dict[str, Any] | None:
-    """Power, heat and memory while the loop ran, None where nothing tells. Energy includes what an idle board draws."""
-    powers = [power for sample in samples if (power := sample.power_w) is not None]
-    heats = [heat for sample in samples if (heat := sample.hottest_c) is not None]
-    rams = [sample.ram_mb for sample in samples if sample.ram_mb is not None]
-    if not samples:
-        return None
-    watts = sum(powers) / len(powers) if powers else None
-    return {
-        "samples": len(samples),
-        "power_w": None if watts is None else round(watts, 3),
-        "energy_per_picture_mj": None if watts is None else round(1000 * watts * seconds / frames, 2),
-        "hottest_c": max(heats, default=None),
-        "ram_mb": max(rams, default=None),
-    }
+@dataclass(frozen=True)
+class _Taken:
+    """One entry a run; board: see :func:`edge.bench.board.board_figures`."""
+
+    bundle: str
+    runs: list[LoopRun]
+    batches: list[list[BatchTimes]]
+    displays: list[DisplayRun]
+    board: dict[str, Any] | None
+
+
+def _measure(config: LatencyConfig, run_config: RunConfig) -> _Taken:
+    bundle = read_bundle(config.bundle)
+    runs: list[LoopRun] = []
+    batches: list[list[BatchTimes]] = []
+    displays: list[DisplayRun] = []
+    with watched_board() as board:
+        for number in range(config.runs):
+            console.print(f"run {number + 1} of {config.runs}", highlight=False)
+            with board.in_loop():
+                runs.append(loop_run(run_config, config.warm_up_frames))
+            if runs[-1].frames <= config.warm_up_frames:
+                found = f"it ends after {runs[-1].frames} pictures"
+                raise SourceError(found, where=run_config.source, hint="give a longer one")
+            batches.append(
+                list(student_batches(bundle, config.recogniser, BATCHES, config.queries, config.warm_up_frames))
+            )
+            if config.display != "none":
+                displays.append(display_run(run_config, config.warm_up_frames, config.display))
+            board.look()
+    frames, seconds = sum(run.frames for run in runs), sum(run.seconds for run in runs)
+    figures = board_figures(board.loop, board.idle, board.throttling, frames, seconds)
+    return _Taken(bundle.manifest.name, runs, batches, displays, figures)
+
+
+def in_all(runs: Sequence[LoopRun]) -> list[str]:
+    """Stages that every run has."""
+    return [name for name in runs[0].stages if all(name in run.stages for run in runs)]
 
 
 def _run(run: LoopRun) -> dict[str, Any]:
@@ -140,6 +161,12 @@ def _run(run: LoopRun) -> dict[str, Any]:
         "failed": run.failed,
         "stages": {name: _rounded(asdict(row)) for name, row in run.stages.items()},
     }
+
+
+def _display(found: DisplayRun) -> dict[str, Any]:
+    """One run's; without percentiles where no clock was legible."""
+    counts = {"shown": found.shown, "unread": found.unread, "dropped": found.dropped}
+    return {**counts, **(_rounded(asdict(found.times)) if found.times else {})}
 
 
 def _batch(found: BatchTimes) -> dict[str, Any]:

@@ -29,6 +29,7 @@ def as_markdown(report: Mapping[str, Any]) -> str:
         "",
         *_table("stage", [(name, [run["stages"][name] for run in loop]) for name in stages]),
         "",
+        *_display(report["display"]),
         "The student alone; p90 of batch 1 is its single-stream latency as MLPerf defines it.",
         "",
         *_table("batch", _batches(report["student_batches"])),
@@ -39,11 +40,38 @@ def as_markdown(report: Mapping[str, Any]) -> str:
 
 def _board(board: Mapping[str, Any] | None) -> list[str]:
     if board is None:
-        return ["- power and heat: nothing tells"]
-    power = "unknown" if board["power_w"] is None else f"{board['power_w']:.2f} W"
-    energy = "" if board["power_w"] is None else f", {board['energy_per_picture_mj']:.0f} mJ a picture, idle included"
-    heat = "unknown" if board["hottest_c"] is None else f"{board['hottest_c']:.0f} °C"
-    return [f"- power: {power}{energy}; hottest: {heat}"]
+        return ["- power, heat and clocks: nothing tells"]
+    power = "unknown" if board["power_w"] is None else f"{board['power_w']:.2f} W{_of_idle(board)}"
+    heat = "unknown" if board["hottest_c"] is None else f"{board['coolest_c']:.0f} to {board['hottest_c']:.0f} °C"
+    clocks = {None: "unknown", True: "held", False: "free to change"}[board["clocks_held"]]
+    return [f"- power: {power}", f"- hottest unit: {heat}; clocks: {clocks}; slowed down: {_slowed(board)}"]
+
+
+def _of_idle(board: Mapping[str, Any]) -> str:
+    energy = f", {board['energy_per_inference_mj']:.0f} mJ an inference (a picture through all its networks)"
+    if board["idle_w"] is None:
+        return f"{energy}, what an idle board draws included"
+    return f" ({board['idle_w']:.2f} W idle){energy}, {board['energy_above_idle_mj']:.0f} mJ of it above idle"
+
+
+def _slowed(board: Mapping[str, Any]) -> str:
+    if board["slowed_by_heat"] is None:
+        return "unknown"
+    told = [f"{unit} by heat" for unit in board["slowed_by_heat"]]
+    if board["over_current_events"]:
+        told.append(f"{board['over_current_events']} times by over-current")
+    return ", ".join(told) or "never"
+
+
+def _display(display: Mapping[str, Any]) -> list[str]:
+    if display["to"] == "none":
+        return []
+    shown, unread, dropped = (sum(run[key] for run in display["runs"]) for key in ("shown", "unread", "dropped"))
+    where = "on the screen" if display["to"] == "window" else "drawn and handed out; there was no screen"
+    text = f"From a picture's arrival until it is displayed ({where}), by a clock drawn into the source."
+    rows = [("capture to display", [run for run in display["runs"] if "p50_ms" in run])]
+    told = f"{shown} displayed, {dropped} gave way to newer ones, the clock of {unread} was covered."
+    return [f"{text} {told}", "", *_table("", [row for row in rows if row[1]]), ""]
 
 
 def _batches(runs: Sequence[Sequence[Mapping[str, Any]]]) -> list[tuple[str, list[Mapping[str, Any]]]]:

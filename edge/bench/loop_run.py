@@ -1,36 +1,32 @@
-"""The camera loop once over a source, with nothing drawn or written."""
+"""The camera loop once over a source, for what measures it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edge.command_line import print_warning
-from edge.contract.bundle import read_bundle
 from edge.latency import Latency, LatencyHistory
-from edge.loop.action_stage import ActionStage
-from edge.loop.pose_stage import EstimatorStage
-from edge.loop.restarts import Restarted
-from edge.pose.registry import open_estimator
+from edge.loop.parts import opened
 from edge.run import RunConfig
-from edge.streaming.choice import open_student
-from edge.tracker import Tracker
+from edge.sinks.registry import outlets
 
 if TYPE_CHECKING:
-    from edge.contract.types import FrameResult
+    from edge.contract.types import Float32, FrameResult
 
 
 @dataclass(frozen=True)
 class LoopRun:
-    """stages: as :meth:`edge.latency.LatencyHistory.summary` has them. parts: what ran, by name."""
+    """stages: as :meth:`edge.latency.LatencyHistory.summary` has them; values_ms: what those are of. parts: what ran,
+    by name."""
 
     frames: int
     seconds: float
     dropped: int
     failed: int
     stages: dict[str, Latency]
+    values_ms: dict[str, Float32]
     parts: dict[str, str]
 
     @property
@@ -41,35 +37,25 @@ class LoopRun:
 def loop_run(
     config: RunConfig, warm_up_frames: int, on_result: Callable[[FrameResult], None] = lambda result: None
 ) -> LoopRun:
-    """One run of the loop that ``python -m edge run`` is, without outlets. Raises what that raises."""
-    from edge.capture.registry import open_source
-    from edge.capture.replay import Replay
+    """One run of the loop that ``python -m edge run`` is, with the outputs of ``config``. Raises what that raises."""
     from edge.loop.pipeline import Limits, Pipeline
+    from edge.overlay import Overlay
 
-    with ExitStack() as stack:
-        bundle = read_bundle(config.bundle)
-        source = open_source(config.source, config.capture)
-        stack.callback(source.close)
-        recogniser = Restarted(
-            "action",
-            lambda: open_student(bundle, config.recogniser, config.decisions),
-            config.restarts,
-            print_warning,
-        )
-        stack.callback(recogniser.close)
-        pose = (
-            source.pose_stage()
-            if isinstance(source, Replay)
-            else EstimatorStage(Restarted("pose", lambda: open_estimator(config.pose), config.restarts, print_warning))
-        )
-        stack.callback(pose.close)
-        parts = {"source": source.describe(), "pose": pose.describe(), "student": recogniser.part().describe()}
-        action = ActionStage(bundle, pose.layout, Tracker(pose.layout, config.tracker), recogniser, config.decisions)
-        history = LatencyHistory(warm_up_frames)
-        limits = Limits(config.frames, config.limit_s)
+    history = LatencyHistory(warm_up_frames)
+    with opened(config) as parts:
+        told, overlay = parts.describe(), Overlay(parts.pose.layout)
         played = Pipeline(
-            source, pose, action, (), history, limits=limits, on_result=on_result, warn=print_warning
+            parts.source,
+            parts.pose,
+            parts.action,
+            outlets(config.sinks, config.record, parts.source, parts.pose, overlay, history, print_warning),
+            history,
+            limits=Limits(config.frames, config.limit_s),
+            on_result=on_result,
+            warn=print_warning,
         ).run()
     if played.ended_by is not None:
         raise played.ended_by
-    return LoopRun(played.frames, played.seconds, played.dropped, played.failed, history.summary(), parts)
+    return LoopRun(
+        played.frames, played.seconds, played.dropped, played.failed, history.summary(), history.values(), told
+    )

@@ -12,7 +12,7 @@ from edge.bench.single_stream import Times, times
 from edge.contract.bundle import Bundle
 from edge.contract.errors import EngineError
 from edge.engines.registry import open_engine
-from edge.recogniser import RecogniserConfig, student_file
+from edge.recogniser import RecogniserConfig, network_file
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ def student_batches(
     bundle: Bundle, config: RecogniserConfig, batches: Sequence[int], queries: int, warm_up: int
 ) -> Iterator[BatchTimes]:
     """Time the student on the bundle's own reference clips. A size that the network or engine refuses is left out."""
-    engine = open_engine(student_file(bundle, config.precision), threads=config.threads)
+    engine = open_engine(network_file(bundle, config), threads=config.threads)
     clips, name = bundle.reference()["clips"], bundle.manifest.input_name
     fixed = engine.inputs[0].shape[0]
     try:

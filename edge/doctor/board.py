@@ -22,6 +22,7 @@ JETPACKS = {
     (36, 4, 0): "6.1",
     (36, 4, 3): "6.2",
     (36, 4, 4): "6.2.1",
+    (36, 4, 7): "6.2.1",
     (36, 5, 0): "6.2.2",
     (38, 2, 0): "7.0",
     (38, 4, 0): "7.1",
@@ -75,6 +76,12 @@ def read_l4t(release: str) -> L4t | None:
     return None if found is None else L4t(int(found[1]), int(found[2]), int(found[3] or 0))
 
 
+def packaged_l4t(version: str) -> L4t | None:
+    """From the version of the package nvidia-l4t-core, say ``38.4.0-20251230160601``."""
+    found = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?-", version)
+    return None if found is None else L4t(int(found[1]), int(found[2]), int(found[3] or 0))
+
+
 def board(model: str | None, compatible: str | None) -> Finding:
     """From the device tree: its model, and the list of names its chip is compatible with."""
     if not model or ("tegra" not in (compatible or "") and "Jetson" not in model):
@@ -83,14 +90,17 @@ def board(model: str | None, compatible: str | None) -> Finding:
     return Finding("board", "ok", model if chip is None else f"{model} ({chip}, {CHIPS[chip]})")
 
 
-def jetpack(release: str | None, compatible: str | None) -> Finding:
-    """From /etc/nv_tegra_release, and the device tree for what the chip can have at most."""
-    if release is None:
+def jetpack(release: str | None, compatible: str | None, package: str | None = None) -> Finding:
+    """From /etc/nv_tegra_release, or the package it belongs to; and the device tree for what the chip can have at most.
+
+    package: version of nvidia-l4t-core, which a system that NVIDIA's tools did not flash may have without the file.
+    """
+    l4t = packaged_l4t(package or "") if release is None else read_l4t(release)
+    if release is None and l4t is None:
         if "tegra" not in (compatible or ""):
             return not_here("JetPack")
-        mend = "in a container: -v /etc/nv_tegra_release:/etc/nv_tegra_release:ro"
+        mend = "sudo apt install nvidia-l4t-core (in a container: -v /etc/nv_tegra_release:/etc/nv_tegra_release:ro)"
         return Finding("JetPack", "warn", "/etc/nv_tegra_release cannot be read", mend)
-    l4t = read_l4t(release)
     if l4t is None:
         return Finding(
             "JetPack", "fail", "/etc/nv_tegra_release is not understood", "sudo apt install --reinstall nvidia-l4t-core"

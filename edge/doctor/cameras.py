@@ -31,9 +31,10 @@ def formats(listing: str) -> list[Format]:
         if kind := re.search(r"(?:\[\d+\]|Pixel Format\s*):\s*'(.{4})'", line):
             name = kind[1].strip()
             found.setdefault(name, [])
-        elif discrete := re.search(r"Size:\s*Discrete\s+(\d+)x(\d+)", line):
-            size = int(discrete[1]), int(discrete[2])
-        elif (rate := re.search(r"\(([\d.]+) fps\)", line)) and name:
+        # A range of sizes ends with the largest, a range of rates with the fastest.
+        elif largest := re.search(r"Size:\s*(?:Discrete|(?:Stepwise|Continuous)\s+\d+x\d+ -)\s+(\d+)x(\d+)", line):
+            size = int(largest[1]), int(largest[2])
+        elif (rate := re.search(r"\((?:[\d.]+-)?([\d.]+) fps\)", line)) and name:
             found[name].append((*size, float(rate[1])))
     return [Format(name, tuple(sizes)) for name, sizes in found.items()]
 
@@ -42,9 +43,12 @@ def camera(device: str, listing: str | None, sensor: int = 0) -> Finding | None:
     """None for a node without pictures, as most USB cameras have a second. sensor: its number among CSI sensors."""
     if listing is None:
         return Finding(device, "warn", "v4l2-ctl cannot ask it", "sudo apt install v4l-utils")
-    offered = [format_ for format_ in formats(listing) if format_.sizes]
-    if not offered:
+    listed = formats(listing)
+    offered = [format_ for format_ in listed if format_.sizes]
+    if not listed:
         return None
+    if not offered:
+        return Finding(device, "ok", f"{', '.join(format_.name for format_ in listed)}; it names no sizes and rates")
     if all(BAYER.fullmatch(format_.name) for format_ in offered):
         return Finding(device, "ok", f"{SENSOR}, {_best(offered)}: use csi://{sensor}")
     return Finding(device, "ok", _best(offered))

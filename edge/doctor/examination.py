@@ -15,7 +15,8 @@ from edge.doctor.finding import Finding
 from edge.doctor.host import Host
 
 MODEL, COMPATIBLE = "/proc/device-tree/model", "/proc/device-tree/compatible"
-RELEASE, NVPMODEL_CONF = "/etc/nv_tegra_release", "/etc/nvpmodel.conf"
+RELEASE, CORE_PACKAGE = "/etc/nv_tegra_release", "nvidia-l4t-core"
+NVPMODEL_CONF, NVPMODEL_STATUS = "/etc/nvpmodel.conf", "/var/lib/nvpmodel/status"
 CUDA, CUDA_RUNTIME = "/usr/local/cuda/version.json", "/usr/local/cuda*/targets/*/lib/libcudart.so.*"
 CPU_POLICIES = "/sys/devices/system/cpu/cpufreq/policy*"
 GPU_NAMES = "gm20b", "gp10b", "gv11b", "ga10b", "gpu"
@@ -25,11 +26,12 @@ GPU_NAMES = "gm20b", "gp10b", "gv11b", "ga10b", "gpu"
 def examine(host: Host, bundle: Path) -> list[Finding]:
     """Everything that can be told of this machine; ``host`` is asked for all that is outside Python."""
     release = host.read(RELEASE)
-    l4t = board.read_l4t(release) if release is not None else None
+    package = host.run("dpkg-query", "--show", "--showformat", "${Version}", CORE_PACKAGE) if release is None else None
+    l4t = board.packaged_l4t(package or "") if release is None else board.read_l4t(release)
     in_container = bool(host.names("/.dockerenv") or host.names("/run/.containerenv"))
     nvpmodel = host.run("nvpmodel", "-q")
     compatible = host.read(COMPATIBLE)
-    on_jetson = release is not None or "tegra" in (compatible or "")
+    on_jetson = release is not None or l4t is not None or "tegra" in (compatible or "")
     listings = {
         device: host.run("v4l2-ctl", "--device", device, "--list-formats-ext") for device in host.names("/dev/video*")
     }
@@ -38,7 +40,7 @@ def examine(host: Host, bundle: Path) -> list[Finding]:
     sensors = any(finding.found.startswith(cameras.SENSOR) for finding in looks)
     return [
         board.board(host.read(MODEL), compatible),
-        board.jetpack(release, compatible),
+        board.jetpack(release, compatible, package),
         software.python(sys.version_info[:2]),
         board.cuda(host.read(CUDA), host.names(CUDA_RUNTIME), on_jetson),
         *_runtimes(l4t.line if l4t else None, on_jetson),
@@ -47,10 +49,10 @@ def examine(host: Host, bundle: Path) -> list[Finding]:
         permissions.permissions(
             {name: host.usable(name) for pattern in permissions.DEVICES for name in host.names(pattern)}, in_container
         ),
-        power_mode.power_mode(nvpmodel, host.read(NVPMODEL_CONF), on_jetson),
+        power_mode.power_mode(nvpmodel, host.read(NVPMODEL_STATUS), host.read(NVPMODEL_CONF), on_jetson),
         power_mode.clocks(clock_limits(host), on_jetson),
         *resources.memory(host.read("/proc/meminfo") or "", host.read("/proc/swaps") or ""),
-        resources.heat(list(_zones(host)), _throttles(host)),
+        resources.heat(list(zones(host)), throttles(host)),
         resources.disk(str(Path.cwd()), shutil.disk_usage(Path.cwd()).free),
         *bundle_files.bundle_files(bundle, _engine_runtime(), on_jetson),
     ]
@@ -105,7 +107,7 @@ def clock_limits(host: Host) -> dict[str, tuple[int, int]]:
     return limits
 
 
-def _zones(host: Host) -> Iterator[resources.ThermalZone]:
+def zones(host: Host) -> Iterator[resources.ThermalZone]:
     for folder in host.names("/sys/class/thermal/thermal_zone*"):
         kinds = host.names(f"{folder}/trip_point_*_type")
         trips = [(host.read(kind) or "", host.read(kind.replace("_type", "_temp")) or "") for kind in kinds]
@@ -114,7 +116,7 @@ def _zones(host: Host) -> Iterator[resources.ThermalZone]:
             yield zone
 
 
-def _throttles(host: Host) -> dict[str, int]:
+def throttles(host: Host) -> dict[str, int]:
     """Boards from Xavier on raise an alert for each unit that heat slows down."""
     found = {}
     for folder in host.names("/sys/class/thermal/cooling_device*"):

@@ -23,11 +23,18 @@ def modes(configuration: str) -> dict[str, int]:
     return {name: int(number) for number, name in found}
 
 
-def power_mode(nvpmodel: str | None, configuration: str | None, on_jetson: bool) -> Finding:
+def remembered_mode(status: str, configuration: str) -> str | None:
+    """By /var/lib/nvpmodel/status, where nvpmodel keeps ``pmode:0002``: all that a container sees of it."""
+    number = re.search(r"\bpmode:(\d+)", status)
+    names = {known: name for name, known in modes(configuration).items()}
+    return None if number is None else names.get(int(number[1]))
+
+
+def power_mode(nvpmodel: str | None, status: str | None, configuration: str | None, on_jetson: bool) -> Finding:
     """ok in the fastest mode that the board has."""
     if not on_jetson:
         return not_here("power mode")
-    name = None if nvpmodel is None else mode_name(nvpmodel)
+    name = mode_name(nvpmodel or "") or remembered_mode(status or "", configuration or "")
     if name is None:
         return Finding("power mode", "warn", "nvpmodel does not say", "sudo nvpmodel -q (in a container: on its host)")
     known = modes(configuration or "")

@@ -9,6 +9,8 @@ from edge.doctor.finding import Finding, not_here
 PYTHONS = (3, 10), (3, 12)
 NEEDED_TENSORRT: dict[int, tuple[tuple[int, int], int]] = {6: ((8, 6), 10), 7: ((10, 13), 11)}
 """By JetPack's major version: the first TensorRT that NVIDIA ships with it, and the last major version."""
+CUDA_PACKAGES = {6: "12-6", 7: "13-0"}
+"""By JetPack's major version: how the names of its CUDA packages end."""
 
 SYSTEM_PACKAGES = "in a virtual environment: python3 -m venv --system-site-packages"
 
@@ -50,7 +52,8 @@ def pycuda(problem: str | None, version: str | None, line: int | None, on_jetson
         return Finding(
             "pycuda", "fail", problem, "in a container: docker run --runtime nvidia; else flash the board again"
         )
-    mend = "sudo apt install python3-dev g++ libcurand-dev-12-6; PATH=/usr/local/cuda/bin:$PATH pip install pycuda"
+    packages = f"python3-dev g++ libcurand-dev-{CUDA_PACKAGES.get(line or 0, '12-6')}"
+    mend = f"sudo apt install {packages}; PATH=/usr/local/cuda/bin:$PATH pip install pycuda"
     return Finding("pycuda", "fail", problem, f"{mend}; or the image: docker/run")
 
 

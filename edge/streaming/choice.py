@@ -13,7 +13,7 @@ from edge.streaming.recogniser import StreamRecogniser, has_stream, open_stream_
 def open_student(bundle: Bundle, config: RecogniserConfig, decisions: DecisionConfig) -> Recogniser | StreamRecogniser:
     """The bundle's student in the form that ``config`` asks for. Raises what opening it raises, and ConfigError
     where a stream is asked for and the bundle holds none of that precision."""
-    if config.form == "clip":
+    if config.form == "clip" or config.network is not None:
         return open_recogniser(bundle, config)
     lacks = why_not(bundle, config, decisions)
     if config.form == "stream" and not has_stream(bundle, config.precision):

@@ -1,8 +1,8 @@
 """docker/run over roots of boards that it only reads: which image, what is mounted, what is missing."""
 
-import json
 import os
 import shlex
+import shutil
 import subprocess
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +13,38 @@ ROOT = Path(__file__).parents[2]
 R35 = "# R35 (release), REVISION: 4.1, GCID: 33958178, BOARD: t186ref, EABI: aarch64"
 R36 = "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64"
 R38 = "# R38 (release), REVISION: 2.0, GCID: 41844464, BOARD: generic, EABI: aarch64"
-APT = "etc/apt/sources.list.d/nvidia-l4t-apt-source.list", "etc/apt/trusted.gpg.d/jetson-ota-public.asc"
+LIST = "etc/apt/sources.list.d/nvidia-l4t-apt-source.list"
+KEY = "etc/apt/trusted.gpg.d/jetson-ota-public.asc"
+# As dpkg keeps it; on a board it has thousands of such paragraphs.
+PACKAGES = """Package: nvidia-l4t-camera
+Status: install ok installed
+Version: 1.2.3-20250101
+
+Package: nvidia-l4t-core
+Status: install ok installed
+Architecture: arm64
+Version: 38.4.0-20251230160601
+Description: NVIDIA Core Package
+
+Package: zsh
+Version: 5.9
+"""
+
+# A docker that writes down what it is asked, knows an image once it was built, and lacks what files say it lacks.
+DOCKER = """#!/bin/sh
+has() { test -e "$0.$1"; }
+echo "$*" >>"$0.said"
+case "$1 $2" in
+  "info --format")
+    if has locked; then echo "permission denied while trying to connect to the docker API" >&2; exit 1; fi
+    if has asleep; then echo "Cannot connect to the Docker daemon. Is the docker daemon running?" >&2; exit 1; fi
+    case $3 in *DockerRootDir*) echo / ;; *) has plain && echo "runc " || echo "nvidia runc " ;; esac ;;
+  "buildx version") has unbuildable && exit 1; exit 0 ;;
+  "buildx build") touch "$0.image" ;;
+  "image inspect") has image ;;
+  "container inspect") has running ;;
+esac
+"""
 
 
 @pytest.fixture
@@ -22,12 +53,14 @@ def board(tmp_path):
     files = {
         "root/etc/nv_tegra_release": R36,
         "root/etc/nvpmodel.conf": "",
-        "root/etc/docker/daemon.json": json.dumps({"runtimes": {"nvidia": {"path": "nvidia-container-runtime"}}}),
+        "root/var/lib/nvpmodel/status": "pmode:0002",
         "root/etc/group": "root:x:0:\nvideo:x:44:ubuntu\nrender:x:104:ubuntu\n",
         "root/dev/video0": "",
         "root/tmp/argus_socket": "",
-        **dict.fromkeys((f"root/{name}" for name in APT), ""),
-        "bin/docker": "#!/bin/sh\nexit 9\n",
+        f"root/{LIST}": "deb https://repo.download.nvidia.com/jetson/common r36.4 main\n",
+        f"root/{KEY}": "a key",
+        "root/etc/apt/sources.list.d/docker.list": "deb https://download.docker.com/linux/ubuntu jammy stable\n",
+        "bin/docker": DOCKER,
     }
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -36,18 +69,35 @@ def board(tmp_path):
     return tmp_path
 
 
-def run(board, *arguments, **environment):
+def node(board, number, name, index="0"):
+    """Adds a camera's node, as Video4Linux shows it."""
+    (board / f"root/dev/video{number}").write_text("")
+    about = board / f"root/sys/class/video4linux/video{number}"
+    about.mkdir(parents=True)
+    (about / "name").write_text(f"{name}\n")
+    (about / "index").write_text(f"{index}\n")
+
+
+def run(board, *arguments, script=ROOT / "docker/run", **environment):
     """The finished process, and the words of each command it would run."""
     known = {"PATH": f"{board / 'bin'}:/usr/bin:/bin", "SKD_ROOT": str(board / "root"), **environment}
     done = subprocess.run(
-        [str(ROOT / "docker/run"), *map(str, arguments)],
+        [str(script), *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=60,
         env={key: value for key, value in os.environ.items() if key not in ("DISPLAY", "PATH")} | known,
     )
     return done, [shlex.split(line) for line in done.stdout.splitlines()]
+
+
+def said_to_docker(board):
+    return [line.split() for line in (board / "bin/docker.said").read_text().splitlines()]
+
+
+def errors(done):
+    return [line for line in done.stderr.splitlines() if line.startswith("error: ")]
 
 
 def pairs(words, flag):
@@ -58,13 +108,15 @@ def test_an_orin_gets_its_image_its_runtime_and_its_camera(board):
     done, (build, start) = run(board, "--dry-run")
     assert done.returncode == 0
     assert build[:2] == ["docker", "buildx"] and pairs(build, "--file") == [f"{ROOT}/docker/Dockerfile.jetpack6"]
-    assert pairs(build, "--build-context") == [f"apt={board}/root/etc/apt"]
+    assert pairs(build, "--build-context") == [f"apt={ROOT}/runs/apt"]
     assert pairs(build, "--build-arg") == ["CUDA=12-6", "TENSORRT=10"]
     assert pairs(start, "--runtime") == ["nvidia"] and pairs(start, "--device") == ["/dev/video0"]
     assert pairs(start, "--group-add") == ["44", "104"]
     assert f"{ROOT}/bundles/everyday:/mnt/bundle:ro" in pairs(start, "--volume")
     assert "/tmp/argus_socket:/tmp/argus_socket" in pairs(start, "--volume")
     assert "skd-edge-engines:/home/skd/engines" in pairs(start, "--volume")
+    assert "/var/lib/nvpmodel/status:/var/lib/nvpmodel/status:ro" in pairs(start, "--volume")
+    assert "SKD_PAGE_PORT=8080" in pairs(start, "--env")
     image = start.index("skd-edge:jetpack6")
     assert start[image + 1 :] == [
         "edge",
@@ -97,7 +149,7 @@ def test_the_line_comes_from_the_release_file(board, release, line, arguments):
 
 def test_jetpack_5_is_told_that_it_runs_on_the_cpu_and_needs_no_runtime(board):
     (board / "root/etc/nv_tegra_release").write_text(R35)
-    (board / "root/etc/docker/daemon.json").unlink()
+    (board / "bin/docker.plain").touch()
     done, (_, start) = run(board, "--dry-run")
     assert done.returncode == 0 and "on the CPU" in done.stderr and "--runtime" not in start
 
@@ -116,13 +168,81 @@ def test_other_releases_are_refused_with_the_way_out(board, release, words):
     assert done.returncode == 2 and words in done.stderr and not commands
 
 
+def test_a_board_without_the_release_file_is_known_by_its_package(board):
+    (board / "root/etc/nv_tegra_release").unlink()
+    (board / "root/var/lib/dpkg").mkdir(parents=True)
+    (board / "root/var/lib/dpkg/status").write_text(PACKAGES)
+    done, (build, start) = run(board, "--dry-run")
+    assert done.returncode == 0 and "skd-edge:jetpack7" in start and "CUDA=13-0" in pairs(build, "--build-arg")
+    assert not any("nv_tegra_release" in volume for volume in pairs(start, "--volume"))
+
+
+def test_a_board_that_tells_nothing_can_be_told(board):
+    (board / "root/etc/nv_tegra_release").unlink()
+    (board / "root/proc/device-tree").mkdir(parents=True)
+    (board / "root/proc/device-tree/compatible").write_text("nvidia,p3834-0008\0nvidia,tegra264")
+    done, commands = run(board, "--dry-run")
+    assert done.returncode == 2 and "--l4t VERSION" in done.stderr and not commands
+    _, (build, _) = run(board, "--dry-run", "--l4t", "39.2.0")
+    assert pairs(build, "--build-arg") == ["CUDA=13-2", "TENSORRT=10"]
+
+
 def test_everything_that_is_missing_is_said_at_once_with_what_brings_it(board):
-    for name in ("root/etc/docker/daemon.json", *(f"root/{name}" for name in APT)):
-        (board / name).unlink()
-    done, commands = run(board, "--dry-run", "--bundle-folder", board / "nowhere")
-    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert done.returncode == 2 and not commands and len(errors) == 4
-    assert "nvidia-ctk runtime configure" in errors[0] and "train export" in errors[3]
+    for name in (LIST, KEY):
+        (board / "root" / name).unlink()
+    for lack in ("plain", "unbuildable"):
+        (board / f"bin/docker.{lack}").touch()
+    done, commands = run(board, "--bundle-folder", board / "nowhere")
+    runtime, builder, sources, key, bundle = errors(done)
+    assert done.returncode == 2 and not commands
+    assert "nvidia-ctk runtime configure" in runtime and "apt install docker-buildx" in builder
+    assert "nvidia-l4t-apt-source" in sources and "jetson-ota-public.asc" in key and "train export" in bundle
+    assert not any(words[0] == "run" or words[:2] == ["buildx", "build"] for words in said_to_docker(board))
+
+
+@pytest.mark.parametrize(
+    ("lack", "mend"), [("locked", "usermod -aG docker"), ("asleep", "systemctl enable --now docker")]
+)
+def test_a_docker_that_refuses_is_told_from_one_that_sleeps(board, lack, mend):
+    (board / f"bin/docker.{lack}").touch()
+    done, _ = run(board)
+    (error,) = errors(done)
+    assert done.returncode == 2 and mend in error
+
+
+def test_a_board_without_docker_is_told_to_install_it(board):
+    """PATH holds what the script calls, and no docker."""
+    (board / "bin/docker").unlink()
+    for program in ("sh", "cat", "dirname", "grep", "head", "id", "sed"):
+        (board / "bin" / program).symlink_to(shutil.which(program))
+    done, _ = run(board, PATH=str(board / "bin"))
+    (error,) = errors(done)
+    assert done.returncode == 2 and "sudo apt install docker.io docker-buildx" in error
+
+
+def test_a_full_disk_is_said_before_the_build_and_not_after(board):
+    (board / "bin/df").write_text("#!/bin/sh\necho Filesystem\necho /dev/mmcblk0p1 59000000 58000000 900000 99% /\n")
+    (board / "bin/df").chmod(0o755)
+    done, _ = run(board, "--dry-run")
+    assert done.returncode == 2 and "docker system prune" in done.stderr
+    (board / "bin/docker.image").touch()
+    assert run(board, "--dry-run")[0].returncode == 0
+
+
+def test_a_csi_sensor_is_opened_through_argus(board):
+    node(board, 0, "vi-output, imx219 9-0010")
+    _, (_, start) = run(board, "--dry-run")
+    assert pairs(start, "--source") == ["csi://0"] and pairs(start, "--device") == ["/dev/video0"]
+    (board / "root/tmp/argus_socket").unlink()
+    done, _ = run(board, "--dry-run")
+    assert done.returncode == 2 and "systemctl restart nvargus-daemon" in done.stderr
+
+
+def test_a_node_for_metadata_is_no_camera(board):
+    node(board, 0, "UVC Camera: metadata", index="1")
+    node(board, 2, "UVC Camera")
+    _, (_, start) = run(board, "--dry-run")
+    assert pairs(start, "--source") == ["/dev/video2"] and pairs(start, "--device") == ["/dev/video0", "/dev/video2"]
 
 
 def test_a_laptop_is_sent_to_make_demo(board):
@@ -152,18 +272,38 @@ def test_words_arrive_in_the_container_as_they_were_typed(board):
     assert start[-len(typed) :] == typed
 
 
-def test_the_image_is_built_once_and_then_run(board):
-    """A docker that writes down what it is asked, and knows an image once it was built."""
-    said, image = board / "said", board / "image"
-    (board / "bin/docker").write_text(
-        f'#!/bin/sh\necho "$*" >>{said}\ncase $1 in\nimage) test -f {image} ;;\nbuildx) touch {image} ;;\nesac\n'
-    )
-    # A tree of its own, for results are put beside the script.
+@pytest.fixture
+def own(board):
+    """docker/run in a tree of its own, for results and NVIDIA's package sources are put beside it."""
     for name in ("docker/run", "bundles/everyday/bundle.yaml"):
         (board / "tree" / name).parent.mkdir(parents=True, exist_ok=True)
         (board / "tree" / name).write_bytes((ROOT / name).read_bytes())
     (board / "tree/docker/run").chmod(0o755)
-    environment = os.environ | {"PATH": f"{board / 'bin'}:/usr/bin:/bin", "SKD_ROOT": str(board / "root")}
+    return board / "tree/docker/run"
+
+
+def test_the_image_is_built_once_and_then_run(board, own):
     for _ in range(2):
-        subprocess.run([str(board / "tree/docker/run"), "edge", "doctor"], check=True, env=environment, timeout=30)
-    assert [line.split()[0] for line in said.read_text().splitlines()] == ["image", "buildx", "run", "image", "run"]
+        assert run(board, "edge", "doctor", script=own)[0].returncode == 0
+    does = [words[0] for words in said_to_docker(board) if words[:2] == ["buildx", "build"] or words[0] == "run"]
+    assert does == ["buildx", "run", "run"]
+    assert said_to_docker(board)[-1][-3:] == ["skd-edge:jetpack6", "edge", "doctor"]
+
+
+def test_the_build_sees_nvidias_package_sources_and_no_others(board, own):
+    # Systems that were not flashed by NVIDIA's tools have them under another name.
+    lists = board / "root/etc/apt/sources.list.d"
+    (lists / "nvidia-l4t-apt-source.list").rename(lists / "archive_uri-https_repo_download_nvidia_com.list")
+    (board / "root/etc/apt/trusted.gpg.d/docker.asc").touch()
+    run(board, script=own)
+    apt = board / "tree/runs/apt"
+    assert [path.name for path in sorted(apt.glob("*/*"))] == [
+        "archive_uri-https_repo_download_nvidia_com.list",
+        "jetson-ota-public.asc",
+    ]
+
+
+def test_a_second_start_beside_the_first_is_refused_in_one_line(board, own):
+    (board / "bin/docker.running").touch()
+    done, _ = run(board, script=own)
+    assert done.returncode == 2 and errors(done) == ["error: skd-edge is running already; docker stop skd-edge"]

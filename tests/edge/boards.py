@@ -1,4 +1,8 @@
-"""Four boards as their own files and programs describe them, in the formats of their L4T."""
+"""Four boards as their own files and programs describe them, in the formats of their L4T.
+
+As owners posted them: Thor's files in rbonghi/jetson_stats#711 and its inlet's own monitor in #900, a Xavier's
+``nvpmodel -q`` in open-rdc/orne-box#16; tegrastats by the appendix of each L4T's developer guide.
+"""
 
 import fnmatch
 
@@ -81,6 +85,15 @@ CSI_CAMERA = """ioctl: VIDIOC_ENUM_FMT
 \t\t\tInterval: Discrete 0.048s (21.000 fps)
 \t\tSize: Discrete 1920x1080
 \t\t\tInterval: Discrete 0.033s (30.000 fps)
+"""
+LOOPBACK = """ioctl: VIDIOC_ENUM_FMT
+\tType: Video Capture
+
+\t[0]: 'YU12' (Planar YUV 4:2:0)
+\t\tSize: Stepwise 2x1 - 8192x8192 with step 1/1
+\t[1]: 'YUYV' (YUYV 4:2:2)
+\t\tSize: Continuous 48x32 - 1920x1080
+\t\t\tInterval: Continuous 0.017s - 1.000s (1.000-60.000 fps)
 """
 METADATA_NODE = "ioctl: VIDIOC_ENUM_FMT\n\tType: Video Capture\n\n"
 

@@ -69,6 +69,12 @@ def test_a_board_without_a_tegra_release_file_is_still_known_as_one(bundle_folde
     assert found["power mode"] == Finding("power mode", "ok", "MAXN")
 
 
+def test_a_board_that_nvidias_tools_did_not_flash_is_known_by_its_package(bundle_folder):
+    files = {key: text for key, text in boards.THOR.items() if key != "/etc/nv_tegra_release"}
+    found = by_check(Board(files, LAPTOP, dpkg_query="38.4.0-20251230160601"), bundle_folder)
+    assert found["JetPack"] == Finding("JetPack", "ok", "JetPack 7.1, L4T 38.4.0")
+
+
 def test_on_a_laptop_nothing_fails_for_want_of_a_jetson(bundle_folder):
     found = by_check(Board(LAPTOP), bundle_folder)
     assert {found[name].status for name in ("board", "JetPack", "CUDA", "TensorRT", "pycuda", "power mode")} == {"n/a"}

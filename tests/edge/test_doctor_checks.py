@@ -25,7 +25,7 @@ def test_newer_lines(revision, jetpack):
 
 
 def test_an_l4t_between_the_table_s_keeps_its_line_and_a_future_one_is_no_failure():
-    between = board.jetpack("# R36 (release), REVISION: 4.7, GCID: 1", "nvidia,tegra234")
+    between = board.jetpack("# R36 (release), REVISION: 4.9, GCID: 1", "nvidia,tegra234")
     assert between.status == "ok" and between.found.startswith("JetPack 6 ")
     future = board.jetpack("# R41 (release), REVISION: 1.0, GCID: 1", "nvidia,tegra264")
     assert future.status == "warn" and "41.1.0" in future.found
@@ -43,6 +43,14 @@ def test_boards_that_newer_jetpacks_left_behind_are_told_what_they_can_have():
     stale = board.jetpack(B["xavier"]["/etc/nv_tegra_release"], B["orin"]["/proc/device-tree/compatible"])
     assert stale.status == "fail" and stale.mend == "flash JetPack 6 or later"
     assert "CPU" in said["xavier"].found
+
+
+def test_without_the_release_file_the_package_tells():
+    thor = B["thor"]["/proc/device-tree/compatible"]
+    assert board.jetpack(None, thor, "38.4.0-20251230160601").found == "JetPack 7.1, L4T 38.4.0"
+    missing = "dpkg-query: no packages found matching nvidia-l4t-core\n"
+    assert board.jetpack(None, thor, missing).status == "warn"
+    assert board.jetpack(None, None, missing).status == "n/a"
 
 
 def test_a_release_file_in_no_known_form_is_said_so():
@@ -74,14 +82,25 @@ def test_cuda_from_the_toolkit_s_file_or_the_runtime_s_name():
 def test_power_modes_go_by_name_for_their_numbers_differ(name, mode, status, mend):
     said, configuration = B[name]["nvpmodel"], B[name]["/etc/nvpmodel.conf"]
     assert power_mode.mode_name(said) == mode
-    found = power_mode.power_mode(said, configuration, True)
+    found = power_mode.power_mode(said, None, configuration, True)
     assert (found.status, found.mend) == (status, mend)
 
 
 def test_a_mode_that_cannot_be_asked_is_not_taken_for_the_slow_one():
-    assert "does not say" in power_mode.power_mode(None, None, True).found
-    assert "does not say" in power_mode.power_mode("NVPM ERROR: fatal\n", None, True).found
-    assert power_mode.power_mode("NV Power Mode: MAXN_SUPER\n2\n", None, True).status == "ok"
+    assert "does not say" in power_mode.power_mode(None, None, None, True).found
+    assert "does not say" in power_mode.power_mode("NVPM ERROR: fatal\n", None, None, True).found
+    assert power_mode.power_mode("NV Power Mode: MAXN_SUPER\n2\n", None, None, True).status == "ok"
+    # JetPack 4 tells a Xavier's fan first and no number last.
+    assert power_mode.power_mode("NV Fan Mode:quiet\nNV Power Mode: MAXN\n", None, None, True).status == "ok"
+
+
+def test_in_a_container_the_mode_is_the_one_that_nvpmodel_remembered():
+    configuration = B["orin"]["/etc/nvpmodel.conf"]
+    assert power_mode.power_mode(None, "pmode:0002", configuration, True).found == "MAXN_SUPER"
+    slow = power_mode.power_mode(None, "pmode:0001 fmode:quiet", configuration, True)
+    assert slow.status == "warn" and slow.mend == "sudo nvpmodel -m 2"
+    # A number that the board's own list lacks says nothing.
+    assert "does not say" in power_mode.power_mode(None, "pmode:0009", configuration, True).found
 
 
 def test_clocks_are_held_where_lowest_and_highest_are_one():
@@ -94,6 +113,10 @@ def test_formats_and_rates_in_both_forms_of_v4l2_ctl():
     mjpeg, yuyv = cameras.formats(boards.USB_CAMERA)
     assert mjpeg.sizes == ((1920, 1080, 30.0), (1920, 1080, 25.0), (1280, 720, 60.0))
     assert (yuyv.name, yuyv.sizes) == ("YUYV", ((640, 480, 30.0),))
+    rigid, free = cameras.formats(boards.LOOPBACK)
+    assert rigid.sizes == () and free.sizes == ((1920, 1080, 60.0),)
+    (unsized,) = cameras.cameras({"/dev/video7": boards.LOOPBACK.split("\t[1]")[0]})
+    assert unsized.found == "YU12; it names no sizes and rates"
     (old,) = cameras.formats(boards.OLD_V4L2_CTL)
     assert (old.name, old.sizes) == ("MJPG", ((1920, 1080, 15.0),))
 
@@ -196,6 +219,8 @@ def test_pycuda_tells_a_missing_driver_from_a_missing_package():
     driver = software.pycuda("no NVIDIA driver on this machine", None, 6, True)
     package = software.pycuda("running a TensorRT engine needs the package pycuda", None, 6, True)
     assert "--runtime nvidia" in driver.mend and "pip install pycuda" in package.mend
+    assert "libcurand-dev-12-6" in package.mend
+    assert "libcurand-dev-13-0" in software.pycuda("no package", None, 7, True).mend
     assert software.pycuda(None, "2024.1.2", 6, True).status == "ok"
     assert software.pycuda("no", None, 5, True).status == software.pycuda("no", None, None, False).status == "n/a"
 

@@ -3,7 +3,7 @@
 import pytest
 
 import edge.power
-from edge.power import power_w, rails_w
+from edge.power import board_power_w, power_w, rails_w
 
 
 def write(folder, **files):
@@ -46,5 +46,19 @@ def test_a_nano_gives_milliwatts(drivers):
     assert power_w() == pytest.approx(2.345)
 
 
+def test_thors_inlet_is_told_in_microwatts(drivers):
+    write(drivers / "ina238/2-0044/hwmon/hwmon4", power1_input="26686000")
+    write(drivers / "ina3221/2-0040/hwmon/hwmon5", in1_label="VDD_GPU", in1_input="12000", curr1_input="300")
+    assert rails_w() == pytest.approx({"VIN": 26.686, "VDD_GPU": 3.6}) and power_w() == pytest.approx(26.686)
+
+
 def test_where_nothing_tells_it_is_unknown_not_zero(drivers):
     assert power_w() is None and rails_w() == {}
+
+
+def test_the_rail_that_feeds_everything_counts_before_the_sum_of_the_parts():
+    thor = {"VDD_GPU": 3.561, "VDD_CPU_SOC_MSS": 7.910, "VIN_SYS_5V0": 7.620}
+    assert board_power_w(thor) == pytest.approx(19.091)
+    assert board_power_w({**thor, "VIN": 26.686}) == 26.686
+    # A part alone is not the board.
+    assert board_power_w({"VDD_GPU": 3.561}) is None

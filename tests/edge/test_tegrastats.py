@@ -1,8 +1,11 @@
 """Lines of tegrastats in the formats of four boards, and a program that writes them."""
 
+import time
+
 import boards
 import pytest
 
+import edge.power
 from edge.tegrastats import board_samples, read_line
 
 
@@ -49,8 +52,26 @@ def test_samples_grow_while_the_block_runs_and_the_program_ends_with_it(tmp_path
     assert samples[0].power_w == pytest.approx(4.761)
 
 
-def test_without_tegrastats_there_are_none(tmp_path, monkeypatch):
+def test_in_a_container_the_rails_come_from_the_kernels_files(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(edge.power, "DRIVERS", tmp_path)
+    folder = tmp_path / "ina3221/1-0040/hwmon/hwmon1"
+    folder.mkdir(parents=True)
+    for name, text in {"in1_label": "VDD_IN", "in1_input": "5072", "curr1_input": "1016"}.items():
+        (folder / name).write_text(text)
+    until = time.monotonic() + 30
+    with board_samples() as samples:
+        while not samples and time.monotonic() < until:
+            time.sleep(0.01)
+    assert samples[0].power_w == pytest.approx(5.153152) and samples[0].hottest_c is None
+    after = len(samples)
+    time.sleep(0.3)
+    assert len(samples) == after
+
+
+def test_without_tegrastats_and_rails_there_are_none(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(edge.power, "DRIVERS", tmp_path)
     with board_samples() as samples:
         pass
     assert samples == []

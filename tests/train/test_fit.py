@@ -16,7 +16,7 @@ import torch
 import train.fit
 from edge.contract.errors import ConfigError, DataError
 from edge.contract.preprocess import Preprocessing
-from train.checkpoint import FILE, Checkpoint, load_checkpoint
+from train.checkpoint import FILE, Checkpoint, load_checkpoint, save_checkpoint
 from train.data.kinematic import CLASSES
 from train.data.pairs import PairConfig, Pairs
 from train.data.registry import DataConfig, read_dataset
@@ -182,6 +182,15 @@ def test_other_distillation_in_the_folder_of_a_student_is_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=f"another {key};"):
         train_student(replace(student_config(student, teacher), **change))  # type: ignore[arg-type]
+
+
+def test_the_folder_of_a_student_of_another_teacher_is_refused(tmp_path: Path, student: Path, teacher: Path) -> None:
+    other = shutil.copytree(teacher, tmp_path / "teacher")
+    checkpoint = load_checkpoint(other)
+    checkpoint.best["fc.bias"][0] += 1
+    save_checkpoint(other, checkpoint)
+    with pytest.raises(ConfigError, match="a run with another teacher;"):
+        train_student(student_config(student, other))
 
 
 @pytest.mark.parametrize("damage", [b"", b"not a checkpoint", None])

@@ -1,0 +1,88 @@
+"""Labelled videos, one subfolder a class, through the loop: one answer a video."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import track
+
+from edge.bench.loop_run import loop_run
+from edge.command_line import console
+from edge.contract.bundle import Bundle
+from edge.contract.errors import DataError
+from edge.contract.types import Float32, FrameResult
+from edge.run import RunConfig
+
+SUFFIXES = (".mp4", ".mkv", ".avi", ".mov", ".webm")
+
+
+def labelled_videos(folder: Path, bundle: Bundle) -> tuple[list[Path], NDArray[np.int64]]:
+    """Videos and labels (N,), the subfolders' names being classes of the bundle. Raises DataError for anything else."""
+    if not folder.is_dir():
+        raise DataError("no such folder", where=folder, hint="give the folder with one subfolder of videos a class")
+    classes = bundle.manifest.classes
+    videos: list[Path] = []
+    labels: list[int] = []
+    for subfolder in sorted(path for path in folder.iterdir() if path.is_dir()):
+        if subfolder.name not in classes:
+            raise DataError(
+                f"{subfolder.name} is no class of {bundle.manifest.name}",
+                where=folder,
+                hint=f"name its subfolders after classes: {', '.join(classes)}",
+            )
+        found = sorted(path for path in subfolder.iterdir() if path.suffix.lower() in SUFFIXES)
+        videos += found
+        labels += [classes.index(subfolder.name)] * len(found)
+    if not videos:
+        raise DataError(
+            "no videos in its subfolders", where=folder, hint=f"known endings are {', '.join(s[1:] for s in SUFFIXES)}"
+        )
+    return videos, np.array(labels)
+
+
+class Answer:
+    """Collects, over one video, what is said of the person who is decided about longest.
+
+    Their probabilities are averaged over the pictures in which a decision stood; of two people decided about equally
+    long the one who came first counts.
+    """
+
+    def __init__(self, classes: int) -> None:
+        self._classes = classes
+        self._sums: dict[int, NDArray[np.float64]] = {}
+        self._pictures: dict[int, int] = {}
+
+    def add(self, result: FrameResult) -> None:
+        for person in result.people:
+            if person.action is not None:
+                known = self._sums.setdefault(person.track_id, np.zeros(self._classes))
+                known += person.action.probabilities
+                self._pictures[person.track_id] = self._pictures.get(person.track_id, 0) + 1
+
+    def probabilities(self) -> Float32:
+        """(K,), NaN where nobody was decided about."""
+        if not self._pictures:
+            return np.full(self._classes, np.nan, np.float32)
+        longest = max(self._pictures, key=lambda track_id: (self._pictures[track_id], -track_id))
+        return (self._sums[longest] / self._pictures[longest]).astype(np.float32)
+
+
+def answers(videos: Sequence[Path], students: Sequence[RunConfig], recordings: Path, classes: int) -> list[Float32]:
+    """For each of ``students``, which differ in the student alone, (N, K) probabilities of the videos.
+
+    The first runs the whole loop over each video; what its pose stage saw is recorded in the folder ``recordings``,
+    and played to the others, so that all of them judge the same poses.
+    """
+    found: list[list[Float32]] = [[] for _ in students]
+    for video in track(videos, "videos", console=console, disable=not console.is_terminal, transient=True):
+        record = recordings / "poses.jsonl"
+        for number, student in enumerate(students):
+            source = {"source": str(video), "record": record} if number == 0 else {"source": f"replay://{record}"}
+            answer = Answer(classes)
+            loop_run(replace(student, **source), 0, answer.add)
+            found[number].append(answer.probabilities())
+    return [np.stack(rows) for rows in found]

@@ -1,0 +1,72 @@
+"""The parts of the loop, opened as a configuration asks and closed together: to run, to measure, to soak."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edge.command_line import print_warning
+from edge.contract.bundle import Bundle, read_bundle
+from edge.loop.action_stage import ActionStage
+from edge.loop.pose_stage import EstimatorStage, PoseStage
+from edge.loop.restarts import Restarted
+from edge.pose.registry import open_estimator
+from edge.recogniser import Recogniser
+from edge.streaming.choice import open_student
+from edge.streaming.recogniser import StreamRecogniser
+from edge.tracker import Tracker
+
+if TYPE_CHECKING:
+    from edge.capture.source import Source
+    from edge.run import RunConfig  # which opens these parts
+
+
+@dataclass(frozen=True)
+class Parts:
+    """student: what the action stage asks, as it was opened first."""
+
+    bundle: Bundle
+    source: Source
+    pose: PoseStage
+    student: Recogniser | StreamRecogniser
+    action: ActionStage
+
+    def describe(self) -> dict[str, str]:
+        """What runs, one phrase each, for every table of figures."""
+        return {"source": self.source.describe(), "pose": self.pose.describe(), "student": self.student.describe()}
+
+
+@contextmanager
+def opened(config: RunConfig, source: Source | None = None) -> Iterator[Parts]:
+    """Whatever ``config`` names, closed when the block is left. Raises what opening raises.
+
+    source: takes the place of ``config.source``, and is closed too.
+    """
+    # OpenCV, which `--help` need not wait for.
+    from edge.capture.registry import open_source
+
+    with ExitStack() as stack:
+        bundle = read_bundle(config.bundle)
+        source = source or open_source(config.source, config.capture)
+        stack.callback(source.close)
+        recogniser = Restarted(
+            "action",
+            lambda: open_student(bundle, config.recogniser, config.decisions),
+            config.restarts,
+            print_warning,
+        )
+        stack.callback(recogniser.close)
+        pose = _pose_stage(source, config)
+        stack.callback(pose.close)
+        action = ActionStage(bundle, pose.layout, Tracker(pose.layout, config.tracker), recogniser, config.decisions)
+        yield Parts(bundle, source, pose, recogniser.part(), action)
+
+
+def _pose_stage(source: Source, config: RunConfig) -> PoseStage:
+    from edge.capture.replay import Replay
+
+    if isinstance(source, Replay):
+        return source.pose_stage()
+    return EstimatorStage(Restarted("pose", lambda: open_estimator(config.pose), config.restarts, print_warning))

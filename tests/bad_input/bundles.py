@@ -1,0 +1,152 @@
+"""Bundles that are not whole, not ours, or not what they say."""
+
+from pathlib import Path
+
+import networks
+import numpy as np
+import onnx
+import tiny_bundle
+from bad_input.table import Argv, good_bundle, on_board, poses, relist, rewrite, run
+
+
+@on_board()
+def a_bundle_that_is_not_there(folder: Path) -> Argv:
+    """nowhere: no bundle here: bundle.yaml is missing"""
+    return run(folder, bundle=folder / "nowhere")
+
+
+@on_board()
+def a_bundle_with_one_byte_changed(folder: Path) -> Argv:
+    """student.int8.onnx: the file is not the one bundle.yaml lists (size or sha256 differs)"""
+    bundle = good_bundle(folder)
+    data = bytearray((bundle / "student.int8.onnx").read_bytes())
+    data[len(data) // 2] ^= 1
+    (bundle / "student.int8.onnx").write_bytes(data)
+    return run(folder, bundle=bundle)
+
+
+@on_board()
+def a_bundle_checked_with_one_byte_changed(folder: Path) -> Argv:
+    """student.onnx: the file is not the one"""
+    bundle = good_bundle(folder)
+    with (bundle / "student.onnx").open("ab") as stream:
+        stream.write(b"\0")
+    return ["edge", "check", "--bundle", bundle]
+
+
+@on_board()
+def a_manifest_with_a_misspelt_key(folder: Path) -> Argv:
+    """bundle.yaml: unknown key 'clases'"""
+    return run(folder, bundle=rewrite(good_bundle(folder), clases=["a"]))
+
+
+@on_board()
+def a_manifest_without_a_key(folder: Path) -> Argv:
+    """bundle.yaml: key 'layout' is missing"""
+    return run(folder, bundle=rewrite(good_bundle(folder), layout=None))
+
+
+@on_board()
+def a_manifest_of_a_later_release(folder: Path) -> Argv:
+    """format version 2 is not 1"""
+    return run(folder, bundle=rewrite(good_bundle(folder), format_version=2))
+
+
+@on_board()
+def a_manifest_that_is_not_yaml(folder: Path) -> Argv:
+    """not readable as YAML"""
+    bundle = good_bundle(folder)
+    (bundle / "bundle.yaml").write_text("classes: [a, b")
+    return run(folder, bundle=bundle)
+
+
+@on_board()
+def a_truncated_network(folder: Path) -> Argv:
+    """student.int8.onnx: ONNX Runtime cannot load it"""
+    bundle = good_bundle(folder)
+    path = bundle / "student.int8.onnx"
+    path.write_bytes(path.read_bytes()[:3000])
+    return run(folder, bundle=relist(bundle))
+
+
+@on_board()
+def a_network_for_other_joints_than_the_manifests(folder: Path) -> Argv:
+    """the network takes float32 (None, 3, 32, 17, 1), the manifest says (1, 3, 32, 13, 1)"""
+    bundle = good_bundle(folder)
+    networks.student(bundle / "student.int8.onnx", frames=32, joints=17)
+    return run(folder, bundle=relist(bundle))
+
+
+@on_board()
+def a_network_that_answers_nan(folder: Path) -> Argv:
+    """the network answered with NaN or infinite values"""
+    bundle = good_bundle(folder)
+    model = onnx.load(bundle / "student.int8.onnx")
+    (bias,) = [tensor for tensor in model.graph.initializer if tensor.name == "b4"]
+    bias.CopyFrom(onnx.numpy_helper.from_array(np.full(4, np.nan, np.float32), "b4"))
+    onnx.save(model, bundle / "student.int8.onnx")
+    return run(folder, bundle=relist(bundle))
+
+
+@on_board()
+def a_network_that_is_another_students(folder: Path) -> Argv:
+    """the network decides as the bundle says on"""
+    bundle = good_bundle(folder)
+    networks.student(bundle / "student.int8.onnx", seed=4, frames=32, joints=13)
+    return run(folder, bundle=relist(bundle))
+
+
+@on_board(needs="blazepose")
+def an_estimator_that_lacks_the_bundles_joints(folder: Path) -> Argv:
+    """the bundle reads kinect-22, and the estimator's blazepose-33 gives no head_top, left_collar, right_collar"""
+    return run(folder, bundle=tiny_bundle.make(folder / "bundle", joints="kinect-22"))
+
+
+@on_board()
+def a_manifest_that_is_a_list(folder: Path) -> Argv:
+    """the manifest must be a YAML mapping"""
+    bundle = good_bundle(folder)
+    (bundle / "bundle.yaml").write_text("- a\n- b\n")
+    return run(folder, bundle=bundle)
+
+
+@on_board()
+def a_manifest_with_a_class_twice(folder: Path) -> Argv:
+    """class names are empty or repeated"""
+    return run(folder, bundle=rewrite(good_bundle(folder), classes=["wave", "wave"]))
+
+
+@on_board()
+def a_manifest_with_joints_that_are_not_known(folder: Path) -> Argv:
+    """unknown joint layout 'kinect-99'; known layouts:"""
+    return run(folder, bundle=rewrite(good_bundle(folder), layout="kinect-99"))
+
+
+@on_board()
+def a_manifest_made_with_other_preprocessing(folder: Path) -> Argv:
+    """made with preprocessing version 99, this release has"""
+    return run(folder, bundle=rewrite(good_bundle(folder), preprocessing_version=99))
+
+
+@on_board()
+def a_bundle_without_the_precision_that_is_asked_for(folder: Path) -> Argv:
+    """the bundle has no int8 student (student.int8.onnx); make it with `python -m calibrate student`"""
+    bundle = good_bundle(folder)
+    (bundle / "student.int8.onnx").unlink()
+    return ["edge", "check", "--bundle", relist(bundle), "--precision", "int8"]
+
+
+@on_board()
+def a_bundle_whose_self_test_is_another_students(folder: Path) -> Argv:
+    """reference.npz holds clips (4, 3, 32, 17, 1)"""
+    bundle = good_bundle(folder)
+    np.savez(bundle / "reference.npz", clips=np.zeros((4, 3, 32, 17, 1), np.float32), logits=np.zeros((4, 4)))
+    return run(folder, bundle=relist(bundle))
+
+
+@on_board()
+def a_threshold_that_is_none(folder: Path) -> Argv:
+    """decisions.json: it holds no threshold"""
+    bundle = good_bundle(folder)
+    (bundle / "decisions.json").write_text("{}")
+    return run(folder, source=f"replay://{poses(folder, 9)}", bundle=relist(bundle))

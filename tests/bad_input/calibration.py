@@ -1,0 +1,55 @@
+"""Clips, networks and engines given to ``calibrate``."""
+
+from pathlib import Path
+
+import numpy as np
+from bad_input.table import Argv, good_bundle, on_workstation, relist
+
+
+def quantised(folder: Path, clips: np.ndarray, *more: str) -> Argv:
+    np.savez(folder / "clips.npz", clips=clips.astype(np.float32), labels=np.arange(len(clips)) % 4)
+    return [
+        "calibrate",
+        "student",
+        "--bundle",
+        good_bundle(folder),
+        "--clips",
+        folder / "clips.npz",
+        *more,
+    ]
+
+
+@on_workstation
+def calibration_clips_that_are_not_numbers(folder: Path) -> Argv:
+    """holds NaN or infinite values"""
+    clips = np.random.default_rng(0).standard_normal((8, 3, 32, 13, 1))
+    clips[5, 0, 3] = np.nan
+    return quantised(folder, clips)
+
+
+@on_workstation
+def calibration_clips_of_other_joints(folder: Path) -> Argv:
+    """do not fit the student's input (N, 3, 32, 13, 1)"""
+    return quantised(folder, np.zeros((8, 3, 32, 17, 1)))
+
+
+@on_workstation
+def calibration_clips_that_are_not_there(folder: Path) -> Argv:
+    """nowhere.npz"""
+    return ["calibrate", "student", "--bundle", good_bundle(folder), "--clips", folder / "nowhere.npz"]
+
+
+@on_workstation
+def a_truncated_network_to_quantise(folder: Path) -> Argv:
+    """student.onnx: ONNX Runtime cannot load it"""
+    argv = quantised(folder, np.random.default_rng(0).standard_normal((8, 3, 32, 13, 1)))
+    path = folder / "bundle" / "student.onnx"
+    path.write_bytes(path.read_bytes()[:3000])
+    relist(folder / "bundle")
+    return argv
+
+
+@on_workstation
+def an_engine_to_build_without_tensorrt(folder: Path) -> Argv:
+    """needs the package tensorrt"""
+    return ["calibrate", "engine", "--onnx", good_bundle(folder) / "student.onnx"]

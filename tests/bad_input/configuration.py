@@ -1,0 +1,90 @@
+"""Flags and YAML files."""
+
+from pathlib import Path
+
+from bad_input.table import Argv, on_board, run
+
+
+def configured(folder: Path, text: str) -> Argv:
+    path = folder / "run.yaml"
+    path.write_text(text)
+    return run(folder, more=["--config", path])
+
+
+@on_board()
+def a_configuration_with_a_misspelt_key(folder: Path) -> Argv:
+    """trakcer"""
+    return configured(folder, "trakcer:\n  birth_hits: 3\n")
+
+
+@on_board()
+def a_configuration_with_a_misspelt_key_further_in(folder: Path) -> Argv:
+    """recogniser.smoothign"""
+    return configured(folder, "recogniser:\n  smoothign: 3\n")
+
+
+@on_board()
+def a_configuration_value_of_the_wrong_type(folder: Path) -> Argv:
+    """tracker.birth_hits"""
+    return configured(folder, "tracker:\n  birth_hits: often\n")
+
+
+@on_board()
+def a_configuration_value_out_of_range(folder: Path) -> Argv:
+    """min_fill, min_score, hold and lead are in 0..1"""
+    return configured(folder, "decisions:\n  min_score: 40\n")
+
+
+@on_board()
+def a_configuration_that_is_not_there(folder: Path) -> Argv:
+    """nowhere.yaml"""
+    return run(folder, more=["--config", folder / "nowhere.yaml"])
+
+
+@on_board()
+def a_configuration_that_is_a_picture(folder: Path) -> Argv:
+    """the configuration file is not text"""
+    (folder / "run.yaml").write_bytes(b"\x89PNG\r\n\xff\xfe")
+    return run(folder, more=["--config", folder / "run.yaml"])
+
+
+@on_board()
+def a_flag_that_is_misspelt(folder: Path) -> Argv:
+    """--sinks.vidoe"""
+    return run(folder, more=["--sinks.vidoe", "b.mp4"])
+
+
+@on_board()
+def decisions_at_no_rate(folder: Path) -> Argv:
+    """decisions.hz is -1.0"""
+    return run(folder, more=["--decisions.hz", "-1"])
+
+
+@on_board()
+def a_run_of_no_pictures(folder: Path) -> Argv:
+    """frames is 0; give 1 or more"""
+    return run(folder, more=["--frames", "0"])
+
+
+@on_board()
+def a_run_of_no_time(folder: Path) -> Argv:
+    """limit_s is -2.0; give more than 0 seconds"""
+    return run(folder, more=["--limit_s", "-2"])
+
+
+@on_board()
+def a_budget_of_failures_below_none(folder: Path) -> Argv:
+    """restarts: restarts starts at 0"""
+    return run(folder, more=["--restarts.restarts", "-1"])
+
+
+@on_board()
+def people_that_are_followed_after_no_picture(folder: Path) -> Argv:
+    """tracker: min_similarity is in 0..1, birth_hits starts at 1"""
+    return run(folder, more=["--tracker.birth_hits", "0"])
+
+
+@on_board()
+def threads_below_none(folder: Path) -> Argv:
+    """recogniser: threads starts at 0"""
+    return run(folder, more=["--recogniser.threads", "-1"])

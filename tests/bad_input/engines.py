@@ -1,0 +1,59 @@
+"""TensorRT engines that are not for this machine, and machines that are not for engines."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from bad_input.table import Argv, good_bundle, on_board, run
+
+from edge.contract.bundle import sha256_of
+from edge.engines.engine_manifest import EngineManifest, write_engine_manifest
+
+
+@on_board()
+def an_engine_without_tensorrt(folder: Path) -> Argv:
+    """needs the package tensorrt; install it with"""
+    bundle = good_bundle(folder)
+    (bundle / "student.int8.engine").write_bytes(b"engine")
+    return run(folder, bundle=bundle)
+
+
+def built(folder: Path, **other: str) -> Argv:
+    """edge run beside an engine that was built for an Orin with TensorRT 10.3, unless told otherwise."""
+    bundle = good_bundle(folder)
+    engine, source = bundle / "student.int8.engine", bundle / "student.int8.onnx"
+    engine.write_bytes(b"engine")
+    made = EngineManifest("10.3.0", "Orin", "8.7", source.name, sha256_of(source), sha256_of(engine), "INT8", {})
+    write_engine_manifest(engine, replace(made, **other))
+    return run(folder, bundle=bundle)
+
+
+@on_board(needs="orin")
+def an_engine_built_for_another_gpu(folder: Path) -> Argv:
+    """built for gpu Xavier, this machine has Orin; build it again: python -m calibrate engine --onnx"""
+    return built(folder, gpu="Xavier", compute_capability="7.2")
+
+
+@on_board(needs="orin")
+def an_engine_built_by_another_tensorrt(folder: Path) -> Argv:
+    """built for tensorrt 8.6.2, this machine has 10.3.0; build it again"""
+    return built(folder, tensorrt="8.6.2")
+
+
+@on_board(needs="orin")
+def an_engine_of_which_the_end_is_missing(folder: Path) -> Argv:
+    """student.int8.engine: its bytes are not those that were built; build it again"""
+    return built(folder, engine_sha256="0" * 64)
+
+
+@on_board(needs="orin")
+def an_engine_of_a_student_that_has_changed(folder: Path) -> Argv:
+    """student.int8.onnx has changed since it was built; build it again"""
+    return built(folder, onnx_sha256="0" * 64)
+
+
+@on_board(needs="orin")
+def an_engine_without_its_record(folder: Path) -> Argv:
+    """nothing says what it was built for: student.int8.engine.json is missing; build it again"""
+    argv = built(folder)
+    (folder / "bundle" / "student.int8.engine.json").unlink()
+    return argv

@@ -1,0 +1,72 @@
+"""What is given to `bench`, `threshold` and `soak`."""
+
+from pathlib import Path
+
+import numpy as np
+from bad_input.table import Argv, good_bundle, on_board, poses
+
+
+def accuracy(folder: Path, *more: str, **arrays: object) -> Argv:
+    np.savez(folder / "test.npz", **arrays)
+    bundle = good_bundle(folder)
+    return ["edge", "bench", "accuracy", "--bundle", bundle, "--clips", folder / "test.npz", *more]
+
+
+@on_board()
+def clips_without_labels(folder: Path) -> Argv:
+    """labels (0,) do not fit"""
+    return accuracy(folder, clips=np.zeros((2, 3, 32, 13, 1)))
+
+
+@on_board()
+def clips_of_classes_that_the_bundle_lacks(folder: Path) -> Argv:
+    """labels go from 0 to 4 for 4 classes"""
+    return accuracy(folder, clips=np.zeros((2, 3, 32, 13, 1)), labels=[0, 4])
+
+
+@on_board()
+def clips_that_are_damaged(folder: Path) -> Argv:
+    """test.npz: is absent or damaged"""
+    argv = accuracy(folder, labels=[0])
+    (folder / "test.npz").write_bytes(b"PK")
+    return argv
+
+
+@on_board()
+def a_floor_above_everything(folder: Path) -> Argv:
+    """min_top1 is 101.0; give percent, 0 to 100"""
+    return accuracy(folder, "--min_top1", "101", clips=np.zeros((2, 3, 32, 13, 1)), labels=[0, 1])
+
+
+@on_board()
+def a_measurement_that_is_all_warm_up(folder: Path) -> Argv:
+    """give at least one run and query, and twice as many frames as warm_up_frames"""
+    return ["edge", "bench", "latency", "--frames", "30", "--warm_up_frames", "30", "--out", folder / "out"]
+
+
+@on_board()
+def a_measurement_of_a_source_that_is_too_short(folder: Path) -> Argv:
+    """it ends after 2 pictures; give a longer one"""
+    given = ("--bundle", good_bundle(folder), "--source", f"replay://{poses(folder, 2)}")
+    return ["edge", "bench", "latency", *given, "--out", folder / "out"]
+
+
+@on_board()
+def a_comparison_with_what_is_no_report(folder: Path) -> Argv:
+    """before.json: this is no latency report, or of another release"""
+    for name in ("before.json", "after.json"):
+        (folder / name).write_text("{}")
+    return ["edge", "bench", "compare", "--before", folder / "before.json", "--after", folder / "after.json"]
+
+
+@on_board()
+def a_threshold_from_clips_of_other_joints(folder: Path) -> Argv:
+    """clips of shape (2, 3, 32, 17, 1) do not fit the student"""
+    np.savez(folder / "test.npz", clips=np.zeros((2, 3, 32, 17, 1)), labels=[0, 1])
+    return ["edge", "threshold", "--bundle", good_bundle(folder), "--clips", folder / "test.npz"]
+
+
+@on_board()
+def a_soak_that_is_all_warm_up(folder: Path) -> Argv:
+    """a soak is longer than its warm-up"""
+    return ["edge", "soak", "--minutes", "1", "--warm_up_minutes", "2"]

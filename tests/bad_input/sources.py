@@ -1,0 +1,150 @@
+"""Videos, folders, cameras, streams and recordings of poses."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from bad_input.table import HEADER, Argv, on_board, poses, run, video
+
+
+@on_board()
+def a_video_that_is_not_there(folder: Path) -> Argv:
+    """no such video file; check the path"""
+    return run(folder, source=folder / "nowhere.mp4")
+
+
+@on_board()
+def a_video_of_random_bytes(folder: Path) -> Argv:
+    """clip.mp4: not a video that can be read"""
+    (folder / "clip.mp4").write_bytes(np.random.default_rng(0).bytes(40_000))
+    return run(folder, source=folder / "clip.mp4")
+
+
+@on_board()
+def a_video_of_which_the_end_is_missing(folder: Path) -> Argv:
+    """clip.mp4: not a video that can be read"""
+    path = video(folder)
+    path.write_bytes(path.read_bytes()[:-2000])
+    return run(folder, source=path)
+
+
+@on_board(needs="blazepose")
+def a_video_that_breaks_off_while_it_is_read(folder: Path) -> Argv:
+    """the video breaks off"""
+    path = video(folder, frames=80, codec="MJPG", name="clip.avi")
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 4])
+    return run(folder, source=path)
+
+
+@on_board(needs="blazepose")
+def a_video_with_nobody_in_it(folder: Path) -> Argv:
+    """clip.mp4: no person in view in 30 pictures; give a recording"""
+    return run(folder)
+
+
+@on_board()
+def a_folder_without_images(folder: Path) -> Argv:
+    """no images in this folder"""
+    (folder / "frames").mkdir()
+    return run(folder, source=folder / "frames")
+
+
+@on_board()
+def a_camera_that_is_not_there(folder: Path) -> Argv:
+    """/dev/video97: no picture comes from it; there is"""
+    return run(folder, source="/dev/video97")
+
+
+@on_board()
+def a_kind_of_source_that_is_not_known(folder: Path) -> Argv:
+    """unknown kind of source rtmp://; known: file://"""
+    return run(folder, source="rtmp://host/stream")
+
+
+@on_board()
+def a_rate_of_zero(folder: Path) -> Argv:
+    """capture.fps is 0.0; give a rate above 0"""
+    return run(folder, more=["--capture.fps", "0"])
+
+
+@on_board()
+def a_width_without_a_height(folder: Path) -> Argv:
+    """capture.width and capture.height go together"""
+    return run(folder, more=["--capture.width", "640"])
+
+
+@on_board()
+def an_option_of_a_camera_that_is_misspelt(folder: Path) -> Argv:
+    """unknown option 'widht' of a source; known: fps, width"""
+    return run(folder, source="/dev/video97?widht=640&height=480")
+
+
+@on_board()
+def an_option_of_a_camera_that_is_no_number(folder: Path) -> Argv:
+    """option fps=fast of a source is no number"""
+    return run(folder, source="/dev/video97?fps=fast")
+
+
+@on_board()
+def a_rate_asked_of_a_recording(folder: Path) -> Argv:
+    """fps cannot be asked of file://, which comes as it is"""
+    return run(folder, source=f"file://{folder / 'nowhere.mp4'}?fps=10")
+
+
+@on_board()
+def a_csi_camera_without_gstreamer(folder: Path) -> Argv:
+    """needs GStreamer, and OpenCV"""
+    return run(folder, source="csi://0")
+
+
+@on_board()
+def a_csi_camera_without_its_number(folder: Path) -> Argv:
+    """csi://front names no camera; give its number: csi://0"""
+    return run(folder, source="csi://front")
+
+
+@on_board()
+def raw_frames_without_a_size(folder: Path) -> Argv:
+    """raw frames need a size; give it with the source: '-?width=640&height=480&fps=30'"""
+    return run(folder, source="-")
+
+
+@on_board()
+def an_image_that_is_none(folder: Path) -> Argv:
+    """1.png: not an image that can be read; remove it"""
+    (folder / "frames").mkdir()
+    (folder / "frames" / "1.png").write_bytes(b"PNG")
+    return run(folder, source=folder / "frames")
+
+
+@on_board(needs="blazepose")
+def images_of_two_sizes(folder: Path) -> Argv:
+    """2.png: 64x48, but the first image is 160x120"""
+    (folder / "frames").mkdir()
+    for name, size in (("1.png", (120, 160, 3)), ("2.png", (48, 64, 3))):
+        cv2.imwrite(str(folder / "frames" / name), np.full(size, 128, np.uint8))
+    return run(folder, source=folder / "frames")
+
+
+def recording(folder: Path, text: str) -> Argv:
+    (folder / "poses.jsonl").write_text(text)
+    return run(folder, source=f"replay://{folder / 'poses.jsonl'}")
+
+
+@on_board()
+def a_recording_of_poses_that_is_none(folder: Path) -> Argv:
+    """poses.jsonl: not a recording of poses: it does not say so"""
+    return recording(folder, "{}\n")
+
+
+@on_board()
+def a_recording_of_poses_of_a_later_release(folder: Path) -> Argv:
+    """a recording of version 2, this release reads 1"""
+    return recording(folder, HEADER.replace('"version": 1', '"version": 2') + "\n")
+
+
+@on_board()
+def a_recording_of_poses_that_breaks_off(folder: Path) -> Argv:
+    """line 10: the recording breaks off; copy or record it again"""
+    return recording(folder, poses(folder, 9).read_text()[:-1])

@@ -1,0 +1,84 @@
+"""The table: each row is a function that prepares a folder and returns the command line; its docstring is what the
+one line must say, and its name is the kind of bad input."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import tiny_bundle
+import yaml
+
+from edge.contract.bundle import read_bundle, write_manifest
+from edge.pose_recording import RecordingHeader
+
+Argv = list[str | Path]
+Row = Callable[[Path], Argv]
+BOARD: dict[str, Row] = {}
+WORKSTATION: dict[str, Row] = {}
+HEADER = RecordingHeader("trt_pose-18", 30.0, (64, 48)).line()
+NEEDS: dict[str, str] = {}
+"""The fixture without which a row cannot run."""
+
+
+def on_board(*, needs: str = "") -> Callable[[Row], Row]:
+    """A row of ``python -m edge``, which is what a board has."""
+
+    def add(row: Row) -> Row:
+        BOARD[row.__name__] = row
+        if needs:
+            NEEDS[row.__name__] = needs
+        return row
+
+    return add
+
+
+def on_workstation(row: Row) -> Row:
+    """A row of ``python -m train`` or ``calibrate``."""
+    WORKSTATION[row.__name__] = row
+    return row
+
+
+def video(folder: Path, frames: int = 30, codec: str = "mp4v", name: str = "clip.mp4") -> Path:
+    """Grey noise, in which nobody is."""
+    path, rng = folder / name, np.random.default_rng(0)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), 25.0, (160, 120))
+    for _ in range(frames):
+        writer.write(rng.integers(90, 160, (120, 160, 3), dtype=np.uint8))
+    writer.release()
+    return path
+
+
+def run(folder: Path, *, source: str | Path | None = None, bundle: Path | None = None, more: Argv = ()) -> Argv:
+    """edge run with every output below ``folder / "out"``, on a good bundle and video unless given."""
+    source, bundle, out = source or video(folder), bundle or good_bundle(folder), folder / "out"
+    sinks = ("--sinks.video", out / "a.mp4", "--sinks.json", out / "a.jsonl", "--sinks.picture", out / "a.png")
+    report = ("--report", out / "latency.json")
+    return ["edge", "run", "--source", source, "--bundle", bundle, *sinks, *report, *more]
+
+
+def poses(folder: Path, frames: int) -> Path:
+    """A recording of the pose stage in which nobody is, which `--source replay://` takes."""
+    lines = [f'{{"frame":{n},"time_s":{n},"poses":[]}}' for n in range(frames)]
+    path = folder / "poses.jsonl"
+    path.write_text("\n".join((HEADER, *lines)) + "\n")
+    return path
+
+
+def good_bundle(folder: Path) -> Path:
+    return tiny_bundle.make(folder / "bundle")
+
+
+def rewrite(bundle: Path, **changes: object) -> Path:
+    """Change keys of bundle.yaml; a value of None removes the key."""
+    path = bundle / "bundle.yaml"
+    raw = yaml.safe_load(path.read_text())
+    raw.update(changes)
+    path.write_text(yaml.safe_dump({key: value for key, value in raw.items() if value is not None}))
+    return bundle
+
+
+def relist(bundle: Path) -> Path:
+    """List the files of an altered bundle anew, so that its checksums are right."""
+    write_manifest(bundle, read_bundle(bundle).manifest)
+    return bundle

@@ -1,0 +1,156 @@
+"""Datasets, videos and runs given to ``train``."""
+
+from pathlib import Path
+
+import numpy as np
+from bad_input.table import Argv, on_workstation
+
+
+def teach(folder: Path, dataset: str, *more: str | Path) -> Argv:
+    short = ("--optimiser.epochs", "1", "--width", "8", "--hardware.threads", "1")
+    return ["train", "teacher", "--out", folder / "run", "--data.dataset", dataset, *short, *more]
+
+
+@on_workstation
+def a_dataset_that_is_not_known(folder: Path) -> Argv:
+    """unknown dataset 'imagenet'; known datasets: penn_action"""
+    return teach(folder, "imagenet", "--data.folder", folder)
+
+
+@on_workstation
+def a_method_that_is_not_known(folder: Path) -> Argv:
+    """unknown method 'papers'; known methods: alone"""
+    return ["train", "student", "--out", folder / "run", "--teacher", folder, "--method", "papers"]
+
+
+@on_workstation
+def hardware_that_cannot_be(folder: Path) -> Argv:
+    """0 devices on 1 machines with 1 threads and 0 workers cannot train; give at least one device"""
+    return teach(folder, "kinematic", "--hardware.devices", "0")
+
+
+@on_workstation
+def an_ablation_without_a_baseline(folder: Path) -> Argv:
+    """an ablation needs seeds, and the method alone"""
+    return ["train", "ablation", "--out", folder / "run", "--methods", "[paper]"]
+
+
+@on_workstation
+def a_dataset_in_another_folder(folder: Path) -> Argv:
+    """penn_action.npz: no such dataset file"""
+    return teach(folder, "penn_action", "--data.folder", folder / "nowhere")
+
+
+@on_workstation
+def a_dataset_without_its_folder(folder: Path) -> Argv:
+    """dataset utd_mhad needs a folder; give it with --data.folder"""
+    return teach(folder, "utd_mhad")
+
+
+@on_workstation
+def a_dataset_that_is_damaged(folder: Path) -> Argv:
+    """penn_action.npz: not a readable .npz file"""
+    (folder / "penn_action.npz").write_bytes(b"PK\x03\x04 and no more")
+    return teach(folder, "penn_action", "--data.folder", folder)
+
+
+@on_workstation
+def skeletons_that_are_not_numbers(folder: Path) -> Argv:
+    """no joint is ever seen"""
+    frames = 40
+    arrays = {
+        "xyz": np.full((4 * frames, 20, 3), np.nan, np.float32),
+        "length": np.full(4, frames),
+        "meta": np.array([[1, 1, 1], [2, 1, 1], [1, 2, 1], [2, 2, 1]]),
+    }
+    np.savez(folder / "utd_mhad.npz", **arrays)
+    return teach(folder, "utd_mhad", "--data.folder", folder)
+
+
+@on_workstation
+def a_split_that_the_dataset_does_not_have(folder: Path) -> Argv:
+    """dataset ntu60 has no split 'xset'; give --data.split xsub or xview"""
+    return teach(folder, "ntu60", "--data.folder", folder, "--data.split", "xset")
+
+
+@on_workstation
+def a_skeleton_file_of_which_the_end_is_missing(folder: Path) -> Argv:
+    """S001C001P001R001A001.skeleton: line 2: the file ends where a body's state should follow; copy the file again"""
+    (folder / "S001C001P001R001A001.skeleton").write_text("70\n1\n")
+    return teach(folder, "ntu60", "--data.folder", folder)
+
+
+@on_workstation
+def annotations_that_would_run_a_program(folder: Path) -> Argv:
+    """set.pkl: the pickle asks for posix.system, and a pickle can run any program; only arrays of numpy"""
+    (folder / "set.pkl").write_bytes(b"cposix\nsystem\n(S'touch ran'\ntR.")
+    return teach(folder, "pyskl", "--data.folder", folder)
+
+
+def videos(folder: Path, *names: str) -> Argv:
+    """train pairs over files of these names, none of which need be a video to get as far as these cases do."""
+    for name in names:
+        (folder / "videos" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "videos" / name).write_text("no video")
+    return ["train", "pairs", "--videos", folder / "videos", "--out", folder / "out"]
+
+
+@on_workstation
+def a_folder_of_videos_that_is_not_there(folder: Path) -> Argv:
+    """videos: no such folder; give the folder of your videos"""
+    return videos(folder)
+
+
+@on_workstation
+def videos_without_a_subfolder_a_class(folder: Path) -> Argv:
+    """videos: no subfolders here; put the videos into one subfolder a class"""
+    return videos(folder, "a.mp4", "b.mp4")
+
+
+@on_workstation
+def classes_of_text_files(folder: Path) -> Argv:
+    """videos: no videos in its subfolders; known endings are mp4"""
+    return videos(folder, "walk/a.txt", "walk/b.txt")
+
+
+@on_workstation
+def classes_of_one_video_each(folder: Path) -> Argv:
+    """no class has two videos, one to train and one to test"""
+    return videos(folder, "walk/a.mp4", "run/b.mp4")
+
+
+@on_workstation
+def videos_for_an_estimator_that_is_not_known(folder: Path) -> Argv:
+    """unknown pose estimator 'openpose'"""
+    return [*videos(folder, "walk/a.mp4", "walk/b.mp4"), "--high.name", "openpose"]
+
+
+@on_workstation
+def videos_for_a_cheap_estimator_without_its_network(folder: Path) -> Argv:
+    """trt_pose needs a network file"""
+    return [*videos(folder, "walk/a.mp4", "walk/b.mp4"), "--high.name", "trt_pose", "--low.name", "trt_pose"]
+
+
+@on_workstation
+def errors_to_fit_to_no_pairs(folder: Path) -> Argv:
+    """nowhere: no pairs of videos here: pairs.yaml is missing; give the folder that make pairs wrote"""
+    return ["train", "fit-errors", "--pairs", folder / "nowhere", "--out", folder / "errors.yaml"]
+
+
+@on_workstation
+def a_network_that_is_not_known(folder: Path) -> Argv:
+    """transformer"""
+    return teach(folder, "kinematic", "--data.clips_per_class", "2", "--network", "transformer")
+
+
+@on_workstation
+def a_student_without_its_teacher(folder: Path) -> Argv:
+    """nowhere"""
+    return ["train", "student", "--out", folder / "run", "--teacher", folder / "nowhere"]
+
+
+@on_workstation
+def an_export_of_no_run(folder: Path) -> Argv:
+    """nowhere"""
+    out = ("--bundle", folder / "bundle", "--workdir", folder / "work")
+    return ["train", "export", "--run", folder / "nowhere", *out]

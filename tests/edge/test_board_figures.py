@@ -1,0 +1,79 @@
+"""Power, energy, heat and slowing down: arithmetic by hand, and a board whose files are written here."""
+
+from pathlib import Path
+
+import pytest
+
+from edge.bench.board import BoardWatch, Throttling, board_figures
+from edge.bench.latency_report import _board
+from edge.tegrastats import BoardSample
+
+
+def sample(watts, celsius, ram_mb=700):
+    return BoardSample(ram_mb, 0.5, {"tj": celsius}, {"VDD_IN": watts})
+
+
+def test_energy_is_power_times_time_by_inference_with_and_without_what_idling_takes():
+    loop, idle = [sample(8.0, 50.0), sample(12.0, 52.0, 720)], [sample(4.0, 45.0)]
+    found = board_figures(loop, idle, Throttling(), frames=100, seconds=5.0)
+    # 10 W for 5 s is 50 J, by 100 inferences 500 mJ; 6 W of it above idle.
+    assert found["power_w"] == 10 and found["energy_per_inference_mj"] == 500 and found["energy_above_idle_mj"] == 300
+    assert (found["coolest_c"], found["hottest_c"], found["ram_mb"]) == (50, 52, 720)
+
+
+def test_what_is_not_told_is_unknown():
+    assert board_figures([], [], Throttling(), 100, 5.0) is None
+    found = board_figures([BoardSample(700, None, {}, {})], [], Throttling(), 1, 1.0)
+    assert found["power_w"] is found["energy_per_inference_mj"] is found["hottest_c"] is found["slowed_by_heat"] is None
+    assert _board(found) == ["- power: unknown", "- hottest unit: unknown; clocks: unknown; slowed down: unknown"]
+
+
+class Orin:
+    """As much of an Orin as the watch looks at; see edge.doctor.host.Host."""
+
+    def __init__(self):
+        self.files = {
+            "/sys/class/thermal/thermal_zone0/type": "tj-thermal",
+            "/sys/class/thermal/thermal_zone0/temp": "49156",
+            "/sys/class/thermal/cooling_device3/type": "gpu-throttle-alert",
+            "/sys/class/thermal/cooling_device3/cur_state": "0",
+            "/sys/class/hwmon/hwmon1/oc1_event_cnt": "7",
+            "/sys/class/hwmon/hwmon1/oc3_event_cnt": "0",
+            "/sys/class/devfreq/17000000.ga10b/min_freq": "1020000000",
+            "/sys/class/devfreq/17000000.ga10b/max_freq": "1020000000",
+        }
+
+    def read(self, path):
+        return self.files.get(path)
+
+    def names(self, pattern):
+        folders = {str(parent) for name in self.files for parent in Path(name).parents}
+        return sorted(name for name in {*self.files, *folders} if Path(name).match(pattern))
+
+
+def test_heat_and_over_current_are_seen_while_the_loop_runs():
+    board, samples = Orin(), [sample(5.0, 48.0)]
+    watch = BoardWatch(samples, board)
+    with watch.in_loop():
+        samples.append(sample(15.0, 90.0))
+        board.files |= {
+            "/sys/class/thermal/thermal_zone0/temp": "97500",
+            "/sys/class/thermal/cooling_device3/cur_state": "2",
+            "/sys/class/hwmon/hwmon1/oc3_event_cnt": "3",
+        }
+    board.files["/sys/class/thermal/cooling_device3/cur_state"] = "0"
+    watch.look()
+    found = board_figures(watch.loop, watch.idle, watch.throttling, 30, 1.0)
+    assert found["power_w"] == 15 and (found["coolest_c"], found["hottest_c"]) == (49.156, 97.5)
+    # Seven events were from before.
+    assert found["slowed_by_heat"] == ["gpu-throttle-alert"] and found["over_current_events"] == 3
+    assert found["clocks_held"] is True
+    told = "slowed down: gpu-throttle-alert by heat, 3 times by over-current"
+    assert told in _board(found)[1] and "500 mJ an inference" in _board(found)[0]
+
+
+def test_a_board_at_rest_was_never_slowed_down():
+    watch = BoardWatch([], Orin())
+    found = board_figures(watch.loop, watch.idle, watch.throttling, 1, 1.0)
+    assert found["slowed_by_heat"] == [] and found["over_current_events"] == 0 and found["power_w"] is None
+    assert _board(found)[1].endswith("slowed down: never") and found["hottest_c"] == pytest.approx(49.156)

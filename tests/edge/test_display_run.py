@@ -1,0 +1,110 @@
+"""A clock in the picture: read as drawn, refused where it is covered, and as old as the picture when displayed."""
+
+import time
+import zlib
+from contextlib import nullcontext
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from parts import Pictures, action_stage, moving_body
+
+from edge.bench.display_run import Stamped, Watcher
+from edge.bench.time_code import CELLS, draw, read
+from edge.contract.bundle import read_bundle
+from edge.contract.layouts import layout
+from edge.contract.types import Pose, Sighting
+from edge.latency import LatencyHistory
+from edge.loop.outlet import Outlet, Terms
+from edge.loop.pipeline import Limits, Pipeline
+from edge.overlay import Overlay
+
+NOISE = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(CELLS, 400), st.integers(8, 300))
+def test_what_is_drawn_is_read(ticks, width, height):
+    image = np.full((height, width, 3), 90, np.uint8)
+    draw(image, ticks)
+    assert read(image) == ticks and (image[: height - max(4, round(height / 40))] == 90).all()
+
+
+def test_the_cells_are_the_bits_of_the_count_and_a_check():
+    image = np.zeros((200, 400, 3), np.uint8)
+    draw(image, 0b1011)
+    cells = [int(image[-1, 10 * n + 5, 0] == 255) for n in range(40)]
+    check = (zlib.crc32(b"\0\0\0\x0b") & 0xFF) ^ 0x5A
+    assert cells[:32] == [0] * 28 + [1, 0, 1, 1] and cells[32:] == [int(bit) for bit in f"{check:08b}"]
+
+
+@pytest.mark.parametrize("quality", [20, 60, 95])
+def test_lossy_coding_does_not_hurt(quality):
+    image = NOISE.copy()
+    draw(image, 3_141_592_653)
+    coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    assert read(cv2.imdecode(coded, cv2.IMREAD_COLOR)) == 3_141_592_653
+
+
+def test_a_picture_without_a_clock_and_one_with_a_covered_clock_are_not_read():
+    image = NOISE.copy()
+    assert read(np.zeros_like(image)) is None and read(np.full_like(image, 255)) is None and read(image) is None
+    draw(image, 123_456_789)
+    cell = image[-8:, 5 * 16 : 6 * 16]
+    cell[:] = 255 - cell
+    assert read(image) is None
+
+
+class See:
+    """A pose stage of which each picture takes a known time."""
+
+    layout = layout("trt_pose-18")
+
+    def __init__(self, seconds):
+        self.seconds = seconds
+
+    def describe(self):
+        return "a pause"
+
+    def see(self, frame):
+        time.sleep(self.seconds)
+        return Sighting(frame, (Pose(moving_body(frame.index), 0.9),))
+
+    def close(self):
+        pass
+
+
+def watched(bundle_folder, frames, pose_s, show_s):
+    bundle = read_bundle(bundle_folder)
+    action, overlay, history = action_stage(bundle), Overlay(See.layout), LatencyHistory(0)
+    watcher = Watcher(overlay)
+    watcher.show = lambda result: time.sleep(show_s)
+    outlet = Outlet("display", nullcontext(watcher), Terms(pictures=True, annotated=True), overlay, history)
+    source = Stamped(Pictures(frames))
+    played = Pipeline(source, See(pose_s), action, [outlet], history, limits=Limits()).run()
+    action.close()
+    return watcher, played, outlet
+
+
+def test_a_picture_is_as_old_as_what_was_done_with_it_took(bundle_folder):
+    # 0.12 s in the pose stage and 0.05 s to show; everything else is quick, but on a busy machine never less.
+    watcher, played, outlet = watched(bundle_folder, frames=12, pose_s=0.12, show_s=0.05)
+    assert watcher.shown == played.frames - outlet.dropped >= 2
+    assert all(age >= 169.9 for age in watcher.ages_ms) and min(watcher.ages_ms) < 170 + 400
+
+
+def test_a_recording_plays_as_a_camera_that_does_not_wait(bundle_folder):
+    # Twenty pictures in 0.8 s, of which a stage that takes 0.2 s each can see no more than a few.
+    _, played, _ = watched(bundle_folder, frames=20, pose_s=0.2, show_s=0.0)
+    assert played.frames < 12 and played.frames + played.dropped == 20
+
+
+def test_stamped_pictures_come_when_they_are_due_and_the_recordings_own_stay_as_they_are():
+    own = [frame.image.copy() for frame in Pictures(3)]
+    now = [100.0]
+    stamped = list(Stamped(Pictures(3), clock=lambda: now[0]))
+    assert [read(frame.image) for frame in stamped] == [1_000_000] * 3
+    for frame, image in zip(stamped, own, strict=True):
+        assert (frame.image[:200] == image[:200]).all()
