@@ -109,7 +109,7 @@ def test_an_orin_gets_its_image_its_runtime_and_its_camera(board):
     assert done.returncode == 0
     assert build[:2] == ["docker", "buildx"] and pairs(build, "--file") == [f"{ROOT}/docker/Dockerfile.jetpack6"]
     assert pairs(build, "--build-context") == [f"apt={ROOT}/runs/apt"]
-    assert pairs(build, "--build-arg") == ["CUDA=12-6", "TENSORRT=10"]
+    assert pairs(build, "--build-arg") == ["CUDA=12-6"]
     assert pairs(start, "--runtime") == ["nvidia"] and pairs(start, "--device") == ["/dev/video0"]
     assert pairs(start, "--group-add") == ["44", "104"]
     assert f"{ROOT}/bundles/everyday:/mnt/bundle:ro" in pairs(start, "--volume")
@@ -133,9 +133,9 @@ def test_an_orin_gets_its_image_its_runtime_and_its_camera(board):
 @pytest.mark.parametrize(
     ("release", "line", "arguments"),
     [
-        (R36.replace("4.3", "3.0"), 6, ["CUDA=12-2", "TENSORRT=8"]),
-        (R38, 7, ["CUDA=13-0", "TENSORRT=10"]),
-        (R38.replace("R38", "R39"), 7, ["CUDA=13-2", "TENSORRT=10"]),
+        (R36.replace("4.3", "3.0"), 6, ["CUDA=12-2"]),
+        (R38, 7, ["CUDA=13-0"]),
+        (R38.replace("R38", "R39"), 7, ["CUDA=13-2"]),
         (R35, 5, []),
     ],
 )
@@ -184,7 +184,20 @@ def test_a_board_that_tells_nothing_can_be_told(board):
     done, commands = run(board, "--dry-run")
     assert done.returncode == 2 and "--l4t VERSION" in done.stderr and not commands
     _, (build, _) = run(board, "--dry-run", "--l4t", "39.2.0")
-    assert pairs(build, "--build-arg") == ["CUDA=13-2", "TENSORRT=10"]
+    assert pairs(build, "--build-arg") == ["CUDA=13-2"]
+
+
+@pytest.mark.parametrize(
+    ("installed", "cuda"),
+    [(["12-6"], "12-6"), (["12-8"], "12-8"), (["12-6", "12-8"], "12-6"), ([], "12-6")],
+)
+def test_cuda_is_the_boards_own_where_it_was_brought_up_to_date(board, installed, cuda):
+    (board / "root/var/lib/dpkg").mkdir(parents=True)
+    (board / "root/var/lib/dpkg/status").write_text(
+        "".join(f"Package: cuda-cudart-{version}\nStatus: install ok installed\n\n" for version in installed)
+    )
+    _, (build, _) = run(board, "--dry-run")
+    assert pairs(build, "--build-arg") == [f"CUDA={cuda}"]
 
 
 def test_everything_that_is_missing_is_said_at_once_with_what_brings_it(board):
