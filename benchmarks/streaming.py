@@ -1,24 +1,28 @@
 """A new frame's cost: the whole clip again, one step of a stream, or one step of the library continual-inference.
 
     pip install --no-deps --target runs/peers continual-inference==1.2.4
-    PYTHONPATH=.:runs/peers python benchmarks/streaming.py [width [rounds [in_a_row]]]
+    PYTHONPATH=.:runs/peers python benchmarks/streaming.py [width [rounds, a multiple of 10]]
 
-in_a_row: cycles of four frames that each way takes before the next has its turn. With 1 each finds the caches full of
-the others' weights, as after a pose network; with 8 mostly of its own.
+The networks are kept in runs/streaming and made anew where they are absent. All with the same weights, on one thread.
+Each way takes turns with the whole clip of its own precision, a clip and a cycle of four frames, so that whatever else
+the machine does falls on both, and each finds the caches full of the other's weights; ways change every ten turns.
+"cold": before each turn 16 MB are read, as by a pose network, so that neither finds anything of its own in the
+processor's own caches. Wall clock. The library is left out where it is not installed; PyTorch runs it as it
+recommends, with BatchNorm folded into the convolutions first.
 
-The networks are kept in runs/streaming and made anew where they are absent.
-
-All with the same weights, one thread, one after the other in every round, so that what else the machine does falls
-on all. Wall clock, and the processor time of the thread, which other processes do not lengthen. The library is left
-out where it is not installed; PyTorch runs it as it recommends, with BatchNorm folded into the convolutions first.
+Below, what the loop's action stage takes for a second of a picture with one person, 30 pictures a second: tracking,
+clips or frames made of keypoints, network, decisions; in one form and the other, a second in turn.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
@@ -29,16 +33,25 @@ from torch import nn
 
 from calibrate.quantise import Quantiser
 from calibrate.stream import quantise_stream
+from edge.contract.bundle import STUDENT_FP32, STUDENT_INT8, Manifest, StreamForm, read_bundle, write_manifest
 from edge.contract.layouts import layout
-from edge.contract.types import Float32
+from edge.contract.preprocess import Preprocessing
+from edge.contract.types import Float32, Frame, Pose, Sighting
+from edge.decisions import DecisionConfig
 from edge.engines.onnx_runtime import OnnxRuntimeEngine
+from edge.loop.action_stage import ActionStage
+from edge.loop.restarts import RestartConfig, Restarted
 from edge.machine import machine
-from edge.streaming.network import open_stream, stream_file
+from edge.recogniser import STUDENTS, Precision, RecogniserConfig
+from edge.streaming.choice import open_student
+from edge.streaming.network import StreamNetwork, open_stream, stream_file
+from edge.tracker import Tracker
 from train.export import write_onnx
 from train.export_stream import write_stream
 from train.networks.dense_gcn import DenseGcn
 
-CLASSES, JOINTS, FRAMES, CYCLE, WARM_UP = 37, "penn-13", 32, 4, 5
+CLASSES, JOINTS, FRAMES, CYCLE, BLOCK = 37, "penn-13", 32, 4, 10
+FPS, PICTURE = 30, np.zeros((8, 8, 3), np.uint8)
 PEER_LAG = 3
 """The library's strides fall on the stream's where it starts this much later."""
 
@@ -62,62 +75,88 @@ def walk(frames: int) -> Float32:
 
 
 class Way:
-    """One way to take a frame, and what each took."""
+    """One way to take a cycle of four frames, and what that took; beside it, the clip that had a turn before each."""
 
-    def __init__(self, name: str, take: Callable[[Float32], object], frames: int) -> None:
-        self.name, self.take, self.frames = name, take, frames
-        self.wall: list[float] = []
-        self.processor: list[float] = []
+    def __init__(self, name: str, precision: str, take: Callable[[Float32], object], frames: int) -> None:
+        self.name, self.precision, self.take, self.frames = name, precision, take, frames
+        self.took_ms: list[float] = []
+        self.clip_ms: list[float] = []
 
-    def run(self, chunk: Float32) -> None:
-        """A cycle of four frames, in as many calls as this way needs."""
-        for first in range(0, CYCLE, self.frames):
-            part = np.ascontiguousarray(chunk[:, :, first : first + self.frames])
-            wall, processor = time.perf_counter(), time.thread_time()
-            self.take(part)
-            self.processor.append(1e3 * (time.thread_time() - processor))
-            self.wall.append(1e3 * (time.perf_counter() - wall))
+    def run(self, chunk: Float32, clip: Callable[[], object], between: Callable[[], object]) -> None:
+        """A clip, then a cycle in as many calls as this way needs."""
+        parts = [np.ascontiguousarray(chunk[:, :, n : n + self.frames]) for n in range(0, CYCLE, self.frames)]
+        between()
+        self.clip_ms.append(_ms(clip))
+        between()
+        self.took_ms.append(_ms(lambda: [self.take(part) for part in parts]) / CYCLE)
 
 
-def ways(network: DenseGcn, folder: Path) -> list[Way]:
-    folder.mkdir(parents=True, exist_ok=True)
-    found, clips = [], walk(8 * FRAMES).reshape(1, 3, 8, FRAMES, -1, 1).transpose(2, 0, 1, 3, 4, 5)
-    if not (folder / "clip.onnx").is_file():
-        write_onnx(network, np.ascontiguousarray(clips[:2, 0]), folder / "clip.onnx")
-    if not (folder / "clip.int8.onnx").is_file():
-        Quantiser(folder / "clip.onnx", [np.ascontiguousarray(c) for c in clips], "minmax").write(
-            folder / "clip.int8.onnx"
-        )
-    for precision, file in (("FP32", "clip.onnx"), ("INT8", "clip.int8.onnx")):
-        found.append(Way(f"whole clip, {precision}", _ClipAgain(folder / file), 1))
-    for frames in (1, CYCLE):
-        steps = folder / f"steps_of_{frames}"
-        if not (steps / stream_file(CYCLE)).is_file():
+def _ms(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return 1e3 * (time.perf_counter() - start)
+
+
+def make(network: DenseGcn, folder: Path) -> None:
+    """The bundle of both forms, with its INT8, and the steps of one frame, where they are absent."""
+    clips = walk(8 * FRAMES).reshape(1, 3, 8, FRAMES, -1, 1).transpose(2, 0, 1, 3, 4, 5)
+    if not (folder / STUDENT_INT8).is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_onnx(network, np.ascontiguousarray(clips[:2, 0]), folder / STUDENT_FP32)
+        samples = [np.ascontiguousarray(c) for c in clips]
+        Quantiser(folder / STUDENT_FP32, samples, "minmax").write(folder / STUDENT_INT8)
+    for frames, steps in ((CYCLE, folder), (1, folder / "steps_of_1")):
+        if not (steps / stream_file(CYCLE, "int8")).is_file():
             steps.mkdir(exist_ok=True)
             write_stream(network, np.ascontiguousarray(clips[0]), steps, frames=frames)
-        if not (steps / stream_file(CYCLE, "int8")).is_file():
             quantise_stream(steps, np.ascontiguousarray(clips[:4, 0]), "minmax")
+    how = Preprocessing(length_frames=FRAMES)
+    names = tuple(str(n) for n in range(CLASSES))
+    shape = (1, 3, FRAMES, len(layout(JOINTS)), 1)
+    form = StreamForm(replace(how, centre="trailing"))
+    write_manifest(folder, Manifest("random", names, JOINTS, how, "clip", "logits", shape, stream=form))
+
+
+def ways(folder: Path) -> list[Way]:
+    found = []
+    for frames, steps in ((CYCLE, folder), (1, folder / "steps_of_1")):
         for precision in ("fp32", "int8"):
-            stream = open_stream(steps, precision, threads=1)
             name = f"step of {frames} frame{'s' * (frames > 1)}, {precision.upper()}"
-            found.append(Way(name, _Stepping(stream), frames))
+            found.append(Way(name, precision, Stepping(open_stream(steps, precision, threads=1)), frames))
     return found
 
 
-class _ClipAgain:
-    def __init__(self, path: Path) -> None:
-        self._engine, self._clip = OnnxRuntimeEngine(path, threads=1), walk(FRAMES)
-
-    def __call__(self, frame: Float32) -> None:
-        self._engine.run({"clip": self._clip})
-
-
-class _Stepping:
-    def __init__(self, network: object) -> None:
-        self._network, self.person = network, network.fresh()  # type: ignore[attr-defined]
+class Stepping:
+    def __init__(self, network: StreamNetwork) -> None:
+        self._network, self.person = network, network.fresh()
 
     def __call__(self, frame: Float32) -> Float32 | None:
-        return self._network.step(self.person, frame)  # type: ignore[attr-defined,no-any-return]
+        return self._network.step(self.person, frame)
+
+
+def loop_table(folder: Path, seconds: int) -> Table:
+    """Milliseconds that the action stage takes for a second of one person, by form, precision and rate of decisions."""
+    bundle, joints = read_bundle(folder), layout(JOINTS)
+    body = np.ones((seconds * FPS, len(joints), 3), np.float32)
+    body[..., :2] = 300 + 100 * walk(len(body))[0, :2, :, :, 0].transpose(1, 2, 0)
+    frames = [Sighting(Frame(n, n / FPS, PICTURE), (Pose(keypoints, 1.0),)) for n, keypoints in enumerate(body)]
+    table = Table("precision", "decisions a second", "clips, ms", "stream, ms", "stream of clips")
+    for precision in get_args(Precision):
+        for hz in (2.0, 5.0, 10.0, 30.0):
+            took: dict[str, list[float]] = {"clip": [], "stream": []}
+            stages = {}
+            for form in ("clip", "stream"):
+                config, decisions = RecogniserConfig(precision, 1, form), DecisionConfig(hz=hz)  # type: ignore[arg-type]
+                opened = partial(open_student, bundle, config, decisions)
+                part = Restarted("action", opened, RestartConfig(), print)
+                stages[form] = ActionStage(bundle, joints, Tracker(joints), part, decisions)
+            for second in range(seconds):
+                for form, stage in stages.items():
+                    due = frames[second * FPS : (second + 1) * FPS]
+                    took[form].append(_ms(lambda stage=stage, due=due: [stage.act(s) for s in due]))  # type: ignore[misc]
+            clip, stream = (float(np.median(took[form][3:])) for form in ("clip", "stream"))
+            table.add_row(precision, f"{hz:g}", f"{clip:.2f}", f"{stream:.2f}", f"{stream / clip:.2f}")
+    return table
 
 
 def difference(stepping: Callable[[Float32], Float32 | None], peer: ContinualInference) -> float:
@@ -133,39 +172,50 @@ def difference(stepping: Callable[[Float32], Float32 | None], peer: ContinualInf
     return largest
 
 
-def main() -> None:
-    given = [int(n) for n in sys.argv[1:]]
-    width, rounds, in_a_row = [*given, *(48, 200, 1)[len(given) :]]
-    torch.set_num_threads(1)
-    network, frames = student(width), walk(CYCLE * (rounds + WARM_UP))
-    folder = Path("runs/streaming") / str(width)
-    measured = ways(network, folder)
-    with torch.inference_mode():
-        peer = ContinualInference.of(network, FRAMES // CYCLE)
-        note = "continual-inference is not installed"
-        if peer is not None:
-            gap = difference(_Stepping(open_stream(folder / "steps_of_1", threads=1)), peer)
-            note = f"largest difference of a logit to continual-inference {peer.version}: {gap:.1e}"
-            measured.append(Way(f"continual-inference {peer.version}, PyTorch", peer, 1))
-        for chunk in np.split(frames, rounds + WARM_UP, axis=2):
-            for way in measured:
-                for _ in range(in_a_row):
-                    way.run(chunk)
-    table = Table("one new frame", "p50 ms", "p90 ms", "mean ms", "of the clip's mean", "wall p50", "wall p90")
+def _told(kind: str, measured: Sequence[Way]) -> Table:
+    columns = ("p50 ms", "p90 ms", "mean ms", "clip: p50", "mean", "of the clip: p50", "mean")
+    table = Table(f"one new frame, {kind}", *columns)
     for way in measured:
-        first = in_a_row * WARM_UP * CYCLE // way.frames
-        took, wall = (np.array(times[first:]) / way.frames for times in (way.processor, way.wall))
-        whole = np.mean(measured["INT8" in way.name].processor)
-        numbers = (*np.percentile(took, [50, 90]), took.mean())
+        # The first of each block finds the caches full of another way's.
+        took, whole = (np.array(times).reshape(-1, BLOCK)[:, 2:] for times in (way.took_ms, way.clip_ms))
+        p50, p90 = np.percentile(took, [50, 90])
         table.add_row(
             way.name,
-            *(f"{x:.3f}" for x in numbers),
-            f"1/{whole / took.mean():.1f}",
-            *(f"{x:.3f}" for x in np.percentile(wall, [50, 90])),
+            *(f"{x:.3f}" for x in (p50, p90, took.mean(), np.median(whole), whole.mean())),
+            f"1/{np.median(whole) / p50:.1f}",
+            f"1/{whole.mean() / took.mean():.1f}",
         )
+        way.took_ms, way.clip_ms = [], []
+    return table
+
+
+def main() -> None:
+    width, rounds = [*(int(n) for n in sys.argv[1:]), *(48, 200)[len(sys.argv) - 1 :]]
+    torch.set_num_threads(1)
+    network, frames = student(width), walk(CYCLE * rounds)
+    folder = Path("runs/streaming") / str(width)
+    make(network, folder)
+    measured, note = ways(folder), "continual-inference is not installed"
+    peer = ContinualInference.of(network, FRAMES // CYCLE)
+    with torch.inference_mode():
+        if peer is not None:
+            gap = difference(Stepping(open_stream(folder / "steps_of_1", threads=1)), peer)
+            note = f"largest difference of a logit to continual-inference {peer.version}: {gap:.1e}"
+            measured.append(Way(f"continual-inference {peer.version}, PyTorch", "fp32", peer, 1))
+        clip = walk(FRAMES)
+        students = {p: OnnxRuntimeEngine(folder / STUDENTS[p], threads=1) for p in get_args(Precision)}
+        chunks, other = np.split(frames, rounds, axis=2), np.ones(2 << 20)
+        tables = []
+        for kind, between in (("caches full of the other's", lambda: None), ("cold", other.sum)):
+            for first in range(0, rounds, BLOCK):
+                for way in measured:
+                    for chunk in chunks[first : first + BLOCK]:
+                        way.run(chunk, partial(students[way.precision].run, {"clip": clip}), between)  # type: ignore[index]
+            tables.append(_told(kind, measured))
     console = Console(width=140)
     about = machine()
-    console.print(table, note, f"dense_gcn {width}, {FRAMES} frames, 1 thread; {about['cpu']}, {about['versions']}")
+    console.print(*tables, note, f"dense_gcn {width}, {FRAMES} frames, 1 thread; {about['cpu']}, {about['versions']}")
+    console.print(loop_table(folder, 20))
 
 
 if __name__ == "__main__":

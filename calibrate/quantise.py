@@ -99,7 +99,10 @@ class Quantiser:
 
         Returns the range of every quantised activation: tensor -> r, where eight bits cover [-r, r].
         """
-        model = self.quantised(float_layers, self.samples)
+        return self.save(self.quantised(float_layers, self.samples), out)
+
+    def save(self, model: onnx.ModelProto, out: Path) -> dict[str, float]:
+        """Check and write an INT8 network made of this one. See ``write``."""
         _keep_used_opsets(model)
         if found := violations(model):
             raise EngineError(f"cannot be quantised as TensorRT needs it: {found[0]}", where=self.source)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from calibrate.calibration_set import LabelledClips, Method, load_clips, stratified
 from calibrate.compare import agreement, top1
+from calibrate.qdq_placement import without
 from edge.command_line import console
 from edge.contract.bundle import StreamForm, read_bundle, write_manifest
 from edge.contract.errors import BundleError
@@ -99,7 +100,9 @@ def quantise_stream(folder: Path, clips: Float32, method: Method) -> list[Path]:
         written.append(folder / stream_file(due, "int8"))
         # The frames of a window are joined by copying each several times: rounded behind that, it is done once.
         quantiser = Quantiser(path, engines[due].heard[::KEPT_OF], method, join_in_eight_bits=False)
-        quantiser.write(written[-1], _float_layers(quantiser.model))
+        model = quantiser.quantised(_float_layers(quantiser.model), quantiser.samples)
+        model = without(model, lambda graph, pair: True)  # sums stay as they are: only additions read them
+        quantiser.save(model, written[-1])
     return written
 
 

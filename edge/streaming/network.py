@@ -8,17 +8,21 @@ gives those anew with ``.next`` behind their names; states that it does not name
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge.contract.errors import EngineError
 from edge.contract.types import Float32
-from edge.engines.engine import Engine, Timed
+from edge.engines.engine import Engine, TensorSpec, Timed
 from edge.engines.registry import open_engine
 
+Array = NDArray[Any]
 FRAME, LOGITS, NEXT = "frame", "logits", ".next"
 DUE = (1, 2, 4)
 """How often, in frames, a network may be due."""
@@ -32,21 +36,25 @@ class Stream:
     copied or allocated, and what a failed step wrote is never read.
     """
 
-    places: dict[str, tuple[Float32, Float32]]
+    places: dict[str, tuple[Array, Array]]
+    periods: Mapping[str, int]
+    """How often, in frames, each state changes place."""
     frame: Float32
     """What a step reads, beside the states."""
     logits: Float32
     """What a step that completes a cycle writes, beside the states."""
     frames: int = 0
-    read: dict[str, int] = field(default_factory=dict)
-    """Which of its two places holds a state."""
-    runs: dict[tuple[int, ...], Callable[[], None]] = field(default_factory=dict)
-    """By the network and the places that it reads."""
+    runs: dict[int, Callable[[], None]] = field(default_factory=dict)
+    """By frames given, up to two cycles, after which every state is back in its place."""
 
     @property
-    def states(self) -> dict[str, Float32]:
+    def states(self) -> dict[str, Array]:
         """Name -> array, as they are now."""
-        return {name: places[self.read[name]] for name, places in self.places.items()}
+        return {name: self.place(name) for name in self.places}
+
+    def place(self, name: str, after: int = 0) -> Array:
+        """Where the state is, or (1) where the next step that touches it puts it."""
+        return self.places[name][(self.frames // self.periods[name] + after) % 2]
 
 
 class StreamNetwork:
@@ -62,20 +70,23 @@ class StreamNetwork:
             _check(engine)
         self.cycle_frames = max(self._engines)
         self._touched = {due: [s.name for s in e.inputs if s.name != FRAME] for due, e in self._engines.items()}
-        self._shapes = {s.name: s.shape for e in self._engines.values() for s in e.inputs if s.name != FRAME}
+        self._states = {s.name: s for e in self._engines.values() for s in e.inputs if s.name != FRAME}
         self.frame_shape = _shape(self._engines[self.cycle_frames], FRAME)
-        self.frames = self.frame_shape[2]
+        self.frames, self._two_cycles = self.frame_shape[2], 2 * self.cycle_frames
         whole = self._engines[self.cycle_frames]
         for due, engine in self._engines.items():
-            fits = all(s.shape == self._shapes[s.name] for s in engine.inputs if s.name != FRAME)
+            fits = all(s == self._states[s.name] for s in engine.inputs if s.name != FRAME)
             if not fits or _shape(engine, FRAME) != self.frame_shape or due % self.frames:
                 raise EngineError("does not fit the stream's other networks", where=engine.describe())
         touched, given = {s.name for s in whole.inputs} - {FRAME}, {s.name for s in whole.outputs}
-        if LOGITS not in given or touched != set(self._shapes):
+        if LOGITS not in given or touched != set(self._states):
             raise EngineError("gives no logits, or lacks a state that others touch", where=whole.describe())
+        # Whoever touches a state more often comes later.
+        self._periods = {s.name: due for due, e in self._engines.items() for s in e.inputs if s.name != FRAME}
         if self.frames not in self._engines:
             raise EngineError(f"there is no network for every step of {self.frames} frames", where=whole.describe())
-        self._logits_shape = next(tuple(n or 1 for n in s.shape) for s in whole.outputs if s.name == LOGITS)
+        (self._frame,) = (s for s in whole.inputs if s.name == FRAME)
+        (self._logits,) = (s for s in whole.outputs if s.name == LOGITS)
 
     @property
     def network_s(self) -> float:
@@ -92,10 +103,10 @@ class StreamNetwork:
     def fresh(self) -> Stream:
         """Before a person's first frame: zeros."""
         return Stream(
-            {name: (_zeros(shape), _zeros(shape)) for name, shape in self._shapes.items()},
-            _zeros(self.frame_shape),
-            _zeros(self._logits_shape),
-            read=dict.fromkeys(self._shapes, 0),
+            {name: (_zeros(spec), _zeros(spec)) for name, spec in self._states.items()},
+            self._periods,
+            _zeros(self._frame),
+            _zeros(self._logits),
         )
 
     def step(self, stream: Stream, frame: Float32) -> Float32 | None:
@@ -106,22 +117,20 @@ class StreamNetwork:
         """
         if frame.shape != self.frame_shape:
             raise EngineError(f"{FRAME} takes {self.frame_shape}, got {frame.shape}", where=self.describe())
-        reached = stream.frames + self.frames
-        due = next(due for due in self._engines if reached % due == 0)
-        read, touched = stream.read, self._touched[due]
-        key = (due, *[read[name] for name in touched])
-        run = stream.runs.get(key)
+        run = stream.runs.get(stream.frames % self._two_cycles)
         if run is None:
-            run = stream.runs[key] = self._bound(due, stream)
+            run = stream.runs[stream.frames % self._two_cycles] = self._bound(stream)
         stream.frame[:] = frame
         run()
-        answers = due == self.cycle_frames
-        if answers and not np.isfinite(stream.logits).all():
-            raise EngineError("the network answered with NaN or infinite values", where=self._engines[due].describe())
-        for name in touched:
-            read[name] ^= 1
+        reached = stream.frames + self.frames
+        if reached % self.cycle_frames:
+            stream.frames = reached
+            return None
+        if not math.isfinite(stream.logits.sum()):
+            raise EngineError("the network answered with NaN or infinite values", where=self.describe())
         stream.frames = reached
-        return stream.logits[0].copy() if answers else None
+        answer: Float32 = stream.logits[0].copy()
+        return answer
 
     def logits(self, clips: Float32) -> Float32:
         """(N, K) after the last frame of clips (N, C, T, V, 1), each of somebody new. EngineError within a cycle."""
@@ -135,11 +144,13 @@ class StreamNetwork:
             found.append(last)
         return np.stack(found)
 
-    def _bound(self, due: int, stream: Stream) -> Callable[[], None]:
-        """A run of this network from the places that are read now into the others."""
-        engine, now, names = self._engines[due], stream.read, self._touched[due]
-        inputs = {FRAME: stream.frame, **{name: stream.places[name][now[name]] for name in names}}
-        outputs = {name + NEXT: stream.places[name][1 - now[name]] for name in names}
+    def _bound(self, stream: Stream) -> Callable[[], None]:
+        """The next step of this stream, from where its states are now into their other places."""
+        reached = stream.frames + self.frames
+        due = next(due for due in self._engines if reached % due == 0)
+        engine, names = self._engines[due], self._touched[due]
+        inputs = {FRAME: stream.frame, **{name: stream.place(name) for name in names}}
+        outputs = {name + NEXT: stream.place(name, 1) for name in names}
         if due == self.cycle_frames:
             outputs[LOGITS] = stream.logits
         return engine.bind(inputs, outputs)
@@ -163,8 +174,8 @@ def open_stream(folder: Path, precision: str = "fp32", *, threads: int = 0) -> S
     )
 
 
-def _zeros(shape: tuple[int | None, ...]) -> Float32:
-    return np.zeros([n or 1 for n in shape], np.float32)
+def _zeros(spec: TensorSpec) -> Array:
+    return np.zeros([n or 1 for n in spec.shape], spec.dtype)
 
 
 def _shape(engine: Timed, name: str) -> tuple[int, ...]:

@@ -123,7 +123,7 @@ class StreamStep(nn.Module):
 
     def forward(self, frame: Tensor, states: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """-> ([logits] or [], states anew)."""
-        x = F.relu(self.stem(frame.squeeze(-1).squeeze(0).permute(1, 2, 0).flatten(0, 1)))
+        x = F.relu(self.stem(frame.reshape(frame.shape[1:4]).permute(1, 2, 0).flatten(0, 1)))
         new, before = [], iter(states)
         for unit in self.units:
             x, kept, waiting = unit(x, next(before), next(before))
