@@ -146,7 +146,7 @@ def loop_table(folder: Path, seconds: int) -> Table:
             took: dict[str, list[float]] = {"clip": [], "stream": []}
             stages = {}
             for form in ("clip", "stream"):
-                config, decisions = RecogniserConfig(precision, 1, form), DecisionConfig(hz=hz)  # type: ignore[arg-type]
+                config, decisions = RecogniserConfig(precision, threads=1, form=form), DecisionConfig(hz=hz)  # type: ignore[arg-type]
                 opened = partial(open_student, bundle, config, decisions)
                 part = Restarted("action", opened, RestartConfig(), print)
                 stages[form] = ActionStage(bundle, joints, Tracker(joints), part, decisions)

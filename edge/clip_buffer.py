@@ -28,7 +28,12 @@ class ClipBuffer:
 
     def since(self, time_s: float | None) -> list[tuple[float, Float32]]:
         """Times and keypoints that were pushed after ``time_s``, and are still known; None for all."""
-        return [entry for entry in self._entries if time_s is None or entry[0] > time_s]
+        found: list[tuple[float, Float32]] = []
+        for entry in reversed(self._entries):
+            if time_s is not None and entry[0] <= time_s:
+                break
+            found.append(entry)
+        return found[::-1]
 
     @property
     def fill(self) -> float:

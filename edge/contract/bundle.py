@@ -60,8 +60,8 @@ class StreamForm:
 
     preprocessing: how its frames are made; with the manifest's length and rate, and normalised by the past alone.
     training, accuracy: as the manifest's, of this form; accuracy on the same test clips.
-    frames_per_clip: precision -> so many new frames cost this form as much as one clip costs the student, measured
-        where the form was made. By it the loop chooses.
+    frames_per_clip: precision -> so many new frames cost this form as much as one clip costs the student, both made
+        of keypoints, measured where the form was made. By it the loop chooses.
     """
 
     preprocessing: Preprocessing

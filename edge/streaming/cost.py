@@ -7,37 +7,36 @@ from collections.abc import Callable
 
 import numpy as np
 
+from edge.clip_buffer import ClipBuffer
 from edge.contract.bundle import Bundle
-from edge.engines.registry import open_engine
-from edge.recogniser import STUDENTS, Precision
-from edge.streaming.network import open_stream
+from edge.recogniser import Precision, RecogniserConfig, open_recogniser
+from edge.streaming.recogniser import open_stream_recogniser
 
 ROUNDS, WARM_UP = 60, 10
+PICTURES_PER_FRAME = 2
+"""A camera at 30 pictures a second, a network at 15 frames."""
 
 
 def frames_per_clip(bundle: Bundle, precision: Precision) -> float:
-    """So many new frames cost as much as one clip: medians of the wall clock, on one thread, by the ONNX files.
+    """So many new frames cost as much as one clip, each made of one person's keypoints: medians, on one thread.
 
-    One clip and one cycle of frames in turn, so that each finds the caches full of the other's weights, as it does
-    behind a pose network. Raises EngineError where a network is missing.
+    One clip and one cycle of frames in turn, so that each finds the caches full of the other's weights.
+    Raises what opening either form raises.
     """
-    shape, name = bundle.manifest.input_shape, bundle.manifest.input_name
-    student = open_engine(bundle.folder / STUDENTS[precision], threads=1)
-    stream = open_stream(bundle.folder, precision, threads=1)
-    moving = np.random.default_rng(0).standard_normal(shape).cumsum(axis=2) / 10
-    clip, person = moving.astype(np.float32), stream.fresh()
-    parts = [
-        np.ascontiguousarray(clip[:, :, n : n + stream.frames]) for n in range(0, stream.cycle_frames, stream.frames)
-    ]
-
-    def cycle() -> None:
-        for part in parts:
-            stream.step(person, part)
-
+    config = RecogniserConfig(precision, threads=1)
+    student, stream = open_recogniser(bundle, config), open_stream_recogniser(bundle, config)
+    how, joints = bundle.manifest.preprocessing, bundle.layout
+    seen, cycle = ClipBuffer(joints, how), stream.cycle_frames * PICTURES_PER_FRAME
+    moved = np.random.default_rng(0).standard_normal((ROUNDS + WARM_UP, cycle, len(joints), 2)).cumsum(axis=1)
     clip_s, cycle_s = [], []
-    for _ in range(WARM_UP + ROUNDS):
-        clip_s.append(_seconds(lambda: student.run({name: clip})))
-        cycle_s.append(_seconds(cycle))
+    for number, steps in enumerate(300 + moved):
+        bodies = np.concatenate([steps, np.ones_like(steps[..., :1])], axis=-1).astype(np.float32)
+        taken_s = 0.0
+        for picture, body in enumerate(bodies):
+            seen.push(body, (number * cycle + picture) / (how.fps * PICTURES_PER_FRAME))
+            taken_s += _seconds(lambda: stream.follow(1, seen))
+        cycle_s.append(taken_s)
+        clip_s.append(_seconds(lambda: student.recognise([seen.clip()])))
     student.close()
     stream.close()
     return round(stream.cycle_frames * float(np.median(clip_s[WARM_UP:]) / np.median(cycle_s[WARM_UP:])), 1)

@@ -41,6 +41,11 @@ class StreamRecogniser:
         self._people: dict[int, _Person] = {}
 
     @property
+    def cycle_frames(self) -> int:
+        """Frames from one answer to the next."""
+        return self._network.cycle_frames
+
+    @property
     def network_s(self) -> float:
         return self._network.network_s
 
