@@ -1,12 +1,16 @@
 """A stream as ONNX files: the device's own runner gives what the clip form gives, in FP32 and nearly so in INT8."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import nn
 
@@ -91,6 +95,52 @@ def test_from_camera_frames_to_probabilities_as_the_clip_form(folder: Path, netw
         expected = softmax(network(torch.from_numpy(clip)[None])[0].numpy())[0]
     assert len(last) == 4
     np.testing.assert_allclose(last[-1], expected, atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def together(network: DenseGcnStream, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("together")
+    write_stream(network, noise(16), folder)
+    return folder
+
+
+# A spell of somebody in view: frames at 15 Hz, pictures a second, and the seconds out of view before it.
+SPELLS = st.lists(
+    st.tuples(st.integers(4, 16), st.sampled_from([15.0, 24.0, 30.0]), st.floats(0.55, 4.0)), min_size=1, max_size=3
+)
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(spells=st.lists(SPELLS, min_size=2, max_size=3), steps_of=st.sampled_from([1, 4]), seed=st.integers(0, 999))
+def test_people_who_come_and_go_in_gaps_of_time_are_answered_as_by_the_clip_form(
+    folder: Path, together: Path, network: DenseGcnStream, spells: list[Any], steps_of: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    recogniser = StreamRecogniser(PENN, HOW, open_stream(folder if steps_of == 1 else together, threads=1))
+    pushes, wanted = [], {}
+    for who, of_somebody in enumerate(spells):
+        time_s = float(rng.uniform(0, 2))
+        for count, fps, gap_s in of_somebody:
+            time_s += gap_s
+            times = time_s + np.arange(int(np.ceil((count - 1) / 15 * fps - 1e-6)) + 1) / fps
+            body = rng.uniform(100, 300, (13, 3)).repeat(len(times)).reshape(13, 3, -1).transpose(2, 0, 1)
+            body = (body + rng.normal(0, 4, body.shape).cumsum(axis=0)).astype(np.float32)
+            body[..., 2] = rng.uniform(size=body.shape[:2]) > 0.1
+            pushes += [(t, who, k) for t, k in zip(times.tolist(), body, strict=True)]
+            whole = count // 4 * 4
+            how = replace(HOW, length_frames=whole)
+            clip = clip_tensor([(body, times)], PENN, how, end_s=time_s + (whole - 1) / 15)
+            with torch.inference_mode():
+                wanted[who, float(times[-1])] = softmax(network(torch.from_numpy(clip)[None])[0].numpy())[0]
+            time_s = float(times[-1])
+    newest, compared = {}, 0
+    for time_s, who, keypoints in sorted(pushes, key=lambda push: push[:2]):
+        answer = recogniser.push(who, keypoints, time_s)
+        newest[who] = newest.get(who) if answer is None else answer
+        if (who, time_s) in wanted:
+            np.testing.assert_allclose(newest[who], wanted[who, time_s], atol=1e-4)
+            compared += 1
+    assert compared == sum(map(len, spells))
 
 
 def test_a_stream_in_int8_decides_like_the_one_in_fp32(folder: Path) -> None:
