@@ -1,0 +1,111 @@
+"""The clips that the shipped bundle's threshold was calibrated on, and what such a threshold is worth for others.
+
+    PYTHONPATH=. python benchmarks/threshold.py clips DATA
+    python -m edge threshold --bundle bundles/everyday --clips runs/threshold/test.npz
+    PYTHONPATH=. python benchmarks/threshold.py judge
+
+Known actions: the student's test clips, which no training saw, corrupted as its test does. They are parted in two, and
+no person who is named is in both: a threshold that is chosen on one is judged on the other. Strangers: what none of
+its classes describes, six of UI-PRMD's exercises as the Kinect saw them.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from edge.contract.bundle import read_bundle
+from edge.contract.types import Float32
+from edge.recogniser import Recogniser, RecogniserConfig, open_recogniser
+from edge.threshold import calibrated_min_score, find_threshold
+from train.data.corruption import EstimatorErrors
+from train.data.pairs import PairConfig, Pairs
+from train.data.registry import DataConfig, read_dataset
+from train.data.ui_prmd import MOVEMENTS
+from train.export import save_arrays
+
+ROOT = Path(__file__).parents[1]
+BUNDLE, OUT = ROOT / "bundles" / "everyday", ROOT / "runs" / "threshold"
+WANTED = 0.95
+"""Part of the decisions that is to be right; the default of `python -m edge threshold`."""
+
+STRANGE = {m for m in MOVEMENTS if m.startswith("standing_") or m == "hurdle_step"}
+"""The others are squats, lunges and standing up, which the student knows."""
+
+
+def student_pairs() -> PairConfig:
+    """How the shipped student's clips are made."""
+    raw = yaml.safe_load((ROOT / "configs" / "everyday" / "student.yaml").read_text(encoding="utf-8"))["data"]["pairs"]
+    return PairConfig(**{**raw, "estimator_errors": EstimatorErrors(**raw["estimator_errors"])})
+
+
+def write_clips(data: Path) -> None:
+    how = student_pairs()
+    known = Pairs(read_dataset(DataConfig("everyday", data, pairs=how)), how, train=False, seed=0)
+    seen_by_kinect = replace(how, layout="penn-13", poor="recorded")
+    strange = read_dataset(DataConfig("ui_prmd", data, pairs=seen_by_kinect))
+    strangers = [
+        clip
+        for part in (True, False)
+        for clip in strange.part(part)
+        if strange.classes[clip.label].rpartition("_")[0] in STRANGE
+    ]
+    # All of them are new to the student; "test" makes their clips without augmentation.
+    strange = replace(strange, clips=tuple(replace(clip, train=False) for clip in strangers))
+    for name, pairs in {"test": known, "strangers": Pairs(strange, seen_by_kinect, train=False, seed=0)}.items():
+        clips, _, labels = pairs.batch(np.arange(len(pairs)))
+        half = np.array([_half(clip.id, n) for n, clip in enumerate(pairs.clips)])
+        save_arrays(OUT / f"{name}.npz", clips=clips, labels=labels, half=half)
+
+
+def _half(clip: str, number: int) -> int:
+    """0 or 1: by person where the recording names one, else by turns: Penn Action names nobody."""
+    parts = clip.split("-")
+    if parts[0] == "utd":
+        return int(parts[2].removeprefix("s")) // 2 % 2
+    if parts[0] == "kinematic":
+        return int(parts[-1].removeprefix("p")) % 2
+    return number % 2
+
+
+def judge() -> None:
+    bundle = read_bundle(BUNDLE)
+    recogniser = open_recogniser(bundle, RecogniserConfig(threads=1))
+    with np.load(OUT / "test.npz") as arrays:
+        scores, best = _best(recogniser, arrays["clips"])
+        is_right, half = best == arrays["labels"], arrays["half"]
+    with np.load(OUT / "strangers.npz") as arrays:
+        strangers = _best(recogniser, arrays["clips"])[0]
+    table = Table("min_score", "judged on", "decided %", "of these right %", "strangers unknown %")
+
+    def row(min_score: float, whose: str, part: NDArray[np.bool_]) -> None:
+        decided = part & (scores >= min_score)
+        parts = (decided.sum() / part.sum(), is_right[decided].mean(), (strangers < min_score).mean())
+        table.add_row(f"{min_score:.3f}", whose, *(f"{100 * value:.1f}" for value in parts))
+
+    everyone = np.ones(len(scores), np.bool_)
+    for min_score in sorted({0.4, 0.8, calibrated_min_score(bundle)}):
+        row(min_score, "all", everyone)
+    for n in (0, 1):
+        chosen = find_threshold(scores[half == n], is_right[half == n], np.zeros(0, np.float32), WANTED)
+        row(chosen.min_score, f"half {1 - n}, chosen on {n}", half != n)
+    Console().print(f"{len(scores)} clips of known actions, {len(strangers)} of strangers", table)
+
+
+def _best(recogniser: Recogniser, clips: Float32) -> tuple[Float32, NDArray[np.int64]]:
+    rows = np.concatenate([recogniser.recognise(clips[i : i + 64]) for i in range(0, len(clips), 64)])
+    return rows.max(1), rows.argmax(1)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["clips"]:
+        write_clips(Path(sys.argv[2]))
+    else:
+        judge()
