@@ -27,6 +27,10 @@ class JointLayout:
     joints: tuple[str, ...]
     edges: tuple[tuple[int, int], ...]
 
+    def __hash__(self) -> int:
+        # The loop looks up mappings of layouts many times a frame, and a hash over all names costs more than these.
+        return hash(self.name)
+
     def __len__(self) -> int:
         return len(self.joints)
 

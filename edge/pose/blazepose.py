@@ -13,14 +13,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import cycle
 
-import numpy as np
-
 from edge.contract.layouts import layout
 from edge.contract.types import Image, Pose
 from edge.engines.engine import Engine, Timed
 from edge.pose.blazepose_detector import BodyDetector
 from edge.pose.blazepose_landmarks import LandmarkNetwork, Landmarks
 from edge.pose.region import Region, overlap
+from edge.pose.search import search_levels
 
 MIN_PRESENCE = 0.5
 """Below this the landmark network sees no body in the region. MediaPipe's value."""
@@ -30,10 +29,6 @@ MIN_VISIBILITY = 0.5
 
 SAME_BODY = 0.5
 """Two regions overlapping by more than this (intersection over union) show one body. MediaPipe's value."""
-
-TILE_SIZES = (1.0, 0.75, 0.5)
-"""Squares that are searched, besides the whole picture, as parts of the picture's shorter side.
-The detector finds bodies from about a quarter of its square up."""
 
 SECOND_LOOK = 1.1
 """A body is looked for again in a square of this many times its region's side."""
@@ -154,18 +149,3 @@ class BlazePose:
         keypoints = body.keypoints.copy()
         keypoints[keypoints[:, 2] < self._min_joint_score, 2] = 0
         return Pose(keypoints, body.presence)
-
-
-def search_levels(height: int, width: int) -> list[list[Region]]:
-    """Squares that cover a picture: the whole of it, then per size of :data:`TILE_SIZES` a grid, half overlapping."""
-    levels = [[Region(width / 2, height / 2, max(height, width))]]
-    for part in TILE_SIZES:
-        side = part * min(height, width)
-        levels.append([Region(x, y, side) for y in _centres(height, side) for x in _centres(width, side)])
-    return levels
-
-
-def _centres(length: int, side: float) -> list[float]:
-    """Middles of the fewest stretches of ``side`` that cover ``length``, neighbours sharing at least half."""
-    count = 1 + int(np.ceil(2 * (length - side) / side))
-    return np.linspace(side / 2, length - side / 2, count).tolist() if count > 1 else [length / 2]

@@ -36,12 +36,13 @@ class BodyDetector:
         self._size = engine.inputs[0].shape[1] or 0
         # Taken once: fresh memory of this size costs a page fault for every four kilobytes.
         self._blob = np.empty((1, self._size, self._size, 3), np.float32)
+        self._crop = np.empty((self._size, self._size, 3), np.uint8)
         # The score threshold, moved before the sigmoid so that only the survivors pay for it.
         self._min_logit = float(logit(min_score))
 
     def detect(self, image: Image, region: Region) -> list[tuple[float, Region]]:
         """(score, upright region of the body) of every body found, most certain first."""
-        crop = region.crop(image, self._size)
+        crop = region.crop(image, self._size, into=self._crop)
         np.multiply(crop[None], np.float32(2 / 255), out=self._blob)
         self._blob -= np.float32(1)
         outputs = self._engine.run({self._engine.inputs[0].name: self._blob})
@@ -66,17 +67,21 @@ def blend_overlapping(points: Float32, scores: Float32, min_overlap: float = 0.3
 
     points: (N, K, 2), of which [:, 0] is the box's centre and [:, 1] its size. scores: (N,).
     """
-    low, high = points[:, 0] - points[:, 1] / 2, points[:, 0] + points[:, 1] / 2
-    area = np.prod(points[:, 1], axis=1)
+    best_first = np.argsort(-scores, kind="stable")
+    points, scores = points[best_first], scores[best_first]
+    half = points[:, 1] / 2
+    low, high = points[:, 0] - half, points[:, 0] + half
+    area = 4 * half[:, 0] * half[:, 1]
     kept = []
-    left = np.argsort(-scores, kind="stable")
+    left = np.arange(len(points))
     while len(left):
         best = left[0]
-        sides = np.minimum(high[left], high[best]) - np.maximum(low[left], low[best])
-        shared = np.prod(np.maximum(sides, 0), axis=1)
+        sides = np.maximum(np.minimum(high[left], high[best]) - np.maximum(low[left], low[best]), 0)
+        shared = sides[:, 0] * sides[:, 1]
         same = shared > min_overlap * (area[left] + area[best] - shared)
         same[0] = True  # a box without area overlaps not even itself
         group = left[same]
-        kept.append((float(scores[best]), np.average(points[group], axis=0, weights=scores[group])))
+        weights = scores[group] / scores[group].sum()
+        kept.append((float(scores[best]), (weights[:, None, None] * points[group]).sum(axis=0)))
         left = left[~same]
     return kept

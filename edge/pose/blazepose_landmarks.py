@@ -6,8 +6,10 @@ Sources: the BlazePose GHUM 3D model card and the parameters in MediaPipe's pose
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import expit
 
 from edge.contract.errors import EngineError
@@ -41,6 +43,7 @@ class LandmarkNetwork:
         self._size = engine.inputs[0].shape[1] or 0
         # Taken once: fresh memory of this size costs a page fault for every four kilobytes.
         self._blob = np.empty((1, self._size, self._size, 3), np.float32)
+        self._crop = np.empty((self._size, self._size, 3), np.uint8)
         by_shape = {spec.shape: spec.name for spec in engine.outputs}
         try:
             self._points, self._presence = by_shape[1, _POINTS * 5], by_shape[1, 1]
@@ -51,7 +54,7 @@ class LandmarkNetwork:
             ) from error
 
     def locate(self, image: Image, region: Region) -> Landmarks:
-        crop = region.crop(image, self._size, repeat_border=True)
+        crop = region.crop(image, self._size, repeat_border=True, into=self._crop)
         np.multiply(crop[None], np.float32(1 / 255), out=self._blob)
         outputs = self._engine.run({self._engine.inputs[0].name: self._blob})
         raw: Float32 = outputs[self._points].reshape(_POINTS, 5)[: JOINTS + 2]
@@ -71,20 +74,41 @@ def refine(points: Float32, heatmaps: Float32, window: int = 7, min_confidence: 
     heatmaps: (H, W, >=K) logits. A point outside, or whose window nowhere reaches ``min_confidence``,
     stays. Source: MediaPipe's refinement of landmarks from heatmaps.
     """
-    height, width = heatmaps.shape[:2]
-    reach = np.arange(window) - window // 2
-    count = len(points)
-    column = (points[:, :1] * width).astype(np.int64) + reach  # (K, window)
-    row = (points[:, 1:] * height).astype(np.int64) + reach
-    inside_x, inside_y = (column >= 0) & (column < width), (row >= 0) & (row < height)
-    logits = heatmaps[
-        row.clip(0, height - 1)[:, :, None], column.clip(0, width - 1)[:, None, :], np.arange(count)[:, None, None]
-    ]
-    weight = (inside_y[:, :, None] & inside_x[:, None, :]) * expit(logits)  # (K, window, window)
-    total = weight.sum((1, 2))
-    usable = (weight.max((1, 2)) >= min_confidence) & ((points >= 0) & (points < 1)).all(1)
-    total[~usable] = 1
-    mean_x = (weight.sum(1) * column).sum(1) / (total * width)
-    mean_y = (weight.sum(2) * row).sum(1) / (total * height)
-    refined: Float32 = np.where(usable[:, None], np.stack([mean_x, mean_y], axis=1), points).astype(np.float32)
+    height, width, maps = heatmaps.shape
+    look = _window(window, width, maps)
+    size = np.array([width, height], np.float32)
+    middle = np.floor(points * size).astype(np.int64)  # (K, 2)
+    at = middle[:, None] + look.reach  # (K, window, 2)
+    inside = (at >= 0) & (at < size)
+    first = middle @ look.step + np.arange(len(points))
+    # What lies outside is read from anywhere, and does not count.
+    weight = expit(heatmaps.reshape(-1).take(first[:, None] + look.steps, mode="clip"))  # (K, window * window)
+    weight *= (inside[:, :, None, 1] & inside[:, None, :, 0]).reshape(weight.shape)
+    sums = weight @ look.moments
+    usable = (weight.max(axis=1) >= min_confidence) & inside[:, window // 2].all(axis=1)
+    mean = (middle + sums[:, 1:] / np.maximum(sums[:, :1], np.float32(1e-9))) / size
+    refined: Float32 = np.where(usable[:, None], mean, points).astype(np.float32)
     return refined
+
+
+@dataclass(frozen=True)
+class _Window:
+    """The cells of a square window, row by row, seen from its middle.
+
+    reach: (window, 1) their columns, or rows. step: (2,) numbers in a flat heatmap to the next column and row. steps:
+    (window * window,) to each cell. moments: (window * window, 3) float32 ones, columns and rows, to sum weights with.
+    """
+
+    reach: NDArray[np.int64]
+    step: NDArray[np.int64]
+    steps: NDArray[np.int64]
+    moments: Float32
+
+
+@lru_cache(maxsize=4)
+def _window(window: int, width: int, maps: int) -> _Window:
+    reach = np.arange(window) - window // 2
+    rows, columns = (axis.ravel() for axis in np.meshgrid(reach, reach, indexing="ij"))
+    moments = np.stack([np.ones(window**2), columns, rows], axis=1).astype(np.float32)
+    step = np.array([maps, width * maps])
+    return _Window(reach[:, None], step, columns * step[0] + rows * step[1], moments)
