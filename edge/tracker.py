@@ -39,6 +39,9 @@ SIGMAS = {
 OTHER_SIGMA = 0.079
 """Of markers on the skin, which have no joint's name."""
 
+LOOK_S = 0.5
+"""Pictures further apart than this leave a time in between in which nobody looked."""
+
 MIN_JOINTS = 3
 """Fewer common joints than this say nothing about who it is."""
 
@@ -59,17 +62,23 @@ class TrackerConfig:
     """Frames running in which a body must be seen before it counts. Larger: fewer ghosts, later starts."""
     max_age_s: float = 1.0
     """Seconds unseen after which a track ends. Larger: bridges longer occlusions, at the risk of a swap."""
+    max_blind_s: float = 10.0
+    """Seconds without any picture, as of a lost camera, that tracks outlive: who was not looked for is not gone.
+    Larger: whoever stays keeps their number, at the risk that another has taken their place."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.min_similarity < 1 or self.birth_hits < 1 or self.max_age_s < 0:
-            raise ConfigError("tracker: min_similarity is in 0..1, birth_hits starts at 1, max_age_s at 0")
+        if not 0 < self.min_similarity < 1 or self.birth_hits < 1 or min(self.max_age_s, self.max_blind_s) < 0:
+            raise ConfigError(
+                "tracker: min_similarity is in 0..1, birth_hits starts at 1, max_age_s and max_blind_s at 0"
+            )
 
 
 @dataclass
 class _Track:
     """keypoints: (V, 3) as last seen, at time_s. velocity: (2,) pixels per second of the whole body.
 
-    earlier: keypoints and times from before the body had a number.
+    earlier: keypoints and times from before the body had a number. blind_s: of the time since it was seen, in which
+    there was no picture.
     """
 
     keypoints: Float32
@@ -78,20 +87,23 @@ class _Track:
     hits: int = 1
     track_id: int | None = None
     earlier: list[tuple[Float32, float]] = field(default_factory=list)
+    blind_s: float = 0.0
+
+    def unseen_s(self, time_s: float) -> float:
+        """For how long the body was looked for in vain."""
+        return time_s - self.time_s - self.blind_s
 
     def predicted(self, time_s: float) -> Float32:
         keypoints = self.keypoints.copy()
-        keypoints[:, :2] += self.velocity * (time_s - self.time_s)
+        keypoints[:, :2] += self.velocity * self.unseen_s(time_s)
         return keypoints
 
     def see(self, keypoints: Float32, time_s: float) -> None:
         elapsed_s = time_s - self.time_s
-        both = (self.keypoints[:, 2] > 0) & (keypoints[:, 2] > 0)
-        # The median over joints moves with the body, not with a waving arm.
-        moved = np.median(keypoints[both, :2] - self.keypoints[both, :2], axis=0) / elapsed_s
+        moved = way(self.keypoints, keypoints) / elapsed_s
         weight = 1.0 if self.hits == 1 else 1 - np.exp(-elapsed_s / VELOCITY_MEMORY_S)
         self.velocity = (1 - weight) * self.velocity + weight * moved
-        self.keypoints, self.time_s, self.hits = keypoints, time_s, self.hits + 1
+        self.keypoints, self.time_s, self.hits, self.blind_s = keypoints, time_s, self.hits + 1, 0.0
 
 
 class Tracker:
@@ -106,6 +118,7 @@ class Tracker:
         self._sigmas = sigmas(layout)
         self._tracks: list[_Track] = []
         self._next_id = 1
+        self._last_s: float | None = None
 
     @property
     def track_ids(self) -> set[int]:
@@ -129,7 +142,8 @@ class Tracker:
         time_s: when they were seen; must rise from call to call. Tracks end by time, not by frames.
         """
         poses = [pose for pose in poses if (pose.keypoints[:, 2] > 0).sum() >= MIN_JOINTS]
-        self._tracks = [track for track in self._tracks if time_s - track.time_s <= self._config.max_age_s]
+        self._note_blindness(time_s)
+        self._tracks = [track for track in self._tracks if track.unseen_s(time_s) <= self._config.max_age_s]
         found: list[tuple[int, Pose]] = []
         matched = self._match(poses, time_s)
         for n, pose in enumerate(poses):
@@ -149,6 +163,13 @@ class Tracker:
         self._tracks = [track for track in self._tracks if track.track_id is not None or track.time_s == time_s]
         return found
 
+    def _note_blindness(self, time_s: float) -> None:
+        """A time without pictures, within what is borne, makes nobody older."""
+        gap_s, self._last_s = 0.0 if self._last_s is None else time_s - self._last_s, time_s
+        if LOOK_S < gap_s <= self._config.max_blind_s:
+            for track in self._tracks:
+                track.blind_s += gap_s - LOOK_S
+
     def _match(self, poses: Sequence[Pose], time_s: float) -> dict[int, _Track]:
         """Index of a pose -> its track: the assignment with the greatest sum of similarities."""
         if not poses or not self._tracks:
@@ -159,6 +180,15 @@ class Tracker:
         similarity[similarity < self._config.min_similarity] = 0
         rows, columns = self._assign(similarity, maximize=True)
         return {int(n): self._tracks[t] for t, n in zip(rows, columns, strict=True) if similarity[t, n] > 0}
+
+
+def way(before: Float32, after: Float32) -> Float32:
+    """(2,) pixels that a body (V, 3) has moved: the median over joints, which goes with the body, not a waving arm."""
+    both = (before[:, 2] > 0) & (after[:, 2] > 0)
+    # NumPy's median does the same in three times the time.
+    ordered = np.sort(after[both, :2] - before[both, :2], axis=0)
+    median: Float32 = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
+    return median
 
 
 def sigmas(layout: JointLayout) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from edge.contract.errors import ConfigError
 from edge.contract.layouts import LAYOUTS, layout
 from edge.contract.types import Pose
-from edge.tracker import AREA_OF_BOX, Tracker, TrackerConfig, oks, sigmas
+from edge.tracker import AREA_OF_BOX, Tracker, TrackerConfig, oks, sigmas, way
 
 PENN = layout("penn-13")
 # A standing body 100 pixels wide and 200 high, in penn-13's order.
@@ -127,13 +127,47 @@ def test_age_is_counted_in_seconds_not_in_frames():
         assert follow(tracker, [[pose(0, 0)]] * 4 + away + [[pose(0, 0)]], fps)[-1] == {1: 0}
 
 
+def seen_again(after_s, shift=0.0, **config):
+    """Who is in view in the first picture after a time without any."""
+    tracker = Tracker(PENN, TrackerConfig(**config))
+    for n in range(10):
+        tracker.update([pose(0, 0), pose(300, 0)], n / 30)
+    return tracker, [who for who, _ in tracker.update([pose(shift, 0), pose(300, 0)], 0.3 + after_s)]
+
+
+@pytest.mark.parametrize("after_s", [0.9, 3.0, 9.9])
+def test_a_time_without_pictures_makes_nobody_older(after_s):
+    assert seen_again(after_s)[1] == [1, 2]
+
+
+def test_who_is_not_there_after_it_ages_as_ever():
+    tracker, found = seen_again(5.0, shift=150)
+    assert found == [2] and tracker.track_ids == {1, 2}
+    for n in range(40):
+        tracker.update([pose(300, 0)], 5.3 + (n + 1) / 30)
+    assert tracker.track_ids == {2}
+
+
+def test_a_time_without_pictures_that_is_too_long_ends_all_tracks():
+    assert seen_again(10.1)[1] == seen_again(3.0, max_blind_s=2.0)[1] == []
+
+
+@pytest.mark.parametrize("seen", [13, 12, 3, 1])
+def test_a_body_moves_by_the_median_of_its_joints(seen):
+    rng = np.random.default_rng(seen)
+    before, after = (rng.uniform(0, 300, (13, 3)).astype(np.float32) for _ in range(2))
+    after[seen:, 2] = 0
+    expected = np.median(after[:seen, :2] - before[:seen, :2], axis=0)
+    np.testing.assert_allclose(way(before, after), expected, rtol=1e-6)
+
+
 def test_poses_of_two_joints_are_left_out():
     few = pose(0, 0)
     few.keypoints[2:, 2] = 0
     assert follow(Tracker(PENN), [[few]] * 5)[-1] == {}
 
 
-@pytest.mark.parametrize("wrong", [{"min_similarity": 0}, {"birth_hits": 0}, {"max_age_s": -1}])
+@pytest.mark.parametrize("wrong", [{"min_similarity": 0}, {"birth_hits": 0}, {"max_age_s": -1}, {"max_blind_s": -1}])
 def test_values_that_mean_nothing_are_refused(wrong):
     with pytest.raises(ConfigError):
         TrackerConfig(**wrong)
