@@ -8,7 +8,7 @@ from rich.table import Table
 
 from edge.contract.types import FrameResult
 
-UNDECIDED = "(undecided)"
+UNDECIDED, NOT_FOLLOWED = "(undecided)", "(not followed)"
 
 REMEMBERED = 1000
 """People, the last ones: a loop that runs for months must not grow."""
@@ -28,7 +28,7 @@ class ActionTimes:
     def add(self, result: FrameResult) -> None:
         now_s = result.frame.time_s
         for person in result.people:
-            label = person.action.label if person.action else UNDECIDED
+            label = person.action.label if person.action else UNDECIDED if person.followed else NOT_FOLLOWED
             elapsed_s = now_s - self._last_s.get(person.track_id, now_s)
             by_label = self.seconds.setdefault(person.track_id, defaultdict(float))
             by_label[label] += elapsed_s if elapsed_s <= LONGEST_GAP_S else 0.0

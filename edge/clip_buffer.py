@@ -18,13 +18,19 @@ class ClipBuffer:
     def __init__(self, layout: JointLayout, how: Preprocessing) -> None:
         self._layout, self._how = layout, how
         self._entries: deque[tuple[float, Float32]] = deque()
+        self._gaps: deque[tuple[float, float]] = deque()
 
     def push(self, keypoints: Float32, time_s: float) -> None:
         """Add keypoints (V, 3) of the bundle's layout. Times must rise."""
+        if self._entries and time_s - self._entries[-1][0] > self._how.max_gap_s:
+            self._gaps.append((self._entries[-1][0], time_s))
         self._entries.append((time_s, keypoints))
-        # One entry from before the clip is kept, for its first moment lies between two entries.
-        while len(self._entries) > 2 and self._entries[1][0] <= time_s - self._how.duration_s:
+        # One entry from before the clip is kept, for its first moment lies between two entries; and a clip may end a
+        # little before the last entry.
+        while len(self._entries) > 2 and self._entries[1][0] <= time_s - self._how.duration_s - self._how.max_gap_s:
             self._entries.popleft()
+        while self._gaps and self._gaps[0][1] <= self._entries[0][0]:
+            self._gaps.popleft()
 
     def since(self, time_s: float | None) -> list[tuple[float, Float32]]:
         """Times and keypoints that were pushed after ``time_s``, and are still known; None for all."""
@@ -40,11 +46,11 @@ class ClipBuffer:
         """How much of the clip was observed, 0..1; gaps that are not interpolated across do not count."""
         if not self._entries:
             return 0.0
-        times = np.array([time for time, _ in self._entries])
-        inside = np.diff(np.maximum(times, times[-1] - self._how.duration_s))
-        observed_s = inside[np.diff(times) <= self._how.max_gap_s].sum()
+        end_s = self._entries[-1][0]
+        start_s = max(self._entries[0][0], end_s - self._how.duration_s)
+        unseen_s = sum(until - max(since, start_s) for since, until in self._gaps if until > start_s)
         # Times of thirty frames a second never add up to the clip's length exactly.
-        return float(min(1.0, round(observed_s / self._how.duration_s, 6)))
+        return min(1.0, round((end_s - start_s - unseen_s) / self._how.duration_s, 6))
 
     def recording(self) -> tuple[Float32, NDArray[np.float64]]:
         """Keypoints (S, V, 3) in pixels and their times (S,), as far back as a clip reaches."""
@@ -59,10 +65,11 @@ class ClipBuffer:
         found[(at < times[0]) | (at > times[-1]), :, 2] = 0
         return found
 
-    def clip(self, other: ClipBuffer | None = None) -> Float32:
-        """(C, T, V, M) float32 that ends with the last frame pushed; DataError for an empty buffer.
+    def clip(self, other: ClipBuffer | None = None, end_s: float | None = None) -> Float32:
+        """(C, T, V, M) float32; DataError for an empty buffer.
 
-        other: the second body, if M is to be 2.
+        other: the second body, if M is to be 2. end_s: the clip's last moment, at most ``max_gap_s`` before the last
+        frame pushed, which is what it ends with by default.
         """
         bodies = [self.recording()] + ([other.recording()] if other is not None else [])
-        return clip_tensor(bodies, self._layout, self._how)
+        return clip_tensor(bodies, self._layout, self._how, end_s)

@@ -6,54 +6,43 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from edge.contract.layouts import JointLayout
-from edge.contract.types import UNKNOWN, Action, Float32, Frame, FrameResult, Image, Person
+from edge.contract.types import UNKNOWN, Float32, Frame, FrameResult, Image, Person
+from edge.drawing import (
+    ACCENTS,
+    FAINT,
+    LEFT,
+    OUTLINE,
+    QUIET,
+    RIGHT,
+    SHIFT,
+    TEXT,
+    TRUNK,
+    Colour,
+    Style,
+    bar,
+    fixed,
+    panel,
+    ring,
+    text_size,
+    write,
+)
 from edge.label_placement import Rectangle, head, place
 from edge.latency import DECISION
 
-Colour = tuple[int, int, int]
-"""Blue, green, red."""
-
-LEFT, RIGHT, TRUNK = (61, 138, 255), (255, 184, 64), (238, 240, 242)
-OUTLINE, PANEL, TEXT, FAINT = (26, 22, 20), (34, 28, 24), (250, 250, 250), (120, 112, 106)
-QUIET = (190, 182, 176)
-ACCENTS: tuple[Colour, ...] = (
-    (150, 214, 64),
-    (180, 105, 255),
-    (77, 211, 255),
-    (255, 144, 158),
-    (84, 132, 250),
-    (226, 208, 72),
-)
-"""One a person, by track id."""
-
 THIN_PARTS = ("eye", "ear", "mouth", "nose", "pinky", "index", "thumb", "heel", "foot", "hand")
-SHIFT = 4
-"""Coordinates are given to OpenCV in sixteenths of a pixel, so that slow movements do not jerk."""
 NOTABLE = 0.05
-"""Part of the time that a joint is unseen from which on it is worth a word."""
+"""Part of the time that a joint is unseen from which on it is worth a line."""
+MOST_JOINTS = 8
+"""Lines of joints that are unseen; there are layouts of 33."""
 KEPT = 4
 """Drawn pictures that are kept, because outputs on threads of their own ask for the same one at different times."""
 SMOOTHING = 0.1
 """Weight of the newest frame in the figures of the speed line."""
-
-
-@dataclass(frozen=True)
-class _Style:
-    """Sizes in pixels that grow with the picture, so that text is legible at any resolution."""
-
-    text: float
-    stroke: float
-
-    @classmethod
-    def of(cls, image: Image) -> _Style:
-        side = float(np.sqrt(image.shape[0] * image.shape[1]))
-        return cls(text=max(10.0, side / 46), stroke=max(1.0, side / 240))
 
 
 class Overlay:
@@ -88,7 +77,12 @@ class Overlay:
     def _draw(self, result: FrameResult) -> Image:
         image = result.frame.image.copy()
         draw_people(image, result.people, self._layout)
-        draw_note(image, result.failure or self._speed(result))
+        if result.people and result.joint_dropout is not None:
+            draw_dropout(image, result.joint_dropout, self._layout)
+        notes = [result.failure or self._speed(result)]
+        if result.following is not None:
+            notes.append(following_text(result))
+        draw_note(image, "   ".join(notes))
         self._drawn.append((result.frame, image))
         return image
 
@@ -101,22 +95,26 @@ class Overlay:
         between_s, self._at = now - self._at, now
         self._between_s += (between_s - self._between_s) * (SMOOTHING if self._between_s else 1)
         self._latency_ms += (latency_ms - self._latency_ms) * SMOOTHING
-        return f"{1 / self._between_s:.1f} fps   {self._latency_ms:.0f} ms   {people}{self._missed(result)}"
+        return f"{1 / self._between_s:.1f} fps   {self._latency_ms:.0f} ms   {people}"
 
-    def _missed(self, result: FrameResult) -> str:
-        """The joint that is missed most, where one is."""
-        if result.joint_dropout is None or not result.people or result.joint_dropout.max() < NOTABLE:
-            return ""
-        worst = int(result.joint_dropout.argmax())
-        mean, most = (100 * float(part) for part in (result.joint_dropout.mean(), result.joint_dropout[worst]))
-        return f"   unseen {mean:.0f} %, {self._layout.joints[worst].replace('_', ' ')} {most:.0f} %"
+
+def following_text(result: FrameResult) -> str:
+    """Who the one person is that is followed, and why; nothing where everybody is."""
+    following = result.following
+    if following is None:
+        return ""
+    by = "" if following.rule.isdecimal() else f" ({following.rule})"
+    if following.track_id is None:
+        return f"following nobody yet{by}"
+    in_view = any(person.followed for person in result.people)
+    return f"following #{following.track_id}{by}{'' if in_view else ', out of view'}"
 
 
 def draw_people(image: Image, people: Sequence[Person], layout: JointLayout) -> None:
     """Skeletons first, then the labels, so that no bone crosses a text."""
-    style = _Style.of(image)
-    for person in people:
-        _draw_skeleton(image, person.pose.keypoints, layout, style)
+    style = Style.of(image)
+    for person in sorted(people, key=lambda person: person.followed):
+        _draw_skeleton(image, person, layout, style)
     heads = [head(_box(person.pose.keypoints)) for person in people]
     taken: list[Rectangle] = []
     for person in sorted(people, key=lambda person: float(_box(person.pose.keypoints)[1])):
@@ -125,63 +123,95 @@ def draw_people(image: Image, people: Sequence[Person], layout: JointLayout) -> 
 
 def draw_note(image: Image, text: str) -> None:
     """One small line in the lower left corner."""
-    style = _Style.of(image)
+    style = Style.of(image)
     size = 0.72 * style.text
     pad = round(0.6 * size)
-    width, height = _text_size(text, size)
+    width, height = text_size(text, size)
     x, y = round(style.text * 0.7), image.shape[0] - round(style.text * 0.7) - height - 2 * pad
-    _panel(image, x, y, x + width + 2 * pad, y + height + 2 * pad, alpha=0.6)
-    _write(image, text, x + pad, y + pad + height, size, TEXT)
+    panel(image, x, y, x + width + 2 * pad, y + height + 2 * pad, alpha=0.6)
+    write(image, text, x + pad, y + pad + height, size, TEXT)
 
 
-def _draw_skeleton(image: Image, keypoints: Float32, layout: JointLayout, style: _Style) -> None:
+def draw_dropout(image: Image, dropout: Float32, layout: JointLayout) -> None:
+    """In the lower right corner, how often each joint was not seen lately: those that are worth it, the worst first.
+
+    dropout: (V,) parts of the time, 0..1.
+    """
+    worst = [v for v in np.argsort(-dropout, kind="stable").tolist() if dropout[v] >= NOTABLE][:MOST_JOINTS]
+    if not worst:
+        return
+    style = Style.of(image)
+    size = 0.6 * style.text
+    pad, line = round(0.6 * size), round(1.5 * size)
+    names = ["not seen lately", *(layout.joints[v].replace("_", " ") for v in worst)]
+    parts = ["", *(f"{100 * dropout[v]:.0f} %" for v in worst)]
+    bar_width = round(3.5 * style.text)
+    name_width, part_width = (max(text_size(text, size)[0] for text in texts) for texts in (names, [*parts, "100 %"]))
+    width, height = name_width + bar_width + part_width + 4 * pad, len(names) * line + pad
+    right, bottom = (side - round(0.7 * style.text) for side in (image.shape[1], image.shape[0]))
+    left, top = right - width, bottom - height
+    panel(image, left, top, right, bottom, alpha=0.6, corner=pad)
+    for n, (name, part) in enumerate(zip(names, parts, strict=True)):
+        baseline = top + pad + n * line + round(0.8 * size)
+        write(image, name, left + pad, baseline, size, TEXT if part else QUIET)
+        if part:
+            bar_x = left + 2 * pad + name_width
+            score = float(dropout[worst[n - 1]])
+            bar(image, bar_x, bar_x + bar_width, baseline - 0.3 * size, score, LEFT, size)
+            write(image, part, right - pad - text_size(part, size)[0], baseline, size, QUIET)
+
+
+def _draw_skeleton(image: Image, person: Person, layout: JointLayout, style: Style) -> None:
+    keypoints = person.pose.keypoints
     left, top, right, bottom = _box(keypoints)
-    # Distant people get finer lines than near ones.
+    # Distant people get finer lines than near ones, and who is not followed has no colours.
     stroke = float(np.clip(0.014 * max(bottom - top, right - left), 0.5 * style.stroke, 1.3 * style.stroke))
+    colour_of = _side if person.followed else _no_side
     bones = [edge for edge in layout.edges if keypoints[list(edge), 2].min() > 0]
     for outline in (True, False):
         for a, b in bones:
             names = (layout.joints[a], layout.joints[b])
             width = stroke * (0.5 if _is_thin(*names) else 1.0)
-            colour, thickness = (OUTLINE, width + 0.8 * stroke) if outline else (_side(*names), width)
-            ends = (_fixed(*keypoints[a, :2]), _fixed(*keypoints[b, :2]))
+            colour, thickness = (OUTLINE, width + 0.8 * stroke) if outline else (colour_of(*names), width)
+            ends = (fixed(*keypoints[a, :2]), fixed(*keypoints[b, :2]))
             cv2.line(image, *ends, colour, max(1, round(thickness)), cv2.LINE_AA, SHIFT)
     for (x, y, score), name in zip(keypoints.tolist(), layout.joints, strict=True):
         if score > 0:
-            colour = _side(name, name)
+            colour = colour_of(name, name)
             dots = ((colour, 0.5),) if _is_thin(name) else ((OUTLINE, 1.5), (colour, 1.05), (TRUNK, 0.45))
             for fill, radius in dots:
-                cv2.circle(image, _fixed(x, y), round(radius * stroke * (1 << SHIFT)), fill, -1, cv2.LINE_AA, SHIFT)
+                cv2.circle(image, fixed(x, y), round(radius * stroke * (1 << SHIFT)), fill, -1, cv2.LINE_AA, SHIFT)
 
 
-def _draw_label(
-    image: Image, person: Person, style: _Style, heads: Sequence[Rectangle], taken: list[Rectangle]
-) -> None:
+def _draw_label(image: Image, person: Person, style: Style, heads: Sequence[Rectangle], taken: list[Rectangle]) -> None:
     """A pill above the head: the action with its probability as a bar, or a ring that fills while waiting."""
     accent, size = ACCENTS[(person.track_id - 1) % len(ACCENTS)], style.text
-    name, value = _words(person.action)
+    name, value = _words(person)
     number, small = f"#{person.track_id}", 0.75 * size
-    pad, ring, gap = round(0.55 * size), round(0.95 * size), round(0.45 * size)
-    (name_width, height), (number_width, _) = _text_size(name, size), _text_size(number, small)
-    value_width = gap + _text_size(value, small)[0] if value else 0
-    width = pad + ring + gap + name_width + gap + number_width + value_width + pad
+    pad, circle, gap = round(0.55 * size), round(0.95 * size), round(0.45 * size)
+    (name_width, height), (number_width, _) = text_size(name, size), text_size(number, small)
+    value_width = gap + text_size(value, small)[0] if value else 0
+    width = pad + circle + gap + name_width + gap + number_width + value_width + pad
     tall = 2 * pad + height + (round(0.55 * size) if value else 0)
     picture = (image.shape[1], image.shape[0])
     x, y = place((width, tall), _box(person.pose.keypoints), picture, round(0.3 * size), heads, taken)
     taken.append((x, y, width, tall))
-    _panel(image, x, y, x + width, y + tall, alpha=0.78)
+    panel(image, x, y, x + width, y + tall, alpha=0.78)
 
     baseline = y + pad + height
-    _ring(image, x + pad + ring / 2, baseline - height / 2, ring / 2, person.clip_fill, accent)
-    name_x = x + pad + ring + gap
-    _write(image, name, name_x, baseline, size, TEXT)
-    _write(image, number, name_x + name_width + gap, baseline, small, QUIET)
+    ring(image, x + pad + circle / 2, baseline - height / 2, circle / 2, person.clip_fill, accent)
+    name_x = x + pad + circle + gap
+    write(image, name, name_x, baseline, size, TEXT)
+    write(image, number, name_x + name_width + gap, baseline, small, QUIET)
     if value and person.action:
-        _write(image, value, x + width - pad - value_width + gap, baseline, small, accent)
-        _bar(image, x + pad, x + width - pad, y + tall - 0.55 * pad, person.action.score, accent, size)
+        write(image, value, x + width - pad - value_width + gap, baseline, small, accent)
+        bar(image, x + pad, x + width - pad, y + tall - 0.55 * pad, person.action.score, accent, size)
 
 
-def _words(action: Action | None) -> tuple[str, str]:
+def _words(person: Person) -> tuple[str, str]:
+    action = person.action
+    if not person.followed:
+        return "not followed", ""
     if action is None:
         return "watching", ""
     if not action.known:
@@ -197,6 +227,10 @@ def _side(a: str, b: str) -> Colour:
     return LEFT if sides == {"left"} else RIGHT if sides == {"right"} else TRUNK
 
 
+def _no_side(a: str, b: str) -> Colour:
+    return FAINT
+
+
 def _box(keypoints: Float32) -> tuple[float, float, float, float]:
     """Left, top, right, bottom of the seen joints."""
     seen = keypoints[keypoints[:, 2] > 0, :2]
@@ -206,54 +240,3 @@ def _box(keypoints: Float32) -> tuple[float, float, float, float]:
 
 def _is_thin(*joints: str) -> bool:
     return any(part in joint for part in THIN_PARTS for joint in joints)
-
-
-def _fixed(x: float, y: float) -> tuple[int, int]:
-    return round(float(x) * (1 << SHIFT)), round(float(y) * (1 << SHIFT))
-
-
-def _panel(image: Image, x0: int, y0: int, x1: int, y1: int, *, alpha: float) -> None:
-    """A translucent dark rectangle with round corners."""
-    x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, image.shape[1]), min(y1, image.shape[0])
-    below = image[y0:y1, x0:x1]
-    if below.size == 0:
-        return
-    layer, height, width = below.copy(), y1 - y0, x1 - x0
-    radius = min(height, width) // 3
-    cv2.rectangle(layer, (radius, 0), (width - radius, height), PANEL, -1)
-    cv2.rectangle(layer, (0, radius), (width, height - radius), PANEL, -1)
-    for centre in ((radius, radius), (width - 1 - radius, radius)):
-        cv2.circle(layer, centre, radius, PANEL, -1, cv2.LINE_AA)
-        cv2.circle(layer, (centre[0], height - 1 - radius), radius, PANEL, -1, cv2.LINE_AA)
-    image[y0:y1, x0:x1] = cv2.addWeighted(layer, alpha, below, 1 - alpha, 0)
-
-
-def _ring(image: Image, x: float, y: float, radius: float, fill: float, colour: Colour) -> None:
-    """A circle of which the observed part of the clip is coloured, clockwise from the top."""
-    centre, axes = _fixed(x, y), (round(0.78 * radius * (1 << SHIFT)),) * 2
-    thickness = max(1, round(0.4 * radius))
-    cv2.ellipse(image, centre, axes, -90, 0, 360, FAINT, thickness, cv2.LINE_AA, SHIFT)
-    if fill > 0:
-        cv2.ellipse(image, centre, axes, -90, 0, 360 * fill, colour, thickness, cv2.LINE_AA, SHIFT)
-
-
-def _bar(image: Image, x0: float, x1: float, y: float, score: float, colour: Colour, size: float) -> None:
-    thickness = max(2, round(0.2 * size))
-    for end, c in ((x1, FAINT), (x0 + (x1 - x0) * score, colour)):
-        ends = (_fixed(x0, y), _fixed(end, y))
-        cv2.line(image, *ends, c, thickness, cv2.LINE_AA, SHIFT)
-
-
-def _text_size(text: str, size: float) -> tuple[int, int]:
-    """Width, and height above the baseline, of a text whose capitals are about ``size`` * 0.8 tall."""
-    (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size / 28, _weight(size))
-    return int(width), min(int(height), round(0.8 * size))
-
-
-def _write(image: Image, text: str, x: float, y: float, size: float, colour: Colour) -> None:
-    font, weight = cv2.FONT_HERSHEY_SIMPLEX, _weight(size)
-    cv2.putText(image, text, (round(x), round(y)), font, size / 28, colour, weight, cv2.LINE_AA)
-
-
-def _weight(size: float) -> int:
-    return max(1, round(size / 12))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import combinations
 
 import numpy as np
@@ -33,14 +33,15 @@ def closeness(a: Float32, b: Float32) -> float:
     return float(np.mean(nearest / np.maximum(size, 1.0)))
 
 
-def most_interacting(people: Mapping[int, Float32]) -> tuple[int, int] | None:
+def most_interacting(people: Mapping[int, Float32], among: Collection[int] | None = None) -> tuple[int, int] | None:
     """The two track ids that were nearest to each other; None where no two are within reach.
 
-    people: track id -> (T, V, 3) keypoints in pixels, all at the same moments.
+    people: track id -> (T, V, 3) keypoints in pixels, all at the same moments. among: one of the two is one of these.
     """
-    if len(people) < 2:
+    pairs = [pair for pair in combinations(sorted(people), 2) if among is None or not set(pair).isdisjoint(among)]
+    if not pairs:
         return None
-    distances = {pair: closeness(people[pair[0]], people[pair[1]]) for pair in combinations(sorted(people), 2)}
+    distances = {pair: closeness(people[pair[0]], people[pair[1]]) for pair in pairs}
     pair = min(distances, key=lambda pair: distances[pair])
     return pair if distances[pair] <= REACH else None
 

@@ -16,6 +16,7 @@ from edge.command_line import USER_ERROR, console, print_warning
 from edge.contract.errors import ConfigError, SourceError
 from edge.contract.files import replacing, writing
 from edge.decisions import DecisionConfig
+from edge.following import PeopleConfig
 from edge.interruption import interruptible
 from edge.latency import LatencyHistory, latency_table
 from edge.loop.parts import opened
@@ -49,6 +50,8 @@ class RunConfig:
     """What is asked of a camera."""
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
     """Who is who."""
+    people: PeopleConfig = field(default_factory=PeopleConfig)
+    """Who is followed."""
     recogniser: RecogniserConfig = field(default_factory=RecogniserConfig)
     """How clips become decisions."""
     sinks: SinkConfig = field(default_factory=SinkConfig)

@@ -87,17 +87,34 @@ class Person:
     """A pose with an identity that lasts over frames, and what that person does.
 
     clip_fill: how much of the clip length has been observed, 0..1.
-    action: None until enough of the clip is filled.
+    action: None until enough of the clip is filled, and for who is not followed.
+    followed: whether decisions are made about this person.
     """
 
     track_id: int
     pose: Pose
     clip_fill: float = 0.0
     action: Action | None = None
+    followed: bool = True
+
+
+@dataclass(frozen=True)
+class Following:
+    """One person is followed. rule: how that person was chosen. track_id: None where nobody was yet."""
+
+    rule: str
+    track_id: int | None
 
 
 EventKind = Literal[
-    "person_entered", "person_left", "action_started", "action_ended", "stage_failed", "source_lost", "source_back"
+    "person_entered",
+    "person_left",
+    "person_followed",
+    "action_started",
+    "action_ended",
+    "stage_failed",
+    "source_lost",
+    "source_back",
 ]
 
 
@@ -127,6 +144,7 @@ class FrameResult:
     poses: all bodies that the estimator saw, followed or not.
     failure: why this frame has no answer, None where it has one: nobody in view is an answer.
     events: what began, ended or broke with this frame.
+    following: the one person who is followed, None where everybody is.
     joint_dropout: (V,) float32, part of the last seconds, 0..1, in which each joint of the people in view was not seen.
     """
 
@@ -137,3 +155,4 @@ class FrameResult:
     failure: str | None = None
     events: tuple[Event, ...] = ()
     joint_dropout: Float32 | None = None
+    following: Following | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import cast
 
 import numpy as np
@@ -13,6 +13,7 @@ from edge.contract.errors import LayoutError
 from edge.contract.layouts import JointLayout, convert, mapping
 from edge.contract.types import Action, Event, Float32, FrameResult, Person, Sighting
 from edge.decisions import DecisionConfig, Decisions
+from edge.following import Follower, PeopleConfig
 from edge.happenings import Happenings
 from edge.joint_dropout import JointDropout
 from edge.latency import NETWORKS, OUTSIDE, POSE, RECOGNISE, TRACK, timed
@@ -41,11 +42,13 @@ class ActionStage:
         tracker: Tracker,
         recogniser: Restarted[Recogniser] | Restarted[Recogniser | StreamRecogniser],
         config: DecisionConfig,
+        people: PeopleConfig | None = None,
     ) -> None:
         check_mapping(layout, bundle.layout)
         self._given, self._wanted, self._how = layout, bundle.layout, bundle.manifest.preprocessing
         self._tracker, self._recogniser, self._config = tracker, recogniser, config
         self._decisions = Decisions(bundle.manifest.classes, config, calibrated_min_score(bundle))
+        self._follower = Follower(people or PeopleConfig())
         self._shape = bundle.manifest.input_shape[1:]
         self._streams = isinstance(recogniser.part(), StreamRecogniser)
         self._happenings, self._dropout = Happenings(), JointDropout(len(layout))
@@ -61,31 +64,43 @@ class ActionStage:
         """
         latency_ms, network_s, time_s = dict(seen.latency_ms), seen.network_s, seen.frame.time_s
         if seen.failure is not None:
-            return FrameResult(seen.frame, (), latency_ms, (), seen.failure, (_broken(time_s, seen.failure),))
+            broken = (_broken(time_s, seen.failure),)
+            return FrameResult(seen.frame, (), latency_ms, (), seen.failure, broken, following=self._follower.following)
         with timed(latency_ms, TRACK):
             found = self._tracker.update(seen.poses, time_s)
             self._remember([(n, convert(p.keypoints, self._given, self._wanted)) for n, p in found], time_s)
             fills = {track_id: self._buffers[track_id].fill for track_id, _ in found}
-        failure, is_time = None, self._is_time(time_s)
-        if self._streams or (is_time and self._ready(fills)):
+            height, width = seen.frame.image.shape[:2]
+            followed, changed = self._follower.update(found, self._tracker.track_ids, (width, height))
+        failure, moment_s = None, self._moment(time_s)
+        if self._streams or (moment_s is not None and self._ready(fills, followed)):
             with timed(latency_ms, RECOGNISE):
                 try:
-                    network_s += self._follow(fills) if self._streams else self._recognise(self._ready(fills), time_s)
+                    network_s += self._decide(fills, followed, moment_s)
                 except Exception as error:  # noqa: BLE001 as in the pose stage
                     failure = self._recogniser.failed(error)
-        ready = self._ready(fills)
+        ready = self._ready(fills, followed)
         self._frames += 1
         spent_ms = sum(latency_ms.get(stage, 0.0) for stage in (POSE, TRACK, RECOGNISE))
         latency_ms |= {NETWORKS: 1000 * network_s, OUTSIDE: spent_ms - 1000 * network_s}
         people = tuple(
-            Person(track_id, pose, fills[track_id], self._actions.get(track_id) if track_id in ready else None)
+            Person(
+                track_id,
+                pose,
+                fills[track_id],
+                self._actions.get(track_id) if track_id in ready else None,
+                track_id in followed,
+            )
             for track_id, pose in found
         )
         events = self._happenings.update(people, self._tracker.track_ids, time_s)
+        if changed:
+            events = (*events, Event("person_followed", time_s, self._follower.track_id))
         if failure is not None:
             events = (*events, _broken(time_s, failure))
         dropout = self._dropout.update([pose for _, pose in found], time_s)
-        return FrameResult(seen.frame, people, latency_ms, seen.poses, failure, events, dropout)
+        following = self._follower.following
+        return FrameResult(seen.frame, people, latency_ms, seen.poses, failure, events, dropout, following)
 
     def finish(self) -> tuple[Event, ...]:
         """The last frame was given: what ends with it."""
@@ -94,51 +109,66 @@ class ActionStage:
     def close(self) -> None:
         self._recogniser.close()
 
-    def _ready(self, fills: Mapping[int, float]) -> list[int]:
-        return [track_id for track_id, fill in fills.items() if fill >= self._config.min_fill]
+    def _ready(self, fills: Mapping[int, float], among: Collection[int]) -> list[int]:
+        return [track_id for track_id in fills if track_id in among and fills[track_id] >= self._config.min_fill]
 
-    def _is_time(self, time_s: float) -> bool:
-        """Whether this frame is decided about: the first in each period of the source's clock.
+    def _moment(self, time_s: float) -> float | None:
+        """When the clips end that are decided about with this frame; None where it is not time.
 
-        Not a period after the last decision, or cameras of different rates would decide at different moments.
+        With the first frame in each period of the source's clock they end where the period began, between this frame
+        and the one before: cameras of all rates are asked about the same moments.
         """
         if self._config.stride_frames is not None:
-            return self._frames % self._config.stride_frames == 0
+            return time_s if self._frames % self._config.stride_frames == 0 else None
         period = int((time_s + ALMOST_S) * self._config.hz)
         is_first, self._period = period != self._period, period
-        return is_first
+        return min(period / self._config.hz, time_s) if is_first else None
 
-    def _clips(self, track_ids: list[int], time_s: float) -> list[Float32]:
-        """A clip (C, T, V, M) each; where the student reads two bodies, the two that interact most share theirs."""
+    def _clips(self, track_ids: list[int], others: list[int], moment_s: float) -> list[Float32]:
+        """A clip (C, T, V, M) each; where the student reads two bodies, the two that interact most share theirs.
+
+        others: who may be the second body.
+        """
         clips = {track_id: np.zeros(self._shape, np.float32) for track_id in track_ids}
         pair = None
         if self._shape[-1] > 1:
-            pair = most_interacting({track_id: self._buffers[track_id].moments(time_s) for track_id in track_ids})
+            moments = {track_id: self._buffers[track_id].moments(moment_s) for track_id in others}
+            one = self._follower.track_id
+            pair = most_interacting(moments, among=None if one is None else {one})
         for track_id, clip in clips.items():
-            others = [n for n in pair if n != track_id] if pair and track_id in pair else []
-            bodies = self._buffers[track_id].clip(self._buffers[others[0]] if others else None)
+            partner = [n for n in pair if n != track_id] if pair and track_id in pair else []
+            bodies = self._buffers[track_id].clip(self._buffers[partner[0]] if partner else None, moment_s)
             clip[..., : bodies.shape[-1]] = bodies
         return list(clips.values())
 
-    def _recognise(self, track_ids: list[int], time_s: float) -> float:
+    def _recognise(self, track_ids: list[int], others: list[int], moment_s: float) -> float:
         """Decide about these people; seconds spent inside the network."""
         recogniser = cast(Recogniser, self._recogniser.part())
         busy_s = recogniser.network_s
-        probabilities = recogniser.recognise(self._clips(track_ids, time_s))
+        probabilities = recogniser.recognise(self._clips(track_ids, others, moment_s))
         for track_id, row in zip(track_ids, probabilities, strict=True):
             self._actions[track_id] = self._decisions.decide(track_id, row)
         return recogniser.network_s - busy_s
 
-    def _follow(self, fills: dict[int, float]) -> float:
+    def _decide(self, fills: dict[int, float], followed: Collection[int], moment_s: float | None) -> float:
+        """Decide about who is followed, in the form that the student has; seconds spent inside the network."""
+        if self._streams:
+            return self._follow(fills, followed)
+        if moment_s is None:
+            return 0.0
+        return self._recognise(self._ready(fills, followed), self._ready(fills, fills), moment_s)
+
+    def _follow(self, fills: dict[int, float], followed: Collection[int]) -> float:
         """Give the streams what is new, and decide where that completes a cycle; seconds spent inside the network.
 
-        fills: of the people in view; becomes how much their streams have seen, which a gap sets back to nothing.
+        fills: of the people in view; of those who are followed it becomes how much their streams have seen, which a
+        gap sets back to nothing.
         A person is decided about once in each period, by the first answer in it.
         """
         recogniser, stride = cast(StreamRecogniser, self._recogniser.part()), self._config.stride_frames
         busy_s, period = recogniser.network_s, self._period if stride is None else self._frames // stride
         recogniser.keep(self._tracker.track_ids)
-        for track_id in fills:
+        for track_id in [n for n in fills if n in followed]:
             row = recogniser.follow(track_id, self._buffers[track_id])
             fills[track_id] = recogniser.fill(track_id)
             if row is not None and fills[track_id] >= self._config.min_fill and self._decided.get(track_id) != period:

@@ -60,7 +60,8 @@ def opened(config: RunConfig, source: Source | None = None) -> Iterator[Parts]:
         stack.callback(recogniser.close)
         pose = _pose_stage(source, config)
         stack.callback(pose.close)
-        action = ActionStage(bundle, pose.layout, Tracker(pose.layout, config.tracker), recogniser, config.decisions)
+        tracker = Tracker(pose.layout, config.tracker)
+        action = ActionStage(bundle, pose.layout, tracker, recogniser, config.decisions, config.people)
         yield Parts(bundle, source, pose, recogniser.part(), action)
 
 

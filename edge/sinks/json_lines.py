@@ -17,10 +17,11 @@ from edge.sinks.sink import Sink
 
 @contextmanager
 def json_lines_sink(path: Path, layout: JointLayout) -> Iterator[Sink]:
-    """Writes frame, time_s, layout, people, failure, events and latency_ms of every frame.
+    """Writes frame, time_s, layout, people, following, failure, events and latency_ms of every frame.
 
-    people: track_id, box (left, top, right, bottom of the seen joints, pixels), keypoints (V of x, y in
+    people: track_id, followed, box (left, top, right, bottom of the seen joints, pixels), keypoints (V of x, y in
     pixels and score, in the order of ``layout``), clip_fill 0..1, action (label and score, or null).
+    following: the one person who is followed (rule and track_id), or null where everybody is.
     failure: null, or why there is no answer; then people is empty and means nothing.
     Raises OutputError where the file cannot be written.
     """
@@ -35,6 +36,7 @@ def record(result: FrameResult, layout: JointLayout) -> dict[str, Any]:
         "time_s": round(result.frame.time_s, 4),
         "layout": layout.name,
         "people": [_person(person) for person in result.people],
+        "following": None if result.following is None else asdict(result.following),
         "failure": result.failure,
         "events": [event_record(event) for event in result.events],
         "latency_ms": {stage: round(ms, 3) for stage, ms in result.latency_ms.items()},
@@ -56,6 +58,7 @@ def _person(person: Person) -> dict[str, Any]:
     action = person.action
     return {
         "track_id": person.track_id,
+        "followed": person.followed,
         "box": [round(float(v), 1) for v in (*seen.min(axis=0), *seen.max(axis=0))],
         # An unseen joint's coordinates mean nothing; zeros cannot be taken for a place.
         "keypoints": [

@@ -25,7 +25,7 @@ from edge.contract.errors import ConfigError, OutputError
 from edge.contract.layouts import JointLayout
 from edge.contract.types import Event, FrameResult
 from edge.latency import DECISION, LatencyHistory
-from edge.overlay import Overlay
+from edge.overlay import Overlay, following_text
 from edge.power import power_w
 from edge.sinks.json_lines import event_record
 from edge.sinks.sink import Sink
@@ -128,6 +128,7 @@ class Page:
             "age_ms": round(rows[DECISION].p50_ms, 1) if DECISION in rows else None,
             "power_w": power_w(),
             "failure": result.failure if result else None,
+            "following": _following(result),
             "people": [_person(person) for person in result.people] if result else [],
             "latency": {name: [round(row.p50_ms, 2), round(row.p90_ms, 2)] for name, row in rows.items()},
             "dropout": self._dropout(result),
@@ -147,10 +148,15 @@ class Page:
         return bytes(cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))[1])
 
 
+def _following(result: FrameResult | None) -> str | None:
+    return following_text(result) if result is not None and result.following is not None else None
+
+
 def _person(person: Any) -> dict[str, Any]:
     action = person.action
     return {
         "track_id": person.track_id,
+        "followed": person.followed,
         "fill": round(person.clip_fill, 2),
         "label": None if action is None else action.label,
         "score": None if action is None else round(action.score, 3),

@@ -31,12 +31,24 @@ def test_every_clip_equals_the_one_cut_from_the_whole_recording(fps, jitter):
         np.testing.assert_array_equal(buffer.clip(), whole)
 
 
+@pytest.mark.parametrize("fps", [30, 12, 7])
+def test_a_clip_may_end_a_little_before_the_last_frame(fps):
+    keypoints, times = recording(3, fps)
+    buffer = ClipBuffer(LAYOUT, HOW)
+    for n, (body, time_s) in enumerate(zip(keypoints, times, strict=True)):
+        buffer.push(body, float(time_s))
+        end_s = float(time_s) - 0.45 * (n % 3) / 2
+        if end_s > 0:
+            whole = clip_tensor([(keypoints[: n + 1], times[: n + 1])], LAYOUT, HOW, end_s)
+            np.testing.assert_array_equal(buffer.clip(end_s=end_s), whole)
+
+
 def test_memory_is_bounded_however_long_the_recording():
     keypoints, times = recording(20, 30)
     buffer = ClipBuffer(LAYOUT, HOW)
     for body, time_s in zip(keypoints, times, strict=True):
         buffer.push(body, float(time_s))
-    assert len(buffer._entries) <= 0.7 * 30 + 2
+    assert len(buffer._entries) <= (0.7 + 0.5) * 30 + 2
 
 
 def test_it_fills_with_observed_time():

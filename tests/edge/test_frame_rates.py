@@ -1,6 +1,7 @@
 """A slow and a fast camera see the same action: real recordings, as cameras of 12, 25 and 60 frames a second would.
 
-``python tests/edge/test_frame_rates.py DATA`` measures it on all test clips; benchmarks/loop.md has the figure.
+``python tests/edge/test_frame_rates.py DATA [STEP [FIRST...]]`` measures it on test clips FIRST, FIRST + STEP, ...;
+benchmarks/loop.md has the figures.
 """
 
 import sys
@@ -26,12 +27,12 @@ PENN = layout("penn-13")
 IMAGE = np.zeros((1, 1, 3), np.uint8)
 
 
-def recordings(data: Path, step: int) -> Iterator[np.ndarray]:
-    """Every ``step``-th test clip of Penn Action of two seconds or more: (S, 13, 3), seen or not."""
+def recordings(data: Path, step: int, first: int) -> Iterator[np.ndarray]:
+    """Every ``step``-th test clip of Penn Action of two seconds or more, from ``first`` on: (S, 13, 3), seen or not."""
     with np.load(data / "penn_action.npz") as arrays:
         xy, seen, lengths, train = (arrays[name] for name in ("xy", "vis", "length", "train"))
     ends = np.cumsum(lengths)
-    chosen = np.flatnonzero((train == 0) & (lengths >= 2 * RECORDED_FPS))[::step]
+    chosen = np.flatnonzero((train == 0) & (lengths >= 2 * RECORDED_FPS))[first::step]
     for n in chosen:
         at = slice(ends[n] - lengths[n], ends[n])
         score = (seen[at] > 0) & (xy[at] != 1).any(-1)
@@ -53,11 +54,11 @@ def label(recogniser: Recogniser, bundle: Bundle, keypoints: np.ndarray, fps: fl
     return said
 
 
-def agreement(data: Path, step: int) -> tuple[int, float]:
+def agreement(data: Path, step: int, first: int = 0) -> tuple[int, float]:
     """How many clips, and in which part of them all rates gave the same label."""
     bundle = read_bundle(BUNDLE)
     recogniser = open_recogniser(bundle, RecogniserConfig(threads=1))
-    same = [len({label(recogniser, bundle, clip, fps) for fps in RATES}) == 1 for clip in recordings(data, step)]
+    same = [len({label(recogniser, bundle, clip, fps) for fps in RATES}) == 1 for clip in recordings(data, step, first)]
     return len(same), float(np.mean(same))
 
 
@@ -67,5 +68,8 @@ def test_the_label_does_not_depend_on_the_cameras_rate(shared_data):
 
 
 if __name__ == "__main__":
-    count, part = agreement(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1)
-    print(f"{count} clips, {100 * part:.1f} % the same at {', '.join(f'{fps:g}' for fps in RATES)} frames a second")
+    step = int(sys.argv[2]) if len(sys.argv) > 2 else 1
+    for start in map(int, sys.argv[3:] or ["0"]):
+        count, part = agreement(Path(sys.argv[1]), step, start)
+        rates = ", ".join(f"{fps:g}" for fps in RATES)
+        print(f"from {start}: {count} clips, {100 * part:.1f} % the same at {rates} frames a second", flush=True)

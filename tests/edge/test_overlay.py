@@ -117,14 +117,38 @@ def test_a_picture_is_drawn_once_however_many_ask_for_it():
     assert overlay.picture(second) is not overlay.picture(first)
 
 
-def test_the_joint_that_is_missed_most_is_named_while_somebody_is_in_view():
-    dropout = np.zeros(13, np.float32)
-    dropout[5] = 0.52
-    seen = replace(result(person()), joint_dropout=dropout)
-    overlay = Overlay(PENN)
-    assert "unseen 4 %" in overlay._missed(seen) and f"{PENN.joints[5].replace('_', ' ')} 52 %" in overlay._missed(seen)
-    assert overlay._missed(replace(result(), joint_dropout=dropout)) == ""
-    assert overlay._missed(replace(result(person()), joint_dropout=dropout / 100)) == ""
+def corner(dropout, *people):
+    """The lower right corner of the picture, and whether something was drawn there."""
+    given = replace(result(*people), joint_dropout=np.array(dropout, np.float32))
+    picture = Overlay(PENN).picture(given)[180:, 260:]
+    return picture, bool((picture != 128).any())
+
+
+def test_every_joint_that_is_missed_has_a_line_with_a_bar_while_somebody_is_in_view():
+    none, one, three = np.zeros(13), np.zeros(13), np.zeros(13)
+    one[5], three[[2, 5, 9]] = 0.5, (0.2, 0.5, 0.9)
+    assert not corner(none, person())[1] and not corner(one / 20, person())[1]
+    assert not corner(one)[1]  # nobody in view
+    (few, is_drawn), (more, _) = corner(one, person()), corner(three, person())
+    assert is_drawn and (more != 128).sum() > 1.5 * (few != 128).sum()
+    # The bars are as long as the parts: 0.5 of a bar against 0.2, 0.5 and 0.9 of one.
+    assert near(more, LEFT, 30) / near(few, LEFT, 30) == pytest.approx(1.6 / 0.5, rel=0.25)
+
+
+def test_of_many_joints_that_are_missed_the_worst_are_shown_inside_the_picture():
+    small = np.full((90, 160, 3), 128, np.uint8)
+    layout = LAYOUTS["blazepose-33"]
+    keypoints = np.ones((33, 3), np.float32) * 40
+    given = result(Person(1, Pose(keypoints, 0.9)), image=small)
+    assert Overlay(layout).picture(replace(given, joint_dropout=np.full(33, 0.5, np.float32))).shape == small.shape
+
+
+def test_who_is_not_followed_has_no_colours_and_says_so():
+    followed, _ = drawn(person(y=120, does=action(0.9)))
+    other, changed = drawn(replace(person(y=120), followed=False))
+    skeleton = slice(125, 330), slice(110, 230)
+    assert near(followed[skeleton], LEFT) > 30 and near(other[skeleton], LEFT) == near(other[skeleton], RIGHT) == 0
+    assert changed[skeleton].any() and changed[50:112].any()
 
 
 def test_the_dropout_of_a_joint_is_the_part_of_the_time_it_was_not_seen():

@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -17,7 +18,7 @@ import videos
 from people import PENN, action, person, result
 
 from edge.contract.errors import ConfigError, OutputError
-from edge.contract.types import Event
+from edge.contract.types import Event, Following
 from edge.latency import DECISION, LatencyHistory
 from edge.overlay import Overlay
 from edge.sinks.page import Page, PageAddress, page_address, page_sink
@@ -89,19 +90,20 @@ def test_the_state_has_people_latencies_events_and_joints_that_are_missed():
         history.add(n, {"pose": 10.0 + n, DECISION: 20.0})
     with serving(history=history) as (page, show, url):
         someone = person(3, does=action(0.87))
-        given = result(someone, person(4, fill=0.25))
+        given = result(someone, replace(person(4, fill=0.25), followed=False))
         dropout = np.zeros(13, np.float32)
         dropout[2] = 0.5
-        show(type(given)(given.frame, given.people, {}, joint_dropout=dropout))
+        show(replace(given, joint_dropout=dropout, following=Following("largest", 3)))
         page.tell(Event("person_entered", 1.0, 3))
         page.tell(Event("source_lost", 2.0, text="gone"))
         state = json.loads(get(url + "state")[2])
     assert state["people"] == [
-        {"track_id": 3, "fill": 1.0, "label": "jumping_jacks", "score": 0.87},
-        {"track_id": 4, "fill": 0.25, "label": None, "score": None},
+        {"track_id": 3, "followed": True, "fill": 1.0, "label": "jumping_jacks", "score": 0.87},
+        {"track_id": 4, "followed": False, "fill": 0.25, "label": None, "score": None},
     ]
     assert state["latency"]["pose"] == [14.5, 18.1] and state["age_ms"] == 20.0
     assert [event["kind"] for event in state["events"]] == ["source_lost", "person_entered"] and state["lost"]
+    assert state["following"] == "following #3 (largest)"
     assert state["dropout"][PENN.joints[2]] == 0.5 and state["source"] == "camera of this test"
 
 

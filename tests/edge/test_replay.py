@@ -1,6 +1,7 @@
 """A recording of poses gives back, bit for bit, what was made of them."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,8 +20,8 @@ from edge.sinks.recorder import recorder_sink
 HEADER = RecordingHeader("trt_pose-18", 30.0, (64, 48), "a camera", "a network")
 
 
-def record(path, results):
-    with recorder_sink(path, HEADER) as sink:
+def record(path, results, size=HEADER.size):
+    with recorder_sink(path, replace(HEADER, size=size)) as sink:
         for result in results:
             sink(result)
     return path

@@ -163,6 +163,7 @@ def test_a_line_is_a_frame_with_everything_in_it(tmp_path):
         "time_s": 0.04,
         "layout": "penn-13",
         "people": [],
+        "following": None,
         "failure": None,
         "events": [],
         "latency_ms": first["latency_ms"],

@@ -1,0 +1,149 @@
+"""Who is followed: a choice by a stated rule that holds while that person is there, and is told when it changes."""
+
+import json
+
+import numpy as np
+import pytest
+from parts import SCRIPT_LAYOUT, moving_body, real_recogniser, sighting
+from test_replay import record, told
+
+from edge.capture.registry import open_source
+from edge.contract.bundle import read_bundle
+from edge.contract.errors import ConfigError
+from edge.contract.types import Following
+from edge.decisions import DecisionConfig
+from edge.following import PeopleConfig
+from edge.loop.action_stage import ActionStage
+from edge.loop.restarts import RestartConfig, Restarted
+from edge.overlay import following_text
+from edge.sinks.json_lines import record as json_record
+from edge.tracker import Tracker
+
+FPS = 30.0
+PICTURE = np.zeros((480, 640, 3), np.uint8)
+
+
+@pytest.fixture
+def bundle(bundle_folder):
+    return read_bundle(bundle_folder)
+
+
+def body(n, x, size=1.0):
+    """A person whose upper left corner stays near (x, 60)."""
+    keypoints = moving_body(n, x=0.0)
+    keypoints[:, :2] = (keypoints[:, :2] - (0, 60)) * size + (x, 60)
+    return keypoints
+
+
+def stage(bundle, follow, **decisions):
+    config = DecisionConfig(**{"smoothing": 1, "min_score": 0.0, "lead": 0.0, **decisions})
+    recogniser = Restarted("action", lambda: real_recogniser(bundle), RestartConfig(), print)
+    return ActionStage(bundle, SCRIPT_LAYOUT, Tracker(SCRIPT_LAYOUT), recogniser, config, PeopleConfig(follow))
+
+
+def run(bundle, follow, script):
+    acting = stage(bundle, follow)
+    return [acting.act(sighting(n, n / FPS, bodies, PICTURE)) for n, bodies in enumerate(script)]
+
+
+def crowd(n):
+    """A person at the left, a large one further right, and one whose middle is that of the picture (320, 240)."""
+    middle = body(n, 250.0)
+    middle[:, 1] += 240 - 135
+    return [body(n, 10.0), body(n, 400.0, size=1.5), middle]
+
+
+@pytest.mark.parametrize(("follow", "who"), [("first", 1), ("largest", 2), ("centre", 3), (3, 3), ("2", 2)])
+def test_the_rule_chooses_one_and_nobody_else_is_decided_about(bundle, follow, who):
+    results = run(bundle, follow, [crowd(n) for n in range(60)])
+    last = results[-1]
+    assert last.following == Following(str(follow), who)
+    assert {person.track_id: person.followed for person in last.people} == {n: n == who for n in (1, 2, 3)}
+    assert {person.track_id for person in last.people if person.action} == {who}
+    # What is said about that person is what is said where everybody is followed.
+    everybody = {person.track_id: person for person in run(bundle, "all", [crowd(n) for n in range(60)])[-1].people}
+    (chosen,) = (person for person in last.people if person.followed)
+    assert chosen.action.label == everybody[who].action.label
+    np.testing.assert_allclose(chosen.action.probabilities, everybody[who].action.probabilities, atol=1e-6)
+
+
+def test_everybody_is_followed_unless_asked_otherwise(bundle):
+    results = run(bundle, "all", [crowd(n) for n in range(60)])
+    assert all(person.followed and person.action for person in results[-1].people)
+    assert results[-1].following is None and following_text(results[-1]) == ""
+    assert not any(event.kind == "person_followed" for result in results for event in result.events)
+
+
+def test_the_choice_holds_when_somebody_larger_comes_and_while_the_person_is_hidden(bundle):
+    script = [[body(n, 10.0)] for n in range(30)]
+    script += [[body(n, 10.0), body(n, 300.0, size=2)] for n in range(30, 60)]
+    script += [[body(n, 300.0, size=2)] for n in range(60, 75)]  # half a second behind a pillar
+    script += [[body(n, 10.0), body(n, 300.0, size=2)] for n in range(75, 100)]
+    results = run(bundle, "largest", script)
+    assert {result.following.track_id for result in results[3:]} == {1}
+    assert following_text(results[70]) == "following #1 (largest), out of view"
+    assert following_text(results[-1]) == "following #1 (largest)"
+    assert sum(event.kind == "person_followed" for result in results for event in result.events) == 1
+
+
+def test_after_the_person_left_another_is_chosen_and_it_is_told(bundle):
+    script = [[body(n, 10.0), body(n, 300.0, size=2)] for n in range(40)]
+    script += [[body(n, 10.0)] for n in range(40, 100)]
+    results = run(bundle, "largest", script)
+    told = [(n, event) for n, result in enumerate(results) for event in result.events]
+    switches = [(n, event.track_id) for n, event in told if event.kind == "person_followed"]
+    assert [who for _, who in switches] == [2, 1]
+    # The tracker remembers for a second; until then nobody takes the other's place in silence.
+    assert switches[1][0] == pytest.approx(40 + FPS, abs=2)
+    assert [event.track_id for _, event in told if event.kind == "person_left"] == [2]
+    # The one who was not followed was watched all the same, and is decided about at once.
+    assert results[switches[1][0] + 6].people[0].action is not None
+
+
+def test_an_estimator_that_jumps_to_somebody_else_is_noticed(bundle):
+    # It sees one person, and from the second second on another one.
+    script = [[body(n, 10.0 if n < 60 else 400.0)] for n in range(120)]
+    results = run(bundle, "first", script)
+    assert results[62].following.track_id == 1 and not any(person.followed for person in results[70].people)
+    assert following_text(results[70]) == "following #1 (first), out of view"
+    assert all(person.action is None for person in results[70].people)
+    assert results[-1].following.track_id == 2
+
+
+def test_a_number_that_is_not_there_follows_nobody(bundle):
+    results = run(bundle, 7, [crowd(n) for n in range(40)])
+    assert not any(person.followed or person.action for person in results[-1].people)
+    assert following_text(results[-1]) == "following #7, out of view"
+
+
+def test_before_anybody_came_nobody_is_followed(bundle):
+    (result,) = run(bundle, "largest", [[]])
+    assert result.following == Following("largest", None) and "nobody yet" in following_text(result)
+
+
+def test_a_line_says_who_is_followed(bundle):
+    line = json_record(run(bundle, "largest", [crowd(n) for n in range(10)])[-1], SCRIPT_LAYOUT)
+    assert json.loads(json.dumps(line["following"])) == {"rule": "largest", "track_id": 2}
+    assert [person["followed"] for person in line["people"]] == [False, True, False]
+
+
+@pytest.mark.parametrize("follow", ["largest", "centre", "first", 2])
+def test_a_replay_follows_the_same_people_bit_for_bit(bundle, tmp_path, follow):
+    script = [crowd(n) for n in range(40)] + [None] * 3 + [crowd(n)[:1] for n in range(40, 110)]
+    script += [crowd(n)[:2] for n in range(110, 160)]
+    live_stage, again = stage(bundle, follow), stage(bundle, follow)
+    live = [live_stage.act(sighting(n, n / FPS, bodies, PICTURE)) for n, bodies in enumerate(script)]
+    source = open_source(f"replay://{record(tmp_path / 'poses.jsonl', live, size=(640, 480))}")
+    pose = source.pose_stage()
+    replayed = [again.act(pose.see(frame)) for frame in source]
+    assert told(replayed) == told(live)
+    assert [result.following for result in replayed] == [result.following for result in live]
+    assert [[p.followed for p in result.people] for result in replayed] == [
+        [p.followed for p in result.people] for result in live
+    ]
+
+
+@pytest.mark.parametrize("follow", ["", "biggest", "0", -1, "1.5"])
+def test_a_rule_that_means_nothing_is_refused(follow):
+    with pytest.raises(ConfigError, match=r"people\.follow is"):
+        PeopleConfig(follow)
