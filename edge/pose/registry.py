@@ -28,12 +28,17 @@ class PoseConfig:
     min_joint_score: float | None = None
     """A joint below this score counts as unseen, 0..1. Unset: 0.5 for blazepose, 0.1 for heatmap networks."""
     search_interval: int = 1
-    """blazepose looks for newcomers in every so many pictures. A larger number is faster and finds them later."""
+    """blazepose, and crop, look for newcomers in every so many pictures. Larger: faster, and finds them later."""
+    crop: bool = False
+    """trt_pose and tf_pose: look at each person in a part of the picture cut around them, for people far away. Costs a
+    run of the network for each who stands apart; blazepose always does so."""
 
 
 def _blazepose(config: PoseConfig) -> PoseEstimator:
     from edge.pose.blazepose import MIN_VISIBILITY, BlazePose
 
+    if config.crop:
+        raise ConfigError("blazepose looks at each person from nearby as it is", hint="leave out pose.crop")
     # Together, for both are in one wheel.
     wanted = [BLAZEPOSE_DETECTOR] if config.network else [BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS]
     detector, *landmarks = fetch(*wanted)
@@ -54,12 +59,17 @@ def _heatmaps(network: PoseNetwork) -> Callable[[PoseConfig], PoseEstimator]:
             raise ConfigError(
                 f"{network.name} needs a network file", hint="give its .onnx or .engine, or choose blazepose"
             )
-        return HeatmapEstimator(
+        estimator = HeatmapEstimator(
             open_engine(config.network, threads=config.threads),
             network,
             max_people=config.max_people,
             min_joint_score=MIN_PEAK if config.min_joint_score is None else config.min_joint_score,
         )
+        if not config.crop:
+            return estimator
+        from edge.pose.following_crop import FollowingCrop
+
+        return FollowingCrop(estimator, max_people=config.max_people, search_interval=config.search_interval)
 
     return open_network
 

