@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from edge.overlay import Overlay
 from edge.sinks.sink import Enough, Sink
 
 TITLE = "skd-edge (q ends)"
+TRIAL, TRIAL_S = "import cv2; cv2.namedWindow('trial'); cv2.waitKey(1)", 60.0
+LOOK_ELSEWHERE = "leave out show; --sinks.page 8080 shows the same in a browser"
 QUIT_KEYS = frozenset({ord("q"), 27})
 
 
@@ -22,15 +25,10 @@ QUIT_KEYS = frozenset({ord("q"), 27})
 def window_sink(overlay: Overlay) -> Iterator[Sink]:
     """Shows every picture; raises Enough when q or Escape is pressed.
 
-    Raises OutputError where there is no screen, or OpenCV was built without windows.
+    Raises OutputError where no window can be shown.
     """
-    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        # Qt, inside OpenCV, would end the whole process.
-        raise OutputError("there is no screen to show a window on", hint="leave out show, or set DISPLAY")
-    try:
-        cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL)
-    except cv2.error as error:
-        raise OutputError("OpenCV was built without windows", hint="leave out show, write a video instead") from error
+    require_screen()
+    cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL)
 
     def write(result: FrameResult) -> None:
         cv2.imshow(TITLE, overlay.picture(result))
@@ -41,3 +39,22 @@ def window_sink(overlay: Overlay) -> Iterator[Sink]:
         yield write
     finally:
         cv2.destroyWindow(TITLE)
+
+
+def require_screen() -> None:
+    """OutputError where no window can be shown.
+
+    Tried in a process of its own: where DISPLAY names a screen that does not answer, Qt inside OpenCV ends the process.
+    """
+    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        raise OutputError("there is no screen to show a window on", hint=f"set DISPLAY, or {LOOK_ELSEWHERE}")
+    try:
+        trial = [sys.executable, "-c", TRIAL]
+        tried = subprocess.run(trial, capture_output=True, text=True, timeout=TRIAL_S, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise OutputError("the screen does not answer", hint=LOOK_ELSEWHERE) from error
+    if tried.returncode and "not implemented" in tried.stderr:
+        raise OutputError("this OpenCV was built without windows", hint=LOOK_ELSEWHERE)
+    if tried.returncode:
+        said = next((line.strip() for line in tried.stderr.splitlines() if line.strip()), f"code {tried.returncode}")
+        raise OutputError(f"no window can be shown on this screen: {said}", hint=f"check DISPLAY; {LOOK_ELSEWHERE}")

@@ -1,0 +1,129 @@
+"""The window: shown on a real, if virtual, screen; where there is none, refused in one line and never a crash."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from people import PENN
+
+from edge.contract.errors import OutputError
+from edge.overlay import Overlay
+from edge.sinks.window import TITLE, require_screen, window_sink
+
+HAS_WINDOWS = "GUI:                           NONE" not in cv2.getBuildInformation()
+
+GREEN = (40, 180, 90)
+
+SHOWS = """
+import sys, time
+from people import PENN, action, person, result
+import numpy as np
+from edge.overlay import Overlay
+from edge.sinks.sink import Enough
+from edge.sinks.window import window_sink
+with window_sink(Overlay(PENN)) as show:
+    end = time.monotonic() + 60
+    image = np.full((360, 480, 3), (40, 180, 90), np.uint8)  # GREEN
+    while time.monotonic() < end:
+        try:
+            show(result(person(does=action(0.9)), image=image))
+        except Enough:
+            print("enough", flush=True)
+            break
+        time.sleep(0.02)
+"""
+
+
+@contextmanager
+def screen(tmp_path: Path):
+    """A virtual screen; gives DISPLAY and the folder its picture lies in."""
+    if not HAS_WINDOWS:
+        pytest.skip("this OpenCV was built without windows")
+    server = shutil.which("Xvfb")
+    if server is None:
+        pytest.skip("apt install xvfb")
+    read, write = os.pipe()
+    arguments = ["-displayfd", str(write), "-screen", "0", "800x600x24", "-fbdir", str(tmp_path), "-nolisten", "tcp"]
+    process = subprocess.Popen([server, *arguments], pass_fds=[write], stderr=subprocess.DEVNULL)
+    os.close(write)
+    try:
+        with os.fdopen(read) as said:
+            number = said.readline().strip()
+        assert number.isdecimal()
+        yield f":{number}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def on_screen(folder: Path) -> np.ndarray:
+    """(600, 800, 3) what the virtual screen shows, from its frame buffer, an X window dump."""
+    raw = (folder / "Xvfb_screen0").read_bytes()
+    header, colours = (int.from_bytes(raw[at : at + 4], "big") for at in (0, 76))
+    pixels = np.frombuffer(raw[header + 12 * colours :][: 600 * 800 * 4], np.uint8)
+    return pixels.reshape(600, 800, 4)[..., :3]
+
+
+def wait_until(condition, process, most_s=50.0):
+    end = time.monotonic() + most_s
+    while not condition():
+        assert process.poll() is None and time.monotonic() < end
+        time.sleep(0.1)
+
+
+def part_shown(folder: Path) -> float:
+    """Part of the screen that has the colour of the test's pictures."""
+    return float((np.abs(on_screen(folder).astype(int) - GREEN).max(axis=2) < 12).mean())
+
+
+def test_pictures_are_shown_and_q_ends_the_run(tmp_path):
+    with screen(tmp_path) as display:
+        environment = {**os.environ, "DISPLAY": display, "PYTHONPATH": os.pathsep.join(sys.path)}
+        command = [sys.executable, "-c", SHOWS]
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                wait_until(lambda: part_shown(tmp_path) > 0.05, process)
+                if (xdotool := shutil.which("xdotool")) is None:
+                    return  # apt install xdotool, which presses keys
+                keys = [xdotool, "search", "--name", "skd-edge", "windowfocus", "key", "q"]
+                subprocess.run(keys, env=environment, check=True, timeout=30)
+                assert process.communicate(timeout=30)[0] == "enough\n"
+            finally:
+                process.kill()
+
+
+@pytest.mark.parametrize("display", ["", ":987", "no.such.host:0"])
+def test_without_a_screen_that_answers_it_is_one_line_with_what_to_do(monkeypatch, display):
+    if not HAS_WINDOWS:
+        pytest.skip("this OpenCV was built without windows")
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setenv("DISPLAY", display)
+    with pytest.raises(OutputError) as refused, window_sink(Overlay(PENN)):
+        pass
+    assert "\n" not in str(refused.value) and "--sinks.page 8080" in str(refused.value)
+
+
+def test_an_opencv_without_windows_is_said_to_be_one(monkeypatch):
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr("edge.sinks.window.TRIAL", "raise SystemExit('The function is not implemented. Rebuild')")
+    with pytest.raises(OutputError, match="built without windows"):
+        require_screen()
+
+
+def test_a_screen_that_never_answers_is_given_up(monkeypatch):
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr("edge.sinks.window.TRIAL", "import time; time.sleep(60)")
+    monkeypatch.setattr("edge.sinks.window.TRIAL_S", 0.2)
+    with pytest.raises(OutputError, match="does not answer"):
+        require_screen()
+
+
+def test_the_window_says_how_it_ends():
+    assert "q ends" in TITLE
