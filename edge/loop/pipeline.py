@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -22,6 +23,10 @@ from edge.loop.pose_stage import PoseStage
 STOPPING_S = 8.0
 """A stage that has not ended so long after it was told to hangs in a driver, and is left behind."""
 
+
+HAND_OVER_S = 0.0005
+"""A thread that waits for the interpreter gets it after so long. By Python's own five milliseconds the pose stage,
+which is back from its network a dozen times a frame, would wait for whatever the others are at."""
 
 AHEAD = 2
 """Items of a recording that may wait between stages, so that none waits for a thread to wake. Of a live source
@@ -119,6 +124,14 @@ class Pipeline:
         and a stage that keeps failing end the run too, but what was found until then is whole: see
         ``Played.ended_by``.
         """
+        before_s = sys.getswitchinterval()
+        sys.setswitchinterval(HAND_OVER_S)
+        try:
+            return self._run()
+        finally:
+            sys.setswitchinterval(before_s)
+
+    def _run(self) -> Played:
         self._open_outlets()
         start = time.perf_counter()
         stages = [

@@ -1,0 +1,130 @@
+"""What overlapping costs: the whole loop's pictures a second against those of its slowest stage alone.
+
+    nice -n -15 env PYTHONPATH=. python benchmarks/loop_throughput.py CLIP [rounds]
+
+alone: the pose stage, given one picture after the other that was read beforehand. loop: reading, pose, tracker, clips
+and decisions, on threads of their own, with nothing drawn. The networks have one thread, so that on two cores
+there is room for what runs beside them. Turn and turn about, so that what else the machine does falls on both.
+
+The last rows are of stages that only sleep, 10, 30 and 6 ms: what handing on costs where no stage takes another's time.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from edge.bench.loop_run import loop_run
+from edge.capture.registry import open_source
+from edge.capture.source import Recording
+from edge.contract.layouts import layout
+from edge.contract.types import Event, Frame, FrameResult, Sighting
+from edge.latency import POSE, LatencyHistory
+from edge.loop.action_stage import ActionStage
+from edge.loop.pipeline import Limits, Pipeline
+from edge.loop.pose_stage import EstimatorStage
+from edge.loop.restarts import RestartConfig, Restarted
+from edge.pose.registry import PoseConfig, open_estimator
+from edge.recogniser import RecogniserConfig
+from edge.run import RunConfig
+
+BUNDLE = Path(__file__).parents[1] / "bundles" / "everyday"
+POSE_CONFIG = PoseConfig(threads=1)
+FRAMES, WARM_UP = 150, 10
+
+
+def alone(clip: Path) -> float:
+    """Pictures a second of the pose stage."""
+    stage = EstimatorStage(Restarted("pose", lambda: open_estimator(POSE_CONFIG), RestartConfig(), print))
+    frames = list(islice(open_source(str(clip)), FRAMES))
+    for frame in frames[:WARM_UP]:
+        stage.see(frame)
+    start = time.perf_counter()
+    for frame in frames[WARM_UP:]:
+        stage.see(frame)
+    return (len(frames) - WARM_UP) / (time.perf_counter() - start)
+
+
+def together(clip: Path) -> tuple[float, float]:
+    """Pictures a second of the loop after the warm-up; part of that time in which the pose stage was at work."""
+    times: list[float] = []
+    busy_ms: list[float] = []
+
+    def note(result: FrameResult) -> None:
+        times.append(time.perf_counter())
+        busy_ms.append(result.latency_ms[POSE])
+
+    config = RunConfig(
+        str(clip), BUNDLE, pose=POSE_CONFIG, recogniser=RecogniserConfig(threads=1), frames=FRAMES, self_test=False
+    )
+    loop_run(config, WARM_UP, note)
+    took_s = times[-1] - times[WARM_UP - 1]
+    return (len(times) - WARM_UP) / took_s, sum(busy_ms[WARM_UP:]) / 1000 / took_s
+
+
+class Sleeping(Recording):
+    """Source, pose stage and action stage that take their time and nothing else."""
+
+    uri, fps, size, length_frames = "sleeping", 30.0, (64, 48), None
+    layout = layout("penn-13")
+
+    def __init__(self) -> None:
+        self.busy_s = 0.0
+
+    def describe(self) -> str:
+        return "sleeping"
+
+    def __iter__(self) -> Iterator[Frame]:
+        for n in range(FRAMES):
+            time.sleep(0.010)
+            yield Frame(n, n / 30, np.zeros((48, 64, 3), np.uint8))
+
+    def see(self, frame: Frame) -> Sighting:
+        start = time.perf_counter()
+        time.sleep(0.030)
+        self.busy_s += time.perf_counter() - start
+        return Sighting(frame, ())
+
+    def act(self, seen: Sighting) -> FrameResult:
+        time.sleep(0.006)
+        return FrameResult(seen.frame, (), {})
+
+    def finish(self) -> tuple[Event, ...]:
+        return ()
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+def sleeping() -> tuple[float, float, float]:
+    """Pictures a second of the stage that sleeps longest alone, of all three overlapped, and that stage's part."""
+    stage = Sleeping()
+    for frame in (frames := [Frame(n, n / 30, np.zeros((1, 1, 3), np.uint8)) for n in range(FRAMES)]):
+        stage.see(frame)
+    alone_s = stage.busy_s
+    stage = Sleeping()
+    action = cast(ActionStage, stage)
+    played = Pipeline(stage, stage, action, (), LatencyHistory(0), limits=Limits()).run()
+    return len(frames) / alone_s, played.frames / played.seconds, stage.busy_s / played.seconds
+
+
+def main(clip: Path, rounds: int) -> None:
+    table = Table("", "stage alone, a second", "loop, a second", "part %", "stage at work in the loop %")
+    rows = [(clip.name, alone(clip), *together(clip)) for _ in range(rounds)]
+    rows += [("sleeping", *sleeping()) for _ in range(rounds)]
+    for name, one, all_of_it, at_work in rows:
+        parts = (100 * all_of_it / one, 100 * at_work)
+        table.add_row(name, *(f"{value:.1f}" for value in (one, all_of_it, *parts)))
+    Console(width=120).print(table)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 3)
