@@ -51,7 +51,11 @@ def shown(show, seconds, **people):
     def work():
         n = 0
         while not stop.wait(0.02) and n < 50 * seconds:
-            show(result(person(1, does=action(0.87)), n=n, image=videos.picture(5, 640)))
+            other = replace(person(2, x=300), followed=False)
+            given = result(person(1, does=action(0.87)), other, n=n, image=videos.picture(5, 640))
+            dropout = np.zeros(13, np.float32)
+            dropout[3] = 0.25
+            show(replace(given, following=Following("largest", 1), joint_dropout=dropout))
             n += 1
 
     thread = threading.Thread(target=work, daemon=True)
@@ -206,6 +210,8 @@ def test_a_real_browser_shows_the_picture_the_people_and_the_events(tmp_path):
         stop()
     text = done.stdout
     assert "jumping jacks 87 %" in text and "action started #1" in text and "12.5 s" in text
+    assert "following #1 (largest)" in text and "not followed" in text
+    assert f"{PENN.joints[3].replace('_', ' ')}</td>" in text and "25 %" in text
     assert "frames/s" in text and "12.50" in text and 'role="alert" hidden' in text
     image = cv2.imread(str(picture))
     # The stream's grey, 70, fills a good part of the page; its background is nearly black.
