@@ -34,7 +34,7 @@ class EngineConfig:
     min_people_agreement: float = 80.0
     """Percent of the people found by either that both must find, in the same place."""
     max_batch: int = 4
-    """Most clips in one run, where the network's batch axis is free."""
+    """Most clips in one run, where the network's batch axis is free: people that are decided about at once."""
     workspace_mib: int = 1024
     """Scratch memory a kernel may take, in MiB."""
     dla_core: int | None = None

@@ -12,7 +12,7 @@ from calibrate.build_progress import progress
 from calibrate.half_precision import in_half_precision
 from calibrate.onnx_graph import read_onnx
 from calibrate.qdq_fusion import fusible
-from calibrate.tensorrt_builder import Builder
+from calibrate.tensorrt_builder import Builder, batches_up_to
 from edge.contract.bundle import sha256_of
 from edge.contract.errors import ConfigError, EngineError, MissingDependency
 from edge.contract.files import replacing
@@ -27,7 +27,8 @@ class BuildOptions:
     """What the builder may do. The engine's manifest keeps it, and the command that builds it again repeats it.
 
     precision: int8 lets what is not INT8 run in half precision, where the version's flags can say so.
-    max_batch: the most clips in one run, where the network's batch axis is free.
+    max_batch: the most clips in one run, where the network's batch axis is free. Kernels are chosen for 1, 2, 4 and
+        so on up to it, each of which takes its time to build; a batch between two runs as the next larger one.
     workspace_mib: scratch memory a kernel may take, in MiB; more can be faster.
     dla_core: which deep-learning accelerator the engine is for, None for the GPU. What it cannot run, the GPU does.
     """
@@ -93,7 +94,7 @@ def serialised_engine(trt: Any, source: Path, timing: Path, options: BuildOption
     builder = Builder(trt)
     if options.precision == "fp16" and not builder.has_flag("FP16"):
         model = in_half_precision(model)
-    network, errors = builder.parse(fusible(model).SerializeToString())
+    network, errors = builder.parse(fusible(model))
     if errors:
         raise EngineError(f"TensorRT {trt.__version__} refuses {errors[0]}", where=source)
     config = builder.config(options.workspace_mib)
@@ -101,25 +102,23 @@ def serialised_engine(trt: Any, source: Path, timing: Path, options: BuildOption
     in_use = [name for name in allowed if builder.allow(config, name)] or [options.precision.upper()]
     most = options.max_batch
     if options.dla_core is None:
-        builder.profile(network, config, (1, 1, most))
+        builder.profiles(network, config, batches_up_to(most))
     else:
         builder.use_dla(config, options.dla_core)
         # A DLA runs one shape.
-        builder.profile(network, config, (most, most, most))
+        builder.profiles(network, config, [most])
     precision = "+".join(in_use) + ("" if options.dla_core is None else f" on DLA {options.dla_core}")
-    cache = _timing_cache(config, timing)
+    _use_timings(config, timing)
     with progress(trt, config, f"building {source.name} ({precision})"):
         engine = builder.build(network, config)
     with replacing(timing) as partial:
-        partial.write_bytes(bytes(cache.serialize()))
+        partial.write_bytes(bytes(config.get_timing_cache().serialize()))
     return engine, precision
 
 
-def _timing_cache(config: Any, path: Path) -> Any:
-    """The cache in use; a fresh one where the kept one is from another TensorRT or GPU."""
+def _use_timings(config: Any, path: Path) -> None:
+    """Those that were kept; none where they are damaged or of another TensorRT or GPU."""
     known = path.read_bytes() if path.is_file() else b""
     cache = config.create_timing_cache(known)
     if cache is None or not config.set_timing_cache(cache, False):
-        cache = config.create_timing_cache(b"")
-        config.set_timing_cache(cache, False)
-    return cache
+        config.set_timing_cache(config.create_timing_cache(b""), False)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from calibrate.onnx_graph import read_onnx
 from calibrate.qdq_fusion import fusible
-from calibrate.tensorrt_builder import Builder, ParserError
+from calibrate.tensorrt_builder import Builder, ParserError, batches_up_to
 from edge.contract.errors import EngineError, MissingDependency
 
 TARGETS = ("SM86", "SM89", "SM120")
@@ -44,13 +44,13 @@ def gate(network: Path, targets: tuple[str, ...] = TARGETS) -> GateReport:
     model = read_onnx(network)
     builder = Builder(tensorrt_rtx)
     # What an engine is built from.
-    parsed, errors = builder.parse(fusible(model).SerializeToString())
+    parsed, errors = builder.parse(fusible(model))
     if errors:
         return GateReport(tuple(errors), {})
     sizes = {}
     for target in targets:
         config = builder.config(WORKSPACE_MIB)
-        builder.profile(parsed, config, (1, 1, 4))
+        builder.profiles(parsed, config, batches_up_to(4))
         config.num_compute_capabilities = 1
         config.set_compute_capability(getattr(tensorrt_rtx.ComputeCapability, target), 0)
         try:

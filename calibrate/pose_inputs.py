@@ -29,6 +29,10 @@ class Recording:
         self.inputs, self.outputs = engine.inputs, engine.outputs
         self.last: Arrays = {}
 
+    @property
+    def device_s(self) -> float | None:
+        return self._engine.device_s
+
     def describe(self) -> str:
         return self._engine.describe()
 

@@ -122,6 +122,10 @@ class _Listening:
         self.inputs, self.outputs = engine.inputs, engine.outputs
         self.heard: list[Mapping[str, NDArray[Any]]] = []
 
+    @property
+    def device_s(self) -> float | None:
+        return self._engine.device_s
+
     def describe(self) -> str:
         return self._engine.describe()
 

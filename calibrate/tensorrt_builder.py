@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import onnx
+
 from edge.contract.errors import EngineError
+from edge.engines.tensorrt_log import Complaints
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,11 @@ class ParserError:
         return f"{self.node} ({self.operator}): {self.message}" if self.node else self.message
 
 
+def batches_up_to(most: int) -> list[int]:
+    """1, 2, 4 and so on, and ``most``: a batch between two costs at most twice its share."""
+    return sorted({most, *(2**power for power in range(most.bit_length()))})
+
+
 class Builder:
     """A TensorRT builder with the messages it logged.
 
@@ -28,10 +37,9 @@ class Builder:
 
     def __init__(self, trt: Any) -> None:
         self.trt = trt
-        self.errors: list[str] = []
-        self._logger = _logger(trt, self.errors)
+        self._said = Complaints(trt)
         try:
-            self.builder = trt.Builder(self._logger)
+            self.builder = trt.Builder(self._said.logger)
         except TypeError as error:
             # pybind11's words for "the factory gave none" are all that TensorRT says without a driver.
             raise EngineError(
@@ -39,18 +47,18 @@ class Builder:
                 hint="build the engine on the device that will run it",
             ) from error
 
-    def parse(self, model: bytes) -> tuple[Any, list[ParserError]]:
-        """The network of an ONNX file's bytes, and what the parser has against it; none if all is well."""
+    def parse(self, model: onnx.ModelProto) -> tuple[Any, list[ParserError]]:
+        """The network of an ONNX file, and what the parser has against it; none if all is well."""
         flags = self.trt.NetworkDefinitionCreationFlag
-        # Needed before TensorRT 10, ignored by 10, gone from 11.
+        # Needed before TensorRT 10, ignored by 10, gone from 11, whose networks are all strongly typed.
         explicit = getattr(flags, "EXPLICIT_BATCH", None)
         network = self.builder.create_network(0 if explicit is None else 1 << int(explicit))
         # The network reads weights from the parser's memory, so the parser has to stay.
-        self._parser = self.trt.OnnxParser(network, self._logger)
-        if self._parser.parse(model):
+        self._parser = self.trt.OnnxParser(network, self._said.logger)
+        if self._parser.parse(model.SerializeToString()):
             return network, []
-        found = [_parser_error(self._parser.get_error(i)) for i in range(self._parser.num_errors)]
-        return network, found or [ParserError("", "", "; ".join(self.errors) or "the parser gave no reason")]
+        found = [_parser_error(self._parser.get_error(i), model) for i in range(self._parser.num_errors)]
+        return network, found or [ParserError("", "", self._said.text("the parser gave no reason"))]
 
     def config(self, workspace_mib: int) -> Any:
         config = self.builder.create_builder_config()
@@ -83,47 +91,38 @@ class Builder:
         config.DLA_core = core
         config.set_flag(self.trt.BuilderFlag.GPU_FALLBACK)
 
-    def profile(self, network: Any, config: Any, batch: tuple[int, int, int]) -> None:
-        """Give inputs with a free batch axis their least, usual and greatest batch.
+    def profiles(self, network: Any, config: Any, batches: Sequence[int]) -> None:
+        """Give inputs with a free batch axis an optimisation profile for each batch, with kernels chosen for it alone.
 
         Raises EngineError where any other axis is free.
         """
-        profile = self.builder.create_optimization_profile()
         free = [t for t in map(network.get_input, range(network.num_inputs)) if -1 in tuple(t.shape)]
         for tensor in free:
-            rest = tuple(tensor.shape)[1:]
-            if -1 in rest:
+            if -1 in tuple(tensor.shape)[1:]:
                 raise EngineError(
                     f"input {tensor.name} {tuple(tensor.shape)} has a free axis besides the batch",
                     hint="export the network with fixed sizes",
                 )
-            profile.set_shape(tensor.name, *((n, *rest) for n in batch))
-        if free:
+        for batch in batches if free else ():
+            profile = self.builder.create_optimization_profile()
+            for tensor in free:
+                # The least, the usual and the greatest are one: such a run can be recorded as a CUDA graph.
+                profile.set_shape(tensor.name, *[(batch, *tuple(tensor.shape)[1:])] * 3)
             config.add_optimization_profile(profile)
 
     def build(self, network: Any, config: Any) -> bytes:
         """Serialised engine; EngineError with TensorRT's own words where it cannot be built."""
         engine = self.builder.build_serialized_network(network, config)
         if engine is None:
-            raise EngineError(f"TensorRT cannot build it: {'; '.join(self.errors) or 'no reason was given'}")
+            raise EngineError(f"TensorRT cannot build it: {self._said.text('no reason was given')}")
         return bytes(engine)
 
 
-def _parser_error(error: Any) -> ParserError:
-    # Node and operator by name came with 10; before there is only the node's index.
-    node = error.node_name() if hasattr(error, "node_name") else f"node {error.node()}"
-    operator = error.node_operator() if hasattr(error, "node_operator") else "?"
-    return ParserError(node, operator, error.desc())
-
-
-def _logger(trt: Any, errors: list[str]) -> Any:
-    class Collecting(trt.ILogger):  # type: ignore[misc]
-        def __init__(self) -> None:
-            # pybind11 requires the base's own initialiser.
-            trt.ILogger.__init__(self)
-
-        def log(self, severity: Any, message: str) -> None:
-            if severity in (trt.ILogger.Severity.ERROR, trt.ILogger.Severity.INTERNAL_ERROR):
-                errors.append(message)
-
-    return Collecting()
+def _parser_error(error: Any, model: onnx.ModelProto) -> ParserError:
+    # Names came with TensorRT 10, and not every node has one; the node's place in the file is always told.
+    place = error.node()
+    node = model.graph.node[place] if 0 <= place < len(model.graph.node) else onnx.NodeProto()
+    name = error.node_name() if hasattr(error, "node_name") else ""
+    operator = error.node_operator() if hasattr(error, "node_operator") else ""
+    unnamed = f"node {place}" if place >= 0 else ""
+    return ParserError(name or node.name or unnamed, operator or node.op_type, error.desc())

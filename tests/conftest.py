@@ -1,8 +1,14 @@
 """Where tests find the real data that is not part of the repository."""
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
+import fake_tensorrt
 import pytest
+from fake_cuda import FakeGpu
+from fake_graphs import FakeLibrary
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -13,3 +19,23 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"the real data folder {SHARED_DATA.name} is not beside the checkout")
     return SHARED_DATA
+
+
+@pytest.fixture
+def board(monkeypatch: pytest.MonkeyPatch) -> Callable[..., ModuleType]:
+    """Puts a board with this TensorRT and GPU under the code, as far as the driver's boundary; tests/gpu has real ones.
+
+    ``board(version, gpu=FakeGpu(...), **options)`` gives the fake ``tensorrt``, whose ``gpu`` is that GPU.
+    """
+
+    def put(version: str = "10.3.0", gpu: FakeGpu | None = None, **options) -> ModuleType:
+        gpu = gpu or FakeGpu()
+        trt = fake_tensorrt.tensorrt(version, gpu=gpu, **options)
+        trt.gpu = gpu
+        monkeypatch.setitem(sys.modules, "tensorrt", trt)
+        for name, module in gpu.modules().items():
+            monkeypatch.setitem(sys.modules, name, module)
+        monkeypatch.setattr("edge.engines.tensorrt_engine.driver_library", lambda: FakeLibrary(gpu))
+        return trt
+
+    return put

@@ -5,7 +5,6 @@ The rows are in tests/bad_input, a file for each kind of thing that is given.
 
 import resource
 import sys
-from pathlib import Path
 
 import pytest
 from bad_input import (  # noqa: F401 each adds its rows to the table
@@ -55,14 +54,9 @@ def laptop(monkeypatch):
 
 
 @pytest.fixture
-def orin(laptop, monkeypatch):
+def orin(laptop, board):
     """TensorRT 10.3 and an Orin, as far as their Python packages tell."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parent / "calibrate"))
-    import fake_tensorrt
-
-    monkeypatch.setitem(sys.modules, "tensorrt", fake_tensorrt.tensorrt("10.3.0"))
-    for name, module in fake_tensorrt.pycuda("Orin").items():
-        monkeypatch.setitem(sys.modules, name, module)
+    board("10.3.0")
 
 
 @pytest.fixture(autouse=True)

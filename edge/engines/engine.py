@@ -30,10 +30,15 @@ class Engine(Protocol):
     describe: one phrase with runtime, version, precision and threads, for every table of figures.
     run: takes every input by name, returns every output; raises EngineError for a missing or
         unknown name, a wrong shape or dtype. Not safe to call from two threads at once.
+    device_s: seconds that the network took in the last run by the GPU's own clock (CUDA events), without
+        copies and without the host; None before the first run, and where the runtime has no such clock.
     """
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+
+    @property
+    def device_s(self) -> float | None: ...
 
     def describe(self) -> str: ...
 
@@ -75,6 +80,11 @@ class Timed:
         self.engine = engine
         self.inputs, self.outputs = engine.inputs, engine.outputs
         self.busy_s = 0.0
+
+    @property
+    def device_s(self) -> float | None:
+        """Of the last run, not a sum: see :class:`Engine`."""
+        return self.engine.device_s
 
     def describe(self) -> str:
         return self.engine.describe()

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from edge.contract.bundle import sha256_of
@@ -77,6 +78,5 @@ def _refused(engine: Path, what: str, manifest: EngineManifest | None = None) ->
     source = engine.with_suffix(".onnx") if manifest is None else engine.with_name(manifest.onnx)
     given = {} if manifest is None else manifest.options
     flags = "".join(f" --{name} {value}" for name, value in given.items() if value is not None)
-    return EngineError(
-        what, where=engine, hint=f"build it again: python -m calibrate engine --onnx {source} --out {engine}{flags}"
-    )
+    command = f"python -m calibrate engine --onnx {quote(str(source))} --out {quote(str(engine))}{flags}"
+    return EngineError(what, where=engine, hint=f"build it again: {command}")

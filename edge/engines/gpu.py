@@ -1,4 +1,4 @@
-"""The GPU as pycuda shows it: its identity, its memory, a stream."""
+"""The GPU as pycuda shows it: its identity, its context, its streams and events."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from typing import Any
 
 from edge.contract.errors import EngineError, MissingDependency
 
+_NON_BLOCKING = 1
+"""CU_STREAM_NON_BLOCKING: does not wait for the default stream, on which nothing here runs and nothing is recorded."""
+
 
 class Gpu:
     """The first CUDA device.
 
     driver: the module ``pycuda.driver``. name: for instance "Orin"; compute_capability: "8.7".
+    integrated: it shares the processor's memory, as on every Jetson.
     Raises MissingDependency without pycuda, EngineError without a driver or a GPU.
     """
 
@@ -28,21 +32,35 @@ class Gpu:
         try:
             driver.init()
             device = driver.Device(0)
+            self.name: str = device.name()
+            self.compute_capability = ".".join(str(n) for n in device.compute_capability())
+            self.integrated = bool(device.get_attribute(driver.device_attribute.INTEGRATED))
+            # The primary context is the one that TensorRT itself uses.
+            self._context = device.retain_primary_context()
         except driver.Error as error:
             raise EngineError(f"no usable NVIDIA GPU: {error}", hint=_NO_DRIVER) from error
-        self.name: str = device.name()
-        self.compute_capability = ".".join(str(n) for n in device.compute_capability())
-        # The primary context is the one that TensorRT itself uses.
-        self._context = device.retain_primary_context()
 
     @contextmanager
     def current(self) -> Iterator[None]:
-        """Within, this thread talks to the GPU; engines may be opened and run on different threads."""
+        """Within, this thread talks to the GPU; engines may be opened and run on different threads.
+
+        Raises EngineError for what the driver raises within: memory that is out, a kernel that failed.
+        """
         self._context.push()
         try:
             yield
+        except self.driver.Error as error:
+            raise EngineError(f"the GPU refuses: {error}", where=self.name) from error
         finally:
             self._context.pop()
+
+    def stream(self) -> Any:
+        """A queue of work of its own: what is on it waits for nothing that others do."""
+        return self.driver.Stream(flags=_NON_BLOCKING)
+
+    def event(self) -> Any:
+        """A moment on a stream, with its time. Who waits for it sleeps, and leaves the core to other stages."""
+        return self.driver.Event(self.driver.event_flags.BLOCKING_SYNC)
 
     def close(self) -> None:
         self._context.detach()

@@ -17,6 +17,8 @@ from edge.quiet import quiet
 class LiteRtEngine:
     """A .tflite file on the CPU. See :class:`edge.engines.engine.Engine`."""
 
+    device_s: float | None = None
+
     def __init__(self, path: Path, *, threads: int = 0) -> None:
         try:
             import ai_edge_litert

@@ -30,6 +30,8 @@ HARMFUL = ["CommonSubexpressionElimination"]
 class OnnxRuntimeEngine:
     """An ONNX file on the CPU. See :class:`edge.engines.engine.Engine`."""
 
+    device_s: float | None = None
+
     def __init__(self, path: Path, *, threads: int = 0) -> None:
         try:
             import onnxruntime as ort

@@ -1,9 +1,12 @@
-"""TensorRT as engine, from 8.5 to 11: tensors by name and address, buffers taken once."""
+"""TensorRT as engine, from 8.5 to 11: tensors by name and address, all memory taken once.
+
+Of TensorRT's interface only what is alike from 8.5 to 11 is used, so no version has a branch of its own here.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.contract.errors import EngineError, MissingDependency
+from edge.engines.cuda_graph import driver_library
 from edge.engines.engine import Arrays, TensorSpec, check_inputs
 from edge.engines.engine_manifest import checked_manifest
 from edge.engines.gpu import Gpu
+from edge.engines.tensor_buffer import TensorBuffer
+from edge.engines.tensorrt_log import Complaints
+from edge.engines.tensorrt_plan import Plan
 
 # By name, because tensorrt.nptype of 8.5 asks numpy for types that newer numpy has no more.
 _DTYPES = {
@@ -27,78 +34,173 @@ _DTYPES = {
 }
 
 
-@dataclass(frozen=True)
-class _Buffer:
-    """host: page-locked and flat, as long as the largest shape needs; device: the same on the GPU."""
-
-    host: NDArray[Any]
-    device: Any
-
-
 class TensorRtEngine:
     """A built engine on the first GPU. See :class:`edge.engines.engine.Engine`.
 
+    Every batch that the engine was built for has a plan of its own, recorded as a CUDA graph where the engine allows;
+    a batch between two takes the next larger one, whose further rows hold old inputs and are not read. Runs take no
+    memory on the GPU. Each engine has a stream of its own, so those of different stages overlap.
+
+    mapped: let the GPU read and write the host's page-locked memory instead of copying it; None does so on GPUs that
+    share the processor's memory. graphs: False launches kernels one by one.
     Raises EngineError where the engine was built for another machine or ONNX file, and
     MissingDependency without TensorRT or pycuda.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, mapped: bool | None = None, graphs: bool = True) -> None:
         try:
             import tensorrt as trt
         except ImportError as error:
             raise MissingDependency(
                 "tensorrt", needed_for=f"running {path.name}", install="apt install python3-libnvinfer (JetPack)"
             ) from error
-        self._path = path
-        self._gpu = Gpu()
-        self._manifest = checked_manifest(
-            path,
-            tensorrt=trt.__version__,
-            gpu=self._gpu.name,
-            compute_capability=self._gpu.compute_capability,
-        )
-        with self._gpu.current():
-            # The logger and the runtime must outlive the engine.
-            self._logger = trt.Logger(trt.Logger.ERROR)
-            self._runtime = trt.Runtime(self._logger)
-            self._engine = self._runtime.deserialize_cuda_engine(path.read_bytes())
-            if self._engine is None:
-                raise EngineError("TensorRT refuses the engine", where=path, hint="build it again on this machine")
-            self._context = self._engine.create_execution_context()
-            names = [self._engine.get_tensor_name(i) for i in range(self._engine.num_io_tensors)]
-            takes = [n for n in names if self._engine.get_tensor_mode(n) == trt.TensorIOMode.INPUT]
-            self.inputs = tuple(self._spec(n) for n in takes)
-            self.outputs = tuple(self._spec(n) for n in names if n not in takes)
-            self._stream = self._gpu.driver.Stream()
-            self._buffers = self._take_buffers()
+        self.device_s: float | None = None
+        self._path, self._gpu = path, Gpu()
+        self._mapped = self._gpu.integrated if mapped is None else mapped
+        try:
+            self._manifest = checked_manifest(
+                path,
+                tensorrt=trt.__version__,
+                gpu=self._gpu.name,
+                compute_capability=self._gpu.compute_capability,
+            )
+            with self._gpu.current(), ExitStack() as taken:
+                self._open(trt, taken)
+                self._no_graph = "not asked for" if not graphs else self._record()
+                self._taken = taken.pop_all()
+        except BaseException:
+            self._gpu.close()
+            raise
 
     def describe(self) -> str:
-        return f"TensorRT {self._manifest.tensorrt}, {self._manifest.gpu}, {self._manifest.precision}"
+        graph = f"no CUDA graph ({self._no_graph})" if self._no_graph else "CUDA graph"
+        memory = "zero-copy" if self._mapped else "page-locked"
+        engine = f"TensorRT {self._manifest.tensorrt}, {self._manifest.gpu}, {self._manifest.precision}"
+        return f"{engine}, {memory}, {graph}"
 
     def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         check_inputs(self.inputs, inputs, str(self._path))
-        driver = self._gpu.driver
+        rows, plan = self._plan_for(inputs)
         with self._gpu.current():
             for name, array in inputs.items():
-                if not self._context.set_input_shape(name, array.shape):
-                    raise EngineError(f"input {name} of shape {array.shape} is outside the engine's", where=self._path)
                 buffer = self._buffers[name]
-                buffer.host[: array.size] = array.ravel()
-                driver.memcpy_htod_async(buffer.device, buffer.host[: array.size], self._stream)
-            if not self._context.execute_async_v3(self._stream.handle):
-                raise EngineError("TensorRT could not run it", where=self._path, hint="see its message above")
-            filled = {s.name: self._fetch(s.name) for s in self.outputs}
-            self._stream.synchronize()
-        # The page-locked buffers are overwritten by the next run.
-        return {name: array.copy() for name, array in filled.items()}
+                buffer.host[: array.size].reshape(array.shape)[...] = array
+                buffer.upload(array.size, self._stream)
+            self._started.record(self._stream)
+            plan.launch()
+            self._ended.record(self._stream)
+            shapes = {s.name: _with_rows(s, plan, rows) for s in self.outputs}
+            for name, shape in shapes.items():
+                self._buffers[name].download(math.prod(shape), self._stream)
+            self._there.record(self._stream)
+            self._there.synchronize()
+            self.device_s = self._ended.time_since(self._started) / 1000
+        # The page-locked memory is overwritten by the next run.
+        return {n: self._buffers[n].host[: math.prod(shape)].reshape(shape).copy() for n, shape in shapes.items()}
 
     def close(self) -> None:
         """Give the GPU's memory back."""
         with self._gpu.current():
-            for buffer in self._buffers.values():
-                buffer.device.free()
-            del self._buffers, self._context, self._engine, self._runtime, self._stream
+            self._stream.synchronize()
+            self._taken.close()
+            del self._plans, self._buffers, self._started, self._ended, self._there, self._stream
+            # In this order: a runtime must outlive its engines.
+            del self._engine, self._runtime
         self._gpu.close()
+
+    def _open(self, trt: Any, taken: ExitStack) -> None:
+        """taken: gives back, last first, what was taken until something failed, or until :meth:`close`."""
+        self._said = Complaints(trt)
+        self._runtime = trt.Runtime(self._said.logger)
+        self._engine = self._runtime.deserialize_cuda_engine(self._path.read_bytes())
+        if self._engine is None:
+            raise EngineError(
+                f"TensorRT refuses the engine: {self._said.text('it gives no reason')}",
+                where=self._path,
+                hint="build it again on this machine",
+            )
+        names = [self._engine.get_tensor_name(i) for i in range(self._engine.num_io_tensors)]
+        takes = [n for n in names if self._engine.get_tensor_mode(n) == trt.TensorIOMode.INPUT]
+        self.inputs = tuple(self._spec(n) for n in takes)
+        self.outputs = tuple(self._spec(n) for n in names if n not in takes)
+        self._stream = self._gpu.stream()
+        self._started, self._ended, self._there = (self._gpu.event() for _ in range(3))
+        tensors = (*self.inputs, *self.outputs)
+        plans = [
+            Plan(
+                self._engine,
+                profile,
+                batch,
+                tensors,
+                inputs=len(takes),
+                stream=self._stream.handle,
+                path=self._path,
+                said=self._said,
+            )
+            for profile, batch in enumerate(self._batches())
+        ]
+        self._plans = sorted(plans, key=lambda plan: plan.batch)
+        self._buffers: dict[str, TensorBuffer] = {}
+        for spec in tensors:
+            size = max(math.prod(plan.shapes[spec.name]) for plan in plans)
+            self._buffers[spec.name] = TensorBuffer(self._gpu, size, spec.dtype, mapped=self._mapped)
+            taken.callback(self._buffers[spec.name].free)
+        for plan in plans:
+            # Before the buffers go: a graph works on them.
+            taken.callback(plan.close)
+            plan.bind({name: buffer.address for name, buffer in self._buffers.items()})
+
+    def _record(self) -> str:
+        """Record every plan as a CUDA graph; why that cannot be done, empty where it was.
+
+        A recording is kept only if its answers are those of the kernels launched one by one: where a device takes
+        no part in recording, a graph would leave the answers of the run before.
+        """
+        try:
+            library = driver_library()
+            for plan in self._plans:
+                pattern = {s.name: _pattern(s.dtype, plan.shapes[s.name]) for s in self.inputs}
+                # Also the run that has to come before: TensorRT does in it what cannot be recorded.
+                wanted = self.run(pattern)
+                self.run({name: np.zeros_like(array) for name, array in pattern.items()})
+                plan.record(library)
+                given = self.run(pattern)
+                if not all(_alike(wanted[s.name], given[s.name]) for s in self.outputs):
+                    raise EngineError("its answers would not be those of the kernels one by one")
+        except EngineError as error:
+            self._stream.synchronize()
+            for plan in self._plans:
+                plan.forget_graph()
+            return error.what
+        finally:
+            self.device_s = None
+            self._said.clear()
+        return ""
+
+    def _batches(self) -> list[int]:
+        """The batch of each optimisation profile; the largest where it has a range."""
+        free = [s for s in self.inputs if None in s.shape]
+        for spec in free:
+            if None in spec.shape[1:]:
+                raise EngineError(f"input {spec.name} {spec.shape} has a free axis besides the batch", where=self._path)
+        if not free:
+            return [1]
+        profiles = range(self._engine.num_optimization_profiles)
+        # A profile's shapes are its least, its usual and its greatest.
+        return [min(int(self._engine.get_tensor_profile_shape(s.name, p)[2][0]) for s in free) for p in profiles]
+
+    def _plan_for(self, inputs: Arrays) -> tuple[int, Plan]:
+        """Rows of this run, and the plan of the least batch that takes them."""
+        rows = {len(inputs[s.name]) for s in self.inputs if s.shape[:1] == (None,)} or {1}
+        count, most = max(rows), self._plans[-1].batch
+        if len(rows) > 1 or not 1 <= count <= most:
+            given = " and ".join(map(str, sorted(rows)))
+            raise EngineError(
+                f"{given} in one run, which is outside the engine's 1 to {most}",
+                where=self._path,
+                hint="build it with a larger --max_batch",
+            )
+        return count, next(plan for plan in self._plans if plan.batch >= count)
 
     def _spec(self, name: str) -> TensorSpec:
         shape = tuple(None if d < 0 else int(d) for d in self._engine.get_tensor_shape(name))
@@ -107,22 +209,20 @@ class TensorRtEngine:
             raise EngineError(f"tensor {name} is {kind}, which is not served", where=self._path)
         return TensorSpec(name, shape, np.dtype(_DTYPES[kind]))
 
-    def _take_buffers(self) -> dict[str, _Buffer]:
-        driver, buffers = self._gpu.driver, {}
-        for spec in self.inputs:
-            shape = spec.shape
-            if None in shape:
-                shape = tuple(self._engine.get_tensor_profile_shape(spec.name, 0)[2])  # minimum, optimum, maximum
-            self._context.set_input_shape(spec.name, shape)
-        for spec in (*self.inputs, *self.outputs):
-            host = driver.pagelocked_empty(math.prod(self._context.get_tensor_shape(spec.name)), spec.dtype)
-            buffers[spec.name] = _Buffer(host, driver.mem_alloc(max(host.nbytes, 1)))
-            self._context.set_tensor_address(spec.name, int(buffers[spec.name].device))
-        return buffers
 
-    def _fetch(self, name: str) -> NDArray[Any]:
-        shape = tuple(self._context.get_tensor_shape(name))
-        buffer = self._buffers[name]
-        host = buffer.host[: math.prod(shape)]
-        self._gpu.driver.memcpy_dtoh_async(host, buffer.device, self._stream)
-        return host.reshape(shape)
+def _with_rows(spec: TensorSpec, plan: Plan, rows: int) -> tuple[int, ...]:
+    shape = plan.shapes[spec.name]
+    return (rows, *shape[1:]) if spec.shape[:1] == (None,) else shape
+
+
+def _pattern(dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """Values that no run before had, in a range that any network takes; whole numbers may be indices."""
+    ramp = np.resize(np.arange(251), shape)
+    if dtype.kind == "f":
+        return (ramp / 251 - 0.5).astype(dtype)
+    return (ramp if dtype == np.uint8 else ramp % 2).astype(dtype)
+
+
+def _alike(wanted: NDArray[Any], given: NDArray[Any]) -> bool:
+    finite = wanted[np.isfinite(wanted)].astype(np.float64)
+    return np.allclose(wanted, given, rtol=1e-3, atol=1e-3 * np.abs(finite).max(initial=0), equal_nan=True)

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import fake_tensorrt
 import networks
 import numpy as np
 import pytest
@@ -140,7 +139,7 @@ def no_gpu(folder: Path) -> Argv:
 
 @on_a_board(refuses="unsupported padding")
 def a_network_that_tensorrt_cannot_take(folder: Path) -> Argv:
-    """TensorRT 10.3.0 refuses conv_7 (Conv): unsupported padding"""
+    """TensorRT 10.3.0 refuses stem (Conv): unsupported padding"""
     return ["engine", "--onnx", networks.student(folder / "student.onnx")]
 
 
@@ -168,13 +167,11 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("name", CASES)
 def test_one_line_exit_code_2_and_nothing_left(
-    name: str, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, board
 ) -> None:
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     if name in BOARD:
-        monkeypatch.setitem(sys.modules, "tensorrt", fake_tensorrt.tensorrt(**BOARD[name]))
-        for module, fake in fake_tensorrt.pycuda().items():
-            monkeypatch.setitem(sys.modules, module, fake)
+        board(**BOARD[name])
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         argv = CASES[name](tmp_path)

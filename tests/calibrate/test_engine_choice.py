@@ -1,10 +1,8 @@
 """Which engine stays: by hand on made-up measurements, then through a board that is faked at the driver."""
 
-import sys
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
-import fake_tensorrt
 import networks
 import numpy as np
 import pytest
@@ -90,21 +88,16 @@ def precision_of(flags: set[str]) -> str:
 
 
 @pytest.fixture
-def board(monkeypatch: pytest.MonkeyPatch):
+def timed_board(board, monkeypatch: pytest.MonkeyPatch):
     """A board on which each precision takes its time by a clock of its own, and those named decide otherwise."""
     clock = [0.0]
 
-    def put(wrong: set[str] = frozenset(), **options: object) -> None:
+    def put(wrong: set[str] = frozenset(), version: str = "10.3.0") -> ModuleType:
         def compute(flags: set[str], clips: np.ndarray) -> np.ndarray:
-            precision = precision_of(flags)
-            clock[0] += SECONDS[precision]
-            return -decide(clips) if precision in wrong else decide(clips)
+            clock[0] += SECONDS[precision_of(flags)]
+            return -decide(clips) if precision_of(flags) in wrong else decide(clips)
 
-        shape = (-1, 3, 32, 13, 1)
-        trt = fake_tensorrt.tensorrt(shape=shape, compute=compute, **options)
-        monkeypatch.setitem(sys.modules, "tensorrt", trt)
-        for name, module in fake_tensorrt.pycuda().items():
-            monkeypatch.setitem(sys.modules, name, module)
+        return board(version, shape=(-1, 3, 32, 13, 1), compute=compute)
 
     monkeypatch.setattr("calibrate.best_engine.ROUNDS", 3)
     monkeypatch.setattr("calibrate.compare.time", SimpleNamespace(perf_counter=lambda: clock[0]))
@@ -113,38 +106,38 @@ def board(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.mark.parametrize(("wrong", "kept"), [(set(), "FP16"), ({"fp16"}, "INT8+FP16"), ({"fp16", "int8"}, "FP32")])
 def test_the_fastest_that_decides_as_the_reference_becomes_the_bundles_engine(
-    board, bundle: Path, wrong: set[str], kept: str
+    timed_board, bundle: Path, wrong: set[str], kept: str
 ) -> None:
-    board(wrong)
+    timed_board(wrong)
     engine(EngineConfig(bundle=bundle))
     opened = open_engine(bundle / "student.engine")
-    assert opened.describe() == f"TensorRT 10.3.0, Orin, {kept}"
+    assert opened.describe().startswith(f"TensorRT 10.3.0, Orin, {kept}, ")
     clips = read_bundle(bundle).reference()["clips"][:2]
     np.testing.assert_array_equal(opened.run({"clip": clips})["logits"], decide(clips))
     opened.close()
     assert not list(bundle.glob(".engines-*"))
 
 
-def test_with_labels_the_fp32_engine_is_the_reference(board, bundle: Path, tmp_path: Path) -> None:
-    board({"fp16"})
+def test_with_labels_the_fp32_engine_is_the_reference(timed_board, bundle: Path, tmp_path: Path) -> None:
+    timed_board({"fp16"})
     clips = np.random.default_rng(5).standard_normal((30, 3, 32, 13, 1)).astype(np.float32)
     np.savez(tmp_path / "test.npz", clips=clips, labels=decide(clips).argmax(1))
     engine(EngineConfig(bundle=bundle, clips=tmp_path / "test.npz"))
     assert "INT8" in open_engine(bundle / "student.engine").describe()
 
 
-def test_a_forced_precision_is_kept_whatever_it_loses(board, bundle: Path, capsys) -> None:
-    board({"int8"})
+def test_a_forced_precision_is_kept_whatever_it_loses(timed_board, bundle: Path, capsys) -> None:
+    timed_board({"int8"})
     engine(EngineConfig(bundle=bundle, precision="int8"))
     assert "INT8" in open_engine(bundle / "student.engine").describe()
     assert "although it agrees on" in " ".join(capsys.readouterr().err.split())
 
 
-def test_where_none_is_accurate_enough_the_old_engine_stays(board, bundle: Path) -> None:
-    board()
+def test_where_none_is_accurate_enough_the_old_engine_stays(timed_board, bundle: Path) -> None:
+    timed_board()
     engine(EngineConfig(bundle=bundle))
     before = (bundle / "student.engine").read_bytes(), (bundle / "student.engine.json").read_bytes()
-    board({"fp32", "fp16", "int8"})
+    timed_board({"fp32", "fp16", "int8"})
     with pytest.raises(EngineError, match="no engine is within the budget"):
         engine(EngineConfig(bundle=bundle))
     assert before == ((bundle / "student.engine").read_bytes(), (bundle / "student.engine.json").read_bytes())

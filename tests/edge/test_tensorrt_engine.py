@@ -1,0 +1,255 @@
+"""TensorRT engines at run time, over a GPU in memory that takes no misuse; tests/gpu has a real one."""
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from fake_cuda import FakeGpu, Misuse, PageLocked
+from onnx import TensorProto, helper
+
+from calibrate.engine_builder import BuildOptions, build_engine
+from edge.contract.errors import EngineError
+from edge.engines.engine import Timed
+from edge.engines.tensorrt_engine import TensorRtEngine
+
+VERSIONS = ["8.5.2", "8.6.1", "10.3.0", "11.4.1"]
+GRAPH = ", zero-copy, CUDA graph"
+
+
+@pytest.fixture
+def built(board, tmp_path: Path):
+    """Builds an engine for a board, and gives its file with that board's fake TensorRT."""
+
+    def build(version: str = "10.3.0", *, max_batch: int = 4, **options) -> tuple[Path, object]:
+        trt = board(version, **options)
+        # The fake parser does not look into it.
+        values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("clip", "logits")]
+        graph = helper.make_graph([helper.make_node("Relu", ["clip"], ["logits"])], "any", values[:1], values[1:])
+        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), tmp_path / "any.onnx")
+        build_engine(tmp_path / "any.onnx", tmp_path / "any.engine", BuildOptions("fp32", max_batch=max_batch))
+        return tmp_path / "any.engine", trt
+
+    return build
+
+
+def clips(count: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal((count, 3, 4)).astype(np.float32)
+
+
+@pytest.mark.parametrize("integrated", [True, False])
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_generation_runs_every_batch_it_was_built_for(built, version: str, integrated: bool) -> None:
+    path, trt = built(version, gpu=FakeGpu(integrated=integrated))
+    engine = TensorRtEngine(path)
+    assert engine.describe().endswith(GRAPH if integrated else ", page-locked, CUDA graph")
+    assert [(s.name, s.shape, s.dtype) for s in engine.inputs] == [("clip", (None, 3, 4), np.float32)]
+    results = []
+    for count in (4, 1, 3, 2, 1):
+        clip = clips(count, seed=count)
+        results.append((clip, engine.run({"clip": clip})["logits"]))
+    # All of them at the end: a run must not overwrite what an earlier one returned.
+    for clip, logits in results:
+        np.testing.assert_array_equal(logits, 2 * clip)
+    engine.close()
+    assert trt.gpu.taken and all(memory.freed for memory in trt.gpu.taken)
+    assert not trt.gpu.graphs
+
+
+def test_on_a_gpu_that_shares_memory_nothing_is_copied(built) -> None:
+    path, trt = built(gpu=FakeGpu(integrated=True))
+    engine = TensorRtEngine(path)
+    engine.run({"clip": clips(2)})
+    assert trt.gpu.copies == 0
+    assert all(isinstance(memory, PageLocked) and memory.mapped for memory in trt.gpu.taken)
+
+
+def test_on_another_gpu_inputs_and_outputs_are_copied_once_each(built) -> None:
+    path, trt = built(gpu=FakeGpu(integrated=False))
+    engine = TensorRtEngine(path)
+    before = trt.gpu.copies
+    engine.run({"clip": clips(2)})
+    assert trt.gpu.copies - before == 2
+    assert [isinstance(memory, PageLocked) for memory in trt.gpu.taken] == [True, False] * 2
+
+
+@pytest.mark.parametrize("integrated", [True, False])
+def test_a_user_can_choose_the_other_kind_of_memory(built, integrated: bool) -> None:
+    path, _ = built(gpu=FakeGpu(integrated=integrated))
+    engine = TensorRtEngine(path, mapped=not integrated)
+    assert ("page-locked" if integrated else "zero-copy") in engine.describe()
+    np.testing.assert_array_equal(engine.run({"clip": clips(3)})["logits"], 2 * clips(3))
+
+
+def test_all_memory_is_taken_at_the_start(built) -> None:
+    path, trt = built(gpu=FakeGpu(integrated=False))
+    engine = TensorRtEngine(path)
+    taken, streams, graphs = len(trt.gpu.taken), len(trt.gpu.streams), dict(trt.gpu.graphs)
+    for count in (1, 2, 3, 4) * 3:
+        engine.run({"clip": clips(count)})
+    assert (len(trt.gpu.taken), len(trt.gpu.streams), trt.gpu.graphs) == (taken, streams, graphs)
+
+
+def test_a_run_is_one_launch_of_a_graph(built) -> None:
+    path, trt = built()
+    engine = TensorRtEngine(path)
+    assert len(trt.gpu.graphs) == 3, "one for each of the batches 1, 2 and 4"
+    before = trt.gpu.launches
+    for count in (1, 2, 3):
+        engine.run({"clip": clips(count)})
+    assert trt.gpu.launches - before == 3
+
+
+@pytest.mark.parametrize(
+    ("gpu", "options", "why"),
+    [
+        ({}, {"recordable": False}, "TensorRT does not run it: this engine cannot be recorded"),
+        ({"records": "refused"}, {}, "cuStreamBeginCapture_v2: CUDA_ERROR_NOT_SUPPORTED (801)"),
+        ({"records": "nothing"}, {}, "its answers would not be those of the kernels one by one"),
+    ],
+)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_cannot_be_recorded_runs_kernel_by_kernel_and_says_why(
+    built, version: str, gpu: dict, options: dict, why: str
+) -> None:
+    path, trt = built(version, gpu=FakeGpu(**gpu), **options)
+    engine = TensorRtEngine(path)
+    assert engine.describe().endswith(f"no CUDA graph ({why})")
+    assert not trt.gpu.graphs
+    for count in (3, 1):
+        np.testing.assert_array_equal(engine.run({"clip": clips(count)})["logits"], 2 * clips(count))
+    engine.close()
+    assert all(memory.freed for memory in trt.gpu.taken)
+
+
+def test_a_driver_without_graphs_is_no_obstacle(built, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> None:
+        raise EngineError("this driver has no CUDA graphs: undefined symbol")
+
+    path, _ = built()
+    monkeypatch.setattr("edge.engines.tensorrt_engine.driver_library", missing)
+    engine = TensorRtEngine(path)
+    assert engine.describe().endswith("no CUDA graph (this driver has no CUDA graphs: undefined symbol)")
+    np.testing.assert_array_equal(engine.run({"clip": clips(3)})["logits"], 2 * clips(3))
+
+
+@pytest.mark.parametrize("recordable", [True, False])
+@pytest.mark.parametrize("integrated", [True, False])
+def test_the_gpus_own_time_is_that_of_the_kernels_without_copies(built, integrated: bool, recordable: bool) -> None:
+    gpu = FakeGpu(integrated=integrated)
+    path, _ = built(gpu=gpu, recordable=recordable, kernel_ms=lambda flags, batch: 1.5 * batch)
+    engine = TensorRtEngine(path)
+    assert engine.device_s is None, "nothing was run yet"
+    for count, ms in ((1, 1.5), (2, 3.0), (3, 6.0)):
+        engine.run({"clip": clips(count)})
+        assert engine.device_s == pytest.approx(ms / 1000)
+    assert Timed(engine).device_s == engine.device_s
+
+
+def test_waiting_leaves_the_core_to_others_and_streams_to_themselves(built) -> None:
+    path, trt = built()
+    first, second = TensorRtEngine(path), TensorRtEngine(path)
+    assert {event.flags for event in trt.gpu.events} == {1}, "BLOCKING_SYNC: no busy loop"
+    assert [stream.flags for stream in trt.gpu.streams.values()] == [1, 1], "NON_BLOCKING, one for each engine"
+    first.run({"clip": clips(1)})
+    np.testing.assert_array_equal(second.run({"clip": clips(2)})["logits"], 2 * clips(2))
+
+
+def test_inputs_and_outputs_go_by_name_and_each_has_its_type(built) -> None:
+    def compute(flags: set[str], image: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return state + 1, image.astype(np.float32).sum((1, 2))
+
+    path, _ = built(
+        gpu=FakeGpu(integrated=False),
+        inputs={"image": (1, 5, 3), "state": (1, 4)},
+        outputs=("state.next", "sum"),
+        kinds={"image": "UINT8"},
+        compute=compute,
+    )
+    engine = TensorRtEngine(path)
+    assert engine.describe().endswith("CUDA graph")
+    image, state = np.arange(15, dtype=np.uint8).reshape(1, 5, 3), np.arange(4, dtype=np.float32)[None]
+    found = engine.run({"state": state, "image": image})
+    np.testing.assert_array_equal(found["state.next"], state + 1)
+    np.testing.assert_array_equal(found["sum"], [105])
+
+
+def test_an_array_with_gaps_is_copied_in_its_own_order(built) -> None:
+    path, _ = built()
+    clip = np.arange(24, dtype=np.float32).reshape(2, 4, 3).transpose(0, 2, 1)
+    np.testing.assert_array_equal(TensorRtEngine(path).run({"clip": clip})["logits"], 2 * clip)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "what"),
+    [
+        ({"clip": np.zeros((1, 3, 5), np.float32)}, "takes float32"),
+        ({"clip": np.zeros((1, 3, 4), np.float64)}, "takes float32"),
+        ({"clip": np.zeros((5, 3, 4), np.float32)}, "5 in one run, which is outside the engine's 1 to 4"),
+        ({"clip": np.zeros((0, 3, 4), np.float32)}, "0 in one run"),
+        ({"picture": np.zeros((1, 3, 4), np.float32)}, "inputs are clip, but picture"),
+    ],
+)
+def test_wrong_inputs_are_refused(built, inputs: dict, what: str) -> None:
+    path, _ = built()
+    with pytest.raises(EngineError, match=what):
+        TensorRtEngine(path).run(inputs)
+
+
+def test_inputs_of_different_batches_are_refused(built) -> None:
+    path, _ = built(inputs={"a": (-1, 2), "b": (-1, 2)}, compute=lambda flags, a, b: a + b)
+    engine = TensorRtEngine(path)
+    a, b = np.zeros((2, 2), np.float32), np.zeros((1, 2), np.float32)
+    with pytest.raises(EngineError, match="1 and 2 in one run"):
+        engine.run({"a": a, "b": b})
+
+
+def test_an_engine_opens_on_one_thread_and_runs_on_another(built) -> None:
+    path, _ = built()
+    engine, found = TensorRtEngine(path), []
+    thread = threading.Thread(target=lambda: found.append(engine.run({"clip": clips(2)})["logits"]))
+    thread.start()
+    thread.join()
+    np.testing.assert_array_equal(found[0], 2 * clips(2))
+
+
+def test_what_was_taken_is_given_back_where_opening_fails(built, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, trt = built()
+    monkeypatch.setattr(trt.IExecutionContext, "set_tensor_address", lambda self, name, memory: False)
+    with pytest.raises(EngineError, match="does not take memory for"):
+        TensorRtEngine(path)
+    assert trt.gpu.taken and all(memory.freed for memory in trt.gpu.taken)
+
+
+def test_a_failure_of_the_gpu_is_one_clear_error(built, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, _ = built()
+    engine = TensorRtEngine(path)
+
+    def fails(self) -> None:
+        raise engine._gpu.driver.Error("cuEventSynchronize failed: an illegal memory access was encountered")
+
+    monkeypatch.setattr("fake_cuda.Event.synchronize", fails)
+    with pytest.raises(EngineError, match="Orin: the GPU refuses: cuEventSynchronize failed"):
+        engine.run({"clip": clips(1)})
+
+
+def test_the_gpu_in_memory_notices_misuse() -> None:
+    gpu = FakeGpu(integrated=False)
+    driver = gpu.modules()["pycuda.driver"]
+    with pytest.raises(Misuse, match="without a context"):
+        driver.mem_alloc(4)
+    gpu.push()
+    memory, host, stream = driver.mem_alloc(8), driver.pagelocked_empty(4, np.float32), driver.Stream()
+    with pytest.raises(Misuse, match="16 bytes are used, 8 were taken"):
+        driver.memcpy_htod_async(memory, host, stream)
+    with pytest.raises(Misuse, match="not page-locked"):
+        driver.memcpy_htod_async(memory, np.zeros(2, np.float32), stream)
+    with pytest.raises(Misuse, match="not mapped"):
+        host.base.get_device_pointer()
+    driver.memcpy_htod_async(memory, host[:2], stream)
+    memory.free()
+    with pytest.raises(Misuse, match="freed memory"):
+        stream.synchronize()
+    with pytest.raises(Misuse, match="freed twice"):
+        memory.free()

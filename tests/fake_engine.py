@@ -1,0 +1,175 @@
+"""TensorRT's runtime in memory, over a fake GPU: engines whose answers a function computes.
+
+It is held to what TensorRT does and its interface does not say: up to 8.6 no two contexts share an optimisation
+profile; the first run of a shape cannot be recorded; a recording holds for the context, the shape and the addresses of
+that time; outputs may come before inputs.
+"""
+
+import json
+import weakref
+from collections.abc import Callable
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+from fake_cuda import FakeGpu, Misuse
+
+NUMPY = {"FLOAT": np.float32, "HALF": np.float16, "UINT8": np.uint8, "INT32": np.int32, "INT64": np.int64}
+
+
+def add_runtime(
+    trt: ModuleType,
+    gpu: FakeGpu,
+    compute: Callable[..., Any],
+    *,
+    recordable: bool = True,
+    kernel_ms: Callable[[set[str], int], float] = lambda flags, batch: 1.0,
+) -> None:
+    """compute: given the builder's flags and the inputs, the output or a tuple of them."""
+    generation = int(trt.__version__.split(".")[0])
+
+    class ICudaEngine:
+        def __init__(self, blob: bytes) -> None:
+            self._about = json.loads(blob)
+            self._profiles: dict[int, Any] = {}
+
+        @property
+        def num_io_tensors(self) -> int:
+            return len(self._names)
+
+        @property
+        def num_optimization_profiles(self) -> int:
+            return max(len(self._about["profiles"]), 1)
+
+        @property
+        def _names(self) -> list[str]:
+            return [*self._about["outputs"], *self._about["inputs"]]
+
+        def get_tensor_name(self, index: int) -> str:
+            return self._names[index]
+
+        def get_tensor_mode(self, name: str) -> str:
+            return trt.TensorIOMode.INPUT if name in self._about["inputs"] else trt.TensorIOMode.OUTPUT
+
+        def get_tensor_shape(self, name: str) -> tuple[int, ...]:
+            free = any(-1 in shape for shape in self._about["inputs"].values())
+            if name in self._about["inputs"]:
+                return tuple(self._about["inputs"][name])
+            least = {n: [abs(d) for d in shape] for n, shape in self._about["inputs"].items()}
+            shape = self._gives(least)[name]
+            return (-1, *shape[1:]) if free else shape
+
+        def get_tensor_dtype(self, name: str) -> SimpleNamespace:
+            return SimpleNamespace(name=self._about["kinds"].get(name, "FLOAT"))
+
+        def get_tensor_profile_shape(self, name: str, profile_index: int) -> list[tuple[int, ...]]:
+            return [tuple(shape) for shape in self._about["profiles"][profile_index][name]]
+
+        def create_execution_context(self) -> "IExecutionContext":
+            gpu.needs_context()
+            return IExecutionContext(self)
+
+        def _answers(self, given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+            answer = compute(set(self._about["flags"]), *given.values())
+            return dict(zip(self._about["outputs"], answer if isinstance(answer, tuple) else (answer,), strict=True))
+
+        def _gives(self, shapes: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+            zeros = {n: np.zeros(s, NUMPY[self._about["kinds"].get(n, "FLOAT")]) for n, s in shapes.items()}
+            return {name: answer.shape for name, answer in self._answers(zeros).items()}
+
+    class IExecutionContext:
+        def __init__(self, engine: ICudaEngine) -> None:
+            self._engine, self._addresses, self._warm = engine, {}, False
+            self._shapes = {n: tuple(s) for n, s in engine._about["inputs"].items() if -1 not in s}
+            self._profile = None
+            if generation >= 10 or self._is_free(0):
+                self._take(0)
+
+        def _is_free(self, index: int) -> bool:
+            taken = self._engine._profiles.get(index, lambda: None)()
+            return taken is None or taken is self
+
+        def _take(self, index: int) -> None:
+            self._profile = index
+            self._engine._profiles[index] = weakref.ref(self)
+
+        def set_optimization_profile_async(self, profile_index: int, stream_handle: int) -> bool:
+            assert stream_handle in gpu.streams
+            if generation < 10 and not self._is_free(profile_index):
+                return False
+            self._take(profile_index)
+            return True
+
+        def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
+            if self._profile is None:
+                return False
+            least, _, most = self._engine.get_tensor_profile_shape(name, self._profile)
+            if not all(low <= n <= high for low, n, high in zip(least, shape, most, strict=True)):
+                return False
+            if self._shapes.get(name) != tuple(shape):
+                self._warm = False
+            self._shapes[name] = tuple(shape)
+            return True
+
+        def get_tensor_shape(self, name: str) -> tuple[int, ...]:
+            return self._shapes[name] if name in self._shapes else self._engine._gives(self._ordered())[name]
+
+        def _ordered(self) -> dict[str, tuple[int, ...]]:
+            return {name: self._shapes[name] for name in self._engine._about["inputs"]}
+
+        def set_tensor_address(self, name: str, memory: int) -> bool:
+            assert name in self._engine._names
+            gpu.at(memory)
+            self._addresses[name] = memory
+            return True
+
+        def execute_async_v3(self, stream_handle: int) -> bool:
+            stream = gpu.streams[stream_handle]
+            if set(self._addresses) != set(self._engine._names):
+                raise Misuse("a tensor has no address")
+            if stream.recorded is not None and not (recordable and self._warm):
+                stream.invalid = True
+                trt.complain("this engine cannot be recorded")
+                return False
+            self._warm = True
+            stream.add(self._kernel())
+            return True
+
+        def _kernel(self) -> Callable[[], None]:
+            alive, state = weakref.ref(self), (self._ordered(), dict(self._addresses))
+
+            def run() -> None:
+                context = alive()
+                if context is None:
+                    raise Misuse("a kernel runs whose context is gone")
+                if state != (context._ordered(), context._addresses):
+                    raise Misuse("a kernel runs that was recorded for other shapes or addresses")
+                context._compute()
+
+            return run
+
+        def _compute(self) -> None:
+            given = {n: self._memory(n, s) for n, s in self._ordered().items()}
+            for name, answer in self._engine._answers({n: array.copy() for n, array in given.items()}).items():
+                self._memory(name, answer.shape)[...] = answer
+            flags = set(self._engine._about["flags"])
+            gpu.clock_ms += kernel_ms(flags, next(iter(given.values())).shape[0])
+
+        def _memory(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
+            kind = np.dtype(NUMPY[self._engine._about["kinds"].get(name, "FLOAT")])
+            memory = gpu.at(self._addresses[name]).checked(int(np.prod(shape)) * kind.itemsize)
+            return memory.view(kind).reshape(shape)
+
+    class Runtime:
+        def __init__(self, logger: Any) -> None:
+            gpu.needs_context()
+            trt.loggers.append(logger)
+
+        def deserialize_cuda_engine(self, serialized_engine: bytes) -> ICudaEngine | None:
+            if not serialized_engine.startswith(b"{"):
+                trt.complain("magic tag does not match")
+                return None
+            return ICudaEngine(serialized_engine)
+
+    trt.Runtime, trt.ICudaEngine, trt.IExecutionContext = Runtime, ICudaEngine, IExecutionContext
+    trt.TensorIOMode = SimpleNamespace(INPUT="in", OUTPUT="out")

@@ -1,0 +1,201 @@
+"""TensorRT's builder in memory: what versions from 8.5 to 11 have, and nothing that they lack.
+
+An "engine" doubles its input, unless told what to compute. Public names and parameters are those of the real
+bindings: tests/calibrate/test_tensorrt_names.py holds them against what was recorded of every generation, and against
+a TensorRT that is installed.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import onnx
+from fake_cuda import FakeGpu, Misuse
+from fake_engine import add_runtime
+
+
+def doubled(flags: set[str], clips: np.ndarray) -> np.ndarray:
+    return 2 * clips
+
+
+def tensorrt(
+    version: str = "10.3.0",
+    *,
+    gpu: FakeGpu | None = None,
+    no_driver: bool = False,
+    refuses: str | None = None,
+    shape: tuple[int, ...] = (-1, 3, 4),
+    inputs: Mapping[str, tuple[int, ...]] | None = None,
+    outputs: tuple[str, ...] = ("logits",),
+    kinds: Mapping[str, str] | None = None,
+    compute: Callable[..., Any] = doubled,
+    dla_cores: int = 0,
+    **runtime: Any,
+) -> ModuleType:
+    """The module. ``built`` says how the last engine was built, ``parsed`` is the last network's bytes.
+
+    refuses: the parser's complaint about any network. shape: of the one input, clip, unless ``inputs`` says more.
+    kinds: types of tensors that are not FLOAT. compute, runtime: see :func:`fake_engine.add_runtime`.
+    """
+    major = int(version.split(".")[0])
+    takes = dict(inputs or {"clip": shape})
+    trt = ModuleType("tensorrt")
+    trt.__version__ = version
+    trt.built, trt.parsed, trt.loggers = None, b"", []
+
+    def complain(text: str) -> None:
+        for logger in trt.loggers:
+            logger.log(ILogger.Severity.ERROR, text)
+
+    class ILogger:
+        Severity = SimpleNamespace(INTERNAL_ERROR=0, ERROR=1, WARNING=2, INFO=3, VERBOSE=4)
+
+        def log(self, severity: int, msg: str) -> None:
+            raise NotImplementedError
+
+    class INetworkDefinition:
+        num_inputs = len(takes)
+
+        def get_input(self, index: int) -> SimpleNamespace:
+            name = list(takes)[index]
+            return SimpleNamespace(name=name, shape=takes[name])
+
+    class IOptimizationProfile:
+        def __init__(self) -> None:
+            self._shapes: dict[str, list[tuple[int, ...]]] = {}
+
+        def set_shape(self, input: str, min: tuple, opt: tuple, max: tuple) -> None:
+            self._shapes[input] = [min, opt, max]
+
+    class ITimingCache:
+        def __init__(self, blob: bytes) -> None:
+            self._known = blob
+
+        def serialize(self) -> bytes:
+            return f"timings of {version}".encode()
+
+    class IBuilderConfig:
+        __slots__ = ("DLA_core", "_cache", "_flags", "_limit", "_profiles", "default_device_type") + (
+            ("progress_monitor",) if major >= 10 else ()
+        )
+
+        def __init__(self) -> None:
+            self._flags, self._profiles, self._limit, self._cache = set(), [], 0, None
+            self.DLA_core, self.default_device_type = -1, trt.DeviceType.GPU
+
+        def set_memory_pool_limit(self, pool: str, pool_size: int) -> None:
+            assert pool == "workspace"
+            self._limit = pool_size
+
+        def set_flag(self, flag: str) -> None:
+            self._flags.add(flag)
+
+        def add_optimization_profile(self, profile: IOptimizationProfile) -> int:
+            self._profiles.append(profile)
+            return len(self._profiles) - 1
+
+        def create_timing_cache(self, serialized_timing_cache: bytes) -> ITimingCache:
+            return ITimingCache(serialized_timing_cache)
+
+        def set_timing_cache(self, cache: ITimingCache, ignore_mismatch: bool) -> bool:
+            if cache._known not in (b"", f"timings of {version}".encode()) and not ignore_mismatch:
+                return False
+            self._cache = cache
+            return True
+
+        def get_timing_cache(self) -> ITimingCache | None:
+            return self._cache
+
+    class Builder:
+        num_DLA_cores = dla_cores
+
+        def __init__(self, logger: ILogger) -> None:
+            if no_driver:
+                raise TypeError("pybind11::init(): factory function returned nullptr")
+            if gpu is not None:
+                gpu.needs_context()
+            trt.loggers.append(logger)
+
+        def create_network(self, flags: int = 0) -> INetworkDefinition:
+            if flags != (1 if major < 10 else 0) and not (major == 10 and flags == 1):
+                raise Misuse("an implicit batch, which no ONNX file can have")
+            return INetworkDefinition()
+
+        def create_builder_config(self) -> IBuilderConfig:
+            return IBuilderConfig()
+
+        def create_optimization_profile(self) -> IOptimizationProfile:
+            return IOptimizationProfile()
+
+        def build_serialized_network(self, network: INetworkDefinition, config: IBuilderConfig) -> bytes | None:
+            shapes = [profile._shapes for profile in config._profiles]
+            device = SimpleNamespace(kind=config.default_device_type, core=config.DLA_core)
+            trt.built = SimpleNamespace(
+                flags=config._flags, profiles=shapes, limit=config._limit, device=device, known=config._cache._known
+            )
+            free = {name for name, sizes in takes.items() if -1 in sizes}
+            if free and not (shapes and all(set(profile) == free for profile in shapes)):
+                complain("an input with a free axis has no optimisation profile")
+                return None
+            if major >= 10:
+                _report(config.progress_monitor)
+            about = {"inputs": takes, "outputs": outputs, "kinds": dict(kinds or {})}
+            return json.dumps({**about, "profiles": shapes, "flags": sorted(config._flags)}).encode()
+
+    class ParserError:
+        def desc(self) -> str:
+            return refuses or ""
+
+        def node(self) -> int:
+            return 1
+
+        if major >= 10:
+
+            def node_name(self) -> str:
+                return onnx.load_from_string(trt.parsed).graph.node[1].name
+
+            def node_operator(self) -> str:
+                return onnx.load_from_string(trt.parsed).graph.node[1].op_type
+
+    class OnnxParser:
+        num_errors = 1
+
+        def __init__(self, network: INetworkDefinition, logger: ILogger) -> None:
+            pass
+
+        def parse(self, model: bytes) -> bool:
+            trt.parsed = model
+            return refuses is None
+
+        def get_error(self, index: int) -> ParserError:
+            return ParserError()
+
+    def _report(monitor: Any) -> None:
+        monitor.phase_start("Building engine", None, 2)
+        monitor.phase_start("Timing", "Building engine", 7)
+        assert monitor.step_complete("Building engine", 1)
+        monitor.phase_finish("Timing")
+        monitor.phase_finish("Building engine")
+
+    trt.complain = complain
+    trt.ILogger, trt.Builder, trt.OnnxParser, trt.ParserError = ILogger, Builder, OnnxParser, ParserError
+    trt.INetworkDefinition, trt.IBuilderConfig, trt.ITimingCache = INetworkDefinition, IBuilderConfig, ITimingCache
+    trt.IOptimizationProfile = IOptimizationProfile
+    trt.MemoryPoolType = SimpleNamespace(WORKSPACE="workspace")
+    trt.NetworkDefinitionCreationFlag = SimpleNamespace(
+        **{"EXPLICIT_BATCH": 0}
+        if major < 10
+        else {"EXPLICIT_BATCH": 0, "STRONGLY_TYPED": 1}
+        if major == 10
+        else {"STRONGLY_TYPED": 0}
+    )
+    trt.DeviceType = SimpleNamespace(GPU="gpu", DLA="dla")
+    flags = ("INT8", "FP16", "GPU_FALLBACK") if major < 11 else ("GPU_FALLBACK",)
+    trt.BuilderFlag = SimpleNamespace(**{flag: flag for flag in flags})
+    if major >= 10:
+        trt.IProgressMonitor = type("IProgressMonitor", (), {"__init__": lambda self: None})
+    if gpu is not None:
+        add_runtime(trt, gpu, compute, **runtime)
+    return trt
