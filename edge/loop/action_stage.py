@@ -11,7 +11,7 @@ from edge.clip_buffer import ClipBuffer
 from edge.contract.bundle import Bundle
 from edge.contract.errors import LayoutError
 from edge.contract.layouts import JointLayout, convert, mapping
-from edge.contract.types import Action, Event, Float32, FrameResult, Person, Sighting
+from edge.contract.types import Action, Event, Float32, FrameResult, Person, Pose, Sighting
 from edge.decisions import DecisionConfig, Decisions
 from edge.following import Follower, PeopleConfig
 from edge.happenings import Happenings
@@ -68,7 +68,7 @@ class ActionStage:
             return FrameResult(seen.frame, (), latency_ms, (), seen.failure, broken, following=self._follower.following)
         with timed(latency_ms, TRACK):
             found = self._tracker.update(seen.poses, time_s)
-            self._remember([(n, convert(p.keypoints, self._given, self._wanted)) for n, p in found], time_s)
+            self._remember(found, time_s)
             fills = {track_id: self._buffers[track_id].fill for track_id, _ in found}
             height, width = seen.frame.image.shape[:2]
             followed, changed = self._follower.update(found, self._tracker.track_ids, (width, height))
@@ -176,8 +176,10 @@ class ActionStage:
                 self._actions[track_id] = self._decisions.decide(track_id, row)
         return recogniser.network_s - busy_s
 
-    def _remember(self, bodies: list[tuple[int, Float32]], time_s: float) -> None:
-        for track_id, keypoints in bodies:
+    def _remember(self, found: list[tuple[int, Pose]], time_s: float) -> None:
+        together = [pose.keypoints for _, pose in found]
+        bodies = convert(np.stack(together), self._given, self._wanted) if found else ()
+        for (track_id, _), keypoints in zip(found, bodies, strict=True):
             if track_id not in self._buffers:
                 self._buffers[track_id] = ClipBuffer(self._wanted, self._how)
                 for earlier, when_s in self._tracker.earlier(track_id):

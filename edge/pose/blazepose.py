@@ -82,8 +82,9 @@ class BlazePose:
         """See PoseEstimator. The first picture, and the first of another size, is searched whole."""
         squares = self._turn_of_the_detector(image)
         before, self._followed = self._followed, []
-        for followed in before:
-            if not self._follow(image, followed.body.region, followed.doubts):
+        bodies = self._landmarks.locate(image, [followed.body.region for followed in before])
+        for followed, body in zip(before, bodies, strict=True):
+            if not self._keep(body, followed.doubts):
                 self._lost.append(followed.body.region)
         for square in squares:
             for _, region in self._detector.detect(image, square):
@@ -122,7 +123,7 @@ class BlazePose:
     def _welcome(self, image: Image, region: Region) -> None:
         again = self._look_again(image, region)
         if again and not self._is_known(again):
-            self._follow(image, again)
+            self._keep(*self._landmarks.locate(image, [again]))
 
     def _look_again(self, image: Image, region: Region) -> Region | None:
         """The body's region as the detector sees it when the body fills its square.
@@ -134,9 +135,8 @@ class BlazePose:
         found = (again for _, again in self._detector.detect(image, closer))
         return next((again for again in found if overlap(again, region) > SAME_BODY), None)
 
-    def _follow(self, image: Image, region: Region, doubts: int = 0) -> bool:
-        """Read the body in the region; False where there is none, or one that is followed already."""
-        body = self._landmarks.locate(image, region)
+    def _keep(self, body: Landmarks, doubts: int = 0) -> bool:
+        """Follow the body that was read; False where there is none, or one that is followed already."""
         if body.presence < MIN_PRESENCE or self._is_known(body.region):
             return False
         self._followed.append(_Followed(body, doubts))

@@ -5,8 +5,10 @@ Sources: the BlazePose GHUM 3D model card and the parameters in MediaPipe's pose
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,41 +55,51 @@ class LandmarkNetwork:
                 "not a BlazePose landmark network: its outputs have other shapes", where=engine.describe()
             ) from error
 
-    def locate(self, image: Image, region: Region) -> Landmarks:
+    def locate(self, image: Image, regions: Sequence[Region]) -> list[Landmarks]:
+        """One body for each region; the network runs for each, what follows it once for all."""
+        if not regions:
+            return []
+        answers = [self._answer(image, region) for region in regions]
+        raw = np.stack([outputs[self._points].reshape(_POINTS, 5)[: JOINTS + 2] for outputs in answers])
+        points = refine((raw[..., :2] / self._size).astype(np.float32), [o[self._heatmaps][0] for o in answers])
+        visibility = expit(raw[:, :JOINTS, 3:4])
+        pixels = [region.to_picture(own) for region, own in zip(regions, points, strict=True)]
+        return [
+            Landmarks(
+                presence=float(answers[n][self._presence][0, 0]),
+                keypoints=np.concatenate([own[:JOINTS], visibility[n]], axis=1),
+                region=upright(own[JOINTS], own[JOINTS + 1]),
+            )
+            for n, own in enumerate(pixels)
+        ]
+
+    def _answer(self, image: Image, region: Region) -> dict[str, NDArray[Any]]:
         crop = region.crop(image, self._size, repeat_border=True, into=self._crop)
         np.multiply(crop[None], np.float32(1 / 255), out=self._blob)
-        outputs = self._engine.run({self._engine.inputs[0].name: self._blob})
-        raw: Float32 = outputs[self._points].reshape(_POINTS, 5)[: JOINTS + 2]
-        points = refine((raw[:, :2] / self._size).astype(np.float32), outputs[self._heatmaps][0])
-        pixels = region.to_picture(points)
-        visibility = expit(raw[:JOINTS, 3:4])
-        return Landmarks(
-            presence=float(outputs[self._presence][0, 0]),
-            keypoints=np.concatenate([pixels[:JOINTS], visibility], axis=1),
-            region=upright(pixels[JOINTS], pixels[JOINTS + 1]),
-        )
+        return self._engine.run({self._engine.inputs[0].name: self._blob})
 
 
-def refine(points: Float32, heatmaps: Float32, window: int = 7, min_confidence: float = 0.5) -> Float32:
-    """Points (K, 2) in 0..1, each moved to the mean of its heatmap in a window around it.
+def refine(points: Float32, heatmaps: Sequence[Float32], window: int = 7, min_confidence: float = 0.5) -> Float32:
+    """Points (N, K, 2) in 0..1, each moved to the mean of its heatmap in a window around it.
 
-    heatmaps: (H, W, >=K) logits. A point outside, or whose window nowhere reaches ``min_confidence``,
+    heatmaps: N of (H, W, >=K) logits. A point outside, or whose window nowhere reaches ``min_confidence``,
     stays. Source: MediaPipe's refinement of landmarks from heatmaps.
     """
-    height, width, maps = heatmaps.shape
+    height, width, maps = heatmaps[0].shape
     look = _window(window, width, maps)
     size = np.array([width, height], np.float32)
-    middle = np.floor(points * size).astype(np.int64)  # (K, 2)
-    at = middle[:, None] + look.reach  # (K, window, 2)
+    middle = np.floor(points * size).astype(np.int64)  # (N, K, 2)
+    at = middle[..., None, :] + look.reach  # (N, K, window, 2)
     inside = (at >= 0) & (at < size)
-    first = middle @ look.step + np.arange(len(points))
+    cells = (middle @ look.step + np.arange(points.shape[1]))[..., None] + look.steps  # (N, K, window * window)
     # What lies outside is read from anywhere, and does not count.
-    weight = expit(heatmaps.reshape(-1).take(first[:, None] + look.steps, mode="clip"))  # (K, window * window)
-    weight *= (inside[:, :, None, 1] & inside[:, None, :, 0]).reshape(weight.shape)
+    near = [of_one.reshape(-1).take(own, mode="clip") for of_one, own in zip(heatmaps, cells, strict=True)]
+    weight = expit(np.stack(near))
+    weight *= (inside[..., :, None, 1] & inside[..., None, :, 0]).reshape(weight.shape)
     sums = weight @ look.moments
-    usable = (weight.max(axis=1) >= min_confidence) & inside[:, window // 2].all(axis=1)
-    mean = (middle + sums[:, 1:] / np.maximum(sums[:, :1], np.float32(1e-9))) / size
-    refined: Float32 = np.where(usable[:, None], mean, points).astype(np.float32)
+    usable = (weight.max(axis=-1) >= min_confidence) & inside[:, :, window // 2].all(axis=-1)
+    mean = (middle + sums[..., 1:] / np.maximum(sums[..., :1], np.float32(1e-9))) / size
+    refined: Float32 = np.where(usable[..., None], mean, points).astype(np.float32)
     return refined
 
 
