@@ -7,6 +7,7 @@ from edge.capture.source import Recording
 from edge.contract.layouts import layout
 from edge.contract.types import Frame, Pose, Sighting
 from edge.decisions import DecisionConfig
+from edge.following import PeopleConfig
 from edge.loop.action_stage import ActionStage
 from edge.loop.restarts import RestartConfig, Restarted
 from edge.recogniser import RecogniserConfig, open_recogniser
@@ -32,12 +33,12 @@ def sighting(n, time_s, bodies, image=IMAGE):
     return Sighting(frame, tuple(Pose(keypoints, 0.9) for keypoints in bodies))
 
 
-def action_stage(bundle, *, open_recogniser=None, say=lambda text: None, **decisions):
+def action_stage(bundle, *, open_recogniser=None, say=lambda text: None, follow="all", **decisions):
     """With every answer of the student as its decision, unless told otherwise."""
     opened = open_recogniser or (lambda: real_recogniser(bundle))
     config = DecisionConfig(**{"smoothing": 1, "min_score": 0.0, "lead": 0.0, **decisions})
     recogniser = Restarted("action", opened, RestartConfig(), say)
-    return ActionStage(bundle, SCRIPT_LAYOUT, Tracker(SCRIPT_LAYOUT), recogniser, config)
+    return ActionStage(bundle, SCRIPT_LAYOUT, Tracker(SCRIPT_LAYOUT), recogniser, config, PeopleConfig(follow))
 
 
 def real_recogniser(bundle):

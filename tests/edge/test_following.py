@@ -4,20 +4,16 @@ import json
 
 import numpy as np
 import pytest
-from parts import SCRIPT_LAYOUT, moving_body, real_recogniser, sighting
+from parts import SCRIPT_LAYOUT, action_stage, moving_body, sighting
 from test_replay import record, told
 
 from edge.capture.registry import open_source
 from edge.contract.bundle import read_bundle
 from edge.contract.errors import ConfigError
 from edge.contract.types import Following
-from edge.decisions import DecisionConfig
 from edge.following import PeopleConfig
-from edge.loop.action_stage import ActionStage
-from edge.loop.restarts import RestartConfig, Restarted
 from edge.overlay import following_text
 from edge.sinks.json_lines import record as json_record
-from edge.tracker import Tracker
 
 FPS = 30.0
 PICTURE = np.zeros((480, 640, 3), np.uint8)
@@ -35,14 +31,8 @@ def body(n, x, size=1.0):
     return keypoints
 
 
-def stage(bundle, follow, **decisions):
-    config = DecisionConfig(**{"smoothing": 1, "min_score": 0.0, "lead": 0.0, **decisions})
-    recogniser = Restarted("action", lambda: real_recogniser(bundle), RestartConfig(), print)
-    return ActionStage(bundle, SCRIPT_LAYOUT, Tracker(SCRIPT_LAYOUT), recogniser, config, PeopleConfig(follow))
-
-
 def run(bundle, follow, script):
-    acting = stage(bundle, follow)
+    acting = action_stage(bundle, follow=follow)
     return [acting.act(sighting(n, n / FPS, bodies, PICTURE)) for n, bodies in enumerate(script)]
 
 
@@ -131,7 +121,7 @@ def test_a_line_says_who_is_followed(bundle):
 def test_a_replay_follows_the_same_people_bit_for_bit(bundle, tmp_path, follow):
     script = [crowd(n) for n in range(40)] + [None] * 3 + [crowd(n)[:1] for n in range(40, 110)]
     script += [crowd(n)[:2] for n in range(110, 160)]
-    live_stage, again = stage(bundle, follow), stage(bundle, follow)
+    live_stage, again = (action_stage(bundle, follow=follow) for _ in range(2))
     live = [live_stage.act(sighting(n, n / FPS, bodies, PICTURE)) for n, bodies in enumerate(script)]
     source = open_source(f"replay://{record(tmp_path / 'poses.jsonl', live, size=(640, 480))}")
     pose = source.pose_stage()

@@ -74,6 +74,16 @@ def expected(bundle, bodies):
     return found
 
 
+def test_only_who_is_followed_streams_and_the_next_one_is_caught_up_with(bundle):
+    script = [[moving_body(n), moving_body(2 * n, x=400)] for n in range(90)]
+    script += [[bodies[1]] for bodies in ([moving_body(n), moving_body(2 * n, x=400)] for n in range(90, 150))]
+    results = run(bundle, script, follow="first", hz=1000)
+    assert actions(results[:90], 2) == [None] * 90 and any(actions(results[:90], 1))
+    # The first is forgotten a second after having left; the second's last seconds are known by then.
+    (chosen,) = (n for n, r in enumerate(results) if n > 2 and any(e.kind == "person_followed" for e in r.events))
+    assert 118 <= chosen <= 123 and actions(results, 2)[chosen] is not None
+
+
 def test_in_the_loop_a_stream_answers_as_its_recursion_over_the_recording(bundle):
     bodies = np.stack([moving_body(n) for n in range(64)])
     given = actions(run(bundle, [[body] for body in bodies], min_fill=0.0, hz=1000))
