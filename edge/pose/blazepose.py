@@ -123,7 +123,8 @@ class BlazePose:
     def _welcome(self, image: Image, region: Region) -> None:
         again = self._look_again(image, region)
         if again and not self._is_known(again):
-            self._keep(*self._landmarks.locate(image, [again]))
+            (body,) = self._landmarks.locate(image, [again])
+            self._keep(body)
 
     def _look_again(self, image: Image, region: Region) -> Region | None:
         """The body's region as the detector sees it when the body fills its square.
