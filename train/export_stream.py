@@ -15,7 +15,8 @@ from edge.streaming.network import FRAME, LOGITS, NEXT, open_stream, stream_file
 from train.checkpoint import Checkpoint
 from train.evaluate import accuracy
 from train.networks.dense_gcn import DenseGcn
-from train.networks.dense_gcn_stream import CYCLE_FRAMES, DenseGcnStream, StreamStep
+from train.networks.dense_gcn_stream import CYCLE_FRAMES, DenseGcnStream
+from train.networks.stream_step import StreamStep
 from train.onnx_file import refuse_difference, save_arrays, write_network
 
 

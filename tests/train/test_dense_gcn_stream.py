@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from edge.contract.errors import ConfigError
 from edge.contract.layouts import layout
 from train.networks.dense_gcn import DenseGcn, Unit
-from train.networks.dense_gcn_stream import DELAY_FRAMES, RECEPTIVE_FRAMES, DenseGcnStream, StreamStep
+from train.networks.dense_gcn_stream import DELAY_FRAMES, RECEPTIVE_FRAMES, DenseGcnStream
+from train.networks.stream_step import StreamStep
 
 PENN = layout("penn-13")
 
