@@ -26,7 +26,7 @@ Precision = Literal["int8", "fp16", "fp32"]
 class BuildOptions:
     """What the builder may do. The engine's manifest keeps it, and the command that builds it again repeats it.
 
-    precision: int8 lets what is not INT8 run in half precision, where the version's flags can say so.
+    precision: int8 lets what is not INT8 run in half precision.
     max_batch: the most clips in one run, where the network's batch axis is free. Kernels are chosen for 1, 2, 4 and
         so on up to it, each of which takes its time to build; a batch between two runs as the next larger one.
     workspace_mib: scratch memory a kernel may take, in MiB; more can be faster.
@@ -92,14 +92,16 @@ def serialised_engine(trt: Any, source: Path, timing: Path, options: BuildOption
             hint="INT8 engines come from the .int8.onnx, others from the FP32 network",
         )
     builder = Builder(trt)
-    if options.precision == "fp16" and not builder.has_flag("FP16"):
+    kinds = {"int8": ("INT8", "FP16"), "fp16": ("FP16",), "fp32": ()}[options.precision]
+    model = fusible(model)
+    if "FP16" in kinds and not builder.has_flag("FP16"):
         model = in_half_precision(model)
-    network, errors = builder.parse(fusible(model))
+    network, errors = builder.parse(model)
     if errors:
         raise EngineError(f"TensorRT {trt.__version__} refuses {errors[0]}", where=source)
     config = builder.config(options.workspace_mib)
-    allowed = {"int8": ("INT8", "FP16"), "fp16": ("FP16",), "fp32": ()}[options.precision]
-    in_use = [name for name in allowed if builder.allow(config, name)] or [options.precision.upper()]
+    for kind in kinds:
+        builder.allow(config, kind)
     most = options.max_batch
     if options.dla_core is None:
         builder.profiles(network, config, batches_up_to(most))
@@ -107,7 +109,7 @@ def serialised_engine(trt: Any, source: Path, timing: Path, options: BuildOption
         builder.use_dla(config, options.dla_core)
         # A DLA runs one shape.
         builder.profiles(network, config, [most])
-    precision = "+".join(in_use) + ("" if options.dla_core is None else f" on DLA {options.dla_core}")
+    precision = ("+".join(kinds) or "FP32") + ("" if options.dla_core is None else f" on DLA {options.dla_core}")
     _use_timings(config, timing)
     with progress(trt, config, f"building {source.name} ({precision})"):
         engine = builder.build(network, config)

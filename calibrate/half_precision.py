@@ -1,10 +1,13 @@
-"""An FP32 network in half precision, for TensorRT 11 and later, where types live in the ONNX file alone."""
+"""A network in half precision, for TensorRT 11 and later: its networks are strongly typed, so the file says it all.
+
+Up to TensorRT 10 a flag lets kernels compute in half precision, also those of an INT8 network that are not quantised.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper, version_converter
 
 from calibrate.onnx_graph import copied
 from edge.contract.errors import EngineError
@@ -13,14 +16,19 @@ LARGEST = 65504.0
 """Of half precision; weights beyond are clipped."""
 
 
+HALF_SCALES = 19
+"""The operator set from which on Q/DQ take and give half precision, and IR_VERSION the least that knows it."""
+IR_VERSION = 9
+
+
 def in_half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
     """The network with float weights and activations in half precision; its inputs and outputs keep their types.
 
-    Raises EngineError for a network with Q/DQ: up to operator set 18 their scales are float.
+    What is quantised stays so, with scales in half precision. Raises EngineError where a scale would become 0, or
+    where the network cannot be brought to operator set 19.
     """
-    if any(node.op_type == "QuantizeLinear" for node in model.graph.node):
-        raise EngineError("a quantised network has no half-precision form", hint="give the FP32 network")
-    result = copied(model)
+    quantised = any(node.op_type == "QuantizeLinear" for node in model.graph.node)
+    result = _with_half_scales(model) if quantised else copied(model)
     graph = result.graph
     for initializer in graph.initializer:
         if initializer.data_type == TensorProto.FLOAT:
@@ -51,6 +59,24 @@ def in_half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
     # They state types of before.
     del graph.value_info[:]
     return result
+
+
+def _with_half_scales(model: onnx.ModelProto) -> onnx.ModelProto:
+    scales = {n.input[1] for n in model.graph.node if n.op_type == "QuantizeLinear"}
+    for initializer in model.graph.initializer:
+        if initializer.name in scales and (numpy_helper.to_array(initializer).astype(np.float16) == 0).any():
+            raise EngineError(f"the scale {initializer.name} is too small for half precision", hint=_OTHERWISE)
+    if next(o.version for o in model.opset_import if not o.domain) >= HALF_SCALES:
+        return copied(model)
+    try:
+        result: onnx.ModelProto = version_converter.convert_version(model, HALF_SCALES)
+    except RuntimeError as error:
+        raise EngineError(f"cannot be brought to operator set {HALF_SCALES}: {error}", hint=_OTHERWISE) from error
+    result.ir_version = max(result.ir_version, IR_VERSION)
+    return result
+
+
+_OTHERWISE = "choose fp16 or fp32"
 
 
 def _rename(graph: onnx.GraphProto, name: str, to: str) -> None:

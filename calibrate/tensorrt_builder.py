@@ -69,12 +69,10 @@ class Builder:
         """Whether this version is told precisions by flags; from 11 on the ONNX file alone decides."""
         return hasattr(self.trt.BuilderFlag, name)
 
-    def allow(self, config: Any, name: str) -> bool:
-        """Let kernels use a precision, INT8 or FP16; False where this version has no flag for it."""
-        if not self.has_flag(name):
-            return False
-        config.set_flag(getattr(self.trt.BuilderFlag, name))
-        return True
+    def allow(self, config: Any, name: str) -> None:
+        """Let kernels use a precision, INT8 or FP16, where the version is told so by a flag."""
+        if self.has_flag(name):
+            config.set_flag(getattr(self.trt.BuilderFlag, name))
 
     def use_dla(self, config: Any, core: int) -> None:
         """Build for a deep-learning accelerator, and for the GPU what it cannot run.

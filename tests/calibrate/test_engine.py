@@ -31,7 +31,7 @@ def int8(tmp_path: Path) -> Path:
         ("8.5.2", {"INT8", "FP16"}, "INT8+FP16"),
         ("8.6.1", {"INT8", "FP16"}, "INT8+FP16"),
         ("10.3.0", {"INT8", "FP16"}, "INT8+FP16"),
-        ("11.4.1", set(), "INT8"),
+        ("11.4.1", set(), "INT8+FP16"),
     ],
 )
 def test_each_generation_gets_the_flags_it_has(
@@ -65,6 +65,19 @@ def test_half_precision_is_a_flag_until_10_and_the_files_own_from_11_on(
     kinds = {i.data_type for i in onnx.load_from_string(trt.parsed).graph.initializer if i.dims}
     assert (onnx.TensorProto.FLOAT16 in kinds) == half
     assert (onnx.TensorProto.FLOAT in kinds) != half
+
+
+@pytest.mark.parametrize(("version", "half"), [("8.5.2", False), ("10.3.0", False), ("11.4.1", True)])
+def test_what_is_not_quantised_is_half_precision_in_every_generation(
+    board, int8: Path, tmp_path: Path, version: str, half: bool
+) -> None:
+    """By a flag, or from 11 on by the file's own types."""
+    trt = board(version)
+    assert build_engine(int8, tmp_path / "s.engine", BuildOptions()).precision == "INT8+FP16"
+    assert ("FP16" in trt.built.flags) != half
+    weights = [i for i in onnx.load_from_string(trt.parsed).graph.initializer if i.dims]
+    assert (onnx.TensorProto.FLOAT16 in {i.data_type for i in weights}) == half
+    assert onnx.TensorProto.INT8 in {i.data_type for i in weights}
 
 
 def test_a_precision_that_the_file_cannot_have_is_refused(board, int8: Path, tmp_path: Path) -> None:
@@ -207,7 +220,7 @@ def test_the_real_builder_of_the_newest_generation_takes_the_same_calls(int8: Pa
     options = dataclasses.replace(BuildOptions(), workspace_mib=64)
     engine, precision = serialised_engine(trt, int8, tmp_path / "s.timing", options)
     assert len(engine) > 1000
-    assert precision == "INT8"
+    assert precision == "INT8+FP16"
     assert (tmp_path / "s.timing").stat().st_size > 0
 
 

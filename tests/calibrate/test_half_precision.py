@@ -5,8 +5,10 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
+from onnx import TensorProto, numpy_helper
 
 from calibrate.half_precision import in_half_precision
+from calibrate.qdq_fusion import fusible
 from calibrate.quantise import Quantiser
 from edge.contract.errors import EngineError
 
@@ -25,18 +27,52 @@ def test_half_precision_keeps_inputs_outputs_and_all_but_the_last_digits(tmp_pat
     assert np.abs(given - wanted).max() > 0
 
 
-def test_a_quantised_network_is_refused(tmp_path: Path) -> None:
-    clips = networks.clips(2)
+def quiet() -> ort.SessionOptions:
+    """Without its remark that it does not fold a constant in half precision."""
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    return options
+
+
+@pytest.fixture
+def int8(tmp_path: Path) -> onnx.ModelProto:
+    clips = networks.clips(4)
     out = tmp_path / "s.int8.onnx"
-    Quantiser(networks.student(tmp_path / "s.onnx"), [clips[:1], clips[1:]], "minmax").write(out)
-    with pytest.raises(EngineError, match="half-precision"):
-        in_half_precision(onnx.load(out))
+    Quantiser(networks.student(tmp_path / "s.onnx"), [clips[i : i + 1] for i in range(4)], "minmax").write(out)
+    return fusible(onnx.load(out))
 
 
-def test_tensorrt_builds_it(tmp_path: Path) -> None:
+def test_a_quantised_network_stays_so_and_the_rest_becomes_half(int8: onnx.ModelProto) -> None:
+    half = in_half_precision(int8)
+    onnx.checker.check_model(half, full_check=True)
+    kinds = {i.name: i.data_type for i in half.graph.initializer}
+    pairs = [n for n in half.graph.node if n.op_type in {"QuantizeLinear", "DequantizeLinear"}]
+    assert len(pairs) == sum(n.op_type in {"QuantizeLinear", "DequantizeLinear"} for n in int8.graph.node) > 8
+    assert {kinds[n.input[1]] for n in pairs} == {TensorProto.FLOAT16}
+    assert {kinds[n.input[2]] for n in pairs} == {TensorProto.INT8}
+    assert TensorProto.FLOAT not in kinds.values()
+    clips = networks.clips(5)
+    wanted, given = (
+        ort.InferenceSession(m.SerializeToString(), quiet()).run(None, {"clip": clips})[0] for m in (int8, half)
+    )
+    assert given.dtype == np.float32
+    # Roundings to eight bits may fall to the other side.
+    np.testing.assert_allclose(given, wanted, atol=0.05 * np.abs(wanted).max())
+
+
+def test_a_scale_that_half_precision_would_make_zero_is_refused(int8: onnx.ModelProto) -> None:
+    scale = next(n.input[1] for n in int8.graph.node if n.op_type == "QuantizeLinear")
+    (found,) = [i for i in int8.graph.initializer if i.name == scale]
+    found.CopyFrom(numpy_helper.from_array(np.float32(1e-9), scale))
+    with pytest.raises(EngineError, match="too small for half precision"):
+        in_half_precision(int8)
+
+
+@pytest.mark.parametrize("quantised", [False, True])
+def test_tensorrt_builds_it(tmp_path: Path, int8: onnx.ModelProto, quantised: bool) -> None:
     pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
     from calibrate.parser_gate import gate
 
-    half = in_half_precision(onnx.load(networks.student(tmp_path / "s.onnx")))
+    half = in_half_precision(int8 if quantised else onnx.load(tmp_path / "s.onnx"))
     onnx.save(half, str(tmp_path / "half.onnx"))
     assert gate(tmp_path / "half.onnx", ("SM86",)).errors == ()
