@@ -141,9 +141,10 @@ def _keep(trial: Path, out: Path) -> None:
 
 
 def _show(candidates: list[Candidate], choice: Choice, reference: str) -> None:
-    table = Table("precision", "p50 ms", "p90 ms", "agrees %", "top-1 lost", "", title=f"against {reference}")
+    table = Table("precision", "p50 ms", "p90 ms", "GPU ms", "agrees %", "top-1 lost", "", title=f"against {reference}")
     for c in candidates:
-        times = ("", "") if c.latency is None else (f"{c.latency.p50_ms:.2f}", f"{c.latency.p90_ms:.2f}")
+        figures = () if c.latency is None else (c.latency.p50_ms, c.latency.p90_ms, c.latency.device_p50_ms)
+        times = [f"{ms:.2f}" if ms is not None else "" for ms in figures or (None,) * 3]
         agrees = "" if c.latency is None else f"{c.agreement:.2f}"
         lost = "" if c.top1_drop is None else f"{c.top1_drop:.2f}"
         table.add_row(c.precision, *times, agrees, lost, choice.reasons[c.precision])

@@ -65,6 +65,7 @@ def test_where_none_is_left_every_reason_is_given() -> None:
 
 
 SECONDS = {"fp32": 0.006, "fp16": 0.001, "int8": 0.003}
+GPU_MS = {"fp32": 5.25, "fp16": 0.75, "int8": 2.5}
 
 
 @pytest.fixture
@@ -97,7 +98,12 @@ def timed_board(board, monkeypatch: pytest.MonkeyPatch):
             clock[0] += SECONDS[precision_of(flags)]
             return -decide(clips) if precision_of(flags) in wrong else decide(clips)
 
-        return board(version, shape=(-1, 3, 32, 13, 1), compute=compute)
+        return board(
+            version,
+            shape=(-1, 3, 32, 13, 1),
+            compute=compute,
+            kernel_ms=lambda flags, batch: GPU_MS[precision_of(flags)] * batch,
+        )
 
     monkeypatch.setattr("calibrate.best_engine.ROUNDS", 3)
     monkeypatch.setattr("calibrate.compare.time", SimpleNamespace(perf_counter=lambda: clock[0]))
@@ -116,6 +122,16 @@ def test_the_fastest_that_decides_as_the_reference_becomes_the_bundles_engine(
     np.testing.assert_array_equal(opened.run({"clip": clips})["logits"], decide(clips))
     opened.close()
     assert not list(bundle.glob(".engines-*"))
+
+
+@pytest.mark.parametrize("version", ["8.5.2", "8.6.1", "10.3.0"])
+def test_the_gpus_own_time_stands_beside_the_hosts(timed_board, bundle: Path, capsys, version: str) -> None:
+    timed_board(version=version)
+    engine(EngineConfig(bundle=bundle))
+    rows = [line.split() for line in capsys.readouterr().err.splitlines()]
+    for precision, ms in GPU_MS.items():
+        (row,) = [[cell for cell in row if cell != "│"] for row in rows if precision in row[:2]]
+        assert row[1] == row[2] == f"{1000 * SECONDS[precision]:.2f}" and row[3] == f"{ms:.2f}"
 
 
 def test_with_labels_the_fp32_engine_is_the_reference(timed_board, bundle: Path, tmp_path: Path) -> None:
