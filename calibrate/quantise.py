@@ -25,6 +25,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from calibrate.bias_correction import bias_corrected, with_room_for_biases
 from calibrate.calibration_set import Method
+from calibrate.compact import compact
 from calibrate.equalise import equalised
 from calibrate.onnx_graph import Graph, Sample, copied, feed
 from calibrate.qdq_placement import needed_pairs_only, pair_for_each_reader, through_copies, with_steps_of_relu
@@ -108,7 +109,7 @@ class Quantiser:
             raise EngineError(f"cannot be quantised as TensorRT needs it: {found[0]}", where=self.source)
         onnx.checker.check_model(model, full_check=True)
         with replacing(out) as partial:
-            onnx.save(model, str(partial))
+            onnx.save(compact(model), str(partial))
         graph = Graph(model)
         return {n.input[0]: 127 * float(graph.constants[n.input[1]]) for n in graph.nodes("QuantizeLinear")}
 
