@@ -9,6 +9,7 @@ from train.error_fit.command import FitErrorsConfig
 from train.error_fit.command import fit as fit_errors
 from train.export import ExportConfig, export
 from train.export_pose import PoseExportConfig, export_pose
+from train.quantise_aware import QuantiseAwareConfig, quantise_aware
 from train.teach import StudentConfig, TeacherConfig, train_student, train_teacher
 from train.video_pairs.command import PairsConfig, make_pairs
 
@@ -55,6 +56,15 @@ COMMANDS = {
         export_stream,
         "Add the networks of a run that streams to a bundle.",
         ("python -m train export-stream --run runs/stream --bundle runs/bundle --workdir runs",),
+    ),
+    "quantise-aware": Command(
+        QuantiseAwareConfig,
+        quantise_aware,
+        "Train a bundle's INT8 student on in eight bits, its teacher still teaching, where INT8 costs too much.",
+        (
+            "python -m train quantise-aware --run runs/student --teacher runs/teacher --bundle runs/bundle "
+            "--out runs/student-int8 --data DATA",
+        ),
     ),
     "pose": Command(
         PoseExportConfig,

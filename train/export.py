@@ -59,8 +59,8 @@ def export(config: ExportConfig) -> None:
     student = config.bundle / STUDENT_FP32
     network = checkpoint.rebuild()
     write_onnx(network, low[:2], student)
-    logits, shown = _logits(student, low), reference_clips(checkpoint, low)
-    save_arrays(config.bundle / REFERENCE, clips=shown, logits=_logits(student, shown))
+    logits, shown = logits_of(student, low), reference_clips(checkpoint, low)
+    save_arrays(config.bundle / REFERENCE, clips=shown, logits=logits_of(student, shown))
     # Shuffled, and so many that calibration, which draws the classes evenly, finds enough of each.
     chosen = np.random.default_rng(0).permutation(len(train))[:CALIBRATION_CLIPS]
     clips, _, chosen_labels = train.batch(chosen)
@@ -144,12 +144,13 @@ def write_onnx(network: nn.Module, example: NDArray[np.float32], path: Path) -> 
 
     def check(partial: Path) -> None:
         with torch.inference_mode():
-            refuse_difference(_logits(partial, example), deployed(clips), "network", path)
+            refuse_difference(logits_of(partial, example), deployed(clips), "network", path)
 
     write_network(deployed, (clips,), path, inputs=[INPUT], outputs=[OUTPUT], batch=True, check=check)
 
 
-def _logits(path: Path, clips: NDArray[np.float32]) -> NDArray[np.float32]:
+def logits_of(path: Path, clips: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Logits (N, K) that an exported network gives for clips (N, C, T, V, M), on the device's own engine."""
     engine = open_engine(path)
     parts = [engine.run({INPUT: clips[i : i + 64]})[OUTPUT] for i in range(0, len(clips), 64)]
     engine.close()

@@ -63,7 +63,7 @@ class Optimiser:
         warm = min(progress / 0.05, 1.0)
         return float(self.learning_rate * warm * (1 + np.cos(np.pi * progress)) / 2)
 
-    def descent(self, parameters: Iterable[nn.Parameter]) -> torch.optim.SGD:
+    def descent(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """The optimiser of these parameters."""
         return torch.optim.SGD(
             parameters, lr=self.learning_rate, momentum=0.9, nesterov=True, weight_decay=self.weight_decay

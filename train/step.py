@@ -52,6 +52,11 @@ def task_losses(network: nn.Module, clips: Tensor, targets: Tensor, fabric: Fabr
 
 def distillation_losses(student: nn.Module, teaching: Teaching, batch: Batch, fabric: Fabric) -> dict[str, Tensor]:
     """Cross entropy of the student on the LQ clips, and each distillation loss times its weight."""
+    return weighted_losses(taught_outputs(student, teaching, batch, fabric), teaching.losses, batch.targets)
+
+
+def taught_outputs(student: nn.Module, teaching: Teaching, batch: Batch, fabric: Fabric) -> Outputs:
+    """What the student gives for the LQ clips of a batch, and its teacher, without gradient, for the HQ ones."""
     with fabric.autocast():
         with torch.no_grad():
             teacher_logits, teacher_features = teaching.teacher(batch.high)
@@ -59,9 +64,13 @@ def distillation_losses(student: nn.Module, teaching: Teaching, batch: Batch, fa
     logits, features, teacher_logits, teacher_features = (
         _widened(x) for x in (logits, features, teacher_logits, teacher_features)
     )
-    outputs = Outputs(logits, features, teaching.adapter(features), teacher_logits, teacher_features)
-    losses = {TASK: F.cross_entropy(outputs.logits, batch.targets)}
-    for name, weight in teaching.losses.items():
+    return Outputs(logits, features, teaching.adapter(features), teacher_logits, teacher_features)
+
+
+def weighted_losses(outputs: Outputs, weights: Mapping[str, float], targets: Tensor) -> dict[str, Tensor]:
+    """The task's cross entropy with targets (N, K), then the named losses times their weights."""
+    losses = {TASK: F.cross_entropy(outputs.logits, targets)}
+    for name, weight in weights.items():
         losses[name] = weight * LOSSES[name](outputs)
     return losses
 

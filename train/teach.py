@@ -96,7 +96,7 @@ def train_teacher(config: TeacherConfig) -> Accuracy:
         **_pairs(config, data, config.data), optimiser=config.optimiser, seed=config.seed, about=about,
         hardware=config.hardware,
     )  # fmt: skip
-    return _finished(run, fit(run, fabric), fabric, f"{config.network} on {config.see.upper()}", None)
+    return finished(run, fit(run, fabric), fabric, f"{config.network} on {config.see.upper()}", None)
 
 
 def train_student(config: StudentConfig) -> Accuracy:
@@ -108,7 +108,7 @@ def train_student(config: StudentConfig) -> Accuracy:
     torch.manual_seed(config.seed)
     about = _about(config, data) | {"see": "lq", "method": config.method, **asdict(how)}
     about["teacher"] = taught.fingerprint()
-    _refuse_foreign(taught, about, config.teacher)
+    refuse_foreign(taught, about, config.teacher)
     before = None if config.baseline is None else _per_class(config.baseline, about["classes"])
     student, teacher = _network(about), taught.rebuild().requires_grad_(False)
     teacher.to(fabric.device, config.hardware.dtype)
@@ -128,7 +128,7 @@ def train_student(config: StudentConfig) -> Accuracy:
         # What the teacher itself makes of what its student reads.
         told = accuracy(predict(teacher, run.test, see="lq"), run.test.labels)
         before = "the teacher on LQ", told.per_class(about["classes"])
-    return _finished(run, result, fabric, f"{config.network} on LQ, taught by {config.teacher.name}", before)
+    return finished(run, result, fabric, f"{config.network} on LQ, taught by {config.teacher.name}", before)
 
 
 def _about(config: TeacherConfig | StudentConfig, data: SkeletonSet) -> dict[str, Any]:
@@ -182,7 +182,7 @@ def _features(network: nn.Module) -> int:
     return features
 
 
-def _refuse_foreign(taught: Checkpoint, about: dict[str, Any], folder: Path) -> None:
+def refuse_foreign(taught: Checkpoint, about: dict[str, Any], folder: Path) -> None:
     for key in ("classes", "layout", "bodies"):
         if taught.about[key] != about[key]:
             raise ConfigError(
@@ -207,7 +207,7 @@ def _per_class(baseline: Path, classes: list[str]) -> tuple[str, dict[str, float
     return baseline.name, found
 
 
-def _finished(
+def finished(
     run: Run, result: Accuracy, fabric: Fabric, what: str, baseline: tuple[str, dict[str, float]] | None
 ) -> Accuracy:
     """Leave the report, by the first process alone, and say where it is."""

@@ -1,0 +1,182 @@
+"""An INT8 student that naive ranges have spoilt learns to decide as its FP32 student does again."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import networks
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+import torch
+from onnx import numpy_helper
+
+from calibrate.quantise import Quantiser
+from edge.contract.bundle import read_bundle, write_manifest
+from edge.contract.errors import BundleError, ConfigError, EngineError
+from edge.contract.preprocess import Preprocessing
+from train.data.pairs import PairConfig
+from train.data.registry import DataConfig
+from train.export import ExportConfig, export
+from train.hardware import Hardware
+from train.optimiser import Optimiser
+from train.quantise_aware import FineTuning, QuantiseAwareConfig, quantise_aware
+from train.quantised_network import QuantisedNetwork, rounded
+from train.teach import StudentConfig, TeacherConfig, train_student, train_teacher
+
+HARDWARE = Hardware(threads=1)
+
+
+def as_written(path: Path, clips: np.ndarray, *tensors: str) -> list[np.ndarray]:
+    """Run the file as its graph stands, without ONNX Runtime's integer kernels."""
+    model = onnx.load(path)
+    model.graph.output.extend(onnx.helper.make_tensor_value_info(t, 1, None) for t in tensors)
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return ort.InferenceSession(model.SerializeToString(), options).run(None, {"clip": clips})
+
+
+@pytest.fixture
+def int8(tmp_path: Path) -> Path:
+    """A small student in INT8, its second layer in floating point."""
+    clips = networks.clips(16)
+    path = tmp_path / "student.int8.onnx"
+    quantiser = Quantiser(networks.student(tmp_path / "student.onnx"), [clips[i : i + 1] for i in range(16)], "minmax")
+    quantiser.write(path, ["spatial"])
+    return path
+
+
+def test_pytorch_gives_what_onnx_runtime_gives_and_the_last_features(int8: Path) -> None:
+    clips = networks.clips(12, seed=5)
+    with torch.inference_mode():
+        logits, features = QuantisedNetwork(int8)(torch.from_numpy(clips))
+    wanted, pooled = as_written(int8, clips, "x3")
+    np.testing.assert_allclose(logits.numpy(), wanted, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(features.numpy(), pooled, rtol=1e-4, atol=1e-4)
+
+
+def test_the_gradient_goes_through_rounding_and_stops_at_the_clip() -> None:
+    x = torch.tensor([-9.0, -0.6, 0.2, 0.26, 9.0], requires_grad=True)
+    y = rounded(x, torch.tensor(0.1), -10, 10) * 0.1
+    np.testing.assert_allclose(y.detach().numpy(), [-1, -0.6, 0.2, 0.3, 1], rtol=1e-6)
+    (gradient,) = torch.autograd.grad(y.sum(), x)
+    np.testing.assert_allclose(gradient.numpy(), [0, 1, 1, 1, 0])
+
+
+def test_what_was_trained_is_written_and_nothing_else(int8: Path, tmp_path: Path) -> None:
+    network, before = QuantisedNetwork(int8), onnx.load(int8)
+    assert len(network.shares) == 4 + 4 + 1  # weights, biases, the joints' mixing
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weight in network.shares:
+            weight += 0.05 * torch.randn(weight.shape, generator=generator)
+        clips = networks.clips(12, seed=5)
+        logits = network(torch.from_numpy(clips))[0].numpy()
+    network.write(tmp_path / "trained.int8.onnx")
+    (given,) = as_written(tmp_path / "trained.int8.onnx", clips)
+    np.testing.assert_allclose(given, logits, rtol=1e-4, atol=1e-4)
+    assert np.abs(given - as_written(int8, clips)[0]).max() > 0.1
+    after = onnx.load(tmp_path / "trained.int8.onnx")
+    assert after.graph.node == before.graph.node
+    arrays = [{i.name: numpy_helper.to_array(i) for i in m.graph.initializer} for m in (before, after)]
+    changed = {name for name in arrays[0] if not np.array_equal(arrays[0][name], arrays[1][name])}
+    assert len(changed) == 9 and {"mix", "b1", "b2", "b3", "b4"} < changed
+    assert all(arrays[0][name].dtype == arrays[1][name].dtype for name in arrays[0])
+    assert all(a.min() >= -127 for a in arrays[1].values() if a.dtype == np.int8)
+    assert QuantisedNetwork(tmp_path / "trained.int8.onnx").placement() == network.placement()
+
+
+def test_a_network_in_floating_point_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="is not quantised"):
+        QuantisedNetwork(networks.student(tmp_path / "student.onnx"))
+
+
+@dataclass(frozen=True)
+class Spoilt:
+    """Runs of a teacher and its student, and a bundle whose INT8 student decides badly."""
+
+    folder: Path
+
+    def config(self, epochs: int = 6) -> QuantiseAwareConfig:
+        return QuantiseAwareConfig(
+            run=self.folder / "student", teacher=self.folder / "teacher", bundle=self.folder / "bundle",
+            out=self.folder / "int8", optimiser=FineTuning(epochs, batch=16, learning_rate=1e-3),
+            hardware=HARDWARE,
+        )  # fmt: skip
+
+    def alike(self) -> float:
+        with np.load(self.folder / "test.npz") as arrays:
+            clips = arrays["clips"]
+        fp32, int8 = (
+            ort.InferenceSession(str(self.folder / "bundle" / f"student{kind}.onnx")).run(None, {"clip": clips})[0]
+            for kind in ("", ".int8")
+        )
+        return float((fp32.argmax(1) == int8.argmax(1)).mean())
+
+
+@pytest.fixture(scope="module")
+def spoilt(tmp_path_factory: pytest.TempPathFactory) -> Spoilt:
+    """Generated clips; the INT8 file has steps eight times too coarse, as if it were made for other clips."""
+    folder = tmp_path_factory.mktemp("spoilt")
+    pairs = PairConfig(preprocessing=Preprocessing(length_frames=8, fps=4.0), drop=0.2)
+    data = DataConfig(clips_per_class=12, pairs=pairs)
+    learning = Optimiser(epochs=20, batch=16, learning_rate=0.1, schedule="cosine")
+    train_teacher(
+        TeacherConfig(folder / "teacher", data, network="dense_gcn", width=8, optimiser=learning, hardware=HARDWARE)
+    )
+    train_student(
+        StudentConfig(
+            folder / "student",
+            folder / "teacher",
+            data=data,
+            width=8,
+            method="ours",
+            optimiser=learning,
+            hardware=HARDWARE,
+        )
+    )
+    export(ExportConfig(run=folder / "student", bundle=folder / "bundle", workdir=folder))
+    with np.load(folder / "calibration.npz") as arrays:
+        samples = [arrays["clips"][i : i + 1] for i in range(32)]
+    path = folder / "bundle/student.int8.onnx"
+    Quantiser(folder / "bundle/student.onnx", samples, "minmax").write(path)
+    model = onnx.load(path)
+    steps = {n.input[1] for n in model.graph.node if n.op_type == "QuantizeLinear"}
+    for initializer in model.graph.initializer:
+        if initializer.name in steps:
+            coarse = numpy_helper.to_array(initializer) * np.float32(8)
+            initializer.CopyFrom(numpy_helper.from_array(coarse, initializer.name))
+    onnx.save(model, str(path))
+    write_manifest(folder / "bundle", read_bundle(folder / "bundle").manifest)
+    return Spoilt(folder)
+
+
+def test_decisions_that_eight_bits_lost_come_back(spoilt: Spoilt) -> None:
+    before, steps = spoilt.alike(), QuantisedNetwork(spoilt.folder / "bundle/student.int8.onnx").placement()
+    quantise_aware(spoilt.config())
+    after, bundle = spoilt.alike(), read_bundle(spoilt.folder / "bundle")
+    assert before < 0.9
+    assert after > before + (1 - before) / 2
+    written = bundle.file("student.int8.onnx")
+    assert QuantisedNetwork(written).placement() == steps
+    assert bundle.manifest.accuracy["int8"]["agreement"] == pytest.approx(after, abs=1e-4)
+    # The teacher teaches still, and the FP32 student with it.
+    history = torch.load(spoilt.folder / "int8/checkpoint.pt", weights_only=True)["history"]
+    assert {"task", "vertices", "float"} <= history[0].keys()
+    assert history[-1]["float"] < history[0]["float"]
+
+
+def test_a_run_without_a_teacher_and_a_foreign_bundle_are_refused(spoilt: Spoilt, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no teacher taught"):
+        quantise_aware(replace(spoilt.config(), run=spoilt.folder / "teacher"))
+    with pytest.raises(ConfigError, match="bfloat16"):
+        replace(spoilt.config(), hardware=Hardware(precision="bf16-mixed"))
+    other = tmp_path / "bundle"
+    other.mkdir()
+    for file in (spoilt.folder / "bundle").iterdir():
+        (other / file.name).write_bytes(file.read_bytes())
+    with np.load(other / "reference.npz") as arrays:
+        np.savez(other / "reference.npz", clips=arrays["clips"], logits=arrays["logits"] + 1)
+    write_manifest(other, read_bundle(other).manifest)
+    with pytest.raises(BundleError, match="another student"):
+        quantise_aware(replace(spoilt.config(), bundle=other))

@@ -1,0 +1,213 @@
+"""``python -m train quantise-aware``: an INT8 student trained on in eight bits, its teacher still teaching.
+
+The second resort, where no choice of ranges and float layers keeps the student's decisions. What
+``python -m calibrate student`` wrote stays as it is, ranges, places of the Q/DQ pairs and float layers; the weights
+learn to live with them. To the student's own losses comes one more, the squared distance from the FP32 student's
+logits on the same poor skeletons, for it is that student's decisions that INT8 must keep. (Logits, not probabilities:
+of clips that were learnt the probabilities are near 0 and 1 and teach nothing more. Ba and Caruana, "Do Deep Nets
+Really Need to be Deep?", NeurIPS 2014.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from edge.command_line import console
+from edge.contract.bundle import STUDENT_FP32, STUDENT_INT8, Bundle, read_bundle, write_manifest
+from edge.contract.errors import BundleError, ConfigError, DataError
+from train.checkpoint import Checkpoint, load_checkpoint
+from train.data.pairs import Pairs
+from train.data.registry import DataConfig, read_dataset
+from train.evaluate import predict
+from train.export import logits_of, pair_config
+from train.fit import Run, fit
+from train.hardware import Hardware, launch
+from train.methods import Method, method
+from train.optimiser import Optimiser
+from train.quantised_network import QuantisedNetwork
+from train.step import Batch, Teaching, taught_outputs, weighted_losses
+from train.teach import finished, refuse_foreign
+
+FLOAT = "float"
+"""Name of the distance from the FP32 student among the losses."""
+WRITTEN_APART = 0.25
+"""How far the written file's logits may be from PyTorch's, on average and as part of their size. Integer kernels round
+some ties the other way, which shows where steps are coarse; a file gone wrong is further off."""
+
+
+@dataclass(frozen=True)
+class FineTuning(Optimiser):
+    """Adam, a few epochs at a small rate, for the weights are nearly where they belong."""
+
+    epochs: int = 5
+    """Passes over the training clips."""
+    learning_rate: float = 3e-4
+    """At the start; of the largest weight of a channel, whose eight bits are steps of 1/127."""
+    weight_decay: float = 0.0
+    """L2 penalty."""
+    schedule: Literal["release", "cosine"] = "cosine"
+    """release: x0.1 at 30/55, 40/55 and 50/55 of the epochs. cosine: half a cosine down to 0 after a short warm-up."""
+
+    def descent(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        return torch.optim.Adam(parameters, lr=self.learning_rate, weight_decay=self.weight_decay)
+
+
+@dataclass(frozen=True)
+class QuantiseAwareConfig:
+    """Train a bundle's INT8 student on, in eight bits, with its teacher."""
+
+    run: Path
+    """Folder of the run that the bundle was exported from: its data, its method and its losses go on."""
+    teacher: Path
+    """Folder of the teacher's run."""
+    bundle: Path
+    """Bundle folder with student.int8.onnx, as `python -m calibrate student` wrote it; the file is written anew."""
+    out: Path
+    """Folder of this run: checkpoint and report. A run that was interrupted there goes on."""
+    data: Path | None = None
+    """Folder of the dataset the student was trained on, where it needs one."""
+    keep: float = 30.0
+    """Weight of the distance from the FP32 student's logits; 0 leaves it out. It is large because the distance is
+    small: with less, the other losses train the student on, and away from the decisions it had."""
+    optimiser: FineTuning = field(default_factory=FineTuning)
+    """Length and rates of the training."""
+    hardware: Hardware = field(default_factory=Hardware)
+    """What to train on: a CPU, GPUs, several machines."""
+    seed: int = 0
+    """Of order and corruption."""
+
+    def __post_init__(self) -> None:
+        if self.hardware.precision == "bf16-mixed":
+            # It keeps eight bits of its own, and every step would be rounded twice.
+            raise ConfigError("eight bits are not trained in bfloat16", hint="give --hardware.precision 32-true")
+
+
+def quantise_aware(config: QuantiseAwareConfig) -> None:
+    """Train, write ``student.int8.onnx`` with the same Q/DQ pairs and new weights, and its accuracy.
+
+    Raises ConfigError for a run that no teacher taught, or a teacher of other data, BundleError for a bundle of another
+    student.
+    """
+    checkpoint, taught = load_checkpoint(config.run), load_checkpoint(config.teacher)
+    how = _method_of(checkpoint, config.run)
+    refuse_foreign(taught, checkpoint.about, config.teacher)
+    exact, bundle = checkpoint.rebuild().requires_grad_(False), read_bundle(config.bundle)
+    fp32, int8 = bundle.file(STUDENT_FP32), bundle.file(STUDENT_INT8)
+    _refuse_other_student(exact, checkpoint.about, bundle)
+    fabric, student = launch(config.hardware), QuantisedNetwork(int8)
+    teacher = taught.rebuild().requires_grad_(False)
+    for network in (teacher, exact):
+        network.to(fabric.device, config.hardware.dtype)
+    teaching = Teaching(teacher, _adapter(checkpoint), how.losses)
+
+    def lesson(batch: Batch) -> Mapping[str, Tensor]:
+        return losses_in_eight_bits(student, exact, teaching, batch, config.keep, fabric)
+
+    about = _about(checkpoint, config, student)
+    train, test = _pairs(checkpoint, config, how)
+    run = Run(
+        out=config.out, see="lq", network=student, extra=teaching.adapter, lesson=lesson, method=how, train=train,
+        validation=None, test=test, optimiser=config.optimiser, seed=config.seed, about=about, hardware=config.hardware,
+    )  # fmt: skip
+    finished(run, fit(run, fabric), fabric, f"{about['network']} in eight bits, taught by {config.teacher.name}", None)
+    if not fabric.is_global_zero:
+        return
+    low, _, labels = test.batch(np.arange(len(test)))
+    wanted, before = logits_of(fp32, low), logits_of(int8, low)
+    student.write(int8)
+    given = logits_of(int8, low)
+    trained = predict(student, test, see="lq")
+    if not np.abs(given - trained).mean() <= WRITTEN_APART * np.abs(trained).mean():
+        raise DataError("the written network does not give what PyTorch gives", where=int8)
+    measured = {
+        "top1": round(float((given.argmax(1) == labels).mean()), 4),
+        "agreement": round(_alike(wanted, given), 4),
+    }
+    known = bundle.manifest
+    write_manifest(
+        config.bundle,
+        replace(
+            known,
+            accuracy={**known.accuracy, "int8": measured},
+            training={**known.training, "quantise_aware_epochs": config.optimiser.epochs},
+        ),
+    )
+    console.print(
+        f"{int8}: decided as FP32 on {100 * _alike(wanted, given):.2f} % of {len(labels)} test clips, "
+        f"{100 * _alike(wanted, before):.2f} % before; top-1 {100 * measured['top1']:.2f} %"
+    )
+
+
+def losses_in_eight_bits(
+    student: nn.Module, exact: nn.Module, teaching: Teaching, batch: Batch, keep: float, fabric: Fabric
+) -> dict[str, Tensor]:
+    """The student's own losses, the task's first, and ``keep`` times the distance from the FP32 student ``exact``."""
+    outputs = taught_outputs(student, teaching, batch, fabric)
+    losses = weighted_losses(outputs, teaching.losses, batch.targets)
+    if keep:
+        with torch.no_grad():
+            wanted = exact(batch.low)[0]
+        losses[FLOAT] = keep * F.mse_loss(outputs.logits, wanted)
+    return losses
+
+
+def _refuse_other_student(exact: nn.Module, about: dict[str, Any], bundle: Bundle) -> None:
+    """BundleError unless the bundle's reference logits are what the run's network gives for their clips."""
+    known = bundle.manifest
+    same = (list(known.classes), known.layout, known.input_shape[-1]) == (
+        about["classes"], about["layout"], about["bodies"],
+    )  # fmt: skip
+    if same:
+        stored = bundle.reference()
+        with torch.inference_mode():
+            given = exact(torch.from_numpy(stored["clips"]))[0].numpy()
+        same = np.allclose(given, stored["logits"], rtol=1e-3, atol=1e-3 * float(np.abs(given).max()))
+    if not same:
+        raise BundleError("holds another student than the run's", where=bundle.folder, hint="export the run again")
+
+
+def _method_of(checkpoint: Checkpoint, folder: Path) -> Method:
+    if "method" not in checkpoint.about:
+        raise ConfigError("no teacher taught this run", where=folder, hint="give the folder of a distilled student")
+    return method(checkpoint.about["method"])
+
+
+def _adapter(checkpoint: Checkpoint) -> nn.Conv2d:
+    """The training-only convolution to the teacher's channels, as far as the student's training brought it."""
+    weight = checkpoint.extra["weight"]
+    adapter = nn.Conv2d(weight.shape[1], weight.shape[0], 1)
+    adapter.load_state_dict(checkpoint.extra)
+    return adapter
+
+
+def _about(checkpoint: Checkpoint, config: QuantiseAwareConfig, student: QuantisedNetwork) -> dict[str, Any]:
+    own = {"eight_bits": student.placement(), "keep": config.keep, "precision": config.hardware.precision}
+    return {name: value for name, value in checkpoint.about.items() if name not in ("seed", "optimiser")} | own
+
+
+def _pairs(checkpoint: Checkpoint, config: QuantiseAwareConfig, how: Method) -> tuple[Pairs, Pairs]:
+    """Training and test clips, corrupted as they were for the student."""
+    about = checkpoint.about
+    pairs = pair_config(about["pairs"])
+    data = read_dataset(
+        DataConfig(
+            about["source"], config.data, about["clips_per_class"], about.get("scenes", 0), pairs,
+            about.get("source_split"),
+        )
+    )  # fmt: skip
+    drawn = pairs if how.redraw is None else replace(pairs, redraw=how.redraw)
+    return Pairs(data, drawn, train=True, seed=config.seed), Pairs(data, pairs, train=False, seed=0)
+
+
+def _alike(wanted: np.ndarray, given: np.ndarray) -> float:
+    """Share of logits (N, K) that decide alike, 0..1."""
+    return float((wanted.argmax(1) == given.argmax(1)).mean())
