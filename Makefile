@@ -19,6 +19,10 @@ DATASET ?= $(if $(DATA),penn_action,kinematic)
 ROAD := runs/road/$(DATASET)
 DATA_FLAGS = --data.dataset $(DATASET) $(if $(DATA),--data.folder "$(DATA)")
 
+# make int8: where calibration misses the budget, the student is trained on in eight bits.
+INT8 := runs/int8/$(DATASET)
+INT8_VERIFY = $(RUN) -m calibrate verify --bundle $(INT8)/bundle --clips $(INT8)/test.npz --report $(INT8)/verify.json
+
 # make pairs: another cheap estimator, say: PAIR_FLAGS="--low.name trt_pose --low.network pose.onnx"
 VIDEOS ?=
 PAIRS ?= runs/pairs
@@ -29,7 +33,7 @@ BUNDLE ?= bundles/everyday
 CLIPS ?=
 DEVICE_PYTHON ?= $(if $(wildcard $(VENV)/bin/python),$(RUN),python3)
 
-.PHONY: help demo soak test road pairs ablation engine verify setup image-check docs format clean
+.PHONY: help demo soak test road pairs ablation int8 engine verify setup image-check docs format clean
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 18
@@ -60,6 +64,16 @@ pairs: $(VENV)/all.stamp ## Two pose estimators over your own videos, one subfol
 ablation: $(VENV)/all.stamp ## Every way to distil over five seeds, under an hour: DATA=folder DATASET=penn_action|utd_mhad|ui_prmd
 	$(if $(DATA),,$(error give the folder of the dataset: make ablation DATA=folder DATASET=penn_action))
 	$(RUN) -m train ablation --config configs/ablation/$(DATASET).yaml --data.folder "$(DATA)"
+
+int8: $(VENV)/all.stamp ## A student of a dataset in INT8, with its section of benchmarks/int8.md: DATA=folder DATASET=penn_action|utd_mhad
+	$(if $(DATA),,$(error give the folder of the dataset: make int8 DATA=folder DATASET=penn_action))
+	$(RUN) -m train teacher --config configs/int8/$(DATASET)/teacher.yaml --out $(INT8)/teacher --data.folder "$(DATA)"
+	$(RUN) -m train student --config configs/int8/$(DATASET)/student.yaml --out $(INT8)/student --teacher $(INT8)/teacher --data.folder "$(DATA)"
+	$(RUN) -m train export --run $(INT8)/student --bundle $(INT8)/bundle --workdir $(INT8) --data "$(DATA)"
+	$(RUN) -m calibrate student --bundle $(INT8)/bundle --clips $(INT8)/calibration.npz --test $(INT8)/test.npz
+	$(INT8_VERIFY) || { test $$? -eq 1 && $(RUN) -m train quantise-aware --run $(INT8)/student --teacher $(INT8)/teacher --bundle $(INT8)/bundle --out $(INT8)/eight-bits --data "$(DATA)" && $(INT8_VERIFY); }
+	$(RUN) -m calibrate gate --onnx $(INT8)/bundle/student.int8.onnx
+	$(RUN) -m calibrate report --bundle $(INT8)/bundle --verified $(INT8)/verify.json --page benchmarks/int8.md
 
 engine: ## On the device: FP32, FP16, INT8 engines timed, the best kept: [BUNDLE=folder] [CLIPS=test.npz]
 	$(DEVICE_PYTHON) -m calibrate engine --bundle "$(BUNDLE)" $(if $(CLIPS),--clips "$(CLIPS)")

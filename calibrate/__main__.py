@@ -10,6 +10,7 @@ from rich.table import Table
 from calibrate.engine import EngineConfig, engine
 from calibrate.methods import MethodsConfig, compare_methods
 from calibrate.pose import PoseConfig, quantise_pose
+from calibrate.report import ReportConfig, report
 from calibrate.sensitivity_report import SensitivityConfig, report_sensitivity
 from calibrate.stream import StreamConfig, quantise_stream_of
 from calibrate.student import StudentConfig, quantise_student
@@ -110,6 +111,12 @@ COMMANDS = {
             "python -m calibrate verify --bundle bundles/everyday --clips runs/test.npz",
             "python -m calibrate verify --bundle bundles/everyday --clips runs/test.npz --candidate student.engine",
         ),
+    ),
+    "report": Command(
+        ReportConfig,
+        report,
+        "Write what `verify` measured of a bundle's INT8 student into a Markdown page.",
+        ("python -m calibrate report --bundle runs/bundle --verified runs/verify.json --page benchmarks/int8.md",),
     ),
     "verify-pose": Command(
         VerifyPoseConfig,

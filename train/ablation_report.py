@@ -19,7 +19,8 @@ from rich.table import Table
 from scipy import stats
 
 from edge.command_line import console
-from edge.contract.files import replacing, writing
+from edge.contract.files import replacing
+from edge.contract.page import replace_section
 
 matplotlib.use("Agg")
 
@@ -106,7 +107,7 @@ def write_ablation(folder: Path, page: Path | None, about: dict[str, Any], resul
         partial.write_text(section, encoding="utf-8")
     _picture(folder / "ablation.png", about["dataset"], tables)
     if page is not None:
-        replace_section(page, about["dataset"], section)
+        replace_section(page, about["dataset"], section, title="Does distillation pay?")
     for drop, rows in tables.items():
         table = Table("method", "top-1 %", "sd", "gain", "95 %", "gap", title=f"{about['dataset']} {_named(drop)}")
         for row in rows:
@@ -115,17 +116,6 @@ def write_ablation(folder: Path, page: Path | None, about: dict[str, Any], resul
                 f"{row.gap:.0%}",
             )  # fmt: skip
         console.print(table)
-
-
-def replace_section(page: Path, name: str, section: str) -> None:
-    """Put ``section`` between the page's two comments that name it, or at its end where they are not yet."""
-    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-    with writing(page):
-        text = page.read_text(encoding="utf-8") if page.is_file() else "# Does distillation pay?\n"
-    head, _, rest = text.partition(begin)
-    tail = rest.partition(end)[2] if rest else "\n"
-    with replacing(page) as partial:
-        partial.write_text(f"{head.rstrip()}\n\n{begin}\n\n{section}\n\n{end}{tail}", encoding="utf-8")
 
 
 def _named(drop: float | None) -> str:

@@ -11,7 +11,7 @@ from scipy import stats
 from edge.contract.errors import ConfigError, DataError
 from edge.contract.preprocess import Preprocessing
 from train.ablation import AblationConfig, ablation
-from train.ablation_report import Result, gap_recovered, interval, replace_section, rows_of
+from train.ablation_report import Result, gap_recovered, interval, rows_of
 from train.data.pairs import PairConfig
 from train.data.registry import DataConfig, read_dataset
 from train.hardware import Hardware
@@ -57,18 +57,6 @@ def test_gains_are_taken_seed_by_seed() -> None:
     assert paper.half == pytest.approx(4.303 * 10 / math.sqrt(3), abs=0.01)
     assert paper.gap == pytest.approx((0.7 - 0.6) / (0.9 - 0.6)) and paper.slowdown == pytest.approx(3)
     assert teacher.gap == pytest.approx(1) and alone.gain == 0
-
-
-def test_a_section_is_put_in_the_place_of_its_old_self_and_the_rest_of_the_page_stays(tmp_path: Path) -> None:
-    page = tmp_path / "page.md"
-    page.write_text("# Title\n\nAbove.\n", encoding="utf-8")
-    replace_section(page, "one", "first")
-    replace_section(page, "two", "second")
-    page.write_text(page.read_text(encoding="utf-8") + "\nBelow.\n", encoding="utf-8")
-    replace_section(page, "one", "first again")
-    text = page.read_text(encoding="utf-8")
-    words = "# Title Above. <!-- one: begin --> first again <!-- one: end --> <!-- two: begin --> second"
-    assert " ".join(text.split()) == f"{words} <!-- two: end --> Below."
 
 
 def config(out: Path, **changes: object) -> AblationConfig:

@@ -1,0 +1,99 @@
+"""``python -m calibrate report``: what INT8 cost a bundle's student, as a section of a page."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge.command_line import console
+from edge.contract.bundle import CALIBRATION, STUDENT_FP32, STUDENT_INT8, Bundle, read_bundle
+from edge.contract.errors import DataError
+from edge.contract.page import replace_section
+
+MOST_BYTES = 0.3
+"""Of the FP32 file: the goal for an INT8 student."""
+COLUMNS = (
+    "student", "test clips", "FP32 top-1 %", "INT8 top-1 %", "decided alike %", "float layers", "file, of FP32 %",
+    "FP32, INT8 p50 ms",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ReportConfig:
+    """Write what `verify` measured of a bundle's INT8 student into a Markdown page."""
+
+    bundle: Path
+    """Bundle folder."""
+    verified: Path
+    """The JSON file that `python -m calibrate verify --clips test.npz --report` wrote."""
+    page: Path
+    """Page to write the section of the bundle's dataset in; the rest of it stays."""
+
+
+def report(config: ReportConfig) -> None:
+    """Write the section anew. Raises DataError for a report that is absent or without labelled clips."""
+    bundle = read_bundle(config.bundle)
+    lines = section(bundle, _verified(config.verified))
+    name = str(bundle.manifest.training.get("dataset", bundle.manifest.name))
+    replace_section(config.page, f"{name}, INT8", "\n".join(lines), title="INT8 against FP32")
+    console.print("\n".join(lines), markup=False)
+
+
+def section(bundle: Bundle, verified: dict[str, Any]) -> list[str]:
+    """The lines of the section; a figure over its goal is bold."""
+    manifest = bundle.manifest
+    networks = {n["network"]: n for n in verified["networks"]}
+    fp32, int8 = networks[STUDENT_FP32], networks[STUDENT_INT8]
+    record = json.loads(bundle.file(CALIBRATION).read_text(encoding="utf-8"))
+    told, budget = manifest.training, verified["budget"]
+    tuned = told.get("quantise_aware_epochs")
+    further = "" if tuned is None else f", then trained on in eight bits for {tuned} epochs"
+    runtime = fp32["runtime"].replace(", FP32", "")
+    layers = sum(gap["operator"] in {"Conv", "Gemm"} for gap in verified["layers"])
+    row = (
+        f"{told.get('network')}, width {told.get('width')}",
+        str(fp32["labelled"]["samples"]),
+        f"{fp32['top1']:.2f}",
+        _missed(f"{int8['top1']:.2f}", fp32["top1"] - int8["top1"] > budget["max_top1_drop"]),
+        _missed(f"{int8['labelled']['agreement']:.2f}", int8["labelled"]["agreement"] < budget["min_agreement"]),
+        f"{len(record['float_layers'])} of {layers}",
+        _missed(f"{100 * int8['bytes_ratio']:.1f}", int8["bytes_ratio"] > MOST_BYTES),
+        f"{fp32['latency']['p50_ms']:.2f}, {int8['latency']['p50_ms']:.2f}",
+    )
+    return [
+        f"### {told.get('dataset', manifest.name)}",
+        "",
+        *textwrap.wrap(
+            f"{datetime.date.today()}, {platform.machine()}, {os.cpu_count()} cores, {runtime}. Student distilled by "
+            f"{told.get('method')}, {told.get('epochs')} epochs; ranges by {record['method']} of {len(record['ids'])} "
+            f"training clips{further}. Budget: top-1 within {budget['max_top1_drop']:g} points, "
+            f"{budget['min_agreement']:g} % alike; bold: over it, or over {100 * MOST_BYTES:.0f} % of the bytes.",
+            width=120,
+        ),
+        "",
+        "| " + " | ".join(COLUMNS) + " |",
+        "|" + "---|" * len(COLUMNS),
+        "| " + " | ".join(row) + " |",
+    ]
+
+
+def _missed(figure: str, over: bool) -> str:
+    return f"**{figure}**" if over else figure
+
+
+def _verified(path: Path) -> dict[str, Any]:
+    hint = "write it with `python -m calibrate verify --clips test.npz --report`"
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError("is absent or no report of `verify`", where=path, hint=hint) from error
+    judged = {n["network"]: n["labelled"] for n in found.get("networks", [])}
+    if not judged.get(STUDENT_FP32) or not judged.get(STUDENT_INT8):
+        raise DataError("says nothing of labelled clips", where=path, hint=hint)
+    return found
