@@ -44,9 +44,8 @@ class PoseConfig:
     float_layers: int | None = None
     """How many layers, the most sensitive, stay in floating point. Unset: as few as find the people that FP32 finds, in
     pictures of the same frames that lie between the calibrated ones."""
-    min_people_agreement: float = 90.0
-    """Percent of the people found by either that FP32 and INT8 must both find there; more than `verify-pose` asks for,
-    because pictures of one recording are alike."""
+    min_people_agreement: float = 80.0
+    """Percent of the people found by either that FP32 and INT8 must both find there; what `verify-pose` asks for."""
 
 
 def quantise_pose(config: PoseConfig) -> None:

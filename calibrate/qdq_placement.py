@@ -10,6 +10,7 @@ around concatenation and       one step for all inputs, that of what comes out: 
 interleaving                   is copying of bytes
 convolution, then ReLU         the step of what ReLU passes, so that nothing is spent on what it drops
 several readers                a pair for each, because ONNX Runtime sees quantised layers by pairs read once
+a student's first layer        none (:mod:`calibrate.student`): a step for coordinates is set by the few far out
 =============================  =====================================================================================
 
 Products with a graph's adjacency get no pairs: sums over joints are small and lose most in eight bits. What TensorRT

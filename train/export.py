@@ -75,15 +75,19 @@ def export(config: ExportConfig) -> None:
     console.print(f"bundle {config.bundle}: FP32 top-1 {result.top1 * 100:.2f} % on {len(labels)} test clips")
 
 
-def clips_of(checkpoint: Checkpoint, folder: Path | None) -> tuple[Pairs, Pairs]:
-    """What a run was trained and tested on, its dataset in ``folder``."""
+def clips_of(checkpoint: Checkpoint, folder: Path | None, *, redraw: bool | None = None) -> tuple[Pairs, Pairs]:
+    """What a run was trained and tested on, its dataset in ``folder``.
+
+    redraw: whether training clips are corrupted anew at each draw; None for what the run's data say.
+    """
     about = checkpoint.about
     pairs = pair_config(about["pairs"])
     source = DataConfig(
         about["source"], folder, about["clips_per_class"], about.get("scenes", 0), pairs, about.get("source_split")
     )
     data = read_dataset(source)
-    return Pairs(data, pairs, train=True, seed=about["seed"]), Pairs(data, pairs, train=False, seed=0)
+    drawn = pairs if redraw is None else replace(pairs, redraw=redraw)
+    return Pairs(data, drawn, train=True, seed=about["seed"]), Pairs(data, pairs, train=False, seed=0)
 
 
 def reference_clips(checkpoint: Checkpoint, test: Float32) -> Float32:

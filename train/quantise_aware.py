@@ -25,10 +25,8 @@ from edge.command_line import console
 from edge.contract.bundle import STUDENT_FP32, STUDENT_INT8, Bundle, read_bundle, write_manifest
 from edge.contract.errors import BundleError, ConfigError, DataError
 from train.checkpoint import Checkpoint, load_checkpoint
-from train.data.pairs import Pairs
-from train.data.registry import DataConfig, read_dataset
 from train.evaluate import predict
-from train.export import logits_of, pair_config
+from train.export import clips_of, logits_of
 from train.fit import Run, fit
 from train.hardware import Hardware, launch
 from train.methods import Method, method
@@ -83,7 +81,7 @@ class QuantiseAwareConfig:
     hardware: Hardware = field(default_factory=Hardware)
     """What to train on: a CPU, GPUs, several machines."""
     seed: int = 0
-    """Of order and corruption."""
+    """Of the order of clips."""
 
     def __post_init__(self) -> None:
         if self.hardware.precision == "bf16-mixed":
@@ -113,7 +111,7 @@ def quantise_aware(config: QuantiseAwareConfig) -> None:
         return losses_in_eight_bits(student, exact, teaching, batch, config.keep, fabric)
 
     about = _about(checkpoint, config, student)
-    train, test = _pairs(checkpoint, config, how)
+    train, test = clips_of(checkpoint, config.data, redraw=how.redraw)
     run = Run(
         out=config.out, see="lq", network=student, extra=teaching.adapter, lesson=lesson, method=how, train=train,
         validation=None, test=test, optimiser=config.optimiser, seed=config.seed, about=about, hardware=config.hardware,
@@ -192,20 +190,6 @@ def _adapter(checkpoint: Checkpoint) -> nn.Conv2d:
 def _about(checkpoint: Checkpoint, config: QuantiseAwareConfig, student: QuantisedNetwork) -> dict[str, Any]:
     own = {"eight_bits": student.placement(), "keep": config.keep, "precision": config.hardware.precision}
     return {name: value for name, value in checkpoint.about.items() if name not in ("seed", "optimiser")} | own
-
-
-def _pairs(checkpoint: Checkpoint, config: QuantiseAwareConfig, how: Method) -> tuple[Pairs, Pairs]:
-    """Training and test clips, corrupted as they were for the student."""
-    about = checkpoint.about
-    pairs = pair_config(about["pairs"])
-    data = read_dataset(
-        DataConfig(
-            about["source"], config.data, about["clips_per_class"], about.get("scenes", 0), pairs,
-            about.get("source_split"),
-        )
-    )  # fmt: skip
-    drawn = pairs if how.redraw is None else replace(pairs, redraw=how.redraw)
-    return Pairs(data, drawn, train=True, seed=config.seed), Pairs(data, pairs, train=False, seed=0)
 
 
 def _alike(wanted: np.ndarray, given: np.ndarray) -> float:
