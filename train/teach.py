@@ -37,7 +37,8 @@ class TeacherConfig:
     data: DataConfig = field(default_factory=DataConfig)
     """What to train on."""
     network: str = "shift_gcn_teacher"
-    """shift_gcn_teacher, shift_gcn_student, dense_gcn, dense_gcn_s, dense_gcn_m or dense_gcn_l."""
+    """shift_gcn_teacher, shift_gcn_student, dense_gcn, dense_gcn_s, _m or _l; of other papers st_gcn, st_gcn_pp,
+    efficient_gcn_b0, dd_net, dd_net_m or dd_net_s."""
     width: int | None = None
     """Channels of the first units; by default the network's own."""
     see: Literal["hq", "lq"] = "hq"

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from edge.contract.errors import EngineError
 from edge.engines.engine import Engine
 
+Runtime = Literal["auto", "openvino"]
+"""auto: by the file's suffix. openvino: OpenVINO on the CPU for .onnx and .tflite; an .engine stays TensorRT's."""
 
-def open_engine(path: Path, *, threads: int = 0) -> Engine:
-    """Open a network file with the runtime its suffix names: .onnx, .tflite or .engine.
+
+def open_engine(path: Path, *, threads: int = 0, runtime: Runtime = "auto") -> Engine:
+    """Open a network file with the runtime its suffix names (.onnx, .tflite or .engine), or with OpenVINO.
 
     threads: CPU threads of the runtime, 0 for as many as there are cores; ignored on a GPU.
     Raises EngineError for a file that is absent, damaged or of an unknown kind, and
@@ -17,6 +21,10 @@ def open_engine(path: Path, *, threads: int = 0) -> Engine:
     """
     if not path.is_file():
         raise EngineError("no such network file", where=path)
+    if runtime == "openvino" and path.suffix != ".engine":
+        from edge.engines.openvino_engine import OpenVinoEngine
+
+        return OpenVinoEngine(path, threads=threads)
     # Runtimes are heavy, and a device has only one of them: import the one that is asked for.
     if path.suffix == ".onnx":
         from edge.engines.onnx_runtime import OnnxRuntimeEngine

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edge.assets import BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS, fetch
 from edge.contract.errors import ConfigError
-from edge.engines.registry import open_engine
+from edge.engines.registry import Runtime, open_engine
 from edge.pose.estimator import PoseEstimator
 from edge.pose.pose_network import TF_POSE, TRT_POSE, PoseNetwork
 
@@ -23,6 +23,8 @@ class PoseConfig:
     """Network file: .onnx or .engine for trt_pose and tf_pose; another BlazePose landmark .tflite for blazepose."""
     threads: int = 0
     """CPU threads of the network, 0 for as many as there are cores. Without effect on a GPU."""
+    engine: Runtime = "auto"
+    """auto: the runtime of the network file's suffix. openvino: OpenVINO instead, on x86 often the fastest for pose."""
     max_people: int = 5
     """People followed at once, at most. blazepose takes about the same time again for each."""
     min_joint_score: float | None = None
@@ -43,8 +45,8 @@ def _blazepose(config: PoseConfig) -> PoseEstimator:
     wanted = [BLAZEPOSE_DETECTOR] if config.network else [BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS]
     detector, *landmarks = fetch(*wanted)
     return BlazePose(
-        open_engine(detector, threads=config.threads),
-        open_engine(config.network or landmarks[0], threads=config.threads),
+        open_engine(detector, threads=config.threads, runtime=config.engine),
+        open_engine(config.network or landmarks[0], threads=config.threads, runtime=config.engine),
         max_people=config.max_people,
         min_joint_score=MIN_VISIBILITY if config.min_joint_score is None else config.min_joint_score,
         search_interval=config.search_interval,
@@ -60,7 +62,7 @@ def _heatmaps(network: PoseNetwork) -> Callable[[PoseConfig], PoseEstimator]:
                 f"{network.name} needs a network file", hint="give its .onnx or .engine, or choose blazepose"
             )
         estimator = HeatmapEstimator(
-            open_engine(config.network, threads=config.threads),
+            open_engine(config.network, threads=config.threads, runtime=config.engine),
             network,
             max_people=config.max_people,
             min_joint_score=MIN_PEAK if config.min_joint_score is None else config.min_joint_score,

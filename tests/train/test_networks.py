@@ -59,7 +59,8 @@ def test_every_network_gives_logits_and_features_of_the_stated_shape(name: str, 
     network = build(name, classes=5, layout=PENN, bodies=bodies, width=4)
     logits, features = network(seeded(3, 3, 16, 13, bodies))
     assert logits.shape == (3, 5)
-    assert features.shape == (3 * bodies, 16, 4, 13) and network.features == 16
+    channels = 8 if name == "efficient_gcn_b0" else 16  # twice its stem's, of all others four times the first units'
+    assert features.shape == (3 * bodies, channels, 4, 13) and network.features == channels
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -1,0 +1,1 @@
+"""Measured comparisons, with the peers they are measured against."""

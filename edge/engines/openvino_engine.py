@@ -1,0 +1,65 @@
+"""OpenVINO as engine for the CPU: reads .onnx and .tflite as they are, in FP32 and with Q/DQ."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.contract.errors import EngineError, MissingDependency
+from edge.engines.engine import Arrays, TensorSpec, check_inputs
+
+
+class OpenVinoEngine:
+    """A .onnx or .tflite file on the CPU. See :class:`edge.engines.engine.Engine`."""
+
+    def __init__(self, path: Path, *, threads: int = 0) -> None:
+        try:
+            import openvino
+        except ImportError as error:
+            raise MissingDependency(
+                "openvino", needed_for=f"running {path.name} with OpenVINO", install="pip install 'skd-edge[openvino]'"
+            ) from error
+        options = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": 1,
+            "INFERENCE_NUM_THREADS": threads or os.cpu_count() or 1,
+            # Processors with bfloat16 would otherwise compute FP32 networks in it, with other answers.
+            "INFERENCE_PRECISION_HINT": "f32",
+        }
+        try:
+            core = openvino.Core()
+            compiled = core.compile_model(core.read_model(path), "CPU", options)
+        except Exception as error:  # OpenVINO raises RuntimeError and its own classes, of a module that moves
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+            raise EngineError(
+                f"OpenVINO cannot load it: {reason}", where=path, hint="the file is damaged, or choose engine auto"
+            ) from error
+        self._path, self._threads = path, threads
+        self._version = openvino.__version__.partition("-")[0]
+        self._request = compiled.create_infer_request()
+        self.inputs = tuple(_spec(port) for port in compiled.inputs)
+        self.outputs = tuple(_spec(port) for port in compiled.outputs)
+        self._place = {spec.name: place for place, spec in enumerate(self.inputs)}
+
+    def describe(self) -> str:
+        precision = "INT8" if "int8" in self._path.name else "FP32"
+        return f"OpenVINO {self._version}, CPU, {precision}, {self._threads or 'all'} threads"
+
+    def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
+        check_inputs(self.inputs, inputs, str(self._path))
+        given = {self._place[name]: np.ascontiguousarray(array) for name, array in inputs.items()}
+        # Inputs are read before the call returns, so they need no copy; outputs are overwritten by the next run.
+        results = self._request.infer(given, share_inputs=True, share_outputs=True)
+        return {spec.name: results[place].copy() for place, spec in enumerate(self.outputs)}
+
+    def close(self) -> None:
+        """Nothing to give back: the network goes with the object."""
+
+
+def _spec(port: Any) -> TensorSpec:
+    shape = tuple(int(d.get_length()) if d.is_static else None for d in port.get_partial_shape())
+    return TensorSpec(port.get_any_name(), shape, np.dtype(port.get_element_type().to_dtype()))

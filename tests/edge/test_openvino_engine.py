@@ -1,0 +1,77 @@
+"""OpenVINO behind the engine boundary: the answers of the other runtimes, the same errors."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge.contract.errors import EngineError, MissingDependency
+from edge.engines.litert import LiteRtEngine
+from edge.engines.registry import open_engine
+from edge.pose.registry import PoseConfig, open_estimator
+from tests.networks import FRAMES, JOINTS, clips, student
+
+
+@pytest.fixture
+def installed() -> None:
+    pytest.importorskip("openvino", reason="OpenVINO is not installed: pip install 'skd-edge[openvino]'")
+
+
+def test_without_openvino_one_line_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(MissingDependency, match=r"skd-edge\[openvino\]"):
+        open_engine(student(tmp_path / "student.onnx"), runtime="openvino")
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_network_of_free_batch_is_answered_as_by_onnx_runtime(tmp_path: Path) -> None:
+    path = student(tmp_path / "student.onnx")
+    ours, theirs = open_engine(path, threads=1, runtime="openvino"), open_engine(path, threads=1)
+    assert ours.inputs == theirs.inputs and ours.outputs == theirs.outputs
+    assert ours.describe().startswith("OpenVINO") and "FP32, 1 threads" in ours.describe()
+    for count in (1, 3):
+        given = {"clip": clips(count)}
+        np.testing.assert_allclose(ours.run(given)["logits"], theirs.run(given)["logits"], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.usefixtures("installed")
+def test_an_answer_stays_when_the_next_is_asked_for(tmp_path: Path) -> None:
+    engine = open_engine(student(tmp_path / "student.onnx"), threads=1, runtime="openvino")
+    one, two = clips(2)[:1], clips(2)[1:]
+    first = engine.run({"clip": one})["logits"]
+    kept = first.copy()
+    assert not np.array_equal(engine.run({"clip": two})["logits"], first)
+    assert np.array_equal(first, kept)
+
+
+@pytest.mark.usefixtures("installed")
+def test_what_does_not_fit_or_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    engine = open_engine(student(tmp_path / "student.onnx"), threads=1, runtime="openvino")
+    with pytest.raises(EngineError, match="input clip takes float32"):
+        engine.run({"clip": np.zeros((1, 3, FRAMES, JOINTS), np.float32)})
+    (tmp_path / "broken.onnx").write_bytes(b"no network")
+    with pytest.raises(EngineError, match="OpenVINO cannot load it"):
+        open_engine(tmp_path / "broken.onnx", runtime="openvino")
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_tflite_network_is_answered_as_by_litert(shared_data: Path) -> None:
+    path = shared_data / "models" / "blazepose_lite.tflite"
+    ours, theirs = open_engine(path, threads=1, runtime="openvino"), LiteRtEngine(path, threads=1)
+    assert ours.inputs == theirs.inputs and {s.name for s in ours.outputs} == {s.name for s in theirs.outputs}
+    image = np.random.default_rng(0).random((1, 256, 256, 3), np.float32)
+    given = {theirs.inputs[0].name: image}
+    expected = theirs.run(given)
+    for name, array in ours.run(given).items():
+        np.testing.assert_allclose(array, expected[name], rtol=1e-2, atol=0.02 * float(np.abs(expected[name]).max()))
+
+
+@pytest.mark.usefixtures("installed")
+def test_the_pose_estimator_takes_the_engine_from_its_configuration(shared_data: Path) -> None:
+    network = shared_data / "models" / "blazepose_lite.tflite"
+    estimator = open_estimator(PoseConfig(network=network, threads=1, engine="openvino"))
+    try:
+        assert "OpenVINO" in estimator.describe()
+    finally:
+        estimator.close()

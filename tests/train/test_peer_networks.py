@@ -1,0 +1,165 @@
+"""Others' networks, written from their papers: graphs worked by hand, parts against plain loops, published sizes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from edge.contract.layouts import JointLayout, layout
+from train.export import write_onnx
+from train.networks.dd_net import joint_distances, motion, pair_differences
+from train.networks.efficient_gcn import EfficientGcn, Inputs
+from train.networks.registry import build
+from train.networks.skeleton_graph import centre, hop_adjacencies, hops, hops_from_centre, parents, partition
+from train.networks.st_gcn import GraphConvolution
+from train.networks.st_gcn_pp import TemporalBranches
+
+ARM = JointLayout("arm", ("spine", "elbow", "hand"), ((0, 1), (1, 2)))
+PENN = layout("penn-13")
+
+
+def parameters(network: torch.nn.Module) -> int:
+    return sum(p.numel() for p in network.parameters())
+
+
+def test_hops_are_the_bones_between_two_joints() -> None:
+    assert hops(ARM).tolist() == [[0, 1, 2], [1, 0, 1], [2, 1, 0]]
+    wrist, ankle = PENN.index("left_wrist", "left_ankle")
+    # wrist, elbow, shoulder, hip, knee, ankle
+    assert int(hops(PENN)[wrist, ankle]) == 5
+
+
+def test_joints_that_no_bone_leads_to_are_as_far_as_there_are_joints() -> None:
+    apart = JointLayout("apart", ("spine", "hand", "mouth"), ((0, 1),))
+    assert hops(apart)[2].tolist() == [3, 3, 0]
+    assert parents(apart) == (0, 0, 2)
+
+
+def test_the_middle_is_the_shoulders_centre_or_the_corners_of_the_trunk() -> None:
+    ntu = layout("ntu-25")
+    assert centre(ntu) == ntu.index("shoulder_centre") == (20,)  # joint 21 in ST-GCN's release
+    assert set(centre(PENN)) == set(PENN.index("left_shoulder", "right_shoulder", "left_hip", "right_hip"))
+    out = hops_from_centre(PENN)
+    assert [int(out[i]) for i in PENN.index("head", "left_hip", "left_knee", "left_ankle")] == [1, 0, 1, 2]
+    assert parents(PENN)[PENN.index("right_wrist")[0]] == PENN.index("right_elbow")[0]
+
+
+def test_the_three_subsets_of_neighbours_by_hand() -> None:
+    same, nearer, farther = partition(ARM)
+    # Columns are the joints that receive; they have 2, 3 and 2 neighbours, themselves included.
+    third = 1 / 3
+    assert torch.allclose(same, torch.tensor([[0.5, 0, 0], [0, third, 0], [0, 0, 0.5]]))
+    assert torch.allclose(nearer, torch.tensor([[0, third, 0], [0, 0, 0.5], [0, 0, 0]]))
+    assert torch.allclose(farther, torch.tensor([[0, 0, 0], [0.5, 0, 0], [0, third, 0]]))
+
+
+@pytest.mark.parametrize("name", ["penn-13", "ntu-25", "kinect-20", "coco-17", "blazepose-33"])
+def test_every_joint_receives_one_in_all_from_its_neighbours(name: str) -> None:
+    subsets = partition(layout(name))
+    assert torch.allclose(subsets.sum(dim=(0, 1)), torch.ones(len(layout(name))))
+    assert int((subsets > 0).sum(dim=0).max()) == 1, "a neighbour is in one subset only"
+
+
+def test_adjacencies_by_distance_by_hand() -> None:
+    itself, bone, two = hop_adjacencies(ARM, 2)
+    assert torch.equal(itself, torch.eye(3))
+    side = 2**-0.5  # degrees 1, 2, 1
+    assert torch.allclose(bone, torch.tensor([[0, side, 0], [side, 0, side], [0, side, 0]]))
+    assert torch.equal(two, torch.tensor([[0.0, 0, 1], [0, 0, 0], [1, 0, 0]]))
+
+
+def test_graph_convolution_is_the_sum_over_subsets_in_a_plain_loop() -> None:
+    torch.manual_seed(0)
+    module, x = GraphConvolution(2, 4, ARM), torch.randn(1, 2, 1, 3)
+    with torch.no_grad():
+        module.importance.uniform_(0.5, 2)
+    weight, bias = module.channels.weight.detach()[..., 0, 0], module.channels.bias.detach()
+    expected = torch.zeros(4, 3)
+    for subset, (matrix, gate) in enumerate(zip(partition(ARM), module.importance.detach(), strict=True)):
+        for c in range(4):
+            for v in range(3):
+                value = bias[4 * subset + c] + sum(weight[4 * subset + c, i] * x[0, i, 0, v] for i in range(2))
+                for w in range(3):
+                    expected[c, w] += value * matrix[v, w] * gate[v, w]
+    assert torch.allclose(module(x)[0, :, 0], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_temporal_branches_look_at_most_four_frames_to_either_side(stride: int) -> None:
+    torch.manual_seed(0)
+    module = TemporalBranches(96, stride).eval()
+    x = torch.randn(1, 96, 16, 2, requires_grad=True)
+    out = module(x)
+    assert out.shape == (1, 96, 16 // stride, 2)
+    out[0, :, 8 // stride, 0].sum().backward()
+    assert x.grad is not None
+    reached = x.grad[0].abs().sum(dim=0)
+    assert reached[:, 0].nonzero().flatten().tolist() == list(range(4, 13))
+    assert not reached[:, 1].any(), "no branch mixes joints"
+
+
+def test_distances_of_all_pairs_in_a_plain_loop() -> None:
+    x = torch.randn(2, 3, 4, 5)
+    found = joint_distances(x, pair_differences(5))
+    pairs = [(i, j) for i in range(5) for j in range(i + 1, 5)]
+    assert found.shape == (2, 10, 4)
+    for number, (i, j) in enumerate(pairs):
+        for t in range(4):
+            expected = np.hypot(*(x[1, :2, t, i] - x[1, :2, t, j]).tolist())
+            assert float(found[1, number, t]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_motions_are_differences_stretched_to_the_number_of_frames() -> None:
+    path = torch.tensor([0.0, 1, 4, 9]).reshape(1, 1, 4, 1)
+    # Differences 1, 3, 5; read at -0.125 (the first), 0.625, 1.375 and 2.125 (the last).
+    assert motion(path).flatten().tolist() == pytest.approx([1, 2.25, 3.75, 5])
+    assert motion(path, 2).flatten().tolist() == pytest.approx([4, 4])
+
+
+def test_branches_of_efficient_gcn_read_joints_motions_and_bones_by_hand() -> None:
+    # Frame 0: spine at (1, 1), elbow at (4, 5), hand at (4, 6); frame 1 one to the right; then still.
+    first = torch.tensor([[1.0, 4, 4], [1, 5, 6], [1, 1, 0]])
+    second = first + torch.tensor([[1.0], [0], [0]])
+    clip = torch.stack([first, second, second], dim=1)[None]
+    joints, motions, bones = (branch[0] for branch in Inputs(ARM)(clip))
+    assert joints[:2, 0].tolist() == first[:2].tolist()
+    assert joints[2:4, 0].tolist() == [[0, 3, 3], [0, 4, 5]], "relative to the spine"
+    assert motions[0, :, 0].tolist() == [1, 0, 0], "two frames on; nothing follows the last two"
+    assert motions[2, :, 0].tolist() == [1, 0, 0] and not motions[3].any()
+    assert bones[:2, 0].tolist() == [[0, 3, 0], [0, 4, 1]], "elbow from spine, hand from elbow"
+    angles = np.cos(bones[2:4, 0, 1].numpy())
+    np.testing.assert_allclose(angles, [3 / 5, 4 / 5], atol=1e-4)
+    for branch in (joints, motions, bones):
+        assert torch.equal(branch[4], clip[0, 2]), "whether it was seen goes along"
+
+
+@pytest.mark.parametrize(
+    ("name", "joints", "classes", "published"),
+    [
+        ("st_gcn", "ntu-25", 60, "3.10"),  # PYSKL's table: 3.1 M
+        ("st_gcn_pp", "coco-17", 60, "1.39"),  # PYSKL's table, 2-D poses
+        ("dd_net", "kinect-22", 14, "1.82"),  # DD-Net's table 3 (SHREC): 22 joints, three coordinates
+        ("dd_net_m", "kinect-22", 14, "0.50"),
+        ("dd_net_s", "kinect-22", 14, "0.15"),
+    ],
+)
+def test_networks_have_the_published_number_of_parameters(name: str, joints: str, classes: int, published: str) -> None:
+    network = build(name, classes=classes, layout=layout(joints), bodies=1)
+    assert f"{parameters(network) / 1e6:.2f}" == published
+
+
+def test_efficient_gcn_b0_has_the_published_number_of_parameters() -> None:
+    # Table of the paper, NTU: branches of six channels each, from three coordinates.
+    network = EfficientGcn(60, layout("ntu-25"), 2, channels=6)
+    assert f"{parameters(network) / 1e6:.2f}" == "0.29"
+
+
+@pytest.mark.parametrize("name", ["dd_net_s", "efficient_gcn_b0"])
+def test_onnx_gives_what_pytorch_gives(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = build(name, classes=5, layout=PENN, bodies=1, width=8)
+    clips: Tensor = torch.randn(2, 3, 16, 13, 1)
+    write_onnx(network, clips.numpy(), tmp_path / "network.onnx")
+    assert (tmp_path / "network.onnx").is_file()

@@ -1,0 +1,105 @@
+"""DD-Net: distances between joints and motions at two speeds, read by convolutions over time alone.
+
+Source: Yang, Wu, Sakti, Nakamura, "Make Skeleton-based Action Recognition Model Smaller, Faster and Better", ACM MM
+Asia 2019, sections 3.1 to 3.3 and figure 3, with the layers of its release (dropout of channels, two dense layers).
+
+The third channel of a clip here, how far a joint was seen, goes with the coordinates into the motions; the distances
+are of the coordinates. Behind the entrance there is no joint any more, so the feature map is the same for all joints.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from edge.contract.layouts import JointLayout
+from train.networks.network import Network
+
+SLOPE = 0.2
+"""Of LeakyReLU below zero."""
+
+DENSE = 128
+
+
+class DdNet(nn.Module):
+    """Clip (N, C, T, V, M) -> (logits (N, K), features (N*M, 4 * width, T/4, V))."""
+
+    def __init__(self, classes: int, layout: JointLayout, bodies: int, channels: int = 3, width: int = 64) -> None:
+        super().__init__()
+        self.bodies, self.joints = bodies, len(layout)
+        self.differences: Tensor
+        self.register_buffer("differences", pair_differences(self.joints))
+        pairs, motions = self.differences.shape[1], channels * self.joints
+        self.distances = nn.Sequential(*_embedding(pairs, width), nn.MaxPool1d(2), nn.Dropout1d(0.1))
+        self.slow = nn.Sequential(*_embedding(motions, width), nn.MaxPool1d(2), nn.Dropout1d(0.1))
+        self.fast = nn.Sequential(*_embedding(motions, width), nn.Dropout1d(0.1))
+        self.halves = nn.Sequential(*_twice(3 * width, 2 * width), nn.MaxPool1d(2), nn.Dropout1d(0.1))
+        self.quarters = nn.Sequential(*_twice(2 * width, 4 * width))
+        self.eighths = nn.Sequential(
+            nn.MaxPool1d(2), nn.Dropout1d(0.1), *_twice(4 * width, 8 * width), nn.Dropout1d(0.1)
+        )
+        self.dense = nn.Sequential(*_dense(8 * width), *_dense(DENSE), nn.Linear(DENSE, classes))
+        self.features = 4 * width
+
+    def forward(self, clip: Tensor) -> tuple[Tensor, Tensor]:
+        x = clip.permute(0, 4, 1, 2, 3).flatten(0, 1)  # (N*M, C, T, V)
+        joined = (self.distances(joint_distances(x, self.differences)), self.slow(motion(x)), self.fast(motion(x, 2)))
+        quarters = self.quarters(self.halves(torch.cat(joined, dim=1)))
+        pooled = self.eighths(quarters).amax(dim=2)
+        if self.bodies > 1:
+            pooled = pooled.unflatten(0, (-1, self.bodies)).sum(dim=1) / self.bodies
+        return self.dense(pooled), quarters[..., None].expand(-1, -1, -1, self.joints)
+
+
+def pair_differences(joints: int) -> Tensor:
+    """(V, V(V-1)/2): ``x @`` this is x_i - x_j for every pair i < j. A product with a constant needs no gathering."""
+    i, j = torch.triu_indices(joints, joints, offset=1)
+    matrix = torch.zeros(joints, len(i))
+    matrix[i, torch.arange(len(i))], matrix[j, torch.arange(len(i))] = 1, -1
+    return matrix
+
+
+def joint_distances(x: Tensor, differences: Tensor) -> Tensor:
+    """(N, C >= 2, T, V) -> (N, V(V-1)/2, T): Euclidean distances of all pairs, equation 1 of the paper."""
+    apart = x[:, :2] @ differences
+    return apart.square().sum(dim=1).sqrt().transpose(1, 2)
+
+
+def motion(x: Tensor, step_frames: int = 1) -> Tensor:
+    """(N, C, T, V) -> (N, C*V, T / step): frame t + step minus frame t of every step-th frame, equation 2.
+
+    One difference fewer than there are frames; they are stretched to the frames' number by linear interpolation.
+    """
+    taken = x[:, :, ::step_frames]
+    moved = (taken[:, :, 1:] - taken[:, :, :-1]).transpose(2, 3).flatten(1, 2)
+    return F.interpolate(moved, size=taken.shape[2], mode="linear", align_corners=False)
+
+
+def _embedding(before: int, width: int) -> tuple[nn.Module, ...]:
+    return *_convolution(before, 2 * width, 1), *_convolution(2 * width, width, 3), *_convolution(width, width, 1)
+
+
+def _twice(before: int, after: int) -> tuple[nn.Module, ...]:
+    return *_convolution(before, after, 3), *_convolution(after, after, 3)
+
+
+def _convolution(before: int, after: int, frames: int) -> tuple[nn.Module, ...]:
+    convolution = nn.Conv1d(before, after, frames, padding=frames // 2, bias=False)
+    return convolution, nn.BatchNorm1d(after), nn.LeakyReLU(SLOPE)
+
+
+def _dense(before: int) -> tuple[nn.Module, ...]:
+    return nn.Linear(before, DENSE, bias=False), nn.BatchNorm1d(DENSE), nn.LeakyReLU(SLOPE), nn.Dropout(0.5)
+
+
+def _make(classes: int, layout: JointLayout, bodies: int, width: int) -> nn.Module:
+    return DdNet(classes, layout, bodies, width=width)
+
+
+# The three sizes of the paper's release: 64, 32 and 16 filters.
+NETWORKS = {
+    "dd_net": Network(_make, width=64),
+    "dd_net_m": Network(_make, width=32),
+    "dd_net_s": Network(_make, width=16),
+}

@@ -1,0 +1,183 @@
+"""EfficientGCN-B0, the smallest of its family: three input branches, separable convolutions, joint attention.
+
+Source: Song, Zhang, Shan, Wang, "Constructing Stronger and Faster Baselines for Skeleton-Based Action Recognition",
+IEEE TPAMI 2022, sections 3.2 to 3.5 and the structure of B0 with its SG layer. The graph kernels are the paper's
+equation 3, each distance normalised by itself.
+
+Its branches read what the paper's read of 3-D joints, here of two coordinates: position and position relative to the
+body's middle, motion over one and two frames, bones as vectors and as angles. Each also gets the clip's third
+channel, how far a joint was seen.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from edge.contract.layouts import JointLayout
+from train.networks.network import Network
+from train.networks.skeleton_graph import centre, hop_adjacencies, parents
+from train.networks.st_gcn import mean_of_bodies, over_subsets
+
+COORDINATES = 2
+BRANCH_CHANNELS = 2 * COORDINATES + 1
+KERNEL_FRAMES, MOST_HOPS, REDUCTION = 5, 2, 2
+EPSILON = 1e-4
+
+
+class EfficientGcn(nn.Module):
+    """Clip (N, 3, T, V, M) -> (logits (N, K), features (N*M, 2 * width, T/4, V)). width: channels of the stem."""
+
+    def __init__(
+        self, classes: int, layout: JointLayout, bodies: int, width: int = 64, channels: int = BRANCH_CHANNELS
+    ) -> None:
+        super().__init__()
+        self.bodies = bodies
+        narrow, narrower, wide, wider = (max(1, width * part // 8) for part in (6, 3, 8, 16))
+        self.inputs = Inputs(layout)
+        self.branches = nn.ModuleList(
+            nn.Sequential(
+                nn.BatchNorm2d(channels),
+                Spatial(channels, width, layout),
+                Temporal(width),
+                Spatial(width, narrow, layout),
+                Attention(narrow),
+                Spatial(narrow, narrower, layout),
+                Attention(narrower),
+            )
+            for _ in range(3)
+        )
+        self.main = nn.Sequential(
+            Spatial(3 * narrower, wide, layout),
+            SeparableTemporal(wide, stride=2),
+            Attention(wide),
+            Spatial(wide, wider, layout),
+            SeparableTemporal(wider, stride=2),
+            Attention(wider),
+        )
+        self.features = wider
+        self.dropout = nn.Dropout(0.25)
+        self.fc = nn.Linear(wider, classes)
+
+    def forward(self, clip: Tensor) -> tuple[Tensor, Tensor]:
+        x = clip.permute(0, 4, 1, 2, 3).flatten(0, 1)
+        seen = zip(self.branches, self.inputs(x), strict=True)
+        x = self.main(torch.cat([branch(part) for branch, part in seen], dim=1))
+        return self.fc(self.dropout(mean_of_bodies(x, self.bodies))), x
+
+
+class Inputs(nn.Module):
+    """(N, 3, T, V) -> joints, motions, bones, each (N, 5, T, V)."""
+
+    def __init__(self, layout: JointLayout) -> None:
+        super().__init__()
+        joints, middle, parent = len(layout), list(centre(layout)), list(parents(layout))
+        self.to_middle: Tensor
+        self.to_parent: Tensor
+        relative, bones = torch.eye(joints), torch.eye(joints)
+        relative[middle] -= 1 / len(middle)
+        bones[parent, torch.arange(joints)] -= 1
+        self.register_buffer("to_middle", relative)
+        self.register_buffer("to_parent", bones)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        xy, seen = x[:, :COORDINATES], x[:, COORDINATES:]
+        bones = xy @ self.to_parent
+        length = bones.square().sum(dim=1, keepdim=True).sqrt() + EPSILON
+        return (
+            torch.cat([xy, xy @ self.to_middle, seen], dim=1),
+            torch.cat([_moved(xy, 2), _moved(xy, 1), seen], dim=1),
+            torch.cat([bones, torch.acos(bones / length), seen], dim=1),
+        )
+
+
+def _moved(x: Tensor, frames: int) -> Tensor:
+    """Frame t + frames minus frame t, zero where the clip has ended."""
+    return F.pad(x[:, :, frames:] - x[:, :, :-frames], (0, 0, 0, frames))
+
+
+class Spatial(nn.Module):
+    """Graph convolution over joints up to two bones apart, their edges weighted by what is learnt; shortcut; swish."""
+
+    def __init__(self, before: int, after: int, layout: JointLayout) -> None:
+        super().__init__()
+        self.adjacency: Tensor
+        self.register_buffer("adjacency", hop_adjacencies(layout, MOST_HOPS))
+        self.importance = nn.Parameter(torch.ones_like(self.adjacency))
+        self.channels = nn.Conv2d(before, len(self.adjacency) * after, 1)
+        self.norm = nn.BatchNorm2d(after)
+        self.shortcut: nn.Module = nn.Identity()
+        if before != after:
+            self.shortcut = nn.Sequential(nn.Conv2d(before, after, 1), nn.BatchNorm2d(after))
+
+    def forward(self, x: Tensor) -> Tensor:
+        mixed = over_subsets(self.channels(x), self.adjacency * self.importance)
+        return F.silu(self.norm(mixed) + self.shortcut(x))
+
+
+class Temporal(nn.Module):
+    """Convolution over five frames, shortcut, swish."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.frames = nn.Sequential(*_over_frames(channels, groups=1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.silu(self.frames(x) + x)
+
+
+class SeparableTemporal(nn.Module):
+    """The SG layer: each channel over time, through a narrow waist, each channel over time again; shortcut."""
+
+    def __init__(self, channels: int, stride: int) -> None:
+        super().__init__()
+        waist = max(1, channels // REDUCTION)
+        self.layers = nn.Sequential(
+            *_over_frames(channels, groups=channels),
+            nn.SiLU(),
+            nn.Conv2d(channels, waist, 1),
+            nn.BatchNorm2d(waist),
+            nn.Conv2d(waist, channels, 1),
+            nn.BatchNorm2d(channels),
+            nn.SiLU(),
+            *_over_frames(channels, groups=channels, stride=stride),
+        )
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1:
+            self.shortcut = nn.Sequential(nn.Conv2d(channels, channels, 1, (stride, 1)), nn.BatchNorm2d(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.layers(x) + self.shortcut(x)
+        return out
+
+
+class Attention(nn.Module):
+    """Spatial temporal joint attention: a weight for each frame times a weight for each joint, of each channel."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        inner = max(1, channels // REDUCTION)
+        self.squeeze = nn.Sequential(nn.Conv2d(channels, inner, 1), nn.BatchNorm2d(inner), nn.Hardswish())
+        self.of_frames, self.of_joints = nn.Conv2d(inner, channels, 1), nn.Conv2d(inner, channels, 1)
+        self.norm = nn.BatchNorm2d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        frames, joints = x.mean(dim=3, keepdim=True), x.mean(dim=2, keepdim=True).transpose(2, 3)
+        squeezed = self.squeeze(torch.cat([frames, joints], dim=2))
+        frames, joints = squeezed.split([x.shape[2], x.shape[3]], dim=2)
+        weight = self.of_frames(frames).sigmoid() * self.of_joints(joints.transpose(2, 3)).sigmoid()
+        return F.silu(self.norm(x * weight) + x)
+
+
+def _over_frames(channels: int, *, groups: int, stride: int = 1) -> tuple[nn.Module, ...]:
+    kernel, padding = (KERNEL_FRAMES, 1), (KERNEL_FRAMES // 2, 0)
+    frames = nn.Conv2d(channels, channels, kernel, (stride, 1), padding, groups=groups)
+    return frames, nn.BatchNorm2d(channels)
+
+
+def _make(classes: int, layout: JointLayout, bodies: int, width: int) -> nn.Module:
+    return EfficientGcn(classes, layout, bodies, width=width)
+
+
+NETWORKS = {"efficient_gcn_b0": Network(_make, width=64)}

@@ -1,0 +1,110 @@
+"""ST-GCN++: ST-GCN with learnt adjacencies, a shortcut inside the graph convolution, and six temporal branches.
+
+Source: Duan, Wang, Chen, Lin, "PYSKL: Towards Good Practices for Skeleton Action Recognition", ACM MM 2022,
+section 4.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from edge.contract.layouts import JointLayout
+from train.networks.network import Network
+from train.networks.skeleton_graph import partition
+from train.networks.st_gcn import UNITS, Entrance, mean_of_bodies, over_subsets
+
+DILATIONS = (1, 2, 3, 4)
+BRANCHES = len(DILATIONS) + 2
+"""Dilated convolutions over three frames, a maximum over three frames, and the frame itself."""
+
+
+class StGcnPlusPlus(nn.Module):
+    """Clip (N, C, T, V, M) -> (logits (N, K), features (N*M, 4 * width, T/4, V))."""
+
+    def __init__(self, classes: int, layout: JointLayout, bodies: int, channels: int = 3, width: int = 64) -> None:
+        super().__init__()
+        self.bodies = bodies
+        self.entrance = Entrance(channels, len(layout))
+        units: list[nn.Module] = []
+        before = channels
+        for number, (factor, stride) in enumerate(UNITS):
+            units.append(Unit(before, width * factor, layout, stride, residual=number > 0))
+            before = width * factor
+        self.units = nn.Sequential(*units)
+        self.features = before
+        self.fc = nn.Linear(before, classes)
+
+    def forward(self, clip: Tensor) -> tuple[Tensor, Tensor]:
+        x = self.units(self.entrance(clip))
+        return self.fc(mean_of_bodies(x, self.bodies)), x
+
+
+class Unit(nn.Module):
+    """Adaptive graph convolution, six temporal branches, shortcut."""
+
+    def __init__(self, before: int, after: int, layout: JointLayout, stride: int, *, residual: bool) -> None:
+        super().__init__()
+        self.graph = AdaptiveGraphConvolution(before, after, layout)
+        self.temporal = TemporalBranches(after, stride)
+        self.residual = residual
+        self.shortcut: nn.Module = nn.Identity()
+        if residual and (before != after or stride != 1):
+            self.shortcut = nn.Sequential(nn.Conv2d(before, after, 1, (stride, 1)), nn.BatchNorm2d(after))
+
+    def forward(self, x: Tensor) -> Tensor:
+        main = self.temporal(self.graph(x))
+        return F.relu(main + self.shortcut(x) if self.residual else main)
+
+
+class AdaptiveGraphConvolution(nn.Module):
+    """(N, C, T, V) -> (N, C', T, V): the adjacencies start as ST-GCN's subsets and are learnt without constraint."""
+
+    def __init__(self, before: int, after: int, layout: JointLayout) -> None:
+        super().__init__()
+        self.adjacency = nn.Parameter(partition(layout))
+        self.channels = nn.Conv2d(before, len(self.adjacency) * after, 1)
+        self.norm = nn.BatchNorm2d(after)
+        self.shortcut: nn.Module = nn.Identity()
+        if before != after:
+            self.shortcut = nn.Sequential(nn.Conv2d(before, after, 1), nn.BatchNorm2d(after))
+
+    def forward(self, x: Tensor) -> Tensor:
+        mixed = over_subsets(self.channels(x), self.adjacency)
+        return F.relu(self.norm(mixed) + self.shortcut(x))
+
+
+class TemporalBranches(nn.Module):
+    """(N, C, T, V) -> (N, C, T / stride, V)."""
+
+    def __init__(self, channels: int, stride: int) -> None:
+        super().__init__()
+        each = channels // BRANCHES
+        first = channels - each * (BRANCHES - 1)  # what does not divide goes to the first
+        branches: list[nn.Module] = []
+        for dilation in DILATIONS:
+            inner = first if not branches else each
+            frames = nn.Conv2d(inner, inner, (3, 1), (stride, 1), (dilation, 0), (dilation, 1))
+            branches.append(nn.Sequential(*_narrowed(channels, inner), frames))
+        branches.append(nn.Sequential(*_narrowed(channels, each), nn.MaxPool2d((3, 1), (stride, 1), (1, 0))))
+        branches.append(nn.Conv2d(channels, each, 1, (stride, 1)))
+        self.branches = nn.ModuleList(branches)
+        self.together = nn.Sequential(
+            nn.BatchNorm2d(channels), nn.ReLU(), nn.Conv2d(channels, channels, 1), nn.BatchNorm2d(channels)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        joined: Tensor = self.together(torch.cat([branch(x) for branch in self.branches], dim=1))
+        return joined
+
+
+def _narrowed(channels: int, inner: int) -> tuple[nn.Module, ...]:
+    return nn.Conv2d(channels, inner, 1), nn.BatchNorm2d(inner), nn.ReLU()
+
+
+def _make(classes: int, layout: JointLayout, bodies: int, width: int) -> nn.Module:
+    return StGcnPlusPlus(classes, layout, bodies, width=width)
+
+
+NETWORKS = {"st_gcn_pp": Network(_make, width=64)}
