@@ -33,7 +33,7 @@ BUNDLE ?= bundles/everyday
 CLIPS ?=
 DEVICE_PYTHON ?= $(if $(wildcard $(VENV)/bin/python),$(RUN),python3)
 
-.PHONY: help demo soak test road pairs ablation int8 engine verify setup image-check docs format clean
+.PHONY: help demo soak test road pairs ablation int8 bench-peers engine verify setup image-check docs format clean
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 18
@@ -74,6 +74,10 @@ int8: $(VENV)/all.stamp ## A student of a dataset in INT8, with its section of b
 	$(INT8_VERIFY) || { test $$? -eq 1 && $(RUN) -m train quantise-aware --run $(INT8)/student --teacher $(INT8)/teacher --bundle $(INT8)/bundle --out $(INT8)/eight-bits --data "$(DATA)" && $(INT8_VERIFY); }
 	$(RUN) -m calibrate gate --onnx $(INT8)/bundle/student.int8.onnx
 	$(RUN) -m calibrate report --bundle $(INT8)/bundle --verified $(INT8)/verify.json --page benchmarks/int8.md
+
+bench-peers: $(VENV)/all.stamp ## Side by side with MediaPipe, continual-inference, OpenVINO, others' networks: [DATA=folder trains them]
+	$(RUN) -m pip install --disable-pip-version-check --quiet --editable ".[openvino]"
+	$(RUN) -m benchmarks.peers $(if $(DATA),--data "$(DATA)")
 
 engine: ## On the device: FP32, FP16, INT8 engines timed, the best kept: [BUNDLE=folder] [CLIPS=test.npz]
 	$(DEVICE_PYTHON) -m calibrate engine --bundle "$(BUNDLE)" $(if $(CLIPS),--clips "$(CLIPS)")

@@ -94,7 +94,7 @@ class Inputs(nn.Module):
 
 def _moved(x: Tensor, frames: int) -> Tensor:
     """Frame t + frames minus frame t, zero where the clip has ended."""
-    return F.pad(x[:, :, frames:] - x[:, :, :-frames], (0, 0, 0, frames))
+    return torch.cat([x[:, :, frames:] - x[:, :, :-frames], 0 * x[:, :, :frames]], dim=2)
 
 
 class Spatial(nn.Module):
@@ -163,10 +163,12 @@ class Attention(nn.Module):
         self.norm = nn.BatchNorm2d(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        frames, joints = x.mean(dim=3, keepdim=True), x.mean(dim=2, keepdim=True).transpose(2, 3)
+        t, v = x.shape[2:]
+        # Pooling, not mean(): a mean over axes needs opset 18, which TensorRT 8.5 does not read.
+        frames, joints = F.avg_pool2d(x, (1, v)), F.avg_pool2d(x, (t, 1)).transpose(2, 3)
         squeezed = self.squeeze(torch.cat([frames, joints], dim=2))
-        frames, joints = squeezed.split([x.shape[2], x.shape[3]], dim=2)
-        weight = self.of_frames(frames).sigmoid() * self.of_joints(joints.transpose(2, 3)).sigmoid()
+        frames, joints = squeezed[:, :, :t], squeezed[:, :, t:].transpose(2, 3)
+        weight = self.of_frames(frames).sigmoid() * self.of_joints(joints).sigmoid()
         return F.silu(self.norm(x * weight) + x)
 
 

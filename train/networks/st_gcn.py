@@ -52,7 +52,8 @@ class Entrance(nn.Module):
     def forward(self, clip: Tensor) -> Tensor:
         n, c, t, v, m = clip.shape
         x = clip.permute(0, 4, 1, 3, 2).reshape(n * m, c * v, t)
-        return self.norm(x).reshape(n * m, c, v, t).transpose(2, 3)
+        out: Tensor = self.norm(x).reshape(n * m, c, v, t).transpose(2, 3)
+        return out
 
 
 class Unit(nn.Module):
@@ -93,10 +94,11 @@ class GraphConvolution(nn.Module):
 
 def over_subsets(x: Tensor, adjacency: Tensor) -> Tensor:
     """(N, S * C, T, V), (S, V, V) -> (N, C, T, V): each subset's channels through its matrix, then their sum."""
-    parts = x.chunk(len(adjacency), dim=1)
-    total = parts[0] @ adjacency[0]
-    for part, matrix in zip(parts[1:], adjacency[1:], strict=True):
-        total = total + part @ matrix
+    channels = x.shape[1] // len(adjacency)
+    total = x[:, :channels] @ adjacency[0]
+    for subset in range(1, len(adjacency)):
+        # Slices, not chunk(): splitting into equal parts needs opset 18, which TensorRT 8.5 does not read.
+        total = total + x[:, subset * channels : (subset + 1) * channels] @ adjacency[subset]
     return total
 
 

@@ -80,8 +80,9 @@ class TemporalBranches(nn.Module):
 
     def __init__(self, channels: int, stride: int) -> None:
         super().__init__()
-        each = channels // BRANCHES
-        first = channels - each * (BRANCHES - 1)  # what does not divide goes to the first
+        each = max(1, channels // BRANCHES)
+        first = max(1, channels - each * (BRANCHES - 1))  # what does not divide goes to the first
+        joined = first + each * (BRANCHES - 1)
         branches: list[nn.Module] = []
         for dilation in DILATIONS:
             inner = first if not branches else each
@@ -91,7 +92,7 @@ class TemporalBranches(nn.Module):
         branches.append(nn.Conv2d(channels, each, 1, (stride, 1)))
         self.branches = nn.ModuleList(branches)
         self.together = nn.Sequential(
-            nn.BatchNorm2d(channels), nn.ReLU(), nn.Conv2d(channels, channels, 1), nn.BatchNorm2d(channels)
+            nn.BatchNorm2d(joined), nn.ReLU(), nn.Conv2d(joined, channels, 1), nn.BatchNorm2d(channels)
         )
 
     def forward(self, x: Tensor) -> Tensor:

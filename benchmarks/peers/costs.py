@@ -1,0 +1,72 @@
+"""The loop's largest costs: processor time of every function's own code, one stage after the other on one thread.
+
+    python -m benchmarks.peers.costs
+
+Side by side the stages would share caches and cores, and a cost could not be told from waiting.
+"""
+
+from __future__ import annotations
+
+import cProfile
+import itertools
+import pstats
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from benchmarks.peers.interleaved import keep
+from edge.assets import DEMO_CLIP, fetch
+from edge.loop.parts import opened
+from edge.pose.registry import PoseConfig
+from edge.recogniser import RecogniserConfig
+from edge.run import RunConfig
+
+BUNDLE = Path("bundles/everyday")
+WARM_UP_FRAMES = 10
+SHOWN = 14
+
+Stats = dict[tuple[str, int, str], tuple[int, int, float, float, Any]]
+"""Of the profiler: (file, line, function) -> primitive calls, calls, own seconds, seconds with callees, callers."""
+
+
+def main() -> None:
+    cv2.setNumThreads(1)
+    (clip,) = fetch(DEMO_CLIP)
+    config = RunConfig(
+        source=str(clip), bundle=BUNDLE, pose=PoseConfig(threads=1), recogniser=RecogniserConfig(threads=1)
+    )
+    profile = cProfile.Profile(time.thread_time)
+    with opened(config) as parts:
+        pictures = iter(parts.source)
+        for frame in itertools.islice(pictures, WARM_UP_FRAMES):
+            parts.action.act(parts.pose.see(frame))
+        count = 0
+        profile.enable()
+        for frame in pictures:
+            parts.action.act(parts.pose.see(frame))
+            count += 1
+        profile.disable()
+        told = parts.describe()
+    stats: Stats = pstats.Stats(profile).stats  # type: ignore[attr-defined]
+    total = sum(own for _, _, own, _, _ in stats.values())
+    rows: list[dict[str, Any]] = [
+        {"function": _name(file, line, name), "calls": calls / count, "ms": 1000 * own / count, "share": own / total}
+        for (file, line, name), (_, calls, own, _, _) in stats.items()
+    ]
+    rows.sort(key=lambda row: -row["ms"])
+    found = {"clip": clip.name, "pictures": count, "ms": 1000 * total / count, "parts": told, "rows": rows[:SHOWN]}
+    keep("costs", "python -m benchmarks.peers.costs", found)
+
+
+def _name(file: str, line: int, name: str) -> str:
+    """For instance "cv2.warpAffine", or "edge/pose/blazepose_landmarks.py refine"."""
+    if file == "~":
+        return name.strip("<>").removeprefix("built-in method ").removeprefix("method ")
+    path = Path(file)
+    return f"{'/'.join(path.parts[-3:])} {name}" if line else name
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""The networks that are timed, as files under runs/peers/networks; made where they are absent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from benchmarks.peers.accuracy import NETWORKS
+from calibrate.quantise import Quantiser
+from edge.contract.errors import SkdError
+from edge.contract.layouts import layout
+from edge.contract.types import Float32
+from train.export import write_onnx
+from train.export_pose import export_trt_pose
+from train.networks.registry import build
+
+FOLDER = Path("runs/peers/networks")
+BUNDLE = Path("bundles/everyday")
+JOINTS, CLASSES, FRAMES = "penn-13", 15, 32
+
+Row = tuple[str, str, Path]
+"""Name, precision, file."""
+
+
+def student_files() -> list[Row]:
+    """The shipped student."""
+    return [("student", "FP32", BUNDLE / "student.onnx"), ("student", "INT8", BUNDLE / "student.int8.onnx")]
+
+
+def pose_files() -> list[Row]:
+    """trt_pose's ResNet-18 at 224, untrained: its weights are not at hand, and time does not depend on them."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    whole, small = FOLDER / "trt_pose.onnx", FOLDER / "trt_pose.int8.onnx"
+    if not whole.is_file():
+        torch.manual_seed(0)
+        export_trt_pose(None, whole)
+    if not small.is_file():
+        pictures = np.random.default_rng(0).integers(0, 256, (2, 1, 224, 224, 3), dtype=np.uint8)
+        Quantiser(whole, list(pictures), "minmax").write(small)
+    return [("trt_pose ResNet-18", "FP32", whole), ("trt_pose ResNet-18", "INT8", small)]
+
+
+def peer_files() -> Iterator[Row]:
+    """Every network of the comparison, Penn Action's 13 joints and 15 classes; INT8 is left out where it cannot be."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name, (registered, width) in NETWORKS.items():
+        whole = FOLDER / f"{name.replace(' ', '_')}.onnx"
+        small = whole.with_suffix(".int8.onnx")
+        if not whole.is_file():
+            write_onnx(_used(registered, width), _clips(2), whole)
+        yield name, "FP32", whole
+        if not small.is_file():
+            try:
+                Quantiser(whole, [clip[None] for clip in _clips(8)], "minmax").write(small)
+            except SkdError as error:
+                print(f"{name} has no INT8 form: {error}")
+                continue
+        yield name, "INT8", small
+
+
+def _used(name: str, width: int) -> nn.Module:
+    """The network, its BatchNorm having seen clips, so that its activations have a size that can be quantised."""
+    torch.manual_seed(0)
+    network = build(name, classes=CLASSES, layout=layout(JOINTS), bodies=1, width=width)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            module.momentum = 1.0
+    with torch.inference_mode():
+        network(torch.from_numpy(_clips(8)))
+    return network.eval()
+
+
+def _clips(count: int) -> Float32:
+    """Smooth motions (count, 3, T, V, 1)."""
+    steps = np.random.default_rng(0).standard_normal((count, 3, FRAMES, len(layout(JOINTS)), 1))
+    return (np.cumsum(steps, axis=2) / 10).astype(np.float32)

@@ -1,0 +1,73 @@
+"""Time of one clip through every network and of one picture through the pose networks, by runtime, turn by turn.
+
+    python -m benchmarks.peers.network_latency [--rounds N]
+
+One thread everywhere. Wall clock and processor time of the process.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.peers.interleaved import interleaved, keep
+from benchmarks.peers.network_files import Row, peer_files, pose_files, student_files
+from edge.assets import BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS, fetch
+from edge.contract.errors import MissingDependency
+from edge.engines.engine import Engine
+from edge.engines.registry import Runtime, open_engine
+
+RUNTIMES: dict[str, Runtime] = {"own": "auto", "OpenVINO": "openvino"}
+"""own: ONNX Runtime for .onnx, LiteRT for .tflite."""
+
+
+def ways(rows: list[Row]) -> tuple[dict[str, Callable[[], object]], dict[str, str]]:
+    """NETWORK | PRECISION | RUNTIME -> a run of it, and what the engine calls itself."""
+    found: dict[str, Callable[[], object]] = {}
+    told: dict[str, str] = {}
+    for name, precision, path in rows:
+        for shown, runtime in RUNTIMES.items():
+            try:
+                engine = open_engine(path, threads=1, runtime=runtime)
+            except MissingDependency:
+                continue
+            found[f"{name} | {precision} | {shown}"] = _run(engine)
+            told[f"{name} | {precision} | {shown}"] = engine.describe()
+    return found, told
+
+
+def _run(engine: Engine) -> Callable[[], object]:
+    rng = np.random.default_rng(0)
+    given = {}
+    for spec in engine.inputs:
+        values = rng.random([n or 1 for n in spec.shape])
+        given[spec.name] = (255 * values if spec.dtype == np.uint8 else values).astype(spec.dtype)
+    return lambda: engine.run(given)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=60)
+    rounds = parser.parse_args().rounds
+    detector, landmarks = fetch(BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS)
+    blazepose: list[tuple[str, Path]] = [("BlazePose detector", detector), ("BlazePose landmarks", landmarks)]
+    sets: dict[str, list[Row]] = {
+        "clips": [*student_files(), *peer_files()],
+        "pictures": [*pose_files(), *((name, "FP32", path) for name, path in blazepose)],
+    }
+    for section, rows in sets.items():
+        found, told = ways(rows)
+        # A picture takes ten times as long as a clip, and needs fewer rounds for the same certainty.
+        times = interleaved(found, rounds if section == "clips" else max(5, rounds // 4))
+        keep(
+            f"latency_{section}",
+            f"python -m benchmarks.peers.network_latency --rounds {rounds}",
+            {"times": times, "engines": told},
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,175 @@
+"""benchmarks/peers.md and its pictures, from what has been measured; a section that has not run says so.
+
+python -m benchmarks.peers.page
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.peers import plots
+from benchmarks.peers.accuracy import NETWORKS, finished
+from benchmarks.peers.interleaved import kept, percentiles, ratios
+from benchmarks.peers.notes import COSTS, INTRODUCTION, NOTES
+from edge.contract.files import replacing
+
+PAGE = Path("benchmarks/peers.md")
+
+
+def pose_pipelines(found: dict[str, Any]) -> list[str]:
+    rows = found["rows"]
+    lines = [
+        f"Clip: {found['clip']}, its first ten pictures left out; medians over {len(rows['MediaPipe'])} rounds.",
+        "",
+        "| | pictures a second | p50 ms | p90 ms | processor ms a picture | rate over MediaPipe's: p50, p90 | its "
+        "processor time over ours: p50, p90 |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    peer = rows["MediaPipe"]
+    for name, runs in rows.items():
+        good = [run for run in runs if "failed" not in run]
+        if len(good) < len(peer):
+            lines.append(f"| {name} | did not run: {runs[0].get('failed', 'interrupted')} | | | | | |")
+            continue
+        rate = [run["frames_per_s"] for run in good]
+        spent = [1000 * run["processor_s"] / run["pictures"] for run in good]
+        faster = ratios(rate, [run["frames_per_s"] for run in peer])
+        cheaper = ratios([1000 * run["processor_s"] / run["pictures"] for run in peer], spent)
+        steady = percentiles([ms for run in good for ms in run["steady_ms"]])
+        lines.append(
+            f"| {name} | {percentiles(rate)[0]:.1f} | {steady[0]:.1f} | {steady[1]:.1f} | {percentiles(spent)[0]:.1f} "
+            f"| {faster[0]:.2f}, {faster[1]:.2f} | {cheaper[0]:.2f}, {cheaper[1]:.2f} |"
+        )
+    return lines
+
+
+def streaming(found: dict[str, Any]) -> list[str]:
+    times: dict[str, list[float]] = found["times"]
+    names = [name.removesuffix(" processor") for name in times if name.endswith(" processor")]
+    peer = next(name for name in names if name.startswith("continual"))
+    lines = ["| one new frame | processor ms: p50 | p90 | of the library's: p50 | p90 |", "|---|---|---|---|---|"]
+    for name in names:
+        took = times[f"{name} processor"]
+        share = ratios(took, times[f"{peer} processor"])
+        p50, p90 = percentiles(took)
+        lines.append(f"| {name} | {p50:.3f} | {p90:.3f} | {share[0]:.3f} | {share[1]:.3f} |")
+    return lines
+
+
+def latency(found: dict[str, Any]) -> list[str]:
+    """Each network in each precision, its own runtime and OpenVINO side by side."""
+    times: dict[str, list[float]] = found["times"]
+    lines = [
+        "| network | precision | ONNX Runtime or LiteRT: p50 ms | p90 | OpenVINO: p50 ms | p90 | OpenVINO faster by: "
+        "p50 | p90 |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for key in dict.fromkeys(name.rpartition(" | ")[0] for name in times if name.endswith(" | own processor")):
+        own = times[f"{key} | own processor"]
+        cells = [*percentiles(own)]
+        other = times.get(f"{key} | OpenVINO processor")
+        if other is not None:
+            cells += [*percentiles(other), *ratios(own, other)]
+        shown = [f"{cell:.3f}" if place < 4 else f"{cell:.2f}" for place, cell in enumerate(cells)]
+        lines.append(f"| {key} | {' | '.join([*shown, *[''] * (6 - len(shown))])} |")
+    return lines
+
+
+def accuracy() -> list[str]:
+    """From the run folders; a training that has not ended is a blank."""
+    columns = [f"{shown}, {see.upper()}" for shown in plots.DATASETS.values() for see in ("hq", "lq")]
+    lines = [f"| network | {' | '.join(columns)} |", "|---|---|---|---|---|"]
+    for network in NETWORKS:
+        cells = []
+        for dataset in plots.DATASETS:
+            for see in ("hq", "lq"):
+                top1 = finished(network, dataset, see)
+                mean = sum(top1) / len(top1) if top1 else 0.0
+                cells.append(f"{mean:.1f} ({len(top1)})" if top1 else "did not run")
+        lines.append(f"| {network} | {' | '.join(cells)} |")
+    return lines
+
+
+def roofline(found: dict[str, Any]) -> list[str]:
+    boards = list(found["boards"])
+    lines = [
+        f"This machine, one thread, in the same run: {found['gops']['FP32']:.0f} GFLOP/s in FP32, "
+        f"{found['gops']['INT8']:.0f} GOP/s in INT8, {found['gb_s']:.1f} GB/s.",
+        "",
+        "| network | precision | GFLOP | MB moved | measured ms | of this machine's peak | floor here, ms | "
+        + " | ".join(f"{board}, *computed* ms" for board in boards)
+        + " |",
+        "|---|" + "---|" * (6 + len(boards)),
+    ]
+    for row in found["rows"]:
+        floors = " | ".join(f"{row['boards_ms'][board]:.4f}" for board in boards)
+        lines.append(
+            f"| {row['network']} | {row['precision']} | {row['gflop']:.3f} | {row['mb']:.2f} | {row['ms']:.3f} | "
+            f"{100 * row['achieved']:.0f} % | {row['floor_ms']:.3f} | {floors} |"
+        )
+    peaks = "; ".join(
+        f"{name} {board['int8_tops']:g} TOPS, {board['fp16_tflops']:g} TFLOPS, {board['gb_s']:g} GB/s"
+        for name, board in found["boards"].items()
+    )
+    return [*lines, "", f"Peaks used for the boards, dense INT8, FP16 and memory: {peaks}."]
+
+
+def costs(found: dict[str, Any]) -> list[str]:
+    lines = [
+        f"{found['pictures']} pictures of {found['clip']}, {found['ms']:.1f} ms of processor time a picture in all.",
+        "",
+        "| cost | ms a picture | share | calls a picture | what was done about it |",
+        "|---|---|---|---|---|",
+    ]
+    for row in found["rows"][:10]:
+        done = next((text for key, text in COSTS.items() if key in row["function"]), "nothing yet")
+        name = row["function"].replace("|", "\\|")
+        lines.append(f"| `{name}` | {row['ms']:.2f} | {100 * row['share']:.1f} % | {row['calls']:.2f} | {done} |")
+    return lines
+
+
+SECTIONS: dict[str, tuple[str, Callable[[dict[str, Any]], list[str]]]] = {
+    "pose_pipelines": ("(a) MediaPipe's own pipeline", pose_pipelines),
+    "streaming": ("(b) continual-inference", streaming),
+    "latency_clips": ("(c), (d), (e) Networks on clips: latency by runtime", latency),
+    "latency_pictures": ("(e) Pose networks: latency by runtime", latency),
+    "roofline": ("Roofline", roofline),
+    "costs": ("Where time goes: the ten largest costs", costs),
+}
+
+
+def write_page() -> None:
+    """Write the page and whatever pictures there are figures for."""
+    pictures = plots.draw()
+    lines = ["# Ahead of the peers?", "", INTRODUCTION, ""]
+    for section, (title, table) in SECTIONS.items():
+        lines += [f"## {title}", ""]
+        found = kept(section)
+        if found is None:
+            lines += ["Has not run.", ""]
+        else:
+            lines += [*_about(found["about"]), "", *table(found), ""]
+        if section in NOTES:
+            lines += [NOTES[section], ""]
+        if section == "latency_clips":
+            lines += ["### Accuracy on the same clips", "", *accuracy(), "", NOTES["accuracy"], ""]
+        lines += [f"![{title}]({name})\n" for name in pictures.get(section, ())]
+    with replacing(PAGE) as partial:
+        partial.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+
+
+def _about(about: dict[str, Any]) -> list[str]:
+    machine = about["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    return [
+        f"    {about['command']}",
+        "",
+        f"{about['date']}; {machine['cpu']}, {machine['cores']} cores, power mode: "
+        f"{machine['power_mode'] or 'not told'}; load at the end {about['load']}; {versions}.",
+    ]
+
+
+if __name__ == "__main__":
+    write_page()

@@ -1,0 +1,53 @@
+"""The page of the comparison with peers: ratios from figures given here, and honest gaps."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.peers import interleaved
+from benchmarks.peers.page import latency, pose_pipelines, streaming, write_page
+
+
+def run(rate: float, processor_s: float) -> dict[str, object]:
+    return {"frames_per_s": rate, "processor_s": processor_s, "pictures": 100, "steady_ms": [1000 / rate] * 3}
+
+
+def test_rates_and_processor_times_are_compared_round_by_round() -> None:
+    # The machine was half as fast in the second round, for both.
+    rows = {"MediaPipe": [run(50, 2.0), run(25, 4.0)], "our loop": [run(100, 1.0), run(50, 2.0)]}
+    lines = pose_pipelines({"clip": "clip.mp4", "rows": rows})
+    assert lines[-1].endswith("| 2.00, 2.00 | 2.00, 2.00 |"), "twice the rate and half the processor time, each round"
+    assert lines[-2].endswith("| 1.00, 1.00 | 1.00, 1.00 |")
+
+
+def test_a_way_that_failed_is_named_and_has_no_figures() -> None:
+    rows = {"MediaPipe": [run(50, 2.0)], "ours": [{"failed": "error: openvino is not installed"}]}
+    assert pose_pipelines({"clip": "clip.mp4", "rows": rows})[-1] == (
+        "| ours | did not run: error: openvino is not installed | | | | | |"
+    )
+
+
+def test_a_step_is_told_as_share_of_the_librarys() -> None:
+    times = {"step processor": [1.0, 2.0, 1.0], "continual-inference 1 processor": [4.0, 8.0, 4.0]}
+    assert streaming({"times": times})[2] == "| step | 1.000 | 1.800 | 0.250 | 0.250 |"
+
+
+def test_a_network_without_the_other_runtime_leaves_its_columns_empty() -> None:
+    times = {
+        "a | FP32 | own processor": [2.0],
+        "a | FP32 | OpenVINO processor": [1.0],
+        "b | INT8 | own processor": [3.0],
+    }
+    both, alone = latency({"times": times})[2:]
+    assert both == "| a | FP32 | 2.000 | 2.000 | 1.000 | 1.000 | 2.00 | 2.00 |"
+    assert alone == "| b | INT8 | 3.000 | 3.000 |  |  |  |  |"
+
+
+def test_a_section_that_has_not_run_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "benchmarks").mkdir()
+    write_page()
+    text = (tmp_path / "benchmarks" / "peers.md").read_text()
+    assert text.count("Has not run.") == 6
+    assert interleaved.kept("roofline") is None
+    assert text.count("did not run |") == 9 * 4, "nine networks on two datasets, good and poor skeletons"
