@@ -1,7 +1,81 @@
-"""What the page says in words: what was compared how, why a comparison is lost, what was done about a cost."""
+"""What the page says in words: how things were compared, why a comparison is lost, what was done about a cost."""
 
-INTRODUCTION = ""
+INTRODUCTION = """\
+    make bench-peers                 # all sections; DATA=folder trains the networks too
+    python -m benchmarks.peers --only pose_pipelines costs
 
-NOTES: dict[str, str] = {"accuracy": ""}
+Each peer is installed from the package index at a pinned version, in an environment of its own under `runs/peers`,
+and all ways take turns in one run, so that what else the machine does falls on all of them. Ratios are taken round by
+round.
 
-COSTS: dict[str, str] = {}
+**The figures below were taken while other trainings kept both cores busy.** Wall clock then mostly measures waiting:
+rates of one or two pictures a second are no property of anything. What is compared is therefore *processor time*, of
+all threads of a process, which waiting does not lengthen; full caches do, for all alike. On a machine at rest the
+same command gives rates as well, and overlapped stages, which processor time cannot show, count for our loop."""
+
+NOTES: dict[str, str] = {
+    "pose_pipelines": """\
+Both follow one person with the same landmark network (`pose_landmark_full`), FP32, one thread a network: MediaPipe's
+Python package has that built in. Ours also runs tracker, clips, student and decisions.
+
+- **As it comes, our loop loses.** It looks for newcomers, or at the person again, with the detector in every picture;
+  MediaPipe runs its detector when it has lost the one person it follows. With `pose.search_interval 15` that
+  difference is gone: newcomers then are found half a second later. The default stays, because several people coming
+  and going is what the loop is for.
+- With OpenVINO (`pose.engine openvino`) outputs that nobody reads are left out of the network. The body's mask and
+  its joints in metres are a third of the landmark network's work, and MediaPipe computes them whether asked for or
+  not. The points are the same: of 195 numbers none differs.""",
+    "streaming": """\
+The network is `dense_gcn` at 48 channels with 13 joints, same weights in every row, one thread. A step of 4 frames is
+divided by 4. More in [streaming.md](streaming.md).""",
+    "latency_clips": """\
+Penn Action's 13 joints and 15 classes, clips of 32 frames, one person, batch 1, one thread; weights untrained, for
+they do not change the time. INT8 is the Q/DQ form that `python -m calibrate` writes. *student* is the shipped one, 37
+classes. OpenVINO does not gain on students: most of their time is many small layers, and each costs OpenVINO more
+than ONNX Runtime. So it is no choice for the student. (An earlier trial had it 2.4 to 2.9 times as fast on INT8 GCNs;
+since then ONNX Runtime runs every convolution of ours in eight bits, see [int8.md](int8.md).)""",
+    "accuracy": """\
+Top-1 in percent, in brackets the number of seeds. All networks were trained alike: as `make ablation` trains (12
+epochs of Penn Action, 30 of UTD-MHAD, SGD, bfloat16), each on the quality it is tested on, no teacher; LQ lacks 60 %
+of the joints, drawn anew at each draw. These are short trainings, on which small and simple networks do relatively
+well. *did not run* means just that: on two busy cores there was no time for it; `DATA=folder` goes on where it
+stopped. Starred figures are our student's under the same settings from an earlier run
+([distillation.md](distillation.md)); *taught* is with a teacher, which is how it ships. The full curve needs all
+networks at full length.""",
+    "latency_pictures": """\
+For pose networks OpenVINO pays, and it is a choice: `--pose.engine openvino`, or `engine: openvino` under `pose` in
+YAML, after `pip install 'skd-edge[openvino]'`. It reads .onnx and .tflite. trt_pose's ResNet-18 at 224 is untrained
+here.""",
+    "roofline": """\
+GFLOP and bytes are counted from the FP32 ONNX graph ([onnx_cost.py](peers/onnx_cost.py), held against layers worked
+by hand): two operations a multiply-add of convolutions and products; every such layer's weights, input and output
+moved once. The floor is the slower of computing at the peak and moving at the bandwidth. **The boards' columns are
+computed from published peaks; nothing was measured on a board**, and no network reaches a floor: launching each
+kernel costs microseconds, which is more than the student's whole floor. FP32 rows take the boards' FP16 peak and two
+bytes a number.""",
+    "costs": """\
+One person after the other, stages in turn on one thread, the demo clip with one or two people, default settings. Own
+time of each function, without what it calls. The chart above the table is of the loop itself, stages side by side,
+one person, on the busy machine: its lengths are wall clock and long for that reason; only their shares mean
+something.""",
+}
+
+COSTS: dict[str, str] = {
+    "Invoke": "both BlazePose networks. The detector looks at one square a picture, not at all of them; "
+    "`search_interval` runs it less often; OpenVINO leaves out the third of the landmark network that nobody reads. "
+    "Not done: INT8, for which its authors' data would be needed",
+    "warpAffine": "cutting, turning and scaling a body's region in one call; the picture is never scaled whole",
+    "VideoCapture": "decoding; on a thread of its own, ahead of the pose stage",
+    "blazepose_landmarks.py locate": "pixels to 0..1, into memory that is taken once",
+    "blazepose_landmarks.py refine": "all joints at once, in windows of 7x7 of their heatmaps, not in whole ones",
+    "'reduce' of 'numpy.ufunc'": "sums and tests of the refinement and of boxes' overlap; mostly the call itself. "
+    "Nothing yet",
+    "blazepose_detector.py detect": "pixels to -1..1 in place; the threshold before the sigmoid, so that few boxes are "
+    "looked at",
+    "region.py crop": "the matrix of the cut. Nothing yet",
+    "GetTensor": "outputs are copied, the unread mask too. Nothing yet on LiteRT; OpenVINO does not compute it",
+    "onnxruntime_pybind11_state.run": "the student: INT8, asked five times a second and person, all people in one run",
+    "SetTensor": "one copy of the input. Nothing yet",
+    "litert.py run": "the boundary's check of names and shapes. Nothing yet",
+    "cvtColor": "of the region alone, after it was cut",
+}

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peers import plots
-from benchmarks.peers.accuracy import NETWORKS, finished
+from benchmarks.peers.accuracy import NETWORKS
+from benchmarks.peers.earlier import ROWS, earlier
 from benchmarks.peers.interleaved import kept, percentiles, ratios
 from benchmarks.peers.notes import COSTS, INTRODUCTION, NOTES
 from edge.contract.files import replacing
@@ -81,13 +82,15 @@ def accuracy() -> list[str]:
     """From the run folders; a training that has not ended is a blank."""
     columns = [f"{shown}, {see.upper()}" for shown in plots.DATASETS.values() for see in ("hq", "lq")]
     lines = [f"| network | {' | '.join(columns)} |", "|---|---|---|---|---|"]
-    for network in NETWORKS:
+    for network in dict.fromkeys((*NETWORKS, *ROWS)):
         cells = []
         for dataset in plots.DATASETS:
             for see in ("hq", "lq"):
-                top1 = finished(network, dataset, see)
+                top1, star = plots.accuracies(network, dataset, see), ""
+                if not top1:
+                    top1, star = earlier(network, dataset, see), "*"
                 mean = sum(top1) / len(top1) if top1 else 0.0
-                cells.append(f"{mean:.1f} ({len(top1)})" if top1 else "did not run")
+                cells.append(f"{mean:.1f}{star} ({len(top1)})" if top1 else "did not run")
         lines.append(f"| {network} | {' | '.join(cells)} |")
     return lines
 

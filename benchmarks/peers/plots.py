@@ -9,6 +9,7 @@ import matplotlib
 import matplotlib.pyplot as plt
 
 from benchmarks.peers.accuracy import NETWORKS, finished
+from benchmarks.peers.earlier import ROWS, earlier
 from benchmarks.peers.interleaved import kept, percentiles
 from benchmarks.peers.network_files import CLASSES, FRAMES, JOINTS
 from edge.contract.files import replacing
@@ -36,17 +37,23 @@ def draw() -> dict[str, list[str]]:
     return drawn
 
 
+def accuracies(network: str, dataset: str, see: str) -> list[float]:
+    """Top-1 in percent of each seed that was trained here."""
+    return finished(network, dataset, "hq" if see == "hq" else "lq")
+
+
 def _fronts(clips: dict[str, Any], path: Path) -> bool:
     """Top-1 over INT8 (else FP32) milliseconds and over parameters; HQ and LQ; a point for each network."""
     figure, axes = plt.subplots(2, 2, figsize=(10, 8), layout="constrained", sharey="row")
     shown = 0
     for row, (dataset, title) in zip(axes, DATASETS.items(), strict=True):
-        for network, (registered, width) in NETWORKS.items():
+        for network in dict.fromkeys((*NETWORKS, *ROWS)):
+            registered, width = NETWORKS[network.partition(",")[0]]
             made = build(registered, classes=CLASSES, layout=layout(JOINTS), bodies=1, width=width)
             size = cost(made, FRAMES, len(layout(JOINTS)), 1).parameters / 1e6
-            time = _fastest(clips["times"], network)
+            time = _fastest(clips["times"], network.partition(",")[0])
             for see, marker in (("hq", "o"), ("lq", "s")):
-                top1 = finished(network, dataset, see)  # type: ignore[arg-type]
+                top1 = accuracies(network, dataset, see) or earlier(network, dataset, see)
                 if not top1 or time is None:
                     continue
                 colour = "tab:blue" if registered.startswith("dense_gcn") else "tab:red"

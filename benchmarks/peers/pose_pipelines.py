@@ -25,7 +25,6 @@ OURS = {
     "our loop": ("1", "1", "auto"),
     "our loop, newcomers looked for in every 15th picture": ("15", "1", "auto"),
     "the same, OpenVINO": ("15", "1", "openvino"),
-    "the same, LiteRT with a thread for each core": ("15", "0", "auto"),
 }
 """Search interval, threads of each network, engine."""
 

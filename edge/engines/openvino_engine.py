@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,12 @@ from edge.engines.engine import Arrays, TensorSpec, check_inputs
 
 
 class OpenVinoEngine:
-    """A .onnx or .tflite file on the CPU. See :class:`edge.engines.engine.Engine`."""
+    """A .onnx or .tflite file on the CPU. See :class:`edge.engines.engine.Engine`.
 
-    def __init__(self, path: Path, *, threads: int = 0) -> None:
+    wanted: which outputs anybody reads; what only the others need is not computed. None for all.
+    """
+
+    def __init__(self, path: Path, *, threads: int = 0, wanted: Callable[[TensorSpec], bool] | None = None) -> None:
         try:
             import openvino
         except ImportError as error:
@@ -32,7 +36,11 @@ class OpenVinoEngine:
         }
         try:
             core = openvino.Core()
-            compiled = core.compile_model(core.read_model(path), "CPU", options)
+            network = core.read_model(path)
+            unread = [port.get_node() for port in network.outputs if wanted is not None and not wanted(_spec(port))]
+            for result in unread:
+                network.remove_result(result)
+            compiled = core.compile_model(network, "CPU", options)
         except Exception as error:  # OpenVINO raises RuntimeError and its own classes, of a module that moves
             reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
             raise EngineError(

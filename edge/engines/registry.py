@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 from edge.contract.errors import EngineError
-from edge.engines.engine import Engine
+from edge.engines.engine import Engine, TensorSpec
 
 Runtime = Literal["auto", "openvino"]
 """auto: by the file's suffix. openvino: OpenVINO on the CPU for .onnx and .tflite; an .engine stays TensorRT's."""
 
 
-def open_engine(path: Path, *, threads: int = 0, runtime: Runtime = "auto") -> Engine:
+def open_engine(
+    path: Path,
+    *,
+    threads: int = 0,
+    runtime: Runtime = "auto",
+    wanted: Callable[[TensorSpec], bool] | None = None,
+) -> Engine:
     """Open a network file with the runtime its suffix names (.onnx, .tflite or .engine), or with OpenVINO.
 
-    threads: CPU threads of the runtime, 0 for as many as there are cores; ignored on a GPU.
+    threads: CPU threads of the runtime, 0 for as many as there are cores; ignored on a GPU. wanted: which outputs
+    are read, None for all; OpenVINO leaves out what is computed for the others alone, and gives the same answers.
     Raises EngineError for a file that is absent, damaged or of an unknown kind, and
     MissingDependency where the runtime is not installed.
     """
@@ -24,7 +32,7 @@ def open_engine(path: Path, *, threads: int = 0, runtime: Runtime = "auto") -> E
     if runtime == "openvino" and path.suffix != ".engine":
         from edge.engines.openvino_engine import OpenVinoEngine
 
-        return OpenVinoEngine(path, threads=threads)
+        return OpenVinoEngine(path, threads=threads, wanted=wanted)
     # Runtimes are heavy, and a device has only one of them: import the one that is asked for.
     if path.suffix == ".onnx":
         from edge.engines.onnx_runtime import OnnxRuntimeEngine

@@ -16,7 +16,7 @@ from scipy.special import expit
 
 from edge.contract.errors import EngineError
 from edge.contract.types import Float32, Image
-from edge.engines.engine import Engine
+from edge.engines.engine import Engine, TensorSpec
 from edge.pose.region import Region, upright
 
 JOINTS = 33
@@ -35,6 +35,12 @@ class Landmarks:
     presence: float
     keypoints: Float32
     region: Region
+
+
+def is_read(output: TensorSpec) -> bool:
+    """Points, presence and heatmaps are; the body's mask and its joints in metres, a third of the work, are not."""
+    shape = output.shape
+    return shape in ((1, _POINTS * 5), (1, 1)) or (len(shape) == 4 and shape[3] == _POINTS)
 
 
 class LandmarkNetwork:

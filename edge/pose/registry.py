@@ -38,6 +38,7 @@ class PoseConfig:
 
 def _blazepose(config: PoseConfig) -> PoseEstimator:
     from edge.pose.blazepose import MIN_VISIBILITY, BlazePose
+    from edge.pose.blazepose_landmarks import is_read
 
     if config.crop:
         raise ConfigError("blazepose looks at each person from nearby as it is", hint="leave out pose.crop")
@@ -46,7 +47,7 @@ def _blazepose(config: PoseConfig) -> PoseEstimator:
     detector, *landmarks = fetch(*wanted)
     return BlazePose(
         open_engine(detector, threads=config.threads, runtime=config.engine),
-        open_engine(config.network or landmarks[0], threads=config.threads, runtime=config.engine),
+        open_engine(config.network or landmarks[0], threads=config.threads, runtime=config.engine, wanted=is_read),
         max_people=config.max_people,
         min_joint_score=MIN_VISIBILITY if config.min_joint_score is None else config.min_joint_score,
         search_interval=config.search_interval,
