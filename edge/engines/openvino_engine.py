@@ -20,6 +20,8 @@ class OpenVinoEngine:
     wanted: which outputs anybody reads; what only the others need is not computed. None for all.
     """
 
+    device_s: float | None = None
+
     def __init__(self, path: Path, *, threads: int = 0, wanted: Callable[[TensorSpec], bool] | None = None) -> None:
         try:
             import openvino
