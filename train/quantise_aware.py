@@ -87,6 +87,8 @@ class QuantiseAwareConfig:
         if self.hardware.precision == "bf16-mixed":
             # It keeps eight bits of its own, and every step would be rounded twice.
             raise ConfigError("eight bits are not trained in bfloat16", hint="give --hardware.precision 32-true")
+        if self.optimiser.patience:
+            raise ConfigError("no clips are held out to stop early by", hint="leave out --optimiser.patience")
 
 
 def quantise_aware(config: QuantiseAwareConfig) -> None:

@@ -171,6 +171,8 @@ def test_a_run_without_a_teacher_and_a_foreign_bundle_are_refused(spoilt: Spoilt
         quantise_aware(replace(spoilt.config(), run=spoilt.folder / "teacher"))
     with pytest.raises(ConfigError, match="bfloat16"):
         replace(spoilt.config(), hardware=Hardware(precision="bf16-mixed"))
+    with pytest.raises(ConfigError, match="no clips are held out"):
+        replace(spoilt.config(), optimiser=FineTuning(patience=2))
     other = tmp_path / "bundle"
     other.mkdir()
     for file in (spoilt.folder / "bundle").iterdir():
