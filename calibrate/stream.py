@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
 from calibrate.calibration_set import LabelledClips, Method, load_clips, stratified
 from calibrate.compare import agreement, top1
-from calibrate.qdq_placement import without
 from edge.command_line import console
 from edge.contract.bundle import StreamForm, read_bundle, write_manifest
 from edge.contract.errors import BundleError
@@ -23,6 +21,10 @@ from edge.engines.registry import open_engine
 from edge.recogniser import STUDENTS, Precision
 from edge.streaming.cost import frames_per_clip
 from edge.streaming.network import DUE, StreamNetwork, open_stream, stream_file
+
+if TYPE_CHECKING:
+    # At run time only where a stream is quantised: the command line is read without it.
+    import onnx
 
 KEPT_OF = 3
 """One of so many steps is calibrated on. Neighbours differ little; 3 and the strides' 4 have no common divisor."""
@@ -81,6 +83,7 @@ def _accuracies(folder: Path, test: LabelledClips) -> dict[str, Any]:
 
 def quantise_stream(folder: Path, clips: Float32, method: Method) -> list[Path]:
     """INT8 networks beside those of a folder, calibrated on the steps that clips (N, C, T, V, 1) make."""
+    from calibrate.qdq_placement import without
     from calibrate.quantise import Quantiser
 
     found = {due: folder / stream_file(due) for due in DUE if (folder / stream_file(due)).is_file()}
