@@ -164,13 +164,7 @@ def _by_videos(
     runs = [replace(run, recogniser=student) for student in students]
     with tempfile.TemporaryDirectory() as folder:
         found = answers(videos, runs, Path(folder), len(bundle.manifest.classes))
-    return labels, [Judged(_describe(bundle, s), scores) for s, scores in zip(students, found, strict=True)]
-
-
-def _describe(bundle: Bundle, student: RecogniserConfig) -> str:
-    recogniser = open_recogniser(bundle, student)
-    recogniser.close()
-    return recogniser.describe()
+    return labels, [Judged(student, scores) for student, scores in found]
 
 
 def _stored_agreement(bundle: Bundle, student: RecogniserConfig) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -102,9 +102,17 @@ def _figures(report: Mapping[str, Any]) -> Iterator[tuple[str, list[float]]]:
     for figure in FIGURES if shown else ():
         yield f"capture to {report['display']['to']}, {figure[:-3]} ms", [run[figure] for run in shown]
     for place, first in enumerate(report["student_batches"][0]):
-        for figure in FIGURES:
-            values = [run[place][figure] for run in report["student_batches"]]
-            yield f"student, batch {first['batch']}, {figure[:-3]} ms", values
+        yield from _queries(f"student, batch {first['batch']}", [run[place] for run in report["student_batches"]])
+    for name in report["pose_networks"][0]:
+        yield from _queries(name, [run[name] for run in report["pose_networks"]])
+
+
+def _queries(what: str, runs: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, list[float]]]:
+    """The host's figures, and the GPU's where it has a clock."""
+    for figure in FIGURES:
+        yield f"{what}, {figure[:-3]} ms", [run[figure] for run in runs]
+        if all(run["device"] for run in runs):
+            yield f"{what}, GPU {figure[:-3]} ms", [run["device"][figure] for run in runs]
 
 
 def _read(path: Path) -> Any:

@@ -12,7 +12,7 @@ from edge.contract.errors import OutputError
 from edge.contract.files import replacing
 from edge.contract.types import Float32, Image
 
-WIDTH, ROW, MARGIN, FOOT = 1000, 62, 200, 44
+WIDTH, ROW, MARGIN, RIGHT, FOOT = 1000, 62, 200, 40, 44
 FONT, SIZE = cv2.FONT_HERSHEY_SIMPLEX, 0.45
 BINS = 200
 SMALLEST_MS = 0.01
@@ -30,7 +30,7 @@ def distribution_picture(values_ms: Mapping[str, Float32]) -> Image:
 
     def column(ms: float) -> int:
         part = (np.log10(max(ms, SMALLEST_MS)) - low) / (high - low)
-        return MARGIN + round(float(part) * (WIDTH - MARGIN - 20))
+        return MARGIN + round(float(part) * (WIDTH - MARGIN - RIGHT))
 
     for power in range(int(low), int(high) + 1):
         for digit in range(1, 10 if power < high else 2):

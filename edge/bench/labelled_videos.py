@@ -71,18 +71,24 @@ class Answer:
         return (self._sums[longest] / self._pictures[longest]).astype(np.float32)
 
 
-def answers(videos: Sequence[Path], students: Sequence[RunConfig], recordings: Path, classes: int) -> list[Float32]:
-    """For each of ``students``, which differ in the student alone, (N, K) probabilities of the videos.
+def answers(
+    videos: Sequence[Path], students: Sequence[RunConfig], recordings: Path, classes: int
+) -> list[tuple[str, Float32]]:
+    """For each of ``students``, which differ in the student alone, what ran and (N, K) probabilities of the videos.
 
     The first runs the whole loop over each video; what its pose stage saw is recorded in the folder ``recordings``,
     and played to the others, so that all of them judge the same poses.
     """
     found: list[list[Float32]] = [[] for _ in students]
+    ran = [""] * len(students)
     for video in track(videos, "videos", console=console, disable=not console.is_terminal, transient=True):
         record = recordings / "poses.jsonl"
         for number, student in enumerate(students):
-            source = {"source": str(video), "record": record} if number == 0 else {"source": f"replay://{record}"}
+            if number == 0:
+                config = replace(student, source=str(video), record=record)
+            else:
+                config = replace(student, source=f"replay://{record}")
             answer = Answer(classes)
-            loop_run(replace(student, **source), 0, answer.add)
+            ran[number] = loop_run(config, 0, answer.add).parts["student"]
             found[number].append(answer.probabilities())
-    return [np.stack(rows) for rows in found]
+    return [(name, np.stack(rows)) for name, rows in zip(ran, found, strict=True)]

@@ -17,6 +17,7 @@ from edge.bench.board import board_figures, watched_board
 from edge.bench.display_run import Display, DisplayRun, display_run
 from edge.bench.latency_report import as_markdown
 from edge.bench.loop_run import LoopRun, loop_run
+from edge.bench.query_times import QueryTimes, pose_network_times
 from edge.bench.student_batches import BatchTimes, student_batches
 from edge.capture.source import CaptureConfig
 from edge.command_line import console, print_warning
@@ -29,7 +30,7 @@ from edge.pose.registry import PoseConfig
 from edge.recogniser import RecogniserConfig
 from edge.run import RunConfig
 
-FORMAT = "skd-edge latency 2"
+FORMAT = "skd-edge latency 3"
 BATCHES = range(1, 9)
 
 
@@ -50,7 +51,7 @@ class LatencyConfig:
     warm_up_frames: int = 30
     """Of them, at the start, left out of the figures."""
     queries: int = 100
-    """Runs of the student for each batch and run."""
+    """Runs of each network alone, and of the student for each batch, in each run."""
     pose: PoseConfig = field(default_factory=PoseConfig)
     """Which pose estimator, and how it runs."""
     capture: CaptureConfig = field(default_factory=CaptureConfig)
@@ -101,6 +102,7 @@ def latency(config: LatencyConfig) -> None:
         **runs[0].parts,
         "loop": [_run(run) for run in runs],
         "student_batches": [[_batch(found) for found in one] for one in taken.batches],
+        "pose_networks": [{name: _queries(found) for name, found in one.items()} for one in taken.pose_networks],
         "display": {"to": config.display, "runs": [_display(found) for found in taken.displays]},
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         "board": taken.board,
@@ -120,6 +122,7 @@ class _Taken:
     bundle: str
     runs: list[LoopRun]
     batches: list[list[BatchTimes]]
+    pose_networks: list[dict[str, QueryTimes]]
     displays: list[DisplayRun]
     board: dict[str, Any] | None
 
@@ -128,6 +131,7 @@ def _measure(config: LatencyConfig, run_config: RunConfig) -> _Taken:
     bundle = read_bundle(config.bundle)
     runs: list[LoopRun] = []
     batches: list[list[BatchTimes]] = []
+    networks: list[dict[str, QueryTimes]] = []
     displays: list[DisplayRun] = []
     with watched_board() as board:
         for number in range(config.runs):
@@ -137,15 +141,17 @@ def _measure(config: LatencyConfig, run_config: RunConfig) -> _Taken:
             if runs[-1].frames <= config.warm_up_frames:
                 found = f"it ends after {runs[-1].frames} pictures"
                 raise SourceError(found, where=run_config.source, hint="give a longer one")
-            batches.append(
-                list(student_batches(bundle, config.recogniser, BATCHES, config.queries, config.warm_up_frames))
+            given = (config.queries, config.warm_up_frames)
+            batches.append(list(student_batches(bundle, config.recogniser, BATCHES, *given)))
+            networks.append(
+                {} if run_config.source.startswith("replay://") else pose_network_times(config.pose, *given)
             )
             if config.display != "none":
                 displays.append(display_run(run_config, config.warm_up_frames, config.display))
             board.look()
     frames, seconds = sum(run.frames for run in runs), sum(run.seconds for run in runs)
     figures = board_figures(board.loop, board.idle, board.throttling, frames, seconds)
-    return _Taken(bundle.manifest.name, runs, batches, displays, figures)
+    return _Taken(bundle.manifest.name, runs, batches, networks, displays, figures)
 
 
 def in_all(runs: Sequence[LoopRun]) -> list[str]:
@@ -170,7 +176,12 @@ def _display(found: DisplayRun) -> dict[str, Any]:
 
 
 def _batch(found: BatchTimes) -> dict[str, Any]:
-    return {"batch": found.batch, "clips_per_s": round(found.clips_per_s, 2), **_rounded(asdict(found.times))}
+    return {"batch": found.batch, "clips_per_s": round(found.clips_per_s, 2), **_queries(found.times)}
+
+
+def _queries(found: QueryTimes) -> dict[str, Any]:
+    """The host's figures, and below "device" the GPU's, None where it has no clock."""
+    return {**_rounded(asdict(found.host)), "device": None if found.device is None else _rounded(asdict(found.device))}
 
 
 def _rounded(figures: dict[str, Any]) -> dict[str, Any]:

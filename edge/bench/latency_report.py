@@ -34,6 +34,7 @@ def as_markdown(report: Mapping[str, Any]) -> str:
         "",
         *_table("batch", _batches(report["student_batches"])),
         "",
+        *_pose_networks(report["pose_networks"]),
     ]
     return "\n".join(lines)
 
@@ -44,7 +45,8 @@ def _board(board: Mapping[str, Any] | None) -> list[str]:
     power = "unknown" if board["power_w"] is None else f"{board['power_w']:.2f} W{_of_idle(board)}"
     heat = "unknown" if board["hottest_c"] is None else f"{board['coolest_c']:.0f} to {board['hottest_c']:.0f} °C"
     clocks = {None: "unknown", True: "held", False: "free to change"}[board["clocks_held"]]
-    return [f"- power: {power}", f"- hottest unit: {heat}; clocks: {clocks}; slowed down: {_slowed(board)}"]
+    memory = [] if board["ram_mb"] is None else [f"- memory of the board in use: {board['ram_mb']} MB"]
+    return [*memory, f"- power: {power}", f"- hottest unit: {heat}; clocks: {clocks}; slowed down: {_slowed(board)}"]
 
 
 def _of_idle(board: Mapping[str, Any]) -> str:
@@ -78,11 +80,31 @@ def _batches(runs: Sequence[Sequence[Mapping[str, Any]]]) -> list[tuple[str, lis
     return [(str(first["batch"]), [run[place] for run in runs]) for place, first in enumerate(runs[0])]
 
 
+def _pose_networks(runs: Sequence[Mapping[str, Mapping[str, Any]]]) -> list[str]:
+    rows = [(name, [run[name] for run in runs]) for name in runs[0]]
+    return (
+        ["The pose estimator's networks alone, one picture after the other.", "", *_table("network", rows), ""]
+        if rows
+        else []
+    )
+
+
 def _table(what: str, rows: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]) -> list[str]:
-    lines = [f"| {what} | p50 ms | p90 ms | p99 ms | max ms | apart |", "|---|--:|--:|--:|--:|--:|"]
+    """Where the GPU has a clock its own median and p90 follow the host's figures."""
+    by_gpu = any(run.get("device") for _, runs in rows for run in runs)
+    gpu = " GPU p50 ms | GPU p90 ms |" if by_gpu else ""
+    lines = [f"| {what} | p50 ms | p90 ms | p99 ms | max ms | apart |{gpu}", f"|---|{'--:|' * (7 if by_gpu else 5)}"]
     for name, runs in rows:
         figures = [median(run[figure] for run in runs) for figure in FIGURES]
         p50 = [run["p50_ms"] for run in runs]
         apart = f"{100 * (max(p50) - min(p50)) / figures[0]:.0f} %" if figures[0] else ""
-        lines.append(f"| {name} | {' | '.join(f'{figure:.2f}' for figure in figures)} | {apart} |")
+        row = [*(f"{figure:.2f}" for figure in figures), apart]
+        if by_gpu:
+            row += [_of_device(runs, figure) for figure in FIGURES[:2]]
+        lines.append(f"| {name} | {' | '.join(row)} |")
     return lines
+
+
+def _of_device(runs: Sequence[Mapping[str, Any]], figure: str) -> str:
+    values = [run["device"][figure] for run in runs if run.get("device")]
+    return f"{median(values):.2f}" if values else ""

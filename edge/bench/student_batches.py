@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from edge.bench.single_stream import Times, times
+from edge.bench.query_times import QueryTimes, query_times
 from edge.contract.bundle import Bundle
 from edge.contract.errors import EngineError
 from edge.engines.registry import open_engine
@@ -17,10 +16,10 @@ from edge.recogniser import RecogniserConfig, network_file
 
 @dataclass(frozen=True)
 class BatchTimes:
-    """batch: clips in one run. clips_per_s: at the median."""
+    """batch: clips in one run. clips_per_s: at the host's median."""
 
     batch: int
-    times: Times
+    times: QueryTimes
     clips_per_s: float
 
 
@@ -37,16 +36,9 @@ def student_batches(
                 continue
             inputs = {name: np.ascontiguousarray(np.resize(clips, (batch, *clips.shape[1:])))}
             try:
-                for _ in range(warm_up):
-                    engine.run(inputs)
+                found = query_times(engine, inputs, queries, warm_up)
             except EngineError:  # an engine is built for so many at most
                 continue
-            measured = []
-            for _ in range(queries):
-                start = time.perf_counter()
-                engine.run(inputs)
-                measured.append(1000 * (time.perf_counter() - start))
-            found = times(measured)
-            yield BatchTimes(batch, found, 1000 * batch / found.p50_ms)
+            yield BatchTimes(batch, found, 1000 * batch / found.host.p50_ms)
     finally:
         engine.close()

@@ -25,7 +25,8 @@ def test_what_is_not_told_is_unknown():
     assert board_figures([], [], Throttling(), 100, 5.0) is None
     found = board_figures([BoardSample(700, None, {}, {})], [], Throttling(), 1, 1.0)
     assert found["power_w"] is found["energy_per_inference_mj"] is found["hottest_c"] is found["slowed_by_heat"] is None
-    assert _board(found) == ["- power: unknown", "- hottest unit: unknown; clocks: unknown; slowed down: unknown"]
+    assert _board(found)[0] == "- memory of the board in use: 700 MB"
+    assert _board(found)[1:] == ["- power: unknown", "- hottest unit: unknown; clocks: unknown; slowed down: unknown"]
 
 
 class Orin:
@@ -69,7 +70,7 @@ def test_heat_and_over_current_are_seen_while_the_loop_runs():
     assert found["slowed_by_heat"] == ["gpu-throttle-alert"] and found["over_current_events"] == 3
     assert found["clocks_held"] is True
     told = "slowed down: gpu-throttle-alert by heat, 3 times by over-current"
-    assert told in _board(found)[1] and "500 mJ an inference" in _board(found)[0]
+    assert told in _board(found)[2] and "500 mJ an inference" in _board(found)[1]
 
 
 def test_a_board_at_rest_was_never_slowed_down():

@@ -1,0 +1,60 @@
+"""One engine alone, query after query: by the host's clock, and by the GPU's own where it has one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.assets import BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS, fetch
+from edge.bench.single_stream import Times, times
+from edge.engines.engine import Engine
+from edge.engines.registry import open_engine
+from edge.pose.registry import PoseConfig
+
+
+@dataclass(frozen=True)
+class QueryTimes:
+    """host: from the call to the answer, copies included. device: between CUDA events around the network alone, None
+    where the runtime has no such clock."""
+
+    host: Times
+    device: Times | None
+
+
+def query_times(engine: Engine, inputs: Mapping[str, NDArray[Any]], queries: int, warm_up: int) -> QueryTimes:
+    """Raises EngineError where the engine refuses the inputs."""
+    for _ in range(warm_up):
+        engine.run(inputs)
+    host_ms, device_ms = [], []
+    for _ in range(queries):
+        start = time.perf_counter()
+        engine.run(inputs)
+        host_ms.append(1000 * (time.perf_counter() - start))
+        if engine.device_s is not None:
+            device_ms.append(1000 * engine.device_s)
+    return QueryTimes(times(host_ms), times(device_ms) if device_ms else None)
+
+
+def pose_network_times(config: PoseConfig, queries: int, warm_up: int) -> dict[str, QueryTimes]:
+    """Each network of the pose estimator by its file's name, on noise, an axis of any length being 1."""
+    found = {}
+    for path in _pose_networks(config):
+        engine = open_engine(path, threads=config.threads)
+        rng = np.random.default_rng(0)
+        shapes = {spec: tuple(1 if length is None else length for length in spec.shape) for spec in engine.inputs}
+        inputs = {spec.name: rng.integers(0, 2, shape).astype(spec.dtype) for spec, shape in shapes.items()}
+        found[path.name] = query_times(engine, inputs, queries, warm_up)
+        engine.close()
+    return found
+
+
+def _pose_networks(config: PoseConfig) -> list[Path]:
+    if config.name != "blazepose":
+        return [config.network] if config.network else []
+    return [*fetch(BLAZEPOSE_DETECTOR), *([config.network] if config.network else fetch(BLAZEPOSE_LANDMARKS))]
