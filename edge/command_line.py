@@ -73,6 +73,17 @@ def _fail(message: str) -> NoReturn:
     raise SystemExit(USER_ERROR)
 
 
+def _joined(argv: Sequence[str]) -> list[str]:
+    """``--source '-?width=640'`` as ``--source=-?width=640``: argparse takes the value for another flag."""
+    joined: list[str] = []
+    for word in argv:
+        if word.startswith("-?") and joined and joined[-1].startswith("--"):
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
+
+
 def run_command_line(program: str, about: str, commands: dict[str, Command], argv: Sequence[str] | None = None) -> None:
     """Parse ``argv`` and run one command. A user's error is one line on stderr and exit code 2."""
     # Sub-commands are shown with the formatter of their parent.
@@ -89,7 +100,7 @@ def run_command_line(program: str, about: str, commands: dict[str, Command], arg
         subcommands.add_subcommand(name, sub, help=command.summary)
         sub.prog = f"python -m {program} {name}"
     try:
-        args = parser.parse_args(argv)
+        args = parser.parse_args(_joined(sys.argv[1:] if argv is None else argv))
     except UnicodeDecodeError as error:  # jsonargparse reads YAML files without asking whether they are text
         _fail(f"the configuration file is not text: {error}")
     command = commands[args.command]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import islice
@@ -22,6 +22,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from edge.command_line import console
 from edge.contract.errors import DataError
+from edge.contract.types import Float32
 from train.checkpoint import FILE, Checkpoint, load_checkpoint, save_checkpoint
 from train.data.pairs import Pairs
 from train.evaluate import Accuracy, accuracy, predict
@@ -98,6 +99,7 @@ def fit(run: Run, fabric: Fabric) -> Accuracy:
         dataset,
         batch_sampler=order,
         num_workers=run.hardware.workers,
+        collate_fn=_stacked,
         persistent_workers=run.hardware.workers > 0,
         generator=torch.Generator(),  # its own: how often it seeds its workers must not move dropout's numbers
     )
@@ -134,6 +136,11 @@ def _epoch(run: Run, state: _State, order: Order, loader: DataLoader[Any], fabri
         if state.average is not None:
             state.average.update_parameters(run.network)
     return {name: float(np.mean([loss[name] for loss in losses])) for name in losses[0]}
+
+
+def _stacked(samples: Sequence[tuple[Float32, Float32, np.int64]]) -> list[torch.Tensor]:
+    """LQ and HQ (N, C, T, V, M), labels (N,). Copies: clips that are kept are not to be written to, and torch warns."""
+    return [torch.from_numpy(np.stack(column)) for column in zip(*samples, strict=True)]
 
 
 def _batches(run: Run, loader: DataLoader[Any], fabric: Fabric) -> Iterator[Batch]:

@@ -22,12 +22,13 @@ QUIT_KEYS = frozenset({ord("q"), 27})
 
 
 @contextmanager
-def window_sink(overlay: Overlay) -> Iterator[Sink]:
+def window_sink(overlay: Overlay, *, tried: bool = False) -> Iterator[Sink]:
     """Shows every picture; raises Enough when q or Escape is pressed.
 
-    Raises OutputError where no window can be shown.
+    tried: :func:`require_screen` has passed. Raises OutputError where no window can be shown.
     """
-    require_screen()
+    if not tried:
+        require_screen()
     cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL)
 
     def write(result: FrameResult) -> None:

@@ -133,3 +133,10 @@ def test_help_shows_every_flag_with_its_meaning_default_and_an_example(capsys):
     assert stop.value.code == 0
     for part in ("--source", "CPU threads of the network", "default: 2", "--clip.fps", "python -m edge run --source 0"):
         assert part in out
+
+
+def test_raw_frames_with_their_size_are_a_source_although_they_begin_with_a_dash():
+    command_line("run", "--source", "-?width=640&height=480", "--threads", "3")
+    assert ran.pop() == Run(source="-?width=640&height=480", threads=3)
+    command_line("run", "--source=-")
+    assert ran.pop().source == "-"
