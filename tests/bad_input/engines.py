@@ -57,3 +57,15 @@ def an_engine_without_its_record(folder: Path) -> Argv:
     argv = built(folder)
     (folder / "bundle" / "student.int8.engine.json").unlink()
     return argv
+
+
+@on_board(needs="orin_without_pycuda")
+def an_engine_without_pycuda(folder: Path) -> Argv:
+    """running a TensorRT engine needs the package pycuda; install it with"""
+    return built(folder)
+
+
+@on_board(needs="orin_without_driver")
+def an_engine_without_a_driver(folder: Path) -> Argv:
+    """no NVIDIA driver on this machine; engines need an NVIDIA GPU"""
+    return built(folder)

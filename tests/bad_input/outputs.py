@@ -3,7 +3,7 @@
 import resource
 from pathlib import Path
 
-from bad_input.table import Argv, on_board, run
+from bad_input.table import Argv, on_board, poses, run
 
 
 @on_board(needs="blazepose")
@@ -74,3 +74,15 @@ def a_page_on_a_machine_that_is_another(folder: Path) -> Argv:
 def a_broker_without_a_name(folder: Path) -> Argv:
     """sinks.mqtt names no broker; give mqtt://host"""
     return run(folder, more=["--sinks.mqtt", "mqtt://"])
+
+
+@on_board(needs="opencv_without_windows")
+def a_window_that_opencv_cannot_make(folder: Path) -> Argv:
+    """OpenCV was built without windows; leave out show; --sinks.page 8080"""
+    return run(folder, source=f"replay://{poses(folder, 9)}", more=["--sinks.show", "true"])
+
+
+@on_board(needs="screen_that_is_not_there")
+def a_window_on_a_screen_that_does_not_answer(folder: Path) -> Argv:
+    """no window can be shown on this screen:"""
+    return run(folder, source=f"replay://{poses(folder, 9)}", more=["--sinks.show", "true"])

@@ -148,3 +148,9 @@ def a_recording_of_poses_of_a_later_release(folder: Path) -> Argv:
 def a_recording_of_poses_that_breaks_off(folder: Path) -> Argv:
     """line 10: the recording breaks off; copy or record it again"""
     return recording(folder, poses(folder, 9).read_text()[:-1])
+
+
+@on_board()
+def raw_frames_of_a_kind_that_is_not_known(folder: Path) -> Argv:
+    """raw frames have no codec 'jpeg'; known: bgr, rgb"""
+    return run(folder, source="-?width=64&height=48&codec=jpeg")

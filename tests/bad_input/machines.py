@@ -1,0 +1,77 @@
+"""The machines that rows of the table are run on, as fixtures."""
+
+import resource
+import subprocess
+import sys
+
+import pytest
+
+import edge.sinks.window
+from edge.assets import BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS, fetch
+from edge.contract.errors import DownloadError
+
+
+@pytest.fixture(scope="session")
+def blazepose():
+    try:
+        fetch(BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS)
+    except DownloadError:
+        pytest.skip("BlazePose cannot be fetched")
+
+
+@pytest.fixture
+def laptop(monkeypatch):
+    """No TensorRT, no screen."""
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def orin(laptop, board):
+    """TensorRT 10.3 and an Orin, as far as their Python packages tell."""
+    board("10.3.0")
+
+
+@pytest.fixture
+def orin_without_pycuda(orin, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pycuda", None)
+    monkeypatch.setitem(sys.modules, "pycuda.driver", None)
+
+
+@pytest.fixture
+def orin_without_driver(orin, monkeypatch, tmp_path_factory):
+    """pycuda as it is in a container to which nobody gave the GPU."""
+    package = tmp_path_factory.mktemp("site") / "pycuda"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    missing = "libcuda.so.1: cannot open shared object file: No such file or directory"
+    (package / "driver.py").write_text(f"raise ImportError({missing!r})\n")
+    for name in ("pycuda", "pycuda.driver"):
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(str(package.parent))
+
+
+@pytest.fixture
+def opencv_without_windows(laptop, monkeypatch):
+    """A screen, and the OpenCV of servers, as it answers when a window is tried."""
+    monkeypatch.setenv("DISPLAY", ":0")
+    said = "error: (-2:Unspecified error) The function is not implemented. Rebuild the library with Windows, GTK+ 2.x"
+
+    def refuse(command, **how):
+        return subprocess.CompletedProcess(command, 1, "", said)
+
+    monkeypatch.setattr(edge.sinks.window.subprocess, "run", refuse)
+
+
+@pytest.fixture
+def screen_that_is_not_there(laptop, monkeypatch):
+    monkeypatch.setenv("DISPLAY", ":97")
+
+
+@pytest.fixture
+def disk_as_before():
+    """A row may limit the size of files; pytest's own report goes to a file too."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)

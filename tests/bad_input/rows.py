@@ -1,0 +1,53 @@
+"""All rows of the table, and what a row says."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from bad_input import (  # noqa: F401 each adds its rows to the table
+    bundles,
+    calibration,
+    configuration,
+    engines,
+    estimators,
+    measurements,
+    outputs,
+    sources,
+    training,
+)
+from bad_input.table import BOARD, NEEDS, WORKSTATION
+
+import calibrate.__main__
+import edge.__main__
+import train.__main__
+from edge.bench.commands import BENCH_COMMANDS
+from edge.command_line import run_command_line
+
+TABLE = {**BOARD, **WORKSTATION}
+ROOMS = {
+    "edge": edge.__main__.COMMANDS,
+    "edge bench": BENCH_COMMANDS,
+    "train": train.__main__.COMMANDS,
+    "calibrate": calibrate.__main__.COMMANDS,
+}
+
+
+def prepared(name: str, folder: Path, request: pytest.FixtureRequest) -> list[str]:
+    """The command line of a row, on the machine that it needs."""
+    if name in NEEDS:
+        request.getfixturevalue(NEEDS[name])
+    return [str(word) for word in TABLE[name](folder)]
+
+
+def refused(argv: Sequence[str], capfd: pytest.CaptureFixture[str]) -> str:
+    """The one line that is said, on stderr and last, with exit code 2."""
+    room = "edge bench" if argv[:2] == ["edge", "bench"] else argv[0]
+    capfd.readouterr()
+    with pytest.raises(SystemExit) as left:
+        run_command_line(room, "", ROOMS[room], argv[len(room.split()) :])
+    said = capfd.readouterr()
+    errors = [line for line in said.err.splitlines() if line.startswith("error: ")]
+    assert left.value.code == 2 and said.out == ""
+    assert len(errors) == 1 and said.err.endswith(errors[0] + "\n"), said.err
+    assert "Traceback" not in said.err
+    return errors[0]

@@ -1,0 +1,56 @@
+"""Errors are looked up by their text: what stands in the headings is what the program says, word for word."""
+
+import re
+
+import pytest
+from bad_input.machines import (  # noqa: F401 rows ask for them by name
+    blazepose,
+    disk_as_before,
+    laptop,
+    opencv_without_windows,
+    orin,
+    orin_without_driver,
+    orin_without_pycuda,
+    screen_that_is_not_there,
+)
+from bad_input.rows import prepared, refused
+from documented import ROOT
+
+pytestmark = pytest.mark.usefixtures("laptop", "disk_as_before")
+
+HEADINGS = re.findall(r"^### `(.+)`$", (ROOT / "docs/troubleshooting.md").read_text(), re.MULTILINE)
+ROWS = {
+    "built for … this machine has …": "an_engine_built_for_another_gpu",
+    "its bytes are not those that were built": "an_engine_of_which_the_end_is_missing",
+    "… has changed since it was built": "an_engine_of_a_student_that_has_changed",
+    "nothing says what it was built for": "an_engine_without_its_record",
+    "no NVIDIA driver on this machine": "an_engine_without_a_driver",
+    "running a TensorRT engine needs the package pycuda": "an_engine_without_pycuda",
+    "needs the package tensorrt": "an_engine_without_tensorrt",
+    "needs GStreamer, and OpenCV … here was built without it": "a_csi_camera_without_gstreamer",
+    "no picture comes from it": "a_camera_that_is_not_there",
+    "OpenCV was built without windows": "a_window_that_opencv_cannot_make",
+    "no window can be shown on this screen": "a_window_on_a_screen_that_does_not_answer",
+    "there is no screen to show a window on": "a_window_without_a_screen",
+    "OpenCV cannot encode … here": "a_codec_that_is_not_known",
+    "the live page cannot listen": "a_page_on_a_machine_that_is_another",
+    "no person in view in … pictures": "a_video_with_nobody_in_it",
+    "the network decides as the bundle says on …": "a_network_that_is_another_students",
+    "the file is not the one … lists (size or sha256 differs)": "a_bundle_with_one_byte_changed",
+    "the bundle reads … and the estimator's … gives no …": "an_estimator_that_lacks_the_bundles_joints",
+    "made with preprocessing version …": "a_manifest_made_with_other_preprocessing",
+    "ONNX Runtime cannot load it": "a_truncated_network",
+    "not a recording of poses": "a_recording_of_poses_that_is_none",
+}
+"""By what is said when the table's row of that name is run."""
+
+
+@pytest.mark.parametrize("heading", HEADINGS)
+def test_the_program_says_what_is_looked_up(heading, tmp_path, capfd, request):
+    line = refused(prepared(ROWS[heading], tmp_path, request), capfd)
+    pattern = ".+".join(re.escape(part.strip()) for part in heading.split("…"))
+    assert re.search(pattern, line), line
+
+
+def test_every_heading_has_its_row():
+    assert sorted(HEADINGS) == sorted(ROWS)
