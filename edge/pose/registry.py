@@ -11,6 +11,7 @@ from edge.contract.errors import ConfigError
 from edge.engines.registry import Runtime, open_engine
 from edge.pose.estimator import PoseEstimator
 from edge.pose.pose_network import TF_POSE, TRT_POSE, PoseNetwork
+from edge.pose.public_network import TRT_POSE_RESNET18, Published, fetch_published
 
 
 @dataclass(frozen=True)
@@ -18,9 +19,10 @@ class PoseConfig:
     """Which pose estimator, and how it runs."""
 
     name: str = "blazepose"
-    """blazepose (33 joints, CPU, nothing to prepare), trt_pose or tf_pose (18 joints, need a network file)."""
+    """blazepose (33 joints, CPU, nothing to prepare), trt_pose or tf_pose (18 joints)."""
     network: Path | None = None
-    """Network file: .onnx or .engine for trt_pose and tf_pose; another BlazePose landmark .tflite for blazepose."""
+    """Network file: .onnx or .engine for trt_pose and tf_pose; another BlazePose landmark .tflite for blazepose. Unset:
+    the published one, fetched once by checksum; tf_pose has none."""
     threads: int = 0
     """CPU threads of the network, 0 for as many as there are cores. Without effect on a GPU."""
     engine: Runtime = "auto"
@@ -54,16 +56,19 @@ def _blazepose(config: PoseConfig) -> PoseEstimator:
     )
 
 
-def _heatmaps(network: PoseNetwork) -> Callable[[PoseConfig], PoseEstimator]:
+def _heatmaps(network: PoseNetwork, published: Published | None = None) -> Callable[[PoseConfig], PoseEstimator]:
     def open_network(config: PoseConfig) -> PoseEstimator:
         from edge.pose.heatmap_estimator import MIN_PEAK, HeatmapEstimator
 
-        if config.network is None:
-            raise ConfigError(
-                f"{network.name} needs a network file", hint="give its .onnx or .engine, or choose blazepose"
-            )
+        path = config.network
+        if path is None:
+            if published is None:
+                raise ConfigError(
+                    f"{network.name} needs a network file", hint="give its .onnx or .engine, or choose blazepose"
+                )
+            path = fetch_published(published)
         estimator = HeatmapEstimator(
-            open_engine(config.network, threads=config.threads, runtime=config.engine),
+            open_engine(path, threads=config.threads, runtime=config.engine),
             network,
             max_people=config.max_people,
             min_joint_score=MIN_PEAK if config.min_joint_score is None else config.min_joint_score,
@@ -79,13 +84,13 @@ def _heatmaps(network: PoseNetwork) -> Callable[[PoseConfig], PoseEstimator]:
 
 ESTIMATORS: dict[str, Callable[[PoseConfig], PoseEstimator]] = {
     "blazepose": _blazepose,
-    "trt_pose": _heatmaps(TRT_POSE),
+    "trt_pose": _heatmaps(TRT_POSE, TRT_POSE_RESNET18),
     "tf_pose": _heatmaps(TF_POSE),
 }
 
 
 def open_estimator(config: PoseConfig) -> PoseEstimator:
-    """The estimator of that name, ready to run; blazepose fetches its networks on first use.
+    """The estimator of that name, ready to run; blazepose and trt_pose fetch their networks on first use.
 
     Raises ConfigError for a name or value that means nothing, and what opening its networks raises.
     """

@@ -14,8 +14,8 @@ def a_pose_estimator_that_is_not_known(folder: Path) -> Argv:
 
 @on_board()
 def a_pose_estimator_without_its_network(folder: Path) -> Argv:
-    """trt_pose needs a network file"""
-    return run(folder, more=["--pose.name", "trt_pose"])
+    """tf_pose needs a network file"""
+    return run(folder, more=["--pose.name", "tf_pose"])
 
 
 @on_board()

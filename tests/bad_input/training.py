@@ -127,8 +127,8 @@ def videos_for_an_estimator_that_is_not_known(folder: Path) -> Argv:
 
 @on_workstation
 def videos_for_a_cheap_estimator_without_its_network(folder: Path) -> Argv:
-    """trt_pose needs a network file"""
-    return [*videos(folder, "walk/a.mp4", "walk/b.mp4"), "--high.name", "trt_pose", "--low.name", "trt_pose"]
+    """tf_pose needs a network file"""
+    return [*videos(folder, "walk/a.mp4", "walk/b.mp4"), "--high.name", "tf_pose", "--low.name", "tf_pose"]
 
 
 @on_workstation

@@ -164,7 +164,7 @@ def test_the_joints_are_those_of_the_layout_whatever_the_networks_order():
     ("config", "message"),
     [
         (PoseConfig("openpose"), "known: blazepose, trt_pose, tf_pose"),
-        (PoseConfig("trt_pose"), "needs a network file"),
+        (PoseConfig("tf_pose"), "needs a network file"),
         (PoseConfig("blazepose", max_people=0), "start at 1"),
     ],
 )
