@@ -87,7 +87,10 @@ class LatencyHistory:
         with self._lock:
             self._frames = max(self._frames, frame + 1)
             for stage, ms in latency_ms.items():
-                self._rings.setdefault(stage, _Ring()).add(frame, ms)
+                ring = self._rings.get(stage)
+                if ring is None:  # setdefault would take a ring's memory anew with every value
+                    ring = self._rings[stage] = _Ring()
+                ring.add(frame, ms)
 
     def values(self, last_frames: int | None = None) -> dict[str, Float32]:
         """Milliseconds by stage, in the loop's order, then outputs, then sums, after the warm-up.

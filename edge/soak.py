@@ -70,8 +70,8 @@ class SoakConfig:
 class Soaked:
     """growth_mb: of memory in use, from the end of the warm-up to the end, as medians of a tenth of the samples each.
 
-    told, heard: events that were made, and that reached the listener. flatness: p99 / p50 of the pose stage and of a
-    picture's age when decided.
+    memory_by_minute: MB in use, the median of each minute. told, heard: events that were made, and that reached the
+    listener. flatness: p99 / p50 of the pose stage and of a picture's age when decided.
     """
 
     minutes: float
@@ -86,6 +86,7 @@ class Soaked:
     hanging_took: int
     pose_p99_by_p50: float
     age_p99_by_p50: float
+    memory_by_minute: tuple[float, ...] = ()
 
     @property
     def faults(self) -> list[str]:
@@ -169,6 +170,12 @@ class Memory:
             resident = int(STATM.read_text(encoding="ascii").split()[1]) * PAGE_BYTES / 1e6
             self.samples.append((time.monotonic() - self._start, resident))
 
+    def by_minute(self) -> tuple[float, ...]:
+        """MB, the median of each minute."""
+        minutes = range(int(self.samples[-1][0] // 60) + 1 if self.samples else 0)
+        within = ([mb for at, mb in self.samples if at // 60 == n] for n in minutes)
+        return tuple(round(float(np.median(values)), 2) for values in within if values)
+
     def growth_mb(self, from_s: float) -> float:
         """Of the medians of the first and the last tenth of the samples after ``from_s``."""
         values = [mb for at, mb in self.samples if at >= from_s]
@@ -251,6 +258,7 @@ def run_soak(config: SoakConfig) -> tuple[Soaked, LatencyHistory]:
         hanging_took=hanging.taken,
         pose_p99_by_p50=rows[POSE].p99_ms / rows[POSE].p50_ms,
         age_p99_by_p50=rows[DECISION].p99_ms / rows[DECISION].p50_ms,
+        memory_by_minute=memory.by_minute(),
     ), history
 
 

@@ -2,6 +2,7 @@
 
 import io
 import time
+import tracemalloc
 
 import pytest
 from rich.console import Console
@@ -83,3 +84,14 @@ def test_the_table_shows_every_stage_with_its_unit():
     console.print(latency_table(history([10, 20]).summary(), "Latency"))
     text = console.export_text()
     assert "p99 ms" in text and "15.00" in text and "pose" in text
+
+
+def test_a_value_takes_no_memory_once_its_stage_is_known():
+    history = LatencyHistory(0)
+    history.add(0, {"pose": 1.0, "track": 1.0})
+    tracemalloc.start()
+    for n in range(50):
+        history.add(n, {"pose": 1.0, "track": 1.0})
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 20_000  # a ring has 432 000

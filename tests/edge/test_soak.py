@@ -40,6 +40,12 @@ def test_growth_is_between_the_ends_of_what_was_sampled_after_the_warm_up():
     assert memory.growth_mb(10) == pytest.approx(9.0)
 
 
+def test_memory_is_told_by_the_minute():
+    memory = Memory()
+    memory.samples = [(float(n), 100.0 + n // 60) for n in range(1, 150)]
+    assert memory.by_minute() == (100.0, 101.0, 102.0) and Memory().by_minute() == ()
+
+
 def test_memory_that_is_taken_is_seen():
     memory = Memory()
     with memory.watched():
