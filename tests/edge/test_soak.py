@@ -36,7 +36,10 @@ def test_growth_and_lost_events_are_faults():
 def test_growth_is_between_the_ends_of_what_was_sampled_after_the_warm_up():
     memory = Memory()
     memory.samples = [(float(n), 100.0 if n < 10 else 200 + n / 10) for n in range(110)]
-    # After second 10: 201.0 to 210.9; medians of tenths of ten samples: 201.45 and 210.45.
+    # After second 10: 201.0 to 210.9; the least of tenths of ten samples: 201.0 and 210.0.
+    assert memory.growth_mb(10) == pytest.approx(9.0)
+    # A picture that was under way for a while is no growth, and hides none.
+    memory.samples[103:107] = [(float(n), 216.0) for n in range(103, 107)]
     assert memory.growth_mb(10) == pytest.approx(9.0)
 
 
