@@ -68,8 +68,8 @@ class SoakConfig:
 
 @dataclass(frozen=True)
 class Soaked:
-    """growth_mb: of memory in use, from the end of the warm-up to the end: the least of a tenth of the samples each, for a
-    picture that is under way is megabytes that go again.
+    """growth_mb: of memory in use, from the end of the warm-up to the end: the least of a tenth of the samples each.
+    A picture under way is megabytes that go again.
 
     memory_by_minute: MB in use, the median of each minute. told, heard: events that were made, and that reached the
     listener. flatness: p99 / p50 of the pose stage and of a picture's age when decided.
