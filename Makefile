@@ -31,6 +31,8 @@ PAIR_FLAGS ?=
 # make engine, make verify: the bundle, and on a board Python as JetPack has it (see docker/).
 BUNDLE ?= bundles/everyday
 CLIPS ?=
+# Another precision, a DLA core, more people at once: python -m calibrate engine --help
+ENGINE_FLAGS ?=
 DEVICE_PYTHON ?= $(if $(wildcard $(VENV)/bin/python),$(RUN),python3)
 
 .PHONY: help demo soak test road pairs ablation int8 bench-peers engine verify setup image-check docs format clean
@@ -79,8 +81,8 @@ bench-peers: $(VENV)/all.stamp ## Side by side with MediaPipe, continual-inferen
 	$(RUN) -m pip install --disable-pip-version-check --quiet --editable ".[openvino]"
 	$(RUN) -m benchmarks.peers $(if $(DATA),--data "$(DATA)")
 
-engine: ## On the device: FP32, FP16, INT8 engines timed, the best kept: [BUNDLE=folder] [CLIPS=test.npz]
-	$(DEVICE_PYTHON) -m calibrate engine --bundle "$(BUNDLE)" $(if $(CLIPS),--clips "$(CLIPS)")
+engine: ## On the device: FP32, FP16, INT8 engines timed, the best kept: [BUNDLE=folder] [CLIPS=test.npz] [ENGINE_FLAGS="--precision fp16"]
+	$(DEVICE_PYTHON) -m calibrate engine --bundle "$(BUNDLE)" $(if $(CLIPS),--clips "$(CLIPS)") $(ENGINE_FLAGS)
 
 verify: ## INT8 and engines against FP32, by the bundle's budget: [BUNDLE=folder] [CLIPS=test.npz]
 	$(DEVICE_PYTHON) -m calibrate verify --bundle "$(BUNDLE)" --report runs/verify.json $(if $(CLIPS),--clips "$(CLIPS)")

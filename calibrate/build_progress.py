@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,20 +16,41 @@ from edge.command_line import console
 
 @contextmanager
 def progress(trt: Any, config: Any, what: str) -> Iterator[None]:
-    """A bar for the builder's outermost phase from TensorRT 10 on; before, a clock, for it may take minutes."""
+    """A bar for the builder's outermost phase from TensorRT 10 on, and Ctrl-C ends it; before, a clock.
+
+    Raises KeyboardInterrupt where the user has ended it, whatever the builder made of that.
+    """
     start = time.monotonic()
     if not hasattr(trt, "IProgressMonitor"):
         with console.status(f"{what}: this takes minutes the first time"):
             yield
     else:
-        with Progress(console=console, transient=True) as bars:
-            config.progress_monitor = _monitor(trt, bars, what)
-            yield
-            config.progress_monitor = None
+        with Progress(console=console, transient=True) as bars, _interrupted() as stop:
+            config.progress_monitor = _monitor(trt, bars, what, stop)
+            try:
+                yield
+            finally:
+                config.progress_monitor = None
+                if stop.is_set():
+                    raise KeyboardInterrupt
     console.print(f"{what}: {time.monotonic() - start:.0f} s")
 
 
-def _monitor(trt: Any, bars: Progress, what: str) -> Any:
+@contextmanager
+def _interrupted() -> Iterator[threading.Event]:
+    """Set by Ctrl-C, which would be an exception in the midst of TensorRT otherwise, and TensorRT knows none."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = signal.signal(signal.SIGINT, lambda number, frame: stop.set())
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _monitor(trt: Any, bars: Progress, what: str, stop: threading.Event) -> Any:
     class Bars(trt.IProgressMonitor):  # type: ignore[misc]
         def __init__(self) -> None:
             trt.IProgressMonitor.__init__(self)
@@ -40,7 +63,8 @@ def _monitor(trt: Any, bars: Progress, what: str) -> Any:
         def step_complete(self, phase_name: str, step: int) -> bool:
             if phase_name in self._bars:
                 bars.update(self._bars[phase_name], completed=step + 1)
-            return True
+            # False asks TensorRT to give up.
+            return not stop.is_set()
 
         def phase_finish(self, phase_name: str) -> None:
             self._bars.pop(phase_name, None)

@@ -21,7 +21,7 @@ Form = Literal["auto", "clip", "stream"]
 STUDENTS: Mapping[Precision, str] = {"int8": STUDENT_INT8, "fp32": STUDENT_FP32}
 
 MAX_BATCH = 4
-"""People in one run of a network with a free batch axis; what engines are built for unless asked otherwise."""
+"""People in one run of a network with a free batch axis and no limit; what engines are built for unless told."""
 
 MIN_AGREEMENT = 0.75
 """Of the self-test's decisions. INT8 may turn a close one of sixteen; a wrong or broken network turns most."""
@@ -89,8 +89,9 @@ class Recogniser:
         self._manifest = bundle.manifest
         self._engine = Timed(engine)
         _check_tensors(bundle, engine)
-        fixed = engine.inputs[0].shape[0]
-        self._batch, self._pad = fixed or MAX_BATCH, fixed is not None
+        takes = engine.inputs[0]
+        fixed = takes.shape[0]
+        self._batch, self._pad = fixed or takes.max_batch or MAX_BATCH, fixed is not None
 
     @property
     def network_s(self) -> float:

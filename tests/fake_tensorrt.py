@@ -6,6 +6,7 @@ a TensorRT that is installed.
 """
 
 import json
+import signal
 from collections.abc import Callable, Mapping
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -32,12 +33,14 @@ def tensorrt(
     kinds: Mapping[str, str] | None = None,
     compute: Callable[..., Any] = doubled,
     dla_cores: int = 0,
+    interrupted: bool = False,
     **runtime: Any,
 ) -> ModuleType:
     """The module. ``built`` says how the last engine was built, ``parsed`` is the last network's bytes.
 
     refuses: the parser's complaint about any network. shape: of the one input, clip, unless ``inputs`` says more.
-    kinds: types of tensors that are not FLOAT. compute, runtime: see :func:`fake_engine.add_runtime`.
+    kinds: types of tensors that are not FLOAT. interrupted: Ctrl-C while it builds. compute, runtime: see
+    :func:`fake_engine.add_runtime`.
     """
     major = int(version.split(".")[0])
     takes = dict(inputs or {"clip": shape})
@@ -139,8 +142,8 @@ def tensorrt(
             if free and not (shapes and all(set(profile) == free for profile in shapes)):
                 complain("an input with a free axis has no optimisation profile")
                 return None
-            if major >= 10:
-                _report(config.progress_monitor)
+            if major >= 10 and not _report(config.progress_monitor):
+                return None
             about = {"inputs": takes, "outputs": outputs, "kinds": dict(kinds or {})}
             return json.dumps({**about, "profiles": shapes, "flags": sorted(config._flags)}).encode()
 
@@ -172,12 +175,16 @@ def tensorrt(
         def get_error(self, index: int) -> ParserError:
             return ParserError()
 
-    def _report(monitor: Any) -> None:
+    def _report(monitor: Any) -> bool:
+        """Whether to go on."""
         monitor.phase_start("Building engine", None, 2)
         monitor.phase_start("Timing", "Building engine", 7)
-        assert monitor.step_complete("Building engine", 1)
+        if interrupted:
+            signal.raise_signal(signal.SIGINT)
+        go_on = monitor.step_complete("Building engine", 1)
         monitor.phase_finish("Timing")
         monitor.phase_finish("Building engine")
+        return go_on
 
     trt.complain = complain
     trt.ILogger, trt.Builder, trt.OnnxParser, trt.ParserError = ILogger, Builder, OnnxParser, ParserError

@@ -17,11 +17,15 @@ Arrays = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """A tensor a network takes or gives. ``shape`` holds None for an axis of any length."""
+    """A tensor a network takes or gives. ``shape`` holds None for an axis of any length.
+
+    max_batch: the most of a batch axis of any length in one run, None where there is no limit.
+    """
 
     name: str
     shape: tuple[int | None, ...]
     dtype: np.dtype[Any]
+    max_batch: int | None = None
 
 
 class Engine(Protocol):

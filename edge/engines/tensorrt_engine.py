@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,8 @@ class TensorRtEngine:
             for profile, batch in enumerate(self._batches())
         ]
         self._plans = sorted(plans, key=lambda plan: plan.batch)
+        most = self._plans[-1].batch
+        self.inputs = tuple(replace(s, max_batch=most) if None in s.shape else s for s in self.inputs)
         self._buffers: dict[str, TensorBuffer] = {}
         for spec in tensors:
             size = max(math.prod(plan.shapes[spec.name]) for plan in plans)

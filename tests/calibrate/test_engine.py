@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import signal
 import sys
 from pathlib import Path
 
@@ -86,6 +87,16 @@ def test_a_precision_that_the_file_cannot_have_is_refused(board, int8: Path, tmp
         build_engine(int8, tmp_path / "s.engine", BuildOptions("fp16"))
     with pytest.raises(EngineError, match=r"holds no Q/DQ, so it makes no int8 engine"):
         build_engine(networks.student(tmp_path / "s.onnx"), tmp_path / "s.engine", BuildOptions("int8"))
+
+
+@pytest.mark.parametrize("version", ["10.3.0", "11.4.1"])
+def test_a_build_can_be_ended_and_leaves_nothing(board, int8: Path, tmp_path: Path, version: str) -> None:
+    board(version, interrupted=True)
+    before, handler = set(tmp_path.iterdir()), signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        build_engine(int8, tmp_path / "s.engine", BuildOptions())
+    assert set(tmp_path.iterdir()) == before
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 def test_a_dla_core_is_used_with_the_gpu_behind_it_for_one_shape(board, int8: Path, tmp_path: Path) -> None:

@@ -135,3 +135,19 @@ def test_a_reference_that_does_not_fit_is_refused(tmp_path):
 def test_values_that_mean_nothing_are_refused():
     with pytest.raises(ConfigError):
         RecogniserConfig(threads=-1)
+
+
+class Limited(Fixed):
+    """A network for every batch up to one, like an engine built for so many people."""
+
+    def __init__(self, most):
+        super().__init__(None)
+        self.inputs = (TensorSpec("clip", (None, 3, 32, 13, 1), np.dtype(np.float32), max_batch=most),)
+
+
+@pytest.mark.parametrize(("most", "batches"), [(1, [1] * 5), (2, [2, 2, 1]), (8, [5])])
+def test_an_engine_is_given_as_many_people_as_it_was_built_for(bundle, most, batches):
+    engine, given = Limited(most), clips(5)
+    found = Recogniser(bundle, engine).logits(given)
+    assert engine.batches == batches
+    np.testing.assert_array_equal(found, given[:, 0, :4, 0, 0])

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from fake_cuda import FakeGpu, Misuse, PageLocked
+from fake_cuda import FakeGpu, PageLocked
 from onnx import TensorProto, helper
 
 from calibrate.engine_builder import BuildOptions, build_engine
@@ -197,6 +197,18 @@ def test_wrong_inputs_are_refused(built, inputs: dict, what: str) -> None:
         TensorRtEngine(path).run(inputs)
 
 
+@pytest.mark.parametrize(("most", "graphs"), [(1, 1), (2, 2), (6, 4), (8, 4)])
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_engine_tells_how_many_people_it_was_built_for(built, version: str, most: int, graphs: int) -> None:
+    path, trt = built(version, max_batch=most)
+    engine = TensorRtEngine(path)
+    assert engine.inputs[0].max_batch == most and engine.outputs[0].max_batch is None
+    assert len(trt.gpu.graphs) == graphs, "1, 2, 4 and so on, and the most"
+    np.testing.assert_array_equal(engine.run({"clip": clips(most)})["logits"], 2 * clips(most))
+    with pytest.raises(EngineError, match=f"outside the engine's 1 to {most}"):
+        engine.run({"clip": clips(most + 1)})
+
+
 def test_inputs_of_different_batches_are_refused(built) -> None:
     path, _ = built(inputs={"a": (-1, 2), "b": (-1, 2)}, compute=lambda flags, a, b: a + b)
     engine = TensorRtEngine(path)
@@ -232,24 +244,3 @@ def test_a_failure_of_the_gpu_is_one_clear_error(built, monkeypatch: pytest.Monk
     monkeypatch.setattr("fake_cuda.Event.synchronize", fails)
     with pytest.raises(EngineError, match="Orin: the GPU refuses: cuEventSynchronize failed"):
         engine.run({"clip": clips(1)})
-
-
-def test_the_gpu_in_memory_notices_misuse() -> None:
-    gpu = FakeGpu(integrated=False)
-    driver = gpu.modules()["pycuda.driver"]
-    with pytest.raises(Misuse, match="without a context"):
-        driver.mem_alloc(4)
-    gpu.push()
-    memory, host, stream = driver.mem_alloc(8), driver.pagelocked_empty(4, np.float32), driver.Stream()
-    with pytest.raises(Misuse, match="16 bytes are used, 8 were taken"):
-        driver.memcpy_htod_async(memory, host, stream)
-    with pytest.raises(Misuse, match="not page-locked"):
-        driver.memcpy_htod_async(memory, np.zeros(2, np.float32), stream)
-    with pytest.raises(Misuse, match="not mapped"):
-        host.base.get_device_pointer()
-    driver.memcpy_htod_async(memory, host[:2], stream)
-    memory.free()
-    with pytest.raises(Misuse, match="freed memory"):
-        stream.synchronize()
-    with pytest.raises(Misuse, match="freed twice"):
-        memory.free()
