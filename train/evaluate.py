@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, top_k_accuracy_score
 from torch import nn
 
+from edge.contract.errors import ConfigError
 from train.data.pairs import Pairs
 
 BATCH = 64
@@ -32,7 +33,7 @@ class Accuracy:
 
 
 def predict(network: nn.Module, pairs: Pairs, *, see: str) -> NDArray[np.float32]:
-    """Logits (N, K) for every clip in order. see: "lq" or "hq"."""
+    """Logits (N, K) for every clip in order. see: "lq" or "hq". Raises ConfigError where one is not finite."""
     network.eval()
     weight = next(network.parameters())
     logits = []
@@ -41,7 +42,13 @@ def predict(network: nn.Module, pairs: Pairs, *, see: str) -> NDArray[np.float32
             low, high, _ = pairs.batch(indices)
             clips = torch.from_numpy(low if see == "lq" else high).to(weight)
             logits.append(network(clips)[0].cpu().float().numpy())
-    return np.concatenate(logits)
+    told = np.concatenate(logits)
+    # The last step of a training that diverges has a finite loss: only the weights it leaves show it.
+    if not np.isfinite(told).all():
+        raise ConfigError(
+            "the network's answers are not finite: training diverged", hint="lower --optimiser.learning_rate"
+        )
+    return told
 
 
 def accuracy(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Accuracy:

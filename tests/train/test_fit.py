@@ -142,6 +142,14 @@ def test_a_network_is_measured_on_the_skeletons_it_reads(teacher: Path, see: Lit
     np.testing.assert_allclose(predict(network, test, see=see), expected, rtol=1e-4, atol=1e-4)
 
 
+def test_the_answers_of_a_network_that_diverged_are_refused_in_one_line(teacher: Path) -> None:
+    network = load_checkpoint(teacher).rebuild()
+    network.fc.bias.data[0] = float("nan")  # type: ignore[union-attr, operator, index]
+    test = Pairs(read_dataset(DATA), DATA.pairs, train=False, seed=0)
+    with pytest.raises(ConfigError, match="not finite: training diverged; lower --opt"):
+        predict(network, test, see="hq")
+
+
 def test_a_finished_run_is_measured_again_and_not_trained(tmp_path: Path, teacher: Path) -> None:
     run = shutil.copytree(teacher, tmp_path / "run")
     before = (run / FILE).read_bytes()
