@@ -6,7 +6,6 @@ The rows are in tests/bad_input, a file for each kind of thing that is given.
 import pytest
 from bad_input.machines import (  # noqa: F401 rows ask for them by name
     blazepose,
-    disk_as_before,
     laptop,
     opencv_without_windows,
     orin,
@@ -14,10 +13,10 @@ from bad_input.machines import (  # noqa: F401 rows ask for them by name
     orin_without_pycuda,
     screen_that_is_not_there,
 )
-from bad_input.rows import TABLE, prepared, refused
+from bad_input.rows import TABLE, disk_as_before, prepared, refused
 from bad_input.table import BOARD, WORKSTATION
 
-pytestmark = pytest.mark.usefixtures("laptop", "disk_as_before")
+pytestmark = pytest.mark.usefixtures("laptop")
 
 
 def files(folder):
@@ -26,10 +25,11 @@ def files(folder):
 
 @pytest.mark.parametrize("name", TABLE)
 def test_one_line_says_what_where_and_what_to_do(name, tmp_path, capfd, request):
-    argv = prepared(name, tmp_path, request)
+    with disk_as_before():
+        argv = prepared(name, tmp_path, request)
+        before = files(tmp_path)
+        line = refused(argv, capfd)
     assert (argv[0] == "edge") == (name in BOARD)
-    before = files(tmp_path)
-    line = refused(argv, capfd)
     assert str(TABLE[name].__doc__) in line
     assert files(tmp_path) == before
 

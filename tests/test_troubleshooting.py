@@ -5,7 +5,6 @@ import re
 import pytest
 from bad_input.machines import (  # noqa: F401 rows ask for them by name
     blazepose,
-    disk_as_before,
     laptop,
     opencv_without_windows,
     orin,
@@ -13,10 +12,10 @@ from bad_input.machines import (  # noqa: F401 rows ask for them by name
     orin_without_pycuda,
     screen_that_is_not_there,
 )
-from bad_input.rows import prepared, refused
+from bad_input.rows import disk_as_before, prepared, refused
 from documented import ROOT
 
-pytestmark = pytest.mark.usefixtures("laptop", "disk_as_before")
+pytestmark = pytest.mark.usefixtures("laptop")
 
 HEADINGS = re.findall(r"^### `(.+)`$", (ROOT / "docs/troubleshooting.md").read_text(), re.MULTILINE)
 ROWS = {
@@ -47,7 +46,8 @@ ROWS = {
 
 @pytest.mark.parametrize("heading", HEADINGS)
 def test_the_program_says_what_is_looked_up(heading, tmp_path, capfd, request):
-    line = refused(prepared(ROWS[heading], tmp_path, request), capfd)
+    with disk_as_before():
+        line = refused(prepared(ROWS[heading], tmp_path, request), capfd)
     pattern = ".+".join(re.escape(part.strip()) for part in heading.split("…"))
     assert re.search(pattern, line), line
 

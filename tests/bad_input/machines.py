@@ -1,6 +1,5 @@
 """The machines that rows of the table are run on, as fixtures."""
 
-import resource
 import subprocess
 import sys
 
@@ -67,11 +66,3 @@ def opencv_without_windows(laptop, monkeypatch):
 @pytest.fixture
 def screen_that_is_not_there(laptop, monkeypatch):
     monkeypatch.setenv("DISPLAY", ":97")
-
-
-@pytest.fixture
-def disk_as_before():
-    """A row may limit the size of files; pytest's own report goes to a file too."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)

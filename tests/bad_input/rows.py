@@ -1,6 +1,8 @@
 """All rows of the table, and what a row says."""
 
-from collections.abc import Sequence
+import resource
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,16 @@ ROOMS = {
     "train": train.__main__.COMMANDS,
     "calibrate": calibrate.__main__.COMMANDS,
 }
+
+
+@contextmanager
+def disk_as_before() -> Iterator[None]:
+    """A row may limit the size of files. No fixture, for pytest reports before that ends, and its report may be a file."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def prepared(name: str, folder: Path, request: pytest.FixtureRequest) -> list[str]:

@@ -53,10 +53,10 @@ def test_memory_that_is_taken_is_seen():
     memory = Memory()
     with memory.watched():
         time.sleep(1.3)
-        taken = bytearray(64 * 1024 * 1024)
+        taken = bytearray(256 * 1024 * 1024)
         taken[::4096] = b"x" * len(taken[::4096])
         time.sleep(2.2)
-    assert memory.growth_mb(0) > 50
+    assert memory.growth_mb(0) > 128, "what else the process gives back meanwhile is less"
 
 
 def test_a_soak_shorter_than_its_warm_up_is_refused():
