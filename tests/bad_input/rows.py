@@ -36,7 +36,7 @@ ROOMS = {
 
 @contextmanager
 def disk_as_before() -> Iterator[None]:
-    """A row may limit the size of files. No fixture, for pytest reports before that ends, and its report may be a file."""
+    """A row may limit the size of files. No fixture: pytest reports before one ends, and its report may be a file."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         yield
