@@ -98,6 +98,7 @@ def _flames(loop: dict[str, Any], path: Path) -> bool:
             ax.barh(2, p50.get(what, 0.0), left=start, color=colour, edgecolor="white")
             ax.text(start + 0.01 * busy, 2, f"{what} {p50.get(what, 0.0):.1f}", va="center", size=8)
             start += p50.get(what, 0.0)
+        ax.set_xlim(0, 1.25 * busy)  # room for what is written beside a thin bar
         ax.set_yticks([])
         ax.set_title(f"{name}; waiting {p50.get(WAITING, 0.0):.1f}, {DECISION} {p50.get(DECISION, 0.0):.1f} ms", size=9)
     return _saved(figure, path, len(backends))
