@@ -5,8 +5,8 @@ INTRODUCTION = """\
     python -m benchmarks.peers --only pose_pipelines costs
 
 Each peer is installed from the package index at a pinned version, in an environment of its own under `runs/peers`,
-and all ways take turns in one run, so that what else the machine does falls on all of them. Ratios are taken round by
-round.
+and within a section all ways take turns, so that what else the machine does falls on all of them. Ratios are taken
+round by round; sections run one after the other.
 
 **The figures below were taken while other trainings kept both cores busy.** Wall clock then mostly measures waiting:
 rates of one or two pictures a second are no property of anything. What is compared is therefore *processor time*, of
@@ -33,17 +33,15 @@ divided by 4. More in [streaming.md](streaming.md).""",
     "latency_clips": """\
 Penn Action's 13 joints and 15 classes, clips of 32 frames, one person, batch 1, one thread; weights untrained, for
 they do not change the time. INT8 is the Q/DQ form that `python -m calibrate` writes. *student* is the shipped one, 37
-classes. OpenVINO does not gain on students: most of their time is many small layers, and each costs OpenVINO more
-than ONNX Runtime. So it is no choice for the student. (An earlier trial had it 2.4 to 2.9 times as fast on INT8 GCNs;
-since then ONNX Runtime runs every convolution of ours in eight bits, see [int8.md](int8.md).)""",
+classes. OpenVINO does not gain on students, so it is no choice for them; that each of many small layers costs it more
+than ONNX Runtime is our guess, not profiled. (An earlier trial had it 2.4 to 2.9 times as fast on INT8 GCNs; since then
+ONNX Runtime runs every convolution of ours in eight bits, see [int8.md](int8.md).)""",
     "accuracy": """\
-Top-1 in percent, in brackets the number of seeds. All networks were trained alike: as `make ablation` trains (12
-epochs of Penn Action, 30 of UTD-MHAD, SGD, bfloat16), each on the quality it is tested on, no teacher; LQ lacks 60 %
-of the joints, drawn anew at each draw. These are short trainings, on which small and simple networks do relatively
+Top-1 in percent, in brackets the number of seeds. All networks were trained alike: 12 epochs of Penn Action, 30 of
+UTD-MHAD, SGD, bfloat16, data and rates of `configs/ablation`, each on the quality it is tested on, no teacher; LQ lacks
+60 % of the joints, drawn anew at each draw. These are short trainings, on which small and simple networks do relatively
 well. *did not run* means just that: on two busy cores there was no time for it; `DATA=folder` goes on where it
-stopped. Starred figures are our student's under the same settings from an earlier run
-([distillation.md](distillation.md)); *taught* is with a teacher, which is how it ships. The full curve needs all
-networks at full length.
+stopped. What a teacher adds to our student is in [distillation.md](distillation.md).
 
 Of what ran, no network of others is above or left of ours on poor skeletons: DenseGCN at 16 channels takes 0.22 ms
 and has 0.07 M parameters, DD-Net's three sizes take 0.23 to 0.62 ms with 0.15 to 1.8 M, and are behind by 3 to 16
@@ -62,7 +60,7 @@ computed from published peaks; nothing was measured on a board**, and no network
 kernel costs microseconds, which is more than the student's whole floor. FP32 rows take the boards' FP16 peak and two
 bytes a number.""",
     "costs": """\
-One person after the other, stages in turn on one thread, the demo clip with one or two people, default settings. Own
+Stages in turn on one thread, the demo clip with one or two people, default settings. Own
 time of each function, without what it calls. The chart below is of the loop itself, stages side by side, one person,
 on the busy machine: its lengths are wall clock and long for that reason; only their shares mean something.""",
 }

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peers import plots
-from benchmarks.peers.accuracy import NETWORKS
-from benchmarks.peers.earlier import ROWS, earlier
+from benchmarks.peers.accuracy import NETWORKS, finished
 from benchmarks.peers.interleaved import kept, percentiles, ratios
 from benchmarks.peers.notes import COSTS, INTRODUCTION, NOTES
 from edge.contract.files import replacing
@@ -82,15 +81,12 @@ def accuracy() -> list[str]:
     """From the run folders; a training that has not ended is a blank."""
     columns = [f"{shown}, {see.upper()}" for shown in plots.DATASETS.values() for see in ("hq", "lq")]
     lines = [f"| network | {' | '.join(columns)} |", "|---|---|---|---|---|"]
-    for network in dict.fromkeys((*NETWORKS, *ROWS)):
+    for network in NETWORKS:
         cells = []
         for dataset in plots.DATASETS:
-            for see in ("hq", "lq"):
-                top1, star = plots.accuracies(network, dataset, see), ""
-                if not top1:
-                    top1, star = earlier(network, dataset, see), "*"
-                mean = sum(top1) / len(top1) if top1 else 0.0
-                cells.append(f"{mean:.1f}{star} ({len(top1)})" if top1 else "did not run")
+            for see in plots.MARKERS:
+                top1 = finished(network, dataset, see)
+                cells.append(f"{sum(top1) / len(top1):.1f} ({len(top1)})" if top1 else "did not run")
         lines.append(f"| {network} | {' | '.join(cells)} |")
     return lines
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import matplotlib
 import matplotlib.pyplot as plt
+from matplotlib.ticker import LogLocator, NullFormatter
 
-from benchmarks.peers.accuracy import NETWORKS, finished
-from benchmarks.peers.earlier import ROWS, earlier
+from benchmarks.peers.accuracy import NETWORKS, Quality, finished
 from benchmarks.peers.interleaved import kept, percentiles
 from benchmarks.peers.network_files import CLASSES, FRAMES, JOINTS
 from edge.contract.files import replacing
@@ -23,6 +23,7 @@ matplotlib.use("Agg")
 
 FOLDER = Path("benchmarks")
 DATASETS = {"penn_action": "Penn Action", "utd_mhad": "UTD-MHAD"}
+MARKERS: dict[Quality, str] = {"hq": "o", "lq": "s"}
 STAGES = (CAPTURE, POSE, TRACK, RECOGNISE)
 
 
@@ -37,23 +38,18 @@ def draw() -> dict[str, list[str]]:
     return drawn
 
 
-def accuracies(network: str, dataset: str, see: str) -> list[float]:
-    """Top-1 in percent of each seed that was trained here."""
-    return finished(network, dataset, "hq" if see == "hq" else "lq")
-
-
 def _fronts(clips: dict[str, Any], path: Path) -> bool:
     """Top-1 over INT8 (else FP32) milliseconds and over parameters; HQ and LQ; a point for each network."""
     figure, axes = plt.subplots(2, 2, figsize=(10, 8), layout="constrained", sharey="row")
     shown = 0
     for row, (dataset, title) in zip(axes, DATASETS.items(), strict=True):
-        for network in dict.fromkeys((*NETWORKS, *ROWS)):
-            registered, width = NETWORKS[network.partition(",")[0]]
+        for network in NETWORKS:
+            registered, width = NETWORKS[network]
             made = build(registered, classes=CLASSES, layout=layout(JOINTS), bodies=1, width=width)
             size = cost(made, FRAMES, len(layout(JOINTS)), 1).parameters / 1e6
-            time = _fastest(clips["times"], network.partition(",")[0])
-            for see, marker in (("hq", "o"), ("lq", "s")):
-                top1 = accuracies(network, dataset, see) or earlier(network, dataset, see)
+            time = _fastest(clips["times"], network)
+            for see, marker in MARKERS.items():
+                top1 = finished(network, dataset, see)
                 if not top1 or time is None:
                     continue
                 colour = "tab:blue" if registered.startswith("dense_gcn") else "tab:red"
@@ -67,6 +63,9 @@ def _fronts(clips: dict[str, Any], path: Path) -> bool:
         row[1].set_xlabel("millions of parameters")
         for ax in row:
             ax.set_xscale("log")
+            ax.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+            ax.xaxis.set_major_formatter("{x:g}")
+            ax.xaxis.set_minor_formatter(NullFormatter())
             ax.grid(alpha=0.3)
     figure.suptitle("hollow circles: good skeletons; squares: 60 % of joints unseen; blue: our student")
     return _saved(figure, path, shown)

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from benchmarks.peers import interleaved
-from benchmarks.peers.earlier import earlier
 from benchmarks.peers.page import latency, pose_pipelines, streaming, write_page
 
 
@@ -51,16 +50,4 @@ def test_a_section_that_has_not_run_says_so(tmp_path: Path, monkeypatch: pytest.
     text = (tmp_path / "benchmarks" / "peers.md").read_text()
     assert text.count("Has not run.") == 6
     assert interleaved.kept("roofline") is None
-    assert text.count("did not run |") == 10 * 4, "ten rows, two datasets, good and poor skeletons"
-
-
-def test_figures_of_an_earlier_run_are_read_from_its_page(tmp_path: Path) -> None:
-    page = tmp_path / "page.md"
-    page.write_text(
-        "### utd_mhad, drop 0.6\n| ours | 80 +- 1 | 0.7 | 80.2 79.5 | x |\n"
-        "### utd_mhad, drop 0.8\n| alone-redrawn | 62 +- 3 | 2.8 | 63.5 64.4 | x |\n"
-    )
-    assert earlier("dense_gcn 16, taught", "utd_mhad", "lq", page) == [80.2, 79.5]
-    assert earlier("dense_gcn 16", "utd_mhad", "lq", page) == [], "that of another drop is another figure"
-    assert earlier("dense_gcn 16, taught", "penn_action", "lq", page) == []
-    assert earlier("dd_net", "utd_mhad", "lq", page) == []
+    assert text.count("did not run |") == 9 * 4, "nine rows, two datasets, good and poor skeletons"
