@@ -60,7 +60,7 @@ SMALL = {
     "train teacher": SHORT_TRAINING,
     "train student": SHORT_TRAINING,
     "train pose": ("--size", "64"),
-    "calibrate pose": ("--samples", "2", "--float_share", "0"),
+    "calibrate pose": ("--samples", "2", "--float_layers", "0"),
 }
 INSTEAD = {"0": "clip.mp4", "/dev/video0": "clip.mp4", "8080": "0"}
 """Of a camera, and of a port that may be taken."""

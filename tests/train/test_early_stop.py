@@ -87,7 +87,7 @@ def test_the_average_is_the_exponential_one(tmp_path: Path, monkeypatch: pytest.
         kept.append(state.best["fc.weight"].clone())
 
     monkeypatch.setattr(fit, "_judge", judge)
-    monkeypatch.setattr(teach, "_finished", lambda run, result, *told: result)
+    monkeypatch.setattr(teach, "finished", lambda run, result, *told: result)
     train_teacher(config(tmp_path, epochs=3, batch=512, average=0.75))
     expected = weights[0]
     for told, weight in zip(kept[1:], weights[1:], strict=True):
