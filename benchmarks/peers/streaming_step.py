@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,10 @@ import torch
 
 from benchmarks.peers.environments import CONTINUAL, packages_of
 from benchmarks.peers.interleaved import keep
+from edge.engines.onnx_runtime import OnnxRuntimeEngine
 
 WIDTH = 48
+WARM_UP = 5
 
 
 def main() -> None:
@@ -30,23 +33,29 @@ def main() -> None:
     import streaming  # type: ignore[import-not-found]
 
     torch.set_num_threads(1)
-    network = streaming.student(WIDTH)
-    measured = streaming.ways(network, Path("runs/streaming") / str(WIDTH))
+    network, folder = streaming.student(WIDTH), Path("runs/streaming") / str(WIDTH)
+    streaming.make(network, folder)
+    ways = streaming.ways(folder)
+    peer = streaming.ContinualInference.of(network, streaming.FRAMES // streaming.CYCLE)
+    ways.append(streaming.Way(f"continual-inference {peer.version}, PyTorch", "fp32", peer, 1))
+    clip = {"clip": streaming.walk(streaming.FRAMES)}
+    # A clip is asked at every frame, and so four times a cycle.
+    for precision in ("fp32", "int8"):
+        engine = OnnxRuntimeEngine(folder / streaming.STUDENTS[precision], threads=1)
+        ways.insert(0, streaming.Way(f"whole clip, {precision.upper()}", precision, lambda _, e=engine: e.run(clip), 1))
+    clocks = {"wall": time.perf_counter, "processor": time.process_time}
+    times: dict[str, list[float]] = {f"{way.name} {clock}": [] for way in ways for clock in clocks}
     with torch.inference_mode():
-        peer = streaming.ContinualInference.of(network, streaming.FRAMES // streaming.CYCLE)
-        measured.append(streaming.Way(f"continual-inference {peer.version}, PyTorch", peer, 1))
-        chunks = np.split(streaming.walk(streaming.CYCLE * (rounds + 5)), rounds + 5, axis=2)
-        for chunk in chunks:
-            for way in measured:
-                way.run(chunk)
-    times = {}
-    for way in measured:
-        per_chunk = streaming.CYCLE // way.frames
-        for clock, values in (("wall", way.wall), ("processor", way.processor)):
-            # A round is a cycle of four frames; its time a frame.
-            cycles = np.array(values).reshape(-1, per_chunk).sum(axis=1)[5:] / streaming.CYCLE
-            times[f"{way.name} {clock}"] = cycles.tolist()
-    keep("streaming", f"python -m benchmarks.peers.streaming_step --rounds {rounds}", {"times": times})
+        for chunk in np.split(streaming.walk(streaming.CYCLE * (rounds + WARM_UP)), rounds + WARM_UP, axis=2):
+            for way in ways:
+                parts = [np.ascontiguousarray(part) for part in np.split(chunk, streaming.CYCLE // way.frames, axis=2)]
+                began = {name: clock() for name, clock in clocks.items()}
+                for part in parts:
+                    way.take(part)
+                for name, clock in clocks.items():
+                    times[f"{way.name} {name}"].append(1e3 * (clock() - began[name]) / streaming.CYCLE)
+    figures = {name: values[WARM_UP:] for name, values in times.items()}
+    keep("streaming", f"python -m benchmarks.peers.streaming_step --rounds {rounds}", {"times": figures})
 
 
 if __name__ == "__main__":
