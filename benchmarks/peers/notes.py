@@ -41,13 +41,13 @@ UTD-MHAD, SGD, bfloat16, data and rates of `configs/ablation`, each on the quali
 well. *did not run* means just that: on two busy cores there was no time for it; `DATA=folder` goes on where it
 stopped. What a teacher adds to our student is in [distillation.md](distillation.md).
 
-On poor skeletons DenseGCN at 16 channels is more accurate than all three sizes of DD-Net, faster than each, and has
-fewer parameters than the smallest; on good ones it is ahead on UTD-MHAD and within a few tenths on Penn Action.
+On poor skeletons DenseGCN at 16 channels is more accurate than all three sizes of DD-Net, about as fast as the
+smallest, and has half its parameters; on good ones it is ahead on UTD-MHAD and within a few tenths on Penn Action.
 EfficientGCN-B0 is more accurate on poor skeletons, by 1 point on Penn Action and 6 on UTD-MHAD (2.6 above 24
 channels), for 10 times the time of 16 channels and 4 times the parameters: it is a point of the front that ours, in
 sizes that were trained here, does not cover. Taught, ours at 16 channels reaches 80.4 % on those clips of UTD-MHAD
-(five seeds, [distillation.md](distillation.md)); an EfficientGCN that is taught was not trained. What ST-GCN and ST-GCN++
-reach is open; they take 16 to 20 times as long as 16 channels.""",
+(five seeds, [distillation.md](distillation.md)); no EfficientGCN was taught. What ST-GCN and ST-GCN++ reach is open;
+they take 15 to 25 times as long as 16 channels.""",
     "latency_pictures": """\
 For pose networks (BlazePose's detector apart) OpenVINO pays, and is a choice: `--pose.engine openvino`, or `engine:
 openvino` under `pose` in YAML, after `pip install 'skd-edge[openvino]'`. It reads .onnx and .tflite. trt_pose's
