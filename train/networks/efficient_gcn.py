@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from edge.contract.layouts import JointLayout
 from train.networks.network import Network
 from train.networks.skeleton_graph import centre, hop_adjacencies, parents
-from train.networks.st_gcn import mean_of_bodies, over_subsets
+from train.networks.st_gcn import mean_of_bodies, over_subsets, shortcut
 
 COORDINATES = 2
 BRANCH_CHANNELS = 2 * COORDINATES + 1
@@ -107,9 +107,7 @@ class Spatial(nn.Module):
         self.importance = nn.Parameter(torch.ones_like(self.adjacency))
         self.channels = nn.Conv2d(before, len(self.adjacency) * after, 1)
         self.norm = nn.BatchNorm2d(after)
-        self.shortcut: nn.Module = nn.Identity()
-        if before != after:
-            self.shortcut = nn.Sequential(nn.Conv2d(before, after, 1), nn.BatchNorm2d(after))
+        self.shortcut = shortcut(before, after, stride=1)
 
     def forward(self, x: Tensor) -> Tensor:
         mixed = over_subsets(self.channels(x), self.adjacency * self.importance)

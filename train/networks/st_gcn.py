@@ -7,6 +7,8 @@ the paper) is left out, as PYSKL's recipe does, which lifts the same network fro
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -22,16 +24,21 @@ KERNEL_FRAMES = 9
 
 
 class StGcn(nn.Module):
-    """Clip (N, C, T, V, M) -> (logits (N, K), features (N*M, 4 * width, T/4, V))."""
+    """Clip (N, C, T, V, M) -> (logits (N, K), features (N*M, 4 * width, T/4, V)).
 
-    def __init__(self, classes: int, layout: JointLayout, bodies: int, channels: int = 3, width: int = 64) -> None:
+    unit: what makes each of the ten, as :func:`unit` does.
+    """
+
+    def __init__(
+        self, classes: int, layout: JointLayout, bodies: int, width: int, unit: Callable[..., Unit], channels: int = 3
+    ) -> None:
         super().__init__()
         self.bodies = bodies
         self.entrance = Entrance(channels, len(layout))
         units: list[nn.Module] = []
         before = channels
         for number, (factor, stride) in enumerate(UNITS):
-            units.append(Unit(before, width * factor, layout, stride, residual=number > 0))
+            units.append(unit(before, width * factor, layout, stride, residual=number > 0))
             before = width * factor
         self.units = nn.Sequential(*units)
         self.features = before
@@ -57,25 +64,35 @@ class Entrance(nn.Module):
 
 
 class Unit(nn.Module):
-    """Graph convolution over three subsets of neighbours, convolution over nine frames, shortcut."""
+    """(N, C, T, V) -> (N, C', T / stride, V): over joints, over time, and the shortcut where there is one."""
 
-    def __init__(self, before: int, after: int, layout: JointLayout, stride: int, *, residual: bool) -> None:
+    def __init__(self, graph: nn.Module, temporal: nn.Module, shortcut: nn.Module | None) -> None:
         super().__init__()
-        self.graph = GraphConvolution(before, after, layout)
-        self.temporal = nn.Sequential(
-            nn.BatchNorm2d(after),
-            nn.ReLU(),
-            nn.Conv2d(after, after, (KERNEL_FRAMES, 1), (stride, 1), (KERNEL_FRAMES // 2, 0)),
-            nn.BatchNorm2d(after),
-        )
-        self.residual = residual
-        self.shortcut: nn.Module = nn.Identity()
-        if residual and (before != after or stride != 1):
-            self.shortcut = nn.Sequential(nn.Conv2d(before, after, 1, (stride, 1)), nn.BatchNorm2d(after))
+        self.graph, self.temporal, self.shortcut = graph, temporal, shortcut
 
     def forward(self, x: Tensor) -> Tensor:
         main = self.temporal(self.graph(x))
-        return F.relu(main + self.shortcut(x) if self.residual else main)
+        return F.relu(main if self.shortcut is None else main + self.shortcut(x))
+
+
+def shortcut(before: int, after: int, stride: int) -> nn.Module:
+    """What brings a unit's input to the shape of its output."""
+    if before == after and stride == 1:
+        return nn.Identity()
+    return nn.Sequential(nn.Conv2d(before, after, 1, (stride, 1)), nn.BatchNorm2d(after))
+
+
+def unit(before: int, after: int, layout: JointLayout, stride: int, *, residual: bool) -> Unit:
+    """Graph convolution over three subsets of neighbours, convolution over nine frames, shortcut."""
+    temporal = nn.Sequential(
+        nn.BatchNorm2d(after),
+        nn.ReLU(),
+        nn.Conv2d(after, after, (KERNEL_FRAMES, 1), (stride, 1), (KERNEL_FRAMES // 2, 0)),
+        nn.BatchNorm2d(after),
+    )
+    return Unit(
+        GraphConvolution(before, after, layout), temporal, shortcut(before, after, stride) if residual else None
+    )
 
 
 class GraphConvolution(nn.Module):
@@ -109,7 +126,7 @@ def mean_of_bodies(x: Tensor, bodies: int) -> Tensor:
 
 
 def _make(classes: int, layout: JointLayout, bodies: int, width: int) -> nn.Module:
-    return StGcn(classes, layout, bodies, width=width)
+    return StGcn(classes, layout, bodies, width, unit)
 
 
 NETWORKS = {"st_gcn": Network(_make, width=64)}

@@ -13,49 +13,17 @@ from torch.nn import functional as F
 from edge.contract.layouts import JointLayout
 from train.networks.network import Network
 from train.networks.skeleton_graph import partition
-from train.networks.st_gcn import UNITS, Entrance, mean_of_bodies, over_subsets
+from train.networks.st_gcn import StGcn, Unit, over_subsets, shortcut
 
 DILATIONS = (1, 2, 3, 4)
 BRANCHES = len(DILATIONS) + 2
 """Dilated convolutions over three frames, a maximum over three frames, and the frame itself."""
 
 
-class StGcnPlusPlus(nn.Module):
-    """Clip (N, C, T, V, M) -> (logits (N, K), features (N*M, 4 * width, T/4, V))."""
-
-    def __init__(self, classes: int, layout: JointLayout, bodies: int, channels: int = 3, width: int = 64) -> None:
-        super().__init__()
-        self.bodies = bodies
-        self.entrance = Entrance(channels, len(layout))
-        units: list[nn.Module] = []
-        before = channels
-        for number, (factor, stride) in enumerate(UNITS):
-            units.append(Unit(before, width * factor, layout, stride, residual=number > 0))
-            before = width * factor
-        self.units = nn.Sequential(*units)
-        self.features = before
-        self.fc = nn.Linear(before, classes)
-
-    def forward(self, clip: Tensor) -> tuple[Tensor, Tensor]:
-        x = self.units(self.entrance(clip))
-        return self.fc(mean_of_bodies(x, self.bodies)), x
-
-
-class Unit(nn.Module):
+def unit(before: int, after: int, layout: JointLayout, stride: int, *, residual: bool) -> Unit:
     """Adaptive graph convolution, six temporal branches, shortcut."""
-
-    def __init__(self, before: int, after: int, layout: JointLayout, stride: int, *, residual: bool) -> None:
-        super().__init__()
-        self.graph = AdaptiveGraphConvolution(before, after, layout)
-        self.temporal = TemporalBranches(after, stride)
-        self.residual = residual
-        self.shortcut: nn.Module = nn.Identity()
-        if residual and (before != after or stride != 1):
-            self.shortcut = nn.Sequential(nn.Conv2d(before, after, 1, (stride, 1)), nn.BatchNorm2d(after))
-
-    def forward(self, x: Tensor) -> Tensor:
-        main = self.temporal(self.graph(x))
-        return F.relu(main + self.shortcut(x) if self.residual else main)
+    graph, temporal = AdaptiveGraphConvolution(before, after, layout), TemporalBranches(after, stride)
+    return Unit(graph, temporal, shortcut(before, after, stride) if residual else None)
 
 
 class AdaptiveGraphConvolution(nn.Module):
@@ -66,9 +34,7 @@ class AdaptiveGraphConvolution(nn.Module):
         self.adjacency = nn.Parameter(partition(layout))
         self.channels = nn.Conv2d(before, len(self.adjacency) * after, 1)
         self.norm = nn.BatchNorm2d(after)
-        self.shortcut: nn.Module = nn.Identity()
-        if before != after:
-            self.shortcut = nn.Sequential(nn.Conv2d(before, after, 1), nn.BatchNorm2d(after))
+        self.shortcut = shortcut(before, after, stride=1)
 
     def forward(self, x: Tensor) -> Tensor:
         mixed = over_subsets(self.channels(x), self.adjacency)
@@ -105,7 +71,7 @@ def _narrowed(channels: int, inner: int) -> tuple[nn.Module, ...]:
 
 
 def _make(classes: int, layout: JointLayout, bodies: int, width: int) -> nn.Module:
-    return StGcnPlusPlus(classes, layout, bodies, width=width)
+    return StGcn(classes, layout, bodies, width, unit)
 
 
 NETWORKS = {"st_gcn_pp": Network(_make, width=64)}
