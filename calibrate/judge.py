@@ -60,11 +60,12 @@ def judge_by_labels(fp32: Engine, test: LabelledClips) -> Judge:
 def judge_by_people(fp32: Engine, family: Family, pictures: Sequence[Image], frames: Path) -> Judge:
     """People found in pictures against those that an FP32 engine finds."""
     # The device's own estimator brings OpenCV, which a student's engine does not need.
-    from calibrate.pose_inputs import Recording, estimator
+    from calibrate.listening import Listening
+    from calibrate.pose_inputs import estimator
 
-    recording = Recording(fp32)
-    wanted = _people(estimator(recording, family), pictures)
-    sample = recording.last[fp32.inputs[0].name]
+    listening = Listening(fp32)
+    wanted = _people(estimator(listening, family), pictures)
+    sample = listening.heard[-1][fp32.inputs[0].name]
 
     def loss(engine: Engine) -> Loss:
         found = wanted if engine is fp32 else _people(estimator(engine, family), pictures)

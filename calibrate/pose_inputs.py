@@ -9,9 +9,10 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 from rich.progress import track
 
+from calibrate.listening import Listening
 from edge.command_line import console
 from edge.contract.types import Image
-from edge.engines.engine import Arrays, Engine
+from edge.engines.engine import Engine
 from edge.engines.registry import open_engine
 from edge.pose.heatmap_estimator import HeatmapEstimator
 from edge.pose.pose_network import TF_POSE, TRT_POSE
@@ -21,29 +22,6 @@ MAX_PEOPLE, MIN_JOINT_SCORE = 20, 0.1
 FAMILIES = {network.name: network for network in (TRT_POSE, TF_POSE)}
 
 
-class Recording:
-    """An engine that keeps what it was last given."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self.inputs, self.outputs = engine.inputs, engine.outputs
-        self.last: Arrays = {}
-
-    @property
-    def device_s(self) -> float | None:
-        return self._engine.device_s
-
-    def describe(self) -> str:
-        return self._engine.describe()
-
-    def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
-        self.last = inputs
-        return self._engine.run(inputs)
-
-    def close(self) -> None:
-        self._engine.close()
-
-
 def estimator(engine: Engine, family: Family) -> HeatmapEstimator:
     """The device's estimator around an engine."""
     return HeatmapEstimator(engine, FAMILIES[family], max_people=MAX_PEOPLE, min_joint_score=MIN_JOINT_SCORE)
@@ -51,11 +29,9 @@ def estimator(engine: Engine, family: Family) -> HeatmapEstimator:
 
 def pose_inputs(network: Path, family: Family, pictures: Sequence[Image]) -> list[NDArray[Any]]:
     """The network's input for each picture, (1, 3, H, W) float32 or (1, H, W, 3) uint8."""
-    engine = Recording(open_engine(network))
+    engine = Listening(open_engine(network))
     device = estimator(engine, family)
-    prepared = []
     for picture in track(pictures, "preparing pictures", console=console):
         device.estimate(picture)
-        prepared.append(engine.last[engine.inputs[0].name])
     device.close()
-    return prepared
+    return [given[engine.inputs[0].name] for given in engine.heard]

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from calibrate.calibration_set import LabelledClips, Method, load_clips, stratified
 from calibrate.compare import agreement, top1
+from calibrate.listening import Listening
 from edge.command_line import console
 from edge.contract.bundle import StreamForm, read_bundle, write_manifest
 from edge.contract.errors import BundleError
 from edge.contract.types import Float32
-from edge.engines.engine import Arrays, Engine
 from edge.engines.registry import open_engine
 from edge.recogniser import STUDENTS, Precision
 from edge.streaming.cost import frames_per_clip
@@ -90,7 +88,7 @@ def quantise_stream(folder: Path, clips: Float32, method: Method) -> list[Path]:
     if not found:
         wanted = stream_file(DUE[-1])
         raise BundleError(f"there is no {wanted} to quantise", where=folder, hint="export a student that streams")
-    engines = {due: _Listening(open_engine(path, threads=1)) for due, path in found.items()}
+    engines = {due: Listening(open_engine(path, threads=1)) for due, path in found.items()}
     network = StreamNetwork(engines)
     for clip in clips:
         # There and back again: the second half has a past, as most of what a device sees.
@@ -115,26 +113,3 @@ def _float_layers(model: onnx.ModelProto) -> list[str]:
     Elsewhere a step spends more on rounding to eight bits and back than eight bits save.
     """
     return [n.name for n in model.graph.node if n.op_type == "Add" or (n.op_type == "Gemm" and len(n.input) > 2)]
-
-
-class _Listening:
-    """An engine that keeps what it was given."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self.inputs, self.outputs = engine.inputs, engine.outputs
-        self.heard: list[Mapping[str, NDArray[Any]]] = []
-
-    @property
-    def device_s(self) -> float | None:
-        return self._engine.device_s
-
-    def describe(self) -> str:
-        return self._engine.describe()
-
-    def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
-        self.heard.append(dict(inputs))
-        return self._engine.run(inputs)
-
-    def close(self) -> None:
-        self._engine.close()

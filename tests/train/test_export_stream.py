@@ -14,13 +14,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import nn
 
+from calibrate.listening import Listening
 from calibrate.tensorrt_rules import violations
 from edge.contract.bundle import Manifest, read_bundle, write_manifest
 from edge.contract.errors import BundleError
 from edge.contract.layouts import layout
 from edge.contract.preprocess import Preprocessing, clip_tensor
+from edge.engines.registry import open_engine
 from edge.recogniser import RecogniserConfig, softmax
-from edge.streaming.network import open_stream
+from edge.streaming.network import StreamNetwork, open_stream, stream_file
 from edge.streaming.recogniser import StreamRecogniser, open_stream_recogniser
 from train.export_stream import write_stream
 from train.networks.dense_gcn_stream import DenseGcnStream
@@ -141,6 +143,21 @@ def test_people_who_come_and_go_in_gaps_of_time_are_answered_as_by_the_clip_form
             np.testing.assert_allclose(newest[who], wanted[who, time_s], atol=1e-4)
             compared += 1
     assert compared == sum(map(len, spells))
+
+
+def test_who_listens_to_a_stream_keeps_every_step_as_it_was(folder: Path) -> None:
+    # A stream writes over its arrays: were they kept instead of copied, all steps would look like the last ones.
+    engines = {due: Listening(open_engine(folder / stream_file(due), threads=1)) for due in (1, 2, 4)}
+    frames = [np.ascontiguousarray(frame) for frame in np.split(noise(8), 8, axis=2)]
+    network = StreamNetwork(engines)
+    stream = network.fresh()
+    for frame in frames:
+        network.step(stream, frame)
+    heard = {1: frames[0::2], 2: frames[1::4], 4: frames[3::4]}
+    for due, engine in engines.items():
+        assert [step["frame"].tolist() for step in engine.heard] == [frame.tolist() for frame in heard[due]]
+    fresh = engines[1].heard[0]
+    assert not any(state.any() for name, state in fresh.items() if name != "frame"), "nobody begins with a past"
 
 
 def test_a_stream_in_int8_decides_like_the_one_in_fp32(folder: Path) -> None:

@@ -1,0 +1,33 @@
+"""An engine that keeps what it was given, for networks to be calibrated on what the device really feeds them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from edge.engines.engine import Arrays, Engine
+
+
+class Listening:
+    """See :class:`edge.engines.engine.Engine`. heard: copies of the inputs of every run, for callers reuse their
+    arrays."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.inputs, self.outputs = engine.inputs, engine.outputs
+        self.heard: list[dict[str, NDArray[Any]]] = []
+
+    @property
+    def device_s(self) -> float | None:
+        return self._engine.device_s
+
+    def describe(self) -> str:
+        return self._engine.describe()
+
+    def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
+        self.heard.append({name: array.copy() for name, array in inputs.items()})
+        return self._engine.run(inputs)
+
+    def close(self) -> None:
+        self._engine.close()
