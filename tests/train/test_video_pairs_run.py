@@ -1,0 +1,168 @@
+"""Pairs of the user's own videos, whole runs: one that fails in part, stops and goes on."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+from edge.assets import BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS, fetch
+from edge.contract.errors import ConfigError, DataError, DownloadError, OutputError
+from edge.pose.registry import PoseConfig
+from train.data.pairs import PairConfig, Pairs
+from train.data.registry import DataConfig, read_dataset
+from train.video_pairs.command import PairsConfig, make_pairs
+from train.video_pairs.estimate import Estimated
+from train.video_pairs.follow import FollowConfig
+from train.video_pairs.manifest import FILE, pair_file, read_manifest
+from train.video_pairs.two_estimators import TwoEstimators
+from train.video_pairs.workers import Job, Shared, work
+
+
+@pytest.fixture(scope="module")
+def videos(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four clips of four pictures in two classes, of real people, and one file that is no video."""
+    try:
+        fetch(BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS)
+    except DownloadError as error:
+        pytest.skip(f"BlazePose cannot be fetched: {error.what}")
+    folder = tmp_path_factory.mktemp("videos")
+    for label, source in (("gym", "felixchenfy_exercise.avi"), ("stand", "streamposeml_example.webm")):
+        (folder / label).mkdir()
+        capture = cv2.VideoCapture(str(shared_data / "media" / source))
+        for n in range(2):
+            path = folder / label / f"{n}.avi"
+            writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25.0, (320, 240))
+            for _ in range(4):
+                writer.write(cv2.resize(capture.read()[1], (320, 240), interpolation=cv2.INTER_AREA))
+            writer.release()
+        capture.release()
+    (folder / "gym" / "broken.avi").write_bytes(np.random.default_rng(0).bytes(5000))
+    return folder
+
+
+def command(videos: Path, out: Path, *more: str) -> list[str]:
+    flags = ("--high.max_people", "1", "--low.max_people", "1", "--low_height", "120", "--workers", "1", *more)
+    return [sys.executable, "-m", "train", "pairs", "--videos", str(videos), "--out", str(out), *flags]
+
+
+def run(videos: Path, out: Path, *more: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(command(videos, out, *more), capture_output=True, text=True, check=False)
+
+
+def test_the_videos_under_way_when_a_process_is_killed_are_done_after_all(videos: Path, tmp_path: Path) -> None:
+    estimators = TwoEstimators(PoseConfig(max_people=1), PoseConfig(max_people=1), 120)
+    jobs = [
+        Job(name, videos / name, pair_file(tmp_path, name), estimators, FollowConfig(), fps=None)
+        for name in ("stand/0.avi", "stand/1.avi")
+    ]
+    done, killed = {}, False
+    for result in work(jobs, 2, Shared.of(multiprocessing.get_context("spawn"))):
+        if result is not None:
+            done[result[0]] = result[1]
+        if not killed and (children := multiprocessing.active_children()):
+            children[0].kill()
+            killed = True
+    assert killed and {name: one.frames for name, one in done.items() if isinstance(one, Estimated)} == {
+        "stand/0.avi": 4, "stand/1.avi": 4
+    }  # fmt: skip
+
+
+def test_what_is_no_videos_fault_stops_all_of_them(videos: Path, tmp_path: Path) -> None:
+    (tmp_path / "stand").write_text("a file where a folder should be")
+    estimators = TwoEstimators(PoseConfig(max_people=1), PoseConfig(max_people=1), 120)
+    names = [f"stand/{n % 2}.avi" for n in range(50)]
+    jobs = [Job(name, videos / name, pair_file(tmp_path, name), estimators, FollowConfig(), None) for name in names]
+    shared = Shared.of(multiprocessing.get_context("spawn"))
+    with pytest.raises(OutputError, match=r"stand.*cannot be written"):
+        list(work(jobs, 1, shared))
+    assert shared.pictures.value < 30, "the other videos were not worked on"
+
+
+@pytest.fixture(scope="module")
+def pairs(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, "subprocess.CompletedProcess[str]"]:
+    """A run whose parent was killed after the first video, then interrupted, and what the same command then said."""
+    out = tmp_path_factory.mktemp("pairs")
+    for stop, code in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)):
+        there = len(list(out.rglob("*.npz")))
+        with subprocess.Popen(
+            command(videos, out), stderr=subprocess.PIPE, text=True, start_new_session=True
+        ) as process:
+            while len(list(out.rglob("*.npz"))) == there:
+                assert process.poll() is None
+                time.sleep(0.01)
+            process.send_signal(stop)
+            assert process.stderr is not None
+            said = process.stderr.read()  # until the last process that could write to it is gone
+        assert process.returncode == code and "Traceback" not in said
+        for path in out.rglob("*.npz"):
+            os.utime(path, (1, 1))
+    assert "interrupted; the same command goes on" in said and not read_manifest(out).finished
+    return out, run(videos, out)
+
+
+def test_a_broken_video_is_named_and_counted_and_does_not_stop_the_others(
+    pairs: tuple[Path, "subprocess.CompletedProcess[str]"],
+) -> None:
+    out, said = pairs
+    assert said.returncode == 1 and "Traceback" not in said.stderr
+    assert "failed: gym/broken.avi: not a video that can be read" in said.stderr
+    assert "4 of 5 videos" in said.stderr and "1 failed" in said.stderr
+    manifest = read_manifest(out)
+    assert manifest.finished and list(manifest.failed) == ["gym/broken.avi"] and len(manifest.videos) == 4
+    assert not [path.name for path in out.rglob("*.partial*")]
+
+
+def test_a_killed_run_goes_on_where_it_stopped(pairs: tuple[Path, "subprocess.CompletedProcess[str]"]) -> None:
+    files = list(pairs[0].rglob("*.npz"))
+    assert len(files) == 4 and 2 <= [path.stat().st_mtime for path in files].count(1) < 4, "some were there already"
+
+
+def test_the_pairs_are_a_dataset_of_two_recorded_qualities(
+    pairs: tuple[Path, "subprocess.CompletedProcess[str]"],
+) -> None:
+    data = read_dataset(DataConfig("video_pairs", pairs[0]))
+    assert data.classes == ("gym", "stand") and (data.layout, data.low_layout) == ("blazepose-33", "blazepose-33")
+    assert sorted(clip.id for clip in data.clips) == ["gym/0.avi", "gym/1.avi", "stand/0.avi", "stand/1.avi"]
+    assert [len(data.part(train)) for train in (True, False)] == [2, 2]
+    stand = next(clip for clip in data.clips if clip.id == "stand/0.avi")
+    assert stand.fps == pytest.approx(25) and stand.low is not None
+    both = stand.seen & stand.low.seen
+    assert both.sum() > 40
+    apart = np.linalg.norm(stand.joints - stand.low.joints, axis=-1)[both]
+    # The same man in the same pixels, though the cheap one saw half of the rows.
+    assert 0 < np.median(apart) < 8
+    low, high, _ = Pairs(data, PairConfig(layout="penn-13"), train=False, seed=0).batch(np.arange(2))
+    assert not np.array_equal(low, high)
+
+
+def test_other_settings_or_damaged_pairs_are_not_mixed_with_what_is_there(
+    pairs: tuple[Path, "subprocess.CompletedProcess[str]"], videos: Path, tmp_path: Path
+) -> None:
+    other = PairsConfig(
+        videos, pairs[0], PoseConfig(max_people=1), PoseConfig(max_people=1), 120, FollowConfig(max_distance=0.5)
+    )
+    with pytest.raises(ConfigError, match=r"made with another follow\.max_distance; give another --out"):
+        make_pairs(other)
+    copy = tmp_path / "copy"
+    subprocess.run(["cp", "-r", str(pairs[0]), str(copy)], check=True)
+    raw = yaml.safe_load((copy / FILE).read_text())
+    (copy / FILE).write_text(yaml.safe_dump(raw | {"finished": False}))
+    with pytest.raises(DataError, match="not finished; run make pairs again"):
+        read_dataset(DataConfig("video_pairs", copy))
+    (copy / FILE).write_text(yaml.safe_dump(raw))
+    np.savez(pair_file(copy, "gym/0.avi"), times_s=np.arange(3.0), high=np.zeros((3, 33, 3)), low=np.zeros((4, 33, 3)))
+    with pytest.raises(DataError, match="its arrays do not fit each other"):
+        read_dataset(DataConfig("video_pairs", copy))
+    (copy / FILE).write_text("videos: [")
+    with pytest.raises(DataError, match="not a readable manifest"):
+        read_dataset(DataConfig("video_pairs", copy))
+    with pytest.raises(DataError, match=r"pairs\.yaml is missing"):
+        read_dataset(DataConfig("video_pairs", tmp_path / "nowhere"))
