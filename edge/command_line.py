@@ -7,11 +7,13 @@ under a field is its help.
 
 from __future__ import annotations
 
+import json
 import sys
 from argparse import RawDescriptionHelpFormatter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from itertools import takewhile
+from typing import Any, NoReturn, get_args, get_origin, get_type_hints
 
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, set_parsing_settings
 from rich.console import Console
@@ -84,6 +86,25 @@ def _joined(argv: Sequence[str]) -> list[str]:
     return joined
 
 
+def _listed(argv: Sequence[str], commands: Mapping[str, Command]) -> list[str]:
+    """``--compare a.json b.json`` as ``--compare ["a.json", "b.json"]``, for fields of several values alone."""
+    command = commands.get(argv[0]) if argv else None
+    if command is None:
+        return list(argv)
+    kinds = get_type_hints(command.config)
+    # The type itself, or a part of "tuple[...] | None".
+    several = {f"--{name}" for name, kind in kinds.items() if tuple in [get_origin(k) for k in (kind, *get_args(kind))]}
+    listed: list[str] = []
+    rest = list(argv)
+    while rest:
+        listed.append(rest.pop(0))
+        values = list(takewhile(lambda word: not word.startswith("--"), rest)) if listed[-1] in several else []
+        if len(values) > 1:
+            listed.append(json.dumps(values))
+            del rest[: len(values)]
+    return listed
+
+
 def run_command_line(program: str, about: str, commands: dict[str, Command], argv: Sequence[str] | None = None) -> None:
     """Parse ``argv`` and run one command. A user's error is one line on stderr and exit code 2."""
     # Sub-commands are shown with the formatter of their parent.
@@ -100,7 +121,7 @@ def run_command_line(program: str, about: str, commands: dict[str, Command], arg
         subcommands.add_subcommand(name, sub, help=command.summary)
         sub.prog = f"python -m {program} {name}"
     try:
-        args = parser.parse_args(_joined(sys.argv[1:] if argv is None else argv))
+        args = parser.parse_args(_listed(_joined(sys.argv[1:] if argv is None else argv), commands))
     except UnicodeDecodeError as error:  # jsonargparse reads YAML files without asking whether they are text
         _fail(f"the configuration file is not text: {error}")
     command = commands[args.command]

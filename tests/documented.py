@@ -14,7 +14,7 @@ DATASET = re.compile(r" DATA(\s|$)")
 """Stands for a published dataset in a command, which is not run either: none is part of the project."""
 
 
-OF_A_TRAINING = ("docs/int8.md",)
+OF_A_TRAINING = ("docs/howto/int8.md",)
 """Pages that go on from a training of one's own; they are parsed too."""
 
 

@@ -24,7 +24,7 @@ ROOMS = {
     "calibrate": calibrate.__main__.COMMANDS,
 }
 NEED_MORE = {
-    "docs/board.md": ["calibrate engine"] * 3 + ["edge bench accuracy"],
+    "docs/howto/board.md": ["calibrate engine"] * 3 + ["edge bench accuracy"],
     "docs/howto/camera.md": ["edge run"] * 3,
     "docs/howto/dla.md": [
         "calibrate engine",
@@ -35,11 +35,11 @@ NEED_MORE = {
     ],
     "docs/howto/pose_network.md": ["calibrate engine"],
     "docs/howto/several_cameras.md": ["edge run"],
-    "docs/int8.md": [
+    "docs/howto/int8.md": [
         *("calibrate student", "calibrate verify", "calibrate sensitivity", "calibrate methods"),
         *("train quantise-aware", "calibrate pose", "calibrate verify-pose"),
     ],
-    "docs/loop.md": ["train teacher", "train export-stream", "calibrate stream"],
+    "docs/howto/loop.md": ["train teacher", "train export-stream", "calibrate stream"],
 }
 PARSED = [command for command in COMMANDS if command.marked]
 """Not run by tests/test_docs_run.py, for want of a board, or of a published dataset."""

@@ -15,6 +15,7 @@ BENCH_COMMANDS = {
         (
             "python -m edge bench latency",
             "python -m edge bench latency --source /dev/video0 --runs 3 --frames 900 --out runs/bench_camera",
+            "python -m edge bench latency --compare old/latency.json runs/bench/latency.json",
         ),
     ),
     "accuracy": Command(

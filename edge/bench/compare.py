@@ -1,4 +1,4 @@
-"""``python -m edge bench compare``: what became faster or slower, and what is only noise."""
+"""Two latency reports side by side: what became faster or slower, and what is only noise."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from edge.bench.latency import FORMAT
+from edge.bench.latency_report import FORMAT
 from edge.command_line import console
 from edge.contract.errors import DataError
 

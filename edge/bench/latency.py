@@ -14,8 +14,9 @@ import numpy as np
 
 from edge.assets import DEMO_CLIP, fetch
 from edge.bench.board import board_figures, watched_board
+from edge.bench.compare import CompareConfig, compare
 from edge.bench.display_run import Display, DisplayRun, display_run
-from edge.bench.latency_report import as_markdown
+from edge.bench.latency_report import FORMAT, as_markdown
 from edge.bench.loop_run import LoopRun, loop_run
 from edge.bench.query_times import QueryTimes, pose_network_times
 from edge.bench.student_batches import BatchTimes, student_batches
@@ -30,7 +31,6 @@ from edge.pose.registry import PoseConfig
 from edge.recogniser import RecogniserConfig
 from edge.run import RunConfig
 
-FORMAT = "skd-edge latency 3"
 BATCHES = range(1, 9)
 
 
@@ -63,6 +63,8 @@ class LatencyConfig:
     display: Display = "output"
     """Age of a picture when it is displayed, by a clock drawn into the source, in a run of its own: output (drawn on
     and handed out, not shown), window (shown on the screen), none. A recording plays as a camera there."""
+    compare: tuple[Path, Path] | None = None
+    """Measure nothing; hold two latency.json against each other, the earlier one first, as `bench compare` does."""
 
     def __post_init__(self) -> None:
         if min(self.runs, self.queries) < 1 or self.frames < 2 * self.warm_up_frames or self.warm_up_frames < 0:
@@ -74,6 +76,9 @@ class LatencyConfig:
 
 def latency(config: LatencyConfig) -> None:
     """Measure, write and show. Raises SourceError for a source that ends within the warm-up."""
+    if config.compare is not None:
+        compare(CompareConfig(*config.compare))
+        return
     from edge.bench.distribution_picture import write_distribution
 
     source = config.source or str(fetch(DEMO_CLIP)[0])

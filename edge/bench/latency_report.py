@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
+FORMAT = "skd-edge latency 3"
 FIGURES = ("p50_ms", "p90_ms", "p99_ms", "max_ms")
 
 

@@ -260,9 +260,20 @@ def test_latency_of_a_replay_and_compared_with_itself(bundle_folder, replay, tmp
     assert row["frames"] == 30 and 0 < row["p50_ms"] <= row["p90_ms"] <= row["p99_ms"] <= row["max_ms"]
     assert [found["batch"] for found in told["student_batches"][0]] == list(range(1, 9))
     assert told["peak_memory_mb"] > 50 and "single-stream" in (out / "latency.md").read_text()
-    command("compare", "--before", out / "latency.json", "--after", out / "latency.json")
+    report = out / "latency.json"
+    command("compare", "--before", report, "--after", report)
     said = capsys.readouterr().out
     assert "1.000" in said and "slower" not in said and "faster" not in said
+    command("latency", "--compare", report, report)
+    assert capsys.readouterr().out == said
+
+
+@pytest.mark.parametrize("reports", [["a.json"], ["a.json", "b.json", "c.json"]])
+def test_other_than_two_reports_are_not_compared(reports, capsys):
+    with pytest.raises(SystemExit) as left:
+        command("latency", "--compare", *reports)
+    said = capsys.readouterr().err
+    assert left.value.code == 2 and "compare" in said and said.count("\n") == 1
 
 
 def test_the_spread_of_a_stage_is_drawn_where_its_times_are():

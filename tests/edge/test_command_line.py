@@ -30,6 +30,10 @@ class Run:
     """The runtime."""
     out: Path | None = None
     """Where to write."""
+    between: tuple[Path, Path] | None = None
+    """Two files."""
+    rates: tuple[float, ...] = ()
+    """Any number of them."""
     clip: Clip = field(default_factory=Clip)
     """How clips are made."""
 
@@ -140,3 +144,14 @@ def test_raw_frames_with_their_size_are_a_source_although_they_begin_with_a_dash
     assert ran.pop() == Run(source="-?width=640&height=480", threads=3)
     command_line("run", "--source=-")
     assert ran.pop().source == "-"
+
+
+def test_several_values_stand_behind_their_flag_one_after_the_other():
+    command_line("run", "--rates", "0.5", "2", "7", "--between", "a.json", "b c.json", "--source", "0")
+    assert ran.pop() == Run(source="0", between=(Path("a.json"), Path("b c.json")), rates=(0.5, 2.0, 7.0))
+    command_line("run", "--source", "0", "--rates", "[0.5, 2]")
+    assert ran.pop().rates == (0.5, 2.0)
+
+
+def test_a_second_value_of_a_flag_that_takes_one_is_refused(capsys):
+    assert "clip.mp4" in fails(capsys, "run", "--source", "0", "clip.mp4")
