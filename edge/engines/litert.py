@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,19 @@ from numpy.typing import NDArray
 
 from edge.contract.errors import EngineError, MissingDependency
 from edge.engines.engine import Arrays, TensorSpec, check_inputs
+from edge.engines.tflite_network import without_outputs
 from edge.quiet import quiet
 
 
 class LiteRtEngine:
-    """A .tflite file on the CPU. See :class:`edge.engines.engine.Engine`."""
+    """A .tflite file on the CPU. See :class:`edge.engines.engine.Engine`.
+
+    wanted: which outputs anybody reads; what only the others need is not computed. None for all.
+    """
 
     device_s: float | None = None
 
-    def __init__(self, path: Path, *, threads: int = 0) -> None:
+    def __init__(self, path: Path, *, threads: int = 0, wanted: Callable[[TensorSpec], bool] | None = None) -> None:
         try:
             import ai_edge_litert
             from ai_edge_litert.interpreter import Interpreter
@@ -29,12 +34,16 @@ class LiteRtEngine:
             ) from error
         try:
             with quiet():
-                self._interpreter = Interpreter(str(path), num_threads=threads or os.cpu_count())
-                self._interpreter.allocate_tensors()
+                threads_used = threads or os.cpu_count()
+                interpreter = Interpreter(str(path), num_threads=threads_used)
+                if wanted is not None and (shorter := _shorter(path, interpreter, wanted)):
+                    interpreter = Interpreter(model_content=shorter, num_threads=threads_used)
+                interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise EngineError(
                 f"LiteRT cannot load it: {error}", where=path, hint="the file is damaged or incomplete; fetch it again"
             ) from error
+        self._interpreter = interpreter
         self._path, self._threads, self._version = path, threads, ai_edge_litert.__version__
         inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         self._index = {tensor["name"]: tensor["index"] for tensor in inputs + outputs}
@@ -54,6 +63,13 @@ class LiteRtEngine:
 
     def close(self) -> None:
         """Nothing to give back: the interpreter goes with the object."""
+
+
+def _shorter(path: Path, interpreter: Any, wanted: Callable[[TensorSpec], bool]) -> bytes | None:
+    """The network without its unread outputs; None where all are read, none is, or it has to stay whole."""
+    outputs = interpreter.get_output_details()
+    unread = [tensor["index"] for tensor in outputs if not wanted(_spec(tensor))]
+    return without_outputs(path.read_bytes(), unread) if 0 < len(unread) < len(outputs) else None
 
 
 def _spec(tensor: dict[str, Any]) -> TensorSpec:

@@ -23,7 +23,7 @@ def open_engine(
     """Open a network file with the runtime its suffix names (.onnx, .tflite or .engine), or with OpenVINO.
 
     threads: CPU threads of the runtime, 0 for as many as there are cores; ignored on a GPU. wanted: which outputs
-    are read, None for all; OpenVINO leaves out what is computed for the others alone, and gives the same answers.
+    are read, None for all; OpenVINO and LiteRT leave out what is computed for the others alone, with the same answers.
     Raises EngineError for a file that is absent, damaged or of an unknown kind, and
     MissingDependency where the runtime is not installed.
     """
@@ -41,7 +41,7 @@ def open_engine(
     if path.suffix == ".tflite":
         from edge.engines.litert import LiteRtEngine
 
-        return LiteRtEngine(path, threads=threads)
+        return LiteRtEngine(path, threads=threads, wanted=wanted)
     if path.suffix == ".engine":
         from edge.engines.tensorrt_engine import TensorRtEngine
 
