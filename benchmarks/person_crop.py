@@ -36,7 +36,7 @@ from edge.pose.registry import PoseConfig, open_estimator
 SIDES, LIMBS = ("left", "right"), ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
 JOINTS = tuple(f"{side}_{limb}" for limb in LIMBS for side in SIDES)
 MAX_PEOPLE, FRAMES, NEAR, SURE = 5, 60, 0.2, 0.8
-INTERVAL = 5
+SEARCH_EVERY_S = 0.5
 SAME_PERSON = 0.3
 """Intersection over union of the boxes around two bodies' joints."""
 
@@ -79,7 +79,7 @@ def judged(estimator: PoseEstimator, engine: Counted, frames: list[Frame], truth
     engine.runs = 0
     for frame, real in zip(frames, truth, strict=True):
         start = time.perf_counter()
-        poses = estimator.estimate(frame.image)
+        poses = estimator.estimate(frame.image, frame.time_s)
         times.append(time.perf_counter() - start)
         boxes = [box_of(pose.keypoints) for pose in poses]
         for body in real:
@@ -106,14 +106,14 @@ def main(network: Path, clips: list[Path]) -> None:
     for clip in clips:
         frames = list(islice(open_source(str(clip)), FRAMES))
         reference = open_estimator(PoseConfig(max_people=MAX_PEOPLE, threads=1))
-        truth = [[pose for pose in reference.estimate(f.image) if pose.score > SURE] for f in frames]
+        truth = [[pose for pose in reference.estimate(f.image, f.time_s) if pose.score > SURE] for f in frames]
         for cut in (False, True):
             engine = Counted(open_engine(network, threads=1))
             estimator: PoseEstimator = HeatmapEstimator(
                 engine, TF_POSE, max_people=MAX_PEOPLE, min_joint_score=MIN_PEAK
             )
             if cut:
-                estimator = FollowingCrop(estimator, max_people=MAX_PEOPLE, search_interval=INTERVAL)
+                estimator = FollowingCrop(estimator, max_people=MAX_PEOPLE, search_every_s=SEARCH_EVERY_S)
             row = judged(estimator, engine, frames, truth)
             cells = (f"{100 * row.found:.0f}", f"{100 * row.joints:.0f}", f"{row.strangers:.2f}")
             height = f"{100 * row.height:.0f} % of {frames[0].image.shape[0]}"

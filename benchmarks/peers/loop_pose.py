@@ -1,6 +1,6 @@
 """Our loop over a clip, in a process of its own as its peer is: capture, pose, tracker, student, nothing drawn.
 
-    python -m benchmarks.peers.loop_pose CLIP SEARCH_INTERVAL THREADS ENGINE
+    python -m benchmarks.peers.loop_pose CLIP SEARCH_EVERY_S THREADS ENGINE
 
 Prints one line of JSON as mediapipe_pose.py does. took_ms: from one result to the next.
 """
@@ -25,12 +25,12 @@ BUNDLE = Path("bundles/everyday")
 
 
 def main() -> None:
-    clip, interval, threads, engine = sys.argv[1:]
+    clip, search_every_s, threads, engine = sys.argv[1:]
     runtime: Runtime = "openvino" if engine == "openvino" else "auto"
     config = RunConfig(
         source=clip,
         bundle=BUNDLE,
-        pose=PoseConfig(threads=int(threads), max_people=1, search_interval=int(interval), engine=runtime),
+        pose=PoseConfig(threads=int(threads), max_people=1, search_every_s=float(search_every_s), engine=runtime),
         recogniser=RecogniserConfig(threads=int(threads)),
     )
     moments: list[float] = []

@@ -16,15 +16,14 @@ NOTES: dict[str, str] = {
 Both follow one person with the same landmark network (`pose_landmark_full`), FP32, one thread a network: MediaPipe's
 Python package has that built in. Ours also runs tracker, clips, student and decisions.
 
-- **As it comes, our loop loses.** It looks for newcomers, or at the person again, with the detector in every picture;
-  MediaPipe runs its detector when it has lost the one person it follows. With `pose.search_interval 15` that
-  difference is gone: newcomers then are found half a second later. The default stays, because several people coming
-  and going is what the loop is for.
+- **With the detector in every picture, which was the default when this was measured, our loop loses.** MediaPipe runs
+  its detector when it has lost the one person it follows. In every 15th picture, as often as it runs by default since
+  (`pose.search_every_s`), that difference is gone.
 - With OpenVINO (`pose.engine openvino`) outputs that nobody reads are left out of the network. The body's mask and
   its joints in metres are a third of the landmark network's work, and MediaPipe computes them whether asked for or
   not. Leaving them out changes none of the 195 numbers that are read.
-- The goal is 1.3 times MediaPipe's pictures a second. With `search_interval 15` and OpenVINO it is 1.8, with LiteRT
-  it falls just short, and with the defaults it is missed.""",
+- The goal is 1.3 times MediaPipe's pictures a second. With the detector in every 15th picture and OpenVINO it is 1.8,
+  with LiteRT it falls just short.""",
     "streaming": """\
 The network is `dense_gcn` at 48 channels with 13 joints, same weights in every row, one thread. A step of 4 frames is
 divided by 4. More in [streaming.md](streaming.md).""",
@@ -67,7 +66,7 @@ on the busy machine: its lengths are wall clock and long for that reason; only t
 
 COSTS: dict[str, str] = {
     "Invoke": "both BlazePose networks. The detector looks at one square a picture, not at all of them; "
-    "`search_interval` runs it less often; OpenVINO leaves out the third of the landmark network that nobody reads. "
+    "`search_every_s` says how often; OpenVINO leaves out the third of the landmark network that nobody reads. "
     "Not done: INT8, for which its authors' data would be needed",
     "warpAffine": "cutting, turning and scaling a body's region in one call; the picture is never scaled whole",
     "VideoCapture": "decoding; on a thread of its own, ahead of the pose stage",

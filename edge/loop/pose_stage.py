@@ -47,7 +47,7 @@ class EstimatorStage:
             with timed(latency_ms, POSE):
                 estimator = self._estimator.part()
                 network_s = estimator.network_s
-                poses = estimator.estimate(frame.image)
+                poses = estimator.estimate(frame.image, frame.time_s)
                 _check_finite(poses)
         except Exception as error:  # noqa: BLE001 whatever it is: counted, shown, started again, and in the end raised
             return Sighting(frame, (), self._estimator.failed(error), latency_ms)

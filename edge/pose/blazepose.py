@@ -3,15 +3,15 @@
 A detector looks at one square of the picture at a time; the landmark network reads each body's
 own region and says where that region will be next. The published pipeline follows one person and
 searches the whole picture, squeezed to 224 pixels, in which a distant body is too small to be
-found. Here squares of several sizes take turns, so that small bodies are found at a bounded cost.
+found. Here squares of several sizes take turns, so that small bodies are found at a bounded cost: a few
+times a second while everybody is well found, in every picture while somebody is missing or in doubt.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import cycle
+from itertools import count
 
 from edge.contract.layouts import layout
 from edge.contract.types import Image, Pose
@@ -19,7 +19,7 @@ from edge.engines.engine import Engine, Timed
 from edge.pose.blazepose_detector import BodyDetector
 from edge.pose.blazepose_landmarks import LandmarkNetwork, Landmarks
 from edge.pose.region import Region, overlap
-from edge.pose.search import search_levels
+from edge.pose.search import TILE_SIZES, Search
 
 MIN_PRESENCE = 0.5
 """Below this the landmark network sees no body in the region. MediaPipe's value."""
@@ -33,16 +33,22 @@ SAME_BODY = 0.5
 SECOND_LOOK = 1.1
 """A body is looked for again in a square of this many times its region's side."""
 
-CHECK_TURN, MAX_DOUBTS = 4, 3
-"""Every fourth turn of the detector goes to a body already followed; in vain three times running, it was none."""
+TURNS = 1 + len(TILE_SIZES) + 1
+"""After the whole picture and a square of each size the detector looks at a body already followed."""
+
+NEW, MAX_DOUBTS = 1, 3
+"""Doubts about a newcomer, and how many are too many: a body that the detector does not confirm so often is none."""
+
+AFTER_LOSS_S = 1.0
+"""Who was lost is looked for everywhere, in every picture, for as long as the tracker would know them again."""
 
 
 @dataclass(frozen=True)
 class _Followed:
-    """A body, and how many times running the detector has not confirmed it."""
+    """A body, and how many times running the detector has not confirmed it; a newcomer lacks one confirmation."""
 
     body: Landmarks
-    doubts: int = 0
+    doubts: int
 
 
 class BlazePose:
@@ -50,22 +56,22 @@ class BlazePose:
 
     max_people: followed at once; each costs one run of the landmark network.
     min_joint_score: a joint less visible than this counts as unseen.
-    search_interval: the detector runs in every so many pictures while anybody is followed. A larger
-        number saves time and finds newcomers later. With nobody in view it runs in every picture.
+    search_every_s: newcomers are looked for so often while everybody is well found, else in every picture. A
+        larger number saves time and finds newcomers later. See :class:`edge.pose.search.Search`.
     """
 
     def __init__(
-        self, detector: Engine, landmarks: Engine, *, max_people: int, min_joint_score: float, search_interval: int
+        self, detector: Engine, landmarks: Engine, *, max_people: int, min_joint_score: float, search_every_s: float
     ) -> None:
         self.layout = layout("blazepose-33")
         self._engines = (Timed(detector), Timed(landmarks))
         self._detector, self._landmarks = BodyDetector(self._engines[0]), LandmarkNetwork(self._engines[1])
-        self._max_people, self._min_joint_score, self._interval = max_people, min_joint_score, search_interval
+        self._max_people, self._min_joint_score = max_people, min_joint_score
+        self._search, self._turns = Search(search_every_s, TURNS), count(1)
         self._followed: list[_Followed] = []
         self._lost: deque[Region] = deque(maxlen=max_people)
+        self._lost_s: float | None = None
         self._size: tuple[int, ...] = ()
-        self._tiles: Iterator[Region] = iter(())
-        self._pictures = 0
 
     @property
     def network_s(self) -> float:
@@ -78,14 +84,15 @@ class BlazePose:
         for engine in self._engines:
             engine.close()
 
-    def estimate(self, image: Image) -> list[Pose]:
+    def estimate(self, image: Image, time_s: float | None = None) -> list[Pose]:
         """See PoseEstimator. The first picture, and the first of another size, is searched whole."""
-        squares = self._turn_of_the_detector(image)
+        squares = self._turn_of_the_detector(image, time_s)
         before, self._followed = self._followed, []
         bodies = self._landmarks.locate(image, [followed.body.region for followed in before])
         for followed, body in zip(before, bodies, strict=True):
             if not self._keep(body, followed.doubts):
                 self._lost.append(followed.body.region)
+                self._lost_s = time_s
         for square in squares:
             for _, region in self._detector.detect(image, square):
                 if len(self._followed) < self._max_people and not self._is_known(region):
@@ -93,29 +100,33 @@ class BlazePose:
         poses = [self._pose(followed.body) for followed in self._followed]
         return sorted(poses, key=lambda pose: -pose.score)
 
-    def _turn_of_the_detector(self, image: Image) -> list[Region]:
+    def _turn_of_the_detector(self, image: Image, time_s: float | None) -> list[Region]:
         """The squares of this picture to search; or none, after a followed body was checked."""
         if image.shape != self._size:
-            self._size, self._pictures = image.shape, 0
+            self._size, self._lost_s = image.shape, None
             self._followed.clear()
             self._lost.clear()
-            levels = search_levels(*image.shape[:2])
-            self._tiles = (next(tiles) for tiles in cycle([cycle(level) for level in levels]))
-            return [square for level in levels for square in level]
+            return self._search.begin(*image.shape[:2])
         if self._lost:
             lost = self._lost.popleft()
             return [Region(lost.x, lost.y, 2 * lost.side)]
-        self._pictures += 1
-        turn, rest = divmod(self._pictures, self._interval)
-        if self._followed and rest:
+        if not self._search.is_turn(time_s, self._is_anybody_missing(time_s)):
             return []
-        if self._followed and (turn % CHECK_TURN == 0 or len(self._followed) == self._max_people):
-            self._check(image, self._followed.pop(0))
+        if next(self._turns) % TURNS == 0 and self._followed:
+            self._check(image)
             return []
-        return [next(self._tiles)]
+        return [self._search.square()] if len(self._followed) < self._max_people else []
 
-    def _check(self, image: Image, followed: _Followed) -> None:
+    def _is_anybody_missing(self, time_s: float | None) -> bool:
+        """Or may be, for there is nobody, or somebody was lost a moment ago, or is in doubt."""
+        is_lost = time_s is not None and self._lost_s is not None and time_s - self._lost_s < AFTER_LOSS_S
+        return is_lost or not self._followed or any(followed.doubts for followed in self._followed)
+
+    def _check(self, image: Image) -> None:
+        """Look again at who is in doubt, or else at whoever was longest not looked at."""
+        in_doubt = (n for n, followed in enumerate(self._followed) if followed.doubts)
         # Put last in the list, so that the next check is another's.
+        followed = self._followed.pop(next(in_doubt, 0))
         doubts = 0 if self._look_again(image, followed.body.region) else followed.doubts + 1
         if doubts < MAX_DOUBTS:
             self._followed.append(replace(followed, doubts=doubts))
@@ -124,7 +135,7 @@ class BlazePose:
         again = self._look_again(image, region)
         if again and not self._is_known(again):
             (body,) = self._landmarks.locate(image, [again])
-            self._keep(body)
+            self._keep(body, NEW)
 
     def _look_again(self, image: Image, region: Region) -> Region | None:
         """The body's region as the detector sees it when the body fills its square.
@@ -136,7 +147,7 @@ class BlazePose:
         found = (again for _, again in self._detector.detect(image, closer))
         return next((again for again in found if overlap(again, region) > SAME_BODY), None)
 
-    def _keep(self, body: Landmarks, doubts: int = 0) -> bool:
+    def _keep(self, body: Landmarks, doubts: int) -> bool:
         """Follow the body that was read; False where there is none, or one that is followed already."""
         if body.presence < MIN_PRESENCE or self._is_known(body.region):
             return False

@@ -16,7 +16,8 @@ class PoseEstimator(Protocol):
     describe: one phrase with network, runtime and precision.
     estimate: poses of all bodies in a (H, W, 3) uint8 BGR picture, most certain first; an empty
         list where nobody is in view. An estimator may remember the last picture; it must be given
-        the frames of one source, in order.
+        the frames of one source, in order. time_s: when it was taken, for what is done only so often;
+        without, it is done in every picture.
     """
 
     layout: JointLayout
@@ -26,6 +27,6 @@ class PoseEstimator(Protocol):
 
     def describe(self) -> str: ...
 
-    def estimate(self, image: Image) -> list[Pose]: ...
+    def estimate(self, image: Image, time_s: float | None = None) -> list[Pose]: ...
 
     def close(self) -> None: ...

@@ -6,9 +6,8 @@ enough is seen in the same cut. Newcomers are looked for in the whole picture an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import cycle
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,7 @@ from edge.contract.layouts import JointLayout
 from edge.contract.types import Float32, Image, Pose
 from edge.pose.estimator import PoseEstimator
 from edge.pose.region import Region
-from edge.pose.search import search_levels
+from edge.pose.search import Search
 from edge.tracker import oks, sigmas, way
 
 AROUND = 1.5
@@ -56,18 +55,16 @@ class FollowingCrop:
     """See :class:`edge.pose.estimator.PoseEstimator`: another one, shown parts of the picture instead of the whole.
 
     estimator: one that remembers nothing from picture to picture. max_people: followed at once; each who stands apart
-    costs a run of the network. search_interval: in every so many pictures one part is searched for newcomers; with
-    nobody in view, in every picture.
+    costs a run of the network. search_every_s: newcomers are looked for so often; while nobody is followed or somebody
+    is missed, in every picture. See :class:`edge.pose.search.Search`.
     """
 
-    def __init__(self, estimator: PoseEstimator, *, max_people: int, search_interval: int) -> None:
+    def __init__(self, estimator: PoseEstimator, *, max_people: int, search_every_s: float) -> None:
         self.layout: JointLayout = estimator.layout
-        self._estimator, self._max_people, self._interval = estimator, max_people, search_interval
+        self._estimator, self._max_people, self._search = estimator, max_people, Search(search_every_s)
         self._followed: list[_Known] = []
-        self._squares: Iterator[Region] = iter(())
         self._size: tuple[int, ...] = ()
         self._sigmas = sigmas(self.layout)
-        self._pictures = 0
 
     @property
     def network_s(self) -> float:
@@ -79,20 +76,19 @@ class FollowingCrop:
     def close(self) -> None:
         self._estimator.close()
 
-    def estimate(self, image: Image) -> list[Pose]:
+    def estimate(self, image: Image, time_s: float | None = None) -> list[Pose]:
         """See PoseEstimator. A person is looked for where they were, so that none is taken for another."""
         if image.shape != self._size:
-            self._size, self._followed, self._pictures = image.shape, [], 0
-            levels = search_levels(*image.shape[:2])
-            self._squares = (next(squares) for squares in cycle([cycle(level) for level in levels]))
+            self._size, self._followed = image.shape, []
+            self._search.begin(*image.shape[:2])
         found: list[Pose] = []
         for known in self._followed:
             if not self._is_among(known, found):
                 cut = around(box_of(known.expected), image.shape, WIDER**known.missed)
                 found = self._merged(found, self._look(image, cut))
-        if not self._followed or self._pictures % self._interval == 0:
-            found = self._merged(found, self._look(image, inside(next(self._squares), image.shape)))
-        self._pictures += 1
+        hurry = not self._followed or any(known.missed for known in self._followed)
+        if self._search.is_turn(time_s, hurry):
+            found = self._merged(found, self._look(image, inside(self._search.square(), image.shape)))
         found = sorted(found, key=lambda pose: -pose.score)[: self._max_people]
         absent = [known for known in self._followed if not self._is_among(known, found)]
         missed = [replace(known, missed=known.missed + 1) for known in absent if known.missed < MAX_MISSED]

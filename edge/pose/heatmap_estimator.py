@@ -71,8 +71,8 @@ class HeatmapEstimator:
     def close(self) -> None:
         self._engine.close()
 
-    def estimate(self, image: Image) -> list[Pose]:
-        """See PoseEstimator."""
+    def estimate(self, image: Image, time_s: float | None = None) -> list[Pose]:
+        """See PoseEstimator. Nothing depends on the time."""
         boxed, scale, left, top = letterbox(image, self._width, self._height)
         outputs = self._engine.run({self._input.name: self._blob(boxed)})
         maxima = outputs[PEAKS][0] if self._has_peaks else None

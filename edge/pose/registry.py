@@ -31,8 +31,10 @@ class PoseConfig:
     """People followed at once, at most. blazepose takes about the same time again for each."""
     min_joint_score: float | None = None
     """A joint below this score counts as unseen, 0..1. Unset: 0.5 for blazepose, 0.1 for heatmap networks."""
-    search_interval: int = 1
-    """blazepose, and crop, look for newcomers in every so many pictures. Larger: faster, and finds them later."""
+    search_every_s: float = 0.5
+    """blazepose, and crop, look for newcomers so often, each time in the whole picture and in a square of each of three
+    smaller sizes; in every picture while nobody is followed, or somebody was lost a moment ago or is in doubt.
+    Larger: faster, and finds newcomers later. 0: in every picture."""
     crop: bool = False
     """trt_pose and tf_pose: look at each person in a part of the picture cut around them, for people far away. Costs a
     run of the network for each who stands apart; blazepose always does so."""
@@ -52,7 +54,7 @@ def _blazepose(config: PoseConfig) -> PoseEstimator:
         open_engine(config.network or landmarks[0], threads=config.threads, runtime=config.engine, wanted=is_read),
         max_people=config.max_people,
         min_joint_score=MIN_VISIBILITY if config.min_joint_score is None else config.min_joint_score,
-        search_interval=config.search_interval,
+        search_every_s=config.search_every_s,
     )
 
 
@@ -77,7 +79,7 @@ def _heatmaps(network: PoseNetwork, published: Published | None = None) -> Calla
             return estimator
         from edge.pose.following_crop import FollowingCrop
 
-        return FollowingCrop(estimator, max_people=config.max_people, search_interval=config.search_interval)
+        return FollowingCrop(estimator, max_people=config.max_people, search_every_s=config.search_every_s)
 
     return open_network
 
@@ -96,6 +98,6 @@ def open_estimator(config: PoseConfig) -> PoseEstimator:
     """
     if config.name not in ESTIMATORS:
         raise ConfigError(f"unknown pose estimator {config.name!r}", hint=f"known: {', '.join(ESTIMATORS)}")
-    if config.max_people < 1 or config.search_interval < 1 or config.threads < 0:
-        raise ConfigError("max_people and search_interval start at 1, threads at 0")
+    if config.max_people < 1 or config.search_every_s < 0 or config.threads < 0:
+        raise ConfigError("max_people starts at 1, threads and search_every_s at 0")
     return ESTIMATORS[config.name](config)

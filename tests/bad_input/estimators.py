@@ -47,5 +47,5 @@ def a_landmark_network_that_is_damaged(folder: Path) -> Argv:
 
 @on_board()
 def no_people_at_most(folder: Path) -> Argv:
-    """max_people and search_interval start at 1, threads at 0"""
+    """max_people starts at 1, threads and search_every_s at 0"""
     return run(folder, more=["--pose.max_people", "0"])

@@ -52,7 +52,7 @@ class Script:
     def describe(self):
         return "a script"
 
-    def estimate(self, image):
+    def estimate(self, image, time_s=None):
         Script.looked += 1
         height = image.shape[1]
         if height == 400:

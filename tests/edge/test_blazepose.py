@@ -35,7 +35,7 @@ def networks():
 
 @pytest.fixture
 def blazepose(networks):
-    return BlazePose(*networks, max_people=5, min_joint_score=0.5, search_interval=1)
+    return BlazePose(*networks, max_people=5, min_joint_score=0.5, search_every_s=0.5)
 
 
 def pictures(clip, count=None):
@@ -94,7 +94,8 @@ def hips(poses):
 
 
 def test_both_people_of_the_demo_clip_are_found_and_followed(blazepose, shared_data):
-    found = [hips(blazepose.estimate(image)) for image in pictures(shared_data / "media" / "sports2d_demo.mp4", 160)]
+    clip = pictures(shared_data / "media" / "sports2d_demo.mp4", 160)
+    found = [hips(blazepose.estimate(image, n / 30)) for n, image in enumerate(clip)]
     # Seen by eye: the man is on the box, alone, until the woman comes from behind the tree at about picture 38.
     assert all(580 < people[0][0] < 700 and people[0][1] < 400 for people in found[:36])
     assert sum(len(people) > 1 for people in found[:36]) <= 2  # now and then foliage passes for a picture
@@ -105,28 +106,70 @@ def test_both_people_of_the_demo_clip_are_found_and_followed(blazepose, shared_d
 
 
 def test_three_small_gymnasts_are_found_at_once_and_nobody_else(blazepose, shared_data):
-    for image in pictures(shared_data / "media" / "felixchenfy_exercise.avi", 60):
-        places = [x / image.shape[1] for x, _ in hips(blazepose.estimate(image))]
+    for n, image in enumerate(pictures(shared_data / "media" / "felixchenfy_exercise.avi", 60)):
+        places = [x / image.shape[1] for x, _ in hips(blazepose.estimate(image, n / 10))]
         np.testing.assert_allclose(places, [0.26, 0.49, 0.69], atol=0.06)
 
 
 def test_furniture_is_not_taken_for_people(blazepose, shared_data):
-    for image in pictures(shared_data / "media" / "streamposeml_example.webm", 60):
-        ((x, _),) = hips(blazepose.estimate(image))
+    for n, image in enumerate(pictures(shared_data / "media" / "streamposeml_example.webm", 60)):
+        ((x, _),) = hips(blazepose.estimate(image, n / 30))
         assert 0.35 < x / image.shape[1] < 0.46
 
 
 def test_what_the_detector_does_not_confirm_is_dropped_after_a_while(networks, shared_data):
-    blazepose = BlazePose(*networks, max_people=5, min_joint_score=0.5, search_interval=1)
+    blazepose = BlazePose(*networks, max_people=5, min_joint_score=0.5, search_every_s=0.5)
     *_, image = pictures(shared_data / "media" / "streamposeml_example.webm", 372)
     # In this picture a chair passes both looks at first. The man is left of it.
-    found = [hips(blazepose.estimate(image)) for _ in range(40)]
+    found = [hips(blazepose.estimate(image, n / 30)) for n in range(40)]
     assert len(found[0]) == 2 and any(len(people) == 1 for people in found)
     assert all(0.35 < people[0][0] / image.shape[1] < 0.46 for people in found)
 
 
+class Counted:
+    """An engine whose runs are counted."""
+
+    def __init__(self, engine):
+        self._engine, self.inputs, self.outputs, self.describe = engine, engine.inputs, engine.outputs, engine.describe
+        self.runs = 0
+
+    def run(self, inputs):
+        self.runs += 1
+        return self._engine.run(inputs)
+
+
+def detector_runs(networks, images, fps, **config):
+    """How often the detector ran in each of the images, at that many a second."""
+    detector, landmarks = Counted(networks[0]), networks[1]
+    config = {"max_people": 5, "min_joint_score": 0.5, "search_every_s": 0.5, **config}
+    blazepose, runs = BlazePose(detector, landmarks, **config), []
+    for n, image in enumerate(images):
+        before = detector.runs
+        blazepose.estimate(image, n / fps)
+        runs.append(detector.runs - before)
+    return runs
+
+
+@pytest.mark.parametrize(("fps", "max_people", "a_second"), [(20, 5, 10), (60, 5, 10), (60, 1, 2)])
+def test_while_everybody_is_well_found_newcomers_are_looked_for_by_the_clock(
+    networks, shared_data, fps, max_people, a_second
+):
+    (man,) = pictures(shared_data / "media" / "streamposeml_example.webm", 1)
+    runs = detector_runs(networks, [man] * 2 * fps, fps, max_people=max_people)
+    # In the first second he is found and confirmed. Then four sizes and a check in each half; where nobody more may be
+    # followed, the check alone. Two runs where what looks like a body is looked at again.
+    assert a_second <= sum(runs[fps:]) <= a_second + 2
+
+
+def test_who_is_lost_is_looked_for_in_every_picture(networks, shared_data):
+    (man,) = pictures(shared_data / "media" / "streamposeml_example.webm", 1)
+    runs = detector_runs(networks, [man] * 60 + [np.zeros_like(man)] * 45, 30)
+    # Not well found any more: one picture may pass until the landmark network says so.
+    assert 0 in runs[30:60] and 0 not in runs[61:]
+
+
 def test_no_more_than_max_people_are_given(networks, shared_data):
-    blazepose = BlazePose(*networks, max_people=2, min_joint_score=0.5, search_interval=1)
+    blazepose = BlazePose(*networks, max_people=2, min_joint_score=0.5, search_every_s=0.5)
     for image in pictures(shared_data / "media" / "felixchenfy_exercise.avi", 4):
         poses = blazepose.estimate(image)
         assert len(poses) == 2

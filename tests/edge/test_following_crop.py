@@ -41,7 +41,7 @@ class Marks:
     def close(self):
         pass
 
-    def estimate(self, image):
+    def estimate(self, image, time_s=None):
         self.views.append(image.shape[:2])
         found = []
         for value in np.unique(image[..., 0])[1:]:
@@ -71,7 +71,7 @@ def joints(left, top, width, height):
 
 
 def crop(marks, **config):
-    return FollowingCrop(marks, **{"max_people": 5, "search_interval": 4, **config})
+    return FollowingCrop(marks, **{"max_people": 5, "search_every_s": 0.5, **config})
 
 
 def places(poses):
@@ -91,8 +91,8 @@ def test_who_is_too_far_away_for_the_whole_picture_is_found_and_told_in_its_pixe
 
 def test_who_walks_is_followed_at_the_cost_of_one_look_a_picture():
     marks = Marks()
-    estimator = crop(marks, search_interval=10**6)
-    found = [places(estimator.estimate(picture((200 + 12 * n, 300, 120, 400)))) for n in range(60)]
+    estimator = crop(marks, search_every_s=10.0**6)
+    found = [places(estimator.estimate(picture((200 + 12 * n, 300, 120, 400)), n / 30)) for n in range(60)]
     # Near enough to be seen in the first search; then in cuts that move along.
     assert found == [[joints(200 + 12 * n, 300, 120, 400)] for n in range(60)]
     assert len(marks.views) == 60 and {high for high, _ in marks.views[1:]} == {540}  # 1.5 * 0.9 * 400
@@ -105,23 +105,28 @@ def test_two_who_stand_together_are_seen_in_one_look_and_apart_in_two(right, loo
     people = [(400, 300, 100, 240), (right, 300, 100, 240)]
     for n in range(60):
         marks.views.clear()
-        found = places(estimator.estimate(picture(*people)))
+        found = places(estimator.estimate(picture(*people), n / 16))
         if n >= 40:
             assert found == [joints(*person) for person in people]
-            assert len(marks.views) == looks + (n % 4 == 0)
+            # A search in every second picture: four sizes within half a second, which is eight pictures.
+            assert len(marks.views) == looks + (n % 2 == 0)
 
 
 def test_who_is_missed_for_a_moment_is_looked_for_in_wider_cuts_and_then_given_up():
     marks = Marks()
-    estimator = crop(marks, search_interval=10**6)
-    estimator.estimate(picture((500, 200, 300, 300)))
+    estimator = crop(marks, search_every_s=10.0**6)
+    estimator.estimate(picture((500, 200, 300, 300)), 0.0)
+    cuts, searches = [], []
+    for n in range(1, MAX_MISSED + 2):
+        marks.views.clear()
+        assert estimator.estimate(picture(), n / 30) == []
+        cuts.append(marks.views[0][0])
+        searches.append(len(marks.views) - 1)
+    assert cuts[0] == 405 and cuts == sorted(cuts) and cuts[-1] == HEIGHT
+    assert searches == [0, 1, 1, 1]  # who is missed may be anywhere
     marks.views.clear()
-    assert all(estimator.estimate(picture()) == [] for _ in range(MAX_MISSED + 1))
-    sides = [high for high, _ in marks.views]
-    assert sides[0] == 405 and sides == sorted(sides) and sides[-1] == HEIGHT
-    marks.views.clear()
-    estimator.estimate(picture())
-    assert marks.views[0] in ((720, 1280), (720, 720), (540, 540), (360, 360))  # a search again
+    estimator.estimate(picture(), 1.0)
+    assert marks.views[0] in ((720, 1280), (720, 720), (540, 540), (360, 360))  # nobody is left: a search alone
 
 
 def test_no_more_people_are_given_than_asked_for_and_the_surest_of_them():

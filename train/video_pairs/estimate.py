@@ -54,8 +54,8 @@ def estimate_video(
             if frame.index % step:
                 continue
             times.append(frame.time_s)
-            good.append(high.estimate(frame.image))
-            poor.append(low.estimate(frame.image))
+            good.append(high.estimate(frame.image, frame.time_s))
+            poor.append(low.estimate(frame.image, frame.time_s))
             each_frame()
     finally:
         source.close()

@@ -84,12 +84,12 @@ class Small:
     def close(self) -> None:
         self._estimator.close()
 
-    def estimate(self, image: Image) -> list[Pose]:
+    def estimate(self, image: Image, time_s: float | None = None) -> list[Pose]:
         """See PoseEstimator. A picture that is small already stays as it is."""
         height, width = image.shape[:2]
         if height <= self._rows:
-            return self._estimator.estimate(image)
+            return self._estimator.estimate(image, time_s)
         columns = max(1, round(width * self._rows / height))
         small = np.asarray(cv2.resize(image, (columns, self._rows), interpolation=cv2.INTER_AREA), np.uint8)
         scale = np.array([width / columns, height / self._rows, 1], np.float32)
-        return [Pose(pose.keypoints * scale, pose.score) for pose in self._estimator.estimate(small)]
+        return [Pose(pose.keypoints * scale, pose.score) for pose in self._estimator.estimate(small, time_s)]
