@@ -77,8 +77,7 @@ int8: $(VENV)/all.stamp ## A student of a dataset in INT8, with its section of b
 	$(RUN) -m calibrate gate --onnx $(INT8)/bundle/student.int8.onnx
 	$(RUN) -m calibrate report --bundle $(INT8)/bundle --verified $(INT8)/verify.json --page benchmarks/int8.md
 
-bench-peers: $(VENV)/all.stamp ## Side by side with MediaPipe, continual-inference, OpenVINO, others' networks: [DATA=folder trains them]
-	$(RUN) -m pip install --disable-pip-version-check --quiet --editable ".[openvino]"
+bench-peers: $(VENV)/openvino.stamp ## Side by side with MediaPipe, continual-inference, OpenVINO, others' networks: [DATA=folder trains them]
 	$(RUN) -m benchmarks.peers $(if $(DATA),--data "$(DATA)")
 
 engine: ## On the device: FP32, FP16, INT8 engines timed, the best kept: [BUNDLE=folder] [CLIPS=test.npz] [ENGINE_FLAGS="--precision fp16"]
@@ -122,3 +121,7 @@ $(VENV)/all.stamp: pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/python
 	@echo "installing everything into $(VENV), with PyTorch; this takes a minute or more"
 	$(PIP_INSTALL) --editable ".[edge,train,calibrate,dev]"
 	@touch $@ $(VENV)/edge.stamp
+
+$(VENV)/openvino.stamp: $(VENV)/all.stamp
+	$(PIP_INSTALL) --editable ".[openvino]"
+	@touch $@

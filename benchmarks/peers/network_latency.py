@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
 from benchmarks.peers.interleaved import interleaved, keep
-from benchmarks.peers.network_files import Row, peer_files, pose_files, student_files
+from benchmarks.peers.network_files import Row, mobilenet_thin, peer_files, pose_files, student_files
 from edge.assets import BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS, fetch
 from edge.contract.errors import MissingDependency
 from edge.engines.engine import Engine
 from edge.engines.registry import Runtime, open_engine
+from edge.pose.blazepose_landmarks import is_read
 
 RUNTIMES: dict[str, Runtime] = {"own": "auto", "OpenVINO": "openvino"}
 """own: ONNX Runtime for .onnx, LiteRT for .tflite."""
+LANDMARKS_READ = "BlazePose landmarks, what is read"
+"""As the loop runs them: without mask and joints in metres."""
 
 
 def ways(rows: list[Row]) -> tuple[dict[str, Callable[[], object]], dict[str, str]]:
@@ -31,7 +33,9 @@ def ways(rows: list[Row]) -> tuple[dict[str, Callable[[], object]], dict[str, st
     for name, precision, path in rows:
         for shown, runtime in RUNTIMES.items():
             try:
-                engine = open_engine(path, threads=1, runtime=runtime)
+                engine = open_engine(
+                    path, threads=1, runtime=runtime, wanted=is_read if name == LANDMARKS_READ else None
+                )
             except MissingDependency:
                 continue
             found[f"{name} | {precision} | {shown}"] = _run(engine)
@@ -53,10 +57,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=60)
     rounds = parser.parse_args().rounds
     detector, landmarks = fetch(BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS)
-    blazepose: list[tuple[str, Path]] = [("BlazePose detector", detector), ("BlazePose landmarks", landmarks)]
+    blazepose = {"BlazePose detector": detector, "BlazePose landmarks": landmarks, LANDMARKS_READ: landmarks}
     sets: dict[str, list[Row]] = {
         "clips": [*student_files(), *peer_files()],
-        "pictures": [*pose_files(), *((name, "FP32", path) for name, path in blazepose)],
+        "pictures": [
+            *pose_files(),
+            ("MobileNet-thin", "FP32", mobilenet_thin()),
+            *((name, "FP32", path) for name, path in blazepose.items()),
+        ],
     }
     for section, rows in sets.items():
         found, told = ways(rows)

@@ -9,13 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers import plots
-from benchmarks.peers.accuracy import NETWORKS, finished
+from benchmarks.peers.accuracy_tables import PANELS, accuracy_section, compared
+from benchmarks.peers.front_plot import draw_fronts
 from benchmarks.peers.interleaved import kept, percentiles, ratios
 from benchmarks.peers.notes import COSTS, INTRODUCTION, NOTES
+from benchmarks.peers.stage_plot import draw_stages
 from edge.contract.files import replacing
 
 PAGE = Path("benchmarks/peers.md")
+FLAMES = Path("benchmarks/peers_stages.png")
 
 
 def pose_pipelines(found: dict[str, Any]) -> list[str]:
@@ -77,20 +79,6 @@ def latency(found: dict[str, Any]) -> list[str]:
     return lines
 
 
-def accuracy() -> list[str]:
-    """From the run folders; a training that has not ended is a blank."""
-    columns = [f"{shown}, {see.upper()}" for shown in plots.DATASETS.values() for see in ("hq", "lq")]
-    lines = [f"| network | {' | '.join(columns)} |", "|---|---|---|---|---|"]
-    for network in NETWORKS:
-        cells = []
-        for dataset in plots.DATASETS:
-            for see in plots.MARKERS:
-                top1 = finished(network, dataset, see)
-                cells.append(f"{sum(top1) / len(top1):.1f} ({len(top1)})" if top1 else "did not run")
-        lines.append(f"| {network} | {' | '.join(cells)} |")
-    return lines
-
-
 def roofline(found: dict[str, Any]) -> list[str]:
     boards = list(found["boards"])
     lines = [
@@ -129,6 +117,10 @@ def costs(found: dict[str, Any]) -> list[str]:
     return lines
 
 
+def stages(found: dict[str, Any]) -> list[str]:
+    return [f"{found['clip']}; p50 of each stage over the pictures in which it ran, medians over the rounds."]
+
+
 SECTIONS: dict[str, tuple[str, Callable[[dict[str, Any]], list[str]]]] = {
     "pose_pipelines": ("(a) MediaPipe's own pipeline", pose_pipelines),
     "streaming": ("(b) continual-inference", streaming),
@@ -136,12 +128,12 @@ SECTIONS: dict[str, tuple[str, Callable[[dict[str, Any]], list[str]]]] = {
     "latency_pictures": ("(e) Pose networks: latency by runtime", latency),
     "roofline": ("Roofline", roofline),
     "costs": ("Where time goes: the ten largest costs", costs),
+    "stages": ("Where time goes: the stages, by backend", stages),
 }
 
 
 def write_page() -> None:
     """Write the page and whatever pictures there are figures for."""
-    pictures = plots.draw()
     lines = ["# Ahead of the peers?", "", INTRODUCTION, ""]
     for section, (title, table) in SECTIONS.items():
         lines += [f"## {title}", ""]
@@ -153,8 +145,12 @@ def write_page() -> None:
         if section in NOTES:
             lines += [NOTES[section], ""]
         if section == "latency_clips":
-            lines += ["### Accuracy on the same clips", "", *accuracy(), "", NOTES["accuracy"], ""]
-        lines += [f"![{title}]({name})\n" for name in pictures.get(section, ())]
+            times = {} if found is None else found["times"]
+            lines += accuracy_section(times, NOTES["accuracy"])
+            if draw_fronts({panel: compared(*panel, times) for panel in PANELS}, PAGE.with_suffix(".png")):
+                lines += [f"![Accuracy against time]({PAGE.stem}.png)", ""]
+        if section == "stages" and found is not None and draw_stages(found["p50_ms"], FLAMES):
+            lines += [f"![{title}]({FLAMES.name})", ""]
     with replacing(PAGE) as partial:
         partial.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
 

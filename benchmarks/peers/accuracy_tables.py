@@ -1,0 +1,113 @@
+"""Tables of the page from the run folders: accuracy, in eight bits, and who is on the front; blanks where none ran."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from statistics import mean, stdev
+
+from benchmarks.peers.eight_bits import in_eight_bits
+from benchmarks.peers.fronts import DATASETS, QUALITIES, Point, better_training, front, points
+from benchmarks.peers.trainings import ALONE, FOR_AS_LONG, ROWS, Quality, Training, finished
+
+BLANK = "did not run"
+SHOWN = [*ALONE, *FOR_AS_LONG]
+PANELS = [(dataset, see) for dataset in DATASETS for see in QUALITIES]
+
+
+def shown_panel(dataset: str, see: Quality) -> str:
+    return f"{DATASETS[dataset]}, {see.upper()}"
+
+
+def accuracies(rows: Iterable[str]) -> list[str]:
+    """Top-1 in percent: mean, over several seeds with its standard deviation, number of seeds; minutes of training."""
+
+    def cell(runs: list[Training]) -> str:
+        return f"{spread([run.top1() for run in runs])} ({len(runs)})"
+
+    lines = _table("network", rows, cell, "minutes, Penn Action LQ", "minutes, UTD-MHAD LQ")
+    for place, row in enumerate(rows, start=2):
+        for dataset in DATASETS:
+            runs = finished(row, dataset, "lq")
+            lines[place] += f" {mean(run.minutes() for run in runs):.1f} |" if runs else " |"
+    return lines
+
+
+def eight_bits(rows: Iterable[str]) -> list[str]:
+    """Top-1 in INT8, what that is more than in FP32, and how often both decide alike."""
+
+    def cell(runs: list[Training]) -> str:
+        told = [result for run in runs if (result := in_eight_bits(run)) is not None]
+        if not told:
+            return BLANK
+        gained = mean(result.int8 - result.fp32 for result in told)
+        return f"{mean(result.int8 for result in told):.1f} ({gained:+.1f}), {mean(r.agreement for r in told):.1f}"
+
+    return _table("network in INT8", rows, cell)
+
+
+def _table(title: str, rows: Iterable[str], cell: Callable[[list[Training]], str], *more: str) -> list[str]:
+    columns = [title, *(shown_panel(*panel) for panel in PANELS), *more]
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    for row in rows:
+        found = [finished(row, *panel) for panel in PANELS]
+        lines.append(f"| {row} | {' | '.join(cell(runs) if runs else BLANK for runs in found)} |")
+    return lines
+
+
+def spread(values: list[float]) -> str:
+    return f"{mean(values):.1f}" + (f" ± {stdev(values):.1f}" if len(values) > 1 else "")
+
+
+def compared(dataset: str, see: Quality, times: dict[str, list[float]]) -> list[Point]:
+    """What is drawn: ours as taught, of each peer the better of its own trainings, in both precisions."""
+    ours = [row for row in SHOWN if ROWS[row].teacher and ROWS[row].network.startswith("dense_gcn")]
+    peers = [row for row in SHOWN if not ROWS[row].teacher and not ROWS[row].network.startswith("dense_gcn")]
+    return [*points(times, ours, dataset, see), *better_training(points(times, peers, dataset, see))]
+
+
+def fronts(times: dict[str, list[float]]) -> list[str]:
+    """For each panel who is on the front, and the most accurate of both sides."""
+
+    def listed(found: list[Point]) -> str:
+        return "; ".join(f"{p.row}, {p.precision}: {p.top1:.1f} at {p.ms:.2f} ms" for p in found) or "none"
+
+    lines = ["| | ours on the front | others on the front | the most accurate of the others |", "|---|---|---|---|"]
+    for panel in PANELS:
+        found = compared(*panel, times)
+        ahead, others = front(found), [p for p in found if not p.ours]
+        if not ahead or not others:
+            lines.append(f"| {shown_panel(*panel)} | {BLANK} | | |")
+            continue
+        best = max(others, key=lambda p: (p.top1, -p.ms))
+        lines.append(
+            f"| {shown_panel(*panel)} | {listed([p for p in ahead if p.ours])} "
+            f"| {listed([p for p in ahead if not p.ours])} | {listed([best])} |"
+        )
+    return lines
+
+
+def accuracy_section(times: dict[str, list[float]], note: str) -> list[str]:
+    return [
+        "### Accuracy on the same clips",
+        "",
+        "    python -m benchmarks.peers.accuracy --data DATA",
+        "",
+        "Every network alone, for the same number of epochs:",
+        "",
+        *accuracies(ALONE),
+        "",
+        "Small networks for about as long as EfficientGCN-B0; ours taught, and EfficientGCN-B0 taught the same way:",
+        "",
+        *accuracies(FOR_AS_LONG),
+        "",
+        "In eight bits: top-1, what that is more than in FP32, and in how many percent both decide alike:",
+        "",
+        *eight_bits(SHOWN),
+        "",
+        "The front of accuracy and time:",
+        "",
+        *fronts(times),
+        "",
+        note,
+        "",
+    ]

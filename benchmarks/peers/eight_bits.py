@@ -1,0 +1,79 @@
+"""A trained row in eight bits: how often it decides as in floating point, and how often rightly.
+
+As ``python -m calibrate student`` makes it, the first layer in floating point; but no further layers are looked for
+that should stay so too, for any network.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.peers.trainings import Training
+from calibrate.calibration_set import stratified
+from calibrate.compare import agreement, outputs, top1
+from calibrate.quantise import Quantiser
+from edge.contract.files import replacing
+from edge.contract.types import Float32
+from edge.engines.onnx_runtime import OnnxRuntimeEngine
+from train.checkpoint import load_checkpoint
+from train.data.pairs import Pairs
+from train.export import clips_of, write_onnx
+
+FILE = "eight_bits.json"
+SAMPLES = 256
+
+
+@dataclass(frozen=True)
+class EightBits:
+    """Percent of the test clips. fp32, int8: top-1 of the exported networks. agreement: decided alike by both."""
+
+    fp32: float
+    int8: float
+    agreement: float
+
+
+def in_eight_bits(training: Training) -> EightBits | None:
+    """What :func:`compare_eight_bits` found, None where it has not run."""
+    path = training.out / FILE
+    return EightBits(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+
+
+def compare_eight_bits(training: Training, data: Path) -> None:
+    """Quantise a finished training on its training clips, try both forms on its test clips, leave eight_bits.json."""
+    checkpoint = load_checkpoint(training.out)
+    train, test = clips_of(checkpoint, data)
+    see = checkpoint.about["see"]
+    calibration = _clips(train, stratified(train.labels, SAMPLES, seed=0), see)
+    clips = _clips(test, np.arange(len(test)), see)
+    with tempfile.TemporaryDirectory(prefix="skd-peers-") as folder:
+        whole, small = Path(folder) / "network.onnx", Path(folder) / "network.int8.onnx"
+        write_onnx(checkpoint.rebuild(), clips[:2], whole)
+        quantiser = Quantiser(whole, _each(calibration), "percentile")
+        quantiser.write(small, quantiser.layers[:1])
+        fp32, int8 = (_logits(path, clips) for path in (whole, small))
+    labels = test.labels
+    found = EightBits(*(100 * share for share in (top1(fp32, labels), top1(int8, labels), agreement(fp32, int8))))
+    with replacing(training.out / FILE) as partial:
+        partial.write_text(json.dumps(asdict(found)), encoding="utf-8")
+
+
+def _clips(pairs: Pairs, indices: NDArray[np.int64], see: str) -> Float32:
+    low, high, _ = pairs.batch(indices)
+    return low if see == "lq" else high
+
+
+def _each(clips: Float32) -> list[Float32]:
+    return [clips[i : i + 1] for i in range(len(clips))]
+
+
+def _logits(path: Path, clips: Float32) -> Float32:
+    engine = OnnxRuntimeEngine(path, threads=1)
+    (logits,) = outputs(engine, _each(clips), path.name).values()
+    engine.close()
+    return logits

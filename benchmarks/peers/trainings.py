@@ -1,0 +1,139 @@
+"""What is trained for the comparison: rows of the tables, and each row's training on a dataset and a quality."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from train.data.pairs import PairConfig
+from train.data.registry import DataConfig
+from train.hardware import Hardware
+from train.optimiser import Optimiser
+from train.report import REPORT, read_report
+from train.teach import StudentConfig, TeacherConfig
+
+Quality = Literal["hq", "lq"]
+
+RUNS = Path("runs/peers/accuracy")
+DROP = 0.6
+"""Share of joints that LQ clips lack."""
+
+NETWORKS: dict[str, tuple[str, int]] = {
+    "dd_net_s": ("dd_net_s", 16),
+    "dd_net_m": ("dd_net_m", 32),
+    "dd_net": ("dd_net", 64),
+    "dense_gcn 12": ("dense_gcn", 12),
+    "dense_gcn 16": ("dense_gcn", 16),
+    "dense_gcn 24": ("dense_gcn", 24),
+    "dense_gcn 32": ("dense_gcn", 32),
+    "dense_gcn 48": ("dense_gcn", 48),
+    "efficient_gcn_b0": ("efficient_gcn_b0", 64),
+    "st_gcn_pp": ("st_gcn_pp", 64),
+    "st_gcn": ("st_gcn", 64),
+}
+"""Networks that are timed: registered name and width; ours are the dense_gcn. The cheapest training first."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """How a network is trained. longer: times as many epochs. teacher: row that teaches it by our method.
+
+    The teacher reads good skeletons and is of the same seed.
+    """
+
+    network: str
+    longer: float = 1.0
+    teacher: str | None = None
+
+
+ALONE: dict[str, Row] = {name: Row(name) for name in NETWORKS}
+"""The same number of epochs for all."""
+
+TEACHER = "dense_gcn 48, longer"
+FOR_AS_LONG: dict[str, Row] = {
+    "dd_net_s, longer": Row("dd_net_s", 4),
+    "dd_net_m, longer": Row("dd_net_m", 4),
+    "dd_net, longer": Row("dd_net", 3),
+    TEACHER: Row("dense_gcn 48", 2),
+    "dense_gcn 12, taught": Row("dense_gcn 12", 3, TEACHER),
+    "dense_gcn 16, taught": Row("dense_gcn 16", 3, TEACHER),
+    "dense_gcn 24, taught": Row("dense_gcn 24", 2, TEACHER),
+    "dense_gcn 32, taught": Row("dense_gcn 32", 2, TEACHER),
+    "dense_gcn 48, taught": Row("dense_gcn 48", 1.5, TEACHER),
+    "efficient_gcn_b0, taught": Row("efficient_gcn_b0", teacher=TEACHER),
+}
+"""Small networks, none for longer than EfficientGCN-B0 takes for the epochs above."""
+
+ROWS = {**ALONE, **FOR_AS_LONG}
+
+TRAINING: dict[str, tuple[Optimiser, PairConfig]] = {
+    "utd_mhad": (
+        Optimiser(epochs=30, batch=16, learning_rate=0.1, schedule="cosine", weight_decay=5e-4),
+        PairConfig(rotate_deg=10, max_yaw_deg=0, max_pitch_deg=0, drop=DROP),
+    ),
+    "penn_action": (
+        Optimiser(epochs=12, batch=32, learning_rate=0.1, schedule="cosine", weight_decay=5e-4),
+        PairConfig(rotate_deg=10, drop=DROP),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Training:
+    """One row's training on one dataset, on clips of one quality."""
+
+    row: str
+    dataset: str
+    see: Quality
+    seed: int
+
+    @property
+    def out(self) -> Path:
+        dataset, row = (name.replace(",", "").replace(" ", "_") for name in (self.dataset, self.row))
+        return RUNS / dataset / row / self.see / f"seed{self.seed}"
+
+    @property
+    def teacher(self) -> Training | None:
+        """What has to be trained before."""
+        teacher = ROWS[self.row].teacher
+        return None if teacher is None else replace(self, row=teacher, see="hq")
+
+    def config(self, data: Path) -> TeacherConfig | StudentConfig:
+        optimiser, pairs = TRAINING[self.dataset]
+        row = ROWS[self.row]
+        name, width = NETWORKS[row.network]
+        optimiser = replace(optimiser, epochs=round(row.longer * optimiser.epochs))
+        hardware = Hardware(accelerator="cpu", precision="bf16-mixed", threads=1)
+        if self.teacher is None:
+            return TeacherConfig(
+                out=self.out, data=DataConfig(self.dataset, data, pairs=pairs), network=name, width=width,
+                see=self.see, optimiser=optimiser, hardware=hardware, seed=self.seed,
+            )  # fmt: skip
+        if self.see == "hq":
+            # A student of good skeletons: of its pairs of clips both are good.
+            pairs = replace(pairs, drop=0.0)
+        return StudentConfig(
+            out=self.out, teacher=self.teacher.out, data=DataConfig(self.dataset, data, pairs=pairs), network=name,
+            width=width, method="ours", optimiser=optimiser, hardware=hardware, seed=self.seed,
+        )  # fmt: skip
+
+    @property
+    def has_ended(self) -> bool:
+        return (self.out / REPORT).is_file()
+
+    def top1(self) -> float:
+        """Percent of the test clips. DataError where the training has not ended."""
+        return 100 * float(read_report(self.out)["top1"])
+
+    def minutes(self) -> float:
+        """What all epochs took. DataError where the training has not ended."""
+        return float(sum(epoch["seconds"] for epoch in read_report(self.out)["history"]) / 60)
+
+
+def finished(row: str, dataset: str, see: Quality) -> list[Training]:
+    """Those of every seed that have ended."""
+    folders = Training(row, dataset, see, 0).out.parent.glob("seed*")
+    seeds = sorted(int(folder.name.removeprefix("seed")) for folder in folders)
+    found = [Training(row, dataset, see, seed) for seed in seeds]
+    return [training for training in found if training.has_ended]

@@ -1,0 +1,90 @@
+"""Accuracy against time: the front, the better training of a network, and what the page makes of run folders."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.peers import accuracy_tables, trainings
+from benchmarks.peers.fronts import Point, better_training, front
+from benchmarks.peers.trainings import ALONE, FOR_AS_LONG, ROWS, Training
+from train.teach import StudentConfig, TeacherConfig
+
+
+def point(row: str, ms: float, top1: float, precision: str = "FP32") -> Point:
+    return Point(row, precision, ms, top1)  # type: ignore[arg-type]
+
+
+def test_the_front_is_what_nobody_is_faster_than_and_as_accurate() -> None:
+    fast, slow, best = point("dd_net_s", 1, 90), point("dd_net", 2, 95), point("st_gcn", 4, 97)
+    behind, as_accurate_but_slower = point("dd_net_m", 3, 94), point("st_gcn_pp", 5, 97)
+    assert front([behind, best, as_accurate_but_slower, fast, slow]) == [fast, slow, best]
+
+
+def test_of_two_as_fast_the_more_accurate_is_on_the_front() -> None:
+    assert front([point("dd_net", 1, 90), point("st_gcn", 1, 91)]) == [point("st_gcn", 1, 91)]
+
+
+def test_a_network_is_shown_as_it_was_trained_best_in_both_precisions() -> None:
+    short = [point("dd_net", 1, 90), point("dd_net", 2, 93, "INT8")]
+    longer = [point("dd_net, longer", 1, 92), point("dd_net, longer", 2, 91, "INT8")]
+    assert better_training([*short, *longer]) == longer, "by FP32, not by what INT8 happens to be"
+
+
+def run_of(row: str, dataset: str, see: str, seed: int, top1: float, minutes: float, int8: float) -> None:
+    out = Training(row, dataset, see, seed).out  # type: ignore[arg-type]
+    out.mkdir(parents=True)
+    history = [{"seconds": 30 * minutes}, {"seconds": 30 * minutes}]
+    (out / "report.json").write_text(json.dumps({"top1": top1 / 100, "history": history}))
+    (out / "eight_bits.json").write_text(json.dumps({"fp32": top1, "int8": int8, "agreement": 99.0}))
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainings, "RUNS", tmp_path)
+    run_of("dd_net", "penn_action", "lq", 0, 90.0, 2.0, 89.0)
+    run_of("dd_net", "penn_action", "lq", 1, 92.0, 4.0, 92.5)
+    run_of("dense_gcn 16, taught", "penn_action", "lq", 0, 95.0, 3.0, 94.0)
+    run_of("dense_gcn 16", "penn_action", "lq", 0, 99.0, 3.0, 99.0)
+    unfinished = Training("st_gcn", "penn_action", "lq", 0).out
+    unfinished.mkdir(parents=True)
+
+
+@pytest.mark.usefixtures("runs")
+def test_a_row_tells_mean_deviation_and_number_of_seeds() -> None:
+    lines = accuracy_tables.accuracies(["dd_net", "st_gcn"])
+    # 90 and 92: mean 91, sample deviation sqrt 2.
+    assert lines[2] == "| dd_net | did not run | 91.0 \u00b1 1.4 (2) | did not run | did not run | 3.0 | |"
+    assert lines[3] == "| st_gcn | did not run | did not run | did not run | did not run | | |"
+
+
+@pytest.mark.usefixtures("runs")
+def test_eight_bits_are_told_against_floating_point() -> None:
+    assert "| 90.8 (-0.2), 99.0 |" in accuracy_tables.eight_bits(["dd_net"])[2]
+
+
+@pytest.mark.usefixtures("runs")
+def test_ours_is_compared_as_taught_and_the_front_names_both_sides() -> None:
+    times = {
+        "dd_net | FP32 | own processor": [0.5],
+        "dd_net | INT8 | own processor": [0.6],
+        "dense_gcn 16 | FP32 | own processor": [0.2],
+    }
+    assert {p.row for p in accuracy_tables.compared("penn_action", "lq", times)} == {"dd_net", "dense_gcn 16, taught"}
+    line = accuracy_tables.fronts(times)[3]
+    assert line == (
+        "| Penn Action, LQ | dense_gcn 16, taught, FP32: 95.0 at 0.20 ms | none | dd_net, FP32: 91.0 at 0.50 ms |"
+    )
+
+
+def test_alone_all_are_trained_alike_and_the_taught_have_a_teacher_on_good_skeletons() -> None:
+    alone = [Training(row, "utd_mhad", "lq", 3).config(Path("data")) for row in ALONE]
+    assert all(isinstance(config, TeacherConfig) for config in alone)
+    assert len({(config.optimiser, config.data, config.hardware, config.seed) for config in alone}) == 1
+    taught = [Training(row, "utd_mhad", "hq", 3) for row in FOR_AS_LONG if ROWS[row].teacher]
+    assert taught
+    for training in taught:
+        config = training.config(Path("data"))
+        assert isinstance(config, StudentConfig)
+        assert config.data.pairs.drop == 0, "a student of good skeletons"
+        assert config.teacher == Training("dense_gcn 48, longer", "utd_mhad", "hq", 3).out
