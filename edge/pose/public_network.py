@@ -43,10 +43,8 @@ TRT_POSE_RESNET18 = Published(
     "aad1d982f3b333836ebb0c69d5a79fb22e58141ca4e1146797ebff2f7df7d120",
     83,
     "MIT",
-    (
-        "https://nvidia.box.com/shared/static/waf8bsu58v9qh9qj3sp3wsw1nyj61xm5.gz",
-        "https://github.com/dusty-nv/jetson-inference/releases/download/model-mirror-190618/Pose-ResNet18-Body.tar.gz",
-    ),
+    # Where jetson-inference's own tools/download-models.sh fetches it from.
+    ("https://nvidia.box.com/shared/static/waf8bsu58v9qh9qj3sp3wsw1nyj61xm5.gz",),
 )
 
 
