@@ -29,7 +29,8 @@ from edge.contract.layouts import layout
 from edge.contract.types import Event, Frame, FrameResult, Sighting
 from edge.latency import POSE, LatencyHistory
 from edge.loop.action_stage import ActionStage
-from edge.loop.pipeline import Limits, Pipeline
+from edge.loop.pipeline import Pipeline
+from edge.loop.played import Limits
 from edge.loop.pose_stage import EstimatorStage
 from edge.loop.restarts import RestartConfig, Restarted
 from edge.pose.registry import PoseConfig, open_estimator

@@ -29,7 +29,7 @@ from edge.sinks.registry import SinkConfig, outlets
 from edge.tracker import TrackerConfig
 
 if TYPE_CHECKING:
-    from edge.loop.pipeline import Played  # brings OpenCV along
+    from edge.loop.played import Played
 
 WARM_UP_FRAMES = 10
 """Left out of the figures: runtimes choose kernels and take memory in their first runs."""
@@ -93,7 +93,8 @@ def run(config: RunConfig) -> None:
     stage that keeps failing keep the files too; any other error leaves none.
     """
     # OpenCV, which `--help` need not wait for.
-    from edge.loop.pipeline import Limits, Pipeline
+    from edge.loop.pipeline import Pipeline
+    from edge.loop.played import Limits
     from edge.overlay import Overlay
 
     with ExitStack() as stack:

@@ -8,26 +8,25 @@ from __future__ import annotations
 
 import json
 import random
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from edge.assets import DEMO_CLIP, fetch
 from edge.command_line import console
 from edge.contract.errors import ConfigError
 from edge.contract.files import replacing
 from edge.contract.types import Event, FrameResult
+from edge.flaky_video import FlakyVideo
 from edge.interruption import interruptible
 from edge.latency import DECISION, POSE, LatencyHistory, latency_table
 from edge.loop.parts import opened
 from edge.machine import machine
+from edge.memory import Memory
 from edge.pose.registry import PoseConfig
 from edge.recogniser import RecogniserConfig
 from edge.run import RunConfig
@@ -35,9 +34,6 @@ from edge.run import RunConfig
 MAX_GROWTH_MB = 5.0
 FAILED = 1
 """Exit code of a soak that ran and found something."""
-
-STATM = Path("/proc/self/statm")
-PAGE_BYTES = 4096
 
 
 @dataclass(frozen=True)
@@ -99,45 +95,6 @@ class Soaked:
         return found
 
 
-class FlakyVideo:
-    """A recording as a camera's driver would give it: at its own pace, again and again, and lost at random.
-
-    Now and then it shows an empty scene for some seconds, so that everybody leaves.
-    """
-
-    def __init__(self, path: Path, chance: random.Random, loss_every_s: float) -> None:
-        import cv2
-
-        self._path, self._chance, self._loss_every_s = path, chance, loss_every_s
-        self._open: Callable[[], Any] = lambda: cv2.VideoCapture(str(path))
-        self._video = self._open()
-        self._fps = self._video.get(cv2.CAP_PROP_FPS) or 30.0
-        self._next_s = time.monotonic()
-        self._lost_from_s = self._next_s + chance.expovariate(1 / loss_every_s)
-        self._empty_until_s = 0.0
-
-    def read(self) -> tuple[bool, Any]:
-        now = time.monotonic()
-        if now >= self._lost_from_s:
-            return False, None
-        self._next_s = max(self._next_s + 1 / self._fps, now)
-        time.sleep(self._next_s - now)
-        ok, image = self._video.read()
-        if not ok:
-            self._video.release()
-            self._video = self._open()
-            ok, image = self._video.read()
-            if self._chance.random() < 0.5:
-                self._empty_until_s = now + self._chance.uniform(1.5, 4.0)
-        return ok, np.zeros_like(image) if now < self._empty_until_s else image
-
-    def get(self, property_id: int) -> float:
-        return float(self._video.get(property_id))
-
-    def release(self) -> None:
-        self._video.release()
-
-
 class Listener:
     """Counts the events it hears."""
 
@@ -146,42 +103,6 @@ class Listener:
 
     def __call__(self, event: Event) -> None:
         self.heard[event.kind] += 1
-
-
-class Memory:
-    """Samples what the process has in memory, in MB, on a thread of its own."""
-
-    def __init__(self) -> None:
-        self.samples: list[tuple[float, float]] = []
-        self._stop = threading.Event()
-        self._start = time.monotonic()
-
-    @contextmanager
-    def watched(self) -> Iterator[None]:
-        thread = threading.Thread(target=self._work, name="memory", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            self._stop.set()
-            thread.join()
-
-    def _work(self) -> None:
-        while not self._stop.wait(1.0):
-            resident = int(STATM.read_text(encoding="ascii").split()[1]) * PAGE_BYTES / 1e6
-            self.samples.append((time.monotonic() - self._start, resident))
-
-    def by_minute(self) -> tuple[float, ...]:
-        """MB, the median of each minute."""
-        minutes = range(int(self.samples[-1][0] // 60) + 1 if self.samples else 0)
-        within = ([mb for at, mb in self.samples if at // 60 == n] for n in minutes)
-        return tuple(round(float(np.median(values)), 2) for values in within if values)
-
-    def growth_mb(self, from_s: float) -> float:
-        """From the least of the first tenth of the samples after ``from_s`` to the least of the last tenth."""
-        values = [mb for at, mb in self.samples if at >= from_s]
-        tenth = max(1, len(values) // 10)
-        return min(values[-tenth:]) - min(values[:tenth]) if values else 0.0
 
 
 def soak(config: SoakConfig) -> None:
@@ -210,7 +131,8 @@ def run_soak(config: SoakConfig) -> tuple[Soaked, LatencyHistory]:
     from edge.capture.live import Backoff, Live
     from edge.capture.source import CaptureConfig
     from edge.loop.outlet import Outlet, Terms
-    from edge.loop.pipeline import Limits, Pipeline
+    from edge.loop.pipeline import Pipeline
+    from edge.loop.played import Limits
     from edge.overlay import Overlay
 
     path = config.source or fetch(DEMO_CLIP)[0]

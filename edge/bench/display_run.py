@@ -103,7 +103,8 @@ def display_run(config: RunConfig, warm_up_frames: int, display: Display) -> Dis
     display: "window" shows the pictures on the screen, "output" stops where a picture is ready to be shown.
     """
     from edge.loop.outlet import Outlet, Terms
-    from edge.loop.pipeline import Limits, Pipeline
+    from edge.loop.pipeline import Pipeline
+    from edge.loop.played import Limits
     from edge.overlay import Overlay
 
     with opened(config) as parts:

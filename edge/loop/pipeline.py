@@ -7,10 +7,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import count
 
-from edge.action_times import ActionTimes
 from edge.capture.source import Source
 from edge.contract.errors import SkdError, SourceError, StageError
 from edge.contract.types import Event, Frame, FrameResult, Sighting
@@ -18,11 +17,11 @@ from edge.latency import CAPTURE, DECISION, POSE, RECOGNISE, TRACK, WAITING, Lat
 from edge.loop.action_stage import ActionStage
 from edge.loop.handoff import Handoff, Newest, Stopped
 from edge.loop.outlet import Outlet
+from edge.loop.played import Limits, Played
 from edge.loop.pose_stage import PoseStage
 
 STOPPING_S = 8.0
 """A stage that has not ended so long after it was told to hangs in a driver, and is left behind."""
-
 
 HAND_OVER_S = 0.0005
 """A thread that waits for the interpreter gets it after so long. By Python's own five milliseconds the pose stage,
@@ -33,26 +32,6 @@ AHEAD = 2
 nothing may: what waits grows old."""
 
 
-@dataclass
-class Played:
-    """frames: turns of the loop. seconds: wall time. with_poses, failed: frames that showed bodies, or that failed.
-
-    told: events that were handed on. dropped: pictures of a live source that newer ones took the place of.
-    ended_by: why the run ended before its source did, although what was found until then is whole.
-    hanging: threads that did not end.
-    """
-
-    frames: int = 0
-    seconds: float = 0.0
-    with_poses: int = 0
-    failed: int = 0
-    dropped: int = 0
-    told: int = 0
-    times: ActionTimes = field(default_factory=ActionTimes)
-    ended_by: SkdError | None = None
-    hanging: tuple[str, ...] = ()
-
-
 @dataclass(frozen=True)
 class Taken:
     """A picture, when it could be had by ``time.perf_counter``, and the milliseconds it took to get."""
@@ -60,21 +39,6 @@ class Taken:
     frame: Frame
     at: float
     capture_ms: float
-
-
-@dataclass(frozen=True)
-class Limits:
-    """frames: pictures at most. seconds: of the source, at most. None for no limit."""
-
-    frames: int | None = None
-    seconds: float | None = None
-
-    def total(self, source: Source) -> int | None:
-        """How many pictures there will be, None where nobody knows."""
-        known = [n for n in (source.length_frames, self.frames) if n is not None]
-        if self.seconds is not None and not source.live:
-            known.append(round(self.seconds * source.fps))
-        return min(known) if known else None
 
 
 class Pipeline:

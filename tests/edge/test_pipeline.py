@@ -14,7 +14,8 @@ from edge.contract.errors import OutputError, SourceError, StageError
 from edge.contract.types import FrameResult, Sighting
 from edge.latency import CAPTURE, DECISION, WAITING, LatencyHistory
 from edge.loop.outlet import Outlet, Terms
-from edge.loop.pipeline import Limits, Pipeline
+from edge.loop.pipeline import Pipeline
+from edge.loop.played import Limits
 from edge.overlay import Overlay
 from edge.sinks.sink import Enough
 

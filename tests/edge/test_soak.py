@@ -5,7 +5,8 @@ import time
 import pytest
 
 from edge.contract.errors import ConfigError
-from edge.soak import Memory, SoakConfig, Soaked, run_soak
+from edge.memory import Memory
+from edge.soak import SoakConfig, Soaked, run_soak
 
 
 def test_a_short_soak_loses_the_camera_and_no_event(shared_data, bundle_folder, blazepose_files):

@@ -1,0 +1,44 @@
+"""How long a run may be, and what it was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from edge.action_times import ActionTimes
+from edge.capture.source import Source
+from edge.contract.errors import SkdError
+
+
+@dataclass(frozen=True)
+class Limits:
+    """frames: pictures at most. seconds: of the source, at most. None for no limit."""
+
+    frames: int | None = None
+    seconds: float | None = None
+
+    def total(self, source: Source) -> int | None:
+        """How many pictures there will be, None where nobody knows."""
+        known = [n for n in (source.length_frames, self.frames) if n is not None]
+        if self.seconds is not None and not source.live:
+            known.append(round(self.seconds * source.fps))
+        return min(known) if known else None
+
+
+@dataclass
+class Played:
+    """frames: turns of the loop. seconds: wall time. with_poses, failed: frames that showed bodies, or that failed.
+
+    told: events that were handed on. dropped: pictures of a live source that newer ones took the place of.
+    ended_by: why the run ended before its source did, although what was found until then is whole.
+    hanging: threads that did not end.
+    """
+
+    frames: int = 0
+    seconds: float = 0.0
+    with_poses: int = 0
+    failed: int = 0
+    dropped: int = 0
+    told: int = 0
+    times: ActionTimes = field(default_factory=ActionTimes)
+    ended_by: SkdError | None = None
+    hanging: tuple[str, ...] = ()
