@@ -1,7 +1,7 @@
 """The clips that the shipped bundle's threshold was calibrated on, and what such a threshold is worth for others.
 
     PYTHONPATH=. python benchmarks/threshold.py clips DATA
-    python -m edge threshold --bundle bundles/everyday --clips runs/threshold/test.npz
+    python -m edge threshold --bundle bundles/everyday --clips runs/threshold/test.npz --right 0.97
     PYTHONPATH=. python benchmarks/threshold.py judge
 
 Known actions: the student's test clips, which no training saw, corrupted as its test does. They are parted in two, and
@@ -33,8 +33,8 @@ from train.export import save_arrays
 
 ROOT = Path(__file__).parents[1]
 BUNDLE, OUT = ROOT / "bundles" / "everyday", ROOT / "runs" / "threshold"
-WANTED = 0.95
-"""Part of the decisions that is to be right; the default of `python -m edge threshold`."""
+WANTED = 0.97
+"""Part of the decisions that is to be right: more than by default, for most of what people do is none of its classes."""
 
 STRANGE = {m for m in MOVEMENTS if m.startswith("standing_") or m == "hurdle_step"}
 """The others are squats, lunges and standing up, which the student knows."""
