@@ -95,7 +95,8 @@ class StreamNetwork:
         return sum(engine.busy_s for engine in self._engines.values())
 
     def describe(self) -> str:
-        return f"streaming, {len(self._engines)} networks, {self._engines[self.cycle_frames].describe()}"
+        networks = "one network" if len(self._engines) == 1 else f"{len(self._engines)} networks"
+        return f"streaming, {networks}, {self._engines[self.cycle_frames].describe()}"
 
     def close(self) -> None:
         for engine in self._engines.values():
