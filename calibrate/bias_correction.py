@@ -22,19 +22,15 @@ def bias_corrected(quantised: onnx.ModelProto, model: onnx.ModelProto, samples: 
     result = copied(quantised)
     graph, before = Graph(result), Graph(model)
     original = {n.name: n for n in before.nodes("Conv")}
-    both = [(n, original[n.name]) for n in graph.nodes("Conv") if _is_quantised(graph, n)]
-    steps = {o.input[0]: _activation_step(graph, n) for n, o in both}
+    both = [(n, original[n.name]) for n in graph.nodes("Conv") if in_eight_bits(graph, n)]
+    steps = {o.input[0]: _rounding(graph, n) for n, o in both}
     float_mean, eight_bit_mean = _means(model, steps, samples)
     for node, source in both:
         tensor = source.input[0]
         weight, rounded = before.constants[source.input[1]], _rounded_weight(graph, node)
         wanted = _mean_output(weight, float_mean[tensor], group_of(node))
         shift = wanted - _mean_output(rounded, eight_bit_mean[tensor], group_of(node))
-        if len(node.input) > 2:
-            graph.set_constant(node.input[2], graph.constants[node.input[2]] + shift)
-        else:
-            graph.set_constant(f"{node.name}.correction", shift.astype(np.float32))
-            node.input.append(f"{node.name}.correction")
+        graph.set_bias(node, (graph.constants[node.input[2]] if len(node.input) > 2 else 0) + shift)
     return result
 
 
@@ -48,7 +44,7 @@ def with_room_for_biases(quantised: onnx.ModelProto) -> onnx.ModelProto:
     result = copied(quantised)
     graph = Graph(result)
     for node in graph.nodes("Conv"):
-        if not _is_quantised(graph, node) or len(node.input) < 3:
+        if not in_eight_bits(graph, node) or len(node.input) < 3:
             continue
         dequantize = graph.maker[node.input[1]]
         step = graph.constants[dequantize.input[1]].astype(np.float64)
@@ -62,12 +58,18 @@ def with_room_for_biases(quantised: onnx.ModelProto) -> onnx.ModelProto:
     return result
 
 
-def _is_quantised(graph: Graph, node: onnx.NodeProto) -> bool:
+def in_eight_bits(graph: Graph, node: onnx.NodeProto) -> bool:
     return all(graph.made_by(name, "DequantizeLinear") for name in node.input[:2])
 
 
 def _activation_step(graph: Graph, node: onnx.NodeProto) -> float:
     return float(graph.constants[graph.maker[node.input[0]].input[1]])
+
+
+def _rounding(graph: Graph, node: onnx.NodeProto) -> tuple[float, int, int]:
+    """Of what the layer reads: its step, and between how many of them it is clipped."""
+    bounds = np.iinfo(graph.constants[graph.maker[node.input[0]].input[2]].dtype)
+    return _activation_step(graph, node), bounds.min, bounds.max
 
 
 def _rounded_weight(graph: Graph, node: onnx.NodeProto) -> Array:
@@ -84,15 +86,15 @@ def _mean_output(weight: Array, mean: Array, group: int) -> Array:
 
 
 def _means(
-    model: onnx.ModelProto, steps: dict[str, float], samples: Sequence[Sample]
+    model: onnx.ModelProto, steps: dict[str, tuple[float, int, int]], samples: Sequence[Sample]
 ) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Means of each tensor's channels, as they are and rounded to eight bits of the tensor's step."""
+    """Means of each tensor's channels, as they are and rounded to whole steps between a lowest and a largest."""
     exact: dict[str, Array] = {}
     rounded: dict[str, Array] = {}
     for values in activations(model, sorted(steps), samples):
         for name, value in values.items():
-            axes, step = (0, *range(2, value.ndim)), steps[name]
-            eight_bit = np.clip(np.round(value / step), -128, 127) * step
+            axes, (step, lowest, largest) = (0, *range(2, value.ndim)), steps[name]
+            eight_bit = np.clip(np.round(value / step), lowest, largest) * step
             exact[name] = exact.get(name, 0) + value.mean(axis=axes, dtype=np.float64) / len(samples)
             rounded[name] = rounded.get(name, 0) + eight_bit.mean(axis=axes, dtype=np.float64) / len(samples)
     return exact, rounded

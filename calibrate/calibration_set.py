@@ -19,6 +19,8 @@ from edge.contract.types import Float32
 Method = Literal["minmax", "percentile", "entropy", "mse"]
 """How an activation's range is chosen, see :mod:`calibrate.ranges`."""
 METHODS: tuple[Method, ...] = get_args(Method)
+Weights = Literal["nearest", "fitted"]
+"""How weights are rounded: each to its nearest step, or as :mod:`calibrate.weight_fit` does."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class CalibrationRecord:
 
     network: the quantised file. source: where the samples came from. ids: which of them, as the source numbers them.
     per_class: class index -> how many, empty for pictures. float_layers: those not in INT8.
-    ranges: tensor -> r, where eight bits cover [-r, r].
+    ranges: tensor -> r, where eight bits cover [-r, r]. weights: how they were rounded.
     """
 
     network: str
@@ -47,6 +49,7 @@ class CalibrationRecord:
     per_class: dict[str, int]
     float_layers: list[str]
     ranges: dict[str, float]
+    weights: Weights = "nearest"
 
 
 def load_clips(path: Path) -> LabelledClips:

@@ -54,8 +54,8 @@ def fewest_float_layers(
 ) -> Choice:
     """Layers to leave in floating point so that ``loss`` is within the budget; only ``always`` where INT8 is enough.
 
-    corrected_on: what the trials' biases are corrected on. rank: every layer by what it loses alone, the worst first;
-    layers are taken in that order. Should the budget be missed with every layer in floating point, none is
+    corrected_on: what the trials' weights and biases are fitted to. rank: every layer by what it loses alone, the worst
+    first; layers are taken in that order. Should the budget be missed with every layer in floating point, none is
     added: then it is not the eight bits of convolutions that cost too much.
     """
     trials: list[Trial] = []
@@ -92,10 +92,13 @@ def choose_float_layers(
     )
 
 
-def choose_by_people(quantiser: Quantiser, few: Sequence[Array], judge: Judge, budget: AccuracyBudget) -> Choice:
+def choose_by_people(
+    quantiser: Quantiser, few: Sequence[Array], fitted_on: Sequence[Array], judge: Judge, budget: AccuracyBudget
+) -> Choice:
     """Of a pose network: by the people it finds in the judge's pictures.
 
-    few: inputs that rank the layers, and on which the trials' biases are corrected; all of them would take minutes.
+    few: inputs that rank the layers; all of them would take minutes. fitted_on: inputs that the trials' weights and
+    biases are fitted to.
     """
 
     def loss(model: onnx.ModelProto) -> Loss:
@@ -108,7 +111,7 @@ def choose_by_people(quantiser: Quantiser, few: Sequence[Array], judge: Judge, b
             finally:
                 engine.close()
 
-    return fewest_float_layers(quantiser, few, loss, lambda: layer_losses(quantiser, few, decides=False), budget)
+    return fewest_float_layers(quantiser, fitted_on, loss, lambda: layer_losses(quantiser, few, decides=False), budget)
 
 
 def show_trials(choice: Choice, budget: AccuracyBudget, what: str = "decided alike") -> None:

@@ -48,6 +48,14 @@ class Graph:
             self._initializers[name] = self.model.graph.initializer[-1]
         self.constants[name] = value
 
+    def set_bias(self, convolution: onnx.NodeProto, bias: Array) -> None:
+        """Change a convolution's bias (O,), or give it one."""
+        if len(convolution.input) > 2:
+            self.set_constant(convolution.input[2], bias)
+        else:
+            convolution.input.append(f"{convolution.name}.correction")
+            self.set_constant(convolution.input[2], bias.astype(np.float32))
+
     def made_by(self, tensor: str, operator: str) -> onnx.NodeProto | None:
         """The node that makes the tensor, if it is of this kind."""
         maker = self.maker.get(tensor)

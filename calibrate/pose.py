@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calibrate.calibration_set import CalibrationRecord, Method, write_record
+from calibrate.calibration_set import CalibrationRecord, Method, Weights, write_record
 from calibrate.judge import judge_by_people
 from calibrate.pictures import alternating
 from calibrate.pose_inputs import Family, pose_inputs
@@ -19,6 +19,8 @@ from edge.engines.registry import open_engine
 
 JUDGED = 32
 """Pictures in which people are counted for each number of float layers."""
+FITTED = 16
+"""Pictures that weights are fitted to; each has hundreds of places, and every number of float layers is fitted anew."""
 
 if TYPE_CHECKING:
     from calibrate.onnx_graph import Array
@@ -44,6 +46,9 @@ class PoseConfig:
     float_layers: int | None = None
     """How many layers, the most sensitive, stay in floating point. Unset: as few as find the people that FP32 finds, in
     pictures of the same frames that lie between the calibrated ones."""
+    fit_weights: bool = True
+    """Whether each layer's weights are fitted to what it reads in eight bits, so that it gives what it gave in floating
+    point; otherwise they are rounded to the nearest, which loses more people and is quicker."""
     min_people_agreement: float = 80.0
     """Percent of the people found by either that FP32 and INT8 must both find there; what `verify-pose` asks for."""
 
@@ -56,28 +61,36 @@ def quantise_pose(config: PoseConfig) -> None:
     out = config.out or config.network.with_suffix(".int8.onnx")
     chosen, between = alternating(config.frames, config.samples)
     samples = pose_inputs(config.network, config.family, [picture for _, picture in chosen])
-    quantiser = Quantiser(config.network, samples, config.method)
-    few = samples[:: max(1, len(samples) // SAMPLES)]
+    quantiser = Quantiser(config.network, samples, config.method, fit_weights=config.fit_weights)
+    few, fitted_on = (samples[:: max(1, len(samples) // most)] for most in (SAMPLES, FITTED))
     if config.float_layers is None:
         judged = [picture for _, picture in between[:: max(1, len(between) // JUDGED)]]
-        kept = _as_few_as_find_people(config, quantiser, few, judged)
+        kept = _as_few_as_find_people(config, quantiser, few, fitted_on, judged)
     elif not 0 <= config.float_layers <= len(quantiser.layers):
         raise ConfigError(f"float_layers {config.float_layers} is not between 0 and {len(quantiser.layers)}")
     else:
         ranked = layer_losses(quantiser, few, decides=False) if config.float_layers else []
         kept = [loss.layer for loss in ranked[: config.float_layers]]
-    ranges = quantiser.write(out, kept)
-    record = CalibrationRecord(out.name, config.frames.name, config.method, 0, [i for i, _ in chosen], {}, kept, ranges)
+    # On the same pictures as in the trials, so that what is written is what was judged.
+    ranges = quantiser.save(quantiser.quantised(kept, fitted_on), out)
+    weights: Weights = "fitted" if config.fit_weights else "nearest"
+    ids = [i for i, _ in chosen]
+    record = CalibrationRecord(out.name, config.frames.name, config.method, 0, ids, {}, kept, ranges, weights)
     write_record(out.with_suffix(".json"), record)
     size = out.stat().st_size / config.network.stat().st_size
     console.print(
         f"{out}: {len(ranges)} activations in INT8 from {len(chosen)} pictures, {len(kept)} of "
-        f"{len(quantiser.layers)} layers in floating point, {size:.2f} of the size"
+        f"{len(quantiser.layers)} layers in floating point, channels equalised, weights "
+        f"{'fitted' if config.fit_weights else 'rounded to the nearest'}, {size:.2f} of the size"
     )
 
 
 def _as_few_as_find_people(
-    config: PoseConfig, quantiser: Quantiser, few: Sequence[Array], pictures: Sequence[Image]
+    config: PoseConfig,
+    quantiser: Quantiser,
+    few: Sequence[Array],
+    fitted_on: Sequence[Array],
+    pictures: Sequence[Image],
 ) -> list[str]:
     from calibrate.float_layers import choose_by_people, show_trials
 
@@ -85,6 +98,6 @@ def _as_few_as_find_people(
     judge = judge_by_people(fp32, config.family, pictures, config.frames)
     fp32.close()
     budget = AccuracyBudget(min_agreement=config.min_people_agreement)
-    choice = choose_by_people(quantiser, few, judge, budget)
+    choice = choose_by_people(quantiser, few, fitted_on, judge, budget)
     show_trials(choice, budget, "of the people found by both")
     return choice.float_layers

@@ -30,8 +30,10 @@ from calibrate.equalise import equalised
 from calibrate.onnx_graph import Graph, Sample, copied, feed
 from calibrate.qdq_placement import needed_pairs_only, pair_for_each_reader, through_copies, with_steps_of_relu
 from calibrate.ranges import activation_ranges
+from calibrate.relu_by_clipping import signed, unsigned_behind_relu
 from calibrate.tensorrt_rules import violations
 from calibrate.transposed_convolution import as_convolutions
+from calibrate.weight_fit import fitted
 from edge.contract.errors import DataError, EngineError
 from edge.contract.files import replacing, writing
 from edge.engines.engine import check_inputs
@@ -47,6 +49,8 @@ class Quantiser:
     source: FP32 ONNX. samples: arrays of the input's shape and dtype, batch 1, such as the network will see on the
         device; of a network with several inputs one for each, by name.
     method: how an activation's range is chosen, see :mod:`calibrate.ranges`.
+    fit_weights: whether weights are fitted to what layers read in eight bits, see :mod:`calibrate.weight_fit`, or
+        rounded to the nearest.
     join_in_eight_bits: whether what a concatenation joins is rounded before it, once for all readers, or behind it.
     layers: names of the convolutions and Gemms, in the order they run.
 
@@ -55,8 +59,15 @@ class Quantiser:
     """
 
     def __init__(
-        self, source: Path, samples: Sequence[Sample], method: Method, *, join_in_eight_bits: bool = True
+        self,
+        source: Path,
+        samples: Sequence[Sample],
+        method: Method,
+        *,
+        fit_weights: bool = False,
+        join_in_eight_bits: bool = True,
     ) -> None:
+        self._fit_weights = fit_weights
         self._join = through_copies if join_in_eight_bits else lambda model: model
         engine = OnnxRuntimeEngine(source, threads=1)
         _check(samples, engine)
@@ -75,7 +86,17 @@ class Quantiser:
         self.layers = [n.name for n in Graph(self.model).nodes("Conv", "Gemm")]
 
     def quantised(self, float_layers: Sequence[str], samples: Sequence[Sample]) -> onnx.ModelProto:
-        """The network in INT8 but for the named layers, its biases corrected on these samples."""
+        """The network in INT8 but for the named layers, weights fitted and biases corrected on these samples."""
+        model = self._placed(float_layers)
+        corrected = bias_corrected(model, self.model, samples)
+        return self._finished(fitted(corrected, self.model, samples) if self._fit_weights else corrected)
+
+    def rounded(self, float_layers: Sequence[str], samples: Sequence[Sample]) -> onnx.ModelProto:
+        """The same with weights rounded to the nearest, which is quick."""
+        return self._finished(bias_corrected(self._placed(float_layers), self.model, samples))
+
+    def _placed(self, float_layers: Sequence[str]) -> onnx.ModelProto:
+        """Q/DQ pairs where they belong, one for all who read a tensor."""
         excluded = [*float_layers, *_float_additions(self.model, set(float_layers))]
         with _quiet():
             quantizer = QDQQuantizer(
@@ -92,8 +113,11 @@ class Quantiser:
             )
             quantizer.quantize_model()
             quantizer.model.topological_sort()
-        result = with_steps_of_relu(self._join(needed_pairs_only(quantizer.model.model)))
-        return pair_for_each_reader(with_room_for_biases(bias_corrected(result, self.model, samples)))
+        return unsigned_behind_relu(with_steps_of_relu(self._join(needed_pairs_only(quantizer.model.model))))
+
+    @staticmethod
+    def _finished(model: onnx.ModelProto) -> onnx.ModelProto:
+        return pair_for_each_reader(with_room_for_biases(signed(model)))
 
     def write(self, out: Path, float_layers: Sequence[str] = ()) -> dict[str, float]:
         """Write the INT8 network; nothing is left on failure.

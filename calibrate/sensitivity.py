@@ -44,7 +44,7 @@ def layer_losses(quantiser: Quantiser, samples: Sequence[NDArray[Any]], *, decid
     losses = []
     for layer in track(quantiser.layers, "ranking layers", console=console):
         others = [name for name in quantiser.layers if name != layer]
-        given = outputs(quantiser.quantised(others, samples[:SAMPLES]), samples)
+        given = outputs(quantiser.rounded(others, samples[:SAMPLES]), samples)
         lost = 1 - agreement(wanted[0], given[0]) if decides else 0.0
         error = max(relative_error(g, w) for g, w in zip(given, wanted, strict=True))
         losses.append(LayerLoss(layer, lost, error))

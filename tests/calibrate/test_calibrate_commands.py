@@ -262,3 +262,4 @@ def test_the_pose_network_finds_the_same_people_in_int8(shared_data: Path, tmp_p
     record = json.loads((tmp_path / "pose.int8.json").read_text())
     assert len(record["ids"]) == 16
     assert record["float_layers"] == []
+    assert record["weights"] == "fitted"

@@ -112,12 +112,12 @@ def test_a_pose_networks_float_layers_are_found_by_what_its_judge_counts(tmp_pat
         return Loss(95.0 if error(engine.run({"image": images[0]})["map"]) < allowed else 60.0)
 
     judge = Judge("FP32", images[0], judged)
-    choice = choose_by_people(quantiser, few, judge, AccuracyBudget(min_agreement=90))
+    choice = choose_by_people(quantiser, few, few, judge, AccuracyBudget(min_agreement=90))
     kept = len(choice.float_layers)
     assert 0 < kept < len(quantiser.layers)
     assert choice.float_layers == ranked[:kept]
     assert error_with(choice.float_layers) < allowed <= error_with(choice.float_layers[:-1])
-    assert choose_by_people(quantiser, few, judge, AccuracyBudget(min_agreement=50)).float_layers == []
+    assert choose_by_people(quantiser, few, few, judge, AccuracyBudget(min_agreement=50)).float_layers == []
 
 
 def test_the_pictures_judged_lie_between_the_calibrated_ones(tmp_path: Path) -> None:

@@ -1,0 +1,53 @@
+"""A network in pieces gives what ONNX Runtime gives of the whole, with weights that changed on the way."""
+
+from pathlib import Path
+
+import networks
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+
+from calibrate.onnx_graph import Graph
+from calibrate.piecewise import Piecewise
+from calibrate.quantise import Quantiser
+
+
+def images(count: int) -> list[np.ndarray]:
+    return [np.random.default_rng(i).standard_normal((1, 3, 16, 16)).astype(np.float32) for i in range(count)]
+
+
+def as_written(model: onnx.ModelProto, tensor: str, sample: np.ndarray) -> np.ndarray:
+    """A tensor of the whole network, run as its graph stands, without integer kernels."""
+    shown = onnx.ModelProto()
+    shown.CopyFrom(model)
+    shown.graph.output.append(onnx.helper.make_tensor_value_info(tensor, 1, None))
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = ort.InferenceSession(shown.SerializeToString(), options)
+    return session.run([tensor], {session.get_inputs()[0].name: sample})[0]
+
+
+@pytest.mark.parametrize("name", ["separable", "student"])
+def test_each_convolution_reads_what_it_reads_in_the_whole(tmp_path: Path, name: str) -> None:
+    path = getattr(networks, name)(tmp_path / "network.onnx")
+    clips = networks.clips(3)
+    samples = images(3) if name == "separable" else [clips[i : i + 1] for i in range(3)]
+    model = Quantiser(path, samples, "minmax").quantised([], samples)
+    pieces = Piecewise(model, samples)
+    for node in Graph(model).nodes("Conv"):
+        for given, sample in zip(pieces.input_of(node.name), samples, strict=True):
+            np.testing.assert_allclose(given, as_written(model, node.input[0], sample), rtol=1e-4, atol=1e-4)
+
+
+def test_weights_changed_ahead_are_the_ones_that_run(tmp_path: Path) -> None:
+    samples = images(2)
+    model = Quantiser(networks.separable(tmp_path / "s.onnx"), samples, "minmax").quantised([], samples)
+    graph, pieces = Graph(model), Piecewise(model, samples)
+    for node in graph.nodes("Conv"):
+        pieces.input_of(node.name)
+        step = graph.maker[node.input[1]].input[1]
+        graph.set_constant(step, graph.constants[step] * 0.5)
+    last = graph.nodes("Conv")[-1].input[0]
+    for given, sample in zip(pieces.input_of(node.name), samples, strict=True):
+        np.testing.assert_allclose(given, as_written(model, last, sample), rtol=1e-4, atol=1e-4)

@@ -1,0 +1,91 @@
+"""ReLU by the lower end of eight bits: the same numbers with and without the node, from ONNX Runtime."""
+
+from collections import Counter
+from pathlib import Path
+
+import networks
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from onnx import helper
+
+from calibrate.onnx_graph import Graph, Sample
+from calibrate.parser_gate import gate
+from calibrate.quantise import Quantiser
+from calibrate.relu_by_clipping import signed
+from calibrate.tensorrt_rules import violations
+
+
+def three_layers(folder: Path) -> Path:
+    """1x1, ReLU, 1x1, ReLU, 3x3 with a border: image (1, 3, 16, 16) -> map (1, 2, 16, 16)."""
+    rng = np.random.default_rng(3)
+    shapes = {"w1": (8, 3, 1, 1), "b1": (8,), "w2": (8, 8, 1, 1), "w3": (2, 8, 3, 3), "b3": (2,)}
+    weights = {name: rng.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
+    nodes = [
+        helper.make_node("Conv", ["image", "w1", "b1"], ["c1"], name="first"),
+        helper.make_node("Relu", ["c1"], ["x1"], name="relu1"),
+        helper.make_node("Conv", ["x1", "w2"], ["c2"], name="second"),
+        helper.make_node("Relu", ["c2"], ["x2"], name="relu2"),
+        helper.make_node("Conv", ["x2", "w3", "b3"], ["map"], name="third", pads=[1, 1, 1, 1]),
+    ]
+    return networks.save(folder / "n.onnx", nodes, weights, (("image", [1, 3, 16, 16]), ("map", [1, 2, 16, 16])))
+
+
+@pytest.fixture
+def images() -> list[Sample]:
+    return [np.random.default_rng(i).standard_normal((1, 3, 16, 16)).astype(np.float32) for i in range(6)]
+
+
+def as_written(model: onnx.ModelProto, image: Sample) -> np.ndarray:
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return ort.InferenceSession(model.SerializeToString(), options).run(None, {"image": image})[0]
+
+
+def test_only_a_relu_whose_reader_has_no_border_goes(tmp_path: Path, images: list[Sample]) -> None:
+    model = Quantiser(three_layers(tmp_path), images, "minmax").quantised([], images)
+    assert [n.name for n in Graph(model).nodes("Relu")] == ["relu2"]
+    assert violations(model) == []
+
+
+def test_bytes_with_and_without_a_sign_say_the_same(tmp_path: Path, images: list[Sample]) -> None:
+    unsigned = Quantiser(three_layers(tmp_path), images, "minmax")._placed([])
+    kinds = Counter(c.dtype.name for c in Graph(unsigned).constants.values())
+    assert kinds["uint8"] == 1
+    model = signed(unsigned)
+    assert Counter(c.dtype.name for c in Graph(model).constants.values())["uint8"] == 0
+    for image in images:
+        np.testing.assert_allclose(as_written(model, image), as_written(unsigned, image), rtol=1e-4, atol=1e-4)
+
+
+def test_steps_are_half_as_long(tmp_path: Path, images: list[Sample], monkeypatch: pytest.MonkeyPatch) -> None:
+    def step(model: onnx.ModelProto) -> float:
+        graph = Graph(model)
+        (second,) = [n for n in graph.nodes("Conv") if n.name == "second"]
+        return float(graph.constants[graph.maker[second.input[0]].input[1]])
+
+    quantiser = Quantiser(three_layers(tmp_path), images, "minmax")
+    finer = step(quantiser._placed([]))
+    monkeypatch.setattr("calibrate.quantise.unsigned_behind_relu", lambda model: model)
+    assert finer == pytest.approx(step(quantiser._placed([])) * 127 / 255)
+
+
+def test_a_layer_left_in_floating_point_keeps_its_relu(tmp_path: Path, images: list[Sample]) -> None:
+    for layer in ("first", "second"):
+        model = Quantiser(three_layers(tmp_path), images, "minmax").quantised([layer], images)
+        assert len(Graph(model).nodes("Relu")) == 2
+
+
+def test_what_else_reads_the_convolution_keeps_everything_as_it_is(tmp_path: Path, images: list[Sample]) -> None:
+    path = three_layers(tmp_path)
+    model = onnx.load(path)
+    model.graph.output.append(helper.make_tensor_value_info("x1", 1, [1, 8, 16, 16]))
+    onnx.save(model, str(path))
+    assert len(Graph(Quantiser(path, images, "minmax").quantised([], images)).nodes("Relu")) == 2
+
+
+def test_tensorrt_takes_it(tmp_path: Path, images: list[Sample]) -> None:
+    pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
+    Quantiser(three_layers(tmp_path), images, "minmax").write(tmp_path / "n.int8.onnx")
+    assert gate(tmp_path / "n.int8.onnx", ("SM86",)).passed
