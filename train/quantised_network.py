@@ -11,7 +11,7 @@ CVPR 2018, section 3; the gradient of rounding as in Bengio et al., arXiv 1308.3
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,35 +21,33 @@ import torch
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from edge.contract.errors import EngineError
 from edge.contract.files import replacing
+from train.onnx_operators import LARGEST, OPERATORS, QDQ, Attributes, rounded
 
 POOLING = {"AveragePool", "GlobalAveragePool"}
 LEARNT_BY = {"Conv", "Gemm", "MatMul"}
 """Operators whose float constants are weights; those of others are shapes, axes and steps."""
-LARGEST = 127
-"""TensorRT's eight-bit weights are symmetric: -128 is not used."""
-
-Attributes = dict[str, Any]
 
 
-class QuantisedNetwork(nn.Module):
-    """Clip (N, C, T, V, M) -> (logits (N, K), features (N*M, D, T', V)), as the network that was exported.
+class QuantisedGraph(nn.Module):
+    """A Q/DQ file's input -> its tensors by name.
 
-    Features are what the pooling before the classifier reads. Weights in eight bits are rounded in each pass.
-    What is trained are weights and biases as shares of the largest that their output channel holds: calibration
-    has balanced channels that may differ a thousandfold, and one rate must suit them all.
+    Weights in eight bits are rounded in each pass. What is trained are weights and biases as shares of the largest that
+    their output channel holds: calibration has balanced channels that may differ a thousandfold, and one rate must suit
+    them all. wanted: the tensors that are asked for; what only others need is not computed.
     Raises EngineError for a file that has no Q/DQ or an operator that is not known here.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, wanted: Sequence[str]) -> None:
         super().__init__()
-        self._model = _read(path)
+        self._model, self._wanted = _read(path), tuple(wanted)
         graph = self._model.graph
         arrays = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
-        self._nodes = [(n, {a.name: helper.get_attribute_value(a) for a in n.attribute}) for n in graph.node]
+        self._nodes = [
+            (n, {a.name: helper.get_attribute_value(a) for a in n.attribute}) for n in _needed(graph, wanted)
+        ]
         self._refuse(path)
         self._steps = _weight_steps(graph, arrays)
         learnt = [n for n, a in arrays.items() if n in self._steps or (a.dtype == np.float32 and _is_weight(graph, n))]
@@ -58,25 +56,21 @@ class QuantisedNetwork(nn.Module):
         self._units = {n: torch.from_numpy(unit) for n, unit in _units(graph, arrays, values).items()}
         self.shares = nn.ParameterList(nn.Parameter(torch.from_numpy(values[n]) / self._units[n]) for n in learnt)
         self._constants = {n: torch.from_numpy(np.array(a)) for n, a in arrays.items() if n not in self._learnt}
-        pooled = [n.input[0] for n in graph.node if n.op_type in POOLING]
-        if not pooled:
-            raise EngineError("has no pooling, whose input are a student's features", where=path)
-        self._features = pooled[-1]
 
-    def forward(self, clip: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, given: Tensor) -> tuple[Tensor, ...]:
         graph = self._model.graph
         values: dict[str, Tensor] = dict(self._constants)
         values |= {name: self.shares[number] * self._units[name] for name, number in self._learnt.items()}
-        (given,) = [i.name for i in graph.input if i.name not in values]
-        values[given] = clip
+        (name,) = [i.name for i in graph.input if i.name not in values]
+        values[name] = given
         done: dict[tuple[str, ...], Tensor] = {}
         for node, attributes in self._nodes:
             # Readers have a pair each, all alike: compute it once.
             same = (node.op_type, *node.input)
-            if node.op_type not in _QDQ or same not in done:
+            if node.op_type not in QDQ or same not in done:
                 done[same] = self._apply_node(node, attributes, values)
             values[node.output[0]] = done[same]
-        return values[graph.output[0].name], values[self._features]
+        return tuple(values[name] for name in self._wanted)
 
     def _apply_node(self, node: onnx.NodeProto, attributes: Attributes, values: dict[str, Tensor]) -> Tensor:
         inputs = [values[name] for name in node.input]
@@ -85,7 +79,7 @@ class QuantisedNetwork(nn.Module):
             return rounded(inputs[0], step, -LARGEST, LARGEST) * step
         return OPERATORS[node.op_type](attributes, *inputs)
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> QuantisedNetwork:
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> QuantisedGraph:
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         # Shapes and axes keep their integers.
         self._constants = {n: fn(t) if t.is_floating_point() else t for n, t in self._constants.items()}
@@ -128,10 +122,28 @@ class QuantisedNetwork(nn.Module):
         return np.asarray(steps.numpy(), np.int8)
 
 
-def rounded(x: Tensor, step: Tensor, lowest: int, largest: int) -> Tensor:
-    """x in whole steps, clipped; its gradient is that of the clipping alone."""
-    steps = (x / step).clamp(lowest, largest)
-    return steps + (steps.round() - steps).detach()
+class QuantisedNetwork(QuantisedGraph):
+    """Clip (N, C, T, V, M) -> (logits (N, K), features (N*M, D, T', V)), as the student that was exported.
+
+    Features are what the pooling before the classifier reads. See :class:`QuantisedGraph`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        graph = _read(path).graph
+        pooled = [n.input[0] for n in graph.node if n.op_type in POOLING]
+        if not pooled:
+            raise EngineError("has no pooling, whose input are a student's features", where=path)
+        super().__init__(path, (graph.output[0].name, pooled[-1]))
+
+
+def _needed(graph: onnx.GraphProto, wanted: Sequence[str]) -> list[onnx.NodeProto]:
+    """The nodes that it takes to make these tensors, in the order they run."""
+    needed, nodes = set(wanted), list[onnx.NodeProto]()
+    for node in reversed(graph.node):
+        if needed & set(node.output):
+            needed |= set(node.input)
+            nodes.insert(0, node)
+    return nodes
 
 
 def _read(path: Path) -> onnx.ModelProto:
@@ -175,59 +187,3 @@ def _units(
 
 def _is_weight(graph: onnx.GraphProto, name: str) -> bool:
     return any(name in list(n.input)[1:] for n in graph.node if n.op_type in LEARNT_BY)
-
-
-def _convolution(attributes: Attributes, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    above, left, below, right = attributes.get("pads", [0, 0, 0, 0])
-    if (above, left) != (below, right):
-        x, above, left = F.pad(x, (left, right, above, below)), 0, 0
-    return F.conv2d(
-        x, weight, bias, attributes.get("strides", 1), (above, left), attributes.get("dilations", 1),
-        attributes.get("group", 1),
-    )  # fmt: skip
-
-
-def _gemm(attributes: Attributes, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    return F.linear(x, weight if attributes.get("transB", 0) else weight.t(), bias)
-
-
-def _average_pool(attributes: Attributes, x: Tensor) -> Tensor:
-    return F.avg_pool2d(x, attributes["kernel_shape"], attributes.get("strides", 1))
-
-
-def _reshape(attributes: Attributes, x: Tensor, shape: Tensor) -> Tensor:
-    # A 0 stands for the axis as it is.
-    return x.reshape([x.shape[i] if n == 0 else n for i, n in enumerate(shape.tolist())])
-
-
-def _squeeze(attributes: Attributes, x: Tensor, axes: Tensor) -> Tensor:
-    return x.squeeze(tuple(axes.tolist()))
-
-
-def _sum(attributes: Attributes, x: Tensor, axes: Tensor) -> Tensor:
-    return x.sum(tuple(axes.tolist()), keepdim=bool(attributes.get("keepdims", 1)))
-
-
-_QDQ: dict[str, Callable[..., Tensor]] = {
-    "QuantizeLinear": lambda a, x, step, zero: rounded(x, step, -128, 127),
-    "DequantizeLinear": lambda a, x, step, zero: x * step,
-}
-OPERATORS: dict[str, Callable[..., Tensor]] = {
-    **_QDQ,
-    "Conv": _convolution,
-    "Gemm": _gemm,
-    "AveragePool": _average_pool,
-    "GlobalAveragePool": lambda a, x: x.mean((2, 3), keepdim=True),
-    "Reshape": _reshape,
-    "Squeeze": _squeeze,
-    "ReduceSum": _sum,
-    "MatMul": lambda a, x, y: x @ y,
-    "Add": lambda a, x, y: x + y,
-    "Mul": lambda a, x, y: x * y,
-    "Div": lambda a, x, y: x / y,
-    "Relu": lambda a, x: F.relu(x),
-    "Flatten": lambda a, x: x.flatten(a.get("axis", 1)),
-    "Transpose": lambda a, x: x.permute(a["perm"]),
-    "Identity": lambda a, x: x,
-}
-"""What the files of DenseGCN hold, of one body and of several."""

@@ -19,9 +19,10 @@ from train.data.pairs import PairConfig
 from train.data.registry import DataConfig
 from train.export import ExportConfig, export
 from train.hardware import Hardware
+from train.onnx_operators import rounded
 from train.optimiser import Optimiser
 from train.quantise_aware import FineTuning, QuantiseAwareConfig, quantise_aware
-from train.quantised_network import QuantisedNetwork, rounded
+from train.quantised_network import QuantisedNetwork
 from train.teach import StudentConfig, TeacherConfig, train_student, train_teacher
 
 HARDWARE = Hardware(threads=1)

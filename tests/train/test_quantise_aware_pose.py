@@ -1,0 +1,146 @@
+"""An INT8 pose network that coarse steps have spoilt comes nearer to its FP32 maps; pictures are cut out at random."""
+
+import json
+from pathlib import Path
+
+import cv2
+import networks
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+import torch
+from onnx import helper
+
+from calibrate.quantise import Quantiser
+from edge.contract.errors import ConfigError, DataError, EngineError
+from train.hardware import Hardware
+from train.onnx_operators import OPERATORS
+from train.quantise_aware_pose import Cutter, PoseFineTuningConfig, quantise_aware_pose
+
+HARDWARE = Hardware(threads=1)
+
+
+def pose_network(path: Path) -> Path:
+    """Pixels (1, 16, 24, 3) -> two maps; MobileNet-like, with a pooling and a concatenation."""
+    rng = np.random.default_rng(0)
+    shapes = {"w1": (8, 3, 3, 3), "w2": (8, 1, 3, 3), "w3": (12, 8, 1, 1), "w4": (5, 20, 1, 1), "w5": (4, 20, 1, 1)}
+    weights = {
+        name: (rng.standard_normal(s) / np.sqrt(np.prod(s[1:]))).astype(np.float32) for name, s in shapes.items()
+    }
+    weights |= {"middle": np.array(127.5, np.float32), "scale": np.array(1 / 64, np.float32)}
+    border = {"pads": [1, 1, 1, 1]}
+    nodes = [
+        helper.make_node("Cast", ["image"], ["pixels"], to=1),
+        helper.make_node("Transpose", ["pixels"], ["planes"], perm=[0, 3, 1, 2]),
+        helper.make_node("Sub", ["planes", "middle"], ["centred"]),
+        helper.make_node("Mul", ["centred", "scale"], ["scaled"]),
+        helper.make_node("Conv", ["scaled", "w1"], ["c1"], name="first", **border),
+        helper.make_node("Relu", ["c1"], ["x1"]),
+        helper.make_node("Conv", ["x1", "w2"], ["c2"], name="depthwise", group=8, **border),
+        helper.make_node("Conv", ["c2", "w3"], ["c3"], name="pointwise"),
+        helper.make_node("Relu", ["c3"], ["x3"]),
+        helper.make_node("Concat", ["x1", "x3"], ["both"], axis=1),
+        helper.make_node("MaxPool", ["both"], ["pooled"], kernel_shape=[2, 2], strides=[2, 2]),
+        helper.make_node("Conv", ["pooled", "w4"], ["heatmaps"], name="heat"),
+        helper.make_node("Conv", ["pooled", "w5"], ["pafs"], name="paf"),
+    ]
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        nodes,
+        "pose",
+        [value("image", onnx.TensorProto.UINT8, [1, 16, 24, 3])],
+        [value("heatmaps", 1, [1, 5, 8, 12]), value("pafs", 1, [1, 4, 8, 12])],
+        [onnx.numpy_helper.from_array(array, name) for name, array in weights.items()],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), str(path))
+    return path
+
+
+@pytest.fixture
+def spoilt(tmp_path: Path) -> PoseFineTuningConfig:
+    """FP32 network, its INT8 file with weights pushed about, eight pictures."""
+    rng = np.random.default_rng(1)
+    (tmp_path / "pictures").mkdir()
+    for i in range(8):
+        coarse = rng.integers(0, 256, (4, 6, 3), np.uint8)
+        cv2.imwrite(str(tmp_path / "pictures" / f"{i}.png"), cv2.resize(coarse, (96, 64)))
+    samples = [rng.integers(0, 256, (1, 16, 24, 3), np.uint8) for _ in range(8)]
+    network, int8 = pose_network(tmp_path / "pose.onnx"), tmp_path / "pose.int8.onnx"
+    Quantiser(network, samples, "minmax").write(int8)
+    model = onnx.load(int8)
+    for constant in model.graph.initializer:
+        array = onnx.numpy_helper.to_array(constant)
+        if array.dtype == np.int8 and array.ndim == 4:
+            pushed = np.clip(array + rng.integers(-24, 25, array.shape), -127, 127).astype(np.int8)
+            constant.CopyFrom(onnx.numpy_helper.from_array(pushed, constant.name))
+    onnx.save(model, str(int8))
+    int8.with_suffix(".json").write_text('{"method": "minmax"}')
+    return PoseFineTuningConfig(
+        network, int8, tmp_path / "pictures", steps=60, batch=4, learning_rate=1e-2, hardware=HARDWARE
+    )
+
+
+def distance(config: PoseFineTuningConfig) -> float:
+    """Of the INT8 file's maps from the FP32 file's, both by ONNX Runtime, on pictures that nobody learnt from."""
+    pictures = Cutter([np.random.default_rng(5).integers(0, 256, (64, 96, 3), np.uint8)], (24, 16), 9).cuts(6)
+    runs = [
+        [ort.InferenceSession(str(path)).run(None, {"image": p[None]}) for p in pictures]
+        for path in (config.network, config.int8)
+    ]
+    return float(
+        np.mean([np.mean((a - b) ** 2) for w, g in zip(*runs, strict=True) for a, b in zip(w, g, strict=True)])
+    )
+
+
+def test_training_brings_the_maps_nearer_and_keeps_the_steps_of_activations(spoilt: PoseFineTuningConfig) -> None:
+    before, nodes = distance(spoilt), onnx.load(spoilt.int8).graph.node
+    quantise_aware_pose(spoilt)
+    assert distance(spoilt) < 0.3 * before
+    assert onnx.load(spoilt.int8).graph.node == nodes
+    assert json.loads(spoilt.int8.with_suffix(".json").read_text()) == {"method": "minmax", "quantise_aware_steps": 60}
+
+
+def test_a_network_of_other_input_is_refused(spoilt: PoseFineTuningConfig, tmp_path: Path) -> None:
+    student = networks.student(tmp_path / "student.onnx")
+    config = PoseFineTuningConfig(student, spoilt.int8, spoilt.frames, hardware=HARDWARE)
+    with pytest.raises(EngineError, match="bytes"):
+        quantise_aware_pose(config)
+
+
+def test_a_training_that_diverges_leaves_the_file_as_it_was(spoilt: PoseFineTuningConfig) -> None:
+    before = spoilt.int8.read_bytes()
+    wild = PoseFineTuningConfig(
+        spoilt.network, spoilt.int8, spoilt.frames, steps=40, batch=2, learning_rate=1e30, hardware=HARDWARE
+    )
+    with pytest.raises(DataError, match="loss"):
+        quantise_aware_pose(wild)
+    assert spoilt.int8.read_bytes() == before
+
+
+def test_more_than_one_device_is_refused() -> None:
+    with pytest.raises(ConfigError, match="one device"):
+        PoseFineTuningConfig(Path("a"), Path("b"), Path("c"), hardware=Hardware(devices=2))
+
+
+@pytest.mark.parametrize(
+    ("operator", "attributes"),
+    [
+        ("MaxPool", {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}),
+        ("MaxPool", {"kernel_shape": [2, 3], "strides": [2, 1], "pads": [0, 0, 1, 2]}),
+        ("DepthToSpace", {"blocksize": 2}),
+        ("DepthToSpace", {"blocksize": 2, "mode": "CRD"}),
+        ("Tanh", {}),
+        ("Sigmoid", {}),
+    ],
+)
+def test_operators_give_what_onnx_runtime_gives(operator: str, attributes: dict[str, object]) -> None:
+    node = helper.make_node(operator, ["x"], ["y"], **attributes)
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph([node], "one", [value("x", 1, [2, 8, 6, 5])], [value("y", 1, None)])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    x = np.random.default_rng(0).standard_normal((2, 8, 6, 5)).astype(np.float32)
+    (wanted,) = ort.InferenceSession(model.SerializeToString()).run(None, {"x": x})
+    read = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+    given = OPERATORS[operator](read, torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(given, wanted, rtol=1e-5, atol=1e-6)
