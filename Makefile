@@ -21,6 +21,9 @@ DATA_FLAGS = --data.dataset $(DATASET) $(if $(DATA),--data.folder "$(DATA)")
 
 # make int8: where calibration misses the budget, the student is trained on in eight bits.
 INT8 := runs/int8/$(DATASET)
+# Another student, in a folder and on a page of its own: STUDENT_FLAGS="--width 16" INT8=runs/int8/small PAGE=runs/small.md
+STUDENT_FLAGS ?=
+PAGE := benchmarks/int8.md
 INT8_VERIFY = $(RUN) -m calibrate verify --bundle $(INT8)/bundle --clips $(INT8)/test.npz --report $(INT8)/verify.json
 
 # make pairs: another cheap estimator, say: PAIR_FLAGS="--low.name trt_pose --low.network pose.onnx"
@@ -70,12 +73,12 @@ ablation: $(VENV)/all.stamp ## Every way to distil over five seeds, under an hou
 int8: $(VENV)/all.stamp ## A student of a dataset in INT8, with its section of benchmarks/int8.md: DATA=folder DATASET=penn_action|utd_mhad
 	$(if $(DATA),,$(error give the folder of the dataset: make int8 DATA=folder DATASET=penn_action))
 	$(RUN) -m train teacher --config configs/int8/$(DATASET)/teacher.yaml --out $(INT8)/teacher --data.folder "$(DATA)"
-	$(RUN) -m train student --config configs/int8/$(DATASET)/student.yaml --out $(INT8)/student --teacher $(INT8)/teacher --data.folder "$(DATA)"
+	$(RUN) -m train student --config configs/int8/$(DATASET)/student.yaml --out $(INT8)/student --teacher $(INT8)/teacher --data.folder "$(DATA)" $(STUDENT_FLAGS)
 	$(RUN) -m train export --run $(INT8)/student --bundle $(INT8)/bundle --workdir $(INT8) --data "$(DATA)"
 	$(RUN) -m calibrate student --bundle $(INT8)/bundle --clips $(INT8)/calibration.npz --test $(INT8)/test.npz
 	$(INT8_VERIFY) || { test $$? -eq 1 && $(RUN) -m train quantise-aware --run $(INT8)/student --teacher $(INT8)/teacher --bundle $(INT8)/bundle --out $(INT8)/eight-bits --data "$(DATA)" && $(INT8_VERIFY); }
 	$(RUN) -m calibrate gate --onnx $(INT8)/bundle/student.int8.onnx
-	$(RUN) -m calibrate report --bundle $(INT8)/bundle --verified $(INT8)/verify.json --page benchmarks/int8.md
+	$(RUN) -m calibrate report --bundle $(INT8)/bundle --verified $(INT8)/verify.json --page $(PAGE)
 
 bench-peers: $(VENV)/openvino.stamp ## Side by side with MediaPipe, continual-inference, OpenVINO, others' networks: [DATA=folder trains them]
 	$(RUN) -m benchmarks.peers $(if $(DATA),--data "$(DATA)")
