@@ -99,7 +99,7 @@ def quantise_aware_pose(config: PoseFineTuningConfig) -> None:
         optimiser.param_groups[0]["lr"] = config.learning_rate * (1 + np.cos(np.pi * done)) / 2
         loss = _loss(student, teacher, maps, cutter.cuts(config.batch), scales)
         if not torch.isfinite(loss):
-            raise DataError(f"the loss is {float(loss)} at step {step}", where=config.int8, hint="lower learning_rate")
+            raise DataError(f"the loss is {loss.item()} at step {step}", where=config.int8, hint="lower learning_rate")
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -180,7 +180,6 @@ def _loss(
     """Mean over the maps of the squared distance from the teacher's, as part of each channel's variance."""
     device = scales[0].device
     wanted = _maps(teacher, maps, cuts)
-    # Bit for bit what a file of batch 1 computes: the Q/DQ file's own shapes do not bind PyTorch.
     given = student(torch.from_numpy(cuts).to(device))
     distances = [((g - w.to(device)) ** 2 / s).mean() for g, w, s in zip(given, wanted, scales, strict=True)]
     return torch.stack(distances).mean()
