@@ -20,7 +20,7 @@ class FlakyVideo:
     def __init__(self, path: Path, chance: random.Random, loss_every_s: float) -> None:
         import cv2
 
-        self._path, self._chance, self._loss_every_s = path, chance, loss_every_s
+        self._path, self._chance = path, chance
         self._open: Callable[[], Any] = lambda: cv2.VideoCapture(str(path))
         self._video = self._open()
         self._fps = self._video.get(cv2.CAP_PROP_FPS) or 30.0
