@@ -25,9 +25,9 @@ class ClipBuffer:
         if self._entries and time_s - self._entries[-1][0] > self._how.max_gap_s:
             self._gaps.append((self._entries[-1][0], time_s))
         self._entries.append((time_s, keypoints))
-        # One entry from before the clip is kept, for its first moment lies between two entries; and a clip may end a
-        # little before the last entry.
-        while len(self._entries) > 2 and self._entries[1][0] <= time_s - self._how.duration_s - self._how.max_gap_s:
+        # Two entries from before the clip are kept, for its first moment may lie on a curve through these and two more;
+        # and a clip may end a little before the last entry.
+        while len(self._entries) > 3 and self._entries[2][0] <= time_s - self._how.duration_s - self._how.max_gap_s:
             self._entries.popleft()
         while self._gaps and self._gaps[0][1] <= self._entries[0][0]:
             self._gaps.popleft()
@@ -61,7 +61,7 @@ class ClipBuffer:
         """Keypoints (T, V, 3) in pixels at the moments of a clip that ends at ``end_s``; unseen before the first."""
         at = end_s - np.arange(self._how.length_frames - 1, -1, -1) / self._how.fps
         keypoints, times = self.recording()
-        found = resample(keypoints, times, at, self._how.max_gap_s)
+        found = resample(keypoints, times, at, self._how.max_gap_s, self._how.between)
         found[(at < times[0]) | (at > times[-1]), :, 2] = 0
         return found
 

@@ -99,7 +99,10 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     if not path.is_file():
         raise DataError("no trained run here: checkpoint.pt is missing", where=folder, hint="give a run's --out folder")
     try:
-        return Checkpoint(**torch.load(path, map_location="cpu", weights_only=True))
+        checkpoint = Checkpoint(**torch.load(path, map_location="cpu", weights_only=True))
+        # Runs from before there were curves.
+        checkpoint.about.get("pairs", {}).get("preprocessing", {}).setdefault("between", "line")
+        return checkpoint
     # A damaged pickle fails wherever its reader happens to stumble.
     except (
         RuntimeError, pickle.UnpicklingError, EOFError, TypeError, ValueError, LookupError, AttributeError, OSError,

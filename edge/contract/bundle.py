@@ -195,13 +195,13 @@ def _manifest(raw: Any, path: Path) -> Manifest:
         if not isinstance(raw[key], kind):
             raise BundleError(f"{key} must be a {kind.__name__}, not {raw[key]!r}", where=path, hint="export it again")
     try:
-        _same_keys(raw["preprocessing"], Preprocessing, path)
+        how = _preprocessing(raw["preprocessing"], path)
         _same_keys(raw["budget"], AccuracyBudget, path)
         return Manifest(
             **{
                 **raw,
                 "classes": tuple(str(c) for c in raw["classes"]),
-                "preprocessing": Preprocessing(**raw["preprocessing"]),
+                "preprocessing": how,
                 "input_shape": tuple(int(n) for n in raw["input_shape"]),
                 "budget": AccuracyBudget(**raw["budget"]),
                 "stream": None if raw["stream"] is None else _stream_form(raw["stream"], path),
@@ -216,9 +216,14 @@ def _manifest(raw: Any, path: Path) -> Manifest:
 
 def _stream_form(raw: Mapping[str, Any], path: Path) -> StreamForm:
     _same_keys(raw, StreamForm, path)
-    _same_keys(raw["preprocessing"], Preprocessing, path)
     costs = {str(precision): float(frames) for precision, frames in raw["frames_per_clip"].items()}
-    return StreamForm(**{**raw, "preprocessing": Preprocessing(**raw["preprocessing"]), "frames_per_clip": costs})
+    return StreamForm(**{**raw, "preprocessing": _preprocessing(raw["preprocessing"], path), "frames_per_clip": costs})
+
+
+def _preprocessing(raw: Mapping[str, Any], path: Path) -> Preprocessing:
+    raw = {"between": "line", **raw}  # bundles from before there were curves
+    _same_keys(raw, Preprocessing, path)
+    return Preprocessing(**raw)
 
 
 def _same_keys(raw: Mapping[str, Any], kind: type, path: Path) -> None:
@@ -251,7 +256,10 @@ def _check(manifest: Manifest, path: Path) -> None:
         )
     stream = manifest.stream
     if stream is not None and stream.preprocessing != replace(
-        manifest.preprocessing, centre="trailing", impute_window_frames=stream.preprocessing.impute_window_frames
+        manifest.preprocessing,
+        centre="trailing",
+        between="line",
+        impute_window_frames=stream.preprocessing.impute_window_frames,
     ):
         raise BundleError(
             "the form that streams has clips of another length or rate than the student, or looks ahead",

@@ -16,12 +16,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.contract.between_frames import on_curves
 from edge.contract.errors import ConfigError, DataError
 from edge.contract.layouts import JointLayout
 from edge.contract.trailing import normalise_trailing
 from edge.contract.types import Float32
 
 Centre = Literal["trend", "clip", "trailing"]
+Between = Literal["line", "curve"]
 
 VERSION = 1
 """Raised whenever the numbers that leave this file change; a bundle of another version is refused."""
@@ -46,6 +48,9 @@ class Preprocessing:
         each frame by itself and what came before it in the clip, imputed from there too: a network that streams
         knows no more, see :mod:`edge.contract.trailing`.
     max_gap_s: two frames further apart than this are not interpolated between.
+    between: how that is done. "line": from frame to frame. "curve": through the four frames around, so that a slow
+        camera sees the movements of a fast one, see :mod:`edge.contract.between_frames`; not for "trailing", which may
+        not wait for the frame after the next.
     """
 
     length_frames: int = 32
@@ -53,6 +58,7 @@ class Preprocessing:
     impute_window_frames: int = 3
     centre: Centre = "trend"
     max_gap_s: float = 0.5
+    between: Between = "line"
 
     def __post_init__(self) -> None:
         if self.length_frames < 2 or self.fps <= 0 or self.impute_window_frames < 0 or self.max_gap_s < 0:
@@ -63,6 +69,11 @@ class Preprocessing:
             )
         if self.centre not in ("trend", "clip", "trailing"):
             raise ConfigError(f"centre {self.centre!r} means nothing", hint="it is trend, clip or trailing")
+        if self.between not in ("line", "curve") or (self.between == "curve" and self.centre == "trailing"):
+            raise ConfigError(
+                f"between {self.between!r} means nothing with centre {self.centre!r}",
+                hint="it is line or curve, and line where centre is trailing",
+            )
 
     @property
     def duration_s(self) -> float:
@@ -75,12 +86,18 @@ class Preprocessing:
         return 0 if self.centre == "trailing" else self.impute_window_frames
 
 
-def resample(keypoints: Float32, times_s: NDArray[np.float64], at_s: NDArray[np.float64], max_gap_s: float) -> Float32:
+def resample(
+    keypoints: Float32,
+    times_s: NDArray[np.float64],
+    at_s: NDArray[np.float64],
+    max_gap_s: float,
+    between: Between = "line",
+) -> Float32:
     """Keypoints (S, V, 3) taken at ``times_s`` (S,) rising -> (T, V, 3) at the moments ``at_s`` (T,).
 
-    Linear between the two neighbouring frames. A joint seen in one of the two only keeps that
-    position, with a score scaled by that frame's weight; a moment outside the recording takes
-    the nearest frame's pose; a moment inside a gap longer than ``max_gap_s`` is unseen.
+    Linear between the two neighbouring frames, or on a curve (``between``). A joint seen in one of
+    the two only keeps that position, with a score scaled by that frame's weight; a moment outside
+    the recording takes the nearest frame's pose; a moment inside a gap longer than ``max_gap_s`` is unseen.
     """
     if _are_the_same(times_s, at_s):
         return np.where(keypoints[..., 2:] > 0, keypoints, np.float32(0))
@@ -101,7 +118,7 @@ def resample(keypoints: Float32, times_s: NDArray[np.float64], at_s: NDArray[np.
     out = np.empty((len(at_s), *keypoints.shape[1:]), np.float32)
     out[..., :2] = (w[..., None] * near[..., :2]).sum(0) / np.where(total > 0, total, 1)[..., None]
     out[..., 2] = (w * near[..., 2]).sum(0)
-    return out
+    return on_curves(out, keypoints, times_s, at_s, max_gap_s) if between == "curve" else out
 
 
 def _are_the_same(times_s: NDArray[np.float64], at_s: NDArray[np.float64]) -> bool:
@@ -213,7 +230,7 @@ def clip_tensor(
     for m, (keypoints, times_s) in enumerate(bodies):
         seen = keypoints.astype(np.float32, copy=True)
         seen[..., 2] = seen[..., 2] > 0
-        body = resample(seen, times_s, at, how.max_gap_s)
+        body = resample(seen, times_s, at, how.max_gap_s, how.between)
         body, known = impute(body, how.impute_window_frames, how.impute_ahead_frames)
         body = normalise(body, known, layout, how.centre)
         clip[..., m] = body.transpose(2, 0, 1)

@@ -1,5 +1,7 @@
 """The ring of the last seconds gives the clips that the whole recording gives."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from edge.contract.preprocess import Preprocessing, clip_tensor
 
 LAYOUT = layout("penn-13")
 HOW = Preprocessing(length_frames=8, fps=10.0, max_gap_s=0.5)  # 0.7 s
+CURVED = replace(HOW, between="curve")
 
 
 def recording(seconds, fps, seed=0, jitter=0.0):
@@ -21,25 +24,27 @@ def recording(seconds, fps, seed=0, jitter=0.0):
     return keypoints, times
 
 
+@pytest.mark.parametrize("how", [HOW, CURVED], ids=["line", "curve"])
 @pytest.mark.parametrize(("fps", "jitter"), [(30, 0), (29.97, 0), (25, 1), (12, 1), (7, 0)])
-def test_every_clip_equals_the_one_cut_from_the_whole_recording(fps, jitter):
+def test_every_clip_equals_the_one_cut_from_the_whole_recording(fps, jitter, how):
     keypoints, times = recording(3, fps, jitter=jitter)
-    buffer = ClipBuffer(LAYOUT, HOW)
+    buffer = ClipBuffer(LAYOUT, how)
     for n, (body, time_s) in enumerate(zip(keypoints, times, strict=True)):
         buffer.push(body, float(time_s))
-        whole = clip_tensor([(keypoints[: n + 1], times[: n + 1])], LAYOUT, HOW)
+        whole = clip_tensor([(keypoints[: n + 1], times[: n + 1])], LAYOUT, how)
         np.testing.assert_array_equal(buffer.clip(), whole)
 
 
+@pytest.mark.parametrize("how", [HOW, CURVED], ids=["line", "curve"])
 @pytest.mark.parametrize("fps", [30, 12, 7])
-def test_a_clip_may_end_a_little_before_the_last_frame(fps):
+def test_a_clip_may_end_a_little_before_the_last_frame(fps, how):
     keypoints, times = recording(3, fps)
-    buffer = ClipBuffer(LAYOUT, HOW)
+    buffer = ClipBuffer(LAYOUT, how)
     for n, (body, time_s) in enumerate(zip(keypoints, times, strict=True)):
         buffer.push(body, float(time_s))
         end_s = float(time_s) - 0.45 * (n % 3) / 2
         if end_s > 0:
-            whole = clip_tensor([(keypoints[: n + 1], times[: n + 1])], LAYOUT, HOW, end_s)
+            whole = clip_tensor([(keypoints[: n + 1], times[: n + 1])], LAYOUT, how, end_s)
             np.testing.assert_array_equal(buffer.clip(end_s=end_s), whole)
 
 
@@ -48,7 +53,7 @@ def test_memory_is_bounded_however_long_the_recording():
     buffer = ClipBuffer(LAYOUT, HOW)
     for body, time_s in zip(keypoints, times, strict=True):
         buffer.push(body, float(time_s))
-    assert len(buffer._entries) <= (0.7 + 0.5) * 30 + 2
+    assert len(buffer._entries) <= (0.7 + 0.5) * 30 + 3
 
 
 def test_it_fills_with_observed_time():

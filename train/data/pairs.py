@@ -166,7 +166,7 @@ class Pairs:
         bodies = convert(bodies, source, self.layout)
         if mirrored:
             bodies = _mirror(bodies, self.layout)
-        return np.stack([resample(body, times, _moments(how), how.max_gap_s) for body in bodies])
+        return np.stack([resample(body, times, _moments(how), how.max_gap_s, how.between) for body in bodies])
 
     def _tensor(self, bodies: Iterable[Float32]) -> Float32:
         how = self.config.preprocessing
