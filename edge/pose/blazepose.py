@@ -4,7 +4,8 @@ A detector looks at one square of the picture at a time; the landmark network re
 own region and says where that region will be next. The published pipeline follows one person and
 searches the whole picture, squeezed to 224 pixels, in which a distant body is too small to be
 found. Here squares of several sizes take turns, so that small bodies are found at a bounded cost: a few
-times a second while everybody is well found, in every picture while somebody is missing or in doubt.
+times a second while everybody is well found, in every picture while somebody is missing or in doubt. What looks like
+somebody new is looked at again in the next picture, so that none takes much longer than the others.
 """
 
 from __future__ import annotations
@@ -70,6 +71,7 @@ class BlazePose:
         self._search, self._turns = Search(search_every_s, TURNS), count(1)
         self._followed: list[_Followed] = []
         self._lost: deque[Region] = deque(maxlen=max_people)
+        self._suspects: deque[Region] = deque(maxlen=max_people)
         self._lost_s: float | None = None
         self._size: tuple[int, ...] = ()
 
@@ -86,19 +88,31 @@ class BlazePose:
 
     def estimate(self, image: Image, time_s: float | None = None) -> list[Pose]:
         """See PoseEstimator. The first picture, and the first of another size, is searched whole."""
-        squares = self._turn_of_the_detector(image, time_s)
+        squares, suspect = [], self._next_suspect(image)
+        if suspect is None:
+            squares = self._turn_of_the_detector(image, time_s)
         before, self._followed = self._followed, []
         bodies = self._landmarks.locate(image, [followed.body.region for followed in before])
         for followed, body in zip(before, bodies, strict=True):
             if not self._keep(body, followed.doubts):
                 self._lost.append(followed.body.region)
                 self._lost_s = time_s
+        if suspect is not None:
+            self._welcome(image, suspect)
+        # A second look in the same picture would make it the slowest of all, unless nobody takes its time.
+        is_at_once = not before
         for square in squares:
             for _, region in self._detector.detect(image, square):
-                if len(self._followed) < self._max_people and not self._is_known(region):
+                if is_at_once:
                     self._welcome(image, region)
+                elif not self._is_known(region):
+                    self._suspects.append(region)
         poses = [self._pose(followed.body) for followed in self._followed]
         return sorted(poses, key=lambda pose: -pose.score)
+
+    def _next_suspect(self, image: Image) -> Region | None:
+        """What looked like somebody new in the picture before."""
+        return self._suspects.popleft() if self._suspects and image.shape == self._size else None
 
     def _turn_of_the_detector(self, image: Image, time_s: float | None) -> list[Region]:
         """The squares of this picture to search; or none, after a followed body was checked."""
@@ -106,6 +120,7 @@ class BlazePose:
             self._size, self._lost_s = image.shape, None
             self._followed.clear()
             self._lost.clear()
+            self._suspects.clear()
             return self._search.begin(*image.shape[:2])
         if self._lost:
             lost = self._lost.popleft()
@@ -132,6 +147,8 @@ class BlazePose:
             self._followed.append(replace(followed, doubts=doubts))
 
     def _welcome(self, image: Image, region: Region) -> None:
+        if len(self._followed) >= self._max_people or self._is_known(region):
+            return
         again = self._look_again(image, region)
         if again and not self._is_known(again):
             (body,) = self._landmarks.locate(image, [again])
