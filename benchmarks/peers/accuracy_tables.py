@@ -59,10 +59,15 @@ def spread(values: list[float]) -> str:
 
 
 def compared(dataset: str, see: Quality, times: dict[str, list[float]]) -> list[Point]:
-    """What is drawn: ours as taught, of each peer the better of its own trainings, in both precisions."""
-    ours = [row for row in SHOWN if ROWS[row].teacher and ROWS[row].network.startswith("dense_gcn")]
+    """What is drawn, in both precisions: on poor skeletons ours as taught, on good ones the better of its trainings.
+
+    Of peers the better of their own trainings, without our teacher.
+    """
+    ours = [row for row in SHOWN if ROWS[row].network.startswith("dense_gcn")]
+    if see == "lq":
+        ours = [row for row in ours if ROWS[row].teacher]
     peers = [row for row in SHOWN if not ROWS[row].teacher and not ROWS[row].network.startswith("dense_gcn")]
-    return [*points(times, ours, dataset, see), *better_training(points(times, peers, dataset, see))]
+    return [point for rows in (ours, peers) for point in better_training(points(times, rows, dataset, see))]
 
 
 def fronts(times: dict[str, list[float]]) -> list[str]:

@@ -190,7 +190,7 @@ def _legend(figure: Any) -> None:
         )  # fmt: skip
 
     entries = {
-        "ours: DenseGCN, taught; its channels": dot(60, COLOURS["dense_gcn"], True),
+        "ours: DenseGCN and its channels": dot(60, COLOURS["dense_gcn"], True),
         "FP32": dot(60, PALE, True),
         "INT8": dot(60, PALE, False),
         "0.1 million parameters": dot(0.1 * AREA + 14, PALE, True),

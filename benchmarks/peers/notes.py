@@ -60,8 +60,11 @@ kernel costs microseconds, which is more than the student's whole floor. FP32 ro
 bytes a number.""",
     "costs": """\
 Stages in turn on one thread, the demo clip with one or two people, default settings. Own
-time of each function, without what it calls. The chart below is of the loop itself, stages side by side, one person,
-on the busy machine: its lengths are wall clock and long for that reason; only their shares mean something.""",
+time of each function, without what it calls.""",
+    "stages": """\
+One person, one thread a network; stages run side by side, so that pictures a second are set by the longest, not by the
+sum. Each flame is a picture's whole way at the bottom, its stages above, and on top how much of pose, tracker and
+student is inside networks. BlazePose cuts out the person it follows, MobileNet-thin looks at the whole picture.""",
 }
 
 COSTS: dict[str, str] = {
@@ -70,16 +73,17 @@ COSTS: dict[str, str] = {
     "Not done: INT8, for which its authors' data would be needed",
     "warpAffine": "cutting, turning and scaling a body's region in one call; the picture is never scaled whole",
     "VideoCapture": "decoding; on a thread of its own, ahead of the pose stage",
-    "blazepose_landmarks.py locate": "pixels to 0..1, into memory that is taken once",
     "blazepose_landmarks.py refine": "all joints at once, in windows of 7x7 of their heatmaps, not in whole ones",
     "'reduce' of 'numpy.ufunc'": "sums and tests of the refinement and of boxes' overlap; mostly the call itself. "
     "Nothing yet",
     "blazepose_detector.py detect": "pixels to -1..1 in place; the threshold before the sigmoid, so that few boxes are "
     "looked at",
     "region.py crop": "the matrix of the cut. Nothing yet",
-    "GetTensor": "outputs are copied, the unread mask too. Nothing yet on LiteRT; OpenVINO does not compute it",
+    "GetTensor": "outputs are copied; the unread ones, the mask above all, are no longer there",
     "onnxruntime_pybind11_state.run": "the student: INT8, asked five times a second and person, all people in one run",
     "SetTensor": "one copy of the input. Nothing yet",
+    "blazepose_landmarks.py _answer": "pixels to 0..1, into memory that is taken once",
+    "resize": "a region that is a block of the picture is resized, which takes a third of cutting and turning",
     "litert.py run": "the boundary's check of names and shapes. Nothing yet",
     "cvtColor": "of the region alone, after it was cut",
 }
