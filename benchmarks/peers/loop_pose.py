@@ -1,6 +1,7 @@
 """Our loop over a clip, in a process of its own as its peer is: capture, pose, tracker, student, nothing drawn.
 
-    python -m benchmarks.peers.loop_pose CLIP [--search_every_s S] [--engine openvino] [--pose tf_pose --network FILE]
+    python -m benchmarks.peers.loop_pose CLIP [--search_every_s S] [--engine openvino]
+        [--pose tf_pose --network FILE --crop]
 
 One person, one thread a network. Prints one line of JSON as mediapipe_pose.py does. took_ms: from one result to the
 next.
@@ -32,13 +33,14 @@ def main() -> None:
     parser.add_argument("--engine", choices=("auto", "openvino"), default=default.engine)
     parser.add_argument("--pose", default=default.name)
     parser.add_argument("--network", type=Path)
+    parser.add_argument("--crop", action="store_true")
     given = parser.parse_args()
     config = RunConfig(
         source=given.clip,
         bundle=BUNDLE,
         pose=PoseConfig(
             name=given.pose, network=given.network, threads=1, max_people=1, search_every_s=given.search_every_s,
-            engine=given.engine,
+            engine=given.engine, crop=given.crop,
         ),
         recogniser=RecogniserConfig(threads=1),
     )  # fmt: skip

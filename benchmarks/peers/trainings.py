@@ -56,7 +56,6 @@ FOR_AS_LONG: dict[str, Row] = {
     "dd_net_m, longer": Row("dd_net_m", 4),
     "dd_net, longer": Row("dd_net", 3),
     TEACHER: Row("dense_gcn 48", 2),
-    "dense_gcn 12, taught": Row("dense_gcn 12", 3, TEACHER),
     "dense_gcn 16, taught": Row("dense_gcn 16", 3, TEACHER),
     "dense_gcn 24, taught": Row("dense_gcn 24", 2, TEACHER),
     "dense_gcn 32, taught": Row("dense_gcn 32", 2, TEACHER),
