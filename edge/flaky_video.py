@@ -18,10 +18,13 @@ class FlakyVideo:
     """
 
     def __init__(self, path: Path, chance: random.Random, loss_every_s: float) -> None:
+        # OpenCV, which `--help` need not wait for.
         import cv2
 
+        from edge.capture.opencv import decoder
+
         self._path, self._chance = path, chance
-        self._open: Callable[[], Any] = lambda: cv2.VideoCapture(str(path))
+        self._open: Callable[[], Any] = lambda: decoder(str(path))
         self._video = self._open()
         self._fps = self._video.get(cv2.CAP_PROP_FPS) or 30.0
         self._next_s = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -11,7 +12,7 @@ import numpy as np
 from edge.capture.address import without_password
 from edge.capture.flip import flipped
 from edge.capture.gstreamer import file_pipeline, require_gstreamer
-from edge.capture.opencv import quiet
+from edge.capture.opencv import decoder, quiet
 from edge.capture.source import CaptureConfig, Flip, Recording
 from edge.contract.errors import SourceError
 from edge.contract.types import Frame
@@ -39,12 +40,12 @@ class VideoFile(Recording):
         if config.backend == "gstreamer":
             require_gstreamer("capture.backend gstreamer")
             self._flip: Flip = "none"
-            opened = (file_pipeline(Path(path), config), cv2.CAP_GSTREAMER)
+            open_it = partial(cv2.VideoCapture, file_pipeline(Path(path), config), cv2.CAP_GSTREAMER)
         else:
             self._flip = config.flip
-            opened = (str(path), cv2.CAP_ANY)
+            open_it = partial(decoder, str(path))
         with quiet():
-            self._capture = cv2.VideoCapture(*opened)
+            self._capture = open_it()
             self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
             ok, image = self._capture.read()
         if not self._capture.isOpened():

@@ -1,12 +1,14 @@
 """Sources of pictures: real recordings, files made here, and a camera that drops out."""
 
 import io
+import os
 
 import cv2
 import numpy as np
 import pytest
 import videos
 
+from edge.capture.opencv import decoder
 from edge.capture.raw_frames import RawFrames
 from edge.capture.registry import open_source
 from edge.capture.source import CaptureConfig
@@ -37,6 +39,18 @@ def test_real_recordings_are_read_whole_with_their_own_times(shared_data, name):
     assert times[0] == 0 and np.diff(times).min() > 0
     assert np.median(np.diff(times)) == pytest.approx(1 / fps, rel=0.03)
     assert last is not None and last.std() > 5
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (6, 5)])
+def test_decoding_leaves_the_pose_stage_a_core(shared_data, monkeypatch, cores, threads):
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    capture = decoder(str(shared_data / "media" / "sports2d_demo.mp4"))
+    assert capture.isOpened() and capture.get(cv2.CAP_PROP_N_THREADS) == threads
+
+
+def test_an_opencv_that_knows_of_no_threads_decodes_all_the_same(shared_data, monkeypatch):
+    monkeypatch.delattr(cv2, "CAP_PROP_N_THREADS")
+    assert decoder(str(shared_data / "media" / "sports2d_demo.mp4")).read()[0]
 
 
 def test_pictures_come_in_order_from_the_first(tmp_path):
