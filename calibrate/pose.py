@@ -34,7 +34,8 @@ class PoseConfig:
     network: Path
     """pose.onnx, in FP32."""
     frames: Path
-    """Video or folder of images such as the device's camera will see, with people at the distances it will see."""
+    """Video or folder of images such as the device's camera will see, with people at the distances it will see; better
+    of several scenes, for weights fitted to one scene suit another less."""
     family: Family = "trt_pose"
     """Which network it is, trt_pose or tf_pose: how pictures are prepared for it."""
     out: Path | None = None
