@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 from typing import Literal
 
 from train.data.pairs import PairConfig
@@ -126,8 +127,9 @@ class Training:
         return 100 * float(read_report(self.out)["top1"])
 
     def minutes(self) -> float:
-        """What all epochs took. DataError where the training has not ended."""
-        return float(sum(epoch["seconds"] for epoch in read_report(self.out)["history"]) / 60)
+        """Epochs times the median of what one took, for trainings had to wait at times. DataError where not ended."""
+        seconds = [epoch["seconds"] for epoch in read_report(self.out)["history"]]
+        return float(median(seconds) * len(seconds) / 60)
 
 
 def finished(row: str, dataset: str, see: Quality) -> list[Training]:
