@@ -37,9 +37,10 @@ NEED_MORE = {
     "docs/howto/several_cameras.md": ["edge run"],
     "docs/howto/int8.md": [
         *("calibrate student", "calibrate verify", "calibrate sensitivity", "calibrate methods"),
-        *("train quantise-aware", "calibrate pose", "calibrate verify-pose"),
+        *("train quantise-aware", "calibrate pose", "calibrate verify-pose", "calibrate pose"),
+        "train quantise-aware-pose",
     ],
-    "docs/howto/loop.md": ["train teacher", "train export-stream", "calibrate stream"],
+    "docs/howto/loop.md": ["train teacher", "train student", "train export-stream", "calibrate stream"],
 }
 PARSED = [command for command in COMMANDS if command.marked]
 """Not run by tests/test_docs_run.py, for want of a board, or of a published dataset."""
