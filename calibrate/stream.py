@@ -58,6 +58,9 @@ def quantise_stream_of(config: StreamConfig) -> None:
     chosen = stratified(given.labels, config.samples, config.seed)
     test = None if config.test is None else load_clips(config.test)
     written = quantise_stream(config.bundle, given.clips[chosen], config.method)
+    # Of a bundle that had such files already, the manifest would refuse the new ones.
+    write_manifest(config.bundle, bundle.manifest)
+    bundle = read_bundle(config.bundle)
     form = bundle.manifest.stream or StreamForm(bundle.manifest.preprocessing)
     precisions: list[Precision] = [p for p in ("fp32", "int8") if (config.bundle / STUDENTS[p]).is_file()]
     form = replace(form, frames_per_clip={p: frames_per_clip(bundle, p) for p in precisions})

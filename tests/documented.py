@@ -8,28 +8,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "docker").glob("*.md"))]
-MARK = "# on a Jetson"
-"""Stands behind a command that needs what no test machine has; such a command is parsed, and not run."""
-DATASET = re.compile(r" DATA(\s|$)")
-"""Stands for a published dataset in a command, which is not run either: none is part of the project."""
-
-
-OF_A_TRAINING = ("docs/howto/int8.md",)
-"""Pages that go on from a training of one's own; they are parsed too."""
 
 
 @dataclass(frozen=True)
 class Documented:
-    """A line that stands alone, indented by four spaces. marked: it needs a Jetson, a dataset or a training."""
+    """A line that stands alone, indented by four spaces, without the comment behind it."""
 
     page: str
     line: str
-    marked: bool
-
-    @property
-    def on_host(self) -> bool:
-        """For docker on the board itself."""
-        return self.line.startswith("docker/run") or " docker compose " in self.line
 
     @property
     def python(self) -> str | None:
@@ -37,27 +23,30 @@ class Documented:
         found = re.match(r"(?:\.venv/bin/)?python -m (.+)", self.line)
         return found[1] if found and not self.line.endswith("&") else None
 
+    @property
+    def kind(self) -> str:
+        """Which test runs it: python, make, image, service, extra; shell for everything else."""
+        if self.python is not None:
+            return "python"
+        if self.line.startswith("make "):
+            return "make"
+        if self.line.startswith("docker/run"):
+            return "image"
+        if " docker compose " in self.line:
+            return "service"
+        return "extra" if re.fullmatch(r"pip install 'skd-edge\[\w+\]'", self.line) else "shell"
+
 
 def name_of(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
 
 
-def commands(page: Path) -> list[Documented]:
+def commands(page: Path, *kinds: str) -> list[Documented]:
     """In the order of the page; drawings in fences and folders of videos are no commands."""
     text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
     lines = re.findall(r"^ {4}(\S.*)$", text, re.MULTILINE)
-    found = []
-    for line in lines:
-        if line.startswith("videos/"):
-            continue
-        found.append(
-            Documented(name_of(page), re.sub(r"\s+# .*$", "", line), name_of(page) in OF_A_TRAINING or _needs(line))
-        )
-    return found
-
-
-def _needs(line: str) -> bool:
-    return MARK in line or DATASET.search(line) is not None or " BUNDLE " in line
+    found = [Documented(name_of(page), re.sub(r"\s+# .*$", "", line)) for line in lines if line[:7] != "videos/"]
+    return [command for command in found if not kinds or command.kind in kinds]
 
 
 def code(page: Path) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import get_type_hints
 
 import pytest
-from documented import COMMANDS, ROOT
+from documented import ROOT
 
 import calibrate.__main__
 import edge.__main__
@@ -23,47 +23,19 @@ ROOMS = {
     "train": train.__main__.COMMANDS,
     "calibrate": calibrate.__main__.COMMANDS,
 }
-NEED_MORE = {
-    "docs/howto/board.md": ["calibrate engine"] * 3 + ["edge bench accuracy"],
-    "docs/howto/camera.md": ["edge run"] * 3,
-    "docs/howto/dla.md": [
-        "calibrate engine",
-        "edge run",
-        "edge bench latency",
-        "edge bench latency",
-        "edge bench compare",
-    ],
-    "docs/howto/pose_network.md": ["calibrate engine"],
-    "docs/howto/several_cameras.md": ["edge run"],
-    "docs/howto/int8.md": [
-        *("calibrate student", "calibrate verify", "calibrate sensitivity", "calibrate methods"),
-        *("train quantise-aware", "calibrate pose", "calibrate verify-pose", "calibrate pose"),
-        "train quantise-aware-pose",
-    ],
-    "docs/howto/loop.md": ["train teacher", "train student", "train export-stream", "calibrate stream"],
-}
-PARSED = [command for command in COMMANDS if command.marked]
-"""Not run by tests/test_docs_run.py, for want of a board, or of a published dataset."""
+EXAMPLES = [example for room in ROOMS.values() for command in room.values() for example in command.examples]
+"""Of the reference and of `--help`. What the pages say is run: tests/test_docs_run.py."""
 
 
-@pytest.mark.parametrize("command", [c for c in PARSED if c.python], ids=lambda command: command.line)
-def test_commands_that_are_not_run_are_understood(command, monkeypatch):
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_examples_are_understood(example, monkeypatch):
     monkeypatch.chdir(ROOT)
-    words = shlex.split(command.python)
+    words = shlex.split(example.removeprefix("python -m "))
     room = "edge bench" if words[:2] == ["edge", "bench"] else words[0]
     taken = []
     known = {name: replace(found, function=taken.append) for name, found in ROOMS[room].items()}
     run_command_line(room, "", known, words[len(room.split()) :])
     assert len(taken) == 1
-
-
-def test_what_is_not_run_is_what_we_think():
-    # Whoever marks another command must say so here: engines, cameras of a kind, a broker, a dataset.
-    found = {}
-    for command in PARSED:
-        words = command.python.split()
-        found.setdefault(command.page, []).append(" ".join(words[: 3 if words[1] == "bench" else 2]))
-    assert found == NEED_MORE
 
 
 def keys_of(config):

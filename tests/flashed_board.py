@@ -1,0 +1,79 @@
+"""A flashed Orin with docker, as far as docker/run looks: a root that it only reads, and a docker that writes down."""
+
+import os
+import shlex
+import subprocess
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+R36 = "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64"
+LIST = "etc/apt/sources.list.d/nvidia-l4t-apt-source.list"
+KEY = "etc/apt/trusted.gpg.d/jetson-ota-public.asc"
+
+# A docker that writes down what it is asked, knows an image once it was built, and lacks what files say it lacks.
+DOCKER = """#!/bin/sh
+has() { test -e "$0.$1"; }
+echo "$*" >>"$0.said"
+case "$1 $2" in
+  "info --format")
+    if has locked; then echo "permission denied while trying to connect to the docker API" >&2; exit 1; fi
+    if has asleep; then echo "Cannot connect to the Docker daemon. Is the docker daemon running?" >&2; exit 1; fi
+    case $3 in *DockerRootDir*) echo / ;; *) has plain && echo "runc " || echo "nvidia runc " ;; esac ;;
+  "buildx version") has unbuildable && exit 1; exit 0 ;;
+  "buildx build") touch "$0.image" ;;
+  "image inspect") has image ;;
+  "container inspect") has running ;;
+esac
+"""
+
+
+@pytest.fixture
+def flashed(tmp_path):
+    """With one USB camera. Folders root, for the board's, and bin, for its docker."""
+    files = {
+        "root/etc/nv_tegra_release": R36,
+        "root/etc/nvpmodel.conf": "",
+        "root/var/lib/nvpmodel/status": "pmode:0002",
+        "root/etc/group": "root:x:0:\nvideo:x:44:ubuntu\nrender:x:104:ubuntu\n",
+        "root/dev/video0": "",
+        "root/tmp/argus_socket": "",
+        f"root/{LIST}": "deb https://repo.download.nvidia.com/jetson/common r36.4 main\n",
+        f"root/{KEY}": "a key",
+        "root/etc/apt/sources.list.d/docker.list": "deb https://download.docker.com/linux/ubuntu jammy stable\n",
+        "bin/docker": DOCKER,
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    (tmp_path / "bin/docker").chmod(0o755)
+    return tmp_path
+
+
+def run(board, *arguments, script=ROOT / "docker/run", folder=None, **environment):
+    """The finished process, started in that folder, and the words of each command it would run."""
+    known = {"PATH": f"{board / 'bin'}:/usr/bin:/bin", "SKD_ROOT": str(board / "root"), **environment}
+    done = subprocess.run(
+        [str(script), *map(str, arguments)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={key: value for key, value in os.environ.items() if key not in ("DISPLAY", "PATH")} | known,
+    )
+    return done, [shlex.split(line) for line in done.stdout.splitlines()]
+
+
+def said_to_docker(board):
+    return [line.split() for line in (board / "bin/docker.said").read_text().splitlines()]
+
+
+def errors(done):
+    return [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+
+
+def pairs(words, flag):
+    return [value for name, value in pairwise(words) if name == flag]

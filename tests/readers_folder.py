@@ -1,0 +1,139 @@
+"""What a reader of README and docs has, small: videos, a camera, networks, two published datasets, clips, a board."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cv2
+import networks
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from documented import ROOT
+from onnx import TensorProto, helper
+
+from edge.assets import BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS, DEMO_CLIP, fetch
+from edge.contract.bundle import read_bundle
+from edge.contract.layouts import layout
+from train.data.kinematic import make_kinematic
+from train.data.penn_action import CLASSES as PENN_CLASSES
+from train.networks.trt_pose import trt_pose_network
+
+SIZE = (640, 360)
+CAMERA_FPS = 25.0
+KINDS = {TensorProto.FLOAT: "FLOAT", TensorProto.UINT8: "UINT8", TensorProto.INT64: "INT64"}
+
+
+def walking_people() -> list[np.ndarray]:
+    """Pictures of two people from the demo's clip. Raises DownloadError."""
+    fetch(BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS)
+    capture = cv2.VideoCapture(str(fetch(DEMO_CLIP)[0]))
+    capture.set(cv2.CAP_PROP_POS_FRAMES, 90)
+    pictures = [cv2.resize(capture.read()[1], SIZE, interpolation=cv2.INTER_AREA) for _ in range(48)]
+    capture.release()
+    return pictures
+
+
+def fill(folder: Path, pictures: Sequence[np.ndarray]) -> None:
+    """Everything that the pages' commands take from a reader, by the names that they have there."""
+    for name in ("bundles", "configs"):
+        shutil.copytree(ROOT / name, folder / name)
+    (folder / "bundle").symlink_to("bundles/everyday")
+    for name in ("clip.mp4", "street.mp4", "another.mp4", "recordings/street.mp4"):
+        _film(folder / name, pictures)
+    for label in ("walk", "stand"):
+        for number, start in enumerate((0, 8, 16)):
+            _film(folder / "videos" / label / f"0{number}.mp4", pictures[start : start + 32])
+    (folder / "runs").mkdir()
+    reference = read_bundle(folder / "bundle").reference()
+    for name in ("test.npz", "calibration.npz"):
+        np.savez(folder / "runs" / name, clips=reference["clips"][:8], labels=reference["logits"][:8].argmax(1))
+    torch.manual_seed(0)
+    torch.save(trt_pose_network().state_dict(), folder / "resnet18.pth")
+    _one_pose(folder / "movenet.onnx")
+    _datasets(folder / "data")
+
+
+def _film(path: Path, pictures: Sequence[np.ndarray]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), CAMERA_FPS, SIZE)
+    for picture in pictures:
+        writer.write(picture)
+    writer.release()
+
+
+def _one_pose(path: Path) -> None:
+    """A network that gives the same person, who stands, for every picture."""
+    joints = np.linspace(0.2, 0.8, 17)
+    body = np.stack([joints, np.where(np.arange(17) % 2, 0.45, 0.55), np.full(17, 0.9)], 1).astype(np.float32)
+    nodes = [
+        helper.make_node("ReduceMean", ["image"], ["mean"], keepdims=0),
+        helper.make_node("Mul", ["mean", "zero"], ["none"]),
+        helper.make_node("Add", ["none", "body"], ["joints"]),
+    ]
+    weights = {"zero": np.zeros((), np.float32), "body": body[None, None]}
+    networks.save(path, nodes, weights, (("image", [1, 48, 48, 3]), ("joints", [1, 1, 17, 3])))
+
+
+def _datasets(folder: Path) -> None:
+    """Penn Action and UTD-MHAD in their packed forms, of generated people: two clips a class, one to test."""
+    folder.mkdir()
+    made = [clip.joints[0, :40] for clip in make_kinematic(6, seed=0).clips]
+    clips = [made[n % len(made)] for n in range(2 * 27)]
+    meta = [(1 + n // 2, 1 + n % 2, 1) for n in range(len(clips))]
+    np.savez(folder / "utd_mhad.npz", xyz=np.concatenate(clips), length=[len(c) for c in clips], meta=meta)
+    joints = list(layout("kinect-20").index(*layout("penn-13").joints))
+    clips = [clip[:, joints, :2] * (100, -100) + (320, 240) for clip in clips[: 2 * len(PENN_CLASSES)]]
+    np.savez(
+        folder / "penn_action.npz",
+        xy=np.concatenate(clips).astype(np.float32),
+        vis=np.ones((sum(map(len, clips)), 13), np.uint8),
+        length=[len(clip) for clip in clips],
+        label=[n // 2 for n in range(len(clips))],
+        train=[n % 2 == 0 for n in range(len(clips))],
+        classes=PENN_CLASSES,
+    )
+
+
+class Camera:
+    """``cv2.VideoCapture`` of a camera before which these people walk without end."""
+
+    def __init__(self, pictures: Sequence[np.ndarray]) -> None:
+        self._pictures, self._start, self._given = pictures, time.monotonic(), 0
+
+    def read(self) -> tuple[bool, np.ndarray]:
+        self._given += 1
+        time.sleep(max(0.0, self._start + self._given / CAMERA_FPS - time.monotonic()))
+        return True, self._pictures[self._given % len(self._pictures)].copy()
+
+    def get(self, what: int) -> float:
+        return CAMERA_FPS if what == cv2.CAP_PROP_FPS else 0.0
+
+    def set(self, what: int, value: float) -> bool:
+        return True
+
+    def release(self) -> None:
+        pass
+
+
+def camera_or_file(pictures: Sequence[np.ndarray]) -> Callable[..., object]:
+    """In place of ``cv2.VideoCapture``: what is no file is a device, an address or a pipeline of GStreamer."""
+    opened = cv2.VideoCapture
+    return lambda what, *how: opened(what, *how) if Path(str(what)).is_file() else Camera(pictures)
+
+
+def engine_of(path: Path) -> dict[str, object]:
+    """How the board of :func:`conftest.board` builds an engine that computes what this ONNX file does."""
+    graph, session = onnx.load(path).graph, onnxruntime.InferenceSession(path)
+    names = [i.name for i in session.get_inputs()]
+    return {
+        "inputs": {i.name: tuple(n if isinstance(n, int) else -1 for n in i.shape) for i in session.get_inputs()},
+        "outputs": tuple(o.name for o in session.get_outputs()),
+        "kinds": {v.name: KINDS[v.type.tensor_type.elem_type] for v in (*graph.input, *graph.output)},
+        "compute": lambda flags, *given: tuple(session.run(None, dict(zip(names, given, strict=True)))),
+        "dla_cores": 2,
+    }

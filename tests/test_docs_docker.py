@@ -1,0 +1,115 @@
+"""Documented lines of docker, without docker: what each asks of it, by docker's own flags, and what then runs inside.
+
+docker/run looks at a flashed board's root; see flashed_board.py. What the container is told to do is done here, in a
+folder that has what the image has.
+"""
+
+import re
+import shlex
+import shutil
+import subprocess
+
+import pytest
+import yaml
+from documented import COMMANDS, ROOT
+from flashed_board import flashed, pairs, run
+from readers_folder import engine_of
+from test_docs_run import folder, must_run, people
+
+__all__ = ["flashed", "folder", "people"]
+IMAGES = [command for command in COMMANDS if command.kind == "image"]
+SERVICES = [command for command in COMMANDS if command.kind == "service"]
+# As `docker run --help` and `docker buildx build --help` of 28.2 have them: with a value, and without.
+RUN_FLAGS = {"--add-host", "--device", "--env", "--group-add", "--name", "--network", "--runtime", "--volume"}, {"--rm"}
+BUILD_FLAGS = {"--build-arg", "--build-context", "--file", "--tag"}, {"--load"}
+
+
+def after_flags(words, known):
+    """What stands behind the flags; each must be one of docker's."""
+    valued, alone = known
+    words = list(words)
+    while words[0].startswith("-"):
+        flag = words.pop(0)
+        assert flag in valued | alone
+        if flag in valued:
+            words.pop(0)
+    return words
+
+
+@pytest.mark.parametrize("line", sorted({command.line for command in IMAGES}))
+def test_what_docker_is_asked_to_run_runs(line, folder, flashed, board, capfd):
+    shutil.copytree(folder / "bundles/everyday", folder / "my_bundle")
+    shutil.copytree(folder / "bundles/everyday", folder / "runs/bundle")
+    arguments = shlex.split(line)[1:]
+    done, (build, start) = run(flashed, "--dry-run", *arguments, folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert build[:3] == ["docker", "buildx", "build"] and start[:2] == ["docker", "run"]
+    (context,) = after_flags(build[3:], BUILD_FLAGS)
+    assert context == str(ROOT)
+    image, *inside = after_flags(start[2:], RUN_FLAGS)
+    assert image == "skd-edge:jetpack6" and inside[:1] == ["edge"]
+    given = pairs(arguments, "--bundle-folder")
+    mounted = folder / given[0] if given else ROOT / "bundles/everyday"
+    assert f"{mounted}:/mnt/bundle:ro" in pairs(start, "--volume")
+    board(**engine_of(folder / "bundle/student.onnx"))
+    must_run(shlex.join(inside), capfd)
+
+
+def test_the_flags_that_are_called_dockers_are(capfd):
+    docker = shutil.which("docker")
+    if docker is None:
+        pytest.skip("apt install docker.io")
+    told = subprocess.run([docker, "run", "--help"], capture_output=True, text=True, check=True, timeout=60).stdout
+    valued = set(re.findall(r"^ {2,}(?:-\w, )?(--[\w-]+) (?!  )", told, re.MULTILINE))
+    alone = set(re.findall(r"^ {2,}(?:-\w, )?(--[\w-]+) {2,}", told, re.MULTILINE))
+    assert RUN_FLAGS[0] <= valued and RUN_FLAGS[1] <= alone
+
+
+def filled_in(text, variables):
+    """As docker compose does it: ``${NAME:-default}``, and ``${NAME:?what it is}``, which must be given."""
+
+    def value(found):
+        name, how, rest = found.groups()
+        if variables.get(name):
+            return variables[name]
+        assert how == "-", f"{name} is not given: {rest}"
+        return rest
+
+    return re.sub(r"\$\{(\w+):([-?])([^}]*)\}", value, text)
+
+
+@pytest.mark.parametrize("line", [command.line for command in SERVICES])
+def test_what_a_service_is_told_to_run_runs(line, folder, board, capfd):
+    words = shlex.split(line)
+    variables = dict(word.split("=", 1) for word in words[: words.index("docker")])
+    path = ROOT / pairs(words, "--file")[0]
+    (service,) = yaml.safe_load(filled_in(path.read_text(), variables))["services"].values()
+    assert service["image"] == "skd-edge:jetpack6" and (ROOT / "docker/Dockerfile.jetpack6").is_file()
+    assert service["devices"] == [variables["SOURCE"]] and service["restart"] == "unless-stopped"
+    board(**engine_of(folder / "bundle/student.onnx"))
+    must_run(shlex.join(map(str, service["command"])), capfd)
+
+
+@pytest.mark.parametrize("line", [command.line for command in SERVICES])
+def test_docker_compose_reads_a_service_alike(line):
+    compose = next((c for c in (["docker", "compose"], ["docker-compose"]) if has(*c)), None)
+    if compose is None:
+        pytest.skip("apt install docker-compose-v2")
+    before, _, flags = line.partition("docker compose ")
+    script = f"{before}{' '.join(compose)} {flags.replace('up --detach', 'config')}"
+    done = subprocess.run(["sh", "-c", script], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    (service,) = yaml.safe_load(done.stdout)["services"].values()
+    variables = dict(word.split("=", 1) for word in before.split())
+    (expected,) = yaml.safe_load(filled_in((ROOT / "docker/compose.yaml").read_text(), variables))["services"].values()
+    for key in ("image", "command", "runtime", "restart", "network_mode"):
+        assert service[key] == expected[key]
+
+
+def has(*program):
+    """Whether this program is there; docker without the plugin is not."""
+    try:
+        done = subprocess.run([*program, "version"], capture_output=True, check=False, timeout=60)
+    except FileNotFoundError:
+        return False
+    return done.returncode == 0

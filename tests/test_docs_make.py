@@ -1,0 +1,88 @@
+"""The targets of make that README names are made, by the Makefile's own recipes, with small data and short trainings.
+
+The virtual environment is this one; each recipe's `python -m` goes through short_commands.py. `make test` is what runs
+this.
+"""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from documented import COMMANDS, ROOT
+from heatmap_person import person_network
+from test_docs_run import folder, people
+
+from edge.contract.layouts import convert, layout
+from edge.pose.registry import PoseConfig, open_estimator
+
+__all__ = ["folder", "people"]
+LINES = list(dict.fromkeys(command.line for command in COMMANDS if command.kind == "make"))
+MAKES = {
+    "make demo": ["runs/demo/annotated.mp4", "runs/demo/people.jsonl", "runs/demo/latency.json"],
+    "make road": ["runs/road/kinematic/bundle/student.int8.onnx", "runs/road/kinematic/demo/people.jsonl"],
+    "make road DATA=folder DATASET=penn_action": ["runs/road/penn_action/demo/people.jsonl"],
+    'make pairs VIDEOS=folder PAIR_FLAGS="--low.name trt_pose --low.network pose.onnx"': [
+        "runs/pairs/pairs.yaml",
+        "runs/pairs/walk/00.mp4.npz",
+    ],
+    "make road DATA=runs/pairs DATASET=video_pairs": ["runs/road/video_pairs/demo/people.jsonl"],
+    "make ablation DATA=folder DATASET=utd_mhad": ["runs/ablation/utd_mhad/ablation.md"],
+    "make int8 DATA=folder DATASET=penn_action": ["runs/int8/penn_action/bundle/student.int8.onnx"],
+}
+"""What each leaves behind."""
+
+
+@pytest.fixture
+def checkout(folder, people):
+    """A clone whose virtual environment is set up, beside the folders of a reader."""
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, folder / name)
+    (folder / "benchmarks").mkdir()
+    for page in ("int8.md", "distillation.md"):
+        shutil.copy(ROOT / "benchmarks" / page, folder / "benchmarks" / page)
+    (folder / "venv/bin").mkdir(parents=True)
+    (folder / "venv/bin/python").symlink_to(sys.executable)
+    for stamp in ("edge.stamp", "all.stamp"):
+        (folder / "venv" / stamp).touch()
+    person_network(folder / "pose.onnx", first_person(people[24]))
+    return folder
+
+
+def first_person(picture):
+    """(18, 2): whom BlazePose sees, in trt_pose's joints and parts of a square around the picture."""
+    estimator = open_estimator(PoseConfig(threads=1))
+    found, order = estimator.estimate(picture)[0], layout("trt_pose-18")
+    joints = convert(found.keypoints, estimator.layout, order)[:, :2]
+    estimator.close()
+    height, width = picture.shape[:2]
+    return (joints + np.array([0, (width - height) / 2])) / width
+
+
+def make(line, folder):
+    instead = line.replace("VIDEOS=folder", "VIDEOS=videos").replace("DATA=folder", "DATA=data")
+    program = f"{shlex.quote(sys.executable)} {shlex.quote(str(ROOT / 'tests/short_commands.py'))}"
+    done = subprocess.run(
+        [*shlex.split(instead), "VENV=venv", f"RUN={program}"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+
+
+def test_each_target_that_the_pages_name_leaves_what_it_promises(checkout):
+    # One after the other: the road over pairs goes on from them.
+    for line, files in MAKES.items():
+        make(line, checkout)
+        assert [name for name in files if not (checkout / name).is_file()] == [], line
+
+
+def test_no_target_stands_on_a_page_that_is_not_made():
+    assert set(LINES) == {*MAKES, "make test"}
