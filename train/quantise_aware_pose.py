@@ -38,6 +38,8 @@ from train.video_pairs.videos import SUFFIXES
 
 QUIET = 0.1
 """A channel that varies less than this part of the mean channel counts as if it varied so much."""
+WARM_UP = 0.05
+"""Part of the training in which the rate rises: Adam's first steps are as large as its later ones, and know least."""
 CHECKED = 32
 """Cuts on which the distance is measured before and after; they are not learnt from."""
 
@@ -59,7 +61,7 @@ class PoseFineTuningConfig:
     batch: int = 4
     """Pictures a step."""
     learning_rate: float = 3e-4
-    """At the start, of the largest weight of a channel, whose eight bits are steps of 1/127; it falls to 0."""
+    """At its height, of the largest weight of a channel, whose eight bits are steps of 1/127; it falls to 0."""
     minutes: float = 0.0
     """Stop after so long, with the rate falling as if that were the end; 0 for never."""
     hardware: Hardware = field(default_factory=Hardware)
@@ -96,7 +98,7 @@ def quantise_aware_pose(config: PoseFineTuningConfig) -> None:
         done = max(step / config.steps, (time.monotonic() - start) / (60 * config.minutes) if config.minutes else 0)
         if done >= 1:
             break
-        optimiser.param_groups[0]["lr"] = config.learning_rate * (1 + np.cos(np.pi * done)) / 2
+        optimiser.param_groups[0]["lr"] = config.learning_rate * _rate(done)
         loss = _loss(student, teacher, maps, cutter.cuts(config.batch), scales)
         if not torch.isfinite(loss):
             raise DataError(f"the loss is {loss.item()} at step {step}", where=config.int8, hint="lower learning_rate")
@@ -161,6 +163,13 @@ def _spread(source: Path, most: int) -> list[Image]:
     finally:
         opened.close()
     return kept
+
+
+def _rate(done: float) -> float:
+    """Part of the learning rate when so much of the training is done, 0..1: up in a line, then down half a cosine."""
+    if done < WARM_UP:
+        return done / WARM_UP
+    return float(1 + np.cos(np.pi * (done - WARM_UP) / (1 - WARM_UP))) / 2
 
 
 def _maps(teacher: Engine, maps: Sequence[str], cuts: Image) -> list[Tensor]:
