@@ -165,7 +165,7 @@ def test_the_joints_are_those_of_the_layout_whatever_the_networks_order():
     [
         (PoseConfig("openpose"), "known: blazepose, trt_pose, tf_pose"),
         (PoseConfig("tf_pose"), "needs a network file"),
-        (PoseConfig("blazepose", max_people=0), "start at 1"),
+        (PoseConfig("blazepose", max_people=0), "max_people starts at 1"),
     ],
 )
 def test_a_configuration_that_means_nothing_is_refused(config, message):
