@@ -144,15 +144,18 @@ class Pipeline:
 
     def _open_outlets(self) -> None:
         self._source.tell = self._tell
+        begun: list[Outlet] = []
         try:
             for outlet in self._outlets:
                 outlet.on_end = self.stop
                 if not outlet.terms.here:
+                    begun.append(outlet)
                     outlet.open()
         except BaseException:
-            for outlet in self._outlets:
+            # Those that were not begun have no thread that could finish, and are not waited for.
+            for outlet in begun:
                 outlet.end(failed=True)
-            for outlet in self._outlets:
+            for outlet in begun:
                 outlet.join()
             raise
 

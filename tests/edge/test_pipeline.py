@@ -237,11 +237,13 @@ def test_an_output_that_cannot_be_opened_is_an_error_before_the_first_picture(ac
         raise OutputError("no such folder")
         yield
 
-    pose, other = Scripted(), Kept()
+    pose, other, later, start = Scripted(), Kept(), Kept(), time.monotonic()
     broken = Outlet("broken", refused(), Terms(), Overlay(PENN), LatencyHistory(0))
     with pytest.raises(OutputError, match="no such folder"):
-        pipeline(Pictures(5), pose, action, other, broken).run()
+        pipeline(Pictures(5), pose, action, other, broken, later).run()
     assert not pose.looked and other.left not in (None, "well")
+    # What was to be opened after it was not, and is not waited for.
+    assert later.left is None and time.monotonic() - start < 2
 
 
 def test_what_makes_an_outcome_worthless_leaves_nothing(action):
