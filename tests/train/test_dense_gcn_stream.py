@@ -16,11 +16,6 @@ from train.networks.stream_step import StreamStep
 PENN = layout("penn-13")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 def lively(kind: type[DenseGcn], seed: int = 0, bodies: int = 1) -> DenseGcn:
     """Random weights and BatchNorm statistics, none at its start value; logits of order 1."""
     torch.manual_seed(seed)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from drawn import parameters, seeded
 from torch import Tensor, nn
 
 from edge.contract.errors import ConfigError
@@ -22,20 +23,6 @@ from train.optimiser import Optimiser
 from train.teach import TeacherConfig, train_teacher
 
 PENN = layout("penn-13")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> None:
-    """Networks this small wait longer for a second thread than they compute."""
-    torch.set_num_threads(1)
-
-
-def seeded(*shape: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(0))
-
-
-def parameters(module: nn.Module) -> int:
-    return sum(p.numel() for p in module.parameters())
 
 
 def trained(name: str, bodies: int) -> nn.Module:

@@ -29,11 +29,6 @@ KINDS = [("shift_gcn_teacher", False), ("shift_gcn_student", True)]
 Checkpoint = dict[str, Tensor]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 def small(inter_body: bool = False) -> Checkpoint:
     """A checkpoint for three classes, two bodies of 13 joints, width 4."""
     state = random_checkpoint(3, 13, 2, 4, inter_body)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from drawn import parameters, seeded
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -10,20 +11,6 @@ from edge.contract.layouts import layout
 from train.networks.registry import build
 from train.networks.shift_gcn import InterBody, SpatialShift
 from train.networks.temporal_shift import FractionalShift
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> None:
-    """Networks this small wait longer for a second thread than they compute."""
-    torch.set_num_threads(1)
-
-
-def seeded(*shape: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(0))
-
-
-def parameters(module: nn.Module) -> int:
-    return sum(p.numel() for p in module.parameters())
 
 
 def shift_gcn_parameters(w: int, k: int, v: int, m: int, inter_body: bool) -> int:

@@ -16,12 +16,6 @@ ALL = {"logits": 1.0, "vertices": 0.5, "edges": 2.0}
 FABRIC = Fabric(accelerator="cpu", devices=1)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> None:
-    """Networks this small wait longer for a second thread than they compute."""
-    torch.set_num_threads(1)
-
-
 class Tiny(nn.Module):
     """Clip (N, 3, T, V, 1) -> (logits (N, K), features (N, D, T, V))."""
 
