@@ -2,29 +2,28 @@
 
 The second resort where a pose network loses too many people. Heatmaps are small differences of large activations, and
 no choice of ranges or roundings, layer by layer, knows which differences count; a gradient through the whole network
-does. What ``python -m calibrate pose`` wrote stays as it is, ranges, places of the Q/DQ pairs and float layers. No
-labels are needed: the FP32 network's heatmaps and part affinity fields are what is learnt, on any pictures of people,
-each cut out anew at random in every step.
+does. What ``python -m calibrate pose`` wrote stays as it is, places of the Q/DQ pairs and float layers; weights, biases
+and steps are learnt. No labels are needed: the FP32 network's heatmaps and part affinity fields are what is learnt, on
+any pictures of people, each cut out anew at random in every step.
 
-Source: Hinton et al., arXiv 1503.02531 (a network as teacher); Jacob et al., CVPR 2018, section 3 (training in eight
-bits).
+Sources: Hinton et al., arXiv 1503.02531 (a network as teacher); Jacob et al., CVPR 2018, section 3 (training in eight
+bits); Esser et al., "Learned Step Size Quantization", ICLR 2020 (steps).
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-import cv2
 import numpy as np
 import torch
-from rich.progress import track
+from rich.progress import Progress
 from torch import Tensor
 
-from edge.capture.registry import open_source
 from edge.command_line import console
 from edge.contract.errors import ConfigError, DataError, EngineError
 from edge.contract.files import replacing
@@ -32,16 +31,20 @@ from edge.contract.types import Image
 from edge.engines.engine import Engine
 from edge.engines.registry import open_engine
 from edge.pose.heatmap_estimator import PEAKS
+from train.broken_off import BrokenOff, digest
 from train.hardware import Hardware, launch
+from train.map_distance import map_distance, scale_of
+from train.pose_pictures import Cutter, pictures_below
 from train.quantised_network import QuantisedGraph
-from train.video_pairs.videos import SUFFIXES
 
-QUIET = 0.1
-"""A channel that varies less than this part of the mean channel counts as if it varied so much."""
 WARM_UP = 0.05
 """Part of the training in which the rate rises: Adam's first steps are as large as its later ones, and know least."""
 CHECKED = 32
 """Cuts on which the distance is measured before and after; they are not learnt from."""
+CHECKED_STEP = 1 << 40
+"""The step whose cuts these are: no training comes so far."""
+SAVED_EVERY_S = 60.0
+"""Seconds after which a training that is broken off has lost no more than these."""
 
 
 @dataclass(frozen=True)
@@ -53,116 +56,141 @@ class PoseFineTuningConfig:
     int8: Path
     """pose.int8.onnx, as `python -m calibrate pose` wrote it; the file is written anew."""
     frames: Path
-    """Video, folder of videos or folder of images of people, better more than what was calibrated on."""
+    """Video, or folder with videos and images of people, in subfolders too; better more than what was calibrated on."""
     pictures: int = 400
-    """How many are kept of each video or folder, evenly spread."""
-    steps: int = 400
-    """Steps of the training."""
+    """How many are kept of each video, and of the images of each folder, evenly spread."""
+    steps: int = 4000
+    """Steps of the training. One that was broken off goes on where the same command finds it."""
     batch: int = 4
     """Pictures a step."""
     learning_rate: float = 3e-4
     """At its height, of the largest weight of a channel, whose eight bits are steps of 1/127; it falls to 0."""
+    elsewhere: float = 0.1
+    """What the maps' distance weighs where neither network sees anybody, against 1 where one does."""
     minutes: float = 0.0
     """Stop after so long, with the rate falling as if that were the end; 0 for never."""
+    pause_after: float = 0.0
+    """Minutes after which to leave off; the same command goes on. 0 for never."""
     hardware: Hardware = field(default_factory=Hardware)
-    """What to train on: one CPU or one GPU."""
+    """What to train on: one CPU or one GPU. bf16-mixed: the forward pass stays what the device runs, the gradients of
+    convolutions are computed in bfloat16, in half the time where the processor can."""
     seed: int = 0
     """Of the cuts and their order."""
 
     def __post_init__(self) -> None:
         if min(self.pictures, self.steps, self.batch) < 1 or self.learning_rate <= 0 or self.minutes < 0:
             raise ConfigError("pictures, steps, batch and learning_rate start above 0", hint="leave them out")
-        if self.hardware.devices * self.hardware.nodes > 1 or self.hardware.precision != "32-true":
-            raise ConfigError("a pose network is trained on one device in float32", hint="leave out --hardware")
+        if not 0 < self.elsewhere <= 1 or self.pause_after < 0:
+            raise ConfigError("elsewhere lies above 0 and up to 1, and pause_after is no negative time")
+        if self.hardware.devices * self.hardware.nodes > 1 or self.hardware.precision == "64-true":
+            raise ConfigError(
+                "a pose network is trained on one device in single precision", hint="leave out --hardware"
+            )
 
 
 def quantise_aware_pose(config: PoseFineTuningConfig) -> None:
-    """Train, and write the INT8 file with the same Q/DQ pairs and new weights.
+    """Train, and write the INT8 file with the same Q/DQ pairs and new weights and steps.
 
     Raises EngineError for networks that do not belong together, DataError where there are no pictures or the training
-    diverged; the file is then left as it was.
+    diverged, ConfigError where another training was broken off; the file is then left as it was.
     """
     teacher = open_engine(config.network, threads=config.hardware.threads)
     (given,) = teacher.inputs
     if given.dtype != np.uint8 or len(given.shape) != 4 or given.shape[3] != 3 or None in given.shape[1:]:
         raise EngineError("does not take pictures (1, H, W, 3) of bytes", where=config.network)
     maps = [output.name for output in teacher.outputs if output.name != PEAKS]
-    device, student = launch(config.hardware).device, QuantisedGraph(config.int8, maps)
+    device = launch(config.hardware).device
+    student = QuantisedGraph(
+        config.int8, maps, learn_steps=True, coarse_gradients=config.hardware.precision == "bf16-mixed"
+    )
     student.to(device)
-    cutter = Cutter(_pictures(config), (int(given.shape[2] or 0), int(given.shape[1] or 0)), config.seed)
-    checked = cutter.cuts(CHECKED)
-    scales = [_scale(wanted).to(device) for wanted in _maps(teacher, maps, checked)]
-    optimiser = torch.optim.Adam(student.parameters(), lr=config.learning_rate)
-    before, start = _distance(student, teacher, maps, checked, scales), time.monotonic()
-    for step in track(range(config.steps), "training in eight bits", console=console):
-        done = max(step / config.steps, (time.monotonic() - start) / (60 * config.minutes) if config.minutes else 0)
-        if done >= 1:
-            break
-        optimiser.param_groups[0]["lr"] = config.learning_rate * _rate(done)
-        loss = _loss(student, teacher, maps, cutter.cuts(config.batch), scales)
-        if not torch.isfinite(loss):
-            raise DataError(f"the loss is {loss.item()} at step {step}", where=config.int8, hint="lower learning_rate")
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-    after = _distance(student, teacher, maps, checked, scales)
+    cutter = Cutter(
+        pictures_below(config.frames, config.pictures), (given.shape[2] or 0, given.shape[1] or 0), config.seed
+    )
+    checked = cutter.cuts(CHECKED_STEP, CHECKED)
+    scales = [scale_of(wanted).to(device) for wanted in _maps(teacher, maps, checked)]
+
+    def distance(cuts: Image) -> Tensor:
+        wanted = [each.to(device) for each in _maps(teacher, maps, cuts)]
+        return map_distance(student(torch.from_numpy(cuts).to(device)), wanted, scales, config.elsewhere)
+
+    @torch.no_grad()
+    def mean_distance() -> float:
+        return float(np.mean([float(distance(checked[i : i + 1])) for i in range(len(checked))]))
+
+    before, broken_off = mean_distance(), BrokenOff(config.int8, _about(config))
+    steps = _train(config, student, lambda step: distance(cutter.cuts(step, config.batch)), broken_off)
+    if steps is None:
+        return
+    after = mean_distance()
     student.cpu().write(config.int8)
-    _note(config.int8.with_suffix(".json"), step + 1)
+    broken_off.remove()
+    _note(config.int8.with_suffix(".json"), steps)
     console.print(
-        f"{config.int8}: distance from FP32's maps {before:.4f} before, {after:.4f} after {step + 1} steps, as part of "
+        f"{config.int8}: distance from FP32's maps {before:.4f} before, {after:.4f} after {steps} steps, as part of "
         "their variance; count people with `python -m calibrate verify-pose`"
     )
 
 
-class Cutter:
-    """Random parts of pictures at a network's size, mirrored half of the time."""
+def _train(
+    config: PoseFineTuningConfig, student: QuantisedGraph, loss_of: Callable[[int], Tensor], broken_off: BrokenOff
+) -> int | None:
+    """From where it was broken off to the end; how many steps that was in all, None where it was left off before."""
+    optimiser = torch.optim.Adam(student.parameters(), lr=config.learning_rate)
+    step, spent_s = 0, 0.0
+    if (kept := broken_off.read()) is not None:
+        student.load_state_dict(kept["student"])
+        optimiser.load_state_dict(kept["optimiser"])
+        step, spent_s = kept["step"], kept["spent_s"]
+    began = saved = time.monotonic()
 
-    def __init__(self, pictures: Sequence[Image], size: tuple[int, int], seed: int) -> None:
-        self._pictures, self._size = pictures, size
-        self._random = np.random.default_rng(seed)
+    def save() -> None:
+        state = {"student": student.state_dict(), "optimiser": optimiser.state_dict()}
+        broken_off.keep(state | {"step": step, "spent_s": spent_s + time.monotonic() - began})
 
-    def cuts(self, count: int) -> Image:
-        """(count, H, W, 3) uint8 BGR."""
-        return np.stack([self._cut(self._pictures[i]) for i in self._random.integers(0, len(self._pictures), count)])
+    with Progress(console=console) as shown:
+        bar = shown.add_task("training in eight bits", total=1.0)
+        while True:
+            now = time.monotonic()
+            done = step / config.steps
+            if config.minutes:
+                done = max(done, (spent_s + now - began) / (60 * config.minutes))
+            if done >= 1:
+                break
+            if now - saved > SAVED_EVERY_S:
+                save()
+                saved = now
+            optimiser.param_groups[0]["lr"] = config.learning_rate * _rate(done)
+            loss = loss_of(step)
+            if not torch.isfinite(loss):
+                broken_off.remove()
+                raise DataError(
+                    f"the loss is {loss.item()} at step {step}", where=config.int8, hint="lower learning_rate"
+                )
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            step += 1
+            shown.update(bar, completed=done)
+            if config.pause_after and time.monotonic() - began > 60 * config.pause_after:
+                save()
+                console.print(f"left off after {step} steps; the same command goes on")
+                return None
+    return step
 
-    def _cut(self, picture: Image) -> Image:
-        # Each side on its own: a device squeezes a wide picture into the network's square.
-        height, width = (int(side * self._random.uniform(0.5, 1)) for side in picture.shape[:2])
-        top, left = (
-            int(self._random.integers(0, s - n + 1)) for s, n in zip(picture.shape, (height, width), strict=False)
-        )
-        part = cv2.resize(picture[top : top + height, left : left + width], self._size, interpolation=cv2.INTER_AREA)
-        return np.asarray(part[:, ::-1] if self._random.random() < 0.5 else part, np.uint8)
 
-
-def _pictures(config: PoseFineTuningConfig) -> list[Image]:
-    videos = (
-        sorted(p for p in config.frames.iterdir() if p.suffix.lower() in SUFFIXES) if config.frames.is_dir() else []
+def _about(config: PoseFineTuningConfig) -> dict[str, Any]:
+    """What a training that was broken off must have in common with this one."""
+    settings = ("pictures", "steps", "batch", "learning_rate", "elsewhere", "minutes", "seed")
+    files = {name: digest(path) for name, path in (("network", config.network), ("int8", config.int8))}
+    return (
+        {name: getattr(config, name) for name in settings}
+        | files
+        | {
+            "frames": str(config.frames),
+            "precision": config.hardware.precision,
+        }
     )
-    found: list[Image] = []
-    for source in videos or [config.frames]:
-        found += _spread(source, config.pictures)
-    return found
-
-
-def _spread(source: Path, most: int) -> list[Image]:
-    """At most ``most`` pictures, evenly spread, none with a longer side than twice what pose networks take."""
-    kept: list[Image] = []
-    every, opened = 1, open_source(str(source))
-    try:
-        for number, frame in enumerate(opened):
-            if number % every:
-                continue
-            if len(kept) == most:
-                kept, every = kept[::2], 2 * every
-                if number % every:
-                    continue
-            shrink = min(1.0, 512 / max(frame.image.shape[:2]))
-            small = cv2.resize(frame.image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
-            kept.append(np.asarray(small, np.uint8))
-    finally:
-        opened.close()
-    return kept
 
 
 def _rate(done: float) -> float:
@@ -175,30 +203,6 @@ def _rate(done: float) -> float:
 def _maps(teacher: Engine, maps: Sequence[str], cuts: Image) -> list[Tensor]:
     given = [teacher.run({teacher.inputs[0].name: cut[None]}) for cut in cuts]
     return [torch.from_numpy(np.concatenate([each[name] for each in given])) for name in maps]
-
-
-def _scale(maps: Tensor) -> Tensor:
-    """(1, C, 1, 1) variance of each channel of (N, C, h, w)."""
-    variance = maps.var(dim=(0, 2, 3), keepdim=True)
-    return variance.clamp_min(QUIET * float(variance.mean()) + 1e-12)
-
-
-def _loss(
-    student: QuantisedGraph, teacher: Engine, maps: Sequence[str], cuts: Image, scales: Sequence[Tensor]
-) -> Tensor:
-    """Mean over the maps of the squared distance from the teacher's, as part of each channel's variance."""
-    device = scales[0].device
-    wanted = _maps(teacher, maps, cuts)
-    given = student(torch.from_numpy(cuts).to(device))
-    distances = [((g - w.to(device)) ** 2 / s).mean() for g, w, s in zip(given, wanted, scales, strict=True)]
-    return torch.stack(distances).mean()
-
-
-@torch.no_grad()
-def _distance(
-    student: QuantisedGraph, teacher: Engine, maps: Sequence[str], cuts: Image, scales: Sequence[Tensor]
-) -> float:
-    return float(np.mean([float(_loss(student, teacher, maps, cuts[i : i + 1], scales)) for i in range(len(cuts))]))
 
 
 def _note(record: Path, steps: int) -> None:

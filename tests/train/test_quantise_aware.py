@@ -19,10 +19,10 @@ from train.data.pairs import PairConfig
 from train.data.registry import DataConfig
 from train.export import ExportConfig, export
 from train.hardware import Hardware
-from train.onnx_operators import rounded
+from train.onnx_operators import OPERATORS, convolution_of_coarse_gradients, rounded
 from train.optimiser import Optimiser
 from train.quantise_aware import FineTuning, QuantiseAwareConfig, quantise_aware
-from train.quantised_network import QuantisedNetwork
+from train.quantised_network import QuantisedGraph, QuantisedNetwork
 from train.teach import StudentConfig, TeacherConfig, train_student, train_teacher
 
 HARDWARE = Hardware(threads=1)
@@ -62,6 +62,54 @@ def test_the_gradient_goes_through_rounding_and_stops_at_the_clip() -> None:
     np.testing.assert_allclose(y.detach().numpy(), [-1, -0.6, 0.2, 0.3, 1], rtol=1e-6)
     (gradient,) = torch.autograd.grad(y.sum(), x)
     np.testing.assert_allclose(gradient.numpy(), [0, 1, 1, 1, 0])
+
+
+def test_the_gradient_of_a_step_is_that_of_learned_step_sizes() -> None:
+    # Esser et al., equation 3: round(v/s) - v/s within, the end beyond; by hand for s = 0.5 and ends -2, 2.
+    for v, wanted in ((0.6, 1 - 1.2), (-0.9, -2 + 1.8), (3.0, 2.0), (-3.0, -2.0)):
+        step = torch.tensor(0.5, requires_grad=True)
+        (rounded(torch.tensor([v]), step, -2, 2) * step).sum().backward()
+        assert step.grad is not None
+        assert float(step.grad) == pytest.approx(wanted, abs=1e-6)
+
+
+def test_steps_of_each_channel_have_gradients_of_their_own() -> None:
+    step = torch.tensor([[0.5], [0.25]], requires_grad=True)
+    (rounded(torch.tensor([[0.6, 3.0], [0.3, 0.3]]), step, -2, 2) * step).sum().backward()
+    assert step.grad is not None
+    np.testing.assert_allclose(step.grad.numpy().ravel(), [-0.2 + 2, 2 * (1 - 1.2)], atol=1e-6)
+
+
+def test_learnt_steps_are_written(int8: Path, tmp_path: Path) -> None:
+    wanted = onnx.load(int8).graph.output[0].name
+    network, clips = QuantisedGraph(int8, [wanted], learn_steps=True), networks.clips(12, seed=5)
+    with torch.no_grad():
+        for number, moved in enumerate(network.steps):
+            moved += 0.1 * (number % 3 - 1)
+        (logits,) = network(torch.from_numpy(clips))
+    network.write(tmp_path / "trained.int8.onnx")
+    (given,) = as_written(tmp_path / "trained.int8.onnx", clips)
+    np.testing.assert_allclose(given, logits.numpy(), rtol=1e-4, atol=1e-4)
+    assert np.abs(given - as_written(int8, clips)[0]).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    "attributes", [{"pads": [1, 1, 1, 1]}, {"pads": [0, 1, 2, 1], "strides": [2, 1]}, {"group": 2}]
+)
+def test_coarse_gradients_are_nearly_the_gradients(attributes: dict[str, object]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    groups = attributes.get("group", 1)
+    weight = torch.randn(6, 4 // int(str(groups)), 3, 3, generator=generator)
+    inputs = (torch.randn(2, 4, 9, 8, generator=generator), weight, torch.randn(6, generator=generator))
+    gradients = []
+    for convolution in (OPERATORS["Conv"], convolution_of_coarse_gradients):
+        leaves = [x.clone().requires_grad_() for x in inputs]
+        given = convolution(attributes, *leaves)
+        given.square().sum().backward()
+        gradients.append([given.detach(), *(x.grad for x in leaves)])
+    for exact, coarse in zip(*gradients, strict=True):
+        np.testing.assert_allclose(coarse, exact, atol=0.02 * float(exact.abs().max()))
+    np.testing.assert_allclose(gradients[0][0], gradients[1][0], rtol=1e-5, atol=1e-5)
 
 
 def test_what_was_trained_is_written_and_nothing_else(int8: Path, tmp_path: Path) -> None:

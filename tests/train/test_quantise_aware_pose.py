@@ -1,7 +1,9 @@
 """An INT8 pose network that coarse steps have spoilt comes nearer to its FP32 maps; pictures are cut out at random."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import networks
@@ -15,8 +17,10 @@ from onnx import helper
 from calibrate.quantise import Quantiser
 from edge.contract.errors import ConfigError, DataError, EngineError
 from train.hardware import Hardware
+from train.map_distance import map_distance
 from train.onnx_operators import OPERATORS
-from train.quantise_aware_pose import Cutter, PoseFineTuningConfig, quantise_aware_pose
+from train.pose_pictures import Cutter
+from train.quantise_aware_pose import PoseFineTuningConfig, quantise_aware_pose
 
 HARDWARE = Hardware(threads=1)
 
@@ -83,7 +87,7 @@ def spoilt(tmp_path: Path) -> PoseFineTuningConfig:
 
 def distance(config: PoseFineTuningConfig) -> float:
     """Of the INT8 file's maps from the FP32 file's, both by ONNX Runtime, on pictures that nobody learnt from."""
-    pictures = Cutter([np.random.default_rng(5).integers(0, 256, (64, 96, 3), np.uint8)], (24, 16), 9).cuts(6)
+    pictures = Cutter([np.random.default_rng(5).integers(0, 256, (64, 96, 3), np.uint8)], (24, 16), 9).cuts(0, 6)
     runs = [
         [ort.InferenceSession(str(path)).run(None, {"image": p[None]}) for p in pictures]
         for path in (config.network, config.int8)
@@ -93,12 +97,37 @@ def distance(config: PoseFineTuningConfig) -> float:
     )
 
 
-def test_training_brings_the_maps_nearer_and_keeps_the_steps_of_activations(spoilt: PoseFineTuningConfig) -> None:
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_training_brings_the_maps_nearer_and_keeps_the_places_of_the_pairs(
+    spoilt: PoseFineTuningConfig, precision: Literal["32-true", "bf16-mixed"]
+) -> None:
     before, nodes = distance(spoilt), onnx.load(spoilt.int8).graph.node
-    quantise_aware_pose(spoilt)
+    quantise_aware_pose(replace(spoilt, hardware=Hardware(threads=1, precision=precision)))
     assert distance(spoilt) < 0.3 * before
     assert onnx.load(spoilt.int8).graph.node == nodes
     assert json.loads(spoilt.int8.with_suffix(".json").read_text()) == {"method": "minmax", "quantise_aware_steps": 60}
+
+
+def test_a_training_that_was_left_off_goes_on_as_if_it_had_not_been(spoilt: PoseFineTuningConfig) -> None:
+    start = spoilt.int8.read_bytes()
+    quantise_aware_pose(replace(spoilt, steps=8))
+    at_once = spoilt.int8.read_bytes()
+    spoilt.int8.write_bytes(start)
+    for _ in range(8):
+        quantise_aware_pose(replace(spoilt, steps=8, pause_after=1e-9))
+        assert spoilt.int8.read_bytes() == start
+    quantise_aware_pose(replace(spoilt, steps=8))
+    assert spoilt.int8.read_bytes() == at_once
+    assert not list(spoilt.int8.parent.glob("*.training.pt"))
+
+
+def test_a_training_of_other_settings_is_not_gone_on_with(spoilt: PoseFineTuningConfig) -> None:
+    quantise_aware_pose(replace(spoilt, pause_after=1e-9))
+    with pytest.raises(ConfigError, match="another learning_rate"):
+        quantise_aware_pose(replace(spoilt, learning_rate=1e-3))
+    spoilt.int8.with_suffix(".training.pt").write_bytes(b"half of it")
+    with pytest.raises(DataError, match="gone on with"):
+        quantise_aware_pose(spoilt)
 
 
 def test_a_network_of_other_input_is_refused(spoilt: PoseFineTuningConfig, tmp_path: Path) -> None:
@@ -121,6 +150,21 @@ def test_a_training_that_diverges_leaves_the_file_as_it_was(spoilt: PoseFineTuni
 def test_more_than_one_device_is_refused() -> None:
     with pytest.raises(ConfigError, match="one device"):
         PoseFineTuningConfig(Path("a"), Path("b"), Path("c"), hardware=Hardware(devices=2))
+
+
+def test_nothing_is_decided_far_from_everybody() -> None:
+    wanted = torch.zeros(1, 1, 16, 16)
+    wanted[0, 0, 3, 3] = 1
+    near, far = wanted.clone(), wanted.clone()
+    near[0, 0, 4, 5] += 0.04
+    far[0, 0, 12, 12] += 0.04
+    one = [torch.ones(1, 1, 1, 1)]
+    distances = [float(map_distance([given], [wanted], one, 0.1)) for given in (near, far)]
+    # 25 cells of 256 count whole, the others a tenth.
+    np.testing.assert_allclose(distances, [0.04**2 / 48.1, 0.1 * 0.04**2 / 48.1], rtol=1e-4)
+    false_peak = wanted.clone()
+    false_peak[0, 0, 12, 12] += 0.2
+    assert float(map_distance([false_peak], [wanted], one, 0.1)) == pytest.approx(0.2**2 / 70.6, rel=1e-4)
 
 
 @pytest.mark.parametrize(
