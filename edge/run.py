@@ -63,7 +63,7 @@ class RunConfig:
     record: Path | None = None
     """File to write what the pose stage saw to; `--source replay://FILE` runs everything after it again, anywhere."""
     frames: int | None = None
-    """End after so many pictures."""
+    """End after so many pictures; those of a camera that come while the loop is busy do not count."""
     limit_s: float | None = None
     """End after so many seconds of the source."""
     self_test: bool = True

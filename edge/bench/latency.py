@@ -144,7 +144,8 @@ def _measure(config: LatencyConfig, run_config: RunConfig) -> _Taken:
             with board.in_loop():
                 runs.append(loop_run(run_config, config.warm_up_frames))
             if runs[-1].frames <= config.warm_up_frames:
-                raise _too_short(runs[-1], run_config.source)
+                told = f"it ends after {runs[-1].frames} pictures"
+                raise SourceError(told, where=run_config.source, hint="give a longer one")
             given = (config.queries, config.warm_up_frames)
             batches.append(list(student_batches(bundle, config.recogniser, BATCHES, *given)))
             networks.append(
@@ -156,13 +157,6 @@ def _measure(config: LatencyConfig, run_config: RunConfig) -> _Taken:
     frames, seconds = sum(run.frames for run in runs), sum(run.seconds for run in runs)
     figures = board_figures(board.loop, board.idle, board.throttling, frames, seconds)
     return _Taken(bundle.manifest.name, runs, batches, networks, displays, figures)
-
-
-def _too_short(run: LoopRun, source: str) -> SourceError:
-    if run.dropped:
-        told = f"{run.dropped} of {run.frames + run.dropped} pictures came while the loop was busy with the one before"
-        return SourceError(told, where=source, hint="give more frames")
-    return SourceError(f"it ends after {run.frames} pictures", where=source, hint="give a longer one")
 
 
 def in_all(runs: Sequence[LoopRun]) -> list[str]:

@@ -188,12 +188,17 @@ class Pipeline:
             if frame is None or (limit_s is not None and frame.time_s > limit_s):
                 return
             self._pictures.put(Taken(frame, now, 1000 * (now - start)))
-            if next(numbers) == self._limits.frames:
+            if next(numbers) == self._limits.frames and not self._source.live:
                 return
 
     def _see(self) -> None:
-        for taken in self._pictures:
+        for looked_at, taken in enumerate(self._pictures, 1):
             self._sightings.put((taken, self._pose.see(taken.frame)))
+            if looked_at == self._limits.frames:
+                # A camera would give more, and pictures that nobody wants would count as dropped.
+                self._source.cancel()
+                self._pictures.stop()
+                return
 
     def _act(self) -> None:
         for taken, seen in self._sightings:

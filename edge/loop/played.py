@@ -11,7 +11,7 @@ from edge.contract.errors import SkdError
 
 @dataclass(frozen=True)
 class Limits:
-    """frames: pictures at most. seconds: of the source, at most. None for no limit."""
+    """frames: pictures that are looked at, at most. seconds: of the source, at most. None for no limit."""
 
     frames: int | None = None
     seconds: float | None = None

@@ -19,7 +19,6 @@ from edge.bench.confusion_picture import CELL, MARGIN, confusion_picture
 from edge.bench.distribution_picture import FILL, ROW, distribution_picture
 from edge.bench.labelled import labelled_clips
 from edge.bench.latency_report import as_markdown
-from edge.bench.loop_run import LoopRun
 from edge.bench.query_times import query_times
 from edge.bench.single_stream import percentile, times
 from edge.command_line import run_command_line
@@ -267,14 +266,6 @@ def test_latency_of_a_replay_and_compared_with_itself(bundle_folder, replay, tmp
     assert "1.000" in said and "slower" not in said and "faster" not in said
     command("latency", "--compare", report, report)
     assert capsys.readouterr().out == said
-
-
-def test_a_camera_that_is_too_fast_for_the_loop_is_not_called_too_short(monkeypatch, bundle_folder, replay, capsys):
-    seen = LoopRun(2, 1.0, 38, 0, {}, {}, {})
-    monkeypatch.setattr("edge.bench.latency.loop_run", lambda config, warm_up_frames: seen)
-    with pytest.raises(SystemExit) as left:
-        command("latency", "--bundle", bundle_folder, "--source", replay, "--frames", 40, "--warm_up_frames", 10)
-    assert left.value.code == 2 and "38 of 40 pictures came while the loop was busy" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("reports", [["a.json"], ["a.json", "b.json", "c.json"]])

@@ -171,6 +171,14 @@ def test_limits_end_the_run(action, limits, frames):
     assert given.total(source) in (frames, frames - 1)
 
 
+def test_of_a_live_source_so_many_pictures_are_looked_at_as_was_asked_for(action):
+    # Five pictures come while one is looked at; had all of them counted, the run would have ended with the second.
+    source, pose = Pictures(10_000, live=True, pause_s=0.002), Scripted(0.010)
+    played = pipeline(source, pose, action, limits=Limits(frames=8)).run()
+    assert played.frames == len(pose.looked) == 8 and source.cancelled
+    assert played.dropped > 7
+
+
 def test_figures_name_every_stage_and_waiting_adds_up():
     history, pose = LatencyHistory(0), Scripted(0.01)
     pipeline(Pictures(30), pose, Slow(0.002), Kept(), history=history).run()
