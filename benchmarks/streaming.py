@@ -33,8 +33,9 @@ from torch import nn
 
 from calibrate.quantise import Quantiser
 from calibrate.stream import quantise_stream
-from edge.contract.bundle import STUDENT_FP32, STUDENT_INT8, Manifest, StreamForm, read_bundle, write_manifest
+from edge.contract.bundle import STUDENT_FP32, STUDENT_INT8, read_bundle, write_manifest
 from edge.contract.layouts import layout
+from edge.contract.manifest import Manifest, StreamForm
 from edge.contract.preprocess import Preprocessing
 from edge.contract.types import Float32, Frame, Pose, Sighting
 from edge.decisions import DecisionConfig

@@ -23,9 +23,10 @@ from calibrate.engine_choice import Candidate, Choice, choose
 from calibrate.judge import Judge, judge_by_labels, judge_by_logits, judge_by_people
 from calibrate.onnx_graph import read_onnx
 from edge.command_line import console
-from edge.contract.bundle import REFERENCE, STUDENT_ENGINE, STUDENT_FP32, STUDENT_INT8, AccuracyBudget, read_bundle
+from edge.contract.bundle import REFERENCE, STUDENT_ENGINE, STUDENT_FP32, STUDENT_INT8, read_bundle
 from edge.contract.errors import EngineError
 from edge.contract.files import writing
+from edge.contract.manifest import AccuracyBudget
 from edge.engines.engine import Engine
 from edge.engines.engine_manifest import manifest_path
 from edge.engines.tensorrt_engine import TensorRtEngine

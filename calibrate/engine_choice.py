@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from calibrate.compare import Latency
-from edge.contract.bundle import AccuracyBudget
 from edge.contract.errors import EngineError
+from edge.contract.manifest import AccuracyBudget
 
 
 @dataclass(frozen=True)

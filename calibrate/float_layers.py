@@ -20,7 +20,7 @@ from calibrate.onnx_graph import Array, Sample
 from calibrate.quantise import Quantiser
 from calibrate.sensitivity import LayerLoss, fewest, layer_losses, outputs
 from edge.command_line import console
-from edge.contract.bundle import AccuracyBudget
+from edge.contract.manifest import AccuracyBudget
 from edge.engines.registry import open_engine
 
 

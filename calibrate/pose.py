@@ -12,8 +12,8 @@ from calibrate.judge import judge_by_people
 from calibrate.pictures import alternating
 from calibrate.pose_inputs import Family, pose_inputs
 from edge.command_line import console
-from edge.contract.bundle import AccuracyBudget
 from edge.contract.errors import ConfigError
+from edge.contract.manifest import AccuracyBudget
 from edge.contract.types import Image
 from edge.engines.registry import open_engine
 

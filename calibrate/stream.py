@@ -12,8 +12,9 @@ from calibrate.calibration_set import LabelledClips, Method, load_clips, stratif
 from calibrate.compare import agreement, top1
 from calibrate.listening import Listening
 from edge.command_line import console
-from edge.contract.bundle import StreamForm, read_bundle, write_manifest
+from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.errors import BundleError
+from edge.contract.manifest import StreamForm
 from edge.contract.types import Float32
 from edge.engines.registry import open_engine
 from edge.recogniser import STUDENTS, Precision

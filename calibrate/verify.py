@@ -13,9 +13,10 @@ from rich.table import Table
 from calibrate.calibration_set import LabelledClips, check_clips, load_clips
 from calibrate.compare import Deviation, Latency, agreement, deviation, latencies, outputs, top1
 from edge.command_line import console
-from edge.contract.bundle import STUDENT_FP32, STUDENT_INT8, AccuracyBudget, Bundle, read_bundle
+from edge.contract.bundle import STUDENT_FP32, STUDENT_INT8, Bundle, read_bundle
 from edge.contract.errors import EngineError, MissingDependency
 from edge.contract.files import replacing
+from edge.contract.manifest import AccuracyBudget
 from edge.contract.types import Float32
 from edge.engines.engine import Engine
 from edge.engines.registry import open_engine

@@ -8,8 +8,9 @@ import networks
 import numpy as np
 import onnxruntime as ort
 
-from edge.contract.bundle import Manifest, StreamForm, read_bundle, write_manifest
+from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.layouts import layout
+from edge.contract.manifest import Manifest, StreamForm
 from edge.contract.preprocess import Preprocessing
 from edge.streaming.network import open_stream
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from edge.command_line import console
-from edge.contract.bundle import Manifest, read_bundle, write_manifest
+from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.errors import ConfigError
+from edge.contract.manifest import Manifest
 from edge.contract.preprocess import Preprocessing
 from train.checkpoint import load_checkpoint
 from train.export import CALIBRATION_CLIPS, clips_of, reference_clips

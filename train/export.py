@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edge.command_line import console
-from edge.contract.bundle import REFERENCE, STUDENT_FP32, Manifest, write_manifest
+from edge.contract.bundle import REFERENCE, STUDENT_FP32, write_manifest
 from edge.contract.layouts import layout, mapping
+from edge.contract.manifest import Manifest
 from edge.contract.preprocess import Preprocessing
 from edge.contract.types import Float32
 from edge.engines.registry import open_engine

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from edge.contract.bundle import STREAM_REFERENCE, StreamForm
+from edge.contract.bundle import STREAM_REFERENCE
+from edge.contract.manifest import StreamForm
 from edge.contract.preprocess import Preprocessing
 from edge.contract.types import Float32
 from edge.streaming.network import FRAME, LOGITS, NEXT, open_stream, stream_file

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from edge.contract.bundle import Bundle, StreamForm
+from edge.contract.bundle import Bundle
 from edge.contract.errors import ConfigError
+from edge.contract.manifest import StreamForm
 from edge.decisions import DecisionConfig
 from edge.recogniser import Recogniser, RecogniserConfig, open_recogniser, student_file
 from edge.streaming.network import DUE, stream_file

@@ -12,8 +12,9 @@ from calibrate.compare import Latency
 from calibrate.engine import EngineConfig, engine
 from calibrate.engine_choice import Candidate, choose
 from calibrate.quantise import Quantiser
-from edge.contract.bundle import AccuracyBudget, read_bundle, write_manifest
+from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.errors import ConfigError, EngineError
+from edge.contract.manifest import AccuracyBudget
 from edge.engines.registry import open_engine
 
 BUDGET = AccuracyBudget(max_top1_drop=0.5, min_agreement=99.0)

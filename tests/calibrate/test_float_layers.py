@@ -15,7 +15,7 @@ from calibrate.judge import Judge, Loss
 from calibrate.pictures import alternating
 from calibrate.quantise import Quantiser
 from calibrate.sensitivity import layer_losses
-from edge.contract.bundle import AccuracyBudget
+from edge.contract.manifest import AccuracyBudget
 from edge.engines.engine import Engine
 
 

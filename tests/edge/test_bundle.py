@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import yaml
 
-from edge.contract.bundle import MANIFEST, REFERENCE, STUDENT_FP32, Manifest, read_bundle, write_manifest
+from edge.contract.bundle import MANIFEST, REFERENCE, STUDENT_FP32, read_bundle, write_manifest
 from edge.contract.errors import BundleError
+from edge.contract.manifest import Manifest
 from edge.contract.preprocess import Preprocessing
 
 GIVEN = Manifest(

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import tiny_bundle
 
-from edge.contract.bundle import AccuracyBudget, read_bundle, write_manifest
+from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.errors import EngineError
+from edge.contract.manifest import AccuracyBudget
 from edge.engines.gpu import Gpu
 from edge.engines.registry import open_engine
 

@@ -16,9 +16,10 @@ from torch import nn
 
 from calibrate.listening import Listening
 from calibrate.tensorrt_rules import violations
-from edge.contract.bundle import Manifest, read_bundle, write_manifest
+from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.errors import BundleError
 from edge.contract.layouts import layout
+from edge.contract.manifest import Manifest
 from edge.contract.preprocess import Preprocessing, clip_tensor
 from edge.engines.registry import open_engine
 from edge.recogniser import RecogniserConfig, softmax

@@ -1,0 +1,176 @@
+"""What ``bundle.yaml`` says about a bundle, read without believing it.
+
+Every key is a field of a dataclass here; one that is missing, unknown, of another kind or in contradiction to another
+is a BundleError with the file's path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from edge.contract import preprocess
+from edge.contract.errors import BundleError, ConfigError
+from edge.contract.layouts import LAYOUTS
+from edge.contract.preprocess import Preprocessing
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """Size and checksum of one file of the bundle."""
+
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class AccuracyBudget:
+    """What a quantised student or an engine may lose against the FP32 ONNX.
+
+    max_top1_drop: points of top-1. min_agreement: percent of clips on which both must decide alike.
+    """
+
+    max_top1_drop: float = 0.5
+    min_agreement: float = 99.0
+
+
+@dataclass(frozen=True)
+class StreamForm:
+    """The student's other form: it takes frame after frame and keeps what it needs of the past, see edge/streaming.
+
+    preprocessing: how its frames are made; with the manifest's length and rate, and normalised by the past alone.
+    training, accuracy: as the manifest's, of this form; accuracy on the same test clips.
+    frames_per_clip: precision -> so many new frames cost this form as much as one clip costs the student, both made
+        of keypoints, measured where the form was made. By it the loop chooses.
+    """
+
+    preprocessing: Preprocessing
+    training: Mapping[str, Any] = field(default_factory=dict)
+    accuracy: Mapping[str, Any] = field(default_factory=dict)
+    frames_per_clip: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What ``bundle.yaml`` says. Every field is a key of that file.
+
+    input_shape: (1, C, T, V, M) of the student; its batch axis may be dynamic.
+    accuracy: name of a measurement -> its value, for instance
+        ``{"fp32": {"top1": 0.91}, "int8": {"top1": 0.90}}``.
+    training: data, split and seeds the student was trained with, for people to read.
+    budget: what INT8, engines and the form that streams are held to.
+    stream: the form that streams, where the bundle has one.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    layout: str
+    preprocessing: Preprocessing
+    input_name: str
+    output_name: str
+    input_shape: tuple[int, int, int, int, int]
+    files: Mapping[str, FileEntry] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    accuracy: Mapping[str, Any] = field(default_factory=dict)
+    budget: AccuracyBudget = AccuracyBudget()
+    stream: StreamForm | None = None
+    format_version: int = FORMAT_VERSION
+    preprocessing_version: int = preprocess.VERSION
+
+
+def parse_manifest(raw: Any, path: Path) -> Manifest:
+    """What was read as YAML from ``path``. Raises BundleError where it lacks or adds a key, was made for another format
+    or preprocessing version, or contradicts itself."""
+    if not isinstance(raw, dict):
+        raise BundleError("the manifest must be a YAML mapping", where=path, hint="copy the bundle again")
+    raw = {"stream": None, **raw}  # bundles from before there was one
+    _same_keys(raw, Manifest, path)
+    if raw["format_version"] != FORMAT_VERSION:
+        raise BundleError(
+            f"format version {raw['format_version']} is not {FORMAT_VERSION}, the one this release reads",
+            where=path,
+            hint="export the bundle again with this release, or install the release that made it",
+        )
+    for key, kind in (("name", str), ("classes", list), ("layout", str), ("input_name", str), ("output_name", str)):
+        if not isinstance(raw[key], kind):
+            raise BundleError(f"{key} must be a {kind.__name__}, not {raw[key]!r}", where=path, hint="export it again")
+    try:
+        how = _preprocessing(raw["preprocessing"], path)
+        _same_keys(raw["budget"], AccuracyBudget, path)
+        manifest = Manifest(
+            **{
+                **raw,
+                "classes": tuple(str(c) for c in raw["classes"]),
+                "preprocessing": how,
+                "input_shape": tuple(int(n) for n in raw["input_shape"]),
+                "budget": AccuracyBudget(**raw["budget"]),
+                "stream": None if raw["stream"] is None else _stream_form(raw["stream"], path),
+                "files": {name: FileEntry(**entry) for name, entry in raw["files"].items()},
+            }
+        )
+    except (TypeError, ValueError, AttributeError, ConfigError) as error:
+        raise BundleError(
+            f"the manifest has a value of the wrong kind: {error}", where=path, hint="export it again"
+        ) from error
+    _check(manifest, path)
+    return manifest
+
+
+def _stream_form(raw: Mapping[str, Any], path: Path) -> StreamForm:
+    _same_keys(raw, StreamForm, path)
+    costs = {str(precision): float(frames) for precision, frames in raw["frames_per_clip"].items()}
+    return StreamForm(**{**raw, "preprocessing": _preprocessing(raw["preprocessing"], path), "frames_per_clip": costs})
+
+
+def _preprocessing(raw: Mapping[str, Any], path: Path) -> Preprocessing:
+    raw = {"between": "line", **raw}  # bundles from before there were curves
+    _same_keys(raw, Preprocessing, path)
+    return Preprocessing(**raw)
+
+
+def _same_keys(raw: Mapping[str, Any], kind: type, path: Path) -> None:
+    expected, given = {f.name for f in fields(kind)}, set(raw)
+    if missing := sorted(expected - given):
+        raise BundleError(f"key {missing[0]!r} is missing", where=path, hint="export the bundle again")
+    if unknown := sorted(given - expected):
+        raise BundleError(f"unknown key {unknown[0]!r}", where=path, hint="remove it, or export the bundle again")
+
+
+def _check(manifest: Manifest, path: Path) -> None:
+    if manifest.preprocessing_version != preprocess.VERSION:
+        raise BundleError(
+            f"made with preprocessing version {manifest.preprocessing_version}, this release has {preprocess.VERSION}",
+            where=path,
+            hint="export the bundle again with this release",
+        )
+    if manifest.layout not in LAYOUTS:
+        raise BundleError(
+            f"unknown joint layout {manifest.layout!r}", where=path, hint=f"known layouts: {', '.join(LAYOUTS)}"
+        )
+    shape = manifest.input_shape
+    frames, joints = manifest.preprocessing.length_frames, len(LAYOUTS[manifest.layout])
+    if len(shape) != 5 or shape[1:4] != (len(preprocess.CHANNELS), frames, joints):
+        raise BundleError(
+            f"input shape {shape} does not fit {len(preprocess.CHANNELS)} channels, {frames} frames "
+            f"and the {joints} joints of {manifest.layout}",
+            where=path,
+            hint="export the bundle again",
+        )
+    stream = manifest.stream
+    if stream is not None and stream.preprocessing != replace(
+        manifest.preprocessing,
+        centre="trailing",
+        between="line",
+        impute_window_frames=stream.preprocessing.impute_window_frames,
+    ):
+        raise BundleError(
+            "the form that streams has clips of another length or rate than the student, or looks ahead",
+            where=path,
+            hint="train and export it again",
+        )
+    if len(set(manifest.classes)) != len(manifest.classes) or not manifest.classes:
+        raise BundleError("class names are empty or repeated", where=path, hint="export the bundle again")
