@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,8 +23,9 @@ class JointDropout:
     def update(self, poses: Sequence[Pose], time_s: float) -> Float32:
         """(V,) after one more frame; nobody in view changes nothing."""
         if poses:
-            unseen = np.mean([pose.keypoints[:, 2] <= 0 for pose in poses], axis=0, dtype=np.float32)
-            weight = 1.0 if self._last_s is None else 1 - np.exp(-(time_s - self._last_s) / MEMORY_S)
-            self._parts = (self._parts + np.float32(weight) * (unseen - self._parts)).astype(np.float32)
+            scores = np.array([pose.keypoints[:, 2] for pose in poses])
+            unseen = (scores <= 0).sum(axis=0, dtype=np.float32) / np.float32(len(poses))
+            weight = 1.0 if self._last_s is None else 1 - math.exp(-(time_s - self._last_s) / MEMORY_S)
+            self._parts = self._parts + np.float32(weight) * (unseen - self._parts)
             self._last_s = time_s
         return self._parts

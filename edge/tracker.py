@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -101,7 +102,7 @@ class _Track:
     def see(self, keypoints: Float32, time_s: float) -> None:
         elapsed_s = time_s - self.time_s
         moved = way(self.keypoints, keypoints) / elapsed_s
-        weight = 1.0 if self.hits == 1 else 1 - np.exp(-elapsed_s / VELOCITY_MEMORY_S)
+        weight = 1.0 if self.hits == 1 else 1 - math.exp(-elapsed_s / VELOCITY_MEMORY_S)
         self.velocity = (1 - weight) * self.velocity + weight * moved
         self.keypoints, self.time_s, self.hits, self.blind_s = keypoints, time_s, self.hits + 1, 0.0
 
@@ -141,7 +142,7 @@ class Tracker:
 
         time_s: when they were seen; must rise from call to call. Tracks end by time, not by frames.
         """
-        poses = [pose for pose in poses if (pose.keypoints[:, 2] > 0).sum() >= MIN_JOINTS]
+        poses = [pose for pose in poses if np.count_nonzero(pose.keypoints[:, 2] > 0) >= MIN_JOINTS]
         self._note_blindness(time_s)
         self._tracks = [track for track in self._tracks if track.unseen_s(time_s) <= self._config.max_age_s]
         found: list[tuple[int, Pose]] = []
@@ -174,8 +175,8 @@ class Tracker:
         """Index of a pose -> its track: the assignment with the greatest sum of similarities."""
         if not poses or not self._tracks:
             return {}
-        expected = np.stack([track.predicted(time_s) for track in self._tracks])
-        similarity = oks(expected, np.stack([pose.keypoints for pose in poses]), self._sigmas)
+        expected = np.array([track.predicted(time_s) for track in self._tracks])
+        similarity = oks(expected, np.array([pose.keypoints for pose in poses]), self._sigmas)
         # Too unlike costs as much as no match, so that it cannot push aside a good one.
         similarity[similarity < self._config.min_similarity] = 0
         rows, columns = self._assign(similarity, maximize=True)
@@ -186,7 +187,8 @@ def way(before: Float32, after: Float32) -> Float32:
     """(2,) pixels that a body (V, 3) has moved: the median over joints, which goes with the body, not a waving arm."""
     both = (before[:, 2] > 0) & (after[:, 2] > 0)
     # NumPy's median does the same in three times the time.
-    ordered = np.sort(after[both, :2] - before[both, :2], axis=0)
+    ordered = (after[:, :2] - before[:, :2])[both]
+    ordered.sort(axis=0)
     median: Float32 = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
     return median
 
@@ -203,18 +205,21 @@ def oks(a: Float32, b: Float32, sigma: NDArray[np.float64]) -> NDArray[np.float6
     larger of the two boxes; 0 where fewer than MIN_JOINTS joints are common. Source: COCO keypoint evaluation.
     """
     common = (a[:, None, :, 2] > 0) & (b[None, :, :, 2] > 0)
-    squared = ((a[:, None, :, :2].astype(np.float64) - b[None, :, :, :2]) ** 2).sum(-1)
-    area = AREA_OF_BOX * np.maximum(_box_area(a)[:, None], _box_area(b)[None])
-    each = np.exp(-squared / (8 * area[..., None] * sigma**2)) * common
+    apart = a[:, None, :, :2].astype(np.float64) - b[None, :, :, :2]
+    apart *= apart
+    squared = apart[..., 0] + apart[..., 1]
+    areas = _box_area(np.concatenate([a, b]))
+    area = AREA_OF_BOX * np.maximum(areas[: len(a), None], areas[None, len(a) :])
+    each = np.exp(squared / (-8 * area[..., None] * sigma**2)) * common
     count = common.sum(-1)
     return np.where(count >= MIN_JOINTS, each.sum(-1) / np.maximum(count, 1), 0.0)
 
 
 def _box_area(bodies: Float32) -> NDArray[np.float64]:
     """(N,) area of the box around the seen joints of (N, V, 3), in pixels squared, at least 1."""
-    seen = bodies[..., 2:] > 0
-    low = np.where(seen, bodies[..., :2], np.inf).min(axis=1)
-    high = np.where(seen, bodies[..., :2], -np.inf).max(axis=1)
-    width, height = (high - low).astype(np.float64).T
-    area: NDArray[np.float64] = np.maximum(width * height, 1.0)
+    xy = bodies[..., :2]
+    # The greatest is the least with all signs turned: one search for both corners.
+    least = np.where(bodies[..., 2:] > 0, np.concatenate([xy, -xy], axis=-1), np.inf).min(axis=1)
+    sides = (least[:, :2] + least[:, 2:]).astype(np.float64)
+    area: NDArray[np.float64] = np.maximum(sides[:, 0] * sides[:, 1], 1.0)
     return area

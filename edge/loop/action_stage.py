@@ -178,7 +178,7 @@ class ActionStage:
 
     def _remember(self, found: list[tuple[int, Pose]], time_s: float) -> None:
         together = [pose.keypoints for _, pose in found]
-        bodies = convert(np.stack(together), self._given, self._wanted) if found else ()
+        bodies = convert(np.array(together), self._given, self._wanted) if found else ()
         for (track_id, _), keypoints in zip(found, bodies, strict=True):
             if track_id not in self._buffers:
                 self._buffers[track_id] = ClipBuffer(self._wanted, self._how)
