@@ -55,6 +55,7 @@ class _Memory:
 class Decisions:
     """Remembers each person's last probabilities and the label that stands.
 
+    classes: where one of them is called "unknown", it never stands, however likely it is.
     min_score: the bundle's own, used unless ``config`` gives one.
     """
 
@@ -75,7 +76,8 @@ class Decisions:
             and mean[best] - mean[standing] < self._config.lead
         )
         if not stands:
-            memory.standing = best if mean[best] >= self._min_score else None
+            begins = mean[best] >= self._min_score and self._classes[best] != UNKNOWN
+            memory.standing = best if begins else None
         if memory.standing is None:
             return Action(UNKNOWN, float(mean[best]), mean)
         return Action(self._classes[memory.standing], float(mean[memory.standing]), mean)

@@ -1,13 +1,14 @@
 """``python -m edge threshold``: from which probability on is a label worth giving? Measured on held-out clips.
 
 A softmax is no probability of being right. The threshold is the lowest at which, of the decisions that are made,
-the wanted part is right; clips of what no class describes count as wrong whenever they are decided.
+the wanted part is right; clips of what no class describes count as wrong whenever they are decided. Of a student that
+has a class "unknown" those are its clips too, and an answer of that class is no decision.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,9 @@ from edge.command_line import console
 from edge.contract.bundle import DECISIONS, STUDENT_INT8, Bundle, read_bundle, write_manifest
 from edge.contract.errors import BundleError, ConfigError, DataError
 from edge.contract.files import replacing
-from edge.contract.types import Float32
+from edge.contract.types import UNKNOWN, Float32
 from edge.decisions import DEFAULT_MIN_SCORE
-from edge.recogniser import Precision, RecogniserConfig, open_recogniser
+from edge.recogniser import Precision, Recogniser, RecogniserConfig, open_recogniser
 
 AT_ONCE = 64
 """Clips that are given to the network in a row; memory, not speed."""
@@ -65,23 +66,27 @@ def threshold(config: ThresholdConfig) -> None:
     recogniser = open_recogniser(bundle, RecogniserConfig(precision=precision))
     clips, labels = _arrays(config.clips, bundle, "clips", "labels")
     strangers = _arrays(config.strangers, bundle, "clips")[0] if config.strangers else None
-    scores, decided = _best(recogniser.recognise, clips)
-    others = np.zeros(0, np.float32) if strangers is None else _best(recogniser.recognise, strangers)[0]
+    classes = bundle.manifest.classes
+    scores, decided = best_answers(recogniser, classes, clips)
+    others = np.zeros(0, np.float32) if strangers is None else best_answers(recogniser, classes, strangers)[0]
     recogniser.close()
-    found = find_threshold(scores, decided == labels, others, config.right)
-    written = {**asdict(found), "wanted": config.right, "clips": len(labels), "strangers": len(others)}
+    known = np.array([classes[label] != UNKNOWN for label in labels])
+    others = np.concatenate([others, scores[~known]])
+    found = find_threshold(scores[known], (decided == labels)[known], others, config.right)
+    written = {**asdict(found), "wanted": config.right, "clips": int(known.sum()), "strangers": len(others)}
     with replacing(config.bundle / DECISIONS) as partial:
         partial.write_text(json.dumps({**written, "precision": precision}, indent=2) + "\n", encoding="utf-8")
     write_manifest(config.bundle, bundle.manifest)
     rest = "" if found.rejected is None else f"; {100 * found.rejected:.1f} % of {len(others)} strangers are unknown"
     console.print(
-        f"min_score {found.min_score:.3f}: of {len(labels)} clips {100 * found.decided:.1f} % are decided, "
+        f"min_score {found.min_score:.3f}: of {written['clips']} clips {100 * found.decided:.1f} % are decided, "
         f"{100 * found.right:.1f} % of all decisions are right{rest}"
     )
 
 
 def find_threshold(scores: Float32, is_right: NDArray[np.bool_], strangers: Float32, right: float) -> Threshold:
-    """scores: (N,) probability of the likeliest class of each clip. is_right: (N,) whether that class is the clip's.
+    """scores: (N,) probability of the likeliest class of each clip, 0 where nothing is said of it.
+    is_right: (N,) whether that class is the clip's.
 
     strangers: (M,) probabilities of clips that have no class. right: part of the decisions wanted to be right.
     """
@@ -91,7 +96,7 @@ def find_threshold(scores: Float32, is_right: NDArray[np.bool_], strangers: Floa
     part = np.cumsum(correct[falling]) / np.arange(1, len(falling) + 1)
     # Decisions of equal probability are made together.
     ends = np.append(np.diff(everyone[falling]) < 0, True)
-    enough = np.flatnonzero(ends & (part >= right))
+    enough = np.flatnonzero(ends & (part >= right) & (everyone[falling] > 0))
     if not len(enough):
         raise DataError(
             f"no threshold makes {100 * right:.0f} % of the decisions right, the best {100 * part[ends].max():.1f} %",
@@ -123,10 +128,12 @@ def calibrated_min_score(bundle: Bundle) -> float:
     return value
 
 
-def _best(recognise: Callable[[Any], Float32], clips: Float32) -> tuple[Float32, NDArray[np.int64]]:
-    """Probability and index of the likeliest class of each clip."""
-    rows = np.concatenate([recognise(clips[i : i + AT_ONCE]) for i in range(0, len(clips), AT_ONCE)])
-    return rows.max(axis=1), rows.argmax(axis=1)
+def best_answers(recogniser: Recogniser, classes: Sequence[str], clips: Float32) -> tuple[Float32, NDArray[np.int64]]:
+    """Probability (N,) and index (N,) of the likeliest class of each clip (N, C, T, V, M); for "unknown" 0."""
+    rows = np.concatenate([recogniser.recognise(list(clips[i : i + AT_ONCE])) for i in range(0, len(clips), AT_ONCE)])
+    best = rows.argmax(axis=1)
+    says_nothing = np.array([name == UNKNOWN for name in classes])[best]
+    return np.where(says_nothing, np.float32(0), rows.max(axis=1)), best
 
 
 def _arrays(path: Path, bundle: Bundle, *names: str) -> list[NDArray[Any]]:

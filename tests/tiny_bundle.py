@@ -33,7 +33,9 @@ def add_stream(folder: Path, **about: Any) -> Path:
     return folder
 
 
-def make(folder: Path, *, joints: str = "penn-13", seed: int = 0, frames: int = 32) -> Path:
+def make(
+    folder: Path, *, joints: str = "penn-13", seed: int = 0, frames: int = 32, classes: tuple[str, ...] = CLASSES
+) -> Path:
     """Write student.onnx, student.int8.onnx (the same network), reference.npz and bundle.yaml."""
     folder.mkdir(parents=True, exist_ok=True)
     count = len(layout(joints))
@@ -45,7 +47,7 @@ def make(folder: Path, *, joints: str = "penn-13", seed: int = 0, frames: int = 
     np.savez(folder / "reference.npz", clips=clips, logits=logits)
     manifest = Manifest(
         name="tiny",
-        classes=CLASSES,
+        classes=classes,
         layout=joints,
         preprocessing=Preprocessing(length_frames=frames),
         input_name="clip",

@@ -18,7 +18,10 @@ Image = NDArray[np.uint8]
 """(H, W, 3) uint8, blue-green-red, as OpenCV gives it."""
 
 UNKNOWN = "unknown"
-"""The label of who was watched long enough and does nothing that the student is sure about."""
+"""The label of who was watched long enough and does nothing that the student is sure about.
+
+A class of this name, if a student has one, is what it was shown as none of the others.
+"""
 
 
 @dataclass(frozen=True)

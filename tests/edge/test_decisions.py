@@ -35,6 +35,15 @@ def test_a_lead_alone_does_not_begin_what_is_below_the_threshold():
     assert names([(0.6, 0.4, 0), (0.3, 0.45, 0.25)]) == ["squat", UNKNOWN]
 
 
+def test_a_class_called_unknown_says_nothing_and_lets_a_label_begin_without_a_lead():
+    decisions = Decisions(("squat", "wave", UNKNOWN), DecisionConfig(smoothing=1, min_score=0.4, hold=0.8, lead=0.2))
+    rows = [(0.2, 0.1, 0.7), (0.48, 0.1, 0.42), (0.38, 0.1, 0.52), (0.3, 0.1, 0.6), (0.1, 0.0, 0.9)]
+    said = [decisions.decide(1, np.array(row, np.float32)) for row in rows]
+    # What stands stays down to 0.32 while nothing leads it by 0.2, "unknown" included.
+    assert [action.label for action in said] == [UNKNOWN, "squat", "squat", UNKNOWN, UNKNOWN]
+    assert [action.known for action in said] == [False, True, True, False, False]
+
+
 def test_decisions_are_averaged_over_the_last_ones_of_the_same_person():
     decisions = Decisions(CLASSES, DecisionConfig(smoothing=3, min_score=0.0))
     rows = np.random.default_rng(0).dirichlet((1, 1, 1), 7).astype(np.float32)

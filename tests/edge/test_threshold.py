@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.errors import BundleError, DataError
+from edge.contract.types import UNKNOWN
 from edge.decisions import DEFAULT_MIN_SCORE
 from edge.recogniser import RecogniserConfig, open_recogniser
 from edge.threshold import ThresholdConfig, calibrated_min_score, find_threshold, threshold
@@ -70,6 +71,25 @@ def test_the_command_writes_it_to_the_bundle_and_the_loop_uses_it(tmp_path):
     assert calibrated_min_score(again) == pytest.approx(median, abs=0.05) and "decisions.json" in again.manifest.files
     written = json.loads((folder / "decisions.json").read_text())
     assert written["right"] == 1.0 and written["decided"] == 0.5 and written["clips"] == 60
+
+
+def test_an_answer_of_the_class_unknown_is_no_decision_and_its_clips_are_strangers(tmp_path):
+    folder = tiny_bundle.make(tmp_path / "bundle", classes=("squat", "wave", UNKNOWN, "jump"))
+    rng = np.random.default_rng(0)
+    clips = (rng.standard_normal((80, 3, 32, 13, 1)) + 2 * rng.standard_normal((80, 3, 1, 1, 1))).astype(np.float32)
+    rows = open_recogniser(read_bundle(folder), RecogniserConfig(threads=1)).recognise(list(clips))
+    best, score = rows.argmax(1), rows.max(1)
+    assert 5 < (best == 2).sum() < 75
+    # A quarter of the clips are strangers; what is said about the others is right.
+    strange = np.arange(80) % 4 == 1
+    np.savez(tmp_path / "test.npz", clips=clips, labels=np.where(strange, 2, np.where(best == 2, 0, best)))
+    threshold(ThresholdConfig(folder, tmp_path / "test.npz", right=0.6))
+    written = json.loads((folder / "decisions.json").read_text())
+    decided = (best != 2) & (score >= written["min_score"])
+    assert (written["clips"], written["strangers"]) == (60, 20)
+    assert written["right"] == pytest.approx((~strange)[decided].mean()) and written["right"] >= 0.6
+    assert written["decided"] == pytest.approx(decided[~strange].mean())
+    assert written["rejected"] == pytest.approx((~decided)[strange].mean())
 
 
 def test_a_file_that_holds_no_threshold_is_refused(tmp_path):
