@@ -27,6 +27,7 @@ from train.data.registry import DataConfig, read_dataset
 from train.evaluate import accuracy
 from train.export_stream import stream_form
 from train.networks.dense_gcn_stream import DenseGcnStream
+from train.networks.motion_stem import deployed
 from train.onnx_file import refuse_difference, save_arrays, write_network
 
 INPUT, OUTPUT = "clip", "logits"
@@ -145,13 +146,13 @@ def write_onnx(network: nn.Module, example: NDArray[np.float32], path: Path) -> 
 
     example: (N >= 2, C, T, V, M) clips. Raises DataError if the exported network differs.
     """
-    deployed, clips = _LogitsOnly(network).eval(), torch.from_numpy(example)
+    whole, clips = _LogitsOnly(network).eval(), torch.from_numpy(example)
 
     def check(partial: Path) -> None:
         with torch.inference_mode():
-            refuse_difference(logits_of(partial, example), deployed(clips), "network", path)
+            refuse_difference(logits_of(partial, example), whole(clips), "network", path)
 
-    write_network(deployed, (clips,), path, inputs=[INPUT], outputs=[OUTPUT], batch=True, check=check)
+    write_network(deployed(whole), (clips,), path, inputs=[INPUT], outputs=[OUTPUT], batch=True, check=check)
 
 
 def logits_of(path: Path, clips: NDArray[np.float32]) -> NDArray[np.float32]:

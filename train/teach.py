@@ -37,8 +37,8 @@ class TeacherConfig:
     data: DataConfig = field(default_factory=DataConfig)
     """What to train on."""
     network: str = "shift_gcn_teacher"
-    """shift_gcn_teacher, shift_gcn_student, dense_gcn, dense_gcn_s, _m or _l; of other papers st_gcn, st_gcn_pp,
-    efficient_gcn_b0, dd_net, dd_net_m or dd_net_s."""
+    """shift_gcn_teacher, shift_gcn_student, dense_gcn, dense_gcn_s, _m, _l or _motion; of other papers st_gcn,
+    st_gcn_pp, efficient_gcn_b0, dd_net, dd_net_m or dd_net_s."""
     width: int | None = None
     """Channels of the first units; by default the network's own."""
     see: Literal["hq", "lq"] = "hq"
@@ -66,7 +66,8 @@ class StudentConfig:
     data: DataConfig = field(default_factory=DataConfig)
     """What to train on: what the teacher was trained on."""
     network: str = "dense_gcn"
-    """dense_gcn and its sizes _s, _m, _l (made for INT8 and TensorRT) or shift_gcn_student (the paper's)."""
+    """dense_gcn and its sizes _s, _m, _l (made for INT8 and TensorRT), dense_gcn_motion (reads motions too) or
+    shift_gcn_student (the paper's)."""
     width: int | None = None
     """Channels of the first units; by default the network's own."""
     method: str = "paper"

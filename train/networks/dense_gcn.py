@@ -20,12 +20,24 @@ KERNEL_FRAMES = 5
 
 
 class DenseGcn(nn.Module):
-    """Clip (N, C, T, V, M) -> (logits (N, K), features (N*M, D, T/4, V))."""
+    """Clip (N, C, T, V, M) -> (logits (N, K), features (N*M, D, T/4, V)).
 
-    def __init__(self, classes: int, layout: JointLayout, bodies: int, channels: int = 3, width: int = 48) -> None:
+    stem: the first convolution, (N, C, T, V) -> (N, width, T, V); by default of each joint in each frame by itself.
+    """
+
+    def __init__(
+        self,
+        classes: int,
+        layout: JointLayout,
+        bodies: int,
+        channels: int = 3,
+        width: int = 48,
+        stem: nn.Module | None = None,
+    ) -> None:
         super().__init__()
         self.bodies = bodies
-        self.stem = nn.Sequential(nn.Conv2d(channels, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
+        stem = nn.Conv2d(channels, width, 1, bias=False) if stem is None else stem
+        self.stem = nn.Sequential(stem, nn.BatchNorm2d(width), nn.ReLU())
         units: list[Unit] = []
         before = width
         for factor, stride in UNITS:
@@ -39,14 +51,15 @@ class DenseGcn(nn.Module):
     def forward(self, clip: Tensor) -> tuple[Tensor, Tensor]:
         # With one body no transposition is needed, and the engine is spared one.
         x = clip.squeeze(-1) if self.bodies == 1 else clip.permute(0, 4, 1, 2, 3).flatten(0, 1)
-        x = self._through_units(self.stem(x))
+        x = self._feature_map(x)
         # Pooling, not mean(): a mean over axes needs opset 18, which TensorRT 8.5 does not read.
         pooled = F.avg_pool2d(x, (x.shape[2], x.shape[3])).flatten(1)
         if self.bodies > 1:
             pooled = pooled.unflatten(0, (-1, self.bodies)).sum(dim=1) / self.bodies
         return self.fc(self.dropout(pooled)), x
 
-    def _through_units(self, x: Tensor) -> Tensor:
+    def _feature_map(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
         for unit in self.units:
             x = unit(x)
         return x

@@ -31,6 +31,7 @@ from torch.nn import functional as F
 
 from edge.contract.layouts import JointLayout
 from train.networks.dense_gcn import KERNEL_FRAMES, UNITS, DenseGcn, Unit
+from train.networks.motion_stem import MotionStem
 from train.networks.network import Network
 
 KEPT = KERNEL_FRAMES - 1
@@ -51,8 +52,12 @@ class DenseGcnStream(DenseGcn):
     follow nothing, as does every clip outside training.
     """
 
-    def _through_units(self, x: Tensor) -> Tensor:
+    def _feature_map(self, x: Tensor) -> Tensor:
         follows = torch.randint(2, (len(x), 1, 1, 1), device=x.device) if self.training else None
+        if isinstance(self.stem[0], MotionStem):
+            x = self.stem[1:](self.stem[0](self._with_past(x, 1, follows))[:, :, 1:])
+        else:
+            x = self.stem(x)
         for unit in self.units:
             assert isinstance(unit, Unit)
             stride, frames = stride_of(unit), x.shape[2]
@@ -94,6 +99,8 @@ def channels_of(unit: Unit) -> tuple[int, int]:
 def convolution_of(layers: nn.Sequential) -> nn.Conv2d:
     """Of a convolution with its BatchNorm behind it."""
     first = layers[0]
+    if isinstance(first, MotionStem):
+        return first.convolution()
     assert isinstance(first, nn.Conv2d)
     return first
 

@@ -34,13 +34,15 @@ class StreamStep(nn.Module):
                 f"steps of {frames} frames from phase {phase} with a window of {window} cannot be made",
                 hint="steps are of 1, 2 or 4 frames and follow each other; the window is at least 1",
             )
-        self.stem, self.fc = joined(network.stem), network.fc
+        self.stem, self.fc = StemStep(network.stem), network.fc
         self.frames, self.window, self.features = frames, window, network.features
         self.state_shapes: dict[str, tuple[int, ...]] = {}
         self.units = nn.ModuleList()
         for number, unit in enumerate(network.units):
             assert isinstance(unit, Unit)
             step, (before, after), joints = UnitStep(unit, frames, phase), channels_of(unit), len(unit.mix)
+            if number == 0 and self.stem.kept:
+                self.state_shapes["stem.kept"] = (self.stem.kept * joints, self.stem.channels)
             self.units.append(step)
             self.state_shapes[f"unit{number}.kept"] = (KEPT * joints, after)
             self.state_shapes[f"unit{number}.shortcut"] = (DELAY * joints, before)
@@ -63,8 +65,12 @@ class StreamStep(nn.Module):
 
     def forward(self, frame: Tensor, states: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """-> ([logits] or [], states anew)."""
-        x = F.relu(self.stem(frame.reshape(frame.shape[1:4]).permute(1, 2, 0).flatten(0, 1)))
+        x = frame.reshape(frame.shape[1:4]).permute(1, 2, 0).flatten(0, 1)
         new, before = [], iter(states)
+        if self.stem.kept:
+            x, kept = self.stem.behind(next(before), x)
+            new.append(kept)
+        x = F.relu(self.stem(x))
         for unit in self.units:
             x, kept, waiting = unit(x, next(before), next(before))
             new += [kept, waiting]
@@ -75,6 +81,29 @@ class StreamStep(nn.Module):
         pooled = torch.cat([next(before), torch.cat([feature, torch.ones(1, 1)], dim=1)])[-self.window :]
         total, count = (torch.ones(1, self.window) @ pooled).split([self.features, 1], dim=1)
         return [self.fc(total / count)], [*new, pooled]
+
+
+class StemStep(nn.Module):
+    """The first convolution's part of a step; rows are joints within frames. kept: frames that it looks back."""
+
+    def __init__(self, stem: nn.Sequential) -> None:
+        super().__init__()
+        convolution, self.linear = convolution_of(stem), joined(stem)
+        self.kept, self.channels = convolution.kernel_size[0] // 2, convolution.in_channels
+        # Its kernel's taps after the frame are 0: what is to come is not known.
+        now = (self.kept + 1) * self.channels
+        assert not self.linear.weight[:, now:].any()
+        self.linear.weight = nn.Parameter(self.linear.weight[:, :now].detach())
+
+    def behind(self, kept: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows x (frames * V, C) with those of the frames before beside them, and what is to be kept of all."""
+        seen = torch.cat([kept, x])
+        joints = len(kept) // self.kept
+        return torch.cat([seen[k * joints : k * joints + len(x)] for k in range(self.kept + 1)], dim=1), seen[len(x) :]
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows: Tensor = self.linear(x)
+        return rows
 
 
 class UnitStep(nn.Module):
