@@ -74,7 +74,8 @@ by hand): two operations a multiply-add of convolutions and products; every such
 moved once. The floor is the slower of computing at the peak and moving at the bandwidth. **The boards' columns are
 computed from published peaks; nothing was measured on a board**, and no network reaches a floor: launching each
 kernel costs microseconds, which is more than the student's whole floor. FP32 rows take the boards' FP16 peak and two
-bytes a number.""",
+bytes a number. Where each peak is from is said in [roofline.py](peers/roofline.py); the bandwidths of Orin NX and AGX
+Orin are those of NVIDIA's list of modules, as a guide of Ultralytics repeats it.""",
     "costs": """\
 Stages in turn on one thread, the demo clip with one or two people, default settings. Own
 time of each function, without what it calls.""",

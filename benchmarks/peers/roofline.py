@@ -43,10 +43,13 @@ class Board:
 # NVIDIA publishes peaks with structured sparsity, of INT8 for Orin and of FP4 for Thor; dense is half, and FP16 half of
 # INT8. The DLA of Orin NX and AGX Orin is left out. From
 # - Orin Nano: data sheet of the Jetson Orin Nano Super Developer Kit, 67 INT8 TOPS sparse, 102 GB/s.
-# - Orin NX: data sheet of the series, 100 INT8 TOPS sparse, 102.4 GB/s. 40 of it are the DLA's, "comparable to the 15W
-#   power mode on Jetson AGX Orin" (github.com/NVIDIA/Deep-Learning-Accelerator-SW), so 60 are the GPU's; half of an AGX
-#   Orin's cores make as much at 918 of its 1300 MHz. JetPack 6.2's mode of 40 W has a faster clock.
-# - AGX Orin: the table there by power mode, 171 INT8 TOPS sparse of the GPU at MAXN; 204.8 GB/s from its data sheet.
+# - Orin NX: data sheet of the series, 100 INT8 TOPS sparse. 40 of it are the DLA's, "comparable to the 15W power mode
+#   on Jetson AGX Orin" (github.com/NVIDIA/Deep-Learning-Accelerator-SW), so 60 are the GPU's; half of an AGX Orin's
+#   cores make as much at 918 of its 1300 MHz. JetPack 6.2's mode of 40 W has a faster clock.
+# - AGX Orin: the table there by power mode, 171 INT8 TOPS sparse of the GPU at MAXN.
+# - Bandwidths of these two: the technical specifications at developer.nvidia.com/embedded/jetson-modules, 128 bits of
+#   LPDDR5 at 102.4 GB/s and 256 bits at 204.8 GB/s. Read not there but in docs.ultralytics.com/guides/nvidia-jetson,
+#   which repeats that table and names it. Both are 6400 million transfers a second by the bus's width.
 # - Thor: data sheet of the AGX Thor Developer Kit, 1035 TOPS of sparse INT8, 517 TFLOPS of sparse FP16, 273 GB/s.
 BOARDS = {
     "Orin Nano 8GB (Super, 25 W)": Board(33.5, 16.75, 102),
