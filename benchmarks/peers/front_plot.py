@@ -167,7 +167,8 @@ def _radius(p: Point) -> float:
 def _label(row: str) -> str:
     network = ROWS[row].network
     if network.startswith("dense_gcn"):
-        return network.partition(" ")[2]
+        registered, width = NETWORKS[network]
+        return f"{width}, motions" if registered == "dense_gcn_motion" else f"{width}"
     return f"{NAMES[network]}, taught" if ROWS[row].teacher else NAMES[network]
 
 

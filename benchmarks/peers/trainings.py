@@ -29,6 +29,7 @@ NETWORKS: dict[str, tuple[str, int]] = {
     "dense_gcn 24": ("dense_gcn", 24),
     "dense_gcn 32": ("dense_gcn", 32),
     "dense_gcn 48": ("dense_gcn", 48),
+    "dense_gcn_motion 16": ("dense_gcn_motion", 16),
     "efficient_gcn_b0": ("efficient_gcn_b0", 64),
     "st_gcn_pp": ("st_gcn_pp", 64),
     "st_gcn": ("st_gcn", 64),
@@ -52,6 +53,7 @@ ALONE: dict[str, Row] = {name: Row(name) for name in NETWORKS}
 """The same number of epochs for all."""
 
 TEACHER = "dense_gcn 48, longer"
+MOTION_TEACHER = "dense_gcn_motion 16, longer"
 FOR_AS_LONG: dict[str, Row] = {
     "dd_net_s, longer": Row("dd_net_s", 4),
     "dd_net_m, longer": Row("dd_net_m", 4),
@@ -61,6 +63,8 @@ FOR_AS_LONG: dict[str, Row] = {
     "dense_gcn 24, taught": Row("dense_gcn 24", 2, TEACHER),
     "dense_gcn 32, taught": Row("dense_gcn 32", 2, TEACHER),
     "dense_gcn 48, taught": Row("dense_gcn 48", 1.5, TEACHER),
+    MOTION_TEACHER: Row("dense_gcn_motion 16", 3),
+    "dense_gcn_motion 16, taught": Row("dense_gcn_motion 16", 3, MOTION_TEACHER),
     "efficient_gcn_b0, taught": Row("efficient_gcn_b0", teacher=TEACHER),
 }
 """Small networks, none for longer than EfficientGCN-B0 takes for the epochs above."""
