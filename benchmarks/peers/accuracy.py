@@ -25,7 +25,9 @@ def trainings(datasets: list[str], rows: list[str], qualities: list[Quality], se
         for see in qualities:
             for row in rows:
                 for dataset in datasets:
-                    yield Training(row, dataset, see, seed)
+                    training = Training(row, dataset, see, seed)
+                    if training.makes_sense:
+                        yield training
 
 
 def finish(training: Training, data: Path) -> None:

@@ -9,7 +9,7 @@ from benchmarks.peers.eight_bits import in_eight_bits
 from benchmarks.peers.fronts import DATASETS, QUALITIES, Point, better_training, front, points
 from benchmarks.peers.trainings import ALONE, FOR_AS_LONG, ROWS, Quality, Training, finished
 
-BLANK = "did not run"
+BLANK, SENSELESS = "did not run", "classes name sides"
 SHOWN = [*ALONE, *FOR_AS_LONG]
 PANELS = [(dataset, see) for dataset in DATASETS for see in QUALITIES]
 
@@ -49,9 +49,14 @@ def _table(title: str, rows: Iterable[str], cell: Callable[[list[Training]], str
     columns = [title, *(shown_panel(*panel) for panel in PANELS), *more]
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for row in rows:
-        found = [finished(row, *panel) for panel in PANELS]
-        lines.append(f"| {row} | {' | '.join(cell(runs) if runs else BLANK for runs in found)} |")
+        found = [(panel, finished(row, *panel)) for panel in PANELS]
+        cells = [cell(runs) if runs else _blank(row, *panel) for panel, runs in found]
+        lines.append(f"| {row} | {' | '.join(cells)} |")
     return lines
+
+
+def _blank(row: str, dataset: str, see: Quality) -> str:
+    return BLANK if Training(row, dataset, see, 0).makes_sense else SENSELESS
 
 
 def spread(values: list[float]) -> str:

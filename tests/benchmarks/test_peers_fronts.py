@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.peers import accuracy_tables, trainings
+from benchmarks.peers.accuracy import trainings as trainings_of
 from benchmarks.peers.fronts import Point, better_training, front
 from benchmarks.peers.trainings import ALONE, FOR_AS_LONG, ROWS, Training
 from train.teach import StudentConfig, TeacherConfig
@@ -88,5 +89,12 @@ def test_alone_all_are_trained_alike_and_the_taught_have_a_teacher_on_good_skele
         config = training.config(Path("data"))
         assert isinstance(config, StudentConfig)
         assert config.data.pairs.drop == 0, "a student of good skeletons"
+        assert config.data.pairs.mirror == ("mirrored" in training.row)
         own = "dense_gcn_motion 16, longer" if "motion" in training.row else "dense_gcn 48, longer"
         assert config.teacher == Training(own, "utd_mhad", "hq", 3).out
+
+
+def test_clips_of_classes_that_name_a_side_are_never_mirrored() -> None:
+    rows, qualities = [row for row in ROWS if ROWS[row].mirrored], ["hq", "lq"]
+    assert rows and not list(trainings_of(["utd_mhad"], rows, qualities, seeds=2))
+    assert len(list(trainings_of(["penn_action", "utd_mhad"], rows, qualities, seeds=2))) == 4 * len(rows)
