@@ -16,7 +16,7 @@ from edge.contract.errors import BundleError, DataError
 from edge.contract.files import replacing
 from edge.contract.types import Float32
 
-Method = Literal["minmax", "percentile", "entropy", "mse"]
+Method = Literal["minmax", "percentile", "entropy", "mse", "margin"]
 """How an activation's range is chosen, see :mod:`calibrate.ranges`."""
 METHODS: tuple[Method, ...] = get_args(Method)
 Weights = Literal["nearest", "fitted"]

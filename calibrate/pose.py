@@ -41,7 +41,7 @@ class PoseConfig:
     out: Path | None = None
     """File to write; by default the network's name with .int8.onnx. Its record is written beside it as .json."""
     method: Method = "mse"
-    """How an activation's range is chosen: minmax, percentile (99.99), entropy (slow) or mse (finds most people)."""
+    """How an activation's range is chosen: minmax, percentile, entropy (slow), margin or mse (finds most people)."""
     samples: int = 128
     """How many pictures are calibrated on, evenly spread over the frames."""
     float_layers: int | None = None

@@ -30,8 +30,8 @@ class SensitivityConfig:
     """calibration.npz with clips and labels."""
     out: Path
     """Folder for sensitivity.json and sensitivity.png."""
-    method: Method = "percentile"
-    """How an activation's range is chosen: minmax, percentile (99.99), entropy (slow) or mse."""
+    method: Method = "margin"
+    """How an activation's range is chosen: minmax, percentile (99.99), entropy (slow), mse, margin (a fifth more)."""
     samples: int = 256
     """How many clips are calibrated and compared on, spread over the classes."""
     seed: int = 0

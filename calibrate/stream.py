@@ -41,7 +41,7 @@ class StreamConfig:
     """Held-out clips with labels. With them the accuracy of both precisions, and how often they decide alike, is
     measured, each clip from fresh states, and recorded in the manifest."""
     method: Method = "percentile"
-    """How an activation's range is chosen: minmax, percentile (99.99), entropy (slow) or mse."""
+    """How an activation's range is chosen: minmax, percentile (99.99), entropy (slow), mse or margin."""
     samples: int = 64
     """How many clips are streamed, spread over the classes."""
     seed: int = 0

@@ -58,7 +58,7 @@ def test_student_adds_int8_and_its_accuracy_to_the_bundle(bundle: Path, tmp_path
     assert read.manifest.accuracy["fp32"] == {"top1": 0.8, "mean_class": 0.4}
     assert read.manifest.accuracy["int8"]["agreement"] > 0.9
     record = json.loads(read.file("calibration.json").read_text())
-    assert (record["method"], record["seed"], len(record["ids"])) == ("percentile", 0, 40)
+    assert (record["method"], record["seed"], len(record["ids"])) == ("margin", 0, 40)
 
 
 def test_student_without_a_test_set_leaves_the_accuracy_alone(bundle: Path, tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_all_ways_of_choosing_ranges_are_compared_in_one_run(bundle: Path, tmp_p
     arguments = ("--bundle", bundle, "--clips", tmp_path / "calibration.npz", "--test", tmp_path / "test.npz")
     calibrate("methods", *arguments, "--samples", "16", "--report", tmp_path / "methods.json")
     results = json.loads((tmp_path / "methods.json").read_text())
-    assert [r["method"] for r in results] == ["minmax", "percentile", "entropy", "mse"]
+    assert [r["method"] for r in results] == ["minmax", "percentile", "entropy", "mse", "margin"]
     assert all(90 < r["agreement"] <= 100 and 70 < r["top1"] < 90 for r in results)
     assert sorted(p.name for p in bundle.iterdir()) == before
 

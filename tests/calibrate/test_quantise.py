@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import numpy_helper
 
-from calibrate.calibration_set import METHODS
+from calibrate.calibration_set import METHODS, Method
 from calibrate.compare import agreement
 from calibrate.quantise import Quantiser
 from calibrate.sensitivity import fewest, layer_losses, relative_error
@@ -95,6 +95,14 @@ def test_a_network_is_not_quantised_twice(tmp_path: Path) -> None:
     Quantiser(networks.student(tmp_path / "student.onnx"), samples(4), "minmax").write(out)
     with pytest.raises(EngineError, match="quantised already"):
         Quantiser(out, samples(4), "minmax")
+
+
+def test_the_margin_is_a_fifth_more_than_the_least_squared_error(tmp_path: Path) -> None:
+    source = networks.student(tmp_path / "student.onnx")
+    methods: tuple[Method, Method] = ("mse", "margin")
+    tight, wide = (Quantiser(source, samples(8), method).write(tmp_path / f"{method}.onnx") for method in methods)
+    assert tight and tight.keys() == wide.keys()
+    np.testing.assert_allclose(list(wide.values()), 1.2 * np.array(list(tight.values())), rtol=1e-5)
 
 
 def test_nothing_is_printed_to_stdout_which_is_for_data(tmp_path: Path) -> None:
