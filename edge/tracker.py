@@ -142,7 +142,8 @@ class Tracker:
 
         time_s: when they were seen; must rise from call to call. Tracks end by time, not by frames.
         """
-        poses = [pose for pose in poses if np.count_nonzero(pose.keypoints[:, 2] > 0) >= MIN_JOINTS]
+        seen = [] if not poses else (np.array([pose.keypoints[:, 2] for pose in poses]) > 0).sum(axis=1).tolist()
+        poses = [pose for pose, joints in zip(poses, seen, strict=True) if joints >= MIN_JOINTS]
         self._note_blindness(time_s)
         self._tracks = [track for track in self._tracks if track.unseen_s(time_s) <= self._config.max_age_s]
         found: list[tuple[int, Pose]] = []

@@ -90,19 +90,18 @@ COSTS: dict[str, str] = {
     "Invoke": "both BlazePose networks. The detector looks at one square a picture, not at all of them; "
     "`search_every_s` says how often; OpenVINO leaves out the third of the landmark network that nobody reads. "
     "Not done: INT8, for which its authors' data would be needed",
-    "warpAffine": "cutting, turning and scaling a body's region in one call; the picture is never scaled whole",
+    "warpAffine": "cutting, turning and scaling the region of a body that leans by more than ten degrees",
     "VideoCapture": "decoding; on a thread of its own, ahead of the pose stage",
     "blazepose_landmarks.py refine": "all joints at once, in windows of 7x7 of their heatmaps, not in whole ones",
     "'reduce' of 'numpy.ufunc'": "sums and tests of the refinement and of boxes' overlap; mostly the call itself. "
     "Nothing yet",
     "blazepose_detector.py detect": "pixels to -1..1 in place; the threshold before the sigmoid, so that few boxes are "
     "looked at",
-    "region.py crop": "the matrix of the cut. Nothing yet",
-    "GetTensor": "outputs are copied; the unread ones, the mask above all, are no longer there",
+    "crop.py crop": "the matrix of the cut. Nothing yet",
+    "litert.py run": "outputs are copied into memory that is taken once; the mask, which nobody reads, is not there",
     "onnxruntime_pybind11_state.run": "the student: INT8, asked five times a second and person, all people in one run",
     "SetTensor": "one copy of the input. Nothing yet",
-    "blazepose_landmarks.py _answer": "pixels to 0..1, into memory that is taken once",
-    "resize": "a region that is a block of the picture is resized, which takes a third of cutting and turning",
-    "litert.py run": "the boundary's check of names and shapes. Nothing yet",
+    "blazepose_landmarks.py locate": "pixels to 0..1, into memory that is taken once; all bodies before the first run",
+    "resize": "a body that stands nearly upright is a block of the picture, which takes a third of cutting and turning",
     "cvtColor": "of the region alone, after it was cut",
 }

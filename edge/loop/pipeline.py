@@ -27,9 +27,9 @@ HAND_OVER_S = 0.0005
 """A thread that waits for the interpreter gets it after so long. By Python's own five milliseconds the pose stage,
 which is back from its network a dozen times a frame, would wait for whatever the others are at."""
 
-AHEAD = 2
-"""Items of a recording that may wait between stages, so that none waits for a thread to wake. Of a live source
-nothing may: what waits grows old."""
+AHEAD = 1
+"""Items of a recording that may wait between stages, so that none waits for a thread to wake. More pictures would only
+take each other's place in the processor's cache. Of a live source nothing may wait: it grows old."""
 
 
 @dataclass(frozen=True)

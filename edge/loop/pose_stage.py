@@ -58,5 +58,5 @@ class EstimatorStage:
 
 
 def _check_finite(poses: Sequence[Pose]) -> None:
-    if not all(np.isfinite(pose.keypoints).all() for pose in poses):
+    if not np.isfinite(np.array([pose.keypoints for pose in poses])).all():
         raise EngineError("the pose estimator gave NaN or infinite keypoints")

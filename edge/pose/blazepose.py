@@ -10,15 +10,19 @@ somebody new is looked at again in the next picture, so that none takes much lon
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, replace
 from itertools import count
+
+import numpy as np
 
 from edge.contract.layouts import layout
 from edge.contract.types import Image, Pose
 from edge.engines.engine import Engine, Timed
 from edge.pose.blazepose_detector import BodyDetector
 from edge.pose.blazepose_landmarks import LandmarkNetwork, Landmarks
+from edge.pose.crop import level
 from edge.pose.region import Region, overlap
 from edge.pose.search import TILE_SIZES, Search
 
@@ -39,6 +43,10 @@ TURNS = 1 + len(TILE_SIZES) + 1
 
 NEW, MAX_DOUBTS = 1, 3
 """Doubts about a newcomer, and how many are too many: a body that the detector does not confirm so often is none."""
+
+LEAN = math.radians(10)
+"""Who leans no more is shown to the landmark network without being turned upright: a block of pixels costs a third.
+Held against COCO's annotations joints are as right that way up to 12 degrees, and from there on less so."""
 
 AFTER_LOSS_S = 1.0
 """Who was lost is looked for everywhere, in every picture, for as long as the tracker would know them again."""
@@ -92,7 +100,7 @@ class BlazePose:
         if suspect is None:
             squares = self._turn_of_the_detector(image, time_s)
         before, self._followed = self._followed, []
-        bodies = self._landmarks.locate(image, [followed.body.region for followed in before])
+        bodies = self._landmarks.locate(image, [self._view(followed.body.region) for followed in before])
         for followed, body in zip(before, bodies, strict=True):
             if not self._keep(body, followed.doubts):
                 self._lost.append(followed.body.region)
@@ -107,8 +115,11 @@ class BlazePose:
                     self._welcome(image, region)
                 elif not self._is_known(region):
                     self._suspects.append(region)
-        poses = [self._pose(followed.body) for followed in self._followed]
-        return sorted(poses, key=lambda pose: -pose.score)
+        return self._poses()
+
+    def _view(self, region: Region) -> Region:
+        """What the landmark network is shown of a body in that region."""
+        return level(region, self._landmarks.size) if abs(region.rotation) <= LEAN else region
 
     def _next_suspect(self, image: Image) -> Region | None:
         """What looked like somebody new in the picture before."""
@@ -151,7 +162,7 @@ class BlazePose:
             return
         again = self._look_again(image, region)
         if again and not self._is_known(again):
-            (body,) = self._landmarks.locate(image, [again])
+            (body,) = self._landmarks.locate(image, [self._view(again)])
             self._keep(body, NEW)
 
     def _look_again(self, image: Image, region: Region) -> Region | None:
@@ -174,7 +185,10 @@ class BlazePose:
     def _is_known(self, region: Region) -> bool:
         return any(overlap(followed.body.region, region) > SAME_BODY for followed in self._followed)
 
-    def _pose(self, body: Landmarks) -> Pose:
-        keypoints = body.keypoints.copy()
-        keypoints[keypoints[:, 2] < self._min_joint_score, 2] = 0
-        return Pose(keypoints, body.presence)
+    def _poses(self) -> list[Pose]:
+        """Of everybody who is followed, most certain first."""
+        bodies = sorted((followed.body for followed in self._followed), key=lambda body: -body.presence)
+        keypoints = np.array([body.keypoints for body in bodies], np.float32).reshape(-1, len(self.layout), 3)
+        scores = keypoints[..., 2]
+        scores[scores < self._min_joint_score] = 0
+        return [Pose(own, body.presence) for own, body in zip(keypoints, bodies, strict=True)]

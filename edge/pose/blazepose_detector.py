@@ -11,7 +11,8 @@ import numpy as np
 from scipy.special import expit, logit
 
 from edge.contract.types import Float32, Image
-from edge.engines.engine import Engine
+from edge.engines.engine import Engine, bound
+from edge.pose.crop import crop, level
 from edge.pose.region import Region, upright
 
 _GRIDS = ((28, 2), (14, 2), (7, 6))
@@ -32,21 +33,25 @@ class BodyDetector:
     """Bodies in a region of a picture."""
 
     def __init__(self, engine: Engine, *, min_score: float = 0.5) -> None:
-        self._engine, self._anchors = engine, anchors()
+        self._anchors = anchors()
         self._size = engine.inputs[0].shape[1] or 0
         # Taken once: fresh memory of this size costs a page fault for every four kilobytes.
         self._blob = np.empty((1, self._size, self._size, 3), np.float32)
+        self._found = {spec.name: np.empty([n or 1 for n in spec.shape], spec.dtype) for spec in engine.outputs}
+        self._run = bound(engine, {engine.inputs[0].name: self._blob}, self._found)
         self._crop = np.empty((self._size, self._size, 3), np.uint8)
         # The score threshold, moved before the sigmoid so that only the survivors pay for it.
         self._min_logit = float(logit(min_score))
 
     def detect(self, image: Image, region: Region) -> list[tuple[float, Region]]:
         """(score, upright region of the body) of every body found, most certain first."""
-        crop = region.crop(image, self._size, into=self._crop)
-        np.multiply(crop[None], np.float32(2 / 255), out=self._blob)
+        # A body is found as well a pixel beside, and a block of pixels is cut in a third of the time.
+        region = region if region.rotation else level(region, self._size)
+        shown = crop(image, region, self._size, into=self._crop)
+        np.multiply(shown[None], np.float32(2 / 255), out=self._blob)
         self._blob -= np.float32(1)
-        outputs = self._engine.run({self._engine.inputs[0].name: self._blob})
-        raw, logits = (outputs[spec.name][0] for spec in self._engine.outputs)
+        self._run()
+        raw, logits = (array[0] for array in self._found.values())
         sure = logits[:, 0] > self._min_logit
         if not sure.any():
             return []

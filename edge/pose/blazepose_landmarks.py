@@ -5,10 +5,9 @@ Sources: the BlazePose GHUM 3D model card and the parameters in MediaPipe's pose
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +15,9 @@ from scipy.special import expit
 
 from edge.contract.errors import EngineError
 from edge.contract.types import Float32, Image
-from edge.engines.engine import Engine, TensorSpec
-from edge.pose.region import Region, upright
+from edge.engines.engine import Engine, TensorSpec, bound
+from edge.pose.crop import crop
+from edge.pose.region import Region, to_picture, upright
 
 JOINTS = 33
 _POINTS = 39
@@ -44,45 +44,71 @@ def is_read(output: TensorSpec) -> bool:
 
 
 class LandmarkNetwork:
-    """Joints of the body in a region of a picture."""
+    """Joints of the body in a region of a picture. size: the network's input is so many pixels wide and high."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._size = engine.inputs[0].shape[1] or 0
-        # Taken once: fresh memory of this size costs a page fault for every four kilobytes.
-        self._blob = np.empty((1, self._size, self._size, 3), np.float32)
-        self._crop = np.empty((self._size, self._size, 3), np.uint8)
+        self.size = engine.inputs[0].shape[1] or 0
+        self._crop = np.empty((self.size, self.size, 3), np.uint8)
+        self._seats: list[_Seat] = []
         by_shape = {spec.shape: spec.name for spec in engine.outputs}
         try:
-            self._points, self._presence = by_shape[1, _POINTS * 5], by_shape[1, 1]
-            self._heatmaps = next(name for shape, name in by_shape.items() if len(shape) == 4 and shape[3] == _POINTS)
+            points, presence = by_shape[1, _POINTS * 5], by_shape[1, 1]
+            heatmaps = next(name for shape, name in by_shape.items() if len(shape) == 4 and shape[3] == _POINTS)
         except (KeyError, StopIteration) as error:
             raise EngineError(
                 "not a BlazePose landmark network: its outputs have other shapes", where=engine.describe()
             ) from error
+        self._outputs = (points, presence, heatmaps)
 
     def locate(self, image: Image, regions: Sequence[Region]) -> list[Landmarks]:
-        """One body for each region; the network runs for each, what follows it once for all."""
+        """One body for each region; the network runs for each, what comes before and after it once for all.
+
+        A run takes picture and code out of the processor's caches: what is cut between two of them takes twice as long.
+        """
         if not regions:
             return []
-        answers = [self._answer(image, region) for region in regions]
-        raw = np.stack([outputs[self._points].reshape(_POINTS, 5)[: JOINTS + 2] for outputs in answers])
-        points = refine((raw[..., :2] / self._size).astype(np.float32), [o[self._heatmaps][0] for o in answers])
-        visibility = expit(raw[:, :JOINTS, 3:4])
-        pixels = [region.to_picture(own) for region, own in zip(regions, points, strict=True)]
+        while len(self._seats) < len(regions):
+            self._seats.append(self._seat())
+        seats = self._seats[: len(regions)]
+        for seat, region in zip(seats, regions, strict=True):
+            shown = crop(image, region, self.size, repeat_border=True, into=self._crop)
+            np.multiply(shown[None], np.float32(1 / 255), out=seat.blob)
+        for seat in seats:
+            seat.run()
+        raw: Float32 = np.array([seat.points for seat in seats])[:, : JOINTS + 2]
+        points = refine(raw[..., :2] / np.float32(self.size), [seat.heatmaps for seat in seats])
+        keypoints = np.empty((len(seats), JOINTS + 2, 3), np.float32)
+        keypoints[..., :2] = to_picture(regions, points)
+        expit(raw[..., 3], out=keypoints[..., 2])
+        circles = keypoints[:, JOINTS:, :2].tolist()
         return [
-            Landmarks(
-                presence=float(answers[n][self._presence][0, 0]),
-                keypoints=np.concatenate([own[:JOINTS], visibility[n]], axis=1),
-                region=upright(own[JOINTS], own[JOINTS + 1]),
-            )
-            for n, own in enumerate(pixels)
+            Landmarks(presence=seat.presence.item(), keypoints=own[:JOINTS], region=upright(*circle))
+            for seat, own, circle in zip(seats, keypoints, circles, strict=True)
         ]
 
-    def _answer(self, image: Image, region: Region) -> dict[str, NDArray[Any]]:
-        crop = region.crop(image, self._size, repeat_border=True, into=self._crop)
-        np.multiply(crop[None], np.float32(1 / 255), out=self._blob)
-        return self._engine.run({self._engine.inputs[0].name: self._blob})
+    def _seat(self) -> _Seat:
+        blob = np.empty((1, self.size, self.size, 3), np.float32)
+        found = {spec.name: np.empty([n or 1 for n in spec.shape], spec.dtype) for spec in self._engine.outputs}
+        run = bound(self._engine, {self._engine.inputs[0].name: blob}, found)
+        points, presence, heatmaps = (found[name] for name in self._outputs)
+        return _Seat(blob, points.reshape(_POINTS, 5), presence, heatmaps[0], run)
+
+
+@dataclass(frozen=True)
+class _Seat:
+    """What one body's run of the network reads and writes, taken once: fresh memory of this size costs a page fault
+    for every four kilobytes.
+
+    blob: (1, size, size, 3) float32, the region's pixels in 0..1, which ``run`` reads. points: (39, 5), presence:
+    (1, 1) and heatmaps: (H, W, 39), which it writes.
+    """
+
+    blob: Float32
+    points: Float32
+    presence: Float32
+    heatmaps: Float32
+    run: Callable[[], None]
 
 
 def refine(points: Float32, heatmaps: Sequence[Float32], window: int = 7, min_confidence: float = 0.5) -> Float32:
@@ -92,41 +118,67 @@ def refine(points: Float32, heatmaps: Sequence[Float32], window: int = 7, min_co
     stays. Source: MediaPipe's refinement of landmarks from heatmaps.
     """
     height, width, maps = heatmaps[0].shape
-    look = _window(window, width, maps)
-    size = np.array([width, height], np.float32)
-    middle = np.floor(points * size).astype(np.int64)  # (N, K, 2)
-    at = middle[..., None, :] + look.reach  # (N, K, window, 2)
-    inside = (at >= 0) & (at < size)
-    cells = (middle @ look.step + np.arange(points.shape[1]))[..., None] + look.steps  # (N, K, window * window)
-    # What lies outside is read from anywhere, and does not count.
-    near = [of_one.reshape(-1).take(own, mode="clip") for of_one, own in zip(heatmaps, cells, strict=True)]
-    weight = expit(np.stack(near))
-    weight *= (inside[..., :, None, 1] & inside[..., None, :, 0]).reshape(weight.shape)
-    sums = weight @ look.moments
-    usable = (weight.max(axis=-1) >= min_confidence) & inside[:, :, window // 2].all(axis=-1)
-    mean = (middle + sums[..., 1:] / np.maximum(sums[..., :1], np.float32(1e-9))) / size
-    refined: Float32 = np.where(usable[..., None], mean, points).astype(np.float32)
+    bodies, joints, _ = points.shape
+    look = _window(window, width, height, maps)
+    middle = np.floor(points * look.size)  # (N, K, 2)
+    first = middle[..., 0] * look.step[0] + middle[..., 1] * look.step[1] + look.maps[:joints]
+    cells = first.astype(np.int64)[..., None] + look.steps
+    near = np.empty((bodies, joints, window**2), np.float32)
+    for heatmap, own, values in zip(heatmaps, cells, near, strict=True):
+        # What lies outside is read from anywhere, and does not count.
+        heatmap.reshape(-1).take(own, out=values, mode="clip")
+    weight = expit(near, out=near)
+    # Whether a window reaches beyond the map: then its cells there do not count.
+    if np.abs(middle - look.centre).max() > look.free:
+        inside = _inside(middle, look)
+        weight *= inside
+        usable = inside[..., inside.shape[-1] // 2] & (weight.max(axis=-1) >= min_confidence)
+    else:
+        usable = weight.max(axis=-1) >= min_confidence
+    sums = (weight.reshape(-1, window**2) @ look.moments).reshape(bodies, joints, 3)
+    mean = (middle + sums[..., 1:] / np.maximum(sums[..., :1], np.float32(1e-9))) / look.size
+    refined: Float32 = np.where(usable[..., None], mean, points)
     return refined
+
+
+def _inside(middle: Float32, look: _Window) -> NDArray[np.bool_]:
+    """Which cells of the windows around (N, K, 2) lie within the map, (N, K, window * window)."""
+    at = middle[..., None, :] + look.reach  # (N, K, window, 2)
+    inside = (at >= 0) & (at < look.size)
+    return (inside[..., :, None, 1] & inside[..., None, :, 0]).reshape(*middle.shape[:2], -1)
 
 
 @dataclass(frozen=True)
 class _Window:
-    """The cells of a square window, row by row, seen from its middle.
+    """The cells of a square window, row by row, seen from its middle; all float32 but for ``steps``.
 
-    reach: (window, 1) their columns, or rows. step: (2,) numbers in a flat heatmap to the next column and row. steps:
-    (window * window,) to each cell. moments: (window * window, 3) float32 ones, columns and rows, to sum weights with.
+    size: (2,) width and height of a heatmap. centre, free: so far from that column and row no window reaches beyond the
+    map. reach: (window, 1) the window's columns, or rows. step: (2,) numbers in
+    a flat heatmap to the next column and row. steps: (window * window,) to each cell. maps: (maps,) the numbers of the
+    maps. moments: (window * window, 3) ones, columns and rows, to sum weights with.
     """
 
-    reach: NDArray[np.int64]
-    step: NDArray[np.int64]
+    size: Float32
+    centre: Float32
+    free: float
+    reach: Float32
+    step: Float32
     steps: NDArray[np.int64]
+    maps: Float32
     moments: Float32
 
 
 @lru_cache(maxsize=4)
-def _window(window: int, width: int, maps: int) -> _Window:
+def _window(window: int, width: int, height: int, maps: int) -> _Window:
     reach = np.arange(window) - window // 2
     rows, columns = (axis.ravel() for axis in np.meshgrid(reach, reach, indexing="ij"))
-    moments = np.stack([np.ones(window**2), columns, rows], axis=1).astype(np.float32)
-    step = np.array([maps, width * maps])
-    return _Window(reach[:, None], step, columns * step[0] + rows * step[1], moments)
+    return _Window(
+        size=np.array([width, height], np.float32),
+        centre=np.array([(width - 1) / 2, (height - 1) / 2], np.float32),
+        free=(min(width, height) - 1) / 2 - window // 2,
+        reach=reach[:, None].astype(np.float32),
+        step=np.array([maps, width * maps], np.float32),
+        steps=(columns + width * rows) * maps,
+        maps=np.arange(maps, dtype=np.float32),
+        moments=np.stack([np.ones(window**2), columns, rows], axis=1).astype(np.float32),
+    )

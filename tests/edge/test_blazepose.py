@@ -119,11 +119,11 @@ def test_furniture_is_not_taken_for_people(blazepose, shared_data):
 
 def test_what_the_detector_does_not_confirm_is_dropped_after_a_while(networks, shared_data):
     blazepose = BlazePose(*networks, max_people=5, min_joint_score=0.5, search_every_s=0.5)
-    *_, image = pictures(shared_data / "media" / "streamposeml_example.webm", 372)
-    # In this picture a chair passes both looks at first. The man is left of it.
+    *_, image = pictures(shared_data / "media" / "streamposeml_example.webm", 312)
+    # In this picture a chair passes both looks at first. The man is right of it.
     found = [hips(blazepose.estimate(image, n / 30)) for n in range(40)]
     assert len(found[0]) == 2 and any(len(people) == 1 for people in found)
-    assert all(0.35 < people[0][0] / image.shape[1] < 0.46 for people in found)
+    assert all(0.35 < people[-1][0] / image.shape[1] < 0.46 for people in found)
 
 
 class Counted:
@@ -269,4 +269,5 @@ def test_a_body_of_half_a_tile_is_whole_in_some_tile_of_every_size(height, width
     for level in levels:
         side = level[0].side
         x, y = (side / 4 + place * (length - side / 2) for place, length in ((u, width), (v, height)))
-        assert any(max(abs(tile.x - x), abs(tile.y - y)) <= side / 4 + 1e-6 for tile in level)
+        # Tiles begin at whole pixels, so that two neighbours may be up to one further apart than half a tile.
+        assert any(max(abs(tile.x - x), abs(tile.y - y)) <= side / 4 + 0.5 for tile in level)

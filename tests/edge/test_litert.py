@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from edge.contract.errors import EngineError
+from edge.engines.engine import bound
 from edge.engines.registry import open_engine
 from edge.pose.blazepose_landmarks import is_read
 
@@ -32,6 +33,17 @@ def test_outputs_stay_what_they_were_when_the_network_runs_again(movenet):
     kept = first.copy()
     engine.run({name: array + 200 for name, array in BLANK.items()})
     assert np.array_equal(first, kept)
+
+
+def test_bound_to_arrays_it_reads_and_writes_these_and_answers_as_ever(movenet):
+    engine = open_engine(movenet, threads=1)
+    (given,), (answer,) = engine.inputs, engine.outputs
+    picture, found = np.zeros(given.shape, given.dtype), np.zeros(answer.shape, answer.dtype)
+    run = bound(engine, {given.name: picture}, {answer.name: found})
+    for seed in (0, 1):
+        picture[:] = np.random.default_rng(seed).integers(0, 256, picture.shape)
+        run()
+        assert np.array_equal(found, engine.run({given.name: picture})[answer.name]) and found.any()
 
 
 @pytest.mark.parametrize("part", [0.0, 0.0001, 0.5, 0.99])
