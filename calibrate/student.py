@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from calibrate.calibration_set import (
     CalibrationRecord,
@@ -22,6 +26,9 @@ from edge.contract.errors import ConfigError
 from edge.contract.types import Float32
 from edge.engines.registry import open_engine
 
+JUDGED = 256
+"""Clips that choose the method, about."""
+
 
 @dataclass(frozen=True)
 class StudentConfig:
@@ -33,8 +40,9 @@ class StudentConfig:
     """calibration.npz with clips and labels: what ranges are taken from."""
     test: Path | None = None
     """test.npz with clips and labels: what both accuracies are measured on; without it they are left out."""
-    method: Method = "margin"
-    """How an activation's range is chosen: minmax, percentile (99.99), entropy (slow), mse, margin (a fifth more)."""
+    method: Literal["auto", "minmax", "percentile", "entropy", "mse", "margin"] = "auto"
+    """How an activation's range is chosen: minmax, percentile (99.99), entropy (slow), mse, margin (a fifth more), or
+    auto, the one whose logits stay nearest to FP32's on clips that ranges are not taken from."""
     samples: int = 256
     """How many clips are calibrated on, spread over the classes."""
     seed: int = 0
@@ -47,6 +55,7 @@ class StudentConfig:
 def quantise_student(config: StudentConfig) -> None:
     """Write ``student.int8.onnx`` and ``calibration.json``, then the manifest anew."""
     from calibrate.float_layers import choose_float_layers, show_trials
+    from calibrate.nearest_ranges import nearest
     from calibrate.quantise import Quantiser
     from calibrate.sensitivity import layer_losses
 
@@ -56,7 +65,11 @@ def quantise_student(config: StudentConfig) -> None:
     test = None if config.test is None else check_clips(bundle, load_clips(config.test), config.test)
     ids = stratified(calibration.labels, config.samples, config.seed)
     samples = [calibration.clips[i : i + 1] for i in ids]
-    quantiser = Quantiser(source, samples, config.method)
+    method: Method
+    if config.method == "auto":
+        method, quantiser = nearest(source, samples, _judged(calibration.clips, ids))
+    else:
+        method, quantiser = config.method, Quantiser(source, samples, config.method)
     if config.float_layers is None:
         # A step for all coordinates is set by the few that lie far out, and costs all the others their places. The
         # layer has three channels: of a network's weights and work it is next to nothing.
@@ -73,7 +86,7 @@ def quantise_student(config: StudentConfig) -> None:
     record = CalibrationRecord(
         STUDENT_INT8,
         config.clips.name,
-        config.method,
+        method,
         config.seed,
         calibration.ids[ids].tolist(),
         counts,
@@ -89,7 +102,14 @@ def quantise_student(config: StudentConfig) -> None:
         console.print(f"top-1 {measured}")
     write_manifest(config.bundle, manifest)
     size = out.stat().st_size / source.stat().st_size
-    console.print(f"{out}: {len(ranges)} activations in INT8, {size:.2f} of the size")
+    console.print(f"{out}: {len(ranges)} activations in INT8, ranges by {method}, {size:.2f} of the size")
+
+
+def _judged(clips: Float32, drawn: NDArray[np.int64]) -> list[Float32]:
+    """Clips (1, C, T, V, M) evenly spread over those that ranges are not taken from, over all where these are few."""
+    left = np.setdiff1d(np.arange(len(clips)), drawn)
+    judged = left if 8 * len(left) >= len(drawn) else np.arange(len(clips))
+    return [clips[i : i + 1] for i in judged[:: max(1, len(judged) // JUDGED)]]
 
 
 def _accuracies(fp32: Path, int8: Path, test: LabelledClips) -> dict[str, dict[str, float]]:

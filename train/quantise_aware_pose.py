@@ -56,16 +56,16 @@ class PoseFineTuningConfig:
     int8: Path
     """pose.int8.onnx, as `python -m calibrate pose` wrote it; the file is written anew."""
     frames: Path
-    """Video, or folder with videos and images of people, in subfolders too; better more than what was calibrated on."""
+    """Video, or folder with videos and images of people, in subfolders too, of scenes such as the device will see."""
     pictures: int = 400
     """How many are kept of each video, and of the images of each folder, evenly spread."""
-    steps: int = 4000
+    steps: int = 1000
     """Steps of the training. One that was broken off goes on where the same command finds it."""
     batch: int = 4
     """Pictures a step."""
-    learning_rate: float = 3e-4
+    learning_rate: float = 2e-4
     """At its height, of the largest weight of a channel, whose eight bits are steps of 1/127; it falls to 0."""
-    elsewhere: float = 0.1
+    elsewhere: float = 0.3
     """What the maps' distance weighs where neither network sees anybody, against 1 where one does."""
     minutes: float = 0.0
     """Stop after so long, with the rate falling as if that were the end; 0 for never."""

@@ -13,6 +13,7 @@ import onnxruntime as ort
 import pytest
 
 from calibrate.__main__ import COMMANDS
+from calibrate.nearest_ranges import TRIED
 from edge.command_line import run_command_line
 from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.manifest import AccuracyBudget, Manifest
@@ -58,7 +59,8 @@ def test_student_adds_int8_and_its_accuracy_to_the_bundle(bundle: Path, tmp_path
     assert read.manifest.accuracy["fp32"] == {"top1": 0.8, "mean_class": 0.4}
     assert read.manifest.accuracy["int8"]["agreement"] > 0.9
     record = json.loads(read.file("calibration.json").read_text())
-    assert (record["method"], record["seed"], len(record["ids"])) == ("margin", 0, 40)
+    assert record["method"] in TRIED
+    assert (record["seed"], len(record["ids"])) == (0, 40)
 
 
 def test_student_without_a_test_set_leaves_the_accuracy_alone(bundle: Path, tmp_path: Path) -> None:
