@@ -28,8 +28,8 @@ HAND_OVER_S = 0.0005
 which is back from its network a dozen times a frame, would wait for whatever the others are at."""
 
 AHEAD = 1
-"""Items of a recording that may wait between stages, so that none waits for a thread to wake. More pictures would only
-take each other's place in the processor's cache. Of a live source nothing may wait: it grows old."""
+"""Items of a recording that may wait between stages, so that none waits for a thread to wake; two gain nothing
+(benchmarks/loop.md). Of a live source nothing may: what waits grows old."""
 
 
 @dataclass(frozen=True)
