@@ -6,7 +6,8 @@
 
 Known actions: the student's test clips, which no training saw, corrupted as its test does. They are parted in two, and
 no person who is named is in both: a threshold that is chosen on one is judged on the other. Strangers: what none of
-its classes describes, six of UI-PRMD's exercises as the Kinect saw them.
+its classes describes, exercises of UI-PRMD as the Kinect saw them: three that it was shown as "unknown", done by other
+people, and three that it was never shown.
 """
 
 from __future__ import annotations
@@ -22,14 +23,15 @@ from rich.console import Console
 from rich.table import Table
 
 from edge.contract.bundle import read_bundle
-from edge.contract.types import Float32
-from edge.recogniser import Recogniser, RecogniserConfig, open_recogniser
-from edge.threshold import calibrated_min_score, find_threshold
-from train.data.corruption import EstimatorErrors
+from edge.contract.types import UNKNOWN
+from edge.recogniser import RecogniserConfig, open_recogniser
+from edge.threshold import best_answers, calibrated_min_score, find_threshold
+from train.data.clip import SkeletonClip, SkeletonSet
+from train.data.everyday import OTHERS
 from train.data.pairs import PairConfig, Pairs
 from train.data.registry import DataConfig, read_dataset
 from train.data.ui_prmd import MOVEMENTS
-from train.export import save_arrays
+from train.export import pair_config, save_arrays
 
 ROOT = Path(__file__).parents[1]
 BUNDLE, OUT = ROOT / "bundles" / "everyday", ROOT / "runs" / "threshold"
@@ -43,26 +45,33 @@ STRANGE = {m for m in MOVEMENTS if m.startswith("standing_") or m == "hurdle_ste
 def student_pairs() -> PairConfig:
     """How the shipped student's clips are made."""
     raw = yaml.safe_load((ROOT / "configs" / "everyday" / "student.yaml").read_text(encoding="utf-8"))["data"]["pairs"]
-    return PairConfig(**{**raw, "estimator_errors": EstimatorErrors(**raw["estimator_errors"])})
+    return pair_config(raw)
 
 
 def write_clips(data: Path) -> None:
     how = student_pairs()
-    known = Pairs(read_dataset(DataConfig("everyday", data, pairs=how)), how, train=False, seed=0)
+    everyday = read_dataset(DataConfig("everyday", data, pairs=how))
+    named = tuple(clip for clip in everyday.clips if everyday.classes[clip.label] != UNKNOWN)
+    known = Pairs(replace(everyday, clips=named), how, train=False, seed=0)
     seen_by_kinect = replace(how, layout="penn-13", poor="recorded")
     strange = read_dataset(DataConfig("ui_prmd", data, pairs=seen_by_kinect))
     strangers = [
         clip
         for part in (True, False)
         for clip in strange.part(part)
-        if strange.classes[clip.label].rpartition("_")[0] in STRANGE
+        if _exercise(strange, clip) in STRANGE and not (part and _exercise(strange, clip) in OTHERS)
     ]
     # All of them are new to the student; "test" makes their clips without augmentation.
     strange = replace(strange, clips=tuple(replace(clip, train=False) for clip in strangers))
     for name, pairs in {"test": known, "strangers": Pairs(strange, seen_by_kinect, train=False, seed=0)}.items():
         clips, _, labels = pairs.batch(np.arange(len(pairs)))
         half = np.array([_half(clip.id, n) for n, clip in enumerate(pairs.clips)])
-        save_arrays(OUT / f"{name}.npz", clips=clips, labels=labels, half=half)
+        shown = np.array([name == "strangers" and _exercise(strange, clip) in OTHERS for clip in pairs.clips])
+        save_arrays(OUT / f"{name}.npz", clips=clips, labels=labels, half=half, shown=shown)
+
+
+def _exercise(data: SkeletonSet, clip: SkeletonClip) -> str:
+    return data.classes[clip.label].rpartition("_")[0]
 
 
 def _half(clip: str, number: int) -> int:
@@ -79,15 +88,17 @@ def judge() -> None:
     bundle = read_bundle(BUNDLE)
     recogniser = open_recogniser(bundle, RecogniserConfig(threads=1))
     with np.load(OUT / "test.npz") as arrays:
-        scores, best = _best(recogniser, arrays["clips"])
+        scores, best = best_answers(recogniser, bundle.manifest.classes, arrays["clips"])
         is_right, half = best == arrays["labels"], arrays["half"]
     with np.load(OUT / "strangers.npz") as arrays:
-        strangers = _best(recogniser, arrays["clips"])[0]
-    table = Table("min_score", "judged on", "decided %", "of these right %", "strangers unknown %")
+        strangers, shown = best_answers(recogniser, bundle.manifest.classes, arrays["clips"])[0], arrays["shown"]
+    others = ("exercises shown, other people: unknown %", "exercises never shown: unknown %")
+    table = Table("min_score", "judged on", "decided %", "of these right %", *others)
 
     def row(min_score: float, whose: str, part: NDArray[np.bool_]) -> None:
         decided = part & (scores >= min_score)
-        parts = (decided.sum() / part.sum(), is_right[decided].mean(), (strangers < min_score).mean())
+        unknown = strangers < min_score
+        parts = (decided.sum() / part.sum(), is_right[decided].mean(), unknown[shown].mean(), unknown[~shown].mean())
         table.add_row(f"{min_score:.3f}", whose, *(f"{100 * value:.1f}" for value in parts))
 
     everyone = np.ones(len(scores), np.bool_)
@@ -96,12 +107,7 @@ def judge() -> None:
     for n in (0, 1):
         chosen = find_threshold(scores[half == n], is_right[half == n], np.zeros(0, np.float32), WANTED)
         row(chosen.min_score, f"half {1 - n}, chosen on {n}", half != n)
-    Console().print(f"{len(scores)} clips of known actions, {len(strangers)} of strangers", table)
-
-
-def _best(recogniser: Recogniser, clips: Float32) -> tuple[Float32, NDArray[np.int64]]:
-    rows = np.concatenate([recogniser.recognise(clips[i : i + 64]) for i in range(0, len(clips), 64)])
-    return rows.max(1), rows.argmax(1)
+    Console().print(f"{len(scores)} clips of known actions, {shown.sum()} and {(~shown).sum()} of strangers", table)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from edge.contract.bundle import read_bundle
 from edge.contract.layouts import layout
 from train.data.kinematic import make_kinematic
 from train.data.penn_action import CLASSES as PENN_CLASSES
+from train.data.ui_prmd import MOVEMENTS
 from train.networks.trt_pose import trt_pose_network
 
 SIZE = (640, 360)
@@ -80,7 +81,7 @@ def _one_pose(path: Path) -> None:
 
 
 def _datasets(folder: Path) -> None:
-    """Penn Action and UTD-MHAD in their packed forms, of generated people: two clips a class, one to test."""
+    """Penn Action, UTD-MHAD and UI-PRMD in packed forms, of generated people: two clips a class, one to test."""
     folder.mkdir()
     made = [clip.joints[0, :40] for clip in make_kinematic(6, seed=0).clips]
     clips = [made[n % len(made)] for n in range(2 * 27)]
@@ -97,6 +98,21 @@ def _datasets(folder: Path) -> None:
         train=[n % 2 == 0 for n in range(len(clips))],
         classes=PENN_CLASSES,
     )
+    exercises = [clip[:32] for clip in made[: 2 * len(MOVEMENTS)]]
+    np.savez(
+        folder / "ui_prmd.npz",
+        vicon_mm=np.stack([_in_mm(clip, "vicon-39") for clip in exercises]),
+        kinect_mm=np.stack([_in_mm(clip, "kinect-22") for clip in exercises]),
+        length=[60] * len(exercises),
+        meta=[(1 + n // 2, 1 + n % 2, 1, 0) for n in range(len(exercises))],
+    )
+
+
+def _in_mm(joints: np.ndarray, name: str) -> np.ndarray:
+    """A body of kinect-20 (S, 20, 3) in metres, with another layout's joints; what it lacks lies at the spine."""
+    source = layout("kinect-20")
+    taken = [source.joints.index(joint if joint in source.joints else "spine") for joint in layout(name).joints]
+    return np.round(1000 * joints[:, taken]).astype(np.int16)
 
 
 class Camera:

@@ -92,6 +92,7 @@ def folder(people, tmp_path, monkeypatch):
     monkeypatch.setattr(cv2, "VideoCapture", camera_or_file(people))
     monkeypatch.setattr("edge.capture.gstreamer.has_gstreamer", lambda: True)
     monkeypatch.setattr("train.data.everyday.GENERATED_PER_CLASS", 6)
+    monkeypatch.setattr("train.data.everyday.FIDGETS", 6)
     return tmp_path
 
 

@@ -118,12 +118,12 @@ def _evenly(clips: Float32) -> Float32:
 
 
 def pair_config(raw: dict[str, Any]) -> PairConfig:
-    """The pairs a run was trained with, from its checkpoint."""
-    errors = raw["estimator_errors"]
+    """The pairs a run was trained with, from its checkpoint, or those that a file of settings asks for."""
+    errors = raw.get("estimator_errors")
     return PairConfig(
         **{
             **raw,
-            "preprocessing": Preprocessing(**raw["preprocessing"]),
+            "preprocessing": Preprocessing(**raw.get("preprocessing", {})),
             "estimator_errors": None if errors is None else EstimatorErrors(**errors),
         }
     )

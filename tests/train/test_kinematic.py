@@ -11,6 +11,7 @@ from edge.contract.preprocess import Preprocessing
 from train.data.body import ANGLES, LAYOUT, RATIOS, SIDES, Body, on_floor, pose, random_body
 from train.data.clip import SkeletonSet
 from train.data.kinematic import CLASSES, FPS, PEOPLE, make_kinematic, perform
+from train.data.motions import MOTIONS
 from train.data.pairs import PairConfig, Pairs
 
 STATURE_M = 1.7
@@ -173,7 +174,7 @@ def test_no_clips_are_an_error_and_not_an_empty_set() -> None:
 @settings(max_examples=60, deadline=None)
 def test_any_performance_is_finite_and_man_sized(action: str, seed: int, frames: int) -> None:
     rng = np.random.default_rng(seed)
-    joints = perform(action, random_body(rng), frames, rng)
+    joints = perform(MOTIONS[action], random_body(rng), frames, rng)
     assert joints.shape == (frames, 20, 3) and joints.dtype == np.float32
     assert np.isfinite(joints).all()
     assert np.ptp(joints[..., 1], axis=1).min() > 0.6 and joints[..., 1].max() < 2.8

@@ -8,7 +8,9 @@ import pytest
 from skeleton_files import standing, write_ntu
 
 from edge.contract.errors import ConfigError, DataError
+from edge.contract.types import UNKNOWN
 from train.data.clip import SkeletonSet
+from train.data.everyday import FIDGETS
 from train.data.pairs import PairConfig, Pairs
 from train.data.registry import DATASETS, DataConfig, read_dataset
 
@@ -48,6 +50,16 @@ def test_a_person_of_the_test_part_is_in_no_training_clip(everyday: SkeletonSet)
 
     assert not people(True, "utd", 2) & people(False, "utd", 2)
     assert people(True, "kinematic", 3) and not people(True, "kinematic", 3) & people(False, "kinematic", 3)
+
+
+def test_what_is_no_action_is_unknown_and_some_exercises_are_kept_from_it(everyday: SkeletonSet) -> None:
+    strange = [clip for clip in everyday.clips if everyday.classes[clip.label] == UNKNOWN]
+    # Ten people did each exercise ten times well and ten times badly.
+    exercises = Counter(clip.id.split("-")[1] for clip in strange if clip.id.startswith("uiprmd"))
+    assert exercises == {"m2": 200, "m7": 200, "m8": 200}
+    people = {(clip.id.split("-")[2], clip.train) for clip in strange if clip.id.startswith("uiprmd")}
+    assert people == {(f"s{n}", n % 2 == 1) for n in range(1, 11)}
+    assert Counter(clip.id.split("-")[1] for clip in strange if clip.id.startswith("kinematic")) == {"fidget": FIDGETS}
 
 
 def test_the_generator_needs_no_folder() -> None:

@@ -6,6 +6,10 @@ direction of a drawn circle) are one, because training mirrors its clips. Standi
 taken from recordings of other actions that begin or end with them. The kinematic generator adds
 people who stand, and who walk or jog through the picture, where UTD-MHAD has only steps on the
 spot; its recordings say so in their id.
+
+What people do beside these actions is the class "unknown", about which the loop says nothing: exercises of
+UI-PRMD that are none of them, and limbs that move anyhow. Three more exercises of UI-PRMD are left out, so that there
+are movements, and not only people, that no student has seen (`benchmarks/threshold.py`).
 """
 
 from __future__ import annotations
@@ -17,10 +21,14 @@ from pathlib import Path
 import numpy as np
 
 from edge.contract.layouts import layout
+from edge.contract.types import UNKNOWN
+from train.data.body import LAYOUT as BODY_LAYOUT
 from train.data.clip import SkeletonClip, SkeletonSet, checked
-from train.data.kinematic import make_kinematic
+from train.data.fidgets import fidget
+from train.data.kinematic import clip_of, make_kinematic
 from train.data.penn_action import read_penn_action
 from train.data.reading import DEFAULT, Reading
+from train.data.ui_prmd import read_ui_prmd
 from train.data.utd_mhad import read_utd_mhad
 
 LAYOUT = "penn-13"
@@ -41,21 +49,25 @@ STAND_TAKEN_EVERY = 3
 """A still person is taken from each third recording only: there would be too many of them."""
 GENERATED = ("walk", "jog", STAND)
 GENERATED_PER_CLASS = 120
+OTHERS = ("hurdle_step", "standing_shoulder_abduction", "standing_shoulder_extension")
+"""Exercises of UI-PRMD that are no class here. Its squats, lunges and standing up are, and are not taken."""
+FIDGETS = 600
 
 
 def read_everyday(folder: Path, how: Reading = DEFAULT) -> SkeletonSet:
-    """Both sets in ``folder``, each in its own split, joined by class name."""
+    """The sets in ``folder``, each in its own split, joined by class name."""
     how.chosen("everyday")
     penn, utd = read_penn_action(folder, how), read_utd_mhad(folder, how)
     generated = make_kinematic(GENERATED_PER_CLASS, seed=0)
-    classes = sorted({_renamed(name) for name in (*penn.classes, *utd.classes)} | {*GENERATED, SIT})
+    classes = [*sorted({_renamed(name) for name in (*penn.classes, *utd.classes)} | {*GENERATED, SIT}), UNKNOWN]
     clips = [
         *_joined(penn, classes),
         *_joined(utd, classes),
         *_joined(generated, classes, only=GENERATED),
         *_still(utd, classes),
+        *_others(folder, how, classes.index(UNKNOWN)),
     ]
-    split = f"Penn Action: {penn.split}; UTD-MHAD: {utd.split}; generated walk, jog, stand: by person"
+    split = f"Penn Action: {penn.split}; UTD-MHAD and UI-PRMD: {utd.split}; generated: by person"
     return checked(SkeletonSet("everyday", tuple(classes), LAYOUT, tuple(clips), split))
 
 
@@ -89,6 +101,24 @@ def _still(utd: SkeletonSet, classes: list[str]) -> Iterator[SkeletonClip]:
             yield _part(clip, end, SIT, classes)
         elif number % STAND_TAKEN_EVERY == 0:
             yield _part(clip, begin, STAND, classes)
+
+
+def _others(folder: Path, how: Reading, label: int) -> Iterator[SkeletonClip]:
+    """Exercises as the Kinect saw them, and generated fidgets."""
+    exercises = read_ui_prmd(folder, how)
+    wanted = {f"{exercise}_{done}" for exercise in OTHERS for done in ("correct", "incorrect")}
+    seen_by_kinect = replace(
+        exercises,
+        layout=exercises.low_layout or exercises.layout,
+        clips=tuple(
+            replace(clip, joints=clip.low.joints, seen=clip.low.seen, fps=clip.low.fps, low=None, label=label)
+            for clip in exercises.clips
+            if clip.low is not None and exercises.classes[clip.label] in wanted
+        ),
+    )
+    yield from _in_layout(seen_by_kinect)
+    fidgets = tuple(clip_of(fidget, "fidget", label, index, seed=1) for index in range(FIDGETS))
+    yield from _in_layout(SkeletonSet("fidgets", (), BODY_LAYOUT.name, fidgets, ""))
 
 
 def _part(clip: SkeletonClip, frames: slice, name: str, classes: list[str]) -> SkeletonClip:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from train.data.body import ANGLES, LAYOUT, Array, Body, on_floor, pose, random_body
 from train.data.clip import SkeletonClip, SkeletonSet, checked
-from train.data.motions import MOTIONS, Angles, other_side
+from train.data.motions import MOTIONS, Angles, Drawn, other_side
 
 CLASSES = tuple(MOTIONS)
 FPS = 30.0
@@ -30,15 +30,38 @@ def make_kinematic(clips_per_class: int, seed: int) -> SkeletonSet:
     A clip depends on ``seed``, its class and its number alone, so that a larger set contains the
     smaller ones. People differ between train and test. Raises DataError where ``clips_per_class`` < 1.
     """
-    clips = tuple(_clip(label, index, seed) for label in range(len(CLASSES)) for index in range(clips_per_class))
+    clips = tuple(
+        clip_of(MOTIONS[name], name, label, index, seed)
+        for label, name in enumerate(CLASSES)
+        for index in range(clips_per_class)
+    )
     return checked(SkeletonSet("kinematic", CLASSES, LAYOUT.name, clips, "by person, every third one tests"))
 
 
-def perform(action: str, body: Body, frames: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """One performance (S, 20, 3) in metres: x right of the camera, y up from the floor, z away; starts at x = z = 0."""
+def clip_of(drawn: Drawn, name: str, label: int, index: int, seed: int) -> SkeletonClip:
+    """The ``index``-th clip of a motion; it depends on ``seed``, ``label`` and ``index`` alone."""
+    person = index % PEOPLE
+    body = random_body(np.random.default_rng((seed, 0, person)))
+    rng = np.random.default_rng((seed, 1, label, index))
+    joints = perform(drawn, body, int(rng.uniform(2.4, 3.6) * FPS), rng)[None]
+    return SkeletonClip(
+        id=f"kinematic-{name}-{index:04d}-p{person:02d}",
+        label=label,
+        joints=joints,
+        seen=np.ones(joints.shape[:3], bool),
+        fps=FPS,
+        train=person % 3 != 2,
+    )
+
+
+def perform(drawn: Drawn, body: Body, frames: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """One performance of a motion, (S, 20, 3) in metres: x right of the camera, y up from the floor, z away.
+
+    It starts at x = z = 0.
+    """
     times_s = np.arange(frames) / FPS
     side = body.hand if rng.random() < 5 / 6 else other_side(body.hand)
-    motion = MOTIONS[action](times_s, side, rng)
+    motion = drawn(times_s, side, rng)
     if motion.travels:
         heading_deg = rng.uniform(-180, 180) + rng.uniform(-25, 25) * times_s
     else:
@@ -62,18 +85,3 @@ def _lived_in(angles: Angles, times_s: Array, rng: np.random.Generator) -> dict[
             curve = np.clip(curve, *HINGE_DEG)
         curves[name] = curve
     return curves
-
-
-def _clip(label: int, index: int, seed: int) -> SkeletonClip:
-    person = index % PEOPLE
-    body = random_body(np.random.default_rng((seed, 0, person)))
-    rng = np.random.default_rng((seed, 1, label, index))
-    joints = perform(CLASSES[label], body, int(rng.uniform(2.4, 3.6) * FPS), rng)[None]
-    return SkeletonClip(
-        id=f"kinematic-{CLASSES[label]}-{index:04d}-p{person:02d}",
-        label=label,
-        joints=joints,
-        seen=np.ones(joints.shape[:3], bool),
-        fps=FPS,
-        train=person % 3 != 2,
-    )

@@ -42,8 +42,8 @@ class DataConfig:
 
     dataset: str = "kinematic"
     """penn_action, utd_mhad, ui_prmd, ntu60, ntu120, kinetics (400, ST-GCN's skeletons), nw_ucla, pyskl (an
-    annotation pickle), everyday (Penn Action and UTD-MHAD joined), video_pairs (your own videos, see `python -m
-    train pairs`), or kinematic (made by the generator, needs no folder)."""
+    annotation pickle), everyday (Penn Action and UTD-MHAD joined, and what of UI-PRMD is neither's action), video_pairs
+    (your own videos, see `python -m train pairs`), or kinematic (made by the generator, needs no folder)."""
     folder: Path | None = None
     """The folder that holds the dataset's files as they are distributed; for pyskl the pickle may be named itself."""
     clips_per_class: int = 60

@@ -18,6 +18,7 @@ from train.data.body import LAYOUT, Array, random_body
 from train.data.clip import SkeletonClip
 from train.data.corruption import EstimatorErrors, estimate_badly
 from train.data.kinematic import CLASSES, FPS, perform
+from train.data.motions import MOTIONS
 
 WIDTH_PX, HEIGHT_PX = 1280, 720
 CAMERA_HEIGHT_M = 1.6
@@ -102,7 +103,7 @@ def scene_clips(scenes: int) -> Iterator[SkeletonClip]:
 
 def _placed(action: str, frames: int, across: float, rng: np.random.Generator) -> NDArray[np.float32]:
     """A performance (S, 20, 3) whose path has its middle somewhere before the camera, ``across`` 0..1 of its view."""
-    body = perform(action, random_body(rng), frames, rng)
+    body = perform(MOTIONS[action], random_body(rng), frames, rng)
     z = rng.uniform(3.5, 8)
     path = body[:, LAYOUT.joints.index("hip_centre")].mean(axis=0)
     return body + np.array([(across - 0.5) * 0.9 * z - path[0], 0, z - path[2]], np.float32)

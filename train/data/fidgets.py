@@ -1,0 +1,53 @@
+"""Movements that no class describes: limbs that go from one arbitrary posture to the next.
+
+A recogniser that has only ever seen its classes answers everything with one of them. Shown as "unknown", these keep
+it from doing so (outlier exposure: Hendrycks, Mazeika, Dietterich, ICLR 2019).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.interpolate import PchipInterpolator
+
+from train.data.body import SIDES, Array
+from train.data.motions import Angles, Motion
+
+ARM_DEG = {"shoulder_flex": (-40, 170), "shoulder_abduct": (0, 150), "shoulder_twist": (-60, 80), "elbow": (5, 140)}
+LEG_DEG = {"hip_flex": (-20, 100), "knee": (0, 110), "hip_abduct": (0, 40)}
+TRUNK_DEG = {"lean": (-15, 60), "bend": (-30, 30), "turn": (-50, 50), "nod": (-20, 30)}
+"""How far each angle goes, in degrees."""
+HANGING_DEG = {"shoulder_flex": (-10, 30), "shoulder_abduct": (2, 20), "elbow": (5, 60)}
+"""Where an arm is held that does not move."""
+ARM_MOVES, LEGS_MOVE, LEG_MOVES, TRUNK_MOVES, TRAVELS = 0.8, 0.45, 0.7, 0.5, 0.25
+"""Probabilities: of each arm, of the legs and then of each, of the trunk, and that the body goes somewhere."""
+
+
+def fidget(t: Array, side: str, rng: np.random.Generator) -> Motion:
+    """Some limbs, or all, through postures drawn without regard to any action; see :mod:`train.data.motions`."""
+    angles: Angles = {}
+    legs_move = rng.random() < LEGS_MOVE
+    for limb in SIDES:
+        if rng.random() < ARM_MOVES:
+            angles |= {f"{limb}_{name}": _wander(t, *limits, rng) for name, limits in ARM_DEG.items()}
+        else:
+            angles |= {f"{limb}_{name}": rng.uniform(*limits) for name, limits in HANGING_DEG.items()}
+        if legs_move and rng.random() < LEG_MOVES:
+            angles |= {f"{limb}_{name}": _wander(t, *limits, rng) for name, limits in LEG_DEG.items()}
+    if rng.random() < TRUNK_MOVES:
+        angles |= {name: _wander(t, *limits, rng) for name, limits in TRUNK_DEG.items()}
+    return Motion(angles, travels=bool(rng.random() < TRAVELS))
+
+
+def _wander(t: Array, low: float, high: float, rng: np.random.Generator) -> Array:
+    """Degrees (S,): two to five values at moments drawn in ``t``, passed through without overshoot; some tremble."""
+    count = rng.integers(2, 6)
+    moments = np.sort(rng.uniform(t[0], t[-1], count)) + 1e-3 * np.arange(count)  # no two at once
+    near_rest = rng.random() < 0.6
+    degrees = rng.triangular(low, max(low, 0), high, count) if near_rest else rng.uniform(low, high, count)
+    held = PchipInterpolator(
+        np.concatenate([[t[0] - 0.5], moments, [t[-1] + 0.5]]), np.concatenate([degrees[:1], degrees, degrees[-1:]])
+    )
+    curve: Array = held(t)
+    if rng.random() < 0.3:
+        curve = curve + rng.uniform(3, 25) * np.sin(2 * np.pi * rng.uniform(0.3, 2) * t + rng.uniform(0, 2 * np.pi))
+    return curve
