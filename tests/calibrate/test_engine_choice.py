@@ -107,7 +107,8 @@ def timed_board(board, monkeypatch: pytest.MonkeyPatch):
         )
 
     monkeypatch.setattr("calibrate.best_engine.ROUNDS", 3)
-    monkeypatch.setattr("calibrate.compare.time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    clock_alone = SimpleNamespace(perf_counter=lambda: clock[0], sleep=lambda seconds: None)
+    monkeypatch.setattr("calibrate.compare.time", clock_alone)
     return put
 
 
