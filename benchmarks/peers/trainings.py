@@ -72,6 +72,7 @@ FOR_AS_LONG: dict[str, Row] = {
     "dense_gcn_motion 16, taught": Row("dense_gcn_motion 16", 3, MOTION_TEACHER),
     "dense_gcn_motion 16, taught, mirrored": Row("dense_gcn_motion 16", 3, MOTION_TEACHER, mirrored=True),
     "efficient_gcn_b0, taught": Row("efficient_gcn_b0", teacher=TEACHER),
+    "efficient_gcn_b0, mirrored": Row("efficient_gcn_b0", mirrored=True),
 }
 """Small networks, none for longer than EfficientGCN-B0 takes for the epochs above."""
 

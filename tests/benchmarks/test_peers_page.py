@@ -50,7 +50,7 @@ def test_a_section_that_has_not_run_says_so(tmp_path: Path, monkeypatch: pytest.
     text = (tmp_path / "benchmarks" / "peers.md").read_text()
     assert text.count("Has not run.") == 7
     assert interleaved.kept("roofline") is None
-    networks, longer_or_taught, panels, mirrored_sides = 13, 14, 4, 2
+    networks, longer_or_taught, panels, mirrored_sides = 13, 15, 4, 4
     cells = (networks + longer_or_taught) * panels - mirrored_sides
     assert text.count("did not run |") == 2 * cells + panels, "FP32, INT8, fronts"
     assert text.count("classes name sides |") == 2 * mirrored_sides
