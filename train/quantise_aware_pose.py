@@ -182,15 +182,9 @@ def _train(
 def _about(config: PoseFineTuningConfig) -> dict[str, Any]:
     """What a training that was broken off must have in common with this one."""
     settings = ("pictures", "steps", "batch", "learning_rate", "elsewhere", "minutes", "seed")
-    files = {name: digest(path) for name, path in (("network", config.network), ("int8", config.int8))}
-    return (
-        {name: getattr(config, name) for name in settings}
-        | files
-        | {
-            "frames": str(config.frames),
-            "precision": config.hardware.precision,
-        }
-    )
+    about = {name: getattr(config, name) for name in settings}
+    about |= {"network": digest(config.network), "int8": digest(config.int8)}
+    return about | {"frames": str(config.frames), "precision": config.hardware.precision}
 
 
 def _rate(done: float) -> float:

@@ -72,9 +72,8 @@ its trainings, as for all others.
 - The rates are not what holds the networks back. Held-out training clips of Penn Action, three blocks of a fifth of
   each class, good skeletons, 16 channels, 12 epochs: 95.1 % as in the table, 96.0 % in FP32, 96.1 % without rolled
   pictures, 95.1 % with AdamW at 0.002, 95.1 % at half the rate, 95.5 % with batches of 16 and 96.5 % with both. ST-GCN
-  at 16 channels, one block: 95.3 %, with AdamW 94.5 %. An earlier ST-GCN of 225 thousand parameters had been at 97.9 %
-  of the test clips on good skeletons and 89 to 92 % on poor ones whose unseen joints were zeros; how it was trained is
-  not kept, and it was not found again.
+  at 16 channels, one block: 95.3 %, with AdamW 94.5 %. These were trial runs, which no
+  command here repeats.
 - 12 channels are no faster than 16: sixteen numbers are computed at once.""",
     "latency_pictures": """\
 For networks of heatmaps OpenVINO pays, and is a choice: `--pose.engine openvino`, or `engine: openvino` under `pose` in

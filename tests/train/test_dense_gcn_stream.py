@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from drawn import lively
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -11,23 +12,17 @@ from edge.contract.errors import ConfigError
 from edge.contract.layouts import layout
 from train.networks.dense_gcn import DenseGcn, Unit
 from train.networks.dense_gcn_stream import DELAY_FRAMES, RECEPTIVE_FRAMES, DenseGcnStream
+from train.networks.registry import build
 from train.networks.stream_step import StreamStep
 
 PENN = layout("penn-13")
 
 
-def lively(kind: type[DenseGcn], seed: int = 0, bodies: int = 1) -> DenseGcn:
-    """Random weights and BatchNorm statistics, none at its start value; logits of order 1."""
+def made(kind: type[DenseGcn], seed: int = 0, bodies: int = 1) -> DenseGcn:
     torch.manual_seed(seed)
-    network = kind(5, PENN, bodies, width=4)
-    with torch.no_grad():
-        for module in network.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.running_mean.normal_(0, 0.3)
-                module.running_var.uniform_(0.05, 0.5)
-                module.bias.normal_(0, 0.3)
-        network.fc.weight.normal_()
-    return network.eval()
+    network = lively(kind(5, PENN, bodies, width=4), seed)
+    assert isinstance(network, DenseGcn)
+    return network
 
 
 def noise(frames: int, seed: int = 0) -> Tensor:
@@ -58,7 +53,7 @@ def pooled(network: DenseGcn, features: Tensor, last: int, window: int) -> Tenso
 
 def test_one_feature_sees_45_frames_and_lies_22_behind() -> None:
     assert (RECEPTIVE_FRAMES, DELAY_FRAMES) == (45, 22)
-    network, x = lively(DenseGcnStream).double(), noise(64).double().requires_grad_()
+    network, x = made(DenseGcnStream).double(), noise(64).double().requires_grad_()
     network(x)[1][0, :, 14].sum().backward()
     touched = x.grad[0, :, :, :, 0].abs().amax(dim=(0, 2)).nonzero()[:, 0]
     assert int(touched.min()) == 59 - 44 and int(touched.max()) == 59
@@ -74,7 +69,7 @@ def test_one_feature_sees_45_frames_and_lies_22_behind() -> None:
 def test_after_warm_up_a_stream_is_the_padded_networks_interior(
     seed: int, frames: int, window: int, hops: list[int]
 ) -> None:
-    network, x = lively(DenseGcn, seed), noise(frames, seed)
+    network, x = made(DenseGcn, seed), noise(frames, seed)
     found = answers(network, x, window, hops)
     # Seen from the second frame, the padded form's strides fall on the stream's; far from both ends no padding is seen.
     with torch.inference_mode():
@@ -91,7 +86,7 @@ def test_after_warm_up_a_stream_is_the_padded_networks_interior(
 @settings(max_examples=12, deadline=None)
 @given(seed=st.integers(0, 1000), frames=st.integers(4, 60), window=st.integers(1, 8))
 def test_from_the_first_frame_on_a_stream_is_the_causal_clip_form(seed: int, frames: int, window: int) -> None:
-    network, x = lively(DenseGcnStream, seed), noise(frames, seed)
+    network, x = made(DenseGcnStream, seed), noise(frames, seed)
     with torch.inference_mode():
         features = network(x)[1]
         for count, logits in answers(network, x, window, [1]).items():
@@ -119,7 +114,7 @@ def unit_by_loops(unit: Unit, x: Tensor, stride: int) -> Tensor:
 
 @pytest.mark.parametrize("frames", [4, 16, 19])
 def test_the_causal_clip_form_is_the_loop_over_frames(frames: int) -> None:
-    network, x = lively(DenseGcnStream), noise(frames)
+    network, x = made(DenseGcnStream), noise(frames)
     with torch.inference_mode():
         features = network.stem(x.squeeze(-1))
         for unit, stride in zip(network.units, (1, 1, 2, 1, 2, 1), strict=True):
@@ -130,14 +125,14 @@ def test_the_causal_clip_form_is_the_loop_over_frames(frames: int) -> None:
 
 
 def test_weights_are_those_of_dense_gcn() -> None:
-    padded, causal = lively(DenseGcn, 1), lively(DenseGcnStream, 2)
+    padded, causal = made(DenseGcn, 1), made(DenseGcnStream, 2)
     causal.load_state_dict(padded.state_dict())
     a, b = answers(padded, noise(20), 8, [1]), answers(causal, noise(20), 8, [4])
     assert a.keys() == b.keys() and all(torch.allclose(a[n], b[n], atol=1e-5) for n in a)
 
 
 def test_a_step_touches_the_states_of_the_units_it_reaches_alone() -> None:
-    touched = [{n.split(".")[0] for n in StreamStep(lively(DenseGcn), window=8, phase=p).state_names} for p in range(4)]
+    touched = [{n.split(".")[0] for n in StreamStep(made(DenseGcn), window=8, phase=p).state_names} for p in range(4)]
     upper = {"unit0", "unit1", "unit2"}
     middle = upper | {"unit3", "unit4"}
     assert touched == [upper, middle, upper, middle | {"unit5", "pooled"}]
@@ -146,16 +141,16 @@ def test_a_step_touches_the_states_of_the_units_it_reaches_alone() -> None:
 @pytest.mark.parametrize(("window", "frames", "phase"), [(0, 1, 0), (8, 3, 0), (8, 2, 1), (8, 1, 4), (8, 8, 0)])
 def test_steps_that_do_not_fit_the_strides_are_refused(window: int, frames: int, phase: int) -> None:
     with pytest.raises(ConfigError, match="1, 2 or 4 frames"):
-        StreamStep(lively(DenseGcn), window=window, frames=frames, phase=phase)
+        StreamStep(made(DenseGcn), window=window, frames=frames, phase=phase)
 
 
 def test_a_network_of_two_bodies_is_no_stream() -> None:
     with pytest.raises(ConfigError, match="of one body"):
-        StreamStep(lively(DenseGcn, bodies=2), window=8)
+        StreamStep(made(DenseGcn, bodies=2), window=8)
 
 
 def test_in_training_half_of_the_clips_follow_another_and_outside_none_does() -> None:
-    network = lively(DenseGcnStream).train()
+    network = made(DenseGcnStream).train()
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d | nn.Dropout):
             module.eval()  # BatchNorm would let every clip see every other
@@ -175,8 +170,12 @@ def test_in_training_half_of_the_clips_follow_another_and_outside_none_does() ->
     assert torch.allclose(one, other, atol=1e-5)
 
 
-def test_a_clip_that_follows_another_is_answered_as_the_stream_that_saw_both(monkeypatch: pytest.MonkeyPatch) -> None:
-    network = lively(DenseGcnStream)
+@pytest.mark.parametrize("name", ["dense_gcn_stream", "dense_gcn_motion_stream"])
+def test_a_clip_that_follows_another_is_answered_as_the_stream_that_saw_both(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = lively(build(name, classes=5, layout=PENN, bodies=1, width=4))
+    assert isinstance(network, DenseGcnStream)
     first, second = noise(16, 1), noise(16, 2)
     with torch.inference_mode():
         stream = network(torch.cat([first, second], dim=2))[1][0, :, 4:]

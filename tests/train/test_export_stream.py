@@ -9,10 +9,10 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from drawn import lively
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from torch import nn
 
 from calibrate.listening import Listening
 from calibrate.tensorrt_rules import violations
@@ -36,14 +36,9 @@ HOW = Preprocessing(length_frames=16, centre="trailing")
 def network() -> DenseGcnStream:
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    network = DenseGcnStream(5, PENN, 1, width=4)
-    with torch.no_grad():
-        for module in network.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.running_mean.normal_(0, 0.3)
-                module.running_var.uniform_(0.05, 0.5)
-        network.fc.weight.normal_()
-    return network.eval()
+    network = lively(DenseGcnStream(5, PENN, 1, width=4))
+    assert isinstance(network, DenseGcnStream)
+    return network
 
 
 @pytest.fixture(scope="module")
