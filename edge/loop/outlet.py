@@ -102,8 +102,9 @@ class Outlet:
             while len(self._waiting) >= self.terms.depth:
                 _, oldest = self._waiting.popleft()
                 self.dropped += 1
-                # Pictures may be lost, what began or ended may not.
-                result = replace(result, events=(*oldest.events, *result.events))  # type: ignore[union-attr]
+                # Pictures may be lost, what began or ended may not, as long as somebody can be expected to come for it.
+                events = (*oldest.events, *result.events)[-MAX_EVENTS:]  # type: ignore[union-attr]
+                result = replace(result, events=events)
             self._append(frame, result)
 
     def tell(self, event: Event) -> None:

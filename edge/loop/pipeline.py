@@ -70,7 +70,7 @@ class Pipeline:
         self._stopping, self._done = threading.Event(), threading.Event()
         self._accept, self._warn = accept, warn
         self._error: BaseException | None = None
-        self._ending, self._outlets_ended = threading.Lock(), False
+        self._ending, self._outlets_ended, self._counting = threading.Lock(), False, threading.Lock()
         self._played = Played()
 
     def stop(self) -> None:
@@ -217,7 +217,7 @@ class Pipeline:
         played.frames += 1
         played.with_poses += bool(result.poses)
         played.failed += result.failure is not None
-        played.told += len(result.events)
+        self._count_told(len(result.events))
         played.times.add(result)
         self._on_result(result)
 
@@ -225,19 +225,24 @@ class Pipeline:
         """The action stage has ended: so has whatever had begun. Whoever still gives is told to stop."""
         self._sightings.stop()
         self._pictures.stop()
-        for event in self._action.finish():
-            self._tell(event)
-        if self._error is None and not self._stopping.is_set():
-            try:
+        try:
+            for event in self._action.finish():
+                self._tell(event)
+            if self._error is None and not self._stopping.is_set():
                 self._accept(self._played)
-            except SkdError as error:
-                self._error = error
+        except BaseException as error:  # noqa: BLE001 raised again by run(), which would otherwise wait for ever
+            self._error = self._error or error
         self._end_outlets()
         self._done.set()
 
     def _tell(self, event: Event) -> None:
-        self._played.told += 1
+        self._count_told(1)
         if event.text is not None:
             self._warn(event.text)
         for outlet in self._outlets:
             outlet.tell(event)
+
+    def _count_told(self, events: int) -> None:
+        # The source tells of what happens to it on a thread of its own.
+        with self._counting:
+            self._played.told += events

@@ -1,0 +1,64 @@
+"""What goes wrong at the loop's end, or between its threads, is neither waited for nor lost."""
+
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from parts import Pictures
+from test_pipeline import Kept, Scripted, Slow, outlet, pipeline
+
+from edge.contract.types import Event, Frame, FrameResult
+
+BLACK = np.zeros((4, 4, 3), np.uint8)
+
+
+@pytest.mark.parametrize("where", ["accept", "finish"])
+def test_a_mistake_at_the_very_end_ends_the_run_too(where):
+    def mistaken(*_):
+        raise ZeroDivisionError("at the end")
+
+    kept, action, more = Kept(), Slow(0), {}
+    if where == "accept":
+        more["accept"] = mistaken
+    else:
+        action.finish = mistaken
+    running = pipeline(Pictures(5), Scripted(), action, kept, **more)
+    rescue = threading.Timer(5, running._done.set)
+    rescue.start()
+    with pytest.raises(ZeroDivisionError, match="at the end"):
+        running.run()
+    assert rescue.is_alive() and kept.left not in (None, "well")
+    rescue.cancel()
+
+
+def test_events_of_source_and_loop_are_counted_however_threads_take_turns():
+    source = Pictures(5)
+
+    class Events(tuple):
+        def __len__(self):
+            # While these are counted, the source tells of something on its own thread.
+            telling = threading.Thread(target=lambda: source.tell(Event("source_lost", 0.0)))
+            telling.start()
+            telling.join()
+            return super().__len__()
+
+    action = Slow(0)
+    plain = action.act
+    action.act = lambda seen: replace(plain(seen), events=Events((Event("person_entered", seen.frame.time_s, 1),)))
+    assert pipeline(source, Scripted(), action).run().told == 10
+
+
+def test_what_a_hanging_consumer_missed_is_bounded(monkeypatch):
+    monkeypatch.setattr("edge.loop.outlet.MAX_EVENTS", 20)
+    kept = Kept()
+    waiting = outlet(kept, pictures=True)
+    for number in range(50):
+        event = Event("person_entered", float(number), number)
+        waiting.put(number, FrameResult(Frame(number, float(number), BLACK), (), {}, events=(event, event)))
+    waiting.open()
+    waiting.end(failed=False)
+    assert waiting.join()
+    # The newest; that some are missing is told by their numbers.
+    (result,) = kept.results
+    assert [event.track_id for event in result.events] == [n for n in range(40, 50) for _ in range(2)]
