@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,46 +97,45 @@ def run(config: RunConfig) -> None:
     from edge.loop.played import Limits
     from edge.overlay import Overlay
 
-    with ExitStack() as stack:
-        parts = stack.enter_context(opened(config))
+    with opened(config) as parts:
         source, pose, told = parts.source, parts.pose, parts.describe()
         for name, description in told.items():
             console.print(f"{name:8} {description}", highlight=False)
         if config.self_test:
             parts.student.require_agreement(parts.bundle)
         history, overlay = LatencyHistory(WARM_UP_FRAMES), Overlay(pose.layout)
-        report = stack.enter_context(replacing(config.report)) if config.report else None
         limits = Limits(config.frames, config.limit_s)
-        with progress_line(limits.total(source)) as show_progress:
-            pipeline = Pipeline(
-                source,
-                pose,
-                parts.action,
-                outlets(config.sinks, config.record, source, pose, overlay, history, _say),
-                history,
-                limits=limits,
-                on_result=show_progress,
-                accept=lambda played: _require_people(config, source, played),
-                warn=print_warning,
-            )
-            with interruptible(pipeline.stop) as stop:
-                played = pipeline.run()
-        if report is not None:
-            figures = {"machine": machine(), **told, **_figures(config, played, history)}
-            with writing(config.report or report):
-                report.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    conclude(config, played, history)
-    code = stop.exit_code if stop.signum else USER_ERROR if played.ended_by else 0
-    if stop.signum:
-        console.print("interrupted; what was written until then is kept" if config.outputs else "interrupted")
-    if played.hanging:
-        console.print(f"warning: left behind, because it does not answer: {', '.join(played.hanging)}")
-        if played.ended_by is not None:
-            console.print(f"error: {played.ended_by}", highlight=False)
-        # Python would wait for it, or pull the floor from under it.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        with replacing(config.report) if config.report else nullcontext() as report:
+            with progress_line(limits.total(source)) as show_progress:
+                pipeline = Pipeline(
+                    source,
+                    pose,
+                    parts.action,
+                    outlets(config.sinks, config.record, source, pose, overlay, history, _say),
+                    history,
+                    limits=limits,
+                    on_result=show_progress,
+                    accept=lambda played: _require_people(config, source, played),
+                    warn=print_warning,
+                )
+                with interruptible(pipeline.stop) as stop:
+                    played = pipeline.run()
+            if report is not None:
+                figures = {"machine": machine(), **told, **_figures(config, played, history)}
+                with writing(config.report or report):
+                    report.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        conclude(config, played, history)
+        code = stop.exit_code if stop.signum else USER_ERROR if played.ended_by else 0
+        if stop.signum:
+            console.print("interrupted; what was written until then is kept" if config.outputs else "interrupted")
+        if played.hanging:
+            console.print(f"warning: left behind, because it does not answer: {', '.join(played.hanging)}")
+            if played.ended_by is not None:
+                console.print(f"error: {played.ended_by}", highlight=False)
+            # Python would wait for it, or pull the floor from under it; so would whoever closed what it works with.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
     if stop.signum:
         raise SystemExit(code)
     if played.ended_by is not None:

@@ -1,9 +1,11 @@
 """``python -m edge`` as a user starts it, on a real recording."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -205,9 +207,9 @@ class LiveSource:
         pass
 
 
-def live_run(monkeypatch, bundle_folder, out, error=None):
+def live_run(monkeypatch, bundle_folder, out, error=None, source=None):
     # Sources are registered by one line, and so is this one.
-    monkeypatch.setitem(SCHEMES, "test", lambda rest, config: LiveSource(error))
+    monkeypatch.setitem(SCHEMES, "test", lambda rest, config: source or LiveSource(error))
     arguments = ("run", "--source", "test://", "--bundle", bundle_folder, *outputs(out))
     run_command_line("edge", "", COMMANDS, [str(a) for a in arguments])
 
@@ -225,6 +227,33 @@ def test_a_camera_that_drops_out_for_good_keeps_the_files_and_is_an_error(monkey
     said = capsys.readouterr().err
     assert left.value.code == 2 and said.endswith("error: the camera dropped out; check cable\n")
     assert "picture to decision" in said and len(lines(tmp_path / "people.jsonl")) >= 2
+
+
+def test_nothing_is_closed_under_a_stage_that_hangs(monkeypatch, bundle_folder, tmp_path, capsys):
+    class Hanging(LiveSource):
+        answers, closed = threading.Event(), False
+
+        def __iter__(self):
+            yield Frame(0, 0.0, videos.picture(5))
+            os.kill(os.getpid(), signal.SIGINT)
+            self.answers.wait(30)
+
+        def close(self):
+            self.closed = True  # OpenCV would take the camera from under the thread that reads it
+
+    def leave(code):
+        left.append((code, source.closed))
+        raise SystemExit(code)
+
+    source, left = Hanging(None), []
+    monkeypatch.setattr("os._exit", leave)
+    monkeypatch.setattr("edge.loop.pipeline.STOPPING_S", 0.2)
+    with pytest.raises(SystemExit):
+        live_run(monkeypatch, bundle_folder, tmp_path, source=source)
+    source.answers.set()
+    assert left == [(130, False)]
+    assert "left behind, because it does not answer: capture" in capsys.readouterr().err
+    assert len(lines(tmp_path / "people.jsonl")) == 1
 
 
 def test_check_fails_a_student_that_decides_otherwise_with_exit_code_1(tmp_path, capsys):
