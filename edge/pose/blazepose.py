@@ -74,7 +74,8 @@ class BlazePose:
     ) -> None:
         self.layout = layout("blazepose-33")
         self._engines = (Timed(detector), Timed(landmarks))
-        self._detector, self._landmarks = BodyDetector(self._engines[0]), LandmarkNetwork(self._engines[1])
+        self._detector = BodyDetector(self._engines[0])
+        self._landmarks = LandmarkNetwork(self._engines[1], max_people)
         self._max_people, self._min_joint_score = max_people, min_joint_score
         self._search, self._turns = Search(search_every_s, TURNS), count(1)
         self._followed: list[_Followed] = []

@@ -5,7 +5,7 @@ Sources: the BlazePose GHUM 3D model card and the parameters in MediaPipe's pose
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -44,13 +44,14 @@ def is_read(output: TensorSpec) -> bool:
 
 
 class LandmarkNetwork:
-    """Joints of the body in a region of a picture. size: the network's input is so many pixels wide and high."""
+    """Joints of the bodies in regions of a picture. size: the network's input is so many pixels wide and high.
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    max_bodies: regions at once, at most. What the network reads and writes for each is memory taken and touched once:
+    fresh memory of this size costs a page fault for every four kilobytes, and a loop that runs for weeks must not grow.
+    """
+
+    def __init__(self, engine: Engine, max_bodies: int) -> None:
         self.size = engine.inputs[0].shape[1] or 0
-        self._crop = np.empty((self.size, self.size, 3), np.uint8)
-        self._seats: list[_Seat] = []
         by_shape = {spec.shape: spec.name for spec in engine.outputs}
         try:
             points, presence = by_shape[1, _POINTS * 5], by_shape[1, 1]
@@ -59,7 +60,19 @@ class LandmarkNetwork:
             raise EngineError(
                 "not a BlazePose landmark network: its outputs have other shapes", where=engine.describe()
             ) from error
-        self._outputs = (points, presence, heatmaps)
+        self._crop = np.empty((self.size, self.size, 3), np.uint8)
+        self._blobs = np.full((max_bodies, self.size, self.size, 3), 0, np.float32)
+        found = {
+            spec.name: np.full((max_bodies, *(n or 1 for n in spec.shape[1:])), 0, spec.dtype)
+            for spec in engine.outputs
+        }
+        self._points, self._presence = found[points].reshape(max_bodies, _POINTS, 5), found[presence]
+        self._heatmaps = found[heatmaps]
+        reads = engine.inputs[0].name
+        self._runs = [
+            bound(engine, {reads: self._blobs[n : n + 1]}, {name: array[n : n + 1] for name, array in found.items()})
+            for n in range(max_bodies)
+        ]
 
     def locate(self, image: Image, regions: Sequence[Region]) -> list[Landmarks]:
         """One body for each region; the network runs for each, what comes before and after it once for all.
@@ -68,65 +81,37 @@ class LandmarkNetwork:
         """
         if not regions:
             return []
-        while len(self._seats) < len(regions):
-            self._seats.append(self._seat())
-        seats = self._seats[: len(regions)]
-        for seat, region in zip(seats, regions, strict=True):
+        bodies = len(regions)
+        for region, blob in zip(regions, self._blobs[:bodies], strict=True):
             shown = crop(image, region, self.size, repeat_border=True, into=self._crop)
-            np.multiply(shown[None], np.float32(1 / 255), out=seat.blob)
-        for seat in seats:
-            seat.run()
-        raw: Float32 = np.array([seat.points for seat in seats])[:, : JOINTS + 2]
-        points = refine(raw[..., :2] / np.float32(self.size), [seat.heatmaps for seat in seats])
-        keypoints = np.empty((len(seats), JOINTS + 2, 3), np.float32)
+            np.multiply(shown, np.float32(1 / 255), out=blob)
+        for run in self._runs[:bodies]:
+            run()
+        raw: Float32 = self._points[:bodies, : JOINTS + 2]
+        points = refine(raw[..., :2] / np.float32(self.size), self._heatmaps[:bodies])
+        keypoints = np.empty((bodies, JOINTS + 2, 3), np.float32)
         keypoints[..., :2] = to_picture(regions, points)
         expit(raw[..., 3], out=keypoints[..., 2])
-        circles = keypoints[:, JOINTS:, :2].tolist()
+        presence, circles = self._presence[:bodies, 0].tolist(), keypoints[:, JOINTS:, :2].tolist()
         return [
-            Landmarks(presence=seat.presence.item(), keypoints=own[:JOINTS], region=upright(*circle))
-            for seat, own, circle in zip(seats, keypoints, circles, strict=True)
+            Landmarks(sure, own[:JOINTS], upright(*circle))
+            for sure, own, circle in zip(presence, keypoints, circles, strict=True)
         ]
 
-    def _seat(self) -> _Seat:
-        blob = np.empty((1, self.size, self.size, 3), np.float32)
-        found = {spec.name: np.empty([n or 1 for n in spec.shape], spec.dtype) for spec in self._engine.outputs}
-        run = bound(self._engine, {self._engine.inputs[0].name: blob}, found)
-        points, presence, heatmaps = (found[name] for name in self._outputs)
-        return _Seat(blob, points.reshape(_POINTS, 5), presence, heatmaps[0], run)
 
-
-@dataclass(frozen=True)
-class _Seat:
-    """What one body's run of the network reads and writes, taken once: fresh memory of this size costs a page fault
-    for every four kilobytes.
-
-    blob: (1, size, size, 3) float32, the region's pixels in 0..1, which ``run`` reads. points: (39, 5), presence:
-    (1, 1) and heatmaps: (H, W, 39), which it writes.
-    """
-
-    blob: Float32
-    points: Float32
-    presence: Float32
-    heatmaps: Float32
-    run: Callable[[], None]
-
-
-def refine(points: Float32, heatmaps: Sequence[Float32], window: int = 7, min_confidence: float = 0.5) -> Float32:
+def refine(points: Float32, heatmaps: Float32, window: int = 7, min_confidence: float = 0.5) -> Float32:
     """Points (N, K, 2) in 0..1, each moved to the mean of its heatmap in a window around it.
 
-    heatmaps: N of (H, W, >=K) logits. A point outside, or whose window nowhere reaches ``min_confidence``,
+    heatmaps: (N, H, W, >=K) logits. A point outside, or whose window nowhere reaches ``min_confidence``,
     stays. Source: MediaPipe's refinement of landmarks from heatmaps.
     """
-    height, width, maps = heatmaps[0].shape
     bodies, joints, _ = points.shape
-    look = _window(window, width, height, maps)
+    look = _window(window, *heatmaps.shape)
     middle = np.floor(points * look.size)  # (N, K, 2)
-    first = middle[..., 0] * look.step[0] + middle[..., 1] * look.step[1] + look.maps[:joints]
-    cells = first.astype(np.int64)[..., None] + look.steps
-    near = np.empty((bodies, joints, window**2), np.float32)
-    for heatmap, own, values in zip(heatmaps, cells, near, strict=True):
-        # What lies outside is read from anywhere, and does not count.
-        heatmap.reshape(-1).take(own, out=values, mode="clip")
+    within = middle[..., 0] * look.step[0] + middle[..., 1] * look.step[1]
+    cells = (within.astype(np.int64) + look.maps[:, :joints])[..., None] + look.steps
+    # What lies outside is read from anywhere, and does not count.
+    near = heatmaps.reshape(-1).take(cells, mode="clip")
     weight = expit(near, out=near)
     # Whether a window reaches beyond the map: then its cells there do not count.
     if np.abs(middle - look.centre).max() > look.free:
@@ -150,12 +135,12 @@ def _inside(middle: Float32, look: _Window) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True)
 class _Window:
-    """The cells of a square window, row by row, seen from its middle; all float32 but for ``steps``.
+    """The cells of a square window, row by row, seen from its middle.
 
     size: (2,) width and height of a heatmap. centre, free: so far from that column and row no window reaches beyond the
-    map. reach: (window, 1) the window's columns, or rows. step: (2,) numbers in
-    a flat heatmap to the next column and row. steps: (window * window,) to each cell. maps: (maps,) the numbers of the
-    maps. moments: (window * window, 3) ones, columns and rows, to sum weights with.
+    map. reach: (window, 1) the window's columns, or rows. step: (2,) numbers in flat heatmaps (bodies, height, width,
+    maps) to the next column and row. steps: (window * window,) to each cell. maps: (bodies, maps) to where each begins.
+    moments: (window * window, 3) ones, columns and rows, to sum weights with.
     """
 
     size: Float32
@@ -164,12 +149,12 @@ class _Window:
     reach: Float32
     step: Float32
     steps: NDArray[np.int64]
-    maps: Float32
+    maps: NDArray[np.int64]
     moments: Float32
 
 
-@lru_cache(maxsize=4)
-def _window(window: int, width: int, height: int, maps: int) -> _Window:
+@lru_cache(maxsize=16)
+def _window(window: int, bodies: int, height: int, width: int, maps: int) -> _Window:
     reach = np.arange(window) - window // 2
     rows, columns = (axis.ravel() for axis in np.meshgrid(reach, reach, indexing="ij"))
     return _Window(
@@ -179,6 +164,6 @@ def _window(window: int, width: int, height: int, maps: int) -> _Window:
         reach=reach[:, None].astype(np.float32),
         step=np.array([maps, width * maps], np.float32),
         steps=(columns + width * rows) * maps,
-        maps=np.arange(maps, dtype=np.float32),
+        maps=np.arange(bodies)[:, None] * (height * width * maps) + np.arange(maps),
         moments=np.stack([np.ones(window**2), columns, rows], axis=1).astype(np.float32),
     )

@@ -6,7 +6,6 @@ To turn a region upright costs three times what a block of the picture's pixels 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import cv2
@@ -51,15 +50,16 @@ def _lead(side: float, size: int) -> float:
 
 def _block(region: Region, size: int) -> _Block | None:
     """What :func:`level` made of a region; None for another."""
+    if region.rotation:
+        return None
     lead = _lead(region.side, size)
-    place = (region.x - region.side / 2 - lead, region.y - region.side / 2 - lead, region.side)
-    whole = [round(value) for value in place]
-    is_block = not region.rotation and max(abs(n - value) for n, value in zip(whole, place, strict=True)) < ALMOST
-    return _Block(*whole) if is_block else None
+    left, top, side = region.x - region.side / 2 - lead, region.y - region.side / 2 - lead, region.side
+    block = _Block(round(left), round(top), round(side))
+    off = abs(block.left - left) + abs(block.top - top) + abs(block.side - side)
+    return block if off < ALMOST else None
 
 
-@dataclass(frozen=True)
-class _Block:
+class _Block(NamedTuple):
     """A square of a picture's pixels, which may reach beyond it."""
 
     left: int

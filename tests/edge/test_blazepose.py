@@ -1,6 +1,7 @@
 """BlazePose: its numbers against MediaPipe's, its people on real clips."""
 
 import json
+import tracemalloc
 from pathlib import Path
 
 import cv2
@@ -68,7 +69,7 @@ def distances(keypoints, landmarks):
     "recording", [r for r in GOLDEN if not r["followed"]], ids=lambda r: f"{r['clip']} {r['crop']}"
 )
 def test_in_the_region_mediapipe_looked_at_the_joints_are_mediapipes(networks, shared_data, recording):
-    network = LandmarkNetwork(networks[1])
+    network = LandmarkNetwork(networks[1], max_bodies=1)
     errors = []
     for image, result in golden_pictures(recording, shared_data):
         if result:
@@ -198,7 +199,37 @@ def test_an_empty_picture_and_a_change_of_size_are_taken_as_they_come(blazepose,
 
 def test_another_network_is_refused(networks):
     with pytest.raises(EngineError, match="not a BlazePose landmark network"):
-        LandmarkNetwork(networks[0])
+        LandmarkNetwork(networks[0], max_bodies=1)
+
+
+def test_memory_for_as_many_bodies_as_there_may_be_is_taken_on_opening(networks, shared_data):
+    (person,) = pictures(shared_data / "media" / "streamposeml_example.webm", 1)
+    everywhere = [Region(300.0 + 100 * n, 360, 700, 0.3 * n) for n in range(4)]
+    tracemalloc.start()
+    try:
+        network = LandmarkNetwork(networks[1], max_bodies=4)
+        # What one body's run reads and writes is a megabyte and more.
+        assert tracemalloc.get_traced_memory()[0] > 4 * 1.2e6
+        for bodies in (everywhere[:1], everywhere, everywhere[:1]):
+            tracemalloc.reset_peak()
+            before, _ = tracemalloc.get_traced_memory()
+            assert len(network.locate(person, bodies)) == len(bodies)
+            # A part of the picture that is turned is copied.
+            assert tracemalloc.get_traced_memory()[1] - before < person.nbytes
+            assert tracemalloc.get_traced_memory()[0] - before < 50_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_bodies_that_are_read_together_are_read_as_each_alone(networks, shared_data):
+    (person,) = pictures(shared_data / "media" / "streamposeml_example.webm", 1)
+    regions = [Region(600.0 + 40 * n, 360, 700, 0.3 * n) for n in range(3)]
+    network = LandmarkNetwork(networks[1], max_bodies=3)
+    together = network.locate(person, regions)
+    for region, body in zip(regions, together, strict=True):
+        (alone,) = network.locate(person, [region])
+        np.testing.assert_array_equal(body.keypoints, alone.keypoints)
+        assert (body.region, body.presence) == (alone.region, alone.presence)
 
 
 def test_the_anchors_are_the_cells_of_five_layers():
@@ -258,7 +289,7 @@ def test_points_move_to_the_mean_of_their_heatmap_around_them(points, seed):
         if max(w for _, _, w in cells) >= 0.5:
             expected[k] = [sum(c * w for _, c, w in cells) / total / 20, sum(r * w for r, _, w in cells) / total / 16]
     # Of several bodies each has its own.
-    both = refine(np.stack([points, points[::-1]]), [heatmaps, heatmaps[..., ::-1].copy()])
+    both = refine(np.stack([points, points[::-1]]), np.stack([heatmaps, heatmaps[..., ::-1]]))
     np.testing.assert_allclose(both, [expected, expected[::-1]], atol=1e-5)
 
 

@@ -23,7 +23,7 @@ SHOULDERS, HIPS = [5, 6], [11, 12]  # of COCO
 @pytest.fixture(scope="module")
 def network(blazepose_files):
     _, landmarks = fetch(BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS)
-    return LandmarkNetwork(open_engine(landmarks, threads=1, wanted=is_read))
+    return LandmarkNetwork(open_engine(landmarks, threads=1, wanted=is_read), max_bodies=1)
 
 
 def coco_people(folder):
