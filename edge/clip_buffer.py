@@ -7,21 +7,25 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.contract.layouts import JointLayout
+from edge.contract.layouts import JointLayout, convert
 from edge.contract.preprocess import Preprocessing, clip_tensor, resample
 from edge.contract.types import Float32
 
 
 class ClipBuffer:
-    """Timestamped keypoints of one person, as far back as a clip reaches."""
+    """Timestamped keypoints of one person, as far back as a clip reaches.
 
-    def __init__(self, layout: JointLayout, how: Preprocessing) -> None:
-        self._layout, self._how = layout, how
+    layout: of the clips. given: of the keypoints that are pushed, where that is another; they become the clip's when
+    one is cut, all at once, since a handful of decisions a second needs far fewer conversions than the pictures.
+    """
+
+    def __init__(self, layout: JointLayout, how: Preprocessing, given: JointLayout | None = None) -> None:
+        self._layout, self._how, self._given = layout, how, given or layout
         self._entries: deque[tuple[float, Float32]] = deque()
         self._gaps: deque[tuple[float, float]] = deque()
 
     def push(self, keypoints: Float32, time_s: float) -> None:
-        """Add keypoints (V, 3) of the bundle's layout. Times must rise."""
+        """Add keypoints (V, 3) of the given layout. Times must rise."""
         if self._entries and time_s - self._entries[-1][0] > self._how.max_gap_s:
             self._gaps.append((self._entries[-1][0], time_s))
         self._entries.append((time_s, keypoints))
@@ -38,7 +42,7 @@ class ClipBuffer:
         for entry in reversed(self._entries):
             if time_s is not None and entry[0] <= time_s:
                 break
-            found.append(entry)
+            found.append((entry[0], convert(entry[1], self._given, self._layout)))
         return found[::-1]
 
     @property
@@ -55,7 +59,8 @@ class ClipBuffer:
     def recording(self) -> tuple[Float32, NDArray[np.float64]]:
         """Keypoints (S, V, 3) in pixels and their times (S,), as far back as a clip reaches."""
         times = np.array([time for time, _ in self._entries])
-        return np.array([keypoints for _, keypoints in self._entries], np.float32), times
+        keypoints = np.array([keypoints for _, keypoints in self._entries], np.float32)
+        return convert(keypoints, self._given, self._layout) if len(times) else keypoints, times
 
     def moments(self, end_s: float) -> Float32:
         """Keypoints (T, V, 3) in pixels at the moments of a clip that ends at ``end_s``; unseen before the first."""

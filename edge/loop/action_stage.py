@@ -10,7 +10,7 @@ import numpy as np
 from edge.clip_buffer import ClipBuffer
 from edge.contract.bundle import Bundle
 from edge.contract.errors import LayoutError
-from edge.contract.layouts import JointLayout, convert, mapping
+from edge.contract.layouts import JointLayout, mapping
 from edge.contract.types import Action, Event, Float32, FrameResult, Person, Pose, Sighting
 from edge.decisions import DecisionConfig, Decisions
 from edge.following import Follower, PeopleConfig
@@ -177,14 +177,12 @@ class ActionStage:
         return recogniser.network_s - busy_s
 
     def _remember(self, found: list[tuple[int, Pose]], time_s: float) -> None:
-        together = [pose.keypoints for _, pose in found]
-        bodies = convert(np.array(together), self._given, self._wanted) if found else ()
-        for (track_id, _), keypoints in zip(found, bodies, strict=True):
+        for track_id, pose in found:
             if track_id not in self._buffers:
-                self._buffers[track_id] = ClipBuffer(self._wanted, self._how)
-                for earlier, when_s in self._tracker.earlier(track_id):
-                    self._buffers[track_id].push(convert(earlier, self._given, self._wanted), when_s)
-            self._buffers[track_id].push(keypoints, time_s)
+                self._buffers[track_id] = ClipBuffer(self._wanted, self._how, self._given)
+                for keypoints, when_s in self._tracker.earlier(track_id):
+                    self._buffers[track_id].push(keypoints, when_s)
+            self._buffers[track_id].push(pose.keypoints, time_s)
         followed = self._tracker.track_ids
         for gone in self._buffers.keys() - followed:
             del self._buffers[gone]
