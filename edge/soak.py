@@ -64,11 +64,11 @@ class SoakConfig:
 
 @dataclass(frozen=True)
 class Soaked:
-    """growth_mb: of memory in use, from the end of the warm-up to the end: the least of a tenth of the samples each.
-    A picture under way is megabytes that go again.
+    """growth_mb: of memory in use, from the end of the warm-up to the end; see :meth:`edge.memory.Memory.growth_mb`.
 
-    memory_by_minute: MB in use, the median of each minute. told, heard: events that were made, and that reached the
-    listener. flatness: p99 / p50 of the pose stage and of a picture's age when decided.
+    memory_by_minute: MB in use, the median of each minute. memory_by_second: every sample, so that another rule can
+    judge the run too. told, heard: events that were made, and that reached the listener. flatness: p99 / p50 of the
+    pose stage and of a picture's age when decided.
     """
 
     minutes: float
@@ -84,6 +84,7 @@ class Soaked:
     pose_p99_by_p50: float
     age_p99_by_p50: float
     memory_by_minute: tuple[float, ...] = ()
+    memory_by_second: tuple[float, ...] = ()
 
     @property
     def faults(self) -> list[str]:
@@ -146,6 +147,8 @@ def run_soak(config: SoakConfig) -> tuple[Soaked, LatencyHistory]:
     source = Live("soak", open_video, CaptureConfig(), hint=lambda: "", backoff=Backoff(0.1, 0.4))
     recogniser = RecogniserConfig(threads=config.pose.threads)
     with opened(RunConfig("soak", config.bundle, pose=config.pose, recogniser=recogniser), source) as parts:
+        # As `run` does; it also takes the memory of the largest batch.
+        parts.student.require_agreement(parts.bundle)
         history, overlay, memory = LatencyHistory(30), Overlay(parts.pose.layout), Memory()
         hanging = HangingSink(chance)
 
@@ -182,6 +185,7 @@ def run_soak(config: SoakConfig) -> tuple[Soaked, LatencyHistory]:
         pose_p99_by_p50=rows[POSE].p99_ms / rows[POSE].p50_ms,
         age_p99_by_p50=rows[DECISION].p99_ms / rows[DECISION].p50_ms,
         memory_by_minute=memory.by_minute(),
+        memory_by_second=tuple(round(mb, 2) for _, mb in memory.samples),
     ), history
 
 

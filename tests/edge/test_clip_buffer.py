@@ -7,7 +7,7 @@ import pytest
 
 from edge.clip_buffer import ClipBuffer
 from edge.contract.errors import DataError
-from edge.contract.layouts import layout
+from edge.contract.layouts import convert, layout
 from edge.contract.preprocess import Preprocessing, clip_tensor
 
 LAYOUT = layout("penn-13")
@@ -46,6 +46,22 @@ def test_a_clip_may_end_a_little_before_the_last_frame(fps, how):
         if end_s > 0:
             whole = clip_tensor([(keypoints[: n + 1], times[: n + 1])], LAYOUT, how, end_s)
             np.testing.assert_array_equal(buffer.clip(end_s=end_s), whole)
+
+
+def test_keypoints_of_another_layout_give_the_clips_that_they_give_one_by_one():
+    given, rng = layout("blazepose-33"), np.random.default_rng(3)
+    assert not set(LAYOUT.joints) <= set(given.joints), "a joint is made of several"
+    late, early = ClipBuffer(LAYOUT, HOW, given), ClipBuffer(LAYOUT, HOW)
+    for n in range(40):
+        body = rng.uniform(50, 400, (33, 3)).astype(np.float32)
+        body[..., 2] = rng.uniform(0, 1, 33) * (rng.uniform(0, 1, 33) > 0.3)
+        late.push(body, n / 30)
+        early.push(convert(body, given, LAYOUT), n / 30)
+        np.testing.assert_array_equal(late.clip(), early.clip())
+        np.testing.assert_array_equal(late.moments(n / 30), early.moments(n / 30))
+    for (time_s, keypoints), (expected_s, expected) in zip(late.since(1.0), early.since(1.0), strict=True):
+        assert time_s == expected_s
+        np.testing.assert_array_equal(keypoints, expected)
 
 
 def test_memory_is_bounded_however_long_the_recording():
