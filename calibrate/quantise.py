@@ -33,6 +33,7 @@ from calibrate.ranges import activation_ranges
 from calibrate.relu_by_clipping import signed, unsigned_behind_relu
 from calibrate.tensorrt_rules import violations
 from calibrate.transposed_convolution import as_convolutions
+from calibrate.varying_bias import additions_apart
 from calibrate.weight_fit import fitted
 from edge.contract.errors import DataError, EngineError
 from edge.contract.files import replacing, writing
@@ -77,7 +78,7 @@ class Quantiser:
             prepared = Path(folder) / "prepared.onnx"
             # Folds BatchNorm into convolutions and writes down every shape.
             quant_pre_process(str(source), str(prepared))
-            model = _named(onnx.load(prepared))
+            model = additions_apart(_named(onnx.load(prepared)))
             if Graph(model).nodes("QuantizeLinear"):
                 raise EngineError("is quantised already", where=source, hint="give the FP32 network")
             self.model = equalised(_with_shapes(as_convolutions(model)), samples)

@@ -107,8 +107,23 @@ def quantise_stream(folder: Path, clips: Float32, method: Method) -> list[Path]:
         quantiser = Quantiser(path, engines[due].heard[::KEPT_OF], method, join_in_eight_bits=False)
         model = quantiser.quantised(_float_layers(quantiser.model), quantiser.samples)
         model = without(model, lambda graph, pair: True)  # sums stay as they are: only additions read them
+        _copy_what_was_not_rounded(model)
         quantiser.save(model, written[-1])
     return written
+
+
+def _copy_what_was_not_rounded(model: onnx.ModelProto) -> None:
+    """States are cut from what is not rounded, also where a product reads the same in eight bits."""
+    from calibrate.onnx_graph import Graph
+
+    graph = Graph(model)
+    for node in graph.nodes("Slice"):
+        dequantize = graph.made_by(node.input[0], "DequantizeLinear")
+        if dequantize is not None:
+            quantize = graph.maker[dequantize.input[0]]
+            node.input[0] = quantize.input[0]
+            model.graph.node.remove(dequantize)
+            model.graph.node.remove(quantize)
 
 
 def _float_layers(model: onnx.ModelProto) -> list[str]:

@@ -48,15 +48,20 @@ def pose_pipelines(found: dict[str, Any]) -> list[str]:
 
 
 def streaming(found: dict[str, Any]) -> list[str]:
+    """Each way with warm and with cold caches, as share of the library's time and of its precision's whole clip."""
     times: dict[str, list[float]] = found["times"]
-    names = [name.removesuffix(" processor") for name in times if name.endswith(" processor")]
-    peer = next(name for name in names if name.startswith("continual"))
-    lines = ["| one new frame | processor ms: p50 | p90 | of the library's: p50 | p90 |", "|---|---|---|---|---|"]
-    for name in names:
-        took = times[f"{name} processor"]
-        share = ratios(took, times[f"{peer} processor"])
-        p50, p90 = percentiles(took)
-        lines.append(f"| {name} | {p50:.3f} | {p90:.3f} | {share[0]:.3f} | {share[1]:.3f} |")
+    told = "processor ms: p50 | p90 | of the library's: p50 | p90 | of the clip's: p50"
+    lines = [f"| one new frame | warm, {told} | cold, {told} |", "|---" * 11 + "|"]
+    peer = next(name for name in found["precisions"] if name.startswith("continual"))
+    for name, precision in found["precisions"].items():
+        cells = []
+        for kind in ("warm", "cold"):
+            took = times[f"{name} | {kind} | processor"]
+            shares = ratios(took, times[f"{peer} | {kind} | processor"])
+            clip = ratios(took, times[f"whole clip, {precision.upper()} | {kind} | processor"])[0]
+            cells += [f"{ms:.3f}" for ms in (*percentiles(took), *shares)]
+            cells.append(f"1/{1 / clip:.1f}" if clip < 1 else f"{clip:.1f} x")
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     return lines
 
 

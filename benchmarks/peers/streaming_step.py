@@ -2,7 +2,9 @@
 
     python -m benchmarks.peers.streaming_step [--rounds N]
 
-The ways, and what they are equal to, are those of benchmarks/streaming.py.
+The ways, and what they are equal to, are those of benchmarks/streaming.py. Each takes turns of ten cycles of four
+frames, for the threads of one runtime, and what it reads, drive the next one's out of the caches; the first two of a
+turn, which find them so, are left out. "cold": 16 MB are read before each cycle.
 """
 
 from __future__ import annotations
@@ -10,22 +12,31 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from benchmarks.peers.environments import CONTINUAL, packages_of
 from benchmarks.peers.interleaved import keep
+from edge.contract.types import Float32
 from edge.engines.onnx_runtime import OnnxRuntimeEngine
 
 WIDTH = 48
-WARM_UP = 5
+TURN, LEFT_OUT = 10, 2
+"""Cycles of four frames in a row before the next way has its turn, and how many of them do not count."""
+WARM_UP = 2
+BETWEEN_BYTES = 16 << 20
+"""Read before each cycle that is to find cold caches, as a pose network would."""
+KINDS = ("warm", "cold")
+CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=30)
     rounds = parser.parse_args().rounds
     # streaming.py is a script beside its own parts; the library runs on this environment's PyTorch.
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -43,19 +54,35 @@ def main() -> None:
     for precision in ("fp32", "int8"):
         engine = OnnxRuntimeEngine(folder / streaming.STUDENTS[precision], threads=1)
         ways.insert(0, streaming.Way(f"whole clip, {precision.upper()}", precision, lambda _, e=engine: e.run(clip), 1))
-    clocks = {"wall": time.perf_counter, "processor": time.process_time}
-    times: dict[str, list[float]] = {f"{way.name} {clock}": [] for way in ways for clock in clocks}
+    other = np.ones(BETWEEN_BYTES // 8)
+    before: dict[str, Callable[[], object]] = {"warm": lambda: None, "cold": other.sum}
+    figures: dict[str, list[float]] = {}
+    turns = np.split(streaming.walk(streaming.CYCLE * TURN * (WARM_UP + rounds)), WARM_UP + rounds, axis=2)
     with torch.inference_mode():
-        for chunk in np.split(streaming.walk(streaming.CYCLE * (rounds + WARM_UP)), rounds + WARM_UP, axis=2):
-            for way in ways:
-                parts = [np.ascontiguousarray(part) for part in np.split(chunk, streaming.CYCLE // way.frames, axis=2)]
-                began = {name: clock() for name, clock in clocks.items()}
-                for part in parts:
-                    way.take(part)
-                for name, clock in clocks.items():
-                    times[f"{way.name} {name}"].append(1e3 * (clock() - began[name]) / streaming.CYCLE)
-    figures = {name: values[WARM_UP:] for name, values in times.items()}
-    keep("streaming", f"python -m benchmarks.peers.streaming_step --rounds {rounds}", {"times": figures})
+        for number, turn in enumerate(turns):
+            for kind in KINDS:
+                for way in ways:
+                    took = cycles(way, turn, before[kind])
+                    for clock, ms in took.items() if number >= WARM_UP else ():
+                        figures.setdefault(f"{way.name} | {kind} | {clock}", []).append(ms)
+    precisions = {way.name: way.precision for way in ways}
+    found = {"times": figures, "precisions": precisions}
+    keep("streaming", f"python -m benchmarks.peers.streaming_step --rounds {rounds}", found)
+
+
+def cycles(way: Any, turn: Float32, between: Callable[[], object]) -> dict[str, float]:
+    """Milliseconds a frame by each clock: the mean over a turn's cycles but for the first LEFT_OUT."""
+    took: dict[str, list[float]] = {clock: [] for clock in CLOCKS}
+    for chunk in np.split(turn, TURN, axis=2):
+        frames = chunk.shape[2]
+        parts = [np.ascontiguousarray(part) for part in np.split(chunk, frames // way.frames, axis=2)]
+        between()
+        began = {name: clock() for name, clock in CLOCKS.items()}
+        for part in parts:
+            way.take(part)
+        for name, clock in CLOCKS.items():
+            took[name].append(1e3 * (clock() - began[name]) / frames)
+    return {name: float(np.mean(ms[LEFT_OUT:])) for name, ms in took.items()}
 
 
 if __name__ == "__main__":

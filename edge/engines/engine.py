@@ -99,16 +99,6 @@ class Timed:
         self.busy_s += time.perf_counter() - start
         return outputs
 
-    def bind(self, inputs: Arrays, outputs: Arrays) -> Callable[[], None]:
-        run = bound(self.engine, inputs, outputs)
-
-        def timed() -> None:
-            start = time.perf_counter()
-            run()
-            self.busy_s += time.perf_counter() - start
-
-        return timed
-
     def close(self) -> None:
         self.engine.close()
 

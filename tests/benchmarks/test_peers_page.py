@@ -27,9 +27,15 @@ def test_a_way_that_failed_is_named_and_has_no_figures() -> None:
     )
 
 
-def test_a_step_is_told_as_share_of_the_librarys() -> None:
-    times = {"step processor": [1.0, 2.0, 1.0], "continual-inference 1 processor": [4.0, 8.0, 4.0]}
-    assert streaming({"times": times})[2] == "| step | 1.000 | 1.800 | 0.250 | 0.250 |"
+def test_a_step_is_told_as_share_of_the_librarys_and_of_its_precisions_clip() -> None:
+    warm = {"whole clip, FP32": [20.0] * 3, "step": [1.0, 2.0, 1.0], "continual-inference 1": [4.0, 8.0, 4.0]}
+    times = {f"{name} | warm | processor": ms for name, ms in warm.items()}
+    times |= {f"{name} | cold | processor": [2 * x for x in ms] for name, ms in warm.items()}
+    times["step | cold | processor"] = [8.0, 16.0, 8.0]
+    lines = streaming({"times": times, "precisions": dict.fromkeys(warm, "fp32")})
+    assert lines[3] == "| step | 1.000 | 1.800 | 0.250 | 0.250 | 1/20.0 | 8.000 | 14.400 | 1.000 | 1.000 | 1/5.0 |"
+    assert lines[2].count("| 1.0 x |") == 2
+    assert all(line.count("|") == lines[1].count("|") for line in lines)
 
 
 def test_a_network_without_the_other_runtime_leaves_its_columns_empty() -> None:

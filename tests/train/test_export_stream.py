@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from drawn import lively
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from calibrate.listening import Listening
+from calibrate.onnx_graph import Graph
 from calibrate.tensorrt_rules import violations
 from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.errors import BundleError
@@ -172,6 +174,25 @@ def test_a_stream_in_int8_decides_like_the_one_in_fp32(folder: Path) -> None:
     # Four channels leave rounding little to average over.
     assert np.corrcoef(wanted.ravel(), given.ravel())[0, 1] > 0.95
     assert not np.array_equal(wanted, given)
+
+
+def test_states_in_int8_are_not_rounded(network: DenseGcnStream, tmp_path: Path) -> None:
+    """A product that reads eight bits shares what it reads with the state, which has to last."""
+    from calibrate.stream import quantise_stream
+
+    write_stream(network, noise(16), tmp_path)
+    quantise_stream(tmp_path, noise(16), "minmax")
+    graph = Graph(onnx.load(tmp_path / "stream.4.int8.onnx"))
+    assert len(graph.nodes("QuantizeLinear")) == 6, "one in front of each convolution over time"
+    for pair in graph.nodes("DequantizeLinear"):
+        assert [taker.op_type for taker in graph.takers[pair.output[0]]] == ["Gemm"]
+    rng = np.random.default_rng(1)
+    fresh = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in graph.model.graph.input}
+    states = {name: rng.uniform(0, 3, shape).astype(np.float32) for name, shape in fresh.items()}
+    session = onnxruntime.InferenceSession(tmp_path / "stream.4.int8.onnx")
+    (kept,) = session.run(["unit5.kept.next"], states)
+    channels = kept.shape[1] // 4
+    np.testing.assert_array_equal(kept[:, :-channels], states["unit5.kept"][:, channels:])
 
 
 def test_a_bundles_stream_is_opened_by_its_manifest_and_an_altered_file_refused(folder: Path, tmp_path: Path) -> None:

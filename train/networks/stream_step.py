@@ -37,16 +37,16 @@ class StreamStep(nn.Module):
         self.stem, self.fc = StemStep(network.stem), network.fc
         self.frames, self.window, self.features = frames, window, network.features
         self.state_shapes: dict[str, tuple[int, ...]] = {}
-        self.units = nn.ModuleList()
+        self.units, rate = nn.ModuleList(), 1
         for number, unit in enumerate(network.units):
             assert isinstance(unit, Unit)
-            step, (before, after), joints = UnitStep(unit, frames, phase), channels_of(unit), len(unit.mix)
+            step, joints = UnitStep(unit, frames, phase, behind_all=rate == CYCLE_FRAMES), len(unit.mix)
             if number == 0 and self.stem.kept:
                 self.state_shapes["stem.kept"] = (self.stem.kept * joints, self.stem.channels)
             self.units.append(step)
-            self.state_shapes[f"unit{number}.kept"] = (KEPT * joints, after)
-            self.state_shapes[f"unit{number}.shortcut"] = (DELAY * joints, before)
-            frames, phase = step.count, phase // step.stride
+            self.state_shapes[f"unit{number}.kept"] = step.kept_shape
+            self.state_shapes[f"unit{number}.shortcut"] = step.waiting_shape
+            frames, phase, rate = step.count, phase // step.stride, rate * step.stride
             if frames == 0:
                 break
         self.answers = frames > 0
@@ -65,7 +65,7 @@ class StreamStep(nn.Module):
 
     def forward(self, frame: Tensor, states: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """-> ([logits] or [], states anew)."""
-        x = frame.reshape(frame.shape[1:4]).permute(1, 2, 0).flatten(0, 1)
+        x = frame.reshape(frame.shape[1], -1).t()
         new, before = [], iter(states)
         if self.stem.kept:
             x, kept = self.stem.behind(next(before), x)
@@ -111,9 +111,11 @@ class UnitStep(nn.Module):
 
     x (frames * V, C), kept (KEPT * V, D), waiting (DELAY * V, C) -> those three anew. count: frames that it gives, as
     x (count * V, D); with 0 it gives none, and as x an empty tensor.
+    behind_all: whether all strides lie before it, so that it is given one frame at a time. Its ``kept`` is
+    (V, KEPT * D), past frames beside each other: with the new one they are a window.
     """
 
-    def __init__(self, unit: Unit, frames: int, phase: int) -> None:
+    def __init__(self, unit: Unit, frames: int, phase: int, *, behind_all: bool = False) -> None:
         super().__init__()
         self.stride, self.frames, self.joints = stride_of(unit), frames, len(unit.mix)
         # The first of the new frames with which a window of the strided convolution is complete.
@@ -122,42 +124,61 @@ class UnitStep(nn.Module):
         # Of all frames at once: four times the products, which are few, and no reordering before and behind them.
         self.register_buffer("mix", torch.block_diag(*[unit.mix.detach().t()] * frames))
         self.spatial, temporal = joined(unit.spatial), joined(unit.temporal)
-        # One bias for both sums: the convolution over time, which has most of the weights, is then nothing but a
-        # product, which ONNX Runtime takes in eight bits without making eight bits of the sum.
-        self.temporal = nn.Linear(temporal.in_features, temporal.out_features, bias=False)
-        self.temporal.weight, self.bias = temporal.weight, temporal.bias
+        self.temporal, self.bias = nn.Parameter(temporal.weight.detach()), nn.Parameter(temporal.bias.detach())
         self.shortcut: nn.Linear | None = None
         if isinstance(unit.shortcut, nn.Sequential):
             self.shortcut = joined(unit.shortcut)
+            # One bias for both sums, or each would be a node of its own.
             self.shortcut.bias = nn.Parameter((self.shortcut.bias + self.bias).detach())
+        before, after = channels_of(unit)
+        self.beside = behind_all
+        self.kept_shape = (self.joints, KEPT * after) if behind_all else (KEPT * self.joints, after)
+        self.waiting_shape = (DELAY * self.joints, before)
+        window = torch.arange(KERNEL_FRAMES) * self.joints + torch.arange(self.joints)[:, None]  # (V, K)
+        rows = [window + end * self.joints for end in self.ends]
+        self.register_buffer("window_rows", torch.cat(rows).flatten() if rows else torch.zeros(0, dtype=torch.int64))
 
     def forward(self, x: Tensor, kept: Tensor, waiting: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        new, joints = F.relu(self.spatial(self.get_buffer("mix") @ x)), self.joints
-        out = x[:0]
-        if self.count:
+        new = F.relu(self.spatial(self.get_buffer("mix") @ x))
+        windows, kept = self._windows(kept, new)
+        short, waiting = self._delayed(waiting, x)
+        if not self.count:
+            return x[:0], kept, waiting
+        short = short + self.bias if self.shortcut is None else self.shortcut(short)
+        # The sum begins as the shortcut's, and is no further node.
+        return F.relu(torch.addmm(short, windows, self.temporal.t())), kept, waiting
+
+    def _windows(self, kept: Tensor, new: Tensor) -> tuple[Tensor, Tensor]:
+        """What the convolution over time multiplies, (count * V, K * D), and what is kept of all."""
+        if self.beside:
+            seen = torch.cat([kept, new], dim=1)
+            return seen, seen[:, new.shape[1] :]
+        seen = torch.cat([kept, new])
+        windows = seen.index_select(0, self.get_buffer("window_rows"))
+        windows = windows.reshape(self.count * self.joints, KERNEL_FRAMES * new.shape[1])
+        return windows, new if self.frames == KEPT else seen[self.frames * self.joints :]
+
+    def _delayed(self, waiting: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """What the shortcut takes, rows (count * V, C), and what waits of all."""
+        if self.stride == 1:
+            short, waiting = _cut(waiting, x, [self.frames * self.joints, DELAY * self.joints])
+            return short, waiting
+        single = [self.joints] * self.frames
+        *parts, waiting = _cut(waiting, x, [*single, DELAY * self.joints])
+        return _joined_rows([parts[end] for end in self.ends]) if self.ends else x[:0], waiting
+
+
+def _cut(before: Tensor, after: Tensor, sizes: list[int]) -> list[Tensor]:
+    """Rows of both, the one behind the other, cut into ``sizes``, with as few nodes as that takes."""
+    for count in range(len(sizes)):
+        if sum(sizes[:count]) == len(before):
             # By sizes, not by one size: that is exported as a Split of opset 18.
-            seen = [*kept.split([joints] * KEPT), *new.split([joints] * self.frames)]
-            windows = _joined_rows([torch.cat(seen[end : end + KERNEL_FRAMES], dim=1) for end in self.ends])
-            if self.stride == 1:
-                short = _rows(waiting, x, 0, self.count * joints)
-            else:
-                short = _joined_rows([_rows(waiting, x, end * joints, (end + 1) * joints) for end in self.ends])
-            short = short + self.bias if self.shortcut is None else self.shortcut(short)
-            out = F.relu(self.temporal(windows) + short)
-        begun = self.frames * joints
-        return out, _rows(kept, new, begun, begun + len(kept)), _rows(waiting, x, begun, begun + len(waiting))
+            return [*_split(before, sizes[:count]), *_split(after, sizes[count:])]
+    return [*torch.cat([before, after]).split(sizes)]
 
 
-def _rows(before: Tensor, after: Tensor, start: int, end: int) -> Tensor:
-    """Rows ``start`` to ``end`` of both, the one behind the other, with as little copying as that takes."""
-    if start == 0 and end == len(before):
-        return before
-    if end <= len(before):
-        return before[start:end]
-    if start >= len(before):
-        start, end = start - len(before), end - len(before)
-        return after if (start, end) == (0, len(after)) else after[start:end]
-    return torch.cat([before[start:], after[: end - len(before)]])
+def _split(rows: Tensor, sizes: list[int]) -> list[Tensor]:
+    return [rows] if len(sizes) == 1 else [*rows.split(sizes)]
 
 
 def _joined_rows(parts: list[Tensor]) -> Tensor:

@@ -1,0 +1,42 @@
+"""A Gemm whose addend is computed is a product and an addition; NumPy says what the numbers are."""
+
+import networks
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+
+from calibrate.varying_bias import additions_apart
+
+RNG = np.random.default_rng(0)
+W, B = (RNG.standard_normal(shape).astype(np.float32) for shape in ((4, 3), (4,)))
+
+
+def network(addend: str, **more: float) -> onnx.ModelProto:
+    """y = x W^T + addend; addend "c" is twice the input of that name, "b" a constant."""
+    nodes = [
+        networks.helper.make_node("Add", ["given", "given"], ["c"], name="twice"),
+        networks.helper.make_node("Gemm", ["x", "w", addend], ["sum"], name="layer", transB=1, **more),
+        networks.helper.make_node("Mul", ["sum", "c"], ["y"], name="product"),
+    ]
+    inputs = [networks.helper.make_tensor_value_info(n, 1, [2, size]) for n, size in (("x", 3), ("given", 4))]
+    outputs = [networks.helper.make_tensor_value_info("y", 1, [2, 4])]
+    constants = [onnx.numpy_helper.from_array(array, name) for name, array in (("w", W), ("b", B))]
+    graph = networks.helper.make_graph(nodes, "g", inputs, outputs, constants)
+    return networks.helper.make_model(graph, opset_imports=[networks.helper.make_opsetid("", 17)], ir_version=8)
+
+
+def test_the_function_is_the_same_and_the_layer_adds_nothing() -> None:
+    apart = additions_apart(network("c"))
+    onnx.checker.check_model(apart, full_check=True)
+    (layer,) = [n for n in apart.graph.node if n.op_type == "Gemm"]
+    assert (layer.name, list(layer.input)) == ("layer", ["x", "w"])
+    x, given = (RNG.standard_normal((2, size)).astype(np.float32) for size in (3, 4))
+    (y,) = ort.InferenceSession(apart.SerializeToString()).run(None, {"x": x, "given": given})
+    np.testing.assert_allclose(y, (x @ W.T + 2 * given) * 2 * given, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("addend", "more"), [("b", {}), ("c", {"beta": 0.5})])
+def test_a_constant_bias_and_a_scaled_addend_stay(addend: str, more: dict[str, float]) -> None:
+    model = network(addend, **more)
+    assert additions_apart(model).graph.node == model.graph.node
