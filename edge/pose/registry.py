@@ -28,8 +28,8 @@ class PoseConfig:
     engine: Runtime = "auto"
     """auto: the runtime of the network file's suffix. openvino: OpenVINO instead, on x86 often the fastest for pose."""
     max_people: int = 5
-    """People followed at once, at most. blazepose takes about the same time again for each who is followed, and from the
-    start 1.5 MB of memory for each who could be."""
+    """People followed at once, at most. blazepose takes about the same time again for each who is followed, and
+    1.5 MB of memory from the start for each who could be."""
     min_joint_score: float | None = None
     """A joint below this score counts as unseen, 0..1. Unset: 0.5 for blazepose, 0.1 for heatmap networks."""
     search_every_s: float = 0.5
