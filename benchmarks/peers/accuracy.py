@@ -26,7 +26,7 @@ def trainings(datasets: list[str], rows: list[str], qualities: list[Quality], se
             for row in rows:
                 for dataset in datasets:
                     training = Training(row, dataset, see, seed)
-                    if training.makes_sense:
+                    if training.left_out is None:
                         yield training
 
 

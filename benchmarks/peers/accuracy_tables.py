@@ -9,7 +9,7 @@ from benchmarks.peers.eight_bits import in_eight_bits
 from benchmarks.peers.fronts import DATASETS, QUALITIES, Point, better_training, front, points
 from benchmarks.peers.trainings import ALONE, FOR_AS_LONG, ROWS, Quality, Training, finished
 
-BLANK, SENSELESS = "did not run", "classes name sides"
+BLANK = "did not run"
 SHOWN = [*ALONE, *FOR_AS_LONG]
 PANELS = [(dataset, see) for dataset in DATASETS for see in QUALITIES]
 
@@ -56,7 +56,7 @@ def _table(title: str, rows: Iterable[str], cell: Callable[[list[Training]], str
 
 
 def _blank(row: str, dataset: str, see: Quality) -> str:
-    return BLANK if Training(row, dataset, see, 0).makes_sense else SENSELESS
+    return Training(row, dataset, see, 0).left_out or BLANK
 
 
 def spread(values: list[float]) -> str:

@@ -26,7 +26,12 @@ Python package has that built in. Ours also runs tracker, clips, student and dec
 - OpenVINO gains nothing here that can be told from noise any more, so that `pose.engine auto` stays with LiteRT.""",
     "streaming": """\
 The network is `dense_gcn` at 48 channels with 13 joints, same weights in every row, one thread. A step of 4 frames is
-divided by 4. More in [streaming.md](streaming.md).""",
+divided by 4; *of the clip's* is of the whole clip's in the same precision (the library's: FP32). Each way has turns of
+ten cycles of four frames, the first two of which are left out: they find the caches full of what the way before read.
+*Warm* is the goal's figure, as everywhere else on these pages. *Cold*: 16 MB are read before each call, as by a pose
+network, so for whole clips at each frame and for steps of 4 frames at each fourth. (An earlier table had a cycle of
+each way in turn, so that each step came after PyTorch's: a step cost 1/6.2 and 1/5.4 of a clip there.) More in
+[streaming.md](streaming.md).""",
     "latency_clips": """\
 Penn Action's 13 joints and 15 classes, clips of 32 frames, one person, batch 1, one thread; weights untrained, for
 they do not change the time. INT8 is the Q/DQ form that `python -m calibrate` writes. *student* is the shipped one, 37

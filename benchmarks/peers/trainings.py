@@ -43,13 +43,14 @@ class Row:
     """How a network is trained. longer: times as many epochs. teacher: row that teaches it by our method.
 
     The teacher reads good skeletons and is of the same seed. mirrored: on left-right mirrored clips too, which is wrong
-    where classes name a side.
+    where classes name a side. sees: on which skeletons; the others are left out, for a reason that the page gives.
     """
 
     network: str
     longer: float = 1.0
     teacher: str | None = None
     mirrored: bool = False
+    sees: tuple[Quality, ...] = ("hq", "lq")
 
 
 ALONE: dict[str, Row] = {name: Row(name) for name in NETWORKS}
@@ -62,17 +63,17 @@ FOR_AS_LONG: dict[str, Row] = {
     "dd_net_m, longer": Row("dd_net_m", 4),
     "dd_net, longer": Row("dd_net", 3),
     TEACHER: Row("dense_gcn 48", 2),
-    "dense_gcn 16, taught": Row("dense_gcn 16", 3, TEACHER),
-    "dense_gcn 24, taught": Row("dense_gcn 24", 2, TEACHER),
-    "dense_gcn 32, taught": Row("dense_gcn 32", 2, TEACHER),
-    "dense_gcn 48, taught": Row("dense_gcn 48", 1.5, TEACHER),
+    "dense_gcn 16, taught": Row("dense_gcn 16", 3, TEACHER, sees=("lq",)),
+    "dense_gcn 24, taught": Row("dense_gcn 24", 2, TEACHER, sees=("lq",)),
+    "dense_gcn 32, taught": Row("dense_gcn 32", 2, TEACHER, sees=("lq",)),
+    "dense_gcn 48, taught": Row("dense_gcn 48", 1.5, TEACHER, sees=("lq",)),
     "dense_gcn_motion 8, longer": Row("dense_gcn_motion 8", 3),
-    "dense_gcn_motion 8, taught": Row("dense_gcn_motion 8", 3, MOTION_TEACHER),
+    "dense_gcn_motion 8, taught": Row("dense_gcn_motion 8", 3, MOTION_TEACHER, sees=("lq",)),
     MOTION_TEACHER: Row("dense_gcn_motion 16", 3),
     "dense_gcn_motion 16, taught": Row("dense_gcn_motion 16", 3, MOTION_TEACHER),
-    "dense_gcn_motion 16, taught, mirrored": Row("dense_gcn_motion 16", 3, MOTION_TEACHER, mirrored=True),
-    "efficient_gcn_b0, taught": Row("efficient_gcn_b0", teacher=TEACHER),
-    "efficient_gcn_b0, mirrored": Row("efficient_gcn_b0", mirrored=True),
+    "dense_gcn_motion 16, taught, mirrored": Row("dense_gcn_motion 16", 3, MOTION_TEACHER, mirrored=True, sees=("hq",)),
+    "efficient_gcn_b0, taught": Row("efficient_gcn_b0", teacher=TEACHER, sees=("lq",)),
+    "efficient_gcn_b0, mirrored": Row("efficient_gcn_b0", mirrored=True, sees=("hq",)),
 }
 """Small networks, none for longer than EfficientGCN-B0 takes for the epochs above."""
 
@@ -108,8 +109,12 @@ class Training:
         return RUNS / dataset / row / self.see / f"seed{self.seed}"
 
     @property
-    def makes_sense(self) -> bool:
-        return not (ROWS[self.row].mirrored and self.dataset in NAMES_SIDES)
+    def left_out(self) -> str | None:
+        """In a word why it is not trained, None where it is."""
+        row = ROWS[self.row]
+        if row.mirrored and self.dataset in NAMES_SIDES:
+            return "classes name sides"
+        return None if self.see in row.sees else "left out"
 
     @property
     def teacher(self) -> Training | None:
