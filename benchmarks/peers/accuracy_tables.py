@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import datetime, timezone
 from statistics import mean, stdev
+
+from torch import __version__ as torch_version
 
 from benchmarks.peers.eight_bits import in_eight_bits
 from benchmarks.peers.fronts import DATASETS, QUALITIES, Point, better_training, front, points
 from benchmarks.peers.trainings import ALONE, FOR_AS_LONG, ROWS, Quality, Training, finished
+from edge.machine import machine
+from train.report import REPORT
 
 BLANK = "did not run"
 SHOWN = [*ALONE, *FOR_AS_LONG]
@@ -96,12 +101,25 @@ def fronts(times: dict[str, list[float]]) -> list[str]:
     return lines
 
 
+def _trained(runs: Iterable[Training]) -> list[str]:
+    """When, and on what: reports say neither, so by their files' times, and by the machine that writes the page."""
+    days = sorted(datetime.fromtimestamp((run.out / REPORT).stat().st_mtime, timezone.utc).date() for run in runs)
+    if not days:
+        return []
+    about = machine()
+    versions = ", ".join(
+        f"{name} {version}" for name, version in (*about["versions"].items(), ("torch", torch_version))
+    )
+    return [f"Trained {days[0]} to {days[-1]}, {len(days)} runs, one core each; {about['cpu']}; {versions}.", ""]
+
+
 def accuracy_section(times: dict[str, list[float]], note: str) -> list[str]:
     return [
         "### Accuracy on the same clips",
         "",
-        "    python -m benchmarks.peers.accuracy --data DATA",
+        "    python -m benchmarks.peers.accuracy --data DATA [--seeds 3]",
         "",
+        *_trained(run for row in SHOWN for panel in PANELS for run in finished(row, *panel)),
         "Every network alone, for the same number of epochs:",
         "",
         *accuracies(ALONE),
