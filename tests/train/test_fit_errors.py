@@ -1,0 +1,177 @@
+"""Errors fitted to an estimator: counted by hand, and got back from a simulation."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edge.command_line import run_command_line
+from edge.contract.errors import DataError
+from edge.contract.layouts import convert, layout
+from edge.contract.types import Float32
+from tests.train.known_errors import KNOWN, NEVER, PENN, person
+from train.__main__ import COMMANDS
+from train.data.corruption.fitted_errors import FittedErrors, Spells, read_errors, spoil
+from train.error_fit.measure import Observed, fit_errors
+from train.video_pairs.manifest import Manifest, pair_file, write_manifest
+
+
+def fit(good: Float32, poor: Float32, fps: float = 15.0) -> FittedErrors:
+    return fit_errors([Observed(good, poor, fps)], PENN, 15.0, {})
+
+
+def test_what_comes_and_goes_is_counted_as_by_hand() -> None:
+    poor = person(20)
+    wrist = PENN.joints.index("left_wrist")
+    # Unseen in 3 + 2 of 20 frames. Both spells end before the recording does: 2.5 frames on average.
+    poor[4:7, wrist] = 0
+    poor[10:12, wrist] = 0
+    found = fit(person(20), poor)
+    assert found.joints["left_wrist"].miss == Spells(0.25, pytest.approx(2.5 / 15))
+    assert found.joints["head"].miss == NEVER and found.lost == NEVER
+    assert found.joints["left_wrist"].jitter == 0
+
+
+def test_a_spell_that_the_recording_cuts_off_is_not_taken_for_a_short_one() -> None:
+    poor = person(30)
+    poor[10:14, 0] = 0
+    poor[24:, 0] = 0  # five steps more without an end: 3 + 1 steps, one end; then 5 steps, none
+    assert fit(person(30), poor).joints["head"].miss.mean_s == pytest.approx((3 + 1 + 5) / 15)
+
+
+def test_a_lost_body_is_no_missing_joint_and_frames_without_a_person_do_not_count() -> None:
+    good, poor = person(40), person(40)
+    poor[10:20] = 0
+    good[30:] = poor[30:] = 0
+    found = fit(good, poor)
+    assert found.lost.share == pytest.approx(10 / 30) and found.lost.mean_s == pytest.approx(10 / 15)
+    assert all(joint.miss == NEVER for joint in found.joints.values())
+
+
+def test_exchanged_sides_are_found_where_they_can_be_told_and_are_no_jitter() -> None:
+    good, poor = person(40), person(40)
+    left, right = PENN.index("left_wrist", "right_wrist")
+    poor[5:10, [left, right]] = poor[5:10, [right, left]]
+    found = fit(good, poor)
+    assert found.swaps["wrist"] == Spells(5 / 40, pytest.approx(5 / 15)) and found.swaps["elbow"] == NEVER
+    assert found.joints["left_wrist"].jitter == found.joints["left_wrist"].bias == 0
+    good[20:, [left, right], 0] = 200  # hands together: from here on nobody can tell
+    poor = good.copy()
+    poor[5:10, [left, right]] = poor[5:10, [right, left]]
+    assert fit(good, poor).swaps["wrist"].share == pytest.approx(5 / 20)
+
+
+def test_an_offset_is_a_bias_and_what_changes_about_it_is_jitter() -> None:
+    poor = person(100)
+    poor[:, 0, 0] += 10 + 5 * np.where(np.arange(100) % 2, 1, -1)
+    head = fit(person(100), poor).joints["head"]
+    # A tenth of the torso along one of two axes, and a twentieth that changes sign at every frame.
+    assert head.bias == pytest.approx(0.1 / np.sqrt(2)) and head.jitter == pytest.approx(0.05 / np.sqrt(2), rel=0.01)
+    assert head.jitter_s == 0
+
+
+@pytest.mark.parametrize("fps", [15.0, 30.0])
+def test_known_errors_are_got_back_from_what_they_did(fps: float) -> None:
+    rng = np.random.default_rng(0)
+    good = person(round(60 * fps))
+    real = [Observed(good, spoil(good, PENN, KNOWN, fps, rng), fps) for _ in range(60)]
+    found = fit_errors(real, PENN, 15.0, {})
+    assert found.fps == 15
+    assert found.lost.share == pytest.approx(0.08, rel=0.1) and found.lost.mean_s == pytest.approx(0.5, rel=0.1)
+    for name, joint in found.joints.items():
+        known = KNOWN.joints[name]
+        assert joint.miss.share == pytest.approx(known.miss.share, rel=0.15), name
+        assert joint.miss.mean_s == pytest.approx(known.miss.mean_s, rel=0.12), name
+        assert joint.jitter == pytest.approx(known.jitter, rel=0.05), name
+        assert joint.jitter_s == pytest.approx(known.jitter_s, rel=0.12), name
+        assert joint.bias == pytest.approx(known.bias, rel=0.25), name
+    for name, swap in found.swaps.items():
+        # Hips and knees lie too near together here to tell: 40 and 44 pixels of 100, with 30 needed, do.
+        assert swap.share == pytest.approx(0.05, rel=0.2), name
+        assert swap.mean_s == pytest.approx(0.3, rel=0.15), name
+
+
+def test_a_joint_that_both_never_saw_cannot_be_fitted() -> None:
+    poor = person(40)
+    poor[:, 3] = 0
+    with pytest.raises(DataError, match="left_elbow was never seen by both"):
+        fit(person(40), poor)
+
+
+@pytest.fixture
+def pairs_of_known_errors(tmp_path: Path) -> Path:
+    """A folder as `train pairs` leaves it, of a person whom KNOWN has spoilt."""
+    folder, rng, entries = tmp_path / "pairs", np.random.default_rng(0), {}
+    for n in range(24):
+        good = person(900)
+        name, poor = f"stand/{n}.mp4", spoil(good, PENN, KNOWN, 15.0, rng)
+        pair_file(folder, name).parent.mkdir(parents=True, exist_ok=True)
+        np.savez(pair_file(folder, name), times_s=np.arange(900) / 15, high=good, low=poor)
+        entries[name] = {"class": "stand", "train": n > 5, "frames": 900}
+    manifest = Manifest(
+        settings={"high": {"name": "good"}, "low": {"name": "cheap"}},
+        classes=["stand"],
+        layouts={"high": "penn-13", "low": "penn-13"},
+        versions={"skd-edge": "0"},
+        split="by hand",
+        subject="the only one",
+        finished=True,
+        videos=entries,
+    )
+    write_manifest(folder, manifest)
+    return folder
+
+
+def test_the_command_leaves_the_numbers_where_they_come_from_and_a_picture(
+    pairs_of_known_errors: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "fit" / "errors.yaml"
+    run_command_line("train", "", COMMANDS, ["fit-errors", "--pairs", str(pairs_of_known_errors), "--out", str(out)])
+    found = read_errors(out)
+    assert found.layout == "penn-13" and found.source["low"] == {"name": "cheap"} and found.source["frames"] == 24 * 900
+    wrist = found.joints["left_wrist"]
+    assert wrist.miss.share == pytest.approx(0.3, rel=0.2) and wrist.jitter == pytest.approx(0.08, rel=0.1)
+    picture = cv2.imread(str(out.with_suffix(".png")))
+    assert picture is not None and min(picture.shape[:2]) > 500 and picture.std() > 10
+
+
+def test_a_fit_in_joints_that_the_cheap_estimator_does_not_give_is_refused(
+    pairs_of_known_errors: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["fit-errors", "--pairs", str(pairs_of_known_errors), "--out", str(tmp_path / "e.yaml")]
+    with pytest.raises(SystemExit) as stop:
+        run_command_line("train", "", COMMANDS, [*argv, "--layout", "coco-17"])
+    assert stop.value.code == 2 and "left_eye was never seen by both estimators" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stop:
+        run_command_line("train", "", COMMANDS, [*argv, "--layout", "openpose"])
+    assert stop.value.code == 2 and "unknown joint layout 'openpose'" in capsys.readouterr().err
+    assert not (tmp_path / "e.yaml").exists()
+
+
+SHIPPED = sorted((Path(__file__).parents[2] / "configs" / "errors").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_the_shipped_errors_do_to_skeletons_what_was_measured(path: Path) -> None:
+    measured = read_errors(path)
+    joints = layout(measured.layout)
+    seconds, count, rng = 120.0, 10, np.random.default_rng(0)
+    good = convert(person(round(seconds * measured.fps)), PENN, joints)
+    assert (good[..., 2] > 0).all(), "fitted in joints that penn-13 has"
+    real = [Observed(good, spoil(good, joints, measured, measured.fps, rng), measured.fps) for _ in range(count)]
+    found = fit_errors(real, joints, measured.fps, {})
+
+    def same(ours: Spells, theirs: Spells, observed: float, what: str) -> None:
+        """Within four standard deviations of a two-state chain's time share and of a mean of exponential times."""
+        known = max(seconds * count * observed, 1.0)
+        spread = np.sqrt(2 * theirs.share * (1 - theirs.share) ** 2 * theirs.mean_s / known)
+        assert abs(ours.share - theirs.share) <= 4 * spread + 0.003, what
+        if (number := known * theirs.share / max(theirs.mean_s, 1e-9)) > 20:
+            assert ours.mean_s == pytest.approx(theirs.mean_s, rel=4 / np.sqrt(number) + 0.05), what
+
+    same(found.lost, measured.lost, 1.0, "lost")
+    here = 1 - measured.lost.share
+    for name, joint in measured.joints.items():
+        same(found.joints[name].miss, joint.miss, here, name)
+        assert found.joints[name].jitter == pytest.approx(joint.jitter, rel=0.25, abs=0.01), name
