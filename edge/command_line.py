@@ -11,14 +11,17 @@ import json
 import sys
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from itertools import takewhile
 from typing import Any, NoReturn, get_args, get_origin, get_type_hints
 
-from jsonargparse import ArgumentParser, DefaultHelpFormatter, set_parsing_settings
+import yaml
+from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace, set_loader, set_parsing_settings
 from rich.console import Console
 
+from edge.config_file import read_flags
 from edge.contract.errors import MissingDependency, SkdError
+from edge.usage_errors import usage_error
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -33,6 +36,7 @@ def print_warning(text: str) -> None:
 
 
 set_parsing_settings(docstring_parse_attribute_docstrings=True)
+set_loader("yaml", read_flags, (yaml.YAMLError,))
 
 
 @dataclass(frozen=True)
@@ -66,8 +70,11 @@ class _HelpFormatter(RawDescriptionHelpFormatter, DefaultHelpFormatter):
 class _Parser(ArgumentParser):
     """Errors on one line, without the usage block that buries them."""
 
+    commands: Sequence[str] = ()
+
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        _fail(f"{message}; see `{self.prog} --help`")
+        what, command = usage_error(message, self.commands)
+        _fail(f"{what}; see `{' '.join(filter(None, (self.prog, command)))} --help`")
 
 
 def _fail(message: str) -> NoReturn:
@@ -105,10 +112,21 @@ def _listed(argv: Sequence[str], commands: Mapping[str, Command]) -> list[str]:
     return listed
 
 
+def _require_sections(config: type, given: Namespace, prefix: str = "") -> None:
+    """``pose: 3`` where keys belong below ``pose`` passes jsonargparse, which then cannot make the dataclass."""
+    for name, kind in get_type_hints(config).items():
+        if not (isinstance(kind, type) and is_dataclass(kind)):
+            continue
+        if not isinstance(given[name], Namespace):
+            _fail(f"{prefix}{name} takes keys of its own below it, not {given[name]!r}")
+        _require_sections(kind, given[name], f"{prefix}{name}.")
+
+
 def run_command_line(program: str, about: str, commands: dict[str, Command], argv: Sequence[str] | None = None) -> None:
     """Parse ``argv`` and run one command. A user's error is one line on stderr and exit code 2."""
     # Sub-commands are shown with the formatter of their parent.
     parser = _Parser(prog=f"python -m {program}", description=about, allow_abbrev=False, formatter_class=_HelpFormatter)
+    parser.commands = tuple(commands)
     subcommands = parser.add_subcommands(required=True, dest="command")
     for name, command in commands.items():
         sub = _Parser(
@@ -124,7 +142,10 @@ def run_command_line(program: str, about: str, commands: dict[str, Command], arg
         args = parser.parse_args(_listed(_joined(sys.argv[1:] if argv is None else argv), commands))
     except UnicodeDecodeError as error:  # jsonargparse reads YAML files without asking whether they are text
         _fail(f"the configuration file is not text: {error}")
+    except RecursionError:
+        _fail("the configuration file has an alias that refers to itself")
     command = commands[args.command]
+    _require_sections(command.config, args[args.command])
     try:
         options = dict(parser.instantiate(args)[args.command])
         options.pop("config", None)

@@ -76,19 +76,31 @@ def test_flags_and_yaml_are_two_views_of_one_dataclass_and_flags_win(tmp_path):
     assert ran.pop() == Run(source="cam.mp4", threads=7, out=Path("here"), clip=Clip(fps=10.0))
 
 
+def test_numbers_in_yaml_need_no_quotes_where_text_is_meant(tmp_path):
+    command_line("run", "--config", yaml(tmp_path, "source: 0\nthreads: 3\nrates: [1, 2.5e1]\nclip: {fps: 7}\n"))
+    assert ran.pop() == Run(source="0", threads=3, rates=(1.0, 25.0), clip=Clip(fps=7.0))
+
+
+def test_yaml_may_begin_with_a_byte_order_mark_and_hold_anchors(tmp_path):
+    config = yaml(tmp_path, b"\xef\xbb\xbfsource: &name here\nout: *name\n")
+    command_line("run", "--config", config)
+    assert ran.pop() == Run(source="here", out=Path("here"))
+
+
 @pytest.mark.parametrize(
     ("argv", "names"),
     [
-        ([], "{run}"),
+        ([], "choose from run"),
         (["rum"], "'rum'"),
-        (["run"], "source"),
+        (["run"], "--source must be given; see `python -m edge run --help`"),
         (["run", "--source", "0", "--sorce", "1"], "--sorce"),
         (["run", "--source", "0", "--thread", "3"], "--thread"),
         (["run", "--source", "0", "--clip.fsp", "3"], "--clip.fsp"),
         (["run", "--source", "0", "more"], "more"),
-        (["run", "--source", "0", "--threads", "many"], "threads"),
-        (["run", "--source", "0", "--clip.fps", "fast"], "clip.fps"),
-        (["run", "--source", "0", "--engine", "opencl"], "tensorrt"),
+        (["run", "--source", "0", "--threads", "many"], "threads takes int, not many;"),
+        (["run", "--source", "0", "--clip.fps", "fast"], "clip.fps takes float, not fast;"),
+        (["run", "--source", "0", "--between", "a"], "between takes tuple[Path, Path] or null, not a;"),
+        (["run", "--source", "0", "--engine", "opencl"], "engine takes 'onnx', 'tensorrt', not opencl;"),
         (["run", "--source"], "source"),
         (["run", "--config", "nowhere.yaml"], "nowhere.yaml"),
     ],
@@ -107,8 +119,14 @@ def test_what_is_wrong_with_the_flags_is_named(capsys, argv, names):
         ("source: a\nengine: opencl\n", "engine"),
         ("threads: 3\n", "source"),
         ("source: [\n", "line 2"),
-        ("- a\n- b\n", "config"),
-        ("", "config"),
+        ("source: a\nclip: {fps: 1, fps: 2}\n", "line 2: the key 'fps' stands twice"),
+        ("source: a\nclip:\n", "clip takes keys of its own"),
+        ("source: a\nclip: 3\n", "clip"),
+        ("loop: &a [*a]\n", "alias"),
+        ("source: !!python/name:os.system\n", "line 1"),
+        ("- a\n- b\n", "holds no keys"),
+        ("", "holds no keys"),
+        ("# all off\n", "holds no keys"),
         (b"\xff\xfe\x00", "not text"),
     ],
 )

@@ -1,0 +1,40 @@
+"""How a YAML file of flags is read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+
+class _FlagLoader(yaml.SafeLoader):
+    """Numbers stay text, as on a command line, until the type of their key is known: ``source: 0`` is a camera and
+    ``page: 8080`` an address without quotes. A key that stands twice is refused, where YAML would take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value!r} stands twice", key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+_NUMBERS = {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float", "tag:yaml.org,2002:timestamp"}
+_FlagLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _NUMBERS]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def read_flags(text: str) -> Any:
+    """Mappings, sequences, text, booleans and None. Raises YAMLError with the line, of one line."""
+    try:
+        return yaml.load(text, Loader=_FlagLoader)
+    except yaml.MarkedYAMLError as error:
+        where = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise yaml.YAMLError(f"{where}{error.problem}") from error
