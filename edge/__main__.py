@@ -5,11 +5,10 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
-from rich.console import Console
 from rich.table import Table
 
 from edge.check import CheckConfig, check
-from edge.command_line import Command, run_command_line, with_extra
+from edge.command_line import Command, print_data, run_command_line, with_extra
 from edge.contract.layouts import LAYOUTS
 from edge.demo import DemoConfig, demo
 from edge.doctor.command import DoctorConfig, doctor
@@ -27,8 +26,7 @@ def layouts(_: LayoutsConfig) -> None:
     table = Table("layout", "joints", "in order")
     for name, layout in LAYOUTS.items():
         table.add_row(name, str(len(layout)), ", ".join(layout.joints))
-    # What was asked for is data, so it goes to stdout.
-    Console().print(table)
+    print_data(table)
 
 
 COMMANDS = {

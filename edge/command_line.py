@@ -13,21 +13,32 @@ from argparse import RawDescriptionHelpFormatter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from itertools import takewhile
-from typing import Any, NoReturn, get_args, get_origin, get_type_hints
+from pathlib import Path
+from typing import IO, Any, NoReturn, cast, get_args, get_origin, get_type_hints
 
 import yaml
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace, set_loader, set_parsing_settings
 from rich.console import Console
+from rich.table import Table
 
 from edge.config_file import read_flags
 from edge.contract.errors import MissingDependency, SkdError
+from edge.contract.files import writing
+from edge.standard_streams import Stderr, open_closed_streams
 from edge.usage_errors import usage_error
 
 USER_ERROR = 2
 INTERRUPTED = 130
 
-console = Console(stderr=True, soft_wrap=True)
+open_closed_streams()
+console = Console(file=cast(IO[str], Stderr()), soft_wrap=True)
 """Progress, tables and errors go to stderr; stdout is for data."""
+
+
+def print_data(data: str | Table) -> None:
+    """To stdout, with which whoever reads it may be done early. Raises OutputError where it cannot be written."""
+    with writing(Path("stdout")):
+        Console().print(data, soft_wrap=isinstance(data, str), highlight=False, markup=isinstance(data, Table))
 
 
 def print_warning(text: str) -> None:
@@ -78,7 +89,7 @@ class _Parser(ArgumentParser):
 
 
 def _fail(message: str) -> NoReturn:
-    print("error:", " ".join(message.split()), file=sys.stderr)
+    console.print("error:", " ".join(message.split()), highlight=False, markup=False)
     raise SystemExit(USER_ERROR)
 
 
@@ -153,5 +164,5 @@ def run_command_line(program: str, about: str, commands: dict[str, Command], arg
     except SkdError as error:
         _fail(str(error))
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        console.print("interrupted")
         raise SystemExit(INTERRUPTED) from None

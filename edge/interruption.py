@@ -1,4 +1,4 @@
-"""Ctrl-C and `docker stop`: the frame under way is finished, files are closed whole."""
+"""Ctrl-C, `docker stop` and a lost connection: the frame under way is finished, files are closed whole."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class Interruption:
 
     @property
     def exit_code(self) -> int:
-        """As shells have it: 130 after Ctrl-C, 143 after `docker stop`."""
+        """As shells have it: 130 after Ctrl-C, 143 after `docker stop`, 129 after the terminal was closed."""
         return 128 + self.signum
 
 
 @contextmanager
 def interruptible(on_signal: Callable[[], None] = lambda: None) -> Iterator[Interruption]:
-    """Inside the block SIGINT and SIGTERM are noted; a second one raises KeyboardInterrupt, for what hangs.
+    """Inside the block SIGINT, SIGTERM and SIGHUP are noted; a second one raises KeyboardInterrupt, for what hangs.
 
     on_signal: called after the first one, on a thread of its own: a signal's handler interrupts the main
     thread anywhere, also where it holds a lock, and so must not take one.
@@ -48,7 +48,10 @@ def interruptible(on_signal: Callable[[], None] = lambda: None) -> Iterator[Inte
 
     watcher = threading.Thread(target=watch, name="signals", daemon=True)
     watcher.start()
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    wanted = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # which nohup has ignored
+        wanted.append(signal.SIGHUP)
+    before = {number: signal.signal(number, note) for number in wanted}
     try:
         yield noted
     finally:

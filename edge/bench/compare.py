@@ -9,11 +9,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from edge.bench.latency_report import FORMAT
-from edge.command_line import console
+from edge.command_line import console, print_data
 from edge.contract.errors import DataError
 
 LEAST = 0.03
@@ -56,7 +55,7 @@ def compare(config: CompareConfig) -> None:
         verdict = "" if not change.moved else "faster" if _better(change) else "slower"
         figures = f"{change.before:.2f}", f"{change.after:.2f}", f"{change.ratio:.3f}"
         table.add_row(change.what, *figures, verdict)
-    Console().print(table)
+    print_data(table)
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:

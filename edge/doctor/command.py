@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from edge.command_line import print_data
 from edge.doctor.finding import Finding, Status
 
 FAILED = 1
@@ -37,10 +38,10 @@ def doctor(config: DoctorConfig) -> None:
 
     findings = examine(ThisHost(), config.bundle)
     if config.json:
-        print(as_json(findings))
+        print_data(as_json(findings))
     else:
-        Console(soft_wrap=False).print(as_table(findings))
-        print(summary(findings))
+        print_data(as_table(findings))
+        print_data(summary(findings))
     if any(finding.status == "fail" for finding in findings):
         raise SystemExit(FAILED)
 
@@ -56,9 +57,9 @@ def as_table(findings: Sequence[Finding]) -> Table:
     table = Table("", "what", "found", box=None, pad_edge=False)
     for finding in findings:
         colour = COLOURS[finding.status]
-        table.add_row(f"[{colour}]{finding.status}[/]", _plain(finding.check), _plain(finding.found))
+        table.add_row(f"[{colour}]{finding.status}[/]", escape(finding.check), escape(finding.found))
         if finding.mend is not None and finding.status in ("warn", "fail"):
-            table.add_row("", "", f"[bold]-> {_plain(finding.mend)}[/]")
+            table.add_row("", "", f"[bold]-> {escape(finding.mend)}[/]")
     return table
 
 
@@ -66,8 +67,3 @@ def summary(findings: Sequence[Finding]) -> str:
     """For instance "14 ok, 2 warn, 1 fail"."""
     counts = Counter(finding.status for finding in findings)
     return ", ".join(f"{counts[status]} {status}" for status in COLOURS if counts[status])
-
-
-def _plain(text: str) -> str:
-    # Square brackets would be taken for styles.
-    return text.replace("[", r"\[")

@@ -28,6 +28,19 @@ def test_signals_mean_afterwards_what_they_meant_before():
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
+def test_a_closed_terminal_ends_a_run_as_ctrl_c_does_unless_nohup_was_asked_for():
+    with interruptible() as noted:
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert (noted.signum, noted.exit_code) == (signal.SIGHUP, 129)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with interruptible() as noted:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert noted.signum == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_a_loop_on_another_thread_leaves_signals_alone():
     seen = []
 

@@ -1,0 +1,51 @@
+"""Streams that are closed, full, or whose reader has left: the work goes on, and its files get nobody else's text."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+WORK = """
+import contextlib, os
+from edge.command_line import console, print_data
+kept = open({path!r}, "w")
+console.print("told")
+with contextlib.suppress(OSError):
+    os.write(2, b"a native library's chatter")
+kept.write("whole")
+kept.close()
+"""
+
+
+def run(code: str, redirect: str) -> subprocess.CompletedProcess[str]:
+    """The code by Python, its streams as the shell is told."""
+    line = f'"{sys.executable}" -c "$CODE" {redirect}'
+    return subprocess.run(
+        ["bash", "-c", line], env={**os.environ, "CODE": code}, cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.mark.parametrize("redirect", ["<&- >&- 2>&-", "2>&-", "2>/dev/full", "2>&1 | true"])
+def test_work_is_done_whole_whatever_became_of_the_streams(tmp_path, redirect):
+    if "full" in redirect and not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    run(WORK.format(path=str(tmp_path / "kept.txt")), redirect)
+    assert (tmp_path / "kept.txt").read_text() == "whole"
+
+
+def test_data_that_cannot_be_written_is_one_line_and_a_reader_who_leaves_is_none():
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    layouts = "from edge.__main__ import main; import sys; sys.argv = ['edge', 'layouts']; main()"
+    full, left = run(layouts, ">/dev/full"), run(layouts, "| true")
+    assert full.returncode == 2 and full.stderr.startswith("error: stdout: cannot be written: No space left")
+    assert full.stderr.count("\n") == 1 and left.stderr == ""
+
+
+def test_data_reach_stdout_as_they_are():
+    said = run("from edge.command_line import print_data; print_data('{\"a\": \"[bold]' + 'x' * 300 + '[/]\"}')", "")
+    assert json.loads(said.stdout)["a"] == f"[bold]{'x' * 300}[/]"
