@@ -2,64 +2,28 @@
 
 from __future__ import annotations
 
-import hmac
-import json
-import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from http import HTTPStatus
-from http.cookies import SimpleCookie
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib.resources import files
+from collections.abc import Iterator
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import cv2
 import numpy as np
 
-from edge.contract.errors import ConfigError, OutputError
 from edge.contract.layouts import JointLayout
-from edge.contract.types import Event, FrameResult
+from edge.contract.types import Event, FrameResult, Person
 from edge.latency import DECISION, LatencyHistory
 from edge.overlay import Overlay, following_text
 from edge.power import power_w
 from edge.sinks.json_lines import event_record
-from edge.sinks.sink import Sink
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-BOUNDARY = "picture"
 WIDEST = 960
 """Pictures are sent no wider: a browser's window rarely is, and each pixel costs the board's time."""
 JPEG_QUALITY = 80
 SHOWN_EVENTS = 100
 RECENT_FRAMES = 300
 """Frames that the page's latencies are taken over."""
-VIEWER_TIMEOUT_S = 10.0
-"""A browser that takes nothing for so long has gone."""
-
-
-@dataclass(frozen=True)
-class PageAddress:
-    """host, port: to listen on; 0 for any port that is free. token: asked of whoever wants to see; None for nobody."""
-
-    host: str
-    port: int
-    token: str | None
-
-
-def page_address(text: str, token: str | None) -> PageAddress:
-    """Of "8080" or "host:8080". Only this machine is served unless a host is given, and then only with a token."""
-    host, _, port = text.rpartition(":")
-    host = host.strip("[]") or "127.0.0.1"
-    if not port.isdecimal() or int(port) > 65535:
-        raise ConfigError(f"sinks.page is {text!r}", hint="give a port, or host:port: 8080, 0.0.0.0:8080")
-    if token is None and host not in LOOPBACK:
-        token = secrets.token_urlsafe(12)
-    return PageAddress(host, int(port), token)
 
 
 class Page:
@@ -152,7 +116,7 @@ def _following(result: FrameResult | None) -> str | None:
     return following_text(result) if result is not None and result.following is not None else None
 
 
-def _person(person: Any) -> dict[str, Any]:
+def _person(person: Person) -> dict[str, Any]:
     action = person.action
     return {
         "track_id": person.track_id,
@@ -161,88 +125,3 @@ def _person(person: Any) -> dict[str, Any]:
         "label": None if action is None else action.label,
         "score": None if action is None else round(action.score, 3),
     }
-
-
-@contextmanager
-def page_sink(page: Page, address: PageAddress, say: Callable[[str], None]) -> Iterator[Sink]:
-    """Serves the page while the block runs; says where. Raises OutputError where the port cannot be had."""
-    try:
-        server = ThreadingHTTPServer((address.host, address.port), _handler(page, address))
-    except OSError as error:
-        raise OutputError(
-            f"the live page cannot listen: {error.strerror or error}",
-            where=f"{address.host}:{address.port}",
-            hint="choose another port",
-        ) from error
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.5}, name="page", daemon=True)
-    thread.start()
-    query = f"/?token={address.token}" if address.token else "/"
-    say(f"http://{address.host}:{server.server_port}{query}")
-    try:
-        yield page.show
-    finally:
-        page.end()
-        server.shutdown()
-        server.server_close()
-
-
-def _handler(page: Page, address: PageAddress) -> type[BaseHTTPRequestHandler]:
-    html = files("edge.sinks").joinpath("page.html").read_bytes()
-
-    class Handler(BaseHTTPRequestHandler):
-        timeout = VIEWER_TIMEOUT_S
-        server_version, sys_version = "skd-edge", ""
-
-        def do_GET(self) -> None:
-            where = urlsplit(self.path)
-            given = parse_qs(where.query).get("token", [""])[0]
-            if not self._is_allowed(given):
-                self._answer(HTTPStatus.FORBIDDEN, "text/plain", b"the token is missing or wrong\n")
-            elif where.path == "/":
-                self._answer(HTTPStatus.OK, "text/html; charset=utf-8", html, token=given)
-            elif where.path == "/state":
-                self._answer(HTTPStatus.OK, "application/json", json.dumps(page.state()).encode())
-            elif where.path == "/stream":
-                self._stream()
-            else:
-                self._answer(HTTPStatus.NOT_FOUND, "text/plain", b"nothing here\n")
-
-        def _is_allowed(self, given: str) -> bool:
-            if address.token is None:
-                # Another site's page must not read this one through a name that points to this machine.
-                return self.headers.get("Host", "").rpartition(":")[0].strip("[]") in LOOPBACK
-            cookie = SimpleCookie(self.headers.get("Cookie", "")).get("token")
-            return any(
-                hmac.compare_digest(token.encode(), address.token.encode())
-                for token in (given, cookie.value if cookie else "")
-            )
-
-        def _answer(self, status: HTTPStatus, kind: str, body: bytes, token: str = "") -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            self.send_header("Cache-Control", "no-store")
-            self.send_header("Content-Security-Policy", "default-src 'self' 'unsafe-inline'; frame-ancestors 'none'")
-            self.send_header("Referrer-Policy", "no-referrer")
-            if token:
-                self.send_header("Set-Cookie", f"token={token}; HttpOnly; SameSite=Strict; Path=/")
-            self.end_headers()
-            self.wfile.write(body)
-
-        def _stream(self) -> None:
-            self.send_response(HTTPStatus.OK)
-            self.send_header("Content-Type", f"multipart/x-mixed-replace; boundary={BOUNDARY}")
-            self.send_header("Cache-Control", "no-store")
-            self.end_headers()
-            try:
-                for jpeg in page.pictures():
-                    head = f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
-                    self.wfile.write(head.encode() + jpeg + b"\r\n")
-            except OSError:
-                self.close_connection = True  # the browser has gone, or takes nothing any more
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Requests are nobody's news, and would carry the token into logs."""
-
-    return Handler

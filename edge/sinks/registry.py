@@ -42,9 +42,10 @@ class SinkConfig:
     """Four letters of the video's codec; mp4v takes least CPU. Unset: avc1 (H.264) where OpenCV has it, else mp4v."""
 
     @property
-    def paths(self) -> tuple[Path, ...]:
-        """The files that will be written."""
-        return tuple(path for path in (self.video, self.json, self.events, self.picture) if path is not None)
+    def files(self) -> dict[str, Path]:
+        """Name of an outlet -> the file that it will write."""
+        files = {"video": self.video, "json": self.json, "events": self.events, "picture": self.picture}
+        return {name: path for name, path in files.items() if path is not None}
 
 
 def outlets(
@@ -66,7 +67,8 @@ def outlets(
     from edge.sinks.events import events_sink
     from edge.sinks.json_lines import json_lines_sink
     from edge.sinks.mqtt import broker, mqtt_sink
-    from edge.sinks.page import Page, page_address, page_sink
+    from edge.sinks.page import Page
+    from edge.sinks.page_server import page_address, page_sink
     from edge.sinks.picture import picture_sink
     from edge.sinks.recorder import recorder_sink
     from edge.sinks.video import video_sink

@@ -21,7 +21,8 @@ from edge.contract.errors import ConfigError, OutputError
 from edge.contract.types import Event, Following
 from edge.latency import DECISION, LatencyHistory
 from edge.overlay import Overlay
-from edge.sinks.page import Page, PageAddress, page_address, page_sink
+from edge.sinks.page import Page
+from edge.sinks.page_server import PageAddress, page_address, page_sink
 
 
 @contextmanager
@@ -86,6 +87,13 @@ def test_other_machines_need_a_token_and_no_two_runs_have_the_same():
 def test_what_is_no_address_is_refused(text):
     with pytest.raises(ConfigError, match="8080"):
         page_address(text, None)
+
+
+@pytest.mark.parametrize("token", ["", "a b", "a;b", "a&b", "a/b", "\u20ac", "a\nb"])
+def test_a_token_that_lets_everybody_in_or_no_cookie_carries_is_refused(token):
+    with pytest.raises(ConfigError, match="page_token"):
+        page_address("0.0.0.0:8080", token)
+    assert page_address("0.0.0.0:8080", "a-Z_0.9~").token == "a-Z_0.9~"
 
 
 def test_the_state_has_people_latencies_events_and_joints_that_are_missed():
@@ -171,8 +179,20 @@ def test_without_the_token_nothing_is_shown_and_a_cookie_carries_it_on():
 
 def test_another_sites_name_for_this_machine_is_refused():
     with serving() as (_, _, url):
-        assert refused(url + "state", Host="evil.example:80") == 403
-        assert get(url + "state", Host="localhost:80")[0] == 200
+        for host in ("evil.example:80", "evil.example", "localhost.evil.example", "127.0.0.1@evil.example:80"):
+            assert refused(url + "state", Host=host) == 403
+        for host in ("localhost:80", "localhost", "[::1]:80", "127.0.0.1"):
+            assert get(url + "state", Host=host)[0] == 200
+
+
+def test_the_page_is_served_on_ipv6_too():
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("no IPv6 here")
+    page, said = Page(Overlay(PENN), PENN, LatencyHistory(0), "camera of this test"), []
+    with page_sink(page, page_address("[::1]:0", None), said.append):
+        assert said[0].startswith("http://[::1]:") and get(said[0] + "state")[0] == 200
 
 
 def test_a_port_that_is_taken_is_an_error_with_what_to_do():
