@@ -17,6 +17,7 @@ MINUTES ?= 10
 DATA ?=
 DATASET ?= $(if $(DATA),penn_action,kinematic)
 ROAD := runs/road/$(DATASET)
+ROAD_CONFIGS := configs/$(if $(filter video_pairs,$(DATASET)),own,road)
 DATA_FLAGS = --data.dataset $(DATASET) $(if $(DATA),--data.folder "$(DATA)")
 
 # make int8: where calibration misses the budget, the student is trained on in eight bits.
@@ -54,8 +55,8 @@ test: $(VENV)/all.stamp ## Linters, types, borders between the rooms, tests
 	$(RUN) -m pytest
 
 road: $(VENV)/all.stamp ## Teacher, student, bundle, INT8, loop: DATA=folder [DATASET=penn_action|utd_mhad|ui_prmd|ntu60|...]
-	$(RUN) -m train teacher --config configs/road/teacher.yaml --out $(ROAD)/teacher $(DATA_FLAGS)
-	$(RUN) -m train student --config configs/road/student.yaml --out $(ROAD)/student --teacher $(ROAD)/teacher $(DATA_FLAGS)
+	$(RUN) -m train teacher --config $(ROAD_CONFIGS)/teacher.yaml --out $(ROAD)/teacher $(DATA_FLAGS)
+	$(RUN) -m train student --config $(ROAD_CONFIGS)/student.yaml --out $(ROAD)/student --teacher $(ROAD)/teacher $(DATA_FLAGS)
 	$(RUN) -m train export --run $(ROAD)/student --bundle $(ROAD)/bundle --workdir $(ROAD) $(if $(DATA),--data "$(DATA)")
 	$(RUN) -m calibrate student --bundle $(ROAD)/bundle --clips $(ROAD)/calibration.npz --test $(ROAD)/test.npz
 	$(RUN) -m calibrate verify --bundle $(ROAD)/bundle --clips $(ROAD)/test.npz --report $(ROAD)/verify.json --min_agreement 95 --max_top1_drop 2

@@ -11,10 +11,10 @@ import numpy as np
 from edge.capture.image_folder import SUFFIXES as IMAGES
 from edge.capture.image_folder import natural
 from edge.capture.registry import open_source
+from edge.capture.video_file import SUFFIXES as VIDEOS
 from edge.contract.errors import DataError, SourceError
 from edge.contract.types import Image
 from edge.pose.heatmap_estimator import letterbox
-from train.video_pairs.videos import SUFFIXES as VIDEOS
 
 LONGEST = 640
 """Pixels of a kept picture's longer side; a pose network's input is smaller."""

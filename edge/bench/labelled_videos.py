@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from edge.bench.loop_run import loop_run
+from edge.capture.video_file import SUFFIXES, videos_below
 from edge.command_line import console
 from edge.contract.bundle import Bundle
 from edge.contract.errors import DataError
 from edge.contract.types import Float32, FrameResult
 from edge.run import RunConfig
-
-SUFFIXES = (".mp4", ".mkv", ".avi", ".mov", ".webm")
 
 
 def labelled_videos(folder: Path, bundle: Bundle) -> tuple[list[Path], NDArray[np.int64]]:
@@ -27,14 +26,14 @@ def labelled_videos(folder: Path, bundle: Bundle) -> tuple[list[Path], NDArray[n
     classes = bundle.manifest.classes
     videos: list[Path] = []
     labels: list[int] = []
-    for subfolder in sorted(path for path in folder.iterdir() if path.is_dir()):
+    for subfolder in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
         if subfolder.name not in classes:
             raise DataError(
                 f"{subfolder.name} is no class of {bundle.manifest.name}",
                 where=folder,
                 hint=f"name its subfolders after classes: {', '.join(classes)}",
             )
-        found = sorted(path for path in subfolder.iterdir() if path.suffix.lower() in SUFFIXES)
+        found = videos_below(subfolder)
         videos += found
         labels += [classes.index(subfolder.name)] * len(found)
     if not videos:

@@ -28,7 +28,8 @@ class ImageFolder(Recording):
 
     def __init__(self, folder: Path, config: CaptureConfig) -> None:
         self.uri, self.fps, self._flip = str(folder), config.fps or FALLBACK_FPS, config.flip
-        found = (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+        # What a Mac leaves beside each file on a stick, ._001.png, is no image.
+        found = (p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
         self._paths = sorted(found, key=natural)
         if not self._paths:
             raise SourceError("no images in this folder", where=folder, hint=f"it reads {', '.join(sorted(SUFFIXES))}")

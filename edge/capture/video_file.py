@@ -17,12 +17,19 @@ from edge.capture.source import CaptureConfig, Flip, Recording
 from edge.contract.errors import SourceError
 from edge.contract.types import Frame
 
+SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".3gp")
 FALLBACK_FPS = 30.0
 MAX_FPS = 300.0
 """Files that name more mean the unit of their clock, not a rate."""
 
 BROKEN_OFF_S = 0.5
 """A file may end this much, and a twentieth of its length, before its own account of itself."""
+
+
+def videos_below(folder: Path) -> list[Path]:
+    """Every video of a folder and its subfolders, by name; a Mac leaves a ._01.mp4 beside a 01.mp4, which is none."""
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    return sorted(path for path in found if not path.name.startswith("."))
 
 
 class VideoFile(Recording):

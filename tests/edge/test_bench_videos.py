@@ -11,7 +11,7 @@ from people import person, result
 import edge.pose.registry
 from edge.bench.accuracy_figures import accuracy_figures, agreement
 from edge.bench.commands import BENCH_COMMANDS
-from edge.bench.labelled_videos import Answer
+from edge.bench.labelled_videos import Answer, labelled_videos
 from edge.command_line import run_command_line
 from edge.contract.bundle import read_bundle
 from edge.contract.types import Action, Pose
@@ -99,6 +99,20 @@ def test_videos_are_right_under_the_class_they_are_taken_for_and_wrong_under_ano
     told = bench(bundle_folder, right)
     assert told["top1"] == pytest.approx(200 / 3) and told["undecided"] == 1 and told["samples"] == 3
     assert bench(bundle_folder, wrong)["top1"] == pytest.approx(100 / 3)
+
+
+def test_videos_are_found_as_for_training_whatever_else_lies_there(bundle_folder, tmp_path):
+    names = "wave/b.M4V", "wave/day 2/a.3gp", "squat/1.mov", "squat/._1.mov", "squat/notes.txt", ".git/x.mp4", "x.mp4"
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found, labels = labelled_videos(tmp_path, read_bundle(bundle_folder))
+    assert [path.relative_to(tmp_path).as_posix() for path in found] == [
+        "squat/1.mov",
+        "wave/b.M4V",
+        "wave/day 2/a.3gp",
+    ]
+    assert labels.tolist() == [CLASSES.index("squat"), CLASSES.index("wave"), CLASSES.index("wave")]
 
 
 def test_all_students_judge_the_poses_that_were_estimated_once(script, bundle_folder, tmp_path):

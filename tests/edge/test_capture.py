@@ -100,6 +100,7 @@ def test_images_come_in_natural_order_at_the_given_rate(tmp_path):
     for n in (10, 9, 2, 1):
         cv2.imwrite(str(tmp_path / f"frame{n}.png"), videos.picture(n))
     (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "._frame1.png").write_text("what a Mac leaves")
     source = open_source(str(tmp_path), CaptureConfig(fps=5))
     frames = list(source)
     assert [videos.number(f.image) for f in frames] == [1, 2, 9, 10]

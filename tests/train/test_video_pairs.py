@@ -129,7 +129,7 @@ def touch(folder: Path, *names: str) -> Path:
 
 
 def test_videos_are_found_by_class_whatever_else_lies_there(tmp_path: Path) -> None:
-    folder = touch(tmp_path, "b/2.MP4", "b/1.mkv", "a/deep/3.avi", "a/notes.txt", ".git/x.mp4", "alone.mp4")
+    folder = touch(tmp_path, "b/2.MP4", "b/1.mkv", "a/deep/3.avi", "a/._3.avi", ".git/x.mp4", "alone.mp4")
     found = find_videos(folder)
     assert found == [Video("a/deep/3.avi", "a"), Video("b/1.mkv", "b"), Video("b/2.MP4", "b")]
 

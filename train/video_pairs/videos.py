@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge.capture.video_file import SUFFIXES, videos_below
 from edge.contract.errors import DataError
 
-SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".3gp")
 PARTS = ("train", "test")
 
 
@@ -41,8 +41,7 @@ def find_videos(folder: Path) -> list[Video]:
     videos = [
         Video(path.relative_to(folder).as_posix(), kind.name, part)
         for kind, part in classes
-        for path in sorted(kind.rglob("*"))
-        if path.is_file() and path.suffix.lower() in SUFFIXES
+        for path in videos_below(kind)
     ]
     if not videos:
         raise DataError(
