@@ -72,12 +72,13 @@ class RunConfig:
     """JSON file to write with the latencies and what they were measured on."""
 
     @property
-    def outputs(self) -> tuple[Path, ...]:
-        """The files that a run writes."""
-        return (*self.sinks.paths, *(path for path in (self.record, self.report) if path is not None))
+    def files(self) -> dict[str, Path]:
+        """Name of what a run writes -> its file."""
+        own = {"record": self.record, "report": self.report}
+        return self.sinks.files | {name: path for name, path in own.items() if path is not None}
 
     def __post_init__(self) -> None:
-        if len({path.resolve() for path in self.outputs}) < len(self.outputs):
+        if len({path.resolve() for path in self.files.values()}) < len(self.files):
             raise ConfigError("two outputs have the same name", hint="give each of them its own")
         if self.frames is not None and self.frames < 1:
             raise ConfigError(f"frames is {self.frames}", hint="give 1 or more, or leave it out")
@@ -125,13 +126,16 @@ def run(config: RunConfig) -> None:
                 with writing(config.report or report):
                     report.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
         conclude(config, played, history)
-        code = stop.exit_code if stop.signum else USER_ERROR if played.ended_by else 0
+        lost = [str(path) for name, path in config.files.items() if name in played.hanging]
+        code = stop.exit_code if stop.signum else USER_ERROR if played.ended_by or lost else 0
         if stop.signum:
-            console.print("interrupted; what was written until then is kept" if config.outputs else "interrupted")
+            console.print("interrupted; what was written until then is kept" if config.files else "interrupted")
         if played.hanging:
             console.print(f"warning: left behind, because it does not answer: {', '.join(played.hanging)}")
             if played.ended_by is not None:
                 console.print(f"error: {played.ended_by}", highlight=False)
+            if lost:
+                console.print(f"error: not written: {', '.join(lost)}; a faster disk or codec may do")
             # Python would wait for it, or pull the floor from under it; so would whoever closed what it works with.
             sys.stdout.flush()
             sys.stderr.flush()
@@ -193,5 +197,6 @@ def conclude(config: RunConfig, played: Played, history: LatencyHistory) -> None
         console.print(played.times.table())
     else:
         console.print("warning: nobody was in view")
-    for path in config.outputs:
-        console.print(f"written  {path}", highlight=False)
+    for name, path in config.files.items():
+        if name not in played.hanging:
+            console.print(f"written  {path}", highlight=False)

@@ -21,7 +21,9 @@ MAX_EVENTS = 10_000
 """Events that are kept for an output that takes nothing; far more than there are in a day."""
 
 CLOSING_S = 5.0
-"""An output that has not finished so long after the run's end is left behind."""
+"""An output that has not finished so long after the run's end is left behind, ..."""
+PATIENT_CLOSING_S = 60.0
+"""... and one that the loop waits for: a codec may have many pictures left, an 8K picture take seconds."""
 
 _NO_PICTURE = np.zeros((0, 0, 3), np.uint8)
 
@@ -124,11 +126,11 @@ class Outlet:
 
     def join(self) -> bool:
         """Wait until the sink has everything and is closed; False where it hangs, and is left behind."""
-        handed_on, deadline = -1, 0.0
+        handed_on, deadline, closing_s = -1, 0.0, PATIENT_CLOSING_S if self.terms.patient else CLOSING_S
         with self._changed:
             while not self._finished:
                 if handed_on != self.handed_on:  # it goes on, so it is given more time
-                    handed_on, deadline = self.handed_on, time.monotonic() + CLOSING_S
+                    handed_on, deadline = self.handed_on, time.monotonic() + closing_s
                 remaining_s = deadline - time.monotonic()
                 if remaining_s <= 0:
                     return False

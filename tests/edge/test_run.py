@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -254,6 +255,31 @@ def test_nothing_is_closed_under_a_stage_that_hangs(monkeypatch, bundle_folder, 
     assert left == [(130, False)]
     assert "left behind, because it does not answer: capture" in capsys.readouterr().err
     assert len(lines(tmp_path / "people.jsonl")) == 1
+
+
+def test_a_file_that_was_not_finished_is_an_error_and_not_said_to_be_written(
+    monkeypatch, bundle_folder, tmp_path, capsys
+):
+    answers, found, poses = threading.Event(), tmp_path / "people.jsonl", tmp_path / "poses.jsonl"
+
+    @contextmanager
+    def hanging(path, layout):
+        yield lambda result: answers.wait(30)
+
+    def leave(code):
+        raise SystemExit(code)
+
+    monkeypatch.setitem(SCHEMES, "test", lambda rest, config: LiveSource(None))
+    monkeypatch.setattr("os._exit", leave)
+    monkeypatch.setattr("edge.loop.outlet.CLOSING_S", 1.0)
+    monkeypatch.setattr("edge.sinks.json_lines.json_lines_sink", hanging)
+    arguments = ("run", "--source", "test://", "--bundle", bundle_folder, "--sinks.json", found, "--record", poses)
+    with pytest.raises(SystemExit) as left:
+        run_command_line("edge", "", COMMANDS, [str(argument) for argument in arguments])
+    answers.set()
+    said = capsys.readouterr().err.splitlines()
+    assert left.value.code == 2 and any(line.startswith(f"error: not written: {found}") for line in said)
+    assert [line for line in said if line.startswith("written")] == [f"written  {poses}"]
 
 
 def test_check_fails_a_student_that_decides_otherwise_with_exit_code_1(tmp_path, capsys):
