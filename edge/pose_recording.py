@@ -66,7 +66,7 @@ def read_header(path: Path) -> RecordingHeader:
     if not path.is_file():
         raise SourceError("no such recording", where=path, hint="give the file that --record wrote")
     try:
-        with path.open(encoding="utf-8") as stream:
+        with path.open(encoding="utf-8", errors="replace") as stream:
             raw = json.loads(stream.readline())
         if not isinstance(raw, dict) or raw.get("format") != FORMAT:
             raise ValueError("it does not say so")
@@ -91,7 +91,8 @@ def read_header(path: Path) -> RecordingHeader:
 def read_frames(path: Path, header: RecordingHeader) -> Iterator[RecordedPoses]:
     """The frames, one by one. Raises SourceError, with the line, where the file is damaged or breaks off."""
     joints, last_s = len(LAYOUTS[header.layout]), -np.inf
-    with path.open(encoding="utf-8") as stream:
+    # A byte that is no text then spoils its own line, whose number is told.
+    with path.open(encoding="utf-8", errors="replace") as stream:
         stream.readline()
         for number, line in enumerate(stream, start=2):
             try:
@@ -101,17 +102,19 @@ def read_frames(path: Path, header: RecordingHeader) -> Iterator[RecordedPoses]:
                 frame = _frame(json.loads(line, parse_int=float), joints)
                 if not frame.time_s > last_s:
                     raise ValueError("time does not rise")
-            except (ValueError, KeyError, TypeError) as error:
-                raise SourceError(f"line {number}: {error}", where=path, hint="copy or record it again") from error
+            except (ValueError, KeyError, TypeError, OverflowError) as error:
+                what = f"no key {error}" if isinstance(error, KeyError) else error
+                raise SourceError(f"line {number}: {what}", where=path, hint="copy or record it again") from error
             last_s = frame.time_s
             yield frame
 
 
 def _frame(raw: Any, joints: int) -> RecordedPoses:
-    poses = tuple(
-        Pose(np.array(pose["keypoints"], np.float64).reshape(joints, 3).astype(np.float32), float(pose["score"]))
-        for pose in raw["poses"]
-    )
+    with np.errstate(over="ignore"):  # to infinity, which is refused below
+        poses = tuple(
+            Pose(np.array(pose["keypoints"], np.float64).reshape(joints, 3).astype(np.float32), float(pose["score"]))
+            for pose in raw["poses"]
+        )
     if not all(np.isfinite(pose.keypoints).all() for pose in poses):
         raise ValueError("keypoints are not finite")
     return RecordedPoses(int(raw["frame"]), float(raw["time_s"]), poses, raw.get("failure"))

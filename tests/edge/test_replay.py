@@ -118,12 +118,17 @@ def test_what_is_no_recording_is_refused_when_opened(tmp_path, text, says):
         ("[]\n", "line 3"),
         ('{"frame": 1, "time_s": 0.0, "poses": []}\n', "time does not rise"),
         ('{"frame": 1, "time_s": 1.0, "poses": [{"score": 1, "keypoints": [[1, 2, 3]]}]}\n', "line 3"),
-        ('{"frame": 1, "time_s": 1.0}\n', "line 3"),
+        ('{"frame": 1, "time_s": 1.0}\n', "line 3: no key 'poses'"),
+        ('{"frame": 1e400, "time_s": 1.0, "poses": []}\n', "line 3"),
+        ('{"frame": 1, "time_s": NaN, "poses": []}\n', "time does not rise"),
+        (f'{{"frame": 1, "time_s": 1, "poses": [{{"score": 1, "keypoints": {[[1e300, 1, 1]] * 33}}}]}}\n', "line 3"),
+        ("\udcff\n", "line 3"),  # a byte that is no text
     ],
 )
 def test_damage_is_named_with_its_line_after_what_is_whole_was_given(tmp_path, line, says):
     path = tmp_path / "poses.jsonl"
-    path.write_text(HEADER.line() + '\n{"frame":0,"time_s":0.0,"poses":[]}\n' + line)
+    text = HEADER.line() + '\n{"frame":0,"time_s":0.0,"poses":[]}\n' + line
+    path.write_text(text, encoding="utf-8", errors="surrogateescape")
     seen = []
     with pytest.raises(SourceError, match=says):
         seen += [frame.index for frame in read_frames(path, read_header(path)) if not seen.append(frame.index)]
