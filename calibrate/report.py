@@ -42,7 +42,7 @@ def report(config: ReportConfig) -> None:
     lines = section(bundle, _verified(config.verified))
     name = str(bundle.manifest.training.get("dataset", bundle.manifest.name))
     replace_section(config.page, f"{name}, INT8", "\n".join(lines), title="INT8 against FP32")
-    console.print("\n".join(lines), markup=False)
+    console.print("\n".join(lines))
 
 
 def section(bundle: Bundle, verified: dict[str, Any]) -> list[str]:

@@ -14,7 +14,7 @@ from calibrate.listening import Listening
 from edge.command_line import console
 from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.errors import BundleError
-from edge.contract.manifest import StreamForm
+from edge.contract.manifest import StreamForm, accuracy_text
 from edge.contract.types import Float32
 from edge.engines.registry import open_engine
 from edge.recogniser import STUDENTS, Precision
@@ -69,7 +69,9 @@ def quantise_stream_of(config: StreamConfig) -> None:
         form = replace(form, accuracy=_accuracies(config.bundle, test))
     write_manifest(config.bundle, replace(bundle.manifest, stream=form))
     console.print(f"{config.bundle}: {', '.join(path.name for path in written)}")
-    console.print(f"top-1 {form.accuracy}; new frames that cost as much as a clip: {form.frames_per_clip}")
+    accuracies = [f"{name}: {accuracy_text(found)}" for name, found in form.accuracy.items() if isinstance(found, dict)]
+    costs = [f"{frames:.1f} in {precision}" for precision, frames in form.frames_per_clip.items()]
+    console.print("; ".join([*accuracies, f"new frames that cost as much as a clip: {', '.join(costs)}"]))
 
 
 def _accuracies(folder: Path, test: LabelledClips) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from calibrate.compare import agreement, outputs, top1
 from edge.command_line import console
 from edge.contract.bundle import CALIBRATION, STUDENT_FP32, STUDENT_INT8, read_bundle, write_manifest
 from edge.contract.errors import ConfigError
+from edge.contract.manifest import accuracy_text
 from edge.contract.types import Float32
 from edge.engines.registry import open_engine
 
@@ -99,7 +100,7 @@ def quantise_student(config: StudentConfig) -> None:
         measured = _accuracies(source, out, test)
         known = manifest.accuracy.get("fp32", {})
         manifest = replace(manifest, accuracy={**manifest.accuracy, **measured, "fp32": {**known, **measured["fp32"]}})
-        console.print(f"top-1 {measured}")
+        console.print("; ".join(f"{name}: {accuracy_text(found)}" for name, found in measured.items()))
     write_manifest(config.bundle, manifest)
     size = out.stat().st_size / source.stat().st_size
     console.print(f"{out}: {len(ranges)} activations in INT8, ranges by {method}, {size:.2f} of the size")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from rich.table import Table
 
 from edge.command_line import console
 from edge.contract.bundle import STUDENT_INT8, read_bundle
+from edge.contract.manifest import accuracy_text
 from edge.recogniser import MIN_AGREEMENT, Precision, RecogniserConfig, open_recogniser
 from edge.streaming.recogniser import has_stream, open_stream_recogniser
 
@@ -38,7 +40,7 @@ def check(config: CheckConfig) -> None:
     table.add_row("classes", f"{len(manifest.classes)}: {', '.join(manifest.classes)}")
     table.add_row("clip", f"{clip}, joints of {manifest.layout}")
     for name, value in manifest.accuracy.items():
-        table.add_row(f"accuracy, {name}", str(value))
+        table.add_row(f"accuracy, {name}", accuracy_text(value) if isinstance(value, Mapping) else str(value))
     table.add_section()
     for name, entry in manifest.files.items():
         bundle.file(name)

@@ -31,19 +31,21 @@ USER_ERROR = 2
 INTERRUPTED = 130
 
 open_closed_streams()
-console = Console(file=cast(IO[str], Stderr()), soft_wrap=True)
+# A class or a file may be called [/b] or :key:, which rich would take for its own.
+AS_IT_IS: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
+console = Console(file=cast(IO[str], Stderr()), soft_wrap=True, **AS_IT_IS)
 """Progress, tables and errors go to stderr; stdout is for data."""
 
 
 def print_data(data: str | Table) -> None:
     """To stdout, with which whoever reads it may be done early. Raises OutputError where it cannot be written."""
     with writing(Path("stdout")):
-        Console().print(data, soft_wrap=isinstance(data, str), highlight=False, markup=isinstance(data, Table))
+        Console(**AS_IT_IS).print(data, soft_wrap=isinstance(data, str))
 
 
 def print_warning(text: str) -> None:
     """One line about what went wrong and was borne."""
-    console.print(f"warning: {text}", highlight=False, markup=False)
+    console.print(f"warning: {text}")
 
 
 set_parsing_settings(docstring_parse_attribute_docstrings=True)
@@ -89,7 +91,7 @@ class _Parser(ArgumentParser):
 
 
 def _fail(message: str) -> NoReturn:
-    console.print("error:", " ".join(message.split()), highlight=False, markup=False)
+    console.print("error:", " ".join(message.split()))
     raise SystemExit(USER_ERROR)
 
 

@@ -15,7 +15,7 @@ from edge.contract.types import FrameResult
 @contextmanager
 def progress_line(total: int | None) -> Iterator[Callable[[FrameResult], None]]:
     """Pictures so far, pictures a second, who does what; nothing where stderr is no terminal."""
-    columns = (BarColumn(24), MofNCompleteColumn(), _Rate(), TextColumn("{task.description}"))
+    columns = (BarColumn(24), MofNCompleteColumn(), _Rate(), TextColumn("{task.description}", markup=False))
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
         bar = progress.add_task("", total=total)
         yield lambda result: progress.update(bar, advance=1, description=_now(result))

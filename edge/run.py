@@ -101,7 +101,7 @@ def run(config: RunConfig) -> None:
     with opened(config) as parts:
         source, pose, told = parts.source, parts.pose, parts.describe()
         for name, description in told.items():
-            console.print(f"{name:8} {description}", highlight=False)
+            console.print(f"{name:8} {description}")
         if config.self_test:
             parts.student.require_agreement(parts.bundle)
         history, overlay = LatencyHistory(WARM_UP_FRAMES), Overlay(pose.layout)
@@ -133,7 +133,7 @@ def run(config: RunConfig) -> None:
         if played.hanging:
             console.print(f"warning: left behind, because it does not answer: {', '.join(played.hanging)}")
             if played.ended_by is not None:
-                console.print(f"error: {played.ended_by}", highlight=False)
+                console.print(f"error: {played.ended_by}")
             if lost:
                 console.print(f"error: not written: {', '.join(lost)}; a faster disk or codec may do")
             # Python would wait for it, or pull the floor from under it; so would whoever closed what it works with.
@@ -147,7 +147,7 @@ def run(config: RunConfig) -> None:
 
 
 def _say(text: str) -> None:
-    console.print(text, highlight=False, markup=False)
+    console.print(text)
 
 
 def _require_people(config: RunConfig, source: Source, played: Played) -> None:
@@ -199,4 +199,4 @@ def conclude(config: RunConfig, played: Played, history: LatencyHistory) -> None
         console.print("warning: nobody was in view")
     for name, path in config.files.items():
         if name not in played.hanging:
-            console.print(f"written  {path}", highlight=False)
+            console.print(f"written  {path}")

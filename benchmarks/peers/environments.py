@@ -38,7 +38,7 @@ def environment(peer: Peer) -> Path:
     python, told = folder / "bin" / "python", folder / "requirements.json"
     if told.is_file() and json.loads(told.read_text()) == list(peer.requirements):
         return python
-    console.print(f"installing {', '.join(peer.requirements)} into {folder}", highlight=False)
+    console.print(f"installing {', '.join(peer.requirements)} into {folder}")
     shutil.rmtree(folder, ignore_errors=True)
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *peer.own]

@@ -49,7 +49,7 @@ def compare(config: CompareConfig) -> None:
     """Show every figure that both reports have, as ratios. Raises DataError for what is no latency report."""
     before, after = _read(config.before), _read(config.after)
     for difference in differences(before, after):
-        console.print(f"warning: not the same {difference}", highlight=False, markup=False)
+        console.print(f"warning: not the same {difference}")
     table = Table("what", "before", "after", "ratio", "")
     for change in changes(before, after):
         verdict = "" if not change.moved else "faster" if _better(change) else "slower"

@@ -116,8 +116,8 @@ def latency(config: LatencyConfig) -> None:
     _write(files[0], json.dumps(report, indent=2) + "\n")
     _write(files[1], text := as_markdown(report))
     write_distribution(files[2], {name: np.concatenate([run.values_ms[name] for run in runs]) for name in in_all(runs)})
-    console.print(text, highlight=False, markup=False)
-    console.print(f"written  {', '.join(map(str, files))}", highlight=False)
+    console.print(text)
+    console.print(f"written  {', '.join(map(str, files))}")
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def _measure(config: LatencyConfig, run_config: RunConfig) -> _Taken:
     displays: list[DisplayRun] = []
     with watched_board() as board:
         for number in range(config.runs):
-            console.print(f"run {number + 1} of {config.runs}", highlight=False)
+            console.print(f"run {number + 1} of {config.runs}")
             with board.in_loop():
                 runs.append(loop_run(run_config, config.warm_up_frames))
             if runs[-1].frames <= config.warm_up_frames:

@@ -82,6 +82,12 @@ class Manifest:
     preprocessing_version: int = preprocess.VERSION
 
 
+def accuracy_text(measured: Mapping[str, Any]) -> str:
+    """An entry of ``accuracy`` for people: "top1 91.10 %, mean class 87.77 %"."""
+    words = {name: f"{100 * it:.2f} %" if isinstance(it, float) else str(it) for name, it in measured.items()}
+    return ", ".join(f"{name.replace('_', ' ')} {word}" for name, word in words.items())
+
+
 def parse_manifest(raw: Any, path: Path) -> Manifest:
     """What was read as YAML from ``path``. Raises BundleError where it lacks or adds a key, was made for another format
     or preprocessing version, or contradicts itself."""
@@ -173,4 +179,6 @@ def _check(manifest: Manifest, path: Path) -> None:
             hint="train and export it again",
         )
     if len(set(manifest.classes)) != len(manifest.classes) or not manifest.classes:
-        raise BundleError("class names are empty or repeated", where=path, hint="export the bundle again")
+        raise BundleError("class names are missing or repeated", where=path, hint="export the bundle again")
+    if bad := [name for name in manifest.classes if not name.strip() or not name.isprintable()]:
+        raise BundleError(f"{bad[0]!r} cannot be shown as a class", where=path, hint="rename it, and export it again")

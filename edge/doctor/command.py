@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from edge.command_line import print_data
 from edge.doctor.finding import Finding, Status
@@ -56,10 +56,9 @@ def as_table(findings: Sequence[Finding]) -> Table:
     """One row a finding; what mends it stands below what was found, where it can be copied whole."""
     table = Table("", "what", "found", box=None, pad_edge=False)
     for finding in findings:
-        colour = COLOURS[finding.status]
-        table.add_row(f"[{colour}]{finding.status}[/]", escape(finding.check), escape(finding.found))
+        table.add_row(Text(finding.status, COLOURS[finding.status]), finding.check, finding.found)
         if finding.mend is not None and finding.status in ("warn", "fail"):
-            table.add_row("", "", f"[bold]-> {escape(finding.mend)}[/]")
+            table.add_row("", "", Text(f"-> {finding.mend}", "bold"))
     return table
 
 

@@ -42,8 +42,11 @@ def broker(uri: str) -> Broker:
         port = parts.port or DEFAULT_PORTS[parts.scheme]
     except ValueError as error:
         raise ConfigError("sinks.mqtt has no port that can be", hint="give mqtt://host:1883") from error
+    topic = parts.path.strip("/") or DEFAULT_TOPIC
+    if {"+", "#", "\0"} & set(unquote(topic)) or parts.fragment or parts.query:
+        raise ConfigError("sinks.mqtt has a topic that cannot be published to", hint="leave out + # and ?")
     user, password = (None if text is None else unquote(text) for text in (parts.username, parts.password))
-    return Broker(parts.hostname, port, parts.path.strip("/") or DEFAULT_TOPIC, user, password, parts.scheme == "mqtts")
+    return Broker(parts.hostname, port, topic, user, password, parts.scheme == "mqtts")
 
 
 @contextmanager

@@ -112,8 +112,20 @@ def a_manifest_that_is_a_list(folder: Path) -> Argv:
 
 @on_board()
 def a_manifest_with_a_class_twice(folder: Path) -> Argv:
-    """class names are empty or repeated"""
+    """class names are missing or repeated"""
     return run(folder, bundle=rewrite(good_bundle(folder), classes=["wave", "wave"]))
+
+
+@on_board()
+def a_manifest_with_a_class_that_moves_the_cursor(folder: Path) -> Argv:
+    """'\\x1b[2Jwave' cannot be shown as a class; rename it"""
+    return run(folder, bundle=rewrite(good_bundle(folder), classes=["squat", "\x1b[2Jwave"]))
+
+
+@on_board()
+def a_manifest_with_a_class_of_blanks(folder: Path) -> Argv:
+    """' ' cannot be shown as a class; rename it"""
+    return run(folder, bundle=rewrite(good_bundle(folder), classes=["squat", " "]))
 
 
 @on_board()

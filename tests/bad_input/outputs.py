@@ -76,6 +76,19 @@ def a_broker_without_a_name(folder: Path) -> Argv:
     return run(folder, more=["--sinks.mqtt", "mqtt://"])
 
 
+@on_board()
+def a_topic_that_only_subscribers_may_name(folder: Path) -> Argv:
+    """sinks.mqtt has a topic that cannot be published to; leave out + # and ?"""
+    return run(folder, source=f"replay://{poses(folder, 9)}", more=["--sinks.mqtt", "mqtt://127.0.0.1/rooms/+"])
+
+
+@on_board()
+def a_page_whose_token_is_empty(folder: Path) -> Argv:
+    """sinks.page_token is empty or has other signs"""
+    page = ["--sinks.page", "0.0.0.0:0", "--sinks.page_token", ""]
+    return run(folder, source=f"replay://{poses(folder, 9)}", more=page)
+
+
 @on_board(needs="opencv_without_windows")
 def a_window_that_opencv_cannot_make(folder: Path) -> Argv:
     """OpenCV was built without windows; leave out show; --sinks.page 8080"""

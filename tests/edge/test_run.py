@@ -291,6 +291,13 @@ def test_check_fails_a_student_that_decides_otherwise_with_exit_code_1(tmp_path,
     assert left.value.code == 1 and "failed" in capsys.readouterr().err
 
 
+def test_class_names_are_shown_as_they_are_whatever_they_hold(tmp_path, capsys):
+    names = ("[/b]", "[red]b", ":key:", "{0} %s <b>")
+    run_command_line("edge", "", COMMANDS, ["check", "--bundle", str(tiny_bundle.make(tmp_path, classes=names))])
+    said = capsys.readouterr().err
+    assert ", ".join(names) in said and "top1 25.00 %" in said
+
+
 def test_check_shows_every_file_and_the_agreement(bundle_folder, capsys):
     run_command_line("edge", "", COMMANDS, ["check", "--bundle", str(bundle_folder)])
     said = capsys.readouterr().err

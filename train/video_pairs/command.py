@@ -97,7 +97,7 @@ def make_pairs(config: PairsConfig) -> None:
     }
     write_manifest(config.out, replace(manifest, finished=not signum, videos=entries, failed=failed))
     for name, what in failed.items():
-        console.print(f"failed: {name}: {what}", markup=False)
+        console.print(f"failed: {name}: {what}")
     seen, matched = (sum(getattr(one, key) for one in done.values()) for key in ("seen", "matched"))
     console.print(
         f"{len(done)} of {len(videos)} videos in {config.out}, {len(failed)} failed; the cheap estimator found the "
