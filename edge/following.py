@@ -22,13 +22,13 @@ ALL = "all"
 class PeopleConfig:
     """Who is followed."""
 
-    follow: str | int = ALL
+    follow: str = ALL
     """all; or one person, kept until they have left: largest, centre (of the picture), first (who came first); or a
     number: that person alone. Others are shown, and nothing is decided about them."""
 
     def __post_init__(self) -> None:
         known = (ALL, *RULES)
-        if self.follow not in known and not (str(self.follow).isdecimal() and int(self.follow) > 0):
+        if self.follow not in known and not (self.follow.isdecimal() and int(self.follow) > 0):
             raise ConfigError(
                 f"people.follow is {self.follow!r}", hint=f"it is {', '.join(known)}, or a person's number from 1 on"
             )
@@ -36,7 +36,7 @@ class PeopleConfig:
     @property
     def number(self) -> int | None:
         """The one person who is followed whatever happens, where the rule is a number."""
-        return int(self.follow) if str(self.follow).isdecimal() else None
+        return int(self.follow) if self.follow.isdecimal() else None
 
 
 def _largest(track_id: int, pose: Pose, size: tuple[int, int]) -> float:
@@ -80,7 +80,7 @@ class Follower:
             return {track_id for track_id, _ in found}, False
         before = self.track_id
         if self._config.number is None and self.track_id not in known:
-            rule = RULES[str(self._config.follow)]
+            rule = RULES[self._config.follow]
             best_first = sorted((-rule(track_id, pose, size), track_id) for track_id, pose in found)
             self.track_id = best_first[0][1] if best_first else None
         changed = self.track_id is not None and self.track_id != before
@@ -89,7 +89,7 @@ class Follower:
     @property
     def following(self) -> Following | None:
         """For people; None where everybody is followed."""
-        return None if self._config.follow == ALL else Following(str(self._config.follow), self.track_id)
+        return None if self._config.follow == ALL else Following(self._config.follow, self.track_id)
 
 
 def _corners(pose: Pose) -> tuple[np.ndarray, np.ndarray]:

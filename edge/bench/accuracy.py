@@ -109,8 +109,8 @@ def accuracy(config: AccuracyConfig) -> None:
 
         write_confusion(config.confusion, best.confusion, bundle.manifest.classes)
     console.print(_table(columns, f"{len(labels)} {'videos' if config.videos else 'clips'}"))
-    console.print(f"missed: {', '.join(missed)}" if missed else "no floor missed")
     if missed:
+        console.print(f"missed: {', '.join(missed)}")
         raise SystemExit(MISSED)
 
 

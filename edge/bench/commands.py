@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from edge.bench.accuracy import AccuracyConfig, accuracy
-from edge.bench.compare import CompareConfig, compare
 from edge.bench.latency import LatencyConfig, latency
 from edge.command_line import Command, with_extra
 
@@ -26,11 +25,5 @@ BENCH_COMMANDS = {
             "python -m edge bench accuracy --bundle bundles/everyday --videos videos --beside '[fp32]'",
             "python -m edge bench accuracy --bundle bundles/everyday --clips test.npz --min_top1 90 --min_agreement 98",
         ),
-    ),
-    "compare": Command(
-        CompareConfig,
-        compare,
-        "Hold two latency reports against each other: ratios, and what moved beyond noise.",
-        ("python -m edge bench compare --before old/latency.json --after runs/bench/latency.json",),
     ),
 }

@@ -22,16 +22,6 @@ FIGURES = ("p50_ms", "p90_ms")
 
 
 @dataclass(frozen=True)
-class CompareConfig:
-    """Hold two latency reports against each other."""
-
-    before: Path
-    """latency.json of the earlier measurement."""
-    after: Path
-    """latency.json of the later one."""
-
-
-@dataclass(frozen=True)
 class Change:
     """ratio: after / before, of the medians of the runs.
 
@@ -45,9 +35,9 @@ class Change:
     moved: bool
 
 
-def compare(config: CompareConfig) -> None:
-    """Show every figure that both reports have, as ratios. Raises DataError for what is no latency report."""
-    before, after = _read(config.before), _read(config.after)
+def compare(earlier: Path, later: Path) -> None:
+    """Show every figure that both latency.json have, as ratios. Raises DataError for what is no latency report."""
+    before, after = _read(earlier), _read(later)
     for difference in differences(before, after):
         console.print(f"warning: not the same {difference}")
     table = Table("what", "before", "after", "ratio", "")

@@ -14,7 +14,7 @@ import numpy as np
 
 from edge.assets import DEMO_CLIP, fetch
 from edge.bench.board import board_figures, watched_board
-from edge.bench.compare import CompareConfig, compare
+from edge.bench.compare import compare
 from edge.bench.display_run import Display, DisplayRun, display_run
 from edge.bench.latency_report import FORMAT, as_markdown
 from edge.bench.loop_run import LoopRun, loop_run
@@ -45,7 +45,7 @@ class LatencyConfig:
     out: Path = Path("runs/bench")
     """Folder for latency.json, latency.md and latency.png, the spread of every stage."""
     runs: int = 5
-    """How often everything is done; what differs between the runs is the noise that `compare` goes by."""
+    """How often everything is done; what differs between the runs is the noise that --compare goes by."""
     frames: int = 200
     """Pictures of each run."""
     warm_up_frames: int = 30
@@ -64,7 +64,7 @@ class LatencyConfig:
     """Age of a picture when it is displayed, by a clock drawn into the source, in a run of its own: output (drawn on
     and handed out, not shown), window (shown on the screen), none. A recording plays as a camera there."""
     compare: tuple[Path, Path] | None = None
-    """Measure nothing; hold two latency.json against each other, the earlier one first, as `bench compare` does."""
+    """Measure nothing; hold two latency.json against each other, the earlier one first."""
 
     def __post_init__(self) -> None:
         if min(self.runs, self.queries) < 1 or self.frames < 2 * self.warm_up_frames or self.warm_up_frames < 0:
@@ -77,7 +77,7 @@ class LatencyConfig:
 def latency(config: LatencyConfig) -> None:
     """Measure, write and show. Raises SourceError for a source that ends within the warm-up."""
     if config.compare is not None:
-        compare(CompareConfig(*config.compare))
+        compare(*config.compare)
         return
     from edge.bench.distribution_picture import write_distribution
 

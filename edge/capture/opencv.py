@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from edge.quiet import quiet as quiet
+from edge.quiet import quiet as quiet  # whoever takes it from here has OpenCV silenced before it is loaded
 
 # Read once, when OpenCV first touches a video: "quiet" in FFmpeg's scale.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")

@@ -56,7 +56,7 @@ def a_comparison_with_what_is_no_report(folder: Path) -> Argv:
     """before.json: this is no latency report, or of another release"""
     for name in ("before.json", "after.json"):
         (folder / name).write_text("{}")
-    return ["edge", "bench", "compare", "--before", folder / "before.json", "--after", folder / "after.json"]
+    return ["edge", "bench", "latency", "--compare", folder / "before.json", folder / "after.json"]
 
 
 @on_board()

@@ -148,7 +148,7 @@ def test_another_preprocessing_version_is_refused_because_the_numbers_would_diff
         ({"input_shape": [1, 2, 32, 13, 1]}, "does not fit"),
         ({"input_shape": [3, 32, 13, 1]}, "does not fit"),
         ({"classes": ["walk", "walk"]}, "repeated"),
-        ({"classes": []}, "empty"),
+        ({"classes": []}, "missing"),
     ],
 )
 def test_a_manifest_that_contradicts_itself_is_refused(folder, change, says):

@@ -43,11 +43,11 @@ def crowd(n):
     return [body(n, 10.0), body(n, 400.0, size=1.5), middle]
 
 
-@pytest.mark.parametrize(("follow", "who"), [("first", 1), ("largest", 2), ("centre", 3), (3, 3), ("2", 2)])
+@pytest.mark.parametrize(("follow", "who"), [("first", 1), ("largest", 2), ("centre", 3), ("3", 3), ("2", 2)])
 def test_the_rule_chooses_one_and_nobody_else_is_decided_about(bundle, follow, who):
     results = run(bundle, follow, [crowd(n) for n in range(60)])
     last = results[-1]
-    assert last.following == Following(str(follow), who)
+    assert last.following == Following(follow, who)
     assert {person.track_id: person.followed for person in last.people} == {n: n == who for n in (1, 2, 3)}
     assert {person.track_id for person in last.people if person.action} == {who}
     # What is said about that person is what is said where everybody is followed.
@@ -101,7 +101,7 @@ def test_an_estimator_that_jumps_to_somebody_else_is_noticed(bundle):
 
 
 def test_a_number_that_is_not_there_follows_nobody(bundle):
-    results = run(bundle, 7, [crowd(n) for n in range(40)])
+    results = run(bundle, "7", [crowd(n) for n in range(40)])
     assert not any(person.followed or person.action for person in results[-1].people)
     assert following_text(results[-1]) == "following #7, out of view"
 
@@ -117,7 +117,7 @@ def test_a_line_says_who_is_followed(bundle):
     assert [person["followed"] for person in line["people"]] == [False, True, False]
 
 
-@pytest.mark.parametrize("follow", ["largest", "centre", "first", 2])
+@pytest.mark.parametrize("follow", ["largest", "centre", "first", "2"])
 def test_a_replay_follows_the_same_people_bit_for_bit(bundle, tmp_path, follow):
     script = [crowd(n) for n in range(40)] + [None] * 3 + [crowd(n)[:1] for n in range(40, 110)]
     script += [crowd(n)[:2] for n in range(110, 160)]
@@ -133,7 +133,7 @@ def test_a_replay_follows_the_same_people_bit_for_bit(bundle, tmp_path, follow):
     ]
 
 
-@pytest.mark.parametrize("follow", ["", "biggest", "0", -1, "1.5"])
+@pytest.mark.parametrize("follow", ["", "biggest", "0", "-1", "1.5"])
 def test_a_rule_that_means_nothing_is_refused(follow):
     with pytest.raises(ConfigError, match=r"people\.follow is"):
         PeopleConfig(follow)
