@@ -17,7 +17,7 @@ from pathlib import Path
 
 from edge.command_line import console
 from edge.contract.bundle import sha256_of
-from edge.contract.errors import DownloadError
+from edge.contract.errors import DownloadError, OutputError
 from edge.contract.files import replacing
 
 _PLATFORM = ("--platform=manylinux_2_28_x86_64", "--python-version=311", "--implementation=cp", "--abi=cp311")
@@ -73,10 +73,16 @@ DEMO_CLIP = Asset(
 
 
 def cache_folder() -> Path:
-    """Where assets are kept: ``SKD_EDGE_CACHE``, else ``skd-edge`` in the user's cache folder."""
+    """Where assets are kept: ``SKD_EDGE_CACHE``, else ``skd-edge`` in the user's cache folder.
+
+    Raises OutputError for a user without a home, as containers have for numbers that they do not know.
+    """
     if own := os.environ.get("SKD_EDGE_CACHE"):
         return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "skd-edge"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "skd-edge"
+    except RuntimeError as error:
+        raise OutputError("this user has no home folder", hint="set SKD_EDGE_CACHE to a folder for networks") from error
 
 
 def fetch(*assets: Asset) -> list[Path]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from edge.capture.source import CaptureConfig, Source
 from edge.command_line import USER_ERROR, console, print_warning
@@ -17,7 +17,7 @@ from edge.contract.errors import ConfigError, SourceError
 from edge.contract.files import replacing, writing
 from edge.decisions import DecisionConfig
 from edge.following import PeopleConfig
-from edge.interruption import interruptible
+from edge.interruption import Interruption, interruptible
 from edge.latency import LatencyHistory, latency_table
 from edge.loop.parts import opened
 from edge.loop.restarts import RestartConfig
@@ -126,24 +126,28 @@ def run(config: RunConfig) -> None:
                 with writing(config.report or report):
                     report.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
         conclude(config, played, history)
-        lost = [str(path) for name, path in config.files.items() if name in played.hanging]
-        code = stop.exit_code if stop.signum else USER_ERROR if played.ended_by or lost else 0
         if stop.signum:
             console.print("interrupted; what was written until then is kept" if config.files else "interrupted")
         if played.hanging:
-            console.print(f"warning: left behind, because it does not answer: {', '.join(played.hanging)}")
-            if played.ended_by is not None:
-                console.print(f"error: {played.ended_by}")
-            if lost:
-                console.print(f"error: not written: {', '.join(lost)}; a faster disk or codec may do")
-            # Python would wait for it, or pull the floor from under it; so would whoever closed what it works with.
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
+            # Before anything is closed that those still work with.
+            _leave_behind(config, played, stop)
     if stop.signum:
-        raise SystemExit(code)
+        raise SystemExit(stop.exit_code)
     if played.ended_by is not None:
         raise played.ended_by
+
+
+def _leave_behind(config: RunConfig, played: Played, stop: Interruption) -> NoReturn:
+    """End the process around threads that do not answer; Python would wait for them, or pull the floor from under."""
+    console.print(f"warning: left behind, because it does not answer: {', '.join(played.hanging)}")
+    if played.ended_by is not None:
+        console.print(f"error: {played.ended_by}")
+    lost = [str(path) for name, path in config.files.items() if name in played.hanging]
+    if lost:
+        console.print(f"error: not written: {', '.join(lost)}; a faster disk or codec, or smaller pictures may do")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(stop.exit_code if stop.signum else USER_ERROR if played.ended_by or lost else 0)
 
 
 def _say(text: str) -> None:

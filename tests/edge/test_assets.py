@@ -2,11 +2,12 @@
 
 import hashlib
 import zipfile
+from pathlib import Path
 
 import pytest
 
 from edge.assets import BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS, DEMO_CLIP, Asset, Wheel, cache_folder, fetch
-from edge.contract.errors import DownloadError
+from edge.contract.errors import DownloadError, OutputError
 
 CONTENT = b"a small network"
 
@@ -86,3 +87,11 @@ def test_the_published_files_are_those_the_project_was_measured_with(shared_data
     ):
         assert hashlib.sha256((shared_data / copy).read_bytes()).hexdigest() == asset.sha256
     assert BLAZEPOSE_DETECTOR.wheel == BLAZEPOSE_LANDMARKS.wheel
+
+
+def test_a_user_without_a_home_is_told_where_to_say_the_place(monkeypatch):
+    for name in ("SKD_EDGE_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", lambda: Path("~nobody-of-this-name").expanduser())
+    with pytest.raises(OutputError, match="set SKD_EDGE_CACHE"):
+        cache_folder()

@@ -110,7 +110,9 @@ def test_a_run_that_is_stopped_keeps_whole_files_and_shows_its_tables(recording,
     arguments = ("run", "--source", recording, "--bundle", bundle_folder, *outputs(tmp_path))
     with subprocess.Popen(command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         growing, end = tmp_path / "people.partial.jsonl", time.monotonic() + WAIT_S
-        while time.monotonic() < end and not (growing.is_file() and growing.read_text().count("\n") >= 30):
+        while time.monotonic() < end and process.poll() is None:
+            if growing.is_file() and growing.read_text().count("\n") >= 30:
+                break
             time.sleep(0.02)
         process.send_signal(number)
         _, said = process.communicate(timeout=WAIT_S)
