@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Any
 
 import cv2
@@ -93,7 +94,7 @@ class Page:
             "power_w": power_w(),
             "failure": result.failure if result else None,
             "following": _following(result),
-            "people": [_person(person) for person in result.people] if result else [],
+            "people": sorted(map(_person, result.people), key=itemgetter("track_id")) if result else [],
             "latency": {name: [round(row.p50_ms, 2), round(row.p90_ms, 2)] for name, row in rows.items()},
             "dropout": self._dropout(result),
             "events": events,

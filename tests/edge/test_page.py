@@ -232,6 +232,7 @@ def test_a_real_browser_shows_the_picture_the_people_and_the_events(tmp_path):
     assert "jumping jacks 87 %" in text and "action started #1" in text and "12.5 s" in text
     assert "following #1 (largest)" in text and "not followed" in text
     assert f"{PENN.joints[3].replace('_', ' ')}</td>" in text and "25 %" in text
+    assert 'style="width: 25%;"' in text  # of the bar beside it
     assert "frames/s" in text and "12.50" in text and 'role="alert" hidden' in text
     image = cv2.imread(str(picture))
     # The stream's grey, 70, fills a good part of the page; its background is nearly black.
