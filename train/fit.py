@@ -23,6 +23,7 @@ from torch.utils.tensorboard import SummaryWriter
 from edge.command_line import console
 from edge.contract.errors import DataError
 from edge.contract.types import Float32
+from edge.progress import Told
 from train.checkpoint import FILE, Checkpoint, load_checkpoint, save_checkpoint
 from train.data.pairs import Pairs
 from train.evaluate import Accuracy, accuracy, predict
@@ -179,10 +180,10 @@ def _told(run: Run, epochs: int, fabric: Fabric) -> Iterator[Callable[[dict[str,
     if not fabric.is_global_zero:
         yield lambda latest, rate: None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(16), MofNCompleteColumn(), TimeRemainingColumn())
     with (
         SummaryWriter(str(run.out / "tensorboard"), purge_step=epochs + 1) as writer,
-        Progress(*columns, TextColumn("{task.fields[told]}"), console=console) as progress,
+        Progress(*columns, Told(), console=console) as progress,
     ):
         bar = progress.add_task(run.out.name, total=run.optimiser.epochs, completed=epochs, told="")
 

@@ -17,6 +17,7 @@ from edge.command_line import console
 from edge.contract.errors import ConfigError
 from edge.interruption import interruptible
 from edge.pose.registry import PoseConfig
+from edge.progress import Told
 from train.video_pairs.estimate import Estimated
 from train.video_pairs.follow import FollowConfig
 from train.video_pairs.manifest import Manifest, pair_file, refuse_other, write_manifest
@@ -133,7 +134,7 @@ def _work_through(
     failed: dict[str, str] = {}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     shared = Shared.of(multiprocessing.get_context("spawn"))
-    with interruptible() as noted, Progress(*columns, TextColumn("{task.fields[told]}"), console=console) as progress:
+    with interruptible() as noted, Progress(*columns, Told(), console=console) as progress:
         bar = progress.add_task("videos", total=len(videos), completed=len(done), told="")
         for result in work(jobs, min(config.workers or os.cpu_count() or 1, max(len(jobs), 1)), shared):
             if noted.signum:
