@@ -8,8 +8,9 @@ under a field is its help.
 from __future__ import annotations
 
 import json
+import re
 import sys
-from argparse import RawDescriptionHelpFormatter
+from argparse import Action, RawDescriptionHelpFormatter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from itertools import takewhile
@@ -77,7 +78,10 @@ def with_extra(extra: str, function: Callable[[Any], object]) -> Callable[[Any],
 
 
 class _HelpFormatter(RawDescriptionHelpFormatter, DefaultHelpFormatter):
-    """Keeps the line breaks of the examples."""
+    """Keeps the line breaks of the examples, and says Path where jsonargparse says <class 'Path'>."""
+
+    def _expand_help(self, action: Action) -> str:
+        return re.sub(r"<class '(\w+)'>", r"\1", super()._expand_help(action))
 
 
 class _Parser(ArgumentParser):

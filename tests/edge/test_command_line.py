@@ -24,6 +24,8 @@ class Clip:
 class Run:
     source: str
     """Camera, file or address."""
+    notes: Path = Path("notes.txt")
+    """What is to be remembered."""
     threads: int = 2
     """CPU threads of the network."""
     engine: Literal["onnx", "tensorrt"] = "onnx"
@@ -153,6 +155,7 @@ def test_help_shows_every_flag_with_its_meaning_default_and_an_example(capsys):
         command_line("run", "--help")
     out = capsys.readouterr().out
     assert stop.value.code == 0
+    assert "<class" not in out
     for part in ("--source", "CPU threads of the network", "default: 2", "--clip.fps", "python -m edge run --source 0"):
         assert part in out
 
