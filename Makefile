@@ -39,10 +39,10 @@ CLIPS ?=
 ENGINE_FLAGS ?=
 DEVICE_PYTHON ?= $(if $(wildcard $(VENV)/bin/python),$(RUN),python3)
 
-.PHONY: help demo soak test road pairs ablation int8 bench-peers engine verify setup image-check docs format clean
+.PHONY: help demo soak test road pairs ablation int8 bench-peers engine verify setup image-check docs format clean given-VIDEOS given-DATA
 
 help: ## This list
-	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 18
+	@grep -E '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/^([a-z0-9-]+):[^#]*## /  make \1\t/' | expand -t 20
 
 demo: $(VENV)/edge.stamp ## A real video through pose estimator and INT8 student; results in runs/demo
 	$(RUN) -m edge demo --out runs/demo
@@ -63,16 +63,13 @@ road: $(VENV)/all.stamp ## Teacher, student, bundle, INT8, loop: DATA=folder [DA
 	$(RUN) -m calibrate gate --onnx $(ROAD)/bundle/student.int8.onnx
 	$(RUN) -m edge demo --bundle $(ROAD)/bundle --out $(ROAD)/demo
 
-pairs: $(VENV)/all.stamp ## Two pose estimators over your own videos, one subfolder a class: VIDEOS=folder [PAIRS=folder] [PAIR_FLAGS=...]
-	$(if $(VIDEOS),,$(error give the folder of your videos, one subfolder a class: make pairs VIDEOS=folder))
+pairs: given-VIDEOS $(VENV)/all.stamp ## Two pose estimators over your own videos, one subfolder a class: VIDEOS=folder [PAIRS=folder] [PAIR_FLAGS=...]
 	$(RUN) -m train pairs --videos "$(VIDEOS)" --out "$(PAIRS)" $(PAIR_FLAGS)
 
-ablation: $(VENV)/all.stamp ## Every way to distil over five seeds, under an hour: DATA=folder DATASET=penn_action|utd_mhad|ui_prmd
-	$(if $(DATA),,$(error give the folder of the dataset: make ablation DATA=folder DATASET=penn_action))
+ablation: given-DATA $(VENV)/all.stamp ## Every way to distil over five seeds, under an hour: DATA=folder DATASET=penn_action|utd_mhad|ui_prmd
 	$(RUN) -m train ablation --config configs/ablation/$(DATASET).yaml --data.folder "$(DATA)"
 
-int8: $(VENV)/all.stamp ## A student of a dataset in INT8, with its section of benchmarks/int8.md: DATA=folder DATASET=penn_action|utd_mhad
-	$(if $(DATA),,$(error give the folder of the dataset: make int8 DATA=folder DATASET=penn_action))
+int8: given-DATA $(VENV)/all.stamp ## A student of a dataset in INT8, with its section of benchmarks/int8.md: DATA=folder DATASET=penn_action|utd_mhad
 	$(RUN) -m train teacher --config configs/int8/$(DATASET)/teacher.yaml --out $(INT8)/teacher --data.folder "$(DATA)"
 	$(RUN) -m train student --config configs/int8/$(DATASET)/student.yaml --out $(INT8)/student --teacher $(INT8)/teacher --data.folder "$(DATA)" $(STUDENT_FLAGS)
 	$(RUN) -m train export --run $(INT8)/student --bundle $(INT8)/bundle --workdir $(INT8) --data "$(DATA)"
@@ -108,6 +105,13 @@ format: $(VENV)/all.stamp ## Lay out and tidy the code
 
 clean: ## Remove the virtual environment; results in runs/ stay
 	rm -rf $(VENV)
+
+# Asked before anything is installed for it.
+given-VIDEOS:
+	$(if $(VIDEOS),@:,$(error give the folder of your videos, one subfolder a class: make pairs VIDEOS=folder))
+
+given-DATA:
+	$(if $(DATA),@:,$(error give the folder of the dataset: make $(firstword $(MAKECMDGOALS)) DATA=folder DATASET=penn_action))
 
 $(VENV)/bin/python:
 	@for python in $(PYTHON); do \

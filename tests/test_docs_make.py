@@ -86,3 +86,12 @@ def test_each_target_that_the_pages_name_leaves_what_it_promises(checkout):
 
 def test_no_target_stands_on_a_page_that_is_not_made():
     assert set(LINES) == {*MAKES, "make test"}
+
+
+@pytest.mark.parametrize("target", ["pairs", "int8", "ablation DATASET=utd_mhad"])
+def test_a_target_without_its_folder_says_so_before_anything_is_installed(target, tmp_path):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    made = ["make", *target.split()]
+    done = subprocess.run(made, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2 and "give the folder" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["Makefile"]
