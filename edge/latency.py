@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-from rich.table import Table
+from rich.table import Column, Table
 
 from edge.contract.types import Float32
 
@@ -121,9 +121,9 @@ def _percentiles(values_ms: Float32) -> Latency:
 
 def latency_table(latencies: Mapping[str, Latency], title: str) -> Table:
     """One row a stage; sums below a line."""
-    table = Table("stage", title=title, title_justify="left")
+    table = Table(Column("stage", overflow="fold"), title=title, title_justify="left")
     for column in ("p50", "p90", "p99", "max", "frames"):
-        table.add_column(column if column == "frames" else f"{column} ms", justify="right")
+        table.add_column(column if column == "frames" else f"{column} ms", justify="right", no_wrap=True)
     for summed in (False, True):
         for name, row in latencies.items():
             if (name in SUMS) == summed:

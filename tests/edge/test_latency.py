@@ -86,6 +86,13 @@ def test_the_table_shows_every_stage_with_its_unit():
     assert "p99 ms" in text and "15.00" in text and "pose" in text
 
 
+def test_a_narrow_table_keeps_its_numbers_whole():
+    console = Console(width=48, record=True, file=io.StringIO())
+    console.print(latency_table(history([10, 20]).summary(), "Latency"))
+    text = console.export_text()
+    assert "…" not in text and "15.00" in text and max(map(len, text.splitlines())) <= 48
+
+
 def test_a_value_takes_no_memory_once_its_stage_is_known():
     history = LatencyHistory(0)
     history.add(0, {"pose": 1.0, "track": 1.0})
