@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 from edge.contract.errors import ConfigError
 from edge.contract.types import Event, Frame
 
 Flip = Literal["none", "horizontal", "vertical", "rotate-180", "clockwise", "counterclockwise"]
-FLIPS: tuple[Flip, ...] = ("none", "horizontal", "vertical", "rotate-180", "clockwise", "counterclockwise")
+FLIPS: tuple[Flip, ...] = get_args(Flip)
 Backend = Literal["auto", "opencv", "gstreamer"]
-BACKENDS: tuple[Backend, ...] = ("auto", "opencv", "gstreamer")
+BACKENDS: tuple[Backend, ...] = get_args(Backend)
 
 
 @dataclass(frozen=True)
