@@ -238,6 +238,10 @@ def test_nothing_is_closed_under_a_stage_that_hangs(monkeypatch, bundle_folder, 
 
         def __iter__(self):
             yield Frame(0, 0.0, videos.picture(5))
+            # Until it is answered: below, unlike in a process that ends, networks are closed, and none may be running.
+            growing, end = tmp_path / "people.partial.jsonl", time.monotonic() + WAIT_S
+            while time.monotonic() < end and not (growing.is_file() and growing.read_text()):
+                time.sleep(0.02)
             os.kill(os.getpid(), signal.SIGINT)
             self.answers.wait(30)
 
