@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edge.contract.errors import EngineError, MissingDependency
 from edge.engines.engine import Arrays, TensorSpec, check_inputs
+from edge.engines.signal_stack import signal_stack_kept
 
 
 class OpenVinoEngine:
@@ -42,7 +43,8 @@ class OpenVinoEngine:
             unread = [port.get_node() for port in network.outputs if wanted is not None and not wanted(_spec(port))]
             for result in unread:
                 network.remove_result(result)
-            compiled = core.compile_model(network, "CPU", options)
+            with signal_stack_kept():
+                compiled = core.compile_model(network, "CPU", options)
         except Exception as error:  # OpenVINO raises RuntimeError and its own classes, of a module that moves
             reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
             raise EngineError(

@@ -1,5 +1,6 @@
 """OpenVINO behind the engine boundary: the answers of the other runtimes, the same errors."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from edge.engines.registry import open_engine
 from edge.pose.blazepose_landmarks import is_read
 from edge.pose.registry import PoseConfig, open_estimator
 from tests.networks import FRAMES, JOINTS, clips, student
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -90,3 +93,27 @@ def test_the_pose_estimator_takes_the_engine_from_its_configuration(shared_data:
         assert "OpenVINO" in estimator.describe()
     finally:
         estimator.close()
+
+
+SIGNALLED = """
+import gc, os, signal, sys
+from pathlib import Path
+from edge.engines.openvino_engine import OpenVinoEngine
+first, second = (OpenVinoEngine(Path(sys.argv[1]), threads=1) for _ in range(2))
+signal.signal(signal.SIGINT, lambda number, frame: print("handled", flush=True))
+os.kill(os.getpid(), signal.SIGINT)
+del first
+gc.collect()
+os.kill(os.getpid(), signal.SIGINT)
+del second
+gc.collect()
+os.kill(os.getpid(), signal.SIGINT)
+"""
+
+
+@pytest.mark.usefixtures("installed")
+def test_ctrl_c_is_handled_while_networks_come_and_go(tmp_path: Path) -> None:
+    # OpenVINO's own signal stacks are gone with the networks, and a signal would be handled on one that is not there.
+    words = [sys.executable, "-c", SIGNALLED, str(student(tmp_path / "student.onnx"))]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0 and done.stdout == "handled\n" * 3
