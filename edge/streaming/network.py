@@ -4,7 +4,7 @@ Behind a stride a network has work at every second frame only. So there are seve
 ``stream.2.onnx`` and ``stream.4.onnx``, named by how often each is due: frame n, counted from 1, takes the one with
 the greatest number that divides n. The last one gives logits. Each takes ``frame`` and the states it touches, and
 gives those anew with ``.next`` behind their names; states that it does not name stay as they are. Where a step takes
-four frames, ``stream.4.onnx`` does it all: the same answers at the same moments for half the time.
+four frames, ``stream.4.onnx`` does it all: the same answers at the same moments for two thirds of the time.
 """
 
 from __future__ import annotations
