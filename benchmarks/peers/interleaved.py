@@ -20,21 +20,26 @@ RESULTS = Path("runs/peers/results")
 Times = dict[str, list[float]]
 
 
-def interleaved(ways: Mapping[str, Callable[[], object]], rounds: int, *, in_a_row: int = 3, warm_up: int = 3) -> Times:
+def interleaved(
+    ways: Mapping[str, Callable[[], object]], rounds: int, *, in_a_row: int = 3, left_out: int = 0, warm_up: int = 3
+) -> Times:
     """Milliseconds of every way: "NAME wall" and "NAME processor" (all threads of the process), one entry a round.
 
-    in_a_row: runs of a way before the next has its turn; an entry is their mean.
+    in_a_row: runs of a way before the next has its turn; an entry is the mean of them but the first ``left_out``,
+    which find the caches full of what the way before read.
     """
     times: Times = {f"{name} {clock}": [] for name in ways for clock in ("wall", "processor")}
     for turn in range(warm_up + rounds):
         for name, run in ways.items():
+            for _ in range(left_out):
+                run()
             wall, processor = time.perf_counter(), time.process_time()
-            for _ in range(in_a_row):
+            for _ in range(in_a_row - left_out):
                 run()
             took = time.perf_counter() - wall, time.process_time() - processor
             if turn >= warm_up:
                 for clock, seconds in zip(("wall", "processor"), took, strict=True):
-                    times[f"{name} {clock}"].append(1000 * seconds / in_a_row)
+                    times[f"{name} {clock}"].append(1000 * seconds / (in_a_row - left_out))
     return times
 
 

@@ -69,7 +69,7 @@ FOR_AS_LONG: dict[str, Row] = {
     "dense_gcn 32, taught": Row("dense_gcn 32", 2, TEACHER, sees=("lq",)),
     "dense_gcn 48, taught": Row("dense_gcn 48", 1.5, TEACHER, sees=("lq",)),
     "dense_gcn_motion 8, longer": Row("dense_gcn_motion 8", 3),
-    "dense_gcn_motion 8, taught": Row("dense_gcn_motion 8", 3, MOTION_TEACHER, sees=("lq",)),
+    "dense_gcn_motion 8, taught": Row("dense_gcn_motion 8", 3, MOTION_TEACHER),
     MOTION_TEACHER: Row("dense_gcn_motion 16", 3),
     "dense_gcn_motion 32, longer": Row("dense_gcn_motion 32", 2),
     "dense_gcn_motion 16, taught": Row("dense_gcn_motion 16", 3, MOTION_TEACHER),

@@ -1,5 +1,6 @@
 """What networks cost, against layers worked by hand."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,12 @@ def test_ways_take_turns_and_the_warm_up_is_left_out() -> None:
     assert {name: len(values) for name, values in times.items()} == dict.fromkeys(
         ("a wall", "a processor", "b wall", "b processor"), 3
     )
+
+
+def test_what_finds_the_caches_full_of_another_way_is_run_and_not_timed() -> None:
+    slept = iter([0.05, 0.0, 0.0] * 3)
+    times = interleaved({"a": lambda: time.sleep(next(slept))}, 2, in_a_row=3, left_out=1, warm_up=1)
+    assert next(slept, None) is None and max(times["a wall"]) < 20
 
 
 def test_ratios_are_taken_round_by_round() -> None:
