@@ -21,7 +21,7 @@ Times = dict[str, list[float]]
 
 
 def interleaved(
-    ways: Mapping[str, Callable[[], object]], rounds: int, *, in_a_row: int = 3, left_out: int = 0, warm_up: int = 3
+    ways: Mapping[str, Callable[[], object]], rounds: int, *, in_a_row: int, left_out: int = 0, warm_up: int = 3
 ) -> Times:
     """Milliseconds of every way: "NAME wall" and "NAME processor" (all threads of the process), one entry a round.
 

@@ -7,18 +7,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from edge.assets import BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS, fetch
 from edge.contract.errors import DownloadError, EngineError
 from edge.engines.registry import open_engine
 from edge.pose.blazepose import BlazePose
-from edge.pose.blazepose_detector import anchors, blend_overlapping
-from edge.pose.blazepose_landmarks import LandmarkNetwork, refine
+from edge.pose.blazepose_landmarks import LandmarkNetwork
 from edge.pose.region import Region
-from edge.pose.search import search_levels
 
 GOLDEN = json.loads((Path(__file__).parent / "blazepose_golden.json").read_text())["recordings"]
 SHOULDERS, HIPS = [11, 12], [23, 24]
@@ -230,75 +225,3 @@ def test_bodies_that_are_read_together_are_read_as_each_alone(networks, shared_d
         (alone,) = network.locate(person, [region])
         np.testing.assert_array_equal(body.keypoints, alone.keypoints)
         assert (body.region, body.presence) == (alone.region, alone.presence)
-
-
-def test_the_anchors_are_the_cells_of_five_layers():
-    expected = [
-        ((column + 0.5) / cells, (row + 0.5) / cells)
-        for strides in ((8,), (16,), (32, 32, 32))
-        for cells in (224 // strides[0],)
-        for row in range(cells)
-        for column in range(cells)
-        for _ in range(2 * len(strides))
-    ]
-    np.testing.assert_allclose(anchors(), expected, atol=1e-7)
-
-
-def slow_blend(points, scores, limit=0.3):
-    """MediaPipe's weighted suppression, box by box."""
-    left, kept = sorted(range(len(scores)), key=lambda n: -scores[n]), []
-    while left:
-        group, rest = [left[0]], []
-        for n in left[1:]:
-            lows = [p[0] - p[1] / 2 for p in (points[n], points[left[0]])]
-            highs = [p[0] + p[1] / 2 for p in (points[n], points[left[0]])]
-            width, height = np.minimum(*highs) - np.maximum(*lows)
-            shared = width * height if width > 0 and height > 0 else 0
-            union = points[n][1].prod() + points[left[0]][1].prod() - shared
-            (group if shared > limit * union else rest).append(n)
-        weight = sum(scores[n] for n in group)
-        kept.append((scores[left[0]], sum(scores[n] * points[n] for n in group) / weight))
-        left = rest
-    return kept
-
-
-@given(st.integers(0, 2**32 - 1), st.integers(0, 12))
-def test_overlapping_detections_are_blended_as_mediapipe_does(seed, count):
-    rng = np.random.default_rng(seed)
-    points = rng.uniform(0.1, 0.6, (count, 6, 2)).astype(np.float32)
-    scores = rng.permutation(np.linspace(0.5, 0.99, count)).astype(np.float32)
-    mine, expected = blend_overlapping(points, scores), slow_blend(points, scores)
-    assert [score for score, _ in mine] == [score for score, _ in expected]
-    for (_, blended), (_, slow) in zip(mine, expected, strict=True):
-        np.testing.assert_allclose(blended, slow, atol=1e-5)
-
-
-@given(arrays(np.float32, (4, 2), elements=st.floats(-0.25, 1.25, width=32)), st.integers(0, 2**32 - 1))
-def test_points_move_to_the_mean_of_their_heatmap_around_them(points, seed):
-    heatmaps = np.random.default_rng(seed).normal(-1, 1.5, (16, 20, 4)).astype(np.float32)
-    expected = points.copy()
-    for k, (x, y) in enumerate(points):
-        if not (0 <= x < 1 and 0 <= y < 1):
-            continue
-        cells = [
-            (row, column, 1 / (1 + np.exp(-heatmaps[row, column, k])))
-            for row in range(max(int(y * 16) - 3, 0), min(int(y * 16) + 4, 16))
-            for column in range(max(int(x * 20) - 3, 0), min(int(x * 20) + 4, 20))
-        ]
-        total = sum(w for _, _, w in cells)
-        if max(w for _, _, w in cells) >= 0.5:
-            expected[k] = [sum(c * w for _, c, w in cells) / total / 20, sum(r * w for r, _, w in cells) / total / 16]
-    # Of several bodies each has its own.
-    both = refine(np.stack([points, points[::-1]]), np.stack([heatmaps, heatmaps[..., ::-1]]))
-    np.testing.assert_allclose(both, [expected, expected[::-1]], atol=1e-5)
-
-
-@given(st.integers(100, 2000), st.integers(100, 2000), st.floats(0, 1), st.floats(0, 1))
-def test_a_body_of_half_a_tile_is_whole_in_some_tile_of_every_size(height, width, u, v):
-    whole, *levels = search_levels(height, width)
-    assert whole == [Region(width / 2, height / 2, max(height, width))]
-    for level in levels:
-        side = level[0].side
-        x, y = (side / 4 + place * (length - side / 2) for place, length in ((u, width), (v, height)))
-        # Tiles begin at whole pixels, so that two neighbours may be up to one further apart than half a tile.
-        assert any(max(abs(tile.x - x), abs(tile.y - y)) <= side / 4 + 0.5 for tile in level)

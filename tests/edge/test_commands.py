@@ -1,0 +1,56 @@
+"""What the small commands of ``python -m edge`` say: check, layouts, --help."""
+
+import subprocess
+import sys
+
+import networks
+import pytest
+import tiny_bundle
+
+from edge.__main__ import COMMANDS
+from edge.command_line import run_command_line
+from edge.contract.bundle import read_bundle, write_manifest
+
+
+def test_check_fails_a_student_that_decides_otherwise_with_exit_code_1(tmp_path, capsys):
+    folder = tiny_bundle.make(tmp_path / "bundle")
+    networks.student(folder / "student.int8.onnx", seed=4, frames=32, joints=13)
+    write_manifest(folder, read_bundle(folder).manifest)
+    with pytest.raises(SystemExit) as left:
+        run_command_line("edge", "", COMMANDS, ["check", "--bundle", str(folder)])
+    assert left.value.code == 1 and "failed" in capsys.readouterr().err
+
+
+def test_class_names_are_shown_as_they_are_whatever_they_hold(tmp_path, capsys):
+    names = ("[/b]", "[red]b", ":key:", "{0} %s <b>")
+    run_command_line("edge", "", COMMANDS, ["check", "--bundle", str(tiny_bundle.make(tmp_path, classes=names))])
+    said = capsys.readouterr().err
+    assert ", ".join(names) in said and "top1 25.00 %" in said
+
+
+def test_check_shows_every_file_and_the_agreement(bundle_folder, capsys):
+    run_command_line("edge", "", COMMANDS, ["check", "--bundle", str(bundle_folder)])
+    said = capsys.readouterr().err
+    for part in ("student.onnx", "student.int8.onnx", "reference.npz", "ok", "100.0 %", "passed"):
+        assert part in said
+
+
+def test_layouts_go_to_stdout(capsys):
+    run_command_line("edge", "", COMMANDS, ["layouts"])
+    said = capsys.readouterr()
+    assert "penn-13" in said.out and "blazepose-33" in said.out and said.err == ""
+
+
+def test_every_command_helps_with_an_example(capsys):
+    for name in COMMANDS:
+        with pytest.raises(SystemExit) as left:
+            run_command_line("edge", "", COMMANDS, [name, "--help"])
+        said = capsys.readouterr().out.splitlines()
+        # Whole lines, to be copied as they stand.
+        assert left.value.code == 0 and {f"  {example}" for example in COMMANDS[name].examples} <= set(said)
+
+
+def test_help_waits_for_no_heavy_package():
+    code = "import sys, edge.__main__; print([m for m in ('cv2', 'scipy', 'onnxruntime') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
