@@ -36,8 +36,8 @@ each way in turn, so that each step came after PyTorch's: a step cost 1/6.2 and 
 Penn Action's 13 joints and 15 classes, clips of 32 frames, one person, batch 1, one thread; weights untrained, for
 they do not change the time. INT8 is the Q/DQ form that `python -m calibrate` writes. *student* is the shipped one, 37
 classes. OpenVINO does not gain on students, so it is no choice for them; that each of many small layers costs it more
-than ONNX Runtime is our guess, not profiled. (An earlier trial had it 2.4 to 2.9 times as fast on INT8 GCNs; since then
-ONNX Runtime runs every convolution of ours in eight bits, see [int8.md](int8.md).)""",
+than ONNX Runtime is our guess, not profiled. (ONNX Runtime runs every convolution of ours in eight bits, see
+[int8.md](int8.md).)""",
     "accuracy": """\
 Top-1 in percent, over several seeds with its deviation, in brackets their number; by one seed a difference below a
 point of Penn Action (1068 test clips) or three of UTD-MHAD (430) says little. All networks: SGD, bfloat16, data and
@@ -47,8 +47,7 @@ of [distillation.md](distillation.md), by 48 channels that read good skeletons, 
 of the student alone, on one core that was not at rest. *Mirrored*: on clips with left and right exchanged as well.
 The method and its weight are those of distillation.md, the number of epochs is what stays below EfficientGCN-B0's time,
 and that motions are read was chosen on training clips that were held out
-([dense_gcn_motion.py](../train/networks/dense_gcn_motion.py)). Mirrored clips were better there too (12 epochs alone:
-cross entropy 0.127 instead of 0.147, with bones and motions 0.104 instead of 0.125), but that row was added only after
+([dense_gcn_motion.py](../train/networks/dense_gcn_motion.py)). The row with mirrored clips was added only after
 the test had shown the taught to be a tenth of a point behind. *Left out*, on purpose: taught where skeletons are good,
 for teacher and student read the same there (of 8 and 16 channels with motions it was asked nevertheless); mirrored
 where they are poor, for the question came up with good ones. INT8 by percentiles as `calibrate student` can, without
@@ -84,11 +83,6 @@ its trainings, as for all others.
 - ST-GCN and ST-GCN++, trained alone for as many epochs, are behind ours at 16 channels as it is taught, for 30 to 40
   times its time; on poor skeletons of UTD-MHAD ST-GCN++ is half a point ahead of ours alone at 48 channels. Networks
   of their size want longer trainings than these.
-- The rates are not what holds the networks back. Held-out training clips of Penn Action, three blocks of a fifth of
-  each class, good skeletons, 16 channels, 12 epochs: 95.1 % as in the table, 96.0 % in FP32, 96.1 % without rolled
-  pictures, 95.1 % with AdamW at 0.002, 95.1 % at half the rate, 95.5 % with batches of 16 and 96.5 % with both. ST-GCN
-  at 16 channels, one block: 95.3 %, with AdamW 94.5 %. These were trial runs, which no
-  command here repeats.
 - 12 channels are no faster than 16: sixteen numbers are computed at once.""",
     "latency_pictures": """\
 For networks of heatmaps OpenVINO pays, and is a choice: `--pose.engine openvino`, or `engine: openvino` under `pose` in
