@@ -1,4 +1,4 @@
-"""constraints.txt: one version of everything the project asks for, on each Python it supports, and one that is allowed."""
+"""constraints.txt holds one version of everything the project asks for, on each Python, and one that is allowed."""
 
 import re
 from importlib import metadata
