@@ -19,7 +19,7 @@ from edge.contract.page import replace_section
 MOST_BYTES = 0.3
 """Of the FP32 file: the goal for an INT8 student."""
 COLUMNS = (
-    "student", "test clips", "FP32 top-1 %", "INT8 top-1 %", "decided alike %", "float layers", "file, of FP32 %",
+    "student", "test clips", "FP32 top-1 %", "INT8 top-1 %", "agreement with FP32 %", "float layers", "file, of FP32 %",
     "FP32, INT8 p50 ms",
 )  # fmt: skip
 
@@ -53,7 +53,7 @@ def section(bundle: Bundle, verified: dict[str, Any]) -> list[str]:
     record = json.loads(bundle.file(CALIBRATION).read_text(encoding="utf-8"))
     told, budget = manifest.training, verified["budget"]
     tuned = told.get("quantise_aware_epochs")
-    further = "" if tuned is None else f", then trained on in eight bits for {tuned} epochs"
+    further = "" if tuned is None else f", then fine-tuned in INT8 for {tuned} epochs"
     runtime = fp32["runtime"].replace(", FP32", "")
     layers = sum(gap["operator"] in {"Conv", "Gemm"} for gap in verified["layers"])
     row = (
@@ -70,10 +70,11 @@ def section(bundle: Bundle, verified: dict[str, Any]) -> list[str]:
         f"### {told.get('dataset', manifest.name)}",
         "",
         *textwrap.wrap(
-            f"{datetime.date.today()}, {platform.machine()}, {os.cpu_count()} cores, {runtime}. Student distilled by "
-            f"{told.get('method')}, {told.get('epochs')} epochs; ranges by {record['method']} of {len(record['ids'])} "
-            f"training clips{further}. Budget: top-1 within {budget['max_top1_drop']:g} points, "
-            f"{budget['min_agreement']:g} % alike; bold: over it, or over {100 * MOST_BYTES:.0f} % of the bytes.",
+            f"{datetime.date.today()}, {platform.machine()}, {os.cpu_count()} cores, {runtime}. Student distilled with "
+            f"the method `{told.get('method')}`, {told.get('epochs')} epochs; ranges by {record['method']} of "
+            f"{len(record['ids'])} training clips{further}. Budget: top-1 within {budget['max_top1_drop']:g} points, "
+            f"agreement of {budget['min_agreement']:g} %; bold: budget missed, or more than {100 * MOST_BYTES:.0f} % of "
+            "the file size.",
             width=120,
         ),
         "",
