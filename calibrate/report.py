@@ -73,8 +73,8 @@ def section(bundle: Bundle, verified: dict[str, Any]) -> list[str]:
             f"{datetime.date.today()}, {platform.machine()}, {os.cpu_count()} cores, {runtime}. Student distilled with "
             f"the method `{told.get('method')}`, {told.get('epochs')} epochs; ranges by {record['method']} of "
             f"{len(record['ids'])} training clips{further}. Budget: top-1 within {budget['max_top1_drop']:g} points, "
-            f"agreement of {budget['min_agreement']:g} %; bold: budget missed, or more than {100 * MOST_BYTES:.0f} % of "
-            "the file size.",
+            f"agreement of {budget['min_agreement']:g} %; bold: budget missed, or more than {100 * MOST_BYTES:.0f} % "
+            "of the file size.",
             width=120,
         ),
         "",
