@@ -113,29 +113,31 @@ def _trained(runs: Iterable[Training]) -> list[str]:
     return [f"Trained {days[0]} to {days[-1]}, {len(days)} runs, one core each; {about['cpu']}; {versions}.", ""]
 
 
-def accuracy_section(times: dict[str, list[float]], note: str) -> list[str]:
+def accuracy_section(times: dict[str, list[float]], findings: str, method: str) -> list[str]:
     return [
         "### Accuracy on the same clips",
         "",
         "    python -m benchmarks.peers.accuracy --data DATA [--seeds 3]",
         "",
         *_trained(run for row in SHOWN for panel in PANELS for run in finished(row, *panel)),
-        "Every network alone, for the same number of epochs:",
+        findings,
+        "",
+        "Alone: every network without a teacher, for the same number of epochs:",
         "",
         *accuracies(ALONE),
         "",
-        "Small networks for about as long as EfficientGCN-B0; ours taught, and EfficientGCN-B0 taught the same way:",
+        "Small networks trained for about as long as EfficientGCN-B0, and networks distilled (*taught*):",
         "",
         *accuracies(FOR_AS_LONG),
         "",
-        "In eight bits: top-1, what that is more than in FP32, and in how many percent both decide alike:",
+        "INT8: top-1 %, in brackets the difference from FP32, then the agreement with FP32 in percent:",
         "",
         *eight_bits(SHOWN),
         "",
-        "The front of accuracy and time:",
+        "The front of accuracy and latency:",
         "",
         *fronts(times),
         "",
-        note,
+        method,
         "",
     ]

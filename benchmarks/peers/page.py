@@ -23,10 +23,10 @@ FLAMES = Path("benchmarks/peers_stages.png")
 def pose_pipelines(found: dict[str, Any]) -> list[str]:
     rows = found["rows"]
     lines = [
-        f"Clip: {found['clip']}, its first ten pictures left out; medians over {len(rows['MediaPipe'])} rounds.",
+        f"Clip: {found['clip']}, its first ten frames left out; medians over {len(rows['MediaPipe'])} rounds.",
         "",
-        "| | pictures a second | p50 ms | p90 ms | processor ms a picture | rate over MediaPipe's: p50, p90 | its "
-        "processor time over ours: p50, p90 |",
+        "| | frames per second | p50 ms | p90 ms | CPU ms per frame | frame rate over MediaPipe's: p50, p90 | its CPU "
+        "time over ours: p50, p90 |",
         "|---|---|---|---|---|---|---|",
     ]
     peer = rows["MediaPipe"]
@@ -50,7 +50,7 @@ def pose_pipelines(found: dict[str, Any]) -> list[str]:
 def streaming(found: dict[str, Any]) -> list[str]:
     """Each way with warm and with cold caches, as share of the library's time and of its precision's whole clip."""
     times: dict[str, list[float]] = found["times"]
-    told = "processor ms: p50 | p90 | of the library's: p50 | p90 | of the clip's: p50"
+    told = "CPU ms: p50 | p90 | of the library's: p50 | p90 | of the clip's: p50"
     lines = [f"| one new frame | warm, {told} | cold, {told} |", "|---" * 11 + "|"]
     peer = next(name for name in found["precisions"] if name.startswith("continual"))
     for name, precision in found["precisions"].items():
@@ -87,10 +87,10 @@ def latency(found: dict[str, Any]) -> list[str]:
 def roofline(found: dict[str, Any]) -> list[str]:
     boards = list(found["boards"])
     lines = [
-        f"This machine, one thread, in the same run: {found['gops']['FP32']:.0f} GFLOP/s in FP32, "
+        f"Measured peak of this machine, one thread, in the same run: {found['gops']['FP32']:.0f} GFLOP/s in FP32, "
         f"{found['gops']['INT8']:.0f} GOP/s in INT8, {found['gb_s']:.1f} GB/s.",
         "",
-        "| network | precision | GFLOP | MB moved | measured ms | of this machine's peak | floor here, ms | "
+        "| network | precision | GFLOP | MB moved | measured ms | share of peak | floor here, ms | "
         + " | ".join(f"{board}, *computed* ms" for board in boards)
         + " |",
         "|---|" + "---|" * (6 + len(boards)),
@@ -110,9 +110,9 @@ def roofline(found: dict[str, Any]) -> list[str]:
 
 def costs(found: dict[str, Any]) -> list[str]:
     lines = [
-        f"{found['pictures']} pictures of {found['clip']}, {found['ms']:.1f} ms of processor time a picture in all.",
+        f"{found['pictures']} frames of {found['clip']}, {found['ms']:.1f} ms of CPU time per frame in all.",
         "",
-        "| cost | ms a picture | share | calls a picture | what was done about it |",
+        "| function | ms per frame | share | calls per frame | what was done about it |",
         "|---|---|---|---|---|",
     ]
     for row in found["rows"][:10]:
@@ -123,14 +123,14 @@ def costs(found: dict[str, Any]) -> list[str]:
 
 
 def stages(found: dict[str, Any]) -> list[str]:
-    return [f"{found['clip']}; p50 of each stage over the pictures in which it ran, medians over the rounds."]
+    return [f"{found['clip']}; p50 of each stage over the frames in which it ran, medians over the rounds."]
 
 
 SECTIONS: dict[str, tuple[str, Callable[[dict[str, Any]], list[str]]]] = {
-    "pose_pipelines": ("(a) MediaPipe's own pipeline", pose_pipelines),
-    "streaming": ("(b) continual-inference", streaming),
-    "latency_clips": ("(c), (d), (e) Networks on clips: latency by runtime", latency),
-    "latency_pictures": ("(e) Pose networks: latency by runtime", latency),
+    "pose_pipelines": ("MediaPipe's own pipeline", pose_pipelines),
+    "streaming": ("continual-inference", streaming),
+    "latency_clips": ("Students: latency by runtime", latency),
+    "latency_pictures": ("Pose networks: latency by runtime", latency),
     "roofline": ("Roofline", roofline),
     "costs": ("Where time goes: the ten largest costs", costs),
     "stages": ("Where time goes: the stages, by backend", stages),
@@ -139,7 +139,7 @@ SECTIONS: dict[str, tuple[str, Callable[[dict[str, Any]], list[str]]]] = {
 
 def write_page() -> None:
     """Write the page and whatever pictures there are figures for."""
-    lines = ["# Ahead of the peers?", "", INTRODUCTION, ""]
+    lines = ["# Comparison with other projects", "", INTRODUCTION, ""]
     for section, (title, table) in SECTIONS.items():
         lines += [f"## {title}", ""]
         found = kept(section)
@@ -151,7 +151,7 @@ def write_page() -> None:
             lines += [NOTES[section], ""]
         if section == "latency_clips":
             times = {} if found is None else found["times"]
-            lines += accuracy_section(times, NOTES["accuracy"])
+            lines += accuracy_section(times, NOTES["accuracy"], NOTES["accuracy_method"])
             if draw_fronts({panel: compared(*panel, times) for panel in PANELS}, PAGE.with_suffix(".png")):
                 lines += [f"![Accuracy against time]({PAGE.stem}.png)", ""]
         if section == "stages" and found is not None and draw_stages(found["p50_ms"], FLAMES):
@@ -167,7 +167,7 @@ def _about(about: dict[str, Any]) -> list[str]:
         f"    {about['command']}",
         "",
         f"{about['date']}; {machine['cpu']}, {machine['cores']} cores, power mode: "
-        f"{machine['power_mode'] or 'not told'}; load at the end {about['load']}; {versions}.",
+        f"{machine['power_mode'] or 'unknown'}; load at the end {about['load']}; {versions}.",
     ]
 
 

@@ -24,7 +24,7 @@ SCRIPT = Path(__file__).with_name("mediapipe_pose.py")
 OURS = {
     "our loop": [],
     "our loop, OpenVINO": ["--engine", "openvino"],
-    "our loop, newcomers looked for in every picture": ["--search_every_s", "0"],
+    "our loop, detector in every frame": ["--search_every_s", "0"],
 }
 """How loop_pose.py is asked for each."""
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.peers import interleaved
+from benchmarks.peers.notes import INTRODUCTION, NOTES
 from benchmarks.peers.page import latency, pose_pipelines, streaming, write_page
 
 
@@ -63,3 +64,9 @@ def test_a_section_that_has_not_run_says_so(tmp_path: Path, monkeypatch: pytest.
     assert text.count("classes name sides |") == 2 * mirrored_sides
     assert text.count("| left out ") == 2 * (taught_by_the_same + mirrored_poor)
     assert not list((tmp_path / "benchmarks").glob("*.png"))
+
+
+@pytest.mark.parametrize("text", [INTRODUCTION, *NOTES.values()])
+def test_the_page_in_the_project_has_the_words_that_its_command_writes(text: str) -> None:
+    page = Path(__file__).parents[2] / "benchmarks" / "peers.md"
+    assert text in page.read_text(encoding="utf-8")
