@@ -64,7 +64,8 @@ def test_the_site_is_built_without_a_warning(tmp_path):
     if not mkdocs.is_file():
         pytest.skip("pip install -e '.[dev]'")
     done = subprocess.run(
-        [str(mkdocs), "build", "--quiet", "--strict", "--site-dir", str(tmp_path)],
+        # Not --quiet: it hides warnings from the strict mode as well.
+        [str(mkdocs), "build", "--strict", "--site-dir", str(tmp_path)],
         cwd=ROOT,
         env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
         capture_output=True,
@@ -74,3 +75,13 @@ def test_the_site_is_built_without_a_warning(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "bench latency" in (tmp_path / "reference/index.html").read_text()
+    assert (tmp_path / "benchmarks/loop/index.html").is_file(), "pages outside docs come along"
+    assert [link for page in tmp_path.rglob("*.html") for link in dead_links(page)] == []
+
+
+def dead_links(page):
+    """Links and pictures of a page of the site that lead to no file of it."""
+    for link in re.findall(r'(?:href|src)="([^"]+)"', page.read_text(encoding="utf-8")):
+        target = page.parent / link.split("#")[0].split("?")[0]
+        if ":" not in link and not link.startswith("/") and not (target.is_file() or (target / "index.html").is_file()):
+            yield f"{page.name}: {link}"
