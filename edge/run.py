@@ -105,14 +105,14 @@ def run(config: RunConfig) -> None:
         if config.self_test:
             parts.student.require_agreement(parts.bundle)
         history, overlay = LatencyHistory(WARM_UP_FRAMES), Overlay(pose.layout)
-        limits = Limits(config.frames, config.limit_s)
+        limits, clip_s = Limits(config.frames, config.limit_s), parts.bundle.manifest.preprocessing.duration_s
         with replacing(config.report) if config.report else nullcontext() as report:
             with progress_line(limits.total(source)) as show_progress:
                 pipeline = Pipeline(
                     source,
                     pose,
                     parts.action,
-                    outlets(config.sinks, config.record, source, pose, overlay, history, _say),
+                    outlets(config.sinks, config.record, source, pose, overlay, history, clip_s, _say),
                     history,
                     limits=limits,
                     on_result=show_progress,

@@ -45,11 +45,12 @@ def loop_run(
     history = LatencyHistory(warm_up_frames)
     with opened(config) as parts:
         told, overlay = parts.describe(), Overlay(parts.pose.layout)
+        clip_s = parts.bundle.manifest.preprocessing.duration_s
         played = Pipeline(
             parts.source,
             parts.pose,
             parts.action,
-            outlets(config.sinks, config.record, parts.source, parts.pose, overlay, history, print_warning),
+            outlets(config.sinks, config.record, parts.source, parts.pose, overlay, history, clip_s, print_warning),
             history,
             limits=Limits(config.frames, config.limit_s),
             on_result=on_result,

@@ -29,7 +29,7 @@ class SinkConfig:
     events: Path | None = None
     """File to write with one JSON object a line for what begins or ends: people, actions, failures, lost cameras."""
     picture: Path | None = None
-    """Annotated picture of the best moment to write, .png or .jpg."""
+    """Picture of the best moment to write, .png or .jpg, each person with the label of the clip around it."""
     page: str | None = None
     """Port of a live page for browsers on this machine, for instance 8080; host:port for others too, with a token."""
     page_token: str | None = None
@@ -55,12 +55,13 @@ def outlets(
     pose: PoseStage,
     overlay: Overlay,
     history: LatencyHistory,
+    clip_s: float,
     say: Callable[[str], None],
 ) -> list[Outlet]:
     """The configured outputs, not open yet, and the recording of poses. A new one is one file and one entry here.
 
-    Of a recording files get every frame; of a live source whoever is slow gets the newest one. say: told where
-    the page is, and about a broker that does not answer.
+    Of a recording files get every frame; of a live source whoever is slow gets the newest one. clip_s: how far back
+    labels look. say: told where the page is, and about a broker that does not answer.
     """
     # OpenCV alone is what these need, and a run that only counts needs none of them.
     from edge.loop.outlet import Outlet, Terms
@@ -90,7 +91,7 @@ def outlets(
     if config.events is not None:
         add("events", events_sink(config.events), Terms(kind="events"))
     if config.picture is not None:
-        add("picture", picture_sink(config.picture, overlay), Terms(pictures=True, patient=patient))
+        add("picture", picture_sink(config.picture, overlay, clip_s), Terms(pictures=True, patient=patient))
     if record is not None:
         header = RecordingHeader(pose.layout.name, source.fps, source.size, source.describe(), pose.describe())
         add("record", recorder_sink(record, header), Terms(patient=patient))

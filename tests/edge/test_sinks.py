@@ -108,7 +108,7 @@ def test_a_full_disk_is_named_by_the_file_that_it_hit(tmp_path):
     with (
         small_files(),
         pytest.raises(OutputError, match=r"people\.jsonl: cannot be written"),
-        picture_sink(picture, Overlay(PENN)),
+        picture_sink(picture, Overlay(PENN), 2.0),
         json_lines_sink(lines, PENN) as sink,
     ):
         for n in range(100):
@@ -131,13 +131,16 @@ def test_places_that_cannot_be_written_to_are_refused_before_the_run(tmp_path):
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(OutputError, match="file"), json_lines_sink(tmp_path / "file" / "a.jsonl", PENN):
         pass
-    with pytest.raises(OutputError, match="a folder has this name"), picture_sink(tmp_path / "folder.png", Plain()):
+    with (
+        pytest.raises(OutputError, match="a folder has this name"),
+        picture_sink(tmp_path / "folder.png", Plain(), 2.0),
+    ):
         pass
 
 
 @pytest.mark.parametrize(("sink", "name"), [(picture_sink, "best.gif"), (video_sink, "a.jpg")])
 def test_names_without_a_meaning_are_refused(tmp_path, sink, name):
-    rest = {"fps": 25, "size": (320, 240)} if sink is video_sink else {}
+    rest = {"fps": 25, "size": (320, 240)} if sink is video_sink else {"clip_s": 2.0}
     with pytest.raises(ConfigError, match="end it in"), sink(tmp_path / name, Plain(), **rest):
         pass
 
@@ -176,29 +179,6 @@ def test_lines_can_be_followed_while_they_are_written(tmp_path):
             sink(result(n=n))
             (partial,) = tmp_path.iterdir()
             assert len(partial.read_text().splitlines()) == n + 1 and partial.name == "people.partial.jsonl"
-
-
-def test_the_picture_is_the_moment_with_most_actions_then_the_surest(tmp_path):
-    moments = [
-        (person(1), person(2), person(3)),
-        (person(1, does=action(0.99)),),
-        (person(1, does=action(0.6)), person(2, does=action(0.7))),
-        (person(1, does=action(0.8)), person(2, does=action(0.9))),
-        (person(1, does=action(0.7)), person(2, does=action(0.7))),
-    ]
-    path = tmp_path / "best.png"
-    with picture_sink(path, Plain()) as sink:
-        for n, people in enumerate(moments):
-            sink(result(*people, n=n, image=videos.picture(n)))
-        sink(result(person(), person(), image=videos.picture(9)))
-    assert videos.number(cv2.imread(str(path))) == 3
-
-
-def test_a_picture_is_left_even_where_nobody_was_in_view(tmp_path):
-    with picture_sink(tmp_path / "best.jpg", Plain()) as sink:
-        for n in range(3):
-            sink(numbered(n))
-    assert videos.number(cv2.imread(str(tmp_path / "best.jpg"))) == 0
 
 
 def test_a_window_without_a_screen_is_refused(monkeypatch):
