@@ -91,12 +91,17 @@ def test_what_a_service_is_told_to_run_runs(line, folder, board, capfd):
 
 
 @pytest.mark.parametrize("line", [command.line for command in SERVICES])
-def test_docker_compose_reads_a_service_alike(line):
-    compose = next((c for c in (["docker", "compose"], ["docker-compose"]) if has(*c)), None)
-    if compose is None:
-        pytest.skip("apt install docker-compose-v2")
+def test_docker_compose_reads_a_service_alike(line, tmp_path):
     before, _, flags = line.partition("docker compose ")
-    script = f"{before}{' '.join(compose)} {flags.replace('up --detach', 'config')}"
+    script = f"{before}docker compose {flags.replace('up --detach', 'config')}"
+    if not has("docker", "compose"):
+        if not has("docker-compose"):
+            pytest.skip("apt install docker-compose-v2")
+        # The first version knows everything but this option, and makes no folders of what is mounted the long way.
+        old = tmp_path / "compose.yaml"
+        text = (ROOT / "docker/compose.yaml").read_text()
+        old.write_text(text.replace(", bind: {create_host_path: false}", ""))
+        script = script.replace("docker compose", "docker-compose").replace("docker/compose.yaml", str(old))
     done = subprocess.run(["sh", "-c", script], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     (service,) = yaml.safe_load(done.stdout)["services"].values()

@@ -48,10 +48,16 @@ def test_only_images_with_tensorrt_ask_for_the_gpu():
     assert asks == {"jetpack5": False, "jetpack6": True, "jetpack7": True}
 
 
-def test_the_service_mounts_what_the_image_expects():
-    (service,) = yaml.safe_load((ROOT / "docker/compose.yaml").read_text())["services"].values()
-    inside = {volume.rpartition("}")[2].split(":")[1] for volume in service["volumes"]}
-    assert {"/mnt/bundle", "/home/skd/engines", "/home/skd/runs", "/home/skd/.cache"} <= inside
+def test_the_service_mounts_what_the_image_expects_and_makes_no_folder_of_what_the_board_lacks():
+    composed = yaml.safe_load((ROOT / "docker/compose.yaml").read_text())
+    (service,) = composed["services"].values()
+    binds = {volume["target"]: volume for volume in service["volumes"] if isinstance(volume, dict)}
+    named = dict(reversed(volume.split(":")) for volume in service["volumes"] if isinstance(volume, str))
+    assert set(binds) == {"/mnt/bundle", "/home/skd/runs", "/etc/nv_tegra_release", "/tmp/argus_socket"}
+    # What docker makes of a path that is missing is a folder; what has a name is a volume, declared below.
+    assert all(bind["type"] == "bind" and bind["bind"] == {"create_host_path": False} for bind in binds.values())
+    assert binds["/mnt/bundle"]["read_only"] and binds["/etc/nv_tegra_release"]["read_only"]
+    assert set(named) == {"/home/skd/engines", "/home/skd/.cache"} and set(named.values()) == set(composed["volumes"])
 
 
 # Stands in for the image's Python: writes down what it is asked. With TensorRT, an engine opens once it was built.
