@@ -18,10 +18,11 @@ from rich.table import Table
 from calibrate.calibration_set import check_clips, load_clips
 from calibrate.compare import latencies
 from calibrate.engine import EngineConfig
-from calibrate.engine_builder import BuildOptions, Precision, build_engine, is_quantised
+from calibrate.engine_builder import BuildOptions, Precision, build_engine
 from calibrate.engine_choice import Candidate, Choice, choose
 from calibrate.judge import Judge, judge_by_labels, judge_by_logits, judge_by_people
-from calibrate.onnx_graph import read_onnx
+from calibrate.onnx_graph import is_quantised, read_onnx
+from calibrate.pictures import evenly_spaced
 from edge.command_line import console
 from edge.contract.bundle import REFERENCE, STUDENT_ENGINE, STUDENT_FP32, STUDENT_INT8, read_bundle
 from edge.contract.errors import EngineError
@@ -68,8 +69,6 @@ def best_student(config: EngineConfig) -> None:
 def best_pose(config: EngineConfig) -> None:
     """The best engine of a pose network, judged by the people it finds."""
     assert config.onnx is not None and config.int8 is not None and config.frames is not None
-    from calibrate.pictures import evenly_spaced
-
     frames = config.frames
     pictures = [picture for _, picture in evenly_spaced(frames, config.pictures)]
     sources: dict[Precision, Path] = {"fp32": config.onnx, "fp16": config.onnx, "int8": config.int8}

@@ -30,7 +30,7 @@ def bias_corrected(quantised: onnx.ModelProto, model: onnx.ModelProto, samples: 
         weight, rounded = before.constants[source.input[1]], _rounded_weight(graph, node)
         wanted = _mean_output(weight, float_mean[tensor], group_of(node))
         shift = wanted - _mean_output(rounded, eight_bit_mean[tensor], group_of(node))
-        graph.set_bias(node, (graph.constants[node.input[2]] if len(node.input) > 2 else 0) + shift)
+        graph.add_to_bias(node, shift)
     return result
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from edge.contract.bundle import Bundle
 from edge.contract.errors import BundleError, DataError
-from edge.contract.files import replacing
+from edge.contract.files import write_json
 from edge.contract.types import Float32
 
 Method = Literal["minmax", "percentile", "entropy", "mse", "margin"]
@@ -112,5 +111,4 @@ def per_class(labels: NDArray[np.int64]) -> dict[str, int]:
 
 def write_record(path: Path, record: CalibrationRecord) -> None:
     """Write ``calibration.json`` whole."""
-    with replacing(path) as partial:
-        partial.write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
+    write_json(path, asdict(record))

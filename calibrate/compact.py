@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import onnx
 
-from calibrate.onnx_graph import Array, Graph, copied
-from calibrate.qdq_placement import remove_unread_constants
+from calibrate.onnx_graph import Graph, copied, remove_unread_constants, rename_tensors
 
 _QDQ = {"QuantizeLinear": "q", "DequantizeLinear": "d"}
 
@@ -30,10 +29,10 @@ def compact(model: onnx.ModelProto) -> onnx.ModelProto:
             value = graph.constants[name]
             same = (value.dtype.str, value.shape, value.tobytes())
             renamed[name] = known.setdefault(same, _free(f"{kind}{len(known)}", taken))
-            _keep(graph, renamed[name], value)
+            if renamed[name] not in graph.constants:
+                graph.set_constant(renamed[name], value)
+    rename_tensors(result.graph.node, renamed)
     for node in result.graph.node:
-        node.input[:] = [renamed.get(name, name) for name in node.input]
-        node.output[:] = [renamed.get(name, name) for name in node.output]
         node.doc_string = ""
         del node.metadata_props[:]
     remove_unread_constants(result)
@@ -46,8 +45,3 @@ def _free(wanted: str, taken: set[str]) -> str:
     while wanted in taken:
         wanted += "_"
     return wanted
-
-
-def _keep(graph: Graph, name: str, value: Array) -> None:
-    if name not in graph.constants:
-        graph.set_constant(name, value)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from edge.command_line import console
+from edge.contract.types import Float32
 from edge.engines.engine import Engine
 
 Array = NDArray[Any]
@@ -41,6 +42,17 @@ def outputs(engine: Engine, samples: Sequence[Array], what: str) -> dict[str, Ar
     return {o.name: np.concatenate([r[o.name] for r in runs]) for o in engine.outputs}
 
 
+def one_by_one(clips: Array) -> list[Array]:
+    """(N, ..) as N views of batch 1."""
+    return list(clips[:, None])
+
+
+def logits_of(engine: Engine, clips: Float32, what: str) -> Float32:
+    """Logits (N, K) of clips (N, C, T, V, M), one run each. what: said beside the bar."""
+    (logits,) = outputs(engine, one_by_one(clips), what).values()
+    return logits
+
+
 def deviation(reference: Array, other: Array) -> Deviation:
     """How far ``other`` is from ``reference``, both of one shape."""
     difference = np.abs(reference.astype(np.float64) - other)
@@ -55,6 +67,13 @@ def top1(logits: Array, labels: NDArray[np.int64]) -> float:
 def agreement(reference: Array, other: Array) -> float:
     """Share of (N, K) logits that decide alike, 0..1."""
     return float((reference.argmax(1) == other.argmax(1)).mean())
+
+
+def accuracies(fp32: Array, int8: Array, labels: NDArray[np.int64]) -> dict[str, dict[str, float]]:
+    """What a manifest says of both precisions' logits (N, K): top-1, and how often INT8 decides as FP32; 0..1."""
+    found = {name: {"top1": round(top1(logits, labels), 4)} for name, logits in (("fp32", fp32), ("int8", int8))}
+    found["int8"]["agreement"] = round(agreement(fp32, int8), 4)
+    return found
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from calibrate.pose_inputs import Family
 from edge.contract.errors import ConfigError
 
 
@@ -27,7 +28,7 @@ class EngineConfig:
     """test.npz with clips and labels. Without it a student is held against the FP32 logits stored in the bundle."""
     frames: Path | None = None
     """Video or folder of images for a pose network."""
-    family: Literal["trt_pose", "tf_pose"] = "trt_pose"
+    family: Family = "trt_pose"
     """Which pose network it is."""
     pictures: int = 64
     """How many pictures of the frames are compared."""

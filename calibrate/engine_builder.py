@@ -6,11 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import onnx
-
 from calibrate.build_progress import progress
 from calibrate.half_precision import in_half_precision
-from calibrate.onnx_graph import read_onnx
+from calibrate.onnx_graph import is_quantised, read_onnx
 from calibrate.qdq_fusion import fusible
 from calibrate.tensorrt_builder import Builder, batches_up_to
 from edge.contract.bundle import sha256_of
@@ -43,10 +41,6 @@ class BuildOptions:
             raise ConfigError("max_batch and workspace_mib start at 1, dla_core at 0")
         if self.dla_core is not None and self.precision == "fp32":
             raise ConfigError("a DLA core computes in int8 or fp16", hint="choose another precision")
-
-
-def is_quantised(model: onnx.ModelProto) -> bool:
-    return any(node.op_type == "QuantizeLinear" for node in model.graph.node)
 
 
 def build_engine(source: Path, out: Path, options: BuildOptions, timing: Path | None = None) -> EngineManifest:

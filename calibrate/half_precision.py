@@ -9,16 +9,15 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper, version_converter
 
-from calibrate.onnx_graph import copied
+from calibrate.onnx_graph import copied, is_quantised, rename_tensors, set_nodes
 from edge.contract.errors import EngineError
 
 LARGEST = 65504.0
 """Of half precision; weights beyond are clipped."""
 
-
-HALF_SCALES = 19
-"""The operator set from which on Q/DQ take and give half precision, and IR_VERSION the least that knows it."""
-IR_VERSION = 9
+HALF_SCALES, IR_VERSION = 19, 9
+"""The operator set from which on Q/DQ take and give half precision, and the least version of ONNX that knows it."""
+OTHERWISE = "choose fp16 or fp32"
 
 
 def in_half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -27,8 +26,7 @@ def in_half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
     What is quantised stays so, with scales in half precision. Raises EngineError where a scale would become 0, or
     where the network cannot be brought to operator set 19.
     """
-    quantised = any(node.op_type == "QuantizeLinear" for node in model.graph.node)
-    result = _with_half_scales(model) if quantised else copied(model)
+    result = _with_half_scales(model) if is_quantised(model) else copied(model)
     graph = result.graph
     for initializer in graph.initializer:
         if initializer.data_type == TensorProto.FLOAT:
@@ -45,17 +43,15 @@ def in_half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
     for value in graph.input:
         if value.name not in constants and value.type.tensor_type.elem_type == TensorProto.FLOAT:
             half = f"{value.name}.half"
-            _rename(graph, value.name, half)
+            rename_tensors(graph.node, {value.name: half})
             before.append(helper.make_node("Cast", [value.name], [half], name=half, to=TensorProto.FLOAT16))
     for value in graph.output:
         if value.type.tensor_type.elem_type == TensorProto.FLOAT:
             half = f"{value.name}.half"
-            _rename(graph, value.name, half)
+            rename_tensors(graph.node, {value.name: half})
             name = f"{value.name}.float"
             after.append(helper.make_node("Cast", [half], [value.name], name=name, to=TensorProto.FLOAT))
-    nodes = [*before, *graph.node, *after]
-    del graph.node[:]
-    graph.node.extend(nodes)
+    set_nodes(result, [*before, *graph.node, *after])
     # They state types of before.
     del graph.value_info[:]
     return result
@@ -65,21 +61,12 @@ def _with_half_scales(model: onnx.ModelProto) -> onnx.ModelProto:
     scales = {n.input[1] for n in model.graph.node if n.op_type == "QuantizeLinear"}
     for initializer in model.graph.initializer:
         if initializer.name in scales and (numpy_helper.to_array(initializer).astype(np.float16) == 0).any():
-            raise EngineError(f"the scale {initializer.name} is too small for half precision", hint=_OTHERWISE)
+            raise EngineError(f"the scale {initializer.name} is too small for half precision", hint=OTHERWISE)
     if next(o.version for o in model.opset_import if not o.domain) >= HALF_SCALES:
         return copied(model)
     try:
         result: onnx.ModelProto = version_converter.convert_version(model, HALF_SCALES)
     except RuntimeError as error:
-        raise EngineError(f"cannot be brought to operator set {HALF_SCALES}: {error}", hint=_OTHERWISE) from error
+        raise EngineError(f"cannot be brought to operator set {HALF_SCALES}: {error}", hint=OTHERWISE) from error
     result.ir_version = max(result.ir_version, IR_VERSION)
     return result
-
-
-_OTHERWISE = "choose fp16 or fp32"
-
-
-def _rename(graph: onnx.GraphProto, name: str, to: str) -> None:
-    for node in graph.node:
-        node.input[:] = [to if n == name else n for n in node.input]
-        node.output[:] = [to if n == name else n for n in node.output]

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
-
-from numpy.typing import NDArray
 
 from calibrate.calibration_set import LabelledClips
-from calibrate.compare import agreement, outputs, top1
+from calibrate.compare import Array, agreement, logits_of, top1
 from calibrate.compare_poses import people_agreement
+from calibrate.listening import Listening
+from calibrate.pose_inputs import Family, estimator
 from edge.contract.types import Float32, Image, Pose
 from edge.engines.engine import Engine
+from edge.pose.estimator import PoseEstimator
 
-Array = NDArray[Any]
-Family = Literal["trt_pose", "tf_pose"]
+DECIDING = "checking decisions"
+"""Said beside the bar."""
 
 
 @dataclass(frozen=True)
@@ -40,17 +40,17 @@ def judge_by_logits(clips: Float32, logits: Float32, reference: str) -> Judge:
     """Decisions on clips (N, C, T, V, M) against the logits (N, K) that are known for them."""
 
     def loss(engine: Engine) -> Loss:
-        return Loss(100 * agreement(logits, _logits(engine, clips)))
+        return Loss(100 * agreement(logits, logits_of(engine, clips, DECIDING)))
 
     return Judge(reference, clips[:1], loss)
 
 
 def judge_by_labels(fp32: Engine, test: LabelledClips) -> Judge:
     """Decisions and top-1 against an FP32 engine, on labelled clips."""
-    wanted = _logits(fp32, test.clips)
+    wanted = logits_of(fp32, test.clips, DECIDING)
 
     def loss(engine: Engine) -> Loss:
-        given = wanted if engine is fp32 else _logits(engine, test.clips)
+        given = wanted if engine is fp32 else logits_of(engine, test.clips, DECIDING)
         drop = 100 * (top1(wanted, test.labels) - top1(given, test.labels))
         return Loss(100 * agreement(wanted, given), drop)
 
@@ -59,10 +59,6 @@ def judge_by_labels(fp32: Engine, test: LabelledClips) -> Judge:
 
 def judge_by_people(fp32: Engine, family: Family, pictures: Sequence[Image], frames: Path) -> Judge:
     """People found in pictures against those that an FP32 engine finds."""
-    # The device's own estimator brings OpenCV, which a student's engine does not need.
-    from calibrate.listening import Listening
-    from calibrate.pose_inputs import estimator
-
     listening = Listening(fp32)
     wanted = _people(estimator(listening, family), pictures)
     sample = listening.heard[-1][fp32.inputs[0].name]
@@ -74,10 +70,5 @@ def judge_by_people(fp32: Engine, family: Family, pictures: Sequence[Image], fra
     return Judge(f"{fp32.describe()}, {len(pictures)} pictures of {frames.name}", sample, loss)
 
 
-def _people(device: Any, pictures: Sequence[Image]) -> list[list[Pose]]:
+def _people(device: PoseEstimator, pictures: Sequence[Image]) -> list[list[Pose]]:
     return [device.estimate(picture) for picture in pictures]
-
-
-def _logits(engine: Engine, clips: Float32) -> Float32:
-    (logits,) = outputs(engine, [clips[i : i + 1] for i in range(len(clips))], "checking decisions").values()
-    return logits

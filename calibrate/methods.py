@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 import time
 from dataclasses import asdict, dataclass
@@ -11,10 +10,10 @@ from pathlib import Path
 from rich.table import Table
 
 from calibrate.calibration_set import METHODS, check_clips, load_clips, stratified
-from calibrate.compare import agreement, deviation, outputs, top1
+from calibrate.compare import agreement, deviation, logits_of, one_by_one, top1
 from edge.command_line import console
 from edge.contract.bundle import STUDENT_FP32, read_bundle
-from edge.contract.files import replacing
+from edge.contract.files import write_json
 from edge.engines.registry import open_engine
 
 
@@ -55,9 +54,8 @@ def compare_methods(config: MethodsConfig) -> None:
     source = bundle.file(STUDENT_FP32)
     calibration, test = (check_clips(bundle, load_clips(path), path) for path in (config.clips, config.test))
     ids = stratified(calibration.labels, config.samples, config.seed)
-    samples = [calibration.clips[i : i + 1] for i in ids]
-    tests = [test.clips[i : i + 1] for i in range(len(test.clips))]
-    (wanted,) = outputs(open_engine(source), tests, "FP32").values()
+    samples = one_by_one(calibration.clips[ids])
+    wanted = logits_of(open_engine(source), test.clips, "FP32")
     results = []
     with tempfile.TemporaryDirectory(prefix="skd-methods-") as folder:
         for method in METHODS:
@@ -65,15 +63,14 @@ def compare_methods(config: MethodsConfig) -> None:
             out = Path(folder) / f"{method}.int8.onnx"
             Quantiser(source, samples, method).write(out)
             seconds = time.monotonic() - start
-            (given,) = outputs(open_engine(out), tests, f"INT8, {method}").values()
+            given = logits_of(open_engine(out), test.clips, f"INT8, {method}")
             error = deviation(wanted, given).mean
             alike = 100 * agreement(wanted, given)
             results.append(MethodResult(method, 100 * top1(given, test.labels), alike, error, seconds))
-    title = f"FP32 top-1 {100 * top1(wanted, test.labels):.2f} % on {len(tests)} clips"
+    title = f"FP32 top-1 {100 * top1(wanted, test.labels):.2f} % on {len(test.clips)} clips"
     table = Table("ranges by", "INT8 top-1 %", "decided alike %", "mean error of logits", "seconds", title=title)
     for r in results:
         table.add_row(r.method, f"{r.top1:.2f}", f"{r.agreement:.2f}", f"{r.mean_error:.4f}", f"{r.seconds:.0f}")
     console.print(table)
     if config.report is not None:
-        with replacing(config.report) as partial:
-            partial.write_text(json.dumps([asdict(r) for r in results], indent=2) + "\n", encoding="utf-8")
+        write_json(config.report, [asdict(r) for r in results])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 
 from edge.contract.errors import EngineError
 
@@ -56,6 +56,11 @@ class Graph:
             convolution.input.append(f"{convolution.name}.correction")
             self.set_constant(convolution.input[2], bias.astype(np.float32))
 
+    def add_to_bias(self, convolution: onnx.NodeProto, shift: Array) -> None:
+        """Raise a convolution's bias by ``shift`` (O,); one without a bias gets that."""
+        known = self.constants[convolution.input[2]] if len(convolution.input) > 2 else 0
+        self.set_bias(convolution, known + shift)
+
     def made_by(self, tensor: str, operator: str) -> onnx.NodeProto | None:
         """The node that makes the tensor, if it is of this kind."""
         maker = self.maker.get(tensor)
@@ -79,9 +84,38 @@ def copied(model: onnx.ModelProto) -> onnx.ModelProto:
     return result
 
 
+def is_quantised(model: onnx.ModelProto) -> bool:
+    return any(node.op_type == "QuantizeLinear" for node in model.graph.node)
+
+
+def attributes(node: onnx.NodeProto) -> dict[str, Any]:
+    """Those that the node states, by name, in Python's types."""
+    return {a.name: helper.get_attribute_value(a) for a in node.attribute}
+
+
 def group_of(convolution: onnx.NodeProto) -> int:
     """Groups of a Conv node; 1 where it does not say."""
-    return next((a.i for a in convolution.attribute if a.name == "group"), 1)
+    return int(attributes(convolution).get("group", 1))
+
+
+def set_nodes(model: onnx.ModelProto, nodes: Iterable[onnx.NodeProto]) -> None:
+    """Give the graph these nodes in this order. They may be its own."""
+    kept = list(nodes)
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
+
+
+def rename_tensors(nodes: Iterable[onnx.NodeProto], names: Mapping[str, str]) -> None:
+    """What the nodes read and make gets new names, by the old ones."""
+    for node in nodes:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+
+
+def remove_unread_constants(model: onnx.ModelProto) -> None:
+    used = {name for node in model.graph.node for name in node.input}
+    for constant in [c for c in model.graph.initializer if c.name not in used]:
+        model.graph.initializer.remove(constant)
 
 
 def feed(inputs: Collection[str], sample: Sample) -> dict[str, Array]:
@@ -103,7 +137,7 @@ def activations(
     fed = graph.inputs - set(graph.constants)
     shown = copied(model)
     inner = sorted(set(tensors) - graph.outputs - fed)
-    shown.graph.output.extend(onnx.helper.make_tensor_value_info(t, onnx.TensorProto.FLOAT, None) for t in inner)
+    shown.graph.output.extend(helper.make_tensor_value_info(t, onnx.TensorProto.FLOAT, None) for t in inner)
     session = ort.InferenceSession(shown.SerializeToString(), providers=["CPUExecutionProvider"])
     names = [o.name for o in session.get_outputs()]
     for sample in samples:

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import onnx
 
-from calibrate.onnx_graph import Graph, copied
-from calibrate.qdq_placement import Pair, only_into_relu, pairs_after_sums, remove_unread_constants, without
+from calibrate.onnx_graph import Graph, attributes, copied, remove_unread_constants, set_nodes
+from calibrate.qdq_placement import Pair, only_into_relu, pairs_after_sums, without
 
 
 def fusible(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -31,14 +31,13 @@ def shared(model: onnx.ModelProto) -> onnx.ModelProto:
     for node in result.graph.node:
         node.input[:] = [renamed.get(name, name) for name in node.input]
         if node.op_type in {"QuantizeLinear", "DequantizeLinear"} and node.output[0] not in outputs:
-            axis = next((str(a.i) for a in node.attribute if a.name == "axis"), "")
+            axis = str(attributes(node).get("axis", ""))
             same = first.setdefault((node.op_type, axis, *node.input), node.output[0])
             if same != node.output[0]:
                 renamed[node.output[0]] = same
                 continue
         nodes.append(node)
-    del result.graph.node[:]
-    result.graph.node.extend(nodes)
+    set_nodes(result, nodes)
     remove_unread_constants(result)
     return result
 

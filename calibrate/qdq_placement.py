@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import onnx
 from onnx import helper
 
-from calibrate.onnx_graph import Graph, copied
+from calibrate.onnx_graph import Graph, copied, remove_unread_constants, set_nodes
 
 SUMMING = {"Conv", "Gemm", "Add"}
 COPYING = {"Concat", "DepthToSpace"}
@@ -80,9 +80,7 @@ def through_copies(model: onnx.ModelProto) -> onnx.ModelProto:
             node.input[position] = dequantized
             if len(graph.takers[name]) == 1:
                 step_before[name] = step
-    nodes = [n for node in result.graph.node for n in (*pairs.get(node.name, []), node)]
-    del result.graph.node[:]
-    result.graph.node.extend(nodes)
+    set_nodes(result, (n for node in result.graph.node for n in (*pairs.get(node.name, []), node)))
     return result
 
 
@@ -124,8 +122,7 @@ def pair_for_each_reader(model: onnx.ModelProto) -> onnx.ModelProto:
             own.input[0] = own_quantize.output[0]
             taker.input[:] = [own.output[0] if name == node.output[0] else name for name in taker.input]
             nodes += [own_quantize, own]
-    del result.graph.node[:]
-    result.graph.node.extend(nodes)
+    set_nodes(result, nodes)
     return result
 
 
@@ -169,12 +166,6 @@ def without(model: onnx.ModelProto, unwanted: Callable[[Graph, Pair], bool]) -> 
         result.graph.node.remove(pair.dequantize)
     remove_unread_constants(result)
     return result
-
-
-def remove_unread_constants(model: onnx.ModelProto) -> None:
-    used = {name for node in model.graph.node for name in node.input}
-    for constant in [c for c in model.graph.initializer if c.name not in used]:
-        model.graph.initializer.remove(constant)
 
 
 def _step_of(node: onnx.NodeProto) -> tuple[str, str] | None:

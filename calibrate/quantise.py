@@ -27,7 +27,7 @@ from calibrate.bias_correction import bias_corrected, with_room_for_biases
 from calibrate.calibration_set import Method
 from calibrate.compact import compact
 from calibrate.equalise import equalised
-from calibrate.onnx_graph import Graph, Sample, copied, feed
+from calibrate.onnx_graph import Graph, Sample, copied, feed, is_quantised
 from calibrate.qdq_placement import needed_pairs_only, pair_for_each_reader, through_copies, with_steps_of_relu
 from calibrate.ranges import activation_ranges
 from calibrate.relu_by_clipping import signed, unsigned_behind_relu
@@ -79,9 +79,9 @@ class Quantiser:
             # Folds BatchNorm into convolutions and writes down every shape.
             quant_pre_process(str(source), str(prepared))
             model = additions_apart(_named(onnx.load(prepared)))
-            if Graph(model).nodes("QuantizeLinear"):
+            if is_quantised(model):
                 raise EngineError("is quantised already", where=source, hint="give the FP32 network")
-            self.model = equalised(_with_shapes(as_convolutions(model)), samples)
+            self.model = equalised(onnx.shape_inference.infer_shapes(as_convolutions(model)), samples)
             onnx.save(self.model, str(prepared))
             self._ranges = activation_ranges(prepared, OPERATORS, method, [i.name for i in engine.inputs], samples)
         self.layers = [n.name for n in Graph(self.model).nodes("Conv", "Gemm")]
@@ -149,10 +149,6 @@ def _check(samples: Sequence[Sample], engine: OnnxRuntimeEngine) -> None:
         check_inputs(engine.inputs, given, "calibration")
         if not all(np.isfinite(array).all() for array in given.values()):
             raise DataError(f"calibration sample {position} holds NaN or infinite values", hint="leave it out")
-
-
-def _with_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
-    return onnx.shape_inference.infer_shapes(model)
 
 
 def _named(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -17,11 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
-from onnx import helper
 
 from calibrate.bias_correction import in_eight_bits
-from calibrate.onnx_graph import Graph, copied
-from calibrate.qdq_placement import remove_unread_constants
+from calibrate.onnx_graph import Graph, attributes, copied, remove_unread_constants
 
 LOWEST, LARGEST = 128, 255
 """Steps from zero to where bytes with a sign begin, and to where bytes without one end."""
@@ -65,12 +63,12 @@ def signed(model: onnx.ModelProto) -> onnx.ModelProto:
     zero = f"{UNSIGNED}.signed"
     for passage in [p for p in _passages(graph) if p.quantize.input[2] == UNSIGNED]:
         moved = LOWEST * float(graph.constants[passage.quantize.input[1]])
-        _raise_bias(graph, passage.convolution, np.full(_outputs(graph, passage.convolution), -moved))
+        graph.add_to_bias(passage.convolution, np.full(_outputs(graph, passage.convolution), -moved))
         for reader in passage.readers:
             dequantize = graph.maker[reader.input[1]]
             weight = graph.constants[dequantize.input[0]].astype(np.float64)
             sums = weight.reshape(len(weight), -1).sum(axis=1) * graph.constants[dequantize.input[1]]
-            _raise_bias(graph, reader, moved * sums)
+            graph.add_to_bias(reader, moved * sums)
         graph.set_constant(zero, np.array(0, np.int8))
         for node in (passage.quantize, passage.dequantize):
             node.input[2] = zero
@@ -107,15 +105,10 @@ def _before(graph: Graph, relu: onnx.NodeProto) -> tuple[onnx.NodeProto | None, 
 
 
 def _takes_a_move(graph: Graph, node: onnx.NodeProto) -> bool:
-    attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-    padded = any(attributes.get("pads", [])) or attributes.get("auto_pad", b"NOTSET") != b"NOTSET"
+    stated = attributes(node)
+    padded = any(stated.get("pads", [])) or stated.get("auto_pad", b"NOTSET") != b"NOTSET"
     return node.op_type == "Conv" and in_eight_bits(graph, node) and not padded
 
 
 def _outputs(graph: Graph, convolution: onnx.NodeProto) -> int:
     return len(graph.constants[graph.maker[convolution.input[1]].input[0]])
-
-
-def _raise_bias(graph: Graph, convolution: onnx.NodeProto, by: np.ndarray) -> None:
-    known = graph.constants[convolution.input[2]] if len(convolution.input) > 2 else 0
-    graph.set_bias(convolution, known + by)

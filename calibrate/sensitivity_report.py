@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,9 +10,10 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from calibrate.calibration_set import Method, check_clips, load_clips, stratified
+from calibrate.compare import one_by_one
 from edge.command_line import console
 from edge.contract.bundle import STUDENT_FP32, read_bundle
-from edge.contract.files import replacing
+from edge.contract.files import replacing, write_json
 
 if TYPE_CHECKING:
     # At run time only with ONNX Runtime, which a device that builds engines lacks.
@@ -46,15 +46,14 @@ def report_sensitivity(config: SensitivityConfig) -> None:
     bundle = read_bundle(config.bundle)
     clips = check_clips(bundle, load_clips(config.clips), config.clips)
     ids = stratified(clips.labels, config.samples, config.seed)
-    samples = [clips.clips[i : i + 1] for i in ids]
+    samples = one_by_one(clips.clips[ids])
     quantiser = Quantiser(bundle.file(STUDENT_FP32), samples, config.method)
     losses = layer_losses(quantiser, samples, decides=True)
     table = Table("layer alone in INT8", "decided otherwise %", "error of logits", title=f"{len(samples)} clips")
     for loss in losses:
         table.add_row(loss.layer, f"{100 * loss.decisions_lost:.2f}", f"{loss.error:.5f}")
     console.print(table)
-    with replacing(config.out / "sensitivity.json") as partial:
-        partial.write_text(json.dumps([asdict(loss) for loss in losses], indent=2) + "\n", encoding="utf-8")
+    write_json(config.out / "sensitivity.json", [asdict(loss) for loss in losses])
     _draw(losses, config.out / "sensitivity.png")
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibrate.calibration_set import LabelledClips, Method, load_clips, stratified
-from calibrate.compare import agreement, top1
+from calibrate.calibration_set import LabelledClips, Method, check_clips, load_clips, stratified
+from calibrate.compare import accuracies
 from calibrate.listening import Listening
 from edge.command_line import console
 from edge.contract.bundle import read_bundle, write_manifest
@@ -53,11 +53,10 @@ def quantise_stream_of(config: StreamConfig) -> None:
 
     Raises BundleError where clips do not fit the bundle.
     """
-    bundle, given = read_bundle(config.bundle), load_clips(config.clips)
-    if given.clips.shape[1:] != bundle.manifest.input_shape[1:]:
-        raise BundleError(f"clips {given.clips.shape} do not fit the bundle's student", where=config.clips)
+    bundle = read_bundle(config.bundle)
+    given = check_clips(bundle, load_clips(config.clips), config.clips)
+    test = None if config.test is None else check_clips(bundle, load_clips(config.test), config.test)
     chosen = stratified(given.labels, config.samples, config.seed)
-    test = None if config.test is None else load_clips(config.test)
     written = quantise_stream(config.bundle, given.clips[chosen], config.method)
     # Of a bundle that had such files already, the manifest would refuse the new ones.
     write_manifest(config.bundle, bundle.manifest)
@@ -75,14 +74,12 @@ def quantise_stream_of(config: StreamConfig) -> None:
 
 
 def _accuracies(folder: Path, test: LabelledClips) -> dict[str, Any]:
-    logits = {}
+    logits = []
     for precision in ("fp32", "int8"):
         stream = open_stream(folder, precision, threads=1)
-        logits[precision] = stream.logits(test.clips)
+        logits.append(stream.logits(test.clips))
         stream.close()
-    told = {name: {"top1": round(top1(given, test.labels), 4)} for name, given in logits.items()}
-    told["int8"]["agreement"] = round(agreement(logits["fp32"], logits["int8"]), 4)
-    return {"test_clips": len(test.labels), **told}
+    return {"test_clips": len(test.labels), **accuracies(*logits, test.labels)}
 
 
 def quantise_stream(folder: Path, clips: Float32, method: Method) -> list[Path]:

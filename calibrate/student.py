@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from calibrate.calibration_set import (
     CalibrationRecord,
-    LabelledClips,
     Method,
     check_clips,
     load_clips,
@@ -19,7 +18,7 @@ from calibrate.calibration_set import (
     stratified,
     write_record,
 )
-from calibrate.compare import agreement, outputs, top1
+from calibrate.compare import accuracies, logits_of, one_by_one
 from edge.command_line import console
 from edge.contract.bundle import CALIBRATION, STUDENT_FP32, STUDENT_INT8, read_bundle, write_manifest
 from edge.contract.errors import ConfigError
@@ -65,7 +64,7 @@ def quantise_student(config: StudentConfig) -> None:
     calibration = check_clips(bundle, load_clips(config.clips), config.clips)
     test = None if config.test is None else check_clips(bundle, load_clips(config.test), config.test)
     ids = stratified(calibration.labels, config.samples, config.seed)
-    samples = [calibration.clips[i : i + 1] for i in ids]
+    samples = one_by_one(calibration.clips[ids])
     method: Method
     if config.method == "auto":
         method, quantiser = nearest(source, samples, _judged(calibration.clips, ids))
@@ -83,21 +82,21 @@ def quantise_student(config: StudentConfig) -> None:
         ranked = layer_losses(quantiser, samples, decides=True) if config.float_layers else []
         kept = [loss.layer for loss in ranked[: config.float_layers]]
     ranges = quantiser.write(out, kept)
-    counts = per_class(calibration.labels[ids])
     record = CalibrationRecord(
-        STUDENT_INT8,
-        config.clips.name,
-        method,
-        config.seed,
-        calibration.ids[ids].tolist(),
-        counts,
-        kept,
-        ranges,
+        network=STUDENT_INT8,
+        source=config.clips.name,
+        method=method,
+        seed=config.seed,
+        ids=calibration.ids[ids].tolist(),
+        per_class=per_class(calibration.labels[ids]),
+        float_layers=kept,
+        ranges=ranges,
     )
     write_record(config.bundle / CALIBRATION, record)
     manifest = bundle.manifest
     if test is not None:
-        measured = _accuracies(source, out, test)
+        fp32, int8 = (_logits(path, test.clips, f"testing {path.name}") for path in (source, out))
+        measured = accuracies(fp32, int8, test.labels)
         known = manifest.accuracy.get("fp32", {})
         manifest = replace(manifest, accuracy={**manifest.accuracy, **measured, "fp32": {**known, **measured["fp32"]}})
         console.print("; ".join(f"{name}: {accuracy_text(found)}" for name, found in measured.items()))
@@ -110,23 +109,11 @@ def _judged(clips: Float32, drawn: NDArray[np.int64]) -> list[Float32]:
     """Clips (1, C, T, V, M) evenly spread over those that ranges are not taken from, over all where these are few."""
     left = np.setdiff1d(np.arange(len(clips)), drawn)
     judged = left if 8 * len(left) >= len(drawn) else np.arange(len(clips))
-    return [clips[i : i + 1] for i in judged[:: max(1, len(judged) // JUDGED)]]
+    return one_by_one(clips[judged[:: max(1, len(judged) // JUDGED)]])
 
 
-def _accuracies(fp32: Path, int8: Path, test: LabelledClips) -> dict[str, dict[str, float]]:
-    reference, candidate = (_logits(path, test, f"testing {name}") for path, name in ((fp32, "FP32"), (int8, "INT8")))
-    return {
-        "fp32": {"top1": round(top1(reference, test.labels), 4)},
-        "int8": {
-            "top1": round(top1(candidate, test.labels), 4),
-            "agreement": round(agreement(reference, candidate), 4),
-        },
-    }
-
-
-def _logits(path: Path, test: LabelledClips, what: str) -> Float32:
-    clips = [test.clips[i : i + 1] for i in range(len(test.clips))]
+def _logits(path: Path, clips: Float32, what: str) -> Float32:
     engine = open_engine(path)
-    (logits,) = outputs(engine, clips, what).values()
+    logits = logits_of(engine, clips, what)
     engine.close()
     return logits

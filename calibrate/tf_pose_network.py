@@ -16,6 +16,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from calibrate.onnx_graph import rename_tensors
 from calibrate.tensorflow_graph import Node, read_graph
 from edge.contract.errors import ConfigError, EngineError
 from edge.contract.files import replacing
@@ -98,7 +99,11 @@ class _Converter:
             self.weights,
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
-        return _renamed(model, {heat: "heatmaps", paf: "pafs"})
+        names = {heat: "heatmaps", paf: "pafs"}
+        rename_tensors(model.graph.node, names)
+        for value in model.graph.output:
+            value.name = names.get(value.name, value.name)
+        return model
 
     def _from_pixels(self) -> None:
         """Bytes (1, H, W, 3) to planes around 0, as the network was trained on; colours are left in their order."""
@@ -201,12 +206,3 @@ class _Converter:
 
     def _emit(self, op: str, node: Node, inputs: list[str], **attributes: Any) -> None:
         self.out.append(helper.make_node(op, inputs, [node.name], name=node.name, **attributes))
-
-
-def _renamed(model: onnx.ModelProto, names: dict[str, str]) -> onnx.ModelProto:
-    for value in model.graph.output:
-        value.name = names.get(value.name, value.name)
-    for node in model.graph.node:
-        node.input[:] = [names.get(i, i) for i in node.input]
-        node.output[:] = [names.get(o, o) for o in node.output]
-    return model

@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from calibrate.onnx_graph import Array, Graph, copied
+from calibrate.onnx_graph import Array, Graph, attributes, copied, remove_unread_constants, set_nodes
 
 
 @dataclass(frozen=True)
@@ -41,31 +41,23 @@ def as_convolutions(model: onnx.ModelProto) -> onnx.ModelProto:
             nodes += _convolutions(graph, node, phases)
         elif not (node.op_type == "Relu" and _is_split(graph, graph.maker.get(node.input[0]))):
             nodes.append(node)
-    del result.graph.node[:]
-    result.graph.node.extend(nodes)
-    used = {name for node in nodes for name in node.input}
-    for constant in [c for c in result.graph.initializer if c.name not in used]:
-        result.graph.initializer.remove(constant)
+    set_nodes(result, nodes)
+    remove_unread_constants(result)
     return result
-
-
-def _attributes(node: onnx.NodeProto) -> dict[str, object]:
-    return {a.name: helper.get_attribute_value(a) for a in node.attribute}
 
 
 def _phases(graph: Graph, node: onnx.NodeProto) -> list[list[_Taps]] | None:
     """Taps by axis and phase; None where the node is of a kind that is left as it is."""
-    about = _attributes(node)
+    about = attributes(node)
     constant = all(name in graph.constants for name in node.input[1:])
     if not constant or graph.constants[node.input[1]].ndim != 4:
         return None
     kernel = graph.constants[node.input[1]].shape[2:]
-    strides = _whole(about.get("strides", [1, 1]))
-    pads = _whole(about.get("pads", [0, 0, 0, 0]))
+    strides, pads = about.get("strides", [1, 1]), about.get("pads", [0, 0, 0, 0])
     plain = (
         about.get("group", 1) == 1
-        and set(_whole(about.get("dilations", [1, 1]))) == {1}
-        and not any(_whole(about.get("output_padding", [0, 0])))
+        and set(about.get("dilations", [1, 1])) == {1}
+        and not any(about.get("output_padding", [0, 0]))
         and about.get("auto_pad", b"NOTSET") == b"NOTSET"
         and "output_shape" not in about
         and strides[0] == strides[1] > 1
@@ -75,11 +67,6 @@ def _phases(graph: Graph, node: onnx.NodeProto) -> list[list[_Taps]] | None:
         return None
     axes = [_taps(k, s, p) for k, s, p in zip(kernel, strides, pads[:2], strict=True)]
     return axes if all(t.kernel and t.before >= 0 and t.after >= 0 for axis in axes for t in axis) else None
-
-
-def _whole(values: object) -> list[int]:
-    assert isinstance(values, list)
-    return [int(v) for v in values]
 
 
 def _taps(kernel: int, stride: int, pad: int) -> list[_Taps]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import onnx
 from onnx import helper
 
-from calibrate.onnx_graph import Graph, copied
+from calibrate.onnx_graph import Graph, attributes, copied, set_nodes
 
 
 def additions_apart(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -19,13 +19,12 @@ def additions_apart(model: onnx.ModelProto) -> onnx.ModelProto:
     nodes: list[onnx.NodeProto] = []
     for node in result.graph.node:
         nodes.append(node)
-        scaled = any(a.name == "beta" and a.f != 1 for a in node.attribute)
+        scaled = attributes(node).get("beta", 1) != 1
         if node.op_type != "Gemm" or len(node.input) < 3 or node.input[2] in graph.constants or scaled:
             continue
         product, addend = f"{node.output[0]}.product", node.input.pop()
         total = node.output[0]
         node.output[0] = product
         nodes.append(helper.make_node("Add", [product, addend], [total], name=f"{node.name}.addition"))
-    del result.graph.node[:]
-    result.graph.node.extend(nodes)
+    set_nodes(result, nodes)
     return result

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,11 +10,11 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from calibrate.calibration_set import LabelledClips, check_clips, load_clips
-from calibrate.compare import Deviation, Latency, agreement, deviation, latencies, outputs, top1
+from calibrate.compare import Deviation, Latency, agreement, deviation, latencies, logits_of, one_by_one, top1
 from edge.command_line import console
 from edge.contract.bundle import STUDENT_FP32, STUDENT_INT8, Bundle, read_bundle
 from edge.contract.errors import EngineError, MissingDependency
-from edge.contract.files import replacing
+from edge.contract.files import write_json
 from edge.contract.manifest import AccuracyBudget
 from edge.contract.types import Float32
 from edge.engines.engine import Engine
@@ -84,25 +83,32 @@ def verify(config: VerifyConfig) -> None:
     stored = bundle.reference()
     test = None if config.clips is None else check_clips(bundle, load_clips(config.clips), config.clips)
     opened, skipped = _networks(bundle, config)
-    if test is not None or "onnx" in {path.suffix[1:] for path in opened}:
+    if test is not None or any(path.suffix == ".onnx" for path in opened):
         fp32 = bundle.file(STUDENT_FP32)
         opened = {fp32: open_engine(fp32, threads=config.threads), **opened}
-    times = latencies(list(opened.values()), stored["clips"][:1], ROUNDS)
     size = bundle.manifest.files[STUDENT_FP32].bytes
-    results, wanted = [], None
-    for (path, engine), latency in zip(opened.items(), times, strict=True):
-        about = _judge(engine, path, stored, test, wanted, budget)
-        if test is not None and wanted is None:
-            wanted = about[1]
-        results.append(replace(about[0], bytes_ratio=path.stat().st_size / size, latency=latency))
+    measured = _measured(opened, size, stored, test)
+    results = [replace(r, missed=_missed(r, measured[0], budget)) for r in measured]
     layers: list[LayerGap] = []
     int8 = [path for path in opened if path.suffix == ".onnx" and path.name != STUDENT_FP32]
     if int8:
         # It reads ONNX files, and a device that verifies an engine needs none of that.
         from calibrate.layers_apart import layers_apart
 
-        layers = layers_apart(bundle.file(STUDENT_FP32), int8[0], _one_by_one(stored["clips"][:LAYER_SAMPLES]))
-    _conclude(results, skipped, layers, budget, config.report)
+        layers = layers_apart(bundle.file(STUDENT_FP32), int8[0], one_by_one(stored["clips"][:LAYER_SAMPLES]))
+    _show(results, skipped, layers)
+    passed = not any(r.missed for r in results)
+    if config.report is not None:
+        written = {
+            "passed": passed,
+            "budget": asdict(budget),
+            "networks": [asdict(r) for r in results],
+            "not_run": skipped,
+            "layers": [asdict(gap) for gap in layers],
+        }
+        write_json(config.report, written)
+    if not passed:
+        raise SystemExit(OVER_BUDGET)
 
 
 def _budget(stated: AccuracyBudget, config: VerifyConfig) -> AccuracyBudget:
@@ -125,49 +131,39 @@ def _networks(bundle: Bundle, config: VerifyConfig) -> tuple[dict[Path, Engine],
     return opened, skipped
 
 
-def _judge(
-    engine: Engine,
-    path: Path,
-    stored: dict[str, Float32],
-    test: LabelledClips | None,
-    wanted: Float32 | None,
-    budget: AccuracyBudget,
-) -> tuple[NetworkResult, Float32 | None]:
-    """What was found, without size and latency, and the logits on the labelled clips. wanted: those of FP32."""
-    against_stored = _compare(stored["logits"], _logits(engine, stored["clips"], f"{path.name}, stored clips"))
-    given = None if test is None else _logits(engine, test.clips, f"{path.name}, labelled clips")
-    labelled = accuracy = None
-    missed = []
-    if test is None or given is None:
-        missed = _missed(against_stored, None, budget)
-    else:
-        wanted = given if wanted is None else wanted
-        labelled, accuracy = _compare(wanted, given), 100 * top1(given, test.labels)
-        missed = _missed(labelled, 100 * top1(wanted, test.labels) - accuracy, budget)
-    result = NetworkResult(path.name, engine.describe(), against_stored, labelled, accuracy, 1.0, Latency(0, 0), missed)
-    return result, given
+def _measured(
+    opened: Mapping[Path, Engine], fp32_bytes: int, stored: Mapping[str, Float32], test: LabelledClips | None
+) -> list[NetworkResult]:
+    """What each network gives, held against nothing yet; with labelled clips, the first of them is FP32's."""
+    results: list[NetworkResult] = []
+    wanted: Float32 | None = None
+    times = latencies(list(opened.values()), stored["clips"][:1], ROUNDS)
+    for (path, engine), latency in zip(opened.items(), times, strict=True):
+        on_stored = _compare(stored["logits"], logits_of(engine, stored["clips"], f"{path.name}, stored clips"))
+        ratio = path.stat().st_size / fp32_bytes
+        result = NetworkResult(path.name, engine.describe(), on_stored, None, None, ratio, latency, [])
+        if test is not None:
+            given = logits_of(engine, test.clips, f"{path.name}, labelled clips")
+            wanted = given if wanted is None else wanted
+            result = replace(result, labelled=_compare(wanted, given), top1=100 * top1(given, test.labels))
+        results.append(result)
+    return results
 
 
 def _compare(wanted: Float32, given: Float32) -> Comparison:
     return Comparison(len(wanted), 100 * agreement(wanted, given), deviation(wanted, given))
 
 
-def _missed(found: Comparison, drop: float | None, budget: AccuracyBudget) -> list[str]:
-    missed = []
-    if drop is not None and drop > budget.max_top1_drop:
+def _missed(result: NetworkResult, fp32: NetworkResult, budget: AccuracyBudget) -> list[str]:
+    found, missed = result.labelled or result.stored, []
+    if result.top1 is not None and fp32.top1 is not None and (drop := fp32.top1 - result.top1) > budget.max_top1_drop:
         missed.append(f"top-1 fell by {drop:.2f} points, {budget.max_top1_drop:g} are allowed")
     if found.agreement < budget.min_agreement:
         missed.append(f"decisions agree on {found.agreement:.2f} %, {budget.min_agreement:g} % are wanted")
     return missed
 
 
-def _conclude(
-    results: Sequence[NetworkResult],
-    skipped: dict[str, str],
-    layers: Sequence[LayerGap],
-    budget: AccuracyBudget,
-    report: Path | None,
-) -> None:
+def _show(results: Sequence[NetworkResult], skipped: Mapping[str, str], layers: Sequence[LayerGap]) -> None:
     table = Table("network", title="against the FP32 student")
     for column in ("top-1 %", "alike %", "largest, mean error", "p50, p90 ms", "size %"):
         table.add_column(column, justify="right")
@@ -191,25 +187,3 @@ def _conclude(
         for gap in layers:
             parting.add_row(gap.layer, gap.operator, f"{100 * gap.lost:.3f}")
         console.print(parting)
-    passed = not any(r.missed for r in results)
-    if report is not None:
-        written = {
-            "passed": passed,
-            "budget": asdict(budget),
-            "networks": [asdict(r) for r in results],
-            "not_run": skipped,
-            "layers": [asdict(gap) for gap in layers],
-        }
-        with replacing(report) as partial:
-            partial.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
-    if not passed:
-        raise SystemExit(OVER_BUDGET)
-
-
-def _logits(engine: Engine, clips: Float32, what: str) -> Float32:
-    (logits,) = outputs(engine, _one_by_one(clips), what).values()
-    return logits
-
-
-def _one_by_one(clips: Float32) -> list[Float32]:
-    return [clips[i : i + 1] for i in range(len(clips))]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from calibrate.pictures import evenly_spaced
 from calibrate.pose_inputs import Family, estimator, pose_inputs
 from calibrate.verify import OVER_BUDGET
 from edge.command_line import console
-from edge.contract.files import replacing
+from edge.contract.files import write_json
 from edge.engines.registry import open_engine
 from edge.pose.heatmap_estimator import PEAKS
 
@@ -99,7 +98,6 @@ def _conclude(verdict: PoseVerdict, report: Path | None) -> None:
     table.add_row("verdict", "; ".join(verdict.missed) or "passed")
     console.print(table)
     if report is not None:
-        with replacing(report) as partial:
-            partial.write_text(json.dumps(asdict(verdict) | {"passed": not verdict.missed}, indent=2) + "\n")
+        write_json(report, asdict(verdict) | {"passed": not verdict.missed})
     if verdict.missed:
         raise SystemExit(OVER_BUDGET)

@@ -24,11 +24,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
-from onnx import helper
 from rich.progress import track
 
 from calibrate.bias_correction import in_eight_bits
-from calibrate.onnx_graph import Array, Graph, Sample, copied, group_of
+from calibrate.onnx_graph import Array, Graph, Sample, attributes, copied, group_of
 from calibrate.piecewise import Piecewise
 from edge.command_line import console
 
@@ -130,10 +129,10 @@ def patches(x: Array, convolution: onnx.NodeProto, kernel: Sequence[int], most: 
 
     most: so many positions, evenly spread, where there are more.
     """
-    attributes = {a.name: helper.get_attribute_value(a) for a in convolution.attribute}
-    above, left, below, right = attributes.get("pads", [0, 0, 0, 0])
-    down, across = attributes.get("strides", [1, 1])
-    dilations = attributes.get("dilations", [1, 1])
+    stated = attributes(convolution)
+    above, left, below, right = stated.get("pads", [0, 0, 0, 0])
+    down, across = stated.get("strides", [1, 1])
+    dilations = stated.get("dilations", [1, 1])
     padded = np.pad(x, ((0, 0), (0, 0), (above, below), (left, right)))
     reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
     windows = np.lib.stride_tricks.sliding_window_view(padded, reach, axis=(2, 3))

@@ -6,7 +6,6 @@ are judged.
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from collections import Counter
@@ -19,7 +18,7 @@ from typing import Any
 from edge.assets import DEMO_CLIP, fetch
 from edge.command_line import console
 from edge.contract.errors import ConfigError
-from edge.contract.files import replacing
+from edge.contract.files import write_json
 from edge.contract.types import Event, FrameResult
 from edge.flaky_video import FlakyVideo
 from edge.interruption import interruptible
@@ -119,8 +118,7 @@ def soak(config: SoakConfig) -> None:
         f"p99/p50 {found.pose_p99_by_p50:.2f} (pose), {found.age_p99_by_p50:.2f} (picture to decision)"
     )
     if config.report is not None:
-        with replacing(config.report) as partial:
-            partial.write_text(json.dumps({"machine": machine(), **asdict(found)}, indent=2) + "\n", encoding="utf-8")
+        write_json(config.report, {"machine": machine(), **asdict(found)})
     for fault in found.faults:
         console.print(f"fault: {fault}")
     if found.faults:

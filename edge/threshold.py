@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from edge.command_line import console
 from edge.contract.bundle import DECISIONS, STUDENT_INT8, Bundle, read_bundle, write_manifest
 from edge.contract.errors import BundleError, ConfigError, DataError
-from edge.contract.files import replacing
+from edge.contract.files import write_json
 from edge.contract.types import UNKNOWN, Float32
 from edge.decisions import DEFAULT_MIN_SCORE
 from edge.recogniser import Precision, Recogniser, RecogniserConfig, open_recogniser
@@ -74,8 +74,7 @@ def threshold(config: ThresholdConfig) -> None:
     others = np.concatenate([others, scores[~known]])
     found = find_threshold(scores[known], (decided == labels)[known], others, config.right)
     written = {**asdict(found), "wanted": config.right, "clips": int(known.sum()), "strangers": len(others)}
-    with replacing(config.bundle / DECISIONS) as partial:
-        partial.write_text(json.dumps({**written, "precision": precision}, indent=2) + "\n", encoding="utf-8")
+    write_json(config.bundle / DECISIONS, {**written, "precision": precision})
     write_manifest(config.bundle, bundle.manifest)
     rest = "" if found.rejected is None else f"; {100 * found.rejected:.1f} % of {len(others)} strangers are unknown"
     console.print(

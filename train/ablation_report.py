@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import platform
 import statistics
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ from rich.table import Table
 from scipy import stats
 
 from edge.command_line import console
-from edge.contract.files import replacing
+from edge.contract.files import replacing, write_json, write_text
 from edge.contract.page import replace_section
 
 matplotlib.use("Agg")
@@ -98,13 +97,9 @@ def write_ablation(folder: Path, page: Path | None, about: dict[str, Any], resul
     tables: dict[float | None, list[Row]] = {}
     for drop in sorted({result.drop for result in results}, key=lambda drop: drop or 0):
         tables[drop] = rows_of([result for result in results if result.drop == drop])
-    with replacing(folder / "ablation.json") as partial:
-        partial.write_text(
-            json.dumps({"about": about, "results": [asdict(result) for result in results]}, indent=1), encoding="utf-8"
-        )
+    write_json(folder / "ablation.json", {"about": about, "results": [asdict(result) for result in results]})
     section = "\n".join(_section(about, tables))
-    with replacing(folder / "ablation.md") as partial:
-        partial.write_text(section, encoding="utf-8")
+    write_text(folder / "ablation.md", section)
     _picture(folder / "ablation.png", about["dataset"], tables)
     if page is not None:
         replace_section(page, about["dataset"], section, title="Does distillation pay?")

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from edge.command_line import console
 from edge.contract.errors import ConfigError, DataError, EngineError
-from edge.contract.files import replacing
+from edge.contract.files import write_json
 from edge.contract.types import Image
 from edge.engines.engine import Engine
 from edge.engines.registry import open_engine
@@ -203,5 +203,4 @@ def _note(record: Path, steps: int) -> None:
     """Write the training into the record that calibration left, where it did."""
     if record.is_file():
         known = json.loads(record.read_text(encoding="utf-8"))
-        with replacing(record) as partial:
-            partial.write_text(json.dumps({**known, "quantise_aware_steps": steps}, indent=2) + "\n", encoding="utf-8")
+        write_json(record, {**known, "quantise_aware_steps": steps})

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rich.table import Table
 
 from edge.contract.errors import DataError
-from edge.contract.files import replacing
+from edge.contract.files import replacing, write_json
 from train.evaluate import Accuracy
 
 matplotlib.use("Agg")
@@ -43,8 +43,7 @@ def write_report(
         "per_class": told,
         "history": history,
     }
-    with replacing(folder / REPORT) as partial:
-        partial.write_text(json.dumps(report, indent=1), encoding="utf-8")
+    write_json(folder / REPORT, report)
     _confusion(folder / "confusion.png", result.confusion, about["classes"])
     _curves(folder / "curves.png", history)
     if baseline is not None:

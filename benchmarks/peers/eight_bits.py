@@ -18,7 +18,7 @@ from benchmarks.peers.trainings import Training
 from calibrate.calibration_set import stratified
 from calibrate.compare import agreement, outputs, top1
 from calibrate.quantise import Quantiser
-from edge.contract.files import replacing
+from edge.contract.files import write_json
 from edge.contract.types import Float32
 from edge.engines.onnx_runtime import OnnxRuntimeEngine
 from train.checkpoint import load_checkpoint
@@ -59,8 +59,7 @@ def compare_eight_bits(training: Training, data: Path) -> None:
         fp32, int8 = (_logits(path, clips) for path in (whole, small))
     labels = test.labels
     found = EightBits(*(100 * share for share in (top1(fp32, labels), top1(int8, labels), agreement(fp32, int8))))
-    with replacing(training.out / FILE) as partial:
-        partial.write_text(json.dumps(asdict(found)), encoding="utf-8")
+    write_json(training.out / FILE, asdict(found))
 
 
 def _clips(pairs: Pairs, indices: NDArray[np.int64], see: str) -> Float32:

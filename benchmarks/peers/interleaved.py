@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from edge.contract.files import replacing
+from edge.contract.files import write_json
 from edge.machine import machine
 
 RESULTS = Path("runs/peers/results")
@@ -63,8 +63,7 @@ def keep(section: str, command: str, found: Mapping[str, Any]) -> None:
         "machine": machine(),
         "load": round(os.getloadavg()[0], 1),
     }
-    with replacing(RESULTS / f"{section}.json") as partial:
-        partial.write_text(json.dumps({"about": about, **found}, indent=1), encoding="utf-8")
+    write_json(RESULTS / f"{section}.json", {"about": about, **found})
 
 
 def kept(section: str) -> dict[str, Any] | None:

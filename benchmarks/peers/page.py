@@ -14,7 +14,7 @@ from benchmarks.peers.front_plot import draw_fronts
 from benchmarks.peers.interleaved import kept, percentiles, ratios
 from benchmarks.peers.notes import COSTS, INTRODUCTION, NOTES
 from benchmarks.peers.stage_plot import draw_stages
-from edge.contract.files import replacing
+from edge.contract.files import write_text
 
 PAGE = Path("benchmarks/peers.md")
 FLAMES = Path("benchmarks/peers_stages.png")
@@ -156,8 +156,7 @@ def write_page() -> None:
                 lines += [f"![Accuracy against time]({PAGE.stem}.png)", ""]
         if section == "stages" and found is not None and draw_stages(found["p50_ms"], FLAMES):
             lines += [f"![{title}]({FLAMES.name})", ""]
-    with replacing(PAGE) as partial:
-        partial.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    write_text(PAGE, "\n".join(lines).rstrip() + "\n")
 
 
 def _about(about: dict[str, Any]) -> list[str]:

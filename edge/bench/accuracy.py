@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,7 +17,7 @@ from edge.bench.labelled import labelled_clips
 from edge.command_line import console
 from edge.contract.bundle import STUDENT_FP32, STUDENT_INT8, Bundle, read_bundle
 from edge.contract.errors import ConfigError
-from edge.contract.files import replacing
+from edge.contract.files import write_json
 from edge.contract.types import Float32
 from edge.decisions import DecisionConfig
 from edge.machine import machine
@@ -102,8 +101,7 @@ def accuracy(config: AccuracyConfig) -> None:
         by_class = zip(bundle.manifest.classes, best.per_class, strict=True)
         told["per_class"] = {name: None if np.isnan(value) else round(float(value), 2) for name, value in by_class}
         told["confusion"] = best.confusion.tolist()
-        with replacing(config.report) as partial:
-            partial.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+        write_json(config.report, told)
     if config.confusion is not None:
         from edge.bench.confusion_picture import write_confusion
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 from collections.abc import Sequence
@@ -24,7 +23,7 @@ from edge.capture.source import CaptureConfig
 from edge.command_line import console, print_warning
 from edge.contract.bundle import read_bundle
 from edge.contract.errors import ConfigError, SourceError
-from edge.contract.files import replacing
+from edge.contract.files import write_json, write_text
 from edge.decisions import DecisionConfig
 from edge.machine import machine
 from edge.pose.registry import PoseConfig
@@ -113,8 +112,8 @@ def latency(config: LatencyConfig) -> None:
         "board": taken.board,
     }
     files = [config.out / name for name in ("latency.json", "latency.md", "latency.png")]
-    _write(files[0], json.dumps(report, indent=2) + "\n")
-    _write(files[1], text := as_markdown(report))
+    write_json(files[0], report)
+    write_text(files[1], text := as_markdown(report))
     write_distribution(files[2], {name: np.concatenate([run.values_ms[name] for run in runs]) for name in in_all(runs)})
     console.print(text)
     console.print(f"written  {', '.join(map(str, files))}")
@@ -191,8 +190,3 @@ def _queries(found: QueryTimes) -> dict[str, Any]:
 
 def _rounded(figures: dict[str, Any]) -> dict[str, Any]:
     return {name: round(value, 3) for name, value in figures.items()}
-
-
-def _write(path: Path, text: str) -> None:
-    with replacing(path) as partial:
-        partial.write_text(text, encoding="utf-8")

@@ -16,7 +16,7 @@ import numpy as np
 import yaml
 
 from edge.contract.errors import BundleError
-from edge.contract.files import replacing
+from edge.contract.files import write_text
 from edge.contract.layouts import JointLayout, layout
 from edge.contract.manifest import Manifest, parse_manifest
 
@@ -108,5 +108,4 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     }
     raw = asdict(manifest) | {"files": entries}
     raw["classes"], raw["input_shape"] = list(manifest.classes), list(manifest.input_shape)
-    with replacing(folder / MANIFEST) as partial:
-        partial.write_text(yaml.safe_dump(raw, sort_keys=False), encoding="utf-8")
+    write_text(folder / MANIFEST, yaml.safe_dump(raw, sort_keys=False))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge.contract.files import replacing, writing
+from edge.contract.files import write_text, writing
 
 
 def replace_section(page: Path, name: str, section: str, title: str) -> None:
@@ -17,5 +17,4 @@ def replace_section(page: Path, name: str, section: str, title: str) -> None:
         text = page.read_text(encoding="utf-8") if page.is_file() else f"# {title}\n"
     head, _, rest = text.partition(begin)
     tail = rest.partition(end)[2] if rest else "\n"
-    with replacing(page) as partial:
-        partial.write_text(f"{head.rstrip()}\n\n{begin}\n\n{section}\n\n{end}{tail}", encoding="utf-8")
+    write_text(page, f"{head.rstrip()}\n\n{begin}\n\n{section}\n\n{end}{tail}")

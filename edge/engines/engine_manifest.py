@@ -14,7 +14,7 @@ from typing import Any
 
 from edge.contract.bundle import sha256_of
 from edge.contract.errors import EngineError
-from edge.contract.files import replacing
+from edge.contract.files import write_json
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,7 @@ def manifest_path(engine: Path) -> Path:
 
 def write_engine_manifest(engine: Path, manifest: EngineManifest) -> None:
     """Write the manifest of ``engine`` beside it."""
-    with replacing(manifest_path(engine)) as partial:
-        partial.write_text(json.dumps(asdict(manifest), indent=2) + "\n", encoding="utf-8")
+    write_json(manifest_path(engine), asdict(manifest))
 
 
 def checked_manifest(engine: Path, *, tensorrt: str, gpu: str, compute_capability: str) -> EngineManifest:

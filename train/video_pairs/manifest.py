@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from edge.contract.errors import ConfigError, DataError
-from edge.contract.files import replacing
+from edge.contract.files import write_text
 
 FILE = "pairs.yaml"
 FORMAT = 1
@@ -42,9 +42,8 @@ def pair_file(folder: Path, video: str) -> Path:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write ``folder/pairs.yaml`` whole."""
-    with replacing(folder / FILE) as partial:
-        text = yaml.safe_dump({"format": FORMAT, **asdict(manifest)}, sort_keys=False, allow_unicode=True, width=120)
-        partial.write_text(text, encoding="utf-8")
+    text = yaml.safe_dump({"format": FORMAT, **asdict(manifest)}, sort_keys=False, allow_unicode=True, width=120)
+    write_text(folder / FILE, text)
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -19,7 +19,7 @@ import yaml
 from numpy.typing import NDArray
 
 from edge.contract.errors import DataError, LayoutError
-from edge.contract.files import replacing
+from edge.contract.files import write_text
 from edge.contract.layouts import JointLayout
 from edge.contract.types import Float32
 from train.data.corruption.estimator_errors import torso
@@ -118,8 +118,7 @@ def _drawn(
 def write_errors(path: Path, errors: FittedErrors) -> None:
     """Write the YAML file whole, rounded to four digits after the point."""
     plain = _rounded({"format": FORMAT, **asdict(errors)})
-    with replacing(path) as partial:
-        partial.write_text(yaml.safe_dump(plain, sort_keys=False, width=120), encoding="utf-8")
+    write_text(path, yaml.safe_dump(plain, sort_keys=False, width=120))
 
 
 def read_errors(path: Path) -> FittedErrors:
