@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edge.contract.layouts import JointLayout
-from train.networks.network import Network
+from train.networks.network import CHANNELS, Network
+from train.networks.pooling import over_bodies
 
 SLOPE = 0.2
 """Of LeakyReLU below zero."""
@@ -25,12 +26,12 @@ DENSE = 128
 class DdNet(nn.Module):
     """Clip (N, C, T, V, M) -> (logits (N, K), features (N*M, 4 * width, T/4, V))."""
 
-    def __init__(self, classes: int, layout: JointLayout, bodies: int, channels: int = 3, width: int = 64) -> None:
+    def __init__(self, classes: int, layout: JointLayout, bodies: int, width: int) -> None:
         super().__init__()
         self.bodies, self.joints = bodies, len(layout)
         self.differences: Tensor
         self.register_buffer("differences", pair_differences(self.joints))
-        pairs, motions = self.differences.shape[1], channels * self.joints
+        pairs, motions = self.differences.shape[1], CHANNELS * self.joints
         self.distances = nn.Sequential(*_embedding(pairs, width), nn.MaxPool1d(2), nn.Dropout1d(0.1))
         self.slow = nn.Sequential(*_embedding(motions, width), nn.MaxPool1d(2), nn.Dropout1d(0.1))
         self.fast = nn.Sequential(*_embedding(motions, width), nn.Dropout1d(0.1))
@@ -47,9 +48,7 @@ class DdNet(nn.Module):
         joined = (self.distances(joint_distances(x, self.differences)), self.slow(motion(x)), self.fast(motion(x, 2)))
         quarters = self.quarters(self.halves(torch.cat(joined, dim=1)))
         pooled = self.eighths(quarters).amax(dim=2)
-        if self.bodies > 1:
-            pooled = pooled.unflatten(0, (-1, self.bodies)).sum(dim=1) / self.bodies
-        return self.dense(pooled), quarters[..., None].expand(-1, -1, -1, self.joints)
+        return self.dense(over_bodies(pooled, self.bodies)), quarters[..., None].expand(-1, -1, -1, self.joints)
 
 
 def pair_differences(joints: int) -> Tensor:
@@ -93,13 +92,9 @@ def _dense(before: int) -> tuple[nn.Module, ...]:
     return nn.Linear(before, DENSE, bias=False), nn.BatchNorm1d(DENSE), nn.LeakyReLU(SLOPE), nn.Dropout(0.5)
 
 
-def _make(classes: int, layout: JointLayout, bodies: int, width: int) -> nn.Module:
-    return DdNet(classes, layout, bodies, width=width)
-
-
 # The three sizes of the paper's release: 64, 32 and 16 filters.
 NETWORKS = {
-    "dd_net": Network(_make, width=64),
-    "dd_net_m": Network(_make, width=32),
-    "dd_net_s": Network(_make, width=16),
+    "dd_net": Network(DdNet, width=64),
+    "dd_net_m": Network(DdNet, width=32),
+    "dd_net_s": Network(DdNet, width=16),
 }

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edge.contract.layouts import JointLayout
-from train.networks.network import Network
+from train.networks.network import CHANNELS, Network
+from train.networks.pooling import mean_of_bodies
 
 # (width, stride) of the six units, as multiples of the first.
 UNITS = ((1, 1), (1, 1), (2, 2), (2, 1), (4, 2), (4, 1))
@@ -30,13 +31,12 @@ class DenseGcn(nn.Module):
         classes: int,
         layout: JointLayout,
         bodies: int,
-        channels: int = 3,
-        width: int = 48,
+        width: int,
         stem: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.bodies = bodies
-        stem = nn.Conv2d(channels, width, 1, bias=False) if stem is None else stem
+        stem = nn.Conv2d(CHANNELS, width, 1, bias=False) if stem is None else stem
         self.stem = nn.Sequential(stem, nn.BatchNorm2d(width), nn.ReLU())
         units: list[Unit] = []
         before = width
@@ -52,11 +52,7 @@ class DenseGcn(nn.Module):
         # With one body no transposition is needed, and the engine is spared one.
         x = clip.squeeze(-1) if self.bodies == 1 else clip.permute(0, 4, 1, 2, 3).flatten(0, 1)
         x = self._feature_map(x)
-        # Pooling, not mean(): a mean over axes needs opset 18, which TensorRT 8.5 does not read.
-        pooled = F.avg_pool2d(x, (x.shape[2], x.shape[3])).flatten(1)
-        if self.bodies > 1:
-            pooled = pooled.unflatten(0, (-1, self.bodies)).sum(dim=1) / self.bodies
-        return self.fc(self.dropout(pooled)), x
+        return self.fc(self.dropout(mean_of_bodies(x, self.bodies))), x
 
     def _feature_map(self, x: Tensor) -> Tensor:
         x = self.stem(x)
@@ -93,14 +89,10 @@ def normalised_adjacency(layout: JointLayout) -> Tensor:
     return scale[:, None] * a * scale[None, :]
 
 
-def _make(classes: int, layout: JointLayout, bodies: int, width: int) -> nn.Module:
-    return DenseGcn(classes, layout, bodies, width=width)
-
-
 # Multiples of 32 fill INT8's vectors of 32 channels; 48 is the width of the bundle that is shipped.
 NETWORKS = {
-    "dense_gcn": Network(_make, width=48),
-    "dense_gcn_s": Network(_make, width=32),
-    "dense_gcn_m": Network(_make, width=64),
-    "dense_gcn_l": Network(_make, width=96),
+    "dense_gcn": Network(DenseGcn, width=48),
+    "dense_gcn_s": Network(DenseGcn, width=32),
+    "dense_gcn_m": Network(DenseGcn, width=64),
+    "dense_gcn_l": Network(DenseGcn, width=96),
 }

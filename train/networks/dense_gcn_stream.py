@@ -6,8 +6,8 @@ what the past leaves behind are explicit states. What its logits are equal to:
 ==========================  ====================================================================================
 since the person's first    :class:`DenseGcnStream`, the causal clip form, of all frames so far: zeros stand in
 frame, from the start       front of a clip as they do in fresh states, and nothing stands behind it
-after RECEPTIVE_FRAMES      the same convolutions without any padding over the endless sequence, which are also the
-                            interior frames of the padded :class:`DenseGcn` over a long clip, DELAY_FRAMES later
+after 45 frames, which one  the same convolutions without any padding over the endless sequence, which are also the
+feature sees                interior frames of the padded :class:`DenseGcn` over a long clip, 22 frames later
 ==========================  ====================================================================================
 
 They are *not* those of DenseGcn over the last 32 frames: its zero padding on both sides reaches every one of its
@@ -29,8 +29,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edge.contract.layouts import JointLayout
-from train.networks.dense_gcn import KERNEL_FRAMES, UNITS, DenseGcn, Unit
+from train.networks.dense_gcn import KERNEL_FRAMES, DenseGcn, Unit
 from train.networks.motion_stem import MotionStem
 from train.networks.network import Network
 
@@ -105,21 +104,4 @@ def convolution_of(layers: nn.Sequential) -> nn.Conv2d:
     return first
 
 
-def _reach() -> tuple[int, int]:
-    """Frames that one feature sees, and frames from the middle of what it sees to the newest."""
-    rate, frames = 1, 1
-    for _, stride in UNITS:
-        frames += KEPT * rate
-        rate *= stride
-    return frames, frames // 2
-
-
-RECEPTIVE_FRAMES, DELAY_FRAMES = _reach()
-"""45 and 22."""
-
-
-def _make(classes: int, layout: JointLayout, bodies: int, width: int) -> nn.Module:
-    return DenseGcnStream(classes, layout, bodies, width=width)
-
-
-NETWORKS = {"dense_gcn_stream": Network(_make, width=48)}
+NETWORKS = {"dense_gcn_stream": Network(DenseGcnStream, width=48)}

@@ -17,8 +17,9 @@ from torch.nn import functional as F
 
 from edge.contract.layouts import JointLayout
 from train.networks.network import Network
+from train.networks.pooling import mean_of_bodies
 from train.networks.skeleton_graph import centre, hop_adjacencies, parents
-from train.networks.st_gcn import mean_of_bodies, over_subsets, shortcut
+from train.networks.st_gcn import over_subsets, shortcut
 
 COORDINATES = 2
 BRANCH_CHANNELS = 2 * COORDINATES + 1
@@ -30,7 +31,7 @@ class EfficientGcn(nn.Module):
     """Clip (N, 3, T, V, M) -> (logits (N, K), features (N*M, 2 * width, T/4, V)). width: channels of the stem."""
 
     def __init__(
-        self, classes: int, layout: JointLayout, bodies: int, width: int = 64, channels: int = BRANCH_CHANNELS
+        self, classes: int, layout: JointLayout, bodies: int, width: int, channels: int = BRANCH_CHANNELS
     ) -> None:
         super().__init__()
         self.bodies = bodies
@@ -176,8 +177,4 @@ def _over_frames(channels: int, *, groups: int, stride: int = 1) -> tuple[nn.Mod
     return frames, nn.BatchNorm2d(channels)
 
 
-def _make(classes: int, layout: JointLayout, bodies: int, width: int) -> nn.Module:
-    return EfficientGcn(classes, layout, bodies, width=width)
-
-
-NETWORKS = {"efficient_gcn_b0": Network(_make, width=64)}
+NETWORKS = {"efficient_gcn_b0": Network(EfficientGcn, width=64)}

@@ -17,8 +17,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-CHANNELS, COORDINATES = 3, 2
-"""Of a clip: x, y and how far a joint was seen. Of what moves: x and y."""
+from train.networks.network import CHANNELS
+
+COORDINATES = 2
+"""Of what moves: x and y."""
 SCALE = 5.0
 """Of a motion from frame to frame; at 15 frames a second it is then about as large as a position."""
 

@@ -9,6 +9,9 @@ from torch import nn
 
 from edge.contract.layouts import JointLayout
 
+CHANNELS = 3
+"""Of a clip: x, y and how far a joint was seen."""
+
 
 @dataclass(frozen=True)
 class Network:

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from train.networks.network import Network
+from edge.contract.layouts import JointLayout
+from train.networks.network import CHANNELS, Network
 from train.networks.temporal_shift import FractionalShift
 
 # (width, stride) of the ten units, as multiples of the first.
@@ -30,12 +32,10 @@ class ShiftGcn(nn.Module):
     look at the other body.
     """
 
-    def __init__(
-        self, classes: int, joints: int, bodies: int, channels: int = 3, width: int = 64, inter_body: bool = False
-    ) -> None:
+    def __init__(self, classes: int, layout: JointLayout, bodies: int, width: int, inter_body: bool = False) -> None:
         super().__init__()
-        self.data_bn = nn.BatchNorm1d(bodies * channels * joints)
-        before = channels
+        joints, before = len(layout), CHANNELS
+        self.data_bn = nn.BatchNorm1d(bodies * before * joints)
         for number, (factor, stride) in enumerate(UNITS, start=1):
             unit = Unit(before, width * factor, joints, bodies, stride, inter_body, residual=number > 1)
             self.add_module(f"l{number}", unit)
@@ -190,8 +190,6 @@ class TemporalShift(nn.Module):
 
 
 NETWORKS = {
-    "shift_gcn_teacher": Network(lambda k, layout, m, w: ShiftGcn(k, len(layout), m, width=w), width=64),
-    "shift_gcn_student": Network(
-        lambda k, layout, m, w: ShiftGcn(k, len(layout), m, width=w, inter_body=True), width=64
-    ),
+    "shift_gcn_teacher": Network(ShiftGcn, width=64),
+    "shift_gcn_student": Network(partial(ShiftGcn, inter_body=True), width=64),
 }

@@ -8,13 +8,15 @@ the paper) is left out, as PYSKL's recipe does, which lifts the same network fro
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edge.contract.layouts import JointLayout
-from train.networks.network import Network
+from train.networks.network import CHANNELS, Network
+from train.networks.pooling import mean_of_bodies
 from train.networks.skeleton_graph import partition
 
 UNITS = ((1, 1), (1, 1), (1, 1), (1, 1), (2, 2), (2, 1), (2, 1), (4, 2), (4, 1), (4, 1))
@@ -29,14 +31,12 @@ class StGcn(nn.Module):
     unit: what makes each of the ten, as :func:`unit` does.
     """
 
-    def __init__(
-        self, classes: int, layout: JointLayout, bodies: int, width: int, unit: Callable[..., Unit], channels: int = 3
-    ) -> None:
+    def __init__(self, classes: int, layout: JointLayout, bodies: int, width: int, unit: Callable[..., Unit]) -> None:
         super().__init__()
         self.bodies = bodies
-        self.entrance = Entrance(channels, len(layout))
+        self.entrance = Entrance(len(layout))
         units: list[nn.Module] = []
-        before = channels
+        before = CHANNELS
         for number, (factor, stride) in enumerate(UNITS):
             units.append(unit(before, width * factor, layout, stride, residual=number > 0))
             before = width * factor
@@ -52,9 +52,9 @@ class StGcn(nn.Module):
 class Entrance(nn.Module):
     """Clip (N, C, T, V, M) -> (N*M, C, T, V), every coordinate of every joint normalised by itself."""
 
-    def __init__(self, channels: int, joints: int) -> None:
+    def __init__(self, joints: int) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm1d(channels * joints)
+        self.norm = nn.BatchNorm1d(CHANNELS * joints)
 
     def forward(self, clip: Tensor) -> Tensor:
         n, c, t, v, m = clip.shape
@@ -119,14 +119,4 @@ def over_subsets(x: Tensor, adjacency: Tensor) -> Tensor:
     return total
 
 
-def mean_of_bodies(x: Tensor, bodies: int) -> Tensor:
-    """(N*M, C, T, V) -> (N, C): the mean over frames and joints, then over bodies."""
-    pooled = F.avg_pool2d(x, (x.shape[2], x.shape[3])).flatten(1)
-    return pooled if bodies == 1 else pooled.unflatten(0, (-1, bodies)).sum(dim=1) / bodies
-
-
-def _make(classes: int, layout: JointLayout, bodies: int, width: int) -> nn.Module:
-    return StGcn(classes, layout, bodies, width, unit)
-
-
-NETWORKS = {"st_gcn": Network(_make, width=64)}
+NETWORKS = {"st_gcn": Network(partial(StGcn, unit=unit), width=64)}

@@ -6,6 +6,8 @@ section 4.
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -70,8 +72,4 @@ def _narrowed(channels: int, inner: int) -> tuple[nn.Module, ...]:
     return nn.Conv2d(channels, inner, 1), nn.BatchNorm2d(inner), nn.ReLU()
 
 
-def _make(classes: int, layout: JointLayout, bodies: int, width: int) -> nn.Module:
-    return StGcn(classes, layout, bodies, width, unit)
-
-
-NETWORKS = {"st_gcn_pp": Network(_make, width=64)}
+NETWORKS = {"st_gcn_pp": Network(partial(StGcn, unit=unit), width=64)}
