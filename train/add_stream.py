@@ -14,7 +14,7 @@ from edge.contract.errors import ConfigError
 from edge.contract.manifest import Manifest
 from edge.contract.preprocess import Preprocessing
 from train.checkpoint import load_checkpoint
-from train.export import CALIBRATION_CLIPS, clips_of, reference_clips
+from train.export import clips_of, reference_clips, save_clips
 from train.export_stream import stream_form
 from train.networks.dense_gcn_stream import DenseGcnStream
 from train.onnx_file import save_arrays
@@ -48,9 +48,7 @@ def export_stream(config: StreamExportConfig) -> None:
     low, _, labels = test.batch(np.arange(len(test)))
     form = stream_form(checkpoint, network, config.bundle, low, labels, reference_clips(checkpoint, low))
     write_manifest(config.bundle, replace(manifest, stream=form))
-    chosen = np.random.default_rng(0).permutation(len(train))[:CALIBRATION_CLIPS]
-    clips, _, chosen_labels = train.batch(chosen)
-    save_arrays(config.workdir / "stream_calibration.npz", clips=clips, labels=chosen_labels, ids=chosen)
+    save_clips(train, config.workdir / "stream_calibration.npz")
     save_arrays(config.workdir / "stream_test.npz", clips=low, labels=labels)
     console.print(f"stream in {config.bundle}: {form.accuracy}")
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ import torch
 
 from edge.contract.errors import ConfigError, DataError
 from edge.contract.files import replacing
+from train.torch_file import DAMAGED
 
 
 @dataclass(frozen=True)
@@ -35,8 +34,7 @@ class BrokenOff:
         try:
             kept = torch.load(self.path, map_location="cpu", weights_only=True)
             about, state = kept["about"], dict(kept["state"])
-        # A damaged pickle fails wherever its reader happens to stumble.
-        except (RuntimeError, pickle.UnpicklingError, EOFError, TypeError, ValueError, LookupError, OSError) as error:
+        except DAMAGED as error:
             raise DataError(
                 f"not a training that can be gone on with: {error}", where=self.path, hint="remove it to start anew"
             ) from error
@@ -55,8 +53,3 @@ class BrokenOff:
 
     def remove(self) -> None:
         self.path.unlink(missing_ok=True)
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from edge.contract.errors import ConfigError, DataError
 from edge.contract.files import replacing
 from edge.contract.layouts import layout
 from train.networks.registry import build
+from train.torch_file import DAMAGED
 
 FILE = "checkpoint.pt"
 
@@ -103,9 +103,5 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         # Runs from before there were curves.
         checkpoint.about.get("pairs", {}).get("preprocessing", {}).setdefault("between", "line")
         return checkpoint
-    # A damaged pickle fails wherever its reader happens to stumble.
-    except (
-        RuntimeError, pickle.UnpicklingError, EOFError, TypeError, ValueError, LookupError, AttributeError, OSError,
-        AssertionError,
-    ) as error:  # fmt: skip
+    except DAMAGED as error:
         raise DataError(f"not a readable checkpoint: {error}", where=path, hint="remove it and train again") from error

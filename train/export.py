@@ -63,10 +63,7 @@ def export(config: ExportConfig) -> None:
     write_onnx(network, low[:2], student)
     logits, shown = logits_of(student, low), reference_clips(checkpoint, low)
     save_arrays(config.bundle / REFERENCE, clips=shown, logits=logits_of(student, shown))
-    # Shuffled, and so many that calibration, which draws the classes evenly, finds enough of each.
-    chosen = np.random.default_rng(0).permutation(len(train))[:CALIBRATION_CLIPS]
-    clips, _, chosen_labels = train.batch(chosen)
-    save_arrays(config.workdir / "calibration.npz", clips=clips, labels=chosen_labels, ids=chosen)
+    save_clips(train, config.workdir / "calibration.npz")
     save_arrays(config.workdir / "test.npz", clips=low, labels=labels)
 
     result = accuracy(logits, labels)
@@ -90,6 +87,14 @@ def clips_of(checkpoint: Checkpoint, folder: Path | None, *, redraw: bool | None
     data = read_dataset(source)
     drawn = pairs if redraw is None else replace(pairs, redraw=redraw)
     return Pairs(data, drawn, train=True, seed=about["seed"]), Pairs(data, pairs, train=False, seed=0)
+
+
+def save_clips(train: Pairs, path: Path) -> None:
+    """Write LQ clips, labels and ids to calibrate on."""
+    # Shuffled, and so many that calibration, which draws the classes evenly, finds enough of each.
+    chosen = np.random.default_rng(0).permutation(len(train))[:CALIBRATION_CLIPS]
+    clips, _, labels = train.batch(chosen)
+    save_arrays(path, clips=clips, labels=labels, ids=chosen)
 
 
 def reference_clips(checkpoint: Checkpoint, test: Float32) -> Float32:

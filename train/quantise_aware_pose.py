@@ -25,13 +25,14 @@ from rich.progress import Progress
 from torch import Tensor
 
 from edge.command_line import console
+from edge.contract.bundle import sha256_of
 from edge.contract.errors import ConfigError, DataError, EngineError
 from edge.contract.files import write_json
 from edge.contract.types import Image
 from edge.engines.engine import Engine
 from edge.engines.registry import open_engine
 from edge.pose.heatmap_estimator import PEAKS
-from train.broken_off import BrokenOff, digest
+from train.broken_off import BrokenOff
 from train.hardware import Hardware, launch
 from train.map_distance import map_distance, scale_of
 from train.pose_pictures import Cutter, pictures_below
@@ -183,7 +184,7 @@ def _about(config: PoseFineTuningConfig) -> dict[str, Any]:
     """What a training that was broken off must have in common with this one."""
     settings = ("pictures", "steps", "batch", "learning_rate", "elsewhere", "minutes", "seed")
     about = {name: getattr(config, name) for name in settings}
-    about |= {"network": digest(config.network), "int8": digest(config.int8)}
+    about |= {"network": sha256_of(config.network), "int8": sha256_of(config.int8)}
     return about | {"frames": str(config.frames), "precision": config.hardware.precision}
 
 

@@ -17,6 +17,7 @@ from train.data.clip import SkeletonClip, SkeletonSet, checked
 from train.data.ntu_classes import CLASSES
 from train.data.ntu_skeleton import NAME, Sample, read_skeleton, sample
 from train.data.reading import DEFAULT, Reading, each
+from train.data.text_files import read_text
 
 LIST = "*missing_skeletons*.txt"
 
@@ -74,10 +75,7 @@ def _clip(path: Path, split: str) -> SkeletonClip:
 
 def _listed(path: Path) -> list[str]:
     """The samples that a list names, whatever else it says."""
-    try:
-        found = [match.group() for match in NAME.finditer(path.read_text(encoding="utf-8"))]
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"not readable as text: {error}", where=path, hint="copy it again") from error
+    found = [match.group() for match in NAME.finditer(read_text(path))]
     if not found:
         raise DataError(
             "names no sample", where=path, hint="it should list names such as S001C002P005R002A008, or be removed"

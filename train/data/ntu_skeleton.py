@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from edge.contract.errors import DataError
 from train.data.bodies import MOST_BODIES, padded, spread, strongest
 from train.data.clip import SkeletonClip
+from train.data.text_files import read_text
 
 FPS = 30.0
 JOINTS = 25
@@ -72,12 +73,7 @@ class _Lines:
     """The lines of a file, one after the other, with errors that name the line."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            self.lines = path.read_text(encoding="ascii").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"not readable as text: {error}", where=path, hint="copy it again") from error
-        self.at = 0
+        self.path, self.lines, self.at = path, read_text(path, "ascii").splitlines(), 0
 
     def wrong(self, what: str) -> DataError:
         return DataError(f"line {self.at}: {what}", where=self.path, hint="copy the file again, or leave it out")

@@ -17,8 +17,8 @@ from edge.contract.errors import DataError
 from edge.contract.layouts import layout
 from train.data.arrays import numbers
 from train.data.clip import SkeletonClip, SkeletonSet, checked
-from train.data.json_files import read_json
 from train.data.reading import DEFAULT, Reading, each
+from train.data.text_files import read_json
 
 FOLDERS = ("all_sqe", ".")
 LAYOUT = "kinect-20"

@@ -22,6 +22,7 @@ from train.data.bodies import MOST_BODIES, alike, spread, strongest
 from train.data.clip import SkeletonClip, SkeletonSet, checked
 from train.data.plain_pickle import read_pickle
 from train.data.reading import DEFAULT, Reading
+from train.data.text_files import read_text
 
 LABEL_MAP = "label_map.txt"
 LAYOUTS = {(17, 2): "coco-17", (18, 2): "openpose-18", (25, 3): "ntu-25"}
@@ -161,7 +162,4 @@ def _classes(path: Path, clips: tuple[SkeletonClip, ...]) -> tuple[str, ...]:
     names = path.with_name(LABEL_MAP)
     if not names.is_file():
         return tuple(f"class_{label:03d}" for label in range(max(clip.label for clip in clips) + 1))
-    try:
-        return tuple(line.strip() for line in names.read_text(encoding="utf-8").splitlines() if line.strip())
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"not readable as text: {error}", where=names, hint="copy it again") from error
+    return tuple(line.strip() for line in read_text(names).splitlines() if line.strip())

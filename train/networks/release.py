@@ -9,7 +9,6 @@ and are otherwise a start for training.
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 
 from edge.contract.errors import ConfigError, DataError
 from train.networks.shift_gcn import ShiftGcn
+from train.torch_file import DAMAGED
 
 ADAPTER = "adaption."
 WRAPPERS = ("state_dict", "model")
@@ -60,11 +60,7 @@ def read_release(path: Path) -> dict[str, Tensor]:
         raw = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise DataError("the file is missing", where=path, hint="give a release's .pt file as --weights") from error
-    # A damaged pickle fails wherever its reader happens to stumble.
-    except (
-        RuntimeError, pickle.UnpicklingError, EOFError, TypeError, ValueError, LookupError, AttributeError,
-        AssertionError, OSError,
-    ) as error:  # fmt: skip
+    except DAMAGED as error:
         raise DataError(
             f"not a readable checkpoint: {(str(error).splitlines() or [type(error).__name__])[0]}", where=path
         ) from error

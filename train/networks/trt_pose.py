@@ -8,7 +8,6 @@ unchanged.
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 
 from edge.contract.errors import EngineError
 from train.networks import densenet, resnet
+from train.torch_file import DAMAGED
 
 JOINTS, LINKS = 18, 21
 UPSAMPLED = 256
@@ -124,7 +124,7 @@ def trt_pose_network(backbone: BackboneName = "resnet18", weights: Path | None =
         state = torch.load(weights, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise EngineError("no such file", where=weights, hint=hint) from error
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
+    except DAMAGED as error:
         raise EngineError("cannot be read as PyTorch weights", where=weights, hint=hint) from error
     if not isinstance(state, dict):
         raise EngineError("holds no dictionary of weights", where=weights, hint=hint)

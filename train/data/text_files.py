@@ -1,4 +1,4 @@
-"""Opening .json files with errors a user can act on."""
+"""Opening text and .json files with errors a user can act on."""
 
 from __future__ import annotations
 
@@ -21,3 +21,11 @@ def read_json(path: Path, keys: tuple[str, ...] = ()) -> dict[str, Any]:
         lacking = f"the file lacks {missing[0]!r}" if isinstance(found, dict) else "the file holds no object"
         raise DataError(lacking, where=path, hint=f"it must hold {', '.join(keys) or 'an object'}")
     return found
+
+
+def read_text(path: Path, encoding: str = "utf-8") -> str:
+    """What the file says; DataError if it is absent, or not text in this encoding."""
+    try:
+        return path.read_text(encoding=encoding)
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"not readable as text: {error}", where=path, hint="copy it again") from error
