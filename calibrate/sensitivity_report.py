@@ -58,19 +58,15 @@ def report_sensitivity(config: SensitivityConfig) -> None:
 
 
 def _draw(losses: Sequence[LayerLoss], path: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("agg")
-    from matplotlib import pyplot
+    from matplotlib.figure import Figure
 
     names = [loss.layer for loss in losses]
-    figure, (decisions, error) = pyplot.subplots(1, 2, sharey=True, figsize=(10, 1 + 0.25 * len(losses)))
+    figure = Figure(figsize=(10, 1 + 0.25 * len(losses)), layout="tight")
+    decisions, error = figure.subplots(1, 2, sharey=True)
     decisions.barh(names, [100 * loss.decisions_lost for loss in losses])
     decisions.set_xlabel("clips decided otherwise, %")
     decisions.invert_yaxis()
     error.barh(names, [loss.error for loss in losses])
     error.set_xlabel("squared error of logits, of their variance")
-    figure.tight_layout()
     with replacing(path) as partial:
         figure.savefig(partial, dpi=120)
-    pyplot.close(figure)

@@ -74,12 +74,12 @@ def quantise_stream_of(config: StreamConfig) -> None:
 
 
 def _accuracies(folder: Path, test: LabelledClips) -> dict[str, Any]:
-    logits = []
+    logits = {}
     for precision in ("fp32", "int8"):
         stream = open_stream(folder, precision, threads=1)
-        logits.append(stream.logits(test.clips))
+        logits[precision] = stream.logits(test.clips)
         stream.close()
-    return {"test_clips": len(test.labels), **accuracies(*logits, test.labels)}
+    return {"test_clips": len(test.labels), **accuracies(logits["fp32"], logits["int8"], test.labels)}
 
 
 def quantise_stream(folder: Path, clips: Float32, method: Method) -> list[Path]:

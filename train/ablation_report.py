@@ -10,18 +10,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 from rich.table import Table
 from scipy import stats
 
 from edge.command_line import console
 from edge.contract.files import replacing, write_json, write_text
 from edge.contract.page import replace_section
-
-matplotlib.use("Agg")
 
 BASELINE, CEILING = "alone", "teacher on HQ"
 """The method that every difference is taken from, and what the gap is measured to."""
@@ -145,9 +142,8 @@ def _section(about: dict[str, Any], tables: dict[float | None, list[Row]]) -> li
 def _picture(path: Path, name: str, tables: dict[float | None, list[Row]]) -> None:
     """Mean and 95 % interval of every method, a panel for each kind of poor skeletons."""
     longest = max(len(rows) for rows in tables.values())
-    figure, panels = plt.subplots(
-        1, len(tables), figsize=(6 * len(tables), 0.36 * longest + 1.4), layout="constrained", squeeze=False
-    )
+    figure = Figure(figsize=(6 * len(tables), 0.36 * longest + 1.4), layout="constrained")
+    panels = figure.subplots(1, len(tables), squeeze=False)
     for axes, (drop, rows) in zip(panels[0], tables.items(), strict=True):
         rows = [row for row in rows if row.method != "teacher on LQ"]
         places = range(len(rows))
@@ -162,4 +158,3 @@ def _picture(path: Path, name: str, tables: dict[float | None, list[Row]]) -> No
         axes.grid(alpha=0.3)
     with replacing(path) as partial:
         figure.savefig(partial, dpi=130)
-    plt.close(figure)

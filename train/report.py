@@ -7,18 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from rich.table import Table
 
 from edge.contract.errors import DataError
 from edge.contract.files import replacing, write_json
 from train.evaluate import Accuracy
-
-matplotlib.use("Agg")
-
 
 REPORT = "report.json"
 
@@ -86,7 +82,8 @@ def report_table(
 def _gain(path: Path, told: dict[str, float], name: str, before: dict[str, float]) -> None:
     """A bar for each class: points gained (right) or lost (left) against the baseline."""
     gains = sorted(((told[label] - before[label]) * 100, label) for label in told)
-    figure, axes = plt.subplots(figsize=(7, 0.28 * len(gains) + 1.4), layout="constrained")
+    figure = Figure(figsize=(7, 0.28 * len(gains) + 1.4), layout="constrained")
+    axes = figure.subplots()
     colours = ["tab:red" if gain < 0 else "tab:blue" for gain, _ in gains]
     axes.barh([label for _, label in gains], [gain for gain, _ in gains], color=colours)
     axes.axvline(0, color="black", linewidth=0.8)
@@ -99,7 +96,8 @@ def _gain(path: Path, told: dict[str, float], name: str, before: dict[str, float
 def _confusion(path: Path, counts: NDArray[np.int64], classes: tuple[str, ...]) -> None:
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     size = max(5.0, 0.32 * len(classes) + 2)
-    figure, axes = plt.subplots(figsize=(size, size), layout="constrained")
+    figure = Figure(figsize=(size, size), layout="constrained")
+    axes = figure.subplots()
     axes.imshow(share, vmin=0, vmax=1, cmap="Blues")
     axes.set_xticks(range(len(classes)), classes, rotation=90)
     axes.set_yticks(range(len(classes)), classes)
@@ -112,7 +110,8 @@ def _confusion(path: Path, counts: NDArray[np.int64], classes: tuple[str, ...]) 
 
 
 def _curves(path: Path, history: list[dict[str, float]]) -> None:
-    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
     for name in [key for key in history[0] if key not in ("epoch", "seconds", "validation")]:
         axes.plot([epoch["epoch"] for epoch in history], [epoch[name] for epoch in history], label=name)
     axes.set_xlabel("epoch")
@@ -123,7 +122,6 @@ def _curves(path: Path, history: list[dict[str, float]]) -> None:
     _save(figure, path)
 
 
-def _save(figure: Any, path: Path) -> None:
+def _save(figure: Figure, path: Path) -> None:
     with replacing(path) as partial:
         figure.savefig(partial, dpi=130)
-    plt.close(figure)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from edge.contract.files import replacing
@@ -27,11 +28,6 @@ def plot_errors(
     layout: JointLayout,
 ) -> None:
     """Write a PNG. measured, simulated: the fit, and the same fit to ``made``, the good skeletons spoilt by it."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
     names = [joint.replace("left_", "l ").replace("right_", "r ") for joint in layout.joints]
     both = [list(fit.joints.values()) for fit in (measured, simulated)]
     swaps = [list(fit.swaps.values()) for fit in (measured, simulated)]
@@ -44,7 +40,8 @@ def plot_errors(
         ("left and right exchanged, % of frames", list(measured.swaps), [[100 * s.share for s in f] for f in swaps]),
         ("mean spell of exchange, s", list(measured.swaps), [[s.mean_s for s in f] for f in swaps]),
     ]
-    figure, axes = plt.subplots(4, 2, figsize=(13, 14), constrained_layout=True)
+    figure = Figure(figsize=(13, 14), layout="constrained")
+    axes = figure.subplots(4, 2)
     for axis, (title, ticks, bars) in zip(axes.flat, panels, strict=False):
         for n, (values, label) in enumerate(zip(bars, ("measured", "simulated"), strict=True)):
             axis.bar(np.arange(len(ticks)) + 0.4 * n, values, 0.38, align="edge", label=label, color=f"C{n}")
@@ -62,7 +59,6 @@ def plot_errors(
     figure.suptitle(f"errors in {layout.name} at {measured.fps:.3g} Hz; {lost}", fontsize=11)
     with replacing(path) as partial:
         figure.savefig(partial, dpi=80)
-    plt.close(figure)
 
 
 def _distances(recordings: Sequence[Observed], layout: JointLayout) -> NDArray[np.float64]:
