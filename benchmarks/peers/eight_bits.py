@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from benchmarks.peers.trainings import Training
 from calibrate.calibration_set import stratified
-from calibrate.compare import agreement, outputs, top1
+from calibrate.compare import agreement, logits_of, one_by_one, top1
 from calibrate.quantise import Quantiser
 from edge.contract.files import write_json
 from edge.contract.types import Float32
@@ -54,7 +54,7 @@ def compare_eight_bits(training: Training, data: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="skd-peers-") as folder:
         whole, small = Path(folder) / "network.onnx", Path(folder) / "network.int8.onnx"
         write_onnx(checkpoint.rebuild(), clips[:2], whole)
-        quantiser = Quantiser(whole, _each(calibration), "percentile")
+        quantiser = Quantiser(whole, one_by_one(calibration), "percentile")
         quantiser.write(small, quantiser.layers[:1])
         fp32, int8 = (_logits(path, clips) for path in (whole, small))
     labels = test.labels
@@ -67,12 +67,8 @@ def _clips(pairs: Pairs, indices: NDArray[np.int64], see: str) -> Float32:
     return low if see == "lq" else high
 
 
-def _each(clips: Float32) -> list[Float32]:
-    return [clips[i : i + 1] for i in range(len(clips))]
-
-
 def _logits(path: Path, clips: Float32) -> Float32:
     engine = OnnxRuntimeEngine(path, threads=1)
-    (logits,) = outputs(engine, _each(clips), path.name).values()
+    logits = logits_of(engine, clips, path.name)
     engine.close()
     return logits
