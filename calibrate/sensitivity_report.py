@@ -61,12 +61,13 @@ def _draw(losses: Sequence[LayerLoss], path: Path) -> None:
     from matplotlib.figure import Figure
 
     names = [loss.layer for loss in losses]
-    figure = Figure(figsize=(10, 1 + 0.25 * len(losses)), layout="tight")
+    figure = Figure(figsize=(10, 1 + 0.25 * len(losses)))
     decisions, error = figure.subplots(1, 2, sharey=True)
     decisions.barh(names, [100 * loss.decisions_lost for loss in losses])
     decisions.set_xlabel("clips decided otherwise, %")
     decisions.invert_yaxis()
     error.barh(names, [loss.error for loss in losses])
     error.set_xlabel("squared error of logits, of their variance")
+    figure.tight_layout()
     with replacing(path) as partial:
         figure.savefig(partial, dpi=120)

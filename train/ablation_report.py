@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 from rich.table import Table
-from scipy import stats
+from scipy.special import stdtrit
 
 from edge.command_line import console
 from edge.contract.files import replacing, write_json, write_text
@@ -57,7 +57,7 @@ def interval(values: Sequence[float]) -> float:
     """Half the width of the 95 % confidence interval of the mean, by Student's t; NaN for fewer than two values."""
     if len(values) < 2:
         return float("nan")
-    return float(stats.t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / len(values) ** 0.5)
+    return float(stdtrit(len(values) - 1, 0.975) * statistics.stdev(values) / len(values) ** 0.5)
 
 
 def gap_recovered(student: float, alone: float, teacher: float) -> float:

@@ -87,13 +87,13 @@ def test_an_ablation_writes_table_picture_and_page_and_trains_nothing_twice(tmp_
 
     checkpoints = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("checkpoint.pt")}
     assert len(checkpoints) == 2 + 2 * 2 * 2
-    ablation(config(tmp_path))
+    ablation(config(tmp_path, jobs=1))
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("checkpoint.pt")} == checkpoints
 
 
 def test_a_training_that_cannot_be_done_ends_the_ablation_with_its_cause(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="test clips are too few"):
-        ablation(config(tmp_path, data=replace(DATA, clips_per_class=2)))
+        ablation(config(tmp_path, data=replace(DATA, clips_per_class=2), jobs=1))
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from edge.command_line import run_command_line
+from train.__main__ import COMMANDS
 from train.checkpoint import FILE, load_checkpoint
 
 # In single precision, rounding grows through ten untrained BatchNorms to more than this within a step.
@@ -31,6 +33,12 @@ def command(kind: str, out: Path, *flags: str) -> list[str]:
 
 
 def train(kind: str, out: Path, *flags: str) -> None:
+    """In this process."""
+    run_command_line("train", "", COMMANDS, command(kind, out, *flags)[3:])
+
+
+def launch(kind: str, out: Path, *flags: str) -> None:
+    """In processes of its own."""
     done = subprocess.run(command(kind, out, *flags), capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
 
@@ -63,7 +71,7 @@ def test_two_processes_equal_one_with_twice_the_batch(tmp_path: Path, teacher: P
         "paper",
     ]
     train("student", tmp_path / "one", *flags, "--optimiser.batch", "12")
-    train("student", tmp_path / "two", *flags, "--optimiser.batch", "6", "--hardware.devices", "2")
+    launch("student", tmp_path / "two", *flags, "--optimiser.batch", "6", "--hardware.devices", "2")
     assert largest_difference(tmp_path / "one", tmp_path / "two") < TOLERANCE
     history = [load_checkpoint(tmp_path / run).history for run in ("one", "two")]
     for a, b in zip(*history, strict=True):
@@ -83,7 +91,7 @@ def test_halves_of_a_batch_accumulated_weigh_as_two_processes_do(tmp_path: Path,
 def test_killed_in_the_middle_of_an_epoch_a_training_goes_on_to_the_same_end(tmp_path: Path, teacher: Path) -> None:
     flags = ["--teacher", str(teacher), "--network", "dense_gcn", "--optimiser.epochs", "12", "--optimiser.batch", "4"]
     flags += ["--optimiser.average", "0.9", "--hardware.workers", "1"]
-    train("student", tmp_path / "whole", *flags)
+    launch("student", tmp_path / "whole", *flags)
 
     run = subprocess.Popen(
         command("student", tmp_path / "killed", *flags), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -97,7 +105,7 @@ def test_killed_in_the_middle_of_an_epoch_a_training_goes_on_to_the_same_end(tmp
     assert 1 <= len(load_checkpoint(tmp_path / "killed").history) < 12, "killed while it was training"
     assert not (tmp_path / "killed" / "report.json").exists()
 
-    train("student", tmp_path / "killed", *flags)
+    launch("student", tmp_path / "killed", *flags)
     one, other = (load_checkpoint(tmp_path / name) for name in ("whole", "killed"))
     for part in ("network", "extra", "average", "best"):
         a, b = getattr(one, part), getattr(other, part)

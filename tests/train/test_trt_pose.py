@@ -104,10 +104,18 @@ def test_densenet_loads_weights_with_a_classifier_and_exports(tmp_path: Path) ->
     assert [o.shape for o in session.get_outputs()] == [[1, 18, 16, 16], [1, 42, 16, 16], [1, 18, 16, 16]]
 
 
-def test_the_onnx_takes_a_cameras_pixels_and_gives_what_torch_gives(tmp_path: Path) -> None:
-    weights, out = tmp_path / "weights.pth", tmp_path / "pose.onnx"
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Weights of a ResNet-18, and the ONNX file made of them."""
+    folder = tmp_path_factory.mktemp("resnet18")
+    weights, out = folder / "weights.pth", folder / "pose.onnx"
     torch.save(published(), weights)
     export_trt_pose(weights, out)
+    return weights, out
+
+
+def test_the_onnx_takes_a_cameras_pixels_and_gives_what_torch_gives(exported: tuple[Path, Path]) -> None:
+    weights, out = exported
     bgr = np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3), dtype=np.uint8)
     session = ort.InferenceSession(str(out))
     assert (session.get_inputs()[0].name, session.get_inputs()[0].type) == ("image", "tensor(uint8)")
@@ -128,15 +136,14 @@ def test_the_onnx_takes_a_cameras_pixels_and_gives_what_torch_gives(tmp_path: Pa
     assert out.stat().st_size == pytest.approx(83_063_243, rel=1e-3)
 
 
-def test_tensorrt_takes_bytes_and_peaks(tmp_path: Path) -> None:
+def test_tensorrt_takes_bytes_and_peaks(exported: tuple[Path, Path]) -> None:
     # It refuses to transpose uint8, for one.
     trt = pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
-    export_trt_pose(None, tmp_path / "pose.onnx", 64)
     logger = trt.Logger(trt.Logger.ERROR)
     builder = trt.Builder(logger)
     network = builder.create_network(0)
     parser = trt.OnnxParser(network, logger)
-    parsed = parser.parse((tmp_path / "pose.onnx").read_bytes())
+    parsed = parser.parse(exported[1].read_bytes())
     assert parsed, [parser.get_error(i).desc() for i in range(parser.num_errors)]
     assert network.get_input(0).dtype == trt.DataType.UINT8
     assert [network.get_output(i).dtype for i in range(network.num_outputs)] == [trt.DataType.FLOAT] * 3
