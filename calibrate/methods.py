@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from calibrate.calibration_set import METHODS, check_clips, load_clips, stratified
+from calibrate.calibration_set import METHODS, Method, check_clips, load_clips, stratified
 from calibrate.compare import agreement, deviation, logits_of, one_by_one, top1
 from edge.command_line import console
 from edge.contract.bundle import STUDENT_FP32, read_bundle
@@ -27,6 +27,8 @@ class MethodsConfig:
     """calibration.npz with clips and labels: what ranges are taken from."""
     test: Path
     """test.npz with clips and labels: what is compared on."""
+    methods: tuple[Method, ...] = METHODS
+    """Which ways to compare; entropy takes as long as all others together."""
     samples: int = 256
     """How many clips are calibrated on, spread over the classes."""
     seed: int = 0
@@ -58,7 +60,7 @@ def compare_methods(config: MethodsConfig) -> None:
     wanted = logits_of(open_engine(source), test.clips, "FP32")
     results = []
     with tempfile.TemporaryDirectory(prefix="skd-methods-") as folder:
-        for method in METHODS:
+        for method in config.methods:
             start = time.monotonic()
             out = Path(folder) / f"{method}.int8.onnx"
             Quantiser(source, samples, method).write(out)

@@ -25,10 +25,6 @@ class GateReport:
     errors: tuple[ParserError, ...]
     engine_bytes: dict[str, int]
 
-    @property
-    def passed(self) -> bool:
-        return not self.errors
-
 
 def gate(network: Path, targets: tuple[str, ...] = TARGETS) -> GateReport:
     """Parse an ONNX file and build it for each target, keeping nothing.

@@ -1,6 +1,4 @@
-"""Documented commands in seconds instead of minutes: what is added to each, and the program that adds it for make.
-
-    make RUN="python tests/short_commands.py" road
+"""Documented commands in seconds instead of minutes: what is added to each.
 
 Of a flag that is given twice the last counts. Trainings are cut to one epoch of a small network, measurements to a few
 pictures, and what judges a student is content with one that has learned nothing.
@@ -9,11 +7,8 @@ pictures, and what judges a student is content with one that has learned nothing
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
 ONE_EPOCH = shlex.split("--optimiser.epochs 1 --optimiser.learning_rate 0.01 --width 8 --hardware.threads 1")
 FEW_CLIPS = shlex.split("--data.clips_per_class 6 --data.scenes 0")
 ADDED = {
@@ -31,6 +26,8 @@ ADDED = {
     "train quantise-aware-pose": shlex.split("--pictures 2 --steps 2 --batch 1 --hardware.threads 1"),
     "train pose": shlex.split("--size 64"),
     "calibrate pose": shlex.split("--samples 2 --float_layers 0 --fit_weights false"),
+    "calibrate methods": shlex.split("--methods [minmax,mse]"),
+    "calibrate engine": shlex.split("--pictures 8"),
     "calibrate verify": shlex.split("--min_agreement 0 --max_top1_drop 100"),
     "calibrate verify-pose": shlex.split("--samples 2 --min_people_agreement 0"),
 }
@@ -41,17 +38,3 @@ def short(words: Sequence[str]) -> tuple[str, str, list[str]]:
     room = "edge bench" if list(words[:2]) == ["edge", "bench"] else words[0]
     name, *rest = words[len(room.split()) :]
     return room, name, [*rest, *ADDED.get(f"{room} {name}", ())]
-
-
-def main() -> None:
-    """As ``python -m``."""
-    _, *words = sys.argv[1:]
-    room, name, rest = short(words)
-    sys.path.insert(0, str(ROOT))
-    sys.argv = [*room.split(), name, *rest]
-    module = __import__(f"{room.split()[0]}.__main__", fromlist=["main"])
-    module.main()
-
-
-if __name__ == "__main__":
-    main()

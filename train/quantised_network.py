@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 import onnx
 import torch
+from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from torch import Tensor, nn
@@ -151,12 +152,12 @@ class QuantisedNetwork(QuantisedGraph):
     Features are what the pooling before the classifier reads. See :class:`QuantisedGraph`.
     """
 
-    def __init__(self, path: Path, *, learn_steps: bool = False) -> None:
+    def __init__(self, path: Path) -> None:
         graph = _read(path).graph
         pooled = [n.input[0] for n in graph.node if n.op_type in POOLING]
         if not pooled:
             raise EngineError("has no pooling, whose input are a student's features", where=path)
-        super().__init__(path, (graph.output[0].name, pooled[-1]), learn_steps=learn_steps)
+        super().__init__(path, (graph.output[0].name, pooled[-1]))
 
 
 def _needed(graph: onnx.GraphProto, wanted: Sequence[str]) -> list[onnx.NodeProto]:
@@ -172,7 +173,7 @@ def _needed(graph: onnx.GraphProto, wanted: Sequence[str]) -> list[onnx.NodeProt
 def _read(path: Path) -> onnx.ModelProto:
     try:
         return onnx.load(path)
-    except Exception as error:  # protobuf's own error is of no public class
+    except (OSError, DecodeError) as error:
         raise EngineError(f"cannot be read as ONNX: {error}", where=path, hint="write it again") from error
 
 

@@ -10,7 +10,7 @@ import pytest
 import edge
 
 ROOT = Path(__file__).parents[2]
-WORKSTATION = ("torch", "train", "calibrate", "onnx", "onnxscript", "matplotlib", "sklearn")
+WORKSTATION = ("torch", "train", "calibrate", "onnx", "onnxscript", "matplotlib")
 HEAVY = ("cv2", "scipy", "rich", "jsonargparse", "onnxruntime", "ai_edge_litert", "tensorrt", "pycuda")
 
 

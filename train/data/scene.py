@@ -1,7 +1,7 @@
-"""Scenes of several people before a moving camera, as a pose estimator would report them.
+"""Scenes of several people before a moving camera.
 
-For what a dataset of single clips cannot show: tracks that cross, people who leave the picture,
-a camera that pans and zooms. The truth is known to the joint.
+For what a dataset of single clips cannot show: people who hide each other or leave the picture, a camera that pans and
+zooms. The truth is known to the joint.
 """
 
 from __future__ import annotations
@@ -12,11 +12,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.contract.layouts import JointLayout, convert, layout
-from edge.contract.types import Float32, Pose
+from edge.contract.types import Float32
 from train.data.body import LAYOUT, Array, random_body
 from train.data.clip import SkeletonClip
-from train.data.corruption import EstimatorErrors, estimate_badly
 from train.data.kinematic import CLASSES, FPS, perform
 from train.data.motions import MOTIONS
 
@@ -27,46 +25,19 @@ NEAREST_M = 0.5
 
 @dataclass(frozen=True)
 class Scene:
-    """P people through S frames, x and y in pixels of a 1280 x 720 picture, score 0 where not seen.
+    """P people through S frames, in layout kinect-20.
 
-    actions: what each person does. times_s: (S,). truth: (P, S, V, 3), every joint in the picture
-    that no other body hides. estimated: (P, S, V, 3), the same with an estimator's errors.
+    actions: what each person does. truth: (P, S, 20, 3), x and y in pixels of a 1280 x 720 picture, and 1 for every
+    joint in it that no other body hides; (0, 0, 0) elsewhere.
     """
 
-    layout: JointLayout
     actions: tuple[str, ...]
-    times_s: Array = field(repr=False)
     truth: Float32 = field(repr=False)
-    estimated: Float32 = field(repr=False)
-
-    def frames(self) -> Iterator[tuple[float, list[Pose], list[int]]]:
-        """Per frame its time, the poses in no lasting order, and whose they are (indices into ``actions``).
-
-        A body is found where a third of its joints are.
-        """
-        rng = np.random.default_rng(0)
-        for s, time_s in enumerate(self.times_s):
-            seen = self.estimated[:, s, :, 2] > 0
-            found = rng.permutation(np.flatnonzero(seen.mean(axis=1) >= 1 / 3))
-            keypoints = self.estimated[:, s]
-            poses = [Pose(keypoints[p], float(keypoints[p, seen[p], 2].mean())) for p in found]
-            yield float(time_s), poses, [int(p) for p in found]
 
 
-def make_scene(
-    people: int,
-    duration_s: float,
-    seed: int,
-    *,
-    joints: str = "penn-13",
-    errors: EstimatorErrors | None = None,
-) -> Scene:
-    """People who each do one action for the whole time, 3.5 to 8 m from a camera that pans and zooms.
-
-    joints: layout of the keypoints; LayoutError if unknown. errors: of the estimator, by default as
-    :class:`EstimatorErrors` has them.
-    """
-    target, rng = layout(joints), np.random.default_rng(seed)
+def make_scene(people: int, duration_s: float, seed: int) -> Scene:
+    """People who each do one action for the whole time, 3.5 to 8 m from a camera that pans and zooms."""
+    rng = np.random.default_rng(seed)
     frames = max(1, round(duration_s * FPS))
     actions = tuple(str(rng.choice(CLASSES)) for _ in range(people))
     world = np.stack([_placed(action, frames, (i + 0.5) / people, rng) for i, action in enumerate(actions)])
@@ -74,11 +45,8 @@ def make_scene(
 
     inside = ((pixels >= 0) & (pixels < (WIDTH_PX, HEIGHT_PX))).all(axis=-1) & (depth_m > NEAREST_M)
     seen = inside & ~_hidden(pixels, depth_m)
-    kinect = np.where(seen[..., None], np.concatenate([pixels, np.ones((*seen.shape, 1))], axis=-1), 0)
-    truth = convert(kinect.astype(np.float32), LAYOUT, target)
-    estimated = np.stack([estimate_badly(body, target, errors or EstimatorErrors(), rng) for body in truth])
-    estimated[..., 2] *= rng.uniform(0.4, 1, estimated.shape[:-1])
-    return Scene(target, actions, np.arange(frames) / FPS, truth, estimated)
+    truth = np.where(seen[..., None], np.concatenate([pixels, np.ones((*seen.shape, 1))], axis=-1), 0)
+    return Scene(actions, truth.astype(np.float32))
 
 
 def scene_clips(scenes: int) -> Iterator[SkeletonClip]:
@@ -87,7 +55,7 @@ def scene_clips(scenes: int) -> Iterator[SkeletonClip]:
     Left out is who is mostly hidden or out of the picture. Every third scene tests.
     """
     for number in range(scenes):
-        scene = make_scene(3, 3.0, seed=number, joints=LAYOUT.name)
+        scene = make_scene(3, 3.0, seed=number)
         for person, action in enumerate(scene.actions):
             truth = scene.truth[person][None]
             if (truth[..., 2] > 0).mean() > 0.5:
