@@ -24,7 +24,7 @@ class DemoConfig:
     frames: int | None = None
     """End after so many pictures."""
     show: bool = False
-    """Show a window as well; q ends the run."""
+    """Show a window as well; q in it, or closing it, ends the run."""
 
 
 def demo(config: DemoConfig) -> None:

@@ -87,7 +87,7 @@ class RunConfig:
 
 
 def run(config: RunConfig) -> None:
-    """Run until the source ends, a limit is reached, q is pressed in the window, or a signal comes.
+    """Run until the source ends, a limit is reached, the window is closed, or a signal comes.
 
     A recording in which nobody is in view is a SourceError; a camera may see nobody. Ctrl-C keeps
     the files, shows the tables and leaves with exit code 130. A camera that drops out for good and a

@@ -37,7 +37,7 @@ class SinkConfig:
     mqtt: str | None = None
     """MQTT broker that gets events, mqtt://user:password@host:1883/topic; needs paho-mqtt."""
     show: bool = False
-    """Show a window; q ends the run."""
+    """Show a window; q in it, or closing it, ends the run."""
     codec: str | None = None
     """Four letters of the video's codec; mp4v takes least CPU. Unset: avc1 (H.264) where OpenCV has it, else mp4v."""
 

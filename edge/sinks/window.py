@@ -23,15 +23,24 @@ QUIT_KEYS = frozenset({ord("q"), 27})
 
 @contextmanager
 def window_sink(overlay: Overlay, *, tried: bool = False) -> Iterator[Sink]:
-    """Shows every picture; raises Enough when q or Escape is pressed.
+    """Shows every picture; raises Enough when q or Escape is pressed, or the window was closed.
 
     tried: :func:`require_screen` has passed. Raises OutputError where no window can be shown.
     """
     if not tried:
         require_screen()
+    # Qt inside OpenCV complains of fonts that only its buttons would need.
+    os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")
     cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL)
+    was_there = False
 
     def write(result: FrameResult) -> None:
+        nonlocal was_there
+        # To show a picture would open a closed window again. Some builds of OpenCV never say that one is there.
+        is_there = _is_there()
+        if was_there and not is_there:
+            raise Enough
+        was_there = is_there
         cv2.imshow(TITLE, overlay.picture(result))
         if cv2.waitKey(1) & 0xFF in QUIT_KEYS:
             raise Enough
@@ -39,7 +48,14 @@ def window_sink(overlay: Overlay, *, tried: bool = False) -> Iterator[Sink]:
     try:
         yield write
     finally:
-        cv2.destroyWindow(TITLE)
+        cv2.destroyAllWindows()  # destroyWindow fails where it was closed
+
+
+def _is_there() -> bool:
+    try:
+        return cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) > 0
+    except cv2.error:
+        return False  # Qt, once the last window was closed
 
 
 def require_screen() -> None:

@@ -1,5 +1,6 @@
 """The window: shown on a real, if virtual, screen; where there is none, refused in one line and never a crash."""
 
+import ctypes
 import os
 import shutil
 import subprocess
@@ -83,7 +84,37 @@ def part_shown(folder: Path) -> float:
     return float((np.abs(on_screen(folder).astype(int) - GREEN).max(axis=2) < 12).mean())
 
 
-def test_pictures_are_shown_and_q_ends_the_run(tmp_path):
+class ClientMessage(ctypes.Structure):
+    """XClientMessageEvent, as large as an XEvent."""
+
+    _fields_ = (
+        ("type", ctypes.c_int),
+        ("serial", ctypes.c_ulong),
+        ("send_event", ctypes.c_int),
+        ("display", ctypes.c_void_p),
+        ("window", ctypes.c_ulong),
+        ("message_type", ctypes.c_ulong),
+        ("format", ctypes.c_int),
+        ("data", ctypes.c_long * 5),
+        ("rest", ctypes.c_long * 16),
+    )
+
+
+def press_the_cross(window: int, display: str) -> None:
+    """What a window manager sends when somebody closes the window (ICCCM 4.2.8.1, WM_DELETE_WINDOW)."""
+    x11 = ctypes.CDLL("libX11.so.6")
+    x11.XOpenDisplay.restype, x11.XInternAtom.restype = ctypes.c_void_p, ctypes.c_ulong
+    connection = ctypes.c_void_p(x11.XOpenDisplay(display.encode()))
+    protocols, delete = (x11.XInternAtom(connection, name, 0) for name in (b"WM_PROTOCOLS", b"WM_DELETE_WINDOW"))
+    message = ClientMessage(33, window=window, message_type=protocols, format=32)
+    message.data[0] = delete
+    x11.XSendEvent(connection, ctypes.c_ulong(window), 0, ctypes.c_long(0), ctypes.byref(message))
+    x11.XFlush(connection)
+    x11.XCloseDisplay(connection)
+
+
+@pytest.mark.parametrize("by", ["q", "Escape", "its cross"])
+def test_pictures_are_shown_and_whoever_looks_can_end_the_run(tmp_path, by):
     with screen(tmp_path) as display:
         environment = {**os.environ, "DISPLAY": display, "PYTHONPATH": os.pathsep.join(sys.path)}
         command = [sys.executable, "-c", SHOWS]
@@ -91,9 +122,13 @@ def test_pictures_are_shown_and_q_ends_the_run(tmp_path):
             try:
                 wait_until(lambda: part_shown(tmp_path) > 0.05, process)
                 if (xdotool := shutil.which("xdotool")) is None:
-                    return  # apt install xdotool, which presses keys
-                keys = [xdotool, "search", "--name", "skd-edge", "windowfocus", "key", "q"]
-                subprocess.run(keys, env=environment, check=True, timeout=30)
+                    return  # apt install xdotool, which finds windows and presses keys
+                search = [xdotool, "search", "--name", "skd-edge"]
+                if by == "its cross":
+                    found = subprocess.run(search, env=environment, check=True, capture_output=True, timeout=30)
+                    press_the_cross(int(found.stdout.split()[0]), display)
+                else:
+                    subprocess.run([*search, "windowfocus", "key", by], env=environment, check=True, timeout=30)
                 assert process.communicate(timeout=30)[0] == "enough\n"
             finally:
                 process.kill()
