@@ -29,6 +29,10 @@ SHIFT = 4
 """Coordinates are given to OpenCV in sixteenths of a pixel, so that slow movements do not jerk."""
 
 
+SMALLEST_LABEL, SMALLEST_TEXT = 11.0, 8.0
+"""Pixels. In smaller text OpenCV's letters run into each other."""
+
+
 @dataclass(frozen=True)
 class Style:
     """Sizes in pixels that grow with the picture, so that text is legible at any resolution."""
@@ -39,7 +43,16 @@ class Style:
     @classmethod
     def of(cls, image: Image) -> Style:
         side = float(np.sqrt(image.shape[0] * image.shape[1]))
-        return cls(text=max(10.0, side / 46), stroke=max(1.0, side / 240))
+        return cls(text=max(SMALLEST_LABEL, side / 46), stroke=max(1.0, side / 240))
+
+    @property
+    def is_cramped(self) -> bool:
+        """The picture is so small that text takes more of it than it should."""
+        return self.text <= SMALLEST_LABEL
+
+    def small(self, part: float) -> float:
+        """Size of text that is ``part`` as tall as a label's, where that can be read."""
+        return max(SMALLEST_TEXT, part * self.text)
 
 
 def fixed(x: float, y: float) -> tuple[int, int]:

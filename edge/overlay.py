@@ -124,7 +124,7 @@ def draw_people(image: Image, people: Sequence[Person], layout: JointLayout) -> 
 def draw_note(image: Image, text: str) -> None:
     """One small line in the lower left corner."""
     style = Style.of(image)
-    size = 0.72 * style.text
+    size = style.small(0.72)
     pad = round(0.6 * size)
     width, height = text_size(text, size)
     x, y = round(style.text * 0.7), image.shape[0] - round(style.text * 0.7) - height - 2 * pad
@@ -135,13 +135,13 @@ def draw_note(image: Image, text: str) -> None:
 def draw_dropout(image: Image, dropout: Float32, layout: JointLayout) -> None:
     """In the lower right corner, how often each joint was not seen lately: those that are worth it, the worst first.
 
-    dropout: (V,) parts of the time, 0..1.
+    A small picture has no room for it. dropout: (V,) parts of the time, 0..1.
     """
-    worst = [v for v in np.argsort(-dropout, kind="stable").tolist() if dropout[v] >= NOTABLE][:MOST_JOINTS]
-    if not worst:
-        return
     style = Style.of(image)
-    size = 0.6 * style.text
+    worst = [v for v in np.argsort(-dropout, kind="stable").tolist() if dropout[v] >= NOTABLE][:MOST_JOINTS]
+    if not worst or style.is_cramped:
+        return
+    size = style.small(0.6)
     pad, line = round(0.6 * size), round(1.5 * size)
     names = ["not seen lately", *(layout.joints[v].replace("_", " ") for v in worst)]
     parts = ["", *(f"{100 * dropout[v]:.0f} %" for v in worst)]
@@ -187,7 +187,7 @@ def _draw_label(image: Image, person: Person, style: Style, heads: Sequence[Rect
     """A pill above the head: the action with its probability as a bar, or a ring that fills while waiting."""
     accent, size = ACCENTS[(person.track_id - 1) % len(ACCENTS)], style.text
     name, value = _words(person)
-    number, small = f"#{person.track_id}", 0.75 * size
+    number, small = f"#{person.track_id}", style.small(0.75)
     pad, circle, gap = round(0.55 * size), round(0.95 * size), round(0.45 * size)
     (name_width, height), (number_width, _) = text_size(name, size), text_size(number, small)
     value_width = gap + text_size(value, small)[0] if value else 0

@@ -117,11 +117,29 @@ def test_a_picture_is_drawn_once_however_many_ask_for_it():
     assert overlay.picture(second) is not overlay.picture(first)
 
 
-def corner(dropout, *people):
-    """The lower right corner of the picture, and whether something was drawn there."""
-    given = replace(result(*people), joint_dropout=np.array(dropout, np.float32))
-    picture = Overlay(PENN).picture(given)[180:, 260:]
+def corner(dropout, *people, size=(480, 640)):
+    """The lower right quarter of the picture, and whether something was drawn there."""
+    image = np.full((*size, 3), 128, np.uint8)
+    given = replace(result(*people, image=image), joint_dropout=np.array(dropout, np.float32))
+    picture = Overlay(PENN).picture(given)[size[0] // 2 :, size[1] // 2 :]
     return picture, bool((picture != 128).any())
+
+
+def test_a_small_picture_has_no_room_for_joints_that_are_missed():
+    assert corner(np.full(13, 0.5), person(x=20, y=40))[1]
+    assert not corner(np.full(13, 0.5), person(x=20, y=20, scale=0.6), size=(288, 384))[1]
+
+
+@pytest.mark.parametrize("size", [(240, 320), (288, 384), (480, 640), (994, 1768)])
+def test_no_text_is_smaller_than_what_can_be_read(monkeypatch, size):
+    sizes = []
+    for module in ("edge.overlay", "edge.drawing"):
+        monkeypatch.setattr(f"{module}.write", lambda image, text, x, y, height, colour: sizes.append(height))
+    image = np.full((*size, 3), 128, np.uint8)
+    given = result(person(does=action(0.9)), image=image)
+    Overlay(PENN).picture(replace(given, joint_dropout=np.full(13, 0.5, np.float32)))
+    # Below 8 pixels OpenCV's letters run into each other.
+    assert len(sizes) >= 4 and min(sizes) >= 8
 
 
 def test_every_joint_that_is_missed_has_a_line_with_a_bar_while_somebody_is_in_view():
