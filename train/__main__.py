@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
 from edge.command_line import Command, run_command_line
-from train.ablation import AblationConfig, ablation
-from train.add_stream import StreamExportConfig, export_stream
+from train.configuration import (
+    AblationConfig,
+    ExportConfig,
+    PoseExportConfig,
+    PoseFineTuningConfig,
+    QuantiseAwareConfig,
+    StreamExportConfig,
+    StudentConfig,
+    TeacherConfig,
+)
 from train.error_fit.command import FitErrorsConfig
 from train.error_fit.command import fit as fit_errors
-from train.export import ExportConfig, export
-from train.export_pose import PoseExportConfig, export_pose
-from train.quantise_aware import QuantiseAwareConfig, quantise_aware
-from train.quantise_aware_pose import PoseFineTuningConfig, quantise_aware_pose
-from train.teach import StudentConfig, TeacherConfig, train_student, train_teacher
 from train.video_pairs.command import PairsConfig, make_pairs
+
+
+def at(module: str, name: str) -> Callable[[Any], object]:
+    """The function, imported when it is called: with PyTorch, which takes seconds that `--help` need not wait for."""
+    return lambda config: getattr(import_module(module), name)(config)
+
 
 COMMANDS = {
     "pairs": Command(
@@ -33,13 +46,13 @@ COMMANDS = {
     ),
     "teacher": Command(
         TeacherConfig,
-        train_teacher,
+        at("train.teach", "train_teacher"),
         "Train a network on good skeletons (or, with --see lq, the baseline on poor ones).",
         ("python -m train teacher --out runs/teacher --data.dataset penn_action --data.folder DATA",),
     ),
     "student": Command(
         StudentConfig,
-        train_student,
+        at("train.teach", "train_student"),
         "Distil a student that reads poor skeletons from a teacher that reads good ones.",
         (
             "python -m train student --out runs/student --teacher runs/teacher "
@@ -48,19 +61,19 @@ COMMANDS = {
     ),
     "export": Command(
         ExportConfig,
-        export,
+        at("train.export", "export"),
         "Write a trained student as a bundle: ONNX, manifest, self-test and the clips calibration needs.",
         ("python -m train export --run runs/student --bundle runs/bundle --workdir runs",),
     ),
     "export-stream": Command(
         StreamExportConfig,
-        export_stream,
+        at("train.add_stream", "export_stream"),
         "Add the networks of a run that streams to a bundle.",
         ("python -m train export-stream --run runs/stream --bundle runs/bundle --workdir runs",),
     ),
     "quantise-aware": Command(
         QuantiseAwareConfig,
-        quantise_aware,
+        at("train.quantise_aware", "quantise_aware"),
         "Train a bundle's INT8 student on in eight bits, its teacher still teaching, where INT8 costs too much.",
         (
             "python -m train quantise-aware --run runs/student --teacher runs/teacher --bundle runs/bundle "
@@ -69,13 +82,13 @@ COMMANDS = {
     ),
     "quantise-aware-pose": Command(
         PoseFineTuningConfig,
-        quantise_aware_pose,
+        at("train.quantise_aware_pose", "quantise_aware_pose"),
         "Train an INT8 pose network on in eight bits, towards its FP32 network's maps, where it loses too many people.",
         ("python -m train quantise-aware-pose --network pose.onnx --int8 pose.int8.onnx --frames videos",),
     ),
     "pose": Command(
         PoseExportConfig,
-        export_pose,
+        at("train.export_pose", "export_pose"),
         "Write one of trt_pose's pose networks, with its published weights, as ONNX.",
         (
             "python -m train pose --weights resnet18_baseline_att_224x224_A_epoch_249.pth --out pose.onnx",
@@ -84,7 +97,7 @@ COMMANDS = {
     ),
     "ablation": Command(
         AblationConfig,
-        ablation,
+        at("train.ablation", "ablation"),
         "Teacher, LQ-only student and every way of distilling it over several seeds, as a table with intervals.",
         ("python -m train ablation --config configs/ablation/penn_action.yaml --data.folder DATA",),
     ),

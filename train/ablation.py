@@ -6,69 +6,24 @@ import multiprocessing
 import os
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from edge.command_line import console
-from edge.contract.errors import ConfigError
 from train.ablation_report import Result, write_ablation
 from train.checkpoint import load_checkpoint
+from train.configuration import AblationConfig, StudentConfig, TeacherConfig
 from train.data.pairs import Pairs
-from train.data.registry import DataConfig, read_dataset
+from train.data.registry import read_dataset
 from train.evaluate import accuracy, predict
-from train.hardware import Hardware
-from train.methods import METHODS, method
-from train.optimiser import Optimiser
 from train.report import read_report
-from train.teach import StudentConfig, TeacherConfig, train_student, train_teacher
+from train.teach import train_student, train_teacher
 
 TEACHER_HQ, TEACHER_LQ = "teacher on HQ", "teacher on LQ"
-
-
-@dataclass(frozen=True)
-class AblationConfig:
-    """Train every method over several seeds, and write the table and the picture."""
-
-    out: Path
-    """Folder for all runs; finished ones are kept and not trained again."""
-    data: DataConfig = field(default_factory=DataConfig)
-    """The dataset."""
-    drops: tuple[float, ...] = ()
-    """Probabilities that a joint of a frame is unseen, one table each; by default data.pairs as it is."""
-    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    """One training of each kind for each."""
-    methods: tuple[str, ...] = tuple(METHODS)
-    """Which methods of train/methods.py to compare; alone is the baseline of every difference."""
-    teacher: str = "dense_gcn"
-    """Network of the teacher."""
-    teacher_width: int = 48
-    """Channels of the teacher's first units."""
-    network: str = "dense_gcn"
-    """Network of the students."""
-    width: int = 24
-    """Channels of the students' first units."""
-    optimiser: Optimiser = field(default_factory=Optimiser)
-    """Length and rates of every training."""
-    hardware: Hardware = field(default_factory=lambda: Hardware(threads=1))
-    """What each training runs on."""
-    jobs: int = 0
-    """Trainings at a time; 0 for one for each core, or one for each GPU."""
-    page: Path | None = None
-    """Markdown page in which this dataset's section is written anew."""
-
-    def __post_init__(self) -> None:
-        if not self.seeds or "alone" not in self.methods:
-            raise ConfigError(
-                "an ablation needs seeds, and the method alone, which the others are compared with",
-                hint="give --seeds, such as [0, 1, 2], and --methods with alone among them",
-            )
-        for name in self.methods:
-            method(name)
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,24 +13,11 @@ from edge.contract.errors import ConfigError
 from edge.contract.manifest import Manifest
 from edge.contract.preprocess import Preprocessing
 from train.checkpoint import load_checkpoint
+from train.configuration import StreamExportConfig
 from train.export import clips_of, reference_clips, save_clips
 from train.export_stream import stream_form
 from train.networks.dense_gcn_stream import DenseGcnStream
 from train.onnx_file import save_arrays
-
-
-@dataclass(frozen=True)
-class StreamExportConfig:
-    """Add the networks of a run that streams to a bundle."""
-
-    run: Path
-    """Folder of a run of dense_gcn_stream, with --data.pairs.preprocessing.centre trailing."""
-    bundle: Path
-    """Bundle folder with a student of the same classes, joints, clip length and rate."""
-    workdir: Path
-    """Folder for stream_calibration.npz and stream_test.npz, which `python -m calibrate stream` reads."""
-    data: Path | None = None
-    """Folder of the dataset the run was trained on, where it needs one."""
 
 
 def export_stream(config: StreamExportConfig) -> None:

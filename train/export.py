@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from edge.contract.preprocess import Preprocessing
 from edge.contract.types import Float32
 from edge.engines.registry import open_engine
 from train.checkpoint import Checkpoint, load_checkpoint
+from train.configuration import ExportConfig
 from train.data import body
 from train.data.corruption import EstimatorErrors
 from train.data.kinematic import make_kinematic
@@ -34,22 +35,6 @@ INPUT, OUTPUT = "clip", "logits"
 REFERENCE_CLIPS = 16
 GENERATED_PER_CLASS = 6
 CALIBRATION_CLIPS = 4096
-
-
-@dataclass(frozen=True)
-class ExportConfig:
-    """Write a trained student as a bundle folder."""
-
-    run: Path
-    """Folder of the student's run."""
-    bundle: Path
-    """Folder to write: bundle.yaml, student.onnx, reference.npz."""
-    workdir: Path
-    """Folder for calibration.npz and test.npz, which `python -m calibrate` reads."""
-    data: Path | None = None
-    """Folder of the dataset the run was trained on, where it needs one."""
-    name: str | None = None
-    """Name of the bundle; by default the folder's."""
 
 
 def export(config: ExportConfig) -> None:

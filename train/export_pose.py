@@ -7,7 +7,6 @@ before the network, the search for local maxima of the heatmaps behind it.
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,26 +17,13 @@ from torch.nn import functional as F
 from edge.command_line import console
 from edge.contract.errors import ConfigError
 from edge.engines.registry import open_engine
+from train.configuration import PoseExportConfig
 from train.networks.trt_pose import BACKBONES, DEVIATION, MEAN, STRIDE_PIXELS, BackboneName, trt_pose_network
 from train.onnx_file import refuse_difference, write_network
 
 INPUT, OUTPUTS = "image", ("cmap", "paf", "peaks")
 PEAK_WINDOW = 5
 """trt_pose's: a peak is the largest within two cells in each direction."""
-
-
-@dataclass(frozen=True)
-class PoseExportConfig:
-    """Write one of trt_pose's networks, with its published weights, as ONNX."""
-
-    out: Path
-    """ONNX file to write, for instance pose.onnx."""
-    weights: Path | None = None
-    """trt_pose's .pth. Without it the network is untrained: good for timing, and for nothing else."""
-    backbone: BackboneName = "resnet18"
-    """resnet18 (224x224) or densenet121 (256x256): slower, and finds more."""
-    size: int = 0
-    """Pixels of the square picture, a multiple of 32; 0 for what the weights were trained with."""
 
 
 def export_pose(config: PoseExportConfig) -> None:

@@ -25,9 +25,9 @@ from edge.contract.errors import DataError
 from edge.contract.types import Float32
 from edge.progress import Told
 from train.checkpoint import FILE, Checkpoint, load_checkpoint, save_checkpoint
+from train.configuration import Hardware
 from train.data.pairs import Pairs
 from train.evaluate import Accuracy, accuracy, predict
-from train.hardware import Hardware
 from train.methods import Method
 from train.optimiser import Optimiser
 from train.order import Order

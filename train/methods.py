@@ -2,28 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from torch import Tensor
-
 from edge.contract.errors import ConfigError
-from train.baselines import relations, soft_logits, surgery
-from train.gradient_revision import revised, summed
-from train.losses import Outputs, graph_edges, graph_vertices, logit_divergence
-
-Loss = Callable[[Outputs], Tensor]
-
-LOSSES: dict[str, Loss] = {
-    "logits": lambda o: logit_divergence(o.logits, o.teacher_logits),
-    "vertices": lambda o: graph_vertices(o.adapted, o.teacher_features),
-    "edges": lambda o: graph_edges(o.adapted, o.teacher_features),
-    "soft_logits": lambda o: soft_logits(o.logits, o.teacher_logits),
-    "relations": lambda o: relations(o.features, o.teacher_features),
-}
-
-COMBINING: dict[str, Callable[[Tensor], Tensor]] = {"sum": summed, "revision": revised, "pcgrad": surgery}
 
 
 @dataclass(frozen=True)

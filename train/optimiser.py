@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-import torch
-from torch import nn
 
 from edge.contract.errors import ConfigError
 
@@ -63,8 +61,10 @@ class Optimiser:
         warm = min(progress / 0.05, 1.0)
         return float(self.learning_rate * warm * (1 + np.cos(np.pi * progress)) / 2)
 
-    def descent(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        """The optimiser of these parameters."""
+    def descent(self, parameters: Iterable[Any]) -> Any:
+        """PyTorch's optimiser of these parameters."""
+        import torch  # see train/configuration.py
+
         return torch.optim.SGD(
             parameters, lr=self.learning_rate, momentum=0.9, nesterov=True, weight_decay=self.weight_decay
         )

@@ -10,10 +10,10 @@ Really Need to be Deep?", NeurIPS 2014.)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,12 +25,12 @@ from edge.command_line import console
 from edge.contract.bundle import STUDENT_FP32, STUDENT_INT8, Bundle, read_bundle, write_manifest
 from edge.contract.errors import BundleError, ConfigError, DataError
 from train.checkpoint import Checkpoint, load_checkpoint
+from train.configuration import QuantiseAwareConfig
 from train.evaluate import predict
 from train.export import clips_of, logits_of
 from train.fit import Run, fit
-from train.hardware import Hardware, launch
+from train.hardware import launch
 from train.methods import Method, method
-from train.optimiser import Optimiser
 from train.quantised_network import QuantisedNetwork
 from train.step import Batch, Teaching, taught_outputs, weighted_losses
 from train.teach import finished, refuse_foreign
@@ -40,55 +40,6 @@ FLOAT = "float"
 WRITTEN_APART = 0.25
 """How far the written file's logits may be from PyTorch's, on average and as part of their size. Integer kernels round
 some ties the other way, which shows where steps are coarse; a file gone wrong is further off."""
-
-
-@dataclass(frozen=True)
-class FineTuning(Optimiser):
-    """Adam, a few epochs at a small rate, for the weights are nearly where they belong."""
-
-    epochs: int = 5
-    """Passes over the training clips."""
-    learning_rate: float = 3e-4
-    """At the start; of the largest weight of a channel, whose eight bits are steps of 1/127."""
-    weight_decay: float = 0.0
-    """L2 penalty."""
-    schedule: Literal["release", "cosine"] = "cosine"
-    """release: x0.1 at 30/55, 40/55 and 50/55 of the epochs. cosine: half a cosine down to 0 after a short warm-up."""
-
-    def descent(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        return torch.optim.Adam(parameters, lr=self.learning_rate, weight_decay=self.weight_decay)
-
-
-@dataclass(frozen=True)
-class QuantiseAwareConfig:
-    """Train a bundle's INT8 student on, in eight bits, with its teacher."""
-
-    run: Path
-    """Folder of the run that the bundle was exported from: its data, its method and its losses go on."""
-    teacher: Path
-    """Folder of the teacher's run."""
-    bundle: Path
-    """Bundle folder with student.int8.onnx, as `python -m calibrate student` wrote it; the file is written anew."""
-    out: Path
-    """Folder of this run: checkpoint and report. A run that was interrupted there goes on."""
-    data: Path | None = None
-    """Folder of the dataset the student was trained on, where it needs one."""
-    keep: float = 30.0
-    """Weight of the distance from the FP32 student's logits; 0 leaves it out. It is large because the distance is
-    small: with less, the other losses train the student on, and away from the decisions it had."""
-    optimiser: FineTuning = field(default_factory=FineTuning)
-    """Length and rates of the training."""
-    hardware: Hardware = field(default_factory=Hardware)
-    """What to train on: a CPU, GPUs, several machines."""
-    seed: int = 0
-    """Of the order of clips."""
-
-    def __post_init__(self) -> None:
-        if self.hardware.precision == "bf16-mixed":
-            # It keeps eight bits of its own, and every step would be rounded twice.
-            raise ConfigError("eight bits are not trained in bfloat16", hint="give --hardware.precision 32-true")
-        if self.optimiser.patience:
-            raise ConfigError("no clips are held out to stop early by", hint="leave out --optimiser.patience")
 
 
 def quantise_aware(config: QuantiseAwareConfig) -> None:

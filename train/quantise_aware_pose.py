@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +25,15 @@ from torch import Tensor
 
 from edge.command_line import console
 from edge.contract.bundle import sha256_of
-from edge.contract.errors import ConfigError, DataError, EngineError
+from edge.contract.errors import DataError, EngineError
 from edge.contract.files import write_json
 from edge.contract.types import Image
 from edge.engines.engine import Engine
 from edge.engines.registry import open_engine
 from edge.pose.heatmap_estimator import PEAKS
 from train.broken_off import BrokenOff
-from train.hardware import Hardware, launch
+from train.configuration import PoseFineTuningConfig
+from train.hardware import launch
 from train.map_distance import map_distance, scale_of
 from train.pose_pictures import Cutter, pictures_below
 from train.quantised_network import QuantisedGraph
@@ -46,47 +46,6 @@ CHECKED_STEP = 1 << 40
 """The step whose cuts these are: no training comes so far."""
 SAVED_EVERY_S = 60.0
 """Seconds after which a training that is broken off has lost no more than these."""
-
-
-@dataclass(frozen=True)
-class PoseFineTuningConfig:
-    """Train an INT8 pose network on, in eight bits, towards what its FP32 network gives."""
-
-    network: Path
-    """pose.onnx, in FP32, which takes a camera's bytes."""
-    int8: Path
-    """pose.int8.onnx, as `python -m calibrate pose` wrote it; the file is written anew."""
-    frames: Path
-    """Video, or folder with videos and images of people, in subfolders too, of scenes such as the device will see."""
-    pictures: int = 400
-    """How many are kept of each video, and of the images of each folder, evenly spread."""
-    steps: int = 1000
-    """Steps of the training. One that was broken off goes on where the same command finds it."""
-    batch: int = 4
-    """Pictures a step."""
-    learning_rate: float = 2e-4
-    """At its height, of the largest weight of a channel, whose eight bits are steps of 1/127; it falls to 0."""
-    elsewhere: float = 0.3
-    """What the maps' distance weighs where neither network sees anybody, against 1 where one does."""
-    minutes: float = 0.0
-    """Stop after so long, with the rate falling as if that were the end; 0 for never."""
-    pause_after: float = 0.0
-    """Minutes after which to leave off; the same command goes on. 0 for never."""
-    hardware: Hardware = field(default_factory=Hardware)
-    """What to train on: one CPU or one GPU. bf16-mixed: the forward pass stays what the device runs, the gradients of
-    convolutions are computed in bfloat16, in half the time where the processor can."""
-    seed: int = 0
-    """Of the cuts and their order."""
-
-    def __post_init__(self) -> None:
-        if min(self.pictures, self.steps, self.batch) < 1 or self.learning_rate <= 0 or self.minutes < 0:
-            raise ConfigError("pictures, steps, batch and learning_rate start above 0", hint="leave them out")
-        if not 0 < self.elsewhere <= 1 or self.pause_after < 0:
-            raise ConfigError("elsewhere lies above 0 and up to 1, and pause_after is no negative time")
-        if self.hardware.devices * self.hardware.nodes > 1 or self.hardware.precision == "64-true":
-            raise ConfigError(
-                "a pose network is trained on one device in single precision", hint="leave out --hardware"
-            )
 
 
 def quantise_aware_pose(config: PoseFineTuningConfig) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -13,71 +13,19 @@ from torch import nn
 from edge.command_line import console
 from edge.contract.errors import ConfigError
 from train.checkpoint import Checkpoint, build_network, load_checkpoint
+from train.configuration import StudentConfig, TeacherConfig
 from train.data.clip import SkeletonSet
 from train.data.pairs import Pairs, clip_layout
 from train.data.registry import DataConfig, read_dataset
 from train.data.splits import held_out
 from train.evaluate import Accuracy, accuracy, predict
 from train.fit import Run, fit
-from train.hardware import Hardware, launch
+from train.hardware import launch
 from train.methods import Method, method
 from train.networks.registry import default_width
 from train.networks.release import load_release
-from train.optimiser import Optimiser
 from train.report import read_report, report_table, write_report
 from train.step import Batch, Teaching, distillation_losses, task_losses
-
-
-@dataclass(frozen=True)
-class TeacherConfig:
-    """Train a network on one quality of skeletons with cross entropy alone."""
-
-    out: Path
-    """Folder of the run: checkpoint and report. A run that was interrupted there goes on."""
-    data: DataConfig = field(default_factory=DataConfig)
-    """What to train on."""
-    network: str = "shift_gcn_teacher"
-    """shift_gcn_teacher, shift_gcn_student, dense_gcn, dense_gcn_s, _m, _l or _motion; of other papers st_gcn,
-    st_gcn_pp, efficient_gcn_b0, dd_net, dd_net_m or dd_net_s."""
-    width: int | None = None
-    """Channels of the first units; by default the network's own."""
-    see: Literal["hq", "lq"] = "hq"
-    """Quality of the skeletons; lq gives the baseline that a distilled student is compared with."""
-    weights: Path | None = None
-    """Start from a checkpoint of a public Shift-GCN release (.pt); training goes on from there."""
-    optimiser: Optimiser = field(default_factory=Optimiser)
-    """Length and rates of the training."""
-    hardware: Hardware = field(default_factory=Hardware)
-    """What to train on: a CPU, GPUs, several machines."""
-    seed: int = 0
-    """Of weights, order and corruption."""
-
-
-@dataclass(frozen=True)
-class StudentConfig:
-    """Distil a student that reads LQ clips from a teacher that reads HQ clips."""
-
-    out: Path
-    """Folder of the run: checkpoint and report. A run that was interrupted there goes on."""
-    teacher: Path
-    """Folder of the teacher's run."""
-    baseline: Path | None = None
-    """Folder of an LQ-only run, for the picture of what each class gains; by default the teacher reading LQ clips."""
-    data: DataConfig = field(default_factory=DataConfig)
-    """What to train on: what the teacher was trained on."""
-    network: str = "dense_gcn"
-    """dense_gcn and its sizes _s, _m, _l (made for INT8 and TensorRT), dense_gcn_motion (reads motions too) or
-    shift_gcn_student (the paper's)."""
-    width: int | None = None
-    """Channels of the first units; by default the network's own."""
-    method: str = "paper"
-    """How the teacher teaches: the paper's losses with gradient revision, or another of train/methods.py."""
-    optimiser: Optimiser = field(default_factory=Optimiser)
-    """Length and rates of the training."""
-    hardware: Hardware = field(default_factory=Hardware)
-    """What to train on: a CPU, GPUs, several machines."""
-    seed: int = 0
-    """Of weights, order and corruption."""
 
 
 def train_teacher(config: TeacherConfig) -> Accuracy:

@@ -16,7 +16,8 @@ from pathlib import Path
 from benchmarks.peers.eight_bits import compare_eight_bits, in_eight_bits
 from benchmarks.peers.fronts import DATASETS
 from benchmarks.peers.trainings import ALONE, FOR_AS_LONG, ROWS, TRAINING, Quality, Training
-from train.teach import StudentConfig, train_student, train_teacher
+from train.configuration import StudentConfig
+from train.teach import train_student, train_teacher
 
 
 def trainings(datasets: list[str], rows: list[str], qualities: list[Quality], seeds: int) -> Iterator[Training]:

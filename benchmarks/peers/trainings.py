@@ -7,12 +7,11 @@ from pathlib import Path
 from statistics import median
 from typing import Literal
 
+from train.configuration import Hardware, StudentConfig, TeacherConfig
 from train.data.pairs import PairConfig
 from train.data.registry import DataConfig
-from train.hardware import Hardware
 from train.optimiser import Optimiser
 from train.report import REPORT, read_report
-from train.teach import StudentConfig, TeacherConfig
 
 Quality = Literal["hq", "lq"]
 

@@ -9,7 +9,7 @@ from benchmarks.peers import accuracy_tables, trainings
 from benchmarks.peers.accuracy import trainings as trainings_of
 from benchmarks.peers.fronts import Point, better_training, front
 from benchmarks.peers.trainings import ALONE, FOR_AS_LONG, ROWS, Training
-from train.teach import StudentConfig, TeacherConfig
+from train.configuration import StudentConfig, TeacherConfig
 
 
 def point(row: str, ms: float, top1: float, precision: str = "FP32") -> Point:

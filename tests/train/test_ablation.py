@@ -10,13 +10,13 @@ from scipy import stats
 
 from edge.contract.errors import ConfigError, DataError
 from edge.contract.preprocess import Preprocessing
-from train.ablation import AblationConfig, ablation
+from train.ablation import ablation
 from train.ablation_report import Result, gap_recovered, interval, rows_of
+from train.configuration import AblationConfig, Hardware, TeacherConfig
 from train.data.pairs import PairConfig
 from train.data.registry import DataConfig, read_dataset
-from train.hardware import Hardware
 from train.optimiser import Optimiser
-from train.teach import TeacherConfig, train_teacher
+from train.teach import train_teacher
 
 DATA = DataConfig(clips_per_class=3, pairs=PairConfig(preprocessing=Preprocessing(length_frames=8, fps=4.0)))
 PNG = b"\x89PNG\r\n\x1a\n"

@@ -13,14 +13,14 @@ from edge.decisions import DecisionConfig
 from edge.recogniser import RecogniserConfig
 from edge.streaming.choice import open_student, why_not
 from edge.streaming.recogniser import StreamRecogniser
-from train.add_stream import StreamExportConfig, export_stream
+from train.add_stream import export_stream
 from train.checkpoint import load_checkpoint
+from train.configuration import ExportConfig, Hardware, StreamExportConfig, TeacherConfig
 from train.data.pairs import PairConfig
 from train.data.registry import DataConfig
-from train.export import ExportConfig, export
-from train.hardware import Hardware
+from train.export import export
 from train.optimiser import Optimiser
-from train.teach import TeacherConfig, train_teacher
+from train.teach import train_teacher
 
 STREAMED = RecogniserConfig(precision="fp32", form="stream", threads=1)
 

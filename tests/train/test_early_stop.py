@@ -9,13 +9,13 @@ import torch
 from edge.contract.preprocess import Preprocessing
 from train import fit, teach
 from train.checkpoint import load_checkpoint
+from train.configuration import Hardware, TeacherConfig
 from train.data.pairs import PairConfig
 from train.data.registry import DataConfig, read_dataset
 from train.data.splits import held_out
 from train.fit import VALIDATION, has_settled
-from train.hardware import Hardware
 from train.optimiser import Optimiser
-from train.teach import TeacherConfig, train_teacher
+from train.teach import train_teacher
 
 DATA = DataConfig(clips_per_class=9, pairs=PairConfig(preprocessing=Preprocessing(length_frames=8, fps=4.0)))
 

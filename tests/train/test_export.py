@@ -15,15 +15,15 @@ from edge.contract.errors import DataError
 from edge.contract.layouts import layout
 from edge.contract.preprocess import Preprocessing
 from edge.engines.registry import open_engine
+from train.configuration import ExportConfig, Hardware, TeacherConfig
 from train.data.corruption import EstimatorErrors
 from train.data.kinematic import make_kinematic
 from train.data.pairs import PairConfig, Pairs
 from train.data.registry import DataConfig
-from train.export import ExportConfig, export, write_onnx
-from train.hardware import Hardware
+from train.export import export, write_onnx
 from train.networks.registry import build
 from train.optimiser import Optimiser
-from train.teach import TeacherConfig, train_teacher
+from train.teach import train_teacher
 
 PAIRS = PairConfig(
     preprocessing=Preprocessing(length_frames=16, fps=10),

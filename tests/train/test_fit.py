@@ -17,13 +17,13 @@ import train.fit
 from edge.contract.errors import ConfigError, DataError
 from edge.contract.preprocess import Preprocessing
 from train.checkpoint import FILE, Checkpoint, load_checkpoint, save_checkpoint
+from train.configuration import Hardware, StudentConfig, TeacherConfig
 from train.data.kinematic import CLASSES
 from train.data.pairs import PairConfig, Pairs
 from train.data.registry import DataConfig, read_dataset
 from train.evaluate import predict
-from train.hardware import Hardware
 from train.optimiser import Optimiser
-from train.teach import StudentConfig, TeacherConfig, train_student, train_teacher
+from train.teach import train_student, train_teacher
 
 DATA = DataConfig(clips_per_class=3, pairs=PairConfig(preprocessing=Preprocessing(length_frames=8, fps=4.0)))
 SHORT = Optimiser(epochs=3, batch=16, learning_rate=0.05)

@@ -13,6 +13,7 @@ from edge.contract.errors import ConfigError
 from edge.contract.layouts import JointLayout, layout
 from edge.contract.preprocess import Preprocessing
 from train.checkpoint import load_checkpoint
+from train.configuration import TeacherConfig
 from train.data.pairs import PairConfig
 from train.data.registry import DataConfig
 from train.networks.cost import cost
@@ -20,7 +21,7 @@ from train.networks.dense_gcn import DenseGcn, normalised_adjacency
 from train.networks.network import Network
 from train.networks.registry import NETWORKS, build, declared_in, default_width
 from train.optimiser import Optimiser
-from train.teach import TeacherConfig, train_teacher
+from train.teach import train_teacher
 
 PENN = layout("penn-13")
 

@@ -15,15 +15,15 @@ from calibrate.quantise import Quantiser
 from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.errors import BundleError, ConfigError, EngineError
 from edge.contract.preprocess import Preprocessing
+from train.configuration import ExportConfig, FineTuning, Hardware, QuantiseAwareConfig, StudentConfig, TeacherConfig
 from train.data.pairs import PairConfig
 from train.data.registry import DataConfig
-from train.export import ExportConfig, export
-from train.hardware import Hardware
+from train.export import export
 from train.onnx_operators import OPERATORS, convolution_of_coarse_gradients, rounded
 from train.optimiser import Optimiser
-from train.quantise_aware import FineTuning, QuantiseAwareConfig, quantise_aware
+from train.quantise_aware import quantise_aware
 from train.quantised_network import QuantisedGraph, QuantisedNetwork
-from train.teach import StudentConfig, TeacherConfig, train_student, train_teacher
+from train.teach import train_student, train_teacher
 
 HARDWARE = Hardware(threads=1)
 

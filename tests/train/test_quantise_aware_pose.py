@@ -16,11 +16,11 @@ from onnx import helper
 
 from calibrate.quantise import Quantiser
 from edge.contract.errors import ConfigError, DataError, EngineError
-from train.hardware import Hardware
+from train.configuration import Hardware, PoseFineTuningConfig
 from train.map_distance import map_distance
 from train.onnx_operators import OPERATORS
 from train.pose_pictures import Cutter
-from train.quantise_aware_pose import PoseFineTuningConfig, quantise_aware_pose
+from train.quantise_aware_pose import quantise_aware_pose
 
 HARDWARE = Hardware(threads=1)
 

@@ -15,13 +15,14 @@ from edge.contract.layouts import layout
 from edge.contract.preprocess import Preprocessing
 from tests.train.shift_gcn_by_loops import logits, random_checkpoint
 from train.checkpoint import load_checkpoint
+from train.configuration import TeacherConfig
 from train.data.pairs import PairConfig
 from train.data.registry import DataConfig
 from train.networks.registry import build
 from train.networks.release import load_release
 from train.networks.shift_gcn import ShiftGcn, joint_shift
 from train.optimiser import Optimiser
-from train.teach import TeacherConfig, train_teacher
+from train.teach import train_teacher
 
 NTU, PENN = layout("ntu-25"), layout("penn-13")
 KINDS = [("shift_gcn_teacher", False), ("shift_gcn_student", True)]

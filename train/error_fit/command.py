@@ -16,7 +16,6 @@ from train.data.clip import Recording, SkeletonClip
 from train.data.corruption.fitted_errors import FittedErrors, spoil, write_errors
 from train.data.video_pairs import read_video_pairs
 from train.error_fit.measure import Observed, fit_errors
-from train.error_fit.plot import plot_errors
 from train.video_pairs.manifest import read_manifest
 
 PASSES = 5
@@ -45,6 +44,8 @@ class FitErrorsConfig:
 
 def fit(config: FitErrorsConfig) -> FittedErrors:
     """Write parameters and picture. Raises DataError for pairs that are absent, damaged or show too little."""
+    from train.error_fit.plot import plot_errors  # matplotlib, which `--help` need not wait for
+
     data, manifest = read_video_pairs(config.pairs), read_manifest(config.pairs)
     joints = layout(config.layout or manifest.layouts["low"])
     high, low = (layout(manifest.layouts[side]) for side in ("high", "low"))

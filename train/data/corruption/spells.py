@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.signal import lfilter
 
 
 def spells(draws: NDArray[np.float64], share: ArrayLike, mean_run: ArrayLike) -> NDArray[np.bool_]:
@@ -28,6 +27,8 @@ def spells(draws: NDArray[np.float64], share: ArrayLike, mean_run: ArrayLike) ->
 
 def lasting(noise: NDArray[np.float64], correlation: float) -> NDArray[np.float64]:
     """White noise (S, ...) to noise of the same variance, each frame correlated so much with the one before."""
+    from scipy.signal import lfilter  # with half of SciPy, which `--help` need not wait for
+
     out = noise.copy()
     if len(noise) > 1:
         fresh = [np.sqrt(1 - correlation**2)]
