@@ -57,13 +57,13 @@ COMMANDS = {
     "doctor": Command(
         DoctorConfig,
         with_extra("edge", doctor),
-        "Look for what is wrong with this machine, and say what mends it; exit code 1 where something must be mended.",
+        "Check this machine for problems and say what mends them; exit code 1 where something must be mended.",
         ("python -m edge doctor", "python -m edge doctor --json true --bundle bundles/everyday"),
     ),
     "soak": Command(
         SoakConfig,
         with_extra("edge", soak),
-        "Run the loop for long while the camera is lost at random, and judge memory, events and frame times.",
+        "Run the loop for a long time while the camera is lost at random; judge memory, events and frame times.",
         ("python -m edge soak --minutes 10", "python -m edge soak --minutes 480 --report soak.json"),
     ),
     "demo": Command(

@@ -17,22 +17,25 @@ DEFAULT_MIN_SCORE = 0.4
 
 @dataclass(frozen=True)
 class DecisionConfig:
-    """When and how a person is decided about."""
+    """When and how labels are decided."""
 
     hz: float = 5.0
-    """Decisions a second about each person, by the source's clock. Larger: quicker changes, more work."""
+    """Decisions per second about each person, by the source's clock. Larger: quicker changes, more work."""
     stride_frames: int | None = None
     """Decide in every so many frames instead of hz times a second."""
     min_fill: float = 0.5
-    """Part of the clip, 0..1, that must have been observed. Smaller: earlier and less certain decisions."""
+    """Share of the clip, 0..1, that must have been observed before a decision. Smaller: earlier, less certain
+    decisions."""
     smoothing: int = 3
-    """Decisions of a person that are averaged. Larger: calmer labels, later changes."""
+    """Consecutive decisions about a person whose probabilities are averaged. Larger: steadier labels, later changes."""
     min_score: float | None = None
-    """Probability, 0..1, a label needs to begin; below it is "unknown". Unset: as calibrated for the bundle, or 0.4."""
+    """Probability, 0..1, at which a label begins; below it the label is "unknown". Unset: the bundle's calibrated
+    threshold, or 0.4."""
     hold: float = 0.8
-    """Part of min_score, 0..1, that keeps a label that has begun. Smaller: labels that flicker less, and end later."""
+    """Share of min_score, 0..1, above which a label that has begun stays. Smaller: labels flicker less, and end
+    later."""
     lead: float = 0.1
-    """Probability by which another label must lead to take over from one that has begun."""
+    """Probability by which another label must lead to replace one that has begun."""
 
     def __post_init__(self) -> None:
         if not 0 < self.hz <= 1000:

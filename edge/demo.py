@@ -16,13 +16,14 @@ class DemoConfig:
     """Run the shipped student on the demo clip, or on a recording or camera of your own."""
 
     source: str | None = None
-    """Video, folder of images or camera. Unset: a man does jumping jacks, a woman walks; fetched once."""
+    """Video, folder of images or camera. Unset: a clip of a man doing jumping jacks and a woman walking, downloaded
+    once."""
     bundle: Path = Path("bundles/everyday")
     """Bundle folder with the trained student."""
     out: Path = Path("runs/demo")
     """Folder for annotated.mp4, people.jsonl, best.png and latency.json."""
     frames: int | None = None
-    """End after so many pictures."""
+    """Stop after so many frames."""
     show: bool = False
     """Show a window as well; q in it, or closing it, ends the run."""
 

@@ -20,11 +20,11 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class PeopleConfig:
-    """Who is followed."""
+    """Who of the people in view decisions are made about."""
 
     follow: str = ALL
-    """all; or one person, kept until they have left: largest, centre (of the picture), first (who came first); or a
-    number: that person alone. Others are shown, and nothing is decided about them."""
+    """all; or one person, until they have left: largest, centre (of the frame), first (who came first), or a track
+    number. Others are drawn, and nothing is decided about them."""
 
     def __post_init__(self) -> None:
         known = (ALL, *RULES)

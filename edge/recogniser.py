@@ -32,15 +32,15 @@ class RecogniserConfig:
     """How the student runs."""
 
     precision: Precision = "int8"
-    """int8 or fp32. An engine built beside the bundle's ONNX file is used instead of it."""
+    """int8 or fp32. If an engine was built beside the bundle's ONNX file, the engine is used."""
     threads: int = 0
     """CPU threads of the network, 0 for as many as there are cores. Without effect on a GPU."""
     network: Path | None = None
-    """File of the same student to run instead, .onnx or .engine; precision then means nothing."""
+    """Another file of the same student to run, .onnx or .engine; precision is then ignored."""
     form: Form = "auto"
-    """clip: a whole clip at each decision. stream: frame after frame, states instead of clips; decisions come when the
-    network completes a cycle, at 15 Hz every 0.27 s at most. auto: stream where the bundle has that form, it is within
-    the bundle's accuracy budget of the other, and costs less at this rate of decisions."""
+    """clip: read a whole clip at each decision. stream: process frame by frame, with states instead of clips;
+    decisions come when the network completes a cycle, at 15 Hz every 0.27 s at most. auto: stream where the bundle has
+    that form, it is within the bundle's accuracy budget of the clip form, and costs less at this rate of decisions."""
 
     def __post_init__(self) -> None:
         if self.threads < 0:

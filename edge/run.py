@@ -49,27 +49,27 @@ class RunConfig:
     capture: CaptureConfig = field(default_factory=CaptureConfig)
     """What is asked of a camera."""
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
-    """Who is who."""
+    """How people are tracked from frame to frame."""
     people: PeopleConfig = field(default_factory=PeopleConfig)
-    """Who is followed."""
+    """Who of them decisions are made about."""
     recogniser: RecogniserConfig = field(default_factory=RecogniserConfig)
-    """How clips become decisions."""
+    """How the student runs."""
     sinks: SinkConfig = field(default_factory=SinkConfig)
     """Where results go."""
     decisions: DecisionConfig = field(default_factory=DecisionConfig)
     """When and how people are decided about."""
     restarts: RestartConfig = field(default_factory=RestartConfig)
-    """How much failing is borne."""
+    """How many failures of a stage are tolerated."""
     record: Path | None = None
-    """File to write what the pose stage saw to; `--source replay://FILE` runs everything after it again, anywhere."""
+    """File to record poses to. `--source replay://FILE` runs everything behind the pose stage again, on any machine."""
     frames: int | None = None
-    """End after so many pictures; those of a camera that come while the loop is busy do not count."""
+    """Stop after so many frames; frames of a camera that are dropped do not count."""
     limit_s: float | None = None
-    """End after so many seconds of the source."""
+    """Stop after so many seconds of the source."""
     self_test: bool = True
-    """Before the first picture, hold the student's answers against those stored in the bundle."""
+    """Before the first frame, compare the student's answers with those stored in the bundle."""
     report: Path | None = None
-    """JSON file to write with the latencies and what they were measured on."""
+    """JSON file for the latencies and the conditions of the measurement."""
 
     @property
     def files(self) -> dict[str, Path]:

@@ -37,24 +37,24 @@ FAILED = 1
 
 @dataclass(frozen=True)
 class SoakConfig:
-    """Run the loop for long on a recording in a loop, with a camera that is lost at random."""
+    """Run the loop for a long time on a repeated recording, with a camera that is lost at random."""
 
     bundle: Path = Path("bundles/everyday")
     """Bundle folder with the trained student."""
     source: Path | None = None
-    """Recording that plays in a loop as a camera would. Unset: the demo's."""
+    """Recording that is repeated and played as a camera would. Unset: the demo's."""
     minutes: float = 10.0
-    """How long; ten minutes on a laptop, hours on a board."""
+    """Duration in minutes; ten on a laptop, hours on a board."""
     warm_up_minutes: float = 1.5
-    """Memory is compared from then on."""
+    """Minutes at the start that are left out when memory is compared."""
     loss_every_s: float = 30.0
-    """The camera is lost about so often, for up to two seconds."""
+    """Average seconds between losses of the camera; each lasts up to two seconds."""
     pose: PoseConfig = field(default_factory=PoseConfig)
     """Which pose estimator, and how it runs."""
     report: Path | None = None
-    """JSON file to write what was found to."""
+    """JSON file for the result."""
     seed: int = 0
-    """Of chance."""
+    """Seed of the random losses."""
 
     def __post_init__(self) -> None:
         if not 0 < self.warm_up_minutes < self.minutes:

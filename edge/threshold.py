@@ -37,9 +37,9 @@ class ThresholdConfig:
     clips: Path
     """Held-out clips with labels, the test.npz that `python -m train export` wrote."""
     strangers: Path | None = None
-    """Clips (an .npz with clips) of what none of the classes describes; nothing should be said about them."""
+    """Clips (an .npz with clips) of actions that none of the classes describes; they should be rejected."""
     right: float = 0.95
-    """Part of the decisions, 0..1, that is to be right. Larger: fewer wrong labels, more silence."""
+    """Share of the decisions, 0..1, that should be right. Larger: fewer wrong labels, more "unknown"."""
     precision: Precision | None = None
     """int8 or fp32; by default int8 where the bundle has it."""
 

@@ -55,17 +55,18 @@ VELOCITY_MEMORY_S = 0.2
 
 @dataclass(frozen=True)
 class TrackerConfig:
-    """When a body is the same as before, and how tracks begin and end."""
+    """When a pose belongs to a track, and how tracks begin and end."""
 
     min_similarity: float = 0.15
-    """Object keypoint similarity, 0..1, a pose needs with the predicted one. Larger: fewer swaps, more breaks."""
+    """Object keypoint similarity, 0..1, that a pose needs with the track's predicted pose. Larger: fewer identity
+    switches, more broken tracks."""
     birth_hits: int = 3
-    """Frames running in which a body must be seen before it counts. Larger: fewer ghosts, later starts."""
+    """Consecutive frames in which a body must be seen before it counts. Larger: fewer false people, later starts."""
     max_age_s: float = 1.0
-    """Seconds unseen after which a track ends. Larger: bridges longer occlusions, at the risk of a swap."""
+    """Seconds unseen after which a track ends. Larger: bridges longer occlusions, at the risk of an identity switch."""
     max_blind_s: float = 10.0
-    """Seconds without any picture, as of a lost camera, that tracks outlive: who was not looked for is not gone.
-    Larger: whoever stays keeps their number, at the risk that another has taken their place."""
+    """Seconds without any frame, as when a camera is lost, that tracks survive. Larger: people who stay keep their
+    number, at the risk that somebody else has taken their place."""
 
     def __post_init__(self) -> None:
         if not 0 < self.min_similarity < 1 or self.birth_hits < 1 or min(self.max_age_s, self.max_blind_s) < 0:

@@ -43,25 +43,25 @@ class AccuracyConfig:
     bundle: Path
     """Bundle folder with the trained student, or with the engine built from it."""
     videos: Path | None = None
-    """Folder with one subfolder of videos a class, which go through the whole loop."""
+    """Folder with one subfolder of videos per class; the videos go through the whole loop."""
     clips: Path | None = None
-    """Instead of videos, labelled clips or recordings, .npz."""
+    """Labelled clips or recordings (.npz) instead of videos."""
     precision: Precision | None = None
     """int8 or fp32; by default int8 where the bundle has it."""
     beside: tuple[str, ...] = ()
-    """Students to hold beside it, on the same poses: int8, fp32 or files, for instance [student.fp16.engine]."""
+    """Students to compare with on the same poses: int8, fp32 or files, for instance [student.fp16.engine]."""
     threads: int = 0
     """CPU threads of the networks, 0 for as many as there are cores."""
     pose: PoseConfig = field(default_factory=PoseConfig)
-    """Which pose estimator looks at videos."""
+    """Pose estimator for the videos."""
     decisions: DecisionConfig = field(default_factory=DecisionConfig)
-    """When people in videos are decided about."""
+    """When and how labels are decided in videos."""
     min_top1: float | None = None
-    """Floor of the top-1 accuracy in percent; below it the exit code is 1."""
+    """Lowest top-1 accuracy allowed, in percent; below it the exit code is 1."""
     min_mean_per_class: float | None = None
-    """Floor of the mean over classes of their top-1, in percent."""
+    """Lowest mean over the classes of their top-1 accuracy allowed, in percent."""
     min_agreement: float | None = None
-    """Floor of the decisions that are the FP32 student's, in percent."""
+    """Lowest agreement with the FP32 student's decisions allowed, in percent."""
     report: Path | None = None
     """JSON file to write."""
     confusion: Path | None = None

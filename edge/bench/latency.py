@@ -42,15 +42,15 @@ class LatencyConfig:
     source: str | None = None
     """Video, folder of images or camera, as for `run`. Unset: the demo's clip, fetched once."""
     out: Path = Path("runs/bench")
-    """Folder for latency.json, latency.md and latency.png, the spread of every stage."""
+    """Folder for latency.json, latency.md and latency.png (the distribution of each stage)."""
     runs: int = 5
-    """How often everything is done; what differs between the runs is the noise that --compare goes by."""
+    """Repetitions of the whole measurement; differences between them are the noise that --compare allows for."""
     frames: int = 200
-    """Pictures of each run."""
+    """Frames in each run."""
     warm_up_frames: int = 30
-    """Of them, at the start, left out of the figures."""
+    """Frames at the start of each run that are left out of the figures."""
     queries: int = 100
-    """Runs of each network alone, and of the student for each batch, in each run."""
+    """Runs of each network alone, and of the student for each batch size, in each run."""
     pose: PoseConfig = field(default_factory=PoseConfig)
     """Which pose estimator, and how it runs."""
     capture: CaptureConfig = field(default_factory=CaptureConfig)
@@ -58,12 +58,12 @@ class LatencyConfig:
     recogniser: RecogniserConfig = field(default_factory=RecogniserConfig)
     """How the student runs."""
     decisions: DecisionConfig = field(default_factory=DecisionConfig)
-    """When people are decided about."""
+    """When and how labels are decided."""
     display: Display = "output"
-    """Age of a picture when it is displayed, by a clock drawn into the source, in a run of its own: output (drawn on
-    and handed out, not shown), window (shown on the screen), none. A recording plays as a camera there."""
+    """End-to-end latency, capture to display, in a run of its own, by a clock drawn into the source: output (drawn and
+    handed out, not shown), window (shown on the screen), none. A recording plays as a camera there."""
     compare: tuple[Path, Path] | None = None
-    """Measure nothing; hold two latency.json against each other, the earlier one first."""
+    """Measure nothing; compare two latency.json, the earlier one first."""
 
     def __post_init__(self) -> None:
         if min(self.runs, self.queries) < 1 or self.frames < 2 * self.warm_up_frames or self.warm_up_frames < 0:

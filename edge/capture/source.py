@@ -20,22 +20,22 @@ class CaptureConfig:
     """What is asked of a source that leaves the choice. The same keys may follow an address: csi://0?width=1280."""
 
     fps: float | None = None
-    """Rate asked of a camera, or at which a folder of images or raw frames were taken, in Hz. Unset: its own, or 10."""
+    """Frame rate, in Hz: asked of a camera, or that of a folder of images or raw frames. Unset: its own, or 10."""
     width: int | None = None
-    """Width asked of a camera, or that raw frames have, in pixels; give the height too. Unset: the camera's own."""
+    """Width in pixels: asked of a camera, or that of raw frames; give the height too. Unset: the camera's own."""
     height: int | None = None
-    """Height asked of a camera, or that raw frames have, in pixels."""
+    """Height in pixels: asked of a camera, or that of raw frames."""
     flip: Flip = "none"
-    """How the picture is turned: horizontal, vertical, rotate-180, clockwise, counterclockwise."""
+    """Turn each frame: horizontal, vertical, rotate-180, clockwise, counterclockwise."""
     codec: str | None = None
-    """Of a camera mjpeg, yuyv or h264; of a stream or file h264 or h265, for the hardware decoder; of raw frames
+    """For a camera mjpeg, yuyv or h264; for a stream or file h264 or h265, to use the hardware decoder; for raw frames
     bgr, rgb, gray, i420, nv12 or yuyv."""
     backend: Backend = "auto"
-    """What reads: gstreamer, with a Jetson's hardware decoders, or opencv. auto: what fits source and machine."""
+    """Reader: gstreamer (with a Jetson's hardware decoders) or opencv. auto: what fits source and machine."""
     stall_s: float = 5.0
-    """A live source that gives no picture for so long is lost, and opened again."""
+    """Seconds without a frame after which a live source counts as lost and is reopened."""
     give_up_s: float = 300.0
-    """A lost source that has not come back after so long ends the run."""
+    """Seconds after which a lost source that has not come back ends the run."""
 
     def __post_init__(self) -> None:
         if self.fps is not None and not 0 < self.fps < 1000:

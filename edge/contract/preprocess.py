@@ -36,29 +36,25 @@ SAME_MOMENT = 1e-6
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How a clip is made. These fields travel in the bundle, so that the device cannot differ.
-
-    length_frames: T, frames of a clip.
-    fps: rate the clip is resampled to, in Hz; the clip spans ``length_frames / fps`` seconds.
-    impute_window_frames: a joint that was not seen becomes the mean of its seen positions
-        within this many frames before and after.
-    centre: what is subtracted from the coordinates. "trend": the straight line fitted to the
-        path of the body's root, so that neither walking through the picture nor a panning
-        camera moves the clip, yet a jump or a squat still does. "clip": the root's mean. "trailing": as trend, but
-        each frame by itself and what came before it in the clip, imputed from there too: a network that streams
-        knows no more, see :mod:`edge.contract.trailing`.
-    max_gap_s: two frames further apart than this are not interpolated between.
-    between: how that is done. "line": from frame to frame. "curve": through the four frames around, so that a slow
-        camera sees the movements of a fast one, see :mod:`edge.contract.between_frames`; not for "trailing", which may
-        not wait for the frame after the next.
-    """
+    """How a clip is made. These fields travel in the bundle, so that the device cannot differ."""
 
     length_frames: int = 32
+    """T, frames of a clip."""
     fps: float = 15.0
+    """Rate the clip is resampled to, in Hz; the clip spans length_frames / fps seconds."""
     impute_window_frames: int = 3
+    """A joint that was not seen becomes the mean of its seen positions within this many frames before and after."""
     centre: Centre = "trend"
+    """What is subtracted from the coordinates. trend: the straight line fitted to the path of the body's root, so that
+    neither walking through the frame nor a panning camera moves the clip, yet a jump or a squat does. clip: the root's
+    mean. trailing: as trend, but each frame from itself and what came before it alone, imputed from there too, as a
+    stream needs it; see edge/contract/trailing.py."""
     max_gap_s: float = 0.5
+    """Joints are not interpolated between two frames further apart than this."""
     between: Between = "line"
+    """Interpolation between frames. line: from frame to frame. curve: through the four frames around, so that a slow
+    camera sees the movements of a fast one, see edge/contract/between_frames.py; not with centre trailing, which may
+    not wait for the frame after the next."""
 
     def __post_init__(self) -> None:
         if self.length_frames < 2 or self.fps <= 0 or self.impute_window_frames < 0 or self.max_gap_s < 0:

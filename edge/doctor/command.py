@@ -22,10 +22,10 @@ COLOURS: dict[Status, str] = {"ok": "green", "warn": "yellow", "fail": "red", "n
 
 @dataclass(frozen=True)
 class DoctorConfig:
-    """Look at board, software, cameras, power, heat, disk, rights, bundle and engines."""
+    """Check board, software, cameras, power, temperature, disk, permissions, bundle and engines."""
 
     bundle: Path = Path("bundles/everyday")
-    """Bundle folder to look at, with the engines beside its networks."""
+    """Bundle folder to check, with the engines beside its networks."""
     json: bool = False
     """Write the findings as JSON instead of a table."""
 

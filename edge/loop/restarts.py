@@ -13,12 +13,12 @@ from edge.contract.errors import ConfigError, StageError
 
 @dataclass(frozen=True)
 class RestartConfig:
-    """How much failing is borne."""
+    """How many failures of a stage are tolerated."""
 
     restarts: int = 3
-    """Times that the pose or the action stage is started again within the window; one more ends the run."""
+    """Restarts of the pose or the action stage within the window; one failure more ends the run."""
     within_s: float = 60.0
-    """Length of the window in seconds, by a clock that never jumps."""
+    """Length of the window in seconds, by a monotonic clock."""
 
     def __post_init__(self) -> None:
         if self.restarts < 0 or not self.within_s > 0:

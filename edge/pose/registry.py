@@ -26,19 +26,20 @@ class PoseConfig:
     threads: int = 0
     """CPU threads of the network, 0 for as many as there are cores. Without effect on a GPU."""
     engine: Runtime = "auto"
-    """auto: the runtime of the network file's suffix. openvino: OpenVINO instead, on x86 often the fastest for pose."""
+    """auto: the runtime for the network file's suffix. openvino: OpenVINO instead, on x86 often the fastest for
+    pose."""
     max_people: int = 5
-    """People followed at once, at most. blazepose takes about the same time again for each who is followed, and
-    1.5 MB of memory from the start for each who could be."""
+    """People tracked at once, at most. With blazepose each tracked person costs about the same time again, and each
+    possible person 1.5 MB of memory from the start."""
     min_joint_score: float | None = None
     """A joint below this score counts as unseen, 0..1. Unset: 0.5 for blazepose, 0.1 for heatmap networks."""
     search_every_s: float = 0.5
-    """blazepose, and crop, look for newcomers so often, each time in the whole picture and in a square of each of three
-    smaller sizes; in every picture while nobody is followed, or somebody was lost a moment ago or is in doubt.
-    Larger: faster, and finds newcomers later. 0: in every picture."""
+    """blazepose, and crop: seconds between searches for new people, each in the whole frame and in a square of each of
+    three smaller sizes; in every frame while nobody is tracked, or somebody was lost a moment ago or is in doubt.
+    Larger: faster, and new people are found later. 0: in every frame."""
     crop: bool = False
-    """trt_pose and tf_pose: look at each person in a part of the picture cut around them, for people far away. Costs a
-    run of the network for each who stands apart; blazepose always does so."""
+    """trt_pose and tf_pose: run the network on a crop around each person, for people far away. Costs one run for each
+    person who stands apart; blazepose always does so."""
 
 
 def _blazepose(config: PoseConfig) -> PoseEstimator:

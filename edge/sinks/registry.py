@@ -20,26 +20,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SinkConfig:
-    """Where results go. Files appear whole, when the run ends."""
+    """Where results go. Files are written completely or not at all, when the run ends."""
 
     video: Path | None = None
-    """Annotated video to write, for instance annotated.mp4."""
+    """Annotated video, for instance annotated.mp4."""
     json: Path | None = None
-    """File to write with one JSON object a frame and line: people, keypoints in pixels, actions, milliseconds."""
+    """File with one JSON object per frame: people, keypoints in pixels, actions, latencies in milliseconds."""
     events: Path | None = None
-    """File to write with one JSON object a line for what begins or ends: people, actions, failures, lost cameras."""
+    """File with one JSON object per event: people, actions, failures and lost cameras that begin or end."""
     picture: Path | None = None
     """Picture of the best moment to write, .png or .jpg, each person with the label of the clip around it."""
     page: str | None = None
-    """Port of a live page for browsers on this machine, for instance 8080; host:port for others too, with a token."""
+    """Port of a live web page for browsers on this machine, for instance 8080; host:port for others too, with a
+    token."""
     page_token: str | None = None
-    """Token that the page asks for. Unset: none on this machine; elsewhere one is made up and shown."""
+    """Token that the web page asks for. Unset: none on this machine; elsewhere one is generated and shown."""
     mqtt: str | None = None
-    """MQTT broker that gets events, mqtt://user:password@host:1883/topic; needs paho-mqtt."""
+    """MQTT broker that gets the events, mqtt://user:password@host:1883/topic; needs paho-mqtt."""
     show: bool = False
     """Show a window; q in it, or closing it, ends the run."""
     codec: str | None = None
-    """Four letters of the video's codec; mp4v takes least CPU. Unset: avc1 (H.264) where OpenCV has it, else mp4v."""
+    """Four-letter code of the video's codec; mp4v takes least CPU. Unset: avc1 (H.264) where OpenCV has it, else
+    mp4v."""
 
     @property
     def files(self) -> dict[str, Path]:

@@ -19,29 +19,32 @@ DRIFT_CORRELATION = 0.88
 
 @dataclass(frozen=True)
 class EstimatorErrors:
-    """How a single-frame pose estimator fails, in probabilities per frame and torso lengths.
-
-    jitter: standard deviation of each joint's independent noise; drift: of noise that lasts over
-        frames; miss: chance a joint is unseen, in runs of ``miss_run_frames`` on average; limb_miss:
-        half the number of joints that a clip lacks throughout, on average: each is hidden with chance
-        2 * limb_miss / V, whatever happens to the others; swap: chance a limb pair takes each
-        other's place, in runs; outlier: chance a joint lands somewhere on the body; cut_off: chance per
-        clip that the picture ends at the waist, as before a laptop's camera: neither hips nor legs are seen;
-        bias: standard deviation of each joint's offset that lasts the whole clip; hip_shift: the hips lie up to
-        this share of the trunk too high or too low, as estimators disagree about where they are.
-    """
+    """How a single-frame pose estimator fails, in probabilities per frame and torso lengths."""
 
     jitter: float = 0.03
+    """Standard deviation of each joint's independent noise, in torso lengths."""
     drift: float = 0.04
+    """Standard deviation of noise that lasts over frames, in torso lengths."""
     miss: float = 0.08
+    """Probability that a joint is unseen, in runs of miss_run_frames."""
     miss_run_frames: float = 4.0
+    """Average length of such a run."""
     limb_miss: float = 0.15
+    """Half the average number of joints that a clip lacks throughout: each is hidden with probability 2 * limb_miss /
+    V, independently of the others."""
     swap: float = 0.02
+    """Probability that the two joints of a left-right pair are exchanged, in runs of swap_run_frames."""
     swap_run_frames: float = 3.0
+    """Average length of such a run."""
     outlier: float = 0.01
+    """Probability that a joint lands somewhere else on the body."""
     cut_off: float = 0.0
+    """Probability, per clip, that the frame ends at the waist, as before a laptop's camera: neither hips nor legs are
+    seen."""
     bias: float = 0.0
+    """Standard deviation of each joint's offset that lasts the whole clip, in torso lengths."""
     hip_shift: float = 0.0
+    """The hips lie up to this share of the trunk too high or too low, as estimators disagree about where they are."""
 
 
 def estimate_badly(
