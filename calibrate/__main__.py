@@ -23,7 +23,7 @@ from edge.command_line import Command, console, run_command_line, with_extra
 
 @dataclass(frozen=True)
 class GateConfig:
-    """Ask TensorRT's own parser and builder, without a GPU, whether they take a network."""
+    """Ask TensorRT's own parser and builder, without a GPU, whether they accept a network."""
 
     onnx: Path
     """Network to check."""
@@ -60,9 +60,9 @@ class TfPoseConfig:
     out: Path
     """ONNX file to write."""
     height: int = 224
-    """Height of the pictures it will take, a multiple of 8."""
+    """Height of its input in pixels, a multiple of 8."""
     width: int = 224
-    """Width, likewise."""
+    """Width of its input in pixels, a multiple of 8."""
 
 
 def tf_pose(config: TfPoseConfig) -> None:
@@ -82,7 +82,7 @@ COMMANDS = {
     "stream": Command(
         StreamConfig,
         with_extra("calibrate", quantise_stream_of),
-        "Quantise a bundle's networks for streaming to INT8.",
+        "Quantise a bundle's streaming networks to INT8.",
         ("python -m calibrate stream --bundle runs/bundle --clips runs/calibration.npz",),
     ),
     "pose": Command(
@@ -94,7 +94,7 @@ COMMANDS = {
     "methods": Command(
         MethodsConfig,
         with_extra("calibrate", compare_methods),
-        "Compare the ways of choosing ranges on a bundle's student.",
+        "Compare the calibration methods on a bundle's student.",
         ("python -m calibrate methods --bundle bundles/everyday --clips runs/calibration.npz --test runs/test.npz",),
     ),
     "sensitivity": Command(
@@ -127,7 +127,7 @@ COMMANDS = {
     "gate": Command(
         GateConfig,
         with_extra("calibrate", gate),
-        "Ask TensorRT's parser, without a GPU, whether it takes a network; exit code 1 if not.",
+        "Ask TensorRT's parser, without a GPU, whether it accepts a network; exit code 1 if not.",
         ("python -m calibrate gate --onnx student.int8.onnx",),
     ),
     "engine": Command(

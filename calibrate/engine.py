@@ -15,31 +15,31 @@ class EngineConfig:
     """Build TensorRT engines on the device that will run them, and keep the fastest that is accurate enough."""
 
     bundle: Path | None = None
-    """Bundle folder: chooses the student's engine and writes it there as student.engine."""
+    """Bundle folder: the student's engine is chosen and written there as student.engine."""
     onnx: Path | None = None
-    """Instead of a bundle, one network. Alone it is built and nothing is compared."""
+    """One network, instead of a bundle. Alone, it is built and nothing is compared."""
     int8: Path | None = None
-    """The INT8 form of that network: then the best of the two files' engines is chosen by people found in --frames."""
+    """INT8 form of that network: the best engine of the two files is then chosen by the people found in --frames."""
     out: Path | None = None
-    """Engine to write; by default beside the network, with .engine. Its manifest comes beside it."""
+    """Engine to write; by default beside the network, with .engine. Its record is written beside it."""
     precision: Literal["auto", "int8", "fp16", "fp32"] = "auto"
-    """auto keeps the fastest within the budget; another is built and kept whatever it loses."""
+    """auto: the fastest within the budget. Any other is built and kept whatever it loses."""
     clips: Path | None = None
-    """test.npz with clips and labels. Without it a student is held against the FP32 logits stored in the bundle."""
+    """test.npz with clips and labels. Without it a student is compared with the FP32 logits stored in the bundle."""
     frames: Path | None = None
     """Video or folder of images for a pose network."""
     family: Family = "trt_pose"
-    """Which pose network it is."""
+    """Kind of pose network."""
     pictures: int = 64
-    """How many pictures of the frames are compared."""
+    """Number of frames compared."""
     min_people_agreement: float = 80.0
-    """Percent of the people found by either that both must find, in the same place."""
+    """Percentage of the people found by either that both must find, in the same place."""
     max_batch: int = 4
-    """Most clips in one run, where the network's batch axis is free: people that are decided about at once."""
+    """Most clips in one run, where the network's batch axis is free: people decided about at once."""
     workspace_mib: int = 1024
     """Scratch memory a kernel may take, in MiB."""
     dla_core: int | None = None
-    """Deep-learning accelerator to build for, 0 or 1 on boards that have them; what it cannot run, the GPU does."""
+    """DLA core to build for, 0 or 1 on boards that have them; layers it cannot run fall back to the GPU."""
 
 
 def engine(config: EngineConfig) -> None:

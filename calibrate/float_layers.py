@@ -114,12 +114,12 @@ def choose_by_people(
     return fewest_float_layers(quantiser, fitted_on, loss, lambda: layer_losses(quantiser, few, decides=False), budget)
 
 
-def show_trials(choice: Choice, budget: AccuracyBudget, what: str = "decided alike") -> None:
+def show_trials(choice: Choice, budget: AccuracyBudget, what: str = "agreement") -> None:
     """The trials as a table."""
     allowed = f"{budget.min_agreement:g} % {what}"
     if any(trial.loss.top1_drop is not None for trial in choice.trials):
         allowed = f"{budget.max_top1_drop:g} points, {allowed}"
-    table = Table("layers", "top-1 lost, points", f"{what} %", "", title=f"left in floating point; allowed: {allowed}")
+    table = Table("layers", "top-1 lost, points", f"{what} %", "", title=f"kept in floating point; budget: {allowed}")
     for trial in choice.trials:
         lost = "" if trial.loss.top1_drop is None else f"{trial.loss.top1_drop:.2f}"
         verdict = "within" if trial.within(budget) else "missed"

@@ -19,20 +19,20 @@ from edge.engines.registry import open_engine
 
 @dataclass(frozen=True)
 class MethodsConfig:
-    """Quantise a bundle's student with every way of choosing ranges and compare what each loses."""
+    """Quantise a bundle's student with every calibration method and compare the losses."""
 
     bundle: Path
-    """Bundle folder; it is left as it is."""
+    """Bundle folder; it is not changed."""
     clips: Path
-    """calibration.npz with clips and labels: what ranges are taken from."""
+    """calibration.npz with clips and labels, for the ranges."""
     test: Path
-    """test.npz with clips and labels: what is compared on."""
+    """test.npz with clips and labels, for the comparison."""
     methods: tuple[Method, ...] = METHODS
-    """Which ways to compare; entropy takes as long as all others together."""
+    """Calibration methods to compare; entropy takes as long as all others together."""
     samples: int = 256
-    """How many clips are calibrated on, spread over the classes."""
+    """Number of calibration clips, stratified by class."""
     seed: int = 0
-    """Chooses which."""
+    """Seed of the choice of clips."""
     report: Path | None = None
     """JSON file to write."""
 
@@ -70,7 +70,7 @@ def compare_methods(config: MethodsConfig) -> None:
             alike = 100 * agreement(wanted, given)
             results.append(MethodResult(method, 100 * top1(given, test.labels), alike, error, seconds))
     title = f"FP32 top-1 {100 * top1(wanted, test.labels):.2f} % on {len(test.clips)} clips"
-    table = Table("ranges by", "INT8 top-1 %", "decided alike %", "mean error of logits", "seconds", title=title)
+    table = Table("ranges by", "INT8 top-1 %", "agreement %", "mean error of logits", "seconds", title=title)
     for r in results:
         table.add_row(r.method, f"{r.top1:.2f}", f"{r.agreement:.2f}", f"{r.mean_error:.4f}", f"{r.seconds:.0f}")
     console.print(table)

@@ -35,23 +35,23 @@ class PoseConfig:
     """pose.onnx, in FP32."""
     frames: Path
     """Video or folder of images such as the device's camera will see, with people at the distances it will see; better
-    of several scenes, for weights fitted to one scene suit another less."""
+    of several scenes, because weights fitted to one scene suit another less."""
     family: Family = "trt_pose"
-    """Which network it is, trt_pose or tf_pose: how pictures are prepared for it."""
+    """Kind of network, trt_pose or tf_pose: decides how images are prepared for it."""
     out: Path | None = None
-    """File to write; by default the network's name with .int8.onnx. Its record is written beside it as .json."""
+    """File to write; by default the network's name with .int8.onnx. A record is written beside it as .json."""
     method: Method = "mse"
-    """How an activation's range is chosen: minmax, percentile, entropy (slow), margin or mse (finds most people)."""
+    """How ranges are chosen: minmax, percentile, entropy (slow), margin or mse (finds most people)."""
     samples: int = 128
-    """How many pictures are calibrated on, evenly spread over the frames."""
+    """Number of calibration images, evenly spread over the frames."""
     float_layers: int | None = None
-    """How many layers, the most sensitive, stay in floating point. Unset: as few as find the people that FP32 finds, in
-    pictures of the same frames that lie between the calibrated ones."""
+    """Number of layers, the most sensitive, that stay in floating point. Unset: as few as find the people that FP32
+    finds, in frames that lie between those calibrated on."""
     fit_weights: bool = True
-    """Whether each layer's weights are fitted to what it reads in eight bits, so that it gives what it gave in floating
-    point; otherwise they are rounded to the nearest, which loses more people and is quicker."""
+    """Fit each layer's weights so that it gives from its INT8 inputs what it gave in floating point. false: round them
+    to the nearest, which is quicker and loses more people."""
     min_people_agreement: float = 80.0
-    """Percent of the people found by either that FP32 and INT8 must both find there; what `verify-pose` asks for."""
+    """Percentage of the people found by FP32 or INT8 that both must find; the same that `verify-pose` asks for."""
 
 
 def quantise_pose(config: PoseConfig) -> None:

@@ -33,7 +33,7 @@ class ReportConfig:
     verified: Path
     """The JSON file that `python -m calibrate verify --clips test.npz --report` wrote."""
     page: Path
-    """Page to write the section of the bundle's dataset in; the rest of it stays."""
+    """Page in which the section of the bundle's dataset is rewritten; the rest is kept."""
 
 
 def report(config: ReportConfig) -> None:

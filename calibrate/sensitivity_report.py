@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SensitivityConfig:
-    """Quantise each layer of a bundle's student alone and see which decisions change."""
+    """Quantise each layer of a bundle's student alone and count the decisions that change."""
 
     bundle: Path
     """Bundle folder, as `python -m train export` wrote it."""
@@ -31,11 +31,11 @@ class SensitivityConfig:
     out: Path
     """Folder for sensitivity.json and sensitivity.png."""
     method: Method = "margin"
-    """How an activation's range is chosen: minmax, percentile (99.99), entropy (slow), mse, margin (a fifth more)."""
+    """How ranges are chosen: minmax, percentile (99.99), entropy (slow), mse, margin (a fifth more)."""
     samples: int = 256
-    """How many clips are calibrated and compared on, spread over the classes."""
+    """Number of clips for calibration and comparison, stratified by class."""
     seed: int = 0
-    """Chooses which."""
+    """Seed of the choice of clips."""
 
 
 def report_sensitivity(config: SensitivityConfig) -> None:

@@ -31,21 +31,21 @@ KEPT_OF = 3
 
 @dataclass(frozen=True)
 class StreamConfig:
-    """Quantise the networks of a stream to INT8; their states stay floating point."""
+    """Quantise the networks of a stream to INT8; their states stay in floating point."""
 
     bundle: Path
     """Bundle folder with stream.1.onnx and so on, as `python -m train export` wrote them."""
     clips: Path
-    """calibration.npz (of a stream that was added to a bundle: stream_calibration.npz): what ranges are taken from."""
+    """calibration.npz, for the ranges (stream_calibration.npz for a stream that was added to a bundle)."""
     test: Path | None = None
-    """Held-out clips with labels. With them the accuracy of both precisions, and how often they decide alike, is
-    measured, each clip from fresh states, and recorded in the manifest."""
+    """Held-out clips with labels. With them the accuracy of both precisions, and their agreement, is measured, each
+    clip from fresh states, and recorded in the manifest."""
     method: Method = "percentile"
-    """How an activation's range is chosen: minmax, percentile (99.99), entropy (slow), mse or margin."""
+    """How ranges are chosen: minmax, percentile (99.99), entropy (slow), mse or margin."""
     samples: int = 64
-    """How many clips are streamed, spread over the classes."""
+    """Number of clips streamed for calibration, stratified by class."""
     seed: int = 0
-    """Chooses which."""
+    """Seed of the choice of clips."""
 
 
 def quantise_stream_of(config: StreamConfig) -> None:

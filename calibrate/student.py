@@ -32,24 +32,24 @@ JUDGED = 256
 
 @dataclass(frozen=True)
 class StudentConfig:
-    """Quantise a bundle's student to INT8 and write both accuracies into its manifest."""
+    """Quantise a bundle's student to INT8 and record both accuracies in its manifest."""
 
     bundle: Path
     """Bundle folder, as `python -m train export` wrote it; student.int8.onnx and calibration.json are added."""
     clips: Path
-    """calibration.npz with clips and labels: what ranges are taken from."""
+    """calibration.npz with clips and labels, for the ranges."""
     test: Path | None = None
-    """test.npz with clips and labels: what both accuracies are measured on; without it they are left out."""
+    """test.npz with clips and labels, for both accuracies; without it they are not measured."""
     method: Literal["auto", "minmax", "percentile", "entropy", "mse", "margin"] = "auto"
-    """How an activation's range is chosen: minmax, percentile (99.99), entropy (slow), mse, margin (a fifth more), or
-    auto, the one whose logits stay nearest to FP32's on clips that ranges are not taken from."""
+    """How ranges are chosen: minmax, percentile (99.99), entropy (slow), mse, margin (a fifth more), or auto: the one
+    whose logits stay nearest to FP32's on clips that ranges are not taken from."""
     samples: int = 256
-    """How many clips are calibrated on, spread over the classes."""
+    """Number of calibration clips, stratified by class."""
     seed: int = 0
-    """Chooses which."""
+    """Seed of the choice of clips."""
     float_layers: int | None = None
-    """How many layers, the most sensitive, stay in floating point. Unset: the first, which reads coordinates, and
-    as few others as bring the calibration clips within the bundle's budget."""
+    """Number of layers, the most sensitive, that stay in floating point. Unset: the first, which reads coordinates,
+    and as few others as bring the calibration clips within the bundle's budget."""
 
 
 def quantise_student(config: StudentConfig) -> None:

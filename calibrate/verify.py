@@ -31,28 +31,28 @@ LAYER_SAMPLES = 16
 
 @dataclass(frozen=True)
 class VerifyConfig:
-    """Compare a bundle's INT8 student and engines with its FP32 student, and fail where one lost too much."""
+    """Compare a bundle's INT8 student and engines with its FP32 student; fail where one misses the budget."""
 
     bundle: Path
     """Bundle folder."""
     clips: Path | None = None
-    """test.npz with clips and labels, as `python -m train export` wrote it. Without it everything is held against the
-    FP32 logits stored in the bundle alone, which needs no ONNX Runtime on the device."""
+    """test.npz with clips and labels, as `python -m train export` wrote it. Without it, only the FP32 logits stored in
+    the bundle are compared with, which needs no ONNX Runtime on the device."""
     candidate: Path | None = None
-    """One network to judge, .onnx or .engine; by default student.int8.onnx and the student's engines in the bundle."""
+    """One network to verify, .onnx or .engine; by default student.int8.onnx and the student's engines in the bundle."""
     report: Path | None = None
     """JSON file to write."""
     max_top1_drop: float | None = None
-    """Points of top-1 that may be lost; by default what the bundle says."""
+    """Largest drop of top-1 allowed, in points; by default the bundle's budget."""
     min_agreement: float | None = None
-    """Percent of clips on which both must decide alike; by default what the bundle says."""
+    """Lowest agreement with FP32 allowed, in percent of the clips; by default the bundle's budget."""
     threads: int = 0
     """CPU threads of ONNX Runtime, 0 for all."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Logits against the FP32 student's. agreement: percent of the samples decided alike."""
+    """Logits against the FP32 student's. agreement: percent of the samples with the same decision."""
 
     samples: int
     agreement: float

@@ -23,22 +23,22 @@ ROUNDS = 20
 
 @dataclass(frozen=True)
 class VerifyPoseConfig:
-    """Compare a pose network with its FP32 ONNX on pictures, and fail where too few people are found by both."""
+    """Compare a pose network with its FP32 ONNX on images; fail where too few people are found by both."""
 
     network: Path
     """pose.onnx, in FP32."""
     candidate: Path
-    """Network to judge, .onnx or .engine."""
+    """Network to verify, .onnx or .engine."""
     frames: Path
-    """Video or folder of images, better not the one that was calibrated on."""
+    """Video or folder of images, preferably not the one used for calibration."""
     family: Family = "trt_pose"
-    """Which network it is, trt_pose or tf_pose."""
+    """Kind of network, trt_pose or tf_pose."""
     samples: int = 64
-    """How many pictures are compared, evenly spread over the frames."""
+    """Number of images compared, evenly spread over the frames."""
     report: Path | None = None
     """JSON file to write."""
     min_people_agreement: float = 80.0
-    """Percent of the people found by either that both must find, in the same place."""
+    """Percentage of the people found by either that both must find, in the same place."""
     threads: int = 0
     """CPU threads of ONNX Runtime, 0 for all."""
 

@@ -24,7 +24,11 @@ PROGRAMS: dict[str, dict[str, Command]] = {
 
 def reference() -> str:
     """Markdown of all commands."""
-    lines = ["# Reference", "", "Flags and keys of the YAML file given with `--config` are the same."]
+    lines = [
+        "# Reference",
+        "",
+        "Every key is a flag (`--pose.name trt_pose`), and a key of the YAML file of `--config`.",
+    ]
     for program, commands in PROGRAMS.items():
         for name, command in commands.items():
             lines += ["", f"## python -m {program} {name}", "", command.summary, ""]
@@ -36,7 +40,10 @@ def reference() -> str:
 
 def keys(config: type, prefix: str = "") -> Iterator[str]:
     """One row of a table for each key; keys of a dataclass inside come behind a dot."""
-    types, texts = get_type_hints(config), {p.arg_name: p.description for p in parse_from_object(config).params}
+    types, texts = get_type_hints(config), {}
+    # What a dataclass has from another is explained there.
+    for kind in reversed(config.__mro__[:-1]):
+        texts |= {p.arg_name: p.description for p in parse_from_object(kind).params}
     for field in fields(config):
         kind = types[field.name]
         if is_dataclass(kind) and isinstance(kind, type):

@@ -57,6 +57,7 @@ def test_the_reference_has_every_key(monkeypatch):
         for name, command in commands.items():
             rows = re.findall(r"^\| `(.+?)` \| .+? \| (.*) \|$", sections[f"{room} {name}"], re.MULTILINE)
             assert [key for key, _ in rows] == list(keys_of(command.config)), f"{room} {name}"
+            assert [key for key, text in rows if not text] == [], f"{room} {name}: keys without a word about them"
 
 
 def test_the_site_is_built_without_a_warning(tmp_path):

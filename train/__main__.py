@@ -31,7 +31,7 @@ COMMANDS = {
     "pairs": Command(
         PairsConfig,
         make_pairs,
-        "Run a good and a cheap pose estimator over your own videos, one subfolder a class.",
+        "Run a good and a cheap pose estimator over your own videos, one subfolder per class.",
         (
             "python -m train pairs --videos VIDEOS --out runs/pairs",
             "python -m train pairs --videos VIDEOS --out runs/pairs --high.network blazepose_heavy.tflite "
@@ -41,19 +41,19 @@ COMMANDS = {
     "fit-errors": Command(
         FitErrorsConfig,
         fit_errors,
-        "Fit the errors of the cheap estimator of such pairs, to corrupt other skeletons as it would.",
+        "Fit the errors of the cheap estimator to such pairs, to corrupt other skeletons in the same way.",
         ("python -m train fit-errors --pairs runs/pairs --out runs/errors.yaml --layout penn-13",),
     ),
     "teacher": Command(
         TeacherConfig,
         at("train.teach", "train_teacher"),
-        "Train a network on good skeletons (or, with --see lq, the baseline on poor ones).",
+        "Train a teacher on HQ skeletons (or, with --see lq, the baseline on LQ skeletons).",
         ("python -m train teacher --out runs/teacher --data.dataset penn_action --data.folder DATA",),
     ),
     "student": Command(
         StudentConfig,
         at("train.teach", "train_student"),
-        "Distil a student that reads poor skeletons from a teacher that reads good ones.",
+        "Distil a student that reads LQ skeletons from a teacher that reads HQ skeletons.",
         (
             "python -m train student --out runs/student --teacher runs/teacher "
             "--data.dataset penn_action --data.folder DATA",
@@ -62,19 +62,19 @@ COMMANDS = {
     "export": Command(
         ExportConfig,
         at("train.export", "export"),
-        "Write a trained student as a bundle: ONNX, manifest, self-test and the clips calibration needs.",
+        "Export a trained student as a bundle: ONNX, manifest, self-test, and the clips for calibration.",
         ("python -m train export --run runs/student --bundle runs/bundle --workdir runs",),
     ),
     "export-stream": Command(
         StreamExportConfig,
         at("train.add_stream", "export_stream"),
-        "Add the networks of a run that streams to a bundle.",
+        "Add the networks of a streaming student to a bundle.",
         ("python -m train export-stream --run runs/stream --bundle runs/bundle --workdir runs",),
     ),
     "quantise-aware": Command(
         QuantiseAwareConfig,
         at("train.quantise_aware", "quantise_aware"),
-        "Train a bundle's INT8 student on in eight bits, its teacher still teaching, where INT8 costs too much.",
+        "Fine-tune a bundle's INT8 student (quantisation-aware training), with its teacher.",
         (
             "python -m train quantise-aware --run runs/student --teacher runs/teacher --bundle runs/bundle "
             "--out runs/student-int8 --data DATA",
@@ -83,13 +83,13 @@ COMMANDS = {
     "quantise-aware-pose": Command(
         PoseFineTuningConfig,
         at("train.quantise_aware_pose", "quantise_aware_pose"),
-        "Train an INT8 pose network on in eight bits, towards its FP32 network's maps, where it loses too many people.",
+        "Fine-tune an INT8 pose network towards the maps of its FP32 network (quantisation-aware training).",
         ("python -m train quantise-aware-pose --network pose.onnx --int8 pose.int8.onnx --frames videos",),
     ),
     "pose": Command(
         PoseExportConfig,
         at("train.export_pose", "export_pose"),
-        "Write one of trt_pose's pose networks, with its published weights, as ONNX.",
+        "Export one of trt_pose's networks, with its published weights, as ONNX.",
         (
             "python -m train pose --weights resnet18_baseline_att_224x224_A_epoch_249.pth --out pose.onnx",
             "python -m train pose --backbone densenet121 --weights densenet121.pth --out pose.onnx",
@@ -98,7 +98,7 @@ COMMANDS = {
     "ablation": Command(
         AblationConfig,
         at("train.ablation", "ablation"),
-        "Teacher, LQ-only student and every way of distilling it over several seeds, as a table with intervals.",
+        "Compare all distillation methods over several seeds: table with confidence intervals.",
         ("python -m train ablation --config configs/ablation/penn_action.yaml --data.folder DATA",),
     ),
 }

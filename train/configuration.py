@@ -18,21 +18,21 @@ from train.optimiser import Optimiser
 
 @dataclass(frozen=True)
 class Hardware:
-    """What to train on. ``torchrun`` and SLURM are understood as well."""
+    """What to train on. ``torchrun`` and SLURM are supported as well."""
 
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
-    """auto: a GPU where there is one."""
+    """auto: a GPU if there is one."""
     devices: int = 1
-    """Processes on each machine: one for each GPU, or for each share of the CPU."""
+    """Processes per machine: one per GPU, or per share of the CPU."""
     nodes: int = 1
-    """Machines."""
+    """Number of machines."""
     precision: Literal["32-true", "bf16-mixed", "64-true"] = "32-true"
-    """bf16-mixed: the networks compute in bfloat16; weights, losses and gradients stay in float32. 64-true: double
-    precision, to tell an error from rounding."""
+    """bf16-mixed: networks compute in bfloat16; weights, losses and gradients stay in float32. 64-true: double
+    precision, to tell errors from rounding."""
     threads: int = 0
     """CPU threads of each process; 0 shares the cores among them."""
     workers: int = 0
-    """Processes that prepare batches; 0 prepares them between the steps, which is enough for a CPU."""
+    """Processes that prepare batches; 0 prepares them between the steps, which is enough on a CPU."""
 
     def __post_init__(self) -> None:
         if min(self.devices, self.nodes) < 1 or min(self.threads, self.workers) < 0:
@@ -55,7 +55,7 @@ class TeacherConfig:
     """Train a network on one quality of skeletons with cross entropy alone."""
 
     out: Path
-    """Folder of the run: checkpoint and report. A run that was interrupted there goes on."""
+    """Folder of the run: checkpoint and report. An interrupted run is continued there."""
     data: DataConfig = field(default_factory=DataConfig)
     """What to train on."""
     network: str = "shift_gcn_teacher"
@@ -64,15 +64,15 @@ class TeacherConfig:
     width: int | None = None
     """Channels of the first units; by default the network's own."""
     see: Literal["hq", "lq"] = "hq"
-    """Quality of the skeletons; lq gives the baseline that a distilled student is compared with."""
+    """Quality of the skeletons; lq gives the baseline for a distilled student."""
     weights: Path | None = None
-    """Start from a checkpoint of a public Shift-GCN release (.pt); training goes on from there."""
+    """Start from a checkpoint of a public Shift-GCN release (.pt)."""
     optimiser: Optimiser = field(default_factory=Optimiser)
-    """Length and rates of the training."""
+    """Length and learning rate of the training."""
     hardware: Hardware = field(default_factory=Hardware)
     """What to train on: a CPU, GPUs, several machines."""
     seed: int = 0
-    """Of weights, order and corruption."""
+    """Seed of weights, order and corruption."""
 
 
 @dataclass(frozen=True)
@@ -80,26 +80,26 @@ class StudentConfig:
     """Distil a student that reads LQ clips from a teacher that reads HQ clips."""
 
     out: Path
-    """Folder of the run: checkpoint and report. A run that was interrupted there goes on."""
+    """Folder of the run: checkpoint and report. An interrupted run is continued there."""
     teacher: Path
     """Folder of the teacher's run."""
     baseline: Path | None = None
-    """Folder of an LQ-only run, for the picture of what each class gains; by default the teacher reading LQ clips."""
+    """Folder of an LQ-only run, for the plot of each class's gain; by default the teacher reading LQ clips."""
     data: DataConfig = field(default_factory=DataConfig)
-    """What to train on: what the teacher was trained on."""
+    """What to train on: the data of the teacher."""
     network: str = "dense_gcn"
     """dense_gcn and its sizes _s, _m, _l (made for INT8 and TensorRT), dense_gcn_motion (reads motions too) or
     shift_gcn_student (the paper's)."""
     width: int | None = None
     """Channels of the first units; by default the network's own."""
     method: str = "paper"
-    """How the teacher teaches: the paper's losses with gradient revision, or another of train/methods.py."""
+    """Distillation method: the paper's losses with gradient revision, or another of train/methods.py."""
     optimiser: Optimiser = field(default_factory=Optimiser)
-    """Length and rates of the training."""
+    """Length and learning rate of the training."""
     hardware: Hardware = field(default_factory=Hardware)
     """What to train on: a CPU, GPUs, several machines."""
     seed: int = 0
-    """Of weights, order and corruption."""
+    """Seed of weights, order and corruption."""
 
 
 @dataclass(frozen=True)
@@ -113,14 +113,14 @@ class ExportConfig:
     workdir: Path
     """Folder for calibration.npz and test.npz, which `python -m calibrate` reads."""
     data: Path | None = None
-    """Folder of the dataset the run was trained on, where it needs one."""
+    """Folder of the dataset the run was trained on, if it needs one."""
     name: str | None = None
     """Name of the bundle; by default the folder's."""
 
 
 @dataclass(frozen=True)
 class StreamExportConfig:
-    """Add the networks of a run that streams to a bundle."""
+    """Add the networks of a streaming student to a bundle."""
 
     run: Path
     """Folder of a run of dense_gcn_stream, with --data.pairs.preprocessing.centre trailing."""
@@ -129,17 +129,17 @@ class StreamExportConfig:
     workdir: Path
     """Folder for stream_calibration.npz and stream_test.npz, which `python -m calibrate stream` reads."""
     data: Path | None = None
-    """Folder of the dataset the run was trained on, where it needs one."""
+    """Folder of the dataset the run was trained on, if it needs one."""
 
 
 @dataclass(frozen=True)
 class FineTuning(Optimiser):
-    """Adam, a few epochs at a small rate, for the weights are nearly where they belong."""
+    """Adam, a few epochs at a small learning rate, because the weights are nearly where they belong."""
 
     epochs: int = 5
     """Passes over the training clips."""
     learning_rate: float = 3e-4
-    """At the start; of the largest weight of a channel, whose eight bits are steps of 1/127."""
+    """Learning rate at the start, relative to the largest weight of a channel, whose INT8 steps are 1/127 of it."""
     weight_decay: float = 0.0
     """L2 penalty."""
     schedule: Literal["release", "cosine"] = "cosine"
@@ -153,27 +153,27 @@ class FineTuning(Optimiser):
 
 @dataclass(frozen=True)
 class QuantiseAwareConfig:
-    """Train a bundle's INT8 student on, in eight bits, with its teacher."""
+    """Fine-tune a bundle's INT8 student (quantisation-aware training), with its teacher."""
 
     run: Path
-    """Folder of the run that the bundle was exported from: its data, its method and its losses go on."""
+    """Folder of the run that the bundle was exported from; its data, method and losses are used."""
     teacher: Path
     """Folder of the teacher's run."""
     bundle: Path
-    """Bundle folder with student.int8.onnx, as `python -m calibrate student` wrote it; the file is written anew."""
+    """Bundle folder with student.int8.onnx, as `python -m calibrate student` wrote it; the file is rewritten."""
     out: Path
-    """Folder of this run: checkpoint and report. A run that was interrupted there goes on."""
+    """Folder of this run: checkpoint and report. An interrupted run is continued there."""
     data: Path | None = None
     """Folder of the dataset the student was trained on, where it needs one."""
     keep: float = 30.0
     """Weight of the distance from the FP32 student's logits; 0 leaves it out. It is large because the distance is
-    small: with less, the other losses train the student on, and away from the decisions it had."""
+    small: with less, the other losses move the student away from its FP32 decisions."""
     optimiser: FineTuning = field(default_factory=FineTuning)
-    """Length and rates of the training."""
+    """Length and learning rate of the training."""
     hardware: Hardware = field(default_factory=Hardware)
     """What to train on: a CPU, GPUs, several machines."""
     seed: int = 0
-    """Of the order of clips."""
+    """Seed of the order of clips."""
 
     def __post_init__(self) -> None:
         if self.hardware.precision == "bf16-mixed":
@@ -185,33 +185,34 @@ class QuantiseAwareConfig:
 
 @dataclass(frozen=True)
 class PoseFineTuningConfig:
-    """Train an INT8 pose network on, in eight bits, towards what its FP32 network gives."""
+    """Fine-tune an INT8 pose network towards the maps of its FP32 network (quantisation-aware training)."""
 
     network: Path
-    """pose.onnx, in FP32, which takes a camera's bytes."""
+    """pose.onnx, in FP32, which reads a camera's bytes."""
     int8: Path
-    """pose.int8.onnx, as `python -m calibrate pose` wrote it; the file is written anew."""
+    """pose.int8.onnx, as `python -m calibrate pose` wrote it; the file is rewritten."""
     frames: Path
-    """Video, or folder with videos and images of people, in subfolders too, of scenes such as the device will see."""
+    """Video, or folder with videos and images of people, subfolders included, of scenes such as the device will see."""
     pictures: int = 400
-    """How many are kept of each video, and of the images of each folder, evenly spread."""
+    """Images kept of each video, and of the images of each folder, evenly spread."""
     steps: int = 1000
-    """Steps of the training. One that was broken off goes on where the same command finds it."""
+    """Training steps. An interrupted training is continued by the same command."""
     batch: int = 4
-    """Pictures a step."""
+    """Images per step."""
     learning_rate: float = 2e-4
-    """At its height, of the largest weight of a channel, whose eight bits are steps of 1/127; it falls to 0."""
+    """Largest learning rate, relative to the largest weight of a channel, whose INT8 steps are 1/127 of it; it falls
+    to 0."""
     elsewhere: float = 0.3
-    """What the maps' distance weighs where neither network sees anybody, against 1 where one does."""
+    """Weight of the maps' distance where neither network sees anybody, against 1 where one does."""
     minutes: float = 0.0
-    """Stop after so long, with the rate falling as if that were the end; 0 for never."""
+    """Stop after so many minutes, with the learning rate falling as if that were the end; 0 for never."""
     pause_after: float = 0.0
-    """Minutes after which to leave off; the same command goes on. 0 for never."""
+    """Pause after so many minutes; the same command continues. 0 for never."""
     hardware: Hardware = field(default_factory=Hardware)
-    """What to train on: one CPU or one GPU. bf16-mixed: the forward pass stays what the device runs, the gradients of
+    """What to train on: one CPU or one GPU. bf16-mixed: the forward pass stays what the device runs; gradients of
     convolutions are computed in bfloat16, in half the time where the processor can."""
     seed: int = 0
-    """Of the cuts and their order."""
+    """Seed of the crops and their order."""
 
     def __post_init__(self) -> None:
         if min(self.pictures, self.steps, self.batch) < 1 or self.learning_rate <= 0 or self.minutes < 0:
@@ -231,27 +232,27 @@ class PoseExportConfig:
     out: Path
     """ONNX file to write, for instance pose.onnx."""
     weights: Path | None = None
-    """trt_pose's .pth. Without it the network is untrained: good for timing, and for nothing else."""
+    """trt_pose's .pth. Without it the network is untrained: useful for timing only."""
     backbone: Literal["resnet18", "densenet121"] = "resnet18"
-    """resnet18 (224x224) or densenet121 (256x256): slower, and finds more."""
+    """resnet18 (224x224) or densenet121 (256x256; slower, and finds more)."""
     size: int = 0
-    """Pixels of the square picture, a multiple of 32; 0 for what the weights were trained with."""
+    """Side of the square input in pixels, a multiple of 32; 0 for what the weights were trained with."""
 
 
 @dataclass(frozen=True)
 class AblationConfig:
-    """Train every method over several seeds, and write the table and the picture."""
+    """Train every method over several seeds, and write the table and the plot."""
 
     out: Path
-    """Folder for all runs; finished ones are kept and not trained again."""
+    """Folder for all runs; finished runs are kept and not trained again."""
     data: DataConfig = field(default_factory=DataConfig)
     """The dataset."""
     drops: tuple[float, ...] = ()
     """Probabilities that a joint of a frame is unseen, one table each; by default data.pairs as it is."""
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    """One training of each kind for each."""
+    """Seeds; for each, every method is trained once."""
     methods: tuple[str, ...] = tuple(METHODS)
-    """Which methods of train/methods.py to compare; alone is the baseline of every difference."""
+    """Methods of train/methods.py to compare; alone is the baseline of every difference."""
     teacher: str = "dense_gcn"
     """Network of the teacher."""
     teacher_width: int = 48
@@ -261,13 +262,13 @@ class AblationConfig:
     width: int = 24
     """Channels of the students' first units."""
     optimiser: Optimiser = field(default_factory=Optimiser)
-    """Length and rates of every training."""
+    """Length and learning rate of every training."""
     hardware: Hardware = field(default_factory=lambda: Hardware(threads=1))
     """What each training runs on."""
     jobs: int = 0
-    """Trainings at a time; 0 for one for each core, or one for each GPU."""
+    """Trainings in parallel; 0 for one per core, or one per GPU."""
     page: Path | None = None
-    """Markdown page in which this dataset's section is written anew."""
+    """Markdown page in which this dataset's section is rewritten."""
 
     def __post_init__(self) -> None:
         if not self.seeds or "alone" not in self.methods:

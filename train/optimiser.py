@@ -25,7 +25,7 @@ class Optimiser:
     accumulate: int = 1
     """Batches per step: their gradients are averaged, so that a small GPU can take large steps."""
     learning_rate: float = 0.1
-    """At the start."""
+    """Learning rate at the start."""
     weight_decay: float = 1e-4
     """L2 penalty."""
     schedule: Literal["release", "cosine"] = "release"
@@ -33,10 +33,10 @@ class Optimiser:
     label_smoothing: float = 0.0
     """Share of the label spread over the other classes."""
     balanced: bool = False
-    """Draw classes, not clips, with equal chance: for sets whose classes differ in size."""
+    """Draw classes, not clips, with equal probability: for datasets whose classes differ in size."""
     average: float = 0.0
-    """Decay per step of a running average of the weights, which is then what is tested and kept; 0 keeps the last
-    weights. 0.999 averages over the last thousand steps."""
+    """Decay per step of a running average of the weights (EMA), which is then tested and kept; 0 keeps the last
+    weights. 0.999 averages over about the last thousand steps."""
     patience: int = 0
     """Stop after so many epochs without a better accuracy on clips held out of training; 0 never stops early."""
     held_out: float = 0.1

@@ -30,32 +30,32 @@ class PairConfig:
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     """Length, rate and normalisation of a clip; the device repeats exactly these."""
     layout: str | None = None
-    """Joint layout of the clips, HQ and LQ; by default that of the dataset's second recordings, which is what
-    the device sees, or the dataset's own where it has none."""
+    """Joint layout of the clips, HQ and LQ; by default that of the dataset's LQ recordings, which is what the device
+    sees, or the dataset's own where it has none."""
     span: Literal["whole", "window"] = "whole"
-    """whole: the recording is stretched to the clip's length. window: the clip is the seconds a device would
-    see, drawn anywhere in the recording for training, its middle for testing."""
+    """whole: the recording is stretched to the clip's length. window: the clip is as many seconds as a device would
+    see, at a random place of the recording for training, its middle for testing."""
     poor: Literal["auto", "recorded", "drop", "estimator", "fitted"] = "auto"
-    """Where LQ comes from. recorded: the clip's second recording. drop, estimator, fitted: HQ, corrupted.
-    auto: recorded for clips that have it, else fitted or estimator where such errors are given, else drop."""
+    """Where LQ comes from. recorded: the clip's second recording. drop, estimator, fitted: HQ, corrupted. auto:
+    recorded for clips that have it, else fitted or estimator if such errors are given, else drop."""
     drop: float = 0.6
-    """LQ: probability that a joint of a frame is unseen (the paper's release: 0.6)."""
+    """LQ by dropping: probability that a joint of a frame is unseen (the paper's release: 0.6)."""
     estimator_errors: EstimatorErrors | None = None
-    """LQ: plausible errors of a pose estimator, instead of plain dropping."""
+    """LQ by plausible errors of a pose estimator instead of dropping."""
     fitted_errors: str | None = None
-    """LQ: YAML file of errors fitted to a real estimator, see `python -m train fit-errors`."""
+    """LQ by errors fitted to a real estimator: YAML file, see `python -m train fit-errors`."""
     max_yaw_deg: float = 60.0
-    """3-D recordings: how far to either side the virtual camera goes."""
+    """3-D recordings: largest angle of the virtual camera to either side."""
     max_pitch_deg: float = 20.0
-    """3-D recordings: how far up the virtual camera goes."""
+    """3-D recordings: largest elevation of the virtual camera."""
     redraw: bool = True
-    """Corrupt a training clip anew at each draw. false: once for all, as the paper's release stores its pairs."""
+    """Corrupt a training clip anew each time it is drawn. false: once, as the paper's release stores its pairs."""
     mirror: bool = False
-    """Train on left-right mirrored clips too; wrong where classes name a side."""
+    """Also train on left-right mirrored clips; wrong where classes name a side."""
     tempo: float = 0.0
-    """Train at rates changed by up to this share, 0.2 for 20 % slower or faster."""
+    """Train at speeds changed by up to this share: 0.2 for 20 % slower or faster."""
     rotate_deg: float = 0.0
-    """Train on pictures rolled by up to this angle."""
+    """Train on frames rolled by up to this angle."""
 
 
 class Draw(NamedTuple):

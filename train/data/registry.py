@@ -41,22 +41,22 @@ class DataConfig:
     """Which recordings, and how pairs are made of them."""
 
     dataset: str = "kinematic"
-    """penn_action, utd_mhad, ui_prmd, ntu60, ntu120, kinetics (400, ST-GCN's skeletons), nw_ucla, pyskl (an
-    annotation pickle), everyday (Penn Action and UTD-MHAD joined, and what of UI-PRMD is neither's action), video_pairs
-    (your own videos, see `python -m train pairs`), or kinematic (made by the generator, needs no folder)."""
+    """penn_action, utd_mhad, ui_prmd, ntu60, ntu120, kinetics (400, ST-GCN's skeletons), nw_ucla, pyskl (an annotation
+    pickle), everyday (Penn Action and UTD-MHAD joined, and the exercises of UI-PRMD that are none of their actions),
+    video_pairs (your own videos, see `python -m train pairs`), or kinematic (generated, needs no folder)."""
     folder: Path | None = None
-    """The folder that holds the dataset's files as they are distributed; for pyskl the pickle may be named itself."""
+    """Folder with the dataset's files as they are distributed; for pyskl the pickle itself may be given."""
     clips_per_class: int = 60
-    """kinematic: how many clips the generator makes of each class."""
+    """kinematic: how many clips to generate per class."""
     scenes: int = 0
-    """kinematic: how many scenes of three people before a moving camera it makes besides."""
+    """kinematic: how many scenes of three people before a moving camera to generate in addition."""
     pairs: PairConfig = field(default_factory=PairConfig)
-    """How a recording becomes a clip for the teacher and one for the student."""
+    """How a recording becomes one clip for the teacher and one for the student."""
     split: str | None = None
-    """Which published split, where there are several: ntu60 xsub or xview, ntu120 xsub or xset, pyskl what the pickle
-    names (xsub for xsub_train and xsub_val); by default the first."""
+    """Published split, where there are several: ntu60 xsub or xview, ntu120 xsub or xset, pyskl the name in the pickle
+    (xsub for xsub_train and xsub_val); by default the first."""
     cache: Path | None = None
-    """Folder in which ntu60, ntu120 and kinetics keep what was parsed: the next start takes seconds, and clips stay on
+    """Folder in which ntu60, ntu120 and kinetics keep what was parsed: later starts take seconds, and clips stay on
     disk instead of in memory."""
     workers: int = 0
     """Processes that parse datasets of many files; 0 for as many as there are cores, at most 8."""

@@ -24,16 +24,16 @@ PASSES = 5
 
 @dataclass(frozen=True)
 class FitErrorsConfig:
-    """Fit the errors of the cheap estimator of `python -m train pairs`, to corrupt other skeletons likewise."""
+    """Fit the errors of the cheap estimator of `python -m train pairs`, to corrupt other skeletons in the same way."""
 
     pairs: Path
     """Folder of the pairs."""
     out: Path
-    """YAML file to write, for --data.pairs.fitted_errors; a PNG of the fit comes beside it."""
+    """YAML file to write, for --data.pairs.fitted_errors; a PNG of the fit is written beside it."""
     layout: str | None = None
     """Joint layout of the clips to corrupt; by default the cheap estimator's."""
     fps: float = 15.0
-    """Frames a second at which errors are looked at: about the rate of the clips to corrupt."""
+    """Frame rate at which errors are measured: about that of the clips to corrupt."""
 
     def __post_init__(self) -> None:
         if not self.fps > 0:

@@ -32,25 +32,26 @@ SUBJECT = "the track of the good estimator with the largest sum of body heights;
 
 @dataclass(frozen=True)
 class PairsConfig:
-    """Make HQ/LQ pairs of your own videos: two pose estimators see each. A run that was interrupted goes on."""
+    """Make HQ/LQ pairs from your own videos with two pose estimators. An interrupted run is continued."""
 
     videos: Path
-    """Folder with one subfolder a class; or with train/ and test/, each with one subfolder a class."""
+    """Folder with one subfolder per class; or with train/ and test/, each with one subfolder per class."""
     out: Path
-    """Folder to write: one .npz a video, and pairs.yaml. Read it with --data.dataset video_pairs --data.folder."""
+    """Folder to write: one .npz per video, and pairs.yaml. Read it with --data.dataset video_pairs --data.folder."""
     high: PoseConfig = field(default_factory=PoseConfig)
-    """The good estimator, whose poses the teacher sees."""
+    """The good estimator, whose skeletons the teacher sees."""
     low: PoseConfig = field(default_factory=PoseConfig)
-    """The cheap estimator, whose poses the student sees: what the device will run."""
+    """The cheap estimator, whose skeletons the student sees: the one the device will run."""
     low_height: int | None = None
-    """Rows of the pictures that the cheap estimator is given, 0 for all. Unset: all, or 144 where it is the good
-    estimator again."""
+    """Height in pixels of the frames given to the cheap estimator, 0 for the original. Unset: the original, or 144
+    where both estimators are the same."""
     follow: FollowConfig = field(default_factory=FollowConfig)
     """Which person a pair is about."""
     fps: float | None = None
-    """Pictures a second to look at, at most; unset for all. The device's clips have 15."""
+    """Most frames per second to process; unset for all. The device's clips have 15."""
     test_share: float = 0.25
-    """Share of each class's videos for testing, chosen by a hash of their names; without effect where folders say."""
+    """Share of each class's videos for testing, chosen by a hash of their names; without effect where there are train/
+    and test/."""
     workers: int = 0
     """Processes, one CPU thread each; 0 for as many as there are cores."""
 

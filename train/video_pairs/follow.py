@@ -22,10 +22,11 @@ from edge.tracker import MIN_JOINTS, Tracker, TrackerConfig
 
 @dataclass(frozen=True)
 class FollowConfig:
-    """When two bodies are one person."""
+    """When bodies of the two estimators are the same person."""
 
     min_similarity: float = 0.15
-    """Object keypoint similarity, 0..1, of a good body with its track. Larger: fewer swaps of people, more breaks."""
+    """Object keypoint similarity, 0..1, that a body of the good estimator needs with its track. Larger: fewer identity
+    switches, more broken tracks."""
     max_age_s: float = 1.0
     """Seconds unseen after which a track of the good estimator ends."""
     max_distance: float = 0.75
