@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT, DOCS = Path(__file__).parents[1], "docs"
+README, README_ON_SITE = "README.md", "readme_of_the_project.md"
+"""MkDocs would make the site's first page of a README beside it, instead of docs/index.md."""
 LINK = re.compile(r"(?<=\]\()([^)\s#:]+)(?=[)#])")
 
 
@@ -37,11 +39,13 @@ def _target(place: str, link: str) -> str:
 
 
 def _site_place(place: str) -> str:
-    return place.removeprefix(f"{DOCS}/")
+    return README_ON_SITE if place == README else place.removeprefix(f"{DOCS}/")
 
 
 def _place(file: Any) -> str:
     """Of a page of the site in the project: what docs/ has not was taken along."""
+    if file.src_uri == README_ON_SITE:
+        return README
     place = f"{DOCS}/{file.src_uri}"
     return place if (ROOT / place).is_file() else str(file.src_uri)
 
@@ -54,10 +58,9 @@ def on_files(files: Any, config: Any, **_: Any) -> Any:
     while waiting:
         place, path = waiting.popitem()
         for target in linked(place, path.read_text(encoding="utf-8")):
-            if files.get_file_from_path(target) is None:
-                source = ROOT / target
-                level = InclusionLevel.NOT_IN_NAV
-                files.append(File.generated(config, target, abs_src_path=str(source), inclusion=level))
+            if files.get_file_from_path(_site_place(target)) is None:
+                source, kept = ROOT / target, InclusionLevel.NOT_IN_NAV
+                files.append(File.generated(config, _site_place(target), abs_src_path=str(source), inclusion=kept))
                 if target.endswith(".md"):
                     waiting[target] = source
     return files
