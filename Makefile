@@ -47,14 +47,14 @@ help: ## This list
 demo: $(VENV)/edge.stamp ## A real video through pose estimator and INT8 student; results in runs/demo
 	$(RUN) -m edge demo --out runs/demo
 
-test: $(VENV)/all.stamp ## Linters, types, borders between the rooms, tests
+test: $(VENV)/all.stamp ## Linters, types, layering, tests
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	$(RUN) -m pytest
 
-road: $(VENV)/all.stamp ## Teacher, student, bundle, INT8, loop: DATA=folder [DATASET=penn_action|utd_mhad|ui_prmd|ntu60|...]
+road: $(VENV)/all.stamp ## The whole pipeline, from training to labels on a video: DATA=folder [DATASET=penn_action|utd_mhad|ui_prmd|ntu60|...]
 	$(RUN) -m train teacher --config $(ROAD_CONFIGS)/teacher.yaml --out $(ROAD)/teacher $(DATA_FLAGS)
 	$(RUN) -m train student --config $(ROAD_CONFIGS)/student.yaml --out $(ROAD)/student --teacher $(ROAD)/teacher $(DATA_FLAGS)
 	$(RUN) -m train export --run $(ROAD)/student --bundle $(ROAD)/bundle --workdir $(ROAD) $(if $(DATA),--data "$(DATA)")
@@ -63,13 +63,13 @@ road: $(VENV)/all.stamp ## Teacher, student, bundle, INT8, loop: DATA=folder [DA
 	$(RUN) -m calibrate gate --onnx $(ROAD)/bundle/student.int8.onnx
 	$(RUN) -m edge demo --bundle $(ROAD)/bundle --out $(ROAD)/demo
 
-pairs: given-VIDEOS $(VENV)/all.stamp ## Two pose estimators over your own videos, one subfolder a class: VIDEOS=folder [PAIRS=folder] [PAIR_FLAGS=...]
+pairs: given-VIDEOS $(VENV)/all.stamp ## HQ/LQ skeletons from your own videos, one subfolder per class: VIDEOS=folder [PAIRS=folder] [PAIR_FLAGS=...]
 	$(RUN) -m train pairs --videos "$(VIDEOS)" --out "$(PAIRS)" $(PAIR_FLAGS)
 
-ablation: given-DATA $(VENV)/all.stamp ## Every way to distil over five seeds, under an hour: DATA=folder DATASET=penn_action|utd_mhad|ui_prmd
+ablation: given-DATA $(VENV)/all.stamp ## Compare distillation methods over five seeds, under an hour: DATA=folder DATASET=penn_action|utd_mhad|ui_prmd
 	$(RUN) -m train ablation --config configs/ablation/$(DATASET).yaml --data.folder "$(DATA)"
 
-int8: given-DATA $(VENV)/all.stamp ## A student of a dataset in INT8, with its section of benchmarks/int8.md: DATA=folder DATASET=penn_action|utd_mhad
+int8: given-DATA $(VENV)/all.stamp ## INT8 against FP32 on a dataset, with its section of benchmarks/int8.md: DATA=folder DATASET=penn_action|utd_mhad
 	$(RUN) -m train teacher --config configs/int8/$(DATASET)/teacher.yaml --out $(INT8)/teacher --data.folder "$(DATA)"
 	$(RUN) -m train student --config configs/int8/$(DATASET)/student.yaml --out $(INT8)/student --teacher $(INT8)/teacher --data.folder "$(DATA)" $(STUDENT_FLAGS)
 	$(RUN) -m train export --run $(INT8)/student --bundle $(INT8)/bundle --workdir $(INT8) --data "$(DATA)"
@@ -78,28 +78,28 @@ int8: given-DATA $(VENV)/all.stamp ## A student of a dataset in INT8, with its s
 	$(RUN) -m calibrate gate --onnx $(INT8)/bundle/student.int8.onnx
 	$(RUN) -m calibrate report --bundle $(INT8)/bundle --verified $(INT8)/verify.json --page $(PAGE)
 
-bench-peers: $(VENV)/openvino.stamp ## Side by side with MediaPipe, continual-inference, OpenVINO, others' networks: [DATA=folder trains them]
+bench-peers: $(VENV)/openvino.stamp ## Compare with MediaPipe, continual-inference, OpenVINO, other networks: [DATA=folder trains them]
 	$(RUN) -m benchmarks.peers $(if $(DATA),--data "$(DATA)")
 
-engine: ## On the device: FP32, FP16, INT8 engines timed, the best kept: [BUNDLE=folder] [CLIPS=test.npz] [ENGINE_FLAGS="--precision fp16"]
+engine: ## On the device: build and time FP32, FP16 and INT8 engines, keep the best: [BUNDLE=folder] [CLIPS=test.npz] [ENGINE_FLAGS="--precision fp16"]
 	$(DEVICE_PYTHON) -m calibrate engine --bundle "$(BUNDLE)" $(if $(CLIPS),--clips "$(CLIPS)") $(ENGINE_FLAGS)
 
-verify: ## INT8 and engines against FP32, by the bundle's budget: [BUNDLE=folder] [CLIPS=test.npz]
+verify: ## Compare INT8 and engines with FP32 under the bundle's budget: [BUNDLE=folder] [CLIPS=test.npz]
 	$(DEVICE_PYTHON) -m calibrate verify --bundle "$(BUNDLE)" --report runs/verify.json $(if $(CLIPS),--clips "$(CLIPS)")
 
-soak: $(VENV)/edge.stamp ## Ten minutes of the loop with a camera that is lost at random: MINUTES=480 on a board
+soak: $(VENV)/edge.stamp ## Endurance test: ten minutes of the loop with a camera that is lost at random; MINUTES=480 on a board
 	$(RUN) -m edge soak --minutes $(MINUTES) --report runs/soak.json
 
-image-check: $(VENV)/all.stamp ## Dockerfiles by hadolint; then an arm64 image, made and run here under emulation
+image-check: $(VENV)/all.stamp ## Lint the Dockerfiles, then build and run arm64 images under emulation (root)
 	$(VENV)/bin/hadolint docker/Dockerfile.*
 	docker/check-arm64
 
-docs: $(VENV)/all.stamp ## The documentation as pages in runs/docs, reference included
+docs: $(VENV)/all.stamp ## Build the documentation as a site in runs/docs, reference included
 	PYTHONPATH=. $(VENV)/bin/mkdocs build
 
-setup: $(VENV)/all.stamp ## Everything for training, calibration and development into .venv
+setup: $(VENV)/all.stamp ## Install everything for training, calibration and development into .venv
 
-format: $(VENV)/all.stamp ## Lay out and tidy the code
+format: $(VENV)/all.stamp ## Format the code and fix what ruff can fix
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
