@@ -19,13 +19,13 @@ from edge.assets import BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS, fetch
 from edge.contract.errors import MissingDependency
 from edge.engines.engine import Engine
 from edge.engines.registry import Runtime, open_engine
-from edge.pose.blazepose_landmarks import is_read
+from edge.pose.blazepose_layers import landmark_layers
 
 TURN, LEFT_OUT = 10, 2
 RUNTIMES: dict[str, Runtime] = {"own": "auto", "OpenVINO": "openvino"}
 """own: ONNX Runtime for .onnx, LiteRT for .tflite."""
 LANDMARKS_READ = "BlazePose landmarks, what is read"
-"""As the loop runs them: without mask and joints in metres."""
+"""As the loop runs them: of bytes, without mask and joints in metres, with joints refined."""
 
 
 def ways(rows: list[Row]) -> tuple[dict[str, Callable[[], object]], dict[str, str]]:
@@ -36,7 +36,7 @@ def ways(rows: list[Row]) -> tuple[dict[str, Callable[[], object]], dict[str, st
         for shown, runtime in RUNTIMES.items():
             try:
                 engine = open_engine(
-                    path, threads=1, runtime=runtime, wanted=is_read if name == LANDMARKS_READ else None
+                    path, threads=1, runtime=runtime, rewrite=landmark_layers if name == LANDMARKS_READ else None
                 )
             except MissingDependency:
                 continue

@@ -12,19 +12,18 @@ from numpy.typing import NDArray
 
 from edge.contract.errors import EngineError, MissingDependency
 from edge.engines.engine import Arrays, TensorSpec, check_inputs
-from edge.engines.tflite_network import without_outputs
 from edge.quiet import quiet
 
 
 class LiteRtEngine:
     """A .tflite file on the CPU. See :class:`edge.engines.engine.Engine`.
 
-    wanted: which outputs anybody reads; what only the others need is not computed. None for all.
+    rewrite: gives the bytes to run in the file's place; the file itself is read first, and damage is found.
     """
 
     device_s: float | None = None
 
-    def __init__(self, path: Path, *, threads: int = 0, wanted: Callable[[TensorSpec], bool] | None = None) -> None:
+    def __init__(self, path: Path, *, threads: int = 0, rewrite: Callable[[Path], bytes] | None = None) -> None:
         try:
             import ai_edge_litert
             from ai_edge_litert.interpreter import Interpreter
@@ -36,8 +35,8 @@ class LiteRtEngine:
             with quiet():
                 threads_used = threads or os.cpu_count()
                 interpreter = Interpreter(str(path), num_threads=threads_used)
-                if wanted is not None and (shorter := _shorter(path, interpreter, wanted)):
-                    interpreter = Interpreter(model_content=shorter, num_threads=threads_used)
+                if rewrite is not None:
+                    interpreter = Interpreter(model_content=rewrite(path), num_threads=threads_used)
                 interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise EngineError(
@@ -79,13 +78,6 @@ class LiteRtEngine:
 
     def close(self) -> None:
         """Nothing to give back: the interpreter goes with the object."""
-
-
-def _shorter(path: Path, interpreter: Any, wanted: Callable[[TensorSpec], bool]) -> bytes | None:
-    """The network without its unread outputs; None where all are read, none is, or it has to stay whole."""
-    outputs = interpreter.get_output_details()
-    unread = [tensor["index"] for tensor in outputs if not wanted(_spec(tensor))]
-    return without_outputs(path.read_bytes(), unread) if 0 < len(unread) < len(outputs) else None
 
 
 def _spec(tensor: dict[str, Any]) -> TensorSpec:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.contract.errors import EngineError, MissingDependency
+from edge.contract.errors import EngineError, MissingDependency, SkdError
 from edge.engines.engine import Arrays, TensorSpec, check_inputs
 from edge.engines.signal_stack import signal_stack_kept
 
@@ -18,12 +19,12 @@ from edge.engines.signal_stack import signal_stack_kept
 class OpenVinoEngine:
     """A .onnx or .tflite file on the CPU. See :class:`edge.engines.engine.Engine`.
 
-    wanted: which outputs anybody reads; what only the others need is not computed. None for all.
+    rewrite: gives the bytes to run in the file's place; the file itself is read first, and damage is found.
     """
 
     device_s: float | None = None
 
-    def __init__(self, path: Path, *, threads: int = 0, wanted: Callable[[TensorSpec], bool] | None = None) -> None:
+    def __init__(self, path: Path, *, threads: int = 0, rewrite: Callable[[Path], bytes] | None = None) -> None:
         try:
             import openvino
         except ImportError as error:
@@ -40,11 +41,12 @@ class OpenVinoEngine:
         try:
             core = openvino.Core()
             network = core.read_model(path)
-            unread = [port.get_node() for port in network.outputs if wanted is not None and not wanted(_spec(port))]
-            for result in unread:
-                network.remove_result(result)
+            if rewrite is not None:
+                network = _read(core, rewrite(path), path.suffix)
             with signal_stack_kept():
                 compiled = core.compile_model(network, "CPU", options)
+        except SkdError:
+            raise
         except Exception as error:  # OpenVINO raises RuntimeError and its own classes, of a module that moves
             reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
             raise EngineError(
@@ -70,6 +72,14 @@ class OpenVinoEngine:
 
     def close(self) -> None:
         """Nothing to give back: the network goes with the object."""
+
+
+def _read(core: Any, content: bytes, suffix: str) -> Any:
+    """The network of these bytes; of .tflite OpenVINO reads files only."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "network").with_suffix(suffix)
+        path.write_bytes(content)
+        return core.read_model(path)
 
 
 def _spec(port: Any) -> TensorSpec:

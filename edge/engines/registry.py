@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from edge.contract.errors import EngineError
-from edge.engines.engine import Engine, TensorSpec
+from edge.engines.engine import Engine
 
 Runtime = Literal["auto", "openvino"]
 """auto: by the file's suffix. openvino: OpenVINO on the CPU for .onnx and .tflite; an .engine stays TensorRT's."""
@@ -18,12 +18,12 @@ def open_engine(
     *,
     threads: int = 0,
     runtime: Runtime = "auto",
-    wanted: Callable[[TensorSpec], bool] | None = None,
+    rewrite: Callable[[Path], bytes] | None = None,
 ) -> Engine:
     """Open a network file with the runtime its suffix names (.onnx, .tflite or .engine), or with OpenVINO.
 
-    threads: CPU threads of the runtime, 0 for as many as there are cores; ignored on a GPU. wanted: which outputs
-    are read, None for all; OpenVINO and LiteRT leave out what is computed for the others alone, with the same answers.
+    threads: CPU threads of the runtime, 0 for as many as there are cores; ignored on a GPU. rewrite: gives the bytes
+    to run in the place of a .tflite file's own, for instance with more layers; other files are run as they are.
     Raises EngineError for a file that is absent, damaged or of an unknown kind, and
     MissingDependency where the runtime is not installed.
     """
@@ -32,7 +32,7 @@ def open_engine(
     if runtime == "openvino" and path.suffix != ".engine":
         from edge.engines.openvino_engine import OpenVinoEngine
 
-        return OpenVinoEngine(path, threads=threads, wanted=wanted)
+        return OpenVinoEngine(path, threads=threads, rewrite=rewrite if path.suffix == ".tflite" else None)
     # Runtimes are heavy, and a device has only one of them: import the one that is asked for.
     if path.suffix == ".onnx":
         from edge.engines.onnx_runtime import OnnxRuntimeEngine
@@ -41,7 +41,7 @@ def open_engine(
     if path.suffix == ".tflite":
         from edge.engines.litert import LiteRtEngine
 
-        return LiteRtEngine(path, threads=threads, wanted=wanted)
+        return LiteRtEngine(path, threads=threads, rewrite=rewrite)
     if path.suffix == ".engine":
         from edge.engines.tensorrt_engine import TensorRtEngine
 

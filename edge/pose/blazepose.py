@@ -15,8 +15,6 @@ from collections import deque
 from dataclasses import dataclass, replace
 from itertools import count
 
-import numpy as np
-
 from edge.contract.layouts import layout
 from edge.contract.types import Image, Pose
 from edge.engines.engine import Engine, Timed
@@ -64,19 +62,16 @@ class BlazePose:
     """See :class:`edge.pose.estimator.PoseEstimator`.
 
     max_people: followed at once; each costs one run of the landmark network.
-    min_joint_score: a joint less visible than this counts as unseen.
     search_every_s: newcomers are looked for so often while everybody is well found, else in every picture. A
         larger number saves time and finds newcomers later. See :class:`edge.pose.search.Search`.
     """
 
-    def __init__(
-        self, detector: Engine, landmarks: Engine, *, max_people: int, min_joint_score: float, search_every_s: float
-    ) -> None:
+    def __init__(self, detector: Engine, landmarks: Engine, *, max_people: int, search_every_s: float) -> None:
         self.layout = layout("blazepose-33")
         self._engines = (Timed(detector), Timed(landmarks))
         self._detector = BodyDetector(self._engines[0])
         self._landmarks = LandmarkNetwork(self._engines[1], max_people)
-        self._max_people, self._min_joint_score = max_people, min_joint_score
+        self._max_people = max_people
         self._search, self._turns = Search(search_every_s, TURNS), count(1)
         self._followed: list[_Followed] = []
         self._lost: deque[Region] = deque(maxlen=max_people)
@@ -189,7 +184,4 @@ class BlazePose:
     def _poses(self) -> list[Pose]:
         """Of everybody who is followed, most certain first."""
         bodies = sorted((followed.body for followed in self._followed), key=lambda body: -body.presence)
-        keypoints = np.array([body.keypoints for body in bodies], np.float32).reshape(-1, len(self.layout), 3)
-        scores = keypoints[..., 2]
-        scores[scores < self._min_joint_score] = 0
-        return [Pose(own, body.presence) for own, body in zip(keypoints, bodies, strict=True)]
+        return [Pose(body.keypoints, body.presence) for body in bodies]

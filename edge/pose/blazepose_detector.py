@@ -30,16 +30,16 @@ def anchors() -> Float32:
 
 
 class BodyDetector:
-    """Bodies in a region of a picture."""
+    """Bodies in a region of a picture. engine: of :func:`edge.pose.blazepose_layers.detector_layers`."""
 
     def __init__(self, engine: Engine, *, min_score: float = 0.5) -> None:
         self._anchors = anchors()
-        self._size = engine.inputs[0].shape[1] or 0
+        (reads,) = engine.inputs
+        self._size = reads.shape[1] or 0
         # Taken once: fresh memory of this size costs a page fault for every four kilobytes.
-        self._blob = np.empty((1, self._size, self._size, 3), np.float32)
+        self._shown = np.zeros((1, self._size, self._size, 3), np.uint8)
         self._found = {spec.name: np.empty([n or 1 for n in spec.shape], spec.dtype) for spec in engine.outputs}
-        self._run = bound(engine, {engine.inputs[0].name: self._blob}, self._found)
-        self._crop = np.empty((self._size, self._size, 3), np.uint8)
+        self._run = bound(engine, {reads.name: self._shown}, self._found)
         # The score threshold, moved before the sigmoid so that only the survivors pay for it.
         self._min_logit = float(logit(min_score))
 
@@ -47,11 +47,9 @@ class BodyDetector:
         """(score, upright region of the body) of every body found, most certain first."""
         # A body is found as well a pixel beside, and a block of pixels is cut in a third of the time.
         region = region if region.rotation else level(region, self._size)
-        shown = crop(image, region, self._size, into=self._crop)
-        np.multiply(shown[None], np.float32(2 / 255), out=self._blob)
-        self._blob -= np.float32(1)
+        crop(image, region, self._size, into=self._shown[0])
         self._run()
-        raw, logits = (array[0] for array in self._found.values())
+        raw, logits = self._found["points"][0], self._found["logits"][0]
         sure = logits[:, 0] > self._min_logit
         if not sure.any():
             return []

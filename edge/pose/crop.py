@@ -23,7 +23,7 @@ ALMOST = 1e-6
 
 
 def crop(image: Image, region: Region, size: int, *, repeat_border: bool = False, into: Image | None = None) -> Image:
-    """The region of a BGR picture as (size, size, 3) RGB; beyond the picture it is black, or repeats the last pixel.
+    """The region of a picture as (size, size, 3); beyond the picture it is black, or repeats the last pixel.
 
     into: memory of that size to use, and what is returned; fresh memory costs a page fault for every four kilobytes.
     """
@@ -31,7 +31,7 @@ def crop(image: Image, region: Region, size: int, *, repeat_border: bool = False
     block = _block(region, size)
     if block is None or not block.resize(image, size, repeat_border, small):
         warp(image, region, size, repeat_border, small)
-    return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2RGB, dst=small), np.uint8)
+    return small
 
 
 def level(region: Region, size: int) -> Region:

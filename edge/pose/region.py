@@ -41,13 +41,6 @@ class Region:
         return cos, sin, -sin, cos, self.x - (cos - sin) / 2, self.y - (sin + cos) / 2
 
 
-def to_picture(regions: Sequence[Region], points: Float32) -> Float32:
-    """Points (N, K, 2), each row's in 0..1 of its region, to pixels of the picture."""
-    onto = np.array([region.axes for region in regions], np.float32).reshape(-1, 3, 2)
-    pixels: Float32 = points @ onto[:, :2] + onto[:, 2:]
-    return pixels
-
-
 def upright(centre: Point, rim: Point, scale: float = 1.25) -> Region:
     """The region in which a body stands upright.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from edge.assets import BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS, fetch
@@ -30,7 +31,7 @@ class PoseConfig:
     pose."""
     max_people: int = 5
     """People tracked at once, at most. With blazepose each tracked person costs about the same time again, and each
-    possible person 1.5 MB of memory from the start."""
+    possible person 0.2 MB of memory from the start."""
     min_joint_score: float | None = None
     """A joint below this score counts as unseen, 0..1. Unset: 0.5 for blazepose, 0.1 for heatmap networks."""
     search_every_s: float = 0.5
@@ -44,18 +45,19 @@ class PoseConfig:
 
 def _blazepose(config: PoseConfig) -> PoseEstimator:
     from edge.pose.blazepose import MIN_VISIBILITY, BlazePose
-    from edge.pose.blazepose_landmarks import is_read
+    from edge.pose.blazepose_layers import detector_layers, landmark_layers
 
     if config.crop:
         raise ConfigError("blazepose looks at each person from nearby as it is", hint="leave out pose.crop")
     # Together, for both are in one wheel.
     wanted = [BLAZEPOSE_DETECTOR] if config.network else [BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS]
     detector, *landmarks = fetch(*wanted)
+    min_score = MIN_VISIBILITY if config.min_joint_score is None else config.min_joint_score
+    opened = partial(open_engine, threads=config.threads, runtime=config.engine)
     return BlazePose(
-        open_engine(detector, threads=config.threads, runtime=config.engine),
-        open_engine(config.network or landmarks[0], threads=config.threads, runtime=config.engine, wanted=is_read),
+        opened(detector, rewrite=detector_layers),
+        opened(config.network or landmarks[0], rewrite=partial(landmark_layers, min_score=min_score)),
         max_people=config.max_people,
-        min_joint_score=MIN_VISIBILITY if config.min_joint_score is None else config.min_joint_score,
         search_every_s=config.search_every_s,
     )
 

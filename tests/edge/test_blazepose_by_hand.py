@@ -3,10 +3,8 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from edge.pose.blazepose_detector import anchors, blend_overlapping
-from edge.pose.blazepose_landmarks import refine
 from edge.pose.region import Region
 from edge.pose.search import search_levels
 
@@ -50,26 +48,6 @@ def test_overlapping_detections_are_blended_as_mediapipe_does(seed, count):
     assert [score for score, _ in mine] == [score for score, _ in expected]
     for (_, blended), (_, slow) in zip(mine, expected, strict=True):
         np.testing.assert_allclose(blended, slow, atol=1e-5)
-
-
-@given(arrays(np.float32, (4, 2), elements=st.floats(-0.25, 1.25, width=32)), st.integers(0, 2**32 - 1))
-def test_points_move_to_the_mean_of_their_heatmap_around_them(points, seed):
-    heatmaps = np.random.default_rng(seed).normal(-1, 1.5, (16, 20, 4)).astype(np.float32)
-    expected = points.copy()
-    for k, (x, y) in enumerate(points):
-        if not (0 <= x < 1 and 0 <= y < 1):
-            continue
-        cells = [
-            (row, column, 1 / (1 + np.exp(-heatmaps[row, column, k])))
-            for row in range(max(int(y * 16) - 3, 0), min(int(y * 16) + 4, 16))
-            for column in range(max(int(x * 20) - 3, 0), min(int(x * 20) + 4, 20))
-        ]
-        total = sum(w for _, _, w in cells)
-        if max(w for _, _, w in cells) >= 0.5:
-            expected[k] = [sum(c * w for _, c, w in cells) / total / 20, sum(r * w for r, _, w in cells) / total / 16]
-    # Of several bodies each has its own.
-    both = refine(np.stack([points, points[::-1]]), np.stack([heatmaps, heatmaps[..., ::-1]]))
-    np.testing.assert_allclose(both, [expected, expected[::-1]], atol=1e-5)
 
 
 @given(st.integers(100, 2000), st.integers(100, 2000), st.floats(0, 1), st.floats(0, 1))

@@ -12,7 +12,8 @@ from edge.assets import BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS, fetch
 from edge.contract.layouts import convert, layout
 from edge.engines.registry import open_engine
 from edge.pose.blazepose import LEAN
-from edge.pose.blazepose_landmarks import LandmarkNetwork, is_read
+from edge.pose.blazepose_landmarks import LandmarkNetwork
+from edge.pose.blazepose_layers import landmark_layers
 from edge.pose.crop import level
 from edge.pose.region import upright
 from edge.pose.registry import PoseConfig, open_estimator
@@ -23,7 +24,7 @@ SHOULDERS, HIPS = [5, 6], [11, 12]  # of COCO
 @pytest.fixture(scope="module")
 def network(blazepose_files):
     _, landmarks = fetch(BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS)
-    return LandmarkNetwork(open_engine(landmarks, threads=1, wanted=is_read), max_bodies=1)
+    return LandmarkNetwork(open_engine(landmarks, threads=1, rewrite=landmark_layers), max_bodies=1)
 
 
 def coco_people(folder):

@@ -1,14 +1,11 @@
 """The LiteRT engine, on real networks."""
 
-import sys
-
 import numpy as np
 import pytest
 
 from edge.contract.errors import EngineError
-from edge.engines.engine import bound
+from edge.engines.engine import Timed, bound
 from edge.engines.registry import open_engine
-from edge.pose.blazepose_landmarks import is_read
 
 BLANK = {"serving_default_input:0": np.zeros((1, 192, 192, 3), np.uint8)}
 
@@ -46,6 +43,19 @@ def test_bound_to_arrays_it_reads_and_writes_these_and_answers_as_ever(movenet):
         assert np.array_equal(found, engine.run({given.name: picture})[answer.name]) and found.any()
 
 
+def test_a_timed_engine_is_bound_too_and_counts_the_seconds_of_its_runs(movenet):
+    engine = open_engine(movenet, threads=1)
+    timed, (given,), (answer,) = Timed(engine), engine.inputs, engine.outputs
+    picture, found = np.full(given.shape, 90, given.dtype), np.zeros(answer.shape, answer.dtype)
+    run = bound(timed, {given.name: picture}, {answer.name: found})
+    assert timed.busy_s == 0
+    run()
+    once = timed.busy_s
+    assert np.array_equal(found, engine.run({given.name: picture})[answer.name]) and once > 0
+    run()
+    assert timed.busy_s > once
+
+
 @pytest.mark.parametrize("part", [0.0, 0.0001, 0.5, 0.99])
 def test_a_truncated_file_is_one_clear_error(movenet, tmp_path, part):
     whole = movenet.read_bytes()
@@ -61,27 +71,3 @@ def test_a_wrong_input_is_refused_by_name(movenet):
         engine.run({"serving_default_input:0": np.zeros((1, 192, 192, 3), np.float32)})
     with pytest.raises(EngineError, match="picture"):
         engine.run({"picture": np.zeros((1, 192, 192, 3), np.uint8)})
-
-
-def test_outputs_that_nobody_reads_are_left_out_and_the_others_stay_to_the_bit(shared_data):
-    path = shared_data / "models" / "blazepose_lite.tflite"
-    whole, part = open_engine(path, threads=1), open_engine(path, threads=1, wanted=is_read)
-    # The model card: 39 points of five numbers, presence, a mask of 256x256, heatmaps of 64x64, 39 points in metres.
-    assert sorted(s.shape for s in part.outputs) == [(1, 1), (1, 64, 64, 39), (1, 195)]
-    assert len(whole.outputs) == 5 and part.inputs == whole.inputs
-    given = {whole.inputs[0].name: np.random.default_rng(1).random((1, 256, 256, 3), np.float32)}
-    expected = whole.run(given)
-    for name, array in part.run(given).items():
-        assert np.array_equal(array, expected[name]), name
-
-
-@pytest.mark.parametrize("everything", [True, False])
-def test_a_network_is_left_whole_where_all_is_read_or_nothing(movenet, everything):
-    engine = open_engine(movenet, threads=1, wanted=lambda output: everything)
-    assert [s.shape for s in engine.outputs] == [(1, 1, 17, 3)]
-
-
-def test_a_network_is_run_whole_where_litert_lacks_the_classes_of_its_format(shared_data, monkeypatch):
-    monkeypatch.setitem(sys.modules, "ai_edge_litert.schema_py_generated", None)
-    engine = open_engine(shared_data / "models" / "blazepose_lite.tflite", threads=1, wanted=is_read)
-    assert len(engine.outputs) == 5

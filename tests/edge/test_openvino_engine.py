@@ -10,7 +10,6 @@ import pytest
 from edge.contract.errors import EngineError, MissingDependency
 from edge.engines.litert import LiteRtEngine
 from edge.engines.registry import open_engine
-from edge.pose.blazepose_landmarks import is_read
 from edge.pose.registry import PoseConfig, open_estimator
 from tests.networks import FRAMES, JOINTS, clips, student
 
@@ -69,20 +68,6 @@ def test_a_tflite_network_is_answered_as_by_litert(shared_data: Path) -> None:
     expected = theirs.run(given)
     for name, array in ours.run(given).items():
         np.testing.assert_allclose(array, expected[name], rtol=1e-2, atol=0.02 * float(np.abs(expected[name]).max()))
-
-
-@pytest.mark.usefixtures("installed")
-def test_outputs_that_nobody_reads_are_left_out_and_the_others_stay(shared_data: Path) -> None:
-    path = shared_data / "models" / "blazepose_lite.tflite"
-    whole = open_engine(path, threads=1, runtime="openvino")
-    part = open_engine(path, threads=1, runtime="openvino", wanted=is_read)
-    # The model card: 39 points of five numbers, presence, a mask of 256x256, heatmaps of 64x64, 39 points in metres.
-    assert sorted(s.shape for s in part.outputs) == [(1, 1), (1, 64, 64, 39), (1, 195)]
-    assert len(whole.outputs) == 5
-    given = {whole.inputs[0].name: np.random.default_rng(1).random((1, 256, 256, 3), np.float32)}
-    expected = whole.run(given)
-    for name, array in part.run(given).items():
-        np.testing.assert_allclose(array, expected[name], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.usefixtures("installed")

@@ -1,0 +1,124 @@
+"""Layers for BlazePose's networks: pictures in as cameras give them, joints out where they are.
+
+As published they read floats, and joints have to be refined from heatmaps behind them: work for every pixel, which a
+network does in a fraction of the time that Python and copies take. What is computed is the same to rounding.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from edge.contract.errors import EngineError
+from edge.engines.tflite_network import TfliteNetwork
+
+POINTS = 39
+"""33 joints, the mid-hip and rim of the body's circle, four of the hands that nobody uses. Of each the network gives x
+and y in pixels of its input, the depth, and the logits of visibility and presence."""
+
+READ = 35
+"""So many of them are read, from the first on."""
+
+WINDOW = 7
+"""Cells of a heatmap across in which a joint is refined. This and the next are MediaPipe's."""
+
+MIN_CONFIDENCE = 0.5
+"""A heatmap that nowhere in the window is surer moves nothing."""
+
+
+def detector_layers(path: Path) -> bytes:
+    """The body detector, of a "picture" (1, S, S, 3) uint8 BGR. It gives "points" (1, N, 12), six of x and y for every
+    anchor, and "logits" (1, N, 1), as the published one does.
+
+    Raises EngineError for another network.
+    """
+    network = TfliteNetwork(path)
+    by_width = {network.shape(tensor)[-1]: tensor for tensor in network.outputs}
+    if by_width.keys() != {12, 1}:
+        raise _other(path, "body detector")
+    network.take_pictures(2 / 255, -1)
+    return network.packed({"points": by_width[12], "logits": by_width[1]})
+
+
+def landmark_layers(path: Path, min_score: float = 0.0) -> bytes:
+    """A landmark network, of a "picture" (1, S, S, 3) uint8 BGR and the "axes" (1, 3, 2) float32 of where it was cut
+    out: x and y of its upper edge, of its left edge and of the corner where they begin (:attr:`Region.axes`).
+
+    It gives "points" (1, 35, 3), x and y where the axes are and visibility 0..1, or 0 where it is below ``min_score``;
+    and "presence" (1, 1), how likely there is a body, 0..1. The body's mask and the joints in metres, a third of the
+    work, are left out.
+    Raises EngineError for another network.
+    """
+    network = TfliteNetwork(path)
+    by_shape = {network.shape(tensor): tensor for tensor in network.outputs}
+    heatmaps = [tensor for shape, tensor in by_shape.items() if len(shape) == 4 and shape[3] == POINTS]
+    if not heatmaps or not {(1, POINTS * 5), (1, 1)} <= by_shape.keys():
+        raise _other(path, "landmark network")
+    size = network.shape(network.inputs[0])[1]
+    network.take_pictures(1 / 255)
+    layer, number, whole = network.layer, network.constant, partial(network.constant, dtype=np.int32)
+
+    table = layer("RESHAPE", by_shape[1, POINTS * 5], whole([POINTS, 5, 1]), shape=(POINTS, 5, 1))
+    pixels = layer("SLICE", table, whole([0, 0, 0]), whole([READ, 2, 1]), shape=(READ, 2, 1))
+    points = refined(network, layer("MUL", pixels, number(1 / size), shape=(READ, 2, 1)), heatmaps[0])
+
+    axes = network.further_input("axes", (1, 3, 2))
+    edges = layer("SLICE", axes, whole([0, 0, 0]), whole([1, 2, 2]), shape=(1, 2, 2))
+    corner = layer("SLICE", axes, whole([0, 2, 0]), whole([1, 1, 2]), shape=(1, 1, 2))
+    points = layer("RESHAPE", points, whole([1, READ, 2]), shape=(1, READ, 2))
+    points = layer("ADD", layer("BATCH_MATMUL", points, edges, shape=(1, READ, 2)), corner, shape=(1, READ, 2))
+
+    logits = layer("SLICE", table, whole([0, 3, 0]), whole([READ, 1, 1]), shape=(READ, 1, 1))
+    scores = layer("LOGISTIC", layer("RESHAPE", logits, whole([1, READ, 1]), shape=(1, READ, 1)), shape=(1, READ, 1))
+    is_seen = layer("GREATER_EQUAL", scores, number(min_score), shape=(1, READ, 1), dtype=np.bool_)
+    scores = layer("SELECT_V2", is_seen, scores, number(0), shape=(1, READ, 1))
+    points = layer("CONCATENATION", points, scores, shape=(1, READ, 3), axis=2)
+    return network.packed({"points": points, "presence": by_shape[1, 1]})
+
+
+def refined(network: TfliteNetwork, points: int, heatmaps: int) -> int:
+    """Points (35, 2, 1), x and y in 0..1, each moved to the mean of its heatmap in a window around it.
+
+    heatmaps: (1, H, W, 39) logits. A point outside, or whose window nowhere reaches MIN_CONFIDENCE, stays; cells
+    outside do not count. Source: MediaPipe's refinement of landmarks from heatmaps.
+    """
+    layer, number, whole = network.layer, network.constant, partial(network.constant, dtype=np.int32)
+    added = partial(layer, "SUM", keepDims=True)
+    _, height, width, _ = network.shape(heatmaps)
+    # Axes: joint; x and y, or one number for both; cell of the joint's window.
+    cells = WINDOW**2
+    xy, one, xy_of_cells, one_of_cells = (READ, 2, 1), (READ, 1, 1), (READ, 2, cells), (READ, 1, cells)
+
+    extent, reach = np.array([[[width], [height]]]), np.arange(WINDOW) - WINDOW // 2
+    window = np.stack(np.meshgrid(reach, reach)).reshape(1, 2, cells)
+    middle = layer("FLOOR", layer("MUL", points, number(extent), shape=xy), shape=xy)
+    around = layer("ADD", middle, number(window), shape=xy_of_cells)
+    within = layer("MAXIMUM", around, number(0), shape=xy_of_cells)
+    within = layer("MINIMUM", within, number(extent - 1), shape=xy_of_cells)
+
+    steps = layer("MUL", within, number([[[POINTS], [POINTS * width]]]), shape=xy_of_cells)
+    place = added(steps, whole([1]), shape=one_of_cells)
+    place = layer("ADD", place, number(np.arange(READ).reshape(one)), shape=one_of_cells)
+    place = layer("CAST", place, shape=one_of_cells, dtype=np.int32)
+    flat = layer("RESHAPE", heatmaps, whole([height * width * POINTS]), shape=[height * width * POINTS])
+    confidence = layer("LOGISTIC", layer("GATHER", flat, place, shape=one_of_cells), shape=one_of_cells)
+
+    # One within the map, zero a cell outside it and further.
+    away = layer("ABS", layer("SUB", around, within, shape=xy_of_cells), shape=xy_of_cells)
+    away = added(away, whole([1]), shape=one_of_cells)
+    inside = layer("MAXIMUM", layer("SUB", number(1), away, shape=one_of_cells), number(0), shape=one_of_cells)
+    is_inside = layer("SLICE", inside, whole([0, 0, cells // 2]), whole(one), shape=one)
+    weights = layer("MUL", layer("MUL", confidence, inside, shape=one_of_cells), is_inside, shape=one_of_cells)
+
+    total = layer("MAXIMUM", added(weights, whole([2]), shape=one), number(1e-9), shape=one)
+    sums = added(layer("MUL", within, weights, shape=xy_of_cells), whole([2]), shape=xy)
+    mean = layer("DIV", layer("DIV", sums, total, shape=xy), number(extent), shape=xy)
+    most = layer("REDUCE_MAX", weights, whole([2]), shape=one, keepDims=True)
+    is_sure = layer("GREATER_EQUAL", most, number(MIN_CONFIDENCE), shape=one, dtype=np.bool_)
+    return layer("SELECT_V2", is_sure, mean, points, shape=xy)
+
+
+def _other(path: Path, wanted: str) -> EngineError:
+    return EngineError(f"not a BlazePose {wanted}: its outputs have other shapes", where=path)

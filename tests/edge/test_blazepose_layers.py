@@ -1,0 +1,148 @@
+"""What BlazePose's networks compute with their layers, held against slow forms of it and the files as published."""
+
+from functools import partial
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from tflite_by_hand import without_layers
+
+from edge.assets import BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS, fetch
+from edge.contract.errors import EngineError
+from edge.engines.registry import open_engine
+from edge.engines.tflite_network import TfliteNetwork
+from edge.pose.blazepose_layers import POINTS, READ, detector_layers, landmark_layers, refined
+from edge.pose.region import Region
+
+SIZE, MIN_SCORE = 256, 0.5
+
+
+def slowly_refined(points, heatmaps):
+    """MediaPipe's refinement, point by point. points: (K, 2) in 0..1. heatmaps: (H, W, >=K) logits."""
+    height, width, _ = heatmaps.shape
+    moved = points.astype(float)
+    for k, (x, y) in enumerate(points):
+        if not (0 <= x < 1 and 0 <= y < 1):
+            continue
+        cells = [
+            (row, column, 1 / (1 + np.exp(-float(heatmaps[row, column, k]))))
+            for row in range(max(int(y * height) - 3, 0), min(int(y * height) + 4, height))
+            for column in range(max(int(x * width) - 3, 0), min(int(x * width) + 4, width))
+        ]
+        total = sum(w for _, _, w in cells)
+        if max(w for _, _, w in cells) >= 0.5:
+            moved[k] = sum(c * w for _, c, w in cells) / total / width, sum(r * w for r, _, w in cells) / total / height
+    return moved
+
+
+@pytest.fixture(scope="module")
+def refinement(tmp_path_factory):
+    """The layers alone, on heatmaps of 16 rows and 20 columns: points (35, 2) and heatmaps in, points out."""
+    path = without_layers(tmp_path_factory.mktemp("layers") / "none.tflite", (READ, 2, 1), (1, 16, 20, POINTS))
+
+    def layers(path):
+        network = TfliteNetwork(path)
+        return network.packed({"refined": refined(network, *network.inputs)})
+
+    engine = open_engine(path, threads=1, rewrite=layers)
+    points, heatmaps = (spec.name for spec in engine.inputs)
+    return lambda given, logits: engine.run({points: given[..., None], heatmaps: logits[None]})["refined"][..., 0]
+
+
+# In parts of the picture, up to a quarter of it beyond it.
+parts = arrays(np.int16, (READ, 2), elements=st.integers(-512, 2560)).map(lambda n: n.astype(np.float32) / 2048)
+
+
+@given(parts, st.integers(0, 2**32 - 1))
+@settings(deadline=None)
+def test_points_move_to_the_mean_of_their_heatmap_around_them(refinement, points, seed):
+    heatmaps = np.random.default_rng(seed).normal(-1, 1.5, (16, 20, POINTS)).astype(np.float32)
+    np.testing.assert_allclose(refinement(points, heatmaps), slowly_refined(points, heatmaps), atol=1e-5)
+
+
+@pytest.mark.parametrize("peak", [0.45, 0.55])
+def test_a_point_stays_unless_its_heatmap_is_sure_somewhere_near_it(refinement, peak):
+    points, heatmaps = np.full((READ, 2), 0.5, np.float32), np.full((16, 20, POINTS), -30, np.float32)
+    heatmaps[9, 12] = np.log(peak / (1 - peak))
+    x, y = (0.5, 0.5) if peak < 0.5 else (12 / 20, 9 / 16)
+    np.testing.assert_allclose(refinement(points, heatmaps), [[x, y]] * READ, atol=1e-6)
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
+def test_what_is_no_number_is_none_behind_the_layers(refinement, broken):
+    points, heatmaps = np.full((READ, 2), 0.5, np.float32), np.full((16, 20, POINTS), 1, np.float32)
+    points[7, 0] = broken
+    found = refinement(points, heatmaps)
+    assert not np.isfinite(found[7, 0])
+    assert np.isfinite(np.delete(found, 7, axis=0)).all()
+
+
+@pytest.fixture(scope="module")
+def shown(shared_data):
+    """(256, 256, 3) squares of real pictures, on whole people, halves of them and none."""
+    squares = []
+    for clip, pictures in (("streamposeml_example.webm", (0, 150)), ("felixchenfy_exercise.avi", (20,))):
+        video = cv2.VideoCapture(str(shared_data / "media" / clip))
+        images = [video.read()[1] for _ in range(max(pictures) + 1)]
+        for n in pictures:
+            side = min(images[n].shape[:2])
+            for left in (0, (images[n].shape[1] - side) // 2, images[n].shape[1] - side):
+                squares.append(cv2.resize(images[n][:side, left : left + side], (SIZE, SIZE)))
+    return squares
+
+
+def as_published(picture, scale, offset):
+    """What the file reads: red-green-blue floats."""
+    return (picture[None, :, :, ::-1] * np.float32(scale) + np.float32(offset)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("size", "runtime"), [("lite", "auto"), ("full", "auto"), ("heavy", "auto"), ("lite", "openvino")]
+)
+def test_joints_of_real_pictures_are_those_of_the_published_file_refined_slowly(shared_data, shown, size, runtime):
+    if runtime == "openvino":
+        pytest.importorskip("openvino", reason="OpenVINO is not installed: pip install 'skd-edge[openvino]'")
+    path = shared_data / "models" / f"blazepose_{size}.tflite"
+    published = open_engine(path, threads=1, runtime=runtime)
+    ours = open_engine(path, threads=1, runtime=runtime, rewrite=partial(landmark_layers, min_score=MIN_SCORE))
+    assert [(s.shape, s.dtype) for s in ours.inputs] == [((1, SIZE, SIZE, 3), np.uint8), ((1, 3, 2), np.float32)]
+    region = Region(700, 400, SIZE, 0.6)  # as large as the picture: a pixel is a pixel
+    for picture in shown:
+        outputs = published.run({published.inputs[0].name: as_published(picture, 1 / 255, 0)}).values()
+        by_shape = {array.shape: array for array in outputs}
+        table, heatmaps = by_shape[1, POINTS * 5].reshape(POINTS, 5)[:READ], by_shape[1, 64, 64, POINTS][0]
+        axes = np.array(region.axes, np.float32).reshape(1, 3, 2)
+        found = ours.run({"picture": picture[None], "axes": axes})
+        points = region.to_picture(slowly_refined(table[:, :2] / SIZE, heatmaps))
+        pixels = np.abs(found["points"][0, :, :2] - points)
+        # Where nobody is, points lie between cells of a map that is sure of nothing.
+        assert pixels.max() < (1e-3 if by_shape[1, 1] > 0.5 else 1e-2)
+        scores = 1 / (1 + np.exp(-table[:, 3]))
+        np.testing.assert_allclose(found["points"][0, :, 2], np.where(scores >= MIN_SCORE, scores, 0), atol=1e-4)
+        np.testing.assert_allclose(found["presence"], by_shape[1, 1], atol=1e-4)
+
+
+def test_the_detector_sees_in_a_picture_what_the_published_file_sees(blazepose_files, shown):
+    path, _ = fetch(BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS)
+    published, ours = open_engine(path, threads=1), open_engine(path, threads=1, rewrite=detector_layers)
+    for picture in shown:
+        picture = cv2.resize(picture, (224, 224))
+        given = as_published(picture, 2 / 255, -1)
+        expected = {array.shape: array for array in published.run({published.inputs[0].name: given}).values()}
+        for array in ours.run({"picture": picture[None]}).values():
+            wanted = expected[array.shape]
+            np.testing.assert_allclose(array, wanted, rtol=1e-4, atol=1e-4 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("runtime", ["auto", "openvino"])
+def test_another_network_is_refused_in_one_line(blazepose_files, runtime):
+    if runtime == "openvino":
+        pytest.importorskip("openvino", reason="OpenVINO is not installed: pip install 'skd-edge[openvino]'")
+    detector, landmarks = fetch(BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS)
+    with pytest.raises(EngineError, match=r"blazepose_detector\.tflite: not a BlazePose landmark network: its outputs"):
+        open_engine(detector, runtime=runtime, rewrite=landmark_layers)
+    with pytest.raises(EngineError, match=r"blazepose_full\.tflite: not a BlazePose body detector: its outputs"):
+        open_engine(landmarks, runtime=runtime, rewrite=detector_layers)
