@@ -110,6 +110,11 @@ def following_text(result: FrameResult) -> str:
     return f"following #{following.track_id}{by}{'' if in_view else ', out of view'}"
 
 
+def accent(person: Person) -> Colour:
+    """The colour that is a person's own in every picture, and on the page."""
+    return ACCENTS[(person.track_id - 1) % len(ACCENTS)]
+
+
 def draw_people(image: Image, people: Sequence[Person], layout: JointLayout) -> None:
     """Skeletons first, then the labels, so that no bone crosses a text."""
     style = Style.of(image)
@@ -185,7 +190,7 @@ def _draw_skeleton(image: Image, person: Person, layout: JointLayout, style: Sty
 
 def _draw_label(image: Image, person: Person, style: Style, heads: Sequence[Rectangle], taken: list[Rectangle]) -> None:
     """A pill above the head: the action with its probability as a bar, or a ring that fills while waiting."""
-    accent, size = ACCENTS[(person.track_id - 1) % len(ACCENTS)], style.text
+    colour, size = accent(person), style.text
     name, value = _words(person)
     number, small = f"#{person.track_id}", style.small(0.75)
     pad, circle, gap = round(0.55 * size), round(0.95 * size), round(0.45 * size)
@@ -199,13 +204,13 @@ def _draw_label(image: Image, person: Person, style: Style, heads: Sequence[Rect
     panel(image, x, y, x + width, y + tall, alpha=0.78)
 
     baseline = y + pad + height
-    ring(image, x + pad + circle / 2, baseline - height / 2, circle / 2, person.clip_fill, accent)
+    ring(image, x + pad + circle / 2, baseline - height / 2, circle / 2, person.clip_fill, colour)
     name_x = x + pad + circle + gap
     write(image, name, name_x, baseline, size, TEXT)
     write(image, number, name_x + name_width + gap, baseline, small, QUIET)
     if value and person.action:
-        write(image, value, x + width - pad - value_width + gap, baseline, small, accent)
-        bar(image, x + pad, x + width - pad, y + tall - 0.55 * pad, person.action.score, accent, size)
+        write(image, value, x + width - pad - value_width + gap, baseline, small, colour)
+        bar(image, x + pad, x + width - pad, y + tall - 0.55 * pad, person.action.score, colour, size)
 
 
 def _words(person: Person) -> tuple[str, str]:

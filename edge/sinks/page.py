@@ -15,7 +15,7 @@ import numpy as np
 from edge.contract.layouts import JointLayout
 from edge.contract.types import Event, FrameResult, Person
 from edge.latency import DECISION, LatencyHistory
-from edge.overlay import Overlay, following_text
+from edge.overlay import Overlay, accent, following_text
 from edge.power import power_w
 from edge.sinks.json_lines import event_record
 
@@ -23,6 +23,8 @@ WIDEST = 960
 """Pictures are sent no wider: a browser's window rarely is, and each pixel costs the board's time."""
 JPEG_QUALITY = 80
 SHOWN_EVENTS = 100
+STALLED_S = 2.0
+"""Without a frame for so long there are none a second."""
 RECENT_FRAMES = 300
 """Frames that the page's latencies are taken over."""
 
@@ -86,6 +88,8 @@ class Page:
             events = [event_record(event) for event in reversed(self._events)]
             lost = self._lost
         fps = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else 0.0
+        if times and time.monotonic() - times[-1] > STALLED_S:
+            fps = 0.0
         return {
             "source": self._source,
             "lost": lost,
@@ -123,6 +127,7 @@ def _person(person: Person) -> dict[str, Any]:
         "track_id": person.track_id,
         "followed": person.followed,
         "fill": round(person.clip_fill, 2),
+        "colour": "#{2:02x}{1:02x}{0:02x}".format(*accent(person)),
         "label": None if action is None else action.label,
         "score": None if action is None else round(action.score, 3),
     }

@@ -110,13 +110,24 @@ def test_the_state_has_people_latencies_events_and_joints_that_are_missed():
         page.tell(Event("source_lost", 2.0, text="gone"))
         state = json.loads(get(url + "state")[2])
     assert state["people"] == [
-        {"track_id": 3, "followed": True, "fill": 1.0, "label": "jumping_jacks", "score": 0.87},
-        {"track_id": 4, "followed": False, "fill": 0.25, "label": None, "score": None},
+        {"track_id": 3, "followed": True, "fill": 1.0, "colour": "#ffd34d", "label": "jumping_jacks", "score": 0.87},
+        {"track_id": 4, "followed": False, "fill": 0.25, "colour": "#9e90ff", "label": None, "score": None},
     ]
     assert state["latency"]["pose"] == [14.5, 18.1] and state["age_ms"] == 20.0
     assert [event["kind"] for event in state["events"]] == ["source_lost", "person_entered"] and state["lost"]
     assert state["following"] == "following #3 (largest)"
     assert state["dropout"][PENN.joints[2]] == 0.5 and state["source"] == "camera of this test"
+
+
+def test_a_camera_that_gives_nothing_gives_no_frames_a_second(monkeypatch):
+    with serving() as (page, show, _):
+        for n in range(5):
+            show(result(n=n))
+            time.sleep(0.01)
+        assert page.state()["fps"] > 10
+        monkeypatch.setattr("edge.sinks.page.STALLED_S", 0.05)
+        time.sleep(0.1)
+        assert page.state()["fps"] == 0
 
 
 def test_the_stream_is_pictures_that_follow_each_other():
@@ -215,6 +226,7 @@ def test_a_real_browser_shows_the_picture_the_people_and_the_events(tmp_path):
         history.add(n, {"pose": 12.5, DECISION: 20.0})
     with serving(history=history) as (page, show, url):
         page.tell(Event("action_started", 12.5, 1, "jumping_jacks", 0.8))
+        page.tell(Event("person_left", 3662.0, 2, since_s=1.0))
         stop = shown(show, 60)
         flags = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run")
         profile, picture = tmp_path / "profile", tmp_path / "page.png"
@@ -228,8 +240,10 @@ def test_a_real_browser_shows_the_picture_the_people_and_the_events(tmp_path):
             [browser, *flags, *more, "--dump-dom", url], capture_output=True, text=True, timeout=90, check=False
         )
         stop()
-    text = done.stdout
-    assert "jumping jacks 87 %" in text and "action started #1" in text and "12.5 s" in text
+    text = done.stdout.partition("<script>")[0]
+    assert ">jumping jacks</b>" in text and ">87 %</span>" in text and "nobody in view" not in text
+    assert "action started #1" in text and ">12.5 s<" in text and ">1:01:02<" in text
+    assert "border-color: rgb(64, 214, 150)" in text  # a person's own colour, as in the picture
     assert "following #1 (largest)" in text and "not followed" in text
     assert f"{PENN.joints[3].replace('_', ' ')}</td>" in text and "25 %" in text
     assert 'style="width: 25%;"' in text  # of the bar beside it
