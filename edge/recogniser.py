@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import ceil
 from pathlib import Path
 from typing import Literal
 
@@ -68,9 +69,21 @@ class SelfTest:
             error=float(np.abs(given - expected).max() / np.abs(expected).max()),
         )
 
+    @property
+    def passed(self) -> bool:
+        return self.agreement >= MIN_AGREEMENT
+
+    def describe(self) -> str:
+        """For people, with what it takes to pass: in a few clips a close decision weighs much."""
+        same, needed = round(self.agreement * self.clips), ceil(MIN_AGREEMENT * self.clips)
+        return (
+            f"{same} of {self.clips} reference clips decided as in FP32 (a wrong network gets few, {needed} pass); "
+            f"logits within {100 * self.error:.1f} % of the largest"
+        )
+
     def require(self, engine: str) -> None:
         """Raises EngineError where these are not answers of the bundle's student. engine: for people, which one."""
-        if self.agreement < MIN_AGREEMENT:
+        if not self.passed:
             raise EngineError(
                 f"the network decides as the bundle says on {100 * self.agreement:.0f} % of {self.clips} clips only",
                 where=engine,

@@ -1,15 +1,18 @@
 """What the small commands of ``python -m edge`` say: check, layouts, --help."""
 
+import re
 import subprocess
 import sys
 
 import networks
+import numpy as np
 import pytest
 import tiny_bundle
 
 from edge.__main__ import COMMANDS
 from edge.command_line import run_command_line
 from edge.contract.bundle import read_bundle, write_manifest
+from edge.recogniser import SelfTest
 
 
 def test_check_fails_a_student_that_decides_otherwise_with_exit_code_1(tmp_path, capsys):
@@ -31,8 +34,20 @@ def test_class_names_are_shown_as_they_are_whatever_they_hold(tmp_path, capsys):
 def test_check_shows_every_file_and_the_agreement(bundle_folder, capsys):
     run_command_line("edge", "", COMMANDS, ["check", "--bundle", str(bundle_folder)])
     said = capsys.readouterr().err
-    for part in ("student.onnx", "student.int8.onnx", "reference.npz", "ok", "100.0 %", "passed"):
+    for part in ("student.onnx", "student.int8.onnx", "reference.npz", "ok", "passed"):
         assert part in said
+    assert re.search(r"\b(\d+) of \1 reference clips", said)
+
+
+def test_a_self_test_says_what_is_enough():
+    # One of sixteen turned: three quarters, twelve, pass; eleven would not.
+    given, expected = np.eye(16, dtype=np.float32), np.eye(16, dtype=np.float32)
+    given[0] = given[1]
+    test = SelfTest.of(given, expected)
+    assert test.passed and test.describe().startswith("15 of 16 reference clips decided as in FP32 ")
+    assert "12 pass" in test.describe() and "100.0 % of the largest" in test.describe()
+    given[:5] = given[5]
+    assert not SelfTest.of(given, expected).passed
 
 
 def test_layouts_go_to_stdout(capsys):
