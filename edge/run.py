@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from edge.capture.address import parse
 from edge.capture.source import CaptureConfig, Source
 from edge.command_line import USER_ERROR, console, print_warning
 from edge.contract.errors import ConfigError, SourceError
@@ -80,6 +81,10 @@ class RunConfig:
     def __post_init__(self) -> None:
         if len({path.resolve() for path in self.files.values()}) < len(self.files):
             raise ConfigError("two outputs have the same name", hint="give each of them its own")
+        source = parse(self.source)
+        for path in self.files.values():
+            if source.scheme in ("file", "replay") and path.resolve() == Path(source.target).expanduser().resolve():
+                raise ConfigError(f"{path} is the source itself", hint="give the output another name")
         if self.frames is not None and self.frames < 1:
             raise ConfigError(f"frames is {self.frames}", hint="give 1 or more, or leave it out")
         if self.limit_s is not None and not self.limit_s > 0:

@@ -30,17 +30,20 @@ def replacing(path: Path) -> Iterator[Path]:
     """A path to write to; on success it takes the place of ``path``, on failure it is removed.
 
     The suffix is kept (``clip.mp4`` is written as ``clip.partial.mp4``), because video writers
-    choose the container by it. Raises OutputError where the system refuses.
+    choose the container by it. Raises OutputError where the system refuses, and for what is no file.
     """
-    partial = path.with_name(f"{path.stem}.partial{path.suffix}")
     with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        place = path.resolve()  # a link stays, and the file that it names is written
+        partial = place.with_name(f"{place.stem}.partial{path.suffix}")
+        place.parent.mkdir(parents=True, exist_ok=True)
         # Before the work rather than after it.
-        if path.is_dir():
+        if place.is_dir():
             raise IsADirectoryError(errno.EISDIR, "a folder has this name")
+        if place.exists() and not place.is_file():
+            raise OSError(errno.EINVAL, "it is a pipe or a device")
         try:
             yield partial
-            partial.replace(path)
+            partial.replace(place)
         finally:
             partial.unlink(missing_ok=True)
 
