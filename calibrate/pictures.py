@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from edge.capture.opencv import named
 from edge.contract.errors import SourceError
 from edge.contract.types import Image
 
@@ -31,7 +32,7 @@ def evenly_spaced(source: Path, count: int) -> list[tuple[int, Image]]:
     """
     if source.is_dir():
         paths = sorted(p for p in source.iterdir() if p.suffix.lower() in SUFFIXES)
-        found = {i: cv2.imread(str(paths[i])) for i in _positions(len(paths), count)}
+        found = {i: cv2.imread(named(paths[i])) for i in _positions(len(paths), count)}
     else:
         found = _frames(source, count)
     pictures = [(i, np.asarray(p, np.uint8)) for i, p in found.items() if p is not None]
@@ -47,7 +48,7 @@ def _frames(video: Path, count: int) -> dict[int, Any]:
 
 
 def _grabbed(video: Path) -> Iterator[cv2.VideoCapture]:
-    capture = cv2.VideoCapture(str(video))
+    capture = cv2.VideoCapture(named(video))
     try:
         while capture.grab():
             yield capture

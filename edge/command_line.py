@@ -99,6 +99,16 @@ def _fail(message: str) -> NoReturn:
     raise SystemExit(USER_ERROR)
 
 
+def _require_text(argv: Sequence[str]) -> None:
+    """A name in another encoding, from an old disk say, breaks libraries that are not written in Python."""
+    for word in argv:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            encoding = sys.getfilesystemencoding()
+            _fail(f"{word!a} is not text in {encoding}, which names have here; rename it, or set LC_ALL=C.UTF-8")
+
+
 def _joined(argv: Sequence[str]) -> list[str]:
     """``--source '-?width=640'`` as ``--source=-?width=640``: argparse takes the value for another flag."""
     joined: list[str] = []
@@ -155,8 +165,10 @@ def run_command_line(program: str, about: str, commands: dict[str, Command], arg
         sub.add_class_arguments(command.config, as_group=False)
         subcommands.add_subcommand(name, sub, help=command.summary)
         sub.prog = f"python -m {program} {name}"
+    given = sys.argv[1:] if argv is None else argv
+    _require_text(given)
     try:
-        args = parser.parse_args(_listed(_joined(sys.argv[1:] if argv is None else argv), commands))
+        args = parser.parse_args(_listed(_joined(given), commands))
     except UnicodeDecodeError as error:  # jsonargparse reads YAML files without asking whether they are text
         _fail(f"the configuration file is not text: {error}")
     except RecursionError:

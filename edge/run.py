@@ -168,7 +168,7 @@ def _require_people(config: RunConfig, source: Source, played: Played) -> None:
             f"nobody could be followed: bodies were seen in {played.with_poses} of {played.frames} pictures, "
             f"never in {config.tracker.birth_hits} running",
             where=source.uri,
-            hint="give a steadier recording, or lower tracker.birth_hits",
+            hint="give a longer or steadier recording, or lower tracker.birth_hits",
         )
     raise SourceError(
         f"no person in view in {played.frames} pictures",
@@ -202,8 +202,10 @@ def conclude(config: RunConfig, played: Played, history: LatencyHistory) -> None
         console.print(f"{played.dropped} pictures of the camera were not looked at: newer ones had come")
     if played.failed:
         console.print(f"warning: {played.failed} pictures have no answer, because a stage failed")
-    if played.times.seconds:
-        console.print(played.times.table())
+    if (table := played.times.table()).rows:
+        console.print(table)
+    elif played.times.seconds:
+        console.print("warning: nothing was decided: nobody was in two pictures less than half a second apart")
     else:
         console.print("warning: nobody was in view")
     for name, path in config.files.items():

@@ -10,6 +10,7 @@ import numpy as np
 
 from edge.capture.image_folder import SUFFIXES as IMAGES
 from edge.capture.image_folder import natural
+from edge.capture.opencv import named
 from edge.capture.registry import open_source
 from edge.capture.video_file import SUFFIXES as VIDEOS
 from edge.contract.errors import DataError, SourceError
@@ -104,7 +105,7 @@ def _small(picture: Image) -> Image:
 
 
 def _read(path: Path) -> Image:
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    picture = cv2.imread(named(path), cv2.IMREAD_COLOR)
     if picture is None:
         raise SourceError("not an image that can be read", where=path, hint="remove it, or copy it again")
     return np.asarray(picture, np.uint8)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from edge.capture.flip import flipped
-from edge.capture.opencv import quiet
+from edge.capture.opencv import named, quiet
 from edge.capture.source import CaptureConfig, Recording
 from edge.contract.errors import SourceError
 from edge.contract.types import Frame, Image
@@ -63,7 +63,7 @@ def natural(path: Path) -> list[tuple[int, int | str]]:
 
 def _read(path: Path) -> Image:
     with quiet():
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        image = cv2.imread(named(path), cv2.IMREAD_COLOR)
     if image is None:
         raise SourceError("not an image that can be read", where=path, hint="remove it, or copy it again")
     return np.asarray(image, np.uint8)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
+from edge.contract.errors import SkdError, SourceError
 from edge.quiet import quiet as quiet  # whoever takes it from here has OpenCV silenced before it is loaded
 
 # Read once, when OpenCV first touches a video: "quiet" in FFmpeg's scale.
@@ -19,12 +21,23 @@ elif hasattr(cv2, "setLogLevel"):
     cv2.setLogLevel(0)  # silent, as Ubuntu 22.04's OpenCV 4.5, which JetPack 6 has, calls it
 
 
+def named(path: Path | str, error: type[SkdError] = SourceError) -> str:
+    """The path as OpenCV takes it. Raises ``error`` for one that is not UTF-8, over which OpenCV ends the process."""
+    text = str(path)
+    try:
+        text.encode()
+    except UnicodeEncodeError as cause:
+        raise error("this name is not UTF-8, and OpenCV opens no other", where=text, hint="rename it") from cause
+    return text
+
+
 def decoder(path: str) -> cv2.VideoCapture:
     """A video that is decoded on all cores but one, where OpenCV lets that be said.
 
     On all of them, as by default, decoding takes the pose stage's core from it again and again: on two cores 5 % of the
     pictures a second.
     """
+    path = named(path)
     if hasattr(cv2, "CAP_PROP_N_THREADS"):
         threads = max(1, (os.cpu_count() or 1) - 1)
         capture = cv2.VideoCapture(path, cv2.CAP_ANY, [cv2.CAP_PROP_N_THREADS, threads])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import cv2
 
-from edge.capture.opencv import quiet
+from edge.capture.opencv import named, quiet
 from edge.contract.errors import ConfigError, OutputError
 from edge.contract.files import replacing
 from edge.contract.types import Image
@@ -77,9 +77,10 @@ def _touch(partial: Path) -> None:
 
 
 def _open(partial: Path, path: Path, fps: float, size: tuple[int, int], codec: str | None) -> cv2.VideoWriter:
+    there = named(partial, OutputError)
     for name in (codec,) if codec else CODECS:
         with quiet():
-            writer = cv2.VideoWriter(str(partial), cv2.VideoWriter.fourcc(*name), fps, size)
+            writer = cv2.VideoWriter(there, cv2.VideoWriter.fourcc(*name), fps, size)
         if writer.isOpened():
             return writer
     raise OutputError(

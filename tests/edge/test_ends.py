@@ -11,7 +11,10 @@ from rich.console import Console
 import edge.machine
 from edge.action_times import UNDECIDED, ActionTimes
 from edge.interruption import interruptible
+from edge.latency import LatencyHistory
+from edge.loop.played import Played
 from edge.machine import machine
+from edge.run import RunConfig, conclude
 
 
 def test_the_first_signal_is_noted_and_the_second_interrupts():
@@ -101,3 +104,13 @@ def test_where_nothing_tells_the_power_mode_is_unknown_not_made_up(tmp_path, mon
     monkeypatch.setenv("PATH", str(tmp_path))
     facts = machine()
     assert facts["power_mode"] is None and facts["cpu"] and facts["cores"] == len(os.sched_getaffinity(0))
+
+
+def test_frames_too_far_apart_for_any_decision_are_said_to_be_so(capsys, tmp_path):
+    played = Played(frames=3, seconds=1.0)
+    for n in range(3):
+        played.times.add(result(person(1), n=n, fps=0.5))
+    conclude(RunConfig("0", tmp_path), played, LatencyHistory(0))
+    said = capsys.readouterr().err
+    assert "warning: nothing was decided: nobody was in two pictures less than half a second apart" in said
+    assert "seconds" not in said  # no table without a row
