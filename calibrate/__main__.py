@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    from edge.loading import die_quietly
+
+    die_quietly()
+
 from dataclasses import dataclass
 from pathlib import Path
 

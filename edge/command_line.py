@@ -25,6 +25,7 @@ from rich.table import Table
 from edge.config_file import read_flags
 from edge.contract.errors import MissingDependency, SkdError
 from edge.contract.files import writing
+from edge.loading import be_interruptible
 from edge.standard_streams import Stderr, open_closed_streams
 from edge.usage_errors import usage_error
 
@@ -175,6 +176,7 @@ def run_command_line(program: str, about: str, commands: dict[str, Command], arg
         _fail("the configuration file has an alias that refers to itself")
     command = commands[args.command]
     _require_sections(command.config, args[args.command])
+    be_interruptible()
     try:
         options = dict(parser.instantiate(args)[args.command])
         options.pop("config", None)

@@ -2,7 +2,10 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 from people import action, person, result
@@ -12,9 +15,12 @@ import edge.machine
 from edge.action_times import UNDECIDED, ActionTimes
 from edge.interruption import interruptible
 from edge.latency import LatencyHistory
+from edge.loading import be_interruptible, die_quietly
 from edge.loop.played import Played
 from edge.machine import machine
 from edge.run import RunConfig, conclude
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_the_first_signal_is_noted_and_the_second_interrupts():
@@ -114,3 +120,27 @@ def test_frames_too_far_apart_for_any_decision_are_said_to_be_so(capsys, tmp_pat
     said = capsys.readouterr().err
     assert "warning: nothing was decided: nobody was in two pictures less than half a second apart" in said
     assert "seconds" not in said  # no table without a row
+
+
+@pytest.mark.parametrize("room", ["edge", "train", "calibrate"])
+def test_ctrl_c_while_modules_are_loaded_ends_without_a_word(tmp_path, room):
+    (tmp_path / "jsonargparse.py").write_text("print('loading', flush=True)\nimport time\ntime.sleep(60)\n")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    command, pipes = [sys.executable, "-m", room, "--help"], {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, text=True, **pipes) as process:
+        try:
+            assert process.stdout.readline() == "loading\n"
+            process.send_signal(signal.SIGINT)
+            assert process.communicate(timeout=30) == ("", "") and process.returncode == -signal.SIGINT
+        finally:
+            process.kill()
+
+
+def test_whoever_told_the_process_to_ignore_ctrl_c_is_obeyed():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        die_quietly()
+        be_interruptible()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
