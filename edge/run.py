@@ -126,6 +126,9 @@ def run(config: RunConfig) -> None:
                 )
                 with interruptible(pipeline.stop) as stop:
                     played = pipeline.run()
+            if stop.signum and not played.frames and not played.hanging:
+                console.print("interrupted before the first picture; nothing was written")
+                raise SystemExit(stop.exit_code)
             if report is not None:
                 figures = {"machine": machine(), **told, **_figures(config, played, history)}
                 with writing(config.report or report):

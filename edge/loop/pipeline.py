@@ -86,7 +86,7 @@ class Pipeline:
         Raises what outlets raise, what a stage raises that no restart helps, what ``accept`` raises, and the
         source's error where the source is a recording; outlets then keep nothing. A camera that is gone for good
         and a stage that keeps failing end the run too, but what was found until then is whole: see
-        ``Played.ended_by``.
+        ``Played.ended_by``. Stopped before the first picture, outlets keep nothing.
         """
         before_s = sys.getswitchinterval()
         sys.setswitchinterval(HAND_OVER_S)
@@ -164,7 +164,8 @@ class Pipeline:
             if not self._outlets_ended:
                 self._outlets_ended = True
                 error = self._first_error()
-                failed = error is not None and not self._is_whole_despite(error)
+                nothing = self._stopping.is_set() and not self._played.frames
+                failed = nothing or (error is not None and not self._is_whole_despite(error))
                 for outlet in self._outlets:
                     outlet.end(failed=failed)
 

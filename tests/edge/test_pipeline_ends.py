@@ -62,3 +62,20 @@ def test_what_a_hanging_consumer_missed_is_bounded(monkeypatch):
     # The newest; that some are missing is told by their numbers.
     (result,) = kept.results
     assert [event.track_id for event in result.events] == [n for n in range(40, 50) for _ in range(2)]
+
+
+def test_stopped_before_the_first_picture_nothing_is_kept():
+    kept, waiting = Kept(), threading.Event()
+
+    class Silent(Pictures):
+        def __iter__(self):
+            waiting.wait(20)
+            return iter(())
+
+        def cancel(self):
+            waiting.set()
+
+    running = pipeline(Silent(5), Scripted(), Slow(0), kept)
+    threading.Timer(0.1, running.stop).start()
+    played = running.run()
+    assert played.frames == 0 and kept.left not in (None, "well")

@@ -283,3 +283,17 @@ def test_a_file_that_was_not_finished_is_an_error_and_not_said_to_be_written(
     said = capsys.readouterr().err.splitlines()
     assert left.value.code == 2 and any(line.startswith(f"error: not written: {found}") for line in said)
     assert [line for line in said if line.startswith("written")] == [f"written  {poses}"]
+
+
+def test_ctrl_c_before_the_first_picture_leaves_no_file(monkeypatch, bundle_folder, tmp_path, capsys):
+    class Silent(LiveSource):
+        def __iter__(self):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.5)
+            return iter(())
+
+    with pytest.raises(SystemExit) as left:
+        live_run(monkeypatch, bundle_folder, tmp_path, source=Silent(None))
+    said = capsys.readouterr().err
+    assert left.value.code == 130 and not list(tmp_path.iterdir())
+    assert said.splitlines()[-1] == "interrupted before the first picture; nothing was written" and "error" not in said
