@@ -206,22 +206,23 @@ def oks(a: Float32, b: Float32, sigma: NDArray[np.float64]) -> NDArray[np.float6
     The mean over joints seen in both of exp(-d^2 / (2 s^2 (2 sigma)^2)), with the area s^2 taken from the
     larger of the two boxes; 0 where fewer than MIN_JOINTS joints are common. Source: COCO keypoint evaluation.
     """
-    common = (a[:, None, :, 2] > 0) & (b[None, :, :, 2] > 0)
-    apart = a[:, None, :, :2].astype(np.float64) - b[None, :, :, :2]
+    bodies = np.concatenate([a, b])
+    seen = bodies[..., 2] > 0
+    common = seen[: len(a), None] & seen[len(a) :]
+    areas = _box_area(bodies, seen)
+    area = np.maximum(areas[: len(a), None], areas[len(a) :])
+    apart = a[:, None, :, :2] - b[..., :2]
     apart *= apart
-    squared = apart[..., 0] + apart[..., 1]
-    areas = _box_area(np.concatenate([a, b]))
-    area = AREA_OF_BOX * np.maximum(areas[: len(a), None], areas[None, len(a) :])
-    each = np.exp(squared / (-8 * area[..., None] * sigma**2)) * common
+    each = np.exp((apart[..., 0] + apart[..., 1]) / (area[..., None] * (-8 * AREA_OF_BOX * sigma**2))) * common
     count = common.sum(-1)
     return np.where(count >= MIN_JOINTS, each.sum(-1) / np.maximum(count, 1), 0.0)
 
 
-def _box_area(bodies: Float32) -> NDArray[np.float64]:
-    """(N,) area of the box around the seen joints of (N, V, 3), in pixels squared, at least 1."""
+def _box_area(bodies: Float32, seen: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """(N,) area of the box around the joints seen (N, V) of (N, V, 3), in pixels squared, at least 1."""
     xy = bodies[..., :2]
     # The greatest is the least with all signs turned: one search for both corners.
-    least = np.where(bodies[..., 2:] > 0, np.concatenate([xy, -xy], axis=-1), np.inf).min(axis=1)
+    least = np.where(seen[..., None], np.concatenate([xy, -xy], axis=-1), np.inf).min(axis=1)
     sides = (least[:, :2] + least[:, 2:]).astype(np.float64)
     area: NDArray[np.float64] = np.maximum(sides[:, 0] * sides[:, 1], 1.0)
     return area

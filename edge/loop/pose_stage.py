@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -58,5 +59,6 @@ class EstimatorStage:
 
 
 def _check_finite(poses: Sequence[Pose]) -> None:
-    if not np.isfinite(np.array([pose.keypoints for pose in poses])).all():
+    # The sum of squares is not finite either, and costs a third of asking each number.
+    if not all(math.isfinite(np.vdot(pose.keypoints, pose.keypoints)) for pose in poses):
         raise EngineError("the pose estimator gave NaN or infinite keypoints")

@@ -16,9 +16,6 @@ from edge.engines.engine import Engine, bound
 from edge.pose.crop import crop
 from edge.pose.region import Region, upright
 
-JOINTS = 33
-"""Of the points that are read; after them come the mid-hip and the rim of the body's circle."""
-
 
 @dataclass(frozen=True)
 class Landmarks:
@@ -43,15 +40,15 @@ class LandmarkNetwork:
 
     def __init__(self, engine: Engine, max_bodies: int) -> None:
         reads, gives = ({spec.name: spec for spec in specs} for specs in (engine.inputs, engine.outputs))
-        if reads.keys() != {"picture", "axes"} or gives.keys() != {"points", "presence"}:
+        if reads.keys() != {"picture", "axes"} or gives.keys() != {"joints", "body"}:
             raise EngineError("not a BlazePose landmark network with its layers", where=engine.describe())
         self.size = reads["picture"].shape[1] or 0
         arrays = {
             name: np.full((max_bodies, *(n or 1 for n in spec.shape[1:])), 0, spec.dtype)
             for name, spec in (reads | gives).items()
         }
-        self._pictures, self._points, self._presence = arrays["picture"], arrays["points"], arrays["presence"]
-        self._axes = arrays["axes"].reshape(max_bodies, -1)
+        self._pictures, self._axes = arrays["picture"], arrays["axes"].reshape(max_bodies, -1)
+        self._joints, self._bodies = arrays["joints"], arrays["body"]
         self._runs = [
             bound(engine, *({name: arrays[name][n : n + 1] for name in specs} for specs in (reads, gives)))
             for n in range(max_bodies)
@@ -69,9 +66,8 @@ class LandmarkNetwork:
         for run in self._runs[:bodies]:
             run()
         # The arrays are written into again, and who is followed from picture to picture keeps what was found.
-        points, presence = self._points[:bodies].copy(), self._presence[:bodies, 0].tolist()
-        circles = points[:, JOINTS:, :2].tolist()
+        joints = self._joints[:bodies].copy()
         return [
-            Landmarks(sure, own[:JOINTS], upright(*circle))
-            for sure, own, circle in zip(presence, points, circles, strict=True)
+            Landmarks(presence, own, upright((x, y), (rim_x, rim_y)))
+            for (presence, x, y, rim_x, rim_y), own in zip(self._bodies[:bodies].tolist(), joints, strict=True)
         ]

@@ -14,12 +14,9 @@ import numpy as np
 from edge.contract.errors import EngineError
 from edge.engines.tflite_network import TfliteNetwork
 
-POINTS = 39
-"""33 joints, the mid-hip and rim of the body's circle, four of the hands that nobody uses. Of each the network gives x
-and y in pixels of its input, the depth, and the logits of visibility and presence."""
-
-READ = 35
-"""So many of them are read, from the first on."""
+POINTS, JOINTS, READ = 39, 33, 35
+"""33 joints, the mid-hip and rim of the body's circle, four of the hands that nobody reads. Of each point the network
+gives x and y in pixels of its input, the depth, and the logits of visibility and presence."""
 
 WINDOW = 7
 """Cells of a heatmap across in which a joint is refined. This and the next are MediaPipe's."""
@@ -46,9 +43,9 @@ def landmark_layers(path: Path, min_score: float = 0.0) -> bytes:
     """A landmark network, of a "picture" (1, S, S, 3) uint8 BGR and the "axes" (1, 3, 2) float32 of where it was cut
     out: x and y of its upper edge, of its left edge and of the corner where they begin (:attr:`Region.axes`).
 
-    It gives "points" (1, 35, 3), x and y where the axes are and visibility 0..1, or 0 where it is below ``min_score``;
-    and "presence" (1, 1), how likely there is a body, 0..1. The body's mask and the joints in metres, a third of the
-    work, are left out.
+    It gives "joints" (1, 33, 3), x and y where the axes are and visibility 0..1, or 0 where it is below ``min_score``;
+    and "body" (1, 5), how likely there is one, 0..1, x and y of the middle of its hips, and x and y of the rim of its
+    circle. The body's mask and the joints in metres, a third of the work, are left out.
     Raises EngineError for another network.
     """
     network = TfliteNetwork(path)
@@ -70,12 +67,18 @@ def landmark_layers(path: Path, min_score: float = 0.0) -> bytes:
     points = layer("RESHAPE", points, whole([1, READ, 2]), shape=(1, READ, 2))
     points = layer("ADD", layer("BATCH_MATMUL", points, edges, shape=(1, READ, 2)), corner, shape=(1, READ, 2))
 
-    logits = layer("SLICE", table, whole([0, 3, 0]), whole([READ, 1, 1]), shape=(READ, 1, 1))
-    scores = layer("LOGISTIC", layer("RESHAPE", logits, whole([1, READ, 1]), shape=(1, READ, 1)), shape=(1, READ, 1))
-    is_seen = layer("GREATER_EQUAL", scores, number(min_score), shape=(1, READ, 1), dtype=np.bool_)
-    scores = layer("SELECT_V2", is_seen, scores, number(0), shape=(1, READ, 1))
-    points = layer("CONCATENATION", points, scores, shape=(1, READ, 3), axis=2)
-    return network.packed({"points": points, "presence": by_shape[1, 1]})
+    one = (1, JOINTS, 1)
+    logits = layer("SLICE", table, whole([0, 3, 0]), whole([JOINTS, 1, 1]), shape=(JOINTS, 1, 1))
+    scores = layer("LOGISTIC", layer("RESHAPE", logits, whole(one), shape=one), shape=one)
+    is_seen = layer("GREATER_EQUAL", scores, number(min_score), shape=one, dtype=np.bool_)
+    scores = layer("SELECT_V2", is_seen, scores, number(0), shape=one)
+    joints = layer("SLICE", points, whole([0, 0, 0]), whole([1, JOINTS, 2]), shape=(1, JOINTS, 2))
+    joints = layer("CONCATENATION", joints, scores, shape=(1, JOINTS, 3), axis=2)
+
+    circle = layer("SLICE", points, whole([0, JOINTS, 0]), whole([1, 2, 2]), shape=(1, 2, 2))
+    circle = layer("RESHAPE", circle, whole([1, 4]), shape=(1, 4))
+    body = layer("CONCATENATION", by_shape[1, 1], circle, shape=(1, 5), axis=1)
+    return network.packed({"joints": joints, "body": body})
 
 
 def refined(network: TfliteNetwork, points: int, heatmaps: int) -> int:

@@ -14,7 +14,7 @@ from edge.assets import BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS, fetch
 from edge.contract.errors import EngineError
 from edge.engines.registry import open_engine
 from edge.engines.tflite_network import TfliteNetwork
-from edge.pose.blazepose_layers import POINTS, READ, detector_layers, landmark_layers, refined
+from edge.pose.blazepose_layers import JOINTS, POINTS, READ, detector_layers, landmark_layers, refined
 from edge.pose.region import Region
 
 SIZE, MIN_SCORE = 256, 0.5
@@ -117,12 +117,12 @@ def test_joints_of_real_pictures_are_those_of_the_published_file_refined_slowly(
         axes = np.array(region.axes, np.float32).reshape(1, 3, 2)
         found = ours.run({"picture": picture[None], "axes": axes})
         points = region.to_picture(slowly_refined(table[:, :2] / SIZE, heatmaps))
-        pixels = np.abs(found["points"][0, :, :2] - points)
+        pixels = np.abs(np.concatenate([found["joints"][0, :, :2], found["body"][0, 1:].reshape(2, 2)]) - points)
         # Where nobody is, points lie between cells of a map that is sure of nothing.
         assert pixels.max() < (1e-3 if by_shape[1, 1] > 0.5 else 1e-2)
-        scores = 1 / (1 + np.exp(-table[:, 3]))
-        np.testing.assert_allclose(found["points"][0, :, 2], np.where(scores >= MIN_SCORE, scores, 0), atol=1e-4)
-        np.testing.assert_allclose(found["presence"], by_shape[1, 1], atol=1e-4)
+        scores = 1 / (1 + np.exp(-table[:JOINTS, 3]))
+        np.testing.assert_allclose(found["joints"][0, :, 2], np.where(scores >= MIN_SCORE, scores, 0), atol=1e-4)
+        np.testing.assert_allclose(found["body"][0, :1], by_shape[1, 1][0], atol=1e-4)
 
 
 def test_the_detector_sees_in_a_picture_what_the_published_file_sees(blazepose_files, shown):
