@@ -26,6 +26,7 @@ from edge.contract.bundle import STUDENT_FP32, STUDENT_INT8, Bundle, read_bundle
 from edge.contract.errors import BundleError, ConfigError, DataError
 from train.checkpoint import Checkpoint, load_checkpoint
 from train.configuration import QuantiseAwareConfig
+from train.data.pairs import Pairs
 from train.evaluate import predict
 from train.export import clips_of, logits_of
 from train.fit import Run, fit
@@ -70,8 +71,12 @@ def quantise_aware(config: QuantiseAwareConfig) -> None:
         validation=None, test=test, optimiser=config.optimiser, seed=config.seed, about=about, hardware=config.hardware,
     )  # fmt: skip
     finished(run, fit(run, fabric), fabric, f"{about['network']} in eight bits, taught by {config.teacher.name}", None)
-    if not fabric.is_global_zero:
-        return
+    if fabric.is_global_zero:
+        _write(student, int8, fp32, test, bundle, config.optimiser.epochs)
+
+
+def _write(student: QuantisedNetwork, int8: Path, fp32: Path, test: Pairs, bundle: Bundle, epochs: int) -> None:
+    """The INT8 file anew, held against PyTorch, and in the manifest what it does on the test clips."""
     low, _, labels = test.batch(np.arange(len(test)))
     wanted, before = logits_of(fp32, low), logits_of(int8, low)
     student.write(int8)
@@ -79,22 +84,19 @@ def quantise_aware(config: QuantiseAwareConfig) -> None:
     trained = predict(student, test, see="lq")
     if not np.abs(given - trained).mean() <= WRITTEN_APART * np.abs(trained).mean():
         raise DataError("the written network does not give what PyTorch gives", where=int8)
-    measured = {
-        "top1": round(float((given.argmax(1) == labels).mean()), 4),
-        "agreement": round(_alike(wanted, given), 4),
-    }
-    known = bundle.manifest
+    top1, alike = float((given.argmax(1) == labels).mean()), _alike(wanted, given)
+    known, measured = bundle.manifest, {"top1": round(top1, 4), "agreement": round(alike, 4)}
     write_manifest(
-        config.bundle,
+        bundle.folder,
         replace(
             known,
             accuracy={**known.accuracy, "int8": measured},
-            training={**known.training, "quantise_aware_epochs": config.optimiser.epochs},
+            training={**known.training, "quantise_aware_epochs": epochs},
         ),
     )
     console.print(
-        f"{int8}: decided as FP32 on {100 * _alike(wanted, given):.2f} % of {len(labels)} test clips, "
-        f"{100 * _alike(wanted, before):.2f} % before; top-1 {100 * measured['top1']:.2f} %"
+        f"{int8}: decided as FP32 on {100 * alike:.2f} % of {len(labels)} test clips, "
+        f"{100 * _alike(wanted, before):.2f} % before; top-1 {100 * top1:.2f} %"
     )
 
 
