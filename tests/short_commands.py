@@ -14,8 +14,8 @@ FEW_CLIPS = shlex.split("--data.clips_per_class 6 --data.scenes 0")
 ADDED = {
     "edge run": shlex.split("--frames 40 --recogniser.threads 1 --pose.threads 1"),
     "edge demo": shlex.split("--source clip.mp4 --frames 40"),
-    "edge bench latency": shlex.split("--runs 1 --frames 50 --warm_up_frames 0 --queries 3"),
-    "train pairs": shlex.split("--workers 1 --fps 10"),
+    "edge bench latency": shlex.split("--runs 1 --frames 25 --warm_up_frames 0 --queries 3"),
+    "train pairs": shlex.split("--workers 1 --fps 5"),
     "train teacher": [*ONE_EPOCH, *FEW_CLIPS],
     "train student": [*ONE_EPOCH, *FEW_CLIPS],
     "train ablation": [

@@ -1,5 +1,6 @@
 """trt_pose's network; its published weights cannot be fetched here, so names, sizes and counts are the truth."""
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from edge.command_line import run_command_line
 from edge.contract.errors import ConfigError, DataError, EngineError
 from train.__main__ import COMMANDS
 from train.export_pose import export_trt_pose
-from train.networks.trt_pose import DEVIATION, MEAN, trt_pose_network
+from train.networks.trt_pose import DEVIATION, MEAN, BackboneName, trt_pose_network
 
 # torch's exporter of 2.13 calls a function of its own that it has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
@@ -36,6 +37,11 @@ def test_the_network_has_the_published_number_of_parameters() -> None:
     assert sum(p.numel() for p in trt_pose_network().parameters()) == 11_176_512 + heads
 
 
+@cache
+def shapes(backbone: BackboneName) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(value.shape) for name, value in trt_pose_network(backbone).state_dict().items()}
+
+
 @pytest.mark.parametrize(
     ("name", "shape"),
     [
@@ -55,7 +61,7 @@ def test_the_network_has_the_published_number_of_parameters() -> None:
     ],
 )
 def test_parameters_have_their_published_names(name: str, shape: tuple[int, ...]) -> None:
-    assert tuple(trt_pose_network().state_dict()[name].shape) == shape
+    assert shapes("resnet18")[name] == shape
 
 
 def dense(features: int, layers: int) -> int:
@@ -88,7 +94,7 @@ def test_densenet_has_the_published_number_of_parameters() -> None:
     ],
 )
 def test_densenets_parameters_have_their_published_names(name: str, shape: tuple[int, ...]) -> None:
-    assert tuple(trt_pose_network("densenet121").state_dict()[name].shape) == shape
+    assert shapes("densenet121")[name] == shape
 
 
 def test_densenet_loads_weights_with_a_classifier_and_exports(tmp_path: Path) -> None:
