@@ -108,6 +108,11 @@ def clips(count: int, seed: int = 1) -> NDArray[np.float32]:
     return (offset + rng.standard_normal(shape)).astype(np.float32)
 
 
+def samples(count: int, seed: int = 1) -> list[NDArray[np.float32]]:
+    """The same, one by one: count arrays (1, 3, T, V, 1)."""
+    return list(clips(count, seed)[:, None])
+
+
 def separable(path: Path) -> Path:
     """A MobileNet-like block whose channels differ a thousandfold: image (1, 3, 16, 16) -> map (1, 2, 16, 16)."""
     rng = np.random.default_rng(3)

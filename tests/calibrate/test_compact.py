@@ -16,8 +16,7 @@ from calibrate.tensorrt_rules import violations
 
 @pytest.fixture
 def model(tmp_path: Path) -> onnx.ModelProto:
-    clips = networks.clips(8)
-    samples = [clips[i : i + 1] for i in range(8)]
+    samples = networks.samples(8)
     return Quantiser(networks.student(tmp_path / "s.onnx"), samples, "minmax").quantised([], samples)
 
 
@@ -75,8 +74,7 @@ def test_a_name_that_the_network_has_already_is_not_given_again(model: onnx.Mode
 
 
 def test_the_written_file_is_the_small_one(tmp_path: Path) -> None:
-    clips = networks.clips(8)
-    quantiser = Quantiser(networks.student(tmp_path / "s.onnx"), [clips[i : i + 1] for i in range(8)], "minmax")
+    quantiser = Quantiser(networks.student(tmp_path / "s.onnx"), networks.samples(8), "minmax")
     quantiser.write(tmp_path / "s.int8.onnx")
     large = quantiser.quantised([], quantiser.samples)
     assert (tmp_path / "s.int8.onnx").stat().st_size <= compact(large).ByteSize() < large.ByteSize()

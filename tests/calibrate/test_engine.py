@@ -20,9 +20,8 @@ from edge.engines.registry import open_engine
 
 @pytest.fixture
 def int8(tmp_path: Path) -> Path:
-    clips = networks.clips(4)
     out = tmp_path / "student.int8.onnx"
-    Quantiser(networks.student(tmp_path / "student.onnx"), [clips[i : i + 1] for i in range(4)], "minmax").write(out)
+    Quantiser(networks.student(tmp_path / "student.onnx"), networks.samples(4), "minmax").write(out)
     return out
 
 

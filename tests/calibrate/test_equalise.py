@@ -47,8 +47,7 @@ def test_channels_read_by_a_depthwise_convolution_get_like_ranges(tmp_path: Path
 def test_a_channel_that_something_else_reads_keeps_its_scale(tmp_path: Path) -> None:
     # In the student the residual addition reads the stem's output, so its weights must stay.
     model = onnx.shape_inference.infer_shapes(onnx.load(networks.student(tmp_path / "student.onnx")))
-    clips = networks.clips(4)
-    balanced = Graph(equalised(model, [clips[i : i + 1] for i in range(4)]))
+    balanced = Graph(equalised(model, networks.samples(4)))
     np.testing.assert_array_equal(balanced.constants["w1"], Graph(model).constants["w1"])
     assert not np.allclose(balanced.constants["w2"], Graph(model).constants["w2"])
 

@@ -48,8 +48,7 @@ def labelled(source: Path, count: int = 200) -> LabelledClips:
 
 
 def quantiser_of(source: Path) -> Quantiser:
-    clips = networks.clips(24)
-    return Quantiser(source, [clips[i : i + 1] for i in range(24)], "minmax")
+    return Quantiser(source, networks.samples(24), "minmax")
 
 
 def test_where_eight_bits_are_enough_no_layer_is_left_out(tmp_path: Path) -> None:

@@ -36,9 +36,8 @@ def quiet() -> ort.SessionOptions:
 
 @pytest.fixture
 def int8(tmp_path: Path) -> onnx.ModelProto:
-    clips = networks.clips(4)
     out = tmp_path / "s.int8.onnx"
-    Quantiser(networks.student(tmp_path / "s.onnx"), [clips[i : i + 1] for i in range(4)], "minmax").write(out)
+    Quantiser(networks.student(tmp_path / "s.onnx"), networks.samples(4), "minmax").write(out)
     return fusible(onnx.load(out))
 
 

@@ -12,10 +12,10 @@ from calibrate.nearest_ranges import TRIED, nearest
 from calibrate.quantise import Quantiser
 
 
-def written_error(source: Path, int8: Path, clips: np.ndarray) -> float:
+def written_error(source: Path, int8: Path, clips: list[np.ndarray]) -> float:
     """Root mean square of the logits' difference, by ONNX Runtime."""
     wanted, given = (
-        np.concatenate([ort.InferenceSession(str(p)).run(None, {"clip": clip[None]})[0] for clip in clips])
+        np.concatenate([ort.InferenceSession(str(p)).run(None, {"clip": clip})[0] for clip in clips])
         for p in (source, int8)
     )
     return float(np.sqrt(np.mean((wanted - given) ** 2)))
@@ -23,21 +23,20 @@ def written_error(source: Path, int8: Path, clips: np.ndarray) -> float:
 
 @pytest.mark.parametrize("reach", [1.0, 3.0])
 def test_the_method_is_the_one_whose_file_is_nearest(tmp_path: Path, reach: float) -> None:
-    source, clips = networks.student(tmp_path / "student.onnx"), networks.clips(24)
-    samples = [clips[i : i + 1] for i in range(16)]
-    others = reach * clips[16:]
+    source, clips = networks.student(tmp_path / "student.onnx"), networks.samples(24)
+    samples, others = clips[:16], [reach * clip for clip in clips[16:]]
     errors = {}
     for method in TRIED:
         quantiser = Quantiser(source, samples, method)
         onnx.save(quantiser.rounded(quantiser.layers[:1], samples), str(tmp_path / f"{method}.onnx"))
         errors[method] = written_error(source, tmp_path / f"{method}.onnx", others)
-    method, _ = nearest(source, samples, [clip[None] for clip in others])
+    method, _ = nearest(source, samples, others)
     assert errors[method] == min(errors.values())
 
 
 def test_people_who_reach_further_ask_for_wider_ranges(tmp_path: Path) -> None:
-    source, clips = networks.student(tmp_path / "student.onnx"), networks.clips(24)
-    samples = [clips[i : i + 1] for i in range(16)]
-    chosen = [nearest(source, samples, [reach * clips[i : i + 1] for i in range(16, 24)])[0] for reach in (0.3, 6.0)]
+    source, clips = networks.student(tmp_path / "student.onnx"), networks.samples(24)
+    samples = clips[:16]
+    chosen = [nearest(source, samples, [reach * clip for clip in clips[16:]])[0] for reach in (0.3, 6.0)]
     reaches = [max(Quantiser(source, samples, method).write(tmp_path / f"{method}.onnx").values()) for method in chosen]
     assert reaches[0] < reaches[1]

@@ -31,8 +31,7 @@ def as_written(model: onnx.ModelProto, tensor: str, sample: np.ndarray) -> np.nd
 @pytest.mark.parametrize("name", ["separable", "student"])
 def test_each_convolution_reads_what_it_reads_in_the_whole(tmp_path: Path, name: str) -> None:
     path = getattr(networks, name)(tmp_path / "network.onnx")
-    clips = networks.clips(3)
-    samples = images(3) if name == "separable" else [clips[i : i + 1] for i in range(3)]
+    samples = images(3) if name == "separable" else networks.samples(3)
     model = Quantiser(path, samples, "minmax").quantised([], samples)
     pieces = Piecewise(model, samples)
     for node in Graph(model).nodes("Conv"):

@@ -30,8 +30,7 @@ def separable(tmp_path: Path) -> onnx.ModelProto:
 
 @pytest.fixture
 def student(tmp_path: Path) -> onnx.ModelProto:
-    clips = networks.clips(16)
-    samples = [clips[i : i + 1] for i in range(16)]
+    samples = networks.samples(16)
     return Quantiser(networks.student(tmp_path / "s.onnx"), samples, "minmax").quantised([], samples)
 
 

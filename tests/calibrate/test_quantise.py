@@ -25,22 +25,17 @@ def run(model: Path | onnx.ModelProto, array: np.ndarray) -> np.ndarray:
     return session.run(None, {session.get_inputs()[0].name: array})[0]
 
 
-def samples(count: int = 32) -> list[np.ndarray]:
-    made = networks.clips(count)
-    return [made[i : i + 1] for i in range(count)]
-
-
 @pytest.mark.parametrize("method", METHODS)
 def test_an_int8_student_decides_as_the_fp32_student_does(tmp_path: Path, method: str) -> None:
     source, out = networks.student(tmp_path / "student.onnx"), tmp_path / "student.int8.onnx"
-    Quantiser(source, samples(16 if method == "entropy" else 64), method).write(out)
+    Quantiser(source, networks.samples(16 if method == "entropy" else 64), method).write(out)
     unseen = networks.clips(300, seed=9)
     assert agreement(run(source, unseen), run(out, unseen)) >= 0.97
 
 
 def test_every_step_is_symmetric_and_weights_have_one_per_channel(tmp_path: Path) -> None:
     out = tmp_path / "student.int8.onnx"
-    Quantiser(networks.student(tmp_path / "student.onnx"), samples(), "minmax").write(out)
+    Quantiser(networks.student(tmp_path / "student.onnx"), networks.samples(32), "minmax").write(out)
     model = onnx.load(out)
     constants = {i.name: numpy_helper.to_array(i) for i in model.graph.initializer}
     steps = [n for n in model.graph.node if n.op_type in {"QuantizeLinear", "DequantizeLinear"}]
@@ -56,7 +51,7 @@ def test_every_step_is_symmetric_and_weights_have_one_per_channel(tmp_path: Path
 
 def test_the_adjacency_product_and_the_logits_stay_in_floating_point(tmp_path: Path) -> None:
     out = tmp_path / "student.int8.onnx"
-    Quantiser(networks.student(tmp_path / "student.onnx"), samples(), "minmax").write(out)
+    Quantiser(networks.student(tmp_path / "student.onnx"), networks.samples(32), "minmax").write(out)
     model = onnx.load(out)
     made = {o: n.op_type for n in model.graph.node for o in n.output}
     assert made["logits"] == "Gemm"
@@ -65,9 +60,9 @@ def test_the_adjacency_product_and_the_logits_stay_in_floating_point(tmp_path: P
 
 
 def test_the_returned_ranges_cover_the_clips_they_were_taken_from(tmp_path: Path) -> None:
-    quantiser = Quantiser(networks.student(tmp_path / "student.onnx"), samples(), "minmax")
+    quantiser = Quantiser(networks.student(tmp_path / "student.onnx"), networks.samples(32), "minmax")
     ranges = quantiser.write(tmp_path / "student.int8.onnx")
-    largest = max(float(np.abs(s).max()) for s in samples())
+    largest = max(float(np.abs(s).max()) for s in networks.samples(32))
     assert ranges["x0"] == pytest.approx(largest, rel=1e-5)
     assert all(r > 0 for r in ranges.values())
 
@@ -79,7 +74,7 @@ def test_without_samples_nothing_is_written(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_sample_that_is_not_finite_is_named(tmp_path: Path, value: float) -> None:
-    bad = samples(3)
+    bad = networks.samples(3)
     bad[1][0, 0, 0, 0, 0] = value
     with pytest.raises(DataError, match="sample 1 holds NaN or infinite"):
         Quantiser(networks.student(tmp_path / "student.onnx"), bad, "minmax")
@@ -92,28 +87,32 @@ def test_a_sample_of_another_shape_is_refused(tmp_path: Path) -> None:
 
 def test_a_network_is_not_quantised_twice(tmp_path: Path) -> None:
     out = tmp_path / "student.int8.onnx"
-    Quantiser(networks.student(tmp_path / "student.onnx"), samples(4), "minmax").write(out)
+    Quantiser(networks.student(tmp_path / "student.onnx"), networks.samples(4), "minmax").write(out)
     with pytest.raises(EngineError, match="quantised already"):
-        Quantiser(out, samples(4), "minmax")
+        Quantiser(out, networks.samples(4), "minmax")
 
 
 def test_the_margin_is_a_fifth_more_than_the_least_squared_error(tmp_path: Path) -> None:
     source = networks.student(tmp_path / "student.onnx")
     methods: tuple[Method, Method] = ("mse", "margin")
-    tight, wide = (Quantiser(source, samples(8), method).write(tmp_path / f"{method}.onnx") for method in methods)
+    tight, wide = (
+        Quantiser(source, networks.samples(8), method).write(tmp_path / f"{method}.onnx") for method in methods
+    )
     assert tight and tight.keys() == wide.keys()
     np.testing.assert_allclose(list(wide.values()), 1.2 * np.array(list(tight.values())), rtol=1e-5)
 
 
 def test_nothing_is_printed_to_stdout_which_is_for_data(tmp_path: Path) -> None:
     with contextlib.redirect_stdout(io.StringIO()) as printed:
-        Quantiser(networks.student(tmp_path / "student.onnx"), samples(4), "percentile").write(tmp_path / "s.int8.onnx")
+        Quantiser(networks.student(tmp_path / "student.onnx"), networks.samples(4), "percentile").write(
+            tmp_path / "s.int8.onnx"
+        )
     assert printed.getvalue() == ""
 
 
 def test_a_layer_left_in_floating_point_keeps_its_weights(tmp_path: Path) -> None:
     out = tmp_path / "student.int8.onnx"
-    Quantiser(networks.student(tmp_path / "student.onnx"), samples(8), "minmax").write(out, ["temporal"])
+    Quantiser(networks.student(tmp_path / "student.onnx"), networks.samples(8), "minmax").write(out, ["temporal"])
     model = onnx.load(out)
     made = {o: n.op_type for n in model.graph.node for o in n.output}
     kinds = Counter(made.get(n.input[1]) for n in model.graph.node if n.op_type in {"Conv", "Gemm"})
@@ -124,7 +123,7 @@ def test_a_layer_left_in_floating_point_keeps_its_weights(tmp_path: Path) -> Non
 def test_with_every_layer_in_floating_point_the_network_is_the_fp32_network(tmp_path: Path, name: str) -> None:
     source = getattr(networks, name)(tmp_path / "network.onnx")
     images = [np.random.default_rng(i).standard_normal((1, 3, 16, 16)).astype(np.float32) for i in range(4)]
-    given_to = {"separable": images, "student": samples(4)}[name]
+    given_to = {"separable": images, "student": networks.samples(4)}[name]
     quantiser = Quantiser(source, given_to, "minmax")
     same = quantiser.quantised(quantiser.layers, given_to)
     np.testing.assert_allclose(run(same, given_to[0]), run(source, given_to[0]), rtol=1e-4, atol=1e-4)
@@ -140,8 +139,8 @@ def test_channels_a_thousandfold_apart_survive_eight_bits(tmp_path: Path) -> Non
 
 def test_layers_are_ranked_by_the_decisions_they_alone_change(tmp_path: Path) -> None:
     source = networks.student(tmp_path / "student.onnx")
-    quantiser = Quantiser(source, samples(8), "minmax")
-    clips = samples(64)
+    quantiser = Quantiser(source, networks.samples(8), "minmax")
+    clips = networks.samples(64)
     losses = layer_losses(quantiser, clips, decides=True)
     assert {loss.layer for loss in losses} == {"stem", "spatial", "temporal", "classifier"}
     order = [(loss.decisions_lost, loss.error) for loss in losses]
@@ -172,7 +171,7 @@ def test_a_relative_error_of_one_is_the_variance() -> None:
 
 def test_an_outlier_does_not_set_the_range_under_entropy(tmp_path: Path) -> None:
     # With ONNX Runtime's own 128 bins the threshold could be nothing but the maximum.
-    clips = [clip[..., 0] for clip in samples(8)]
+    clips = [clip[..., 0] for clip in networks.samples(8)]
     clips[3][0, 0, 0, 0] = 30.0
     node = helper.make_node("Conv", ["x", "weight"], ["y"], name="only")
     shapes = (("x", [1, *clips[0].shape[1:]]), ("y", [1, 4, *clips[0].shape[2:]]))
@@ -181,7 +180,7 @@ def test_an_outlier_does_not_set_the_range_under_entropy(tmp_path: Path) -> None
 
 
 def test_biases_are_corrected_on_the_way(tmp_path: Path) -> None:
-    quantiser = Quantiser(networks.student(tmp_path / "student.onnx"), samples(8), "minmax")
+    quantiser = Quantiser(networks.student(tmp_path / "student.onnx"), networks.samples(8), "minmax")
     before = {i.name: numpy_helper.to_array(i) for i in quantiser.model.graph.initializer}
-    after = {i.name: numpy_helper.to_array(i) for i in quantiser.quantised([], samples(8)).graph.initializer}
+    after = {i.name: numpy_helper.to_array(i) for i in quantiser.quantised([], networks.samples(8)).graph.initializer}
     assert all(0 < np.abs(after[b] - before[b]).max() < 0.1 for b in ("b2", "b3"))

@@ -101,9 +101,8 @@ def test_an_operator_set_that_tensorrt_8_5_cannot_read_is_noted() -> None:
 
 def test_the_quantised_student_passes_the_real_parser(tmp_path: Path) -> None:
     pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
-    clips = networks.clips(8)
     out = tmp_path / "student.int8.onnx"
-    quantiser = Quantiser(networks.student(tmp_path / "student.onnx"), [clips[i : i + 1] for i in range(8)], "minmax")
+    quantiser = Quantiser(networks.student(tmp_path / "student.onnx"), networks.samples(8), "minmax")
     quantiser.write(out)
     assert not gate(out).errors
 

@@ -40,9 +40,8 @@ def as_written(path: Path, clips: np.ndarray, *tensors: str) -> list[np.ndarray]
 @pytest.fixture
 def int8(tmp_path: Path) -> Path:
     """A small student in INT8, its second layer in floating point."""
-    clips = networks.clips(16)
     path = tmp_path / "student.int8.onnx"
-    quantiser = Quantiser(networks.student(tmp_path / "student.onnx"), [clips[i : i + 1] for i in range(16)], "minmax")
+    quantiser = Quantiser(networks.student(tmp_path / "student.onnx"), networks.samples(16), "minmax")
     quantiser.write(path, ["spatial"])
     return path
 
@@ -186,7 +185,7 @@ def spoilt(tmp_path_factory: pytest.TempPathFactory) -> Spoilt:
     )
     export(ExportConfig(run=folder / "student", bundle=folder / "bundle", workdir=folder))
     with np.load(folder / "calibration.npz") as arrays:
-        samples = [arrays["clips"][i : i + 1] for i in range(32)]
+        samples = list(arrays["clips"][:32, None])
     path = folder / "bundle/student.int8.onnx"
     Quantiser(folder / "bundle/student.onnx", samples, "minmax").write(path)
     model = onnx.load(path)
