@@ -20,9 +20,8 @@ from torch import Tensor, nn
 
 from train.checkpoint import Checkpoint, load_checkpoint
 from train.data.pairs import Pairs
-from train.data.registry import DataConfig, read_dataset
 from train.evaluate import BATCH
-from train.export import pair_config
+from train.export import clips_of
 from train.networks.dense_gcn import DenseGcn
 from train.networks.dense_gcn_stream import CYCLE_FRAMES, DenseGcnStream
 
@@ -61,12 +60,7 @@ def main() -> None:
     table = Table("run", "network", "centre", "clip %", "fresh %", "past %")
     for run in runs:
         checkpoint = load_checkpoint(run)
-        about = checkpoint.about
-        pairs = pair_config(about["pairs"])
-        source = DataConfig(
-            about["source"], data, about["clips_per_class"], about.get("scenes", 0), pairs, about.get("source_split")
-        )
-        test = Pairs(read_dataset(source), pairs, train=False, seed=0)
+        about, (_, test) = checkpoint.about, clips_of(checkpoint, data)
         with torch.inference_mode():
             found = shares(checkpoint, test)
         centre = about["pairs"]["preprocessing"]["centre"]
