@@ -1,6 +1,8 @@
 """Many files by several processes, and the cache of what was parsed."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +33,12 @@ def test_several_processes_give_what_one_gives_in_order(tmp_path: Path, monkeypa
     # An error of another process arrives whole, and the others are stopped.
     with pytest.raises(DataError, match=r"odd\.skeleton: the name is not of NTU RGB\+D's form; leave it out"):
         list(each([*paths, tmp_path / "odd.skeleton"], sample, 2, "names"))
+
+
+def test_processes_that_read_or_estimate_poses_do_without_pytorch() -> None:
+    # What one imports: the program that started it, and what it is asked to do.
+    modules = "train.__main__, train.video_pairs.workers, train.data.registry"
+    subprocess.run([sys.executable, "-c", f"import sys, {modules}; assert 'torch' not in sys.modules"], check=True)
 
 
 def test_a_cache_gives_the_same_clips_without_parsing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ Parsed = TypeVar("Parsed")
 MOST_WORKERS = 8
 """More processes than this wait for the disk."""
 WORKERS_PAY_FROM = 2000
-"""Files. Processes take seconds to start, because each imports what this one did."""
+"""Files. Processes take a second to start."""
 BAR_FROM = 200
 """Files below which nobody waits."""
 FILES_AT_A_TIME = 16
