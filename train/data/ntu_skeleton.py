@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from edge.contract.errors import DataError
 from train.data.bodies import MOST_BODIES, padded, spread, strongest
 from train.data.clip import SkeletonClip
+from train.data.kinect import TO_CAMERA
 from train.data.text_files import read_text
 
 FPS = 30.0
@@ -62,8 +63,7 @@ def read_skeleton(path: Path, train: bool) -> SkeletonClip:
             where=path,
             hint="put the published list of samples with missing skeletons (a .txt file) into the folder",
         )
-    # The sensor's x grows to the left of its own view; ours grows to the right of the camera.
-    xyz *= np.array([-1, 1, 1], np.float32)
+    xyz *= TO_CAMERA
     chosen = list(strongest(xyz, seen, spread(xyz, seen)))
     joints, seen = padded(xyz[chosen], seen[chosen], MOST_BODIES)
     return SkeletonClip(path.stem, sample(path).action - 1, joints, seen, FPS, train)

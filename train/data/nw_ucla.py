@@ -17,6 +17,7 @@ from edge.contract.errors import DataError
 from edge.contract.layouts import layout
 from train.data.arrays import numbers
 from train.data.clip import SkeletonClip, SkeletonSet, checked
+from train.data.kinect import TO_CAMERA
 from train.data.reading import DEFAULT, Reading, each
 from train.data.text_files import read_json
 
@@ -77,8 +78,7 @@ def read_clip(path: Path) -> SkeletonClip:
         raise DataError(
             f"skeletons are not [frames][20][3] numbers: {error}", where=path, hint="copy it again"
         ) from error
-    # The sensor's x grows to the left of its own view; ours grows to the right of the camera.
-    xyz = numbers(path, "skeletons", values, (None, 20, 3))[:, _ORDER] * np.array([-1, 1, 1], np.float32)
+    xyz = numbers(path, "skeletons", values, (None, 20, 3))[:, _ORDER] * TO_CAMERA
     seen = np.isfinite(xyz).all(axis=-1) & (xyz != 0).any(axis=-1)
     if not seen.any():
         raise DataError("no joint is ever seen", where=path, hint="copy it again, or leave this clip out")

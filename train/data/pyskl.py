@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from edge.contract.errors import DataError
 from train.data.bodies import MOST_BODIES, alike, spread, strongest
 from train.data.clip import SkeletonClip, SkeletonSet, checked
+from train.data.kinect import TO_CAMERA
 from train.data.plain_pickle import read_pickle
 from train.data.reading import DEFAULT, Reading
 from train.data.text_files import read_text
@@ -137,8 +138,7 @@ def _clip(path: Path, name: str, raw: dict[str, Any], train: bool) -> SkeletonCl
         seen &= score > 0
         strength = score.mean(axis=(1, 2))
     else:
-        # The Kinect's x grows to the left of its own view; ours grows to the right of the camera.
-        joints *= np.array([-1, 1, 1], np.float32)
+        joints *= TO_CAMERA
         strength = spread(joints, seen)
     if not seen.any():
         raise DataError(f"annotation {name}: no joint is ever seen", where=path, hint="take it out of the split")

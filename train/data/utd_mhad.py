@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from edge.contract.errors import DataError
 from train.data.arrays import cut, numbers, read_arrays
 from train.data.clip import SkeletonClip, SkeletonSet, checked
+from train.data.kinect import TO_CAMERA
 from train.data.mat_files import read_mat
 from train.data.reading import DEFAULT, Reading, each
 
@@ -71,12 +72,10 @@ def _read_packed(path: Path) -> tuple[SkeletonClip, ...]:
 
 
 def _clip(action: int, subject: int, trial: int, xyz: NDArray[np.float32]) -> SkeletonClip:
-    # The sensor's x grows to the left of its own view; ours grows to the right of the camera.
-    xyz = xyz * np.array([-1, 1, 1], np.float32)
     return SkeletonClip(
         id=f"utd-a{action}-s{subject}-t{trial}",
         label=action - 1,
-        joints=xyz[None],
+        joints=(xyz * TO_CAMERA)[None],
         seen=np.asarray(np.isfinite(xyz).all(axis=-1))[None],
         fps=FPS,
         train=bool(subject % 2),
