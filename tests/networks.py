@@ -1,9 +1,11 @@
 """Small networks made by hand, shaped like the real ones."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
@@ -111,6 +113,12 @@ def clips(count: int, seed: int = 1) -> NDArray[np.float32]:
 def samples(count: int, seed: int = 1) -> list[NDArray[np.float32]]:
     """The same, one by one: count arrays (1, 3, T, V, 1)."""
     return list(clips(count, seed)[:, None])
+
+
+def run(model: Path | onnx.ModelProto, array: NDArray[Any]) -> NDArray[Any]:
+    """The first output, by ONNX Runtime."""
+    session = ort.InferenceSession(model.SerializeToString() if isinstance(model, onnx.ModelProto) else str(model))
+    return session.run(None, {session.get_inputs()[0].name: array})[0]
 
 
 def separable(path: Path) -> Path:

@@ -5,7 +5,6 @@ from pathlib import Path
 import networks
 import numpy as np
 import onnx
-import onnxruntime as ort
 import pytest
 from onnx import numpy_helper
 
@@ -20,16 +19,12 @@ def model(tmp_path: Path) -> onnx.ModelProto:
     return Quantiser(networks.student(tmp_path / "s.onnx"), samples, "minmax").quantised([], samples)
 
 
-def run(model: onnx.ModelProto, clips: np.ndarray) -> np.ndarray:
-    return ort.InferenceSession(model.SerializeToString()).run(None, {"clip": clips})[0]
-
-
 def test_every_logit_is_the_same_to_the_last_bit(model: onnx.ModelProto) -> None:
     small = compact(model)
     onnx.checker.check_model(small, full_check=True)
     assert violations(small) == []
     clips = networks.clips(20, seed=3)
-    np.testing.assert_array_equal(run(small, clips), run(model, clips))
+    np.testing.assert_array_equal(networks.run(small, clips), networks.run(model, clips))
 
 
 def test_what_is_no_number_takes_six_tenths_of_the_bytes_it_took_or_less(model: onnx.ModelProto) -> None:
@@ -70,7 +65,7 @@ def test_a_name_that_the_network_has_already_is_not_given_again(model: onnx.Mode
     for initializer in taken.graph.initializer:
         initializer.name = "step0" if initializer.name == "mix" else initializer.name
     clips = networks.clips(5, seed=3)
-    np.testing.assert_array_equal(run(compact(taken), clips), run(model, clips))
+    np.testing.assert_array_equal(networks.run(compact(taken), clips), networks.run(model, clips))
 
 
 def test_the_written_file_is_the_small_one(tmp_path: Path) -> None:

@@ -3,18 +3,12 @@ from pathlib import Path
 import networks
 import numpy as np
 import onnx
-import onnxruntime as ort
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calibrate.bias_correction import bias_corrected
 from calibrate.equalise import equalised
 from calibrate.onnx_graph import Graph, activations
-
-
-def run(model: onnx.ModelProto, array: np.ndarray) -> np.ndarray:
-    session = ort.InferenceSession(model.SerializeToString())
-    return session.run(None, {session.get_inputs()[0].name: array})[0]
 
 
 def images(count: int) -> list[np.ndarray]:
@@ -31,7 +25,7 @@ def test_equalising_changes_no_output(tmp_path_factory, seed: int) -> None:
     model = separable(tmp_path_factory.mktemp("equalise"))
     balanced = equalised(model, images(3))
     image = np.random.default_rng(seed).standard_normal((1, 3, 16, 16)).astype(np.float32)
-    np.testing.assert_allclose(run(balanced, image), run(model, image), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(networks.run(balanced, image), networks.run(model, image), rtol=1e-3, atol=1e-3)
 
 
 def test_channels_read_by_a_depthwise_convolution_get_like_ranges(tmp_path: Path) -> None:
@@ -101,7 +95,7 @@ def test_a_corrected_bias_restores_the_mean_output() -> None:
     corrected = bias_corrected(eight_bit, plain, samples)
 
     def mean(model: onnx.ModelProto) -> np.ndarray:
-        return np.mean([run(model, s).mean((0, 2, 3)) for s in samples], axis=0)
+        return np.mean([networks.run(model, s).mean((0, 2, 3)) for s in samples], axis=0)
 
     assert np.abs(mean(eight_bit) - mean(plain)).max() > 0.05
     np.testing.assert_allclose(mean(corrected), mean(plain), atol=1e-4)

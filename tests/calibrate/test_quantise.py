@@ -6,7 +6,6 @@ from pathlib import Path
 import networks
 import numpy as np
 import onnx
-import onnxruntime as ort
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,18 +18,12 @@ from calibrate.sensitivity import fewest, layer_losses, relative_error
 from edge.contract.errors import DataError, EngineError
 
 
-def run(model: Path | onnx.ModelProto, array: np.ndarray) -> np.ndarray:
-    source = model.SerializeToString() if isinstance(model, onnx.ModelProto) else str(model)
-    session = ort.InferenceSession(source)
-    return session.run(None, {session.get_inputs()[0].name: array})[0]
-
-
 @pytest.mark.parametrize("method", METHODS)
 def test_an_int8_student_decides_as_the_fp32_student_does(tmp_path: Path, method: str) -> None:
     source, out = networks.student(tmp_path / "student.onnx"), tmp_path / "student.int8.onnx"
     Quantiser(source, networks.samples(16 if method == "entropy" else 64), method).write(out)
     unseen = networks.clips(300, seed=9)
-    assert agreement(run(source, unseen), run(out, unseen)) >= 0.97
+    assert agreement(networks.run(source, unseen), networks.run(out, unseen)) >= 0.97
 
 
 def test_every_step_is_symmetric_and_weights_have_one_per_channel(tmp_path: Path) -> None:
@@ -126,7 +119,7 @@ def test_with_every_layer_in_floating_point_the_network_is_the_fp32_network(tmp_
     given_to = {"separable": images, "student": networks.samples(4)}[name]
     quantiser = Quantiser(source, given_to, "minmax")
     same = quantiser.quantised(quantiser.layers, given_to)
-    np.testing.assert_allclose(run(same, given_to[0]), run(source, given_to[0]), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(networks.run(same, given_to[0]), networks.run(source, given_to[0]), rtol=1e-4, atol=1e-4)
 
 
 def test_channels_a_thousandfold_apart_survive_eight_bits(tmp_path: Path) -> None:
@@ -134,7 +127,7 @@ def test_channels_a_thousandfold_apart_survive_eight_bits(tmp_path: Path) -> Non
     images = [np.random.default_rng(i).standard_normal((1, 3, 16, 16)).astype(np.float32) for i in range(16)]
     Quantiser(source, images, "minmax").write(out)
     unseen = np.random.default_rng(99).standard_normal((1, 3, 16, 16)).astype(np.float32)
-    assert np.corrcoef(run(source, unseen).ravel(), run(out, unseen).ravel())[0, 1] > 0.995
+    assert np.corrcoef(networks.run(source, unseen).ravel(), networks.run(out, unseen).ravel())[0, 1] > 0.995
 
 
 def test_layers_are_ranked_by_the_decisions_they_alone_change(tmp_path: Path) -> None:
@@ -147,7 +140,7 @@ def test_layers_are_ranked_by_the_decisions_they_alone_change(tmp_path: Path) ->
     assert order == sorted(order, reverse=True)
     worst = losses[0]
     alone = quantiser.quantised([name for name in quantiser.layers if name != worst.layer], clips[:4])
-    changed = [run(source, c).argmax() != run(alone, c).argmax() for c in clips]
+    changed = [networks.run(source, c).argmax() != networks.run(alone, c).argmax() for c in clips]
     assert worst.decisions_lost == pytest.approx(np.mean(changed))
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 import networks
 import numpy as np
 import onnx
-import onnxruntime as ort
 import pytest
 import torch
 
@@ -28,10 +27,6 @@ def network(path: Path, kernel: int, stride: int, pad: int, relu: bool, bias: bo
     return networks.save(path, nodes, weights, (("x", [1, 5, 6, 7]), ("y", [1, 3, "h", "w"])))
 
 
-def run(model: onnx.ModelProto, array: np.ndarray) -> np.ndarray:
-    return ort.InferenceSession(model.SerializeToString()).run(None, {"x": array})[0]
-
-
 @pytest.mark.parametrize("relu", [False, True])
 @pytest.mark.parametrize(("kernel", "stride", "pad"), CASES)
 def test_the_function_is_the_same(tmp_path: Path, kernel: int, stride: int, pad: int, relu: bool) -> None:
@@ -42,7 +37,7 @@ def test_the_function_is_the_same(tmp_path: Path, kernel: int, stride: int, pad:
     x = np.random.default_rng(0).standard_normal((1, 5, 6, 7)).astype(np.float32)
     weights = Graph(model).constants
     wanted = torch.nn.functional.conv_transpose2d(*map(torch.tensor, (x, weights["w"], weights["b"])), stride, pad)
-    np.testing.assert_allclose(run(plain, x), (wanted.relu() if relu else wanted).numpy(), atol=1e-4)
+    np.testing.assert_allclose(networks.run(plain, x), (wanted.relu() if relu else wanted).numpy(), atol=1e-4)
 
 
 def test_as_many_multiplications_as_before(tmp_path: Path) -> None:
