@@ -56,7 +56,8 @@ class VideoFile(Recording):
             self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
             ok, image = self._capture.read()
         if not self._capture.isOpened():
-            self._fail("not a video that can be read", "it is damaged, incomplete or of an unknown format")
+            behind = "check that the address can be reached; or " if isinstance(path, str) else ""
+            self._fail("not a video that can be read", f"{behind}it is damaged, incomplete or of an unknown format")
         if not ok:
             self._fail("there is no picture in this video", "it is damaged, or holds sound alone")
         fps = self._capture.get(cv2.CAP_PROP_FPS)

@@ -37,6 +37,10 @@ class AccuracyBudget:
     max_top1_drop: float = 0.5
     min_agreement: float = 99.0
 
+    def __post_init__(self) -> None:
+        if not (0 <= self.max_top1_drop <= 100 and 0 <= self.min_agreement <= 100):
+            raise ConfigError(f"a budget of {self.max_top1_drop} points and {self.min_agreement} % cannot be")
+
 
 @dataclass(frozen=True)
 class StreamForm:

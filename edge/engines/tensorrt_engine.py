@@ -53,7 +53,9 @@ class TensorRtEngine:
             import tensorrt as trt
         except ImportError as error:
             raise MissingDependency(
-                "tensorrt", needed_for=f"running {path.name}", install="apt install python3-libnvinfer (JetPack)"
+                "tensorrt",
+                needed_for=f"running {path.name}",
+                install="apt install python3-libnvinfer (JetPack); elsewhere move the .engine away, and the .onnx runs",
             ) from error
         self.device_s: float | None = None
         self._path, self._gpu = path, Gpu()

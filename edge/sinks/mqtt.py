@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -63,18 +64,23 @@ def mqtt_sink(to: Broker, say: Callable[[str], None]) -> Iterator[Callable[[Even
         raise MissingDependency("paho-mqtt", needed_for="sinks.mqtt", install="pip install 'skd-edge[mqtt]'") from error
     client = Client(CallbackAPIVersion.VERSION2)
     event_topic, status_topic = f"{to.topic}/event", f"{to.topic}/status"
-    state = {"text": "online"}
+    state, underway = {"text": "online"}, _UnderWay()
+
+    def send(topic: str, text: str, *, retain: bool = False) -> None:
+        underway.begins()
+        client.publish(topic, text, qos=1, retain=retain)
 
     def connected(client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
         if reason.is_failure:
             say(f"the MQTT broker {to.host}:{to.port} refuses: {reason}")
         else:
-            client.publish(status_topic, state["text"], qos=1, retain=True)
+            send(status_topic, state["text"], retain=True)
 
     def failed(client: Any, userdata: Any) -> None:
         say(f"the MQTT broker {to.host}:{to.port} cannot be reached; trying again in the background")
 
     client.on_connect, client.on_connect_fail = connected, failed
+    client.on_publish = lambda *_: underway.arrived()
     # Said by the broker where this process dies without a word.
     client.will_set(status_topic, "offline", qos=1, retain=True)
     client.max_queued_messages_set(QUEUED)
@@ -87,15 +93,41 @@ def mqtt_sink(to: Broker, say: Callable[[str], None]) -> Iterator[Callable[[Even
     client.loop_start()
 
     def publish(event: Event) -> None:
-        client.publish(event_topic, json.dumps(event_record(event)), qos=1)
+        send(event_topic, json.dumps(event_record(event)))
         if event.kind in ("source_lost", "source_back"):
             state["text"] = "camera_lost" if event.kind == "source_lost" else "online"
-            client.publish(status_topic, state["text"], qos=1, retain=True)
+            send(status_topic, state["text"], retain=True)
 
     try:
         yield publish
     finally:
+        lost = underway.wait(LEAVING_S)
+        if lost:
+            say(f"{lost} messages did not reach the MQTT broker {to.host}:{to.port}")
         if client.is_connected():
-            client.publish(status_topic, "offline", qos=1, retain=True).wait_for_publish(LEAVING_S)
+            send(status_topic, "offline", retain=True)
+            underway.wait(LEAVING_S)
         client.disconnect()
         client.loop_stop()
+
+
+class _UnderWay:
+    """How many messages the broker has not said it has."""
+
+    def __init__(self) -> None:
+        self._changed, self._count = threading.Condition(), 0
+
+    def begins(self) -> None:
+        with self._changed:
+            self._count += 1
+
+    def arrived(self) -> None:
+        with self._changed:
+            self._count -= 1
+            self._changed.notify_all()
+
+    def wait(self, most_s: float) -> int:
+        """Until there are none, or so long; how many there are then."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._count <= 0, most_s)
+            return self._count

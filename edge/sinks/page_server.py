@@ -65,7 +65,7 @@ def page_sink(page: Page, address: PageAddress, say: Callable[[str], None]) -> I
         raise OutputError(
             f"the live page cannot listen: {error.strerror or error}",
             where=f"{address.host}:{address.port}",
-            hint="choose another port",
+            hint="choose another port, or an address of this machine: 0.0.0.0:8080 is all of them",
         ) from error
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.5}, name="page", daemon=True)
     thread.start()

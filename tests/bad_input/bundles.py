@@ -135,6 +135,12 @@ def a_manifest_with_joints_that_are_not_known(folder: Path) -> Argv:
 
 
 @on_board()
+def a_budget_below_nothing(folder: Path) -> Argv:
+    """a budget of -3 points and 99.0 % cannot be"""
+    return run(folder, bundle=rewrite(good_bundle(folder), budget={"max_top1_drop": -3, "min_agreement": 99.0}))
+
+
+@on_board()
 def a_manifest_made_with_other_preprocessing(folder: Path) -> Argv:
     """made with preprocessing version 99, this release has"""
     return run(folder, bundle=rewrite(good_bundle(folder), preprocessing_version=99))

@@ -14,6 +14,12 @@ def a_video_that_is_not_there(folder: Path) -> Argv:
 
 
 @on_board()
+def a_video_behind_an_address_where_nobody_answers(folder: Path) -> Argv:
+    """x.mp4: not a video that can be read; check that the address can be reached"""
+    return run(folder, source="http://127.0.0.1:1/x.mp4")
+
+
+@on_board()
 def a_video_of_random_bytes(folder: Path) -> Argv:
     """clip.mp4: not a video that can be read"""
     (folder / "clip.mp4").write_bytes(np.random.default_rng(0).bytes(40_000))

@@ -155,6 +155,19 @@ def test_a_broker_that_is_not_there_is_said_and_keeps_nobody_waiting(mosquitto):
             publish(event(n))
         wait_for(lambda: said)
     assert "cannot be reached" in said[0] and time.perf_counter() - begin < 10
+    assert said[-1] == f"100 messages did not reach the MQTT broker 127.0.0.1:{to.port}"
+
+
+def test_a_run_that_is_over_before_the_broker_has_answered_still_tells_everything(mosquitto):
+    start, to = mosquitto
+    start()
+    listener, said = Listener(to), []
+    with mqtt_sink(to, said.append) as publish:
+        for n in range(20):
+            publish(event(n))
+    wait_for(lambda: len(listener.events()) == 20 and listener.states()[-1:] == ["offline"])
+    assert said == []
+    listener.close()
 
 
 def test_a_process_that_dies_is_said_to_be_offline(mosquitto):
