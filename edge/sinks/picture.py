@@ -97,11 +97,14 @@ class BestMoment:
     def best(self) -> FrameResult | None:
         """The best moment, its people with the labels of the clip around it; None where there was none at all.
 
-        In a recording that is shorter than half a clip nothing was decided about anybody.
+        Where nothing was decided about anybody, as in a recording that is shorter than half a clip: most people.
         """
         for moment in list(self._labelled):
             self._settle(moment)
-        return self._best or max(self._taken, key=lambda given: (len(given.people), _pose_scores(given)), default=None)
+        if self._best is not None and _labels(self._best):
+            return self._best
+        unlabelled = [*([self._best] if self._best is not None else []), *self._taken]
+        return max(unlabelled, key=lambda given: (len(given.people), _pose_scores(given)), default=None)
 
     def _follow(self, result: FrameResult) -> None:
         """Note since when each label stands. Who is out of view is forgotten, unless a waiting moment shows them."""

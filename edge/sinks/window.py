@@ -18,6 +18,8 @@ from edge.sinks.sink import Enough, Sink
 TITLE = "skd-edge (q ends)"
 TRIAL, TRIAL_S = "import cv2; cv2.namedWindow('trial'); cv2.waitKey(1)", 60.0
 LOOK_ELSEWHERE = "leave out show; --sinks.page 8080 shows the same in a browser"
+LARGEST = (1280, 720)
+"""Width and height in pixels with which the window opens at most; it can be drawn larger."""
 QUIT_KEYS = frozenset({ord("q"), 27})
 
 
@@ -31,24 +33,34 @@ def window_sink(overlay: Overlay, *, tried: bool = False) -> Iterator[Sink]:
         require_screen()
     # Qt inside OpenCV complains of fonts that only its buttons would need.
     os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")
-    cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL)
-    was_there = False
+    # Without OpenCV's own row of buttons; by itself it would be 400 pixels wide.
+    cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
+    was_there = was_sized = False
 
     def write(result: FrameResult) -> None:
-        nonlocal was_there
+        nonlocal was_there, was_sized
         # To show a picture would open a closed window again. Some builds of OpenCV never say that one is there.
-        is_there = _is_there()
-        if was_there and not is_there:
+        if was_there and not _is_there():
             raise Enough
-        was_there = is_there
-        cv2.imshow(TITLE, overlay.picture(result))
+        image = overlay.picture(result)
+        if not was_sized:
+            was_sized = True
+            cv2.resizeWindow(TITLE, *_fitting(image.shape[1], image.shape[0]))
+        cv2.imshow(TITLE, image)
         if cv2.waitKey(1) & 0xFF in QUIT_KEYS:
             raise Enough
+        was_there = was_there or _is_there()
 
     try:
         yield write
     finally:
         cv2.destroyAllWindows()  # destroyWindow fails where it was closed
+
+
+def _fitting(width: int, height: int) -> tuple[int, int]:
+    """The picture's own size, or what fits on a small screen."""
+    shrink = min(1.0, LARGEST[0] / width, LARGEST[1] / height)
+    return round(shrink * width), round(shrink * height)
 
 
 def _is_there() -> bool:

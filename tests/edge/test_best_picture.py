@@ -101,6 +101,11 @@ def test_of_a_recording_too_short_for_labels_most_people_are_shown():
     assert best([()] * 3).frame.index == 0 and BestMoment(HALF_S).best() is None
 
 
+def test_without_any_label_a_later_moment_that_shows_somebody_is_better_than_an_early_one():
+    # Half a clip before the end nobody was there yet.
+    assert best([()] * 5 + [(person(1),)] * 4).people
+
+
 def test_few_pictures_are_kept():
     alive, found = [], BestMoment(HALF_S)
     for n in range(300):

@@ -120,7 +120,8 @@ def test_pictures_are_shown_and_whoever_looks_can_end_the_run(tmp_path, by):
         command = [sys.executable, "-c", SHOWS]
         with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
             try:
-                wait_until(lambda: part_shown(tmp_path) > 0.05, process)
+                # As large as the picture, 480x360 of 800x600; a window that OpenCV leaves to itself is 400 wide.
+                wait_until(lambda: part_shown(tmp_path) > 0.3, process)
                 if (xdotool := shutil.which("xdotool")) is None:
                     return  # apt install xdotool, which finds windows and presses keys
                 search = [xdotool, "search", "--name", "skd-edge"]
