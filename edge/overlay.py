@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from edge.contract.layouts import JointLayout
-from edge.contract.types import UNKNOWN, Float32, Frame, FrameResult, Image, Person
+from edge.contract.types import Float32, Frame, FrameResult, Image, Person
 from edge.drawing import (
     ACCENTS,
     FAINT,
@@ -33,6 +33,7 @@ from edge.drawing import (
 )
 from edge.label_placement import Rectangle, head, place
 from edge.latency import DECISION
+from edge.words import words
 
 THIN_PARTS = ("eye", "ear", "mouth", "nose", "pinky", "index", "thumb", "heel", "foot", "hand")
 NOTABLE = 0.05
@@ -191,7 +192,7 @@ def _draw_skeleton(image: Image, person: Person, layout: JointLayout, style: Sty
 def _draw_label(image: Image, person: Person, style: Style, heads: Sequence[Rectangle], taken: list[Rectangle]) -> None:
     """A pill above the head: the action with its probability as a bar, or a ring that fills while waiting."""
     colour, size = accent(person), style.text
-    name, value = _words(person)
+    name, value = words(person)
     number, small = f"#{person.track_id}", style.small(0.75)
     pad, circle, gap = round(0.55 * size), round(0.95 * size), round(0.45 * size)
     (name_width, height), (number_width, _) = text_size(name, size), text_size(number, small)
@@ -211,17 +212,6 @@ def _draw_label(image: Image, person: Person, style: Style, heads: Sequence[Rect
     if value and person.action:
         write(image, value, x + width - pad - value_width + gap, baseline, small, colour)
         bar(image, x + pad, x + width - pad, y + tall - 0.55 * pad, person.action.score, colour, size)
-
-
-def _words(person: Person) -> tuple[str, str]:
-    action = person.action
-    if not person.followed:
-        return "not followed", ""
-    if action is None:
-        return "watching", ""
-    if not action.known:
-        return UNKNOWN, ""
-    return action.label.replace("_", " "), f"{100 * action.score:.0f} %"
 
 
 def _side(a: str, b: str) -> Colour:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from edge.command_line import console
 from edge.contract.types import FrameResult
+from edge.words import words
 
 
 @contextmanager
@@ -43,9 +44,5 @@ def _now(result: FrameResult) -> str:
     """For instance "#1 squat 93 %, #2 watching"."""
     if result.failure is not None:
         return result.failure
-    return ", ".join(
-        f"#{person.track_id} watching"
-        if person.action is None
-        else f"#{person.track_id} {person.action.label.replace('_', ' ')} {100 * person.action.score:.0f} %"
-        for person in sorted(result.people, key=lambda person: person.track_id)
-    )
+    people = sorted(result.people, key=lambda person: person.track_id)
+    return ", ".join(" ".join(filter(None, (f"#{person.track_id}", *words(person)))) for person in people)

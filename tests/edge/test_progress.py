@@ -1,12 +1,14 @@
 """Lines of progress in terminals of any width."""
 
 import io
+from dataclasses import replace
 
 import pytest
+from people import action, person, result
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn
 
-from edge.progress import Told
+from edge.progress import Told, progress_line
 
 
 @pytest.mark.parametrize("width", [40, 60, 200])
@@ -18,3 +20,13 @@ def test_in_a_narrow_terminal_what_is_told_gives_way_and_the_numbers_stay(width)
     line = written.getvalue().rstrip("\n")
     assert line.startswith("student 54/55 task") and "\n" not in line and len(line) <= width
     assert line.endswith(told) == (width >= 60)
+
+
+def test_the_line_says_what_the_picture_says(monkeypatch):
+    terminal = Console(file=io.StringIO(), width=200, force_terminal=True)
+    monkeypatch.setattr("edge.progress.console", terminal)
+    people = (person(2), person(1, does=action(0.93, "clean_and_jerk")), person(3, does=action(0.4, "unknown")))
+    with progress_line(10) as show:
+        show(result(*people, replace(person(4), followed=False)))
+    said = terminal.file.getvalue()
+    assert "#1 clean and jerk 93 %, #2 watching, #3 unknown, #4 not followed" in said
