@@ -52,11 +52,8 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-# The sizes of DenseGCN differ in width alone.
-KINDS = ("shift_gcn_teacher", "shift_gcn_student", "dense_gcn")
-
-
-@pytest.mark.parametrize(("name", "bodies"), [*((name, 2) for name in KINDS), ("dense_gcn", 1)])
+# The sizes of DenseGCN differ in width alone; Shift-GCN's teacher has nothing that its student has not.
+@pytest.mark.parametrize(("name", "bodies"), [("shift_gcn_student", 2), ("dense_gcn", 2), ("dense_gcn", 1)])
 def test_every_network_leaves_as_it_was(name: str, bodies: int, tmp_path: Path) -> None:
     torch.manual_seed(3)
     network = build(name, classes=5, layout=layout("penn-13"), bodies=bodies, width=8).eval()
