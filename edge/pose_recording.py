@@ -49,9 +49,9 @@ class RecordedPoses:
 
 
 def frame_line(result: FrameResult) -> str:
-    """The line of one frame."""
+    """The line of one frame. That the student failed is not part of what the pose stage saw: a replay asks its own."""
     poses = ",".join(_pose_text(pose) for pose in result.poses)
-    failure = f',"failure":{json.dumps(result.failure)}' if result.failure is not None else ""
+    failure = f',"failure":{json.dumps(result.failure)}' if result.blind else ""
     time_s = float(result.frame.time_s)
     return f'{{"frame":{result.frame.index},"time_s":{time_s!r},"poses":[{poses}]{failure}}}'
 

@@ -146,6 +146,7 @@ class FrameResult:
     latency_ms: stage name -> wall milliseconds spent on this frame.
     poses: all bodies that the estimator saw, followed or not.
     failure: why this frame has no answer, None where it has one: nobody in view is an answer.
+    blind: it was the pose stage that failed, so that nothing is known of who was there.
     events: what began, ended or broke with this frame.
     following: the one person who is followed, None where everybody is.
     joint_dropout: (V,) float32, part of the last seconds, 0..1, in which each joint of the people in view was not seen.
@@ -159,3 +160,4 @@ class FrameResult:
     events: tuple[Event, ...] = ()
     joint_dropout: Float32 | None = None
     following: Following | None = None
+    blind: bool = False

@@ -65,7 +65,8 @@ class ActionStage:
         latency_ms, network_s, time_s = dict(seen.latency_ms), seen.network_s, seen.frame.time_s
         if seen.failure is not None:
             broken = (_broken(time_s, seen.failure),)
-            return FrameResult(seen.frame, (), latency_ms, (), seen.failure, broken, following=self._follower.following)
+            following = self._follower.following
+            return FrameResult(seen.frame, (), latency_ms, (), seen.failure, broken, following=following, blind=True)
         with timed(latency_ms, TRACK):
             found = self._tracker.update(seen.poses, time_s)
             self._remember(found, time_s)

@@ -22,7 +22,8 @@ def json_lines_sink(path: Path, layout: JointLayout) -> Iterator[Sink]:
     people: track_id, followed, box (left, top, right, bottom of the seen joints, pixels), keypoints (V of x, y in
     pixels and score, in the order of ``layout``), clip_fill 0..1, action (label and score, or null).
     following: the one person who is followed (rule and track_id), or null where everybody is.
-    failure: null, or why there is no answer; then people is empty and means nothing.
+    failure: null, or why there is no answer. Of the pose stage: people is empty and means nothing. Of the student:
+    people have the actions they had.
     Raises OutputError where the file cannot be written.
     """
     with line_writer(path) as write:

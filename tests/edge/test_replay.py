@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from parts import IMAGE, SCRIPT_LAYOUT, action_stage, moving_body, sighting
+from parts import IMAGE, SCRIPT_LAYOUT, action_stage, moving_body, real_recogniser, sighting
 
 from edge.capture.registry import open_source
 from edge.contract.bundle import read_bundle
-from edge.contract.errors import SourceError
+from edge.contract.errors import EngineError, SourceError
 from edge.contract.types import Frame, FrameResult, Pose
 from edge.pose_recording import RecordingHeader, frame_line, read_frames, read_header
 from edge.sinks.recorder import recorder_sink
@@ -79,6 +79,33 @@ def test_replayed_people_labels_and_events_are_the_same_bit_for_bit(bundle_folde
     assert told(replayed) == told(live)
     assert again.finish() == stage.finish()
     assert len({event.kind for result in live for event in result.events}) >= 4
+
+
+def test_a_student_that_failed_is_asked_again_in_the_replay(bundle_folder, tmp_path):
+    """What the pose stage saw is the same whether the student answered or not: only what it could not see is lost."""
+    bundle, broken = read_bundle(bundle_folder), iter([False, False, True])
+
+    class Failing:
+        def __init__(self):
+            self._whole = real_recogniser(bundle)
+            self.network_s = 0.0
+
+        def recognise(self, clips):
+            if next(broken, False):
+                raise EngineError("out of memory")
+            return self._whole.recognise(clips)
+
+        def close(self):
+            self._whole.close()
+
+    seen = [sighting(n, n / 10, [moving_body(n)]) for n in range(60)]
+    stage = action_stage(bundle, open_recogniser=Failing)
+    failing = [stage.act(one) for one in seen]
+    assert sum(result.failure is not None for result in failing) == 1
+    whole, again = action_stage(bundle), action_stage(bundle)
+    source = open_source(f"replay://{record(tmp_path / 'poses.jsonl', failing)}")
+    pose = source.pose_stage()
+    assert told([again.act(pose.see(frame)) for frame in source]) == told([whole.act(one) for one in seen])
 
 
 def test_a_replay_says_what_it_is_and_shows_black_pictures(tmp_path):
