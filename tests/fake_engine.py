@@ -163,7 +163,7 @@ def add_runtime(
     class Runtime:
         def __init__(self, logger: Any) -> None:
             gpu.needs_context()
-            trt.loggers.append(logger)
+            trt.listen(logger)
 
         def deserialize_cuda_engine(self, serialized_engine: bytes) -> ICudaEngine | None:
             if not serialized_engine.startswith(b"{"):

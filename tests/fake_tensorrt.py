@@ -7,6 +7,7 @@ a TensorRT that is installed.
 
 import json
 import signal
+import weakref
 from collections.abc import Callable, Mapping
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -46,11 +47,19 @@ def tensorrt(
     takes = dict(inputs or {"clip": shape})
     trt = ModuleType("tensorrt")
     trt.__version__ = version
-    trt.built, trt.parsed, trt.loggers = None, b"", []
+    trt.built, trt.parsed = None, b""
+    kept: list[Any] = []
+
+    def listen(logger: Any) -> None:
+        """TensorRT keeps the first logger for the whole process, without keeping it alive."""
+        kept.append(weakref.ref(logger))
+        if kept[0]() is not logger:
+            raise Misuse("another logger than the first, which TensorRT still uses")
 
     def complain(text: str) -> None:
-        for logger in trt.loggers:
-            logger.log(ILogger.Severity.ERROR, text)
+        if kept[0]() is None:
+            raise Misuse("the logger has gone")
+        kept[0]().log(ILogger.Severity.ERROR, text)
 
     class ILogger:
         Severity = SimpleNamespace(INTERNAL_ERROR=0, ERROR=1, WARNING=2, INFO=3, VERBOSE=4)
@@ -119,7 +128,7 @@ def tensorrt(
                 raise TypeError("pybind11::init(): factory function returned nullptr")
             if gpu is not None:
                 gpu.needs_context()
-            trt.loggers.append(logger)
+            listen(logger)
 
         def create_network(self, flags: int = 0) -> INetworkDefinition:
             if flags != (1 if major < 10 else 0) and not (major == 10 and flags == 1):
@@ -186,7 +195,7 @@ def tensorrt(
         monitor.phase_finish("Building engine")
         return go_on
 
-    trt.complain = complain
+    trt.complain, trt.listen = complain, listen
     trt.ILogger, trt.Builder, trt.OnnxParser, trt.ParserError = ILogger, Builder, OnnxParser, ParserError
     trt.INetworkDefinition, trt.IBuilderConfig, trt.ITimingCache = INetworkDefinition, IBuilderConfig, ITimingCache
     trt.IOptimizationProfile = IOptimizationProfile

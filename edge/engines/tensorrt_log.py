@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
+from functools import cache
 from typing import Any
+from weakref import WeakSet
 
 KEPT = 20
 """Messages; a device that fails at every frame must not fill its memory with them."""
 
 
 class Complaints:
-    """The last errors that TensorRT logged. logger: what TensorRT is given; it must outlive all that came of it."""
+    """The last errors that TensorRT logged since this was made, whoever caused them.
+
+    logger: what TensorRT is given. TensorRT keeps the first one it gets for the whole process, also when the engine it
+    came with is long closed, and wants no other beside it: so there is one, which is never given back.
+    Source: ILogger in the TensorRT documentation.
+    """
 
     def __init__(self, trt: Any) -> None:
         self._said: deque[str] = deque(maxlen=KEPT)
-        self.logger = _logger(trt, self._said)
+        self.logger = _logger(trt)
+        with _changing:
+            _listening.add(self)
+
+    def hear(self, message: str) -> None:
+        self._said.append(message)
 
     def text(self, without: str) -> str:
         """All of them, oldest first, or ``without`` where there are none."""
@@ -24,7 +37,13 @@ class Complaints:
         self._said.clear()
 
 
-def _logger(trt: Any, said: deque[str]) -> Any:
+_listening: WeakSet[Complaints] = WeakSet()
+# TensorRT logs from threads of its own, and also while an engine is given back in the midst of anything.
+_changing = threading.RLock()
+
+
+@cache
+def _logger(trt: Any) -> Any:
     class Collecting(trt.ILogger):  # type: ignore[misc]
         def __init__(self) -> None:
             # pybind11 requires the base's own initialiser.
@@ -32,6 +51,8 @@ def _logger(trt: Any, said: deque[str]) -> Any:
 
         def log(self, severity: Any, message: str) -> None:
             if severity in (trt.ILogger.Severity.ERROR, trt.ILogger.Severity.INTERNAL_ERROR):
-                said.append(message)
+                with _changing:
+                    for complaints in list(_listening):
+                        complaints.hear(message)
 
     return Collecting()

@@ -1,6 +1,8 @@
 """TensorRT engines at run time, over a GPU in memory that takes no misuse; tests/gpu has a real one."""
 
+import gc
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +12,10 @@ from fake_cuda import FakeGpu, PageLocked
 from onnx import TensorProto, helper
 
 from calibrate.engine_builder import BuildOptions, build_engine
+from edge.contract.bundle import sha256_of
 from edge.contract.errors import EngineError
 from edge.engines.engine import Timed
+from edge.engines.engine_manifest import write_engine_manifest
 from edge.engines.tensorrt_engine import TensorRtEngine
 
 VERSIONS = ["8.5.2", "8.6.1", "10.3.0", "11.4.1"]
@@ -244,3 +248,18 @@ def test_a_failure_of_the_gpu_is_one_clear_error(built, monkeypatch: pytest.Monk
     monkeypatch.setattr("fake_cuda.Event.synchronize", fails)
     with pytest.raises(EngineError, match="Orin: the GPU refuses: cuEventSynchronize failed"):
         engine.run({"clip": clips(1)})
+
+
+def test_one_logger_serves_all_engines_and_outlives_each(built) -> None:
+    """A stage that is started again closes the engine whose logger TensorRT has kept, while the other stage's runs."""
+    path, trt = built()
+    first, second = TensorRtEngine(path), TensorRtEngine(path)
+    first.close()
+    del first
+    gc.collect()
+    second.run({"clip": clips(2)})
+    path.write_bytes(b"damaged")
+    write_engine_manifest(path, replace(second._manifest, engine_sha256=sha256_of(path)))
+    with pytest.raises(EngineError, match="TensorRT refuses the engine: magic tag does not match"):
+        TensorRtEngine(path)
+    second.close()
