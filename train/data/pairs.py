@@ -15,9 +15,10 @@ from edge.contract.layouts import JointLayout, convert, layout
 from edge.contract.preprocess import Preprocessing, clip_tensor, resample
 from edge.contract.types import Float32
 from train.data.cameras import View, random_view
-from train.data.clip import Recording, SkeletonClip, SkeletonSet
+from train.data.clip import SkeletonClip, SkeletonSet
 from train.data.corruption import EstimatorErrors, drop, estimate_badly
 from train.data.corruption.fitted_errors import FittedErrors, read_errors, spoil
+from train.data.moments import Span, moments, stretched, whole, window
 
 KEPT_BYTES = 1 << 30
 """What no chance touches is made once and kept, up to this much memory."""
@@ -32,7 +33,7 @@ class PairConfig:
     layout: str | None = None
     """Joint layout of the clips, HQ and LQ; by default that of the dataset's LQ recordings, which is what the device
     sees, or the dataset's own where it has none."""
-    span: Literal["whole", "window"] = "whole"
+    span: Span = "whole"
     """whole: the recording is stretched to the clip's length. window: the clip is as many seconds as a device would
     see, at a random place of the recording for training, its middle for testing."""
     poor: Literal["auto", "recorded", "drop", "estimator", "fitted"] = "auto"
@@ -144,7 +145,11 @@ class Pairs:
         clip, config = self.clips[index], self.config
         recorded = clip.low if config.poor in ("auto", "recorded") else None
         view = _view(clip, config, rng, augment=self.train)
-        times = _times(clip, config, rng, augment=self.train)
+        duration_s = config.preprocessing.duration_s
+        if config.span == "whole":
+            times = whole(clip, duration_s)
+        else:
+            times = window(clip, duration_s, config.tempo, rng if self.train else None)
         mirrored = self.train and config.mirror and bool(rng.random() < 0.5)
         if (kept := self._performances.get((index, mirrored))) is not None:
             return kept
@@ -152,8 +157,8 @@ class Pairs:
         good = self._at_moments(view.keypoints(clip), self.source, times, mirrored)
         low = None
         if recorded is not None:
-            poor, stretched = view.keypoints(recorded), _stretched(times, recorded)
-            low = self._tensor(self._at_moments(poor, self.low_source, stretched, mirrored))
+            poor = view.keypoints(recorded)
+            low = self._tensor(self._at_moments(poor, self.low_source, stretched(times, recorded), mirrored))
         made = _Performance(good, self._tensor(good), low)
         chance = view != View() or config.span == "window"
         if self.train and not chance and self._has_room(made.good, made.high):
@@ -165,12 +170,12 @@ class Pairs:
         how = self.config.preprocessing
         bodies = convert(bodies, source, self.layout)
         if mirrored:
-            bodies = _mirror(bodies, self.layout)
-        return np.stack([resample(body, times, _moments(how), how.max_gap_s, how.between) for body in bodies])
+            bodies = mirror_image(bodies, self.layout)
+        return np.stack([resample(body, times, moments(how), how.max_gap_s, how.between) for body in bodies])
 
     def _tensor(self, bodies: Iterable[Float32]) -> Float32:
         how = self.config.preprocessing
-        return clip_tensor([(body, _moments(how)) for body in bodies], self.layout, how)
+        return clip_tensor([(body, moments(how)) for body in bodies], self.layout, how)
 
     def _has_room(self, *arrays: Float32) -> bool:
         """Whether these may be kept. If so they are counted, and can no longer be written to."""
@@ -217,32 +222,7 @@ def _view(clip: SkeletonClip, config: PairConfig, rng: np.random.Generator, *, a
     return View(camera, float(np.radians(roll)))
 
 
-def _moments(how: Preprocessing) -> NDArray[np.float64]:
-    return np.arange(how.length_frames) / how.fps
-
-
-def _times(clip: SkeletonClip, config: PairConfig, rng: np.random.Generator, *, augment: bool) -> NDArray[np.float64]:
-    """Times (S,) of the frames such that the clip's window is 0..duration_s."""
-    frames, duration = clip.joints.shape[1], config.preprocessing.duration_s
-    if config.span == "whole":
-        return np.linspace(0, duration, frames) if frames > 1 else np.zeros(1)
-    tempo = rng.uniform(1 - config.tempo, 1 + config.tempo) if augment else 1.0
-    times = np.arange(frames) / (clip.fps * tempo)
-    slack = times[-1] - duration
-    # A recording shorter than the window is held still before and after, as people stand there.
-    offset = rng.uniform(min(slack, 0), max(slack, 0)) if augment else slack / 2
-    return np.asarray(times - offset)
-
-
-def _stretched(times: NDArray[np.float64], recorded: Recording) -> NDArray[np.float64]:
-    """Times of the second recording's frames: it began and ended with the first, whose ``times`` these are."""
-    frames, start, end = recorded.joints.shape[1], times[0], times[-1]
-    if len(times) == 1 and frames > 1:  # one good frame lasts no time
-        end = start + (frames - 1) / recorded.fps
-    return np.linspace(start, end, frames)
-
-
-def _mirror(keypoints: Float32, joints: JointLayout) -> Float32:
+def mirror_image(keypoints: Float32, joints: JointLayout) -> Float32:
     """Left and right exchanged, in the picture and in the names of the joints."""
     out = keypoints[..., list(joints.mirror), :].copy()
     out[..., 0] *= -1
