@@ -65,7 +65,6 @@ BEFORE = {
         "calibrate pose --network pose.onnx --frames clip.mp4",
         "calibrate engine --onnx pose.onnx --out pose.engine",
     ),
-    "docs/howto/pose_network.md": (POSE_NETWORK,),
 }
 """What a reader of that page has done already."""
 ENGINES_OF = {
