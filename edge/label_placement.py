@@ -1,4 +1,4 @@
-"""Where a label goes: above the head, inside the picture, over neither another label nor anybody's head."""
+"""Where labels go, above heads and over neither each other nor anybody's head, and panels, into a free corner."""
 
 from __future__ import annotations
 
@@ -45,6 +45,23 @@ def place(
         (_inside(wish[0], picture[0] - width, margin), _inside(wish[1], picture[1] - height, margin)) for wish in wishes
     )
     return min(spots, key=cost)
+
+
+def corner(
+    panel: tuple[int, int], picture: tuple[int, int], margin: int, occupied: Sequence[Rectangle]
+) -> tuple[int, int]:
+    """Upper left corner of a panel (width, height) in a corner of a ``picture`` (width, height).
+
+    The lower right one, or the upper ones where that covers less of what is ``occupied``.
+    """
+    (width, height), right, bottom = panel, picture[0] - margin - panel[0], picture[1] - margin - panel[1]
+    spots = ((right, bottom), (right, margin), (margin, margin))
+    return min(spots, key=lambda spot: sum(_shared((*spot, width, height), other) for other in occupied))
+
+
+def whole(body: Box) -> Rectangle:
+    left, top, right, bottom = body
+    return round(left), round(top), round(right - left), round(bottom - top)
 
 
 def head(body: Box) -> Rectangle:

@@ -31,15 +31,12 @@ from edge.drawing import (
     text_size,
     write,
 )
-from edge.label_placement import Rectangle, head, place
+from edge.joint_panel import draw_dropout
+from edge.label_placement import Rectangle, head, place, whole
 from edge.latency import DECISION
 from edge.words import words
 
 THIN_PARTS = ("eye", "ear", "mouth", "nose", "pinky", "index", "thumb", "heel", "foot", "hand")
-NOTABLE = 0.05
-"""Part of the time that a joint is unseen from which on it is worth a line."""
-MOST_JOINTS = 8
-"""Lines of joints that are unseen; there are layouts of 33."""
 KEPT = 4
 """Drawn pictures that are kept, because outputs on threads of their own ask for the same one at different times."""
 SMOOTHING = 0.1
@@ -77,9 +74,9 @@ class Overlay:
 
     def _draw(self, result: FrameResult) -> Image:
         image = result.frame.image.copy()
-        draw_people(image, result.people, self._layout)
+        occupied = draw_people(image, result.people, self._layout)
         if result.people and result.joint_dropout is not None:
-            draw_dropout(image, result.joint_dropout, self._layout)
+            draw_dropout(image, result.joint_dropout, self._layout, occupied)
         notes = [result.failure or self._speed(result)]
         if result.following is not None:
             notes.append(following_text(result))
@@ -116,8 +113,8 @@ def accent(person: Person) -> Colour:
     return ACCENTS[(person.track_id - 1) % len(ACCENTS)]
 
 
-def draw_people(image: Image, people: Sequence[Person], layout: JointLayout) -> None:
-    """Skeletons first, then the labels, so that no bone crosses a text."""
+def draw_people(image: Image, people: Sequence[Person], layout: JointLayout) -> list[Rectangle]:
+    """Skeletons first, then the labels, so that no bone crosses a text. Gives where both are."""
     style = Style.of(image)
     for person in sorted(people, key=lambda person: person.followed):
         _draw_skeleton(image, person, layout, style)
@@ -125,6 +122,7 @@ def draw_people(image: Image, people: Sequence[Person], layout: JointLayout) -> 
     taken: list[Rectangle] = []
     for person in sorted(people, key=lambda person: float(_box(person.pose.keypoints)[1])):
         _draw_label(image, person, style, heads, taken)
+    return [*taken, *(whole(_box(person.pose.keypoints)) for person in people)]
 
 
 def draw_note(image: Image, text: str) -> None:
@@ -136,35 +134,6 @@ def draw_note(image: Image, text: str) -> None:
     x, y = round(style.text * 0.7), image.shape[0] - round(style.text * 0.7) - height - 2 * pad
     panel(image, x, y, x + width + 2 * pad, y + height + 2 * pad, alpha=0.6)
     write(image, text, x + pad, y + pad + height, size, TEXT)
-
-
-def draw_dropout(image: Image, dropout: Float32, layout: JointLayout) -> None:
-    """In the lower right corner, how often each joint was not seen lately: those that are worth it, the worst first.
-
-    A small picture has no room for it. dropout: (V,) parts of the time, 0..1.
-    """
-    style = Style.of(image)
-    worst = [v for v in np.argsort(-dropout, kind="stable").tolist() if dropout[v] >= NOTABLE][:MOST_JOINTS]
-    if not worst or style.is_cramped:
-        return
-    size = style.small(0.6)
-    pad, line = round(0.6 * size), round(1.5 * size)
-    names = ["not seen lately", *(layout.joints[v].replace("_", " ") for v in worst)]
-    parts = ["", *(f"{100 * dropout[v]:.0f} %" for v in worst)]
-    bar_width = round(3.5 * style.text)
-    name_width, part_width = (max(text_size(text, size)[0] for text in texts) for texts in (names, [*parts, "100 %"]))
-    width, height = name_width + bar_width + part_width + 4 * pad, len(names) * line + pad
-    right, bottom = (side - round(0.7 * style.text) for side in (image.shape[1], image.shape[0]))
-    left, top = right - width, bottom - height
-    panel(image, left, top, right, bottom, alpha=0.6, corner=pad)
-    for n, (name, part) in enumerate(zip(names, parts, strict=True)):
-        baseline = top + pad + n * line + round(0.8 * size)
-        write(image, name, left + pad, baseline, size, TEXT if part else QUIET)
-        if part:
-            bar_x = left + 2 * pad + name_width
-            score = float(dropout[worst[n - 1]])
-            bar(image, bar_x, bar_x + bar_width, baseline - 0.3 * size, score, LEFT, size)
-            write(image, part, right - pad - text_size(part, size)[0], baseline, size, QUIET)
 
 
 def _draw_skeleton(image: Image, person: Person, layout: JointLayout, style: Style) -> None:

@@ -130,10 +130,21 @@ def test_a_small_picture_has_no_room_for_joints_that_are_missed():
     assert not corner(np.full(13, 0.5), person(x=20, y=20, scale=0.6), size=(288, 384))[1]
 
 
+def test_the_panel_steps_aside_for_people_and_their_labels():
+    missed, corners = np.full(13, 0.5, np.float32), {}
+    for name, x, y in (("nobody", 250, 150), ("lower right", 560, 300), ("right", 540, 60)):
+        people = [person(x=x, y=y, scale=0.8)] + ([person(2, x=560, y=320, scale=0.8)] if name == "right" else [])
+        given = replace(result(*people, image=np.full((480, 640, 3), 128, np.uint8)), joint_dropout=missed)
+        bare = Overlay(PENN).picture(replace(given, joint_dropout=None))
+        rows, columns = np.nonzero((Overlay(PENN).picture(given) != bare).any(axis=2))
+        corners[name] = (columns.mean() > 320, rows.mean() > 240)
+    assert corners == {"nobody": (True, True), "lower right": (True, False), "right": (False, False)}
+
+
 @pytest.mark.parametrize("size", [(240, 320), (288, 384), (480, 640), (994, 1768)])
 def test_no_text_is_smaller_than_what_can_be_read(monkeypatch, size):
     sizes = []
-    for module in ("edge.overlay", "edge.drawing"):
+    for module in ("edge.overlay", "edge.joint_panel"):
         monkeypatch.setattr(f"{module}.write", lambda image, text, x, y, height, colour: sizes.append(height))
     image = np.full((*size, 3), 128, np.uint8)
     given = result(person(does=action(0.9)), image=image)
