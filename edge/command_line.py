@@ -11,7 +11,7 @@ import json
 import re
 import sys
 from argparse import Action, RawDescriptionHelpFormatter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -140,6 +140,24 @@ def _listed(argv: Sequence[str], commands: Mapping[str, Command]) -> list[str]:
     return listed
 
 
+def _switched(argv: Sequence[str], commands: Mapping[str, Command]) -> list[str]:
+    """``--sinks.show`` as ``--sinks.show true``, for fields of yes or no alone."""
+    command = commands.get(argv[0]) if argv else None
+    switches = set(_switches(command.config)) if command is not None else set()
+    switched: list[str] = []
+    for word, following in zip(argv, [*argv[1:], "--"], strict=False):
+        switched += [word, "true"] if word in switches and following.startswith("--") else [word]
+    return switched
+
+
+def _switches(config: type, prefix: str = "--") -> Iterator[str]:
+    for name, kind in get_type_hints(config).items():
+        if isinstance(kind, type) and is_dataclass(kind):
+            yield from _switches(kind, f"{prefix}{name}.")
+        elif bool in (kind, *get_args(kind)):
+            yield prefix + name
+
+
 def _require_sections(config: type, given: Namespace, prefix: str = "") -> None:
     """``pose: 3`` where keys belong below ``pose`` passes jsonargparse, which then cannot make the dataclass."""
     for name, kind in get_type_hints(config).items():
@@ -169,7 +187,7 @@ def run_command_line(program: str, about: str, commands: dict[str, Command], arg
     given = sys.argv[1:] if argv is None else argv
     _require_text(given)
     try:
-        args = parser.parse_args(_listed(_joined(given), commands))
+        args = parser.parse_args(_switched(_listed(_joined(given), commands), commands))
     except UnicodeDecodeError as error:  # jsonargparse reads YAML files without asking whether they are text
         _fail(f"the configuration file is not text: {error}")
     except RecursionError:

@@ -176,3 +176,41 @@ def test_several_values_stand_behind_their_flag_one_after_the_other():
 
 def test_a_second_value_of_a_flag_that_takes_one_is_refused(capsys):
     assert "clip.mp4" in fails(capsys, "run", "--source", "0", "clip.mp4")
+
+
+@dataclass(frozen=True)
+class Window:
+    show: bool = False
+    """Show it."""
+    large: bool | None = None
+    """Large."""
+
+
+@dataclass(frozen=True)
+class Switches:
+    """Yes and no."""
+
+    name: str = "a"
+    """A name."""
+    dry: bool = False
+    """Nothing is done."""
+    window: Window = field(default_factory=Window)
+    """Where."""
+
+
+@pytest.mark.parametrize(
+    ("argv", "dry"),
+    [
+        (["--dry", "--window.show"], True),
+        (["--window.show", "--dry", "true"], True),
+        (["--window.show", "true", "--name", "b", "--dry"], True),
+        (["--dry=false", "--window.show"], False),
+        (["--dry", "no", "--window.show", "--window.large", "--name", "b"], False),
+    ],
+)
+def test_a_yes_or_no_may_be_given_by_its_flag_alone(argv, dry):
+    taken = []
+    run_command_line("it", "", {"go": Command(Switches, taken.append, "Go.")}, ["go", *argv])
+    (config,) = taken
+    assert config.dry is dry and config.window.show is True
+    assert config.window.large is (True if "--window.large" in argv else None)
