@@ -41,7 +41,7 @@ COMMANDS = {
         "Recognise actions in a video, a folder of images or a camera.",
         (
             "python -m edge run --source clip.mp4 --bundle bundles/everyday --sinks.video annotated.mp4",
-            "python -m edge run --source 0 --bundle bundles/everyday --sinks.show true",
+            "python -m edge run --source 0 --bundle bundles/everyday --sinks.show",
             "python -m edge run --source clip.mp4 --bundle bundles/everyday --record poses.jsonl",
             "python -m edge run --source replay://poses.jsonl --bundle bundles/everyday --sinks.events events.jsonl",
             "python -m edge run --config configs/edge/jetson.yaml --source /dev/video0 --sinks.json people.jsonl",
@@ -63,7 +63,7 @@ COMMANDS = {
         DoctorConfig,
         with_extra("edge", doctor),
         "Check this machine for problems and say what mends them; exit code 1 where something must be mended.",
-        ("python -m edge doctor", "python -m edge doctor --json true --bundle bundles/everyday"),
+        ("python -m edge doctor", "python -m edge doctor --json --bundle bundles/everyday"),
     ),
     "soak": Command(
         SoakConfig,
@@ -75,7 +75,7 @@ COMMANDS = {
         DemoConfig,
         with_extra("edge", demo),
         "Run the shipped student on a public clip and write everything to a folder.",
-        ("python -m edge demo", "python -m edge demo --source 0 --show true"),
+        ("python -m edge demo", "python -m edge demo --source 0 --show"),
     ),
     "layouts": Command(LayoutsConfig, layouts, "List the joint layouts.", ("python -m edge layouts",)),
 }
