@@ -79,7 +79,8 @@ class BestMoment:
 
     def look(self, result: FrameResult) -> None:
         now_s = self._now_s = result.frame.time_s
-        if not self._taken or now_s - self._taken[-1].frame.time_s >= APART_S - ALMOST_S:
+        is_first = not self._taken and self._best is None
+        if is_first or (result.failure is None and self._is_apart(now_s)):
             self._taken.append(result)
         if result.failure is not None:
             return  # no answer, which is no change of labels either
@@ -93,6 +94,9 @@ class BestMoment:
         for moment in list(self._labelled):
             if moment.decided_s <= now_s - self._half_s or not self._stand(moment):
                 self._settle(moment)
+
+    def _is_apart(self, now_s: float) -> bool:
+        return not self._taken or now_s - self._taken[-1].frame.time_s >= APART_S - ALMOST_S
 
     def best(self) -> FrameResult | None:
         """The best moment, its people with the labels of the clip around it; None where there was none at all.

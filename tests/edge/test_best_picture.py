@@ -117,6 +117,13 @@ def test_few_pictures_are_kept():
         assert sum(reference() is not None for reference in alive) <= 12
 
 
+def test_pictures_without_an_answer_do_not_pile_up():
+    found = BestMoment(HALF_S)
+    for n in range(100):
+        found.look(replace(result(n=n, fps=FPS), failure="pose: gone"))
+    assert len(found._taken) == 1 and found.best() is not None
+
+
 def test_it_forgets_who_has_left_long_ago():
     found = BestMoment(HALF_S)
     for n in range(500):
