@@ -252,7 +252,7 @@ def test_a_failure_of_the_gpu_is_one_clear_error(built, monkeypatch: pytest.Monk
 
 def test_one_logger_serves_all_engines_and_outlives_each(built) -> None:
     """A stage that is started again closes the engine whose logger TensorRT has kept, while the other stage's runs."""
-    path, trt = built()
+    path, _ = built()
     first, second = TensorRtEngine(path), TensorRtEngine(path)
     first.close()
     del first
