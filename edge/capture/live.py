@@ -6,11 +6,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import cv2
 import numpy as np
 
+from edge.capture.attended import Attended, Capture
 from edge.capture.flip import flipped
 from edge.capture.opencv import quiet
 from edge.capture.source import CaptureConfig, Flip, ignore
@@ -18,16 +18,6 @@ from edge.contract.errors import SourceError
 from edge.contract.types import Event, Frame, Image
 
 FALLBACK_FPS = 30.0
-
-
-class Capture(Protocol):
-    """What is used of ``cv2.VideoCapture``. ``read`` returns after a while, also where no picture comes."""
-
-    def read(self) -> tuple[bool, Any]: ...
-
-    def get(self, property_id: int) -> float: ...
-
-    def release(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -63,13 +53,13 @@ class Live:
         self.uri, self._open, self._config, self._flip, self._hint = uri, open_capture, config, flip, hint
         self._backoff = backoff or Backoff()
         self._cancelled = threading.Event()
-        self._capture: Capture | None = None
+        self._capture: Attended | None = None
         with quiet():
             first = self._reopen()
         if first is None:
             self.close()
             raise SourceError("no picture comes from it", where=uri, hint=hint())
-        fps = self._capture.get(cv2.CAP_PROP_FPS) if self._capture is not None else 0.0
+        fps = self._capture.fps if self._capture is not None else 0.0
         self.fps = fps if 0 < fps < 1000 else config.fps or FALLBACK_FPS
         self._first, self.size = first, (first.shape[1], first.shape[0])
 
@@ -93,7 +83,7 @@ class Live:
 
     def close(self) -> None:
         if self._capture is not None:
-            self._capture.release()
+            self._capture.close()
             self._capture = None
 
     def _found_again(self, start: float) -> Image | None:
@@ -123,14 +113,14 @@ class Live:
     def _reopen(self) -> Image | None:
         """The first picture after opening, or None."""
         self.close()
-        self._capture = self._open()
+        self._capture = Attended(self._open, self._config.stall_s)
         return self._read()
 
     def _read(self) -> Image | None:
         if self._capture is None:
             return None
-        ok, image = self._capture.read()
-        return flipped(np.asarray(image, np.uint8), self._flip) if ok else None
+        image = self._capture.read()
+        return flipped(np.asarray(image, np.uint8), self._flip) if image is not None else None
 
     def _fitted(self, image: Image) -> Image:
         """A camera may come back with another size, but a recording of it has one."""

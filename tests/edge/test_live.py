@@ -104,6 +104,56 @@ def test_a_camera_without_a_rate_takes_the_one_asked_for_and_is_live():
     assert "15 frames/s" in source.describe()
 
 
+class Hanging(Device):
+    """A driver that waits for a picture without end, as GStreamer's does up to OpenCV 4.6; ``event`` frees it."""
+
+    def __init__(self, pictures):
+        super().__init__(pictures)
+        self.event = threading.Event()
+
+    def read(self):
+        if not self.pictures:
+            self.event.wait()
+        return super().read()
+
+
+def test_a_driver_that_hangs_is_left_behind_and_the_camera_opened_again(monkeypatch):
+    monkeypatch.setattr("edge.capture.attended.SLACK_S", 0.1)
+    hanging = Hanging([videos.picture(0), videos.picture(1)])
+    source, _ = camera(hanging, pictures(5), stall_s=0.2)
+    events, seen, start = [], [], time.monotonic()
+    source.tell = events.append
+    with pytest.raises(SourceError, match="did not come back within"):
+        for frame in source:
+            seen.append(videos.number(frame.image))
+    assert seen == [0, 1, 5] and time.monotonic() - start < 5
+    assert [event.kind for event in events] == ["source_lost", "source_back", "source_lost"]
+    assert not hanging.released
+    hanging.event.set()
+    deadline = time.monotonic() + 5
+    while not hanging.released and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert hanging.released, "as soon as the driver comes back"
+
+
+def test_a_driver_that_hangs_while_opening_is_an_error(monkeypatch):
+    monkeypatch.setattr("edge.capture.attended.OPENING_S", 0.1)
+    monkeypatch.setattr("edge.capture.attended.SLACK_S", 0.1)
+    freed = threading.Event()
+    with pytest.raises(SourceError, match="no picture comes from it"):
+        Live("csi://0", lambda: freed.wait() and Device([]), CaptureConfig(stall_s=0.05), hint=lambda: "check cable")
+    freed.set()
+
+
+def test_what_a_driver_raises_is_raised():
+    class Broken(Device):
+        def read(self):
+            raise MemoryError("no more buffers")
+
+    with pytest.raises(MemoryError, match="no more buffers"):
+        camera(Broken([]))
+
+
 def test_a_silent_stream_counts_as_lost_after_its_time():
     # A server that takes the connection and says nothing, as a camera whose firmware hangs.
     with socket.socket() as server:
