@@ -142,7 +142,7 @@ COMMANDS = {
         (
             "python -m calibrate engine --bundle bundles/everyday",
             "python -m calibrate engine --onnx pose.onnx --int8 pose.int8.onnx --frames street.mp4",
-            "python -m calibrate engine --onnx pose.int8.onnx --dla_core 0",
+            "python -m calibrate engine --onnx pose.onnx --dla_core 0",
         ),
     ),
     "tf-pose": Command(

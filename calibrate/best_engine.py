@@ -103,6 +103,8 @@ def choose_engine(
     # A DLA has no FP32: the reference runs on the GPU.
     reference_options = replace(options, precision="fp32", dla_core=None)
     timing = out.with_suffix(".timing")
+    with writing(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
     with writing(out), tempfile.TemporaryDirectory(prefix=".engines-", dir=out.parent) as folder, ExitStack() as opened:
         built: dict[Precision, TensorRtEngine] = {}
         failed: dict[Precision, str] = {}
@@ -110,7 +112,7 @@ def choose_engine(
             trial = Path(folder) / f"{name}.engine"
             wanted = reference_options if name == "fp32" else replace(options, precision=name)
             try:
-                build_engine(source, trial, wanted, timing)
+                build_engine(source, trial, wanted, timing, out.parent)
                 built[name] = TensorRtEngine(trial)
                 opened.callback(built[name].close)
             except EngineError as error:

@@ -39,7 +39,8 @@ class EngineConfig:
     workspace_mib: int = 1024
     """Scratch memory a kernel may take, in MiB."""
     dla_core: int | None = None
-    """DLA core to build for, 0 or 1 on boards that have them; layers it cannot run fall back to the GPU."""
+    """DLA core to build for, 0 or 1 on boards that have them, in FP16: it takes no Q/DQ. Layers it cannot run fall back
+    to the GPU."""
 
 
 def engine(config: EngineConfig) -> None:

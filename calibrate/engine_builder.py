@@ -14,7 +14,7 @@ from calibrate.tensorrt_builder import Builder, batches_up_to
 from edge.contract.bundle import sha256_of
 from edge.contract.errors import ConfigError, EngineError, MissingDependency
 from edge.contract.files import replacing
-from edge.engines.engine_manifest import EngineManifest, write_engine_manifest
+from edge.engines.engine_manifest import EngineManifest, seen_from, write_engine_manifest
 from edge.engines.gpu import Gpu
 
 Precision = Literal["int8", "fp16", "fp32"]
@@ -28,7 +28,8 @@ class BuildOptions:
     max_batch: the most clips in one run, where the network's batch axis is free. Kernels are chosen for 1, 2, 4 and
         so on up to it, each of which takes its time to build; a batch between two runs as the next larger one.
     workspace_mib: scratch memory a kernel may take, in MiB; more can be faster.
-    dla_core: which deep-learning accelerator the engine is for, None for the GPU. What it cannot run, the GPU does.
+    dla_core: which deep-learning accelerator the engine is for, None for the GPU. It computes in half precision; what
+        it cannot run, the GPU does.
     """
 
     precision: Precision = "int8"
@@ -40,15 +41,18 @@ class BuildOptions:
         if self.max_batch < 1 or self.workspace_mib < 1 or (self.dla_core is not None and self.dla_core < 0):
             raise ConfigError("max_batch and workspace_mib start at 1, dla_core at 0")
         if self.dla_core is not None and self.precision == "fp32":
-            raise ConfigError("a DLA core computes in int8 or fp16", hint="choose another precision")
+            raise ConfigError("a DLA core computes in half precision", hint="choose fp16")
 
 
-def build_engine(source: Path, out: Path, options: BuildOptions, timing: Path | None = None) -> EngineManifest:
+def build_engine(
+    source: Path, out: Path, options: BuildOptions, timing: Path | None = None, home: Path | None = None
+) -> EngineManifest:
     """Build ``out`` (.engine) and its manifest from ``source`` (.onnx); needs the GPU it is for.
 
     timing: where timings of kernels are kept, so that a second build takes seconds; ``out`` with the suffix .timing
-    unless given. Raises EngineError with node and operator where the parser refuses the network, and
-    MissingDependency without TensorRT or pycuda.
+    unless given. home: the folder that the engine is for, where that is not the one it is written to.
+    Raises EngineError with node and operator where the parser refuses the network, and MissingDependency without
+    TensorRT or pycuda.
     """
     try:
         import tensorrt as trt
@@ -65,7 +69,7 @@ def build_engine(source: Path, out: Path, options: BuildOptions, timing: Path | 
         tensorrt=trt.__version__,
         gpu=gpu.name,
         compute_capability=gpu.compute_capability,
-        onnx=source.name,
+        onnx=seen_from(home or out.parent, source),
         onnx_sha256=sha256_of(source),
         engine_sha256=sha256_of(out),
         precision=precision,
@@ -84,6 +88,14 @@ def serialised_engine(trt: Any, source: Path, timing: Path, options: BuildOption
             f"{holds}, so it makes no {options.precision} engine",
             where=source,
             hint="INT8 engines come from the .int8.onnx, others from the FP32 network",
+        )
+    if options.precision == "int8" and options.dla_core is not None:
+        # NVIDIA/TensorRT #2222, and still so in 2026 (NVIDIA/Model-Optimizer #1661): what is between Q/DQ pairs would
+        # run in half precision or on the GPU, without a word, since the GPU may take what a DLA does not.
+        raise EngineError(
+            "a DLA core knows no Q/DQ, which is how INT8 is written",
+            where=source,
+            hint="give the FP32 network, which it runs in half precision",
         )
     builder = Builder(trt)
     kinds = {"int8": ("INT8", "FP16"), "fp16": ("FP16",), "fp32": ()}[options.precision]

@@ -6,6 +6,7 @@ TensorRT engines hold for one TensorRT version and one kind of GPU, and nothing 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from edge.contract.files import write_json
 class EngineManifest:
     """One engine's origin.
 
-    onnx: name of the ONNX file it was built from, in the same folder.
+    onnx: the ONNX file it was built from, as seen from the engine's folder; see :func:`seen_from`.
     precision: what the kernels may use, for instance "INT8+FP16".
     options: the builder's options by the names of their flags, to build it again in the same way.
     """
@@ -41,6 +42,12 @@ def manifest_path(engine: Path) -> Path:
     return engine.with_name(engine.name + ".json")
 
 
+def seen_from(folder: Path, source: Path) -> str:
+    """The name of a file in that folder, the way to it from there where it is elsewhere."""
+    here, there = folder.resolve(), source.parent.resolve()
+    return source.name if here == there else os.path.relpath(there / source.name, here)
+
+
 def write_engine_manifest(engine: Path, manifest: EngineManifest) -> None:
     """Write the manifest of ``engine`` beside it."""
     write_json(manifest_path(engine), asdict(manifest))
@@ -51,7 +58,7 @@ def checked_manifest(engine: Path, *, tensorrt: str, gpu: str, compute_capabilit
 
     Raises EngineError, with the command that builds the engine again, where the manifest is absent or
     damaged, where TensorRT or GPU are others, where the engine's bytes are others, or where the ONNX
-    file in the same folder has changed since.
+    file has changed since. One that is not there any more, as on a board that was given the engine alone, is no fault.
     """
     path = manifest_path(engine)
     try:
@@ -67,14 +74,19 @@ def checked_manifest(engine: Path, *, tensorrt: str, gpu: str, compute_capabilit
             raise _refused(engine, f"built for {key.replace('_', ' ')} {want}, this machine has {have}", manifest)
     if sha256_of(engine) != manifest.engine_sha256:
         raise _refused(engine, "its bytes are not those that were built", manifest)
-    source = engine.with_name(manifest.onnx)
+    source = _source(engine, manifest)
     if source.is_file() and sha256_of(source) != manifest.onnx_sha256:
-        raise _refused(engine, f"{manifest.onnx} has changed since it was built", manifest)
+        raise _refused(engine, f"{source.name} has changed since it was built", manifest)
     return manifest
 
 
+def _source(engine: Path, manifest: EngineManifest) -> Path:
+    beside = engine.with_name(Path(manifest.onnx).name)
+    return beside if beside.name == manifest.onnx else (engine.parent.resolve() / manifest.onnx).resolve()
+
+
 def _refused(engine: Path, what: str, manifest: EngineManifest | None = None) -> EngineError:
-    source = engine.with_suffix(".onnx") if manifest is None else engine.with_name(manifest.onnx)
+    source = engine.with_suffix(".onnx") if manifest is None else _source(engine, manifest)
     given = {} if manifest is None else manifest.options
     flags = "".join(f" --{name} {value}" for name, value in given.items() if value is not None)
     command = f"python -m calibrate engine --onnx {quote(str(source))} --out {quote(str(engine))}{flags}"

@@ -98,19 +98,28 @@ def test_a_build_can_be_ended_and_leaves_nothing(board, int8: Path, tmp_path: Pa
     assert signal.getsignal(signal.SIGINT) is handler
 
 
-def test_a_dla_core_is_used_with_the_gpu_behind_it_for_one_shape(board, int8: Path, tmp_path: Path) -> None:
-    trt = board(dla_cores=2)
-    manifest = build_engine(int8, tmp_path / "s.engine", BuildOptions(dla_core=1, max_batch=2))
+def test_a_dla_core_is_used_with_the_gpu_behind_it_for_one_shape(board, tmp_path: Path) -> None:
+    trt, source = board(dla_cores=2), networks.student(tmp_path / "s.onnx")
+    manifest = build_engine(source, tmp_path / "s.engine", BuildOptions("fp16", dla_core=1, max_batch=2))
     assert (trt.built.device.kind, trt.built.device.core) == (trt.DeviceType.DLA, 1)
     assert "GPU_FALLBACK" in trt.built.flags
     assert trt.built.profiles == [{"clip": [(2, 3, 4)] * 3}]
-    assert manifest.precision == "INT8+FP16 on DLA 1"
+    assert manifest.precision == "FP16 on DLA 1"
 
 
-def test_a_board_without_that_dla_core_says_so(board, int8: Path, tmp_path: Path) -> None:
+def test_a_dla_core_takes_no_quantised_network(board, int8: Path, tmp_path: Path) -> None:
+    """With the GPU to fall back on, TensorRT would say nothing and quantise nothing."""
+    board(dla_cores=2)
+    with pytest.raises(EngineError, match="a DLA core knows no Q/DQ") as raised:
+        build_engine(int8, tmp_path / "s.engine", BuildOptions(dla_core=0))
+    assert "give the FP32 network" in str(raised.value.hint)
+    assert not (tmp_path / "s.engine").exists()
+
+
+def test_a_board_without_that_dla_core_says_so(board, tmp_path: Path) -> None:
     board(dla_cores=0)
     with pytest.raises(EngineError, match="this board has no DLA cores"):
-        build_engine(int8, tmp_path / "s.engine", BuildOptions(dla_core=0))
+        build_engine(networks.student(tmp_path / "s.onnx"), tmp_path / "s.engine", BuildOptions("fp16", dla_core=0))
     assert not (tmp_path / "s.engine").exists()
 
 
@@ -118,7 +127,7 @@ def test_a_board_without_that_dla_core_says_so(board, int8: Path, tmp_path: Path
 def test_options_that_mean_nothing_are_refused(options: dict) -> None:
     with pytest.raises(ConfigError):
         BuildOptions(**options)
-    with pytest.raises(ConfigError, match="int8 or fp16"):
+    with pytest.raises(ConfigError, match="half precision"):
         BuildOptions("fp32", dla_core=0)
 
 
@@ -161,6 +170,20 @@ def test_an_engine_that_is_not_what_was_built_is_refused(board, int8: Path, tmp_
         manifest.write_text(json.dumps({"gpu": "Orin"}))
     with pytest.raises(EngineError, match="python -m calibrate engine"):
         open_engine(engine)
+
+
+@pytest.mark.parametrize("how", ["plain", "link"])
+def test_an_engine_in_another_folder_knows_its_onnx_too(board, int8: Path, tmp_path: Path, how: str) -> None:
+    (tmp_path / "deep/engines").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "deep/engines")
+    engine = tmp_path / ("link" if how == "link" else "deep/engines") / "student.engine"
+    board()
+    build_engine(int8, engine, BuildOptions())
+    open_engine(engine).close()
+    int8.write_bytes(int8.read_bytes() + b"\0")
+    with pytest.raises(EngineError, match=r"student\.int8\.onnx has changed since it was built") as raised:
+        open_engine(engine)
+    assert f"--onnx {int8} --out {engine}" in raised.value.hint
 
 
 def test_an_engine_without_its_onnx_beside_it_opens(board, int8: Path, tmp_path: Path) -> None:

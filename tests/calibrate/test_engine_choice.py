@@ -1,7 +1,9 @@
 """Which engine stays: by hand on made-up measurements, then through a board that is faked at the driver."""
 
+import re
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import networks
 import numpy as np
@@ -94,7 +96,7 @@ def timed_board(board, monkeypatch: pytest.MonkeyPatch):
     """A board on which each precision takes its time by a clock of its own, and those named decide otherwise."""
     clock = [0.0]
 
-    def put(wrong: set[str] = frozenset(), version: str = "10.3.0") -> ModuleType:
+    def put(wrong: set[str] = frozenset(), version: str = "10.3.0", **options: Any) -> ModuleType:
         def compute(flags: set[str], clips: np.ndarray) -> np.ndarray:
             clock[0] += SECONDS[precision_of(flags)]
             return -decide(clips) if precision_of(flags) in wrong else decide(clips)
@@ -104,6 +106,7 @@ def timed_board(board, monkeypatch: pytest.MonkeyPatch):
             shape=(-1, 3, 32, 13, 1),
             compute=compute,
             kernel_ms=lambda flags, batch: GPU_MS[precision_of(flags)] * batch,
+            **options,
         )
 
     monkeypatch.setattr("calibrate.best_engine.ROUNDS", 3)
@@ -126,6 +129,16 @@ def test_the_fastest_that_decides_as_the_reference_becomes_the_bundles_engine(
     assert not list(bundle.glob(".engines-*"))
 
 
+def test_the_chosen_engine_knows_its_onnx_wherever_it_is_put(timed_board, bundle: Path, tmp_path: Path) -> None:
+    timed_board()
+    engine(EngineConfig(bundle=bundle))
+    engine(EngineConfig(bundle=bundle, out=tmp_path / "elsewhere/student.engine"))
+    (bundle / "student.onnx").write_bytes((bundle / "student.onnx").read_bytes() + b"\0")
+    for path in (bundle / "student.engine", tmp_path / "elsewhere/student.engine"):
+        with pytest.raises(EngineError, match=r"student\.onnx has changed"):
+            open_engine(path)
+
+
 @pytest.mark.parametrize("version", ["8.5.2", "8.6.1", "10.3.0"])
 def test_the_gpus_own_time_stands_beside_the_hosts(timed_board, bundle: Path, capsys, version: str) -> None:
     timed_board(version=version)
@@ -134,6 +147,13 @@ def test_the_gpus_own_time_stands_beside_the_hosts(timed_board, bundle: Path, ca
     for precision, ms in GPU_MS.items():
         (row,) = [[cell for cell in row if cell != "│"] for row in rows if precision in row[:2]]
         assert row[1] == row[2] == f"{1000 * SECONDS[precision]:.2f}" and row[3] == f"{ms:.2f}"
+
+
+def test_for_a_dla_core_int8_is_out_and_fp32_on_the_gpu_is_the_yardstick(timed_board, bundle: Path, capsys) -> None:
+    timed_board(dla_cores=1)
+    engine(EngineConfig(bundle=bundle, dla_core=0, precision="fp16"))
+    assert "FP16 on DLA 0" in open_engine(bundle / "student.engine").describe()
+    assert "a DLA core knows no Q/DQ" in " ".join(re.sub("│", " ", capsys.readouterr().err).split())
 
 
 def test_with_labels_the_fp32_engine_is_the_reference(timed_board, bundle: Path, tmp_path: Path) -> None:
