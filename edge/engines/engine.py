@@ -114,6 +114,11 @@ class Timed:
         self.engine.close()
 
 
+def in_threads(threads: int) -> str:
+    """For people; 0 is as many as there are cores."""
+    return f"{threads or 'all'} thread{'' if threads == 1 else 's'}"
+
+
 def check_inputs(specs: tuple[TensorSpec, ...], given: Arrays, where: str) -> None:
     """EngineError unless ``given`` has exactly the named inputs with fitting shapes and dtypes."""
     if {s.name for s in specs} != set(given):

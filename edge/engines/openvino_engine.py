@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.contract.errors import EngineError, MissingDependency, SkdError
-from edge.engines.engine import Arrays, TensorSpec, check_inputs
+from edge.engines.engine import Arrays, TensorSpec, check_inputs, in_threads
 from edge.engines.signal_stack import signal_stack_kept
 
 
@@ -61,7 +61,7 @@ class OpenVinoEngine:
 
     def describe(self) -> str:
         precision = "INT8" if "int8" in self._path.name else "FP32"
-        return f"OpenVINO {self._version}, CPU, {precision}, {self._threads or 'all'} threads"
+        return f"OpenVINO {self._version}, CPU, {precision}, {in_threads(self._threads)}"
 
     def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         check_inputs(self.inputs, inputs, str(self._path))

@@ -20,7 +20,7 @@ def test_a_network_names_its_tensors_and_runs(movenet):
     assert [(s.shape, s.dtype) for s in engine.inputs] == [((1, 192, 192, 3), np.uint8)]
     (keypoints,) = engine.run(BLANK).values()
     assert keypoints.shape == (1, 1, 17, 3)
-    assert engine.describe().startswith("LiteRT 2") and "1 threads" in engine.describe()
+    assert engine.describe().startswith("LiteRT 2") and "1 thread" in engine.describe()
     engine.close()
 
 

@@ -32,7 +32,7 @@ def test_a_network_of_free_batch_is_answered_as_by_onnx_runtime(tmp_path: Path) 
     path = student(tmp_path / "student.onnx")
     ours, theirs = open_engine(path, threads=1, runtime="openvino"), open_engine(path, threads=1)
     assert ours.inputs == theirs.inputs and ours.outputs == theirs.outputs
-    assert ours.describe().startswith("OpenVINO") and "FP32, 1 threads" in ours.describe()
+    assert ours.describe().startswith("OpenVINO") and "FP32, 1 thread" in ours.describe()
     for count in (1, 3):
         given = {"clip": clips(count)}
         np.testing.assert_allclose(ours.run(given)["logits"], theirs.run(given)["logits"], rtol=1e-4, atol=1e-4)

@@ -7,7 +7,7 @@ import tiny_bundle
 
 from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.errors import BundleError, ConfigError, EngineError
-from edge.engines.engine import TensorSpec
+from edge.engines.engine import TensorSpec, in_threads
 from edge.recogniser import MAX_BATCH, Recogniser, RecogniserConfig, open_recogniser, softmax, student_file
 
 PLAIN = RecogniserConfig(threads=1)
@@ -151,3 +151,7 @@ def test_an_engine_is_given_as_many_people_as_it_was_built_for(bundle, most, bat
     found = Recogniser(bundle, engine).logits(given)
     assert engine.batches == batches
     np.testing.assert_array_equal(found, given[:, 0, :4, 0, 0])
+
+
+def test_threads_are_counted_as_people_count():
+    assert [in_threads(n) for n in (0, 1, 2)] == ["all threads", "1 thread", "2 threads"]

@@ -214,7 +214,7 @@ def test_the_loop_streams_of_itself_where_that_is_cheaper_and_as_good(bundle):
     assert isinstance(open_student(bundle, AUTO, DecisionConfig(hz=5)), StreamRecogniser)
     assert not isinstance(open_student(bundle, CLIP, DecisionConfig(hz=5)), StreamRecogniser)
     described = open_student(bundle, STREAM, DecisionConfig()).describe()
-    assert described.startswith("tiny, 4 classes, streaming") and "1 threads" in described
+    assert described.startswith("tiny, 4 classes, streaming") and "1 thread" in described
 
 
 @pytest.mark.parametrize(
