@@ -12,7 +12,7 @@ import re
 import sys
 from argparse import Action, RawDescriptionHelpFormatter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, is_dataclass
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from itertools import takewhile
 from pathlib import Path
 from typing import IO, Any, NoReturn, cast, get_args, get_origin, get_type_hints
@@ -168,6 +168,10 @@ def _require_sections(config: type, given: Namespace, prefix: str = "") -> None:
         _require_sections(kind, given[name], f"{prefix}{name}.")
 
 
+def _is_needed(field: Field[Any]) -> bool:
+    return field.default is MISSING and field.default_factory is MISSING
+
+
 def run_command_line(program: str, about: str, commands: dict[str, Command], argv: Sequence[str] | None = None) -> None:
     """Parse ``argv`` and run one command. A user's error is one line on stderr and exit code 2."""
     # Sub-commands are shown with the formatter of their parent.
@@ -175,7 +179,10 @@ def run_command_line(program: str, about: str, commands: dict[str, Command], arg
     parser.commands = tuple(commands)
     subcommands = parser.add_subcommands(required=True, dest="command")
     for name, command in commands.items():
+        # Every flag is listed below with its meaning; here forty lines of them would come first.
+        needed = (f"--{f.name} {f.name.upper()} " for f in fields(command.config) if _is_needed(f))
         sub = _Parser(
+            usage=f"python -m {program} {name} {''.join(needed)}[options]",
             allow_abbrev=False,
             description=command.summary,
             epilog="\n  ".join(("examples:", *command.examples)) if command.examples else None,

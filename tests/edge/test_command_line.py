@@ -156,6 +156,8 @@ def test_help_shows_every_flag_with_its_meaning_default_and_an_example(capsys):
     out = capsys.readouterr().out
     assert stop.value.code == 0
     assert "<class" not in out
+    # What must be given, and then the meanings: not every flag twice.
+    assert out.startswith("usage: python -m edge run --source SOURCE [options]\n\n")
     for part in ("--source", "CPU threads of the network", "default: 2", "--clip.fps", "python -m edge run --source 0"):
         assert part in out
 
