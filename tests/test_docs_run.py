@@ -162,7 +162,9 @@ def run_in_shell(page, folder):
         script = script.replace(f"--source {camera}", f"--source clip.mp4 {flags}")
     for port in ("8081", "8082"):
         script = script.replace(port, "0")
-    script = script.replace("python -m", f"{shlex.quote(sys.executable)} -m").replace("wait", "wait -n; wait -n")
+    script = script.replace("python -m", f"{shlex.quote(sys.executable)} -m")
+    # By itself it forgets how they ended.
+    script = script.replace("wait", "for job in $(jobs -p); do wait $job; done")
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         ["bash", "-c", script], cwd=folder, env=environment, capture_output=True, text=True, timeout=400, check=False
