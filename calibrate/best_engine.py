@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.table import Table
 
 from calibrate.calibration_set import check_clips, load_clips
-from calibrate.compare import latencies
+from calibrate.compare import latencies, least_agreement
 from calibrate.engine import EngineConfig
 from calibrate.engine_builder import BuildOptions, Precision, build_engine
 from calibrate.engine_choice import Candidate, Choice, choose
@@ -60,10 +60,14 @@ def best_student(config: EngineConfig) -> None:
     def judge(reference: Engine) -> Judge:
         if test is not None:
             return judge_by_labels(reference, test)
-        return judge_by_logits(stored["clips"], stored["logits"], f"the FP32 logits in {REFERENCE}")
+        reference_clips = f"the FP32 logits of {len(stored['clips'])} clips in {REFERENCE}"
+        return judge_by_logits(stored["clips"], stored["logits"], reference_clips)
 
     out = config.out or bundle.folder / STUDENT_ENGINE
-    choose_engine(sources, out, _options(config), judge, bundle.manifest.budget, config.precision)
+    budget = bundle.manifest.budget
+    if test is None:
+        budget = replace(budget, min_agreement=least_agreement(len(stored["clips"]), budget.min_agreement))
+    choose_engine(sources, out, _options(config), judge, budget, config.precision)
 
 
 def best_pose(config: EngineConfig) -> None:

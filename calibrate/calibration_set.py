@@ -67,7 +67,9 @@ def load_clips(path: Path) -> LabelledClips:
         raise DataError(f"lacks an array: {error}", where=path, hint=hint) from error
     except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         raise DataError("is absent or damaged", where=path, hint=hint) from error
-    if clips.ndim != 5 or labels.shape != (len(clips),) or ids.shape != labels.shape or len(clips) == 0:
+    if not clips.size:
+        raise DataError("holds no clips", where=path, hint=hint)
+    if clips.ndim != 5 or labels.shape != (len(clips),) or ids.shape != labels.shape:
         shapes = f"clips {clips.shape} and labels {labels.shape}"
         raise DataError(f"{shapes} do not fit (N, C, T, V, M) and (N,)", where=path, hint=hint)
     finite = np.isfinite(clips.reshape(len(clips), -1)).all(axis=1)

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from calibrate.calibration_set import LabelledClips, check_clips, load_clips
-from calibrate.compare import Deviation, Latency, agreement, deviation, latencies, logits_of, one_by_one, top1
+from calibrate.compare import (
+    Deviation,
+    Latency,
+    agreement,
+    deviation,
+    latencies,
+    least_agreement,
+    logits_of,
+    one_by_one,
+    top1,
+)
 from edge.command_line import console
 from edge.contract.bundle import STUDENT_FP32, STUDENT_INT8, Bundle, read_bundle
 from edge.contract.errors import EngineError, MissingDependency
@@ -37,7 +47,8 @@ class VerifyConfig:
     """Bundle folder."""
     clips: Path | None = None
     """test.npz with clips and labels, as `python -m train export` wrote it. Without it, only the FP32 logits stored in
-    the bundle are compared with, which needs no ONNX Runtime on the device."""
+    the bundle are compared with, which needs no ONNX Runtime on the device; of these few clips as many may be decided
+    otherwise as chance explains."""
     candidate: Path | None = None
     """One network to verify, .onnx or .engine; by default student.int8.onnx and the student's engines in the bundle."""
     report: Path | None = None
@@ -79,9 +90,11 @@ class NetworkResult:
 def verify(config: VerifyConfig) -> None:
     """Print and write the verdict; exit code 1 where a budget was missed."""
     bundle = read_bundle(config.bundle)
-    budget = _budget(bundle.manifest.budget, config)
     stored = bundle.reference()
     test = None if config.clips is None else check_clips(bundle, load_clips(config.clips), config.clips)
+    budget = _budget(bundle.manifest.budget, config)
+    if test is None and config.min_agreement is None:
+        budget = replace(budget, min_agreement=least_agreement(len(stored["clips"]), budget.min_agreement))
     opened, skipped = _networks(bundle, config)
     if test is not None or any(path.suffix == ".onnx" for path in opened):
         fp32 = bundle.file(STUDENT_FP32)
@@ -177,7 +190,8 @@ def _show(results: Sequence[NetworkResult], skipped: Mapping[str, str], layers: 
         table.add_row(r.network, accuracy, f"{found.agreement:.2f}", errors, times, size)
     console.print(table)
     for r in results:
-        console.print(f"{r.network} on {r.runtime}: {'; '.join(r.missed) or 'within the budget'}")
+        passed = "within the budget" + ("" if r.labelled else f", as far as {r.stored.samples} clips tell")
+        console.print(f"{r.network} on {r.runtime}: {'; '.join(r.missed) or passed}")
     for name, why in skipped.items():
         console.print(f"{name} was not run: {why}")
     if layers:

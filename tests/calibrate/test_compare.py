@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
-from calibrate.compare import agreement, deviation, latencies, top1
+from calibrate.compare import agreement, deviation, latencies, least_agreement, top1
 from calibrate.compare_poses import joint_distances, people_agreement
 from edge.contract.types import Pose
 
@@ -68,3 +69,25 @@ def test_an_engine_is_not_timed_while_the_threads_of_another_still_spin() -> Non
     engines: list[Any] = [Spinning("a"), Spinning("b")]
     measured = latencies(engines, np.zeros(1), 12)
     assert all(latency.p90_ms < 5 for latency in measured)
+
+
+@pytest.mark.parametrize(
+    ("samples", "wanted", "least"),
+    [
+        # 0.99^16 = 0.851, and with one changed 0.851 + 16 * 0.01 * 0.99^15 = 0.989.
+        (16, 99, 93.75),
+        (4, 99, 100),  # 0.99^4 = 0.961
+        (2, 50, 0),  # 1/4, 3/4, 1
+        (16, 100, 100),
+        (16, 0, 0),
+    ],
+)
+def test_few_samples_are_asked_for_no_more_than_they_can_show(samples: int, wanted: float, least: float) -> None:
+    assert least_agreement(samples, wanted) == least
+
+
+@pytest.mark.parametrize("samples", [1, 16, 430, 2282])
+@pytest.mark.parametrize("wanted", [99.5, 99, 95, 20])
+def test_what_samples_are_asked_for_is_scipys_quantile(samples: int, wanted: float) -> None:
+    changed = binom.ppf(0.95, samples, 1 - wanted / 100)
+    assert least_agreement(samples, wanted) == pytest.approx(100 * (1 - changed / samples))
