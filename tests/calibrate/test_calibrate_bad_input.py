@@ -52,7 +52,7 @@ def student(folder: Path, given: Path, *more: str | Path) -> Argv:
 
 @case
 def a_calibration_set_of_no_clips(folder: Path) -> Argv:
-    """clips (0, 3, 32, 13, 1) and labels (0,) do not fit"""
+    """holds no clips; write it with"""
     return student(folder, clips(folder, some_clips()[:0]))
 
 
