@@ -1,7 +1,9 @@
-"""What the process has in memory, watched while something else runs."""
+"""What the process has in memory: watched while something else runs, and given back."""
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import threading
 import time
@@ -13,6 +15,16 @@ import numpy as np
 
 STATM = Path("/proc/self/statm")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+def give_back() -> None:
+    """Let the C library give back what was freed: it keeps it in the heap of each thread, in case of need.
+
+    For moments after which much is free, as when a camera is lost: its decoder and pictures are tens of megabytes.
+    """
+    # Of the GNU C library; others keep less.
+    with contextlib.suppress(AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 class Memory:

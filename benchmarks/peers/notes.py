@@ -178,18 +178,14 @@ COSTS: dict[str, str] = {
     "Not done: INT8, for which its authors' data would be needed",
     "warpAffine": "crops, rotates and scales the region of a body that leans by more than ten degrees",
     "VideoCapture": "decoding; on a thread of its own, ahead of the pose stage",
-    "blazepose_landmarks.py refine": "all joints at once, in 7x7 windows of their heatmaps instead of whole heatmaps",
-    "'reduce' of 'numpy.ufunc'": "sums and tests of the refinement and of box overlaps; mostly the call itself. "
-    "Nothing yet",
-    "blazepose_detector.py detect": "pixels to -1..1 in place; threshold before the sigmoid, so that few boxes are "
-    "looked at",
+    "'reduce' of 'numpy.ufunc'": "sums and tests of box overlaps and similarities; mostly the call itself. Nothing yet",
+    "blazepose_detector.py detect": "threshold before the sigmoid, so that few boxes are looked at",
     "crop.py crop": "the matrix of the crop. Nothing yet",
-    "litert.py run": "outputs are copied into memory that is allocated once; the mask, which nobody reads, is not "
-    "computed",
+    "litert.py run": "outputs are copied into memory that is allocated once",
     "onnxruntime_pybind11_state.run": "the student: INT8, five times a second per person, all people in one run",
-    "SetTensor": "one copy of the input. Nothing yet",
-    "blazepose_landmarks.py locate": "pixels to 0..1, into memory that is allocated once; all bodies before the first "
-    "run",
+    "SetTensor": "one copy of the input, in bytes",
+    "blazepose_landmarks.py locate": "all bodies are cropped before the first run, into memory that is allocated once; "
+    "joints are refined by layers of the network",
     "resize": "a body that stands nearly upright is cropped without rotation, at a third of the cost",
     "cvtColor": "of the cropped region alone",
 }

@@ -16,6 +16,7 @@ from edge.capture.opencv import quiet
 from edge.capture.source import CaptureConfig, Flip, ignore
 from edge.contract.errors import SourceError
 from edge.contract.types import Event, Frame, Image
+from edge.memory import give_back
 
 FALLBACK_FPS = 30.0
 
@@ -112,7 +113,10 @@ class Live:
 
     def _reopen(self) -> Image | None:
         """The first picture after opening, or None."""
-        self.close()
+        if self._capture is not None:
+            self.close()
+            # Otherwise the next one, on other memory, makes the process as much larger.
+            give_back()
         self._capture = Attended(self._open, self._config.stall_s)
         return self._read()
 
