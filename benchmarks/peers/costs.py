@@ -23,6 +23,7 @@ from edge.pose.registry import PoseConfig
 from edge.recogniser import RecogniserConfig
 from edge.run import RunConfig
 
+ROOT = Path(__file__).parents[2]
 BUNDLE = Path("bundles/everyday")
 WARM_UP_FRAMES = 10
 SHOWN = 14
@@ -61,11 +62,13 @@ def main() -> None:
 
 
 def _name(file: str, line: int, name: str) -> str:
-    """For instance "cv2.warpAffine", or "edge/pose/blazepose_landmarks.py refine"."""
+    """For instance "cv2.warpAffine", or "edge/pose/crop.py warp"."""
     if file == "~":
         return name.strip("<>").removeprefix("built-in method ").removeprefix("method ")
     path = Path(file)
-    return f"{'/'.join(path.parts[-3:])} {name}" if line else name
+    # Ours from the project's folder on; of others' the end says which it is.
+    shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else Path(*path.parts[-3:])
+    return f"{shown} {name}" if line else name
 
 
 if __name__ == "__main__":
