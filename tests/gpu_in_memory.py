@@ -1,0 +1,56 @@
+"""A pytest plugin: a TensorRT and a GPU in memory for the tests of tests/gpu; engines compute what ONNX Runtime does.
+
+It tells whether those tests would come as far as the GPU, not what one would answer.
+"""
+
+import sys
+from importlib.machinery import ModuleSpec
+from types import SimpleNamespace
+
+import fake_tensorrt
+import networks
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from fake_cuda import FakeGpu
+from fake_graphs import FakeLibrary
+
+
+@pytest.fixture(autouse=True, scope="session")
+def gpu_in_memory():
+    """In the place of a machine's own."""
+    gpu = FakeGpu(integrated=False)
+
+    def compute(flags, *arrays: np.ndarray):
+        session = ort.InferenceSession(trt.parsed)
+        return session.run(None, dict(zip((i.name for i in session.get_inputs()), arrays, strict=True)))[0]
+
+    shape = (-1, 3, networks.FRAMES, networks.JOINTS, 1)
+    trt = fake_tensorrt.tensorrt(gpu=gpu, shape=shape, compute=compute)
+
+    class OnnxParser(trt.OnnxParser):
+        """Knows all operators but one."""
+
+        def parse(self, model: bytes) -> bool:
+            self._refused = [n for n in onnx.load_from_string(model).graph.node if n.op_type == "Det"]
+            return super().parse(model) and not self._refused
+
+        def get_error(self, index: int) -> SimpleNamespace:
+            node = self._refused[index]
+            said = {"node_name": node.name, "node_operator": node.op_type, "desc": "unsupported", "node": 0}
+            return SimpleNamespace(**{name: lambda value=value: value for name, value in said.items()})
+
+    trt.OnnxParser, trt.__spec__ = OnnxParser, ModuleSpec("tensorrt", None)
+    modules = gpu.modules()
+    modules["pycuda.driver"].mem_get_info = lambda: (1 << 30, 1 << 30)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, module in {"tensorrt": trt, **modules}.items():
+            patch.setitem(sys.modules, name, module)
+        patch.setattr("edge.engines.tensorrt_engine.driver_library", lambda: FakeLibrary(gpu))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def gpu_machine(gpu_in_memory):
+    """tests/gpu's own would look for a real one."""

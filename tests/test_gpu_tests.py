@@ -1,0 +1,25 @@
+"""The tests that need a GPU run where there is one, which is seldom: here, as far as the driver's boundary."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+TESTS = Path(__file__).parent
+NEEDS_MORE = (
+    "test_a_pose_networks_bytes_and_peaks_go_through_an_engine",  # another network than the one in memory,
+    "test_the_best_engine_of_a_bundle_is_chosen_and_runs",  # and clips of another size
+    "test_the_gpus_own_time_is_within_the_hosts",  # a clock that runs with the host's
+)
+
+
+def test_the_gpu_tests_come_as_far_as_the_gpu() -> None:
+    """One of them had ended in ONNX's checker, and would have failed on every GPU."""
+    without = [f"not {name}" for name in NEEDS_MORE]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "gpu_in_memory", "-k", " and ".join(without), "-rA"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (TESTS.parent, TESTS)))}
+    ran = subprocess.run(
+        [*command, str(TESTS / "gpu")], cwd=TESTS.parent, env=environment, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert ran.stdout.count("\nPASSED ") >= 17 and "SKIPPED" not in ran.stdout, ran.stdout
