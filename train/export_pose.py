@@ -24,6 +24,10 @@ from train.onnx_file import refuse_difference, write_network
 INPUT, OUTPUTS = "image", ("cmap", "paf", "peaks")
 PEAK_WINDOW = 5
 """trt_pose's: a peak is the largest within two cells in each direction."""
+NEARLY = 1 - 2**-9
+"""Times the largest, what may be it. An engine that mixes precisions may pool heatmaps rounded to half precision and
+compare them unrounded, up to 2^-11 of their value apart: asked for equality, hardly a peak would be left. Which of
+these candidates is the largest is decided behind the network, see :func:`edge.pose.heatmap_peaks.find_peaks`."""
 
 
 def export_pose(config: PoseExportConfig) -> None:
@@ -58,7 +62,7 @@ def export_trt_pose(weights: Path | None, out: Path, size: int = 0, backbone: Ba
 
 
 class _FromPixels(nn.Module):
-    """Pixels (1, H, W, 3) uint8 BGR -> heatmaps, PAFs, heatmaps that are 0 but at their peaks."""
+    """Pixels (1, H, W, 3) uint8 BGR -> heatmaps, PAFs, heatmaps that are 0 but where they may have peaks."""
 
     def __init__(self, network: nn.Sequential, first: str) -> None:
         super().__init__()
@@ -77,7 +81,7 @@ class _FromPixels(nn.Module):
         cmap, paf = self.network(normalised)
         largest = F.max_pool2d(cmap, PEAK_WINDOW, 1, PEAK_WINDOW // 2)
         # Values, not a mask: a float output is one that every TensorRT can give.
-        return cmap, paf, torch.where(cmap == largest, cmap, 0.0)
+        return cmap, paf, torch.where(cmap < NEARLY * largest, 0.0, cmap)
 
 
 def _check(exported: Path, network: nn.Module, pixels: np.ndarray, out: Path) -> None:

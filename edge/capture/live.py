@@ -115,7 +115,7 @@ class Live:
         """The first picture after opening, or None."""
         if self._capture is not None:
             self.close()
-            # Otherwise the next one, on other memory, makes the process as much larger.
+            # A camera may stay away for long, and the next one may take other memory.
             give_back()
         self._capture = Attended(self._open, self._config.stall_s)
         return self._read()

@@ -43,7 +43,7 @@ def find_peaks(
     a joint found twice tears its limbs apart. The position is the mean of the window's cells weighted by their
     values (the map is mirrored at its border), plus half a cell. Of more than ``max_per_map`` in a map the first
     rows' are kept.
-    maxima: the heatmaps with 0 wherever a cell of the window is greater, from a network that looks itself.
+    maxima: the heatmaps with 0 wherever a cell of the window is clearly greater, from a network that looks itself.
     """
     maps, height, width = heatmaps.shape
     is_peak = (heatmaps > threshold) & (heatmaps == _window_maximum(heatmaps)) if maxima is None else maxima > threshold
@@ -55,7 +55,8 @@ def find_peaks(
     value = heatmaps[joint, row, column]
 
     inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[:, None, :]
-    kept = ~((window == value[:, None, None]) & inside & _EARLIER).any((1, 2))
+    middle = value[:, None, None]
+    kept = ~((window > middle) | ((window == middle) & inside & _EARLIER)).any((1, 2))
     start = np.searchsorted(joint[kept], np.arange(maps + 1))
     kept[kept] = np.arange(start[-1]) - start[joint[kept]] < max_per_map
     joint, rows, columns, window, value = joint[kept], rows[kept], columns[kept], window[kept], value[kept]

@@ -55,11 +55,11 @@ def test_peaks_are_those_of_the_rule_written_out(heatmaps):
         np.testing.assert_allclose(np.column_stack([peaks.xy[mine], peaks.value[mine]]), expected, atol=1e-5)
 
 
-@given(maps)
-def test_maxima_that_a_network_found_give_the_same_peaks(heatmaps):
+@given(maps, st.sampled_from([1, 0.998, 0.6]))
+def test_maxima_that_a_network_found_give_the_same_peaks_also_where_it_is_not_sure(heatmaps, nearly):
     # scipy's filter is an independent account of what a network's max pooling and comparison give.
     largest = maximum_filter(heatmaps, size=(1, 5, 5), mode="constant", cval=-np.inf)
-    given_maxima = find_peaks(heatmaps, maxima=np.where(heatmaps == largest, heatmaps, 0))
+    given_maxima = find_peaks(heatmaps, maxima=np.where(heatmaps >= np.float32(nearly) * largest, heatmaps, 0))
     found = find_peaks(heatmaps)
     np.testing.assert_array_equal(given_maxima.xy, found.xy)
     np.testing.assert_array_equal(given_maxima.start, found.start)

@@ -8,10 +8,12 @@ import onnx
 import onnxruntime as ort
 import pytest
 import torch
+from onnx import TensorProto, helper
 from scipy.ndimage import maximum_filter
 
 from edge.command_line import run_command_line
 from edge.contract.errors import ConfigError, DataError, EngineError
+from edge.pose.heatmap_peaks import find_peaks
 from train.__main__ import COMMANDS
 from train.export_pose import export_trt_pose
 from train.networks.trt_pose import DEVIATION, MEAN, BackboneName, trt_pose_network
@@ -135,11 +137,35 @@ def test_the_onnx_takes_a_cameras_pixels_and_gives_what_torch_gives(exported: tu
     np.testing.assert_allclose(cmap, wanted[0].numpy(), atol=1e-4)
     np.testing.assert_allclose(paf, wanted[1].numpy(), atol=1e-4)
     largest = maximum_filter(cmap, size=(1, 1, 5, 5), mode="constant", cval=-np.inf)
-    np.testing.assert_array_equal(peaks, np.where(cmap == largest, cmap, 0))
+    np.testing.assert_array_equal(peaks, np.where(cmap >= np.float32(1 - 2**-9) * largest, cmap, 0))
+    assert (peaks[(cmap == largest) & (cmap > 0)] > 0).all()
     assert 0 < np.count_nonzero(peaks) < peaks.size / 10
     assert [o.version for o in onnx.load(out).opset_import if o.domain == ""] == [17]
     # jetson-inference ships the same network as ONNX: 83,063,243 bytes.
     assert out.stat().st_size == pytest.approx(83_063_243, rel=1e-3)
+
+
+def test_peaks_are_found_where_an_engine_pools_in_half_precision_and_compares_in_full(
+    exported: tuple[Path, Path],
+) -> None:
+    model = onnx.load(exported[1])
+    (pool,) = [node for node in model.graph.node if node.op_type == "MaxPool" and "cmap" in node.input]
+    place = list(model.graph.node).index(pool)
+    pool.input[0] = "rounded"
+    for name, source, kind in (("rounded", "half", TensorProto.FLOAT), ("half", "cmap", TensorProto.FLOAT16)):
+        model.graph.node.insert(place, helper.make_node("Cast", [source], [name], to=kind))
+    session = ort.InferenceSession(model.SerializeToString())
+    bgr = np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3), dtype=np.uint8)
+    cmap, peaks = (array[0] for array in session.run(["cmap", "peaks"], {"image": bgr}))
+    largest = maximum_filter(cmap, size=(1, 5, 5), mode="constant", cval=-np.inf)
+    rounded = maximum_filter(cmap.astype(np.float16).astype(np.float32), size=(1, 5, 5), mode="constant")
+    own, tolerant, asked_for_equality = (
+        find_peaks(cmap, threshold=1e-3, max_per_map=cmap[0].size, maxima=maxima)
+        for maxima in (None, peaks, np.where(cmap == rounded, cmap, 0))
+    )
+    assert len(own.value) == np.count_nonzero((cmap == largest) & (cmap > 1e-3)) > 100
+    np.testing.assert_array_equal(tolerant.xy, own.xy)
+    assert len(asked_for_equality.value) < len(own.value) / 10
 
 
 def test_tensorrt_takes_bytes_and_peaks(exported: tuple[Path, Path]) -> None:
