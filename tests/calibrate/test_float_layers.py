@@ -86,7 +86,9 @@ def test_layers_that_always_stay_in_floating_point_are_not_taken_twice(fragile: 
 def test_a_budget_that_nothing_meets_leaves_all_in_eight_bits(fragile: Path) -> None:
     quantiser, never = quantiser_of(fragile), Loss(99.9, 0.1)
     ranked = layer_losses(quantiser, quantiser.samples, decides=True)
-    choice = fewest_float_layers(quantiser, quantiser.samples, lambda model: never, lambda: ranked, AccuracyBudget(0, 100))
+    choice = fewest_float_layers(
+        quantiser, quantiser.samples, lambda model: never, lambda: ranked, AccuracyBudget(0, 100)
+    )
     assert choice.float_layers == []
     assert choice.trials[-1].float_layers == 4
 
