@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -78,21 +77,11 @@ def least_agreement(samples: int, wanted: float) -> float:
     Of sixteen clips one decided otherwise is six points, which a network that agrees on 99 % shows one time in seven.
     So as many may differ as would in more than one draw of twenty. Source: the binomial distribution.
     """
-    if not 0 < wanted < 100:
-        return wanted
-    differ = 1 - wanted / 100
-    changed = 0
-    likely = _exactly(0, samples, differ)
-    while likely < 1 - CHANCE and changed < samples:
-        changed += 1
-        likely += _exactly(changed, samples, differ)
+    # Slow to import, and only those who judge by few clips need it.
+    from scipy.stats import binom
+
+    changed = int(binom.ppf(1 - CHANCE, samples, 1 - wanted / 100))
     return 100 * (1 - changed / samples)
-
-
-def _exactly(changed: int, samples: int, differ: float) -> float:
-    """Probability of the binomial distribution, by logarithms: powers of thousands are no numbers any more."""
-    ways = math.lgamma(samples + 1) - math.lgamma(changed + 1) - math.lgamma(samples - changed + 1)
-    return math.exp(ways + changed * math.log(differ) + (samples - changed) * math.log1p(-differ))
 
 
 def accuracies(fp32: Array, int8: Array, labels: NDArray[np.int64]) -> dict[str, dict[str, float]]:
