@@ -83,11 +83,8 @@ def _batches(runs: Sequence[Sequence[Mapping[str, Any]]]) -> list[tuple[str, lis
 
 def _pose_networks(runs: Sequence[Mapping[str, Mapping[str, Any]]]) -> list[str]:
     rows = [(name, [run[name] for run in runs]) for name in runs[0]]
-    return (
-        ["The pose estimator's networks alone, one picture after the other.", "", *_table("network", rows), ""]
-        if rows
-        else []
-    )
+    title = "The pose estimator's networks alone, as the loop runs them, one picture after the other."
+    return [title, "", *_table("network", rows), ""] if rows else []
 
 
 def _table(what: str, rows: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]) -> list[str]:

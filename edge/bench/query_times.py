@@ -5,17 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.assets import BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS, fetch
 from edge.bench.single_stream import Times, times
 from edge.engines.engine import Engine
-from edge.engines.registry import open_engine
-from edge.pose.registry import PoseConfig
+from edge.pose.registry import PoseConfig, open_networks
 
 
 @dataclass(frozen=True)
@@ -42,19 +39,12 @@ def query_times(engine: Engine, inputs: Mapping[str, NDArray[Any]], queries: int
 
 
 def pose_network_times(config: PoseConfig, queries: int, warm_up: int) -> dict[str, QueryTimes]:
-    """Each network of the pose estimator by its file's name, on noise, an axis of any length being 1."""
+    """Each network of the pose estimator, opened as the loop opens it, on noise; an axis of any length is 1."""
     found = {}
-    for path in _pose_networks(config):
-        engine = open_engine(path, threads=config.threads)
+    for name, engine in open_networks(config).items():
         rng = np.random.default_rng(0)
         shapes = {spec: tuple(1 if length is None else length for length in spec.shape) for spec in engine.inputs}
         inputs = {spec.name: rng.integers(0, 2, shape).astype(spec.dtype) for spec, shape in shapes.items()}
-        found[path.name] = query_times(engine, inputs, queries, warm_up)
+        found[name] = query_times(engine, inputs, queries, warm_up)
         engine.close()
     return found
-
-
-def _pose_networks(config: PoseConfig) -> list[Path]:
-    if config.name != "blazepose":
-        return [config.network] if config.network else []
-    return [*fetch(BLAZEPOSE_DETECTOR), *([config.network] if config.network else fetch(BLAZEPOSE_LANDMARKS))]

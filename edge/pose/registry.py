@@ -9,6 +9,7 @@ from pathlib import Path
 
 from edge.assets import BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS, fetch
 from edge.contract.errors import ConfigError
+from edge.engines.engine import Engine
 from edge.engines.registry import Runtime, open_engine
 from edge.pose.estimator import PoseEstimator
 from edge.pose.pose_network import TF_POSE, TRT_POSE, PoseNetwork
@@ -43,38 +44,52 @@ class PoseConfig:
     person who stands apart; blazepose always does so."""
 
 
-def _blazepose(config: PoseConfig) -> PoseEstimator:
-    from edge.pose.blazepose import MIN_VISIBILITY, BlazePose
+def _blazepose_networks(config: PoseConfig) -> dict[str, Engine]:
+    """Detector and landmark network, with the layers that the loop runs them with."""
+    from edge.pose.blazepose import MIN_VISIBILITY
     from edge.pose.blazepose_layers import detector_layers, landmark_layers
+
+    # Together, for both are in one wheel.
+    wanted = [BLAZEPOSE_DETECTOR] if config.network else [BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS]
+    detector, landmarks = [*fetch(*wanted), *([config.network] if config.network else [])]
+    min_score = MIN_VISIBILITY if config.min_joint_score is None else config.min_joint_score
+    opened = partial(open_engine, threads=config.threads, runtime=config.engine)
+    return {
+        f"detector, {detector.name} with added layers": opened(detector, rewrite=detector_layers),
+        f"landmarks, {landmarks.name} with added layers": opened(
+            landmarks, rewrite=partial(landmark_layers, min_score=min_score)
+        ),
+    }
+
+
+def _blazepose(config: PoseConfig) -> PoseEstimator:
+    from edge.pose.blazepose import BlazePose
 
     if config.crop:
         raise ConfigError("blazepose looks at each person from nearby as it is", hint="leave out pose.crop")
-    # Together, for both are in one wheel.
-    wanted = [BLAZEPOSE_DETECTOR] if config.network else [BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS]
-    detector, *landmarks = fetch(*wanted)
-    min_score = MIN_VISIBILITY if config.min_joint_score is None else config.min_joint_score
-    opened = partial(open_engine, threads=config.threads, runtime=config.engine)
-    return BlazePose(
-        opened(detector, rewrite=detector_layers),
-        opened(config.network or landmarks[0], rewrite=partial(landmark_layers, min_score=min_score)),
-        max_people=config.max_people,
-        search_every_s=config.search_every_s,
-    )
+    detector, landmarks = _blazepose_networks(config).values()
+    return BlazePose(detector, landmarks, max_people=config.max_people, search_every_s=config.search_every_s)
+
+
+def _one_network(config: PoseConfig, published: Published | None = None) -> dict[str, Engine]:
+    """The file that ``config`` names, else the published one."""
+    path = config.network
+    if path is None:
+        if published is None:
+            raise ConfigError(
+                f"{config.name} needs a network file", hint="give its .onnx or .engine, or choose blazepose"
+            )
+        path = fetch_published(published)
+    return {path.name: open_engine(path, threads=config.threads, runtime=config.engine)}
 
 
 def _heatmaps(network: PoseNetwork, published: Published | None = None) -> Callable[[PoseConfig], PoseEstimator]:
     def open_network(config: PoseConfig) -> PoseEstimator:
         from edge.pose.heatmap_estimator import MIN_PEAK, HeatmapEstimator
 
-        path = config.network
-        if path is None:
-            if published is None:
-                raise ConfigError(
-                    f"{network.name} needs a network file", hint="give its .onnx or .engine, or choose blazepose"
-                )
-            path = fetch_published(published)
+        (engine,) = _one_network(config, published).values()
         estimator = HeatmapEstimator(
-            open_engine(path, threads=config.threads, runtime=config.engine),
+            engine,
             network,
             max_people=config.max_people,
             min_joint_score=MIN_PEAK if config.min_joint_score is None else config.min_joint_score,
@@ -93,6 +108,20 @@ ESTIMATORS: dict[str, Callable[[PoseConfig], PoseEstimator]] = {
     "trt_pose": _heatmaps(TRT_POSE, TRT_POSE_RESNET18),
     "tf_pose": _heatmaps(TF_POSE),
 }
+
+NETWORKS: dict[str, Callable[[PoseConfig], dict[str, Engine]]] = {
+    "blazepose": _blazepose_networks,
+    "trt_pose": partial(_one_network, published=TRT_POSE_RESNET18),
+}
+"""How estimators open their networks, by the names that they have in a report. Others open the file they are given."""
+
+
+def open_networks(config: PoseConfig) -> dict[str, Engine]:
+    """The networks that the estimator of that name runs, alone; none where it says of none which. Raises what
+    :func:`open_estimator` raises."""
+    if config.name not in NETWORKS and config.network is None:
+        return {}
+    return NETWORKS.get(config.name, _one_network)(config)
 
 
 def open_estimator(config: PoseConfig) -> PoseEstimator:

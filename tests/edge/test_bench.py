@@ -2,7 +2,6 @@
 
 import copy
 import json
-import time
 
 import cv2
 import numpy as np
@@ -19,7 +18,6 @@ from edge.bench.confusion_picture import CELL, MARGIN, confusion_picture
 from edge.bench.distribution_picture import FILL, ROW, distribution_picture
 from edge.bench.labelled import labelled_clips
 from edge.bench.latency_report import as_markdown
-from edge.bench.query_times import query_times
 from edge.bench.single_stream import percentile, times
 from edge.command_line import run_command_line
 from edge.contract.bundle import read_bundle
@@ -127,25 +125,6 @@ def test_the_gpus_own_time_stands_beside_the_hosts_where_it_has_a_clock():
     assert "| batch | p50 ms | p90 ms | p99 ms | max ms | apart | GPU p50 ms | GPU p90 ms |" in text
     assert "| 1 | 1.00 | 1.00 | 1.00 | 1.00 | 0 % | 0.50 | 1.00 |" in text and "| pose.engine | 2.00 |" in text
     assert {change.what for change in changes(found, found)} >= {"student, batch 1, GPU p50 ms", "pose.engine, p50 ms"}
-
-
-class Clocked:
-    """An engine on a GPU whose own clock counts 2, 3, 4, ... ms while the host's sees far more."""
-
-    def __init__(self):
-        self.runs, self.device_s = 0, None
-
-    def run(self, inputs):
-        time.sleep(0.02)
-        self.runs += 1
-        self.device_s = (self.runs + 1) / 1000
-
-
-def test_queries_are_timed_by_both_clocks_after_the_warm_up():
-    found = query_times(Clocked(), {}, queries=10, warm_up=3)
-    # Runs 4 to 13 count 5 to 14 ms.
-    assert (found.device.p50_ms, found.device.p90_ms, found.device.max_ms) == pytest.approx((9, 13, 14))
-    assert found.host.queries == 10 and found.host.p50_ms >= 20
 
 
 def test_accuracy_by_hand():
