@@ -7,9 +7,12 @@ from pathlib import Path
 
 from edge.contract.bundle import POSE_INT8, STUDENT_ENGINE, Bundle, read_bundle
 from edge.contract.errors import SkdError
-from edge.doctor.finding import Finding
+from edge.doctor.finding import Finding, not_here
 from edge.engines.engine_manifest import checked_manifest
 from edge.recogniser import STUDENTS
+
+SHIPPED = Path("bundles/everyday")
+"""Where the project's own bundle is, seen from the project's folder."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +24,16 @@ class Runtime:
     compute_capability: str
 
 
-def bundle_files(folder: Path, runtime: Runtime | None, on_jetson: bool) -> list[Finding]:
-    """Every file by its checksum, every engine by its manifest. runtime: None where TensorRT or the GPU is missing."""
+def bundle_files(folder: Path | None, runtime: Runtime | None, on_jetson: bool) -> list[Finding]:
+    """Every file by its checksum, every engine by its manifest.
+
+    folder: None for the shipped bundle, whose absence is no failure, for nobody asked for it. runtime: None where
+    TensorRT or the GPU is missing.
+    """
+    if folder is None:
+        if not SHIPPED.exists():
+            return [not_here("bundle", f"none checked: no {SHIPPED} in this folder; --bundle FOLDER checks yours")]
+        folder = SHIPPED
     try:
         bundle = read_bundle(folder)
         for name in bundle.manifest.files:

@@ -24,8 +24,8 @@ COLOURS: dict[Status, str] = {"ok": "green", "warn": "yellow", "fail": "red", "n
 class DoctorConfig:
     """Check board, software, cameras, power, temperature, disk, permissions, bundle and engines."""
 
-    bundle: Path = Path("bundles/everyday")
-    """Bundle folder to check, with the engines beside its networks."""
+    bundle: Path | None = None
+    """Bundle folder to check, with the engines beside its networks. Unset: bundles/everyday, if there is one here."""
     json: bool = False
     """Write the findings as JSON instead of a table."""
 

@@ -23,8 +23,11 @@ GPU_NAMES = "gm20b", "gp10b", "gv11b", "ga10b", "gpu"
 """In the names of /sys/class/devfreq, from Nano to Thor."""
 
 
-def examine(host: Host, bundle: Path) -> list[Finding]:
-    """Everything that can be told of this machine; ``host`` is asked for all that is outside Python."""
+def examine(host: Host, bundle: Path | None) -> list[Finding]:
+    """Everything that can be told of this machine; ``host`` is asked for all that is outside Python.
+
+    bundle: None for the shipped one, which need not be here.
+    """
     release = host.read(RELEASE)
     package = host.run("dpkg-query", "--show", "--showformat", "${Version}", CORE_PACKAGE) if release is None else None
     l4t = board.packaged_l4t(package or "") if release is None else board.read_l4t(release)

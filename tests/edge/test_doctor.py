@@ -101,6 +101,24 @@ def test_exit_code_1_and_the_cause_where_something_must_be_mended(tmp_path, caps
     assert left.value.code == 1 and "bundle.yaml is missing" in " ".join(said.out.split()) and said.err == ""
 
 
+def test_without_a_bundle_in_this_folder_the_rest_is_checked_and_nothing_fails(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    command("--json")
+    findings = {told["check"]: told for told in json.loads(capsys.readouterr().out)["findings"]}
+    assert findings["bundle"]["status"] == "n/a" and "no bundles/everyday in this folder" in findings["bundle"]["found"]
+    assert "--bundle" in findings["bundle"]["found"] and findings["OpenCV"]["status"] == "ok"
+
+
+@pytest.mark.parametrize("arguments", [["--bundle", "bundles/everyday"], []])
+def test_a_bundle_that_was_asked_for_or_is_there_and_broken_is_a_failure(arguments, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    if not arguments:
+        (tmp_path / "bundles" / "everyday").mkdir(parents=True)
+    with pytest.raises(SystemExit) as left:
+        command(*arguments)
+    assert left.value.code == 1 and "bundle.yaml is missing" in " ".join(capsys.readouterr().out.split())
+
+
 def test_exit_code_0_and_json_for_programs_where_nothing_must(bundle_folder, capsys):
     command("--bundle", bundle_folder, "--json", "true")
     told = json.loads(capsys.readouterr().out)
