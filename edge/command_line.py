@@ -14,7 +14,6 @@ from argparse import Action, RawDescriptionHelpFormatter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from itertools import takewhile
-from pathlib import Path
 from typing import IO, Any, NoReturn, cast, get_args, get_origin, get_type_hints
 
 import yaml
@@ -23,10 +22,9 @@ from rich.console import Console
 from rich.table import Table
 
 from edge.config_file import read_flags
-from edge.contract.errors import MissingDependency, SkdError
-from edge.contract.files import writing
+from edge.contract.errors import MissingDependency, OutputError, SkdError
 from edge.loading import be_interruptible
-from edge.standard_streams import Stderr, open_closed_streams
+from edge.standard_streams import Stderr, flushed_stdout, open_closed_streams, writing_stdout
 from edge.usage_errors import usage_error
 
 USER_ERROR = 2
@@ -39,10 +37,16 @@ console = Console(file=cast(IO[str], Stderr()), soft_wrap=True, **AS_IT_IS)
 """Progress, tables and errors go to stderr; stdout is for data."""
 
 
+class _Data(Console):
+    def on_broken_pipe(self) -> None:
+        """rich would exit with 1, which a command may have for another reason."""
+        raise
+
+
 def print_data(data: str | Table) -> None:
-    """To stdout, with which whoever reads it may be done early. Raises OutputError where it cannot be written."""
-    with writing(Path("stdout")):
-        Console(**AS_IT_IS).print(data, soft_wrap=isinstance(data, str))
+    """To stdout. Raises OutputError where it cannot be written; whoever reads it may leave early."""
+    with writing_stdout():
+        _Data(**AS_IT_IS).print(data, soft_wrap=isinstance(data, str))
 
 
 def print_warning(text: str) -> None:
@@ -93,6 +97,11 @@ class _Parser(ArgumentParser):
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         what, command = usage_error(message, self.commands)
         _fail(f"{what}; see `{' '.join(filter(None, (self.prog, command)))} --help`")
+
+    def _print_message(self, message: str, file: object = None) -> None:
+        """The help. argparse says nothing where it cannot be written."""
+        with writing_stdout():
+            sys.stdout.write(message)
 
 
 def _fail(message: str) -> NoReturn:
@@ -194,11 +203,14 @@ def run_command_line(program: str, about: str, commands: dict[str, Command], arg
     given = sys.argv[1:] if argv is None else argv
     _require_text(given)
     try:
-        args = parser.parse_args(_switched(_listed(_joined(given), commands), commands))
+        with flushed_stdout():  # for --print_config
+            args = parser.parse_args(_switched(_listed(_joined(given), commands), commands))
     except UnicodeDecodeError as error:  # jsonargparse reads YAML files without asking whether they are text
         _fail(f"the configuration file is not text: {error}")
     except RecursionError:
         _fail("the configuration file has an alias that refers to itself")
+    except OutputError as error:
+        _fail(str(error))
     command = commands[args.command]
     _require_sections(command.config, args[args.command])
     be_interruptible()

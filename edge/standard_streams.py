@@ -5,11 +5,22 @@ from __future__ import annotations
 import errno
 import io
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import cast
+
+from edge.contract.errors import OutputError
 
 _GONE_FOR_GOOD = {errno.EIO, errno.EPIPE}
 """The terminal was closed, or whoever read the pipe has left. A full disk may have room again."""
+
+
+READER_LEFT = 128 + signal.SIGPIPE
+"""Exit code of what a shell's pipe ended, as `head` ends it: nothing went wrong."""
+
+_closed: set[str] = set()
 
 
 def open_closed_streams() -> None:
@@ -18,7 +29,40 @@ def open_closed_streams() -> None:
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             os.dup2(os.open(os.devnull, os.O_RDWR), number)
+            _closed.add(name)
             setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", closefd=False))
+
+
+@contextmanager
+def writing_stdout() -> Iterator[None]:
+    """Around a block that writes data: as :func:`flushed_stdout`, and a stdout that was closed is refused too."""
+    if "stdout" in _closed:
+        raise OutputError("cannot be written: it is closed", where="stdout")
+    with flushed_stdout():
+        yield
+
+
+@contextmanager
+def flushed_stdout() -> Iterator[None]:
+    """What the block may write to stdout has got there when the block ends.
+
+    Raises OutputError where it cannot be written, and ends the process without a word where its reader has left.
+    """
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        # What is left in Python's buffer would fail once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if isinstance(error, BrokenPipeError):
+            raise SystemExit(READER_LEFT) from None
+        raise OutputError(
+            f"cannot be written: {error.strerror or error}",
+            where="stdout",
+            hint="free space there, or send it elsewhere",
+        ) from error
 
 
 class Stderr(io.TextIOBase):

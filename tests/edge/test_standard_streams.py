@@ -37,13 +37,34 @@ def test_work_is_done_whole_whatever_became_of_the_streams(tmp_path, redirect):
     assert (tmp_path / "kept.txt").read_text() == "whole"
 
 
-def test_data_that_cannot_be_written_is_one_line_and_a_reader_who_leaves_is_none():
+def edge(*words: str) -> str:
+    return f"import sys; from edge.__main__ import main; sys.argv = {['edge', *words]!r}; main()"
+
+
+WRITERS = [("layouts",), ("--help",), ("run", "--help"), ("doctor", "--json"), ("layouts", "--print_config")]
+"""What goes to stdout: a table, help short and long, JSON, the configuration."""
+
+
+@pytest.mark.parametrize("words", WRITERS, ids=" ".join)
+def test_data_that_cannot_be_written_are_one_line_and_exit_code_2(words):
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
-    layouts = "from edge.__main__ import main; import sys; sys.argv = ['edge', 'layouts']; main()"
-    full, left = run(layouts, ">/dev/full"), run(layouts, "| true")
-    assert full.returncode == 2 and full.stderr.startswith("error: stdout: cannot be written: No space left")
-    assert full.stderr.count("\n") == 1 and left.stderr == ""
+    done = run(edge(*words), ">/dev/full")
+    assert done.stderr.startswith("error: stdout: cannot be written: No space left on device; ")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize("words", WRITERS[:2], ids=" ".join)
+def test_a_stdout_that_was_closed_takes_no_data_in_silence(words):
+    done = run(edge(*words), ">&-")
+    assert (done.returncode, done.stderr) == (2, "error: stdout: cannot be written: it is closed\n")
+
+
+@pytest.mark.parametrize("words", WRITERS, ids=" ".join)
+def test_a_reader_who_leaves_ends_it_without_a_word(words):
+    # By then the pipe has no reader; 141 is what a shell says of SIGPIPE.
+    done = run(f"import time; time.sleep(0.2); {edge(*words)}", "| true; exit ${PIPESTATUS[0]}")
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 def test_data_reach_stdout_as_they_are():
