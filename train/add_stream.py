@@ -21,7 +21,10 @@ from train.onnx_file import save_arrays
 
 
 def export_stream(config: StreamExportConfig) -> None:
-    """Write stream.4.onnx, its reference and the manifest anew. Raises ConfigError for a run that does not fit."""
+    """Write the stream's networks, their reference and the manifest anew.
+
+    Raises ConfigError for a run that does not fit.
+    """
     checkpoint, manifest = load_checkpoint(config.run), read_bundle(config.bundle).manifest
     network = checkpoint.rebuild()
     if not isinstance(network, DenseGcnStream) or network.bodies != 1:
@@ -32,7 +35,7 @@ def export_stream(config: StreamExportConfig) -> None:
     train, test = clips_of(checkpoint, config.data)
     _refuse_foreign(config, checkpoint.about, manifest, test.config.preprocessing)
     low, _, labels = test.batch(np.arange(len(test)))
-    form = stream_form(checkpoint, network, config.bundle, low, labels, reference_clips(checkpoint, low))
+    form = stream_form(checkpoint, network, config.bundle, low, labels, reference_clips(checkpoint, low), config.frames)
     write_manifest(config.bundle, replace(manifest, stream=form))
     save_clips(train, config.workdir / "stream_calibration.npz")
     save_arrays(config.workdir / "stream_test.npz", clips=low, labels=labels)

@@ -130,6 +130,9 @@ class StreamExportConfig:
     """Folder for stream_calibration.npz and stream_test.npz, which `python -m calibrate stream` reads."""
     data: Path | None = None
     """Folder of the dataset the run was trained on, if it needs one."""
+    frames: Literal[1, 2, 4] = 4
+    """New frames in a step. 4 costs least. With 1 or 2 there are more networks and steps, a step is shorter, and the
+    answers are the same, at the same moments."""
 
 
 @dataclass(frozen=True)

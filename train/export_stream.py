@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
@@ -12,7 +13,8 @@ from edge.contract.bundle import STREAM_REFERENCE
 from edge.contract.manifest import StreamForm
 from edge.contract.preprocess import Preprocessing
 from edge.contract.types import Float32
-from edge.streaming.network import FRAME, LOGITS, NEXT, open_stream, stream_file
+from edge.recogniser import Precision
+from edge.streaming.network import DUE, FRAME, LOGITS, NEXT, open_stream, stream_file
 from train.checkpoint import Checkpoint
 from train.evaluate import accuracy
 from train.networks.dense_gcn import DenseGcn
@@ -28,12 +30,14 @@ def stream_form(
     clips: Float32,
     labels: NDArray[np.int64],
     shown: Float32,
+    frames: int = CYCLE_FRAMES,
 ) -> StreamForm:
-    """Write the stream of a run into a bundle folder: its network, and its answers to the clips ``shown``.
+    """Write the stream of a run into a bundle folder: its networks, and their answers to the clips ``shown``.
 
     clips, labels: (N, C, T, V, 1) and (N,), what its accuracy is measured on, each clip from fresh states.
+    frames: new frames a step.
     """
-    write_stream(network, clips[:1], folder)
+    write_stream(network, clips[:1], folder, frames=frames)
     stream = open_stream(folder, threads=1)
     result = accuracy(stream.logits(clips), labels)
     save_arrays(folder / STREAM_REFERENCE, clips=shown, logits=stream.logits(shown))
@@ -48,14 +52,18 @@ def write_stream(network: DenseGcn, clip: Float32, folder: Path, *, frames: int 
 
     clip: (1, C, T, V, 1). frames: new frames a step. With 4 one network does it all, and gives the same logits at the
     same moments for less; with fewer, there is one for each depth, and a cycle's work is spread over its frames.
+    Networks of another stream in that folder are removed, those in INT8 too.
     Raises DataError where the exported networks' logits differ from PyTorch's by more than 1e-4.
     """
     written = []
-    for due in [d for d in (1, 2, CYCLE_FRAMES) if d % frames == 0]:
+    for due in [d for d in DUE if d % frames == 0]:
         # Frame number `due` of a cycle is its own first frame that runs to this depth.
         step = StreamStep(network, window=clip.shape[2] // CYCLE_FRAMES, frames=frames, phase=due - frames).eval()
         written.append(folder / stream_file(due))
         _write(step, clip[:, :, :frames], written[-1])
+    for path in (folder / stream_file(due, precision) for due in DUE for precision in get_args(Precision)):
+        if path not in written:
+            path.unlink(missing_ok=True)
     _compare(network, clip, folder)
     return written
 

@@ -1,5 +1,6 @@
 """Runs that stream become bundles that the loop streams of itself, or are added to a bundle that is there."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from edge.contract.preprocess import Centre, Preprocessing
 from edge.decisions import DecisionConfig
 from edge.recogniser import RecogniserConfig
 from edge.streaming.choice import open_student, why_not
+from edge.streaming.network import open_stream
 from edge.streaming.recogniser import StreamRecogniser
 from train.add_stream import export_stream
 from train.checkpoint import load_checkpoint
@@ -92,6 +94,21 @@ def test_a_stream_is_added_to_the_bundle_of_a_student_that_looks_ahead(streaming
     assert after.file("student.onnx").read_bytes() == before.file("student.onnx").read_bytes()
     right, _ = by_hand(after, tmp_path, "stream_test.npz")
     assert after.manifest.stream.accuracy["fp32"]["top1"] == pytest.approx(right, abs=1e-4)
+
+
+def test_steps_of_fewer_frames_answer_alike_and_leave_nothing_of_other_steps(streaming: Path, tmp_path: Path) -> None:
+    bundle, answers = tmp_path / "bundle", []
+    shutil.copytree(streaming / "bundle", bundle)
+    assert (bundle / "stream.4.int8.onnx").is_file()
+    for frames, dues in ((2, "24"), (1, "124"), (4, "4")):
+        export_stream(StreamExportConfig(streaming / "run", bundle, tmp_path, frames=frames))  # type: ignore[arg-type]
+        # Neither a depth that is not due any more nor eight bits of the networks before.
+        assert sorted(path.name for path in bundle.glob("stream.*.onnx")) == [f"stream.{due}.onnx" for due in dues]
+        assert open_stream(bundle).frames == frames
+        open_student(read_bundle(bundle), STREAMED, DecisionConfig()).require_agreement(read_bundle(bundle))
+        answers.append(by_hand(read_bundle(bundle), tmp_path, "stream_test.npz")[1])
+    np.testing.assert_allclose(answers[0], answers[2], atol=1e-4)
+    np.testing.assert_allclose(answers[1], answers[2], atol=1e-4)
 
 
 def test_runs_that_do_not_stream_or_do_not_fit_are_refused(streaming: Path, tmp_path: Path) -> None:
