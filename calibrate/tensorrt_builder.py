@@ -32,7 +32,7 @@ def batches_up_to(most: int) -> list[int]:
 class Builder:
     """A TensorRT builder with the messages it logged.
 
-    trt: the module ``tensorrt`` or ``tensorrt_rtx``. Raises EngineError where it finds no driver.
+    trt: the module ``tensorrt`` or ``tensorrt_rtx``. Raises EngineError where it does not start.
     """
 
     def __init__(self, trt: Any) -> None:
@@ -42,8 +42,9 @@ class Builder:
             self.builder = trt.Builder(self._said.logger)
         except TypeError as error:
             # pybind11's words for "the factory gave none" are all that TensorRT says without a driver.
+            without = "it finds no NVIDIA driver or GPU on this machine"
             raise EngineError(
-                f"TensorRT {trt.__version__} finds no NVIDIA driver or GPU on this machine",
+                f"TensorRT {trt.__version__} does not start: {self._said.text(without)}",
                 hint="build the engine on the device that will run it",
             ) from error
 

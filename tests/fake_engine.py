@@ -52,12 +52,16 @@ def add_runtime(
             return trt.TensorIOMode.INPUT if name in self._about["inputs"] else trt.TensorIOMode.OUTPUT
 
         def get_tensor_shape(self, name: str) -> tuple[int, ...]:
-            free = any(-1 in shape for shape in self._about["inputs"].values())
             if name in self._about["inputs"]:
                 return tuple(self._about["inputs"][name])
-            least = {n: [abs(d) for d in shape] for n, shape in self._about["inputs"].items()}
+            # With a profile of one size TensorRT 8.5 knows the outputs' size as well, and says that of the first.
+            fixed = not self._about["profiles"] or all(
+                low == high for low, _, high in self._about["profiles"][0].values()
+            )
+            first = self._about["profiles"][0] if self._about["profiles"] else {}
+            least = {n: first[n][0] if n in first else shape for n, shape in self._about["inputs"].items()}
             shape = self._gives(least)[name]
-            return (-1, *shape[1:]) if free else shape
+            return shape if fixed else (-1, *shape[1:])
 
         def get_tensor_dtype(self, name: str) -> SimpleNamespace:
             return SimpleNamespace(name=self._about["kinds"].get(name, "FLOAT"))
@@ -162,8 +166,7 @@ def add_runtime(
 
     class Runtime:
         def __init__(self, logger: Any) -> None:
-            gpu.needs_context()
-            trt.listen(logger)
+            trt.start(logger)
 
         def deserialize_cuda_engine(self, serialized_engine: bytes) -> ICudaEngine | None:
             if not serialized_engine.startswith(b"{"):

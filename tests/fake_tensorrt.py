@@ -27,6 +27,7 @@ def tensorrt(
     *,
     gpu: FakeGpu | None = None,
     no_driver: bool = False,
+    will_not_start: str | None = None,
     refuses: str | None = None,
     shape: tuple[int, ...] = (-1, 3, 4),
     inputs: Mapping[str, tuple[int, ...]] | None = None,
@@ -40,7 +41,7 @@ def tensorrt(
     """The module. ``built`` says how the last engine was built, ``parsed`` is the last network's bytes.
 
     refuses: the parser's complaint about any network. shape: of the one input, clip, unless ``inputs`` says more.
-    kinds: types of tensors that are not FLOAT. interrupted: Ctrl-C while it builds. compute, runtime: see
+    kinds: types of tensors that are not FLOAT. will_not_start: what builder and runtime complain of instead. interrupted: Ctrl-C while it builds. compute, runtime: see
     :func:`fake_engine.add_runtime`.
     """
     major = int(version.split(".")[0])
@@ -60,6 +61,16 @@ def tensorrt(
         if kept[0]() is None:
             raise Misuse("the logger has gone")
         kept[0]().log(ILogger.Severity.ERROR, text)
+
+    def start(logger: Any) -> None:
+        """What a builder and a runtime do first."""
+        if gpu is not None and not no_driver:
+            gpu.needs_context()
+        listen(logger)
+        if will_not_start:
+            complain(will_not_start)
+        if no_driver or will_not_start:
+            raise TypeError("pybind11::init(): factory function returned nullptr")
 
     class ILogger:
         Severity = SimpleNamespace(INTERNAL_ERROR=0, ERROR=1, WARNING=2, INFO=3, VERBOSE=4)
@@ -124,11 +135,7 @@ def tensorrt(
         num_DLA_cores = dla_cores
 
         def __init__(self, logger: ILogger) -> None:
-            if no_driver:
-                raise TypeError("pybind11::init(): factory function returned nullptr")
-            if gpu is not None:
-                gpu.needs_context()
-            listen(logger)
+            start(logger)
 
         def create_network(self, flags: int = 0) -> INetworkDefinition:
             if flags != (1 if major < 10 else 0) and not (major == 10 and flags == 1):
@@ -195,7 +202,7 @@ def tensorrt(
         monitor.phase_finish("Building engine")
         return go_on
 
-    trt.complain, trt.listen = complain, listen
+    trt.complain, trt.start = complain, start
     trt.ILogger, trt.Builder, trt.OnnxParser, trt.ParserError = ILogger, Builder, OnnxParser, ParserError
     trt.INetworkDefinition, trt.IBuilderConfig, trt.ITimingCache = INetworkDefinition, IBuilderConfig, ITimingCache
     trt.IOptimizationProfile = IOptimizationProfile

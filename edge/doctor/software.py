@@ -48,7 +48,7 @@ def pycuda(problem: str | None, version: str | None, line: int | None, on_jetson
         return Finding("pycuda", "ok", version or "there")
     if not on_jetson or (line is not None and line < min(NEEDED_TENSORRT)):
         return not_here("pycuda", "none; only TensorRT engines need it")
-    if "libcuda" in problem or "driver" in problem:
+    if "NVIDIA driver" in problem or "NVIDIA GPU" in problem:
         return Finding(
             "pycuda", "fail", problem, "in a container: docker run --runtime nvidia; else flash the board again"
         )

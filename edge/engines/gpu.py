@@ -27,6 +27,9 @@ class Gpu:
             # pycuda is there, but the driver's library is not: another cause, another remedy.
             if "libcuda" in str(error):
                 raise EngineError("no NVIDIA driver on this machine", hint=_NO_DRIVER) from error
+            if not isinstance(error, ModuleNotFoundError):
+                # Built for another driver or CUDA: the next line would tell the user to install what is there.
+                raise EngineError(f"pycuda does not load: {error}", hint=_BUILD_AGAIN) from error
             raise MissingDependency("pycuda", needed_for="running a TensorRT engine", install="see docker/") from error
         self.driver: Any = driver
         try:
@@ -66,4 +69,5 @@ class Gpu:
         self._context.detach()
 
 
+_BUILD_AGAIN = "build it for this machine's CUDA: pip install --force-reinstall --no-cache-dir pycuda"
 _NO_DRIVER = "engines need an NVIDIA GPU (in a container: --runtime nvidia); on a laptop run the .onnx file"

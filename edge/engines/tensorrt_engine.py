@@ -6,6 +6,7 @@ Of TensorRT's interface only what is alike from 8.5 to 11 is used, so no version
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -114,7 +115,12 @@ class TensorRtEngine:
     def _open(self, trt: Any, taken: ExitStack) -> None:
         """taken: gives back, last first, what was taken until something failed, or until :meth:`close`."""
         self._said = Complaints(trt)
-        self._runtime = trt.Runtime(self._said.logger)
+        try:
+            self._runtime = trt.Runtime(self._said.logger)
+        except TypeError as error:
+            # pybind11's words for "the factory gave none".
+            without = "it finds no NVIDIA driver that is new enough for it"
+            raise EngineError(f"TensorRT {trt.__version__} does not start: {self._said.text(without)}") from error
         self._engine = self._runtime.deserialize_cuda_engine(self._path.read_bytes())
         if self._engine is None:
             raise EngineError(
@@ -145,6 +151,7 @@ class TensorRtEngine:
         self._plans = sorted(plans, key=lambda plan: plan.batch)
         most = self._plans[-1].batch
         self.inputs = tuple(replace(s, max_batch=most) if None in s.shape else s for s in self.inputs)
+        self.outputs = tuple(_with_free_batch(s, self._plans) for s in self.outputs)
         self._buffers: dict[str, TensorBuffer] = {}
         for spec in tensors:
             size = max(math.prod(plan.shapes[spec.name]) for plan in plans)
@@ -213,6 +220,15 @@ class TensorRtEngine:
         if kind not in _DTYPES:
             raise EngineError(f"tensor {name} is {kind}, which is not served", where=self._path)
         return TensorSpec(name, shape, np.dtype(_DTYPES[kind]))
+
+
+def _with_free_batch(spec: TensorSpec, plans: Sequence[Plan]) -> TensorSpec:
+    """The output with its batch axis free, if its rows are those of the batch in every plan.
+
+    The engine itself need not say so: TensorRT 8.5 gives an output a size where every profile has but one.
+    """
+    rows = [plan.shapes[spec.name][:1] == (plan.batch,) for plan in plans]
+    return replace(spec, shape=(None, *spec.shape[1:])) if len(plans) > 1 and all(rows) else spec
 
 
 def _with_rows(spec: TensorSpec, plan: Plan, rows: int) -> tuple[int, ...]:

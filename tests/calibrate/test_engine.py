@@ -195,9 +195,17 @@ def test_an_engine_without_its_onnx_beside_it_opens(board, int8: Path, tmp_path:
 
 def test_without_a_driver_there_is_one_clear_line(board, int8: Path, tmp_path: Path) -> None:
     board(no_driver=True)
-    with pytest.raises(EngineError, match=r"TensorRT 10\.3\.0 finds no NVIDIA driver or GPU"):
+    with pytest.raises(EngineError, match=r"TensorRT 10\.3\.0 does not start: it finds no NVIDIA driver or GPU"):
         build_engine(int8, tmp_path / "student.engine", BuildOptions())
     assert not (tmp_path / "student.engine").exists()
+
+
+def test_a_builder_that_does_not_start_is_quoted(board, int8: Path, tmp_path: Path) -> None:
+    """Seen on a real GPU with a damaged library of kernels: the driver was all right."""
+    board("8.5.3.1", will_not_start="Assertion validateCaskKLibDigest(sha256sum) failed.")
+    with pytest.raises(EngineError, match=r"does not start: Assertion validateCaskKLibDigest") as raised:
+        build_engine(int8, tmp_path / "student.engine", BuildOptions())
+    assert "driver" not in raised.value.what
 
 
 @pytest.mark.parametrize("version", ["8.5.2", "8.6.1", "10.3.0", "11.4.1"])

@@ -218,7 +218,8 @@ def test_python(version, status):
 def test_pycuda_tells_a_missing_driver_from_a_missing_package():
     driver = software.pycuda("no NVIDIA driver on this machine", None, 6, True)
     package = software.pycuda("running a TensorRT engine needs the package pycuda", None, 6, True)
-    assert "--runtime nvidia" in driver.mend and "pip install pycuda" in package.mend
+    broken = software.pycuda("pycuda does not load: /lib/_driver.so: undefined symbol: cuArrayCreate_v2", None, 6, True)
+    assert "--runtime nvidia" in driver.mend and "pip install pycuda" in package.mend and broken.mend == package.mend
     assert "libcurand-dev-12-6" in package.mend
     assert "libcurand-dev-13-0" in software.pycuda("no package", None, 7, True).mend
     assert software.pycuda(None, "2024.1.2", 6, True).status == "ok"

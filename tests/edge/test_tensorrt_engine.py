@@ -1,6 +1,7 @@
 """TensorRT engines at run time, over a GPU in memory that takes no misuse; tests/gpu has a real one."""
 
 import gc
+import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from edge.contract.bundle import sha256_of
 from edge.contract.errors import EngineError
 from edge.engines.engine import Timed
 from edge.engines.engine_manifest import write_engine_manifest
+from edge.engines.gpu import Gpu
 from edge.engines.tensorrt_engine import TensorRtEngine
 
 VERSIONS = ["8.5.2", "8.6.1", "10.3.0", "11.4.1"]
@@ -248,6 +250,30 @@ def test_a_failure_of_the_gpu_is_one_clear_error(built, monkeypatch: pytest.Monk
     monkeypatch.setattr("fake_cuda.Event.synchronize", fails)
     with pytest.raises(EngineError, match="Orin: the GPU refuses: cuEventSynchronize failed"):
         engine.run({"clip": clips(1)})
+
+
+def test_a_runtime_that_does_not_start_is_one_clear_error(built, board) -> None:
+    path, trt = built()
+    board(will_not_start="CUDA initialization failure with error: 35", gpu=trt.gpu)
+    with pytest.raises(EngineError, match=r"TensorRT 10\.3\.0 does not start: CUDA initialization failure"):
+        TensorRtEngine(path)
+
+
+def test_a_pycuda_of_another_driver_is_not_taken_for_a_missing_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What the dynamic linker says where pycuda was built with headers of another CUDA."""
+    (tmp_path / "pycuda").mkdir()
+    (tmp_path / "pycuda" / "__init__.py").touch()
+    (tmp_path / "pycuda" / "driver.py").write_text(
+        "raise ImportError('_driver.so: undefined symbol: cuArrayCreate_v2')"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("pycuda", "pycuda.driver"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    with pytest.raises(EngineError, match=r"pycuda does not load: .*undefined symbol") as raised:
+        Gpu()
+    assert "pip install --force-reinstall" in raised.value.hint
 
 
 def test_one_logger_serves_all_engines_and_outlives_each(built) -> None:
