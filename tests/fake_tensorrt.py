@@ -41,8 +41,8 @@ def tensorrt(
     """The module. ``built`` says how the last engine was built, ``parsed`` is the last network's bytes.
 
     refuses: the parser's complaint about any network. shape: of the one input, clip, unless ``inputs`` says more.
-    kinds: types of tensors that are not FLOAT. will_not_start: what builder and runtime complain of instead. interrupted: Ctrl-C while it builds. compute, runtime: see
-    :func:`fake_engine.add_runtime`.
+    kinds: types of tensors that are not FLOAT. will_not_start: what builder and runtime complain of instead.
+    interrupted: Ctrl-C while it builds. compute, runtime: see :func:`fake_engine.add_runtime`.
     """
     major = int(version.split(".")[0])
     takes = dict(inputs or {"clip": shape})
