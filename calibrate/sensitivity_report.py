@@ -49,7 +49,7 @@ def report_sensitivity(config: SensitivityConfig) -> None:
     samples = one_by_one(clips.clips[ids])
     quantiser = Quantiser(bundle.file(STUDENT_FP32), samples, config.method)
     losses = layer_losses(quantiser, samples, decides=True)
-    table = Table("layer alone in INT8", "decided otherwise %", "error of logits", title=f"{len(samples)} clips")
+    table = Table("layer alone in INT8", "disagreement with FP32 %", "error of logits", title=f"{len(samples)} clips")
     for loss in losses:
         table.add_row(loss.layer, f"{100 * loss.decisions_lost:.2f}", f"{loss.error:.5f}")
     console.print(table)
@@ -64,10 +64,10 @@ def _draw(losses: Sequence[LayerLoss], path: Path) -> None:
     figure = Figure(figsize=(10, 1 + 0.25 * len(losses)))
     decisions, error = figure.subplots(1, 2, sharey=True)
     decisions.barh(names, [100 * loss.decisions_lost for loss in losses])
-    decisions.set_xlabel("clips decided otherwise, %")
+    decisions.set_xlabel("disagreement with FP32, % of clips")
     decisions.invert_yaxis()
     error.barh(names, [loss.error for loss in losses])
-    error.set_xlabel("squared error of logits, of their variance")
+    error.set_xlabel("squared error of logits / their variance")
     figure.tight_layout()
     with replacing(path) as partial:
         figure.savefig(partial, dpi=120)

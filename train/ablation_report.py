@@ -111,7 +111,7 @@ def write_ablation(folder: Path, page: Path | None, about: dict[str, Any], resul
 
 
 def _named(drop: float | None) -> str:
-    return "recorded poor skeletons" if drop is None else f"drop {drop}"
+    return "recorded LQ skeletons" if drop is None else f"drop {drop}"
 
 
 def _section(about: dict[str, Any], tables: dict[float | None, list[Row]]) -> list[str]:
@@ -140,7 +140,7 @@ def _section(about: dict[str, Any], tables: dict[float | None, list[Row]]) -> li
 
 
 def _picture(path: Path, name: str, tables: dict[float | None, list[Row]]) -> None:
-    """Mean and 95 % interval of every method, a panel for each kind of poor skeletons."""
+    """Mean and 95 % interval of every method, a panel for each kind of LQ skeletons."""
     longest = max(len(rows) for rows in tables.values())
     figure = Figure(figsize=(6 * len(tables), 0.36 * longest + 1.4), layout="constrained")
     panels = figure.subplots(1, len(tables), squeeze=False)
@@ -153,7 +153,7 @@ def _picture(path: Path, name: str, tables: dict[float | None, list[Row]]) -> No
         for reference in (BASELINE, CEILING):
             mean = next(row.mean for row in rows if row.method == reference)
             axes.axvline(mean, color="grey", linewidth=0.8, linestyle="--")
-        axes.set_xlabel("top-1 %, mean and 95 % interval")
+        axes.set_xlabel("top-1 %, mean and 95 % confidence interval")
         axes.set_title(f"{name}, {_named(drop)}")
         axes.grid(alpha=0.3)
     with replacing(path) as partial:

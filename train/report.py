@@ -87,7 +87,7 @@ def _gain(path: Path, told: dict[str, float], name: str, before: dict[str, float
     colours = ["tab:red" if gain < 0 else "tab:blue" for gain, _ in gains]
     axes.barh([label for _, label in gains], [gain for gain, _ in gains], color=colours)
     axes.axvline(0, color="black", linewidth=0.8)
-    axes.set_xlabel(f"points of accuracy gained over {name}")
+    axes.set_xlabel(f"gain over {name}, accuracy points")
     axes.margins(y=0.02)
     axes.grid(axis="x", alpha=0.3)
     _save(figure, path)
@@ -101,8 +101,8 @@ def _confusion(path: Path, counts: NDArray[np.int64], classes: tuple[str, ...]) 
     axes.imshow(share, vmin=0, vmax=1, cmap="Blues")
     axes.set_xticks(range(len(classes)), classes, rotation=90)
     axes.set_yticks(range(len(classes)), classes)
-    axes.set_xlabel("told")
-    axes.set_ylabel("true")
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("true class")
     for row, column in zip(*np.nonzero(share >= 0.05), strict=True):
         colour = "white" if share[row, column] > 0.5 else "black"
         axes.text(column, row, f"{share[row, column] * 100:.0f}", ha="center", va="center", size=6, color=colour)

@@ -23,7 +23,7 @@ from train.networks.registry import build
 
 matplotlib.use("Agg")
 
-SHOWN = {"hq": "good skeletons", "lq": "60 % of the joints unseen"}
+SHOWN = {"hq": "HQ skeletons", "lq": "LQ skeletons (60 % of joints dropped)"}
 COLOURS = {
     "dense_gcn": "#1f5fbf",
     "dd_net": "#d9822b",
@@ -59,9 +59,9 @@ def draw_fronts(found: Mapping[tuple[str, Quality], list[Point]], path: Path) ->
                 _panel(ax, shown_here)
                 shown += len(shown_here)
             ax.set_title(f"{title}, {SHOWN[see]}", loc="left", size=12, color=INK, weight="bold")
-        line[0].set_ylabel("top-1 %", color=INK)
+        line[0].set_ylabel("top-1 accuracy, %", color=INK)
     for ax in axes[-1]:
-        ax.set_xlabel("milliseconds a clip, ONNX Runtime, one thread", color=INK)
+        ax.set_xlabel("latency per clip, ms (ONNX Runtime, one thread)", color=INK)
     if shown:
         _legend(figure)
         figure.canvas.draw()
@@ -168,7 +168,7 @@ def _label(row: str) -> str:
     network = ROWS[row].network
     if network.startswith("dense_gcn"):
         registered, width = NETWORKS[network]
-        return f"{width}, motions" if registered == "dense_gcn_motion" else f"{width}"
+        return f"{width}, motion" if registered == "dense_gcn_motion" else f"{width}"
     return f"{NAMES[network]}, taught" if ROWS[row].teacher else NAMES[network]
 
 
@@ -191,12 +191,12 @@ def _legend(figure: Any) -> None:
         )  # fmt: skip
 
     entries = {
-        "ours: DenseGCN and its channels": dot(60, COLOURS["dense_gcn"], True),
+        "ours: DenseGCN, number of channels": dot(60, COLOURS["dense_gcn"], True),
         "FP32": dot(60, PALE, True),
         "INT8": dot(60, PALE, False),
-        "0.1 million parameters": dot(0.1 * AREA + 14, PALE, True),
-        "1 million": dot(AREA + 14, PALE, True),
-        "front: nobody is faster and as accurate": Line2D([], [], color=INK, linewidth=1.2),
+        "0.1 M parameters": dot(0.1 * AREA + 14, PALE, True),
+        "1 M parameters": dot(AREA + 14, PALE, True),
+        "Pareto front": Line2D([], [], color=INK, linewidth=1.2),
     }
     figure.legend(
         list(entries.values()), list(entries), loc="outside lower center", ncols=6, frameon=False, fontsize=9.5,

@@ -21,7 +21,7 @@ WHOLE, INK = "#d9d9d9", "#333333"
 def draw_stages(backends: dict[str, dict[str, float]], path: Path) -> bool:
     """Whether there was anything to draw. backends: by name the p50 of every stage and sum, in milliseconds.
 
-    A bar for the whole picture; on it the stages; on pose, tracker and student how much of them is inside networks.
+    A bar for the whole frame; on it the stages; on pose, tracker and student how much of them is inside networks.
     """
     if not backends:
         return False
@@ -32,7 +32,7 @@ def draw_stages(backends: dict[str, dict[str, float]], path: Path) -> bool:
     for ax, (name, p50) in zip(axes[:, 0], backends.items(), strict=True):
         _flame(ax, p50, longest)
         ax.set_title(name, loc="left", size=11, color=INK, weight="bold")
-    axes[-1, 0].set_xlabel("milliseconds a picture, p50 of each stage", color=INK)
+    axes[-1, 0].set_xlabel("ms per frame, p50 of each stage", color=INK)
     axes[-1, 0].tick_params(axis="x", bottom=True)
     with replacing(path) as partial:
         figure.savefig(partial, dpi=120, format="png")
@@ -45,7 +45,7 @@ def _busy(p50: dict[str, float]) -> float:
 
 
 def _flame(ax: Any, p50: dict[str, float], longest: float) -> None:
-    _level(ax, 0, 0.0, {"a picture": _busy(p50)}, {"a picture": WHOLE}, longest)
+    _level(ax, 0, 0.0, {"frame": _busy(p50)}, {"frame": WHOLE}, longest)
     _level(ax, 1, 0.0, p50, STAGES, longest)
     _level(ax, 2, p50.get(CAPTURE, 0.0), p50, INSIDE, longest)
     ax.set_xlim(0, 1.25 * longest)

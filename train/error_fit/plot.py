@@ -32,13 +32,13 @@ def plot_errors(
     both = [list(fit.joints.values()) for fit in (measured, simulated)]
     swaps = [list(fit.swaps.values()) for fit in (measured, simulated)]
     panels = [
-        ("joint missed, % of frames", names, [[100 * j.miss.share for j in fit] for fit in both]),
-        ("mean spell of missing, s", names, [[j.miss.mean_s for j in fit] for fit in both]),
+        ("joint missing, % of frames", names, [[100 * j.miss.share for j in fit] for fit in both]),
+        ("joint missing, mean duration, s", names, [[j.miss.mean_s for j in fit] for fit in both]),
         ("jitter, torso lengths", names, [[j.jitter for j in fit] for fit in both]),
-        ("jitter lasts, s", names, [[j.jitter_s for j in fit] for fit in both]),
-        ("bias of a clip, torso lengths", names, [[j.bias for j in fit] for fit in both]),
-        ("left and right exchanged, % of frames", list(measured.swaps), [[100 * s.share for s in f] for f in swaps]),
-        ("mean spell of exchange, s", list(measured.swaps), [[s.mean_s for s in f] for f in swaps]),
+        ("jitter, correlation time, s", names, [[j.jitter_s for j in fit] for fit in both]),
+        ("bias per clip, torso lengths", names, [[j.bias for j in fit] for fit in both]),
+        ("left and right swapped, % of frames", list(measured.swaps), [[100 * s.share for s in f] for f in swaps]),
+        ("left and right swapped, mean duration, s", list(measured.swaps), [[s.mean_s for s in f] for f in swaps]),
     ]
     figure = Figure(figsize=(13, 14), layout="constrained")
     axes = figure.subplots(4, 2)
@@ -52,11 +52,11 @@ def plot_errors(
         axis.hist(
             _distances(recordings, layout), np.linspace(0, LARGEST, 61), density=True, histtype="step", label=label
         )
-    axis.set_title("distance of all joints, torso lengths (density)", fontsize=10)
-    lost = f"body lost: {100 * measured.lost.share:.1f} %, {measured.lost.mean_s:.2f} s; simulated "
-    lost += f"{100 * simulated.lost.share:.1f} %, {simulated.lost.mean_s:.2f} s"
+    axis.set_title("distance between both estimators, torso lengths (density of all joints)", fontsize=10)
+    lost = f"body lost: measured {100 * measured.lost.share:.1f} % of frames, {measured.lost.mean_s:.2f} s; simulated "
+    lost += f"{100 * simulated.lost.share:.1f} % of frames, {simulated.lost.mean_s:.2f} s"
     axes.flat[0].legend(fontsize=8)
-    figure.suptitle(f"errors in {layout.name} at {measured.fps:.3g} Hz; {lost}", fontsize=11)
+    figure.suptitle(f"estimator errors, {layout.name} joints, at {measured.fps:.3g} Hz; {lost}", fontsize=11)
     with replacing(path) as partial:
         figure.savefig(partial, dpi=80)
 
