@@ -8,8 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 
 class FlakyVideo:
     """A recording as a camera's driver would give it: at its own pace, again and again, and lost at random.
@@ -31,20 +29,22 @@ class FlakyVideo:
         self._lost_from_s = self._next_s + chance.expovariate(1 / loss_every_s)
         self._empty_until_s = 0.0
 
-    def read(self) -> tuple[bool, Any]:
+    def read(self, image: Any = None) -> tuple[bool, Any]:
         now = time.monotonic()
         if now >= self._lost_from_s:
             return False, None
         self._next_s = max(self._next_s + 1 / self._fps, now)
         time.sleep(self._next_s - now)
-        ok, image = self._video.read()
+        ok, image = self._video.read(image)
         if not ok:
             self._video.release()
             self._video = self._open()
             ok, image = self._video.read()
             if self._chance.random() < 0.5:
                 self._empty_until_s = now + self._chance.uniform(1.5, 4.0)
-        return ok, np.zeros_like(image) if now < self._empty_until_s else image
+        if ok and now < self._empty_until_s:
+            image.fill(0)
+        return ok, image
 
     def get(self, property_id: int) -> float:
         return float(self._video.get(property_id))

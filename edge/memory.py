@@ -1,4 +1,4 @@
-"""What the process has in memory: watched while something else runs, and given back."""
+"""What the process has in memory: how it is taken, and watched while something else runs."""
 
 from __future__ import annotations
 
@@ -17,14 +17,28 @@ STATM = Path("/proc/self/statm")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
-def give_back() -> None:
-    """Let the C library give back what was freed: it keeps it in the heap of each thread, in case of need.
+APART_BYTES = 1 << 20
+"""Most pictures are larger, and little else that comes and goes."""
 
-    For moments after which much is free, as when a camera is lost: its decoder and pictures are tens of megabytes.
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""The GNU C library's names, in malloc.h."""
+
+
+def keep_large_apart() -> None:
+    """Let the C library take what is large, a picture above all, from the system and give it back when it is freed.
+
+    By itself it does so until the first is freed, and from then on keeps their memory in the heap of each thread, where
+    what is free and what is not lie in turns: a loop then has a picture or two more in memory some hours than others.
+    Where the user has set the limit it stays as it is.
     """
-    # Of the GNU C library; others keep less.
+    if "MALLOC_MMAP_THRESHOLD_" in os.environ or "mmap_threshold" in os.environ.get("GLIBC_TUNABLES", ""):
+        return
+    # Of the GNU C library; others map what is large anyway.
     with contextlib.suppress(AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(M_MMAP_THRESHOLD, APART_BYTES)
+        # Twice that, as the library does when it chooses: a heap's end need not come and go with each array.
+        mallopt(M_TRIM_THRESHOLD, 2 * APART_BYTES)
 
 
 class Memory:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Sequence
 
@@ -34,6 +35,7 @@ from edge.drawing import (
 from edge.joint_panel import draw_dropout
 from edge.label_placement import Rectangle, head, place, whole
 from edge.latency import DECISION
+from edge.picture_memory import PictureMemory
 from edge.words import words
 
 THIN_PARTS = ("eye", "ear", "mouth", "nose", "pinky", "index", "thumb", "heel", "foot", "hand")
@@ -48,7 +50,9 @@ class Overlay:
 
     def __init__(self, layout: JointLayout) -> None:
         self._layout = layout
-        self._drawn: deque[tuple[Frame, Image]] = deque(maxlen=KEPT)
+        # A frame that nobody holds any more is asked for by nobody, and holds a picture.
+        self._drawn: deque[tuple[weakref.ref[Frame], Image]] = deque()
+        self._memory = PictureMemory()
         self._drawing = threading.Lock()
         self._at: float | None = None
         self._between_s = self._latency_ms = 0.0
@@ -67,13 +71,15 @@ class Overlay:
             return True
 
     def _is_drawn(self, result: FrameResult) -> bool:
-        return any(frame is result.frame for frame, _ in self._drawn)
+        return any(frame() is result.frame for frame, _ in self._drawn)
 
     def _find(self, result: FrameResult) -> Image:
-        return next(image for frame, image in self._drawn if frame is result.frame)
+        return next(image for frame, image in self._drawn if frame() is result.frame)
 
     def _draw(self, result: FrameResult) -> Image:
-        image = result.frame.image.copy()
+        if len(self._drawn) == KEPT:
+            self._drawn.popleft()
+        image = self._memory.copy(result.frame.image)
         occupied = draw_people(image, result.people, self._layout)
         if result.people and result.joint_dropout is not None:
             draw_dropout(image, result.joint_dropout, self._layout, occupied)
@@ -81,7 +87,7 @@ class Overlay:
         if result.following is not None:
             notes.append(following_text(result))
         draw_note(image, "   ".join(notes))
-        self._drawn.append((result.frame, image))
+        self._drawn.append((weakref.ref(result.frame), image))
         return image
 
     def _speed(self, result: FrameResult) -> str:

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 import cv2
 
+from edge.picture_memory import PictureMemory
+
 OPENING_S = 30.0
 """A camera may take so long to open; sensors are slow to start, and the first picture waits for a key frame."""
 SLACK_S = 1.0
@@ -16,25 +18,34 @@ SLACK_S = 1.0
 
 
 class Capture(Protocol):
-    """What is used of ``cv2.VideoCapture``."""
+    """What is used of ``cv2.VideoCapture``. read: writes into ``image`` and gives it, where its size is right."""
 
-    def read(self) -> tuple[bool, Any]: ...
+    def read(self, image: Any = None) -> tuple[bool, Any]: ...
 
     def get(self, property_id: int) -> float: ...
 
     def release(self) -> None: ...
 
 
+def read(capture: Capture, memory: PictureMemory) -> tuple[bool, Any]:
+    """Whether there is a next picture, and that picture, in memory that is used again."""
+    ok, image = capture.read(memory.unused())
+    if ok:
+        memory.lend(image)
+    return ok, image
+
+
 class Attended:
     """Opens a capture, and reads it when asked.
 
     Up to OpenCV 4.6, which JetPack has, a GStreamer pipeline that falls silent is waited for without end, and so is
-    many a driver. stall_s: how long a picture is waited for. fps: what the capture says, 0 before the first picture.
+    many a driver. stall_s: how long a picture is waited for. memory: what pictures are written into. fps: what the
+    capture says, 0 before the first picture.
     """
 
-    def __init__(self, open_capture: Callable[[], Capture], stall_s: float) -> None:
+    def __init__(self, open_capture: Callable[[], Capture], stall_s: float, memory: PictureMemory) -> None:
         self._patience_s = max(OPENING_S, 2 * stall_s) + SLACK_S
-        self._stall_s = stall_s
+        self._stall_s, self._memory = stall_s, memory
         self.fps = 0.0
         self._asked: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[tuple[Any, float] | BaseException] = queue.SimpleQueue()
@@ -71,7 +82,7 @@ class Attended:
         try:
             fps = 0.0
             while self._asked.get():
-                ok, image = capture.read()
+                ok, image = read(capture, self._memory)
                 fps = fps or capture.get(cv2.CAP_PROP_FPS)
                 self._answers.put((image if ok else None, fps))
         except BaseException as error:  # noqa: BLE001 as above

@@ -16,7 +16,7 @@ from edge.capture.opencv import quiet
 from edge.capture.source import CaptureConfig, Flip, ignore
 from edge.contract.errors import SourceError
 from edge.contract.types import Event, Frame, Image
-from edge.memory import give_back
+from edge.picture_memory import PictureMemory
 
 FALLBACK_FPS = 30.0
 
@@ -55,6 +55,7 @@ class Live:
         self._backoff = backoff or Backoff()
         self._cancelled = threading.Event()
         self._capture: Attended | None = None
+        self._memory = PictureMemory()
         with quiet():
             first = self._reopen()
         if first is None:
@@ -115,9 +116,7 @@ class Live:
         """The first picture after opening, or None."""
         if self._capture is not None:
             self.close()
-            # A camera may stay away for long, and the next one may take other memory.
-            give_back()
-        self._capture = Attended(self._open, self._config.stall_s)
+        self._capture = Attended(self._open, self._config.stall_s, self._memory)
         return self._read()
 
     def _read(self) -> Image | None:

@@ -10,12 +10,14 @@ import cv2
 import numpy as np
 
 from edge.capture.address import without_password
+from edge.capture.attended import read
 from edge.capture.flip import flipped
 from edge.capture.gstreamer import file_pipeline, require_gstreamer
 from edge.capture.opencv import decoder, quiet
 from edge.capture.source import CaptureConfig, Flip, Recording
 from edge.contract.errors import SourceError
 from edge.contract.types import Frame
+from edge.picture_memory import PictureMemory
 
 SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".3gp")
 FALLBACK_FPS = 30.0
@@ -41,7 +43,7 @@ class VideoFile(Recording):
 
     def __init__(self, path: Path | str, config: CaptureConfig) -> None:
         """path: of a file, or the address of one behind HTTP."""
-        self.uri, self._config = without_password(str(path)), config
+        self.uri, self._config, self._memory = without_password(str(path)), config, PictureMemory()
         if isinstance(path, Path) and not path.is_file():
             raise SourceError("no such video file", where=path, hint="check the path")
         if config.backend == "gstreamer":
@@ -54,7 +56,7 @@ class VideoFile(Recording):
         with quiet():
             self._capture = open_it()
             self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
-            ok, image = self._capture.read()
+            ok, image = read(self._capture, self._memory)
         if not self._capture.isOpened():
             behind = "check that the address can be reached; or " if isinstance(path, str) else ""
             self._fail("not a video that can be read", f"{behind}it is damaged, incomplete or of an unknown format")
@@ -77,10 +79,10 @@ class VideoFile(Recording):
         image, index, time_s, start_s = self._first, 0, 0.0, self._container_time_s()
         while True:
             yield Frame(index, time_s, image)
-            ok, read = self._capture.read()
+            ok, following = read(self._capture, self._memory)
             if not ok:
                 break
-            image = flipped(np.asarray(read, np.uint8), self._flip)
+            image = flipped(np.asarray(following, np.uint8), self._flip)
             index += 1
             container_s = self._container_time_s() - start_s
             # Some AVI files have no times for their last pictures and say 0.

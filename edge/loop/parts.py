@@ -12,6 +12,7 @@ from edge.contract.bundle import Bundle, read_bundle
 from edge.loop.action_stage import ActionStage
 from edge.loop.pose_stage import EstimatorStage, PoseStage
 from edge.loop.restarts import Restarted
+from edge.memory import keep_large_apart
 from edge.pose.registry import open_estimator
 from edge.recogniser import Recogniser
 from edge.streaming.choice import open_student
@@ -47,6 +48,7 @@ def opened(config: RunConfig, source: Source | None = None) -> Iterator[Parts]:
     # OpenCV, which `--help` need not wait for.
     from edge.capture.registry import open_source
 
+    keep_large_apart()
     with ExitStack() as stack:
         bundle = read_bundle(config.bundle)
         source = source or open_source(config.source, config.capture)

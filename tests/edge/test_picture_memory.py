@@ -1,0 +1,91 @@
+"""Pictures' memory is used again, and never while anybody looks at it."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+import videos
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.capture.registry import open_source
+from edge.picture_memory import SPARE, PictureMemory
+
+SHAPE = (40, 30, 3)
+
+
+def taken(memory, number):
+    """The next picture of a capture that writes into what it is given, all of one grey."""
+    picture = memory.unused()
+    if picture is None:
+        picture = np.empty(SHAPE, np.uint8)
+    picture.fill(number)
+    memory.lend(picture)
+    return picture
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=60))
+def test_what_anybody_looks_at_stays_as_it_is_and_so_does_a_part_of_it(turns):
+    memory, looked_at = PictureMemory(), {}
+    for number, (place, is_part) in enumerate(turns):
+        picture = taken(memory, number)
+        # Whoever looked at something else in this place no longer does.
+        looked_at[place] = (number, picture[3:9, ::2][1:] if is_part else picture)
+        del picture
+        for given_number, view in looked_at.values():
+            assert (view == given_number).all()
+
+
+def test_no_more_is_taken_than_is_looked_at_and_two_pictures():
+    shape, size = (400, 1000, 3), 1_200_000
+    tracemalloc.start()
+    try:
+        memory, looked_at = PictureMemory(), []
+        for number in range(30):
+            looked_at = looked_at[: (7 * number) % 10]
+            looked_at.append(memory.copy(np.broadcast_to(np.uint8(number), shape)))
+            held = tracemalloc.get_traced_memory()[0] / size
+            assert len(looked_at) <= held < len(looked_at) + SPARE + 0.1
+        assert tracemalloc.get_traced_memory()[1] / size < 10 + SPARE + 0.1
+    finally:
+        tracemalloc.stop()
+
+
+def test_one_after_the_other_lies_in_the_same_place():
+    memory = PictureMemory()
+    places = {taken(memory, n).ctypes.data for n in range(20)}
+    assert len(places) == 1
+
+
+def test_a_copy_is_a_copy_of_any_size():
+    memory, chance = PictureMemory(), np.random.default_rng(0)
+    for shape in (SHAPE, SHAPE, (8, 9, 3), SHAPE):
+        image = chance.integers(0, 256, shape, np.uint8)
+        copy = memory.copy(image)
+        np.testing.assert_array_equal(copy, image)
+        assert not np.shares_memory(copy, image)
+
+
+def test_what_is_part_of_something_else_is_nobodys_to_use_again():
+    memory, whole = PictureMemory(), np.zeros((3, *SHAPE), np.uint8)
+    memory.lend(whole[1])
+    assert memory.unused() is None
+
+
+def test_a_videos_pictures_that_are_kept_stay_as_they_are_and_others_lie_in_few_places(tmp_path):
+    path = videos.write(tmp_path / "counted.mp4", frames=24)
+    kept, places = [], set()
+    for frame in open_source(str(path)):
+        places.add(frame.image.ctypes.data)
+        if frame.index % 5 == 0:
+            kept.append(frame)
+    assert [videos.number(frame.image) for frame in kept] == [0, 5, 10, 15, 20]
+    assert len(places) <= len(kept) + 1 + SPARE + 1
+
+
+@pytest.mark.parametrize("pictures", [1, 2])
+def test_pictures_of_another_size_are_taken_anew(tmp_path, pictures):
+    memory = PictureMemory()
+    memory.lend(np.zeros((4, 5, 3), np.uint8))
+    copies = [memory.copy(np.full(SHAPE, n, np.uint8)) for n in range(pictures)]
+    assert [copy[0, 0, 0] for copy in copies] == list(range(pictures))
