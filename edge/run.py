@@ -188,6 +188,7 @@ def _figures(config: RunConfig, played: Played, history: LatencyHistory) -> dict
         "frames_per_s": round(played.frames / played.seconds, 2),
         "frames_dropped": played.dropped,
         "frames_failed": played.failed,
+        "given_up": played.given_up,
         "latency": {stage: _rounded(asdict(row)) for stage, row in history.summary().items()},
         "action_seconds": {track_id: _rounded(by_label) for track_id, by_label in played.times.seconds.items()},
     }
@@ -203,6 +204,8 @@ def conclude(config: RunConfig, played: Played, history: LatencyHistory) -> None
     console.print(latency_table(history.summary(), f"Latency: {rate}"))
     if played.dropped:
         console.print(f"{played.dropped} pictures of the camera were not looked at: newer ones had come")
+    for name, count in played.given_up.items():
+        console.print(f"output {name} was too slow for {count} results: newer ones took their place")
     if played.failed:
         console.print(f"warning: {played.failed} pictures have no answer, because a stage failed")
     if (table := played.times.table()).rows:

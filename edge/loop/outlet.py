@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -190,3 +190,8 @@ class Outlet:
         with timed(latency_ms, self.name):
             sink(item)
         self._history.add(frame, latency_ms)
+
+
+def given_up(outlets: Sequence[Outlet]) -> dict[str, int]:
+    """Name of an outlet -> results and events that it was not given, because it was too slow; where there are any."""
+    return {outlet.name: outlet.dropped for outlet in outlets if outlet.dropped}

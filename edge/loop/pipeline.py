@@ -16,7 +16,7 @@ from edge.contract.types import Event, Frame, FrameResult, Sighting
 from edge.latency import CAPTURE, DECISION, POSE, RECOGNISE, TRACK, WAITING, LatencyHistory
 from edge.loop.action_stage import ActionStage
 from edge.loop.handoff import Handoff, Newest, Stopped
-from edge.loop.outlet import Outlet
+from edge.loop.outlet import Outlet, given_up
 from edge.loop.played import Limits, Played
 from edge.loop.pose_stage import PoseStage
 
@@ -125,6 +125,7 @@ class Pipeline:
         self._played.seconds = time.perf_counter() - start
         if isinstance(self._pictures, Newest):
             self._played.dropped = self._pictures.dropped
+        self._played.given_up = given_up(self._outlets)
         return self._concluded()
 
     def _concluded(self) -> Played:

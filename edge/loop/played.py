@@ -29,6 +29,7 @@ class Played:
     """frames: turns of the loop. seconds: wall time. with_poses, failed: frames that showed bodies, or that failed.
 
     told: events that were handed on. dropped: pictures of a live source that newer ones took the place of.
+    given_up: see :func:`edge.loop.outlet.given_up`.
     ended_by: why the run ended before its source did, although what was found until then is whole.
     hanging: threads that did not end.
     """
@@ -38,6 +39,7 @@ class Played:
     with_poses: int = 0
     failed: int = 0
     dropped: int = 0
+    given_up: dict[str, int] = field(default_factory=dict)
     told: int = 0
     times: ActionTimes = field(default_factory=ActionTimes)
     ended_by: SkdError | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from operator import itemgetter
 from typing import Any
 
@@ -30,10 +30,21 @@ RECENT_FRAMES = 300
 
 
 class Page:
-    """What the page shows, kept for browsers to ask for. Pictures are drawn and coded only while somebody looks."""
+    """What the page shows, kept for browsers to ask for. Pictures are drawn and coded only while somebody looks.
 
-    def __init__(self, overlay: Overlay, layout: JointLayout, history: LatencyHistory, source: str) -> None:
+    given_up: of :func:`edge.loop.outlet.given_up`, asked whenever a browser asks.
+    """
+
+    def __init__(
+        self,
+        overlay: Overlay,
+        layout: JointLayout,
+        history: LatencyHistory,
+        source: str,
+        given_up: Callable[[], Mapping[str, int]] = dict,
+    ) -> None:
         self._overlay, self._layout, self._history, self._source = overlay, layout, history, source
+        self._given_up = given_up
         self._changed = threading.Condition()
         self._events: deque[Event] = deque(maxlen=SHOWN_EVENTS)
         self._times: deque[float] = deque(maxlen=31)
@@ -100,6 +111,7 @@ class Page:
             "following": _following(result),
             "people": sorted(map(_person, result.people), key=itemgetter("track_id")) if result else [],
             "latency": {name: [round(row.p50_ms, 2), round(row.p90_ms, 2)] for name, row in rows.items()},
+            "given_up": self._given_up(),
             "dropout": self._dropout(result),
             "events": events,
         }

@@ -66,7 +66,7 @@ def outlets(
     labels look. say: told where the page is, and about a broker that does not answer.
     """
     # OpenCV alone is what these need, and a run that only counts needs none of them.
-    from edge.loop.outlet import Outlet, Terms
+    from edge.loop.outlet import Outlet, Terms, given_up
     from edge.sinks.events import events_sink
     from edge.sinks.json_lines import json_lines_sink
     from edge.sinks.mqtt import broker, mqtt_sink
@@ -80,13 +80,14 @@ def outlets(
     if config.show:
         # A window opens on the thread of the run, when the other outputs may have been given everything already.
         require_screen()
-    patient, made = not source.live, []
+    patient = not source.live
+    made: list[Outlet] = []
 
     def add(name: str, opened: AbstractContextManager[Callable[[Any], None]], terms: Terms) -> None:
         made.append(Outlet(name, opened, terms, overlay, history))
 
     if config.video is not None:
-        sink = video_sink(config.video, overlay, fps=source.fps, size=source.size, codec=config.codec)
+        sink = video_sink(config.video, overlay, fps=source.fps, size=source.size, codec=config.codec, live=source.live)
         add("video", sink, Terms(pictures=True, annotated=True, patient=patient))
     if config.json is not None:
         add("json", json_lines_sink(config.json, pose.layout), Terms(patient=patient))
@@ -98,7 +99,7 @@ def outlets(
         header = RecordingHeader(pose.layout.name, source.fps, source.size, source.describe(), pose.describe())
         add("record", recorder_sink(record, header), Terms(patient=patient))
     if config.page is not None:
-        page = Page(overlay, pose.layout, history, source.describe())
+        page = Page(overlay, pose.layout, history, source.describe(), lambda: given_up(made))
         address = page_address(config.page, config.page_token)
         add("page", page_sink(page, address, lambda url: say(f"page     {url}")), Terms(pictures=True))
         add("page events", nullcontext(page.tell), Terms(kind="events"))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import cv2
@@ -18,17 +20,21 @@ from edge.sinks.sink import Sink
 CODECS = ("avc1", "mp4v")
 """H.264 plays in browsers too, but OpenCV's wheels may not encode it; MPEG-4 they always do."""
 
+REPEATED_EVERY_S, LATE_S = 0.5, 2.0
+"""While a camera gives nothing its last picture is repeated so often, up to so long ago: more may be on its way."""
+
 SUFFIXES = (".mp4", ".mkv", ".avi", ".mov", ".webm")
 
 
 @contextmanager
 def video_sink(
-    path: Path, overlay: Overlay, *, fps: float, size: tuple[int, int], codec: str | None = None
+    path: Path, overlay: Overlay, *, fps: float, size: tuple[int, int], codec: str | None = None, live: bool = False
 ) -> Iterator[Sink]:
     """Writes every picture as ``overlay`` draws it, ``size`` (width, height), at the source's nominal ``fps``.
 
     A picture is shown from its own time to the next one's, so that a recording of a camera that was
-    slower than its nominal rate plays at the speed of life.
+    slower than its nominal rate plays at the speed of life. live: times go on while nothing comes, as when a camera is
+    lost; the last picture is then written on as they pass, so that the next one waits for no minute of it at once.
     Raises ConfigError for a name or codec that means nothing, OutputError where the file cannot be written.
     """
     if path.suffix.lower() not in SUFFIXES:
@@ -39,7 +45,8 @@ def video_sink(
         _touch(partial)
         stream = _Stream(_open(partial, path, fps, size, codec), fps)
         try:
-            yield lambda result: stream.write(overlay.picture(result), result.frame.time_s)
+            with _repeating(stream) if live else nullcontext():
+                yield lambda result: stream.write(overlay.picture(result), result.frame.time_s)
         finally:
             stream.close()
         _check(partial, path, stream.written)
@@ -51,15 +58,26 @@ class _Stream:
     def __init__(self, writer: cv2.VideoWriter, fps: float) -> None:
         self._writer, self._fps = writer, fps
         self._last: Image | None = None
+        self._began_s = 0.0
+        self._writing = threading.Lock()
         self.written = 0
 
     def write(self, image: Image, time_s: float) -> None:
         slot = round(time_s * self._fps)
+        with self._writing:
+            self._repeat_until(slot)
+            if self.written <= slot:
+                self._put(image)
+            self._last, self._began_s = image, time.monotonic() - time_s
+
+    def repeat(self) -> None:
+        """What is not told to have ended goes on, up to a moment ago."""
+        with self._writing:
+            self._repeat_until(round((time.monotonic() - self._began_s - LATE_S) * self._fps))
+
+    def _repeat_until(self, slot: int) -> None:
         while self._last is not None and self.written < slot:
             self._put(self._last)
-        if self.written <= slot:
-            self._put(image)
-        self._last = image
 
     def _put(self, image: Image) -> None:
         self._writer.write(image)
@@ -68,6 +86,23 @@ class _Stream:
     def close(self) -> None:
         with quiet():
             self._writer.release()
+
+
+@contextmanager
+def _repeating(stream: _Stream) -> Iterator[None]:
+    ended = threading.Event()
+
+    def work() -> None:
+        while not ended.wait(REPEATED_EVERY_S):
+            stream.repeat()
+
+    thread = threading.Thread(target=work, name="video repeats", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def _touch(partial: Path) -> None:

@@ -122,6 +122,12 @@ def test_frames_too_far_apart_for_any_decision_are_said_to_be_so(capsys, tmp_pat
     assert "seconds" not in said  # no table without a row
 
 
+def test_what_an_output_was_too_slow_for_is_said(capsys, tmp_path):
+    played = Played(frames=9, seconds=1.0, given_up={"video": 4})
+    conclude(RunConfig("0", tmp_path), played, LatencyHistory(0))
+    assert "output video was too slow for 4 results: newer ones took their place" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("room", ["edge", "train", "calibrate"])
 def test_ctrl_c_while_modules_are_loaded_ends_without_a_word(tmp_path, room):
     (tmp_path / "jsonargparse.py").write_text("print('loading', flush=True)\nimport time\ntime.sleep(60)\n")

@@ -28,7 +28,8 @@ from edge.sinks.page_server import PageAddress, page_address, page_sink
 @contextmanager
 def serving(token=None, history=None):
     """The page, its function of results, and its address."""
-    page, said = Page(Overlay(PENN), PENN, history or LatencyHistory(0), "camera of this test"), []
+    history, said = history or LatencyHistory(0), []
+    page = Page(Overlay(PENN), PENN, history, "camera of this test", lambda: {"video": 41})
     with page_sink(page, PageAddress("127.0.0.1", 0, token), said.append) as show:
         yield page, show, said[0]
 
@@ -115,6 +116,7 @@ def test_the_state_has_people_latencies_events_and_joints_that_are_missed():
     ]
     assert state["latency"]["pose"] == [14.5, 18.1] and state["age_ms"] == 20.0
     assert [event["kind"] for event in state["events"]] == ["source_lost", "person_entered"] and state["lost"]
+    assert state["given_up"] == {"video": 41}
     assert state["following"] == "following #3 (largest)"
     assert state["dropout"][PENN.joints[2]] == 0.5 and state["source"] == "camera of this test"
 
@@ -244,6 +246,7 @@ def test_a_real_browser_shows_the_picture_the_people_and_the_events(tmp_path):
     assert ">jumping jacks</b>" in text and ">87 %</span>" in text and "nobody in view" not in text
     assert "action started #1" in text and ">12.5 s<" in text and ">1:01:02<" in text
     assert "border-color: rgb(64, 214, 150)" in text  # a person's own colour, as in the picture
+    assert "<td>video</td>" in text and ">41</td>" in text and 'id="late">' in text  # and not hidden
     assert "following #1 (largest)" in text and "not followed" in text
     assert f"{PENN.joints[3].replace('_', ' ')}</td>" in text and "25 %" in text
     assert 'style="width: 25%;"' in text  # of the bar beside it

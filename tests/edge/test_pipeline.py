@@ -86,8 +86,8 @@ class Kept:
         self.results.append(result)
 
 
-def outlet(sink, **terms):
-    return Outlet("test", sink.opened(), Terms(**terms), Overlay(PENN), LatencyHistory(0))
+def outlet(sink, name="test", **terms):
+    return Outlet(name, sink.opened(), Terms(**terms), Overlay(PENN), LatencyHistory(0))
 
 
 def pipeline(source, pose, action, *sinks, limits=None, history=None, **more):
@@ -140,7 +140,7 @@ def test_of_a_live_source_what_came_too_late_is_counted_not_looked_at():
 def test_a_consumer_that_takes_nothing_for_a_while_slows_nobody_and_misses_no_event(action):
     slow, quick, release = Kept(), Kept(), threading.Event()
     slow.busy = release.wait
-    outlets = outlet(slow, pictures=True), outlet(quick, pictures=True)
+    outlets = outlet(slow, "slow", pictures=True), outlet(quick, "quick", pictures=True)
     running = pipeline(Pictures(100, live=True, pause_s=0.005), Scripted(), action, *outlets)
     # By then all pictures were looked at; had the loop waited, this would never come.
     ended = running._done.set
@@ -149,6 +149,9 @@ def test_a_consumer_that_takes_nothing_for_a_while_slows_nobody_and_misses_no_ev
     assert played.frames > 10 and len(quick.results) > len(slow.results) == 2
     told = [event.kind for result in slow.results for event in result.events]
     assert told.count("person_entered") == 1
+    # Of those looked at each got what it got, and gave up the rest.
+    assert played.given_up["slow"] == played.frames - 2
+    assert played.given_up.get("quick", 0) == played.frames - len(quick.results)
 
 
 def test_a_consumer_that_hangs_is_left_behind_and_named(action, monkeypatch):

@@ -2,6 +2,7 @@
 
 import json
 import resource
+import time
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ import pytest
 import videos
 from people import PENN, action, person, result
 
+import edge.sinks.video as sinks_video
 from edge.contract.errors import ConfigError, OutputError
 from edge.contract.types import Event
 from edge.overlay import Overlay
@@ -68,6 +70,46 @@ def test_a_picture_lasts_until_the_next_one_so_that_slow_cameras_play_at_the_spe
             sink(numbered(n, time_s=time_s))
     # 0.44 s falls into the same tenth as 0.42 s, which is shown already, yet it is what 0.5 and 0.6 s show.
     assert [videos.number(image) for image in videos.read(path)] == [0, 1, 1, 1, 2, 3, 3, 4]
+
+
+def test_while_a_camera_is_away_its_last_picture_is_written_on_as_time_passes(tmp_path, monkeypatch):
+    monkeypatch.setattr("edge.sinks.video.REPEATED_EVERY_S", 0.02)
+    monkeypatch.setattr("edge.sinks.video.LATE_S", 0.5)
+    path, written, start = tmp_path / "a.mp4", [], time.monotonic()
+
+    class Noting:
+        def __init__(self, writer):
+            self.writer, self.release = writer, writer.release
+
+        def write(self, image):
+            written.append(time.monotonic() - start)
+            self.writer.write(image)
+
+    opened = sinks_video._open
+    monkeypatch.setattr(sinks_video, "_open", lambda *given: Noting(opened(*given)))
+    with video_sink(path, Plain(), fps=20, size=(320, 240), live=True) as sink:
+        sink(numbered(3, time_s=0.0))
+        time.sleep(1.5)
+        away = len(written)
+        # Taken before the gap ended, and still in time for its own place in the video.
+        sink(numbered(4, time_s=1.2))
+        sink(numbered(5, time_s=1.6))
+    # A second of the one and a half had passed for good.
+    assert 10 <= away <= 21
+    # No picture before its time has passed.
+    assert all(at >= n / 20 + 0.4 for n, at in enumerate(written[1:away], 1))
+    assert [videos.number(image) for image in videos.read(path)] == [3] * 24 + [4] * 8 + [5]
+
+
+def test_without_a_picture_there_is_none_to_repeat(tmp_path, monkeypatch):
+    monkeypatch.setattr("edge.sinks.video.REPEATED_EVERY_S", 0.01)
+    monkeypatch.setattr("edge.sinks.video.LATE_S", 0.0)
+    path = tmp_path / "a.mp4"
+    with video_sink(path, Plain(), fps=1, size=(320, 240), live=True) as sink:
+        time.sleep(0.1)
+        sink(numbered(7, time_s=0.0))
+        sink(numbered(8, time_s=1.0))
+    assert [videos.number(image) for image in videos.read(path)] == [7, 8]
 
 
 @pytest.mark.parametrize("size", [(321, 241), (64, 2), (17, 33)])
