@@ -8,38 +8,43 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from edge.picture_memory import PictureMemory
+
 
 class FlakyVideo:
     """A recording as a camera's driver would give it: at its own pace, again and again, and lost at random.
 
-    Now and then it shows an empty scene for some seconds, so that everybody leaves.
+    Now and then it shows an empty scene for some seconds, so that everybody leaves. memory: what pictures are written
+    into.
     """
 
-    def __init__(self, path: Path, chance: random.Random, loss_every_s: float) -> None:
+    def __init__(self, path: Path, chance: random.Random, loss_every_s: float, memory: PictureMemory) -> None:
         # OpenCV, which `--help` need not wait for.
         import cv2
 
+        from edge.capture.attended import read
         from edge.capture.opencv import decoder
 
         self._path, self._chance = path, chance
         self._open: Callable[[], Any] = lambda: decoder(str(path))
         self._video = self._open()
+        self._look: Callable[[], tuple[bool, Any]] = lambda: read(self._video, memory)
         self._fps = self._video.get(cv2.CAP_PROP_FPS) or 30.0
         self._next_s = time.monotonic()
         self._lost_from_s = self._next_s + chance.expovariate(1 / loss_every_s)
         self._empty_until_s = 0.0
 
-    def read(self, image: Any = None) -> tuple[bool, Any]:
+    def read(self) -> tuple[bool, Any]:
         now = time.monotonic()
         if now >= self._lost_from_s:
             return False, None
         self._next_s = max(self._next_s + 1 / self._fps, now)
         time.sleep(self._next_s - now)
-        ok, image = self._video.read(image)
+        ok, image = self._look()
         if not ok:
             self._video.release()
             self._video = self._open()
-            ok, image = self._video.read()
+            ok, image = self._look()
             if self._chance.random() < 0.5:
                 self._empty_until_s = now + self._chance.uniform(1.5, 4.0)
         if ok and now < self._empty_until_s:

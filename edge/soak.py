@@ -26,6 +26,7 @@ from edge.latency import DECISION, POSE, LatencyHistory, latency_table
 from edge.loop.parts import opened
 from edge.machine import machine
 from edge.memory import Memory
+from edge.picture_memory import PictureMemory
 from edge.pose.registry import PoseConfig
 from edge.recogniser import RecogniserConfig
 from edge.run import RunConfig
@@ -135,12 +136,12 @@ def run_soak(config: SoakConfig) -> tuple[Soaked, LatencyHistory]:
     from edge.overlay import Overlay
 
     path = config.source or fetch(DEMO_CLIP)[0]
-    chance, listener = random.Random(config.seed), Listener()
+    chance, listener, pictures = random.Random(config.seed), Listener(), PictureMemory()
 
     def open_video() -> FlakyVideo:
         # It does not come back at once, either.
         time.sleep(chance.uniform(0, 2))
-        return FlakyVideo(path, chance, config.loss_every_s)
+        return FlakyVideo(path, chance, config.loss_every_s, pictures)
 
     source = Live("soak", open_video, CaptureConfig(), hint=lambda: "", backoff=Backoff(0.1, 0.4))
     recogniser = RecogniserConfig(threads=config.pose.threads)

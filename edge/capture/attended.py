@@ -8,19 +8,22 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import cv2
+import numpy as np
 
 from edge.picture_memory import PictureMemory
 
 OPENING_S = 30.0
 """A camera may take so long to open; sensors are slow to start, and the first picture waits for a key frame."""
+OPENCVS = cv2.VideoCapture
+"""Writes a picture into the memory it is given, where the size is right."""
 SLACK_S = 1.0
 """Backends that notice a stall themselves, and can be closed then, come first."""
 
 
 class Capture(Protocol):
-    """What is used of ``cv2.VideoCapture``. read: writes into ``image`` and gives it, where its size is right."""
+    """What is used of ``cv2.VideoCapture``."""
 
-    def read(self, image: Any = None) -> tuple[bool, Any]: ...
+    def read(self) -> tuple[bool, Any]: ...
 
     def get(self, property_id: int) -> float: ...
 
@@ -28,10 +31,12 @@ class Capture(Protocol):
 
 
 def read(capture: Capture, memory: PictureMemory) -> tuple[bool, Any]:
-    """Whether there is a next picture, and that picture, in memory that is used again."""
+    """Whether there is a next picture, and that picture; of OpenCV's captures in memory that is used again."""
+    if not isinstance(capture, OPENCVS):
+        return capture.read()
     ok, image = capture.read(memory.unused())
     if ok:
-        memory.lend(image)
+        memory.lend(np.asarray(image, np.uint8))
     return ok, image
 
 

@@ -18,7 +18,7 @@ class Device:
     def __init__(self, pictures, fps=30.0):
         self.pictures, self.fps, self.released = list(pictures), fps, False
 
-    def read(self, image=None):
+    def read(self):
         return (True, self.pictures.pop(0)) if self.pictures else (False, None)
 
     def get(self, _):
@@ -100,7 +100,7 @@ class Hanging(Device):
         super().__init__(pictures)
         self.event = threading.Event()
 
-    def read(self, image=None):
+    def read(self):
         if not self.pictures:
             self.event.wait()
         return super().read()
@@ -136,7 +136,7 @@ def test_a_driver_that_hangs_while_opening_is_an_error(monkeypatch):
 
 def test_what_a_driver_raises_is_raised():
     class Broken(Device):
-        def read(self, image=None):
+        def read(self):
             raise MemoryError("no more buffers")
 
     with pytest.raises(MemoryError, match="no more buffers"):
