@@ -20,6 +20,7 @@ from calibrate.onnx_graph import Array, Sample
 from calibrate.quantise import Quantiser
 from calibrate.sensitivity import LayerLoss, fewest, layer_losses, outputs
 from edge.command_line import console
+from edge.contract.errors import ConfigError
 from edge.contract.manifest import AccuracyBudget
 from edge.engines.registry import open_engine
 
@@ -32,7 +33,7 @@ class Trial:
     loss: Loss
 
     def within(self, budget: AccuracyBudget) -> bool:
-        return (self.loss.top1_drop or 0.0) <= budget.max_top1_drop and self.loss.agreement >= budget.min_agreement
+        return not budget.missed(self.loss.agreement, self.loss.top1_drop)
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,15 @@ def fewest_float_layers(
 
     count = fewest(len(quantiser.layers) - len(always), passes) or 0
     return Choice(with_first(count), ranked, trials)
+
+
+def most_sensitive(quantiser: Quantiser, count: int, samples: Sequence[Array], *, decides: bool) -> list[str]:
+    """The ``count`` layers that lose most alone, by these samples; decides: in decisions. ConfigError for no such
+    number."""
+    if not 0 <= count <= len(quantiser.layers):
+        raise ConfigError(f"float_layers {count} is not between 0 and {len(quantiser.layers)}")
+    ranked = layer_losses(quantiser, samples, decides=decides) if count else []
+    return [loss.layer for loss in ranked[:count]]
 
 
 def choose_float_layers(

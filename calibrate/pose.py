@@ -12,7 +12,6 @@ from calibrate.judge import judge_by_people
 from calibrate.pictures import alternating
 from calibrate.pose_inputs import Family, pose_inputs
 from edge.command_line import console
-from edge.contract.errors import ConfigError
 from edge.contract.manifest import AccuracyBudget
 from edge.contract.types import Image
 from edge.engines.registry import open_engine
@@ -56,8 +55,9 @@ class PoseConfig:
 
 def quantise_pose(config: PoseConfig) -> None:
     """Write the INT8 network and the record of its calibration."""
+    from calibrate.float_layers import most_sensitive
     from calibrate.quantise import Quantiser
-    from calibrate.sensitivity import SAMPLES, layer_losses
+    from calibrate.sensitivity import SAMPLES
 
     out = config.out or config.network.with_suffix(".int8.onnx")
     chosen, between = alternating(config.frames, config.samples)
@@ -67,11 +67,8 @@ def quantise_pose(config: PoseConfig) -> None:
     if config.float_layers is None:
         judged = [picture for _, picture in between[:: max(1, len(between) // JUDGED)]]
         kept = _as_few_as_find_people(config, quantiser, few, fitted_on, judged)
-    elif not 0 <= config.float_layers <= len(quantiser.layers):
-        raise ConfigError(f"float_layers {config.float_layers} is not between 0 and {len(quantiser.layers)}")
     else:
-        ranked = layer_losses(quantiser, few, decides=False) if config.float_layers else []
-        kept = [loss.layer for loss in ranked[: config.float_layers]]
+        kept = most_sensitive(quantiser, config.float_layers, few, decides=False)
     # On the same pictures as in the trials, so that what is written is what was judged.
     ranges = quantiser.save(quantiser.quantised(kept, fitted_on), out)
     weights: Weights = "fitted" if config.fit_weights else "nearest"

@@ -21,7 +21,6 @@ from calibrate.calibration_set import (
 from calibrate.compare import accuracies, logits_of, one_by_one
 from edge.command_line import console
 from edge.contract.bundle import CALIBRATION, STUDENT_FP32, STUDENT_INT8, read_bundle, write_manifest
-from edge.contract.errors import ConfigError
 from edge.contract.manifest import accuracy_text
 from edge.contract.types import Float32
 from edge.engines.registry import open_engine
@@ -54,10 +53,9 @@ class StudentConfig:
 
 def quantise_student(config: StudentConfig) -> None:
     """Write ``student.int8.onnx`` and ``calibration.json``, then the manifest anew."""
-    from calibrate.float_layers import choose_float_layers, show_trials
+    from calibrate.float_layers import choose_float_layers, most_sensitive, show_trials
     from calibrate.nearest_ranges import nearest
     from calibrate.quantise import Quantiser
-    from calibrate.sensitivity import layer_losses
 
     bundle = read_bundle(config.bundle)
     source, out = bundle.file(STUDENT_FP32), config.bundle / STUDENT_INT8
@@ -76,11 +74,8 @@ def quantise_student(config: StudentConfig) -> None:
         choice = choose_float_layers(quantiser, calibration, bundle.manifest.budget, quantiser.layers[:1])
         show_trials(choice, bundle.manifest.budget)
         kept = choice.float_layers
-    elif not 0 <= config.float_layers <= len(quantiser.layers):
-        raise ConfigError(f"float_layers {config.float_layers} is not between 0 and {len(quantiser.layers)}")
     else:
-        ranked = layer_losses(quantiser, samples, decides=True) if config.float_layers else []
-        kept = [loss.layer for loss in ranked[: config.float_layers]]
+        kept = most_sensitive(quantiser, config.float_layers, samples, decides=True)
     ranges = quantiser.write(out, kept)
     record = CalibrationRecord(
         network=STUDENT_INT8,

@@ -168,12 +168,8 @@ def _compare(wanted: Float32, given: Float32) -> Comparison:
 
 
 def _missed(result: NetworkResult, fp32: NetworkResult, budget: AccuracyBudget) -> list[str]:
-    found, missed = result.labelled or result.stored, []
-    if result.top1 is not None and fp32.top1 is not None and (drop := fp32.top1 - result.top1) > budget.max_top1_drop:
-        missed.append(f"top-1 fell by {drop:.2f} points, {budget.max_top1_drop:g} are allowed")
-    if found.agreement < budget.min_agreement:
-        missed.append(f"decisions agree on {found.agreement:.2f} %, {budget.min_agreement:g} % are wanted")
-    return missed
+    drop = None if result.top1 is None or fp32.top1 is None else fp32.top1 - result.top1
+    return budget.missed((result.labelled or result.stored).agreement, drop)
 
 
 def _show(results: Sequence[NetworkResult], skipped: Mapping[str, str], layers: Sequence[LayerGap]) -> None:

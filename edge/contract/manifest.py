@@ -41,6 +41,15 @@ class AccuracyBudget:
         if not (0 <= self.max_top1_drop <= 100 and 0 <= self.min_agreement <= 100):
             raise ConfigError(f"a budget of {self.max_top1_drop} points and {self.min_agreement} % cannot be")
 
+    def missed(self, agreement: float, top1_drop: float | None = None) -> list[str]:
+        """What is over budget, in words; empty within it. agreement: percent. top1_drop: points, None if not known."""
+        found = []
+        if agreement < self.min_agreement:
+            found.append(f"agrees on {agreement:.2f} %, {self.min_agreement:g} % are wanted")
+        if top1_drop is not None and top1_drop > self.max_top1_drop:
+            found.append(f"top-1 falls by {top1_drop:.2f} points, {self.max_top1_drop:g} are allowed")
+        return found
+
 
 @dataclass(frozen=True)
 class StreamForm:

@@ -150,7 +150,7 @@ def test_verify_fails_a_student_that_decides_otherwise_with_exit_code_1(bundle: 
     assert left.value.code == 1
     written = json.loads(report.read_text())
     assert not written["passed"]
-    assert any("top-1 fell by" in line for line in written["networks"][1]["missed"])
+    assert any("top-1 falls by" in line for line in written["networks"][1]["missed"])
 
 
 def test_all_ways_of_choosing_ranges_are_compared_in_one_run(bundle: Path, tmp_path: Path) -> None:
