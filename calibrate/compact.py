@@ -33,7 +33,7 @@ def compact(model: onnx.ModelProto) -> onnx.ModelProto:
                 graph.set_constant(renamed[name], value)
     rename_tensors(result.graph.node, renamed)
     for node in result.graph.node:
-        node.doc_string = ""
+        node.ClearField("doc_string")  # an empty one takes two bytes
         del node.metadata_props[:]
     remove_unread_constants(result)
     del result.graph.value_info[:]

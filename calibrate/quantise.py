@@ -28,7 +28,13 @@ from calibrate.calibration_set import Method
 from calibrate.compact import compact
 from calibrate.equalise import equalised
 from calibrate.onnx_graph import Graph, Sample, copied, feed, is_quantised
-from calibrate.qdq_placement import needed_pairs_only, pair_for_each_reader, through_copies, with_steps_of_relu
+from calibrate.qdq_placement import (
+    needed_pairs_only,
+    pair_for_each_reader,
+    sums_as_they_are,
+    through_copies,
+    with_steps_of_relu,
+)
 from calibrate.ranges import activation_ranges
 from calibrate.relu_by_clipping import signed, unsigned_behind_relu
 from calibrate.tensorrt_rules import violations
@@ -114,7 +120,8 @@ class Quantiser:
             )
             quantizer.quantize_model()
             quantizer.model.topological_sort()
-        return unsigned_behind_relu(with_steps_of_relu(self._join(needed_pairs_only(quantizer.model.model))))
+        joined = self._join(needed_pairs_only(quantizer.model.model))
+        return unsigned_behind_relu(with_steps_of_relu(sums_as_they_are(joined)))
 
     @staticmethod
     def _finished(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -19,6 +19,7 @@ from calibrate.calibration_set import (
     write_record,
 )
 from calibrate.compare import accuracies, logits_of, one_by_one
+from calibrate.report import MOST_BYTES
 from edge.command_line import console
 from edge.contract.bundle import CALIBRATION, STUDENT_FP32, STUDENT_INT8, read_bundle, write_manifest
 from edge.contract.manifest import accuracy_text
@@ -48,7 +49,10 @@ class StudentConfig:
     """Seed of the choice of clips."""
     float_layers: int | None = None
     """Number of layers, the most sensitive, that stay in floating point. Unset: the first, which reads coordinates,
-    and as few others as bring the calibration clips within the bundle's budget."""
+    as few others as bring the calibration clips within the bundle's budget, and what `max_size` allows."""
+    max_size: float = 100 * MOST_BYTES
+    """Largest size of the INT8 file, in percent of the FP32 file. As far as it allows, further layers stay in floating
+    point, the noisiest first; 0 for none."""
 
 
 def quantise_student(config: StudentConfig) -> None:
@@ -56,6 +60,7 @@ def quantise_student(config: StudentConfig) -> None:
     from calibrate.float_layers import choose_float_layers, most_sensitive, show_trials
     from calibrate.nearest_ranges import nearest
     from calibrate.quantise import Quantiser
+    from calibrate.size_limit import noisiest_within
 
     bundle = read_bundle(config.bundle)
     source, out = bundle.file(STUDENT_FP32), config.bundle / STUDENT_INT8
@@ -63,9 +68,10 @@ def quantise_student(config: StudentConfig) -> None:
     test = None if config.test is None else check_clips(bundle, load_clips(config.test), config.test)
     ids = stratified(calibration.labels, config.samples, config.seed)
     samples = one_by_one(calibration.clips[ids])
+    judged = _judged(calibration.clips, ids)
     method: Method
     if config.method == "auto":
-        method, quantiser = nearest(source, samples, _judged(calibration.clips, ids))
+        method, quantiser = nearest(source, samples, judged)
     else:
         method, quantiser = config.method, Quantiser(source, samples, config.method)
     if config.float_layers is None:
@@ -73,7 +79,8 @@ def quantise_student(config: StudentConfig) -> None:
         # layer has three channels: of a network's weights and work it is next to nothing.
         choice = choose_float_layers(quantiser, calibration, bundle.manifest.budget, quantiser.layers[:1])
         show_trials(choice, bundle.manifest.budget)
-        kept = choice.float_layers
+        limit = config.max_size / 100 * source.stat().st_size
+        kept = noisiest_within(quantiser, choice.float_layers, judged, limit)
     else:
         kept = most_sensitive(quantiser, config.float_layers, samples, decides=True)
     ranges = quantiser.write(out, kept)
@@ -97,7 +104,10 @@ def quantise_student(config: StudentConfig) -> None:
         console.print("; ".join(f"{name}: {accuracy_text(found)}" for name, found in measured.items()))
     write_manifest(config.bundle, manifest)
     size = out.stat().st_size / source.stat().st_size
-    console.print(f"{out}: {len(ranges)} activations in INT8, ranges by {method}, {size:.2f} of the size")
+    console.print(
+        f"{out}: {len(ranges)} activations in INT8, ranges by {method}, {len(kept)} of {len(quantiser.layers)} layers "
+        f"in floating point, {size:.3f} of the size"
+    )
 
 
 def _judged(clips: Float32, drawn: NDArray[np.int64]) -> list[Float32]:

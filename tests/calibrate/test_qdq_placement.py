@@ -41,10 +41,57 @@ def test_nothing_stands_between_a_convolution_and_its_relu_in_what_tensorrt_gets
     assert [graph.maker[r.input[0]].op_type for r in graph.nodes("Relu")] == ["Conv", "Conv", "Add"]
 
 
-def test_of_a_residual_addition_only_the_shortcut_is_in_eight_bits(student: onnx.ModelProto) -> None:
-    graph = Graph(fusible(student))
+def test_of_a_residual_addition_only_the_shortcut_is_in_eight_bits(tmp_path: Path) -> None:
+    graph = Graph(fusible(residual(tmp_path, mixed=False)))
     (addition,) = graph.nodes("Add")
     assert Counter(graph.maker[i].op_type for i in addition.input) == {"Conv": 1, "DequantizeLinear": 1}
+
+
+def residual(folder: Path, *, mixed: bool) -> onnx.ModelProto:
+    """In INT8: relu(conv(x) + x) for x behind a convolution, read by another one, which mixes joints first or not."""
+    rng = np.random.default_rng(0)
+    weights = {f"w{n}": rng.standard_normal((8, 8 if n else 3, 1, 1)).astype(np.float32) for n in range(3)}
+    weights["mix"] = rng.standard_normal((6, 6)).astype(np.float32)
+    node = networks.helper.make_node
+    nodes = [
+        node("Conv", ["image", "w0"], ["c0"], name="first"),
+        node("Relu", ["c0"], ["x0"]),
+        node("Conv", ["x0", "w1"], ["c1"], name="main"),
+        node("Add", ["c1", "x0"], ["sum"], name="residual"),
+        node("Relu", ["sum"], ["x1"]),
+        node("MatMul" if mixed else "Identity", ["x1", "mix"] if mixed else ["x1"], ["m1"]),
+        node("Conv", ["m1", "w2"], ["c2"], name="behind"),
+        node("Conv", ["x1", "w2"], ["c3"], name="shortcut"),
+        node("Concat", ["c2", "c3"], ["map"], axis=1),
+    ]
+    shapes = (("image", [1, 3, 4, 6]), ("map", [1, 16, 4, 6]))
+    path = networks.save(folder / "residual.onnx", nodes, weights, shapes)
+    images = [np.random.default_rng(i).standard_normal((1, 3, 4, 6)).astype(np.float32) for i in range(8)]
+    return Quantiser(path, images, "minmax").quantised([], images)
+
+
+def test_a_sum_that_is_mixed_by_joint_is_rounded_for_convolutions_only(tmp_path: Path) -> None:
+    graph = Graph(residual(tmp_path, mixed=True))
+    (product,), (addition,) = graph.nodes("MatMul"), graph.nodes("Add")
+    (behind_sum,) = graph.takers[addition.output[0]]
+    assert behind_sum.op_type == "Relu" and product.input[0] == behind_sum.output[0]
+    shortcut = next(n for n in graph.nodes("Conv") if n.name == "shortcut")
+    assert graph.maker[graph.maker[shortcut.input[0]].input[0]].input[0] == behind_sum.output[0]
+    # The product then reads what the addition gives, and no step stands in between.
+    image = np.random.default_rng(9).standard_normal((1, 3, 4, 6)).astype(np.float32)
+    shown = onnx.ModelProto()
+    shown.CopyFrom(graph.model)
+    names = [*addition.input, product.input[0]]
+    shown.graph.output.extend(onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, None) for n in names)
+    left, right, read = ort.InferenceSession(shown.SerializeToString()).run(names, {"image": image})
+    np.testing.assert_allclose(read, np.maximum(left + right, 0), rtol=1e-6)
+
+
+def test_a_sum_that_only_convolutions_read_stays_in_eight_bits(tmp_path: Path) -> None:
+    graph = Graph(residual(tmp_path, mixed=False))
+    (addition,) = graph.nodes("Add")
+    assert [graph.maker[n].op_type for n in addition.input] == ["DequantizeLinear", "DequantizeLinear"]
+    assert {t.op_type for t in graph.takers[addition.output[0]]} == {"QuantizeLinear"}
 
 
 def test_taking_the_pairs_out_before_relu_changes_no_value(separable: onnx.ModelProto) -> None:
@@ -83,11 +130,12 @@ def readers(model: onnx.ModelProto) -> list[int]:
     return [len(graph.takers[d.output[0]]) for d in graph.nodes("DequantizeLinear")]
 
 
-def test_each_reader_has_its_own_pair_and_tensorrt_gets_one_for_all(student: onnx.ModelProto) -> None:
-    assert set(readers(student)) == {1}
-    assert max(readers(shared(student))) > 1
-    clip = networks.clips(1, seed=7)
-    np.testing.assert_array_equal(exact(shared(student), clip), exact(student, clip))
+def test_each_reader_has_its_own_pair_and_tensorrt_gets_one_for_all(tmp_path: Path) -> None:
+    model = residual(tmp_path, mixed=False)
+    assert set(readers(model)) == {1}
+    assert max(readers(shared(model))) > 1
+    image = np.random.default_rng(7).standard_normal((1, 3, 4, 6)).astype(np.float32)
+    np.testing.assert_array_equal(exact(shared(model), image), exact(model, image))
 
 
 def test_what_is_concatenated_has_the_step_of_the_whole(separable: onnx.ModelProto) -> None:

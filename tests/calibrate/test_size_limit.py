@@ -1,0 +1,56 @@
+"""What the size of a student's file leaves free is spent on layers in floating point, and on no byte more."""
+
+from pathlib import Path
+
+import networks
+import numpy as np
+import onnxruntime as ort
+
+from calibrate.quantise import Quantiser
+from calibrate.size_limit import noisiest_within
+
+LAYERS = ["stem", "spatial", "temporal", "classifier"]
+
+
+def error(source: Path, int8: Path, clips: list[np.ndarray]) -> float:
+    """Mean square of the logits' difference."""
+    wanted, given = (
+        np.concatenate([ort.InferenceSession(str(path)).run(None, {"clip": clip})[0] for clip in clips])
+        for path in (source, int8)
+    )
+    return float(np.mean((wanted - given) ** 2))
+
+
+def test_every_layer_returns_where_there_is_room_and_none_where_there_is_not(tmp_path: Path) -> None:
+    source, clips = networks.student(tmp_path / "student.onnx"), networks.samples(24)
+    quantiser = Quantiser(source, clips[:16], "minmax")
+    assert quantiser.layers == LAYERS
+    assert sorted(noisiest_within(quantiser, ["stem"], clips[16:], 1e9)) == sorted(LAYERS)
+    assert noisiest_within(quantiser, ["stem"], clips[16:], 100) == ["stem"]
+
+
+def test_the_file_fits_whatever_the_room(tmp_path: Path) -> None:
+    source, clips = networks.student(tmp_path / "student.onnx"), networks.samples(24)
+    quantiser, written = Quantiser(source, clips[:16], "minmax"), tmp_path / "student.int8.onnx"
+
+    def size(float_layers: list[str]) -> int:
+        quantiser.write(written, float_layers)
+        return written.stat().st_size
+
+    used = set()
+    for limit in range(size(["stem"]), size(LAYERS) + 1200, 400):
+        kept = noisiest_within(quantiser, ["stem"], clips[16:], limit)
+        assert kept[0] == "stem" and size(kept) <= limit
+        used.add(tuple(kept))
+    assert len(used) > 2
+
+
+def test_the_first_to_return_is_the_one_that_takes_most_noise_along(tmp_path: Path) -> None:
+    source, clips = networks.student(tmp_path / "student.onnx"), networks.samples(40)
+    quantiser, written = Quantiser(source, clips[:16], "minmax"), tmp_path / "student.int8.onnx"
+    alone = {}
+    for layer in LAYERS[1:]:
+        quantiser.write(written, [other for other in LAYERS if other != layer])
+        alone[layer] = error(source, written, clips[16:])
+    order = noisiest_within(quantiser, ["stem"], clips[16:], 1e9)[1:]
+    assert order[0] == max(alone, key=lambda layer: alone[layer])
