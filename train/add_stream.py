@@ -14,7 +14,7 @@ from edge.contract.manifest import Manifest
 from edge.contract.preprocess import Preprocessing
 from train.checkpoint import load_checkpoint
 from train.configuration import StreamExportConfig
-from train.export import clips_of, reference_clips, save_clips
+from train.export import FEW_CLIPS, clips_of, reference_clips, save_clips
 from train.export_stream import stream_form
 from train.networks.dense_gcn_stream import DenseGcnStream
 from train.onnx_file import save_arrays
@@ -35,7 +35,8 @@ def export_stream(config: StreamExportConfig) -> None:
     train, test = clips_of(checkpoint, config.data)
     _refuse_foreign(config, checkpoint.about, manifest, test.config.preprocessing)
     low, _, labels = test.batch(np.arange(len(test)))
-    form = stream_form(checkpoint, network, config.bundle, low, labels, reference_clips(checkpoint, low), config.frames)
+    shown = reference_clips(checkpoint, low, FEW_CLIPS)
+    form = stream_form(checkpoint, network, config.bundle, low, labels, shown, config.frames)
     write_manifest(config.bundle, replace(manifest, stream=form))
     save_clips(train, config.workdir / "stream_calibration.npz")
     save_arrays(config.workdir / "stream_test.npz", clips=low, labels=labels)

@@ -116,6 +116,12 @@ class ExportConfig:
     """Folder of the dataset the run was trained on, if it needs one."""
     name: str | None = None
     """Name of the bundle; by default the folder's."""
+    reference_clips: int = 256
+    """Generated clips in reference.npz, by which `make verify` and `make engine` judge without labelled clips."""
+
+    def __post_init__(self) -> None:
+        if self.reference_clips < 1:
+            raise ConfigError("a bundle needs reference clips, for its self-test", hint="leave out --reference_clips")
 
 
 @dataclass(frozen=True)

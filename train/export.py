@@ -22,7 +22,7 @@ from train.checkpoint import Checkpoint, load_checkpoint
 from train.configuration import ExportConfig
 from train.data import body
 from train.data.corruption import EstimatorErrors
-from train.data.kinematic import make_kinematic
+from train.data.kinematic import people_for_testing
 from train.data.pairs import PairConfig, Pairs
 from train.data.registry import DataConfig, read_dataset
 from train.evaluate import accuracy
@@ -32,8 +32,10 @@ from train.networks.motion_stem import deployed
 from train.onnx_file import refuse_difference, save_arrays, write_network
 
 INPUT, OUTPUT = "clip", "logits"
-REFERENCE_CLIPS = 16
-GENERATED_PER_CLASS = 6
+REFERENCE_CLIPS = 256
+"""Generated people in a bundle, who judge INT8 and engines where there are no labelled clips."""
+FEW_CLIPS = 16
+"""Enough for a self-test; and no more of the recordings of others, where the generator has no such joints."""
 CALIBRATION_CLIPS = 4096
 
 
@@ -46,15 +48,17 @@ def export(config: ExportConfig) -> None:
     student = config.bundle / STUDENT_FP32
     network = checkpoint.rebuild()
     write_onnx(network, low[:2], student)
-    logits, shown = logits_of(student, low), reference_clips(checkpoint, low)
-    save_arrays(config.bundle / REFERENCE, clips=shown, logits=logits_of(student, shown))
+    logits, shown = logits_of(student, low), reference_clips(checkpoint, low, config.reference_clips)
+    save_arrays(config.bundle / REFERENCE, clips=shown, logits=logits_of(student, shown.astype(np.float32)))
     save_clips(train, config.workdir / "calibration.npz")
     save_arrays(config.workdir / "test.npz", clips=low, labels=labels)
 
     result = accuracy(logits, labels)
     manifest = _manifest(config, checkpoint, low.shape, result.top1, result.mean_class)
     if isinstance(network, DenseGcnStream) and network.bodies == 1:
-        manifest = replace(manifest, stream=stream_form(checkpoint, network, config.bundle, low, labels, shown))
+        manifest = replace(
+            manifest, stream=stream_form(checkpoint, network, config.bundle, low, labels, shown[:FEW_CLIPS])
+        )
     write_manifest(config.bundle, manifest)
     console.print(f"bundle {config.bundle}: FP32 top-1 {result.top1 * 100:.2f} % on {len(labels)} test clips")
 
@@ -82,29 +86,34 @@ def save_clips(train: Pairs, path: Path) -> None:
     save_arrays(path, clips=clips, labels=labels, ids=chosen)
 
 
-def reference_clips(checkpoint: Checkpoint, test: Float32) -> Float32:
-    """Clips for a bundle's self-test: the generator's people where it has such joints, else test clips."""
+def reference_clips(checkpoint: Checkpoint, test: Float32, count: int) -> NDArray[np.float16]:
+    """Clips for a bundle's self-test: the generator's people where it has such joints, else a few test clips.
+
+    In half precision, which is half the file; logits are of the clips as they are stored. The first are as mixed as
+    all of them.
+    """
     about = checkpoint.about
     if about["bodies"] == 1 and None not in mapping(body.LAYOUT, layout(about["layout"])):
-        return generated_clips(replace(pair_config(about["pairs"]), layout=about["layout"]))
-    return _evenly(test)
+        return generated_clips(replace(pair_config(about["pairs"]), layout=about["layout"]), count)
+    few: NDArray[np.float16] = test[_evenly(len(test), FEW_CLIPS)].astype(np.float16)
+    return few
 
 
-def generated_clips(pairs: PairConfig) -> Float32:
-    """Clips (16, C, T, V, 1) of the generator's people for a bundle's self-test.
+def generated_clips(pairs: PairConfig, count: int = REFERENCE_CLIPS) -> NDArray[np.float16]:
+    """Clips (count, C, T, V, 1) of the generator's people for a bundle's self-test.
 
     A bundle is passed on; recordings that others made seldom may be.
     """
     # The generator's people have no second recording; a run that was trained on those shows plain dropping here.
     pairs = replace(pairs, poor="auto" if pairs.poor == "recorded" else pairs.poor)
-    made = Pairs(make_kinematic(GENERATED_PER_CLASS, seed=0), pairs, train=False, seed=0)
-    return _evenly(made.batch(np.arange(len(made)))[0])
+    made = Pairs(people_for_testing(count, seed=0), pairs, train=False, seed=0)
+    clips: NDArray[np.float16] = made.batch(np.arange(len(made)))[0].astype(np.float16)
+    return clips
 
 
-def _evenly(clips: Float32) -> Float32:
-    """REFERENCE_CLIPS of them, or all where there are fewer."""
-    chosen: Float32 = clips[np.linspace(0, len(clips) - 1, min(REFERENCE_CLIPS, len(clips))).astype(int)]
-    return chosen
+def _evenly(count: int, wanted: int) -> NDArray[np.int64]:
+    """``wanted`` places of ``count``, or all where there are fewer."""
+    return np.linspace(0, count - 1, min(wanted, count)).astype(np.int64)
 
 
 def pair_config(raw: dict[str, Any]) -> PairConfig:

@@ -29,7 +29,7 @@ def stream_form(
     folder: Path,
     clips: Float32,
     labels: NDArray[np.int64],
-    shown: Float32,
+    shown: NDArray[np.float16],
     frames: int = CYCLE_FRAMES,
 ) -> StreamForm:
     """Write the stream of a run into a bundle folder: its networks, and their answers to the clips ``shown``.
@@ -40,7 +40,7 @@ def stream_form(
     write_stream(network, clips[:1], folder, frames=frames)
     stream = open_stream(folder, threads=1)
     result = accuracy(stream.logits(clips), labels)
-    save_arrays(folder / STREAM_REFERENCE, clips=shown, logits=stream.logits(shown))
+    save_arrays(folder / STREAM_REFERENCE, clips=shown, logits=stream.logits(shown.astype(np.float32)))
     stream.close()
     measured = {"top1": round(result.top1, 4), "mean_class": round(result.mean_class, 4)}
     how = Preprocessing(**checkpoint.about["pairs"]["preprocessing"])

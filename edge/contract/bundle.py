@@ -60,9 +60,10 @@ class Bundle:
         return path
 
     def reference(self, name: str = REFERENCE) -> dict[str, np.ndarray]:
-        """The self-test arrays: ``clips`` (N, C, T, V, M) and ``logits`` (N, K) of the FP32 network."""
+        """The self-test arrays, float32: ``clips`` (N, C, T, V, M) and ``logits`` (N, K) of the FP32 network."""
         with np.load(self.file(name)) as arrays:
-            return {name: arrays[name] for name in arrays.files}
+            # Clips are stored in half precision; logits were made of them as they are stored.
+            return {name: arrays[name].astype(np.float32, copy=False) for name in arrays.files}
 
 
 def sha256_of(path: Path) -> str:

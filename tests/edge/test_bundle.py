@@ -61,6 +61,15 @@ def test_what_was_written_is_read(folder):
     assert bundle.reference()["clips"].shape == (2, 3, 32, 13, 1)
 
 
+def test_clips_stored_in_half_precision_are_read_as_the_network_takes_them(folder):
+    stored = np.random.default_rng(0).standard_normal((2, 3, 32, 13, 1)).astype(np.float16)
+    np.savez(folder / REFERENCE, clips=stored, logits=np.zeros((2, 3), np.float32))
+    write_manifest(folder, GIVEN)
+    read = read_bundle(folder).reference()
+    assert {array.dtype.name for array in read.values()} == {"float32"}
+    np.testing.assert_array_equal(read["clips"], stored)
+
+
 def test_the_manifest_lists_the_sha256_and_size_that_other_tools_compute(folder):
     entry = yaml.safe_load((folder / MANIFEST).read_text())["files"][STUDENT_FP32]
     assert entry == {"sha256": hashlib.sha256(b"not a graph").hexdigest(), "bytes": 11}

@@ -132,6 +132,21 @@ def test_a_reference_that_does_not_fit_is_refused(tmp_path):
         open_recogniser(bundle, PLAIN).self_test(bundle)
 
 
+def test_a_start_runs_the_first_sixteen_of_many_reference_clips(tmp_path):
+    folder = tiny_bundle.make(tmp_path)
+    given = clips(40)
+    session = ort.InferenceSession(str(folder / "student.onnx"))
+    logits = np.concatenate([session.run(None, {"clip": clip[None]})[0] for clip in given])
+    logits[16:] *= -1
+    np.savez(folder / "reference.npz", clips=given, logits=logits)
+    write_manifest(folder, read_bundle(folder).manifest)
+    bundle = read_bundle(folder)
+    recogniser = open_recogniser(bundle, RecogniserConfig(precision="fp32", threads=1))
+    result = recogniser.self_test(bundle)
+    recogniser.close()
+    assert (result.clips, result.agreement) == (16, 1.0) and result.error < 1e-4
+
+
 def test_values_that_mean_nothing_are_refused():
     with pytest.raises(ConfigError):
         RecogniserConfig(threads=-1)

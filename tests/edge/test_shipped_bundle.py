@@ -33,7 +33,7 @@ def test_it_answers_here_as_where_it_was_made(precision: str, error: float) -> N
     recogniser = open_recogniser(bundle, RecogniserConfig(precision=precision, threads=1))
     result = recogniser.self_test(bundle)
     recogniser.close()
-    assert result.clips >= 16
+    assert result.clips == 16
     assert result.agreement >= 0.9
     assert result.error < error
 
@@ -42,7 +42,15 @@ def test_no_recording_of_others_travels_with_it() -> None:
     # The reference clips are generated anew and compared: Penn Action and UTD-MHAD are not ours to pass on.
     raw = yaml.safe_load((ROOT / "configs" / "everyday" / "student.yaml").read_text())["data"]["pairs"]
     clips = generated_clips(pair_config(raw | {"layout": "penn-13"}))
-    np.testing.assert_allclose(read_bundle(BUNDLE).reference()["clips"], clips, atol=1e-4)
+    # Another processor may round a value that lies between two of half precision the other way.
+    np.testing.assert_allclose(read_bundle(BUNDLE).reference()["clips"], clips.astype(np.float32), rtol=2e-3, atol=2e-3)
+
+
+def test_its_reference_clips_are_many_and_small() -> None:
+    entry = read_bundle(BUNDLE).manifest.files["reference.npz"]
+    assert entry.bytes < 600_000
+    logits = read_bundle(BUNDLE).reference()["logits"]
+    assert len(logits) == 256 and len(set(logits.argmax(1))) > 10
 
 
 def test_int8_costs_less_than_a_point() -> None:

@@ -50,7 +50,7 @@ def streaming(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a run that streams and the bundle made of it, quantised."""
     folder = tmp_path_factory.mktemp("streaming")
     trained(folder / "run", "dense_gcn_stream", "trailing")
-    export(ExportConfig(run=folder / "run", bundle=folder / "bundle", workdir=folder / "work"))
+    export(ExportConfig(run=folder / "run", bundle=folder / "bundle", workdir=folder / "work", reference_clips=16))
     quantise_stream_of(
         StreamConfig(folder / "bundle", folder / "work" / "calibration.npz", folder / "work" / "test.npz", "minmax", 8)
     )
@@ -83,7 +83,7 @@ def test_a_run_that_streams_becomes_a_bundle_of_both_forms_which_are_one_network
 
 def test_a_stream_is_added_to_the_bundle_of_a_student_that_looks_ahead(streaming: Path, tmp_path: Path) -> None:
     trained(tmp_path / "student", "dense_gcn", "trend")
-    export(ExportConfig(run=tmp_path / "student", bundle=tmp_path / "bundle", workdir=tmp_path))
+    export(ExportConfig(run=tmp_path / "student", bundle=tmp_path / "bundle", workdir=tmp_path, reference_clips=16))
     before = read_bundle(tmp_path / "bundle")
     assert before.manifest.stream is None
     export_stream(StreamExportConfig(streaming / "run", tmp_path / "bundle", tmp_path))

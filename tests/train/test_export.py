@@ -17,10 +17,10 @@ from edge.contract.preprocess import Preprocessing
 from edge.engines.registry import open_engine
 from train.configuration import ExportConfig, Hardware, TeacherConfig
 from train.data.corruption import EstimatorErrors
-from train.data.kinematic import make_kinematic
+from train.data.kinematic import make_kinematic, people_for_testing
 from train.data.pairs import PairConfig, Pairs
 from train.data.registry import DataConfig
-from train.export import export, write_onnx
+from train.export import export, generated_clips, write_onnx
 from train.networks.registry import build
 from train.optimiser import Optimiser
 from train.teach import train_teacher
@@ -48,7 +48,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
             hardware=Hardware(threads=1),
         )
     )
-    export(ExportConfig(run=folder / "run", bundle=folder / "bundle", workdir=folder / "work"))
+    export(ExportConfig(run=folder / "run", bundle=folder / "bundle", workdir=folder / "work", reference_clips=16))
     return folder
 
 
@@ -117,6 +117,26 @@ def test_the_bundle_is_whole_and_tells_where_it_comes_from(exported: Path) -> No
     np.testing.assert_allclose(given, reference["logits"], atol=1e-5)
 
 
+def test_reference_clips_are_the_generators_and_the_first_are_of_every_class(exported: Path) -> None:
+    with np.load(exported / "bundle" / "reference.npz") as stored:
+        assert stored["clips"].dtype == np.float16 and stored["clips"].shape == (16, 3, 16, 13, 1)
+        clips = stored["clips"]
+    np.testing.assert_array_equal(generated_clips(PAIRS, 40)[:16], clips)
+    people = people_for_testing(40, seed=0)
+    assert not any(clip.train for clip in people.clips)
+    assert [clip.label for clip in people.clips[:12]] == list(range(12))
+    # They are the clips of the set that trains and tests.
+    (same,) = [clip for clip in make_kinematic(6, seed=0).clips if clip.id == people.clips[13].id]
+    np.testing.assert_array_equal(same.joints, people.clips[13].joints)
+
+
+def test_half_precision_moves_no_coordinate_by_more_than_a_two_thousandth(exported: Path) -> None:
+    made = Pairs(people_for_testing(16, seed=0), PAIRS, train=False, seed=0)
+    clips = made.batch(np.arange(16))[0]
+    with np.load(exported / "bundle" / "reference.npz") as stored:
+        np.testing.assert_allclose(stored["clips"].astype(np.float32), clips, rtol=2**-11, atol=2**-11)
+
+
 def test_the_accuracy_in_the_manifest_is_that_of_the_exported_file(exported: Path) -> None:
     bundle = read_bundle(exported / "bundle")
     with np.load(exported / "work" / "test.npz") as test:
@@ -137,5 +157,5 @@ def test_calibration_sees_training_clips_and_the_test_file_the_others(exported: 
 
 def test_a_run_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"checkpoint\.pt is missing"):
-        export(ExportConfig(run=tmp_path / "no", bundle=tmp_path / "bundle", workdir=tmp_path))
+        export(ExportConfig(run=tmp_path / "no", bundle=tmp_path / "bundle", workdir=tmp_path, reference_clips=16))
     assert list(tmp_path.iterdir()) == []

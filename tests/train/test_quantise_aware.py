@@ -183,7 +183,7 @@ def spoilt(tmp_path_factory: pytest.TempPathFactory) -> Spoilt:
             hardware=HARDWARE,
         )
     )
-    export(ExportConfig(run=folder / "student", bundle=folder / "bundle", workdir=folder))
+    export(ExportConfig(run=folder / "student", bundle=folder / "bundle", workdir=folder, reference_clips=16))
     with np.load(folder / "calibration.npz") as arrays:
         samples = list(arrays["clips"][:32, None])
     path = folder / "bundle/student.int8.onnx"

@@ -7,6 +7,8 @@ trained on them does on real people is for real recordings to tell.
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,6 +38,16 @@ def make_kinematic(clips_per_class: int, seed: int) -> SkeletonSet:
         for index in range(clips_per_class)
     )
     return checked(SkeletonSet("kinematic", CLASSES, LAYOUT.name, clips, "by person, every third one tests"))
+
+
+def people_for_testing(count: int, seed: int) -> SkeletonSet:
+    """The first ``count`` test clips, all classes of one person before the next's; see :func:`make_kinematic`."""
+    numbers = (number for number in itertools.count() if number % PEOPLE % 3 == 2)
+    clips = (
+        clip_of(MOTIONS[name], name, label, number, seed) for number in numbers for label, name in enumerate(CLASSES)
+    )
+    found = tuple(itertools.islice(clips, count))
+    return checked(SkeletonSet("kinematic", CLASSES, LAYOUT.name, found, "by person, every third one tests"))
 
 
 def clip_of(drawn: Drawn, name: str, label: int, index: int, seed: int) -> SkeletonClip:
