@@ -21,7 +21,7 @@ IMAGES = [command for command in COMMANDS if command.kind == "image"]
 SERVICES = [command for command in COMMANDS if command.kind == "service"]
 # As `docker run --help` and `docker buildx build --help` of 28.2 have them: with a value, and without.
 RUN_FLAGS = {"--add-host", "--device", "--env", "--group-add", "--name", "--network", "--runtime", "--volume"}, {"--rm"}
-BUILD_FLAGS = {"--build-arg", "--build-context", "--file", "--tag"}, {"--load"}
+BUILD_FLAGS = {"--build-arg", "--build-context", "--file", "--tag", "--target"}, {"--load"}
 
 
 def after_flags(words, known):

@@ -116,8 +116,8 @@ def jetpack(release: str | None, compatible: str | None, package: str | None = N
             "JetPack", "fail", f"{said}: its Python is too old for TensorRT here", "flash JetPack 6 or later"
         )
     if l4t.line == 5:
-        mend = "docker/run takes the CPU image; TensorRT needs an Orin or Thor"
-        return Finding("JetPack", "warn", f"{said}, the last for {CHIPS[chip]}: the networks run on its CPU", mend)
+        mend = "docker/run --engines compiles bindings of its TensorRT, untried on a board; else an Orin or Thor"
+        return Finding("JetPack", "warn", f"{said}, the last for {CHIPS[chip]}: on the CPU without --engines", mend)
     return Finding("JetPack", "fail", f"{said}, the last for {CHIPS[chip]}", "no release for it: use an Orin or Thor")
 
 

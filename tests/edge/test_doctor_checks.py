@@ -190,6 +190,10 @@ def test_heat_is_told_by_what_slows_down_and_by_the_margin():
         ("11.4.1", 7, "ok"),
         (None, 6, "fail"),
         (None, 5, "n/a"),
+        ("8.5.2.2", 5, "ok"),
+        ("8.4.1", 5, "warn"),
+        ("10.3.0", 5, "warn"),
+        (None, 4, "n/a"),
         ("10.3.0", None, "ok"),
     ],
 )
@@ -223,6 +227,8 @@ def test_pycuda_tells_a_missing_driver_from_a_missing_package():
     assert "libcurand-dev-12-6" in package.mend
     assert "libcurand-dev-13-0" in software.pycuda("no package", None, 7, True).mend
     assert software.pycuda(None, "2024.1.2", 6, True).status == "ok"
+    # JetPack 5 runs without, unless an image was made with it.
+    assert software.pycuda("no NVIDIA driver", "2024.1.2", 5, True).status == "fail"
     assert software.pycuda("no", None, 5, True).status == software.pycuda("no", None, None, False).status == "n/a"
 
 

@@ -1,0 +1,90 @@
+"""The bindings of TensorRT that JetPack 5's image compiles: what is pinned, and that git holds to it.
+
+The repositories are those of docker/standin-bindings, at the addresses of NVIDIA's.
+"""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCKERFILE = (ROOT / "docker/Dockerfile.jetpack5").read_text()
+ARGUMENTS = dict(re.findall(r"^ARG (\w+)=(.+)$", DOCKERFILE, flags=re.MULTILINE))
+
+
+def step(word):
+    """The one RUN in which that word is, as the shell gets it."""
+    runs = re.findall(r"^RUN (.+?[^\\])$", DOCKERFILE, flags=re.MULTILINE | re.DOTALL)
+    (found,) = [run for run in runs if word in run]
+    return found.replace("\\\n", "")
+
+
+def test_sources_libraries_and_cuda_are_those_of_one_jetpack():
+    # github.com/NVIDIA/TensorRT: the commit of its tag 8.5.2.
+    assert ARGUMENTS["TENSORRT_COMMIT"] == "ad932f72126f875392a4336d9ee45b2756d934a0"
+    assert ARGUMENTS["TENSORRT"] == "8.5.2*" and ARGUMENTS["CUDA"] == "11-4"
+    assert set(re.findall(r"^ARG CUDA=(.+)$", DOCKERFILE, flags=re.MULTILINE)) == {"11-4"}
+    # Every library by that version; and linked under the names that the bindings ask for.
+    libraries = re.findall(r'"(libnv\w+[-\w]*8)=\$\{TENSORRT\}"', DOCKERFILE)
+    assert sorted(libraries) == ["libnvinfer-plugin8", "libnvinfer8", "libnvonnxparsers8", "libnvparsers8"]
+
+
+def test_what_compiles_is_held_by_checksum_and_pycuda_by_version():
+    builders = re.findall(r"'(\w+)==[\d.]+ --hash=sha256:[0-9a-f]{64}'", DOCKERFILE)
+    assert builders == ["pybind11", "wheel"] and "--require-hashes" in step("pybind11==")
+    assert re.fullmatch(r"[\d.]+", ARGUMENTS["PYCUDA"])
+
+
+def test_python_is_that_of_the_base():
+    """Debian 12, bookworm, has Python 3.11."""
+    assert ARGUMENTS["BASE"].startswith("debian:bookworm")
+    assert "PYTHON_MAJOR_VERSION=3 PYTHON_MINOR_VERSION=11" in step("build.sh")
+    assert set(re.findall(r"python(3\.\d+)", step("build.sh"))) == {"3.11"}
+
+
+@pytest.fixture
+def github(tmp_path):
+    """The environment of a machine where GitHub is a folder, and the commit of the sources there."""
+    commit = subprocess.run(
+        [ROOT / "docker/standin-bindings", tmp_path / "github"], capture_output=True, text=True, check=True, timeout=60
+    ).stdout.strip()
+    (tmp_path / "gitconfig").write_text(
+        f'[url "file://{tmp_path}/github/"]\n\tinsteadOf = https://github.com/\n[protocol "file"]\n\tallow = always\n'
+    )
+    return os.environ | {"GIT_CONFIG_GLOBAL": str(tmp_path / "gitconfig")}, commit
+
+
+def fetched(folder, environment, commit):
+    folder.mkdir()
+    return subprocess.run(
+        ["bash", "-c", step("git init")],
+        cwd=folder,
+        env=environment | {"TENSORRT_COMMIT": commit},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_the_sources_come_at_their_commit_with_the_parser_at_its_own(tmp_path, github):
+    environment, commit = github
+    done = fetched(tmp_path / "sources", environment, commit)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "sources/python/build.sh").is_file()
+    assert (tmp_path / "sources/parsers/onnx/NvOnnxParser.h").is_file()
+    # What is on the branch today is not what is fetched.
+    sources = tmp_path / "github/NVIDIA/TensorRT.git"
+    (sources / "python/build.sh").write_text("other\n")
+    author = ["-c", "user.name=standin", "-c", "user.email=standin@localhost"]
+    subprocess.run(["git", "-C", sources, *author, "commit", "--quiet", "-am", "newer"], check=True, timeout=60)
+    assert fetched(tmp_path / "again", environment, commit).returncode == 0
+    assert (tmp_path / "again/python/build.sh").read_text() != "other\n"
+
+
+def test_another_commit_than_was_named_does_not_come(tmp_path, github):
+    environment, _ = github
+    assert fetched(tmp_path / "sources", environment, ARGUMENTS["TENSORRT_COMMIT"]).returncode != 0
