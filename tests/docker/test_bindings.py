@@ -6,6 +6,7 @@ The repositories are those of docker/standin-bindings, at the addresses of NVIDI
 import os
 import re
 import subprocess
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,18 @@ def test_the_sources_come_at_their_commit_with_the_parser_at_its_own(tmp_path, g
 def test_another_commit_than_was_named_does_not_come(tmp_path, github):
     environment, _ = github
     assert fetched(tmp_path / "sources", environment, ARGUMENTS["TENSORRT_COMMIT"]).returncode != 0
+
+
+@pytest.mark.parametrize(("module", "returned"), [("tensorrt/tensorrt.so", 0), ("tensorrt/other.py", 2)])
+def test_a_wheel_without_the_compiled_module_ends_the_build(tmp_path, module, returned):
+    """NVIDIA's script goes on where the compiler fails, and packs what there is."""
+    with zipfile.ZipFile(tmp_path / "tensorrt-8.5.2.2-cp311-none-linux_aarch64.whl", "w") as wheel:
+        # So many that who stops reading after the first line breaks the pipe.
+        for name in ("tensorrt/__init__.py", module, *(f"tensorrt/{n}.py" for n in range(2000))):
+            wheel.writestr(name, "")
+    guard = re.sub("/wheels", str(tmp_path), step("build.sh")[step("build.sh").index("{ python3 -m zipfile") :])
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", guard], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == returned
+    assert ("error: the bindings of TensorRT did not compile" in done.stderr) == bool(returned)

@@ -167,6 +167,16 @@ def test_without_tensorrt_nothing_is_built(image):
     assert said == ["-c import tensorrt ", "-m edge demo "] and (image.home / "bundle/bundle.yaml").is_file()
 
 
+def test_without_tensorrt_the_engines_of_another_image_are_out_of_reach(image):
+    """JetPack 5 has an image with engines and one without, over one volume; an engine in the bundle would be opened."""
+    image("edge", "demo")
+    assert (image.home / "bundle/student.engine").exists()
+    image("edge", "demo", no_tensorrt=1)
+    assert (image.home / "bundle/student.onnx").exists() and not (image.home / "bundle/student.engine").exists()
+    assert not any("calibrate" in line for line in image("edge", "demo"))
+    assert (image.home / "bundle/student.engine").exists()
+
+
 def test_an_image_made_for_engines_says_why_it_has_none(image):
     assert image("edge", "demo", no_tensorrt=1) and not image.warned
     assert image("edge", "demo", no_tensorrt=1, NVIDIA_VISIBLE_DEVICES="all")[-1] == "-m edge demo "
