@@ -76,13 +76,13 @@ def _change(what: str, before: list[float], after: list[float]) -> Change:
 
 
 def _better(change: Change) -> bool:
-    return (change.ratio > 1) == change.what.startswith("pictures a second")
+    return (change.ratio > 1) == change.what.startswith("frames per second")
 
 
 def _figures(report: Mapping[str, Any]) -> Iterator[tuple[str, list[float]]]:
     """Name and one value a run."""
     loop = report["loop"]
-    yield "pictures a second", [run["frames_per_s"] for run in loop]
+    yield "frames per second", [run["frames_per_s"] for run in loop]
     for stage in loop[0]["stages"]:
         for figure in FIGURES:
             if all(stage in run["stages"] for run in loop):

@@ -1,4 +1,4 @@
-"""A latency report for people: medians over the runs, with how far the runs lie apart."""
+"""A latency report for people: medians over the runs, with their spread."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FIGURES = ("p50_ms", "p90_ms", "p99_ms", "max_ms")
 
 
 def as_markdown(report: Mapping[str, Any]) -> str:
-    """The whole report. Each figure is the median of the runs'; "apart" is (largest - smallest) / median of the p50."""
+    """The whole report. Each figure is the median of the runs'; "spread" is (largest - smallest) / median of the p50."""
     machine, loop = report["machine"], report["loop"]
     stages = [name for name in loop[0]["stages"] if all(name in run["stages"] for run in loop)]
     rates = [run["frames_per_s"] for run in loop]
@@ -23,7 +23,7 @@ def as_markdown(report: Mapping[str, Any]) -> str:
         f"- source: {report['source']}",
         f"- pose: {report['pose']}",
         f"- student: {report['student']}",
-        f"- pictures a second: {median(rates):.1f} ({min(rates):.1f} to {max(rates):.1f} in {len(loop)} runs)",
+        f"- frames per second: {median(rates):.1f} ({min(rates):.1f} to {max(rates):.1f} in {len(loop)} runs)",
         f"- dropped: {sum(run['dropped'] for run in loop)}; failed: {sum(run['failed'] for run in loop)}",
         f"- peak memory of the process: {report['peak_memory_mb']:.0f} MB",
         *_board(report["board"]),
@@ -42,16 +42,16 @@ def as_markdown(report: Mapping[str, Any]) -> str:
 
 def _board(board: Mapping[str, Any] | None) -> list[str]:
     if board is None:
-        return ["- power, heat and clocks: nothing tells"]
+        return ["- power, temperature and clocks: unknown"]
     power = "unknown" if board["power_w"] is None else f"{board['power_w']:.2f} W{_of_idle(board)}"
     heat = "unknown" if board["hottest_c"] is None else f"{board['coolest_c']:.0f} to {board['hottest_c']:.0f} °C"
     clocks = {None: "unknown", True: "held", False: "free to change"}[board["clocks_held"]]
     memory = [] if board["ram_mb"] is None else [f"- memory of the board in use: {board['ram_mb']} MB"]
-    return [*memory, f"- power: {power}", f"- hottest unit: {heat}; clocks: {clocks}; slowed down: {_slowed(board)}"]
+    return [*memory, f"- power: {power}", f"- hottest unit: {heat}; clocks: {clocks}; throttled: {_slowed(board)}"]
 
 
 def _of_idle(board: Mapping[str, Any]) -> str:
-    energy = f", {board['energy_per_inference_mj']:.0f} mJ an inference (a picture through all its networks)"
+    energy = f", {board['energy_per_inference_mj']:.0f} mJ per inference (a frame through all its networks)"
     if board["idle_w"] is None:
         return f"{energy}, what an idle board draws included"
     return f" ({board['idle_w']:.2f} W idle){energy}, {board['energy_above_idle_mj']:.0f} mJ of it above idle"
@@ -71,9 +71,9 @@ def _display(display: Mapping[str, Any]) -> list[str]:
         return []
     shown, unread, dropped = (sum(run[key] for run in display["runs"]) for key in ("shown", "unread", "dropped"))
     where = "on the screen" if display["to"] == "window" else "drawn and handed out; there was no screen"
-    text = f"From a picture's arrival until it is displayed ({where}), by a clock drawn into the source."
+    text = f"From a frame's arrival until it is displayed ({where}), by a clock drawn into the source."
     rows = [("capture to display", [run for run in display["runs"] if "p50_ms" in run])]
-    told = f"{shown} displayed, {dropped} gave way to newer ones, the clock of {unread} was covered."
+    told = f"{shown} displayed, {dropped} were dropped for newer ones, the clock of {unread} was covered."
     return [f"{text} {told}", "", *_table("", [row for row in rows if row[1]]), ""]
 
 
@@ -83,7 +83,7 @@ def _batches(runs: Sequence[Sequence[Mapping[str, Any]]]) -> list[tuple[str, lis
 
 def _pose_networks(runs: Sequence[Mapping[str, Mapping[str, Any]]]) -> list[str]:
     rows = [(name, [run[name] for run in runs]) for name in runs[0]]
-    title = "The pose estimator's networks alone, as the loop runs them, one picture after the other."
+    title = "The pose estimator's networks alone, as the loop runs them, one frame after the other."
     return [title, "", *_table("network", rows), ""] if rows else []
 
 
@@ -91,7 +91,7 @@ def _table(what: str, rows: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]) -
     """Where the GPU has a clock its own median and p90 follow the host's figures."""
     by_gpu = any(run.get("device") for _, runs in rows for run in runs)
     gpu = " GPU p50 ms | GPU p90 ms |" if by_gpu else ""
-    lines = [f"| {what} | p50 ms | p90 ms | p99 ms | max ms | apart |{gpu}", f"|---|{'--:|' * (7 if by_gpu else 5)}"]
+    lines = [f"| {what} | p50 ms | p90 ms | p99 ms | max ms | spread |{gpu}", f"|---|{'--:|' * (7 if by_gpu else 5)}"]
     for name, runs in rows:
         figures = [median(run[figure] for run in runs) for figure in FIGURES]
         p50 = [run["p50_ms"] for run in runs]

@@ -90,7 +90,7 @@ def test_what_lies_apart_has_moved_and_what_overlaps_has_not():
     after = report([33, 36, 34], [19, 20.5, 21], [1.02, 1.02, 1.02])
     found = {change.what: change for change in changes(before, after)}
     assert found["capture to output, p50 ms"].ratio == pytest.approx(41 / 42)
-    assert found["pictures a second"].ratio == pytest.approx(34 / 31) and found["pictures a second"].moved
+    assert found["frames per second"].ratio == pytest.approx(34 / 31) and found["frames per second"].moved
     assert not found["picture to decision, p50 ms"].moved
     # Apart without any noise, and yet too little to be called a change.
     assert (
@@ -111,10 +111,10 @@ def test_reports_of_other_things_are_told_apart():
 
 def test_the_page_has_medians_and_how_far_the_runs_lie_apart():
     text = as_markdown(report([30, 31, 35], [20, 21, 30]))
-    assert "pictures a second: 31.0 (30.0 to 35.0 in 3 runs)" in text and "dropped: 3" in text
+    assert "frames per second: 31.0 (30.0 to 35.0 in 3 runs)" in text and "dropped: 3" in text
     assert "| picture to decision | 21.00 | 42.00 | 63.00 | 84.00 | 48 % |" in text
     assert "| capture to display | 42.00 | 126.00 | 126.00 | 126.00 | 48 % |" in text
-    assert "27 displayed, 6 gave way to newer ones, the clock of 3 was covered" in text
+    assert "27 displayed, 6 were dropped for newer ones, the clock of 3 was covered" in text
 
 
 def test_the_gpus_own_time_stands_beside_the_hosts_where_it_has_a_clock():
@@ -122,7 +122,7 @@ def test_the_gpus_own_time_stands_beside_the_hosts_where_it_has_a_clock():
     assert "GPU" not in as_markdown(found)
     found["student_batches"] = [batch_of(1.0, device) for device in (0.4, 0.6, 0.5)]
     text = as_markdown(found)
-    assert "| batch | p50 ms | p90 ms | p99 ms | max ms | apart | GPU p50 ms | GPU p90 ms |" in text
+    assert "| batch | p50 ms | p90 ms | p99 ms | max ms | spread | GPU p50 ms | GPU p90 ms |" in text
     assert "| 1 | 1.00 | 1.00 | 1.00 | 1.00 | 0 % | 0.50 | 1.00 |" in text and "| pose.engine | 2.00 |" in text
     assert {change.what for change in changes(found, found)} >= {"student, batch 1, GPU p50 ms", "pose.engine, p50 ms"}
 
