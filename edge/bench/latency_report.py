@@ -11,7 +11,7 @@ FIGURES = ("p50_ms", "p90_ms", "p99_ms", "max_ms")
 
 
 def as_markdown(report: Mapping[str, Any]) -> str:
-    """The whole report. Each figure is the median of the runs'; "spread" is (largest - smallest) / median of the p50."""
+    """The whole report. Figures are medians of the runs; "spread" is (largest - smallest) / median of the p50."""
     machine, loop = report["machine"], report["loop"]
     stages = [name for name in loop[0]["stages"] if all(name in run["stages"] for run in loop)]
     rates = [run["frames_per_s"] for run in loop]

@@ -26,7 +26,7 @@ def test_what_is_not_told_is_unknown():
     found = board_figures([BoardSample(700, None, {}, {})], [], Throttling(), 1, 1.0)
     assert found["power_w"] is found["energy_per_inference_mj"] is found["hottest_c"] is found["slowed_by_heat"] is None
     assert _board(found)[0] == "- memory of the board in use: 700 MB"
-    assert _board(found)[1:] == ["- power: unknown", "- hottest unit: unknown; clocks: unknown; slowed down: unknown"]
+    assert _board(found)[1:] == ["- power: unknown", "- hottest unit: unknown; clocks: unknown; throttled: unknown"]
 
 
 class Orin:
@@ -77,4 +77,4 @@ def test_a_board_at_rest_was_never_slowed_down():
     watch = BoardWatch([], Orin())
     found = board_figures(watch.loop, watch.idle, watch.throttling, 1, 1.0)
     assert found["slowed_by_heat"] == [] and found["over_current_events"] == 0 and found["power_w"] is None
-    assert _board(found)[1].endswith("slowed down: never") and found["hottest_c"] == pytest.approx(49.156)
+    assert _board(found)[1].endswith("throttled: never") and found["hottest_c"] == pytest.approx(49.156)
