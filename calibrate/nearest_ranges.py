@@ -7,10 +7,11 @@ not tell: of clips it was trained on, a network is sure.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.table import Table
 
 from calibrate.calibration_set import Method
@@ -21,6 +22,8 @@ from edge.command_line import console
 
 TRIED: tuple[Method, ...] = ("percentile", "margin", "mse", "minmax")
 """Entropy is slow and has not been near."""
+JUDGED = 256
+"""Clips that choose the method, about."""
 
 
 def nearest(source: Path, samples: Sequence[Array], judged: Sequence[Array]) -> tuple[Method, Quantiser]:
@@ -28,18 +31,32 @@ def nearest(source: Path, samples: Sequence[Array], judged: Sequence[Array]) -> 
 
     samples: clips (1, C, T, V, M) that ranges are taken from. judged: clips that the logits are compared on.
     """
-    errors: dict[Method, float] = {}
     made: dict[Method, Quantiser] = {}
-    wanted: Array | None = None
-    for method in TRIED:
+
+    def logits(method: Method) -> Array:
         made[method] = quantiser = Quantiser(source, samples, method)
-        if wanted is None:
-            (wanted,) = outputs(quantiser.model, judged)
         (given,) = outputs(quantiser.rounded(quantiser.layers[:1], samples), judged)
-        errors[method] = float(np.sqrt(np.mean((wanted - given) ** 2)))
-    table = Table("ranges by", "error of logits", title=f"of {len(judged)} training clips, root mean square")
+        return given
+
+    given = {method: logits(method) for method in TRIED}
+    (wanted,) = outputs(made[TRIED[0]].model, judged)
+    best = nearest_method(wanted, given)
+    return best, made[best]
+
+
+def nearest_method(wanted: Array, given: Mapping[Method, Array]) -> Method:
+    """The method whose logits (N, K) have the least mean squared error, and a table of all."""
+    errors = {method: float(np.sqrt(np.mean((wanted - logits) ** 2))) for method, logits in given.items()}
+    table = Table("ranges by", "error of logits", title=f"of {len(wanted)} training clips, root mean square")
     for method, error in errors.items():
         table.add_row(method, f"{error:.4f}")
     console.print(table)
-    best = min(TRIED, key=lambda method: errors[method])
-    return best, made[best]
+    return min(errors, key=lambda method: errors[method])
+
+
+def judging(count: int, drawn: NDArray[np.int64]) -> NDArray[np.int64]:
+    """About JUDGED of ``count`` clips, evenly spread over those that ranges are not taken from, or over all of them
+    where hardly any others are left."""
+    left = np.setdiff1d(np.arange(count), drawn)
+    judged = left if 8 * len(left) >= len(drawn) else np.arange(count)
+    return judged[:: max(1, len(judged) // JUDGED)]

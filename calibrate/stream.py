@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from calibrate.calibration_set import LabelledClips, Method, check_clips, load_clips, stratified
 from calibrate.compare import accuracies
@@ -14,6 +17,7 @@ from calibrate.listening import Listening
 from edge.command_line import console
 from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.errors import BundleError
+from edge.contract.files import writing
 from edge.contract.manifest import StreamForm, accuracy_text
 from edge.contract.types import Float32
 from edge.engines.registry import open_engine
@@ -40,8 +44,9 @@ class StreamConfig:
     test: Path | None = None
     """Held-out clips with labels. With them the accuracy of both precisions, and their agreement, is measured, each
     clip from fresh states, and recorded in the manifest."""
-    method: Method = "percentile"
-    """How ranges are chosen: minmax, percentile (99.99), entropy (slow), mse or margin."""
+    method: Literal["auto", "minmax", "percentile", "entropy", "mse", "margin"] = "auto"
+    """How ranges are chosen: minmax, percentile (99.99), entropy (slow), mse, margin (a fifth more), or auto: the one
+    whose logits stay nearest to FP32's on clips that ranges are not taken from."""
     samples: int = 64
     """Number of clips streamed for calibration, stratified by class."""
     seed: int = 0
@@ -57,7 +62,8 @@ def quantise_stream_of(config: StreamConfig) -> None:
     given = check_clips(bundle, load_clips(config.clips), config.clips)
     test = None if config.test is None else check_clips(bundle, load_clips(config.test), config.test)
     chosen = stratified(given.labels, config.samples, config.seed)
-    written = quantise_stream(config.bundle, given.clips[chosen], config.method)
+    method = _nearest(config.bundle, given.clips, chosen) if config.method == "auto" else config.method
+    written = quantise_stream(config.bundle, given.clips[chosen], method)
     # Of a bundle that had such files already, the manifest would refuse the new ones.
     write_manifest(config.bundle, bundle.manifest)
     bundle = read_bundle(config.bundle)
@@ -67,19 +73,47 @@ def quantise_stream_of(config: StreamConfig) -> None:
     if test is not None:
         form = replace(form, accuracy=_accuracies(config.bundle, test))
     write_manifest(config.bundle, replace(bundle.manifest, stream=form))
-    console.print(f"{config.bundle}: {', '.join(path.name for path in written)}")
+    console.print(f"{config.bundle}: {', '.join(path.name for path in written)}, ranges by {method}")
     accuracies = [f"{name}: {accuracy_text(found)}" for name, found in form.accuracy.items() if isinstance(found, dict)]
     costs = [f"{frames:.1f} in {precision}" for precision, frames in form.frames_per_clip.items()]
     console.print("; ".join([*accuracies, f"new frames that cost as much as a clip: {', '.join(costs)}"]))
 
 
 def _accuracies(folder: Path, test: LabelledClips) -> dict[str, Any]:
-    logits = {}
-    for precision in ("fp32", "int8"):
-        stream = open_stream(folder, precision, threads=1)
-        logits[precision] = stream.logits(test.clips)
-        stream.close()
-    return {"test_clips": len(test.labels), **accuracies(logits["fp32"], logits["int8"], test.labels)}
+    fp32, int8 = _logits(folder, "fp32", test.clips), _logits(folder, "int8", test.clips)
+    return {"test_clips": len(test.labels), **accuracies(fp32, int8, test.labels)}
+
+
+def _logits(folder: Path, precision: Precision, clips: Float32) -> Float32:
+    """(N, K) of clips (N, C, T, V, 1), each from fresh states."""
+    stream = open_stream(folder, precision, threads=1)
+    logits = stream.logits(clips)
+    stream.close()
+    return logits
+
+
+def _nearest(folder: Path, clips: Float32, drawn: NDArray[np.int64]) -> Method:
+    """Every method in turn on a copy of the stream, ranges taken from the clips ``drawn`` and judged on others."""
+    from calibrate.nearest_ranges import TRIED, judging, nearest_method
+
+    judged = clips[judging(len(clips), drawn)]
+    given: dict[Method, Float32] = {}
+    scratch = Path(tempfile.gettempdir())
+    with writing(scratch), tempfile.TemporaryDirectory(prefix="skd-stream-") as copies:
+        for path in _networks(folder).values():
+            shutil.copy(path, copies)
+        for method in TRIED:
+            quantise_stream(Path(copies), clips[drawn], method)
+            given[method] = _logits(Path(copies), "int8", judged)
+    return nearest_method(_logits(folder, "fp32", judged), given)
+
+
+def _networks(folder: Path) -> dict[int, Path]:
+    found = {due: folder / stream_file(due) for due in DUE if (folder / stream_file(due)).is_file()}
+    if not found:
+        wanted = stream_file(DUE[-1])
+        raise BundleError(f"there is no {wanted} to quantise", where=folder, hint="export a student that streams")
+    return found
 
 
 def quantise_stream(folder: Path, clips: Float32, method: Method) -> list[Path]:
@@ -87,10 +121,7 @@ def quantise_stream(folder: Path, clips: Float32, method: Method) -> list[Path]:
     from calibrate.qdq_placement import without
     from calibrate.quantise import Quantiser
 
-    found = {due: folder / stream_file(due) for due in DUE if (folder / stream_file(due)).is_file()}
-    if not found:
-        wanted = stream_file(DUE[-1])
-        raise BundleError(f"there is no {wanted} to quantise", where=folder, hint="export a student that streams")
+    found = _networks(folder)
     engines = {due: Listening(open_engine(path, threads=1)) for due, path in found.items()}
     network = StreamNetwork(engines)
     for clip in clips:

@@ -6,9 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from calibrate.calibration_set import (
     CalibrationRecord,
     Method,
@@ -25,9 +22,6 @@ from edge.contract.bundle import CALIBRATION, STUDENT_FP32, STUDENT_INT8, read_b
 from edge.contract.manifest import accuracy_text
 from edge.contract.types import Float32
 from edge.engines.registry import open_engine
-
-JUDGED = 256
-"""Clips that choose the method, about."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +52,7 @@ class StudentConfig:
 def quantise_student(config: StudentConfig) -> None:
     """Write ``student.int8.onnx`` and ``calibration.json``, then the manifest anew."""
     from calibrate.float_layers import choose_float_layers, most_sensitive, show_trials
-    from calibrate.nearest_ranges import nearest
+    from calibrate.nearest_ranges import judging, nearest
     from calibrate.quantise import Quantiser
     from calibrate.size_limit import noisiest_within
 
@@ -68,7 +62,7 @@ def quantise_student(config: StudentConfig) -> None:
     test = None if config.test is None else check_clips(bundle, load_clips(config.test), config.test)
     ids = stratified(calibration.labels, config.samples, config.seed)
     samples = one_by_one(calibration.clips[ids])
-    judged = _judged(calibration.clips, ids)
+    judged = one_by_one(calibration.clips[judging(len(calibration.clips), ids)])
     method: Method
     if config.method == "auto":
         method, quantiser = nearest(source, samples, judged)
@@ -108,13 +102,6 @@ def quantise_student(config: StudentConfig) -> None:
         f"{out}: {len(ranges)} activations in INT8, ranges by {method}, {len(kept)} of {len(quantiser.layers)} layers "
         f"in floating point, {size:.3f} of the size"
     )
-
-
-def _judged(clips: Float32, drawn: NDArray[np.int64]) -> list[Float32]:
-    """Clips (1, C, T, V, M) evenly spread over those that ranges are not taken from, over all where these are few."""
-    left = np.setdiff1d(np.arange(len(clips)), drawn)
-    judged = left if 8 * len(left) >= len(drawn) else np.arange(len(clips))
-    return one_by_one(clips[judged[:: max(1, len(judged) // JUDGED)]])
 
 
 def _logits(path: Path, clips: Float32, what: str) -> Float32:

@@ -179,8 +179,9 @@ class QuantiseAwareConfig:
     small: with less, the other losses move the student away from its FP32 decisions."""
     optimiser: FineTuning = field(default_factory=FineTuning)
     """Length and learning rate of the training."""
-    hardware: Hardware = field(default_factory=Hardware)
-    """What to train on: a CPU, GPUs, several machines."""
+    hardware: Hardware = field(default_factory=lambda: Hardware(threads=1))
+    """What to train on: a CPU, GPUs, several machines. A student is so small that more than one CPU thread hardly helps,
+    and on a busy machine hinders."""
     seed: int = 0
     """Seed of the order of clips."""
 

@@ -24,7 +24,7 @@ from edge.contract.layouts import layout
 from edge.contract.manifest import Manifest
 from edge.contract.preprocess import Preprocessing, clip_tensor
 from edge.engines.registry import open_engine
-from edge.recogniser import RecogniserConfig, softmax
+from edge.recogniser import Precision, RecogniserConfig, softmax
 from edge.streaming.network import StreamNetwork, open_stream, stream_file
 from edge.streaming.recogniser import StreamRecogniser, open_stream_recogniser
 from train.export_stream import write_stream
@@ -174,6 +174,45 @@ def test_a_stream_in_int8_decides_like_the_one_in_fp32(folder: Path) -> None:
     # Four channels leave rounding little to average over.
     assert np.corrcoef(wanted.ravel(), given.ravel())[0, 1] > 0.95
     assert not np.array_equal(wanted, given)
+
+
+def test_a_streams_ranges_are_those_that_keep_other_clips_nearest_to_fp32(
+    network: DenseGcnStream, tmp_path: Path
+) -> None:
+    from calibrate.calibration_set import stratified
+    from calibrate.nearest_ranges import TRIED
+    from calibrate.stream import StreamConfig, quantise_stream, quantise_stream_of
+
+    rng = np.random.default_rng(4)
+    clips = (rng.uniform(0.3, 2, (12, 1, 1, 1, 1)) * rng.standard_normal((12, 3, 16, 13, 1))).astype(np.float32)
+    labels = np.arange(12) % 5
+    drawn = stratified(labels, 8, seed=0)
+    others = clips[np.setdiff1d(np.arange(12), drawn)]
+    np.savez(tmp_path / "calibration.npz", clips=clips, labels=labels)
+    for name in ("bundle", *TRIED):
+        (tmp_path / name).mkdir()
+        write_stream(network, noise(16), tmp_path / name)
+
+    def logits(folder: Path, precision: Precision) -> NDArray[np.float32]:
+        stream = open_stream(folder, precision, threads=1)
+        given = stream.logits(others)
+        stream.close()
+        return given
+
+    errors = {}
+    for method in TRIED:
+        quantise_stream(tmp_path / method, clips[drawn], method)
+        difference = logits(tmp_path / method, "int8") - logits(tmp_path / method, "fp32")
+        errors[method] = float((difference**2).mean())
+    best = min(errors, key=lambda method: errors[method])
+
+    shape = (1, 3, 16, 13, 1)
+    manifest = Manifest("streams", tuple("abcde"), PENN.name, HOW, "clip", "logits", shape)
+    write_manifest(tmp_path / "bundle", manifest)
+    quantise_stream_of(StreamConfig(tmp_path / "bundle", tmp_path / "calibration.npz", samples=8))
+    names = [tmp_path / name / "stream.4.int8.onnx" for name in ("bundle", best)]
+    assert names[0].read_bytes() == names[1].read_bytes()
+    assert read_bundle(tmp_path / "bundle").file("stream.4.int8.onnx").is_file()
 
 
 def test_states_in_int8_are_not_rounded(network: DenseGcnStream, tmp_path: Path) -> None:
