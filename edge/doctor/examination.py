@@ -68,7 +68,7 @@ def _runtimes(line: int | None, on_jetson: bool) -> list[Finding]:
     except (SkdError, ImportError) as error:
         problem = getattr(error, "what", str(error))
     return [
-        software.tensorrt(_version_of_module("tensorrt"), line, on_jetson),
+        software.tensorrt(_version_of_module("tensorrt"), line, on_jetson, _version("tensorrt") is not None),
         software.pycuda(problem, _version("pycuda"), line, on_jetson),
         software.opencv(_version_of_module("cv2"), cv2.getBuildInformation() if cv2 else "", on_jetson),
         software.runtime("ONNX Runtime", _version("onnxruntime"), needed_for="networks on the CPU"),

@@ -23,13 +23,19 @@ def python(version: tuple[int, int]) -> Finding:
     return Finding("Python", "fail", f"{said}; 3.10 to 3.12 are supported", "use one of them, or the image: docker/run")
 
 
-def tensorrt(version: str | None, line: int | None, on_jetson: bool) -> Finding:
-    """version: of the Python package, None where it cannot be imported. line: JetPack's, None where unknown."""
+def tensorrt(version: str | None, line: int | None, on_jetson: bool, installed: bool = False) -> Finding:
+    """version: of the Python package, None where it cannot be imported. line: JetPack's, None where unknown.
+
+    installed: the package is there all the same, as in the image that compiles it for JetPack 5.
+    """
     if not on_jetson:
         return not_here("TensorRT", "none; networks run on ONNX Runtime" if version is None else version)
-    if version is None and line is not None and line < FIRST_LINE:
+    if version is None and line is not None and line < FIRST_LINE and not installed:
         instead = "ONNX Runtime on the CPU instead" + (", or docker/run --engines" if line == 5 else "")
         return not_here("TensorRT", f"JetPack {line}'s has no bindings for this Python; {instead}")
+    if version is None and installed:
+        mend = "python3 -c 'import tensorrt' says why; in a container: docker run --runtime nvidia"
+        return Finding("TensorRT", "fail", "installed, and Python cannot import it", mend)
     if version is None:
         mend = f"sudo apt install python3-libnvinfer; {SYSTEM_PACKAGES}"
         return Finding("TensorRT", "fail", "Python cannot import it", mend)

@@ -201,6 +201,12 @@ def test_tensorrt_is_held_against_the_jetpack(version, line, status):
     assert software.tensorrt(version, line, True).status == status
 
 
+@pytest.mark.parametrize("line", [5, 6, None])
+def test_a_tensorrt_that_is_there_and_cannot_be_loaded_is_a_failure_on_every_jetpack(line):
+    found = software.tensorrt(None, line, True, installed=True)
+    assert found.status == "fail" and "--runtime nvidia" in found.mend
+
+
 @pytest.mark.parametrize(
     ("text", "on_jetson", "status", "words"),
     [
