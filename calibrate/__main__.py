@@ -37,6 +37,7 @@ class GateConfig:
 def gate(config: GateConfig) -> None:
     """Print what is refused; exit code 1 where anything is."""
     from calibrate.onnx_graph import read_onnx
+    from calibrate.parser_errors import next_step
     from calibrate.parser_gate import gate as ask
     from calibrate.tensorrt_rules import notes, violations
 
@@ -52,6 +53,8 @@ def gate(config: GateConfig) -> None:
         table.add_row("note", line)
     table.add_row("verdict", "refused" if refused else "passed")
     console.print(table)
+    if report.errors:
+        console.print(next_step(config.onnx, "POLYGRAPHY_USE_TENSORRT_RTX=1 "))
     if refused:
         raise SystemExit(OVER_BUDGET)
 

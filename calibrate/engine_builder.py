@@ -9,6 +9,7 @@ from typing import Any, Literal
 from calibrate.build_progress import progress
 from calibrate.half_precision import in_half_precision
 from calibrate.onnx_graph import is_quantised, read_onnx
+from calibrate.parser_errors import next_step
 from calibrate.qdq_fusion import fusible
 from calibrate.tensorrt_builder import Builder, batches_up_to
 from edge.contract.bundle import sha256_of
@@ -104,7 +105,7 @@ def serialised_engine(trt: Any, source: Path, timing: Path, options: BuildOption
         model = in_half_precision(model)
     network, errors = builder.parse(model)
     if errors:
-        raise EngineError(f"TensorRT {trt.__version__} refuses {errors[0]}", where=source)
+        raise EngineError(f"TensorRT {trt.__version__} refuses {errors[0]}", where=source, hint=next_step(source))
     config = builder.config(options.workspace_mib)
     for kind in kinds:
         builder.allow(config, kind)

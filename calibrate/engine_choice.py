@@ -28,11 +28,7 @@ class Candidate:
         """What of the budget it misses, empty where it is within."""
         if self.failed:
             return self.failed
-        if self.agreement < budget.min_agreement:
-            return f"agrees on {self.agreement:.2f} %, {budget.min_agreement:g} % are wanted"
-        if self.top1_drop is not None and self.top1_drop > budget.max_top1_drop:
-            return f"top-1 falls by {self.top1_drop:.2f} points, {budget.max_top1_drop:g} are allowed"
-        return ""
+        return "; ".join(budget.missed(self.agreement, self.top1_drop))
 
 
 @dataclass(frozen=True)

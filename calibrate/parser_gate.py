@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from calibrate.onnx_graph import read_onnx
+from calibrate.parser_errors import ParserError
 from calibrate.qdq_fusion import fusible
-from calibrate.tensorrt_builder import Builder, ParserError, batches_up_to
+from calibrate.tensorrt_builder import Builder, batches_up_to
 from edge.contract.errors import EngineError, MissingDependency
 
 TARGETS = ("SM86", "SM89", "SM120")

@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import onnx
 
+from calibrate.parser_errors import ParserError, parser_error
 from edge.contract.errors import EngineError
 from edge.engines.tensorrt_log import Complaints
-
-
-@dataclass(frozen=True)
-class ParserError:
-    """Why TensorRT refuses a network. node and operator are empty where it does not say."""
-
-    node: str
-    operator: str
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.node} ({self.operator}): {self.message}" if self.node else self.message
 
 
 def batches_up_to(most: int) -> list[int]:
@@ -58,7 +46,7 @@ class Builder:
         self._parser = self.trt.OnnxParser(network, self._said.logger)
         if self._parser.parse(model.SerializeToString()):
             return network, []
-        found = [_parser_error(self._parser.get_error(i), model) for i in range(self._parser.num_errors)]
+        found = [parser_error(self._parser.get_error(i), model) for i in range(self._parser.num_errors)]
         return network, found or [ParserError("", "", self._said.text("the parser gave no reason"))]
 
     def config(self, workspace_mib: int) -> Any:
@@ -115,13 +103,3 @@ class Builder:
         if engine is None:
             raise EngineError(f"TensorRT cannot build it: {self._said.text('no reason was given')}")
         return bytes(engine)
-
-
-def _parser_error(error: Any, model: onnx.ModelProto) -> ParserError:
-    # Names came with TensorRT 10, and not every node has one; the node's place in the file is always told.
-    place = error.node()
-    node = model.graph.node[place] if 0 <= place < len(model.graph.node) else onnx.NodeProto()
-    name = error.node_name() if hasattr(error, "node_name") else ""
-    operator = error.node_operator() if hasattr(error, "node_operator") else ""
-    unnamed = f"node {place}" if place >= 0 else ""
-    return ParserError(name or node.name or unnamed, operator or node.op_type, error.desc())

@@ -1,0 +1,57 @@
+"""The parser's reasons as users read them: of texts that TensorRT's parsers gave, and of the real parser here."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from calibrate.parser_errors import reason
+from calibrate.parser_gate import gate
+
+SAID = {
+    "false": "this TensorRT has no operator Det, or not with these inputs and attributes",
+    "Assertion failed: false": "this TensorRT has no operator Det, or not with these inputs and attributes",
+    'creator && "Plugin not found, are the plugin name, version, and namespace correct?"': "Plugin not found, are the "
+    "plugin name, version, and namespace correct?",
+    '(mode == "half_pixel" || mode == "asymmetric") && "TensorRT only supports half_pixel and " "asymmetric modes!"': (
+        "TensorRT only supports half_pixel and asymmetric modes!"
+    ),
+    "Assertion failed: shiftIsAllZeros(zeroPoint): Non-zero zero point is not supported.": "Non-zero zero point is not "
+    "supported.",
+    "Assertion failed: (c == -1 || c * group == n): The kernel: it does not fit.": "The kernel: it does not fit.",
+    "Invalid Node - bias_dq\nAPI Usage Error (bias_dq: input has type Int32)\n[checkMacros.cpp::catchCudaError::250] "
+    "Error Code 1: Cuda Runtime": "Invalid Node - bias_dq\nAPI Usage Error (bias_dq: input has type Int32)",
+    "This version of TensorRT doesn't support it": "This version of TensorRT doesn't support it",
+    "convertDtype(onnxType, &newType)": "convertDtype(onnxType, &newType)",
+}
+
+
+@pytest.mark.parametrize(("said", "told"), SAID.items())
+def test_what_is_told_is_the_text_and_not_the_condition(said: str, told: str) -> None:
+    assert reason(said, "Det") == told
+
+
+def network(path: Path, node: onnx.NodeProto, *constants: onnx.TensorProto) -> Path:
+    taken = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 8, 8])
+    given = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    graph = helper.make_graph([node], "one", [taken], [given], list(constants))
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+    return path
+
+
+def test_an_operator_that_the_real_parser_lacks_is_named_with_its_node(tmp_path: Path) -> None:
+    pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
+    (found,) = gate(network(tmp_path / "det.onnx", helper.make_node("Det", ["x"], ["y"], name="odd"))).errors
+    assert str(found) == "odd (Det): this TensorRT has no operator Det, or not with these inputs and attributes"
+
+
+def test_a_mode_that_the_real_parser_lacks_is_told_in_its_words(tmp_path: Path) -> None:
+    pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
+    scales = numpy_helper.from_array(np.array([1, 1, 2, 2], np.float32), "scales")
+    crop = helper.make_node(
+        "Resize", ["x", "", "scales"], ["y"], mode="cubic", coordinate_transformation_mode="tf_crop_and_resize"
+    )
+    (found,) = gate(network(tmp_path / "resize.onnx", crop, scales)).errors
+    assert found.message.startswith("TensorRT only supports half_pixel") and "&&" not in found.message
