@@ -151,7 +151,8 @@ class TensorRtEngine:
         self._plans = sorted(plans, key=lambda plan: plan.batch)
         most = self._plans[-1].batch
         self.inputs = tuple(replace(s, max_batch=most) if None in s.shape else s for s in self.inputs)
-        self.outputs = tuple(_with_free_batch(s, self._plans) for s in self.outputs)
+        if any(s.shape[:1] == (None,) for s in self.inputs):
+            self.outputs = tuple(_with_free_batch(s, self._plans) for s in self.outputs)
         self._buffers: dict[str, TensorBuffer] = {}
         for spec in tensors:
             size = max(math.prod(plan.shapes[spec.name]) for plan in plans)
@@ -225,10 +226,11 @@ class TensorRtEngine:
 def _with_free_batch(spec: TensorSpec, plans: Sequence[Plan]) -> TensorSpec:
     """The output with its batch axis free, if its rows are those of the batch in every plan.
 
-    The engine itself need not say so: TensorRT 8.5 gives an output a size where every profile has but one.
+    The engine itself need not say so: TensorRT 8.5 gives an output a size where every profile has but one, as the only
+    one of a DLA core has.
     """
     rows = [plan.shapes[spec.name][:1] == (plan.batch,) for plan in plans]
-    return replace(spec, shape=(None, *spec.shape[1:])) if len(plans) > 1 and all(rows) else spec
+    return replace(spec, shape=(None, *spec.shape[1:])) if all(rows) else spec
 
 
 def _with_rows(spec: TensorSpec, plan: Plan, rows: int) -> tuple[int, ...]:
