@@ -180,8 +180,8 @@ class QuantiseAwareConfig:
     optimiser: FineTuning = field(default_factory=FineTuning)
     """Length and learning rate of the training."""
     hardware: Hardware = field(default_factory=lambda: Hardware(threads=1))
-    """What to train on: a CPU, GPUs, several machines. A student is so small that more than one CPU thread hardly helps,
-    and on a busy machine hinders."""
+    """What to train on: a CPU, GPUs, several machines. On a CPU one thread by default: a student is small, and
+    beside other work threads that wait for each other crawl."""
     seed: int = 0
     """Seed of the order of clips."""
 
