@@ -4,7 +4,10 @@
 
 alone: the pose stage, given one picture after the other that was read beforehand. loop: reading, pose, tracker, clips
 and decisions, on threads of their own, with nothing drawn. The networks have one thread, so that on two cores
-there is room for what runs beside them. Turn and turn about, so that what else the machine does falls on both.
+there is room for what runs beside them.
+
+A round opens the networks once, and measures the stage alone, the loop with that same stage, and the stage alone again.
+How fast a network is varies by some percent with where its memory happens to lie, and with the minute.
 
 The last rows are of stages that only sleep, 10, 30 and 6 ms: what handing on costs where no stage takes another's time.
 """
@@ -13,7 +16,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import cast
@@ -22,18 +25,17 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from edge.bench.loop_run import loop_run
 from edge.capture.registry import open_source
 from edge.capture.source import Recording
 from edge.contract.layouts import layout
 from edge.contract.types import Event, Frame, FrameResult, Sighting
 from edge.latency import POSE, LatencyHistory
 from edge.loop.action_stage import ActionStage
+from edge.loop.parts import Parts, opened
 from edge.loop.pipeline import Pipeline
 from edge.loop.played import Limits
-from edge.loop.pose_stage import EstimatorStage
-from edge.loop.restarts import RestartConfig, Restarted
-from edge.pose.registry import PoseConfig, open_estimator
+from edge.loop.pose_stage import PoseStage
+from edge.pose.registry import PoseConfig
 from edge.recogniser import RecogniserConfig
 from edge.run import RunConfig
 
@@ -42,10 +44,8 @@ POSE_CONFIG = PoseConfig(threads=1)
 FRAMES, WARM_UP = 150, 10
 
 
-def alone(clip: Path) -> float:
-    """Pictures a second of the pose stage."""
-    stage = EstimatorStage(Restarted("pose", lambda: open_estimator(POSE_CONFIG), RestartConfig(), print))
-    frames = list(islice(open_source(str(clip)), FRAMES))
+def alone(stage: PoseStage, frames: Sequence[Frame]) -> float:
+    """Pictures a second of the pose stage after the warm-up."""
     for frame in frames[:WARM_UP]:
         stage.see(frame)
     start = time.perf_counter()
@@ -54,7 +54,7 @@ def alone(clip: Path) -> float:
     return (len(frames) - WARM_UP) / (time.perf_counter() - start)
 
 
-def together(clip: Path) -> tuple[float, float]:
+def together(parts: Parts) -> tuple[float, float]:
     """Pictures a second of the loop after the warm-up; part of that time in which the pose stage was at work."""
     times: list[float] = []
     busy_ms: list[float] = []
@@ -63,12 +63,19 @@ def together(clip: Path) -> tuple[float, float]:
         times.append(time.perf_counter())
         busy_ms.append(result.latency_ms[POSE])
 
-    config = RunConfig(
-        str(clip), BUNDLE, pose=POSE_CONFIG, recogniser=RecogniserConfig(threads=1), frames=FRAMES, self_test=False
-    )
-    loop_run(config, WARM_UP, note)
+    limits = Limits(frames=FRAMES)
+    Pipeline(parts.source, parts.pose, parts.action, (), LatencyHistory(0), limits=limits, on_result=note).run()
     took_s = times[-1] - times[WARM_UP - 1]
     return (len(times) - WARM_UP) / took_s, sum(busy_ms[WARM_UP:]) / 1000 / took_s
+
+
+def one_round(clip: Path, frames: Sequence[Frame]) -> tuple[float, float, float]:
+    """Pictures a second alone, mean of before and after, and in the loop; part of the time at work there."""
+    config = RunConfig(str(clip), BUNDLE, pose=POSE_CONFIG, recogniser=RecogniserConfig(threads=1))
+    with opened(config) as parts:
+        before = alone(parts.pose, frames)
+        loop, at_work = together(parts)
+        return (before + alone(parts.pose, frames)) / 2, loop, at_work
 
 
 class Sleeping(Recording):
@@ -119,8 +126,9 @@ def sleeping() -> tuple[float, float, float]:
 
 def main(clip: Path, rounds: int) -> None:
     table = Table("", "stage alone, a second", "loop, a second", "part %", "stage at work in the loop %")
-    rows = [(clip.name, alone(clip), *together(clip)) for _ in range(rounds)]
-    rows += [("sleeping", *sleeping()) for _ in range(rounds)]
+    frames = list(islice(open_source(str(clip)), FRAMES))
+    rows = [(clip.name, *one_round(clip, frames)) for _ in range(rounds)]
+    rows += [("sleeping", *sleeping()) for _ in range(min(rounds, 3))]
     for name, one, all_of_it, at_work in rows:
         parts = (100 * all_of_it / one, 100 * at_work)
         table.add_row(name, *(f"{value:.1f}" for value in (one, all_of_it, *parts)))

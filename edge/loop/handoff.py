@@ -25,23 +25,42 @@ class Handoff(Generic[Item]):
         self._depth = depth
         self._items: deque[Item] = deque()
         self._changed = threading.Condition()
-        self._ended = self._stopped = False
+        self._ended = self._stopped = self._is_quiet = False
         self._taken = self._given = 0
 
-    def put(self, item: Item) -> None:
-        """Waits for room. Raises Stopped after :meth:`end` and :meth:`stop`."""
+    def put(self, item: Item, *, quietly: bool = False) -> None:
+        """Waits for room. Raises Stopped after :meth:`end` and :meth:`stop`.
+
+        quietly: a taker that sleeps is left to sleep until :meth:`announce`, or until there is no room for the next.
+        """
         with self._changed:
-            self._changed.wait_for(self._has_room)
+            if not self._has_room():
+                self._changed.notify_all()
+                self._changed.wait_for(self._has_room)
             if self._stopped or self._ended:
                 raise Stopped
             self._items.append(item)
             self._given += 1
             ticket = self._given
-            self._changed.notify_all()
+            self._is_quiet = quietly
+            if not quietly:
+                self._changed.notify_all()
             if self._depth == 0:
                 self._changed.wait_for(lambda: self._stopped or self._taken >= ticket)
                 if self._taken < ticket:
                     raise Stopped
+
+    def announce(self) -> None:
+        """Wake the taker of what was put quietly, if anything was; from any thread."""
+        with self._changed:
+            if self._is_quiet:
+                self._is_quiet = False
+                self._changed.notify_all()
+
+    @property
+    def is_any_waiting(self) -> bool:
+        """Whether an item can be taken at once, at this moment."""
+        return bool(self._items)
 
     def _has_room(self) -> bool:
         return self._stopped or self._ended or len(self._items) < max(self._depth, 1)
@@ -79,7 +98,7 @@ class Newest(Handoff[Item]):
         super().__init__()
         self.dropped = 0
 
-    def put(self, item: Item) -> None:
+    def put(self, item: Item, *, quietly: bool = False) -> None:
         """Never waits."""
         with self._changed:
             if self._stopped or self._ended:

@@ -189,13 +189,18 @@ class Pipeline:
             limit_s = self._limits.seconds
             if frame is None or (limit_s is not None and frame.time_s > limit_s):
                 return
+            self._sightings.announce()
             self._pictures.put(Taken(frame, now, 1000 * (now - start)))
             if next(numbers) == self._limits.frames and not self._source.live:
                 return
 
     def _see(self) -> None:
         for looked_at, taken in enumerate(self._pictures, 1):
-            self._sightings.put((taken, self._pose.see(taken.frame)))
+            seen = self._pose.see(taken.frame)
+            # With a next picture at hand the action stage would wake to take the interpreter from this thread just when
+            # it prepares what its network is shown. It is inside the network when the capture stage has one more.
+            is_next_at_hand = not self._source.live and self._pictures.is_any_waiting
+            self._sightings.put((taken, seen), quietly=is_next_at_hand)
             if looked_at == self._limits.frames:
                 # A camera would give more, and pictures that nobody wants would count as dropped.
                 self._source.cancel()

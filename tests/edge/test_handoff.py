@@ -49,6 +49,41 @@ def test_the_giver_is_never_further_ahead_than_the_depth(depth, ahead):
         assert given[-1] - n <= ahead + (depth > 0)
 
 
+@pytest.mark.parametrize("told_by", ["announce", "end", "a put", "no room"])
+def test_what_is_put_quietly_is_taken_when_somebody_tells(told_by):
+    handoff, taken, took = Handoff(1 if told_by == "no room" else 2), [], threading.Event()
+
+    def taker():
+        for item in handoff:
+            taken.append(item)
+            took.set()
+
+    in_thread(taker)
+    time.sleep(0.05)
+    handoff.put(1, quietly=True)
+    assert not took.wait(0.1), "the taker sleeps, and is left to"
+    if told_by == "announce":
+        handoff.announce()
+    elif told_by == "end":
+        handoff.end()
+    else:
+        handoff.put(2, quietly=told_by == "no room")
+    assert took.wait(2) and taken[0] == 1
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+def test_what_is_put_quietly_arrives_once_and_in_order_though_nobody_announces(depth):
+    handoff = Handoff(depth)
+
+    def giver():
+        for n in range(500):
+            handoff.put(n, quietly=n % 7 > 0)
+        handoff.end()
+
+    in_thread(giver)
+    assert list(handoff) == list(range(500))
+
+
 def test_the_newest_replaces_what_nobody_took_and_is_counted():
     newest = Newest()
     for n in range(5):
