@@ -130,6 +130,27 @@ def test_a_live_picture_is_no_older_than_its_stages_and_one_frame(pose_s, action
     assert 20 < played.frames < 150 and played.dropped > 20
 
 
+@pytest.mark.parametrize(("read_s", "pose_s", "waits"), [(0.012, 0.03, True), (0.03, 0.005, False)])
+def test_the_action_stage_wakes_while_the_pose_stage_is_busy_or_at_once_where_it_is_not(read_s, pose_s, waits):
+    pose, action, seen, begun = Scripted(pose_s), Slow(0), {}, {}
+    see, act = pose.see, action.act
+
+    def noted_see(frame):
+        sighting = see(frame)
+        seen[frame.index] = time.perf_counter()
+        return sighting
+
+    def noted_act(sighting):
+        begun[sighting.frame.index] = time.perf_counter()
+        return act(sighting)
+
+    pose.see, action.act = noted_see, noted_act
+    pipeline(Pictures(20, pause_s=read_s), pose, action).run()
+    assert begun.keys() == seen.keys() == set(range(20))
+    # Where the pose stage has its next picture at hand, when the one after that was read, which takes 12 ms.
+    assert (np.median([begun[n] - seen[n] for n in range(2, 16)]) > 0.006) == waits
+
+
 def test_of_a_live_source_what_came_too_late_is_counted_not_looked_at():
     pose, kept = Scripted(0.012), Kept()
     played = pipeline(Pictures(100, live=True, pause_s=0.003), pose, Slow(0), kept).run()
