@@ -1,0 +1,75 @@
+"""Which kernels TensorRT-RTX makes of a network, read from its builder's own list; no GPU is asked.
+
+python tensorrt_kernels.py NETWORK.onnx TARGET prints them as JSON. A process of its own, because TensorRT keeps the
+first logger of a process, and the list is a message of the log.
+"""
+
+import json
+import re
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """kind: correlation for a convolution, gemm, or kgen for what was generated. reads, gives: types of its tensors.
+
+    nodes: of the ONNX file, all that it computes.
+    """
+
+    kind: str
+    reads: tuple[str, ...]
+    gives: tuple[str, ...]
+    nodes: tuple[str, ...]
+
+
+def kernels(listed: str) -> list[Kernel]:
+    """Of the lines that begin with "Name:" in the builder's message."""
+    return [_kernel(line) for line in listed.splitlines() if line.startswith("Name:")]
+
+
+def _kernel(line: str) -> Kernel:
+    def types(begin: str, end: str) -> tuple[str, ...]:
+        part = line[line.index(begin) : line.index(end)]
+        return tuple(re.findall(r"Datatype: (\w+)", part))
+
+    kind = re.search(r"LayerType: (\w+)", line)
+    assert kind is not None
+    nodes = tuple(re.findall(r"\[ONNX Layer: ([^\]]*)\]", line))
+    return Kernel(kind[1], types("Inputs:", "Constants:"), types("Outputs:", "TacticName:"), nodes)
+
+
+def build(network: Path, target: str) -> list[Kernel]:
+    import tensorrt_rtx as trt
+
+    from calibrate.onnx_graph import read_onnx
+    from calibrate.qdq_fusion import fusible
+
+    said: list[str] = []
+
+    class Listening(trt.ILogger):
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+
+        def log(self, severity: trt.ILogger.Severity, message: str) -> None:
+            said.append(message)
+
+    logger = Listening()
+    builder = trt.Builder(logger)
+    parsed = builder.create_network(0)
+    parser = trt.OnnxParser(parsed, logger)
+    assert parser.parse(fusible(read_onnx(network)).SerializeToString())
+    config, profile = builder.create_builder_config(), builder.create_optimization_profile()
+    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
+    config.num_compute_capabilities = 1
+    config.set_compute_capability(getattr(trt.ComputeCapability, target), 0)
+    for tensor in map(parsed.get_input, range(parsed.num_inputs)):
+        profile.set_shape(tensor.name, *[tuple(abs(n) for n in tensor.shape)] * 3)
+    config.add_optimization_profile(profile)
+    assert builder.build_serialized_network(parsed, config)
+    return [kernel for message in said for kernel in kernels(message)]
+
+
+if __name__ == "__main__":
+    print(json.dumps([asdict(kernel) for kernel in build(Path(sys.argv[1]), sys.argv[2])]))
