@@ -46,7 +46,7 @@ def pictures(*numbers, width=320):
 
 
 def test_a_camera_that_drops_out_is_opened_again_and_its_clock_goes_on():
-    source, _ = camera(pictures(0, 1, 2), Device([]), pictures(5, 6), first_s=0.01)
+    source, _ = camera(pictures(0, 1, 2), Device([]), pictures(5, 6), first_s=0.01, give_up_s=1.0)
     events, seen = [], []
     source.tell = events.append
     with pytest.raises(SourceError, match="did not come back within"):
