@@ -52,6 +52,8 @@ def screen(tmp_path: Path):
         pytest.skip("apt install xvfb")
     read, write = os.pipe()
     arguments = ["-displayfd", str(write), "-screen", "0", "800x600x24", "-fbdir", str(tmp_path), "-nolisten", "tcp"]
+    # Otherwise it starts anew when its only client goes, the trial window, and may refuse the next one meanwhile.
+    arguments.append("-noreset")
     process = subprocess.Popen([server, *arguments], pass_fds=[write], stderr=subprocess.DEVNULL)
     os.close(write)
     try:
@@ -139,7 +141,9 @@ def shown(folder: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
         while time.monotonic() < end:
             if part_shown(folder) > 0.3:
                 return process
-            assert process.poll() is None
+            if process.poll() is not None:
+                process.communicate()
+                raise AssertionError(f"the process that shows pictures ended with code {process.returncode}")
             time.sleep(0.1)
         process.kill()
         process.communicate()
