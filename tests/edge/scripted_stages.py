@@ -1,0 +1,90 @@
+"""Stages and outputs that take their time, or fail when they are told to, and a pipeline of them."""
+
+import time
+from contextlib import contextmanager
+
+from parts import SCRIPT_LAYOUT, moving_body, sighting
+from people import PENN
+
+from edge.contract.types import FrameResult, Sighting
+from edge.latency import LatencyHistory
+from edge.loop.outlet import Outlet, Terms
+from edge.loop.pipeline import Pipeline
+from edge.loop.played import Limits
+from edge.overlay import Overlay
+
+
+class Busy:
+    """Sleeps, and remembers how long it really slept: other work may run on these processors."""
+
+    def __init__(self, takes_s):
+        self.takes_s, self.took_s = takes_s, []
+
+    def __call__(self):
+        start = time.perf_counter()
+        time.sleep(self.takes_s)
+        self.took_s.append(time.perf_counter() - start)
+
+
+class Scripted:
+    """A pose stage that takes its time; fails with the error given at that frame."""
+
+    layout = SCRIPT_LAYOUT
+
+    def __init__(self, takes_s=0.0, error_at=None, hold=None):
+        self.busy, self.error_at, self.hold, self.looked = Busy(takes_s), error_at, hold, []
+
+    def see(self, frame):
+        self.busy()
+        if self.hold is not None:
+            self.hold.wait()
+        if self.error_at is not None and frame.index == self.error_at[0]:
+            raise self.error_at[1]
+        self.looked.append(frame.index)
+        return sighting(frame.index, frame.time_s, [moving_body(frame.index)], frame.image)
+
+
+class Slow:
+    """An action stage that only takes its time."""
+
+    def __init__(self, takes_s):
+        self.busy = Busy(takes_s)
+
+    def act(self, seen: Sighting):
+        self.busy()
+        return FrameResult(seen.frame, (), dict(seen.latency_ms), seen.poses)
+
+    def finish(self):
+        return ()
+
+
+class Kept:
+    """A sink that keeps what it is given, and how its context was left."""
+
+    def __init__(self, takes_s=0.0, error_at=None):
+        self.results, self.left, self.busy, self.error_at = [], None, Busy(takes_s), error_at
+
+    @contextmanager
+    def opened(self):
+        try:
+            yield self.take
+        except BaseException as error:
+            self.left = error
+            raise
+        self.left = "well"
+
+    def take(self, result):
+        self.busy()
+        if self.error_at is not None and len(self.results) == self.error_at[0]:
+            raise self.error_at[1]
+        self.results.append(result)
+
+
+def outlet(sink, name="test", **terms):
+    return Outlet(name, sink.opened(), Terms(**terms), Overlay(PENN), LatencyHistory(0))
+
+
+def pipeline(source, pose, action, *sinks, limits=None, history=None, **more):
+    patient = not source.live
+    outlets = [sink if isinstance(sink, Outlet) else outlet(sink, patient=patient) for sink in sinks]
+    return Pipeline(source, pose, action, outlets, history or LatencyHistory(0), limits=limits or Limits(), **more)
