@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 if __name__ == "__main__":
-    from edge.loading import die_quietly
+    from edge.cli.loading import die_quietly
 
     die_quietly()
 
@@ -21,7 +21,8 @@ from calibrate.stream import StreamConfig, quantise_stream_of
 from calibrate.student import StudentConfig, quantise_student
 from calibrate.verify import OVER_BUDGET, VerifyConfig, verify
 from calibrate.verify_pose import VerifyPoseConfig, verify_pose
-from edge.command_line import Command, console, run_command_line, with_extra
+from edge.cli.command_line import Command, run_command_line, with_extra
+from edge.cli.console import console
 
 # onnx, onnxruntime and TensorRT are imported by the functions: a device builds engines without the second.
 

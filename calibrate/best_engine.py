@@ -23,7 +23,7 @@ from calibrate.engine_choice import Candidate, Choice, choose
 from calibrate.judge import Judge, judge_by_labels, judge_by_logits, judge_by_people
 from calibrate.onnx_graph import is_quantised, read_onnx
 from calibrate.pictures import evenly_spaced
-from edge.command_line import console
+from edge.cli.console import console
 from edge.contract.bundle import REFERENCE, STUDENT_ENGINE, STUDENT_FP32, STUDENT_INT8, read_bundle
 from edge.contract.errors import EngineError
 from edge.contract.files import writing

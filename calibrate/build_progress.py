@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.progress import Progress
 
-from edge.command_line import console
+from edge.cli.console import console
 
 
 @contextmanager

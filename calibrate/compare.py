@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
-from edge.command_line import console
+from edge.cli.console import console
 from edge.contract.types import Float32
 from edge.engines.engine import Engine
 

@@ -19,7 +19,7 @@ from calibrate.judge import Judge, Loss
 from calibrate.onnx_graph import Array, Sample
 from calibrate.quantise import Quantiser
 from calibrate.sensitivity import LayerLoss, fewest, layer_losses, outputs
-from edge.command_line import console
+from edge.cli.console import console
 from edge.contract.errors import ConfigError
 from edge.contract.manifest import AccuracyBudget
 from edge.engines.registry import open_engine

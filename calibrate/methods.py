@@ -11,7 +11,7 @@ from rich.table import Table
 
 from calibrate.calibration_set import METHODS, Method, check_clips, load_clips, stratified
 from calibrate.compare import agreement, deviation, logits_of, one_by_one, top1
-from edge.command_line import console
+from edge.cli.console import console
 from edge.contract.bundle import STUDENT_FP32, read_bundle
 from edge.contract.files import write_json
 from edge.engines.registry import open_engine

@@ -18,7 +18,7 @@ from calibrate.calibration_set import Method
 from calibrate.onnx_graph import Array
 from calibrate.quantise import Quantiser
 from calibrate.sensitivity import outputs
-from edge.command_line import console
+from edge.cli.console import console
 
 TRIED: tuple[Method, ...] = ("percentile", "margin", "mse", "minmax")
 """Entropy is slow and has not been near."""

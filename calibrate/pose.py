@@ -11,7 +11,7 @@ from calibrate.calibration_set import CalibrationRecord, Method, Weights, write_
 from calibrate.judge import judge_by_people
 from calibrate.pictures import alternating
 from calibrate.pose_inputs import Family, pose_inputs
-from edge.command_line import console
+from edge.cli.console import console
 from edge.contract.manifest import AccuracyBudget
 from edge.contract.types import Image
 from edge.engines.registry import open_engine

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from calibrate.listening import Listening
-from edge.command_line import console
+from edge.cli.console import console
 from edge.contract.types import Image
 from edge.engines.engine import Engine
 from edge.engines.registry import open_engine

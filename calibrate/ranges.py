@@ -26,7 +26,7 @@ from rich.progress import track
 
 from calibrate.calibration_set import Method
 from calibrate.onnx_graph import Sample, feed
-from edge.command_line import console
+from edge.cli.console import console
 
 PERCENTILE = 99.99
 MARGIN = 1.2

@@ -14,7 +14,7 @@ from rich.progress import track
 
 from calibrate.compare import agreement
 from calibrate.quantise import Quantiser
-from edge.command_line import console
+from edge.cli.console import console
 from edge.engines.onnx_runtime import HARMFUL
 from edge.pose.heatmap_estimator import PEAKS
 

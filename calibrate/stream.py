@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from calibrate.calibration_set import LabelledClips, Method, check_clips, load_clips, stratified
 from calibrate.compare import accuracies
 from calibrate.listening import Listening
-from edge.command_line import console
+from edge.cli.console import console
 from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.errors import BundleError
 from edge.contract.files import writing

@@ -17,7 +17,7 @@ from calibrate.calibration_set import (
 )
 from calibrate.compare import accuracies, logits_of, one_by_one
 from calibrate.report import MOST_BYTES
-from edge.command_line import console
+from edge.cli.console import console
 from edge.contract.bundle import CALIBRATION, STUDENT_FP32, STUDENT_INT8, read_bundle, write_manifest
 from edge.contract.manifest import accuracy_text
 from edge.contract.types import Float32

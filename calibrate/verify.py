@@ -21,7 +21,7 @@ from calibrate.compare import (
     one_by_one,
     top1,
 )
-from edge.command_line import console
+from edge.cli.console import console
 from edge.contract.bundle import STUDENT_FP32, STUDENT_INT8, Bundle, read_bundle
 from edge.contract.errors import EngineError, MissingDependency
 from edge.contract.files import write_json

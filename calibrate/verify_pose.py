@@ -13,7 +13,7 @@ from calibrate.compare_poses import people_agreement
 from calibrate.pictures import evenly_spaced
 from calibrate.pose_inputs import Family, estimator, pose_inputs
 from calibrate.verify import OVER_BUDGET
-from edge.command_line import console
+from edge.cli.console import console
 from edge.contract.files import write_json
 from edge.engines.registry import open_engine
 from edge.pose.heatmap_estimator import PEAKS

@@ -29,7 +29,7 @@ from rich.progress import track
 from calibrate.bias_correction import in_eight_bits
 from calibrate.onnx_graph import Array, Graph, Sample, attributes, copied, group_of
 from calibrate.piecewise import Piecewise
-from edge.command_line import console
+from edge.cli.console import console
 
 LARGEST = 127
 POSITIONS = 1024

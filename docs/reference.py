@@ -12,7 +12,7 @@ import calibrate.__main__
 import edge.__main__
 import train.__main__
 from edge.bench.commands import BENCH_COMMANDS
-from edge.command_line import Command
+from edge.cli.command_line import Command
 
 PROGRAMS: dict[str, dict[str, Command]] = {
     "edge": edge.__main__.COMMANDS,

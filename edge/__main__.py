@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 if __name__ == "__main__":
-    from edge.loading import die_quietly
+    from edge.cli.loading import die_quietly
 
     die_quietly()
 
@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from rich.table import Table
 
 from edge.check import CheckConfig, check
-from edge.command_line import Command, print_data, run_command_line, with_extra
+from edge.cli.command_line import Command, run_command_line, with_extra
+from edge.cli.console import print_data
 from edge.contract.layouts import LAYOUTS
 from edge.demo import DemoConfig, demo
 from edge.doctor.command import DoctorConfig, doctor

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.command_line import console
+from edge.cli.console import console
 from edge.contract.bundle import sha256_of
 from edge.contract.errors import DownloadError, OutputError
 from edge.contract.files import replacing

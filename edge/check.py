@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from edge.command_line import console
+from edge.cli.console import console
 from edge.contract.bundle import STUDENT_INT8, read_bundle
 from edge.contract.manifest import accuracy_text
 from edge.recogniser import Precision, RecogniserConfig, open_recogniser

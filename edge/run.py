@@ -13,18 +13,19 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from edge.capture.address import parse
 from edge.capture.source import CaptureConfig, Source
-from edge.command_line import USER_ERROR, console, print_warning
+from edge.cli.command_line import USER_ERROR
+from edge.cli.console import console, print_warning
+from edge.cli.interruption import Interruption, interruptible
+from edge.cli.progress import progress_line
 from edge.contract.errors import ConfigError, SourceError
 from edge.contract.files import replacing, writing
 from edge.decisions import DecisionConfig
 from edge.following import PeopleConfig
-from edge.interruption import Interruption, interruptible
 from edge.latency import LatencyHistory, latency_table
 from edge.loop.parts import opened
 from edge.loop.restarts import RestartConfig
 from edge.machine import machine
 from edge.pose.registry import PoseConfig
-from edge.progress import progress_line
 from edge.recogniser import RecogniserConfig
 from edge.sinks.registry import SinkConfig, outlets
 from edge.tracker import TrackerConfig

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from edge.assets import DEMO_CLIP, fetch
-from edge.command_line import console
+from edge.cli.console import console
+from edge.cli.interruption import interruptible
 from edge.contract.errors import ConfigError
 from edge.contract.files import write_json
 from edge.contract.types import Event, FrameResult
 from edge.flaky_video import FlakyVideo
-from edge.interruption import interruptible
 from edge.latency import DECISION, POSE, LatencyHistory, latency_table
 from edge.loop.parts import opened
 from edge.machine import machine

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.command_line import console
+from edge.cli.console import console
 from edge.contract.bundle import DECISIONS, STUDENT_INT8, Bundle, read_bundle, write_manifest
 from edge.contract.errors import BundleError, ConfigError, DataError
 from edge.contract.files import write_json

@@ -22,7 +22,7 @@ import edge.contract.layouts
 import edge.pose.registry
 import train.__main__
 from edge.bench.commands import BENCH_COMMANDS
-from edge.command_line import run_command_line
+from edge.cli.command_line import run_command_line
 from edge.contract.errors import DownloadError
 from edge.engines.registry import open_engine
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 if __name__ == "__main__":
-    from edge.loading import die_quietly
+    from edge.cli.loading import die_quietly
 
     die_quietly()
 
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from edge.command_line import Command, run_command_line
+from edge.cli.command_line import Command, run_command_line
 from train.configuration import (
     AblationConfig,
     ExportConfig,

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from edge.command_line import console
+from edge.cli.console import console
 from train.ablation_report import Result, write_ablation
 from train.checkpoint import load_checkpoint
 from train.configuration import AblationConfig, StudentConfig, TeacherConfig

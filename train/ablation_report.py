@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from rich.table import Table
 from scipy.special import stdtrit
 
-from edge.command_line import console
+from edge.cli.console import console
 from edge.contract.files import replacing, write_json, write_text
 from edge.contract.page import replace_section
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from edge.command_line import console
+from edge.cli.console import console
 from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.errors import ConfigError
 from edge.contract.manifest import Manifest

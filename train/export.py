@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edge.command_line import console
+from edge.cli.console import console
 from edge.contract.bundle import REFERENCE, STUDENT_FP32, write_manifest
 from edge.contract.layouts import layout, mapping
 from edge.contract.manifest import Manifest

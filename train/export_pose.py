@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edge.command_line import console
+from edge.cli.console import console
 from edge.contract.errors import ConfigError
 from edge.engines.registry import open_engine
 from train.configuration import PoseExportConfig

@@ -20,10 +20,10 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.tensorboard import SummaryWriter
 
-from edge.command_line import console
+from edge.cli.console import console
+from edge.cli.progress import Told
 from edge.contract.errors import DataError
 from edge.contract.types import Float32
-from edge.progress import Told
 from train.checkpoint import FILE, Checkpoint, load_checkpoint, save_checkpoint
 from train.configuration import Hardware
 from train.data.pairs import Pairs

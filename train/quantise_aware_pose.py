@@ -23,7 +23,7 @@ import torch
 from rich.progress import Progress
 from torch import Tensor
 
-from edge.command_line import console
+from edge.cli.console import console
 from edge.contract.bundle import sha256_of
 from edge.contract.errors import DataError, EngineError
 from edge.contract.files import write_json

@@ -10,7 +10,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from edge.command_line import console
+from edge.cli.console import console
 from edge.contract.errors import ConfigError
 from train.checkpoint import Checkpoint, build_network, load_checkpoint
 from train.configuration import StudentConfig, TeacherConfig

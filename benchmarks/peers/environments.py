@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge.command_line import console
+from edge.cli.console import console
 from edge.contract.errors import MissingDependency
 
 CACHE = Path("runs/peers/environments")

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from edge.bench.accuracy_figures import Accuracy, accuracy_figures, agreement
 from edge.bench.labelled import labelled_clips
-from edge.command_line import console
+from edge.cli.console import console
 from edge.contract.bundle import STUDENT_FP32, STUDENT_INT8, Bundle, read_bundle
 from edge.contract.errors import ConfigError
 from edge.contract.files import write_json

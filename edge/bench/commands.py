@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edge.bench.accuracy import AccuracyConfig, accuracy
 from edge.bench.latency import LatencyConfig, latency
-from edge.command_line import Command, with_extra
+from edge.cli.command_line import Command, with_extra
 
 BENCH_COMMANDS = {
     "latency": Command(

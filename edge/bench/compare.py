@@ -12,7 +12,7 @@ from typing import Any
 from rich.table import Table
 
 from edge.bench.latency_report import FORMAT
-from edge.command_line import console, print_data
+from edge.cli.console import console, print_data
 from edge.contract.errors import DataError
 
 LEAST = 0.03

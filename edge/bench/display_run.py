@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from edge.bench.single_stream import Times, times
 from edge.bench.time_code import BITS, TICKS_PER_S, draw, read
 from edge.capture.source import Source
-from edge.command_line import print_warning
+from edge.cli.console import print_warning
 from edge.contract.types import Event, Frame, FrameResult
 from edge.latency import LatencyHistory
 from edge.loop.parts import opened

@@ -12,7 +12,7 @@ from rich.progress import track
 
 from edge.bench.loop_run import loop_run
 from edge.capture.video_file import SUFFIXES, videos_below
-from edge.command_line import console
+from edge.cli.console import console
 from edge.contract.bundle import Bundle
 from edge.contract.errors import DataError
 from edge.contract.types import Float32, FrameResult

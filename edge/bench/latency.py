@@ -20,7 +20,7 @@ from edge.bench.loop_run import LoopRun, loop_run
 from edge.bench.query_times import QueryTimes, pose_network_times
 from edge.bench.student_batches import BatchTimes, student_batches
 from edge.capture.source import CaptureConfig
-from edge.command_line import console, print_warning
+from edge.cli.console import console, print_warning
 from edge.contract.bundle import read_bundle
 from edge.contract.errors import ConfigError, SourceError
 from edge.contract.files import write_json, write_text

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edge.command_line import print_warning
+from edge.cli.console import print_warning
 from edge.latency import Latency, LatencyHistory
 from edge.loop.parts import opened
 from edge.run import RunConfig

@@ -15,7 +15,7 @@
     `-- MissingDependency  a package this command needs and this machine lacks
 
 Each message is one line: what is wrong, where, and what to do about it. Command
-lines print it and exit with code 2 (see :mod:`edge.command_line`).
+lines print it and exit with code 2 (see :mod:`edge.cli.command_line`).
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from edge.command_line import print_data
+from edge.cli.console import print_data
 from edge.doctor.finding import Finding, Status
 
 FAILED = 1

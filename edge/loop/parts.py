@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edge.command_line import print_warning
+from edge.cli.console import print_warning
 from edge.contract.bundle import Bundle, read_bundle
 from edge.loop.action_stage import ActionStage
 from edge.loop.pose_stage import EstimatorStage, PoseStage

@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from edge.assets import cache_folder
-from edge.command_line import console
+from edge.cli.console import console
 from edge.contract.bundle import sha256_of
 from edge.contract.errors import DownloadError
 from edge.contract.files import replacing

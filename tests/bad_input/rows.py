@@ -23,7 +23,7 @@ import calibrate.__main__
 import edge.__main__
 import train.__main__
 from edge.bench.commands import BENCH_COMMANDS
-from edge.command_line import run_command_line
+from edge.cli.command_line import run_command_line
 
 TABLE = {**BOARD, **WORKSTATION}
 ROOMS = {

@@ -14,7 +14,7 @@ import pytest
 import tiny_bundle
 
 from calibrate.__main__ import COMMANDS
-from edge.command_line import run_command_line
+from edge.cli.command_line import run_command_line
 from edge.contract.bundle import read_bundle
 
 Argv = list[str | Path]

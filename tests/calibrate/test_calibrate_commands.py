@@ -14,7 +14,7 @@ import pytest
 
 from calibrate.__main__ import COMMANDS
 from calibrate.nearest_ranges import TRIED
-from edge.command_line import run_command_line
+from edge.cli.command_line import run_command_line
 from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.manifest import AccuracyBudget, Manifest
 from edge.contract.preprocess import Preprocessing

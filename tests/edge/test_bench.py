@@ -19,7 +19,7 @@ from edge.bench.distribution_picture import FILL, ROW, distribution_picture
 from edge.bench.labelled import labelled_clips
 from edge.bench.latency_report import as_markdown
 from edge.bench.single_stream import percentile, times
-from edge.command_line import run_command_line
+from edge.cli.command_line import run_command_line
 from edge.contract.bundle import read_bundle
 from edge.contract.layouts import layout
 from edge.contract.preprocess import clip_tensor

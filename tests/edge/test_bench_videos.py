@@ -12,7 +12,7 @@ import edge.pose.registry
 from edge.bench.accuracy_figures import accuracy_figures, agreement
 from edge.bench.commands import BENCH_COMMANDS
 from edge.bench.labelled_videos import Answer, labelled_videos
-from edge.command_line import run_command_line
+from edge.cli.command_line import run_command_line
 from edge.contract.bundle import read_bundle
 from edge.contract.types import Action, Pose
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 
-from edge.command_line import Command, run_command_line
+from edge.cli.command_line import Command, run_command_line
 from edge.contract.errors import ConfigError, SourceError
 
 

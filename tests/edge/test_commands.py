@@ -10,7 +10,7 @@ import pytest
 import tiny_bundle
 
 from edge.__main__ import COMMANDS
-from edge.command_line import run_command_line
+from edge.cli.command_line import run_command_line
 from edge.contract.bundle import read_bundle, write_manifest
 from edge.recogniser import SelfTest
 

@@ -8,7 +8,7 @@ from boards import Board
 
 import edge.doctor.host
 from edge.__main__ import COMMANDS
-from edge.command_line import run_command_line
+from edge.cli.command_line import run_command_line
 from edge.contract.bundle import read_bundle, sha256_of
 from edge.doctor.bundle_files import Runtime, bundle_files
 from edge.doctor.command import as_json

@@ -13,9 +13,9 @@ from rich.console import Console
 
 import edge.machine
 from edge.action_times import UNDECIDED, ActionTimes
-from edge.interruption import interruptible
+from edge.cli.interruption import interruptible
+from edge.cli.loading import be_interruptible, die_quietly
 from edge.latency import LatencyHistory
-from edge.loading import be_interruptible, die_quietly
 from edge.loop.played import Played
 from edge.machine import machine
 from edge.run import RunConfig, conclude

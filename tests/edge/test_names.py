@@ -11,7 +11,7 @@ from people import PENN, result
 from calibrate.pictures import evenly_spaced
 from edge.__main__ import COMMANDS
 from edge.capture.registry import open_source
-from edge.command_line import run_command_line
+from edge.cli.command_line import run_command_line
 from edge.contract.errors import OutputError, SourceError
 from edge.overlay import Overlay
 from edge.sinks.video import video_sink

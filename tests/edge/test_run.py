@@ -17,7 +17,7 @@ import videos
 
 from edge.__main__ import COMMANDS
 from edge.capture.registry import SCHEMES
-from edge.command_line import run_command_line
+from edge.cli.command_line import run_command_line
 from edge.contract.errors import SourceError
 from edge.contract.types import Frame
 

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 WORK = """
 import contextlib, os
-from edge.command_line import console, print_data
+from edge.cli.console import console, print_data
 kept = open({path!r}, "w")
 console.print("told")
 with contextlib.suppress(OSError):
@@ -69,5 +69,5 @@ def test_a_reader_who_leaves_ends_it_without_a_word(words):
 
 
 def test_data_reach_stdout_as_they_are():
-    said = run("from edge.command_line import print_data; print_data('{\"a\": \"[bold]' + 'x' * 300 + '[/]\"}')", "")
+    said = run("from edge.cli.console import print_data; print_data('{\"a\": \"[bold]' + 'x' * 300 + '[/]\"}')", "")
     assert json.loads(said.stdout)["a"] == f"[bold]{'x' * 300}[/]"

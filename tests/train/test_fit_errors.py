@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.command_line import run_command_line
+from edge.cli.command_line import run_command_line
 from edge.contract.errors import DataError
 from edge.contract.layouts import convert, layout
 from edge.contract.types import Float32

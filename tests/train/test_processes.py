@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from edge.command_line import run_command_line
+from edge.cli.command_line import run_command_line
 from train.__main__ import COMMANDS
 from train.checkpoint import FILE, load_checkpoint
 

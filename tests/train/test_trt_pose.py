@@ -11,7 +11,7 @@ import torch
 from onnx import TensorProto, helper
 from scipy.ndimage import maximum_filter
 
-from edge.command_line import run_command_line
+from edge.cli.command_line import run_command_line
 from edge.contract.errors import ConfigError, DataError, EngineError
 from edge.pose.heatmap_peaks import find_peaks
 from train.__main__ import COMMANDS

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from edge.command_line import console
+from edge.cli.console import console
 from edge.contract.files import replacing, writing
 from train.data.clip import SkeletonClip
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from rich.progress import Progress
 
-from edge.command_line import console
+from edge.cli.console import console
 from edge.contract.errors import ConfigError, DataError
 
 Item = TypeVar("Item")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.command_line import console
+from edge.cli.console import console
 from edge.contract.errors import ConfigError
 from edge.contract.layouts import JointLayout, convert, layout
 from edge.contract.types import Float32

@@ -13,11 +13,11 @@ import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import edge
-from edge.command_line import console
+from edge.cli.console import console
+from edge.cli.interruption import interruptible
+from edge.cli.progress import Told
 from edge.contract.errors import ConfigError
-from edge.interruption import interruptible
 from edge.pose.registry import PoseConfig
-from edge.progress import Told
 from train.video_pairs.estimate import Estimated
 from train.video_pairs.follow import FollowConfig
 from train.video_pairs.manifest import Manifest, pair_file, refuse_other, write_manifest

@@ -14,45 +14,20 @@ from argparse import Action, RawDescriptionHelpFormatter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from itertools import takewhile
-from typing import IO, Any, NoReturn, cast, get_args, get_origin, get_type_hints
+from typing import Any, NoReturn, get_args, get_origin, get_type_hints
 
 import yaml
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace, set_loader, set_parsing_settings
-from rich.console import Console
-from rich.table import Table
 
-from edge.config_file import read_flags
+from edge.cli.config_file import read_flags
+from edge.cli.console import console
+from edge.cli.loading import be_interruptible
+from edge.cli.standard_streams import flushed_stdout, writing_stdout
+from edge.cli.usage_errors import usage_error
 from edge.contract.errors import MissingDependency, OutputError, SkdError
-from edge.loading import be_interruptible
-from edge.standard_streams import Stderr, flushed_stdout, open_closed_streams, writing_stdout
-from edge.usage_errors import usage_error
 
 USER_ERROR = 2
 INTERRUPTED = 130
-
-open_closed_streams()
-# A class or a file may be called [/b] or :key:, which rich would take for its own.
-AS_IT_IS: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
-console = Console(file=cast(IO[str], Stderr()), soft_wrap=True, **AS_IT_IS)
-"""Progress, tables and errors go to stderr; stdout is for data."""
-
-
-class _Data(Console):
-    def on_broken_pipe(self) -> None:
-        """rich would exit with 1, which a command may have for another reason."""
-        raise
-
-
-def print_data(data: str | Table) -> None:
-    """To stdout. Raises OutputError where it cannot be written; whoever reads it may leave early."""
-    with writing_stdout():
-        _Data(**AS_IT_IS).print(data, soft_wrap=isinstance(data, str))
-
-
-def print_warning(text: str) -> None:
-    """One line about what went wrong and was borne."""
-    console.print(f"warning: {text}")
-
 
 set_parsing_settings(docstring_parse_attribute_docstrings=True)
 set_loader("yaml", read_flags, (yaml.YAMLError,))

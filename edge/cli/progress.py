@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Column
 from rich.text import Text
 
-from edge.command_line import console
+from edge.cli.console import console
 from edge.contract.types import FrameResult
 from edge.words import words
 
