@@ -129,8 +129,33 @@ class Event:
         return self.at_ms - start.at_ms
 
 
+class PrimaryContext:
+    """One retain of the GPU's; as with pycuda, another thread than the one that made it cannot give it back."""
+
+    def __init__(self, gpu: "FakeGpu") -> None:
+        self._gpu, self._thread, self._is_valid = gpu, threading.get_ident(), True
+        gpu.retained += 1
+
+    def push(self) -> None:
+        if not self._is_valid:
+            raise Misuse("a context that was given back is pushed")
+        self._gpu.push()
+
+    def pop(self) -> None:
+        self._gpu.pop()
+
+    def detach(self) -> None:
+        if not self._is_valid:
+            raise Misuse("a context is given back twice")
+        self._is_valid = False
+        if self._thread == threading.get_ident():
+            self._gpu.retained -= 1
+
+
 class FakeGpu:
-    """taken: all memory, freed or not. clock_ms: a copy takes 100, a kernel as long as it says.
+    """retained: how often the primary context is, and was not given back. taken: all memory, freed or not.
+
+    clock_ms: a copy takes 100, a kernel as long as it says.
 
     records: "all"; "nothing" where a device takes no part in recordings; "refused" where the driver cannot record.
     """
@@ -150,6 +175,7 @@ class FakeGpu:
             records,
         )
         self.numbers, self.clock_ms = count(1), 0.0
+        self.retained = 0
         self.taken: list[Region] = []
         self.streams: dict[int, Stream] = {}
         self.events: list[Event] = []
@@ -212,12 +238,11 @@ class FakeGpu:
         driver.host_alloc_flags = SimpleNamespace(PORTABLE=1, DEVICEMAP=2, WRITECOMBINED=4)
         driver.event_flags = SimpleNamespace(DEFAULT=0, BLOCKING_SYNC=1, DISABLE_TIMING=2)
         driver.device_attribute = SimpleNamespace(INTEGRATED="integrated")
-        context = SimpleNamespace(push=self.push, pop=self.pop, detach=lambda: None)
         driver.Device = lambda index: SimpleNamespace(
             name=lambda: self.name,
             compute_capability=lambda: self.compute_capability,
             get_attribute=lambda attribute: int(getattr(self, attribute)),
-            retain_primary_context=lambda: context,
+            retain_primary_context=lambda: PrimaryContext(self),
         )
         driver.Stream = lambda flags=0: Stream(self, flags)
         driver.Event = lambda flags=0: Event(self, flags)

@@ -91,7 +91,6 @@ def _open_gpu() -> tuple[str, str]:
     from edge.engines.gpu import Gpu
 
     gpu = Gpu()
-    gpu.close()
     return gpu.name, gpu.compute_capability
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from edge.contract.errors import EngineError, MissingDependency
 
 _NON_BLOCKING = 1
 """CU_STREAM_NON_BLOCKING: does not wait for the default stream, on which nothing here runs and nothing is recorded."""
+
+_retaining = threading.Lock()
 
 
 class Gpu:
@@ -38,8 +43,8 @@ class Gpu:
             self.name: str = device.name()
             self.compute_capability = ".".join(str(n) for n in device.compute_capability())
             self.integrated = bool(device.get_attribute(driver.device_attribute.INTEGRATED))
-            # The primary context is the one that TensorRT itself uses.
-            self._context = device.retain_primary_context()
+            with _retaining:
+                self._context = _primary_context(driver)
         except driver.Error as error:
             raise EngineError(f"no usable NVIDIA GPU: {error}", hint=_NO_DRIVER) from error
 
@@ -65,8 +70,17 @@ class Gpu:
         """A moment on a stream, with its time. Who waits for it sleeps, and leaves the core to other stages."""
         return self.driver.Event(self.driver.event_flags.BLOCKING_SYNC)
 
-    def close(self) -> None:
-        self._context.detach()
+
+@cache
+def _primary_context(driver: Any) -> Any:
+    """The first device's primary context, which TensorRT itself uses: for every engine the one object.
+
+    Retained once for the process, because pycuda releases nothing for a thread that did not retain it, and destroys
+    streams and events on another thread only where the very object they were made in is current.
+    """
+    context = driver.Device(0).retain_primary_context()
+    atexit.register(context.detach)
+    return context
 
 
 _BUILD_AGAIN = "build it for this machine's CUDA: pip install --force-reinstall --no-cache-dir pycuda"

@@ -61,20 +61,16 @@ class TensorRtEngine:
         self.device_s: float | None = None
         self._path, self._gpu = path, Gpu()
         self._mapped = self._gpu.integrated if mapped is None else mapped
-        try:
-            self._manifest = checked_manifest(
-                path,
-                tensorrt=trt.__version__,
-                gpu=self._gpu.name,
-                compute_capability=self._gpu.compute_capability,
-            )
-            with self._gpu.current(), ExitStack() as taken:
-                self._open(trt, taken)
-                self._no_graph = "not asked for" if not graphs else self._record()
-                self._taken = taken.pop_all()
-        except BaseException:
-            self._gpu.close()
-            raise
+        self._manifest = checked_manifest(
+            path,
+            tensorrt=trt.__version__,
+            gpu=self._gpu.name,
+            compute_capability=self._gpu.compute_capability,
+        )
+        with self._gpu.current(), ExitStack() as taken:
+            self._open(trt, taken)
+            self._no_graph = "not asked for" if not graphs else self._record()
+            self._taken = taken.pop_all()
 
     def describe(self) -> str:
         graph = f"no CUDA graph ({self._no_graph})" if self._no_graph else "CUDA graph"
@@ -110,7 +106,6 @@ class TensorRtEngine:
             del self._plans, self._buffers, self._started, self._ended, self._there, self._stream
             # In this order: a runtime must outlive its engines.
             del self._engine, self._runtime
-        self._gpu.close()
 
     def _open(self, trt: Any, taken: ExitStack) -> None:
         """taken: gives back, last first, what was taken until something failed, or until :meth:`close`."""

@@ -1,8 +1,11 @@
 """TensorRT engines at run time, over a GPU in memory that takes no misuse; tests/gpu has a real one."""
 
 import gc
+import os
+import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -289,3 +292,38 @@ def test_one_logger_serves_all_engines_and_outlives_each(built) -> None:
     with pytest.raises(EngineError, match="TensorRT refuses the engine: magic tag does not match"):
         TensorRtEngine(path)
     second.close()
+
+
+def test_the_primary_context_is_retained_once_whatever_thread_opens_and_closes(built) -> None:
+    """pycuda gives nothing back for a thread that did not retain it: one more retain for each engine that a stage
+    opened on its thread, and another closed."""
+    path, trt = built()
+    with ThreadPoolExecutor(4) as opening:
+        engines = list(opening.map(TensorRtEngine, [path] * 8))
+    assert trt.gpu.retained == 1
+    with ThreadPoolExecutor(4) as closing:
+        list(closing.map(TensorRtEngine.close, engines))
+    # It stays, for the next engine.
+    assert trt.gpu.retained == 1
+    TensorRtEngine(path).close()
+    assert trt.gpu.retained == 1
+
+
+ENDS = """
+import atexit, sys, threading
+from fake_cuda import FakeGpu
+gpu = FakeGpu()
+sys.modules.update(gpu.modules())
+# Before the first engine, so that it is asked last.
+atexit.register(lambda: print("at the end", gpu.retained))
+from edge.engines.gpu import Gpu
+Gpu()
+with Gpu().current():
+    print("running", gpu.retained)
+"""
+
+
+def test_at_the_end_of_the_process_the_primary_context_is_given_back() -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", ENDS], env=environment, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("running 1\nat the end 0\n", "")

@@ -11,7 +11,7 @@ def missing() -> str:
     try:
         import tensorrt  # noqa: F401
 
-        Gpu().close()
+        Gpu()
     except ImportError as error:
         return f"{error} (TensorRT and pycuda come with JetPack, see docker/)"
     except EngineError as error:

@@ -106,7 +106,6 @@ def test_a_dla_core_takes_what_it_can_and_the_gpu_the_rest(student: Path, tmp_pa
     gpu = Gpu()
     with gpu.current():
         cores = Builder(trt).builder.num_DLA_cores
-    gpu.close()
     options = BuildOptions("fp16", max_batch=2, dla_core=0)
     if not cores:
         with pytest.raises(EngineError, match="no DLA cores"):

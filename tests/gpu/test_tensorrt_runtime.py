@@ -53,7 +53,6 @@ def test_the_memory_is_what_this_kind_of_gpu_wants(engine_path: Path) -> None:
     gpu, engine = Gpu(), TensorRtEngine(engine_path)
     assert ("zero-copy" if gpu.integrated else "page-locked") in engine.describe()
     engine.close()
-    gpu.close()
 
 
 def test_a_thousand_runs_take_no_memory(engine_path: Path) -> None:
@@ -125,4 +124,3 @@ def test_opening_and_closing_gives_everything_back(engine_path: Path) -> None:
             free.append(gpu.driver.mem_get_info()[0])
     # The first loads what stays for the process.
     assert free[1] - free[-1] < 8 << 20
-    gpu.close()
