@@ -28,7 +28,7 @@ from edge.loop.restarts import RestartConfig, Restarted
 from edge.overlay import Overlay
 from edge.pose.registry import PoseConfig, open_estimator
 from edge.recogniser import RecogniserConfig, open_recogniser
-from edge.tracker import Tracker
+from edge.tracking.tracker import Tracker
 
 BUNDLE = Path(__file__).parents[1] / "bundles" / "everyday"
 WARM_UP, FRAMES = 10, 200

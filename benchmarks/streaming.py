@@ -46,7 +46,7 @@ from edge.machine import machine
 from edge.recogniser import STUDENTS, Precision, RecogniserConfig
 from edge.streaming.choice import open_student
 from edge.streaming.network import StreamNetwork, open_stream, stream_file
-from edge.tracker import Tracker
+from edge.tracking.tracker import Tracker
 from train.export import write_onnx
 from train.export_stream import write_stream
 from train.networks.dense_gcn import DenseGcn

@@ -20,7 +20,6 @@ from edge.cli.progress import progress_line
 from edge.contract.errors import ConfigError, SourceError
 from edge.contract.files import replacing, writing
 from edge.decisions import DecisionConfig
-from edge.following import PeopleConfig
 from edge.latency import LatencyHistory, latency_table
 from edge.loop.parts import opened
 from edge.loop.restarts import RestartConfig
@@ -28,7 +27,8 @@ from edge.machine import machine
 from edge.pose.registry import PoseConfig
 from edge.recogniser import RecogniserConfig
 from edge.sinks.registry import SinkConfig, outlets
-from edge.tracker import TrackerConfig
+from edge.tracking.following import PeopleConfig
+from edge.tracking.tracker import TrackerConfig
 
 if TYPE_CHECKING:
     from edge.loop.played import Played

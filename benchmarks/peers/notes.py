@@ -180,7 +180,7 @@ COSTS: dict[str, str] = {
     "VideoCapture": "decoding; on a thread of its own, ahead of the pose stage",
     "'reduce' of 'numpy.ufunc'": "sums and tests of box overlaps and similarities; mostly the call itself. Nothing yet",
     "blazepose_detector.py detect": "threshold before the sigmoid, so that few boxes are looked at",
-    "tracker.py oks": "every track against every body at once",
+    "similarity.py oks": "every track against every body at once",
     "crop.py crop": "the matrix of the crop. Nothing yet",
     "litert.py run": "outputs are copied into memory that is allocated once",
     "onnxruntime_pybind11_state.run": "the student: INT8, five times a second per person, all people in one run",

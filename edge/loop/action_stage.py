@@ -13,7 +13,6 @@ from edge.contract.errors import LayoutError
 from edge.contract.layouts import JointLayout, mapping
 from edge.contract.types import Action, Event, Float32, FrameResult, Person, Pose, Sighting
 from edge.decisions import DecisionConfig, Decisions
-from edge.following import Follower, PeopleConfig
 from edge.happenings import Happenings
 from edge.joint_dropout import JointDropout
 from edge.latency import NETWORKS, OUTSIDE, POSE, RECOGNISE, TRACK, timed
@@ -22,7 +21,8 @@ from edge.pairing import most_interacting
 from edge.recogniser import Recogniser
 from edge.streaming.recogniser import StreamRecogniser
 from edge.threshold import calibrated_min_score
-from edge.tracker import Tracker
+from edge.tracking.following import Follower, PeopleConfig
+from edge.tracking.tracker import Tracker
 
 ALMOST_S = 1e-3
 """Times of thirty frames a second never add up to the next decision exactly."""

@@ -17,7 +17,7 @@ from edge.pose.registry import open_estimator
 from edge.recogniser import Recogniser
 from edge.streaming.choice import open_student
 from edge.streaming.recogniser import StreamRecogniser
-from edge.tracker import Tracker
+from edge.tracking.tracker import Tracker
 
 if TYPE_CHECKING:
     from edge.capture.source import Source

@@ -17,7 +17,7 @@ from edge.contract.types import Float32, Image, Pose
 from edge.pose.estimator import PoseEstimator
 from edge.pose.region import Region
 from edge.pose.search import Search
-from edge.tracker import oks, sigmas, way
+from edge.tracking.similarity import displacement, oks, sigmas
 
 AROUND = 1.5
 """Side of a cut, in extents of the person in it: room for an arm that is raised, and for a step."""
@@ -110,7 +110,7 @@ class FollowingCrop:
         nearest = max(self._followed, key=lambda known: self._likeness(known.expected, keypoints), default=None)
         if nearest is None or self._likeness(nearest.expected, keypoints) <= SAME_PERSON:
             return _Known(keypoints, np.zeros(2, np.float32))
-        return _Known(keypoints, way(nearest.keypoints, keypoints) / np.float32(nearest.missed + 1))
+        return _Known(keypoints, displacement(nearest.keypoints, keypoints) / np.float32(nearest.missed + 1))
 
     def _is_among(self, known: _Known, found: Sequence[Pose]) -> bool:
         return any(self._likeness(known.expected, pose.keypoints) > SAME_PERSON for pose in found)

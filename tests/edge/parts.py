@@ -7,11 +7,11 @@ from edge.capture.source import Recording
 from edge.contract.layouts import layout
 from edge.contract.types import Frame, Pose, Sighting
 from edge.decisions import DecisionConfig
-from edge.following import PeopleConfig
 from edge.loop.action_stage import ActionStage
 from edge.loop.restarts import RestartConfig, Restarted
 from edge.recogniser import RecogniserConfig, open_recogniser
-from edge.tracker import Tracker
+from edge.tracking.following import PeopleConfig
+from edge.tracking.tracker import Tracker
 
 SCRIPT_LAYOUT = layout("trt_pose-18")
 IMAGE = np.zeros((48, 64, 3), np.uint8)

@@ -19,7 +19,7 @@ from edge.decisions import DecisionConfig
 from edge.loop.action_stage import ActionStage
 from edge.loop.restarts import RestartConfig, Restarted
 from edge.recogniser import Recogniser, RecogniserConfig, open_recogniser
-from edge.tracker import Tracker
+from edge.tracking.tracker import Tracker
 from train.data.cameras import View
 from train.data.clip import SkeletonClip
 from train.data.everyday import GENERATED, GENERATED_PER_CLASS

@@ -9,7 +9,7 @@ import pytest
 from identity_metrics import idf1, switches
 from test_tracker import PENN, pose
 
-from edge.tracker import Tracker
+from edge.tracking.tracker import Tracker
 
 
 def test_the_measures_are_those_of_their_papers():

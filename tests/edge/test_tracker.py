@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from edge.contract.errors import ConfigError
 from edge.contract.layouts import LAYOUTS, layout
 from edge.contract.types import Pose
-from edge.tracker import AREA_OF_BOX, Tracker, TrackerConfig, oks, sigmas, way
+from edge.tracking.similarity import AREA_OF_BOX, displacement, oks, sigmas
+from edge.tracking.tracker import Tracker, TrackerConfig
 
 PENN = layout("penn-13")
 # A standing body 100 pixels wide and 200 high, in penn-13's order.
@@ -158,7 +159,7 @@ def test_a_body_moves_by_the_median_of_its_joints(seen):
     before, after = (rng.uniform(0, 300, (13, 3)).astype(np.float32) for _ in range(2))
     after[seen:, 2] = 0
     expected = np.median(after[:seen, :2] - before[:seen, :2], axis=0)
-    np.testing.assert_allclose(way(before, after), expected, rtol=1e-6)
+    np.testing.assert_allclose(displacement(before, after), expected, rtol=1e-6)
 
 
 def test_poses_of_two_joints_are_left_out():

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from edge.contract.errors import ConfigError
 from edge.contract.layouts import JointLayout
 from edge.contract.types import Float32, Pose
-from edge.tracker import MIN_JOINTS, Tracker, TrackerConfig
+from edge.tracking.similarity import MIN_JOINTS
+from edge.tracking.tracker import Tracker, TrackerConfig
 
 
 @dataclass(frozen=True)
