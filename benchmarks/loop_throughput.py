@@ -36,7 +36,7 @@ from edge.loop.pipeline import Pipeline
 from edge.loop.played import Limits
 from edge.loop.pose_stage import PoseStage
 from edge.pose.registry import PoseConfig
-from edge.recogniser import RecogniserConfig
+from edge.recognition.recogniser import RecogniserConfig
 from edge.run import RunConfig
 
 BUNDLE = Path(__file__).parents[1] / "bundles" / "everyday"

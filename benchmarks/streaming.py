@@ -38,14 +38,14 @@ from edge.contract.layouts import layout
 from edge.contract.manifest import Manifest, StreamForm
 from edge.contract.preprocess import Preprocessing
 from edge.contract.types import Float32, Frame, Pose, Sighting
-from edge.decisions import DecisionConfig
 from edge.engines.onnx_runtime import OnnxRuntimeEngine
 from edge.loop.action_stage import ActionStage
 from edge.loop.restarts import RestartConfig, Restarted
 from edge.machine import machine
-from edge.recogniser import STUDENTS, Precision, RecogniserConfig
-from edge.streaming.choice import open_student
-from edge.streaming.network import StreamNetwork, open_stream, stream_file
+from edge.recognition.decisions import DecisionConfig
+from edge.recognition.form import open_student
+from edge.recognition.recogniser import STUDENTS, Precision, RecogniserConfig
+from edge.recognition.streaming.network import StreamNetwork, open_stream, stream_file
 from edge.tracking.tracker import Tracker
 from train.export import write_onnx
 from train.export_stream import write_stream

@@ -24,8 +24,9 @@ from rich.table import Table
 
 from edge.contract.bundle import read_bundle
 from edge.contract.types import UNKNOWN
-from edge.recogniser import RecogniserConfig, open_recogniser
-from edge.threshold import best_answers, calibrated_min_score, find_threshold
+from edge.recognition.decisions import calibrated_min_score
+from edge.recognition.recogniser import RecogniserConfig, open_recogniser
+from edge.threshold import best_answers, find_threshold
 from train.data.clip import SkeletonClip, SkeletonSet
 from train.data.everyday import OTHERS
 from train.data.pairs import PairConfig, Pairs

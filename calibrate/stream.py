@@ -21,9 +21,9 @@ from edge.contract.files import writing
 from edge.contract.manifest import StreamForm, accuracy_text
 from edge.contract.types import Float32
 from edge.engines.registry import open_engine
-from edge.recogniser import STUDENTS, Precision
-from edge.streaming.cost import frames_per_clip
-from edge.streaming.network import DUE, StreamNetwork, open_stream, stream_file
+from edge.recognition.recogniser import STUDENTS, Precision
+from edge.recognition.streaming.cost import frames_per_clip
+from edge.recognition.streaming.network import DUE, StreamNetwork, open_stream, stream_file
 
 if TYPE_CHECKING:
     # At run time only where a stream is quantised: the command line is read without it.

@@ -36,7 +36,7 @@ from edge.joint_panel import draw_dropout
 from edge.label_placement import Rectangle, head, place, whole
 from edge.latency import DECISION
 from edge.picture_memory import PictureMemory
-from edge.words import words
+from edge.recognition.label_text import label_text
 
 THIN_PARTS = ("eye", "ear", "mouth", "nose", "pinky", "index", "thumb", "heel", "foot", "hand")
 KEPT = 4
@@ -167,7 +167,7 @@ def _draw_skeleton(image: Image, person: Person, layout: JointLayout, style: Sty
 def _draw_label(image: Image, person: Person, style: Style, heads: Sequence[Rectangle], taken: list[Rectangle]) -> None:
     """A pill above the head: the action with its probability as a bar, or a ring that fills while waiting."""
     colour, size = accent(person), style.text
-    name, value = words(person)
+    name, value = label_text(person)
     number, small = f"#{person.track_id}", style.small(0.75)
     pad, circle, gap = round(0.55 * size), round(0.95 * size), round(0.45 * size)
     (name_width, height), (number_width, _) = text_size(name, size), text_size(number, small)

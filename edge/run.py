@@ -19,13 +19,13 @@ from edge.cli.interruption import Interruption, interruptible
 from edge.cli.progress import progress_line
 from edge.contract.errors import ConfigError, SourceError
 from edge.contract.files import replacing, writing
-from edge.decisions import DecisionConfig
 from edge.latency import LatencyHistory, latency_table
 from edge.loop.parts import opened
 from edge.loop.restarts import RestartConfig
 from edge.machine import machine
 from edge.pose.registry import PoseConfig
-from edge.recogniser import RecogniserConfig
+from edge.recognition.decisions import DecisionConfig
+from edge.recognition.recogniser import RecogniserConfig
 from edge.sinks.registry import SinkConfig, outlets
 from edge.tracking.following import PeopleConfig
 from edge.tracking.tracker import TrackerConfig

@@ -28,7 +28,7 @@ from edge.machine import machine
 from edge.memory import Memory
 from edge.picture_memory import PictureMemory
 from edge.pose.registry import PoseConfig
-from edge.recogniser import RecogniserConfig
+from edge.recognition.recogniser import RecogniserConfig
 from edge.run import RunConfig
 
 MAX_GROWTH_MB = 5.0

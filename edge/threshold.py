@@ -7,7 +7,6 @@ has a class "unknown" those are its clips too, and an answer of that class is no
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,11 +17,10 @@ from numpy.typing import NDArray
 
 from edge.cli.console import console
 from edge.contract.bundle import DECISIONS, STUDENT_INT8, Bundle, read_bundle, write_manifest
-from edge.contract.errors import BundleError, ConfigError, DataError
+from edge.contract.errors import ConfigError, DataError
 from edge.contract.files import write_json
 from edge.contract.types import UNKNOWN, Float32
-from edge.decisions import DEFAULT_MIN_SCORE
-from edge.recogniser import Precision, Recogniser, RecogniserConfig, open_recogniser
+from edge.recognition.recogniser import Precision, Recogniser, RecogniserConfig, open_recogniser
 
 AT_ONCE = 64
 """Clips that are given to the network in a row; memory, not speed."""
@@ -109,22 +107,6 @@ def find_threshold(scores: Float32, is_right: NDArray[np.bool_], strangers: Floa
         float((scores >= min_score).mean()),
         float((strangers < min_score).mean()) if len(strangers) else None,
     )
-
-
-def calibrated_min_score(bundle: Bundle) -> float:
-    """The bundle's threshold, or the default where none was calibrated. Raises BundleError for a damaged file."""
-    if DECISIONS not in bundle.manifest.files:
-        return DEFAULT_MIN_SCORE
-    path = bundle.file(DECISIONS)
-    try:
-        value = float(json.loads(path.read_text(encoding="utf-8"))["min_score"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise BundleError(
-            f"it holds no threshold: {error}", where=path, hint="run `python -m edge threshold`"
-        ) from error
-    if not 0 <= value <= 1:
-        raise BundleError(f"its threshold is {value}", where=path, hint="run `python -m edge threshold`")
-    return value
 
 
 def best_answers(recogniser: Recogniser, classes: Sequence[str], clips: Float32) -> tuple[Float32, NDArray[np.int64]]:

@@ -12,7 +12,7 @@ from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.layouts import layout
 from edge.contract.manifest import Manifest, StreamForm
 from edge.contract.preprocess import Preprocessing
-from edge.streaming.network import open_stream
+from edge.recognition.streaming.network import open_stream
 
 CLASSES = ("squat", "wave", "jumping_jacks", "stand")
 

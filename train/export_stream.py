@@ -1,4 +1,4 @@
-"""A trained DenseGCN as the ONNX files of a stream, see :mod:`edge.streaming.network`."""
+"""A trained DenseGCN as the ONNX files of a stream, see :mod:`edge.recognition.streaming.network`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from edge.contract.bundle import STREAM_REFERENCE
 from edge.contract.manifest import StreamForm
 from edge.contract.preprocess import Preprocessing
 from edge.contract.types import Float32
-from edge.recogniser import Precision
-from edge.streaming.network import DUE, FRAME, LOGITS, NEXT, open_stream, stream_file
+from edge.recognition.recogniser import Precision
+from edge.recognition.streaming.network import DUE, FRAME, LOGITS, NEXT, open_stream, stream_file
 from train.checkpoint import Checkpoint
 from train.evaluate import accuracy
 from train.networks.dense_gcn import DenseGcn

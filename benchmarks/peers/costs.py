@@ -20,7 +20,7 @@ from benchmarks.peers.interleaved import keep
 from edge.assets import DEMO_CLIP, fetch
 from edge.loop.parts import opened
 from edge.pose.registry import PoseConfig
-from edge.recogniser import RecogniserConfig
+from edge.recognition.recogniser import RecogniserConfig
 from edge.run import RunConfig
 
 ROOT = Path(__file__).parents[2]

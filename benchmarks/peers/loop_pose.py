@@ -19,7 +19,7 @@ from edge.bench.loop_run import loop_run
 from edge.contract.types import FrameResult
 from edge.machine import machine
 from edge.pose.registry import PoseConfig
-from edge.recogniser import RecogniserConfig
+from edge.recognition.recogniser import RecogniserConfig
 from edge.run import RunConfig
 
 BUNDLE = Path("bundles/everyday")

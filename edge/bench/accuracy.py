@@ -19,10 +19,10 @@ from edge.contract.bundle import STUDENT_FP32, STUDENT_INT8, Bundle, read_bundle
 from edge.contract.errors import ConfigError
 from edge.contract.files import write_json
 from edge.contract.types import Float32
-from edge.decisions import DecisionConfig
 from edge.machine import machine
 from edge.pose.registry import PoseConfig
-from edge.recogniser import STUDENTS, Precision, RecogniserConfig, open_recogniser
+from edge.recognition.decisions import DecisionConfig
+from edge.recognition.recogniser import STUDENTS, Precision, RecogniserConfig, open_recogniser
 from edge.run import RunConfig
 
 MISSED = 1

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.clip_buffer import ClipBuffer
 from edge.contract.bundle import Bundle
 from edge.contract.errors import DataError
 from edge.contract.types import Float32
+from edge.recognition.clip_buffer import ClipBuffer
 
 HINT = "give clips and labels, or keypoints, times_s, length and labels: see `python -m edge bench accuracy --help`"
 

@@ -11,7 +11,7 @@ from edge.bench.query_times import QueryTimes, query_times
 from edge.contract.bundle import Bundle
 from edge.contract.errors import EngineError
 from edge.engines.registry import open_engine
-from edge.recogniser import RecogniserConfig, network_file
+from edge.recognition.recogniser import RecogniserConfig, network_file
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from edge.cli.console import console
 from edge.contract.types import FrameResult
-from edge.words import words
+from edge.recognition.label_text import label_text
 
 
 @contextmanager
@@ -45,4 +45,4 @@ def _now(result: FrameResult) -> str:
     if result.failure is not None:
         return result.failure
     people = sorted(result.people, key=lambda person: person.track_id)
-    return ", ".join(" ".join(filter(None, (f"#{person.track_id}", *words(person)))) for person in people)
+    return ", ".join(" ".join(filter(None, (f"#{person.track_id}", *label_text(person)))) for person in people)

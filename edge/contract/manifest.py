@@ -53,8 +53,9 @@ class AccuracyBudget:
 
 @dataclass(frozen=True)
 class StreamForm:
-    """The student's other form: it takes frame after frame and keeps what it needs of the past, see edge/streaming.
+    """The student's other form: it takes frame after frame and keeps what it needs of the past.
 
+    See edge/recognition/streaming.
     preprocessing: how its frames are made; with the manifest's length and rate, and normalised by the past alone.
     training, accuracy: as the manifest's, of this form; accuracy on the same test clips.
     frames_per_clip: precision -> so many new frames cost this form as much as one clip costs the student, both made

@@ -9,7 +9,7 @@ from edge.contract.bundle import POSE_INT8, STUDENT_ENGINE, Bundle, read_bundle
 from edge.contract.errors import SkdError
 from edge.doctor.finding import Finding, not_here
 from edge.engines.engine_manifest import checked_manifest
-from edge.recogniser import STUDENTS
+from edge.recognition.recogniser import STUDENTS
 
 SHIPPED = Path("bundles/everyday")
 """Where the project's own bundle is, seen from the project's folder."""

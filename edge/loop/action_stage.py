@@ -7,20 +7,19 @@ from typing import cast
 
 import numpy as np
 
-from edge.clip_buffer import ClipBuffer
 from edge.contract.bundle import Bundle
 from edge.contract.errors import LayoutError
 from edge.contract.layouts import JointLayout, mapping
 from edge.contract.types import Action, Event, Float32, FrameResult, Person, Pose, Sighting
-from edge.decisions import DecisionConfig, Decisions
 from edge.happenings import Happenings
 from edge.joint_dropout import JointDropout
 from edge.latency import NETWORKS, OUTSIDE, POSE, RECOGNISE, TRACK, timed
 from edge.loop.restarts import Restarted
-from edge.pairing import most_interacting
-from edge.recogniser import Recogniser
-from edge.streaming.recogniser import StreamRecogniser
-from edge.threshold import calibrated_min_score
+from edge.recognition.clip_buffer import ClipBuffer
+from edge.recognition.decisions import DecisionConfig, Decisions, calibrated_min_score
+from edge.recognition.pairing import most_interacting
+from edge.recognition.recogniser import Recogniser
+from edge.recognition.streaming.recogniser import StreamRecogniser
 from edge.tracking.following import Follower, PeopleConfig
 from edge.tracking.tracker import Tracker
 

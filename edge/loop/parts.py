@@ -14,9 +14,9 @@ from edge.loop.pose_stage import EstimatorStage, PoseStage
 from edge.loop.restarts import Restarted
 from edge.memory import keep_large_apart
 from edge.pose.registry import open_estimator
-from edge.recogniser import Recogniser
-from edge.streaming.choice import open_student
-from edge.streaming.recogniser import StreamRecogniser
+from edge.recognition.form import open_student
+from edge.recognition.recogniser import Recogniser
+from edge.recognition.streaming.recogniser import StreamRecogniser
 from edge.tracking.tracker import Tracker
 
 if TYPE_CHECKING:

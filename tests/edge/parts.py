@@ -6,10 +6,10 @@ import videos
 from edge.capture.source import Recording
 from edge.contract.layouts import layout
 from edge.contract.types import Frame, Pose, Sighting
-from edge.decisions import DecisionConfig
 from edge.loop.action_stage import ActionStage
 from edge.loop.restarts import RestartConfig, Restarted
-from edge.recogniser import RecogniserConfig, open_recogniser
+from edge.recognition.decisions import DecisionConfig
+from edge.recognition.recogniser import RecogniserConfig, open_recogniser
 from edge.tracking.following import PeopleConfig
 from edge.tracking.tracker import Tracker
 

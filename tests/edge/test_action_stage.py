@@ -9,9 +9,9 @@ from edge.contract.bundle import read_bundle
 from edge.contract.errors import LayoutError, StageError
 from edge.contract.layouts import convert, layout
 from edge.contract.preprocess import clip_tensor
-from edge.decisions import DecisionConfig
 from edge.latency import RECOGNISE
 from edge.loop.action_stage import check_mapping
+from edge.recognition.decisions import DecisionConfig
 
 FPS = 30.0
 

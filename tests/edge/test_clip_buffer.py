@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edge.clip_buffer import ClipBuffer
 from edge.contract.errors import DataError
 from edge.contract.layouts import convert, layout
 from edge.contract.preprocess import Preprocessing, clip_tensor
+from edge.recognition.clip_buffer import ClipBuffer
 
 LAYOUT = layout("penn-13")
 HOW = Preprocessing(length_frames=8, fps=10.0, max_gap_s=0.5)  # 0.7 s

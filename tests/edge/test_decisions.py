@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edge.contract.types import UNKNOWN
-from edge.decisions import DecisionConfig, Decisions
+from edge.recognition.decisions import DecisionConfig, Decisions
 
 CLASSES = ("squat", "wave", "jump")
 

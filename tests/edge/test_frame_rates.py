@@ -15,10 +15,10 @@ from edge.contract.bundle import Bundle, read_bundle
 from edge.contract.layouts import convert, layout
 from edge.contract.preprocess import resample
 from edge.contract.types import Frame, Pose, Sighting
-from edge.decisions import DecisionConfig
 from edge.loop.action_stage import ActionStage
 from edge.loop.restarts import RestartConfig, Restarted
-from edge.recogniser import Recogniser, RecogniserConfig, open_recogniser
+from edge.recognition.decisions import DecisionConfig
+from edge.recognition.recogniser import Recogniser, RecogniserConfig, open_recogniser
 from edge.tracking.tracker import Tracker
 from train.data.cameras import View
 from train.data.clip import SkeletonClip

@@ -11,7 +11,7 @@ from people import person
 from edge.contract.bundle import read_bundle
 from edge.contract.layouts import convert, layout
 from edge.contract.preprocess import clip_tensor
-from edge.pairing import closeness, most_interacting
+from edge.recognition.pairing import closeness, most_interacting
 
 T = 8
 

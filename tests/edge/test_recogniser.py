@@ -8,7 +8,7 @@ import tiny_bundle
 from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.errors import BundleError, ConfigError, EngineError
 from edge.engines.engine import TensorSpec, in_threads
-from edge.recogniser import MAX_BATCH, Recogniser, RecogniserConfig, open_recogniser, softmax, student_file
+from edge.recognition.recogniser import MAX_BATCH, Recogniser, RecogniserConfig, open_recogniser, softmax, student_file
 
 PLAIN = RecogniserConfig(threads=1)
 

@@ -13,7 +13,7 @@ import yaml
 from calibrate.tensorrt_rules import violations
 from edge.contract.bundle import STUDENT_FP32, STUDENT_INT8, read_bundle
 from edge.contract.types import UNKNOWN
-from edge.recogniser import RecogniserConfig, open_recogniser
+from edge.recognition.recogniser import RecogniserConfig, open_recogniser
 from train.export import generated_clips, pair_config
 
 ROOT = Path(__file__).parents[2]

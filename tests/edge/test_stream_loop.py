@@ -16,13 +16,13 @@ from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.errors import BundleError, ConfigError, EngineError
 from edge.contract.layouts import convert
 from edge.contract.preprocess import clip_tensor
-from edge.decisions import DecisionConfig
 from edge.pose_recording import RecordingHeader
-from edge.recogniser import RecogniserConfig, softmax
+from edge.recognition.decisions import DecisionConfig
+from edge.recognition.form import open_student, why_not
+from edge.recognition.recogniser import RecogniserConfig, softmax
+from edge.recognition.streaming.cost import frames_per_clip
+from edge.recognition.streaming.recogniser import StreamRecogniser
 from edge.sinks.recorder import recorder_sink
-from edge.streaming.choice import open_student, why_not
-from edge.streaming.cost import frames_per_clip
-from edge.streaming.recogniser import StreamRecogniser
 
 FPS = 30.0
 KNOWN = {

@@ -13,9 +13,9 @@ from edge.contract.errors import ConfigError, DataError, EngineError
 from edge.contract.layouts import layout
 from edge.contract.preprocess import Preprocessing, clip_tensor
 from edge.engines.engine import TensorSpec
-from edge.streaming.frames import StreamedFrames
-from edge.streaming.network import StreamNetwork
-from edge.streaming.recogniser import StreamRecogniser
+from edge.recognition.streaming.frames import StreamedFrames
+from edge.recognition.streaming.network import StreamNetwork
+from edge.recognition.streaming.recogniser import StreamRecogniser
 
 PENN = layout("penn-13")
 HOW = Preprocessing(length_frames=16, fps=15.0, centre="trailing", max_gap_s=0.5)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.errors import BundleError, DataError
 from edge.contract.types import UNKNOWN
-from edge.decisions import DEFAULT_MIN_SCORE
-from edge.recogniser import RecogniserConfig, open_recogniser
-from edge.threshold import ThresholdConfig, calibrated_min_score, find_threshold, threshold
+from edge.recognition.decisions import DEFAULT_MIN_SCORE, calibrated_min_score
+from edge.recognition.recogniser import RecogniserConfig, open_recogniser
+from edge.threshold import ThresholdConfig, find_threshold, threshold
 
 NOBODY = np.zeros(0, np.float32)
 

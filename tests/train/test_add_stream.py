@@ -10,11 +10,11 @@ from calibrate.stream import StreamConfig, quantise_stream_of
 from edge.contract.bundle import Bundle, read_bundle
 from edge.contract.errors import ConfigError
 from edge.contract.preprocess import Centre, Preprocessing
-from edge.decisions import DecisionConfig
-from edge.recogniser import RecogniserConfig
-from edge.streaming.choice import open_student, why_not
-from edge.streaming.network import open_stream
-from edge.streaming.recogniser import StreamRecogniser
+from edge.recognition.decisions import DecisionConfig
+from edge.recognition.form import open_student, why_not
+from edge.recognition.recogniser import RecogniserConfig
+from edge.recognition.streaming.network import open_stream
+from edge.recognition.streaming.recogniser import StreamRecogniser
 from train.add_stream import export_stream
 from train.checkpoint import load_checkpoint
 from train.configuration import ExportConfig, Hardware, StreamExportConfig, TeacherConfig

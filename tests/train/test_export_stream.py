@@ -24,9 +24,9 @@ from edge.contract.layouts import layout
 from edge.contract.manifest import Manifest
 from edge.contract.preprocess import Preprocessing, clip_tensor
 from edge.engines.registry import open_engine
-from edge.recogniser import Precision, RecogniserConfig, softmax
-from edge.streaming.network import StreamNetwork, open_stream, stream_file
-from edge.streaming.recogniser import StreamRecogniser, open_stream_recogniser
+from edge.recognition.recogniser import Precision, RecogniserConfig, softmax
+from edge.recognition.streaming.network import StreamNetwork, open_stream, stream_file
+from edge.recognition.streaming.recogniser import StreamRecogniser, open_stream_recogniser
 from train.export_stream import write_stream
 from train.networks.dense_gcn_stream import DenseGcnStream
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from edge.contract.errors import ConfigError
+from edge.contract.bundle import DECISIONS, Bundle
+from edge.contract.errors import BundleError, ConfigError
 from edge.contract.types import UNKNOWN, Action, Float32
 
 DEFAULT_MIN_SCORE = 0.4
@@ -88,3 +90,19 @@ class Decisions:
     def keep(self, track_ids: set[int]) -> None:
         """Forget everybody else."""
         self._people = {track_id: memory for track_id, memory in self._people.items() if track_id in track_ids}
+
+
+def calibrated_min_score(bundle: Bundle) -> float:
+    """The bundle's threshold, or the default where none was calibrated. Raises BundleError for a damaged file."""
+    if DECISIONS not in bundle.manifest.files:
+        return DEFAULT_MIN_SCORE
+    path = bundle.file(DECISIONS)
+    try:
+        value = float(json.loads(path.read_text(encoding="utf-8"))["min_score"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise BundleError(
+            f"it holds no threshold: {error}", where=path, hint="run `python -m edge threshold`"
+        ) from error
+    if not 0 <= value <= 1:
+        raise BundleError(f"its threshold is {value}", where=path, hint="run `python -m edge threshold`")
+    return value

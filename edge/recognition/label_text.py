@@ -5,7 +5,7 @@ from __future__ import annotations
 from edge.contract.types import UNKNOWN, Person
 
 
-def words(person: Person) -> tuple[str, str]:
+def label_text(person: Person) -> tuple[str, str]:
     """What they do, and how sure that is: nothing where it is no label."""
     if not person.followed:
         return "not followed", ""

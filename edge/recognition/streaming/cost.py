@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from edge.clip_buffer import ClipBuffer
 from edge.contract.bundle import Bundle
-from edge.recogniser import Precision, RecogniserConfig, open_recogniser
-from edge.streaming.recogniser import open_stream_recogniser
+from edge.recognition.clip_buffer import ClipBuffer
+from edge.recognition.recogniser import Precision, RecogniserConfig, open_recogniser
+from edge.recognition.streaming.recogniser import open_stream_recogniser
 
 ROUNDS, WARM_UP = 60, 10
 PICTURES_PER_FRAME = 2

@@ -5,10 +5,10 @@ from __future__ import annotations
 from edge.contract.bundle import Bundle
 from edge.contract.errors import ConfigError
 from edge.contract.manifest import StreamForm
-from edge.decisions import DecisionConfig
-from edge.recogniser import Recogniser, RecogniserConfig, open_recogniser, student_file
-from edge.streaming.network import DUE, stream_file
-from edge.streaming.recogniser import StreamRecogniser, has_stream, open_stream_recogniser
+from edge.recognition.decisions import DecisionConfig
+from edge.recognition.recogniser import Recogniser, RecogniserConfig, open_recogniser, student_file
+from edge.recognition.streaming.network import DUE, stream_file
+from edge.recognition.streaming.recogniser import StreamRecogniser, has_stream, open_stream_recogniser
 
 
 def open_student(bundle: Bundle, config: RecogniserConfig, decisions: DecisionConfig) -> Recogniser | StreamRecogniser:

@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from edge.clip_buffer import ClipBuffer
 from edge.contract.bundle import STREAM_REFERENCE, Bundle
 from edge.contract.errors import BundleError
 from edge.contract.layouts import JointLayout
 from edge.contract.preprocess import Preprocessing
 from edge.contract.types import Float32
-from edge.recogniser import Precision, RecogniserConfig, SelfTest, softmax
-from edge.streaming.frames import StreamedFrames
-from edge.streaming.network import DUE, Stream, StreamNetwork, open_stream, stream_file
+from edge.recognition.clip_buffer import ClipBuffer
+from edge.recognition.recogniser import Precision, RecogniserConfig, SelfTest, softmax
+from edge.recognition.streaming.frames import StreamedFrames
+from edge.recognition.streaming.network import DUE, Stream, StreamNetwork, open_stream, stream_file
 
 
 @dataclass
