@@ -20,11 +20,11 @@ from rich.table import Table
 
 from edge.capture.registry import open_source
 from edge.contract.bundle import read_bundle
+from edge.drawing.overlay import Overlay
 from edge.latency import NETWORKS, OUTSIDE, POSE, RECOGNISE, TRACK
 from edge.loop.action_stage import ActionStage
 from edge.loop.pose_stage import EstimatorStage
 from edge.loop.restarts import RestartConfig, Restarted
-from edge.overlay import Overlay
 from edge.pose.registry import PoseConfig, open_estimator
 from edge.recognition.decisions import DecisionConfig
 from edge.recognition.recogniser import RecogniserConfig, open_recogniser

@@ -100,9 +100,9 @@ def run(config: RunConfig) -> None:
     stage that keeps failing keep the files too; any other error leaves none.
     """
     # OpenCV, which `--help` need not wait for.
+    from edge.drawing.overlay import Overlay
     from edge.loop.pipeline import Pipeline
     from edge.loop.played import Limits
-    from edge.overlay import Overlay
 
     with opened(config) as parts:
         source, pose, told = parts.source, parts.pose, parts.describe()

@@ -130,10 +130,10 @@ def run_soak(config: SoakConfig) -> tuple[Soaked, LatencyHistory]:
     """What :func:`soak` shows."""
     from edge.capture.live import Backoff, Live
     from edge.capture.source import CaptureConfig
+    from edge.drawing.overlay import Overlay
     from edge.loop.outlet import Outlet, Terms
     from edge.loop.pipeline import Pipeline
     from edge.loop.played import Limits
-    from edge.overlay import Overlay
 
     path = config.source or fetch(DEMO_CLIP)[0]
     chance, listener, pictures = random.Random(config.seed), Listener(), PictureMemory()

@@ -18,7 +18,7 @@ from edge.loop.parts import opened
 from edge.run import RunConfig
 
 if TYPE_CHECKING:
-    from edge.overlay import Overlay
+    from edge.drawing.overlay import Overlay
 
 Display = Literal["output", "window", "none"]
 
@@ -102,10 +102,10 @@ def display_run(config: RunConfig, warm_up_frames: int, display: Display) -> Dis
 
     display: "window" shows the pictures on the screen, "output" stops where a picture is ready to be shown.
     """
+    from edge.drawing.overlay import Overlay
     from edge.loop.outlet import Outlet, Terms
     from edge.loop.pipeline import Pipeline
     from edge.loop.played import Limits
-    from edge.overlay import Overlay
 
     with opened(config) as parts:
         overlay, history = Overlay(parts.pose.layout), LatencyHistory(warm_up_frames)

@@ -38,9 +38,9 @@ def loop_run(
     config: RunConfig, warm_up_frames: int, on_result: Callable[[FrameResult], None] = lambda result: None
 ) -> LoopRun:
     """One run of the loop that ``python -m edge run`` is, with the outputs of ``config``. Raises what that raises."""
+    from edge.drawing.overlay import Overlay
     from edge.loop.pipeline import Pipeline
     from edge.loop.played import Limits
-    from edge.overlay import Overlay
 
     history = LatencyHistory(warm_up_frames)
     with opened(config) as parts:

@@ -13,8 +13,8 @@ from typing import Any, Literal
 import numpy as np
 
 from edge.contract.types import Event, FrameResult
+from edge.drawing.overlay import Overlay
 from edge.latency import DRAW, LatencyHistory, timed
-from edge.overlay import Overlay
 from edge.sinks.sink import Enough
 
 MAX_EVENTS = 10_000

@@ -14,8 +14,8 @@ import numpy as np
 
 from edge.contract.layouts import JointLayout
 from edge.contract.types import Event, FrameResult, Person
+from edge.drawing.overlay import Overlay, accent, following_text
 from edge.latency import DECISION, LatencyHistory
-from edge.overlay import Overlay, accent, following_text
 from edge.power import power_w
 from edge.sinks.json_lines import event_record
 

@@ -17,7 +17,7 @@ import cv2
 from edge.contract.errors import ConfigError, OutputError
 from edge.contract.files import replacing
 from edge.contract.types import FrameResult, Person
-from edge.overlay import Overlay
+from edge.drawing.overlay import Overlay
 from edge.sinks.sink import Sink
 
 SUFFIXES = (".png", ".jpg", ".jpeg")

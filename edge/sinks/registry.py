@@ -14,8 +14,8 @@ from edge.loop.pose_stage import PoseStage
 from edge.pose_recording import RecordingHeader
 
 if TYPE_CHECKING:
+    from edge.drawing.overlay import Overlay
     from edge.loop.outlet import Outlet, Terms  # bring OpenCV along
-    from edge.overlay import Overlay
 
 
 @dataclass(frozen=True)

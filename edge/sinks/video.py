@@ -14,7 +14,7 @@ from edge.capture.opencv import named, quiet
 from edge.contract.errors import ConfigError, OutputError
 from edge.contract.files import replacing
 from edge.contract.types import Image
-from edge.overlay import Overlay
+from edge.drawing.overlay import Overlay
 from edge.sinks.sink import Sink
 
 CODECS = ("avc1", "mp4v")

@@ -12,7 +12,7 @@ import cv2
 
 from edge.contract.errors import OutputError
 from edge.contract.types import FrameResult
-from edge.overlay import Overlay
+from edge.drawing.overlay import Overlay
 from edge.sinks.sink import Enough, Sink
 
 TITLE = "skd-edge (q ends)"

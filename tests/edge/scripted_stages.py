@@ -7,11 +7,11 @@ from parts import SCRIPT_LAYOUT, moving_body, sighting
 from people import PENN
 
 from edge.contract.types import FrameResult, Sighting
+from edge.drawing.overlay import Overlay
 from edge.latency import LatencyHistory
 from edge.loop.outlet import Outlet, Terms
 from edge.loop.pipeline import Pipeline
 from edge.loop.played import Limits
-from edge.overlay import Overlay
 
 
 class Busy:

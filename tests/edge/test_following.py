@@ -11,7 +11,7 @@ from edge.capture.registry import open_source
 from edge.contract.bundle import read_bundle
 from edge.contract.errors import ConfigError
 from edge.contract.types import Following
-from edge.overlay import following_text
+from edge.drawing.overlay import following_text
 from edge.sinks.json_lines import record as json_record
 from edge.tracking.following import PeopleConfig
 

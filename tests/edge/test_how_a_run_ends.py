@@ -11,9 +11,9 @@ from scripted_stages import Kept, Scripted, outlet, pipeline
 
 from edge.contract.bundle import read_bundle
 from edge.contract.errors import OutputError, SourceError, StageError
+from edge.drawing.overlay import Overlay
 from edge.latency import LatencyHistory
 from edge.loop.outlet import Outlet, Terms
-from edge.overlay import Overlay
 from edge.sinks.sink import Enough
 
 

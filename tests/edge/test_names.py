@@ -13,7 +13,7 @@ from edge.__main__ import COMMANDS
 from edge.capture.registry import open_source
 from edge.cli.command_line import run_command_line
 from edge.contract.errors import OutputError, SourceError
-from edge.overlay import Overlay
+from edge.drawing.overlay import Overlay
 from edge.sinks.video import video_sink
 from train.pose_pictures import pictures_below
 

@@ -8,9 +8,9 @@ from people import PENN, action, person, result
 
 from edge.contract.layouts import LAYOUTS
 from edge.contract.types import Person, Pose
+from edge.drawing.label_placement import head, place
+from edge.drawing.overlay import LEFT, RIGHT, Overlay
 from edge.joint_dropout import JointDropout
-from edge.label_placement import head, place
-from edge.overlay import LEFT, RIGHT, Overlay
 
 
 def drawn(*people, image=None, layout=PENN):
@@ -144,7 +144,7 @@ def test_the_panel_steps_aside_for_people_and_their_labels():
 @pytest.mark.parametrize("size", [(240, 320), (288, 384), (480, 640), (994, 1768)])
 def test_no_text_is_smaller_than_what_can_be_read(monkeypatch, size):
     sizes = []
-    for module in ("edge.overlay", "edge.joint_panel"):
+    for module in ("edge.drawing.overlay", "edge.drawing.joint_panel"):
         monkeypatch.setattr(f"{module}.write", lambda image, text, x, y, height, colour: sizes.append(height))
     image = np.full((*size, 3), 128, np.uint8)
     given = result(person(does=action(0.9)), image=image)

@@ -19,8 +19,8 @@ from people import PENN, action, person, result
 
 from edge.contract.errors import ConfigError, OutputError
 from edge.contract.types import Event, Following
+from edge.drawing.overlay import Overlay
 from edge.latency import DECISION, LatencyHistory
-from edge.overlay import Overlay
 from edge.sinks.page import Page
 from edge.sinks.page_server import PageAddress, page_address, page_sink
 

@@ -15,7 +15,7 @@ from people import PENN, action, person, result
 import edge.sinks.video as sinks_video
 from edge.contract.errors import ConfigError, OutputError
 from edge.contract.types import Event
-from edge.overlay import Overlay
+from edge.drawing.overlay import Overlay
 from edge.sinks.events import events_sink
 from edge.sinks.json_lines import json_lines_sink
 from edge.sinks.picture import picture_sink

@@ -15,7 +15,7 @@ import pytest
 from people import PENN
 
 from edge.contract.errors import OutputError
-from edge.overlay import Overlay
+from edge.drawing.overlay import Overlay
 from edge.sinks.window import TITLE, require_screen, window_sink
 
 HAS_WINDOWS = "GUI:                           NONE" not in cv2.getBuildInformation()
@@ -26,7 +26,7 @@ SHOWS = """
 import sys, time
 from people import PENN, action, person, result
 import numpy as np
-from edge.overlay import Overlay
+from edge.drawing.overlay import Overlay
 from edge.sinks.sink import Enough
 from edge.sinks.window import window_sink
 with window_sink(Overlay(PENN)) as show:

@@ -8,8 +8,8 @@ import numpy as np
 
 from edge.contract.layouts import JointLayout
 from edge.contract.types import Float32, Image
-from edge.drawing import LEFT, QUIET, TEXT, Style, bar, panel, text_size, write
-from edge.label_placement import Rectangle, corner
+from edge.drawing.label_placement import Rectangle, corner
+from edge.drawing.shapes import LEFT, QUIET, TEXT, Style, bar, panel, text_size, write
 
 NOTABLE = 0.05
 """Part of the time that a joint is unseen from which on it is worth a line."""

@@ -13,7 +13,9 @@ import numpy as np
 
 from edge.contract.layouts import JointLayout
 from edge.contract.types import Float32, Frame, FrameResult, Image, Person
-from edge.drawing import (
+from edge.drawing.joint_panel import draw_dropout
+from edge.drawing.label_placement import Rectangle, head, place, whole
+from edge.drawing.shapes import (
     ACCENTS,
     FAINT,
     LEFT,
@@ -32,8 +34,6 @@ from edge.drawing import (
     text_size,
     write,
 )
-from edge.joint_panel import draw_dropout
-from edge.label_placement import Rectangle, head, place, whole
 from edge.latency import DECISION
 from edge.picture_memory import PictureMemory
 from edge.recognition.label_text import label_text
