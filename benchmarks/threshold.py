@@ -1,8 +1,8 @@
 """The clips that the shipped bundle's threshold was calibrated on, and what such a threshold is worth for others.
 
-    PYTHONPATH=. python benchmarks/threshold.py clips DATA
+    python -m benchmarks.threshold clips DATA
     python -m edge threshold --bundle bundles/everyday --clips runs/threshold/test.npz --right 0.97
-    PYTHONPATH=. python benchmarks/threshold.py judge
+    python -m benchmarks.threshold judge
 
 Known actions: the student's test clips, which no training saw, corrupted as its test does. They are parted in two, and
 no person who is named is in both: a threshold that is chosen on one is judged on the other. Strangers: what none of
@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edge.contract.bundle import read_bundle
+from edge.contract.files import write_arrays
 from edge.contract.types import UNKNOWN
 from edge.recognition.decisions import calibrated_min_score
 from edge.recognition.recogniser import RecogniserConfig, open_recogniser
@@ -32,7 +33,7 @@ from train.data.everyday import OTHERS
 from train.data.pairs import PairConfig, Pairs
 from train.data.registry import DataConfig, read_dataset
 from train.data.ui_prmd import MOVEMENTS
-from train.export import pair_config, save_arrays
+from train.export import pair_config
 
 ROOT = Path(__file__).parents[1]
 BUNDLE, OUT = ROOT / "bundles" / "everyday", ROOT / "runs" / "threshold"
@@ -68,7 +69,7 @@ def write_clips(data: Path) -> None:
         clips, _, labels = pairs.batch(np.arange(len(pairs)))
         half = np.array([_half(clip.id, n) for n, clip in enumerate(pairs.clips)])
         shown = np.array([name == "strangers" and _exercise(strange, clip) in OTHERS for clip in pairs.clips])
-        save_arrays(OUT / f"{name}.npz", clips=clips, labels=labels, half=half, shown=shown)
+        write_arrays(OUT / f"{name}.npz", clips=clips, labels=labels, half=half, shown=shown)
 
 
 def _exercise(data: SkeletonSet, clip: SkeletonClip) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from edge.cli.console import console
 from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.errors import ConfigError
+from edge.contract.files import write_arrays
 from edge.contract.manifest import Manifest
 from edge.contract.preprocess import Preprocessing
 from train.checkpoint import load_checkpoint
@@ -17,7 +18,6 @@ from train.configuration import StreamExportConfig
 from train.export import FEW_CLIPS, clips_of, reference_clips, save_clips
 from train.export_stream import stream_form
 from train.networks.dense_gcn_stream import DenseGcnStream
-from train.onnx_file import save_arrays
 
 
 def export_stream(config: StreamExportConfig) -> None:
@@ -39,7 +39,7 @@ def export_stream(config: StreamExportConfig) -> None:
     form = stream_form(checkpoint, network, config.bundle, low, labels, shown, config.frames)
     write_manifest(config.bundle, replace(manifest, stream=form))
     save_clips(train, config.workdir / "stream_calibration.npz")
-    save_arrays(config.workdir / "stream_test.npz", clips=low, labels=labels)
+    write_arrays(config.workdir / "stream_test.npz", clips=low, labels=labels)
     console.print(f"stream in {config.bundle}: {form.accuracy}")
 
 

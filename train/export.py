@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from edge.cli.console import console
 from edge.contract.bundle import REFERENCE, STUDENT_FP32, write_manifest
+from edge.contract.files import write_arrays
 from edge.contract.layouts import layout, mapping
 from edge.contract.manifest import Manifest
 from edge.contract.preprocess import Preprocessing
@@ -29,7 +30,7 @@ from train.evaluate import accuracy
 from train.export_stream import stream_form
 from train.networks.dense_gcn_stream import DenseGcnStream
 from train.networks.motion_stem import deployed
-from train.onnx_file import refuse_difference, save_arrays, write_network
+from train.onnx_file import refuse_difference, write_network
 
 INPUT, OUTPUT = "clip", "logits"
 REFERENCE_CLIPS = 256
@@ -49,9 +50,9 @@ def export(config: ExportConfig) -> None:
     network = checkpoint.rebuild()
     write_onnx(network, low[:2], student)
     logits, shown = logits_of(student, low), reference_clips(checkpoint, low, config.reference_clips)
-    save_arrays(config.bundle / REFERENCE, clips=shown, logits=logits_of(student, shown.astype(np.float32)))
+    write_arrays(config.bundle / REFERENCE, clips=shown, logits=logits_of(student, shown.astype(np.float32)))
     save_clips(train, config.workdir / "calibration.npz")
-    save_arrays(config.workdir / "test.npz", clips=low, labels=labels)
+    write_arrays(config.workdir / "test.npz", clips=low, labels=labels)
 
     result = accuracy(logits, labels)
     manifest = _manifest(config, checkpoint, low.shape, result.top1, result.mean_class)
@@ -83,7 +84,7 @@ def save_clips(train: Pairs, path: Path) -> None:
     # Shuffled, and so many that calibration, which draws the classes evenly, finds enough of each.
     chosen = np.random.default_rng(0).permutation(len(train))[:CALIBRATION_CLIPS]
     clips, _, labels = train.batch(chosen)
-    save_arrays(path, clips=clips, labels=labels, ids=chosen)
+    write_arrays(path, clips=clips, labels=labels, ids=chosen)
 
 
 def reference_clips(checkpoint: Checkpoint, test: Float32, count: int) -> NDArray[np.float16]:

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from edge.contract.bundle import STREAM_REFERENCE
+from edge.contract.files import write_arrays
 from edge.contract.manifest import StreamForm
 from edge.contract.preprocess import Preprocessing
 from edge.contract.types import Float32
@@ -20,7 +21,7 @@ from train.evaluate import accuracy
 from train.networks.dense_gcn import DenseGcn
 from train.networks.dense_gcn_stream import CYCLE_FRAMES, DenseGcnStream
 from train.networks.stream_step import StreamStep
-from train.onnx_file import refuse_difference, save_arrays, write_network
+from train.onnx_file import refuse_difference, write_network
 
 
 def stream_form(
@@ -40,7 +41,7 @@ def stream_form(
     write_stream(network, clips[:1], folder, frames=frames)
     stream = open_stream(folder, threads=1)
     result = accuracy(stream.logits(clips), labels)
-    save_arrays(folder / STREAM_REFERENCE, clips=shown, logits=stream.logits(shown.astype(np.float32)))
+    write_arrays(folder / STREAM_REFERENCE, clips=shown, logits=stream.logits(shown.astype(np.float32)))
     stream.close()
     measured = {"top1": round(result.top1, 4), "mean_class": round(result.mean_class, 4)}
     how = Preprocessing(**checkpoint.about["pairs"]["preprocessing"])
@@ -76,7 +77,7 @@ def _write(step: StreamStep, frame: Float32, path: Path) -> None:
 
 def _compare(network: DenseGcn, clip: Float32, folder: Path) -> None:
     """Two clips' length, so that what falls out of the states is seen too."""
-    stream, torch_states = open_stream(folder, threads=1), None
+    stream = open_stream(folder, threads=1)
     step = StreamStep(network, window=clip.shape[2] // CYCLE_FRAMES, frames=CYCLE_FRAMES).eval()
     person, torch_states = stream.fresh(), step.fresh()
     long = np.concatenate([clip, clip[:, :, ::-1]], axis=2)

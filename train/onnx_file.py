@@ -70,12 +70,6 @@ def refuse_difference(given: NDArray[Any] | None, wanted: Tensor, what: str, whe
         raise DataError(f"the exported {what} differs from PyTorch by {error:g}", where=where)
 
 
-def save_arrays(path: Path, **arrays: NDArray[Any]) -> None:
-    """Write an .npz whole."""
-    with replacing(path) as partial:
-        np.savez_compressed(partial, allow_pickle=False, **arrays)
-
-
 @contextmanager
 def quiet_exporter() -> Iterator[None]:
     """PyTorch writes opset 18 and converts, and says so at length; what counts is checked afterwards."""

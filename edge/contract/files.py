@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edge.contract.errors import OutputError
 
 
@@ -57,3 +60,9 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file, whole. Raises OutputError where the system refuses."""
     write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def write_arrays(path: Path, **arrays: NDArray[Any]) -> None:
+    """Write an .npz file, compressed, whole. Raises OutputError where the system refuses."""
+    with replacing(path) as partial:
+        np.savez_compressed(partial, allow_pickle=False, **arrays)

@@ -12,7 +12,7 @@ import numpy as np
 from edge.capture.source import CaptureConfig
 from edge.capture.video_file import VideoFile
 from edge.contract.errors import DataError
-from edge.contract.files import replacing
+from edge.contract.files import write_arrays
 from edge.pose.estimator import PoseEstimator
 from train.video_pairs.follow import FollowConfig, follow_subject
 
@@ -65,14 +65,12 @@ def estimate_video(
     seen, matched = ((joints[..., 2] > 0).any(axis=1) for joints in (keypoints, cheap))
     if not seen.any():
         raise DataError("the good estimator sees nobody in it", where=video)
-    with replacing(out) as partial:
-        np.savez_compressed(
-            partial,
-            allow_pickle=False,
-            times_s=np.array(times, np.float64),
-            high=keypoints,
-            low=cheap,
-            size=np.array(source.size, np.int64),
-            video_bytes=np.array(video.stat().st_size, np.int64),
-        )
+    write_arrays(
+        out,
+        times_s=np.array(times, np.float64),
+        high=keypoints,
+        low=cheap,
+        size=np.array(source.size, np.int64),
+        video_bytes=np.array(video.stat().st_size, np.int64),
+    )
     return Estimated(len(times), int(seen.sum()), int(matched.sum()))
