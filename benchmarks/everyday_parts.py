@@ -1,6 +1,6 @@
 """The shipped bundle's test clips by where they are from: top-1 of both precisions, and how often they decide alike.
 
-PYTHONPATH=. python benchmarks/everyday_parts.py DATA
+python -m benchmarks.everyday_parts DATA
 """
 
 from __future__ import annotations

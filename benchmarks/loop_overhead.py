@@ -1,6 +1,6 @@
 """What the loop spends outside its networks, picture by picture: pose stage, tracker, clips, decisions.
 
-    nice -n -15 env PYTHONPATH=. python benchmarks/loop_overhead.py CLIP... [pose.name=tf_pose pose.network=FILE]
+    nice -n -15 python -m benchmarks.loop_overhead CLIP... [pose.name=tf_pose pose.network=FILE]
 
 The stages run one after the other on one thread, the networks on that thread too, so that a figure is the work itself
 and not what two threads wait for each other. Reading the video is left out, and so is drawing, which is shown beside.

@@ -1,6 +1,6 @@
 """What overlapping costs: the whole loop's pictures a second against those of its slowest stage alone.
 
-    nice -n -15 env PYTHONPATH=. python benchmarks/loop_throughput.py CLIP [rounds]
+    nice -n -15 python -m benchmarks.loop_throughput CLIP [rounds]
 
 alone: the pose stage, given one picture after the other that was read beforehand. loop: reading, pose, tracker, clips
 and decisions, on threads of their own, with nothing drawn. The networks have one thread, so that on two cores
@@ -81,7 +81,8 @@ def one_round(clip: Path, frames: Sequence[Frame]) -> tuple[float, float, float]
 class Sleeping(Recording):
     """Source, pose stage and action stage that take their time and nothing else."""
 
-    uri, fps, size, length_frames = "sleeping", 30.0, (64, 48), None
+    uri, fps, size = "sleeping", 30.0, (64, 48)
+    length_frames: int | None = None
     layout = layout("penn-13")
 
     def __init__(self) -> None:

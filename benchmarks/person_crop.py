@@ -1,6 +1,6 @@
 """Does it pay to cut the picture around each person before a network of heatmaps sees it?
 
-    PYTHONPATH=. python benchmarks/person_crop.py NETWORK.onnx [size=432] CLIP...
+    python -m benchmarks.person_crop NETWORK.onnx CLIP...
 
 NETWORK: of tf-pose's family. BlazePose, which looks at each person from nearby, is the yardstick: no truth, but
 another network. found: part of its people that overlap with a body of the network. joints: part of their shoulders,
@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from calibrate.listening import Listening
 from edge.capture.registry import open_source
 from edge.contract.layouts import layout
 from edge.contract.types import Frame, Pose
-from edge.engines.engine import Engine
 from edge.engines.registry import open_engine
 from edge.pose.estimator import PoseEstimator
 from edge.pose.following_crop import FollowingCrop, box_of
@@ -41,21 +41,12 @@ SAME_PERSON = 0.3
 """Intersection over union of the boxes around two bodies' joints."""
 
 
-class Counted:
-    """An engine whose runs are counted."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine, self.inputs, self.outputs, self.runs = engine, engine.inputs, engine.outputs, 0
-        self.describe, self.close = engine.describe, engine.close
-
-    def run(self, inputs):  # type: ignore[no-untyped-def]
-        self.runs += 1
-        return self._engine.run(inputs)
-
-
 @dataclass(frozen=True)
 class Found:
-    """Parts, 0..1; strangers and runs a picture; ms: wall milliseconds a picture, the median."""
+    """Parts, 0..1; strangers and runs a picture; ms: wall milliseconds a picture, the median.
+
+    height: of BlazePose's bodies as part of the picture's, the median.
+    """
 
     found: float
     joints: float
@@ -72,11 +63,11 @@ def overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     return shared / (float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])) - shared) if shared else 0.0
 
 
-def judged(estimator: PoseEstimator, engine: Counted, frames: list[Frame], truth: list[list[Pose]]) -> Found:
+def judged(estimator: PoseEstimator, engine: Listening, frames: list[Frame], truth: list[list[Pose]]) -> Found:
     found, near, strangers, times, heights = [], [], 0, [], []
     ours = list(estimator.layout.index(*JOINTS))
     theirs = list(layout("blazepose-33").index(*JOINTS))
-    engine.runs = 0
+    engine.heard.clear()
     for frame, real in zip(frames, truth, strict=True):
         start = time.perf_counter()
         poses = estimator.estimate(frame.image, frame.time_s)
@@ -96,7 +87,7 @@ def judged(estimator: PoseEstimator, engine: Counted, frames: list[Frame], truth
         strangers += sum(all(overlap(box, box_of(body.keypoints)) <= SAME_PERSON for body in real) for box in boxes)
     count = len(frames)
     return Found(
-        float(np.mean(found)), float(np.mean(near)), strangers / count, engine.runs / count,
+        float(np.mean(found)), float(np.mean(near)), strangers / count, len(engine.heard) / count,
         1000 * float(np.median(times)), float(np.median(heights)),
     )  # fmt: skip
 
@@ -108,7 +99,7 @@ def main(network: Path, clips: list[Path]) -> None:
         reference = open_estimator(PoseConfig(max_people=MAX_PEOPLE, threads=1))
         truth = [[pose for pose in reference.estimate(f.image, f.time_s) if pose.score > SURE] for f in frames]
         for cut in (False, True):
-            engine = Counted(open_engine(network, threads=1))
+            engine = Listening(open_engine(network, threads=1))
             estimator: PoseEstimator = HeatmapEstimator(
                 engine, TF_POSE, max_people=MAX_PEOPLE, min_joint_score=MIN_PEAK
             )

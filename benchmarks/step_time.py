@@ -1,6 +1,6 @@
 """Time of one step with gradient revision, by the ways that give the same gradient.
 
-    python benchmarks/step_time.py [network width [batch]]
+    python -m benchmarks.step_time [network width [batch]]
 
 plain: a forward and a backward pass for each loss, as one would write it first. shared: one forward pass, a backward
 pass for each loss (what train/step.py does). cotangents: one forward pass, one backward pass for all losses as

@@ -1,7 +1,7 @@
 """A new frame's cost: the whole clip again, one step of a stream, or one step of the library continual-inference.
 
     pip install --no-deps --target runs/peers continual-inference==1.2.4
-    PYTHONPATH=.:runs/peers python benchmarks/streaming.py [width [rounds, a multiple of 10]]
+    PYTHONPATH=runs/peers python -m benchmarks.streaming [width [rounds, a multiple of 10]]
 
 The networks are kept in runs/streaming and made anew where they are absent. All with the same weights, on one thread.
 Each way takes turns with the whole clip of its own precision, a clip and a cycle of four frames, so that whatever else
@@ -28,9 +28,9 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
-from streaming_peer import ContinualInference
 from torch import nn
 
+from benchmarks.streaming_peer import ContinualInference
 from calibrate.quantise import Quantiser
 from calibrate.stream import quantise_stream
 from edge.contract.bundle import STUDENT_FP32, STUDENT_INT8, read_bundle, write_manifest
@@ -147,7 +147,7 @@ def loop_table(folder: Path, seconds: int) -> Table:
             took: dict[str, list[float]] = {"clip": [], "stream": []}
             stages = {}
             for form in ("clip", "stream"):
-                config, decisions = RecogniserConfig(precision, threads=1, form=form), DecisionConfig(hz=hz)  # type: ignore[arg-type]
+                config, decisions = RecogniserConfig(precision, threads=1, form=form), DecisionConfig(hz=hz)
                 opened = partial(open_student, bundle, config, decisions)
                 part = Restarted("action", opened, RestartConfig(), print)
                 stages[form] = ActionStage(bundle, joints, Tracker(joints), part, decisions)
@@ -211,7 +211,7 @@ def main() -> None:
             for first in range(0, rounds, BLOCK):
                 for way in measured:
                     for chunk in chunks[first : first + BLOCK]:
-                        way.run(chunk, partial(students[way.precision].run, {"clip": clip}), between)  # type: ignore[index]
+                        way.run(chunk, partial(students[way.precision].run, {"clip": clip}), between)
             tables.append(_told(kind, measured))
     console = Console(width=140)
     about = machine()

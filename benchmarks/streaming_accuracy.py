@@ -1,6 +1,6 @@
 """What a student loses when it streams: its test clips as it was trained on them, from fresh states, and with a past.
 
-    python benchmarks/streaming_accuracy.py DATA RUN...
+    python -m benchmarks.streaming_accuracy DATA RUN...
 
 DATA: the dataset's folder. RUN: folders of trained ``dense_gcn`` or ``dense_gcn_stream`` students of one body.
 clip: the form the run was trained in. fresh: a stream that saw this clip and nothing before. past: a stream in which
@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
-from train.checkpoint import Checkpoint, load_checkpoint
+from train.checkpoint import Checkpoint, build_network, load_checkpoint
 from train.data.pairs import Pairs
 from train.evaluate import BATCH
 from train.export import clips_of
@@ -30,11 +30,9 @@ def shares(checkpoint: Checkpoint, test: Pairs) -> dict[str, float]:
     """Share of the test clips told rightly, by form."""
     network = checkpoint.rebuild()
     assert isinstance(network, DenseGcn) and network.bodies == 1, "only DenseGCN of one body streams"
-    joints = int(network.units[0].mix.shape[0])
-    causal = DenseGcnStream(network.fc.out_features, test.layout, 1, width=network.stem[0].out_channels)
-    assert joints == len(test.layout)
+    causal = build_network(checkpoint.about | {"network": "dense_gcn_stream"}).eval()
+    assert isinstance(causal, DenseGcnStream)
     causal.load_state_dict(network.state_dict())
-    causal.eval()
     right = dict.fromkeys(("clip", "fresh", "past"), 0)
     for start in range(0, len(test), BATCH):
         low, _, labels = test.batch(np.arange(start, min(start + BATCH, len(test))))

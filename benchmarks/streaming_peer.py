@@ -22,7 +22,8 @@ class ContinualInference:
     def __init__(self, library: Any, network: DenseGcn, window: int) -> None:
         self.version = metadata.version("continual-inference")
         self._stem = _fused(network.stem)
-        self._units = library.Sequential(*(_unit(library, deepcopy(unit)) for unit in network.units)).eval()
+        units = [deepcopy(unit) for unit in network.units if isinstance(unit, Unit)]
+        self._units = library.Sequential(*(_unit(library, unit) for unit in units)).eval()
         self._pool = library.AvgPool1d(window, stride=1)
         self._fc = network.fc
 

@@ -40,7 +40,7 @@ def reference() -> str:
 
 def keys(config: type, prefix: str = "") -> Iterator[str]:
     """One row of a table for each key; keys of a dataclass inside come behind a dot."""
-    types, texts = get_type_hints(config), {}
+    types, texts = get_type_hints(config), dict[str, str | None]()
     # What a dataclass has from another is explained there.
     for kind in reversed(config.__mro__[:-1]):
         texts |= {p.arg_name: p.description for p in parse_from_object(kind).params}
