@@ -31,13 +31,13 @@ from edge.contract.layouts import layout
 from edge.contract.types import Event, Frame, FrameResult, Sighting
 from edge.latency import POSE, LatencyHistory
 from edge.loop.action_stage import ActionStage
+from edge.loop.config import RunConfig
 from edge.loop.parts import Parts, opened
 from edge.loop.pipeline import Pipeline
 from edge.loop.played import Limits
 from edge.loop.pose_stage import PoseStage
 from edge.pose.registry import PoseConfig
 from edge.recognition.recogniser import RecogniserConfig
-from edge.run import RunConfig
 
 BUNDLE = Path(__file__).parents[1] / "bundles" / "everyday"
 POSE_CONFIG = PoseConfig(threads=1)

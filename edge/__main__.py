@@ -18,8 +18,9 @@ from edge.cli.console import print_data
 from edge.contract.layouts import LAYOUTS
 from edge.demo import DemoConfig, demo
 from edge.doctor.command import DoctorConfig, doctor
-from edge.run import RunConfig, run
-from edge.soak import SoakConfig, soak
+from edge.loop.config import RunConfig
+from edge.run import run
+from edge.soak.command import SoakConfig, soak
 from edge.threshold import ThresholdConfig, threshold
 
 

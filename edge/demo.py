@@ -7,7 +7,8 @@ from pathlib import Path
 
 from edge.assets import DEMO_CLIP, fetch
 from edge.contract.bundle import read_bundle
-from edge.run import RunConfig, run
+from edge.loop.config import RunConfig
+from edge.run import run
 from edge.sinks.registry import SinkConfig
 
 

@@ -7,89 +7,27 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from edge.capture.address import parse
-from edge.capture.source import CaptureConfig, Source
+from edge.capture.source import Source
 from edge.cli.command_line import USER_ERROR
 from edge.cli.console import console, print_warning
 from edge.cli.interruption import Interruption, interruptible
-from edge.cli.progress import progress_line
-from edge.contract.errors import ConfigError, SourceError
+from edge.contract.errors import SourceError
 from edge.contract.files import replacing, writing
 from edge.latency import LatencyHistory, latency_table
+from edge.loop.config import RunConfig
 from edge.loop.parts import opened
-from edge.loop.restarts import RestartConfig
+from edge.loop.progress import progress_line
 from edge.machine import machine
-from edge.pose.registry import PoseConfig
-from edge.recognition.decisions import DecisionConfig
-from edge.recognition.recogniser import RecogniserConfig
-from edge.sinks.registry import SinkConfig, outlets
-from edge.tracking.following import PeopleConfig
-from edge.tracking.tracker import TrackerConfig
+from edge.sinks.registry import outlets
 
 if TYPE_CHECKING:
     from edge.loop.played import Played
 
 WARM_UP_FRAMES = 10
 """Left out of the figures: runtimes choose kernels and take memory in their first runs."""
-
-
-@dataclass(frozen=True)
-class RunConfig:
-    """Run pose estimator, tracker and recogniser on a video, a folder of images or a camera."""
-
-    source: str
-    """Video file, folder of images, 0 or /dev/video0, csi://0, rtsp:// or http:// camera, - for raw frames on stdin,
-    replay://poses.jsonl. Options may follow: csi://0?width=1280&height=720&flip=rotate-180, rtsp://host/a#codec=h265."""
-    bundle: Path
-    """Bundle folder with the trained student, as `python -m train export` wrote it."""
-    pose: PoseConfig = field(default_factory=PoseConfig)
-    """Which pose estimator, and how it runs."""
-    capture: CaptureConfig = field(default_factory=CaptureConfig)
-    """What is asked of a camera."""
-    tracker: TrackerConfig = field(default_factory=TrackerConfig)
-    """How people are tracked from frame to frame."""
-    people: PeopleConfig = field(default_factory=PeopleConfig)
-    """Who of them decisions are made about."""
-    recogniser: RecogniserConfig = field(default_factory=RecogniserConfig)
-    """How the student runs."""
-    sinks: SinkConfig = field(default_factory=SinkConfig)
-    """Where results go."""
-    decisions: DecisionConfig = field(default_factory=DecisionConfig)
-    """When and how people are decided about."""
-    restarts: RestartConfig = field(default_factory=RestartConfig)
-    """How many failures of a stage are tolerated."""
-    record: Path | None = None
-    """File to record poses to. `--source replay://FILE` runs everything behind the pose stage again, on any machine."""
-    frames: int | None = None
-    """Stop after so many frames; frames of a camera that are dropped do not count."""
-    limit_s: float | None = None
-    """Stop after so many seconds of the source."""
-    self_test: bool = True
-    """Before the first frame, compare the student's answers with those stored in the bundle."""
-    report: Path | None = None
-    """JSON file for the latencies and the conditions of the measurement."""
-
-    @property
-    def files(self) -> dict[str, Path]:
-        """Name of what a run writes -> its file."""
-        own = {"record": self.record, "report": self.report}
-        return self.sinks.files | {name: path for name, path in own.items() if path is not None}
-
-    def __post_init__(self) -> None:
-        if len({path.resolve() for path in self.files.values()}) < len(self.files):
-            raise ConfigError("two outputs have the same name", hint="give each of them its own")
-        source = parse(self.source)
-        for path in self.files.values():
-            if source.scheme in ("file", "replay") and path.resolve() == Path(source.target).expanduser().resolve():
-                raise ConfigError(f"{path} is the source itself", hint="give the output another name")
-        if self.frames is not None and self.frames < 1:
-            raise ConfigError(f"frames is {self.frames}", hint="give 1 or more, or leave it out")
-        if self.limit_s is not None and not self.limit_s > 0:
-            raise ConfigError(f"limit_s is {self.limit_s}", hint="give more than 0 seconds, or leave it out")
 
 
 def run(config: RunConfig) -> None:

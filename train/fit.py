@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.tensorboard import SummaryWriter
 
 from edge.cli.console import console
-from edge.cli.progress import Told
+from edge.cli.progress_column import Told
 from edge.contract.errors import DataError
 from edge.contract.types import Float32
 from train.checkpoint import FILE, Checkpoint, load_checkpoint, save_checkpoint

@@ -18,10 +18,10 @@ import cv2
 
 from benchmarks.peers.interleaved import keep
 from edge.assets import DEMO_CLIP, fetch
+from edge.loop.config import RunConfig
 from edge.loop.parts import opened
 from edge.pose.registry import PoseConfig
 from edge.recognition.recogniser import RecogniserConfig
-from edge.run import RunConfig
 
 ROOT = Path(__file__).parents[2]
 BUNDLE = Path("bundles/everyday")

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from edge.bench.loop_run import loop_run
 from edge.contract.types import FrameResult
+from edge.loop.config import RunConfig
 from edge.machine import machine
 from edge.pose.registry import PoseConfig
 from edge.recognition.recogniser import RecogniserConfig
-from edge.run import RunConfig
 
 BUNDLE = Path("bundles/everyday")
 

@@ -19,11 +19,11 @@ from edge.contract.bundle import STUDENT_FP32, STUDENT_INT8, Bundle, read_bundle
 from edge.contract.errors import ConfigError
 from edge.contract.files import write_json
 from edge.contract.types import Float32
+from edge.loop.config import RunConfig
 from edge.machine import machine
 from edge.pose.registry import PoseConfig
 from edge.recognition.decisions import DecisionConfig
 from edge.recognition.recogniser import STUDENTS, Precision, RecogniserConfig, open_recogniser
-from edge.run import RunConfig
 
 MISSED = 1
 """Exit code where a floor was missed; 2 is for a user's error."""

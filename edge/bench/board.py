@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from edge.bench.tegrastats import INTERVAL_MS, BoardSample, board_samples
 from edge.doctor.examination import clock_limits, throttles, zones
 from edge.doctor.host import Host, ThisHost
-from edge.tegrastats import INTERVAL_MS, BoardSample, board_samples
 
 IDLE_S = 2.0
 """The board's own draw is taken over so long, before anything runs."""

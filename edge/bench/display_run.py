@@ -14,8 +14,8 @@ from edge.capture.source import Source
 from edge.cli.console import print_warning
 from edge.contract.types import Event, Frame, FrameResult
 from edge.latency import LatencyHistory
+from edge.loop.config import RunConfig
 from edge.loop.parts import opened
-from edge.run import RunConfig
 
 if TYPE_CHECKING:
     from edge.drawing.overlay import Overlay
@@ -103,9 +103,9 @@ def display_run(config: RunConfig, warm_up_frames: int, display: Display) -> Dis
     display: "window" shows the pictures on the screen, "output" stops where a picture is ready to be shown.
     """
     from edge.drawing.overlay import Overlay
-    from edge.loop.outlet import Outlet, Terms
     from edge.loop.pipeline import Pipeline
     from edge.loop.played import Limits
+    from edge.sinks.outlet import Outlet, Terms
 
     with opened(config) as parts:
         overlay, history = Overlay(parts.pose.layout), LatencyHistory(warm_up_frames)

@@ -16,7 +16,7 @@ from edge.cli.console import console
 from edge.contract.bundle import Bundle
 from edge.contract.errors import DataError
 from edge.contract.types import Float32, FrameResult
-from edge.run import RunConfig
+from edge.loop.config import RunConfig
 
 
 def labelled_videos(folder: Path, bundle: Bundle) -> tuple[list[Path], NDArray[np.int64]]:

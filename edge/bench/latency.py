@@ -24,11 +24,11 @@ from edge.cli.console import console, print_warning
 from edge.contract.bundle import read_bundle
 from edge.contract.errors import ConfigError, SourceError
 from edge.contract.files import write_json, write_text
+from edge.loop.config import RunConfig
 from edge.machine import machine
 from edge.pose.registry import PoseConfig
 from edge.recognition.decisions import DecisionConfig
 from edge.recognition.recogniser import RecogniserConfig
-from edge.run import RunConfig
 
 BATCHES = range(1, 9)
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from edge.cli.console import print_warning
 from edge.latency import Latency, LatencyHistory
+from edge.loop.config import RunConfig
 from edge.loop.parts import opened
-from edge.run import RunConfig
 from edge.sinks.registry import outlets
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from edge.capture.pose_recording import RecordedPoses, RecordingHeader, read_frames, read_header
 from edge.capture.source import Recording
 from edge.contract.layouts import layout
 from edge.contract.types import Frame, Sighting
-from edge.pose_recording import RecordedPoses, RecordingHeader, read_frames, read_header
 
 
 class Replay(Recording):

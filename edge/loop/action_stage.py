@@ -11,9 +11,9 @@ from edge.contract.bundle import Bundle
 from edge.contract.errors import LayoutError
 from edge.contract.layouts import JointLayout, mapping
 from edge.contract.types import Action, Event, Float32, FrameResult, Person, Pose, Sighting
-from edge.happenings import Happenings
-from edge.joint_dropout import JointDropout
 from edge.latency import NETWORKS, OUTSIDE, POSE, RECOGNISE, TRACK, timed
+from edge.loop.event_detector import EventDetector
+from edge.loop.joint_dropout import JointDropout
 from edge.loop.restarts import Restarted
 from edge.recognition.clip_buffer import ClipBuffer
 from edge.recognition.decisions import DecisionConfig, Decisions, calibrated_min_score
@@ -50,7 +50,7 @@ class ActionStage:
         self._follower = Follower(people or PeopleConfig())
         self._shape = bundle.manifest.input_shape[1:]
         self._streams = isinstance(recogniser.part(), StreamRecogniser)
-        self._happenings, self._dropout = Happenings(), JointDropout(len(layout))
+        self._events, self._dropout = EventDetector(), JointDropout(len(layout))
         self._period, self._frames = -1, 0
         self._buffers: dict[int, ClipBuffer] = {}
         self._decided: dict[int, int] = {}
@@ -93,7 +93,7 @@ class ActionStage:
             )
             for track_id, pose in found
         )
-        events = self._happenings.update(people, self._tracker.track_ids, time_s)
+        events = self._events.update(people, self._tracker.track_ids, time_s)
         if changed:
             events = (*events, Event("person_followed", time_s, self._follower.track_id))
         if failure is not None:
@@ -104,7 +104,7 @@ class ActionStage:
 
     def finish(self) -> tuple[Event, ...]:
         """The last frame was given: what ends with it."""
-        return self._happenings.finish()
+        return self._events.finish()
 
     def close(self) -> None:
         self._recogniser.close()

@@ -5,23 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from edge.capture.source import Source
 from edge.cli.console import print_warning
 from edge.contract.bundle import Bundle, read_bundle
 from edge.loop.action_stage import ActionStage
+from edge.loop.config import RunConfig
+from edge.loop.malloc import keep_large_apart
 from edge.loop.pose_stage import EstimatorStage, PoseStage
 from edge.loop.restarts import Restarted
-from edge.memory import keep_large_apart
 from edge.pose.registry import open_estimator
 from edge.recognition.form import open_student
 from edge.recognition.recogniser import Recogniser
 from edge.recognition.streaming.recogniser import StreamRecogniser
 from edge.tracking.tracker import Tracker
-
-if TYPE_CHECKING:
-    from edge.capture.source import Source
-    from edge.run import RunConfig  # which opens these parts
 
 
 @dataclass(frozen=True)

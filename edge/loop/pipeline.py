@@ -16,9 +16,9 @@ from edge.contract.types import Event, Frame, FrameResult, Sighting
 from edge.latency import CAPTURE, DECISION, POSE, RECOGNISE, TRACK, WAITING, LatencyHistory
 from edge.loop.action_stage import ActionStage
 from edge.loop.handoff import Handoff, Newest, Stopped
-from edge.loop.outlet import Outlet, given_up
 from edge.loop.played import Limits, Played
 from edge.loop.pose_stage import PoseStage
+from edge.sinks.outlet import Outlet, given_up
 
 STOPPING_S = 8.0
 """A stage that has not ended so long after it was told to hangs in a driver, and is left behind."""

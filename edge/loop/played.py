@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from edge.action_times import ActionTimes
 from edge.capture.source import Source
 from edge.contract.errors import SkdError
+from edge.loop.action_times import ActionTimes
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Played:
     """frames: turns of the loop. seconds: wall time. with_poses, failed: frames that showed bodies, or that failed.
 
     told: events that were handed on. dropped: pictures of a live source that newer ones took the place of.
-    given_up: see :func:`edge.loop.outlet.given_up`.
+    given_up: see :func:`edge.sinks.outlet.given_up`.
     ended_by: why the run ended before its source did, although what was found until then is whole.
     hanging: threads that did not end.
     """

@@ -32,7 +32,7 @@ RECENT_FRAMES = 300
 class Page:
     """What the page shows, kept for browsers to ask for. Pictures are drawn and coded only while somebody looks.
 
-    given_up: of :func:`edge.loop.outlet.given_up`, asked whenever a browser asks.
+    given_up: of :func:`edge.sinks.outlet.given_up`, asked whenever a browser asks.
     """
 
     def __init__(

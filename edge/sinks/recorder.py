@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edge.pose_recording import RecordingHeader, frame_line
+from edge.capture.pose_recording import RecordingHeader, frame_line
 from edge.sinks.lines import line_writer
 from edge.sinks.sink import Sink
 

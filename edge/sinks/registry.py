@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge.capture.pose_recording import RecordingHeader
 from edge.capture.source import Source
 from edge.latency import LatencyHistory
-from edge.loop.pose_stage import PoseStage
-from edge.pose_recording import RecordingHeader
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # OpenCV comes along with these
     from edge.drawing.overlay import Overlay
-    from edge.loop.outlet import Outlet, Terms  # bring OpenCV along
+    from edge.loop.pose_stage import PoseStage
+    from edge.sinks.outlet import Outlet, Terms
 
 
 @dataclass(frozen=True)
@@ -66,10 +66,10 @@ def outlets(
     labels look. say: told where the page is, and about a broker that does not answer.
     """
     # OpenCV alone is what these need, and a run that only counts needs none of them.
-    from edge.loop.outlet import Outlet, Terms, given_up
     from edge.sinks.events import events_sink
     from edge.sinks.json_lines import json_lines_sink
     from edge.sinks.mqtt import broker, mqtt_sink
+    from edge.sinks.outlet import Outlet, Terms, given_up
     from edge.sinks.page import Page
     from edge.sinks.page_server import page_address, page_sink
     from edge.sinks.picture import picture_sink

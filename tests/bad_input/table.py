@@ -9,8 +9,8 @@ import numpy as np
 import tiny_bundle
 import yaml
 
+from edge.capture.pose_recording import RecordingHeader
 from edge.contract.bundle import read_bundle, write_manifest
-from edge.pose_recording import RecordingHeader
 
 Argv = list[str | Path]
 Row = Callable[[Path], Argv]

@@ -19,12 +19,12 @@ from edge.bench.distribution_picture import FILL, ROW, distribution_picture
 from edge.bench.labelled import labelled_clips
 from edge.bench.latency_report import as_markdown
 from edge.bench.single_stream import percentile, times
+from edge.capture.pose_recording import RecordingHeader, frame_line
 from edge.cli.command_line import run_command_line
 from edge.contract.bundle import read_bundle
 from edge.contract.layouts import layout
 from edge.contract.preprocess import clip_tensor
 from edge.contract.types import Frame, FrameResult, Pose
-from edge.pose_recording import RecordingHeader, frame_line
 
 
 def test_single_stream_is_the_ninetieth_of_a_hundred_and_the_ninth_of_ten():

@@ -6,7 +6,7 @@ import pytest
 
 from edge.bench.board import BoardWatch, Throttling, board_figures
 from edge.bench.latency_report import _board
-from edge.tegrastats import BoardSample
+from edge.bench.tegrastats import BoardSample
 
 
 def sample(watts, celsius, ram_mb=700):

@@ -18,9 +18,9 @@ from edge.contract.layouts import layout
 from edge.contract.types import Pose, Sighting
 from edge.drawing.overlay import Overlay
 from edge.latency import LatencyHistory
-from edge.loop.outlet import Outlet, Terms
 from edge.loop.pipeline import Pipeline
 from edge.loop.played import Limits
+from edge.sinks.outlet import Outlet, Terms
 
 NOISE = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
 

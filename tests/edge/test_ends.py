@@ -12,13 +12,14 @@ from people import action, person, result
 from rich.console import Console
 
 import edge.machine
-from edge.action_times import UNDECIDED, ActionTimes
 from edge.cli.interruption import interruptible
 from edge.cli.loading import be_interruptible, die_quietly
 from edge.latency import LatencyHistory
+from edge.loop.action_times import UNDECIDED, ActionTimes
+from edge.loop.config import RunConfig
 from edge.loop.played import Played
 from edge.machine import machine
-from edge.run import RunConfig, conclude
+from edge.run import conclude
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,7 +7,7 @@ import pytest
 
 from edge.contract.errors import ConfigError, OutputError
 from edge.contract.files import replacing
-from edge.run import RunConfig
+from edge.loop.config import RunConfig
 from edge.sinks.registry import SinkConfig
 
 

@@ -13,7 +13,7 @@ from edge.contract.bundle import read_bundle
 from edge.contract.errors import OutputError, SourceError, StageError
 from edge.drawing.overlay import Overlay
 from edge.latency import LatencyHistory
-from edge.loop.outlet import Outlet, Terms
+from edge.sinks.outlet import Outlet, Terms
 from edge.sinks.sink import Enough
 
 

@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 from edge.contract.errors import BundleError
 from edge.loop.parts import opened
-from edge.run import RunConfig
-from edge.memory import PAGE_BYTES, STATM, keep_large_apart
+from edge.loop.config import RunConfig
+from edge.loop.malloc import keep_large_apart
+from edge.soak.memory import PAGE_BYTES, STATM
 
 def resident_mb():
     return int(STATM.read_text(encoding="ascii").split()[1]) * PAGE_BYTES / 1e6

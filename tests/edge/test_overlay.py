@@ -10,7 +10,7 @@ from edge.contract.layouts import LAYOUTS
 from edge.contract.types import Person, Pose
 from edge.drawing.label_placement import head, place
 from edge.drawing.overlay import LEFT, RIGHT, Overlay
-from edge.joint_dropout import JointDropout
+from edge.loop.joint_dropout import JointDropout
 
 
 def drawn(*people, image=None, layout=PENN):

@@ -93,7 +93,7 @@ def test_a_consumer_that_takes_nothing_for_a_while_slows_nobody_and_misses_no_ev
 
 
 def test_a_consumer_that_hangs_is_left_behind_and_named(action, monkeypatch):
-    monkeypatch.setattr("edge.loop.outlet.CLOSING_S", 0.2)
+    monkeypatch.setattr("edge.sinks.outlet.CLOSING_S", 0.2)
     hanging, other, release = Kept(), Kept(), threading.Event()
     hanging.busy = release.wait
     source = Pictures(50, live=True, pause_s=0.002)

@@ -50,7 +50,7 @@ def test_events_of_source_and_loop_are_counted_however_threads_take_turns():
 
 
 def test_what_a_hanging_consumer_missed_is_bounded(monkeypatch):
-    monkeypatch.setattr("edge.loop.outlet.MAX_EVENTS", 20)
+    monkeypatch.setattr("edge.sinks.outlet.MAX_EVENTS", 20)
     kept = Kept()
     waiting = outlet(kept, pictures=True)
     for number in range(50):

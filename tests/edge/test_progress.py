@@ -8,7 +8,8 @@ from people import action, person, result
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn
 
-from edge.cli.progress import Told, progress_line
+from edge.cli.progress_column import Told
+from edge.loop.progress import progress_line
 
 
 @pytest.mark.parametrize("width", [40, 60, 200])
@@ -24,7 +25,7 @@ def test_in_a_narrow_terminal_what_is_told_gives_way_and_the_numbers_stay(width)
 
 def test_the_line_says_what_the_picture_says(monkeypatch):
     terminal = Console(file=io.StringIO(), width=200, force_terminal=True)
-    monkeypatch.setattr("edge.cli.progress.console", terminal)
+    monkeypatch.setattr("edge.loop.progress.console", terminal)
     people = (person(2), person(1, does=action(0.93, "clean_and_jerk")), person(3, does=action(0.4, "unknown")))
     with progress_line(10) as show:
         show(result(*people, replace(person(4), followed=False)))

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from parts import IMAGE, SCRIPT_LAYOUT, action_stage, moving_body, real_recogniser, sighting
 
+from edge.capture.pose_recording import RecordingHeader, frame_line, read_frames, read_header
 from edge.capture.registry import open_source
 from edge.contract.bundle import read_bundle
 from edge.contract.errors import EngineError, SourceError
 from edge.contract.types import Frame, FrameResult, Pose
-from edge.pose_recording import RecordingHeader, frame_line, read_frames, read_header
 from edge.sinks.recorder import recorder_sink
 
 HEADER = RecordingHeader("trt_pose-18", 30.0, (64, 48), "a camera", "a network")

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.contract.errors import ConfigError
-from edge.memory import Memory
-from edge.soak import MAX_GROWTH_MB, SoakConfig, Soaked, run_soak
+from edge.soak.command import MAX_GROWTH_MB, SoakConfig, Soaked, run_soak
+from edge.soak.memory import Memory
 
 
 def test_a_short_soak_loses_the_camera_and_no_event(shared_data, bundle_folder, blazepose_files):

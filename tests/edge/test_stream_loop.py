@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from onnx import numpy_helper
 from parts import SCRIPT_LAYOUT, action_stage, moving_body, sighting
 
+from edge.capture.pose_recording import RecordingHeader
 from edge.capture.registry import open_source
 from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.errors import BundleError, ConfigError, EngineError
 from edge.contract.layouts import convert
 from edge.contract.preprocess import clip_tensor
-from edge.pose_recording import RecordingHeader
 from edge.recognition.decisions import DecisionConfig
 from edge.recognition.form import open_student, why_not
 from edge.recognition.recogniser import RecogniserConfig, softmax

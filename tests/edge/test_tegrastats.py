@@ -6,7 +6,7 @@ import boards
 import pytest
 
 import edge.power
-from edge.tegrastats import board_samples, read_line
+from edge.bench.tegrastats import board_samples, read_line
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 import edge
 from edge.cli.console import console
 from edge.cli.interruption import interruptible
-from edge.cli.progress import Told
+from edge.cli.progress_column import Told
 from edge.contract.errors import ConfigError
 from edge.pose.registry import PoseConfig
 from train.video_pairs.estimate import Estimated

@@ -5,19 +5,19 @@ import pytest
 from people import action, person
 
 from edge.contract.types import UNKNOWN, Action
-from edge.happenings import Happenings
+from edge.loop.event_detector import EventDetector
 
 
 def told(script):
     """script: per second, {track id: label or None} of who is in view, and the ids that are followed."""
-    happenings, events = Happenings(), []
+    detector, events = EventDetector(), []
     for n, (view, followed) in enumerate(script):
         people = [
             person(track_id, does=None if label is None else action(0.5 + n / 100, label))
             for track_id, label in view.items()
         ]
-        events += happenings.update(people, followed, float(n))
-    return events + list(happenings.finish())
+        events += detector.update(people, followed, float(n))
+    return events + list(detector.finish())
 
 
 def brief(events):
@@ -47,11 +47,11 @@ def test_out_of_view_for_a_moment_ends_nothing():
 
 
 def test_unknown_is_nothing_that_begins_and_ends_what_had_begun():
-    happenings = Happenings()
+    detector = EventDetector()
     unknown = Action(UNKNOWN, 0.2, np.array([0.2, 0.2], np.float32))
-    assert [e.kind for e in happenings.update([person(1, does=unknown)], {1}, 0.0)] == ["person_entered"]
-    assert [e.kind for e in happenings.update([person(1, does=action(0.9))], {1}, 1.0)] == ["action_started"]
-    assert [e.kind for e in happenings.update([person(1, does=unknown)], {1}, 2.0)] == ["action_ended"]
+    assert [e.kind for e in detector.update([person(1, does=unknown)], {1}, 0.0)] == ["person_entered"]
+    assert [e.kind for e in detector.update([person(1, does=action(0.9))], {1}, 1.0)] == ["action_started"]
+    assert [e.kind for e in detector.update([person(1, does=unknown)], {1}, 2.0)] == ["action_ended"]
 
 
 def test_people_are_told_apart():

@@ -1,4 +1,4 @@
-"""One line on the terminal while something long runs."""
+"""One line on the terminal while the loop runs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
-from rich.table import Column
 from rich.text import Text
 
 from edge.cli.console import console
@@ -21,16 +20,6 @@ def progress_line(total: int | None) -> Iterator[Callable[[FrameResult], None]]:
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
         bar = progress.add_task("", total=total)
         yield lambda result: progress.update(bar, advance=1, description=_now(result))
-
-
-class Told(ProgressColumn):
-    """The field ``told`` of a task; in a narrow terminal it gives way, where rich would squeeze bar and numbers."""
-
-    def __init__(self) -> None:
-        super().__init__(Column())
-
-    def render(self, task: Task) -> Text:
-        return Text(task.fields["told"], no_wrap=True, overflow="ellipsis")
 
 
 class _Rate(ProgressColumn):

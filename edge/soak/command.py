@@ -21,15 +21,15 @@ from edge.cli.interruption import interruptible
 from edge.contract.errors import ConfigError
 from edge.contract.files import write_json
 from edge.contract.types import Event, FrameResult
-from edge.flaky_video import FlakyVideo
 from edge.latency import DECISION, POSE, LatencyHistory, latency_table
+from edge.loop.config import RunConfig
 from edge.loop.parts import opened
 from edge.machine import machine
-from edge.memory import Memory
 from edge.picture_memory import PictureMemory
 from edge.pose.registry import PoseConfig
 from edge.recognition.recogniser import RecogniserConfig
-from edge.run import RunConfig
+from edge.soak.flaky_video import FlakyVideo
+from edge.soak.memory import Memory
 
 MAX_GROWTH_MB = 5.0
 FAILED = 1
@@ -64,7 +64,7 @@ class SoakConfig:
 
 @dataclass(frozen=True)
 class Soaked:
-    """growth_mb: of memory in use, from the end of the warm-up to the end; see :meth:`edge.memory.Memory.growth_mb`.
+    """growth_mb: of memory in use, from the end of the warm-up to the end; see edge/soak/memory.py.
 
     memory_by_minute: MB in use, the median of each minute. memory_by_second: every sample, so that another rule can
     judge the run too. told, heard: events that were made, and that reached the listener. flatness: p99 / p50 of the
@@ -131,9 +131,9 @@ def run_soak(config: SoakConfig) -> tuple[Soaked, LatencyHistory]:
     from edge.capture.live import Backoff, Live
     from edge.capture.source import CaptureConfig
     from edge.drawing.overlay import Overlay
-    from edge.loop.outlet import Outlet, Terms
     from edge.loop.pipeline import Pipeline
     from edge.loop.played import Limits
+    from edge.sinks.outlet import Outlet, Terms
 
     path = config.source or fetch(DEMO_CLIP)[0]
     chance, listener, pictures = random.Random(config.seed), Listener(), PictureMemory()

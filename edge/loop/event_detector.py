@@ -20,7 +20,7 @@ class _Followed:
     score: float = 0.0
 
 
-class Happenings:
+class EventDetector:
     """Compares each frame with the one before it."""
 
     def __init__(self) -> None:
