@@ -129,6 +129,15 @@ def test_what_an_output_was_too_slow_for_is_said(capsys, tmp_path):
     assert "output video was too slow for 4 results: newer ones took their place" in capsys.readouterr().err
 
 
+@pytest.fixture
+def heeds_ctrl_c():
+    """A shell's background jobs, and what they start, are told to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
 @pytest.mark.parametrize("room", ["edge", "train", "calibrate"])
 def test_ctrl_c_while_modules_are_loaded_ends_without_a_word(tmp_path, room):
     (tmp_path / "jsonargparse.py").write_text("print('loading', flush=True)\nimport time\ntime.sleep(60)\n")
