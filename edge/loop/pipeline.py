@@ -149,14 +149,15 @@ class Pipeline:
         try:
             for outlet in self._outlets:
                 outlet.on_end = self.stop
-                if not outlet.terms.here:
-                    begun.append(outlet)
-                    outlet.open()
+                begun.append(outlet)
+                outlet.open()
         except BaseException:
-            # Those that were not begun have no thread that could finish, and are not waited for.
+            # Those that were not begun have nothing to finish, and are not waited for.
             for outlet in begun:
                 outlet.end(failed=True)
             for outlet in begun:
+                if outlet.terms.here:
+                    outlet.work()
                 outlet.join()
             raise
 

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -58,7 +58,8 @@ class Terms:
 class Outlet:
     """A sink, what waits for it, and the thread that hands it on.
 
-    opened: gives the sink, a function of results or of events; it is entered and left on the outlet's thread.
+    opened: gives the sink, a function of results or of events; it is entered and left on the outlet's thread, which for
+    an outlet that runs here is the one that calls :meth:`open` and :meth:`work`.
     history: told how long the sink takes. on_end: called when the sink fails or asks for the run's end.
     dropped: results that made room for newer ones; their events were handed on with those.
     error: what the sink raised; it is given nothing more after it.
@@ -73,7 +74,8 @@ class Outlet:
         history: LatencyHistory,
     ) -> None:
         self.name, self.terms = name, terms
-        self._opened, self._overlay, self._history = opened, overlay, history
+        self._opened, self._entered, self._overlay, self._history = opened, ExitStack(), overlay, history
+        self._sink: Callable[[Any], object]
         self.on_end: Callable[[], None] = lambda: None
         self._waiting: deque[tuple[int, FrameResult | Event]] = deque()
         self._changed = threading.Condition()
@@ -83,7 +85,10 @@ class Outlet:
         self._thread = threading.Thread(target=self.work, name=f"output {name}", daemon=True)
 
     def open(self) -> None:
-        """Start the thread, and wait until the sink is open. Raises what opening it raises."""
+        """Wait until the sink is open, on a thread that is started unless it runs here. Raises what opening raises."""
+        if self.terms.here:
+            self._enter()
+            return
         self._thread.start()
         with self._changed:
             self._changed.wait_for(lambda: self._ready or self._finished)
@@ -138,15 +143,14 @@ class Outlet:
         return True
 
     def work(self) -> None:
-        """What the outlet's thread does."""
+        """What the outlet's thread does; of one that runs here, once it is open or its run has failed."""
         asked_to_end = False
         try:
-            with self._opened as sink:
-                with self._changed:
-                    self._ready = True
-                    self._changed.notify_all()
+            with self._entered:
+                if not self.terms.here:
+                    self._enter()
                 while (item := self._next()) is not None:
-                    self._hand_on(sink, *item)
+                    self._hand_on(*item)
                 if self._failed_run:
                     raise _Abandoned
         except _Abandoned:
@@ -161,6 +165,12 @@ class Outlet:
             self._changed.notify_all()
         if asked_to_end or self.error is not None:
             self.on_end()
+
+    def _enter(self) -> None:
+        self._sink = self._entered.enter_context(self._opened)
+        with self._changed:
+            self._ready = True
+            self._changed.notify_all()
 
     def _append(self, frame: int, item: FrameResult | Event) -> None:
         if not self._finished:
@@ -177,9 +187,9 @@ class Outlet:
             self._changed.notify_all()
             return item
 
-    def _hand_on(self, sink: Callable[[Any], object], frame: int, item: FrameResult | Event) -> None:
+    def _hand_on(self, frame: int, item: FrameResult | Event) -> None:
         if isinstance(item, Event):
-            sink(item)
+            self._sink(item)
             return
         latency_ms: dict[str, float] = {}
         if self.terms.annotated:
@@ -188,7 +198,7 @@ class Outlet:
             if self._overlay.draw(item):
                 latency_ms[DRAW] = 1000 * (time.perf_counter() - start)
         with timed(latency_ms, self.name):
-            sink(item)
+            self._sink(item)
         self._history.add(frame, latency_ms)
 
 

@@ -75,11 +75,8 @@ def outlets(
     from edge.sinks.picture import picture_sink
     from edge.sinks.recorder import recorder_sink
     from edge.sinks.video import video_sink
-    from edge.sinks.window import require_screen, window_sink
+    from edge.sinks.window import window_sink
 
-    if config.show:
-        # A window opens on the thread of the run, when the other outputs may have been given everything already.
-        require_screen()
     patient = not source.live
     made: list[Outlet] = []
 
@@ -106,5 +103,5 @@ def outlets(
     if config.mqtt is not None:
         add("mqtt", mqtt_sink(broker(config.mqtt), say), Terms(kind="events"))
     if config.show:
-        add("window", window_sink(overlay, tried=True), Terms(pictures=True, annotated=True, here=True))
+        add("window", window_sink(overlay), Terms(pictures=True, annotated=True, here=True))
     return made

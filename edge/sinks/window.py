@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,9 @@ from edge.drawing.overlay import Overlay
 from edge.sinks.sink import Enough, Sink
 
 TITLE = "skd-edge (q ends)"
-TRIAL, TRIAL_S = "import cv2; cv2.namedWindow('trial'); cv2.waitKey(1)", 60.0
+TRIAL = "import cv2, sys; cv2.namedWindow('trial'); cv2.waitKey(1); print('shown', flush=True); sys.stdin.read()"
+"""Until it is ended, or nobody is left who could."""
+TRIAL_S = 60.0
 LOOK_ELSEWHERE = "leave out show; --sinks.page 8080 shows the same in a browser"
 LARGEST = (1280, 720)
 """Width and height in pixels with which the window opens at most; it can be drawn larger."""
@@ -24,17 +27,16 @@ QUIT_KEYS = frozenset({ord("q"), 27})
 
 
 @contextmanager
-def window_sink(overlay: Overlay, *, tried: bool = False) -> Iterator[Sink]:
+def window_sink(overlay: Overlay) -> Iterator[Sink]:
     """Shows every picture; raises Enough when q or Escape is pressed, or the window was closed.
 
-    tried: :func:`require_screen` has passed. Raises OutputError where no window can be shown.
+    Raises OutputError where no window can be shown.
     """
-    if not tried:
-        require_screen()
-    # Qt inside OpenCV complains of fonts that only its buttons would need.
-    os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")
-    # Without OpenCV's own row of buttons; by itself it would be 400 pixels wide.
-    cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
+    with trial_window():
+        # Qt inside OpenCV complains of fonts that only its buttons would need.
+        os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")
+        # Without OpenCV's own row of buttons; by itself it would be 400 pixels wide.
+        cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
     was_there = was_sized = False
 
     def write(result: FrameResult) -> None:
@@ -70,20 +72,38 @@ def _is_there() -> bool:
         return False  # Qt, once the last window was closed
 
 
-def require_screen() -> None:
-    """OutputError where no window can be shown.
+@contextmanager
+def trial_window() -> Iterator[None]:
+    """OutputError where no window can be shown; within the block a process of its own shows one.
 
-    Tried in a process of its own: where DISPLAY names a screen that does not answer, Qt inside OpenCV ends the process.
+    A process of its own, because where DISPLAY names a screen that does not answer, Qt inside OpenCV ends the process.
+    It stays until the window it is tried for is there: an X server whose last client leaves starts anew, and cuts off
+    whoever comes meanwhile.
     """
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise OutputError("there is no screen to show a window on", hint=f"set DISPLAY, or {LOOK_ELSEWHERE}")
+    # In a session of its own: Ctrl-C is for the run, which then ends in its own way.
+    trial = subprocess.Popen(
+        [sys.executable, "-c", TRIAL],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert trial.stdout is not None
     try:
-        trial = [sys.executable, "-c", TRIAL]
-        tried = subprocess.run(trial, capture_output=True, text=True, timeout=TRIAL_S, check=False)
-    except subprocess.TimeoutExpired as error:
-        raise OutputError("the screen does not answer", hint=LOOK_ELSEWHERE) from error
-    if tried.returncode and "not implemented" in tried.stderr:
-        raise OutputError("this OpenCV was built without windows", hint=LOOK_ELSEWHERE)
-    if tried.returncode:
-        said = next((line.strip() for line in tried.stderr.splitlines() if line.strip()), f"code {tried.returncode}")
-        raise OutputError(f"no window can be shown on this screen: {said}", hint=f"check DISPLAY; {LOOK_ELSEWHERE}")
+        if not select.select([trial.stdout], [], [], TRIAL_S)[0]:
+            raise OutputError("the screen does not answer", hint=LOOK_ELSEWHERE)
+        if not trial.stdout.readline():
+            raise _refused(trial.communicate()[1].decode(errors="replace"), trial.returncode)
+        yield
+    finally:
+        trial.kill()
+        trial.communicate()
+
+
+def _refused(said: str, code: int) -> OutputError:
+    if "not implemented" in said:
+        return OutputError("this OpenCV was built without windows", hint=LOOK_ELSEWHERE)
+    first = next((line.strip() for line in said.splitlines() if line.strip()), f"code {code}")
+    return OutputError(f"no window can be shown on this screen: {first}", hint=f"check DISPLAY; {LOOK_ELSEWHERE}")

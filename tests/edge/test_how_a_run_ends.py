@@ -129,3 +129,29 @@ def test_what_had_begun_ends_with_the_run(action):
     kinds = [event.kind for event in events]
     assert kinds[0] == "person_entered" and kinds[-1] == "person_left"
     assert kinds.count("action_started") == kinds.count("action_ended") > 0
+
+
+def test_a_window_that_cannot_be_opened_is_an_error_before_the_first_picture(action):
+    @contextmanager
+    def refused():
+        raise OutputError("no screen")
+        yield
+
+    pose, other = Scripted(), Kept()
+    window = Outlet("window", refused(), Terms(here=True), Overlay(PENN), LatencyHistory(0))
+    with pytest.raises(OutputError, match="no screen"):
+        pipeline(Pictures(5), pose, action, other, window).run()
+    assert not pose.looked and other.left not in (None, "well")
+
+
+def test_a_window_is_closed_where_a_later_output_cannot_be_opened(action):
+    @contextmanager
+    def refused():
+        raise OutputError("no such folder")
+        yield
+
+    window = Kept()
+    broken = Outlet("broken", refused(), Terms(), Overlay(PENN), LatencyHistory(0))
+    with pytest.raises(OutputError, match="no such folder"):
+        pipeline(Pictures(5), Scripted(), action, outlet(window, here=True), broken).run()
+    assert window.left not in (None, "well") and not window.results

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ from people import PENN
 
 from edge.contract.errors import OutputError
 from edge.drawing.overlay import Overlay
-from edge.sinks.window import TITLE, require_screen, window_sink
+from edge.sinks.window import TITLE, trial_window, window_sink
 
 HAS_WINDOWS = "GUI:                           NONE" not in cv2.getBuildInformation()
 
@@ -44,7 +45,10 @@ with window_sink(Overlay(PENN)) as show:
 
 @contextmanager
 def screen(tmp_path: Path):
-    """A virtual screen; gives DISPLAY and the folder its picture lies in."""
+    """A virtual screen, whose picture lies in the folder; gives DISPLAY and the server's process.
+
+    As any server that is not told otherwise it starts anew when its last client goes.
+    """
     if not HAS_WINDOWS:
         pytest.skip("this OpenCV was built without windows")
     server = shutil.which("Xvfb")
@@ -52,15 +56,13 @@ def screen(tmp_path: Path):
         pytest.skip("apt install xvfb")
     read, write = os.pipe()
     arguments = ["-displayfd", str(write), "-screen", "0", "800x600x24", "-fbdir", str(tmp_path), "-nolisten", "tcp"]
-    # Otherwise it starts anew when its only client goes, the trial window, and may refuse the next one meanwhile.
-    arguments.append("-noreset")
     process = subprocess.Popen([server, *arguments], pass_fds=[write], stderr=subprocess.DEVNULL)
     os.close(write)
     try:
         with os.fdopen(read) as said:
             number = said.readline().strip()
         assert number.isdecimal()
-        yield f":{number}"
+        yield f":{number}", process
     finally:
         process.terminate()
         process.wait()
@@ -110,7 +112,7 @@ def press_the_cross(window: int, display: str) -> None:
 
 @pytest.mark.parametrize("by", ["q", "Escape", "its cross"])
 def test_pictures_are_shown_and_whoever_looks_can_end_the_run(tmp_path, by):
-    with screen(tmp_path) as display:
+    with screen(tmp_path) as (display, _):
         environment = {**os.environ, "DISPLAY": display, "PYTHONPATH": os.pathsep.join(sys.path)}
         process = shown(tmp_path, environment)
         try:
@@ -161,19 +163,52 @@ def test_without_a_screen_that_answers_it_is_one_line_with_what_to_do(monkeypatc
     assert "\n" not in str(refused.value) and "--sinks.page 8080" in str(refused.value)
 
 
+OPENS = """
+import cv2
+import numpy
+from edge.sinks import window
+window.TRIAL = window.TRIAL.replace("waitKey(1);", "waitKey(1); import os, signal; os.kill({server}, signal.SIGSTOP);")
+with window.window_sink(overlay=None):
+    cv2.imshow(window.TITLE, numpy.zeros((360, 480, 3), numpy.uint8))
+    cv2.waitKey(1)
+print("opened")
+"""
+
+
+def test_the_trial_holds_the_screen_until_the_window_is_there(tmp_path):
+    """A server that is held up meets the trial's end and the window at once: it would start anew for the one and
+    cut off the other, and Qt end the process."""
+    with screen(tmp_path) as (display, server):
+        environment = {**os.environ, "DISPLAY": display, "PYTHONPATH": os.pathsep.join(sys.path)}
+        command = [sys.executable, "-c", OPENS.format(server=server.pid)]
+        opens = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        try:
+            end = time.monotonic() + 60
+            while os.waitid(os.P_PID, server.pid, os.WSTOPPED | os.WNOHANG) is None:
+                assert time.monotonic() < end, "no trial has held the server up"
+                time.sleep(0.02)
+            time.sleep(1)  # long enough for the window to ask
+            server.send_signal(signal.SIGCONT)
+            assert opens.communicate(timeout=30)[0] == "opened\n"
+        finally:
+            server.send_signal(signal.SIGCONT)
+            opens.kill()
+            opens.communicate()
+
+
 def test_an_opencv_without_windows_is_said_to_be_one(monkeypatch):
     monkeypatch.setenv("DISPLAY", ":0")
     monkeypatch.setattr("edge.sinks.window.TRIAL", "raise SystemExit('The function is not implemented. Rebuild')")
-    with pytest.raises(OutputError, match="built without windows"):
-        require_screen()
+    with pytest.raises(OutputError, match="built without windows"), trial_window():
+        pass
 
 
 def test_a_screen_that_never_answers_is_given_up(monkeypatch):
     monkeypatch.setenv("DISPLAY", ":0")
     monkeypatch.setattr("edge.sinks.window.TRIAL", "import time; time.sleep(60)")
     monkeypatch.setattr("edge.sinks.window.TRIAL_S", 0.2)
-    with pytest.raises(OutputError, match="does not answer"):
-        require_screen()
+    with pytest.raises(OutputError, match="does not answer"), trial_window():
+        pass
 
 
 def test_the_window_says_how_it_ends():
