@@ -7,15 +7,29 @@ import numpy as np
 
 from edge.capture.source import Flip
 from edge.contract.types import Image
+from edge.picture_memory import PictureMemory
 
 _MIRRORED = {"horizontal": 1, "vertical": 0, "rotate-180": -1}
 _TURNED = {"clockwise": cv2.ROTATE_90_CLOCKWISE, "counterclockwise": cv2.ROTATE_90_COUNTERCLOCKWISE}
 
 
-def flipped(image: Image, flip: Flip) -> Image:
-    """The picture (H, W, 3), mirrored or turned; a quarter turn makes it (W, H, 3)."""
-    if flip in _MIRRORED:
-        return np.asarray(cv2.flip(image, _MIRRORED[flip]), np.uint8)
-    if flip in _TURNED:
-        return np.asarray(cv2.rotate(image, _TURNED[flip]), np.uint8)
-    return image
+class Flipping:
+    """Called with one picture (H, W, 3) after the other: that picture mirrored or turned, in memory that is used again.
+
+    A quarter turn makes it (W, H, 3); "none" gives the picture itself.
+    """
+
+    def __init__(self, flip: Flip) -> None:
+        self._flip, self._memory = flip, PictureMemory()
+
+    def __call__(self, image: Image) -> Image:
+        if self._flip == "none":
+            return image
+        # Of another size it is left alone, and the picture is a new one.
+        into = self._memory.unused()
+        if self._flip in _MIRRORED:
+            flipped = np.asarray(cv2.flip(image, _MIRRORED[self._flip], into), np.uint8)
+        else:
+            flipped = np.asarray(cv2.rotate(image, _TURNED[self._flip], into), np.uint8)
+        self._memory.lend(flipped)
+        return flipped

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edge.capture.flip import flipped
+from edge.capture.flip import Flipping
 from edge.capture.opencv import named, quiet
 from edge.capture.source import CaptureConfig, Recording
 from edge.contract.errors import SourceError
@@ -27,14 +27,14 @@ class ImageFolder(Recording):
     """
 
     def __init__(self, folder: Path, config: CaptureConfig) -> None:
-        self.uri, self.fps, self._flip = str(folder), config.fps or FALLBACK_FPS, config.flip
+        self.uri, self.fps, self._flipped = str(folder), config.fps or FALLBACK_FPS, Flipping(config.flip)
         # What a Mac leaves beside each file on a stick, ._001.png, is no image.
         found = (p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
         self._paths = sorted(found, key=natural)
         if not self._paths:
             raise SourceError("no images in this folder", where=folder, hint=f"it reads {', '.join(sorted(SUFFIXES))}")
         self.length_frames: int | None = len(self._paths)
-        first = flipped(_read(self._paths[0]), self._flip)
+        first = self._flipped(_read(self._paths[0]))
         self.size = (first.shape[1], first.shape[0])
 
     def describe(self) -> str:
@@ -42,7 +42,7 @@ class ImageFolder(Recording):
 
     def __iter__(self) -> Iterator[Frame]:
         for index, path in enumerate(self._paths):
-            image = flipped(_read(path), self._flip)
+            image = self._flipped(_read(path))
             if (image.shape[1], image.shape[0]) != self.size:
                 raise SourceError(
                     f"{image.shape[1]}x{image.shape[0]}, but the first image is {self.size[0]}x{self.size[1]}",

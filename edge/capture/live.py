@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from edge.capture.attended import Attended, Capture
-from edge.capture.flip import flipped
+from edge.capture.flip import Flipping
 from edge.capture.opencv import quiet
 from edge.capture.source import CaptureConfig, Flip, ignore
 from edge.contract.errors import SourceError
@@ -51,11 +51,11 @@ class Live:
         hint: Callable[[], str],
         backoff: Backoff | None = None,
     ) -> None:
-        self.uri, self._open, self._config, self._flip, self._hint = uri, open_capture, config, flip, hint
+        self.uri, self._open, self._config, self._hint = uri, open_capture, config, hint
         self._backoff = backoff or Backoff()
         self._cancelled = threading.Event()
         self._capture: Attended | None = None
-        self._memory = PictureMemory()
+        self._memory, self._flipped = PictureMemory(), Flipping(flip)
         with quiet():
             first = self._reopen()
         if first is None:
@@ -123,7 +123,7 @@ class Live:
         if self._capture is None:
             return None
         image = self._capture.read()
-        return flipped(np.asarray(image, np.uint8), self._flip) if image is not None else None
+        return self._flipped(np.asarray(image, np.uint8)) if image is not None else None
 
     def _fitted(self, image: Image) -> Image:
         """A camera may come back with another size, but a recording of it has one."""

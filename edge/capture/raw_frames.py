@@ -9,7 +9,7 @@ from typing import BinaryIO
 import cv2
 import numpy as np
 
-from edge.capture.flip import flipped
+from edge.capture.flip import Flipping
 from edge.capture.source import CaptureConfig, Recording
 from edge.contract.errors import ConfigError, SourceError
 from edge.contract.types import Frame, Image
@@ -37,7 +37,7 @@ class RawFrames(Recording):
     length_frames: int | None = None
 
     def __init__(self, config: CaptureConfig, stream: BinaryIO | None = None) -> None:
-        self.uri, self._stream, self._flip = "-", stream or sys.stdin.buffer, config.flip
+        self.uri, self._stream, self._flipped = "-", stream or sys.stdin.buffer, Flipping(config.flip)
         codec = config.codec or "bgr"
         if codec not in _FORMATS:
             raise ConfigError(f"raw frames have no codec {codec!r}", hint=f"known: {', '.join(_FORMATS)}")
@@ -84,4 +84,4 @@ class RawFrames(Recording):
             )
         raw = np.frombuffer(data, np.uint8).reshape(self._shape)
         image = raw if self._conversion is None else cv2.cvtColor(raw, self._conversion)
-        return flipped(np.asarray(image, np.uint8), self._flip)
+        return self._flipped(np.asarray(image, np.uint8))

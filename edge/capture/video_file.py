@@ -11,10 +11,10 @@ import numpy as np
 
 from edge.capture.address import without_password
 from edge.capture.attended import read
-from edge.capture.flip import flipped
+from edge.capture.flip import Flipping
 from edge.capture.gstreamer import file_pipeline, require_gstreamer
 from edge.capture.opencv import decoder, quiet
-from edge.capture.source import CaptureConfig, Flip, Recording
+from edge.capture.source import CaptureConfig, Recording
 from edge.contract.errors import SourceError
 from edge.contract.types import Frame
 from edge.picture_memory import PictureMemory
@@ -48,10 +48,10 @@ class VideoFile(Recording):
             raise SourceError("no such video file", where=path, hint="check the path")
         if config.backend == "gstreamer":
             require_gstreamer("capture.backend gstreamer")
-            self._flip: Flip = "none"
+            self._flipped = Flipping("none")
             open_it = partial(cv2.VideoCapture, file_pipeline(Path(path), config), cv2.CAP_GSTREAMER)
         else:
-            self._flip = config.flip
+            self._flipped = Flipping(config.flip)
             open_it = partial(decoder, str(path))
         with quiet():
             self._capture = open_it()
@@ -67,7 +67,7 @@ class VideoFile(Recording):
         frames = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
         self._duration_s = frames / fps if fps > 0 and frames > 0 else None
         self.length_frames = round(self._duration_s * self.fps) if self._duration_s else None
-        self._first = flipped(np.asarray(image, np.uint8), self._flip)
+        self._first = self._flipped(np.asarray(image, np.uint8))
         self.size = (self._first.shape[1], self._first.shape[0])
 
     def describe(self) -> str:
@@ -82,7 +82,7 @@ class VideoFile(Recording):
             ok, following = read(self._capture, self._memory)
             if not ok:
                 break
-            image = flipped(np.asarray(following, np.uint8), self._flip)
+            image = self._flipped(np.asarray(following, np.uint8))
             index += 1
             container_s = self._container_time_s() - start_s
             # Some AVI files have no times for their last pictures and say 0.

@@ -1,6 +1,8 @@
 """Pictures' memory is used again, and never while anybody looks at it."""
 
 import tracemalloc
+import weakref
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -8,7 +10,9 @@ import videos
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.capture.live import Live
 from edge.capture.registry import open_source
+from edge.capture.source import CaptureConfig, Flip
 from edge.picture_memory import SPARE, PictureMemory
 
 SHAPE = (40, 30, 3)
@@ -89,3 +93,39 @@ def test_pictures_of_another_size_are_taken_anew(tmp_path, pictures):
     memory.lend(np.zeros((4, 5, 3), np.uint8))
     copies = [memory.copy(np.full(SHAPE, n, np.uint8)) for n in range(pictures)]
     assert [copy[0, 0, 0] for copy in copies] == list(range(pictures))
+
+
+class Reader:
+    """A camera's driver that gives new pictures, 20 of them, each of one grey that is its number."""
+
+    def __init__(self):
+        self.numbers = iter(range(20))
+
+    def read(self):
+        number = next(self.numbers, None)
+        return number is not None, None if number is None else np.full((30, 40, 3), number, np.uint8)
+
+    def get(self, _):
+        return 30.0
+
+    def release(self):
+        pass
+
+
+@pytest.mark.parametrize("flip", [flip for flip in get_args(Flip) if flip != "none"])
+def test_a_cameras_pictures_are_flipped_into_few_places_and_those_kept_stay(flip):
+    config = CaptureConfig(give_up_s=0.05)
+    source = Live("camera", Reader, config, flip=flip, hint=lambda: "")
+    kept, known, arrays = [], {}, 0
+    for frame in source:
+        # Not by address: memory that is freed may be given out again.
+        before = known.get(id(frame.image))
+        if before is None or before() is not frame.image:
+            arrays += 1
+            known[id(frame.image)] = weakref.ref(frame.image)
+        if frame.index % 7 == 0:
+            kept.append(frame)
+        if frame.index == 19:
+            break
+    assert [(k.image.min(), k.image.max()) for k in kept] == [(n, n) for n in (0, 7, 14)]
+    assert arrays <= len(kept) + 1 + SPARE
