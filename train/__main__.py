@@ -72,7 +72,7 @@ COMMANDS = {
     ),
     "export-stream": Command(
         StreamExportConfig,
-        at("train.add_stream", "export_stream"),
+        at("train.export_stream", "export_stream"),
         "Add the networks of a streaming student to a bundle.",
         ("python -m train export-stream --run runs/stream --bundle runs/bundle --workdir runs",),
     ),

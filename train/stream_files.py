@@ -1,0 +1,91 @@
+"""A trained DenseGCN as the ONNX files of a stream, see :mod:`edge.recognition.streaming.network`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from edge.contract.bundle import STREAM_REFERENCE
+from edge.contract.files import write_arrays
+from edge.contract.manifest import StreamForm
+from edge.contract.preprocess import Preprocessing
+from edge.contract.types import Float32
+from edge.recognition.recogniser import Precision
+from edge.recognition.streaming.network import DUE, FRAME, LOGITS, NEXT, open_stream, stream_file
+from train.checkpoint import Checkpoint
+from train.evaluate import accuracy
+from train.networks.dense_gcn import DenseGcn
+from train.networks.dense_gcn_stream import CYCLE_FRAMES, DenseGcnStream
+from train.networks.stream_step import StreamStep
+from train.onnx_file import refuse_difference, write_network
+
+
+def stream_form(
+    checkpoint: Checkpoint,
+    network: DenseGcnStream,
+    folder: Path,
+    clips: Float32,
+    labels: NDArray[np.int64],
+    shown: NDArray[np.float16],
+    frames: int = CYCLE_FRAMES,
+) -> StreamForm:
+    """Write the stream of a run into a bundle folder: its networks, and their answers to the clips ``shown``.
+
+    clips, labels: (N, C, T, V, 1) and (N,), what its accuracy is measured on, each clip from fresh states.
+    frames: new frames a step.
+    """
+    write_stream(network, clips[:1], folder, frames=frames)
+    stream = open_stream(folder, threads=1)
+    result = accuracy(stream.logits(clips), labels)
+    write_arrays(folder / STREAM_REFERENCE, clips=shown, logits=stream.logits(shown.astype(np.float32)))
+    stream.close()
+    measured = {"top1": round(result.top1, 4), "mean_class": round(result.mean_class, 4)}
+    how = Preprocessing(**checkpoint.about["pairs"]["preprocessing"])
+    return StreamForm(how, checkpoint.training(), {"test_clips": len(labels), "fp32": measured})
+
+
+def write_stream(network: DenseGcn, clip: Float32, folder: Path, *, frames: int = CYCLE_FRAMES) -> list[Path]:
+    """Export the steps of a network of one body in opset 17, static shapes, and run a clip through them.
+
+    clip: (1, C, T, V, 1). frames: new frames a step. With 4 one network does it all, and gives the same logits at the
+    same moments for less; with fewer, there is one for each depth, and a cycle's work is spread over its frames.
+    Networks of another stream in that folder are removed, those in INT8 too.
+    Raises DataError where the exported networks' logits differ from PyTorch's by more than 1e-4.
+    """
+    written = []
+    for due in [d for d in DUE if d % frames == 0]:
+        # Frame number `due` of a cycle is its own first frame that runs to this depth.
+        step = StreamStep(network, window=clip.shape[2] // CYCLE_FRAMES, frames=frames, phase=due - frames).eval()
+        written.append(folder / stream_file(due))
+        _write(step, clip[:, :, :frames], written[-1])
+    for path in (folder / stream_file(due, precision) for due in DUE for precision in get_args(Precision)):
+        if path not in written:
+            path.unlink(missing_ok=True)
+    _compare(network, clip, folder)
+    return written
+
+
+def _write(step: StreamStep, frame: Float32, path: Path) -> None:
+    names = step.state_names
+    outputs = [*([LOGITS] if step.answers else []), *(name + NEXT for name in names)]
+    write_network(step, (torch.from_numpy(frame), step.fresh()), path, inputs=[FRAME, *names], outputs=outputs)
+
+
+def _compare(network: DenseGcn, clip: Float32, folder: Path) -> None:
+    """Two clips' length, so that what falls out of the states is seen too."""
+    stream = open_stream(folder, threads=1)
+    step = StreamStep(network, window=clip.shape[2] // CYCLE_FRAMES, frames=CYCLE_FRAMES).eval()
+    person, torch_states = stream.fresh(), step.fresh()
+    long = np.concatenate([clip, clip[:, :, ::-1]], axis=2)
+    for start in range(0, long.shape[2] - CYCLE_FRAMES + 1, CYCLE_FRAMES):
+        chunk = np.ascontiguousarray(long[:, :, start : start + CYCLE_FRAMES])
+        for first in range(0, CYCLE_FRAMES, stream.frames):
+            given = stream.step(person, np.ascontiguousarray(chunk[:, :, first : first + stream.frames]))
+        with torch.inference_mode():
+            (expected,), torch_states = step(torch.from_numpy(chunk), torch_states)
+        refuse_difference(None if given is None else given[None], expected, "stream", folder)
+    stream.close()
