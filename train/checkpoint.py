@@ -100,7 +100,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         raise DataError("no trained run here: checkpoint.pt is missing", where=folder, hint="give a run's --out folder")
     try:
         checkpoint = Checkpoint(**torch.load(path, map_location="cpu", weights_only=True))
-        # Runs from before there were curves.
+        # A checkpoint that says nothing of it is of a run whose joints lay on lines.
         checkpoint.about.get("pairs", {}).get("preprocessing", {}).setdefault("between", "line")
         return checkpoint
     except DAMAGED as error:

@@ -22,19 +22,17 @@ from edge.engines.registry import open_engine
 from train.checkpoint import Checkpoint, load_checkpoint
 from train.configuration import ExportConfig
 from train.data import body
-from train.data.corruption import EstimatorErrors
+from train.data.corruption.estimator_errors import EstimatorErrors
 from train.data.kinematic import people_for_testing
 from train.data.pairs import PairConfig, Pairs
 from train.data.registry import DataConfig, read_dataset
 from train.evaluate import accuracy
-from train.export_stream import stream_form
 from train.networks.dense_gcn_stream import DenseGcnStream
 from train.networks.motion_stem import deployed
 from train.onnx_file import refuse_difference, write_network
+from train.stream_files import stream_form
 
 INPUT, OUTPUT = "clip", "logits"
-REFERENCE_CLIPS = 256
-"""Generated people in a bundle, who judge INT8 and engines where there are no labelled clips."""
 FEW_CLIPS = 16
 """Enough for a self-test; and no more of the recordings of others, where the generator has no such joints."""
 CALIBRATION_CLIPS = 4096
@@ -100,7 +98,7 @@ def reference_clips(checkpoint: Checkpoint, test: Float32, count: int) -> NDArra
     return few
 
 
-def generated_clips(pairs: PairConfig, count: int = REFERENCE_CLIPS) -> NDArray[np.float16]:
+def generated_clips(pairs: PairConfig, count: int) -> NDArray[np.float16]:
     """Clips (count, C, T, V, 1) of the generator's people for a bundle's self-test.
 
     A bundle is passed on; recordings that others made seldom may be.

@@ -9,7 +9,8 @@ from scipy.stats import binom
 
 from edge.contract.layouts import layout
 from edge.contract.types import Float32
-from train.data.corruption import EstimatorErrors, drop, estimate_badly
+from train.data.corruption.drop import drop
+from train.data.corruption.estimator_errors import EstimatorErrors, estimate_badly
 
 PENN = layout("penn-13")
 NONE = EstimatorErrors(jitter=0, drift=0, miss=0, limb_miss=0, swap=0, outlier=0)

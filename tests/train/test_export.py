@@ -16,7 +16,7 @@ from edge.contract.layouts import layout
 from edge.contract.preprocess import Preprocessing
 from edge.engines.registry import open_engine
 from train.configuration import ExportConfig, Hardware, TeacherConfig
-from train.data.corruption import EstimatorErrors
+from train.data.corruption.estimator_errors import EstimatorErrors
 from train.data.kinematic import make_kinematic, people_for_testing
 from train.data.pairs import PairConfig, Pairs
 from train.data.registry import DataConfig

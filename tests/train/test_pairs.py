@@ -13,7 +13,7 @@ from edge.contract.layouts import convert, layout
 from edge.contract.preprocess import Preprocessing, clip_tensor
 from edge.contract.types import Float32
 from train.data.clip import SkeletonClip, SkeletonSet
-from train.data.corruption import EstimatorErrors
+from train.data.corruption.estimator_errors import EstimatorErrors
 from train.data.kinematic import make_kinematic
 from train.data.pairs import Draw, PairConfig, Pairs, mirror_image
 

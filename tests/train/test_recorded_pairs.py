@@ -12,7 +12,7 @@ from edge.contract.preprocess import Preprocessing, clip_tensor
 from edge.contract.types import Float32
 from train.data.cameras import View, project
 from train.data.clip import Recording, SkeletonClip, SkeletonSet, checked
-from train.data.corruption import EstimatorErrors
+from train.data.corruption.estimator_errors import EstimatorErrors
 from train.data.pairs import PairConfig, Pairs, clip_layout
 
 PENN, COCO = layout("penn-13"), layout("coco-17")

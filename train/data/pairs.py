@@ -16,7 +16,8 @@ from edge.contract.preprocess import Preprocessing, clip_tensor, resample
 from edge.contract.types import Float32
 from train.data.cameras import View, random_view
 from train.data.clip import SkeletonClip, SkeletonSet
-from train.data.corruption import EstimatorErrors, drop, estimate_badly
+from train.data.corruption.drop import drop
+from train.data.corruption.estimator_errors import EstimatorErrors, estimate_badly
 from train.data.corruption.fitted_errors import FittedErrors, read_errors, spoil
 from train.data.moments import Span, moments, stretched, whole, window
 

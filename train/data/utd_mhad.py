@@ -23,14 +23,13 @@ from train.data.reading import DEFAULT, Reading, each
 FILE = "utd_mhad.npz"
 MAT_FOLDERS = ("Skeleton", ".")
 FPS = 30.0
-CLASSES = (
+_NAMES = (
     "swipe_left swipe_right wave clap throw arm_cross basketball_shoot draw_x draw_circle_clockwise "
     "draw_circle_counter_clockwise draw_triangle bowling boxing baseball_swing tennis_swing arm_curl tennis_serve "
     "push knock catch pick_up_and_throw jog_in_place walk_in_place sit_to_stand stand_to_sit lunge squat"
 )
-
-
-_NAME = re.compile(r"a(\d+)_s(\d+)_t(\d+)_skeleton")
+CLASSES = tuple(_NAMES.split())
+_FILE_NAME = re.compile(r"a(\d+)_s(\d+)_t(\d+)_skeleton")
 
 
 def read_utd_mhad(folder: Path, how: Reading = DEFAULT) -> SkeletonSet:
@@ -43,13 +42,12 @@ def read_utd_mhad(folder: Path, how: Reading = DEFAULT) -> SkeletonSet:
                 clips = tuple(each(files, read_skeleton_file, how.workers, "UTD-MHAD"))
                 break
     clips = clips or _read_packed(folder / FILE)
-    names = tuple(CLASSES.split())
-    return checked(SkeletonSet("UTD-MHAD", names, "kinect-20", clips, "odd subjects train / even test"))
+    return checked(SkeletonSet("UTD-MHAD", CLASSES, "kinect-20", clips, "odd subjects train / even test"))
 
 
 def read_skeleton_file(path: Path) -> SkeletonClip:
     """The clip of one ``a1_s1_t1_skeleton.mat``; DataError for a damaged one."""
-    named = _NAME.fullmatch(path.stem)
+    named = _FILE_NAME.fullmatch(path.stem)
     if named is None:
         raise DataError("the name says neither action, subject nor trial", where=path, hint="call it a1_s1_t1_skeleton")
     raw = read_mat(path, ("d_skel",))["d_skel"]
