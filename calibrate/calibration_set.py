@@ -18,6 +18,8 @@ from edge.contract.types import Float32
 Method = Literal["minmax", "percentile", "entropy", "mse", "margin"]
 """How an activation's range is chosen, see :mod:`calibrate.ranges`."""
 METHODS: tuple[Method, ...] = get_args(Method)
+MethodOrAuto = Literal["auto", Method]
+"""auto: see :mod:`calibrate.nearest_ranges`."""
 Weights = Literal["nearest", "fitted"]
 """How weights are rounded: each to its nearest step, or as :mod:`calibrate.weight_fit` does."""
 

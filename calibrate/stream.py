@@ -6,12 +6,12 @@ import shutil
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calibrate.calibration_set import LabelledClips, Method, check_clips, load_clips, stratified
+from calibrate.calibration_set import LabelledClips, Method, MethodOrAuto, check_clips, load_clips, stratified
 from calibrate.compare import accuracies
 from calibrate.listening import Listening
 from edge.cli.console import console
@@ -44,7 +44,7 @@ class StreamConfig:
     test: Path | None = None
     """Held-out clips with labels. With them the accuracy of both precisions, and their agreement, is measured, each
     clip from fresh states, and recorded in the manifest."""
-    method: Literal["auto", "minmax", "percentile", "entropy", "mse", "margin"] = "auto"
+    method: MethodOrAuto = "auto"
     """How ranges are chosen: minmax, percentile (99.99), entropy (slow), mse, margin (a fifth more), or auto: the one
     whose logits stay nearest to FP32's on clips that ranges are not taken from."""
     samples: int = 64

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING
 
 from calibrate.calibration_set import (
     CalibrationRecord,
+    LabelledClips,
     Method,
+    MethodOrAuto,
     check_clips,
     load_clips,
     per_class,
@@ -19,9 +22,14 @@ from calibrate.compare import accuracies, logits_of, one_by_one
 from calibrate.report import MOST_BYTES
 from edge.cli.console import console
 from edge.contract.bundle import CALIBRATION, STUDENT_FP32, STUDENT_INT8, read_bundle, write_manifest
-from edge.contract.manifest import accuracy_text
+from edge.contract.manifest import AccuracyBudget, Manifest, accuracy_text
 from edge.contract.types import Float32
 from edge.engines.registry import open_engine
+
+if TYPE_CHECKING:
+    # At run time only where a student is quantised: the command line is read without it.
+    from calibrate.onnx_graph import Array
+    from calibrate.quantise import Quantiser
 
 
 @dataclass(frozen=True)
@@ -34,7 +42,7 @@ class StudentConfig:
     """calibration.npz with clips and labels, for the ranges."""
     test: Path | None = None
     """test.npz with clips and labels, for both accuracies; without it they are not measured."""
-    method: Literal["auto", "minmax", "percentile", "entropy", "mse", "margin"] = "auto"
+    method: MethodOrAuto = "auto"
     """How ranges are chosen: minmax, percentile (99.99), entropy (slow), mse, margin (a fifth more), or auto: the one
     whose logits stay nearest to FP32's on clips that ranges are not taken from."""
     samples: int = 256
@@ -51,10 +59,9 @@ class StudentConfig:
 
 def quantise_student(config: StudentConfig) -> None:
     """Write ``student.int8.onnx`` and ``calibration.json``, then the manifest anew."""
-    from calibrate.float_layers import choose_float_layers, most_sensitive, show_trials
+    from calibrate.float_layers import most_sensitive
     from calibrate.nearest_ranges import judging, nearest
     from calibrate.quantise import Quantiser
-    from calibrate.size_limit import noisiest_within
 
     bundle = read_bundle(config.bundle)
     source, out = bundle.file(STUDENT_FP32), config.bundle / STUDENT_INT8
@@ -69,12 +76,8 @@ def quantise_student(config: StudentConfig) -> None:
     else:
         method, quantiser = config.method, Quantiser(source, samples, config.method)
     if config.float_layers is None:
-        # A step for all coordinates is set by the few that lie far out, and costs all the others their places. The
-        # layer has three channels: of a network's weights and work it is next to nothing.
-        choice = choose_float_layers(quantiser, calibration, bundle.manifest.budget, quantiser.layers[:1])
-        show_trials(choice, bundle.manifest.budget)
         limit = config.max_size / 100 * source.stat().st_size
-        kept = noisiest_within(quantiser, choice.float_layers, judged, limit)
+        kept = _float_layers(quantiser, calibration, bundle.manifest.budget, judged, limit)
     else:
         kept = most_sensitive(quantiser, config.float_layers, samples, decides=True)
     ranges = quantiser.write(out, kept)
@@ -89,19 +92,35 @@ def quantise_student(config: StudentConfig) -> None:
         ranges=ranges,
     )
     write_record(config.bundle / CALIBRATION, record)
-    manifest = bundle.manifest
-    if test is not None:
-        fp32, int8 = (_logits(path, test.clips, f"testing {path.name}") for path in (source, out))
-        measured = accuracies(fp32, int8, test.labels)
-        known = manifest.accuracy.get("fp32", {})
-        manifest = replace(manifest, accuracy={**manifest.accuracy, **measured, "fp32": {**known, **measured["fp32"]}})
-        console.print("; ".join(f"{name}: {accuracy_text(found)}" for name, found in measured.items()))
-    write_manifest(config.bundle, manifest)
+    write_manifest(config.bundle, bundle.manifest if test is None else _measured(bundle.manifest, source, out, test))
     size = out.stat().st_size / source.stat().st_size
     console.print(
         f"{out}: {len(ranges)} activations in INT8, ranges by {method}, {len(kept)} of {len(quantiser.layers)} layers "
         f"in floating point, {size:.3f} of the size"
     )
+
+
+def _float_layers(
+    quantiser: Quantiser, clips: LabelledClips, budget: AccuracyBudget, judged: Sequence[Array], largest_bytes: float
+) -> list[str]:
+    """The first, as few others as keep the decisions on ``clips``, and what ``largest_bytes`` of the file allow."""
+    from calibrate.float_layers import choose_float_layers, show_trials
+    from calibrate.size_limit import noisiest_within
+
+    # A step for all coordinates is set by the few that lie far out, and costs all the others their places. The first
+    # layer has three channels: of a network's weights and work it is next to nothing.
+    choice = choose_float_layers(quantiser, clips, budget, quantiser.layers[:1])
+    show_trials(choice, budget)
+    return noisiest_within(quantiser, choice.float_layers, judged, largest_bytes)
+
+
+def _measured(manifest: Manifest, source: Path, out: Path, test: LabelledClips) -> Manifest:
+    """The manifest with what both precisions do on the test clips, and the same on the terminal."""
+    fp32, int8 = (_logits(path, test.clips, f"testing {path.name}") for path in (source, out))
+    measured = accuracies(fp32, int8, test.labels)
+    console.print("; ".join(f"{name}: {accuracy_text(found)}" for name, found in measured.items()))
+    known = manifest.accuracy
+    return replace(manifest, accuracy={**known, **measured, "fp32": {**known.get("fp32", {}), **measured["fp32"]}})
 
 
 def _logits(path: Path, clips: Float32, what: str) -> Float32:
