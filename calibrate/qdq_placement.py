@@ -15,7 +15,7 @@ a student's first layer        none (:mod:`calibrate.student`): a step for coord
 =============================  =====================================================================================
 
 Products with a graph's adjacency get no pairs: sums over joints are small and lose most in eight bits. What TensorRT
-wants otherwise is done when an engine is built, see :mod:`calibrate.qdq_fusion`.
+wants otherwise is done when an engine is built, see :mod:`calibrate.tensorrt.qdq_fusion`.
 """
 
 from __future__ import annotations

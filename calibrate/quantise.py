@@ -37,7 +37,7 @@ from calibrate.qdq_placement import (
 )
 from calibrate.ranges import activation_ranges
 from calibrate.relu_by_clipping import signed, unsigned_behind_relu
-from calibrate.tensorrt_rules import violations
+from calibrate.tensorrt.rules import violations
 from calibrate.transposed_convolution import as_convolutions
 from calibrate.varying_bias import additions_apart
 from calibrate.weight_fit import fitted

@@ -44,7 +44,7 @@ def build(network: Path, target: str) -> list[Kernel]:
     import tensorrt_rtx as trt
 
     from calibrate.onnx_graph import read_onnx
-    from calibrate.qdq_fusion import fusible
+    from calibrate.tensorrt.qdq_fusion import fusible
 
     said: list[str] = []
 

@@ -260,7 +260,7 @@ def test_without_the_extra_the_command_says_how_to_install_it(bundle: Path, tmp_
 
 def test_engines_are_built_without_onnx_runtime(bundle: Path, tmp_path: Path) -> None:
     # A Jetson's container has TensorRT and no ONNX Runtime.
-    code = "import sys; sys.modules['onnxruntime'] = None\nimport calibrate.engine_builder, calibrate.__main__"
+    code = "import sys; sys.modules['onnxruntime'] = None\nimport calibrate.tensorrt.engine_builder, calibrate.__main__"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -10,7 +10,7 @@ from onnx import numpy_helper
 
 from calibrate.compact import compact
 from calibrate.quantise import Quantiser
-from calibrate.tensorrt_rules import violations
+from calibrate.tensorrt.rules import violations
 
 
 @pytest.fixture

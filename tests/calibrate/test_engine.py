@@ -11,8 +11,8 @@ import onnx
 import pytest
 from fake_cuda import FakeGpu
 
-from calibrate.engine_builder import BuildOptions, build_engine, serialised_engine
 from calibrate.quantise import Quantiser
+from calibrate.tensorrt.engine_builder import BuildOptions, build_engine, serialised_engine
 from edge.contract.errors import ConfigError, EngineError, MissingDependency
 from edge.engines.engine_manifest import manifest_path
 from edge.engines.registry import open_engine

@@ -13,8 +13,8 @@ import tiny_bundle
 
 from calibrate.compare import Latency
 from calibrate.engine import EngineConfig, engine
-from calibrate.engine_choice import Candidate, choose
 from calibrate.quantise import Quantiser
+from calibrate.tensorrt.engine_choice import Candidate, choose
 from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.errors import ConfigError, EngineError
 from edge.contract.manifest import AccuracyBudget
@@ -111,7 +111,7 @@ def timed_board(board, monkeypatch: pytest.MonkeyPatch):
             **options,
         )
 
-    monkeypatch.setattr("calibrate.best_engine.ROUNDS", 3)
+    monkeypatch.setattr("calibrate.tensorrt.best_engine.ROUNDS", 3)
     clock_alone = SimpleNamespace(perf_counter=lambda: clock[0], sleep=lambda seconds: None)
     monkeypatch.setattr("calibrate.compare.time", clock_alone)
     return put

@@ -7,9 +7,9 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, numpy_helper
 
-from calibrate.half_precision import in_half_precision
-from calibrate.qdq_fusion import fusible
 from calibrate.quantise import Quantiser
+from calibrate.tensorrt.half_precision import in_half_precision
+from calibrate.tensorrt.qdq_fusion import fusible
 from edge.contract.errors import EngineError
 
 
@@ -70,7 +70,7 @@ def test_a_scale_that_half_precision_would_make_zero_is_refused(int8: onnx.Model
 @pytest.mark.parametrize("quantised", [False, True])
 def test_tensorrt_builds_it(tmp_path: Path, int8: onnx.ModelProto, quantised: bool) -> None:
     pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
-    from calibrate.parser_gate import gate
+    from calibrate.tensorrt.parser_gate import gate
 
     half = in_half_precision(int8 if quantised else onnx.load(tmp_path / "s.onnx"))
     onnx.save(half, str(tmp_path / "half.onnx"))

@@ -7,8 +7,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from calibrate.parser_errors import reason
-from calibrate.parser_gate import gate
+from calibrate.tensorrt.parser_errors import reason
+from calibrate.tensorrt.parser_gate import gate
 
 SAID = {
     "false": "this TensorRT has no operator Det, or not with these inputs and attributes",

@@ -9,8 +9,8 @@ import pytest
 
 from calibrate.bias_correction import with_room_for_biases
 from calibrate.onnx_graph import Graph
-from calibrate.qdq_fusion import fusible, shared
 from calibrate.quantise import Quantiser
+from calibrate.tensorrt.qdq_fusion import fusible, shared
 from edge.engines.onnx_runtime import HARMFUL
 
 

@@ -11,10 +11,10 @@ import pytest
 from onnx import helper
 
 from calibrate.onnx_graph import Graph, Sample
-from calibrate.parser_gate import gate
 from calibrate.quantise import Quantiser
 from calibrate.relu_by_clipping import signed
-from calibrate.tensorrt_rules import violations
+from calibrate.tensorrt.parser_gate import gate
+from calibrate.tensorrt.rules import violations
 
 
 def three_layers(folder: Path) -> Path:

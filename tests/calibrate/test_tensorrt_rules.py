@@ -8,9 +8,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from calibrate.parser_gate import gate
 from calibrate.quantise import Quantiser
-from calibrate.tensorrt_rules import notes, violations
+from calibrate.tensorrt.parser_gate import gate
+from calibrate.tensorrt.rules import notes, violations
 from edge.contract.errors import EngineError
 
 

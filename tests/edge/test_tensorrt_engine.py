@@ -15,7 +15,7 @@ import pytest
 from fake_cuda import FakeGpu, PageLocked
 from onnx import TensorProto, helper
 
-from calibrate.engine_builder import BuildOptions, build_engine
+from calibrate.tensorrt.engine_builder import BuildOptions, build_engine
 from edge.contract.bundle import sha256_of
 from edge.contract.errors import EngineError
 from edge.engines.engine import Timed

@@ -24,8 +24,8 @@ def student(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("precision", ["FP32", "FP16", "INT8"])
 def test_an_engine_gives_what_onnx_runtime_gives(student: Path, tmp_path: Path, precision: str) -> None:
-    from calibrate.engine_builder import BuildOptions, build_engine
     from calibrate.quantise import Quantiser
+    from calibrate.tensorrt.engine_builder import BuildOptions, build_engine
 
     clips = networks.clips(16)
     source = student
@@ -63,7 +63,7 @@ def test_the_best_engine_of_a_bundle_is_chosen_and_runs(tmp_path: Path) -> None:
 
 
 def test_a_pose_networks_bytes_and_peaks_go_through_an_engine(tmp_path: Path) -> None:
-    from calibrate.engine_builder import BuildOptions, build_engine
+    from calibrate.tensorrt.engine_builder import BuildOptions, build_engine
 
     export = pytest.importorskip("train.export_pose", reason="pip install 'skd-edge[train]'")
     export.export_trt_pose(None, tmp_path / "pose.onnx", 64)
@@ -78,7 +78,7 @@ def test_a_pose_networks_bytes_and_peaks_go_through_an_engine(tmp_path: Path) ->
 
 
 def test_a_second_build_takes_the_kept_timings(student: Path, tmp_path: Path) -> None:
-    from calibrate.engine_builder import BuildOptions, build_engine
+    from calibrate.tensorrt.engine_builder import BuildOptions, build_engine
 
     build_engine(student, tmp_path / "student.engine", BuildOptions("fp16", max_batch=1))
     kept = (tmp_path / "student.timing").read_bytes()
@@ -88,7 +88,7 @@ def test_a_second_build_takes_the_kept_timings(student: Path, tmp_path: Path) ->
 
 
 def test_a_damaged_engine_is_refused(student: Path, tmp_path: Path) -> None:
-    from calibrate.engine_builder import BuildOptions, build_engine
+    from calibrate.tensorrt.engine_builder import BuildOptions, build_engine
 
     engine = tmp_path / "student.engine"
     build_engine(student, engine, BuildOptions("fp32", max_batch=1))
@@ -100,8 +100,8 @@ def test_a_damaged_engine_is_refused(student: Path, tmp_path: Path) -> None:
 def test_a_dla_core_takes_what_it_can_and_the_gpu_the_rest(student: Path, tmp_path: Path) -> None:
     import tensorrt as trt
 
-    from calibrate.engine_builder import BuildOptions, build_engine
-    from calibrate.tensorrt_builder import Builder
+    from calibrate.tensorrt.builder import Builder
+    from calibrate.tensorrt.engine_builder import BuildOptions, build_engine
 
     gpu = Gpu()
     with gpu.current():
@@ -119,7 +119,7 @@ def test_a_dla_core_takes_what_it_can_and_the_gpu_the_rest(student: Path, tmp_pa
 
 
 def test_what_the_parser_refuses_is_told_by_node_and_operator(tmp_path: Path) -> None:
-    from calibrate.engine_builder import BuildOptions, build_engine
+    from calibrate.tensorrt.engine_builder import BuildOptions, build_engine
 
     node = networks.helper.make_node("Det", ["clip"], ["logits"], name="odd")
     path = networks.save(tmp_path / "odd.onnx", [node], {}, (("clip", [3, 3]), ("logits", [])))

@@ -18,7 +18,7 @@ BATCHES = (4, 1, 3, 2, 1)
 
 @pytest.fixture(scope="module")
 def engine_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from calibrate.engine_builder import BuildOptions, build_engine
+    from calibrate.tensorrt.engine_builder import BuildOptions, build_engine
 
     folder = tmp_path_factory.mktemp("engines")
     build_engine(networks.student(folder / "s.onnx"), folder / "s.engine", BuildOptions("fp32", max_batch=4))

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from calibrate.tensorrt_rules import violations
+from calibrate.tensorrt.rules import violations
 from edge.contract.bundle import read_bundle
 from edge.contract.errors import DataError
 from edge.contract.layouts import layout

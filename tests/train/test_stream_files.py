@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from calibrate.listening import Listening
 from calibrate.onnx_graph import Graph
-from calibrate.tensorrt_rules import violations
+from calibrate.tensorrt.rules import violations
 from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.errors import BundleError
 from edge.contract.layouts import layout

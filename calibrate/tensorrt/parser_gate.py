@@ -1,7 +1,7 @@
 """TensorRT's real parser and builder, without a GPU: what it refuses here, no board will take.
 
 TensorRT-RTX builds ahead of time for desktop GPUs on any machine. It knows no Jetson, and its parser is of
-the newest generation, so a pass is no proof for an older one; :mod:`calibrate.tensorrt_rules` covers those.
+the newest generation, so a pass is no proof for an older one; :mod:`calibrate.tensorrt.rules` covers those.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from calibrate.onnx_graph import read_onnx
-from calibrate.parser_errors import ParserError
-from calibrate.qdq_fusion import fusible
-from calibrate.tensorrt_builder import Builder, batches_up_to
+from calibrate.tensorrt.builder import Builder, batches_up_to
+from calibrate.tensorrt.parser_errors import ParserError
+from calibrate.tensorrt.qdq_fusion import fusible
 from edge.contract.errors import EngineError, MissingDependency
 
 TARGETS = ("SM86", "SM89", "SM120")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from calibrate.onnx_graph import rename_tensors
-from calibrate.tensorflow_graph import Node, read_graph
+from calibrate.tf_pose.tensorflow_graph import Node, read_graph
 from edge.contract.errors import ConfigError, EngineError
 from edge.contract.files import replacing
 

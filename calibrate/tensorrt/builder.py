@@ -7,7 +7,7 @@ from typing import Any
 
 import onnx
 
-from calibrate.parser_errors import ParserError, parser_error
+from calibrate.tensorrt.parser_errors import ParserError, parser_error
 from edge.contract.errors import EngineError
 from edge.engines.tensorrt_log import Complaints
 

@@ -18,11 +18,11 @@ from rich.table import Table
 from calibrate.calibration_set import check_clips, load_clips
 from calibrate.compare import latencies, least_agreement
 from calibrate.engine import EngineConfig
-from calibrate.engine_builder import BuildOptions, Precision, build_engine
-from calibrate.engine_choice import Candidate, Choice, choose
 from calibrate.judge import Judge, judge_by_labels, judge_by_logits, judge_by_people
 from calibrate.onnx_graph import is_quantised, read_onnx
 from calibrate.pictures import evenly_spaced
+from calibrate.tensorrt.engine_builder import BuildOptions, Precision, build_engine
+from calibrate.tensorrt.engine_choice import Candidate, Choice, choose
 from edge.cli.console import console
 from edge.contract.bundle import REFERENCE, STUDENT_ENGINE, STUDENT_FP32, STUDENT_INT8, read_bundle
 from edge.contract.errors import EngineError
@@ -99,7 +99,7 @@ def choose_engine(
     budget: AccuracyBudget,
     precision: str,
 ) -> Choice:
-    """Build an engine from each source, keep the one that :func:`calibrate.engine_choice.choose` says as ``out``.
+    """Build an engine from each source, keep as ``out`` what :func:`calibrate.tensorrt.engine_choice.choose` says.
 
     judge: makes the judge from the FP32 engine. precision: "auto", or the one to keep whatever it loses.
     Raises EngineError where none is within the budget; then ``out`` is as it was.

@@ -6,12 +6,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from calibrate.build_progress import progress
-from calibrate.half_precision import in_half_precision
 from calibrate.onnx_graph import is_quantised, read_onnx
-from calibrate.parser_errors import next_step
-from calibrate.qdq_fusion import fusible
-from calibrate.tensorrt_builder import Builder, batches_up_to
+from calibrate.tensorrt.build_progress import progress
+from calibrate.tensorrt.builder import Builder, batches_up_to
+from calibrate.tensorrt.half_precision import in_half_precision
+from calibrate.tensorrt.parser_errors import next_step
+from calibrate.tensorrt.qdq_fusion import fusible
 from edge.contract.bundle import sha256_of
 from edge.contract.errors import ConfigError, EngineError, MissingDependency
 from edge.contract.files import replacing

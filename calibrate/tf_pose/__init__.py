@@ -1,0 +1,1 @@
+"""The public MobileNet-thin pose network, from a frozen TensorFlow graph to ONNX."""
