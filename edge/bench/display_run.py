@@ -16,6 +16,7 @@ from edge.contract.types import Event, Frame, FrameResult
 from edge.latency import LatencyHistory
 from edge.loop.config import RunConfig
 from edge.loop.parts import opened
+from edge.picture_memory import PictureMemory
 
 if TYPE_CHECKING:
     from edge.drawing.overlay import Overlay
@@ -61,9 +62,9 @@ class Stamped:
         return self._source.describe()
 
     def __iter__(self) -> Iterator[Frame]:
-        start = self._clock()
+        start, memory = self._clock(), PictureMemory()
         for frame in self._source:
-            image = frame.image.copy()  # before the picture "arrives": making ours is not the loop's time
+            image = memory.copy(frame.image)  # before the picture "arrives": making ours is not the loop's time
             if not self._source.live:
                 time.sleep(max(0.0, start + frame.time_s - self._clock()))
             draw(image, _ticks(self._clock()))

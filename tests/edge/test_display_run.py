@@ -7,6 +7,7 @@ from contextlib import nullcontext
 import cv2
 import numpy as np
 import pytest
+from fresh_memory import Arrays
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from parts import Pictures, action_stage, moving_body
@@ -20,6 +21,7 @@ from edge.drawing.overlay import Overlay
 from edge.latency import LatencyHistory
 from edge.loop.pipeline import Pipeline
 from edge.loop.played import Limits
+from edge.picture_memory import SPARE
 from edge.sinks.outlet import Outlet, Terms
 
 NOISE = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
@@ -127,3 +129,11 @@ def test_stamped_pictures_come_when_they_are_due_and_the_recordings_own_stay_as_
     assert [read(frame.image) for frame in stamped] == [1_000_000] * 3
     for frame, image in zip(stamped, own, strict=True):
         assert (frame.image[:200] == image[:200]).all()
+
+
+def test_stamping_pictures_takes_no_fresh_memory_for_each():
+    """Its page faults would be the measurement's, and on two cores the loop's."""
+    arrays = Arrays()
+    for frame in Stamped(Pictures(20), clock=lambda: 0.0):
+        arrays.look(frame.image)
+    assert arrays.count <= 1 + SPARE

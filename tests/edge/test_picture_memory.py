@@ -1,12 +1,12 @@
 """Pictures' memory is used again, and never while anybody looks at it."""
 
 import tracemalloc
-import weakref
 from typing import get_args
 
 import numpy as np
 import pytest
 import videos
+from fresh_memory import Arrays
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -116,16 +116,12 @@ class Reader:
 def test_a_cameras_pictures_are_flipped_into_few_places_and_those_kept_stay(flip):
     config = CaptureConfig(give_up_s=0.05)
     source = Live("camera", Reader, config, flip=flip, hint=lambda: "")
-    kept, known, arrays = [], {}, 0
+    kept, arrays = [], Arrays()
     for frame in source:
-        # Not by address: memory that is freed may be given out again.
-        before = known.get(id(frame.image))
-        if before is None or before() is not frame.image:
-            arrays += 1
-            known[id(frame.image)] = weakref.ref(frame.image)
+        arrays.look(frame.image)
         if frame.index % 7 == 0:
             kept.append(frame)
         if frame.index == 19:
             break
     assert [(k.image.min(), k.image.max()) for k in kept] == [(n, n) for n in (0, 7, 14)]
-    assert arrays <= len(kept) + 1 + SPARE
+    assert arrays.count <= len(kept) + 1 + SPARE
