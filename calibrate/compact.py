@@ -1,4 +1,4 @@
-"""An INT8 file without what says nothing: names, shapes and repeated zeros were a sixth of a small network's bytes.
+"""An INT8 file without what says nothing: names, shapes and repeated zeros are a sixth of a small network's bytes.
 
 Nothing that is computed changes. Layers, their outputs and their weights keep the names of the FP32 network; what
 quantisation brought, its nodes, tensors, steps and zero points, gets short ones.

@@ -9,11 +9,10 @@ from typing import Any
 import cv2
 import numpy as np
 
+from edge.capture.image_folder import images_in
 from edge.capture.opencv import named
 from edge.contract.errors import SourceError
 from edge.contract.types import Image
-
-SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".webp"}
 
 
 def alternating(source: Path, count: int) -> tuple[list[tuple[int, Image]], list[tuple[int, Image]]]:
@@ -26,12 +25,12 @@ def alternating(source: Path, count: int) -> tuple[list[tuple[int, Image]], list
 
 
 def evenly_spaced(source: Path, count: int) -> list[tuple[int, Image]]:
-    """At most ``count`` (position, picture) spread over a video's frames or a folder's images in name order.
+    """At most ``count`` (position, picture) spread over a video's frames or a folder's images in natural order.
 
     Raises SourceError where nothing can be read.
     """
     if source.is_dir():
-        paths = sorted(p for p in source.iterdir() if p.suffix.lower() in SUFFIXES)
+        paths = images_in(source)
         found = {i: cv2.imread(named(paths[i])) for i in _positions(len(paths), count)}
     else:
         found = _frames(source, count)

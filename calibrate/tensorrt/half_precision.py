@@ -52,7 +52,7 @@ def in_half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
             name = f"{value.name}.float"
             after.append(helper.make_node("Cast", [half], [value.name], name=name, to=TensorProto.FLOAT))
     set_nodes(result, [*before, *graph.node, *after])
-    # They state types of before.
+    # The shapes that are noted between layers name single precision.
     del graph.value_info[:]
     return result
 

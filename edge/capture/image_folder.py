@@ -20,7 +20,7 @@ FALLBACK_FPS = 10.0
 
 
 class ImageFolder(Recording):
-    """See :class:`edge.capture.source.Source`. Files in natural order: 2.png comes before 10.png.
+    """See :class:`edge.capture.source.Source`, and :func:`images_in`.
 
     Raises SourceError for a folder without images; while iterating, for an image that cannot be
     read or is of another size than the first.
@@ -28,9 +28,7 @@ class ImageFolder(Recording):
 
     def __init__(self, folder: Path, config: CaptureConfig) -> None:
         self.uri, self.fps, self._flipped = str(folder), config.fps or FALLBACK_FPS, Flipping(config.flip)
-        # What a Mac leaves beside each file on a stick, ._001.png, is no image.
-        found = (p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
-        self._paths = sorted(found, key=natural)
+        self._paths = images_in(folder)
         if not self._paths:
             raise SourceError("no images in this folder", where=folder, hint=f"it reads {', '.join(sorted(SUFFIXES))}")
         self.length_frames: int | None = len(self._paths)
@@ -53,6 +51,13 @@ class ImageFolder(Recording):
 
     def close(self) -> None:
         """Nothing is held open."""
+
+
+def images_in(folder: Path) -> list[Path]:
+    """Its images in natural order: 2.png comes before 10.png. Names that begin with a dot are left out."""
+    # What a Mac leaves beside each file on a stick, ._001.png, is no image.
+    found = (p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    return sorted(found, key=natural)
 
 
 def natural(path: Path) -> list[tuple[int, int | str]]:

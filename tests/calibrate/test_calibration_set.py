@@ -68,12 +68,13 @@ def test_a_damaged_or_absent_archive_is_refused(tmp_path: Path, content: bytes |
         load_clips(path)
 
 
-def test_pictures_of_a_folder_are_spread_over_its_names(tmp_path: Path) -> None:
-    for number in range(10):
-        cv2.imwrite(str(tmp_path / f"{number:02}.png"), np.full((4, 6, 3), number, np.uint8))
+def test_pictures_of_a_folder_are_spread_over_its_names_by_number(tmp_path: Path) -> None:
+    for number in range(11):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((4, 6, 3), number, np.uint8))
     (tmp_path / "notes.txt").write_text("no picture")
-    found = evenly_spaced(tmp_path, 4)
-    assert [(i, int(p[0, 0, 0])) for i, p in found] == [(0, 0), (3, 3), (6, 6), (9, 9)]
+    (tmp_path / "._0.png").write_bytes(b"beside 0.png, as a Mac leaves it")
+    found = evenly_spaced(tmp_path, 6)
+    assert [(i, int(p[0, 0, 0])) for i, p in found] == [(n, n) for n in (0, 2, 4, 6, 8, 10)]
 
 
 def test_frames_of_a_video_are_spread_from_first_to_last(shared_data: Path) -> None:
