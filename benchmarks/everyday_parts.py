@@ -16,8 +16,8 @@ from benchmarks.threshold import BUNDLE, student_pairs
 from edge.contract.bundle import read_bundle
 from edge.contract.types import UNKNOWN
 from edge.recognition.recogniser import Precision, RecogniserConfig, open_recogniser
-from train.data.everyday import SIT, STAND
 from train.data.pairs import Pairs
+from train.data.readers.everyday import SIT, STAND
 from train.data.registry import DataConfig, read_dataset
 
 ALL, NAMED, STILL = "all", "all actions", "still people"

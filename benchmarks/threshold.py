@@ -29,10 +29,10 @@ from edge.recognition.decisions import calibrated_min_score
 from edge.recognition.recogniser import RecogniserConfig, open_recogniser
 from edge.threshold import best_answers, find_threshold
 from train.data.clip import SkeletonClip, SkeletonSet
-from train.data.everyday import OTHERS
 from train.data.pairs import PairConfig, Pairs
+from train.data.readers.everyday import OTHERS
+from train.data.readers.ui_prmd import MOVEMENTS
 from train.data.registry import DataConfig, read_dataset
-from train.data.ui_prmd import MOVEMENTS
 from train.export import pair_config
 
 ROOT = Path(__file__).parents[1]

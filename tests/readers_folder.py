@@ -19,9 +19,9 @@ from onnx import TensorProto, helper
 from edge.assets import BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS, DEMO_CLIP, fetch
 from edge.contract.bundle import read_bundle
 from edge.contract.layouts import layout
-from train.data.kinematic import make_kinematic
-from train.data.penn_action import CLASSES as PENN_CLASSES
-from train.data.ui_prmd import MOVEMENTS
+from train.data.generated.kinematic import make_kinematic
+from train.data.readers.penn_action import CLASSES as PENN_CLASSES
+from train.data.readers.ui_prmd import MOVEMENTS
 from train.networks.trt_pose import trt_pose_network
 
 SIZE = (640, 360)

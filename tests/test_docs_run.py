@@ -90,8 +90,8 @@ def folder(people, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(cv2, "VideoCapture", camera_or_file(people))
     monkeypatch.setattr("edge.capture.gstreamer.has_gstreamer", lambda: True)
-    monkeypatch.setattr("train.data.everyday.GENERATED_PER_CLASS", 6)
-    monkeypatch.setattr("train.data.everyday.FIDGETS", 6)
+    monkeypatch.setattr("train.data.readers.everyday.GENERATED_PER_CLASS", 6)
+    monkeypatch.setattr("train.data.readers.everyday.FIDGETS", 6)
     return tmp_path
 
 

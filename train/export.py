@@ -21,9 +21,9 @@ from edge.contract.types import Float32
 from edge.engines.registry import open_engine
 from train.checkpoint import Checkpoint, load_checkpoint
 from train.configuration import ExportConfig
-from train.data import body
 from train.data.corruption.estimator_errors import EstimatorErrors
-from train.data.kinematic import people_for_testing
+from train.data.generated import body
+from train.data.generated.kinematic import people_for_testing
 from train.data.pairs import PairConfig, Pairs
 from train.data.registry import DataConfig, read_dataset
 from train.evaluate import accuracy

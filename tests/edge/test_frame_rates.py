@@ -22,9 +22,9 @@ from edge.recognition.recogniser import Recogniser, RecogniserConfig, open_recog
 from edge.tracking.tracker import Tracker
 from train.data.cameras import View
 from train.data.clip import SkeletonClip
-from train.data.everyday import GENERATED, GENERATED_PER_CLASS
-from train.data.kinematic import make_kinematic
-from train.data.utd_mhad import read_utd_mhad
+from train.data.generated.kinematic import make_kinematic
+from train.data.readers.everyday import GENERATED, GENERATED_PER_CLASS
+from train.data.readers.utd_mhad import read_utd_mhad
 
 BUNDLE = Path(__file__).parents[2] / "bundles" / "everyday"
 RATES = (12.0, 25.0, 60.0)

@@ -10,7 +10,7 @@ from edge.contract.errors import DataError
 from edge.contract.layouts import layout
 from edge.contract.preprocess import Preprocessing, clip_tensor, impute, normalise
 from train.data.cameras import project
-from train.data.kinematic import CLASSES, FPS, make_kinematic
+from train.data.generated.kinematic import CLASSES, FPS, make_kinematic
 
 PENN = layout("penn-13")
 HOW = Preprocessing()

@@ -17,7 +17,7 @@ from edge.contract.preprocess import Preprocessing
 from edge.engines.registry import open_engine
 from train.configuration import ExportConfig, Hardware, TeacherConfig
 from train.data.corruption.estimator_errors import EstimatorErrors
-from train.data.kinematic import make_kinematic, people_for_testing
+from train.data.generated.kinematic import make_kinematic, people_for_testing
 from train.data.pairs import PairConfig, Pairs
 from train.data.registry import DataConfig
 from train.export import export, generated_clips, write_onnx

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from train.data.body import ANGLES, SIDES
-from train.data.fidgets import ARM_DEG, LEG_DEG, TRUNK_DEG, fidget
-from train.data.kinematic import clip_of
+from train.data.generated.body import ANGLES, SIDES
+from train.data.generated.fidgets import ARM_DEG, LEG_DEG, TRUNK_DEG, fidget
+from train.data.generated.kinematic import clip_of
 
 TREMBLE_DEG = 25
 TIMES = np.arange(90) / 30

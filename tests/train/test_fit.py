@@ -18,7 +18,7 @@ from edge.contract.errors import ConfigError, DataError
 from edge.contract.preprocess import Preprocessing
 from train.checkpoint import FILE, Checkpoint, load_checkpoint, save_checkpoint
 from train.configuration import Hardware, StudentConfig, TeacherConfig
-from train.data.kinematic import CLASSES
+from train.data.generated.kinematic import CLASSES
 from train.data.pairs import PairConfig, Pairs
 from train.data.registry import DataConfig, read_dataset
 from train.evaluate import predict

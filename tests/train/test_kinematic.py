@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from edge.contract.errors import DataError
 from edge.contract.preprocess import Preprocessing
-from train.data.body import ANGLES, LAYOUT, RATIOS, SIDES, Body, on_floor, pose, random_body
 from train.data.clip import SkeletonSet
-from train.data.kinematic import CLASSES, FPS, PEOPLE, make_kinematic, perform
-from train.data.motions import MOTIONS
+from train.data.generated.body import ANGLES, LAYOUT, RATIOS, SIDES, Body, on_floor, pose, random_body
+from train.data.generated.kinematic import CLASSES, FPS, PEOPLE, make_kinematic, perform
+from train.data.generated.motions import MOTIONS
 from train.data.pairs import PairConfig, Pairs
 
 STATURE_M = 1.7

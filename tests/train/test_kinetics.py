@@ -10,7 +10,7 @@ from skeleton_files import person, write_kinetics
 
 from edge.contract.errors import DataError
 from edge.contract.layouts import layout
-from train.data.kinetics import read_kinetics
+from train.data.readers.kinetics import read_kinetics
 
 
 def frame(number: int, *people: dict[str, Any]) -> dict[str, Any]:

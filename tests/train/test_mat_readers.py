@@ -10,9 +10,9 @@ from scipy.io import savemat
 
 from edge.contract.errors import ConfigError, DataError
 from train.data.clip import SkeletonSet
-from train.data.penn_action import read_penn_action
-from train.data.reading import Reading
-from train.data.utd_mhad import read_utd_mhad
+from train.data.readers.penn_action import read_penn_action
+from train.data.readers.reading import Reading
+from train.data.readers.utd_mhad import read_utd_mhad
 
 FILES = {"penn": "labels/0003.mat", "utd": "Skeleton/a2_s3_t1_skeleton.mat"}
 READERS: dict[str, Callable[..., SkeletonSet]] = {"penn": read_penn_action, "utd": read_utd_mhad}

@@ -7,10 +7,10 @@ import pytest
 from skeleton_files import standing, write_ntu
 
 from edge.contract.errors import ConfigError, DataError
-from train.data.ntu import _XSUB, read_ntu60, read_ntu120
-from train.data.ntu_classes import CLASSES
-from train.data.ntu_skeleton import read_skeleton
-from train.data.reading import Reading
+from train.data.readers.ntu import _XSUB, read_ntu60, read_ntu120
+from train.data.readers.ntu_classes import CLASSES
+from train.data.readers.ntu_skeleton import read_skeleton
+from train.data.readers.reading import Reading
 
 NAME = "S001C002P003R002A013.skeleton"
 

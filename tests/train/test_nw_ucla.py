@@ -9,7 +9,7 @@ import pytest
 
 from edge.contract.errors import DataError
 from edge.contract.layouts import layout
-from train.data.nw_ucla import read_nw_ucla
+from train.data.readers.nw_ucla import read_nw_ucla
 
 # The Kinect SDK's order of joints (NUI_SKELETON_POSITION_INDEX), in this package's words.
 SDK_ORDER = (

@@ -14,7 +14,7 @@ from edge.contract.preprocess import Preprocessing, clip_tensor
 from edge.contract.types import Float32
 from train.data.clip import SkeletonClip, SkeletonSet
 from train.data.corruption.estimator_errors import EstimatorErrors
-from train.data.kinematic import make_kinematic
+from train.data.generated.kinematic import make_kinematic
 from train.data.pairs import Draw, PairConfig, Pairs, mirror_image
 
 PENN = layout("penn-13")

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from edge.contract.errors import ConfigError, DataError
-from train.data.plain_pickle import read_pickle
-from train.data.pyskl import read_pyskl
-from train.data.reading import Reading
+from train.data.readers.plain_pickle import read_pickle
+from train.data.readers.pyskl import read_pyskl
+from train.data.readers.reading import Reading
 
 
 def flat(name: str, bodies: int = 1, label: int = 0, joints: int = 17, frames: int = 4) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from edge.contract.errors import DataError
 from edge.contract.layouts import layout
 from train.data.cameras import project
 from train.data.clip import SkeletonSet
-from train.data.penn_action import read_penn_action
-from train.data.utd_mhad import read_utd_mhad
+from train.data.readers.penn_action import read_penn_action
+from train.data.readers.utd_mhad import read_utd_mhad
 
 
 @pytest.fixture(scope="module")

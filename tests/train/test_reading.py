@@ -10,12 +10,12 @@ import pytest
 from skeleton_files import standing, write_ntu
 
 from edge.contract.errors import DataError
-from train.data import cache, reading
-from train.data.bodies import alike
 from train.data.clip import SkeletonClip
-from train.data.ntu import read_ntu60
-from train.data.ntu_skeleton import sample
-from train.data.reading import Reading, each
+from train.data.readers import cache, reading
+from train.data.readers.bodies import alike
+from train.data.readers.ntu import read_ntu60
+from train.data.readers.ntu_skeleton import sample
+from train.data.readers.reading import Reading, each
 
 NAMES = [f"S001C00{c}P001R001A00{a}" for c in (1, 2, 3) for a in (1, 2)]
 
@@ -44,7 +44,7 @@ def test_processes_that_read_or_estimate_poses_do_without_pytorch() -> None:
 def test_a_cache_gives_the_same_clips_without_parsing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, how = ntu(tmp_path / "ntu"), Reading(cache=tmp_path / "cache")
     plain, written = read_ntu60(folder), read_ntu60(folder, how)
-    monkeypatch.setattr("train.data.ntu.each", None)  # whatever parses now fails
+    monkeypatch.setattr("train.data.readers.ntu.each", None)  # whatever parses now fails
     kept = read_ntu60(folder, how)
     for data in (written, kept):
         assert (data.classes, data.split, len(data.clips)) == (plain.classes, plain.split, len(plain.clips))

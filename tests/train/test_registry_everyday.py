@@ -10,8 +10,8 @@ from skeleton_files import standing, write_ntu
 from edge.contract.errors import ConfigError, DataError
 from edge.contract.types import UNKNOWN
 from train.data.clip import SkeletonSet
-from train.data.everyday import FIDGETS
 from train.data.pairs import PairConfig, Pairs
+from train.data.readers.everyday import FIDGETS
 from train.data.registry import DATASETS, DataConfig, read_dataset
 
 

@@ -4,8 +4,8 @@ import numpy as np
 
 from edge.contract.layouts import layout
 from train.data.clip import SkeletonSet, checked
-from train.data.kinematic import CLASSES
-from train.data.scene import HEIGHT_PX, WIDTH_PX, make_scene, scene_clips
+from train.data.generated.kinematic import CLASSES
+from train.data.generated.scene import HEIGHT_PX, WIDTH_PX, make_scene, scene_clips
 
 
 def test_seen_joints_lie_in_the_picture_and_unseen_ones_are_zero() -> None:

@@ -10,7 +10,7 @@ import pytest
 from edge.contract.errors import DataError
 from edge.contract.layouts import convert, layout
 from train.data.clip import SkeletonClip, SkeletonSet
-from train.data.ui_prmd import read_ui_prmd
+from train.data.readers.ui_prmd import read_ui_prmd
 
 VICON, KINECT = layout("vicon-39"), layout("kinect-22")
 

@@ -8,19 +8,19 @@ from pathlib import Path
 
 from edge.contract.errors import ConfigError
 from train.data.clip import SkeletonSet, checked
-from train.data.everyday import read_everyday
-from train.data.kinematic import make_kinematic
-from train.data.kinetics import read_kinetics
-from train.data.ntu import read_ntu60, read_ntu120
-from train.data.nw_ucla import read_nw_ucla
+from train.data.generated.kinematic import make_kinematic
+from train.data.generated.scene import scene_clips
 from train.data.pairs import PairConfig
-from train.data.penn_action import read_penn_action
-from train.data.pyskl import read_pyskl
-from train.data.reading import Reading
-from train.data.scene import scene_clips
-from train.data.ui_prmd import read_ui_prmd
-from train.data.utd_mhad import read_utd_mhad
-from train.data.video_pairs import read_video_pairs
+from train.data.readers.everyday import read_everyday
+from train.data.readers.kinetics import read_kinetics
+from train.data.readers.ntu import read_ntu60, read_ntu120
+from train.data.readers.nw_ucla import read_nw_ucla
+from train.data.readers.penn_action import read_penn_action
+from train.data.readers.pyskl import read_pyskl
+from train.data.readers.reading import Reading
+from train.data.readers.ui_prmd import read_ui_prmd
+from train.data.readers.utd_mhad import read_utd_mhad
+from train.data.readers.video_pairs import read_video_pairs
 
 DATASETS: dict[str, Callable[[Path, Reading], SkeletonSet]] = {
     "penn_action": read_penn_action,

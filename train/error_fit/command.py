@@ -14,7 +14,7 @@ from edge.contract.types import Float32
 from train.data.cameras import View
 from train.data.clip import Recording, SkeletonClip
 from train.data.corruption.fitted_errors import FittedErrors, spoil, write_errors
-from train.data.video_pairs import read_video_pairs
+from train.data.readers.video_pairs import read_video_pairs
 from train.error_fit.measure import Observed, fit_errors
 from train.video_pairs.manifest import read_manifest
 

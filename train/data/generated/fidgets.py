@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
-from train.data.body import SIDES, Array
-from train.data.motions import Angles, Motion
+from train.data.generated.body import SIDES, Array
+from train.data.generated.motions import Angles, Motion
 
 ARM_DEG = {"shoulder_flex": (-40, 170), "shoulder_abduct": (0, 150), "shoulder_twist": (-60, 80), "elbow": (5, 140)}
 LEG_DEG = {"hip_flex": (-20, 100), "knee": (0, 110), "hip_abduct": (0, 40)}
@@ -23,7 +23,7 @@ ARM_MOVES, LEGS_MOVE, LEG_MOVES, TRUNK_MOVES, TRAVELS = 0.8, 0.45, 0.7, 0.5, 0.2
 
 
 def fidget(t: Array, side: str, rng: np.random.Generator) -> Motion:
-    """Some limbs, or all, through postures drawn without regard to any action; see :mod:`train.data.motions`."""
+    """Some limbs, or all, through postures drawn without regard to any action; see :class:`Motion`."""
     angles: Angles = {}
     legs_move = rng.random() < LEGS_MOVE
     for limb in SIDES:

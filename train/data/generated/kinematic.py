@@ -1,7 +1,7 @@
 """Skeleton clips made from joint angles: the whole road, teacher to device, without a dataset.
 
-Bodies of random proportions (:mod:`train.data.body`) perform everyday actions
-(:mod:`train.data.motions`) in 3-D. The clips suit tests, demos and first steps; how a network
+Bodies of random proportions (:mod:`train.data.generated.body`) perform everyday actions
+(:mod:`train.data.generated.motions`) in 3-D. The clips suit tests, demos and first steps; how a network
 trained on them does on real people is for real recordings to tell.
 """
 
@@ -12,9 +12,9 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
-from train.data.body import ANGLES, LAYOUT, Array, Body, on_floor, pose, random_body
 from train.data.clip import SkeletonClip, SkeletonSet, checked
-from train.data.motions import MOTIONS, Angles, Drawn, other_side
+from train.data.generated.body import ANGLES, LAYOUT, Array, Body, on_floor, pose, random_body
+from train.data.generated.motions import MOTIONS, Angles, Drawn, other_side
 
 CLASSES = tuple(MOTIONS)
 FPS = 30.0

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.contract.types import Float32
-from train.data.body import LAYOUT, Array, random_body
 from train.data.clip import SkeletonClip
-from train.data.kinematic import CLASSES, FPS, perform
-from train.data.motions import MOTIONS
+from train.data.generated.body import LAYOUT, Array, random_body
+from train.data.generated.kinematic import CLASSES, FPS, perform
+from train.data.generated.motions import MOTIONS
 
 WIDTH_PX, HEIGHT_PX = 1280, 720
 CAMERA_HEIGHT_M = 1.6

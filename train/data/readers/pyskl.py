@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.contract.errors import DataError
-from train.data.bodies import MOST_BODIES, alike, spread, strongest
 from train.data.clip import SkeletonClip, SkeletonSet, checked
-from train.data.kinect import TO_CAMERA
-from train.data.plain_pickle import read_pickle
-from train.data.reading import DEFAULT, Reading
-from train.data.text_files import read_text
+from train.data.readers.bodies import MOST_BODIES, alike, spread, strongest
+from train.data.readers.kinect import TO_CAMERA
+from train.data.readers.plain_pickle import read_pickle
+from train.data.readers.reading import DEFAULT, Reading
+from train.data.readers.text_files import read_text
 
 LABEL_MAP = "label_map.txt"
 LAYOUTS = {(17, 2): "coco-17", (18, 2): "openpose-18", (25, 3): "ntu-25"}

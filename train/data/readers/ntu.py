@@ -12,12 +12,12 @@ from functools import partial
 from pathlib import Path
 
 from edge.contract.errors import DataError
-from train.data.cache import kept
 from train.data.clip import SkeletonClip, SkeletonSet, checked
-from train.data.ntu_classes import CLASSES
-from train.data.ntu_skeleton import NAME, Sample, read_skeleton, sample
-from train.data.reading import DEFAULT, Reading, each
-from train.data.text_files import read_text
+from train.data.readers.cache import kept
+from train.data.readers.ntu_classes import CLASSES
+from train.data.readers.ntu_skeleton import NAME, Sample, read_skeleton, sample
+from train.data.readers.reading import DEFAULT, Reading, each
+from train.data.readers.text_files import read_text
 
 LIST = "*missing_skeletons*.txt"
 

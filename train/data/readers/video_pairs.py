@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from edge.contract.errors import DataError
 from edge.contract.types import Float32
-from train.data.arrays import read_arrays
 from train.data.clip import Recording, SkeletonClip, SkeletonSet, checked
-from train.data.reading import DEFAULT, Reading
+from train.data.readers.arrays import read_arrays
+from train.data.readers.reading import DEFAULT, Reading
 from train.video_pairs.manifest import FILE, pair_file, read_manifest
 
 

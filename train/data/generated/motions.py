@@ -1,7 +1,7 @@
 """Everyday actions as joint-angle curves, each performance a little different.
 
 A motion is a function of the times (S,) in seconds, the preferred side and a random generator;
-it returns the curves that its action needs, in degrees by the names of :data:`train.data.body.ANGLES`,
+it returns the curves that its action needs, in degrees by the names of :data:`train.data.generated.body.ANGLES`,
 and how far the body leaves the floor. Tempo, amplitude and style are drawn.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from train.data.body import SIDES, Array
+from train.data.generated.body import SIDES, Array
 
 Angles = dict[str, Array | float]
 

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from edge.contract.errors import DataError
 from edge.contract.types import Float32
-from train.data.bodies import MOST_BODIES
-from train.data.cache import kept
 from train.data.clip import SkeletonClip, SkeletonSet, checked
-from train.data.reading import DEFAULT, Reading, each
-from train.data.text_files import read_json
+from train.data.readers.bodies import MOST_BODIES
+from train.data.readers.cache import kept
+from train.data.readers.reading import DEFAULT, Reading, each
+from train.data.readers.text_files import read_json
 
 WIDTH_PX, HEIGHT_PX, FPS = 340, 256, 30.0
 LAYOUT, JOINTS = "openpose-18", 18

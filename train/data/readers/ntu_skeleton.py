@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.contract.errors import DataError
-from train.data.bodies import MOST_BODIES, padded, spread, strongest
 from train.data.clip import SkeletonClip
-from train.data.kinect import TO_CAMERA
-from train.data.text_files import read_text
+from train.data.readers.bodies import MOST_BODIES, padded, spread, strongest
+from train.data.readers.kinect import TO_CAMERA
+from train.data.readers.text_files import read_text
 
 FPS = 30.0
 JOINTS = 25
@@ -53,8 +53,8 @@ def read_skeleton(path: Path, train: bool) -> SkeletonClip:
     """The clip of one file: two bodies (2, S, 25, 3); DataError for a damaged file, or one without a body.
 
     A body is a place in the frames' lists, of which the first four count. Of these the two whose joints spread most
-    are taken, the greater first (:func:`train.data.bodies.spread`): what 2s-AGCN and Shift-GCN do. Joints that are
-    not tracked, or not numbers, are not seen.
+    are taken, the greater first (:func:`train.data.readers.bodies.spread`): what 2s-AGCN and Shift-GCN do. Joints that
+    are not tracked, or not numbers, are not seen.
     """
     xyz, seen = _parsed(path)
     if not seen.any():

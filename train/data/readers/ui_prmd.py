@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from edge.contract.errors import DataError
 from edge.contract.layouts import layout
-from train.data.arrays import read_arrays
 from train.data.clip import Recording, SkeletonClip, SkeletonSet, checked
-from train.data.reading import DEFAULT, Reading
+from train.data.readers.arrays import read_arrays
+from train.data.readers.reading import DEFAULT, Reading
 
 FILE = "ui_prmd.npz"
 HIGH, LOW = "vicon-39", "kinect-22"

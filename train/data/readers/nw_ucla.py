@@ -15,11 +15,11 @@ import numpy as np
 
 from edge.contract.errors import DataError
 from edge.contract.layouts import layout
-from train.data.arrays import numbers
 from train.data.clip import SkeletonClip, SkeletonSet, checked
-from train.data.kinect import TO_CAMERA
-from train.data.reading import DEFAULT, Reading, each
-from train.data.text_files import read_json
+from train.data.readers.arrays import numbers
+from train.data.readers.kinect import TO_CAMERA
+from train.data.readers.reading import DEFAULT, Reading, each
+from train.data.readers.text_files import read_json
 
 FOLDERS = ("all_sqe", ".")
 LAYOUT = "kinect-20"

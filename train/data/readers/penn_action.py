@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from edge.contract.errors import DataError
 from edge.contract.layouts import layout
-from train.data.arrays import cut, numbers, read_arrays
 from train.data.clip import SkeletonClip, SkeletonSet, checked
-from train.data.mat_files import read_mat
-from train.data.reading import DEFAULT, Reading, each
+from train.data.readers.arrays import cut, numbers, read_arrays
+from train.data.readers.mat_files import read_mat
+from train.data.readers.reading import DEFAULT, Reading, each
 
 FILE = "penn_action.npz"
 LABEL_FOLDERS = ("labels", "Penn_Action/labels", ".")

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.contract.errors import DataError
-from train.data.arrays import cut, numbers, read_arrays
 from train.data.clip import SkeletonClip, SkeletonSet, checked
-from train.data.kinect import TO_CAMERA
-from train.data.mat_files import read_mat
-from train.data.reading import DEFAULT, Reading, each
+from train.data.readers.arrays import cut, numbers, read_arrays
+from train.data.readers.kinect import TO_CAMERA
+from train.data.readers.mat_files import read_mat
+from train.data.readers.reading import DEFAULT, Reading, each
 
 FILE = "utd_mhad.npz"
 MAT_FOLDERS = ("Skeleton", ".")

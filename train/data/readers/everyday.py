@@ -22,14 +22,14 @@ import numpy as np
 
 from edge.contract.layouts import layout
 from edge.contract.types import UNKNOWN
-from train.data.body import LAYOUT as BODY_LAYOUT
 from train.data.clip import SkeletonClip, SkeletonSet, checked
-from train.data.fidgets import fidget
-from train.data.kinematic import clip_of, make_kinematic
-from train.data.penn_action import read_penn_action
-from train.data.reading import DEFAULT, Reading
-from train.data.ui_prmd import read_ui_prmd
-from train.data.utd_mhad import read_utd_mhad
+from train.data.generated.body import LAYOUT as BODY_LAYOUT
+from train.data.generated.fidgets import fidget
+from train.data.generated.kinematic import clip_of, make_kinematic
+from train.data.readers.penn_action import read_penn_action
+from train.data.readers.reading import DEFAULT, Reading
+from train.data.readers.ui_prmd import read_ui_prmd
+from train.data.readers.utd_mhad import read_utd_mhad
 
 LAYOUT = "penn-13"
 RENAMED = {

@@ -1,0 +1,1 @@
+"""Clips made from joint angles: bodies, motions, scenes of several people. No dataset is needed."""
