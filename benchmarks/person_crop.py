@@ -18,17 +18,17 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
 from calibrate.listening import Listening
 from edge.capture.registry import open_source
+from edge.contract.box import Box, box_of
 from edge.contract.layouts import layout
 from edge.contract.types import Frame, Pose
 from edge.engines.registry import open_engine
 from edge.pose.estimator import PoseEstimator
-from edge.pose.following_crop import FollowingCrop, box_of
+from edge.pose.following_crop import FollowingCrop
 from edge.pose.heatmap_estimator import MIN_PEAK, HeatmapEstimator
 from edge.pose.pose_network import TF_POSE
 from edge.pose.registry import PoseConfig, open_estimator
@@ -56,11 +56,12 @@ class Found:
     height: float
 
 
-def overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Intersection over union of two boxes (left, top, right, bottom)."""
-    sides = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
-    shared = float(np.prod(np.maximum(sides, 0)))
-    return shared / (float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])) - shared) if shared else 0.0
+def overlap(a: Box, b: Box) -> float:
+    """Intersection over union of two boxes."""
+    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    shared = max(width, 0.0) * max(height, 0.0)
+    both = sum((right - left) * (bottom - top) for left, top, right, bottom in (a, b))
+    return shared / (both - shared) if shared else 0.0
 
 
 def judged(estimator: PoseEstimator, engine: Listening, frames: list[Frame], truth: list[list[Pose]]) -> Found:

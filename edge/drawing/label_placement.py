@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from edge.contract.box import Box
+
 Rectangle = tuple[int, int, int, int]
 """Left, top, width, height in pixels."""
-
-Box = tuple[float, float, float, float]
-"""Left, top, right, bottom in pixels."""
 
 HEAD = 0.2
 """Part of a body's height."""

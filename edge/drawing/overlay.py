@@ -11,8 +11,9 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from edge.contract.box import box_of
 from edge.contract.layouts import JointLayout
-from edge.contract.types import Float32, Frame, FrameResult, Image, Person
+from edge.contract.types import Frame, FrameResult, Image, Person
 from edge.drawing.joint_panel import draw_dropout
 from edge.drawing.label_placement import Rectangle, head, place, whole
 from edge.drawing.shapes import (
@@ -124,11 +125,11 @@ def draw_people(image: Image, people: Sequence[Person], layout: JointLayout) -> 
     style = Style.of(image)
     for person in sorted(people, key=lambda person: person.followed):
         _draw_skeleton(image, person, layout, style)
-    heads = [head(_box(person.pose.keypoints)) for person in people]
+    heads = [head(box_of(person.pose.keypoints)) for person in people]
     taken: list[Rectangle] = []
-    for person in sorted(people, key=lambda person: float(_box(person.pose.keypoints)[1])):
+    for person in sorted(people, key=lambda person: box_of(person.pose.keypoints)[1]):
         _draw_label(image, person, style, heads, taken)
-    return [*taken, *(whole(_box(person.pose.keypoints)) for person in people)]
+    return [*taken, *(whole(box_of(person.pose.keypoints)) for person in people)]
 
 
 def draw_note(image: Image, text: str) -> None:
@@ -144,7 +145,7 @@ def draw_note(image: Image, text: str) -> None:
 
 def _draw_skeleton(image: Image, person: Person, layout: JointLayout, style: Style) -> None:
     keypoints = person.pose.keypoints
-    left, top, right, bottom = _box(keypoints)
+    left, top, right, bottom = box_of(keypoints)
     # Distant people get finer lines than near ones, and who is not followed has no colours.
     stroke = float(np.clip(0.014 * max(bottom - top, right - left), 0.5 * style.stroke, 1.3 * style.stroke))
     colour_of = _side if person.followed else _no_side
@@ -175,7 +176,7 @@ def _draw_label(image: Image, person: Person, style: Style, heads: Sequence[Rect
     width = pad + circle + gap + name_width + gap + number_width + value_width + pad
     tall = 2 * pad + height + (round(0.55 * size) if value else 0)
     picture = (image.shape[1], image.shape[0])
-    x, y = place((width, tall), _box(person.pose.keypoints), picture, round(0.3 * size), heads, taken)
+    x, y = place((width, tall), box_of(person.pose.keypoints), picture, round(0.3 * size), heads, taken)
     taken.append((x, y, width, tall))
     panel(image, x, y, x + width, y + tall, alpha=0.78)
 
@@ -199,13 +200,6 @@ def _side(a: str, b: str) -> Colour:
 
 def _no_side(a: str, b: str) -> Colour:
     return FAINT
-
-
-def _box(keypoints: Float32) -> tuple[float, float, float, float]:
-    """Left, top, right, bottom of the seen joints."""
-    seen = keypoints[keypoints[:, 2] > 0, :2]
-    (left, top), (right, bottom) = seen.min(axis=0), seen.max(axis=0)
-    return float(left), float(top), float(right), float(bottom)
 
 
 def _is_thin(*joints: str) -> bool:

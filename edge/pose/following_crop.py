@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from edge.contract.box import Box, box_of
 from edge.contract.layouts import JointLayout
 from edge.contract.types import Float32, Image, Pose
 from edge.pose.estimator import PoseEstimator
@@ -31,9 +31,6 @@ middle of a neighbour, of whom it shows some joints."""
 
 MAX_MISSED, WIDER = 3, 1.4
 """Who was not found in the cut is looked for in so many more pictures, each time in a cut so much wider."""
-
-Box = NDArray[np.float64]
-"""(4,) left, top, right, bottom in pixels."""
 
 
 @dataclass(frozen=True)
@@ -133,12 +130,12 @@ class FollowingCrop:
 def around(box: Box, shape: Sequence[int], wider: float = 1.0) -> tuple[int, int, int, int]:
     """The square cut around a person, kept inside the picture: left, top, right, bottom in whole pixels."""
     height, width = shape[:2]
-    side = max(wider * AROUND * max(box[2] - box[0], box[3] - box[1]), SMALLEST)
-    middle = (box[:2] + box[2:]) / 2
+    left, top, right, bottom = box
+    side = max(wider * AROUND * max(right - left, bottom - top), SMALLEST)
     wide, high = (round(min(side, length)) for length in (width, height))
-    left = int(np.clip(round(middle[0] - wide / 2), 0, width - wide))
-    top = int(np.clip(round(middle[1] - high / 2), 0, height - high))
-    return left, top, left + wide, top + high
+    x = min(max(round((left + right) / 2 - wide / 2), 0), width - wide)
+    y = min(max(round((top + bottom) / 2 - high / 2), 0), height - high)
+    return x, y, x + wide, y + high
 
 
 def inside(square: Region, shape: Sequence[int]) -> tuple[int, int, int, int]:
@@ -146,9 +143,3 @@ def inside(square: Region, shape: Sequence[int]) -> tuple[int, int, int, int]:
     edges = ((middle - square.side / 2, middle + square.side / 2) for middle in (square.x, square.y))
     (left, right), (top, bottom) = edges
     return max(round(left), 0), max(round(top), 0), min(round(right), shape[1]), min(round(bottom), shape[0])
-
-
-def box_of(keypoints: Float32) -> Box:
-    """Of the seen joints of (V, 3)."""
-    seen = keypoints[keypoints[:, 2] > 0, :2].astype(np.float64)
-    return np.concatenate([seen.min(axis=0), seen.max(axis=0)])

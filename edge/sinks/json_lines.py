@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from edge.contract.box import box_of
 from edge.contract.layouts import JointLayout
 from edge.contract.types import Event, FrameResult, Person
 from edge.sinks.lines import line_writer
@@ -55,12 +56,11 @@ def event_record(event: Event) -> dict[str, Any]:
 
 def _person(person: Person) -> dict[str, Any]:
     keypoints = person.pose.keypoints
-    seen = keypoints[keypoints[:, 2] > 0, :2]
     action = person.action
     return {
         "track_id": person.track_id,
         "followed": person.followed,
-        "box": [round(float(v), 1) for v in (*seen.min(axis=0), *seen.max(axis=0))],
+        "box": [round(edge, 1) for edge in box_of(keypoints)],
         # An unseen joint's coordinates mean nothing; zeros cannot be taken for a place.
         "keypoints": [
             [round(x, 1), round(y, 1), round(score, 3)] if score > 0 else [0, 0, 0]

@@ -7,11 +7,11 @@ new choice is an event.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
+from edge.contract.box import box_of
 from edge.contract.errors import ConfigError
 from edge.contract.types import Following, Pose
 
@@ -40,13 +40,13 @@ class PeopleConfig:
 
 
 def _largest(track_id: int, pose: Pose, size: tuple[int, int]) -> float:
-    (left, top), (right, bottom) = _corners(pose)
-    return float((right - left) * (bottom - top))
+    left, top, right, bottom = box_of(pose.keypoints)
+    return (right - left) * (bottom - top)
 
 
 def _centre(track_id: int, pose: Pose, size: tuple[int, int]) -> float:
-    middle = np.mean(_corners(pose), axis=0)
-    return -float(np.hypot(*(middle - np.array(size) / 2)))
+    left, top, right, bottom = box_of(pose.keypoints)
+    return -math.hypot((left + right - size[0]) / 2, (top + bottom - size[1]) / 2)
 
 
 def _first(track_id: int, pose: Pose, size: tuple[int, int]) -> float:
@@ -90,9 +90,3 @@ class Follower:
     def following(self) -> Following | None:
         """For people; None where everybody is followed."""
         return None if self._config.follow == ALL else Following(self._config.follow, self.track_id)
-
-
-def _corners(pose: Pose) -> tuple[np.ndarray, np.ndarray]:
-    """Upper left and lower right of the seen joints."""
-    seen = pose.keypoints[pose.keypoints[:, 2] > 0, :2]
-    return seen.min(axis=0), seen.max(axis=0)

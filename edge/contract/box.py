@@ -1,0 +1,17 @@
+"""Where a body is in a picture."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edge.contract.types import Float32
+
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom in pixels."""
+
+
+def box_of(keypoints: Float32) -> Box:
+    """Around the seen joints of keypoints (V, 3), of which there must be one."""
+    seen = keypoints[keypoints[:, 2] > 0, :2]
+    left, top, right, bottom = np.concatenate([seen.min(axis=0), seen.max(axis=0)]).tolist()
+    return left, top, right, bottom
