@@ -9,13 +9,11 @@ from pathlib import Path
 from rich.table import Table
 
 from edge.cli.console import console
+from edge.cli.exit_codes import FAILED
 from edge.contract.bundle import STUDENT_INT8, read_bundle
 from edge.contract.manifest import accuracy_text
 from edge.recognition.recogniser import Precision, RecogniserConfig, open_recogniser
 from edge.recognition.streaming.recogniser import has_stream, open_stream_recogniser
-
-FAILED = 1
-"""Exit code of a self-test that ran and failed; 2 is for a user's error."""
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from edge.capture.source import Source
-from edge.cli.command_line import USER_ERROR
 from edge.cli.console import console, print_warning
+from edge.cli.exit_codes import USER_ERROR
 from edge.cli.interruption import Interruption, interruptible
 from edge.contract.errors import SourceError
 from edge.contract.files import replacing, writing
@@ -56,7 +56,7 @@ def run(config: RunConfig) -> None:
                     source,
                     pose,
                     parts.action,
-                    outlets(config.sinks, config.record, source, pose, overlay, history, clip_s, _say),
+                    outlets(config.sinks, config.record, source, pose, overlay, history, clip_s, console.print),
                     history,
                     limits=limits,
                     on_result=show_progress,
@@ -95,10 +95,6 @@ def _leave_behind(config: RunConfig, played: Played, stop: Interruption) -> NoRe
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(stop.exit_code if stop.signum else USER_ERROR if played.ended_by or lost else 0)
-
-
-def _say(text: str) -> None:
-    console.print(text)
 
 
 def _require_people(config: RunConfig, source: Source, played: Played) -> None:

@@ -15,6 +15,7 @@ from rich.table import Table
 from edge.bench.accuracy_figures import Accuracy, accuracy_figures, agreement
 from edge.bench.labelled import labelled_clips
 from edge.cli.console import console
+from edge.cli.exit_codes import FAILED
 from edge.contract.bundle import STUDENT_FP32, STUDENT_INT8, Bundle, read_bundle
 from edge.contract.errors import ConfigError
 from edge.contract.files import write_json
@@ -25,8 +26,6 @@ from edge.pose.registry import PoseConfig
 from edge.recognition.decisions import DecisionConfig
 from edge.recognition.recogniser import STUDENTS, Precision, RecogniserConfig, open_recogniser
 
-MISSED = 1
-"""Exit code where a floor was missed; 2 is for a user's error."""
 AT_ONCE = 64
 """Clips given to the network in a row; memory, not speed."""
 FLOORS = ("top1", "mean_per_class", "agreement")
@@ -109,7 +108,7 @@ def accuracy(config: AccuracyConfig) -> None:
     console.print(_table(columns, f"{len(labels)} {'videos' if config.videos else 'clips'}"))
     if missed:
         console.print(f"missed: {', '.join(missed)}")
-        raise SystemExit(MISSED)
+        raise SystemExit(FAILED)
 
 
 def missed_floors(config: AccuracyConfig, figures: Mapping[str, Any]) -> list[str]:

@@ -21,13 +21,11 @@ from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace, set_lo
 
 from edge.cli.config_file import read_flags
 from edge.cli.console import console
+from edge.cli.exit_codes import INTERRUPTED, USER_ERROR
 from edge.cli.loading import be_interruptible
 from edge.cli.standard_streams import flushed_stdout, writing_stdout
 from edge.cli.usage_errors import usage_error
 from edge.contract.errors import MissingDependency, OutputError, SkdError
-
-USER_ERROR = 2
-INTERRUPTED = 130
 
 set_parsing_settings(docstring_parse_attribute_docstrings=True)
 set_loader("yaml", read_flags, (yaml.YAMLError,))

@@ -5,20 +5,17 @@ from __future__ import annotations
 import errno
 import io
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import cast
 
+from edge.cli.exit_codes import READER_LEFT
 from edge.contract.errors import OutputError
 
 _GONE_FOR_GOOD = {errno.EIO, errno.EPIPE}
 """The terminal was closed, or whoever read the pipe has left. A full disk may have room again."""
 
-
-READER_LEFT = 128 + signal.SIGPIPE
-"""Exit code of what a shell's pipe ended, as `head` ends it: nothing went wrong."""
 
 _closed: set[str] = set()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO
 
 import numpy as np
 import yaml
@@ -69,11 +69,11 @@ class Bundle:
 def sha256_of(path: Path) -> str:
     """Hexadecimal sha256 of a file."""
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(stream)
+        return sha256_of_stream(stream)
 
 
-def _digest(stream: Any) -> str:
-    # hashlib.file_digest came with Python 3.11.
+def sha256_of_stream(stream: IO[bytes]) -> str:
+    """Hexadecimal sha256 of an open file, from where it is to its end."""
     digest = hashlib.sha256()
     while chunk := stream.read(1 << 20):
         digest.update(chunk)

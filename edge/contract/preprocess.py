@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from edge.contract.between_frames import on_curves
 from edge.contract.errors import ConfigError, DataError
 from edge.contract.layouts import JointLayout
-from edge.contract.trailing import normalise_trailing
+from edge.contract.trailing import midpoint, normalise_trailing
 from edge.contract.types import Float32
 
 Centre = Literal["trend", "clip", "trailing"]
@@ -166,8 +166,8 @@ def normalise(keypoints: Float32, known: NDArray[np.bool_], layout: JointLayout,
     xy = keypoints[..., :2].astype(np.float64)
     if not known.any():
         return np.zeros_like(keypoints)
-    hips, hips_known = _midpoint(xy, known, layout, "left_hip", "right_hip")
-    shoulders, shoulders_known = _midpoint(xy, known, layout, "left_shoulder", "right_shoulder")
+    hips, hips_known = midpoint(xy, known, layout, "left_hip", "right_hip")
+    shoulders, shoulders_known = midpoint(xy, known, layout, "left_shoulder", "right_shoulder")
 
     root, root_known = hips, hips_known
     if not hips_known.any():
@@ -182,14 +182,6 @@ def normalise(keypoints: Float32, known: NDArray[np.bool_], layout: JointLayout,
     out = keypoints.copy()
     out[..., :2] = np.where(known[..., None], (xy - path[:, None]) / max(size, 1e-3), 0)
     return out
-
-
-def _midpoint(
-    xy: NDArray[np.float64], known: NDArray[np.bool_], layout: JointLayout, left: str, right: str
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Middle of two joints over time (T, 2), and where both are known (T,)."""
-    a, b = layout.index(left, right)
-    return (xy[:, a] + xy[:, b]) / 2, known[:, a] & known[:, b]
 
 
 def _line(path: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.float64]:

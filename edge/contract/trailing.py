@@ -31,8 +31,8 @@ def normalise_trailing(
     xy = keypoints[..., :2].astype(np.float64)
     ago = np.asarray(at)[:, None] - np.arange(len(xy))  # (S, T)
     past: Flags = (ago >= 0) & (ago < (len(xy) if reach_frames is None else reach_frames))
-    hips, hips_known = _midpoint(xy, known, layout.index("left_hip", "right_hip"))
-    shoulders, shoulders_known = _midpoint(xy, known, layout.index("left_shoulder", "right_shoulder"))
+    hips, hips_known = midpoint(xy, known, layout, "left_hip", "right_hip")
+    shoulders, shoulders_known = midpoint(xy, known, layout, "left_shoulder", "right_shoulder")
     middle = np.where(known[..., None], xy, 0).sum(1) / np.maximum(known.sum(1), 1)[:, None]
 
     by_hips: Flags = np.asarray((past & hips_known).any(axis=1))
@@ -47,9 +47,9 @@ def normalise_trailing(
     return out
 
 
-def _midpoint(xy: Floats, known: Flags, pair: tuple[int, ...]) -> tuple[Floats, Flags]:
-    """Middle of two joints over time (T, 2), and where both are known (T,)."""
-    a, b = pair
+def midpoint(xy: Floats, known: Flags, layout: JointLayout, left: str, right: str) -> tuple[Floats, Flags]:
+    """The middle (T, 2) between two joints of ``xy`` (T, V, 2), and where both are ``known`` (T,)."""
+    a, b = layout.index(left, right)
     return (xy[:, a] + xy[:, b]) / 2, known[:, a] & known[:, b]
 
 

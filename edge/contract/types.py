@@ -17,6 +17,9 @@ Float32 = NDArray[np.float32]
 Image = NDArray[np.uint8]
 """(H, W, 3) uint8, blue-green-red, as OpenCV gives it."""
 
+ALMOST_S = 1e-3
+"""By which a time may fall short of what is asked of it: times of thirty frames a second never add up exactly."""
+
 UNKNOWN = "unknown"
 """The label of who was watched long enough and does nothing that the student is sure about.
 

@@ -12,10 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from edge.cli.console import print_data
+from edge.cli.exit_codes import FAILED
 from edge.doctor.finding import Finding, Status
-
-FAILED = 1
-"""Exit code where something must be mended before the loop can run; warnings leave it at 0."""
 
 COLOURS: dict[Status, str] = {"ok": "green", "warn": "yellow", "fail": "red", "n/a": "dim"}
 

@@ -10,7 +10,7 @@ import numpy as np
 from edge.contract.bundle import Bundle
 from edge.contract.errors import LayoutError
 from edge.contract.layouts import JointLayout, mapping
-from edge.contract.types import Action, Event, Float32, FrameResult, Person, Pose, Sighting
+from edge.contract.types import ALMOST_S, Action, Event, Float32, FrameResult, Person, Pose, Sighting
 from edge.latency import NETWORKS, OUTSIDE, POSE, RECOGNISE, TRACK, timed
 from edge.loop.event_detector import EventDetector
 from edge.loop.joint_dropout import JointDropout
@@ -22,9 +22,6 @@ from edge.recognition.recogniser import Recogniser
 from edge.recognition.streaming.recogniser import StreamRecogniser
 from edge.tracking.following import Follower, PeopleConfig
 from edge.tracking.tracker import Tracker
-
-ALMOST_S = 1e-3
-"""Times of thirty frames a second never add up to the next decision exactly."""
 
 
 class ActionStage:

@@ -7,7 +7,6 @@ project. It takes planes of floats: `python -m train pose` makes one that takes 
 from __future__ import annotations
 
 import errno
-import hashlib
 import shutil
 import tarfile
 import tempfile
@@ -19,7 +18,7 @@ from typing import IO
 
 from edge.assets import cache_folder
 from edge.cli.console import console
-from edge.contract.bundle import sha256_of
+from edge.contract.bundle import sha256_of, sha256_of_stream
 from edge.contract.errors import DownloadError
 from edge.contract.files import replacing
 
@@ -66,9 +65,10 @@ def fetch_published(file: Published) -> Path:
             except (OSError, tarfile.TarError, EOFError, zlib.error) as error:
                 reasons.append(f"{address}: {getattr(error, 'reason', None) or error}")
                 continue
-            if _sha256(taken) != file.sha256:
+            if sha256_of_stream(taken) != file.sha256:
                 reasons.append(f"{address}: another file than expected")
                 continue
+            taken.seek(0)
             with replacing(path) as partial, partial.open("wb") as out:
                 shutil.copyfileobj(taken, out)
             return path
@@ -95,12 +95,3 @@ def _download(address: str, name: str, out: IO[bytes]) -> None:
                 raise FileNotFoundError(errno.ENOENT, f"the archive holds no {name}")
             shutil.copyfileobj(content, out)
     out.seek(0)
-
-
-def _sha256(file: IO[bytes]) -> str:
-    """Of a file from its beginning, to which it is set back."""
-    digest = hashlib.sha256()
-    while chunk := file.read(1 << 20):
-        digest.update(chunk)
-    file.seek(0)
-    return digest.hexdigest()

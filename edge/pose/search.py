@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import cycle
 
+from edge.contract.types import ALMOST_S
 from edge.pose.region import Region
 
 TILE_SIZES = (1.0, 0.75, 0.5)
 """Squares that are searched, besides the whole picture, as parts of the picture's shorter side.
 The detector finds bodies from about a quarter of its square up."""
-
-ALMOST_S = 1e-3
-"""Times of thirty frames a second never add up to the next turn exactly."""
 
 
 class Search:

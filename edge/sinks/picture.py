@@ -16,7 +16,7 @@ import cv2
 
 from edge.contract.errors import ConfigError, OutputError
 from edge.contract.files import replacing
-from edge.contract.types import FrameResult, Person
+from edge.contract.types import ALMOST_S, FrameResult, Person
 from edge.drawing.overlay import Overlay
 from edge.sinks.sink import Sink
 
@@ -24,9 +24,6 @@ SUFFIXES = (".png", ".jpg", ".jpeg")
 
 APART_S = 0.2
 """Pictures so far apart are looked at: some ten of them wait for what comes after, and one may take 25 MB."""
-
-ALMOST_S = 1e-3
-"""Times of thirty frames a second never add up to these exactly."""
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from typing import Any
 
 from edge.assets import DEMO_CLIP, fetch
 from edge.cli.console import console
+from edge.cli.exit_codes import FAILED
 from edge.cli.interruption import interruptible
 from edge.contract.errors import ConfigError
 from edge.contract.files import write_json
@@ -32,8 +33,6 @@ from edge.soak.flaky_video import FlakyVideo
 from edge.soak.memory import Memory
 
 MAX_GROWTH_MB = 5.0
-FAILED = 1
-"""Exit code of a soak that ran and found something."""
 
 
 @dataclass(frozen=True)
