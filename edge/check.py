@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.table import Table
 
 from edge.cli.console import console
 from edge.cli.exit_codes import FAILED
-from edge.contract.bundle import STUDENT_INT8, read_bundle
+from edge.contract.bundle import read_bundle
 from edge.contract.manifest import accuracy_text
-from edge.recognition.recogniser import Precision, RecogniserConfig, open_recogniser
-from edge.recognition.streaming.recogniser import has_stream, open_stream_recogniser
+from edge.recognition.recogniser import Precision, Recogniser, RecogniserConfig, best_precision, open_recogniser
+from edge.recognition.streaming.recogniser import StreamRecogniser, has_stream, open_stream_recogniser
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def check(config: CheckConfig) -> None:
     """Print what was checked; exit code 1 where the student decides otherwise. Raises BundleError for altered files."""
     bundle = read_bundle(config.bundle)
     manifest = bundle.manifest
-    precision: Precision = config.precision or ("int8" if STUDENT_INT8 in manifest.files else "fp32")
+    precision = config.precision or best_precision(bundle)
     table = Table("what", "", title=f"Bundle {manifest.name}", title_justify="left")
     clip = f"{manifest.preprocessing.length_frames} frames at {manifest.preprocessing.fps:g} Hz"
     table.add_row("classes", f"{len(manifest.classes)}: {', '.join(manifest.classes)}")
@@ -43,21 +43,18 @@ def check(config: CheckConfig) -> None:
     for name, entry in manifest.files.items():
         bundle.file(name)
         table.add_row(name, f"ok, {entry.bytes / 1e3:,.0f} kB")
-    recogniser = open_recogniser(bundle, replace(RecogniserConfig(), precision=precision, threads=config.threads))
-    test = recogniser.self_test(bundle)
-    passed = test.passed
-    table.add_section()
-    table.add_row("student", recogniser.describe())
-    table.add_row("self-test", test.describe())
-    recogniser.close()
+    student = RecogniserConfig(precision, config.threads)
+    forms: dict[str, Recogniser | StreamRecogniser] = {"student": open_recogniser(bundle, student)}
     if has_stream(bundle, precision):
-        stream = open_stream_recogniser(bundle, replace(RecogniserConfig(), precision=precision))
-        test = stream.self_test(bundle)
+        forms["stream"] = open_stream_recogniser(bundle, student)
+    passed = True
+    for name, recogniser in forms.items():
+        test = recogniser.self_test(bundle)
         passed &= test.passed
         table.add_section()
-        table.add_row("stream", stream.describe())
+        table.add_row(name, recogniser.describe())
         table.add_row("self-test", test.describe())
-        stream.close()
+        recogniser.close()
     table.add_section()
     table.add_row(
         "verdict", "passed: whole, and its student answers" if passed else "failed: not this bundle's student"

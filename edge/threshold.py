@@ -16,14 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.cli.console import console
-from edge.contract.bundle import DECISIONS, STUDENT_INT8, Bundle, read_bundle, write_manifest
+from edge.contract.bundle import DECISIONS, Bundle, read_bundle, write_manifest
 from edge.contract.errors import ConfigError, DataError
 from edge.contract.files import write_json
 from edge.contract.types import UNKNOWN, Float32
-from edge.recognition.recogniser import Precision, Recogniser, RecogniserConfig, open_recogniser
-
-AT_ONCE = 64
-"""Clips that are given to the network in a row; memory, not speed."""
+from edge.recognition.recogniser import (
+    Precision,
+    Recogniser,
+    RecogniserConfig,
+    best_precision,
+    open_recogniser,
+    softmax,
+)
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ class Threshold:
 def threshold(config: ThresholdConfig) -> None:
     """Measure, write and show. Raises DataError where no threshold gives so many right decisions."""
     bundle = read_bundle(config.bundle)
-    precision: Precision = config.precision or ("int8" if STUDENT_INT8 in bundle.manifest.files else "fp32")
+    precision = config.precision or best_precision(bundle)
     recogniser = open_recogniser(bundle, RecogniserConfig(precision=precision))
     clips, labels = _arrays(config.clips, bundle, "clips", "labels")
     strangers = _arrays(config.strangers, bundle, "clips")[0] if config.strangers else None
@@ -111,7 +115,7 @@ def find_threshold(scores: Float32, is_right: NDArray[np.bool_], strangers: Floa
 
 def best_answers(recogniser: Recogniser, classes: Sequence[str], clips: Float32) -> tuple[Float32, NDArray[np.int64]]:
     """Probability (N,) and index (N,) of the likeliest class of each clip (N, C, T, V, M); for "unknown" 0."""
-    rows = np.concatenate([recogniser.recognise(list(clips[i : i + AT_ONCE])) for i in range(0, len(clips), AT_ONCE)])
+    rows = softmax(recogniser.logits(clips))
     best = rows.argmax(axis=1)
     says_nothing = np.array([name == UNKNOWN for name in classes])[best]
     return np.where(says_nothing, np.float32(0), rows.max(axis=1)), best

@@ -16,7 +16,7 @@ from edge.bench.accuracy_figures import Accuracy, accuracy_figures, agreement
 from edge.bench.labelled import labelled_clips
 from edge.cli.console import console
 from edge.cli.exit_codes import FAILED
-from edge.contract.bundle import STUDENT_FP32, STUDENT_INT8, Bundle, read_bundle
+from edge.contract.bundle import STUDENT_FP32, Bundle, read_bundle
 from edge.contract.errors import ConfigError
 from edge.contract.files import write_json
 from edge.contract.types import Float32
@@ -24,10 +24,8 @@ from edge.loop.config import RunConfig
 from edge.machine import machine
 from edge.pose.registry import PoseConfig
 from edge.recognition.decisions import DecisionConfig
-from edge.recognition.recogniser import STUDENTS, Precision, RecogniserConfig, open_recogniser
+from edge.recognition.recogniser import STUDENTS, Precision, RecogniserConfig, best_precision, open_recogniser
 
-AT_ONCE = 64
-"""Clips given to the network in a row; memory, not speed."""
 FLOORS = ("top1", "mean_per_class", "agreement")
 
 
@@ -123,8 +121,7 @@ def missed_floors(config: AccuracyConfig, figures: Mapping[str, Any]) -> list[st
 
 def _students(config: AccuracyConfig, bundle: Bundle) -> tuple[list[RecogniserConfig], RecogniserConfig | None]:
     """Those to judge, and the FP32 network they are held against, None where the bundle has none."""
-    has_int8 = STUDENT_INT8 in bundle.manifest.files
-    first = RecogniserConfig(config.precision or ("int8" if has_int8 else "fp32"), config.threads)
+    first = RecogniserConfig(config.precision or best_precision(bundle), config.threads)
     known: dict[str, Precision] = {name: name for name in STUDENTS}
     beside = [
         replace(first, precision=known[name]) if name in known else replace(first, network=Path(name))
@@ -144,8 +141,7 @@ def _by_clips(
     judged = []
     for student in students:
         recogniser = open_recogniser(bundle, student)
-        logits = [recogniser.logits(clips[i : i + AT_ONCE]) for i in range(0, len(clips), AT_ONCE)]
-        judged.append(Judged(recogniser.describe(), np.concatenate(logits)))
+        judged.append(Judged(recogniser.describe(), recogniser.logits(clips)))
         recogniser.close()
     return labels, judged
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import ceil
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +15,7 @@ from edge.contract.errors import BundleError, ConfigError, EngineError
 from edge.contract.types import Float32
 from edge.engines.engine import Engine, Timed
 from edge.engines.registry import open_engine
+from edge.recognition.self_test import SelfTest, self_test
 
 Precision = Literal["int8", "fp32"]
 Form = Literal["auto", "clip", "stream"]
@@ -26,8 +26,6 @@ MAX_BATCH = 4
 
 SELF_TEST_CLIPS = 16
 """Of the bundle's reference clips: `make verify` runs them all, a start need not take so long."""
-MIN_AGREEMENT = 0.75
-"""Of the self-test's decisions. INT8 may turn a close one of sixteen; a wrong or broken network turns most."""
 
 
 @dataclass(frozen=True)
@@ -48,49 +46,6 @@ class RecogniserConfig:
     def __post_init__(self) -> None:
         if self.threads < 0:
             raise ConfigError("recogniser: threads starts at 0")
-
-
-@dataclass(frozen=True)
-class SelfTest:
-    """This network's answers to the bundle's reference clips, against those of the FP32 student.
-
-    agreement: part of the decisions that are the same. error: largest difference of a logit,
-    as part of the largest logit.
-    """
-
-    clips: int
-    agreement: float
-    error: float
-
-    @staticmethod
-    def of(given: Float32, expected: Float32) -> SelfTest:
-        """Of logits (N, K)."""
-        return SelfTest(
-            clips=len(given),
-            agreement=float((given.argmax(1) == expected.argmax(1)).mean()),
-            error=float(np.abs(given - expected).max() / np.abs(expected).max()),
-        )
-
-    @property
-    def passed(self) -> bool:
-        return self.agreement >= MIN_AGREEMENT
-
-    def describe(self) -> str:
-        """For people, with what it takes to pass: in a few clips a close decision weighs much."""
-        same, needed = round(self.agreement * self.clips), ceil(MIN_AGREEMENT * self.clips)
-        return (
-            f"{same} of {self.clips} reference clips decided as in FP32 (a wrong network gets few, {needed} pass); "
-            f"logits within {100 * self.error:.1f} % of the largest"
-        )
-
-    def require(self, engine: str) -> None:
-        """Raises EngineError where these are not answers of the bundle's student. engine: for people, which one."""
-        if not self.passed:
-            raise EngineError(
-                f"the network decides as the bundle says on {100 * self.agreement:.0f} % of {self.clips} clips only",
-                where=engine,
-                hint="run `python -m edge check`; build the engine or calibrate the bundle again",
-            )
 
 
 class Recogniser:
@@ -124,38 +79,23 @@ class Recogniser:
         return softmax(self.logits(np.stack(clips)))
 
     def logits(self, clips: Float32) -> Float32:
-        """(N, K) of clips (N, C, T, V, M); bodies that the network takes and the clips lack are zero."""
-        count, bodies = len(clips), self._manifest.input_shape[4]
-        batches = np.zeros((-(-count // self._batch) * self._batch, *self._manifest.input_shape[1:]), np.float32)
-        batches[:count, ..., : min(bodies, clips.shape[-1])] = clips
-        end = len(batches) if self._pad else count
-        parts = [self._run(batches[i : min(i + self._batch, end)]) for i in range(0, end, self._batch)]
-        return np.concatenate(parts)[:count]
+        """(N, K) of clips (N, C, T, V, M), at least one; bodies that the network takes and the clips lack are zero."""
+        return np.concatenate([self._run(clips[i : i + self._batch]) for i in range(0, len(clips), self._batch)])
 
     def self_test(self, bundle: Bundle) -> SelfTest:
         """Run the first of the bundle's reference clips. Raises BundleError where they do not fit the network."""
-        reference = bundle.reference()
-        clips, expected = (
-            reference.get(name, np.zeros(0, np.float32))[:SELF_TEST_CLIPS] for name in ("clips", "logits")
-        )
-        if clips.shape[1:] != self._manifest.input_shape[1:] or expected.shape != (
-            len(clips),
-            len(self._manifest.classes),
-        ):
-            raise BundleError(
-                f"{REFERENCE} holds clips {clips.shape} and logits {expected.shape}, which do not fit the student",
-                where=bundle.folder,
-                hint="export the bundle again",
-            )
-        return SelfTest.of(self.logits(clips), expected)
+        return self_test(bundle, REFERENCE, self.logits, SELF_TEST_CLIPS)
 
     def require_agreement(self, bundle: Bundle) -> None:
         """Raises EngineError where the self-test shows that this network is not the bundle's student."""
         self.self_test(bundle).require(self._engine.describe())
 
     def _run(self, clips: Float32) -> Float32:
-        outputs = self._engine.run({self._manifest.input_name: clips})
-        logits: Float32 = outputs[self._manifest.output_name]
+        """Of clips that fit into one run."""
+        count, bodies = len(clips), min(clips.shape[-1], self._manifest.input_shape[4])
+        batch = np.zeros((self._batch if self._pad else count, *self._manifest.input_shape[1:]), np.float32)
+        batch[:count, ..., :bodies] = clips
+        logits: Float32 = self._engine.run({self._manifest.input_name: batch})[self._manifest.output_name][:count]
         if not np.isfinite(logits).all():
             raise EngineError(
                 "the network answered with NaN or infinite values",
@@ -172,6 +112,11 @@ def open_recogniser(bundle: Bundle, config: RecogniserConfig) -> Recogniser:
     runtime refuses it.
     """
     return Recogniser(bundle, open_engine(network_file(bundle, config), threads=config.threads))
+
+
+def best_precision(bundle: Bundle) -> Precision:
+    """int8 where the bundle has it."""
+    return "int8" if STUDENT_INT8 in bundle.manifest.files else "fp32"
 
 
 def network_file(bundle: Bundle, config: RecogniserConfig) -> Path:

@@ -12,7 +12,7 @@ import tiny_bundle
 from edge.__main__ import COMMANDS
 from edge.cli.command_line import run_command_line
 from edge.contract.bundle import read_bundle, write_manifest
-from edge.recognition.recogniser import SelfTest
+from edge.recognition.self_test import SelfTest
 
 
 def test_check_fails_a_student_that_decides_otherwise_with_exit_code_1(tmp_path, capsys):

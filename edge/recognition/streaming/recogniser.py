@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from edge.contract.bundle import STREAM_REFERENCE, Bundle
-from edge.contract.errors import BundleError
 from edge.contract.layouts import JointLayout
 from edge.contract.preprocess import Preprocessing
 from edge.contract.types import Float32
 from edge.recognition.clip_buffer import ClipBuffer
-from edge.recognition.recogniser import Precision, RecogniserConfig, SelfTest, softmax
+from edge.recognition.recogniser import Precision, RecogniserConfig, softmax
+from edge.recognition.self_test import SelfTest, self_test
 from edge.recognition.streaming.frames import StreamedFrames
 from edge.recognition.streaming.network import DUE, Stream, StreamNetwork, open_stream, stream_file
 
@@ -97,16 +97,7 @@ class StreamRecogniser:
 
     def self_test(self, bundle: Bundle) -> SelfTest:
         """Run the bundle's reference clips. Raises BundleError where those do not fit the network."""
-        reference = bundle.reference(STREAM_REFERENCE)
-        clips, expected = (reference.get(name, np.zeros(0, np.float32)) for name in ("clips", "logits"))
-        classes = len(bundle.manifest.classes)
-        if clips.shape[1:] != bundle.manifest.input_shape[1:] or expected.shape != (len(clips), classes):
-            raise BundleError(
-                f"{STREAM_REFERENCE} holds clips {clips.shape} and logits {expected.shape}, which do not fit",
-                where=bundle.folder,
-                hint="export the stream again",
-            )
-        return SelfTest.of(self._network.logits(clips), expected)
+        return self_test(bundle, STREAM_REFERENCE, self._network.logits)
 
     def require_agreement(self, bundle: Bundle) -> None:
         """Raises EngineError where the self-test shows that these networks are not the bundle's stream."""
