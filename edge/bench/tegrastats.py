@@ -7,9 +7,10 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
+from edge.periodic import repeated
 from edge.power import board_power_w, rails_w
 
 INTERVAL_MS = 200
@@ -82,21 +83,7 @@ def _by_tegrastats(program: str, samples: list[BoardSample]) -> Iterator[None]:
             thread.join(timeout=5)
 
 
-@contextmanager
-def _by_files(samples: list[BoardSample]) -> Iterator[None]:
+def _by_files(samples: list[BoardSample]) -> AbstractContextManager[None]:
     if not rails_w():
-        yield
-        return
-    ended = threading.Event()
-
-    def follow() -> None:
-        while not ended.wait(INTERVAL_MS / 1000):
-            samples.append(BoardSample(None, None, {}, rails_w()))
-
-    thread = threading.Thread(target=follow, name="rails", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join(timeout=5)
+        return nullcontext()
+    return repeated(lambda: samples.append(BoardSample(None, None, {}, rails_w())), INTERVAL_MS / 1000, "rails")

@@ -15,6 +15,7 @@ from edge.contract.errors import ConfigError, OutputError
 from edge.contract.files import replacing
 from edge.contract.types import Image
 from edge.drawing.overlay import Overlay
+from edge.periodic import repeated
 from edge.sinks.sink import Sink
 
 CODECS = ("avc1", "mp4v")
@@ -45,7 +46,7 @@ def video_sink(
         _touch(partial)
         stream = _Stream(_open(partial, path, fps, size, codec), fps)
         try:
-            with _repeating(stream) if live else nullcontext():
+            with repeated(stream.repeat, REPEATED_EVERY_S, "video repeats") if live else nullcontext():
                 yield lambda result: stream.write(overlay.picture(result), result.frame.time_s)
         finally:
             stream.close()
@@ -86,23 +87,6 @@ class _Stream:
     def close(self) -> None:
         with quiet():
             self._writer.release()
-
-
-@contextmanager
-def _repeating(stream: _Stream) -> Iterator[None]:
-    ended = threading.Event()
-
-    def work() -> None:
-        while not ended.wait(REPEATED_EVERY_S):
-            stream.repeat()
-
-    thread = threading.Thread(target=work, name="video repeats", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 def _touch(partial: Path) -> None:

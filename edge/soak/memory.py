@@ -3,40 +3,33 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
 
+from edge.periodic import repeated
+
 STATM = Path("/proc/self/statm")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+SAMPLED_EVERY_S = 1.0
 
 
 class Memory:
-    """Samples what the process has in memory, in MB, on a thread of its own."""
+    """What the process had in memory. samples: seconds since this was made, and MB."""
 
     def __init__(self) -> None:
         self.samples: list[tuple[float, float]] = []
-        self._stop = threading.Event()
         self._start = time.monotonic()
 
-    @contextmanager
-    def watched(self) -> Iterator[None]:
-        thread = threading.Thread(target=self._work, name="memory", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            self._stop.set()
-            thread.join()
+    def watched(self) -> AbstractContextManager[None]:
+        """Samples are taken while the block runs."""
+        return repeated(self._sample, SAMPLED_EVERY_S, "memory")
 
-    def _work(self) -> None:
-        while not self._stop.wait(1.0):
-            resident = int(STATM.read_text(encoding="ascii").split()[1]) * PAGE_BYTES / 1e6
-            self.samples.append((time.monotonic() - self._start, resident))
+    def _sample(self) -> None:
+        resident = int(STATM.read_text(encoding="ascii").split()[1]) * PAGE_BYTES / 1e6
+        self.samples.append((time.monotonic() - self._start, resident))
 
     def by_minute(self) -> tuple[float, ...]:
         """MB, the median of each minute."""
