@@ -100,9 +100,10 @@ def accuracy(config: AccuracyConfig) -> None:
         told["confusion"] = best.confusion.tolist()
         write_json(config.report, told)
     if config.confusion is not None:
-        from edge.bench.confusion_picture import write_confusion
+        from edge.bench.confusion_picture import confusion_picture
+        from edge.bench.png import write_png
 
-        write_confusion(config.confusion, best.confusion, bundle.manifest.classes)
+        write_png(config.confusion, confusion_picture(best.confusion, bundle.manifest.classes))
     console.print(_table(columns, f"{len(labels)} {'videos' if config.videos else 'clips'}"))
     if missed:
         console.print(f"missed: {', '.join(missed)}")

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.contract.errors import OutputError
-from edge.contract.files import replacing
 from edge.contract.types import Image
 
 CELL, MARGIN = 22, 190
@@ -34,12 +31,3 @@ def confusion_picture(confusion: NDArray[np.int64], classes: Sequence[str]) -> I
     picture[MARGIN : MARGIN + count * CELL, :MARGIN] = names
     picture[:MARGIN, MARGIN : MARGIN + count * CELL] = cv2.rotate(names, cv2.ROTATE_90_COUNTERCLOCKWISE)
     return picture
-
-
-def write_confusion(path: Path, confusion: NDArray[np.int64], classes: Sequence[str]) -> None:
-    """Write it as PNG. Raises OutputError where the system refuses."""
-    encoded, data = cv2.imencode(".png", confusion_picture(confusion, classes))
-    if not encoded:
-        raise OutputError("OpenCV cannot encode the picture", where=path, hint="leave it out")
-    with replacing(path) as partial:
-        partial.write_bytes(data.tobytes())

@@ -83,8 +83,8 @@ class Watcher:
     show: puts a result on a screen, if anything does. ages_ms: of the pictures whose clock was legible, in order.
     """
 
-    def __init__(self, overlay: Overlay, clock: Callable[[], float] = time.perf_counter) -> None:
-        self._overlay, self._clock = overlay, clock
+    def __init__(self, overlay: Overlay) -> None:
+        self._overlay = overlay
         self.show: Callable[[FrameResult], None] = lambda result: None
         self.ages_ms: list[float] = []
         self.shown = 0
@@ -92,7 +92,7 @@ class Watcher:
     def __call__(self, result: FrameResult) -> None:
         picture = self._overlay.picture(result)
         self.show(result)
-        now = _ticks(self._clock())
+        now = _ticks(time.perf_counter())
         self.shown += 1
         if (taken := read(picture)) is not None:
             self.ages_ms.append(1000 * ((now - taken) % (1 << BITS)) / TICKS_PER_S)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import cv2
 import numpy as np
 
-from edge.contract.errors import OutputError
-from edge.contract.files import replacing
 from edge.contract.types import Float32, Image
 
 WIDTH, ROW, MARGIN, RIGHT, FOOT = 1000, 62, 200, 40, 44
@@ -56,12 +53,3 @@ def distribution_picture(values_ms: Mapping[str, Float32]) -> Image:
     legend = f"milliseconds; lines: {', '.join(f'p{percent}' for percent, _ in MARKS)}"
     cv2.putText(picture, legend, (MARGIN, picture.shape[0] - 8), FONT, SIZE, BLACK, 1, cv2.LINE_AA)
     return picture
-
-
-def write_distribution(path: Path, values_ms: Mapping[str, Float32]) -> None:
-    """Write it as PNG. Raises OutputError where the system refuses."""
-    encoded, data = cv2.imencode(".png", distribution_picture(values_ms))
-    if not encoded:
-        raise OutputError("OpenCV cannot encode the picture", where=path, hint="leave it out")
-    with replacing(path) as partial:
-        partial.write_bytes(data.tobytes())

@@ -78,7 +78,8 @@ def latency(config: LatencyConfig) -> None:
     if config.compare is not None:
         compare(*config.compare)
         return
-    from edge.bench.distribution_picture import write_distribution
+    from edge.bench.distribution_picture import distribution_picture
+    from edge.bench.png import write_png
 
     source = config.source or str(fetch(DEMO_CLIP)[0])
     run_config = RunConfig(
@@ -114,7 +115,8 @@ def latency(config: LatencyConfig) -> None:
     files = [config.out / name for name in ("latency.json", "latency.md", "latency.png")]
     write_json(files[0], report)
     write_text(files[1], text := as_markdown(report))
-    write_distribution(files[2], {name: np.concatenate([run.values_ms[name] for run in runs]) for name in in_all(runs)})
+    values_ms = {name: np.concatenate([run.values_ms[name] for run in runs]) for name in in_all(runs)}
+    write_png(files[2], distribution_picture(values_ms))
     console.print(text)
     console.print(f"written  {', '.join(map(str, files))}")
 

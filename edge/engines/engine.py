@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -114,9 +115,10 @@ class Timed:
         self.engine.close()
 
 
-def in_threads(threads: int) -> str:
-    """For people; 0 is as many as there are cores."""
-    return f"{threads or 'all'} thread{'' if threads == 1 else 's'}"
+def on_cpu(runtime: str, path: Path, threads: int) -> str:
+    """Describes an engine on the CPU. runtime: its name and version. threads: 0 is as many as there are cores."""
+    precision = "INT8" if "int8" in path.name else "FP32"
+    return f"{runtime}, CPU, {precision}, {threads or 'all'} thread{'' if threads == 1 else 's'}"
 
 
 def check_inputs(specs: tuple[TensorSpec, ...], given: Arrays, where: str) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.contract.errors import EngineError, MissingDependency
-from edge.engines.engine import Arrays, TensorSpec, check_inputs, in_threads
+from edge.engines.engine import Arrays, TensorSpec, check_inputs, on_cpu
 from edge.quiet import quiet
 
 
@@ -50,8 +50,7 @@ class LiteRtEngine:
         self.outputs = tuple(_spec(tensor) for tensor in outputs)
 
     def describe(self) -> str:
-        precision = "INT8" if "int8" in self._path.name else "FP32"
-        return f"LiteRT {self._version}, CPU, {precision}, {in_threads(self._threads)}"
+        return on_cpu(f"LiteRT {self._version}", self._path, self._threads)
 
     def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         check_inputs(self.inputs, inputs, str(self._path))

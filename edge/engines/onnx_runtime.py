@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.contract.errors import EngineError, MissingDependency
-from edge.engines.engine import Arrays, TensorSpec, check_inputs, in_threads
+from edge.engines.engine import Arrays, TensorSpec, check_inputs, on_cpu
 
 _DTYPES = {
     "tensor(float)": np.float32,
@@ -57,8 +57,7 @@ class OnnxRuntimeEngine:
         self.outputs = tuple(_spec(o) for o in self._session.get_outputs())
 
     def describe(self) -> str:
-        precision = "INT8" if ".int8." in self._path.name else "FP32"
-        return f"ONNX Runtime {self._version}, CPU, {precision}, {in_threads(self._threads)}"
+        return on_cpu(f"ONNX Runtime {self._version}", self._path, self._threads)
 
     def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         check_inputs(self.inputs, inputs, str(self._path))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.contract.errors import EngineError, MissingDependency, SkdError
-from edge.engines.engine import Arrays, TensorSpec, check_inputs, in_threads
+from edge.engines.engine import Arrays, TensorSpec, check_inputs, on_cpu
 from edge.engines.signal_stack import signal_stack_kept
 
 
@@ -60,8 +60,7 @@ class OpenVinoEngine:
         self._place = {spec.name: place for place, spec in enumerate(self.inputs)}
 
     def describe(self) -> str:
-        precision = "INT8" if "int8" in self._path.name else "FP32"
-        return f"OpenVINO {self._version}, CPU, {precision}, {in_threads(self._threads)}"
+        return on_cpu(f"OpenVINO {self._version}", self._path, self._threads)
 
     def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         check_inputs(self.inputs, inputs, str(self._path))

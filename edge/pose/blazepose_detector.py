@@ -2,7 +2,7 @@
 
 Sources: Bazarevsky et al., "BlazePose: On-device Real-time Body Pose Tracking", 2020, and the
 parameters in MediaPipe's pose detection graph: an SSD of one class at 224x224 with fixed anchors,
-scores above 0.5, and suppression that blends overlapping boxes instead of dropping them.
+and suppression that blends overlapping boxes instead of dropping them.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from edge.pose.region import Region, upright
 _GRIDS = ((28, 2), (14, 2), (7, 6))
 """Cells on a side and anchors per cell, for strides 8, 16 and three times 32 of a 224 input."""
 
+MIN_SCORE, MIN_OVERLAP = 0.5, 0.3
+"""MediaPipe's: what counts as a body, and above what intersection over union two boxes show one."""
+
 
 def anchors() -> Float32:
     """(2254, 2): the anchors' centres, x and y in 0..1. All have the size of the picture."""
@@ -32,7 +35,7 @@ def anchors() -> Float32:
 class BodyDetector:
     """Bodies in a region of a picture. engine: of :func:`edge.pose.blazepose_layers.detector_layers`."""
 
-    def __init__(self, engine: Engine, *, min_score: float = 0.5) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._anchors = anchors()
         (reads,) = engine.inputs
         self._size = reads.shape[1] or 0
@@ -41,7 +44,7 @@ class BodyDetector:
         self._found = {spec.name: np.empty([n or 1 for n in spec.shape], spec.dtype) for spec in engine.outputs}
         self._run = bound(engine, {reads.name: self._shown}, self._found)
         # The score threshold, moved before the sigmoid so that only the survivors pay for it.
-        self._min_logit = float(logit(min_score))
+        self._min_logit = float(logit(MIN_SCORE))
 
     def detect(self, image: Image, region: Region) -> list[tuple[float, Region]]:
         """(score, upright region of the body) of every body found, most certain first."""
@@ -64,9 +67,9 @@ class BodyDetector:
         return found
 
 
-def blend_overlapping(points: Float32, scores: Float32, min_overlap: float = 0.3) -> list[tuple[float, Float32]]:
-    """Non-maximum suppression that blends: of boxes overlapping by more than ``min_overlap`` (intersection
-    over union) the score-weighted mean is kept, under the best one's score.
+def blend_overlapping(points: Float32, scores: Float32) -> list[tuple[float, Float32]]:
+    """Non-maximum suppression that blends: of boxes overlapping by more than MIN_OVERLAP the score-weighted mean is
+    kept, under the best one's score.
 
     points: (N, K, 2), of which [:, 0] is the box's centre and [:, 1] its size. scores: (N,).
     """
@@ -81,7 +84,7 @@ def blend_overlapping(points: Float32, scores: Float32, min_overlap: float = 0.3
         best = left[0]
         sides = np.maximum(np.minimum(high[left], high[best]) - np.maximum(low[left], low[best]), 0)
         shared = sides[:, 0] * sides[:, 1]
-        same = shared > min_overlap * (area[left] + area[best] - shared)
+        same = shared > MIN_OVERLAP * (area[left] + area[best] - shared)
         same[0] = True  # a box without area overlaps not even itself
         group = left[same]
         weights = scores[group] / scores[group].sum()

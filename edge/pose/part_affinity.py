@@ -19,14 +19,15 @@ from edge.pose.pose_network import Link
 SAMPLES = 7
 """Points on the way from one joint to the other at which the field is read."""
 
+MIN_SCORE = 0.1
+"""Of a pair of joints that are one limb's; trt_pose's value."""
 
-def match_joints(
-    fields: Float32, peaks: Peaks, links: Sequence[Link], min_score: float = 0.1
-) -> list[tuple[int, int, int]]:
+
+def match_joints(fields: Float32, peaks: Peaks, links: Sequence[Link]) -> list[tuple[int, int, int]]:
     """(link, start peak, end peak) of every limb found in the fields (2 L, H, W).
 
     For each link the pairing with the largest sum of scores is taken, and of that the pairs that
-    score above ``min_score``. A score is the mean, over points on the segment between two
+    score above MIN_SCORE. A score is the mean, over points on the segment between two
     peaks, of the field's component along it; points outside the map count as 0.
     """
     starts, ends = np.array([k.start for k in links]), np.array([k.end for k in links])
@@ -45,7 +46,7 @@ def match_joints(
     for k in np.flatnonzero(pairs).tolist():
         table = scores[offset[k] : offset[k + 1]].reshape(rows[k], columns[k])
         i, j = linear_sum_assignment(table, maximize=True)
-        good = table[i, j] > min_score
+        good = table[i, j] > MIN_SCORE
         first, second = int(peaks.start[starts[k]]), int(peaks.start[ends[k]])
         matches += [(k, first + n, second + m) for n, m in zip(i[good].tolist(), j[good].tolist(), strict=True)]
     return matches

@@ -14,6 +14,9 @@ from edge.contract.types import Float32
 Point = Sequence[float] | NDArray[np.floating]
 """(2,) x and y."""
 
+ENLARGED = 1.25
+"""Side of a body's region, in diameters of the circle that holds it. MediaPipe's value."""
+
 
 @dataclass(frozen=True)
 class Region:
@@ -41,15 +44,14 @@ class Region:
         return cos, sin, -sin, cos, self.x - (cos - sin) / 2, self.y - (sin + cos) / 2
 
 
-def upright(centre: Point, rim: Point, scale: float = 1.25) -> Region:
+def upright(centre: Point, rim: Point) -> Region:
     """The region in which a body stands upright.
 
     centre, rim: (2,) pixels of the middle of the hips, and of a point above the head (along the
-    body) on the circle around them that holds the whole body. Source: MediaPipe's pose graph,
-    where the square around that circle is enlarged by ``scale``.
+    body) on the circle around them that holds the whole body.
     """
     dx, dy = float(rim[0] - centre[0]), float(rim[1] - centre[1])
-    return Region(float(centre[0]), float(centre[1]), 2 * scale * math.hypot(dx, dy), math.atan2(dx, -dy))
+    return Region(float(centre[0]), float(centre[1]), 2 * ENLARGED * math.hypot(dx, dy), math.atan2(dx, -dy))
 
 
 def overlap(a: Region, b: Region) -> float:

@@ -1,0 +1,20 @@
+"""Pictures of figures as files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+
+from edge.contract.errors import OutputError
+from edge.contract.files import replacing
+from edge.contract.types import Image
+
+
+def write_png(path: Path, picture: Image) -> None:
+    """Write (H, W, 3) uint8 BGR as PNG, whatever the path's suffix. Raises OutputError where the system refuses."""
+    encoded, data = cv2.imencode(".png", picture)
+    if not encoded:
+        raise OutputError("OpenCV cannot encode the picture", where=path, hint="leave it out")
+    with replacing(path) as partial:
+        partial.write_bytes(data.tobytes())
