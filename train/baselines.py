@@ -13,12 +13,12 @@ DISTANCE_WEIGHT, ANGLE_WEIGHT = 25.0, 50.0
 """Relational distillation's own weights of its two parts."""
 
 
-def soft_logits(student: Tensor, teacher: Tensor, temperature: float = TEMPERATURE) -> Tensor:
-    """T^2 KL(softmax(z_t / T) || softmax(z_s / T)), mean over the batch.
+def soft_logits(student: Tensor, teacher: Tensor) -> Tensor:
+    """T^2 KL(softmax(z_t / T) || softmax(z_s / T)) of logits (N, K), mean over the batch; T is TEMPERATURE.
 
     Source: Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", 2015, section 2.
     """
-    return temperature**2 * logit_divergence(student / temperature, teacher / temperature)
+    return TEMPERATURE**2 * logit_divergence(student / TEMPERATURE, teacher / TEMPERATURE)
 
 
 def relations(student: Tensor, teacher: Tensor) -> Tensor:
@@ -49,7 +49,7 @@ def triplet_cosines(embedded: Tensor) -> Tensor:
 
 
 def surgery(gradients: Tensor) -> Tensor:
-    """PCGrad: every row loses its component along each other row that it opposes, then all are summed.
+    """PCGrad: every row loses its component along each other row that it opposes, then all are summed: (L, P) -> (P,).
 
     The published algorithm visits the others in random order; here it is the given order, so that a
     run can be repeated and all processes of a run agree.
