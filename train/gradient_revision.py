@@ -16,11 +16,10 @@ def summed(gradients: Tensor) -> Tensor:
 
 
 def revised(gradients: Tensor) -> Tensor:
-    """Gradient revision, by which imitation never undoes the task: g_ce + sum_i g_i' for rows (L, P).
+    """Gradient revision: g_ce + sum_i g_i' (P,) of rows g_ce, g_1, g_2, ... (L, P).
 
     A g_i that points against g_ce loses its component along g_ce,
     g_i' = g_i - (<g_i, g_ce> / <g_ce, g_ce>) g_ce where <g_i, g_ce> < 0; others are taken as they are.
-    Source: Bian et al., IEEE TIP 2021.
     """
     task, imitation = gradients[0], gradients[1:]
     power = torch.dot(task, task).clamp(min=torch.finfo(task.dtype).tiny)

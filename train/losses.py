@@ -28,24 +28,27 @@ class Outputs:
 
 
 def logit_divergence(student: Tensor, teacher: Tensor) -> Tensor:
-    """KL(softmax(z_t) || softmax(z_s)), mean over the batch; temperature 1 as in the release."""
+    """L_kl = KL(softmax(z_t) || softmax(z_s)) of logits (N, K), mean over the batch; temperature 1 as released."""
     return F.kl_div(F.log_softmax(student, 1), F.log_softmax(teacher, 1), reduction="batchmean", log_target=True)
 
 
 def graph_vertices(student: Tensor, teacher: Tensor) -> Tensor:
-    """Graph matching, vertices: mean squared error of the feature maps."""
+    """L_vertices of graph matching: mean squared error of two feature maps (B, C, T', V)."""
     return F.mse_loss(student, teacher)
 
 
 def graph_edges(student: Tensor, teacher: Tensor) -> Tensor:
-    """Graph matching, edges: smooth-L1 between the relative pairwise distances of all T'*V nodes."""
+    """L_edges of graph matching: smooth-L1 between the relative distances of all pairs of T'*V nodes.
+
+    student, teacher: feature maps (B, C, T', V) and (B, D, T', V); the teacher's gets no gradient.
+    """
     with torch.no_grad():
         target = relative_distances(teacher)
     return F.smooth_l1_loss(relative_distances(student), target)
 
 
 def relative_distances(features: Tensor) -> Tensor:
-    """Euclidean distances (B, T'V, T'V) between nodes, divided by the mean of a sample's positive ones."""
+    """(B, C, T', V) -> (B, T'V, T'V): distances between nodes, divided by the mean of a sample's positive ones."""
     nodes = features.flatten(2).transpose(1, 2)
     square = (nodes * nodes).sum(dim=2)
     squared = square[:, :, None] + square[:, None, :] - 2 * nodes @ nodes.transpose(1, 2)

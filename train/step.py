@@ -15,7 +15,7 @@ from train.distillation import COMBINING, LOSSES
 from train.losses import Outputs
 
 TASK = "task"
-"""Name of the cross entropy among the losses; always the first."""
+"""Name of the cross entropy, L_ce, among the losses; always the first."""
 
 
 @dataclass(frozen=True)

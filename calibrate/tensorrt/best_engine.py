@@ -104,25 +104,10 @@ def choose_engine(
     judge: makes the judge from the FP32 engine. precision: "auto", or the one to keep whatever it loses.
     Raises EngineError where none is within the budget; then ``out`` is as it was.
     """
-    # A DLA has no FP32: the reference runs on the GPU.
-    reference_options = replace(options, precision="fp32", dla_core=None)
-    timing = out.with_suffix(".timing")
     with writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
     with writing(out), tempfile.TemporaryDirectory(prefix=".engines-", dir=out.parent) as folder, ExitStack() as opened:
-        built: dict[Precision, TensorRtEngine] = {}
-        failed: dict[Precision, str] = {}
-        for name, source in sources.items():
-            trial = Path(folder) / f"{name}.engine"
-            wanted = reference_options if name == "fp32" else replace(options, precision=name)
-            try:
-                build_engine(source, trial, wanted, timing, out.parent)
-                built[name] = TensorRtEngine(trial)
-                opened.callback(built[name].close)
-            except EngineError as error:
-                if name == "fp32":
-                    raise
-                failed[name] = error.what
+        built, failed = _built(sources, Path(folder), out, options, opened)
         judged = judge(built["fp32"])
         times = dict(zip(built, latencies(list(built.values()), judged.sample, ROUNDS), strict=True))
         candidates = []
@@ -137,6 +122,28 @@ def choose_engine(
         _keep(Path(folder) / f"{choice.kept}.engine", out)
     console.print(f"{out}: {choice.kept}, {choice.reasons[choice.kept]}")
     return choice
+
+
+def _built(
+    sources: Mapping[Precision, Path], folder: Path, out: Path, options: BuildOptions, opened: ExitStack
+) -> tuple[dict[Precision, TensorRtEngine], dict[Precision, str]]:
+    """An engine of each source in ``folder``, opened, and why there is none; EngineError where FP32 is not built."""
+    # A DLA has no FP32: the reference runs on the GPU.
+    reference_options = replace(options, precision="fp32", dla_core=None)
+    built: dict[Precision, TensorRtEngine] = {}
+    failed: dict[Precision, str] = {}
+    for name, source in sources.items():
+        trial = folder / f"{name}.engine"
+        wanted = reference_options if name == "fp32" else replace(options, precision=name)
+        try:
+            build_engine(source, trial, wanted, out.with_suffix(".timing"), out.parent)
+            built[name] = TensorRtEngine(trial)
+            opened.callback(built[name].close)
+        except EngineError as error:
+            if name == "fp32":
+                raise
+            failed[name] = error.what
+    return built, failed
 
 
 def _keep(trial: Path, out: Path) -> None:

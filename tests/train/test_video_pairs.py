@@ -9,6 +9,7 @@ import pytest
 from edge.contract.errors import ConfigError, DataError
 from edge.contract.layouts import JointLayout, convert, layout, mapping
 from edge.contract.types import Float32, Pose
+from edge.pose.registry import PoseConfig
 from train.video_pairs.follow import FollowConfig, distance, follow_subject, matching_body
 from train.video_pairs.two_estimators import TwoEstimators
 from train.video_pairs.videos import Video, find_videos, split
@@ -172,6 +173,7 @@ def test_every_class_with_two_videos_trains_and_tests_and_a_new_video_moves_one_
 
 
 def test_two_estimators_that_would_see_the_same_are_refused_and_the_same_one_sees_small_pictures() -> None:
-    assert TwoEstimators().rows == 144 and TwoEstimators(low_height=200).rows == 200
+    same = PoseConfig(), PoseConfig()
+    assert TwoEstimators(*same, None).rows == 144 and TwoEstimators(*same, 200).rows == 200
     with pytest.raises(ConfigError, match="both estimators would see the same"):
-        _ = TwoEstimators(low_height=0).rows
+        _ = TwoEstimators(*same, 0).rows

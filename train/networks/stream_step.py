@@ -115,7 +115,7 @@ class UnitStep(nn.Module):
     (V, KEPT * D), past frames beside each other: with the new one they are a window.
     """
 
-    def __init__(self, unit: Unit, frames: int, phase: int, *, behind_all: bool = False) -> None:
+    def __init__(self, unit: Unit, frames: int, phase: int, *, behind_all: bool) -> None:
         super().__init__()
         self.stride, self.frames, self.joints = stride_of(unit), frames, len(unit.mix)
         # The first of the new frames with which a window of the strided convolution is complete.

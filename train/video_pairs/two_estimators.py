@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import cv2
@@ -22,11 +22,12 @@ SMALL_HEIGHT = 144
 
 @dataclass(frozen=True)
 class TwoEstimators:
-    """high: the good one. low: the cheap one. low_height: rows of the pictures the cheap one is given, 0 for all."""
+    """high: the good one. low: the cheap one. low_height: rows of the pictures the cheap one is given, 0 for all; None
+    for SMALL_HEIGHT where it is the good one again, else for all."""
 
-    high: PoseConfig = field(default_factory=PoseConfig)
-    low: PoseConfig = field(default_factory=PoseConfig)
-    low_height: int | None = None
+    high: PoseConfig
+    low: PoseConfig
+    low_height: int | None
 
     def open(self) -> tuple[PoseEstimator, PoseEstimator]:
         """Both, on one CPU thread each: videos are worked on in parallel instead. Raises what the registry raises."""
