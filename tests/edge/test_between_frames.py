@@ -24,10 +24,14 @@ def misses(place, times, at, between):
     return np.abs(found[:, 0, 0] - place(at)).max()
 
 
-@given(st.lists(st.floats(-100, 100), min_size=4, max_size=4), st.sampled_from([8, 12, 12.5, 25, 29.97]))
-def test_a_movement_with_steady_change_of_acceleration_is_met_exactly(coefficients, fps):
+@given(
+    st.lists(st.floats(-100, 100), min_size=4, max_size=4),
+    st.sampled_from([8, 12, 12.5, 25, 29.97]),
+    st.integers(4, 12),
+)
+def test_a_movement_with_steady_change_of_acceleration_is_met_exactly(coefficients, fps, frames):
     place = np.polynomial.Polynomial(coefficients)
-    times = np.arange(12) / fps
+    times = np.arange(frames) / fps
     at = np.linspace(times[1], times[-2], 50)
     assert misses(place, times, at, "curve") < 1e-3
 

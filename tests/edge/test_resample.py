@@ -1,6 +1,7 @@
 """Where joints are at moments between frames: hand-worked values and properties; curves are in test_between_frames."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,6 +56,15 @@ def test_resample_never_looks_across_a_gap(seed, count, max_gap_s):
     at = np.sort(rng.uniform(times[0], times[gap], 30))
     at = at[at < times[gap]]
     assert np.array_equal(resample(before, times, at, max_gap_s), resample(after, times, at, max_gap_s))
+
+
+@pytest.mark.parametrize("between", ["line", "curve"])
+def test_moments_that_are_the_frames_own_give_what_they_give_among_others(between):
+    rng = np.random.default_rng(0)
+    times, keypoints = np.arange(9) / 15, rng.uniform(1, 9, (9, 13, 3)).astype(np.float32)
+    keypoints[rng.random((9, 13)) < 0.3, 2] = 0  # and a place that nobody saw
+    among_others = resample(keypoints, times, np.append(times, 0.51), 0.5, between)[:9]
+    np.testing.assert_allclose(resample(keypoints, times, times, 0.5, between), among_others, atol=1e-5)
 
 
 @given(st.integers(0, 2**32 - 1))

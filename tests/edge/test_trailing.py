@@ -12,11 +12,13 @@ PENN = layout("penn-13")
 
 
 @settings(max_examples=40, deadline=None)
-@given(seed=st.integers(0, 10_000), frames=st.integers(1, 12), unseen=st.floats(0, 1))
-def test_each_frame_is_the_last_of_a_clip_that_ends_with_it(seed: int, frames: int, unseen: float) -> None:
+@given(seed=st.integers(0, 10_000), frames=st.integers(1, 12), unseen=st.floats(0, 1), hips=st.booleans())
+def test_each_frame_is_the_last_of_a_clip_that_ends_with_it(seed: int, frames: int, unseen: float, hips: bool) -> None:
     rng = np.random.default_rng(seed)
     keypoints = rng.uniform(0, 400, (frames, 13, 3)).astype(np.float32)
     keypoints[..., 2] = rng.uniform(size=(frames, 13)) >= unseen
+    keypoints[:, PENN.index("left_hip", "right_hip"), 2] *= hips
+    keypoints[rng.uniform(size=frames) < 0.3, :, 2] = 0
     body, known = impute(keypoints, 3, ahead_frames=0)
     given = normalise(body, known, PENN, "trailing")
     for t in range(frames):
@@ -35,6 +37,7 @@ def test_a_joint_is_imputed_from_the_past_alone() -> None:
 def test_what_follows_changes_no_frame_of_a_clip() -> None:
     rng = np.random.default_rng(0)
     keypoints = rng.uniform(0, 400, (16, 13, 3)).astype(np.float32)
+    keypoints[..., 2] = rng.uniform(size=(16, 13)) < 0.7  # what was not seen is imputed, from before
     changed, times = keypoints.copy(), np.arange(16) / 15
     changed[9:] += 50
     how = Preprocessing(length_frames=16, centre="trailing")
