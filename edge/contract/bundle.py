@@ -105,7 +105,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     entries = {
         path.name: {"sha256": sha256_of(path), "bytes": path.stat().st_size}
         for path in sorted(folder.iterdir())
-        if path.is_file() and path.name != MANIFEST and path.suffix in {".onnx", ".npz", ".json"}
+        if path.is_file() and path.suffix in {".onnx", ".npz", ".json"}
     }
     raw = asdict(manifest) | {"files": entries}
     raw["classes"], raw["input_shape"] = list(manifest.classes), list(manifest.input_shape)

@@ -39,8 +39,6 @@ def assemble(peaks: Peaks, matches: Sequence[tuple[int, int, int]]) -> Float32:
                 queue.extend(neighbours[peak])
         found.append(person)
     index = np.array(found, np.int64).reshape(-1, joints)
-    if not len(index):
-        return np.zeros((0, joints, 3), np.float32)
     people = np.concatenate([peaks.xy, peaks.value[:, None]], axis=1)[index]
     people[index < 0] = 0
     return people

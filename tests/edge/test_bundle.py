@@ -9,7 +9,7 @@ import yaml
 
 from edge.contract.bundle import MANIFEST, REFERENCE, STUDENT_FP32, read_bundle, write_manifest
 from edge.contract.errors import BundleError
-from edge.contract.manifest import Manifest
+from edge.contract.manifest import Manifest, accuracy_text
 from edge.contract.preprocess import Preprocessing
 
 GIVEN = Manifest(
@@ -98,6 +98,11 @@ def test_a_missing_file_and_one_that_was_never_listed_are_told_apart(folder):
         bundle.file(STUDENT_FP32)
     with pytest.raises(BundleError, match=r"holds no pose\.onnx; it holds reference\.npz, student\.onnx"):
         bundle.file("pose.onnx")
+
+
+def test_measured_accuracy_is_told_in_percent_and_what_is_counted_as_it_is():
+    told = accuracy_text({"top1": 0.911, "mean_class": 0.8777, "clips": 1068})
+    assert told == "top1 91.10 %, mean class 87.77 %, clips 1068"
 
 
 def test_no_manifest_names_the_folder_and_the_command_that_makes_one(tmp_path):

@@ -42,11 +42,12 @@ def best_pairing(table):
 
 
 def random_case(seed):
-    """Five peaks or fewer for each of three joints, at random, and fields of noise."""
+    """Five peaks or fewer for each of three joints, also beside the map, where weights below 0 may put them, and fields
+    of noise."""
     rng = np.random.default_rng(seed)
     counts = rng.integers(0, 5, 3)
     start = np.concatenate([[0], np.cumsum(counts)])
-    xy = rng.random((start[-1], 2)).astype(np.float32)
+    xy = rng.uniform(-0.3, 1.3, (start[-1], 2)).astype(np.float32)
     peaks = Peaks(xy, rng.uniform(0.1, 1, start[-1]).astype(np.float32), start)
     fields = rng.uniform(-1, 1, (6, 9, 12)).astype(np.float32)
     return fields, peaks

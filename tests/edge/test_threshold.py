@@ -90,6 +90,11 @@ def test_an_answer_of_the_class_unknown_is_no_decision_and_its_clips_are_strange
     assert written["right"] == pytest.approx((~strange)[decided].mean()) and written["right"] >= 0.6
     assert written["decided"] == pytest.approx(decided[~strange].mean())
     assert written["rejected"] == pytest.approx((~decided)[strange].mean())
+    # The same clips in a file of their own, as those of actions that no class describes, count the same.
+    np.savez(tmp_path / "known.npz", clips=clips[~strange], labels=np.where(best == 2, 0, best)[~strange])
+    np.savez(tmp_path / "strangers.npz", clips=clips[strange])
+    threshold(ThresholdConfig(folder, tmp_path / "known.npz", tmp_path / "strangers.npz", right=0.6))
+    assert json.loads((folder / "decisions.json").read_text()) == written
 
 
 def test_a_file_that_holds_no_threshold_is_refused(tmp_path):
@@ -103,7 +108,13 @@ def test_a_file_that_holds_no_threshold_is_refused(tmp_path):
 
 def test_clips_that_do_not_fit_are_refused(tmp_path):
     folder = tiny_bundle.make(tmp_path / "bundle")
-    for name, arrays in {"a": {"clips": np.zeros((2, 3, 16, 13, 1))}, "b": {"labels": np.zeros(2)}}.items():
-        np.savez(tmp_path / f"{name}.npz", **{"labels": np.zeros(2), **arrays})
+    fit = np.zeros((2, 3, 32, 13, 1), np.float32)
+    for name, arrays in {
+        "short": {"clips": fit[:, :, :16], "labels": np.zeros(2)},
+        "none": {"clips": fit[:0], "labels": np.zeros(0)},
+        "without": {"labels": np.zeros(2)},
+        "more": {"clips": fit, "labels": np.zeros(3)},
+    }.items():
+        np.savez(tmp_path / f"{name}.npz", **arrays)
         with pytest.raises(DataError):
             threshold(ThresholdConfig(folder, tmp_path / f"{name}.npz"))

@@ -107,6 +107,19 @@ def test_the_assignment_is_the_best_for_all_not_the_nearest_for_each():
     assert people[1].keypoints[0, 0] == 64 and people[2].keypoints[0, 0] == 90
 
 
+def test_a_body_is_expected_where_its_speed_takes_it_from_the_second_time_it_was_seen():
+    tracker = Tracker(PENN, TrackerConfig(birth_hits=1, min_similarity=0.6))
+    tracker.update([pose(0, 0)], 0.0)
+    tracker.update([pose(10, 0)], 0.1)
+    # 100 pixels a second, and nobody has seen it since.
+    tracker.update([], 0.3)
+    assert [who for who, _ in tracker.update([pose(60, 0)], 0.6)] == [1]
+    # It waits for 0.1 s: the last speed has a weight of 1 - exp(-0.1 / 0.2) = 0.393, so 60.7 pixels a second are left.
+    tracker.update([pose(60, 0)], 0.7)
+    tracker.update([], 0.9)
+    assert [who for who, _ in tracker.update([pose(60 + 30.3, 0)], 1.2)] == [1]
+
+
 def test_identity_survives_an_occlusion_shorter_than_max_age_and_a_walk_behind_it():
     walk = [[pose(4 * n, 100)] for n in range(60)]
     for n in range(20, 40):
@@ -165,7 +178,7 @@ def test_a_body_moves_by_the_median_of_its_joints(seen):
 def test_poses_of_two_joints_are_left_out():
     few = pose(0, 0)
     few.keypoints[2:, 2] = 0
-    assert follow(Tracker(PENN), [[few]] * 5)[-1] == {}
+    assert follow(Tracker(PENN, TrackerConfig(birth_hits=1)), [[few]] * 5) == [{}] * 5
 
 
 @pytest.mark.parametrize("wrong", [{"min_similarity": 0}, {"birth_hits": 0}, {"max_age_s": -1}, {"max_blind_s": -1}])
