@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from edge.contract.bundle import Bundle
 from edge.contract.errors import BundleError, DataError
 from edge.contract.files import write_json
+from edge.contract.reading import read_npz
 from edge.contract.types import Float32
 
 Method = Literal["minmax", "percentile", "entropy", "mse", "margin"]
@@ -60,25 +60,26 @@ def load_clips(path: Path) -> LabelledClips:
     Raises DataError where it is absent, damaged, lacks an array, or its arrays do not fit each other.
     """
     hint = "write it with `python -m train export`"
-    try:
-        # A file that numpy opens itself stays open when it turns out to be damaged.
-        with path.open("rb") as stream, np.load(stream) as arrays:
-            clips, labels = arrays["clips"], arrays["labels"]
-            ids = arrays["ids"] if "ids" in arrays else np.arange(len(clips))
-    except KeyError as error:
-        raise DataError(f"lacks an array: {error}", where=path, hint=hint) from error
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise DataError("is absent or damaged", where=path, hint=hint) from error
+    arrays = read_npz(path, DataError, hint)
+    if lacking := [name for name in ("clips", "labels") if name not in arrays]:
+        raise DataError(f"lacks an array: {lacking[0]}", where=path, hint=hint)
+    clips, labels = arrays["clips"], arrays["labels"]
     if not clips.size:
         raise DataError("holds no clips", where=path, hint=hint)
+    ids = arrays.get("ids", np.arange(len(np.atleast_1d(clips))))
     if clips.ndim != 5 or labels.shape != (len(clips),) or ids.shape != labels.shape:
         shapes = f"clips {clips.shape} and labels {labels.shape}"
         raise DataError(f"{shapes} do not fit (N, C, T, V, M) and (N,)", where=path, hint=hint)
+    if clips.dtype.kind not in "fiu" or labels.dtype.kind not in "iu" or ids.dtype.kind not in "iu":
+        kinds = f"clips are {clips.dtype}, labels {labels.dtype}, ids {ids.dtype}"
+        raise DataError(f"{kinds}, which should be numbers, and whole ones", where=path, hint=hint)
+    with np.errstate(over="ignore"):  # to infinity, which is refused
+        clips = clips.astype(np.float32, copy=False)
     finite = np.isfinite(clips.reshape(len(clips), -1)).all(axis=1)
     if not finite.all():
         position = int(np.flatnonzero(~finite)[0])
         raise DataError(f"clip {position} holds NaN or infinite values", where=path, hint="leave it out, or " + hint)
-    return LabelledClips(clips.astype(np.float32, copy=False), labels.astype(np.int64), ids.astype(np.int64))
+    return LabelledClips(clips, labels.astype(np.int64), ids.astype(np.int64))
 
 
 def check_clips(bundle: Bundle, given: LabelledClips, where: Path) -> LabelledClips:
@@ -87,6 +88,13 @@ def check_clips(bundle: Bundle, given: LabelledClips, where: Path) -> LabelledCl
     if given.clips.shape[1:] != want:
         raise BundleError(
             f"clips {given.clips.shape} do not fit the student's input (N, {', '.join(map(str, want))})",
+            where=where,
+            hint="give the arrays that were exported with this bundle",
+        )
+    low, high, classes = int(given.labels.min()), int(given.labels.max()), len(bundle.manifest.classes)
+    if low < 0 or high >= classes:
+        raise BundleError(
+            f"labels go from {low} to {high}, the bundle has {classes} classes",
             where=where,
             hint="give the arrays that were exported with this bundle",
         )

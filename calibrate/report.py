@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import os
 import platform
 import textwrap
@@ -13,8 +12,9 @@ from typing import Any
 
 from edge.cli.console import console
 from edge.contract.bundle import CALIBRATION, STUDENT_FP32, STUDENT_INT8, Bundle, read_bundle
-from edge.contract.errors import DataError
+from edge.contract.errors import BundleError, DataError
 from edge.contract.page import replace_section
+from edge.contract.reading import read_json
 
 MOST_BYTES = 0.3
 """Of the FP32 file: the goal for an INT8 student."""
@@ -50,7 +50,7 @@ def section(bundle: Bundle, verified: dict[str, Any]) -> list[str]:
     manifest = bundle.manifest
     networks = {n["network"]: n for n in verified["networks"]}
     fp32, int8 = networks[STUDENT_FP32], networks[STUDENT_INT8]
-    record = json.loads(bundle.file(CALIBRATION).read_text(encoding="utf-8"))
+    record = read_json(bundle.file(CALIBRATION), BundleError, "run `python -m calibrate student` again")
     told, budget = manifest.training, verified["budget"]
     tuned = told.get("quantise_aware_epochs")
     further = "" if tuned is None else f", then fine-tuned in INT8 for {tuned} epochs"
@@ -90,10 +90,7 @@ def _missed(figure: str, over: bool) -> str:
 
 def _verified(path: Path) -> dict[str, Any]:
     hint = "write it with `python -m calibrate verify --clips test.npz --report`"
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError("is absent or no report of `verify`", where=path, hint=hint) from error
+    found = read_json(path, DataError, hint)
     judged = {n["network"]: n["labelled"] for n in found.get("networks", [])}
     if not judged.get(STUDENT_FP32) or not judged.get(STUDENT_INT8):
         raise DataError("says nothing of labelled clips", where=path, hint=hint)

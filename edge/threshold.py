@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.bench.labelled import labelled_clips, unlabelled_clips
 from edge.cli.console import console
-from edge.contract.bundle import DECISIONS, Bundle, read_bundle, write_manifest
+from edge.contract.bundle import DECISIONS, read_bundle, write_manifest
 from edge.contract.errors import ConfigError, DataError
 from edge.contract.files import write_json
 from edge.contract.types import UNKNOWN, Float32
@@ -66,8 +66,8 @@ def threshold(config: ThresholdConfig) -> None:
     bundle = read_bundle(config.bundle)
     precision = config.precision or best_precision(bundle)
     recogniser = open_recogniser(bundle, RecogniserConfig(precision=precision))
-    clips, labels = _arrays(config.clips, bundle, "clips", "labels")
-    strangers = _arrays(config.strangers, bundle, "clips")[0] if config.strangers else None
+    clips, labels = labelled_clips(config.clips, bundle)
+    strangers = unlabelled_clips(config.strangers, bundle) if config.strangers else None
     classes = bundle.manifest.classes
     scores, decided = best_answers(recogniser, classes, clips)
     others = np.zeros(0, np.float32) if strangers is None else best_answers(recogniser, classes, strangers)[0]
@@ -119,17 +119,3 @@ def best_answers(recogniser: Recogniser, classes: Sequence[str], clips: Float32)
     best = rows.argmax(axis=1)
     says_nothing = np.array([name == UNKNOWN for name in classes])[best]
     return np.where(says_nothing, np.float32(0), rows.max(axis=1)), best
-
-
-def _arrays(path: Path, bundle: Bundle, *names: str) -> list[NDArray[Any]]:
-    try:
-        with np.load(path) as arrays:
-            found = [arrays[name] for name in names]
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"it holds no {' and '.join(names)}: {error}", where=path) from error
-    wanted = bundle.manifest.input_shape[1:]
-    if not len(found[0]) or found[0].shape[1:] != wanted or any(len(array) != len(found[0]) for array in found):
-        raise DataError(
-            f"clips of shape {found[0].shape} do not fit the student, which takes (N, *{wanted})", where=path
-        )
-    return found

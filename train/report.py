@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from rich.table import Table
 
 from edge.contract.errors import DataError
 from edge.contract.files import replacing, write_json
+from edge.contract.reading import read_json
 from train.evaluate import Accuracy
 
 REPORT = "report.json"
@@ -49,15 +49,11 @@ def write_report(
 def read_report(folder: Path) -> dict[str, Any]:
     """The report of a finished run; DataError where there is none."""
     path = folder / REPORT
-    try:
-        report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    if not path.exists():
         raise DataError(
             "no finished run here: report.json is missing", where=folder, hint="give the folder of a run that ended"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"not a readable report: {error}", where=path, hint="run the training again") from error
-    return report
+        )
+    return read_json(path, DataError, "run the training again")
 
 
 def report_table(

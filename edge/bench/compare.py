@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from rich.table import Table
 from edge.bench.latency_report import FORMAT
 from edge.cli.console import console, print_data
 from edge.contract.errors import DataError
+from edge.contract.reading import read_json
 
 LEAST = 0.03
 """A change of less than so much is never called one: clocks and caches make as much between two starts."""
@@ -104,12 +104,9 @@ def _queries(what: str, runs: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str
             yield f"{what}, GPU {figure[:-3]} ms", [run["device"][figure] for run in runs]
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path) -> dict[str, Any]:
     hint = "give a latency.json of `python -m edge bench latency`"
-    try:
-        report = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"cannot be read as a report: {error}", where=path, hint=hint) from error
-    if not isinstance(report, dict) or report.get("format") != FORMAT:
+    report = read_json(path, DataError, hint)
+    if report.get("format") != FORMAT:
         raise DataError("this is no latency report, or of another release", where=path, hint=hint)
     return report

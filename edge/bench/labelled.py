@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,12 @@ from numpy.typing import NDArray
 
 from edge.contract.bundle import Bundle
 from edge.contract.errors import DataError
+from edge.contract.reading import read_npz
 from edge.contract.types import Float32
 from edge.recognition.clip_buffer import ClipBuffer
 
 HINT = "give clips and labels, or keypoints, times_s, length and labels: see `python -m edge bench accuracy --help`"
+EXPORT_AGAIN = "export the clips for this bundle"
 
 
 def labelled_clips(path: Path, bundle: Bundle) -> tuple[Float32, NDArray[np.int64]]:
@@ -25,33 +26,55 @@ def labelled_clips(path: Path, bundle: Bundle) -> tuple[Float32, NDArray[np.int6
     in pixels with scores, of the bundle's layout, ``times_s`` (sum of length,) and ``length`` (N,). Those are pushed
     into the loop's own clip buffer frame by frame. Raises DataError for a file that is damaged or does not fit.
     """
-    arrays = _read(path)
-    labels = np.asarray(arrays.get("labels", np.zeros(0)))
+    arrays = read_npz(path, DataError, HINT)
+    clips, labels = _clips(arrays, bundle, path), arrays.get("labels", np.zeros(0, np.int64))
+    classes = len(bundle.manifest.classes)
+    if labels.shape != (len(clips),) or labels.dtype.kind not in "iu":
+        raise DataError(
+            f"labels {labels.shape} do not fit {len(clips)} clips, or are no whole numbers but {labels.dtype}",
+            where=path,
+            hint=EXPORT_AGAIN,
+        )
+    if labels.min() < 0 or labels.max() >= classes:
+        raise DataError(
+            f"labels go from {labels.min()} to {labels.max()} for {classes} classes", where=path, hint=EXPORT_AGAIN
+        )
+    return clips, labels.astype(np.int64)
+
+
+def unlabelled_clips(path: Path, bundle: Bundle) -> Float32:
+    """Clips (N, C, T, V, M) of such a file whose labels, if it has any, mean nothing here. Raises DataError alike."""
+    return _clips(read_npz(path, DataError, HINT), bundle, path)
+
+
+def _clips(arrays: Mapping[str, NDArray[Any]], bundle: Bundle, path: Path) -> Float32:
     clips = arrays["clips"] if "clips" in arrays else _from_recordings(arrays, bundle, path)
-    classes, wanted = len(bundle.manifest.classes), bundle.manifest.input_shape[1:]
-    if not len(clips) or labels.shape != (len(clips),) or clips.ndim != 5 or clips.shape[1:4] != wanted[:3]:
+    wanted = bundle.manifest.input_shape[1:]
+    if clips.ndim != 5 or not len(clips) or clips.shape[1:4] != wanted[:3] or clips.dtype.kind not in "fiu":
         raise DataError(
-            f"clips {clips.shape} and labels {labels.shape} do not fit (N, {', '.join(map(str, wanted))}) and (N,)",
+            f"clips are {clips.dtype} {clips.shape}, which do not fit (N, {', '.join(map(str, wanted))})",
             where=path,
-            hint="export the clips for this bundle",
+            hint=EXPORT_AGAIN,
         )
-    if labels.min() < 0 or labels.max() >= classes or not np.isfinite(clips).all():
-        raise DataError(
-            f"labels go from {labels.min()} to {labels.max()} for {classes} classes, or clips are not finite",
-            where=path,
-            hint="export the clips for this bundle",
-        )
-    return clips.astype(np.float32, copy=False), labels.astype(np.int64)
+    with np.errstate(over="ignore"):  # to infinity, which is refused
+        found: Float32 = clips.astype(np.float32, copy=False)
+    if not np.isfinite(found).all():
+        raise DataError("clips are not finite, or too large for the network", where=path, hint=EXPORT_AGAIN)
+    return found
 
 
 def _from_recordings(arrays: Mapping[str, NDArray[Any]], bundle: Bundle, path: Path) -> Float32:
     if not {"keypoints", "times_s", "length"} <= arrays.keys():
         raise DataError(f"it holds {', '.join(arrays) or 'nothing'}", where=path, hint=HINT)
     keypoints, times, lengths = arrays["keypoints"], arrays["times_s"], arrays["length"]
-    joints, ends = len(bundle.layout), np.cumsum(lengths)
-    if not len(lengths) or lengths.min() < 1 or keypoints.shape != (ends[-1], joints, 3) or len(times) != ends[-1]:
+    joints = len(bundle.layout)
+    if lengths.ndim != 1 or lengths.dtype.kind not in "iu" or not len(lengths) or lengths.min() < 1:
+        raise DataError("length is no list of numbers of frames, from 1", where=path, hint=HINT)
+    ends = np.cumsum(lengths, dtype=np.int64)
+    numbers = all(array.dtype.kind in "fiu" for array in (keypoints, times))
+    if not numbers or keypoints.shape != (ends[-1], joints, 3) or times.shape != (ends[-1],):
         raise DataError(
-            f"keypoints {keypoints.shape} and times {times.shape} do not fit lengths of {lengths.sum()} frames "
+            f"keypoints {keypoints.shape} and times {times.shape} do not fit lengths of {ends[-1]} frames "
             f"and the {joints} joints of {bundle.layout.name}",
             where=path,
             hint=HINT,
@@ -63,11 +86,3 @@ def _from_recordings(arrays: Mapping[str, NDArray[Any]], bundle: Bundle, path: P
             buffer.push(keypoints[frame].astype(np.float32), float(times[frame]))
         clips.append(buffer.clip())
     return np.stack(clips)
-
-
-def _read(path: Path) -> dict[str, NDArray[Any]]:
-    try:
-        with path.open("rb") as stream, np.load(stream) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except (OSError, EOFError, ValueError, AttributeError, zipfile.BadZipFile) as error:
-        raise DataError("is absent or damaged", where=path, hint=HINT) from error

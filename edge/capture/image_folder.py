@@ -68,7 +68,8 @@ def natural(path: Path) -> list[tuple[int, int | str]]:
 
 def _read(path: Path) -> Image:
     with quiet():
-        image = cv2.imread(named(path), cv2.IMREAD_COLOR)
+        # OpenCV would wait for a pipe.
+        image = cv2.imread(named(path), cv2.IMREAD_COLOR) if path.is_file() else None
     if image is None:
         raise SourceError("not an image that can be read", where=path, hint="remove it, or copy it again")
     return np.asarray(image, np.uint8)

@@ -7,19 +7,23 @@ which give the same float32 back; times with all of theirs.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
 from edge.contract.errors import SourceError
 from edge.contract.layouts import LAYOUTS
+from edge.contract.reading import reading
 from edge.contract.types import FrameResult, Pose
 
 FORMAT = "skd-edge poses"
 VERSION = 1
+MOST_PIXELS = 1 << 15
+"""Width and height of a picture at most; a black one of that size is made for a replay."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ def read_header(path: Path) -> RecordingHeader:
     if not path.is_file():
         raise SourceError("no such recording", where=path, hint="give the file that --record wrote")
     try:
-        with path.open(encoding="utf-8", errors="replace") as stream:
+        with _opened(path) as stream:
             raw = json.loads(stream.readline())
         if not isinstance(raw, dict) or raw.get("format") != FORMAT:
             raise ValueError("it does not say so")
@@ -79,9 +83,17 @@ def read_header(path: Path) -> RecordingHeader:
         names = {f.name for f in fields(RecordingHeader)}
         header = RecordingHeader(**{name: value for name, value in raw.items() if name in names})
         width, height = (int(n) for n in header.size)
-        if header.layout not in LAYOUTS or min(width, height) < 1 or not header.fps > 0:
+        if header.layout not in LAYOUTS or not 0 < min(width, height) <= max(width, height) <= MOST_PIXELS:
             raise ValueError("its first line means nothing here")
-    except (ValueError, KeyError, TypeError) as error:  # JSON that cannot be decoded is a ValueError
+        if not 0 < float(header.fps) < math.inf:
+            raise ValueError(f"it says {header.fps} frames a second")
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         raise SourceError(
             f"not a recording of poses: {error}", where=path, hint="give the file that --record wrote"
         ) from error
@@ -90,9 +102,8 @@ def read_header(path: Path) -> RecordingHeader:
 
 def read_frames(path: Path, header: RecordingHeader) -> Iterator[RecordedPoses]:
     """The frames, one by one. Raises SourceError, with the line, where the file is damaged or breaks off."""
-    joints, last_s = len(LAYOUTS[header.layout]), -np.inf
-    # A byte that is no text then spoils its own line, whose number is told.
-    with path.open(encoding="utf-8", errors="replace") as stream:
+    joints, last, last_s = len(LAYOUTS[header.layout]), -1, -math.inf
+    with _opened(path) as stream:
         stream.readline()
         for number, line in enumerate(stream, start=2):
             try:
@@ -100,13 +111,23 @@ def read_frames(path: Path, header: RecordingHeader) -> Iterator[RecordedPoses]:
                     raise ValueError("the recording breaks off")
                 # Whole numbers too, or -0.0 would come back as 0.
                 frame = _frame(json.loads(line, parse_int=float), joints)
-                if not frame.time_s > last_s:
+                if not last_s < frame.time_s < math.inf:
                     raise ValueError("time does not rise")
-            except (ValueError, KeyError, TypeError, OverflowError) as error:
+                if not frame.index > last:
+                    raise ValueError("the frames' numbers do not rise")
+            except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
                 what = f"no key {error}" if isinstance(error, KeyError) else error
                 raise SourceError(f"line {number}: {what}", where=path, hint="copy or record it again") from error
-            last_s = frame.time_s
+            last, last_s = frame.index, frame.time_s
             yield frame
+    if last < 0:
+        raise SourceError("there is no frame in this recording", where=path, hint="copy or record it again")
+
+
+def _opened(path: Path) -> TextIO:
+    """A byte that is no text spoils its own line alone, whose number is told."""
+    with reading(path, SourceError, "check its rights, or copy it again"):
+        return path.open(encoding="utf-8-sig", errors="replace")
 
 
 def _frame(raw: Any, joints: int) -> RecordedPoses:
@@ -115,6 +136,9 @@ def _frame(raw: Any, joints: int) -> RecordedPoses:
             Pose(np.array(pose["keypoints"], np.float64).reshape(joints, 3).astype(np.float32), float(pose["score"]))
             for pose in raw["poses"]
         )
-    if not all(np.isfinite(pose.keypoints).all() for pose in poses):
-        raise ValueError("keypoints are not finite")
-    return RecordedPoses(int(raw["frame"]), float(raw["time_s"]), poses, raw.get("failure"))
+    if not all(np.isfinite(pose.keypoints).all() and math.isfinite(pose.score) for pose in poses):
+        raise ValueError("keypoints or scores are not finite")
+    failure = raw.get("failure")
+    if not (failure is None or isinstance(failure, str)):
+        raise TypeError(f"failure is {failure!r}, which should be text")
+    return RecordedPoses(int(raw["frame"]), float(raw["time_s"]), poses, failure)

@@ -7,7 +7,9 @@ under a field is its help.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import sys
 from argparse import Action, RawDescriptionHelpFormatter
@@ -26,6 +28,21 @@ from edge.cli.loading import be_interruptible
 from edge.cli.standard_streams import flushed_stdout, writing_stdout
 from edge.cli.usage_errors import usage_error
 from edge.contract.errors import MissingDependency, OutputError, SkdError
+
+SYSTEM_REFUSALS = {
+    errno.EACCES: "change its rights or those of its folder, or run this as a user who has them",
+    errno.EPERM: "run this as a user who may do that",
+    errno.ENAMETOOLONG: "give it a shorter name",
+    errno.ELOOP: "a link leads back to itself: give the file that is meant",
+    errno.ENOTDIR: "a part of this path is a file: check the path",
+    errno.EMFILE: "allow more open files: ulimit -n 4096",
+    errno.ENFILE: "close other programs, or allow more open files",
+    errno.ENOSPC: "free space there",
+    errno.EROFS: "this disk can only be read: choose another place",
+    errno.EIO: "the disk or card does not answer: check it, and copy the file again",
+    errno.ESTALE: "the network drive has lost it: mount it again",
+}
+"""What to do where the system refuses a file, in whatever command and at whatever step it does so."""
 
 set_parsing_settings(docstring_parse_attribute_docstrings=True)
 set_loader("yaml", read_flags, (yaml.YAMLError,))
@@ -140,14 +157,17 @@ def _switches(config: type, prefix: str = "--") -> Iterator[str]:
             yield prefix + name
 
 
-def _require_sections(config: type, given: Namespace, prefix: str = "") -> None:
-    """``pose: 3`` where keys belong below ``pose`` passes jsonargparse, which then cannot make the dataclass."""
+def _require_values(config: type, given: Namespace, prefix: str = "") -> None:
+    """Of a YAML file jsonargparse takes ``threads:`` without a value for None, and ``pose: 3`` where keys belong below
+    ``pose``, with which the dataclass cannot be made, or means something else."""
     for name, kind in get_type_hints(config).items():
         if not (isinstance(kind, type) and is_dataclass(kind)):
+            if given[name] is None and type(None) not in get_args(kind):
+                _fail(f"{prefix}{name} has no value; give one, or leave the key out")
             continue
         if not isinstance(given[name], Namespace):
             _fail(f"{prefix}{name} takes keys of its own below it, not {given[name]!r}")
-        _require_sections(kind, given[name], f"{prefix}{name}.")
+        _require_values(kind, given[name], f"{prefix}{name}.")
 
 
 def _is_needed(field: Field[Any]) -> bool:
@@ -179,13 +199,13 @@ def run_command_line(program: str, about: str, commands: dict[str, Command], arg
         with flushed_stdout():  # for --print_config
             args = parser.parse_args(_switched(_listed(_joined(given), commands), commands))
     except UnicodeDecodeError as error:  # jsonargparse reads YAML files without asking whether they are text
-        _fail(f"the configuration file is not text: {error}")
+        _fail(f"the configuration file is not text: {error}; give a YAML file in UTF-8")
     except RecursionError:
-        _fail("the configuration file has an alias that refers to itself")
+        _fail("the configuration file is nested too deeply, or has an alias that refers to itself; write it flat")
     except OutputError as error:
         _fail(str(error))
     command = commands[args.command]
-    _require_sections(command.config, args[args.command])
+    _require_values(command.config, args[args.command])
     be_interruptible()
     try:
         options = dict(parser.instantiate(args)[args.command])
@@ -193,6 +213,10 @@ def run_command_line(program: str, about: str, commands: dict[str, Command], arg
         command.function(command.config(**options))
     except SkdError as error:
         _fail(str(error))
+    except OSError as error:
+        if error.filename is None or error.errno not in SYSTEM_REFUSALS:
+            raise
+        _fail(f"{os.fsdecode(error.filename)}: {error.strerror}; {SYSTEM_REFUSALS[error.errno]}")
     except KeyboardInterrupt:
         console.print("interrupted")
         raise SystemExit(INTERRUPTED) from None

@@ -19,6 +19,7 @@ from edge.contract.errors import BundleError
 from edge.contract.files import write_text
 from edge.contract.layouts import JointLayout, layout
 from edge.contract.manifest import Manifest, parse_manifest
+from edge.contract.reading import read_npz, read_yaml
 
 MANIFEST = "bundle.yaml"
 STUDENT_FP32 = "student.onnx"
@@ -29,6 +30,8 @@ CALIBRATION = "calibration.json"
 REFERENCE = "reference.npz"
 DECISIONS = "decisions.json"
 STREAM_REFERENCE = "stream.reference.npz"
+
+EXPORT_AGAIN = "export the bundle again"
 
 
 @dataclass(frozen=True)
@@ -60,10 +63,24 @@ class Bundle:
         return path
 
     def reference(self, name: str = REFERENCE) -> dict[str, np.ndarray]:
-        """The self-test arrays, float32: ``clips`` (N, C, T, V, M) and ``logits`` (N, K) of the FP32 network."""
-        with np.load(self.file(name)) as arrays:
-            # Clips are stored in half precision; logits were made of them as they are stored.
-            return {name: arrays[name].astype(np.float32, copy=False) for name in arrays.files}
+        """The self-test arrays, float32: ``clips`` (N, C, T, V, M) and ``logits`` (N, K) of the FP32 network.
+
+        Raises BundleError where they are damaged, not finite, or do not fit the student.
+        """
+        path = self.file(name)
+        arrays = read_npz(path, BundleError, EXPORT_AGAIN, ("clips", "logits"))
+        clips, logits = arrays["clips"], arrays["logits"]
+        takes, classes = self.manifest.input_shape[1:], len(self.manifest.classes)
+        if not len(np.atleast_1d(clips)) or clips.shape[1:] != takes or logits.shape != (len(clips), classes):
+            raise BundleError(
+                f"{name} holds clips {clips.shape} and logits {logits.shape}, which do not fit the student",
+                where=self.folder,
+                hint=EXPORT_AGAIN,
+            )
+        if not all(array.dtype.kind == "f" and np.isfinite(array).all() for array in (clips, logits)):
+            raise BundleError("clips or logits are not finite numbers", where=path, hint=EXPORT_AGAIN)
+        # Clips are stored in half precision; logits were made of them as they are stored.
+        return {"clips": clips.astype(np.float32, copy=False), "logits": logits.astype(np.float32, copy=False)}
 
 
 def sha256_of(path: Path) -> str:
@@ -93,11 +110,7 @@ def read_bundle(folder: Path) -> Bundle:
             where=folder,
             hint="give the folder that `python -m train export` wrote",
         )
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BundleError(f"not readable as YAML: {error}", where=path, hint="copy the bundle again") from error
-    return Bundle(folder, parse_manifest(raw, path))
+    return Bundle(folder, parse_manifest(read_yaml(path, BundleError, "copy the bundle again"), path))
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,7 +37,8 @@ def replacing(path: Path) -> Iterator[Path]:
     choose the container by it. Raises OutputError where the system refuses, and for what is no file.
     """
     with writing(path):
-        place = path.resolve()  # a link stays, and the file that it names is written
+        # A link stays, and the file that it names is written. Path.resolve would raise no OSError for a link to itself.
+        place = Path(os.path.realpath(path))
         partial = place.with_name(f"{place.stem}.partial{path.suffix}")
         place.parent.mkdir(parents=True, exist_ok=True)
         # Before the work rather than after it.

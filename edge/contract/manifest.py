@@ -102,11 +102,9 @@ def accuracy_text(measured: Mapping[str, Any]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {word}" for name, word in words.items())
 
 
-def parse_manifest(raw: Any, path: Path) -> Manifest:
+def parse_manifest(raw: dict[str, Any], path: Path) -> Manifest:
     """What was read as YAML from ``path``. Raises BundleError where it lacks or adds a key, was made for another format
     or preprocessing version, or contradicts itself."""
-    if not isinstance(raw, dict):
-        raise BundleError("the manifest must be a YAML mapping", where=path, hint="copy the bundle again")
     raw = {"stream": None, **raw}  # bundles from before there was one
     _same_keys(raw, Manifest, path)
     if raw["format_version"] != FORMAT_VERSION:
@@ -118,13 +116,16 @@ def parse_manifest(raw: Any, path: Path) -> Manifest:
     for key, kind in (("name", str), ("classes", list), ("layout", str), ("input_name", str), ("output_name", str)):
         if not isinstance(raw[key], kind):
             raise BundleError(f"{key} must be a {kind.__name__}, not {raw[key]!r}", where=path, hint="export it again")
+    if bad := [name for name in raw["classes"] if not isinstance(name, str)]:
+        # YAML takes no and on for truth values, and 1 for a number.
+        raise BundleError(f"the class {bad[0]!r} is not text", where=path, hint="write it in quotes")
     try:
         how = _preprocessing(raw["preprocessing"], path)
         _same_keys(raw["budget"], AccuracyBudget, path)
         manifest = Manifest(
             **{
                 **raw,
-                "classes": tuple(str(c) for c in raw["classes"]),
+                "classes": tuple(raw["classes"]),
                 "preprocessing": how,
                 "input_shape": tuple(int(n) for n in raw["input_shape"]),
                 "budget": AccuracyBudget(**raw["budget"]),

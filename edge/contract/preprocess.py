@@ -9,6 +9,7 @@ Axes follow ST-GCN: C channels, T frames, V joints, M bodies.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -57,7 +58,8 @@ class Preprocessing:
     not wait for the frame after the next."""
 
     def __post_init__(self) -> None:
-        if self.length_frames < 2 or self.fps <= 0 or self.impute_window_frames < 0 or self.max_gap_s < 0:
+        possible = self.length_frames >= 2 and 0 < self.fps < math.inf and self.impute_window_frames >= 0
+        if not possible or not self.max_gap_s >= 0:
             raise ConfigError(
                 f"a clip of {self.length_frames} frames at {self.fps} Hz, imputed over {self.impute_window_frames} "
                 f"frames, with gaps of up to {self.max_gap_s} s, cannot be made",

@@ -5,10 +5,9 @@ TensorRT engines hold for one TensorRT version and one kind of GPU, and nothing 
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 from edge.contract.bundle import sha256_of
 from edge.contract.errors import EngineError
 from edge.contract.files import write_json
+from edge.contract.reading import read_json
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,14 @@ def checked_manifest(engine: Path, *, tensorrt: str, gpu: str, compute_capabilit
     file has changed since. One that is not there any more, as on a board that was given the engine alone, is no fault.
     """
     path = manifest_path(engine)
+    if not path.exists():
+        raise _refused(engine, f"nothing says what it was built for: {path.name} is missing")
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        manifest = EngineManifest(**raw)
-    except FileNotFoundError as error:
-        raise _refused(engine, f"nothing says what it was built for: {path.name} is missing") from error
-    except (OSError, ValueError, TypeError) as error:
+        manifest = EngineManifest(**read_json(path, EngineError, ""))
+        if not all(isinstance(getattr(manifest, f.name), str) for f in fields(manifest) if f.name != "options"):
+            raise TypeError("its values are texts")
+        dict(manifest.options)
+    except (EngineError, TypeError, ValueError) as error:
         raise _refused(engine, f"{path.name} cannot be read as its manifest") from error
     here = {"tensorrt": tensorrt, "gpu": gpu, "compute_capability": compute_capability}
     for key, have in here.items():

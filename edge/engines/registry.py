@@ -28,7 +28,7 @@ def open_engine(
     MissingDependency where the runtime is not installed.
     """
     if not path.is_file():
-        raise EngineError("no such network file", where=path)
+        raise EngineError("no such network file", where=path, hint="check the path; a folder or a pipe is none")
     if runtime == "openvino" and path.suffix != ".engine":
         from edge.engines.openvino_engine import OpenVinoEngine
 

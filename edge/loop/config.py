@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,11 +61,12 @@ class RunConfig:
         return self.sinks.files | {name: path for name, path in own.items() if path is not None}
 
     def __post_init__(self) -> None:
-        if len({path.resolve() for path in self.files.values()}) < len(self.files):
+        if len({os.path.realpath(path) for path in self.files.values()}) < len(self.files):
             raise ConfigError("two outputs have the same name", hint="give each of them its own")
         source = parse(self.source)
         for path in self.files.values():
-            if source.scheme in ("file", "replay") and path.resolve() == Path(source.target).expanduser().resolve():
+            is_source = os.path.realpath(path) == os.path.realpath(Path(source.target).expanduser())
+            if source.scheme in ("file", "replay") and is_source:
                 raise ConfigError(f"{path} is the source itself", hint="give the output another name")
         if self.frames is not None and self.frames < 1:
             raise ConfigError(f"frames is {self.frames}", hint="give 1 or more, or leave it out")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,10 +10,12 @@ import numpy as np
 
 from edge.contract.bundle import DECISIONS, Bundle
 from edge.contract.errors import BundleError, ConfigError
+from edge.contract.reading import read_json
 from edge.contract.types import UNKNOWN, Action, Float32
 
 DEFAULT_MIN_SCORE = 0.4
 """For bundles whose threshold was not calibrated."""
+MEASURE_AGAIN = "run `python -m edge threshold`"
 
 
 @dataclass(frozen=True)
@@ -97,12 +98,9 @@ def calibrated_min_score(bundle: Bundle) -> float:
     if DECISIONS not in bundle.manifest.files:
         return DEFAULT_MIN_SCORE
     path = bundle.file(DECISIONS)
-    try:
-        value = float(json.loads(path.read_text(encoding="utf-8"))["min_score"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise BundleError(
-            f"it holds no threshold: {error}", where=path, hint="run `python -m edge threshold`"
-        ) from error
+    value = read_json(path, BundleError, MEASURE_AGAIN).get("min_score")
+    if not isinstance(value, (int, float)):
+        raise BundleError("it holds no threshold", where=path, hint=MEASURE_AGAIN)
     if not 0 <= value <= 1:
-        raise BundleError(f"its threshold is {value}", where=path, hint="run `python -m edge threshold`")
-    return value
+        raise BundleError(f"its threshold is {value}", where=path, hint=MEASURE_AGAIN)
+    return float(value)

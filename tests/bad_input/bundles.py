@@ -8,6 +8,8 @@ import onnx
 import tiny_bundle
 from bad_input.table import Argv, good_bundle, on_board, poses, relist, rewrite, run
 
+from edge.contract.bundle import read_bundle
+
 
 @on_board()
 def a_bundle_that_is_not_there(folder: Path) -> Argv:
@@ -104,7 +106,7 @@ def an_estimator_that_lacks_the_bundles_joints(folder: Path) -> Argv:
 
 @on_board()
 def a_manifest_that_is_a_list(folder: Path) -> Argv:
-    """the manifest must be a YAML mapping"""
+    """bundle.yaml: the file must be a YAML mapping; copy the bundle again"""
     bundle = good_bundle(folder)
     (bundle / "bundle.yaml").write_text("- a\n- b\n")
     return run(folder, bundle=bundle)
@@ -167,4 +169,64 @@ def a_threshold_that_is_none(folder: Path) -> Argv:
     """decisions.json: it holds no threshold"""
     bundle = good_bundle(folder)
     (bundle / "decisions.json").write_text("{}")
+    return run(folder, source=f"replay://{poses(folder, 9)}", bundle=relist(bundle))
+
+
+@on_board()
+def a_bundle_whose_self_test_is_a_web_page(folder: Path) -> Argv:
+    """reference.npz: not a readable .npz file: it is none, or its end is missing; export the bundle again"""
+    bundle = good_bundle(folder)
+    (bundle / "reference.npz").write_text("<!DOCTYPE html>")
+    return run(folder, source=f"replay://{poses(folder, 9)}", bundle=relist(bundle))
+
+
+@on_board()
+def a_bundle_whose_self_test_has_a_byte_changed(folder: Path) -> Argv:
+    """reference.npz: not a readable .npz file: Bad CRC-32"""
+    bundle = good_bundle(folder)
+    data = bytearray((bundle / "reference.npz").read_bytes())
+    data[len(data) // 2] ^= 1
+    (bundle / "reference.npz").write_bytes(data)
+    return run(folder, source=f"replay://{poses(folder, 9)}", bundle=relist(bundle))
+
+
+@on_board()
+def a_bundle_whose_self_test_is_not_finite(folder: Path) -> Argv:
+    """reference.npz: clips or logits are not finite numbers"""
+    bundle = good_bundle(folder)
+    clips = np.zeros((4, 3, 32, 13, 1), np.float32)
+    np.savez(bundle / "reference.npz", clips=clips, logits=np.full((4, 4), np.nan))
+    return ["edge", "check", "--bundle", relist(bundle)]
+
+
+@on_board()
+def a_class_that_yaml_takes_for_a_truth_value(folder: Path) -> Argv:
+    """the class False is not text; write it in quotes"""
+    bundle = good_bundle(folder)
+    path = bundle / "bundle.yaml"
+    path.write_text(path.read_text().replace("- wave", "- no"))
+    return run(folder, bundle=bundle)
+
+
+@on_board()
+def a_manifest_of_brackets(folder: Path) -> Argv:
+    """bundle.yaml: not readable as YAML"""
+    bundle = good_bundle(folder)
+    (bundle / "bundle.yaml").write_text("[" * 5000)
+    return run(folder, bundle=bundle)
+
+
+@on_board()
+def clips_of_no_rate(folder: Path) -> Argv:
+    """at nan Hz"""
+    bundle = good_bundle(folder)
+    how = {**read_bundle(bundle).manifest.preprocessing.__dict__, "fps": float("nan")}
+    return run(folder, bundle=rewrite(bundle, preprocessing=how))
+
+
+@on_board()
+def a_threshold_file_of_brackets(folder: Path) -> Argv:
+    """decisions.json: not readable as JSON"""
+    bundle = good_bundle(folder)
+    (bundle / "decisions.json").write_text("[" * 100_000)
     return run(folder, source=f"replay://{poses(folder, 9)}", bundle=relist(bundle))

@@ -53,3 +53,18 @@ def a_truncated_network_to_quantise(folder: Path) -> Argv:
 def an_engine_to_build_without_tensorrt(folder: Path) -> Argv:
     """needs the package tensorrt"""
     return ["calibrate", "engine", "--onnx", good_bundle(folder) / "student.onnx"]
+
+
+@on_workstation
+def calibration_clips_of_classes_that_the_bundle_lacks(folder: Path) -> Argv:
+    """labels go from 0 to 4, the bundle has 4 classes"""
+    clips = np.random.default_rng(0).standard_normal((5, 3, 32, 13, 1)).astype(np.float32)
+    np.savez(folder / "clips.npz", clips=clips, labels=np.arange(5))
+    return ["calibrate", "student", "--bundle", good_bundle(folder), "--clips", folder / "clips.npz"]
+
+
+@on_workstation
+def calibration_labels_that_are_texts(folder: Path) -> Argv:
+    """clips are float32, labels <U5, ids int64, which should be numbers"""
+    np.savez(folder / "clips.npz", clips=np.zeros((1, 3, 32, 13, 1), np.float32), labels=["squat"])
+    return ["calibrate", "student", "--bundle", good_bundle(folder), "--clips", folder / "clips.npz"]

@@ -88,3 +88,28 @@ def people_that_are_followed_after_no_picture(folder: Path) -> Argv:
 def threads_below_none(folder: Path) -> Argv:
     """recogniser: threads starts at 0"""
     return run(folder, more=["--recogniser.threads", "-1"])
+
+
+@on_board()
+def a_configuration_key_without_a_value(folder: Path) -> Argv:
+    """tracker.birth_hits has no value; give one, or leave the key out"""
+    return configured(folder, "tracker:\n  birth_hits:\n")
+
+
+@on_board()
+def a_self_test_that_is_neither_on_nor_off(folder: Path) -> Argv:
+    """self_test has no value"""
+    return configured(folder, "self_test:\n")
+
+
+@on_board()
+def a_bundle_of_too_long_a_name(folder: Path) -> Argv:
+    """File name too long; give it a shorter name"""
+    return run(folder, bundle=folder / ("b" * 300))
+
+
+@on_board()
+def a_source_that_is_a_link_to_itself(folder: Path) -> Argv:
+    """clip.mp4: no such video file"""
+    (folder / "clip.mp4").symlink_to(folder / "clip.mp4")
+    return run(folder, source=folder / "clip.mp4")

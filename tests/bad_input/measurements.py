@@ -1,5 +1,6 @@
 """What is given to `bench`, `threshold` and `soak`."""
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ def clips_of_classes_that_the_bundle_lacks(folder: Path) -> Argv:
 
 @on_board()
 def clips_that_are_damaged(folder: Path) -> Argv:
-    """test.npz: is absent or damaged"""
+    """test.npz: not a readable .npz file: it is none, or its end is missing; give clips and labels"""
     argv = accuracy(folder, labels=[0])
     (folder / "test.npz").write_bytes(b"PK")
     return argv
@@ -61,7 +62,7 @@ def a_comparison_with_what_is_no_report(folder: Path) -> Argv:
 
 @on_board()
 def a_threshold_from_clips_of_other_joints(folder: Path) -> Argv:
-    """clips of shape (2, 3, 32, 17, 1) do not fit the student"""
+    """clips are float64 (2, 3, 32, 17, 1), which do not fit (N, 3, 32, 13, 1)"""
     np.savez(folder / "test.npz", clips=np.zeros((2, 3, 32, 17, 1)), labels=[0, 1])
     return ["edge", "threshold", "--bundle", good_bundle(folder), "--clips", folder / "test.npz"]
 
@@ -70,3 +71,50 @@ def a_threshold_from_clips_of_other_joints(folder: Path) -> Argv:
 def a_soak_that_is_all_warm_up(folder: Path) -> Argv:
     """a soak is longer than its warm-up"""
     return ["edge", "soak", "--minutes", "1", "--warm_up_minutes", "2"]
+
+
+def judged(folder: Path, **arrays: object) -> Argv:
+    np.savez(folder / "test.npz", **arrays)
+    return ["edge", "threshold", "--bundle", good_bundle(folder), "--clips", folder / "test.npz"]
+
+
+@on_board()
+def a_threshold_of_labels_that_are_no_whole_numbers(folder: Path) -> Argv:
+    """or are no whole numbers but float64"""
+    return judged(folder, clips=np.zeros((2, 3, 32, 13, 1)), labels=[0.0, 1.5])
+
+
+@on_board()
+def a_threshold_of_clips_that_are_not_numbers(folder: Path) -> Argv:
+    """clips are not finite, or too large for the network"""
+    return judged(folder, clips=np.full((2, 3, 32, 13, 1), np.nan), labels=[0, 1])
+
+
+@on_board()
+def a_threshold_of_clips_too_large_for_the_network(folder: Path) -> Argv:
+    """clips are not finite, or too large for the network"""
+    return judged(folder, clips=np.full((2, 3, 32, 13, 1), 1e300), labels=[0, 1])
+
+
+@on_board()
+def a_threshold_of_one_array(folder: Path) -> Argv:
+    """test.npz: not a readable .npz file: it is none"""
+    argv = judged(folder, clips=[0])
+    with (folder / "test.npz").open("wb") as stream:
+        np.save(stream, np.zeros(3))
+    return argv
+
+
+@on_board()
+def clips_that_would_run_a_program(folder: Path) -> Argv:
+    """test.npz: not a readable .npz file: Object arrays cannot be loaded"""
+    return judged(folder, clips=np.array([None, {}], dtype=object), labels=[0, 1])
+
+
+@on_board()
+def an_archive_of_texts(folder: Path) -> Argv:
+    """test.npz: clips in it is no array"""
+    argv = judged(folder, clips=[0])
+    with zipfile.ZipFile(folder / "test.npz", "w") as archive:
+        archive.writestr("clips.npy", "0.1, 0.2")
+    return argv

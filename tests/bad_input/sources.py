@@ -1,5 +1,7 @@
 """Videos, folders, cameras, streams and recordings of poses."""
 
+import json
+import os
 from pathlib import Path
 
 import cv2
@@ -160,3 +162,49 @@ def a_recording_of_poses_that_breaks_off(folder: Path) -> Argv:
 def raw_frames_of_a_kind_that_is_not_known(folder: Path) -> Argv:
     """raw frames have no codec 'jpeg'; known: bgr, rgb"""
     return run(folder, source="-?width=64&height=48&codec=jpeg")
+
+
+@on_board()
+def a_recording_of_poses_without_a_frame(folder: Path) -> Argv:
+    """poses.jsonl: there is no frame in this recording; copy or record it again"""
+    return recording(folder, HEADER + "\n")
+
+
+@on_board()
+def a_recording_of_poses_with_a_frame_twice(folder: Path) -> Argv:
+    """line 3: the frames' numbers do not rise"""
+    first, second = (f'{{"frame":1,"time_s":{time_s},"poses":[]}}' for time_s in (0, 1))
+    return recording(folder, "\n".join((HEADER, first, second, "")))
+
+
+@on_board()
+def a_recording_of_poses_with_a_score_that_is_no_number(folder: Path) -> Argv:
+    """line 2: keypoints or scores are not finite"""
+    pose = {"score": float("nan"), "keypoints": [[1, 1, 1]] * 18}
+    return recording(folder, f"{HEADER}\n{json.dumps({'frame': 0, 'time_s': 0, 'poses': [pose]})}\n")
+
+
+@on_board()
+def a_recording_of_poses_in_too_large_pictures(folder: Path) -> Argv:
+    """not a recording of poses: its first line means nothing here"""
+    return recording(folder, HEADER.replace("[64, 48]", "[64, 10000000000]") + "\n")
+
+
+@on_board()
+def a_recording_of_poses_of_no_rate(folder: Path) -> Argv:
+    """not a recording of poses: it says inf frames a second"""
+    return recording(folder, HEADER.replace("30.0", "Infinity") + "\n")
+
+
+@on_board()
+def a_recording_of_poses_with_a_line_of_brackets(folder: Path) -> Argv:
+    """line 2: maximum recursion depth exceeded"""
+    return recording(folder, HEADER + "\n" + "[" * 100_000 + "\n")
+
+
+@on_board()
+def an_image_that_is_a_pipe(folder: Path) -> Argv:
+    """1.png: not an image that can be read; remove it"""
+    (folder / "frames").mkdir()
+    os.mkfifo(folder / "frames" / "1.png")
+    return run(folder, source=folder / "frames")

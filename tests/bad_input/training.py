@@ -154,3 +154,10 @@ def an_export_of_no_run(folder: Path) -> Argv:
     """nowhere"""
     out = ("--bundle", folder / "bundle", "--workdir", folder / "work")
     return ["train", "export", "--run", folder / "nowhere", *out]
+
+
+@on_workstation
+def clips_whose_lengths_are_texts(folder: Path) -> Argv:
+    """these should be numbers, lengths and labels whole ones; copy it again"""
+    np.savez(folder / "utd_mhad.npz", xyz=np.zeros((4, 20, 3)), length=["4"], meta=np.array([[1, 1, 1]]))
+    return teach(folder, "utd_mhad", "--data.folder", folder)

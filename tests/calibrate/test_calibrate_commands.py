@@ -208,7 +208,10 @@ def test_sensitivity_is_a_table_a_file_and_a_picture(bundle: Path, tmp_path: Pat
     ("arguments", "line"),
     [
         (("student", "--bundle", "{}/absent", "--clips", "{}/calibration.npz"), "bundle.yaml is missing"),
-        (("student", "--bundle", "{}/bundle", "--clips", "{}/absent.npz"), "absent or damaged"),
+        (
+            ("student", "--bundle", "{}/bundle", "--clips", "{}/absent.npz"),
+            "absent.npz: cannot be read: No such file or directory",
+        ),
         (("student", "--bundle", "{}/bundle", "--clips", "{}/calibration.npz", "--samples", "0"), "no calibration"),
         (("verify", "--bundle", "{}/bundle"), "the bundle holds no student.int8.onnx"),
         (("gate", "--onnx", "{}/absent.onnx"), "cannot be read"),

@@ -114,7 +114,7 @@ def test_no_manifest_names_the_folder_and_the_command_that_makes_one(tmp_path):
 @pytest.mark.parametrize("content", [b"classes: [", b"\xff\xfe\x00", b"a: b: c", b"\x07"])
 def test_a_manifest_that_is_not_yaml_is_refused(folder, content):
     (folder / MANIFEST).write_bytes(content)
-    assert "not readable as YAML" in refused(folder)
+    assert "not readable as" in refused(folder)
 
 
 @pytest.mark.parametrize("content", ["", "- a\n- b\n", "just words\n", "7\n"])

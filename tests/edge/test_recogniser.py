@@ -127,7 +127,8 @@ def test_a_bundle_without_that_precision_says_how_to_make_it(tmp_path):
 
 def test_a_reference_that_does_not_fit_is_refused(tmp_path):
     folder = tiny_bundle.make(tmp_path)
-    np.savez(folder / "reference.npz", clips=np.zeros((3, 3, 16, 13, 1), np.float32))
+    clips, logits = np.zeros((3, 3, 16, 13, 1), np.float32), np.zeros((3, 4), np.float32)
+    np.savez(folder / "reference.npz", clips=clips, logits=logits)
     write_manifest(folder, read_bundle(folder).manifest)
     bundle = read_bundle(folder)
     with pytest.raises(BundleError, match="do not fit the student"):

@@ -49,5 +49,5 @@ def test_a_run_without_a_report_or_with_a_damaged_one_is_one_line(tmp_path: Path
     with pytest.raises(DataError, match=r"report.json is missing; give the folder"):
         read_report(tmp_path)
     (tmp_path / "report.json").write_text("{", encoding="utf-8")
-    with pytest.raises(DataError, match=r"report.json: not a readable report"):
+    with pytest.raises(DataError, match=r"report\.json: not readable as JSON: .*; run the training again"):
         read_report(tmp_path)

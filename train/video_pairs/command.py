@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import zipfile
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,7 +15,8 @@ import edge
 from edge.cli.console import console
 from edge.cli.interruption import interruptible
 from edge.cli.progress_column import Told
-from edge.contract.errors import ConfigError
+from edge.contract.errors import ConfigError, DataError
+from edge.contract.reading import read_npz
 from edge.pose.registry import PoseConfig
 from train.video_pairs.estimate import Estimated
 from train.video_pairs.follow import FollowConfig
@@ -158,12 +158,12 @@ def _finished(video: Path, pair: Path) -> Estimated | None:
     if not pair.is_file():
         return None
     try:
-        with np.load(pair, allow_pickle=False) as arrays:
-            if int(arrays["video_bytes"]) != video.stat().st_size:
-                return None
-            seen, matched = ((arrays[key][..., 2] > 0).any(axis=1) for key in ("high", "low"))
-            return Estimated(len(seen), int(seen.sum()), int(matched.sum()))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        arrays = read_npz(pair, DataError, "make the pairs again", ("video_bytes", "high", "low"))
+        if int(arrays["video_bytes"]) != video.stat().st_size:
+            return None
+        seen, matched = (np.atleast_1d((arrays[key][..., 2] > 0).any(axis=1)) for key in ("high", "low"))
+        return Estimated(len(seen), int(seen.sum()), int(matched.sum()))
+    except (DataError, TypeError, ValueError, IndexError):
         return None
 
 

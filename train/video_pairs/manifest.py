@@ -10,9 +10,11 @@ import yaml
 
 from edge.contract.errors import ConfigError, DataError
 from edge.contract.files import write_text
+from edge.contract.reading import read_yaml
 
 FILE = "pairs.yaml"
 FORMAT = 1
+MAKE_AGAIN = "make the pairs again"
 
 
 @dataclass(frozen=True)
@@ -56,15 +58,15 @@ def read_manifest(folder: Path) -> Manifest:
             hint="give the folder that make pairs wrote with --data.folder",
         )
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = read_yaml(path, DataError, MAKE_AGAIN)
         if raw.pop("format") != FORMAT:
-            raise DataError(f"not of format {FORMAT}", where=path, hint="make the pairs again")
+            raise DataError(f"not of format {FORMAT}", where=path, hint=MAKE_AGAIN)
         manifest = Manifest(**raw)
         if not all({"class", "train", "frames"} <= set(entry) for entry in manifest.videos.values()):
             raise KeyError("class, train or frames of a video")
         return manifest
-    except (yaml.YAMLError, UnicodeDecodeError, AttributeError, TypeError, KeyError, ValueError) as error:
-        raise DataError(f"not a readable manifest: {error}", where=path, hint="make the pairs again") from error
+    except (AttributeError, TypeError, KeyError, ValueError) as error:
+        raise DataError(f"not a readable manifest: {error}", where=path, hint=MAKE_AGAIN) from error
 
 
 def refuse_other(folder: Path, settings: dict[str, Any]) -> None:

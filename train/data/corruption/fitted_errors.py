@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from edge.contract.errors import DataError, LayoutError
 from edge.contract.files import write_text
 from edge.contract.layouts import JointLayout
+from edge.contract.reading import read_yaml
 from edge.contract.types import Float32
 from train.data.corruption.estimator_errors import torso
 from train.data.corruption.spells import lasting, spells
@@ -126,7 +127,7 @@ def read_errors(path: Path) -> FittedErrors:
     if not path.is_file():
         raise DataError("no such file of fitted errors", where=path, hint="make it: python -m train fit-errors")
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = read_yaml(path, DataError, "fit the errors again")
         if raw.pop("format") != FORMAT:
             raise DataError(f"not of format {FORMAT}", where=path, hint="fit the errors again")
         raw["joints"] = {
@@ -138,7 +139,7 @@ def read_errors(path: Path) -> FittedErrors:
         if not errors.fps > 0 or not all(0 <= value < math.inf for value in sizes):
             raise ValueError("a rate, size or time is out of range")
         return errors
-    except (yaml.YAMLError, UnicodeDecodeError, AttributeError, TypeError, KeyError, ValueError) as error:
+    except (AttributeError, TypeError, KeyError, ValueError) as error:
         raise DataError(f"not a readable file of fitted errors: {error}", where=path, hint="fit them again") from error
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.contract.errors import DataError
+from edge.contract.reading import read_npz
 
 
 def read_arrays(path: Path, names: tuple[str, ...], instead: str = "") -> dict[str, NDArray[Any]]:
@@ -21,23 +20,29 @@ def read_arrays(path: Path, names: tuple[str, ...], instead: str = "") -> dict[s
     if not path.is_file():
         holds = f"holds it, or {instead}," if instead else "holds it"
         raise DataError("no such dataset file", where=path, hint=f"give the folder that {holds} with --data.folder")
-    try:
-        # numpy leaves a file that is no archive open, unless it was opened here.
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in names}
-    except KeyError as error:
-        raise DataError(f"the file lacks {error}", where=path, hint=f"it must hold {', '.join(names)}") from error
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"not a readable .npz file: {error}", where=path, hint="copy it again") from error
+    return read_npz(path, DataError, "copy it again", names)
 
 
 def cut(
     path: Path, points: NDArray[Any], joint: tuple[int, ...], length: NDArray[Any], *labels: NDArray[Any]
 ) -> list[slice]:
     """Where each clip lies in ``points`` (F, V, D); DataError unless these are of shape ``joint`` = (V, D) each,
-    the lengths add up to F, and there is one of each of ``labels`` for every clip.
+    the lengths add up to F, and there is one of each of ``labels`` for every clip, all of them whole numbers.
     """
-    if points.shape[1:] != joint or length.sum() != len(points) or any(len(a) != len(length) for a in labels):
+    whole = [array.dtype.kind in "biu" and array.ndim for array in (length, *labels)]
+    if not all(whole) or length.ndim != 1 or points.dtype.kind not in "fiu":
+        raise DataError(
+            f"joints are {points.dtype}, lengths and labels {', '.join(str(a.dtype) for a in (length, *labels))} "
+            f"of {', '.join(str(a.ndim) for a in (length, *labels))} axes",
+            where=path,
+            hint="these should be numbers, lengths and labels whole ones; copy it again",
+        )
+    if (
+        points.shape[1:] != joint
+        or length.min(initial=1) < 0
+        or length.sum() != len(points)
+        or any(len(a) != len(length) for a in labels)
+    ):
         raise DataError(
             f"joints of shape {points.shape}, {len(length)} clips of {int(length.sum())} frames in all and "
             f"{' or '.join(str(len(a)) for a in labels)} labels do not fit each other and (frames, *{joint})",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
+from edge.contract import reading
 from edge.contract.errors import DataError
 
 
@@ -13,13 +13,9 @@ def read_json(path: Path, keys: tuple[str, ...] = ()) -> dict[str, Any]:
     """The object in the file; DataError if it is absent, damaged, no object, or lacks one of ``keys``."""
     if not path.is_file():
         raise DataError("no such dataset file", where=path, hint="give the folder that holds it with --data.folder")
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"not readable as JSON: {error}", where=path, hint="copy it again") from error
-    if not isinstance(found, dict) or (missing := [key for key in keys if key not in found]):
-        lacking = f"the file lacks {missing[0]!r}" if isinstance(found, dict) else "the file holds no object"
-        raise DataError(lacking, where=path, hint=f"it must hold {', '.join(keys) or 'an object'}")
+    found = reading.read_json(path, DataError, "copy it again")
+    if missing := [key for key in keys if key not in found]:
+        raise DataError(f"the file lacks {missing[0]!r}", where=path, hint=f"it must hold {', '.join(keys)}")
     return found
 
 

@@ -78,7 +78,9 @@ def _refuse_misfits(path: Path, *arrays: NDArray[Any]) -> None:
     vicon, kinect, length, meta = arrays
     joints = [len(layout(name)) for name in (HIGH, LOW)]
     shapes = [(*vicon.shape[:2], joints[0], 3), (*vicon.shape[:2], joints[1], 3), vicon.shape[:1], (len(vicon), 4)]
-    if [array.shape for array in arrays] != shapes or vicon.ndim != 4 or vicon.shape[1] < 2:
+    numbers = [array.dtype.kind in kinds for array, kinds in zip(arrays, ("fiu", "fiu", "iu", "iu"), strict=True)]
+    fits = [array.shape for array in arrays] == shapes and all(numbers)
+    if not fits or vicon.ndim != 4 or vicon.shape[1] < 2:
         raise DataError(
             f"vicon_mm {vicon.shape}, kinect_mm {kinect.shape}, length {length.shape} and meta {meta.shape} do not fit "
             f"each other and (N, frames, {joints[0]}, 3), (N, frames, {joints[1]}, 3), (N,), (N, 4)",

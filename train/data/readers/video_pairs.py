@@ -26,10 +26,14 @@ def read_video_pairs(folder: Path, how: Reading = DEFAULT) -> SkeletonSet:
         path = pair_file(folder, name)
         arrays = read_arrays(path, ("times_s", "high", "low"))
         times, high, low = arrays["times_s"], arrays["high"], arrays["low"]
-        if high.ndim != 3 or low.ndim != 3 or not len(times) == len(high) == len(low) == entry["frames"] >= 2:
+        numbers = all(array.dtype.kind in "fiu" for array in (times, high, low))
+        fits = (times.ndim, high.ndim, low.ndim) == (1, 3, 3) and high.shape[2] == low.shape[2] == 3
+        if not numbers or not fits or not len(times) == len(high) == len(low) == entry["frames"] >= 2:
             raise DataError(
                 f"its arrays do not fit each other and {FILE}", where=path, hint="remove it, repeat make pairs"
             )
+        if not (np.isfinite(times).all() and times[-1] > times[0]):
+            raise DataError("its times do not rise", where=path, hint="remove it, repeat make pairs")
         fps = (len(times) - 1) / float(times[-1] - times[0])
         good, cheap = _one_body(high, fps), _one_body(low, fps)
         clips.append(

@@ -1,0 +1,90 @@
+"""Files that come from elsewhere, read without believing them: what is damaged is one error that names the file.
+
+Each function takes the kind of error to raise and what to do about it, which only its caller knows.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from edge.contract.errors import SkdError
+
+_NO_ARRAYS = (ValueError, EOFError, zipfile.BadZipFile, zlib.error, struct.error, TypeError, AttributeError,
+              NotImplementedError, RuntimeError, MemoryError, OverflowError)  # fmt: skip
+"""What numpy raises on a file that is no .npz or a damaged one: it fails wherever its reader happens to stumble."""
+
+
+@contextmanager
+def reading(path: Path, error: type[SkdError], hint: str) -> Iterator[None]:
+    """Turns what the system refuses inside the block, a file without rights or a card that is worn, into ``error``."""
+    try:
+        yield
+    except OSError as refusal:
+        raise error(f"cannot be read: {refusal.strerror or refusal}", where=path, hint=hint) from refusal
+
+
+def read_text(path: Path, error: type[SkdError], hint: str) -> str:
+    """The text of a UTF-8 file, without the mark that Windows puts before it. Raises ``error`` where it is none."""
+    try:
+        with reading(path, error, hint):
+            return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as cause:
+        raise error(f"not readable as text: {cause}", where=path, hint=hint) from cause
+
+
+def read_json(path: Path, error: type[SkdError], hint: str) -> dict[str, Any]:
+    """The object in a JSON file. Raises ``error`` where it is absent, damaged or holds anything else."""
+    text = read_text(path, error, hint)
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as cause:
+        raise error(f"not readable as JSON: {cause}", where=path, hint=hint) from cause
+    if not isinstance(found, dict):
+        raise error("the file holds no object", where=path, hint=hint)
+    return found
+
+
+def read_yaml(path: Path, error: type[SkdError], hint: str) -> dict[str, Any]:
+    """The mapping in a YAML file. Raises ``error`` where it is absent, damaged or holds anything else."""
+    text = read_text(path, error, hint)
+    try:
+        found = yaml.safe_load(text)
+    # PyYAML raises ValueError on a date that no calendar has.
+    except (yaml.YAMLError, ValueError, RecursionError) as cause:
+        raise error(f"not readable as YAML: {cause}", where=path, hint=hint) from cause
+    if not isinstance(found, dict):
+        raise error("the file must be a YAML mapping", where=path, hint=hint)
+    return found
+
+
+def read_npz(path: Path, error: type[SkdError], hint: str, names: tuple[str, ...] = ()) -> dict[str, NDArray[Any]]:
+    """The named arrays of an .npz file, all of them where none is named.
+
+    Raises ``error`` where it is absent, damaged, lacks one, or holds one that is a pickle.
+    """
+    try:
+        with reading(path, error, hint), path.open("rb") as stream:
+            if not zipfile.is_zipfile(stream):
+                raise error("not a readable .npz file: it is none, or its end is missing", where=path, hint=hint)
+            stream.seek(0)
+            with np.load(stream, allow_pickle=False) as arrays:
+                if lacking := [name for name in names if name not in arrays.files]:
+                    raise error(f"the file lacks {lacking[0]!r}", where=path, hint=f"it must hold {', '.join(names)}")
+                found = {name: arrays[name] for name in names or arrays.files}
+    except _NO_ARRAYS as cause:
+        raise error(f"not a readable .npz file: {cause}", where=path, hint=hint) from cause
+    # What is no array inside the archive comes as bytes.
+    if no_array := [name for name, array in found.items() if not isinstance(array, np.ndarray)]:
+        raise error(f"{no_array[0]} in it is no array", where=path, hint=hint)
+    return found
