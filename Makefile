@@ -20,12 +20,13 @@ ROAD := runs/road/$(DATASET)
 ROAD_CONFIGS := configs/$(if $(filter video_pairs,$(DATASET)),own,road)
 DATA_FLAGS = --data.dataset $(DATASET) $(if $(DATA),--data.folder "$(DATA)")
 
-# make int8: where calibration misses the budget, the student is trained on in eight bits.
+# make int8: where INT8 agrees with FP32 too seldom on training clips that no range was taken from, the student is
+# trained on in eight bits. Test clips decide nothing: they are reported, within the budget or not.
 INT8 := runs/int8/$(DATASET)
 # Another student, in a folder and on a page of its own: STUDENT_FLAGS="--width 16" INT8=runs/int8/small PAGE=runs/small.md
 STUDENT_FLAGS ?=
 PAGE := benchmarks/int8.md
-INT8_VERIFY = $(RUN) -m calibrate verify --bundle $(INT8)/bundle --clips $(INT8)/test.npz --report $(INT8)/verify.json
+INT8_VERIFY = $(RUN) -m calibrate verify --bundle $(INT8)/bundle
 
 # make pairs: another cheap estimator, say: PAIR_FLAGS="--low.name trt_pose --low.network pose.onnx"
 VIDEOS ?=
@@ -74,7 +75,8 @@ int8: given-DATA $(VENV)/all.stamp ## INT8 against FP32 on a dataset, with its s
 	$(RUN) -m train student --config configs/int8/$(DATASET)/student.yaml --out $(INT8)/student --teacher $(INT8)/teacher --data.folder "$(DATA)" $(STUDENT_FLAGS)
 	$(RUN) -m train export --run $(INT8)/student --bundle $(INT8)/bundle --workdir $(INT8) --data "$(DATA)"
 	$(RUN) -m calibrate student --bundle $(INT8)/bundle --clips $(INT8)/calibration.npz --test $(INT8)/test.npz
-	$(INT8_VERIFY) || { test $$? -eq 1 && $(RUN) -m train quantise-aware --run $(INT8)/student --teacher $(INT8)/teacher --bundle $(INT8)/bundle --out $(INT8)/eight-bits --data "$(DATA)" && $(INT8_VERIFY); }
+	$(INT8_VERIFY) --clips $(INT8)/calibration.npz --held_out || { test $$? -eq 1 && echo "over budget on held-out training clips: fine-tuning in INT8" && $(RUN) -m train quantise-aware --run $(INT8)/student --teacher $(INT8)/teacher --bundle $(INT8)/bundle --out $(INT8)/eight-bits --data "$(DATA)"; }
+	$(INT8_VERIFY) --clips $(INT8)/test.npz --report $(INT8)/verify.json || test $$? -eq 1
 	$(RUN) -m calibrate gate --onnx $(INT8)/bundle/student.int8.onnx
 	$(RUN) -m calibrate report --bundle $(INT8)/bundle --verified $(INT8)/verify.json --page $(PAGE)
 

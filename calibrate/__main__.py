@@ -60,6 +60,7 @@ COMMANDS = {
         "Compare an INT8 student or an engine with its FP32 ONNX; exit code 1 over budget.",
         (
             "python -m calibrate verify --bundle bundles/everyday --clips runs/test.npz",
+            "python -m calibrate verify --bundle runs/bundle --clips runs/calibration.npz --held_out",
             "python -m calibrate verify --bundle bundles/everyday --clips runs/test.npz --candidate student.engine",
         ),
     ),

@@ -116,6 +116,15 @@ def stratified(labels: NDArray[np.int64], count: int, seed: int) -> NDArray[np.i
     return np.sort(order[:count])
 
 
+def held_out(count: int, drawn: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Of ``count`` clips the places of those that ranges are not taken from; of all where hardly any others are left.
+
+    drawn: places of the clips that ranges are taken from.
+    """
+    left = np.setdiff1d(np.arange(count), drawn)
+    return left if 8 * len(left) >= len(drawn) else np.arange(count)
+
+
 def per_class(labels: NDArray[np.int64]) -> dict[str, int]:
     """Class index, as JSON's keys are text -> how many."""
     return {str(label): int(n) for label, n in zip(*np.unique(labels, return_counts=True), strict=True)}

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 
-from calibrate.calibration_set import Method
+from calibrate.calibration_set import Method, held_out
 from calibrate.onnx_graph import Array
 from calibrate.quantise import Quantiser
 from calibrate.sensitivity import outputs
@@ -55,8 +55,6 @@ def nearest_method(wanted: Array, given: Mapping[Method, Array]) -> Method:
 
 
 def judging(count: int, drawn: NDArray[np.int64]) -> NDArray[np.int64]:
-    """About JUDGED of ``count`` clips, evenly spread over those that ranges are not taken from, or over all of them
-    where hardly any others are left."""
-    left = np.setdiff1d(np.arange(count), drawn)
-    judged = left if 8 * len(left) >= len(drawn) else np.arange(count)
+    """About JUDGED of the clips that are held out, evenly spread; see :func:`calibrate.calibration_set.held_out`."""
+    judged = held_out(count, drawn)
     return judged[:: max(1, len(judged) // JUDGED)]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from rich.table import Table
 
-from calibrate.calibration_set import LabelledClips, check_clips, load_clips
+from calibrate.calibration_set import LabelledClips, check_clips, held_out, load_clips
 from calibrate.compare import (
     Deviation,
     Latency,
@@ -22,8 +24,8 @@ from calibrate.compare import (
     top1,
 )
 from edge.cli.console import console
-from edge.contract.bundle import STUDENT_FP32, STUDENT_INT8, Bundle, read_bundle
-from edge.contract.errors import EngineError, MissingDependency
+from edge.contract.bundle import CALIBRATION, STUDENT_FP32, STUDENT_INT8, Bundle, read_bundle
+from edge.contract.errors import ConfigError, EngineError, MissingDependency
 from edge.contract.files import write_json
 from edge.contract.manifest import AccuracyBudget
 from edge.contract.types import Float32
@@ -49,6 +51,10 @@ class VerifyConfig:
     """test.npz with clips and labels, as `python -m train export` wrote it. Without it, only the FP32 logits stored in
     the bundle are compared with, which needs no ONNX Runtime on the device; of these few clips as many may be decided
     otherwise as chance explains."""
+    held_out: bool = False
+    """Of `clips`, the file that `calibrate student` was given, only those that no range was taken from, and of them
+    agreement alone: what was learnt tells nothing of top-1. To decide whether to fine-tune; test clips by which that is
+    decided are none any more."""
     candidate: Path | None = None
     """One network to verify, .onnx or .engine; by default student.int8.onnx and the student's engines in the bundle."""
     report: Path | None = None
@@ -92,6 +98,8 @@ def verify(config: VerifyConfig) -> None:
     bundle = read_bundle(config.bundle)
     stored = bundle.reference()
     test = None if config.clips is None else check_clips(bundle, load_clips(config.clips), config.clips)
+    if config.held_out:
+        test = _held_out(bundle, test, config.clips)
     budget = _budget(bundle.manifest.budget, config)
     if test is None and config.min_agreement is None:
         budget = replace(budget, min_agreement=least_agreement(len(stored["clips"]), budget.min_agreement))
@@ -101,7 +109,8 @@ def verify(config: VerifyConfig) -> None:
         opened = {fp32: open_engine(fp32, threads=config.threads), **opened}
     size = bundle.manifest.files[STUDENT_FP32].bytes
     measured = _measured(opened, size, stored, test)
-    results = [replace(r, missed=_missed(r, measured[0], budget)) for r in measured]
+    fp32_result = None if config.held_out else measured[0]
+    results = [replace(r, missed=_missed(r, fp32_result, budget)) for r in measured]
     layers: list[LayerGap] = []
     int8 = [path for path in opened if path.suffix == ".onnx" and path.name != STUDENT_FP32]
     if int8:
@@ -122,6 +131,18 @@ def verify(config: VerifyConfig) -> None:
         write_json(config.report, written)
     if not passed:
         raise SystemExit(OVER_BUDGET)
+
+
+def _held_out(bundle: Bundle, given: LabelledClips | None, where: Path | None) -> LabelledClips:
+    """The clips that ``calibration.json`` does not list. ConfigError where it was written from another file."""
+    record = json.loads(bundle.file(CALIBRATION).read_text(encoding="utf-8"))
+    if given is None or where is None or where.name != record["source"]:
+        hint = f"give the file that calibrate student was given, {record['source']}"
+        raise ConfigError("held_out needs the clips that ranges were taken from", where=where, hint=hint)
+    kept = held_out(len(given.ids), np.flatnonzero(np.isin(given.ids, record["ids"])))
+    which = "those no range was taken from" if len(kept) < len(given.ids) else "for hardly any other was left"
+    console.print(f"agreement is judged by {len(kept)} of the {len(given.ids)} clips of {where}, {which}")
+    return LabelledClips(given.clips[kept], given.labels[kept], given.ids[kept])
 
 
 def _budget(stated: AccuracyBudget, config: VerifyConfig) -> AccuracyBudget:
@@ -167,8 +188,9 @@ def _compare(wanted: Float32, given: Float32) -> Comparison:
     return Comparison(len(wanted), 100 * agreement(wanted, given), deviation(wanted, given))
 
 
-def _missed(result: NetworkResult, fp32: NetworkResult, budget: AccuracyBudget) -> list[str]:
-    drop = None if result.top1 is None or fp32.top1 is None else fp32.top1 - result.top1
+def _missed(result: NetworkResult, fp32: NetworkResult | None, budget: AccuracyBudget) -> list[str]:
+    """fp32: None where top-1 is not judged."""
+    drop = None if result.top1 is None or fp32 is None or fp32.top1 is None else fp32.top1 - result.top1
     return budget.missed((result.labelled or result.stored).agreement, drop)
 
 

@@ -1,4 +1,4 @@
-"""`make int8`: when a missed budget leads to training in eight bits, and what then stops it.
+"""`make int8`: held-out training clips decide whether the student is trained in eight bits, test clips nothing.
 
 Which commands run is the Makefile's own choice; Python is a script that notes its call and leaves as it is told.
 """
@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PYTHON = """#!/bin/sh
-echo "$2 $3" >> "{folder}/calls"
+echo "$*" >> "{folder}/calls"
 if [ "$3" = verify ]; then
   read code rest < "{folder}/verdicts"; echo "$rest" > "{folder}/verdicts"; exit "$code"
 fi
@@ -34,29 +34,39 @@ def make_int8(folder: Path, *verdicts: int) -> tuple[int, list[str]]:
         ["make", "int8", f"VENV={venv}", f"DATA={folder}", "DATASET=utd_mhad"],
         cwd=ROOT, capture_output=True, text=True, timeout=60, env=environment,
     )  # fmt: skip
-    return done.returncode, (folder / "calls").read_text().splitlines()
+    return done.returncode, [_command(call.split()) for call in (folder / "calls").read_text().splitlines()]
 
 
-BEFORE = ["train teacher", "train student", "train export", "calibrate student", "calibrate verify"]
-AFTER = ["calibrate gate", "calibrate report"]
+def _command(words: list[str]) -> str:
+    """Room and command, and of `verify` what it judges by."""
+    command = f"{words[1]} {words[2]}"
+    if words[2] != "verify":
+        return command
+    held_out = ", held out" if "--held_out" in words else ""
+    return f"{command} by {Path(words[words.index('--clips') + 1]).name}{held_out}"
+
+
+DECIDES, REPORTS = "calibrate verify by calibration.npz, held out", "calibrate verify by test.npz"
+BEFORE = ["train teacher", "train student", "train export", "calibrate student", DECIDES]
+AFTER = [REPORTS, "calibrate gate", "calibrate report"]
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed: apt-get install make")
 
 
 def test_within_budget_nothing_more_is_trained(tmp_path: Path) -> None:
-    assert make_int8(tmp_path, 0) == (0, BEFORE + AFTER)
+    assert make_int8(tmp_path, 0, 0) == (0, BEFORE + AFTER)
 
 
-def test_over_budget_the_student_is_trained_on_in_eight_bits_and_judged_again(tmp_path: Path) -> None:
-    again = ["train quantise-aware", "calibrate verify"]
-    assert make_int8(tmp_path, 1, 0) == (0, BEFORE + again + AFTER)
+def test_over_budget_the_student_is_trained_on_in_eight_bits(tmp_path: Path) -> None:
+    assert make_int8(tmp_path, 1, 0) == (0, [*BEFORE, "train quantise-aware", *AFTER])
 
 
-def test_what_training_in_eight_bits_does_not_mend_ends_make_before_the_page_is_written(tmp_path: Path) -> None:
-    code, calls = make_int8(tmp_path, 1, 1)
-    assert (code, calls[-1]) == (2, "calibrate verify")
+@pytest.mark.parametrize("trained", [[], ["train quantise-aware"]])
+def test_test_clips_that_miss_the_budget_are_reported_and_decide_nothing(tmp_path: Path, trained: list[str]) -> None:
+    assert make_int8(tmp_path, len(trained), 1) == (0, [*BEFORE, *trained, *AFTER])
 
 
-def test_a_verification_that_could_not_be_made_is_no_missed_budget(tmp_path: Path) -> None:
-    code, calls = make_int8(tmp_path, 2)
-    assert (code, calls) == (2, BEFORE)
+@pytest.mark.parametrize("verdicts", [(2,), (0, 2)])
+def test_a_verification_that_could_not_be_made_is_no_missed_budget(tmp_path: Path, verdicts: tuple[int, ...]) -> None:
+    code, calls = make_int8(tmp_path, *verdicts)
+    assert (code, calls) == (2, [*BEFORE, REPORTS][: len(BEFORE) + len(verdicts) - 1])
