@@ -10,7 +10,7 @@ four frames, ``stream.4.onnx`` does it all: the same answers at the same moments
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,26 +71,27 @@ class StreamNetwork:
         self.network_s = 0.0
         for engine in self._engines.values():
             _check(engine)
-        self.cycle_frames = max(self._engines)
-        self._touched = {due: [s.name for s in e.inputs if s.name != FRAME] for due, e in self._engines.items()}
-        self._states = {s.name: s for e in self._engines.values() for s in e.inputs if s.name != FRAME}
-        self.frame_shape = _shape(self._engines[self.cycle_frames], FRAME)
-        self.frames, self._two_cycles = self.frame_shape[2], 2 * self.cycle_frames
-        whole = self._engines[self.cycle_frames]
-        for due, engine in self._engines.items():
-            fits = all(s == self._states[s.name] for s in engine.inputs if s.name != FRAME)
-            if not fits or _shape(engine, FRAME) != self.frame_shape or due % self.frames:
-                raise EngineError("does not fit the stream's other networks", where=engine.describe())
-        touched, given = {s.name for s in whole.inputs} - {FRAME}, {s.name for s in whole.outputs}
-        if LOGITS not in given or touched != set(self._states):
-            raise EngineError("gives no logits, or lacks a state that others touch", where=whole.describe())
+        self.cycle_frames, whole = next(iter(self._engines.items()))
+        self._touched = {due: _states(engine) for due, engine in self._engines.items()}
         # Whoever touches a state more often comes later.
-        self._periods = {s.name: due for due, e in self._engines.items() for s in e.inputs if s.name != FRAME}
+        self._states = {name: spec for touched in self._touched.values() for name, spec in touched.items()}
+        self._periods = {name: due for due, touched in self._touched.items() for name in touched}
+        self._frame = _spec(whole.inputs, FRAME)
+        self.frame_shape = _shape(self._frame)
+        self.frames, self._two_cycles = self.frame_shape[2], 2 * self.cycle_frames
+        self._require_fit(whole)
+        self._logits = _spec(whole.outputs, LOGITS)
+        self._zeros = _zeros(self._logits)[0]
+
+    def _require_fit(self, whole: Engine) -> None:
+        for due, engine in self._engines.items():
+            fits = all(spec == self._states[name] for name, spec in self._touched[due].items())
+            if not fits or _shape(_spec(engine.inputs, FRAME)) != self.frame_shape or due % self.frames:
+                raise EngineError("does not fit the stream's other networks", where=engine.describe())
+        if LOGITS not in (spec.name for spec in whole.outputs) or _states(whole).keys() != self._states.keys():
+            raise EngineError("gives no logits, or lacks a state that others touch", where=whole.describe())
         if self.frames not in self._engines:
             raise EngineError(f"there is no network for every step of {self.frames} frames", where=whole.describe())
-        (self._frame,) = (s for s in whole.inputs if s.name == FRAME)
-        (self._logits,) = (s for s in whole.outputs if s.name == LOGITS)
-        self._zeros = _zeros(self._logits)[0]
 
     def describe(self) -> str:
         networks = "one network" if len(self._engines) == 1 else f"{len(self._engines)} networks"
@@ -178,16 +179,24 @@ def open_stream(folder: Path, precision: str = "fp32", *, threads: int = 0) -> S
 
 
 def _zeros(spec: TensorSpec) -> Array:
-    return np.zeros([n or 1 for n in spec.shape], spec.dtype)
+    return np.zeros(_shape(spec), spec.dtype)
 
 
-def _shape(engine: Engine, name: str) -> tuple[int, ...]:
-    (spec,) = [s for s in engine.inputs if s.name == name]
+def _shape(spec: TensorSpec) -> tuple[int, ...]:
     return tuple(n or 1 for n in spec.shape)
 
 
+def _spec(specs: Sequence[TensorSpec], name: str) -> TensorSpec:
+    return next(spec for spec in specs if spec.name == name)
+
+
+def _states(engine: Engine) -> dict[str, TensorSpec]:
+    """What a network takes beside the frame, by name."""
+    return {spec.name: spec for spec in engine.inputs if spec.name != FRAME}
+
+
 def _check(engine: Engine) -> None:
-    given, taken = {s.name: s.shape for s in engine.outputs}, {s.name: s.shape for s in engine.inputs}
+    given, taken = ({spec.name: spec.shape for spec in specs} for specs in (engine.outputs, engine.inputs))
     states = {name: shape for name, shape in taken.items() if name != FRAME}
     returned = {name.removesuffix(NEXT): shape for name, shape in given.items() if name != LOGITS}
     if len(taken.get(FRAME, ())) != 5 or states != returned:
