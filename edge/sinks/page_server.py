@@ -56,11 +56,8 @@ def page_address(text: str, token: str | None) -> PageAddress:
 @contextmanager
 def page_sink(page: Page, address: PageAddress, say: Callable[[str], None]) -> Iterator[Sink]:
     """Serves the page while the block runs; says where. Raises OutputError where the port cannot be had."""
-    # What Python's server listens on is a property of its class.
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    kind = type("PageServer", (ThreadingHTTPServer,), {"address_family": family, "daemon_threads": True})
     try:
-        server = kind((address.host, address.port), _handler(page, address))
+        server = _Server(page, address)
     except OSError as error:
         raise OutputError(
             f"the live page cannot listen: {error.strerror or error}",
@@ -80,62 +77,70 @@ def page_sink(page: Page, address: PageAddress, say: Callable[[str], None]) -> I
         server.server_close()
 
 
-def _handler(page: Page, address: PageAddress) -> type[BaseHTTPRequestHandler]:
-    html = files("edge.sinks").joinpath("page.html").read_bytes()
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
 
-    class Handler(BaseHTTPRequestHandler):
-        timeout = VIEWER_TIMEOUT_S
-        server_version, sys_version = "skd-edge", ""
+    def __init__(self, page: Page, address: PageAddress) -> None:
+        self.page, self.token = page, address.token
+        self.html = files("edge.sinks").joinpath("page.html").read_bytes()
+        self.address_family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+        super().__init__((address.host, address.port), _Handler)
 
-        def do_GET(self) -> None:
-            where = urlsplit(self.path)
-            given = parse_qs(where.query).get("token", [""])[0]
-            if not self._is_allowed(given):
-                self._answer(HTTPStatus.FORBIDDEN, "text/plain", b"the token is missing or wrong\n")
-            elif where.path == "/":
-                self._answer(HTTPStatus.OK, "text/html; charset=utf-8", html, token=given)
-            elif where.path == "/state":
-                self._answer(HTTPStatus.OK, "application/json", json.dumps(page.state()).encode())
-            elif where.path == "/stream":
-                self._stream()
-            else:
-                self._answer(HTTPStatus.NOT_FOUND, "text/plain", b"nothing here\n")
 
-        def _is_allowed(self, given: str) -> bool:
-            if address.token is None:
-                # Another site's page must not read this one through a name that points to this machine.
-                return urlsplit(f"//{self.headers.get('Host', '')}").hostname in LOOPBACK
-            cookie = SimpleCookie(self.headers.get("Cookie", "")).get("token")
-            return any(
-                hmac.compare_digest(token.encode(), address.token.encode())
-                for token in (given, cookie.value if cookie else "")
-            )
+class _Handler(BaseHTTPRequestHandler):
+    """Answers one browser's request."""
 
-        def _answer(self, status: HTTPStatus, kind: str, body: bytes, token: str = "") -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            self.send_header("Cache-Control", "no-store")
-            self.send_header("Content-Security-Policy", "default-src 'self' 'unsafe-inline'; frame-ancestors 'none'")
-            self.send_header("Referrer-Policy", "no-referrer")
-            if token:
-                self.send_header("Set-Cookie", f"token={token}; HttpOnly; SameSite=Strict; Path=/")
-            self.end_headers()
-            self.wfile.write(body)
+    server: _Server
+    timeout = VIEWER_TIMEOUT_S
+    server_version, sys_version = "skd-edge", ""
 
-        def _stream(self) -> None:
-            self.send_response(HTTPStatus.OK)
-            self.send_header("Content-Type", f"multipart/x-mixed-replace; boundary={BOUNDARY}")
-            self.send_header("Cache-Control", "no-store")
-            self.end_headers()
-            try:
-                for jpeg in page.pictures():
-                    head = f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
-                    self.wfile.write(head.encode() + jpeg + b"\r\n")
-            except OSError:
-                self.close_connection = True  # the browser has gone, or takes nothing any more
+    def do_GET(self) -> None:
+        where = urlsplit(self.path)
+        given = parse_qs(where.query).get("token", [""])[0]
+        if not self._is_allowed(given):
+            self._answer(HTTPStatus.FORBIDDEN, "text/plain", b"the token is missing or wrong\n")
+        elif where.path == "/":
+            self._answer(HTTPStatus.OK, "text/html; charset=utf-8", self.server.html, token=given)
+        elif where.path == "/state":
+            self._answer(HTTPStatus.OK, "application/json", json.dumps(self.server.page.state()).encode())
+        elif where.path == "/stream":
+            self._stream()
+        else:
+            self._answer(HTTPStatus.NOT_FOUND, "text/plain", b"nothing here\n")
 
-        def log_message(self, format: str, *args: Any) -> None:
-            """Requests are nobody's news, and would carry the token into logs."""
+    def _is_allowed(self, given: str) -> bool:
+        if self.server.token is None:
+            # Another site's page must not read this one through a name that points to this machine.
+            return urlsplit(f"//{self.headers.get('Host', '')}").hostname in LOOPBACK
+        cookie = SimpleCookie(self.headers.get("Cookie", "")).get("token")
+        return any(
+            hmac.compare_digest(token.encode(), self.server.token.encode())
+            for token in (given, cookie.value if cookie else "")
+        )
 
-    return Handler
+    def _answer(self, status: HTTPStatus, kind: str, body: bytes, token: str = "") -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("Content-Security-Policy", "default-src 'self' 'unsafe-inline'; frame-ancestors 'none'")
+        self.send_header("Referrer-Policy", "no-referrer")
+        if token:
+            self.send_header("Set-Cookie", f"token={token}; HttpOnly; SameSite=Strict; Path=/")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _stream(self) -> None:
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", f"multipart/x-mixed-replace; boundary={BOUNDARY}")
+        self.send_header("Cache-Control", "no-store")
+        self.end_headers()
+        try:
+            for jpeg in self.server.page.pictures():
+                head = f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+                self.wfile.write(head.encode() + jpeg + b"\r\n")
+        except OSError:
+            self.close_connection = True  # the browser has gone, or takes nothing any more
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Requests are nobody's news, and would carry the token into logs."""
