@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from edge.cli.console import console
+from edge.cli.report_page import replace_section
 from edge.contract.bundle import CALIBRATION, STUDENT_FP32, STUDENT_INT8, Bundle, read_bundle
 from edge.contract.errors import BundleError, DataError
-from edge.contract.page import replace_section
 from edge.contract.reading import read_json
 
 MOST_BYTES = 0.3

@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.bench.labelled import labelled_clips, unlabelled_clips
 from edge.cli.console import console
 from edge.contract.bundle import DECISIONS, read_bundle, write_manifest
 from edge.contract.errors import ConfigError, DataError
 from edge.contract.files import write_json
 from edge.contract.types import UNKNOWN, Float32
+from edge.recognition.labelled_clips import labelled_clips, unlabelled_clips
 from edge.recognition.recogniser import (
     Precision,
     Recogniser,

@@ -17,8 +17,8 @@ from rich.table import Table
 from scipy.special import stdtrit
 
 from edge.cli.console import console
+from edge.cli.report_page import replace_section
 from edge.contract.files import replacing, write_json, write_text
-from edge.contract.page import replace_section
 
 BASELINE, CEILING = "alone", "teacher on HQ"
 """The method that every difference is taken from, and what the gap is measured to."""

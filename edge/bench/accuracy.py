@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from rich.table import Table
 
 from edge.bench.accuracy_figures import Accuracy, accuracy_figures, agreement
-from edge.bench.labelled import labelled_clips
 from edge.cli.console import console
 from edge.cli.exit_codes import FAILED
 from edge.contract.bundle import STUDENT_FP32, Bundle, read_bundle
@@ -24,6 +23,7 @@ from edge.loop.config import RunConfig
 from edge.machine import machine
 from edge.pose.registry import PoseConfig
 from edge.recognition.decisions import DecisionConfig
+from edge.recognition.labelled_clips import labelled_clips
 from edge.recognition.recogniser import STUDENTS, Precision, RecogniserConfig, best_precision, open_recogniser
 
 FLOORS = ("top1", "mean_per_class", "agreement")

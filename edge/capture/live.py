@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from edge.capture.attended import Attended, Capture
+from edge.capture.capture_thread import CaptureThread
 from edge.capture.flip import Flipping
-from edge.capture.opencv import quiet
+from edge.capture.opencv import Capture, quiet
 from edge.capture.source import CaptureConfig, Flip, ignore
 from edge.contract.errors import SourceError
 from edge.contract.types import Event, Frame, Image
@@ -54,7 +54,7 @@ class Live:
         self.uri, self._open, self._config, self._hint = uri, open_capture, config, hint
         self._backoff = backoff or Backoff()
         self._cancelled = threading.Event()
-        self._capture: Attended | None = None
+        self._capture: CaptureThread | None = None
         self._memory, self._flipped = PictureMemory(), Flipping(flip)
         with quiet():
             first = self._reopen()
@@ -116,7 +116,7 @@ class Live:
         """The first picture after opening, or None."""
         if self._capture is not None:
             self.close()
-        self._capture = Attended(self._open, self._config.stall_s, self._memory)
+        self._capture = CaptureThread(self._open, self._config.stall_s, self._memory)
         return self._read()
 
     def _read(self) -> Image | None:

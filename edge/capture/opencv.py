@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any, Protocol
 
 from edge.contract.errors import SkdError, SourceError
+from edge.picture_memory import PictureMemory
 from edge.quiet import quiet as quiet  # whoever takes it from here has OpenCV silenced before it is loaded
 
 # Read once, when OpenCV first touches a video: "quiet" in FFmpeg's scale.
@@ -14,6 +16,7 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "5")
 
 import cv2
+import numpy as np
 
 if hasattr(cv2.utils, "logging"):
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
@@ -45,3 +48,27 @@ def decoder(path: str) -> cv2.VideoCapture:
             return capture
     # OpenCV before 4.6, or a backend that knows of no threads.
     return cv2.VideoCapture(path, cv2.CAP_ANY)
+
+
+_OPENCVS = cv2.VideoCapture
+"""Writes a picture into the memory it is given, where the size is right."""
+
+
+class Capture(Protocol):
+    """What is used of ``cv2.VideoCapture``."""
+
+    def read(self) -> tuple[bool, Any]: ...
+
+    def get(self, property_id: int) -> float: ...
+
+    def release(self) -> None: ...
+
+
+def read_picture(capture: Capture, memory: PictureMemory) -> tuple[bool, Any]:
+    """Whether there is a next picture, and that picture; of OpenCV's captures in memory that is used again."""
+    if not isinstance(capture, _OPENCVS):
+        return capture.read()
+    ok, image = capture.read(memory.unused())
+    if ok:
+        memory.lend(np.asarray(image, np.uint8))
+    return ok, image

@@ -8,10 +8,10 @@ from pathlib import Path
 from edge.capture.address import NETWORK_SCHEMES, Address, parse
 from edge.capture.camera import open_camera, open_csi
 from edge.capture.image_folder import ImageFolder
+from edge.capture.network_camera import open_network_camera
 from edge.capture.raw_frames import RawFrames
 from edge.capture.replay import Replay
 from edge.capture.source import CaptureConfig, Source
-from edge.capture.stream import open_stream
 from edge.capture.video_file import VideoFile
 from edge.contract.errors import ConfigError, SourceError
 
@@ -26,7 +26,7 @@ SCHEMES: dict[str, Callable[[str, CaptureConfig], Source]] = {
     "replay": lambda path, config: Replay(Path(path).expanduser()),
     "v4l2": open_camera,
     "csi": open_csi,
-    **dict.fromkeys(NETWORK_SCHEMES, open_stream),
+    **dict.fromkeys(NETWORK_SCHEMES, open_network_camera),
     "-": lambda _, config: RawFrames(config),
 }
 """What follows ``://`` is handed on, to network schemes the whole address. A new kind is one file and one line here."""

@@ -10,10 +10,9 @@ import cv2
 import numpy as np
 
 from edge.capture.address import without_password
-from edge.capture.attended import read
 from edge.capture.flip import Flipping
 from edge.capture.gstreamer import file_pipeline, require_gstreamer
-from edge.capture.opencv import decoder, quiet
+from edge.capture.opencv import decoder, quiet, read_picture
 from edge.capture.source import CaptureConfig, Recording
 from edge.contract.errors import SourceError
 from edge.contract.types import Frame
@@ -56,7 +55,7 @@ class VideoFile(Recording):
         with quiet():
             self._capture = open_it()
             self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
-            ok, image = read(self._capture, self._memory)
+            ok, image = read_picture(self._capture, self._memory)
         if not self._capture.isOpened():
             behind = "check that the address can be reached; or " if isinstance(path, str) else ""
             self._fail("not a video that can be read", f"{behind}it is damaged, incomplete or of an unknown format")
@@ -79,7 +78,7 @@ class VideoFile(Recording):
         image, index, time_s, start_s = self._first, 0, 0.0, self._container_time_s()
         while True:
             yield Frame(index, time_s, image)
-            ok, following = read(self._capture, self._memory)
+            ok, following = read_picture(self._capture, self._memory)
             if not ok:
                 break
             image = self._flipped(np.asarray(following, np.uint8))

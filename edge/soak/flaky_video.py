@@ -22,13 +22,12 @@ class FlakyVideo:
         # OpenCV, which `--help` need not wait for.
         import cv2
 
-        from edge.capture.attended import read
-        from edge.capture.opencv import decoder
+        from edge.capture.opencv import decoder, read_picture
 
         self._path, self._chance = path, chance
         self._open: Callable[[], Any] = lambda: decoder(str(path))
         self._video = self._open()
-        self._look: Callable[[], tuple[bool, Any]] = lambda: read(self._video, memory)
+        self._look: Callable[[], tuple[bool, Any]] = lambda: read_picture(self._video, memory)
         self._fps = self._video.get(cv2.CAP_PROP_FPS) or 30.0
         self._next_s = time.monotonic()
         self._lost_from_s = self._next_s + chance.expovariate(1 / loss_every_s)

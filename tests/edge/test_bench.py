@@ -16,7 +16,6 @@ from edge.bench.commands import BENCH_COMMANDS
 from edge.bench.compare import changes, differences
 from edge.bench.confusion_picture import CELL, MARGIN, confusion_picture
 from edge.bench.distribution_picture import FILL, ROW, distribution_picture
-from edge.bench.labelled import labelled_clips
 from edge.bench.latency_report import as_markdown
 from edge.bench.single_stream import percentile, times
 from edge.capture.pose_recording import RecordingHeader, frame_line
@@ -25,6 +24,7 @@ from edge.contract.bundle import read_bundle
 from edge.contract.layouts import layout
 from edge.contract.preprocess import clip_tensor
 from edge.contract.types import Frame, FrameResult, Pose
+from edge.recognition.labelled_clips import labelled_clips
 
 
 def test_single_stream_is_the_ninetieth_of_a_hundred_and_the_ninth_of_ten():

@@ -107,7 +107,7 @@ class Hanging(Device):
 
 
 def test_a_driver_that_hangs_is_left_behind_and_the_camera_opened_again(monkeypatch):
-    monkeypatch.setattr("edge.capture.attended.SLACK_S", 0.1)
+    monkeypatch.setattr("edge.capture.capture_thread.SLACK_S", 0.1)
     hanging = Hanging([videos.picture(0), videos.picture(1)])
     source, _ = camera(hanging, pictures(5), stall_s=0.2)
     events, seen, start = [], [], time.monotonic()
@@ -126,8 +126,8 @@ def test_a_driver_that_hangs_is_left_behind_and_the_camera_opened_again(monkeypa
 
 
 def test_a_driver_that_hangs_while_opening_is_an_error(monkeypatch):
-    monkeypatch.setattr("edge.capture.attended.OPENING_S", 0.1)
-    monkeypatch.setattr("edge.capture.attended.SLACK_S", 0.1)
+    monkeypatch.setattr("edge.capture.capture_thread.OPENING_S", 0.1)
+    monkeypatch.setattr("edge.capture.capture_thread.SLACK_S", 0.1)
     freed = threading.Event()
     with pytest.raises(SourceError, match="no picture comes from it"):
         Live("csi://0", lambda: freed.wait() and Device([]), CaptureConfig(stall_s=0.05), hint=lambda: "check cable")

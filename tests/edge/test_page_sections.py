@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from edge.contract.page import replace_section
+from edge.cli.report_page import replace_section
 
 
 def test_a_section_is_put_in_the_place_of_its_old_self_and_the_rest_of_the_page_stays(tmp_path: Path) -> None:

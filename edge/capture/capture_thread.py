@@ -5,42 +5,20 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import cv2
-import numpy as np
 
+from edge.capture.opencv import Capture, read_picture
 from edge.picture_memory import PictureMemory
 
 OPENING_S = 30.0
 """A camera may take so long to open; sensors are slow to start, and the first picture waits for a key frame."""
-OPENCVS = cv2.VideoCapture
-"""Writes a picture into the memory it is given, where the size is right."""
 SLACK_S = 1.0
 """Backends that notice a stall themselves, and can be closed then, come first."""
 
 
-class Capture(Protocol):
-    """What is used of ``cv2.VideoCapture``."""
-
-    def read(self) -> tuple[bool, Any]: ...
-
-    def get(self, property_id: int) -> float: ...
-
-    def release(self) -> None: ...
-
-
-def read(capture: Capture, memory: PictureMemory) -> tuple[bool, Any]:
-    """Whether there is a next picture, and that picture; of OpenCV's captures in memory that is used again."""
-    if not isinstance(capture, OPENCVS):
-        return capture.read()
-    ok, image = capture.read(memory.unused())
-    if ok:
-        memory.lend(np.asarray(image, np.uint8))
-    return ok, image
-
-
-class Attended:
+class CaptureThread:
     """Opens a capture, and reads it when asked.
 
     Up to OpenCV 4.6, which JetPack has, a GStreamer pipeline that falls silent is waited for without end, and so is
@@ -87,7 +65,7 @@ class Attended:
         try:
             fps = 0.0
             while self._asked.get():
-                ok, image = read(capture, self._memory)
+                ok, image = read_picture(capture, self._memory)
                 fps = fps or capture.get(cv2.CAP_PROP_FPS)
                 self._answers.put((image if ok else None, fps))
         except BaseException as error:  # noqa: BLE001 as above

@@ -27,7 +27,7 @@ RECORDINGS = (".mp4", ".mkv", ".mov", ".avi", ".webm")
 _options = threading.Lock()
 
 
-def open_stream(url: str, config: CaptureConfig) -> Source:
+def open_network_camera(url: str, config: CaptureConfig) -> Source:
     """url: rtsp://, rtsps://, http:// or https://, with the camera's own query. Raises SourceError where it is mute."""
     parts, shown = urlsplit(url), without_password(url)
     if parts.scheme.startswith("http") and Path(parts.path).suffix.lower() in RECORDINGS:
