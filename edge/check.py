@@ -12,8 +12,9 @@ from edge.cli.console import console
 from edge.cli.exit_codes import FAILED
 from edge.contract.bundle import read_bundle
 from edge.contract.manifest import accuracy_text
-from edge.recognition.recogniser import Precision, Recogniser, RecogniserConfig, best_precision, open_recogniser
-from edge.recognition.streaming.recogniser import StreamRecogniser, has_stream, open_stream_recogniser
+from edge.recognition.form import Student
+from edge.recognition.recogniser import Precision, RecogniserConfig, best_precision, open_recogniser
+from edge.recognition.streaming.recogniser import has_stream, open_stream_recogniser
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def check(config: CheckConfig) -> None:
         bundle.file(name)
         table.add_row(name, f"ok, {entry.bytes / 1e3:,.0f} kB")
     student = RecogniserConfig(precision, config.threads)
-    forms: dict[str, Recogniser | StreamRecogniser] = {"student": open_recogniser(bundle, student)}
+    forms: dict[str, Student] = {"student": open_recogniser(bundle, student)}
     if has_stream(bundle, precision):
         forms["stream"] = open_stream_recogniser(bundle, student)
     passed = True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import cast
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from edge.loop.joint_dropout import JointDropout
 from edge.loop.restarts import Restarted
 from edge.recognition.clip_buffer import ClipBuffer
 from edge.recognition.decisions import DecisionConfig, Decisions, calibrated_min_score
+from edge.recognition.form import Student
 from edge.recognition.pairing import most_interacting
 from edge.recognition.recogniser import Recogniser
 from edge.recognition.streaming.recogniser import StreamRecogniser
@@ -36,7 +36,7 @@ class ActionStage:
         bundle: Bundle,
         layout: JointLayout,
         tracker: Tracker,
-        recogniser: Restarted[Recogniser] | Restarted[Recogniser | StreamRecogniser],
+        recogniser: Restarted[Student],
         config: DecisionConfig,
         people: PeopleConfig | None = None,
     ) -> None:
@@ -58,11 +58,13 @@ class ActionStage:
 
         A failed sighting says nothing about who is there: nobody is followed, and nobody is lost.
         """
-        latency_ms, network_s, time_s = dict(seen.latency_ms), seen.network_s, seen.frame.time_s
         if seen.failure is not None:
-            broken = (_broken(time_s, seen.failure),)
+            broken = (_broken(seen.frame.time_s, seen.failure),)
             following = self._follower.following
-            return FrameResult(seen.frame, (), latency_ms, (), seen.failure, broken, following=following, blind=True)
+            return FrameResult(
+                seen.frame, (), seen.latency_ms, (), seen.failure, broken, following=following, blind=True
+            )
+        latency_ms, network_s, time_s = dict(seen.latency_ms), seen.network_s, seen.frame.time_s
         with timed(latency_ms, TRACK):
             found = self._tracker.update(seen.poses, time_s)
             self._remember(found, time_s)
@@ -76,20 +78,10 @@ class ActionStage:
                     network_s += self._decide(fills, followed, moment_s)
                 except Exception as error:  # noqa: BLE001 as in the pose stage
                     failure = self._recogniser.failed(error)
-        ready = self._ready(fills, followed)
         self._frames += 1
         spent_ms = sum(latency_ms.get(stage, 0.0) for stage in (POSE, TRACK, RECOGNISE))
         latency_ms |= {NETWORKS: 1000 * network_s, OUTSIDE: spent_ms - 1000 * network_s}
-        people = tuple(
-            Person(
-                track_id,
-                pose,
-                fills[track_id],
-                self._actions.get(track_id) if track_id in ready else None,
-                track_id in followed,
-            )
-            for track_id, pose in found
-        )
+        people = self._people(found, fills, followed)
         events = self._events.update(people, self._tracker.track_ids, time_s)
         if changed:
             events = (*events, Event("person_followed", time_s, self._follower.track_id))
@@ -138,40 +130,47 @@ class ActionStage:
             clip[..., : bodies.shape[-1]] = bodies
         return list(clips.values())
 
-    def _recognise(self, track_ids: list[int], others: list[int], moment_s: float) -> float:
-        """Decide about these people; seconds spent inside the network."""
-        recogniser = cast(Recogniser, self._recogniser.part())
-        busy_s = recogniser.network_s
-        probabilities = recogniser.recognise(self._clips(track_ids, others, moment_s))
-        for track_id, row in zip(track_ids, probabilities, strict=True):
-            self._actions[track_id] = self._decisions.decide(track_id, row)
-        return recogniser.network_s - busy_s
-
     def _decide(self, fills: dict[int, float], followed: Collection[int], moment_s: float | None) -> float:
         """Decide about who is followed, in the form that the student has; seconds spent inside the network."""
-        if self._streams:
-            return self._follow(fills, followed)
-        if moment_s is None:
-            return 0.0
-        return self._recognise(self._ready(fills, followed), self._ready(fills, fills), moment_s)
+        student = self._recogniser.part()
+        busy_s = student.network_s
+        if isinstance(student, StreamRecogniser):
+            self._follow(student, fills, followed)
+        elif moment_s is not None:
+            self._recognise(student, self._ready(fills, followed), self._ready(fills, fills), moment_s)
+        return student.network_s - busy_s
 
-    def _follow(self, fills: dict[int, float], followed: Collection[int]) -> float:
-        """Give the streams what is new, and decide where that completes a cycle; seconds spent inside the network.
+    def _recognise(self, student: Recogniser, track_ids: list[int], others: list[int], moment_s: float) -> None:
+        probabilities = student.recognise(self._clips(track_ids, others, moment_s))
+        for track_id, row in zip(track_ids, probabilities, strict=True):
+            self._actions[track_id] = self._decisions.decide(track_id, row)
+
+    def _follow(self, student: StreamRecogniser, fills: dict[int, float], followed: Collection[int]) -> None:
+        """Give the streams what is new, and decide where that completes a cycle.
 
         fills: of the people in view; of those who are followed it becomes how much their streams have seen, which a
         gap sets back to nothing.
         A person is decided about once in each period, by the first answer in it.
         """
-        recogniser, stride = cast(StreamRecogniser, self._recogniser.part()), self._config.stride_frames
-        busy_s, period = recogniser.network_s, self._period if stride is None else self._frames // stride
-        recogniser.keep(self._tracker.track_ids)
+        stride = self._config.stride_frames
+        period = self._period if stride is None else self._frames // stride
+        student.keep(self._tracker.track_ids)
         for track_id in [n for n in fills if n in followed]:
-            row = recogniser.follow(track_id, self._buffers[track_id])
-            fills[track_id] = recogniser.fill(track_id)
+            row = student.follow(track_id, self._buffers[track_id])
+            fills[track_id] = student.fill(track_id)
             if row is not None and fills[track_id] >= self._config.min_fill and self._decided.get(track_id) != period:
                 self._decided[track_id] = period
                 self._actions[track_id] = self._decisions.decide(track_id, row)
-        return recogniser.network_s - busy_s
+
+    def _people(
+        self, found: list[tuple[int, Pose]], fills: Mapping[int, float], followed: Collection[int]
+    ) -> tuple[Person, ...]:
+        """Those in view, with what was decided about whoever is followed and was seen long enough."""
+        decided = {track_id: self._actions.get(track_id) for track_id in self._ready(fills, followed)}
+        return tuple(
+            Person(track_id, pose, fills[track_id], decided.get(track_id), track_id in followed)
+            for track_id, pose in found
+        )
 
     def _remember(self, found: list[tuple[int, Pose]], time_s: float) -> None:
         for track_id, pose in found:

@@ -15,9 +15,7 @@ from edge.loop.malloc import keep_large_apart
 from edge.loop.pose_stage import EstimatorStage, PoseStage
 from edge.loop.restarts import Restarted
 from edge.pose.registry import open_estimator
-from edge.recognition.form import open_student
-from edge.recognition.recogniser import Recogniser
-from edge.recognition.streaming.recogniser import StreamRecogniser
+from edge.recognition.form import Student, open_student
 from edge.tracking.tracker import Tracker
 
 
@@ -28,7 +26,7 @@ class Parts:
     bundle: Bundle
     source: Source
     pose: PoseStage
-    student: Recogniser | StreamRecogniser
+    student: Student
     action: ActionStage
 
     def describe(self) -> dict[str, str]:

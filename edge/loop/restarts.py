@@ -29,7 +29,7 @@ class Closable(Protocol):
     def close(self) -> None: ...
 
 
-Part = TypeVar("Part", bound=Closable)
+Part = TypeVar("Part", bound=Closable, covariant=True)
 
 
 class Restarted(Generic[Part]):

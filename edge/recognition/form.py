@@ -10,8 +10,11 @@ from edge.recognition.recogniser import Recogniser, RecogniserConfig, open_recog
 from edge.recognition.streaming.network import DUE, stream_file
 from edge.recognition.streaming.recogniser import StreamRecogniser, has_stream, open_stream_recogniser
 
+Student = Recogniser | StreamRecogniser
+"""In the one form or the other."""
 
-def open_student(bundle: Bundle, config: RecogniserConfig, decisions: DecisionConfig) -> Recogniser | StreamRecogniser:
+
+def open_student(bundle: Bundle, config: RecogniserConfig, decisions: DecisionConfig) -> Student:
     """The bundle's student in the form that ``config`` asks for. Raises what opening it raises, and ConfigError
     where a stream is asked for and the bundle holds none of that precision."""
     if config.form == "clip" or config.network is not None:
