@@ -82,6 +82,11 @@ def packaged_l4t(version: str) -> L4t | None:
     return None if found is None else L4t(int(found[1]), int(found[2]), int(found[3] or 0))
 
 
+def l4t_of(release: str | None, package: str | None) -> L4t | None:
+    """By the file where there is one, else by the package. None where neither tells."""
+    return packaged_l4t(package or "") if release is None else read_l4t(release)
+
+
 def board(model: str | None, compatible: str | None) -> Finding:
     """From the device tree: its model, and the list of names its chip is compatible with."""
     if not model or ("tegra" not in (compatible or "") and "Jetson" not in model):
@@ -95,7 +100,7 @@ def jetpack(release: str | None, compatible: str | None, package: str | None = N
 
     package: version of nvidia-l4t-core, which a system that NVIDIA's tools did not flash may have without the file.
     """
-    l4t = packaged_l4t(package or "") if release is None else read_l4t(release)
+    l4t = l4t_of(release, package)
     if release is None and l4t is None:
         if "tegra" not in (compatible or ""):
             return not_here("JetPack")

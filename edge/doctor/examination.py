@@ -30,7 +30,7 @@ def examine(host: Host, bundle: Path | None) -> list[Finding]:
     """
     release = host.read(RELEASE)
     package = host.run("dpkg-query", "--show", "--showformat", "${Version}", CORE_PACKAGE) if release is None else None
-    l4t = board.packaged_l4t(package or "") if release is None else board.read_l4t(release)
+    l4t = board.l4t_of(release, package)
     in_container = bool(host.names("/.dockerenv") or host.names("/run/.containerenv"))
     nvpmodel = host.run("nvpmodel", "-q")
     compatible = host.read(COMPATIBLE)
@@ -98,15 +98,19 @@ def clock_limits(host: Host) -> dict[str, tuple[int, int]]:
     """Lowest and highest rate in Hz that CPU and GPU may have now."""
     limits = {}
     for policy in host.names(CPU_POLICIES):
-        low, high = (host.read(f"{policy}/scaling_{end}_freq") for end in ("min", "max"))
-        if low and high and low.isdigit() and high.isdigit():
-            limits[f"CPU {Path(policy).name.removeprefix('policy')}"] = int(low) * 1000, int(high) * 1000
-    for device in host.names("/sys/class/devfreq/*"):
-        if any(name in Path(device).name for name in GPU_NAMES):
-            low, high = (host.read(f"{device}/{end}_freq") for end in ("min", "max"))
-            if low and high and low.isdigit() and high.isdigit():
-                limits["GPU"] = int(low), int(high)
+        if (khz := _range(host, f"{policy}/scaling_min_freq", f"{policy}/scaling_max_freq")) is not None:
+            limits[f"CPU {Path(policy).name.removeprefix('policy')}"] = khz[0] * 1000, khz[1] * 1000
+    gpus = [name for name in host.names("/sys/class/devfreq/*") if any(gpu in Path(name).name for gpu in GPU_NAMES)]
+    for gpu in gpus:
+        if (hz := _range(host, f"{gpu}/min_freq", f"{gpu}/max_freq")) is not None:
+            limits["GPU"] = hz
     return limits
+
+
+def _range(host: Host, lowest: str, highest: str) -> tuple[int, int] | None:
+    """The numbers in two files; None where one does not tell."""
+    low, high = (host.read(path) or "" for path in (lowest, highest))
+    return (int(low), int(high)) if low.isdigit() and high.isdigit() else None
 
 
 def zones(host: Host) -> Iterator[resources.ThermalZone]:

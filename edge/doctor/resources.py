@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from edge.doctor.finding import Finding
+from edge.doctor.finding import Finding, not_here
 
 SMALL_MEMORY_GIB = 8.5
 """A board with less, say of 8 GB, needs swap on a disk while TensorRT builds the engine of a pose network."""
@@ -23,25 +23,24 @@ SLOWING = ("passive", "hot", "critical")
 def memory(meminfo: str, swaps: str) -> list[Finding]:
     """From /proc/meminfo and /proc/swaps. Swap in compressed memory (zram) does not help a build."""
     total, available = (_kib(meminfo, key) / 2**20 for key in ("MemTotal", "MemAvailable"))
-    found = [Finding("memory", "ok", f"{available:.1f} of {total:.1f} GiB free")]
+    said = f"{available:.1f} of {total:.1f} GiB free"
+    ram = Finding("memory", "ok", said)
     if available < 1:
-        found = [
-            Finding("memory", "warn", f"{available:.1f} of {total:.1f} GiB free", "sudo init 3 (ends the desktop)")
-        ]
+        ram = Finding("memory", "warn", said, "sudo init 3 (ends the desktop)")
     on_disk = sum(int(size) for name, size in _swaps(swaps) if "zram" not in name) / 2**20
     if total < SMALL_MEMORY_GIB and on_disk < SWAP_GIB - 0.1:
         said = f"{on_disk:.1f} GiB on disk: building an engine may be killed"
-        return [*found, Finding("swap", "warn", said, MAKE_SWAP)]
-    return [*found, Finding("swap", "ok", f"{on_disk:.1f} GiB on disk")]
+        return [ram, Finding("swap", "warn", said, MAKE_SWAP)]
+    return [ram, Finding("swap", "ok", f"{on_disk:.1f} GiB on disk")]
 
 
 def disk(folder: str, free_bytes: int) -> Finding:
     """Free space where results, bundles and engines go."""
     free_gib = free_bytes / 2**30
     said, mend = f"{free_gib:.1f} GiB free in {folder}", "docker system prune; sudo apt clean"
-    if free_gib < DISK_FULL_GIB:
-        return Finding("disk", "fail", said, mend)
-    return Finding("disk", "warn" if free_gib < DISK_LOW_GIB else "ok", said, mend if free_gib < DISK_LOW_GIB else None)
+    if free_gib >= DISK_LOW_GIB:
+        return Finding("disk", "ok", said)
+    return Finding("disk", "warn" if free_gib >= DISK_FULL_GIB else "fail", said, mend)
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def zone(name: str, temperature: str | None, trips: Sequence[tuple[str, str]]) -
 def heat(zones: Sequence[ThermalZone], throttles: Mapping[str, int]) -> Finding:
     """throttles: what is being slowed down now, and by how many steps; 0 is not at all."""
     if not zones:
-        return Finding("heat", "n/a", "no sensor tells")
+        return not_here("heat", "no sensor tells")
     hottest = max(zones, key=lambda z: z.temperature_c)
     said = f"{hottest.name} {hottest.temperature_c:.0f} °C"
     if slowed := [name for name, steps in throttles.items() if steps > 0]:
