@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 import time
-from collections import Counter
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
@@ -16,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from edge.assets import DEMO_CLIP, fetch
+from edge.capture.source import CaptureConfig, Source
 from edge.cli.console import console
 from edge.cli.exit_codes import FAILED
 from edge.cli.interruption import interruptible
 from edge.contract.errors import ConfigError
 from edge.contract.files import write_json
-from edge.contract.types import Event, FrameResult
 from edge.latency import DECISION, POSE, LatencyHistory, latency_table
 from edge.loop.config import RunConfig
 from edge.loop.parts import opened
@@ -29,6 +28,7 @@ from edge.machine import machine
 from edge.picture_memory import PictureMemory
 from edge.pose.registry import PoseConfig
 from edge.recognition.recogniser import RecogniserConfig
+from edge.soak.consumers import HangingSink, Listener
 from edge.soak.flaky_video import FlakyVideo
 from edge.soak.memory import Memory
 
@@ -95,16 +95,6 @@ class Soaked:
         return found
 
 
-class Listener:
-    """Counts the events it hears."""
-
-    def __init__(self) -> None:
-        self.heard: Counter[str] = Counter()
-
-    def __call__(self, event: Event) -> None:
-        self.heard[event.kind] += 1
-
-
 def soak(config: SoakConfig) -> None:
     """Run, show what was found, and leave with exit code 1 where memory grew or an event was lost."""
     found, history = run_soak(config)
@@ -127,48 +117,31 @@ def soak(config: SoakConfig) -> None:
 
 def run_soak(config: SoakConfig) -> tuple[Soaked, LatencyHistory]:
     """What :func:`soak` shows."""
-    from edge.capture.live import Backoff, Live
-    from edge.capture.source import CaptureConfig
+    # OpenCV, which `--help` need not wait for.
     from edge.drawing.overlay import Overlay
     from edge.loop.pipeline import Pipeline
     from edge.loop.played import Limits
     from edge.sinks.outlet import Outlet, Terms
 
-    path = config.source or fetch(DEMO_CLIP)[0]
-    chance, listener, pictures = random.Random(config.seed), Listener(), PictureMemory()
-
-    def open_video() -> FlakyVideo:
-        # It does not come back at once, either.
-        time.sleep(chance.uniform(0, 2))
-        return FlakyVideo(path, chance, config.loss_every_s, pictures)
-
-    source = Live("soak", open_video, CaptureConfig(), hint=lambda: "", backoff=Backoff(0.1, 0.4))
+    chance = random.Random(config.seed)
+    listener, hanging = Listener(), HangingSink(chance)
     recogniser = RecogniserConfig(threads=config.pose.threads)
-    with opened(RunConfig("soak", config.bundle, pose=config.pose, recogniser=recogniser), source) as parts:
+    run = RunConfig("soak", config.bundle, pose=config.pose, recogniser=recogniser)
+    with opened(run, _camera(config, chance)) as parts:
         # As `run` does; it also takes the memory of the largest batch.
         parts.student.require_agreement(parts.bundle)
         history, overlay, memory = LatencyHistory(30), Overlay(parts.pose.layout), Memory()
-        hanging = HangingSink(chance)
-
-        def outlet(name: str, sink: Callable[[Any], object], terms: Terms) -> Outlet:
-            return Outlet(name, nullcontext(sink), terms, overlay, history)
-
-        pipeline = Pipeline(
-            parts.source,
-            parts.pose,
-            parts.action,
-            [
-                outlet("listener", listener, Terms(kind="events")),
-                outlet("drawing", overlay.picture, Terms(pictures=True, annotated=True)),
-                outlet("hanging", hanging, Terms(pictures=True)),
-            ],
-            history,
-            limits=Limits(seconds=60 * config.minutes),
-        )
+        sinks: dict[str, tuple[Callable[[Any], object], Terms]] = {
+            "listener": (listener, Terms(kind="events")),
+            "drawing": (overlay.picture, Terms(pictures=True, annotated=True)),
+            "hanging": (hanging, Terms(pictures=True)),
+        }
+        outlets = [Outlet(name, nullcontext(sink), terms, overlay, history) for name, (sink, terms) in sinks.items()]
+        limits = Limits(seconds=60 * config.minutes)
+        pipeline = Pipeline(parts.source, parts.pose, parts.action, outlets, history, limits=limits)
         with memory.watched(), interruptible(pipeline.stop):
             played = pipeline.run()
-    heard = listener.heard
-    rows = history.summary()
+    heard, rows = listener.heard, history.summary()
     return Soaked(
         minutes=played.seconds / 60,
         frames=played.frames,
@@ -187,12 +160,14 @@ def run_soak(config: SoakConfig) -> tuple[Soaked, LatencyHistory]:
     ), history
 
 
-class HangingSink:
-    """Takes a result now and then, and hangs for many seconds in between."""
+def _camera(config: SoakConfig, chance: random.Random) -> Source:
+    """The recording as a camera that is lost at random, and does not come back at once."""
+    from edge.capture.live import Backoff, Live
 
-    def __init__(self, chance: random.Random) -> None:
-        self._chance, self.taken = chance, 0
+    path, pictures = config.source or fetch(DEMO_CLIP)[0], PictureMemory()
 
-    def __call__(self, result: FrameResult) -> None:
-        self.taken += 1
-        time.sleep(self._chance.uniform(0, 20) if self._chance.random() < 0.05 else 0)
+    def open_video() -> FlakyVideo:
+        time.sleep(chance.uniform(0, 2))
+        return FlakyVideo(path, chance, config.loss_every_s, pictures)
+
+    return Live("soak", open_video, CaptureConfig(), hint=lambda: "", backoff=Backoff(0.1, 0.4))
