@@ -62,53 +62,65 @@ def mqtt_sink(to: Broker, say: Callable[[str], None]) -> Iterator[Callable[[Even
         from paho.mqtt.enums import CallbackAPIVersion
     except ImportError as error:
         raise MissingDependency("paho-mqtt", needed_for="sinks.mqtt", install="pip install 'skd-edge[mqtt]'") from error
-    client = Client(CallbackAPIVersion.VERSION2)
-    event_topic, status_topic = f"{to.topic}/event", f"{to.topic}/status"
-    state, underway = {"text": "online"}, _UnderWay()
-
-    def send(topic: str, text: str, *, retain: bool = False) -> None:
-        underway.begins()
-        client.publish(topic, text, qos=1, retain=retain)
-
-    def connected(client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
-        if reason.is_failure:
-            say(f"the MQTT broker {to.host}:{to.port} refuses: {reason}")
-        else:
-            send(status_topic, state["text"], retain=True)
-
-    def failed(client: Any, userdata: Any) -> None:
-        say(f"the MQTT broker {to.host}:{to.port} cannot be reached; trying again in the background")
-
-    client.on_connect, client.on_connect_fail = connected, failed
-    client.on_publish = lambda *_: underway.arrived()
-    # Said by the broker where this process dies without a word.
-    client.will_set(status_topic, "offline", qos=1, retain=True)
-    client.max_queued_messages_set(QUEUED)
-    client.reconnect_delay_set(min_delay=1, max_delay=30)
-    if to.user is not None:
-        client.username_pw_set(to.user, to.password)
-    if to.encrypted:
-        client.tls_set()
-    client.connect_async(to.host, to.port)
-    client.loop_start()
-
-    def publish(event: Event) -> None:
-        send(event_topic, json.dumps(event_record(event)))
-        if event.kind in ("source_lost", "source_back"):
-            state["text"] = "camera_lost" if event.kind == "source_lost" else "online"
-            send(status_topic, state["text"], retain=True)
-
+    publisher = _Publisher(Client(CallbackAPIVersion.VERSION2), to, say)
     try:
-        yield publish
+        yield publisher.publish
     finally:
-        lost = underway.wait(LEAVING_S)
-        if lost:
-            say(f"{lost} messages did not reach the MQTT broker {to.host}:{to.port}")
-        if client.is_connected():
-            send(status_topic, "offline", retain=True)
-            underway.wait(LEAVING_S)
-        client.disconnect()
-        client.loop_stop()
+        publisher.leave()
+
+
+class _Publisher:
+    """What is sent to the broker. client: of paho-mqtt, not connected yet; it connects in the background."""
+
+    def __init__(self, client: Any, to: Broker, say: Callable[[str], None]) -> None:
+        self._client, self._broker, self._say = client, to, say
+        self._event_topic, self._status_topic = f"{to.topic}/event", f"{to.topic}/status"
+        self._status, self._under_way = "online", _UnderWay()
+        client.on_connect, client.on_connect_fail = self._connected, self._failed
+        client.on_publish = lambda *_: self._under_way.arrived()
+        # Said by the broker where this process dies without a word.
+        client.will_set(self._status_topic, "offline", qos=1, retain=True)
+        client.max_queued_messages_set(QUEUED)
+        client.reconnect_delay_set(min_delay=1, max_delay=30)
+        if to.user is not None:
+            client.username_pw_set(to.user, to.password)
+        if to.encrypted:
+            client.tls_set()
+        client.connect_async(to.host, to.port)
+        client.loop_start()
+
+    def publish(self, event: Event) -> None:
+        self._send(self._event_topic, json.dumps(event_record(event)))
+        if event.kind in ("source_lost", "source_back"):
+            self._status = "camera_lost" if event.kind == "source_lost" else "online"
+            self._send_status(self._status)
+
+    def leave(self) -> None:
+        """Wait a little for what is under way, and say good-bye."""
+        if lost := self._under_way.wait(LEAVING_S):
+            self._say(f"{lost} messages did not reach the MQTT broker {self._broker.host}:{self._broker.port}")
+        if self._client.is_connected():
+            self._send_status("offline")
+            self._under_way.wait(LEAVING_S)
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _send(self, topic: str, text: str, *, retain: bool = False) -> None:
+        self._under_way.begins()
+        self._client.publish(topic, text, qos=1, retain=retain)
+
+    def _send_status(self, status: str) -> None:
+        self._send(self._status_topic, status, retain=True)
+
+    def _connected(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
+        if reason.is_failure:
+            self._say(f"the MQTT broker {self._broker.host}:{self._broker.port} refuses: {reason}")
+        else:
+            self._send_status(self._status)
+
+    def _failed(self, client: Any, userdata: Any) -> None:
+        where = f"{self._broker.host}:{self._broker.port}"
+        self._say(f"the MQTT broker {where} cannot be reached; trying again in the background")
 
 
 class _UnderWay:
