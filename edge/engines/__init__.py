@@ -1,0 +1,1 @@
+"""Inference runtimes behind one boundary: named arrays in, named arrays out."""

@@ -1,0 +1,1 @@
+"""Pose estimators: a picture in, bodies out."""

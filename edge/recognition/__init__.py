@@ -1,0 +1,1 @@
+"""From a person's joints over time to an action: clips, the student, decisions."""
