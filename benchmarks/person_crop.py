@@ -29,7 +29,8 @@ from edge.contract.types import Frame, Pose
 from edge.engines.registry import open_engine
 from edge.pose.estimator import PoseEstimator
 from edge.pose.following_crop import FollowingCrop
-from edge.pose.heatmap_estimator import MIN_PEAK, HeatmapEstimator
+from edge.pose.heatmap_estimator import HeatmapEstimator
+from edge.pose.heatmap_peaks import MIN_PEAK
 from edge.pose.pose_network import TF_POSE
 from edge.pose.registry import PoseConfig, open_estimator
 

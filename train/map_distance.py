@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from edge.pose.heatmap_estimator import MIN_PEAK
+from edge.pose.heatmap_peaks import MIN_PEAK
 
 QUIET = 0.1
 """A channel that varies less than this part of the mean channel counts as if it varied so much."""

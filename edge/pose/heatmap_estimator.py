@@ -13,12 +13,8 @@ from edge.contract.layouts import layout
 from edge.contract.types import Float32, Image, Pose
 from edge.engines.engine import Engine, Timed
 from edge.pose.heatmap_peaks import find_peaks
-from edge.pose.part_affinity import match_joints
-from edge.pose.people import assemble
+from edge.pose.part_affinity import assemble, match_joints
 from edge.pose.pose_network import PoseNetwork
-
-MIN_PEAK = 0.1
-"""Of a heatmap; trt_pose's value."""
 
 MIN_JOINTS = 4
 """Fewer connected joints than this are no person. A peak on its own is most often a mistake."""

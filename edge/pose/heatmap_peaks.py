@@ -16,6 +16,9 @@ from edge.contract.types import Float32
 REACH = 2
 """A peak is the largest within this many cells in each direction: a window of 5 by 5."""
 
+MIN_PEAK = 0.1
+"""A heatmap's value, above which a joint may be; trt_pose's value."""
+
 _OFFSETS = np.arange(-REACH, REACH + 1)
 _EARLIER = np.arange(_OFFSETS.size**2).reshape(_OFFSETS.size, -1) < _OFFSETS.size**2 // 2
 """The cells of the window that come before its middle one, row by row."""
@@ -35,7 +38,7 @@ class Peaks:
 
 
 def find_peaks(
-    heatmaps: Float32, threshold: float = 0.1, max_per_map: int = 100, maxima: Float32 | None = None
+    heatmaps: Float32, threshold: float = MIN_PEAK, max_per_map: int = 100, maxima: Float32 | None = None
 ) -> Peaks:
     """Local maxima above ``threshold`` in heatmaps (K, H, W), to a fraction of a cell.
 

@@ -85,7 +85,8 @@ def _one_network(config: PoseConfig, published: Published | None = None) -> dict
 
 def _heatmaps(network: PoseNetwork, published: Published | None = None) -> Callable[[PoseConfig], PoseEstimator]:
     def open_network(config: PoseConfig) -> PoseEstimator:
-        from edge.pose.heatmap_estimator import MIN_PEAK, HeatmapEstimator
+        from edge.pose.heatmap_estimator import HeatmapEstimator
+        from edge.pose.heatmap_peaks import MIN_PEAK
 
         (engine,) = _one_network(config, published).values()
         estimator = HeatmapEstimator(

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from edge.pose.heatmap_estimator import parse
 from edge.pose.heatmap_peaks import Peaks
-from edge.pose.part_affinity import match_joints
-from edge.pose.people import assemble
+from edge.pose.part_affinity import assemble, match_joints
 from edge.pose.pose_network import TF_POSE, TRT_POSE, Link
 
 LINKS = (Link(0, 1, 0, 1), Link(1, 2, 3, 2), Link(2, 0, 4, 5))
