@@ -61,21 +61,19 @@ class Overlay:
     def picture(self, result: FrameResult) -> Image:
         """The annotated picture (H, W, 3) uint8 BGR; it is shared, so not to be drawn on."""
         with self._drawing:
-            return self._find(result) if self._is_drawn(result) else self._draw(result)
+            drawn = self._find(result)
+            return self._draw(result) if drawn is None else drawn
 
     def draw(self, result: FrameResult) -> bool:
         """Draw it now; False where it was drawn already."""
         with self._drawing:
-            if self._is_drawn(result):
+            if self._find(result) is not None:
                 return False
             self._draw(result)
             return True
 
-    def _is_drawn(self, result: FrameResult) -> bool:
-        return any(frame() is result.frame for frame, _ in self._drawn)
-
-    def _find(self, result: FrameResult) -> Image:
-        return next(image for frame, image in self._drawn if frame() is result.frame)
+    def _find(self, result: FrameResult) -> Image | None:
+        return next((image for frame, image in self._drawn if frame() is result.frame), None)
 
     def _draw(self, result: FrameResult) -> Image:
         if len(self._drawn) == KEPT:

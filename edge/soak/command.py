@@ -29,7 +29,6 @@ from edge.picture_memory import PictureMemory
 from edge.pose.registry import PoseConfig
 from edge.recognition.recogniser import RecogniserConfig
 from edge.soak.consumers import HangingSink, Listener
-from edge.soak.flaky_video import FlakyVideo
 from edge.soak.memory import Memory
 
 MAX_GROWTH_MB = 5.0
@@ -163,6 +162,7 @@ def run_soak(config: SoakConfig) -> tuple[Soaked, LatencyHistory]:
 def _camera(config: SoakConfig, chance: random.Random) -> Source:
     """The recording as a camera that is lost at random, and does not come back at once."""
     from edge.capture.live import Backoff, Live
+    from edge.soak.flaky_video import FlakyVideo
 
     path, pictures = config.source or fetch(DEMO_CLIP)[0], PictureMemory()
 

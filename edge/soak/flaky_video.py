@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
+
+from edge.capture.opencv import decoder, read_picture
 from edge.picture_memory import PictureMemory
 
 
@@ -19,15 +21,8 @@ class FlakyVideo:
     """
 
     def __init__(self, path: Path, chance: random.Random, loss_every_s: float, memory: PictureMemory) -> None:
-        # OpenCV, which `--help` need not wait for.
-        import cv2
-
-        from edge.capture.opencv import decoder, read_picture
-
-        self._path, self._chance = path, chance
-        self._open: Callable[[], Any] = lambda: decoder(str(path))
-        self._video = self._open()
-        self._look: Callable[[], tuple[bool, Any]] = lambda: read_picture(self._video, memory)
+        self._path, self._chance, self._memory = path, chance, memory
+        self._video = decoder(str(path))
         self._fps = self._video.get(cv2.CAP_PROP_FPS) or 30.0
         self._next_s = time.monotonic()
         self._lost_from_s = self._next_s + chance.expovariate(1 / loss_every_s)
@@ -39,11 +34,11 @@ class FlakyVideo:
             return False, None
         self._next_s = max(self._next_s + 1 / self._fps, now)
         time.sleep(self._next_s - now)
-        ok, image = self._look()
+        ok, image = read_picture(self._video, self._memory)
         if not ok:
             self._video.release()
-            self._video = self._open()
-            ok, image = self._look()
+            self._video = decoder(str(self._path))
+            ok, image = read_picture(self._video, self._memory)
             if self._chance.random() < 0.5:
                 self._empty_until_s = now + self._chance.uniform(1.5, 4.0)
         if ok and now < self._empty_until_s:
