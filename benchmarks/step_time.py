@@ -24,10 +24,10 @@ from torch.autograd import forward_ad
 from torch.nn import functional as F
 
 from edge.contract.layouts import layout
-from train.distillation import LOSSES
-from train.gradient_revision import revised
-from train.losses import Outputs
-from train.methods import PAPER
+from train.distillation.gradient_revision import revised
+from train.distillation.losses import Outputs
+from train.distillation.methods import PAPER
+from train.distillation.registry import LOSSES
 from train.networks.registry import build
 
 CLASSES, LAYOUT, FRAMES, ROUNDS = 15, "penn-13", 32, 15

@@ -47,9 +47,9 @@ from edge.recognition.form import open_student
 from edge.recognition.recogniser import STUDENTS, Precision, RecogniserConfig
 from edge.recognition.streaming.network import StreamNetwork, open_stream, stream_file
 from edge.tracking.tracker import Tracker
-from train.export import write_onnx
+from train.export.bundle import write_onnx
+from train.export.stream_files import write_stream
 from train.networks.dense_gcn import DenseGcn
-from train.stream_files import write_stream
 
 CLASSES, JOINTS, FRAMES, CYCLE, BLOCK = 37, "penn-13", 32, 4, 10
 FPS, PICTURE = 30, np.zeros((8, 8, 3), np.uint8)

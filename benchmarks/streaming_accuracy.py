@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from train.checkpoint import Checkpoint, build_network, load_checkpoint
 from train.data.pairs import Pairs
 from train.evaluate import BATCH
-from train.export import clips_of
+from train.export.bundle import clips_of
 from train.networks.dense_gcn import DenseGcn
 from train.networks.dense_gcn_stream import CYCLE_FRAMES, DenseGcnStream
 

@@ -33,7 +33,7 @@ from train.data.pairs import PairConfig, Pairs
 from train.data.readers.everyday import OTHERS
 from train.data.readers.ui_prmd import MOVEMENTS
 from train.data.registry import DataConfig, read_dataset
-from train.export import pair_config
+from train.export.bundle import pair_config
 
 ROOT = Path(__file__).parents[1]
 BUNDLE, OUT = ROOT / "bundles" / "everyday", ROOT / "runs" / "threshold"

@@ -66,19 +66,19 @@ COMMANDS = {
     ),
     "export": Command(
         ExportConfig,
-        at("train.export", "export"),
+        at("train.export.bundle", "export"),
         "Export a trained student as a bundle: ONNX, manifest, self-test, and the clips for calibration.",
         ("python -m train export --run runs/student --bundle runs/bundle --workdir runs",),
     ),
     "export-stream": Command(
         StreamExportConfig,
-        at("train.export_stream", "export_stream"),
+        at("train.export.stream", "export_stream"),
         "Add the networks of a streaming student to a bundle.",
         ("python -m train export-stream --run runs/stream --bundle runs/bundle --workdir runs",),
     ),
     "quantise-aware": Command(
         QuantiseAwareConfig,
-        at("train.quantise_aware", "quantise_aware"),
+        at("train.quantise_aware.student", "quantise_aware"),
         "Fine-tune a bundle's INT8 student (quantisation-aware training), with its teacher.",
         (
             "python -m train quantise-aware --run runs/student --teacher runs/teacher --bundle runs/bundle "
@@ -87,13 +87,13 @@ COMMANDS = {
     ),
     "quantise-aware-pose": Command(
         PoseFineTuningConfig,
-        at("train.quantise_aware_pose", "quantise_aware_pose"),
+        at("train.quantise_aware.pose", "quantise_aware_pose"),
         "Fine-tune an INT8 pose network towards the maps of its FP32 network (quantisation-aware training).",
         ("python -m train quantise-aware-pose --network pose.onnx --int8 pose.int8.onnx --frames videos",),
     ),
     "pose": Command(
         PoseExportConfig,
-        at("train.export_pose", "export_pose"),
+        at("train.export.pose", "export_pose"),
         "Export one of trt_pose's networks, with its published weights, as ONNX.",
         (
             "python -m train pose --weights resnet18_baseline_att_224x224_A_epoch_249.pth --out pose.onnx",

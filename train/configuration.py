@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from edge.contract.errors import ConfigError
 from train.data.registry import DataConfig
-from train.methods import METHODS, method
+from train.distillation.methods import METHODS, method
 from train.optimiser import Optimiser
 
 
@@ -93,7 +93,7 @@ class StudentConfig:
     width: int | None = None
     """Channels of the first units; by default the network's own."""
     method: str = "paper"
-    """Distillation method: the paper's losses with gradient revision, or another of train/methods.py."""
+    """Distillation method: the paper's losses with gradient revision, or another of train/distillation/methods.py."""
     optimiser: Optimiser = field(default_factory=Optimiser)
     """Length and learning rate of the training."""
     hardware: Hardware = field(default_factory=Hardware)
@@ -262,7 +262,7 @@ class AblationConfig:
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     """Seeds; for each, every method is trained once."""
     methods: tuple[str, ...] = tuple(METHODS)
-    """Methods of train/methods.py to compare; alone is the baseline of every difference."""
+    """Methods of train/distillation/methods.py to compare; alone is the baseline of every difference."""
     teacher: str = "dense_gcn"
     """Network of the teacher."""
     teacher_width: int = 48

@@ -27,8 +27,8 @@ from edge.contract.types import Float32
 from train.checkpoint import FILE, Checkpoint, load_checkpoint, save_checkpoint
 from train.configuration import Hardware
 from train.data.pairs import Pairs
+from train.distillation.methods import Method
 from train.evaluate import Accuracy, accuracy, predict
-from train.methods import Method
 from train.optimiser import Optimiser
 from train.order import Order
 from train.step import Batch, Lesson, take_step

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edge.contract.errors import ConfigError
-from train.distillation import COMBINING, LOSSES
-from train.losses import Outputs
+from train.distillation.losses import Outputs
+from train.distillation.registry import COMBINING, LOSSES
 
 TASK = "task"
 """Name of the cross entropy, L_ce, among the losses; always the first."""

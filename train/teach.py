@@ -18,10 +18,10 @@ from train.data.clip import SkeletonSet
 from train.data.pairs import Pairs, clip_layout
 from train.data.registry import DataConfig, read_dataset
 from train.data.splits import held_out
+from train.distillation.methods import Method, method
 from train.evaluate import Accuracy, accuracy, predict
 from train.fit import Run, fit
 from train.hardware import launch
-from train.methods import Method, method
 from train.networks.registry import default_width
 from train.networks.release import load_release
 from train.report import read_report, report_table, write_report

@@ -23,7 +23,7 @@ from edge.contract.types import Float32
 from edge.engines.onnx_runtime import OnnxRuntimeEngine
 from train.checkpoint import load_checkpoint
 from train.data.pairs import Pairs
-from train.export import clips_of, write_onnx
+from train.export.bundle import clips_of, write_onnx
 
 FILE = "eight_bits.json"
 SAMPLES = 256

@@ -16,8 +16,8 @@ from edge.assets import Asset, Wheel, fetch
 from edge.contract.errors import SkdError
 from edge.contract.layouts import layout
 from edge.contract.types import Float32
-from train.export import write_onnx
-from train.export_pose import export_trt_pose
+from train.export.bundle import write_onnx
+from train.export.pose import export_trt_pose
 from train.networks.registry import build
 
 FOLDER = Path("runs/peers/networks")

@@ -15,7 +15,7 @@ from edge.cli.command_line import run_command_line
 from edge.contract.errors import OutputError, SourceError
 from edge.drawing.overlay import Overlay
 from edge.sinks.video import video_sink
-from train.pose_pictures import pictures_below
+from train.quantise_aware.pose_pictures import pictures_below
 
 LATIN = os.fsdecode("Straße".encode("latin-1"))
 """Of ISO 8859-1."""

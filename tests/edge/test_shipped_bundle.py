@@ -14,7 +14,7 @@ from calibrate.tensorrt.rules import violations
 from edge.contract.bundle import STUDENT_FP32, STUDENT_INT8, read_bundle
 from edge.contract.types import UNKNOWN
 from edge.recognition.recogniser import RecogniserConfig, open_recogniser
-from train.export import generated_clips, pair_config
+from train.export.bundle import generated_clips, pair_config
 
 ROOT = Path(__file__).parents[2]
 BUNDLE = ROOT / "bundles" / "everyday"

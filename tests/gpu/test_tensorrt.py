@@ -65,7 +65,7 @@ def test_the_best_engine_of_a_bundle_is_chosen_and_runs(tmp_path: Path) -> None:
 def test_a_pose_networks_bytes_and_peaks_go_through_an_engine(tmp_path: Path) -> None:
     from calibrate.tensorrt.engine_builder import BuildOptions, build_engine
 
-    export = pytest.importorskip("train.export_pose", reason="pip install 'skd-edge[train]'")
+    export = pytest.importorskip("train.export.pose", reason="pip install 'skd-edge[train]'")
     export.export_trt_pose(None, tmp_path / "pose.onnx", 64)
     build_engine(tmp_path / "pose.onnx", tmp_path / "pose.engine", BuildOptions("fp32"))
     engine, reference = open_engine(tmp_path / "pose.engine"), open_engine(tmp_path / "pose.onnx")

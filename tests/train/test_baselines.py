@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from train.baselines import relations, relative_pair_distances, soft_logits, surgery, triplet_cosines
-from train.distillation import COMBINING, LOSSES
-from train.losses import Outputs
+from train.distillation.baselines import relations, relative_pair_distances, soft_logits, surgery, triplet_cosines
+from train.distillation.losses import Outputs
+from train.distillation.registry import COMBINING, LOSSES
 
 
 def maps(*means: float) -> Tensor:

@@ -20,7 +20,7 @@ from train.data.corruption.estimator_errors import EstimatorErrors
 from train.data.generated.kinematic import make_kinematic, people_for_testing
 from train.data.pairs import PairConfig, Pairs
 from train.data.registry import DataConfig
-from train.export import export, generated_clips, write_onnx
+from train.export.bundle import export, generated_clips, write_onnx
 from train.networks.registry import build
 from train.optimiser import Optimiser
 from train.teach import train_teacher

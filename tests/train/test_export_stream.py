@@ -19,8 +19,8 @@ from train.checkpoint import load_checkpoint
 from train.configuration import ExportConfig, Hardware, StreamExportConfig, TeacherConfig
 from train.data.pairs import PairConfig
 from train.data.registry import DataConfig
-from train.export import export
-from train.export_stream import export_stream
+from train.export.bundle import export
+from train.export.stream import export_stream
 from train.optimiser import Optimiser
 from train.teach import train_teacher
 

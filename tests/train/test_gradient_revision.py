@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from train import gradient_revision
+from train.distillation import gradient_revision
 
 numbers = st.floats(-100, 100, width=32)
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from train.distillation import LOSSES
-from train.losses import Outputs, graph_edges, graph_vertices, logit_divergence, relative_distances
+from train.distillation.losses import Outputs, graph_edges, graph_vertices, logit_divergence, relative_distances
+from train.distillation.registry import LOSSES
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:

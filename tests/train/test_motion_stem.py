@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from edge.contract.layouts import layout
-from train.export import write_onnx
+from train.export.bundle import write_onnx
+from train.export.stream_files import write_stream
 from train.networks.motion_stem import SCALE, MotionStem, deployed
 from train.networks.registry import build
 from train.networks.stream_step import StreamStep
-from train.stream_files import write_stream
 
 PENN = layout("penn-13")
 

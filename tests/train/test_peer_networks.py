@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from edge.contract.layouts import JointLayout, layout
-from train.export import write_onnx
+from train.export.bundle import write_onnx
 from train.networks.dd_net import joint_distances, motion, pair_differences
 from train.networks.efficient_gcn import EfficientGcn, Inputs
 from train.networks.registry import build

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edge.contract.errors import DataError, SourceError
-from train.pose_pictures import Cutter, pictures_below
+from train.quantise_aware.pose_pictures import Cutter, pictures_below
 
 
 def picture(path: Path, grey: int, size: tuple[int, int] = (40, 30)) -> None:

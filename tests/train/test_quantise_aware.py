@@ -18,11 +18,11 @@ from edge.contract.preprocess import Preprocessing
 from train.configuration import ExportConfig, FineTuning, Hardware, QuantiseAwareConfig, StudentConfig, TeacherConfig
 from train.data.pairs import PairConfig
 from train.data.registry import DataConfig
-from train.export import export
-from train.onnx_operators import OPERATORS, convolution_of_coarse_gradients, rounded
+from train.export.bundle import export
 from train.optimiser import Optimiser
-from train.quantise_aware import quantise_aware
-from train.quantised_network import QuantisedGraph, QuantisedNetwork
+from train.quantise_aware.onnx_operators import OPERATORS, convolution_of_coarse_gradients, rounded
+from train.quantise_aware.quantised_network import QuantisedGraph, QuantisedNetwork
+from train.quantise_aware.student import quantise_aware
 from train.teach import train_student, train_teacher
 
 HARDWARE = Hardware(threads=1)

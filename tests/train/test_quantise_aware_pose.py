@@ -17,10 +17,10 @@ from onnx import helper
 from calibrate.quantise import Quantiser
 from edge.contract.errors import ConfigError, DataError, EngineError
 from train.configuration import Hardware, PoseFineTuningConfig
-from train.map_distance import map_distance
-from train.onnx_operators import OPERATORS
-from train.pose_pictures import Cutter
-from train.quantise_aware_pose import quantise_aware_pose
+from train.quantise_aware.map_distance import map_distance
+from train.quantise_aware.onnx_operators import OPERATORS
+from train.quantise_aware.pose import quantise_aware_pose
+from train.quantise_aware.pose_pictures import Cutter
 
 HARDWARE = Hardware(threads=1)
 

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edge.contract.errors import ConfigError
-from train.distillation import LOSSES
-from train.losses import Outputs
+from train.distillation.losses import Outputs
+from train.distillation.registry import LOSSES
 from train.step import Batch, Teaching, distillation_losses, gradient_rows, take_step, task_losses
 
 CLIPS, CLASSES, T, V = 6, 3, 4, 5

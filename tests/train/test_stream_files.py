@@ -27,8 +27,8 @@ from edge.engines.registry import open_engine
 from edge.recognition.recogniser import Precision, RecogniserConfig, softmax
 from edge.recognition.streaming.network import StreamNetwork, open_stream, stream_file
 from edge.recognition.streaming.recogniser import StreamRecogniser, open_stream_recogniser
+from train.export.stream_files import write_stream
 from train.networks.dense_gcn_stream import DenseGcnStream
-from train.stream_files import write_stream
 
 PENN = layout("penn-13")
 HOW = Preprocessing(length_frames=16, centre="trailing")

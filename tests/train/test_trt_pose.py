@@ -15,7 +15,7 @@ from edge.cli.command_line import run_command_line
 from edge.contract.errors import ConfigError, DataError, EngineError
 from edge.pose.heatmap_peaks import find_peaks
 from train.__main__ import COMMANDS
-from train.export_pose import export_trt_pose
+from train.export.pose import export_trt_pose
 from train.networks.trt_pose import DEVIATION, MEAN, BackboneName, trt_pose_network
 
 # torch's exporter of 2.13 calls a function of its own that it has deprecated.
@@ -182,10 +182,10 @@ def test_tensorrt_takes_bytes_and_peaks(exported: tuple[Path, Path]) -> None:
 
 
 def test_an_exporter_that_lies_is_caught_and_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("train.export_pose.MEAN", (0.9, 0.1, 0.5))
+    monkeypatch.setattr("train.export.pose.MEAN", (0.9, 0.1, 0.5))
     right = torch.tensor(MEAN).view(3, 1, 1)
     monkeypatch.setattr(
-        "train.export_pose._FromPixels.forward",
+        "train.export.pose._FromPixels.forward",
         lambda self, x: (*self.network(x.permute(0, 3, 1, 2).float() / 255 - right), torch.zeros(1, 18, 8, 8)),
     )
     with pytest.raises(DataError, match=r"cmap differs from PyTorch by"):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from train.losses import logit_divergence
+from train.distillation.losses import logit_divergence
 
 TEMPERATURE = 4.0
 DISTANCE_WEIGHT, ANGLE_WEIGHT = 25.0, 50.0

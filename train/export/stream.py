@@ -15,9 +15,9 @@ from edge.contract.manifest import Manifest
 from edge.contract.preprocess import Preprocessing
 from train.checkpoint import load_checkpoint
 from train.configuration import StreamExportConfig
-from train.export import FEW_CLIPS, clips_of, reference_clips, save_clips
+from train.export.bundle import FEW_CLIPS, clips_of, reference_clips, save_clips
+from train.export.stream_files import stream_form
 from train.networks.dense_gcn_stream import DenseGcnStream
-from train.stream_files import stream_form
 
 
 def export_stream(config: StreamExportConfig) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from train.baselines import relations, soft_logits, surgery
-from train.gradient_revision import revised, summed
-from train.losses import Outputs, graph_edges, graph_vertices, logit_divergence
+from train.distillation.baselines import relations, soft_logits, surgery
+from train.distillation.gradient_revision import revised, summed
+from train.distillation.losses import Outputs, graph_edges, graph_vertices, logit_divergence
 
 Loss = Callable[[Outputs], Tensor]
 

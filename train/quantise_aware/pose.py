@@ -31,12 +31,12 @@ from edge.contract.types import Image
 from edge.engines.engine import Engine
 from edge.engines.registry import open_engine
 from edge.pose.heatmap_estimator import PEAKS
-from train.broken_off import BrokenOff
 from train.configuration import PoseFineTuningConfig
 from train.hardware import launch
-from train.map_distance import map_distance, scale_of
-from train.pose_pictures import Cutter, pictures_below
-from train.quantised_network import QuantisedGraph
+from train.quantise_aware.broken_off import BrokenOff
+from train.quantise_aware.map_distance import map_distance, scale_of
+from train.quantise_aware.pose_pictures import Cutter, pictures_below
+from train.quantise_aware.quantised_network import QuantisedGraph
 
 WARM_UP = 0.05
 """Part of the training in which the rate rises: Adam's first steps are as large as its later ones, and know least."""

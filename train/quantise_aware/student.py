@@ -27,12 +27,12 @@ from edge.contract.errors import BundleError, ConfigError, DataError
 from train.checkpoint import Checkpoint, load_checkpoint
 from train.configuration import QuantiseAwareConfig
 from train.data.pairs import Pairs
+from train.distillation.methods import Method, method
 from train.evaluate import predict
-from train.export import clips_of, logits_of
+from train.export.bundle import clips_of, logits_of
 from train.fit import Run, fit
 from train.hardware import launch
-from train.methods import Method, method
-from train.quantised_network import QuantisedNetwork
+from train.quantise_aware.quantised_network import QuantisedNetwork
 from train.step import Batch, Teaching, taught_outputs, weighted_losses
 from train.teach import finished, refuse_foreign
 

@@ -18,8 +18,8 @@ from edge.cli.console import console
 from edge.contract.errors import ConfigError
 from edge.engines.registry import open_engine
 from train.configuration import PoseExportConfig
+from train.export.onnx_file import refuse_difference, write_network
 from train.networks.trt_pose import BACKBONES, DEVIATION, MEAN, STRIDE_PIXELS, BackboneName, trt_pose_network
-from train.onnx_file import refuse_difference, write_network
 
 INPUT, OUTPUTS = "image", ("cmap", "paf", "peaks")
 PEAK_WINDOW = 5

@@ -25,7 +25,14 @@ from torch import Tensor, nn
 
 from edge.contract.errors import EngineError
 from edge.contract.files import replacing
-from train.onnx_operators import LARGEST, OPERATORS, QDQ, Attributes, convolution_of_coarse_gradients, rounded
+from train.quantise_aware.onnx_operators import (
+    LARGEST,
+    OPERATORS,
+    QDQ,
+    Attributes,
+    convolution_of_coarse_gradients,
+    rounded,
+)
 
 POOLING = {"AveragePool", "GlobalAveragePool"}
 Values = TypeVar("Values", Tensor, NDArray[Any])

@@ -18,10 +18,10 @@ from edge.recognition.recogniser import Precision
 from edge.recognition.streaming.network import DUE, FRAME, LOGITS, NEXT, open_stream, stream_file
 from train.checkpoint import Checkpoint
 from train.evaluate import accuracy
+from train.export.onnx_file import refuse_difference, write_network
 from train.networks.dense_gcn import DenseGcn
 from train.networks.dense_gcn_stream import CYCLE_FRAMES, DenseGcnStream
 from train.networks.stream_step import StreamStep
-from train.onnx_file import refuse_difference, write_network
 
 
 def stream_form(

@@ -27,10 +27,10 @@ from train.data.generated.kinematic import people_for_testing
 from train.data.pairs import PairConfig, Pairs
 from train.data.registry import DataConfig, read_dataset
 from train.evaluate import accuracy
+from train.export.onnx_file import refuse_difference, write_network
+from train.export.stream_files import stream_form
 from train.networks.dense_gcn_stream import DenseGcnStream
 from train.networks.motion_stem import deployed
-from train.onnx_file import refuse_difference, write_network
-from train.stream_files import stream_form
 
 INPUT, OUTPUT = "clip", "logits"
 FEW_CLIPS = 16
