@@ -64,6 +64,28 @@ def test_keypoints_of_another_layout_give_the_clips_that_they_give_one_by_one():
         np.testing.assert_array_equal(keypoints, expected)
 
 
+def test_what_is_new_since_a_moment_comes_in_its_order():
+    keypoints, times = recording(0.5, 10)
+    buffer = ClipBuffer(LAYOUT, HOW)
+    for body, time_s in zip(keypoints, times, strict=True):
+        buffer.push(body, float(time_s))
+    for since, expected in ((None, times), (float(times[1]), times[2:]), (9.0, [])):
+        assert [time_s for time_s, _ in buffer.since(since)] == list(expected)
+    np.testing.assert_array_equal([body for _, body in buffer.since(None)], keypoints)
+
+
+def test_the_moments_of_a_clip_are_its_frames_and_unseen_before_the_first_and_after_the_last():
+    keypoints, times = recording(0.4, 10)
+    keypoints[..., 2] = 1
+    buffer = ClipBuffer(LAYOUT, HOW)
+    for body, time_s in zip(keypoints, times, strict=True):
+        buffer.push(body, float(time_s))
+    # Eight moments from -0.2 to 0.5 s: two before the four frames, and two after them.
+    found = buffer.moments(0.5)
+    np.testing.assert_allclose(found[2:6], keypoints, atol=1e-3)
+    assert found.shape == (8, 13, 3) and not found[[0, 1, 6, 7], :, 2].any()
+
+
 def test_memory_is_bounded_however_long_the_recording():
     keypoints, times = recording(20, 30)
     buffer = ClipBuffer(LAYOUT, HOW)
@@ -91,6 +113,13 @@ def test_time_out_of_view_does_not_count_as_observed():
     buffer.push(body, 0.8)  # a gap of 0.6 s, longer than max_gap_s
     # The clip reaches back to 0.1 s; 0.1 s of it were observed.
     assert buffer.fill == pytest.approx(0.1 / 0.7, abs=1e-5)
+
+
+def test_a_gap_that_is_just_interpolated_counts_as_observed():
+    buffer = ClipBuffer(LAYOUT, HOW)
+    for time_s in (0.0, 0.5):
+        buffer.push(np.ones((13, 3), np.float32), time_s)
+    assert buffer.fill == pytest.approx(0.5 / 0.7, abs=1e-5) and (buffer.clip()[2, 3:] > 0.99).all()
 
 
 def test_an_empty_buffer_has_no_clip():

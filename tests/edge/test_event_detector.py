@@ -54,6 +54,14 @@ def test_unknown_is_nothing_that_begins_and_ends_what_had_begun():
     assert [e.kind for e in detector.update([person(1, does=unknown)], {1}, 2.0)] == ["action_ended"]
 
 
+def test_who_has_left_is_told_at_once_and_only_once():
+    detector = EventDetector()
+    detector.update([person(1), person(2)], {1, 2}, 0.0)
+    assert brief(detector.update([person(2)], {2}, 1.0)) == [("person_left", 0, 1, None)]
+    assert brief(detector.update([person(2)], {2}, 2.0)) == []
+    assert brief(detector.finish()) == [("person_left", 2, 2, None)]
+
+
 def test_people_are_told_apart():
     events = told([({1: "wave", 2: "squat"}, {1, 2}), ({2: "squat"}, {2})])
     assert [(e.kind, e.label) for e in events if e.track_id == 1 and e.time_s == 0][-2:] == [

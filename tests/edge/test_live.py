@@ -29,7 +29,8 @@ class Device:
 
 
 def camera(*devices, first_s=0.001, **config):
-    """A camera that, each time it is opened, gives the next of the devices, then none."""
+    """A camera that, each time it is opened, gives the next of the devices, then none. first_s: None for the default's
+    waits."""
     waiting, opened = list(devices), []
 
     def open_device():
@@ -37,7 +38,7 @@ def camera(*devices, first_s=0.001, **config):
         return waiting.pop(0) if waiting else Device([])
 
     config = CaptureConfig(**{"give_up_s": 0.1, **config})
-    backoff = Backoff(first_s, 8 * first_s)
+    backoff = None if first_s is None else Backoff(first_s, 8 * first_s)
     return Live("/dev/video9", open_device, config, hint=lambda: "check cable", backoff=backoff), opened
 
 
@@ -58,14 +59,30 @@ def test_a_camera_that_drops_out_is_opened_again_and_its_clock_goes_on():
     assert np.diff([f.time_s for f in seen]).min() > 0 and seen[3].time_s - seen[2].time_s >= 0.03
     assert [event.kind for event in events] == ["source_lost", "source_back", "source_lost"]
     assert events[1].since_s == events[0].time_s and "/dev/video9" in events[0].text
+    assert seen[0].time_s == 0 and seen[-1].time_s < 60, "seconds since the first picture"
 
 
-def test_the_waits_between_attempts_double_up_to_the_longest():
-    source, opened = camera(pictures(0), first_s=0.01, give_up_s=0.4)
+class Waits(threading.Event):
+    """Notes for how long it is waited for."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = []
+
+    def wait(self, timeout=None):
+        self.asked.append(timeout)
+        return super().wait(timeout)
+
+
+@pytest.mark.parametrize(("first_s", "waits"), [(0.01, [0.01, 0.02, 0.04, 0.08, 0.08]), (None, [0.25, 0.5])])
+def test_the_waits_between_attempts_double_up_to_the_longest(first_s, waits):
+    source, opened = camera(pictures(0), first_s=first_s, give_up_s=0.4)
+    source._cancelled = Waits()
     with pytest.raises(SourceError, match="check cable"):
         list(source)
-    waits = np.diff(opened)
-    assert len(waits) >= 4 and (waits[:4] >= (0.01, 0.02, 0.04, 0.08)).all() and waits.max() < 0.3
+    asked = source._cancelled.asked
+    assert asked[: len(waits)] == pytest.approx(waits) and set(asked[len(waits) :]) <= {waits[-1]}
+    assert (np.diff(opened) >= asked).all()
 
 
 def test_waiting_for_a_lost_camera_can_be_cancelled():
@@ -83,14 +100,27 @@ def test_a_camera_that_comes_back_with_another_size_is_fitted():
 
 
 def test_a_camera_that_gives_no_picture_is_refused_when_opened():
+    dark = Device([])
     with pytest.raises(SourceError, match="/dev/video9: no picture comes from it; check cable"):
-        camera(Device([]))
+        camera(dark)
+    assert dark.released
 
 
-def test_a_camera_without_a_rate_takes_the_one_asked_for_and_is_live():
-    source, _ = camera(Device([videos.picture(0)], fps=0.0), fps=15)
-    assert source.fps == 15 and source.live and source.length_frames is None and source.size == (320, 240)
-    assert "15 frames/s" in source.describe()
+def test_a_camera_that_is_closed_is_released_and_may_be_closed_again():
+    device = pictures(0)
+    source, _ = camera(device)
+    source.close()
+    source.close()
+    assert device.released
+
+
+@pytest.mark.parametrize(
+    ("says", "asked", "fps"), [(25.0, 15, 25), (0.0, 15, 15), (0.0, None, 30), (90_000.0, None, 30)]
+)
+def test_a_camera_without_a_rate_that_can_be_takes_the_one_asked_for_and_is_live(says, asked, fps):
+    source, _ = camera(Device([videos.picture(0)], fps=says), fps=asked)
+    assert source.fps == fps and source.live and source.length_frames is None and source.size == (320, 240)
+    assert f"{fps} frames/s" in source.describe()
 
 
 class Hanging(Device):

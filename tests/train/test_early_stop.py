@@ -1,6 +1,7 @@
 """Averages of weights, early stopping, and the clips it judges by."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,14 @@ def test_held_out_clips_are_a_share_of_every_class_and_no_longer_learnt(share: f
     before = Counter(clip.label for clip in data.part(True))
     out = Counter(clip.label for clip in held.clips)
     assert all(out[label] == int(count * share) for label, count in before.items())
+
+
+def test_of_each_class_the_clip_whose_number_times_the_share_passes_a_whole_number_is_held_out() -> None:
+    clip = read_dataset(DATA).clips[0]
+    clips = tuple(replace(clip, id=f"{label}{n}", label=label, train=True) for n in range(1, 10) for label in (0, 1))
+    _, held = held_out(replace(read_dataset(DATA), clips=clips), 0.34)
+    # 0.34, 0.68, 1.02; ... 2.04; ... 3.06.
+    assert [clip.id for clip in held.clips] == ["03", "13", "06", "16", "09", "19"]
 
 
 def test_a_run_has_settled_when_the_last_epochs_brought_nothing_better() -> None:

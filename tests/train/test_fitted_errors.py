@@ -80,6 +80,8 @@ def test_a_file_holds_the_errors_to_four_digits(tmp_path: Path) -> None:
         ({"joints": None}, "not a readable file"),
         ({"fps": 0}, "out of range"),
         ({"joints": {"head": {"jitter": 1}}}, "not a readable file"),
+        ({"joints": {"head": asdict(JointErrors(Spells(0.1, 0.1), -0.1, 0.2, 0.1))}}, "out of range"),
+        ({"lost": {"share": 0.5, "mean_s": float("inf")}}, "spells of inf s"),
     ],
 )
 def test_a_file_that_means_nothing_is_a_data_error(tmp_path: Path, change: dict[str, Any], said: str) -> None:
