@@ -53,11 +53,9 @@ class _Ring:
     """The last values, in memory that is taken once: a loop that runs for weeks must not grow."""
 
     def __init__(self) -> None:
-        self._values: Float32 = np.zeros(MEMORY_FRAMES, np.float32)
-        self._frames = np.zeros(MEMORY_FRAMES, np.int64)
-        # Written to, because zeros are memory that the system has only promised.
-        self._frames.fill(-1)
-        self._values.fill(0)
+        # Written to, unlike zeros, which are memory that the system has only promised.
+        self._values: Float32 = np.full(MEMORY_FRAMES, np.nan, np.float32)
+        self._frames = np.full(MEMORY_FRAMES, -1, np.int64)
         self.count = 0
 
     def add(self, frame: int, value_ms: float) -> None:
@@ -66,8 +64,7 @@ class _Ring:
         self.count += 1
 
     def after(self, first_frame: int) -> Float32:
-        length = min(self.count, MEMORY_FRAMES)
-        return self._values[:length][self._frames[:length] >= first_frame]
+        return self._values[self._frames >= first_frame]
 
 
 class LatencyHistory:

@@ -1,5 +1,7 @@
 """One turn of the loop: joints mapped, decisions at their rate, the same as from the whole recording."""
 
+from dataclasses import replace
+
 import numpy as np
 import onnxruntime as ort
 import pytest
@@ -9,7 +11,8 @@ from edge.contract.bundle import read_bundle
 from edge.contract.errors import LayoutError, StageError
 from edge.contract.layouts import convert, layout
 from edge.contract.preprocess import clip_tensor
-from edge.latency import RECOGNISE
+from edge.contract.types import Event
+from edge.latency import NETWORKS, OUTSIDE, POSE, RECOGNISE, TRACK
 from edge.loop.action_stage import check_mapping
 from edge.recognition.decisions import DecisionConfig
 
@@ -119,6 +122,8 @@ def test_a_recogniser_that_fails_is_opened_again_and_people_are_kept(bundle):
     failed = [result for result in results if result.failure is not None]
     assert len(failed) == 2 and failed[0].failure == "action: device lost" and failed[0].people
     assert (broken.opened, broken.closed) == (3, 2) and results[-1].people[0].action is not None
+    told = [event for result in results for event in result.events if event.kind == "stage_failed"]
+    assert told == [Event("stage_failed", result.frame.time_s, text="action: device lost") for result in failed]
 
 
 def test_a_recogniser_that_keeps_failing_ends_the_run_with_its_cause(bundle):
@@ -126,6 +131,21 @@ def test_a_recogniser_that_keeps_failing_ends_the_run_with_its_cause(bundle):
     with pytest.raises(StageError, match=r"action stage failed 4 times within 60 s; the last time: device lost"):
         for n in range(60):
             stage.act(sighting(n, n / FPS, [moving_body(n)]))
+
+
+def test_what_networks_take_and_the_rest_add_up_to_the_stages(bundle):
+    class Timed(Breaking):
+        def recognise(self, clips):
+            self.network_s += 0.004
+            return super().recognise(clips)
+
+    stage = action_stage(bundle, open_recogniser=Timed(0).open, hz=10)
+    for n in range(60):
+        seen = replace(sighting(n, n / FPS, [moving_body(n)]), latency_ms={POSE: 30.0}, network_s=0.02)
+        spent = stage.act(seen).latency_ms
+        assert spent[NETWORKS] == pytest.approx(24 if RECOGNISE in spent else 20)
+        assert spent[NETWORKS] + spent[OUTSIDE] == pytest.approx(30 + spent[TRACK] + spent.get(RECOGNISE, 0))
+    assert n == 59 and seen.latency_ms == {POSE: 30.0}, "what came in stays as it was"
 
 
 def test_an_estimator_whose_joints_do_not_suffice_is_refused():

@@ -70,6 +70,13 @@ def test_only_the_last_frames_count(monkeypatch):
     assert row.frames == 500 and row.max_ms == pytest.approx(1)
 
 
+@pytest.mark.parametrize(("last", "frames"), [(5, 5), (95, 90), (1000, 90)])
+def test_of_the_last_frames_asked_for_those_after_the_warm_up_count(last, frames):
+    row = history(range(100), warm_up_frames=10).summary(last)["pose"]
+    assert row.frames == frames and row.max_ms == pytest.approx(99)
+    assert row.p50_ms == pytest.approx(99 - (frames - 1) / 2)
+
+
 def test_a_stage_measures_wall_time_even_when_it_fails_and_adds_up():
     latency_ms = {}
     for _ in range(2):
@@ -79,11 +86,15 @@ def test_a_stage_measures_wall_time_even_when_it_fails_and_adds_up():
     assert 39 < latency_ms["pose"] < 300
 
 
-def test_the_table_shows_every_stage_with_its_unit():
+def test_the_table_shows_every_stage_once_with_its_unit_and_sums_last():
     console = Console(width=100, record=True, file=io.StringIO())
-    console.print(latency_table(history([10, 20]).summary(), "Latency"))
+    made = LatencyHistory(0)
+    for ms in (10, 20):
+        made.add(0, {DECISION: 2 * ms, "pose": ms})
+    console.print(latency_table(made.summary(), "Latency"))
     text = console.export_text()
-    assert "p99 ms" in text and "15.00" in text and "pose" in text
+    assert "p99 ms" in text and text.count("15.00") == text.count("30.00") == 1
+    assert text.count("pose") == text.count(DECISION) == 1 and text.index("pose") < text.index(DECISION)
 
 
 def test_a_narrow_table_keeps_its_numbers_whole():

@@ -128,6 +128,9 @@ def test_a_replay_says_what_it_is_and_shows_black_pictures(tmp_path):
         (HEADER.line().replace("trt_pose-18", "other-3") + "\n", "means nothing here"),
         (HEADER.line().replace('"version": 1', '"version": 9') + "\n", "version 9, this release reads 1"),
         (HEADER.line().replace('"fps": 30.0', '"fps": "fast"') + "\n", "not a recording of poses"),
+        (HEADER.line().replace('"fps": 30.0', '"fps": 0') + "\n", "0 frames a second"),
+        (HEADER.line().replace("[64, 48]", "[64, 0]") + "\n", "means nothing here"),
+        (HEADER.line().replace("skd-edge poses", "skd-edge people") + "\n", "not a recording of poses"),
     ],
 )
 def test_what_is_no_recording_is_refused_when_opened(tmp_path, text, says):
@@ -148,7 +151,7 @@ def test_what_is_no_recording_is_refused_when_opened(tmp_path, text, says):
         ('{"frame": 1, "time_s": 1.0}\n', "line 3: no key 'poses'"),
         ('{"frame": 1e400, "time_s": 1.0, "poses": []}\n', "line 3"),
         ('{"frame": 1, "time_s": NaN, "poses": []}\n', "time does not rise"),
-        (f'{{"frame": 1, "time_s": 1, "poses": [{{"score": 1, "keypoints": {[[1e300, 1, 1]] * 33}}}]}}\n', "line 3"),
+        (f'{{"frame": 1, "time_s": 1, "poses": [{{"score": 1, "keypoints": {[[1e300, 1, 1]] * 18}}}]}}\n', "not finite"),
         ("\udcff\n", "line 3"),  # a byte that is no text
     ],
 )
