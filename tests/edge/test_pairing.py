@@ -40,6 +40,10 @@ def test_people_who_were_not_there_together_are_no_pair():
     first, second = body(0), body(120)
     first[: T - 2, :, 2] = 0
     assert closeness(first, second) == float("inf")
+    # Of three frames together it is their mean: gaps of 20, 40 and 60 pixels, heights of 200.
+    first[T - 3, :, 2] = 1
+    second[T - 3 :, :, 0] += np.array([0, 20, 40])[:, None]
+    assert closeness(first, second) == pytest.approx(40 / 200)
 
 
 def test_unseen_joints_have_no_place():

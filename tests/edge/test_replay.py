@@ -151,7 +151,7 @@ def test_what_is_no_recording_is_refused_when_opened(tmp_path, text, says):
         ('{"frame": 1, "time_s": 1.0}\n', "line 3: no key 'poses'"),
         ('{"frame": 1e400, "time_s": 1.0, "poses": []}\n', "line 3"),
         ('{"frame": 1, "time_s": NaN, "poses": []}\n', "time does not rise"),
-        (f'{{"frame": 1, "time_s": 1, "poses": [{{"score": 1, "keypoints": {[[1e300, 1, 1]] * 18}}}]}}\n', "not finite"),
+        (f'{{"frame": 1, "time_s": 1, "poses": [{{"score": 1, "keypoints": {[[1e300, 1, 1]] * 18}}}]}}\n', "finite"),
         ("\udcff\n", "line 3"),  # a byte that is no text
     ],
 )
