@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.contract.errors import OutputError
+
+PATIENCE_S = 2.0
+"""Most files are written in a moment, so that the other one is waited for before it is called a run of its own."""
+NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS}
+"""What network drives say that know of none."""
 
 
 @contextmanager
@@ -34,23 +41,50 @@ def replacing(path: Path) -> Iterator[Path]:
     """A path to write to; on success it takes the place of ``path``, on failure it is removed.
 
     The suffix is kept (``clip.mp4`` is written as ``clip.partial.mp4``), because video writers
-    choose the container by it. Raises OutputError where the system refuses, and for what is no file.
+    choose the container by it. Raises OutputError where the system refuses, for what is no file, and where another
+    process is writing the same file.
     """
     with writing(path):
         # A link stays, and the file that it names is written. Path.resolve would raise no OSError for a link to itself.
         place = Path(os.path.realpath(path))
-        partial = place.with_name(f"{place.stem}.partial{path.suffix}")
         place.parent.mkdir(parents=True, exist_ok=True)
         # Before the work rather than after it.
         if place.is_dir():
             raise IsADirectoryError(errno.EISDIR, "a folder has this name")
         if place.exists() and not place.is_file():
             raise OSError(errno.EINVAL, "it is a pipe or a device")
+        partial = place.with_name(f"{place.stem}.partial{path.suffix}")
+        held = _alone(partial)
         try:
             yield partial
             partial.replace(place)
         finally:
             partial.unlink(missing_ok=True)
+            os.close(held)
+
+
+def _alone(partial: Path) -> int:
+    """Empty, and this process's until the descriptor is closed: two runs of the same output would mix their lines.
+
+    What a run left that was killed is nobody's. Raises OSError where another process keeps it.
+    """
+    end_s = time.monotonic() + PATIENCE_S
+    while True:
+        held = os.open(partial, os.O_RDWR | os.O_CREAT, 0o666)
+        with suppress(BlockingIOError):
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno not in NO_LOCKS:
+                    raise
+            # Whoever had it may have put it in its place since it was opened.
+            if partial.exists() and os.path.samestat(os.fstat(held), partial.stat()):
+                os.truncate(held, 0)
+                return held
+        os.close(held)
+        if time.monotonic() > end_s:
+            raise OSError(errno.EBUSY, "another run is writing it")
+        time.sleep(0.02)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -6,8 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from edge.contract.errors import EngineError
+from edge.contract.errors import ConfigError, EngineError
 from edge.engines.engine import Engine
+
+MOST_THREADS = 1024
+"""Far more than a machine has cores, and few enough for every runtime's own number."""
 
 Runtime = Literal["auto", "openvino"]
 """auto: by the file's suffix. openvino: OpenVINO on the CPU for .onnx and .tflite; an .engine stays TensorRT's."""
@@ -27,6 +30,8 @@ def open_engine(
     Raises EngineError for a file that is absent, damaged or of an unknown kind, and
     MissingDependency where the runtime is not installed.
     """
+    if not 0 <= threads <= MOST_THREADS:
+        raise ConfigError(f"threads is {threads}", hint=f"give 0 for all cores, or up to {MOST_THREADS}")
     if not path.is_file():
         raise EngineError("no such network file", where=path, hint="check the path; a folder or a pipe is none")
     if runtime == "openvino" and path.suffix != ".engine":

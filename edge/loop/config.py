@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,5 +71,5 @@ class RunConfig:
                 raise ConfigError(f"{path} is the source itself", hint="give the output another name")
         if self.frames is not None and self.frames < 1:
             raise ConfigError(f"frames is {self.frames}", hint="give 1 or more, or leave it out")
-        if self.limit_s is not None and not self.limit_s > 0:
+        if self.limit_s is not None and not 0 < self.limit_s < math.inf:
             raise ConfigError(f"limit_s is {self.limit_s}", hint="give more than 0 seconds, or leave it out")

@@ -113,3 +113,15 @@ def a_source_that_is_a_link_to_itself(folder: Path) -> Argv:
     """clip.mp4: no such video file"""
     (folder / "clip.mp4").symlink_to(folder / "clip.mp4")
     return run(folder, source=folder / "clip.mp4")
+
+
+@on_board()
+def more_threads_than_any_machine_has_cores(folder: Path) -> Argv:
+    """threads is 99999999999; give 0 for all cores, or up to 1024"""
+    return run(folder, more=["--recogniser.threads", "99999999999"])
+
+
+@on_board()
+def a_run_without_end(folder: Path) -> Argv:
+    """limit_s is inf; give more than 0 seconds, or leave it out"""
+    return run(folder, more=["--limit_s", "1e400"])

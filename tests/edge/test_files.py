@@ -2,11 +2,15 @@
 
 import os
 import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
 
 import pytest
 
 from edge.contract.errors import ConfigError, OutputError
-from edge.contract.files import replacing
+from edge.contract.files import replacing, write_text
 from edge.loop.config import RunConfig
 from edge.sinks.registry import SinkConfig
 
@@ -49,3 +53,55 @@ def test_no_output_takes_the_place_of_the_source(tmp_path, monkeypatch, prefix, 
         with pytest.raises(ConfigError, match="is the source itself"):
             RunConfig(f"{prefix}{source}{more}", tmp_path, sinks=SinkConfig(video=tmp_path / out))
     assert RunConfig(f"{prefix}{source}{more}", tmp_path, sinks=SinkConfig(video=tmp_path / "other.mp4"))
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from edge.contract.files import replacing, write_text
+with replacing(Path(sys.argv[1])) as partial:
+    partial.write_text("the other's")
+    print("begun", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def other_run(tmp_path):
+    """Another process that is writing a.txt until it is given a line."""
+    command = [sys.executable, "-c", WRITER, str(tmp_path / "a.txt")]
+    root = Path(__file__).resolve().parents[2]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root) as process:
+        assert process.stdout.readline() == "begun\n"
+        yield process
+        process.kill()
+
+
+def test_a_file_that_another_run_is_writing_is_refused_and_stays_the_others(tmp_path, other_run, monkeypatch):
+    monkeypatch.setattr("edge.contract.files.PATIENCE_S", 0.1)
+    with pytest.raises(OutputError, match=r"a\.txt: cannot be written: another run is writing it"):
+        write_text(tmp_path / "a.txt", "ours")
+    other_run.communicate("go on\n")
+    assert other_run.returncode == 0 and (tmp_path / "a.txt").read_text() == "the other's"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_file_that_another_run_has_done_with_a_moment_later_is_waited_for(tmp_path, other_run):
+    threading.Timer(0.3, lambda: other_run.communicate("go on\n")).start()
+    write_text(tmp_path / "a.txt", "ours")
+    assert (tmp_path / "a.txt").read_text() == "ours" and other_run.wait(10) == 0
+
+
+def test_what_a_killed_run_left_is_written_over(tmp_path, other_run):
+    other_run.kill()
+    other_run.wait()
+    assert (tmp_path / "a.partial.txt").read_text() == "the other's"
+    with replacing(tmp_path / "a.txt") as partial:
+        assert partial.read_text() == ""
+        partial.write_text("ours")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"] and (tmp_path / "a.txt").read_text() == "ours"
+
+
+def test_the_root_is_no_place_for_a_file():
+    with pytest.raises(OutputError, match="/: cannot be written: a folder has this name"):
+        write_text(Path("/"), "")
