@@ -6,11 +6,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import onnx
-import onnxruntime as ort
 from onnx import helper
 
 from calibrate.onnx_graph import Array, Sample, feed
-from edge.engines.onnx_runtime import HARMFUL
+from edge.engines.onnx_runtime import cpu_session
 
 
 class Piecewise:
@@ -66,11 +65,7 @@ class Piecewise:
             [i for i in self._model.graph.initializer if i.name in constants],
         )
         model = helper.make_model(graph, opset_imports=self._model.opset_import, ir_version=self._model.ir_version)
-        options = ort.SessionOptions()
-        options.log_severity_level = 3
-        session = ort.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"], disabled_optimizers=HARMFUL
-        )
+        session = cpu_session(model.SerializeToString())
         for position, live in enumerate(self._live):
             results = session.run(wanted, {name: live[name] for name in given})
             kept = {name: value for name, value in live.items() if self._takers[name] - self._done}

@@ -93,13 +93,13 @@ class Quantiser:
         self.layers = [n.name for n in Graph(self.model).nodes("Conv", "Gemm")]
 
     def quantised(self, float_layers: Sequence[str], samples: Sequence[Sample]) -> onnx.ModelProto:
-        """The network in INT8 but for the named layers, weights fitted and biases corrected on these samples."""
-        model = self._placed(float_layers)
-        corrected = bias_corrected(model, self.model, samples)
-        return self._finished(fitted(corrected, self.model, samples) if self._fit_weights else corrected)
+        """The network in INT8 but for the named layers, its weights and biases fitted to these samples."""
+        if not self._fit_weights:
+            return self.rounded(float_layers, samples)
+        return self._finished(fitted(self._placed(float_layers), self.model, samples))
 
     def rounded(self, float_layers: Sequence[str], samples: Sequence[Sample]) -> onnx.ModelProto:
-        """The same with weights rounded to the nearest, which is quick."""
+        """The same with weights rounded to the nearest and biases corrected, which is quick."""
         return self._finished(bias_corrected(self._placed(float_layers), self.model, samples))
 
     def _placed(self, float_layers: Sequence[str]) -> onnx.ModelProto:

@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 from numpy.typing import NDArray
 from rich.progress import track
 
 from calibrate.compare import agreement
 from calibrate.quantise import Quantiser
 from edge.cli.console import console
-from edge.engines.onnx_runtime import HARMFUL
+from edge.engines.onnx_runtime import cpu_session
 from edge.pose.heatmap_estimator import PEAKS
 
 SAMPLES = 4
@@ -82,11 +81,7 @@ def relative_error(given: NDArray[Any], wanted: NDArray[Any]) -> float:
 
 def outputs(model: onnx.ModelProto, samples: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
     """Each output over all samples; peaks are left out, which say nothing that heatmaps do not."""
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    session = ort.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"], disabled_optimizers=HARMFUL
-    )
+    session = cpu_session(model.SerializeToString())
     (name,) = [i.name for i in session.get_inputs()]
     names = [o.name for o in session.get_outputs() if o.name != PEAKS]
     runs = [session.run(names, {name: sample}) for sample in samples]

@@ -39,13 +39,8 @@ class OnnxRuntimeEngine:
             raise MissingDependency(
                 "onnxruntime", needed_for=f"running {path.name}", install="pip install 'skd-edge[edge]'"
             ) from error
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
         try:
-            self._session = ort.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"], disabled_optimizers=HARMFUL
-            )
+            self._session = cpu_session(str(path), threads)
         except Exception as error:  # ONNX Runtime raises a different class for each way a file can be bad
             raise EngineError(
                 f"ONNX Runtime cannot load it: {error}",
@@ -82,6 +77,16 @@ class OnnxRuntimeEngine:
 
     def close(self) -> None:
         """Nothing to give back: the session goes with the object."""
+
+
+def cpu_session(network: str | bytes, threads: int = 0) -> Any:
+    """ONNX Runtime's session of a file, by its path, or of a model's bytes. threads: 0 for all cores."""
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    return ort.InferenceSession(network, options, providers=["CPUExecutionProvider"], disabled_optimizers=HARMFUL)
 
 
 def _spec(value: Any) -> TensorSpec:
