@@ -1,6 +1,6 @@
-"""What each command of this room is told, for `--help` to show without PyTorch, which takes seconds to load.
+"""The flags of every command of ``python -m train``. `--help` shows them without PyTorch, which takes seconds to load.
 
-So no name of PyTorch's stands in these classes, not even for type checkers: what reads them for `--help` imports those.
+No annotation here is a name of PyTorch's, not even for type checkers alone: what makes `--help` imports them all.
 """
 
 from __future__ import annotations

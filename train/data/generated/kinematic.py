@@ -1,4 +1,4 @@
-"""Skeleton clips made from joint angles: the whole road, teacher to device, without a dataset.
+"""Skeleton clips made from joint angles, for the whole way from teacher to device without a dataset.
 
 Bodies of random proportions (:mod:`train.data.generated.body`) perform everyday actions
 (:mod:`train.data.generated.motions`) in 3-D. The clips suit tests, demos and first steps; how a network
