@@ -84,7 +84,7 @@ class Follower:
             best_first = sorted((-rule(track_id, pose, size), track_id) for track_id, pose in found)
             self.track_id = best_first[0][1] if best_first else None
         changed = self.track_id is not None and self.track_id != before
-        return {self.track_id} & {track_id for track_id, _ in found} if self.track_id is not None else set(), changed
+        return {track_id for track_id, _ in found if track_id == self.track_id}, changed
 
     @property
     def following(self) -> Following | None:

@@ -8,7 +8,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from calibrate.nearest_ranges import TRIED, nearest
+from calibrate.nearest_ranges import TRIED, judging, nearest
 from calibrate.quantise import Quantiser
 
 
@@ -40,3 +40,11 @@ def test_people_who_reach_further_ask_for_wider_ranges(tmp_path: Path) -> None:
     chosen = [nearest(source, samples, [reach * clip for clip in clips[16:]])[0] for reach in (0.3, 6.0)]
     reaches = [max(Quantiser(source, samples, method).write(tmp_path / f"{method}.onnx").values()) for method in chosen]
     assert reaches[0] < reaches[1]
+
+
+def test_clips_that_judge_are_others_than_those_that_ranges_come_from_unless_hardly_any_are_left() -> None:
+    assert judging(6, np.array([0, 2, 5])).tolist() == [1, 3, 4]
+    assert judging(90, np.arange(80)).tolist() == list(range(80, 90)), "an eighth is enough"
+    assert judging(89, np.arange(80)).tolist() == list(range(89))
+    # Of 900 every third: 300, evenly spread.
+    assert judging(1000, np.arange(100)).tolist() == list(range(100, 1000, 3))

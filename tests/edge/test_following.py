@@ -10,10 +10,10 @@ from test_replay import record, told
 from edge.capture.registry import open_source
 from edge.contract.bundle import read_bundle
 from edge.contract.errors import ConfigError
-from edge.contract.types import Following
+from edge.contract.types import Following, Pose
 from edge.drawing.overlay import following_text
 from edge.sinks.json_lines import record as json_record
-from edge.tracking.following import PeopleConfig
+from edge.tracking.following import Follower, PeopleConfig
 
 FPS = 30.0
 PICTURE = np.zeros((480, 640, 3), np.uint8)
@@ -55,6 +55,14 @@ def test_the_rule_chooses_one_and_nobody_else_is_decided_about(bundle, follow, w
     (chosen,) = (person for person in last.people if person.followed)
     assert chosen.action.label == everybody[who].action.label
     np.testing.assert_allclose(chosen.action.probabilities, everybody[who].action.probabilities, atol=1e-6)
+
+
+def test_the_largest_is_so_by_the_area_of_the_box_wherever_it_is_in_the_picture():
+    small_below, large_above = body(0, 500.0), body(0, 10.0, size=1.5)
+    small_below[:, 1] += 2000
+    follower = Follower(PeopleConfig("largest"))
+    found = [(4, Pose(small_below, 0.9)), (5, Pose(large_above, 0.9))]
+    assert follower.update(found, {4, 5}, (640, 480)) == ({5}, True)
 
 
 def test_everybody_is_followed_unless_asked_otherwise(bundle):

@@ -92,23 +92,24 @@ def test_the_newest_replaces_what_nobody_took_and_is_counted():
     assert list(newest) == [4] and newest.dropped == 4
 
 
-def test_a_giver_that_waits_is_freed_by_stop_and_by_end():
-    for free in ("stop", "end"):
-        handoff = Handoff(1)
-        handoff.put(1)
-        said = []
+@pytest.mark.parametrize(("depth", "free"), [(1, "stop"), (1, "end"), (0, "stop")])
+def test_a_giver_that_waits_is_freed_by_stop_and_by_end(depth, free):
+    handoff, said = Handoff(depth), []
+    for n in range(depth):
+        handoff.put(n)
+    assert handoff.is_any_waiting == (depth > 0)
 
-        def giver(handoff=handoff, said=said):
-            try:
-                handoff.put(2)
-            except Stopped:
-                said.append("stopped")
+    def giver():
+        try:
+            handoff.put(2)
+        except Stopped:
+            said.append("stopped")
 
-        thread = in_thread(giver)
-        time.sleep(0.02)
-        getattr(handoff, free)()
-        thread.join(2)
-        assert said == ["stopped"]
+    thread = in_thread(giver)
+    time.sleep(0.02)
+    getattr(handoff, free)()
+    thread.join(2)
+    assert said == ["stopped"] and not thread.is_alive()
 
 
 def test_a_taker_that_waits_is_freed_and_what_waits_is_taken_after_the_end_only():

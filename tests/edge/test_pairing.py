@@ -36,6 +36,13 @@ def test_the_two_that_are_nearest_are_a_pair_and_who_is_far_from_everybody_is_al
     assert most_interacting({1: body(0)}) is None and most_interacting({}) is None
 
 
+def test_of_pairs_with_one_of_the_people_asked_for_the_nearest_is_taken():
+    people = {1: body(0), 4: body(130), 5: body(250)}  # gaps of 30 and of 20 pixels
+    assert most_interacting(people) == (4, 5)
+    assert most_interacting(people, among={1}) == (1, 4)
+    assert most_interacting(people, among={9}) is None
+
+
 def test_people_who_were_not_there_together_are_no_pair():
     first, second = body(0), body(120)
     first[: T - 2, :, 2] = 0
