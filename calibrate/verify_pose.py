@@ -45,13 +45,17 @@ class VerifyPoseConfig:
 
 @dataclass(frozen=True)
 class PoseVerdict:
-    """errors: by output. measured: percentages. latency: the reference's and the candidate's. missed: empty: passed."""
+    """errors: by output. people: found over all pictures, by whom. measured: percentages.
+
+    latency: the reference's and the candidate's. missed: empty: passed.
+    """
 
     reference: str
     candidate: str
     pictures: int
     errors: Mapping[str, Deviation]
     bytes_ratio: float
+    people: Mapping[str, int]
     latency: tuple[Latency, Latency]
     measured: Mapping[str, float]
     missed: list[str]
@@ -77,6 +81,7 @@ def verify_pose(config: VerifyPoseConfig) -> None:
         pictures=len(pictures),
         errors={name: deviation(maps[0][name], maps[1][name]) for name in maps[0] if name != PEAKS},
         bytes_ratio=config.candidate.stat().st_size / config.network.stat().st_size,
+        people={"FP32": people.reference, "candidate": people.other, "both": people.both},
         latency=(reference, candidate),
         measured={"people_found_by_both": share, "joint_distance_of_body_size": 100 * people.distance},
         missed=missed,
@@ -87,6 +92,7 @@ def verify_pose(config: VerifyPoseConfig) -> None:
 def _conclude(verdict: PoseVerdict, report: Path | None) -> None:
     """Print the verdict as a table, write it as JSON, and leave with exit code 1 if the budget was missed."""
     table = Table("", "value", title=f"{verdict.candidate}\nagainst {verdict.reference}, {verdict.pictures} pictures")
+    table.add_row(f"people found by {', '.join(verdict.people)}", ", ".join(map(str, verdict.people.values())))
     for name, value in verdict.measured.items():
         table.add_row(name.replace("_", " "), f"{value:.2f} %")
     for name, e in verdict.errors.items():

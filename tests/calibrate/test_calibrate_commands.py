@@ -321,6 +321,11 @@ def test_the_pose_network_finds_the_same_people_in_int8(shared_data: Path, tmp_p
     written = json.loads(report.read_text())
     assert written["passed"]
     assert written["bytes_ratio"] < 0.35
+    people = written["people"]
+    # One man is in the pictures, and seen in most of them.
+    assert 4 <= people["FP32"] <= 8
+    either = people["FP32"] + people["candidate"] - people["both"]
+    assert written["measured"]["people_found_by_both"] == pytest.approx(100 * people["both"] / either)
     record = json.loads((tmp_path / "pose.int8.json").read_text())
     assert len(record["ids"]) == 6
     assert record["float_layers"] == []
