@@ -14,8 +14,8 @@ import onnx
 from rich.table import Table
 
 from calibrate.calibration_set import LabelledClips
-from calibrate.compare import agreement, top1
-from calibrate.judge import Judge, Loss
+from calibrate.judging.compare import agreement, top1
+from calibrate.judging.judge import Judge, Loss
 from calibrate.onnx_graph import Array, Sample
 from calibrate.quantise import Quantiser
 from calibrate.sensitivity import LayerLoss, fewest, layer_losses, outputs

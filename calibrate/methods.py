@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.table import Table
 
 from calibrate.calibration_set import METHODS, Method, check_clips, load_clips, stratified
-from calibrate.compare import agreement, deviation, logits_of, one_by_one, top1
+from calibrate.judging.compare import agreement, deviation, logits_of, one_by_one, top1
 from edge.cli.console import console
 from edge.contract.bundle import STUDENT_FP32, read_bundle
 from edge.contract.files import write_json

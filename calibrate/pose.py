@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calibrate.calibration_set import CalibrationRecord, Method, Weights, write_record
-from calibrate.judge import judge_by_people
+from calibrate.judging.judge import judge_by_people
 from calibrate.pictures import alternating
 from calibrate.pose_inputs import Family, pose_inputs
 from edge.cli.console import console

@@ -11,7 +11,7 @@ import onnx
 from numpy.typing import NDArray
 from rich.progress import track
 
-from calibrate.compare import agreement
+from calibrate.judging.compare import agreement
 from calibrate.quantise import Quantiser
 from edge.cli.console import console
 from edge.engines.onnx_runtime import cpu_session

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from calibrate.calibration_set import Method, check_clips, load_clips, stratified
-from calibrate.compare import one_by_one
+from calibrate.judging.compare import one_by_one
 from edge.cli.console import console
 from edge.contract.bundle import STUDENT_FP32, read_bundle
 from edge.contract.files import replacing, write_json

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibrate.calibration_set import LabelledClips, Method, MethodOrAuto, check_clips, load_clips, stratified
-from calibrate.compare import accuracies
+from calibrate.judging.compare import accuracies
 from calibrate.listening import Listening
 from edge.cli.console import console
 from edge.contract.bundle import read_bundle, write_manifest

@@ -18,7 +18,7 @@ from calibrate.calibration_set import (
     stratified,
     write_record,
 )
-from calibrate.compare import accuracies, logits_of, one_by_one
+from calibrate.judging.compare import accuracies, logits_of, one_by_one
 from calibrate.report import MOST_BYTES
 from edge.cli.console import console
 from edge.contract.bundle import CALIBRATION, STUDENT_FP32, STUDENT_INT8, read_bundle, write_manifest

@@ -12,7 +12,7 @@ import numpy as np
 from rich.table import Table
 
 from calibrate.calibration_set import LabelledClips, check_clips, held_out, load_clips
-from calibrate.compare import (
+from calibrate.judging.compare import (
     Deviation,
     Latency,
     agreement,
@@ -33,7 +33,7 @@ from edge.engines.engine import Engine
 from edge.engines.registry import open_engine
 
 if TYPE_CHECKING:
-    from calibrate.layers_apart import LayerGap
+    from calibrate.judging.layers_apart import LayerGap
 
 OVER_BUDGET = 1
 """Exit code of a comparison that ran and failed; 2 is for a user's error."""
@@ -115,7 +115,7 @@ def verify(config: VerifyConfig) -> None:
     int8 = [path for path in opened if path.suffix == ".onnx" and path.name != STUDENT_FP32]
     if int8:
         # It reads ONNX files, and a device that verifies an engine needs none of that.
-        from calibrate.layers_apart import layers_apart
+        from calibrate.judging.layers_apart import layers_apart
 
         layers = layers_apart(bundle.file(STUDENT_FP32), int8[0], one_by_one(stored["clips"][:LAYER_SAMPLES]))
     _show(results, skipped, layers)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rich.table import Table
 
-from calibrate.compare import Deviation, Latency, deviation, latencies, outputs
-from calibrate.compare_poses import people_agreement
+from calibrate.judging.compare import Deviation, Latency, deviation, latencies, outputs
+from calibrate.judging.compare_poses import people_agreement
 from calibrate.pictures import evenly_spaced
 from calibrate.pose_inputs import Family, estimator, pose_inputs
 from calibrate.verify import OVER_BUDGET

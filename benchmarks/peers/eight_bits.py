@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from benchmarks.peers.trainings import Training
 from calibrate.calibration_set import stratified
-from calibrate.compare import agreement, logits_of, one_by_one, top1
+from calibrate.judging.compare import agreement, logits_of, one_by_one, top1
 from calibrate.quantise import Quantiser
 from edge.contract.files import write_json
 from edge.contract.types import Float32

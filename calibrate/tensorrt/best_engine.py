@@ -16,9 +16,9 @@ from pathlib import Path
 from rich.table import Table
 
 from calibrate.calibration_set import check_clips, load_clips
-from calibrate.compare import latencies, least_agreement
 from calibrate.engine import EngineConfig
-from calibrate.judge import Judge, judge_by_labels, judge_by_logits, judge_by_people
+from calibrate.judging.compare import latencies, least_agreement
+from calibrate.judging.judge import Judge, judge_by_labels, judge_by_logits, judge_by_people
 from calibrate.onnx_graph import is_quantised, read_onnx
 from calibrate.pictures import evenly_spaced
 from calibrate.tensorrt.engine_builder import BuildOptions, Precision, build_engine

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from calibrate.compare import agreement, deviation, latencies, least_agreement, top1
-from calibrate.compare_poses import joint_distances, people_agreement
+from calibrate.judging.compare import agreement, deviation, latencies, least_agreement, top1
+from calibrate.judging.compare_poses import joint_distances, people_agreement
 from edge.contract.types import Pose
 
 

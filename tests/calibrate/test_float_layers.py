@@ -11,7 +11,7 @@ import pytest
 
 from calibrate.calibration_set import LabelledClips
 from calibrate.float_layers import choose_by_people, choose_float_layers, fewest_float_layers
-from calibrate.judge import Judge, Loss
+from calibrate.judging.judge import Judge, Loss
 from calibrate.pictures import alternating
 from calibrate.quantise import Quantiser
 from calibrate.sensitivity import layer_losses

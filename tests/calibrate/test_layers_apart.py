@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from calibrate.layers_apart import lost_variance
+from calibrate.judging.layers_apart import lost_variance
 
 
 def test_a_factor_for_each_channel_loses_nothing() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
 from calibrate.calibration_set import METHODS, Method
-from calibrate.compare import agreement
+from calibrate.judging.compare import agreement
 from calibrate.quantise import Quantiser
 from calibrate.sensitivity import fewest, layer_losses, relative_error
 from edge.contract.errors import DataError, EngineError

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from calibrate.calibration_set import LabelledClips
-from calibrate.compare import Array, agreement, logits_of, top1
-from calibrate.compare_poses import people_agreement
+from calibrate.judging.compare import Array, agreement, logits_of, top1
+from calibrate.judging.compare_poses import people_agreement
 from calibrate.listening import Listening
 from calibrate.pose_inputs import Family, estimator
 from edge.contract.types import Float32, Image, Pose
