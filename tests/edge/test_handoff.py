@@ -112,9 +112,10 @@ def test_a_giver_that_waits_is_freed_by_stop_and_by_end(depth, free):
     assert said == ["stopped"] and not thread.is_alive()
 
 
-def test_a_taker_that_waits_is_freed_and_what_waits_is_taken_after_the_end_only():
+@pytest.mark.parametrize("make", [lambda: Handoff(2), Newest], ids=["all", "newest"])
+def test_a_taker_that_waits_is_freed_and_what_waits_is_taken_after_the_end_only(make):
     for free, left in (("stop", []), ("end", [1])):
-        handoff = Handoff(2)
+        handoff = make()
         handoff.put(1)
         getattr(handoff, free)()
         assert list(handoff) == left

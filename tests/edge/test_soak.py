@@ -1,6 +1,7 @@
 """The soak itself, for seconds: it runs, counts, and finds what it is to find."""
 
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -105,6 +106,8 @@ def test_memory_that_is_taken_is_seen():
         taken[::4096] = b"x" * len(taken[::4096])
         time.sleep(2.2)
     assert memory.growth_mb(0) > 128, "what else the process gives back meanwhile is less"
+    resident_kb = int(Path("/proc/self/status").read_text().partition("VmRSS:")[2].split()[0])
+    assert memory.samples[-1][1] == pytest.approx(resident_kb * 1024 / 1e6, rel=0.2)
 
 
 def test_a_soak_shorter_than_its_warm_up_is_refused():

@@ -111,6 +111,37 @@ def test_an_interruption_before_the_first_epoch_starts_anew(tmp_path: Path, teac
     assert_same_run(config.out, teacher)
 
 
+def test_every_epoch_has_its_order_its_errors_and_its_dropout_and_every_step_its_rate(
+    tmp_path: Path, teacher: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips, seeds, rates = list[torch.Tensor](), list[int](), list[float]()
+    take = train.fit.take_step
+
+    def noted(lesson: Any, batches: Any, *rest: Any) -> dict[str, float]:
+        (batch,) = batches
+        clips.append(batch.low)
+        seeds.append(torch.initial_seed())
+        return take(lesson, [batch], *rest)
+
+    class Noted(torch.optim.SGD):
+        def step(self, closure: Any = None) -> Any:
+            rates.append(self.param_groups[0]["lr"])
+            return super().step(closure)
+
+    monkeypatch.setattr(train.fit, "take_step", noted)
+    monkeypatch.setattr(Optimiser, "descent", lambda self, parameters: Noted(parameters, lr=1.0))
+    cosine = replace(SHORT, schedule="cosine")
+    train_student(replace(student_config(tmp_path / "run", teacher), optimiser=cosine))
+    steps = 3 * BATCHES
+    assert len(clips) == len(set(seeds)) * BATCHES == steps
+    first, second = (torch.cat(clips[epoch * BATCHES : (epoch + 1) * BATCHES]) for epoch in (0, 1))
+    # Sorted by what they say of when joints were seen, clips of the same errors would be the same.
+    seen = [sorted(clip[2].flatten().tolist() for clip in epoch) for epoch in (first, second)]
+    assert seen[0] != seen[1]
+    progress = [n / steps for n in range(steps)]
+    assert rates == pytest.approx([0.05 * min(p / 0.05, 1) * (1 + math.cos(math.pi * p)) / 2 for p in progress])
+
+
 def test_another_seed_gives_other_weights(tmp_path: Path, teacher: Path) -> None:
     config = replace(teacher_config(tmp_path / "run"), seed=1, optimiser=replace(SHORT, epochs=1))
     train_teacher(config)
