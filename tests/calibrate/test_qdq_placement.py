@@ -9,6 +9,7 @@ import pytest
 
 from calibrate.bias_correction import with_room_for_biases
 from calibrate.onnx_graph import Graph
+from calibrate.qdq_placement import with_steps_of_relu
 from calibrate.quantise import Quantiser
 from calibrate.tensorrt.qdq_fusion import fusible, shared
 from edge.engines.onnx_runtime import HARMFUL
@@ -108,6 +109,26 @@ def test_in_front_of_a_relu_stands_the_step_of_what_it_passes(student: onnx.Mode
         behind = graph.takers[relu.output[0]]
         assert {b.op_type for b in behind} == {"QuantizeLinear"}
         assert {b.input[1] for b in behind} == {before.input[1]}
+
+
+def test_of_several_steps_behind_a_relu_the_coarsest_stands_in_front_of_it() -> None:
+    node, zero = onnx.helper.make_node, onnx.numpy_helper.from_array(np.zeros((), np.int8), "zero")
+    steps = [onnx.numpy_helper.from_array(np.array(step, np.float32), f"step{step}") for step in (0.1, 0.3, 9)]
+
+    def pair(given: str, step: float, gives: str) -> list[onnx.NodeProto]:
+        return [
+            node("QuantizeLinear", [given, f"step{step}", "zero"], [f"{gives}.eight"]),
+            node("DequantizeLinear", [f"{gives}.eight", f"step{step}", "zero"], [gives]),
+        ]
+
+    nodes = [node("Add", ["a", "b"], ["sum"]), *pair("sum", 9, "rounded"), node("Relu", ["rounded"], ["relu"])]
+    nodes += [*pair("relu", 0.1, "fine"), *pair("relu", 0.3, "coarse")]
+    values = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [4]) for name in "ab"]
+    gives = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [4]) for name in ("fine", "coarse")]
+    model = onnx.helper.make_model(onnx.helper.make_graph(nodes, "sum", values, gives, [*steps, zero]))
+    first, *behind = Graph(with_steps_of_relu(model)).nodes("QuantizeLinear")
+    assert (first.input[0], first.input[1]) == ("sum", "step0.3")
+    assert [(n.input[0], n.input[1]) for n in behind] == [("relu", "step0.1"), ("relu", "step0.3")]
 
 
 def test_a_bias_that_int32_cannot_hold_gets_coarser_weights(separable: onnx.ModelProto) -> None:

@@ -15,7 +15,7 @@ from edge.soak.memory import Memory
 
 def test_a_short_soak_loses_the_camera_and_no_event(shared_data, bundle_folder, blazepose_files):
     recording = shared_data / "media" / "felixchenfy_exercise.avi"
-    config = SoakConfig(bundle_folder, recording, minutes=0.2, warm_up_minutes=0.05, loss_every_s=2.0)
+    config = SoakConfig(bundle_folder, recording, minutes=0.1, warm_up_minutes=0.05, loss_every_s=0.7)
     found, _ = run_soak(config)
     assert found.frames > 5 and found.losses >= 1
     assert found.told == found.heard > 0 and found.hanging_took >= 1
@@ -107,6 +107,7 @@ def test_memory_that_is_taken_is_seen():
         time.sleep(2.2)
     assert memory.growth_mb(0) > 128, "what else the process gives back meanwhile is less"
     resident_kb = int(Path("/proc/self/status").read_text().partition("VmRSS:")[2].split()[0])
+    assert memory.samples[0][0] < 60, "seconds since it is watched"
     assert memory.samples[-1][1] == pytest.approx(resident_kb * 1024 / 1e6, rel=0.2)
 
 
