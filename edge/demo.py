@@ -9,7 +9,7 @@ from edge.assets import DEMO_CLIP, fetch
 from edge.contract.bundle import read_bundle
 from edge.loop.config import RunConfig
 from edge.run import run
-from edge.sinks.registry import SinkConfig
+from edge.sinks.config import SinkConfig
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,10 @@ from edge.contract.errors import SourceError
 from edge.contract.files import replacing, writing
 from edge.latency import LatencyHistory, latency_table
 from edge.loop.config import RunConfig
+from edge.loop.outputs import outlets
 from edge.loop.parts import opened
 from edge.loop.progress import progress_line
 from edge.machine import machine
-from edge.sinks.registry import outlets
 
 if TYPE_CHECKING:
     from edge.loop.played import Played
@@ -49,14 +49,14 @@ def run(config: RunConfig) -> None:
         if config.self_test:
             parts.student.require_agreement(parts.bundle)
         history, overlay = LatencyHistory(WARM_UP_FRAMES), Overlay(pose.layout)
-        limits, clip_s = Limits(config.frames, config.limit_s), parts.bundle.manifest.preprocessing.duration_s
+        limits = Limits(config.frames, config.limit_s)
         with replacing(config.report) if config.report else nullcontext() as report:
             with progress_line(limits.total(source)) as show_progress:
                 pipeline = Pipeline(
                     source,
                     pose,
                     parts.action,
-                    outlets(config.sinks, config.record, source, pose, overlay, history, clip_s, console.print),
+                    outlets(config, parts, overlay, history, console.print),
                     history,
                     limits=limits,
                     on_result=show_progress,

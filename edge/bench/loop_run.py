@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from edge.cli.console import print_warning
 from edge.latency import Latency, LatencyHistory
 from edge.loop.config import RunConfig
+from edge.loop.outputs import outlets
 from edge.loop.parts import opened
-from edge.sinks.registry import outlets
 
 if TYPE_CHECKING:
     from edge.contract.types import Float32, FrameResult
@@ -45,12 +45,11 @@ def loop_run(
     history = LatencyHistory(warm_up_frames)
     with opened(config) as parts:
         told, overlay = parts.describe(), Overlay(parts.pose.layout)
-        clip_s = parts.bundle.manifest.preprocessing.duration_s
         played = Pipeline(
             parts.source,
             parts.pose,
             parts.action,
-            outlets(config.sinks, config.record, parts.source, parts.pose, overlay, history, clip_s, print_warning),
+            outlets(config, parts, overlay, history, print_warning),
             history,
             limits=Limits(config.frames, config.limit_s),
             on_result=on_result,

@@ -14,7 +14,7 @@ from edge.loop.restarts import RestartConfig
 from edge.pose.registry import PoseConfig
 from edge.recognition.decisions import DecisionConfig
 from edge.recognition.recogniser import RecogniserConfig
-from edge.sinks.registry import SinkConfig
+from edge.sinks.config import SinkConfig
 from edge.tracking.following import PeopleConfig
 from edge.tracking.tracker import TrackerConfig
 

@@ -12,7 +12,7 @@ import pytest
 from edge.contract.errors import ConfigError, OutputError
 from edge.contract.files import replacing, write_text
 from edge.loop.config import RunConfig
-from edge.sinks.registry import SinkConfig
+from edge.sinks.config import SinkConfig
 
 
 def test_a_file_appears_whole_in_new_folders_too(tmp_path):
