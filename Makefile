@@ -52,7 +52,7 @@ test: $(VENV)/all.stamp ## Linters, types, layering, tests
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(VENV)/bin/lint-imports
+	$(VENV)/bin/lint-imports --no-cache
 	$(RUN) -m pytest
 
 road: $(VENV)/all.stamp ## The whole pipeline, from training to labels on a video: DATA=folder [DATASET=penn_action|utd_mhad|ui_prmd|ntu60|...]
