@@ -8,19 +8,18 @@ under a field is its help.
 from __future__ import annotations
 
 import errno
-import json
 import os
 import re
 import sys
 from argparse import Action, RawDescriptionHelpFormatter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
-from itertools import takewhile
-from typing import Any, NoReturn, get_args, get_origin, get_type_hints
+from typing import Any, NoReturn, get_args, get_type_hints
 
 import yaml
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace, set_loader, set_parsing_settings
 
+from edge.cli.arguments import completed
 from edge.cli.config_file import read_flags
 from edge.cli.console import console
 from edge.cli.exit_codes import INTERRUPTED, USER_ERROR
@@ -109,54 +108,6 @@ def _require_text(argv: Sequence[str]) -> None:
             _fail(f"{word!a} is not text in {encoding}, which names have here; rename it, or set LC_ALL=C.UTF-8")
 
 
-def _joined(argv: Sequence[str]) -> list[str]:
-    """``--source '-?width=640'`` as ``--source=-?width=640``: argparse takes the value for another flag."""
-    joined: list[str] = []
-    for word in argv:
-        if word.startswith("-?") and joined and joined[-1].startswith("--"):
-            joined[-1] += f"={word}"
-        else:
-            joined.append(word)
-    return joined
-
-
-def _listed(argv: Sequence[str], commands: Mapping[str, Command]) -> list[str]:
-    """``--compare a.json b.json`` as ``--compare ["a.json", "b.json"]``, for fields of several values alone."""
-    command = commands.get(argv[0]) if argv else None
-    if command is None:
-        return list(argv)
-    kinds = get_type_hints(command.config)
-    # The type itself, or a part of "tuple[...] | None".
-    several = {f"--{name}" for name, kind in kinds.items() if tuple in [get_origin(k) for k in (kind, *get_args(kind))]}
-    listed: list[str] = []
-    rest = list(argv)
-    while rest:
-        listed.append(rest.pop(0))
-        values = list(takewhile(lambda word: not word.startswith("--"), rest)) if listed[-1] in several else []
-        if len(values) > 1:
-            listed.append(json.dumps(values))
-            del rest[: len(values)]
-    return listed
-
-
-def _switched(argv: Sequence[str], commands: Mapping[str, Command]) -> list[str]:
-    """``--sinks.show`` as ``--sinks.show true``, for fields of yes or no alone."""
-    command = commands.get(argv[0]) if argv else None
-    switches = set(_switches(command.config)) if command is not None else set()
-    switched: list[str] = []
-    for word, following in zip(argv, [*argv[1:], "--"], strict=False):
-        switched += [word, "true"] if word in switches and following.startswith("--") else [word]
-    return switched
-
-
-def _switches(config: type, prefix: str = "--") -> Iterator[str]:
-    for name, kind in get_type_hints(config).items():
-        if isinstance(kind, type) and is_dataclass(kind):
-            yield from _switches(kind, f"{prefix}{name}.")
-        elif bool in (kind, *get_args(kind)):
-            yield prefix + name
-
-
 def _require_values(config: type, given: Namespace, prefix: str = "") -> None:
     """Of a YAML file jsonargparse takes ``threads:`` without a value for None, and ``pose: 3`` where keys belong below
     ``pose``, with which the dataclass cannot be made, or means something else."""
@@ -174,8 +125,7 @@ def _is_needed(field: Field[Any]) -> bool:
     return field.default is MISSING and field.default_factory is MISSING
 
 
-def run_command_line(program: str, about: str, commands: dict[str, Command], argv: Sequence[str] | None = None) -> None:
-    """Parse ``argv`` and run one command. A user's error is one line on stderr and exit code 2."""
+def _parser(program: str, about: str, commands: Mapping[str, Command]) -> _Parser:
     # Sub-commands are shown with the formatter of their parent.
     parser = _Parser(prog=f"python -m {program}", description=about, allow_abbrev=False, formatter_class=_HelpFormatter)
     parser.commands = tuple(commands)
@@ -193,11 +143,17 @@ def run_command_line(program: str, about: str, commands: dict[str, Command], arg
         sub.add_class_arguments(command.config, as_group=False)
         subcommands.add_subcommand(name, sub, help=command.summary)
         sub.prog = f"python -m {program} {name}"
+    return parser
+
+
+def run_command_line(program: str, about: str, commands: dict[str, Command], argv: Sequence[str] | None = None) -> None:
+    """Parse ``argv`` and run one command. A user's error is one line on stderr and exit code 2."""
+    parser = _parser(program, about, commands)
     given = sys.argv[1:] if argv is None else argv
     _require_text(given)
     try:
         with flushed_stdout():  # for --print_config
-            args = parser.parse_args(_switched(_listed(_joined(given), commands), commands))
+            args = parser.parse_args(completed(given, {name: command.config for name, command in commands.items()}))
     except UnicodeDecodeError as error:  # jsonargparse reads YAML files without asking whether they are text
         _fail(f"the configuration file is not text: {error}; give a YAML file in UTF-8")
     except RecursionError:
