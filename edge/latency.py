@@ -116,6 +116,11 @@ def _percentiles(values_ms: Float32) -> Latency:
     return Latency(len(values_ms), p50, p90, p99, float(values_ms.max()))
 
 
+def rounded(figures: Mapping[str, float]) -> dict[str, float]:
+    """To a thousandth, for files."""
+    return {name: round(value, 3) for name, value in figures.items()}
+
+
 def latency_table(latencies: Mapping[str, Latency], title: str) -> Table:
     """One row a stage; sums below a line."""
     table = Table(Column("stage", overflow="fold"), title=title, title_justify="left")

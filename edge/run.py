@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -16,7 +15,7 @@ from edge.cli.exit_codes import USER_ERROR
 from edge.cli.interruption import Interruption, interruptible
 from edge.contract.errors import SourceError
 from edge.contract.files import replacing, writing
-from edge.latency import LatencyHistory, latency_table
+from edge.latency import LatencyHistory, latency_table, rounded
 from edge.loop.config import RunConfig
 from edge.loop.outputs import outlets
 from edge.loop.parts import opened
@@ -124,13 +123,9 @@ def _figures(config: RunConfig, played: Played, history: LatencyHistory) -> dict
         "frames_dropped": played.dropped,
         "frames_failed": played.failed,
         "given_up": played.given_up,
-        "latency": {stage: _rounded(asdict(row)) for stage, row in history.summary().items()},
-        "action_seconds": {track_id: _rounded(by_label) for track_id, by_label in played.times.seconds.items()},
+        "latency": {stage: rounded(asdict(row)) for stage, row in history.summary().items()},
+        "action_seconds": {track_id: rounded(by_label) for track_id, by_label in played.times.seconds.items()},
     }
-
-
-def _rounded(figures: Mapping[str, float]) -> dict[str, float]:
-    return {name: round(value, 3) for name, value in figures.items()}
 
 
 def conclude(config: RunConfig, played: Played, history: LatencyHistory) -> None:

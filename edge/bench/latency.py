@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import resource
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,6 +12,7 @@ from edge.assets import DEMO_CLIP, fetch
 from edge.bench.board import board_figures, watched_board
 from edge.bench.compare import compare
 from edge.bench.display_run import Display, DisplayRun, display_run
+from edge.bench.latency_figures import Taken, latency_figures
 from edge.bench.latency_report import FORMAT, as_markdown
 from edge.bench.loop_run import LoopRun, loop_run
 from edge.bench.query_times import QueryTimes, pose_network_times
@@ -95,7 +93,6 @@ def latency(config: LatencyConfig) -> None:
     if load > (os.cpu_count() or 1) / 2:
         print_warning(f"the machine is busy (load {load:.1f}): the figures will be of that")
     taken = _measure(config, run_config)
-    runs = taken.runs
     report = {
         "format": FORMAT,
         "machine": machine(),
@@ -104,36 +101,18 @@ def latency(config: LatencyConfig) -> None:
         "precision": config.recogniser.precision,
         "threads": {"pose": config.pose.threads, "student": config.recogniser.threads},
         "warm_up_frames": config.warm_up_frames,
-        **runs[0].parts,
-        "loop": [_run(run) for run in runs],
-        "student_batches": [[_batch(found) for found in one] for one in taken.batches],
-        "pose_networks": [{name: _queries(found) for name, found in one.items()} for one in taken.pose_networks],
-        "display": {"to": config.display, "runs": [_display(found) for found in taken.displays]},
-        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
-        "board": taken.board,
+        **latency_figures(taken, config.display),
     }
     files = [config.out / name for name in ("latency.json", "latency.md", "latency.png")]
     write_json(files[0], report)
     write_text(files[1], text := as_markdown(report))
-    values_ms = {name: np.concatenate([run.values_ms[name] for run in runs]) for name in in_all(runs)}
+    values_ms = {name: np.concatenate([run.values_ms[name] for run in taken.runs]) for name in taken.stages}
     write_png(files[2], distribution_picture(values_ms))
     console.print(text)
     console.print(f"written  {', '.join(map(str, files))}")
 
 
-@dataclass(frozen=True)
-class _Taken:
-    """One entry a run; board: see :func:`edge.bench.board.board_figures`."""
-
-    bundle: str
-    runs: list[LoopRun]
-    batches: list[list[BatchTimes]]
-    pose_networks: list[dict[str, QueryTimes]]
-    displays: list[DisplayRun]
-    board: dict[str, Any] | None
-
-
-def _measure(config: LatencyConfig, run_config: RunConfig) -> _Taken:
+def _measure(config: LatencyConfig, run_config: RunConfig) -> Taken:
     bundle = read_bundle(config.bundle)
     runs: list[LoopRun] = []
     batches: list[list[BatchTimes]] = []
@@ -157,38 +136,4 @@ def _measure(config: LatencyConfig, run_config: RunConfig) -> _Taken:
             board.look()
     frames, seconds = sum(run.frames for run in runs), sum(run.seconds for run in runs)
     figures = board_figures(board.loop, board.idle, board.throttling, frames, seconds)
-    return _Taken(bundle.manifest.name, runs, batches, networks, displays, figures)
-
-
-def in_all(runs: Sequence[LoopRun]) -> list[str]:
-    """Stages that every run has."""
-    return [name for name in runs[0].stages if all(name in run.stages for run in runs)]
-
-
-def _run(run: LoopRun) -> dict[str, Any]:
-    return {
-        "frames": run.frames,
-        "frames_per_s": round(run.frames_per_s, 2),
-        "dropped": run.dropped,
-        "failed": run.failed,
-        "stages": {name: _rounded(asdict(row)) for name, row in run.stages.items()},
-    }
-
-
-def _display(found: DisplayRun) -> dict[str, Any]:
-    """One run's; without percentiles where no clock was legible."""
-    counts = {"shown": found.shown, "unread": found.unread, "dropped": found.dropped}
-    return {**counts, **(_rounded(asdict(found.times)) if found.times else {})}
-
-
-def _batch(found: BatchTimes) -> dict[str, Any]:
-    return {"batch": found.batch, "clips_per_s": round(found.clips_per_s, 2), **_queries(found.times)}
-
-
-def _queries(found: QueryTimes) -> dict[str, Any]:
-    """The host's figures, and below "device" the GPU's, None where it has no clock."""
-    return {**_rounded(asdict(found.host)), "device": None if found.device is None else _rounded(asdict(found.device))}
-
-
-def _rounded(figures: dict[str, Any]) -> dict[str, Any]:
-    return {name: round(value, 3) for name, value in figures.items()}
+    return Taken(bundle.manifest.name, runs, batches, networks, displays, figures)

@@ -1,0 +1,68 @@
+"""What was measured, as ``latency.json`` holds it."""
+
+from __future__ import annotations
+
+import resource
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from edge.bench.display_run import Display, DisplayRun
+from edge.bench.loop_run import LoopRun
+from edge.bench.query_times import QueryTimes
+from edge.bench.student_batches import BatchTimes
+from edge.latency import rounded
+
+
+@dataclass(frozen=True)
+class Taken:
+    """One entry a run. bundle: its name. board: see :func:`edge.bench.board.board_figures`."""
+
+    bundle: str
+    runs: list[LoopRun]
+    batches: list[list[BatchTimes]]
+    pose_networks: list[dict[str, QueryTimes]]
+    displays: list[DisplayRun]
+    board: dict[str, Any] | None
+
+    @property
+    def stages(self) -> list[str]:
+        """Those that every run has."""
+        return [name for name in self.runs[0].stages if all(name in run.stages for run in self.runs)]
+
+
+def latency_figures(taken: Taken, display: Display) -> dict[str, Any]:
+    """What was found, ready for JSON. display: where pictures went."""
+    return {
+        **taken.runs[0].parts,
+        "loop": [_run(run) for run in taken.runs],
+        "student_batches": [[_batch(found) for found in one] for one in taken.batches],
+        "pose_networks": [{name: _queries(found) for name, found in one.items()} for one in taken.pose_networks],
+        "display": {"to": display, "runs": [_display(found) for found in taken.displays]},
+        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        "board": taken.board,
+    }
+
+
+def _run(run: LoopRun) -> dict[str, Any]:
+    return {
+        "frames": run.frames,
+        "frames_per_s": round(run.frames_per_s, 2),
+        "dropped": run.dropped,
+        "failed": run.failed,
+        "stages": {name: rounded(asdict(row)) for name, row in run.stages.items()},
+    }
+
+
+def _display(found: DisplayRun) -> dict[str, Any]:
+    """One run's; without percentiles where no clock was legible."""
+    counts = {"shown": found.shown, "unread": found.unread, "dropped": found.dropped}
+    return {**counts, **(rounded(asdict(found.times)) if found.times else {})}
+
+
+def _batch(found: BatchTimes) -> dict[str, Any]:
+    return {"batch": found.batch, "clips_per_s": round(found.clips_per_s, 2), **_queries(found.times)}
+
+
+def _queries(found: QueryTimes) -> dict[str, Any]:
+    """The host's figures, and below "device" the GPU's, None where it has no clock."""
+    return {**rounded(asdict(found.host)), "device": None if found.device is None else rounded(asdict(found.device))}
