@@ -56,6 +56,7 @@ class Answer:
         self._pictures: dict[int, int] = {}
 
     def add(self, result: FrameResult) -> None:
+        """One more frame of the video."""
         for person in result.people:
             if person.action is not None:
                 known = self._sums.setdefault(person.track_id, np.zeros(self._classes))

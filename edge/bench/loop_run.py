@@ -31,6 +31,7 @@ class LoopRun:
 
     @property
     def frames_per_s(self) -> float:
+        """Over the whole run."""
         return self.frames / self.seconds
 
 

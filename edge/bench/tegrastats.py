@@ -27,10 +27,12 @@ class BoardSample:
 
     @property
     def power_w(self) -> float | None:
+        """Watts of the whole board, None where no rail tells."""
         return board_power_w(self.rails_w)
 
     @property
     def hottest_c(self) -> float | None:
+        """Of all sensors, None where there is none."""
         return max(self.temperatures_c.values(), default=None)
 
 

@@ -39,6 +39,7 @@ class RecordingHeader:
     version: int = VERSION
 
     def line(self) -> str:
+        """The first line of a recording."""
         return json.dumps(asdict(self))
 
 

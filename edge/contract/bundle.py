@@ -43,6 +43,7 @@ class Bundle:
 
     @property
     def layout(self) -> JointLayout:
+        """Of the joints that the student reads."""
         return layout(self.manifest.layout)
 
     def file(self, name: str) -> Path:

@@ -85,6 +85,7 @@ class Action:
 
     @property
     def known(self) -> bool:
+        """Whether something is said, which UNKNOWN does not."""
         return self.label != UNKNOWN
 
 

@@ -114,6 +114,7 @@ def _range(host: Host, lowest: str, highest: str) -> tuple[int, int] | None:
 
 
 def zones(host: Host) -> Iterator[resources.ThermalZone]:
+    """Sensors of heat that tell a temperature."""
     for folder in host.names("/sys/class/thermal/thermal_zone*"):
         kinds = host.names(f"{folder}/trip_point_*_type")
         trips = [(host.read(kind) or "", host.read(kind.replace("_type", "_temp")) or "") for kind in kinds]

@@ -17,6 +17,7 @@ SYSTEM_PACKAGES = "in a virtual environment: python3 -m venv --system-site-packa
 
 
 def python(version: tuple[int, int]) -> Finding:
+    """version: major and minor."""
     said = ".".join(map(str, version))
     if PYTHONS[0] <= version <= PYTHONS[1]:
         return Finding("Python", "ok", said)

@@ -59,6 +59,7 @@ def corner(
 
 
 def whole(body: Box) -> Rectangle:
+    """All of a body."""
     left, top, right, bottom = body
     return round(left), round(top), round(right - left), round(bottom - top)
 

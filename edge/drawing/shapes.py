@@ -42,6 +42,7 @@ class Style:
 
     @classmethod
     def of(cls, image: Image) -> Style:
+        """For that picture (H, W, 3)."""
         side = float(np.sqrt(image.shape[0] * image.shape[1]))
         return cls(text=max(SMALLEST_LABEL, side / 46), stroke=max(1.0, side / 240))
 
@@ -56,6 +57,7 @@ class Style:
 
 
 def fixed(x: float, y: float) -> tuple[int, int]:
+    """Pixels as OpenCV takes them with ``shift=SHIFT``."""
     return round(float(x) * (1 << SHIFT)), round(float(y) * (1 << SHIFT))
 
 
@@ -85,6 +87,7 @@ def ring(image: Image, x: float, y: float, radius: float, fill: float, colour: C
 
 
 def bar(image: Image, x0: float, x1: float, y: float, score: float, colour: Colour, size: float) -> None:
+    """A line from x0 to x1 at height y, all in pixels, coloured up to ``score`` (0..1). size: of the text beside it."""
     thickness = max(2, round(0.2 * size))
     for end, c in ((x1, FAINT), (x0 + (x1 - x0) * score, colour)):
         ends = (fixed(x0, y), fixed(end, y))
@@ -98,6 +101,7 @@ def text_size(text: str, size: float) -> tuple[int, int]:
 
 
 def write(image: Image, text: str, x: float, y: float, size: float, colour: Colour) -> None:
+    """The text with its baseline beginning at (x, y) in pixels; for size see :func:`text_size`."""
     font, weight = cv2.FONT_HERSHEY_SIMPLEX, _weight(size)
     cv2.putText(image, text, (round(x), round(y)), font, size / 28, colour, weight, cv2.LINE_AA)
 

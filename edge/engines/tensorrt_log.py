@@ -34,6 +34,7 @@ class Complaints:
         return "; ".join(self._said) or without
 
     def clear(self) -> None:
+        """Forget them."""
         self._said.clear()
 
 

@@ -40,13 +40,16 @@ class TfliteNetwork:
 
     @property
     def inputs(self) -> list[int]:
+        """Tensors that the network takes."""
         return list(self._graph.inputs)
 
     @property
     def outputs(self) -> list[int]:
+        """Tensors that the network gives."""
         return list(self._graph.outputs)
 
     def shape(self, tensor: int) -> tuple[int, ...]:
+        """Of a tensor, as the file has it."""
         return tuple(int(n) for n in self._graph.tensors[tensor].shape)
 
     def constant(self, values: ArrayLike, dtype: DTypeLike = np.float32) -> int:

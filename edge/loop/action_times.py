@@ -26,6 +26,7 @@ class ActionTimes:
         self._last_s: dict[int, float] = {}
 
     def add(self, result: FrameResult) -> None:
+        """One more frame, later than the one before."""
         now_s = result.frame.time_s
         for person in result.people:
             label = person.action.label if person.action else UNDECIDED if person.followed else NOT_FOLLOWED

@@ -39,6 +39,7 @@ class SelfTest:
 
     @property
     def passed(self) -> bool:
+        """Whether enough decisions agree."""
         return self.agreement >= MIN_AGREEMENT
 
     def describe(self) -> str:

@@ -64,6 +64,7 @@ class Page:
             self._changed.notify_all()
 
     def tell(self, event: Event) -> None:
+        """What began, ended or broke."""
         with self._changed:
             self._events.append(event)
             self._lost = event.kind == "source_lost" or (self._lost and event.kind != "source_back")

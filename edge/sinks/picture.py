@@ -75,6 +75,7 @@ class BestMoment:
         self._merit: tuple[float, ...] = ()
 
     def look(self, result: FrameResult) -> None:
+        """One more frame, later than the one before."""
         now_s = self._now_s = result.frame.time_s
         is_first = not self._taken and self._best is None
         if is_first or (result.failure is None and self._is_apart(now_s)):

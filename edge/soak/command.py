@@ -86,6 +86,7 @@ class Soaked:
 
     @property
     def faults(self) -> list[str]:
+        """What the run is failed for, in words; empty where it passed."""
         found = []
         if self.growth_mb >= MAX_GROWTH_MB:
             found.append(f"memory grew by {self.growth_mb:.1f} MB, {MAX_GROWTH_MB:g} are allowed")
