@@ -16,6 +16,7 @@ from edge.contract.bundle import CALIBRATION, STUDENT_FP32, STUDENT_INT8, Bundle
 from edge.contract.errors import BundleError, DataError
 from edge.contract.reading import read_json
 
+VERIFY_AGAIN = "write it with `python -m calibrate verify --clips test.npz --report`"
 MOST_BYTES = 0.3
 """Of the FP32 file: the goal for an INT8 student."""
 COLUMNS = (
@@ -39,7 +40,15 @@ class ReportConfig:
 def report(config: ReportConfig) -> None:
     """Write the section anew. Raises DataError for a report that is absent or without labelled clips."""
     bundle = read_bundle(config.bundle)
-    lines = section(bundle, _verified(config.verified))
+    verified = _verified(config.verified)
+    try:
+        lines = section(bundle, verified)
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+        raise DataError(
+            f"it or the bundle's {CALIBRATION} lacks what the section tells: {type(error).__name__} {error}",
+            where=config.verified,
+            hint=VERIFY_AGAIN,
+        ) from error
     name = str(bundle.manifest.training.get("dataset", bundle.manifest.name))
     replace_section(config.page, f"{name}, INT8", "\n".join(lines), title="INT8 against FP32")
     console.print("\n".join(lines))
@@ -89,9 +98,11 @@ def _missed(figure: str, over: bool) -> str:
 
 
 def _verified(path: Path) -> dict[str, Any]:
-    hint = "write it with `python -m calibrate verify --clips test.npz --report`"
-    found = read_json(path, DataError, hint)
-    judged = {n["network"]: n["labelled"] for n in found.get("networks", [])}
+    found = read_json(path, DataError, VERIFY_AGAIN)
+    try:
+        judged = {n["network"]: n["labelled"] for n in found.get("networks", [])}
+    except (KeyError, TypeError):
+        judged = {}
     if not judged.get(STUDENT_FP32) or not judged.get(STUDENT_INT8):
-        raise DataError("says nothing of labelled clips", where=path, hint=hint)
+        raise DataError("says nothing of labelled clips", where=path, hint=VERIFY_AGAIN)
     return found

@@ -22,7 +22,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from edge.cli.console import console
 from edge.cli.progress_column import Told
-from edge.contract.errors import DataError
+from edge.contract.errors import ConfigError, DataError
 from edge.contract.types import Float32
 from train.checkpoint import FILE, Checkpoint, load_checkpoint, save_checkpoint
 from train.configuration import Hardware
@@ -107,7 +107,13 @@ def fit(run: Run, fabric: Fabric) -> Accuracy:
     with _told(run, len(state.history), fabric) as tell:
         while len(state.history) < settings.epochs and not has_settled(state.history, settings.patience):
             started = time.perf_counter()
-            means = _epoch(run, state, order, loader, fabric)
+            try:
+                means = _epoch(run, state, order, loader, fabric)
+            except torch.OutOfMemoryError as error:
+                raise ConfigError(
+                    f"the GPU has not enough memory for batches of {settings.batch} clips",
+                    hint="halve optimiser.batch and double optimiser.accumulate",
+                ) from error
             seconds = time.perf_counter() - started
             state.history.append({"epoch": len(state.history) + 1, "seconds": seconds, **means})
             _judge(run, state)

@@ -38,10 +38,18 @@ class Change:
 def compare(earlier: Path, later: Path) -> None:
     """Show every figure that both latency.json have, as ratios. Raises DataError for what is no latency report."""
     before, after = _read(earlier), _read(later)
-    for difference in differences(before, after):
+    try:
+        unlike, found = differences(before, after), changes(before, after)
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+        raise DataError(
+            f"what should be compared is lacking or damaged: {type(error).__name__} {error}",
+            where=f"{earlier} or {later}",
+            hint="measure again",
+        ) from error
+    for difference in unlike:
         console.print(f"warning: not the same {difference}")
     table = Table("what", "before", "after", "ratio", "")
-    for change in changes(before, after):
+    for change in found:
         verdict = "" if not change.moved else "faster" if _better(change) else "slower"
         figures = f"{change.before:.2f}", f"{change.after:.2f}", f"{change.ratio:.3f}"
         table.add_row(change.what, *figures, verdict)

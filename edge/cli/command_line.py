@@ -173,6 +173,8 @@ def run_command_line(program: str, about: str, commands: dict[str, Command], arg
         if error.filename is None or error.errno not in SYSTEM_REFUSALS:
             raise
         _fail(f"{os.fsdecode(error.filename)}: {error.strerror}; {SYSTEM_REFUSALS[error.errno]}")
+    except MemoryError as error:
+        _fail(f"there is not enough memory: {str(error) or 'Python gives no size'}; close other programs, or add swap")
     except KeyboardInterrupt:
         console.print("interrupted")
         raise SystemExit(INTERRUPTED) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import IO, Any, cast
 
 from rich.console import Console
@@ -12,6 +13,8 @@ from edge.cli.standard_streams import Stderr, open_closed_streams, writing_stdou
 open_closed_streams()
 # A class or a file may be called [/b] or :key:, which rich would take for its own.
 AS_IT_IS: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
+if os.environ.get("COLUMNS") == "0":
+    del os.environ["COLUMNS"]  # as of a serial line, of which nothing is known; rich would show nothing at all
 console = Console(file=cast(IO[str], Stderr()), soft_wrap=True, **AS_IT_IS)
 """Progress, tables and errors go to stderr; stdout is for data."""
 

@@ -1,5 +1,6 @@
 """Clips, networks and engines given to ``calibrate``."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -68,3 +69,22 @@ def calibration_labels_that_are_texts(folder: Path) -> Argv:
     """clips are float32, labels <U5, ids int64, which should be numbers"""
     np.savez(folder / "clips.npz", clips=np.zeros((1, 3, 32, 13, 1), np.float32), labels=["squat"])
     return ["calibrate", "student", "--bundle", good_bundle(folder), "--clips", folder / "clips.npz"]
+
+
+@on_workstation
+def a_report_of_what_was_not_measured(folder: Path) -> Argv:
+    """v.json: says nothing of labelled clips; write it with `python -m calibrate verify"""
+    (folder / "v.json").write_text('{"networks": [{"network": "student.onnx"}]}')
+    given = ("--bundle", good_bundle(folder), "--verified", folder / "v.json")
+    return ["calibrate", "report", *given, "--page", folder / "page.md"]
+
+
+@on_workstation
+def a_report_that_was_cut(folder: Path) -> Argv:
+    """v.json: it or the bundle's calibration.json lacks what the section tells: KeyError 'budget'"""
+    bundle = good_bundle(folder)
+    (bundle / "calibration.json").write_text("{}")
+    networks = [{"network": name, "labelled": {"samples": 1}} for name in ("student.onnx", "student.int8.onnx")]
+    (folder / "v.json").write_text(json.dumps({"networks": networks}))
+    given = ("--bundle", relist(bundle), "--verified", folder / "v.json")
+    return ["calibrate", "report", *given, "--page", folder / "page.md"]

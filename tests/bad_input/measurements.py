@@ -1,10 +1,13 @@
 """What is given to `bench`, `threshold` and `soak`."""
 
+import json
 import zipfile
 from pathlib import Path
 
 import numpy as np
 from bad_input.table import Argv, good_bundle, on_board, poses
+
+from edge.bench.latency_report import FORMAT
 
 
 def accuracy(folder: Path, *more: str, **arrays: object) -> Argv:
@@ -57,6 +60,14 @@ def a_comparison_with_what_is_no_report(folder: Path) -> Argv:
     """before.json: this is no latency report, or of another release"""
     for name in ("before.json", "after.json"):
         (folder / name).write_text("{}")
+    return ["edge", "bench", "latency", "--compare", folder / "before.json", folder / "after.json"]
+
+
+@on_board()
+def a_comparison_with_a_report_that_was_cut(folder: Path) -> Argv:
+    """what should be compared is lacking or damaged: KeyError 'bundle'; measure again"""
+    for name in ("before.json", "after.json"):
+        (folder / name).write_text(json.dumps({"format": FORMAT, "loop": []}))
     return ["edge", "bench", "latency", "--compare", folder / "before.json", folder / "after.json"]
 
 

@@ -1,5 +1,10 @@
 """A user's mistake is one line on stderr and exit code 2, never a traceback."""
 
+import errno
+import os
+import re
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -216,3 +221,39 @@ def test_a_yes_or_no_may_be_given_by_its_flag_alone(argv, dry):
     (config,) = taken
     assert config.dry is dry and config.window.show is True
     assert config.window.large is (True if "--window.large" in argv else None)
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/bundle/a.onnx"),
+            r"/bundle/a\.onnx: Permission denied; .+",
+        ),
+        (OSError(errno.EIO, "Input/output error", b"/bundle/a.onnx"), r"/bundle/a\.onnx: Input/output error; .+"),
+        (OSError(errno.EMFILE, "Too many open files", "a"), r"a: Too many open files; .+ulimit -n 4096"),
+        (MemoryError("Unable to allocate 3 TiB"), "there is not enough memory: Unable to allocate 3 TiB; .+"),
+        (MemoryError(), "there is not enough memory: Python gives no size; .+"),
+    ],
+)
+def test_what_the_system_refuses_anywhere_in_a_command_is_one_line(capsys, error, line):
+    def refused(run: Run) -> None:
+        raise error
+
+    with pytest.raises(SystemExit) as left:
+        run_command_line("edge", "", {"run": Command(Run, refused, "")}, ["run", "--source", "a"])
+    assert left.value.code == 2 and re.fullmatch(f"error: {line}\n", capsys.readouterr().err)
+
+
+def test_an_error_of_our_own_making_is_no_users():
+    def wrong(run: Run) -> None:
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory", "a")
+
+    with pytest.raises(FileNotFoundError):
+        run_command_line("edge", "", {"run": Command(Run, wrong, "")}, ["run", "--source", "a"])
+
+
+def test_a_terminal_without_a_width_is_written_to():
+    command = [sys.executable, "-m", "edge", "layouts"]
+    done = subprocess.run(command, env={**os.environ, "COLUMNS": "0"}, capture_output=True, text=True, check=True)
+    assert "penn-13" in done.stdout

@@ -310,3 +310,12 @@ def test_an_unknown_method_is_refused_with_the_known_ones(tmp_path: Path) -> Non
     config = replace(student_config(tmp_path, tmp_path), method="papers")
     with pytest.raises(ConfigError, match=r"unknown method 'papers'; known methods: alone, hinton, .*paper"):
         train_student(config)
+
+
+def test_a_gpu_without_enough_memory_is_told_with_the_flag_that_helps(tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(train.fit, "take_step", full)
+    with pytest.raises(ConfigError, match=r"not enough memory for batches of 16 clips; halve optimiser\.batch"):
+        train_teacher(teacher_config(tmp_path / "run"))
