@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -72,8 +73,16 @@ def test_with_patience_a_run_ends_early_with_the_weights_of_its_best_epoch(tmp_p
     assert 0 <= again.top1 <= 1
 
 
-def test_the_average_of_weights_is_what_is_kept(tmp_path: Path) -> None:
+def test_the_average_of_weights_is_what_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tested, predict = list[torch.Tensor](), fit.predict
+
+    def noted(network: torch.nn.Module, *rest: Any, **how: Any) -> Any:
+        tested.append(network.get_parameter("fc.weight").detach().clone())
+        return predict(network, *rest, **how)
+
+    monkeypatch.setattr(fit, "predict", noted)
     train_teacher(config(tmp_path / "average", average=0.5))
+    assert torch.equal(tested[-1], load_checkpoint(tmp_path / "average").best["fc.weight"]), "and what is tested"
     train_teacher(config(tmp_path / "last"))
     averaged, last = load_checkpoint(tmp_path / "average"), load_checkpoint(tmp_path / "last")
     name = "fc.weight"
@@ -81,6 +90,8 @@ def test_the_average_of_weights_is_what_is_kept(tmp_path: Path) -> None:
     assert torch.equal(averaged.best[name], averaged.average[f"module.{name}"])
     assert not torch.equal(averaged.best[name], averaged.network[name])
     assert torch.equal(last.best[name], last.network[name]) and last.average == {}
+    means = [name for name in averaged.best if name.endswith("running_mean")]
+    assert means and not any(torch.equal(averaged.best[name], averaged.network[name]) for name in means)
     assert torch.equal(averaged.rebuild().get_parameter(name), averaged.best[name])
 
 

@@ -36,8 +36,9 @@ def teacher_config(out: Path) -> TeacherConfig:
 
 
 def student_config(out: Path, teacher: Path) -> StudentConfig:
-    # dense_gcn has dropout: its draws must go on where they stopped, too.
-    return StudentConfig(out=out, teacher=teacher, data=DATA, width=4, optimiser=SHORT, hardware=Hardware(threads=1))
+    # dense_gcn has dropout: its draws must go on where they stopped, too, and so must the average of its weights.
+    averaged = replace(SHORT, average=0.5)
+    return StudentConfig(out=out, teacher=teacher, data=DATA, width=4, optimiser=averaged, hardware=Hardware(threads=1))
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +112,7 @@ def test_an_interruption_before_the_first_epoch_starts_anew(tmp_path: Path, teac
     assert_same_run(config.out, teacher)
 
 
-def test_every_epoch_has_its_order_its_errors_and_its_dropout_and_every_step_its_rate(
+def test_every_epoch_has_its_order_its_errors_and_its_dropout_every_step_its_rate_and_every_label_its_smoothing(
     tmp_path: Path, teacher: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clips, seeds, rates = list[torch.Tensor](), list[int](), list[float]()
@@ -120,6 +121,11 @@ def test_every_epoch_has_its_order_its_errors_and_its_dropout_and_every_step_its
     def noted(lesson: Any, batches: Any, *rest: Any) -> dict[str, float]:
         (batch,) = batches
         clips.append(batch.low)
+        # A fifth of each label is spread over all of the classes.
+        likeliest, shares = batch.targets.max(dim=1).values, batch.targets.sum(dim=1)
+        assert torch.allclose(likeliest, torch.tensor(0.8 + 0.2 / len(CLASSES))) and torch.allclose(
+            shares, likeliest * 0 + 1
+        )
         seeds.append(torch.initial_seed())
         return take(lesson, [batch], *rest)
 
@@ -130,8 +136,8 @@ def test_every_epoch_has_its_order_its_errors_and_its_dropout_and_every_step_its
 
     monkeypatch.setattr(train.fit, "take_step", noted)
     monkeypatch.setattr(Optimiser, "descent", lambda self, parameters: Noted(parameters, lr=1.0))
-    cosine = replace(SHORT, schedule="cosine")
-    train_student(replace(student_config(tmp_path / "run", teacher), optimiser=cosine))
+    settings = replace(SHORT, schedule="cosine", label_smoothing=0.2)
+    train_student(replace(student_config(tmp_path / "run", teacher), optimiser=settings))
     steps = 3 * BATCHES
     assert len(clips) == len(set(seeds)) * BATCHES == steps
     first, second = (torch.cat(clips[epoch * BATCHES : (epoch + 1) * BATCHES]) for epoch in (0, 1))
