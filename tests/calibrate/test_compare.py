@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from calibrate.judging.compare import agreement, deviation, latencies, least_agreement, top1
+from calibrate.judging.compare import WARM_UP, agreement, deviation, latencies, least_agreement, top1
 from calibrate.judging.compare_poses import joint_distances, people_agreement
 from edge.contract.types import Pose
 
@@ -70,6 +70,32 @@ def test_an_engine_is_not_timed_while_the_threads_of_another_still_spin() -> Non
     engines: list[Any] = [Spinning("a"), Spinning("b")]
     measured = latencies(engines, np.zeros(1), 12)
     assert all(latency.p90_ms < 5 for latency in measured)
+
+
+def test_latencies_are_milliseconds_of_as_many_runs_as_asked_for_without_those_that_warm_up(monkeypatch) -> None:
+    clock, since_rest, ran = [0.0], [0], [0]
+
+    class Warming:
+        """Is slow after each rest, and then takes 1 ms, 2 ms and on; half of it on the GPU."""
+
+        inputs = (SimpleNamespace(name="clip"),)
+        device_s = 0.0
+
+        def run(self, feed: dict[str, Any]) -> None:
+            since_rest[0] += 1
+            warm = since_rest[0] > WARM_UP
+            ran[0] += warm
+            spent = ran[0] * 1e-3 if warm else 1.0
+            clock[0], self.device_s = clock[0] + spent, spent / 2
+
+    def rest(seconds: float) -> None:
+        since_rest[0] = 0
+
+    monkeypatch.setattr(latencies.__module__ + ".time", SimpleNamespace(perf_counter=lambda: clock[0], sleep=rest))
+    (found,) = latencies([Warming()], np.zeros(1), 11)  # type: ignore[list-item]
+    # Of 1 to 11 ms.
+    assert ran == [11] and (found.p50_ms, found.p90_ms) == pytest.approx((6, 10))
+    assert found.device_p50_ms == pytest.approx(3)
 
 
 @pytest.mark.parametrize(

@@ -196,6 +196,24 @@ def test_where_none_is_accurate_enough_the_old_engine_stays(timed_board, bundle:
     assert not list(bundle.glob(".engines-*"))
 
 
+@pytest.mark.parametrize(
+    ("name", "precision", "built"),
+    [
+        ("student.int8.onnx", "auto", "INT8+FP16"),
+        ("student.onnx", "auto", "FP16"),
+        ("student.onnx", "fp32", "FP32"),
+    ],
+)
+def test_of_one_network_the_engine_that_it_is_made_for_lies_beside_it(
+    timed_board, bundle: Path, tmp_path: Path, name: str, precision: str, built: str
+) -> None:
+    timed_board()
+    engine(EngineConfig(onnx=bundle / name, precision=precision))  # type: ignore[arg-type]
+    assert f", {built}, " in open_engine((bundle / name).with_suffix(".engine")).describe()
+    engine(EngineConfig(onnx=bundle / name, precision=precision, out=tmp_path / "other.engine"))  # type: ignore[arg-type]
+    assert f", {built}, " in open_engine(tmp_path / "other.engine").describe()
+
+
 def test_a_bundle_or_a_network_but_not_both(tmp_path: Path) -> None:
     for config in (EngineConfig(), EngineConfig(bundle=tmp_path, onnx=tmp_path / "x.onnx")):
         with pytest.raises(ConfigError, match="bundle or a network"):

@@ -10,7 +10,7 @@ import torch
 
 from edge.contract.preprocess import Preprocessing
 from train import fit, teach
-from train.checkpoint import load_checkpoint
+from train.checkpoint import Checkpoint, load_checkpoint
 from train.configuration import Hardware, TeacherConfig
 from train.data.pairs import PairConfig
 from train.data.registry import DataConfig, read_dataset
@@ -61,9 +61,20 @@ def test_a_run_has_settled_when_the_last_epochs_brought_nothing_better() -> None
     assert not has_settled([], patience=1)
 
 
-def test_with_patience_a_run_ends_early_with_the_weights_of_its_best_epoch(tmp_path: Path) -> None:
+def test_with_patience_a_run_ends_early_with_the_weights_of_its_best_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statistics, save = list[torch.Tensor](), fit.save_checkpoint
+
+    def noted(folder: Path, made: Checkpoint) -> None:
+        name = next(name for name in made.network if name.endswith("running_mean"))
+        statistics.append(made.network[name].clone())
+        save(folder, made)
+
+    monkeypatch.setattr(fit, "save_checkpoint", noted)
     # A rate far too small to learn anything: the first epoch is as good as any.
     train_teacher(config(tmp_path, epochs=30, learning_rate=1e-9, patience=2, held_out=0.34))
+    assert len({tuple(mean.tolist()) for mean in statistics}) == len(statistics) > 2, "BatchNorm learns in every epoch"
     found = load_checkpoint(tmp_path)
     assert len(found.history) < 30 and has_settled(found.history, 2)
     scores = [epoch[VALIDATION] for epoch in found.history]
