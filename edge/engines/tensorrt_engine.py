@@ -68,7 +68,9 @@ class TensorRtEngine:
             compute_capability=self._gpu.compute_capability,
         )
         with self._gpu.current(), ExitStack() as taken:
-            self._open(trt, taken)
+            self._load(trt)
+            self._make_plans()
+            self._take_memory(taken)
             self._no_graph = "not asked for" if not graphs else self._record()
             self._taken = taken.pop_all()
 
@@ -107,8 +109,7 @@ class TensorRtEngine:
             # In this order: a runtime must outlive its engines.
             del self._engine, self._runtime
 
-    def _open(self, trt: Any, taken: ExitStack) -> None:
-        """taken: gives back, last first, what was taken until something failed, or until :meth:`close`."""
+    def _load(self, trt: Any) -> None:
         self._said = Complaints(trt)
         try:
             self._runtime = trt.Runtime(self._said.logger)
@@ -127,16 +128,17 @@ class TensorRtEngine:
         takes = [n for n in names if self._engine.get_tensor_mode(n) == trt.TensorIOMode.INPUT]
         self.inputs = tuple(self._spec(n) for n in takes)
         self.outputs = tuple(self._spec(n) for n in names if n not in takes)
+
+    def _make_plans(self) -> None:
         self._stream = self._gpu.stream()
         self._started, self._ended, self._there = (self._gpu.event() for _ in range(3))
-        tensors = (*self.inputs, *self.outputs)
         plans = [
             Plan(
                 self._engine,
                 profile,
                 batch,
-                tensors,
-                inputs=len(takes),
+                (*self.inputs, *self.outputs),
+                inputs=len(self.inputs),
                 stream=self._stream.handle,
                 path=self._path,
                 said=self._said,
@@ -148,12 +150,15 @@ class TensorRtEngine:
         self.inputs = tuple(replace(s, max_batch=most) if None in s.shape else s for s in self.inputs)
         if any(s.shape[:1] == (None,) for s in self.inputs):
             self.outputs = tuple(_with_free_batch(s, self._plans) for s in self.outputs)
+
+    def _take_memory(self, taken: ExitStack) -> None:
+        """taken: gives back, last first, what was taken until something failed, or until :meth:`close`."""
         self._buffers: dict[str, TensorBuffer] = {}
-        for spec in tensors:
-            size = max(math.prod(plan.shapes[spec.name]) for plan in plans)
+        for spec in (*self.inputs, *self.outputs):
+            size = max(math.prod(plan.shapes[spec.name]) for plan in self._plans)
             self._buffers[spec.name] = TensorBuffer(self._gpu, size, spec.dtype, mapped=self._mapped)
             taken.callback(self._buffers[spec.name].free)
-        for plan in plans:
+        for plan in self._plans:
             # Before the buffers go: a graph works on them.
             taken.callback(plan.close)
             plan.bind({name: buffer.address for name, buffer in self._buffers.items()})
