@@ -1,4 +1,4 @@
-"""What ``tegrastats`` says every so many milliseconds: memory, load, temperatures and rails of a Jetson."""
+"""What ``tegrastats`` says every so many milliseconds: memory, temperatures and rails of a Jetson."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ INTERVAL_MS = 200
 
 @dataclass(frozen=True)
 class BoardSample:
-    """One line. rails_w: watts now. temperatures_c: by sensor. gpu_load: 0..1, None where it is not told (Thor)."""
+    """One line. rails_w: watts now. temperatures_c: by sensor."""
 
     ram_mb: int | None
-    gpu_load: float | None
     temperatures_c: Mapping[str, float]
     rails_w: Mapping[str, float]
 
@@ -42,12 +41,10 @@ def read_line(line: str) -> BoardSample:
     A sensor that is off says -256; a PMIC's says the same whatever happens; both are left out.
     """
     ram = re.search(r"\bRAM (\d+)/\d+MB", line)
-    load = re.search(r"\bGR3D_FREQ (\d+)%", line)
     heat = re.findall(r"\b([A-Za-z]\w*)@(-?[\d.]+)C\b", line)
     rails = re.findall(r"\b([A-Z][A-Z0-9_]*) (\d+)(?:mW)?/\d+(?:mW)?(?=\s|/|$)", line)
     return BoardSample(
         int(ram[1]) if ram else None,
-        int(load[1]) / 100 if load else None,
         {name: float(text) for name, text in heat if float(text) > 0 and name.upper() != "PMIC"},
         {name: int(milliwatts) / 1000 for name, milliwatts in rails if name not in ("RAM", "SWAP", "IRAM")},
     )
@@ -88,4 +85,4 @@ def _by_tegrastats(program: str, samples: list[BoardSample]) -> Iterator[None]:
 def _by_files(samples: list[BoardSample]) -> AbstractContextManager[None]:
     if not rails_w():
         return nullcontext()
-    return repeated(lambda: samples.append(BoardSample(None, None, {}, rails_w())), INTERVAL_MS / 1000, "rails")
+    return repeated(lambda: samples.append(BoardSample(None, {}, rails_w())), INTERVAL_MS / 1000, "rails")

@@ -35,7 +35,7 @@ Part = TypeVar("Part", bound=Closable, covariant=True)
 class Restarted(Generic[Part]):
     """What a stage works with, opened anew after a failure.
 
-    stage: its name for people. say: told about each failure. failures: how many there were in all.
+    stage: its name for people. say: told about each failure.
     """
 
     def __init__(
@@ -50,7 +50,6 @@ class Restarted(Generic[Part]):
         self._stage, self._open, self._config, self._say, self._clock = stage, open_part, config, say, clock
         self._part: Part | None = open_part()
         self._recent: deque[float] = deque()
-        self.failures = 0
 
     def part(self) -> Part:
         """The part at work, opened where the last one failed. Raises what opening raises."""
@@ -61,7 +60,6 @@ class Restarted(Generic[Part]):
     def failed(self, error: Exception) -> str:
         """One failure: the part is closed. Gives what to say of it; raises StageError when the budget is spent."""
         now = self._clock()
-        self.failures += 1
         self._recent.append(now)
         while now - self._recent[0] > self._config.within_s:
             self._recent.popleft()

@@ -10,7 +10,7 @@ from edge.bench.tegrastats import BoardSample
 
 
 def sample(watts, celsius, ram_mb=700):
-    return BoardSample(ram_mb, 0.5, {"tj": celsius}, {"VDD_IN": watts})
+    return BoardSample(ram_mb, {"tj": celsius}, {"VDD_IN": watts})
 
 
 def test_energy_is_power_times_time_by_inference_with_and_without_what_idling_takes():
@@ -23,7 +23,7 @@ def test_energy_is_power_times_time_by_inference_with_and_without_what_idling_ta
 
 def test_what_is_not_told_is_unknown():
     assert board_figures([], [], Throttling(), 100, 5.0) is None
-    found = board_figures([BoardSample(700, None, {}, {})], [], Throttling(), 1, 1.0)
+    found = board_figures([BoardSample(700, {}, {})], [], Throttling(), 1, 1.0)
     assert found["power_w"] is found["energy_per_inference_mj"] is found["hottest_c"] is found["slowed_by_heat"] is None
     assert _board(found)[0] == "- memory of the board in use: 700 MB"
     assert _board(found)[1:] == ["- power: unknown", "- hottest unit: unknown; clocks: unknown; throttled: unknown"]

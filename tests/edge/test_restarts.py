@@ -54,11 +54,11 @@ def see(stage, n=0):
 
 
 def test_a_failure_is_counted_shown_and_the_next_frame_is_seen_by_a_new_estimator():
-    pose, restarted, log, said = stage([1.0, RuntimeError("out of memory"), 1.0])
+    pose, _, log, said = stage([1.0, RuntimeError("out of memory"), 1.0])
     first, second, third = (see(pose, n) for n in range(3))
     assert first.failure is None and third.failure is None and len(third.poses) == 1
     assert second.failure == "pose: out of memory" and second.poses == ()
-    assert log == ["open", "close", "open"] and restarted.failures == 1
+    assert log == ["open", "close", "open"]
     assert said == ["the pose stage failed and is started again (1 of 2 within 10 s): out of memory"]
 
 
@@ -77,11 +77,10 @@ def test_the_run_ends_with_the_cause_when_the_budget_is_spent():
 
 def test_failures_that_are_far_apart_are_borne_for_ever():
     clock = Clock()
-    pose, restarted, *_ = stage([RuntimeError("now and then")] * 50, clock=clock)
+    pose, *_ = stage([RuntimeError("now and then")] * 50, clock=clock)
     for n in range(50):
         clock.now = 5.5 * n
         assert see(pose, n).failure
-    assert restarted.failures == 50
 
 
 def test_an_estimator_that_cannot_be_opened_again_spends_the_budget_too():
