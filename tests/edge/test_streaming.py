@@ -107,6 +107,21 @@ def test_frames_come_at_the_networks_rate_whatever_the_cameras(fps: float) -> No
     assert abs(len(given) - 61) <= 1
 
 
+def test_memory_is_bounded_however_long_the_stream() -> None:
+    frames = StreamedFrames(PENN, HOW)
+    for body, time_s in zip(*recording(20, 30, seed=0), strict=True):
+        frames.push(body, float(time_s))
+    assert len(frames._entries) <= 4 and len(frames._past) < 16 and len(frames._raw) <= 3
+
+
+def test_keypoints_that_are_no_body_are_refused() -> None:
+    broken = np.ones((13, 3), np.float32)
+    broken[7, 1] = np.nan
+    for wrong in (broken, np.ones((17, 3), np.float32), np.ones((13, 2), np.float32)):
+        with pytest.raises(DataError, match="do not fit penn-13, or are not finite"):
+            StreamedFrames(PENN, HOW).push(wrong, 0.0)
+
+
 def test_a_clip_normalised_by_later_frames_cannot_be_streamed() -> None:
     with pytest.raises(ConfigError, match=r"preprocessing\.centre trailing"):
         StreamRecogniser(PENN, Preprocessing(), network())
