@@ -38,6 +38,23 @@ def test_channels_read_by_a_depthwise_convolution_get_like_ranges(tmp_path: Path
     assert spread(equalised(model, images(8))) < 0.7 * spread(model)
 
 
+def test_before_a_dense_convolution_loudness_is_shared_between_activation_and_weights(tmp_path: Path) -> None:
+    # One channel reaches to 8, the other to 0.5; the second meets at most half of a row's largest weight.
+    weights = {"w1": [[8, 0], [0, 0.5]], "w2": [[1, 0.5], [0.2, 0.05]]}
+    nodes = [
+        onnx.helper.make_node("Conv", [a, w], [b], name=w) for a, w, b in (("image", "w1", "t"), ("t", "w2", "map"))
+    ]
+    arrays = {name: np.array(rows, np.float32)[..., None, None] for name, rows in weights.items()}
+    shapes = (("image", [1, 2, 2, 2]), ("map", [1, 2, 2, 2]))
+    model = onnx.shape_inference.infer_shapes(onnx.load(networks.save(tmp_path / "two.onnx", nodes, arrays, shapes)))
+    balanced = Graph(equalised(model, [np.ones((1, 2, 2, 2), np.float32), -np.ones((1, 2, 2, 2), np.float32)]))
+    # SmoothQuant: s = max|x|^a / max|w|^(1 - a), here a = 0.7; and of geometric mean 1.
+    ratio = (8 / 0.5) ** 0.7 / (1 / 0.5) ** 0.3
+    s = np.array([ratio**0.5, ratio**-0.5])
+    np.testing.assert_allclose(balanced.constants["w1"][..., 0, 0], weights["w1"] / s[:, None], rtol=1e-5)
+    np.testing.assert_allclose(balanced.constants["w2"][..., 0, 0], weights["w2"] * s, rtol=1e-5)
+
+
 def test_a_channel_that_something_else_reads_keeps_its_scale(tmp_path: Path) -> None:
     # In the student the residual addition reads the stem's output, so its weights must stay.
     model = onnx.shape_inference.infer_shapes(onnx.load(networks.student(tmp_path / "student.onnx")))
