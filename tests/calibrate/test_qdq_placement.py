@@ -143,6 +143,11 @@ def test_a_bias_that_int32_cannot_hold_gets_coarser_weights(separable: onnx.Mode
     lengths = np.abs(roomy.constants[convolution.input[2]]) / (activation * roomy.constants[steps])
     assert lengths.max() <= 2**31 - 1
     np.testing.assert_array_equal(roomy.constants[steps][1:], graph.constants[steps][1:])
+    rows = roomy.maker[convolution.input[1]].input[0]
+    before, after = (g.constants[rows].reshape(6, -1) * g.constants[steps][:, None] for g in (graph, roomy))
+    assert np.abs(after - before).max() <= roomy.constants[steps][0] / 2, "weights are what they were but for rounding"
+    largest = np.abs(roomy.constants[rows].astype(int)).max(axis=(1, 2, 3))
+    assert (largest[1:] == 127).all(), "where the bias fits, the weights use all of their eight bits"
 
 
 def readers(model: onnx.ModelProto) -> list[int]:
