@@ -9,7 +9,7 @@ import yaml
 
 from edge.contract.bundle import MANIFEST, REFERENCE, STUDENT_FP32, read_bundle, write_manifest
 from edge.contract.errors import BundleError
-from edge.contract.manifest import Manifest, accuracy_text
+from edge.contract.manifest import AccuracyBudget, Manifest, accuracy_text
 from edge.contract.preprocess import Preprocessing
 
 GIVEN = Manifest(
@@ -103,6 +103,22 @@ def test_a_missing_file_and_one_that_was_never_listed_are_told_apart(folder):
 def test_measured_accuracy_is_told_in_percent_and_what_is_counted_as_it_is():
     told = accuracy_text({"top1": 0.911, "mean_class": 0.8777, "clips": 1068})
     assert told == "top1 91.10 %, mean class 87.77 %, clips 1068"
+
+
+@pytest.mark.parametrize(
+    ("agreement", "top1_drop", "missed"),
+    [
+        (99.0, 0.5, []),
+        (100.0, -2.0, []),
+        (99.0, None, []),
+        (98.99, None, ["agrees on 98.99 %, 99 % are wanted"]),
+        (99.0, 0.51, ["top-1 falls by 0.51 points, 0.5 are allowed"]),
+        (90.0, 7.0, ["agrees on 90.00 %, 99 % are wanted", "top-1 falls by 7.00 points, 0.5 are allowed"]),
+    ],
+)
+def test_what_is_missed_of_a_budget_is_said_and_both_limits_are_within_it(agreement, top1_drop, missed):
+    budget = AccuracyBudget(max_top1_drop=0.5, min_agreement=99.0)
+    assert budget.missed(agreement, top1_drop) == missed
 
 
 def test_no_manifest_names_the_folder_and_the_command_that_makes_one(tmp_path):
