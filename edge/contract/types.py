@@ -148,7 +148,7 @@ class FrameResult:
     """Everything one turn of the loop found, as sinks receive it.
 
     latency_ms: stage name -> wall milliseconds spent on this frame.
-    poses: all bodies that the estimator saw, followed or not.
+    poses: all bodies that the estimator saw, tracked or not.
     failure: why this frame has no answer, None where it has one: nobody in view is an answer.
     blind: it was the pose stage that failed, so that nothing is known of who was there.
     events: what began, ended or broke with this frame.

@@ -56,7 +56,7 @@ class ActionStage:
     def act(self, seen: Sighting) -> FrameResult:
         """One turn. Sightings come in order; raises StageError when the budget of restarts is spent.
 
-        A failed sighting says nothing about who is there: nobody is followed, and nobody is lost.
+        A failed sighting says nothing about who is there: nobody comes, and nobody is lost.
         """
         if seen.failure is not None:
             broken = (_broken(seen.frame.time_s, seen.failure),)
@@ -135,7 +135,7 @@ class ActionStage:
         student = self._recogniser.part()
         busy_s = student.network_s
         if isinstance(student, StreamRecogniser):
-            self._follow(student, fills, followed)
+            self._advance(student, fills, followed)
         elif moment_s is not None:
             self._recognise(student, self._ready(fills, followed), self._ready(fills, fills), moment_s)
         return student.network_s - busy_s
@@ -145,7 +145,7 @@ class ActionStage:
         for track_id, row in zip(track_ids, probabilities, strict=True):
             self._actions[track_id] = self._decisions.decide(track_id, row)
 
-    def _follow(self, student: StreamRecogniser, fills: dict[int, float], followed: Collection[int]) -> None:
+    def _advance(self, student: StreamRecogniser, fills: dict[int, float], followed: Collection[int]) -> None:
         """Give the streams what is new, and decide where that completes a cycle.
 
         fills: of the people in view; of those who are followed it becomes how much their streams have seen, which a
@@ -156,7 +156,7 @@ class ActionStage:
         period = self._period if stride is None else self._frames // stride
         student.keep(self._tracker.track_ids)
         for track_id in [n for n in fills if n in followed]:
-            row = student.follow(track_id, self._buffers[track_id])
+            row = student.advance(track_id, self._buffers[track_id])
             fills[track_id] = student.fill(track_id)
             if row is not None and fills[track_id] >= self._config.min_fill and self._decided.get(track_id) != period:
                 self._decided[track_id] = period
@@ -179,12 +179,12 @@ class ActionStage:
                 for keypoints, when_s in self._tracker.earlier(track_id):
                     self._buffers[track_id].push(keypoints, when_s)
             self._buffers[track_id].push(pose.keypoints, time_s)
-        followed = self._tracker.track_ids
-        for gone in self._buffers.keys() - followed:
+        tracked = self._tracker.track_ids
+        for gone in self._buffers.keys() - tracked:
             del self._buffers[gone]
             self._actions.pop(gone, None)
             self._decided.pop(gone, None)
-        self._decisions.keep(followed)
+        self._decisions.keep(tracked)
 
 
 def _broken(time_s: float, failure: str) -> Event:

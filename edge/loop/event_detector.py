@@ -9,8 +9,8 @@ from edge.contract.types import Action, Event, Person
 
 
 @dataclass
-class _Followed:
-    """entered_s: since when a person is followed. last_s: when seen last. label, since_s, score: the action that
+class _Tracked:
+    """entered_s: since when a person is known. last_s: when seen last. label, since_s, score: the action that
     has begun, when, and its best score so far."""
 
     entered_s: float
@@ -24,20 +24,20 @@ class EventDetector:
     """Compares each frame with the one before it."""
 
     def __init__(self) -> None:
-        self._people: dict[int, _Followed] = {}
+        self._people: dict[int, _Tracked] = {}
 
-    def update(self, people: Sequence[Person], followed: set[int], time_s: float) -> tuple[Event, ...]:
+    def update(self, people: Sequence[Person], tracked: set[int], time_s: float) -> tuple[Event, ...]:
         """Events of one frame, in the order in which they follow from each other.
 
-        people: in view. followed: track ids of these and of who is out of view for a moment; nothing ends for them.
+        people: in view. tracked: track ids of these and of who is out of view for a moment; nothing ends for them.
         """
         events: list[Event] = []
-        for track_id in sorted(self._people.keys() - followed):
+        for track_id in sorted(self._people.keys() - tracked):
             events += self._left(track_id)
         for person in people:
             track_id = person.track_id
             if track_id not in self._people:
-                self._people[track_id] = _Followed(time_s, time_s)
+                self._people[track_id] = _Tracked(time_s, time_s)
                 events.append(Event("person_entered", time_s, track_id))
             state = self._people[track_id]
             events += _changed(track_id, state, person.action, time_s)
@@ -54,7 +54,7 @@ class EventDetector:
         return [*events, Event("person_left", state.last_s, track_id, since_s=state.entered_s)]
 
 
-def _changed(track_id: int, state: _Followed, action: Action | None, time_s: float) -> list[Event]:
+def _changed(track_id: int, state: _Tracked, action: Action | None, time_s: float) -> list[Event]:
     """Events of one person's label; "unknown" is nothing that begins."""
     label = action.label if action is not None and action.known else None
     score = 0.0 if action is None else action.score

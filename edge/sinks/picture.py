@@ -82,7 +82,7 @@ class BestMoment:
             self._taken.append(result)
         if result.failure is not None:
             return  # no answer, which is no change of labels either
-        self._follow(result)
+        self._note_labels(result)
         while self._taken and self._taken[0].frame.time_s <= now_s - self._half_s:
             given = _decided(self._taken.popleft(), result)
             since_s = max((self._labels[n][1] for n in _labels(given)), default=now_s - self._half_s)
@@ -108,7 +108,7 @@ class BestMoment:
         unlabelled = [*([self._best] if self._best is not None else []), *self._taken]
         return max(unlabelled, key=lambda given: (len(given.people), _pose_scores(given)), default=None)
 
-    def _follow(self, result: FrameResult) -> None:
+    def _note_labels(self, result: FrameResult) -> None:
         """Note since when each label stands. Who is out of view is forgotten, unless a waiting moment shows them."""
         shown = {person.track_id for moment in self._labelled for person in moment.result.people}
         known = {track_id: entry for track_id, entry in self._labels.items() if track_id in shown}

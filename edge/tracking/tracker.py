@@ -92,7 +92,7 @@ class Tracker:
 
     @property
     def track_ids(self) -> set[int]:
-        """The people followed now, in view or not."""
+        """The people tracked now, in view or not."""
         return {track.track_id for track in self._tracks if track.track_id is not None}
 
     def earlier(self, track_id: int) -> list[tuple[Float32, float]]:

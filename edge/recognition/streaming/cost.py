@@ -34,7 +34,7 @@ def frames_per_clip(bundle: Bundle, precision: Precision) -> float:
         taken_s = 0.0
         for picture, body in enumerate(bodies):
             seen.push(body, (number * cycle + picture) / (how.fps * PICTURES_PER_FRAME))
-            taken_s += _seconds(lambda: stream.follow(1, seen))
+            taken_s += _seconds(lambda: stream.advance(1, seen))
         cycle_s.append(taken_s)
         clip_s.append(_seconds(lambda: student.recognise([seen.clip()])))
     student.close()

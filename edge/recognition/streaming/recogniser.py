@@ -52,7 +52,7 @@ class StreamRecogniser:
     def describe(self) -> str:
         return f"{self._name}, {self._network.describe()}"
 
-    def follow(self, track_id: int, seen: ClipBuffer) -> Float32 | None:
+    def advance(self, track_id: int, seen: ClipBuffer) -> Float32 | None:
         """(K,) probabilities where what was seen since the last call completes a cycle, the newest of several.
 
         Somebody who is not known yet is caught up with, as far back as the buffer reaches: they were in view before
