@@ -32,9 +32,9 @@ from edge.contract.types import Event, Frame, FrameResult, Sighting
 from edge.latency import POSE, LatencyHistory
 from edge.loop.action_stage import ActionStage
 from edge.loop.config import RunConfig
+from edge.loop.outcome import Limits
 from edge.loop.parts import Parts, opened
 from edge.loop.pipeline import Pipeline
-from edge.loop.played import Limits
 from edge.loop.pose_stage import PoseStage
 from edge.pose.registry import PoseConfig
 from edge.recognition.recogniser import RecogniserConfig
@@ -121,8 +121,8 @@ def sleeping() -> tuple[float, float, float]:
     alone_s = stage.busy_s
     stage = Sleeping()
     action = cast(ActionStage, stage)
-    played = Pipeline(stage, stage, action, (), LatencyHistory(0), limits=Limits()).run()
-    return len(frames) / alone_s, played.frames / played.seconds, stage.busy_s / played.seconds
+    outcome = Pipeline(stage, stage, action, (), LatencyHistory(0), limits=Limits()).run()
+    return len(frames) / alone_s, outcome.frames / outcome.seconds, stage.busy_s / outcome.seconds
 
 
 def main(clip: Path, rounds: int) -> None:

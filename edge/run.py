@@ -23,7 +23,7 @@ from edge.loop.progress import progress_line
 from edge.machine import machine
 
 if TYPE_CHECKING:
-    from edge.loop.played import Played
+    from edge.loop.outcome import RunOutcome
 
 WARM_UP_FRAMES = 10
 """Left out of the figures: runtimes choose kernels and take memory in their first runs."""
@@ -38,8 +38,8 @@ def run(config: RunConfig) -> None:
     """
     # OpenCV, which `--help` need not wait for.
     from edge.drawing.overlay import Overlay
+    from edge.loop.outcome import Limits
     from edge.loop.pipeline import Pipeline
-    from edge.loop.played import Limits
 
     with opened(config) as parts:
         source, pose, told = parts.source, parts.pose, parts.describe()
@@ -59,91 +59,91 @@ def run(config: RunConfig) -> None:
                     history,
                     limits=limits,
                     on_result=show_progress,
-                    accept=lambda played: _require_people(config, source, played),
+                    accept=lambda outcome: _require_people(config, source, outcome),
                     warn=print_warning,
                 )
                 with interruptible(pipeline.stop) as stop:
-                    played = pipeline.run()
-            if stop.signum and not played.frames and not played.hanging:
+                    outcome = pipeline.run()
+            if stop.signum and not outcome.frames and not outcome.hanging:
                 console.print("interrupted before the first picture; nothing was written")
                 raise SystemExit(stop.exit_code)
             if report is not None:
-                figures = {"machine": machine(), **told, **_figures(config, played, history)}
+                figures = {"machine": machine(), **told, **_figures(config, outcome, history)}
                 with writing(config.report or report):
                     report.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-        conclude(config, played, history)
+        conclude(config, outcome, history)
         if stop.signum:
             console.print("interrupted; what was written until then is kept" if config.files else "interrupted")
-        if played.hanging:
+        if outcome.hanging:
             # Before anything is closed that those still work with.
-            _leave_behind(config, played, stop)
+            _leave_behind(config, outcome, stop)
     if stop.signum:
         raise SystemExit(stop.exit_code)
-    if played.ended_by is not None:
-        raise played.ended_by
+    if outcome.ended_by is not None:
+        raise outcome.ended_by
 
 
-def _leave_behind(config: RunConfig, played: Played, stop: Interruption) -> NoReturn:
+def _leave_behind(config: RunConfig, outcome: RunOutcome, stop: Interruption) -> NoReturn:
     """End the process around threads that do not answer; Python would wait for them, or pull the floor from under."""
-    console.print(f"warning: left behind, because it does not answer: {', '.join(played.hanging)}")
-    if played.ended_by is not None:
-        console.print(f"error: {played.ended_by}")
-    lost = [str(path) for name, path in config.files.items() if name in played.hanging]
+    console.print(f"warning: left behind, because it does not answer: {', '.join(outcome.hanging)}")
+    if outcome.ended_by is not None:
+        console.print(f"error: {outcome.ended_by}")
+    lost = [str(path) for name, path in config.files.items() if name in outcome.hanging]
     if lost:
         console.print(f"error: not written: {', '.join(lost)}; a faster disk or codec, or smaller pictures may do")
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(stop.exit_code if stop.signum else USER_ERROR if played.ended_by or lost else 0)
+    os._exit(stop.exit_code if stop.signum else USER_ERROR if outcome.ended_by or lost else 0)
 
 
-def _require_people(config: RunConfig, source: Source, played: Played) -> None:
+def _require_people(config: RunConfig, source: Source, outcome: RunOutcome) -> None:
     """A recording that shows nobody was most likely the wrong one, or the wrong way up."""
-    if played.times.seconds or played.failed or source.live or source.uri.startswith("replay://"):
+    if outcome.times.seconds or outcome.failed or source.live or source.uri.startswith("replay://"):
         return
-    if played.with_poses:
+    if outcome.with_poses:
         raise SourceError(
-            f"nobody could be followed: bodies were seen in {played.with_poses} of {played.frames} pictures, "
+            f"nobody could be followed: bodies were seen in {outcome.with_poses} of {outcome.frames} pictures, "
             f"never in {config.tracker.birth_hits} running",
             where=source.uri,
             hint="give a longer or steadier recording, or lower tracker.birth_hits",
         )
     raise SourceError(
-        f"no person in view in {played.frames} pictures",
+        f"no person in view in {outcome.frames} pictures",
         where=source.uri,
         hint="give a recording in which bodies are at least a tenth of the picture high, or another pose estimator",
     )
 
 
-def _figures(config: RunConfig, played: Played, history: LatencyHistory) -> dict[str, Any]:
+def _figures(config: RunConfig, outcome: RunOutcome, history: LatencyHistory) -> dict[str, Any]:
     return {
         "precision": config.recogniser.precision,
         "threads": {"pose": config.pose.threads, "student": config.recogniser.threads},
-        "frames": played.frames,
-        "frames_per_s": round(played.frames / played.seconds, 2),
-        "frames_dropped": played.dropped,
-        "frames_failed": played.failed,
-        "given_up": played.given_up,
+        "frames": outcome.frames,
+        "frames_per_s": round(outcome.frames / outcome.seconds, 2),
+        "frames_dropped": outcome.dropped,
+        "frames_failed": outcome.failed,
+        "given_up": outcome.given_up,
         "latency": {stage: rounded(asdict(row)) for stage, row in history.summary().items()},
-        "action_seconds": {track_id: rounded(by_label) for track_id, by_label in played.times.seconds.items()},
+        "action_seconds": {track_id: rounded(by_label) for track_id, by_label in outcome.times.seconds.items()},
     }
 
 
-def conclude(config: RunConfig, played: Played, history: LatencyHistory) -> None:
+def conclude(config: RunConfig, outcome: RunOutcome, history: LatencyHistory) -> None:
     """The tables, and where the files are."""
-    rate = f"{played.frames} pictures in {played.seconds:.1f} s, {played.frames / played.seconds:.1f} a second"
+    rate = f"{outcome.frames} pictures in {outcome.seconds:.1f} s, {outcome.frames / outcome.seconds:.1f} a second"
     console.print(latency_table(history.summary(), f"Latency: {rate}"))
-    if played.dropped:
-        console.print(f"{played.dropped} pictures of the camera were not looked at: newer ones had come")
-    for name, count in played.given_up.items():
+    if outcome.dropped:
+        console.print(f"{outcome.dropped} pictures of the camera were not looked at: newer ones had come")
+    for name, count in outcome.given_up.items():
         console.print(f"output {name} was too slow for {count} results: newer ones took their place")
-    if played.failed:
-        console.print(f"warning: {played.failed} pictures have no answer, because a stage failed")
-    if (table := played.times.table()).rows:
+    if outcome.failed:
+        console.print(f"warning: {outcome.failed} pictures have no answer, because a stage failed")
+    if (table := outcome.times.table()).rows:
         console.print(table)
-    elif played.times.seconds:
+    elif outcome.times.seconds:
         console.print("warning: nothing was decided: nobody was in two pictures less than half a second apart")
     else:
         console.print("warning: nobody was in view")
     for name, path in config.files.items():
-        if name not in played.hanging:
+        if name not in outcome.hanging:
             console.print(f"written  {path}")

@@ -104,8 +104,8 @@ def display_run(config: RunConfig, warm_up_frames: int, display: Display) -> Dis
     display: "window" shows the pictures on the screen, "output" stops where a picture is ready to be shown.
     """
     from edge.drawing.overlay import Overlay
+    from edge.loop.outcome import Limits
     from edge.loop.pipeline import Pipeline
-    from edge.loop.played import Limits
     from edge.sinks.outlet import Outlet, Terms
 
     with opened(config) as parts:
@@ -113,7 +113,7 @@ def display_run(config: RunConfig, warm_up_frames: int, display: Display) -> Dis
         watcher = Watcher(overlay)
         terms = Terms(pictures=True, annotated=True, here=display == "window")
         outlet = Outlet("display", _watched(watcher, overlay, display), terms, overlay, history)
-        played = Pipeline(
+        outcome = Pipeline(
             Stamped(parts.source),
             parts.pose,
             parts.action,
@@ -122,11 +122,11 @@ def display_run(config: RunConfig, warm_up_frames: int, display: Display) -> Dis
             limits=Limits(config.frames, config.limit_s),
             warn=print_warning,
         ).run()
-    if played.ended_by is not None:
-        raise played.ended_by
+    if outcome.ended_by is not None:
+        raise outcome.ended_by
     ages = watcher.ages_ms[min(warm_up_frames, len(watcher.ages_ms) // 2) :]
     unread = watcher.shown - len(watcher.ages_ms)
-    return DisplayRun(times(ages) if ages else None, watcher.shown, unread, played.dropped + outlet.dropped)
+    return DisplayRun(times(ages) if ages else None, watcher.shown, unread, outcome.dropped + outlet.dropped)
 
 
 @contextmanager

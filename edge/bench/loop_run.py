@@ -40,13 +40,13 @@ def loop_run(
 ) -> LoopRun:
     """One run of the loop that ``python -m edge run`` is, with the outputs of ``config``. Raises what that raises."""
     from edge.drawing.overlay import Overlay
+    from edge.loop.outcome import Limits
     from edge.loop.pipeline import Pipeline
-    from edge.loop.played import Limits
 
     history = LatencyHistory(warm_up_frames)
     with opened(config) as parts:
         told, overlay = parts.describe(), Overlay(parts.pose.layout)
-        played = Pipeline(
+        outcome = Pipeline(
             parts.source,
             parts.pose,
             parts.action,
@@ -56,8 +56,8 @@ def loop_run(
             on_result=on_result,
             warn=print_warning,
         ).run()
-    if played.ended_by is not None:
-        raise played.ended_by
+    if outcome.ended_by is not None:
+        raise outcome.ended_by
     return LoopRun(
-        played.frames, played.seconds, played.dropped, played.failed, history.summary(), history.values(), told
+        outcome.frames, outcome.seconds, outcome.dropped, outcome.failed, history.summary(), history.values(), told
     )

@@ -16,7 +16,7 @@ from edge.contract.types import Event, Frame, FrameResult, Sighting
 from edge.latency import CAPTURE, DECISION, POSE, RECOGNISE, TRACK, WAITING, LatencyHistory
 from edge.loop.action_stage import ActionStage
 from edge.loop.handoff import Handoff, Newest, Stopped
-from edge.loop.played import Limits, Played
+from edge.loop.outcome import Limits, RunOutcome
 from edge.loop.pose_stage import PoseStage
 from edge.sinks.outlet import Outlet, given_up
 
@@ -60,7 +60,7 @@ class Pipeline:
         *,
         limits: Limits,
         on_result: Callable[[FrameResult], None] = lambda result: None,
-        accept: Callable[[Played], None] = lambda played: None,
+        accept: Callable[[RunOutcome], None] = lambda outcome: None,
         warn: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._source, self._pose, self._action = source, pose, action
@@ -71,7 +71,7 @@ class Pipeline:
         self._accept, self._warn = accept, warn
         self._error: BaseException | None = None
         self._ending, self._outlets_ended, self._counting = threading.Lock(), False, threading.Lock()
-        self._played = Played()
+        self._outcome = RunOutcome()
 
     def stop(self) -> None:
         """No new pictures; those under way are finished, and outlets get them. From any thread, at any time."""
@@ -80,13 +80,13 @@ class Pipeline:
         # A source that hangs in its driver must not be waited for.
         self._pictures.end()
 
-    def run(self) -> Played:
+    def run(self) -> RunOutcome:
         """Until the source ends, a limit is reached, an outlet has had enough, or :meth:`stop`.
 
         Raises what outlets raise, what a stage raises that no restart helps, what ``accept`` raises, and the
         source's error where the source is a recording; outlets then keep nothing. A camera that is gone for good
         and a stage that keeps failing end the run too, but what was found until then is whole: see
-        ``Played.ended_by``. Stopped before the first picture, outlets keep nothing.
+        ``RunOutcome.ended_by``. Stopped before the first picture, outlets keep nothing.
         """
         before_s = sys.getswitchinterval()
         sys.setswitchinterval(HAND_OVER_S)
@@ -95,7 +95,7 @@ class Pipeline:
         finally:
             sys.setswitchinterval(before_s)
 
-    def _run(self) -> Played:
+    def _run(self) -> RunOutcome:
         self._open_outlets()
         start = time.perf_counter()
         stages = [
@@ -121,25 +121,25 @@ class Pipeline:
         deadline = time.monotonic() + STOPPING_S
         for thread in stages:
             thread.join(max(deadline - time.monotonic(), 0.0))
-        self._played.hanging = (*hanging, *(thread.name for thread in stages if thread.is_alive()))
-        self._played.seconds = time.perf_counter() - start
+        self._outcome.hanging = (*hanging, *(thread.name for thread in stages if thread.is_alive()))
+        self._outcome.seconds = time.perf_counter() - start
         if isinstance(self._pictures, Newest):
-            self._played.dropped = self._pictures.dropped
-        self._played.given_up = given_up(self._outlets)
+            self._outcome.dropped = self._pictures.dropped
+        self._outcome.given_up = given_up(self._outlets)
         return self._concluded()
 
-    def _concluded(self) -> Played:
+    def _concluded(self) -> RunOutcome:
         error = self._first_error()
         if error is not None and not self._is_whole_despite(error):
             raise error
-        self._played.ended_by = error if isinstance(error, SkdError) else None
-        return self._played
+        self._outcome.ended_by = error if isinstance(error, SkdError) else None
+        return self._outcome
 
     def _first_error(self) -> BaseException | None:
         return self._error or next((o.error for o in self._outlets if o.error is not None), None)
 
     def _is_whole_despite(self, error: BaseException) -> bool:
-        if not self._played.frames:
+        if not self._outcome.frames:
             return False
         return isinstance(error, StageError) or (isinstance(error, SourceError) and self._source.live)
 
@@ -166,7 +166,7 @@ class Pipeline:
             if not self._outlets_ended:
                 self._outlets_ended = True
                 error = self._first_error()
-                nothing = self._stopping.is_set() and not self._played.frames
+                nothing = self._stopping.is_set() and not self._outcome.frames
                 failed = nothing or (error is not None and not self._is_whole_despite(error))
                 for outlet in self._outlets:
                     outlet.end(failed=failed)
@@ -218,15 +218,15 @@ class Pipeline:
             self._hand_on(replace(result, latency_ms=latency_ms))
 
     def _hand_on(self, result: FrameResult) -> None:
-        played = self._played
-        self._history.add(played.frames, result.latency_ms)
+        outcome = self._outcome
+        self._history.add(outcome.frames, result.latency_ms)
         for outlet in self._outlets:
-            outlet.put(played.frames, result)
-        played.frames += 1
-        played.with_poses += bool(result.poses)
-        played.failed += result.failure is not None
+            outlet.put(outcome.frames, result)
+        outcome.frames += 1
+        outcome.with_poses += bool(result.poses)
+        outcome.failed += result.failure is not None
         self._count_told(len(result.events))
-        played.times.add(result)
+        outcome.times.add(result)
         self._on_result(result)
 
     def _finish(self) -> None:
@@ -237,7 +237,7 @@ class Pipeline:
             for event in self._action.finish():
                 self._tell(event)
             if self._error is None and not self._stopping.is_set():
-                self._accept(self._played)
+                self._accept(self._outcome)
         except BaseException as error:  # noqa: BLE001 raised again by run(), which would otherwise wait for ever
             self._error = self._error or error
         self._end_outlets()
@@ -253,4 +253,4 @@ class Pipeline:
     def _count_told(self, events: int) -> None:
         # The source tells of what happens to it on a thread of its own.
         with self._counting:
-            self._played.told += events
+            self._outcome.told += events

@@ -119,8 +119,8 @@ def run_soak(config: SoakConfig) -> tuple[Soaked, LatencyHistory]:
     """What :func:`soak` shows."""
     # OpenCV, which `--help` need not wait for.
     from edge.drawing.overlay import Overlay
+    from edge.loop.outcome import Limits
     from edge.loop.pipeline import Pipeline
-    from edge.loop.played import Limits
     from edge.sinks.outlet import Outlet, Terms
 
     chance = random.Random(config.seed)
@@ -140,17 +140,17 @@ def run_soak(config: SoakConfig) -> tuple[Soaked, LatencyHistory]:
         limits = Limits(seconds=60 * config.minutes)
         pipeline = Pipeline(parts.source, parts.pose, parts.action, outlets, history, limits=limits)
         with memory.watched(), interruptible(pipeline.stop):
-            played = pipeline.run()
+            outcome = pipeline.run()
     heard, rows = listener.heard, history.summary()
     return Soaked(
-        minutes=played.seconds / 60,
-        frames=played.frames,
-        dropped=played.dropped,
+        minutes=outcome.seconds / 60,
+        frames=outcome.frames,
+        dropped=outcome.dropped,
         losses=heard["source_lost"],
         people=heard["person_entered"],
         growth_mb=memory.growth_mb(60 * config.warm_up_minutes),
         memory_mb=memory.samples[-1][1] if memory.samples else 0.0,
-        told=played.told,
+        told=outcome.told,
         heard=heard.total(),
         hanging_took=hanging.taken,
         pose_p99_by_p50=rows[POSE].p99_ms / rows[POSE].p50_ms,

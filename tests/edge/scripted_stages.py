@@ -9,8 +9,8 @@ from people import PENN
 from edge.contract.types import FrameResult, Sighting
 from edge.drawing.overlay import Overlay
 from edge.latency import LatencyHistory
+from edge.loop.outcome import Limits
 from edge.loop.pipeline import Pipeline
-from edge.loop.played import Limits
 from edge.sinks.outlet import Outlet, Terms
 
 

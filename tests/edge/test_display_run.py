@@ -19,8 +19,8 @@ from edge.contract.layouts import layout
 from edge.contract.types import Pose, Sighting
 from edge.drawing.overlay import Overlay
 from edge.latency import LatencyHistory
+from edge.loop.outcome import Limits
 from edge.loop.pipeline import Pipeline
-from edge.loop.played import Limits
 from edge.picture_memory import SPARE
 from edge.sinks.outlet import Outlet, Terms
 
@@ -103,23 +103,23 @@ def watched(bundle_folder, frames, pose_s, show_s):
         within_ms.append(1000 * (time.perf_counter() - source.asked[result.frame.index]))
 
     outlet = Outlet("display", nullcontext(sink), Terms(pictures=True, annotated=True), overlay, history)
-    played = Pipeline(Stamped(source), See(pose_s), action, [outlet], history, limits=Limits()).run()
+    outcome = Pipeline(Stamped(source), See(pose_s), action, [outlet], history, limits=Limits()).run()
     action.close()
-    return watcher, played, outlet, within_ms
+    return watcher, outcome, outlet, within_ms
 
 
 def test_a_picture_is_as_old_as_what_was_done_with_it_took(bundle_folder):
     # 0.12 s in the pose stage and 0.05 s to show; what a busy machine adds is in the other bound.
-    watcher, played, outlet, within_ms = watched(bundle_folder, frames=12, pose_s=0.12, show_s=0.05)
-    assert watcher.shown == played.frames - outlet.dropped >= 2
+    watcher, outcome, outlet, within_ms = watched(bundle_folder, frames=12, pose_s=0.12, show_s=0.05)
+    assert watcher.shown == outcome.frames - outlet.dropped >= 2
     assert len(watcher.ages_ms) == len(within_ms)
     assert all(169.9 <= age <= within + 0.2 for age, within in zip(watcher.ages_ms, within_ms, strict=True))
 
 
 def test_a_recording_plays_as_a_camera_that_does_not_wait(bundle_folder):
     # Twenty pictures in 0.8 s, of which a stage that takes 0.2 s each can see no more than a few.
-    _, played, _, _ = watched(bundle_folder, frames=20, pose_s=0.2, show_s=0.0)
-    assert played.frames < 12 and played.frames + played.dropped == 20
+    _, outcome, _, _ = watched(bundle_folder, frames=20, pose_s=0.2, show_s=0.0)
+    assert outcome.frames < 12 and outcome.frames + outcome.dropped == 20
 
 
 def test_stamped_pictures_come_when_they_are_due_and_the_recordings_own_stay_as_they_are():

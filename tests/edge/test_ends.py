@@ -17,7 +17,7 @@ from edge.cli.loading import be_interruptible, die_quietly
 from edge.latency import LatencyHistory
 from edge.loop.action_times import UNDECIDED, ActionTimes
 from edge.loop.config import RunConfig
-from edge.loop.played import Played
+from edge.loop.outcome import RunOutcome
 from edge.machine import machine
 from edge.run import conclude
 
@@ -114,18 +114,18 @@ def test_where_nothing_tells_the_power_mode_is_unknown_not_made_up(tmp_path, mon
 
 
 def test_frames_too_far_apart_for_any_decision_are_said_to_be_so(capsys, tmp_path):
-    played = Played(frames=3, seconds=1.0)
+    outcome = RunOutcome(frames=3, seconds=1.0)
     for n in range(3):
-        played.times.add(result(person(1), n=n, fps=0.5))
-    conclude(RunConfig("0", tmp_path), played, LatencyHistory(0))
+        outcome.times.add(result(person(1), n=n, fps=0.5))
+    conclude(RunConfig("0", tmp_path), outcome, LatencyHistory(0))
     said = capsys.readouterr().err
     assert "warning: nothing was decided: nobody was in two pictures less than half a second apart" in said
     assert "seconds" not in said  # no table without a row
 
 
 def test_what_an_output_was_too_slow_for_is_said(capsys, tmp_path):
-    played = Played(frames=9, seconds=1.0, given_up={"video": 4})
-    conclude(RunConfig("0", tmp_path), played, LatencyHistory(0))
+    outcome = RunOutcome(frames=9, seconds=1.0, given_up={"video": 4})
+    conclude(RunConfig("0", tmp_path), outcome, LatencyHistory(0))
     assert "output video was too slow for 4 results: newer ones took their place" in capsys.readouterr().err
 
 

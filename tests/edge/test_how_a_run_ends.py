@@ -24,8 +24,8 @@ def action(bundle_folder):
 
 def test_a_sink_that_has_enough_ends_the_run_as_its_source_would(action):
     window, other = Kept(error_at=(3, Enough())), Kept()
-    played = pipeline(Pictures(500, pause_s=0.001), Scripted(), action, window, other).run()
-    assert 3 <= played.frames < 60 and played.ended_by is None and other.left == "well"
+    outcome = pipeline(Pictures(500, pause_s=0.001), Scripted(), action, window, other).run()
+    assert 3 <= outcome.frames < 60 and outcome.ended_by is None and other.left == "well"
 
 
 def test_stop_finishes_what_is_under_way_and_files_are_whole(action):
@@ -33,8 +33,8 @@ def test_stop_finishes_what_is_under_way_and_files_are_whole(action):
     source = Pictures(10_000, pause_s=0.001)
     running = pipeline(source, Scripted(), action, kept, on_result=lambda result: seen.set())
     threading.Thread(target=lambda: (seen.wait(), running.stop()), daemon=True).start()
-    played = running.run()
-    assert 1 <= played.frames < 200 and len(kept.results) == played.frames and kept.left == "well"
+    outcome = running.run()
+    assert 1 <= outcome.frames < 200 and len(kept.results) == outcome.frames and kept.left == "well"
 
 
 def test_a_recording_that_breaks_off_is_an_error_and_leaves_nothing(action):
@@ -47,15 +47,15 @@ def test_a_recording_that_breaks_off_is_an_error_and_leaves_nothing(action):
 def test_a_camera_that_is_gone_for_good_keeps_what_was_found(action):
     kept = Kept()
     source = Pictures(5, SourceError("did not come back"), live=True, pause_s=0.01)
-    played = pipeline(source, Scripted(), action, kept).run()
-    assert played.frames >= 1 and kept.left == "well" and "did not come back" in str(played.ended_by)
+    outcome = pipeline(source, Scripted(), action, kept).run()
+    assert outcome.frames >= 1 and kept.left == "well" and "did not come back" in str(outcome.ended_by)
 
 
 def test_a_stage_that_keeps_failing_ends_the_run_and_keeps_what_was_found(action):
     kept = Kept()
-    played = pipeline(Pictures(50), Scripted(error_at=(20, StageError("failed 4 times"))), action, kept).run()
-    assert played.frames == 20 == len(kept.results) and kept.left == "well"
-    assert isinstance(played.ended_by, StageError)
+    outcome = pipeline(Pictures(50), Scripted(error_at=(20, StageError("failed 4 times"))), action, kept).run()
+    assert outcome.frames == 20 == len(kept.results) and kept.left == "well"
+    assert isinstance(outcome.ended_by, StageError)
 
 
 def test_a_mistake_in_a_stage_is_raised_as_it_is(action):
@@ -90,8 +90,8 @@ def test_an_output_that_cannot_be_opened_is_an_error_before_the_first_picture(ac
 def test_what_makes_an_outcome_worthless_leaves_nothing(action):
     kept = Kept()
 
-    def nobody(played):
-        raise SourceError(f"nobody in {played.frames} pictures")
+    def nobody(outcome):
+        raise SourceError(f"nobody in {outcome.frames} pictures")
 
     with pytest.raises(SourceError, match="nobody in 5 pictures"):
         pipeline(Pictures(5), Scripted(), action, kept, accept=nobody).run()
@@ -105,8 +105,8 @@ def test_a_stage_that_hangs_does_not_keep_the_run_from_ending(action, monkeypatc
     running = pipeline(Pictures(50), pose, action, kept)
     timer = threading.Timer(0.1, running._done.set)  # what a second Ctrl-C comes to
     timer.start()
-    played = running.run()
-    assert "pose" in played.hanging and kept.left == "well"
+    outcome = running.run()
+    assert "pose" in outcome.hanging and kept.left == "well"
     hold.set()
 
 

@@ -10,7 +10,7 @@ from scripted_stages import Kept, Scripted, Slow, outlet, pipeline
 
 from edge.contract.bundle import read_bundle
 from edge.latency import CAPTURE, DECISION, WAITING, LatencyHistory
-from edge.loop.played import Limits
+from edge.loop.outcome import Limits
 
 
 @pytest.fixture
@@ -20,19 +20,19 @@ def action(bundle_folder):
 
 def test_a_recording_is_seen_whole_and_in_order(action):
     pose, kept = Scripted(), Kept()
-    played = pipeline(Pictures(60), pose, action, kept).run()
-    assert played.frames == 60 and pose.looked == list(range(60)) and played.dropped == 0
+    outcome = pipeline(Pictures(60), pose, action, kept).run()
+    assert outcome.frames == 60 and pose.looked == list(range(60)) and outcome.dropped == 0
     assert [result.frame.index for result in kept.results] == list(range(60)) and kept.left == "well"
-    assert kept.results[-1].people[0].track_id == 1 and played.with_poses == 60
+    assert kept.results[-1].people[0].track_id == 1 and outcome.with_poses == 60
 
 
 def test_the_slowest_stage_alone_sets_the_pace():
     # 8 ms a picture to read, 10 to look at, 6 to decide, 9 to write: 33 one after the other.
     source, pose, action, kept = Pictures(60, pause_s=0.008), Scripted(0.010), Slow(0.006), Kept(0.009)
-    played = pipeline(source, pose, action, kept).run()
+    outcome = pipeline(source, pose, action, kept).run()
     assert len(kept.results) == 60
     each_s = [sum(stage.busy.took_s) for stage in (pose, action, kept)]
-    assert played.seconds < 0.75 * (sum(each_s) + 60 * 0.008)
+    assert outcome.seconds < 0.75 * (sum(each_s) + 60 * 0.008)
 
 
 @pytest.mark.parametrize(("pose_s", "action_s"), [(0.02, 0.005), (0.005, 0.02), (0.015, 0.015)])
@@ -40,11 +40,11 @@ def test_a_live_picture_is_no_older_than_its_stages_and_one_frame(pose_s, action
     # A camera faster than the stages: the pose stage takes the newest picture, none waits behind another.
     history, pose, action = LatencyHistory(10), Scripted(pose_s), Slow(action_s)
     source = Pictures(200, live=True, pause_s=0.004)
-    played = pipeline(source, pose, action, history=history).run()
+    outcome = pipeline(source, pose, action, history=history).run()
     looked_s, decided_s = (float(np.percentile(stage.busy.took_s, 75)) for stage in (pose, action))
     allowed_s = looked_s + decided_s + max(looked_s, decided_s) + 0.008
     assert history.summary()[DECISION].p50_ms < 1000 * allowed_s
-    assert 20 < played.frames < 150 and played.dropped > 20
+    assert 20 < outcome.frames < 150 and outcome.dropped > 20
 
 
 @pytest.mark.parametrize(("read_s", "pose_s", "waits"), [(0.012, 0.03, True), (0.03, 0.005, False)])
@@ -70,8 +70,8 @@ def test_the_action_stage_wakes_while_the_pose_stage_is_busy_or_at_once_where_it
 
 def test_of_a_live_source_what_came_too_late_is_counted_not_looked_at():
     pose, kept = Scripted(0.012), Kept()
-    played = pipeline(Pictures(100, live=True, pause_s=0.003), pose, Slow(0), kept).run()
-    assert played.frames < 60 and 98 <= played.frames + played.dropped <= 100
+    outcome = pipeline(Pictures(100, live=True, pause_s=0.003), pose, Slow(0), kept).run()
+    assert outcome.frames < 60 and 98 <= outcome.frames + outcome.dropped <= 100
     assert pose.looked == sorted(pose.looked) and pose.looked[-1] >= 95
 
 
@@ -83,13 +83,13 @@ def test_a_consumer_that_takes_nothing_for_a_while_slows_nobody_and_misses_no_ev
     # By then all pictures were looked at; had the loop waited, this would never come.
     ended = running._done.set
     running._done.set = lambda: (ended(), release.set())
-    played = running.run()
-    assert played.frames > 10 and len(quick.results) > len(slow.results) == 2
+    outcome = running.run()
+    assert outcome.frames > 10 and len(quick.results) > len(slow.results) == 2
     told = [event.kind for result in slow.results for event in result.events]
     assert told.count("person_entered") == 1
     # Of those looked at each got what it got, and gave up the rest.
-    assert played.given_up["slow"] == played.frames - 2
-    assert played.given_up.get("quick", 0) == played.frames - len(quick.results)
+    assert outcome.given_up["slow"] == outcome.frames - 2
+    assert outcome.given_up.get("quick", 0) == outcome.frames - len(quick.results)
 
 
 def test_a_consumer_that_hangs_is_left_behind_and_named(action, monkeypatch):
@@ -97,8 +97,8 @@ def test_a_consumer_that_hangs_is_left_behind_and_named(action, monkeypatch):
     hanging, other, release = Kept(), Kept(), threading.Event()
     hanging.busy = release.wait
     source = Pictures(50, live=True, pause_s=0.002)
-    played = pipeline(source, Scripted(), action, outlet(hanging), outlet(other)).run()
-    assert played.frames == len(other.results) > 1 and played.hanging == ("test",) and other.left == "well"
+    outcome = pipeline(source, Scripted(), action, outlet(hanging), outlet(other)).run()
+    assert outcome.frames == len(other.results) > 1 and outcome.hanging == ("test",) and other.left == "well"
     release.set()
 
 
@@ -115,9 +115,9 @@ def test_limits_end_the_run(action, limits, frames):
 def test_of_a_live_source_so_many_pictures_are_looked_at_as_was_asked_for(action):
     # Five pictures come while one is looked at; had all of them counted, the run would have ended with the second.
     source, pose = Pictures(10_000, live=True, pause_s=0.002), Scripted(0.010)
-    played = pipeline(source, pose, action, limits=Limits(frames=8)).run()
-    assert played.frames == len(pose.looked) == 8 and source.cancelled
-    assert played.dropped > 7
+    outcome = pipeline(source, pose, action, limits=Limits(frames=8)).run()
+    assert outcome.frames == len(pose.looked) == 8 and source.cancelled
+    assert outcome.dropped > 7
 
 
 def test_figures_name_every_stage_and_waiting_adds_up():

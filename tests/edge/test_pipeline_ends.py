@@ -77,5 +77,5 @@ def test_stopped_before_the_first_picture_nothing_is_kept():
 
     running = pipeline(Silent(5), Scripted(), Slow(0), kept)
     threading.Timer(0.1, running.stop).start()
-    played = running.run()
-    assert played.frames == 0 and kept.left not in (None, "well")
+    outcome = running.run()
+    assert outcome.frames == 0 and kept.left not in (None, "well")

@@ -163,8 +163,8 @@ def test_what_was_recorded_is_decided_alike_bit_for_bit(bundle, tmp_path):
     pose = source.pose_stage()
     replayed = [again.act(pose.see(frame)) for frame in source]
     told = [
-        [[(p.track_id, p.clip_fill, p.action and p.action.probabilities.tobytes()) for p in r.people] for r in played]
-        for played in (results, replayed)
+        [[(p.track_id, p.clip_fill, p.action and p.action.probabilities.tobytes()) for p in r.people] for r in outcome]
+        for outcome in (results, replayed)
     ]
     assert told[0] == told[1]
     assert [r.events for r in results] == [r.events for r in replayed] and again.finish() == live.finish()

@@ -1,4 +1,4 @@
-"""How long a run may be, and what it was."""
+"""How long a run may be, and what came of it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Limits:
 
 
 @dataclass
-class Played:
+class RunOutcome:
     """frames: turns of the loop. seconds: wall time. with_poses, failed: frames that showed bodies, or that failed.
 
     told: events that were handed on. dropped: pictures of a live source that newer ones took the place of.
