@@ -171,11 +171,15 @@ def test_a_network_that_reads_good_skeletons_never_meets_a_dropped_joint(tmp_pat
 
 
 @pytest.mark.parametrize("see", ["hq", "lq"])
-def test_a_network_is_measured_on_the_skeletons_it_reads(teacher: Path, see: Literal["hq", "lq"]) -> None:
+def test_a_network_is_measured_on_the_skeletons_it_reads(
+    teacher: Path, see: Literal["hq", "lq"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("train.evaluate.BATCH", 5)
     test, network = Pairs(read_dataset(DATA), DATA.pairs, train=False, seed=0), load_checkpoint(teacher).rebuild()
     clips = np.stack([test.draw(i)[see == "hq"] for i in range(len(test))])
     with torch.inference_mode():
         expected = network(torch.from_numpy(clips))[0].numpy()
+    assert len(expected) == len(CLASSES) > 5, "several batches, the last of them smaller"
     np.testing.assert_allclose(predict(network, test, see=see), expected, rtol=1e-4, atol=1e-4)
 
 
