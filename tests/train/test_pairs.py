@@ -69,6 +69,30 @@ def test_training_pairs_differ_at_each_draw_and_depend_on_nothing_drawn_before()
     assert not np.array_equal(pairs([walker(64, train=True)], train=True, drop=0.6, seed=1).draw(0)[0], first[0])
 
 
+def test_a_training_window_lies_elsewhere_at_each_draw() -> None:
+    drawn = pairs([walker(64, train=True)], train=True, span="window")
+    assert len({drawn.draw(0, epoch=epoch)[1].tobytes() for epoch in range(8)}) > 4
+
+
+def test_who_asks_for_drops_gets_no_estimators_errors() -> None:
+    spoilt = {
+        poor: pairs([walker(40)], drop=1.0, poor=poor, estimator_errors=EstimatorErrors()) for poor in ("drop", "auto")
+    }
+    seen = {poor: drawn.draw(0)[0][2] > 0 for poor, drawn in spoilt.items()}
+    assert not seen["drop"].any() and seen["auto"].mean() > 0.5
+
+
+def test_test_pairs_are_kept_as_long_as_there_is_room_and_nobody_may_write_to_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("train.data.pairs.KEPT_BYTES", 1)
+    test = pairs([walker(40), walker(40, seed=1)], drop=0.6)
+    kept, made_anew = ([test.draw(clip)[0] for _ in range(2)] for clip in (0, 1))
+    assert kept[0] is kept[1] and made_anew[0] is not made_anew[1]
+    with pytest.raises(ValueError, match="read-only"):
+        kept[0][:] = 0
+
+
 def test_corrupted_once_for_all_a_training_clip_misses_the_same_joints_in_every_epoch() -> None:
     clips = [walker(64, train=True), walker(64, train=True)]
     drawn = pairs(clips, train=True, drop=0.6, redraw=False, rotate_deg=20.0)
