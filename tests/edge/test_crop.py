@@ -1,5 +1,6 @@
 """What is cut out of a picture, and that it is where the region says."""
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -60,6 +61,18 @@ def test_a_level_region_is_shown_as_a_turned_one_would_be(x, y, side, repeat_bor
     # picture beyond the edge, and one of the crop.
     allowed, fading = side / SIZE / 2 * 2 / 3 + 1.5, 4 * (1 / side + 1 / SIZE)
     assert np.mean(np.abs(shown.astype(int) - turned).max(axis=2) > allowed) <= (0 if repeat_border else fading)
+
+
+@pytest.mark.parametrize("rotation", [0.7, 2.4, -1.2, -3.0])
+@pytest.mark.parametrize(("x", "y", "side"), [(800, 600, 1100), (20, 600, 1100), (1200, 800, 400)])
+def test_a_large_turned_region_is_what_opencv_cuts_out_of_the_whole_picture(x, y, side, rotation):
+    image = np.random.default_rng(0).integers(0, 255, (30, 40, 3), np.uint8).repeat(40, axis=0).repeat(40, axis=1)
+    region, corners = Region(x, y, side, rotation), np.array([(0, 0), (1, 0), (0, 1)], np.float32)
+    places = np.array([region.to_picture(corner) for corner in corners], np.float32)
+    turned = cv2.getAffineTransform(corners * SIZE, places)
+    whole = cv2.warpAffine(image, turned, (SIZE, SIZE), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    # A hundredth of a pixel between two squares of other colours is a few grey levels, and few pixels lie there.
+    assert np.mean(np.abs(crop(image, region, SIZE).astype(int) - whole).max(axis=2) > 12) < 0.01
 
 
 def test_a_crop_has_the_pictures_colours_and_is_black_or_repeated_beyond_it():

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import ArrayLike, NDArray
 
-from train.data.cameras import CENTRE_PX, FOCAL_PX, NEAREST_M, project, random_view
+from train.data.cameras import CENTRE_PX, FOCAL_PX, NEAREST_M, View, project, random_view
+from train.data.clip import Recording
 
 
 def pixels(points: ArrayLike, yaw: float = 0.0, pitch: float = 0.0, distance_m: float = 4.0) -> NDArray[np.float32]:
@@ -67,7 +68,17 @@ def test_nobody_seen_is_still_a_picture() -> None:
     assert np.isfinite(project(np.zeros((1, 2, 5, 3), np.float32), np.zeros((1, 2, 5), bool), 0, 0, 3)).all()
 
 
-@given(st.integers(0, 1000))
-def test_random_views_keep_within_their_limits(seed: int) -> None:
-    yaw, pitch, distance_m = random_view(np.random.default_rng(seed), 1.0, 0.3)
-    assert abs(yaw) <= 1.0 and -0.1 <= pitch <= 0.3 and 2.5 <= distance_m <= 5.0
+def test_random_views_lie_anywhere_within_their_limits() -> None:
+    rng = np.random.default_rng(0)
+    views = np.array([random_view(rng, 1.0, 0.3) for _ in range(1000)])
+    lowest, highest = np.array([-1.0, -0.1, 2.5]), np.array([1.0, 0.3, 5.0])
+    assert (views >= lowest).all() and (views <= highest).all()
+    margin = 0.02 * (highest - lowest)
+    assert (views.min(axis=0) < lowest + margin).all() and (views.max(axis=0) > highest - margin).all()
+
+
+def test_a_rolled_picture_is_turned_and_what_was_not_seen_has_no_place() -> None:
+    joints = np.array([[3, 4], [-1, 2], [9, 9]], np.float32)[None, None]
+    seen = np.array([True, True, False])[None, None]
+    shown = View(roll=np.pi / 2).keypoints(Recording(joints, seen, 30.0))
+    np.testing.assert_allclose(shown[0, 0], [[-4, 3, 1], [-2, -1, 1], [0, 0, 0]], atol=1e-6)

@@ -16,6 +16,7 @@ def recording(frames: int) -> SkeletonClip:
 def test_the_whole_recording_is_stretched_to_the_clip() -> None:
     for frames in (2, 16, 100):
         np.testing.assert_allclose(whole(recording(frames), WINDOW_S)[[0, -1]], [0, WINDOW_S])
+    assert whole(recording(1), WINDOW_S).tolist() == [0]
 
 
 def test_a_window_lies_in_the_recordings_middle_for_testing_and_anywhere_within_for_training() -> None:
@@ -45,3 +46,4 @@ def test_a_second_recording_begins_and_ends_with_the_first() -> None:
     np.testing.assert_allclose(stretched(np.array([1.0, 1.5, 3.0]), poor), [1, 1.5, 2, 2.5, 3])
     # A single good frame lasts no time: then the second one's own rate counts.
     np.testing.assert_allclose(stretched(np.array([2.0]), poor), [2, 2.1, 2.2, 2.3, 2.4])
+    assert stretched(np.array([2.0]), Recording(poor.joints[:, :1], poor.seen[:, :1], 10.0)).tolist() == [2]

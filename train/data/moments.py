@@ -21,8 +21,7 @@ def moments(how: Preprocessing) -> Times:
 
 def whole(clip: SkeletonClip, duration_s: float) -> Times:
     """(S,) seconds of a recording's frames when all of it is stretched to the clip."""
-    frames = clip.joints.shape[1]
-    return np.linspace(0, duration_s, frames) if frames > 1 else np.zeros(1)
+    return np.linspace(0, duration_s, clip.joints.shape[1])
 
 
 def window(clip: SkeletonClip, duration_s: float, tempo: float, rng: np.random.Generator | None) -> Times:
@@ -42,6 +41,6 @@ def window(clip: SkeletonClip, duration_s: float, tempo: float, rng: np.random.G
 def stretched(times: Times, recorded: Recording) -> Times:
     """Of the second recording's frames: it began and ended with the first, whose ``times`` (S,) these are."""
     frames, start, end = recorded.joints.shape[1], times[0], times[-1]
-    if len(times) == 1 and frames > 1:  # one good frame lasts no time
+    if len(times) == 1:  # one good frame lasts no time
         end = start + (frames - 1) / recorded.fps
     return np.linspace(start, end, frames)
