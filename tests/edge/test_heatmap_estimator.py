@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import maximum_filter
+from test_part_affinity import drawn
 
 from calibrate.tf_pose.network import export_tf_pose
 from edge.contract.errors import ConfigError, EngineError
@@ -126,6 +127,30 @@ def test_peaks_that_the_network_found_are_taken_for_the_heatmaps_own():
     # Where it says that there are none, there are none.
     engine.run = lambda inputs: {**answer, "peaks": 0 * peaks}
     assert estimator.estimate(np.zeros((224, 224, 3), np.uint8)) == []
+
+
+def test_people_come_surest_first_where_they_are_in_the_picture_with_scores_of_at_most_one():
+    people = {0.6: (12, 28, 18), 1.3: (28, 28, 18), 0.3: (44, 28, 18)}  # value of its heatmaps: middle, half height
+    alone = {value: drawn(TRT_POSE, [body]) for value, body in people.items()}
+    heatmaps = np.max([value * maps for value, (maps, _, _) in alone.items()], axis=0)
+    heatmaps[0, 2, 2] = 2.0  # a nose that belongs to nobody
+    engine = Spy(TensorSpec("x", (1, 224, 224, 3), np.dtype(np.uint8)))
+    engine.run = lambda inputs: {"a": heatmaps[None], "b": np.sum([maps[1] for maps in alone.values()], axis=0)[None]}
+
+    def seen(max_people=5, min_joint_score=0.1):
+        estimator = HeatmapEstimator(engine, TRT_POSE, max_people=max_people, min_joint_score=min_joint_score)
+        return estimator.estimate(np.zeros((224, 448, 3), np.uint8))
+
+    found = seen()
+    for pose, value in zip(found, (1.3, 0.6, 0.3), strict=True):
+        # Half as large in the network's square, with 56 pixels of black above.
+        expected = (224 * alone[value][2][0] - (0, 56)) * 2
+        np.testing.assert_allclose(pose.keypoints[:, :2], expected, atol=2 * 0.2 * 4)
+        assert pose.score == pytest.approx(min(value, 1), abs=0.15) and pose.keypoints[:, 2].max() <= 1
+    assert [pose.score for pose in seen(max_people=2)] == [pose.score for pose in found[:2]]
+    assert [pose.score for pose in seen(min_joint_score=0.4)] == [pose.score for pose in found[:2]]
+    partly = seen(min_joint_score=0.55)[1].keypoints
+    assert (partly[:, 2] == 0).any() and (partly[partly[:, 2] > 0, 2] >= 0.55).all()
 
 
 def test_outputs_are_told_apart_by_their_channels_not_their_order():

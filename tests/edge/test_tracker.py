@@ -58,6 +58,12 @@ def test_similarity_is_one_for_the_same_body_none_for_a_stranger_and_counts_comm
     assert values[2] == pytest.approx(1) and values[3] == 0
 
 
+def test_the_constants_are_cocos():
+    # Nose, eyes, ears, shoulders, elbows, wrists, hips, knees, ankles: from its evaluation code.
+    coco = [26, 25, 25, 35, 35, 79, 79, 72, 72, 62, 62, 107, 107, 87, 87, 89, 89]
+    np.testing.assert_allclose(1000 * sigmas(layout("coco-17")), coco)
+
+
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_every_joint_of_every_layout_has_a_sigma(name):
     assert sigmas(layout(name)).shape == (len(layout(name)),)
