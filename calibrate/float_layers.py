@@ -38,9 +38,11 @@ class Trial:
 
 @dataclass(frozen=True)
 class Choice:
-    """float_layers: those to keep. losses: of every layer, empty where no ranking was needed. trials: in order."""
+    """float_layers: those to keep. model: the INT8 network with them, as it was tried. losses: of every layer, empty
+    where no ranking was needed. trials: in order."""
 
     float_layers: list[str]
+    model: onnx.ModelProto
     losses: list[LayerLoss]
     trials: list[Trial]
 
@@ -61,19 +63,21 @@ def fewest_float_layers(
     """
     trials: list[Trial] = []
     ranked: list[LayerLoss] = []
+    tried: dict[int, onnx.ModelProto] = {}
 
     def passes(count: int) -> bool:
         if count and not ranked:
             ranked.extend(rank())
         layers = with_first(count)
-        trials.append(Trial(len(layers), loss(quantiser.quantised(layers, corrected_on))))
+        tried[count] = quantiser.quantised(layers, corrected_on)
+        trials.append(Trial(len(layers), loss(tried[count])))
         return trials[-1].within(budget)
 
     def with_first(count: int) -> list[str]:
         return [*always, *[loss.layer for loss in ranked if loss.layer not in always][:count]]
 
     count = fewest(len(quantiser.layers) - len(always), passes) or 0
-    return Choice(with_first(count), ranked, trials)
+    return Choice(with_first(count), tried[count], ranked, trials)
 
 
 def most_sensitive(quantiser: Quantiser, count: int, samples: Sequence[Array], *, decides: bool) -> list[str]:

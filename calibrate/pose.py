@@ -22,6 +22,7 @@ FITTED = 16
 """Pictures that weights are fitted to; each has hundreds of places, and every number of float layers is fitted anew."""
 
 if TYPE_CHECKING:
+    from calibrate.float_layers import Choice
     from calibrate.onnx_graph import Array
     from calibrate.quantise import Quantiser
 
@@ -66,11 +67,13 @@ def quantise_pose(config: PoseConfig) -> None:
     few, fitted_on = (samples[:: max(1, len(samples) // most)] for most in (SAMPLES, FITTED))
     if config.float_layers is None:
         judged = [picture for _, picture in between[:: max(1, len(between) // JUDGED)]]
-        kept = _as_few_as_find_people(config, quantiser, few, fitted_on, judged)
+        choice = _as_few_as_find_people(config, quantiser, few, fitted_on, judged)
+        # Fitting takes minutes: what is written is the network that was judged, not one made anew.
+        kept, model = choice.float_layers, choice.model
     else:
         kept = most_sensitive(quantiser, config.float_layers, few, decides=False)
-    # On the same pictures as in the trials, so that what is written is what was judged.
-    ranges = quantiser.save(quantiser.quantised(kept, fitted_on), out)
+        model = quantiser.quantised(kept, fitted_on)
+    ranges = quantiser.save(model, out)
     weights: Weights = "fitted" if config.fit_weights else "nearest"
     ids = [i for i, _ in chosen]
     record = CalibrationRecord(out.name, config.frames.name, config.method, 0, ids, {}, kept, ranges, weights)
@@ -89,7 +92,7 @@ def _as_few_as_find_people(
     few: Sequence[Array],
     fitted_on: Sequence[Array],
     pictures: Sequence[Image],
-) -> list[str]:
+) -> Choice:
     from calibrate.float_layers import choose_by_people, show_trials
 
     fp32 = open_engine(config.network)
@@ -98,4 +101,4 @@ def _as_few_as_find_people(
     budget = AccuracyBudget(min_agreement=config.min_people_agreement)
     choice = choose_by_people(quantiser, few, fitted_on, judge, budget)
     show_trials(choice, budget, "of the people found by both")
-    return choice.float_layers
+    return choice

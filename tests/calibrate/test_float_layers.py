@@ -91,6 +91,7 @@ def test_a_budget_that_nothing_meets_leaves_all_in_eight_bits(fragile: Path) -> 
     )
     assert choice.float_layers == []
     assert choice.trials[-1].float_layers == 4
+    assert choice.model == quantiser.quantised([], quantiser.samples)
 
 
 def test_a_pose_networks_float_layers_are_found_by_what_its_judge_counts(tmp_path: Path) -> None:
@@ -119,6 +120,8 @@ def test_a_pose_networks_float_layers_are_found_by_what_its_judge_counts(tmp_pat
     kept = len(choice.float_layers)
     assert 0 < kept < len(quantiser.layers)
     assert choice.float_layers == ranked[:kept]
+    assert choice.model == quantiser.quantised(choice.float_layers, few)
+    assert choice.model != quantiser.quantised(choice.float_layers[:-1], few)
     assert error_with(choice.float_layers) < allowed <= error_with(choice.float_layers[:-1])
     assert choose_by_people(quantiser, few, few, judge, AccuracyBudget(min_agreement=50)).float_layers == []
 
