@@ -1,0 +1,1 @@
+"""What a cheap pose estimator does wrong, fitted to pairs of videos."""

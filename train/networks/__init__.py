@@ -1,0 +1,1 @@
+"""Teachers, students and pose networks, one a file; the registry finds them."""
