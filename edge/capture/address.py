@@ -50,11 +50,19 @@ def parse(uri: str) -> Address:
         scheme = "-" if bare == "-" else "v4l2" if bare.isdecimal() or bare.startswith("/dev/video") else "file"
     if scheme in NETWORK_SCHEMES:
         target, _, options = uri.partition("#")
-    elif Path(rest).expanduser().exists():
+    elif local(rest).exists():
         target, options = rest, ""  # a file may have a question mark in its name
     else:
         target, _, options = rest.partition("?")
     return Address(scheme, target, tuple(parse_qsl(options, keep_blank_values=True)))
+
+
+def local(name: str) -> Path:
+    """The file of that name, ``~`` being the user's home; taken as it stands where there is no such user."""
+    try:
+        return Path(name).expanduser()
+    except (RuntimeError, ValueError):
+        return Path(name)
 
 
 def without_password(uri: str) -> str:

@@ -26,6 +26,9 @@ _FORMATS: dict[str, tuple[float, int, int | None]] = {
     "yuyv": (1, 2, cv2.COLOR_YUV2BGR_YUYV),
 }
 
+_ONE_PIXEL = ((1, 1), (1, 3))
+"""Rows and channels of the formats that share nothing between neighbouring pixels."""
+
 
 class RawFrames(Recording):
     """See :class:`edge.capture.source.Source`. Frames follow each other without a header; the writer waits for us.
@@ -44,8 +47,8 @@ class RawFrames(Recording):
         if not config.width or not config.height:
             raise ConfigError("raw frames need a size", hint="give it with the source: '-?width=640&height=480&fps=30'")
         rows, channels, self._conversion = _FORMATS[codec]
-        if rows != 1 and (config.width % 2 or config.height % 2):
-            raise ConfigError(f"{codec} frames have an even width and height")
+        if (rows != 1 and config.height % 2) or ((rows, channels) not in _ONE_PIXEL and config.width % 2):
+            raise ConfigError(f"{codec} frames have an even width and height", hint="give those of the frames")
         self._shape = (round(rows * config.height), config.width, channels)
         self._codec, self.fps = codec, config.fps or FALLBACK_FPS
         first = self._read()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from edge.capture.address import NETWORK_SCHEMES, Address, parse
+from edge.capture.address import NETWORK_SCHEMES, Address, local, parse
 from edge.capture.camera import open_camera, open_csi
 from edge.capture.image_folder import ImageFolder
 from edge.capture.network_camera import open_network_camera
@@ -17,13 +17,13 @@ from edge.contract.errors import ConfigError, SourceError
 
 
 def _file(path: str, config: CaptureConfig) -> Source:
-    where = Path(path).expanduser()
+    where = local(path)
     return ImageFolder(where, config) if where.is_dir() else VideoFile(where, config)
 
 
 SCHEMES: dict[str, Callable[[str, CaptureConfig], Source]] = {
     "file": _file,
-    "replay": lambda path, config: Replay(Path(path).expanduser()),
+    "replay": lambda path, config: Replay(local(path)),
     "v4l2": open_camera,
     "csi": open_csi,
     **dict.fromkeys(NETWORK_SCHEMES, open_network_camera),

@@ -67,7 +67,8 @@ def checked_manifest(engine: Path, *, tensorrt: str, gpu: str, compute_capabilit
         manifest = EngineManifest(**read_json(path, EngineError, ""))
         if not all(isinstance(getattr(manifest, f.name), str) for f in fields(manifest) if f.name != "options"):
             raise TypeError("its values are texts")
-        dict(manifest.options)
+        if not (isinstance(manifest.options, dict) and Path(manifest.onnx).name and "\0" not in manifest.onnx):
+            raise TypeError("options have names, and so has the network")
     except (EngineError, TypeError, ValueError) as error:
         raise _refused(engine, f"{path.name} cannot be read as its manifest") from error
     here = {"tensorrt": tensorrt, "gpu": gpu, "compute_capability": compute_capability}

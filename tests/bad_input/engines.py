@@ -69,3 +69,21 @@ def an_engine_without_pycuda(folder: Path) -> Argv:
 def an_engine_without_a_driver(folder: Path) -> Argv:
     """no NVIDIA driver on this machine; engines need an NVIDIA GPU"""
     return built(folder)
+
+
+@on_board(needs="orin")
+def an_engine_whose_record_was_cut(folder: Path) -> Argv:
+    """student.int8.engine.json cannot be read as its manifest; build it again"""
+    argv = built(folder)
+    path = folder / "bundle" / "student.int8.engine.json"
+    path.write_text(path.read_text()[:-40])
+    return argv
+
+
+@on_board(needs="orin")
+def an_engine_whose_record_names_no_network(folder: Path) -> Argv:
+    """student.int8.engine.json cannot be read as its manifest; build it again"""
+    argv = built(folder)
+    path = folder / "bundle" / "student.int8.engine.json"
+    path.write_text(path.read_text().replace("student.int8.onnx", ""))
+    return argv

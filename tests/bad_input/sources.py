@@ -208,3 +208,15 @@ def an_image_that_is_a_pipe(folder: Path) -> Argv:
     (folder / "frames").mkdir()
     os.mkfifo(folder / "frames" / "1.png")
     return run(folder, source=folder / "frames")
+
+
+@on_board()
+def a_source_of_a_user_who_is_not_there(folder: Path) -> Argv:
+    """~nobody-of-this-name/clip.mp4: no such video file"""
+    return run(folder, source="~nobody-of-this-name/clip.mp4")
+
+
+@on_board()
+def raw_frames_whose_pixels_go_in_pairs_of_an_odd_width(folder: Path) -> Argv:
+    """yuyv frames have an even width and height"""
+    return run(folder, source="-?width=63&height=48&codec=yuyv")

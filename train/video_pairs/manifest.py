@@ -64,6 +64,10 @@ def read_manifest(folder: Path) -> Manifest:
         manifest = Manifest(**raw)
         if not all({"class", "train", "frames"} <= set(entry) for entry in manifest.videos.values()):
             raise KeyError("class, train or frames of a video")
+        if unknown := [entry["class"] for entry in manifest.videos.values() if entry["class"] not in manifest.classes]:
+            raise ValueError(f"{unknown[0]!r} is none of its classes")
+        if not {"high", "low"} <= set(manifest.layouts):
+            raise KeyError("layouts of the good and the cheap estimator")
         return manifest
     except (AttributeError, TypeError, KeyError, ValueError) as error:
         raise DataError(f"not a readable manifest: {error}", where=path, hint=MAKE_AGAIN) from error
