@@ -162,7 +162,7 @@ def test_other_settings_or_damaged_pairs_are_not_mixed_with_what_is_there(
     with pytest.raises(DataError, match="its arrays do not fit each other"):
         read_dataset(DataConfig("video_pairs", copy))
     (copy / FILE).write_text("videos: [")
-    with pytest.raises(DataError, match="not a readable manifest"):
+    with pytest.raises(DataError, match="not readable as YAML"):
         read_dataset(DataConfig("video_pairs", copy))
     with pytest.raises(DataError, match=r"pairs\.yaml is missing"):
         read_dataset(DataConfig("video_pairs", tmp_path / "nowhere"))
