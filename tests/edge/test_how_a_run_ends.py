@@ -1,5 +1,6 @@
 """How a run of overlapping stages ends: enough, stopped, failed, or left hanging."""
 
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -96,6 +97,10 @@ def test_what_makes_an_outcome_worthless_leaves_nothing(action):
     with pytest.raises(SourceError, match="nobody in 5 pictures"):
         pipeline(Pictures(5), Scripted(), action, kept, accept=nobody).run()
     assert kept.left not in (None, "well")
+    # Not where it did not come to its end by itself.
+    stopped = pipeline(Pictures(500, pause_s=0.01), Scripted(), action, Kept(), accept=nobody)
+    threading.Timer(0.1, stopped.stop).start()
+    assert stopped.run().frames < 500
 
 
 def test_a_stage_that_hangs_does_not_keep_the_run_from_ending(action, monkeypatch):
@@ -108,6 +113,32 @@ def test_a_stage_that_hangs_does_not_keep_the_run_from_ending(action, monkeypatc
     outcome = running.run()
     assert "pose" in outcome.hanging and kept.left == "well"
     hold.set()
+
+
+def test_a_camera_that_hangs_when_the_run_is_stopped_is_told_so_and_left_behind(action, monkeypatch):
+    monkeypatch.setattr("edge.loop.pipeline.STOPPING_S", 0.1)
+    freed, before_s, kept = threading.Event(), sys.getswitchinterval(), Kept()
+
+    class Hanging(Pictures):
+        def __iter__(self):
+            yield from super().__iter__()
+            freed.wait()
+
+    source = Hanging(3, live=True, pause_s=0.02)
+    running = pipeline(source, Scripted(), action, kept)
+    threading.Timer(0.3, running.stop).start()
+    outcome = running.run()
+    freed.set()
+    assert 1 <= outcome.frames <= 3 and outcome.hanging == ("capture",) and source.cancelled and kept.left == "well"
+    assert sys.getswitchinterval() == before_s
+
+
+@pytest.mark.parametrize("error", [StageError("it keeps failing"), SourceError("it is gone")])
+def test_a_run_that_fails_before_its_first_result_is_that_error_and_leaves_nothing(action, error):
+    kept = Kept()
+    with pytest.raises(type(error), match=error.what):
+        pipeline(Pictures(5, live=True, pause_s=0.02), Scripted(error_at=(0, error)), action, kept).run()
+    assert kept.left not in (None, "well")
 
 
 def test_a_window_runs_on_the_thread_that_runs_the_pipeline(action):

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from parts import Pictures, action_stage
 from scripted_stages import Kept, Scripted, Slow, outlet, pipeline
 
 from edge.contract.bundle import read_bundle
-from edge.latency import CAPTURE, DECISION, WAITING, LatencyHistory
+from edge.contract.types import Event
+from edge.latency import CAPTURE, DECISION, POSE, WAITING, LatencyHistory
 from edge.loop.outcome import Limits
 
 
@@ -23,7 +25,23 @@ def test_a_recording_is_seen_whole_and_in_order(action):
     outcome = pipeline(Pictures(60), pose, action, kept).run()
     assert outcome.frames == 60 and pose.looked == list(range(60)) and outcome.dropped == 0
     assert [result.frame.index for result in kept.results] == list(range(60)) and kept.left == "well"
-    assert kept.results[-1].people[0].track_id == 1 and outcome.with_poses == 60
+    assert kept.results[-1].people[0].track_id == 1 and outcome.with_poses == 60 and outcome.failed == 0
+
+
+def test_pictures_that_a_stage_could_not_see_are_counted_and_what_events_say_is_warned_of(action):
+    class Failing(Scripted):
+        def see(self, frame):
+            return (
+                replace(super().see(frame), failure="out of memory", poses=())
+                if frame.index < 3
+                else super().see(frame)
+            )
+
+    warned, source = [], Pictures(9)
+    running = pipeline(source, Failing(), action, warn=warned.append)
+    outcome = running.run()
+    source.tell(Event("source_lost", 1.0, text="it is gone"))
+    assert (outcome.frames, outcome.failed, outcome.with_poses) == (9, 3, 6) and warned == ["it is gone"]
 
 
 def test_the_slowest_stage_alone_sets_the_pace():
@@ -120,10 +138,20 @@ def test_of_a_live_source_so_many_pictures_are_looked_at_as_was_asked_for(action
     assert outcome.dropped > 7
 
 
+class Timed(Scripted):
+    """Says that it took 7 ms."""
+
+    def see(self, frame):
+        return replace(super().see(frame), latency_ms={POSE: 7.0})
+
+
 def test_figures_name_every_stage_and_waiting_adds_up():
-    history, pose = LatencyHistory(0), Scripted(0.01)
-    pipeline(Pictures(30), pose, Slow(0.002), Kept(), history=history).run()
+    history, pose, kept = LatencyHistory(0), Timed(0.01), Kept()
+    pipeline(Pictures(30, pause_s=0.003), pose, Slow(0.002), kept, history=history).run()
+    for spent_ms in (result.latency_ms for result in kept.results):
+        assert spent_ms[WAITING] + 7 == pytest.approx(spent_ms[DECISION])
     rows = history.summary()
+    assert rows[CAPTURE].p50_ms > 3, "it takes so long to read a picture"
     assert rows[CAPTURE].frames == rows[DECISION].frames == 30
     # A picture of a recording waits while the one before it is looked at, and then is looked at itself.
     looked_ms = 1000 * float(np.median(pose.busy.took_s))
