@@ -118,6 +118,7 @@ def test_a_stage_that_hangs_does_not_keep_the_run_from_ending(action, monkeypatc
 def test_a_camera_that_hangs_when_the_run_is_stopped_is_told_so_and_left_behind(action, monkeypatch):
     monkeypatch.setattr("edge.loop.pipeline.STOPPING_S", 0.1)
     freed, before_s, kept = threading.Event(), sys.getswitchinterval(), Kept()
+    sys.setswitchinterval(0.004)
 
     class Hanging(Pictures):
         def __iter__(self):
@@ -130,7 +131,8 @@ def test_a_camera_that_hangs_when_the_run_is_stopped_is_told_so_and_left_behind(
     outcome = running.run()
     freed.set()
     assert 1 <= outcome.frames <= 3 and outcome.hanging == ("capture",) and source.cancelled and kept.left == "well"
-    assert sys.getswitchinterval() == before_s
+    assert sys.getswitchinterval() == pytest.approx(0.004), "as it was before the run"
+    sys.setswitchinterval(before_s)
 
 
 @pytest.mark.parametrize("error", [StageError("it keeps failing"), SourceError("it is gone")])
