@@ -49,28 +49,29 @@ def run(config: RunConfig) -> None:
             parts.student.require_agreement(parts.bundle)
         history, overlay = LatencyHistory(WARM_UP_FRAMES), Overlay(pose.layout)
         limits = Limits(config.frames, config.limit_s)
-        with replacing(config.report) if config.report else nullcontext() as report:
-            with progress_line(limits.total(source)) as show_progress:
-                pipeline = Pipeline(
-                    source,
-                    pose,
-                    parts.action,
-                    outlets(config, parts, overlay, history, console.print),
-                    history,
-                    limits=limits,
-                    on_result=show_progress,
-                    accept=lambda outcome: _require_people(config, source, outcome),
-                    warn=print_warning,
-                )
-                with interruptible(pipeline.stop) as stop:
-                    outcome = pipeline.run()
-            if stop.signum and not outcome.frames and not outcome.hanging:
-                console.print("interrupted before the first picture; nothing was written")
-                raise SystemExit(stop.exit_code)
-            if report is not None:
-                figures = {"machine": machine(), **told, **_figures(config, outcome, history)}
-                with writing(config.report or report):
-                    report.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        with progress_line(limits.total(source)) as show_progress:
+            pipeline = Pipeline(
+                source,
+                pose,
+                parts.action,
+                outlets(config, parts, overlay, history, console.print),
+                history,
+                limits=limits,
+                on_result=show_progress,
+                accept=lambda outcome: _require_people(config, source, outcome),
+                warn=print_warning,
+            )
+            # No file is begun before signals are noted, or one that comes in between would leave it there.
+            report_file = replacing(config.report) if config.report else nullcontext()
+            with interruptible(pipeline.stop) as stop, report_file as report:
+                outcome = pipeline.run()
+                if stop.signum and not outcome.frames and not outcome.hanging:
+                    console.print("interrupted before the first picture; nothing was written")
+                    raise SystemExit(stop.exit_code)
+                if report is not None:
+                    figures = {"machine": machine(), **told, **_figures(config, outcome, history)}
+                    with writing(config.report or report):
+                        report.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
         conclude(config, outcome, history)
         if stop.signum:
             console.print("interrupted; what was written until then is kept" if config.files else "interrupted")
