@@ -20,6 +20,8 @@ _OTHER_WORDS = (
     (r"typing\.Literal\[(.+?)\]", r"\1"),
     (r"\b(?:\w+\.)+Path\b", "Path"),
     (r", NoneType\b", " or null"),
+    # jsonargparse 4.49 names it first.
+    (r"takes NoneType, (.+), not", r"takes \1 or null, not"),
 )
 
 

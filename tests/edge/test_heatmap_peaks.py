@@ -8,8 +8,9 @@ from scipy.ndimage import maximum_filter
 
 from edge.pose.heatmap_peaks import find_peaks
 
+LEVELS = np.array([0, 0.05, 0.1, 0.25, 0.5, 0.75, 1], np.float32).tolist()
 maps = st.tuples(st.integers(1, 3), st.integers(5, 14), st.integers(5, 14)).flatmap(
-    lambda shape: arrays(np.float32, shape, elements=st.sampled_from([0, 0.05, 0.1, 0.25, 0.5, 0.75, 1]))
+    lambda shape: arrays(np.float32, shape, elements=st.sampled_from(LEVELS))
 )
 
 
