@@ -55,6 +55,27 @@ def test_before_a_dense_convolution_loudness_is_shared_between_activation_and_we
     np.testing.assert_allclose(balanced.constants["w2"][..., 0, 0], weights["w2"] * s, rtol=1e-5)
 
 
+def test_what_is_concatenated_is_balanced_too_each_part_by_its_own_columns(tmp_path: Path) -> None:
+    rng, node = np.random.default_rng(0), onnx.helper.make_node
+    weights = {name: rng.standard_normal((2, 3, 1, 1)).astype(np.float32) for name in ("w1", "w2")}
+    weights["w1"] *= np.array([30, 0.1], np.float32).reshape(2, 1, 1, 1)
+    weights["w3"] = rng.standard_normal((3, 4, 1, 1)).astype(np.float32)
+    nodes = [
+        node("Conv", ["image", "w2"], ["a"]),
+        node("Conv", ["image", "w1"], ["b"]),
+        node("Concat", ["a", "b"], ["both"], axis=1),
+        node("Conv", ["both", "w3"], ["map"]),
+    ]
+    shapes = (("image", [1, 3, 16, 16]), ("map", [1, 3, 16, 16]))
+    model = onnx.shape_inference.infer_shapes(onnx.load(networks.save(tmp_path / "both.onnx", nodes, weights, shapes)))
+    balanced = equalised(model, images(3))
+    np.testing.assert_allclose(
+        networks.run(balanced, images(1)[0]), networks.run(model, images(1)[0]), rtol=1e-3, atol=1e-3
+    )
+    sizes = np.abs(Graph(balanced).constants["w1"]).max(axis=(1, 2, 3))
+    assert sizes[0] / sizes[1] < 30, "of 300 and more before"
+
+
 def test_a_channel_that_something_else_reads_keeps_its_scale(tmp_path: Path) -> None:
     # In the student the residual addition reads the stem's output, so its weights must stay.
     model = onnx.shape_inference.infer_shapes(onnx.load(networks.student(tmp_path / "student.onnx")))

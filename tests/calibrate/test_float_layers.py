@@ -126,6 +126,22 @@ def test_a_pose_networks_float_layers_are_found_by_what_its_judge_counts(tmp_pat
     assert choose_by_people(quantiser, few, few, judge, AccuracyBudget(min_agreement=50)).float_layers == []
 
 
+def test_a_layer_counts_by_the_output_that_it_spoils_most(tmp_path: Path) -> None:
+    rng, node = np.random.default_rng(0), onnx.helper.make_node
+    weights = {name: rng.standard_normal((4, 3, 1, 1)).astype(np.float32) for name in ("w1", "w2")}
+    weights["w1"][:, 0] = 100  # of a channel that is nearly silent: beside it the other weights are lost
+    nodes = [node("Conv", ["image", w], [out], name=out) for w, out in (("w1", "map"), ("w2", "fields"))]
+    path = networks.save(tmp_path / "pose.onnx", nodes, weights, (("image", [1, 3, 4, 4]), ("map", [1, 4, 4, 4])))
+    model = onnx.load(path)
+    model.graph.output.append(onnx.helper.make_tensor_value_info("fields", onnx.TensorProto.FLOAT, [1, 4, 4, 4]))
+    onnx.save(model, str(path))
+    silent = np.array([0.01, 1, 1], np.float32).reshape(1, 3, 1, 1)
+    images = [silent * rng.standard_normal((1, 3, 4, 4)).astype(np.float32) for _ in range(8)]
+    losses = layer_losses(Quantiser(path, images, "minmax"), images, decides=False)
+    # Either way the picture is rounded, which costs the fields next to nothing, and the map its silent channel.
+    assert [loss.layer for loss in losses] == ["map", "fields"] and all(loss.error > 0.01 for loss in losses)
+
+
 def test_the_pictures_judged_lie_between_the_calibrated_ones(tmp_path: Path) -> None:
     for i in range(9):
         cv2.imwrite(str(tmp_path / f"{i}.png"), np.full((4, 4, 3), 20 * i, np.uint8))
