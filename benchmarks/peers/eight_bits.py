@@ -1,7 +1,6 @@
 """A trained row in eight bits: how often it decides as in floating point, and how often rightly.
 
-As ``python -m calibrate student`` makes it, the first layer in floating point; but no further layers are looked for
-that should stay so too, for any network.
+In the form of quantised.py, with percentile ranges of training clips.
 """
 
 from __future__ import annotations
@@ -14,10 +13,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.peers.quantised import write_int8
 from benchmarks.peers.trainings import Training
 from calibrate.calibration_set import stratified
-from calibrate.judging.compare import agreement, logits_of, one_by_one, top1
-from calibrate.quantise import Quantiser
+from calibrate.judging.compare import agreement, logits_of, top1
+from calibrate.nearest_ranges import judging
 from edge.contract.files import write_json
 from edge.contract.types import Float32
 from edge.engines.onnx_runtime import OnnxRuntimeEngine
@@ -25,17 +25,23 @@ from train.checkpoint import load_checkpoint
 from train.data.pairs import Pairs
 from train.export.bundle import clips_of, write_onnx
 
-FILE = "eight_bits.json"
+FILE = "int8.json"
 SAMPLES = 256
+JUDGED_EACH = 4
+"""Of the clips on which `calibrate student` ranks the layers, every fourth."""
 
 
 @dataclass(frozen=True)
 class EightBits:
-    """Percent of the test clips. fp32, int8: top-1 of the exported networks. agreement: decided alike by both."""
+    """Percent of the test clips. fp32, int8: top-1 of the exported networks. agreement: decided alike by both.
+
+    float_layers: how many layers of the INT8 file are in floating point.
+    """
 
     fp32: float
     int8: float
     agreement: float
+    float_layers: int
 
 
 def in_eight_bits(training: Training) -> EightBits | None:
@@ -45,20 +51,19 @@ def in_eight_bits(training: Training) -> EightBits | None:
 
 
 def compare_eight_bits(training: Training, data: Path) -> None:
-    """Quantise a finished training on its training clips, try both forms on its test clips, leave eight_bits.json."""
+    """Quantise a finished training on its training clips, try both forms on its test clips, leave int8.json."""
     checkpoint = load_checkpoint(training.out)
     train, test = clips_of(checkpoint, data)
     see = checkpoint.about["see"]
-    calibration = _clips(train, stratified(train.labels, SAMPLES, seed=0), see)
+    drawn = stratified(train.labels, SAMPLES, seed=0)
+    calibration, judged = (_clips(train, ids, see) for ids in (drawn, judging(len(train), drawn)[::JUDGED_EACH]))
     clips = _clips(test, np.arange(len(test)), see)
     with tempfile.TemporaryDirectory(prefix="skd-peers-") as folder:
         whole, small = Path(folder) / "network.onnx", Path(folder) / "network.int8.onnx"
         write_onnx(checkpoint.rebuild(), clips[:2], whole)
-        quantiser = Quantiser(whole, one_by_one(calibration), "percentile")
-        quantiser.write(small, quantiser.layers[:1])
+        kept = write_int8(whole, small, calibration, judged, "percentile")
         fp32, int8 = (_logits(path, clips) for path in (whole, small))
-    labels = test.labels
-    found = EightBits(*(100 * share for share in (top1(fp32, labels), top1(int8, labels), agreement(fp32, int8))))
+    found = EightBits(100 * top1(fp32, test.labels), 100 * top1(int8, test.labels), 100 * agreement(fp32, int8), kept)
     write_json(training.out / FILE, asdict(found))
 
 

@@ -28,13 +28,14 @@ COLOURS = {
     "dense_gcn": "#1f5fbf",
     "dd_net": "#d9822b",
     "efficient_gcn": "#2a9d62",
+    "shift_gcn": "#8c6d31",
     "st_gcn_pp": "#9a4fb3",
     "st_gcn": "#b3475d",
 }
 """By what a network's name begins with."""
 NAMES = {
     "dd_net_s": "DD-Net small", "dd_net_m": "DD-Net medium", "dd_net": "DD-Net", "efficient_gcn_b0": "EfficientGCN-B0",
-    "st_gcn_pp": "ST-GCN++", "st_gcn": "ST-GCN",
+    "shift_gcn": "Shift-GCN", "st_gcn_pp": "ST-GCN++", "st_gcn": "ST-GCN",
 }  # fmt: skip
 TICKS_MS = (0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 4, 5)
 AREA = 170.0
@@ -77,7 +78,7 @@ def _panel(ax: Any, found: list[Point]) -> None:
     ahead = front(found)
     lowest, highest = min(p.top1 for p in found), max(p.top1 for p in found)
     room = 0.08 * (highest - lowest) + 0.3
-    left, right = min(p.ms for p in found) / 1.35, max(p.ms for p in found) * 1.9
+    left, right = min(p.ms for p in found) / 1.6, max(p.ms for p in found) * 1.9
     ax.set_xscale("log")
     ax.set_xlim(left, right)
     ax.set_ylim(lowest - room, highest + room)

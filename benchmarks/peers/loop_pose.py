@@ -4,7 +4,7 @@
         [--pose tf_pose --network FILE --crop]
 
 One person, one thread a network. Prints one line of JSON as mediapipe_pose.py does. took_ms: from one result to the
-next.
+next, and so none for the first; seen: in how many of those somebody was.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def main() -> None:
                 "took_ms": [1000 * (b - a) for a, b in itertools.pairwise(moments)],
                 "seconds": run.seconds,
                 "processor_s": processor[-1] - processor[0],
-                "seen": sum(seen),
+                "seen": sum(seen[1:]),
                 "stages": {name: [row.p50_ms, row.p90_ms] for name, row in run.stages.items()},
             }
         )

@@ -1,35 +1,57 @@
 """MediaPipe's own pose pipeline over a clip; runs in MediaPipe's environment and imports nothing of ours.
 
-    python mediapipe_pose.py CLIP
+    python mediapipe_pose.py CLIP [BUNDLE]
 
-As its documentation has it: OpenCV reads, colours are turned, ``Pose.process`` takes every picture. Prints one line of
-JSON: wall milliseconds of every picture, from one answer to the next; processor seconds of all threads from the
-first answer on; in how many pictures it saw somebody.
+As its documentation has it: OpenCV reads, colours are turned, and ``Pose.process`` takes every picture or, with the
+.task file of mediapipe_bundle.py, ``PoseLandmarker.detect_for_video`` of the newer interface. Prints one line of JSON:
+wall milliseconds of every picture, from one answer to the next; processor seconds of all threads from the first answer
+on; in how many pictures it saw somebody.
 """
 
 import json
 import sys
 import time
 from importlib.metadata import version
+from typing import Any
 
 import cv2
 import mediapipe
 
-clip = sys.argv[1]
-took_ms, seen = [], 0
-# model_complexity 1 is pose_landmark_full.tflite, the network our loop runs.
-with mediapipe.solutions.pose.Pose(static_image_mode=False, model_complexity=1) as pose:
+clip, bundle = sys.argv[1], sys.argv[2:]
+took_ms: list[float] = []
+seen = 0
+if bundle:
+    from mediapipe.tasks.python import BaseOptions, vision
+
+    options = vision.PoseLandmarkerOptions(
+        base_options=BaseOptions(model_asset_path=bundle[0]), running_mode=vision.RunningMode.VIDEO, num_poses=1
+    )
+    pipeline = vision.PoseLandmarker.create_from_options(options)
+else:
+    # model_complexity 1 is pose_landmark_full.tflite, the network our loop runs.
+    pipeline = mediapipe.solutions.pose.Pose(static_image_mode=False, model_complexity=1)
+
+
+def finds(picture: Any, at_ms: int) -> bool:
+    coloured = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    if not bundle:
+        return pipeline.process(coloured).pose_landmarks is not None
+    image = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=coloured)
+    return bool(pipeline.detect_for_video(image, at_ms).pose_landmarks)
+
+
+with pipeline:
     capture = cv2.VideoCapture(clip)
+    ms_each = 1000 / capture.get(cv2.CAP_PROP_FPS)
     # The first picture makes the networks ready, and is left out.
-    pose.process(cv2.cvtColor(capture.read()[1], cv2.COLOR_BGR2RGB))
+    finds(capture.read()[1], 0)
     begun = last = time.perf_counter()
     processor = time.process_time()
     while True:
         there, picture = capture.read()
         if not there:
             break
-        found = pose.process(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
-        seen += found.pose_landmarks is not None
+        seen += finds(picture, int((len(took_ms) + 1) * ms_each))
         now = time.perf_counter()
         took_ms.append(1000 * (now - last))
         last = now

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from benchmarks.peers.quantised import write_int8
 from benchmarks.peers.trainings import NETWORKS
 from calibrate.quantise import Quantiser
 from calibrate.tf_pose.network import export_tf_pose
@@ -78,9 +79,8 @@ def peer_files() -> Iterator[Row]:
         yield name, "FP32", whole
         if not small.is_file():
             try:
-                quantiser = Quantiser(whole, [clip[None] for clip in _clips(8)], "minmax")
-                # As `calibrate student` does: the layer that reads coordinates stays in floating point.
-                quantiser.write(small, quantiser.layers[:1])
+                clips = _clips(24)
+                write_int8(whole, small, clips[:8], clips[8:], "minmax")
             except SkdError as error:
                 print(f"{name} has no INT8 form: {error}")
                 continue

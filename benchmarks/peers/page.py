@@ -12,39 +12,61 @@ from typing import Any
 from benchmarks.peers.accuracy_tables import PANELS, accuracy_section, compared
 from benchmarks.peers.front_plot import draw_fronts
 from benchmarks.peers.interleaved import kept, percentiles, ratios
-from benchmarks.peers.notes import COSTS, INTRODUCTION, NOTES
+from benchmarks.peers.notes import COSTS, INTRODUCTION, NOT_COMPARED, NOTES
 from benchmarks.peers.stage_plot import draw_stages
 from edge.contract.files import write_text
+from edge.latency import CAPTURE, OUTSIDE, POSE, RECOGNISE, TRACK
+from edge.latency import NETWORKS as INSIDE
 
 PAGE = Path("benchmarks/peers.md")
 FLAMES = Path("benchmarks/peers_stages.png")
 
 
 def pose_pipelines(found: dict[str, Any]) -> list[str]:
+    """Each pipeline, and its frame rate and processor time against those of every peer, round by round."""
     rows = found["rows"]
+    peers = [name for name in rows if name.startswith("MediaPipe") and "failed" not in rows[name][0]]
+    rounds = max(len(runs) for runs in rows.values())
+    columns = [
+        "", "frames per second", "p50 ms", "p90 ms", "CPU ms per frame", "frames with somebody, %",
+        *(f"frame rate over {peer}'s: p50, p90" for peer in map(_interface, peers)),
+        *(f"CPU time of {peer} over its own: p50, p90" for peer in map(_interface, peers)),
+    ]  # fmt: skip
     lines = [
-        f"Clip: {found['clip']}, its first ten frames left out; medians over {len(rows['MediaPipe'])} rounds.",
+        f"Clip: {found['clip']}, its first ten frames left out; medians over {rounds} rounds.",
         "",
-        "| | frames per second | p50 ms | p90 ms | CPU ms per frame | frame rate over MediaPipe's: p50, p90 | its CPU "
-        "time over ours: p50, p90 |",
-        "|---|---|---|---|---|---|---|",
+        f"| {' | '.join(columns)} |".replace("|  |", "| |"),
+        "|---" * len(columns) + "|",
     ]
-    peer = rows["MediaPipe"]
     for name, runs in rows.items():
-        good = [run for run in runs if "failed" not in run]
-        if len(good) < len(peer):
-            lines.append(f"| {name} | did not run: {runs[0].get('failed', 'interrupted')} | | | | | |")
+        if any("failed" in run for run in runs) or len(runs) < rounds:
+            lines.append(f"| {name} | did not run: {runs[0].get('failed', 'interrupted')}{' |' * (len(columns) - 1)}")
             continue
-        rate = [run["frames_per_s"] for run in good]
-        spent = [1000 * run["processor_s"] / run["pictures"] for run in good]
-        faster = ratios(rate, [run["frames_per_s"] for run in peer])
-        cheaper = ratios([1000 * run["processor_s"] / run["pictures"] for run in peer], spent)
-        steady = percentiles([ms for run in good for ms in run["steady_ms"]])
-        lines.append(
-            f"| {name} | {percentiles(rate)[0]:.1f} | {steady[0]:.1f} | {steady[1]:.1f} | {percentiles(spent)[0]:.1f} "
-            f"| {faster[0]:.2f}, {faster[1]:.2f} | {cheaper[0]:.2f}, {cheaper[1]:.2f} |"
-        )
+        steady = percentiles([ms for run in runs for ms in run["steady_ms"]])
+        cells = [f"{percentiles(_rates(runs))[0]:.1f}", *(f"{ms:.1f}" for ms in steady)]
+        cells += [f"{percentiles(_spent(runs))[0]:.1f}", f"{100 * sum(_seen(run) for run in runs) / len(runs):.0f}"]
+        compared = [ratios(_rates(runs), _rates(rows[peer])) for peer in peers]
+        compared += [ratios(_spent(rows[peer]), _spent(runs)) for peer in peers]
+        lines.append(f"| {' | '.join([name, *cells, *(f'{p50:.2f}, {p90:.2f}' for p50, p90 in compared)])} |")
     return lines
+
+
+def _interface(peer: str) -> str:
+    """ "MediaPipe 1.2.3, PoseLandmarker" -> "PoseLandmarker"."""
+    return peer.rpartition(", ")[2]
+
+
+def _rates(runs: list[dict[str, Any]]) -> list[float]:
+    return [run["frames_per_s"] for run in runs]
+
+
+def _spent(runs: list[dict[str, Any]]) -> list[float]:
+    """Milliseconds of processor time a frame."""
+    return [1000 * run["processor_s"] / run["pictures"] for run in runs]
+
+
+def _seen(run: dict[str, Any]) -> float:
+    return float(run["seen"] / run["pictures"])
 
 
 def streaming(found: dict[str, Any]) -> list[str]:
@@ -123,7 +145,17 @@ def costs(found: dict[str, Any]) -> list[str]:
 
 
 def stages(found: dict[str, Any]) -> list[str]:
-    return [f"{found['clip']}; p50 of each stage over the frames in which it ran, medians over the rounds."]
+    """p50 of each stage, and of what of pose, track and recognise is inside networks."""
+    columns = (CAPTURE, POSE, TRACK, RECOGNISE, INSIDE, OUTSIDE)
+    lines = [
+        f"{found['clip']}; milliseconds, p50 of each stage over the frames in which it ran, medians over the rounds.",
+        "",
+        f"| | {' | '.join(columns)} |",
+        "|---" * (len(columns) + 1) + "|",
+    ]
+    for backend, p50 in found["p50_ms"].items():
+        lines.append(f"| {backend} | {' | '.join(f'{p50[stage]:.1f}' if stage in p50 else '' for stage in columns)} |")
+    return lines
 
 
 SECTIONS: dict[str, tuple[str, Callable[[dict[str, Any]], list[str]]]] = {
@@ -156,6 +188,7 @@ def write_page() -> None:
                 lines += [f"![Accuracy against time]({PAGE.stem}.png)", ""]
         if section == "stages" and found is not None and draw_stages(found["p50_ms"], FLAMES):
             lines += [f"![{title}]({FLAMES.name})", ""]
+    lines += ["## Not compared", "", NOT_COMPARED]
     write_text(PAGE, "\n".join(lines).rstrip() + "\n")
 
 

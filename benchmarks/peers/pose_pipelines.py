@@ -5,6 +5,7 @@
 Both follow one person with pose_landmark_full at one thread a network, which is what MediaPipe's Python package has on
 Linux and lets nobody change. MediaPipe runs its detector when it has lost the person; our loop by default every half a
 second, and in every picture where it is asked to. Ours does more besides: tracker, clips, student, decisions.
+MediaPipe's newer interface, PoseLandmarker, is given the same two networks as a .task file.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers.environments import MEDIAPIPE, answer, environment
+from benchmarks.peers.environments import MEDIAPIPE, MEDIAPIPE_TASKS, answer, environment
 from benchmarks.peers.interleaved import keep
-from edge.assets import DEMO_CLIP, fetch
+from edge.assets import BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS, DEMO_CLIP, fetch
 
-SCRIPT = Path(__file__).with_name("mediapipe_pose.py")
+SCRIPT, BUNDLER = (Path(__file__).with_name(name) for name in ("mediapipe_pose.py", "mediapipe_bundle.py"))
+BUNDLE = Path("runs/peers/networks/blazepose_full.task")
 
 OURS = {
     "our loop": [],
@@ -35,14 +37,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
     clip = given.clip or fetch(DEMO_CLIP)[0]
-    python = environment(MEDIAPIPE)
+    ways = {**_mediapipe(clip), **{name: [*_LOOP, str(clip), *flags] for name, flags in OURS.items()}}
     rows: dict[str, list[dict[str, Any]]] = {}
     for _ in range(given.rounds):
-        rows.setdefault("MediaPipe", []).append(_short(answer([str(python), str(SCRIPT), str(clip)])))
-        for name, flags in OURS.items():
-            ours = [sys.executable, "-m", "benchmarks.peers.loop_pose", str(clip), *flags]
+        for name, command in ways.items():
             try:
-                rows.setdefault(name, []).append(_short(answer(ours)))
+                rows.setdefault(name, []).append(_short(answer(command)))
             except subprocess.CalledProcessError as error:
                 rows[name] = [{"failed": error.stderr.splitlines()[-1]}]
         keep(
@@ -50,6 +50,22 @@ def main() -> None:
             f"python -m benchmarks.peers.pose_pipelines --rounds {given.rounds}",
             {"clip": clip.name, "rows": rows},
         )
+
+
+_LOOP = (sys.executable, "-m", "benchmarks.peers.loop_pose")
+
+
+def _mediapipe(clip: Path) -> dict[str, list[str]]:
+    """The commands of both interfaces, the newer one's networks packed first."""
+    older, newer = str(environment(MEDIAPIPE)), str(environment(MEDIAPIPE_TASKS))
+    BUNDLE.parent.mkdir(parents=True, exist_ok=True)
+    networks = [str(path) for path in fetch(BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS)]
+    subprocess.run([older, str(BUNDLER), *networks, str(BUNDLE)], check=True)
+    script = [str(SCRIPT), str(clip)]
+    return {
+        "MediaPipe 0.10.21, Pose": [older, *script],
+        "MediaPipe 1.2.3, PoseLandmarker": [newer, *script, str(BUNDLE)],
+    }
 
 
 def _short(run: dict[str, Any]) -> dict[str, Any]:

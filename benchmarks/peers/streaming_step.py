@@ -14,14 +14,18 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from benchmarks import streaming
 from benchmarks.peers.environments import CONTINUAL, packages_of
 from benchmarks.peers.interleaved import keep
+from benchmarks.streaming_peer import ContinualInference
+from edge.contract.bundle import STUDENT_FP32, STUDENT_INT8
 from edge.contract.types import Float32
 from edge.engines.onnx_runtime import OnnxRuntimeEngine
 
@@ -39,22 +43,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=30)
     rounds = parser.parse_args().rounds
-    # streaming.py is a script beside its own parts; the library runs on this environment's PyTorch.
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    # The library runs on this environment's PyTorch.
     sys.path.append(str(packages_of(CONTINUAL).resolve()))
-    import streaming  # type: ignore[import-not-found]
-
     torch.set_num_threads(1)
     network, folder = streaming.student(WIDTH), Path("runs/streaming") / str(WIDTH)
     streaming.make(network, folder)
     ways = streaming.ways(folder)
-    peer = streaming.ContinualInference.of(network, streaming.FRAMES // streaming.CYCLE)
+    peer = ContinualInference.of(network, streaming.FRAMES // streaming.CYCLE)
+    assert peer is not None, "packages_of has installed it"
     ways.append(streaming.Way(f"continual-inference {peer.version}, PyTorch", "fp32", peer, 1))
     clip = {"clip": streaming.walk(streaming.FRAMES)}
     # A clip is asked at every frame, and so four times a cycle.
-    for precision in ("fp32", "int8"):
-        engine = OnnxRuntimeEngine(folder / streaming.STUDENTS[precision], threads=1)
-        ways.insert(0, streaming.Way(f"whole clip, {precision.upper()}", precision, lambda _, e=engine: e.run(clip), 1))
+    for precision, file in (("fp32", STUDENT_FP32), ("int8", STUDENT_INT8)):
+        take = partial(_clip, OnnxRuntimeEngine(folder / file, threads=1), clip)
+        ways.insert(0, streaming.Way(f"whole clip, {precision.upper()}", precision, take, 1))
     other = np.ones(BETWEEN_BYTES // 8)
     before: dict[str, Callable[[], object]] = {"warm": lambda: None, "cold": other.sum}
     figures: dict[str, list[float]] = {}
@@ -66,9 +68,12 @@ def main() -> None:
                     took = cycles(way, turn, before[kind])
                     for clock, ms in took.items() if number >= WARM_UP else ():
                         figures.setdefault(f"{way.name} | {kind} | {clock}", []).append(ms)
-    precisions = {way.name: way.precision for way in ways}
-    found = {"times": figures, "precisions": precisions}
+    found = {"times": figures, "precisions": {way.name: way.precision for way in ways}}
     keep("streaming", f"python -m benchmarks.peers.streaming_step --rounds {rounds}", found)
+
+
+def _clip(engine: OnnxRuntimeEngine, clip: dict[str, Float32], _frame: Float32) -> object:
+    return engine.run(clip)
 
 
 def cycles(way: Any, turn: Float32, between: Callable[[], object]) -> dict[str, float]:

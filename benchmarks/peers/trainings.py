@@ -32,6 +32,7 @@ NETWORKS: dict[str, tuple[str, int]] = {
     "dense_gcn_motion 16": ("dense_gcn_motion", 16),
     "dense_gcn_motion 32": ("dense_gcn_motion", 32),
     "efficient_gcn_b0": ("efficient_gcn_b0", 64),
+    "shift_gcn": ("shift_gcn_teacher", 64),
     "st_gcn_pp": ("st_gcn_pp", 64),
     "st_gcn": ("st_gcn", 64),
 }
