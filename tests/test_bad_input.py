@@ -7,6 +7,7 @@ import pytest
 from bad_input.machines import (  # noqa: F401 rows ask for them by name
     blazepose,
     laptop,
+    onnxruntime_for_another_numpy,
     opencv_without_windows,
     orin,
     orin_without_driver,

@@ -59,7 +59,10 @@ def build_engine(
         import tensorrt as trt
     except ImportError as error:
         raise MissingDependency(
-            "tensorrt", needed_for="building an engine", install="apt install python3-libnvinfer-dev (JetPack)"
+            "tensorrt",
+            needed_for="building an engine",
+            install="apt install python3-libnvinfer-dev (JetPack)",
+            because=error,
         ) from error
     gpu = Gpu()
     with gpu.current():

@@ -36,7 +36,7 @@ def gate(network: Path, targets: tuple[str, ...] = TARGETS) -> GateReport:
         import tensorrt_rtx
     except ImportError as error:
         raise MissingDependency(
-            "tensorrt_rtx", needed_for="the parser gate", install="pip install tensorrt-rtx-cu13"
+            "tensorrt_rtx", needed_for="the parser gate", install="pip install tensorrt-rtx-cu13", because=error
         ) from error
     model = read_onnx(network)
     builder = Builder(tensorrt_rtx)

@@ -74,7 +74,15 @@ class DownloadError(SkdError):
 
 
 class MissingDependency(SkdError, ImportError):
-    """A package that this command needs and this machine lacks."""
+    """A package that this command needs and this machine lacks.
 
-    def __init__(self, package: str, *, needed_for: str, install: str) -> None:
-        super().__init__(f"{needed_for} needs the package {package}", hint=f"install it with: {install}")
+    because: what importing it raised. One that is there and does not load, built for another numpy say, is told so.
+    """
+
+    def __init__(self, package: str, *, needed_for: str, install: str, because: ImportError | None = None) -> None:
+        is_there = because is not None and not isinstance(because, ModuleNotFoundError)
+        what = f", which is there and does not load: {because}" if is_there else ""
+        super().__init__(
+            f"{needed_for} needs the package {package}{what}",
+            hint=f"install it {'anew ' if is_there else ''}with: {install}",
+        )

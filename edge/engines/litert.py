@@ -29,7 +29,10 @@ class LiteRtEngine:
             from ai_edge_litert.interpreter import Interpreter
         except ImportError as error:
             raise MissingDependency(
-                "ai-edge-litert", needed_for=f"running {path.name}", install="pip install 'skd-edge[edge]'"
+                "ai-edge-litert",
+                needed_for=f"running {path.name}",
+                install="pip install 'skd-edge[edge]'",
+                because=error,
             ) from error
         try:
             with quiet():

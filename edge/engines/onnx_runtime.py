@@ -37,7 +37,7 @@ class OnnxRuntimeEngine:
             import onnxruntime as ort
         except ImportError as error:
             raise MissingDependency(
-                "onnxruntime", needed_for=f"running {path.name}", install="pip install 'skd-edge[edge]'"
+                "onnxruntime", needed_for=f"running {path.name}", install="pip install 'skd-edge[edge]'", because=error
             ) from error
         try:
             self._session = cpu_session(str(path), threads)

@@ -29,7 +29,10 @@ class OpenVinoEngine:
             import openvino
         except ImportError as error:
             raise MissingDependency(
-                "openvino", needed_for=f"running {path.name} with OpenVINO", install="pip install 'skd-edge[openvino]'"
+                "openvino",
+                needed_for=f"running {path.name} with OpenVINO",
+                install="pip install 'skd-edge[openvino]'",
+                because=error,
             ) from error
         options = {
             "PERFORMANCE_HINT": "LATENCY",

@@ -57,6 +57,7 @@ class TensorRtEngine:
                 "tensorrt",
                 needed_for=f"running {path.name}",
                 install="apt install python3-libnvinfer (JetPack); elsewhere move the .engine away, and the .onnx runs",
+                because=error,
             ) from error
         self.device_s: float | None = None
         self._path, self._gpu = path, Gpu()

@@ -30,7 +30,10 @@ class TfliteNetwork:
             import ai_edge_litert.schema_py_generated as schema
         except ImportError as error:
             raise MissingDependency(
-                "ai-edge-litert", needed_for=f"adding layers to {path.name}", install="pip install 'skd-edge[edge]'"
+                "ai-edge-litert",
+                needed_for=f"adding layers to {path.name}",
+                install="pip install 'skd-edge[edge]'",
+                because=error,
             ) from error
         self.path, self._schema = path, schema
         self._model: Any = schema.ModelT.InitFromObj(schema.Model.GetRootAs(path.read_bytes(), 0))

@@ -61,7 +61,9 @@ def mqtt_sink(to: Broker, say: Callable[[str], None]) -> Iterator[Callable[[Even
         from paho.mqtt.client import Client
         from paho.mqtt.enums import CallbackAPIVersion
     except ImportError as error:
-        raise MissingDependency("paho-mqtt", needed_for="sinks.mqtt", install="pip install 'skd-edge[mqtt]'") from error
+        raise MissingDependency(
+            "paho-mqtt", needed_for="sinks.mqtt", install="pip install 'skd-edge[mqtt]'", because=error
+        ) from error
     publisher = _Publisher(Client(CallbackAPIVersion.VERSION2), to, say)
     try:
         yield publisher.publish

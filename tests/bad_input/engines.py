@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from bad_input.table import Argv, good_bundle, on_board, run
+from bad_input.table import Argv, good_bundle, on_board, poses, run
 
 from edge.contract.bundle import sha256_of
 from edge.engines.engine_manifest import EngineManifest, write_engine_manifest
@@ -87,3 +87,9 @@ def an_engine_whose_record_names_no_network(folder: Path) -> Argv:
     path = folder / "bundle" / "student.int8.engine.json"
     path.write_text(path.read_text().replace("student.int8.onnx", ""))
     return argv
+
+
+@on_board(needs="onnxruntime_for_another_numpy")
+def a_runtime_that_does_not_load(folder: Path) -> Argv:
+    """onnxruntime, which is there and does not load: numpy.core.multiarray failed to import; install it anew with"""
+    return run(folder, source=f"replay://{poses(folder, 9)}")

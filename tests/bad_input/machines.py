@@ -51,6 +51,17 @@ def orin_without_driver(orin, monkeypatch, tmp_path_factory):
 
 
 @pytest.fixture
+def onnxruntime_for_another_numpy(laptop, monkeypatch, tmp_path_factory):
+    """As a package that was built against numpy 1 answers to numpy 2."""
+    package = tmp_path_factory.mktemp("site") / "onnxruntime"
+    package.mkdir()
+    (package / "__init__.py").write_text('raise ImportError("numpy.core.multiarray failed to import")')
+    for name in [name for name in sys.modules if name.split(".")[0] == "onnxruntime"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(str(package.parent))
+
+
+@pytest.fixture
 def opencv_without_windows(laptop, monkeypatch):
     """A screen, and the OpenCV of servers, as it answers when a window is tried."""
     monkeypatch.setenv("DISPLAY", ":0")
