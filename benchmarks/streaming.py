@@ -31,7 +31,7 @@ from rich.table import Table
 from torch import nn
 
 from benchmarks.streaming_peer import ContinualInference
-from calibrate.quantise import Quantiser
+from calibrate.quantisation.quantise import Quantiser
 from calibrate.stream import quantise_stream
 from edge.contract.bundle import STUDENT_FP32, STUDENT_INT8, read_bundle, write_manifest
 from edge.contract.layouts import layout

@@ -16,12 +16,12 @@ from edge.contract.reading import read_npz
 from edge.contract.types import Float32
 
 Method = Literal["minmax", "percentile", "entropy", "mse", "margin"]
-"""How an activation's range is chosen, see :mod:`calibrate.ranges`."""
+"""How an activation's range is chosen, see :mod:`calibrate.quantisation.ranges`."""
 METHODS: tuple[Method, ...] = get_args(Method)
 MethodOrAuto = Literal["auto", Method]
-"""auto: see :mod:`calibrate.nearest_ranges`."""
+"""auto: see :mod:`calibrate.quantisation.nearest_ranges`."""
 Weights = Literal["nearest", "fitted"]
-"""How weights are rounded: each to its nearest step, or as :mod:`calibrate.weight_fit` does."""
+"""How weights are rounded: each to its nearest step, or as :mod:`calibrate.quantisation.weight_fit` does."""
 
 
 @dataclass(frozen=True)

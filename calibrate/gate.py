@@ -21,7 +21,7 @@ class GateConfig:
 
 def gate(config: GateConfig) -> None:
     """Print what is refused; exit code 1 where anything is."""
-    from calibrate.onnx_graph import read_onnx
+    from calibrate.quantisation.onnx_graph import read_onnx
     from calibrate.tensorrt.parser_errors import next_step
     from calibrate.tensorrt.parser_gate import gate as ask
     from calibrate.tensorrt.rules import notes, violations

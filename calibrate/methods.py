@@ -50,7 +50,7 @@ class MethodResult:
 
 def compare_methods(config: MethodsConfig) -> None:
     """Print the table, write it as JSON."""
-    from calibrate.quantise import Quantiser
+    from calibrate.quantisation.quantise import Quantiser
 
     bundle = read_bundle(config.bundle)
     source = bundle.file(STUDENT_FP32)

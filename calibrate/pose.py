@@ -22,9 +22,9 @@ FITTED = 16
 """Pictures that weights are fitted to; each has hundreds of places, and every number of float layers is fitted anew."""
 
 if TYPE_CHECKING:
-    from calibrate.float_layers import Choice
-    from calibrate.onnx_graph import Array
-    from calibrate.quantise import Quantiser
+    from calibrate.quantisation.float_layers import Choice
+    from calibrate.quantisation.onnx_graph import Array
+    from calibrate.quantisation.quantise import Quantiser
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,9 @@ class PoseConfig:
 
 def quantise_pose(config: PoseConfig) -> None:
     """Write the INT8 network and the record of its calibration."""
-    from calibrate.float_layers import most_sensitive
-    from calibrate.quantise import Quantiser
-    from calibrate.sensitivity import SAMPLES
+    from calibrate.quantisation.float_layers import most_sensitive
+    from calibrate.quantisation.quantise import Quantiser
+    from calibrate.quantisation.sensitivity import SAMPLES
 
     out = config.out or config.network.with_suffix(".int8.onnx")
     chosen, between = alternating(config.frames, config.samples)
@@ -93,7 +93,7 @@ def _as_few_as_find_people(
     fitted_on: Sequence[Array],
     pictures: Sequence[Image],
 ) -> Choice:
-    from calibrate.float_layers import choose_by_people, show_trials
+    from calibrate.quantisation.float_layers import choose_by_people, show_trials
 
     fp32 = open_engine(config.network)
     judge = judge_by_people(fp32, config.family, pictures, config.frames)

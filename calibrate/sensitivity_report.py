@@ -17,7 +17,7 @@ from edge.contract.files import replacing, write_json
 
 if TYPE_CHECKING:
     # At run time only with ONNX Runtime, which a device that builds engines lacks.
-    from calibrate.sensitivity import LayerLoss
+    from calibrate.quantisation.sensitivity import LayerLoss
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class SensitivityConfig:
 
 def report_sensitivity(config: SensitivityConfig) -> None:
     """Rank the layers, then print the table and write JSON and PNG."""
-    from calibrate.quantise import Quantiser
-    from calibrate.sensitivity import layer_losses
+    from calibrate.quantisation.quantise import Quantiser
+    from calibrate.quantisation.sensitivity import layer_losses
 
     bundle = read_bundle(config.bundle)
     clips = check_clips(bundle, load_clips(config.clips), config.clips)

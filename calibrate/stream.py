@@ -94,7 +94,7 @@ def _logits(folder: Path, precision: Precision, clips: Float32) -> Float32:
 
 def _nearest(folder: Path, clips: Float32, drawn: NDArray[np.int64]) -> Method:
     """Every method in turn on a copy of the stream, ranges taken from the clips ``drawn`` and judged on others."""
-    from calibrate.nearest_ranges import TRIED, judging, nearest_method
+    from calibrate.quantisation.nearest_ranges import TRIED, judging, nearest_method
 
     judged = clips[judging(len(clips), drawn)]
     given: dict[Method, Float32] = {}
@@ -118,8 +118,8 @@ def _networks(folder: Path) -> dict[int, Path]:
 
 def quantise_stream(folder: Path, clips: Float32, method: Method) -> list[Path]:
     """INT8 networks beside those of a folder, calibrated on the steps that clips (N, C, T, V, 1) make."""
-    from calibrate.qdq_placement import without
-    from calibrate.quantise import Quantiser
+    from calibrate.quantisation.qdq_placement import without
+    from calibrate.quantisation.quantise import Quantiser
 
     found = _networks(folder)
     engines = {due: Listening(open_engine(path, threads=1)) for due, path in found.items()}
@@ -144,7 +144,7 @@ def quantise_stream(folder: Path, clips: Float32, method: Method) -> list[Path]:
 
 def _copy_what_was_not_rounded(model: onnx.ModelProto) -> None:
     """States are cut from what is not rounded, also where a product reads the same in eight bits."""
-    from calibrate.onnx_graph import Graph
+    from calibrate.quantisation.onnx_graph import Graph
 
     graph = Graph(model)
     for node in graph.nodes("Slice"):

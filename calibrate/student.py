@@ -28,8 +28,8 @@ from edge.engines.registry import open_engine
 
 if TYPE_CHECKING:
     # At run time only where a student is quantised: the command line is read without it.
-    from calibrate.onnx_graph import Array
-    from calibrate.quantise import Quantiser
+    from calibrate.quantisation.onnx_graph import Array
+    from calibrate.quantisation.quantise import Quantiser
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,9 @@ class StudentConfig:
 
 def quantise_student(config: StudentConfig) -> None:
     """Write ``student.int8.onnx`` and ``calibration.json``, then the manifest anew."""
-    from calibrate.float_layers import most_sensitive
-    from calibrate.nearest_ranges import judging, nearest
-    from calibrate.quantise import Quantiser
+    from calibrate.quantisation.float_layers import most_sensitive
+    from calibrate.quantisation.nearest_ranges import judging, nearest
+    from calibrate.quantisation.quantise import Quantiser
 
     bundle = read_bundle(config.bundle)
     source, out = bundle.file(STUDENT_FP32), config.bundle / STUDENT_INT8
@@ -104,8 +104,8 @@ def _float_layers(
     quantiser: Quantiser, clips: LabelledClips, budget: AccuracyBudget, judged: Sequence[Array], largest_bytes: float
 ) -> list[str]:
     """The first, as few others as keep the decisions on ``clips``, and what ``largest_bytes`` of the file allow."""
-    from calibrate.float_layers import choose_float_layers, show_trials
-    from calibrate.size_limit import noisiest_within
+    from calibrate.quantisation.float_layers import choose_float_layers, show_trials
+    from calibrate.quantisation.size_limit import noisiest_within
 
     # A step for all coordinates is set by the few that lie far out, and costs all the others their places. The first
     # layer has three channels: of a network's weights and work it is next to nothing.

@@ -17,7 +17,7 @@ from benchmarks.peers.quantised import write_int8
 from benchmarks.peers.trainings import Training
 from calibrate.calibration_set import stratified
 from calibrate.judging.compare import agreement, logits_of, top1
-from calibrate.nearest_ranges import judging
+from calibrate.quantisation.nearest_ranges import judging
 from edge.contract.files import write_json
 from edge.contract.types import Float32
 from edge.engines.onnx_runtime import OnnxRuntimeEngine

@@ -11,7 +11,7 @@ from torch import nn
 
 from benchmarks.peers.quantised import write_int8
 from benchmarks.peers.trainings import NETWORKS
-from calibrate.quantise import Quantiser
+from calibrate.quantisation.quantise import Quantiser
 from calibrate.tf_pose.network import export_tf_pose
 from edge.assets import Asset, Wheel, fetch
 from edge.contract.errors import SkdError

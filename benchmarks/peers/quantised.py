@@ -11,9 +11,9 @@ from pathlib import Path
 
 from calibrate.calibration_set import Method
 from calibrate.judging.compare import one_by_one
-from calibrate.quantise import Quantiser
+from calibrate.quantisation.quantise import Quantiser
+from calibrate.quantisation.size_limit import noisiest_within
 from calibrate.report import MOST_BYTES
-from calibrate.size_limit import noisiest_within
 from edge.contract.types import Float32
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from calibrate.onnx_graph import Graph, activations, read_onnx
+from calibrate.quantisation.onnx_graph import Graph, activations, read_onnx
 
 SHOWN = {"Conv", "Gemm", "Add", "Relu", "MatMul"}
 
@@ -28,7 +28,7 @@ class LayerGap:
 def layers_apart(fp32: Path, int8: Path, samples: Sequence[NDArray[Any]]) -> list[LayerGap]:
     """Of every layer that both networks have, in the order they run.
 
-    Channels are compared up to a factor each, because quantisation balances channels (:mod:`calibrate.equalise`).
+    Channels are compared up to a factor each, because quantisation balances them: calibrate/quantisation/equalise.py.
     """
     before, after = read_onnx(fp32), read_onnx(int8)
     known = set(Graph(after).maker)

@@ -19,8 +19,8 @@ from calibrate.calibration_set import check_clips, load_clips
 from calibrate.engine import EngineConfig
 from calibrate.judging.compare import latencies, least_agreement
 from calibrate.judging.judge import Judge, judge_by_labels, judge_by_logits, judge_by_people
-from calibrate.onnx_graph import is_quantised, read_onnx
 from calibrate.pictures import evenly_spaced
+from calibrate.quantisation.onnx_graph import is_quantised, read_onnx
 from calibrate.tensorrt.engine_builder import BuildOptions, Precision, build_engine
 from calibrate.tensorrt.engine_choice import Candidate, Choice, choose
 from edge.cli.console import console

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from calibrate.onnx_graph import is_quantised, read_onnx
+from calibrate.quantisation.onnx_graph import is_quantised, read_onnx
 from calibrate.tensorrt.build_progress import progress
 from calibrate.tensorrt.builder import Builder, batches_up_to
 from calibrate.tensorrt.half_precision import in_half_precision

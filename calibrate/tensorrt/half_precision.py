@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper, version_converter
 
-from calibrate.onnx_graph import copied, is_quantised, rename_tensors, set_nodes
+from calibrate.quantisation.onnx_graph import copied, is_quantised, rename_tensors, set_nodes
 from edge.contract.errors import EngineError
 
 LARGEST = 65504.0

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from calibrate.onnx_graph import read_onnx
+from calibrate.quantisation.onnx_graph import read_onnx
 from calibrate.tensorrt.builder import Builder, batches_up_to
 from calibrate.tensorrt.parser_errors import ParserError
 from calibrate.tensorrt.qdq_fusion import fusible

@@ -1,4 +1,4 @@
-"""An INT8 file as TensorRT fuses it: what :mod:`calibrate.qdq_placement` adds for ONNX Runtime goes again.
+"""An INT8 file as TensorRT fuses it: what :mod:`calibrate.quantisation.qdq_placement` adds for ONNX Runtime goes again.
 
 TensorRT makes one kernel of convolution, addition and ReLU, and quantises what comes out, only where nothing stands
 between them. Of an addition's two inputs the one straight from a convolution has no pair; the other, the residual,
@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import onnx
 
-from calibrate.onnx_graph import Graph, attributes, copied, remove_unread_constants, set_nodes
-from calibrate.qdq_placement import Pair, only_into_relu, pairs_after_sums, without
+from calibrate.quantisation.onnx_graph import Graph, attributes, copied, remove_unread_constants, set_nodes
+from calibrate.quantisation.qdq_placement import Pair, only_into_relu, pairs_after_sums, without
 
 
 def fusible(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -16,7 +16,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from calibrate.onnx_graph import rename_tensors
+from calibrate.quantisation.onnx_graph import rename_tensors
 from calibrate.tf_pose.tensorflow_graph import Node, read_graph
 from edge.contract.errors import ConfigError, EngineError
 from edge.contract.files import replacing

@@ -43,7 +43,7 @@ def _kernel(line: str) -> Kernel:
 def build(network: Path, target: str) -> list[Kernel]:
     import tensorrt_rtx as trt
 
-    from calibrate.onnx_graph import read_onnx
+    from calibrate.quantisation.onnx_graph import read_onnx
     from calibrate.tensorrt.qdq_fusion import fusible
 
     said: list[str] = []

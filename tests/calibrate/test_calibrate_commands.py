@@ -13,7 +13,7 @@ import onnxruntime as ort
 import pytest
 
 from calibrate.__main__ import COMMANDS
-from calibrate.nearest_ranges import TRIED
+from calibrate.quantisation.nearest_ranges import TRIED
 from edge.cli.command_line import run_command_line
 from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.manifest import AccuracyBudget, Manifest

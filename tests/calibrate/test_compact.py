@@ -8,8 +8,8 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from calibrate.compact import compact
-from calibrate.quantise import Quantiser
+from calibrate.quantisation.compact import compact
+from calibrate.quantisation.quantise import Quantiser
 from calibrate.tensorrt.rules import violations
 
 

@@ -11,7 +11,7 @@ import onnx
 import pytest
 from fake_cuda import FakeGpu
 
-from calibrate.quantise import Quantiser
+from calibrate.quantisation.quantise import Quantiser
 from calibrate.tensorrt.engine_builder import BuildOptions, build_engine, serialised_engine
 from edge.contract.errors import ConfigError, EngineError, MissingDependency
 from edge.engines.engine_manifest import manifest_path

@@ -13,7 +13,7 @@ import tiny_bundle
 
 from calibrate.engine import EngineConfig, engine
 from calibrate.judging.compare import Latency
-from calibrate.quantise import Quantiser
+from calibrate.quantisation.quantise import Quantiser
 from calibrate.tensorrt.engine_choice import Candidate, choose
 from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.errors import ConfigError, EngineError

@@ -6,9 +6,9 @@ import onnx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calibrate.bias_correction import bias_corrected
-from calibrate.equalise import equalised
-from calibrate.onnx_graph import Graph, activations
+from calibrate.quantisation.bias_correction import bias_corrected
+from calibrate.quantisation.equalise import equalised
+from calibrate.quantisation.onnx_graph import Graph, activations
 
 
 def images(count: int) -> list[np.ndarray]:

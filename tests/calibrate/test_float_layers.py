@@ -10,11 +10,11 @@ import onnxruntime as ort
 import pytest
 
 from calibrate.calibration_set import LabelledClips
-from calibrate.float_layers import choose_by_people, choose_float_layers, fewest_float_layers
 from calibrate.judging.judge import Judge, Loss
 from calibrate.pictures import alternating
-from calibrate.quantise import Quantiser
-from calibrate.sensitivity import layer_losses
+from calibrate.quantisation.float_layers import choose_by_people, choose_float_layers, fewest_float_layers
+from calibrate.quantisation.quantise import Quantiser
+from calibrate.quantisation.sensitivity import layer_losses
 from edge.contract.manifest import AccuracyBudget
 from edge.engines.engine import Engine
 

@@ -7,7 +7,7 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, numpy_helper
 
-from calibrate.quantise import Quantiser
+from calibrate.quantisation.quantise import Quantiser
 from calibrate.tensorrt.half_precision import in_half_precision
 from calibrate.tensorrt.qdq_fusion import fusible
 from edge.contract.errors import EngineError

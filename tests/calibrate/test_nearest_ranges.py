@@ -8,8 +8,8 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from calibrate.nearest_ranges import TRIED, judging, nearest
-from calibrate.quantise import Quantiser
+from calibrate.quantisation.nearest_ranges import TRIED, judging, nearest
+from calibrate.quantisation.quantise import Quantiser
 
 
 def written_error(source: Path, int8: Path, clips: list[np.ndarray]) -> float:

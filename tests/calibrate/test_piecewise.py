@@ -8,9 +8,9 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from calibrate.onnx_graph import Graph
-from calibrate.piecewise import Piecewise
-from calibrate.quantise import Quantiser
+from calibrate.quantisation.onnx_graph import Graph
+from calibrate.quantisation.piecewise import Piecewise
+from calibrate.quantisation.quantise import Quantiser
 
 
 def images(count: int) -> list[np.ndarray]:

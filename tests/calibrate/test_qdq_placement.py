@@ -7,10 +7,10 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from calibrate.bias_correction import with_room_for_biases
-from calibrate.onnx_graph import Graph
-from calibrate.qdq_placement import with_steps_of_relu
-from calibrate.quantise import Quantiser
+from calibrate.quantisation.bias_correction import with_room_for_biases
+from calibrate.quantisation.onnx_graph import Graph
+from calibrate.quantisation.qdq_placement import with_steps_of_relu
+from calibrate.quantisation.quantise import Quantiser
 from calibrate.tensorrt.qdq_fusion import fusible, shared
 from edge.engines.onnx_runtime import HARMFUL
 

@@ -13,8 +13,8 @@ from onnx import helper, numpy_helper
 
 from calibrate.calibration_set import METHODS, Method
 from calibrate.judging.compare import agreement
-from calibrate.quantise import Quantiser
-from calibrate.sensitivity import fewest, layer_losses, relative_error
+from calibrate.quantisation.quantise import Quantiser
+from calibrate.quantisation.sensitivity import fewest, layer_losses, relative_error
 from edge.contract.errors import DataError, EngineError
 
 

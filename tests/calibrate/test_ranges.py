@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from calibrate.ranges import least_squares_range
+from calibrate.quantisation.ranges import least_squares_range
 
 
 def squared_error(values: np.ndarray, reach: float) -> float:

@@ -10,9 +10,9 @@ import onnxruntime as ort
 import pytest
 from onnx import helper
 
-from calibrate.onnx_graph import Graph, Sample
-from calibrate.quantise import Quantiser
-from calibrate.relu_by_clipping import signed
+from calibrate.quantisation.onnx_graph import Graph, Sample
+from calibrate.quantisation.quantise import Quantiser
+from calibrate.quantisation.relu_by_clipping import signed
 from calibrate.tensorrt.parser_gate import gate
 from calibrate.tensorrt.rules import violations
 
@@ -67,7 +67,7 @@ def test_steps_are_half_as_long(tmp_path: Path, images: list[Sample], monkeypatc
 
     quantiser = Quantiser(three_layers(tmp_path), images, "minmax")
     finer = step(quantiser._placed([]))
-    monkeypatch.setattr("calibrate.quantise.unsigned_behind_relu", lambda model: model)
+    monkeypatch.setattr("calibrate.quantisation.quantise.unsigned_behind_relu", lambda model: model)
     assert finer == pytest.approx(step(quantiser._placed([])) * 127 / 255)
 
 

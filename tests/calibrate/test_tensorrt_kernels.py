@@ -10,8 +10,8 @@ import networks
 import onnx
 import pytest
 
-from calibrate.onnx_graph import Graph
-from calibrate.quantise import Quantiser
+from calibrate.quantisation.onnx_graph import Graph
+from calibrate.quantisation.quantise import Quantiser
 
 pytest.importorskip("tensorrt_rtx", reason="pip install 'skd-edge[dev]'")
 HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]

@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from calibrate.quantise import Quantiser
+from calibrate.quantisation.quantise import Quantiser
 from calibrate.tensorrt.parser_gate import gate
 from calibrate.tensorrt.rules import notes, violations
 from edge.contract.errors import EngineError

@@ -8,8 +8,8 @@ import onnx
 import pytest
 import torch
 
-from calibrate.onnx_graph import Graph
-from calibrate.transposed_convolution import as_convolutions
+from calibrate.quantisation.onnx_graph import Graph
+from calibrate.quantisation.transposed_convolution import as_convolutions
 
 CASES = [(4, 2, 1), (2, 2, 0), (3, 3, 0), (6, 2, 2), (8, 4, 2), (5, 3, 1)]
 

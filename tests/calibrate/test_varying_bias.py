@@ -6,7 +6,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from calibrate.varying_bias import additions_apart
+from calibrate.quantisation.varying_bias import additions_apart
 
 RNG = np.random.default_rng(0)
 W, B = (RNG.standard_normal(shape).astype(np.float32) for shape in ((4, 3), (4,)))

@@ -6,8 +6,8 @@ import onnxruntime as ort
 import pytest
 from onnx import helper, numpy_helper
 
-from calibrate.onnx_graph import Graph
-from calibrate.weight_fit import fitted, patches
+from calibrate.quantisation.onnx_graph import Graph
+from calibrate.quantisation.weight_fit import fitted, patches
 
 
 def convolution(constants: dict[str, np.ndarray], nodes: list[onnx.NodeProto], channels: int) -> onnx.ModelProto:

@@ -24,7 +24,7 @@ def student(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("precision", ["FP32", "FP16", "INT8"])
 def test_an_engine_gives_what_onnx_runtime_gives(student: Path, tmp_path: Path, precision: str) -> None:
-    from calibrate.quantise import Quantiser
+    from calibrate.quantisation.quantise import Quantiser
     from calibrate.tensorrt.engine_builder import BuildOptions, build_engine
 
     clips = networks.clips(16)
@@ -46,7 +46,7 @@ def test_an_engine_gives_what_onnx_runtime_gives(student: Path, tmp_path: Path, 
 
 def test_the_best_engine_of_a_bundle_is_chosen_and_runs(tmp_path: Path) -> None:
     from calibrate.engine import EngineConfig, engine
-    from calibrate.quantise import Quantiser
+    from calibrate.quantisation.quantise import Quantiser
 
     bundle = tiny_bundle.make(tmp_path / "bundle")
     clips = read_bundle(bundle).reference()["clips"]

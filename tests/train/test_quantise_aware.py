@@ -11,7 +11,7 @@ import pytest
 import torch
 from onnx import numpy_helper
 
-from calibrate.quantise import Quantiser
+from calibrate.quantisation.quantise import Quantiser
 from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.errors import BundleError, ConfigError, EngineError
 from edge.contract.preprocess import Preprocessing

@@ -14,7 +14,7 @@ import pytest
 import torch
 from onnx import helper
 
-from calibrate.quantise import Quantiser
+from calibrate.quantisation.quantise import Quantiser
 from edge.contract.errors import ConfigError, DataError, EngineError
 from train.configuration import Hardware, PoseFineTuningConfig
 from train.quantise_aware.map_distance import map_distance

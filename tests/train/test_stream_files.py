@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from calibrate.listening import Listening
-from calibrate.onnx_graph import Graph
+from calibrate.quantisation.onnx_graph import Graph
 from calibrate.tensorrt.rules import violations
 from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.errors import BundleError
@@ -180,7 +180,7 @@ def test_a_streams_ranges_are_those_that_keep_other_clips_nearest_to_fp32(
     network: DenseGcnStream, tmp_path: Path
 ) -> None:
     from calibrate.calibration_set import stratified
-    from calibrate.nearest_ranges import TRIED
+    from calibrate.quantisation.nearest_ranges import TRIED
     from calibrate.stream import StreamConfig, quantise_stream, quantise_stream_of
 
     rng = np.random.default_rng(4)

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from calibrate.bias_correction import in_eight_bits
-from calibrate.onnx_graph import Graph, attributes, copied, remove_unread_constants
+from calibrate.quantisation.bias_correction import in_eight_bits
+from calibrate.quantisation.onnx_graph import Graph, attributes, copied, remove_unread_constants
 
 LOWEST, LARGEST = 128, 255
 """Steps from zero to where bytes with a sign begin, and to where bytes without one end."""

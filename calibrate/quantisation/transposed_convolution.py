@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from calibrate.onnx_graph import Array, Graph, attributes, copied, remove_unread_constants, set_nodes
+from calibrate.quantisation.onnx_graph import Array, Graph, attributes, copied, remove_unread_constants, set_nodes
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import onnx
 from onnx import helper
 
-from calibrate.onnx_graph import Array, Sample, feed
+from calibrate.quantisation.onnx_graph import Array, Sample, feed
 from edge.engines.onnx_runtime import cpu_session
 
 

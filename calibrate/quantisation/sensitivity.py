@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from calibrate.judging.compare import agreement
-from calibrate.quantise import Quantiser
+from calibrate.quantisation.quantise import Quantiser
 from edge.cli.console import console
 from edge.engines.onnx_runtime import cpu_session
 from edge.pose.heatmap_estimator import PEAKS

@@ -26,9 +26,9 @@ import numpy as np
 import onnx
 from rich.progress import track
 
-from calibrate.bias_correction import in_eight_bits
-from calibrate.onnx_graph import Array, Graph, Sample, attributes, copied, group_of
-from calibrate.piecewise import Piecewise
+from calibrate.quantisation.bias_correction import in_eight_bits
+from calibrate.quantisation.onnx_graph import Array, Graph, Sample, attributes, copied, group_of
+from calibrate.quantisation.piecewise import Piecewise
 from edge.cli.console import console
 
 LARGEST = 127

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from calibrate.compact import compact
-from calibrate.onnx_graph import Array
-from calibrate.quantise import Quantiser
-from calibrate.sensitivity import SAMPLES, layer_losses
+from calibrate.quantisation.compact import compact
+from calibrate.quantisation.onnx_graph import Array
+from calibrate.quantisation.quantise import Quantiser
+from calibrate.quantisation.sensitivity import SAMPLES, layer_losses
 
 
 def noisiest_within(

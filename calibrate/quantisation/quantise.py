@@ -23,24 +23,24 @@ from onnxruntime.quantization import QuantType
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from calibrate.bias_correction import bias_corrected, with_room_for_biases
 from calibrate.calibration_set import Method
-from calibrate.compact import compact
-from calibrate.equalise import equalised
-from calibrate.onnx_graph import Graph, Sample, copied, feed, is_quantised
-from calibrate.qdq_placement import (
+from calibrate.quantisation.bias_correction import bias_corrected, with_room_for_biases
+from calibrate.quantisation.compact import compact
+from calibrate.quantisation.equalise import equalised
+from calibrate.quantisation.onnx_graph import Graph, Sample, copied, feed, is_quantised
+from calibrate.quantisation.qdq_placement import (
     needed_pairs_only,
     pair_for_each_reader,
     sums_as_they_are,
     through_copies,
     with_steps_of_relu,
 )
-from calibrate.ranges import activation_ranges
-from calibrate.relu_by_clipping import signed, unsigned_behind_relu
+from calibrate.quantisation.ranges import activation_ranges
+from calibrate.quantisation.relu_by_clipping import signed, unsigned_behind_relu
+from calibrate.quantisation.transposed_convolution import as_convolutions
+from calibrate.quantisation.varying_bias import additions_apart
+from calibrate.quantisation.weight_fit import fitted
 from calibrate.tensorrt.rules import violations
-from calibrate.transposed_convolution import as_convolutions
-from calibrate.varying_bias import additions_apart
-from calibrate.weight_fit import fitted
 from edge.contract.errors import DataError, EngineError
 from edge.contract.files import replacing, writing
 from edge.engines.engine import check_inputs
@@ -55,9 +55,9 @@ class Quantiser:
 
     source: FP32 ONNX. samples: arrays of the input's shape and dtype, batch 1, such as the network will see on the
         device; of a network with several inputs one for each, by name.
-    method: how an activation's range is chosen, see :mod:`calibrate.ranges`.
-    fit_weights: whether weights are fitted to what layers read in eight bits, see :mod:`calibrate.weight_fit`, or
-        rounded to the nearest.
+    method: how an activation's range is chosen, see :mod:`calibrate.quantisation.ranges`.
+    fit_weights: whether weights are fitted to what layers read in eight bits, or rounded to the nearest; see
+        :mod:`calibrate.quantisation.weight_fit`.
     join_in_eight_bits: whether what a concatenation joins is rounded before it, once for all readers, or behind it.
     layers: names of the convolutions and Gemms, in the order they run.
 

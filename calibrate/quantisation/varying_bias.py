@@ -9,7 +9,7 @@ from __future__ import annotations
 import onnx
 from onnx import helper
 
-from calibrate.onnx_graph import Graph, attributes, copied, set_nodes
+from calibrate.quantisation.onnx_graph import Graph, attributes, copied, set_nodes
 
 
 def additions_apart(model: onnx.ModelProto) -> onnx.ModelProto:

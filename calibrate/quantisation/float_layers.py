@@ -16,9 +16,9 @@ from rich.table import Table
 from calibrate.calibration_set import LabelledClips
 from calibrate.judging.compare import agreement, top1
 from calibrate.judging.judge import Judge, Loss
-from calibrate.onnx_graph import Array, Sample
-from calibrate.quantise import Quantiser
-from calibrate.sensitivity import LayerLoss, fewest, layer_losses, outputs
+from calibrate.quantisation.onnx_graph import Array, Sample
+from calibrate.quantisation.quantise import Quantiser
+from calibrate.quantisation.sensitivity import LayerLoss, fewest, layer_losses, outputs
 from edge.cli.console import console
 from edge.contract.errors import ConfigError
 from edge.contract.manifest import AccuracyBudget

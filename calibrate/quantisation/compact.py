@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import onnx
 
-from calibrate.onnx_graph import Graph, copied, remove_unread_constants, rename_tensors
+from calibrate.quantisation.onnx_graph import Graph, copied, remove_unread_constants, rename_tensors
 
 _QDQ = {"QuantizeLinear": "q", "DequantizeLinear": "d"}
 

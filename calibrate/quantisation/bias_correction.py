@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx
 
-from calibrate.onnx_graph import Array, Graph, Sample, activations, copied, group_of
+from calibrate.quantisation.onnx_graph import Array, Graph, Sample, activations, copied, group_of
 
 ROOM = 2.0**30
 """Steps that a bias may be long; ONNX Runtime keeps biases of quantised convolutions in int32."""

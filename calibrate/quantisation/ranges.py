@@ -25,7 +25,7 @@ from onnxruntime.quantization.calibrate import TensorData, TensorsData, create_c
 from rich.progress import track
 
 from calibrate.calibration_set import Method
-from calibrate.onnx_graph import Sample, feed
+from calibrate.quantisation.onnx_graph import Sample, feed
 from edge.cli.console import console
 
 PERCENTILE = 99.99

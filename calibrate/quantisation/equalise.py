@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from calibrate.onnx_graph import Array, Graph, Sample, activations, copied, group_of
+from calibrate.quantisation.onnx_graph import Array, Graph, Sample, activations, copied, group_of
 
 POOLING = {"MaxPool", "AveragePool", "GlobalAveragePool"}
 SHARE = 0.7

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from rich.table import Table
 
 from calibrate.calibration_set import Method, held_out
-from calibrate.onnx_graph import Array
-from calibrate.quantise import Quantiser
-from calibrate.sensitivity import outputs
+from calibrate.quantisation.onnx_graph import Array
+from calibrate.quantisation.quantise import Quantiser
+from calibrate.quantisation.sensitivity import outputs
 from edge.cli.console import console
 
 TRIED: tuple[Method, ...] = ("percentile", "margin", "mse", "minmax")

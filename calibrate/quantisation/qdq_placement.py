@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import onnx
 from onnx import helper
 
-from calibrate.onnx_graph import Graph, copied, remove_unread_constants, set_nodes
+from calibrate.quantisation.onnx_graph import Graph, copied, remove_unread_constants, set_nodes
 
 SUMMING = {"Conv", "Gemm", "Add"}
 COPYING = {"Concat", "DepthToSpace"}
