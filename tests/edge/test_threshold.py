@@ -99,7 +99,7 @@ def test_an_answer_of_the_class_unknown_is_no_decision_and_its_clips_are_strange
 
 def test_a_file_that_holds_no_threshold_is_refused(tmp_path):
     folder = tiny_bundle.make(tmp_path)
-    for text in ("{}", "[]", '{"min_score": 7}', "no"):
+    for text in ("{}", "[]", '{"min_score": 1.01}', '{"min_score": -0.01}', "no"):
         (folder / "decisions.json").write_text(text)
         write_manifest(folder, read_bundle(folder).manifest)
         with pytest.raises(BundleError, match="threshold"):
