@@ -205,7 +205,8 @@ NOT_COMPARED = """\
   hand. Figures published there are of other clips, and cannot be set beside those above.
 - **CTR-GCN, PoseC3D, SkateFormer**: not written here. They are larger than ST-GCN++ or about as large, and published
   for accuracy, not for latency.
-- **RTMPose, YOLO-pose, trt_pose with its weights, OpenPose**: no package of the index brings their weights.
+- **RTMPose, YOLO-pose, trt_pose with its weights, OpenPose**: we know of no package of the index that brings their
+  weights; they are fetched from elsewhere.
 - **TAO, DeepStream, jetson-inference**: run on NVIDIA's GPUs only.
 - **A board**: nothing on this page was measured on one."""
 
