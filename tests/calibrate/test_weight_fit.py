@@ -53,13 +53,14 @@ def test_what_one_weight_loses_by_rounding_the_next_of_a_like_input_makes_good()
     np.testing.assert_allclose(sorted(given[0]), [0, 1, 127], atol=0.02)
 
 
-def test_weights_make_good_what_eight_bits_cut_off_the_activations() -> None:
-    # Activations are -2 or 2, eight bits reach to 1: the layer gets half of each and must double it.
+def test_weights_make_good_half_of_what_eight_bits_cut_off_the_activations() -> None:
+    # Activations are -2 or 2, eight bits reach to 1: the layer gets half of each and must double it. Drawn towards 3 by
+    # as much as the inputs vary, it goes half of the way.
     weight = np.array([3.0], np.float32).reshape(1, 1, 1, 1)
     rng = np.random.default_rng(0)
     samples = [rng.choice([-2, 2], (1, 1, 4, 4)).astype(np.float32) for _ in range(8)]
     given = fitted(eight_bit(weight, 1 / 127), exact(weight), samples)
-    np.testing.assert_allclose(weights_of(given), [[6]], rtol=0.02)
+    np.testing.assert_allclose(weights_of(given), [[4.5]], rtol=0.01)
 
 
 def test_the_bias_takes_the_mean_that_is_left() -> None:
