@@ -163,7 +163,7 @@ def test_held_out_clips_are_those_that_no_range_was_taken_from(bundle: Path, tmp
     logits = ort.InferenceSession(str(bundle / "student.onnx")).run(None, {"clip": given["clips"]})[0]
     # The student is right on what was held out, and on nothing else.
     given["labels"] = logits.argmax(1)
-    given["labels"][drawn] += 1
+    given["labels"][drawn] = (given["labels"][drawn] + 1) % networks.CLASSES
     np.savez(clips, **given)
     loose = ("--min_agreement", "50", "--report", tmp_path / "verify.json")
     calibrate("verify", "--bundle", bundle, "--clips", clips, "--held_out", *loose)
@@ -229,7 +229,10 @@ def test_the_report_of_a_verified_student_is_a_section_of_a_page(bundle: Path, t
 def test_a_report_needs_labelled_clips(bundle: Path, tmp_path: Path, capsys) -> None:
     calibrate("student", "--bundle", bundle, "--clips", tmp_path / "calibration.npz")
     calibrate("verify", "--bundle", bundle, "--min_agreement", "50", "--report", tmp_path / "verify.json")
-    for verified, line in ((tmp_path / "verify.json", "nothing of labelled clips"), (tmp_path / "no.json", "absent")):
+    for verified, line in (
+        (tmp_path / "verify.json", "nothing of labelled clips"),
+        (tmp_path / "no.json", "cannot be read"),
+    ):
         with pytest.raises(SystemExit) as left:
             calibrate("report", "--bundle", bundle, "--verified", verified, "--page", tmp_path / "page.md")
         assert left.value.code == 2 and line in capsys.readouterr().err
