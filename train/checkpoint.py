@@ -14,7 +14,7 @@ from edge.contract.errors import ConfigError, DataError
 from edge.contract.files import replacing
 from edge.contract.layouts import layout
 from train.networks.registry import build
-from train.torch_file import DAMAGED
+from train.torch_file import DAMAGED, unchanged
 
 FILE = "checkpoint.pt"
 
@@ -99,7 +99,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     if not path.is_file():
         raise DataError("no trained run here: checkpoint.pt is missing", where=folder, hint="give a run's --out folder")
     try:
-        checkpoint = Checkpoint(**torch.load(path, map_location="cpu", weights_only=True))
+        checkpoint = Checkpoint(**torch.load(unchanged(path), map_location="cpu", weights_only=True))
         # A checkpoint that says nothing of it is of a run whose joints lay on lines.
         checkpoint.about.get("pairs", {}).get("preprocessing", {}).setdefault("between", "line")
         return checkpoint

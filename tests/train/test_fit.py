@@ -329,3 +329,12 @@ def test_a_gpu_without_enough_memory_is_told_with_the_flag_that_helps(tmp_path, 
     monkeypatch.setattr(train.fit, "take_step", full)
     with pytest.raises(ConfigError, match=r"not enough memory for batches of 16 clips; halve optimiser\.batch"):
         train_teacher(teacher_config(tmp_path / "run"))
+
+
+def test_a_checkpoint_whose_weights_have_changed_on_disk_is_refused(teacher: Path, tmp_path: Path) -> None:
+    spoilt = bytearray((teacher / FILE).read_bytes())
+    weights = max(load_checkpoint(teacher).network.values(), key=lambda value: value.numel())
+    spoilt[spoilt.index(weights.numpy().tobytes())] ^= 1
+    (tmp_path / FILE).write_bytes(spoilt)
+    with pytest.raises(DataError, match=r"not a readable checkpoint: .+ inside it has changed; remove it"):
+        load_checkpoint(tmp_path)

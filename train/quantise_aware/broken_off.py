@@ -10,7 +10,7 @@ import torch
 
 from edge.contract.errors import ConfigError, DataError
 from edge.contract.files import replacing
-from train.torch_file import DAMAGED
+from train.torch_file import DAMAGED, unchanged
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class BrokenOff:
         if not self.path.is_file():
             return None
         try:
-            kept = torch.load(self.path, map_location="cpu", weights_only=True)
+            kept = torch.load(unchanged(self.path), map_location="cpu", weights_only=True)
             about, state = kept["about"], dict(kept["state"])
         except DAMAGED as error:
             raise DataError(
