@@ -3,36 +3,36 @@
 ANSWERS = (
     (
         "[MediaPipe's pipeline](#mediapipes-own-pipeline), same landmark network, one thread each",
-        "our loop has 1.91 times the frame rate of the older interface, and needs 0.68 of its processor time and 0.70 "
-        "of the newer one's",
-        "yes against the older interface; frame rates of the newer one were not measured at rest",
+        "our loop has 2.04 times the frame rate of the older interface and 1.94 times that of the newer one, and needs "
+        "0.61 and 0.67 of their processor time",
+        "yes",
     ),
     (
         "[continual-inference](#continual-inference), same network and weights",
-        "a frame, in steps of 4 and with warm caches, costs 1/15.3 (FP32) and 1/11.5 (INT8) of the clip and 0.022 and "
-        "0.014 of the library's time",
-        "yes with warm caches; with cold ones, beside other work, **no**: 1/9.2 and 1/7.4",
+        "a frame, in steps of 4 and with warm caches, costs 1/16.5 (FP32) and 1/12.0 (INT8) of the clip and 0.023 and "
+        "0.016 of the library's time",
+        "yes, with cold caches as well (1/15.0 and 1/10.8); with cold ones beside other work **no** (1/9.2 and 1/7.4)",
     ),
     (
-        "[ST-GCN, ST-GCN++, Shift-GCN, EfficientGCN-B0, DD-Net](#accuracy-on-the-same-clips) on Penn Action and "
-        "UTD-MHAD, HQ and LQ",
+        "[ST-GCN, ST-GCN++, EfficientGCN-B0, DD-Net](#accuracy-on-the-same-clips) on Penn Action and UTD-MHAD, HQ and "
+        "LQ; Shift-GCN on Penn Action, LQ",
         "on all four fronts of accuracy and latency no other network is left",
         "yes, with the reservations said there",
     ),
     (
         "OpenVINO instead of [ONNX Runtime](#students-latency-by-runtime) or "
         "[LiteRT](#pose-networks-latency-by-runtime)",
-        "no gain on our students; 1.12 to 1.62 times as fast on heatmap pose networks",
+        "no gain on our students; 1.11 to 1.59 times as fast on heatmap pose networks",
         "",
     ),
     (
         "[Roofline](#roofline)",
-        "the shipped student reaches 77 % of this machine's peak in FP32, 41 % in INT8",
+        "the shipped student reaches 76 % of this machine's peak in FP32, 42 % in INT8",
         "",
     ),
     (
         "[Where the time goes](#where-time-goes-the-ten-largest-costs)",
-        "63.9 % in the BlazePose networks, 20.6 % in decoding the video",
+        "66.3 % in the BlazePose networks, 21.2 % in decoding the video",
         "",
     ),
 )
@@ -52,10 +52,8 @@ continual-inference; no other network lies ahead of our student in accuracy agai
 {_ROWS}
 
 **Conditions.** 2026-11-26, AMD EPYC, 2 cores, no GPU, one thread per network; versions and the load of the machine
-are given in each section. MediaPipe's pipeline and the stages were measured on both cores at rest, before the student
-was calibrated anew and before frames were read into memory that is used again. Everything else is of the present
-versions, in processor time, on one core of a busy machine (*1 cores*, load 9 to 10): milliseconds are up to 13 % above
-those that the same networks took at rest, ratios hold. Nothing was measured on a board. Peers are installed from the
+are given in each section. All latencies, frame rates and costs are of the present versions, both cores at rest;
+accuracies are from trainings of the days before. Nothing was measured on a board. Peers are installed from the
 package index at pinned versions, each in an environment of its own under `runs/peers`.
 
 ## How to reproduce
@@ -71,33 +69,32 @@ cores."""
 NOTES: dict[str, str] = {
     "pose_pipelines": """\
 All follow one person with the same detector and landmark network (`pose_landmark_full`), FP32, one thread per
-network, which is built into MediaPipe's Python packages. Ours also runs tracker, clips, student and decisions.
+network, which is built into MediaPipe's Python packages (of *PoseLandmarker* inferred: it keeps as many threads
+busy as *Pose*). Ours also runs tracker, clips, student and decisions.
 
 *Pose* is the interface of the last package that brings networks along, *PoseLandmarker* that of the present one. It
 has been given the same two networks as a `.task` file ([mediapipe_bundle.py](peers/mediapipe_bundle.py)): weights are
 unchanged, metadata say how pictures are scaled. Each process has the OpenCV of its environment. *CPU time of Pose over
 its own*: above 1 where a row needs less.
 
-- Our loop meets the goal of 1.3 with default settings, on LiteRT, against the older interface.
-- *PoseLandmarker* is not in the table: it was added later, and the machine was not at rest then. In one round beside
-  other work it took 15.8 ms of processor time per frame where *Pose* took 16.6 and our loop 11.1 (11.7 with the
-  detector in every frame). Somebody was seen in 222 of 229 frames by *Pose*, 221 by *PoseLandmarker*, 220 by our loop.
+- Our loop meets the goal of 1.3 with default settings, on LiteRT, against both interfaces.
 - Two things make the difference. LiteRT, as OpenVINO, computes only the outputs that are read: the body mask and the
   joints in metres are a third of the landmark network's work, and MediaPipe always computes them. The 195 numbers
   that are read are bit-identical. And our loop reads the video, estimates poses and decides in parallel, where
   MediaPipe, used as its documentation shows, does one after the other; CPU time gains nothing by that.
 - The detector is no such thing: MediaPipe runs it when it has lost the person, our loop by the clock, more often
   (`pose.search_every_s`), so that new people are found. With the detector in every frame our loop is still ahead.
-- OpenVINO shows no gain beyond noise here, so `pose.engine auto` chooses LiteRT.""",
+- OpenVINO is 3 to 5 % ahead here, and was level with LiteRT in a run some hours before; `pose.engine auto` chooses
+  LiteRT, which needs no further package.""",
     "streaming": """\
 The network is `dense_gcn` with 48 channels and 13 joints, the same weights in every row, one thread. The time of a
 step of 4 frames is divided by 4. *Of the clip's*: of the whole clip in the same precision (for the library, FP32).
 Each candidate has turns of ten cycles of four frames, the first two of which are discarded, because they find the
 caches full of the previous candidate's data. *Warm* is the figure the goal refers to. *Cold*: 16 MB are read before
 each call, as a pose network would, so before each frame for whole clips and before each fourth frame for steps of 4
-frames. At rest, some hours and
-versions before, a step of 4 frames cost 1/15.6 (FP32) and 1/12.1 (INT8) of the clip, cold 1/13.1 and 1/10.6: cold
-caches cost more where other work empties the cache that the cores share. More in [streaming.md](streaming.md).""",
+frames. On one core of a busy machine (load 10) a step of 4 frames cost 1/15.3 (FP32) and 1/11.5 (INT8) of the clip,
+cold 1/9.2 and 1/7.4: cold caches cost more where other work empties the cache that the cores share. More in
+[streaming.md](streaming.md).""",
     "latency_clips": """\
 Penn Action's 13 joints and 15 classes, clips of 32 frames, one person, batch 1, one thread; weights are untrained,
 which does not change the time in FP32. INT8 is the Q/DQ form that `python -m calibrate student` writes today
@@ -117,9 +114,9 @@ as accurate and at least as fast.
 - *UTD-MHAD, LQ*: with 16 channels ours is 7 points above EfficientGCN-B0 and 11 above the best DD-Net.
 - *UTD-MHAD, HQ*: ours is 5 points above EfficientGCN-B0, which had no longer training (its epochs take as long as the
   others' longer trainings). The nearest is the smallest DD-Net, trained for four times as many epochs: 89.2 % at
-  0.077 ms (88.4, 89.1, 90.2 %), where ours with 8 channels, distilled, has 89.4 % at 0.061 ms (88.4, 89.5, 90.2 %):
-  as accurate, and faster by a fifth. 16 channels, distilled, have 90.9 %, three seeds.
-- *Latency*: with 8 channels ours is faster than the smallest DD-Net, with 16 slower by 0.03 ms, in less than a
+  0.070 ms (88.4, 89.1, 90.2 %), where ours with 8 channels, distilled, has 89.4 % at 0.059 ms (88.4, 89.5, 90.2 %):
+  as accurate, and faster by a sixth. 16 channels, distilled, have 90.9 %, three seeds.
+- *Latency*: with 8 channels ours is faster than the smallest DD-Net, with 16 slower by 0.035 ms, in less than a
   twelfth of EfficientGCN-B0's time. 12 channels are hardly faster than 16: sixteen numbers are computed at once.
 - ***What distillation adds to a longer training***, on LQ skeletons of Penn Action and UTD-MHAD: with 8 channels and
   motions 1.2 and 3.4 points, with 48 channels without motions 0.2 and 3.9, with 16 channels and motions nothing
@@ -129,7 +126,7 @@ as accurate and at least as fast.
   skeletons, and on those of UTD-MHAD ST-GCN++ is half a point ahead of ours with 48 channels.
 - From our teacher EfficientGCN-B0 gained nothing on Penn Action (96.9 %) and 2.6 points on UTD-MHAD (82.8 %), one
   seed each.
-- ST-GCN and ST-GCN++, trained alone for as many epochs, are behind ours with 16 channels, distilled, at 30 to 40
+- ST-GCN and ST-GCN++, trained alone for as many epochs, are behind ours with 16 channels, distilled, at 26 to 34
   times its time. Networks of their size want longer trainings than these.
 
 **Reservations.** With one seed, a difference below one point on Penn Action (1068 test clips) or three on UTD-MHAD
@@ -175,7 +172,7 @@ training is as good: that was settled before); on HQ skeletons the better of its
     "latency_pictures": """\
 For heatmap networks OpenVINO pays and can be chosen: `--pose.engine openvino`, or `engine: openvino` under `pose` in
 YAML, after `pip install 'skd-edge[openvino]'`. It reads .onnx and .tflite. *What is read* is the landmark network as
-the loop runs it, without unused outputs; there it is as fast as LiteRT. trt_pose's ResNet-18 at 224 is untrained
+the loop runs it, without unused outputs. trt_pose's ResNet-18 at 224 is untrained
 here.""",
     "roofline": """\
 **The columns of the boards are computed from published peaks; nothing was measured on a board.** They are floors, not
