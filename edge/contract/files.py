@@ -58,8 +58,11 @@ def replacing(path: Path) -> Iterator[Path]:
         try:
             yield partial
             partial.replace(place)
-        finally:
+        except BaseException:
             partial.unlink(missing_ok=True)
+            raise
+        finally:
+            # Once it is in its place, a file of the partial's name is another run's.
             os.close(held)
 
 

@@ -92,6 +92,18 @@ def test_a_file_that_another_run_has_done_with_a_moment_later_is_waited_for(tmp_
     assert (tmp_path / "a.txt").read_text() == "ours" and other_run.wait(10) == 0
 
 
+def test_a_file_in_its_place_leaves_the_next_runs_partial_alone(tmp_path, monkeypatch):
+    path, rename = tmp_path / "a.txt", Path.replace
+
+    def renamed_and_begun_by_another(partial, place):
+        rename(partial, place)
+        partial.write_text("of the next run")
+
+    monkeypatch.setattr(Path, "replace", renamed_and_begun_by_another)
+    write_text(path, "mine")
+    assert path.read_text() == "mine" and (tmp_path / "a.partial.txt").read_text() == "of the next run"
+
+
 def test_what_a_killed_run_left_is_written_over(tmp_path, other_run):
     other_run.kill()
     other_run.wait()
