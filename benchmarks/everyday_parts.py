@@ -5,13 +5,13 @@ python -m benchmarks.everyday_parts DATA
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import command_line
 from benchmarks.threshold import BUNDLE, student_pairs
 from edge.contract.bundle import read_bundle
 from edge.contract.types import UNKNOWN
@@ -33,7 +33,10 @@ def source(clip: str) -> str:
     return "unknown: made" if rest[0] == "fidget" else SOURCES[kind]
 
 
-def main(data: Path) -> None:
+def main() -> None:
+    parser = command_line.parser("benchmarks.everyday_parts", __doc__)
+    parser.add_argument("data", type=Path, metavar="DATA", help="folder of the datasets")
+    data: Path = parser.parse_args().data
     how, bundle = student_pairs(), read_bundle(BUNDLE)
     everyday = read_dataset(DataConfig("everyday", data, pairs=how))
     pairs = Pairs(everyday, how, train=False, seed=0)
@@ -57,4 +60,4 @@ def main(data: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    command_line.run(main)

@@ -1,6 +1,6 @@
 """What the loop spends outside its networks, picture by picture: pose stage, tracker, clips, decisions.
 
-    nice -n -15 python -m benchmarks.loop_overhead CLIP... [pose.name=tf_pose pose.network=FILE]
+    nice -n -15 python -m benchmarks.loop_overhead CLIP... [--pose tf_pose --network FILE]
 
 The stages run one after the other on one thread, the networks on that thread too, so that a figure is the work itself
 and not what two threads wait for each other. Reading the video is left out, and so is drawing, which is shown beside.
@@ -8,7 +8,6 @@ and not what two threads wait for each other. Reading the video is left out, and
 
 from __future__ import annotations
 
-import sys
 import time
 from itertools import islice
 from pathlib import Path
@@ -18,10 +17,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import command_line
 from edge.capture.registry import open_source
 from edge.contract.bundle import read_bundle
 from edge.drawing.overlay import Overlay
-from edge.latency import NETWORKS, OUTSIDE, POSE, RECOGNISE, TRACK
+from edge.latency import NETWORKS, OUTSIDE, POSE
 from edge.loop.action_stage import ActionStage
 from edge.loop.pose_stage import EstimatorStage
 from edge.loop.restarts import RestartConfig, Restarted
@@ -35,7 +35,7 @@ WARM_UP, FRAMES = 10, 200
 
 
 def figures(clip: Path, pose: PoseConfig) -> list[float]:
-    """Medians of a picture's milliseconds: outside, inside, their parts, drawing; then the largest share of a part."""
+    """Medians of a picture's milliseconds: outside the networks, inside, of outside pose's and the rest, drawing."""
     bundle = read_bundle(BUNDLE)
     estimator = EstimatorStage(Restarted("pose", lambda: open_estimator(pose), RestartConfig(), print))
     student = Restarted("action", lambda: open_recogniser(bundle, RecogniserConfig(threads=1)), RestartConfig(), print)
@@ -48,23 +48,26 @@ def figures(clip: Path, pose: PoseConfig) -> list[float]:
         draw_ms = 1000 * (time.perf_counter() - start)
         ms = result.latency_ms
         pose_ms = ms[POSE] - 1000 * seen.network_s
-        rest_ms = ms[OUTSIDE] - pose_ms
-        rows.append((ms[OUTSIDE], ms[NETWORKS], pose_ms, rest_ms, ms[TRACK], ms.get(RECOGNISE, np.nan), draw_ms))
-    return [float(value) for value in np.nanmedian(rows[WARM_UP:], axis=0)]
+        rows.append((ms[OUTSIDE], ms[NETWORKS], pose_ms, ms[OUTSIDE] - pose_ms, draw_ms))
+    return [float(value) for value in np.median(rows[WARM_UP:], axis=0)]
 
 
-def main(clips: list[Path], pose: PoseConfig) -> None:
+def main() -> None:
+    default = PoseConfig()
+    parser = command_line.parser("benchmarks.loop_overhead", __doc__)
+    parser.add_argument("clips", nargs="+", type=Path, metavar="CLIP")
+    parser.add_argument("--pose", default=default.name, help="name of the pose estimator (default: %(default)s)")
+    parser.add_argument("--network", type=Path, metavar="FILE", help="its network, where it brings none")
+    given = parser.parse_args()
+    pose = PoseConfig(name=given.pose, network=given.network, threads=1)
     cv2.setNumThreads(1)
     table = Table("clip", "outside ms", "networks ms", "outside %", "pose's ms", "others' ms", "drawing ms")
-    for clip in clips:
-        outside, networks, pose_ms, rest_ms, _, _, draw_ms = figures(clip, pose)
+    for clip in given.clips:
+        outside, networks, pose_ms, rest_ms, draw_ms = figures(clip, pose)
         shares = (f"{ms:.2f}" for ms in (pose_ms, rest_ms, draw_ms))
         table.add_row(clip.name, f"{outside:.2f}", f"{networks:.2f}", f"{100 * outside / networks:.1f}", *shares)
     Console(width=120).print(table)
 
 
 if __name__ == "__main__":
-    keys = dict(text.removeprefix("pose.").split("=", 1) for text in sys.argv[1:] if "=" in text)
-    network = Path(keys["network"]) if "network" in keys else None
-    config = PoseConfig(name=keys.get("name", "blazepose"), network=network, threads=1)
-    main([Path(text) for text in sys.argv[1:] if "=" not in text], config)
+    command_line.run(main)

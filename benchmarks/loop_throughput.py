@@ -1,6 +1,6 @@
 """What overlapping costs: the whole loop's pictures a second against those of its slowest stage alone.
 
-    nice -n -15 python -m benchmarks.loop_throughput CLIP [rounds]
+    nice -n -15 python -m benchmarks.loop_throughput CLIP [ROUNDS]
 
 alone: the pose stage, given one picture after the other that was read beforehand. loop: reading, pose, tracker, clips
 and decisions, on threads of their own, with nothing drawn. The networks have one thread, so that on two cores
@@ -14,7 +14,6 @@ The last rows are of stages that only sleep, 10, 30 and 6 ms: what handing on co
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -25,6 +24,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import command_line
 from edge.capture.registry import open_source
 from edge.capture.source import Recording
 from edge.contract.layouts import layout
@@ -125,7 +125,12 @@ def sleeping() -> tuple[float, float, float]:
     return len(frames) / alone_s, outcome.frames / outcome.seconds, stage.busy_s / outcome.seconds
 
 
-def main(clip: Path, rounds: int) -> None:
+def main() -> None:
+    parser = command_line.parser("benchmarks.loop_throughput", __doc__)
+    parser.add_argument("clip", type=Path, metavar="CLIP")
+    parser.add_argument("rounds", type=int, metavar="ROUNDS", nargs="?", default=3, help="default: %(default)s")
+    given = parser.parse_args()
+    clip, rounds = given.clip, given.rounds
     table = Table("", "stage alone, a second", "loop, a second", "part %", "stage at work in the loop %")
     frames = list(islice(open_source(str(clip)), FRAMES))
     rows = [(clip.name, *one_round(clip, frames)) for _ in range(rounds)]
@@ -137,4 +142,4 @@ def main(clip: Path, rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 3)
+    command_line.run(main)

@@ -11,7 +11,6 @@ network, a picture.
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import dataclass
 from itertools import islice
@@ -21,6 +20,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import command_line
 from calibrate.listening import Listening
 from edge.capture.registry import open_source
 from edge.contract.box import Box, box_of
@@ -94,14 +94,18 @@ def judged(estimator: PoseEstimator, engine: Listening, frames: list[Frame], tru
     )  # fmt: skip
 
 
-def main(network: Path, clips: list[Path]) -> None:
+def main() -> None:
+    parser = command_line.parser("benchmarks.person_crop", __doc__)
+    parser.add_argument("network", type=Path, metavar="NETWORK.onnx")
+    parser.add_argument("clips", nargs="+", type=Path, metavar="CLIP")
+    given = parser.parse_args()
     table = Table("clip", "a body's height", "cut", "found %", "joints %", "strangers", "runs", "ms")
-    for clip in clips:
+    for clip in given.clips:
         frames = list(islice(open_source(str(clip)), FRAMES))
         reference = open_estimator(PoseConfig(max_people=MAX_PEOPLE, threads=1))
         truth = [[pose for pose in reference.estimate(f.image, f.time_s) if pose.score > SURE] for f in frames]
         for cut in (False, True):
-            engine = Listening(open_engine(network, threads=1))
+            engine = Listening(open_engine(given.network, threads=1))
             estimator: PoseEstimator = HeatmapEstimator(
                 engine, TF_POSE, max_people=MAX_PEOPLE, min_joint_score=MIN_PEAK
             )
@@ -115,4 +119,4 @@ def main(network: Path, clips: list[Path]) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), [Path(text) for text in sys.argv[2:]])
+    command_line.run(main)

@@ -1,6 +1,6 @@
 """Time of one step with gradient revision, by the ways that give the same gradient.
 
-    python -m benchmarks.step_time [network width [batch]]
+    python -m benchmarks.step_time [NETWORK [WIDTH [BATCH]]]
 
 plain: a forward and a backward pass for each loss, as one would write it first. shared: one forward pass, a backward
 pass for each loss (what train/step.py does). cotangents: one forward pass, one backward pass for all losses as
@@ -11,7 +11,6 @@ with the losses' own gradients are the inner products that revision needs.
 from __future__ import annotations
 
 import platform
-import sys
 import time
 import warnings
 
@@ -23,12 +22,13 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.nn import functional as F
 
+from benchmarks import command_line
 from edge.contract.layouts import layout
 from train.distillation.gradient_revision import revised
 from train.distillation.losses import Outputs
 from train.distillation.methods import PAPER
 from train.distillation.registry import LOSSES
-from train.networks.registry import build
+from train.networks.registry import build, default_width
 
 CLASSES, LAYOUT, FRAMES, ROUNDS = 15, "penn-13", 32, 15
 TEACHER_CHANNELS = 128
@@ -98,13 +98,17 @@ def _flat(parts: tuple[Tensor, ...]) -> Tensor:
 
 
 def main() -> None:
+    parser = command_line.parser("benchmarks.step_time", __doc__)
+    parser.add_argument("network", nargs="?", metavar="NETWORK", help="default: those of the page")
+    parser.add_argument("width", nargs="?", type=int, metavar="WIDTH", help="default: the network's")
+    parser.add_argument("batch", nargs="?", type=int, metavar="BATCH", default=32, help="default: %(default)s")
+    given = parser.parse_args()
     warnings.simplefilter("ignore", DeprecationWarning)
     torch.set_num_threads(1)
-    given = sys.argv[1:]
-    settings = [(given[0], int(given[1]))] if given else [("dense_gcn", 48), ("shift_gcn_student", 16)]
-    batch = int(given[2]) if len(given) > 2 else 32
+    settings = [(given.network, given.width)] if given.network else [("dense_gcn", 48), ("shift_gcn_student", 16)]
     for network, width in settings:
-        step = Step(network, width, batch)
+        width = default_width(network) if width is None else width
+        step = Step(network, width, given.batch)
         ways = {"plain": step.plain, "shared": step.shared, "cotangents": step.cotangents, "slope": step.slope}
         reference = step.plain()
         times: dict[str, list[float]] = {name: [] for name in ways}
@@ -114,7 +118,7 @@ def main() -> None:
                 started = time.perf_counter()
                 way()
                 times[name].append(1e3 * (time.perf_counter() - started))
-        title = f"{network} {width}, batch {batch}, 1 thread, PyTorch {torch.__version__}, {platform.machine()}"
+        title = f"{network} {width}, batch {given.batch}, 1 thread, PyTorch {torch.__version__}, {platform.machine()}"
         table = Table("way", "p50 ms", "p90 ms", "of plain", "largest difference", title=title)
         for name, values in times.items():
             ratio = np.median(values) / np.median(times["plain"])
@@ -124,4 +128,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command_line.run(main)

@@ -1,7 +1,7 @@
 """A new frame's cost: the whole clip again, one step of a stream, or one step of the library continual-inference.
 
     pip install --no-deps --target runs/peers continual-inference==1.2.4
-    PYTHONPATH=runs/peers python -m benchmarks.streaming [width [rounds, a multiple of 10]]
+    PYTHONPATH=runs/peers python -m benchmarks.streaming [WIDTH [ROUNDS]]
 
 The networks are kept in runs/streaming and made anew where they are absent. All with the same weights, on one thread.
 Each way takes turns with the whole clip of its own precision, a clip and a cycle of four frames, so that whatever else
@@ -16,7 +16,6 @@ clips or frames made of keypoints, network, decisions; in one form and the other
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -30,6 +29,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
+from benchmarks import command_line
 from benchmarks.streaming_peer import ContinualInference
 from calibrate.quantisation.quantise import Quantiser
 from calibrate.stream import quantise_stream
@@ -191,7 +191,13 @@ def _told(kind: str, measured: Sequence[Way]) -> Table:
 
 
 def main() -> None:
-    width, rounds = [*(int(n) for n in sys.argv[1:]), *(48, 200)[len(sys.argv) - 1 :]]
+    parser = command_line.parser("benchmarks.streaming", __doc__)
+    parser.add_argument("width", nargs="?", type=int, metavar="WIDTH", default=48, help="default: %(default)s")
+    parser.add_argument("rounds", nargs="?", type=int, metavar="ROUNDS", default=200, help="default: %(default)s")
+    given = parser.parse_args()
+    width, rounds = given.width, given.rounds
+    if rounds < BLOCK or rounds % BLOCK:
+        parser.error(f"ROUNDS is a multiple of {BLOCK}, not {rounds}")
     torch.set_num_threads(1)
     network, frames = student(width), walk(CYCLE * rounds)
     folder = Path("runs/streaming") / str(width)
@@ -220,4 +226,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command_line.run(main)

@@ -9,7 +9,6 @@ the same clip ran forth and back before, so that its states are as full as those
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
+from benchmarks import command_line
 from train.checkpoint import Checkpoint, build_network, load_checkpoint
 from train.data.pairs import Pairs
 from train.evaluate import BATCH
@@ -53,12 +53,15 @@ def _last(network: DenseGcnStream, clips: Tensor, window: int) -> Tensor:
 
 
 def main() -> None:
+    parser = command_line.parser("benchmarks.streaming_accuracy", __doc__)
+    parser.add_argument("data", type=Path, metavar="DATA")
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
+    given = parser.parse_args()
     torch.set_num_threads(1)
-    data, *runs = map(Path, sys.argv[1:])
     table = Table("run", "network", "centre", "clip %", "fresh %", "past %")
-    for run in runs:
+    for run in given.runs:
         checkpoint = load_checkpoint(run)
-        about, (_, test) = checkpoint.about, clips_of(checkpoint, data)
+        about, (_, test) = checkpoint.about, clips_of(checkpoint, given.data)
         with torch.inference_mode():
             found = shares(checkpoint, test)
         centre = about["pairs"]["preprocessing"]["centre"]
@@ -67,4 +70,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command_line.run(main)

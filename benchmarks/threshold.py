@@ -12,7 +12,6 @@ people, and three that it was never shown.
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import command_line
 from edge.contract.bundle import read_bundle
 from edge.contract.files import write_arrays
 from edge.contract.types import UNKNOWN
@@ -112,8 +112,18 @@ def judge() -> None:
     Console().print(f"{len(scores)} clips of known actions, {shown.sum()} and {(~shown).sum()} of strangers", table)
 
 
-if __name__ == "__main__":
-    if sys.argv[1:2] == ["clips"]:
-        write_clips(Path(sys.argv[2]))
+def main() -> None:
+    parser = command_line.parser("benchmarks.threshold", __doc__)
+    parts = parser.add_subparsers(dest="part", required=True)
+    clips = parts.add_parser("clips", help="write the clips to runs/threshold")
+    clips.add_argument("data", type=Path, metavar="DATA", help="folder of the datasets")
+    parts.add_parser("judge", help="what thresholds are worth on them")
+    given = parser.parse_args()
+    if given.part == "clips":
+        write_clips(given.data)
     else:
         judge()
+
+
+if __name__ == "__main__":
+    command_line.run(main)

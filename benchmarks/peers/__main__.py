@@ -8,18 +8,18 @@ is given: hours on two cores, resumed where they were interrupted.
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 from pathlib import Path
 
+from benchmarks import command_line
 from benchmarks.peers.page import write_page
 
 SECTIONS = ("network_latency", "pose_pipelines", "streaming_step", "roofline", "costs", "stages")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_line.parser("benchmarks.peers", __doc__)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--only", nargs="*", choices=SECTIONS, default=SECTIONS)
     given = parser.parse_args()
@@ -39,4 +39,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command_line.run(main)

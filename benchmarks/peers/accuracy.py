@@ -9,10 +9,10 @@ at each draw. What has not run is missing from the tables; nothing takes its pla
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks import command_line
 from benchmarks.peers.eight_bits import compare_eight_bits, in_eight_bits
 from benchmarks.peers.fronts import DATASETS
 from benchmarks.peers.trainings import ALONE, FOR_AS_LONG, ROWS, TRAINING, Quality, Training
@@ -46,7 +46,7 @@ def finish(training: Training, data: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_line.parser("benchmarks.peers.accuracy", __doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--datasets", nargs="+", choices=list(TRAINING), default=list(DATASETS))
     parser.add_argument("--rows", nargs="+", choices=list(ROWS), metavar="ROW", default=[*ALONE, *FOR_AS_LONG])
@@ -59,4 +59,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command_line.run(main)

@@ -16,6 +16,7 @@ from typing import Any
 
 import cv2
 
+from benchmarks import command_line
 from benchmarks.peers.interleaved import keep
 from edge.assets import DEMO_CLIP, fetch
 from edge.loop.config import RunConfig
@@ -33,6 +34,7 @@ Stats = dict[tuple[str, int, str], tuple[int, int, float, float, Any]]
 
 
 def main() -> None:
+    command_line.parser("benchmarks.peers.costs", __doc__).parse_args()
     cv2.setNumThreads(1)
     (clip,) = fetch(DEMO_CLIP)
     config = RunConfig(
@@ -72,4 +74,4 @@ def _name(file: str, line: int, name: str) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    command_line.run(main)

@@ -9,12 +9,12 @@ next, and so none for the first; seen: in how many of those somebody was.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import time
 from pathlib import Path
 
+from benchmarks import command_line
 from edge.bench.loop_run import loop_run
 from edge.contract.types import FrameResult
 from edge.loop.config import RunConfig
@@ -27,7 +27,7 @@ BUNDLE = Path("bundles/everyday")
 
 def main() -> None:
     default = PoseConfig()
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_line.parser("benchmarks.peers.loop_pose", __doc__)
     parser.add_argument("clip")
     parser.add_argument("--search_every_s", type=float, default=default.search_every_s)
     parser.add_argument("--engine", choices=("auto", "openvino"), default=default.engine)
@@ -69,4 +69,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command_line.run(main)

@@ -8,11 +8,11 @@ which costs the small ones a half of their time. One thread everywhere. Wall clo
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 
 import numpy as np
 
+from benchmarks import command_line
 from benchmarks.peers.interleaved import interleaved, keep
 from benchmarks.peers.network_files import Row, mobilenet_thin, peer_files, pose_files, student_files
 from edge.assets import BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS, fetch
@@ -55,7 +55,7 @@ def _run(engine: Engine) -> Callable[[], object]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_line.parser("benchmarks.peers.network_latency", __doc__)
     parser.add_argument("--rounds", type=int, default=60)
     rounds = parser.parse_args().rounds
     detector, landmarks = fetch(BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS)
@@ -81,4 +81,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command_line.run(main)

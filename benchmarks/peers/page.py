@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks import command_line
 from benchmarks.peers.accuracy_tables import PANELS, accuracy_section, compared
 from benchmarks.peers.front_plot import draw_fronts
 from benchmarks.peers.interleaved import kept, percentiles, ratios
@@ -204,4 +205,5 @@ def _about(about: dict[str, Any]) -> list[str]:
 
 
 if __name__ == "__main__":
+    command_line.parser("benchmarks.peers.page", __doc__).parse_args()
     write_page()

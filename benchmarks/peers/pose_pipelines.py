@@ -10,12 +10,12 @@ MediaPipe's newer interface, PoseLandmarker, is given the same two networks as a
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks import command_line
 from benchmarks.peers.environments import MEDIAPIPE, MEDIAPIPE_TASKS, answer, environment
 from benchmarks.peers.interleaved import keep
 from edge.assets import BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS, DEMO_CLIP, fetch
@@ -32,7 +32,7 @@ OURS = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_line.parser("benchmarks.peers.pose_pipelines", __doc__)
     parser.add_argument("--clip", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
@@ -76,4 +76,4 @@ def _short(run: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main()
+    command_line.run(main)

@@ -18,6 +18,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from benchmarks import command_line
 from benchmarks.peers.interleaved import interleaved, keep
 from benchmarks.peers.network_files import pose_files, student_files
 from benchmarks.peers.onnx_cost import network_cost
@@ -112,6 +113,7 @@ def floor_ms(operations: int, moved_bytes: int, tera_per_s: float, gb_s: float) 
 
 
 def main() -> None:
+    command_line.parser("benchmarks.peers.roofline", __doc__).parse_args()
     files = {f"{name}, {precision}": path for name, precision, path in (*student_files(), *pose_files())}
     costs = {
         name: network_cost(path) for name, _, path in (*student_files(), *pose_files()) if ".int8." not in path.name
@@ -149,4 +151,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command_line.run(main)

@@ -8,11 +8,11 @@ installed is left out.
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 from typing import Any
 
+from benchmarks import command_line
 from benchmarks.peers.environments import answer
 from benchmarks.peers.interleaved import keep, percentiles
 from benchmarks.peers.network_files import mobilenet_thin
@@ -32,7 +32,7 @@ def backends() -> dict[str, list[str]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_line.parser("benchmarks.peers.stages", __doc__)
     parser.add_argument("--rounds", type=int, default=3)
     rounds = parser.parse_args().rounds
     (clip,) = fetch(DEMO_CLIP)
@@ -54,4 +54,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command_line.run(main)

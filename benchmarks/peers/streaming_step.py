@@ -10,7 +10,6 @@ for steps of 4 frames at each fourth.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks import streaming
+from benchmarks import command_line, streaming
 from benchmarks.peers.environments import CONTINUAL, packages_of
 from benchmarks.peers.interleaved import keep
 from benchmarks.streaming_peer import ContinualInference
@@ -40,7 +39,7 @@ CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_line.parser("benchmarks.peers.streaming_step", __doc__)
     parser.add_argument("--rounds", type=int, default=30)
     rounds = parser.parse_args().rounds
     # The library runs on this environment's PyTorch.
@@ -94,4 +93,4 @@ def cycles(way: Any, turn: Float32, between: Callable[[], object]) -> dict[str, 
 
 
 if __name__ == "__main__":
-    main()
+    command_line.run(main)
