@@ -79,7 +79,7 @@ class Decisions:
         stands = (
             standing is not None
             and mean[standing] >= self._config.hold * self._min_score
-            and mean[best] - mean[standing] < self._config.lead
+            and (best == standing or mean[best] - mean[standing] < self._config.lead)
         )
         if not stands:
             begins = mean[best] >= self._min_score and self._classes[best] != UNKNOWN

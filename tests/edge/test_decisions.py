@@ -31,6 +31,11 @@ def test_another_label_takes_over_only_with_a_lead():
     assert said == ["squat", "squat", "wave", "wave"]
 
 
+def test_with_no_lead_asked_for_a_label_stays_down_to_the_lower_threshold_while_nothing_is_likelier():
+    said = names([(0.5, 0.3, 0.2), (0.41, 0.39, 0.2), (0.45, 0.55, 0), (0.39, 0.31, 0.3)], lead=0.0)
+    assert said == ["squat", "squat", "wave", UNKNOWN]
+
+
 def test_a_lead_alone_does_not_begin_what_is_below_the_threshold():
     assert names([(0.6, 0.4, 0), (0.3, 0.45, 0.25)]) == ["squat", UNKNOWN]
 
