@@ -115,12 +115,22 @@ def read_bundle(folder: Path) -> Bundle:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """List ``files`` of the folder anew with their checksums and write ``bundle.yaml`` whole."""
+    """List ``files`` of the folder anew with their checksums and write ``bundle.yaml`` whole.
+
+    What a device built there, an engine and its ``.engine.json``, and what a run left that was killed are left out:
+    the next build alters or removes them, and the bundle would be taken for a damaged one.
+    """
     entries = {
         path.name: {"sha256": sha256_of(path), "bytes": path.stat().st_size}
         for path in sorted(folder.iterdir())
-        if path.is_file() and path.suffix in {".onnx", ".npz", ".json"}
+        if _belongs(path)
     }
     raw = asdict(manifest) | {"files": entries}
     raw["classes"], raw["input_shape"] = list(manifest.classes), list(manifest.input_shape)
     write_text(folder / MANIFEST, yaml.safe_dump(raw, sort_keys=False))
+
+
+def _belongs(path: Path) -> bool:
+    """Whether a file is of a kind that a bundle travels with."""
+    is_passing = path.name.endswith(".engine.json") or path.stem.endswith(".partial")
+    return path.is_file() and path.suffix in {".onnx", ".npz", ".json"} and not is_passing

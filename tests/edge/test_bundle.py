@@ -82,6 +82,13 @@ def test_writing_the_manifest_again_takes_in_new_files(folder):
     assert sorted(path.name for path in folder.iterdir() if "partial" in path.name) == []
 
 
+def test_what_a_device_built_and_what_a_killed_run_left_are_no_part_of_the_bundle(folder):
+    for name in ("student.engine", "student.engine.json", "student.int8.partial.onnx", "decisions.partial.json"):
+        (folder / name).write_text("{}")
+    write_manifest(folder, read_bundle(folder).manifest)
+    assert set(read_bundle(folder).manifest.files) == {STUDENT_FP32, REFERENCE}
+
+
 @pytest.mark.parametrize("content", [b"NOT a graph", b"not a graph, longer", b""])
 def test_an_altered_file_is_refused_when_used(folder, content):
     (folder / STUDENT_FP32).write_bytes(content)
