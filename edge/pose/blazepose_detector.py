@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit, logit
 
+from edge.contract.errors import EngineError
 from edge.contract.types import Float32, Image
 from edge.engines.engine import Engine, bound
 from edge.pose.crop import crop, level
@@ -36,6 +37,7 @@ class BodyDetector:
     """Bodies in a region of a picture. engine: of :func:`edge.pose.blazepose_layers.detector_layers`."""
 
     def __init__(self, engine: Engine) -> None:
+        self._engine = engine
         self._anchors = anchors()
         (reads,) = engine.inputs
         self._size = reads.shape[1] or 0
@@ -47,12 +49,18 @@ class BodyDetector:
         self._min_logit = float(logit(MIN_SCORE))
 
     def detect(self, image: Image, region: Region) -> list[tuple[float, Region]]:
-        """(score, upright region of the body) of every body found, most certain first."""
+        """(score, upright region of the body) of every body found, most certain first.
+
+        Raises EngineError where the network's answer is not finite.
+        """
         # A body is found as well a pixel beside, and a block of pixels is cut in a third of the time.
         region = region if region.rotation else level(region, self._size)
         crop(image, region, self._size, into=self._shown[0])
         self._run()
         raw, logits = self._found["points"][0], self._found["logits"][0]
+        # NaN is above no threshold: a network that is broken would say that nobody is in view.
+        if not np.isfinite(logits).all():
+            raise EngineError("the network answered with NaN or infinite values", where=self._engine.describe())
         sure = logits[:, 0] > self._min_logit
         if not sure.any():
             return []

@@ -68,11 +68,14 @@ class HeatmapEstimator:
         self._engine.close()
 
     def estimate(self, image: Image, time_s: float | None = None) -> list[Pose]:
-        """See PoseEstimator. Nothing depends on the time."""
+        """See PoseEstimator. Nothing depends on the time. Raises EngineError for heatmaps that are not finite."""
         boxed, scale, left, top = letterbox(image, self._width, self._height)
         outputs = self._engine.run({self._input.name: self._blob(boxed)})
-        maxima = outputs[PEAKS][0] if self._has_peaks else None
-        people = parse(outputs[self._heatmaps][0], outputs[self._fields][0], self._network, maxima)[:, self._order]
+        heatmaps, maxima = outputs[self._heatmaps][0], outputs[PEAKS][0] if self._has_peaks else None
+        # NaN is above no threshold: a network that is broken would say that nobody is in view.
+        if not np.isfinite(heatmaps).all():
+            raise EngineError("the network answered with NaN or infinite values", where=self._engine.describe())
+        people = parse(heatmaps, outputs[self._fields][0], self._network, maxima)[:, self._order]
         people[..., 0] = (people[..., 0] * self._width - left) / scale
         people[..., 1] = (people[..., 1] * self._height - top) / scale
         people[..., 2] = np.where(people[..., 2] >= self._min_joint_score, np.minimum(people[..., 2], 1), 0)

@@ -132,6 +132,9 @@ def open_estimator(config: PoseConfig) -> PoseEstimator:
     """
     if config.name not in ESTIMATORS:
         raise ConfigError(f"unknown pose estimator {config.name!r}", hint=f"known: {', '.join(ESTIMATORS)}")
-    if config.max_people < 1 or config.search_every_s < 0 or config.threads < 0:
+    if not (config.max_people >= 1 and config.search_every_s >= 0 and config.threads >= 0):
         raise ConfigError("max_people starts at 1, threads and search_every_s at 0")
+    # Of a score that no joint reaches, nobody would ever be in view, without a word.
+    if config.min_joint_score is not None and not 0 <= config.min_joint_score <= 1:
+        raise ConfigError(f"pose.min_joint_score is {config.min_joint_score}", hint="give a score, 0 to 1")
     return ESTIMATORS[config.name](config)

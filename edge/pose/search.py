@@ -48,7 +48,7 @@ def search_levels(height: int, width: int) -> list[list[Region]]:
     """Squares that cover a picture: the whole of it, then per size of :data:`TILE_SIZES` a grid, half overlapping."""
     levels = [[Region(width / 2, height / 2, max(height, width))]]
     for part in TILE_SIZES:
-        side = int(part * min(height, width))
+        side = max(int(part * min(height, width)), 1)
         levels.append([Region(x, y, side) for y in _centres(height, side) for x in _centres(width, side)])
     return levels
 

@@ -1,10 +1,15 @@
 """BlazePose's arithmetic, held against slow forms of it; no network is needed."""
 
+from itertools import product
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.pose.blazepose_detector import anchors, blend_overlapping
+from edge.contract.errors import EngineError
+from edge.engines.engine import TensorSpec
+from edge.pose.blazepose_detector import BodyDetector, anchors, blend_overlapping
 from edge.pose.region import Region
 from edge.pose.search import search_levels
 
@@ -48,6 +53,44 @@ def test_overlapping_detections_are_blended_as_mediapipe_does(seed, count):
     assert [score for score, _ in mine] == [score for score, _ in expected]
     for (_, blended), (_, slow) in zip(mine, expected, strict=True):
         np.testing.assert_allclose(blended, slow, atol=1e-5)
+
+
+@given(st.integers(1, 4), st.integers(1, 4))
+def test_a_picture_of_a_pixel_has_squares_too(height, width):
+    (whole,), *levels = search_levels(height, width)
+    assert whole.side == max(height, width)
+    for level in levels:
+        corners = [(s.x - s.side / 2, s.y - s.side / 2, s.side) for s in level]
+        for x, y in product(range(width), range(height)):
+            assert any(left <= x < left + side and top <= y < top + side for left, top, side in corners)
+
+
+class Answering:
+    """The engine of a body detector that answers these logits."""
+
+    def __init__(self, logits):
+        self.inputs = (TensorSpec("picture", (1, 224, 224, 3), np.dtype(np.uint8)),)
+        self.outputs = (
+            TensorSpec("points", (1, 2254, 12), np.dtype(np.float32)),
+            TensorSpec("logits", (1, 2254, 1), np.dtype(np.float32)),
+        )
+        self.answer = {"points": np.zeros((1, 2254, 12), np.float32), "logits": logits}
+
+    def describe(self):
+        return "a detector"
+
+    def run(self, inputs):
+        return self.answer
+
+
+def test_a_detector_that_is_broken_does_not_say_that_nobody_is_there():
+    logits = np.full((1, 2254, 1), -5, np.float32)
+    image, everything = np.zeros((224, 224, 3), np.uint8), Region(112, 112, 224)
+    assert BodyDetector(Answering(logits)).detect(image, everything) == []
+    for broken in (np.nan, np.inf, -np.inf):
+        logits[0, 7] = broken
+        with pytest.raises(EngineError, match="a detector: the network answered with NaN"):
+            BodyDetector(Answering(logits)).detect(image, everything)
 
 
 @given(st.integers(100, 2000), st.integers(100, 2000), st.floats(0, 1), st.floats(0, 1))

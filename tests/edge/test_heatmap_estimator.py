@@ -129,6 +129,20 @@ def test_peaks_that_the_network_found_are_taken_for_the_heatmaps_own():
     assert estimator.estimate(np.zeros((224, 224, 3), np.uint8)) == []
 
 
+@pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("channels", [18, 19])
+def test_a_network_that_is_broken_does_not_say_that_nobody_is_there(broken, channels):
+    engine = Spy(
+        TensorSpec("x", (1, 224, 224, 3), np.dtype(np.uint8)), outputs=((1, channels, 56, 56), (1, 42, 56, 56))
+    )
+    answer = {spec.name: np.zeros(spec.shape, np.float32) for spec in engine.outputs}
+    answer["a"][0, 3, 20:30, 20:30] = broken
+    engine.run = lambda inputs: answer
+    estimator = HeatmapEstimator(engine, TRT_POSE, max_people=5, min_joint_score=0.1)
+    with pytest.raises(EngineError, match="a spy: the network answered with NaN or infinite values"):
+        estimator.estimate(np.zeros((224, 224, 3), np.uint8))
+
+
 def test_people_come_surest_first_where_they_are_in_the_picture_with_scores_of_at_most_one():
     people = {0.6: (12, 28, 18), 1.3: (28, 28, 18), 0.3: (44, 28, 18)}  # value of its heatmaps: middle, half height
     alone = {value: drawn(TRT_POSE, [body]) for value, body in people.items()}
@@ -191,6 +205,9 @@ def test_the_joints_are_those_of_the_layout_whatever_the_networks_order():
         (PoseConfig("openpose"), "known: blazepose, trt_pose, tf_pose"),
         (PoseConfig("tf_pose"), "needs a network file"),
         (PoseConfig("blazepose", max_people=0), "max_people starts at 1"),
+        (PoseConfig("blazepose", search_every_s=float("nan")), "search_every_s at 0"),
+        (PoseConfig("blazepose", min_joint_score=1.5), "min_joint_score is 1.5; give a score, 0 to 1"),
+        (PoseConfig("blazepose", min_joint_score=float("nan")), "min_joint_score is nan"),
     ],
 )
 def test_a_configuration_that_means_nothing_is_refused(config, message):
