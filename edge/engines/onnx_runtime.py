@@ -48,8 +48,8 @@ class OnnxRuntimeEngine:
                 hint="the file is damaged or of a newer opset; export it again",
             ) from error
         self._path, self._threads, self._version = path, threads, ort.__version__
-        self.inputs = tuple(_spec(i) for i in self._session.get_inputs())
-        self.outputs = tuple(_spec(o) for o in self._session.get_outputs())
+        self.inputs = tuple(_spec(i, path) for i in self._session.get_inputs())
+        self.outputs = tuple(_spec(o, path) for o in self._session.get_outputs())
 
     def describe(self) -> str:
         return on_cpu(f"ONNX Runtime {self._version}", self._path, self._threads)
@@ -89,6 +89,10 @@ def cpu_session(network: str | bytes, threads: int = 0) -> Any:
     return ort.InferenceSession(network, options, providers=["CPUExecutionProvider"], disabled_optimizers=HARMFUL)
 
 
-def _spec(value: Any) -> TensorSpec:
+def _spec(value: Any, path: Path) -> TensorSpec:
+    if value.type not in _DTYPES:
+        raise EngineError(
+            f"{value.name} is {value.type}, which is not served", where=path, hint="export it with float32"
+        )
     shape = tuple(d if isinstance(d, int) else None for d in value.shape)
     return TensorSpec(value.name, shape, np.dtype(_DTYPES[value.type]))

@@ -80,7 +80,7 @@ def _from_recordings(arrays: Mapping[str, NDArray[Any]], bundle: Bundle, path: P
             hint=HINT,
         )
     clips = []
-    for end, length in zip(ends, lengths, strict=True):
+    for end, length in zip(ends.tolist(), lengths.tolist(), strict=True):
         buffer = ClipBuffer(bundle.layout, bundle.manifest.preprocessing)
         for frame in range(end - length, end):
             buffer.push(keypoints[frame].astype(np.float32), float(times[frame]))

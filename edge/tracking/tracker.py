@@ -37,7 +37,7 @@ class TrackerConfig:
     number, at the risk that somebody else has taken their place."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.min_similarity < 1 or self.birth_hits < 1 or min(self.max_age_s, self.max_blind_s) < 0:
+        if not (0 < self.min_similarity < 1 and self.birth_hits >= 1 and self.max_age_s >= 0 and self.max_blind_s >= 0):
             raise ConfigError(
                 "tracker: min_similarity is in 0..1, birth_hits starts at 1, max_age_s and max_blind_s at 0"
             )

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import networks
+import onnx
 from bad_input.table import Argv, on_board, run
 
 
@@ -43,6 +44,22 @@ def a_landmark_network_that_is_damaged(folder: Path) -> Argv:
     """lite.tflite: LiteRT cannot load it"""
     (folder / "lite.tflite").write_bytes(b"TFL3 and no more")
     return run(folder, more=["--pose.network", folder / "lite.tflite"])
+
+
+@on_board()
+def a_pose_network_of_another_kind_of_number(folder: Path) -> Argv:
+    """pose.onnx: x is tensor(double), which is not served; export it with float32"""
+    x, y = (onnx.helper.make_tensor_value_info(name, onnx.TensorProto.DOUBLE, [1]) for name in "xy")
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Identity", ["x"], ["y"])], "doubles", [x], [y])
+    opset = [onnx.helper.make_opsetid("", 17)]
+    onnx.save(onnx.helper.make_model(graph, opset_imports=opset, ir_version=8), folder / "pose.onnx")
+    return run(folder, more=["--pose.name", "trt_pose", "--pose.network", folder / "pose.onnx"])
+
+
+@on_board()
+def a_joint_score_that_no_joint_reaches(folder: Path) -> Argv:
+    """pose.min_joint_score is 50.0; give a score, 0 to 1"""
+    return run(folder, more=["--pose.min_joint_score", "50"])
 
 
 @on_board()

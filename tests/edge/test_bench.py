@@ -175,9 +175,10 @@ def test_a_missed_floor_is_exit_code_1(bundle_folder, clips, capsys):
     assert left.value.code == 1 and "missed: top1 75.00 of 75.1" in capsys.readouterr().err
 
 
-def test_recordings_become_clips_as_in_the_loop(bundle_folder, tmp_path):
+@pytest.mark.parametrize("kind", [np.int64, np.uint64, np.uint8])
+def test_recordings_become_clips_as_in_the_loop(bundle_folder, tmp_path, kind):
     bundle, rng = read_bundle(bundle_folder), np.random.default_rng(3)
-    lengths, joints = [70, 64], len(layout("penn-13"))
+    lengths, joints = np.array([70, 64], kind), len(layout("penn-13"))
     keypoints = np.concatenate([rng.uniform(0, 300, (n, joints, 2)) for n in lengths])
     keypoints = np.concatenate([keypoints, np.ones((*keypoints.shape[:2], 1))], axis=2).astype(np.float32)
     times_s = np.concatenate([np.arange(n) / 25 for n in lengths])

@@ -187,7 +187,16 @@ def test_poses_of_two_joints_are_left_out():
     assert follow(Tracker(PENN, TrackerConfig(birth_hits=1)), [[few]] * 5) == [{}] * 5
 
 
-@pytest.mark.parametrize("wrong", [{"min_similarity": 0}, {"birth_hits": 0}, {"max_age_s": -1}, {"max_blind_s": -1}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"min_similarity": 0},
+        {"birth_hits": 0},
+        {"max_age_s": -1},
+        {"max_blind_s": -1},
+        *({name: float("nan")} for name in ("min_similarity", "max_age_s", "max_blind_s")),
+    ],
+)
 def test_values_that_mean_nothing_are_refused(wrong):
     with pytest.raises(ConfigError):
         TrackerConfig(**wrong)
