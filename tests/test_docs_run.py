@@ -6,6 +6,7 @@ test_docs_docker.py.
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 
@@ -172,6 +173,7 @@ def run_in_shell(page, folder):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="apt install ffmpeg")
 def test_pictures_of_another_program_become_people(folder):
     run_in_shell(ROOT / "docs/howto/camera.md", folder)
     assert '"track_id"' in (folder / "people.jsonl").read_text()
