@@ -118,15 +118,22 @@ def test_positive_distances_have_mean_one_and_forget_the_scale() -> None:
         assert torch.allclose(relative_distances(scale * features), distances, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("scale", [0.1, 1.0, 10.0])
-def test_in_single_precision_a_node_is_no_farther_from_itself_than_rounding(scale: float) -> None:
-    # |a|^2 + |a|^2 - 2 a.a leaves about eps |a|^2, whose root is sqrt(eps) = 3e-4 of the usual distance.
-    features = scale * F.relu(torch.randn(4, 64, 4, 13, generator=torch.Generator().manual_seed(0)))
-    diagonal = relative_distances(features).diagonal(dim1=1, dim2=2)
-    assert float(diagonal.max()) < 10 * 3e-4
-    exact = relative_distances(features.double())
-    assert torch.allclose(relative_distances(features).double(), exact, rtol=0.01, atol=0.003)
-    assert float(exact.diagonal(dim1=1, dim2=2).max()) < 1e-6
+@pytest.mark.parametrize(("scale", "shift"), [(0.1, 0.0), (1.0, 0.0), (1.0, 5.0), (10.0, 0.0)])
+def test_single_precision_gives_the_edges_and_their_gradient_as_distances_taken_one_by_one_do(
+    scale: float, shift: float
+) -> None:
+    # |a|^2 + |a|^2 - 2 a.a leaves about eps |a|^2 of either sign, which is no distance of a node from itself.
+    random = torch.Generator().manual_seed(0)
+    teacher = F.relu(shift + scale * torch.randn(2, 64, 2, 13, generator=random))
+    student = (teacher + 0.3 * scale * torch.randn(teacher.shape, generator=random)).requires_grad_()
+    student.data[0, :, 1, 2] = student.data[0, :, 0, 0]  # one pair in one place
+    distances = relative_distances(student).detach()
+    assert float(distances.diagonal(dim1=1, dim2=2).max()) == 0 and float(distances[0, 0, 15]) == 0
+    exact = student.detach().double().requires_grad_()
+    loss, expected = graph_edges(student, teacher), naive_edges(exact, teacher.double())
+    assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-4)
+    (gradient,), (wanted,) = torch.autograd.grad(loss, student), torch.autograd.grad(expected, exact)
+    assert float((gradient - wanted).norm() / wanted.norm()) < 1e-3
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -11,6 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+ROUNDING = 16
+"""|a|^2 + |b|^2 - 2 a.b of equal a and b is less than so many times machine epsilon of |a|^2 + |b|^2."""
+
 
 @dataclass(frozen=True)
 class Outputs:
@@ -51,9 +54,11 @@ def relative_distances(features: Tensor) -> Tensor:
     """(B, C, T', V) -> (B, T'V, T'V): distances between nodes, divided by the mean of a sample's positive ones."""
     nodes = features.flatten(2).transpose(1, 2)
     square = (nodes * nodes).sum(dim=2)
-    squared = square[:, :, None] + square[:, None, :] - 2 * nodes @ nodes.transpose(1, 2)
-    # The square root has no gradient at 0, which is where the diagonal is: step over it.
-    positive = squared > 1e-12
+    both = square[:, :, None] + square[:, None, :]
+    squared = both - 2 * nodes @ nodes.transpose(1, 2)
+    # Of nodes in one place, and of a node and itself, rounding leaves something of either sign. It is no distance: it
+    # would count in the mean, and the root's gradient there is without bounds.
+    positive = squared > ROUNDING * torch.finfo(squared.dtype).eps * both
     distances = torch.where(positive, squared, 1.0).sqrt() * positive
     mean = distances.sum(dim=(1, 2)) / positive.sum(dim=(1, 2)).clamp(min=1)
     return distances / mean.clamp(min=1e-12)[:, None, None]
