@@ -6,9 +6,12 @@ from pathlib import Path
 from types import ModuleType
 
 import fake_tensorrt
+import numpy as np
 import pytest
 from fake_cuda import FakeGpu
 from fake_graphs import FakeLibrary
+
+from edge.contract.errors import DownloadError
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -19,6 +22,27 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"the real data folder {SHARED_DATA.name} is not beside the checkout")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def people() -> list[np.ndarray]:
+    """Pictures of two people who walk; the test is skipped where they cannot be had."""
+    from readers_folder import walking_people
+
+    try:
+        return walking_people()
+    except DownloadError as error:
+        pytest.skip(f"BlazePose and the demo's clip cannot be fetched: {error.what}")
+
+
+@pytest.fixture(scope="session")
+def reader(people: list[np.ndarray], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a reader of README and docs has, see readers_folder.py: not to be altered, for it takes seconds to make."""
+    from readers_folder import fill
+
+    folder = tmp_path_factory.mktemp("reader")
+    fill(folder, people)
+    return folder
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ import yaml
 from documented import COMMANDS, ROOT
 from flashed_board import flashed, pairs, run
 from readers_folder import engine_of
-from test_docs_run import folder, must_run, people
+from test_docs_run import folder, must_run
 
-__all__ = ["flashed", "folder", "people"]
+__all__ = ["flashed", "folder"]
 IMAGES = [command for command in COMMANDS if command.kind == "image"]
 SERVICES = [command for command in COMMANDS if command.kind == "service"]
 # As `docker run --help` and `docker buildx build --help` of 28.2 have them: with a value, and without.

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from documented import COMMANDS, ROOT
 from heatmap_person import person_network
-from test_docs_run import folder, people, run_python
+from test_docs_run import folder, run_python
 
 from edge.contract.layouts import convert, layout
 from edge.pose.registry import PoseConfig, open_estimator
 
-__all__ = ["folder", "people"]
+__all__ = ["folder"]
 # torch's exporter of 2.13 calls a function of its own that it has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
 

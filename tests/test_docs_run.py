@@ -13,7 +13,7 @@ import sys
 import cv2
 import pytest
 from documented import COMMANDS, PAGES, ROOT, code, commands, name_of
-from readers_folder import camera_or_file, engine_of, fill, walking_people
+from readers_folder import camera_or_file, engine_of
 from short_commands import ADDED, short
 
 import calibrate.__main__
@@ -24,7 +24,6 @@ import edge.pose.registry
 import train.__main__
 from edge.bench.commands import BENCH_COMMANDS
 from edge.cli.command_line import run_command_line
-from edge.contract.errors import DownloadError
 from edge.engines.registry import open_engine
 
 # torch's exporter of 2.13 calls a function of its own that it has deprecated.
@@ -76,18 +75,10 @@ ENGINES_OF = {
 """Pages for which there is a TensorRT and a GPU, as far as the driver's boundary: engines compute this network."""
 
 
-@pytest.fixture(scope="module")
-def people():
-    try:
-        return walking_people()
-    except DownloadError as error:
-        pytest.skip(f"BlazePose and the demo's clip cannot be fetched: {error.what}")
-
-
 @pytest.fixture
-def folder(people, tmp_path, monkeypatch):
-    """What a reader of these pages has; see readers_folder.py."""
-    fill(tmp_path, people)
+def folder(reader, people, tmp_path, monkeypatch):
+    """What a reader of these pages has."""
+    shutil.copytree(reader, tmp_path, symlinks=True, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(cv2, "VideoCapture", camera_or_file(people))
     monkeypatch.setattr("edge.capture.gstreamer.has_gstreamer", lambda: True)
