@@ -11,6 +11,7 @@ import pytest
 from fake_cuda import FakeGpu
 from fake_graphs import FakeLibrary
 
+from edge.assets import BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS, DEMO_CLIP, fetch
 from edge.contract.errors import DownloadError
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -25,14 +26,23 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def people() -> list[np.ndarray]:
-    """Pictures of two people who walk; the test is skipped where they cannot be had."""
+def blazepose_files() -> list[Path]:
+    """BlazePose's detector and landmark network; the test is skipped where they cannot be had."""
+    try:
+        return list(fetch(BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS))
+    except DownloadError as error:
+        pytest.skip(f"BlazePose cannot be fetched: {error.what}")
+
+
+@pytest.fixture(scope="session")
+def people(blazepose_files: list[Path]) -> list[np.ndarray]:
+    """Pictures of two people from the demo's clip; the test is skipped where it cannot be had."""
     from readers_folder import walking_people
 
     try:
-        return walking_people()
+        return walking_people(fetch(DEMO_CLIP)[0])
     except DownloadError as error:
-        pytest.skip(f"BlazePose and the demo's clip cannot be fetched: {error.what}")
+        pytest.skip(f"the demo's clip cannot be fetched: {error.what}")
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,6 @@ import torch
 from documented import ROOT
 from onnx import TensorProto, helper
 
-from edge.assets import BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS, DEMO_CLIP, fetch
 from edge.contract.bundle import read_bundle
 from edge.contract.layouts import layout
 from train.data.generated.kinematic import make_kinematic
@@ -29,10 +28,9 @@ CAMERA_FPS = 25.0
 KINDS = {TensorProto.FLOAT: "FLOAT", TensorProto.UINT8: "UINT8", TensorProto.INT64: "INT64"}
 
 
-def walking_people() -> list[np.ndarray]:
-    """Pictures of two people from the demo's clip. Raises DownloadError."""
-    fetch(BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS)
-    capture = cv2.VideoCapture(str(fetch(DEMO_CLIP)[0]))
+def walking_people(clip: Path) -> list[np.ndarray]:
+    """Pictures of two people from the demo's clip."""
+    capture = cv2.VideoCapture(str(clip))
     capture.set(cv2.CAP_PROP_POS_FRAMES, 90)
     pictures = [cv2.resize(capture.read()[1], SIZE, interpolation=cv2.INTER_AREA) for _ in range(48)]
     capture.release()

@@ -5,7 +5,6 @@ The rows are in tests/bad_input, a file for each kind of thing that is given.
 
 import pytest
 from bad_input.machines import (  # noqa: F401 rows ask for them by name
-    blazepose,
     laptop,
     onnxruntime_for_another_numpy,
     opencv_without_windows,

@@ -146,6 +146,17 @@ def test_the_commands_of_a_page_do_what_it_says(page, folder, board, registries,
         must_run(line, capfd)
 
 
+FFMPEG = f"""#!{sys.executable}
+import sys
+import cv2
+assert sys.argv[1:] == "-loglevel error -i clip.mp4 -f rawvideo -pix_fmt bgr24 -".split()
+clip = cv2.VideoCapture("clip.mp4")
+while (read := clip.read())[0]:
+    sys.stdout.buffer.write(read[1].tobytes())
+"""
+"""What it does for the page, where it is not installed."""
+
+
 def run_in_shell(page, folder):
     """The page's other lines, one after the other, as one script."""
     script = "set -e\n" + "\n".join(command.line for command in commands(page, "shell"))
@@ -157,7 +168,11 @@ def run_in_shell(page, folder):
     script = script.replace("python -m", f"{shlex.quote(sys.executable)} -m")
     # By itself it forgets how they ended.
     script = script.replace("wait", "for job in $(jobs -p); do wait $job; done")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": f"{os.environ['PATH']}:{folder}/programs"}
+    ffmpeg = folder / "programs/ffmpeg"
+    ffmpeg.parent.mkdir()
+    ffmpeg.write_text(FFMPEG)
+    ffmpeg.chmod(0o755)
     done = subprocess.run(
         ["bash", "-c", script], cwd=folder, env=environment, capture_output=True, text=True, timeout=400, check=False
     )

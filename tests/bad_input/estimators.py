@@ -39,7 +39,7 @@ def a_pose_network_that_pytorch_wrote(folder: Path) -> Argv:
     return run(folder, more=["--pose.name", "trt_pose", "--pose.network", folder / "resnet18.pth"])
 
 
-@on_board(needs="blazepose")
+@on_board(needs="blazepose_files")
 def a_landmark_network_that_is_damaged(folder: Path) -> Argv:
     """lite.tflite: LiteRT cannot load it"""
     (folder / "lite.tflite").write_bytes(b"TFL3 and no more")

@@ -5,16 +5,6 @@ import sys
 import pytest
 
 import edge.sinks.window
-from edge.assets import BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS, fetch
-from edge.contract.errors import DownloadError
-
-
-@pytest.fixture(scope="session")
-def blazepose():
-    try:
-        fetch(BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS)
-    except DownloadError:
-        pytest.skip("BlazePose cannot be fetched")
 
 
 @pytest.fixture

@@ -6,27 +6,27 @@ from pathlib import Path
 from bad_input.table import Argv, on_board, poses, run
 
 
-@on_board(needs="blazepose")
+@on_board(needs="blazepose_files")
 def a_codec_that_is_not_known(folder: Path) -> Argv:
     """OpenCV cannot encode zzzz here"""
     return run(folder, more=["--sinks.codec", "zzzz"])
 
 
-@on_board(needs="blazepose")
+@on_board(needs="blazepose_files")
 def an_output_folder_that_is_a_file(folder: Path) -> Argv:
     """cannot be written: File exists"""
     (folder / "out").write_text("")
     return run(folder)
 
 
-@on_board(needs="blazepose")
+@on_board(needs="blazepose_files")
 def an_output_that_is_a_folder(folder: Path) -> Argv:
     """a.jsonl: cannot be written: a folder has this name"""
     (folder / "out" / "a.jsonl").mkdir(parents=True)
     return run(folder)
 
 
-@on_board(needs="blazepose")
+@on_board(needs="blazepose_files")
 def a_disk_that_is_full(folder: Path) -> Argv:
     """cannot be written: File too large"""
     argv = run(folder)
@@ -40,37 +40,37 @@ def two_outputs_of_one_name(folder: Path) -> Argv:
     return run(folder, more=["--report", folder / "out" / "a.jsonl"])
 
 
-@on_board(needs="blazepose")
+@on_board(needs="blazepose_files")
 def a_window_without_a_screen(folder: Path) -> Argv:
     """there is no screen to show a window on"""
     return run(folder, more=["--sinks.show", "true"])
 
 
-@on_board(needs="blazepose")
+@on_board(needs="blazepose_files")
 def a_video_that_is_called_a_text(folder: Path) -> Argv:
     """a video cannot be called"""
     return run(folder, more=["--sinks.video", folder / "out" / "a.txt"])
 
 
-@on_board(needs="blazepose")
+@on_board(needs="blazepose_files")
 def a_picture_that_is_called_a_video(folder: Path) -> Argv:
     """a picture cannot be called"""
     return run(folder, more=["--sinks.picture", folder / "out" / "b.mp4"])
 
 
-@on_board(needs="blazepose")
+@on_board(needs="blazepose_files")
 def a_page_without_a_port(folder: Path) -> Argv:
     """sinks.page is 'here'; give a port, or host:port: 8080, 0.0.0.0:8080"""
     return run(folder, more=["--sinks.page", "here"])
 
 
-@on_board(needs="blazepose")
+@on_board(needs="blazepose_files")
 def a_page_on_a_machine_that_is_another(folder: Path) -> Argv:
     """192.0.2.1:8080: the live page cannot listen"""
     return run(folder, more=["--sinks.page", "192.0.2.1:8080"])
 
 
-@on_board(needs="blazepose")
+@on_board(needs="blazepose_files")
 def a_broker_without_a_name(folder: Path) -> Argv:
     """sinks.mqtt names no broker; give mqtt://host"""
     return run(folder, more=["--sinks.mqtt", "mqtt://"])

@@ -36,7 +36,7 @@ def a_video_of_which_the_end_is_missing(folder: Path) -> Argv:
     return run(folder, source=path)
 
 
-@on_board(needs="blazepose")
+@on_board(needs="blazepose_files")
 def a_video_that_breaks_off_while_it_is_read(folder: Path) -> Argv:
     """the video breaks off"""
     path = video(folder, frames=80, codec="MJPG", name="clip.avi")
@@ -45,7 +45,7 @@ def a_video_that_breaks_off_while_it_is_read(folder: Path) -> Argv:
     return run(folder, source=path)
 
 
-@on_board(needs="blazepose")
+@on_board(needs="blazepose_files")
 def a_video_with_nobody_in_it(folder: Path) -> Argv:
     """clip.mp4: no person in view in 30 pictures; give a recording"""
     return run(folder)
@@ -126,7 +126,7 @@ def an_image_that_is_none(folder: Path) -> Argv:
     return run(folder, source=folder / "frames")
 
 
-@on_board(needs="blazepose")
+@on_board(needs="blazepose_files")
 def images_of_two_sizes(folder: Path) -> Argv:
     """2.png: 64x48, but the first image is 160x120"""
     (folder / "frames").mkdir()

@@ -9,8 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.assets import BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS, fetch
-from edge.contract.errors import DownloadError, EngineError
+from edge.contract.errors import EngineError
 from edge.engines.registry import open_engine
 from edge.pose.blazepose import BlazePose
 from edge.pose.blazepose_landmarks import LandmarkNetwork
@@ -22,14 +21,11 @@ SHOULDERS, HIPS = [11, 12], [23, 24]
 
 
 @pytest.fixture(scope="module")
-def networks():
-    """The two networks, from the cache or the package index."""
-    try:
-        paths = fetch(BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS)
-    except DownloadError as error:
-        pytest.skip(f"BlazePose cannot be fetched: {error.what}")
+def networks(blazepose_files):
     layers = (detector_layers, partial(landmark_layers, min_score=0.5))
-    return [open_engine(path, threads=1, rewrite=rewrite) for path, rewrite in zip(paths, layers, strict=True)]
+    return [
+        open_engine(path, threads=1, rewrite=rewrite) for path, rewrite in zip(blazepose_files, layers, strict=True)
+    ]
 
 
 @pytest.fixture
@@ -67,7 +63,7 @@ def distances(keypoints, landmarks):
     "recording", [r for r in GOLDEN if not r["followed"]], ids=lambda r: f"{r['clip']} {r['crop']}"
 )
 def test_in_the_region_mediapipe_looked_at_the_joints_are_mediapipes(blazepose_files, shared_data, recording):
-    _, landmarks = fetch(BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS)
+    _, landmarks = blazepose_files
     network = LandmarkNetwork(open_engine(landmarks, threads=1, rewrite=landmark_layers), max_bodies=1)
     errors = []
     for image, result in golden_pictures(recording, shared_data):

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from test_heatmap_estimator import SIGMAS
 
-from edge.assets import BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS, fetch
 from edge.contract.layouts import convert, layout
 from edge.engines.registry import open_engine
 from edge.pose.blazepose import LEAN
@@ -23,8 +22,7 @@ SHOULDERS, HIPS = [5, 6], [11, 12]  # of COCO
 
 @pytest.fixture(scope="module")
 def network(blazepose_files):
-    _, landmarks = fetch(BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS)
-    return LandmarkNetwork(open_engine(landmarks, threads=1, rewrite=landmark_layers), max_bodies=1)
+    return LandmarkNetwork(open_engine(blazepose_files[1], threads=1, rewrite=landmark_layers), max_bodies=1)
 
 
 def coco_people(folder):

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from tflite_by_hand import without_layers
 
-from edge.assets import BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS, fetch
 from edge.contract.errors import EngineError
 from edge.engines.registry import open_engine
 from edge.engines.tflite_network import TfliteNetwork
@@ -126,7 +125,7 @@ def test_joints_of_real_pictures_are_those_of_the_published_file_refined_slowly(
 
 
 def test_the_detector_sees_in_a_picture_what_the_published_file_sees(blazepose_files, shown):
-    path, _ = fetch(BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS)
+    path, _ = blazepose_files
     published, ours = open_engine(path, threads=1), open_engine(path, threads=1, rewrite=detector_layers)
     for picture in shown:
         picture = cv2.resize(picture, (224, 224))
@@ -141,7 +140,7 @@ def test_the_detector_sees_in_a_picture_what_the_published_file_sees(blazepose_f
 def test_another_network_is_refused_in_one_line(blazepose_files, runtime):
     if runtime == "openvino":
         pytest.importorskip("openvino", reason="OpenVINO is not installed: pip install 'skd-edge[openvino]'")
-    detector, landmarks = fetch(BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS)
+    detector, landmarks = blazepose_files
     with pytest.raises(EngineError, match=r"blazepose_detector\.tflite: not a BlazePose landmark network: its outputs"):
         open_engine(detector, runtime=runtime, rewrite=landmark_layers)
     with pytest.raises(EngineError, match=r"blazepose_full\.tflite: not a BlazePose body detector: its outputs"):

@@ -1,5 +1,6 @@
 """Lines of tegrastats in the formats of four boards, and a program that writes them."""
 
+import os
 import time
 
 import boards
@@ -42,14 +43,18 @@ def test_a_board_that_tells_no_power_has_none():
 
 
 def test_samples_grow_while_the_block_runs_and_the_program_ends_with_it(tmp_path, monkeypatch):
-    program = tmp_path / "tegrastats"
-    program.write_text(f"#!/bin/sh\necho '{boards.ORIN['tegrastats']}'\necho ready >{tmp_path}/ready\nexec sleep 600\n")
+    program, number = tmp_path / "tegrastats", tmp_path / "number"
+    line = f"echo '{boards.ORIN['tegrastats']}'"
+    program.write_text(f"#!/bin/sh\necho $$ >{number}\n{line}\nsleep 0.1\n{line}\nexec sleep 600\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    until = time.monotonic() + 30
     with board_samples() as samples:
-        while not samples:
-            pass
-    assert samples[0].power_w == pytest.approx(4.761)
+        while len(samples) < 2 and time.monotonic() < until:
+            time.sleep(0.01)
+    assert [sample.power_w for sample in samples] == pytest.approx([4.761, 4.761])
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(number.read_text()), 0)
 
 
 def test_in_a_container_the_rails_come_from_the_kernels_files(tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from edge.contract.layouts import JointLayout, layout
+from edge.engines.onnx_runtime import OnnxRuntimeEngine
 from train.export.bundle import write_onnx
 from train.networks.dd_net import joint_distances, motion, pair_differences
 from train.networks.efficient_gcn import EfficientGcn, Inputs
@@ -162,4 +163,7 @@ def test_onnx_gives_what_pytorch_gives(name: str, tmp_path: Path) -> None:
     network = build(name, classes=5, layout=PENN, bodies=1, width=8)
     clips: Tensor = torch.randn(2, 3, 16, 13, 1)
     write_onnx(network, clips.numpy(), tmp_path / "network.onnx")
-    assert (tmp_path / "network.onnx").is_file()
+    found = OnnxRuntimeEngine(tmp_path / "network.onnx", threads=1).run({"clip": clips.numpy()})["logits"]
+    with torch.inference_mode():
+        expected = network.eval()(clips)[0].numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)

@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 import yaml
 
-from edge.assets import BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS, fetch
-from edge.contract.errors import ConfigError, DataError, DownloadError, OutputError
+from edge.contract.errors import ConfigError, DataError, OutputError
 from edge.pose.registry import PoseConfig
 from train.data.pairs import PairConfig, Pairs
 from train.data.registry import DataConfig, read_dataset
@@ -27,12 +26,8 @@ from train.video_pairs.workers import Job, Shared, work
 
 
 @pytest.fixture(scope="module")
-def videos(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def videos(shared_data: Path, blazepose_files: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four clips of four pictures in two classes, of real people, and one file that is no video."""
-    try:
-        fetch(BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS)
-    except DownloadError as error:
-        pytest.skip(f"BlazePose cannot be fetched: {error.what}")
     folder = tmp_path_factory.mktemp("videos")
     for label, source in (("gym", "felixchenfy_exercise.avi"), ("stand", "streamposeml_example.webm")):
         (folder / label).mkdir()
