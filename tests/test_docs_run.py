@@ -179,7 +179,6 @@ def run_in_shell(page, folder):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="apt install ffmpeg")
 def test_pictures_of_another_program_become_people(folder):
     run_in_shell(ROOT / "docs/howto/camera.md", folder)
     assert '"track_id"' in (folder / "people.jsonl").read_text()
