@@ -25,6 +25,9 @@ JPEG_QUALITY = 80
 SHOWN_EVENTS = 100
 STALLED_S = 2.0
 """Without a frame for so long there are none a second."""
+REPEATED_EVERY_S = 2.0
+"""While no picture comes the last one is sent so often: of a browser that has left nothing is known until it is sent
+something, and some show a picture only once the next one begins."""
 RECENT_FRAMES = 300
 """Frames that the page's latencies are taken over."""
 
@@ -49,7 +52,8 @@ class Page:
         self._events: deque[Event] = deque(maxlen=SHOWN_EVENTS)
         self._times: deque[float] = deque(maxlen=31)
         self._result: FrameResult | None = None
-        self._jpeg, self._number, self._viewers = b"", 0, 0
+        self._jpeg, self._number = b"", 0
+        self._viewers: list[str] = []
         self._lost = False
         self.ended = False
 
@@ -75,36 +79,42 @@ class Page:
             self.ended = True
             self._changed.notify_all()
 
-    def pictures(self) -> Iterator[bytes]:
-        """JPEG pictures as they come, the newest each time; waits for them."""
+    def pictures(self, viewer: str = "") -> Iterator[bytes]:
+        """JPEG pictures as they come, the newest each time; waits for them. viewer: a name for who asks."""
         with self._changed:
-            self._viewers += 1
-        number = 0
+            self._viewers.append(viewer)
+        number = -1
         try:
             while True:
                 with self._changed:
-                    self._changed.wait_for(lambda: self.ended or self._number > number)  # noqa: B023 asked at once
+                    self._changed.wait_for(lambda: self.ended or self._number > number, REPEATED_EVERY_S)  # noqa: B023
                     if self.ended:
                         return
-                    jpeg, number = self._jpeg, self._number
-                yield jpeg
+                    jpeg, number, result = self._jpeg, self._number, self._result
+                if not jpeg and result is not None:
+                    jpeg = self._coded(result)
+                if jpeg:
+                    yield jpeg
         finally:
             with self._changed:
-                self._viewers -= 1
+                self._viewers.remove(viewer)
+                if not self._viewers:
+                    self._jpeg = b""  # it will be old when somebody looks again
 
-    def state(self) -> dict[str, Any]:
-        """Everything but the picture, ready for JSON."""
+    def state(self, viewer: str = "") -> dict[str, Any]:
+        """Everything but the picture, ready for JSON. watched: whether pictures go to that viewer."""
         rows = self._history.summary(RECENT_FRAMES)
         with self._changed:
             result, times = self._result, list(self._times)
             events = [event_record(event) for event in reversed(self._events)]
-            lost = self._lost
+            lost, watched = self._lost, viewer in self._viewers
         fps = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else 0.0
         if times and time.monotonic() - times[-1] > STALLED_S:
             fps = 0.0
         return {
             "source": self._source,
             "lost": lost,
+            "watched": watched,
             "fps": round(fps, 1),
             "age_ms": round(rows[DECISION].p50_ms, 1) if DECISION in rows else None,
             "power_w": power_w(),

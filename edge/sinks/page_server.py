@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import json
 import re
 import secrets
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from http.cookies import SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from typing import Any
@@ -57,7 +58,7 @@ def page_address(text: str, token: str | None) -> PageAddress:
 def page_sink(page: Page, address: PageAddress, say: Callable[[str], None]) -> Iterator[Sink]:
     """Serves the page while the block runs; says where. Raises OutputError where the port cannot be had."""
     try:
-        server = _Server(page, address)
+        server = _Server(page, address, say)
     except OSError as error:
         raise OutputError(
             f"the live page cannot listen: {error.strerror or error}",
@@ -80,11 +81,19 @@ def page_sink(page: Page, address: PageAddress, say: Callable[[str], None]) -> I
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, page: Page, address: PageAddress) -> None:
-        self.page, self.token = page, address.token
+    def __init__(self, page: Page, address: PageAddress, say: Callable[[str], None]) -> None:
+        self.page, self.token, self._say = page, address.token, say
+        # Cookies know no ports: by one name the pages of two cameras on a board would overwrite each other's.
+        self.cookie = f"token-{hashlib.sha256((address.token or '').encode()).hexdigest()[:8]}"
         self.html = files("edge.sinks").joinpath("page.html").read_bytes()
         self.address_family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
         super().__init__((address.host, address.port), _Handler)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Python's own prints a traceback, also where a browser has left in the middle, which is no news."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            self._say(f"warning: the live page gave no answer: {error!r}")
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -95,28 +104,38 @@ class _Handler(BaseHTTPRequestHandler):
     server_version, sys_version = "skd-edge", ""
 
     def do_GET(self) -> None:
-        where = urlsplit(self.path)
-        given = parse_qs(where.query).get("token", [""])[0]
-        if not self._is_allowed(given):
-            self._answer(HTTPStatus.FORBIDDEN, "text/plain", b"the token is missing or wrong\n")
-        elif where.path == "/":
-            self._answer(HTTPStatus.OK, "text/html; charset=utf-8", self.server.html, token=given)
-        elif where.path == "/state":
-            self._answer(HTTPStatus.OK, "application/json", json.dumps(self.server.page.state()).encode())
-        elif where.path == "/stream":
-            self._stream()
+        path, _, query = self.path.partition("?")
+        token, viewer = (parse_qs(query).get(name, [""])[0] for name in ("token", "viewer"))
+        if (refusal := self._refusal(token)) is not None:
+            self._answer(HTTPStatus.FORBIDDEN, "text/plain", refusal.encode())
+        elif path == "/":
+            self._answer(HTTPStatus.OK, "text/html; charset=utf-8", self.server.html, token=token)
+        elif path == "/state":
+            self._answer(HTTPStatus.OK, "application/json", json.dumps(self.server.page.state(viewer)).encode())
+        elif path == "/stream":
+            self._stream(viewer)
         else:
             self._answer(HTTPStatus.NOT_FOUND, "text/plain", b"nothing here\n")
 
-    def _is_allowed(self, given: str) -> bool:
-        if self.server.token is None:
+    def _refusal(self, given: str) -> str | None:
+        """Why this browser may see nothing; None where it may."""
+        token = self.server.token
+        if token is None:
             # Another site's page must not read this one through a name that points to this machine.
-            return urlsplit(f"//{self.headers.get('Host', '')}").hostname in LOOPBACK
-        cookie = SimpleCookie(self.headers.get("Cookie", "")).get("token")
-        return any(
-            hmac.compare_digest(token.encode(), self.server.token.encode())
-            for token in (given, cookie.value if cookie else "")
-        )
+            return None if self._asked_host() in LOOPBACK else "ask for it as localhost, or serve it with a token\n"
+        known = any(hmac.compare_digest(one.encode(), token.encode()) for one in (given, *self._cookies()))
+        return None if known else "the token is missing or wrong\n"
+
+    def _asked_host(self) -> str | None:
+        try:
+            return urlsplit(f"//{self.headers.get('Host', '')}").hostname
+        except ValueError:
+            return None
+
+    def _cookies(self) -> list[str]:
+        """Values of our cookie. Others of this machine come along, some of which Python's own parser refuses."""
+        pairs = (pair.strip().partition("=") for pair in self.headers.get("Cookie", "").split(";"))
+        return [value for name, _, value in pairs if name == self.server.cookie]
 
     def _answer(self, status: HTTPStatus, kind: str, body: bytes, token: str = "") -> None:
         self.send_response(status)
@@ -126,17 +145,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Security-Policy", "default-src 'self' 'unsafe-inline'; frame-ancestors 'none'")
         self.send_header("Referrer-Policy", "no-referrer")
         if token:
-            self.send_header("Set-Cookie", f"token={token}; HttpOnly; SameSite=Strict; Path=/")
+            self.send_header("Set-Cookie", f"{self.server.cookie}={token}; HttpOnly; SameSite=Strict; Path=/")
         self.end_headers()
         self.wfile.write(body)
 
-    def _stream(self) -> None:
+    def _stream(self, viewer: str) -> None:
         self.send_response(HTTPStatus.OK)
         self.send_header("Content-Type", f"multipart/x-mixed-replace; boundary={BOUNDARY}")
         self.send_header("Cache-Control", "no-store")
         self.end_headers()
         try:
-            for jpeg in self.server.page.pictures():
+            for jpeg in self.server.page.pictures(viewer):
                 head = f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
                 self.wfile.write(head.encode() + jpeg + b"\r\n")
         except OSError:

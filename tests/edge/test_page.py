@@ -3,6 +3,7 @@
 import json
 import shutil
 import socket
+import struct
 import subprocess
 import threading
 import time
@@ -132,20 +133,41 @@ def test_a_camera_that_gives_nothing_gives_no_frames_a_second(monkeypatch):
         assert page.state()["fps"] == 0
 
 
+def next_picture(stream):
+    """Of the stream, as a browser takes it apart."""
+    assert stream.readline() == b"--picture\r\n"
+    assert stream.readline() == b"Content-Type: image/jpeg\r\n"
+    length = int(stream.readline().split(b":")[1])
+    assert stream.readline() == b"\r\n"
+    image = cv2.imdecode(np.frombuffer(stream.read(length), np.uint8), cv2.IMREAD_COLOR)
+    assert stream.readline() == b"\r\n"
+    return image
+
+
 def test_the_stream_is_pictures_that_follow_each_other():
     with serving() as (_, show, url):
         stop = shown(show, 10)
         with urllib.request.urlopen(url + "stream", timeout=10) as stream:
             assert "multipart/x-mixed-replace" in stream.headers["Content-Type"]
             for _ in range(3):
-                assert stream.readline() == b"--picture\r\n"
-                assert stream.readline() == b"Content-Type: image/jpeg\r\n"
-                length = int(stream.readline().split(b":")[1])
-                assert stream.readline() == b"\r\n"
-                image = cv2.imdecode(np.frombuffer(stream.read(length), np.uint8), cv2.IMREAD_COLOR)
+                image = next_picture(stream)
                 assert image.shape == (240, 640, 3) and videos.number(image[:, 300:]) == 5
-                assert stream.readline() == b"\r\n"
         stop()
+
+
+def test_while_the_camera_gives_nothing_its_last_picture_is_sent_and_who_has_left_is_noticed(monkeypatch):
+    monkeypatch.setattr("edge.sinks.page.REPEATED_EVERY_S", 0.05)
+    with serving() as (page, show, url):
+        for number in (3, 5):  # nobody looks yet
+            show(result(n=number, image=videos.picture(number, 640)))
+        with urllib.request.urlopen(url + "stream?viewer=me", timeout=10) as stream:
+            assert [videos.number(next_picture(stream)[:, 300:]) for _ in range(3)] == [5, 5, 5]
+            assert json.loads(get(url + "state?viewer=me")[2])["watched"]
+            assert not json.loads(get(url + "state?viewer=you")[2])["watched"]
+        end = time.monotonic() + 10
+        while page.state("me")["watched"]:
+            assert time.monotonic() < end
+            time.sleep(0.02)
 
 
 def test_pictures_are_coded_only_while_somebody_looks():
@@ -154,7 +176,8 @@ def test_pictures_are_coded_only_while_somebody_looks():
         assert page._number == 0
         stop = shown(show, 10)
         with urllib.request.urlopen(url + "stream", timeout=10) as stream:
-            stream.read(100)
+            for _ in range(2):
+                next_picture(stream)
         stop()
         assert page._number > 0
 
@@ -187,12 +210,51 @@ def test_without_the_token_nothing_is_shown_and_a_cookie_carries_it_on():
         assert "HttpOnly" in headers["Set-Cookie"] and "SameSite=Strict" in headers["Set-Cookie"]
         cookie = headers["Set-Cookie"].partition(";")[0]
         assert get(base + "state", Cookie=cookie)[0] == 200
-        assert refused(base + "state", Cookie="token=wrong") == 403
+        for wrong in ("token=wrong", f"{cookie}r", "token", ""):
+            assert refused(base + "state", Cookie=wrong) == 403
+
+
+def test_cookies_of_other_pages_on_the_same_machine_keep_nobody_out():
+    with serving(token="secret") as (_, _, url):
+        cookie = get(url)[1]["Set-Cookie"].partition(";")[0]
+        for other in ("a/b=1", 'a="b', "{1:2}", "a[b]=1", "\xe4=1", "=", "token=other"):
+            for given in (f"{other}; {cookie}", f"{cookie}; {other}"):
+                assert get(url.partition("?")[0] + "state", Cookie=given)[0] == 200
+
+
+def test_two_boards_behind_one_name_do_not_take_each_others_cookie():
+    with serving(token="secret") as (_, _, one), serving(token="other") as (_, _, two):
+        # As a browser keeps them: by name, whatever the port.
+        kept = dict(get(url)[1]["Set-Cookie"].partition(";")[0].split("=") for url in (one, two))
+        cookies = "; ".join(f"{name}={value}" for name, value in kept.items())
+        assert all(get(url.partition("?")[0] + "state", Cookie=cookies)[0] == 200 for url in (one, two))
+
+
+def test_a_browser_that_leaves_in_the_middle_is_no_news(capfd):
+    with serving() as (_, show, url):
+        show(result(n=0, image=np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint8)))
+        for asked in (b"", b"GET / HT", b"GET /state HTTP/1.1\r\nHost: localhost\r\n\r\n"):
+            browser = socket.create_connection(("127.0.0.1", int(url.rstrip("/").rpartition(":")[2])))
+            browser.sendall(asked)
+            # Closed at once, and by a reset.
+            browser.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            browser.close()
+        assert get(url + "state")[0] == 200
+        time.sleep(0.1)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_mistake_in_an_answer_is_one_line(monkeypatch, capfd):
+    page, said = Page(Overlay(PENN), PENN, LatencyHistory(0), "", lambda: 1 / 0), []
+    with page_sink(page, PageAddress("127.0.0.1", 0, None), said.append), pytest.raises(OSError):
+        get(said[0] + "state")
+    assert said[1:] == ["warning: the live page gave no answer: ZeroDivisionError('division by zero')"]
+    assert capfd.readouterr() == ("", "")
 
 
 def test_another_sites_name_for_this_machine_is_refused():
     with serving() as (_, _, url):
-        for host in ("evil.example:80", "evil.example", "localhost.evil.example", "127.0.0.1@evil.example:80"):
+        for host in ("evil.example:80", "evil.example", "localhost.evil.example", "127.0.0.1@evil.example:80", "[", ""):
             assert refused(url + "state", Host=host) == 403
         for host in ("localhost:80", "localhost", "[::1]:80", "127.0.0.1"):
             assert get(url + "state", Host=host)[0] == 200
