@@ -28,10 +28,16 @@ def test_a_broker_is_named_as_mqtt_users_do(uri, expected):
     assert broker(uri) == expected
 
 
-@pytest.mark.parametrize("uri", ["host", "http://host", "mqtt://", "mqtt://host:port"])
+@pytest.mark.parametrize("uri", ["host", "http://host", "mqtt://", "mqtt://host:port", "mqtt://[", "mqtt://a..b"])
 def test_what_is_no_broker_is_refused(uri):
     with pytest.raises(ConfigError, match="mqtt://host"):
         broker(uri)
+
+
+@pytest.mark.parametrize("topic", ["a/+", "a%23", "a?b", "a" * 65_001])
+def test_a_topic_that_no_message_can_have_is_refused(topic):
+    with pytest.raises(ConfigError, match="cannot be published to"):
+        broker(f"mqtt://host/{topic}")
 
 
 @pytest.fixture
@@ -156,6 +162,42 @@ def test_a_broker_that_is_not_there_is_said_and_keeps_nobody_waiting(mosquitto):
         wait_for(lambda: said)
     assert "cannot be reached" in said[0] and time.perf_counter() - begin < 10
     assert said[-1] == f"100 messages did not reach the MQTT broker 127.0.0.1:{to.port}"
+
+
+def test_a_broker_that_goes_and_comes_back_is_said_once_each(mosquitto, monkeypatch):
+    start, to = mosquitto
+    said = []
+    monkeypatch.setattr("edge.sinks.mqtt.RETRY_S", (0, 0))
+    with mqtt_sink(to, said.append):
+        wait_for(lambda: said)
+        time.sleep(0.3)  # and is tried many times
+        assert said == [f"the MQTT broker 127.0.0.1:{to.port} cannot be reached; trying again in the background"]
+        process = start()
+        wait_for(lambda: len(said) == 2)
+        process.kill()
+        process.wait()
+        wait_for(lambda: len(said) == 4)
+    assert [text.partition(f":{to.port} ")[2].partition(";")[0] for text in said] == [
+        "cannot be reached",
+        "is back",
+        "is lost",
+        "cannot be reached",
+    ]
+
+
+def test_a_broker_that_does_not_even_refuse_keeps_nobody_waiting(monkeypatch):
+    monkeypatch.setattr("edge.sinks.mqtt.LEAVING_S", 0.3)
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        waiting = [socket.socket() for _ in range(4)]
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(full.getsockname())
+        said, begin = [], time.monotonic()
+        with mqtt_sink(Broker("127.0.0.1", full.getsockname()[1], "test", None, None, False), said.append) as publish:
+            publish(event(1))
+        assert time.monotonic() - begin < 2 and len(said) == 1
+        for one in waiting:
+            one.close()
 
 
 def test_a_run_that_is_over_before_the_broker_has_answered_still_tells_everything(mosquitto):
