@@ -43,6 +43,9 @@ SYSTEM_REFUSALS = {
 }
 """What to do where the system refuses a file, in whatever command and at whatever step it does so."""
 
+NO_THREAD = "can't start new thread"
+"""Python has no kind of error for it."""
+
 set_parsing_settings(docstring_parse_attribute_docstrings=True)
 set_loader("yaml", read_flags, (yaml.YAMLError,))
 
@@ -167,14 +170,38 @@ def run_command_line(program: str, about: str, commands: dict[str, Command], arg
         options = dict(parser.instantiate(args)[args.command])
         options.pop("config", None)
         command.function(command.config(**options))
-    except SkdError as error:
-        _fail(str(error))
-    except OSError as error:
-        if error.filename is None or error.errno not in SYSTEM_REFUSALS:
-            raise
-        _fail(f"{os.fsdecode(error.filename)}: {error.strerror}; {SYSTEM_REFUSALS[error.errno]}")
-    except MemoryError as error:
-        _fail(f"there is not enough memory: {str(error) or 'Python gives no size'}; close other programs, or add swap")
     except KeyboardInterrupt:
-        console.print("interrupted")
-        raise SystemExit(INTERRUPTED) from None
+        _interrupted()
+    except Exception as error:
+        if _came_of_ctrl_c(error):
+            _interrupted()
+        if (line := _in_words(error)) is None:
+            raise
+        _fail(line)
+
+
+def _interrupted() -> NoReturn:
+    console.print("interrupted")
+    raise SystemExit(INTERRUPTED) from None
+
+
+def _came_of_ctrl_c(error: BaseException | None) -> bool:
+    """What is interrupted while a library not written in Python is loaded comes out as an ImportError."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _in_words(error: Exception) -> str | None:
+    """What a user can mend, on one line; None for a mistake of our own."""
+    if isinstance(error, SkdError):
+        return str(error)
+    if isinstance(error, OSError) and error.filename is not None and error.errno in SYSTEM_REFUSALS:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}; {SYSTEM_REFUSALS[error.errno]}"
+    if isinstance(error, MemoryError):
+        return f"there is not enough memory: {str(error) or 'Python gives no size'}; close other programs, or add swap"
+    if isinstance(error, RuntimeError) and str(error) == NO_THREAD:
+        return "the system starts no more threads here; allow more: ulimit -u, or a container's --pids-limit"
+    return None

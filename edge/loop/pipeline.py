@@ -106,9 +106,8 @@ class Pipeline:
                 ("action", self._act, self._finish),
             )
         ]
-        for thread in stages:
-            thread.start()
         try:
+            self._start(stages)
             for outlet in self._outlets:
                 if outlet.terms.here:
                     outlet.work()
@@ -120,13 +119,24 @@ class Pipeline:
         hanging = [outlet.name for outlet in self._outlets if not outlet.join()]
         deadline = time.monotonic() + STOPPING_S
         for thread in stages:
-            thread.join(max(deadline - time.monotonic(), 0.0))
+            if thread.ident is not None:
+                thread.join(max(deadline - time.monotonic(), 0.0))
         self._outcome.hanging = (*hanging, *(thread.name for thread in stages if thread.is_alive()))
         self._outcome.seconds = time.perf_counter() - start
         if isinstance(self._pictures, Newest):
             self._outcome.dropped = self._pictures.dropped
         self._outcome.given_up = given_up(self._outlets)
         return self._concluded()
+
+    def _start(self, stages: Sequence[threading.Thread]) -> None:
+        """In order; where the system has no thread for one of them, the run is over before it has begun."""
+        try:
+            for thread in stages:
+                thread.start()
+        except RuntimeError as error:
+            self._error = error
+            self.stop()
+            self._finish()
 
     def _concluded(self) -> RunOutcome:
         error = self._first_error()

@@ -89,7 +89,11 @@ class Outlet:
         if self.terms.here:
             self._enter()
             return
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self._finished = True  # the system has no thread for it, so that it need not be waited for
+            raise
         with self._changed:
             self._changed.wait_for(lambda: self._ready or self._finished)
         if self.error is not None:

@@ -65,17 +65,17 @@ def page_sink(page: Page, address: PageAddress, say: Callable[[str], None]) -> I
             where=f"{address.host}:{address.port}",
             hint="choose another port, or an address of this machine: 0.0.0.0:8080 is all of them",
         ) from error
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.5}, name="page", daemon=True)
-    thread.start()
-    query = f"/?token={address.token}" if address.token else "/"
-    host = f"[{address.host}]" if ":" in address.host else address.host
-    say(f"http://{host}:{server.server_port}{query}")
-    try:
-        yield page.show
-    finally:
-        page.end()
-        server.shutdown()
-        server.server_close()
+    with server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.5}, name="page", daemon=True)
+        thread.start()
+        query = f"/?token={address.token}" if address.token else "/"
+        host = f"[{address.host}]" if ":" in address.host else address.host
+        say(f"http://{host}:{server.server_port}{query}")
+        try:
+            yield page.show
+        finally:
+            page.end()
+            server.shutdown()
 
 
 class _Server(ThreadingHTTPServer):

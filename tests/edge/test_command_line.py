@@ -12,7 +12,7 @@ from typing import Literal
 import pytest
 
 from edge.cli.command_line import Command, run_command_line
-from edge.contract.errors import ConfigError, SourceError
+from edge.contract.errors import ConfigError, MissingDependency, SourceError
 
 
 @dataclass(frozen=True)
@@ -234,6 +234,7 @@ def test_a_yes_or_no_may_be_given_by_its_flag_alone(argv, dry):
         (OSError(errno.EMFILE, "Too many open files", "a"), r"a: Too many open files; .+ulimit -n 4096"),
         (MemoryError("Unable to allocate 3 TiB"), "there is not enough memory: Unable to allocate 3 TiB; .+"),
         (MemoryError(), "there is not enough memory: Python gives no size; .+"),
+        (RuntimeError("can't start new thread"), "the system starts no more threads here; .+ulimit -u.+"),
     ],
 )
 def test_what_the_system_refuses_anywhere_in_a_command_is_one_line(capsys, error, line):
@@ -243,6 +244,21 @@ def test_what_the_system_refuses_anywhere_in_a_command_is_one_line(capsys, error
     with pytest.raises(SystemExit) as left:
         run_command_line("edge", "", {"run": Command(Run, refused, "")}, ["run", "--source", "a"])
     assert left.value.code == 2 and re.fullmatch(f"error: {line}\n", capsys.readouterr().err)
+
+
+def test_ctrl_c_while_a_library_is_loaded_is_no_library_that_does_not_load(capsys):
+    def loading(run: Run) -> None:
+        try:
+            try:
+                raise KeyboardInterrupt
+            except KeyboardInterrupt as ctrl_c:  # as libraries that are not written in Python have it
+                raise ImportError("initialization failed") from ctrl_c
+        except ImportError as error:
+            raise MissingDependency("onnxruntime", needed_for="this", install="pip", because=error) from error
+
+    with pytest.raises(SystemExit) as left:
+        run_command_line("edge", "", {"run": Command(Run, loading, "")}, ["run", "--source", "a"])
+    assert left.value.code == 130 and capsys.readouterr().err == "interrupted\n"
 
 
 def test_an_error_of_our_own_making_is_no_users():
