@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from calibrate.student import StudentConfig
 from edge.cli.console import console
 from edge.cli.report_page import replace_section
 from edge.contract.bundle import CALIBRATION, STUDENT_FP32, STUDENT_INT8, Bundle, read_bundle
 from edge.contract.errors import BundleError, DataError
+from edge.contract.manifest import AccuracyBudget
 from edge.contract.reading import read_json
 
 VERIFY_AGAIN = "write it with `python -m calibrate verify --clips test.npz --report`"
-MOST_BYTES = 0.3
-"""Of the FP32 file: the goal for an INT8 student."""
 COLUMNS = (
     "student", "test clips", "FP32 top-1 %", "INT8 top-1 %", "agreement with FP32 %", "float layers", "file, of FP32 %",
     "FP32, INT8 p50 ms",
@@ -60,7 +60,9 @@ def section(bundle: Bundle, verified: dict[str, Any]) -> list[str]:
     networks = {n["network"]: n for n in verified["networks"]}
     fp32, int8 = networks[STUDENT_FP32], networks[STUDENT_INT8]
     record = read_json(bundle.file(CALIBRATION), BundleError, "run `python -m calibrate student` again")
-    told, budget = manifest.training, verified["budget"]
+    told, budget = manifest.training, AccuracyBudget(**verified["budget"])
+    drop, alike = fp32["top1"] - int8["top1"], int8["labelled"]["agreement"]
+    size, largest = 100 * int8["bytes_ratio"], StudentConfig.max_size
     tuned = told.get("quantise_aware_epochs")
     further = "" if tuned is None else f", then fine-tuned in INT8 for {tuned} epochs"
     runtime = fp32["runtime"].replace(", FP32", "")
@@ -69,10 +71,10 @@ def section(bundle: Bundle, verified: dict[str, Any]) -> list[str]:
         f"{told.get('network')}, width {told.get('width')}",
         str(fp32["labelled"]["samples"]),
         f"{fp32['top1']:.2f}",
-        _missed(f"{int8['top1']:.2f}", fp32["top1"] - int8["top1"] > budget["max_top1_drop"]),
-        _missed(f"{int8['labelled']['agreement']:.2f}", int8["labelled"]["agreement"] < budget["min_agreement"]),
+        _bold(f"{int8['top1']:.2f}", budget.missed(100, drop)),
+        _bold(f"{alike:.2f}", budget.missed(alike)),
         f"{len(record['float_layers'])} of {layers}",
-        _missed(f"{100 * int8['bytes_ratio']:.1f}", int8["bytes_ratio"] > MOST_BYTES),
+        _bold(f"{size:.1f}", size > largest),
         f"{fp32['latency']['p50_ms']:.2f}, {int8['latency']['p50_ms']:.2f}",
     )
     return [
@@ -81,8 +83,8 @@ def section(bundle: Bundle, verified: dict[str, Any]) -> list[str]:
         *textwrap.wrap(
             f"{datetime.date.today()}, {platform.machine()}, {os.cpu_count()} cores, {runtime}. Student distilled with "
             f"the method `{told.get('method')}`, {told.get('epochs')} epochs; ranges by {record['method']} of "
-            f"{len(record['ids'])} training clips{further}. Budget: top-1 within {budget['max_top1_drop']:g} points, "
-            f"agreement of {budget['min_agreement']:g} %; bold: budget missed, or more than {100 * MOST_BYTES:.0f} % "
+            f"{len(record['ids'])} training clips{further}. Budget: top-1 within {budget.max_top1_drop:g} points, "
+            f"agreement of {budget.min_agreement:g} %; bold: budget missed, or more than {largest:.0f} % "
             "of the file size.",
             width=120,
         ),
@@ -93,7 +95,7 @@ def section(bundle: Bundle, verified: dict[str, Any]) -> list[str]:
     ]
 
 
-def _missed(figure: str, over: bool) -> str:
+def _bold(figure: str, over: object) -> str:
     return f"**{figure}**" if over else figure
 
 

@@ -19,7 +19,6 @@ from calibrate.calibration_set import (
     write_record,
 )
 from calibrate.judging.compare import accuracies, logits_of, one_by_one
-from calibrate.report import MOST_BYTES
 from edge.cli.console import console
 from edge.contract.bundle import CALIBRATION, STUDENT_FP32, STUDENT_INT8, read_bundle, write_manifest
 from edge.contract.manifest import AccuracyBudget, Manifest, accuracy_text
@@ -52,7 +51,7 @@ class StudentConfig:
     float_layers: int | None = None
     """Number of layers, the most sensitive, that stay in floating point. Unset: the first, which reads coordinates,
     as few others as bring the calibration clips within the bundle's budget, and what `max_size` allows."""
-    max_size: float = 100 * MOST_BYTES
+    max_size: float = 30.0
     """Largest size of the INT8 file, in percent of the FP32 file. As far as it allows, further layers stay in floating
     point, the noisiest first; 0 for none."""
 

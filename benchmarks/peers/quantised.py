@@ -13,8 +13,11 @@ from calibrate.calibration_set import Method
 from calibrate.judging.compare import one_by_one
 from calibrate.quantisation.quantise import Quantiser
 from calibrate.quantisation.size_limit import noisiest_within
-from calibrate.report import MOST_BYTES
+from calibrate.student import StudentConfig
 from edge.contract.types import Float32
+
+MOST_BYTES = StudentConfig.max_size / 100
+"""Of the FP32 file, for every network alike."""
 
 
 def write_int8(whole: Path, small: Path, samples: Float32, judged: Float32, method: Method) -> int:
