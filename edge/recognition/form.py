@@ -41,8 +41,8 @@ def why_not(bundle: Bundle, config: RecogniserConfig, decisions: DecisionConfig)
         return "an engine was built of the student, and none of its stream"
     if (lost := _lost_points(bundle, form, precision)) is None:
         return f"the accuracy of both forms in {precision} is not known from the same clips"
-    if lost > (borne := bundle.manifest.budget.max_top1_drop):
-        return f"streamed, it loses {lost:.2f} points of top-1, and the bundle's budget is {borne:g}"
+    if (budget := bundle.manifest.budget).missed(100, lost):
+        return f"streamed, it loses {lost:.2f} points of top-1, and the bundle's budget is {budget.max_top1_drop:g}"
     if (frames := form.frames_per_clip.get(precision)) is None:
         return f"what a frame costs in {precision} was not measured"
     # A camera that is slower than the network, with a stride in its pictures, would make clips cheaper than this says.

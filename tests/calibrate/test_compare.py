@@ -9,6 +9,7 @@ import pytest
 
 from calibrate.judging.compare import WARM_UP, agreement, deviation, latencies, least_agreement, top1
 from calibrate.judging.compare_poses import joint_distances, people_agreement
+from edge.contract.manifest import AccuracyBudget
 from edge.contract.types import Pose
 
 
@@ -120,3 +121,13 @@ def test_more_decided_otherwise_would_be_seen_in_less_than_one_draw_of_twenty(sa
     differ = Fraction(str(100 - wanted)) / 100
     at_most = [math.comb(samples, k) * differ**k * (1 - differ) ** (samples - k) for k in range(changed + 1)]
     assert sum(at_most) >= Fraction(95, 100) > sum(at_most[:-1])
+
+
+@pytest.mark.parametrize(("samples", "differ"), [(7, 1), (19, 1), (38, 2), (133, 3), (256, 5), (511, 9)])
+def test_as_many_as_chance_may_change_are_within_the_budget_they_are_judged_by(samples: int, differ: int) -> None:
+    """6 of 7 and 1 - 1/7 are not the same number in floating point."""
+    budget = AccuracyBudget(min_agreement=least_agreement(samples, 99))
+    for changed, missed in ((differ, False), (differ + 1, True)):
+        other = np.eye(samples)
+        other[:changed] = np.roll(other[:changed], 1, axis=1)
+        assert bool(budget.missed(100 * agreement(np.eye(samples), other))) == missed

@@ -128,6 +128,17 @@ def test_what_is_missed_of_a_budget_is_said_and_both_limits_are_within_it(agreem
     assert budget.missed(agreement, top1_drop) == missed
 
 
+@pytest.mark.parametrize("clips", [200, 400, 1000, 2000, 2200])
+def test_a_budget_that_is_used_up_to_the_last_clip_is_kept(clips):
+    """Half a point of so many clips is a whole number of them; in floating point one in two drops is a bit more."""
+    budget, lost = AccuracyBudget(max_top1_drop=0.5, min_agreement=99.0), clips // 200
+    for right in range(lost, clips + 1):
+        assert budget.missed(100.0, 100 * (right / clips) - 100 * ((right - lost) / clips)) == []
+        assert budget.missed(100.0, 100 * (right / clips - (right - lost) / clips)) == []
+    assert budget.missed(100.0, 100 * (lost + 1) / clips)
+    assert budget.missed(100 * (clips - clips // 100 - 1) / clips)
+
+
 def test_no_manifest_names_the_folder_and_the_command_that_makes_one(tmp_path):
     for folder in (tmp_path, tmp_path / "nowhere"):
         line = refused(folder)
