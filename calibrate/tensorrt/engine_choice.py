@@ -15,7 +15,8 @@ class Candidate:
     """What was found about one precision on this device.
 
     agreement: percent of decisions (or of people found) that are the reference's. top1_drop: points, None without
-        labels. failed: why there is no engine; then nothing else was measured.
+        labels. failed: why there is no engine; then nothing else was measured. yardstick: why this one only measures
+        the others, and is not to be kept.
     """
 
     precision: str
@@ -23,11 +24,12 @@ class Candidate:
     agreement: float = 0.0
     top1_drop: float | None = None
     failed: str = ""
+    yardstick: str = ""
 
     def misses(self, budget: AccuracyBudget) -> str:
-        """What of the budget it misses, empty where it is within."""
-        if self.failed:
-            return self.failed
+        """What of the budget it misses, or why it is no choice at all; empty where it is within."""
+        if self.failed or self.yardstick:
+            return self.failed or self.yardstick
         return "; ".join(budget.missed(self.agreement, self.top1_drop))
 
 
@@ -42,15 +44,18 @@ class Choice:
 def choose(candidates: Sequence[Candidate], budget: AccuracyBudget, forced: str | None = None) -> Choice:
     """The fastest candidate within the budget, or the one a user forces, if it could be built.
 
-    Raises EngineError, with every candidate's reason, where none is left.
+    Raises EngineError where none is left, with every candidate's reason or with that of the one forced.
     """
     misses = {c.precision: c.misses(budget) for c in candidates}
     built = {c.precision: c.latency for c in candidates if c.latency is not None and not c.failed}
-    within = {p: latency for p, latency in built.items() if not misses[p] or p == forced}
-    if forced is not None:
-        within = {p: latency for p, latency in within.items() if p == forced}
+    if forced is None:
+        within = {p: latency for p, latency in built.items() if not misses[p]}
+    elif forced in built:
+        within = {forced: built[forced]}
+    else:
+        raise EngineError(f"there is no {forced} engine: {misses[forced]}", hint="choose another precision")
     if not within:
-        why = "; ".join(f"{p}: {reason or 'not forced'}" for p, reason in misses.items())
+        why = "; ".join(f"{p}: {reason}" for p, reason in misses.items())
         raise EngineError(f"no engine is within the budget ({why})", hint="force one with --precision, or retrain")
     kept = min(within, key=lambda p: within[p].p50_ms)
     reasons = {}

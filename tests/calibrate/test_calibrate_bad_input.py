@@ -15,7 +15,7 @@ import tiny_bundle
 
 from calibrate.__main__ import COMMANDS
 from edge.cli.command_line import run_command_line
-from edge.contract.bundle import read_bundle
+from edge.contract.bundle import read_bundle, write_manifest
 
 Argv = list[str | Path]
 CASES: dict[str, Callable[[Path], Argv]] = {}
@@ -147,6 +147,15 @@ def a_network_that_tensorrt_cannot_take(folder: Path) -> Argv:
 def a_core_that_the_board_lacks(folder: Path) -> Argv:
     """this board has no DLA cores, so there is no core 0; leave dla_core out"""
     return ["engine", "--onnx", networks.student(folder / "student.onnx"), "--dla_core", "0"]
+
+
+@on_a_board()
+def an_int8_engine_of_a_bundle_without_int8(folder: Path) -> Argv:
+    """the bundle holds no student.int8.onnx"""
+    bundle = tiny_bundle.make(folder / "bundle")
+    (bundle / "student.int8.onnx").unlink()
+    write_manifest(bundle, read_bundle(bundle).manifest)
+    return ["engine", "--bundle", bundle, "--precision", "int8"]
 
 
 @on_a_board()

@@ -65,7 +65,7 @@ def test_a_user_can_force_one_and_is_told_what_it_costs() -> None:
 def test_where_none_is_left_every_reason_is_given() -> None:
     with pytest.raises(EngineError, match=r"fp16: agrees on 10\.00 %.*int8: no kernel"):
         choose([candidate("fp16", 1, 10.0), Candidate("int8", failed="no kernel")], BUDGET)
-    with pytest.raises(EngineError, match="int8: no kernel"):
+    with pytest.raises(EngineError, match="there is no int8 engine: no kernel"):
         choose([FP32, Candidate("int8", failed="no kernel")], BUDGET, forced="int8")
 
 
@@ -156,6 +156,24 @@ def test_for_a_dla_core_int8_is_out_and_fp32_on_the_gpu_is_the_yardstick(timed_b
     engine(EngineConfig(bundle=bundle, dla_core=0, precision="fp16"))
     assert "FP16 on DLA 0" in open_engine(bundle / "student.engine").describe()
     assert "a DLA core knows no Q/DQ" in " ".join(re.sub("│", " ", capsys.readouterr().err).split())
+
+
+def test_an_engine_for_a_dla_core_is_never_one_of_the_gpu(
+    timed_board, bundle: Path, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A DLA is seldom as fast as the GPU, which is not what it is asked for."""
+    timed_board(dla_cores=1)
+    monkeypatch.setitem(SECONDS, "fp16", 0.02)
+    engine(EngineConfig(bundle=bundle, dla_core=0))
+    assert "FP16 on DLA 0" in open_engine(bundle / "student.engine").describe()
+    assert "runs on the GPU" in " ".join(re.sub("│", " ", capsys.readouterr().err).split())
+    timed_board({"fp16"}, dla_cores=1)
+    with pytest.raises(EngineError, match=r"no engine is within the budget \(fp32: runs on the GPU"):
+        engine(EngineConfig(bundle=bundle, dla_core=0))
+    with pytest.raises(ConfigError, match="a DLA core computes in half precision"):
+        engine(EngineConfig(bundle=bundle, dla_core=0, precision="fp32"))
+    with pytest.raises(EngineError, match="there is no int8 engine: a DLA core knows no Q/DQ"):
+        engine(EngineConfig(bundle=bundle, dla_core=0, precision="int8"))
 
 
 def test_of_sixteen_stored_clips_chance_may_decide_one_otherwise_but_not_two(timed_board, bundle: Path) -> None:
