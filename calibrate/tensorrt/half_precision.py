@@ -9,11 +9,13 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper, version_converter
 
-from calibrate.quantisation.onnx_graph import copied, is_quantised, rename_tensors, set_nodes
+from calibrate.quantisation.onnx_graph import Array, Graph, attributes, copied, is_quantised, rename_tensors, set_nodes
 from edge.contract.errors import EngineError
 
 LARGEST = 65504.0
 """Of half precision; weights beyond are clipped."""
+SMALLEST = 2.0**-14
+"""Of half precision with all its digits; what is less has fewer, and at last none."""
 
 HALF_SCALES, IR_VERSION = 19, 9
 """The operator set from which on Q/DQ take and give half precision, and the least version of ONNX that knows it."""
@@ -23,50 +25,81 @@ OTHERWISE = "choose fp16 or fp32"
 def in_half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
     """The network with float weights and activations in half precision; its inputs and outputs keep their types.
 
-    What is quantised stays so, with scales in half precision. Raises EngineError where a scale would become 0, or
-    where the network cannot be brought to operator set 19.
+    What is quantised stays so, with scales in half precision. Raises EngineError where an activation's scale would
+    become 0, or where the network cannot be brought to operator set 19.
     """
     result = _with_half_scales(model) if is_quantised(model) else copied(model)
     graph = result.graph
     for initializer in graph.initializer:
         if initializer.data_type == TensorProto.FLOAT:
-            array = np.clip(numpy_helper.to_array(initializer), -LARGEST, LARGEST).astype(np.float16)
-            initializer.CopyFrom(numpy_helper.from_array(array, initializer.name))
+            half = _half(numpy_helper.to_array(initializer))
+            initializer.CopyFrom(numpy_helper.from_array(half, initializer.name))
     for node in graph.node:
         for attribute in node.attribute:
             if attribute.name == "to" and attribute.i == TensorProto.FLOAT:
                 attribute.i = TensorProto.FLOAT16
             if attribute.name == "value" and attribute.t.data_type == TensorProto.FLOAT:
-                attribute.t.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(attribute.t).astype(np.float16)))
+                attribute.t.CopyFrom(numpy_helper.from_array(_half(numpy_helper.to_array(attribute.t))))
+            if attribute.name in ("value_float", "value_floats"):  # the short forms of a Constant
+                tensor = numpy_helper.from_array(_half(np.array(helper.get_attribute_value(attribute), np.float32)))
+                attribute.CopyFrom(helper.make_attribute("value", tensor))
     constants = {i.name for i in graph.initializer}
     before, after = [], []
     for value in graph.input:
         if value.name not in constants and value.type.tensor_type.elem_type == TensorProto.FLOAT:
-            half = f"{value.name}.half"
-            rename_tensors(graph.node, {value.name: half})
-            before.append(helper.make_node("Cast", [value.name], [half], name=half, to=TensorProto.FLOAT16))
+            inner = f"{value.name}.half"
+            rename_tensors(graph.node, {value.name: inner})
+            before.append(helper.make_node("Cast", [value.name], [inner], name=inner, to=TensorProto.FLOAT16))
     for value in graph.output:
         if value.type.tensor_type.elem_type == TensorProto.FLOAT:
-            half = f"{value.name}.half"
-            rename_tensors(graph.node, {value.name: half})
+            inner = f"{value.name}.half"
+            rename_tensors(graph.node, {value.name: inner})
             name = f"{value.name}.float"
-            after.append(helper.make_node("Cast", [half], [value.name], name=name, to=TensorProto.FLOAT))
+            after.append(helper.make_node("Cast", [inner], [value.name], name=name, to=TensorProto.FLOAT))
     set_nodes(result, [*before, *graph.node, *after])
     # The shapes that are noted between layers name single precision.
     del graph.value_info[:]
     return result
 
 
+def _half(array: Array) -> Array:
+    result: Array = np.clip(array, -LARGEST, LARGEST).astype(np.float16)
+    return result
+
+
 def _with_half_scales(model: onnx.ModelProto) -> onnx.ModelProto:
+    model = _with_larger_steps(model)
     scales = {n.input[1] for n in model.graph.node if n.op_type == "QuantizeLinear"}
     for initializer in model.graph.initializer:
         if initializer.name in scales and (numpy_helper.to_array(initializer).astype(np.float16) == 0).any():
             raise EngineError(f"the scale {initializer.name} is too small for half precision", hint=OTHERWISE)
     if next(o.version for o in model.opset_import if not o.domain) >= HALF_SCALES:
-        return copied(model)
+        return model
     try:
         result: onnx.ModelProto = version_converter.convert_version(model, HALF_SCALES)
     except RuntimeError as error:
         raise EngineError(f"cannot be brought to operator set {HALF_SCALES}: {error}", hint=OTHERWISE) from error
     result.ir_version = max(result.ir_version, IR_VERSION)
+    return result
+
+
+def _with_larger_steps(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Weights whose scale is too small for half precision, in whole steps of the next larger that it holds.
+
+    A channel of next to no weights has such a scale, and TensorRT refuses one that has become 0.
+    """
+    result = copied(model)
+    graph, stated = Graph(result), Graph(model).constants
+    for node in graph.nodes("DequantizeLinear"):
+        if node.input[0] not in stated or not (stated[node.input[1]] < SMALLEST).any():
+            continue
+        weight, scale = stated[node.input[0]], stated[node.input[1]].astype(np.float64)
+        half = scale.astype(np.float16)
+        larger = np.where(half < scale, np.nextafter(half, np.float16(np.inf)), half).astype(np.float64)
+        held = np.where(scale < SMALLEST, larger, scale)
+        along = [1] * weight.ndim
+        if scale.ndim:
+            along[attributes(node).get("axis", 1)] = -1
+        graph.set_constant(node.input[0], np.round(weight * (scale / held).reshape(along)))
+        graph.set_constant(node.input[1], held)
     return result

@@ -7,6 +7,7 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, numpy_helper
 
+from calibrate.quantisation.onnx_graph import Graph
 from calibrate.quantisation.quantise import Quantiser
 from calibrate.tensorrt.half_precision import in_half_precision
 from calibrate.tensorrt.qdq_fusion import fusible
@@ -65,6 +66,60 @@ def test_a_scale_that_half_precision_would_make_zero_is_refused(int8: onnx.Model
     found.CopyFrom(numpy_helper.from_array(np.float32(1e-9), scale))
     with pytest.raises(EngineError, match="too small for half precision"):
         in_half_precision(int8)
+
+
+def eight_bit_convolution(folder: Path, weight: np.ndarray, scale: np.ndarray) -> Path:
+    """y = conv(x) with weights of eight bits (O, 1, 1, 1) and a scale for each channel."""
+    node = networks.helper.make_node
+    nodes = [
+        node("QuantizeLinear", ["x", "s", "z"], ["q"], name="quantize"),
+        node("DequantizeLinear", ["q", "s", "z"], ["xd"], name="dequantize"),
+        node("DequantizeLinear", ["w", "ws", "wz"], ["wd"], name="weights", axis=0),
+        node("Conv", ["xd", "wd"], ["y"], name="conv"),
+    ]
+    weights = {
+        "s": np.float32(0.01), "z": np.int8(0), "w": weight.astype(np.int8).reshape(-1, 1, 1, 1),
+        "ws": scale.astype(np.float32), "wz": np.zeros(len(scale), np.int8),
+    }  # fmt: skip
+    return networks.save(folder / "c.int8.onnx", nodes, weights, (("x", [1, 1, 4, 4]), ("y", [1, len(scale), 4, 4])))
+
+
+SCALES = np.array([1e-12, 2e-9, 7e-8, 1e-6, 3e-5, 0.02])
+"""Of channels that a network uses less and less; half precision has 6e-8 and nothing below."""
+
+
+def test_weights_of_a_scale_that_half_precision_does_not_hold_are_rounded_to_what_it_holds(tmp_path: Path) -> None:
+    whole = np.array([127, -127, 100, -90, 3, 127])
+    half = Graph(in_half_precision(onnx.load(eight_bit_convolution(tmp_path, whole, SCALES)))).constants
+    scale, weight = half["ws"], half["w"].ravel().astype(int)
+    assert scale.dtype == np.float16 and (scale > 0).all() and np.abs(weight).max() <= 127
+    # No weight is further off than half a step, and no step much longer than it was, or than half precision can tell.
+    wrong = np.abs(weight * scale.astype(float) - whole * SCALES)
+    assert (wrong <= 0.51 * scale.astype(float))[:-1].all() and wrong[-1] <= 127 * 0.02 * 2.0**-11
+    assert (scale <= SCALES * (1 + 2.0**-10) + 2.0**-24).all()
+
+
+def test_a_channel_of_next_to_no_weights_is_built_by_tensorrt(tmp_path: Path) -> None:
+    """It refused the file, for a scale that had become 0."""
+    pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
+    from calibrate.tensorrt.parser_gate import gate
+
+    half = in_half_precision(onnx.load(eight_bit_convolution(tmp_path, np.full(6, 127), SCALES)))
+    onnx.save(half, str(tmp_path / "half.onnx"))
+    assert gate(tmp_path / "half.onnx", ("SM86",)).errors == ()
+
+
+@pytest.mark.parametrize("form", [{"value_float": 2.0}, {"value_floats": [2.0, -1e9, 3.0, 0.5]}])
+def test_constants_in_their_short_forms_are_in_half_precision_too(tmp_path: Path, form: dict) -> None:
+    nodes = [
+        networks.helper.make_node("Constant", [], ["k"], **form),
+        networks.helper.make_node("Max", ["x", "k"], ["y"]),
+    ]
+    path = networks.save(tmp_path / "k.onnx", nodes, {}, (("x", [1, 4]), ("y", [1, 4])))
+    half = in_half_precision(onnx.load(path))
+    onnx.checker.check_model(half, full_check=True)
+    x = np.array([[1, -5, 4, -8]], np.float32)
+    np.testing.assert_array_equal(networks.run(half, x), np.maximum(x, next(iter(form.values()))))
 
 
 @pytest.mark.parametrize("quantised", [False, True])
