@@ -40,6 +40,9 @@ STIFFNESS = 1.0
 What eight bits add to the inputs is noise, and least squares answer noise with smaller weights, layer after layer. With
 0.01 MobileNet-thin's maps kept their strength in the scene that weights were fitted to and lost half of it in others.
 """
+STILL = 1e-4
+"""Variance, as part of the mean square, of inputs that hardly vary: what is less may be rounding in single precision.
+They say nothing but their mean."""
 DAMPING = 0.01
 """The like, where rounding is made good by weights not yet rounded: the errors are small, and so is what they ask."""
 
@@ -127,6 +130,8 @@ def _moments(
         covariance += share * (there @ here.transpose(0, 2, 1))
     variance -= mean[:, :, None] * mean[:, None, :]
     covariance -= wanted_mean[:, :, None] * mean[:, None, :]
+    still = np.trace(variance, axis1=1, axis2=2) < STILL * (mean**2).sum(axis=1)
+    variance[still] = covariance[still] = 0
     return _Moments(mean, wanted_mean, variance, covariance)
 
 

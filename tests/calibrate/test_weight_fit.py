@@ -74,6 +74,20 @@ def test_the_bias_takes_the_mean_that_is_left() -> None:
     np.testing.assert_allclose(weights_of(given), [[2]], rtol=1e-4)
 
 
+def test_inputs_that_never_vary_leave_the_weights_and_the_mean_output_what_they_were() -> None:
+    """As behind channels that a network does not use: single precision makes of their variance less than nothing."""
+    rng = np.random.default_rng(4)
+    weight = rng.integers(-127, 128, (3, 24, 1, 1)).astype(np.float32)
+    weight[:, 0] = 127
+    constant = rng.uniform(1, 100, (1, 24, 1, 1))
+    samples = [np.broadcast_to(constant, (1, 24, 4, 4)).astype(np.float32) for _ in range(5)]
+    given = fitted(eight_bit(weight, 1.0), exact(weight), samples)
+    np.testing.assert_allclose(weights_of(given), weight[..., 0, 0], rtol=1e-6)
+    (output,) = ort.InferenceSession(given.SerializeToString()).run(None, {"x": samples[0]})
+    wanted = (weight[..., 0, 0] @ constant.ravel()).reshape(1, 3, 1, 1)
+    np.testing.assert_allclose(output, np.broadcast_to(wanted, output.shape), rtol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("kernel", "group", "attributes"),
     [
