@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.contract.bundle import Bundle
-from edge.contract.errors import BundleError, DataError
+from edge.contract.errors import BundleError, ConfigError, DataError
 from edge.contract.files import write_json
 from edge.contract.reading import read_npz
 from edge.contract.types import Float32
@@ -104,8 +104,10 @@ def check_clips(bundle: Bundle, given: LabelledClips, where: Path) -> LabelledCl
 def stratified(labels: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
     """At most ``count`` positions in ``labels``, rising, as evenly over the classes as their sizes allow.
 
-    No class gets two more than another that has any left.
+    No class gets two more than another that has any left. Raises ConfigError for no such count or seed.
     """
+    if count < 1 or seed < 0:
+        raise ConfigError(f"samples {count} and seed {seed} choose nothing; samples start at 1, seeds at 0")
     shuffled = np.random.default_rng(seed).permutation(len(labels))
     # Rank of each clip within its class; taking by rank gives every class its first before any its second.
     rank = np.empty(len(labels), np.int64)

@@ -11,14 +11,14 @@ import numpy as np
 
 from edge.capture.image_folder import images_in
 from edge.capture.opencv import named
-from edge.contract.errors import SourceError
+from edge.contract.errors import ConfigError, SourceError
 from edge.contract.types import Image
 
 
 def alternating(source: Path, count: int) -> tuple[list[tuple[int, Image]], list[tuple[int, Image]]]:
     """At most ``count`` (position, picture) as :func:`evenly_spaced` gives them, and those that lie halfway between.
 
-    Of a single picture both are that picture. Raises SourceError where nothing can be read.
+    Of a single picture both are that picture. Raises what :func:`evenly_spaced` raises.
     """
     found = evenly_spaced(source, 2 * count)
     return found[::2], found[1::2] or found
@@ -27,8 +27,10 @@ def alternating(source: Path, count: int) -> tuple[list[tuple[int, Image]], list
 def evenly_spaced(source: Path, count: int) -> list[tuple[int, Image]]:
     """At most ``count`` (position, picture) spread over a video's frames or a folder's images in natural order.
 
-    Raises SourceError where nothing can be read.
+    Raises ConfigError for no such count, SourceError where nothing can be read.
     """
+    if count < 1:
+        raise ConfigError("no picture is asked for", hint="give a number of pictures from 1")
     if source.is_dir():
         paths = images_in(source)
         found = {i: cv2.imread(named(paths[i])) for i in _positions(len(paths), count)}

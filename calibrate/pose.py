@@ -12,6 +12,7 @@ from calibrate.judging.judge import judge_by_people
 from calibrate.pictures import alternating
 from calibrate.pose_inputs import Family, pose_inputs
 from edge.cli.console import console
+from edge.contract.errors import ConfigError
 from edge.contract.manifest import AccuracyBudget
 from edge.contract.types import Image
 from edge.engines.registry import open_engine
@@ -60,14 +61,17 @@ def quantise_pose(config: PoseConfig) -> None:
     from calibrate.quantisation.quantise import Quantiser
     from calibrate.quantisation.sensitivity import SAMPLES
 
+    budget = AccuracyBudget(min_agreement=config.min_people_agreement)
     out = config.out or config.network.with_suffix(".int8.onnx")
+    if out.resolve() == config.network.resolve():
+        raise ConfigError("this is the FP32 network, which INT8 would replace", where=out, hint="give another --out")
     chosen, between = alternating(config.frames, config.samples)
     samples = pose_inputs(config.network, config.family, [picture for _, picture in chosen])
     quantiser = Quantiser(config.network, samples, config.method, fit_weights=config.fit_weights)
     few, fitted_on = (samples[:: max(1, len(samples) // most)] for most in (SAMPLES, FITTED))
     if config.float_layers is None:
         judged = [picture for _, picture in between[:: max(1, len(between) // JUDGED)]]
-        choice = _as_few_as_find_people(config, quantiser, few, fitted_on, judged)
+        choice = _as_few_as_find_people(config, quantiser, few, fitted_on, judged, budget)
         # Fitting takes minutes: what is written is the network that was judged, not one made anew.
         kept, model = choice.float_layers, choice.model
     else:
@@ -92,13 +96,13 @@ def _as_few_as_find_people(
     few: Sequence[Array],
     fitted_on: Sequence[Array],
     pictures: Sequence[Image],
+    budget: AccuracyBudget,
 ) -> Choice:
     from calibrate.quantisation.float_layers import choose_by_people, show_trials
 
     fp32 = open_engine(config.network)
     judge = judge_by_people(fp32, config.family, pictures, config.frames)
     fp32.close()
-    budget = AccuracyBudget(min_agreement=config.min_people_agreement)
     choice = choose_by_people(quantiser, few, fitted_on, judge, budget)
     show_trials(choice, budget, "of the people found by both")
     return choice

@@ -15,6 +15,7 @@ from calibrate.pose_inputs import Family, estimator, pose_inputs
 from calibrate.verify import OVER_BUDGET
 from edge.cli.console import console
 from edge.contract.files import write_json
+from edge.contract.manifest import AccuracyBudget
 from edge.engines.registry import open_engine
 from edge.pose.heatmap_estimator import PEAKS
 
@@ -63,6 +64,7 @@ class PoseVerdict:
 
 def verify_pose(config: VerifyPoseConfig) -> None:
     """Print and write the verdict; exit code 1 where the budget was missed."""
+    budget = AccuracyBudget(min_agreement=config.min_people_agreement)
     pictures = [picture for _, picture in evenly_spaced(config.frames, config.samples)]
     paths = (config.network, config.candidate)
     inputs = pose_inputs(config.network, config.family, pictures)
@@ -72,7 +74,7 @@ def verify_pose(config: VerifyPoseConfig) -> None:
     people = people_agreement(*([e.estimate(p) for p in pictures] for e in estimators))
     share = 100 * people.share
     missed = []
-    if share < config.min_people_agreement:
+    if budget.missed(share):
         missed.append(f"{share:.1f} % of people are found by both, {config.min_people_agreement:g} % are wanted")
     reference, candidate = latencies(engines, inputs[0], ROUNDS)
     verdict = PoseVerdict(

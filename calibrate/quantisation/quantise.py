@@ -59,7 +59,8 @@ class Quantiser:
     fit_weights: whether weights are fitted to what layers read in eight bits, or rounded to the nearest; see
         :mod:`calibrate.quantisation.weight_fit`.
     join_in_eight_bits: whether what a concatenation joins is rounded before it, once for all readers, or behind it.
-    layers: names of the convolutions and Gemms, in the order they run.
+    layers: names of the convolutions and Gemms with weights, in the order they run. Of two computed tensors a product
+        stays in floating point.
 
     Raises DataError for samples that are none or not finite, EngineError for a network that cannot be
     read, is quantised already, or does not take the samples.
@@ -90,7 +91,10 @@ class Quantiser:
             self.model = equalised(onnx.shape_inference.infer_shapes(as_convolutions(model)), samples)
             onnx.save(self.model, str(prepared))
             self._ranges = activation_ranges(prepared, OPERATORS, method, [i.name for i in engine.inputs], samples)
-        self.layers = [n.name for n in Graph(self.model).nodes("Conv", "Gemm")]
+        graph = Graph(self.model)
+        products = graph.nodes("Conv", "Gemm")
+        self.layers = [n.name for n in products if n.input[1] in graph.constants]
+        self._without_weights = {n.name for n in products} - set(self.layers)
 
     def quantised(self, float_layers: Sequence[str], samples: Sequence[Sample]) -> onnx.ModelProto:
         """The network in INT8 but for the named layers, its weights and biases fitted to these samples."""
@@ -104,7 +108,8 @@ class Quantiser:
 
     def _placed(self, float_layers: Sequence[str]) -> onnx.ModelProto:
         """Q/DQ pairs where they belong, one for all who read a tensor."""
-        excluded = [*float_layers, *_float_additions(self.model, set(float_layers))]
+        in_float = self._without_weights | set(float_layers)
+        excluded = [*in_float, *_float_additions(self.model, in_float)]
         with _quiet():
             quantizer = QDQQuantizer(
                 copied(self.model),
@@ -162,6 +167,8 @@ def _named(model: onnx.ModelProto) -> onnx.ModelProto:
     # Layers are told apart by name, and exporters may leave it out.
     for position, node in enumerate(model.graph.node):
         node.name = node.name or f"{node.op_type}_{position}"
+        while node.input and not node.input[-1]:
+            node.input.pop()  # a bias that is not there may be told by an empty name
     return model
 
 

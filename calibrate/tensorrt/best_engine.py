@@ -75,10 +75,9 @@ def best_student(config: EngineConfig) -> None:
 def best_pose(config: EngineConfig) -> None:
     """The best engine of a pose network, judged by the people it finds."""
     assert config.onnx is not None and config.int8 is not None and config.frames is not None
-    frames = config.frames
+    frames, budget = config.frames, AccuracyBudget(min_agreement=config.min_people_agreement)
     pictures = [picture for _, picture in evenly_spaced(frames, config.pictures)]
     sources: dict[Precision, Path] = {"fp32": config.onnx, "fp16": config.onnx, "int8": config.int8}
-    budget = AccuracyBudget(min_agreement=config.min_people_agreement)
     choose_engine(
         sources,
         config.out or config.onnx.with_suffix(".engine"),

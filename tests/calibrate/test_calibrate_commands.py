@@ -256,7 +256,10 @@ def test_sensitivity_is_a_table_a_file_and_a_picture(bundle: Path, tmp_path: Pat
             ("student", "--bundle", "{}/bundle", "--clips", "{}/absent.npz"),
             "absent.npz: cannot be read: No such file or directory",
         ),
-        (("student", "--bundle", "{}/bundle", "--clips", "{}/calibration.npz", "--samples", "0"), "no calibration"),
+        (
+            ("student", "--bundle", "{}/bundle", "--clips", "{}/calibration.npz", "--samples", "0"),
+            "samples 0 and seed 0",
+        ),
         (("verify", "--bundle", "{}/bundle"), "the bundle holds no student.int8.onnx"),
         (("gate", "--onnx", "{}/absent.onnx"), "cannot be read"),
         (("pose", "--network", "{}/bundle/student.onnx", "--frames", "{}/absent.mp4"), "no picture"),

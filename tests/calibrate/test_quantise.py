@@ -172,6 +172,48 @@ def test_an_outlier_does_not_set_the_range_under_entropy(tmp_path: Path) -> None
     assert Quantiser(path, clips, "entropy").write(tmp_path / "one.int8.onnx")["x"] < 15
 
 
+def test_a_bias_that_is_stated_as_absent_is_absent(tmp_path: Path) -> None:
+    """An empty name in its place is ONNX's other way to say so."""
+    rng = np.random.default_rng(0)
+    weights = {"w1": rng.standard_normal((4, 3, 3, 3)), "w2": rng.standard_normal((2, 4, 1, 1))}
+    nodes = [
+        helper.make_node("Conv", ["x", "w1", ""], ["c"], name="first"),
+        helper.make_node("Relu", ["c"], ["r"]),
+        helper.make_node("Conv", ["r", "w2", ""], ["y"], name="second"),
+    ]
+    shapes = (("x", [1, 3, 8, 8]), ("y", [1, 2, 6, 6]))
+    path = networks.save(tmp_path / "n.onnx", nodes, {n: w.astype(np.float32) for n, w in weights.items()}, shapes)
+    images = [rng.standard_normal((1, 3, 8, 8)).astype(np.float32) for _ in range(4)]
+    for fit in (False, True):
+        given = networks.run(Quantiser(path, images, "minmax", fit_weights=fit).quantised([], images), images[0])
+        wanted = networks.run(path, images[0])
+        np.testing.assert_allclose(given, wanted, atol=0.05 * np.abs(wanted).max())
+
+
+def test_a_convolution_with_computed_weights_stays_in_floating_point_and_is_no_layer(tmp_path: Path) -> None:
+    """As where attention makes them: there is no weight to round beforehand."""
+    rng = np.random.default_rng(0)
+    weights = {"w1": rng.standard_normal((4, 3, 3, 3)).astype(np.float32), "shape": np.array([1, 4, 1, 1])}
+    nodes = [
+        helper.make_node("Conv", ["x", "w1"], ["c"], name="first"),
+        helper.make_node("Relu", ["c"], ["r"]),
+        helper.make_node("GlobalAveragePool", ["r"], ["g"]),
+        helper.make_node("Reshape", ["g", "shape"], ["w2"]),
+        helper.make_node("Conv", ["r", "w2"], ["y"], name="second"),
+    ]
+    path = networks.save(tmp_path / "n.onnx", nodes, weights, (("x", [1, 3, 8, 8]), ("y", [1, 1, 6, 6])))
+    images = [rng.standard_normal((1, 3, 8, 8)).astype(np.float32) for _ in range(4)]
+    quantiser = Quantiser(path, images, "minmax")
+    assert quantiser.layers == ["first"]
+    quantiser.write(tmp_path / "n.int8.onnx")
+    (second,) = [n for n in onnx.load(tmp_path / "n.int8.onnx").graph.node if n.name == "second"]
+    made = {o: n.op_type for n in onnx.load(tmp_path / "n.int8.onnx").graph.node for o in n.output}
+    assert made[second.input[1]] == "Reshape"
+    wanted = networks.run(path, images[0])
+    given = networks.run(tmp_path / "n.int8.onnx", images[0])
+    np.testing.assert_allclose(given, wanted, atol=0.05 * np.abs(wanted).max())
+
+
 def test_biases_are_corrected_on_the_way(tmp_path: Path) -> None:
     quantiser = Quantiser(networks.student(tmp_path / "student.onnx"), networks.samples(8), "minmax")
     before = {i.name: numpy_helper.to_array(i) for i in quantiser.model.graph.initializer}
