@@ -1,0 +1,40 @@
+"""A bundle whose student is right on four clips of five."""
+
+from pathlib import Path
+
+import networks
+import numpy as np
+import onnxruntime as ort
+import pytest
+
+from edge.contract.bundle import write_manifest
+from edge.contract.manifest import Manifest
+from edge.contract.preprocess import Preprocessing
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """A bundle as `python -m train export` writes it, and beside it calibration.npz and test.npz."""
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    session = ort.InferenceSession(str(networks.student(folder / "student.onnx")))
+    for name, count, seed in (("calibration", 40, 1), ("test", 120, 2)):
+        clips = networks.clips(count, seed)
+        labels = session.run(None, {"clip": clips})[0].argmax(1)
+        # A recogniser that is right on four clips of five.
+        labels[::5] = (labels[::5] + 1) % networks.CLASSES
+        np.savez(tmp_path / f"{name}.npz", clips=clips, labels=labels)
+    reference = networks.clips(8, 3)
+    np.savez(folder / "reference.npz", clips=reference, logits=session.run(None, {"clip": reference})[0])
+    manifest = Manifest(
+        name="test",
+        classes=("a", "b", "c", "d"),
+        layout="coco-17",
+        preprocessing=Preprocessing(length_frames=networks.FRAMES),
+        input_name="clip",
+        output_name="logits",
+        input_shape=(1, 3, networks.FRAMES, networks.JOINTS, 1),
+        accuracy={"fp32": {"top1": 0.5, "mean_class": 0.4}},
+    )
+    write_manifest(folder, manifest)
+    return folder

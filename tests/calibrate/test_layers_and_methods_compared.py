@@ -1,0 +1,26 @@
+"""``calibrate methods`` and ``calibrate sensitivity``: what other ranges and other float layers would cost."""
+
+import json
+from pathlib import Path
+
+import cv2
+from typed import calibrate
+
+
+def test_all_ways_of_choosing_ranges_are_compared_in_one_run(bundle: Path, tmp_path: Path) -> None:
+    before = sorted(p.name for p in bundle.iterdir())
+    arguments = ("--bundle", bundle, "--clips", tmp_path / "calibration.npz", "--test", tmp_path / "test.npz")
+    calibrate("methods", *arguments, "--samples", "16", "--report", tmp_path / "methods.json")
+    results = json.loads((tmp_path / "methods.json").read_text())
+    assert [r["method"] for r in results] == ["minmax", "percentile", "entropy", "mse", "margin"]
+    assert all(90 < r["agreement"] <= 100 and 70 < r["top1"] < 90 for r in results)
+    assert sorted(p.name for p in bundle.iterdir()) == before
+
+
+def test_sensitivity_is_a_table_a_file_and_a_picture(bundle: Path, tmp_path: Path) -> None:
+    arguments = ("--clips", tmp_path / "calibration.npz", "--out", tmp_path / "s", "--samples", "16")
+    calibrate("sensitivity", "--bundle", bundle, *arguments)
+    losses = json.loads((tmp_path / "s/sensitivity.json").read_text())
+    assert {loss["layer"] for loss in losses} == {"stem", "spatial", "temporal", "classifier"}
+    picture = cv2.imread(str(tmp_path / "s/sensitivity.png"))
+    assert picture.shape[1] > 600 and picture.std() > 10

@@ -1,0 +1,44 @@
+"""``calibrate report``: a section of a page from what ``verify`` measured."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typed import calibrate
+
+from edge.contract.bundle import read_bundle, write_manifest
+
+
+def test_the_report_of_a_verified_student_is_a_section_of_a_page(bundle: Path, tmp_path: Path) -> None:
+    write_manifest(bundle, replace(read_bundle(bundle).manifest, training={"dataset": "Walks", "width": 16}))
+    calibrate("student", "--bundle", bundle, "--clips", tmp_path / "calibration.npz")
+    verified, page = tmp_path / "verify.json", tmp_path / "page.md"
+    loose = ("--min_agreement", "50", "--max_top1_drop", "50")
+    calibrate("verify", "--bundle", bundle, "--clips", tmp_path / "test.npz", "--report", verified, *loose)
+    written = json.loads(verified.read_text())
+    written["networks"][1]["top1"], written["networks"][1]["labelled"]["agreement"] = 29.0, 75.25
+    verified.write_text(json.dumps(written))
+    page.write_text("# INT8\n\nBy hand.\n")
+    for _ in range(2):
+        calibrate("report", "--bundle", bundle, "--verified", verified, "--page", page)
+    text = page.read_text()
+    assert text.startswith("# INT8\n\nBy hand.\n") and text.count("### Walks") == 1
+    row = [cell.strip() for cell in text.splitlines()[-3].split("|")]
+    float_layers = json.loads((bundle / "calibration.json").read_text())["float_layers"]
+    # 80 to 29 % are more than fifty points; 75 % alike are enough; a third of a kilobyte of words is a large file.
+    assert row[2:7] == ["120", "80.00", "**29.00**", "75.25", f"{len(float_layers)} of 4"]
+    assert row[7].startswith("**") and float(row[7].strip("*")) > 30
+
+
+def test_a_report_needs_labelled_clips(bundle: Path, tmp_path: Path, capsys) -> None:
+    calibrate("student", "--bundle", bundle, "--clips", tmp_path / "calibration.npz")
+    calibrate("verify", "--bundle", bundle, "--min_agreement", "50", "--report", tmp_path / "verify.json")
+    for verified, line in (
+        (tmp_path / "verify.json", "nothing of labelled clips"),
+        (tmp_path / "no.json", "cannot be read"),
+    ):
+        with pytest.raises(SystemExit) as left:
+            calibrate("report", "--bundle", bundle, "--verified", verified, "--page", tmp_path / "page.md")
+        assert left.value.code == 2 and line in capsys.readouterr().err
+    assert not (tmp_path / "page.md").exists()

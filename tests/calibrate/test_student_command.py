@@ -1,0 +1,68 @@
+"""``calibrate student``: what it adds to a bundle, and what it says of it."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typed import calibrate
+
+from calibrate.quantisation.nearest_ranges import TRIED
+from edge.contract.bundle import read_bundle, write_manifest
+
+
+def test_student_adds_int8_and_its_accuracy_to_the_bundle(bundle: Path, tmp_path: Path) -> None:
+    calibrate("student", "--bundle", bundle, "--clips", tmp_path / "calibration.npz", "--test", tmp_path / "test.npz")
+    read = read_bundle(bundle)
+    assert read.file("student.int8.onnx").stat().st_size > 0
+    assert read.manifest.accuracy["fp32"] == {"top1": 0.8, "mean_class": 0.4}
+    assert read.manifest.accuracy["int8"]["agreement"] > 0.9
+    record = json.loads(read.file("calibration.json").read_text())
+    assert record["method"] in TRIED
+    assert (record["seed"], len(record["ids"])) == (0, 40)
+
+
+def test_student_without_a_test_set_leaves_the_accuracy_alone(bundle: Path, tmp_path: Path) -> None:
+    calibrate("student", "--bundle", bundle, "--clips", tmp_path / "calibration.npz", "--samples", "8")
+    assert read_bundle(bundle).manifest.accuracy == {"fp32": {"top1": 0.5, "mean_class": 0.4}}
+
+
+def test_the_calibration_record_names_the_clips_of_the_training_split(bundle: Path, tmp_path: Path) -> None:
+    with np.load(tmp_path / "calibration.npz") as arrays:
+        given = dict(arrays)
+    np.savez(tmp_path / "calibration.npz", **given, ids=np.arange(40) * 10 + 3)
+    calibrate("student", "--bundle", bundle, "--clips", tmp_path / "calibration.npz", "--samples", "9", "--seed", "4")
+    record = json.loads((bundle / "calibration.json").read_text())
+    assert record["seed"] == 4 and len(record["ids"]) == 9
+    assert all(i % 10 == 3 for i in record["ids"])
+    labels = {int(c): int((given["labels"] == int(c)).sum()) for c in record["per_class"]}
+    assert all(n <= labels[int(c)] for c, n in record["per_class"].items())
+    assert sum(record["per_class"].values()) == 9
+
+
+def test_what_was_known_of_an_int8_student_is_not_said_of_the_next(bundle: Path, tmp_path: Path) -> None:
+    """Neither its accuracy, nor that it was fine-tuned: the new file is another, and was not measured."""
+    known = read_bundle(bundle).manifest
+    accuracy = {"fp32": {"top1": 0.5}, "int8": {"top1": 0.4}, "test_clips": 120}
+    write_manifest(bundle, replace(known, accuracy=accuracy, training={"width": 16, "quantise_aware_epochs": 5}))
+    calibrate("student", "--bundle", bundle, "--clips", tmp_path / "calibration.npz", "--float_layers", "0")
+    manifest = read_bundle(bundle).manifest
+    assert manifest.accuracy == {"fp32": {"top1": 0.5}, "test_clips": 120}
+    assert manifest.training == {"width": 16}
+
+
+def test_a_bundle_is_what_it_was_where_the_new_student_is_interrupted_while_it_is_tested(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips = ("--bundle", bundle, "--clips", tmp_path / "calibration.npz")
+    calibrate("student", *clips, "--method", "minmax")
+    before = {path.name: path.read_bytes() for path in bundle.iterdir()}
+
+    def interrupted(path: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("calibrate.student.open_engine", interrupted)
+    with pytest.raises(SystemExit):
+        calibrate("student", *clips, "--test", tmp_path / "test.npz", "--method", "mse", "--samples", "9")
+    assert {path.name: path.read_bytes() for path in bundle.iterdir()} == before

@@ -1,0 +1,86 @@
+"""``calibrate verify``: what it measures, and when it fails."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import networks
+import numpy as np
+import pytest
+from typed import calibrate
+
+from edge.contract.bundle import read_bundle, write_manifest
+from edge.contract.manifest import AccuracyBudget
+
+
+def test_verify_passes_within_the_budget_and_reports(bundle: Path, tmp_path: Path) -> None:
+    calibrate("student", "--bundle", bundle, "--clips", tmp_path / "calibration.npz")
+    report = tmp_path / "report.json"
+    common = ("verify", "--bundle", bundle, "--min_agreement", "80", "--max_top1_drop", "10", "--report", report)
+    calibrate(*common, "--clips", tmp_path / "test.npz")
+    written = json.loads(report.read_text())
+    assert written["passed"]
+    assert written["budget"] == {"max_top1_drop": 10, "min_agreement": 80}
+    fp32, int8 = written["networks"]
+    assert (fp32["network"], int8["network"]) == ("student.onnx", "student.int8.onnx")
+    assert fp32["top1"] == 80.0
+    assert fp32["stored"]["error"]["largest"] < 1e-4 and fp32["stored"]["agreement"] == 100
+    assert (int8["stored"]["samples"], int8["labelled"]["samples"]) == (8, 120)
+    assert 0 < int8["labelled"]["error"]["mean"] < int8["labelled"]["error"]["largest"]
+    assert 0 < int8["latency"]["p50_ms"] <= int8["latency"]["p90_ms"]
+    assert int8["bytes_ratio"] == pytest.approx(
+        (bundle / "student.int8.onnx").stat().st_size / (bundle / "student.onnx").stat().st_size
+    )
+    # Layers part more the further the network runs, and the first, which reads exact clips, least.
+    lost = {gap["layer"]: gap["lost"] for gap in written["layers"]}
+    assert lost["stem"] < lost["temporal"] < 0.2
+    # Without clips: against the stored logits alone.
+    calibrate(*common)
+    assert [n["labelled"] for n in json.loads(report.read_text())["networks"]] == [None, None]
+
+
+def test_the_budget_is_the_bundles_own(bundle: Path, tmp_path: Path, capsys) -> None:
+    calibrate("student", "--bundle", bundle, "--clips", tmp_path / "calibration.npz")
+    stored = read_bundle(bundle).reference()
+    stored["logits"][0] = np.roll(stored["logits"][0], 1)
+    np.savez(bundle / "reference.npz", **stored)
+    write_manifest(bundle, replace(read_bundle(bundle).manifest, budget=AccuracyBudget(0.5, 100)))
+    with pytest.raises(SystemExit) as left:
+        calibrate("verify", "--bundle", bundle)
+    assert left.value.code == 1
+    assert "100 % are wanted" in capsys.readouterr().err
+
+
+def test_the_shipped_bundle_is_within_its_budget_as_far_as_its_few_stored_clips_tell(tmp_path: Path, capsys) -> None:
+    """Two of 256 are decided otherwise, as five may be; of 2282 test clips three are."""
+    shipped = Path(__file__).parents[2] / "bundles/everyday"
+    calibrate("verify", "--bundle", shipped, "--report", tmp_path / "verify.json", "--threads", "1")
+    written = json.loads((tmp_path / "verify.json").read_text())
+    assert written["passed"] and written["budget"]["min_agreement"] == 100 * 251 / 256
+    assert [n["stored"]["samples"] for n in written["networks"]] == [256, 256]
+    assert "as far as 256 clips tell" in " ".join(capsys.readouterr().err.split())
+    with pytest.raises(SystemExit) as left:
+        calibrate("verify", "--bundle", shipped, "--min_agreement", "99.9", "--threads", "1")
+    assert left.value.code == 1
+
+
+def test_engines_in_the_bundle_are_verified_too_or_said_not_to_run(bundle: Path, tmp_path: Path) -> None:
+    calibrate("student", "--bundle", bundle, "--clips", tmp_path / "calibration.npz")
+    (bundle / "student.engine").write_bytes(b"engine")
+    report = tmp_path / "report.json"
+    calibrate("verify", "--bundle", bundle, "--min_agreement", "80", "--report", report)
+    written = json.loads(report.read_text())
+    assert list(written["not_run"]) == ["student.engine"]
+
+
+def test_verify_fails_a_student_that_decides_otherwise_with_exit_code_1(bundle: Path, tmp_path: Path, capsys) -> None:
+    other = networks.student(tmp_path / "other.onnx", seed=5)
+    report = tmp_path / "report.json"
+    with pytest.raises(SystemExit) as left:
+        calibrate(
+            "verify", "--bundle", bundle, "--clips", tmp_path / "test.npz", "--candidate", other, "--report", report
+        )
+    assert left.value.code == 1
+    written = json.loads(report.read_text())
+    assert not written["passed"]
+    assert any("top-1 falls by" in line for line in written["networks"][1]["missed"])
