@@ -68,6 +68,7 @@ def quantise_stream_of(config: StreamConfig) -> None:
     write_manifest(config.bundle, bundle.manifest)
     bundle = read_bundle(config.bundle)
     form = bundle.manifest.stream or StreamForm(bundle.manifest.preprocessing)
+    form = replace(form, accuracy={name: found for name, found in form.accuracy.items() if name != "int8"})
     precisions: list[Precision] = [p for p in ("fp32", "int8") if (config.bundle / STUDENTS[p]).is_file()]
     form = replace(form, frames_per_clip={p: frames_per_clip(bundle, p) for p in precisions})
     if test is not None:
@@ -130,16 +131,18 @@ def quantise_stream(folder: Path, clips: Float32, method: Method) -> list[Path]:
         for first in range(0, long.shape[2] - network.frames + 1, network.frames):
             network.step(stream, np.ascontiguousarray(long[:, :, first : first + network.frames]))
     network.close()
-    written = []
+    made = {}
     for due, path in found.items():
-        written.append(folder / stream_file(due, "int8"))
         # The frames of a window are joined by copying each several times: rounded behind that, it is done once.
         quantiser = Quantiser(path, engines[due].heard[::KEPT_OF], method, join_in_eight_bits=False)
         model = quantiser.quantised(_float_layers(quantiser.model), quantiser.samples)
         model = without(model, lambda graph, pair: True)  # sums stay as they are: only additions read them
         _copy_what_was_not_rounded(model)
-        quantiser.save(model, written[-1])
-    return written
+        made[folder / stream_file(due, "int8")] = quantiser, model
+    # One after the other without a pause: until the manifest lists them, it refuses these files.
+    for out, (quantiser, model) in made.items():
+        quantiser.save(model, out)
+    return list(made)
 
 
 def _copy_what_was_not_rounded(model: onnx.ModelProto) -> None:

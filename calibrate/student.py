@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,12 +22,15 @@ from calibrate.calibration_set import (
 from calibrate.judging.compare import accuracies, logits_of, one_by_one
 from edge.cli.console import console
 from edge.contract.bundle import CALIBRATION, STUDENT_FP32, STUDENT_INT8, read_bundle, write_manifest
+from edge.contract.files import writing
 from edge.contract.manifest import AccuracyBudget, Manifest, accuracy_text
 from edge.contract.types import Float32
 from edge.engines.registry import open_engine
 
 if TYPE_CHECKING:
     # At run time only where a student is quantised: the command line is read without it.
+    import onnx
+
     from calibrate.quantisation.onnx_graph import Array
     from calibrate.quantisation.quantise import Quantiser
 
@@ -40,7 +44,7 @@ class StudentConfig:
     clips: Path
     """calibration.npz with clips and labels, for the ranges."""
     test: Path | None = None
-    """test.npz with clips and labels, for both accuracies; without it they are not measured."""
+    """test.npz with clips and labels, for both accuracies; without it neither is measured."""
     method: MethodOrAuto = "auto"
     """How ranges are chosen: minmax, percentile (99.99), entropy (slow), mse, margin (a fifth more), or auto: the one
     whose logits stay nearest to FP32's on clips that ranges are not taken from."""
@@ -79,7 +83,12 @@ def quantise_student(config: StudentConfig) -> None:
         kept = _float_layers(quantiser, calibration, bundle.manifest.budget, judged, limit)
     else:
         kept = most_sensitive(quantiser, config.float_layers, samples, decides=True)
-    ranges = quantiser.write(out, kept)
+    model = quantiser.quantised(kept, samples)
+    manifest = _of_new_int8(bundle.manifest)
+    if test is not None:
+        manifest = _measured(manifest, source, quantiser, model, test)
+    # All that takes long is done: until the manifest lists them, it refuses these files.
+    ranges = quantiser.save(model, out)
     record = CalibrationRecord(
         network=STUDENT_INT8,
         source=config.clips.name,
@@ -91,7 +100,7 @@ def quantise_student(config: StudentConfig) -> None:
         ranges=ranges,
     )
     write_record(config.bundle / CALIBRATION, record)
-    write_manifest(config.bundle, bundle.manifest if test is None else _measured(bundle.manifest, source, out, test))
+    write_manifest(config.bundle, manifest)
     size = out.stat().st_size / source.stat().st_size
     console.print(
         f"{out}: {len(ranges)} activations in INT8, ranges by {method}, {len(kept)} of {len(quantiser.layers)} layers "
@@ -113,9 +122,24 @@ def _float_layers(
     return noisiest_within(quantiser, choice.float_layers, judged, largest_bytes)
 
 
-def _measured(manifest: Manifest, source: Path, out: Path, test: LabelledClips) -> Manifest:
+def _of_new_int8(manifest: Manifest) -> Manifest:
+    """Without what was known of the INT8 student before: the new one was neither measured nor fine-tuned."""
+    return replace(
+        manifest,
+        accuracy={name: found for name, found in manifest.accuracy.items() if name != "int8"},
+        training={key: value for key, value in manifest.training.items() if key != "quantise_aware_epochs"},
+    )
+
+
+def _measured(
+    manifest: Manifest, source: Path, quantiser: Quantiser, model: onnx.ModelProto, test: LabelledClips
+) -> Manifest:
     """The manifest with what both precisions do on the test clips, and the same on the terminal."""
-    fp32, int8 = (_logits(path, test.clips, f"testing {path.name}") for path in (source, out))
+    scratch = Path(tempfile.gettempdir())
+    with writing(scratch), tempfile.TemporaryDirectory(prefix="skd-quantise-") as folder:
+        trial = Path(folder) / STUDENT_INT8
+        quantiser.save(model, trial)
+        fp32, int8 = (_logits(path, test.clips, f"testing {path.name}") for path in (source, trial))
     measured = accuracies(fp32, int8, test.labels)
     console.print("; ".join(f"{name}: {accuracy_text(found)}" for name, found in measured.items()))
     known = manifest.accuracy

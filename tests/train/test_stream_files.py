@@ -21,7 +21,7 @@ from calibrate.tensorrt.rules import violations
 from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.errors import BundleError
 from edge.contract.layouts import layout
-from edge.contract.manifest import Manifest
+from edge.contract.manifest import Manifest, StreamForm
 from edge.contract.preprocess import Preprocessing, clip_tensor
 from edge.engines.registry import open_engine
 from edge.recognition.recogniser import Precision, RecogniserConfig, softmax
@@ -207,12 +207,39 @@ def test_a_streams_ranges_are_those_that_keep_other_clips_nearest_to_fp32(
     best = min(errors, key=lambda method: errors[method])
 
     shape = (1, 3, 16, 13, 1)
-    manifest = Manifest("streams", tuple("abcde"), PENN.name, HOW, "clip", "logits", shape)
+    known = StreamForm(HOW, accuracy={"fp32": {"top1": 0.9}, "int8": {"top1": 0.8}})
+    manifest = Manifest("streams", tuple("abcde"), PENN.name, HOW, "clip", "logits", shape, stream=known)
     write_manifest(tmp_path / "bundle", manifest)
     quantise_stream_of(StreamConfig(tmp_path / "bundle", tmp_path / "calibration.npz", samples=8))
     names = [tmp_path / name / "stream.4.int8.onnx" for name in ("bundle", best)]
     assert names[0].read_bytes() == names[1].read_bytes()
-    assert read_bundle(tmp_path / "bundle").file("stream.4.int8.onnx").is_file()
+    bundle = read_bundle(tmp_path / "bundle")
+    assert bundle.file("stream.4.int8.onnx").is_file()
+    # Without test clips nothing is known of the new files, and what was known of others is not said of them.
+    assert bundle.manifest.stream is not None and bundle.manifest.stream.accuracy == {"fp32": {"top1": 0.9}}
+
+
+def test_a_stream_that_is_interrupted_while_it_is_quantised_keeps_its_files(
+    network: DenseGcnStream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their bundle would refuse one new file among the old ones."""
+    from calibrate import stream
+
+    write_stream(network, noise(16), tmp_path, frames=1)
+    stream.quantise_stream(tmp_path, noise(16), "minmax")
+    before, done = {path.name: path.read_bytes() for path in tmp_path.iterdir()}, []
+    copy = stream._copy_what_was_not_rounded
+
+    def interrupted_at_the_second(model: onnx.ModelProto) -> None:
+        done.append(model)
+        if len(done) > 1:
+            raise KeyboardInterrupt
+        copy(model)
+
+    monkeypatch.setattr(stream, "_copy_what_was_not_rounded", interrupted_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        stream.quantise_stream(tmp_path, 2 * noise(16), "minmax")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_states_in_int8_are_not_rounded(network: DenseGcnStream, tmp_path: Path) -> None:
