@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -50,7 +51,7 @@ def parse(uri: str) -> Address:
         scheme = "-" if bare == "-" else "v4l2" if bare.isdecimal() or bare.startswith("/dev/video") else "file"
     if scheme in NETWORK_SCHEMES:
         target, _, options = uri.partition("#")
-    elif local(rest).exists():
+    elif os.path.exists(local(rest)):  # noqa: PTH110 whatever is wrong with it is told by who opens it
         target, options = rest, ""  # a file may have a question mark in its name
     else:
         target, _, options = rest.partition("?")

@@ -16,6 +16,7 @@ from edge.capture.gstreamer import has_gstreamer, require_gstreamer, rtsp_pipeli
 from edge.capture.live import Live
 from edge.capture.source import CaptureConfig, Source
 from edge.capture.video_file import VideoFile
+from edge.contract.errors import SourceError
 
 JETSON = Path("/etc/nv_tegra_release")
 FFMPEG_OPTIONS = "rtsp_transport;tcp|analyzeduration;1000000"
@@ -29,7 +30,11 @@ _options = threading.Lock()
 
 def open_network_camera(url: str, config: CaptureConfig) -> Source:
     """url: rtsp://, rtsps://, http:// or https://, with the camera's own query. Raises SourceError where it is mute."""
-    parts, shown = urlsplit(url), without_password(url)
+    shown = without_password(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise SourceError(f"this is no address: {error}", where=shown, hint="an IPv6 address stands in [ ]") from error
     if parts.scheme.startswith("http") and Path(parts.path).suffix.lower() in RECORDINGS:
         return VideoFile(url, config)
     if parts.scheme.startswith("rtsp") and _through_gstreamer(config):

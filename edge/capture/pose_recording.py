@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TextIO
@@ -22,6 +23,7 @@ from edge.contract.types import FrameResult, Pose
 
 FORMAT = "skd-edge poses"
 VERSION = 1
+AGAIN = "check its rights, or copy it again"
 MOST_PIXELS = 1 << 15
 """Width and height of a picture at most; a black one of that size is made for a replay."""
 
@@ -68,7 +70,9 @@ def _pose_text(pose: Pose) -> str:
 
 def read_header(path: Path) -> RecordingHeader:
     """The first line. Raises SourceError where the file is no such recording, or of another version."""
-    if not path.is_file():
+    with reading(path, SourceError, AGAIN):
+        is_there = path.is_file()
+    if not is_there:
         raise SourceError("no such recording", where=path, hint="give the file that --record wrote")
     try:
         with _opened(path) as stream:
@@ -125,10 +129,11 @@ def read_frames(path: Path, header: RecordingHeader) -> Iterator[RecordedPoses]:
         raise SourceError("there is no frame in this recording", where=path, hint="copy or record it again")
 
 
-def _opened(path: Path) -> TextIO:
+@contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
     """A byte that is no text spoils its own line alone, whose number is told."""
-    with reading(path, SourceError, "check its rights, or copy it again"):
-        return path.open(encoding="utf-8-sig", errors="replace")
+    with reading(path, SourceError, AGAIN), path.open(encoding="utf-8-sig", errors="replace") as stream:
+        yield stream
 
 
 def _frame(raw: Any, joints: int) -> RecordedPoses:

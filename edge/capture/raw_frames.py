@@ -12,6 +12,7 @@ import numpy as np
 from edge.capture.flip import Flipping
 from edge.capture.source import CaptureConfig, Recording
 from edge.contract.errors import ConfigError, SourceError
+from edge.contract.reading import reading
 from edge.contract.types import Frame, Image
 
 FALLBACK_FPS = 10.0
@@ -76,7 +77,8 @@ class RawFrames(Recording):
 
     def _read(self) -> Image | None:
         wanted = int(np.prod(self._shape))
-        data = self._stream.read(wanted)
+        with reading("-", SourceError, "give raw frames, for instance from ffmpeg -f rawvideo"):
+            data = self._stream.read(wanted)
         if not data:
             return None
         if len(data) < wanted:

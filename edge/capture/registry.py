@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from pathlib import Path
 
 from edge.capture.address import NETWORK_SCHEMES, Address, local, parse
 from edge.capture.camera import open_camera, open_csi
@@ -14,11 +14,13 @@ from edge.capture.replay import Replay
 from edge.capture.source import CaptureConfig, Source
 from edge.capture.video_file import VideoFile
 from edge.contract.errors import ConfigError, SourceError
+from edge.contract.reading import reading
 
 
 def _file(path: str, config: CaptureConfig) -> Source:
     where = local(path)
-    return ImageFolder(where, config) if where.is_dir() else VideoFile(where, config)
+    with reading(where, SourceError, "check the path, and your rights to it"):
+        return ImageFolder(where, config) if where.is_dir() else VideoFile(where, config)
 
 
 SCHEMES: dict[str, Callable[[str, CaptureConfig], Source]] = {
@@ -50,7 +52,7 @@ def open_source(uri: str, config: CaptureConfig | None = None) -> Source:
 
 def _refuse_what_cannot_be_asked(address: Address) -> None:
     asked = [name for name, _ in address.options if name in ("width", "height", "fps")]
-    if address.scheme in COMES_AS_IT_IS and asked and not Path(address.target).is_dir():
+    if address.scheme in COMES_AS_IT_IS and asked and not os.path.isdir(address.target):  # noqa: PTH112
         raise ConfigError(
             f"{asked[0]} cannot be asked of {address.scheme}://, which comes as it is",
             hint="leave it out; flip, codec and backend may follow",

@@ -30,18 +30,16 @@ from edge.contract.errors import MissingDependency, OutputError, SkdError
 
 SYSTEM_REFUSALS = {
     errno.EACCES: "change its rights or those of its folder, or run this as a user who has them",
-    errno.EPERM: "run this as a user who may do that",
     errno.ENAMETOOLONG: "give it a shorter name",
-    errno.ELOOP: "a link leads back to itself: give the file that is meant",
-    errno.ENOTDIR: "a part of this path is a file: check the path",
     errno.EMFILE: "allow more open files: ulimit -n 4096",
     errno.ENFILE: "close other programs, or allow more open files",
-    errno.ENOSPC: "free space there",
-    errno.EROFS: "this disk can only be read: choose another place",
     errno.EIO: "the disk or card does not answer: check it, and copy the file again",
     errno.ESTALE: "the network drive has lost it: mount it again",
 }
-"""What to do where the system refuses a file, in whatever command and at whatever step it does so."""
+"""What to do where the system refuses as much as to look at a file, or has no room for one more that is open.
+
+Whoever reads or writes a file tells the rest, and better: see edge/contract/reading.py and files.py.
+"""
 
 NO_THREAD = "can't start new thread"
 """Python has no kind of error for it."""

@@ -19,7 +19,7 @@ from edge.contract.errors import BundleError
 from edge.contract.files import write_text
 from edge.contract.layouts import JointLayout, layout
 from edge.contract.manifest import Manifest, parse_manifest
-from edge.contract.reading import read_npz, read_yaml
+from edge.contract.reading import read_npz, read_yaml, reading
 
 MANIFEST = "bundle.yaml"
 STUDENT_FP32 = "student.onnx"
@@ -32,6 +32,7 @@ DECISIONS = "decisions.json"
 STREAM_REFERENCE = "stream.reference.npz"
 
 EXPORT_AGAIN = "export the bundle again"
+COPY_AGAIN = "check its rights, or copy the bundle again"
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,12 @@ class Bundle:
             raise BundleError(
                 f"the bundle holds no {name}", where=self.folder, hint=f"it holds {', '.join(self.manifest.files)}"
             )
-        if not path.is_file():
+        with reading(path, BundleError, COPY_AGAIN):
+            is_there = path.is_file()
+            is_the_one = is_there and path.stat().st_size == entry.bytes and sha256_of(path) == entry.sha256
+        if not is_there:
             raise BundleError("the file is missing", where=path, hint="copy the whole bundle folder again")
-        if path.stat().st_size != entry.bytes or sha256_of(path) != entry.sha256:
+        if not is_the_one:
             raise BundleError(
                 f"the file is not the one {MANIFEST} lists (size or sha256 differs)",
                 where=path,
@@ -105,7 +109,9 @@ def read_bundle(folder: Path) -> Bundle:
     another format or preprocessing version, or contradicts itself. Files are checked when used.
     """
     path = folder / MANIFEST
-    if not path.is_file():
+    with reading(path, BundleError, COPY_AGAIN):
+        is_there = path.is_file()
+    if not is_there:
         raise BundleError(
             f"no bundle here: {MANIFEST} is missing",
             where=folder,

@@ -26,7 +26,7 @@ _NO_ARRAYS = (ValueError, EOFError, zipfile.BadZipFile, zlib.error, struct.error
 
 
 @contextmanager
-def reading(path: Path, error: type[SkdError], hint: str) -> Iterator[None]:
+def reading(path: Path | str, error: type[SkdError], hint: str) -> Iterator[None]:
     """Turns what the system refuses inside the block, a file without rights or a card that is worn, into ``error``."""
     try:
         yield

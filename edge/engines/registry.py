@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from edge.contract.errors import ConfigError, EngineError
+from edge.contract.reading import reading
 from edge.engines.engine import Engine
 
 MOST_THREADS = 1024
@@ -32,7 +33,9 @@ def open_engine(
     """
     if not 0 <= threads <= MOST_THREADS:
         raise ConfigError(f"threads is {threads}", hint=f"give 0 for all cores, or up to {MOST_THREADS}")
-    if not path.is_file():
+    with reading(path, EngineError, "check the path, and your rights to it"):
+        is_there = path.is_file()
+    if not is_there:
         raise EngineError("no such network file", where=path, hint="check the path; a folder or a pipe is none")
     if runtime == "openvino" and path.suffix != ".engine":
         from edge.engines.openvino_engine import OpenVinoEngine

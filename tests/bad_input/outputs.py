@@ -99,3 +99,15 @@ def a_window_that_opencv_cannot_make(folder: Path) -> Argv:
 def a_window_on_a_screen_that_does_not_answer(folder: Path) -> Argv:
     """no window can be shown on this screen:"""
     return run(folder, source=f"replay://{poses(folder, 9)}", more=["--sinks.show", "true"])
+
+
+@on_board()
+def an_output_of_too_long_a_name(folder: Path) -> Argv:
+    """cannot be written: File name too long; choose another place"""
+    return run(folder, source=f"replay://{poses(folder, 9)}", more=["--sinks.events", folder / ("s" * 300)])
+
+
+@on_board()
+def a_broker_whose_name_no_machine_can_have(folder: Path) -> Argv:
+    """sinks.mqtt names no broker; give mqtt://host"""
+    return run(folder, source=f"replay://{poses(folder, 9)}", more=["--sinks.mqtt", "mqtt://[::1/topic"])

@@ -220,3 +220,21 @@ def a_source_of_a_user_who_is_not_there(folder: Path) -> Argv:
 def raw_frames_whose_pixels_go_in_pairs_of_an_odd_width(folder: Path) -> Argv:
     """yuyv frames have an even width and height"""
     return run(folder, source="-?width=63&height=48&codec=yuyv")
+
+
+@on_board()
+def a_source_of_too_long_a_name(folder: Path) -> Argv:
+    """cannot be read: File name too long; check the path"""
+    return run(folder, source=folder / ("s" * 300))
+
+
+@on_board()
+def a_recording_of_too_long_a_name(folder: Path) -> Argv:
+    """cannot be read: File name too long; check its rights"""
+    return run(folder, source=f"replay://{folder / ('s' * 300)}")
+
+
+@on_board()
+def an_address_that_cannot_be_taken_apart(folder: Path) -> Argv:
+    """rtsp://[::1/stream: this is no address:"""
+    return run(folder, source="rtsp://[::1/stream")

@@ -98,6 +98,16 @@ def test_an_altered_file_is_refused_when_used(folder, content):
     assert bundle.file(REFERENCE).is_file()
 
 
+def test_a_file_on_a_card_that_is_worn_is_told(folder):
+    file = folder / STUDENT_FP32
+    file.write_bytes(b"")
+    write_manifest(folder, read_bundle(folder).manifest)
+    file.unlink()
+    file.symlink_to("/proc/self/mem")  # of no length, and to read its begin is an input/output error
+    with pytest.raises(BundleError, match=rf"{STUDENT_FP32}: cannot be read: Input/output error"):
+        read_bundle(folder).file(STUDENT_FP32)
+
+
 def test_a_missing_file_and_one_that_was_never_listed_are_told_apart(folder):
     (folder / STUDENT_FP32).unlink()
     bundle = read_bundle(folder)
