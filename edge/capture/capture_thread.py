@@ -51,10 +51,19 @@ class CaptureThread:
         image, self.fps = answer
         return image
 
+    def give_up(self) -> None:
+        """From any thread: who waits for a picture gets None now, whatever the driver does."""
+        self._answers.put((None, self.fps))
+
     def close(self) -> None:
         """Released when this returns, unless it hangs: then when, and if, the driver comes back."""
         self._asked.put(False)
         self._thread.join(SLACK_S)
+
+    @property
+    def hangs(self) -> bool:
+        """After :meth:`close`: whether the driver has not come back yet."""
+        return self._thread.is_alive()
 
     def _work(self, open_capture: Callable[[], Capture]) -> None:
         try:

@@ -19,6 +19,8 @@ from edge.contract.types import Event, Frame, Image
 from edge.picture_memory import PictureMemory
 
 FALLBACK_FPS = 30.0
+MOST_HANGING = 8
+"""Each attempt that hangs in the driver keeps a thread and memory; where so many do, a process of its own is needed."""
 
 
 @dataclass(frozen=True)
@@ -55,12 +57,14 @@ class Live:
         self._backoff = backoff or Backoff()
         self._cancelled = threading.Event()
         self._capture: CaptureThread | None = None
+        self._left: list[CaptureThread] = []
+        self._because = ""
         self._memory, self._flipped = PictureMemory(), Flipping(flip)
         with quiet():
             first = self._reopen()
         if first is None:
             self.close()
-            raise SourceError("no picture comes from it", where=uri, hint=hint())
+            raise SourceError(f"no picture comes from it{self._because}", where=uri, hint=hint())
         fps = self._capture.fps if self._capture is not None else 0.0
         self.fps = fps if 0 < fps < 1000 else config.fps or FALLBACK_FPS
         self._first, self.size = first, (first.shape[1], first.shape[0])
@@ -82,10 +86,13 @@ class Live:
 
     def cancel(self) -> None:
         self._cancelled.set()
+        if (capture := self._capture) is not None:
+            capture.give_up()
 
     def close(self) -> None:
         if self._capture is not None:
             self._capture.close()
+            self._left.append(self._capture)
             self._capture = None
 
     def _found_again(self, start: float) -> Image | None:
@@ -93,13 +100,14 @@ class Live:
         lost = time.monotonic()
         if self._cancelled.is_set():
             return None
-        text = f"{self.uri} gives no pictures; opening it again until {self._config.give_up_s:g} s have passed"
+        trying = f"opening it again until {self._config.give_up_s:g} s have passed"
+        text = f"{self.uri} gives no pictures{self._because}; {trying}"
         self.tell(Event("source_lost", lost - start, text=text))
         wait_s = self._backoff.first_s
         while time.monotonic() - lost <= self._config.give_up_s:
             if self._cancelled.wait(wait_s):
                 return None
-            image = self._reopen()
+            image = self._found()
             if image is not None:
                 away_s = time.monotonic() - lost
                 text = f"{self.uri} is back after {away_s:.1f} s"
@@ -107,22 +115,42 @@ class Live:
                 return image
             wait_s = min(2 * wait_s, self._backoff.most_s)
         raise SourceError(
-            f"it dropped out and did not come back within {self._config.give_up_s:g} s",
+            f"it dropped out and did not come back within {self._config.give_up_s:g} s{self._because}",
             where=self.uri,
             hint=f"check cable and power; {self._hint()}",
         )
 
+    def _found(self) -> Image | None:
+        """The first picture after opening it again, or None."""
+        self.close()
+        self._left = [capture for capture in self._left if capture.hangs]
+        if len(self._left) >= MOST_HANGING:
+            raise SourceError(
+                f"it dropped out, and {MOST_HANGING} attempts to open it hang in its driver",
+                where=self.uri,
+                hint="start again; where that does not help, the board, or the camera",
+            )
+        try:
+            return self._reopen()
+        except RuntimeError as error:
+            self._because = _in_brackets(error)  # the system has no thread for it, which may be so for a moment
+            return None
+
     def _reopen(self) -> Image | None:
-        """The first picture after opening, or None."""
-        if self._capture is not None:
-            self.close()
         self._capture = CaptureThread(self._open, self._config.stall_s, self._memory)
-        return self._read()
+        # Whoever cancelled before that was there has not told it.
+        return None if self._cancelled.is_set() else self._read()
 
     def _read(self) -> Image | None:
+        """The next picture; None where there is none, or OpenCV fails over it as over a damaged one."""
         if self._capture is None:
             return None
-        image = self._capture.read()
+        try:
+            image = self._capture.read()
+        except cv2.error as error:
+            self._because = _in_brackets(error)
+            return None
+        self._because = ""
         return self._flipped(np.asarray(image, np.uint8)) if image is not None else None
 
     def _fitted(self, image: Image) -> Image:
@@ -130,3 +158,7 @@ class Live:
         if (image.shape[1], image.shape[0]) == self.size:
             return image
         return np.asarray(cv2.resize(image, self.size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _in_brackets(error: Exception) -> str:
+    return f" ({' '.join(str(error).split())})"

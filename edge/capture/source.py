@@ -13,6 +13,7 @@ Flip = Literal["none", "horizontal", "vertical", "rotate-180", "clockwise", "cou
 FLIPS: tuple[Flip, ...] = get_args(Flip)
 Backend = Literal["auto", "opencv", "gstreamer"]
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
+MOST_STALL_S = 3600
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,8 @@ class CaptureConfig:
             raise ConfigError(f"capture.flip is {self.flip!r}", hint=f"it is one of {', '.join(FLIPS)}")
         if self.backend not in BACKENDS:
             raise ConfigError(f"capture.backend is {self.backend!r}", hint=f"it is one of {', '.join(BACKENDS)}")
-        if not self.stall_s > 0 or self.give_up_s < 0:
-            raise ConfigError("capture.stall_s is above 0, give_up_s starts at 0")
+        if not 0 < self.stall_s <= MOST_STALL_S or not self.give_up_s >= 0:
+            raise ConfigError(f"capture.stall_s is above 0 and at most {MOST_STALL_S}, give_up_s starts at 0")
 
 
 class Source(Protocol):

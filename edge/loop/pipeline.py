@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import count
 
@@ -192,18 +192,18 @@ class Pipeline:
             afterwards()
 
     def _capture(self) -> None:
-        frames, numbers = iter(self._source), count(1)
-        while not self._stopping.is_set():
-            start = time.perf_counter()
-            frame = next(frames, None)
-            now = time.perf_counter()
-            limit_s = self._limits.seconds
-            if frame is None or (limit_s is not None and frame.time_s > limit_s):
-                return
-            self._sightings.announce()
-            self._pictures.put(Taken(frame, now, 1000 * (now - start)))
-            if next(numbers) == self._limits.frames and not self._source.live:
-                return
+        frames, numbers, limit_s = iter(self._source), count(1), self._limits.seconds
+        with _cancelled_in_time(self._source, limit_s):
+            while not self._stopping.is_set():
+                start = time.perf_counter()
+                frame = next(frames, None)
+                now = time.perf_counter()
+                if frame is None or (limit_s is not None and frame.time_s > limit_s):
+                    return
+                self._sightings.announce()
+                self._pictures.put(Taken(frame, now, 1000 * (now - start)))
+                if next(numbers) == self._limits.frames and not self._source.live:
+                    return
 
     def _see(self) -> None:
         for looked_at, taken in enumerate(self._pictures, 1):
@@ -264,3 +264,18 @@ class Pipeline:
         # The source tells of what happens to it on a thread of its own.
         with self._counting:
             self._outcome.told += events
+
+
+@contextmanager
+def _cancelled_in_time(source: Source, limit_s: float | None) -> Iterator[None]:
+    """A camera that is lost gives no picture by which to see that a limit in seconds is over."""
+    if limit_s is None or not source.live:
+        yield
+        return
+    limit = threading.Timer(min(limit_s, threading.TIMEOUT_MAX), source.cancel)
+    limit.daemon = True
+    limit.start()
+    try:
+        yield
+    finally:
+        limit.cancel()

@@ -1,6 +1,7 @@
 """Sources of pictures: real recordings, files made here, and a camera that drops out."""
 
 import io
+import math
 import os
 
 import cv2
@@ -132,7 +133,7 @@ def test_what_cannot_be_opened_is_one_line_with_what_to_do(uri, says):
     "wrong",
     [
         *({"fps": 0}, {"fps": -5}, {"width": 640}, {"width": 0, "height": 0}, {"flip": "sideways"}),
-        *({"backend": "magic"}, {"stall_s": 0}, {"give_up_s": -1}),
+        *({"backend": "magic"}, {"stall_s": 0}, {"stall_s": 1e300}, {"give_up_s": -1}, {"give_up_s": math.nan}),
     ],
 )
 def test_values_that_mean_nothing_are_refused(wrong):

@@ -3,6 +3,7 @@
 import threading
 import time
 
+import cv2
 import numpy as np
 import pytest
 import videos
@@ -171,3 +172,68 @@ def test_what_a_driver_raises_is_raised():
 
     with pytest.raises(MemoryError, match="no more buffers"):
         camera(Broken([]))
+
+
+class Corrupt(Device):
+    """Over whose picture OpenCV fails, as over a damaged JPEG of a USB camera."""
+
+    def read(self):
+        if not self.pictures:
+            cv2.cvtColor(np.zeros((4, 4, 3), np.uint8), cv2.COLOR_YUV2BGR_I420)
+        return super().read()
+
+
+def test_a_picture_over_which_opencv_fails_is_a_camera_that_is_lost_not_a_run_that_ends():
+    source, _ = camera(Corrupt([videos.picture(0), videos.picture(1)]), Corrupt([]), pictures(5))
+    events, seen = [], []
+    source.tell = events.append
+    with pytest.raises(SourceError, match="did not come back within"):
+        for frame in source:
+            seen.append(videos.number(frame.image))
+    assert seen == [0, 1, 5] and "OpenCV" in events[0].text and "\n" not in events[0].text
+    with pytest.raises(SourceError, match=r"no picture comes from it \(OpenCV.*\); check cable"):
+        camera(Corrupt([]))
+
+
+def test_whoever_stops_does_not_wait_for_a_camera_that_is_being_opened():
+    opening, freed = threading.Event(), threading.Event()
+    devices = iter([lambda: pictures(0), lambda: opening.set() or (freed.wait() and Device([]))])
+    source = Live(
+        "rtsp://away", lambda: next(devices)(), CaptureConfig(), hint=lambda: "", backoff=Backoff(first_s=0.001)
+    )
+    threading.Thread(target=lambda: opening.wait() and source.cancel(), daemon=True).start()
+    begin = time.monotonic()
+    assert len(list(source)) == 1 and time.monotonic() - begin < 2
+    freed.set()
+
+
+def test_a_camera_whose_driver_hangs_whenever_it_is_opened_ends_the_run_before_threads_pile_up(monkeypatch):
+    monkeypatch.setattr("edge.capture.capture_thread.OPENING_S", 0.01)
+    monkeypatch.setattr("edge.capture.capture_thread.SLACK_S", 0.01)
+    before, freed, devices = threading.active_count(), threading.Event(), iter([pictures(0)])
+    source = Live(
+        "csi://0",
+        lambda: next(devices, None) or (freed.wait() and Device([])),
+        CaptureConfig(stall_s=0.01, give_up_s=3600),
+        hint=lambda: "",
+        backoff=Backoff(0.001, 0.001),
+    )
+    with pytest.raises(SourceError, match="8 attempts to open it hang in its driver; start again"):
+        list(source)
+    assert threading.active_count() == before + 8
+    freed.set()
+
+
+def test_a_system_that_has_no_thread_at_the_moment_is_asked_again(monkeypatch):
+    source, _ = camera(pictures(0), pictures(5), give_up_s=5)
+    start, refused = threading.Thread.start, []
+
+    def grudging(thread):
+        if len(refused) < 3:
+            refused.append(thread.name)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", grudging)
+    frames = iter(source)
+    assert [videos.number(next(frames).image) for _ in range(2)] == [0, 5] and refused == ["driver"] * 3

@@ -1,6 +1,7 @@
 """What goes wrong at the loop's end, or between its threads, is neither waited for nor lost."""
 
 import threading
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,10 @@ import pytest
 from parts import Pictures
 from scripted_stages import Kept, Scripted, Slow, outlet, pipeline
 
+from edge.capture.live import Live
+from edge.capture.source import CaptureConfig
 from edge.contract.types import Event, Frame, FrameResult
+from edge.loop.outcome import Limits
 
 BLACK = np.zeros((4, 4, 3), np.uint8)
 
@@ -79,3 +83,25 @@ def test_stopped_before_the_first_picture_nothing_is_kept():
     threading.Timer(0.1, running.stop).start()
     outcome = running.run()
     assert outcome.frames == 0 and kept.left not in (None, "well")
+
+
+def test_a_limit_in_seconds_holds_while_the_camera_is_away_too():
+    left = [BLACK]
+
+    class Once:
+        """A driver that gives one picture."""
+
+        def read(self):
+            return (True, left.pop()) if left else (False, None)
+
+        def get(self, _):
+            return 30.0
+
+        def release(self):
+            pass
+
+    camera = Live("camera", Once, CaptureConfig(), hint=lambda: "")
+    kept, begin = Kept(), time.monotonic()
+    outcome = pipeline(camera, Scripted(), Slow(0), kept, limits=Limits(seconds=0.3)).run()
+    assert outcome.frames == 1 and outcome.ended_by is None and kept.left == "well"
+    assert 0.3 <= time.monotonic() - begin < 3
