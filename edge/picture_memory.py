@@ -33,9 +33,11 @@ class PictureMemory:
         with self._asking:
             # By number, for a loop's own variable would be one reference more.
             alone = [n for n in range(len(self._pictures)) if sys.getrefcount(self._pictures[n]) == _ALONE]
-            for n in reversed(alone[1 + SPARE :]):
+            # The newest is used and the oldest go: a camera that has come back may have another size for good.
+            gone = alone[: -1 - SPARE]
+            for n in reversed(gone):
                 del self._pictures[n]
-            return self._pictures[alone[0]] if alone else None
+            return self._pictures[alone[-1] - len(gone)] if alone else None
 
     def lend(self, image: Image) -> None:
         """Remember a picture, new or written over one from :meth:`unused`, that others are given now."""

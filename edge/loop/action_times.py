@@ -11,7 +11,7 @@ from edge.contract.types import FrameResult
 UNDECIDED, NOT_FOLLOWED = "(undecided)", "(not followed)"
 
 REMEMBERED = 1000
-"""People, the last ones: a loop that runs for months must not grow."""
+"""People, those seen last: a loop that runs for months must not grow."""
 
 LONGEST_GAP_S = 0.5
 """Nobody says what a person did while out of view for longer."""
@@ -35,7 +35,7 @@ class ActionTimes:
             by_label[label] += elapsed_s if elapsed_s <= LONGEST_GAP_S else 0.0
             self._last_s[person.track_id] = now_s
             if len(self.seconds) > REMEMBERED:
-                longest_ago = next(iter(self.seconds))
+                longest_ago = min(self._last_s, key=self._last_s.__getitem__)
                 del self.seconds[longest_ago], self._last_s[longest_ago]
 
     def table(self) -> Table:

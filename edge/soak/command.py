@@ -6,6 +6,7 @@ are judged.
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from collections.abc import Callable
@@ -18,9 +19,9 @@ from edge.assets import DEMO_CLIP, fetch
 from edge.capture.source import CaptureConfig, Source
 from edge.cli.console import console
 from edge.cli.exit_codes import FAILED
-from edge.cli.interruption import interruptible
+from edge.cli.interruption import Interruption, interruptible
 from edge.contract.errors import ConfigError
-from edge.contract.files import write_json
+from edge.contract.files import replacing, writing
 from edge.latency import DECISION, POSE, LatencyHistory, latency_table
 from edge.loop.config import RunConfig
 from edge.loop.parts import opened
@@ -65,8 +66,8 @@ class Soaked:
     """growth_mb: of memory in use, from the end of the warm-up to the end; see edge/soak/memory.py.
 
     memory_by_minute: MB in use, the median of each minute. memory_by_second: every sample, so that another rule can
-    judge the run too. told, heard: events that were made, and that reached the listener. flatness: p99 / p50 of the
-    pose stage and of a picture's age when decided.
+    judge the run too. told, heard: events that were made, and that reached the listener. ended_by: why the run ended
+    before its time. flatness: p99 / p50 of the pose stage and of a picture's age when decided.
     """
 
     minutes: float
@@ -81,6 +82,7 @@ class Soaked:
     hanging_took: int
     pose_p99_by_p50: float
     age_p99_by_p50: float
+    ended_by: str | None = None
     memory_by_minute: tuple[float, ...] = ()
     memory_by_second: tuple[float, ...] = ()
 
@@ -88,6 +90,8 @@ class Soaked:
     def faults(self) -> list[str]:
         """What the run is failed for, in words; empty where it passed."""
         found = []
+        if self.ended_by is not None:
+            found.append(f"the run ended after {self.minutes:.1f} minutes: {self.ended_by}")
         if self.growth_mb >= MAX_GROWTH_MB:
             found.append(f"memory grew by {self.growth_mb:.1f} MB, {MAX_GROWTH_MB:g} are allowed")
         if self.told != self.heard:
@@ -96,8 +100,12 @@ class Soaked:
 
 
 def soak(config: SoakConfig) -> None:
-    """Run, show what was found, and leave with exit code 1 where memory grew or an event was lost."""
-    found, history = run_soak(config)
+    """Run, show what was found, and leave with exit code 1 where the run ended before its time, memory grew or an event
+    was lost.
+
+    Ctrl-C shows, and keeps, what was found until then, and leaves with exit code 130.
+    """
+    found, history, stop = run_soak(config)
     console.print(latency_table(history.summary(), f"Soak: {found.frames} pictures in {found.minutes:.1f} minutes"))
     console.print(
         f"camera lost {found.losses} times, {found.dropped} pictures gave way to newer ones, {found.people} people "
@@ -107,16 +115,17 @@ def soak(config: SoakConfig) -> None:
         f"memory {found.memory_mb:.0f} MB, growth {found.growth_mb:+.2f} MB after the warm-up; "
         f"p99/p50 {found.pose_p99_by_p50:.2f} (pose), {found.age_p99_by_p50:.2f} (picture to decision)"
     )
-    if config.report is not None:
-        write_json(config.report, {"machine": machine(), **asdict(found)})
     for fault in found.faults:
         console.print(f"fault: {fault}")
+    if stop.signum:
+        console.print("interrupted")
+        raise SystemExit(stop.exit_code)
     if found.faults:
         raise SystemExit(FAILED)
 
 
-def run_soak(config: SoakConfig) -> tuple[Soaked, LatencyHistory]:
-    """What :func:`soak` shows."""
+def run_soak(config: SoakConfig) -> tuple[Soaked, LatencyHistory, Interruption]:
+    """What :func:`soak` shows, written to ``config.report``. Raises OutputError before the run where it cannot be."""
     # OpenCV, which `--help` need not wait for.
     from edge.drawing.overlay import Overlay
     from edge.loop.outcome import Limits
@@ -139,25 +148,34 @@ def run_soak(config: SoakConfig) -> tuple[Soaked, LatencyHistory]:
         outlets = [Outlet(name, nullcontext(sink), terms, overlay, history) for name, (sink, terms) in sinks.items()]
         limits = Limits(seconds=60 * config.minutes)
         pipeline = Pipeline(parts.source, parts.pose, parts.action, outlets, history, limits=limits)
-        with memory.watched(), interruptible(pipeline.stop):
+        report_file = replacing(config.report) if config.report else nullcontext()
+        with memory.watched(), interruptible(pipeline.stop) as stop, report_file as report:
             outcome = pipeline.run()
-    heard, rows = listener.heard, history.summary()
-    return Soaked(
-        minutes=outcome.seconds / 60,
-        frames=outcome.frames,
-        dropped=outcome.dropped,
-        losses=heard["source_lost"],
-        people=heard["person_entered"],
-        growth_mb=memory.growth_mb(60 * config.warm_up_minutes),
-        memory_mb=memory.samples[-1][1] if memory.samples else 0.0,
-        told=outcome.told,
-        heard=heard.total(),
-        hanging_took=hanging.taken,
-        pose_p99_by_p50=rows[POSE].p99_ms / rows[POSE].p50_ms,
-        age_p99_by_p50=rows[DECISION].p99_ms / rows[DECISION].p50_ms,
-        memory_by_minute=memory.by_minute(),
-        memory_by_second=tuple(round(mb, 2) for _, mb in memory.samples),
-    ), history
+            if stop.signum and not outcome.frames:
+                console.print("interrupted before the first picture; nothing was written")
+                raise SystemExit(stop.exit_code)
+            heard, rows = listener.heard, history.summary()
+            found = Soaked(
+                minutes=outcome.seconds / 60,
+                frames=outcome.frames,
+                dropped=outcome.dropped,
+                losses=heard["source_lost"],
+                people=heard["person_entered"],
+                growth_mb=memory.growth_mb(60 * config.warm_up_minutes),
+                memory_mb=memory.samples[-1][1] if memory.samples else 0.0,
+                told=outcome.told,
+                heard=heard.total(),
+                hanging_took=hanging.taken,
+                pose_p99_by_p50=rows[POSE].p99_ms / rows[POSE].p50_ms,
+                age_p99_by_p50=rows[DECISION].p99_ms / rows[DECISION].p50_ms,
+                ended_by=None if outcome.ended_by is None else str(outcome.ended_by),
+                memory_by_minute=memory.by_minute(),
+                memory_by_second=tuple(round(mb, 2) for _, mb in memory.samples),
+            )
+            if report is not None:
+                with writing(config.report or report):
+                    report.write_text(json.dumps({"machine": machine(), **asdict(found)}, indent=2) + "\n")
+    return found, history, stop
 
 
 def _camera(config: SoakConfig, chance: random.Random) -> Source:

@@ -81,6 +81,14 @@ def test_time_out_of_view_is_nobodys():
     assert times.seconds[1]["wave"] == pytest.approx(15 / 25)
 
 
+def test_of_more_people_than_are_remembered_whoever_was_away_longest_is_forgotten(monkeypatch):
+    monkeypatch.setattr("edge.loop.action_times.REMEMBERED", 3)
+    times = ActionTimes()
+    for n in range(50):  # one stays, others pass by
+        times.add(result(person(1), person(2 + n // 5), n=n))
+    assert list(times.seconds) == [1, 10, 11] and sum(times.seconds[1].values()) == pytest.approx(49 / 25)
+
+
 def test_the_table_has_a_row_a_person_and_label_and_nobody_of_one_frame():
     times = ActionTimes()
     for n in range(51):

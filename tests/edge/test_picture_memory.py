@@ -61,6 +61,17 @@ def test_one_after_the_other_lies_in_the_same_place():
     assert len(places) == 1
 
 
+def test_where_pictures_come_in_another_size_their_memory_is_used_again_too():
+    memory = PictureMemory()
+    before = memory.copy(np.zeros(SHAPE, np.uint8))
+    other = memory.copy(np.zeros((8, 9, 3), np.uint8))
+    places = {other.ctypes.data}
+    del before, other
+    for number in range(20):
+        places.add(memory.copy(np.full((8, 9, 3), number, np.uint8)).ctypes.data)
+    assert len(places) == 1
+
+
 def test_a_copy_is_a_copy_of_any_size():
     memory, chance = PictureMemory(), np.random.default_rng(0)
     for shape in (SHAPE, SHAPE, (8, 9, 3), SHAPE):

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import videos
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.contract.errors import ConfigError
+from edge.contract.errors import ConfigError, OutputError
 from edge.soak.command import MAX_GROWTH_MB, SoakConfig, Soaked, run_soak
 from edge.soak.memory import Memory
 
@@ -16,9 +17,17 @@ from edge.soak.memory import Memory
 def test_a_short_soak_loses_the_camera_and_no_event(shared_data, bundle_folder, blazepose_files):
     recording = shared_data / "media" / "felixchenfy_exercise.avi"
     config = SoakConfig(bundle_folder, recording, minutes=0.1, warm_up_minutes=0.05, loss_every_s=0.7)
-    found, _ = run_soak(config)
+    found, _, stop = run_soak(config)
+    assert not stop.signum and found.ended_by is None
     assert found.frames > 5 and found.losses >= 1
     assert found.told == found.heard > 0 and found.hanging_took >= 1
+
+
+def test_a_soak_whose_report_cannot_be_written_does_not_run_for_hours_first(tmp_path, bundle_folder, blazepose_files):
+    (tmp_path / "soak.json").mkdir()
+    recording = videos.write(tmp_path / "a.mp4", frames=9)
+    with pytest.raises(OutputError, match=r"soak\.json: cannot be written: a folder has this name"):
+        run_soak(SoakConfig(bundle_folder, recording, minutes=480, report=tmp_path / "soak.json"))
 
 
 def soaked(**what):
@@ -35,6 +44,7 @@ def soaked(**what):
 def test_growth_and_lost_events_are_faults():
     assert soaked().faults == []
     assert soaked(growth_mb=5.2).faults == ["memory grew by 5.2 MB, 5 are allowed"]
+    assert soaked(ended_by="the pose stage failed").faults == ["the run ended after 1.0 minutes: the pose stage failed"]
     assert soaked(heard=7).faults == ["2 of 9 events were lost"]
 
 
