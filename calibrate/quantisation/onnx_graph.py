@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper
+from onnx import helper, numpy_helper, version_converter
 
 from edge.contract.errors import EngineError
 
@@ -75,6 +75,22 @@ def read_onnx(source: Path) -> onnx.ModelProto:
         raise EngineError(f"cannot be read: {error.strerror}", where=source) from error
     except DecodeError as error:
         raise EngineError("is no ONNX file, or a damaged one", where=source, hint="copy or export it again") from error
+
+
+def at_least_opset(model: onnx.ModelProto, version: int, hint: str) -> onnx.ModelProto:
+    """The same function in that operator set, or as it is where it is of a newer one.
+
+    Raises EngineError with ``hint`` where the ONNX package cannot convert it.
+    """
+    known = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
+    if known >= version:
+        return copied(model)
+    try:
+        result: onnx.ModelProto = version_converter.convert_version(model, version)
+    except RuntimeError as error:
+        raise EngineError(f"operator set {known} cannot be brought to {version}: {error}", hint=hint) from error
+    result.ir_version = max(result.ir_version, helper.find_min_ir_version_for([helper.make_opsetid("", version)]))
+    return result
 
 
 def copied(model: onnx.ModelProto) -> onnx.ModelProto:

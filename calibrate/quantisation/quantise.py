@@ -27,7 +27,7 @@ from calibrate.calibration_set import Method
 from calibrate.quantisation.bias_correction import bias_corrected, with_room_for_biases
 from calibrate.quantisation.compact import compact
 from calibrate.quantisation.equalise import equalised
-from calibrate.quantisation.onnx_graph import Graph, Sample, copied, feed, is_quantised
+from calibrate.quantisation.onnx_graph import Graph, Sample, at_least_opset, copied, feed, is_quantised, read_onnx
 from calibrate.quantisation.qdq_placement import (
     needed_pairs_only,
     pair_for_each_reader,
@@ -47,6 +47,8 @@ from edge.engines.engine import check_inputs
 from edge.engines.onnx_runtime import OnnxRuntimeEngine
 
 OPERATORS = ["Conv", "Gemm", "Add"]
+STEP_PER_CHANNEL = 13
+"""The operator set from which on Q/DQ take a step for each channel."""
 _SYMMETRIC = {"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False}
 
 
@@ -83,18 +85,21 @@ class Quantiser:
         scratch = Path(tempfile.gettempdir())
         with writing(scratch), tempfile.TemporaryDirectory(prefix="skd-quantise-") as folder, _quiet():
             prepared = Path(folder) / "prepared.onnx"
+            onnx.save(at_least_opset(read_onnx(source), STEP_PER_CHANNEL, "export it in opset 17"), str(prepared))
             # Folds BatchNorm into convolutions and writes down every shape.
-            quant_pre_process(str(source), str(prepared))
+            quant_pre_process(str(prepared), str(prepared))
             model = additions_apart(_named(onnx.load(prepared)))
             if is_quantised(model):
                 raise EngineError("is quantised already", where=source, hint="give the FP32 network")
             self.model = equalised(onnx.shape_inference.infer_shapes(as_convolutions(model)), samples)
+            graph = Graph(self.model)
+            products = graph.nodes("Conv", "Gemm")
+            self.layers = [n.name for n in products if n.input[1] in graph.constants]
+            self._without_weights = {n.name for n in products} - set(self.layers)
+            if not self.layers:
+                raise EngineError("has neither a convolution nor a Gemm with weights to quantise", where=source)
             onnx.save(self.model, str(prepared))
             self._ranges = activation_ranges(prepared, OPERATORS, method, [i.name for i in engine.inputs], samples)
-        graph = Graph(self.model)
-        products = graph.nodes("Conv", "Gemm")
-        self.layers = [n.name for n in products if n.input[1] in graph.constants]
-        self._without_weights = {n.name for n in products} - set(self.layers)
 
     def quantised(self, float_layers: Sequence[str], samples: Sequence[Sample]) -> onnx.ModelProto:
         """The network in INT8 but for the named layers, its weights and biases fitted to these samples."""

@@ -7,9 +7,18 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper, version_converter
+from onnx import TensorProto, helper, numpy_helper
 
-from calibrate.quantisation.onnx_graph import Array, Graph, attributes, copied, is_quantised, rename_tensors, set_nodes
+from calibrate.quantisation.onnx_graph import (
+    Array,
+    Graph,
+    at_least_opset,
+    attributes,
+    copied,
+    is_quantised,
+    rename_tensors,
+    set_nodes,
+)
 from edge.contract.errors import EngineError
 
 LARGEST = 65504.0
@@ -17,8 +26,8 @@ LARGEST = 65504.0
 SMALLEST = 2.0**-14
 """Of half precision with all its digits; what is less has fewer, and at last none."""
 
-HALF_SCALES, IR_VERSION = 19, 9
-"""The operator set from which on Q/DQ take and give half precision, and the least version of ONNX that knows it."""
+HALF_SCALES = 19
+"""The operator set from which on Q/DQ take and give half precision."""
 OTHERWISE = "choose fp16 or fp32"
 
 
@@ -73,14 +82,7 @@ def _with_half_scales(model: onnx.ModelProto) -> onnx.ModelProto:
     for initializer in model.graph.initializer:
         if initializer.name in scales and (numpy_helper.to_array(initializer).astype(np.float16) == 0).any():
             raise EngineError(f"the scale {initializer.name} is too small for half precision", hint=OTHERWISE)
-    if next(o.version for o in model.opset_import if not o.domain) >= HALF_SCALES:
-        return model
-    try:
-        result: onnx.ModelProto = version_converter.convert_version(model, HALF_SCALES)
-    except RuntimeError as error:
-        raise EngineError(f"cannot be brought to operator set {HALF_SCALES}: {error}", hint=OTHERWISE) from error
-    result.ir_version = max(result.ir_version, IR_VERSION)
-    return result
+    return at_least_opset(model, HALF_SCALES, OTHERWISE)
 
 
 def _with_larger_steps(model: onnx.ModelProto) -> onnx.ModelProto:

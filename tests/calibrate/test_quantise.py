@@ -214,6 +214,37 @@ def test_a_convolution_with_computed_weights_stays_in_floating_point_and_is_no_l
     np.testing.assert_allclose(given, wanted, atol=0.05 * np.abs(wanted).max())
 
 
+@pytest.mark.parametrize("opset", [11, 13])
+def test_a_network_of_an_older_operator_set_is_brought_to_the_one_that_has_a_step_for_each_channel(
+    tmp_path: Path, opset: int
+) -> None:
+    """PyTorch wrote 9 and 11 for years, and so are the pose networks that people have."""
+    rng = np.random.default_rng(0)
+    weights = {"w1": rng.standard_normal((4, 3, 3, 3)), "w2": rng.standard_normal((2, 4, 1, 1))}
+    nodes = [
+        helper.make_node("Conv", ["x", "w1"], ["c"], name="first"),
+        helper.make_node("Relu", ["c"], ["r"]),
+        helper.make_node("Conv", ["r", "w2"], ["y"], name="second"),
+    ]
+    shapes = (("x", [1, 3, 8, 8]), ("y", [1, 2, 6, 6]))
+    arrays = {n: w.astype(np.float32) for n, w in weights.items()}
+    path = networks.save(tmp_path / "n.onnx", nodes, arrays, shapes, opset)
+    images = [rng.standard_normal((1, 3, 8, 8)).astype(np.float32) for _ in range(4)]
+    Quantiser(path, images, "minmax", fit_weights=True).write(tmp_path / "n.int8.onnx")
+    assert [o.version for o in onnx.load(tmp_path / "n.int8.onnx").opset_import] == [13]
+    wanted, given = (networks.run(tmp_path / name, images[0]) for name in ("n.onnx", "n.int8.onnx"))
+    np.testing.assert_allclose(given, wanted, atol=0.05 * np.abs(wanted).max())
+
+
+def test_a_network_without_layers_to_quantise_is_refused(tmp_path: Path) -> None:
+    node = helper.make_node("MatMul", ["x", "m"], ["y"])
+    path = networks.save(
+        tmp_path / "n.onnx", [node], {"m": np.eye(4, dtype=np.float32)}, (("x", [2, 4]), ("y", [2, 4]))
+    )
+    with pytest.raises(EngineError, match="neither a convolution nor a Gemm with weights"):
+        Quantiser(path, [np.ones((2, 4), np.float32)], "mse")
+
+
 def test_biases_are_corrected_on_the_way(tmp_path: Path) -> None:
     quantiser = Quantiser(networks.student(tmp_path / "student.onnx"), networks.samples(8), "minmax")
     before = {i.name: numpy_helper.to_array(i) for i in quantiser.model.graph.initializer}
