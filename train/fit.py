@@ -23,12 +23,14 @@ from torch.utils.tensorboard import SummaryWriter
 from edge.cli.console import console
 from edge.cli.progress_column import Told
 from edge.contract.errors import ConfigError, DataError
+from edge.contract.files import writing
 from edge.contract.types import Float32
 from train.checkpoint import FILE, Checkpoint, load_checkpoint, save_checkpoint
 from train.configuration import Hardware
 from train.data.pairs import Pairs
 from train.distillation.methods import Method
 from train.evaluate import Accuracy, accuracy, predict
+from train.only_training import LOCK, only_training
 from train.optimiser import Optimiser
 from train.order import Order
 from train.step import Batch, Lesson, take_step
@@ -77,17 +79,27 @@ def fit(run: Run, fabric: Fabric) -> Accuracy:
     """Train, or go on where an interrupted run stopped; returns the accuracy on the test clips.
 
     Writes ``checkpoint.pt`` after every epoch, each whole or not at all, and curves for TensorBoard.
+    Raises OutputError where another training goes on in the folder.
     """
     if len(run.train) < 2 or len(run.test) < 1:
         raise DataError(
             f"{len(run.train)} training and {len(run.test)} test clips are too few to train and test",
             hint="give more recordings (of the generator: --data.clips_per_class)",
         )
-    settings, about = run.optimiser, run.about | {"seed": run.seed, "optimiser": asdict(run.optimiser)}
     if fabric.world_size > 1:
         synchronise(run.network)
     run.network.to(fabric.device, run.hardware.dtype)
     run.extra.to(fabric.device, run.hardware.dtype)
+    with writing(run.out):
+        run.out.mkdir(parents=True, exist_ok=True)
+    with only_training(run.out / LOCK, run.out, fabric):
+        run.network.load_state_dict(_learnt(run, fabric))
+    return accuracy(predict(run.network, run.test, see=run.see), run.test.labels)
+
+
+def _learnt(run: Run, fabric: Fabric) -> dict[str, Any]:
+    """The weights to use when the last epoch is over."""
+    settings, about = run.optimiser, run.about | {"seed": run.seed, "optimiser": asdict(run.optimiser)}
     state = _State(settings.descent([*run.network.parameters(), *run.extra.parameters()]), _average(run))
     _resume(run, about, state)
     order = Order(
@@ -120,8 +132,7 @@ def fit(run: Run, fabric: Fabric) -> Accuracy:
             if fabric.is_global_zero:
                 save_checkpoint(run.out, _checkpoint(run, about, state))
             tell(state.history[-1], len(order) * settings.batch * fabric.world_size / seconds)
-    run.network.load_state_dict(state.best)
-    return accuracy(predict(run.network, run.test, see=run.see), run.test.labels)
+    return state.best
 
 
 def _epoch(run: Run, state: _State, order: Order, loader: DataLoader[Any], fabric: Fabric) -> dict[str, float]:

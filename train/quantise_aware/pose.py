@@ -33,6 +33,7 @@ from edge.engines.registry import open_engine
 from edge.pose.heatmap_estimator import PEAKS
 from train.configuration import PoseFineTuningConfig
 from train.hardware import launch
+from train.only_training import only_training
 from train.quantise_aware.broken_off import BrokenOff
 from train.quantise_aware.map_distance import map_distance, scale_of
 from train.quantise_aware.pose_pictures import Cutter, pictures_below
@@ -52,18 +53,27 @@ def quantise_aware_pose(config: PoseFineTuningConfig) -> None:
     """Train, and write the INT8 file with the same Q/DQ pairs and new weights and steps.
 
     Raises EngineError for networks that do not belong together, DataError where there are no pictures or the training
-    diverged, ConfigError where another training was broken off; the file is then left as it was.
+    diverged, ConfigError where another training was broken off, OutputError where one goes on; the file is then left as
+    it was.
     """
     teacher = open_engine(config.network, threads=config.hardware.threads)
     (given,) = teacher.inputs
     if given.dtype != np.uint8 or len(given.shape) != 4 or given.shape[3] != 3 or None in given.shape[1:]:
         raise EngineError("does not take pictures (1, H, W, 3) of bytes", where=config.network)
     maps = [output.name for output in teacher.outputs if output.name != PEAKS]
-    device = launch(config.hardware).device
+    fabric = launch(config.hardware)
     student = QuantisedGraph(
         config.int8, maps, learn_steps=True, coarse_gradients=config.hardware.precision == "bf16-mixed"
     )
-    student.to(device)
+    with only_training(config.int8.with_suffix(".lock"), config.int8, fabric):
+        _fine_tune(config, teacher, maps, student.to(fabric.device), fabric.device)
+
+
+def _fine_tune(
+    config: PoseFineTuningConfig, teacher: Engine, maps: Sequence[str], student: QuantisedGraph, device: torch.device
+) -> None:
+    """Train the student from the INT8 file towards the teacher's maps, and write it there."""
+    (given,) = teacher.inputs
     cutter = Cutter(
         pictures_below(config.frames, config.pictures), (given.shape[2] or 0, given.shape[1] or 0), config.seed
     )

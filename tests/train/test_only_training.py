@@ -1,0 +1,106 @@
+"""Two trainings of one place at the same time: the second is refused; what a killed one left is nobody's."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from lightning_fabric import Fabric
+
+from edge.cli.command_line import run_command_line
+from edge.contract.errors import OutputError
+from train.__main__ import COMMANDS
+from train.only_training import LOCK, only_training
+
+TEACHER = ["--data.clips_per_class", "3", "--data.pairs.preprocessing.length_frames", "8", "--width", "4"]
+TEACHER += ["--network", "dense_gcn", "--optimiser.epochs", "1", "--hardware.threads", "1"]
+
+# As a training with processes that prepare batches: one of them outlives it.
+HOLDER = """
+import os, sys, time
+from pathlib import Path
+from lightning_fabric import Fabric
+from train.only_training import LOCK, only_training
+folder = Path(sys.argv[1])
+with only_training(folder / LOCK, folder, Fabric(accelerator="cpu", devices=1)):
+    if (worker := os.fork()) == 0:
+        os.close(1)
+        time.sleep(60)
+        os._exit(0)
+    print(worker, flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that holds tmp_path until it is given a line."""
+    command = [sys.executable, "-c", HOLDER, str(tmp_path)]
+    root = Path(__file__).resolve().parents[2]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root) as process:
+        assert process.stdout is not None
+        worker = int(process.stdout.readline())
+        yield process
+        process.kill()
+        os.kill(worker, signal.SIGKILL)
+
+
+def train(out: Path) -> None:
+    """``python -m train teacher`` in that folder."""
+    run_command_line("train", "", COMMANDS, ["teacher", "--out", str(out), *TEACHER])
+
+
+def refused(out: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """What the same says to stderr where it ends with exit code 2."""
+    with pytest.raises(SystemExit) as stop:
+        train(out)
+    assert stop.value.code == 2
+    return capsys.readouterr().err
+
+
+def test_the_second_training_in_a_folder_is_refused_in_one_line_until_the_first_has_ended(
+    tmp_path: Path, other: subprocess.Popen[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = refused(tmp_path, capsys)
+    assert told == f"error: {tmp_path}: another training is going on here; wait for its end, or choose another place\n"
+    assert [path.name for path in tmp_path.iterdir()] == [LOCK]
+    other.communicate("end\n")
+    assert other.returncode == 0
+    train(tmp_path)
+    assert (tmp_path / "report.json").is_file() and not (tmp_path / LOCK).exists()
+
+
+def test_a_killed_training_blocks_nobody_even_while_its_workers_live(
+    tmp_path: Path, other: subprocess.Popen[str]
+) -> None:
+    other.kill()
+    other.wait()
+    assert (tmp_path / LOCK).exists()
+    train(tmp_path)
+    assert (tmp_path / "report.json").is_file() and not (tmp_path / LOCK).exists()
+
+
+def test_a_training_that_fails_leaves_the_place_to_the_next(tmp_path: Path) -> None:
+    fabric = Fabric(accelerator="cpu", devices=1)
+    with pytest.raises(ZeroDivisionError), only_training(tmp_path / LOCK, tmp_path, fabric):
+        raise ZeroDivisionError
+    with only_training(tmp_path / LOCK, tmp_path, fabric):
+        assert (tmp_path / LOCK).exists()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_is_a_file_is_refused_by_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "run").write_text("a file")
+    assert refused(tmp_path / "run", capsys).startswith(f"error: {tmp_path}/run: cannot be written: ")
+
+
+def test_a_lock_that_cannot_be_made_is_told_as_that(tmp_path: Path) -> None:
+    fabric = Fabric(accelerator="cpu", devices=1)
+    with (
+        pytest.raises(OutputError, match=r"training\.lock: cannot be written: No such file"),
+        only_training(tmp_path / "nowhere" / LOCK, tmp_path, fabric),
+    ):
+        pytest.fail("nothing is begun")
