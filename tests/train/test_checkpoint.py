@@ -1,0 +1,63 @@
+"""Checkpoints: damage is seen wherever it is, and what differs is told by its name."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge.contract.errors import ConfigError, DataError
+from tests.train.tiny_runs import teacher_config
+from train.checkpoint import FILE, Checkpoint, load_checkpoint
+from train.teach import train_teacher
+
+
+@pytest.mark.parametrize("damage", [b"", b"not a checkpoint", None])
+def test_a_damaged_checkpoint_is_one_line(tmp_path: Path, teacher: Path, damage: bytes | None) -> None:
+    run = shutil.copytree(teacher, tmp_path / "run")
+    (run / FILE).write_bytes((teacher / FILE).read_bytes()[:1000] if damage is None else damage)
+    with pytest.raises(DataError, match=r"checkpoint.pt: not a readable checkpoint.*remove it") as told:
+        train_teacher(teacher_config(run))
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # torch guesses aloud at what a damaged file may be
+def test_a_byte_gone_wrong_is_a_data_error_wherever_it_is(tmp_path: Path, teacher: Path) -> None:
+    whole, rng = (teacher / FILE).read_bytes(), np.random.default_rng(0)
+    refused = 0
+    for place in rng.integers(0, 6000, 150):
+        damaged = bytearray(whole)
+        damaged[place] ^= int(rng.integers(1, 256))
+        (tmp_path / FILE).write_bytes(bytes(damaged))
+        try:
+            load_checkpoint(tmp_path)
+        except DataError:
+            refused += 1
+    assert refused > 30, "the start of the file holds names, whose damage shows"
+
+
+def test_a_checkpoint_whose_weights_have_changed_on_disk_is_refused(teacher: Path, tmp_path: Path) -> None:
+    spoilt = bytearray((teacher / FILE).read_bytes())
+    weights = max(load_checkpoint(teacher).network.values(), key=lambda value: value.numel())
+    spoilt[spoilt.index(weights.numpy().tobytes())] ^= 1
+    (tmp_path / FILE).write_bytes(spoilt)
+    with pytest.raises(DataError, match=r"not a readable checkpoint: .+ inside it has changed; remove it"):
+        load_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("there", "here", "told"),
+    [
+        ({"a": {"b": {"c": 1}}}, {"a": {"b": {"c": 2}}}, "a.b.c"),
+        ({"a": {"b": 1, "c": 2}}, {"a": {"b": 1}}, "a"),
+        ({}, {"a": 1}, "a"),
+        ({"a": {"b": 1}}, {"a": None}, "a"),
+    ],
+)
+def test_what_differs_is_told_by_its_dotted_name(
+    tmp_path: Path, there: dict[str, object], here: dict[str, object], told: str
+) -> None:
+    found = Checkpoint(there, {}, {}, {}, {}, {}, [])
+    with pytest.raises(ConfigError, match=rf"another {told};"):
+        found.refuse_other(here, tmp_path)
+    found.refuse_other(there, tmp_path)

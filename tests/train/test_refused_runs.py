@@ -1,0 +1,111 @@
+"""Trainings that are refused, each in a line, and leave the folder as it was."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+import train.fit
+from edge.contract.errors import ConfigError, DataError
+from edge.contract.preprocess import Preprocessing
+from tests.train.tiny_runs import DATA, SHORT, student_config, teacher_config
+from train.checkpoint import FILE, load_checkpoint, save_checkpoint
+from train.data.pairs import PairConfig, Pairs
+from train.data.registry import read_dataset
+from train.evaluate import predict
+from train.teach import train_student, train_teacher
+
+
+def test_the_answers_of_a_network_that_diverged_are_refused_in_one_line(teacher: Path) -> None:
+    network = load_checkpoint(teacher).rebuild()
+    network.fc.bias.data[0] = float("nan")  # type: ignore[union-attr, operator, index]
+    test = Pairs(read_dataset(DATA), DATA.pairs, train=False, seed=0)
+    with pytest.raises(ConfigError, match="not finite: training diverged; lower --opt"):
+        predict(network, test, see="hq")
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"width": 8}, "width"),
+        ({"seed": 1}, "seed"),
+        ({"see": "lq"}, "see"),
+        ({"network": "dense_gcn"}, "network"),
+        ({"optimiser": replace(SHORT, epochs=4)}, "optimiser.epochs"),
+        ({"data": replace(DATA, clips_per_class=6)}, "clips_per_class"),
+        ({"data": replace(DATA, pairs=replace(DATA.pairs, drop=0.3))}, "pairs.drop"),
+        ({"data": replace(DATA, pairs=replace(DATA.pairs, layout="penn-13"))}, "layout"),
+        (
+            {"data": replace(DATA, pairs=PairConfig(preprocessing=Preprocessing(length_frames=12, fps=4.0)))},
+            "pairs.preprocessing.length_frames",
+        ),
+    ],
+)
+def test_other_settings_in_the_folder_of_a_run_are_refused_by_their_name(
+    teacher: Path, change: dict[str, object], key: str
+) -> None:
+    before = (teacher / FILE).read_bytes()
+    with pytest.raises(ConfigError, match=rf"another {key}; give another --out"):
+        train_teacher(replace(teacher_config(teacher), **change))  # type: ignore[arg-type]
+    assert (teacher / FILE).read_bytes() == before
+
+
+@pytest.mark.parametrize(("change", "key"), [({"method": "hinton"}, "method"), ({"seed": 3}, "seed")])
+def test_other_distillation_in_the_folder_of_a_student_is_refused(
+    student: Path, teacher: Path, change: dict[str, object], key: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"another {key};"):
+        train_student(replace(student_config(student, teacher), **change))  # type: ignore[arg-type]
+
+
+def test_the_folder_of_a_student_of_another_teacher_is_refused(tmp_path: Path, student: Path, teacher: Path) -> None:
+    other = shutil.copytree(teacher, tmp_path / "teacher")
+    checkpoint = load_checkpoint(other)
+    checkpoint.best["fc.bias"][0] += 1
+    save_checkpoint(other, checkpoint)
+    with pytest.raises(ConfigError, match="a run with another teacher;"):
+        train_student(student_config(student, other))
+
+
+def test_a_folder_without_a_run_is_no_teacher(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no trained run here"):
+        train_student(student_config(tmp_path / "student", tmp_path))
+
+
+def test_a_teacher_of_other_clips_is_refused(tmp_path: Path, teacher: Path) -> None:
+    config = student_config(tmp_path / "student", teacher)
+    other = replace(DATA.pairs, preprocessing=replace(DATA.pairs.preprocessing, centre="clip"))
+    with pytest.raises(ConfigError, match="preprocessing centre = trend, the student would have clip"):
+        train_student(replace(config, data=replace(DATA, pairs=other)))
+    with pytest.raises(ConfigError, match="teacher was trained with other layout"):
+        train_student(replace(config, data=replace(DATA, pairs=replace(DATA.pairs, layout="penn-13"))))
+
+
+def test_a_baseline_without_a_report_or_of_other_classes_is_refused_before_training(
+    tmp_path: Path, teacher: Path
+) -> None:
+    config = replace(student_config(tmp_path / "run", teacher), baseline=tmp_path)
+    with pytest.raises(DataError, match=r"report.json is missing"):
+        train_student(config)
+    (tmp_path / "report.json").write_text(json.dumps({"per_class": {"fall": 0.5}}), encoding="utf-8")
+    with pytest.raises(ConfigError, match="baseline was trained with other classes; give a run on the same data"):
+        train_student(config)
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_unknown_method_is_refused_with_the_known_ones(tmp_path: Path) -> None:
+    config = replace(student_config(tmp_path, tmp_path), method="papers")
+    with pytest.raises(ConfigError, match=r"unknown method 'papers'; known methods: alone, hinton, .*paper"):
+        train_student(config)
+
+
+def test_a_gpu_without_enough_memory_is_told_with_the_flag_that_helps(tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(train.fit, "take_step", full)
+    with pytest.raises(ConfigError, match=r"not enough memory for batches of 16 clips; halve optimiser\.batch"):
+        train_teacher(teacher_config(tmp_path / "run"))

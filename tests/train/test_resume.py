@@ -1,0 +1,79 @@
+"""Trainings that are interrupted and resumed end as if they had never been."""
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import train.fit
+from tests.train.tiny_runs import BATCHES, student_config, teacher_config
+from train.checkpoint import FILE, load_checkpoint
+from train.teach import train_student, train_teacher
+
+
+def interrupted(training: Callable[[], object], batches: int) -> None:
+    """Run the training and press Ctrl-C when it takes its next batch after that many."""
+    taken, take = Counter[str](), train.fit.take_step
+
+    def stop(*args: Any) -> dict[str, float]:
+        taken["batches"] += 1
+        if taken["batches"] > batches:
+            raise KeyboardInterrupt
+        return take(*args)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(train.fit, "take_step", stop)
+        training()
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    ours, theirs = load_checkpoint(one), load_checkpoint(other)
+    for part in ("network", "extra", "best"):
+        a, b = getattr(ours, part), getattr(theirs, part)
+        assert a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+    for a, b in zip(ours.history, theirs.history, strict=True):
+        assert {**a, "seconds": 0} == {**b, "seconds": 0}
+    report, other_report = (json.loads((run / "report.json").read_text(encoding="utf-8")) for run in (one, other))
+    assert (report["top1"], report["per_class"]) == (other_report["top1"], other_report["per_class"])
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_a_teacher_interrupted_in_an_epoch_and_resumed_ends_with_the_same_weights(
+    tmp_path: Path, teacher: Path, epochs: int
+) -> None:
+    config = teacher_config(tmp_path / "run")
+    interrupted(lambda: train_teacher(config), epochs * BATCHES + 1)
+    assert len(load_checkpoint(config.out).history) == epochs
+    assert not (config.out / "report.json").exists(), "a report is of a finished run"
+    train_teacher(config)
+    assert_same_run(config.out, teacher)
+
+
+def test_a_student_interrupted_and_resumed_ends_with_the_same_weights(
+    tmp_path: Path, teacher: Path, student: Path
+) -> None:
+    config = student_config(tmp_path / "run", teacher)
+    interrupted(lambda: train_student(config), BATCHES + 2)
+    train_student(config)
+    assert_same_run(config.out, student)
+
+
+def test_an_interruption_before_the_first_epoch_starts_anew(tmp_path: Path, teacher: Path) -> None:
+    config = teacher_config(tmp_path / "run")
+    interrupted(lambda: train_teacher(config), 1)
+    assert not (config.out / FILE).exists()
+    train_teacher(config)
+    assert_same_run(config.out, teacher)
+
+
+def test_a_finished_run_is_measured_again_and_not_trained(tmp_path: Path, teacher: Path) -> None:
+    run = shutil.copytree(teacher, tmp_path / "run")
+    before = (run / FILE).read_bytes()
+    again = train_teacher(teacher_config(run))
+    assert (run / FILE).read_bytes() == before
+    assert again.top1 == json.loads((teacher / "report.json").read_text(encoding="utf-8"))["top1"]
