@@ -212,6 +212,10 @@ def test_decisions_that_eight_bits_lost_come_back(spoilt: Spoilt) -> None:
     history = torch.load(spoilt.folder / "int8/checkpoint.pt", weights_only=True)["history"]
     assert {"task", "vertices", "float"} <= history[0].keys()
     assert history[-1]["float"] < history[0]["float"]
+    # The same command once more trains nothing, though the file that it starts from is by now what it has written.
+    trained = written.read_bytes()
+    quantise_aware(spoilt.config())
+    assert written.read_bytes() == trained
 
 
 def test_a_run_without_a_teacher_and_a_foreign_bundle_are_refused(spoilt: Spoilt, tmp_path: Path) -> None:

@@ -72,8 +72,11 @@ class QuantisedGraph(nn.Module):
             n: arrays[n] * _beside(arrays[self._steps[n]], arrays[n]) if n in self._steps else np.array(arrays[n])
             for n in learnt
         }
-        self._units = {n: torch.from_numpy(unit) for n, unit in _units(graph, arrays, values).items()}
-        self.shares = nn.ParameterList(nn.Parameter(torch.from_numpy(values[n]) / self._units[n]) for n in learnt)
+        units = _units(graph, arrays, values)
+        for number, name in enumerate(learnt):
+            # Kept with the shares, which mean nothing without: the file may hold trained weights when they are loaded.
+            self.register_buffer(f"unit{number}", torch.from_numpy(units[name]))
+        self.shares = nn.ParameterList(nn.Parameter(torch.from_numpy(values[n] / units[n])) for n in learnt)
         self._constants = {n: torch.from_numpy(np.array(a)) for n, a in arrays.items() if n not in self._learnt}
         moved = sorted({n.input[1] for n, _ in self._nodes if n.op_type in QDQ}) if learn_steps else []
         self._moved = {name: number for number, name in enumerate(moved)}
@@ -82,7 +85,7 @@ class QuantisedGraph(nn.Module):
     def forward(self, given: Tensor) -> tuple[Tensor, ...]:
         graph = self._model.graph
         values: dict[str, Tensor] = dict(self._constants)
-        values |= {name: self.shares[number] * self._units[name] for name, number in self._learnt.items()}
+        values |= {name: self._weight(name) for name in self._learnt}
         values |= {name: self._step(name) for name in self._moved}
         (name,) = [i.name for i in graph.input if i.name not in values]
         values[name] = given
@@ -103,6 +106,11 @@ class QuantisedGraph(nn.Module):
         given: Tensor = self._operators[node.op_type](attributes, *inputs)
         return given
 
+    def _weight(self, name: str) -> Tensor:
+        number = self._learnt[name]
+        weight: Tensor = self.shares[number] * self.get_buffer(f"unit{number}")
+        return weight
+
     def _step(self, name: str) -> Tensor:
         known = self._constants[name]
         return known * self.steps[self._moved[name]].exp() if name in self._moved else known
@@ -111,7 +119,6 @@ class QuantisedGraph(nn.Module):
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         # Shapes and axes keep their integers.
         self._constants = {n: fn(t) if t.is_floating_point() else t for n, t in self._constants.items()}
-        self._units = {n: fn(unit) for n, unit in self._units.items()}
         return self
 
     def _refuse(self, path: Path) -> None:
@@ -145,7 +152,7 @@ class QuantisedGraph(nn.Module):
     def _stored(self, name: str) -> NDArray[Any]:
         if name in self._moved:
             return np.asarray(self._step(name).cpu().numpy())
-        weight = (self.shares[self._learnt[name]] * self._units[name]).cpu().float()
+        weight = self._weight(name).cpu().float()
         if name not in self._steps:
             return np.asarray(weight.numpy())
         # As the forward pass rounds: what is written is what was trained.
