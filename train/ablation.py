@@ -20,6 +20,7 @@ from train.configuration import AblationConfig, StudentConfig, TeacherConfig
 from train.data.pairs import Pairs
 from train.data.registry import read_dataset
 from train.evaluate import accuracy, predict
+from train.hardware import on_gpu
 from train.report import read_report
 from train.teach import train_student, train_teacher
 
@@ -39,7 +40,7 @@ def ablation(config: AblationConfig) -> None:
     """Train as configured; writes ablation.json, ablation.md and ablation.png into ``out``."""
     results: list[Result] = []
     students = list(_students(config))
-    jobs = config.jobs or (1 if config.hardware.accelerator == "cuda" else os.cpu_count() or 1)
+    jobs = config.jobs or (1 if on_gpu(config.hardware) else os.cpu_count() or 1)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with (
         ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_quiet) as pool,

@@ -7,9 +7,15 @@ import os
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from edge.contract.errors import ConfigError
 from train.configuration import Hardware
+
+
+def on_gpu(hardware: Hardware) -> bool:
+    """Whether a training on this hardware takes a GPU."""
+    return hardware.accelerator == "cuda" or (hardware.accelerator == "auto" and torch.cuda.is_available())
 
 
 def launch(hardware: Hardware) -> Fabric:
@@ -33,7 +39,9 @@ def launch(hardware: Hardware) -> Fabric:
             strategy="ddp" if together else "auto",
         )
         fabric.launch()
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, MisconfigurationException) as error:
         raise ConfigError(f"cannot start on this hardware: {error}", hint="see --hardware.devices") from error
+    # A resumed training ends with the weights of one that never stopped; cuDNN's other convolutions add in any order.
+    torch.backends.cudnn.deterministic = True
     torch.set_num_threads(hardware.threads or max(1, (os.cpu_count() or 1) // hardware.devices))
     return fabric

@@ -1,0 +1,92 @@
+"""A step on another device than the CPU, without one: tensors that are somewhere and hold nothing, and refuse to meet
+those of the CPU as a GPU's do."""
+
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from edge.contract.errors import ConfigError
+from edge.contract.layouts import layout
+from train.configuration import Hardware
+from train.distillation.registry import COMBINING, LOSSES
+from train.hardware import launch, on_gpu
+from train.networks.registry import NETWORKS, build
+from train.step import Batch, Teaching, distillation_losses, gradient_rows, task_losses
+
+DEVICE = "meta"
+FABRIC = cast("Any", SimpleNamespace(autocast=nullcontext))
+# PyTorch's autocast, which a stem of motions switches off, knows the CPU and real accelerators alone.
+TRIED = sorted(name for name in NETWORKS if "motion" not in name)
+
+
+def network(name: str, bodies: int = 2) -> nn.Module:
+    return build(name, classes=5, layout=layout("penn-13"), bodies=bodies, width=8)
+
+
+def batch() -> Batch:
+    clips = torch.zeros(4, 3, 8, 13, 2, device=DEVICE)
+    return Batch(clips, clips, torch.zeros(4, 5, device=DEVICE))
+
+
+def moved(module: nn.Module) -> nn.Module:
+    return module.to(DEVICE, torch.float32)
+
+
+@pytest.mark.parametrize("name", TRIED)
+def test_every_network_computes_where_its_weights_are(name: str) -> None:
+    on_cpu = network(name)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        losses = task_losses(moved(on_cpu), batch().low, batch().targets, FABRIC)
+    assert losses["task"].device.type == DEVICE
+
+
+@pytest.mark.parametrize("name", ["shift_gcn_student", "dense_gcn_stream"])
+def test_every_loss_and_every_way_to_combine_gradients_stay_on_the_device(name: str) -> None:
+    student, teacher = network(name), network("shift_gcn_teacher").eval().requires_grad_(False)
+    adapter = nn.Conv2d(cast("int", student.features), cast("int", teacher.features), 1)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        teaching = Teaching(moved(teacher), moved(adapter), dict.fromkeys(LOSSES, 1.0))
+        losses = distillation_losses(moved(student), teaching, batch(), FABRIC)
+        parameters = [*student.parameters(), *adapter.parameters()]
+        apart = gradient_rows(list(losses.values()), parameters)
+        together = gradient_rows([sum(losses.values(), torch.zeros(()))], parameters)
+        steps = [COMBINING["sum"](together), COMBINING["revision"](apart), COMBINING["pcgrad"](apart)]
+    assert {step.device.type for step in steps} == {DEVICE}
+    assert {step.shape for step in steps} == {(sum(p.numel() for p in parameters),)}
+
+
+def test_a_tensor_left_on_the_cpu_would_be_seen() -> None:
+    class Forgotten(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.order, self.fc = torch.arange(13), nn.Linear(13, 5)
+
+        def forward(self, clip: Tensor) -> tuple[Tensor, Tensor]:
+            return self.fc(clip[:, 0, 0, :, 0].index_select(1, self.order)), clip
+
+    on_cpu = Forgotten()
+    with FakeTensorMode(allow_non_fake_inputs=True), pytest.raises(RuntimeError, match="same device"):
+        task_losses(moved(on_cpu), batch().low, batch().targets, FABRIC)
+
+
+def test_more_gpus_than_there_are_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    for accelerator in ("auto", "cuda"):
+        with pytest.raises(ConfigError, match=r"cannot start on this hardware: .*\[0, 1\].*; see --hardware\.devices"):
+            launch(Hardware(accelerator, devices=2))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("accelerator", "there", "taken"), [
+    ("auto", True, True), ("auto", False, False), ("cuda", True, True), ("cpu", True, False),
+])  # fmt: skip
+def test_a_gpu_is_taken_where_it_is_asked_for_and_where_there_is_one(
+    accelerator: Any, there: bool, taken: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    assert on_gpu(Hardware(accelerator)) is taken
