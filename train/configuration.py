@@ -50,6 +50,12 @@ class Hardware:
         return torch.float64 if self.precision == "64-true" else torch.float32
 
 
+def refuse_impossible(seeds: Iterable[int], *widths: int | None) -> None:
+    """ConfigError for a seed below 0, or a network without channels."""
+    if min(seeds, default=0) < 0 or min((width for width in widths if width is not None), default=1) < 1:
+        raise ConfigError("a seed is below 0, or a width below 1", hint="give a seed from 0, and leave out the width")
+
+
 @dataclass(frozen=True)
 class TeacherConfig:
     """Train a network on one quality of skeletons with cross entropy alone."""
@@ -73,6 +79,9 @@ class TeacherConfig:
     """What to train on: a CPU, GPUs, several machines."""
     seed: int = 0
     """Seed of weights, order and corruption."""
+
+    def __post_init__(self) -> None:
+        refuse_impossible([self.seed], self.width)
 
 
 @dataclass(frozen=True)
@@ -100,6 +109,9 @@ class StudentConfig:
     """What to train on: a CPU, GPUs, several machines."""
     seed: int = 0
     """Seed of weights, order and corruption."""
+
+    def __post_init__(self) -> None:
+        refuse_impossible([self.seed], self.width)
 
 
 @dataclass(frozen=True)
@@ -186,6 +198,7 @@ class QuantiseAwareConfig:
     """Seed of the order of clips."""
 
     def __post_init__(self) -> None:
+        refuse_impossible([self.seed])
         if self.hardware.precision == "bf16-mixed":
             # It keeps eight bits of its own, and every step would be rounded twice.
             raise ConfigError("eight bits are not trained in bfloat16", hint="give --hardware.precision 32-true")
@@ -225,6 +238,7 @@ class PoseFineTuningConfig:
     """Seed of the crops and their order."""
 
     def __post_init__(self) -> None:
+        refuse_impossible([self.seed])
         if min(self.pictures, self.steps, self.batch) < 1 or self.learning_rate <= 0 or self.minutes < 0:
             raise ConfigError("pictures, steps, batch and learning_rate start above 0", hint="leave them out")
         if not 0 < self.elsewhere <= 1 or self.pause_after < 0:
@@ -276,11 +290,14 @@ class AblationConfig:
     hardware: Hardware = field(default_factory=lambda: Hardware(threads=1))
     """What each training runs on."""
     jobs: int = 0
-    """Trainings in parallel; 0 for one per core, or one per GPU."""
+    """Trainings in parallel; 0 for one per core, or one alone where a GPU trains."""
     page: Path | None = None
     """Markdown page in which this dataset's section is rewritten."""
 
     def __post_init__(self) -> None:
+        refuse_impossible(self.seeds, self.teacher_width, self.width)
+        if self.jobs < 0:
+            raise ConfigError(f"jobs is {self.jobs}", hint="give 0 or more")
         if not self.seeds or "alone" not in self.methods:
             raise ConfigError(
                 "an ablation needs seeds, and the method alone, which the others are compared with",

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -13,15 +12,11 @@ from typing import Any, Literal, cast
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset
-from torch.utils.tensorboard import SummaryWriter
 
-from edge.cli.console import console
-from edge.cli.progress_column import Told
 from edge.contract.errors import ConfigError, DataError
 from edge.contract.files import writing
 from edge.contract.types import Float32
@@ -33,6 +28,7 @@ from train.evaluate import Accuracy, accuracy, predict
 from train.only_training import LOCK, only_training
 from train.optimiser import Optimiser
 from train.order import Order
+from train.progress import telling
 from train.step import Batch, Lesson, take_step
 from train.sync_batch_norm import synchronise
 
@@ -81,11 +77,7 @@ def fit(run: Run, fabric: Fabric) -> Accuracy:
     Writes ``checkpoint.pt`` after every epoch, each whole or not at all, and curves for TensorBoard.
     Raises OutputError where another training goes on in the folder.
     """
-    if len(run.train) < 2 or len(run.test) < 1:
-        raise DataError(
-            f"{len(run.train)} training and {len(run.test)} test clips are too few to train and test",
-            hint="give more recordings (of the generator: --data.clips_per_class)",
-        )
+    order = _order(run, fabric)
     if fabric.world_size > 1:
         synchronise(run.network)
     run.network.to(fabric.device, run.hardware.dtype)
@@ -93,19 +85,36 @@ def fit(run: Run, fabric: Fabric) -> Accuracy:
     with writing(run.out):
         run.out.mkdir(parents=True, exist_ok=True)
     with only_training(run.out / LOCK, run.out, fabric):
-        run.network.load_state_dict(_learnt(run, fabric))
+        run.network.load_state_dict(_learnt(run, order, fabric))
     return accuracy(predict(run.network, run.test, see=run.see), run.test.labels)
 
 
-def _learnt(run: Run, fabric: Fabric) -> dict[str, Any]:
-    """The weights to use when the last epoch is over."""
-    settings, about = run.optimiser, run.about | {"seed": run.seed, "optimiser": asdict(run.optimiser)}
-    state = _State(settings.descent([*run.network.parameters(), *run.extra.parameters()]), _average(run))
-    _resume(run, about, state)
+def _order(run: Run, fabric: Fabric) -> Order:
+    """The batches of this process; DataError where the clips make none, or leave none to judge by."""
+    settings = run.optimiser
     order = Order(
         run.train.labels, batch=settings.batch, seed=run.seed, balanced=settings.balanced,
         accumulate=settings.accumulate, rank=fabric.global_rank, world=fabric.world_size,
     )  # fmt: skip
+    if len(order) < 1 or len(run.test) < 1:
+        raise DataError(
+            f"{len(run.train)} training and {len(run.test)} test clips are too few to train and test: a step takes "
+            f"2 clips of each of {settings.accumulate} batches on each of {fabric.world_size} processes",
+            hint="give more recordings (of the generator: --data.clips_per_class)",
+        )
+    if run.validation is not None and len(run.validation) < 1:
+        raise DataError(
+            f"no class has so many training clips that {settings.held_out:g} of them is one to hold out",
+            hint="give a larger --optimiser.held_out",
+        )
+    return order
+
+
+def _learnt(run: Run, order: Order, fabric: Fabric) -> dict[str, Any]:
+    """The weights to use when the last epoch is over."""
+    settings, about = run.optimiser, run.about | {"seed": run.seed, "optimiser": asdict(run.optimiser)}
+    state = _State(settings.descent([*run.network.parameters(), *run.extra.parameters()]), _average(run))
+    _resume(run, about, state)
     # Pairs is what DataLoader calls a map-style dataset, whose keys are draws.
     dataset = cast("Dataset[Any]", run.train)
     loader = DataLoader(
@@ -116,7 +125,7 @@ def _learnt(run: Run, fabric: Fabric) -> dict[str, Any]:
         persistent_workers=run.hardware.workers > 0,
         generator=torch.Generator(),  # its own: how often it seeds its workers must not move dropout's numbers
     )
-    with _told(run, len(state.history), fabric) as tell:
+    with telling(run.out, settings.epochs, len(state.history), fabric) as tell:
         while len(state.history) < settings.epochs and not has_settled(state.history, settings.patience):
             started = time.perf_counter()
             try:
@@ -189,29 +198,6 @@ def has_settled(history: list[dict[str, float]], patience: int) -> bool:
     """Whether none of the last ``patience`` epochs was better on the held-out clips than one before them."""
     scores = [epoch[VALIDATION] for epoch in history if VALIDATION in epoch]
     return 0 < patience < len(scores) and max(scores[-patience:]) <= max(scores[:-patience])
-
-
-@contextmanager
-def _told(run: Run, epochs: int, fabric: Fabric) -> Iterator[Callable[[dict[str, float], float], None]]:
-    """A progress bar and TensorBoard's curves, of the first process alone: call with an epoch and clips per second."""
-    if not fabric.is_global_zero:
-        yield lambda latest, rate: None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(16), MofNCompleteColumn(), TimeRemainingColumn())
-    with (
-        SummaryWriter(str(run.out / "tensorboard"), purge_step=epochs + 1) as writer,
-        Progress(*columns, Told(), console=console) as progress,
-    ):
-        bar = progress.add_task(run.out.name, total=run.optimiser.epochs, completed=epochs, told="")
-
-        def tell(latest: dict[str, float], rate: float) -> None:
-            numbers = {name: value for name, value in latest.items() if name not in ("epoch", "seconds")}
-            for name, value in {**numbers, "clips per second": rate}.items():
-                writer.add_scalar(name, value, int(latest["epoch"]))
-            line = "  ".join(f"{name} {value:.3f}" for name, value in numbers.items())
-            progress.update(bar, advance=1, told=f"{line}  {rate:.0f} clips/s")
-
-        yield tell
 
 
 def _resume(run: Run, about: dict[str, Any], state: _State) -> None:

@@ -48,6 +48,12 @@ class Optimiser:
                 f"{self.epochs} epochs in steps of {self.accumulate} batches of {self.batch} train nothing",
                 hint="give at least 1 epoch, 1 batch a step, and 2 clips a batch for BatchNorm",
             )
+        if self.learning_rate <= 0 or self.weight_decay < 0 or not 0 <= self.label_smoothing < 1:
+            raise ConfigError(
+                f"learning_rate {self.learning_rate}, weight_decay {self.weight_decay} and label_smoothing "
+                f"{self.label_smoothing} teach nothing",
+                hint="give a rate above 0, a penalty from 0, and a share of 0 to below 1 to spread",
+            )
         if not 0 <= self.average < 1 or self.patience < 0 or not 0 < self.held_out < 1:
             raise ConfigError(
                 f"average {self.average}, patience {self.patience} and held_out {self.held_out} do not fit",

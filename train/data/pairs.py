@@ -59,6 +59,17 @@ class PairConfig:
     rotate_deg: float = 0.0
     """Train on frames rolled by up to this angle."""
 
+    def __post_init__(self) -> None:
+        if not (0 <= self.drop <= 1 and 0 <= self.tempo < 1):
+            raise ConfigError(
+                f"drop {self.drop} and tempo {self.tempo} are no probability and no share of a speed",
+                hint="give a drop of 0 to 1, and a tempo of 0 to below 1",
+            )
+        if min(self.max_yaw_deg, self.max_pitch_deg, self.rotate_deg) < 0:
+            raise ConfigError("a largest angle is below 0", hint="give one from 0: it is taken to either side")
+        if self.estimator_errors is not None:
+            self.estimator_errors.refuse_impossible()
+
 
 class Draw(NamedTuple):
     """A clip at a place of an epoch: together with the seed, all that chance depends on.

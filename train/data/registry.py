@@ -61,6 +61,10 @@ class DataConfig:
     workers: int = 0
     """Processes that parse datasets of many files; 0 for as many as there are cores, at most 8."""
 
+    def __post_init__(self) -> None:
+        if min(self.clips_per_class, self.scenes, self.workers) < 0:
+            raise ConfigError("clips_per_class, scenes and workers are no negative numbers", hint="leave them out")
+
 
 def read_dataset(config: DataConfig) -> SkeletonSet:
     """Read the configured dataset; ConfigError for an unknown name or a folder that is not given."""

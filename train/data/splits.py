@@ -10,8 +10,8 @@ from train.data.clip import SkeletonSet
 def held_out(data: SkeletonSet, share: float) -> tuple[SkeletonSet, SkeletonSet]:
     """The set without ``share`` of each class's training clips, and those alone, as clips to test.
 
-    Evenly over each class's clips in their order, so that what recordings lie next to each other shares
-    (a person, a place) is in both parts no more than it must. A class with one clip keeps it.
+    Evenly over each class's clips in their order: every person and place is held out as often as it is learnt. So these
+    clips tell when learning has come to its end, not how well strangers are recognised. A class with one clip keeps it.
     """
     kept, held = [], []
     seen: dict[int, int] = {}

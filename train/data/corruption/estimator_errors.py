@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edge.contract.errors import ConfigError
 from edge.contract.layouts import JointLayout
 from edge.contract.types import Float32
 from train.data.corruption.spells import lasting, spells
@@ -45,6 +46,17 @@ class EstimatorErrors:
     """Standard deviation of each joint's offset that lasts the whole clip, in torso lengths."""
     hip_shift: float = 0.0
     """The hips lie up to this share of the trunk too high or too low, as estimators disagree about where they are."""
+
+    def refuse_impossible(self) -> None:
+        """ConfigError for errors below 0, and for what is no probability.
+
+        Not when they are made: they are an optional part of a larger setting, and the command line would tell what is
+        wrong with them as the wrong type of that.
+        """
+        if min(vars(self).values()) < 0 or min(self.miss_run_frames, self.swap_run_frames) < 1:
+            raise ConfigError("an error of an estimator is below 0, or lasts less than a frame", hint="give one from 0")
+        if max(self.miss, self.swap) >= 1 or max(self.outlier, self.cut_off) > 1:
+            raise ConfigError("an error of an estimator is no probability", hint="give one of 0 to below 1")
 
 
 def estimate_badly(
