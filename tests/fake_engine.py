@@ -2,7 +2,8 @@
 
 It is held to what TensorRT does and its interface does not say: up to 8.6 no two contexts share an optimisation
 profile; the first run of a shape cannot be recorded; a recording holds for the context, the shape and the addresses of
-that time; outputs may come before inputs.
+that time; outputs may come before inputs; an engine does not remember its DLA core, and runs on the first one unless
+its runtime was told before it was deserialised.
 """
 
 import json
@@ -25,12 +26,16 @@ def add_runtime(
     recordable: bool = True,
     kernel_ms: Callable[[set[str], int], float] = lambda flags, batch: 1.0,
 ) -> None:
-    """compute: given the builder's flags and the inputs, the output or a tuple of them."""
+    """compute: given the builder's flags and the inputs, the output or a tuple of them.
+
+    ``trt.ran_on`` says which DLA core every run was on.
+    """
     generation = int(trt.__version__.split(".")[0])
+    trt.ran_on = []
 
     class ICudaEngine:
-        def __init__(self, blob: bytes) -> None:
-            self._about = json.loads(blob)
+        def __init__(self, blob: bytes, dla_core: int) -> None:
+            self._about, self._dla_core = json.loads(blob), dla_core
             self._profiles: dict[int, Any] = {}
 
         @property
@@ -156,6 +161,8 @@ def add_runtime(
             given = {n: self._memory(n, s) for n, s in self._ordered().items()}
             for name, answer in self._engine._answers({n: array.copy() for n, array in given.items()}).items():
                 self._memory(name, answer.shape)[...] = answer
+            if self._engine._about["on_dla"]:
+                trt.ran_on.append(max(self._engine._dla_core, 0))
             flags = set(self._engine._about["flags"])
             gpu.clock_ms += kernel_ms(flags, next(iter(given.values())).shape[0])
 
@@ -165,6 +172,8 @@ def add_runtime(
             return memory.view(kind).reshape(shape)
 
     class Runtime:
+        DLA_core = -1
+
         def __init__(self, logger: Any) -> None:
             trt.start(logger)
 
@@ -172,7 +181,7 @@ def add_runtime(
             if not serialized_engine.startswith(b"{"):
                 trt.complain("magic tag does not match")
                 return None
-            return ICudaEngine(serialized_engine)
+            return ICudaEngine(serialized_engine, self.DLA_core)
 
     trt.Runtime, trt.ICudaEngine, trt.IExecutionContext = Runtime, ICudaEngine, IExecutionContext
     trt.TensorIOMode = SimpleNamespace(INPUT="in", OUTPUT="out")

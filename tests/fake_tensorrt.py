@@ -160,7 +160,8 @@ def tensorrt(
                 return None
             if major >= 10 and not _report(config.progress_monitor):
                 return None
-            about = {"inputs": takes, "outputs": outputs, "kinds": dict(kinds or {})}
+            on_dla = device.kind == trt.DeviceType.DLA
+            about = {"inputs": takes, "outputs": outputs, "kinds": dict(kinds or {}), "on_dla": on_dla}
             return json.dumps({**about, "profiles": shapes, "flags": sorted(config._flags)}).encode()
 
     class ParserError:

@@ -69,6 +69,8 @@ def checked_manifest(engine: Path, *, tensorrt: str, gpu: str, compute_capabilit
             raise TypeError("its values are texts")
         if not (isinstance(manifest.options, dict) and Path(manifest.onnx).name and "\0" not in manifest.onnx):
             raise TypeError("options have names, and so has the network")
+        if not isinstance(manifest.options.get("dla_core"), int | None):
+            raise TypeError("a DLA core is a number")
     except (EngineError, TypeError, ValueError) as error:
         raise _refused(engine, f"{path.name} cannot be read as its manifest") from error
     here = {"tensorrt": tensorrt, "gpu": gpu, "compute_capability": compute_capability}

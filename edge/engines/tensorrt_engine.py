@@ -118,6 +118,9 @@ class TensorRtEngine:
             # pybind11's words for "the factory gave none".
             without = "it finds no NVIDIA driver that is new enough for it"
             raise EngineError(f"TensorRT {trt.__version__} does not start: {self._said.text(without)}") from error
+        if (core := self._manifest.options.get("dla_core")) is not None:
+            # An engine does not remember which core it was built for: untold, all would share the first.
+            self._runtime.DLA_core = core
         self._engine = self._runtime.deserialize_cuda_engine(self._path.read_bytes())
         if self._engine is None:
             raise EngineError(

@@ -1,5 +1,6 @@
 """TensorRT engines that are not for this machine, and machines that are not for engines."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -86,6 +87,16 @@ def an_engine_whose_record_names_no_network(folder: Path) -> Argv:
     argv = built(folder)
     path = folder / "bundle" / "student.int8.engine.json"
     path.write_text(path.read_text().replace("student.int8.onnx", ""))
+    return argv
+
+
+@on_board(needs="orin")
+def an_engine_whose_record_has_a_core_that_is_no_number(folder: Path) -> Argv:
+    """student.int8.engine.json cannot be read as its manifest; build it again"""
+    argv = built(folder)
+    path = folder / "bundle" / "student.int8.engine.json"
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps({**record, "options": {"dla_core": "first"}}))
     return argv
 
 

@@ -45,7 +45,7 @@ USED = {
     "NetworkDefinitionCreationFlag": "EXPLICIT_BATCH STRONGLY_TYPED",
     "OnnxParser": "__init__ parse num_errors get_error",
     "ParserError": "desc node node_name node_operator",
-    "Runtime": "__init__ deserialize_cuda_engine",
+    "Runtime": "__init__ deserialize_cuda_engine DLA_core",
     "TensorIOMode": "INPUT OUTPUT",
 }
 """Class or enumeration -> its names."""

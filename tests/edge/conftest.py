@@ -1,12 +1,41 @@
-"""A bundle to run."""
+"""A bundle to run, and engines for boards in memory."""
 
+from collections.abc import Callable
 from pathlib import Path
 
+import onnx
 import pytest
 import tiny_bundle
+from onnx import TensorProto, helper
+
+from calibrate.tensorrt.engine_builder import BuildOptions, build_engine
 
 
 @pytest.fixture(scope="session")
 def bundle_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle with an untrained student; not to be altered."""
     return tiny_bundle.make(tmp_path_factory.mktemp("bundles") / "tiny")
+
+
+@pytest.fixture
+def built(board, tmp_path: Path) -> Callable[..., tuple[Path, object]]:
+    """Builds an engine for a board, and gives its file with that board's fake TensorRT."""
+
+    def build(
+        version: str = "10.3.0",
+        *,
+        max_batch: int = 4,
+        precision: str = "fp32",
+        dla_core: int | None = None,
+        **options,
+    ) -> tuple[Path, object]:
+        trt = board(version, **options)
+        # The fake parser does not look into it.
+        values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("clip", "logits")]
+        graph = helper.make_graph([helper.make_node("Relu", ["clip"], ["logits"])], "any", values[:1], values[1:])
+        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), tmp_path / "any.onnx")
+        how = BuildOptions(precision, max_batch=max_batch, dla_core=dla_core)
+        build_engine(tmp_path / "any.onnx", tmp_path / "any.engine", how)
+        return tmp_path / "any.engine", trt
+
+    return build

@@ -1,46 +1,15 @@
-"""TensorRT engines at run time, over a GPU in memory that takes no misuse; tests/gpu has a real one."""
-
-import gc
-import os
-import subprocess
-import sys
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from pathlib import Path
+"""What TensorRT engines answer, and where, over a GPU in memory that takes no misuse; tests/gpu has a real one."""
 
 import numpy as np
-import onnx
 import pytest
 from fake_cuda import FakeGpu, PageLocked
-from onnx import TensorProto, helper
 
-from calibrate.tensorrt.engine_builder import BuildOptions, build_engine
-from edge.contract.bundle import sha256_of
 from edge.contract.errors import EngineError
 from edge.engines.engine import Timed
-from edge.engines.engine_manifest import write_engine_manifest
-from edge.engines.gpu import Gpu
 from edge.engines.tensorrt_engine import TensorRtEngine
 
 VERSIONS = ["8.5.2", "8.6.1", "10.3.0", "11.4.1"]
 GRAPH = ", zero-copy, CUDA graph"
-
-
-@pytest.fixture
-def built(board, tmp_path: Path):
-    """Builds an engine for a board, and gives its file with that board's fake TensorRT."""
-
-    def build(version: str = "10.3.0", *, max_batch: int = 4, **options) -> tuple[Path, object]:
-        trt = board(version, **options)
-        # The fake parser does not look into it.
-        values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("clip", "logits")]
-        graph = helper.make_graph([helper.make_node("Relu", ["clip"], ["logits"])], "any", values[:1], values[1:])
-        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), tmp_path / "any.onnx")
-        build_engine(tmp_path / "any.onnx", tmp_path / "any.engine", BuildOptions("fp32", max_batch=max_batch))
-        return tmp_path / "any.engine", trt
-
-    return build
 
 
 def clips(count: int, seed: int = 0) -> np.ndarray:
@@ -184,6 +153,15 @@ def test_inputs_and_outputs_go_by_name_and_each_has_its_type(built) -> None:
     np.testing.assert_array_equal(found["sum"], [105])
 
 
+@pytest.mark.parametrize("core", [None, 0, 1])
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_engine_runs_on_the_dla_core_it_was_built_for(built, version: str, core: int | None) -> None:
+    path, trt = built(version, precision="fp32" if core is None else "fp16", dla_core=core, dla_cores=2)
+    engine = TensorRtEngine(path)
+    np.testing.assert_array_equal(engine.run({"clip": clips(1)})["logits"], 2 * clips(1))
+    assert set(trt.ran_on) == (set() if core is None else {core})
+
+
 def test_an_array_with_gaps_is_copied_in_its_own_order(built) -> None:
     path, _ = built()
     clip = np.arange(24, dtype=np.float32).reshape(2, 4, 3).transpose(0, 2, 1)
@@ -224,106 +202,3 @@ def test_inputs_of_different_batches_are_refused(built) -> None:
     a, b = np.zeros((2, 2), np.float32), np.zeros((1, 2), np.float32)
     with pytest.raises(EngineError, match="1 and 2 in one run"):
         engine.run({"a": a, "b": b})
-
-
-def test_an_engine_opens_on_one_thread_and_runs_on_another(built) -> None:
-    path, _ = built()
-    engine, found = TensorRtEngine(path), []
-    thread = threading.Thread(target=lambda: found.append(engine.run({"clip": clips(2)})["logits"]))
-    thread.start()
-    thread.join()
-    np.testing.assert_array_equal(found[0], 2 * clips(2))
-
-
-def test_what_was_taken_is_given_back_where_opening_fails(built, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, trt = built()
-    monkeypatch.setattr(trt.IExecutionContext, "set_tensor_address", lambda self, name, memory: False)
-    with pytest.raises(EngineError, match="does not take memory for"):
-        TensorRtEngine(path)
-    assert trt.gpu.taken and all(memory.freed for memory in trt.gpu.taken)
-
-
-def test_a_failure_of_the_gpu_is_one_clear_error(built, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, _ = built()
-    engine = TensorRtEngine(path)
-
-    def fails(self) -> None:
-        raise engine._gpu.driver.Error("cuEventSynchronize failed: an illegal memory access was encountered")
-
-    monkeypatch.setattr("fake_cuda.Event.synchronize", fails)
-    with pytest.raises(EngineError, match="Orin: the GPU refuses: cuEventSynchronize failed"):
-        engine.run({"clip": clips(1)})
-
-
-def test_a_runtime_that_does_not_start_is_one_clear_error(built, board) -> None:
-    path, trt = built()
-    board(will_not_start="CUDA initialization failure with error: 35", gpu=trt.gpu)
-    with pytest.raises(EngineError, match=r"TensorRT 10\.3\.0 does not start: CUDA initialization failure"):
-        TensorRtEngine(path)
-
-
-def test_a_pycuda_of_another_driver_is_not_taken_for_a_missing_one(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """What the dynamic linker says where pycuda was built with headers of another CUDA."""
-    (tmp_path / "pycuda").mkdir()
-    (tmp_path / "pycuda" / "__init__.py").touch()
-    (tmp_path / "pycuda" / "driver.py").write_text(
-        "raise ImportError('_driver.so: undefined symbol: cuArrayCreate_v2')"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-    for name in ("pycuda", "pycuda.driver"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    with pytest.raises(EngineError, match=r"pycuda does not load: .*undefined symbol") as raised:
-        Gpu()
-    assert "pip install --force-reinstall" in raised.value.hint
-
-
-def test_one_logger_serves_all_engines_and_outlives_each(built) -> None:
-    """A stage that is started again closes the engine whose logger TensorRT has kept, while the other stage's runs."""
-    path, _ = built()
-    first, second = TensorRtEngine(path), TensorRtEngine(path)
-    first.close()
-    del first
-    gc.collect()
-    second.run({"clip": clips(2)})
-    path.write_bytes(b"damaged")
-    write_engine_manifest(path, replace(second._manifest, engine_sha256=sha256_of(path)))
-    with pytest.raises(EngineError, match="TensorRT refuses the engine: magic tag does not match"):
-        TensorRtEngine(path)
-    second.close()
-
-
-def test_the_primary_context_is_retained_once_whatever_thread_opens_and_closes(built) -> None:
-    """pycuda gives nothing back for a thread that did not retain it: one more retain for each engine that a stage
-    opened on its thread, and another closed."""
-    path, trt = built()
-    with ThreadPoolExecutor(4) as opening:
-        engines = list(opening.map(TensorRtEngine, [path] * 8))
-    assert trt.gpu.retained == 1
-    with ThreadPoolExecutor(4) as closing:
-        list(closing.map(TensorRtEngine.close, engines))
-    # It stays, for the next engine.
-    assert trt.gpu.retained == 1
-    TensorRtEngine(path).close()
-    assert trt.gpu.retained == 1
-
-
-ENDS = """
-import atexit, sys, threading
-from fake_cuda import FakeGpu
-gpu = FakeGpu()
-sys.modules.update(gpu.modules())
-# Before the first engine, so that it is asked last.
-atexit.register(lambda: print("at the end", gpu.retained))
-from edge.engines.gpu import Gpu
-Gpu()
-with Gpu().current():
-    print("running", gpu.retained)
-"""
-
-
-def test_at_the_end_of_the_process_the_primary_context_is_given_back() -> None:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run([sys.executable, "-c", ENDS], env=environment, capture_output=True, text=True, check=False)
-    assert (done.stdout, done.stderr) == ("running 1\nat the end 0\n", "")

@@ -1,0 +1,124 @@
+"""How TensorRT engines come, fail and go: threads, contexts, loggers and what is given back, over a GPU in memory."""
+
+import gc
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge.contract.bundle import sha256_of
+from edge.contract.errors import EngineError
+from edge.engines.engine_manifest import write_engine_manifest
+from edge.engines.gpu import Gpu
+from edge.engines.tensorrt_engine import TensorRtEngine
+
+CLIPS = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+
+
+def test_an_engine_opens_on_one_thread_and_runs_on_another(built) -> None:
+    path, _ = built()
+    engine, found = TensorRtEngine(path), []
+    thread = threading.Thread(target=lambda: found.append(engine.run({"clip": CLIPS})["logits"]))
+    thread.start()
+    thread.join()
+    np.testing.assert_array_equal(found[0], 2 * CLIPS)
+
+
+def test_what_was_taken_is_given_back_where_opening_fails(built, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, trt = built()
+    monkeypatch.setattr(trt.IExecutionContext, "set_tensor_address", lambda self, name, memory: False)
+    with pytest.raises(EngineError, match="does not take memory for"):
+        TensorRtEngine(path)
+    assert trt.gpu.taken and all(memory.freed for memory in trt.gpu.taken)
+
+
+def test_a_failure_of_the_gpu_is_one_clear_error(built, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, _ = built()
+    engine = TensorRtEngine(path)
+
+    def fails(self) -> None:
+        raise engine._gpu.driver.Error("cuEventSynchronize failed: an illegal memory access was encountered")
+
+    monkeypatch.setattr("fake_cuda.Event.synchronize", fails)
+    with pytest.raises(EngineError, match="Orin: the GPU refuses: cuEventSynchronize failed"):
+        engine.run({"clip": CLIPS})
+
+
+def test_a_runtime_that_does_not_start_is_one_clear_error(built, board) -> None:
+    path, trt = built()
+    board(will_not_start="CUDA initialization failure with error: 35", gpu=trt.gpu)
+    with pytest.raises(EngineError, match=r"TensorRT 10\.3\.0 does not start: CUDA initialization failure"):
+        TensorRtEngine(path)
+
+
+def test_a_pycuda_of_another_driver_is_not_taken_for_a_missing_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What the dynamic linker says where pycuda was built with headers of another CUDA."""
+    (tmp_path / "pycuda").mkdir()
+    (tmp_path / "pycuda" / "__init__.py").touch()
+    (tmp_path / "pycuda" / "driver.py").write_text(
+        "raise ImportError('_driver.so: undefined symbol: cuArrayCreate_v2')"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("pycuda", "pycuda.driver"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    with pytest.raises(EngineError, match=r"pycuda does not load: .*undefined symbol") as raised:
+        Gpu()
+    assert "pip install --force-reinstall" in raised.value.hint
+
+
+def test_one_logger_serves_all_engines_and_outlives_each(built) -> None:
+    """A stage that is started again closes the engine whose logger TensorRT has kept, while the other stage's runs."""
+    path, _ = built()
+    first, second = TensorRtEngine(path), TensorRtEngine(path)
+    first.close()
+    del first
+    gc.collect()
+    second.run({"clip": CLIPS})
+    path.write_bytes(b"damaged")
+    write_engine_manifest(path, replace(second._manifest, engine_sha256=sha256_of(path)))
+    with pytest.raises(EngineError, match="TensorRT refuses the engine: magic tag does not match"):
+        TensorRtEngine(path)
+    second.close()
+
+
+def test_the_primary_context_is_retained_once_whatever_thread_opens_and_closes(built) -> None:
+    """pycuda gives nothing back for a thread that did not retain it: one more retain for each engine that a stage
+    opened on its thread, and another closed."""
+    path, trt = built()
+    with ThreadPoolExecutor(4) as opening:
+        engines = list(opening.map(TensorRtEngine, [path] * 8))
+    assert trt.gpu.retained == 1
+    with ThreadPoolExecutor(4) as closing:
+        list(closing.map(TensorRtEngine.close, engines))
+    # It stays, for the next engine.
+    assert trt.gpu.retained == 1
+    TensorRtEngine(path).close()
+    assert trt.gpu.retained == 1
+
+
+ENDS = """
+import atexit, sys, threading
+from fake_cuda import FakeGpu
+gpu = FakeGpu()
+sys.modules.update(gpu.modules())
+# Before the first engine, so that it is asked last.
+atexit.register(lambda: print("at the end", gpu.retained))
+from edge.engines.gpu import Gpu
+Gpu()
+with Gpu().current():
+    print("running", gpu.retained)
+"""
+
+
+def test_at_the_end_of_the_process_the_primary_context_is_given_back() -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", ENDS], env=environment, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("running 1\nat the end 0\n", "")
