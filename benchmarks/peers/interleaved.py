@@ -44,7 +44,7 @@ def interleaved(
 
 
 def percentiles(values: list[float]) -> tuple[float, float]:
-    """p50 and p90."""
+    """p50 and p90, interpolated, so that p50 is the median. Those of the device's own reports are nearest-rank."""
     p50, p90 = np.percentile(values, (50, 90))
     return float(p50), float(p90)
 

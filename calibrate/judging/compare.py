@@ -14,6 +14,7 @@ from rich.progress import track
 from edge.cli.console import console
 from edge.contract.types import Float32
 from edge.engines.engine import Engine
+from edge.latency import percentiles
 
 Array = NDArray[Any]
 
@@ -93,7 +94,7 @@ def accuracies(fp32: Array, int8: Array, labels: NDArray[np.int64]) -> dict[str,
 
 @dataclass(frozen=True)
 class Latency:
-    """Wall milliseconds of one run: the median, and what nine runs of ten stay below.
+    """Wall milliseconds of one run: what five and what nine runs of ten do not exceed.
 
     device_p50_ms: of them, the median that the network takes on a GPU by its own clock; None elsewhere.
     """
@@ -122,5 +123,5 @@ def latencies(engines: Sequence[Engine], sample: Array, rounds: int) -> list[Lat
 
 
 def _latency(times: list[float], device: list[float]) -> Latency:
-    p50_ms, p90_ms = (float(p) * 1e3 for p in np.percentile(times, (50, 90)))
-    return Latency(p50_ms, p90_ms, 1e3 * float(np.median(device)) if device else None)
+    p50_ms, p90_ms = (1e3 * p for p in percentiles(times, (0.5, 0.9)))
+    return Latency(p50_ms, p90_ms, 1e3 * percentiles(device, (0.5,))[0] if device else None)

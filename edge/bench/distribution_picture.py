@@ -8,13 +8,14 @@ import cv2
 import numpy as np
 
 from edge.contract.types import Float32, Image
+from edge.latency import percentiles
 
 WIDTH, ROW, MARGIN, RIGHT, FOOT = 1000, 62, 200, 40, 44
 FONT, SIZE = cv2.FONT_HERSHEY_SIMPLEX, 0.45
 BINS = 200
 SMALLEST_MS = 0.01
 BLACK, GREY, FILL = (0, 0, 0), (225, 225, 225), (214, 160, 90)
-MARKS = ((50, (60, 60, 60)), (90, (0, 140, 255)), (99, (0, 0, 220)))
+MARKS = {50: (60, 60, 60), 90: (0, 140, 255), 99: (0, 0, 220)}
 """Percentile and colour."""
 
 
@@ -47,9 +48,9 @@ def distribution_picture(values_ms: Mapping[str, Float32]) -> Image:
                 cv2.rectangle(
                     picture, (column(left), foot - tall), (max(column(right) - 1, column(left)), foot), FILL, -1
                 )
-        for percent, colour in MARKS:
-            x = column(float(np.percentile(values, percent)))
+        for ms, colour in zip(percentiles(values, [p / 100 for p in MARKS]), MARKS.values(), strict=True):
+            x = column(ms)
             cv2.line(picture, (x, foot - ROW + 14), (x, foot + 4), colour, 2)
-    legend = f"milliseconds; lines: {', '.join(f'p{percent}' for percent, _ in MARKS)}"
+    legend = f"milliseconds; lines: {', '.join(f'p{percent}' for percent in MARKS)}"
     cv2.putText(picture, legend, (MARGIN, picture.shape[0] - 8), FONT, SIZE, BLACK, 1, cv2.LINE_AA)
     return picture

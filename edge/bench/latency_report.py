@@ -28,6 +28,8 @@ def as_markdown(report: Mapping[str, Any]) -> str:
         f"- peak memory of the process: {report['peak_memory_mb']:.0f} MB",
         *_board(report["board"]),
         "",
+        f"Medians of {len(loop)} runs; a percentile of a run is a time that was measured (nearest rank).",
+        "",
         *_table("stage", [(name, [run["stages"][name] for run in loop]) for name in stages]),
         "",
         *_display(report["display"]),

@@ -5,9 +5,11 @@ import time
 import tracemalloc
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
 
-from edge.latency import DECISION, NETWORKS, OUTSIDE, WAITING, LatencyHistory, latency_table, timed
+from edge.latency import DECISION, NETWORKS, OUTSIDE, WAITING, LatencyHistory, latency_table, percentiles, timed
 
 
 def history(values_ms, *, warm_up_frames=0, stage="pose"):
@@ -17,11 +19,23 @@ def history(values_ms, *, warm_up_frames=0, stage="pose"):
     return made
 
 
-def test_percentiles_are_interpolated_between_the_sorted_values():
+def test_percentiles_are_frames_that_were_measured():
     row = history([50, 10, 40, 20, 30]).summary()["pose"]
-    # Rank 0.9 * 4 = 3.6 lies between 40 and 50; 0.99 * 4 = 3.96 likewise.
-    assert row.frames == 5 and row.p50_ms == pytest.approx(30) and row.max_ms == pytest.approx(50)
-    assert row.p90_ms == pytest.approx(46) and row.p99_ms == pytest.approx(49.6)
+    # Half of five frames are three frames, nine tenths are all of them.
+    assert row.frames == 5 and row.p50_ms == 30 and row.p90_ms == row.p99_ms == row.max_ms == 50
+    assert history(range(1, 101)).summary()["pose"].p99_ms == 99, "of a hundred frames the second slowest"
+
+
+@given(st.lists(st.floats(0.01, 1e4), min_size=1, max_size=60), st.sampled_from([0.07, 0.5, 0.9, 0.99]))
+def test_a_percentile_is_reached_by_its_part_and_no_smaller_value_would_do(values, part):
+    (found,) = percentiles(values, (part,))
+    assert found in values and sum(v <= found for v in values) >= part * len(values) - 1e-9
+    assert all(sum(v <= smaller for v in values) < part * len(values) - 1e-9 for smaller in values if smaller < found)
+
+
+@pytest.mark.parametrize(("part", "count", "rank"), [(0.07, 100, 7), (0.55, 100, 55), (0.57, 100, 57), (0.9, 10, 9)])
+def test_a_part_that_is_a_whole_number_of_values_needs_no_further_one(part, count, rank):
+    assert percentiles([float(n) for n in range(count, 0, -1)], (part,)) == [rank]
 
 
 def test_one_slow_frame_in_a_hundred_shows_in_p99_and_not_in_p90():
@@ -74,7 +88,7 @@ def test_only_the_last_frames_count(monkeypatch):
 def test_of_the_last_frames_asked_for_those_after_the_warm_up_count(last, frames):
     row = history(range(100), warm_up_frames=10).summary(last)["pose"]
     assert row.frames == frames and row.max_ms == pytest.approx(99)
-    assert row.p50_ms == pytest.approx(99 - (frames - 1) / 2)
+    assert row.p50_ms == 99 - frames // 2
 
 
 def test_a_stage_measures_wall_time_even_when_it_fails_and_adds_up():
@@ -89,7 +103,7 @@ def test_a_stage_measures_wall_time_even_when_it_fails_and_adds_up():
 def test_the_table_shows_every_stage_once_with_its_unit_and_sums_last():
     console = Console(width=100, record=True, file=io.StringIO())
     made = LatencyHistory(0)
-    for ms in (10, 20):
+    for ms in (10, 15, 18):
         made.add(0, {DECISION: 2 * ms, "pose": ms})
     console.print(latency_table(made.summary(), "Latency"))
     text = console.export_text()
@@ -99,7 +113,7 @@ def test_the_table_shows_every_stage_once_with_its_unit_and_sums_last():
 
 def test_a_narrow_table_keeps_its_numbers_whole():
     console = Console(width=48, record=True, file=io.StringIO())
-    console.print(latency_table(history([10, 20]).summary(), "Latency"))
+    console.print(latency_table(history([10, 15, 18]).summary(), "Latency"))
     text = console.export_text()
     assert "…" not in text and "15.00" in text and max(map(len, text.splitlines())) <= 48
 
