@@ -187,12 +187,44 @@ def test_a_network_of_another_family_or_of_any_size_is_refused(tf_pose):
 @settings(max_examples=50)
 @given(st.integers(20, 900), st.integers(20, 900), st.integers(64, 300), st.integers(64, 300))
 def test_a_letterboxed_picture_keeps_its_proportions_and_fills_one_side(height, width, box_height, box_width):
-    boxed, scale, left, top = letterbox(np.full((height, width, 3), 255, np.uint8), box_width, box_height)
+    boxed, within = letterbox(np.full((height, width, 3), 255, np.uint8), box_width, box_height)
     assert boxed.shape == (box_height, box_width, 3)
     rows, columns = np.flatnonzero(boxed.any((1, 2))), np.flatnonzero(boxed.any((0, 2)))
-    assert (rows[0], columns[0]) == (top, left)
+    assert within == (columns[0], rows[0], len(columns), len(rows))
+    scale = min(box_width / width, box_height / height)
     assert abs(len(rows) - height * scale) <= 1 and abs(len(columns) - width * scale) <= 1
     assert len(rows) == box_height or len(columns) == box_width
+
+
+@pytest.mark.parametrize(("height", "width"), [(427, 640), (640, 427), (375, 500), (113, 601), (480, 854)])
+def test_joints_are_as_far_along_the_picture_as_along_what_the_network_is_shown_of_it(height, width):
+    """To its last row: rounding the rows to whole ones brought feet up by a pixel or more."""
+    maps = ((1, 18, 224, 224), (1, 42, 224, 224))
+    engine = Spy(TensorSpec("x", (1, 224, 224, 3), np.dtype(np.uint8)), maps)
+    rows, columns = np.mgrid[:224, :224]
+    expected = []
+
+    def run(inputs):
+        shown = inputs["x"][0].any(axis=2)
+        down, across = np.flatnonzero(shown.any(axis=1)), np.flatnonzero(shown.any(axis=0))
+        # A head whose joints are near the corners of what is shown.
+        (top, bottom), (left, right) = ((ends[3], ends[-4]) for ends in (down, across))
+        joints = {0: (top, (left + right) // 2), 1: (top, left), 2: (top, right), 3: (bottom, left), 4: (bottom, right)}
+        answer = {spec.name: np.zeros(spec.shape, np.float32) for spec in engine.outputs}
+        for joint, (row, column) in joints.items():
+            answer["a"][0, joint] = np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / 2)
+            x, y = (column + 0.5 - across[0]) / len(across), (row + 0.5 - down[0]) / len(down)
+            expected.append((x * width, y * height))
+        for link in TRT_POSE.links:
+            if {link.start, link.end} <= set(joints):
+                way = np.subtract(joints[link.end], joints[link.start])
+                answer["b"][0, [link.row_channel, link.column_channel]] = (way / np.hypot(*way))[:, None, None]
+        return answer
+
+    engine.run = run
+    estimator = HeatmapEstimator(engine, TRT_POSE, max_people=5, min_joint_score=0.1)
+    (person,) = estimator.estimate(np.full((height, width, 3), 255, np.uint8))
+    np.testing.assert_allclose(person.keypoints[:5, :2], expected, atol=1e-3)
 
 
 def test_the_joints_are_those_of_the_layout_whatever_the_networks_order():
