@@ -7,8 +7,6 @@ import cv2
 import numpy as np
 import pytest
 import tiny_bundle
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from parts import IMAGE, moving_body
 
 from edge.bench.accuracy_figures import accuracy_figures
