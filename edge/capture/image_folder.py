@@ -70,7 +70,10 @@ def natural(path: Path) -> list[tuple[int, int | str]]:
 def _read(path: Path) -> Image:
     with quiet(), reading(path, SourceError, "check the disk, or copy it again"):
         # OpenCV would wait for a pipe.
-        image = cv2.imread(named(path), cv2.IMREAD_COLOR) if path.is_file() else None
+        try:
+            image = cv2.imread(named(path), cv2.IMREAD_COLOR) if path.is_file() else None
+        except cv2.error:  # of one with more pixels than OpenCV takes
+            image = None
     if image is None:
         raise SourceError("not an image that can be read", where=path, hint="remove it, or copy it again")
     return np.asarray(image, np.uint8)

@@ -121,7 +121,8 @@ class _Publisher:
             self._say(f"{lost} messages did not reach {self._name}")
         if self._client.is_connected():
             self._send_status("offline")
-            self._under_way.wait(LEAVING_S)
+            if not lost:
+                self._under_way.wait(LEAVING_S)
         self._client.disconnect()
         # Waits for the client's thread, and that for an attempt to connect: a minute, where nobody answers.
         ending = threading.Thread(target=self._client.loop_stop, name="mqtt ending", daemon=True)

@@ -163,10 +163,12 @@ class Outlet:
             asked_to_end = True
         except Exception as error:  # noqa: BLE001 whoever opened the outlet, or runs the pipeline, raises it again
             self.error = error
-        with self._changed:
-            self._finished = True
-            self._waiting.clear()
-            self._changed.notify_all()
+        finally:
+            # Also where a second Ctrl-C comes out of a window: nobody need wait for it.
+            with self._changed:
+                self._finished = True
+                self._waiting.clear()
+                self._changed.notify_all()
         if asked_to_end or self.error is not None:
             self.on_end()
 

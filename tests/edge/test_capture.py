@@ -3,6 +3,8 @@
 import io
 import math
 import os
+import struct
+import zlib
 
 import cv2
 import numpy as np
@@ -219,3 +221,14 @@ def test_a_video_without_a_frame_is_refused(tmp_path):
     writer.release()
     with pytest.raises(SourceError, match=r"not a video that can be read|no picture in this video"):
         open_source(str(path))
+
+
+def test_an_image_of_more_pixels_than_opencv_takes_is_no_image(tmp_path):
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    size = struct.pack(">IIBBBBB", 40_000, 40_000, 8, 2, 0, 0, 0)
+    pixels = chunk(b"IDAT", zlib.compress(bytes(100)))
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", size) + pixels + chunk(b"IEND", b""))
+    with pytest.raises(SourceError, match=r"a\.png: not an image that can be read"):
+        open_source(str(tmp_path))

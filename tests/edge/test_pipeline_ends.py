@@ -105,3 +105,14 @@ def test_a_limit_in_seconds_holds_while_the_camera_is_away_too():
     outcome = pipeline(camera, Scripted(), Slow(0), kept, limits=Limits(seconds=0.3)).run()
     assert outcome.frames == 1 and outcome.ended_by is None and kept.left == "well"
     assert 0.3 <= time.monotonic() - begin < 3
+
+
+def test_a_second_ctrl_c_that_comes_out_of_a_window_leaves_nothing_to_wait_for():
+    kept = Kept(error_at=(0, KeyboardInterrupt()))
+    window = outlet(kept, pictures=True, here=True)
+    window.open()
+    window.put(0, FrameResult(Frame(0, 0.0, BLACK), (), {}))
+    with pytest.raises(KeyboardInterrupt):
+        window.work()
+    begin = time.monotonic()
+    assert window.join() and time.monotonic() - begin < 1
