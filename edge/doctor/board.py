@@ -128,16 +128,24 @@ def jetpack(release: str | None, compatible: str | None, package: str | None = N
 
 def cuda(version_json: str | None, libraries: Sequence[str], on_jetson: bool) -> Finding:
     """From /usr/local/cuda/version.json, which CUDA's toolkit brings; else from the names of the runtime's library."""
-    if version_json is None:
-        named = [found[1] for name in libraries if (found := re.search(r"libcudart\.so\.(\d+\.[\d.]+)$", name))]
-        if named:
-            return Finding("CUDA", "ok", f"{named[-1]}, its runtime")
-        if not on_jetson:
-            return not_here("CUDA", "none; networks run on the CPU")
-        return Finding("CUDA", "fail", "not installed", "sudo apt install nvidia-jetpack")
-    try:
-        return Finding("CUDA", "ok", str(json.loads(version_json)["cuda"]["version"]))
-    except (ValueError, KeyError, TypeError):
+    version = cuda_version(version_json, libraries)
+    if version is not None:
+        return Finding("CUDA", "ok", version if version_json is not None else f"{version}, its runtime")
+    if version_json is not None:
         return Finding(
             "CUDA", "warn", "/usr/local/cuda/version.json is not understood", "sudo apt install nvidia-jetpack"
         )
+    if not on_jetson:
+        return not_here("CUDA", "none; networks run on the CPU")
+    return Finding("CUDA", "fail", "not installed", "sudo apt install nvidia-jetpack")
+
+
+def cuda_version(version_json: str | None, libraries: Sequence[str]) -> str | None:
+    """For instance "12.6.68", from what :func:`cuda` is given; None where it does not tell."""
+    if version_json is None:
+        named = [found[1] for name in libraries if (found := re.search(r"libcudart\.so\.(\d+\.[\d.]+)$", name))]
+        return named[-1] if named else None
+    try:
+        return str(json.loads(version_json)["cuda"]["version"])
+    except (ValueError, KeyError, TypeError):
+        return None

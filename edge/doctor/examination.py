@@ -34,9 +34,12 @@ def examine(host: Host, bundle: Path | None) -> list[Finding]:
     in_container = bool(host.names("/.dockerenv") or host.names("/run/.containerenv"))
     nvpmodel = host.run("nvpmodel", "-q")
     compatible = host.read(COMPATIBLE)
+    cuda = host.read(CUDA), host.names(CUDA_RUNTIME)
     on_jetson = release is not None or l4t is not None or "tegra" in (compatible or "")
     listings = {
-        device: host.run("v4l2-ctl", "--device", device, "--list-formats-ext") for device in host.names("/dev/video*")
+        device: host.run("v4l2-ctl", "--device", device, "--list-formats-ext")
+        # As they are numbered: /dev/video10 after /dev/video9, for sensors are counted.
+        for device in sorted(host.names("/dev/video*"), key=lambda name: (len(name), name))
     }
     looks = cameras.cameras(listings)
     daemon = host.run("systemctl", "is-active", "nvargus-daemon")
@@ -45,8 +48,8 @@ def examine(host: Host, bundle: Path | None) -> list[Finding]:
         board.board(host.read(MODEL), compatible),
         board.jetpack(release, compatible, package),
         software.python(sys.version_info[:2]),
-        board.cuda(host.read(CUDA), host.names(CUDA_RUNTIME), on_jetson),
-        *_runtimes(l4t.line if l4t else None, on_jetson),
+        board.cuda(*cuda, on_jetson),
+        *_runtimes(l4t.line if l4t else None, on_jetson, board.cuda_version(*cuda)),
         *looks,
         cameras.argus(sensors, bool(host.names("/tmp/argus_socket")), daemon and daemon.strip()),
         permissions.permissions(
@@ -61,7 +64,7 @@ def examine(host: Host, bundle: Path | None) -> list[Finding]:
     ]
 
 
-def _runtimes(line: int | None, on_jetson: bool) -> list[Finding]:
+def _runtimes(line: int | None, on_jetson: bool, cuda: str | None) -> list[Finding]:
     cv2, problem = _import("cv2"), None
     try:
         _open_gpu()
@@ -69,7 +72,7 @@ def _runtimes(line: int | None, on_jetson: bool) -> list[Finding]:
         problem = getattr(error, "what", str(error))
     return [
         software.tensorrt(_version_of_module("tensorrt"), line, on_jetson, _version("tensorrt") is not None),
-        software.pycuda(problem, _version("pycuda"), line, on_jetson),
+        software.pycuda(problem, _version("pycuda"), line, on_jetson, cuda),
         software.opencv(_version_of_module("cv2"), cv2.getBuildInformation() if cv2 else "", on_jetson),
         software.runtime("ONNX Runtime", _version("onnxruntime"), needed_for="networks on the CPU"),
         software.runtime("LiteRT", _version("ai-edge-litert"), needed_for="BlazePose"),

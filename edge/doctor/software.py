@@ -10,8 +10,8 @@ from edge.doctor.finding import Finding, not_here
 PYTHONS = (3, 10), (3, 12)
 NEEDED_TENSORRT: dict[int, tuple[tuple[int, int], int]] = {5: ((8, 5), 8), 6: ((8, 6), 10), 7: ((10, 13), 11)}
 """By JetPack's major version: the first TensorRT that NVIDIA ships with it, and the last major version."""
-CUDA_PACKAGES = {5: "11-4", 6: "12-6", 7: "13-0"}
-"""By JetPack's major version: how the names of its CUDA packages end."""
+CUDA = {5: "11.4", 6: "12.6", 7: "13.0"}
+"""By JetPack's major version: its CUDA, where this machine does not tell."""
 
 SYSTEM_PACKAGES = "in a virtual environment: python3 -m venv --system-site-packages"
 
@@ -50,8 +50,10 @@ def tensorrt(version: str | None, line: int | None, on_jetson: bool, installed: 
     return Finding("TensorRT", "ok", version)
 
 
-def pycuda(problem: str | None, version: str | None, line: int | None, on_jetson: bool) -> Finding:
-    """problem: what importing it or opening the GPU said."""
+def pycuda(
+    problem: str | None, version: str | None, line: int | None, on_jetson: bool, cuda: str | None = None
+) -> Finding:
+    """problem: what importing it or opening the GPU said. cuda: version of what is installed, None where unknown."""
     if problem is None:
         return Finding("pycuda", "ok", version or "there")
     if not on_jetson or (version is None and line is not None and line < FIRST_LINE):
@@ -60,7 +62,9 @@ def pycuda(problem: str | None, version: str | None, line: int | None, on_jetson
         return Finding(
             "pycuda", "fail", problem, "in a container: docker run --runtime nvidia; else flash the board again"
         )
-    packages = f"python3-dev g++ libcurand-dev-{CUDA_PACKAGES.get(line or 0, '12-6')}"
+    # Packages of CUDA have its version in their names: libcurand-dev-12-6.
+    of_cuda = "-".join((cuda or CUDA.get(line or 0, "12.6")).split(".")[:2])
+    packages = f"python3-dev g++ libcurand-dev-{of_cuda}"
     mend = f"sudo apt install {packages}; PATH=/usr/local/cuda/bin:$PATH pip install pycuda"
     return Finding("pycuda", "fail", problem, f"{mend}; or the image: docker/run")
 

@@ -62,6 +62,19 @@ def test_an_orin_out_of_the_box_is_told_what_keeps_it_slow(bundle_folder):
     assert found["student"].mend == f"python -m calibrate engine --bundle {bundle_folder}"
 
 
+def test_the_package_to_install_is_that_of_the_cuda_that_is_there(bundle_folder):
+    files = {"/usr/local/cuda/version.json": '{"cuda": {"name": "CUDA SDK", "version": "13.2.51"}}'}
+    assert "libcurand-dev-13-2;" in by_check(Board(boards.THOR, LAPTOP, files), bundle_folder)["pycuda"].mend
+
+
+def test_csi_sensors_are_counted_in_the_order_of_their_numbers(bundle_folder):
+    devices = {f"/dev/video{n}": "" for n in range(11)}
+    seen = {"/dev/video9": boards.CSI_CAMERA, "/dev/video10": boards.CSI_CAMERA}
+    host = Board(boards.ORIN, LAPTOP, devices, v4l2_ctl=lambda flag, device, more: seen.get(device, ""))
+    found = by_check(host, bundle_folder)
+    assert [found[device].found[-7:] for device in seen] == ["csi://0", "csi://1"]
+
+
 def test_a_board_without_a_tegra_release_file_is_still_known_as_one(bundle_folder):
     host = Board({key: text for key, text in boards.THOR.items() if key != "/etc/nv_tegra_release"}, LAPTOP)
     found = by_check(host, bundle_folder)

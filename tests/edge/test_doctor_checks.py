@@ -232,6 +232,9 @@ def test_pycuda_tells_a_missing_driver_from_a_missing_package():
     assert "--runtime nvidia" in driver.mend and "pip install pycuda" in package.mend and broken.mend == package.mend
     assert "libcurand-dev-12-6" in package.mend
     assert "libcurand-dev-13-0" in software.pycuda("no package", None, 7, True).mend
+    # Lines of JetPack come with several: 6.0 has CUDA 12.2, 7.2 has 13.2.
+    assert "libcurand-dev-12-2;" in software.pycuda("no package", None, 6, True, "12.2.140").mend
+    assert "libcurand-dev-13-2;" in software.pycuda("no package", None, 7, True, "13.2").mend
     assert software.pycuda(None, "2024.1.2", 6, True).status == "ok"
     # JetPack 5 runs without, unless an image was made with it.
     assert software.pycuda("no NVIDIA driver", "2024.1.2", 5, True).status == "fail"
