@@ -82,7 +82,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, page: Page, address: PageAddress, say: Callable[[str], None]) -> None:
-        self.page, self.token, self._say = page, address.token, say
+        self.page, self.token, self._say, self._trouble = page, address.token, say, ""
         # Cookies know no ports: by one name the pages of two cameras on a board would overwrite each other's.
         self.cookie = f"token-{hashlib.sha256((address.token or '').encode()).hexdigest()[:8]}"
         self.html = files("edge.sinks").joinpath("page.html").read_bytes()
@@ -92,8 +92,10 @@ class _Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Python's own prints a traceback, also where a browser has left in the middle, which is no news."""
         error = sys.exc_info()[1]
-        if not isinstance(error, OSError):
-            self._say(f"warning: the live page gave no answer: {error!r}")
+        trouble = f"warning: the live page gave no answer: {error!r}"
+        if not isinstance(error, OSError) and trouble != self._trouble:
+            self._trouble = trouble  # said once: browsers ask twice a second
+            self._say(trouble)
 
 
 class _Handler(BaseHTTPRequestHandler):

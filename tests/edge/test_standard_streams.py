@@ -4,9 +4,13 @@ import json
 import os
 import subprocess
 import sys
+import time
+import tty
 from pathlib import Path
 
 import pytest
+
+from edge.cli.standard_streams import Stderr
 
 ROOT = Path(__file__).parents[2]
 WORK = """
@@ -71,3 +75,34 @@ def test_a_reader_who_leaves_ends_it_without_a_word(words):
 def test_data_reach_stdout_as_they_are():
     said = run("from edge.cli.console import print_data; print_data('{\"a\": \"[bold]' + 'x' * 300 + '[/]\"}')", "")
     assert json.loads(said.stdout)["a"] == f"[bold]{'x' * 300}[/]"
+
+
+def drained(descriptor: int) -> bytes:
+    """What there is to read now."""
+    os.set_blocking(descriptor, False)
+    read = b""
+    while True:
+        try:
+            read += os.read(descriptor, 1 << 16)
+        except BlockingIOError:
+            return read
+
+
+@pytest.mark.parametrize("make", [os.openpty, os.pipe])
+def test_a_terminal_that_takes_nothing_is_not_waited_for_and_gets_what_comes_once_it_does(monkeypatch, make):
+    reader, writer = make()
+    if make is os.openpty:
+        tty.setraw(writer)
+    monkeypatch.setattr("edge.cli.standard_streams.STUCK_S", 0.2)
+    with os.fdopen(writer, "w", encoding="utf-8") as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        stderr, begin = Stderr(), time.monotonic()
+        for n in range(10_000):
+            stderr.write(f"line {n} of many\n")
+        assert time.monotonic() - begin < 2
+        taken = drained(reader).decode()
+        assert len(taken) > 1000 and "".join(f"line {n} of many\n" for n in range(10_000)).startswith(taken)
+        stderr.write("back, ä\n")
+        assert drained(reader).decode().endswith("back, ä\n")
+        assert os.get_blocking(writer), "the shell's own"
+    os.close(reader)
