@@ -48,12 +48,13 @@ help: ## This list
 demo: $(VENV)/edge.stamp ## A real video through pose estimator and INT8 student; results in runs/demo
 	$(RUN) -m edge demo --out runs/demo
 
+# The tests of a file share what they trained, and stay in one process.
 test: $(VENV)/all.stamp ## Linters, types, layering, tests
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports --no-cache
-	$(RUN) -m pytest
+	$(RUN) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 road: $(VENV)/all.stamp ## The whole pipeline, from training to labels on a video: DATA=folder [DATASET=penn_action|utd_mhad|ui_prmd|ntu60|...]
 	$(RUN) -m train teacher --config $(ROAD_CONFIGS)/teacher.yaml --out $(ROAD)/teacher $(DATA_FLAGS)

@@ -1,5 +1,6 @@
 """A stream as ONNX files: the device's own runner gives what the clip form gives, in FP32 and nearly so in INT8."""
 
+import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -50,6 +51,13 @@ def folder(network: DenseGcnStream, tmp_path_factory: pytest.TempPathFactory) ->
     return folder
 
 
+@pytest.fixture(scope="module")
+def together(network: DenseGcnStream, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("together")
+    write_stream(network, noise(16), folder)
+    return folder
+
+
 def noise(frames: int) -> NDArray[np.float32]:
     return np.random.default_rng(0).standard_normal((1, 3, frames, 13, 1)).astype(np.float32)
 
@@ -75,13 +83,10 @@ def test_the_files_are_opset_17_with_static_shapes_and_named_states(folder: Path
         assert "BatchNormalization" not in kinds and "Pad" not in kinds
 
 
-def test_steps_of_four_frames_are_one_network_that_answers_at_the_same_moments(
-    folder: Path, network: DenseGcnStream, tmp_path: Path
-) -> None:
-    assert [p.name for p in write_stream(network, noise(16), tmp_path)] == ["stream.4.onnx"]
-    one, four = open_stream(folder, threads=1), open_stream(tmp_path, threads=1)
-    (alone,), (together,) = one.logits(noise(32)), four.logits(noise(32))
-    np.testing.assert_allclose(alone, together, atol=1e-4)
+def test_steps_of_four_frames_are_one_network_that_answers_at_the_same_moments(folder: Path, together: Path) -> None:
+    assert [p.name for p in together.iterdir()] == ["stream.4.onnx"]
+    one, four = open_stream(folder, threads=1), open_stream(together, threads=1)
+    np.testing.assert_allclose(one.logits(noise(32)), four.logits(noise(32)), atol=1e-4)
     assert (one.frames, four.frames, one.cycle_frames, four.cycle_frames) == (1, 4, 4, 4)
 
 
@@ -95,13 +100,6 @@ def test_from_camera_frames_to_probabilities_as_the_clip_form(folder: Path, netw
         expected = softmax(network(torch.from_numpy(clip)[None])[0].numpy())[0]
     assert len(last) == 4
     np.testing.assert_allclose(last[-1], expected, atol=1e-4)
-
-
-@pytest.fixture(scope="module")
-def together(network: DenseGcnStream, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("together")
-    write_stream(network, noise(16), folder)
-    return folder
 
 
 # A spell of somebody in view: frames at 15 Hz, pictures a second, and the seconds out of view before it.
@@ -158,9 +156,10 @@ def test_who_listens_to_a_stream_keeps_every_step_as_it_was(folder: Path) -> Non
     assert not any(state.any() for name, state in fresh.items() if name != "frame"), "nobody begins with a past"
 
 
-def test_a_stream_in_int8_decides_like_the_one_in_fp32(folder: Path) -> None:
+def test_a_stream_in_int8_decides_like_the_one_in_fp32(folder: Path, tmp_path: Path) -> None:
     from calibrate.stream import quantise_stream
 
+    folder = shutil.copytree(folder, tmp_path / "int8")
     clips = np.concatenate([np.roll(noise(16), n, axis=2) for n in range(2)])
     written = quantise_stream(folder, clips, "minmax")
     assert [p.name for p in written] == ["stream.1.int8.onnx", "stream.2.int8.onnx", "stream.4.int8.onnx"]
@@ -176,9 +175,7 @@ def test_a_stream_in_int8_decides_like_the_one_in_fp32(folder: Path) -> None:
     assert not np.array_equal(wanted, given)
 
 
-def test_a_streams_ranges_are_those_that_keep_other_clips_nearest_to_fp32(
-    network: DenseGcnStream, tmp_path: Path
-) -> None:
+def test_a_streams_ranges_are_those_that_keep_other_clips_nearest_to_fp32(together: Path, tmp_path: Path) -> None:
     from calibrate.calibration_set import stratified
     from calibrate.quantisation.nearest_ranges import TRIED
     from calibrate.stream import StreamConfig, quantise_stream, quantise_stream_of
@@ -190,8 +187,7 @@ def test_a_streams_ranges_are_those_that_keep_other_clips_nearest_to_fp32(
     others = clips[np.setdiff1d(np.arange(12), drawn)]
     np.savez(tmp_path / "calibration.npz", clips=clips, labels=labels)
     for name in ("bundle", *TRIED):
-        (tmp_path / name).mkdir()
-        write_stream(network, noise(16), tmp_path / name)
+        shutil.copytree(together, tmp_path / name)
 
     def logits(folder: Path, precision: Precision) -> NDArray[np.float32]:
         stream = open_stream(folder, precision, threads=1)
@@ -220,12 +216,12 @@ def test_a_streams_ranges_are_those_that_keep_other_clips_nearest_to_fp32(
 
 
 def test_a_stream_that_is_interrupted_while_it_is_quantised_keeps_its_files(
-    network: DenseGcnStream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Their bundle would refuse one new file among the old ones."""
     from calibrate import stream
 
-    write_stream(network, noise(16), tmp_path, frames=1)
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     stream.quantise_stream(tmp_path, noise(16), "minmax")
     before, done = {path.name: path.read_bytes() for path in tmp_path.iterdir()}, []
     copy = stream._copy_what_was_not_rounded
@@ -242,11 +238,11 @@ def test_a_stream_that_is_interrupted_while_it_is_quantised_keeps_its_files(
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_states_in_int8_are_not_rounded(network: DenseGcnStream, tmp_path: Path) -> None:
+def test_states_in_int8_are_not_rounded(together: Path, tmp_path: Path) -> None:
     """A product that reads eight bits shares what it reads with the state, which has to last."""
     from calibrate.stream import quantise_stream
 
-    write_stream(network, noise(16), tmp_path)
+    shutil.copytree(together, tmp_path, dirs_exist_ok=True)
     quantise_stream(tmp_path, noise(16), "minmax")
     graph = Graph(onnx.load(tmp_path / "stream.4.int8.onnx"))
     assert len(graph.nodes("QuantizeLinear")) == 6, "one in front of each convolution over time"
