@@ -39,6 +39,7 @@ def pictures(clip, count=None):
     while read != count:
         more, image = video.read()
         if not more:
+            assert read and count is None, f"{clip.name} has {read} pictures"
             return
         read += 1
         yield image

@@ -136,8 +136,7 @@ def test_coco_agrees_with_people_annotated_in_pictures(shared_data):
     files = sorted((shared_data / "media" / "mmpose_coco").glob("*.json"))
     annotations = json.loads(files[0].read_text())
     category = next(c for c in annotations["categories"] if c["name"] == "person")
-    if "keypoints" in category:
-        assert tuple(category["keypoints"]) == layout("coco-17").joints
+    assert tuple(category["keypoints"]) == layout("coco-17").joints
     nose, hip, ankle = layout("coco-17").index("nose", "left_hip", "left_ankle")
     upright = 0
     for annotation in annotations["annotations"]:

@@ -101,12 +101,15 @@ def test_utd_mhad_people_facing_the_camera_have_their_left_on_the_pictures_right
     joints = layout("kinect-20")
     left, right = joints.index("left_shoulder", "right_shoulder")
     toes, ankles = joints.index("left_foot", "right_foot"), joints.index("left_ankle", "right_ankle")
+    facing = 0
     for clip in utd.clips:
         # Toes nearer to the camera than ankles: the person does face it.
         ahead = clip.joints[0, :5][:, list(ankles), 2] - clip.joints[0, :5][:, list(toes), 2]
         if ahead.mean() > 0:
+            facing += 1
             pixels = project(clip.joints, clip.seen, yaw=0, pitch=0, distance_m=3)[0, 0]
             assert pixels[left, 0] > pixels[right, 0], clip.id
+    assert facing > len(utd.clips) / 2
 
 
 def test_utd_mhad_waves_with_the_right_hand_as_its_authors_describe(utd: SkeletonSet) -> None:
