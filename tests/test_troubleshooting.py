@@ -4,7 +4,6 @@ import re
 
 import pytest
 from bad_input.machines import (  # noqa: F401 rows ask for them by name
-    blazepose,
     laptop,
     opencv_without_windows,
     orin,
