@@ -146,5 +146,5 @@ def conclude(config: RunConfig, outcome: RunOutcome, history: LatencyHistory) ->
     else:
         console.print("warning: nobody was in view")
     for name, path in config.files.items():
-        if name not in outcome.hanging:
+        if outcome.frames and name not in outcome.hanging:
             console.print(f"written  {path}")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from edge.capture.source import Source
@@ -22,6 +25,20 @@ class Limits:
         if self.seconds is not None and not source.live:
             known.append(round(self.seconds * source.fps))
         return min(known) if known else None
+
+    @contextmanager
+    def kept(self, source: Source) -> Iterator[None]:
+        """Around taking pictures: a camera is cancelled in time, for no picture of a lost one says how late it is."""
+        if self.seconds is None or not source.live:
+            yield
+            return
+        late = threading.Timer(min(self.seconds, threading.TIMEOUT_MAX), source.cancel)
+        late.daemon = True
+        late.start()
+        try:
+            yield
+        finally:
+            late.cancel()
 
 
 @dataclass

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
 
@@ -18,10 +18,14 @@ from edge.loop.action_stage import ActionStage
 from edge.loop.handoff import Handoff, Newest, Stopped
 from edge.loop.outcome import Limits, RunOutcome
 from edge.loop.pose_stage import PoseStage
+from edge.loop.turns import Turns
 from edge.sinks.outlet import Outlet, given_up
 
 STOPPING_S = 8.0
 """A stage that has not ended so long after it was told to hangs in a driver, and is left behind."""
+
+HANGING_S, LOOK_S = 300.0, 1.0
+"""So does one that is at a single picture for so long, which is looked for so often: a GPU that hangs never answers."""
 
 HAND_OVER_S = 0.0005
 """A thread that waits for the interpreter gets it after so long. By Python's own five milliseconds the pose stage,
@@ -72,6 +76,7 @@ class Pipeline:
         self._error: BaseException | None = None
         self._ending, self._outlets_ended, self._counting = threading.Lock(), False, threading.Lock()
         self._outcome = RunOutcome()
+        self._turns, self._is_hanging = Turns(), False
 
     def stop(self) -> None:
         """No new pictures; those under way are finished, and outlets get them. From any thread, at any time."""
@@ -98,6 +103,7 @@ class Pipeline:
     def _run(self) -> RunOutcome:
         self._open_outlets()
         start = time.perf_counter()
+        watch = threading.Thread(target=self._watch, name="watch", daemon=True)
         stages = [
             threading.Thread(target=self._work, args=work, name=work[0], daemon=True)
             for work in (
@@ -107,7 +113,7 @@ class Pipeline:
             )
         ]
         try:
-            self._start(stages)
+            self._start([watch, *stages])
             for outlet in self._outlets:
                 if outlet.terms.here:
                     outlet.work()
@@ -115,9 +121,10 @@ class Pipeline:
         except KeyboardInterrupt:
             # A second Ctrl-C, because something does not answer. What there is, is whole.
             self.stop()
+        self._done.set()
         self._end_outlets()
         hanging = [outlet.name for outlet in self._outlets if not outlet.join()]
-        deadline = time.monotonic() + STOPPING_S
+        deadline = time.monotonic() + (LOOK_S if self._is_hanging else STOPPING_S)
         for thread in stages:
             if thread.ident is not None:
                 thread.join(max(deadline - time.monotonic(), 0.0))
@@ -128,19 +135,39 @@ class Pipeline:
         self._outcome.given_up = given_up(self._outlets)
         return self._concluded()
 
-    def _start(self, stages: Sequence[threading.Thread]) -> None:
-        """In order; where the system has no thread for one of them, the run is over before it has begun."""
+    def _start(self, threads: Sequence[threading.Thread]) -> None:
+        """In order; where the system has none for one of them, the run is over before it has begun."""
         try:
-            for thread in stages:
+            for thread in threads:
                 thread.start()
         except RuntimeError as error:
             self._error = error
             self.stop()
             self._finish()
 
+    def _watch(self) -> None:
+        while not self._done.wait(LOOK_S):
+            is_stopping = self._stopping.is_set()
+            most_s = STOPPING_S if is_stopping else HANGING_S
+            hanging = self._turns.look(most_s / LOOK_S)
+            if not hanging:
+                continue
+            self._is_hanging = True
+            if not is_stopping:
+                what = f"the {hanging[0]} stage has been at one picture for {most_s:g} s"
+                hint = "it hangs in a driver, of which dmesg may tell more; start again"
+                self._error = self._error or StageError(what, hint=hint)
+            self.stop()
+            self._sightings.end()
+            if not self._done.wait(LOOK_S):  # for it is the action stage that hangs
+                self._end_outlets()
+                self._done.set()
+
     def _concluded(self) -> RunOutcome:
         error = self._first_error()
-        if error is not None and not self._is_whole_despite(error):
+        # Nothing may be closed under a stage that hangs, so that whoever closes must hear of it first.
+        is_told = self._is_hanging and isinstance(error, StageError)
+        if error is not None and not is_told and not self._is_whole_despite(error):
             raise error
         self._outcome.ended_by = error if isinstance(error, SkdError) else None
         return self._outcome
@@ -193,7 +220,7 @@ class Pipeline:
 
     def _capture(self) -> None:
         frames, numbers, limit_s = iter(self._source), count(1), self._limits.seconds
-        with _cancelled_in_time(self._source, limit_s):
+        with self._limits.kept(self._source):
             while not self._stopping.is_set():
                 start = time.perf_counter()
                 frame = next(frames, None)
@@ -207,7 +234,8 @@ class Pipeline:
 
     def _see(self) -> None:
         for looked_at, taken in enumerate(self._pictures, 1):
-            seen = self._pose.see(taken.frame)
+            with self._turns.of("pose"):
+                seen = self._pose.see(taken.frame)
             # With a next picture at hand the action stage would wake to take the interpreter from this thread just when
             # it prepares what its network is shown. It is inside the network when the capture stage has one more.
             is_next_at_hand = not self._source.live and self._pictures.is_any_waiting
@@ -220,7 +248,8 @@ class Pipeline:
 
     def _act(self) -> None:
         for taken, seen in self._sightings:
-            result = self._action.act(seen)
+            with self._turns.of("action"):
+                result = self._action.act(seen)
             age_ms = 1000 * (time.perf_counter() - taken.at)
             busy_ms = sum(result.latency_ms.get(stage, 0.0) for stage in (POSE, TRACK, RECOGNISE))
             latency_ms = {CAPTURE: taken.capture_ms, **result.latency_ms}
@@ -264,18 +293,3 @@ class Pipeline:
         # The source tells of what happens to it on a thread of its own.
         with self._counting:
             self._outcome.told += events
-
-
-@contextmanager
-def _cancelled_in_time(source: Source, limit_s: float | None) -> Iterator[None]:
-    """A camera that is lost gives no picture by which to see that a limit in seconds is over."""
-    if limit_s is None or not source.live:
-        yield
-        return
-    limit = threading.Timer(min(limit_s, threading.TIMEOUT_MAX), source.cancel)
-    limit.daemon = True
-    limit.start()
-    try:
-        yield
-    finally:
-        limit.cancel()

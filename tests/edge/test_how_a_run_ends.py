@@ -188,3 +188,40 @@ def test_a_window_is_closed_where_a_later_output_cannot_be_opened(action):
     with pytest.raises(OutputError, match="no such folder"):
         pipeline(Pictures(5), Scripted(), action, outlet(window, here=True), broken).run()
     assert window.left not in (None, "well") and not window.results
+
+
+@pytest.mark.parametrize("frames", [0, 3])
+def test_a_network_that_never_answers_ends_the_run_with_its_cause_and_keeps_what_was_found(action, monkeypatch, frames):
+    monkeypatch.setattr("edge.loop.pipeline.HANGING_S", 0.3)
+    monkeypatch.setattr("edge.loop.pipeline.LOOK_S", 0.05)
+    kept, freed, begin = Kept(), threading.Event(), time.monotonic()
+    pose = Scripted()
+    plain = pose.see
+    pose.see = lambda frame: (frame.index == frames and freed.wait()) or plain(frame)
+    outcome = pipeline(Pictures(50), pose, action, kept).run()
+    assert outcome.hanging == ("pose",) and outcome.frames == len(kept.results) == frames
+    assert isinstance(outcome.ended_by, StageError) and "pose stage has been at one picture" in str(outcome.ended_by)
+    assert (kept.left == "well") == (frames > 0) and time.monotonic() - begin < 3
+    freed.set()
+
+
+def test_of_a_network_that_does_not_answer_one_ctrl_c_is_enough(action, monkeypatch):
+    monkeypatch.setattr("edge.loop.pipeline.STOPPING_S", 0.3)
+    monkeypatch.setattr("edge.loop.pipeline.LOOK_S", 0.05)
+    kept, freed = Kept(), threading.Event()
+    pose = Scripted()
+    plain = pose.see
+    pose.see = lambda frame: (frame.index == 3 and (running.stop() or freed.wait())) or plain(frame)
+    running = pipeline(Pictures(50), pose, action, kept)
+    outcome = running.run()
+    assert outcome.hanging == ("pose",) and outcome.ended_by is None
+    assert outcome.frames == len(kept.results) == 3 and kept.left == "well"
+    freed.set()
+
+
+def test_stages_that_are_slow_or_wait_for_each_other_do_not_hang(action, monkeypatch):
+    monkeypatch.setattr("edge.loop.pipeline.HANGING_S", 0.3)
+    monkeypatch.setattr("edge.loop.pipeline.LOOK_S", 0.02)
+    kept = Kept(takes_s=0.1)
+    outcome = pipeline(Pictures(9), Scripted(takes_s=0.1), action, kept).run()
+    assert outcome.frames == 9 and outcome.ended_by is None and not outcome.hanging

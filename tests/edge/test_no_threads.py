@@ -50,6 +50,6 @@ def test_whichever_thread_the_system_refuses_the_run_ends_at_once_with_a_line_an
         assert left.value.code == 2 and "the system starts no more threads here" in said[-1]
         assert [line for line in said if line.startswith("error: ")] == said[-1:]
         assert time.monotonic() - begin < 4 and not list(out.iterdir() if out.exists() else ())
-    stages = ["capture", "pose", "action"]
+    stages = ["watch", "capture", "pose", "action"]
     assert refused == ["signals", "output json", "output events", "output page", "page", "output page events", *stages]
     assert sorted(path.name for path in out.iterdir()) == ["a.jsonl", "b.jsonl", "c.json"]
