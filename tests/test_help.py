@@ -35,3 +35,14 @@ def test_no_help_waits_for_a_framework(room):
     assert len(loaded) >= 8
     for command, modules in loaded.items():
         assert "numpy" in modules and not set(SLOW) & set(modules), command
+
+
+def test_a_command_that_trains_says_what_to_install_where_there_is_no_pytorch(tmp_path):
+    """As after `make demo`, which installs what the device side needs."""
+    code = "import sys; sys.modules['torch'] = None; import train.__main__; train.__main__.main()"
+    flags = ["teacher", "--out", str(tmp_path / "run"), "--data.dataset", "kinematic"]
+    done = subprocess.run([sys.executable, "-c", code, *flags], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert done.stderr.strip() == (
+        "error: this command needs the package torch; install it with: pip install 'skd-edge[train]'"
+    )

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from edge.cli.command_line import Command, run_command_line
+from edge.cli.command_line import Command, run_command_line, with_extra
 from train.configuration import (
     AblationConfig,
     ExportConfig,
@@ -29,7 +29,7 @@ from train.video_pairs.command import PairsConfig, make_pairs
 
 def at(module: str, name: str) -> Callable[[Any], object]:
     """The function, imported when it is called: with PyTorch, which takes seconds that `--help` need not wait for."""
-    return lambda config: getattr(import_module(module), name)(config)
+    return with_extra("train", lambda config: getattr(import_module(module), name)(config))
 
 
 COMMANDS = {

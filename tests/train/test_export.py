@@ -1,6 +1,7 @@
 """A trained run becomes a bundle that the device reads, with a network that says what PyTorch said."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +12,17 @@ from torch import nn
 
 from calibrate.tensorrt.rules import violations
 from edge.contract.bundle import read_bundle
-from edge.contract.errors import DataError
+from edge.contract.errors import ConfigError, DataError
 from edge.contract.layouts import layout
 from edge.contract.preprocess import Preprocessing
 from edge.engines.registry import open_engine
+from train.checkpoint import load_checkpoint
 from train.configuration import ExportConfig, Hardware, TeacherConfig
 from train.data.corruption.estimator_errors import EstimatorErrors
 from train.data.generated.kinematic import make_kinematic, people_for_testing
 from train.data.pairs import PairConfig, Pairs
 from train.data.registry import DataConfig
-from train.export.bundle import export, generated_clips, write_onnx
+from train.export.bundle import clips_of, export, generated_clips, write_onnx
 from train.networks.registry import build
 from train.optimiser import Optimiser
 from train.teach import train_teacher
@@ -115,6 +117,13 @@ def test_the_bundle_is_whole_and_tells_where_it_comes_from(exported: Path) -> No
     reference = bundle.reference()
     given = open_engine(bundle.file("student.onnx")).run({"clip": reference["clips"]})["logits"]
     np.testing.assert_allclose(given, reference["logits"], atol=1e-5)
+
+
+def test_a_run_on_a_recorded_dataset_asks_for_its_folder_by_the_name_of_the_flag_there_is(exported: Path) -> None:
+    checkpoint = load_checkpoint(exported / "run")
+    recorded = replace(checkpoint, about=checkpoint.about | {"source": "video_pairs"})
+    with pytest.raises(ConfigError, match=r"trained on video_pairs; give that dataset's folder with --data$"):
+        clips_of(recorded, None)
 
 
 def test_reference_clips_are_the_generators_and_the_first_are_of_every_class(exported: Path) -> None:

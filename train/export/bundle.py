@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from edge.cli.console import console
 from edge.contract.bundle import REFERENCE, STUDENT_FP32, write_manifest
+from edge.contract.errors import ConfigError
 from edge.contract.files import write_arrays
 from edge.contract.layouts import layout, mapping
 from edge.contract.manifest import Manifest
@@ -25,7 +26,7 @@ from train.data.corruption.estimator_errors import EstimatorErrors
 from train.data.generated import body
 from train.data.generated.kinematic import people_for_testing
 from train.data.pairs import PairConfig, Pairs
-from train.data.registry import DataConfig, read_dataset
+from train.data.registry import DATASETS, DataConfig, read_dataset
 from train.evaluate import accuracy
 from train.export.onnx_file import refuse_difference, write_network
 from train.export.stream_files import stream_form
@@ -66,8 +67,11 @@ def clips_of(checkpoint: Checkpoint, folder: Path | None, *, redraw: bool | None
     """What a run was trained and tested on, its dataset in ``folder``.
 
     redraw: whether training clips are corrupted anew at each draw; None for what the run's data say.
+    Raises ConfigError where the dataset needs a folder, which the run does not remember, and none is given.
     """
     about = checkpoint.about
+    if folder is None and about["source"] in DATASETS:
+        raise ConfigError(f"the run was trained on {about['source']}", hint="give that dataset's folder with --data")
     pairs = pair_config(about["pairs"])
     source = DataConfig(
         about["source"], folder, about["clips_per_class"], about.get("scenes", 0), pairs, about.get("source_split")
