@@ -195,6 +195,13 @@ def _missed(result: NetworkResult, fp32: NetworkResult | None, budget: AccuracyB
 
 
 def _show(results: Sequence[NetworkResult], skipped: Mapping[str, str], layers: Sequence[LayerGap]) -> None:
+    if layers:
+        parting = Table(
+            "layer", "operator", "variance lost %", title="where INT8 parts from FP32, in the order they run"
+        )
+        for gap in layers:
+            parting.add_row(gap.layer, gap.operator, f"{100 * gap.lost:.3f}")
+        console.print(parting)
     table = Table("network", title="against the FP32 student")
     for column in ("top-1 %", "alike %", "largest, mean error", "p50, p90 ms", "size %"):
         table.add_column(column, justify="right")
@@ -212,10 +219,3 @@ def _show(results: Sequence[NetworkResult], skipped: Mapping[str, str], layers: 
         console.print(f"{r.network} on {r.runtime}: {'; '.join(r.missed) or passed}")
     for name, why in skipped.items():
         console.print(f"{name} was not run: {why}")
-    if layers:
-        parting = Table(
-            "layer", "operator", "variance lost %", title="where INT8 parts from FP32, in the order they run"
-        )
-        for gap in layers:
-            parting.add_row(gap.layer, gap.operator, f"{100 * gap.lost:.3f}")
-        console.print(parting)
