@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -67,6 +68,7 @@ def _no_broker() -> ConfigError:
 def mqtt_sink(to: Broker, say: Callable[[str], None]) -> Iterator[Callable[[Event], None]]:
     """Publishes each event once it is sure to arrive (QoS 1), and keeps ``status`` at online, camera_lost or offline.
 
+    An event has unix_s besides: seconds since 1970 by the machine's clock, when it was told.
     A broker that is away is waited for in the background; nothing here ever waits for it. say: told when it goes and
     when it is back. Raises MissingDependency without paho-mqtt.
     """
@@ -108,7 +110,8 @@ class _Publisher:
         client.loop_start()
 
     def publish(self, event: Event) -> None:
-        self._send(self._event_topic, json.dumps(event_record(event)))
+        # time_s counts from the start of a run, which a subscriber does not know; and the broker may be away.
+        self._send(self._event_topic, json.dumps({**event_record(event), "unix_s": round(time.time(), 3)}))
         if event.kind in ("source_lost", "source_back"):
             self._status = "camera_lost" if event.kind == "source_lost" else "online"
             self._send_status(self._status)

@@ -107,7 +107,7 @@ def event(n):
 def test_events_and_the_cameras_state_arrive(mosquitto):
     start, to = mosquitto
     start()
-    listener = Listener(to)
+    listener, begin_s = Listener(to), time.time()
     with mqtt_sink(to, print) as publish:
         wait_for(lambda: listener.states() == ["online"])
         publish(event(1))
@@ -116,6 +116,7 @@ def test_events_and_the_cameras_state_arrive(mosquitto):
         wait_for(lambda: len(listener.events()) == 3)
     wait_for(lambda: listener.states() == ["online", "camera_lost", "online", "offline"])
     first = json.loads(next(payload for topic, payload in listener.heard if topic == "test/event"))
+    assert begin_s - 0.001 < first.pop("unix_s") < time.time() + 0.001
     assert first == {"kind": "action_started", "time_s": 1.0, "track_id": 1, "label": "wave", "score": 0.9}
     listener.close()
 
