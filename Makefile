@@ -65,7 +65,7 @@ road: $(VENV)/all.stamp ## The whole pipeline, from training to labels on a vide
 	$(RUN) -m calibrate gate --onnx $(ROAD)/bundle/student.int8.onnx
 	$(RUN) -m edge demo --bundle $(ROAD)/bundle --out $(ROAD)/demo
 
-pairs: given-VIDEOS $(VENV)/all.stamp ## HQ/LQ skeletons from your own videos, one subfolder per class: VIDEOS=folder [PAIRS=folder] [PAIR_FLAGS=...]
+pairs: given-VIDEOS $(VENV)/all.stamp ## Skeletons for teacher and student from your own videos, one subfolder per class: VIDEOS=folder [PAIRS=folder] [PAIR_FLAGS=...]
 	$(RUN) -m train pairs --videos "$(VIDEOS)" --out "$(PAIRS)" $(PAIR_FLAGS)
 
 ablation: given-DATA $(VENV)/all.stamp ## Compare distillation methods over five seeds, under an hour: DATA=folder DATASET=penn_action|utd_mhad|ui_prmd

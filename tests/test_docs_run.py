@@ -101,7 +101,12 @@ def registries():
 def add_code(page):
     """Do what the page's blocks of code say, as if they stood where it puts them."""
     layouts = edge.contract.layouts
-    names = {"_layout": layouts._layout, "ESTIMATORS": edge.pose.registry.ESTIMATORS, "open_engine": open_engine}
+    names = {
+        "_layout": layouts._layout,
+        "SCHEMES": edge.capture.registry.SCHEMES,
+        "ESTIMATORS": edge.pose.registry.ESTIMATORS,
+        "open_engine": open_engine,
+    }
     for block in code(page):
         if block.startswith("_layout("):
             added = eval(block, names)
