@@ -17,7 +17,7 @@ MEMORY_FRAMES = 36_000
 """Frames that statistics are taken over, the last ones: twenty minutes at 30 a second."""
 
 STAGES = CAPTURE, POSE, TRACK, RECOGNISE, DRAW = "capture", "pose", "track", "recognise", "draw"
-"""The stages of the loop. capture: waiting for the picture and decoding it. Each output adds a row of its own name."""
+"""The stages of the loop. capture: waiting for the frame and decoding it. Each output adds a row of its own name."""
 
 NETWORKS = "inside the networks"
 OUTSIDE = "outside the networks"
@@ -25,7 +25,7 @@ WAITING = "waiting between stages"
 DECISION = "picture to decision"
 SUMS = (NETWORKS, OUTSIDE, WAITING, DECISION)
 """NETWORKS and OUTSIDE add up to pose, track and recognise; with WAITING they add up to DECISION, which is
-the age of a picture, from when it could be had, when what is done in it is decided."""
+the age of a frame, from when it could be had, when what is done in it is decided."""
 
 
 @dataclass(frozen=True)

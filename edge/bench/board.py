@@ -90,7 +90,7 @@ def board_figures(
 ) -> dict[str, Any] | None:
     """Power, energy, heat and memory while the loop ran, None where nothing tells.
 
-    frames, seconds: of the loop in all. energy_per_inference_mj: of a picture through all networks that it needs,
+    frames, seconds: of the loop in all. energy_per_inference_mj: of a frame through all networks that it needs,
     what an idle board draws included; energy_above_idle_mj: that taken off.
     """
     heats = throttling.heats_c + [heat for sample in loop if (heat := sample.hottest_c) is not None]

@@ -1,4 +1,4 @@
-"""How old is a picture when it is shown? A clock is drawn into each as it arrives, and read off what is displayed."""
+"""How old is a frame when it is shown? A clock is drawn into each as it arrives, and read off what is displayed."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ Display = Literal["output", "window", "none"]
 
 @dataclass(frozen=True)
 class DisplayRun:
-    """times: from a picture's arrival until it was displayed, None where none was.
+    """times: from a frame's arrival until it was displayed, None where none was.
 
-    shown: pictures displayed. unread: of them, whose clock was covered by what is drawn. dropped: pictures of the
+    shown: frames displayed. unread: of them, whose clock was covered by what is drawn. dropped: frames of the
     source that newer ones took the place of, in the loop or before the output.
     """
 
@@ -39,7 +39,7 @@ class DisplayRun:
 
 
 class Stamped:
-    """See :class:`edge.capture.source.Source`: a source whose pictures carry the time at which they arrived.
+    """See :class:`edge.capture.source.Source`: a source whose frames carry the time at which they arrived.
 
     A recording plays at its own pace, as a camera would, and waits for nobody.
     """
@@ -64,7 +64,7 @@ class Stamped:
     def __iter__(self) -> Iterator[Frame]:
         start, memory = self._clock(), PictureMemory()
         for frame in self._source:
-            image = memory.copy(frame.image)  # before the picture "arrives": making ours is not the loop's time
+            image = memory.copy(frame.image)  # before the frame "arrives": making ours is not the loop's time
             if not self._source.live:
                 time.sleep(max(0.0, start + frame.time_s - self._clock()))
             draw(image, _ticks(self._clock()))
@@ -78,9 +78,9 @@ class Stamped:
 
 
 class Watcher:
-    """A sink that reads, off the very picture that is displayed, how old that is.
+    """A sink that reads, off the very image that is displayed, how old that is.
 
-    show: puts a result on a screen, if anything does. ages_ms: of the pictures whose clock was legible, in order.
+    show: puts a result on a screen, if anything does. ages_ms: of the frames whose clock was legible, in order.
     """
 
     def __init__(self, overlay: Overlay) -> None:
@@ -101,7 +101,7 @@ class Watcher:
 def display_run(config: RunConfig, warm_up_frames: int, display: Display) -> DisplayRun:
     """One run of the loop with everything drawn. Raises what the loop and the window raise.
 
-    display: "window" shows the pictures on the screen, "output" stops where a picture is ready to be shown.
+    display: "window" shows the frames on the screen, "output" stops where a frame is ready to be shown.
     """
     from edge.drawing.overlay import Overlay
     from edge.loop.outcome import Limits

@@ -46,14 +46,14 @@ def labelled_videos(folder: Path, bundle: Bundle) -> tuple[list[Path], NDArray[n
 class Answer:
     """Collects, over one video, what is said of the person who is decided about longest.
 
-    Their probabilities are averaged over the pictures in which a decision stood; of two people decided about equally
+    Their probabilities are averaged over the frames in which a decision stood; of two people decided about equally
     long the one who came first counts.
     """
 
     def __init__(self, classes: int) -> None:
         self._classes = classes
         self._sums: dict[int, NDArray[np.float64]] = {}
-        self._pictures: dict[int, int] = {}
+        self._frames: dict[int, int] = {}
 
     def add(self, result: FrameResult) -> None:
         """One more frame of the video."""
@@ -61,14 +61,14 @@ class Answer:
             if person.action is not None:
                 known = self._sums.setdefault(person.track_id, np.zeros(self._classes))
                 known += person.action.probabilities
-                self._pictures[person.track_id] = self._pictures.get(person.track_id, 0) + 1
+                self._frames[person.track_id] = self._frames.get(person.track_id, 0) + 1
 
     def probabilities(self) -> Float32:
         """(K,), NaN where nobody was decided about."""
-        if not self._pictures:
+        if not self._frames:
             return np.full(self._classes, np.nan, np.float32)
-        longest = max(self._pictures, key=lambda track_id: (self._pictures[track_id], -track_id))
-        return (self._sums[longest] / self._pictures[longest]).astype(np.float32)
+        longest = max(self._frames, key=lambda track_id: (self._frames[track_id], -track_id))
+        return (self._sums[longest] / self._frames[longest]).astype(np.float32)
 
 
 def answers(

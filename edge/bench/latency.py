@@ -66,7 +66,7 @@ class LatencyConfig:
     def __post_init__(self) -> None:
         if min(self.runs, self.queries) < 1 or self.frames < 2 * self.warm_up_frames or self.warm_up_frames < 0:
             raise ConfigError(
-                f"{self.runs} runs of {self.frames} pictures, {self.warm_up_frames} to warm up, {self.queries} queries",
+                f"{self.runs} runs of {self.frames} frames, {self.warm_up_frames} to warm up, {self.queries} queries",
                 hint="give at least one run and query, and twice as many frames as warm_up_frames",
             )
 
@@ -124,7 +124,7 @@ def _measure(config: LatencyConfig, run_config: RunConfig) -> Taken:
             with board.in_loop():
                 runs.append(loop_run(run_config, config.warm_up_frames))
             if runs[-1].frames <= config.warm_up_frames:
-                told = f"it ends after {runs[-1].frames} pictures"
+                told = f"it ends after {runs[-1].frames} frames"
                 raise SourceError(told, where=run_config.source, hint="give a longer one")
             given = (config.queries, config.warm_up_frames)
             batches.append(list(student_batches(bundle, config.recogniser, BATCHES, *given)))

@@ -31,7 +31,7 @@ class Taken:
 
 
 def latency_figures(taken: Taken, display: Display) -> dict[str, Any]:
-    """What was found, ready for JSON. display: where pictures went."""
+    """What was found, ready for JSON. display: where frames went."""
     return {
         **taken.runs[0].parts,
         "loop": [_run(run) for run in taken.runs],

@@ -1,4 +1,4 @@
-"""A clock drawn into pictures, so that whoever shows one can tell how old it is: cells of black and white at its foot.
+"""A clock drawn into images, so that whoever shows one can tell how old it is: cells of black and white at its foot.
 
 Forty cells from left to right: 32 bits of a count of 0.1 ms, highest bit first, and 8 that check them.
 """
@@ -15,20 +15,20 @@ TICKS_PER_S = 10_000
 BITS, CHECK_BITS = 32, 8
 CELLS = BITS + CHECK_BITS
 PART = 0.016
-"""Of the picture's height that the cells take: below the line of text that is drawn on pictures."""
+"""Of the image's height that the cells take: below the line of text that is drawn on images."""
 NEITHER = 0x5A
 """Put into the check, so that a black strip is no time, nor a white one."""
 
 
 def draw(image: Image, ticks: int) -> None:
-    """Write ``ticks`` (of 0.1 ms, modulo 2**32) into the lowest rows of the picture (H, W, 3), W at least 40."""
+    """Write ``ticks`` (of 0.1 ms, modulo 2**32) into the lowest rows of the image (H, W, 3), W at least 40."""
     top, edges = _place(image)
     for cell, bit in enumerate(_bits(ticks % (1 << BITS))):
         image[top:, edges[cell] : edges[cell + 1]] = 255 * bit
 
 
 def read(image: Image) -> int | None:
-    """The count in a picture, also after lossy coding; None where none is legible."""
+    """The count in an image, also after lossy coding; None where none is legible."""
     top, edges = _place(image)
     # The middle of each cell alone: its edges are smeared by coding.
     strip = image[top:].mean(axis=(0, 2))

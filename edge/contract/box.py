@@ -1,4 +1,4 @@
-"""Where a body is in a picture."""
+"""Where a body is in an image."""
 
 from __future__ import annotations
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 Float32 = NDArray[np.float32]
 Image = NDArray[np.uint8]
-"""(H, W, 3) uint8, blue-green-red, as OpenCV gives it."""
+"""(H, W, 3) uint8, blue-green-red, as OpenCV gives it: what a network is shown or a file holds. A Frame is one of a
+source, with its time."""
 
 ALMOST_S = 1e-3
 """By which a time may fall short of what is asked of it: times of thirty frames a second never add up exactly."""
@@ -29,7 +30,7 @@ A class of this name, if a student has one, is what it was shown as none of the 
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture from a source.
+    """One image from a source, with the time at which it was taken.
 
     index: position in the source, from 0; dropped frames leave gaps.
     time_s: when it was taken, in seconds of the source's own clock.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from edge.doctor.finding import Finding, not_here
 
 BAYER = re.compile(r"[RGB]{2}\d\d|BA81|RGGB|GRBG|GBRG")
-"""Names of raw sensor formats: RG10, BG10, RG12. Only Argus makes pictures of them."""
+"""Names of raw sensor formats: RG10, BG10, RG12. Only Argus makes images of them."""
 
 
 SENSOR = "CSI sensor"
@@ -17,7 +17,7 @@ SENSOR = "CSI sensor"
 
 @dataclass(frozen=True)
 class Format:
-    """Sizes, and rates in pictures a second: ``(1280, 720, 30.0)``; fastest first within a size."""
+    """Sizes, and rates in frames a second: ``(1280, 720, 30.0)``; fastest first within a size."""
 
     name: str
     sizes: tuple[tuple[int, int, float], ...]
@@ -40,7 +40,7 @@ def formats(listing: str) -> list[Format]:
 
 
 def camera(device: str, listing: str | None, sensor: int = 0) -> Finding | None:
-    """None for a node without pictures, as most USB cameras have a second. sensor: its number among CSI sensors."""
+    """None for a node without images, as most USB cameras have a second. sensor: its number among CSI sensors."""
     if listing is None:
         return Finding(device, "warn", "v4l2-ctl cannot ask it", "sudo apt install v4l-utils")
     listed = formats(listing)

@@ -20,7 +20,7 @@ MOST_JOINTS = 8
 def draw_dropout(image: Image, dropout: Float32, layout: JointLayout, occupied: Sequence[Rectangle] = ()) -> None:
     """In a corner, how often each joint was not seen lately: those that are worth it, the worst first.
 
-    A small picture has no room for it. dropout: (V,) parts of the time, 0..1. occupied: where people and labels are,
+    A small image has no room for it. dropout: (V,) parts of the time, 0..1. occupied: where people and labels are,
     which the panel steps aside for.
     """
     style = Style.of(image)

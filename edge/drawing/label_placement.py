@@ -19,12 +19,12 @@ COVERED_LABEL, COVERED_HEAD, FAR = 10.0, 3.0, 0.125
 def place(
     label: tuple[int, int],
     body: Box,
-    picture: tuple[int, int],
+    image: tuple[int, int],
     margin: int,
     heads: Sequence[Rectangle],
     taken: Sequence[Rectangle],
 ) -> tuple[int, int]:
-    """Upper left corner of a label (width, height) for ``body`` in a ``picture`` (width, height).
+    """Upper left corner of a label (width, height) for ``body`` in an ``image`` (width, height).
 
     margin: pixels kept free around labels. heads, taken: what should not be covered, labels least of all.
     """
@@ -41,19 +41,19 @@ def place(
         return covered / (width * height) + FAR * (abs(at[0] - x) + abs(at[1] - y)) / width
 
     spots = (
-        (_inside(wish[0], picture[0] - width, margin), _inside(wish[1], picture[1] - height, margin)) for wish in wishes
+        (_inside(wish[0], image[0] - width, margin), _inside(wish[1], image[1] - height, margin)) for wish in wishes
     )
     return min(spots, key=cost)
 
 
 def corner(
-    panel: tuple[int, int], picture: tuple[int, int], margin: int, occupied: Sequence[Rectangle]
+    panel: tuple[int, int], image: tuple[int, int], margin: int, occupied: Sequence[Rectangle]
 ) -> tuple[int, int]:
-    """Upper left corner of a panel (width, height) in a corner of a ``picture`` (width, height).
+    """Upper left corner of a panel (width, height) in a corner of an ``image`` (width, height).
 
     The lower right one, or the upper ones where that covers less of what is ``occupied``.
     """
-    (width, height), right, bottom = panel, picture[0] - margin - panel[0], picture[1] - margin - panel[1]
+    (width, height), right, bottom = panel, image[0] - margin - panel[0], image[1] - margin - panel[1]
     spots = ((right, bottom), (right, margin), (margin, margin))
     return min(spots, key=lambda spot: sum(_shared((*spot, width, height), other) for other in occupied))
 

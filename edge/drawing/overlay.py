@@ -1,4 +1,4 @@
-"""What people see: skeletons, labels and one line about speed, drawn on a copy of the picture."""
+"""What people see: skeletons, labels and one line about speed, drawn on a copy of the frame."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from edge.recognition.label_text import label_text
 
 THIN_PARTS = ("eye", "ear", "mouth", "nose", "pinky", "index", "thumb", "heel", "foot", "hand")
 KEPT = 4
-"""Drawn pictures that are kept, because outputs on threads of their own ask for the same one at different times."""
+"""Drawn images that are kept, because outputs on threads of their own ask for the same one at different times."""
 SMOOTHING = 0.1
 """Weight of the newest frame in the figures of the speed line."""
 
@@ -51,7 +51,7 @@ class Overlay:
 
     def __init__(self, layout: JointLayout) -> None:
         self._layout = layout
-        # A frame that nobody holds any more is asked for by nobody, and holds a picture.
+        # A frame that nobody holds any more is asked for by nobody, and holds an image.
         self._drawn: deque[tuple[weakref.ref[Frame], Image]] = deque()
         self._memory = PictureMemory()
         self._drawing = threading.Lock()
@@ -59,7 +59,7 @@ class Overlay:
         self._between_s = self._latency_ms = 0.0
 
     def picture(self, result: FrameResult) -> Image:
-        """The annotated picture (H, W, 3) uint8 BGR; it is shared, so not to be drawn on."""
+        """The annotated image (H, W, 3) uint8 BGR; it is shared, so not to be drawn on."""
         with self._drawing:
             drawn = self._find(result)
             return self._draw(result) if drawn is None else drawn
@@ -114,7 +114,7 @@ def following_text(result: FrameResult) -> str:
 
 
 def accent(person: Person) -> Colour:
-    """The colour that is a person's own in every picture, and on the page."""
+    """The colour that is a person's own in every frame, and on the page."""
     return ACCENTS[(person.track_id - 1) % len(ACCENTS)]
 
 
@@ -173,8 +173,8 @@ def _draw_label(image: Image, person: Person, style: Style, heads: Sequence[Rect
     value_width = gap + text_size(value, small)[0] if value else 0
     width = pad + circle + gap + name_width + gap + number_width + value_width + pad
     tall = 2 * pad + height + (round(0.55 * size) if value else 0)
-    picture = (image.shape[1], image.shape[0])
-    x, y = place((width, tall), box_of(person.pose.keypoints), picture, round(0.3 * size), heads, taken)
+    extent = (image.shape[1], image.shape[0])
+    x, y = place((width, tall), box_of(person.pose.keypoints), extent, round(0.3 * size), heads, taken)
     taken.append((x, y, width, tall))
     panel(image, x, y, x + width, y + tall, alpha=0.78)
 

@@ -1,4 +1,4 @@
-"""What overlays are drawn with: colours, sizes, panels, rings, bars and text, on pictures of any size."""
+"""What overlays are drawn with: colours, sizes, panels, rings, bars and text, on images of any size."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ SMALLEST_LABEL, SMALLEST_TEXT = 11.0, 8.0
 
 @dataclass(frozen=True)
 class Style:
-    """Sizes in pixels that grow with the picture, so that text is legible at any resolution."""
+    """Sizes in pixels that grow with the image, so that text is legible at any resolution."""
 
     text: float
     stroke: float
 
     @classmethod
     def of(cls, image: Image) -> Style:
-        """For that picture (H, W, 3)."""
+        """For that image (H, W, 3)."""
         side = float(np.sqrt(image.shape[0] * image.shape[1]))
         return cls(text=max(SMALLEST_LABEL, side / 46), stroke=max(1.0, side / 240))
 
     @property
     def is_cramped(self) -> bool:
-        """The picture is so small that text takes more of it than it should."""
+        """The image is so small that text takes more of it than it should."""
         return self.text <= SMALLEST_LABEL
 
     def small(self, part: float) -> float:

@@ -75,23 +75,23 @@ class TfliteNetwork:
         self._graph.inputs = [*self._graph.inputs, tensor]
         return tensor
 
-    def take_pictures(self, scale: float, offset: float = 0.0) -> None:
-        """Make the one input "picture", (N, H, W, 3) uint8, blue-green-red, as cameras give it.
+    def take_images(self, scale: float, offset: float = 0.0) -> None:
+        """Make the one input "image", (N, H, W, 3) uint8, blue-green-red, as cameras give it.
 
         The layers there were are given ``scale * bytes + offset``, and the first convolution's weights change places,
         for it read red-green-blue. Raises EngineError where there is no convolution.
         """
         (floats,) = self._graph.inputs
-        pictures = self._tensor(self.shape(floats), np.dtype(np.uint8), name="picture")
+        images = self._tensor(self.shape(floats), np.dtype(np.uint8), name="image")
         quantization = _made(self._schema.QuantizationParametersT, scale=[scale], zeroPoint=[0])
-        self._graph.tensors[pictures].quantization = quantization
+        self._graph.tensors[images].quantization = quantization
         scaled = self._tensor(self.shape(floats), np.dtype(np.float32)) if offset else floats
-        before = [self._operator("DEQUANTIZE", [pictures], scaled, {})]
+        before = [self._operator("DEQUANTIZE", [images], scaled, {})]
         if offset:
             before.append(self._operator("ADD", [scaled, self.constant(offset)], floats, {}))
         self._reverse_channels(floats)
         self._graph.operators[:0] = before
-        self._graph.inputs = [pictures]
+        self._graph.inputs = [images]
 
     def packed(self, outputs: Mapping[str, int]) -> bytes:
         """A file with these outputs, so called, without the layers that only others need."""

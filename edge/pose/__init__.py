@@ -1,1 +1,1 @@
-"""Pose estimators: a picture in, bodies out."""
+"""Pose estimators: an image in, bodies out."""

@@ -1,11 +1,11 @@
-"""BlazePose for several people: find bodies once, then follow each from picture to picture.
+"""BlazePose for several people: find bodies once, then follow each from frame to frame.
 
-A detector looks at one square of the picture at a time; the landmark network reads each body's
+A detector looks at one square of the frame at a time; the landmark network reads each body's
 own region and says where that region will be next. The published pipeline follows one person and
-searches the whole picture, squeezed to 224 pixels, in which a distant body is too small to be
+searches the whole frame, squeezed to 224 pixels, in which a distant body is too small to be
 found. Here squares of several sizes take turns, so that small bodies are found at a bounded cost: a few
-times a second while everybody is well found, in every picture while somebody is missing or in doubt. What looks like
-somebody new is looked at again in the next picture, so that none takes much longer than the others.
+times a second while everybody is well found, in every frame while somebody is missing or in doubt. What looks like
+somebody new is looked at again in the next frame, so that none takes much longer than the others.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SECOND_LOOK = 1.1
 """A body is looked for again in a square of this many times its region's side."""
 
 TURNS = 1 + len(TILE_SIZES) + 1
-"""After the whole picture and a square of each size the detector looks at a body already followed."""
+"""After the whole frame and a square of each size the detector looks at a body already followed."""
 
 NEW, MAX_DOUBTS = 1, 3
 """Doubts about a newcomer, and how many are too many: a body that the detector does not confirm so often is none."""
@@ -47,7 +47,7 @@ LEAN = math.radians(10)
 Held against COCO's annotations joints are as right that way up to 12 degrees, and from there on less so."""
 
 AFTER_LOSS_S = 1.0
-"""Who was lost is looked for everywhere, in every picture, for as long as the tracker would know them again."""
+"""Who was lost is looked for everywhere, in every frame, for as long as the tracker would know them again."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class BlazePose:
     """See :class:`edge.pose.estimator.PoseEstimator`.
 
     max_people: followed at once; each costs one run of the landmark network.
-    search_every_s: newcomers are looked for so often while everybody is well found, else in every picture. A
+    search_every_s: newcomers are looked for so often while everybody is well found, else in every frame. A
         larger number saves time and finds newcomers later. See :class:`edge.pose.search.Search`.
     """
 
@@ -91,7 +91,7 @@ class BlazePose:
             engine.close()
 
     def estimate(self, image: Image, time_s: float | None = None) -> list[Pose]:
-        """See PoseEstimator. The first picture, and the first of another size, is searched whole."""
+        """See PoseEstimator. The first frame, and the first of another size, is searched whole."""
         squares, suspect = [], self._next_suspect(image)
         if suspect is None:
             squares = self._turn_of_the_detector(image, time_s)
@@ -103,7 +103,7 @@ class BlazePose:
                 self._lost_s = time_s
         if suspect is not None:
             self._welcome(image, suspect)
-        # A second look in the same picture would make it the slowest of all, unless nobody takes its time.
+        # A second look in the same frame would make it the slowest of all, unless nobody takes its time.
         is_at_once = not before
         for square in squares:
             for _, region in self._detector.detect(image, square):
@@ -118,11 +118,11 @@ class BlazePose:
         return level(region, self._landmarks.size) if abs(region.rotation) <= LEAN else region
 
     def _next_suspect(self, image: Image) -> Region | None:
-        """What looked like somebody new in the picture before."""
+        """What looked like somebody new in the frame before."""
         return self._suspects.popleft() if self._suspects and image.shape == self._size else None
 
     def _turn_of_the_detector(self, image: Image, time_s: float | None) -> list[Region]:
-        """The squares of this picture to search; or none, after a followed body was checked."""
+        """The squares of this frame to search; or none, after a followed body was checked."""
         if image.shape != self._size:
             self._size, self._lost_s = image.shape, None
             self._followed.clear()

@@ -1,4 +1,4 @@
-"""The body detector of BlazePose: where in a square picture are bodies, and how are they turned.
+"""The body detector of BlazePose: where in a square image are bodies, and how are they turned.
 
 Sources: Bazarevsky et al., "BlazePose: On-device Real-time Body Pose Tracking", 2020, and the
 parameters in MediaPipe's pose detection graph: an SSD of one class at 224x224 with fixed anchors,
@@ -24,7 +24,7 @@ MIN_SCORE, MIN_OVERLAP = 0.5, 0.3
 
 
 def anchors() -> Float32:
-    """(2254, 2): the anchors' centres, x and y in 0..1. All have the size of the picture."""
+    """(2254, 2): the anchors' centres, x and y in 0..1. All have the size of the image."""
     levels = []
     for cells, per_cell in _GRIDS:
         middle = (np.arange(cells, dtype=np.float32) + 0.5) / cells
@@ -34,7 +34,7 @@ def anchors() -> Float32:
 
 
 class BodyDetector:
-    """Bodies in a region of a picture. engine: of :func:`edge.pose.blazepose_layers.detector_layers`."""
+    """Bodies in a region of an image. engine: of :func:`edge.pose.blazepose_layers.detector_layers`."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -70,7 +70,7 @@ class BodyDetector:
         scores = expit(logits[sure, 0])
         found = []
         for score, body in blend_overlapping(points, scores):
-            centre, rim = region.to_picture(body[2:4])
+            centre, rim = region.to_image(body[2:4])
             found.append((score, upright(centre, rim)))
         return found
 

@@ -21,8 +21,8 @@ from edge.pose.region import Region, upright
 class Landmarks:
     """One body as the network sees it.
 
-    presence: probability that there is a body in the region. region: where to look in the next picture.
-    keypoints: (33, 3) float32, x and y in pixels of the picture, visibility 0..1, 0 for a joint that is not seen.
+    presence: probability that there is a body in the region. region: where to look in the next frame.
+    keypoints: (33, 3) float32, x and y in pixels of the frame, visibility 0..1, 0 for a joint that is not seen.
     """
 
     presence: float
@@ -31,7 +31,7 @@ class Landmarks:
 
 
 class LandmarkNetwork:
-    """Joints of the bodies in regions of a picture. size: the network's input is so many pixels wide and high.
+    """Joints of the bodies in regions of an image. size: the network's input is so many pixels wide and high.
 
     engine: of :func:`edge.pose.blazepose_layers.landmark_layers`. max_bodies: regions at once, at most. What the
     network reads and writes for each is memory taken and touched once: fresh memory of this size costs a page fault for
@@ -40,14 +40,14 @@ class LandmarkNetwork:
 
     def __init__(self, engine: Engine, max_bodies: int) -> None:
         reads, gives = ({spec.name: spec for spec in specs} for specs in (engine.inputs, engine.outputs))
-        if reads.keys() != {"picture", "axes"} or gives.keys() != {"joints", "body"}:
+        if reads.keys() != {"image", "axes"} or gives.keys() != {"joints", "body"}:
             raise EngineError("not a BlazePose landmark network with its layers", where=engine.describe())
-        self.size = reads["picture"].shape[1] or 0
+        self.size = reads["image"].shape[1] or 0
         arrays = {
             name: np.full((max_bodies, *(n or 1 for n in spec.shape[1:])), 0, spec.dtype)
             for name, spec in (reads | gives).items()
         }
-        self._pictures, self._axes = arrays["picture"], arrays["axes"].reshape(max_bodies, -1)
+        self._images, self._axes = arrays["image"], arrays["axes"].reshape(max_bodies, -1)
         self._joints, self._bodies = arrays["joints"], arrays["body"]
         self._runs = [
             bound(engine, *({name: arrays[name][n : n + 1] for name in specs} for specs in (reads, gives)))
@@ -57,15 +57,15 @@ class LandmarkNetwork:
     def locate(self, image: Image, regions: Sequence[Region]) -> list[Landmarks]:
         """One body for each region; the network runs for each, what comes before and after it once for all.
 
-        A run takes picture and code out of the processor's caches: what is cut between two of them takes twice as long.
+        A run takes image and code out of the processor's caches: what is cut between two of them takes twice as long.
         """
         bodies = len(regions)
         for n, region in enumerate(regions):
-            crop(image, region, self.size, repeat_border=True, into=self._pictures[n])
+            crop(image, region, self.size, repeat_border=True, into=self._images[n])
             self._axes[n] = region.axes
         for run in self._runs[:bodies]:
             run()
-        # The arrays are written into again, and who is followed from picture to picture keeps what was found.
+        # The arrays are written into again, and who is followed from frame to frame keeps what was found.
         joints = self._joints[:bodies].copy()
         return [
             Landmarks(presence, own, upright((x, y), (rim_x, rim_y)))

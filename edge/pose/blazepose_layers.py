@@ -1,4 +1,4 @@
-"""Layers for BlazePose's networks: pictures in as cameras give them, joints out where they are.
+"""Layers for BlazePose's networks: images in as cameras give them, joints out where they are.
 
 As published they read floats, and joints have to be refined from heatmaps behind them: work for every pixel, which a
 network does in a fraction of the time that Python and copies take. What is computed is the same to rounding.
@@ -26,7 +26,7 @@ MIN_CONFIDENCE = 0.5
 
 
 def detector_layers(path: Path) -> bytes:
-    """The body detector, of a "picture" (1, S, S, 3) uint8 BGR. It gives "points" (1, N, 12), six of x and y for every
+    """The body detector, of an "image" (1, S, S, 3) uint8 BGR. It gives "points" (1, N, 12), six of x and y for every
     anchor, and "logits" (1, N, 1), as the published one does.
 
     Raises EngineError for another network.
@@ -35,12 +35,12 @@ def detector_layers(path: Path) -> bytes:
     by_width = {network.shape(tensor)[-1]: tensor for tensor in network.outputs}
     if by_width.keys() != {12, 1}:
         raise _other(path, "body detector")
-    network.take_pictures(2 / 255, -1)
+    network.take_images(2 / 255, -1)
     return network.packed({"points": by_width[12], "logits": by_width[1]})
 
 
 def landmark_layers(path: Path, min_score: float = 0.0) -> bytes:
-    """A landmark network, of a "picture" (1, S, S, 3) uint8 BGR and the "axes" (1, 3, 2) float32 of where it was cut
+    """A landmark network, of an "image" (1, S, S, 3) uint8 BGR and the "axes" (1, 3, 2) float32 of where it was cut
     out: x and y of its upper edge, of its left edge and of the corner where they begin (:attr:`Region.axes`).
 
     It gives "joints" (1, 33, 3), x and y where the axes are and visibility 0..1, or 0 where it is below ``min_score``;
@@ -54,7 +54,7 @@ def landmark_layers(path: Path, min_score: float = 0.0) -> bytes:
     if not heatmaps or not {(1, POINTS * 5), (1, 1)} <= by_shape.keys():
         raise _other(path, "landmark network")
     size = network.shape(network.inputs[0])[1]
-    network.take_pictures(1 / 255)
+    network.take_images(1 / 255)
     layer, number, whole = network.layer, network.constant, partial(network.constant, dtype=np.int32)
 
     table = layer("RESHAPE", by_shape[1, POINTS * 5], whole([POINTS, 5, 1]), shape=(POINTS, 5, 1))

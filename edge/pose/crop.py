@@ -1,6 +1,6 @@
-"""What a network is shown of a picture: a region, cut out and brought to the network's size.
+"""What a network is shown of an image: a region, cut out and brought to the network's size.
 
-To turn a region upright costs three times what a block of the picture's pixels costs, which is only resized.
+To turn a region upright costs three times what a block of the image's pixels costs, which is only resized.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from edge.contract.types import Image
 from edge.pose.region import Region
 
 MANY_ROWS = 60
-"""A turned line that crosses more rows of a picture than this finds them on more pages of memory than the processor
+"""A turned line that crosses more rows of an image than this finds them on more pages of memory than the processor
 keeps addresses of; copied together, the same pixels are read three times as fast."""
 
 ALMOST = 1e-6
@@ -23,7 +23,7 @@ ALMOST = 1e-6
 
 
 def crop(image: Image, region: Region, size: int, *, repeat_border: bool = False, into: Image | None = None) -> Image:
-    """The region of a picture as (size, size, 3); beyond the picture it is black, or repeats the last pixel.
+    """The region of an image as (size, size, 3); beyond the image it is black, or repeats the last pixel.
 
     into: memory of that size to use, and what is returned; fresh memory costs a page fault for every four kilobytes.
     """
@@ -43,7 +43,7 @@ def level(region: Region, size: int) -> Region:
 
 
 def _lead(side: float, size: int) -> float:
-    """Pixels of the picture by which the middle of a resized block's first pixel lies behind the first of a warped
+    """Pixels of the image by which the middle of a resized block's first pixel lies behind the first of a warped
     region: MediaPipe, whose networks these are, lets pixel centres lie on whole numbers, resizing on halves."""
     return (side / size - 1) / 2
 
@@ -60,14 +60,14 @@ def _block(region: Region, size: int) -> _Block | None:
 
 
 class _Block(NamedTuple):
-    """A square of a picture's pixels, which may reach beyond it."""
+    """A square of an image's pixels, which may reach beyond it."""
 
     left: int
     top: int
     side: int
 
     def resize(self, image: Image, size: int, repeat_border: bool, into: Image) -> bool:
-        """Into (size, size, 3); False where nothing of it is in the picture."""
+        """Into (size, size, 3); False where nothing of it is in the image."""
         rows, columns = self._within(self.top, image.shape[0], size), self._within(self.left, image.shape[1], size)
         if rows is None or columns is None:
             return False
@@ -82,15 +82,15 @@ class _Block(NamedTuple):
         return True
 
     def _within(self, start: int, length: int, size: int) -> _Within | None:
-        """Of the block's rows, or columns, those in the picture, which has so many; None where none is."""
+        """Of the block's rows, or columns, those in the image, which has so many; None where none is."""
         seen = slice(max(start, 0), min(start + self.side, length))
-        # To whole pixels of the crop: at the picture's edge it may be half a pixel out.
+        # To whole pixels of the crop: at the image's edge it may be half a pixel out.
         first, last = (round((at - start) * size / self.side) for at in (seen.start, seen.stop))
         return _Within((first, last), seen) if first < last else None
 
 
 class _Within(NamedTuple):
-    """shown: the rows of a crop, from and up to, that show the picture. seen: the rows of the picture shown there."""
+    """shown: the rows of a crop, from and up to, that show the image. seen: the rows of the image shown there."""
 
     shown: tuple[int, int]
     seen: slice
@@ -114,7 +114,7 @@ def warp(image: Image, region: Region, size: int, repeat_border: bool, into: Ima
 
 
 def _compact(image: Image, region: Region, left: float, top: float) -> tuple[Image, float, float]:
-    """The part of the picture around the region in memory of its own, and where the region's corner is there."""
+    """The part of the image around the region in memory of its own, and where the region's corner is there."""
     reach = region.side / 2 * (abs(math.cos(region.rotation)) + abs(math.sin(region.rotation))) + 2
     x, y = max(int(region.x - reach), 0), max(int(region.y - reach), 0)
     part = image[y : max(int(region.y + reach), 0), x : max(int(region.x + reach), 0)]

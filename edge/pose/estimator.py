@@ -1,4 +1,4 @@
-"""What every pose estimator is: a picture in, bodies out."""
+"""What every pose estimator is: an image in, bodies out."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class PoseEstimator(Protocol):
     layout: the joints of the poses it gives.
     network_s: seconds spent inside networks so far, so that the loop can tell its own time apart.
     describe: one phrase with network, runtime and precision.
-    estimate: poses of all bodies in a (H, W, 3) uint8 BGR picture, most certain first; an empty
-        list where nobody is in view. An estimator may remember the last picture; it must be given
+    estimate: poses of all bodies in a (H, W, 3) uint8 BGR image, most certain first; an empty
+        list where nobody is in view. An estimator may remember the last image; it must be given
         the frames of one source, in order. time_s: when it was taken, for what is done only so often;
-        without, it is done in every picture.
+        without, it is done in every frame.
     """
 
     layout: JointLayout

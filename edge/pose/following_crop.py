@@ -1,7 +1,7 @@
-"""Looks at each person from nearby: a network that sees the whole picture at 224 pixels misses who is far away.
+"""Looks at each person from nearby: a network that sees the whole frame at 224 pixels misses who is far away.
 
-Everybody who is known gets a cut of the picture around where they were, moved on as they moved; whoever stands close
-enough is seen in the same cut. Newcomers are looked for in the whole picture and in squares of several sizes, by turns.
+Everybody who is known gets a cut of the frame around where they were, moved on as they moved; whoever stands close
+enough is seen in the same cut. Newcomers are looked for in the whole frame and in squares of several sizes, by turns.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ SAME_PERSON = 0.2
 middle of a neighbour, of whom it shows some joints."""
 
 MAX_MISSED, WIDER = 3, 1.4
-"""Who was not found in the cut is looked for in so many more pictures, each time in a cut so much wider."""
+"""Who was not found in the cut is looked for in so many more frames, each time in a cut so much wider."""
 
 
 @dataclass(frozen=True)
 class _Known:
-    """keypoints: (V, 3) when last found. motion: (2,) pixels since the picture before. missed: pictures since."""
+    """keypoints: (V, 3) when last found. motion: (2,) pixels since the frame before. missed: frames since."""
 
     keypoints: Float32
     motion: Float32
@@ -49,11 +49,11 @@ class _Known:
 
 
 class FollowingCrop:
-    """See :class:`edge.pose.estimator.PoseEstimator`: another one, shown parts of the picture instead of the whole.
+    """See :class:`edge.pose.estimator.PoseEstimator`: another one, shown parts of the frame instead of the whole.
 
-    estimator: one that remembers nothing from picture to picture. max_people: followed at once; each who stands apart
+    estimator: one that remembers nothing from frame to frame. max_people: followed at once; each who stands apart
     costs a run of the network. search_every_s: newcomers are looked for so often; while nobody is followed or somebody
-    is missed, in every picture. See :class:`edge.pose.search.Search`.
+    is missed, in every frame. See :class:`edge.pose.search.Search`.
     """
 
     def __init__(self, estimator: PoseEstimator, *, max_people: int, search_every_s: float) -> None:
@@ -103,7 +103,7 @@ class FollowingCrop:
         ]
 
     def _met(self, keypoints: Float32) -> _Known:
-        """Who was found there, with the motion since the picture before, where it is known."""
+        """Who was found there, with the motion since the frame before, where it is known."""
         nearest = max(self._followed, key=lambda known: self._likeness(known.expected, keypoints), default=None)
         if nearest is None or self._likeness(nearest.expected, keypoints) <= SAME_PERSON:
             return _Known(keypoints, np.zeros(2, np.float32))
@@ -128,7 +128,7 @@ class FollowingCrop:
 
 
 def around(box: Box, shape: Sequence[int], wider: float = 1.0) -> tuple[int, int, int, int]:
-    """The square cut around a person, kept inside the picture: left, top, right, bottom in whole pixels."""
+    """The square cut around a person, kept inside the frame: left, top, right, bottom in whole pixels."""
     height, width = shape[:2]
     left, top, right, bottom = box
     side = max(wider * AROUND * max(right - left, bottom - top), SMALLEST)
@@ -139,7 +139,7 @@ def around(box: Box, shape: Sequence[int], wider: float = 1.0) -> tuple[int, int
 
 
 def inside(square: Region, shape: Sequence[int]) -> tuple[int, int, int, int]:
-    """The part of the picture that a square covers: left, top, right, bottom in whole pixels."""
+    """The part of the frame that a square covers: left, top, right, bottom in whole pixels."""
     edges = ((middle - square.side / 2, middle + square.side / 2) for middle in (square.x, square.y))
     (left, right), (top, bottom) = edges
     return max(round(left), 0), max(round(top), 0), min(round(right), shape[1]), min(round(bottom), shape[0])

@@ -51,7 +51,7 @@ class HeatmapEstimator:
                 f"not a {network.name} network: it needs {joints} (or {joints + 1}) heatmaps, {fields} fields "
                 "and an input of fixed size",
                 where=engine.describe(),
-                hint="export it for one picture size, or choose the estimator it belongs to",
+                hint="export it for one image size, or choose the estimator it belongs to",
             )
         self._heatmaps, self._fields = heatmaps, channels[fields]
         self._height, self._width = (int(n or 0) for n in axes)

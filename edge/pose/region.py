@@ -1,4 +1,4 @@
-"""Square, rotated regions of a picture: what a pose network is shown, and the way back to pixels."""
+"""Square, rotated regions of an image: what a pose network is shown, and the way back to pixels."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ ENLARGED = 1.25
 
 @dataclass(frozen=True)
 class Region:
-    """A square of the picture, which may reach beyond it.
+    """A square of the image, which may reach beyond it.
 
     x, y: centre in pixels. side: edge length in pixels.
-    rotation: radians that the square's upright is turned clockwise from the picture's.
+    rotation: radians that the square's upright is turned clockwise from the image's.
     """
 
     x: float
@@ -31,8 +31,8 @@ class Region:
     side: float
     rotation: float = 0.0
 
-    def to_picture(self, points: Float32) -> Float32:
-        """Points (..., 2) in 0..1 of the region to pixels of the picture."""
+    def to_image(self, points: Float32) -> Float32:
+        """Points (..., 2) in 0..1 of the region to pixels of the image."""
         onto = np.array(self.axes, np.float32).reshape(3, 2)
         pixels: Float32 = points @ onto[:2] + onto[2]
         return pixels

@@ -1,4 +1,4 @@
-"""Where and when a picture is searched for bodies that nobody follows yet, and that may be small in the whole of it."""
+"""Where and when a frame is searched for bodies that nobody follows yet, and that may be small in the whole of it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from edge.contract.types import ALMOST_S
 from edge.pose.region import Region
 
 TILE_SIZES = (1.0, 0.75, 0.5)
-"""Squares that are searched, besides the whole picture, as parts of the picture's shorter side.
+"""Squares that are searched, besides the whole frame, as parts of the frame's shorter side.
 The detector finds bodies from about a quarter of its square up."""
 
 
 class Search:
-    """One square has its turn in a picture at most: the whole picture, then one of each smaller size, and again.
+    """One square has its turn in a frame at most: the whole frame, then one of each smaller size, and again.
 
     every_s: while nobody is missing, all sizes have had a turn in so many seconds of the source's clock, whatever its
-    frame rate; 0 for a turn in every picture. turns: in that time; those beyond the four sizes are for something else.
+    frame rate; 0 for a turn in every frame. turns: in that time; those beyond the four sizes are for something else.
     """
 
     def __init__(self, every_s: float, turns: int = 1 + len(TILE_SIZES)) -> None:
@@ -26,14 +26,14 @@ class Search:
         self._last: int | None = None
 
     def begin(self, height: int, width: int) -> list[Region]:
-        """Pictures have this size from now on. All squares of one."""
+        """Frames have this size from now on. All squares of one."""
         levels = search_levels(height, width)
         self._squares = (next(squares) for squares in cycle([cycle(level) for level in levels]))
         self._last = None
         return [square for level in levels for square in level]
 
     def is_turn(self, time_s: float | None, hurry: bool) -> bool:
-        """Whether there is a turn in the picture of that time: with ``hurry``, or without a clock, in every one."""
+        """Whether there is a turn in the frame of that time: with ``hurry``, or without a clock, in every one."""
         if time_s is None or not self._turn_s:
             return True
         before, self._last = self._last, int((time_s + ALMOST_S) / self._turn_s)
@@ -45,7 +45,7 @@ class Search:
 
 
 def search_levels(height: int, width: int) -> list[list[Region]]:
-    """Squares that cover a picture: the whole of it, then per size of :data:`TILE_SIZES` a grid, half overlapping."""
+    """Squares that cover a frame: the whole of it, then per size of :data:`TILE_SIZES` a grid, half overlapping."""
     levels = [[Region(width / 2, height / 2, max(height, width))]]
     for part in TILE_SIZES:
         side = max(int(part * min(height, width)), 1)

@@ -16,7 +16,7 @@ class ClipBuffer:
     """Timestamped keypoints of one person, as far back as a clip reaches.
 
     layout: of the clips. given: of the keypoints that are pushed, where that is another; they become the clip's when
-    one is cut, all at once, since a handful of decisions a second needs far fewer conversions than the pictures.
+    one is cut, all at once, since a handful of decisions a second needs far fewer conversions than there are frames.
     """
 
     def __init__(self, layout: JointLayout, how: Preprocessing, given: JointLayout | None = None) -> None:

@@ -45,7 +45,7 @@ def why_not(bundle: Bundle, config: RecogniserConfig, decisions: DecisionConfig)
         return f"streamed, it loses {lost:.2f} points of top-1, and the bundle's budget is {budget.max_top1_drop:g}"
     if (frames := form.frames_per_clip.get(precision)) is None:
         return f"what a frame costs in {precision} was not measured"
-    # A camera that is slower than the network, with a stride in its pictures, would make clips cheaper than this says.
+    # A camera that is slower than the network, with a stride in its frames, would make clips cheaper than this says.
     per_s = form.preprocessing.fps / decisions.stride_frames if decisions.stride_frames else decisions.hz
     if form.preprocessing.fps >= frames * per_s:
         return f"at {per_s:g} decisions a second, clips cost less than {form.preprocessing.fps:g} frames"

@@ -1,4 +1,4 @@
-"""What is said about a person, in picture and terminal alike."""
+"""What is said about a person, in the overlay and in the terminal alike."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ RULES: dict[str, Callable[[int, Pose, tuple[int, int]], float]] = {
     "centre": _centre,
     "first": _first,
 }
-"""Of a person's number, pose and the picture's size (width, height) in pixels; the greatest value is chosen."""
+"""Of a person's number, pose and the frame's size (width, height) in pixels; the greatest value is chosen."""
 
 
 class Follower:
@@ -74,7 +74,7 @@ class Follower:
         """Who of those in view is followed, and whether somebody else is from now on.
 
         found: people in view. known: track ids of these and of who is out of view for a moment. size: of the
-        picture, (width, height) in pixels. Of equals the one with the lower number is chosen.
+        frame, (width, height) in pixels. Of equals the one with the lower number is chosen.
         """
         if self._config.follow == ALL:
             return {track_id for track_id, _ in found}, False

@@ -15,7 +15,7 @@ from edge.contract.types import Float32, Pose
 from edge.tracking.similarity import MIN_JOINTS, displacement, oks, sigmas
 
 LOOK_S = 0.5
-"""Pictures further apart than this leave a time in between in which nobody looked."""
+"""Frames further apart than this leave a time in between in which nobody looked."""
 
 VELOCITY_MEMORY_S = 0.2
 """Velocities are averaged over about this long; keypoints jitter."""
@@ -48,7 +48,7 @@ class _Track:
     """keypoints: (V, 3) as last seen, at time_s. velocity: (2,) pixels per second of the whole body.
 
     earlier: keypoints and times from before the body had a number. blind_s: of the time since it was seen, in which
-    there was no picture.
+    there was no frame.
     """
 
     keypoints: Float32
@@ -135,7 +135,7 @@ class Tracker:
         return found
 
     def _note_blindness(self, time_s: float) -> None:
-        """A time without pictures, within what is borne, makes nobody older."""
+        """A time without frames, within what is borne, makes nobody older."""
         gap_s, self._last_s = 0.0 if self._last_s is None else time_s - self._last_s, time_s
         if LOOK_S < gap_s <= self._config.max_blind_s:
             for track in self._tracks:

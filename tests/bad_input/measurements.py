@@ -50,7 +50,7 @@ def a_measurement_that_is_all_warm_up(folder: Path) -> Argv:
 
 @on_board()
 def a_measurement_of_a_source_that_is_too_short(folder: Path) -> Argv:
-    """it ends after 2 pictures; give a longer one"""
+    """it ends after 2 frames; give a longer one"""
     given = ("--bundle", good_bundle(folder), "--source", f"replay://{poses(folder, 2)}")
     return ["edge", "bench", "latency", *given, "--out", folder / "out"]
 

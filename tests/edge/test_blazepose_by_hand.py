@@ -69,7 +69,7 @@ class Answering:
     """The engine of a body detector that answers these logits."""
 
     def __init__(self, logits):
-        self.inputs = (TensorSpec("picture", (1, 224, 224, 3), np.dtype(np.uint8)),)
+        self.inputs = (TensorSpec("image", (1, 224, 224, 3), np.dtype(np.uint8)),)
         self.outputs = (
             TensorSpec("points", (1, 2254, 12), np.dtype(np.float32)),
             TensorSpec("logits", (1, 2254, 1), np.dtype(np.float32)),

@@ -114,8 +114,8 @@ def test_joints_of_real_pictures_are_those_of_the_published_file_refined_slowly(
         by_shape = {array.shape: array for array in outputs}
         table, heatmaps = by_shape[1, POINTS * 5].reshape(POINTS, 5)[:READ], by_shape[1, 64, 64, POINTS][0]
         axes = np.array(region.axes, np.float32).reshape(1, 3, 2)
-        found = ours.run({"picture": picture[None], "axes": axes})
-        points = region.to_picture(slowly_refined(table[:, :2] / SIZE, heatmaps))
+        found = ours.run({"image": picture[None], "axes": axes})
+        points = region.to_image(slowly_refined(table[:, :2] / SIZE, heatmaps))
         pixels = np.abs(np.concatenate([found["joints"][0, :, :2], found["body"][0, 1:].reshape(2, 2)]) - points)
         # Where nobody is, points lie between cells of a map that is sure of nothing.
         assert pixels.max() < (1e-3 if by_shape[1, 1] > 0.5 else 1e-2)
@@ -131,7 +131,7 @@ def test_the_detector_sees_in_a_picture_what_the_published_file_sees(blazepose_f
         picture = cv2.resize(picture, (224, 224))
         given = as_published(picture, 2 / 255, -1)
         expected = {array.shape: array for array in published.run({published.inputs[0].name: given}).values()}
-        for array in ours.run({"picture": picture[None]}).values():
+        for array in ours.run({"image": picture[None]}).values():
             wanted = expected[array.shape]
             np.testing.assert_allclose(array, wanted, rtol=1e-4, atol=1e-4 * np.abs(wanted).max())
 

@@ -33,7 +33,7 @@ def centre(shown):
 @settings(deadline=None)
 def test_a_spot_in_the_picture_is_in_the_crop_where_the_region_says(region, u, v, is_level):
     region = level(region, SIZE) if is_level else region
-    image = spot(*region.to_picture(np.array([u, v], np.float32)))
+    image = spot(*region.to_image(np.array([u, v], np.float32)))
     if image.max() < 250:
         return  # outside the picture
     # Within a pixel of either: MediaPipe, whose networks these are, lets pixel centres lie on whole numbers.
@@ -68,7 +68,7 @@ def test_a_level_region_is_shown_as_a_turned_one_would_be(x, y, side, repeat_bor
 def test_a_large_turned_region_is_what_opencv_cuts_out_of_the_whole_picture(x, y, side, rotation):
     image = np.random.default_rng(0).integers(0, 255, (30, 40, 3), np.uint8).repeat(40, axis=0).repeat(40, axis=1)
     region, corners = Region(x, y, side, rotation), np.array([(0, 0), (1, 0), (0, 1)], np.float32)
-    places = np.array([region.to_picture(corner) for corner in corners], np.float32)
+    places = np.array([region.to_image(corner) for corner in corners], np.float32)
     turned = cv2.getAffineTransform(corners * SIZE, places)
     whole = cv2.warpAffine(image, turned, (SIZE, SIZE), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     # A hundredth of a pixel between two squares of other colours is a few grey levels, and few pixels lie there.

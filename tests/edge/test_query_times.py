@@ -43,8 +43,8 @@ def test_pose_networks_are_timed_as_the_loop_runs_them(monkeypatch):
     found = pose_network_times(PoseConfig(threads=1), 1, 0)
     byte, real = np.dtype(np.uint8), np.dtype(np.float32)
     assert given == [
-        {"picture": (byte, (1, 224, 224, 3))},
-        {"picture": (byte, (1, 256, 256, 3)), "axes": (real, (1, 3, 2))},
+        {"image": (byte, (1, 224, 224, 3))},
+        {"image": (byte, (1, 256, 256, 3)), "axes": (real, (1, 3, 2))},
     ]
     assert list(found) == [
         "detector, blazepose_detector.tflite with added layers",

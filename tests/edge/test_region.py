@@ -18,7 +18,7 @@ def test_the_upright_region_shows_the_rim_straight_above_the_centre(dx, dy):
     rim = centre + np.array([dx, dy])
     region = upright(centre, rim)
     # The circle through the rim has 1 / 1.25 of the region's half side, so the rim is at 0.5 - 0.4.
-    np.testing.assert_allclose(region.to_picture(np.array([0.5, 0.1], np.float32)), rim, atol=0.01)
+    np.testing.assert_allclose(region.to_image(np.array([0.5, 0.1], np.float32)), rim, atol=0.01)
     assert region.side == pytest.approx(2.5 * math.hypot(dx, dy))
 
 
@@ -26,7 +26,7 @@ def test_points_of_a_region_are_in_its_part_of_the_picture():
     # A region of side 100 around (200, 100), and the same one lying on its side: what was up in it is now on the right.
     points = np.array([[0.5, 0.5], [0.5, 0.1]], np.float32)
     for rotation, pixels in ((0, [[200, 100], [200, 60]]), (math.pi / 2, [[200, 100], [240, 100]])):
-        np.testing.assert_allclose(Region(200, 100, 100, rotation).to_picture(points), pixels, atol=1e-3)
+        np.testing.assert_allclose(Region(200, 100, 100, rotation).to_image(points), pixels, atol=1e-3)
 
 
 def test_overlap_is_intersection_over_union():

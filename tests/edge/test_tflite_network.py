@@ -56,7 +56,7 @@ def test_a_file_of_several_graphs_is_refused(tmp_path):
 def test_pictures_are_refused_by_a_network_without_convolutions(tmp_path):
     network = TfliteNetwork(without_layers(tmp_path / "none.tflite", (1, 4, 4, 3)))
     with pytest.raises(EngineError, match=r"none\.tflite: no convolution reads its input"):
-        network.take_pictures(1 / 255)
+        network.take_images(1 / 255)
 
 
 def test_without_litert_one_line_says_what_to_install(blazepose, monkeypatch):

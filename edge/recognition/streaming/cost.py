@@ -13,8 +13,8 @@ from edge.recognition.recogniser import Precision, RecogniserConfig, open_recogn
 from edge.recognition.streaming.recogniser import open_stream_recogniser
 
 ROUNDS, WARM_UP = 60, 10
-PICTURES_PER_FRAME = 2
-"""A camera at 30 pictures a second, a network at 15 frames."""
+CAMERA_FRAMES = 2
+"""For each frame of the network's: a camera at 30 Hz, a network at 15."""
 
 
 def frames_per_clip(bundle: Bundle, precision: Precision) -> float:
@@ -26,14 +26,14 @@ def frames_per_clip(bundle: Bundle, precision: Precision) -> float:
     config = RecogniserConfig(precision, threads=1)
     student, stream = open_recogniser(bundle, config), open_stream_recogniser(bundle, config)
     how, joints = bundle.manifest.preprocessing, bundle.layout
-    seen, cycle = ClipBuffer(joints, how), stream.cycle_frames * PICTURES_PER_FRAME
+    seen, cycle = ClipBuffer(joints, how), stream.cycle_frames * CAMERA_FRAMES
     moved = np.random.default_rng(0).standard_normal((ROUNDS + WARM_UP, cycle, len(joints), 2)).cumsum(axis=1)
     clip_s, cycle_s = [], []
     for number, steps in enumerate(300 + moved):
         bodies = np.concatenate([steps, np.ones_like(steps[..., :1])], axis=-1).astype(np.float32)
         taken_s = 0.0
-        for picture, body in enumerate(bodies):
-            seen.push(body, (number * cycle + picture) / (how.fps * PICTURES_PER_FRAME))
+        for frame, body in enumerate(bodies):
+            seen.push(body, (number * cycle + frame) / (how.fps * CAMERA_FRAMES))
             taken_s += _seconds(lambda: stream.advance(1, seen))
         cycle_s.append(taken_s)
         clip_s.append(_seconds(lambda: student.recognise([seen.clip()])))
