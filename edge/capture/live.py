@@ -19,6 +19,8 @@ from edge.contract.types import Event, Frame, Image
 from edge.picture_memory import PictureMemory
 
 FALLBACK_FPS = 30.0
+OLD_S = 0.5
+"""A first picture older than this is not begun with."""
 MOST_HANGING = 8
 """Each attempt that hangs in the driver keeps a thread and memory; where so many do, a process of its own is needed."""
 
@@ -67,13 +69,13 @@ class Live:
             raise SourceError(f"no picture comes from it{self._because}", where=uri, hint=hint())
         fps = self._capture.fps if self._capture is not None else 0.0
         self.fps = fps if 0 < fps < 1000 else config.fps or FALLBACK_FPS
-        self._first, self.size = first, (first.shape[1], first.shape[0])
+        self._first, self.size, self._opened = first, (first.shape[1], first.shape[0]), time.monotonic()
 
     def describe(self) -> str:
         return f"live {self.uri}: {self.size[0]}x{self.size[1]}, {self.fps:.4g} frames/s"
 
     def __iter__(self) -> Iterator[Frame]:
-        start, index, image = time.monotonic(), 0, self._first
+        image, start, index = self._up_to_date(), time.monotonic(), 0
         while not self._cancelled.is_set():
             yield Frame(index, time.monotonic() - start if index else 0.0, self._fitted(image))
             index += 1
@@ -94,6 +96,24 @@ class Live:
             self._capture.close()
             self._left.append(self._capture)
             self._capture = None
+
+    def _up_to_date(self) -> Image:
+        """The first picture; after a while, as engines take to load, the last of those that have come meanwhile.
+
+        They wait in the driver or the network, and would come all at once: seconds of people in quick motion.
+        """
+        image, waited_s = self._first, time.monotonic() - self._opened
+        if waited_s < OLD_S:
+            return image
+        for _ in range(int(waited_s * self.fps)):
+            asked = time.monotonic()
+            newer = None if self._cancelled.is_set() else self._read()
+            if newer is None:
+                break
+            image = newer
+            if time.monotonic() - asked > 0.5 / self.fps:  # it was waited for, so that there are no more
+                break
+        return image
 
     def _found_again(self, start: float) -> Image | None:
         """The first picture after a loss; None where nobody waits any more."""

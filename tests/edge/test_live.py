@@ -237,3 +237,39 @@ def test_a_system_that_has_no_thread_at_the_moment_is_asked_again(monkeypatch):
     monkeypatch.setattr(threading.Thread, "start", grudging)
     frames = iter(source)
     assert [videos.number(next(frames).image) for _ in range(2)] == [0, 5] and refused == ["driver"] * 3
+
+
+class Buffered(Device):
+    """Takes a picture each hundredth of a second from the first on, and keeps all that nobody has read yet."""
+
+    def __init__(self):
+        super().__init__([], fps=100.0)
+        self.first_s, self.read_so_far = None, 0
+
+    def read(self):
+        self.first_s = self.first_s or time.monotonic()
+        time.sleep(max(0.0, self.first_s + self.read_so_far / 100 - time.monotonic()))
+        self.read_so_far += 1
+        return True, videos.picture(self.read_so_far % 22)
+
+
+def test_what_came_while_networks_were_loaded_is_old_and_not_begun_with(monkeypatch):
+    monkeypatch.setattr("edge.capture.live.OLD_S", 0.1)
+    device = Buffered()
+    source, _ = camera(device)
+    time.sleep(0.4)
+    frames = iter(source)
+    first = next(frames)
+    assert (first.index, first.time_s) == (0, 0.0) and device.read_so_far >= 40
+    assert videos.number(first.image) == device.read_so_far % 22
+    later = [next(frames) for _ in range(20)]
+    assert later[-1].time_s == pytest.approx(0.2, abs=0.05), "as fast as life"
+    source.close()
+
+
+def test_a_camera_that_was_lost_while_networks_were_loaded_begins_with_what_it_gave(monkeypatch):
+    monkeypatch.setattr("edge.capture.live.OLD_S", 0.0)
+    source, _ = camera(pictures(3), pictures(5))
+    time.sleep(0.1)
+    frames = iter(source)
+    assert [videos.number(next(frames).image) for _ in range(2)] == [3, 5]
