@@ -17,6 +17,9 @@ from edge.contract.reading import read_json
 from train.evaluate import Accuracy
 
 REPORT = "report.json"
+LARGEST_INCHES = 30.0
+"""Side of the largest picture: with 400 classes at their full size it would take 12 GB to draw."""
+POINTS_PER_INCH = 72
 
 
 def write_report(
@@ -91,17 +94,20 @@ def _gain(path: Path, told: dict[str, float], name: str, before: dict[str, float
 
 def _confusion(path: Path, counts: NDArray[np.int64], classes: tuple[str, ...]) -> None:
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    size = max(5.0, 0.32 * len(classes) + 2)
+    size = min(max(5.0, 0.32 * len(classes) + 2), LARGEST_INCHES)
+    letters = min(10.0, 0.75 * size * POINTS_PER_INCH / len(classes))
     figure = Figure(figsize=(size, size), layout="constrained")
     axes = figure.subplots()
     axes.imshow(share, vmin=0, vmax=1, cmap="Blues")
-    axes.set_xticks(range(len(classes)), classes, rotation=90)
-    axes.set_yticks(range(len(classes)), classes)
+    axes.set_xticks(range(len(classes)), classes, rotation=90, fontsize=letters)
+    axes.set_yticks(range(len(classes)), classes, fontsize=letters)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
     for row, column in zip(*np.nonzero(share >= 0.05), strict=True):
         colour = "white" if share[row, column] > 0.5 else "black"
-        axes.text(column, row, f"{share[row, column] * 100:.0f}", ha="center", va="center", size=6, color=colour)
+        axes.text(
+            column, row, f"{share[row, column] * 100:.0f}", ha="center", va="center", size=0.6 * letters, color=colour
+        )
     _save(figure, path)
 
 

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from rich.console import Console
@@ -24,6 +25,17 @@ def test_a_report_says_for_every_class_how_often_it_was_right(tmp_path: Path) ->
     for name in ("confusion.png", "curves.png"):
         assert (tmp_path / "run" / name).read_bytes().startswith(PNG)
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["confusion.png", "curves.png", "report.json"]
+
+
+def test_pictures_of_many_classes_grow_no_larger_than_can_be_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("train.report.LARGEST_INCHES", 6.0)
+    classes = [f"class {number}" for number in range(40)]
+    history = [{"epoch": 1, "seconds": 1.0, "task": 2.0}]
+    write_report(tmp_path, {"classes": classes}, history, Accuracy(1.0, 1.0, 1.0, np.eye(40, dtype=np.int64)))
+    picture = cv2.imread(str(tmp_path / "confusion.png"))
+    assert picture is not None and picture.shape == (780, 780, 3), "6 inches of 130 dots, not 15"
 
 
 def test_with_a_baseline_there_is_a_picture_of_what_each_class_gains(tmp_path: Path) -> None:
