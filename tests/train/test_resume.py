@@ -4,6 +4,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 import train.fit
 from tests.train.tiny_runs import BATCHES, student_config, teacher_config
 from train.checkpoint import FILE, load_checkpoint
+from train.configuration import Hardware
 from train.teach import train_student, train_teacher
 
 
@@ -61,6 +63,17 @@ def test_a_student_interrupted_and_resumed_ends_with_the_same_weights(
     interrupted(lambda: train_student(config), BATCHES + 2)
     train_student(config)
     assert_same_run(config.out, student)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that PyTorch can use")
+def test_a_student_interrupted_and_resumed_on_a_gpu_ends_with_the_same_weights(tmp_path: Path, teacher: Path) -> None:
+    def distil(out: str) -> None:
+        train_student(replace(student_config(tmp_path / out, teacher), hardware=Hardware("cuda", threads=1)))
+
+    distil("whole")
+    interrupted(lambda: distil("run"), BATCHES + 2)
+    distil("run")
+    assert_same_run(tmp_path / "run", tmp_path / "whole")
 
 
 def test_an_interruption_before_the_first_epoch_starts_anew(tmp_path: Path, teacher: Path) -> None:
