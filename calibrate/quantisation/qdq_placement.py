@@ -4,8 +4,8 @@ ONNX Runtime's quantiser puts a pair on everything that a convolution, a Gemm or
 there each function here changes one pattern:
 
 =============================  =====================================================================================
-in front of outputs and        none: logits of eight bits tie, and peaks of eight-bit heatmaps move
-float layers
+in front of outputs and        none: logits of eight bits tie, and peaks of eight-bit heatmaps move; a layer that reads
+float layers                   an output has a pair of its own behind it
 around concatenation and       one step for all inputs, that of what comes out: values are rounded once, and joining
 interleaving                   is copying of bytes
 convolution, then ReLU         the step of what ReLU passes, so that nothing is spent on what it drops
@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import onnx
 from onnx import helper
 
-from calibrate.quantisation.onnx_graph import Graph, copied, remove_unread_constants, set_nodes
+from calibrate.quantisation.onnx_graph import Graph, copied, remove_unread_constants, rename_tensors, set_nodes
 
 SUMMING = {"Conv", "Gemm", "Add"}
 COPYING = {"Concat", "DepthToSpace"}
@@ -52,8 +52,25 @@ class Pair:
         return name
 
 
+def outputs_as_they_are(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The network's outputs in front of their pairs, which those who read an output inside the network read instead."""
+    result = copied(model)
+    graph = Graph(result)
+    for dequantize in graph.nodes("DequantizeLinear"):
+        output = dequantize.output[0]
+        quantize = graph.made_by(dequantize.input[0], "QuantizeLinear")
+        if output not in graph.outputs or quantize is None:
+            continue
+        exact, rounded = quantize.input[0], f"{output}.rounded"
+        for taker in graph.takers[output]:
+            rename_tensors([taker], {output: rounded})
+        rename_tensors([graph.maker[exact], *graph.takers[exact]], {exact: output})
+        dequantize.output[0] = rounded
+    return result
+
+
 def needed_pairs_only(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Without the pairs that no quantised layer reads: in front of outputs, concatenations and float layers."""
+    """Without the pairs that no quantised layer reads: in front of concatenations and float layers."""
     return without(model, lambda graph, pair: not any(_reads_eight_bits(graph, t) for t in graph.takers[pair.output]))
 
 
@@ -86,7 +103,7 @@ def through_copies(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def with_steps_of_relu(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Each pair in front of a ReLU takes the step of the pair behind it; where there is none, it goes.
+    """Each pair in front of a ReLU takes the step of the pair behind it; where there is none, or an output, it goes.
 
     A network's sums before a ReLU may reach to -1500 where only 0..2 passes. A step for the whole of it leaves nothing
     of what passes; with the step of what passes, the negative end is clipped, and ReLU drops that anyway.
@@ -115,7 +132,7 @@ def sums_as_they_are(model: onnx.ModelProto) -> onnx.ModelProto:
     graph = Graph(result)
     for quantize in graph.nodes("QuantizeLinear"):
         tensor, behind = quantize.input[0], graph.takers[quantize.output[0]]
-        if len(behind) != 1 or behind[0].op_type != "DequantizeLinear" or behind[0].output[0] in graph.outputs:
+        if len(behind) != 1 or behind[0].op_type != "DequantizeLinear":
             continue
         rounded = behind[0].output[0]
         if not any(_mixes(graph, taker) for taker in graph.takers[rounded]):
@@ -145,7 +162,7 @@ def pair_for_each_reader(model: onnx.ModelProto) -> onnx.ModelProto:
     for node in result.graph.node:
         nodes.append(node)
         quantize = graph.made_by(node.input[0], "QuantizeLinear") if node.op_type == "DequantizeLinear" else None
-        if quantize is None or node.output[0] in graph.outputs:
+        if quantize is None:
             continue
         for number, taker in enumerate(graph.takers[node.output[0]][1:], start=1):
             own_quantize, own = copied_node(quantize, number), copied_node(node, number)
@@ -208,11 +225,10 @@ def _reads_eight_bit_weights(graph: Graph, node: onnx.NodeProto) -> bool:
 
 
 def _without_unread_pairs(model: onnx.ModelProto) -> onnx.ModelProto:
-    read = {name for node in model.graph.node for name in node.input} | {o.name for o in model.graph.output}
     for operator in ("DequantizeLinear", "QuantizeLinear"):
+        read = {name for node in model.graph.node for name in node.input}
         for node in [n for n in model.graph.node if n.op_type == operator and n.output[0] not in read]:
             model.graph.node.remove(node)
-            read = {name for other in model.graph.node for name in other.input} | {o.name for o in model.graph.output}
     remove_unread_constants(model)
     return model
 
@@ -232,4 +248,5 @@ def _coarse_before_relu(graph: Graph, pair: Pair) -> bool:
     if not only_into_relu(graph, pair):
         return False
     (relu,) = graph.takers[pair.output]
-    return all(pair.quantize.input[1] not in list(t.input)[1:] for t in graph.takers[relu.output[0]])
+    steps_behind = [name for t in graph.takers[relu.output[0]] for name in t.input[1:]]
+    return relu.output[0] in graph.outputs or pair.quantize.input[1] not in steps_behind

@@ -30,6 +30,7 @@ from calibrate.quantisation.equalise import equalised
 from calibrate.quantisation.onnx_graph import Graph, Sample, at_least_opset, copied, feed, is_quantised, read_onnx
 from calibrate.quantisation.qdq_placement import (
     needed_pairs_only,
+    outputs_as_they_are,
     pair_for_each_reader,
     sums_as_they_are,
     through_copies,
@@ -130,7 +131,7 @@ class Quantiser:
             )
             quantizer.quantize_model()
             quantizer.model.topological_sort()
-        joined = self._join(needed_pairs_only(quantizer.model.model))
+        joined = self._join(needed_pairs_only(outputs_as_they_are(quantizer.model.model)))
         return unsigned_behind_relu(with_steps_of_relu(sums_as_they_are(joined)))
 
     @staticmethod

@@ -40,6 +40,7 @@ def test_nothing_stands_between_a_convolution_and_its_relu_in_what_tensorrt_gets
     onnx.checker.check_model(model, full_check=True)
     graph = Graph(model)
     assert [graph.maker[r.input[0]].op_type for r in graph.nodes("Relu")] == ["Conv", "Conv", "Add"]
+    assert set(graph.constants) == {name for n in model.graph.node for name in n.input} & set(graph.constants)
 
 
 def test_of_a_residual_addition_only_the_shortcut_is_in_eight_bits(tmp_path: Path) -> None:
@@ -182,9 +183,9 @@ def test_a_concatenation_in_eight_bits_rounds_once(separable: onnx.ModelProto) -
     np.testing.assert_allclose(exact(separable, image), exact(without_inner, image), rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["student", "separable"])
-def test_onnx_runtime_leaves_no_quantised_convolution_in_floating_point(
-    name: str, request: pytest.FixtureRequest, tmp_path: Path
+@pytest.mark.parametrize(("name", "left"), [("student", "stem"), ("separable", "last")])
+def test_onnx_runtime_leaves_no_quantised_convolution_in_floating_point_that_gives_eight_bits(
+    name: str, left: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     model = request.getfixturevalue(name)
     onnx.save(model, str(tmp_path / "n.int8.onnx"))
@@ -193,24 +194,25 @@ def test_onnx_runtime_leaves_no_quantised_convolution_in_floating_point(
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     options.log_severity_level = 3
     ort.InferenceSession(str(tmp_path / "n.int8.onnx"), options, disabled_optimizers=HARMFUL)
-    kinds = Counter(n.op_type for n in onnx.load(tmp_path / "optimised.onnx").graph.node)
-    # What gives the network's output keeps its exact values.
-    assert kinds["QLinearConv"] >= len(Graph(model).nodes("Conv")) - 1
-    assert kinds["Conv"] + kinds["FusedConv"] <= 1
+    nodes = onnx.load(tmp_path / "optimised.onnx").graph.node
+    # What gives the network's output, or what is mixed by joint, keeps its exact values.
+    assert sum(n.op_type == "QLinearConv" for n in nodes) == len(Graph(model).nodes("Conv")) - 1
+    assert [n.name for n in nodes if n.op_type in ("Conv", "FusedConv")] == [left]
 
 
-def test_a_convolution_in_front_of_a_sigmoid_is_in_eight_bits(tmp_path: Path) -> None:
+@pytest.mark.parametrize("gate_kind", ["Sigmoid", "Tanh"])
+def test_a_convolution_in_front_of_what_saturates_is_in_eight_bits(tmp_path: Path, gate_kind: str) -> None:
     rng = np.random.default_rng(0)
     weights = {"w1": rng.standard_normal((4, 3, 3, 3)).astype(np.float32), "w2": np.ones((2, 4, 1, 1), np.float32)}
     nodes = [
         networks.helper.make_node("Conv", ["image", "w1"], ["c1"], name="attention", pads=[1, 1, 1, 1]),
-        networks.helper.make_node("Sigmoid", ["c1"], ["s1"], name="gate"),
+        networks.helper.make_node(gate_kind, ["c1"], ["s1"], name="gate"),
         networks.helper.make_node("Conv", ["s1", "w2"], ["map"], name="last"),
     ]
     path = networks.save(tmp_path / "s.onnx", nodes, weights, (("image", [1, 3, 8, 8]), ("map", [1, 2, 8, 8])))
     images = [rng.standard_normal((1, 3, 8, 8)).astype(np.float32) for _ in range(4)]
     graph = Graph(Quantiser(path, images, "minmax").quantised([], images))
-    (gate,) = graph.nodes("Sigmoid")
+    (gate,) = graph.nodes(gate_kind)
     assert graph.maker[gate.input[0]].op_type == "DequantizeLinear"
 
 

@@ -1,0 +1,158 @@
+"""Concatenation and interleaving, rounded once, in front of the first copy; and the network's outputs, not rounded."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper
+
+from calibrate.quantisation.onnx_graph import Graph
+from calibrate.quantisation.quantise import Quantiser
+
+node = helper.make_node
+
+
+def quantised(
+    folder: Path,
+    nodes: list[onnx.NodeProto],
+    weights: dict[str, tuple[int, ...]],
+    outputs: tuple[str, ...],
+    float_layers: tuple[str, ...] = (),
+) -> Graph:
+    """In INT8: nodes over x (1, 4, 8, 8) with random weights of these shapes."""
+    rng = np.random.default_rng(0)
+    constants = [
+        onnx.numpy_helper.from_array(rng.standard_normal(shape).astype(np.float32), name)
+        for name, shape in weights.items()
+    ]
+    given = [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1, 4, 8, 8])]
+    wanted = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in outputs]
+    graph = helper.make_graph(nodes, "copies", given, wanted, constants)
+    model = onnx.shape_inference.infer_shapes(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    )
+    onnx.save(model, folder / "n.onnx")
+    images = [rng.standard_normal((1, 4, 8, 8)).astype(np.float32) for _ in range(4)]
+    found = Quantiser(folder / "n.onnx", images, "minmax").quantised(float_layers, images)
+    onnx.checker.check_model(found, full_check=True)
+    return Graph(found)
+
+
+def relu_of_convolution(name: str) -> list[onnx.NodeProto]:
+    return [
+        node("Conv", ["x", f"w.{name}"], [f"{name}.sum"], name=name),
+        node("Relu", [f"{name}.sum"], [name], name=f"{name}.relu"),
+    ]
+
+
+TWO = {"w.a": (4, 4, 1, 1), "w.b": (2, 4, 1, 1)}
+
+
+def makers(graph: Graph, tensors: list[str]) -> list[str]:
+    return [graph.maker[name].op_type for name in tensors]
+
+
+def test_enlarged_maps_are_rounded_before_they_are_joined_and_interleaved(tmp_path: Path) -> None:
+    nodes = [
+        *relu_of_convolution("a"),
+        node("ConvTranspose", ["a", "w.up"], ["up.sum"], name="up", strides=[2, 2], pads=[1, 1, 1, 1]),
+        node("Relu", ["up.sum"], ["up"], name="up.relu"),
+        node("Conv", ["up", "w.last"], ["map"], name="last"),
+    ]
+    weights = {"w.a": (4, 4, 1, 1), "w.up": (4, 3, 4, 4), "w.last": (2, 3, 1, 1)}
+    graph = quantised(tmp_path, nodes, weights, ("map",))
+    (join,), (interleave,) = graph.nodes("Concat"), graph.nodes("DepthToSpace")
+    (behind,) = graph.takers[interleave.output[0]]
+    assert behind.op_type == "QuantizeLinear"
+    # Whole steps, rounded again to the same steps, are what they were.
+    pairs = [graph.maker[name] for name in [*join.input, *interleave.input]]
+    assert len(pairs) == 4 + 1
+    assert {(pair.op_type, pair.input[1]) for pair in pairs} == {("DequantizeLinear", behind.input[1])}
+
+
+def test_of_two_joined_one_after_the_other_the_first_has_the_step_of_the_second(tmp_path: Path) -> None:
+    nodes = [
+        *relu_of_convolution("a"),
+        *relu_of_convolution("b"),
+        node("Concat", ["a", "b"], ["inner"], name="inner", axis=1),
+        node("Concat", ["inner", "x"], ["outer"], name="outer", axis=1),
+        node("Conv", ["outer", "w.last"], ["map"], name="last"),
+    ]
+    graph = quantised(tmp_path, nodes, {**TWO, "w.last": (2, 10, 1, 1)}, ("map",))
+    inner, outer = graph.nodes("Concat")
+    (behind,) = graph.takers[outer.output[0]]
+    steps = {graph.maker[name].input[1] for name in [*inner.input, *outer.input]}
+    assert makers(graph, [*inner.input, *outer.input]) == ["DequantizeLinear"] * 4
+    assert steps == {behind.input[1]}
+
+
+def test_what_is_pooled_besides_being_joined_again_is_not_rounded(tmp_path: Path) -> None:
+    nodes = [
+        *relu_of_convolution("a"),
+        *relu_of_convolution("b"),
+        node("Concat", ["a", "b"], ["inner"], name="inner", axis=1),
+        node("Concat", ["inner", "x"], ["outer"], name="outer", axis=1),
+        node("Conv", ["outer", "w.last"], ["map"], name="last"),
+        node("GlobalAveragePool", ["inner"], ["mean"], name="pool"),
+    ]
+    graph = quantised(tmp_path, nodes, {**TWO, "w.last": (2, 10, 1, 1)}, ("map", "mean"))
+    inner, outer = graph.nodes("Concat")
+    assert makers(graph, list(inner.input)) == ["Relu", "Relu"]
+    assert makers(graph, list(outer.input)) == ["DequantizeLinear", "DequantizeLinear"]
+
+
+def test_what_only_a_layer_in_floating_point_reads_is_joined_unrounded(tmp_path: Path) -> None:
+    nodes = [
+        *relu_of_convolution("a"),
+        *relu_of_convolution("b"),
+        node("Concat", ["a", "b"], ["all"], name="all", axis=1),
+        node("Conv", ["all", "w.last", "w.bias"], ["map"], name="last"),
+    ]
+    graph = quantised(tmp_path, nodes, {**TWO, "w.last": (2, 6, 1, 1), "w.bias": (2,)}, ("map",), ("last",))
+    (join,) = graph.nodes("Concat")
+    assert makers(graph, list(join.input)) == ["Relu", "Relu"]
+
+
+def test_what_a_convolution_reads_besides_another_concatenation_has_its_own_step(tmp_path: Path) -> None:
+    nodes = [
+        *relu_of_convolution("a"),
+        *relu_of_convolution("b"),
+        node("Concat", ["a", "b"], ["inner"], name="inner", axis=1),
+        node("Concat", ["inner", "x"], ["outer"], name="outer", axis=1),
+        node("Conv", ["outer", "w.last"], ["map"], name="last"),
+        node("Conv", ["inner", "w.other"], ["other"], name="other"),
+    ]
+    weights = {**TWO, "w.last": (2, 10, 1, 1), "w.other": (2, 6, 1, 1)}
+    graph = quantised(tmp_path, nodes, weights, ("map", "other"))
+    inner, outer = graph.nodes("Concat")
+    read = {n.name: graph.maker[n.input[0]].input[1] for n in graph.nodes("Conv")}
+    assert {graph.maker[name].input[1] for name in inner.input} == {read["other"]}
+    assert {graph.maker[name].input[1] for name in outer.input} == {read["last"]}
+    assert read["last"] != read["other"]
+
+
+def test_a_concatenation_that_is_an_output_keeps_its_exact_values(tmp_path: Path) -> None:
+    nodes = [
+        *relu_of_convolution("a"),
+        *relu_of_convolution("b"),
+        node("Concat", ["a", "b"], ["all"], name="all", axis=1),
+        node("Conv", ["all", "w.last"], ["map"], name="last"),
+    ]
+    graph = quantised(tmp_path, nodes, {**TWO, "w.last": (2, 6, 1, 1)}, ("all", "map"))
+    (join,) = graph.nodes("Concat")
+    assert join.output[0] == "all" and makers(graph, list(join.input)) == ["Relu", "Relu"]
+
+
+@pytest.mark.parametrize("passes", ["a.sum", "a"], ids=["a convolution's sum", "what ReLU passes"])
+def test_an_output_that_a_convolution_reads_too_keeps_its_exact_values(tmp_path: Path, passes: str) -> None:
+    """Heatmaps that a next stage refines, say: eight bits would move their peaks."""
+    nodes = [*relu_of_convolution("a"), node("Conv", [passes, "w.last"], ["map"], name="last")]
+    graph = quantised(tmp_path, nodes, {"w.a": (4, 4, 1, 1), "w.last": (2, 4, 1, 1)}, (passes, "map"))
+    exact = graph.maker[passes]
+    assert exact.op_type in ("Conv", "Relu")
+    if exact.op_type == "Relu":
+        assert makers(graph, [exact.input[0]]) == ["Conv"]
+    last = next(n for n in graph.nodes("Conv") if n.name == "last")
+    pair = graph.maker[last.input[0]]
+    assert pair.op_type == "DequantizeLinear" and graph.maker[pair.input[0]].input[0] == passes
