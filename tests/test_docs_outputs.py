@@ -1,12 +1,14 @@
 """The page of output formats names every field that is written, and none that is not."""
 
+import json
 import re
 from dataclasses import fields, replace
+from types import SimpleNamespace
 from typing import get_args
 
 import numpy as np
 import pytest
-from documented import ROOT
+from documented import ROOT, code
 
 from edge.capture.pose_recording import RecordingHeader, frame_line
 from edge.cli import exit_codes
@@ -17,7 +19,7 @@ from edge.latency import STAGES, SUMS, LatencyHistory
 from edge.loop.config import RunConfig
 from edge.loop.outcome import RunOutcome
 from edge.run import _figures
-from edge.sinks.json_lines import record
+from edge.sinks.json_lines import event_record, record
 from edge.sinks.page import Page
 
 PAGE = (ROOT / "docs/outputs.md").read_text(encoding="utf-8")
@@ -59,6 +61,19 @@ def test_every_kind_of_event_and_every_field_of_one_is_on_the_page():
     rows = re.findall(r"^\| `\w+` \| .* \| (`.*`) \|$", PAGE.partition("## MQTT")[0], re.MULTILINE)
     told = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     assert told | {"kind", "time_s"} == {field.name for field in fields(Event)}
+
+
+def test_the_subscriber_of_the_page_understands_an_event(monkeypatch, capsys):
+    subscribe = pytest.importorskip("paho.mqtt.subscribe", reason="pip install 'skd-edge[mqtt]'")
+    asked = []
+    monkeypatch.setattr(subscribe, "callback", lambda heard, topic, **_: asked.append((heard, topic)))
+    (block,) = code(ROOT / "docs/outputs.md")
+    exec(block, {})
+    ((heard, topic),) = asked
+    assert topic == "front/event"
+    started = event_record(Event("action_started", 1.2, 3, "wave", 0.9))
+    heard(None, None, SimpleNamespace(payload=json.dumps({**started, "unix_s": 5.5}).encode()))
+    assert capsys.readouterr().out == "5.5 3 wave 0.9\n"
 
 
 def test_the_state_of_the_page_is_that_of_the_page(result):
