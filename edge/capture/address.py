@@ -14,7 +14,8 @@ from edge.contract.errors import ConfigError
 NETWORK_SCHEMES = ("rtsp", "rtsps", "http", "https")
 """Their addresses are the camera's own, query included; what is meant for us follows a ``#``, which no camera sees."""
 
-_PASSWORD = re.compile(r"(?<=://)([^/@:]*):[^/@]*@")
+_PASSWORD = re.compile(r"(?<=://)([^/@:]*):[^/?#]*@")
+_PASSWORD_OPTION = re.compile(r"([/?&](?:passw?d?|password|pwd|token)=)[^&#]+", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -67,5 +68,5 @@ def local(name: str) -> Path:
 
 
 def without_password(uri: str) -> str:
-    """For people and files: ``rtsp://admin:secret@host/`` becomes ``rtsp://admin:***@host/``."""
-    return _PASSWORD.sub(r"\1:***@", uri)
+    """For people and files: ``rtsp://admin:secret@host/`` becomes ``rtsp://admin:***@host/``, as does an option's."""
+    return _PASSWORD_OPTION.sub(r"\1***", _PASSWORD.sub(r"\1:***@", uri))

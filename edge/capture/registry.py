@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from edge.capture.address import NETWORK_SCHEMES, Address, local, parse
+from edge.capture.address import NETWORK_SCHEMES, Address, local, parse, without_password
 from edge.capture.camera import open_camera, open_csi
 from edge.capture.image_folder import ImageFolder
 from edge.capture.network_camera import open_network_camera
@@ -45,7 +45,9 @@ def open_source(uri: str, config: CaptureConfig | None = None) -> Source:
     address = parse(uri)
     if address.scheme not in SCHEMES:
         known = ", ".join(name if name == "-" else f"{name}://" for name in SCHEMES)
-        raise SourceError(f"unknown kind of source {address.scheme}://", where=uri, hint=f"known: {known}")
+        raise SourceError(
+            f"unknown kind of source {address.scheme}://", where=without_password(uri), hint=f"known: {known}"
+        )
     _refuse_what_cannot_be_asked(address)
     return SCHEMES[address.scheme](address.target, address.configured(config or CaptureConfig()))
 

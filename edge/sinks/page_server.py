@@ -111,7 +111,8 @@ class _Handler(BaseHTTPRequestHandler):
         if (refusal := self._refusal(token)) is not None:
             self._answer(HTTPStatus.FORBIDDEN, "text/plain", refusal.encode())
         elif path == "/":
-            self._answer(HTTPStatus.OK, "text/html; charset=utf-8", self.server.html, token=token)
+            is_first = token == self.server.token
+            self._answer(HTTPStatus.OK, "text/html; charset=utf-8", self.server.html, is_first=is_first)
         elif path == "/state":
             self._answer(HTTPStatus.OK, "application/json", json.dumps(self.server.page.state(viewer)).encode())
         elif path == "/stream":
@@ -139,15 +140,18 @@ class _Handler(BaseHTTPRequestHandler):
         pairs = (pair.strip().partition("=") for pair in self.headers.get("Cookie", "").split(";"))
         return [value for name, _, value in pairs if name == self.server.cookie]
 
-    def _answer(self, status: HTTPStatus, kind: str, body: bytes, token: str = "") -> None:
+    def _answer(self, status: HTTPStatus, kind: str, body: bytes, *, is_first: bool = False) -> None:
+        """is_first: the token came with the address, and a cookie is to bring it from now on."""
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Cache-Control", "no-store")
         self.send_header("Content-Security-Policy", "default-src 'self' 'unsafe-inline'; frame-ancestors 'none'")
         self.send_header("Referrer-Policy", "no-referrer")
-        if token:
-            self.send_header("Set-Cookie", f"{self.server.cookie}={token}; HttpOnly; SameSite=Strict; Path=/")
+        if is_first:
+            # Our own and never what was sent, which may hold the end of a line, and headers of somebody else's.
+            text = f"{self.server.cookie}={self.server.token}; HttpOnly; SameSite=Strict; Path=/"
+            self.send_header("Set-Cookie", text)
         self.end_headers()
         self.wfile.write(body)
 

@@ -222,6 +222,14 @@ def test_cookies_of_other_pages_on_the_same_machine_keep_nobody_out():
                 assert get(url.partition("?")[0] + "state", Cookie=given)[0] == 200
 
 
+@pytest.mark.parametrize("token", [None, "secret"])
+def test_nothing_of_an_address_comes_back_in_the_headers(token):
+    with serving(token=token) as (_, _, url):
+        cookie = {} if token is None else {"Cookie": get(url)[1]["Set-Cookie"].partition(";")[0]}
+        headers = get(f"{url.partition('?')[0]}?token=a%0d%0aX-Evil:%201%0d%0a%0d%0a<script>", **cookie)[1]
+        assert headers["X-Evil"] is None and headers["Set-Cookie"] is None
+
+
 def test_two_boards_behind_one_name_do_not_take_each_others_cookie():
     with serving(token="secret") as (_, _, one), serving(token="other") as (_, _, two):
         # As a browser keeps them: by name, whatever the port.
