@@ -32,7 +32,8 @@ class Hardware:
     threads: int = 0
     """CPU threads of each process; 0 shares the cores among them."""
     workers: int = 0
-    """Processes that prepare batches; 0 prepares them between the steps, which is enough on a CPU."""
+    """Processes that prepare batches; 0 prepares them between the steps, which is enough on a CPU; a GPU would
+    wait for them: give it four or more."""
 
     def __post_init__(self) -> None:
         if min(self.devices, self.nodes) < 1 or min(self.threads, self.workers) < 0:
@@ -126,6 +127,8 @@ class ExportConfig:
     """Folder for calibration.npz and test.npz, which `python -m calibrate` reads."""
     data: Path | None = None
     """Folder of the dataset the run was trained on, if it needs one."""
+    cache: Path | None = None
+    """As --data.cache of the training: where ntu60, ntu120 and kinetics keep what was parsed."""
     name: str | None = None
     """Name of the bundle; by default the folder's."""
     reference_clips: int = 256
@@ -148,6 +151,8 @@ class StreamExportConfig:
     """Folder for stream_calibration.npz and stream_test.npz, which `python -m calibrate stream` reads."""
     data: Path | None = None
     """Folder of the dataset the run was trained on, if it needs one."""
+    cache: Path | None = None
+    """As --data.cache of the training: where ntu60, ntu120 and kinetics keep what was parsed."""
     frames: Literal[1, 2, 4] = 4
     """New frames in a step. 4 costs least. With 1 or 2 there are more networks and steps, a step is shorter, and the
     answers are the same, at the same moments."""
@@ -186,6 +191,8 @@ class QuantiseAwareConfig:
     """Folder of this run: checkpoint and report. An interrupted run is continued there."""
     data: Path | None = None
     """Folder of the dataset the student was trained on, where it needs one."""
+    cache: Path | None = None
+    """As --data.cache of the training: where ntu60, ntu120 and kinetics keep what was parsed."""
     keep: float = 30.0
     """Weight of the distance from the FP32 student's logits; 0 leaves it out. It is large because the distance is
     small: with less, the other losses move the student away from its FP32 decisions."""

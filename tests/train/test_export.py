@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from skeleton_files import standing, write_ntu
 from torch import nn
 
 from calibrate.tensorrt.rules import violations
@@ -124,6 +125,23 @@ def test_a_run_on_a_recorded_dataset_asks_for_its_folder_by_the_name_of_the_flag
     recorded = replace(checkpoint, about=checkpoint.about | {"source": "video_pairs"})
     with pytest.raises(ConfigError, match=r"trained on video_pairs; give that dataset's folder with --data$"):
         clips_of(recorded, None)
+
+
+def test_what_the_training_parsed_is_read_from_its_cache(exported: Path, tmp_path: Path) -> None:
+    for camera in (1, 2):
+        write_ntu(tmp_path / "data" / f"S001C00{camera}P003R002A013.skeleton", [[standing(seed=camera)]] * 3)
+    checkpoint = load_checkpoint(exported / "run")
+    recorded = replace(
+        checkpoint,
+        about=checkpoint.about | {"source": "ntu60", "source_split": "xview", "pairs": {"preprocessing": {"fps": 4.0}}},
+    )
+    train, test = clips_of(recorded, tmp_path / "data", tmp_path / "cache")
+    assert (len(train), len(test)) == (1, 1)
+    parsed = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cache").iterdir()}
+    assert "ntu60-xview.joints" in parsed
+    again, _ = clips_of(recorded, tmp_path / "data", tmp_path / "cache")
+    np.testing.assert_array_equal(again.clips[0].joints, train.clips[0].joints)
+    assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cache").iterdir()} == parsed
 
 
 def test_reference_clips_are_the_generators_and_the_first_are_of_every_class(exported: Path) -> None:

@@ -42,7 +42,7 @@ CALIBRATION_CLIPS = 4096
 def export(config: ExportConfig) -> None:
     """Export, check the ONNX against PyTorch, measure its accuracy on ONNX Runtime, write the bundle."""
     checkpoint = load_checkpoint(config.run)
-    train, test = clips_of(checkpoint, config.data)
+    train, test = clips_of(checkpoint, config.data, config.cache)
     low, _, labels = test.batch(np.arange(len(test)))
 
     student = config.bundle / STUDENT_FP32
@@ -63,10 +63,13 @@ def export(config: ExportConfig) -> None:
     console.print(f"bundle {config.bundle}: FP32 top-1 {result.top1 * 100:.2f} % on {len(labels)} test clips")
 
 
-def clips_of(checkpoint: Checkpoint, folder: Path | None, *, redraw: bool | None = None) -> tuple[Pairs, Pairs]:
+def clips_of(
+    checkpoint: Checkpoint, folder: Path | None, cache: Path | None = None, *, redraw: bool | None = None
+) -> tuple[Pairs, Pairs]:
     """What a run was trained and tested on, its dataset in ``folder``.
 
-    redraw: whether training clips are corrupted anew at each draw; None for what the run's data say.
+    cache: see :attr:`train.data.registry.DataConfig.cache`. redraw: whether training clips are corrupted anew at each
+    draw; None for what the run's data say.
     Raises ConfigError where the dataset needs a folder, which the run does not remember, and none is given.
     """
     about = checkpoint.about
@@ -74,8 +77,9 @@ def clips_of(checkpoint: Checkpoint, folder: Path | None, *, redraw: bool | None
         raise ConfigError(f"the run was trained on {about['source']}", hint="give that dataset's folder with --data")
     pairs = pair_config(about["pairs"])
     source = DataConfig(
-        about["source"], folder, about["clips_per_class"], about.get("scenes", 0), pairs, about.get("source_split")
-    )
+        dataset=about["source"], folder=folder, clips_per_class=about["clips_per_class"],
+        scenes=about.get("scenes", 0), pairs=pairs, split=about.get("source_split"), cache=cache,
+    )  # fmt: skip
     data = read_dataset(source)
     drawn = pairs if redraw is None else replace(pairs, redraw=redraw)
     return Pairs(data, drawn, train=True, seed=about["seed"]), Pairs(data, pairs, train=False, seed=0)

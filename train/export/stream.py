@@ -32,7 +32,7 @@ def export_stream(config: StreamExportConfig) -> None:
             f"{config.run}: {checkpoint.about['network']} of {checkpoint.about['bodies']} bodies does not stream",
             hint="train with --network dense_gcn_stream, on clips of one body",
         )
-    train, test = clips_of(checkpoint, config.data)
+    train, test = clips_of(checkpoint, config.data, config.cache)
     _refuse_foreign(config, checkpoint.about, manifest, test.config.preprocessing)
     low, _, labels = test.batch(np.arange(len(test)))
     shown = reference_clips(checkpoint, low, FEW_CLIPS)

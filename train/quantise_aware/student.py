@@ -65,7 +65,7 @@ def quantise_aware(config: QuantiseAwareConfig) -> None:
         return losses_in_eight_bits(student, exact, teaching, batch, config.keep, fabric)
 
     about = _about(checkpoint, config, student)
-    train, test = clips_of(checkpoint, config.data, redraw=how.redraw)
+    train, test = clips_of(checkpoint, config.data, config.cache, redraw=how.redraw)
     run = Run(
         out=config.out, see="lq", network=student, extra=teaching.adapter, lesson=lesson, method=how, train=train,
         validation=None, test=test, optimiser=config.optimiser, seed=config.seed, about=about, hardware=config.hardware,
