@@ -49,7 +49,8 @@ def find_peaks(
 
     Of equal neighbours the first counts: trt_pose keeps both, but the maps of an INT8 network tie often, and
     a joint found twice tears its limbs apart. The position is the mean of the window's cells weighted by their
-    values (the map is mirrored at its border), plus half a cell. Of more than ``max_per_map`` in a map the first
+    values (the map is mirrored at its border), plus half a cell, unless values below 0 put it beyond the window. Of more
+    than ``max_per_map`` in a map the first
     rows' are kept.
     maxima: the heatmaps with 0 wherever a cell of the window is clearly greater, from a network that looks itself.
     """
@@ -70,8 +71,12 @@ def find_peaks(
     joint, rows, columns, window, value = joint[kept], rows[kept], columns[kept], window[kept], value[kept]
 
     total = window.sum((1, 2))
-    x = ((window.sum(1) * columns).sum(1) / total + 0.5) / width
-    y = ((window.sum(2) * rows).sum(1) / total + 0.5) / height
+    # Values below 0 may add up to nothing, or to a mean that is anywhere: then the peak is in the middle of its cell.
+    weight = np.where(total > 0, total, np.inf)
+    x, y = (window.sum(1) * columns).sum(1) / weight, (window.sum(2) * rows).sum(1) / weight
+    middle_x, middle_y = columns[:, REACH], rows[:, REACH]
+    is_near = (total > 0) & (np.abs(x - middle_x) <= REACH) & (np.abs(y - middle_y) <= REACH)
+    x, y = (np.where(is_near, x, middle_x) + 0.5) / width, (np.where(is_near, y, middle_y) + 0.5) / height
     start = np.searchsorted(joint, np.arange(maps + 1))
     return Peaks(np.stack([x, y], axis=1).astype(np.float32), value, start)
 

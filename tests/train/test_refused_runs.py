@@ -61,6 +61,12 @@ def test_other_distillation_in_the_folder_of_a_student_is_refused(
         train_student(replace(student_config(student, teacher), **change))  # type: ignore[arg-type]
 
 
+def test_the_folder_of_a_run_that_started_from_other_weights_is_refused(tmp_path: Path, teacher: Path) -> None:
+    torch.save(load_checkpoint(teacher).network, tmp_path / "release.pt")
+    with pytest.raises(ConfigError, match="a run with another weights;"):
+        train_teacher(replace(teacher_config(teacher), weights=tmp_path / "release.pt"))
+
+
 def test_the_folder_of_a_student_of_another_teacher_is_refused(tmp_path: Path, student: Path, teacher: Path) -> None:
     other = shutil.copytree(teacher, tmp_path / "teacher")
     checkpoint = load_checkpoint(other)
