@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from ports import free_port
 
 from edge.capture.registry import open_source
 from edge.capture.source import CaptureConfig
@@ -66,9 +67,7 @@ def rtsp():
     )
     if not have:
         pytest.skip("apt install python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-{base,good,ugly}")
-    with socket.socket() as chosen:
-        chosen.bind(("127.0.0.1", 0))
-        port = chosen.getsockname()[1]
+    port = free_port()
     running = []
 
     def start(shows=BALL):
