@@ -1,5 +1,6 @@
 """A clock in the picture: read as drawn, refused where it is covered, and as old as the picture when displayed."""
 
+import itertools
 import time
 import zlib
 from contextlib import nullcontext
@@ -133,7 +134,7 @@ def test_stamped_pictures_come_when_they_are_due_and_the_recordings_own_stay_as_
 
 def test_stamping_pictures_takes_no_fresh_memory_for_each():
     """Its page faults would be the measurement's, and on two cores the loop's."""
-    arrays = Arrays()
-    for frame in Stamped(Pictures(20), clock=lambda: 0.0):
+    arrays, seconds = Arrays(), itertools.count()  # so late that no picture is waited for
+    for frame in Stamped(Pictures(20), clock=lambda: float(next(seconds))):
         arrays.look(frame.image)
     assert arrays.count <= 1 + SPARE

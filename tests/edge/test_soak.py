@@ -19,7 +19,7 @@ def test_a_short_soak_loses_the_camera_and_no_event(shared_data, bundle_folder, 
     config = SoakConfig(bundle_folder, recording, minutes=0.1, warm_up_minutes=0.05, loss_every_s=0.7)
     found, _, stop = run_soak(config)
     assert not stop.signum and found.ended_by is None
-    assert found.frames > 5 and found.losses >= 1
+    assert found.frames >= 2 and found.losses >= 1
     assert found.told == found.heard > 0 and found.hanging_took >= 1
 
 
