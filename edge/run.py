@@ -33,8 +33,8 @@ def run(config: RunConfig) -> None:
     """Run until the source ends, a limit is reached, the window is closed, or a signal comes.
 
     A recording in which nobody is in view is a SourceError; a camera may see nobody. Ctrl-C keeps
-    the files, shows the tables and leaves with exit code 130. A camera that drops out for good and a
-    stage that keeps failing keep the files too; any other error leaves none.
+    the files, shows the tables and leaves with exit code 130. A stage that keeps failing keeps the files too, and of a
+    camera, which cannot be asked again, whatever ends the run does; of a recording any other error leaves none.
     """
     # OpenCV, which `--help` need not wait for.
     from edge.drawing.overlay import Overlay
@@ -146,5 +146,5 @@ def conclude(config: RunConfig, outcome: RunOutcome, history: LatencyHistory) ->
     else:
         console.print("warning: nobody was in view")
     for name, path in config.files.items():
-        if outcome.frames and name not in outcome.hanging:
+        if outcome.frames and name not in (*outcome.hanging, *outcome.unwritten):
             console.print(f"written  {path}")

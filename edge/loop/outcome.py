@@ -48,7 +48,7 @@ class RunOutcome:
     told: events that were handed on. dropped: pictures of a live source that newer ones took the place of.
     given_up: see :func:`edge.sinks.outlet.given_up`.
     ended_by: why the run ended before its source did, although what was found until then is whole.
-    hanging: threads that did not end.
+    hanging: threads that did not end. unwritten: outlets that failed, which keep nothing.
     """
 
     frames: int = 0
@@ -61,3 +61,4 @@ class RunOutcome:
     times: ActionTimes = field(default_factory=ActionTimes)
     ended_by: SkdError | None = None
     hanging: tuple[str, ...] = ()
+    unwritten: tuple[str, ...] = ()

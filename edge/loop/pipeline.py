@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 
 from edge.capture.source import Source
-from edge.contract.errors import SkdError, SourceError, StageError
+from edge.contract.errors import SkdError, StageError
 from edge.contract.types import Event, Frame, FrameResult, Sighting
 from edge.latency import CAPTURE, DECISION, POSE, RECOGNISE, TRACK, WAITING, LatencyHistory
 from edge.loop.action_stage import ActionStage
@@ -88,10 +88,11 @@ class Pipeline:
     def run(self) -> RunOutcome:
         """Until the source ends, a limit is reached, an outlet has had enough, or :meth:`stop`.
 
-        Raises what outlets raise, what a stage raises that no restart helps, what ``accept`` raises, and the
-        source's error where the source is a recording; outlets then keep nothing. A camera that is gone for good
-        and a stage that keeps failing end the run too, but what was found until then is whole: see
-        ``RunOutcome.ended_by``. Stopped before the first picture, outlets keep nothing.
+        Of a recording raises what outlets raise, what a stage raises that no restart helps, what ``accept`` raises,
+        and the source's error; outlets then keep nothing. A stage that keeps failing ends the run too, but what was
+        found until then is whole: see ``RunOutcome.ended_by``. So it is of a camera whatever a user can mend, and
+        outlets keep what they have at a mistake of our own too, which is raised. Stopped before the first picture,
+        outlets keep nothing.
         """
         before_s = sys.getswitchinterval()
         sys.setswitchinterval(HAND_OVER_S)
@@ -133,6 +134,7 @@ class Pipeline:
         if isinstance(self._pictures, Newest):
             self._outcome.dropped = self._pictures.dropped
         self._outcome.given_up = given_up(self._outlets)
+        self._outcome.unwritten = tuple(outlet.name for outlet in self._outlets if outlet.error is not None)
         return self._concluded()
 
     def _start(self, threads: Sequence[threading.Thread]) -> None:
@@ -167,7 +169,7 @@ class Pipeline:
         error = self._first_error()
         # Nothing may be closed under a stage that hangs, so that whoever closes must hear of it first.
         is_told = self._is_hanging and isinstance(error, StageError)
-        if error is not None and not is_told and not self._is_whole_despite(error):
+        if error is not None and not is_told and not (isinstance(error, SkdError) and self._is_kept_despite(error)):
             raise error
         self._outcome.ended_by = error if isinstance(error, SkdError) else None
         return self._outcome
@@ -175,10 +177,9 @@ class Pipeline:
     def _first_error(self) -> BaseException | None:
         return self._error or next((o.error for o in self._outlets if o.error is not None), None)
 
-    def _is_whole_despite(self, error: BaseException) -> bool:
-        if not self._outcome.frames:
-            return False
-        return isinstance(error, StageError) or (isinstance(error, SourceError) and self._source.live)
+    def _is_kept_despite(self, error: BaseException) -> bool:
+        """Whether outlets keep what was found until then. A recording can be run again, a camera not asked again."""
+        return bool(self._outcome.frames) and (self._source.live or isinstance(error, StageError))
 
     def _open_outlets(self) -> None:
         self._source.tell = self._tell
@@ -204,7 +205,7 @@ class Pipeline:
                 self._outlets_ended = True
                 error = self._first_error()
                 nothing = self._stopping.is_set() and not self._outcome.frames
-                failed = nothing or (error is not None and not self._is_whole_despite(error))
+                failed = nothing or (error is not None and not self._is_kept_despite(error))
                 for outlet in self._outlets:
                     outlet.end(failed=failed)
 

@@ -73,6 +73,19 @@ def test_a_full_disk_ends_the_run_and_leaves_nothing(action):
     assert other.left not in (None, "well") and len(other.results) < 100
 
 
+@pytest.mark.parametrize("mistake", [OutputError("no space"), ZeroDivisionError()])
+def test_of_a_camera_what_other_outputs_have_is_kept_for_it_cannot_be_had_again(action, mistake):
+    full, other = Kept(error_at=(5, mistake)), Kept()
+    running = pipeline(Pictures(500, live=True, pause_s=0.005), Scripted(), action, outlet(full, "full"), other)
+    if isinstance(mistake, OutputError):
+        outcome = running.run()
+        assert outcome.ended_by is mistake and outcome.unwritten == ("full",)
+    else:
+        with pytest.raises(ZeroDivisionError):
+            running.run()
+    assert full.left not in (None, "well") and other.left == "well" and 5 <= len(other.results) < 200
+
+
 def test_an_output_that_cannot_be_opened_is_an_error_before_the_first_picture(action):
     @contextmanager
     def refused():
