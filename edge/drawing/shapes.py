@@ -64,9 +64,9 @@ def fixed(x: float, y: float) -> tuple[int, int]:
 def panel(image: Image, x0: int, y0: int, x1: int, y1: int, *, alpha: float, corner: int | None = None) -> None:
     """A translucent dark rectangle with round corners, of a third of its shorter side unless told otherwise."""
     x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, image.shape[1]), min(y1, image.shape[0])
-    below = image[y0:y1, x0:x1]
-    if below.size == 0:
+    if x1 <= x0 or y1 <= y0:
         return
+    below = image[y0:y1, x0:x1]
     layer, height, width = below.copy(), y1 - y0, x1 - x0
     radius = min(height, width) // 3 if corner is None else min(corner, min(height, width) // 3)
     cv2.rectangle(layer, (radius, 0), (width - radius, height), PANEL, -1)

@@ -87,7 +87,7 @@ def test_people_at_and_beyond_the_border_are_drawn_as_far_as_they_are_in_view(x,
     assert picture.shape == (360, 480, 3) and changed.any()
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (2, 40), (40, 2), (24, 32), (3000, 40)])
+@pytest.mark.parametrize("shape", [(1, 1), (2, 40), (6, 300), (40, 2), (24, 32), (3000, 40)])
 def test_pictures_too_small_for_a_label_are_taken_as_they_come(shape):
     image = np.full((*shape, 3), 128, np.uint8)
     picture, _ = drawn(person(scale=shape[0] / 400, x=0, y=0, does=action(0.8)), image=image)
