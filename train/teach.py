@@ -11,6 +11,7 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from edge.cli.console import console
+from edge.contract.bundle import sha256_of
 from edge.contract.errors import ConfigError
 from train.checkpoint import Checkpoint, build_network, load_checkpoint
 from train.configuration import StudentConfig, TeacherConfig
@@ -33,10 +34,11 @@ def train_teacher(config: TeacherConfig) -> Accuracy:
     data = read_dataset(config.data)
     fabric = launch(config.hardware)
     torch.manual_seed(config.seed)
-    about = _about(config, data) | {"see": config.see}
+    about = _about(config, data) | {"see": config.see, "weights": None}
     network = _network(about)
     if config.weights is not None:
         load_release(network, config.weights)
+        about["weights"] = sha256_of(config.weights)
 
     def lesson(batch: Batch) -> dict[str, torch.Tensor]:
         return task_losses(network, batch.high if config.see == "hq" else batch.low, batch.targets, fabric)
