@@ -49,9 +49,8 @@ def find_peaks(
 
     Of equal neighbours the first counts: trt_pose keeps both, but the maps of an INT8 network tie often, and
     a joint found twice tears its limbs apart. The position is the mean of the window's cells weighted by their
-    values (the map is mirrored at its border), plus half a cell, unless values below 0 put it beyond the window. Of more
-    than ``max_per_map`` in a map the first
-    rows' are kept.
+    values (the map is mirrored at its border), plus half a cell, unless values below 0 put it beyond the window. Of
+    more than ``max_per_map`` in a map the first rows' are kept.
     maxima: the heatmaps with 0 wherever a cell of the window is clearly greater, from a network that looks itself.
     """
     maps, height, width = heatmaps.shape

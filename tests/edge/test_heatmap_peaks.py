@@ -1,6 +1,7 @@
 """Peaks, against the rule written out cell by cell."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -84,6 +85,25 @@ def test_the_peak_of_a_drawn_joint_is_found_to_a_tenth_of_a_cell(x, y):
     peaks = find_peaks(heatmap[None])
     assert len(peaks.value) >= 1
     assert np.abs(peaks.xy[peaks.value.argmax()] * 56 - [x, y]).max() < 0.1
+
+
+@pytest.mark.parametrize("around", [-0.05, -0.06, -0.049])
+def test_a_peak_whose_neighbours_cancel_it_is_in_the_middle_of_its_cell(around):
+    heatmap = np.zeros((1, 20, 30), np.float32)
+    heatmap[0, 7, 12] = 0.2
+    heatmap[0, [6, 7, 7, 9], [12, 11, 13, 14]] = around  # together -0.2, or nearly
+    peaks = find_peaks(heatmap)
+    np.testing.assert_allclose(peaks.xy, [[12.5 / 30, 7.5 / 20]], atol=1e-6)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_no_peak_leaves_its_window_whatever_the_values_around_it(seed):
+    heatmaps = np.round(np.random.default_rng(seed).normal(0, 1, (3, 12, 16)) * 4).astype(np.float32) / 4
+    peaks = find_peaks(heatmaps)
+    cells = [np.argwhere(is_peak) for is_peak in heatmaps == maximum_filter(heatmaps, (1, 5, 5), mode="nearest")]
+    for k, of_map in enumerate(cells):
+        found = peaks.xy[peaks.start[k] : peaks.start[k + 1]] * (16, 12) - 0.5
+        assert all(np.abs(of_map[:, ::-1] - place).max(axis=1).min() <= 2 + 1e-4 for place in found)
 
 
 def test_maps_without_a_peak_give_none():
