@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 from parts import Pictures, action_stage
 from people import PENN
-from scripted_stages import Kept, Scripted, outlet, pipeline
+from scripted_stages import Kept, Scripted, Slow, outlet, pipeline
 
 from edge.contract.bundle import read_bundle
 from edge.contract.errors import OutputError, SourceError, StageError
@@ -238,3 +238,16 @@ def test_stages_that_are_slow_or_wait_for_each_other_do_not_hang(action, monkeyp
     kept = Kept(takes_s=0.1)
     outcome = pipeline(Pictures(9), Scripted(takes_s=0.1), action, kept).run()
     assert outcome.frames == 9 and outcome.ended_by is None and not outcome.hanging
+
+
+def test_a_student_that_never_answers_ends_the_run_too(monkeypatch):
+    monkeypatch.setattr("edge.loop.pipeline.HANGING_S", 0.3)
+    monkeypatch.setattr("edge.loop.pipeline.LOOK_S", 0.05)
+    kept, freed, action = Kept(), threading.Event(), Slow(0)
+    plain = action.act
+    action.act = lambda seen: (seen.frame.index == 3 and freed.wait()) or plain(seen)
+    window = outlet(Kept(), "window", here=True)
+    outcome = pipeline(Pictures(50), Scripted(), action, window, kept).run()
+    assert "action" in outcome.hanging and "action stage has been at one picture" in str(outcome.ended_by)
+    assert outcome.frames == len(kept.results) == 3 and kept.left == "well"
+    freed.set()

@@ -105,6 +105,8 @@ def test_a_limit_in_seconds_holds_while_the_camera_is_away_too():
     outcome = pipeline(camera, Scripted(), Slow(0), kept, limits=Limits(seconds=0.3)).run()
     assert outcome.frames == 1 and outcome.ended_by is None and kept.left == "well"
     assert 0.3 <= time.monotonic() - begin < 3
+    pipeline(Pictures(3, live=True), Scripted(), Slow(0), limits=Limits(seconds=1e300)).run()
+    assert not [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
 
 
 def test_a_second_ctrl_c_that_comes_out_of_a_window_leaves_nothing_to_wait_for():
