@@ -5,6 +5,7 @@ test_docs_docker.py.
 """
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -160,6 +161,14 @@ while (read := clip.read())[0]:
     sys.stdout.buffer.write(read[1].tobytes())
 """
 """What it does for the page, where it is not installed."""
+
+
+def test_a_program_has_the_results_frame_by_frame(folder, capsys):
+    (block,) = code(ROOT / "docs/howto/python.md")
+    exec(block, {})
+    told = capsys.readouterr().out
+    assert re.search(r"^0\.\d\d s: #1 undecided \(", told, re.MULTILINE)
+    assert "person_entered 1 None" in told
 
 
 def run_in_shell(page, folder):
