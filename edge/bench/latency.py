@@ -121,8 +121,7 @@ def _measure(config: LatencyConfig, run_config: RunConfig) -> Taken:
     with watched_board() as board:
         for number in range(config.runs):
             console.print(f"run {number + 1} of {config.runs}")
-            with board.in_loop():
-                runs.append(loop_run(run_config, config.warm_up_frames))
+            runs.append(loop_run(run_config, config.warm_up_frames, around=board.in_loop()))
             if runs[-1].frames <= config.warm_up_frames:
                 told = f"it ends after {runs[-1].frames} frames"
                 raise SourceError(told, where=run_config.source, hint="give a longer one")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -36,9 +37,16 @@ class LoopRun:
 
 
 def loop_run(
-    config: RunConfig, warm_up_frames: int, on_result: Callable[[FrameResult], None] = lambda result: None
+    config: RunConfig,
+    warm_up_frames: int,
+    on_result: Callable[[FrameResult], None] = lambda result: None,
+    around: AbstractContextManager[object] | None = None,
 ) -> LoopRun:
-    """One run of the loop that ``python -m edge run`` is, with the outputs of ``config``. Raises what that raises."""
+    """One run of the loop that ``python -m edge run`` is, with the outputs of ``config``. Raises what that raises.
+
+    around: held while frames run, and neither while networks are opened nor while they are closed, which takes a board
+    as long again, at another power.
+    """
     from edge.drawing.overlay import Overlay
     from edge.loop.outcome import Limits
     from edge.loop.pipeline import Pipeline
@@ -46,7 +54,7 @@ def loop_run(
     history = LatencyHistory(warm_up_frames)
     with opened(config) as parts:
         told, overlay = parts.describe(), Overlay(parts.pose.layout)
-        outcome = Pipeline(
+        pipeline = Pipeline(
             parts.source,
             parts.pose,
             parts.action,
@@ -55,7 +63,9 @@ def loop_run(
             limits=Limits(config.frames, config.limit_s),
             on_result=on_result,
             warn=print_warning,
-        ).run()
+        )
+        with around or nullcontext():
+            outcome = pipeline.run()
     if outcome.ended_by is not None:
         raise outcome.ended_by
     return LoopRun(

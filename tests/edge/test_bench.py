@@ -2,6 +2,7 @@
 
 import copy
 import json
+from contextlib import contextmanager, nullcontext
 
 import cv2
 import numpy as np
@@ -9,12 +10,14 @@ import pytest
 import tiny_bundle
 from parts import IMAGE, moving_body
 
+import edge.bench.loop_run
 from edge.bench.accuracy_figures import accuracy_figures
 from edge.bench.commands import BENCH_COMMANDS
 from edge.bench.compare import changes, differences
 from edge.bench.confusion_picture import CELL, MARGIN, confusion_picture
 from edge.bench.distribution_picture import FILL, ROW, distribution_picture
 from edge.bench.latency_report import as_markdown
+from edge.bench.loop_run import loop_run
 from edge.bench.single_stream import times
 from edge.capture.pose_recording import RecordingHeader, frame_line
 from edge.cli.command_line import run_command_line
@@ -22,7 +25,9 @@ from edge.contract.bundle import read_bundle
 from edge.contract.layouts import layout
 from edge.contract.preprocess import clip_tensor
 from edge.contract.types import Frame, FrameResult, Pose
+from edge.loop.config import RunConfig
 from edge.recognition.labelled_clips import labelled_clips
+from edge.recognition.recogniser import RecogniserConfig
 
 
 def test_single_stream_is_the_ninetieth_of_a_hundred_and_the_ninth_of_ten():
@@ -234,6 +239,26 @@ def test_latency_of_a_replay_and_compared_with_itself(bundle_folder, replay, tmp
     command("latency", "--compare", report, report)
     said = capsys.readouterr().out
     assert "1.000" in said and "slower" not in said and "faster" not in said
+
+
+def test_what_a_board_draws_is_taken_while_frames_run_not_while_networks_are_opened_and_closed(
+    bundle_folder, replay, monkeypatch
+):
+    told = []
+
+    @contextmanager
+    def noted(name, inner=None):
+        with inner or nullcontext() as found:
+            told.append(f"{name} begins")
+            yield found
+        told.append(f"{name} ends")
+
+    opened = edge.bench.loop_run.opened
+    monkeypatch.setattr("edge.bench.loop_run.opened", lambda config: noted("open", opened(config)))
+    config = RunConfig(replay, bundle_folder, recogniser=RecogniserConfig(threads=1), frames=3)
+    run = loop_run(config, 0, lambda result: told.append("frame"), around=noted("power"))
+    assert run.frames == 3
+    assert told == ["open begins", "power begins", "frame", "frame", "frame", "power ends", "open ends"]
 
 
 @pytest.mark.parametrize("reports", [["a.json"], ["a.json", "b.json", "c.json"]])
