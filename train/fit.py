@@ -137,7 +137,7 @@ def _learnt(run: Run, order: Order, fabric: Fabric) -> dict[str, Any]:
                 ) from error
             seconds = time.perf_counter() - started
             state.history.append({"epoch": len(state.history) + 1, "seconds": seconds, **means})
-            _judge(run, state)
+            _judge(run, state, fabric)
             if fabric.is_global_zero:
                 save_checkpoint(run.out, _checkpoint(run, about, state))
             tell(state.history[-1], len(order) * settings.batch * fabric.world_size / seconds)
@@ -183,12 +183,15 @@ def _average(run: Run) -> AveragedModel | None:
     return AveragedModel(run.network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
 
 
-def _judge(run: Run, state: _State) -> None:
+def _judge(run: Run, state: _State, fabric: Fabric) -> None:
     """Keep the weights (or their average) if they are the best so far; without held-out clips the last are."""
     used = run.network if state.average is None else state.average.module
     latest = state.history[-1]
     if run.validation is not None:
-        latest[VALIDATION] = accuracy(predict(used, run.validation, see=run.see), run.validation.labels).top1
+        found = accuracy(predict(used, run.validation, see=run.see), run.validation.labels).top1
+        # The first process decides for all: on another GPU a tie may fall the other way, and one that stopped would
+        # leave the others waiting for its gradients.
+        latest[VALIDATION] = fabric.broadcast(found)
         if latest[VALIDATION] < max(epoch[VALIDATION] for epoch in state.history):
             return
     state.best = {name: value.clone() for name, value in used.state_dict().items()}

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from lightning_fabric import Fabric
 
 from edge.contract.preprocess import Preprocessing
 from train import fit, teach
@@ -84,6 +85,16 @@ def test_with_patience_a_run_ends_early_with_the_weights_of_its_best_epoch(
     assert 0 <= again.top1 <= 1
 
 
+def test_what_the_first_process_finds_on_the_held_out_clips_counts_in_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As a process on another GPU, whose own answers differ: the first one's accuracy falls after the first epoch.
+    told = iter([0.9, 0.8, 0.7, 0.6])
+    monkeypatch.setattr(Fabric, "broadcast", lambda self, mine, src=0: next(told) if mine is not None else None)
+    train_teacher(config(tmp_path, epochs=9, patience=2, held_out=0.34))
+    assert [epoch[VALIDATION] for epoch in load_checkpoint(tmp_path).history] == [0.9, 0.8, 0.7]
+
+
 def test_the_average_of_weights_is_what_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tested, predict = list[torch.Tensor](), fit.predict
 
@@ -113,8 +124,8 @@ def test_the_average_is_the_exponential_one(tmp_path: Path, monkeypatch: pytest.
     kept: list[torch.Tensor] = []
     judged = fit._judge
 
-    def judge(run: fit.Run, state: fit._State) -> None:
-        judged(run, state)
+    def judge(run: fit.Run, state: fit._State, fabric: Fabric) -> None:
+        judged(run, state, fabric)
         kept.append(state.best["fc.weight"].clone())
 
     monkeypatch.setattr(fit, "_judge", judge)
