@@ -1,11 +1,21 @@
-"""Settings that nothing can be trained with: one line each, exit code 2, no folder."""
+"""Settings that nothing can be trained with: one line each, and nothing is begun."""
 
+import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edge.cli.command_line import run_command_line
+from edge.contract.errors import ConfigError
 from train.__main__ import COMMANDS
+from train.configuration import AblationConfig, StudentConfig, TeacherConfig
+from train.data.corruption.estimator_errors import EstimatorErrors
+from train.data.pairs import PairConfig
+from train.data.registry import DataConfig
+from train.optimiser import Optimiser
 
 TEACHER = "teacher --network dense_gcn --width 4 --data.clips_per_class 3 --data.pairs.preprocessing.length_frames 8"
 
@@ -19,46 +29,47 @@ def refused(command: str, out: Path, capsys: pytest.CaptureFixture[str]) -> str:
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("kind", "number", "told"),
     [
-        ("--optimiser.learning_rate 0", "learning_rate 0.0, weight_decay 0.0001 and label_smoothing 0.0 teach nothing"),
-        ("--optimiser.learning_rate -1", "teach nothing; give a rate above 0"),
-        ("--optimiser.weight_decay -1", "teach nothing; give a rate above 0, a penalty from 0"),
-        ("--optimiser.label_smoothing 1", "label_smoothing 1.0 teach nothing"),
-        ("--optimiser.label_smoothing -0.1", "label_smoothing -0.1 teach nothing"),
-        ("--data.pairs.drop 1.5", "drop 1.5 and tempo 0.0 are no probability"),
-        ("--data.pairs.tempo 1", "tempo 1.0 are no probability and no share of a speed; give a drop"),
-        ("--data.pairs.rotate_deg -5", "a largest angle is below 0"),
-        ("--data.pairs.max_yaw_deg -5", "a largest angle is below 0"),
-        ("--data.pairs.estimator_errors.jitter -1", "an error of an estimator is below 0"),
-        ("--data.pairs.estimator_errors.miss_run_frames 0.5", "or lasts less than a frame"),
-        ("--data.pairs.estimator_errors.miss 1", "an error of an estimator is no probability"),
-        ("--data.pairs.estimator_errors.outlier 1.1", "an error of an estimator is no probability"),
-        ("--data.scenes -1", "clips_per_class, scenes and workers are no negative numbers"),
-        ("--seed -1", "a seed is below 0, or a width below 1"),
-        ("--width 0", "a seed is below 0, or a width below 1"),
+        (
+            Optimiser,
+            {"learning_rate": 0.0},
+            "learning_rate 0.0, weight_decay 0.0001 and label_smoothing 0.0 teach nothing",
+        ),
+        (Optimiser, {"weight_decay": -1.0}, "teach nothing; give a rate above 0, a penalty from 0"),
+        (Optimiser, {"label_smoothing": 1.0}, "label_smoothing 1.0 teach nothing"),
+        (Optimiser, {"label_smoothing": -0.1}, "label_smoothing -0.1 teach nothing"),
+        (PairConfig, {"drop": 1.5}, "drop 1.5 and tempo 0.0 are no probability"),
+        (PairConfig, {"drop": -0.1}, "drop -0.1 and tempo 0.0 are no probability"),
+        (PairConfig, {"tempo": 1.0}, "tempo 1.0 are no probability and no share of a speed; give a drop"),
+        (PairConfig, {"rotate_deg": -5.0}, "a largest angle is below 0"),
+        (PairConfig, {"max_yaw_deg": -5.0}, "a largest angle is below 0"),
+        (PairConfig, {"max_pitch_deg": -5.0}, "a largest angle is below 0"),
+        (PairConfig, {"estimator_errors": EstimatorErrors(jitter=-1)}, "an error of an estimator is below 0"),
+        (PairConfig, {"estimator_errors": EstimatorErrors(swap_run_frames=0.5)}, "or lasts less than a frame"),
+        (PairConfig, {"estimator_errors": EstimatorErrors(miss=1)}, "an error of an estimator is no probability"),
+        (PairConfig, {"estimator_errors": EstimatorErrors(outlier=1.1)}, "an error of an estimator is no probability"),
+        (DataConfig, {"scenes": -1}, "clips_per_class, scenes and workers are no negative numbers"),
+        (partial(TeacherConfig, Path("run")), {"seed": -1}, "a seed is below 0, or a width below 1"),
+        (partial(TeacherConfig, Path("run")), {"width": 0}, "a seed is below 0, or a width below 1"),
+        (partial(StudentConfig, Path("run"), Path("teacher")), {"width": 0}, "a width below 1"),
+        (partial(AblationConfig, Path("run")), {"seeds": (0, -1)}, "a seed is below 0"),
+        (partial(AblationConfig, Path("run")), {"teacher_width": 0}, "a width below 1"),
+        (partial(AblationConfig, Path("run")), {"jobs": -1}, "jobs is -1"),
     ],
 )
-def test_numbers_that_mean_nothing_are_refused_before_anything_is_read(
-    flags: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_numbers_that_mean_nothing_are_refused(kind: Callable[..., Any], number: dict[str, Any], told: str) -> None:
+    kind()
+    with pytest.raises(ConfigError, match=re.escape(told)):
+        kind(**number)
+
+
+def test_so_they_are_on_the_command_line_those_of_optional_settings_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert told in refused(f"{TEACHER} {flags}", tmp_path / "run", capsys)
+    told = refused(f"{TEACHER} --data.pairs.estimator_errors.jitter -1", tmp_path / "run", capsys)
+    assert told == "error: an error of an estimator is below 0, or lasts less than a frame; give one from 0\n"
     assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.parametrize(
-    ("command", "told"),
-    [
-        ("student --teacher nowhere --width 0", "a width below 1"),
-        ("ablation --seeds [0,-1]", "a seed is below 0"),
-        ("ablation --width 0", "a width below 1"),
-        ("ablation --jobs -1", "jobs is -1"),
-    ],
-)
-def test_so_they_are_by_other_commands(
-    command: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert told in refused(command, tmp_path / "run", capsys)
 
 
 def test_too_few_clips_for_a_step_or_to_hold_one_out_are_told_with_what_would_help(
