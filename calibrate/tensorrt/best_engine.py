@@ -119,7 +119,13 @@ def choose_engine(
             if name in failed:
                 candidates.append(Candidate(name, failed=failed[name]))
                 continue
-            loss = judged.loss(built[name])
+            try:
+                loss = judged.loss(built[name])
+            except EngineError as error:  # NaN, where half precision overflows: the loop would end with it
+                if name == "fp32":
+                    raise
+                candidates.append(Candidate(name, failed=error.what))
+                continue
             yardstick = ON_GPU if name == "fp32" and options.dla_core is not None else ""
             candidates.append(Candidate(name, times[name], loss.agreement, loss.top1_drop, yardstick=yardstick))
         choice = choose(candidates, budget, None if precision == "auto" else precision)

@@ -98,10 +98,13 @@ def timed_board(board, monkeypatch: pytest.MonkeyPatch):
     """A board on which each precision takes its time by a clock of its own, and those named decide otherwise."""
     clock = [0.0]
 
-    def put(wrong: set[str] = frozenset(), version: str = "10.3.0", **options: Any) -> ModuleType:
+    def put(wrong: set[str] = frozenset(), version: str = "10.3.0", overflows: str = "", **options: Any) -> ModuleType:
         def compute(flags: set[str], clips: np.ndarray) -> np.ndarray:
-            clock[0] += SECONDS[precision_of(flags)]
-            return -decide(clips) if precision_of(flags) in wrong else decide(clips)
+            precision, logits = precision_of(flags), decide(clips)
+            clock[0] += SECONDS[precision]
+            if precision == overflows:  # where NaN is the same decision
+                logits[logits.argmax(1) == 0] = np.nan
+            return -logits if precision in wrong else logits
 
         return board(
             version,
@@ -201,6 +204,15 @@ def test_a_forced_precision_is_kept_whatever_it_loses(timed_board, bundle: Path,
     engine(EngineConfig(bundle=bundle, precision="int8"))
     assert "INT8" in open_engine(bundle / "student.engine").describe()
     assert "although it agrees on" in " ".join(capsys.readouterr().err.split())
+
+
+def test_an_engine_that_answers_with_nan_is_not_kept_however_it_decides(timed_board, bundle: Path, capsys) -> None:
+    timed_board(overflows="fp16")
+    engine(EngineConfig(bundle=bundle))
+    assert "INT8" in open_engine(bundle / "student.engine").describe()
+    assert "answered with NaN" in " ".join(re.sub("│", " ", capsys.readouterr().err).split())
+    with pytest.raises(EngineError, match="there is no fp16 engine: the network answered with NaN"):
+        engine(EngineConfig(bundle=bundle, precision="fp16"))
 
 
 def test_where_none_is_accurate_enough_the_old_engine_stays(timed_board, bundle: Path) -> None:
