@@ -30,7 +30,6 @@ class Peer:
 MEDIAPIPE = Peer("mediapipe", ("mediapipe==0.10.21",))
 """The last with the interface that brings its networks along."""
 MEDIAPIPE_TASKS = Peer("mediapipe-tasks", ("mediapipe==1.2.3",))
-OPENVINO = Peer("openvino", ("openvino==2026.4.0",))
 CONTINUAL = Peer("continual-inference", ("continual-inference==1.2.4",), ("--no-deps",))
 
 
