@@ -1,5 +1,6 @@
 import contextlib
 import io
+import logging
 from collections import Counter
 from pathlib import Path
 
@@ -172,81 +173,44 @@ def test_an_outlier_does_not_set_the_range_under_entropy(tmp_path: Path) -> None
     assert Quantiser(path, clips, "entropy").write(tmp_path / "one.int8.onnx")["x"] < 15
 
 
-def test_a_bias_that_is_stated_as_absent_is_absent(tmp_path: Path) -> None:
-    """An empty name in its place is ONNX's other way to say so."""
-    rng = np.random.default_rng(0)
-    weights = {"w1": rng.standard_normal((4, 3, 3, 3)), "w2": rng.standard_normal((2, 4, 1, 1))}
-    nodes = [
-        helper.make_node("Conv", ["x", "w1", ""], ["c"], name="first"),
-        helper.make_node("Relu", ["c"], ["r"]),
-        helper.make_node("Conv", ["r", "w2", ""], ["y"], name="second"),
-    ]
-    shapes = (("x", [1, 3, 8, 8]), ("y", [1, 2, 6, 6]))
-    path = networks.save(tmp_path / "n.onnx", nodes, {n: w.astype(np.float32) for n, w in weights.items()}, shapes)
-    images = [rng.standard_normal((1, 3, 8, 8)).astype(np.float32) for _ in range(4)]
-    for fit in (False, True):
-        given = networks.run(Quantiser(path, images, "minmax", fit_weights=fit).quantised([], images), images[0])
-        wanted = networks.run(path, images[0])
-        np.testing.assert_allclose(given, wanted, atol=0.05 * np.abs(wanted).max())
-
-
-def test_a_convolution_with_computed_weights_stays_in_floating_point_and_is_no_layer(tmp_path: Path) -> None:
-    """As where attention makes them: there is no weight to round beforehand."""
-    rng = np.random.default_rng(0)
-    weights = {"w1": rng.standard_normal((4, 3, 3, 3)).astype(np.float32), "shape": np.array([1, 4, 1, 1])}
-    nodes = [
-        helper.make_node("Conv", ["x", "w1"], ["c"], name="first"),
-        helper.make_node("Relu", ["c"], ["r"]),
-        helper.make_node("GlobalAveragePool", ["r"], ["g"]),
-        helper.make_node("Reshape", ["g", "shape"], ["w2"]),
-        helper.make_node("Conv", ["r", "w2"], ["y"], name="second"),
-    ]
-    path = networks.save(tmp_path / "n.onnx", nodes, weights, (("x", [1, 3, 8, 8]), ("y", [1, 1, 6, 6])))
-    images = [rng.standard_normal((1, 3, 8, 8)).astype(np.float32) for _ in range(4)]
-    quantiser = Quantiser(path, images, "minmax")
-    assert quantiser.layers == ["first"]
-    quantiser.write(tmp_path / "n.int8.onnx")
-    (second,) = [n for n in onnx.load(tmp_path / "n.int8.onnx").graph.node if n.name == "second"]
-    made = {o: n.op_type for n in onnx.load(tmp_path / "n.int8.onnx").graph.node for o in n.output}
-    assert made[second.input[1]] == "Reshape"
-    wanted = networks.run(path, images[0])
-    given = networks.run(tmp_path / "n.int8.onnx", images[0])
-    np.testing.assert_allclose(given, wanted, atol=0.05 * np.abs(wanted).max())
-
-
-@pytest.mark.parametrize("opset", [11, 13])
-def test_a_network_of_an_older_operator_set_is_brought_to_the_one_that_has_a_step_for_each_channel(
-    tmp_path: Path, opset: int
-) -> None:
-    """PyTorch wrote 9 and 11 for years, and so are the pose networks that people have."""
-    rng = np.random.default_rng(0)
-    weights = {"w1": rng.standard_normal((4, 3, 3, 3)), "w2": rng.standard_normal((2, 4, 1, 1))}
-    nodes = [
-        helper.make_node("Conv", ["x", "w1"], ["c"], name="first"),
-        helper.make_node("Relu", ["c"], ["r"]),
-        helper.make_node("Conv", ["r", "w2"], ["y"], name="second"),
-    ]
-    shapes = (("x", [1, 3, 8, 8]), ("y", [1, 2, 6, 6]))
-    arrays = {n: w.astype(np.float32) for n, w in weights.items()}
-    path = networks.save(tmp_path / "n.onnx", nodes, arrays, shapes, opset)
-    images = [rng.standard_normal((1, 3, 8, 8)).astype(np.float32) for _ in range(4)]
-    Quantiser(path, images, "minmax", fit_weights=True).write(tmp_path / "n.int8.onnx")
-    assert [o.version for o in onnx.load(tmp_path / "n.int8.onnx").opset_import] == [13]
-    wanted, given = (networks.run(tmp_path / name, images[0]) for name in ("n.onnx", "n.int8.onnx"))
-    np.testing.assert_allclose(given, wanted, atol=0.05 * np.abs(wanted).max())
-
-
-def test_a_network_without_layers_to_quantise_is_refused(tmp_path: Path) -> None:
-    node = helper.make_node("MatMul", ["x", "m"], ["y"])
-    path = networks.save(
-        tmp_path / "n.onnx", [node], {"m": np.eye(4, dtype=np.float32)}, (("x", [2, 4]), ("y", [2, 4]))
-    )
-    with pytest.raises(EngineError, match="neither a convolution nor a Gemm with weights"):
-        Quantiser(path, [np.ones((2, 4), np.float32)], "mse")
-
-
 def test_biases_are_corrected_on_the_way(tmp_path: Path) -> None:
     quantiser = Quantiser(networks.student(tmp_path / "student.onnx"), networks.samples(8), "minmax")
     before = {i.name: numpy_helper.to_array(i) for i in quantiser.model.graph.initializer}
     after = {i.name: numpy_helper.to_array(i) for i in quantiser.quantised([], networks.samples(8)).graph.initializer}
     assert all(0 < np.abs(after[b] - before[b]).max() < 0.1 for b in ("b2", "b3"))
+
+
+def test_weights_are_fitted_where_that_is_asked_for(tmp_path: Path) -> None:
+    """To the same ranges as weights that are rounded to the nearest."""
+    source = networks.separable(tmp_path / "separable.onnx")
+    images = [np.random.default_rng(i).standard_normal((1, 3, 16, 16)).astype(np.float32) for i in range(4)]
+    fitting, nearest = (Quantiser(source, images, "minmax", fit_weights=fit) for fit in (True, False))
+    assert nearest.quantised([], images) == nearest.rounded([], images) == fitting.rounded([], images)
+    assert fitting.quantised([], images) != nearest.quantised([], images)
+
+
+def test_what_tensorrt_would_refuse_is_not_written(tmp_path: Path) -> None:
+    quantiser = Quantiser(networks.student(tmp_path / "student.onnx"), networks.samples(4), "minmax")
+    model = quantiser.quantised([], networks.samples(4))
+    name = next(n.input[2] for n in model.graph.node if n.op_type == "QuantizeLinear")
+    (zero,) = [i for i in model.graph.initializer if i.name == name]
+    zero.CopyFrom(numpy_helper.from_array(np.array(3, np.int8), name))
+    with pytest.raises(EngineError, match="its zero point is not 0"):
+        quantiser.save(model, tmp_path / "student.int8.onnx")
+    assert not (tmp_path / "student.int8.onnx").exists()
+
+
+def test_each_of_several_inputs_is_asked_for_and_looked_at(tmp_path: Path) -> None:
+    network = networks.stream(tmp_path / "stream.onnx")
+    frame, past = np.ones((1, 3, 4, networks.JOINTS, 1), np.float32), np.ones((1, 3), np.float32)
+    with pytest.raises(EngineError, match="has 2 inputs, calibration was given one"):
+        Quantiser(network, [frame], "minmax")
+    with pytest.raises(DataError, match="sample 1 holds NaN or infinite"):
+        Quantiser(network, [{"frame": frame, "past": past}, {"frame": frame, "past": np.nan * past}], "minmax")
+    assert Quantiser(network, [{"frame": frame, "past": past}], "minmax").layers == ["classifier"]
+
+
+def test_what_the_caller_logs_is_logged_as_before(tmp_path: Path) -> None:
+    level = logging.root.level
+    Quantiser(networks.student(tmp_path / "student.onnx"), networks.samples(2), "minmax")
+    assert logging.root.level == level
