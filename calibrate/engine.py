@@ -47,8 +47,12 @@ def engine(config: EngineConfig) -> None:
     """Build, compare, keep one, say why."""
     if (config.bundle is None) == (config.onnx is None):
         raise ConfigError("give a bundle or a network", hint="--bundle bundles/everyday, or --onnx pose.onnx")
-    if config.int8 is not None and config.frames is None:
-        raise ConfigError("a pose network is judged by the people it finds", hint="give --frames")
+    idle = {"clips": config.clips} if config.bundle is None else {"int8": config.int8, "frames": config.frames}
+    if unread := [name for name, path in idle.items() if path is not None]:
+        whose = "a bundle's student" if config.bundle is None else "a pose network, --onnx"
+        raise ConfigError(f"--{unread[0]} is for {whose}", hint="leave it out")
+    if (config.int8 is None) != (config.frames is None):
+        raise ConfigError("INT8 is judged by the people it finds", hint="give both --int8 and --frames, or neither")
     # These read ONNX files, and the command line does not need to.
     from calibrate.tensorrt.best_engine import best_pose, best_student, one_engine
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-import networks
 import numpy as np
 import pytest
 import tiny_bundle
@@ -248,5 +247,18 @@ def test_a_bundle_or_a_network_but_not_both(tmp_path: Path) -> None:
     for config in (EngineConfig(), EngineConfig(bundle=tmp_path, onnx=tmp_path / "x.onnx")):
         with pytest.raises(ConfigError, match="bundle or a network"):
             engine(config)
-    with pytest.raises(ConfigError, match="--frames"):
-        engine(EngineConfig(onnx=networks.student(tmp_path / "x.onnx"), int8=tmp_path / "x.int8.onnx"))
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        (("onnx", "int8"), "give both --int8 and --frames"),
+        (("onnx", "frames"), "give both --int8 and --frames"),
+        (("onnx", "clips"), "--clips is for a bundle's student"),
+        (("bundle", "frames"), "--frames is for a pose network"),
+        (("bundle", "int8"), "--int8 is for a pose network"),
+    ],
+)
+def test_a_file_that_would_not_be_looked_at_is_refused(tmp_path: Path, given: tuple[str, ...], line: str) -> None:
+    with pytest.raises(ConfigError, match=line):
+        engine(EngineConfig(**dict.fromkeys(given, tmp_path)))
