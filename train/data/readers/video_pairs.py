@@ -8,11 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.contract.errors import DataError
+from edge.contract.preprocess import Preprocessing, resample
 from edge.contract.types import Float32
 from train.data.clip import Recording, SkeletonClip, SkeletonSet, checked
 from train.data.readers.arrays import read_arrays
 from train.data.readers.reading import DEFAULT, Reading
 from train.video_pairs.manifest import FILE, pair_file, read_manifest
+
+UNSTEADY_FRAMES = 0.5
+"""A frame may come so much too early or too late without being moved to when it was taken."""
 
 
 def read_video_pairs(folder: Path, how: Reading = DEFAULT) -> SkeletonSet:
@@ -32,10 +36,10 @@ def read_video_pairs(folder: Path, how: Reading = DEFAULT) -> SkeletonSet:
             raise DataError(
                 f"its arrays do not fit each other and {FILE}", where=path, hint="remove it, repeat make pairs"
             )
-        if not (np.isfinite(times).all() and times[-1] > times[0]):
+        if not (np.isfinite(times).all() and (np.diff(times) > 0).all()):
             raise DataError("its times do not rise", where=path, hint="remove it, repeat make pairs")
         fps = (len(times) - 1) / float(times[-1] - times[0])
-        good, cheap = _one_body(high, fps), _one_body(low, fps)
+        good, cheap = _one_body(high, times, fps), _one_body(low, times, fps)
         clips.append(
             SkeletonClip(
                 id=name,
@@ -52,6 +56,13 @@ def read_video_pairs(folder: Path, how: Reading = DEFAULT) -> SkeletonSet:
     return checked(SkeletonSet("own videos", names, layouts["high"], tuple(clips), manifest.split, layouts["low"]))
 
 
-def _one_body(keypoints: Float32, fps: float) -> Recording:
+def _one_body(keypoints: Float32, times_s: NDArray[np.float64], fps: float) -> Recording:
+    """Keypoints (S, V, 3) seen at ``times_s`` (S,), as a recording of a steady rate.
+
+    Phones take fewer pictures where it is dark: what moved steadily would speed up there.
+    """
+    steady = times_s[0] + np.arange(len(times_s)) / fps
+    if np.abs(times_s - steady).max() > UNSTEADY_FRAMES / fps:
+        keypoints = resample(keypoints, times_s, steady, Preprocessing().max_gap_s)
     seen: NDArray[np.bool_] = keypoints[..., 2] > 0
     return Recording(keypoints[None, ..., :2].astype(np.float32), seen[None], fps)

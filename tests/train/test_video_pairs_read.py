@@ -1,0 +1,53 @@
+"""Pairs of videos as a training reads them: when each picture was taken counts."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge.contract.errors import DataError
+from edge.contract.layouts import layout
+from train.data.clip import SkeletonClip
+from train.data.readers.video_pairs import read_video_pairs
+from train.video_pairs.manifest import Manifest, pair_file, write_manifest
+
+JOINTS = len(layout("penn-13"))
+SPEED_PX_S = 100.0
+
+
+def read(folder: Path, times_s: np.ndarray) -> SkeletonClip:
+    """A person who walks steadily through the picture, in pictures taken at these times."""
+    poses = np.ones((len(times_s), JOINTS, 3), np.float32)
+    poses[..., 0] = SPEED_PX_S * times_s[:, None] + np.arange(JOINTS)
+    pair_file(folder, "walk/1.mp4").parent.mkdir(parents=True)
+    np.savez(pair_file(folder, "walk/1.mp4"), times_s=times_s, high=poses, low=poses)
+    write_manifest(
+        folder,
+        Manifest(
+            settings={}, classes=["walk"], layouts={"high": "penn-13", "low": "penn-13"}, versions={}, split="by hand",
+            subject="the only one", finished=True,
+            videos={"walk/1.mp4": {"class": "walk", "train": True, "frames": len(times_s)}},
+        ),
+    )  # fmt: skip
+    return read_video_pairs(folder).clips[0]
+
+
+def test_who_walks_steadily_does_so_where_a_phone_took_fewer_pictures_in_the_dark(tmp_path: Path) -> None:
+    # A second of 30 pictures, then two seconds of 15 each.
+    clip = read(tmp_path, np.concatenate([np.arange(30) / 30, 1 + np.arange(31) / 15]))
+    assert clip.fps == pytest.approx(60 / 3) and clip.low is not None and clip.low.fps == clip.fps
+    for recording in (clip, clip.low):
+        assert recording.seen.all()
+        steps = np.diff(recording.joints[0, :, :, 0], axis=0)
+        np.testing.assert_allclose(steps, SPEED_PX_S / clip.fps, atol=1e-2)
+
+
+def test_pictures_at_a_nearly_steady_rate_stay_as_they_were_taken(tmp_path: Path) -> None:
+    times_s = np.arange(60) / 30 + np.random.default_rng(0).uniform(-0.2, 0.2, 60) / 30
+    clip = read(tmp_path, times_s)
+    np.testing.assert_array_equal(clip.joints[0, :, 0, 0], (SPEED_PX_S * times_s).astype(np.float32))
+
+
+def test_times_that_go_back_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"1\.mp4\.npz: its times do not rise; remove it"):
+        read(tmp_path, np.array([0, 0.1, 0.05, 0.2]))
