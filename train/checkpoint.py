@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from edge.cli.console import print_warning
 from edge.contract.errors import ConfigError, DataError
 from edge.contract.files import replacing
 from edge.contract.layouts import layout
@@ -91,6 +92,20 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Write ``folder/checkpoint.pt`` whole."""
     with replacing(folder / FILE) as partial:
         torch.save({f.name: getattr(checkpoint, f.name) for f in fields(checkpoint)}, partial)
+
+
+def load_trained(folder: Path) -> Checkpoint:
+    """As load_checkpoint, of a run that is built upon: a warning where it was stopped before its end.
+
+    Of a run that may stop early by itself nobody can tell.
+    """
+    checkpoint = load_checkpoint(folder)
+    settings, trained = checkpoint.about["optimiser"], len(checkpoint.history)
+    if trained < settings["epochs"] and not settings["patience"]:
+        print_warning(
+            f"{folder}: {trained} of {settings['epochs']} epochs are trained; the command that began it trains the rest"
+        )
+    return checkpoint
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:

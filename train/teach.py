@@ -13,7 +13,7 @@ from torch import nn
 from edge.cli.console import console
 from edge.contract.bundle import sha256_of
 from edge.contract.errors import ConfigError
-from train.checkpoint import Checkpoint, build_network, load_checkpoint
+from train.checkpoint import Checkpoint, build_network, load_checkpoint, load_trained
 from train.configuration import StudentConfig, TeacherConfig
 from train.data.clip import SkeletonSet
 from train.data.pairs import Pairs, clip_layout
@@ -55,7 +55,7 @@ def train_student(config: StudentConfig) -> Accuracy:
     """Distil as configured and leave a run folder; see :func:`train.fit.fit`."""
     how = method(config.method)
     data = read_dataset(config.data)
-    taught = load_checkpoint(config.teacher)
+    taught = load_trained(config.teacher)
     fabric = launch(config.hardware)
     torch.manual_seed(config.seed)
     about = _about(config, data) | {"see": "lq", "method": config.method, **asdict(how)}

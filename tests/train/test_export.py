@@ -17,7 +17,7 @@ from edge.contract.errors import ConfigError, DataError
 from edge.contract.layouts import layout
 from edge.contract.preprocess import Preprocessing
 from edge.engines.registry import open_engine
-from train.checkpoint import load_checkpoint
+from train.checkpoint import load_checkpoint, load_trained, save_checkpoint
 from train.configuration import ExportConfig, Hardware, TeacherConfig
 from train.data.corruption.estimator_errors import EstimatorErrors
 from train.data.generated.kinematic import make_kinematic, people_for_testing
@@ -118,6 +118,20 @@ def test_the_bundle_is_whole_and_tells_where_it_comes_from(exported: Path) -> No
     reference = bundle.reference()
     given = open_engine(bundle.file("student.onnx")).run({"clip": reference["clips"]})["logits"]
     np.testing.assert_allclose(given, reference["logits"], atol=1e-5)
+
+
+def test_a_run_that_was_stopped_is_exported_with_a_warning_and_a_whole_one_without(
+    exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    load_trained(exported / "run")
+    assert capsys.readouterr().err == ""
+    whole = load_checkpoint(exported / "run")
+    settings = whole.about["optimiser"] | {"epochs": 55}
+    (tmp_path / "run").mkdir()
+    save_checkpoint(tmp_path / "run", replace(whole, about=whole.about | {"optimiser": settings}))
+    load_trained(tmp_path / "run")
+    told = " ".join(capsys.readouterr().err.split())
+    assert "warning:" in told and "1 of 55 epochs are trained; the command that began it trains the rest" in told
 
 
 def test_a_run_on_a_recorded_dataset_asks_for_its_folder_by_the_name_of_the_flag_there_is(exported: Path) -> None:

@@ -20,7 +20,7 @@ from edge.contract.manifest import Manifest
 from edge.contract.preprocess import Preprocessing
 from edge.contract.types import Float32
 from edge.engines.registry import open_engine
-from train.checkpoint import Checkpoint, load_checkpoint
+from train.checkpoint import Checkpoint, load_trained
 from train.configuration import ExportConfig
 from train.data.corruption.estimator_errors import EstimatorErrors
 from train.data.generated import body
@@ -41,7 +41,7 @@ CALIBRATION_CLIPS = 4096
 
 def export(config: ExportConfig) -> None:
     """Export, check the ONNX against PyTorch, measure its accuracy on ONNX Runtime, write the bundle."""
-    checkpoint = load_checkpoint(config.run)
+    checkpoint = load_trained(config.run)
     train, test = clips_of(checkpoint, config.data, config.cache)
     low, _, labels = test.batch(np.arange(len(test)))
 

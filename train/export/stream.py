@@ -13,7 +13,7 @@ from edge.contract.errors import ConfigError
 from edge.contract.files import write_arrays
 from edge.contract.manifest import Manifest
 from edge.contract.preprocess import Preprocessing
-from train.checkpoint import load_checkpoint
+from train.checkpoint import load_trained
 from train.configuration import StreamExportConfig
 from train.export.bundle import FEW_CLIPS, clips_of, reference_clips, save_clips
 from train.export.stream_files import stream_form
@@ -25,7 +25,7 @@ def export_stream(config: StreamExportConfig) -> None:
 
     Raises ConfigError for a run that does not fit.
     """
-    checkpoint, manifest = load_checkpoint(config.run), read_bundle(config.bundle).manifest
+    checkpoint, manifest = load_trained(config.run), read_bundle(config.bundle).manifest
     network = checkpoint.rebuild()
     if not isinstance(network, DenseGcnStream) or network.bodies != 1:
         raise ConfigError(

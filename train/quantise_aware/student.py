@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from edge.cli.console import console
 from edge.contract.bundle import STUDENT_FP32, STUDENT_INT8, Bundle, read_bundle, write_manifest
 from edge.contract.errors import BundleError, ConfigError, DataError
-from train.checkpoint import Checkpoint, load_checkpoint
+from train.checkpoint import Checkpoint, load_trained
 from train.configuration import QuantiseAwareConfig
 from train.data.pairs import Pairs
 from train.distillation.methods import Method, method
@@ -49,7 +49,7 @@ def quantise_aware(config: QuantiseAwareConfig) -> None:
     Raises ConfigError for a run that no teacher taught, or a teacher of other data, BundleError for a bundle of another
     student.
     """
-    checkpoint, taught = load_checkpoint(config.run), load_checkpoint(config.teacher)
+    checkpoint, taught = load_trained(config.run), load_trained(config.teacher)
     how = _method_of(checkpoint, config.run)
     refuse_foreign(taught, checkpoint.about, config.teacher)
     exact, bundle = checkpoint.rebuild().requires_grad_(False), read_bundle(config.bundle)
