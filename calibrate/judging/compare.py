@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from edge.cli.console import console
+from edge.contract.errors import EngineError
 from edge.contract.types import Float32
 from edge.engines.engine import Engine
 from edge.latency import percentiles
@@ -51,8 +52,14 @@ def one_by_one(clips: Array) -> list[Array]:
 
 
 def logits_of(engine: Engine, clips: Float32, what: str) -> Float32:
-    """Logits (N, K) of clips (N, C, T, V, M), one run each. what: said beside the bar."""
+    """Logits (N, K) of clips (N, C, T, V, M), one run each. what: said beside the bar.
+
+    Raises EngineError where one is not finite, as the loop does: of NaN the first class is the greatest, which may be
+    right.
+    """
     (logits,) = outputs(engine, one_by_one(clips), what).values()
+    if not np.isfinite(logits).all():
+        raise EngineError("the network answered with NaN or infinite values", where=engine.describe())
     return logits
 
 

@@ -6,14 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from calibrate.calibration_set import LabelledClips
 from calibrate.judging.compare import Array, agreement, logits_of, top1
 from calibrate.judging.compare_poses import people_agreement
 from calibrate.listening import Listening
 from calibrate.pose_inputs import Family, estimator
-from edge.contract.errors import EngineError
 from edge.contract.types import Float32, Image, Pose
 from edge.engines.engine import Engine
 from edge.pose.estimator import PoseEstimator
@@ -43,17 +40,17 @@ def judge_by_logits(clips: Float32, logits: Float32, reference: str) -> Judge:
     """Decisions on clips (N, C, T, V, M) against the logits (N, K) that are known for them."""
 
     def loss(engine: Engine) -> Loss:
-        return Loss(100 * agreement(logits, _decided(engine, clips)))
+        return Loss(100 * agreement(logits, logits_of(engine, clips, DECIDING)))
 
     return Judge(reference, clips[:1], loss)
 
 
 def judge_by_labels(fp32: Engine, test: LabelledClips) -> Judge:
     """Decisions and top-1 against an FP32 engine, on labelled clips."""
-    wanted = _decided(fp32, test.clips)
+    wanted = logits_of(fp32, test.clips, DECIDING)
 
     def loss(engine: Engine) -> Loss:
-        given = wanted if engine is fp32 else _decided(engine, test.clips)
+        given = wanted if engine is fp32 else logits_of(engine, test.clips, DECIDING)
         drop = 100 * (top1(wanted, test.labels) - top1(given, test.labels))
         return Loss(100 * agreement(wanted, given), drop)
 
@@ -71,14 +68,6 @@ def judge_by_people(fp32: Engine, family: Family, pictures: Sequence[Image], fra
         return Loss(100 * people_agreement(wanted, found).share)
 
     return Judge(f"{fp32.describe()}, {len(pictures)} pictures of {frames.name}", sample, loss)
-
-
-def _decided(engine: Engine, clips: Float32) -> Float32:
-    """Logits (N, K). EngineError where one is not finite, as in the loop: of NaN the first class is greatest."""
-    logits = logits_of(engine, clips, DECIDING)
-    if not np.isfinite(logits).all():
-        raise EngineError("the network answered with NaN or infinite values", where=engine.describe())
-    return logits
 
 
 def _people(device: PoseEstimator, pictures: Sequence[Image]) -> list[list[Pose]]:
