@@ -131,14 +131,14 @@ def _figures(config: RunConfig, outcome: RunOutcome, history: LatencyHistory) ->
 
 def conclude(config: RunConfig, outcome: RunOutcome, history: LatencyHistory) -> None:
     """The tables, and where the files are."""
-    rate = f"{outcome.frames} pictures in {outcome.seconds:.1f} s, {outcome.frames / outcome.seconds:.1f} a second"
+    rate = f"{outcome.frames} frames in {outcome.seconds:.1f} s, {outcome.frames / outcome.seconds:.1f} per second"
     console.print(latency_table(history.summary(), f"Latency: {rate}"))
     if outcome.dropped:
-        console.print(f"{outcome.dropped} pictures of the camera were not looked at: newer ones had come")
+        console.print(f"{outcome.dropped} frames of the camera were dropped: newer ones had come")
     for name, count in outcome.given_up.items():
         console.print(f"output {name} was too slow for {count} results: newer ones took their place")
     if outcome.failed:
-        console.print(f"warning: {outcome.failed} pictures have no answer, because a stage failed")
+        console.print(f"warning: {outcome.failed} frames have no answer, because a stage failed")
     if (table := outcome.times.table()).rows:
         console.print(table)
     elif outcome.times.seconds:

@@ -87,7 +87,7 @@ def test_the_people_are_where_they_are_in_the_recording(done):
 def test_stdout_is_left_for_data_and_the_tables_are_on_stderr(done):
     process, _ = done
     assert process.stdout == ""
-    for part in ("outside the networks", "p99 ms", "seconds", "#1", "written", "BlazePose", "100 pictures"):
+    for part in ("outside the networks", "p99 ms", "seconds", "#1", "written", "BlazePose", "100 frames"):
         assert part in process.stderr
     assert "Traceback" not in process.stderr and "XNNPACK" not in process.stderr
 
