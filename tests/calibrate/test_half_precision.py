@@ -104,9 +104,8 @@ def test_a_channel_of_next_to_no_weights_is_built_by_tensorrt(tmp_path: Path) ->
     pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
     from calibrate.tensorrt.parser_gate import gate
 
-    half = in_half_precision(onnx.load(eight_bit_convolution(tmp_path, np.full(6, 127), SCALES)))
-    onnx.save(half, str(tmp_path / "half.onnx"))
-    assert gate(tmp_path / "half.onnx", ("SM86",)).errors == ()
+    report = gate(eight_bit_convolution(tmp_path, np.full(6, 127), SCALES), ("SM86",))
+    assert report.errors == () and set(report.engine_bytes) == {"SM86", "SM86, in half precision"}
 
 
 @pytest.mark.parametrize("form", [{"value_float": 2.0}, {"value_floats": [2.0, -1e9, 3.0, 0.5]}])
@@ -122,11 +121,26 @@ def test_constants_in_their_short_forms_are_in_half_precision_too(tmp_path: Path
     np.testing.assert_array_equal(networks.run(half, x), np.maximum(x, next(iter(form.values()))))
 
 
-@pytest.mark.parametrize("quantised", [False, True])
-def test_tensorrt_builds_it(tmp_path: Path, int8: onnx.ModelProto, quantised: bool) -> None:
+@pytest.mark.parametrize("name", ["s.onnx", "s.int8.onnx"])
+def test_tensorrt_builds_it(tmp_path: Path, int8: onnx.ModelProto, name: str) -> None:
     pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
     from calibrate.tensorrt.parser_gate import gate
 
-    half = in_half_precision(int8 if quantised else onnx.load(tmp_path / "s.onnx"))
-    onnx.save(half, str(tmp_path / "half.onnx"))
-    assert gate(tmp_path / "half.onnx", ("SM86",)).errors == ()
+    report = gate(tmp_path / name, ("SM86",))
+    assert report.errors == () and set(report.engine_bytes) == {"SM86", "SM86, in half precision"}
+
+
+def test_what_cannot_be_in_half_precision_is_told_by_the_gate(tmp_path: Path, int8: onnx.ModelProto) -> None:
+    """Where TensorRT takes the file as it is: up to 10 the engine is built, from 11 on it is not."""
+    pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
+    from calibrate.tensorrt.parser_gate import gate
+
+    scale = next(n.input[1] for n in int8.graph.node if n.op_type == "QuantizeLinear")
+    (found,) = [i for i in int8.graph.initializer if i.name == scale]
+    found.CopyFrom(numpy_helper.from_array(np.float32(1e-9), scale))
+    onnx.save(int8, tmp_path / "small.onnx")
+    report = gate(tmp_path / "small.onnx", ("SM86",))
+    assert [str(e) for e in report.errors] == [
+        f"in half precision: the scale {scale} is too small for half precision; choose fp16 or fp32"
+    ]
+    assert set(report.engine_bytes) == {"SM86"}
