@@ -19,7 +19,8 @@ from edge.loop.handoff import Handoff, Newest, Stopped
 from edge.loop.outcome import Limits, RunOutcome
 from edge.loop.pose_stage import PoseStage
 from edge.loop.turns import Turns
-from edge.sinks.outlet import Outlet, given_up
+from edge.sinks.outlet import Outlet
+from edge.sinks.outlets import Outlets
 
 STOPPING_S = 8.0
 """A stage that has not ended so long after it was told to hangs in a driver, and is left behind."""
@@ -68,14 +69,13 @@ class Pipeline:
         warn: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._source, self._pose, self._action = source, pose, action
-        self._outlets, self._history, self._limits, self._on_result = outlets, history, limits, on_result
+        self._outlets, self._history, self._limits, self._on_result = Outlets(outlets), history, limits, on_result
         self._pictures: Handoff[Taken] = Newest() if source.live else Handoff(AHEAD)
         self._sightings: Handoff[tuple[Taken, Sighting]] = Handoff(0 if source.live else AHEAD)
         self._stopping, self._done = threading.Event(), threading.Event()
         self._accept, self._warn = accept, warn
         self._error: BaseException | None = None
-        self._ending, self._outlets_ended, self._counting = threading.Lock(), False, threading.Lock()
-        self._outcome = RunOutcome()
+        self._counting, self._outcome = threading.Lock(), RunOutcome()
         self._turns, self._is_hanging = Turns(), False
 
     def stop(self) -> None:
@@ -102,7 +102,8 @@ class Pipeline:
             sys.setswitchinterval(before_s)
 
     def _run(self) -> RunOutcome:
-        self._open_outlets()
+        self._source.tell = self._tell
+        self._outlets.open(self.stop)
         start = time.perf_counter()
         watch = threading.Thread(target=self._watch, name="watch", daemon=True)
         stages = [
@@ -115,16 +116,14 @@ class Pipeline:
         ]
         try:
             self._start([watch, *stages])
-            for outlet in self._outlets:
-                if outlet.terms.here:
-                    outlet.work()
+            self._outlets.work()
             self._done.wait()
         except KeyboardInterrupt:
             # A second Ctrl-C, because something does not answer. What there is, is whole.
             self.stop()
         self._done.set()
-        self._end_outlets()
-        hanging = [outlet.name for outlet in self._outlets if not outlet.join()]
+        self._outlets.end(self._is_worthless)
+        hanging = self._outlets.join()
         deadline = time.monotonic() + (LOOK_S if self._is_hanging else STOPPING_S)
         for thread in stages:
             if thread.ident is not None:
@@ -133,8 +132,8 @@ class Pipeline:
         self._outcome.seconds = time.perf_counter() - start
         if isinstance(self._pictures, Newest):
             self._outcome.dropped = self._pictures.dropped
-        self._outcome.given_up = given_up(self._outlets)
-        self._outcome.unwritten = tuple(outlet.name for outlet in self._outlets if outlet.error is not None)
+        self._outcome.given_up = self._outlets.given_up
+        self._outcome.unwritten = self._outlets.unwritten
         return self._concluded()
 
     def _start(self, threads: Sequence[threading.Thread]) -> None:
@@ -162,7 +161,7 @@ class Pipeline:
             self.stop()
             self._sightings.end()
             if not self._done.wait(LOOK_S):  # for it is the action stage that hangs
-                self._end_outlets()
+                self._outlets.end(self._is_worthless)
                 self._done.set()
 
     def _concluded(self) -> RunOutcome:
@@ -175,39 +174,17 @@ class Pipeline:
         return self._outcome
 
     def _first_error(self) -> BaseException | None:
-        return self._error or next((o.error for o in self._outlets if o.error is not None), None)
+        return self._error or self._outlets.error
 
     def _is_kept_despite(self, error: BaseException) -> bool:
         """Whether outlets keep what was found until then. A recording can be run again, a camera not asked again."""
         return bool(self._outcome.frames) and (self._source.live or isinstance(error, StageError))
 
-    def _open_outlets(self) -> None:
-        self._source.tell = self._tell
-        begun: list[Outlet] = []
-        try:
-            for outlet in self._outlets:
-                outlet.on_end = self.stop
-                begun.append(outlet)
-                outlet.open()
-        except BaseException:
-            # Those that were not begun have nothing to finish, and are not waited for.
-            for outlet in begun:
-                outlet.end(failed=True)
-            for outlet in begun:
-                if outlet.terms.here:
-                    outlet.work()
-                outlet.join()
-            raise
-
-    def _end_outlets(self) -> None:
-        with self._ending:
-            if not self._outlets_ended:
-                self._outlets_ended = True
-                error = self._first_error()
-                nothing = self._stopping.is_set() and not self._outcome.frames
-                failed = nothing or (error is not None and not self._is_kept_despite(error))
-                for outlet in self._outlets:
-                    outlet.end(failed=failed)
+    def _is_worthless(self) -> bool:
+        """Whether outlets are to keep nothing, as the run stands."""
+        error = self._first_error()
+        stopped_before_any = self._stopping.is_set() and not self._outcome.frames
+        return stopped_before_any or (error is not None and not self._is_kept_despite(error))
 
     def _work(self, name: str, stage: Callable[[], None], afterwards: Callable[[], None]) -> None:
         try:
@@ -260,8 +237,7 @@ class Pipeline:
     def _hand_on(self, result: FrameResult) -> None:
         outcome = self._outcome
         self._history.add(outcome.frames, result.latency_ms)
-        for outlet in self._outlets:
-            outlet.put(outcome.frames, result)
+        self._outlets.put(outcome.frames, result)
         outcome.frames += 1
         outcome.with_poses += bool(result.poses)
         outcome.failed += result.failure is not None
@@ -280,15 +256,14 @@ class Pipeline:
                 self._accept(self._outcome)
         except BaseException as error:  # noqa: BLE001 raised again by run(), which would otherwise wait for ever
             self._error = self._error or error
-        self._end_outlets()
+        self._outlets.end(self._is_worthless)
         self._done.set()
 
     def _tell(self, event: Event) -> None:
         self._count_told(1)
         if event.text is not None:
             self._warn(event.text)
-        for outlet in self._outlets:
-            outlet.tell(event)
+        self._outlets.tell(event)
 
     def _count_told(self, events: int) -> None:
         # The source tells of what happens to it on a thread of its own.
