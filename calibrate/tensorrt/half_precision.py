@@ -39,8 +39,10 @@ def in_half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
     """
     result = _with_half_scales(model) if is_quantised(model) else copied(model)
     graph = result.graph
+    # By how much a map is enlarged is no value of the map, and single precision in every operator set.
+    scales = {name for node in graph.node if node.op_type == "Resize" for name in node.input[1:]}
     for initializer in graph.initializer:
-        if initializer.data_type == TensorProto.FLOAT:
+        if initializer.data_type == TensorProto.FLOAT and initializer.name not in scales:
             half = _half(numpy_helper.to_array(initializer))
             initializer.CopyFrom(numpy_helper.from_array(half, initializer.name))
     for node in graph.node:

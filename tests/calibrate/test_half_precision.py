@@ -108,6 +108,20 @@ def test_a_channel_of_next_to_no_weights_is_built_by_tensorrt(tmp_path: Path) ->
     assert report.errors == () and set(report.engine_bytes) == {"SM86", "SM86, in half precision"}
 
 
+def test_a_map_is_enlarged_by_as_much_as_before(tmp_path: Path) -> None:
+    node = networks.helper.make_node("Resize", ["x", "", "scales"], ["y"], mode="linear")
+    scales = {"scales": np.array([1, 1, 2.5, 3.1], np.float32)}
+    path = networks.save(tmp_path / "r.onnx", [node], scales, (("x", [1, 3, 8, 8]), ("y", [1, 3, 20, 24])))
+    half = in_half_precision(onnx.load(path))
+    onnx.checker.check_model(half, full_check=True)
+    x = np.random.default_rng(0).standard_normal((1, 3, 8, 8)).astype(np.float32)
+    np.testing.assert_allclose(networks.run(half, x), networks.run(path, x), atol=0.01)
+    pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
+    from calibrate.tensorrt.parser_gate import gate
+
+    assert gate(path, ("SM86",)).errors == ()
+
+
 @pytest.mark.parametrize("form", [{"value_float": 2.0}, {"value_floats": [2.0, -1e9, 3.0, 0.5]}])
 def test_constants_in_their_short_forms_are_in_half_precision_too(tmp_path: Path, form: dict) -> None:
     nodes = [
