@@ -1,0 +1,73 @@
+"""The engine of a pose network that is kept: the fastest that finds the same people, on a board faked at the driver."""
+
+import re
+from pathlib import Path
+
+import cv2
+import networks
+import numpy as np
+import onnxruntime as ort
+import pytest
+from heatmap_person import SIDE, person_network
+
+from calibrate.engine import EngineConfig, engine
+from calibrate.quantisation.quantise import Quantiser
+from edge.contract.errors import EngineError
+from edge.engines.registry import open_engine
+
+JOINTS = np.random.default_rng(1).uniform(0.1, 0.9, (18, 2)).astype(np.float32)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, Path]:
+    """A network that always sees one person, an INT8 file, and a folder of pictures."""
+    person_network(tmp_path / "pose.onnx", JOINTS)
+    images = [np.ones((1, 3, 16, 16), np.float32)]
+    Quantiser(networks.separable(tmp_path / "any.onnx"), images, "minmax").write(tmp_path / "pose.int8.onnx")
+    for i in range(3):
+        cv2.imwrite(str(tmp_path / f"{i}.png"), np.full((SIDE, SIDE, 3), 50 * i, np.uint8))
+    return {"onnx": tmp_path / "pose.onnx", "int8": tmp_path / "pose.int8.onnx", "frames": tmp_path}
+
+
+def kept(board, files: dict[str, Path], capsys, **maps: float) -> tuple[str, str]:
+    """Precision of the engine that stays, and what was said. maps: precision -> factor of its heatmaps."""
+    session = ort.InferenceSession(str(files["onnx"]))
+
+    def compute(flags: set[str], image: np.ndarray) -> tuple[np.ndarray, ...]:
+        precision = "int8" if "INT8" in flags else "fp16" if "FP16" in flags else "fp32"
+        heatmaps, fields = session.run(["cmap", "paf"], {"image": image})
+        return np.float32(maps.get(precision, 1)) * heatmaps, fields
+
+    shape = {"image": (1, SIDE, SIDE, 3)}
+    board(inputs=shape, outputs=("cmap", "paf"), kinds={"image": "UINT8"}, compute=compute)
+    engine(EngineConfig(**files, out=files["frames"] / "best.engine"))
+    opened = open_engine(files["frames"] / "best.engine")
+    about = opened.describe().split(", ")[2]
+    opened.close()
+    return about, " ".join(re.sub("[│┃]", " ", capsys.readouterr().err).split())
+
+
+@pytest.fixture(autouse=True)
+def few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("calibrate.tensorrt.best_engine.ROUNDS", 2)
+
+
+def test_an_engine_that_finds_nobody_is_not_kept(board, files: dict[str, Path], capsys) -> None:
+    about, said = kept(board, files, capsys, fp16=0.0, int8=0.0)
+    assert about == "FP32"
+    assert said.count("agrees on 0.00 %, 80 % are wanted") == 2
+
+
+def test_an_engine_that_answers_with_nan_is_not_kept_and_the_others_are_judged(
+    board, files: dict[str, Path], capsys
+) -> None:
+    """As in half precision, whose largest number is 65504."""
+    about, said = kept(board, files, capsys, fp32=1.0, fp16=np.nan, int8=1.0)
+    assert about in ("FP32", "INT8+FP16")
+    assert "NaN or infinite values" in said
+
+
+def test_without_a_yardstick_that_answers_there_is_no_engine(board, files: dict[str, Path], capsys) -> None:
+    with pytest.raises(EngineError, match="NaN or infinite"):
+        kept(board, files, capsys, fp32=np.nan)
+    assert not (files["frames"] / "best.engine").exists()
