@@ -13,7 +13,7 @@ from calibrate.calibration_set import METHODS, Method, check_clips, load_clips, 
 from calibrate.judging.compare import agreement, deviation, logits_of, one_by_one, top1
 from edge.cli.console import console
 from edge.contract.bundle import STUDENT_FP32, read_bundle
-from edge.contract.files import write_json
+from edge.contract.files import require_writable, write_json
 from edge.engines.registry import open_engine
 
 
@@ -49,7 +49,7 @@ class MethodResult:
 
 
 def compare_methods(config: MethodsConfig) -> None:
-    """Print the table, write it as JSON."""
+    """Print the table, write it as JSON. Raises OutputError before the work."""
     from calibrate.quantisation.quantise import Quantiser
 
     bundle = read_bundle(config.bundle)
@@ -57,6 +57,7 @@ def compare_methods(config: MethodsConfig) -> None:
     calibration, test = (check_clips(bundle, load_clips(path), path) for path in (config.clips, config.test))
     ids = stratified(calibration.labels, config.samples, config.seed)
     samples = one_by_one(calibration.clips[ids])
+    require_writable(config.report)
     wanted = logits_of(open_engine(source), test.clips, "FP32")
     results = []
     with tempfile.TemporaryDirectory(prefix="skd-methods-") as folder:

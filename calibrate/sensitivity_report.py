@@ -13,7 +13,7 @@ from calibrate.calibration_set import Method, check_clips, load_clips, stratifie
 from calibrate.judging.compare import one_by_one
 from edge.cli.console import console
 from edge.contract.bundle import STUDENT_FP32, read_bundle
-from edge.contract.files import replacing, write_json
+from edge.contract.files import replacing, require_writable, write_json
 
 if TYPE_CHECKING:
     # At run time only with ONNX Runtime, which a device that builds engines lacks.
@@ -39,7 +39,7 @@ class SensitivityConfig:
 
 
 def report_sensitivity(config: SensitivityConfig) -> None:
-    """Rank the layers, then print the table and write JSON and PNG."""
+    """Rank the layers, then print the table and write JSON and PNG. Raises OutputError before the work."""
     from calibrate.quantisation.quantise import Quantiser
     from calibrate.quantisation.sensitivity import layer_losses
 
@@ -47,14 +47,16 @@ def report_sensitivity(config: SensitivityConfig) -> None:
     clips = check_clips(bundle, load_clips(config.clips), config.clips)
     ids = stratified(clips.labels, config.samples, config.seed)
     samples = one_by_one(clips.clips[ids])
+    table_file, picture_file = config.out / "sensitivity.json", config.out / "sensitivity.png"
+    require_writable(table_file, picture_file)
     quantiser = Quantiser(bundle.file(STUDENT_FP32), samples, config.method)
     losses = layer_losses(quantiser, samples, decides=True)
     table = Table("layer alone in INT8", "disagreement with FP32 %", "error of logits", title=f"{len(samples)} clips")
     for loss in losses:
         table.add_row(loss.layer, f"{100 * loss.decisions_lost:.2f}", f"{loss.error:.5f}")
     console.print(table)
-    write_json(config.out / "sensitivity.json", [asdict(loss) for loss in losses])
-    _draw(losses, config.out / "sensitivity.png")
+    write_json(table_file, [asdict(loss) for loss in losses])
+    _draw(losses, picture_file)
 
 
 def _draw(losses: Sequence[LayerLoss], path: Path) -> None:

@@ -26,7 +26,7 @@ from calibrate.judging.compare import (
 from edge.cli.console import console
 from edge.contract.bundle import CALIBRATION, STUDENT_FP32, STUDENT_INT8, Bundle, read_bundle
 from edge.contract.errors import ConfigError, EngineError, MissingDependency
-from edge.contract.files import write_json
+from edge.contract.files import require_writable, write_json
 from edge.contract.manifest import AccuracyBudget
 from edge.contract.types import Float32
 from edge.engines.engine import Engine
@@ -94,7 +94,7 @@ class NetworkResult:
 
 
 def verify(config: VerifyConfig) -> None:
-    """Print and write the verdict; exit code 1 where a budget was missed."""
+    """Print and write the verdict; exit code 1 where a budget was missed. Raises OutputError before the work."""
     bundle = read_bundle(config.bundle)
     stored = bundle.reference()
     test = None if config.clips is None else check_clips(bundle, load_clips(config.clips), config.clips)
@@ -108,6 +108,7 @@ def verify(config: VerifyConfig) -> None:
         fp32 = bundle.file(STUDENT_FP32)
         opened = {fp32: open_engine(fp32, threads=config.threads), **opened}
     size = bundle.manifest.files[STUDENT_FP32].bytes
+    require_writable(config.report)
     measured = _measured(opened, size, stored, test)
     fp32_result = None if config.held_out else measured[0]
     results = [replace(r, missed=_missed(r, fp32_result, budget)) for r in measured]

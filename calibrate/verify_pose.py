@@ -14,7 +14,7 @@ from calibrate.pictures import evenly_spaced
 from calibrate.pose_inputs import Family, estimator, pose_inputs
 from calibrate.verify import OVER_BUDGET
 from edge.cli.console import console
-from edge.contract.files import write_json
+from edge.contract.files import require_writable, write_json
 from edge.contract.manifest import AccuracyBudget
 from edge.engines.registry import open_engine
 from edge.pose.heatmap_estimator import PEAKS
@@ -63,12 +63,13 @@ class PoseVerdict:
 
 
 def verify_pose(config: VerifyPoseConfig) -> None:
-    """Print and write the verdict; exit code 1 where the budget was missed."""
+    """Print and write the verdict; exit code 1 where the budget was missed. Raises OutputError before the work."""
     budget = AccuracyBudget(min_agreement=config.min_people_agreement)
     pictures = [picture for _, picture in evenly_spaced(config.frames, config.samples)]
     paths = (config.network, config.candidate)
     inputs = pose_inputs(config.network, config.family, pictures)
     engines = [open_engine(path, threads=config.threads) for path in paths]
+    require_writable(config.report)
     maps = [outputs(engine, inputs, f"running {path.name}") for engine, path in zip(engines, paths, strict=True)]
     estimators = [estimator(engine, config.family) for engine in engines]
     people = people_agreement(*([e.estimate(p) for p in pictures] for e in estimators))

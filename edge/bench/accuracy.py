@@ -17,7 +17,7 @@ from edge.cli.console import console
 from edge.cli.exit_codes import FAILED
 from edge.contract.bundle import STUDENT_FP32, Bundle, read_bundle
 from edge.contract.errors import ConfigError
-from edge.contract.files import write_json
+from edge.contract.files import require_writable, write_json
 from edge.contract.types import Float32
 from edge.loop.config import RunConfig
 from edge.machine import machine
@@ -82,10 +82,11 @@ class Judged:
 
 
 def accuracy(config: AccuracyConfig) -> None:
-    """Measure, write and show; exit code 1 where a floor was missed."""
+    """Measure, write and show; exit code 1 where a floor was missed. Raises OutputError before anything is measured."""
     bundle = read_bundle(config.bundle)
     students, reference = _students(config, bundle)
     asked = students if reference is None else [*students, reference]
+    require_writable(config.report, config.confusion)
     labels, judged = _by_videos(config, bundle, asked) if config.videos else _by_clips(config, bundle, asked)
     fp32 = None if reference is None else judged.pop()
     with_figures = [(one, accuracy_figures(one.scores, labels)) for one in judged]

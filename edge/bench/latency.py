@@ -19,9 +19,9 @@ from edge.bench.query_times import QueryTimes, pose_network_times
 from edge.bench.student_batches import BatchTimes, student_batches
 from edge.capture.source import CaptureConfig
 from edge.cli.console import console, print_warning
-from edge.contract.bundle import read_bundle
+from edge.contract.bundle import Bundle, read_bundle
 from edge.contract.errors import ConfigError, SourceError
-from edge.contract.files import write_json, write_text
+from edge.contract.files import require_writable, write_json, write_text
 from edge.loop.config import RunConfig
 from edge.machine import machine
 from edge.pose.registry import PoseConfig
@@ -72,13 +72,19 @@ class LatencyConfig:
 
 
 def latency(config: LatencyConfig) -> None:
-    """Measure, write and show. Raises SourceError for a source that ends within the warm-up."""
+    """Measure, write and show.
+
+    Raises SourceError for a source that ends within the warm-up, OutputError before anything is measured.
+    """
     if config.compare is not None:
         compare(*config.compare)
         return
     from edge.bench.distribution_picture import distribution_picture
     from edge.bench.png import write_png
 
+    bundle = read_bundle(config.bundle)
+    files = [config.out / name for name in ("latency.json", "latency.md", "latency.png")]
+    require_writable(*files)
     source = config.source or str(fetch(DEMO_CLIP)[0])
     run_config = RunConfig(
         source,
@@ -92,7 +98,7 @@ def latency(config: LatencyConfig) -> None:
     load = os.getloadavg()[0]
     if load > (os.cpu_count() or 1) / 2:
         print_warning(f"the machine is busy (load {load:.1f}): the figures will be of that")
-    taken = _measure(config, run_config)
+    taken = _measure(config, run_config, bundle)
     report = {
         "format": FORMAT,
         "machine": machine(),
@@ -103,7 +109,6 @@ def latency(config: LatencyConfig) -> None:
         "warm_up_frames": config.warm_up_frames,
         **latency_figures(taken, config.display),
     }
-    files = [config.out / name for name in ("latency.json", "latency.md", "latency.png")]
     write_json(files[0], report)
     write_text(files[1], text := as_markdown(report))
     values_ms = {name: np.concatenate([run.values_ms[name] for run in taken.runs]) for name in taken.stages}
@@ -112,8 +117,7 @@ def latency(config: LatencyConfig) -> None:
     console.print(f"written  {', '.join(map(str, files))}")
 
 
-def _measure(config: LatencyConfig, run_config: RunConfig) -> Taken:
-    bundle = read_bundle(config.bundle)
+def _measure(config: LatencyConfig, run_config: RunConfig, bundle: Bundle) -> Taken:
     runs: list[LoopRun] = []
     batches: list[list[BatchTimes]] = []
     networks: list[dict[str, QueryTimes]] = []

@@ -45,16 +45,7 @@ def replacing(path: Path) -> Iterator[Path]:
     process is writing the same file.
     """
     with writing(path):
-        # A link stays, and the file that it names is written. Path.resolve would raise no OSError for a link to itself.
-        place = Path(os.path.realpath(path))
-        place.parent.mkdir(parents=True, exist_ok=True)
-        # Before the work rather than after it.
-        if place.is_dir():
-            raise IsADirectoryError(errno.EISDIR, "a folder has this name")
-        if place.exists() and not place.is_file():
-            raise OSError(errno.EINVAL, "it is a pipe or a device")
-        partial = place.with_name(f"{place.stem}.partial{path.suffix}")
-        held = _alone(partial)
+        place, partial, held = _begun(path)
         try:
             yield partial
             partial.replace(place)
@@ -64,6 +55,32 @@ def replacing(path: Path) -> Iterator[Path]:
         finally:
             # Once it is in its place, a file of the partial's name is another run's.
             os.close(held)
+
+
+def require_writable(*paths: Path | None) -> None:
+    """Before a long work whose result they are to hold: raises what :func:`replacing` would, and leaves no file.
+
+    None: a file that nobody asked for.
+    """
+    for path in filter(None, paths):
+        with writing(path):
+            _, partial, held = _begun(path)
+            partial.unlink(missing_ok=True)
+            os.close(held)
+
+
+def _begun(path: Path) -> tuple[Path, Path, int]:
+    """The file to write, the partial one beside it, empty, and the descriptor that keeps others off that."""
+    # A link stays, and the file that it names is written. Path.resolve would raise no OSError for a link to itself.
+    place = Path(os.path.realpath(path))
+    place.parent.mkdir(parents=True, exist_ok=True)
+    # Before the work rather than after it.
+    if place.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "a folder has this name")
+    if place.exists() and not place.is_file():
+        raise OSError(errno.EINVAL, "it is a pipe or a device")
+    partial = place.with_name(f"{place.stem}.partial{path.suffix}")
+    return place, partial, _alone(partial)
 
 
 def _alone(partial: Path) -> int:

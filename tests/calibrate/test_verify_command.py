@@ -39,6 +39,20 @@ def test_verify_passes_within_the_budget_and_reports(bundle: Path, tmp_path: Pat
     assert [n["labelled"] for n in json.loads(report.read_text())["networks"]] == [None, None]
 
 
+def test_a_report_that_cannot_be_written_is_told_before_the_work(bundle: Path, tmp_path: Path, capsys) -> None:
+    (tmp_path / "taken").write_text("a file")
+    data = ("--clips", tmp_path / "calibration.npz")
+    for argv in (
+        ("verify", "--report", tmp_path / "taken" / "a.json", "--candidate", bundle / "student.onnx"),
+        ("methods", "--report", tmp_path / "taken" / "a.json", *data, "--test", tmp_path / "test.npz"),
+        ("sensitivity", "--out", tmp_path / "taken", *data),
+    ):
+        with pytest.raises(SystemExit) as left:
+            calibrate(*argv, "--bundle", bundle)
+        said = capsys.readouterr().err
+        assert left.value.code == 2 and said.startswith(f"error: {tmp_path}/taken/") and said.count("\n") == 1
+
+
 def test_the_budget_is_the_bundles_own(bundle: Path, tmp_path: Path, capsys) -> None:
     calibrate("student", "--bundle", bundle, "--clips", tmp_path / "calibration.npz")
     stored = read_bundle(bundle).reference()

@@ -261,6 +261,20 @@ def test_what_a_board_draws_is_taken_while_frames_run_not_while_networks_are_ope
     assert told == ["open begins", "power begins", "frame", "frame", "frame", "power ends", "open ends"]
 
 
+def test_a_report_that_cannot_be_written_is_told_before_anything_is_measured(
+    bundle_folder, clips, replay, tmp_path, capsys
+):
+    (tmp_path / "taken").write_text("a file")
+    for argv in (
+        ("latency", "--source", replay, "--frames", 20, "--warm_up_frames", 5, "--out", tmp_path / "taken"),
+        ("accuracy", "--clips", clips, "--report", tmp_path / "taken" / "a.json"),
+    ):
+        with pytest.raises(SystemExit) as left:
+            command(*argv, "--bundle", bundle_folder)
+        said = capsys.readouterr().err
+        assert left.value.code == 2 and said.startswith(f"error: {tmp_path}/taken/") and said.count("\n") == 1
+
+
 @pytest.mark.parametrize("reports", [["a.json"], ["a.json", "b.json", "c.json"]])
 def test_other_than_two_reports_are_not_compared(reports, capsys):
     with pytest.raises(SystemExit) as left:

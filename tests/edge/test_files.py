@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edge.contract.errors import ConfigError, OutputError
-from edge.contract.files import replacing, write_text
+from edge.contract.files import replacing, require_writable, write_text
 from edge.loop.config import RunConfig
 from edge.sinks.config import SinkConfig
 
@@ -21,6 +21,14 @@ def test_a_file_appears_whole_in_new_folders_too(tmp_path):
         partial.write_text("all")
         assert not path.exists() and partial.parent == path.parent and partial.suffix == ".txt"
     assert path.read_text() == "all" and [p.name for p in path.parent.iterdir()] == ["a.txt"]
+
+
+def test_to_ask_whether_a_file_can_be_written_leaves_what_is_there_and_nothing_else(tmp_path):
+    (tmp_path / "a.txt").write_text("before")
+    require_writable(tmp_path / "a.txt", None, tmp_path / "b.txt")
+    assert (tmp_path / "a.txt").read_text() == "before" and [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+    with pytest.raises(OutputError, match="a folder has this name"):
+        require_writable(tmp_path)
 
 
 def test_what_is_no_file_is_left_as_it_is(tmp_path):
@@ -58,7 +66,7 @@ def test_no_output_takes_the_place_of_the_source(tmp_path, monkeypatch, prefix, 
 WRITER = """
 import sys
 from pathlib import Path
-from edge.contract.files import replacing, write_text
+from edge.contract.files import replacing, require_writable, write_text
 with replacing(Path(sys.argv[1])) as partial:
     partial.write_text("the other's")
     print("begun", flush=True)
