@@ -26,6 +26,9 @@ _DTYPES = {
 # eight bits only if the pair before it is read by nobody else. This optimisation would make such pairs one again.
 HARMFUL = ["CommonSubexpressionElimination"]
 
+_NO_THREAD = "pthread_create failed"
+_MORE_THREADS = "allow more: ulimit -u, or a container's --pids-limit; or give a smaller number of threads"
+
 
 class OnnxRuntimeEngine:
     """An ONNX file on the CPU. See :class:`edge.engines.engine.Engine`."""
@@ -42,6 +45,8 @@ class OnnxRuntimeEngine:
         try:
             self._session = cpu_session(str(path), threads)
         except Exception as error:  # ONNX Runtime raises a different class for each way a file can be bad
+            if _NO_THREAD in str(error):
+                raise EngineError("the system gives ONNX Runtime no threads", where=path, hint=_MORE_THREADS) from error
             raise EngineError(
                 f"ONNX Runtime cannot load it: {error}",
                 where=path,

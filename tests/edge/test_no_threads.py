@@ -2,9 +2,13 @@
 
 import _thread
 import itertools
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
+import networks
 import pytest
 from bad_input.table import poses
 
@@ -53,3 +57,31 @@ def test_whichever_thread_the_system_refuses_the_run_ends_at_once_with_a_line_an
     stages = ["watch", "capture", "pose", "action"]
     assert refused == ["signals", "output json", "output events", "output page", "page", "output page events", *stages]
     assert sorted(path.name for path in out.iterdir()) == ["a.jsonl", "b.jsonl", "c.json"]
+
+
+# Root's threads are not counted. Whoever may not enter pytest's folders may stand in one of them.
+NO_MORE = """
+import os, resource, sys
+from pathlib import Path
+from edge.contract.errors import EngineError
+from edge.engines.registry import open_engine
+import onnxruntime
+os.chdir(sys.argv[1])
+if os.getuid() == 0:
+    os.setuid(54321)
+resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+try:
+    open_engine(Path("student.onnx"), threads=4)
+except EngineError as error:
+    print("told:", error)
+"""
+
+
+def test_a_network_that_gets_no_threads_is_not_called_damaged(tmp_path):
+    networks.student(tmp_path / "student.onnx")
+    tmp_path.chmod(0o755)
+    (tmp_path / "student.onnx").chmod(0o644)
+    words, root = [sys.executable, "-c", NO_MORE, str(tmp_path)], Path(__file__).parents[2]
+    done = subprocess.run(words, cwd=root, capture_output=True, text=True, timeout=120, check=True)
+    (told,) = (line for line in done.stdout.splitlines() if line.startswith("told:"))
+    assert told.startswith("told: student.onnx: the system gives ONNX Runtime no threads; allow more: ulimit -u")
