@@ -22,15 +22,15 @@ MAX_PEOPLE, MIN_JOINT_SCORE = 20, 0.1
 FAMILIES = {network.name: network for network in (TRT_POSE, TF_POSE)}
 
 
-def estimator(engine: Engine, family: Family) -> HeatmapEstimator:
-    """The device's estimator around an engine."""
-    return HeatmapEstimator(engine, FAMILIES[family], max_people=MAX_PEOPLE, min_joint_score=MIN_JOINT_SCORE)
+def estimator(engine: Engine, family: Family, file: Path | None = None) -> HeatmapEstimator:
+    """The device's estimator around an engine, which runs ``file``."""
+    return HeatmapEstimator(engine, FAMILIES[family], max_people=MAX_PEOPLE, min_joint_score=MIN_JOINT_SCORE, file=file)
 
 
 def pose_inputs(network: Path, family: Family, pictures: Sequence[Image]) -> list[NDArray[Any]]:
     """The network's input for each picture, (1, 3, H, W) float32 or (1, H, W, 3) uint8."""
     engine = Listening(open_engine(network))
-    device = estimator(engine, family)
+    device = estimator(engine, family, network)
     for picture in track(pictures, "preparing pictures", console=console):
         device.estimate(picture)
     device.close()

@@ -71,7 +71,7 @@ def verify_pose(config: VerifyPoseConfig) -> None:
     engines = [open_engine(path, threads=config.threads) for path in paths]
     require_writable(config.report)
     maps = [outputs(engine, inputs, f"running {path.name}") for engine, path in zip(engines, paths, strict=True)]
-    estimators = [estimator(engine, config.family) for engine in engines]
+    estimators = [estimator(engine, config.family, path) for engine, path in zip(engines, paths, strict=True)]
     people = people_agreement(*([e.estimate(p) for p in pictures] for e in estimators))
     share = 100 * people.share
     missed = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -31,9 +32,18 @@ class HeatmapEstimator:
         Outputs heatmaps (1, K or K + 1, h, w) and fields (1, 2 L, h, w), told apart by their channels; and, where
         the network has it, "peaks": the heatmaps with 0 wherever a neighbour is greater.
     max_people: the most certain so many are given. min_joint_score: heatmap value a joint needs.
+    file: what the engine runs, by which a network of another kind is refused with EngineError.
     """
 
-    def __init__(self, engine: Engine, network: PoseNetwork, *, max_people: int, min_joint_score: float) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        network: PoseNetwork,
+        *,
+        max_people: int,
+        min_joint_score: float,
+        file: str | Path | None = None,
+    ) -> None:
         self.layout = layout("trt_pose-18")
         self._engine, self._network = Timed(engine), network
         self._max_people, self._min_joint_score = max_people, min_joint_score
@@ -50,7 +60,7 @@ class HeatmapEstimator:
             raise EngineError(
                 f"not a {network.name} network: it needs {joints} (or {joints + 1}) heatmaps, {fields} fields "
                 "and an input of fixed size",
-                where=engine.describe(),
+                where=file or engine.describe(),
                 hint="export it for one image size, or choose the estimator it belongs to",
             )
         self._heatmaps, self._fields = heatmaps, channels[fields]

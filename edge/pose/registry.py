@@ -88,12 +88,13 @@ def _heatmaps(network: PoseNetwork, published: Published | None = None) -> Calla
         from edge.pose.heatmap_estimator import HeatmapEstimator
         from edge.pose.heatmap_peaks import MIN_PEAK
 
-        (engine,) = _one_network(config, published).values()
+        ((name, engine),) = _one_network(config, published).items()
         estimator = HeatmapEstimator(
             engine,
             network,
             max_people=config.max_people,
             min_joint_score=MIN_PEAK if config.min_joint_score is None else config.min_joint_score,
+            file=config.network or name,
         )
         if not config.crop:
             return estimator

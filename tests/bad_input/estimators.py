@@ -21,7 +21,7 @@ def a_pose_estimator_without_its_network(folder: Path) -> Argv:
 
 @on_board()
 def a_pose_network_that_is_none(folder: Path) -> Argv:
-    """not a trt_pose network"""
+    """pose.onnx: not a trt_pose network"""
     network = networks.separable(folder / "pose.onnx")
     return run(folder, more=["--pose.name", "trt_pose", "--pose.network", network])
 

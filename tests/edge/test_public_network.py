@@ -109,7 +109,7 @@ def test_trt_pose_without_a_network_runs_the_published_one(tmp_path, monkeypatch
         return separable(tmp_path / "other.onnx")  # which shows what was opened by being none of trt_pose's
 
     monkeypatch.setattr("edge.pose.registry.fetch_published", fetched)
-    with pytest.raises(EngineError, match="not a trt_pose network"):
+    with pytest.raises(EngineError, match=r"other\.onnx: not a trt_pose network"):
         open_estimator(PoseConfig("trt_pose"))
     assert asked == [TRT_POSE_RESNET18]
 
