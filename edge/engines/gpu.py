@@ -54,13 +54,14 @@ class Gpu:
 
         Raises EngineError for what the driver raises within: memory that is out, a kernel that failed.
         """
-        self._context.push()
         try:
-            yield
+            self._context.push()
+            try:
+                yield
+            finally:
+                self._context.pop()
         except self.driver.Error as error:
             raise EngineError(f"the GPU refuses: {error}", where=self.name) from error
-        finally:
-            self._context.pop()
 
     def stream(self) -> Any:
         """A queue of work of its own: what is on it waits for nothing that others do."""

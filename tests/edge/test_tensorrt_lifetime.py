@@ -50,6 +50,22 @@ def test_a_failure_of_the_gpu_is_one_clear_error(built, monkeypatch: pytest.Monk
         engine.run({"clip": CLIPS})
 
 
+@pytest.mark.parametrize("call", ["push", "pop"])
+def test_a_context_that_the_driver_does_not_make_current_is_one_clear_error(
+    built, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    path, _ = built()
+    engine = TensorRtEngine(path)
+
+    def fails(self) -> None:
+        raise engine._gpu.driver.Error(f"cuCtx{call} failed: out of memory")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(f"fake_cuda.PrimaryContext.{call}", fails)
+        with pytest.raises(EngineError, match=f"Orin: the GPU refuses: cuCtx{call} failed"):
+            engine.run({"clip": CLIPS})
+
+
 def test_a_runtime_that_does_not_start_is_one_clear_error(built, board) -> None:
     path, trt = built()
     board(will_not_start="CUDA initialization failure with error: 35", gpu=trt.gpu)
