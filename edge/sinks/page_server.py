@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import hmac
 import json
@@ -10,6 +11,7 @@ import secrets
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +29,11 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 BOUNDARY = "picture"
 VIEWER_TIMEOUT_S = 10.0
 """A browser that takes nothing for so long has gone."""
+
+NO_ROOM = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+"""The system takes no further connection."""
+NO_ROOM_S = 0.5
+"""A browser that cannot be let in is kept waiting for so long before it is tried again."""
 
 
 @dataclass(frozen=True)
@@ -89,12 +96,26 @@ class _Server(ThreadingHTTPServer):
         self.address_family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
         super().__init__((address.host, address.port), _Handler)
 
+    def get_request(self) -> tuple[Any, Any]:
+        """The next browser. Where there is no room for it, it goes on knocking, and would be tried without a pause."""
+        try:
+            return super().get_request()
+        except OSError as error:
+            if error.errno in NO_ROOM:
+                self._say_once(f"warning: the live page lets nobody in: {error.strerror}")
+                time.sleep(NO_ROOM_S)
+            raise
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Python's own prints a traceback, also where a browser has left in the middle, which is no news."""
         error = sys.exc_info()[1]
-        trouble = f"warning: the live page gave no answer: {error!r}"
-        if not isinstance(error, OSError) and trouble != self._trouble:
-            self._trouble = trouble  # said once: browsers ask twice a second
+        if not isinstance(error, OSError):
+            self._say_once(f"warning: the live page gave no answer: {error!r}")
+
+    def _say_once(self, trouble: str) -> None:
+        """Browsers ask twice a second."""
+        if trouble != self._trouble:
+            self._trouble = trouble
             self._say(trouble)
 
 

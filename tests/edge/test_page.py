@@ -1,6 +1,8 @@
 """The live page, asked as browsers ask: over HTTP, and by a real one."""
 
 import json
+import os
+import resource
 import shutil
 import socket
 import struct
@@ -250,6 +252,23 @@ def test_a_browser_that_leaves_in_the_middle_is_no_news(capfd):
         assert get(url + "state")[0] == 200
         time.sleep(0.1)
     assert capfd.readouterr() == ("", "")
+
+
+def test_where_no_file_may_be_opened_browsers_wait_and_no_core_is_kept_busy():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with serving() as (_, _, url), socket.socket() as browser:
+        os.close(free := os.open(os.devnull, os.O_RDONLY))
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+            browser.connect(("127.0.0.1", int(url.rstrip("/").rpartition(":")[2])))
+            browser.sendall(b"GET /state HTTP/1.0\r\nHost: localhost\r\n\r\n")
+            begin = time.process_time()
+            time.sleep(0.8)
+            busy_s = time.process_time() - begin
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        browser.settimeout(10)
+        assert browser.recv(15) == b"HTTP/1.0 200 OK" and busy_s < 0.05
 
 
 def test_a_mistake_in_an_answer_is_one_line(monkeypatch, capfd):
