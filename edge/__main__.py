@@ -15,6 +15,7 @@ from rich.table import Table
 from edge.check import CheckConfig, check
 from edge.cli.command_line import Command, run_command_line, with_extra
 from edge.cli.console import print_data
+from edge.contract.errors import ConfigError
 from edge.contract.layouts import LAYOUTS
 from edge.demo import DemoConfig, demo
 from edge.doctor.command import DoctorConfig, doctor
@@ -34,6 +35,16 @@ def layouts(_: LayoutsConfig) -> None:
     for name, layout in LAYOUTS.items():
         table.add_row(name, str(len(layout)), ", ".join(layout.joints))
     print_data(table)
+
+
+@dataclass(frozen=True)
+class BenchConfig:
+    """Measure the loop's latency or a student's accuracy: `latency`, `accuracy`."""
+
+
+def bench(_: BenchConfig) -> None:
+    """Stands in the list of commands; ``main`` gives those of bench to a parser of their own."""
+    raise ConfigError("bench has sub-commands of its own", hint="see `python -m edge bench --help`")
 
 
 COMMANDS = {
@@ -79,6 +90,12 @@ COMMANDS = {
         "Run the shipped student on a public clip and write everything to a folder.",
         ("python -m edge demo", "python -m edge demo --source 0 --show"),
     ),
+    "bench": Command(
+        BenchConfig,
+        bench,
+        "Measure the loop's latency or a student's accuracy; see `python -m edge bench --help`.",
+        ("python -m edge bench latency", "python -m edge bench accuracy --bundle bundles/everyday --clips test.npz"),
+    ),
     "layouts": Command(LayoutsConfig, layouts, "List the joint layouts.", ("python -m edge layouts",)),
 }
 
@@ -89,8 +106,7 @@ def main() -> None:
 
         run_command_line("edge bench", "Measurements of the camera loop.", BENCH_COMMANDS, sys.argv[2:])
     else:
-        about = "Skeleton action recognition in a camera loop. Measurements: `python -m edge bench --help`."
-        run_command_line("edge", about, COMMANDS)
+        run_command_line("edge", "Skeleton action recognition in a camera loop.", COMMANDS)
 
 
 if __name__ == "__main__":

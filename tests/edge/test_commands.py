@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tiny_bundle
 
-from edge.__main__ import COMMANDS
+from edge.__main__ import COMMANDS, main
 from edge.cli.command_line import run_command_line
 from edge.contract.bundle import read_bundle, write_manifest
 from edge.recognition.self_test import SelfTest
@@ -63,6 +63,20 @@ def test_every_command_helps_with_an_example(capsys):
         said = capsys.readouterr().out.splitlines()
         # Whole lines, to be copied as they stand.
         assert left.value.code == 0 and {f"  {example}" for example in COMMANDS[name].examples} <= set(said)
+
+
+def test_bench_is_listed_though_its_commands_have_a_parser_of_their_own(monkeypatch, capsys):
+    for argv, said, code in (
+        (["--help"], "Measure the loop's latency or a student's accuracy", 0),
+        (["nonsense"], "'bench'", 2),
+        (["bench", "--help"], "latency", 0),
+        (["bench"], "no command; choose from latency, accuracy", 2),
+    ):
+        monkeypatch.setattr("sys.argv", ["edge", *argv])
+        with pytest.raises(SystemExit) as left:
+            main()
+        told = capsys.readouterr()
+        assert left.value.code == code and said in " ".join((told.out + told.err).split()), argv
 
 
 def test_help_waits_for_no_heavy_package():
