@@ -6,7 +6,7 @@ The packages, in the order in which a frame passes them::
     pose         pose estimators: the bodies in a frame
     tracking     who is who from frame to frame, and who is followed
     recognition  each person's last seconds, the student that reads them, and its decisions
-    drawing      skeletons, labels and panels on pictures
+    drawing      skeletons, labels and panels on frames
     sinks        windows, files, web page, broker
     loop         runs all of these, each stage on a thread of its own; begin with loop/pipeline.py
 

@@ -66,7 +66,7 @@ def run(config: RunConfig) -> None:
             with interruptible(pipeline.stop) as stop, report_file as report:
                 outcome = pipeline.run()
                 if stop.signum and not outcome.frames and not outcome.hanging:
-                    console.print("interrupted before the first picture; nothing was written")
+                    console.print("interrupted before the first frame; nothing was written")
                     raise SystemExit(stop.exit_code)
                 if report is not None:
                     figures = {"machine": machine(), **told, **_figures(config, outcome, history)}
@@ -91,7 +91,7 @@ def _leave_behind(config: RunConfig, outcome: RunOutcome, stop: Interruption) ->
         console.print(f"error: {outcome.ended_by}")
     lost = [str(path) for name, path in config.files.items() if name in outcome.hanging]
     if lost:
-        console.print(f"error: not written: {', '.join(lost)}; a faster disk or codec, or smaller pictures may do")
+        console.print(f"error: not written: {', '.join(lost)}; a faster disk or codec, or smaller frames may do")
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(stop.exit_code if stop.signum else USER_ERROR if outcome.ended_by or lost else 0)
@@ -103,15 +103,15 @@ def _require_people(config: RunConfig, source: Source, outcome: RunOutcome) -> N
         return
     if outcome.with_poses:
         raise SourceError(
-            f"nobody could be followed: bodies were seen in {outcome.with_poses} of {outcome.frames} pictures, "
+            f"nobody could be followed: bodies were seen in {outcome.with_poses} of {outcome.frames} frames, "
             f"never in {config.tracker.birth_hits} running",
             where=source.uri,
             hint="give a longer or steadier recording, or lower tracker.birth_hits",
         )
     raise SourceError(
-        f"no person in view in {outcome.frames} pictures",
+        f"no person in view in {outcome.frames} frames",
         where=source.uri,
-        hint="give a recording in which bodies are at least a tenth of the picture high, or another pose estimator",
+        hint="give a recording in which bodies are at least a tenth of the frame's height, or another pose estimator",
     )
 
 
@@ -142,7 +142,7 @@ def conclude(config: RunConfig, outcome: RunOutcome, history: LatencyHistory) ->
     if (table := outcome.times.table()).rows:
         console.print(table)
     elif outcome.times.seconds:
-        console.print("warning: nothing was decided: nobody was in two pictures less than half a second apart")
+        console.print("warning: nothing was decided: nobody was in two frames less than half a second apart")
     else:
         console.print("warning: nobody was in view")
     for name, path in config.files.items():

@@ -13,10 +13,10 @@ from edge.bench.time_code import BITS, TICKS_PER_S, draw, read
 from edge.capture.source import Source
 from edge.cli.console import print_warning
 from edge.contract.types import Event, Frame, FrameResult
+from edge.image_memory import ImageMemory
 from edge.latency import LatencyHistory
 from edge.loop.config import RunConfig
 from edge.loop.parts import opened
-from edge.picture_memory import PictureMemory
 
 if TYPE_CHECKING:
     from edge.drawing.overlay import Overlay
@@ -62,7 +62,7 @@ class Stamped:
         return self._source.describe()
 
     def __iter__(self) -> Iterator[Frame]:
-        start, memory = self._clock(), PictureMemory()
+        start, memory = self._clock(), ImageMemory()
         for frame in self._source:
             image = memory.copy(frame.image)  # before the frame "arrives": making ours is not the loop's time
             if not self._source.live:
@@ -111,7 +111,7 @@ def display_run(config: RunConfig, warm_up_frames: int, display: Display) -> Dis
     with opened(config) as parts:
         overlay, history = Overlay(parts.pose.layout), LatencyHistory(warm_up_frames)
         watcher = Watcher(overlay)
-        terms = Terms(pictures=True, annotated=True, here=display == "window")
+        terms = Terms(images=True, annotated=True, here=display == "window")
         outlet = Outlet("display", _watched(watcher, overlay, display), terms, overlay, history)
         outcome = Pipeline(
             Stamped(parts.source),

@@ -19,7 +19,7 @@ FOURCC = {"mjpeg": "MJPG", "yuyv": "YUYV", "h264": "H264"}
 
 
 def open_camera(device: str, config: CaptureConfig) -> Source:
-    """device: "/dev/video0" or "0". Raises SourceError where it gives no picture."""
+    """device: "/dev/video0" or "0". Raises SourceError where it gives no frame."""
     path = f"{DEVICES}/video{device}" if device.isdecimal() and sys.platform == "linux" else device
     if config.backend == "gstreamer":
         require_gstreamer("capture.backend gstreamer")
@@ -46,14 +46,14 @@ def open_capture(device: str, config: CaptureConfig) -> cv2.VideoCapture:
     else:
         capture = cv2.VideoCapture(int(device) if device.isdecimal() else device)
     if config.codec or (config.width and config.height):
-        # Uncompressed, most USB cameras give large pictures at a few frames a second only.
+        # Uncompressed, most USB cameras give large images only a few times a second.
         capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*FOURCC[config.codec or "mjpeg"]))
     if config.width and config.height:
         capture.set(cv2.CAP_PROP_FRAME_WIDTH, config.width)
         capture.set(cv2.CAP_PROP_FRAME_HEIGHT, config.height)
     if config.fps:
         capture.set(cv2.CAP_PROP_FPS, config.fps)
-    # Otherwise what is read was taken several pictures ago.
+    # Otherwise what is read was taken several frames ago.
     capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
     return capture
 

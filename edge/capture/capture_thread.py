@@ -9,11 +9,11 @@ from typing import Any
 
 import cv2
 
-from edge.capture.opencv import Capture, read_picture
-from edge.picture_memory import PictureMemory
+from edge.capture.opencv import Capture, read_image
+from edge.image_memory import ImageMemory
 
 OPENING_S = 30.0
-"""A camera may take so long to open; sensors are slow to start, and the first picture waits for a key frame."""
+"""A camera may take so long to open; sensors are slow to start, and the first frame waits for a key frame."""
 SLACK_S = 1.0
 """Backends that notice a stall themselves, and can be closed then, come first."""
 
@@ -22,11 +22,11 @@ class CaptureThread:
     """Opens a capture, and reads it when asked.
 
     Up to OpenCV 4.6, which JetPack has, a GStreamer pipeline that falls silent is waited for without end, and so is
-    many a driver. stall_s: how long a picture is waited for. memory: what pictures are written into. fps: what the
-    capture says, 0 before the first picture.
+    many a driver. stall_s: how long a frame is waited for. memory: what images are written into. fps: what the
+    capture says, 0 before the first frame.
     """
 
-    def __init__(self, open_capture: Callable[[], Capture], stall_s: float, memory: PictureMemory) -> None:
+    def __init__(self, open_capture: Callable[[], Capture], stall_s: float, memory: ImageMemory) -> None:
         self._patience_s = max(OPENING_S, 2 * stall_s) + SLACK_S
         self._stall_s, self._memory = stall_s, memory
         self.fps = 0.0
@@ -36,7 +36,7 @@ class CaptureThread:
         self._thread.start()
 
     def read(self) -> Any:
-        """The next picture; None where the source gives none, or nothing is heard of it for too long.
+        """The next frame; None where the source gives none, or nothing is heard of it for too long.
 
         Raises what opening or reading raises. After None it can only be closed.
         """
@@ -52,7 +52,7 @@ class CaptureThread:
         return image
 
     def give_up(self) -> None:
-        """From any thread: who waits for a picture gets None now, whatever the driver does."""
+        """From any thread: who waits for a frame gets None now, whatever the driver does."""
         self._answers.put((None, self.fps))
 
     def close(self) -> None:
@@ -74,7 +74,7 @@ class CaptureThread:
         try:
             fps = 0.0
             while self._asked.get():
-                ok, image = read_picture(capture, self._memory)
+                ok, image = read_image(capture, self._memory)
                 fps = fps or capture.get(cv2.CAP_PROP_FPS)
                 self._answers.put((image if ok else None, fps))
         except BaseException as error:  # noqa: BLE001 as above

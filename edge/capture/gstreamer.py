@@ -1,7 +1,7 @@
 """GStreamer pipelines, as text, for what only GStreamer reaches on a Jetson: CSI cameras and the hardware decoders.
 
 Elements and their properties are those of NVIDIA's accelerated GStreamer guide (L4T R35 and later). Decoded
-pictures are in the GPU's memory (NVMM); nvvidconv brings them to the CPU as BGRx, and videoconvert drops the x.
+frames are in the GPU's memory (NVMM); nvvidconv brings them to the CPU as BGRx, and videoconvert drops the x.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def csi_pipeline(sensor: int, config: CaptureConfig) -> str:
 
 
 def v4l2_pipeline(device: str, config: CaptureConfig) -> str:
-    """A USB camera, its JPEG or H.264 pictures decoded by hardware."""
+    """A USB camera, its JPEG or H.264 decoded by hardware."""
     codec = config.codec or "mjpeg"
     if codec not in _CAMERA_CODECS:
         raise ConfigError(f"a camera has no codec {codec!r}", hint=f"known: {', '.join(_CAMERA_CODECS)}")
@@ -79,7 +79,7 @@ def rtsp_pipeline(url: str, config: CaptureConfig) -> str:
 
 
 def file_pipeline(path: Path, config: CaptureConfig) -> str:
-    """A video file, decoded by hardware; every picture, however long it waits."""
+    """A video file, decoded by hardware; every frame, however long it waits."""
     codec = _stream_codec(config.codec)
     demuxer = _DEMUXERS.get(path.suffix.lower())
     if demuxer is None:

@@ -46,7 +46,7 @@ class ImageFolder(Recording):
                 raise SourceError(
                     f"{image.shape[1]}x{image.shape[0]}, but the first image is {self.size[0]}x{self.size[1]}",
                     where=path,
-                    hint="a recording has pictures of one size",
+                    hint="all images of a recording have one size",
                 )
             yield Frame(index, index / self.fps, image)
 

@@ -16,11 +16,11 @@ from edge.capture.opencv import Capture, quiet
 from edge.capture.source import CaptureConfig, Flip, ignore
 from edge.contract.errors import SourceError
 from edge.contract.types import Event, Frame, Image
-from edge.picture_memory import PictureMemory
+from edge.image_memory import ImageMemory
 
 FALLBACK_FPS = 30.0
 OLD_S = 0.5
-"""A first picture older than this is not begun with."""
+"""A first frame older than this is not begun with."""
 MOST_HANGING = 8
 """Each attempt that hangs in the driver keeps a thread and memory; where so many do, a process of its own is needed."""
 
@@ -34,11 +34,11 @@ class Backoff:
 
 
 class Live:
-    """See :class:`edge.capture.source.Source`. Times are seconds since the first picture, by a clock that never jumps.
+    """See :class:`edge.capture.source.Source`. Times are seconds since the first frame, by a clock that never jumps.
 
     uri: for people. open_capture: opens the device or stream; called again when it is lost. flip: what is left to
-    do here of ``config.flip``. hint: what to check where there is no picture.
-    Raises SourceError where no picture comes at first, or the source is lost for longer than ``config.give_up_s``.
+    do here of ``config.flip``. hint: what to check where there is no frame.
+    Raises SourceError where no frame comes at first, or the source is lost for longer than ``config.give_up_s``.
     """
 
     live = True
@@ -61,12 +61,12 @@ class Live:
         self._capture: CaptureThread | None = None
         self._left: list[CaptureThread] = []
         self._because = ""
-        self._memory, self._flipped = PictureMemory(), Flipping(flip)
+        self._memory, self._flipped = ImageMemory(), Flipping(flip)
         with quiet():
             first = self._reopen()
         if first is None:
             self.close()
-            raise SourceError(f"no picture comes from it{self._because}", where=uri, hint=hint())
+            raise SourceError(f"no frame comes from it{self._because}", where=uri, hint=hint())
         fps = self._capture.fps if self._capture is not None else 0.0
         self.fps = fps if 0 < fps < 1000 else config.fps or FALLBACK_FPS
         self._first, self.size, self._opened = first, (first.shape[1], first.shape[0]), time.monotonic()
@@ -98,7 +98,7 @@ class Live:
             self._capture = None
 
     def _up_to_date(self) -> Image:
-        """The first picture; after a while, as engines take to load, the last of those that have come meanwhile.
+        """The first frame; after a while, as engines take to load, the last of those that have come meanwhile.
 
         They wait in the driver or the network, and would come all at once: seconds of people in quick motion.
         """
@@ -116,12 +116,12 @@ class Live:
         return image
 
     def _found_again(self, start: float) -> Image | None:
-        """The first picture after a loss; None where nobody waits any more."""
+        """The first frame after a loss; None where nobody waits any more."""
         lost = time.monotonic()
         if self._cancelled.is_set():
             return None
         trying = f"opening it again until {self._config.give_up_s:g} s have passed"
-        text = f"{self.uri} gives no pictures{self._because}; {trying}"
+        text = f"{self.uri} gives no frames{self._because}; {trying}"
         self.tell(Event("source_lost", lost - start, text=text))
         wait_s = self._backoff.first_s
         while time.monotonic() - lost <= self._config.give_up_s:
@@ -141,7 +141,7 @@ class Live:
         )
 
     def _found(self) -> Image | None:
-        """The first picture after opening it again, or None."""
+        """The first frame after opening it again, or None."""
         self.close()
         self._left = [capture for capture in self._left if capture.hangs]
         if len(self._left) >= MOST_HANGING:
@@ -162,7 +162,7 @@ class Live:
         return None if self._cancelled.is_set() else self._read()
 
     def _read(self) -> Image | None:
-        """The next picture; None where there is none, or OpenCV fails over it as over a damaged one."""
+        """The next frame; None where there is none, or OpenCV fails over it as over a damaged one."""
         if self._capture is None:
             return None
         try:

@@ -20,7 +20,7 @@ from edge.contract.errors import SourceError
 
 JETSON = Path("/etc/nv_tegra_release")
 FFMPEG_OPTIONS = "rtsp_transport;tcp|analyzeduration;1000000"
-"""TCP, for what is lost over UDP smears the picture; a second of looking what the stream is, not five."""
+"""TCP, for what is lost over UDP smears the frame; a second of looking what the stream is, not five."""
 
 RECORDINGS = (".mp4", ".mkv", ".mov", ".avi", ".webm")
 """Over HTTP these are files, of which nothing is dropped; everything else is a camera."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from edge.contract.errors import SkdError, SourceError
-from edge.picture_memory import PictureMemory
+from edge.image_memory import ImageMemory
 from edge.quiet import quiet as quiet  # whoever takes it from here has OpenCV silenced before it is loaded
 
 # Read once, when OpenCV first touches a video: "quiet" in FFmpeg's scale.
@@ -38,7 +38,7 @@ def decoder(path: str) -> cv2.VideoCapture:
     """A video that is decoded on all cores but one, where OpenCV lets that be said.
 
     On all of them, as by default, decoding takes the pose stage's core from it again and again: on two cores 5 % of the
-    pictures a second.
+    frames a second.
     """
     path = named(path)
     if hasattr(cv2, "CAP_PROP_N_THREADS"):
@@ -51,7 +51,7 @@ def decoder(path: str) -> cv2.VideoCapture:
 
 
 _OPENCVS = cv2.VideoCapture
-"""Writes a picture into the memory it is given, where the size is right."""
+"""Writes an image into the memory it is given, where the size is right."""
 
 
 class Capture(Protocol):
@@ -64,8 +64,8 @@ class Capture(Protocol):
     def release(self) -> None: ...
 
 
-def read_picture(capture: Capture, memory: PictureMemory) -> tuple[bool, Any]:
-    """Whether there is a next picture, and that picture; of OpenCV's captures in memory that is used again."""
+def read_image(capture: Capture, memory: ImageMemory) -> tuple[bool, Any]:
+    """Whether there is a next frame, and its image; of OpenCV's captures in memory that is used again."""
     if not isinstance(capture, _OPENCVS):
         return capture.read()
     ok, image = capture.read(memory.unused())

@@ -25,7 +25,7 @@ FORMAT = "skd-edge poses"
 VERSION = 1
 AGAIN = "check its rights, or copy it again"
 MOST_PIXELS = 1 << 15
-"""Width and height of a picture at most; a black one of that size is made for a replay."""
+"""Width and height of an image at most; a black one of that size is made for a replay."""
 
 
 @dataclass(frozen=True)

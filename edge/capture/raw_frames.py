@@ -1,4 +1,4 @@
-"""Raw frames on stdin: whatever program has pictures can give them."""
+"""Raw frames on stdin: any program that has images can give them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from edge.contract.types import Frame, Image
 
 FALLBACK_FPS = 10.0
 
-# Rows of the array that holds a picture of height H (times H), its channels, and the conversion to BGR.
+# Rows of the array that holds an image of height H (times H), its channels, and the conversion to BGR.
 _FORMATS: dict[str, tuple[float, int, int | None]] = {
     "bgr": (1, 3, None),
     "rgb": (1, 3, cv2.COLOR_RGB2BGR),

@@ -34,7 +34,7 @@ SCHEMES: dict[str, Callable[[str, CaptureConfig], Source]] = {
 """What follows ``://`` is handed on, to network schemes the whole address. A new kind is one file and one line here."""
 
 COMES_AS_IT_IS = ("file", "replay", *NETWORK_SCHEMES)
-"""Kinds of sources of which nothing can be asked but how the picture is turned and what decodes it."""
+"""Kinds of sources of which nothing can be asked but how frames are turned and what decodes them."""
 
 
 def open_source(uri: str, config: CaptureConfig | None = None) -> Source:

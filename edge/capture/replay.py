@@ -14,7 +14,7 @@ from edge.contract.types import Frame, Sighting
 
 
 class Replay(Recording):
-    """See :class:`edge.capture.source.Source`. Pictures are black, for none were recorded.
+    """See :class:`edge.capture.source.Source`. Images are black, for none were recorded.
 
     Raises SourceError for a file that is no recording; while iterating, for one that is damaged.
     """

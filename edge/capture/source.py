@@ -1,4 +1,4 @@
-"""What every source of pictures is: an iterator of frames that must be closed."""
+"""What every source is: an iterator of frames that must be closed."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class CaptureConfig:
 
 
 class Source(Protocol):
-    """Pictures in the order they were taken, with times that rise. One pass only.
+    """Frames in the order they were taken, with times that rise. One pass only.
 
     uri: as the user wrote it, without a password. fps: nominal rate in Hz. size: (width, height) in pixels.
     length_frames: None where it is not known beforehand.

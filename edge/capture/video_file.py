@@ -12,11 +12,11 @@ import numpy as np
 from edge.capture.address import without_password
 from edge.capture.flip import Flipping
 from edge.capture.gstreamer import file_pipeline, require_gstreamer
-from edge.capture.opencv import decoder, quiet, read_picture
+from edge.capture.opencv import decoder, quiet, read_image
 from edge.capture.source import CaptureConfig, Recording
 from edge.contract.errors import SourceError
 from edge.contract.types import Frame
-from edge.picture_memory import PictureMemory
+from edge.image_memory import ImageMemory
 
 SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".3gp")
 FALLBACK_FPS = 30.0
@@ -34,15 +34,15 @@ def videos_below(folder: Path) -> list[Path]:
 
 
 class VideoFile(Recording):
-    """See :class:`edge.capture.source.Source`. The picture is turned as the file's rotation flag says.
+    """See :class:`edge.capture.source.Source`. Frames are turned as the file's rotation flag says.
 
-    The first picture is read on opening. Raises SourceError for a file that is missing, is no
-    video or has no picture in it; while iterating, for one that breaks off early.
+    The first frame is read on opening. Raises SourceError for a file that is missing, is no
+    video or has no frame in it; while iterating, for one that breaks off early.
     """
 
     def __init__(self, path: Path | str, config: CaptureConfig) -> None:
         """path: of a file, or the address of one behind HTTP."""
-        self.uri, self._config, self._memory = without_password(str(path)), config, PictureMemory()
+        self.uri, self._config, self._memory = without_password(str(path)), config, ImageMemory()
         if isinstance(path, Path) and not path.is_file():
             raise SourceError("no such video file", where=path, hint="check the path")
         if config.backend == "gstreamer":
@@ -55,12 +55,12 @@ class VideoFile(Recording):
         with quiet():
             self._capture = open_it()
             self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
-            ok, image = read_picture(self._capture, self._memory)
+            ok, image = read_image(self._capture, self._memory)
         if not self._capture.isOpened():
             behind = "check that the address can be reached; or " if isinstance(path, str) else ""
             self._fail("not a video that can be read", f"{behind}it is damaged, incomplete or of an unknown format")
         if not ok:
-            self._fail("there is no picture in this video", "it is damaged, or holds sound alone")
+            self._fail("there is no frame in this video", "it is damaged, or holds sound alone")
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = fps if 0 < fps <= MAX_FPS else FALLBACK_FPS
         frames = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
@@ -78,13 +78,13 @@ class VideoFile(Recording):
         image, index, time_s, start_s = self._first, 0, 0.0, self._container_time_s()
         while True:
             yield Frame(index, time_s, image)
-            ok, following = read_picture(self._capture, self._memory)
+            ok, following = read_image(self._capture, self._memory)
             if not ok:
                 break
             image = self._flipped(np.asarray(following, np.uint8))
             index += 1
             container_s = self._container_time_s() - start_s
-            # Some AVI files have no times for their last pictures and say 0.
+            # Some AVI files have no times for their last frames and say 0.
             time_s = container_s if container_s > time_s else time_s + 1 / self.fps
         missing_s = (self._duration_s or 0) - time_s - 1 / self.fps
         if missing_s > BROKEN_OFF_S + (self._duration_s or 0) / 20:

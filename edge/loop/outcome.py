@@ -14,13 +14,13 @@ from edge.loop.action_times import ActionTimes
 
 @dataclass(frozen=True)
 class Limits:
-    """frames: pictures that are looked at, at most. seconds: of the source, at most. None for no limit."""
+    """frames: how many are looked at, at most. seconds: of the source, at most. None for no limit."""
 
     frames: int | None = None
     seconds: float | None = None
 
     def total(self, source: Source) -> int | None:
-        """How many pictures there will be, None where nobody knows."""
+        """How many frames there will be, None where nobody knows."""
         known = [n for n in (source.length_frames, self.frames) if n is not None]
         if self.seconds is not None and not source.live:
             known.append(round(self.seconds * source.fps))
@@ -28,7 +28,7 @@ class Limits:
 
     @contextmanager
     def kept(self, source: Source) -> Iterator[None]:
-        """Around taking pictures: a camera is cancelled in time, for no picture of a lost one says how late it is."""
+        """Around taking frames: a camera is cancelled in time, for no frame of a lost one says how late it is."""
         if self.seconds is None or not source.live:
             yield
             return
@@ -45,7 +45,7 @@ class Limits:
 class RunOutcome:
     """frames: turns of the loop. seconds: wall time. with_poses, failed: frames that showed bodies, or that failed.
 
-    told: events that were handed on. dropped: pictures of a live source that newer ones took the place of.
+    told: events that were handed on. dropped: frames of a live source that newer ones took the place of.
     given_up: see :func:`edge.sinks.outlet.given_up`.
     ended_by: why the run ended before its source did, although what was found until then is whole.
     hanging: threads that did not end. unwritten: outlets that failed, which keep nothing.

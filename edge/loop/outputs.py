@@ -46,23 +46,23 @@ def outlets(
 
     if sinks.video is not None:
         sink = video_sink(sinks.video, overlay, fps=source.fps, size=source.size, codec=sinks.codec, live=source.live)
-        add("video", sink, Terms(pictures=True, annotated=True, patient=patient))
+        add("video", sink, Terms(images=True, annotated=True, patient=patient))
     if sinks.json is not None:
         add("json", json_lines_sink(sinks.json, pose.layout), Terms(patient=patient))
     if sinks.events is not None:
         add("events", events_sink(sinks.events), Terms(kind="events"))
     if sinks.picture is not None:
-        add("picture", picture_sink(sinks.picture, overlay, clip_s), Terms(pictures=True, patient=patient))
+        add("picture", picture_sink(sinks.picture, overlay, clip_s), Terms(images=True, patient=patient))
     if config.record is not None:
         header = RecordingHeader(pose.layout.name, source.fps, source.size, source.describe(), pose.describe())
         add("record", recorder_sink(config.record, header), Terms(patient=patient))
     if sinks.page is not None:
         page = Page(overlay, pose.layout, history, source.describe(), lambda: given_up(made))
         address = page_address(sinks.page, sinks.page_token)
-        add("page", page_sink(page, address, lambda url: say(f"page     {url}")), Terms(pictures=True))
+        add("page", page_sink(page, address, lambda url: say(f"page     {url}")), Terms(images=True))
         add("page events", nullcontext(page.tell), Terms(kind="events"))
     if sinks.mqtt is not None:
         add("mqtt", mqtt_sink(broker(sinks.mqtt), say), Terms(kind="events"))
     if sinks.show:
-        add("window", window_sink(overlay), Terms(pictures=True, annotated=True, here=True))
+        add("window", window_sink(overlay), Terms(images=True, annotated=True, here=True))
     return made

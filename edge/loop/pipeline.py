@@ -1,4 +1,4 @@
-"""From the first picture to the last: capture, pose and action overlap, each on a thread of its own."""
+"""From the first frame to the last: capture, pose and action overlap, each on a thread of its own."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STOPPING_S = 8.0
 """A stage that has not ended so long after it was told to hangs in a driver, and is left behind."""
 
 HANGING_S, LOOK_S = 300.0, 1.0
-"""So does one that is at a single picture for so long, which is looked for so often: a GPU that hangs never answers."""
+"""So does one that is at a single frame for so long, which is looked for so often: a GPU that hangs never answers."""
 
 HAND_OVER_S = 0.0005
 """A thread that waits for the interpreter gets it after so long. By Python's own five milliseconds the pose stage,
@@ -39,7 +39,7 @@ AHEAD = 1
 
 @dataclass(frozen=True)
 class Taken:
-    """A picture, when it could be had by ``time.perf_counter``, and the milliseconds it took to get."""
+    """A frame, when it could be had by ``time.perf_counter``, and the milliseconds it took to get."""
 
     frame: Frame
     at: float
@@ -50,7 +50,7 @@ class Pipeline:
     """Runs a source through pose and action stage into outlets.
 
     The stage that is slowest sets the pace of a recording, of which nothing is dropped. Of a live source the
-    pose stage takes the newest picture; nothing else waits longer than the stage after it takes for one frame.
+    pose stage takes the newest frame; nothing else waits longer than the stage after it takes for one frame.
     on_result: called with each result, on the action stage's thread. accept: raises what makes the outcome of a
     run that reached its end worthless. warn: told, in words, what happens to the source.
     """
@@ -70,7 +70,7 @@ class Pipeline:
     ) -> None:
         self._source, self._pose, self._action = source, pose, action
         self._outlets, self._history, self._limits, self._on_result = Outlets(outlets), history, limits, on_result
-        self._pictures: Handoff[Taken] = Newest() if source.live else Handoff(AHEAD)
+        self._frames: Handoff[Taken] = Newest() if source.live else Handoff(AHEAD)
         self._sightings: Handoff[tuple[Taken, Sighting]] = Handoff(0 if source.live else AHEAD)
         self._stopping, self._done = threading.Event(), threading.Event()
         self._accept, self._warn = accept, warn
@@ -79,11 +79,11 @@ class Pipeline:
         self._turns, self._is_hanging = Turns(), False
 
     def stop(self) -> None:
-        """No new pictures; those under way are finished, and outlets get them. From any thread, at any time."""
+        """No new frames; those under way are finished, and outlets get them. From any thread, at any time."""
         self._stopping.set()
         self._source.cancel()
         # A source that hangs in its driver must not be waited for.
-        self._pictures.end()
+        self._frames.end()
 
     def run(self) -> RunOutcome:
         """Until the source ends, a limit is reached, an outlet has had enough, or :meth:`stop`.
@@ -91,7 +91,7 @@ class Pipeline:
         Of a recording raises what outlets raise, what a stage raises that no restart helps, what ``accept`` raises,
         and the source's error; outlets then keep nothing. A stage that keeps failing ends the run too, but what was
         found until then is whole: see ``RunOutcome.ended_by``. So it is of a camera whatever a user can mend, and
-        outlets keep what they have at a mistake of our own too, which is raised. Stopped before the first picture,
+        outlets keep what they have at a mistake of our own too, which is raised. Stopped before the first frame,
         outlets keep nothing.
         """
         before_s = sys.getswitchinterval()
@@ -109,7 +109,7 @@ class Pipeline:
         stages = [
             threading.Thread(target=self._work, args=work, name=work[0], daemon=True)
             for work in (
-                ("capture", self._capture, self._pictures.end),
+                ("capture", self._capture, self._frames.end),
                 ("pose", self._see, self._sightings.end),
                 ("action", self._act, self._finish),
             )
@@ -130,8 +130,8 @@ class Pipeline:
                 thread.join(max(deadline - time.monotonic(), 0.0))
         self._outcome.hanging = (*hanging, *(thread.name for thread in stages if thread.is_alive()))
         self._outcome.seconds = time.perf_counter() - start
-        if isinstance(self._pictures, Newest):
-            self._outcome.dropped = self._pictures.dropped
+        if isinstance(self._frames, Newest):
+            self._outcome.dropped = self._frames.dropped
         self._outcome.given_up = self._outlets.given_up
         self._outcome.unwritten = self._outlets.unwritten
         return self._concluded()
@@ -155,7 +155,7 @@ class Pipeline:
                 continue
             self._is_hanging = True
             if not is_stopping:
-                what = f"the {hanging[0]} stage has been at one picture for {most_s:g} s"
+                what = f"the {hanging[0]} stage has been at one frame for {most_s:g} s"
                 hint = "it hangs in a driver, of which dmesg may tell more; start again"
                 self._error = self._error or StageError(what, hint=hint)
             self.stop()
@@ -206,22 +206,22 @@ class Pipeline:
                 if frame is None or (limit_s is not None and frame.time_s > limit_s):
                     return
                 self._sightings.announce()
-                self._pictures.put(Taken(frame, now, 1000 * (now - start)))
+                self._frames.put(Taken(frame, now, 1000 * (now - start)))
                 if next(numbers) == self._limits.frames and not self._source.live:
                     return
 
     def _see(self) -> None:
-        for looked_at, taken in enumerate(self._pictures, 1):
+        for looked_at, taken in enumerate(self._frames, 1):
             with self._turns.of("pose"):
                 seen = self._pose.see(taken.frame)
-            # With a next picture at hand the action stage would wake to take the interpreter from this thread just when
+            # With a next frame at hand the action stage would wake to take the interpreter from this thread just when
             # it prepares what its network is shown. It is inside the network when the capture stage has one more.
-            is_next_at_hand = not self._source.live and self._pictures.is_any_waiting
+            is_next_at_hand = not self._source.live and self._frames.is_any_waiting
             self._sightings.put((taken, seen), quietly=is_next_at_hand)
             if looked_at == self._limits.frames:
-                # A camera would give more, and pictures that nobody wants would count as dropped.
+                # A camera would give more, and frames that nobody wants would count as dropped.
                 self._source.cancel()
-                self._pictures.stop()
+                self._frames.stop()
                 return
 
     def _act(self) -> None:
@@ -248,7 +248,7 @@ class Pipeline:
     def _finish(self) -> None:
         """The action stage has ended: so has whatever had begun. Whoever still gives is told to stop."""
         self._sightings.stop()
-        self._pictures.stop()
+        self._frames.stop()
         try:
             for event in self._action.finish():
                 self._tell(event)

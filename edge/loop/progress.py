@@ -15,7 +15,7 @@ from edge.recognition.label_text import label_text
 
 @contextmanager
 def progress_line(total: int | None) -> Iterator[Callable[[FrameResult], None]]:
-    """Pictures so far, pictures a second, who does what; nothing where stderr is no terminal."""
+    """Frames so far, frames a second, who does what; nothing where stderr is no terminal."""
     columns = (BarColumn(24), MofNCompleteColumn(), _Rate(), TextColumn("{task.description}", markup=False))
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
         bar = progress.add_task("", total=total)
@@ -23,7 +23,7 @@ def progress_line(total: int | None) -> Iterator[Callable[[FrameResult], None]]:
 
 
 class _Rate(ProgressColumn):
-    """Pictures a second."""
+    """Frames a second."""
 
     def render(self, task: Task) -> Text:
         return Text(f"{task.speed:.1f}/s" if task.speed else "")

@@ -23,9 +23,9 @@ MAX_EVENTS = 10_000
 CLOSING_S = 5.0
 """An output that has not finished so long after the run's end is left behind, ..."""
 PATIENT_CLOSING_S = 60.0
-"""... and one that the loop waits for: a codec may have many pictures left, an 8K picture take seconds."""
+"""... and one that the loop waits for: a codec may have many frames left, an 8K frame take seconds."""
 
-_NO_PICTURE = np.zeros((0, 0, 3), np.uint8)
+_NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
 
 
 class _Abandoned(Exception):
@@ -36,23 +36,23 @@ class _Abandoned(Exception):
 class Terms:
     """What an output is given.
 
-    kind: "results", one a frame, or "events". pictures: it shows pictures; others are given results without one.
+    kind: "results", one a frame, or "events". images: it shows them; others are given results without.
     annotated: it shows all of them drawn on. patient: nothing is dropped, the loop waits for it; otherwise the
     oldest results make room. here: it runs on the thread that runs the pipeline, as windows must.
     """
 
     kind: Literal["results", "events"] = "results"
-    pictures: bool = False
+    images: bool = False
     annotated: bool = False
     patient: bool = False
     here: bool = False
 
     @property
     def depth(self) -> int:
-        """Items that may wait. A picture takes megabytes, a result without one a few kilobytes."""
+        """Items that may wait. An image takes megabytes, a result without one a few kilobytes."""
         if self.kind == "events":
             return MAX_EVENTS
-        return (4 if self.patient else 1) if self.pictures else 512
+        return (4 if self.patient else 1) if self.images else 512
 
 
 class Outlet:
@@ -105,15 +105,15 @@ class Outlet:
             for event in result.events:
                 self.tell(event)
             return
-        if not self.terms.pictures:
-            result = replace(result, frame=replace(result.frame, image=_NO_PICTURE))
+        if not self.terms.images:
+            result = replace(result, frame=replace(result.frame, image=_NO_IMAGE))
         with self._changed:
             if self.terms.patient:
                 self._changed.wait_for(lambda: self._finished or len(self._waiting) < self.terms.depth)
             while len(self._waiting) >= self.terms.depth:
                 _, oldest = self._waiting.popleft()
                 self.dropped += 1
-                # Pictures may be lost, what began or ended may not, as long as somebody can be expected to come for it.
+                # Images may be lost, what began or ended may not, as long as somebody can be expected to come for it.
                 events = (*oldest.events, *result.events)[-MAX_EVENTS:]  # type: ignore[union-attr]
                 result = replace(result, events=events)
             self._append(frame, result)

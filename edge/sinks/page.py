@@ -1,4 +1,4 @@
-"""A live page for boards without a screen: picture, people, latencies, power and events, in any browser."""
+"""A live page for boards without a screen: frames, people, latencies, power and events, in any browser."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from edge.power import power_w
 from edge.sinks.json_lines import event_record
 
 WIDEST = 960
-"""Pictures are sent no wider: a browser's window rarely is, and each pixel costs the board's time."""
+"""Images are sent no wider: a browser's window rarely is, and each pixel costs the board's time."""
 JPEG_QUALITY = 80
 SHOWN_EVENTS = 100
 STALLED_S = 2.0
 """Without a frame for so long there are none a second."""
 REPEATED_EVERY_S = 2.0
-"""While no picture comes the last one is sent so often: of a browser that has left nothing is known until it is sent
-something, and some show a picture only once the next one begins."""
+"""While no frame comes the last image is sent so often: of a browser that has left nothing is known until it is sent
+something, and some show an image only once the next one begins."""
 RECENT_FRAMES = 300
 """Frames that the page's latencies are taken over."""
 
 
 class Page:
-    """What the page shows, kept for browsers to ask for. Pictures are drawn and coded only while somebody looks.
+    """What the page shows, kept for browsers to ask for. Images are drawn and coded only while somebody looks.
 
     given_up: of :func:`edge.sinks.outlet.given_up`, asked whenever a browser asks.
     """
@@ -79,8 +79,8 @@ class Page:
             self.ended = True
             self._changed.notify_all()
 
-    def pictures(self, viewer: str = "") -> Iterator[bytes]:
-        """JPEG pictures as they come, the newest each time; waits for them. viewer: a name for who asks."""
+    def images(self, viewer: str = "") -> Iterator[bytes]:
+        """JPEG images as they come, the newest each time; waits for them. viewer: a name for who asks."""
         with self._changed:
             self._viewers.append(viewer)
         number = -1
@@ -102,7 +102,7 @@ class Page:
                     self._jpeg = b""  # it will be old when somebody looks again
 
     def state(self, viewer: str = "") -> dict[str, Any]:
-        """Everything but the picture, ready for JSON. watched: whether pictures go to that viewer."""
+        """Everything but the image, ready for JSON. watched: whether images go to that viewer."""
         rows = self._history.summary(RECENT_FRAMES)
         with self._changed:
             result, times = self._result, list(self._times)

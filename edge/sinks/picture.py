@@ -23,7 +23,7 @@ from edge.sinks.sink import Sink
 SUFFIXES = (".png", ".jpg", ".jpeg")
 
 APART_S = 0.2
-"""Pictures so far apart are looked at: some ten of them wait for what comes after, and one may take 25 MB."""
+"""Frames so far apart are looked at: some ten of them wait for what comes after, and one may take 25 MB."""
 
 
 @contextmanager
@@ -41,7 +41,7 @@ def picture_sink(path: Path, overlay: Overlay, clip_s: float) -> Iterator[Sink]:
         yield moments.look
         best = moments.best()
         if best is None:
-            raise OutputError("there was no picture", where=path)
+            raise OutputError("there was no frame", where=path)
         partial.write_bytes(cv2.imencode(path.suffix, overlay.picture(best))[1].tobytes())
 
 

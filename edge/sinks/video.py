@@ -22,7 +22,7 @@ CODECS = ("avc1", "mp4v")
 """H.264 plays in browsers too, but OpenCV's wheels may not encode it; MPEG-4 they always do."""
 
 REPEATED_EVERY_S, LATE_S = 0.5, 2.0
-"""While a camera gives nothing its last picture is repeated so often, up to so long ago: more may be on its way."""
+"""While a camera gives nothing its last frame is repeated so often, up to so long ago: more may be on its way."""
 
 SUFFIXES = (".mp4", ".mkv", ".avi", ".mov", ".webm")
 
@@ -31,11 +31,11 @@ SUFFIXES = (".mp4", ".mkv", ".avi", ".mov", ".webm")
 def video_sink(
     path: Path, overlay: Overlay, *, fps: float, size: tuple[int, int], codec: str | None = None, live: bool = False
 ) -> Iterator[Sink]:
-    """Writes every picture as ``overlay`` draws it, ``size`` (width, height), at the source's nominal ``fps``.
+    """Writes every frame as ``overlay`` draws it, ``size`` (width, height), at the source's nominal ``fps``.
 
-    A picture is shown from its own time to the next one's, so that a recording of a camera that was
+    A frame is shown from its own time to the next one's, so that a recording of a camera that was
     slower than its nominal rate plays at the speed of life. live: times go on while nothing comes, as when a camera is
-    lost; the last picture is then written on as they pass, so that the next one waits for no minute of it at once.
+    lost; the last frame is then written on as they pass, so that the next one waits for no minute of it at once.
     Raises ConfigError for a name or codec that means nothing, OutputError where the file cannot be written.
     """
     if path.suffix.lower() not in SUFFIXES:
@@ -54,7 +54,7 @@ def video_sink(
 
 
 class _Stream:
-    """Pictures at their times in, pictures at a constant rate out. written: how many so far."""
+    """Images at their times in, frames at a constant rate out. written: how many so far."""
 
     def __init__(self, writer: cv2.VideoWriter, fps: float) -> None:
         self._writer, self._fps = writer, fps
@@ -115,10 +115,10 @@ def _check(partial: Path, path: Path, written: int) -> None:
         capture = cv2.VideoCapture(str(partial))
         frames, readable = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), capture.read()[0]
         capture.release()
-    # Containers without an index count by their length, which may be a picture or two short.
+    # Containers without an index count by their length, which may be a frame or two short.
     if not readable or frames < written - 2 - written // 50:
         raise OutputError(
-            f"the video came out damaged: {max(frames, 0)} of {written} pictures can be read back",
+            f"the video came out damaged: {max(frames, 0)} of {written} frames can be read back",
             where=path,
             hint="free space there, or choose another place",
         )

@@ -28,7 +28,7 @@ QUIT_KEYS = frozenset({ord("q"), 27})
 
 @contextmanager
 def window_sink(overlay: Overlay) -> Iterator[Sink]:
-    """Shows every picture; raises Enough when q or Escape is pressed, or the window was closed.
+    """Shows every frame; raises Enough when q or Escape is pressed, or the window was closed.
 
     Raises OutputError where no window can be shown.
     """
@@ -41,7 +41,7 @@ def window_sink(overlay: Overlay) -> Iterator[Sink]:
 
     def write(result: FrameResult) -> None:
         nonlocal was_there, was_sized
-        # To show a picture would open a closed window again. Some builds of OpenCV never say that one is there.
+        # To show a frame would open a closed window again. Some builds of OpenCV never say that one is there.
         if was_there and not _is_there():
             raise Enough
         image = overlay.picture(result)
@@ -60,7 +60,7 @@ def window_sink(overlay: Overlay) -> Iterator[Sink]:
 
 
 def _fitting(width: int, height: int) -> tuple[int, int]:
-    """The picture's own size, or what fits on a small screen."""
+    """The image's own size, or what fits on a small screen."""
     shrink = min(1.0, LARGEST[0] / width, LARGEST[1] / height)
     return round(shrink * width), round(shrink * height)
 

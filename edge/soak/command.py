@@ -22,11 +22,11 @@ from edge.cli.exit_codes import FAILED
 from edge.cli.interruption import Interruption, interruptible
 from edge.contract.errors import ConfigError
 from edge.contract.files import replacing, writing
+from edge.image_memory import ImageMemory
 from edge.latency import DECISION, POSE, LatencyHistory, latency_table
 from edge.loop.config import RunConfig
 from edge.loop.parts import opened
 from edge.machine import machine
-from edge.picture_memory import PictureMemory
 from edge.pose.registry import PoseConfig
 from edge.recognition.recogniser import RecogniserConfig
 from edge.soak.consumers import HangingSink, Listener
@@ -67,7 +67,7 @@ class Soaked:
 
     memory_by_minute: MB in use, the median of each minute. memory_by_second: every sample, so that another rule can
     judge the run too. told, heard: events that were made, and that reached the listener. ended_by: why the run ended
-    before its time. flatness: p99 / p50 of the pose stage and of a picture's age when decided.
+    before its time. flatness: p99 / p50 of the pose stage and of a frame's age when decided.
     """
 
     minutes: float
@@ -106,9 +106,9 @@ def soak(config: SoakConfig) -> None:
     Ctrl-C shows, and keeps, what was found until then, and leaves with exit code 130.
     """
     found, history, stop = run_soak(config)
-    console.print(latency_table(history.summary(), f"Soak: {found.frames} pictures in {found.minutes:.1f} minutes"))
+    console.print(latency_table(history.summary(), f"Soak: {found.frames} frames in {found.minutes:.1f} minutes"))
     console.print(
-        f"camera lost {found.losses} times, {found.dropped} pictures gave way to newer ones, {found.people} people "
+        f"camera lost {found.losses} times, {found.dropped} frames gave way to newer ones, {found.people} people "
         f"came; {found.heard} of {found.told} events heard; the consumer that hangs took {found.hanging_took} results"
     )
     console.print(
@@ -142,8 +142,8 @@ def run_soak(config: SoakConfig) -> tuple[Soaked, LatencyHistory, Interruption]:
         history, overlay, memory = LatencyHistory(30), Overlay(parts.pose.layout), Memory()
         sinks: dict[str, tuple[Callable[[Any], object], Terms]] = {
             "listener": (listener, Terms(kind="events")),
-            "drawing": (overlay.picture, Terms(pictures=True, annotated=True)),
-            "hanging": (hanging, Terms(pictures=True)),
+            "drawing": (overlay.picture, Terms(images=True, annotated=True)),
+            "hanging": (hanging, Terms(images=True)),
         }
         outlets = [Outlet(name, nullcontext(sink), terms, overlay, history) for name, (sink, terms) in sinks.items()]
         limits = Limits(seconds=60 * config.minutes)
@@ -152,7 +152,7 @@ def run_soak(config: SoakConfig) -> tuple[Soaked, LatencyHistory, Interruption]:
         with memory.watched(), interruptible(pipeline.stop) as stop, report_file as report:
             outcome = pipeline.run()
             if stop.signum and not outcome.frames:
-                console.print("interrupted before the first picture; nothing was written")
+                console.print("interrupted before the first frame; nothing was written")
                 raise SystemExit(stop.exit_code)
             heard, rows = listener.heard, history.summary()
             found = Soaked(
@@ -183,10 +183,10 @@ def _camera(config: SoakConfig, chance: random.Random) -> Source:
     from edge.capture.live import Backoff, Live
     from edge.soak.flaky_video import FlakyVideo
 
-    path, pictures = config.source or fetch(DEMO_CLIP)[0], PictureMemory()
+    path, memory = config.source or fetch(DEMO_CLIP)[0], ImageMemory()
 
     def open_video() -> FlakyVideo:
         time.sleep(chance.uniform(0, 2))
-        return FlakyVideo(path, chance, config.loss_every_s, pictures)
+        return FlakyVideo(path, chance, config.loss_every_s, memory)
 
     return Live("soak", open_video, CaptureConfig(), hint=lambda: "", backoff=Backoff(0.1, 0.4))

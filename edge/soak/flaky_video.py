@@ -9,18 +9,18 @@ from typing import Any
 
 import cv2
 
-from edge.capture.opencv import decoder, read_picture
-from edge.picture_memory import PictureMemory
+from edge.capture.opencv import decoder, read_image
+from edge.image_memory import ImageMemory
 
 
 class FlakyVideo:
     """A recording as a camera's driver would give it: at its own pace, again and again, and lost at random.
 
-    Now and then it shows an empty scene for some seconds, so that everybody leaves. memory: what pictures are written
+    Now and then it shows an empty scene for some seconds, so that everybody leaves. memory: what images are written
     into.
     """
 
-    def __init__(self, path: Path, chance: random.Random, loss_every_s: float, memory: PictureMemory) -> None:
+    def __init__(self, path: Path, chance: random.Random, loss_every_s: float, memory: ImageMemory) -> None:
         self._path, self._chance, self._memory = path, chance, memory
         self._video = decoder(str(path))
         self._fps = self._video.get(cv2.CAP_PROP_FPS) or 30.0
@@ -34,11 +34,11 @@ class FlakyVideo:
             return False, None
         self._next_s = max(self._next_s + 1 / self._fps, now)
         time.sleep(self._next_s - now)
-        ok, image = read_picture(self._video, self._memory)
+        ok, image = read_image(self._video, self._memory)
         if not ok:
             self._video.release()
             self._video = decoder(str(self._path))
-            ok, image = read_picture(self._video, self._memory)
+            ok, image = read_image(self._video, self._memory)
             if self._chance.random() < 0.5:
                 self._empty_until_s = now + self._chance.uniform(1.5, 4.0)
         if ok and now < self._empty_until_s:

@@ -41,7 +41,7 @@ class Memory:
         """What memory grew by from ``from_s`` to the end, at the rate from the first quarter of that to the last.
 
         A quarter's level is the mean of its samples without the fifth that is least and the fifth that is greatest: a
-        camera that is away for a moment takes its decoder with it, tens of megabytes, and a picture more or less under
+        camera that is away for a moment takes its decoder with it, tens of megabytes, and a frame more or less under
         way is no leak, however often it comes and goes. A steady leak comes out as it is, what is taken once and
         kept as four thirds of it.
         """

@@ -61,7 +61,7 @@ def decisions_at_no_rate(folder: Path) -> Argv:
 
 
 @on_board()
-def a_run_of_no_pictures(folder: Path) -> Argv:
+def a_run_of_no_frames(folder: Path) -> Argv:
     """frames is 0; give 1 or more"""
     return run(folder, more=["--frames", "0"])
 
@@ -79,7 +79,7 @@ def a_budget_of_failures_below_none(folder: Path) -> Argv:
 
 
 @on_board()
-def people_that_are_followed_after_no_picture(folder: Path) -> Argv:
+def people_that_are_followed_after_no_frame(folder: Path) -> Argv:
     """tracker: min_similarity is in 0..1, birth_hits starts at 1"""
     return run(folder, more=["--tracker.birth_hits", "0"])
 

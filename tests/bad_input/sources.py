@@ -47,7 +47,7 @@ def a_video_that_breaks_off_while_it_is_read(folder: Path) -> Argv:
 
 @on_board(needs="blazepose_files")
 def a_video_with_nobody_in_it(folder: Path) -> Argv:
-    """clip.mp4: no person in view in 30 pictures; give a recording"""
+    """clip.mp4: no person in view in 30 frames; give a recording"""
     return run(folder)
 
 
@@ -60,7 +60,7 @@ def a_folder_without_images(folder: Path) -> Argv:
 
 @on_board()
 def a_camera_that_is_not_there(folder: Path) -> Argv:
-    """/dev/video97: no picture comes from it; there is"""
+    """/dev/video97: no frame comes from it; there is"""
     return run(folder, source="/dev/video97")
 
 
@@ -185,7 +185,7 @@ def a_recording_of_poses_with_a_score_that_is_no_number(folder: Path) -> Argv:
 
 
 @on_board()
-def a_recording_of_poses_in_too_large_pictures(folder: Path) -> Argv:
+def a_recording_of_poses_in_too_large_images(folder: Path) -> Argv:
     """not a recording of poses: its first line means nothing here"""
     return recording(folder, HEADER.replace("[64, 48]", "[64, 10000000000]") + "\n")
 

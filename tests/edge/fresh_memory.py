@@ -1,4 +1,4 @@
-"""How much memory pictures take that come one after the other."""
+"""How much memory images take that come one after the other."""
 
 import weakref
 

@@ -45,8 +45,8 @@ def real_recogniser(bundle):
     return open_recogniser(bundle, RecogniserConfig(threads=1))
 
 
-class Pictures(Recording):
-    """A recording of the pictures given; raises what comes last, if that is an error."""
+class Frames(Recording):
+    """A recording of the frames given; raises what comes last, if that is an error."""
 
     uri, fps, size = "recording", 25.0, (320, 240)
 
@@ -62,7 +62,7 @@ class Pictures(Recording):
             time.sleep(self.pause)
             if self.cancelled:
                 return
-            yield Frame(n, n / self.fps, videos.picture(n))
+            yield Frame(n, n / self.fps, videos.image(n))
         if self.error:
             raise self.error
 
@@ -70,7 +70,7 @@ class Pictures(Recording):
         self.cancelled = True
 
     def describe(self):
-        return "pictures of a test"
+        return "frames of a test"
 
     def close(self):
         pass

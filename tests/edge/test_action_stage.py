@@ -36,7 +36,7 @@ def test_actions_are_those_of_clips_cut_from_the_whole_recording(bundle):
     session = ort.InferenceSession(str(bundle.folder / "student.onnx"))
     penn, times = convert(bodies, SCRIPT_LAYOUT, bundle.layout), np.arange(120) / FPS
     for n in range(60, 120, 13):
-        # A person counts from the third picture on, but what was seen before is not forgotten.
+        # A person counts from the third frame on, but what was seen before is not forgotten.
         clip = clip_tensor([(penn[: n + 1], times[: n + 1])], bundle.layout, bundle.manifest.preprocessing)
         logits = session.run(None, {"clip": clip[None]})[0][0]
         (someone,) = results[n].people

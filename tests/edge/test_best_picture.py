@@ -135,5 +135,5 @@ def test_it_forgets_who_has_left_long_ago():
 def test_it_is_written_at_the_end_as_its_name_says(tmp_path, suffix):
     path = tmp_path / f"best{suffix}"
     with picture_sink(path, Plain(), 2 * HALF_S) as sink:
-        sink(result(n=4, image=videos.picture(4)))
+        sink(result(n=4, image=videos.image(4)))
     assert videos.number(cv2.imread(str(path))) == 4 and [p.name for p in tmp_path.iterdir()] == [path.name]

@@ -1,4 +1,4 @@
-"""Sources of pictures: real recordings, files made here, and a camera that drops out."""
+"""Sources of frames: real recordings, files made here, and a camera that drops out."""
 
 import io
 import math
@@ -37,7 +37,7 @@ def test_real_recordings_are_read_whole_with_their_own_times(shared_data, name):
         times.append(frame.time_s)
         last = frame.image
     source.close()
-    # FFmpeg counts what the container says; a picture more or less at its end is nobody's fault.
+    # FFmpeg counts what the container says; a frame more or less at its end is nobody's fault.
     assert abs(len(times) - frames) <= 1 and abs(source.length_frames - frames) <= 1
     assert times[0] == 0 and np.diff(times).min() > 0
     assert np.median(np.diff(times)) == pytest.approx(1 / fps, rel=0.03)
@@ -56,7 +56,7 @@ def test_an_opencv_that_knows_of_no_threads_decodes_all_the_same(shared_data, mo
     assert decoder(str(shared_data / "media" / "sports2d_demo.mp4")).read()[0]
 
 
-def test_pictures_come_in_order_from_the_first(tmp_path):
+def test_frames_come_in_order_from_the_first(tmp_path):
     path = videos.write(tmp_path / "a.mp4")
     source = open_source(f"file://{path}")
     frames = list(source)
@@ -101,8 +101,8 @@ def test_an_mp4_without_its_index_is_refused(tmp_path, capfd, part):
 
 def test_images_come_in_natural_order_at_the_given_rate(tmp_path):
     for n in (10, 9, 2, 1):
-        cv2.imwrite(str(tmp_path / f"frame{n}.png"), videos.picture(n))
-    (tmp_path / "notes.txt").write_text("no picture")
+        cv2.imwrite(str(tmp_path / f"frame{n}.png"), videos.image(n))
+    (tmp_path / "notes.txt").write_text("no image")
     (tmp_path / "._frame1.png").write_text("what a Mac leaves")
     source = open_source(str(tmp_path), CaptureConfig(fps=5))
     frames = list(source)
@@ -113,8 +113,8 @@ def test_images_come_in_natural_order_at_the_given_rate(tmp_path):
 def test_images_that_do_not_fit_together_or_cannot_be_read_are_named(tmp_path):
     with pytest.raises(SourceError, match="no images"):
         open_source(str(tmp_path))
-    cv2.imwrite(str(tmp_path / "1.png"), videos.picture(1))
-    cv2.imwrite(str(tmp_path / "2.png"), videos.picture(2, width=100))
+    cv2.imwrite(str(tmp_path / "1.png"), videos.image(1))
+    cv2.imwrite(str(tmp_path / "2.png"), videos.image(2, width=100))
     with pytest.raises(SourceError, match=r"2\.png: 100x240, but the first image is 320x240"):
         list(open_source(str(tmp_path)))
     (tmp_path / "2.png").write_bytes(b"\x89PNG no more")
@@ -124,7 +124,7 @@ def test_images_that_do_not_fit_together_or_cannot_be_read_are_named(tmp_path):
 
 @pytest.mark.parametrize(
     ("uri", "says"),
-    [("nowhere.mp4", "no such video"), ("ftp://host/a.mp4", "known: file://"), ("/dev/video77", "no picture comes")],
+    [("nowhere.mp4", "no such video"), ("ftp://host/a.mp4", "known: file://"), ("/dev/video77", "no frame comes")],
 )
 def test_what_cannot_be_opened_is_one_line_with_what_to_do(uri, says):
     with pytest.raises(SourceError, match=says):
@@ -143,7 +143,7 @@ def test_values_that_mean_nothing_are_refused(wrong):
         CaptureConfig(**wrong)
 
 
-# What OpenCV's converters give for a picture is the reference for the picture given as raw frames.
+# What OpenCV's converters give for an image is the reference for the image given as a raw frame.
 RAW = {
     "bgr": None,
     "rgb": cv2.COLOR_BGR2RGB,
@@ -153,8 +153,8 @@ RAW = {
 
 
 @pytest.mark.parametrize("codec", RAW)
-def test_raw_frames_on_stdin_are_pictures_at_the_given_rate(codec):
-    images = [cv2.GaussianBlur(videos.picture(n), (31, 31), 0) for n in (3, 8, 13)]
+def test_raw_frames_on_stdin_come_at_the_given_rate(codec):
+    images = [cv2.GaussianBlur(videos.image(n), (31, 31), 0) for n in (3, 8, 13)]
     data = b"".join((image if RAW[codec] is None else cv2.cvtColor(image, RAW[codec])).tobytes() for image in images)
     source = RawFrames(CaptureConfig(width=320, height=240, fps=20, codec=codec), io.BytesIO(data))
     frames = list(source)
@@ -164,7 +164,7 @@ def test_raw_frames_on_stdin_are_pictures_at_the_given_rate(codec):
 
 
 def test_nv12_has_its_colours_side_by_side():
-    # A grey picture of brightness 100 with one blueish block: Y, then U and V in turn.
+    # A grey image of brightness 100 with one blueish block: Y, then U and V in turn.
     y, uv = np.full((4, 4), 126, np.uint8), np.full((2, 4), 128, np.uint8)
     uv[0, 0] = 200
     source = RawFrames(CaptureConfig(width=4, height=4, codec="nv12"), io.BytesIO(y.tobytes() + uv.tobytes()))
@@ -206,7 +206,7 @@ def test_a_cut_last_frame_is_an_error_after_the_whole_ones():
         ("counterclockwise", (slice(-60, None), slice(0, 40))),
     ],
 )
-def test_pictures_are_turned_as_asked_with_the_address_or_the_flag(tmp_path, flip, corner):
+def test_frames_are_turned_as_asked_with_the_address_or_the_flag(tmp_path, flip, corner):
     # The white left upper corner, 60 wide and 40 high, goes where it belongs.
     path = videos.write(tmp_path / "a.mp4", frames=2)
     for source in (open_source(f"file://{path}?flip={flip}"), open_source(str(path), CaptureConfig(flip=flip))):
@@ -219,7 +219,7 @@ def test_a_video_without_a_frame_is_refused(tmp_path):
     path = tmp_path / "empty.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (320, 240))
     writer.release()
-    with pytest.raises(SourceError, match=r"not a video that can be read|no picture in this video"):
+    with pytest.raises(SourceError, match=r"not a video that can be read|no frame in this video"):
         open_source(str(path))
 
 

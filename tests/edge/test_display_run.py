@@ -1,4 +1,4 @@
-"""A clock in the picture: read as drawn, refused where it is covered, and as old as the picture when displayed."""
+"""A clock in the frame: read as drawn, refused where it is covered, and as old as the frame when displayed."""
 
 import itertools
 import time
@@ -11,7 +11,7 @@ import pytest
 from fresh_memory import Arrays
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from parts import Pictures, action_stage, moving_body
+from parts import Frames, action_stage, moving_body
 
 from edge.bench.display_run import Stamped, Watcher
 from edge.bench.time_code import CELLS, draw, read
@@ -19,10 +19,10 @@ from edge.contract.bundle import read_bundle
 from edge.contract.layouts import layout
 from edge.contract.types import Pose, Sighting
 from edge.drawing.overlay import Overlay
+from edge.image_memory import SPARE
 from edge.latency import LatencyHistory
 from edge.loop.outcome import Limits
 from edge.loop.pipeline import Pipeline
-from edge.picture_memory import SPARE
 from edge.sinks.outlet import Outlet, Terms
 
 NOISE = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
@@ -52,7 +52,7 @@ def test_lossy_coding_does_not_hurt(quality):
     assert read(cv2.imdecode(coded, cv2.IMREAD_COLOR)) == 3_141_592_653
 
 
-def test_a_picture_without_a_clock_and_one_with_a_covered_clock_are_not_read():
+def test_a_frame_without_a_clock_and_one_with_a_covered_clock_are_not_read():
     image = NOISE.copy()
     assert read(np.zeros_like(image)) is None and read(np.full_like(image, 255)) is None and read(image) is None
     draw(image, 123_456_789)
@@ -62,7 +62,7 @@ def test_a_picture_without_a_clock_and_one_with_a_covered_clock_are_not_read():
 
 
 class See:
-    """A pose stage of which each picture takes a known time."""
+    """A pose stage of which each frame takes a known time."""
 
     layout = layout("trt_pose-18")
 
@@ -80,8 +80,8 @@ class See:
         pass
 
 
-class Noted(Pictures):
-    """Pictures of which it is known when each was asked for, before it could arrive."""
+class Noted(Frames):
+    """Frames of which it is known when each was asked for, before it could arrive."""
 
     def __init__(self, count):
         super().__init__(count)
@@ -94,7 +94,7 @@ class Noted(Pictures):
 
 
 def watched(bundle_folder, frames, pose_s, show_s):
-    """The watcher, the run, the outlet, and the milliseconds within which each picture was asked for and displayed."""
+    """The watcher, the run, the outlet, and the milliseconds within which each frame was asked for and displayed."""
     action, overlay, history = action_stage(read_bundle(bundle_folder)), Overlay(See.layout), LatencyHistory(0)
     watcher, source, within_ms = Watcher(overlay), Noted(frames), []
     watcher.show = lambda result: time.sleep(show_s)
@@ -103,13 +103,13 @@ def watched(bundle_folder, frames, pose_s, show_s):
         watcher(result)
         within_ms.append(1000 * (time.perf_counter() - source.asked[result.frame.index]))
 
-    outlet = Outlet("display", nullcontext(sink), Terms(pictures=True, annotated=True), overlay, history)
+    outlet = Outlet("display", nullcontext(sink), Terms(images=True, annotated=True), overlay, history)
     outcome = Pipeline(Stamped(source), See(pose_s), action, [outlet], history, limits=Limits()).run()
     action.close()
     return watcher, outcome, outlet, within_ms
 
 
-def test_a_picture_is_as_old_as_what_was_done_with_it_took(bundle_folder):
+def test_a_frame_is_as_old_as_what_was_done_with_it_took(bundle_folder):
     # 0.12 s in the pose stage and 0.05 s to show; what a busy machine adds is in the other bound.
     watcher, outcome, outlet, within_ms = watched(bundle_folder, frames=12, pose_s=0.12, show_s=0.05)
     assert watcher.shown == outcome.frames - outlet.dropped >= 2
@@ -118,23 +118,23 @@ def test_a_picture_is_as_old_as_what_was_done_with_it_took(bundle_folder):
 
 
 def test_a_recording_plays_as_a_camera_that_does_not_wait(bundle_folder):
-    # Twenty pictures in 0.8 s, of which a stage that takes 0.2 s each can see no more than a few.
+    # Twenty frames in 0.8 s, of which a stage that takes 0.2 s each can see no more than a few.
     _, outcome, _, _ = watched(bundle_folder, frames=20, pose_s=0.2, show_s=0.0)
     assert outcome.frames < 12 and outcome.frames + outcome.dropped == 20
 
 
-def test_stamped_pictures_come_when_they_are_due_and_the_recordings_own_stay_as_they_are():
-    own = [frame.image.copy() for frame in Pictures(3)]
+def test_stamped_frames_come_when_they_are_due_and_the_recordings_own_stay_as_they_are():
+    own = [frame.image.copy() for frame in Frames(3)]
     now = [100.0]
-    stamped = list(Stamped(Pictures(3), clock=lambda: now[0]))
+    stamped = list(Stamped(Frames(3), clock=lambda: now[0]))
     assert [read(frame.image) for frame in stamped] == [1_000_000] * 3
     for frame, image in zip(stamped, own, strict=True):
         assert (frame.image[:200] == image[:200]).all()
 
 
-def test_stamping_pictures_takes_no_fresh_memory_for_each():
+def test_stamping_frames_takes_no_fresh_memory_for_each():
     """Its page faults would be the measurement's, and on two cores the loop's."""
-    arrays, seconds = Arrays(), itertools.count()  # so late that no picture is waited for
-    for frame in Stamped(Pictures(20), clock=lambda: float(next(seconds))):
+    arrays, seconds = Arrays(), itertools.count()  # so late that no frame is waited for
+    for frame in Stamped(Frames(20), clock=lambda: float(next(seconds))):
         arrays.look(frame.image)
     assert arrays.count <= 1 + SPARE

@@ -127,7 +127,7 @@ def test_frames_too_far_apart_for_any_decision_are_said_to_be_so(capsys, tmp_pat
         outcome.times.add(result(person(1), n=n, fps=0.5))
     conclude(RunConfig("0", tmp_path), outcome, LatencyHistory(0))
     said = capsys.readouterr().err
-    assert "warning: nothing was decided: nobody was in two pictures less than half a second apart" in said
+    assert "warning: nothing was decided: nobody was in two frames less than half a second apart" in said
     assert "seconds" not in said  # no table without a row
 
 

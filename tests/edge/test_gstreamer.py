@@ -43,12 +43,12 @@ def test_a_network_camera_is_decoded_by_hardware():
         ("h264", "video/x-h264, width=640, height=480, framerate=30/1 ! h264parse ! nvv4l2decoder"),
     ],
 )
-def test_a_usb_cameras_pictures_are_decoded_by_hardware(codec, asked):
+def test_a_usb_cameras_frames_are_decoded_by_hardware(codec, asked):
     config = CaptureConfig(width=640, height=480, fps=30, codec=codec)
     assert v4l2_pipeline("/dev/video0", config) == f'v4l2src device="/dev/video0" ! {asked} ! {CONVERT} ! {NEWEST}'
 
 
-def test_of_a_file_every_picture_is_waited_for():
+def test_of_a_file_every_frame_is_waited_for():
     assert file_pipeline(Path("/v/a b.mkv"), CaptureConfig(codec="h265")) == (
         f'filesrc location="/v/a b.mkv" ! matroskademux ! h265parse ! nvv4l2decoder ! {CONVERT} ! appsink sync=false'
     )

@@ -6,7 +6,7 @@ import time
 from contextlib import contextmanager
 
 import pytest
-from parts import Pictures, action_stage
+from parts import Frames, action_stage
 from people import PENN
 from scripted_stages import Kept, Scripted, Slow, outlet, pipeline
 
@@ -25,13 +25,13 @@ def action(bundle_folder):
 
 def test_a_sink_that_has_enough_ends_the_run_as_its_source_would(action):
     window, other = Kept(error_at=(3, Enough())), Kept()
-    outcome = pipeline(Pictures(500, pause_s=0.001), Scripted(), action, window, other).run()
+    outcome = pipeline(Frames(500, pause_s=0.001), Scripted(), action, window, other).run()
     assert 3 <= outcome.frames < 60 and outcome.ended_by is None and other.left == "well"
 
 
 def test_stop_finishes_what_is_under_way_and_files_are_whole(action):
     kept, seen = Kept(), threading.Event()
-    source = Pictures(10_000, pause_s=0.001)
+    source = Frames(10_000, pause_s=0.001)
     running = pipeline(source, Scripted(), action, kept, on_result=lambda result: seen.set())
     threading.Thread(target=lambda: (seen.wait(), running.stop()), daemon=True).start()
     outcome = running.run()
@@ -41,20 +41,20 @@ def test_stop_finishes_what_is_under_way_and_files_are_whole(action):
 def test_a_recording_that_breaks_off_is_an_error_and_leaves_nothing(action):
     kept = Kept()
     with pytest.raises(SourceError, match="breaks off"):
-        pipeline(Pictures(4, SourceError("breaks off")), Scripted(), action, kept).run()
+        pipeline(Frames(4, SourceError("breaks off")), Scripted(), action, kept).run()
     assert len(kept.results) <= 4 and kept.left not in (None, "well")
 
 
 def test_a_camera_that_is_gone_for_good_keeps_what_was_found(action):
     kept = Kept()
-    source = Pictures(5, SourceError("did not come back"), live=True, pause_s=0.01)
+    source = Frames(5, SourceError("did not come back"), live=True, pause_s=0.01)
     outcome = pipeline(source, Scripted(), action, kept).run()
     assert outcome.frames >= 1 and kept.left == "well" and "did not come back" in str(outcome.ended_by)
 
 
 def test_a_stage_that_keeps_failing_ends_the_run_and_keeps_what_was_found(action):
     kept = Kept()
-    outcome = pipeline(Pictures(50), Scripted(error_at=(20, StageError("failed 4 times"))), action, kept).run()
+    outcome = pipeline(Frames(50), Scripted(error_at=(20, StageError("failed 4 times"))), action, kept).run()
     assert outcome.frames == 20 == len(kept.results) and kept.left == "well"
     assert isinstance(outcome.ended_by, StageError)
 
@@ -62,21 +62,21 @@ def test_a_stage_that_keeps_failing_ends_the_run_and_keeps_what_was_found(action
 def test_a_mistake_in_a_stage_is_raised_as_it_is(action):
     kept = Kept()
     with pytest.raises(ZeroDivisionError):
-        pipeline(Pictures(50), Scripted(error_at=(20, ZeroDivisionError())), action, kept).run()
+        pipeline(Frames(50), Scripted(error_at=(20, ZeroDivisionError())), action, kept).run()
     assert kept.left not in (None, "well")
 
 
 def test_a_full_disk_ends_the_run_and_leaves_nothing(action):
     full, other = Kept(error_at=(5, OutputError("no space"))), Kept()
     with pytest.raises(OutputError, match="no space"):
-        pipeline(Pictures(500, pause_s=0.001), Scripted(), action, full, other).run()
+        pipeline(Frames(500, pause_s=0.001), Scripted(), action, full, other).run()
     assert other.left not in (None, "well") and len(other.results) < 100
 
 
 @pytest.mark.parametrize("mistake", [OutputError("no space"), ZeroDivisionError()])
 def test_of_a_camera_what_other_outputs_have_is_kept_for_it_cannot_be_had_again(action, mistake):
     full, other = Kept(error_at=(5, mistake)), Kept()
-    running = pipeline(Pictures(500, live=True, pause_s=0.005), Scripted(), action, outlet(full, "full"), other)
+    running = pipeline(Frames(500, live=True, pause_s=0.005), Scripted(), action, outlet(full, "full"), other)
     if isinstance(mistake, OutputError):
         outcome = running.run()
         assert outcome.ended_by is mistake and outcome.unwritten == ("full",)
@@ -86,7 +86,7 @@ def test_of_a_camera_what_other_outputs_have_is_kept_for_it_cannot_be_had_again(
     assert full.left not in (None, "well") and other.left == "well" and 5 <= len(other.results) < 200
 
 
-def test_an_output_that_cannot_be_opened_is_an_error_before_the_first_picture(action):
+def test_an_output_that_cannot_be_opened_is_an_error_before_the_first_frame(action):
     @contextmanager
     def refused():
         raise OutputError("no such folder")
@@ -95,7 +95,7 @@ def test_an_output_that_cannot_be_opened_is_an_error_before_the_first_picture(ac
     pose, other, later, start = Scripted(), Kept(), Kept(), time.monotonic()
     broken = Outlet("broken", refused(), Terms(), Overlay(PENN), LatencyHistory(0))
     with pytest.raises(OutputError, match="no such folder"):
-        pipeline(Pictures(5), pose, action, other, broken, later).run()
+        pipeline(Frames(5), pose, action, other, broken, later).run()
     assert not pose.looked and other.left not in (None, "well")
     # What was to be opened after it was not, and is not waited for.
     assert later.left is None and time.monotonic() - start < 2
@@ -105,13 +105,13 @@ def test_what_makes_an_outcome_worthless_leaves_nothing(action):
     kept = Kept()
 
     def nobody(outcome):
-        raise SourceError(f"nobody in {outcome.frames} pictures")
+        raise SourceError(f"nobody in {outcome.frames} frames")
 
-    with pytest.raises(SourceError, match="nobody in 5 pictures"):
-        pipeline(Pictures(5), Scripted(), action, kept, accept=nobody).run()
+    with pytest.raises(SourceError, match="nobody in 5 frames"):
+        pipeline(Frames(5), Scripted(), action, kept, accept=nobody).run()
     assert kept.left not in (None, "well")
     # Not where it did not come to its end by itself.
-    stopped = pipeline(Pictures(500, pause_s=0.01), Scripted(), action, Kept(), accept=nobody)
+    stopped = pipeline(Frames(500, pause_s=0.01), Scripted(), action, Kept(), accept=nobody)
     threading.Timer(0.1, stopped.stop).start()
     assert stopped.run().frames < 500
 
@@ -120,7 +120,7 @@ def test_a_stage_that_hangs_does_not_keep_the_run_from_ending(action, monkeypatc
     monkeypatch.setattr("edge.loop.pipeline.STOPPING_S", 0.1)
     kept, hold = Kept(), threading.Event()
     pose = Scripted(hold=hold)
-    running = pipeline(Pictures(50), pose, action, kept)
+    running = pipeline(Frames(50), pose, action, kept)
     timer = threading.Timer(0.1, running._done.set)  # what a second Ctrl-C comes to
     timer.start()
     outcome = running.run()
@@ -133,7 +133,7 @@ def test_a_camera_that_hangs_when_the_run_is_stopped_is_told_so_and_left_behind(
     freed, before_s, kept = threading.Event(), sys.getswitchinterval(), Kept()
     sys.setswitchinterval(0.004)
 
-    class Hanging(Pictures):
+    class Hanging(Frames):
         def __iter__(self):
             yield from super().__iter__()
             freed.wait()
@@ -152,7 +152,7 @@ def test_a_camera_that_hangs_when_the_run_is_stopped_is_told_so_and_left_behind(
 def test_a_run_that_fails_before_its_first_result_is_that_error_and_leaves_nothing(action, error):
     kept = Kept()
     with pytest.raises(type(error), match=error.what):
-        pipeline(Pictures(5, live=True, pause_s=0.02), Scripted(error_at=(0, error)), action, kept).run()
+        pipeline(Frames(5, live=True, pause_s=0.02), Scripted(error_at=(0, error)), action, kept).run()
     assert kept.left not in (None, "well")
 
 
@@ -160,7 +160,7 @@ def test_a_window_runs_on_the_thread_that_runs_the_pipeline(action):
     threads = set()
     window = Kept()
     window.take = lambda result: threads.add(threading.current_thread())
-    pipeline(Pictures(20), Scripted(), action, outlet(window, pictures=True, here=True)).run()
+    pipeline(Frames(20), Scripted(), action, outlet(window, images=True, here=True)).run()
     assert threads == {threading.main_thread()}
 
 
@@ -171,13 +171,13 @@ def test_what_had_begun_ends_with_the_run(action):
 
     events = []
     told = Outlet("events", listening(), Terms(kind="events"), Overlay(PENN), LatencyHistory(0))
-    pipeline(Pictures(60), Scripted(), action, told).run()
+    pipeline(Frames(60), Scripted(), action, told).run()
     kinds = [event.kind for event in events]
     assert kinds[0] == "person_entered" and kinds[-1] == "person_left"
     assert kinds.count("action_started") == kinds.count("action_ended") > 0
 
 
-def test_a_window_that_cannot_be_opened_is_an_error_before_the_first_picture(action):
+def test_a_window_that_cannot_be_opened_is_an_error_before_the_first_frame(action):
     @contextmanager
     def refused():
         raise OutputError("no screen")
@@ -186,7 +186,7 @@ def test_a_window_that_cannot_be_opened_is_an_error_before_the_first_picture(act
     pose, other = Scripted(), Kept()
     window = Outlet("window", refused(), Terms(here=True), Overlay(PENN), LatencyHistory(0))
     with pytest.raises(OutputError, match="no screen"):
-        pipeline(Pictures(5), pose, action, other, window).run()
+        pipeline(Frames(5), pose, action, other, window).run()
     assert not pose.looked and other.left not in (None, "well")
 
 
@@ -199,7 +199,7 @@ def test_a_window_is_closed_where_a_later_output_cannot_be_opened(action):
     window = Kept()
     broken = Outlet("broken", refused(), Terms(), Overlay(PENN), LatencyHistory(0))
     with pytest.raises(OutputError, match="no such folder"):
-        pipeline(Pictures(5), Scripted(), action, outlet(window, here=True), broken).run()
+        pipeline(Frames(5), Scripted(), action, outlet(window, here=True), broken).run()
     assert window.left not in (None, "well") and not window.results
 
 
@@ -211,9 +211,9 @@ def test_a_network_that_never_answers_ends_the_run_with_its_cause_and_keeps_what
     pose = Scripted()
     plain = pose.see
     pose.see = lambda frame: (frame.index == frames and freed.wait()) or plain(frame)
-    outcome = pipeline(Pictures(50), pose, action, kept).run()
+    outcome = pipeline(Frames(50), pose, action, kept).run()
     assert outcome.hanging == ("pose",) and outcome.frames == len(kept.results) == frames
-    assert isinstance(outcome.ended_by, StageError) and "pose stage has been at one picture" in str(outcome.ended_by)
+    assert isinstance(outcome.ended_by, StageError) and "pose stage has been at one frame" in str(outcome.ended_by)
     assert (kept.left == "well") == (frames > 0) and time.monotonic() - begin < 3
     freed.set()
 
@@ -225,7 +225,7 @@ def test_of_a_network_that_does_not_answer_one_ctrl_c_is_enough(action, monkeypa
     pose = Scripted()
     plain = pose.see
     pose.see = lambda frame: (frame.index == 3 and (running.stop() or freed.wait())) or plain(frame)
-    running = pipeline(Pictures(50), pose, action, kept)
+    running = pipeline(Frames(50), pose, action, kept)
     outcome = running.run()
     assert outcome.hanging == ("pose",) and outcome.ended_by is None
     assert outcome.frames == len(kept.results) == 3 and kept.left == "well"
@@ -236,7 +236,7 @@ def test_stages_that_are_slow_or_wait_for_each_other_do_not_hang(action, monkeyp
     monkeypatch.setattr("edge.loop.pipeline.HANGING_S", 0.3)
     monkeypatch.setattr("edge.loop.pipeline.LOOK_S", 0.02)
     kept = Kept(takes_s=0.1)
-    outcome = pipeline(Pictures(9), Scripted(takes_s=0.1), action, kept).run()
+    outcome = pipeline(Frames(9), Scripted(takes_s=0.1), action, kept).run()
     assert outcome.frames == 9 and outcome.ended_by is None and not outcome.hanging
 
 
@@ -247,7 +247,7 @@ def test_a_student_that_never_answers_ends_the_run_too(monkeypatch):
     plain = action.act
     action.act = lambda seen: (seen.frame.index == 3 and freed.wait()) or plain(seen)
     window = outlet(Kept(), "window", here=True)
-    outcome = pipeline(Pictures(50), Scripted(), action, window, kept).run()
-    assert "action" in outcome.hanging and "action stage has been at one picture" in str(outcome.ended_by)
+    outcome = pipeline(Frames(50), Scripted(), action, window, kept).run()
+    assert "action" in outcome.hanging and "action stage has been at one frame" in str(outcome.ended_by)
     assert outcome.frames == len(kept.results) == 3 and kept.left == "well"
     freed.set()

@@ -14,13 +14,13 @@ from edge.contract.errors import SourceError
 
 
 class Device:
-    """A camera's driver: gives the pictures it is loaded with, then fails."""
+    """A camera's driver: gives the frames it is loaded with, then fails."""
 
-    def __init__(self, pictures, fps=30.0):
-        self.pictures, self.fps, self.released = list(pictures), fps, False
+    def __init__(self, frames, fps=30.0):
+        self.frames, self.fps, self.released = list(frames), fps, False
 
     def read(self):
-        return (True, self.pictures.pop(0)) if self.pictures else (False, None)
+        return (True, self.frames.pop(0)) if self.frames else (False, None)
 
     def get(self, _):
         return self.fps
@@ -43,12 +43,12 @@ def camera(*devices, first_s=0.001, **config):
     return Live("/dev/video9", open_device, config, hint=lambda: "check cable", backoff=backoff), opened
 
 
-def pictures(*numbers, width=320):
-    return Device([videos.picture(n, width) for n in numbers])
+def showing(*numbers, width=320):
+    return Device([videos.image(n, width) for n in numbers])
 
 
 def test_a_camera_that_drops_out_is_opened_again_and_its_clock_goes_on():
-    source, _ = camera(pictures(0, 1, 2), Device([]), pictures(5, 6), first_s=0.01, give_up_s=1.0)
+    source, _ = camera(showing(0, 1, 2), Device([]), showing(5, 6), first_s=0.01, give_up_s=1.0)
     events, seen = [], []
     source.tell = events.append
     with pytest.raises(SourceError, match="did not come back within"):
@@ -60,7 +60,7 @@ def test_a_camera_that_drops_out_is_opened_again_and_its_clock_goes_on():
     assert np.diff([f.time_s for f in seen]).min() > 0 and seen[3].time_s - seen[2].time_s >= 0.03
     assert [event.kind for event in events] == ["source_lost", "source_back", "source_lost"]
     assert events[1].since_s == events[0].time_s and "/dev/video9" in events[0].text
-    assert seen[0].time_s == 0 and seen[-1].time_s < 60, "seconds since the first picture"
+    assert seen[0].time_s == 0 and seen[-1].time_s < 60, "seconds since the first frame"
 
 
 class Waits(threading.Event):
@@ -77,7 +77,7 @@ class Waits(threading.Event):
 
 @pytest.mark.parametrize(("first_s", "waits"), [(0.01, [0.01, 0.02, 0.04, 0.08, 0.08]), (None, [0.25, 0.5])])
 def test_the_waits_between_attempts_double_up_to_the_longest(first_s, waits):
-    source, opened = camera(pictures(0), first_s=first_s, give_up_s=0.4)
+    source, opened = camera(showing(0), first_s=first_s, give_up_s=0.4)
     source._cancelled = Waits()
     with pytest.raises(SourceError, match="check cable"):
         list(source)
@@ -87,28 +87,28 @@ def test_the_waits_between_attempts_double_up_to_the_longest(first_s, waits):
 
 
 def test_waiting_for_a_lost_camera_can_be_cancelled():
-    source, _ = camera(pictures(0, 1), first_s=30, give_up_s=3600)
+    source, _ = camera(showing(0, 1), first_s=30, give_up_s=3600)
     source.tell = lambda event: threading.Timer(0.02, source.cancel).start()
     start = time.monotonic()
     assert len(list(source)) == 2 and time.monotonic() - start < 5
 
 
 def test_a_camera_that_comes_back_with_another_size_is_fitted():
-    source, _ = camera(pictures(0), pictures(4, width=640))
+    source, _ = camera(showing(0), showing(4, width=640))
     frames = iter(source)
     first, second = next(frames), next(frames)
     assert first.image.shape == second.image.shape == (240, 320, 3) and videos.number(second.image) == 4
 
 
-def test_a_camera_that_gives_no_picture_is_refused_when_opened():
+def test_a_camera_that_gives_no_frame_is_refused_when_opened():
     dark = Device([])
-    with pytest.raises(SourceError, match="/dev/video9: no picture comes from it; check cable"):
+    with pytest.raises(SourceError, match="/dev/video9: no frame comes from it; check cable"):
         camera(dark)
     assert dark.released
 
 
 def test_a_camera_that_is_closed_is_released_and_may_be_closed_again():
-    device = pictures(0)
+    device = showing(0)
     source, _ = camera(device)
     source.close()
     source.close()
@@ -119,28 +119,28 @@ def test_a_camera_that_is_closed_is_released_and_may_be_closed_again():
     ("says", "asked", "fps"), [(25.0, 15, 25), (0.0, 15, 15), (0.0, None, 30), (90_000.0, None, 30)]
 )
 def test_a_camera_without_a_rate_that_can_be_takes_the_one_asked_for_and_is_live(says, asked, fps):
-    source, _ = camera(Device([videos.picture(0)], fps=says), fps=asked)
+    source, _ = camera(Device([videos.image(0)], fps=says), fps=asked)
     assert source.fps == fps and source.live and source.length_frames is None and source.size == (320, 240)
     assert f"{fps} frames/s" in source.describe()
 
 
 class Hanging(Device):
-    """A driver that waits for a picture without end, as GStreamer's does up to OpenCV 4.6; ``event`` frees it."""
+    """A driver that waits for a frame without end, as GStreamer's does up to OpenCV 4.6; ``event`` frees it."""
 
-    def __init__(self, pictures):
-        super().__init__(pictures)
+    def __init__(self, frames):
+        super().__init__(frames)
         self.event = threading.Event()
 
     def read(self):
-        if not self.pictures:
+        if not self.frames:
             self.event.wait()
         return super().read()
 
 
 def test_a_driver_that_hangs_is_left_behind_and_the_camera_opened_again(monkeypatch):
     monkeypatch.setattr("edge.capture.capture_thread.SLACK_S", 0.1)
-    hanging = Hanging([videos.picture(0), videos.picture(1)])
-    source, _ = camera(hanging, pictures(5), stall_s=0.2)
+    hanging = Hanging([videos.image(0), videos.image(1)])
+    source, _ = camera(hanging, showing(5), stall_s=0.2)
     events, seen, start = [], [], time.monotonic()
     source.tell = events.append
     with pytest.raises(SourceError, match="did not come back within"):
@@ -160,7 +160,7 @@ def test_a_driver_that_hangs_while_opening_is_an_error(monkeypatch):
     monkeypatch.setattr("edge.capture.capture_thread.OPENING_S", 0.1)
     monkeypatch.setattr("edge.capture.capture_thread.SLACK_S", 0.1)
     freed = threading.Event()
-    with pytest.raises(SourceError, match="no picture comes from it"):
+    with pytest.raises(SourceError, match="no frame comes from it"):
         Live("csi://0", lambda: freed.wait() and Device([]), CaptureConfig(stall_s=0.05), hint=lambda: "check cable")
     freed.set()
 
@@ -175,29 +175,29 @@ def test_what_a_driver_raises_is_raised():
 
 
 class Corrupt(Device):
-    """Over whose picture OpenCV fails, as over a damaged JPEG of a USB camera."""
+    """Over whose frame OpenCV fails, as over a damaged JPEG of a USB camera."""
 
     def read(self):
-        if not self.pictures:
+        if not self.frames:
             cv2.cvtColor(np.zeros((4, 4, 3), np.uint8), cv2.COLOR_YUV2BGR_I420)
         return super().read()
 
 
-def test_a_picture_over_which_opencv_fails_is_a_camera_that_is_lost_not_a_run_that_ends():
-    source, _ = camera(Corrupt([videos.picture(0), videos.picture(1)]), Corrupt([]), pictures(5))
+def test_a_frame_over_which_opencv_fails_is_a_camera_that_is_lost_not_a_run_that_ends():
+    source, _ = camera(Corrupt([videos.image(0), videos.image(1)]), Corrupt([]), showing(5))
     events, seen = [], []
     source.tell = events.append
     with pytest.raises(SourceError, match="did not come back within"):
         for frame in source:
             seen.append(videos.number(frame.image))
     assert seen == [0, 1, 5] and "OpenCV" in events[0].text and "\n" not in events[0].text
-    with pytest.raises(SourceError, match=r"no picture comes from it \(OpenCV.*\); check cable"):
+    with pytest.raises(SourceError, match=r"no frame comes from it \(OpenCV.*\); check cable"):
         camera(Corrupt([]))
 
 
 def test_whoever_stops_does_not_wait_for_a_camera_that_is_being_opened():
     opening, freed = threading.Event(), threading.Event()
-    devices = iter([lambda: pictures(0), lambda: opening.set() or (freed.wait() and Device([]))])
+    devices = iter([lambda: showing(0), lambda: opening.set() or (freed.wait() and Device([]))])
     source = Live(
         "rtsp://away", lambda: next(devices)(), CaptureConfig(), hint=lambda: "", backoff=Backoff(first_s=0.001)
     )
@@ -210,7 +210,7 @@ def test_whoever_stops_does_not_wait_for_a_camera_that_is_being_opened():
 def test_a_camera_whose_driver_hangs_whenever_it_is_opened_ends_the_run_before_threads_pile_up(monkeypatch):
     monkeypatch.setattr("edge.capture.capture_thread.OPENING_S", 0.01)
     monkeypatch.setattr("edge.capture.capture_thread.SLACK_S", 0.01)
-    before, freed, devices = threading.active_count(), threading.Event(), iter([pictures(0)])
+    before, freed, devices = threading.active_count(), threading.Event(), iter([showing(0)])
     source = Live(
         "csi://0",
         lambda: next(devices, None) or (freed.wait() and Device([])),
@@ -225,7 +225,7 @@ def test_a_camera_whose_driver_hangs_whenever_it_is_opened_ends_the_run_before_t
 
 
 def test_a_system_that_has_no_thread_at_the_moment_is_asked_again(monkeypatch):
-    source, _ = camera(pictures(0), pictures(5), give_up_s=5)
+    source, _ = camera(showing(0), showing(5), give_up_s=5)
     start, refused = threading.Thread.start, []
 
     def grudging(thread):
@@ -240,7 +240,7 @@ def test_a_system_that_has_no_thread_at_the_moment_is_asked_again(monkeypatch):
 
 
 class Buffered(Device):
-    """Takes a picture each hundredth of a second from the first on, and keeps all that nobody has read yet."""
+    """Takes a frame each hundredth of a second from the first on, and keeps all that nobody has read yet."""
 
     def __init__(self):
         super().__init__([], fps=100.0)
@@ -250,7 +250,7 @@ class Buffered(Device):
         self.first_s = self.first_s or time.monotonic()
         time.sleep(max(0.0, self.first_s + self.read_so_far / 100 - time.monotonic()))
         self.read_so_far += 1
-        return True, videos.picture(self.read_so_far % 22)
+        return True, videos.image(self.read_so_far % 22)
 
 
 def test_what_came_while_networks_were_loaded_is_old_and_not_begun_with(monkeypatch):
@@ -269,7 +269,7 @@ def test_what_came_while_networks_were_loaded_is_old_and_not_begun_with(monkeypa
 
 def test_a_camera_that_was_lost_while_networks_were_loaded_begins_with_what_it_gave(monkeypatch):
     monkeypatch.setattr("edge.capture.live.OLD_S", 0.0)
-    source, _ = camera(pictures(3), pictures(5))
+    source, _ = camera(showing(3), showing(5))
     time.sleep(0.1)
     frames = iter(source)
     assert [videos.number(next(frames).image) for _ in range(2)] == [3, 5]

@@ -1,4 +1,4 @@
-"""Pictures that were freed go back to the system at once."""
+"""Images that were freed go back to the system at once."""
 
 import os
 import platform
@@ -9,7 +9,7 @@ import pytest
 
 gnu = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library, which keeps less")
 
-PICTURES = """
+IMAGES = """
 import contextlib, sys
 from pathlib import Path
 import numpy as np
@@ -28,23 +28,23 @@ if "loop" in sys.argv:
     with contextlib.suppress(BundleError), opened(RunConfig("0", Path("no bundle"))):
         pass
 np.ones(20_000_000, np.uint8)
-pictures = [np.ones(3_000_000, np.uint8) for _ in range(100)]
-kept, before = pictures[::10], resident_mb()
-del pictures
+images = [np.ones(3_000_000, np.uint8) for _ in range(100)]
+kept, before = images[::10], resident_mb()
+del images
 print(before - resident_mb())
 """
 
 
 def given_back_mb(*how, **environment):
-    """What goes back, in a process of its own, when 90 pictures of 3 MB are freed of which ten lie between them."""
-    run = [sys.executable, "-c", PICTURES, *how]
+    """What goes back, in a process of its own, when 90 images of 3 MB are freed of which ten lie between them."""
+    run = [sys.executable, "-c", IMAGES, *how]
     kept = {name: value for name, value in os.environ.items() if "MALLOC" not in name and "TUNABLES" not in name}
     ran = subprocess.run(run, env={**kept, **environment}, capture_output=True, text=True, check=True, timeout=60)
     return float(ran.stdout)
 
 
 @gnu
-def test_pictures_go_back_as_soon_as_they_are_freed():
+def test_images_go_back_as_soon_as_they_are_freed():
     assert given_back_mb() < 100, "otherwise the library mends this by itself"
     assert given_back_mb("apart") == pytest.approx(270, abs=10)
     assert given_back_mb("loop") == pytest.approx(270, abs=10)

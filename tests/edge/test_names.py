@@ -30,7 +30,7 @@ def test_a_video_of_such_a_name_is_refused(tmp_path):
 
 
 def test_a_folder_with_such_an_image_is_refused(tmp_path):
-    cv2.imwrite(str(tmp_path / "a.png"), videos.picture(1))
+    cv2.imwrite(str(tmp_path / "a.png"), videos.image(1))
     (tmp_path / "a.png").rename(tmp_path / f"{LATIN}.png")
     for look in (
         lambda: open_source(str(tmp_path)),

@@ -57,7 +57,7 @@ def shown(show, seconds, **people):
         n = 0
         while not stop.wait(0.02) and n < 50 * seconds:
             other = replace(person(2, x=300), followed=False)
-            given = result(person(1, does=action(0.87)), other, n=n, image=videos.picture(5, 640))
+            given = result(person(1, does=action(0.87)), other, n=n, image=videos.image(5, 640))
             dropout = np.zeros(13, np.float32)
             dropout[3] = 0.25
             show(replace(given, following=Following("largest", 1), joint_dropout=dropout))
@@ -135,7 +135,7 @@ def test_a_camera_that_gives_nothing_gives_no_frames_a_second(monkeypatch):
         assert page.state()["fps"] == 0
 
 
-def next_picture(stream):
+def next_image(stream):
     """Of the stream, as a browser takes it apart."""
     assert stream.readline() == b"--picture\r\n"
     assert stream.readline() == b"Content-Type: image/jpeg\r\n"
@@ -146,24 +146,24 @@ def next_picture(stream):
     return image
 
 
-def test_the_stream_is_pictures_that_follow_each_other():
+def test_the_stream_is_frames_that_follow_each_other():
     with serving() as (_, show, url):
         stop = shown(show, 10)
         with urllib.request.urlopen(url + "stream", timeout=10) as stream:
             assert "multipart/x-mixed-replace" in stream.headers["Content-Type"]
             for _ in range(3):
-                image = next_picture(stream)
+                image = next_image(stream)
                 assert image.shape == (240, 640, 3) and videos.number(image[:, 300:]) == 5
         stop()
 
 
-def test_while_the_camera_gives_nothing_its_last_picture_is_sent_and_who_has_left_is_noticed(monkeypatch):
+def test_while_the_camera_gives_nothing_its_last_frame_is_sent_and_who_has_left_is_noticed(monkeypatch):
     monkeypatch.setattr("edge.sinks.page.REPEATED_EVERY_S", 0.05)
     with serving() as (page, show, url):
         for number in (3, 5):  # nobody looks yet
-            show(result(n=number, image=videos.picture(number, 640)))
+            show(result(n=number, image=videos.image(number, 640)))
         with urllib.request.urlopen(url + "stream?viewer=me", timeout=10) as stream:
-            assert [videos.number(next_picture(stream)[:, 300:]) for _ in range(3)] == [5, 5, 5]
+            assert [videos.number(next_image(stream)[:, 300:]) for _ in range(3)] == [5, 5, 5]
             assert json.loads(get(url + "state?viewer=me")[2])["watched"]
             assert not json.loads(get(url + "state?viewer=you")[2])["watched"]
         end = time.monotonic() + 10
@@ -172,14 +172,14 @@ def test_while_the_camera_gives_nothing_its_last_picture_is_sent_and_who_has_lef
             time.sleep(0.02)
 
 
-def test_pictures_are_coded_only_while_somebody_looks():
+def test_frames_are_coded_only_while_somebody_looks():
     with serving() as (page, show, url):
         show(result(person()))
         assert page._number == 0
         stop = shown(show, 10)
         with urllib.request.urlopen(url + "stream", timeout=10) as stream:
             for _ in range(2):
-                next_picture(stream)
+                next_image(stream)
         stop()
         assert page._number > 0
 
@@ -310,7 +310,7 @@ def test_a_port_that_is_taken_is_an_error_with_what_to_do():
             pass
 
 
-def test_a_real_browser_shows_the_picture_the_people_and_the_events(tmp_path):
+def test_a_real_browser_shows_the_frame_the_people_and_the_events(tmp_path):
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if browser is None:
         pytest.skip("apt install chromium")
@@ -322,12 +322,12 @@ def test_a_real_browser_shows_the_picture_the_people_and_the_events(tmp_path):
         page.tell(Event("person_left", 3662.0, 2, since_s=1.0))
         stop = shown(show, 60)
         flags = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run")
-        profile, picture = tmp_path / "profile", tmp_path / "page.png"
+        profile, screenshot = tmp_path / "profile", tmp_path / "page.png"
         more = (
             f"--user-data-dir={profile}",
             "--window-size=1200,800",
             "--virtual-time-budget=5000",
-            f"--screenshot={picture}",
+            f"--screenshot={screenshot}",
         )
         done = subprocess.run(
             [browser, *flags, *more, "--dump-dom", url], capture_output=True, text=True, timeout=90, check=False
@@ -336,12 +336,12 @@ def test_a_real_browser_shows_the_picture_the_people_and_the_events(tmp_path):
     text = done.stdout.partition("<script>")[0]
     assert ">jumping jacks</b>" in text and ">87 %</span>" in text and "nobody in view" not in text
     assert "action started #1" in text and ">12.5 s<" in text and ">1:01:02<" in text
-    assert "border-color: rgb(64, 214, 150)" in text  # a person's own colour, as in the picture
+    assert "border-color: rgb(64, 214, 150)" in text  # a person's own colour, as in the frame
     assert "<td>video</td>" in text and ">41</td>" in text and 'id="late">' in text  # and not hidden
     assert "following #1 (largest)" in text and "not followed" in text
     assert f"{PENN.joints[3].replace('_', ' ')}</td>" in text and "25 %" in text
     assert 'style="width: 25%;"' in text  # of the bar beside it
     assert "frames/s" in text and "12.50" in text and 'role="alert" hidden' in text
-    image = cv2.imread(str(picture))
+    image = cv2.imread(str(screenshot))
     # The stream's grey, 70, fills a good part of the page; its background is nearly black.
     assert (np.abs(image.astype(int) - 70).max(axis=2) < 8).mean() > 0.1

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from parts import Pictures
+from parts import Frames
 from scripted_stages import Kept, Scripted, Slow, outlet, pipeline
 
 from edge.capture.live import Live
@@ -27,7 +27,7 @@ def test_a_mistake_at_the_very_end_ends_the_run_too(where):
         more["accept"] = mistaken
     else:
         action.finish = mistaken
-    running = pipeline(Pictures(5), Scripted(), action, kept, **more)
+    running = pipeline(Frames(5), Scripted(), action, kept, **more)
     rescue = threading.Timer(5, running._done.set)
     rescue.start()
     with pytest.raises(ZeroDivisionError, match="at the end"):
@@ -37,7 +37,7 @@ def test_a_mistake_at_the_very_end_ends_the_run_too(where):
 
 
 def test_events_of_source_and_loop_are_counted_however_threads_take_turns():
-    source = Pictures(5)
+    source = Frames(5)
 
     class Events(tuple):
         def __len__(self):
@@ -56,7 +56,7 @@ def test_events_of_source_and_loop_are_counted_however_threads_take_turns():
 def test_what_a_hanging_consumer_missed_is_bounded(monkeypatch):
     monkeypatch.setattr("edge.sinks.outlet.MAX_EVENTS", 20)
     kept = Kept()
-    waiting = outlet(kept, pictures=True)
+    waiting = outlet(kept, images=True)
     for number in range(50):
         event = Event("person_entered", float(number), number)
         waiting.put(number, FrameResult(Frame(number, float(number), BLACK), (), {}, events=(event, event)))
@@ -68,10 +68,10 @@ def test_what_a_hanging_consumer_missed_is_bounded(monkeypatch):
     assert [event.track_id for event in result.events] == [n for n in range(40, 50) for _ in range(2)]
 
 
-def test_stopped_before_the_first_picture_nothing_is_kept():
+def test_stopped_before_the_first_frame_nothing_is_kept():
     kept, waiting = Kept(), threading.Event()
 
-    class Silent(Pictures):
+    class Silent(Frames):
         def __iter__(self):
             waiting.wait(20)
             return iter(())
@@ -89,7 +89,7 @@ def test_a_limit_in_seconds_holds_while_the_camera_is_away_too():
     left = [BLACK]
 
     class Once:
-        """A driver that gives one picture."""
+        """A driver that gives one frame."""
 
         def read(self):
             return (True, left.pop()) if left else (False, None)
@@ -105,13 +105,13 @@ def test_a_limit_in_seconds_holds_while_the_camera_is_away_too():
     outcome = pipeline(camera, Scripted(), Slow(0), kept, limits=Limits(seconds=0.3)).run()
     assert outcome.frames == 1 and outcome.ended_by is None and kept.left == "well"
     assert 0.3 <= time.monotonic() - begin < 3
-    pipeline(Pictures(3, live=True), Scripted(), Slow(0), limits=Limits(seconds=1e300)).run()
+    pipeline(Frames(3, live=True), Scripted(), Slow(0), limits=Limits(seconds=1e300)).run()
     assert not [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
 
 
 def test_a_second_ctrl_c_that_comes_out_of_a_window_leaves_nothing_to_wait_for():
     kept = Kept(error_at=(0, KeyboardInterrupt()))
-    window = outlet(kept, pictures=True, here=True)
+    window = outlet(kept, images=True, here=True)
     window.open()
     window.put(0, FrameResult(Frame(0, 0.0, BLACK), (), {}))
     with pytest.raises(KeyboardInterrupt):

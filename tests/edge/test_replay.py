@@ -108,7 +108,7 @@ def test_a_student_that_failed_is_asked_again_in_the_replay(bundle_folder, tmp_p
     assert told([again.act(pose.see(frame)) for frame in source]) == told([whole.act(one) for one in seen])
 
 
-def test_a_replay_says_what_it_is_and_shows_black_pictures(tmp_path):
+def test_a_replay_says_what_it_is_and_shows_black_frames(tmp_path):
     path = record(tmp_path / "poses.jsonl", [FrameResult(Frame(4, 0.5, IMAGE), (), {})])
     source = open_source(f"replay://{path}")
     (frame,) = source

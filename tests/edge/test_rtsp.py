@@ -28,7 +28,7 @@ def test_a_silent_stream_counts_as_lost_after_its_time():
         server.bind(("127.0.0.1", 0))
         server.listen()
         start = time.monotonic()
-        with pytest.raises(SourceError, match="no picture comes"):
+        with pytest.raises(SourceError, match="no frame comes"):
             open_source(f"rtsp://127.0.0.1:{server.getsockname()[1]}/s", CaptureConfig(stall_s=0.5))
         assert time.monotonic() - start < 15
 
@@ -103,7 +103,7 @@ def test_a_real_rtsp_camera_is_lost_and_found_again(rtsp):
     assert restarted and [event.kind for event in events] == ["source_lost", "source_back"]
     times = np.array([frame.time_s for frame in frames])
     assert np.diff(times).min() > 0 and np.diff(times).max() >= 0.9
-    # The ball moves: these are pictures, not the last one again.
+    # The ball moves: these are new frames, not the last one again.
     assert np.abs(frames[-1].image.astype(int) - frames[-8].image).max() > 50
 
 
@@ -128,14 +128,14 @@ def test_the_loop_lives_on_while_an_rtsp_camera_is_away_and_stops_when_told_to(
         finally:
             process.kill()
     assert process.returncode == 143, said
-    assert "gives no pictures" in said and "is back after" in said and "Traceback" not in said
+    assert "gives no frames" in said and "is back after" in said and "Traceback" not in said
     assert "source_back" in (tmp_path / "events.jsonl").read_text()
 
 
 def test_who_stays_before_a_camera_that_was_lost_keeps_their_number_and_outputs_go_on(
     rtsp, bundle_folder, tmp_path, blazepose_files, shared_data
 ):
-    # A still picture of a man, again and again: whoever is seen after the loss is the man from before it.
+    # One image of a man, again and again: whoever is seen after the loss is the man from before it.
     capture = cv2.VideoCapture(str(shared_data / "media" / "streamposeml_example.webm"))
     capture.set(cv2.CAP_PROP_POS_FRAMES, 60)
     _, image = capture.read()

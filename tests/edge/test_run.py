@@ -50,7 +50,7 @@ def lines(path):
 
 @pytest.fixture(scope="module")
 def done(recording, bundle_folder, tmp_path_factory):
-    """One run of 100 pictures: the finished process and its folder."""
+    """One run of 100 frames: the finished process and its folder."""
     out = tmp_path_factory.mktemp("run")
     arguments = ("run", "--source", recording, "--bundle", bundle_folder, "--frames", 100, *outputs(out))
     done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=WAIT_S, check=False)
@@ -63,7 +63,7 @@ def test_a_run_leaves_exactly_the_files_asked_for(done):
     assert sorted(p.name for p in out.iterdir()) == ["annotated.mp4", "best.png", "latency.json", "people.jsonl"]
 
 
-def test_every_output_has_every_picture(done, recording):
+def test_every_output_has_every_frame(done, recording):
     _, out = done
     annotated, plain = videos.read(out / "annotated.mp4"), videos.read(recording)[:100]
     found = lines(out / "people.jsonl")
@@ -77,7 +77,7 @@ def test_every_output_has_every_picture(done, recording):
 
 def test_the_people_are_where_they_are_in_the_recording(done):
     _, out = done
-    # Where the two walk in picture 95, read off the picture by eye.
+    # Where the two walk in frame 95, read off the image by eye.
     people = lines(out / "people.jsonl")[95]["people"]
     centres = sorted((p["box"][0] + p["box"][2]) / 2 for p in people)
     assert len(people) == 2 and 500 < centres[0] < 900 < centres[1] < 1300
@@ -122,7 +122,7 @@ def test_a_run_that_is_stopped_keeps_whole_files_and_shows_its_tables(recording,
     assert not list(tmp_path.glob("*partial*"))
 
 
-def test_a_run_can_be_recorded_and_replayed_without_pose_network_or_picture(recording, bundle_folder, tmp_path):
+def test_a_run_can_be_recorded_and_replayed_without_pose_network_or_image(recording, bundle_folder, tmp_path):
     told = {}
     source = recording
     for name in ("live", "replayed"):
@@ -195,7 +195,7 @@ class LiveSource:
     def __iter__(self):
         for n in range(20):
             time.sleep(0.05)
-            yield Frame(n, n / 25, videos.picture(5))
+            yield Frame(n, n / 25, videos.image(5))
         if self.error:
             raise self.error
 
@@ -213,7 +213,7 @@ def live_run(monkeypatch, bundle_folder, out, error=None, source=None):
 def test_a_camera_may_see_nobody(monkeypatch, bundle_folder, tmp_path, capsys):
     live_run(monkeypatch, bundle_folder, tmp_path)
     assert "warning: nobody was in view" in capsys.readouterr().err
-    # Of a camera whoever is slow misses pictures, and the video shows the one before for longer.
+    # Of a camera whoever is slow misses frames, and the video shows the one before for longer.
     assert len(lines(tmp_path / "people.jsonl")) >= 2 and videos.read(tmp_path / "annotated.mp4")
 
 
@@ -230,7 +230,7 @@ def test_nothing_is_closed_under_a_stage_that_hangs(monkeypatch, bundle_folder, 
         answers, closed = threading.Event(), False
 
         def __iter__(self):
-            yield Frame(0, 0.0, videos.picture(5))
+            yield Frame(0, 0.0, videos.image(5))
             # Until it is answered: below, unlike in a process that ends, networks are closed, and none may be running.
             growing, end = tmp_path / "people.partial.jsonl", time.monotonic() + WAIT_S
             while time.monotonic() < end and not (growing.is_file() and growing.read_text()):
@@ -281,7 +281,7 @@ def test_a_file_that_was_not_finished_is_an_error_and_not_said_to_be_written(
     assert [line for line in said if line.startswith("written")] == [f"written  {poses}"]
 
 
-def test_ctrl_c_before_the_first_picture_leaves_no_file(monkeypatch, bundle_folder, tmp_path, capsys):
+def test_ctrl_c_before_the_first_frame_leaves_no_file(monkeypatch, bundle_folder, tmp_path, capsys):
     class Silent(LiveSource):
         def __iter__(self):
             os.kill(os.getpid(), signal.SIGINT)
@@ -292,4 +292,4 @@ def test_ctrl_c_before_the_first_picture_leaves_no_file(monkeypatch, bundle_fold
         live_run(monkeypatch, bundle_folder, tmp_path, source=Silent(None))
     said = capsys.readouterr().err
     assert left.value.code == 130 and not list(tmp_path.iterdir())
-    assert said.splitlines()[-1] == "interrupted before the first picture; nothing was written" and "error" not in said
+    assert said.splitlines()[-1] == "interrupted before the first frame; nothing was written" and "error" not in said

@@ -24,14 +24,14 @@ from edge.sinks.window import window_sink
 
 
 class Plain:
-    """An overlay that draws nothing, so that pictures can be told apart."""
+    """An overlay that draws nothing, so that frames can be told apart."""
 
     def picture(self, result):
         return result.frame.image
 
 
 def numbered(n, fps=25.0, time_s=None):
-    given = result(n=n, fps=fps, image=videos.picture(n))
+    given = result(n=n, fps=fps, image=videos.image(n))
     if time_s is None:
         return given
     return type(given)(type(given.frame)(n, time_s, given.frame.image), (), {})
@@ -52,7 +52,7 @@ def small_files():
 
 
 @pytest.mark.parametrize(("name", "codec"), [("a.mp4", None), ("a.mp4", "mp4v"), ("a.avi", "MJPG"), ("a.mkv", "mp4v")])
-def test_the_video_has_every_picture_at_the_sources_rate(tmp_path, capfd, name, codec):
+def test_the_video_has_every_frame_at_the_sources_rate(tmp_path, capfd, name, codec):
     path = tmp_path / "new" / "folder" / name
     with video_sink(path, Plain(), fps=25, size=(320, 240), codec=codec) as sink:
         for n in range(20):
@@ -63,7 +63,7 @@ def test_the_video_has_every_picture_at_the_sources_rate(tmp_path, capfd, name, 
     assert capfd.readouterr().err == ""
 
 
-def test_a_picture_lasts_until_the_next_one_so_that_slow_cameras_play_at_the_speed_of_life(tmp_path):
+def test_a_frame_lasts_until_the_next_one_so_that_slow_cameras_play_at_the_speed_of_life(tmp_path):
     path = tmp_path / "a.mp4"
     with video_sink(path, Plain(), fps=10, size=(320, 240)) as sink:
         for n, time_s in enumerate((0.0, 0.1, 0.42, 0.44, 0.7)):
@@ -72,7 +72,7 @@ def test_a_picture_lasts_until_the_next_one_so_that_slow_cameras_play_at_the_spe
     assert [videos.number(image) for image in videos.read(path)] == [0, 1, 1, 1, 2, 3, 3, 4]
 
 
-def test_while_a_camera_is_away_its_last_picture_is_written_on_as_time_passes(tmp_path, monkeypatch):
+def test_while_a_camera_is_away_its_last_frame_is_written_on_as_time_passes(tmp_path, monkeypatch):
     monkeypatch.setattr("edge.sinks.video.REPEATED_EVERY_S", 0.02)
     monkeypatch.setattr("edge.sinks.video.LATE_S", 0.5)
     path, written, start = tmp_path / "a.mp4", [], time.monotonic()
@@ -96,12 +96,12 @@ def test_while_a_camera_is_away_its_last_picture_is_written_on_as_time_passes(tm
         sink(numbered(5, time_s=1.6))
     # A second of the one and a half had passed for good.
     assert 10 <= away <= 21
-    # No picture before its time has passed.
+    # No frame before its time has passed.
     assert all(at >= n / 20 + 0.4 for n, at in enumerate(written[1:away], 1))
     assert [videos.number(image) for image in videos.read(path)] == [3] * 24 + [4] * 8 + [5]
 
 
-def test_without_a_picture_there_is_none_to_repeat(tmp_path, monkeypatch):
+def test_without_a_frame_there_is_none_to_repeat(tmp_path, monkeypatch):
     monkeypatch.setattr("edge.sinks.video.REPEATED_EVERY_S", 0.01)
     monkeypatch.setattr("edge.sinks.video.LATE_S", 0.0)
     path = tmp_path / "a.mp4"
@@ -235,11 +235,11 @@ def test_events_are_a_line_each_without_what_they_do_not_have(tmp_path):
     with events_sink(path) as sink:
         sink(Event("person_entered", 1.23456, 3))
         sink(Event("action_ended", 2.0, 3, "wave", 0.87654321, since_s=1.5))
-        sink(Event("source_lost", 4.0, text="no picture for 5 s"))
+        sink(Event("source_lost", 4.0, text="no frame for 5 s"))
     assert [json.loads(line) for line in path.read_text().splitlines()] == [
         {"kind": "person_entered", "time_s": 1.2346, "track_id": 3},
         {"kind": "action_ended", "time_s": 2.0, "track_id": 3, "label": "wave", "score": 0.8765, "since_s": 1.5},
-        {"kind": "source_lost", "time_s": 4.0, "text": "no picture for 5 s"},
+        {"kind": "source_lost", "time_s": 4.0, "text": "no frame for 5 s"},
     ]
 
 

@@ -75,7 +75,7 @@ def test_one_dip_or_peak_is_no_growth_and_hides_none(start, seconds, height, lea
 
 
 @given(st.integers(2, 40), st.floats(0.1, 0.9), st.integers(0, 39), st.sampled_from([0.0, 1.0, 8.0, 20.0]))
-def test_a_picture_that_comes_and_goes_is_no_growth_and_hides_none(period, part, phase, leak):
+def test_a_frame_that_comes_and_goes_is_no_growth_and_hides_none(period, part, phase, leak):
     seconds = np.arange(510)
     under_way = (seconds + phase) % period < part * period
     found = watched(360 + leak * seconds / 509 + 5.3 * under_way).growth_mb(0)

@@ -90,7 +90,7 @@ def test_in_the_loop_a_stream_answers_as_its_recursion_over_the_recording(bundle
     wanted = expected(bundle, bodies)
     assert len(wanted) == 8
     for frames, probabilities in wanted.items():
-        # Frame n of 15 a second is picture 2n of 30; a person counts from the third on, but was seen before.
+        # Frame n of 15 a second is frame 2n of 30; a person counts from the third on, but was seen before.
         action = given[2 * (frames - 1)]
         np.testing.assert_allclose(action.probabilities, probabilities, atol=2e-4)
         assert action.label == bundle.manifest.classes[probabilities.argmax()]
@@ -114,7 +114,7 @@ def test_nobody_is_decided_about_before_enough_was_seen_and_after_a_gap_it_is_to
     assert results[99].people == () and results[79].people[0].action is not None
     assert results[100].people[0].track_id == 1 and results[100].people[0].clip_fill == 0
     alone = actions(run(bundle, script[100:], hz=1000))
-    # It began anew with the first picture after the gap, as somebody who comes in then.
+    # It began anew with the first frame after the gap, as somebody who comes in then.
     assert actions(results)[-1].label == alone[-1].label
     np.testing.assert_allclose(actions(results)[-1].probabilities, alone[-1].probabilities, atol=2e-4)
 
@@ -135,7 +135,7 @@ def test_people_who_come_go_and_pause_are_answered_as_if_alone(bundle, spells, b
         ]
 
     def told(results, x):
-        """Of whoever stands there: what was decided, picture by picture."""
+        """Of whoever stands there: what was decided, frame by frame."""
         found = []
         for result in results:
             near = [p for p in result.people if abs(p.pose.keypoints[:, 0].mean() - x - 75) < 100]

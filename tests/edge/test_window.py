@@ -45,7 +45,7 @@ with window_sink(Overlay(PENN)) as show:
 
 @contextmanager
 def screen(tmp_path: Path):
-    """A virtual screen, whose picture lies in the folder; gives DISPLAY and the server's process.
+    """A virtual screen, whose image lies in the folder; gives DISPLAY and the server's process.
 
     As any server that is not told otherwise it starts anew when its last client goes.
     """
@@ -77,7 +77,7 @@ def on_screen(folder: Path) -> np.ndarray:
 
 
 def part_shown(folder: Path) -> float:
-    """Part of the screen that has the colour of the test's pictures."""
+    """Part of the screen that has the colour of the test's images."""
     return float((np.abs(on_screen(folder).astype(int) - GREEN).max(axis=2) < 12).mean())
 
 
@@ -111,7 +111,7 @@ def press_the_cross(window: int, display: str) -> None:
 
 
 @pytest.mark.parametrize("by", ["q", "Escape", "its cross"])
-def test_pictures_are_shown_and_whoever_looks_can_end_the_run(tmp_path, by):
+def test_frames_are_shown_and_whoever_looks_can_end_the_run(tmp_path, by):
     # It finds windows and presses keys.
     if (xdotool := shutil.which("xdotool")) is None:
         pytest.skip("apt install xdotool")
@@ -132,7 +132,7 @@ def test_pictures_are_shown_and_whoever_looks_can_end_the_run(tmp_path, by):
 
 
 def shown(folder: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
-    """The process that shows pictures, once the screen has them.
+    """The process that shows frames, once the screen has them.
 
     As large as they are, 480x360 of 800x600; a window that OpenCV leaves to itself is 400 wide. On a busy machine Qt
     misses now and then, where no window manager is, that its window can be seen, and never paints it: tried again.
@@ -146,7 +146,7 @@ def shown(folder: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
                 return process
             if process.poll() is not None:
                 process.communicate()
-                raise AssertionError(f"the process that shows pictures ended with code {process.returncode}")
+                raise AssertionError(f"the process that shows frames ended with code {process.returncode}")
             time.sleep(0.1)
         process.kill()
         process.communicate()

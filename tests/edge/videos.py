@@ -1,4 +1,4 @@
-"""Videos and images made here, whose pictures say which they are."""
+"""Videos and images made here; each image says which it is."""
 
 from pathlib import Path
 
@@ -6,30 +6,30 @@ import cv2
 import numpy as np
 
 
-def picture(n: int, width: int = 320, height: int = 240) -> np.ndarray:
+def image(n: int, width: int = 320, height: int = 240) -> np.ndarray:
     """Grey whose brightness is 10 (n modulo 22) + 20, with a white left upper corner."""
-    image = np.full((height, width, 3), 10 * (n % 22) + 20, np.uint8)
-    image[:40, :60] = 255
-    return image
+    grey = np.full((height, width, 3), 10 * (n % 22) + 20, np.uint8)
+    grey[:40, :60] = 255
+    return grey
 
 
 def number(image: np.ndarray) -> int:
-    """Which picture this is, modulo 22, after any lossy coding."""
+    """Which image this is, modulo 22, after any lossy coding."""
     return round((float(image[100:140, 100:140].mean()) - 20) / 10)
 
 
 def write(path: Path, frames: int = 20, fps: float = 25.0, codec: str = "mp4v", width: int = 320) -> Path:
-    """A video of the pictures 0, 1, 2, ..."""
+    """A video of the images 0, 1, 2, ..."""
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), fps, (width, 240))
     assert writer.isOpened()
     for n in range(frames):
-        writer.write(picture(n, width))
+        writer.write(image(n, width))
     writer.release()
     return path
 
 
 def read(path: Path) -> list[np.ndarray]:
-    """All pictures of a video, by OpenCV alone."""
+    """All frames of a video, by OpenCV alone."""
     capture = cv2.VideoCapture(str(path))
     images = []
     while True:

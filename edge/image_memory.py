@@ -1,4 +1,4 @@
-"""Memory of pictures, used again: fresh memory of this size costs a page fault for every four kilobytes."""
+"""Memory of images, used again: fresh memory of this size costs a page fault for every four kilobytes."""
 
 from __future__ import annotations
 
@@ -10,46 +10,46 @@ import numpy as np
 from edge.contract.types import Image
 
 SPARE = 2
-"""Pictures nobody looks at that are kept for the next ones; how many are under way goes up and down by that."""
+"""Images nobody looks at that are kept for the next ones; how many are under way goes up and down by that."""
 
 _LIST = [np.empty(0)]
 _ALONE = sys.getrefcount(_LIST[0])
 """References to an array that one list alone holds, as Python counts them while it is asked."""
 
 
-class PictureMemory:
-    """Pictures that come one after the other, and are looked at on whatever threads.
+class ImageMemory:
+    """Images that come one after the other, and are looked at on whatever threads.
 
-    Who is given one may keep it, or a part of it, for as long as they like: a picture's memory is used again once
-    nothing refers to it any more. What is taken is what is looked at and at most two pictures more.
+    Who is given one may keep it, or a part of it, for as long as they like: an image's memory is used again once
+    nothing refers to it any more. What is taken is what is looked at and at most two images more.
     """
 
     def __init__(self) -> None:
-        self._pictures: list[Image] = []
+        self._images: list[Image] = []
         self._asking = threading.Lock()
 
     def unused(self) -> Image | None:
-        """A picture to write the next one over; None where all are looked at."""
+        """An image to write the next one over; None where all are looked at."""
         with self._asking:
             # By number, for a loop's own variable would be one reference more.
-            alone = [n for n in range(len(self._pictures)) if sys.getrefcount(self._pictures[n]) == _ALONE]
+            alone = [n for n in range(len(self._images)) if sys.getrefcount(self._images[n]) == _ALONE]
             # The newest is used and the oldest go: a camera that has come back may have another size for good.
             gone = alone[: -1 - SPARE]
             for n in reversed(gone):
-                del self._pictures[n]
-            return self._pictures[alone[-1] - len(gone)] if alone else None
+                del self._images[n]
+            return self._images[alone[-1] - len(gone)] if alone else None
 
     def lend(self, image: Image) -> None:
-        """Remember a picture, new or written over one from :meth:`unused`, that others are given now."""
+        """Remember an image, new or written over one from :meth:`unused`, that others are given now."""
         # A part of a part refers to the whole alone, so of a part nobody knows who looks at it.
         if image.base is not None:
             return
         with self._asking:
-            if not any(image is picture for picture in self._pictures):
-                self._pictures.append(image)
+            if not any(image is known for known in self._images):
+                self._images.append(image)
 
     def copy(self, image: Image) -> Image:
-        """A copy of the picture that is lent already."""
+        """A copy of the image that is lent already."""
         copy = self.unused()
         if copy is None or copy.shape != image.shape:
             copy = np.empty(image.shape, np.uint8)

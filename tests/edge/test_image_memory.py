@@ -1,4 +1,4 @@
-"""Pictures' memory is used again, and never while anybody looks at it."""
+"""Images' memory is used again, and never while anybody looks at it."""
 
 import tracemalloc
 from typing import get_args
@@ -13,38 +13,38 @@ from hypothesis import strategies as st
 from edge.capture.live import Live
 from edge.capture.registry import open_source
 from edge.capture.source import CaptureConfig, Flip
-from edge.picture_memory import SPARE, PictureMemory
+from edge.image_memory import SPARE, ImageMemory
 
 SHAPE = (40, 30, 3)
 
 
 def taken(memory, number):
-    """The next picture of a capture that writes into what it is given, all of one grey."""
-    picture = memory.unused()
-    if picture is None:
-        picture = np.empty(SHAPE, np.uint8)
-    picture.fill(number)
-    memory.lend(picture)
-    return picture
+    """The next image of a capture that writes into what it is given, all of one grey."""
+    image = memory.unused()
+    if image is None:
+        image = np.empty(SHAPE, np.uint8)
+    image.fill(number)
+    memory.lend(image)
+    return image
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=60))
 def test_what_anybody_looks_at_stays_as_it_is_and_so_does_a_part_of_it(turns):
-    memory, looked_at = PictureMemory(), {}
+    memory, looked_at = ImageMemory(), {}
     for number, (place, is_part) in enumerate(turns):
-        picture = taken(memory, number)
+        image = taken(memory, number)
         # Whoever looked at something else in this place no longer does.
-        looked_at[place] = (number, picture[3:9, ::2][1:] if is_part else picture)
-        del picture
+        looked_at[place] = (number, image[3:9, ::2][1:] if is_part else image)
+        del image
         for given_number, view in looked_at.values():
             assert (view == given_number).all()
 
 
-def test_no_more_is_taken_than_is_looked_at_and_two_pictures():
+def test_no_more_is_taken_than_is_looked_at_and_two_images():
     shape, size = (400, 1000, 3), 1_200_000
     tracemalloc.start()
     try:
-        memory, looked_at = PictureMemory(), []
+        memory, looked_at = ImageMemory(), []
         for number in range(30):
             looked_at = looked_at[: (7 * number) % 10]
             looked_at.append(memory.copy(np.broadcast_to(np.uint8(number), shape)))
@@ -56,13 +56,13 @@ def test_no_more_is_taken_than_is_looked_at_and_two_pictures():
 
 
 def test_one_after_the_other_lies_in_the_same_place():
-    memory = PictureMemory()
+    memory = ImageMemory()
     places = {taken(memory, n).ctypes.data for n in range(20)}
     assert len(places) == 1
 
 
-def test_where_pictures_come_in_another_size_their_memory_is_used_again_too():
-    memory = PictureMemory()
+def test_where_images_come_in_another_size_their_memory_is_used_again_too():
+    memory = ImageMemory()
     before = memory.copy(np.zeros(SHAPE, np.uint8))
     other = memory.copy(np.zeros((8, 9, 3), np.uint8))
     places = {other.ctypes.data}
@@ -73,7 +73,7 @@ def test_where_pictures_come_in_another_size_their_memory_is_used_again_too():
 
 
 def test_a_copy_is_a_copy_of_any_size():
-    memory, chance = PictureMemory(), np.random.default_rng(0)
+    memory, chance = ImageMemory(), np.random.default_rng(0)
     for shape in (SHAPE, SHAPE, (8, 9, 3), SHAPE):
         image = chance.integers(0, 256, shape, np.uint8)
         copy = memory.copy(image)
@@ -82,12 +82,12 @@ def test_a_copy_is_a_copy_of_any_size():
 
 
 def test_what_is_part_of_something_else_is_nobodys_to_use_again():
-    memory, whole = PictureMemory(), np.zeros((3, *SHAPE), np.uint8)
+    memory, whole = ImageMemory(), np.zeros((3, *SHAPE), np.uint8)
     memory.lend(whole[1])
     assert memory.unused() is None
 
 
-def test_a_videos_pictures_that_are_kept_stay_as_they_are_and_others_lie_in_few_places(tmp_path):
+def test_a_videos_images_that_are_kept_stay_as_they_are_and_others_lie_in_few_places(tmp_path):
     path = videos.write(tmp_path / "counted.mp4", frames=24)
     kept, places = [], set()
     for frame in open_source(str(path)):
@@ -98,16 +98,16 @@ def test_a_videos_pictures_that_are_kept_stay_as_they_are_and_others_lie_in_few_
     assert len(places) <= len(kept) + 1 + SPARE + 1
 
 
-@pytest.mark.parametrize("pictures", [1, 2])
-def test_pictures_of_another_size_are_taken_anew(tmp_path, pictures):
-    memory = PictureMemory()
+@pytest.mark.parametrize("images", [1, 2])
+def test_images_of_another_size_are_taken_anew(tmp_path, images):
+    memory = ImageMemory()
     memory.lend(np.zeros((4, 5, 3), np.uint8))
-    copies = [memory.copy(np.full(SHAPE, n, np.uint8)) for n in range(pictures)]
-    assert [copy[0, 0, 0] for copy in copies] == list(range(pictures))
+    copies = [memory.copy(np.full(SHAPE, n, np.uint8)) for n in range(images)]
+    assert [copy[0, 0, 0] for copy in copies] == list(range(images))
 
 
 class Reader:
-    """A camera's driver that gives new pictures, 20 of them, each of one grey that is its number."""
+    """A camera's driver that gives new images, 20 of them, each of one grey that is its number."""
 
     def __init__(self):
         self.numbers = iter(range(20))
@@ -124,7 +124,7 @@ class Reader:
 
 
 @pytest.mark.parametrize("flip", [flip for flip in get_args(Flip) if flip != "none"])
-def test_a_cameras_pictures_are_flipped_into_few_places_and_those_kept_stay(flip):
+def test_a_cameras_images_are_flipped_into_few_places_and_those_kept_stay(flip):
     config = CaptureConfig(give_up_s=0.05)
     source = Live("camera", Reader, config, flip=flip, hint=lambda: "")
     kept, arrays = [], Arrays()
