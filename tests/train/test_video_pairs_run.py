@@ -161,3 +161,31 @@ def test_other_settings_or_damaged_pairs_are_not_mixed_with_what_is_there(
         read_dataset(DataConfig("video_pairs", copy))
     with pytest.raises(DataError, match=r"pairs\.yaml is missing"):
         read_dataset(DataConfig("video_pairs", tmp_path / "nowhere"))
+
+
+HOLDER = """
+import sys
+from pathlib import Path
+from train.lock_file import alone
+from train.video_pairs.command import LOCK
+with alone(Path(sys.argv[1]) / LOCK, Path(sys.argv[1]), "making of pairs"):
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_pairs_are_made_by_one_run_at_a_time(
+    pairs: tuple[Path, "subprocess.CompletedProcess[str]"], videos: Path
+) -> None:
+    out, root = pairs[0], Path(__file__).resolve().parents[2]
+    config = PairsConfig(videos, out, PoseConfig(max_people=1), PoseConfig(max_people=1), 120, workers=1)
+    words, before = [sys.executable, "-c", HOLDER, str(out)], (out / FILE).read_bytes()
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root) as other:
+        assert other.stdout is not None and other.stdout.readline() == "held\n"
+        with pytest.raises(OutputError, match="another making of pairs is going on here; wait for its end, or choose"):
+            make_pairs(config)
+        assert (out / FILE).read_bytes() == before
+        other.communicate("end\n")
+    with pytest.raises(SystemExit) as left:
+        make_pairs(config)
+    assert left.value.code == 1 and not list(out.glob("*.lock"))  # one video is broken

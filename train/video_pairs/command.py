@@ -16,8 +16,10 @@ from edge.cli.console import console
 from edge.cli.interruption import interruptible
 from edge.cli.progress_column import Told
 from edge.contract.errors import ConfigError, DataError
+from edge.contract.files import writing
 from edge.contract.reading import read_npz
 from edge.pose.registry import PoseConfig
+from train.lock_file import alone
 from train.video_pairs.estimate import Estimated
 from train.video_pairs.follow import FollowConfig
 from train.video_pairs.manifest import Manifest, pair_file, refuse_other, write_manifest
@@ -25,6 +27,7 @@ from train.video_pairs.two_estimators import TwoEstimators
 from train.video_pairs.videos import Video, find_videos, split
 from train.video_pairs.workers import Job, Shared, work
 
+LOCK = "pairs.lock"
 FAILED = 1
 """Exit code where some videos failed and the others are done; 2 is for a user's error."""
 SUBJECT = "the track of the good estimator with the largest sum of body heights; see train/video_pairs/follow.py"
@@ -88,8 +91,16 @@ def make_pairs(config: PairsConfig) -> None:
     console.print(f"good: {opened[0].describe()}\ncheap: {opened[1].describe()}")
     for estimator in opened:
         estimator.close()
-    write_manifest(config.out, manifest)
+    with writing(config.out):
+        config.out.mkdir(parents=True, exist_ok=True)
+    # Two at once would do every video twice, and the one that ends first would say that all are done.
+    with alone(config.out / LOCK, config.out, "making of pairs"):
+        _make(videos, estimators, manifest, config)
 
+
+def _make(videos: list[Video], estimators: TwoEstimators, manifest: Manifest, config: PairsConfig) -> None:
+    """The pairs and the manifest, and what is said of them at the end."""
+    write_manifest(config.out, manifest)
     done, failed, signum = _work_through(videos, estimators, config)
     trains = split([video for video in videos if video.name in done], config.test_share)
     entries = {
