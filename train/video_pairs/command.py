@@ -114,7 +114,7 @@ def _make(videos: list[Video], estimators: TwoEstimators, manifest: Manifest, co
     seen, matched = (sum(getattr(one, key) for one in done.values()) for key in ("seen", "matched"))
     console.print(
         f"{len(done)} of {len(videos)} videos in {config.out}, {len(failed)} failed; the cheap estimator found the "
-        f"person in {100 * matched / max(seen, 1):.1f} % of {seen} pictures"
+        f"person in {100 * matched / max(seen, 1):.1f} % of {seen} frames"
     )
     if signum:
         console.print("interrupted; the same command goes on")
@@ -159,7 +159,7 @@ def _work_through(
                     done[name] = what
             elapsed = progress.tasks[bar].elapsed or 0.0
             rate = shared.pictures.value / elapsed if elapsed else 0.0
-            told = f"{rate:.1f} pictures/s" + (f", {len(failed)} failed" if failed else "")
+            told = f"{rate:.1f} frames/s" + (f", {len(failed)} failed" if failed else "")
             progress.update(bar, completed=len(done) + len(failed), told=told)
     return done, failed, noted.signum
 

@@ -60,7 +60,7 @@ def estimate_video(
     finally:
         source.close()
     if len(times) < MIN_FRAMES:
-        raise DataError("a single picture is no action", where=video)
+        raise DataError("a single frame is no action", where=video)
     keypoints, cheap = follow_subject(good, poor, times, (high.layout, low.layout), follow)
     seen, matched = ((joints[..., 2] > 0).any(axis=1) for joints in (keypoints, cheap))
     if not seen.any():

@@ -80,7 +80,7 @@ class Small:
         return self._estimator.network_s
 
     def describe(self) -> str:
-        return f"{self._estimator.describe()}, pictures of {self._rows} rows"
+        return f"{self._estimator.describe()}, images of {self._rows} rows"
 
     def close(self) -> None:
         self._estimator.close()
