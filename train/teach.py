@@ -16,6 +16,7 @@ from edge.contract.errors import ConfigError
 from train.checkpoint import Checkpoint, build_network, load_checkpoint, load_trained
 from train.configuration import StudentConfig, TeacherConfig
 from train.data.clip import SkeletonSet
+from train.data.corruption.fitted_errors import checksum_of_errors
 from train.data.pairs import Pairs, clip_layout
 from train.data.registry import DataConfig, read_dataset
 from train.data.splits import held_out
@@ -100,6 +101,7 @@ def _about(config: TeacherConfig | StudentConfig, data: SkeletonSet) -> dict[str
         "layout": clip_layout(data, config.data.pairs),
         "bodies": max(clip.joints.shape[0] for clip in data.clips),
         "pairs": asdict(config.data.pairs),
+        **checksum_of_errors(config.data.pairs.fitted_errors),
         "processes": config.hardware.devices * config.hardware.nodes,
         "precision": config.hardware.precision,
     }

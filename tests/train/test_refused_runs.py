@@ -11,11 +11,14 @@ import torch
 import train.fit
 from edge.contract.errors import ConfigError, DataError
 from edge.contract.preprocess import Preprocessing
+from tests.train.known_errors import KNOWN
 from tests.train.tiny_runs import DATA, SHORT, student_config, teacher_config
 from train.checkpoint import FILE, load_checkpoint, save_checkpoint
+from train.data.corruption.fitted_errors import Spells, write_errors
 from train.data.pairs import PairConfig, Pairs
 from train.data.registry import read_dataset
 from train.evaluate import predict
+from train.export.bundle import clips_of
 from train.teach import train_student, train_teacher
 
 
@@ -65,6 +68,25 @@ def test_the_folder_of_a_run_that_started_from_other_weights_is_refused(tmp_path
     torch.save(load_checkpoint(teacher).network, tmp_path / "release.pt")
     with pytest.raises(ConfigError, match="a run with another weights;"):
         train_teacher(replace(teacher_config(teacher), weights=tmp_path / "release.pt"))
+
+
+def test_a_run_notices_that_its_file_of_fitted_errors_has_changed(tmp_path: Path) -> None:
+    file, run = tmp_path / "errors.yaml", tmp_path / "run"
+    write_errors(file, KNOWN)
+    pairs = replace(DATA.pairs, layout="penn-13", fitted_errors=str(file))
+    config = replace(teacher_config(run), data=replace(DATA, pairs=pairs), optimiser=replace(SHORT, epochs=1))
+    train_teacher(config)
+    trained = load_checkpoint(run)
+    assert clips_of(trained, None)[1].labels.size
+    write_errors(file, replace(KNOWN, lost=Spells(0.5, 0.5)))
+    with pytest.raises(ConfigError, match="a run with another contents_of_fitted_errors; give another --out"):
+        train_teacher(config)
+    with pytest.raises(ConfigError, match=r"errors\.yaml: the run was trained with other fitted errors than this file"):
+        clips_of(trained, None)
+    # Without the file nothing is said of its contents.
+    file.unlink()
+    with pytest.raises(DataError, match="no such file of fitted errors"):
+        train_teacher(config)
 
 
 def test_the_folder_of_a_student_of_another_teacher_is_refused(tmp_path: Path, student: Path, teacher: Path) -> None:

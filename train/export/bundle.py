@@ -23,6 +23,7 @@ from edge.engines.registry import open_engine
 from train.checkpoint import Checkpoint, load_trained
 from train.configuration import ExportConfig
 from train.data.corruption.estimator_errors import EstimatorErrors
+from train.data.corruption.fitted_errors import checksum_of_errors
 from train.data.generated import body
 from train.data.generated.kinematic import people_for_testing
 from train.data.pairs import PairConfig, Pairs
@@ -70,12 +71,20 @@ def clips_of(
 
     cache: see :attr:`train.data.registry.DataConfig.cache`. redraw: whether training clips are corrupted anew at each
     draw; None for what the run's data say.
-    Raises ConfigError where the dataset needs a folder, which the run does not remember, and none is given.
+    Raises ConfigError where the dataset needs a folder, which the run does not remember, and none is given, and where
+    the run's file of fitted errors has changed.
     """
     about = checkpoint.about
     if folder is None and about["source"] in DATASETS:
         raise ConfigError(f"the run was trained on {about['source']}", hint="give that dataset's folder with --data")
     pairs = pair_config(about["pairs"])
+    for contents, now in checksum_of_errors(pairs.fitted_errors).items():
+        if about.get(contents, now) != now:
+            raise ConfigError(
+                "the run was trained with other fitted errors than this file holds by now",
+                where=pairs.fitted_errors,
+                hint="put the earlier file there, or train again",
+            )
     source = DataConfig(
         dataset=about["source"], folder=folder, clips_per_class=about["clips_per_class"],
         scenes=about.get("scenes", 0), pairs=pairs, split=about.get("source_split"), cache=cache,

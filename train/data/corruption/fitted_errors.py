@@ -18,6 +18,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from edge.contract.bundle import sha256_of
 from edge.contract.errors import DataError, LayoutError
 from edge.contract.files import write_text
 from edge.contract.layouts import JointLayout
@@ -27,6 +28,7 @@ from train.data.corruption.estimator_errors import torso
 from train.data.corruption.spells import lasting, spells
 
 FORMAT = 1
+CONTENTS = "contents_of_fitted_errors"
 MOST = 0.99
 """No share is taken to be larger: an error that never ends has no spells."""
 
@@ -120,6 +122,11 @@ def write_errors(path: Path, errors: FittedErrors) -> None:
     """Write the YAML file whole, rounded to four digits after the point."""
     plain = _rounded({"format": FORMAT, **asdict(errors)})
     write_text(path, yaml.safe_dump(plain, sort_keys=False, width=120))
+
+
+def checksum_of_errors(path: str | None) -> dict[str, str]:
+    """What a run remembers of its file of fitted errors beyond its name; nothing where it has none."""
+    return {} if path is None or not Path(path).is_file() else {CONTENTS: sha256_of(Path(path))}
 
 
 def read_errors(path: Path) -> FittedErrors:
