@@ -15,9 +15,11 @@ from edge.contract.errors import ConfigError, DataError
 from edge.contract.files import replacing
 from edge.contract.layouts import layout
 from train.networks.registry import build
-from train.torch_file import DAMAGED, unchanged
+from train.torch_file import DAMAGED, of_this_version, unchanged
 
 FILE = "checkpoint.pt"
+BUILT_UPON = ("network", "width", "classes", "layout", "bodies", "pairs", "seed", "optimiser")
+"""What must be known of a run for others to build upon it."""
 
 
 @dataclass(frozen=True)
@@ -95,16 +97,18 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
 
 
 def load_trained(folder: Path) -> Checkpoint:
-    """As load_checkpoint, of a run that is built upon: a warning where it was stopped before its end.
+    """As load_checkpoint, of a run that is built upon: a warning where it was stopped before its end, DataError where
+    a version wrote it that did not note what is needed.
 
     Of a run that may stop early by itself nobody can tell.
     """
     checkpoint = load_checkpoint(folder)
-    settings, trained = checkpoint.about["optimiser"], len(checkpoint.history)
-    if trained < settings["epochs"] and not settings["patience"]:
-        print_warning(
-            f"{folder}: {trained} of {settings['epochs']} epochs are trained; the command that began it trains the rest"
-        )
+    with of_this_version(folder / FILE):
+        settings = {name: checkpoint.about[name] for name in BUILT_UPON}["optimiser"]
+        epochs, patience = settings["epochs"], settings["patience"]
+    trained = len(checkpoint.history)
+    if trained < epochs and not patience:
+        print_warning(f"{folder}: {trained} of {epochs} epochs are trained; the command that began it trains the rest")
     return checkpoint
 
 

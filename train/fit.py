@@ -31,6 +31,7 @@ from train.order import Order
 from train.progress import telling
 from train.step import Batch, Lesson, take_step
 from train.sync_batch_norm import synchronise
+from train.torch_file import of_this_version
 
 VALIDATION = "validation"
 """Accuracy on the held-out clips in the history of a run."""
@@ -204,16 +205,17 @@ def has_settled(history: list[dict[str, float]], patience: int) -> bool:
 
 
 def _resume(run: Run, about: dict[str, Any], state: _State) -> None:
-    """Continue from the folder's checkpoint if it has one."""
+    """Continue from the folder's checkpoint if it has one. Raises DataError for one of another version."""
     if not (run.out / FILE).is_file():
         return
     found = load_checkpoint(run.out)
     found.refuse_other(about, run.out)
-    run.network.load_state_dict(found.network)
-    run.extra.load_state_dict(found.extra)
-    state.optimiser.load_state_dict(found.optimiser)
-    if state.average is not None:
-        state.average.load_state_dict(found.average)
+    with of_this_version(run.out / FILE):
+        run.network.load_state_dict(found.network)
+        run.extra.load_state_dict(found.extra)
+        state.optimiser.load_state_dict(found.optimiser)
+        if state.average is not None:
+            state.average.load_state_dict(found.average)
     state.history, state.best = found.history, found.best
 
 

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import pickle
+import textwrap
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from edge.contract.errors import DataError
 
 DAMAGED = (RuntimeError, pickle.UnpicklingError, EOFError, TypeError, ValueError, LookupError, AttributeError, OSError,
            AssertionError)  # fmt: skip
@@ -24,3 +29,17 @@ def unchanged(path: Path) -> Path:
     if changed is not None:
         raise ValueError(f"{changed} inside it has changed")
     return path
+
+
+@contextmanager
+def of_this_version(path: Path) -> Iterator[None]:
+    """Inside the block a file that is whole is put to use; DataError where it lacks what this version asks of it."""
+    try:
+        yield
+    except (RuntimeError, LookupError, TypeError, ValueError) as error:
+        what = f"{type(error).__name__} {textwrap.shorten(str(error), 160)}"
+        raise DataError(
+            f"another version of skd-edge wrote it, and it lacks what this one needs: {what}",
+            where=path,
+            hint="start anew in another place or without it, or go on with that version",
+        ) from error

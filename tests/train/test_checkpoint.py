@@ -1,14 +1,17 @@
 """Checkpoints: damage is seen wherever it is, and what differs is told by its name."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from edge.contract.errors import ConfigError, DataError
 from tests.train.tiny_runs import teacher_config
-from train.checkpoint import FILE, Checkpoint, load_checkpoint
+from train.checkpoint import FILE, Checkpoint, load_checkpoint, load_trained
 from train.teach import train_teacher
 
 
@@ -19,6 +22,45 @@ def test_a_damaged_checkpoint_is_one_line(tmp_path: Path, teacher: Path, damage:
     with pytest.raises(DataError, match=r"checkpoint.pt: not a readable checkpoint.*remove it") as told:
         train_teacher(teacher_config(run))
     assert "\n" not in str(told.value)
+
+
+def without_a_weight(saved: dict[str, Any]) -> None:
+    del saved["network"]["fc.bias"]
+
+
+def with_a_weight_of_another_name(saved: dict[str, Any]) -> None:
+    saved["network"]["classifier.bias"] = saved["network"].pop("fc.bias")
+
+
+def without_the_optimisers_state(saved: dict[str, Any]) -> None:
+    saved["optimiser"] = {}
+
+
+@pytest.mark.parametrize(
+    "earlier", [without_a_weight, with_a_weight_of_another_name, without_the_optimisers_state], ids=lambda f: f.__name__
+)
+def test_a_run_that_an_earlier_version_began_is_one_line_and_stays_as_it_is(
+    tmp_path: Path, teacher: Path, earlier: Callable[[dict[str, Any]], None]
+) -> None:
+    saved = torch.load(teacher / FILE, weights_only=True)
+    earlier(saved)
+    torch.save(saved, tmp_path / FILE)
+    before = (tmp_path / FILE).read_bytes()
+    with pytest.raises(DataError, match=r"checkpoint\.pt: another version of skd-edge wrote it.+start anew") as told:
+        train_teacher(teacher_config(tmp_path))
+    assert len(str(told.value)) < 500 + len(str(tmp_path)) and "\n" not in str(told.value)
+    assert (tmp_path / FILE).read_bytes() == before
+
+
+@pytest.mark.parametrize("key", ["optimiser", "bodies"])
+def test_a_run_to_build_upon_of_which_an_earlier_version_noted_less_is_one_line(
+    tmp_path: Path, teacher: Path, key: str
+) -> None:
+    saved = torch.load(teacher / FILE, weights_only=True)
+    del saved["about"][key]
+    torch.save(saved, tmp_path / FILE)
+    with pytest.raises(DataError, match=rf"checkpoint\.pt: another version of skd-edge wrote it.+'{key}'"):
+        load_trained(tmp_path)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # torch guesses aloud at what a damaged file may be

@@ -130,6 +130,21 @@ def test_a_training_of_other_settings_is_not_gone_on_with(spoilt: PoseFineTuning
         quantise_aware_pose(spoilt)
 
 
+@pytest.mark.parametrize("lost", ["spent_s", "student"])
+def test_what_an_earlier_version_broke_off_is_one_line(spoilt: PoseFineTuningConfig, lost: str) -> None:
+    quantise_aware_pose(replace(spoilt, pause_after=1e-9))
+    path, before = spoilt.int8.with_suffix(".training.pt"), spoilt.int8.read_bytes()
+    kept = torch.load(path, weights_only=True)
+    if lost == "student":
+        kept["state"]["student"].popitem()
+    else:
+        del kept["state"][lost]
+    torch.save(kept, path)
+    with pytest.raises(DataError, match=r"\.training\.pt: another version of skd-edge wrote it.+or without it"):
+        quantise_aware_pose(spoilt)
+    assert spoilt.int8.read_bytes() == before
+
+
 def test_a_network_of_other_input_is_refused(spoilt: PoseFineTuningConfig, tmp_path: Path) -> None:
     student = networks.student(tmp_path / "student.onnx")
     config = PoseFineTuningConfig(student, spoilt.int8, spoilt.frames, hardware=HARDWARE)
