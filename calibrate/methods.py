@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from calibrate.calibration_set import METHODS, Method, check_clips, load_clips, 
 from calibrate.judging.compare import agreement, deviation, logits_of, one_by_one, top1
 from edge.cli.console import console
 from edge.contract.bundle import STUDENT_FP32, read_bundle
-from edge.contract.files import require_writable, write_json
+from edge.contract.files import require_writable, temporary_folder, write_json
 from edge.engines.registry import open_engine
 
 
@@ -60,10 +59,10 @@ def compare_methods(config: MethodsConfig) -> None:
     require_writable(config.report)
     wanted = logits_of(open_engine(source), test.clips, "FP32")
     results = []
-    with tempfile.TemporaryDirectory(prefix="skd-methods-") as folder:
+    with temporary_folder() as folder:
         for method in config.methods:
             start = time.monotonic()
-            out = Path(folder) / f"{method}.int8.onnx"
+            out = folder / f"{method}.int8.onnx"
             Quantiser(source, samples, method).write(out)
             seconds = time.monotonic() - start
             given = logits_of(open_engine(out), test.clips, f"INT8, {method}")

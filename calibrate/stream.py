@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ from calibrate.listening import Listening
 from edge.cli.console import console
 from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.errors import BundleError
-from edge.contract.files import writing
+from edge.contract.files import temporary_folder
 from edge.contract.manifest import StreamForm, accuracy_text
 from edge.contract.types import Float32
 from edge.engines.registry import open_engine
@@ -99,13 +98,12 @@ def _nearest(folder: Path, clips: Float32, drawn: NDArray[np.int64]) -> Method:
 
     judged = clips[judging(len(clips), drawn)]
     given: dict[Method, Float32] = {}
-    scratch = Path(tempfile.gettempdir())
-    with writing(scratch), tempfile.TemporaryDirectory(prefix="skd-stream-") as copies:
+    with temporary_folder() as copies:
         for path in _networks(folder).values():
             shutil.copy(path, copies)
         for method in TRIED:
-            quantise_stream(Path(copies), clips[drawn], method)
-            given[method] = _logits(Path(copies), "int8", judged)
+            quantise_stream(copies, clips[drawn], method)
+            given[method] = _logits(copies, "int8", judged)
     return nearest_method(_logits(folder, "fp32", judged), given)
 
 

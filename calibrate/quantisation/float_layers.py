@@ -5,10 +5,8 @@ A student keeps its decisions, a pose network the people it finds; both within a
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import onnx
 from rich.table import Table
@@ -21,6 +19,7 @@ from calibrate.quantisation.quantise import Quantiser
 from calibrate.quantisation.sensitivity import LayerLoss, fewest, layer_losses, outputs
 from edge.cli.console import console
 from edge.contract.errors import ConfigError
+from edge.contract.files import temporary_folder
 from edge.contract.manifest import AccuracyBudget
 from edge.engines.registry import open_engine
 
@@ -116,8 +115,8 @@ def choose_by_people(
     """
 
     def loss(model: onnx.ModelProto) -> Loss:
-        with tempfile.TemporaryDirectory(prefix="skd-quantise-") as folder:
-            path = Path(folder) / "trial.int8.onnx"
+        with temporary_folder() as folder:
+            path = folder / "trial.int8.onnx"
             onnx.save(model, str(path))
             engine = open_engine(path)
             try:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -43,7 +42,7 @@ from calibrate.quantisation.varying_bias import additions_apart
 from calibrate.quantisation.weight_fit import fitted
 from calibrate.tensorrt.rules import violations
 from edge.contract.errors import DataError, EngineError
-from edge.contract.files import replacing, writing
+from edge.contract.files import replacing, temporary_folder
 from edge.engines.engine import check_inputs
 from edge.engines.onnx_runtime import OnnxRuntimeEngine
 
@@ -83,9 +82,8 @@ class Quantiser:
         engine = OnnxRuntimeEngine(source, threads=1)
         _check(samples, engine)
         self.source, self.samples = source, samples
-        scratch = Path(tempfile.gettempdir())
-        with writing(scratch), tempfile.TemporaryDirectory(prefix="skd-quantise-") as folder, _quiet():
-            prepared = Path(folder) / "prepared.onnx"
+        with temporary_folder() as folder, _quiet():
+            prepared = folder / "prepared.onnx"
             onnx.save(at_least_opset(read_onnx(source), STEP_PER_CHANNEL, "export it in opset 17"), str(prepared))
             # Folds BatchNorm into convolutions and writes down every shape.
             quant_pre_process(str(prepared), str(prepared))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from edge.cli.console import console
 from edge.cli.exit_codes import FAILED
 from edge.contract.bundle import STUDENT_FP32, Bundle, read_bundle
 from edge.contract.errors import ConfigError
-from edge.contract.files import require_writable, write_json
+from edge.contract.files import require_writable, temporary_folder, write_json
 from edge.contract.types import Float32
 from edge.loop.config import RunConfig
 from edge.machine import machine
@@ -157,8 +156,8 @@ def _by_videos(
     videos, labels = labelled_videos(config.videos, bundle)
     run = RunConfig("", config.bundle, pose=config.pose, decisions=config.decisions)
     runs = [replace(run, recogniser=student) for student in students]
-    with tempfile.TemporaryDirectory() as folder:
-        found = answers(videos, runs, Path(folder), len(bundle.manifest.classes))
+    with temporary_folder() as folder:
+        found = answers(videos, runs, folder, len(bundle.manifest.classes))
     return labels, [Judged(student, scores) for student, scores in found]
 
 

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import json
 import os
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -33,6 +34,27 @@ def writing(path: Path) -> Iterator[None]:
             f"cannot be written: {error.strerror or error}",
             where=path,
             hint="choose another place, or free space and rights there",
+        ) from error
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder that is gone after the block.
+
+    Raises OutputError, which names TMPDIR, where the folder or what is in it cannot be written.
+    """
+    made = None
+    try:
+        with tempfile.TemporaryDirectory(prefix="skd-") as made:
+            yield Path(made)
+    except OSError as error:
+        # Whoever works in the block has other files too, whose errors have their names.
+        if made is not None and error.filename is not None and not os.fsdecode(error.filename).startswith(made):
+            raise
+        raise OutputError(
+            f"temporary files cannot be written: {error.strerror or error}",
+            where=tempfile.tempdir,
+            hint="free space there, or set TMPDIR to a folder that can be written",
         ) from error
 
 

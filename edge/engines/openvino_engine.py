@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.contract.errors import EngineError, MissingDependency, SkdError
+from edge.contract.files import temporary_folder
 from edge.engines.engine import Arrays, TensorSpec, check_inputs, on_cpu
 from edge.engines.signal_stack import signal_stack_kept
 
@@ -78,8 +78,8 @@ class OpenVinoEngine:
 
 def _read(core: Any, content: bytes, suffix: str) -> Any:
     """The network of these bytes; of .tflite OpenVINO reads files only."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "network").with_suffix(suffix)
+    with temporary_folder() as folder:
+        path = (folder / "network").with_suffix(suffix)
         path.write_bytes(content)
         return core.read_model(path)
 

@@ -20,7 +20,7 @@ from edge.assets import cache_folder
 from edge.cli.console import console
 from edge.contract.bundle import sha256_of, sha256_of_stream
 from edge.contract.errors import DownloadError
-from edge.contract.files import replacing
+from edge.contract.files import replacing, temporary_folder
 
 TIMEOUT_S = 30.0
 """A server that says nothing for so long is given up."""
@@ -59,7 +59,7 @@ def fetch_published(file: Published) -> Path:
     reasons = []
     for address in file.addresses:
         console.print(f"fetching {file.name} ({file.megabytes} MB, licence {file.licence}) from {address}")
-        with tempfile.TemporaryFile() as taken:
+        with temporary_folder() as folder, tempfile.TemporaryFile(dir=folder) as taken:
             try:
                 _download(address, file.name, taken)
             except (OSError, tarfile.TarError, EOFError, zlib.error) as error:

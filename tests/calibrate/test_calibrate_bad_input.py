@@ -143,7 +143,7 @@ def a_budget_with_a_misspelt_key(folder: Path) -> Argv:
 
 @case
 def a_disk_that_is_full(folder: Path) -> Argv:
-    """cannot be written: File too large; choose another place, or free space"""
+    """temporary files cannot be written: File too large; free space there, or set TMPDIR"""
     argv = student(folder, clips(folder, some_clips()), "--float_layers", "0")
     resource.setrlimit(resource.RLIMIT_FSIZE, (4500, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
     return argv

@@ -1,5 +1,6 @@
 """Files appear whole in their place, and nothing else is ever replaced."""
 
+import errno
 import os
 import stat
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from edge.contract.errors import ConfigError, OutputError
-from edge.contract.files import replacing, require_writable, write_text
+from edge.contract.files import replacing, require_writable, temporary_folder, write_text
 from edge.loop.config import RunConfig
 from edge.sinks.config import SinkConfig
 
@@ -29,6 +30,47 @@ def test_to_ask_whether_a_file_can_be_written_leaves_what_is_there_and_nothing_e
     assert (tmp_path / "a.txt").read_text() == "before" and [p.name for p in tmp_path.iterdir()] == ["a.txt"]
     with pytest.raises(OutputError, match="a folder has this name"):
         require_writable(tmp_path)
+
+
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+    """The one place that Python finds for temporary files."""
+    place = tmp_path / "temporary"
+    place.mkdir()
+    monkeypatch.setenv("TMPDIR", str(place))
+    monkeypatch.setattr("tempfile._candidate_tempdir_list", lambda: [str(place)])
+    monkeypatch.setattr("tempfile.tempdir", None)
+    return place
+
+
+def test_where_no_temporary_folder_can_be_made_the_line_names_tmpdir(temporary):
+    temporary.rmdir()
+    with (
+        pytest.raises(OutputError, match=r"temporary files cannot be written: No usable.+set TMPDIR"),
+        temporary_folder(),
+    ):
+        pytest.fail("nothing is begun")
+    temporary.mkdir()
+    with temporary_folder() as folder:
+        temporary.rename(temporary.with_name("gone"))
+        with (
+            pytest.raises(OutputError, match=r"temporary: temporary files cannot be written: No such file.+set TMPDIR"),
+            temporary_folder(),
+        ):
+            pytest.fail("nothing is begun")
+        temporary.with_name("gone").rename(temporary)
+    assert not folder.exists()
+
+
+def test_a_temporary_folder_that_is_full_is_told_and_errors_of_other_files_keep_their_names(temporary):
+    with (
+        pytest.raises(OutputError, match=r"temporary: temporary files cannot be written: No space.+set TMPDIR"),
+        temporary_folder(),
+    ):
+        raise OSError(errno.ENOSPC, "No space left on device")  # as writes to an open file say it
+    with pytest.raises(PermissionError, match=r"clip\.npz"), temporary_folder():
+        raise PermissionError(errno.EACCES, "Permission denied", "/data/clip.npz")
+    assert not list(temporary.iterdir())
 
 
 def test_what_is_no_file_is_left_as_it_is(tmp_path):
@@ -66,7 +108,7 @@ def test_no_output_takes_the_place_of_the_source(tmp_path, monkeypatch, prefix, 
 WRITER = """
 import sys
 from pathlib import Path
-from edge.contract.files import replacing, require_writable, write_text
+from edge.contract.files import replacing, require_writable, temporary_folder, write_text
 with replacing(Path(sys.argv[1])) as partial:
     partial.write_text("the other's")
     print("begun", flush=True)
