@@ -58,8 +58,8 @@ class OpenVinoEngine:
         self._path, self._threads = path, threads
         self._version = openvino.__version__.partition("-")[0]
         self._request = compiled.create_infer_request()
-        self.inputs = tuple(_spec(port) for port in compiled.inputs)
-        self.outputs = tuple(_spec(port) for port in compiled.outputs)
+        self.inputs = tuple(_spec(port, path) for port in compiled.inputs)
+        self.outputs = tuple(_spec(port, path) for port in compiled.outputs)
         self._place = {spec.name: place for place, spec in enumerate(self.inputs)}
 
     def describe(self) -> str:
@@ -84,6 +84,13 @@ def _read(core: Any, content: bytes, suffix: str) -> Any:
         return core.read_model(path)
 
 
-def _spec(port: Any) -> TensorSpec:
+def _spec(port: Any, path: Path) -> TensorSpec:
+    name, kind = port.get_any_name(), port.get_element_type()
+    dtype = np.dtype(kind.to_dtype())
+    # Of kinds that numpy has not, bfloat16 say, OpenVINO gives another one that is as wide, and its bits mean nothing.
+    if dtype.kind not in "fiub" or type(kind)(dtype) != kind:
+        raise EngineError(
+            f"{name} is {kind.get_type_name()}, which is not served", where=path, hint="export it with float32"
+        )
     shape = tuple(int(d.get_length()) if d.is_static else None for d in port.get_partial_shape())
-    return TensorSpec(port.get_any_name(), shape, np.dtype(port.get_element_type().to_dtype()))
+    return TensorSpec(name, shape, dtype)

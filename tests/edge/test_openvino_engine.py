@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from edge.contract.errors import EngineError, MissingDependency
@@ -56,6 +57,32 @@ def test_what_does_not_fit_or_cannot_be_read_is_refused(tmp_path: Path) -> None:
     (tmp_path / "broken.onnx").write_bytes(b"no network")
     with pytest.raises(EngineError, match="OpenVINO cannot load it"):
         open_engine(tmp_path / "broken.onnx", runtime="openvino")
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize(
+    ("kind", "served"),
+    [(onnx.TensorProto.BFLOAT16, None), (onnx.TensorProto.FLOAT16, np.float16), (onnx.TensorProto.BOOL, np.bool_)],
+)
+def test_a_tensor_of_a_kind_that_numpy_has_not_is_refused_by_its_name(
+    tmp_path: Path, kind: int, served: type | None
+) -> None:
+    value = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Cast", ["clip"], ["rounded"], to=kind)],
+        "cast",
+        [value("clip", onnx.TensorProto.FLOAT, [1, 4])],
+        [value("rounded", kind, [1, 4])],
+    )
+    opsets = [onnx.helper.make_opsetid("", 17)]
+    onnx.save(onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8), str(tmp_path / "cast.onnx"))
+    if served is None:
+        with pytest.raises(EngineError, match=r"cast\.onnx: rounded is bf16, which is not served"):
+            open_engine(tmp_path / "cast.onnx", runtime="openvino")
+        return
+    engine = open_engine(tmp_path / "cast.onnx", runtime="openvino")
+    found = engine.run({"clip": np.array([[0, 1, 2, 3]], np.float32)})["rounded"]
+    assert found.dtype == engine.outputs[0].dtype == served and found.any()
 
 
 @pytest.mark.usefixtures("installed")
