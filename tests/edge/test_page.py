@@ -1,4 +1,4 @@
-"""The live page, asked as browsers ask: over HTTP, and by a real one."""
+"""What the live page shows, asked as browsers ask: over HTTP, and by a real one."""
 
 import json
 import os
@@ -11,7 +11,6 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
 from dataclasses import replace
 
 import cv2
@@ -19,34 +18,13 @@ import numpy as np
 import pytest
 import videos
 from people import PENN, action, person, result
+from served_page import get, serving
 
-from edge.contract.errors import ConfigError, OutputError
 from edge.contract.types import Event, Following
 from edge.drawing.overlay import Overlay
 from edge.latency import DECISION, LatencyHistory
 from edge.sinks.page import Page
-from edge.sinks.page_server import PageAddress, page_address, page_sink
-
-
-@contextmanager
-def serving(token=None, history=None):
-    """The page, its function of results, and its address."""
-    history, said = history or LatencyHistory(0), []
-    page = Page(Overlay(PENN), PENN, history, "camera of this test", lambda: {"video": 41})
-    with page_sink(page, PageAddress("127.0.0.1", 0, token), said.append) as show:
-        yield page, show, said[0]
-
-
-def get(url, **headers):
-    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10) as answer:
-        return answer.status, answer.headers, answer.read()
-
-
-def refused(url, **headers):
-    with pytest.raises(urllib.error.HTTPError) as error:
-        get(url, **headers)
-    error.value.close()
-    return error.value.code
+from edge.sinks.page_server import PageAddress, page_sink
 
 
 def shown(show, seconds, **people):
@@ -66,38 +44,6 @@ def shown(show, seconds, **people):
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     return lambda: (stop.set(), thread.join())
-
-
-@pytest.mark.parametrize(
-    ("text", "token", "expected"),
-    [
-        ("8080", None, PageAddress("127.0.0.1", 8080, None)),
-        ("localhost:81", None, PageAddress("localhost", 81, None)),
-        ("0.0.0.0:8080", "abc", PageAddress("0.0.0.0", 8080, "abc")),
-        ("[::1]:8080", None, PageAddress("::1", 8080, None)),
-        ("9000", "abc", PageAddress("127.0.0.1", 9000, "abc")),
-    ],
-)
-def test_this_machine_alone_is_served_unless_asked(text, token, expected):
-    assert page_address(text, token) == expected
-
-
-def test_other_machines_need_a_token_and_no_two_runs_have_the_same():
-    first, second = page_address("0.0.0.0:8080", None), page_address("0.0.0.0:8080", None)
-    assert first.token and second.token and first.token != second.token and len(first.token) >= 16
-
-
-@pytest.mark.parametrize("text", ["", "page", "host:", "0.0.0.0:99999", "8080:host"])
-def test_what_is_no_address_is_refused(text):
-    with pytest.raises(ConfigError, match="8080"):
-        page_address(text, None)
-
-
-@pytest.mark.parametrize("token", ["", "a b", "a;b", "a&b", "a/b", "\u20ac", "a\nb"])
-def test_a_token_that_lets_everybody_in_or_no_cookie_carries_is_refused(token):
-    with pytest.raises(ConfigError, match="page_token"):
-        page_address("0.0.0.0:8080", token)
-    assert page_address("0.0.0.0:8080", "a-Z_0.9~").token == "a-Z_0.9~"
 
 
 def test_the_state_has_people_latencies_events_and_joints_that_are_missed():
@@ -200,46 +146,6 @@ def test_a_viewer_that_takes_nothing_slows_nobody():
             assert json.loads(get(url + "state")[2])["people"] == []
 
 
-def test_without_the_token_nothing_is_shown_and_a_cookie_carries_it_on():
-    with serving(token="secret") as (_, show, url):
-        show(result(person()))
-        base = url.partition("?")[0]
-        assert url.endswith("?token=secret")
-        for path in ("", "state", "stream", "?token=wrong", "state?token="):
-            assert refused(base + path) == 403
-        status, headers, body = get(url)
-        assert status == 200 and b"<title>" in body
-        assert "HttpOnly" in headers["Set-Cookie"] and "SameSite=Strict" in headers["Set-Cookie"]
-        cookie = headers["Set-Cookie"].partition(";")[0]
-        assert get(base + "state", Cookie=cookie)[0] == 200
-        for wrong in ("token=wrong", f"{cookie}r", "token", ""):
-            assert refused(base + "state", Cookie=wrong) == 403
-
-
-def test_cookies_of_other_pages_on_the_same_machine_keep_nobody_out():
-    with serving(token="secret") as (_, _, url):
-        cookie = get(url)[1]["Set-Cookie"].partition(";")[0]
-        for other in ("a/b=1", 'a="b', "{1:2}", "a[b]=1", "\xe4=1", "=", "token=other"):
-            for given in (f"{other}; {cookie}", f"{cookie}; {other}"):
-                assert get(url.partition("?")[0] + "state", Cookie=given)[0] == 200
-
-
-@pytest.mark.parametrize("token", [None, "secret"])
-def test_nothing_of_an_address_comes_back_in_the_headers(token):
-    with serving(token=token) as (_, _, url):
-        cookie = {} if token is None else {"Cookie": get(url)[1]["Set-Cookie"].partition(";")[0]}
-        headers = get(f"{url.partition('?')[0]}?token=a%0d%0aX-Evil:%201%0d%0a%0d%0a<script>", **cookie)[1]
-        assert headers["X-Evil"] is None and headers["Set-Cookie"] is None
-
-
-def test_two_boards_behind_one_name_do_not_take_each_others_cookie():
-    with serving(token="secret") as (_, _, one), serving(token="other") as (_, _, two):
-        # As a browser keeps them: by name, whatever the port.
-        kept = dict(get(url)[1]["Set-Cookie"].partition(";")[0].split("=") for url in (one, two))
-        cookies = "; ".join(f"{name}={value}" for name, value in kept.items())
-        assert all(get(url.partition("?")[0] + "state", Cookie=cookies)[0] == 200 for url in (one, two))
-
-
 def test_a_browser_that_leaves_in_the_middle_is_no_news(capfd):
     with serving() as (_, show, url):
         show(result(n=0, image=np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint8)))
@@ -279,35 +185,6 @@ def test_a_mistake_in_an_answer_is_one_line(monkeypatch, capfd):
                 get(said[0] + "state")
     assert said[1:] == ["warning: the live page gave no answer: ZeroDivisionError('division by zero')"]
     assert capfd.readouterr() == ("", "")
-
-
-def test_another_sites_name_for_this_machine_is_refused():
-    with serving() as (_, _, url):
-        for host in ("evil.example:80", "evil.example", "localhost.evil.example", "127.0.0.1@evil.example:80", "[", ""):
-            assert refused(url + "state", Host=host) == 403
-        for host in ("localhost:80", "localhost", "[::1]:80", "127.0.0.1"):
-            assert get(url + "state", Host=host)[0] == 200
-
-
-def test_the_page_is_served_on_ipv6_too():
-    try:
-        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
-    except OSError:
-        pytest.skip("no IPv6 here")
-    page, said = Page(Overlay(PENN), PENN, LatencyHistory(0), "camera of this test"), []
-    with page_sink(page, page_address("[::1]:0", None), said.append):
-        assert said[0].startswith("http://[::1]:") and get(said[0] + "state")[0] == 200
-
-
-def test_a_port_that_is_taken_is_an_error_with_what_to_do():
-    with serving() as (_, _, url):
-        port = int(url.rstrip("/").rpartition(":")[2])
-        page = Page(Overlay(PENN), PENN, LatencyHistory(0), "")
-        with (
-            pytest.raises(OutputError, match="choose another port"),
-            page_sink(page, PageAddress("127.0.0.1", port, None), print),
-        ):
-            pass
 
 
 def test_a_real_browser_shows_the_frame_the_people_and_the_events(tmp_path):

@@ -1,0 +1,25 @@
+"""The live page as tests have it: served on this machine, and asked over HTTP."""
+
+import urllib.request
+from contextlib import contextmanager
+
+from people import PENN
+
+from edge.drawing.overlay import Overlay
+from edge.latency import LatencyHistory
+from edge.sinks.page import Page
+from edge.sinks.page_server import PageAddress, page_sink
+
+
+@contextmanager
+def serving(token=None, history=None):
+    """The page, its function of results, and its address."""
+    history, said = history or LatencyHistory(0), []
+    page = Page(Overlay(PENN), PENN, history, "camera of this test", lambda: {"video": 41})
+    with page_sink(page, PageAddress("127.0.0.1", 0, token), said.append) as show:
+        yield page, show, said[0]
+
+
+def get(url, **headers):
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10) as answer:
+        return answer.status, answer.headers, answer.read()
