@@ -23,7 +23,7 @@ from rich.table import Table
 from benchmarks import command_line
 from calibrate.listening import Listening
 from edge.capture.registry import open_source
-from edge.contract.box import Box, box_of
+from edge.contract.box import Box, bounding_box
 from edge.contract.layouts import layout
 from edge.contract.types import Frame, Pose
 from edge.engines.registry import open_engine
@@ -74,9 +74,9 @@ def judged(estimator: PoseEstimator, engine: Listening, frames: list[Frame], tru
         start = time.perf_counter()
         poses = estimator.estimate(frame.image, frame.time_s)
         times.append(time.perf_counter() - start)
-        boxes = [box_of(pose.keypoints) for pose in poses]
+        boxes = [bounding_box(pose.keypoints) for pose in poses]
         for body in real:
-            box = box_of(body.keypoints)
+            box = bounding_box(body.keypoints)
             heights.append((box[3] - box[1]) / frame.image.shape[0])
             shared = [overlap(other, box) for other in boxes]
             is_found = max(shared, default=0) > SAME_PERSON
@@ -86,7 +86,9 @@ def judged(estimator: PoseEstimator, engine: Listening, frames: list[Frame], tru
             given = poses[int(np.argmax(shared))].keypoints[ours] if is_found else np.zeros_like(wanted)
             close = (given[:, 2] > 0) & (np.linalg.norm(given[:, :2] - wanted[:, :2], axis=1) < NEAR * trunk)
             near += close[wanted[:, 2] > 0].tolist()
-        strangers += sum(all(overlap(box, box_of(body.keypoints)) <= SAME_PERSON for body in real) for box in boxes)
+        strangers += sum(
+            all(overlap(box, bounding_box(body.keypoints)) <= SAME_PERSON for body in real) for box in boxes
+        )
     count = len(frames)
     return Found(
         float(np.mean(found)), float(np.mean(near)), strangers / count, len(engine.heard) / count,

@@ -13,7 +13,7 @@ from calibrate.calibration_set import Method, check_clips, load_clips, stratifie
 from calibrate.judging.compare import one_by_one
 from edge.cli.console import console
 from edge.contract.bundle import STUDENT_FP32, read_bundle
-from edge.contract.files import replacing, require_writable, write_json
+from edge.contract.files import atomic_write, require_writable, write_json
 
 if TYPE_CHECKING:
     # At run time only with ONNX Runtime, which a device that builds engines lacks.
@@ -71,5 +71,5 @@ def _draw(losses: Sequence[LayerLoss], path: Path) -> None:
     error.barh(names, [loss.error for loss in losses])
     error.set_xlabel("squared error of logits / their variance")
     figure.tight_layout()
-    with replacing(path) as partial:
+    with atomic_write(path) as partial:
         figure.savefig(partial, dpi=120)

@@ -192,7 +192,7 @@ def _compare(wanted: Float32, given: Float32) -> Comparison:
 def _missed(result: NetworkResult, fp32: NetworkResult | None, budget: AccuracyBudget) -> list[str]:
     """fp32: None where top-1 is not judged."""
     drop = None if result.top1 is None or fp32 is None or fp32.top1 is None else fp32.top1 - result.top1
-    return budget.missed((result.labelled or result.stored).agreement, drop)
+    return budget.violations((result.labelled or result.stored).agreement, drop)
 
 
 def _show(results: Sequence[NetworkResult], skipped: Mapping[str, str], layers: Sequence[LayerGap]) -> None:

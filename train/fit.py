@@ -18,7 +18,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset
 
 from edge.contract.errors import ConfigError, DataError
-from edge.contract.files import writing
+from edge.contract.files import wrap_write_errors
 from edge.contract.types import Float32
 from train.checkpoint import FILE, Checkpoint, load_checkpoint, save_checkpoint
 from train.configuration import Hardware
@@ -83,7 +83,7 @@ def fit(run: Run, fabric: Fabric) -> Accuracy:
         synchronise(run.network)
     run.network.to(fabric.device, run.hardware.dtype)
     run.extra.to(fabric.device, run.hardware.dtype)
-    with writing(run.out):
+    with wrap_write_errors(run.out):
         run.out.mkdir(parents=True, exist_ok=True)
     with only_training(run.out / LOCK, run.out, fabric):
         run.network.load_state_dict(_learnt(run, order, fabric))

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edge.contract.errors import OutputError
-from edge.contract.files import NO_LOCKS, writing
+from edge.contract.files import LOCKS_UNSUPPORTED, wrap_write_errors
 
 _HELD = (errno.EACCES, errno.EAGAIN)
 
@@ -31,14 +31,14 @@ def alone(lock: Path, of: Path, what: str) -> Iterator[None]:
 
 def take(lock: Path, of: Path, what: str) -> int:
     """The descriptor whose lock is this process's. Raises what :func:`alone` does."""
-    with writing(lock):
+    with wrap_write_errors(lock):
         while True:
             held = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
             try:
                 # Not flock, which processes that prepare batches would inherit, and hold longer than a killed training.
                 fcntl.lockf(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
-                if error.errno in NO_LOCKS:
+                if error.errno in LOCKS_UNSUPPORTED:
                     return held
                 os.close(held)
                 if error.errno in _HELD:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rich.table import Table
 
 from edge.contract.errors import DataError
-from edge.contract.files import replacing, write_json
+from edge.contract.files import atomic_write, write_json
 from edge.contract.reading import read_json
 from train.evaluate import Accuracy
 
@@ -125,5 +125,5 @@ def _curves(path: Path, history: list[dict[str, float]]) -> None:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    with replacing(path) as partial:
+    with atomic_write(path) as partial:
         figure.savefig(partial, dpi=130)

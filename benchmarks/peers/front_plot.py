@@ -16,7 +16,7 @@ from matplotlib.transforms import Bbox
 from benchmarks.peers.fronts import DATASETS, QUALITIES, Point, front
 from benchmarks.peers.network_files import CLASSES, FRAMES, JOINTS
 from benchmarks.peers.trainings import NETWORKS, ROWS, Quality
-from edge.contract.files import replacing
+from edge.contract.files import atomic_write
 from edge.contract.layouts import layout
 from train.networks.cost import cost
 from train.networks.registry import build
@@ -68,7 +68,7 @@ def draw_fronts(found: Mapping[tuple[str, Quality], list[Point]], path: Path) ->
         figure.canvas.draw()
         for ax in axes.flat:
             _place_labels(ax)
-        with replacing(path) as partial:
+        with atomic_write(path) as partial:
             figure.savefig(partial, dpi=120, format="png")
     plt.close(figure)
     return shown > 0

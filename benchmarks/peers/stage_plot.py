@@ -8,7 +8,7 @@ from typing import Any
 import matplotlib
 import matplotlib.pyplot as plt
 
-from edge.contract.files import replacing
+from edge.contract.files import atomic_write
 from edge.latency import CAPTURE, NETWORKS, OUTSIDE, POSE, RECOGNISE, TRACK
 
 matplotlib.use("Agg")
@@ -34,7 +34,7 @@ def draw_stages(backends: dict[str, dict[str, float]], path: Path) -> bool:
         ax.set_title(name, loc="left", size=11, color=INK, weight="bold")
     axes[-1, 0].set_xlabel("ms per frame, p50 of each stage", color=INK)
     axes[-1, 0].tick_params(axis="x", bottom=True)
-    with replacing(path) as partial:
+    with atomic_write(path) as partial:
         figure.savefig(partial, dpi=120, format="png")
     plt.close(figure)
     return True

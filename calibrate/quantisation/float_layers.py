@@ -32,7 +32,7 @@ class Trial:
     loss: Loss
 
     def within(self, budget: AccuracyBudget) -> bool:
-        return not budget.missed(self.loss.agreement, self.loss.top1_drop)
+        return not budget.violations(self.loss.agreement, self.loss.top1_drop)
 
 
 @dataclass(frozen=True)

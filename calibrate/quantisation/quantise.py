@@ -42,7 +42,7 @@ from calibrate.quantisation.varying_bias import additions_apart
 from calibrate.quantisation.weight_fit import fitted
 from calibrate.tensorrt.rules import violations
 from edge.contract.errors import DataError, EngineError
-from edge.contract.files import replacing, temporary_folder
+from edge.contract.files import atomic_write, temporary_folder
 from edge.engines.engine import check_inputs
 from edge.engines.onnx_runtime import OnnxRuntimeEngine
 
@@ -149,7 +149,7 @@ class Quantiser:
         if found := violations(model):
             raise EngineError(f"cannot be quantised as TensorRT needs it: {found[0]}", where=self.source)
         onnx.checker.check_model(model, full_check=True)
-        with replacing(out) as partial:
+        with atomic_write(out) as partial:
             onnx.save(compact(model), str(partial))
         graph = Graph(model)
         return {n.input[0]: 127 * float(graph.constants[n.input[1]]) for n in graph.nodes("QuantizeLinear")}

@@ -26,7 +26,7 @@ from calibrate.tensorrt.engine_choice import Candidate, Choice, choose
 from edge.cli.console import console
 from edge.contract.bundle import REFERENCE, STUDENT_ENGINE, STUDENT_FP32, STUDENT_INT8, read_bundle
 from edge.contract.errors import EngineError
-from edge.contract.files import writing
+from edge.contract.files import wrap_write_errors
 from edge.contract.manifest import AccuracyBudget
 from edge.engines.engine import Engine
 from edge.engines.engine_manifest import manifest_path
@@ -108,9 +108,13 @@ def choose_engine(
     judge: makes the judge from the FP32 engine. precision: "auto", or the one to keep whatever it loses.
     Raises EngineError where none is within the budget; then ``out`` is as it was.
     """
-    with writing(out):
+    with wrap_write_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-    with writing(out), tempfile.TemporaryDirectory(prefix=".engines-", dir=out.parent) as folder, ExitStack() as opened:
+    with (
+        wrap_write_errors(out),
+        tempfile.TemporaryDirectory(prefix=".engines-", dir=out.parent) as folder,
+        ExitStack() as opened,
+    ):
         built, failed = _built(sources, Path(folder), out, options, opened)
         judged = judge(built["fp32"])
         times = dict(zip(built, latencies(list(built.values()), judged.sample, ROUNDS), strict=True))

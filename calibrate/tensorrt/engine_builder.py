@@ -14,7 +14,7 @@ from calibrate.tensorrt.parser_errors import next_step
 from calibrate.tensorrt.qdq_fusion import fusible
 from edge.contract.bundle import sha256_of
 from edge.contract.errors import ConfigError, EngineError, MissingDependency
-from edge.contract.files import replacing
+from edge.contract.files import atomic_write
 from edge.engines.engine_manifest import EngineManifest, seen_from, write_engine_manifest
 from edge.engines.gpu import Gpu
 
@@ -67,7 +67,7 @@ def build_engine(
     gpu = Gpu()
     with gpu.current():
         engine, precision = serialised_engine(trt, source, timing or out.with_suffix(".timing"), options)
-    with replacing(out) as partial:
+    with atomic_write(out) as partial:
         partial.write_bytes(engine)
     manifest = EngineManifest(
         tensorrt=trt.__version__,
@@ -123,7 +123,7 @@ def serialised_engine(trt: Any, source: Path, timing: Path, options: BuildOption
     _use_timings(config, timing)
     with progress(trt, config, f"building {source.name} ({precision})"):
         engine = builder.build(network, config)
-    with replacing(timing) as partial:
+    with atomic_write(timing) as partial:
         partial.write_bytes(bytes(config.get_timing_cache().serialize()))
     return engine, precision
 

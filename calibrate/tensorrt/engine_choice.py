@@ -30,7 +30,7 @@ class Candidate:
         """What of the budget it misses, or why it is no choice at all; empty where it is within."""
         if self.failed or self.yardstick:
             return self.failed or self.yardstick
-        return "; ".join(budget.missed(self.agreement, self.top1_drop))
+        return "; ".join(budget.violations(self.agreement, self.top1_drop))
 
 
 @dataclass(frozen=True)

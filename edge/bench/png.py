@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 
 from edge.contract.errors import OutputError
-from edge.contract.files import replacing
+from edge.contract.files import atomic_write
 from edge.contract.types import Image
 
 
@@ -16,5 +16,5 @@ def write_png(path: Path, picture: Image) -> None:
     encoded, data = cv2.imencode(".png", picture)
     if not encoded:
         raise OutputError("OpenCV cannot encode the picture", where=path, hint="leave it out")
-    with replacing(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_bytes(data.tobytes())

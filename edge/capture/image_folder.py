@@ -13,7 +13,7 @@ from edge.capture.flip import Flipping
 from edge.capture.opencv import named, quiet
 from edge.capture.source import CaptureConfig, Recording
 from edge.contract.errors import SourceError
-from edge.contract.reading import reading
+from edge.contract.reading import wrap_read_errors
 from edge.contract.types import Frame, Image
 
 SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
@@ -68,7 +68,7 @@ def natural(path: Path) -> list[tuple[int, int | str]]:
 
 
 def _read(path: Path) -> Image:
-    with quiet(), reading(path, SourceError, "check the disk, or copy it again"):
+    with quiet(), wrap_read_errors(path, SourceError, "check the disk, or copy it again"):
         # OpenCV would wait for a pipe.
         try:
             image = cv2.imread(named(path), cv2.IMREAD_COLOR) if path.is_file() else None

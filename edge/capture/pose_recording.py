@@ -18,7 +18,7 @@ import numpy as np
 
 from edge.contract.errors import SourceError
 from edge.contract.layouts import LAYOUTS
-from edge.contract.reading import reading
+from edge.contract.reading import wrap_read_errors
 from edge.contract.types import FrameResult, Pose
 
 FORMAT = "skd-edge poses"
@@ -70,7 +70,7 @@ def _pose_text(pose: Pose) -> str:
 
 def read_header(path: Path) -> RecordingHeader:
     """The first line. Raises SourceError where the file is no such recording, or of another version."""
-    with reading(path, SourceError, AGAIN):
+    with wrap_read_errors(path, SourceError, AGAIN):
         is_there = path.is_file()
     if not is_there:
         raise SourceError("no such recording", where=path, hint="give the file that --record wrote")
@@ -132,7 +132,7 @@ def read_frames(path: Path, header: RecordingHeader) -> Iterator[RecordedPoses]:
 @contextmanager
 def _opened(path: Path) -> Iterator[TextIO]:
     """A byte that is no text spoils its own line alone, whose number is told."""
-    with reading(path, SourceError, AGAIN), path.open(encoding="utf-8-sig", errors="replace") as stream:
+    with wrap_read_errors(path, SourceError, AGAIN), path.open(encoding="utf-8-sig", errors="replace") as stream:
         yield stream
 
 

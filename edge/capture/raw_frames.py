@@ -12,7 +12,7 @@ import numpy as np
 from edge.capture.flip import Flipping
 from edge.capture.source import CaptureConfig, Recording
 from edge.contract.errors import ConfigError, SourceError
-from edge.contract.reading import reading
+from edge.contract.reading import wrap_read_errors
 from edge.contract.types import Frame, Image
 
 FALLBACK_FPS = 10.0
@@ -77,7 +77,7 @@ class RawFrames(Recording):
 
     def _read(self) -> Image | None:
         wanted = int(np.prod(self._shape))
-        with reading("-", SourceError, "give raw frames, for instance from ffmpeg -f rawvideo"):
+        with wrap_read_errors("-", SourceError, "give raw frames, for instance from ffmpeg -f rawvideo"):
             data = self._stream.read(wanted)
         if not data:
             return None

@@ -14,12 +14,12 @@ from edge.capture.replay import Replay
 from edge.capture.source import CaptureConfig, Source
 from edge.capture.video_file import VideoFile
 from edge.contract.errors import ConfigError, SourceError
-from edge.contract.reading import reading
+from edge.contract.reading import wrap_read_errors
 
 
 def _file(path: str, config: CaptureConfig) -> Source:
     where = local(path)
-    with reading(where, SourceError, "check the path, and your rights to it"):
+    with wrap_read_errors(where, SourceError, "check the path, and your rights to it"):
         return ImageFolder(where, config) if where.is_dir() else VideoFile(where, config)
 
 

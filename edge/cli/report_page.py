@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge.contract.files import write_text, writing
+from edge.contract.files import wrap_write_errors, write_text
 
 
 def replace_section(page: Path, name: str, section: str, title: str) -> None:
@@ -13,7 +13,7 @@ def replace_section(page: Path, name: str, section: str, title: str) -> None:
     title: heading of a page that does not exist yet. Raises OutputError where the page cannot be read or written.
     """
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-    with writing(page):
+    with wrap_write_errors(page):
         text = page.read_text(encoding="utf-8") if page.is_file() else f"# {title}\n"
     head, _, rest = text.partition(begin)
     tail = rest.partition(end)[2] if rest else "\n"

@@ -10,7 +10,7 @@ Box = tuple[float, float, float, float]
 """Left, top, right, bottom in pixels."""
 
 
-def box_of(keypoints: Float32) -> Box:
+def bounding_box(keypoints: Float32) -> Box:
     """Around the seen joints of keypoints (V, 3), of which there must be one."""
     seen = keypoints[keypoints[:, 2] > 0, :2]
     left, top, right, bottom = np.concatenate([seen.min(axis=0), seen.max(axis=0)]).tolist()

@@ -19,7 +19,7 @@ from edge.contract.errors import BundleError
 from edge.contract.files import write_text
 from edge.contract.layouts import JointLayout, layout
 from edge.contract.manifest import Manifest, parse_manifest
-from edge.contract.reading import read_npz, read_yaml, reading
+from edge.contract.reading import read_npz, read_yaml, wrap_read_errors
 
 MANIFEST = "bundle.yaml"
 STUDENT_FP32 = "student.onnx"
@@ -54,7 +54,7 @@ class Bundle:
             raise BundleError(
                 f"the bundle holds no {name}", where=self.folder, hint=f"it holds {', '.join(self.manifest.files)}"
             )
-        with reading(path, BundleError, COPY_AGAIN):
+        with wrap_read_errors(path, BundleError, COPY_AGAIN):
             is_there = path.is_file()
             is_the_one = is_there and path.stat().st_size == entry.bytes and sha256_of(path) == entry.sha256
         if not is_there:
@@ -109,7 +109,7 @@ def read_bundle(folder: Path) -> Bundle:
     another format or preprocessing version, or contradicts itself. Files are checked when used.
     """
     path = folder / MANIFEST
-    with reading(path, BundleError, COPY_AGAIN):
+    with wrap_read_errors(path, BundleError, COPY_AGAIN):
         is_there = path.is_file()
     if not is_there:
         raise BundleError(

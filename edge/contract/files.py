@@ -20,12 +20,12 @@ from edge.contract.errors import OutputError
 
 PATIENCE_S = 2.0
 """Most files are written in a moment, so that the other one is waited for before it is called a run of its own."""
-NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS}
+LOCKS_UNSUPPORTED = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS}
 """What network drives say that know of none."""
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
+def wrap_write_errors(path: Path) -> Iterator[None]:
     """Turns what the system refuses inside the block into an OutputError that names ``path``."""
     try:
         yield
@@ -59,14 +59,14 @@ def temporary_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """A path to write to; on success it takes the place of ``path``, on failure it is removed.
 
     The suffix is kept (``clip.mp4`` is written as ``clip.partial.mp4``), because video writers
     choose the container by it. Raises OutputError where the system refuses, for what is no file, and where another
     process is writing the same file.
     """
-    with writing(path):
+    with wrap_write_errors(path):
         place, partial, held = _begun(path)
         try:
             yield partial
@@ -80,12 +80,12 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def require_writable(*paths: Path | None) -> None:
-    """Before a long work whose result they are to hold: raises what :func:`replacing` would, and leaves no file.
+    """Before a long work whose result they are to hold: raises what :func:`atomic_write` would, and leaves no file.
 
     None: a file that nobody asked for.
     """
     for path in filter(None, paths):
-        with writing(path):
+        with wrap_write_errors(path):
             _, partial, held = _begun(path)
             partial.unlink(missing_ok=True)
             os.close(held)
@@ -117,7 +117,7 @@ def _alone(partial: Path) -> int:
             try:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
-                if error.errno not in NO_LOCKS:
+                if error.errno not in LOCKS_UNSUPPORTED:
                     raise
             # Whoever had it may have put it in its place since it was opened.
             if partial.exists() and os.path.samestat(os.fstat(held), partial.stat()):
@@ -131,7 +131,7 @@ def _alone(partial: Path) -> int:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file in UTF-8, whole. Raises OutputError where the system refuses."""
-    with replacing(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
@@ -142,5 +142,5 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_arrays(path: Path, **arrays: NDArray[Any]) -> None:
     """Write an .npz file, compressed, whole. Raises OutputError where the system refuses."""
-    with replacing(path) as partial:
+    with atomic_write(path) as partial:
         np.savez_compressed(partial, allow_pickle=False, **arrays)

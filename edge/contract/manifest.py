@@ -44,7 +44,7 @@ class AccuracyBudget:
         if not (0 <= self.max_top1_drop <= 100 and 0 <= self.min_agreement <= 100):
             raise ConfigError(f"a budget of {self.max_top1_drop} points and {self.min_agreement} % cannot be")
 
-    def missed(self, agreement: float, top1_drop: float | None = None) -> list[str]:
+    def violations(self, agreement: float, top1_drop: float | None = None) -> list[str]:
         """What is over budget, in words; empty within it. agreement: percent. top1_drop: points, None if not known."""
         found = []
         if agreement < self.min_agreement - ROUNDING:

@@ -17,10 +17,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.contract.between_frames import on_curves
+from edge.contract.causal import midpoint, normalise_causal
 from edge.contract.errors import ConfigError, DataError
+from edge.contract.interpolation import interpolate_cubic
 from edge.contract.layouts import JointLayout
-from edge.contract.trailing import midpoint, normalise_trailing
 from edge.contract.types import Float32
 
 Centre = Literal["trend", "clip", "trailing"]
@@ -49,12 +49,12 @@ class Preprocessing:
     """What is subtracted from the coordinates. trend: the straight line fitted to the path of the body's root, so that
     neither walking through the frame nor a panning camera moves the clip, yet a jump or a squat does. clip: the root's
     mean. trailing: as trend, but each frame from itself and what came before it alone, imputed from there too, as a
-    stream needs it; see edge/contract/trailing.py."""
+    stream needs it; see edge/contract/causal.py."""
     max_gap_s: float = 0.5
     """Joints are not interpolated between two frames further apart than this."""
     between: Between = "line"
     """Interpolation between frames. line: from frame to frame. curve: through the four frames around, so that a slow
-    camera sees the movements of a fast one, see edge/contract/between_frames.py; not with centre trailing, which may
+    camera sees the movements of a fast one, see edge/contract/interpolation.py; not with centre trailing, which may
     not wait for the frame after the next."""
 
     def __post_init__(self) -> None:
@@ -116,7 +116,7 @@ def resample(
     out = np.empty((len(at_s), *keypoints.shape[1:]), np.float32)
     out[..., :2] = (w[..., None] * near[..., :2]).sum(0) / np.where(total > 0, total, 1)[..., None]
     out[..., 2] = (w * near[..., 2]).sum(0)
-    return on_curves(out, keypoints, times_s, at_s, max_gap_s) if between == "curve" else out
+    return interpolate_cubic(out, keypoints, times_s, at_s, max_gap_s) if between == "curve" else out
 
 
 def _are_the_same(times_s: NDArray[np.float64], at_s: NDArray[np.float64]) -> bool:
@@ -164,7 +164,7 @@ def normalise(keypoints: Float32, known: NDArray[np.bool_], layout: JointLayout,
     ``known`` (T, V) as :func:`impute` gives it.
     """
     if centre == "trailing":
-        return normalise_trailing(keypoints, known, layout, np.arange(len(keypoints)))
+        return normalise_causal(keypoints, known, layout, np.arange(len(keypoints)))
     xy = keypoints[..., :2].astype(np.float64)
     if not known.any():
         return np.zeros_like(keypoints)

@@ -26,7 +26,7 @@ _NO_ARRAYS = (ValueError, EOFError, zipfile.BadZipFile, zlib.error, struct.error
 
 
 @contextmanager
-def reading(path: Path | str, error: type[SkdError], hint: str) -> Iterator[None]:
+def wrap_read_errors(path: Path | str, error: type[SkdError], hint: str) -> Iterator[None]:
     """Turns what the system refuses inside the block, a file without rights or a card that is worn, into ``error``."""
     try:
         yield
@@ -37,7 +37,7 @@ def reading(path: Path | str, error: type[SkdError], hint: str) -> Iterator[None
 def read_text(path: Path, error: type[SkdError], hint: str) -> str:
     """The text of a UTF-8 file, without the mark that Windows puts before it. Raises ``error`` where it is none."""
     try:
-        with reading(path, error, hint):
+        with wrap_read_errors(path, error, hint):
             return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as cause:
         raise error(f"not readable as text: {cause}", where=path, hint=hint) from cause
@@ -74,7 +74,7 @@ def read_npz(path: Path, error: type[SkdError], hint: str, names: tuple[str, ...
     Raises ``error`` where it is absent, damaged, lacks one, or holds one that is a pickle.
     """
     try:
-        with reading(path, error, hint), path.open("rb") as stream:
+        with wrap_read_errors(path, error, hint), path.open("rb") as stream:
             if not zipfile.is_zipfile(stream):
                 raise error("not a readable .npz file: it is none, or its end is missing", where=path, hint=hint)
             stream.seek(0)

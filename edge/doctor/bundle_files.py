@@ -8,7 +8,7 @@ from pathlib import Path
 from edge.contract.bundle import POSE_INT8, STUDENT_ENGINE, Bundle, read_bundle
 from edge.contract.errors import SkdError
 from edge.doctor.finding import Finding, not_here
-from edge.engines.engine_manifest import checked_manifest
+from edge.engines.engine_manifest import read_engine_manifest
 from edge.recognition.recogniser import STUDENTS
 
 SHIPPED = Path("bundles/everyday")
@@ -60,7 +60,7 @@ def _engine(path: Path, runtime: Runtime | None) -> Finding:
     if runtime is None:
         return Finding(path.name, "warn", "cannot be matched: TensorRT or the GPU is missing", "see their lines above")
     try:
-        manifest = checked_manifest(
+        manifest = read_engine_manifest(
             path, tensorrt=runtime.tensorrt, gpu=runtime.gpu, compute_capability=runtime.compute_capability
         )
     except SkdError as error:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from edge.contract.box import box_of
+from edge.contract.box import bounding_box
 from edge.contract.layouts import JointLayout
 from edge.contract.types import Frame, FrameResult, Image, Person
 from edge.drawing.joint_panel import draw_dropout
@@ -123,11 +123,11 @@ def draw_people(image: Image, people: Sequence[Person], layout: JointLayout) -> 
     style = Style.of(image)
     for person in sorted(people, key=lambda person: person.followed):
         _draw_skeleton(image, person, layout, style)
-    heads = [head(box_of(person.pose.keypoints)) for person in people]
+    heads = [head(bounding_box(person.pose.keypoints)) for person in people]
     taken: list[Rectangle] = []
-    for person in sorted(people, key=lambda person: box_of(person.pose.keypoints)[1]):
+    for person in sorted(people, key=lambda person: bounding_box(person.pose.keypoints)[1]):
         _draw_label(image, person, style, heads, taken)
-    return [*taken, *(whole(box_of(person.pose.keypoints)) for person in people)]
+    return [*taken, *(whole(bounding_box(person.pose.keypoints)) for person in people)]
 
 
 def draw_note(image: Image, text: str) -> None:
@@ -143,7 +143,7 @@ def draw_note(image: Image, text: str) -> None:
 
 def _draw_skeleton(image: Image, person: Person, layout: JointLayout, style: Style) -> None:
     keypoints = person.pose.keypoints
-    left, top, right, bottom = box_of(keypoints)
+    left, top, right, bottom = bounding_box(keypoints)
     # Distant people get finer lines than near ones, and who is not followed has no colours.
     stroke = float(np.clip(0.014 * max(bottom - top, right - left), 0.5 * style.stroke, 1.3 * style.stroke))
     colour_of = _side if person.followed else _no_side
@@ -174,7 +174,7 @@ def _draw_label(image: Image, person: Person, style: Style, heads: Sequence[Rect
     width = pad + circle + gap + name_width + gap + number_width + value_width + pad
     tall = 2 * pad + height + (round(0.55 * size) if value else 0)
     extent = (image.shape[1], image.shape[0])
-    x, y = place((width, tall), box_of(person.pose.keypoints), extent, round(0.3 * size), heads, taken)
+    x, y = place((width, tall), bounding_box(person.pose.keypoints), extent, round(0.3 * size), heads, taken)
     taken.append((x, y, width, tall))
     panel(image, x, y, x + width, y + tall, alpha=0.78)
 

@@ -53,21 +53,21 @@ class Engine(Protocol):
 
 
 @runtime_checkable
-class Binding(Protocol):
+class Bindable(Protocol):
     """An engine that can be bound to arrays, so that a run costs no more than the network: nothing is looked up,
     checked or allocated in it. What ``bind`` is given must fit the engine's tensors and be contiguous."""
 
     def bind(self, inputs: Arrays, outputs: Arrays) -> Callable[[], None]: ...
 
 
-def bound(engine: Engine, inputs: Arrays, outputs: Arrays) -> Callable[[], None]:
+def bind(engine: Engine, inputs: Arrays, outputs: Arrays) -> Callable[[], None]:
     """A run that reads the arrays ``inputs`` and writes into the arrays ``outputs``, as often as it is called.
 
     No array may be both. Raises EngineError for arrays that do not fit.
     """
     for specs, arrays in ((engine.inputs, inputs), (engine.outputs, outputs)):
         check_inputs(specs, arrays, engine.describe())
-    if isinstance(engine, Binding):
+    if isinstance(engine, Bindable):
         return engine.bind(inputs, outputs)
 
     def run() -> None:
@@ -78,7 +78,7 @@ def bound(engine: Engine, inputs: Arrays, outputs: Arrays) -> Callable[[], None]
     return run
 
 
-class Timed:
+class TimedEngine:
     """An engine that adds up the seconds spent inside it, so that the loop can tell its own time apart."""
 
     def __init__(self, engine: Engine) -> None:
@@ -95,8 +95,8 @@ class Timed:
         return self.engine.describe()
 
     def bind(self, inputs: Arrays, outputs: Arrays) -> Callable[[], None]:
-        """See :class:`Binding`; to bring arrays in and out is inside, as in ``run``."""
-        run_bound = bound(self.engine, inputs, outputs)
+        """See :class:`Bindable`; to bring arrays in and out is inside, as in ``run``."""
+        run_bound = bind(self.engine, inputs, outputs)
 
         def run() -> None:
             start = time.perf_counter()

@@ -53,7 +53,7 @@ def write_engine_manifest(engine: Path, manifest: EngineManifest) -> None:
     write_json(manifest_path(engine), asdict(manifest))
 
 
-def checked_manifest(engine: Path, *, tensorrt: str, gpu: str, compute_capability: str) -> EngineManifest:
+def read_engine_manifest(engine: Path, *, tensorrt: str, gpu: str, compute_capability: str) -> EngineManifest:
     """The manifest of an engine that may be loaded here.
 
     Raises EngineError, with the command that builds the engine again, where the manifest is absent or

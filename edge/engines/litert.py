@@ -63,7 +63,7 @@ class LiteRtEngine:
         return {spec.name: self._interpreter.get_tensor(self._index[spec.name]) for spec in self.outputs}
 
     def bind(self, inputs: Arrays, outputs: Arrays) -> Callable[[], None]:
-        """See :func:`edge.engines.engine.bound`, which checks the arrays."""
+        """See :func:`edge.engines.engine.bind`, which checks the arrays."""
         interpreter = self._interpreter
         given = [(self._index[name], array) for name, array in inputs.items()]
         # Functions that look into LiteRT's own memory; get_tensor copies it to fresh memory, page fault by page fault.

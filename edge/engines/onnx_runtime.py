@@ -65,7 +65,7 @@ class OnnxRuntimeEngine:
         return {spec.name: value for spec, value in zip(self.outputs, values, strict=True)}
 
     def bind(self, inputs: Arrays, outputs: Arrays) -> Callable[[], None]:
-        """See :func:`edge.engines.engine.bound`, which checks the arrays."""
+        """See :func:`edge.engines.engine.bind`, which checks the arrays."""
         binding, session = self._session.io_binding(), self._session
         for name, array in inputs.items():
             binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)

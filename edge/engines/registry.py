@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from edge.contract.errors import ConfigError, EngineError
-from edge.contract.reading import reading
+from edge.contract.reading import wrap_read_errors
 from edge.engines.engine import Engine
 
 MOST_THREADS = 1024
@@ -33,7 +33,7 @@ def open_engine(
     """
     if not 0 <= threads <= MOST_THREADS:
         raise ConfigError(f"threads is {threads}", hint=f"give 0 for all cores, or up to {MOST_THREADS}")
-    with reading(path, EngineError, "check the path, and your rights to it"):
+    with wrap_read_errors(path, EngineError, "check the path, and your rights to it"):
         is_there = path.is_file()
     if not is_there:
         raise EngineError("no such network file", where=path, hint="check the path; a folder or a pipe is none")

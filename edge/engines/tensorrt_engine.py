@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from edge.contract.errors import EngineError, MissingDependency
 from edge.engines.cuda_graph import driver_library
 from edge.engines.engine import Arrays, TensorSpec, check_inputs
-from edge.engines.engine_manifest import checked_manifest
+from edge.engines.engine_manifest import read_engine_manifest
 from edge.engines.gpu import Gpu
 from edge.engines.tensor_buffer import TensorBuffer
 from edge.engines.tensorrt_log import Complaints
@@ -62,7 +62,7 @@ class TensorRtEngine:
         self.device_s: float | None = None
         self._path, self._gpu = path, Gpu()
         self._mapped = self._gpu.integrated if mapped is None else mapped
-        self._manifest = checked_manifest(
+        self._manifest = read_engine_manifest(
             path,
             tensorrt=trt.__version__,
             gpu=self._gpu.name,

@@ -17,7 +17,7 @@ from itertools import count
 
 from edge.contract.layouts import layout
 from edge.contract.types import Image, Pose
-from edge.engines.engine import Engine, Timed
+from edge.engines.engine import Engine, TimedEngine
 from edge.pose.blazepose_detector import BodyDetector
 from edge.pose.blazepose_landmarks import LandmarkNetwork, Landmarks
 from edge.pose.crop import level
@@ -68,7 +68,7 @@ class BlazePose:
 
     def __init__(self, detector: Engine, landmarks: Engine, *, max_people: int, search_every_s: float) -> None:
         self.layout = layout("blazepose-33")
-        self._engines = (Timed(detector), Timed(landmarks))
+        self._engines = (TimedEngine(detector), TimedEngine(landmarks))
         self._detector = BodyDetector(self._engines[0])
         self._landmarks = LandmarkNetwork(self._engines[1], max_people)
         self._max_people = max_people

@@ -12,7 +12,7 @@ from scipy.special import expit, logit
 
 from edge.contract.errors import EngineError
 from edge.contract.types import Float32, Image
-from edge.engines.engine import Engine, bound
+from edge.engines.engine import Engine, bind
 from edge.pose.crop import crop, level
 from edge.pose.region import Region, upright
 
@@ -44,7 +44,7 @@ class BodyDetector:
         # Taken once: fresh memory of this size costs a page fault for every four kilobytes.
         self._shown = np.zeros((1, self._size, self._size, 3), np.uint8)
         self._found = {spec.name: np.empty([n or 1 for n in spec.shape], spec.dtype) for spec in engine.outputs}
-        self._run = bound(engine, {reads.name: self._shown}, self._found)
+        self._run = bind(engine, {reads.name: self._shown}, self._found)
         # The score threshold, moved before the sigmoid so that only the survivors pay for it.
         self._min_logit = float(logit(MIN_SCORE))
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from edge.contract.errors import EngineError
 from edge.contract.types import Float32, Image
-from edge.engines.engine import Engine, bound
+from edge.engines.engine import Engine, bind
 from edge.pose.crop import crop
 from edge.pose.region import Region, upright
 
@@ -50,7 +50,7 @@ class LandmarkNetwork:
         self._images, self._axes = arrays["image"], arrays["axes"].reshape(max_bodies, -1)
         self._joints, self._bodies = arrays["joints"], arrays["body"]
         self._runs = [
-            bound(engine, *({name: arrays[name][n : n + 1] for name in specs} for specs in (reads, gives)))
+            bind(engine, *({name: arrays[name][n : n + 1] for name in specs} for specs in (reads, gives)))
             for n in range(max_bodies)
         ]
 

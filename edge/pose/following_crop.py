@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from edge.contract.box import Box, box_of
+from edge.contract.box import Box, bounding_box
 from edge.contract.layouts import JointLayout
 from edge.contract.types import Float32, Image, Pose
 from edge.pose.estimator import PoseEstimator
@@ -81,7 +81,7 @@ class FollowingCrop:
         found: list[Pose] = []
         for known in self._followed:
             if not self._is_among(known, found):
-                cut = around(box_of(known.expected), image.shape, WIDER**known.missed)
+                cut = around(bounding_box(known.expected), image.shape, WIDER**known.missed)
                 found = self._merged(found, self._look(image, cut))
         hurry = not self._followed or any(known.missed for known in self._followed)
         if self._search.is_turn(time_s, hurry):

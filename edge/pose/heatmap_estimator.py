@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edge.contract.errors import EngineError
 from edge.contract.layouts import layout
 from edge.contract.types import Float32, Image, Pose
-from edge.engines.engine import Engine, Timed
+from edge.engines.engine import Engine, TimedEngine
 from edge.pose.heatmap_peaks import find_peaks
 from edge.pose.part_affinity import assemble, match_joints
 from edge.pose.pose_network import PoseNetwork
@@ -45,7 +45,7 @@ class HeatmapEstimator:
         file: str | Path | None = None,
     ) -> None:
         self.layout = layout("trt_pose-18")
-        self._engine, self._network = Timed(engine), network
+        self._engine, self._network = TimedEngine(engine), network
         self._max_people, self._min_joint_score = max_people, min_joint_score
         self._order = [network.joints.index(joint) for joint in self.layout.joints]
         self._input = engine.inputs[0]

@@ -20,7 +20,7 @@ from edge.assets import cache_folder
 from edge.cli.console import console
 from edge.contract.bundle import sha256_of, sha256_of_stream
 from edge.contract.errors import DownloadError
-from edge.contract.files import replacing, temporary_folder
+from edge.contract.files import atomic_write, temporary_folder
 
 TIMEOUT_S = 30.0
 """A server that says nothing for so long is given up."""
@@ -69,7 +69,7 @@ def fetch_published(file: Published) -> Path:
                 reasons.append(f"{address}: another file than expected")
                 continue
             taken.seek(0)
-            with replacing(path) as partial, partial.open("wb") as out:
+            with atomic_write(path) as partial, partial.open("wb") as out:
                 shutil.copyfileobj(taken, out)
             return path
     raise DownloadError(

@@ -41,7 +41,7 @@ def why_not(bundle: Bundle, config: RecogniserConfig, decisions: DecisionConfig)
         return "an engine was built of the student, and none of its stream"
     if (lost := _lost_points(bundle, form, precision)) is None:
         return f"the accuracy of both forms in {precision} is not known from the same clips"
-    if (budget := bundle.manifest.budget).missed(100, lost):
+    if (budget := bundle.manifest.budget).violations(100, lost):
         return f"streamed, it loses {lost:.2f} points of top-1, and the bundle's budget is {budget.max_top1_drop:g}"
     if (frames := form.frames_per_clip.get(precision)) is None:
         return f"what a frame costs in {precision} was not measured"

@@ -13,7 +13,7 @@ import numpy as np
 from edge.contract.bundle import REFERENCE, STUDENT_ENGINE, STUDENT_FP32, STUDENT_INT8, Bundle
 from edge.contract.errors import BundleError, ConfigError, EngineError
 from edge.contract.types import Float32
-from edge.engines.engine import Engine, Timed
+from edge.engines.engine import Engine, TimedEngine
 from edge.engines.registry import open_engine
 from edge.recognition.self_test import SelfTest, self_test
 
@@ -57,7 +57,7 @@ class Recogniser:
 
     def __init__(self, bundle: Bundle, engine: Engine) -> None:
         self._manifest = bundle.manifest
-        self._engine = Timed(engine)
+        self._engine = TimedEngine(engine)
         _check_tensors(bundle, engine)
         takes = engine.inputs[0]
         fixed = takes.shape[0]

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from edge.contract.box import box_of
+from edge.contract.box import bounding_box
 from edge.contract.layouts import JointLayout
 from edge.contract.types import Event, FrameResult, Person
 from edge.sinks.lines import line_writer
@@ -60,7 +60,7 @@ def _person(person: Person) -> dict[str, Any]:
     return {
         "track_id": person.track_id,
         "followed": person.followed,
-        "box": [round(edge, 1) for edge in box_of(keypoints)],
+        "box": [round(edge, 1) for edge in bounding_box(keypoints)],
         # An unseen joint's coordinates mean nothing; zeros cannot be taken for a place.
         "keypoints": [
             [round(x, 1), round(y, 1), round(score, 3)] if score > 0 else [0, 0, 0]

@@ -15,7 +15,7 @@ from pathlib import Path
 import cv2
 
 from edge.contract.errors import ConfigError, OutputError
-from edge.contract.files import replacing
+from edge.contract.files import atomic_write
 from edge.contract.types import ALMOST_S, FrameResult, Person
 from edge.drawing.overlay import Overlay
 from edge.sinks.sink import Sink
@@ -35,7 +35,7 @@ def picture_sink(path: Path, overlay: Overlay, clip_s: float) -> Iterator[Sink]:
     if path.suffix.lower() not in SUFFIXES:
         raise ConfigError(f"a picture cannot be called {path}", hint=f"end it in {', '.join(SUFFIXES)}")
     moments = BestMoment(clip_s / 2)
-    with replacing(path) as partial:
+    with atomic_write(path) as partial:
         # Now, so that a place that cannot be written to is known before the run, not after it.
         partial.write_bytes(b"")
         yield moments.look

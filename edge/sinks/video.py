@@ -12,7 +12,7 @@ import cv2
 
 from edge.capture.opencv import named, quiet
 from edge.contract.errors import ConfigError, OutputError
-from edge.contract.files import replacing
+from edge.contract.files import atomic_write
 from edge.contract.types import Image
 from edge.drawing.overlay import Overlay
 from edge.periodic import repeated
@@ -42,7 +42,7 @@ def video_sink(
         raise ConfigError(f"a video cannot be called {path}", hint=f"end it in {', '.join(SUFFIXES)}")
     if codec is not None and len(codec) != 4:
         raise ConfigError(f"unknown codec {codec!r}", hint="give four letters, for instance mp4v, avc1 or vp09")
-    with replacing(path) as partial:
+    with atomic_write(path) as partial:
         _touch(partial)
         stream = _Stream(_open(partial, path, fps, size, codec), fps)
         try:

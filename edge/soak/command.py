@@ -21,7 +21,7 @@ from edge.cli.console import console
 from edge.cli.exit_codes import FAILED
 from edge.cli.interruption import Interruption, interruptible
 from edge.contract.errors import ConfigError
-from edge.contract.files import replacing, writing
+from edge.contract.files import atomic_write, wrap_write_errors
 from edge.image_memory import ImageMemory
 from edge.latency import DECISION, POSE, LatencyHistory, latency_table
 from edge.loop.config import RunConfig
@@ -148,7 +148,7 @@ def run_soak(config: SoakConfig) -> tuple[Soaked, LatencyHistory, Interruption]:
         outlets = [Outlet(name, nullcontext(sink), terms, overlay, history) for name, (sink, terms) in sinks.items()]
         limits = Limits(seconds=60 * config.minutes)
         pipeline = Pipeline(parts.source, parts.pose, parts.action, outlets, history, limits=limits)
-        report_file = replacing(config.report) if config.report else nullcontext()
+        report_file = atomic_write(config.report) if config.report else nullcontext()
         with memory.watched(), interruptible(pipeline.stop) as stop, report_file as report:
             outcome = pipeline.run()
             if stop.signum and not outcome.frames:
@@ -173,7 +173,7 @@ def run_soak(config: SoakConfig) -> tuple[Soaked, LatencyHistory, Interruption]:
                 memory_by_second=tuple(round(mb, 2) for _, mb in memory.samples),
             )
             if report is not None:
-                with writing(config.report or report):
+                with wrap_write_errors(config.report or report):
                     report.write_text(json.dumps({"machine": machine(), **asdict(found)}, indent=2) + "\n")
     return found, history, stop
 

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from edge.contract.box import box_of
+from edge.contract.box import bounding_box
 from edge.contract.errors import ConfigError
 from edge.contract.types import Following, Pose
 
@@ -40,12 +40,12 @@ class PeopleConfig:
 
 
 def _largest(track_id: int, pose: Pose, size: tuple[int, int]) -> float:
-    left, top, right, bottom = box_of(pose.keypoints)
+    left, top, right, bottom = bounding_box(pose.keypoints)
     return (right - left) * (bottom - top)
 
 
 def _centre(track_id: int, pose: Pose, size: tuple[int, int]) -> float:
-    left, top, right, bottom = box_of(pose.keypoints)
+    left, top, right, bottom = bounding_box(pose.keypoints)
     return -math.hypot((left + right - size[0]) / 2, (top + bottom - size[1]) / 2)
 
 

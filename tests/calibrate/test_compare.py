@@ -130,4 +130,4 @@ def test_as_many_as_chance_may_change_are_within_the_budget_they_are_judged_by(s
     for changed, missed in ((differ, False), (differ + 1, True)):
         other = np.eye(samples)
         other[:changed] = np.roll(other[:changed], 1, axis=1)
-        assert bool(budget.missed(100 * agreement(np.eye(samples), other))) == missed
+        assert bool(budget.violations(100 * agreement(np.eye(samples), other))) == missed

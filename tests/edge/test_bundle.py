@@ -135,7 +135,7 @@ def test_measured_accuracy_is_told_in_percent_and_what_is_counted_as_it_is():
 )
 def test_what_is_missed_of_a_budget_is_said_and_both_limits_are_within_it(agreement, top1_drop, missed):
     budget = AccuracyBudget(max_top1_drop=0.5, min_agreement=99.0)
-    assert budget.missed(agreement, top1_drop) == missed
+    assert budget.violations(agreement, top1_drop) == missed
 
 
 @pytest.mark.parametrize("clips", [200, 400, 1000, 2000, 2200])
@@ -143,10 +143,10 @@ def test_a_budget_that_is_used_up_to_the_last_clip_is_kept(clips):
     """Half a point of so many clips is a whole number of them; in floating point one in two drops is a bit more."""
     budget, lost = AccuracyBudget(max_top1_drop=0.5, min_agreement=99.0), clips // 200
     for right in range(lost, clips + 1):
-        assert budget.missed(100.0, 100 * (right / clips) - 100 * ((right - lost) / clips)) == []
-        assert budget.missed(100.0, 100 * (right / clips - (right - lost) / clips)) == []
-    assert budget.missed(100.0, 100 * (lost + 1) / clips)
-    assert budget.missed(100 * (clips - clips // 100 - 1) / clips)
+        assert budget.violations(100.0, 100 * (right / clips) - 100 * ((right - lost) / clips)) == []
+        assert budget.violations(100.0, 100 * (right / clips - (right - lost) / clips)) == []
+    assert budget.violations(100.0, 100 * (lost + 1) / clips)
+    assert budget.violations(100 * (clips - clips // 100 - 1) / clips)
 
 
 def test_no_manifest_names_the_folder_and_the_command_that_makes_one(tmp_path):

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from edge.contract.errors import ConfigError, OutputError
-from edge.contract.files import replacing, require_writable, temporary_folder, write_text
+from edge.contract.files import atomic_write, require_writable, temporary_folder, write_text
 from edge.loop.config import RunConfig
 from edge.sinks.config import SinkConfig
 
 
 def test_a_file_appears_whole_in_new_folders_too(tmp_path):
     path = tmp_path / "new" / "a.txt"
-    with replacing(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text("all")
         assert not path.exists() and partial.parent == path.parent and partial.suffix == ".txt"
     assert path.read_text() == "all" and [p.name for p in path.parent.iterdir()] == ["a.txt"]
@@ -77,7 +77,7 @@ def test_what_is_no_file_is_left_as_it_is(tmp_path):
     # Root may rename a file over /dev/null, and in a container everybody is root.
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    with pytest.raises(OutputError, match="pipe: cannot be written: it is a pipe or a device"), replacing(pipe):
+    with pytest.raises(OutputError, match="pipe: cannot be written: it is a pipe or a device"), atomic_write(pipe):
         pytest.fail("nothing is begun")
     assert stat.S_ISFIFO(pipe.stat().st_mode) and list(tmp_path.iterdir()) == [pipe]
 
@@ -87,7 +87,7 @@ def test_through_a_link_the_file_that_it_names_is_written(tmp_path):
     link = tmp_path / "latest.json"
     link.symlink_to(tmp_path / "disk" / "3.data")
     for text in ("first", "second"):
-        with replacing(link) as partial:
+        with atomic_write(link) as partial:
             assert partial.suffix == ".json"  # by which video writers choose the container
             partial.write_text(text)
         assert link.is_symlink() and (tmp_path / "disk" / "3.data").read_text() == text
@@ -108,8 +108,8 @@ def test_no_output_takes_the_place_of_the_source(tmp_path, monkeypatch, prefix, 
 WRITER = """
 import sys
 from pathlib import Path
-from edge.contract.files import replacing, require_writable, temporary_folder, write_text
-with replacing(Path(sys.argv[1])) as partial:
+from edge.contract.files import atomic_write, require_writable, temporary_folder, write_text
+with atomic_write(Path(sys.argv[1])) as partial:
     partial.write_text("the other's")
     print("begun", flush=True)
     sys.stdin.readline()
@@ -158,7 +158,7 @@ def test_what_a_killed_run_left_is_written_over(tmp_path, other_run):
     other_run.kill()
     other_run.wait()
     assert (tmp_path / "a.partial.txt").read_text() == "the other's"
-    with replacing(tmp_path / "a.txt") as partial:
+    with atomic_write(tmp_path / "a.txt") as partial:
         assert partial.read_text() == ""
         partial.write_text("ours")
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"] and (tmp_path / "a.txt").read_text() == "ours"

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.contract.errors import DataError
-from edge.contract.reading import read_json, read_npz, read_yaml, reading
+from edge.contract.reading import read_json, read_npz, read_yaml, wrap_read_errors
 
 KEPT = {"clips": np.arange(24, dtype=np.float32).reshape(2, 3, 4), "labels": np.array([1, 0])}
 
@@ -85,5 +85,8 @@ def test_what_the_system_refuses_is_said_with_what_to_do(tmp_path):
         with pytest.raises(DataError, match=r"cannot be read: .+; copy it again"):
             read_json(path, DataError, "copy it again")
     # As a worn card refuses: in the middle of a file, with no name.
-    with pytest.raises(DataError, match="a: cannot be read: Input/output error"), reading(Path("a"), DataError, ""):
+    with (
+        pytest.raises(DataError, match="a: cannot be read: Input/output error"),
+        wrap_read_errors(Path("a"), DataError, ""),
+    ):
         raise OSError(5, "Input/output error")

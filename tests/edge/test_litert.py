@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edge.contract.errors import EngineError
-from edge.engines.engine import Timed, bound
+from edge.engines.engine import TimedEngine, bind
 from edge.engines.registry import open_engine
 
 BLANK = {"serving_default_input:0": np.zeros((1, 192, 192, 3), np.uint8)}
@@ -36,7 +36,7 @@ def test_bound_to_arrays_it_reads_and_writes_these_and_answers_as_ever(movenet):
     engine = open_engine(movenet, threads=1)
     (given,), (answer,) = engine.inputs, engine.outputs
     picture, found = np.zeros(given.shape, given.dtype), np.zeros(answer.shape, answer.dtype)
-    run = bound(engine, {given.name: picture}, {answer.name: found})
+    run = bind(engine, {given.name: picture}, {answer.name: found})
     for seed in (0, 1):
         picture[:] = np.random.default_rng(seed).integers(0, 256, picture.shape)
         run()
@@ -45,9 +45,9 @@ def test_bound_to_arrays_it_reads_and_writes_these_and_answers_as_ever(movenet):
 
 def test_a_timed_engine_is_bound_too_and_counts_the_seconds_of_its_runs(movenet):
     engine = open_engine(movenet, threads=1)
-    timed, (given,), (answer,) = Timed(engine), engine.inputs, engine.outputs
+    timed, (given,), (answer,) = TimedEngine(engine), engine.inputs, engine.outputs
     picture, found = np.full(given.shape, 90, given.dtype), np.zeros(answer.shape, answer.dtype)
-    run = bound(timed, {given.name: picture}, {answer.name: found})
+    run = bind(timed, {given.name: picture}, {answer.name: found})
     assert timed.busy_s == 0
     run()
     once = timed.busy_s

@@ -5,7 +5,7 @@ import pytest
 from fake_cuda import FakeGpu, PageLocked
 
 from edge.contract.errors import EngineError
-from edge.engines.engine import Timed
+from edge.engines.engine import TimedEngine
 from edge.engines.tensorrt_engine import TensorRtEngine
 
 VERSIONS = ["8.5.2", "8.6.1", "10.3.0", "11.4.1"]
@@ -122,7 +122,7 @@ def test_the_gpus_own_time_is_that_of_the_kernels_without_copies(built, integrat
     for count, ms in ((1, 1.5), (2, 3.0), (3, 6.0)):
         engine.run({"clip": clips(count)})
         assert engine.device_s == pytest.approx(ms / 1000)
-    assert Timed(engine).device_s == engine.device_s
+    assert TimedEngine(engine).device_s == engine.device_s
 
 
 def test_waiting_leaves_the_core_to_others_and_streams_to_themselves(built) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from edge.contract.files import replacing
+from edge.contract.files import atomic_write
 from edge.contract.layouts import JointLayout
 from train.data.corruption.estimator_errors import torso
 from train.data.corruption.fitted_errors import FittedErrors
@@ -57,7 +57,7 @@ def plot_errors(
     lost += f"{100 * simulated.lost.share:.1f} % of frames, {simulated.lost.mean_s:.2f} s"
     axes.flat[0].legend(fontsize=8)
     figure.suptitle(f"estimator errors, {layout.name} joints, at {measured.fps:.3g} Hz; {lost}", fontsize=11)
-    with replacing(path) as partial:
+    with atomic_write(path) as partial:
         figure.savefig(partial, dpi=80)
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edge.contract.errors import DataError
-from edge.contract.files import replacing
+from edge.contract.files import atomic_write
 
 OPSET = 17
 """The newest that TensorRT 8.5 reads."""
@@ -40,7 +40,7 @@ def write_network(
     file before it takes its place; raises where its answers are wrong.
     Raises DataError for a file of another opset, and what ONNX's checker raises.
     """
-    with replacing(path) as partial:
+    with atomic_write(path) as partial:
         with quiet_exporter():
             torch.onnx.export(
                 network.eval(),

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from edge.contract.errors import ConfigError, DataError
-from edge.contract.files import replacing
+from edge.contract.files import atomic_write
 from train.torch_file import DAMAGED, unchanged
 
 
@@ -48,7 +48,7 @@ class BrokenOff:
 
     def keep(self, state: dict[str, Any]) -> None:
         """Write it whole."""
-        with replacing(self.path) as partial:
+        with atomic_write(self.path) as partial:
             torch.save({"about": self.about, "state": state}, partial)
 
     def remove(self) -> None:

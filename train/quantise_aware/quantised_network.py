@@ -24,7 +24,7 @@ from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
 from edge.contract.errors import EngineError
-from edge.contract.files import replacing
+from edge.contract.files import atomic_write
 from train.quantise_aware.onnx_operators import (
     LARGEST,
     OPERATORS,
@@ -145,7 +145,7 @@ class QuantisedGraph(nn.Module):
             if name in self._learnt or name in self._moved:
                 initializer.CopyFrom(numpy_helper.from_array(self._stored(name), name))
         onnx.checker.check_model(model, full_check=True)
-        with replacing(path) as partial:
+        with atomic_write(path) as partial:
             onnx.save(model, str(partial))
 
     @torch.no_grad()

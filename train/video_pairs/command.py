@@ -16,7 +16,7 @@ from edge.cli.console import console
 from edge.cli.interruption import interruptible
 from edge.cli.progress_column import Told
 from edge.contract.errors import ConfigError, DataError
-from edge.contract.files import writing
+from edge.contract.files import wrap_write_errors
 from edge.contract.reading import read_npz
 from edge.pose.registry import PoseConfig
 from train.lock_file import alone
@@ -91,7 +91,7 @@ def make_pairs(config: PairsConfig) -> None:
     console.print(f"good: {opened[0].describe()}\ncheap: {opened[1].describe()}")
     for estimator in opened:
         estimator.close()
-    with writing(config.out):
+    with wrap_write_errors(config.out):
         config.out.mkdir(parents=True, exist_ok=True)
     # Two at once would do every video twice, and the one that ends first would say that all are done.
     with alone(config.out / LOCK, config.out, "making of pairs"):

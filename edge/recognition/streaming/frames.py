@@ -7,10 +7,10 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.contract.causal import normalise_causal
 from edge.contract.errors import ConfigError, DataError
 from edge.contract.layouts import JointLayout
 from edge.contract.preprocess import Preprocessing, impute, resample
-from edge.contract.trailing import normalise_trailing
 from edge.contract.types import Float32
 
 ROUNDING = 1e-6
@@ -88,7 +88,7 @@ class StreamedFrames:
         self._raw.extend(bodies)
         past = [*self._past, *zip(imputed[-count:], known[-count:], strict=True)]
         new = np.arange(len(past) - count, len(past))
-        frames = normalise_trailing(
+        frames = normalise_causal(
             np.stack([body for body, _ in past]), np.stack([k for _, k in past]), self._layout, new, how.length_frames
         )
         self._past.extend(past[-count:])

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from edge.contract.errors import EngineError
 from edge.contract.types import Float32
-from edge.engines.engine import Engine, TensorSpec, bound
+from edge.engines.engine import Engine, TensorSpec, bind
 from edge.engines.registry import open_engine
 
 Array = NDArray[Any]
@@ -157,7 +157,7 @@ class StreamNetwork:
         outputs = {name + NEXT: stream.place(name, 1) for name in names}
         if due == self.cycle_frames:
             outputs[LOGITS] = stream.logits
-        return bound(engine, inputs, outputs)
+        return bind(engine, inputs, outputs)
 
 
 def stream_file(due: int, precision: str = "fp32") -> str:

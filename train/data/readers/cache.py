@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from edge.cli.console import console
-from edge.contract.files import replacing, writing
+from edge.contract.files import atomic_write, wrap_write_errors
 from train.data.clip import SkeletonClip
 
 VERSION = 1
@@ -54,13 +54,13 @@ def _fingerprint(files: Sequence[Path]) -> str:
 
 def _write(cache: Path, name: str, fingerprint: str, clips: Iterable[SkeletonClip]) -> None:
     index = cache / f"{name}.json"
-    with writing(index):
+    with wrap_write_errors(index):
         # An old index must not meet new arrays, should this be interrupted.
         index.unlink(missing_ok=True)
     rows: list[dict[str, Any]] = []
     with ExitStack() as stack:
         joints, seen = (
-            stack.enter_context(stack.enter_context(replacing(cache / f"{name}.{part}")).open("wb"))
+            stack.enter_context(stack.enter_context(atomic_write(cache / f"{name}.{part}")).open("wb"))
             for part in ("joints", "seen")
         )
         for clip in clips:
@@ -68,7 +68,7 @@ def _write(cache: Path, name: str, fingerprint: str, clips: Iterable[SkeletonCli
             seen.write(np.ascontiguousarray(clip.seen, bool).tobytes())
             shape = list(clip.joints.shape)
             rows.append({"id": clip.id, "label": clip.label, "shape": shape, "fps": clip.fps, "train": clip.train})
-    with replacing(index) as partial:
+    with atomic_write(index) as partial:
         partial.write_text(json.dumps({"fingerprint": fingerprint, "clips": rows}), encoding="utf-8")
 
 

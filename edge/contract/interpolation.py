@@ -16,7 +16,7 @@ EVEN = 2.0
 """Frames whose distances in time differ by this factor or more have no curve through them: it would overshoot."""
 
 
-def on_curves(
+def interpolate_cubic(
     on_lines: Float32,
     keypoints: Float32,
     times_s: NDArray[np.float64],

@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 
-def normalise_trailing(
+def normalise_causal(
     keypoints: Float32, known: Flags, layout: JointLayout, at: NDArray[np.int64], reach_frames: int | None = None
 ) -> Float32:
     """The frames ``at`` (S,) of keypoints (T, V, 3), each centred and scaled by frames 0 to itself -> (S, V, 3).
