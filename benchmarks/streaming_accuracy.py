@@ -26,9 +26,9 @@ from train.networks.dense_gcn import DenseGcn
 from train.networks.dense_gcn_stream import CYCLE_FRAMES, DenseGcnStream
 
 
-def shares(checkpoint: Checkpoint, test: Pairs) -> dict[str, float]:
+def shares(run: Path, checkpoint: Checkpoint, test: Pairs) -> dict[str, float]:
     """Share of the test clips told rightly, by form."""
-    network = checkpoint.rebuild()
+    network = checkpoint.rebuild(run)
     assert isinstance(network, DenseGcn) and network.bodies == 1, "only DenseGCN of one body streams"
     causal = build_network(checkpoint.about | {"network": "dense_gcn_stream"}).eval()
     assert isinstance(causal, DenseGcnStream)
@@ -63,7 +63,7 @@ def main() -> None:
         checkpoint = load_checkpoint(run)
         about, (_, test) = checkpoint.about, clips_of(checkpoint, given.data)
         with torch.inference_mode():
-            found = shares(checkpoint, test)
+            found = shares(run, checkpoint, test)
         centre = about["pairs"]["preprocessing"]["centre"]
         table.add_row(str(run), about["network"], centre, *(f"{100 * share:.2f}" for share in found.values()))
     Console(width=140).print(table)

@@ -107,7 +107,7 @@ def _teach_teacher(config: TeacherConfig, of: AblationConfig) -> list[Result]:
     """Train a teacher; its accuracy on good skeletons, and on poor ones of every kind."""
     told = partial(Result, seed=config.seed, seconds_per_epoch=float("nan"))
     top1 = train_teacher(config).top1
-    network, data = load_checkpoint(config.out).rebuild(), read_dataset(config.data)
+    network, data = load_checkpoint(config.out).rebuild(config.out), read_dataset(config.data)
     results = []
     for drop in of.drops or (None,):
         pairs = config.data.pairs if drop is None else replace(config.data.pairs, drop=drop)

@@ -15,7 +15,7 @@ from edge.contract.errors import ConfigError, DataError
 from edge.contract.files import atomic_write
 from edge.contract.layouts import layout
 from train.networks.registry import build
-from train.torch_file import DAMAGED, of_this_version, unchanged
+from train.torch_file import DAMAGED, refuse_other_version, unchanged
 
 FILE = "checkpoint.pt"
 BUILT_UPON = ("network", "width", "classes", "layout", "bodies", "pairs", "seed", "optimiser")
@@ -48,10 +48,14 @@ class Checkpoint:
                 hint="give another --out, or remove the folder to start anew",
             )
 
-    def rebuild(self) -> nn.Module:
-        """The network with its trained weights, in evaluation mode."""
-        network = build_network(self.about)
-        network.load_state_dict(self.best)
+    def rebuild(self, folder: Path) -> nn.Module:
+        """Build the network and load its trained weights, in evaluation mode.
+
+        Raises DataError, which names the checkpoint in ``folder``, if the weights do not fit this version's network.
+        """
+        with refuse_other_version(folder / FILE):
+            network = build_network(self.about)
+            network.load_state_dict(self.best)
         return network.eval()
 
     def fingerprint(self) -> str:
@@ -103,7 +107,7 @@ def load_trained(folder: Path) -> Checkpoint:
     Of a run that may stop early by itself nobody can tell.
     """
     checkpoint = load_checkpoint(folder)
-    with of_this_version(folder / FILE):
+    with refuse_other_version(folder / FILE):
         settings = {name: checkpoint.about[name] for name in BUILT_UPON}["optimiser"]
         epochs, patience = settings["epochs"], settings["patience"]
     trained = len(checkpoint.history)

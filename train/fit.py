@@ -31,7 +31,7 @@ from train.order import Order
 from train.progress import telling
 from train.step import Batch, Lesson, take_step
 from train.sync_batch_norm import synchronise
-from train.torch_file import of_this_version
+from train.torch_file import refuse_other_version
 
 VALIDATION = "validation"
 """Accuracy on the held-out clips in the history of a run."""
@@ -210,7 +210,7 @@ def _resume(run: Run, about: dict[str, Any], state: _State) -> None:
         return
     found = load_checkpoint(run.out)
     found.refuse_other(about, run.out)
-    with of_this_version(run.out / FILE):
+    with refuse_other_version(run.out / FILE):
         run.network.load_state_dict(found.network)
         run.extra.load_state_dict(found.extra)
         state.optimiser.load_state_dict(found.optimiser)

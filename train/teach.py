@@ -63,7 +63,7 @@ def train_student(config: StudentConfig) -> Accuracy:
     about["teacher"] = taught.fingerprint()
     refuse_foreign(taught, about, config.teacher)
     before = None if config.baseline is None else _per_class(config.baseline, about["classes"])
-    student, teacher = _network(about), taught.rebuild().requires_grad_(False)
+    student, teacher = _network(about), taught.rebuild(config.teacher).requires_grad_(False)
     teacher.to(fabric.device, config.hardware.dtype)
     adapter = nn.Conv2d(_features(student), _features(teacher), 1)
     teaching = Teaching(teacher, adapter, how.losses)

@@ -32,14 +32,14 @@ def unchanged(path: Path) -> Path:
 
 
 @contextmanager
-def of_this_version(path: Path) -> Iterator[None]:
-    """Inside the block a file that is whole is put to use; DataError where it lacks what this version asks of it."""
+def refuse_other_version(path: Path) -> Iterator[None]:
+    """Turn what goes wrong when the content of an intact file is used into a DataError about its version."""
     try:
         yield
     except (RuntimeError, LookupError, TypeError, ValueError) as error:
         what = f"{type(error).__name__} {textwrap.shorten(str(error), 160)}"
         raise DataError(
-            f"another version of skd-edge wrote it, and it lacks what this one needs: {what}",
+            f"written by another version of skd-edge, and does not fit this one: {what}",
             where=path,
-            hint="start anew in another place or without it, or go on with that version",
+            hint="remove it and train again, or use the version that wrote it",
         ) from error

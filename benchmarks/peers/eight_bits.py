@@ -60,7 +60,7 @@ def compare_eight_bits(training: Training, data: Path) -> None:
     clips = _clips(test, np.arange(len(test)), see)
     with tempfile.TemporaryDirectory(prefix="skd-peers-") as folder:
         whole, small = Path(folder) / "network.onnx", Path(folder) / "network.int8.onnx"
-        write_onnx(checkpoint.rebuild(), clips[:2], whole)
+        write_onnx(checkpoint.rebuild(training.out), clips[:2], whole)
         kept = write_int8(whole, small, calibration, judged, "percentile")
         fp32, int8 = (_logits(path, clips) for path in (whole, small))
     found = EightBits(100 * top1(fp32, test.labels), 100 * top1(int8, test.labels), 100 * agreement(fp32, int8), kept)

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from edge.cli.command_line import run_command_line
 from edge.contract.errors import ConfigError, DataError
 from tests.train.tiny_runs import teacher_config
+from train.__main__ import COMMANDS
 from train.checkpoint import FILE, Checkpoint, load_checkpoint, load_trained
 from train.teach import train_teacher
 
@@ -46,7 +48,7 @@ def test_a_run_that_an_earlier_version_began_is_one_line_and_stays_as_it_is(
     earlier(saved)
     torch.save(saved, tmp_path / FILE)
     before = (tmp_path / FILE).read_bytes()
-    with pytest.raises(DataError, match=r"checkpoint\.pt: another version of skd-edge wrote it.+start anew") as told:
+    with pytest.raises(DataError, match=r"checkpoint\.pt: written by another version of skd-edge.+train again") as told:
         train_teacher(teacher_config(tmp_path))
     assert len(str(told.value)) < 500 + len(str(tmp_path)) and "\n" not in str(told.value)
     assert (tmp_path / FILE).read_bytes() == before
@@ -59,8 +61,43 @@ def test_a_run_to_build_upon_of_which_an_earlier_version_noted_less_is_one_line(
     saved = torch.load(teacher / FILE, weights_only=True)
     del saved["about"][key]
     torch.save(saved, tmp_path / FILE)
-    with pytest.raises(DataError, match=rf"checkpoint\.pt: another version of skd-edge wrote it.+'{key}'"):
+    with pytest.raises(DataError, match=rf"checkpoint\.pt: written by another version of skd-edge.+'{key}'"):
         load_trained(tmp_path)
+
+
+def with_weights_of_another_shape(saved: dict[str, Any]) -> None:
+    saved["best"] = {name: value.repeat(2, *[1] * (value.dim() - 1)) for name, value in saved["best"].items()}
+
+
+def without_weights(saved: dict[str, Any]) -> None:
+    saved["best"] = {}
+
+
+@pytest.mark.parametrize("alter", [with_weights_of_another_shape, without_weights], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "command",
+    [
+        "student --out {new} --teacher {run} --data.clips_per_class 3 --data.pairs.preprocessing.length_frames 8"
+        " --data.pairs.preprocessing.fps 4",
+        "export --run {run} --bundle {new} --workdir {new}",
+    ],
+)
+def test_weights_that_do_not_fit_the_network_are_refused_in_one_line(
+    tmp_path: Path, teacher: Path, alter: Callable[[dict[str, Any]], None], command: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    saved = torch.load(teacher / FILE, weights_only=True)
+    alter(saved)
+    (tmp_path / "run").mkdir()
+    torch.save(saved, tmp_path / "run" / FILE)
+    words = [word.format(run=tmp_path / "run", new=tmp_path / "new") for word in command.split()]
+    with pytest.raises(SystemExit) as stop:
+        run_command_line("train", "", COMMANDS, words)
+    told = capsys.readouterr().err
+    assert stop.value.code == 2 and told.count("\n") == 1
+    assert f"{tmp_path / 'run' / FILE}: written by another version of skd-edge" in told
+    assert "train again, or use" in told and len(told) < 500 + len(str(tmp_path))
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # torch guesses aloud at what a damaged file may be

@@ -114,7 +114,7 @@ def test_the_average_of_weights_is_what_is_kept(tmp_path: Path, monkeypatch: pyt
     assert torch.equal(last.best[name], last.network[name]) and last.average == {}
     means = [name for name in averaged.best if name.endswith("running_mean")]
     assert means and not any(torch.equal(averaged.best[name], averaged.network[name]) for name in means)
-    assert torch.equal(averaged.rebuild().get_parameter(name), averaged.best[name])
+    assert torch.equal(averaged.rebuild(tmp_path / "average").get_parameter(name), averaged.best[name])
 
 
 def test_the_average_is_the_exponential_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

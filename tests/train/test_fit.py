@@ -83,7 +83,8 @@ def test_a_network_is_measured_on_the_skeletons_it_reads(
     teacher: Path, see: Literal["hq", "lq"], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("train.evaluate.BATCH", 5)
-    test, network = Pairs(read_dataset(DATA), DATA.pairs, train=False, seed=0), load_checkpoint(teacher).rebuild()
+    test = Pairs(read_dataset(DATA), DATA.pairs, train=False, seed=0)
+    network = load_checkpoint(teacher).rebuild(teacher)
     clips = np.stack([test.draw(i)[see == "hq"] for i in range(len(test))])
     with torch.inference_mode():
         expected = network(torch.from_numpy(clips))[0].numpy()

@@ -164,7 +164,7 @@ def test_a_network_of_ones_own_is_one_entry_and_trains(tmp_path: Path, monkeypat
     config = TeacherConfig(out=tmp_path, data=data, network="toy", optimiser=Optimiser(epochs=1, batch=16))
     train_teacher(config)
     trained = load_checkpoint(tmp_path)
-    assert trained.about["width"] == 6 and isinstance(trained.rebuild(), Toy)
+    assert trained.about["width"] == 6 and isinstance(trained.rebuild(tmp_path), Toy)
 
 
 def test_a_file_with_its_names_is_all_a_new_network_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ from train.teach import train_student, train_teacher
 
 
 def test_the_answers_of_a_network_that_diverged_are_refused_in_one_line(teacher: Path) -> None:
-    network = load_checkpoint(teacher).rebuild()
+    network = load_checkpoint(teacher).rebuild(teacher)
     network.fc.bias.data[0] = float("nan")  # type: ignore[union-attr, operator, index]
     test = Pairs(read_dataset(DATA), DATA.pairs, train=False, seed=0)
     with pytest.raises(ConfigError, match="not finite: training diverged; lower --opt"):

@@ -157,6 +157,6 @@ def test_training_starts_from_a_releases_weights(tmp_path: Path) -> None:
             optimiser=Optimiser(epochs=1, batch=16, learning_rate=1e-9),
         )
     )
-    trained = load_checkpoint(tmp_path / "run").rebuild().state_dict()
+    trained = load_checkpoint(tmp_path / "run").rebuild(tmp_path / "run").state_dict()
     assert torch.allclose(trained["l7.tcn1.shift_out.ypos"], weights["l7.tcn1.shift_out.ypos"], atol=1e-5)
     assert torch.allclose(trained["fc.weight"], weights["fc.weight"], atol=1e-5)

@@ -47,7 +47,7 @@ def export(config: ExportConfig) -> None:
     low, _, labels = test.batch(np.arange(len(test)))
 
     student = config.bundle / STUDENT_FP32
-    network = checkpoint.rebuild()
+    network = checkpoint.rebuild(config.run)
     write_onnx(network, low[:2], student)
     logits, shown = logits_of(student, low), reference_clips(checkpoint, low, config.reference_clips)
     write_arrays(config.bundle / REFERENCE, clips=shown, logits=logits_of(student, shown.astype(np.float32)))

@@ -26,7 +26,7 @@ def export_stream(config: StreamExportConfig) -> None:
     Raises ConfigError for a run that does not fit.
     """
     checkpoint, manifest = load_trained(config.run), read_bundle(config.bundle).manifest
-    network = checkpoint.rebuild()
+    network = checkpoint.rebuild(config.run)
     if not isinstance(network, DenseGcnStream) or network.bodies != 1:
         raise ConfigError(
             f"{config.run}: {checkpoint.about['network']} of {checkpoint.about['bodies']} bodies does not stream",

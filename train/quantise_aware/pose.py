@@ -38,7 +38,7 @@ from train.quantise_aware.broken_off import BrokenOff
 from train.quantise_aware.map_distance import map_distance, scale_of
 from train.quantise_aware.pose_pictures import Cutter, pictures_below
 from train.quantise_aware.quantised_network import QuantisedGraph
-from train.torch_file import of_this_version
+from train.torch_file import refuse_other_version
 
 WARM_UP = 0.05
 """Part of the training in which the rate rises: Adam's first steps are as large as its later ones, and know least."""
@@ -110,7 +110,7 @@ def _train(
     optimiser = torch.optim.Adam(student.parameters(), lr=config.learning_rate)
     step, spent_s = 0, 0.0
     if (kept := broken_off.read()) is not None:
-        with of_this_version(broken_off.path):
+        with refuse_other_version(broken_off.path):
             student.load_state_dict(kept["student"])
             optimiser.load_state_dict(kept["optimiser"])
             step, spent_s = kept["step"], kept["spent_s"]

@@ -52,11 +52,11 @@ def quantise_aware(config: QuantiseAwareConfig) -> None:
     checkpoint, taught = load_trained(config.run), load_trained(config.teacher)
     how = _method_of(checkpoint, config.run)
     refuse_foreign(taught, checkpoint.about, config.teacher)
-    exact, bundle = checkpoint.rebuild().requires_grad_(False), read_bundle(config.bundle)
+    exact, bundle = checkpoint.rebuild(config.run).requires_grad_(False), read_bundle(config.bundle)
     fp32, int8 = bundle.file(STUDENT_FP32), bundle.file(STUDENT_INT8)
     _refuse_other_student(exact, checkpoint.about, bundle)
     fabric, student = launch(config.hardware), QuantisedNetwork(int8)
-    teacher = taught.rebuild().requires_grad_(False)
+    teacher = taught.rebuild(config.teacher).requires_grad_(False)
     for network in (teacher, exact):
         network.to(fabric.device, config.hardware.dtype)
     teaching = Teaching(teacher, _adapter(checkpoint), how.losses)
