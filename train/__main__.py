@@ -12,18 +12,11 @@ from importlib import import_module
 from typing import Any
 
 from edge.cli.command_line import Command, run_command_line, with_extra
-from train.configuration import (
-    AblationConfig,
-    ExportConfig,
-    PoseExportConfig,
-    PoseFineTuningConfig,
-    QuantiseAwareConfig,
-    StreamExportConfig,
-    StudentConfig,
-    TeacherConfig,
-)
+from train.configuration import AblationConfig, StudentConfig, TeacherConfig
 from train.error_fit.command import FitErrorsConfig
 from train.error_fit.command import fit as fit_errors
+from train.export.configuration import ExportConfig, PoseExportConfig, StreamExportConfig
+from train.quantise_aware.configuration import PoseFineTuningConfig, QuantiseAwareConfig
 from train.video_pairs.command import PairsConfig, make_pairs
 
 

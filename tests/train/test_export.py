@@ -18,12 +18,13 @@ from edge.contract.layouts import layout
 from edge.contract.preprocess import Preprocessing
 from edge.engines.registry import open_engine
 from train.checkpoint import load_checkpoint, load_trained, save_checkpoint
-from train.configuration import ExportConfig, Hardware, TeacherConfig
+from train.configuration import Hardware, TeacherConfig
 from train.data.corruption.estimator_errors import EstimatorErrors
 from train.data.generated.kinematic import make_kinematic, people_for_testing
 from train.data.pairs import PairConfig, Pairs
 from train.data.registry import DataConfig
 from train.export.bundle import clips_of, export, generated_clips, write_onnx
+from train.export.configuration import ExportConfig
 from train.networks.registry import build
 from train.optimiser import Optimiser
 from train.teach import train_teacher

@@ -16,10 +16,11 @@ from edge.recognition.recogniser import RecogniserConfig
 from edge.recognition.streaming.network import open_stream
 from edge.recognition.streaming.recogniser import StreamRecogniser
 from train.checkpoint import load_checkpoint
-from train.configuration import ExportConfig, Hardware, StreamExportConfig, TeacherConfig
+from train.configuration import Hardware, TeacherConfig
 from train.data.pairs import PairConfig
 from train.data.registry import DataConfig
 from train.export.bundle import export
+from train.export.configuration import ExportConfig, StreamExportConfig
 from train.export.stream import export_stream
 from train.optimiser import Optimiser
 from train.teach import train_teacher

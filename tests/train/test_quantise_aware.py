@@ -15,11 +15,13 @@ from calibrate.quantisation.quantise import Quantiser
 from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.errors import BundleError, ConfigError, EngineError
 from edge.contract.preprocess import Preprocessing
-from train.configuration import ExportConfig, FineTuning, Hardware, QuantiseAwareConfig, StudentConfig, TeacherConfig
+from train.configuration import Hardware, StudentConfig, TeacherConfig
 from train.data.pairs import PairConfig
 from train.data.registry import DataConfig
 from train.export.bundle import export
+from train.export.configuration import ExportConfig
 from train.optimiser import Optimiser
+from train.quantise_aware.configuration import FineTuning, QuantiseAwareConfig
 from train.quantise_aware.onnx_operators import OPERATORS, convolution_of_coarse_gradients, rounded
 from train.quantise_aware.quantised_network import QuantisedGraph, QuantisedNetwork
 from train.quantise_aware.student import quantise_aware

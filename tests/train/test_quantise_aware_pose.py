@@ -16,7 +16,8 @@ from onnx import helper
 
 from calibrate.quantisation.quantise import Quantiser
 from edge.contract.errors import ConfigError, DataError, EngineError
-from train.configuration import Hardware, PoseFineTuningConfig
+from train.configuration import Hardware
+from train.quantise_aware.configuration import PoseFineTuningConfig
 from train.quantise_aware.map_distance import map_distance
 from train.quantise_aware.onnx_operators import OPERATORS
 from train.quantise_aware.pose import quantise_aware_pose

@@ -21,7 +21,6 @@ from edge.contract.preprocess import Preprocessing
 from edge.contract.types import Float32
 from edge.engines.registry import open_engine
 from train.checkpoint import Checkpoint, load_trained
-from train.configuration import ExportConfig
 from train.data.corruption.estimator_errors import EstimatorErrors
 from train.data.corruption.fitted_errors import checksum_of_errors
 from train.data.generated import body
@@ -29,6 +28,7 @@ from train.data.generated.kinematic import people_for_testing
 from train.data.pairs import PairConfig, Pairs
 from train.data.registry import DATASETS, DataConfig, read_dataset
 from train.evaluate import accuracy
+from train.export.configuration import ExportConfig
 from train.export.onnx_file import refuse_difference, write_network
 from train.export.stream_files import stream_form
 from train.networks.dense_gcn_stream import DenseGcnStream

@@ -18,7 +18,7 @@ from edge.cli.console import console
 from edge.contract.errors import ConfigError
 from edge.engines.registry import open_engine
 from edge.pose.heatmap_peaks import NEARLY, REACH
-from train.configuration import PoseExportConfig
+from train.export.configuration import PoseExportConfig
 from train.export.onnx_file import refuse_difference, write_network
 from train.networks.trt_pose import BACKBONES, DEVIATION, MEAN, STRIDE_PIXELS, BackboneName, trt_pose_network
 

@@ -14,8 +14,8 @@ from edge.contract.files import write_arrays
 from edge.contract.manifest import Manifest
 from edge.contract.preprocess import Preprocessing
 from train.checkpoint import load_trained
-from train.configuration import StreamExportConfig
 from train.export.bundle import FEW_CLIPS, clips_of, reference_clips, save_clips
+from train.export.configuration import StreamExportConfig
 from train.export.stream_files import stream_form
 from train.networks.dense_gcn_stream import DenseGcnStream
 

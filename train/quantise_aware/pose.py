@@ -31,10 +31,10 @@ from edge.contract.types import Image
 from edge.engines.engine import Engine
 from edge.engines.registry import open_engine
 from edge.pose.heatmap_estimator import PEAKS
-from train.configuration import PoseFineTuningConfig
 from train.hardware import launch
 from train.only_training import only_training
 from train.quantise_aware.broken_off import BrokenOff
+from train.quantise_aware.configuration import PoseFineTuningConfig
 from train.quantise_aware.map_distance import map_distance, scale_of
 from train.quantise_aware.pose_pictures import Cutter, pictures_below
 from train.quantise_aware.quantised_network import QuantisedGraph

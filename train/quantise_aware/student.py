@@ -25,13 +25,13 @@ from edge.cli.console import console
 from edge.contract.bundle import STUDENT_FP32, STUDENT_INT8, Bundle, read_bundle, write_manifest
 from edge.contract.errors import BundleError, ConfigError, DataError
 from train.checkpoint import Checkpoint, load_trained
-from train.configuration import QuantiseAwareConfig
 from train.data.pairs import Pairs
 from train.distillation.methods import Method, method
 from train.evaluate import predict
 from train.export.bundle import clips_of, logits_of
 from train.fit import Run, fit
 from train.hardware import launch
+from train.quantise_aware.configuration import QuantiseAwareConfig
 from train.quantise_aware.quantised_network import QuantisedNetwork
 from train.step import Batch, Teaching, taught_outputs, weighted_losses
 from train.teach import finished, refuse_foreign

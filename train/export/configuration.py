@@ -1,0 +1,66 @@
+"""Flags of the export commands. No PyTorch here: see train/configuration.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from edge.contract.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """Write a trained student as a bundle folder."""
+
+    run: Path
+    """Folder of the student's run."""
+    bundle: Path
+    """Folder to write: bundle.yaml, student.onnx, reference.npz."""
+    workdir: Path
+    """Folder for calibration.npz and test.npz, which `python -m calibrate` reads."""
+    data: Path | None = None
+    """Folder of the dataset the run was trained on, if it needs one."""
+    cache: Path | None = None
+    """As --data.cache of the training: where ntu60, ntu120 and kinetics keep what was parsed."""
+    name: str | None = None
+    """Name of the bundle; by default the folder's."""
+    reference_clips: int = 256
+    """Generated clips in reference.npz, by which `make verify` and `make engine` judge without labelled clips."""
+
+    def __post_init__(self) -> None:
+        if self.reference_clips < 1:
+            raise ConfigError("a bundle needs reference clips, for its self-test", hint="leave out --reference_clips")
+
+
+@dataclass(frozen=True)
+class StreamExportConfig:
+    """Add the networks of a streaming student to a bundle."""
+
+    run: Path
+    """Folder of a run of dense_gcn_stream, with --data.pairs.preprocessing.centre trailing."""
+    bundle: Path
+    """Bundle folder with a student of the same classes, joints, clip length and rate."""
+    workdir: Path
+    """Folder for stream_calibration.npz and stream_test.npz, which `python -m calibrate stream` reads."""
+    data: Path | None = None
+    """Folder of the dataset the run was trained on, if it needs one."""
+    cache: Path | None = None
+    """As --data.cache of the training: where ntu60, ntu120 and kinetics keep what was parsed."""
+    frames: Literal[1, 2, 4] = 4
+    """New frames in a step. 4 costs least. With 1 or 2 there are more networks and steps, a step is shorter, and the
+    answers are the same, at the same moments."""
+
+
+@dataclass(frozen=True)
+class PoseExportConfig:
+    """Write one of trt_pose's networks, with its published weights, as ONNX."""
+
+    out: Path
+    """ONNX file to write, for instance pose.onnx."""
+    weights: Path | None = None
+    """trt_pose's .pth. Without it the network is untrained: useful for timing only."""
+    backbone: Literal["resnet18", "densenet121"] = "resnet18"
+    """resnet18 (224x224) or densenet121 (256x256; slower, and finds more)."""
+    size: int = 0
+    """Side of the square input in pixels, a multiple of 32; 0 for what the weights were trained with."""
