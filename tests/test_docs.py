@@ -76,7 +76,7 @@ def test_the_site_is_built_without_a_warning(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "bench latency" in (tmp_path / "reference/index.html").read_text()
-    assert "tutorial for an afternoon" in (tmp_path / "index.html").read_text(), "not the README"
+    assert "it takes an afternoon" in (tmp_path / "index.html").read_text(), "not the README"
     assert (tmp_path / "benchmarks/loop/index.html").is_file(), "pages outside docs come along"
     assert [link for page in tmp_path.rglob("*.html") for link in dead_links(page)] == []
 
