@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import command_line
-from calibrate.listening import Listening
+from calibrate.recording_engine import RecordingEngine
 from edge.capture.registry import open_source
 from edge.contract.box import Box, bounding_box
 from edge.contract.layouts import layout
@@ -65,11 +65,11 @@ def overlap(a: Box, b: Box) -> float:
     return shared / (both - shared) if shared else 0.0
 
 
-def judged(estimator: PoseEstimator, engine: Listening, frames: list[Frame], truth: list[list[Pose]]) -> Found:
+def judged(estimator: PoseEstimator, engine: RecordingEngine, frames: list[Frame], truth: list[list[Pose]]) -> Found:
     found, near, strangers, times, heights = [], [], 0, [], []
     ours = list(estimator.layout.index(*JOINTS))
     theirs = list(layout("blazepose-33").index(*JOINTS))
-    engine.heard.clear()
+    engine.recorded.clear()
     for frame, real in zip(frames, truth, strict=True):
         start = time.perf_counter()
         poses = estimator.estimate(frame.image, frame.time_s)
@@ -91,7 +91,7 @@ def judged(estimator: PoseEstimator, engine: Listening, frames: list[Frame], tru
         )
     count = len(frames)
     return Found(
-        float(np.mean(found)), float(np.mean(near)), strangers / count, len(engine.heard) / count,
+        float(np.mean(found)), float(np.mean(near)), strangers / count, len(engine.recorded) / count,
         1000 * float(np.median(times)), float(np.median(heights)),
     )  # fmt: skip
 
@@ -107,7 +107,7 @@ def main() -> None:
         reference = open_estimator(PoseConfig(max_people=MAX_PEOPLE, threads=1))
         truth = [[pose for pose in reference.estimate(f.image, f.time_s) if pose.score > SURE] for f in frames]
         for cut in (False, True):
-            engine = Listening(open_engine(given.network, threads=1))
+            engine = RecordingEngine(open_engine(given.network, threads=1))
             estimator: PoseEstimator = HeatmapEstimator(
                 engine, TF_POSE, max_people=MAX_PEOPLE, min_joint_score=MIN_PEAK
             )

@@ -19,8 +19,8 @@ Method = Literal["minmax", "percentile", "entropy", "mse", "margin"]
 """How an activation's range is chosen, see :mod:`calibrate.quantisation.ranges`."""
 METHODS: tuple[Method, ...] = get_args(Method)
 MethodOrAuto = Literal["auto", Method]
-"""auto: see :mod:`calibrate.quantisation.nearest_ranges`."""
-Weights = Literal["nearest", "fitted"]
+"""auto: see :mod:`calibrate.quantisation.method_choice`."""
+WeightRounding = Literal["nearest", "fitted"]
 """How weights are rounded: each to its nearest step, or as :mod:`calibrate.quantisation.weight_fit` does."""
 
 
@@ -50,7 +50,7 @@ class CalibrationRecord:
     per_class: dict[str, int]
     float_layers: list[str]
     ranges: dict[str, float]
-    weights: Weights = "nearest"
+    weights: WeightRounding = "nearest"
 
 
 def load_clips(path: Path) -> LabelledClips:

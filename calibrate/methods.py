@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.table import Table
 
 from calibrate.calibration_set import METHODS, Method, check_clips, load_clips, stratified
-from calibrate.judging.compare import agreement, deviation, logits_of, one_by_one, top1
+from calibrate.evaluation.compare import agreement, deviation, logits_of, top1, unbatched
 from edge.cli.console import console
 from edge.contract.bundle import STUDENT_FP32, read_bundle
 from edge.contract.files import require_writable, temporary_folder, write_json
@@ -55,7 +55,7 @@ def compare_methods(config: MethodsConfig) -> None:
     source = bundle.file(STUDENT_FP32)
     calibration, test = (check_clips(bundle, load_clips(path), path) for path in (config.clips, config.test))
     ids = stratified(calibration.labels, config.samples, config.seed)
-    samples = one_by_one(calibration.clips[ids])
+    samples = unbatched(calibration.clips[ids])
     require_writable(config.report)
     wanted = logits_of(open_engine(source), test.clips, "FP32")
     results = []

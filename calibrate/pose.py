@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calibrate.calibration_set import CalibrationRecord, Method, Weights, write_record
-from calibrate.judging.judge import judge_by_people
-from calibrate.pictures import alternating
+from calibrate.calibration_set import CalibrationRecord, Method, WeightRounding, write_record
+from calibrate.evaluation.evaluator import people_evaluator
+from calibrate.images import alternating
 from calibrate.pose_inputs import Family, pose_inputs
 from edge.cli.console import console
 from edge.contract.errors import ConfigError
@@ -17,7 +17,7 @@ from edge.contract.manifest import AccuracyBudget
 from edge.contract.types import Image
 from edge.engines.registry import open_engine
 
-JUDGED = 32
+EVALUATED = 32
 """Pictures in which people are counted for each number of float layers."""
 FITTED = 16
 """Pictures that weights are fitted to; each has hundreds of places, and every number of float layers is fitted anew."""
@@ -70,7 +70,7 @@ def quantise_pose(config: PoseConfig) -> None:
     quantiser = Quantiser(config.network, samples, config.method, fit_weights=config.fit_weights)
     few, fitted_on = (samples[:: max(1, len(samples) // most)] for most in (SAMPLES, FITTED))
     if config.float_layers is None:
-        judged = [picture for _, picture in between[:: max(1, len(between) // JUDGED)]]
+        judged = [picture for _, picture in between[:: max(1, len(between) // EVALUATED)]]
         choice = _as_few_as_find_people(config, quantiser, few, fitted_on, judged, budget)
         # Fitting takes minutes: what is written is the network that was judged, not one made anew.
         kept, model = choice.float_layers, choice.model
@@ -78,7 +78,7 @@ def quantise_pose(config: PoseConfig) -> None:
         kept = most_sensitive(quantiser, config.float_layers, few, decides=False)
         model = quantiser.quantised(kept, fitted_on)
     ranges = quantiser.save(model, out)
-    weights: Weights = "fitted" if config.fit_weights else "nearest"
+    weights: WeightRounding = "fitted" if config.fit_weights else "nearest"
     ids = [i for i, _ in chosen]
     record = CalibrationRecord(out.name, config.frames.name, config.method, 0, ids, {}, kept, ranges, weights)
     write_record(out.with_suffix(".json"), record)
@@ -101,7 +101,7 @@ def _as_few_as_find_people(
     from calibrate.quantisation.float_layers import choose_by_people, show_trials
 
     fp32 = open_engine(config.network)
-    judge = judge_by_people(fp32, config.family, pictures, config.frames)
+    judge = people_evaluator(fp32, config.family, pictures, config.frames)
     fp32.close()
     choice = choose_by_people(quantiser, few, fitted_on, judge, budget)
     show_trials(choice, budget, "of the people found by both")

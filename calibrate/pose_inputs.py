@@ -9,7 +9,7 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 from rich.progress import track
 
-from calibrate.listening import Listening
+from calibrate.recording_engine import RecordingEngine
 from edge.cli.console import console
 from edge.contract.types import Image
 from edge.engines.engine import Engine
@@ -29,9 +29,9 @@ def estimator(engine: Engine, family: Family, file: Path | None = None) -> Heatm
 
 def pose_inputs(network: Path, family: Family, pictures: Sequence[Image]) -> list[NDArray[Any]]:
     """The network's input for each picture, (1, 3, H, W) float32 or (1, H, W, 3) uint8."""
-    engine = Listening(open_engine(network))
+    engine = RecordingEngine(open_engine(network))
     device = estimator(engine, family, network)
     for picture in track(pictures, "preparing pictures", console=console):
         device.estimate(picture)
     device.close()
-    return [given[engine.inputs[0].name] for given in engine.heard]
+    return [given[engine.inputs[0].name] for given in engine.recorded]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from calibrate.calibration_set import Method, check_clips, load_clips, stratified
-from calibrate.judging.compare import one_by_one
+from calibrate.evaluation.compare import unbatched
 from edge.cli.console import console
 from edge.contract.bundle import STUDENT_FP32, read_bundle
 from edge.contract.files import atomic_write, require_writable, write_json
@@ -46,7 +46,7 @@ def report_sensitivity(config: SensitivityConfig) -> None:
     bundle = read_bundle(config.bundle)
     clips = check_clips(bundle, load_clips(config.clips), config.clips)
     ids = stratified(clips.labels, config.samples, config.seed)
-    samples = one_by_one(clips.clips[ids])
+    samples = unbatched(clips.clips[ids])
     table_file, picture_file = config.out / "sensitivity.json", config.out / "sensitivity.png"
     require_writable(table_file, picture_file)
     quantiser = Quantiser(bundle.file(STUDENT_FP32), samples, config.method)

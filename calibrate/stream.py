@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibrate.calibration_set import LabelledClips, Method, MethodOrAuto, check_clips, load_clips, stratified
-from calibrate.judging.compare import accuracies
-from calibrate.listening import Listening
+from calibrate.evaluation.compare import accuracies
+from calibrate.recording_engine import RecordingEngine
 from edge.cli.console import console
 from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.errors import BundleError
@@ -94,17 +94,17 @@ def _logits(folder: Path, precision: Precision, clips: Float32) -> Float32:
 
 def _nearest(folder: Path, clips: Float32, drawn: NDArray[np.int64]) -> Method:
     """Every method in turn on a copy of the stream, ranges taken from the clips ``drawn`` and judged on others."""
-    from calibrate.quantisation.nearest_ranges import TRIED, judging, nearest_method
+    from calibrate.quantisation.method_choice import TRIED_METHODS, evaluation_clips, least_error_method
 
-    judged = clips[judging(len(clips), drawn)]
+    judged = clips[evaluation_clips(len(clips), drawn)]
     given: dict[Method, Float32] = {}
     with temporary_folder() as copies:
         for path in _networks(folder).values():
             shutil.copy(path, copies)
-        for method in TRIED:
+        for method in TRIED_METHODS:
             quantise_stream(copies, clips[drawn], method)
             given[method] = _logits(copies, "int8", judged)
-    return nearest_method(_logits(folder, "fp32", judged), given)
+    return least_error_method(_logits(folder, "fp32", judged), given)
 
 
 def _networks(folder: Path) -> dict[int, Path]:
@@ -117,11 +117,11 @@ def _networks(folder: Path) -> dict[int, Path]:
 
 def quantise_stream(folder: Path, clips: Float32, method: Method) -> list[Path]:
     """INT8 networks beside those of a folder, calibrated on the steps that clips (N, C, T, V, 1) make."""
-    from calibrate.quantisation.qdq_placement import without
+    from calibrate.quantisation.qdq_placement import remove_pairs
     from calibrate.quantisation.quantise import Quantiser
 
     found = _networks(folder)
-    engines = {due: Listening(open_engine(path, threads=1)) for due, path in found.items()}
+    engines = {due: RecordingEngine(open_engine(path, threads=1)) for due, path in found.items()}
     network = StreamNetwork(engines)
     for clip in clips:
         # There and back again: the second half has a past, as most of what a device sees.
@@ -132,9 +132,9 @@ def quantise_stream(folder: Path, clips: Float32, method: Method) -> list[Path]:
     made = {}
     for due, path in found.items():
         # The frames of a window are joined by copying each several times: rounded behind that, it is done once.
-        quantiser = Quantiser(path, engines[due].heard[::KEPT_OF], method, join_in_eight_bits=False)
+        quantiser = Quantiser(path, engines[due].recorded[::KEPT_OF], method, join_in_eight_bits=False)
         model = quantiser.quantised(_float_layers(quantiser.model), quantiser.samples)
-        model = without(model, lambda graph, pair: True)  # sums stay as they are: only additions read them
+        model = remove_pairs(model, lambda graph, pair: True)  # sums stay as they are: only additions read them
         _copy_what_was_not_rounded(model)
         made[folder / stream_file(due, "int8")] = quantiser, model
     # One after the other without a pause: until the manifest lists them, it refuses these files.
@@ -149,9 +149,9 @@ def _copy_what_was_not_rounded(model: onnx.ModelProto) -> None:
 
     graph = Graph(model)
     for node in graph.nodes("Slice"):
-        dequantize = graph.made_by(node.input[0], "DequantizeLinear")
+        dequantize = graph.producer_of_type(node.input[0], "DequantizeLinear")
         if dequantize is not None:
-            quantize = graph.maker[dequantize.input[0]]
+            quantize = graph.producer[dequantize.input[0]]
             node.input[0] = quantize.input[0]
             model.graph.node.remove(dequantize)
             model.graph.node.remove(quantize)

@@ -18,7 +18,7 @@ from calibrate.calibration_set import (
     stratified,
     write_record,
 )
-from calibrate.judging.compare import accuracies, logits_of, one_by_one
+from calibrate.evaluation.compare import accuracies, logits_of, unbatched
 from edge.cli.console import console
 from edge.contract.bundle import CALIBRATION, STUDENT_FP32, STUDENT_INT8, read_bundle, write_manifest
 from edge.contract.files import temporary_folder
@@ -62,7 +62,7 @@ class StudentConfig:
 def quantise_student(config: StudentConfig) -> None:
     """Write ``student.int8.onnx`` and ``calibration.json``, then the manifest anew."""
     from calibrate.quantisation.float_layers import most_sensitive
-    from calibrate.quantisation.nearest_ranges import judging, nearest
+    from calibrate.quantisation.method_choice import chosen_method, evaluation_clips
     from calibrate.quantisation.quantise import Quantiser
 
     bundle = read_bundle(config.bundle)
@@ -70,11 +70,11 @@ def quantise_student(config: StudentConfig) -> None:
     calibration = check_clips(bundle, load_clips(config.clips), config.clips)
     test = None if config.test is None else check_clips(bundle, load_clips(config.test), config.test)
     ids = stratified(calibration.labels, config.samples, config.seed)
-    samples = one_by_one(calibration.clips[ids])
-    judged = one_by_one(calibration.clips[judging(len(calibration.clips), ids)])
+    samples = unbatched(calibration.clips[ids])
+    judged = unbatched(calibration.clips[evaluation_clips(len(calibration.clips), ids)])
     method: Method
     if config.method == "auto":
-        method, quantiser = nearest(source, samples, judged)
+        method, quantiser = chosen_method(source, samples, judged)
     else:
         method, quantiser = config.method, Quantiser(source, samples, config.method)
     if config.float_layers is None:

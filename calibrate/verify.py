@@ -12,16 +12,16 @@ import numpy as np
 from rich.table import Table
 
 from calibrate.calibration_set import LabelledClips, check_clips, held_out, load_clips
-from calibrate.judging.compare import (
+from calibrate.evaluation.compare import (
     Deviation,
     Latency,
     agreement,
+    agreement_threshold,
     deviation,
     latencies,
-    least_agreement,
     logits_of,
-    one_by_one,
     top1,
+    unbatched,
 )
 from edge.cli.console import console
 from edge.contract.bundle import CALIBRATION, STUDENT_FP32, STUDENT_INT8, Bundle, read_bundle
@@ -33,7 +33,7 @@ from edge.engines.engine import Engine
 from edge.engines.registry import open_engine
 
 if TYPE_CHECKING:
-    from calibrate.judging.layers_apart import LayerGap
+    from calibrate.evaluation.layer_gaps import LayerGap
 
 OVER_BUDGET = 1
 """Exit code of a comparison that ran and failed; 2 is for a user's error."""
@@ -102,7 +102,7 @@ def verify(config: VerifyConfig) -> None:
         test = _held_out(bundle, test, config.clips)
     budget = _budget(bundle.manifest.budget, config)
     if test is None and config.min_agreement is None:
-        budget = replace(budget, min_agreement=least_agreement(len(stored["clips"]), budget.min_agreement))
+        budget = replace(budget, min_agreement=agreement_threshold(len(stored["clips"]), budget.min_agreement))
     opened, skipped = _networks(bundle, config)
     if test is not None or any(path.suffix == ".onnx" for path in opened):
         fp32 = bundle.file(STUDENT_FP32)
@@ -116,9 +116,9 @@ def verify(config: VerifyConfig) -> None:
     int8 = [path for path in opened if path.suffix == ".onnx" and path.name != STUDENT_FP32]
     if int8:
         # It reads ONNX files, and a device that verifies an engine needs none of that.
-        from calibrate.judging.layers_apart import layers_apart
+        from calibrate.evaluation.layer_gaps import layer_gaps
 
-        layers = layers_apart(bundle.file(STUDENT_FP32), int8[0], one_by_one(stored["clips"][:LAYER_SAMPLES]))
+        layers = layer_gaps(bundle.file(STUDENT_FP32), int8[0], unbatched(stored["clips"][:LAYER_SAMPLES]))
     _show(results, skipped, layers)
     passed = not any(r.missed for r in results)
     if config.report is not None:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from rich.table import Table
 
-from calibrate.judging.compare import Deviation, Latency, deviation, latencies, outputs
-from calibrate.judging.compare_poses import people_agreement
-from calibrate.pictures import evenly_spaced
+from calibrate.evaluation.compare import Deviation, Latency, deviation, latencies, outputs
+from calibrate.evaluation.compare_poses import people_agreement
+from calibrate.images import evenly_spaced
 from calibrate.pose_inputs import Family, estimator, pose_inputs
 from calibrate.verify import OVER_BUDGET
 from edge.cli.console import console

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from benchmarks.peers.quantised import write_int8
 from benchmarks.peers.trainings import Training
 from calibrate.calibration_set import stratified
-from calibrate.judging.compare import agreement, logits_of, top1
-from calibrate.quantisation.nearest_ranges import judging
+from calibrate.evaluation.compare import agreement, logits_of, top1
+from calibrate.quantisation.method_choice import evaluation_clips
 from edge.contract.files import write_json
 from edge.contract.types import Float32
 from edge.engines.onnx_runtime import OnnxRuntimeEngine
@@ -56,7 +56,9 @@ def compare_eight_bits(training: Training, data: Path) -> None:
     train, test = clips_of(checkpoint, data)
     see = checkpoint.about["see"]
     drawn = stratified(train.labels, SAMPLES, seed=0)
-    calibration, judged = (_clips(train, ids, see) for ids in (drawn, judging(len(train), drawn)[::JUDGED_EACH]))
+    calibration, judged = (
+        _clips(train, ids, see) for ids in (drawn, evaluation_clips(len(train), drawn)[::JUDGED_EACH])
+    )
     clips = _clips(test, np.arange(len(test)), see)
     with tempfile.TemporaryDirectory(prefix="skd-peers-") as folder:
         whole, small = Path(folder) / "network.onnx", Path(folder) / "network.int8.onnx"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from calibrate.calibration_set import Method
-from calibrate.judging.compare import one_by_one
+from calibrate.evaluation.compare import unbatched
 from calibrate.quantisation.quantise import Quantiser
 from calibrate.quantisation.size_limit import noisiest_within
 from calibrate.student import StudentConfig
@@ -26,8 +26,8 @@ def write_int8(whole: Path, small: Path, samples: Float32, judged: Float32, meth
     samples: clips (N, C, T, V, M) that ranges are taken from. judged: others, on which the noisiest layers are found.
     EngineError where the network cannot be quantised.
     """
-    quantiser = Quantiser(whole, one_by_one(samples), method)
+    quantiser = Quantiser(whole, unbatched(samples), method)
     limit = MOST_BYTES * whole.stat().st_size
-    kept = noisiest_within(quantiser, quantiser.layers[:1], one_by_one(judged), limit)
+    kept = noisiest_within(quantiser, quantiser.layers[:1], unbatched(judged), limit)
     quantiser.write(small, kept)
     return len(kept)

@@ -22,7 +22,7 @@ def bias_corrected(quantised: onnx.ModelProto, model: onnx.ModelProto, samples: 
     result = copied(quantised)
     graph, before = Graph(result), Graph(model)
     original = {n.name: n for n in before.nodes("Conv")}
-    both = [(n, original[n.name]) for n in graph.nodes("Conv") if in_eight_bits(graph, n)]
+    both = [(n, original[n.name]) for n in graph.nodes("Conv") if runs_in_int8(graph, n)]
     steps = {o.input[0]: _rounding(graph, n) for n, o in both}
     float_mean, eight_bit_mean = _means(model, steps, samples)
     for node, source in both:
@@ -34,7 +34,7 @@ def bias_corrected(quantised: onnx.ModelProto, model: onnx.ModelProto, samples: 
     return result
 
 
-def with_room_for_biases(quantised: onnx.ModelProto) -> onnx.ModelProto:
+def scales_widened_for_biases(quantised: onnx.ModelProto) -> onnx.ModelProto:
     """With coarser weights in channels that are all bias.
 
     ONNX Runtime turns a bias into int32 in steps of (activation step * weight step), unasked and without
@@ -44,9 +44,9 @@ def with_room_for_biases(quantised: onnx.ModelProto) -> onnx.ModelProto:
     result = copied(quantised)
     graph = Graph(result)
     for node in graph.nodes("Conv"):
-        if not in_eight_bits(graph, node) or len(node.input) < 3:
+        if not runs_in_int8(graph, node) or len(node.input) < 3:
             continue
-        dequantize = graph.maker[node.input[1]]
+        dequantize = graph.producer[node.input[1]]
         step = graph.constants[dequantize.input[1]].astype(np.float64)
         bias = np.abs(graph.constants[node.input[2]].astype(np.float64))
         coarser = np.maximum(step, bias / (_activation_step(graph, node) * ROOM))
@@ -58,22 +58,22 @@ def with_room_for_biases(quantised: onnx.ModelProto) -> onnx.ModelProto:
     return result
 
 
-def in_eight_bits(graph: Graph, node: onnx.NodeProto) -> bool:
-    return all(graph.made_by(name, "DequantizeLinear") for name in node.input[:2])
+def runs_in_int8(graph: Graph, node: onnx.NodeProto) -> bool:
+    return all(graph.producer_of_type(name, "DequantizeLinear") for name in node.input[:2])
 
 
 def _activation_step(graph: Graph, node: onnx.NodeProto) -> float:
-    return float(graph.constants[graph.maker[node.input[0]].input[1]])
+    return float(graph.constants[graph.producer[node.input[0]].input[1]])
 
 
 def _rounding(graph: Graph, node: onnx.NodeProto) -> tuple[float, int, int]:
     """Of what the layer reads: its step, and between how many of them it is clipped."""
-    bounds = np.iinfo(graph.constants[graph.maker[node.input[0]].input[2]].dtype)
+    bounds = np.iinfo(graph.constants[graph.producer[node.input[0]].input[2]].dtype)
     return _activation_step(graph, node), bounds.min, bounds.max
 
 
 def _rounded_weight(graph: Graph, node: onnx.NodeProto) -> Array:
-    dequantize = graph.maker[node.input[1]]
+    dequantize = graph.producer[node.input[1]]
     weight = graph.constants[dequantize.input[0]].astype(np.float64)
     return weight * graph.constants[dequantize.input[1]].reshape(-1, *[1] * (weight.ndim - 1))
 

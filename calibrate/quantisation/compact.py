@@ -17,7 +17,7 @@ def compact(model: onnx.ModelProto) -> onnx.ModelProto:
     """The same function in fewer bytes. Shapes between the layers go as well: every reader infers them."""
     result = copied(model)
     graph = Graph(result)
-    taken = graph.inputs | graph.outputs | set(graph.constants) | set(graph.maker)
+    taken = graph.inputs | graph.outputs | set(graph.constants) | set(graph.producer)
     renamed: dict[str, str] = {}
     known: dict[tuple[str, tuple[int, ...], bytes], str] = {}
     for number, node in enumerate(graph.nodes(*_QDQ)):

@@ -72,7 +72,7 @@ def _readers(graph: Graph, channels: dict[str, int], tensor: str, first: int) ->
     if tensor in graph.outputs:
         return []
     found: list[_Reader] = []
-    for node in graph.takers[tensor]:
+    for node in graph.consumers[tensor]:
         further: list[_Reader] = []
         if node.op_type == "Conv" and list(node.input).index(tensor) == 0 and _own_weights(graph, node):
             further = [_Reader(node, first)]
@@ -121,11 +121,11 @@ def _scale(graph: Graph, name: str, factor: Array) -> None:
 
 def _own_weights(graph: Graph, convolution: onnx.NodeProto) -> bool:
     """Weights and bias are constants that nobody else reads."""
-    return all(n in graph.constants and len(graph.takers[n]) == 1 for n in convolution.input[1:])
+    return all(n in graph.constants and len(graph.consumers[n]) == 1 for n in convolution.input[1:])
 
 
 def _after_relu(graph: Graph, tensor: str) -> str:
-    takers = graph.takers[tensor]
+    takers = graph.consumers[tensor]
     return takers[0].output[0] if len(takers) == 1 and takers[0].op_type == "Relu" else tensor
 
 

@@ -12,11 +12,11 @@ import onnx
 from rich.table import Table
 
 from calibrate.calibration_set import LabelledClips
-from calibrate.judging.compare import agreement, top1
-from calibrate.judging.judge import Judge, Loss
+from calibrate.evaluation.compare import agreement, top1
+from calibrate.evaluation.evaluator import Evaluator, Loss
 from calibrate.quantisation.onnx_graph import Array, Sample
 from calibrate.quantisation.quantise import Quantiser
-from calibrate.quantisation.sensitivity import LayerLoss, fewest, layer_losses, outputs
+from calibrate.quantisation.sensitivity import LayerLoss, layer_losses, outputs, smallest_passing
 from edge.cli.console import console
 from edge.contract.errors import ConfigError
 from edge.contract.files import temporary_folder
@@ -75,7 +75,7 @@ def fewest_float_layers(
     def with_first(count: int) -> list[str]:
         return [*always, *[loss.layer for loss in ranked if loss.layer not in always][:count]]
 
-    count = fewest(len(quantiser.layers) - len(always), passes) or 0
+    count = smallest_passing(len(quantiser.layers) - len(always), passes) or 0
     return Choice(with_first(count), tried[count], ranked, trials)
 
 
@@ -106,7 +106,7 @@ def choose_float_layers(
 
 
 def choose_by_people(
-    quantiser: Quantiser, few: Sequence[Array], fitted_on: Sequence[Array], judge: Judge, budget: AccuracyBudget
+    quantiser: Quantiser, few: Sequence[Array], fitted_on: Sequence[Array], judge: Evaluator, budget: AccuracyBudget
 ) -> Choice:
     """Of a pose network: by the people it finds in the judge's pictures.
 

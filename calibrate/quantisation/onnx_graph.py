@@ -27,11 +27,11 @@ class Graph:
         self.model = model
         self.inputs = {i.name for i in model.graph.input}
         self.outputs = {o.name for o in model.graph.output}
-        self.maker = {o: n for n in model.graph.node for o in n.output}
-        self.takers: dict[str, list[onnx.NodeProto]] = defaultdict(list)
+        self.producer = {o: n for n in model.graph.node for o in n.output}
+        self.consumers: dict[str, list[onnx.NodeProto]] = defaultdict(list)
         for node in model.graph.node:
             for name in node.input:
-                self.takers[name].append(node)
+                self.consumers[name].append(node)
         self._initializers = {i.name: i for i in model.graph.initializer}
         self.constants: dict[str, Array] = {n: numpy_helper.to_array(i) for n, i in self._initializers.items()}
 
@@ -61,9 +61,9 @@ class Graph:
         known = self.constants[convolution.input[2]] if len(convolution.input) > 2 else 0
         self.set_bias(convolution, known + shift)
 
-    def made_by(self, tensor: str, operator: str) -> onnx.NodeProto | None:
+    def producer_of_type(self, tensor: str, operator: str) -> onnx.NodeProto | None:
         """The node that makes the tensor, if it is of this kind."""
-        maker = self.maker.get(tensor)
+        maker = self.producer.get(tensor)
         return maker if maker is not None and maker.op_type == operator else None
 
 

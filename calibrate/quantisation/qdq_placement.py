@@ -52,29 +52,31 @@ class Pair:
         return name
 
 
-def outputs_as_they_are(model: onnx.ModelProto) -> onnx.ModelProto:
+def unquantised_outputs(model: onnx.ModelProto) -> onnx.ModelProto:
     """The network's outputs in front of their pairs, which those who read an output inside the network read instead."""
     result = copied(model)
     graph = Graph(result)
     for dequantize in graph.nodes("DequantizeLinear"):
         output = dequantize.output[0]
-        quantize = graph.made_by(dequantize.input[0], "QuantizeLinear")
+        quantize = graph.producer_of_type(dequantize.input[0], "QuantizeLinear")
         if output not in graph.outputs or quantize is None:
             continue
         exact, rounded = quantize.input[0], f"{output}.rounded"
-        for taker in graph.takers[output]:
+        for taker in graph.consumers[output]:
             rename_tensors([taker], {output: rounded})
-        rename_tensors([graph.maker[exact], *graph.takers[exact]], {exact: output})
+        rename_tensors([graph.producer[exact], *graph.consumers[exact]], {exact: output})
         dequantize.output[0] = rounded
     return result
 
 
 def needed_pairs_only(model: onnx.ModelProto) -> onnx.ModelProto:
     """Without the pairs that no quantised layer reads: in front of concatenations and float layers."""
-    return without(model, lambda graph, pair: not any(_reads_eight_bits(graph, t) for t in graph.takers[pair.output]))
+    return remove_pairs(
+        model, lambda graph, pair: not any(_reads_eight_bits(graph, t) for t in graph.consumers[pair.output])
+    )
 
 
-def through_copies(model: onnx.ModelProto) -> onnx.ModelProto:
+def pairs_before_copies(model: onnx.ModelProto) -> onnx.ModelProto:
     """Where what is concatenated or interleaved is quantised afterwards, its inputs are quantised with that step."""
     result = copied(model)
     graph = Graph(result)
@@ -84,7 +86,7 @@ def through_copies(model: onnx.ModelProto) -> onnx.ModelProto:
     for node in reversed(result.graph.node):
         if node.op_type not in COPYING or node.output[0] in graph.outputs:
             continue
-        steps = {step_before.get(node.output[0], _step_of(t)) for t in graph.takers[node.output[0]]}
+        steps = {step_before.get(node.output[0], _step_of(t)) for t in graph.consumers[node.output[0]]}
         if len(steps) != 1 or (step := steps.pop()) is None:
             continue
         pairs[node.name] = []
@@ -96,13 +98,13 @@ def through_copies(model: onnx.ModelProto) -> onnx.ModelProto:
                 helper.make_node("DequantizeLinear", [quantized, *step], [dequantized], name=f"{stem}.dequantize"),
             ]
             node.input[position] = dequantized
-            if len(graph.takers[name]) == 1:
+            if len(graph.consumers[name]) == 1:
                 step_before[name] = step
     set_nodes(result, (n for node in result.graph.node for n in (*pairs.get(node.name, []), node)))
     return result
 
 
-def with_steps_of_relu(model: onnx.ModelProto) -> onnx.ModelProto:
+def relu_scale_before_relu(model: onnx.ModelProto) -> onnx.ModelProto:
     """Each pair in front of a ReLU takes the step of the pair behind it; where there is none, or an output, it goes.
 
     A network's sums before a ReLU may reach to -1500 where only 0..2 passes. A step for the whole of it leaves nothing
@@ -112,16 +114,16 @@ def with_steps_of_relu(model: onnx.ModelProto) -> onnx.ModelProto:
     graph = Graph(result)
     for pair in pairs_after_sums(graph):
         if only_into_relu(graph, pair):
-            (relu,) = graph.takers[pair.output]
-            behind = [t for t in graph.takers[relu.output[0]] if t.op_type == "QuantizeLinear"]
+            (relu,) = graph.consumers[pair.output]
+            behind = [t for t in graph.consumers[relu.output[0]] if t.op_type == "QuantizeLinear"]
             if behind:
                 # Of several the largest: what a smaller one clips, it clips behind ReLU.
                 widest = max(behind, key=lambda quantize: float(graph.constants[quantize.input[1]]))
                 pair.quantize.input[1] = pair.dequantize.input[1] = widest.input[1]
-    return without(result, _coarse_before_relu)
+    return remove_pairs(result, _coarse_before_relu)
 
 
-def sums_as_they_are(model: onnx.ModelProto) -> onnx.ModelProto:
+def unquantised_sums(model: onnx.ModelProto) -> onnx.ModelProto:
     """No pair on the sum of a residual addition, or on what begins such sums, where a floating-point product reads it.
 
     The product would read rounded values to no end, and the next addition as well; in a student's INT8 logits that was
@@ -131,26 +133,26 @@ def sums_as_they_are(model: onnx.ModelProto) -> onnx.ModelProto:
     result = copied(model)
     graph = Graph(result)
     for quantize in graph.nodes("QuantizeLinear"):
-        tensor, behind = quantize.input[0], graph.takers[quantize.output[0]]
+        tensor, behind = quantize.input[0], graph.consumers[quantize.output[0]]
         if len(behind) != 1 or behind[0].op_type != "DequantizeLinear":
             continue
         rounded = behind[0].output[0]
-        if not any(_mixes(graph, taker) for taker in graph.takers[rounded]):
+        if not any(_mixes(graph, taker) for taker in graph.consumers[rounded]):
             continue
-        for taker in graph.takers[rounded]:
+        for taker in graph.consumers[rounded]:
             if not _reads_eight_bit_weights(graph, taker):
                 taker.input[:] = [tensor if name == rounded else name for name in taker.input]
-        relu = graph.made_by(tensor, "Relu")
-        before = None if relu is None else graph.made_by(relu.input[0], "DequantizeLinear")
+        relu = graph.producer_of_type(tensor, "Relu")
+        before = None if relu is None else graph.producer_of_type(relu.input[0], "DequantizeLinear")
         if relu is not None and before is not None:
-            unrounded = graph.maker[before.input[0]].input[0]
+            unrounded = graph.producer[before.input[0]].input[0]
             # ONNX Runtime computes a convolution in eight bits only if what it gives is rounded.
-            if graph.made_by(unrounded, "Add"):
+            if graph.producer_of_type(unrounded, "Add"):
                 relu.input[0] = unrounded
     return _without_unread_pairs(result)
 
 
-def pair_for_each_reader(model: onnx.ModelProto) -> onnx.ModelProto:
+def pair_per_consumer(model: onnx.ModelProto) -> onnx.ModelProto:
     """Where several read one pair, each gets its own.
 
     ONNX Runtime runs a convolution in eight bits on x86 only if the pair before it is read by nobody else; a pair
@@ -161,10 +163,12 @@ def pair_for_each_reader(model: onnx.ModelProto) -> onnx.ModelProto:
     nodes: list[onnx.NodeProto] = []
     for node in result.graph.node:
         nodes.append(node)
-        quantize = graph.made_by(node.input[0], "QuantizeLinear") if node.op_type == "DequantizeLinear" else None
+        quantize = (
+            graph.producer_of_type(node.input[0], "QuantizeLinear") if node.op_type == "DequantizeLinear" else None
+        )
         if quantize is None:
             continue
-        for number, taker in enumerate(graph.takers[node.output[0]][1:], start=1):
+        for number, taker in enumerate(graph.consumers[node.output[0]][1:], start=1):
             own_quantize, own = copied_node(quantize, number), copied_node(node, number)
             own.input[0] = own_quantize.output[0]
             taker.input[:] = [own.output[0] if name == node.output[0] else name for name in taker.input]
@@ -185,9 +189,11 @@ def pairs_after_sums(graph: Graph) -> list[Pair]:
     """Pairs on what a convolution, Gemm or addition gives, where nobody takes it but the pair."""
     found = []
     for quantize in graph.nodes("QuantizeLinear"):
-        behind, before = graph.takers[quantize.output[0]], graph.maker.get(quantize.input[0])
+        behind, before = graph.consumers[quantize.output[0]], graph.producer.get(quantize.input[0])
         alone = (
-            len(behind) == 1 and behind[0].op_type == "DequantizeLinear" and len(graph.takers[quantize.input[0]]) == 1
+            len(behind) == 1
+            and behind[0].op_type == "DequantizeLinear"
+            and len(graph.consumers[quantize.input[0]]) == 1
         )
         if alone and before is not None and before.op_type in SUMMING:
             found.append(Pair(quantize, behind[0]))
@@ -195,19 +201,19 @@ def pairs_after_sums(graph: Graph) -> list[Pair]:
 
 
 def only_into_relu(graph: Graph, pair: Pair) -> bool:
-    return [t.op_type for t in graph.takers[pair.output]] == ["Relu"] and pair.output not in graph.outputs
+    return [t.op_type for t in graph.consumers[pair.output]] == ["Relu"] and pair.output not in graph.outputs
 
 
-def without(model: onnx.ModelProto, unwanted: Callable[[Graph, Pair], bool]) -> onnx.ModelProto:
+def remove_pairs(model: onnx.ModelProto, unwanted: Callable[[Graph, Pair], bool]) -> onnx.ModelProto:
     """Without the pairs behind sums for which ``unwanted`` says so."""
     result = copied(model)
     graph = Graph(result)
     for pair in [p for p in pairs_after_sums(graph) if unwanted(graph, p)]:
         if pair.output in graph.outputs:
             # An output keeps its name, and so do those who read it.
-            graph.maker[pair.input].output[0] = pair.output
+            graph.producer[pair.input].output[0] = pair.output
         else:
-            for taker in graph.takers[pair.output]:
+            for taker in graph.consumers[pair.output]:
                 taker.input[:] = [pair.input if name == pair.output else name for name in taker.input]
         result.graph.node.remove(pair.quantize)
         result.graph.node.remove(pair.dequantize)
@@ -221,7 +227,7 @@ def _mixes(graph: Graph, node: onnx.NodeProto) -> bool:
 
 
 def _reads_eight_bit_weights(graph: Graph, node: onnx.NodeProto) -> bool:
-    return node.op_type in {"Conv", "Gemm"} and graph.made_by(node.input[1], "DequantizeLinear") is not None
+    return node.op_type in {"Conv", "Gemm"} and graph.producer_of_type(node.input[1], "DequantizeLinear") is not None
 
 
 def _without_unread_pairs(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -247,6 +253,6 @@ def _reads_eight_bits(graph: Graph, node: onnx.NodeProto) -> bool:
 def _coarse_before_relu(graph: Graph, pair: Pair) -> bool:
     if not only_into_relu(graph, pair):
         return False
-    (relu,) = graph.takers[pair.output]
-    steps_behind = [name for t in graph.takers[relu.output[0]] for name in t.input[1:]]
+    (relu,) = graph.consumers[pair.output]
+    steps_behind = [name for t in graph.consumers[relu.output[0]] for name in t.input[1:]]
     return relu.output[0] in graph.outputs or pair.quantize.input[1] not in steps_behind

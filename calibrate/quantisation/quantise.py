@@ -23,22 +23,22 @@ from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from calibrate.calibration_set import Method
-from calibrate.quantisation.bias_correction import bias_corrected, with_room_for_biases
+from calibrate.quantisation.bias_correction import bias_corrected, scales_widened_for_biases
 from calibrate.quantisation.compact import compact
+from calibrate.quantisation.computed_addend import split_computed_addend
 from calibrate.quantisation.equalise import equalised
 from calibrate.quantisation.onnx_graph import Graph, Sample, at_least_opset, copied, feed, is_quantised, read_onnx
 from calibrate.quantisation.qdq_placement import (
     needed_pairs_only,
-    outputs_as_they_are,
-    pair_for_each_reader,
-    sums_as_they_are,
-    through_copies,
-    with_steps_of_relu,
+    pair_per_consumer,
+    pairs_before_copies,
+    relu_scale_before_relu,
+    unquantised_outputs,
+    unquantised_sums,
 )
 from calibrate.quantisation.ranges import activation_ranges
 from calibrate.quantisation.relu_by_clipping import signed, unsigned_behind_relu
 from calibrate.quantisation.transposed_convolution import as_convolutions
-from calibrate.quantisation.varying_bias import additions_apart
 from calibrate.quantisation.weight_fit import fitted
 from calibrate.tensorrt.rules import violations
 from edge.contract.errors import DataError, EngineError
@@ -78,7 +78,7 @@ class Quantiser:
         join_in_eight_bits: bool = True,
     ) -> None:
         self._fit_weights = fit_weights
-        self._join = through_copies if join_in_eight_bits else lambda model: model
+        self._join = pairs_before_copies if join_in_eight_bits else lambda model: model
         engine = OnnxRuntimeEngine(source, threads=1)
         _check(samples, engine)
         self.source, self.samples = source, samples
@@ -87,7 +87,7 @@ class Quantiser:
             onnx.save(at_least_opset(read_onnx(source), STEP_PER_CHANNEL, "export it in opset 17"), str(prepared))
             # Folds BatchNorm into convolutions and writes down every shape.
             quant_pre_process(str(prepared), str(prepared))
-            model = additions_apart(_named(onnx.load(prepared)))
+            model = split_computed_addend(_named(onnx.load(prepared)))
             if is_quantised(model):
                 raise EngineError("is quantised already", where=source, hint="give the FP32 network")
             self.model = equalised(onnx.shape_inference.infer_shapes(as_convolutions(model)), samples)
@@ -129,12 +129,12 @@ class Quantiser:
             )
             quantizer.quantize_model()
             quantizer.model.topological_sort()
-        joined = self._join(needed_pairs_only(outputs_as_they_are(quantizer.model.model)))
-        return unsigned_behind_relu(with_steps_of_relu(sums_as_they_are(joined)))
+        joined = self._join(needed_pairs_only(unquantised_outputs(quantizer.model.model)))
+        return unsigned_behind_relu(relu_scale_before_relu(unquantised_sums(joined)))
 
     @staticmethod
     def _finished(model: onnx.ModelProto) -> onnx.ModelProto:
-        return pair_for_each_reader(with_room_for_biases(signed(model)))
+        return pair_per_consumer(scales_widened_for_biases(signed(model)))
 
     def write(self, out: Path, float_layers: Sequence[str] = ()) -> dict[str, float]:
         """Write the INT8 network; nothing is left on failure.
@@ -181,7 +181,7 @@ def _float_additions(model: onnx.ModelProto, float_layers: set[str]) -> list[str
     graph = Graph(model)
     found = []
     for node in graph.nodes("Add"):
-        makers = [graph.maker[name].name for name in node.input if name in graph.maker]
+        makers = [graph.producer[name].name for name in node.input if name in graph.producer]
         if set(node.input) & set(graph.constants) or float_layers & set(makers):
             found.append(node.name)
     return found

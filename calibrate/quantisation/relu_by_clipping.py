@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from calibrate.quantisation.bias_correction import in_eight_bits
+from calibrate.quantisation.bias_correction import runs_in_int8
 from calibrate.quantisation.onnx_graph import Graph, attributes, copied, remove_unread_constants
 
 LOWEST, LARGEST = 128, 255
@@ -65,7 +65,7 @@ def signed(model: onnx.ModelProto) -> onnx.ModelProto:
         moved = LOWEST * float(graph.constants[passage.quantize.input[1]])
         graph.add_to_bias(passage.convolution, np.full(_outputs(graph, passage.convolution), -moved))
         for reader in passage.readers:
-            dequantize = graph.maker[reader.input[1]]
+            dequantize = graph.producer[reader.input[1]]
             weight = graph.constants[dequantize.input[0]].astype(np.float64)
             sums = weight.reshape(len(weight), -1).sum(axis=1) * graph.constants[dequantize.input[1]]
             graph.add_to_bias(reader, moved * sums)
@@ -81,11 +81,11 @@ def signed(model: onnx.ModelProto) -> onnx.ModelProto:
 def _passages(graph: Graph) -> Iterator[_Passage]:
     for relu in graph.nodes("Relu"):
         convolution, pair = _before(graph, relu)
-        behind = graph.takers[relu.output[0]]
+        behind = graph.consumers[relu.output[0]]
         if convolution is None or [n.op_type for n in behind] != ["QuantizeLinear"] or relu.output[0] in graph.outputs:
             continue
-        (dequantize,) = graph.takers[behind[0].output[0]]
-        readers = graph.takers[dequantize.output[0]]
+        (dequantize,) = graph.consumers[behind[0].output[0]]
+        readers = graph.consumers[dequantize.output[0]]
         if dequantize.output[0] not in graph.outputs and readers and all(_takes_a_move(graph, n) for n in readers):
             yield _Passage(convolution, pair, relu, behind[0], dequantize, readers)
 
@@ -93,13 +93,13 @@ def _passages(graph: Graph) -> Iterator[_Passage]:
 def _before(graph: Graph, relu: onnx.NodeProto) -> tuple[onnx.NodeProto | None, tuple[onnx.NodeProto, ...]]:
     """The eight-bit convolution that only this ReLU reads, and the pair in between if there is one."""
     tensor, pair = relu.input[0], tuple[onnx.NodeProto, ...]()
-    dequantize = graph.made_by(tensor, "DequantizeLinear")
+    dequantize = graph.producer_of_type(tensor, "DequantizeLinear")
     if dequantize is not None:
-        quantize = graph.maker[dequantize.input[0]]
-        alone = len(graph.takers[tensor]) == 1 and len(graph.takers[quantize.output[0]]) == 1
+        quantize = graph.producer[dequantize.input[0]]
+        alone = len(graph.consumers[tensor]) == 1 and len(graph.consumers[quantize.output[0]]) == 1
         pair, tensor = (quantize, dequantize), quantize.input[0] if alone else ""
-    convolution = graph.made_by(tensor, "Conv")
-    if convolution is None or len(graph.takers[tensor]) != 1 or not in_eight_bits(graph, convolution):
+    convolution = graph.producer_of_type(tensor, "Conv")
+    if convolution is None or len(graph.consumers[tensor]) != 1 or not runs_in_int8(graph, convolution):
         return None, ()
     return convolution, pair
 
@@ -107,8 +107,8 @@ def _before(graph: Graph, relu: onnx.NodeProto) -> tuple[onnx.NodeProto | None, 
 def _takes_a_move(graph: Graph, node: onnx.NodeProto) -> bool:
     stated = attributes(node)
     padded = any(stated.get("pads", [])) or stated.get("auto_pad", b"NOTSET") != b"NOTSET"
-    return node.op_type == "Conv" and in_eight_bits(graph, node) and not padded
+    return node.op_type == "Conv" and runs_in_int8(graph, node) and not padded
 
 
 def _outputs(graph: Graph, convolution: onnx.NodeProto) -> int:
-    return len(graph.constants[graph.maker[convolution.input[1]].input[0]])
+    return len(graph.constants[graph.producer[convolution.input[1]].input[0]])

@@ -11,7 +11,7 @@ import onnx
 from numpy.typing import NDArray
 from rich.progress import track
 
-from calibrate.judging.compare import agreement
+from calibrate.evaluation.compare import agreement
 from calibrate.quantisation.quantise import Quantiser
 from edge.cli.console import console
 from edge.engines.onnx_runtime import cpu_session
@@ -50,7 +50,7 @@ def layer_losses(quantiser: Quantiser, samples: Sequence[NDArray[Any]], *, decid
     return sorted(losses, key=lambda loss: (-loss.decisions_lost, -loss.error))
 
 
-def fewest(most: int, passes: Callable[[int], bool]) -> int | None:
+def smallest_passing(most: int, passes: Callable[[int], bool]) -> int | None:
     """The least n in 0..most for which ``passes(n)``, if it passes for every larger n too; None where none does.
 
     Looks at 0, 1, 2, 4, .. and then halves the last gap, for a trial takes the longer the more layers there are.

@@ -39,7 +39,7 @@ def as_convolutions(model: onnx.ModelProto) -> onnx.ModelProto:
         phases = _phases(graph, node) if node.op_type == "ConvTranspose" else None
         if phases is not None:
             nodes += _convolutions(graph, node, phases)
-        elif not (node.op_type == "Relu" and _is_split(graph, graph.maker.get(node.input[0]))):
+        elif not (node.op_type == "Relu" and _is_split(graph, graph.producer.get(node.input[0]))):
             nodes.append(node)
     set_nodes(result, nodes)
     remove_unread_constants(result)
@@ -83,12 +83,12 @@ def _is_split(graph: Graph, maker: onnx.NodeProto | None) -> bool:
     """Whether the ReLU behind this node went in front of the interleaving."""
     if maker is None or maker.op_type != "ConvTranspose" or _phases(graph, maker) is None:
         return False
-    return [t.op_type for t in graph.takers[maker.output[0]]] == ["Relu"] and maker.output[0] not in graph.outputs
+    return [t.op_type for t in graph.consumers[maker.output[0]]] == ["Relu"] and maker.output[0] not in graph.outputs
 
 
 def _convolutions(graph: Graph, node: onnx.NodeProto, axes: list[list[_Taps]]) -> list[onnx.NodeProto]:
     weight: Array = graph.constants[node.input[1]]  # (in, out, kh, kw)
-    relu = graph.takers[node.output[0]][0] if _is_split(graph, node) else None
+    relu = graph.consumers[node.output[0]][0] if _is_split(graph, node) else None
     made, parts = [], []
     for row, down in enumerate(axes[0]):
         for column, across in enumerate(axes[1]):

@@ -26,7 +26,7 @@ import numpy as np
 import onnx
 from rich.progress import track
 
-from calibrate.quantisation.bias_correction import in_eight_bits
+from calibrate.quantisation.bias_correction import runs_in_int8
 from calibrate.quantisation.onnx_graph import Array, Graph, Sample, attributes, copied, group_of
 from calibrate.quantisation.piecewise import Piecewise
 from edge.cli.console import console
@@ -67,14 +67,14 @@ def fitted(quantised: onnx.ModelProto, model: onnx.ModelProto, samples: Sequence
     graph, before = Graph(result), Graph(model)
     original = {n.name: n for n in before.nodes("Conv")}
     exact, rounded = Piecewise(model, samples), Piecewise(result, samples)
-    for node in track([n for n in graph.nodes("Conv") if in_eight_bits(graph, n)], "fitting weights", console=console):
+    for node in track([n for n in graph.nodes("Conv") if runs_in_int8(graph, n)], "fitting weights", console=console):
         source = original[node.name]
         wanted = before.constants[source.input[1]].astype(np.float64)
         moments = _moments(exact.input_of(node.name), rounded.input_of(node.name), node, wanted.shape)
         weight = wanted.reshape(moments.mean.shape[0], -1, moments.mean.shape[1])
         bias = before.constants[source.input[2]].astype(np.float64) if len(source.input) > 2 else np.zeros(len(wanted))
         refitted = _refitted(weight, moments)
-        dequantize = graph.maker[node.input[1]]
+        dequantize = graph.producer[node.input[1]]
         step = np.maximum(np.abs(refitted).max(axis=2, keepdims=True), 1e-12) / LARGEST
         steps = _rounded_in_turn(refitted, moments.variance, step)
         mean = (weight @ moments.wanted_mean[..., None] - (steps * step) @ moments.mean[..., None]).ravel()

@@ -17,9 +17,9 @@ from rich.table import Table
 
 from calibrate.calibration_set import check_clips, load_clips
 from calibrate.engine import EngineConfig
-from calibrate.judging.compare import latencies, least_agreement
-from calibrate.judging.judge import Judge, judge_by_labels, judge_by_logits, judge_by_people
-from calibrate.pictures import evenly_spaced
+from calibrate.evaluation.compare import agreement_threshold, latencies
+from calibrate.evaluation.evaluator import Evaluator, labels_evaluator, logits_evaluator, people_evaluator
+from calibrate.images import evenly_spaced
 from calibrate.quantisation.onnx_graph import is_quantised, read_onnx
 from calibrate.tensorrt.engine_builder import BuildOptions, Precision, build_engine
 from calibrate.tensorrt.engine_choice import Candidate, Choice, choose
@@ -59,16 +59,16 @@ def best_student(config: EngineConfig) -> None:
     stored = bundle.reference()
     test = None if config.clips is None else check_clips(bundle, load_clips(config.clips), config.clips)
 
-    def judge(reference: Engine) -> Judge:
+    def judge(reference: Engine) -> Evaluator:
         if test is not None:
-            return judge_by_labels(reference, test)
+            return labels_evaluator(reference, test)
         reference_clips = f"the FP32 logits of {len(stored['clips'])} clips in {REFERENCE}"
-        return judge_by_logits(stored["clips"], stored["logits"], reference_clips)
+        return logits_evaluator(stored["clips"], stored["logits"], reference_clips)
 
     out = config.out or bundle.folder / STUDENT_ENGINE
     budget = bundle.manifest.budget
     if test is None:
-        budget = replace(budget, min_agreement=least_agreement(len(stored["clips"]), budget.min_agreement))
+        budget = replace(budget, min_agreement=agreement_threshold(len(stored["clips"]), budget.min_agreement))
     choose_engine(sources, out, _options(config), judge, budget, config.precision)
 
 
@@ -82,7 +82,7 @@ def best_pose(config: EngineConfig) -> None:
         sources,
         config.out or config.onnx.with_suffix(".engine"),
         _options(config),
-        lambda reference: judge_by_people(reference, config.family, pictures, frames),
+        lambda reference: people_evaluator(reference, config.family, pictures, frames),
         budget,
         config.precision,
     )
@@ -99,7 +99,7 @@ def choose_engine(
     sources: Mapping[Precision, Path],
     out: Path,
     options: BuildOptions,
-    judge: Callable[[Engine], Judge],
+    judge: Callable[[Engine], Evaluator],
     budget: AccuracyBudget,
     precision: str,
 ) -> Choice:

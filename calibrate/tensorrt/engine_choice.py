@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from calibrate.judging.compare import Latency
+from calibrate.evaluation.compare import Latency
 from edge.contract.errors import EngineError
 from edge.contract.manifest import AccuracyBudget
 

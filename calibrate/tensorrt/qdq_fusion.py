@@ -13,12 +13,12 @@ from __future__ import annotations
 import onnx
 
 from calibrate.quantisation.onnx_graph import Graph, attributes, copied, remove_unread_constants, set_nodes
-from calibrate.quantisation.qdq_placement import Pair, only_into_relu, pairs_after_sums, without
+from calibrate.quantisation.qdq_placement import Pair, only_into_relu, pairs_after_sums, remove_pairs
 
 
 def fusible(model: onnx.ModelProto) -> onnx.ModelProto:
     """Without the pairs that keep TensorRT from fusing. The function is the same but for fewer roundings."""
-    return without(shared(model), lambda graph, pair: only_into_relu(graph, pair) or _main_branch(graph, pair))
+    return remove_pairs(shared(model), lambda graph, pair: only_into_relu(graph, pair) or _main_branch(graph, pair))
 
 
 def shared(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -43,11 +43,13 @@ def shared(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _main_branch(graph: Graph, pair: Pair) -> bool:
-    takers = graph.takers[pair.output]
-    if [t.op_type for t in takers] != ["Add"] or graph.maker[pair.input].op_type == "Add":
+    takers = graph.consumers[pair.output]
+    if [t.op_type for t in takers] != ["Add"] or graph.producer[pair.input].op_type == "Add":
         return False
     # Where both come from convolutions, the first is taken for the main branch.
     others = [
-        p for p in pairs_after_sums(graph) if p.output == takers[0].input[0] and graph.maker[p.input].op_type != "Add"
+        p
+        for p in pairs_after_sums(graph)
+        if p.output == takers[0].input[0] and graph.producer[p.input].op_type != "Add"
     ]
     return pair.output == takers[0].input[0] or not others

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calibrate.calibration_set import CalibrationRecord, load_clips, per_class, stratified, write_record
-from calibrate.pictures import evenly_spaced
+from calibrate.images import evenly_spaced
 from edge.contract.errors import DataError, SourceError
 
 LABELS = st.lists(st.integers(0, 5), min_size=1, max_size=80).map(lambda values: np.array(values, np.int64))

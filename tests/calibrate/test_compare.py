@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from calibrate.judging.compare import WARM_UP, agreement, deviation, latencies, least_agreement, top1
-from calibrate.judging.compare_poses import joint_distances, people_agreement
+from calibrate.evaluation.compare import WARM_UP, agreement, agreement_threshold, deviation, latencies, top1
+from calibrate.evaluation.compare_poses import joint_distances, people_agreement
 from edge.contract.manifest import AccuracyBudget
 from edge.contract.types import Pose
 
@@ -111,13 +111,13 @@ def test_latencies_are_milliseconds_of_as_many_runs_as_asked_for_without_those_t
     ],
 )
 def test_few_samples_are_asked_for_no_more_than_they_can_show(samples: int, wanted: float, least: float) -> None:
-    assert least_agreement(samples, wanted) == least
+    assert agreement_threshold(samples, wanted) == least
 
 
 @pytest.mark.parametrize("samples", [1, 16, 430])
 @pytest.mark.parametrize("wanted", [99.5, 99, 95, 20])
 def test_more_decided_otherwise_would_be_seen_in_less_than_one_draw_of_twenty(samples: int, wanted: float) -> None:
-    changed = round(samples * (1 - least_agreement(samples, wanted) / 100))
+    changed = round(samples * (1 - agreement_threshold(samples, wanted) / 100))
     differ = Fraction(str(100 - wanted)) / 100
     at_most = [math.comb(samples, k) * differ**k * (1 - differ) ** (samples - k) for k in range(changed + 1)]
     assert sum(at_most) >= Fraction(95, 100) > sum(at_most[:-1])
@@ -126,7 +126,7 @@ def test_more_decided_otherwise_would_be_seen_in_less_than_one_draw_of_twenty(sa
 @pytest.mark.parametrize(("samples", "differ"), [(7, 1), (19, 1), (38, 2), (133, 3), (256, 5), (511, 9)])
 def test_as_many_as_chance_may_change_are_within_the_budget_they_are_judged_by(samples: int, differ: int) -> None:
     """6 of 7 and 1 - 1/7 are not the same number in floating point."""
-    budget = AccuracyBudget(min_agreement=least_agreement(samples, 99))
+    budget = AccuracyBudget(min_agreement=agreement_threshold(samples, 99))
     for changed, missed in ((differ, False), (differ + 1, True)):
         other = np.eye(samples)
         other[:changed] = np.roll(other[:changed], 1, axis=1)

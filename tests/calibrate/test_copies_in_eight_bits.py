@@ -50,7 +50,7 @@ TWO = {"w.a": (4, 4, 1, 1), "w.b": (2, 4, 1, 1)}
 
 
 def makers(graph: Graph, tensors: list[str]) -> list[str]:
-    return [graph.maker[name].op_type for name in tensors]
+    return [graph.producer[name].op_type for name in tensors]
 
 
 def test_enlarged_maps_are_rounded_before_they_are_joined_and_interleaved(tmp_path: Path) -> None:
@@ -63,10 +63,10 @@ def test_enlarged_maps_are_rounded_before_they_are_joined_and_interleaved(tmp_pa
     weights = {"w.a": (4, 4, 1, 1), "w.up": (4, 3, 4, 4), "w.last": (2, 3, 1, 1)}
     graph = quantised(tmp_path, nodes, weights, ("map",))
     (join,), (interleave,) = graph.nodes("Concat"), graph.nodes("DepthToSpace")
-    (behind,) = graph.takers[interleave.output[0]]
+    (behind,) = graph.consumers[interleave.output[0]]
     assert behind.op_type == "QuantizeLinear"
     # Whole steps, rounded again to the same steps, are what they were.
-    pairs = [graph.maker[name] for name in [*join.input, *interleave.input]]
+    pairs = [graph.producer[name] for name in [*join.input, *interleave.input]]
     assert len(pairs) == 4 + 1
     assert {(pair.op_type, pair.input[1]) for pair in pairs} == {("DequantizeLinear", behind.input[1])}
 
@@ -81,8 +81,8 @@ def test_of_two_joined_one_after_the_other_the_first_has_the_step_of_the_second(
     ]
     graph = quantised(tmp_path, nodes, {**TWO, "w.last": (2, 10, 1, 1)}, ("map",))
     inner, outer = graph.nodes("Concat")
-    (behind,) = graph.takers[outer.output[0]]
-    steps = {graph.maker[name].input[1] for name in [*inner.input, *outer.input]}
+    (behind,) = graph.consumers[outer.output[0]]
+    steps = {graph.producer[name].input[1] for name in [*inner.input, *outer.input]}
     assert makers(graph, [*inner.input, *outer.input]) == ["DequantizeLinear"] * 4
     assert steps == {behind.input[1]}
 
@@ -126,9 +126,9 @@ def test_what_a_convolution_reads_besides_another_concatenation_has_its_own_step
     weights = {**TWO, "w.last": (2, 10, 1, 1), "w.other": (2, 6, 1, 1)}
     graph = quantised(tmp_path, nodes, weights, ("map", "other"))
     inner, outer = graph.nodes("Concat")
-    read = {n.name: graph.maker[n.input[0]].input[1] for n in graph.nodes("Conv")}
-    assert {graph.maker[name].input[1] for name in inner.input} == {read["other"]}
-    assert {graph.maker[name].input[1] for name in outer.input} == {read["last"]}
+    read = {n.name: graph.producer[n.input[0]].input[1] for n in graph.nodes("Conv")}
+    assert {graph.producer[name].input[1] for name in inner.input} == {read["other"]}
+    assert {graph.producer[name].input[1] for name in outer.input} == {read["last"]}
     assert read["last"] != read["other"]
 
 
@@ -149,10 +149,10 @@ def test_an_output_that_a_convolution_reads_too_keeps_its_exact_values(tmp_path:
     """Heatmaps that a next stage refines, say: eight bits would move their peaks."""
     nodes = [*relu_of_convolution("a"), node("Conv", [passes, "w.last"], ["map"], name="last")]
     graph = quantised(tmp_path, nodes, {"w.a": (4, 4, 1, 1), "w.last": (2, 4, 1, 1)}, (passes, "map"))
-    exact = graph.maker[passes]
+    exact = graph.producer[passes]
     assert exact.op_type in ("Conv", "Relu")
     if exact.op_type == "Relu":
         assert makers(graph, [exact.input[0]]) == ["Conv"]
     last = next(n for n in graph.nodes("Conv") if n.name == "last")
-    pair = graph.maker[last.input[0]]
-    assert pair.op_type == "DequantizeLinear" and graph.maker[pair.input[0]].input[0] == passes
+    pair = graph.producer[last.input[0]]
+    assert pair.op_type == "DequantizeLinear" and graph.producer[pair.input[0]].input[0] == passes

@@ -11,7 +11,7 @@ import pytest
 import tiny_bundle
 
 from calibrate.engine import EngineConfig, engine
-from calibrate.judging.compare import Latency
+from calibrate.evaluation.compare import Latency
 from calibrate.quantisation.quantise import Quantiser
 from calibrate.tensorrt.engine_choice import Candidate, choose
 from edge.contract.bundle import read_bundle, write_manifest
@@ -115,7 +115,7 @@ def timed_board(board, monkeypatch: pytest.MonkeyPatch):
 
     monkeypatch.setattr("calibrate.tensorrt.best_engine.ROUNDS", 3)
     clock_alone = SimpleNamespace(perf_counter=lambda: clock[0], sleep=lambda seconds: None)
-    monkeypatch.setattr("calibrate.judging.compare.time", clock_alone)
+    monkeypatch.setattr("calibrate.evaluation.compare.time", clock_alone)
     return put
 
 

@@ -10,8 +10,8 @@ import onnxruntime as ort
 import pytest
 
 from calibrate.calibration_set import LabelledClips
-from calibrate.judging.judge import Judge, Loss
-from calibrate.pictures import alternating
+from calibrate.evaluation.evaluator import Evaluator, Loss
+from calibrate.images import alternating
 from calibrate.quantisation.float_layers import choose_by_people, choose_float_layers, fewest_float_layers
 from calibrate.quantisation.quantise import Quantiser
 from calibrate.quantisation.sensitivity import layer_losses
@@ -115,7 +115,7 @@ def test_a_pose_networks_float_layers_are_found_by_what_its_judge_counts(tmp_pat
     def judged(engine: Engine) -> Loss:
         return Loss(95.0 if error(engine.run({"image": images[0]})["map"]) < allowed else 60.0)
 
-    judge = Judge("FP32", images[0], judged)
+    judge = Evaluator("FP32", images[0], judged)
     choice = choose_by_people(quantiser, few, few, judge, AccuracyBudget(min_agreement=90))
     kept = len(choice.float_layers)
     assert 0 < kept < len(quantiser.layers)

@@ -9,7 +9,7 @@ import pytest
 from onnx import helper
 
 from calibrate.quantisation.onnx_graph import Graph
-from calibrate.quantisation.qdq_placement import only_into_relu, pairs_after_sums, without
+from calibrate.quantisation.qdq_placement import only_into_relu, pairs_after_sums, remove_pairs
 from calibrate.quantisation.quantise import Quantiser
 
 node = helper.make_node
@@ -57,7 +57,7 @@ def test_a_sum_is_only_for_relu_where_neither_another_node_nor_the_network_gives
 
 
 def test_what_only_a_pair_reads_goes_with_it() -> None:
-    left = without(model([SUM, ROUND, BACK, node("Relu", ["rounded"], ["passed"])], ("passed",)), lambda *_: True)
+    left = remove_pairs(model([SUM, ROUND, BACK, node("Relu", ["rounded"], ["passed"])], ("passed",)), lambda *_: True)
     assert [(n.op_type, list(n.input)) for n in left.graph.node] == [("Add", ["a", "b"]), ("Relu", ["sum"])]
     assert not left.graph.initializer
 
@@ -82,8 +82,8 @@ def test_a_sum_that_a_residual_reads_besides_relu_keeps_its_negative_values(acti
     graph = Graph(Quantiser(activated_first, images, "minmax").quantised([], images))
     (addition,), (relu,) = graph.nodes("Add"), graph.nodes("Relu")
     (second,) = [n for n in graph.nodes("Conv") if n.name == "second"]
-    of_whole = [float(graph.constants[graph.maker[n].input[1]]) for n in (addition.input[1], relu.input[0])]
-    of_passed = float(graph.constants[graph.maker[second.input[0]].input[1]])
+    of_whole = [float(graph.constants[graph.producer[n].input[1]]) for n in (addition.input[1], relu.input[0])]
+    of_passed = float(graph.constants[graph.producer[second.input[0]].input[1]])
     sums = [networks.run(_given_out(activated_first, "s"), image) for image in images]
     assert of_whole == pytest.approx([max(np.abs(s).max() for s in sums) / 127] * 2, rel=1e-5)
     assert of_passed == pytest.approx(max(s.max() for s in sums) / 127, rel=1e-5)
@@ -114,7 +114,7 @@ def test_a_convolution_whose_relu_is_mixed_and_read_in_eight_bits_is_rounded_in_
     images = [rng.standard_normal((1, 4, 8, 8)).astype(np.float32) for _ in range(4)]
     graph = Graph(Quantiser(path, images, "minmax").quantised([], images))
     (relu,), (mixed,) = graph.nodes("Relu"), graph.nodes("MatMul")
-    assert graph.maker[relu.input[0]].op_type == "DequantizeLinear" and mixed.input[0] == relu.output[0]
+    assert graph.producer[relu.input[0]].op_type == "DequantizeLinear" and mixed.input[0] == relu.output[0]
 
 
 def test_between_two_products_in_eight_bits_what_is_given_on_is_rounded(tmp_path: Path) -> None:
@@ -130,4 +130,4 @@ def test_between_two_products_in_eight_bits_what_is_given_on_is_rounded(tmp_path
     quantiser = Quantiser(path, samples, "minmax")
     for float_layers, maker in (([], "DequantizeLinear"), (["second"], "Gemm")):
         graph = Graph(quantiser.quantised(float_layers, samples))
-        assert graph.maker[graph.nodes("Gemm")[1].input[0]].op_type == maker
+        assert graph.producer[graph.nodes("Gemm")[1].input[0]].op_type == maker

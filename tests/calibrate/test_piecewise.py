@@ -45,7 +45,7 @@ def test_weights_changed_ahead_are_the_ones_that_run(tmp_path: Path) -> None:
     graph, pieces = Graph(model), Piecewise(model, samples)
     for node in graph.nodes("Conv"):
         pieces.input_of(node.name)
-        step = graph.maker[node.input[1]].input[1]
+        step = graph.producer[node.input[1]].input[1]
         graph.set_constant(step, graph.constants[step] * 0.5)
     last = graph.nodes("Conv")[-1].input[0]
     for given, sample in zip(pieces.input_of(node.name), samples, strict=True):

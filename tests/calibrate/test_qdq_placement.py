@@ -7,9 +7,9 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from calibrate.quantisation.bias_correction import with_room_for_biases
+from calibrate.quantisation.bias_correction import scales_widened_for_biases
 from calibrate.quantisation.onnx_graph import Graph
-from calibrate.quantisation.qdq_placement import with_steps_of_relu
+from calibrate.quantisation.qdq_placement import relu_scale_before_relu
 from calibrate.quantisation.quantise import Quantiser
 from calibrate.tensorrt.qdq_fusion import fusible, shared
 from edge.engines.onnx_runtime import HARMFUL
@@ -39,14 +39,14 @@ def test_nothing_stands_between_a_convolution_and_its_relu_in_what_tensorrt_gets
     model = fusible(student)
     onnx.checker.check_model(model, full_check=True)
     graph = Graph(model)
-    assert [graph.maker[r.input[0]].op_type for r in graph.nodes("Relu")] == ["Conv", "Conv", "Add"]
+    assert [graph.producer[r.input[0]].op_type for r in graph.nodes("Relu")] == ["Conv", "Conv", "Add"]
     assert set(graph.constants) == {name for n in model.graph.node for name in n.input} & set(graph.constants)
 
 
 def test_of_a_residual_addition_only_the_shortcut_is_in_eight_bits(tmp_path: Path) -> None:
     graph = Graph(fusible(residual(tmp_path, mixed=False)))
     (addition,) = graph.nodes("Add")
-    assert Counter(graph.maker[i].op_type for i in addition.input) == {"Conv": 1, "DequantizeLinear": 1}
+    assert Counter(graph.producer[i].op_type for i in addition.input) == {"Conv": 1, "DequantizeLinear": 1}
 
 
 def residual(folder: Path, *, mixed: bool) -> onnx.ModelProto:
@@ -75,10 +75,10 @@ def residual(folder: Path, *, mixed: bool) -> onnx.ModelProto:
 def test_a_sum_that_is_mixed_by_joint_is_rounded_for_convolutions_only(tmp_path: Path) -> None:
     graph = Graph(residual(tmp_path, mixed=True))
     (product,), (addition,) = graph.nodes("MatMul"), graph.nodes("Add")
-    (behind_sum,) = graph.takers[addition.output[0]]
+    (behind_sum,) = graph.consumers[addition.output[0]]
     assert behind_sum.op_type == "Relu" and product.input[0] == behind_sum.output[0]
     shortcut = next(n for n in graph.nodes("Conv") if n.name == "shortcut")
-    assert graph.maker[graph.maker[shortcut.input[0]].input[0]].input[0] == behind_sum.output[0]
+    assert graph.producer[graph.producer[shortcut.input[0]].input[0]].input[0] == behind_sum.output[0]
     # The product then reads what the addition gives, and no step stands in between.
     image = np.random.default_rng(9).standard_normal((1, 3, 4, 6)).astype(np.float32)
     shown = onnx.ModelProto()
@@ -92,8 +92,8 @@ def test_a_sum_that_is_mixed_by_joint_is_rounded_for_convolutions_only(tmp_path:
 def test_a_sum_that_only_convolutions_read_stays_in_eight_bits(tmp_path: Path) -> None:
     graph = Graph(residual(tmp_path, mixed=False))
     (addition,) = graph.nodes("Add")
-    assert [graph.maker[n].op_type for n in addition.input] == ["DequantizeLinear", "DequantizeLinear"]
-    assert {t.op_type for t in graph.takers[addition.output[0]]} == {"QuantizeLinear"}
+    assert [graph.producer[n].op_type for n in addition.input] == ["DequantizeLinear", "DequantizeLinear"]
+    assert {t.op_type for t in graph.consumers[addition.output[0]]} == {"QuantizeLinear"}
 
 
 def test_taking_the_pairs_out_before_relu_changes_no_value(separable: onnx.ModelProto) -> None:
@@ -104,10 +104,12 @@ def test_taking_the_pairs_out_before_relu_changes_no_value(separable: onnx.Model
 
 def test_in_front_of_a_relu_stands_the_step_of_what_it_passes(student: onnx.ModelProto) -> None:
     graph = Graph(student)
-    pairs = [(d, t) for d in graph.nodes("DequantizeLinear") for t in graph.takers[d.output[0]] if t.op_type == "Relu"]
+    pairs = [
+        (d, t) for d in graph.nodes("DequantizeLinear") for t in graph.consumers[d.output[0]] if t.op_type == "Relu"
+    ]
     assert pairs
     for before, relu in pairs:
-        behind = graph.takers[relu.output[0]]
+        behind = graph.consumers[relu.output[0]]
         assert {b.op_type for b in behind} == {"QuantizeLinear"}
         assert {b.input[1] for b in behind} == {before.input[1]}
 
@@ -127,7 +129,7 @@ def test_of_several_steps_behind_a_relu_the_coarsest_stands_in_front_of_it() -> 
     values = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [4]) for name in "ab"]
     gives = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [4]) for name in ("fine", "coarse")]
     model = onnx.helper.make_model(onnx.helper.make_graph(nodes, "sum", values, gives, [*steps, zero]))
-    first, *behind = Graph(with_steps_of_relu(model)).nodes("QuantizeLinear")
+    first, *behind = Graph(relu_scale_before_relu(model)).nodes("QuantizeLinear")
     assert (first.input[0], first.input[1]) == ("sum", "step0.3")
     assert [(n.input[0], n.input[1]) for n in behind] == [("relu", "step0.1"), ("relu", "step0.3")]
 
@@ -137,14 +139,14 @@ def test_a_bias_that_int32_cannot_hold_gets_coarser_weights(separable: onnx.Mode
     model.CopyFrom(separable)
     graph = Graph(model)
     convolution = next(n for n in graph.nodes("Conv") if n.name == "pointwise")
-    steps = graph.maker[convolution.input[1]].input[1]
+    steps = graph.producer[convolution.input[1]].input[1]
     graph.set_constant(steps, np.where(np.arange(6) == 0, 1e-12, graph.constants[steps]))
-    roomy = Graph(with_room_for_biases(model))
-    activation = float(roomy.constants[roomy.maker[convolution.input[0]].input[1]])
+    roomy = Graph(scales_widened_for_biases(model))
+    activation = float(roomy.constants[roomy.producer[convolution.input[0]].input[1]])
     lengths = np.abs(roomy.constants[convolution.input[2]]) / (activation * roomy.constants[steps])
     assert lengths.max() <= 2**31 - 1
     np.testing.assert_array_equal(roomy.constants[steps][1:], graph.constants[steps][1:])
-    rows = roomy.maker[convolution.input[1]].input[0]
+    rows = roomy.producer[convolution.input[1]].input[0]
     before, after = (g.constants[rows].reshape(6, -1) * g.constants[steps][:, None] for g in (graph, roomy))
     assert np.abs(after - before).max() <= roomy.constants[steps][0] / 2, "weights are what they were but for rounding"
     largest = np.abs(roomy.constants[rows].astype(int)).max(axis=(1, 2, 3))
@@ -154,7 +156,7 @@ def test_a_bias_that_int32_cannot_hold_gets_coarser_weights(separable: onnx.Mode
 def readers(model: onnx.ModelProto) -> list[int]:
     """How many read each pair."""
     graph = Graph(model)
-    return [len(graph.takers[d.output[0]]) for d in graph.nodes("DequantizeLinear")]
+    return [len(graph.consumers[d.output[0]]) for d in graph.nodes("DequantizeLinear")]
 
 
 def test_each_reader_has_its_own_pair_and_tensorrt_gets_one_for_all(tmp_path: Path) -> None:
@@ -168,8 +170,8 @@ def test_each_reader_has_its_own_pair_and_tensorrt_gets_one_for_all(tmp_path: Pa
 def test_what_is_concatenated_has_the_step_of_the_whole(separable: onnx.ModelProto) -> None:
     graph = Graph(separable)
     (join,) = graph.nodes("Concat")
-    (behind,) = graph.takers[join.output[0]]
-    inputs = [graph.maker[name] for name in join.input]
+    (behind,) = graph.consumers[join.output[0]]
+    inputs = [graph.producer[name] for name in join.input]
     assert {(n.op_type, n.input[1]) for n in inputs} == {("DequantizeLinear", behind.input[1])}
 
 
@@ -178,7 +180,7 @@ def test_a_concatenation_in_eight_bits_rounds_once(separable: onnx.ModelProto) -
     without_inner.CopyFrom(separable)
     graph = Graph(without_inner)
     (join,) = graph.nodes("Concat")
-    join.input[:] = [graph.maker[graph.maker[name].input[0]].input[0] for name in join.input]
+    join.input[:] = [graph.producer[graph.producer[name].input[0]].input[0] for name in join.input]
     image = np.random.default_rng(6).standard_normal((1, 3, 16, 16)).astype(np.float32)
     np.testing.assert_allclose(exact(separable, image), exact(without_inner, image), rtol=1e-5, atol=1e-5)
 
@@ -213,7 +215,7 @@ def test_a_convolution_in_front_of_what_saturates_is_in_eight_bits(tmp_path: Pat
     images = [rng.standard_normal((1, 3, 8, 8)).astype(np.float32) for _ in range(4)]
     graph = Graph(Quantiser(path, images, "minmax").quantised([], images))
     (gate,) = graph.nodes(gate_kind)
-    assert graph.maker[gate.input[0]].op_type == "DequantizeLinear"
+    assert graph.producer[gate.input[0]].op_type == "DequantizeLinear"
 
 
 def test_an_output_that_is_read_inside_too_keeps_its_name_and_its_exact_values(tmp_path: Path) -> None:

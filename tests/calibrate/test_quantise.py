@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
 from calibrate.calibration_set import METHODS, Method
-from calibrate.judging.compare import agreement
+from calibrate.evaluation.compare import agreement
 from calibrate.quantisation.quantise import Quantiser
-from calibrate.quantisation.sensitivity import fewest, layer_losses, relative_error
+from calibrate.quantisation.sensitivity import layer_losses, relative_error, smallest_passing
 from edge.contract.errors import DataError, EngineError
 
 
@@ -153,7 +153,7 @@ def test_the_fewest_that_pass_are_found_in_few_trials(most: int, needed: int) ->
         trials.append(count)
         return count >= needed
 
-    assert fewest(most, passes) == (needed if needed <= most else None)
+    assert smallest_passing(most, passes) == (needed if needed <= most else None)
     assert all(0 <= n <= most for n in trials)
     assert len(trials) <= 2 * np.log2(most + 2) + 2
 

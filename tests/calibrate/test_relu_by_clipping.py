@@ -63,7 +63,7 @@ def test_steps_are_half_as_long(tmp_path: Path, images: list[Sample], monkeypatc
     def step(model: onnx.ModelProto) -> float:
         graph = Graph(model)
         (second,) = [n for n in graph.nodes("Conv") if n.name == "second"]
-        return float(graph.constants[graph.maker[second.input[0]].input[1]])
+        return float(graph.constants[graph.producer[second.input[0]].input[1]])
 
     quantiser = Quantiser(three_layers(tmp_path), images, "minmax")
     finer = step(quantiser._placed([]))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from typed import calibrate
 
-from calibrate.quantisation.nearest_ranges import TRIED
+from calibrate.quantisation.method_choice import TRIED_METHODS
 from edge.contract.bundle import read_bundle, write_manifest
 
 
@@ -19,7 +19,7 @@ def test_student_adds_int8_and_its_accuracy_to_the_bundle(bundle: Path, tmp_path
     assert read.manifest.accuracy["fp32"] == {"top1": 0.8, "mean_class": 0.4}
     assert read.manifest.accuracy["int8"]["agreement"] > 0.9
     record = json.loads(read.file("calibration.json").read_text())
-    assert record["method"] in TRIED
+    assert record["method"] in TRIED_METHODS
     assert (record["seed"], len(record["ids"])) == (0, 40)
 
 

@@ -28,7 +28,7 @@ def kernels(network: Path) -> list[dict]:
 
 def convolutions_in_eight_bits(model: onnx.ModelProto) -> set[str]:
     graph = Graph(model)
-    return {n.name for n in graph.nodes("Conv") if graph.made_by(n.input[1], "DequantizeLinear") is not None}
+    return {n.name for n in graph.nodes("Conv") if graph.producer_of_type(n.input[1], "DequantizeLinear") is not None}
 
 
 def rounds(node: str) -> bool:

@@ -8,7 +8,7 @@ import pytest
 import videos
 from people import PENN, result
 
-from calibrate.pictures import evenly_spaced
+from calibrate.images import evenly_spaced
 from edge.__main__ import COMMANDS
 from edge.capture.registry import open_source
 from edge.cli.command_line import run_command_line

@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from calibrate.listening import Listening
 from calibrate.quantisation.onnx_graph import Graph
+from calibrate.recording_engine import RecordingEngine
 from calibrate.tensorrt.rules import violations
 from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.errors import BundleError
@@ -143,7 +143,7 @@ def test_people_who_come_and_go_in_gaps_of_time_are_answered_as_by_the_clip_form
 
 def test_who_listens_to_a_stream_keeps_every_step_as_it_was(folder: Path) -> None:
     # A stream writes over its arrays: were they kept instead of copied, all steps would look like the last ones.
-    engines = {due: Listening(open_engine(folder / stream_file(due), threads=1)) for due in (1, 2, 4)}
+    engines = {due: RecordingEngine(open_engine(folder / stream_file(due), threads=1)) for due in (1, 2, 4)}
     frames = [np.ascontiguousarray(frame) for frame in np.split(noise(8), 8, axis=2)]
     network = StreamNetwork(engines)
     stream = network.fresh()
@@ -151,8 +151,8 @@ def test_who_listens_to_a_stream_keeps_every_step_as_it_was(folder: Path) -> Non
         network.step(stream, frame)
     heard = {1: frames[0::2], 2: frames[1::4], 4: frames[3::4]}
     for due, engine in engines.items():
-        assert [step["frame"].tolist() for step in engine.heard] == [frame.tolist() for frame in heard[due]]
-    fresh = engines[1].heard[0]
+        assert [step["frame"].tolist() for step in engine.recorded] == [frame.tolist() for frame in heard[due]]
+    fresh = engines[1].recorded[0]
     assert not any(state.any() for name, state in fresh.items() if name != "frame"), "nobody begins with a past"
 
 
@@ -177,7 +177,7 @@ def test_a_stream_in_int8_decides_like_the_one_in_fp32(folder: Path, tmp_path: P
 
 def test_a_streams_ranges_are_those_that_keep_other_clips_nearest_to_fp32(together: Path, tmp_path: Path) -> None:
     from calibrate.calibration_set import stratified
-    from calibrate.quantisation.nearest_ranges import TRIED
+    from calibrate.quantisation.method_choice import TRIED_METHODS
     from calibrate.stream import StreamConfig, quantise_stream, quantise_stream_of
 
     rng = np.random.default_rng(4)
@@ -186,7 +186,7 @@ def test_a_streams_ranges_are_those_that_keep_other_clips_nearest_to_fp32(togeth
     drawn = stratified(labels, 8, seed=0)
     others = clips[np.setdiff1d(np.arange(12), drawn)]
     np.savez(tmp_path / "calibration.npz", clips=clips, labels=labels)
-    for name in ("bundle", *TRIED):
+    for name in ("bundle", *TRIED_METHODS):
         shutil.copytree(together, tmp_path / name)
 
     def logits(folder: Path, precision: Precision) -> NDArray[np.float32]:
@@ -196,7 +196,7 @@ def test_a_streams_ranges_are_those_that_keep_other_clips_nearest_to_fp32(togeth
         return given
 
     errors = {}
-    for method in TRIED:
+    for method in TRIED_METHODS:
         quantise_stream(tmp_path / method, clips[drawn], method)
         difference = logits(tmp_path / method, "int8") - logits(tmp_path / method, "fp32")
         errors[method] = float((difference**2).mean())
@@ -247,7 +247,7 @@ def test_states_in_int8_are_not_rounded(together: Path, tmp_path: Path) -> None:
     graph = Graph(onnx.load(tmp_path / "stream.4.int8.onnx"))
     assert len(graph.nodes("QuantizeLinear")) == 6, "one in front of each convolution over time"
     for pair in graph.nodes("DequantizeLinear"):
-        assert [taker.op_type for taker in graph.takers[pair.output[0]]] == ["Gemm"]
+        assert [taker.op_type for taker in graph.consumers[pair.output[0]]] == ["Gemm"]
     rng = np.random.default_rng(1)
     fresh = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in graph.model.graph.input}
     states = {name: rng.uniform(0, 3, shape).astype(np.float32) for name, shape in fresh.items()}

@@ -12,7 +12,7 @@ from onnx import helper
 from calibrate.quantisation.onnx_graph import Graph, attributes, copied, set_nodes
 
 
-def additions_apart(model: onnx.ModelProto) -> onnx.ModelProto:
+def split_computed_addend(model: onnx.ModelProto) -> onnx.ModelProto:
     """The same function; a Gemm with a constant bias or none, and one that scales its addend, stays as it is."""
     result = copied(model)
     graph = Graph(result)

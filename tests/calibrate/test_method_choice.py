@@ -8,7 +8,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from calibrate.quantisation.nearest_ranges import TRIED, judging, nearest
+from calibrate.quantisation.method_choice import TRIED_METHODS, chosen_method, evaluation_clips
 from calibrate.quantisation.quantise import Quantiser
 
 
@@ -26,25 +26,25 @@ def test_the_method_is_the_one_whose_file_is_nearest(tmp_path: Path, reach: floa
     source, clips = networks.student(tmp_path / "student.onnx"), networks.samples(24)
     samples, others = clips[:16], [reach * clip for clip in clips[16:]]
     errors = {}
-    for method in TRIED:
+    for method in TRIED_METHODS:
         quantiser = Quantiser(source, samples, method)
         onnx.save(quantiser.rounded(quantiser.layers[:1], samples), str(tmp_path / f"{method}.onnx"))
         errors[method] = written_error(source, tmp_path / f"{method}.onnx", others)
-    method, _ = nearest(source, samples, others)
+    method, _ = chosen_method(source, samples, others)
     assert errors[method] == min(errors.values())
 
 
 def test_people_who_reach_further_ask_for_wider_ranges(tmp_path: Path) -> None:
     source, clips = networks.student(tmp_path / "student.onnx"), networks.samples(24)
     samples = clips[:16]
-    chosen = [nearest(source, samples, [reach * clip for clip in clips[16:]])[0] for reach in (0.3, 6.0)]
+    chosen = [chosen_method(source, samples, [reach * clip for clip in clips[16:]])[0] for reach in (0.3, 6.0)]
     reaches = [max(Quantiser(source, samples, method).write(tmp_path / f"{method}.onnx").values()) for method in chosen]
     assert reaches[0] < reaches[1]
 
 
 def test_clips_that_judge_are_others_than_those_that_ranges_come_from_unless_hardly_any_are_left() -> None:
-    assert judging(6, np.array([0, 2, 5])).tolist() == [1, 3, 4]
-    assert judging(90, np.arange(80)).tolist() == list(range(80, 90)), "an eighth is enough"
-    assert judging(89, np.arange(80)).tolist() == list(range(89))
+    assert evaluation_clips(6, np.array([0, 2, 5])).tolist() == [1, 3, 4]
+    assert evaluation_clips(90, np.arange(80)).tolist() == list(range(80, 90)), "an eighth is enough"
+    assert evaluation_clips(89, np.arange(80)).tolist() == list(range(89))
     # Of 900 every third: 300, evenly spread.
-    assert judging(1000, np.arange(100)).tolist() == list(range(100, 1000, 3))
+    assert evaluation_clips(1000, np.arange(100)).tolist() == list(range(100, 1000, 3))

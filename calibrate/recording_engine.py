@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from edge.engines.engine import Arrays, Engine
 
 
-class Listening:
-    """See :class:`edge.engines.engine.Engine`. heard: copies of the inputs of every run, for callers reuse their
+class RecordingEngine:
+    """See :class:`edge.engines.engine.Engine`. recorded: copies of the inputs of every run, for callers reuse their
     arrays."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.inputs, self.outputs = engine.inputs, engine.outputs
-        self.heard: list[dict[str, NDArray[Any]]] = []
+        self.recorded: list[dict[str, NDArray[Any]]] = []
 
     @property
     def device_s(self) -> float | None:
@@ -26,7 +26,7 @@ class Listening:
         return self._engine.describe()
 
     def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
-        self.heard.append({name: array.copy() for name, array in inputs.items()})
+        self.recorded.append({name: array.copy() for name, array in inputs.items()})
         return self._engine.run(inputs)
 
     def close(self) -> None:

@@ -25,22 +25,22 @@ class LayerGap:
     lost: float
 
 
-def layers_apart(fp32: Path, int8: Path, samples: Sequence[NDArray[Any]]) -> list[LayerGap]:
+def layer_gaps(fp32: Path, int8: Path, samples: Sequence[NDArray[Any]]) -> list[LayerGap]:
     """Of every layer that both networks have, in the order they run.
 
     Channels are compared up to a factor each, because quantisation balances them: calibrate/quantisation/equalise.py.
     """
     before, after = read_onnx(fp32), read_onnx(int8)
-    known = set(Graph(after).maker)
+    known = set(Graph(after).producer)
     layers = {n.output[0]: n for n in before.graph.node if n.op_type in SHOWN and n.output[0] in known}
     exact, eight_bit = (_joined(model, list(layers), samples) for model in (before, after))
     return [
-        LayerGap(node.name or name, node.op_type, lost_variance(exact[name], eight_bit[name]))
+        LayerGap(node.name or name, node.op_type, unexplained_variance(exact[name], eight_bit[name]))
         for name, node in layers.items()
     ]
 
 
-def lost_variance(wanted: NDArray[Any], given: NDArray[Any]) -> float:
+def unexplained_variance(wanted: NDArray[Any], given: NDArray[Any]) -> float:
     """1 - r^2 of (N, C, ..) channel by channel, averaged over the channels that vary at all."""
     channels = wanted.shape[1]
     a, b = (np.moveaxis(x.astype(np.float64), 1, 0).reshape(channels, -1) for x in (wanted, given))

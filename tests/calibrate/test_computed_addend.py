@@ -6,7 +6,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from calibrate.quantisation.varying_bias import additions_apart
+from calibrate.quantisation.computed_addend import split_computed_addend
 
 RNG = np.random.default_rng(0)
 W, B = (RNG.standard_normal(shape).astype(np.float32) for shape in ((4, 3), (4,)))
@@ -27,7 +27,7 @@ def network(addend: str, **more: float) -> onnx.ModelProto:
 
 
 def test_the_function_is_the_same_and_the_layer_adds_nothing() -> None:
-    apart = additions_apart(network("c"))
+    apart = split_computed_addend(network("c"))
     onnx.checker.check_model(apart, full_check=True)
     (layer,) = [n for n in apart.graph.node if n.op_type == "Gemm"]
     assert (layer.name, list(layer.input)) == ("layer", ["x", "w"])
@@ -39,4 +39,4 @@ def test_the_function_is_the_same_and_the_layer_adds_nothing() -> None:
 @pytest.mark.parametrize(("addend", "more"), [("b", {}), ("c", {"beta": 0.5})])
 def test_a_constant_bias_and_a_scaled_addend_stay(addend: str, more: dict[str, float]) -> None:
     model = network(addend, **more)
-    assert additions_apart(model).graph.node == model.graph.node
+    assert split_computed_addend(model).graph.node == model.graph.node

@@ -22,7 +22,7 @@ Array = NDArray[Any]
 TURN = 10
 """Runs of an engine in a row, before the next engine's turn."""
 CHANCE = 0.05
-"""See :func:`least_agreement`."""
+"""See :func:`agreement_threshold`."""
 WARM_UP = 2
 """Runs of each turn that are not counted."""
 REST_S = 0.05
@@ -46,7 +46,7 @@ def outputs(engine: Engine, samples: Sequence[Array], what: str) -> dict[str, Ar
     return {o.name: np.concatenate([r[o.name] for r in runs]) for o in engine.outputs}
 
 
-def one_by_one(clips: Array) -> list[Array]:
+def unbatched(clips: Array) -> list[Array]:
     """(N, ..) as N views of batch 1."""
     return list(clips[:, None])
 
@@ -57,7 +57,7 @@ def logits_of(engine: Engine, clips: Float32, what: str) -> Float32:
     Raises EngineError where one is not finite, as the loop does: of NaN the first class is the greatest, which may be
     right.
     """
-    (logits,) = outputs(engine, one_by_one(clips), what).values()
+    (logits,) = outputs(engine, unbatched(clips), what).values()
     if not np.isfinite(logits).all():
         raise EngineError("the network answered with NaN or infinite values", where=engine.describe())
     return logits
@@ -79,7 +79,7 @@ def agreement(reference: Array, other: Array) -> float:
     return float((reference.argmax(1) == other.argmax(1)).mean())
 
 
-def least_agreement(samples: int, wanted: float) -> float:
+def agreement_threshold(samples: int, wanted: float) -> float:
     """The agreement, in percent, that so few samples must show for ``wanted`` percent to be believed.
 
     Of sixteen clips one decided otherwise is six points, which a network that agrees on 99 % shows one time in seven.

@@ -20,13 +20,13 @@ from calibrate.quantisation.quantise import Quantiser
 from calibrate.quantisation.sensitivity import outputs
 from edge.cli.console import console
 
-TRIED: tuple[Method, ...] = ("percentile", "margin", "mse", "minmax")
+TRIED_METHODS: tuple[Method, ...] = ("percentile", "margin", "mse", "minmax")
 """Entropy is slow and has not been near."""
-JUDGED = 256
+EVALUATED = 256
 """Clips that choose the method, about."""
 
 
-def nearest(source: Path, samples: Sequence[Array], judged: Sequence[Array]) -> tuple[Method, Quantiser]:
+def chosen_method(source: Path, samples: Sequence[Array], judged: Sequence[Array]) -> tuple[Method, Quantiser]:
     """The method of least mean squared error of the logits, its first layer in floating point, and its quantiser.
 
     samples: clips (1, C, T, V, M) that ranges are taken from. judged: clips that the logits are compared on.
@@ -38,13 +38,13 @@ def nearest(source: Path, samples: Sequence[Array], judged: Sequence[Array]) -> 
         (given,) = outputs(quantiser.rounded(quantiser.layers[:1], samples), judged)
         return given
 
-    given = {method: logits(method) for method in TRIED}
-    (wanted,) = outputs(made[TRIED[0]].model, judged)
-    best = nearest_method(wanted, given)
+    given = {method: logits(method) for method in TRIED_METHODS}
+    (wanted,) = outputs(made[TRIED_METHODS[0]].model, judged)
+    best = least_error_method(wanted, given)
     return best, made[best]
 
 
-def nearest_method(wanted: Array, given: Mapping[Method, Array]) -> Method:
+def least_error_method(wanted: Array, given: Mapping[Method, Array]) -> Method:
     """The method whose logits (N, K) have the least mean squared error, and a table of all."""
     errors = {method: float(np.sqrt(np.mean((wanted - logits) ** 2))) for method, logits in given.items()}
     table = Table("ranges by", "error of logits", title=f"of {len(wanted)} training clips, root mean square")
@@ -54,7 +54,7 @@ def nearest_method(wanted: Array, given: Mapping[Method, Array]) -> Method:
     return min(errors, key=lambda method: errors[method])
 
 
-def judging(count: int, drawn: NDArray[np.int64]) -> NDArray[np.int64]:
-    """About JUDGED of the clips that are held out, evenly spread; see :func:`calibrate.calibration_set.held_out`."""
+def evaluation_clips(count: int, drawn: NDArray[np.int64]) -> NDArray[np.int64]:
+    """About EVALUATED of the clips that are held out, evenly spread; see :func:`calibrate.calibration_set.held_out`."""
     judged = held_out(count, drawn)
-    return judged[:: max(1, len(judged) // JUDGED)]
+    return judged[:: max(1, len(judged) // EVALUATED)]
