@@ -17,7 +17,7 @@ from edge.contract.errors import SourceError
 from edge.contract.files import atomic_write, wrap_write_errors
 from edge.latency import LatencyHistory, latency_table, rounded
 from edge.loop.config import RunConfig
-from edge.loop.outputs import outlets
+from edge.loop.outputs import sink_workers
 from edge.loop.parts import opened
 from edge.loop.progress import progress_line
 from edge.machine import machine
@@ -54,7 +54,7 @@ def run(config: RunConfig) -> None:
                 source,
                 pose,
                 parts.action,
-                outlets(config, parts, overlay, history, console.print),
+                sink_workers(config, parts, overlay, history, console.print),
                 history,
                 limits=limits,
                 on_result=show_progress,
@@ -123,7 +123,7 @@ def _figures(config: RunConfig, outcome: RunOutcome, history: LatencyHistory) ->
         "frames_per_s": round(outcome.frames / outcome.seconds, 2),
         "frames_dropped": outcome.dropped,
         "frames_failed": outcome.failed,
-        "given_up": outcome.given_up,
+        "given_up": outcome.dropped_by_sink,
         "latency": {stage: rounded(asdict(row)) for stage, row in history.summary().items()},
         "action_seconds": {track_id: rounded(by_label) for track_id, by_label in outcome.times.seconds.items()},
     }
@@ -135,7 +135,7 @@ def conclude(config: RunConfig, outcome: RunOutcome, history: LatencyHistory) ->
     console.print(latency_table(history.summary(), f"Latency: {rate}"))
     if outcome.dropped:
         console.print(f"{outcome.dropped} frames of the camera were dropped: newer ones had come")
-    for name, count in outcome.given_up.items():
+    for name, count in outcome.dropped_by_sink.items():
         console.print(f"output {name} was too slow for {count} results: newer ones took their place")
     if outcome.failed:
         console.print(f"warning: {outcome.failed} frames have no answer, because a stage failed")

@@ -90,7 +90,7 @@ class Watcher:
         self.shown = 0
 
     def __call__(self, result: FrameResult) -> None:
-        picture = self._overlay.picture(result)
+        picture = self._overlay.render(result)
         self.show(result)
         now = _ticks(time.perf_counter())
         self.shown += 1
@@ -106,18 +106,18 @@ def display_run(config: RunConfig, warm_up_frames: int, display: Display) -> Dis
     from edge.drawing.overlay import Overlay
     from edge.loop.outcome import Limits
     from edge.loop.pipeline import Pipeline
-    from edge.sinks.outlet import Outlet, Terms
+    from edge.sinks.sink_worker import SinkOptions, SinkWorker
 
     with opened(config) as parts:
         overlay, history = Overlay(parts.pose.layout), LatencyHistory(warm_up_frames)
         watcher = Watcher(overlay)
-        terms = Terms(images=True, annotated=True, here=display == "window")
-        outlet = Outlet("display", _watched(watcher, overlay, display), terms, overlay, history)
+        options = SinkOptions(images=True, annotated=True, on_main_thread=display == "window")
+        worker = SinkWorker("display", _watched(watcher, overlay, display), options, overlay, history)
         outcome = Pipeline(
             Stamped(parts.source),
             parts.pose,
             parts.action,
-            [outlet],
+            [worker],
             history,
             limits=Limits(config.frames, config.limit_s),
             warn=print_warning,
@@ -126,7 +126,7 @@ def display_run(config: RunConfig, warm_up_frames: int, display: Display) -> Dis
         raise outcome.ended_by
     ages = watcher.ages_ms[min(warm_up_frames, len(watcher.ages_ms) // 2) :]
     unread = watcher.shown - len(watcher.ages_ms)
-    return DisplayRun(times(ages) if ages else None, watcher.shown, unread, outcome.dropped + outlet.dropped)
+    return DisplayRun(times(ages) if ages else None, watcher.shown, unread, outcome.dropped + worker.dropped)
 
 
 @contextmanager

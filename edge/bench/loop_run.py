@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from edge.cli.console import print_warning
 from edge.latency import Latency, LatencyHistory
 from edge.loop.config import RunConfig
-from edge.loop.outputs import outlets
+from edge.loop.outputs import sink_workers
 from edge.loop.parts import opened
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def loop_run(
             parts.source,
             parts.pose,
             parts.action,
-            outlets(config, parts, overlay, history, print_warning),
+            sink_workers(config, parts, overlay, history, print_warning),
             history,
             limits=Limits(config.frames, config.limit_s),
             on_result=on_result,

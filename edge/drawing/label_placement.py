@@ -58,13 +58,13 @@ def corner(
     return min(spots, key=lambda spot: sum(_shared((*spot, width, height), other) for other in occupied))
 
 
-def whole(body: Box) -> Rectangle:
+def body_rectangle(body: Box) -> Rectangle:
     """All of a body."""
     left, top, right, bottom = body
     return round(left), round(top), round(right - left), round(bottom - top)
 
 
-def head(body: Box) -> Rectangle:
+def head_rectangle(body: Box) -> Rectangle:
     """The upper fifth of a body's box."""
     left, top, right, bottom = body
     return round(left), round(top), round(right - left), round(HEAD * (bottom - top))

@@ -15,7 +15,7 @@ from edge.contract.box import bounding_box
 from edge.contract.layouts import JointLayout
 from edge.contract.types import Frame, FrameResult, Image, Person
 from edge.drawing.joint_panel import draw_dropout
-from edge.drawing.label_placement import Rectangle, head, place, whole
+from edge.drawing.label_placement import Rectangle, body_rectangle, head_rectangle, place
 from edge.drawing.shapes import (
     ACCENTS,
     FAINT,
@@ -58,7 +58,7 @@ class Overlay:
         self._at: float | None = None
         self._between_s = self._latency_ms = 0.0
 
-    def picture(self, result: FrameResult) -> Image:
+    def render(self, result: FrameResult) -> Image:
         """The annotated image (H, W, 3) uint8 BGR; it is shared, so not to be drawn on."""
         with self._drawing:
             drawn = self._find(result)
@@ -113,7 +113,7 @@ def following_text(result: FrameResult) -> str:
     return f"following #{following.track_id}{by}{'' if in_view else ', out of view'}"
 
 
-def accent(person: Person) -> Colour:
+def person_colour(person: Person) -> Colour:
     """The colour that is a person's own in every frame, and on the page."""
     return ACCENTS[(person.track_id - 1) % len(ACCENTS)]
 
@@ -123,11 +123,11 @@ def draw_people(image: Image, people: Sequence[Person], layout: JointLayout) -> 
     style = Style.of(image)
     for person in sorted(people, key=lambda person: person.followed):
         _draw_skeleton(image, person, layout, style)
-    heads = [head(bounding_box(person.pose.keypoints)) for person in people]
+    heads = [head_rectangle(bounding_box(person.pose.keypoints)) for person in people]
     taken: list[Rectangle] = []
     for person in sorted(people, key=lambda person: bounding_box(person.pose.keypoints)[1]):
         _draw_label(image, person, style, heads, taken)
-    return [*taken, *(whole(bounding_box(person.pose.keypoints)) for person in people)]
+    return [*taken, *(body_rectangle(bounding_box(person.pose.keypoints)) for person in people)]
 
 
 def draw_note(image: Image, text: str) -> None:
@@ -165,7 +165,7 @@ def _draw_skeleton(image: Image, person: Person, layout: JointLayout, style: Sty
 
 def _draw_label(image: Image, person: Person, style: Style, heads: Sequence[Rectangle], taken: list[Rectangle]) -> None:
     """A pill above the head: the action with its probability as a bar, or a ring that fills while waiting."""
-    colour, size = accent(person), style.text
+    colour, size = person_colour(person), style.text
     name, value = label_text(person)
     number, small = f"#{person.track_id}", style.small(0.75)
     pad, circle, gap = round(0.55 * size), round(0.95 * size), round(0.45 * size)

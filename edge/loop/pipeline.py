@@ -19,8 +19,8 @@ from edge.loop.handoff import Handoff, Newest, Stopped
 from edge.loop.outcome import Limits, RunOutcome
 from edge.loop.pose_stage import PoseStage
 from edge.loop.turns import Turns
-from edge.sinks.outlet import Outlet
-from edge.sinks.outlets import Outlets
+from edge.sinks.sink_worker import SinkWorker
+from edge.sinks.sink_workers import SinkWorkers
 
 STOPPING_S = 8.0
 """A stage that has not ended so long after it was told to hangs in a driver, and is left behind."""
@@ -47,7 +47,7 @@ class Taken:
 
 
 class Pipeline:
-    """Runs a source through pose and action stage into outlets.
+    """Runs a source through pose and action stage into sinks.
 
     The stage that is slowest sets the pace of a recording, of which nothing is dropped. Of a live source the
     pose stage takes the newest frame; nothing else waits longer than the stage after it takes for one frame.
@@ -60,7 +60,7 @@ class Pipeline:
         source: Source,
         pose: PoseStage,
         action: ActionStage,
-        outlets: Sequence[Outlet],
+        sinks: Sequence[SinkWorker],
         history: LatencyHistory,
         *,
         limits: Limits,
@@ -69,7 +69,7 @@ class Pipeline:
         warn: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._source, self._pose, self._action = source, pose, action
-        self._outlets, self._history, self._limits, self._on_result = Outlets(outlets), history, limits, on_result
+        self._sinks, self._history, self._limits, self._on_result = SinkWorkers(sinks), history, limits, on_result
         self._frames: Handoff[Taken] = Newest() if source.live else Handoff(AHEAD)
         self._sightings: Handoff[tuple[Taken, Sighting]] = Handoff(0 if source.live else AHEAD)
         self._stopping, self._done = threading.Event(), threading.Event()
@@ -79,20 +79,20 @@ class Pipeline:
         self._turns, self._is_hanging = Turns(), False
 
     def stop(self) -> None:
-        """No new frames; those under way are finished, and outlets get them. From any thread, at any time."""
+        """No new frames; those under way are finished, and sinks get them. From any thread, at any time."""
         self._stopping.set()
         self._source.cancel()
         # A source that hangs in its driver must not be waited for.
         self._frames.end()
 
     def run(self) -> RunOutcome:
-        """Until the source ends, a limit is reached, an outlet has had enough, or :meth:`stop`.
+        """Until the source ends, a limit is reached, a sink has had enough, or :meth:`stop`.
 
-        Of a recording raises what outlets raise, what a stage raises that no restart helps, what ``accept`` raises,
-        and the source's error; outlets then keep nothing. A stage that keeps failing ends the run too, but what was
+        Of a recording raises what sinks raise, what a stage raises that no restart helps, what ``accept`` raises,
+        and the source's error; sinks then keep nothing. A stage that keeps failing ends the run too, but what was
         found until then is whole: see ``RunOutcome.ended_by``. So it is of a camera whatever a user can mend, and
-        outlets keep what they have at a mistake of our own too, which is raised. Stopped before the first frame,
-        outlets keep nothing.
+        sinks keep what they have at a mistake of our own too, which is raised. Stopped before the first frame,
+        sinks keep nothing.
         """
         before_s = sys.getswitchinterval()
         sys.setswitchinterval(HAND_OVER_S)
@@ -103,7 +103,7 @@ class Pipeline:
 
     def _run(self) -> RunOutcome:
         self._source.tell = self._tell
-        self._outlets.open(self.stop)
+        self._sinks.open(self.stop)
         start = time.perf_counter()
         watch = threading.Thread(target=self._watch, name="watch", daemon=True)
         stages = [
@@ -116,14 +116,14 @@ class Pipeline:
         ]
         try:
             self._start([watch, *stages])
-            self._outlets.work()
+            self._sinks.run_on_main_thread()
             self._done.wait()
         except KeyboardInterrupt:
             # A second Ctrl-C, because something does not answer. What there is, is whole.
             self.stop()
         self._done.set()
-        self._outlets.end(self._is_worthless)
-        hanging = self._outlets.join()
+        self._sinks.close(self._is_worthless)
+        hanging = self._sinks.join()
         deadline = time.monotonic() + (LOOK_S if self._is_hanging else STOPPING_S)
         for thread in stages:
             if thread.ident is not None:
@@ -132,8 +132,8 @@ class Pipeline:
         self._outcome.seconds = time.perf_counter() - start
         if isinstance(self._frames, Newest):
             self._outcome.dropped = self._frames.dropped
-        self._outcome.given_up = self._outlets.given_up
-        self._outcome.unwritten = self._outlets.unwritten
+        self._outcome.dropped_by_sink = self._sinks.dropped_by_sink
+        self._outcome.unwritten = self._sinks.unwritten
         return self._concluded()
 
     def _start(self, threads: Sequence[threading.Thread]) -> None:
@@ -161,7 +161,7 @@ class Pipeline:
             self.stop()
             self._sightings.end()
             if not self._done.wait(LOOK_S):  # for it is the action stage that hangs
-                self._outlets.end(self._is_worthless)
+                self._sinks.close(self._is_worthless)
                 self._done.set()
 
     def _concluded(self) -> RunOutcome:
@@ -174,14 +174,14 @@ class Pipeline:
         return self._outcome
 
     def _first_error(self) -> BaseException | None:
-        return self._error or self._outlets.error
+        return self._error or self._sinks.error
 
     def _is_kept_despite(self, error: BaseException) -> bool:
-        """Whether outlets keep what was found until then. A recording can be run again, a camera not asked again."""
+        """Whether sinks keep what was found until then. A recording can be run again, a camera not asked again."""
         return bool(self._outcome.frames) and (self._source.live or isinstance(error, StageError))
 
     def _is_worthless(self) -> bool:
-        """Whether outlets are to keep nothing, as the run stands."""
+        """Whether sinks are to keep nothing, as the run stands."""
         error = self._first_error()
         stopped_before_any = self._stopping.is_set() and not self._outcome.frames
         return stopped_before_any or (error is not None and not self._is_kept_despite(error))
@@ -237,7 +237,7 @@ class Pipeline:
     def _hand_on(self, result: FrameResult) -> None:
         outcome = self._outcome
         self._history.add(outcome.frames, result.latency_ms)
-        self._outlets.put(outcome.frames, result)
+        self._sinks.put(outcome.frames, result)
         outcome.frames += 1
         outcome.with_poses += bool(result.poses)
         outcome.failed += result.failure is not None
@@ -256,14 +256,14 @@ class Pipeline:
                 self._accept(self._outcome)
         except BaseException as error:  # noqa: BLE001 raised again by run(), which would otherwise wait for ever
             self._error = self._error or error
-        self._outlets.end(self._is_worthless)
+        self._sinks.close(self._is_worthless)
         self._done.set()
 
     def _tell(self, event: Event) -> None:
         self._count_told(1)
         if event.text is not None:
             self._warn(event.text)
-        self._outlets.tell(event)
+        self._sinks.put_event(event)
 
     def _count_told(self, events: int) -> None:
         # The source tells of what happens to it on a thread of its own.

@@ -23,7 +23,7 @@ LONGEST_TOPIC = 65_000
 """Bytes; a message has room for 65535, and more follows."""
 RETRY_S = 1, 30
 """Seconds between attempts to reach a broker that is away: at first, and at most."""
-LEAVING_S = 2.0
+CLOSE_TIMEOUT_S = 2.0
 """How long the last events are given to reach the broker."""
 
 
@@ -39,7 +39,7 @@ class Broker:
     encrypted: bool
 
 
-def broker(uri: str) -> Broker:
+def parse_broker(uri: str) -> Broker:
     """Of ``mqtt://user:password@host:1883/topic``, or mqtts:// for an encrypted connection."""
     try:
         parts = urlsplit(uri)
@@ -118,19 +118,19 @@ class _Publisher:
 
     def leave(self) -> None:
         """Wait a little for what is under way, and say good-bye."""
-        lost = self._under_way.wait(LEAVING_S)
+        lost = self._under_way.wait(CLOSE_TIMEOUT_S)
         self._left = True
         if lost:
             self._say(f"{lost} messages did not reach {self._name}")
         if self._client.is_connected():
             self._send_status("offline")
             if not lost:
-                self._under_way.wait(LEAVING_S)
+                self._under_way.wait(CLOSE_TIMEOUT_S)
         self._client.disconnect()
         # Waits for the client's thread, and that for an attempt to connect: a minute, where nobody answers.
         ending = threading.Thread(target=self._client.loop_stop, name="mqtt ending", daemon=True)
         ending.start()
-        ending.join(LEAVING_S)
+        ending.join(CLOSE_TIMEOUT_S)
 
     @property
     def _name(self) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 
 from edge.contract.layouts import JointLayout
 from edge.contract.types import Event, FrameResult, Person
-from edge.drawing.overlay import Overlay, accent, following_text
+from edge.drawing.overlay import Overlay, following_text, person_colour
 from edge.latency import DECISION, LatencyHistory
 from edge.power import power_w
 from edge.sinks.json_lines import event_record
@@ -23,9 +23,9 @@ WIDEST = 960
 """Images are sent no wider: a browser's window rarely is, and each pixel costs the board's time."""
 JPEG_QUALITY = 80
 SHOWN_EVENTS = 100
-STALLED_S = 2.0
+STALL_TIMEOUT_S = 2.0
 """Without a frame for so long there are none a second."""
-REPEATED_EVERY_S = 2.0
+REPEAT_INTERVAL_S = 2.0
 """While no frame comes the last image is sent so often: of a browser that has left nothing is known until it is sent
 something, and some show an image only once the next one begins."""
 RECENT_FRAMES = 300
@@ -35,7 +35,7 @@ RECENT_FRAMES = 300
 class Page:
     """What the page shows, kept for browsers to ask for. Images are drawn and coded only while somebody looks.
 
-    given_up: of :func:`edge.sinks.outlet.given_up`, asked whenever a browser asks.
+    dropped_by_sink: of :func:`edge.sinks.sink_worker.dropped_by_sink`, asked whenever a browser asks.
     """
 
     def __init__(
@@ -44,10 +44,10 @@ class Page:
         layout: JointLayout,
         history: LatencyHistory,
         source: str,
-        given_up: Callable[[], Mapping[str, int]] = dict,
+        dropped_by_sink: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         self._overlay, self._layout, self._history, self._source = overlay, layout, history, source
-        self._given_up = given_up
+        self._dropped_by_sink = dropped_by_sink
         self._changed = threading.Condition()
         self._events: deque[Event] = deque(maxlen=SHOWN_EVENTS)
         self._times: deque[float] = deque(maxlen=31)
@@ -67,7 +67,7 @@ class Page:
                 self._jpeg, self._number = jpeg, self._number + 1
             self._changed.notify_all()
 
-    def tell(self, event: Event) -> None:
+    def add_event(self, event: Event) -> None:
         """What began, ended or broke."""
         with self._changed:
             self._events.append(event)
@@ -87,7 +87,7 @@ class Page:
         try:
             while True:
                 with self._changed:
-                    self._changed.wait_for(lambda: self.ended or self._number > number, REPEATED_EVERY_S)  # noqa: B023
+                    self._changed.wait_for(lambda: self.ended or self._number > number, REPEAT_INTERVAL_S)  # noqa: B023
                     if self.ended:
                         return
                     jpeg, number, result = self._jpeg, self._number, self._result
@@ -109,7 +109,7 @@ class Page:
             events = [event_record(event) for event in reversed(self._events)]
             lost, watched = self._lost, viewer in self._viewers
         fps = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else 0.0
-        if times and time.monotonic() - times[-1] > STALLED_S:
+        if times and time.monotonic() - times[-1] > STALL_TIMEOUT_S:
             fps = 0.0
         return {
             "source": self._source,
@@ -122,7 +122,7 @@ class Page:
             "following": _following(result),
             "people": sorted(map(_person, result.people), key=itemgetter("track_id")) if result else [],
             "latency": {name: [round(row.p50_ms, 2), round(row.p90_ms, 2)] for name, row in rows.items()},
-            "given_up": self._given_up(),
+            "given_up": self._dropped_by_sink(),
             "dropout": self._dropout(result),
             "events": events,
         }
@@ -133,7 +133,7 @@ class Page:
         return {n: round(p, 3) for n, p in zip(self._layout.joints, result.joint_dropout.tolist(), strict=True)}
 
     def _coded(self, result: FrameResult) -> bytes:
-        image = self._overlay.picture(result)
+        image = self._overlay.render(result)
         if image.shape[1] > WIDEST:
             size = (WIDEST, round(image.shape[0] * WIDEST / image.shape[1]))
             image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
@@ -150,7 +150,7 @@ def _person(person: Person) -> dict[str, Any]:
         "track_id": person.track_id,
         "followed": person.followed,
         "fill": round(person.clip_fill, 2),
-        "colour": "#{2:02x}{1:02x}{0:02x}".format(*accent(person)),
+        "colour": "#{2:02x}{1:02x}{0:02x}".format(*person_colour(person)),
         "label": None if action is None else action.label,
         "score": None if action is None else round(action.score, 3),
     }

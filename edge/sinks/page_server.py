@@ -45,7 +45,7 @@ class PageAddress:
     token: str | None
 
 
-def page_address(text: str, token: str | None) -> PageAddress:
+def parse_page_address(text: str, token: str | None) -> PageAddress:
     """Of "8080" or "host:8080". Only this machine is served unless a host is given, and then only with a token."""
     host, _, port = text.rpartition(":")
     host = host.strip("[]") or "127.0.0.1"

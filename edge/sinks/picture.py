@@ -42,7 +42,7 @@ def picture_sink(path: Path, overlay: Overlay, clip_s: float) -> Iterator[Sink]:
         best = moments.best()
         if best is None:
             raise OutputError("there was no frame", where=path)
-        partial.write_bytes(cv2.imencode(path.suffix, overlay.picture(best))[1].tobytes())
+        partial.write_bytes(cv2.imencode(path.suffix, overlay.render(best))[1].tobytes())
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from edge.contract.types import FrameResult
 
 
-class Enough(Exception):
+class StopRequested(Exception):
     """Raised by a sink to end the run as if the source had ended."""
 
 

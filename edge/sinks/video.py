@@ -21,7 +21,7 @@ from edge.sinks.sink import Sink
 CODECS = ("avc1", "mp4v")
 """H.264 plays in browsers too, but OpenCV's wheels may not encode it; MPEG-4 they always do."""
 
-REPEATED_EVERY_S, LATE_S = 0.5, 2.0
+REPEAT_INTERVAL_S, REPEAT_DELAY_S = 0.5, 2.0
 """While a camera gives nothing its last frame is repeated so often, up to so long ago: more may be on its way."""
 
 SUFFIXES = (".mp4", ".mkv", ".avi", ".mov", ".webm")
@@ -46,8 +46,8 @@ def video_sink(
         _touch(partial)
         stream = _Stream(_open(partial, path, fps, size, codec), fps)
         try:
-            with repeated(stream.repeat, REPEATED_EVERY_S, "video repeats") if live else nullcontext():
-                yield lambda result: stream.write(overlay.picture(result), result.frame.time_s)
+            with repeated(stream.repeat, REPEAT_INTERVAL_S, "video repeats") if live else nullcontext():
+                yield lambda result: stream.write(overlay.render(result), result.frame.time_s)
         finally:
             stream.close()
         _check(partial, path, stream.written)
@@ -74,7 +74,7 @@ class _Stream:
     def repeat(self) -> None:
         """What is not told to have ended goes on, up to a moment ago."""
         with self._writing:
-            self._repeat_until(round((time.monotonic() - self._began_s - LATE_S) * self._fps))
+            self._repeat_until(round((time.monotonic() - self._began_s - REPEAT_DELAY_S) * self._fps))
 
     def _repeat_until(self, slot: int) -> None:
         while self._last is not None and self.written < slot:

@@ -14,13 +14,13 @@ import cv2
 from edge.contract.errors import OutputError
 from edge.contract.types import FrameResult
 from edge.drawing.overlay import Overlay
-from edge.sinks.sink import Enough, Sink
+from edge.sinks.sink import Sink, StopRequested
 
 TITLE = "skd-edge (q ends)"
-TRIAL = "import cv2, sys; cv2.namedWindow('trial'); cv2.waitKey(1); print('shown', flush=True); sys.stdin.read()"
+PROBE = "import cv2, sys; cv2.namedWindow('trial'); cv2.waitKey(1); print('shown', flush=True); sys.stdin.read()"
 """Until it is ended, or nobody is left who could."""
-TRIAL_S = 60.0
-LOOK_ELSEWHERE = "leave out show; --sinks.page 8080 shows the same in a browser"
+PROBE_TIMEOUT_S = 60.0
+NO_WINDOW_HINT = "leave out show; --sinks.page 8080 shows the same in a browser"
 LARGEST = (1280, 720)
 """Width and height in pixels with which the window opens at most; it can be drawn larger."""
 QUIT_KEYS = frozenset({ord("q"), 27})
@@ -28,11 +28,11 @@ QUIT_KEYS = frozenset({ord("q"), 27})
 
 @contextmanager
 def window_sink(overlay: Overlay) -> Iterator[Sink]:
-    """Shows every frame; raises Enough when q or Escape is pressed, or the window was closed.
+    """Shows every frame; raises StopRequested when q or Escape is pressed, or the window was closed.
 
     Raises OutputError where no window can be shown.
     """
-    with trial_window():
+    with probe_window():
         # Qt inside OpenCV complains of fonts that only its buttons would need.
         os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")
         # Without OpenCV's own row of buttons; by itself it would be 400 pixels wide.
@@ -43,14 +43,14 @@ def window_sink(overlay: Overlay) -> Iterator[Sink]:
         nonlocal was_there, was_sized
         # To show a frame would open a closed window again. Some builds of OpenCV never say that one is there.
         if was_there and not _is_there():
-            raise Enough
-        image = overlay.picture(result)
+            raise StopRequested
+        image = overlay.render(result)
         if not was_sized:
             was_sized = True
             cv2.resizeWindow(TITLE, *_fitting(image.shape[1], image.shape[0]))
         cv2.imshow(TITLE, image)
         if cv2.waitKey(1) & 0xFF in QUIT_KEYS:
-            raise Enough
+            raise StopRequested
         was_there = was_there or _is_there()
 
     try:
@@ -73,7 +73,7 @@ def _is_there() -> bool:
 
 
 @contextmanager
-def trial_window() -> Iterator[None]:
+def probe_window() -> Iterator[None]:
     """OutputError where no window can be shown; within the block a process of its own shows one.
 
     A process of its own, because where DISPLAY names a screen that does not answer, Qt inside OpenCV ends the process.
@@ -81,10 +81,10 @@ def trial_window() -> Iterator[None]:
     whoever comes meanwhile.
     """
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        raise OutputError("there is no screen to show a window on", hint=f"set DISPLAY, or {LOOK_ELSEWHERE}")
+        raise OutputError("there is no screen to show a window on", hint=f"set DISPLAY, or {NO_WINDOW_HINT}")
     # In a session of its own: Ctrl-C is for the run, which then ends in its own way.
     trial = subprocess.Popen(
-        [sys.executable, "-c", TRIAL],
+        [sys.executable, "-c", PROBE],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -92,8 +92,8 @@ def trial_window() -> Iterator[None]:
     )
     assert trial.stdout is not None
     try:
-        if not select.select([trial.stdout], [], [], TRIAL_S)[0]:
-            raise OutputError("the screen does not answer", hint=LOOK_ELSEWHERE)
+        if not select.select([trial.stdout], [], [], PROBE_TIMEOUT_S)[0]:
+            raise OutputError("the screen does not answer", hint=NO_WINDOW_HINT)
         if not trial.stdout.readline():
             raise _refused(trial.communicate()[1].decode(errors="replace"), trial.returncode)
         yield
@@ -104,6 +104,6 @@ def trial_window() -> Iterator[None]:
 
 def _refused(said: str, code: int) -> OutputError:
     if "not implemented" in said:
-        return OutputError("this OpenCV was built without windows", hint=LOOK_ELSEWHERE)
+        return OutputError("this OpenCV was built without windows", hint=NO_WINDOW_HINT)
     first = next((line.strip() for line in said.splitlines() if line.strip()), f"code {code}")
-    return OutputError(f"no window can be shown on this screen: {first}", hint=f"check DISPLAY; {LOOK_ELSEWHERE}")
+    return OutputError(f"no window can be shown on this screen: {first}", hint=f"check DISPLAY; {NO_WINDOW_HINT}")

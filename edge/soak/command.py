@@ -130,7 +130,7 @@ def run_soak(config: SoakConfig) -> tuple[Soaked, LatencyHistory, Interruption]:
     from edge.drawing.overlay import Overlay
     from edge.loop.outcome import Limits
     from edge.loop.pipeline import Pipeline
-    from edge.sinks.outlet import Outlet, Terms
+    from edge.sinks.sink_worker import SinkOptions, SinkWorker
 
     chance = random.Random(config.seed)
     listener, hanging = Listener(), HangingSink(chance)
@@ -140,14 +140,16 @@ def run_soak(config: SoakConfig) -> tuple[Soaked, LatencyHistory, Interruption]:
         # As `run` does; it also takes the memory of the largest batch.
         parts.student.require_agreement(parts.bundle)
         history, overlay, memory = LatencyHistory(30), Overlay(parts.pose.layout), Memory()
-        sinks: dict[str, tuple[Callable[[Any], object], Terms]] = {
-            "listener": (listener, Terms(kind="events")),
-            "drawing": (overlay.picture, Terms(images=True, annotated=True)),
-            "hanging": (hanging, Terms(images=True)),
+        sinks: dict[str, tuple[Callable[[Any], object], SinkOptions]] = {
+            "listener": (listener, SinkOptions(kind="events")),
+            "drawing": (overlay.render, SinkOptions(images=True, annotated=True)),
+            "hanging": (hanging, SinkOptions(images=True)),
         }
-        outlets = [Outlet(name, nullcontext(sink), terms, overlay, history) for name, (sink, terms) in sinks.items()]
+        workers = [
+            SinkWorker(name, nullcontext(sink), options, overlay, history) for name, (sink, options) in sinks.items()
+        ]
         limits = Limits(seconds=60 * config.minutes)
-        pipeline = Pipeline(parts.source, parts.pose, parts.action, outlets, history, limits=limits)
+        pipeline = Pipeline(parts.source, parts.pose, parts.action, workers, history, limits=limits)
         report_file = atomic_write(config.report) if config.report else nullcontext()
         with memory.watched(), interruptible(pipeline.stop) as stop, report_file as report:
             outcome = pipeline.run()

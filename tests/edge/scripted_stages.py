@@ -11,7 +11,7 @@ from edge.drawing.overlay import Overlay
 from edge.latency import LatencyHistory
 from edge.loop.outcome import Limits
 from edge.loop.pipeline import Pipeline
-from edge.sinks.outlet import Outlet, Terms
+from edge.sinks.sink_worker import SinkOptions, SinkWorker
 
 
 class Busy:
@@ -80,11 +80,11 @@ class Kept:
         self.results.append(result)
 
 
-def outlet(sink, name="test", **terms):
-    return Outlet(name, sink.opened(), Terms(**terms), Overlay(PENN), LatencyHistory(0))
+def worker(sink, name="test", **options):
+    return SinkWorker(name, sink.opened(), SinkOptions(**options), Overlay(PENN), LatencyHistory(0))
 
 
 def pipeline(source, pose, action, *sinks, limits=None, history=None, **more):
-    patient = not source.live
-    outlets = [sink if isinstance(sink, Outlet) else outlet(sink, patient=patient) for sink in sinks]
-    return Pipeline(source, pose, action, outlets, history or LatencyHistory(0), limits=limits or Limits(), **more)
+    lossless = not source.live
+    workers = [sink if isinstance(sink, SinkWorker) else worker(sink, lossless=lossless) for sink in sinks]
+    return Pipeline(source, pose, action, workers, history or LatencyHistory(0), limits=limits or Limits(), **more)

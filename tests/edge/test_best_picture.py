@@ -20,7 +20,7 @@ FPS = 5.0
 class Plain:
     """An overlay that draws nothing."""
 
-    def picture(self, given):
+    def render(self, given):
         return given.frame.image
 
 

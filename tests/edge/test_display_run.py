@@ -23,7 +23,7 @@ from edge.image_memory import SPARE
 from edge.latency import LatencyHistory
 from edge.loop.outcome import Limits
 from edge.loop.pipeline import Pipeline
-from edge.sinks.outlet import Outlet, Terms
+from edge.sinks.sink_worker import SinkOptions, SinkWorker
 
 NOISE = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
 
@@ -94,7 +94,7 @@ class Noted(Frames):
 
 
 def watched(bundle_folder, frames, pose_s, show_s):
-    """The watcher, the run, the outlet, and the milliseconds within which each frame was asked for and displayed."""
+    """The watcher, the run, the worker, and the milliseconds within which each frame was asked for and displayed."""
     action, overlay, history = action_stage(read_bundle(bundle_folder)), Overlay(See.layout), LatencyHistory(0)
     watcher, source, within_ms = Watcher(overlay), Noted(frames), []
     watcher.show = lambda result: time.sleep(show_s)
@@ -103,16 +103,16 @@ def watched(bundle_folder, frames, pose_s, show_s):
         watcher(result)
         within_ms.append(1000 * (time.perf_counter() - source.asked[result.frame.index]))
 
-    outlet = Outlet("display", nullcontext(sink), Terms(images=True, annotated=True), overlay, history)
-    outcome = Pipeline(Stamped(source), See(pose_s), action, [outlet], history, limits=Limits()).run()
+    worker = SinkWorker("display", nullcontext(sink), SinkOptions(images=True, annotated=True), overlay, history)
+    outcome = Pipeline(Stamped(source), See(pose_s), action, [worker], history, limits=Limits()).run()
     action.close()
-    return watcher, outcome, outlet, within_ms
+    return watcher, outcome, worker, within_ms
 
 
 def test_a_frame_is_as_old_as_what_was_done_with_it_took(bundle_folder):
     # 0.12 s in the pose stage and 0.05 s to show; what a busy machine adds is in the other bound.
-    watcher, outcome, outlet, within_ms = watched(bundle_folder, frames=12, pose_s=0.12, show_s=0.05)
-    assert watcher.shown == outcome.frames - outlet.dropped >= 2
+    watcher, outcome, worker, within_ms = watched(bundle_folder, frames=12, pose_s=0.12, show_s=0.05)
+    assert watcher.shown == outcome.frames - worker.dropped >= 2
     assert len(watcher.ages_ms) == len(within_ms)
     assert all(169.9 <= age <= within + 0.2 for age, within in zip(watcher.ages_ms, within_ms, strict=True))
 

@@ -132,7 +132,7 @@ def test_frames_too_far_apart_for_any_decision_are_said_to_be_so(capsys, tmp_pat
 
 
 def test_what_an_output_was_too_slow_for_is_said(capsys, tmp_path):
-    outcome = RunOutcome(frames=9, seconds=1.0, given_up={"video": 4})
+    outcome = RunOutcome(frames=9, seconds=1.0, dropped_by_sink={"video": 4})
     conclude(RunConfig("0", tmp_path), outcome, LatencyHistory(0))
     assert "output video was too slow for 4 results: newer ones took their place" in capsys.readouterr().err
 

@@ -8,14 +8,14 @@ from contextlib import contextmanager
 import pytest
 from parts import Frames, action_stage
 from people import PENN
-from scripted_stages import Kept, Scripted, Slow, outlet, pipeline
+from scripted_stages import Kept, Scripted, Slow, pipeline, worker
 
 from edge.contract.bundle import read_bundle
 from edge.contract.errors import OutputError, SourceError, StageError
 from edge.drawing.overlay import Overlay
 from edge.latency import LatencyHistory
-from edge.sinks.outlet import Outlet, Terms
-from edge.sinks.sink import Enough
+from edge.sinks.sink import StopRequested
+from edge.sinks.sink_worker import SinkOptions, SinkWorker
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def action(bundle_folder):
 
 
 def test_a_sink_that_has_enough_ends_the_run_as_its_source_would(action):
-    window, other = Kept(error_at=(3, Enough())), Kept()
+    window, other = Kept(error_at=(3, StopRequested())), Kept()
     outcome = pipeline(Frames(500, pause_s=0.001), Scripted(), action, window, other).run()
     assert 3 <= outcome.frames < 60 and outcome.ended_by is None and other.left == "well"
 
@@ -76,7 +76,7 @@ def test_a_full_disk_ends_the_run_and_leaves_nothing(action):
 @pytest.mark.parametrize("mistake", [OutputError("no space"), ZeroDivisionError()])
 def test_of_a_camera_what_other_outputs_have_is_kept_for_it_cannot_be_had_again(action, mistake):
     full, other = Kept(error_at=(5, mistake)), Kept()
-    running = pipeline(Frames(500, live=True, pause_s=0.005), Scripted(), action, outlet(full, "full"), other)
+    running = pipeline(Frames(500, live=True, pause_s=0.005), Scripted(), action, worker(full, "full"), other)
     if isinstance(mistake, OutputError):
         outcome = running.run()
         assert outcome.ended_by is mistake and outcome.unwritten == ("full",)
@@ -93,7 +93,7 @@ def test_an_output_that_cannot_be_opened_is_an_error_before_the_first_frame(acti
         yield
 
     pose, other, later, start = Scripted(), Kept(), Kept(), time.monotonic()
-    broken = Outlet("broken", refused(), Terms(), Overlay(PENN), LatencyHistory(0))
+    broken = SinkWorker("broken", refused(), SinkOptions(), Overlay(PENN), LatencyHistory(0))
     with pytest.raises(OutputError, match="no such folder"):
         pipeline(Frames(5), pose, action, other, broken, later).run()
     assert not pose.looked and other.left not in (None, "well")
@@ -160,7 +160,7 @@ def test_a_window_runs_on_the_thread_that_runs_the_pipeline(action):
     threads = set()
     window = Kept()
     window.take = lambda result: threads.add(threading.current_thread())
-    pipeline(Frames(20), Scripted(), action, outlet(window, images=True, here=True)).run()
+    pipeline(Frames(20), Scripted(), action, worker(window, images=True, on_main_thread=True)).run()
     assert threads == {threading.main_thread()}
 
 
@@ -170,7 +170,7 @@ def test_what_had_begun_ends_with_the_run(action):
         yield events.append
 
     events = []
-    told = Outlet("events", listening(), Terms(kind="events"), Overlay(PENN), LatencyHistory(0))
+    told = SinkWorker("events", listening(), SinkOptions(kind="events"), Overlay(PENN), LatencyHistory(0))
     pipeline(Frames(60), Scripted(), action, told).run()
     kinds = [event.kind for event in events]
     assert kinds[0] == "person_entered" and kinds[-1] == "person_left"
@@ -184,7 +184,7 @@ def test_a_window_that_cannot_be_opened_is_an_error_before_the_first_frame(actio
         yield
 
     pose, other = Scripted(), Kept()
-    window = Outlet("window", refused(), Terms(here=True), Overlay(PENN), LatencyHistory(0))
+    window = SinkWorker("window", refused(), SinkOptions(on_main_thread=True), Overlay(PENN), LatencyHistory(0))
     with pytest.raises(OutputError, match="no screen"):
         pipeline(Frames(5), pose, action, other, window).run()
     assert not pose.looked and other.left not in (None, "well")
@@ -197,9 +197,9 @@ def test_a_window_is_closed_where_a_later_output_cannot_be_opened(action):
         yield
 
     window = Kept()
-    broken = Outlet("broken", refused(), Terms(), Overlay(PENN), LatencyHistory(0))
+    broken = SinkWorker("broken", refused(), SinkOptions(), Overlay(PENN), LatencyHistory(0))
     with pytest.raises(OutputError, match="no such folder"):
-        pipeline(Frames(5), Scripted(), action, outlet(window, here=True), broken).run()
+        pipeline(Frames(5), Scripted(), action, worker(window, on_main_thread=True), broken).run()
     assert window.left not in (None, "well") and not window.results
 
 
@@ -246,7 +246,7 @@ def test_a_student_that_never_answers_ends_the_run_too(monkeypatch):
     kept, freed, action = Kept(), threading.Event(), Slow(0)
     plain = action.act
     action.act = lambda seen: (seen.frame.index == 3 and freed.wait()) or plain(seen)
-    window = outlet(Kept(), "window", here=True)
+    window = worker(Kept(), "window", on_main_thread=True)
     outcome = pipeline(Frames(50), Scripted(), action, window, kept).run()
     assert "action" in outcome.hanging and "action stage has been at one frame" in str(outcome.ended_by)
     assert outcome.frames == len(kept.results) == 3 and kept.left == "well"

@@ -12,7 +12,7 @@ from ports import free_port
 
 from edge.contract.errors import ConfigError
 from edge.contract.types import Event
-from edge.sinks.mqtt import Broker, broker, mqtt_sink
+from edge.sinks.mqtt import Broker, mqtt_sink, parse_broker
 
 mqtt = pytest.importorskip("paho.mqtt.client", reason="pip install 'skd-edge[mqtt]'")
 
@@ -26,19 +26,19 @@ mqtt = pytest.importorskip("paho.mqtt.client", reason="pip install 'skd-edge[mqt
     ],
 )
 def test_a_broker_is_named_as_mqtt_users_do(uri, expected):
-    assert broker(uri) == expected
+    assert parse_broker(uri) == expected
 
 
 @pytest.mark.parametrize("uri", ["host", "http://host", "mqtt://", "mqtt://host:port", "mqtt://[", "mqtt://a..b"])
 def test_what_is_no_broker_is_refused(uri):
     with pytest.raises(ConfigError, match="mqtt://host"):
-        broker(uri)
+        parse_broker(uri)
 
 
 @pytest.mark.parametrize("topic", ["a/+", "a%23", "a?b", "a" * 65_001])
 def test_a_topic_that_no_message_can_have_is_refused(topic):
     with pytest.raises(ConfigError, match="cannot be published to"):
-        broker(f"mqtt://host/{topic}")
+        parse_broker(f"mqtt://host/{topic}")
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ def test_a_broker_that_goes_and_comes_back_is_said_once_each(mosquitto, monkeypa
 
 
 def test_a_broker_that_does_not_even_refuse_keeps_nobody_waiting(monkeypatch):
-    monkeypatch.setattr("edge.sinks.mqtt.LEAVING_S", 0.3)
+    monkeypatch.setattr("edge.sinks.mqtt.CLOSE_TIMEOUT_S", 0.3)
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         waiting = [socket.socket() for _ in range(4)]
         for one in waiting:

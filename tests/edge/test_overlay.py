@@ -8,7 +8,7 @@ from people import PENN, action, person, result
 
 from edge.contract.layouts import LAYOUTS
 from edge.contract.types import Person, Pose
-from edge.drawing.label_placement import head, place
+from edge.drawing.label_placement import head_rectangle, place
 from edge.drawing.overlay import LEFT, RIGHT, Overlay
 from edge.loop.joint_dropout import JointDropout
 
@@ -16,7 +16,7 @@ from edge.loop.joint_dropout import JointDropout
 def drawn(*people, image=None, layout=PENN):
     """The annotated picture, and where (H, W) it differs from the plain one."""
     given = result(*people, image=image)
-    picture = Overlay(layout).picture(given)
+    picture = Overlay(layout).render(given)
     return picture, (picture != given.frame.image).any(axis=2)
 
 
@@ -27,7 +27,7 @@ def near(picture, colour, tolerance=60):
 def test_the_source_picture_is_left_alone_and_the_copy_has_its_shape():
     given = result(person(does=action(0.9)))
     before = given.frame.image.copy()
-    picture = Overlay(PENN).picture(given)
+    picture = Overlay(PENN).render(given)
     np.testing.assert_array_equal(given.frame.image, before)
     assert picture.shape == before.shape and picture.dtype == np.uint8 and not np.shares_memory(picture, before)
 
@@ -69,7 +69,7 @@ def test_labels_cover_neither_each_other_nor_heads(apart):
     boxes = [(400 + apart * n, 250 + 12 * (n % 2), 500 + apart * n, 450 + 12 * (n % 2)) for n in range(3)]
     taken = []
     for box in boxes:
-        taken.append((*place((190, 40), box, (1280, 720), 5, [head(box) for box in boxes], taken), 190, 40))
+        taken.append((*place((190, 40), box, (1280, 720), 5, [head_rectangle(box) for box in boxes], taken), 190, 40))
     # The heads are points at the top of the bodies, in the middle of their 100 pixels.
     heads = [tuple(p.pose.keypoints[0, :2]) for p in people]
     for i, (x, y, width, height) in enumerate(taken):
@@ -113,15 +113,15 @@ def test_every_layout_can_be_drawn(name):
 
 def test_a_picture_is_drawn_once_however_many_ask_for_it():
     overlay, first, second = Overlay(PENN), result(person()), result(person())
-    assert overlay.picture(first) is overlay.picture(first)
-    assert overlay.picture(second) is not overlay.picture(first)
+    assert overlay.render(first) is overlay.render(first)
+    assert overlay.render(second) is not overlay.render(first)
 
 
 def corner(dropout, *people, size=(480, 640)):
     """The lower right quarter of the picture, and whether something was drawn there."""
     image = np.full((*size, 3), 128, np.uint8)
     given = replace(result(*people, image=image), joint_dropout=np.array(dropout, np.float32))
-    picture = Overlay(PENN).picture(given)[size[0] // 2 :, size[1] // 2 :]
+    picture = Overlay(PENN).render(given)[size[0] // 2 :, size[1] // 2 :]
     return picture, bool((picture != 128).any())
 
 
@@ -135,8 +135,8 @@ def test_the_panel_steps_aside_for_people_and_their_labels():
     for name, x, y in (("nobody", 250, 150), ("lower right", 560, 300), ("right", 540, 60)):
         people = [person(x=x, y=y, scale=0.8)] + ([person(2, x=560, y=320, scale=0.8)] if name == "right" else [])
         given = replace(result(*people, image=np.full((480, 640, 3), 128, np.uint8)), joint_dropout=missed)
-        bare = Overlay(PENN).picture(replace(given, joint_dropout=None))
-        rows, columns = np.nonzero((Overlay(PENN).picture(given) != bare).any(axis=2))
+        bare = Overlay(PENN).render(replace(given, joint_dropout=None))
+        rows, columns = np.nonzero((Overlay(PENN).render(given) != bare).any(axis=2))
         corners[name] = (columns.mean() > 320, rows.mean() > 240)
     assert corners == {"nobody": (True, True), "lower right": (True, False), "right": (False, False)}
 
@@ -148,7 +148,7 @@ def test_no_text_is_smaller_than_what_can_be_read(monkeypatch, size):
         monkeypatch.setattr(f"{module}.write", lambda image, text, x, y, height, colour: sizes.append(height))
     image = np.full((*size, 3), 128, np.uint8)
     given = result(person(does=action(0.9)), image=image)
-    Overlay(PENN).picture(replace(given, joint_dropout=np.full(13, 0.5, np.float32)))
+    Overlay(PENN).render(replace(given, joint_dropout=np.full(13, 0.5, np.float32)))
     # Below 8 pixels OpenCV's letters run into each other.
     assert len(sizes) >= 4 and min(sizes) >= 8
 
@@ -169,7 +169,7 @@ def test_of_many_joints_that_are_missed_the_worst_are_shown_inside_the_picture()
     layout = LAYOUTS["blazepose-33"]
     keypoints = np.ones((33, 3), np.float32) * 40
     given = result(Person(1, Pose(keypoints, 0.9)), image=small)
-    assert Overlay(layout).picture(replace(given, joint_dropout=np.full(33, 0.5, np.float32))).shape == small.shape
+    assert Overlay(layout).render(replace(given, joint_dropout=np.full(33, 0.5, np.float32))).shape == small.shape
 
 
 def test_who_is_not_followed_has_no_colours_and_says_so():

@@ -56,8 +56,8 @@ def test_the_state_has_people_latencies_events_and_joints_that_are_missed():
         dropout = np.zeros(13, np.float32)
         dropout[2] = 0.5
         show(replace(given, joint_dropout=dropout, following=Following("largest", 3)))
-        page.tell(Event("person_entered", 1.0, 3))
-        page.tell(Event("source_lost", 2.0, text="gone"))
+        page.add_event(Event("person_entered", 1.0, 3))
+        page.add_event(Event("source_lost", 2.0, text="gone"))
         state = json.loads(get(url + "state")[2])
     assert state["people"] == [
         {"track_id": 3, "followed": True, "fill": 1.0, "colour": "#ffd34d", "label": "jumping_jacks", "score": 0.87},
@@ -76,7 +76,7 @@ def test_a_camera_that_gives_nothing_gives_no_frames_a_second(monkeypatch):
             show(result(n=n))
             time.sleep(0.01)
         assert page.state()["fps"] > 10
-        monkeypatch.setattr("edge.sinks.page.STALLED_S", 0.05)
+        monkeypatch.setattr("edge.sinks.page.STALL_TIMEOUT_S", 0.05)
         time.sleep(0.1)
         assert page.state()["fps"] == 0
 
@@ -104,7 +104,7 @@ def test_the_stream_is_frames_that_follow_each_other():
 
 
 def test_while_the_camera_gives_nothing_its_last_frame_is_sent_and_who_has_left_is_noticed(monkeypatch):
-    monkeypatch.setattr("edge.sinks.page.REPEATED_EVERY_S", 0.05)
+    monkeypatch.setattr("edge.sinks.page.REPEAT_INTERVAL_S", 0.05)
     with serving() as (page, show, url):
         for number in (3, 5):  # nobody looks yet
             show(result(n=number, image=videos.image(number, 640)))
@@ -195,8 +195,8 @@ def test_a_real_browser_shows_the_frame_the_people_and_the_events(tmp_path):
     for n in range(10):
         history.add(n, {"pose": 12.5, DECISION: 20.0})
     with serving(history=history) as (page, show, url):
-        page.tell(Event("action_started", 12.5, 1, "jumping_jacks", 0.8))
-        page.tell(Event("person_left", 3662.0, 2, since_s=1.0))
+        page.add_event(Event("action_started", 12.5, 1, "jumping_jacks", 0.8))
+        page.add_event(Event("person_left", 3662.0, 2, since_s=1.0))
         stop = shown(show, 60)
         flags = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run")
         profile, screenshot = tmp_path / "profile", tmp_path / "page.png"

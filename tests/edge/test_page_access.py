@@ -11,7 +11,7 @@ from edge.contract.errors import ConfigError, OutputError
 from edge.drawing.overlay import Overlay
 from edge.latency import LatencyHistory
 from edge.sinks.page import Page
-from edge.sinks.page_server import PageAddress, page_address, page_sink
+from edge.sinks.page_server import PageAddress, page_sink, parse_page_address
 
 
 def refused(url, **headers):
@@ -32,25 +32,25 @@ def refused(url, **headers):
     ],
 )
 def test_this_machine_alone_is_served_unless_asked(text, token, expected):
-    assert page_address(text, token) == expected
+    assert parse_page_address(text, token) == expected
 
 
 def test_other_machines_need_a_token_and_no_two_runs_have_the_same():
-    first, second = page_address("0.0.0.0:8080", None), page_address("0.0.0.0:8080", None)
+    first, second = parse_page_address("0.0.0.0:8080", None), parse_page_address("0.0.0.0:8080", None)
     assert first.token and second.token and first.token != second.token and len(first.token) >= 16
 
 
 @pytest.mark.parametrize("text", ["", "page", "host:", "0.0.0.0:99999", "8080:host"])
 def test_what_is_no_address_is_refused(text):
     with pytest.raises(ConfigError, match="8080"):
-        page_address(text, None)
+        parse_page_address(text, None)
 
 
 @pytest.mark.parametrize("token", ["", "a b", "a;b", "a&b", "a/b", "\u20ac", "a\nb"])
 def test_a_token_that_lets_everybody_in_or_no_cookie_carries_is_refused(token):
     with pytest.raises(ConfigError, match="page_token"):
-        page_address("0.0.0.0:8080", token)
-    assert page_address("0.0.0.0:8080", "a-Z_0.9~").token == "a-Z_0.9~"
+        parse_page_address("0.0.0.0:8080", token)
+    assert parse_page_address("0.0.0.0:8080", "a-Z_0.9~").token == "a-Z_0.9~"
 
 
 def test_without_the_token_nothing_is_shown_and_a_cookie_carries_it_on():
@@ -107,7 +107,7 @@ def test_the_page_is_served_on_ipv6_too():
     except OSError:
         pytest.skip("no IPv6 here")
     page, said = Page(Overlay(PENN), PENN, LatencyHistory(0), "camera of this test"), []
-    with page_sink(page, page_address("[::1]:0", None), said.append):
+    with page_sink(page, parse_page_address("[::1]:0", None), said.append):
         assert said[0].startswith("http://[::1]:") and get(said[0] + "state")[0] == 200
 
 

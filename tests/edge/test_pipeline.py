@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from parts import Frames, action_stage
-from scripted_stages import Kept, Scripted, Slow, outlet, pipeline
+from scripted_stages import Kept, Scripted, Slow, pipeline, worker
 
 from edge.contract.bundle import read_bundle
 from edge.contract.types import Event
@@ -96,8 +96,8 @@ def test_of_a_live_source_what_came_too_late_is_counted_not_looked_at():
 def test_a_consumer_that_takes_nothing_for_a_while_slows_nobody_and_misses_no_event(action):
     slow, quick, release = Kept(), Kept(), threading.Event()
     slow.busy = release.wait
-    outlets = outlet(slow, "slow", images=True), outlet(quick, "quick", images=True)
-    running = pipeline(Frames(100, live=True, pause_s=0.005), Scripted(), action, *outlets)
+    workers = worker(slow, "slow", images=True), worker(quick, "quick", images=True)
+    running = pipeline(Frames(100, live=True, pause_s=0.005), Scripted(), action, *workers)
     # By then all frames were looked at; had the loop waited, this would never come.
     ended = running._done.set
     running._done.set = lambda: (ended(), release.set())
@@ -106,16 +106,16 @@ def test_a_consumer_that_takes_nothing_for_a_while_slows_nobody_and_misses_no_ev
     told = [event.kind for result in slow.results for event in result.events]
     assert told.count("person_entered") == 1
     # Of those looked at each got what it got, and gave up the rest.
-    assert outcome.given_up["slow"] == outcome.frames - 2
-    assert outcome.given_up.get("quick", 0) == outcome.frames - len(quick.results)
+    assert outcome.dropped_by_sink["slow"] == outcome.frames - 2
+    assert outcome.dropped_by_sink.get("quick", 0) == outcome.frames - len(quick.results)
 
 
 def test_a_consumer_that_hangs_is_left_behind_and_named(action, monkeypatch):
-    monkeypatch.setattr("edge.sinks.outlet.CLOSING_S", 0.2)
+    monkeypatch.setattr("edge.sinks.sink_worker.CLOSE_TIMEOUT_S", 0.2)
     hanging, other, release = Kept(), Kept(), threading.Event()
     hanging.busy = release.wait
     source = Frames(50, live=True, pause_s=0.002)
-    outcome = pipeline(source, Scripted(), action, outlet(hanging), outlet(other)).run()
+    outcome = pipeline(source, Scripted(), action, worker(hanging), worker(other)).run()
     assert outcome.frames == len(other.results) > 1 and outcome.hanging == ("test",) and other.left == "well"
     release.set()
 

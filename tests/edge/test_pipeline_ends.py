@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from parts import Frames
-from scripted_stages import Kept, Scripted, Slow, outlet, pipeline
+from scripted_stages import Kept, Scripted, Slow, pipeline, worker
 
 from edge.capture.live import Live
 from edge.capture.source import CaptureConfig
@@ -54,14 +54,14 @@ def test_events_of_source_and_loop_are_counted_however_threads_take_turns():
 
 
 def test_what_a_hanging_consumer_missed_is_bounded(monkeypatch):
-    monkeypatch.setattr("edge.sinks.outlet.MAX_EVENTS", 20)
+    monkeypatch.setattr("edge.sinks.sink_worker.MAX_EVENTS", 20)
     kept = Kept()
-    waiting = outlet(kept, images=True)
+    waiting = worker(kept, images=True)
     for number in range(50):
         event = Event("person_entered", float(number), number)
         waiting.put(number, FrameResult(Frame(number, float(number), BLACK), (), {}, events=(event, event)))
     waiting.open()
-    waiting.end(failed=False)
+    waiting.close(failed=False)
     assert waiting.join()
     # The newest; that some are missing is told by their numbers.
     (result,) = kept.results
@@ -111,10 +111,10 @@ def test_a_limit_in_seconds_holds_while_the_camera_is_away_too():
 
 def test_a_second_ctrl_c_that_comes_out_of_a_window_leaves_nothing_to_wait_for():
     kept = Kept(error_at=(0, KeyboardInterrupt()))
-    window = outlet(kept, images=True, here=True)
+    window = worker(kept, images=True, on_main_thread=True)
     window.open()
     window.put(0, FrameResult(Frame(0, 0.0, BLACK), (), {}))
     with pytest.raises(KeyboardInterrupt):
-        window.work()
+        window.run()
     begin = time.monotonic()
     assert window.join() and time.monotonic() - begin < 1

@@ -270,7 +270,7 @@ def test_a_file_that_was_not_finished_is_an_error_and_not_said_to_be_written(
 
     monkeypatch.setitem(SCHEMES, "test", lambda rest, config: LiveSource(None))
     monkeypatch.setattr("os._exit", leave)
-    monkeypatch.setattr("edge.sinks.outlet.CLOSING_S", 1.0)
+    monkeypatch.setattr("edge.sinks.sink_worker.CLOSE_TIMEOUT_S", 1.0)
     monkeypatch.setattr("edge.sinks.json_lines.json_lines_sink", hanging)
     arguments = ("run", "--source", "test://", "--bundle", bundle_folder, "--sinks.json", found, "--record", poses)
     with pytest.raises(SystemExit) as left:

@@ -26,7 +26,7 @@ from edge.sinks.window import window_sink
 class Plain:
     """An overlay that draws nothing, so that frames can be told apart."""
 
-    def picture(self, result):
+    def render(self, result):
         return result.frame.image
 
 
@@ -73,8 +73,8 @@ def test_a_frame_lasts_until_the_next_one_so_that_slow_cameras_play_at_the_speed
 
 
 def test_while_a_camera_is_away_its_last_frame_is_written_on_as_time_passes(tmp_path, monkeypatch):
-    monkeypatch.setattr("edge.sinks.video.REPEATED_EVERY_S", 0.02)
-    monkeypatch.setattr("edge.sinks.video.LATE_S", 0.5)
+    monkeypatch.setattr("edge.sinks.video.REPEAT_INTERVAL_S", 0.02)
+    monkeypatch.setattr("edge.sinks.video.REPEAT_DELAY_S", 0.5)
     path, written, start = tmp_path / "a.mp4", [], time.monotonic()
 
     class Noting:
@@ -102,8 +102,8 @@ def test_while_a_camera_is_away_its_last_frame_is_written_on_as_time_passes(tmp_
 
 
 def test_without_a_frame_there_is_none_to_repeat(tmp_path, monkeypatch):
-    monkeypatch.setattr("edge.sinks.video.REPEATED_EVERY_S", 0.01)
-    monkeypatch.setattr("edge.sinks.video.LATE_S", 0.0)
+    monkeypatch.setattr("edge.sinks.video.REPEAT_INTERVAL_S", 0.01)
+    monkeypatch.setattr("edge.sinks.video.REPEAT_DELAY_S", 0.0)
     path = tmp_path / "a.mp4"
     with video_sink(path, Plain(), fps=1, size=(320, 240), live=True) as sink:
         time.sleep(0.1)

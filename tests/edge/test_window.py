@@ -17,7 +17,7 @@ from people import PENN
 
 from edge.contract.errors import OutputError
 from edge.drawing.overlay import Overlay
-from edge.sinks.window import TITLE, trial_window, window_sink
+from edge.sinks.window import TITLE, probe_window, window_sink
 
 HAS_WINDOWS = "GUI:                           NONE" not in cv2.getBuildInformation()
 
@@ -28,7 +28,7 @@ import sys, time
 from people import PENN, action, person, result
 import numpy as np
 from edge.drawing.overlay import Overlay
-from edge.sinks.sink import Enough
+from edge.sinks.sink import StopRequested
 from edge.sinks.window import window_sink
 with window_sink(Overlay(PENN)) as show:
     end = time.monotonic() + 60
@@ -36,7 +36,7 @@ with window_sink(Overlay(PENN)) as show:
     while time.monotonic() < end:
         try:
             show(result(person(does=action(0.9)), image=image))
-        except Enough:
+        except StopRequested:
             print("enough", flush=True)
             break
         time.sleep(0.02)
@@ -168,7 +168,7 @@ OPENS = """
 import cv2
 import numpy
 from edge.sinks import window
-window.TRIAL = window.TRIAL.replace("waitKey(1);", "waitKey(1); import os, signal; os.kill({server}, signal.SIGSTOP);")
+window.PROBE = window.PROBE.replace("waitKey(1);", "waitKey(1); import os, signal; os.kill({server}, signal.SIGSTOP);")
 with window.window_sink(overlay=None):
     cv2.imshow(window.TITLE, numpy.zeros((360, 480, 3), numpy.uint8))
     cv2.waitKey(1)
@@ -199,16 +199,16 @@ def test_the_trial_holds_the_screen_until_the_window_is_there(tmp_path):
 
 def test_an_opencv_without_windows_is_said_to_be_one(monkeypatch):
     monkeypatch.setenv("DISPLAY", ":0")
-    monkeypatch.setattr("edge.sinks.window.TRIAL", "raise SystemExit('The function is not implemented. Rebuild')")
-    with pytest.raises(OutputError, match="built without windows"), trial_window():
+    monkeypatch.setattr("edge.sinks.window.PROBE", "raise SystemExit('The function is not implemented. Rebuild')")
+    with pytest.raises(OutputError, match="built without windows"), probe_window():
         pass
 
 
 def test_a_screen_that_never_answers_is_given_up(monkeypatch):
     monkeypatch.setenv("DISPLAY", ":0")
-    monkeypatch.setattr("edge.sinks.window.TRIAL", "import time; time.sleep(60)")
-    monkeypatch.setattr("edge.sinks.window.TRIAL_S", 0.2)
-    with pytest.raises(OutputError, match="does not answer"), trial_window():
+    monkeypatch.setattr("edge.sinks.window.PROBE", "import time; time.sleep(60)")
+    monkeypatch.setattr("edge.sinks.window.PROBE_TIMEOUT_S", 0.2)
+    with pytest.raises(OutputError, match="does not answer"), probe_window():
         pass
 
 

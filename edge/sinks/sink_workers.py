@@ -1,0 +1,81 @@
+"""All sinks of a run: opened together or not at all, fed with everything, closed once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+from edge.contract.types import Event, FrameResult
+from edge.sinks.sink_worker import SinkWorker, dropped_by_sink
+
+
+class SinkWorkers:
+    """Fan out results and events to every :class:`edge.sinks.sink_worker.SinkWorker`."""
+
+    def __init__(self, workers: Sequence[SinkWorker]) -> None:
+        self._workers = workers
+        self._closing, self._closed = threading.Lock(), False
+
+    def open(self, on_stop: Callable[[], None]) -> None:
+        """Open all, in order. on_stop: called when one fails or requests the end of the run.
+
+        Raises what opening one raises; those opened before it discard their files.
+        """
+        started: list[SinkWorker] = []
+        try:
+            for worker in self._workers:
+                worker.on_stop = on_stop
+                started.append(worker)
+                worker.open()
+        except BaseException:
+            for worker in started:
+                worker.close(failed=True)
+            for worker in started:
+                if worker.options.on_main_thread:
+                    worker.run()
+                worker.join()
+            raise
+
+    def run_on_main_thread(self) -> None:
+        """Run the sinks that need this thread, such as a window, until they are closed."""
+        for worker in self._workers:
+            if worker.options.on_main_thread:
+                worker.run()
+
+    def put(self, frame: int, result: FrameResult) -> None:
+        """Queue the result of the run's n-th frame. Blocks while the queue of a lossless sink is full."""
+        for worker in self._workers:
+            worker.put(frame, result)
+
+    def put_event(self, event: Event) -> None:
+        """Queue an event that belongs to no frame. Never blocks."""
+        for worker in self._workers:
+            worker.put_event(event)
+
+    def close(self, failed: Callable[[], bool]) -> None:
+        """End all queues, once, from any thread. failed: asked once whether sinks discard what they have written."""
+        with self._closing:
+            if not self._closed:
+                self._closed = True
+                is_failed = failed()
+                for worker in self._workers:
+                    worker.close(failed=is_failed)
+
+    def join(self) -> list[str]:
+        """Wait until all are closed. Returns the names of those that hang."""
+        return [worker.name for worker in self._workers if not worker.join()]
+
+    @property
+    def error(self) -> Exception | None:
+        """What the first sink that failed raised."""
+        return next((worker.error for worker in self._workers if worker.error is not None), None)
+
+    @property
+    def unwritten(self) -> tuple[str, ...]:
+        """Names of the sinks that failed."""
+        return tuple(worker.name for worker in self._workers if worker.error is not None)
+
+    @property
+    def dropped_by_sink(self) -> dict[str, int]:
+        """See :func:`edge.sinks.sink_worker.dropped_by_sink`."""
+        return dropped_by_sink(self._workers)
