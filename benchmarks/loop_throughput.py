@@ -26,7 +26,7 @@ from rich.table import Table
 
 from benchmarks import command_line
 from edge.capture.registry import open_source
-from edge.capture.source import Recording
+from edge.capture.source import RecordedSource
 from edge.contract.layouts import layout
 from edge.contract.types import Event, Frame, FrameResult, Sighting
 from edge.latency import POSE, LatencyHistory
@@ -78,7 +78,7 @@ def one_round(clip: Path, frames: Sequence[Frame]) -> tuple[float, float, float]
         return (before + alone(parts.pose, frames)) / 2, loop, at_work
 
 
-class Sleeping(Recording):
+class Sleeping(RecordedSource):
     """Source, pose stage and action stage that take their time and nothing else."""
 
     uri, fps, size = "sleeping", 30.0, (64, 48)

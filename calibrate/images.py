@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from edge.capture.image_folder import images_in
-from edge.capture.opencv import named
+from edge.capture.opencv import utf8_path
 from edge.contract.errors import ConfigError, SourceError
 from edge.contract.types import Image
 
@@ -33,7 +33,7 @@ def evenly_spaced(source: Path, count: int) -> list[tuple[int, Image]]:
         raise ConfigError("no picture is asked for", hint="give a number of pictures from 1")
     if source.is_dir():
         paths = images_in(source)
-        found = {i: cv2.imread(named(paths[i])) for i in _positions(len(paths), count)}
+        found = {i: cv2.imread(utf8_path(paths[i])) for i in _positions(len(paths), count)}
     else:
         found = _frames(source, count)
     pictures = [(i, np.asarray(p, np.uint8)) for i, p in found.items() if p is not None]
@@ -49,7 +49,7 @@ def _frames(video: Path, count: int) -> dict[int, Any]:
 
 
 def _grabbed(video: Path) -> Iterator[cv2.VideoCapture]:
-    capture = cv2.VideoCapture(named(video))
+    capture = cv2.VideoCapture(utf8_path(video))
     try:
         while capture.grab():
             yield capture

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 if __name__ == "__main__":
-    from edge.cli.loading import die_quietly
+    from edge.cli.sigint import exit_silently_on_sigint
 
-    die_quietly()
+    exit_silently_on_sigint()
 
 import sys
 from dataclasses import dataclass

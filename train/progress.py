@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch.utils.tensorboard import SummaryWriter
 
 from edge.cli.console import console
-from edge.cli.progress_column import Told
+from edge.cli.progress_column import StatusColumn
 
 
 @contextmanager
@@ -26,15 +26,15 @@ def telling(out: Path, epochs: int, done: int, fabric: Fabric) -> Iterator[Calla
     columns = (TextColumn("{task.description}"), BarColumn(16), MofNCompleteColumn(), TimeRemainingColumn())
     with (
         SummaryWriter(str(out / "tensorboard"), purge_step=done + 1) as writer,
-        Progress(*columns, Told(), console=console) as progress,
+        Progress(*columns, StatusColumn(), console=console) as progress,
     ):
-        bar = progress.add_task(out.name, total=epochs, completed=done, told="")
+        bar = progress.add_task(out.name, total=epochs, completed=done, status="")
 
         def tell(latest: dict[str, float], rate: float) -> None:
             numbers = {name: value for name, value in latest.items() if name not in ("epoch", "seconds")}
             for name, value in {**numbers, "clips per second": rate}.items():
                 writer.add_scalar(name, value, int(latest["epoch"]))
             line = "  ".join(f"{name} {value:.3f}" for name, value in numbers.items())
-            progress.update(bar, advance=1, told=f"{line}  {rate:.0f} clips/s")
+            progress.update(bar, advance=1, status=f"{line}  {rate:.0f} clips/s")
 
         yield tell

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edge.bench.tegrastats import INTERVAL_MS, BoardSample, board_samples
-from edge.doctor.examination import clock_limits, throttles, zones
+from edge.doctor.checks import clock_limits, throttles, zones
 from edge.doctor.host import Host, ThisHost
 
 IDLE_S = 2.0

@@ -51,12 +51,12 @@ class Stamped:
         self.uri, self.fps, self.size, self.length_frames = source.uri, source.fps, source.size, source.length_frames
 
     @property
-    def tell(self) -> Callable[[Event], None]:
-        return self._source.tell
+    def on_event(self) -> Callable[[Event], None]:
+        return self._source.on_event
 
-    @tell.setter
-    def tell(self, tell: Callable[[Event], None]) -> None:
-        self._source.tell = tell
+    @on_event.setter
+    def on_event(self, on_event: Callable[[Event], None]) -> None:
+        self._source.on_event = on_event
 
     def describe(self) -> str:
         return self._source.describe()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from edge.bench.loop_run import loop_run
-from edge.capture.video_file import SUFFIXES, videos_below
+from edge.capture.video_file import SUFFIXES, video_files_in
 from edge.cli.console import console
 from edge.contract.bundle import Bundle
 from edge.contract.errors import DataError
@@ -33,7 +33,7 @@ def labelled_videos(folder: Path, bundle: Bundle) -> tuple[list[Path], NDArray[n
                 where=folder,
                 hint=f"name its subfolders after classes: {', '.join(classes)}",
             )
-        found = videos_below(subfolder)
+        found = video_files_in(subfolder)
         videos += found
         labels += [classes.index(subfolder.name)] * len(found)
     if not videos:

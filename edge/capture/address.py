@@ -52,14 +52,14 @@ def parse(uri: str) -> Address:
         scheme = "-" if bare == "-" else "v4l2" if bare.isdecimal() or bare.startswith("/dev/video") else "file"
     if scheme in NETWORK_SCHEMES:
         target, _, options = uri.partition("#")
-    elif os.path.exists(local(rest)):  # noqa: PTH110 whatever is wrong with it is told by who opens it
+    elif os.path.exists(local_path(rest)):  # noqa: PTH110 whatever is wrong with it is told by who opens it
         target, options = rest, ""  # a file may have a question mark in its name
     else:
         target, _, options = rest.partition("?")
     return Address(scheme, target, tuple(parse_qsl(options, keep_blank_values=True)))
 
 
-def local(name: str) -> Path:
+def local_path(name: str) -> Path:
     """The file of that name, ``~`` being the user's home; taken as it stands where there is no such user."""
     try:
         return Path(name).expanduser()

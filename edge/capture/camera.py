@@ -8,8 +8,8 @@ from pathlib import Path
 import cv2
 
 from edge.capture.gstreamer import csi_pipeline, require_gstreamer, v4l2_pipeline
-from edge.capture.image_folder import natural
-from edge.capture.live import Live
+from edge.capture.image_folder import natural_key
+from edge.capture.live import LiveSource
 from edge.capture.source import CaptureConfig, Source
 from edge.contract.errors import ConfigError
 
@@ -24,10 +24,10 @@ def open_camera(device: str, config: CaptureConfig) -> Source:
     if config.backend == "gstreamer":
         require_gstreamer("capture.backend gstreamer")
         pipeline = v4l2_pipeline(path, config)
-        return Live(device, lambda: cv2.VideoCapture(pipeline, cv2.CAP_GSTREAMER), config, hint=_what_there_is)
+        return LiveSource(device, lambda: cv2.VideoCapture(pipeline, cv2.CAP_GSTREAMER), config, hint=_what_there_is)
     if config.codec is not None and config.codec not in FOURCC:
         raise ConfigError(f"a camera has no codec {config.codec!r}", hint=f"known: {', '.join(FOURCC)}")
-    return Live(device, lambda: open_capture(path, config), config, flip=config.flip, hint=_what_there_is)
+    return LiveSource(device, lambda: open_capture(path, config), config, flip=config.flip, hint=_what_there_is)
 
 
 def open_csi(sensor: str, config: CaptureConfig) -> Source:
@@ -36,7 +36,9 @@ def open_csi(sensor: str, config: CaptureConfig) -> Source:
         raise ConfigError(f"csi://{sensor} names no camera", hint="give its number: csi://0")
     require_gstreamer(f"csi://{sensor}")
     pipeline = csi_pipeline(int(sensor), config)
-    return Live(f"csi://{sensor}", lambda: cv2.VideoCapture(pipeline, cv2.CAP_GSTREAMER), config, hint=_check_argus)
+    return LiveSource(
+        f"csi://{sensor}", lambda: cv2.VideoCapture(pipeline, cv2.CAP_GSTREAMER), config, hint=_check_argus
+    )
 
 
 def open_capture(device: str, config: CaptureConfig) -> cv2.VideoCapture:
@@ -59,7 +61,7 @@ def open_capture(device: str, config: CaptureConfig) -> cv2.VideoCapture:
 
 
 def _what_there_is() -> str:
-    found = [str(path) for path in sorted(DEVICES.glob("video*"), key=natural)]
+    found = [str(path) for path in sorted(DEVICES.glob("video*"), key=natural_key)]
     return f"there is {', '.join(found)}" if found else f"there is no {DEVICES}/video* on this machine"
 
 

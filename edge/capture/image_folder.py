@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from edge.capture.flip import Flipping
-from edge.capture.opencv import named, quiet
-from edge.capture.source import CaptureConfig, Recording
+from edge.capture.opencv import quiet, utf8_path
+from edge.capture.source import CaptureConfig, RecordedSource
 from edge.contract.errors import SourceError
 from edge.contract.reading import wrap_read_errors
 from edge.contract.types import Frame, Image
@@ -20,7 +20,7 @@ SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 FALLBACK_FPS = 10.0
 
 
-class ImageFolder(Recording):
+class ImageFolder(RecordedSource):
     """See :class:`edge.capture.source.Source`, and :func:`images_in`.
 
     Raises SourceError for a folder without images; while iterating, for an image that cannot be
@@ -58,10 +58,10 @@ def images_in(folder: Path) -> list[Path]:
     """Its images in natural order: 2.png comes before 10.png. Names that begin with a dot are left out."""
     # What a Mac leaves beside each file on a stick, ._001.png, is no image.
     found = (p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
-    return sorted(found, key=natural)
+    return sorted(found, key=natural_key)
 
 
-def natural(path: Path) -> list[tuple[int, int | str]]:
+def natural_key(path: Path) -> list[tuple[int, int | str]]:
     """Sort key: numbers in the name by value, the rest by letters."""
     parts = re.findall(r"\d+|\D+", path.name.lower())
     return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts]
@@ -71,7 +71,7 @@ def _read(path: Path) -> Image:
     with quiet(), wrap_read_errors(path, SourceError, "check the disk, or copy it again"):
         # OpenCV would wait for a pipe.
         try:
-            image = cv2.imread(named(path), cv2.IMREAD_COLOR) if path.is_file() else None
+            image = cv2.imread(utf8_path(path), cv2.IMREAD_COLOR) if path.is_file() else None
         except cv2.error:  # of one with more pixels than OpenCV takes
             image = None
     if image is None:

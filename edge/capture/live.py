@@ -13,7 +13,7 @@ import numpy as np
 from edge.capture.capture_thread import CaptureThread
 from edge.capture.flip import Flipping
 from edge.capture.opencv import Capture, quiet
-from edge.capture.source import CaptureConfig, Flip, ignore
+from edge.capture.source import CaptureConfig, Flip, ignore_event
 from edge.contract.errors import SourceError
 from edge.contract.types import Event, Frame, Image
 from edge.image_memory import ImageMemory
@@ -33,7 +33,7 @@ class Backoff:
     most_s: float = 8.0
 
 
-class Live:
+class LiveSource:
     """See :class:`edge.capture.source.Source`. Times are seconds since the first frame, by a clock that never jumps.
 
     uri: for people. open_capture: opens the device or stream; called again when it is lost. flip: what is left to
@@ -43,7 +43,7 @@ class Live:
 
     live = True
     length_frames: int | None = None
-    tell: Callable[[Event], None] = staticmethod(ignore)
+    on_event: Callable[[Event], None] = staticmethod(ignore_event)
 
     def __init__(
         self,
@@ -122,7 +122,7 @@ class Live:
             return None
         trying = f"opening it again until {self._config.give_up_s:g} s have passed"
         text = f"{self.uri} gives no frames{self._because}; {trying}"
-        self.tell(Event("source_lost", lost - start, text=text))
+        self.on_event(Event("source_lost", lost - start, text=text))
         wait_s = self._backoff.first_s
         while time.monotonic() - lost <= self._config.give_up_s:
             if self._cancelled.wait(wait_s):
@@ -131,7 +131,7 @@ class Live:
             if image is not None:
                 away_s = time.monotonic() - lost
                 text = f"{self.uri} is back after {away_s:.1f} s"
-                self.tell(Event("source_back", time.monotonic() - start, since_s=lost - start, text=text))
+                self.on_event(Event("source_back", time.monotonic() - start, since_s=lost - start, text=text))
                 return image
             wait_s = min(2 * wait_s, self._backoff.most_s)
         raise SourceError(

@@ -13,7 +13,7 @@ import cv2
 
 from edge.capture.address import without_password
 from edge.capture.gstreamer import has_gstreamer, require_gstreamer, rtsp_pipeline
-from edge.capture.live import Live
+from edge.capture.live import LiveSource
 from edge.capture.source import CaptureConfig, Source
 from edge.capture.video_file import VideoFile
 from edge.contract.errors import SourceError
@@ -40,8 +40,8 @@ def open_network_camera(url: str, config: CaptureConfig) -> Source:
     if parts.scheme.startswith("rtsp") and _through_gstreamer(config):
         require_gstreamer("capture.backend gstreamer")
         pipeline = rtsp_pipeline(url, config)
-        return Live(shown, lambda: cv2.VideoCapture(pipeline, cv2.CAP_GSTREAMER), config, hint=_check_network)
-    return Live(shown, lambda: open_ffmpeg(url, config), config, flip=config.flip, hint=_check_network)
+        return LiveSource(shown, lambda: cv2.VideoCapture(pipeline, cv2.CAP_GSTREAMER), config, hint=_check_network)
+    return LiveSource(shown, lambda: open_ffmpeg(url, config), config, flip=config.flip, hint=_check_network)
 
 
 def open_ffmpeg(url: str, config: CaptureConfig) -> cv2.VideoCapture:

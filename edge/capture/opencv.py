@@ -24,7 +24,7 @@ elif hasattr(cv2, "setLogLevel"):
     cv2.setLogLevel(0)  # silent, as Ubuntu 22.04's OpenCV 4.5, which JetPack 6 has, calls it
 
 
-def named(path: Path | str, error: type[SkdError] = SourceError) -> str:
+def utf8_path(path: Path | str, error: type[SkdError] = SourceError) -> str:
     """The path as OpenCV takes it. Raises ``error`` for one that is not UTF-8, over which OpenCV ends the process."""
     text = str(path)
     try:
@@ -34,13 +34,13 @@ def named(path: Path | str, error: type[SkdError] = SourceError) -> str:
     return text
 
 
-def decoder(path: str) -> cv2.VideoCapture:
+def open_video(path: str) -> cv2.VideoCapture:
     """A video that is decoded on all cores but one, where OpenCV lets that be said.
 
     On all of them, as by default, decoding takes the pose stage's core from it again and again: on two cores 5 % of the
     frames a second.
     """
-    path = named(path)
+    path = utf8_path(path)
     if hasattr(cv2, "CAP_PROP_N_THREADS"):
         threads = max(1, (os.cpu_count() or 1) - 1)
         capture = cv2.VideoCapture(path, cv2.CAP_ANY, [cv2.CAP_PROP_N_THREADS, threads])

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from edge.capture.flip import Flipping
-from edge.capture.source import CaptureConfig, Recording
+from edge.capture.source import CaptureConfig, RecordedSource
 from edge.contract.errors import ConfigError, SourceError
 from edge.contract.reading import wrap_read_errors
 from edge.contract.types import Frame, Image
@@ -31,7 +31,7 @@ _ONE_PIXEL = ((1, 1), (1, 3))
 """Rows and channels of the formats that share nothing between neighbouring pixels."""
 
 
-class RawFrames(Recording):
+class RawFrames(RecordedSource):
     """See :class:`edge.capture.source.Source`. Frames follow each other without a header; the writer waits for us.
 
     config: width, height, and codec, which is bgr unless told otherwise; fps gives the frames their times.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from edge.capture.address import NETWORK_SCHEMES, Address, local, parse, without_password
+from edge.capture.address import NETWORK_SCHEMES, Address, local_path, parse, without_password
 from edge.capture.camera import open_camera, open_csi
 from edge.capture.image_folder import ImageFolder
 from edge.capture.network_camera import open_network_camera
@@ -18,14 +18,14 @@ from edge.contract.reading import wrap_read_errors
 
 
 def _file(path: str, config: CaptureConfig) -> Source:
-    where = local(path)
+    where = local_path(path)
     with wrap_read_errors(where, SourceError, "check the path, and your rights to it"):
         return ImageFolder(where, config) if where.is_dir() else VideoFile(where, config)
 
 
 SCHEMES: dict[str, Callable[[str, CaptureConfig], Source]] = {
     "file": _file,
-    "replay": lambda path, config: Replay(local(path)),
+    "replay": lambda path, config: Replay(local_path(path)),
     "v4l2": open_camera,
     "csi": open_csi,
     **dict.fromkeys(NETWORK_SCHEMES, open_network_camera),

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from edge.capture.pose_recording import RecordedPoses, RecordingHeader, read_frames, read_header
-from edge.capture.source import Recording
+from edge.capture.source import RecordedSource
 from edge.contract.layouts import layout
 from edge.contract.types import Frame, Sighting
 
 
-class Replay(Recording):
+class Replay(RecordedSource):
     """See :class:`edge.capture.source.Source`. Images are black, for none were recorded.
 
     Raises SourceError for a file that is no recording; while iterating, for one that is damaged.

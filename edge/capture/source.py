@@ -13,7 +13,7 @@ Flip = Literal["none", "horizontal", "vertical", "rotate-180", "clockwise", "cou
 FLIPS: tuple[Flip, ...] = get_args(Flip)
 Backend = Literal["auto", "opencv", "gstreamer"]
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
-MOST_STALL_S = 3600
+MAX_STALL_S = 3600
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class CaptureConfig:
             raise ConfigError(f"capture.flip is {self.flip!r}", hint=f"it is one of {', '.join(FLIPS)}")
         if self.backend not in BACKENDS:
             raise ConfigError(f"capture.backend is {self.backend!r}", hint=f"it is one of {', '.join(BACKENDS)}")
-        if not 0 < self.stall_s <= MOST_STALL_S or not self.give_up_s >= 0:
-            raise ConfigError(f"capture.stall_s is above 0 and at most {MOST_STALL_S}, give_up_s starts at 0")
+        if not 0 < self.stall_s <= MAX_STALL_S or not self.give_up_s >= 0:
+            raise ConfigError(f"capture.stall_s is above 0 and at most {MAX_STALL_S}, give_up_s starts at 0")
 
 
 class Source(Protocol):
@@ -58,7 +58,7 @@ class Source(Protocol):
     uri: as the user wrote it, without a password. fps: nominal rate in Hz. size: (width, height) in pixels.
     length_frames: None where it is not known beforehand.
     live: the world does not wait; what is not read in time is lost.
-    tell: called, on the thread that iterates, when the source is lost and when it is back.
+    on_event: called, on the thread that iterates, when the source is lost and when it is back.
     cancel: from any thread: end the iteration soon, also where it waits for a lost source.
     """
 
@@ -67,7 +67,7 @@ class Source(Protocol):
     size: tuple[int, int]
     length_frames: int | None
     live: bool
-    tell: Callable[[Event], None]
+    on_event: Callable[[Event], None]
 
     def describe(self) -> str: ...
 
@@ -78,15 +78,15 @@ class Source(Protocol):
     def close(self) -> None: ...
 
 
-def ignore(event: Event) -> None:
+def ignore_event(event: Event) -> None:
     """For a source that nobody listens to."""
 
 
-class Recording:
+class RecordedSource:
     """What recordings have in common: they wait for whoever reads them, and are never lost."""
 
     live = False
-    tell: Callable[[Event], None] = staticmethod(ignore)
+    on_event: Callable[[Event], None] = staticmethod(ignore_event)
 
     def cancel(self) -> None:
         """Nothing to do: a recording never waits."""

@@ -12,8 +12,8 @@ import numpy as np
 from edge.capture.address import without_password
 from edge.capture.flip import Flipping
 from edge.capture.gstreamer import file_pipeline, require_gstreamer
-from edge.capture.opencv import decoder, quiet, read_image
-from edge.capture.source import CaptureConfig, Recording
+from edge.capture.opencv import open_video, quiet, read_image
+from edge.capture.source import CaptureConfig, RecordedSource
 from edge.contract.errors import SourceError
 from edge.contract.types import Frame
 from edge.image_memory import ImageMemory
@@ -27,13 +27,13 @@ BROKEN_OFF_S = 0.5
 """A file may end this much, and a twentieth of its length, before its own account of itself."""
 
 
-def videos_below(folder: Path) -> list[Path]:
+def video_files_in(folder: Path) -> list[Path]:
     """Every video of a folder and its subfolders, by name; a Mac leaves a ._01.mp4 beside a 01.mp4, which is none."""
     found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
     return sorted(path for path in found if not path.name.startswith("."))
 
 
-class VideoFile(Recording):
+class VideoFile(RecordedSource):
     """See :class:`edge.capture.source.Source`. Frames are turned as the file's rotation flag says.
 
     The first frame is read on opening. Raises SourceError for a file that is missing, is no
@@ -51,7 +51,7 @@ class VideoFile(Recording):
             open_it = partial(cv2.VideoCapture, file_pipeline(Path(path), config), cv2.CAP_GSTREAMER)
         else:
             self._flipped = Flipping(config.flip)
-            open_it = partial(decoder, str(path))
+            open_it = partial(open_video, str(path))
         with quiet():
             self._capture = open_it()
             self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)

@@ -23,7 +23,7 @@ from edge.cli.arguments import completed
 from edge.cli.config_file import read_flags
 from edge.cli.console import console
 from edge.cli.exit_codes import INTERRUPTED, USER_ERROR
-from edge.cli.loading import be_interruptible
+from edge.cli.sigint import raise_on_sigint
 from edge.cli.standard_streams import flushed_stdout, writing_stdout
 from edge.cli.usage_errors import usage_error
 from edge.contract.errors import MissingDependency, OutputError, SkdError
@@ -163,7 +163,7 @@ def run_command_line(program: str, about: str, commands: dict[str, Command], arg
         _fail(str(error))
     command = commands[args.command]
     _require_values(command.config, args[args.command])
-    be_interruptible()
+    raise_on_sigint()
     try:
         options = dict(parser.instantiate(args)[args.command])
         options.pop("config", None)

@@ -7,11 +7,11 @@ from rich.table import Column
 from rich.text import Text
 
 
-class Told(ProgressColumn):
+class StatusColumn(ProgressColumn):
     """The field ``told`` of a task; in a narrow terminal it gives way, where rich would squeeze bar and numbers."""
 
     def __init__(self) -> None:
         super().__init__(Column())
 
     def render(self, task: Task) -> Text:
-        return Text(task.fields["told"], no_wrap=True, overflow="ellipsis")
+        return Text(task.fields["status"], no_wrap=True, overflow="ellipsis")

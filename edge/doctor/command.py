@@ -31,10 +31,10 @@ class DoctorConfig:
 def doctor(config: DoctorConfig) -> None:
     """Findings go to stdout. Exit code 0 where nothing failed, though something may be warned of, else 1."""
     # Imports OpenCV and what there is of TensorRT, which `--help` need not wait for.
-    from edge.doctor.examination import examine
+    from edge.doctor.checks import run_checks
     from edge.doctor.host import ThisHost
 
-    findings = examine(ThisHost(), config.bundle)
+    findings = run_checks(ThisHost(), config.bundle)
     if config.json:
         print_data(as_json(findings))
     else:

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edge.capture.address import local, parse
+from edge.capture.address import local_path, parse
 from edge.capture.source import CaptureConfig
 from edge.contract.errors import ConfigError
 from edge.loop.restarts import RestartConfig
@@ -66,7 +66,7 @@ class RunConfig:
             raise ConfigError("two outputs have the same name", hint="give each of them its own")
         source = parse(self.source)
         for path in self.files.values():
-            is_source = os.path.realpath(path) == os.path.realpath(local(source.target))
+            is_source = os.path.realpath(path) == os.path.realpath(local_path(source.target))
             if source.scheme in ("file", "replay") and is_source:
                 raise ConfigError(f"{path} is the source itself", hint="give the output another name")
         if self.frames is not None and self.frames < 1:

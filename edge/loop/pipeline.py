@@ -102,7 +102,7 @@ class Pipeline:
             sys.setswitchinterval(before_s)
 
     def _run(self) -> RunOutcome:
-        self._source.tell = self._tell
+        self._source.on_event = self._tell
         self._sinks.open(self.stop)
         start = time.perf_counter()
         watch = threading.Thread(target=self._watch, name="watch", daemon=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import cv2
 
-from edge.capture.opencv import named, quiet
+from edge.capture.opencv import quiet, utf8_path
 from edge.contract.errors import ConfigError, OutputError
 from edge.contract.files import atomic_write
 from edge.contract.types import Image
@@ -96,7 +96,7 @@ def _touch(partial: Path) -> None:
 
 
 def _open(partial: Path, path: Path, fps: float, size: tuple[int, int], codec: str | None) -> cv2.VideoWriter:
-    there = named(partial, OutputError)
+    there = utf8_path(partial, OutputError)
     for name in (codec,) if codec else CODECS:
         with quiet():
             writer = cv2.VideoWriter(there, cv2.VideoWriter.fourcc(*name), fps, size)

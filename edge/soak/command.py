@@ -182,7 +182,7 @@ def run_soak(config: SoakConfig) -> tuple[Soaked, LatencyHistory, Interruption]:
 
 def _camera(config: SoakConfig, chance: random.Random) -> Source:
     """The recording as a camera that is lost at random, and does not come back at once."""
-    from edge.capture.live import Backoff, Live
+    from edge.capture.live import Backoff, LiveSource
     from edge.soak.flaky_video import FlakyVideo
 
     path, memory = config.source or fetch(DEMO_CLIP)[0], ImageMemory()
@@ -191,4 +191,4 @@ def _camera(config: SoakConfig, chance: random.Random) -> Source:
         time.sleep(chance.uniform(0, 2))
         return FlakyVideo(path, chance, config.loss_every_s, memory)
 
-    return Live("soak", open_video, CaptureConfig(), hint=lambda: "", backoff=Backoff(0.1, 0.4))
+    return LiveSource("soak", open_video, CaptureConfig(), hint=lambda: "", backoff=Backoff(0.1, 0.4))

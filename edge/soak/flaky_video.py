@@ -9,7 +9,7 @@ from typing import Any
 
 import cv2
 
-from edge.capture.opencv import decoder, read_image
+from edge.capture.opencv import open_video, read_image
 from edge.image_memory import ImageMemory
 
 
@@ -22,7 +22,7 @@ class FlakyVideo:
 
     def __init__(self, path: Path, chance: random.Random, loss_every_s: float, memory: ImageMemory) -> None:
         self._path, self._chance, self._memory = path, chance, memory
-        self._video = decoder(str(path))
+        self._video = open_video(str(path))
         self._fps = self._video.get(cv2.CAP_PROP_FPS) or 30.0
         self._next_s = time.monotonic()
         self._lost_from_s = self._next_s + chance.expovariate(1 / loss_every_s)
@@ -37,7 +37,7 @@ class FlakyVideo:
         ok, image = read_image(self._video, self._memory)
         if not ok:
             self._video.release()
-            self._video = decoder(str(self._path))
+            self._video = open_video(str(self._path))
             ok, image = read_image(self._video, self._memory)
             if self._chance.random() < 0.5:
                 self._empty_until_s = now + self._chance.uniform(1.5, 4.0)

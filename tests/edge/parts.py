@@ -3,7 +3,7 @@
 import numpy as np
 import videos
 
-from edge.capture.source import Recording
+from edge.capture.source import RecordedSource
 from edge.contract.layouts import layout
 from edge.contract.types import Frame, Pose, Sighting
 from edge.loop.action_stage import ActionStage
@@ -45,7 +45,7 @@ def real_recogniser(bundle):
     return open_recogniser(bundle, RecogniserConfig(threads=1))
 
 
-class Frames(Recording):
+class Frames(RecordedSource):
     """A recording of the frames given; raises what comes last, if that is an error."""
 
     uri, fps, size = "recording", 25.0, (320, 240)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import videos
 
-from edge.capture.opencv import decoder
+from edge.capture.opencv import open_video
 from edge.capture.raw_frames import RawFrames
 from edge.capture.registry import open_source
 from edge.capture.source import CaptureConfig
@@ -47,13 +47,13 @@ def test_real_recordings_are_read_whole_with_their_own_times(shared_data, name):
 @pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (6, 5)])
 def test_decoding_leaves_the_pose_stage_a_core(shared_data, monkeypatch, cores, threads):
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
-    capture = decoder(str(shared_data / "media" / "sports2d_demo.mp4"))
+    capture = open_video(str(shared_data / "media" / "sports2d_demo.mp4"))
     assert capture.isOpened() and capture.get(cv2.CAP_PROP_N_THREADS) == threads
 
 
 def test_an_opencv_that_knows_of_no_threads_decodes_all_the_same(shared_data, monkeypatch):
     monkeypatch.delattr(cv2, "CAP_PROP_N_THREADS")
-    assert decoder(str(shared_data / "media" / "sports2d_demo.mp4")).read()[0]
+    assert open_video(str(shared_data / "media" / "sports2d_demo.mp4")).read()[0]
 
 
 def test_frames_come_in_order_from_the_first(tmp_path):

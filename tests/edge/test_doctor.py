@@ -11,8 +11,8 @@ from edge.__main__ import COMMANDS
 from edge.cli.command_line import run_command_line
 from edge.contract.bundle import read_bundle, sha256_of
 from edge.doctor.bundle_files import Runtime, bundle_files
+from edge.doctor.checks import run_checks
 from edge.doctor.command import as_json
-from edge.doctor.examination import examine
 from edge.doctor.finding import Finding
 from edge.doctor.host import ThisHost
 from edge.engines.engine_manifest import EngineManifest, write_engine_manifest
@@ -21,7 +21,7 @@ LAPTOP = {"/proc/meminfo": boards.MEMINFO.replace("7803252", "32803252"), "/proc
 
 
 def by_check(host, bundle):
-    return {finding.check: finding for finding in examine(host, bundle)}
+    return {finding.check: finding for finding in run_checks(host, bundle)}
 
 
 def test_an_orin_out_of_the_box_is_told_what_keeps_it_slow(bundle_folder):
@@ -98,7 +98,7 @@ def test_on_a_laptop_nothing_fails_for_want_of_a_jetson(bundle_folder):
 def test_every_warning_and_failure_says_what_mends_it(bundle_folder, tmp_path):
     for parts in boards.MAXWELL_TO_BLACKWELL.values():
         host = Board(parts, {"/proc/meminfo": boards.MEMINFO, "/proc/swaps": boards.SWAPS, "/dev/video0": ""})
-        found = [*examine(host, bundle_folder), *examine(host, tmp_path)]
+        found = [*run_checks(host, bundle_folder), *run_checks(host, tmp_path)]
         assert all(finding.mend for finding in found if finding.status in ("warn", "fail"))
         assert all("\n" not in f"{finding.found}{finding.mend}" for finding in found)
 

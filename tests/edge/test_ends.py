@@ -13,7 +13,7 @@ from rich.console import Console
 
 import edge.machine
 from edge.cli.interruption import interruptible
-from edge.cli.loading import be_interruptible, die_quietly
+from edge.cli.sigint import exit_silently_on_sigint, raise_on_sigint
 from edge.latency import LatencyHistory
 from edge.loop.action_times import UNDECIDED, ActionTimes
 from edge.loop.config import RunConfig
@@ -163,8 +163,8 @@ def test_ctrl_c_while_modules_are_loaded_ends_without_a_word(tmp_path, room):
 def test_whoever_told_the_process_to_ignore_ctrl_c_is_obeyed():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        die_quietly()
-        be_interruptible()
+        exit_silently_on_sigint()
+        raise_on_sigint()
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)

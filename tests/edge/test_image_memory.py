@@ -10,7 +10,7 @@ from fresh_memory import Arrays
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.capture.live import Live
+from edge.capture.live import LiveSource
 from edge.capture.registry import open_source
 from edge.capture.source import CaptureConfig, Flip
 from edge.image_memory import SPARE, ImageMemory
@@ -126,7 +126,7 @@ class Reader:
 @pytest.mark.parametrize("flip", [flip for flip in get_args(Flip) if flip != "none"])
 def test_a_cameras_images_are_flipped_into_few_places_and_those_kept_stay(flip):
     config = CaptureConfig(give_up_s=0.05)
-    source = Live("camera", Reader, config, flip=flip, hint=lambda: "")
+    source = LiveSource("camera", Reader, config, flip=flip, hint=lambda: "")
     kept, arrays = [], Arrays()
     for frame in source:
         arrays.look(frame.image)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import videos
 
-from edge.capture.live import Backoff, Live
+from edge.capture.live import Backoff, LiveSource
 from edge.capture.source import CaptureConfig
 from edge.contract.errors import SourceError
 
@@ -40,7 +40,7 @@ def camera(*devices, first_s=0.001, **config):
 
     config = CaptureConfig(**{"give_up_s": 0.1, **config})
     backoff = None if first_s is None else Backoff(first_s, 8 * first_s)
-    return Live("/dev/video9", open_device, config, hint=lambda: "check cable", backoff=backoff), opened
+    return LiveSource("/dev/video9", open_device, config, hint=lambda: "check cable", backoff=backoff), opened
 
 
 def showing(*numbers, width=320):
@@ -50,7 +50,7 @@ def showing(*numbers, width=320):
 def test_a_camera_that_drops_out_is_opened_again_and_its_clock_goes_on():
     source, _ = camera(showing(0, 1, 2), Device([]), showing(5, 6), first_s=0.01, give_up_s=1.0)
     events, seen = [], []
-    source.tell = events.append
+    source.on_event = events.append
     with pytest.raises(SourceError, match="did not come back within"):
         for frame in source:
             seen.append(frame)
@@ -88,7 +88,7 @@ def test_the_waits_between_attempts_double_up_to_the_longest(first_s, waits):
 
 def test_waiting_for_a_lost_camera_can_be_cancelled():
     source, _ = camera(showing(0, 1), first_s=30, give_up_s=3600)
-    source.tell = lambda event: threading.Timer(0.02, source.cancel).start()
+    source.on_event = lambda event: threading.Timer(0.02, source.cancel).start()
     start = time.monotonic()
     assert len(list(source)) == 2 and time.monotonic() - start < 5
 
@@ -142,7 +142,7 @@ def test_a_driver_that_hangs_is_left_behind_and_the_camera_opened_again(monkeypa
     hanging = Hanging([videos.image(0), videos.image(1)])
     source, _ = camera(hanging, showing(5), stall_s=0.2)
     events, seen, start = [], [], time.monotonic()
-    source.tell = events.append
+    source.on_event = events.append
     with pytest.raises(SourceError, match="did not come back within"):
         for frame in source:
             seen.append(videos.number(frame.image))
@@ -161,7 +161,9 @@ def test_a_driver_that_hangs_while_opening_is_an_error(monkeypatch):
     monkeypatch.setattr("edge.capture.capture_thread.SLACK_S", 0.1)
     freed = threading.Event()
     with pytest.raises(SourceError, match="no frame comes from it"):
-        Live("csi://0", lambda: freed.wait() and Device([]), CaptureConfig(stall_s=0.05), hint=lambda: "check cable")
+        LiveSource(
+            "csi://0", lambda: freed.wait() and Device([]), CaptureConfig(stall_s=0.05), hint=lambda: "check cable"
+        )
     freed.set()
 
 
@@ -186,7 +188,7 @@ class Corrupt(Device):
 def test_a_frame_over_which_opencv_fails_is_a_camera_that_is_lost_not_a_run_that_ends():
     source, _ = camera(Corrupt([videos.image(0), videos.image(1)]), Corrupt([]), showing(5))
     events, seen = [], []
-    source.tell = events.append
+    source.on_event = events.append
     with pytest.raises(SourceError, match="did not come back within"):
         for frame in source:
             seen.append(videos.number(frame.image))
@@ -198,7 +200,7 @@ def test_a_frame_over_which_opencv_fails_is_a_camera_that_is_lost_not_a_run_that
 def test_whoever_stops_does_not_wait_for_a_camera_that_is_being_opened():
     opening, freed = threading.Event(), threading.Event()
     devices = iter([lambda: showing(0), lambda: opening.set() or (freed.wait() and Device([]))])
-    source = Live(
+    source = LiveSource(
         "rtsp://away", lambda: next(devices)(), CaptureConfig(), hint=lambda: "", backoff=Backoff(first_s=0.001)
     )
     threading.Thread(target=lambda: opening.wait() and source.cancel(), daemon=True).start()
@@ -211,7 +213,7 @@ def test_a_camera_whose_driver_hangs_whenever_it_is_opened_ends_the_run_before_t
     monkeypatch.setattr("edge.capture.capture_thread.OPENING_S", 0.01)
     monkeypatch.setattr("edge.capture.capture_thread.SLACK_S", 0.01)
     before, freed, devices = threading.active_count(), threading.Event(), iter([showing(0)])
-    source = Live(
+    source = LiveSource(
         "csi://0",
         lambda: next(devices, None) or (freed.wait() and Device([])),
         CaptureConfig(stall_s=0.01, give_up_s=3600),

@@ -40,7 +40,7 @@ def test_frames_that_a_stage_could_not_see_are_counted_and_what_events_say_is_wa
     warned, source = [], Frames(9)
     running = pipeline(source, Failing(), action, warn=warned.append)
     outcome = running.run()
-    source.tell(Event("source_lost", 1.0, text="it is gone"))
+    source.on_event(Event("source_lost", 1.0, text="it is gone"))
     assert (outcome.frames, outcome.failed, outcome.with_poses) == (9, 3, 6) and warned == ["it is gone"]
 
 

@@ -9,7 +9,7 @@ import pytest
 from parts import Frames
 from scripted_stages import Kept, Scripted, Slow, pipeline, worker
 
-from edge.capture.live import Live
+from edge.capture.live import LiveSource
 from edge.capture.source import CaptureConfig
 from edge.contract.types import Event, Frame, FrameResult
 from edge.loop.outcome import Limits
@@ -42,7 +42,7 @@ def test_events_of_source_and_loop_are_counted_however_threads_take_turns():
     class Events(tuple):
         def __len__(self):
             # While these are counted, the source tells of something on its own thread.
-            telling = threading.Thread(target=lambda: source.tell(Event("source_lost", 0.0)))
+            telling = threading.Thread(target=lambda: source.on_event(Event("source_lost", 0.0)))
             telling.start()
             telling.join()
             return super().__len__()
@@ -100,7 +100,7 @@ def test_a_limit_in_seconds_holds_while_the_camera_is_away_too():
         def release(self):
             pass
 
-    camera = Live("camera", Once, CaptureConfig(), hint=lambda: "")
+    camera = LiveSource("camera", Once, CaptureConfig(), hint=lambda: "")
     kept, begin = Kept(), time.monotonic()
     outcome = pipeline(camera, Scripted(), Slow(0), kept, limits=Limits(seconds=0.3)).run()
     assert outcome.frames == 1 and outcome.ended_by is None and kept.left == "well"

@@ -90,7 +90,7 @@ def test_a_real_rtsp_camera_is_lost_and_found_again(rtsp):
     source = open_source(url, CaptureConfig(stall_s=2.0))
     assert source.live and source.size == (320, 240)
     events, frames, restarted = [], [], []
-    source.tell = events.append
+    source.on_event = events.append
     for frame in source:
         frames.append(frame)
         if len(frames) == 20:

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 
 from edge.capture.image_folder import SUFFIXES as IMAGES
-from edge.capture.image_folder import natural
-from edge.capture.opencv import named
+from edge.capture.image_folder import natural_key
+from edge.capture.opencv import utf8_path
 from edge.capture.registry import open_source
 from edge.capture.video_file import SUFFIXES as VIDEOS
 from edge.contract.errors import DataError, SourceError
@@ -33,7 +33,7 @@ def pictures_below(source: Path, most: int) -> list[Image]:
     """
     if not source.is_dir():
         return _spread(_frames(source), most)
-    files = sorted((p for p in source.rglob("*") if p.is_file() and not _hidden(p, source)), key=natural)
+    files = sorted((p for p in source.rglob("*") if p.is_file() and not _hidden(p, source)), key=natural_key)
     found: list[Image] = []
     for video in (path for path in files if path.suffix.lower() in VIDEOS):
         found += _spread(_frames(video), most)
@@ -105,7 +105,7 @@ def _small(picture: Image) -> Image:
 
 
 def _read(path: Path) -> Image:
-    picture = cv2.imread(named(path), cv2.IMREAD_COLOR)
+    picture = cv2.imread(utf8_path(path), cv2.IMREAD_COLOR)
     if picture is None:
         raise SourceError("not an image that can be read", where=path, hint="remove it, or copy it again")
     return np.asarray(picture, np.uint8)

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 import edge
 from edge.cli.console import console
 from edge.cli.interruption import interruptible
-from edge.cli.progress_column import Told
+from edge.cli.progress_column import StatusColumn
 from edge.contract.errors import ConfigError, DataError
 from edge.contract.files import wrap_write_errors
 from edge.contract.reading import read_npz
@@ -146,8 +146,8 @@ def _work_through(
     failed: dict[str, str] = {}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     shared = Shared.of(multiprocessing.get_context("spawn"))
-    with interruptible() as noted, Progress(*columns, Told(), console=console) as progress:
-        bar = progress.add_task("videos", total=len(videos), completed=len(done), told="")
+    with interruptible() as noted, Progress(*columns, StatusColumn(), console=console) as progress:
+        bar = progress.add_task("videos", total=len(videos), completed=len(done), status="")
         for result in work(jobs, min(config.workers or os.cpu_count() or 1, max(len(jobs), 1)), shared):
             if noted.signum:
                 shared.stop.set()
@@ -160,7 +160,7 @@ def _work_through(
             elapsed = progress.tasks[bar].elapsed or 0.0
             rate = shared.pictures.value / elapsed if elapsed else 0.0
             told = f"{rate:.1f} frames/s" + (f", {len(failed)} failed" if failed else "")
-            progress.update(bar, completed=len(done) + len(failed), told=told)
+            progress.update(bar, completed=len(done) + len(failed), status=told)
     return done, failed, noted.signum
 
 

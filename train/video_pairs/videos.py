@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.capture.video_file import SUFFIXES, videos_below
+from edge.capture.video_file import SUFFIXES, video_files_in
 from edge.contract.errors import DataError
 
 PARTS = ("train", "test")
@@ -41,7 +41,7 @@ def find_videos(folder: Path) -> list[Video]:
     videos = [
         Video(path.relative_to(folder).as_posix(), kind.name, part)
         for kind, part in classes
-        for path in videos_below(kind)
+        for path in video_files_in(kind)
     ]
     if not videos:
         raise DataError(

@@ -23,7 +23,7 @@ GPU_NAMES = "gm20b", "gp10b", "gv11b", "ga10b", "gpu"
 """In the names of /sys/class/devfreq, from Nano to Thor."""
 
 
-def examine(host: Host, bundle: Path | None) -> list[Finding]:
+def run_checks(host: Host, bundle: Path | None) -> list[Finding]:
     """Everything that can be told of this machine; ``host`` is asked for all that is outside Python.
 
     bundle: None for the shipped one, which need not be here.
