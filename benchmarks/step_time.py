@@ -24,7 +24,7 @@ from torch.nn import functional as F
 
 from benchmarks import command_line
 from edge.contract.layouts import layout
-from train.distillation.gradient_revision import revised
+from train.distillation.gradient_revision import revise_gradients
 from train.distillation.losses import Outputs
 from train.distillation.methods import PAPER
 from train.distillation.registry import LOSSES
@@ -59,17 +59,17 @@ class Step:
         for number in range(1 + len(PAPER)):
             loss = self.losses(*self.student(self.clips))[number]
             rows.append(_flat(torch.autograd.grad(loss, self.own, materialize_grads=True)))
-        return revised(torch.stack(rows))
+        return revise_gradients(torch.stack(rows))
 
     def shared(self) -> Tensor:
         losses = self.losses(*self.student(self.clips))
         rows = [_flat(torch.autograd.grad(x, self.own, retain_graph=True, materialize_grads=True)) for x in losses]
-        return revised(torch.stack(rows))
+        return revise_gradients(torch.stack(rows))
 
     def cotangents(self) -> Tensor:
         outputs = self.student(self.clips)
         parts = torch.autograd.grad(outputs, self.own, self._upstream(*outputs), is_grads_batched=True)
-        return revised(torch.cat([part.flatten(1) for part in parts], dim=1))
+        return revise_gradients(torch.cat([part.flatten(1) for part in parts], dim=1))
 
     def slope(self) -> Tensor:
         outputs = self.student(self.clips)

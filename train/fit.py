@@ -29,7 +29,7 @@ from train.only_training import LOCK, only_training
 from train.optimiser import Optimiser
 from train.order import Order
 from train.progress import telling
-from train.step import Batch, Lesson, take_step
+from train.step import Batch, LossFunction, compute_gradients
 from train.sync_batch_norm import synchronise
 from train.torch_file import refuse_other_version
 
@@ -42,7 +42,7 @@ class Run:
     """Everything one training needs.
 
     see: which of a pair the network reads, "hq" or "lq". extra: modules trained along but not kept in the
-    network (the adapter). lesson: the losses of a batch; method: how they make one step. validation: clips
+    network (the adapter). loss_function: the losses of a batch; method: how they make one step. validation: clips
     for early stopping.
     """
 
@@ -50,7 +50,7 @@ class Run:
     see: Literal["hq", "lq"]
     network: nn.Module
     extra: nn.Module
-    lesson: Lesson
+    loss_function: LossFunction
     method: Method
     train: Pairs
     validation: Pairs | None
@@ -158,7 +158,9 @@ def _epoch(run: Run, state: _State, order: Order, loader: DataLoader[Any], fabri
         for group in state.optimiser.param_groups:
             group["lr"] = settings.rate((epoch + step / steps) / settings.epochs)
         losses.append(
-            take_step(run.lesson, islice(batches, settings.accumulate), own, extra, run.method.combine, fabric)
+            compute_gradients(
+                run.loss_function, islice(batches, settings.accumulate), own, extra, run.method.combine, fabric
+            )
         )
         state.optimiser.step()
         if state.average is not None:

@@ -27,7 +27,7 @@ from train.hardware import launch
 from train.networks.registry import default_width
 from train.networks.release import load_release
 from train.report import read_report, report_table, write_report
-from train.step import Batch, Teaching, distillation_losses, task_losses
+from train.step import Batch, Distillation, distillation_losses, task_losses
 
 
 def train_teacher(config: TeacherConfig) -> Accuracy:
@@ -41,12 +41,12 @@ def train_teacher(config: TeacherConfig) -> Accuracy:
         load_release(network, config.weights)
         about["weights"] = sha256_of(config.weights)
 
-    def lesson(batch: Batch) -> dict[str, torch.Tensor]:
+    def loss_function(batch: Batch) -> dict[str, torch.Tensor]:
         return task_losses(network, batch.high if config.see == "hq" else batch.low, batch.targets, fabric)
 
     run = Run(
-        out=config.out, see=config.see, network=network, extra=nn.Module(), lesson=lesson, method=Method(),
-        **_pairs(config, data, config.data), optimiser=config.optimiser, seed=config.seed, about=about,
+        out=config.out, see=config.see, network=network, extra=nn.Module(), loss_function=loss_function,
+        method=Method(), **_pairs(config, data, config.data), optimiser=config.optimiser, seed=config.seed, about=about,
         hardware=config.hardware,
     )  # fmt: skip
     return finished(run, fit(run, fabric), fabric, f"{config.network} on {config.see.upper()}", None)
@@ -66,13 +66,13 @@ def train_student(config: StudentConfig) -> Accuracy:
     student, teacher = _network(about), taught.rebuild(config.teacher).requires_grad_(False)
     teacher.to(fabric.device, config.hardware.dtype)
     adapter = nn.Conv2d(_features(student), _features(teacher), 1)
-    teaching = Teaching(teacher, adapter, how.losses)
+    distillation = Distillation(teacher, adapter, how.losses)
     source = config.data
     if how.redraw is not None:
         source = replace(source, pairs=replace(source.pairs, redraw=how.redraw))
     run = Run(
         out=config.out, see="lq", network=student, extra=adapter,
-        lesson=lambda batch: distillation_losses(student, teaching, batch, fabric), method=how,
+        loss_function=lambda batch: distillation_losses(student, distillation, batch, fabric), method=how,
         **_pairs(config, data, source), optimiser=config.optimiser, seed=config.seed, about=about,
         hardware=config.hardware,
     )  # fmt: skip

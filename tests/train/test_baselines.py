@@ -8,9 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from train.distillation.baselines import relations, relative_pair_distances, soft_logits, surgery, triplet_cosines
+from train.distillation.baselines import (
+    normalised_pair_distances,
+    pcgrad,
+    relational_loss,
+    soft_target_loss,
+    triplet_cosines,
+)
 from train.distillation.losses import Outputs
-from train.distillation.registry import COMBINING, LOSSES
+from train.distillation.registry import COMBINERS, LOSSES
 
 
 def maps(*means: float) -> Tensor:
@@ -27,12 +33,12 @@ def test_hintons_loss_by_hand() -> None:
     teacher = torch.tensor([[4 * math.log(3), 0.0], [1.0, 2.0]])
     student = torch.tensor([[5.0, 5.0], [11.0, 12.0]])
     expected = 4**2 * (0.75 * math.log(1.5) + 0.25 * math.log(0.5)) / 2
-    assert float(soft_logits(student, teacher)) == pytest.approx(expected, abs=1e-5)
+    assert float(soft_target_loss(student, teacher)) == pytest.approx(expected, abs=1e-5)
 
 
-def test_relative_distances_of_a_batch_by_hand() -> None:
+def test_normalised_distances_of_a_batch_by_hand() -> None:
     # 0, 1 and 3 on a line: distances 1, 3, 2, whose mean is 2.
-    found = relative_pair_distances(torch.tensor([[0.0], [1.0], [3.0]]))
+    found = normalised_pair_distances(torch.tensor([[0.0], [1.0], [3.0]]))
     assert torch.allclose(found, torch.tensor([[0, 0.5, 1.5], [0.5, 0, 1], [1.5, 1, 0]]))
 
 
@@ -49,7 +55,7 @@ def test_relational_distillation_by_hand() -> None:
     # Student 0, 1, 3: relative distances 1/2, 3/2, 1. Teacher 0, 1, 11: 3/22, 33/22, 30/22. Two differ, by 4/11; each
     # stands twice in the nine entries, and below 1 counts half its square. On a line the angles are the same.
     expected = 25 * 2 * (2 * (4 / 11) ** 2 / 2) / 9
-    assert float(relations(maps(0, 1, 3), maps(0, 1, 11))) == pytest.approx(expected)
+    assert float(relational_loss(maps(0, 1, 3), maps(0, 1, 11))) == pytest.approx(expected)
 
 
 def test_relational_distillation_is_the_papers_formula_in_loops() -> None:
@@ -72,7 +78,7 @@ def test_relational_distillation_is_the_papers_formula_in_loops() -> None:
     distance = sum(huber(d[pair], e[pair]) for pair in d) / 16
     triplets = [(i, j, k) for i in range(4) for j in range(4) for k in range(4)]
     angle = sum(huber(cosine(ours, *t), cosine(theirs, *t)) for t in triplets) / 64
-    loss = relations(student.requires_grad_(), teacher)
+    loss = relational_loss(student.requires_grad_(), teacher)
     assert float(loss.detach()) == pytest.approx(25 * distance + 50 * angle)
     loss.backward()
     assert teacher.grad is None and bool(student.grad.isfinite().all())  # type: ignore[union-attr]
@@ -80,14 +86,14 @@ def test_relational_distillation_is_the_papers_formula_in_loops() -> None:
 
 def test_relational_distillation_forgets_the_scale() -> None:
     features = random(5, 3, 2, 2, seed=3)
-    assert float(relations(7 * features, features)) == pytest.approx(0, abs=1e-12)
+    assert float(relational_loss(7 * features, features)) == pytest.approx(0, abs=1e-12)
 
 
 def test_gradient_surgery_by_hand() -> None:
     # (1, 0) loses its part along (-1, 1): (1, 0) + 1/2 (-1, 1). (-1, 1) loses its along (1, 0): (0, 1).
-    assert torch.equal(surgery(torch.tensor([[1.0, 0.0], [-1.0, 1.0]])), torch.tensor([0.5, 1.5]))
+    assert torch.equal(pcgrad(torch.tensor([[1.0, 0.0], [-1.0, 1.0]])), torch.tensor([0.5, 1.5]))
     # Nothing opposes: the sum.
-    assert torch.equal(surgery(torch.tensor([[1.0, 0.0], [1.0, 1.0]])), torch.tensor([2.0, 1.0]))
+    assert torch.equal(pcgrad(torch.tensor([[1.0, 0.0], [1.0, 1.0]])), torch.tensor([2.0, 1.0]))
 
 
 def test_gradient_surgery_projects_one_after_the_other_and_along_the_others_as_they_were() -> None:
@@ -95,7 +101,7 @@ def test_gradient_surgery_projects_one_after_the_other_and_along_the_others_as_t
     # (2, 0) + 2/2 (-1, 1) = (1, 1), which opposes (-1, -1): (1, 1) + 2/2 (-1, -1) = 0.
     # (-1, 1) + 2/4 (2, 0) = (0, 1); (0, 1) + 1/2 (-1, -1) = (-1/2, 1/2).
     # (-1, -1) + 2/4 (2, 0) = (0, -1); (0, -1) + 1/2 (-1, 1) = (-1/2, -1/2).
-    assert torch.allclose(surgery(torch.stack([first, second, third])), torch.tensor([-1.0, 0.0]))
+    assert torch.allclose(pcgrad(torch.stack([first, second, third])), torch.tensor([-1.0, 0.0]))
 
 
 numbers = st.floats(-10, 10, width=32)
@@ -104,7 +110,7 @@ numbers = st.floats(-10, 10, width=32)
 @given(st.lists(st.lists(numbers, min_size=3, max_size=3), min_size=2, max_size=2))
 def test_of_two_gradients_neither_is_opposed_by_the_step(rows: list[list[float]]) -> None:
     gradients = torch.tensor(rows, dtype=torch.float64)
-    step = surgery(gradients)
+    step = pcgrad(gradients)
     assert float((gradients @ step).min()) >= -1e-9 * float(gradients.square().sum())
 
 
@@ -112,6 +118,6 @@ def test_methods_know_them_by_name_and_by_what_they_read() -> None:
     zs, zt = (random(3, 2, seed=seed) for seed in (1, 2))
     fs, ft, adapted = (random(3, 2, 2, 2, seed=seed) for seed in (3, 4, 5))
     outputs = Outputs(zs, fs, adapted, zt, ft)
-    assert float(LOSSES["soft_logits"](outputs)) == pytest.approx(float(soft_logits(zs, zt)))
-    assert float(LOSSES["relations"](outputs)) == pytest.approx(float(relations(fs, ft)))
-    assert COMBINING["pcgrad"] is surgery
+    assert float(LOSSES["soft_logits"](outputs)) == pytest.approx(float(soft_target_loss(zs, zt)))
+    assert float(LOSSES["relations"](outputs)) == pytest.approx(float(relational_loss(fs, ft)))
+    assert COMBINERS["pcgrad"] is pcgrad

@@ -13,10 +13,10 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from edge.contract.errors import ConfigError
 from edge.contract.layouts import layout
 from train.configuration import Hardware
-from train.distillation.registry import COMBINING, LOSSES
+from train.distillation.registry import COMBINERS, LOSSES
 from train.hardware import launch, on_gpu
 from train.networks.registry import NETWORKS, build
-from train.step import Batch, Teaching, distillation_losses, gradient_rows, task_losses
+from train.step import Batch, Distillation, distillation_losses, gradient_rows, task_losses
 
 DEVICE = "meta"
 FABRIC = cast("Any", SimpleNamespace(autocast=nullcontext))
@@ -50,12 +50,12 @@ def test_every_loss_and_every_way_to_combine_gradients_stay_on_the_device(name: 
     student, teacher = network(name), network("shift_gcn_teacher").eval().requires_grad_(False)
     adapter = nn.Conv2d(cast("int", student.features), cast("int", teacher.features), 1)
     with FakeTensorMode(allow_non_fake_inputs=True):
-        teaching = Teaching(moved(teacher), moved(adapter), dict.fromkeys(LOSSES, 1.0))
-        losses = distillation_losses(moved(student), teaching, batch(), FABRIC)
+        distillation = Distillation(moved(teacher), moved(adapter), dict.fromkeys(LOSSES, 1.0))
+        losses = distillation_losses(moved(student), distillation, batch(), FABRIC)
         parameters = [*student.parameters(), *adapter.parameters()]
         apart = gradient_rows(list(losses.values()), parameters)
         together = gradient_rows([sum(losses.values(), torch.zeros(()))], parameters)
-        steps = [COMBINING["sum"](together), COMBINING["revision"](apart), COMBINING["pcgrad"](apart)]
+        steps = [COMBINERS["sum"](together), COMBINERS["revision"](apart), COMBINERS["pcgrad"](apart)]
     assert {step.device.type for step in steps} == {DEVICE}
     assert {step.shape for step in steps} == {(sum(p.numel() for p in parameters),)}
 

@@ -24,9 +24,9 @@ def test_every_epoch_has_its_order_its_errors_and_its_dropout_every_step_its_rat
     tmp_path: Path, teacher: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clips, seeds, rates = list[torch.Tensor](), list[int](), list[float]()
-    take = train.fit.take_step
+    take = train.fit.compute_gradients
 
-    def noted(lesson: Any, batches: Any, *rest: Any) -> dict[str, float]:
+    def noted(loss_function: Any, batches: Any, *rest: Any) -> dict[str, float]:
         (batch,) = batches
         clips.append(batch.low)
         # A fifth of each label is spread over all of the classes.
@@ -35,14 +35,14 @@ def test_every_epoch_has_its_order_its_errors_and_its_dropout_every_step_its_rat
             shares, likeliest * 0 + 1
         )
         seeds.append(torch.initial_seed())
-        return take(lesson, [batch], *rest)
+        return take(loss_function, [batch], *rest)
 
     class Noted(torch.optim.SGD):
         def step(self, closure: Any = None) -> Any:
             rates.append(self.param_groups[0]["lr"])
             return super().step(closure)
 
-    monkeypatch.setattr(train.fit, "take_step", noted)
+    monkeypatch.setattr(train.fit, "compute_gradients", noted)
     monkeypatch.setattr(Optimiser, "descent", lambda self, parameters: Noted(parameters, lr=1.0))
     settings = replace(SHORT, schedule="cosine", label_smoothing=0.2)
     train_student(replace(student_config(tmp_path / "run", teacher), optimiser=settings))

@@ -21,7 +21,7 @@ def gradients(draw: st.DrawFn) -> tuple[Tensor, list[Tensor]]:
 
 def revised(task: Tensor, imitation: list[Tensor]) -> Tensor:
     """The function takes its gradients as the rows of a matrix."""
-    return gradient_revision.revised(torch.stack([task, *imitation]))
+    return gradient_revision.revise_gradients(torch.stack([task, *imitation]))
 
 
 def revised_alone(task: Tensor, gradient: Tensor) -> Tensor:
@@ -90,11 +90,11 @@ def test_without_imitation_the_step_is_the_tasks() -> None:
 def test_the_gradients_are_left_alone() -> None:
     rows = torch.tensor([[1.0, -2.0], [-1.0, 0.0], [3.0, 1.0]])
     before = rows.clone()
-    gradient_revision.revised(rows).add_(1)
-    gradient_revision.summed(rows).add_(1)
+    gradient_revision.revise_gradients(rows).add_(1)
+    gradient_revision.sum_gradients(rows).add_(1)
     assert torch.equal(rows, before)
 
 
 def test_without_revision_every_gradient_is_taken_as_it_is() -> None:
     rows = torch.tensor([[1.0, -2.0], [-1.0, 0.0], [3.0, 1.0]])
-    assert torch.equal(gradient_revision.summed(rows), torch.tensor([3.0, -1.0]))
+    assert torch.equal(gradient_revision.sum_gradients(rows), torch.tensor([3.0, -1.0]))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from train.distillation.losses import Outputs, graph_edges, graph_vertices, logit_divergence, relative_distances
+from train.distillation.losses import Outputs, edge_loss, logit_loss, normalised_distances, vertex_loss
 from train.distillation.registry import LOSSES
 
 
@@ -45,40 +45,40 @@ def naive_edges(student: Tensor, teacher: Tensor) -> Tensor:
     return torch.stack(means).mean()
 
 
-def test_logit_divergence_by_hand() -> None:
+def test_logit_loss_by_hand() -> None:
     # Teacher (3/4, 1/4) and student (1/2, 1/2): 3/4 ln(3/2) + 1/4 ln(1/2); the second sample agrees: 0.
     teacher = torch.tensor([[math.log(3), 0.0], [1.0, 2.0]])
     student = torch.tensor([[5.0, 5.0], [11.0, 12.0]])
     expected = (0.75 * math.log(1.5) + 0.25 * math.log(0.5)) / 2
-    assert float(logit_divergence(student, teacher)) == pytest.approx(expected, abs=1e-6)
+    assert float(logit_loss(student, teacher)) == pytest.approx(expected, abs=1e-6)
 
 
-def test_graph_vertices_by_hand() -> None:
+def test_vertex_loss_by_hand() -> None:
     student = torch.tensor([1.0, 2.0, 3.0, 4.0]).reshape(1, 1, 2, 2)
     teacher = torch.tensor([1.0, 0.0, 0.0, 4.0]).reshape(1, 1, 2, 2)
-    assert float(graph_vertices(student, teacher)) == pytest.approx((0 + 4 + 9 + 0) / 4)
+    assert float(vertex_loss(student, teacher)) == pytest.approx((0 + 4 + 9 + 0) / 4)
 
 
-def test_relative_distances_by_hand() -> None:
+def test_normalised_distances_by_hand() -> None:
     # Nodes (0, 0), (3, 4), (0, 0) in two channels: distances 5, 0, 5; mean of the four positive entries 5.
     features = torch.tensor([[0.0, 3.0, 0.0], [0.0, 4.0, 0.0]]).reshape(1, 2, 1, 3)
     expected = torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
-    assert torch.allclose(relative_distances(features)[0], expected, atol=1e-6)
+    assert torch.allclose(normalised_distances(features)[0], expected, atol=1e-6)
 
 
-def test_graph_edges_by_hand() -> None:
+def test_edge_loss_by_hand() -> None:
     # One channel. Student 0, 1, 3: distances 1, 3, 2, mean 2. Teacher 0, 1, 11: 1, 11, 10, mean 22/3.
     student = torch.tensor([0.0, 1.0, 3.0]).reshape(1, 1, 1, 3)
     teacher = torch.tensor([0.0, 1.0, 11.0]).reshape(1, 1, 1, 3)
     off = [abs(1 / 2 - 3 / 22), abs(3 / 2 - 33 / 22), abs(2 / 2 - 30 / 22)]
     # All below 1: half the square; each pair stands twice in the nine entries, the diagonal is 0.
     expected = sum(2 * value**2 / 2 for value in off) / 9
-    assert float(graph_edges(student, teacher)) == pytest.approx(expected, rel=1e-5)
+    assert float(edge_loss(student, teacher)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_nodes_are_the_joints_of_every_frame_of_one_sample() -> None:
     features = random(2, 4, 3, 5)
-    distances = relative_distances(features)
+    distances = normalised_distances(features)
     assert distances.shape == (2, 15, 15)
     for sample, expected in zip(distances, features, strict=True):
         assert torch.allclose(sample, naive_distances(expected), atol=1e-9)
@@ -87,9 +87,9 @@ def test_nodes_are_the_joints_of_every_frame_of_one_sample() -> None:
 @pytest.mark.parametrize(
     ("loss", "naive", "shape"),
     [
-        (logit_divergence, naive_divergence, (3, 4)),
-        (graph_vertices, naive_vertices, (2, 3, 2, 3)),
-        (graph_edges, naive_edges, (2, 3, 2, 3)),
+        (logit_loss, naive_divergence, (3, 4)),
+        (vertex_loss, naive_vertices, (2, 3, 2, 3)),
+        (edge_loss, naive_edges, (2, 3, 2, 3)),
     ],
 )
 def test_value_and_gradient_are_those_of_the_formula_written_per_sample(
@@ -105,17 +105,17 @@ def test_value_and_gradient_are_those_of_the_formula_written_per_sample(
 
 def test_the_edges_loss_gives_the_teacher_no_gradient() -> None:
     teacher = random(1, 2, 2, 2, seed=3).requires_grad_()
-    graph_edges(random(1, 2, 2, 2).requires_grad_(), teacher).backward()
+    edge_loss(random(1, 2, 2, 2).requires_grad_(), teacher).backward()
     assert teacher.grad is None
 
 
 def test_positive_distances_have_mean_one_and_forget_the_scale() -> None:
     features = random(3, 4, 2, 5)
-    distances = relative_distances(features)
+    distances = normalised_distances(features)
     for sample in distances:
         assert float(sample[sample > 0].mean()) == pytest.approx(1)
     for scale in (1e-2, 1e3):
-        assert torch.allclose(relative_distances(scale * features), distances, rtol=1e-5, atol=1e-6)
+        assert torch.allclose(normalised_distances(scale * features), distances, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(("scale", "shift"), [(0.1, 0.0), (1.0, 0.0), (1.0, 5.0), (10.0, 0.0)])
@@ -127,10 +127,10 @@ def test_single_precision_gives_the_edges_and_their_gradient_as_distances_taken_
     teacher = F.relu(shift + scale * torch.randn(2, 64, 2, 13, generator=random))
     student = (teacher + 0.3 * scale * torch.randn(teacher.shape, generator=random)).requires_grad_()
     student.data[0, :, 1, 2] = student.data[0, :, 0, 0]  # one pair in one place
-    distances = relative_distances(student).detach()
+    distances = normalised_distances(student).detach()
     assert float(distances.diagonal(dim1=1, dim2=2).max()) == 0 and float(distances[0, 0, 15]) == 0
     exact = student.detach().double().requires_grad_()
-    loss, expected = graph_edges(student, teacher), naive_edges(exact, teacher.double())
+    loss, expected = edge_loss(student, teacher), naive_edges(exact, teacher.double())
     assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-4)
     (gradient,), (wanted,) = torch.autograd.grad(loss, student), torch.autograd.grad(expected, exact)
     assert float((gradient - wanted).norm() / wanted.norm()) < 1e-3
@@ -142,7 +142,7 @@ def test_nodes_in_one_place_give_finite_gradients(dtype: torch.dtype) -> None:
     features[0, :, 1, 2] = features[0, :, 0, 0]  # one pair in one place
     features[1] = 0.5  # all of them
     features.requires_grad_()
-    loss = graph_edges(features, random(2, 3, 2, 3, seed=5).to(dtype))
+    loss = edge_loss(features, random(2, 3, 2, 3, seed=5).to(dtype))
     (gradient,) = torch.autograd.grad(loss, features)
     assert math.isfinite(float(loss.detach())) and bool(gradient.isfinite().all())
 

@@ -134,6 +134,6 @@ def test_a_gpu_without_enough_memory_is_told_with_the_flag_that_helps(tmp_path, 
     def full(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(train.fit, "take_step", full)
+    monkeypatch.setattr(train.fit, "compute_gradients", full)
     with pytest.raises(ConfigError, match=r"not enough memory for batches of 16 clips; halve optimiser\.batch"):
         train_teacher(teacher_config(tmp_path / "run"))

@@ -20,7 +20,7 @@ from train.teach import train_student, train_teacher
 
 def interrupted(training: Callable[[], object], batches: int) -> None:
     """Run the training and press Ctrl-C when it takes its next batch after that many."""
-    taken, take = Counter[str](), train.fit.take_step
+    taken, take = Counter[str](), train.fit.compute_gradients
 
     def stop(*args: Any) -> dict[str, float]:
         taken["batches"] += 1
@@ -29,7 +29,7 @@ def interrupted(training: Callable[[], object], batches: int) -> None:
         return take(*args)
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(train.fit, "take_step", stop)
+        patch.setattr(train.fit, "compute_gradients", stop)
         training()
 
 

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from edge.contract.errors import ConfigError
 from train.distillation.losses import Outputs
 from train.distillation.registry import LOSSES
-from train.step import Batch, Teaching, distillation_losses, gradient_rows, take_step, task_losses
+from train.step import Batch, Distillation, compute_gradients, distillation_losses, gradient_rows, task_losses
 
 CLIPS, CLASSES, T, V = 6, 3, 4, 5
 ALL = {"logits": 1.0, "vertices": 0.5, "edges": 2.0}
@@ -30,43 +30,43 @@ class Tiny(nn.Module):
         return self.fc(x.mean(dim=(2, 3))), x
 
 
-def given(losses: dict[str, float] = ALL, seed: int = 0) -> tuple[Tiny, Teaching, Batch]:
+def given(losses: dict[str, float] = ALL, seed: int = 0) -> tuple[Tiny, Distillation, Batch]:
     torch.manual_seed(seed)
-    teaching = Teaching(Tiny(6), nn.Conv2d(4, 6, 1), losses)
+    distillation = Distillation(Tiny(6), nn.Conv2d(4, 6, 1), losses)
     clips = torch.randn(2, CLIPS, 3, T, V, 1)
-    return Tiny(4), teaching, Batch(clips[0], clips[1], F.one_hot(torch.arange(CLIPS) % CLASSES, CLASSES).float())
+    return Tiny(4), distillation, Batch(clips[0], clips[1], F.one_hot(torch.arange(CLIPS) % CLASSES, CLASSES).float())
 
 
-def step(student: Tiny, teaching: Teaching, *batches: Batch, combine: str = "revision") -> dict[str, float]:
-    return take_step(
-        lambda batch: distillation_losses(student, teaching, batch, FABRIC),
+def step(student: Tiny, distillation: Distillation, *batches: Batch, combine: str = "revision") -> dict[str, float]:
+    return compute_gradients(
+        lambda batch: distillation_losses(student, distillation, batch, FABRIC),
         batches,
         list(student.parameters()),
-        list(teaching.adapter.parameters()),
+        list(distillation.adapter.parameters()),
         combine,
         FABRIC,
     )
 
 
-def separate(student: Tiny, teaching: Teaching, batch: Batch) -> list[tuple[Tensor, Tensor]]:
+def separate(student: Tiny, distillation: Distillation, batch: Batch) -> list[tuple[Tensor, Tensor]]:
     """Gradients (of the student, of the adapter) as flat vectors: the task's first, then each loss's.
 
     Every one comes from a forward and a backward pass of its own.
     """
     with torch.no_grad():
-        zt, ft = teaching.teacher(batch.high)
+        zt, ft = distillation.teacher(batch.high)
     gradients = []
-    for name in ("task", *teaching.losses):
+    for name in ("task", *distillation.weights):
         student.zero_grad(set_to_none=True)
-        teaching.adapter.zero_grad(set_to_none=True)
+        distillation.adapter.zero_grad(set_to_none=True)
         zs, fs = student(batch.low)
         if name == "task":
             F.cross_entropy(zs, batch.targets.argmax(dim=1)).backward()
         else:
-            (teaching.losses[name] * LOSSES[name](Outputs(zs, fs, teaching.adapter(fs), zt, ft))).backward()
-        gradients.append((flat(student), flat(teaching.adapter)))
+            (distillation.weights[name] * LOSSES[name](Outputs(zs, fs, distillation.adapter(fs), zt, ft))).backward()
+        gradients.append((flat(student), flat(distillation.adapter)))
     student.zero_grad(set_to_none=True)
-    teaching.adapter.zero_grad(set_to_none=True)
+    distillation.adapter.zero_grad(set_to_none=True)
     return gradients
 
 
@@ -76,7 +76,7 @@ def flat(module: nn.Module) -> Tensor:
     )
 
 
-def opposed(losses: dict[str, float] = ALL) -> tuple[Tiny, Teaching, Batch]:
+def opposed(losses: dict[str, float] = ALL) -> tuple[Tiny, Distillation, Batch]:
     """A case in which at least one loss opposes the task, so that revision has something to do."""
     for seed in range(100):
         case = given(losses, seed=seed)
@@ -87,11 +87,13 @@ def opposed(losses: dict[str, float] = ALL) -> tuple[Tiny, Teaching, Batch]:
 
 
 def test_without_revision_the_gradient_is_the_plain_sum() -> None:
-    student, teaching, batch = given()
-    gradients = separate(student, teaching, batch)
-    step(student, teaching, batch, combine="sum")
+    student, distillation, batch = given()
+    gradients = separate(student, distillation, batch)
+    step(student, distillation, batch, combine="sum")
     assert torch.allclose(flat(student), torch.stack([own for own, _ in gradients]).sum(0), rtol=1e-4, atol=1e-6)
-    assert torch.allclose(flat(teaching.adapter), torch.stack([a for _, a in gradients]).sum(0), rtol=1e-4, atol=1e-6)
+    assert torch.allclose(
+        flat(distillation.adapter), torch.stack([a for _, a in gradients]).sum(0), rtol=1e-4, atol=1e-6
+    )
 
 
 def revised(task: Tensor, imitation: list[Tensor]) -> Tensor:
@@ -103,45 +105,45 @@ def revised(task: Tensor, imitation: list[Tensor]) -> Tensor:
 
 
 def test_with_revision_each_opposing_gradient_loses_its_part_along_the_task() -> None:
-    student, teaching, batch = opposed()
-    (task, _), *imitation = separate(student, teaching, batch)
+    student, distillation, batch = opposed()
+    (task, _), *imitation = separate(student, distillation, batch)
     expected = revised(task, [own for own, _ in imitation])
     plain = task + sum((own for own, _ in imitation), torch.zeros_like(task))
-    step(student, teaching, batch)
+    step(student, distillation, batch)
     assert torch.allclose(flat(student), expected, rtol=1e-4, atol=1e-6)
     assert not torch.allclose(flat(student), plain, rtol=1e-3, atol=1e-5)
 
 
 def test_over_several_batches_the_mean_gradients_are_revised_not_the_mean_of_the_revised() -> None:
-    student, teaching, batch = opposed()
+    student, distillation, batch = opposed()
     other = Batch(batch.low.flip(0), batch.high.roll(1, 0), batch.targets.roll(2, 0))
-    one, two = separate(student, teaching, batch), separate(student, teaching, other)
+    one, two = separate(student, distillation, batch), separate(student, distillation, other)
     means = [(a + b) / 2 for (a, _), (b, _) in zip(one, two, strict=True)]
-    step(student, teaching, batch, other)
+    step(student, distillation, batch, other)
     assert torch.allclose(flat(student), revised(means[0], means[1:]), rtol=1e-4, atol=1e-6)
 
 
 def test_the_adapter_is_no_part_of_the_student_and_is_not_revised() -> None:
-    student, teaching, batch = opposed()
-    expected = torch.stack([extra for _, extra in separate(student, teaching, batch)]).sum(0)
-    step(student, teaching, batch)
+    student, distillation, batch = opposed()
+    expected = torch.stack([extra for _, extra in separate(student, distillation, batch)]).sum(0)
+    step(student, distillation, batch)
     assert float(expected.abs().max()) > 0
-    assert torch.allclose(flat(teaching.adapter), expected, rtol=1e-4, atol=1e-6)
+    assert torch.allclose(flat(distillation.adapter), expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch compiles its forward-mode formulas the old way
 def test_a_jacobian_vector_product_in_place_of_two_backward_passes_gives_the_same_step() -> None:
-    student, teaching, batch = opposed()
-    losses = distillation_losses(student, teaching, batch, FABRIC)
+    student, distillation, batch = opposed()
+    losses = distillation_losses(student, distillation, batch, FABRIC)
     rows = gradient_rows(list(losses.values()), list(student.parameters()))
     # <g_i, g_ce> is the slope of loss i along g_ce.
     slopes = []
-    for name in teaching.losses:
+    for name in distillation.weights:
 
         def along(weights: dict[str, Tensor], name: str = name) -> Tensor:
             zs, fs = torch.func.functional_call(student, weights, (batch.low,))
-            zt, ft = teaching.teacher(batch.high)
-            return teaching.losses[name] * LOSSES[name](Outputs(zs, fs, teaching.adapter(fs), zt, ft))
+            zt, ft = distillation.teacher(batch.high)
+            return distillation.weights[name] * LOSSES[name](Outputs(zs, fs, distillation.adapter(fs), zt, ft))
 
         names = [name for name, _ in student.named_parameters()]
         parts = rows[0].split([p.numel() for p in student.parameters()])
@@ -151,8 +153,8 @@ def test_a_jacobian_vector_product_in_place_of_two_backward_passes_gives_the_sam
 
 
 def test_all_losses_as_one_batch_of_cotangents_give_the_same_vectors() -> None:
-    student, teaching, batch = given()
-    losses = list(distillation_losses(student, teaching, batch, FABRIC).values())
+    student, distillation, batch = given()
+    losses = list(distillation_losses(student, distillation, batch, FABRIC).values())
     rows = gradient_rows(losses, list(student.parameters()))
     parts = torch.autograd.grad(
         torch.stack(losses), list(student.parameters()), torch.eye(len(losses)), is_grads_batched=True
@@ -161,20 +163,20 @@ def test_all_losses_as_one_batch_of_cotangents_give_the_same_vectors() -> None:
 
 
 def test_the_teacher_gets_no_gradient_and_stays_as_it_is() -> None:
-    student, teaching, batch = given()
-    before = [p.clone() for p in teaching.teacher.parameters()]
-    step(student, teaching, batch)
-    assert all(p.grad is None for p in teaching.teacher.parameters())
-    assert all(torch.equal(p, q) for p, q in zip(teaching.teacher.parameters(), before, strict=True))
+    student, distillation, batch = given()
+    before = [p.clone() for p in distillation.teacher.parameters()]
+    step(student, distillation, batch)
+    assert all(p.grad is None for p in distillation.teacher.parameters())
+    assert all(torch.equal(p, q) for p, q in zip(distillation.teacher.parameters(), before, strict=True))
 
 
 def test_the_student_reads_the_poor_clips_and_the_teacher_the_good_ones() -> None:
-    student, teaching, batch = given({"logits": 1.0})
-    told = step(student, teaching, batch)
+    student, distillation, batch = given({"logits": 1.0})
+    told = step(student, distillation, batch)
     zs, fs = student(batch.low)
-    zt, ft = teaching.teacher(batch.high)
+    zt, ft = distillation.teacher(batch.high)
     assert told["task"] == pytest.approx(float(F.cross_entropy(zs, batch.targets).detach()), rel=1e-5)
-    expected = float(LOSSES["logits"](Outputs(zs, fs, teaching.adapter(fs), zt, ft)).detach())
+    expected = float(LOSSES["logits"](Outputs(zs, fs, distillation.adapter(fs), zt, ft)).detach())
     assert told["logits"] == pytest.approx(expected, rel=1e-5) and set(told) == {"task", "logits"}
 
 
@@ -184,27 +186,27 @@ def test_a_loss_counts_by_its_weight() -> None:
 
 
 def test_a_step_replaces_what_was_in_grad() -> None:
-    student, teaching, batch = given()
-    step(student, teaching, batch)
+    student, distillation, batch = given()
+    step(student, distillation, batch)
     once = flat(student)
-    step(student, teaching, batch)
+    step(student, distillation, batch)
     assert torch.allclose(flat(student), once, rtol=1e-4, atol=1e-7)
 
 
 def test_a_task_step_is_the_gradient_of_the_cross_entropy_alone() -> None:
-    student, teaching, batch = given({})
-    (expected, _), *_ = separate(student, teaching, batch)
+    student, distillation, batch = given({})
+    (expected, _), *_ = separate(student, distillation, batch)
     own = list(student.parameters())
-    told = take_step(lambda b: task_losses(student, b.low, b.targets, FABRIC), [batch], own, [], "sum", FABRIC)
+    told = compute_gradients(lambda b: task_losses(student, b.low, b.targets, FABRIC), [batch], own, [], "sum", FABRIC)
     assert torch.allclose(flat(student), expected, rtol=1e-5, atol=1e-7)
     assert set(told) == {"task"}
 
 
 def test_in_bfloat16_losses_and_gradients_stay_in_single_precision() -> None:
-    student, teaching, batch = given()
-    (expected, _), *_ = separate(student, teaching, batch)
+    student, distillation, batch = given()
+    (expected, _), *_ = separate(student, distillation, batch)
     coarse = Fabric(accelerator="cpu", devices=1, precision="bf16-mixed")
-    losses = distillation_losses(student, teaching, batch, coarse)
+    losses = distillation_losses(student, distillation, batch, coarse)
     assert {loss.dtype for loss in losses.values()} == {torch.float32}
     rows = gradient_rows(list(losses.values()), list(student.parameters()))
     assert rows.dtype == torch.float32
@@ -214,15 +216,15 @@ def test_in_bfloat16_losses_and_gradients_stay_in_single_precision() -> None:
 
 @pytest.mark.parametrize(("adapter_bias", "told"), [(float("nan"), "vertices nan"), (1e30, "vertices inf")])
 def test_a_loss_that_is_not_finite_stops_the_run_and_is_told_by_name(adapter_bias: float, told: str) -> None:
-    student, teaching, batch = given({"vertices": 1.0})
-    nn.init.constant_(teaching.adapter.get_parameter("bias"), adapter_bias)
+    student, distillation, batch = given({"vertices": 1.0})
+    nn.init.constant_(distillation.adapter.get_parameter("bias"), adapter_bias)
     with pytest.raises(ConfigError, match=rf"not finite \(task [0-9.]+, {told}\); .*learning_rate"):
-        step(student, teaching, batch)
+        step(student, distillation, batch)
     assert all(p.grad is None for p in student.parameters())
 
 
 def test_a_task_loss_that_is_not_finite_stops_the_run() -> None:
-    student, teaching, batch = given({})
+    student, distillation, batch = given({})
     nn.init.constant_(student.fc.bias, float("nan"))
     with pytest.raises(ConfigError, match="task nan"):
-        step(student, teaching, batch)
+        step(student, distillation, batch)

@@ -1,1 +1,1 @@
-"""What a teacher adds to a student's training: losses, gradient revision, and the methods made of them."""
+"""Distillation: losses, gradient revision, and the methods that combine them."""

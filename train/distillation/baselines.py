@@ -1,4 +1,4 @@
-"""Distillation as others do it, to measure the paper's against in the same harness."""
+"""Other people's distillation losses, and PCGrad: baselines for the paper's method under one protocol."""
 
 from __future__ import annotations
 
@@ -6,35 +6,36 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from train.distillation.losses import logit_divergence
+from train.distillation.losses import logit_loss
 
 TEMPERATURE = 4.0
 DISTANCE_WEIGHT, ANGLE_WEIGHT = 25.0, 50.0
-"""Relational distillation's own weights of its two parts."""
+"""Weights of relational distillation's two parts, as its authors give them."""
 
 
-def soft_logits(student: Tensor, teacher: Tensor) -> Tensor:
+def soft_target_loss(student: Tensor, teacher: Tensor) -> Tensor:
     """T^2 KL(softmax(z_t / T) || softmax(z_s / T)) of logits (N, K), mean over the batch; T is TEMPERATURE.
 
     Source: Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", 2015, section 2.
     """
-    return TEMPERATURE**2 * logit_divergence(student / TEMPERATURE, teacher / TEMPERATURE)
+    return TEMPERATURE**2 * logit_loss(student / TEMPERATURE, teacher / TEMPERATURE)
 
 
-def relations(student: Tensor, teacher: Tensor) -> Tensor:
-    """Distances of pairs and angles of triplets in a batch, of feature maps (B, C, T', V) averaged to (B, C).
+def relational_loss(student: Tensor, teacher: Tensor) -> Tensor:
+    """25 smooth_L1(distances of pairs) + 50 smooth_L1(angles of triplets), over the samples of a batch.
 
-    Smooth-L1 between the student's and the teacher's, 25 x distances + 50 x angles.
+    student, teacher: feature maps (B, C, T', V) and (B, D, T', V), averaged to one vector per sample. The teacher gets
+    no gradient.
     Source: Park et al., "Relational Knowledge Distillation", CVPR 2019, equations 5 to 8.
     """
     ours, theirs = student.mean(dim=(2, 3)), teacher.mean(dim=(2, 3)).detach()
-    distance = F.smooth_l1_loss(relative_pair_distances(ours), relative_pair_distances(theirs))
+    distance = F.smooth_l1_loss(normalised_pair_distances(ours), normalised_pair_distances(theirs))
     angle = F.smooth_l1_loss(triplet_cosines(ours), triplet_cosines(theirs))
     return DISTANCE_WEIGHT * distance + ANGLE_WEIGHT * angle
 
 
-def relative_pair_distances(embedded: Tensor) -> Tensor:
-    """(B, C) -> (B, B) Euclidean distances divided by the mean of those between different samples."""
+def normalised_pair_distances(embedded: Tensor) -> Tensor:
+    """(B, C) -> (B, B) Euclidean distances, divided by the mean of the positive ones."""
     difference = embedded[:, None] - embedded[None]
     squared = difference.square().sum(dim=2)
     positive = squared > 1e-12
@@ -43,16 +44,16 @@ def relative_pair_distances(embedded: Tensor) -> Tensor:
 
 
 def triplet_cosines(embedded: Tensor) -> Tensor:
-    """(B, C) -> (B, B, B): at [j, i, k] the cosine of the angle that i and k form at j."""
+    """(B, C) -> (B, B, B): at [j, i, k] the cosine of the angle at j between i and k."""
     directions = F.normalize(embedded[None] - embedded[:, None], dim=2)
     return directions @ directions.transpose(1, 2)
 
 
-def surgery(gradients: Tensor) -> Tensor:
-    """PCGrad: every row loses its component along each other row that it opposes, then all are summed: (L, P) -> (P,).
+def pcgrad(gradients: Tensor) -> Tensor:
+    """PCGrad, (L, P) -> (P,): project each row off every other row that it opposes, then sum the rows.
 
-    The published algorithm visits the others in random order; here it is the given order, so that a
-    run can be repeated and all processes of a run agree.
+    The published algorithm visits the other rows in random order. Here the order is fixed, so that runs are
+    reproducible and all processes agree.
     Source: Yu et al., "Gradient Surgery for Multi-Task Learning", NeurIPS 2020, algorithm 1.
     """
     powers = gradients.square().sum(dim=1).clamp(min=torch.finfo(gradients.dtype).tiny)

@@ -1,6 +1,11 @@
-"""The paper's losses (Bian et al., IEEE TIP 2021), batched.
+"""The distillation losses of the paper, batched.
 
-Feature maps are (B, C, T', V) with B = N * M bodies; logits (N, K).
+Source: C. Bian, W. Feng, L. Wan, S. Wang, "Structural Knowledge Distillation for Efficient Skeleton-Based Action
+Recognition", IEEE Trans. Image Processing 30 (2021) 2963-2976.
+
+Shapes: logits z (N, K); last feature maps f (B, C, T', V), where B = N * M counts every body of every clip. Subscript s
+is the student, t the teacher. ``Outputs.adapted`` stands for f_s. The paper's description leaves the weights of the
+losses open; ours are in methods.py.
 """
 
 from __future__ import annotations
@@ -12,15 +17,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 ROUNDING = 16
-"""|a|^2 + |b|^2 - 2 a.b of equal a and b is less than so many times machine epsilon of |a|^2 + |b|^2."""
+"""Rounding leaves less than this many machine epsilons of |a|^2 + |b|^2 in |a|^2 + |b|^2 - 2 a.b if a equals b."""
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """What student and teacher gave for the same clips, for a loss to compare.
+    """Outputs of student and teacher for the same clips.
 
-    logits, teacher_logits: (N, K). features: the student's last feature map (B, C, T', V); adapted: the same
-    brought to the teacher's channels by the training-only 1x1 convolution; teacher_features: (B, D, T', V).
+    logits, teacher_logits: (N, K). features: the student's last feature map (B, C, T', V). adapted: the same with the
+    teacher's D channels, by the training-only 1x1 convolution. teacher_features: (B, D, T', V).
     """
 
     logits: Tensor
@@ -30,34 +35,44 @@ class Outputs:
     teacher_features: Tensor
 
 
-def logit_divergence(student: Tensor, teacher: Tensor) -> Tensor:
-    """L_kl = KL(softmax(z_t) || softmax(z_s)) of logits (N, K), mean over the batch; temperature 1 as released."""
+def logit_loss(student: Tensor, teacher: Tensor) -> Tensor:
+    """L_kl = KL(softmax(z_t) || softmax(z_s)) of logits (N, K), mean over the N clips.
+
+    Temperature 1, as in the release.
+    """
     return F.kl_div(F.log_softmax(student, 1), F.log_softmax(teacher, 1), reduction="batchmean", log_target=True)
 
 
-def graph_vertices(student: Tensor, teacher: Tensor) -> Tensor:
-    """L_vertices of graph matching: mean squared error of two feature maps (B, C, T', V)."""
+def vertex_loss(student: Tensor, teacher: Tensor) -> Tensor:
+    """Graph matching, vertices: L_vertices = mean (f_s - f_t)^2 over all entries of the maps (B, C, T', V)."""
     return F.mse_loss(student, teacher)
 
 
-def graph_edges(student: Tensor, teacher: Tensor) -> Tensor:
-    """L_edges of graph matching: smooth-L1 between the relative distances of all pairs of T'*V nodes.
+def edge_loss(student: Tensor, teacher: Tensor) -> Tensor:
+    """Graph matching, edges: L_edges = smooth_L1(D_s, D_t), mean over the (T'V)^2 pairs of nodes of each of B samples.
 
-    student, teacher: feature maps (B, C, T', V) and (B, D, T', V); the teacher's gets no gradient.
+    D is :func:`normalised_distances`; smooth_L1(d) = d^2 / 2 for |d| < 1, else |d| - 1/2. student, teacher: maps
+    (B, C, T', V) and (B, D, T', V), whose channels may differ. The teacher gets no gradient.
     """
     with torch.no_grad():
-        target = relative_distances(teacher)
-    return F.smooth_l1_loss(relative_distances(student), target)
+        target = normalised_distances(teacher)
+    return F.smooth_l1_loss(normalised_distances(student), target)
 
 
-def relative_distances(features: Tensor) -> Tensor:
-    """(B, C, T', V) -> (B, T'V, T'V): distances between nodes, divided by the mean of a sample's positive ones."""
+def normalised_distances(features: Tensor) -> Tensor:
+    """(B, C, T', V) -> D (B, T'V, T'V): D_ij = |x_i - x_j| / mean of the sample's positive distances.
+
+    x_i, x_j are the C-vectors of two of a sample's T'V nodes.
+
+    One deviation, numerical: |x_i - x_j|^2 is computed as |x_i|^2 + |x_j|^2 - 2 x_i.x_j, one matrix product instead of
+    (B, T'V, T'V, C) differences. For equal nodes, the diagonal included, this leaves rounding noise of either sign.
+    Distances below ROUNDING are therefore 0, do not count in the mean, and get no gradient: that of the square root is
+    unbounded at 0.
+    """
     nodes = features.flatten(2).transpose(1, 2)
     square = (nodes * nodes).sum(dim=2)
     both = square[:, :, None] + square[:, None, :]
     squared = both - 2 * nodes @ nodes.transpose(1, 2)
-    # Of nodes in one place, and of a node and itself, rounding leaves something of either sign. It is no distance: it
-    # would count in the mean, and the root's gradient there is without bounds.
     positive = squared > ROUNDING * torch.finfo(squared.dtype).eps * both
     distances = torch.where(positive, squared, 1.0).sqrt() * positive
     mean = distances.sum(dim=(1, 2)) / positive.sum(dim=(1, 2)).clamp(min=1)

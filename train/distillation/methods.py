@@ -1,4 +1,4 @@
-"""Ways to teach a student, by name: the paper's, those it is measured against, and ours. A new one is a line here."""
+"""Distillation methods by name: the paper's, its baselines, and ours. A new method is one line in METHODS."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from edge.contract.errors import ConfigError
 
 @dataclass(frozen=True)
 class Method:
-    """How a student is taught.
+    """How a student is trained.
 
-    losses: weight of each distillation loss beside the task's cross entropy. combine: how their gradients
-    make one step. redraw: whether LQ clips are corrupted anew at each draw; None leaves it to the data's
-    settings.
+    losses: weights of the distillation losses beside the cross entropy. combine: how the gradients become one. redraw:
+    whether an LQ clip is corrupted anew each time it is used; None leaves it to ``data.pairs.redraw``.
     """
 
     losses: Mapping[str, float] = field(default_factory=dict)
@@ -24,8 +23,8 @@ class Method:
 
 
 MATCHING = 10.0
-"""Weight of the vertices. The paper's description leaves the weights open; of 1, 10 and 30 this was the best for
-the paper's method and for ours on a training subject of UTD-MHAD that was held out (benchmarks/distillation.md)."""
+"""Weight of the vertex loss. The paper's description leaves the weights open. Of 1, 10 and 30 this was the best for the
+paper's method and for ours, on a held-out training subject of UTD-MHAD (benchmarks/distillation.md)."""
 PAPER = {"logits": 1.0, "vertices": MATCHING, "edges": 1.0}
 
 METHODS: dict[str, Method] = {
@@ -36,15 +35,15 @@ METHODS: dict[str, Method] = {
     "paper-pcgrad": Method(PAPER, combine="pcgrad"),
     "paper": Method(PAPER, combine="revision"),
     "alone-redrawn": Method(redraw=True),
-    # The paper's vertices alone. Ours is the corruption, drawn anew whenever a clip is seen, so that the student meets
-    # every way of losing joints. Logits of a teacher that knows its clips by heart say little more than the label;
-    # edges, and so revision, cost two backward passes more and gained nothing in as many epochs.
+    # The paper's vertex loss alone; new is that a clip is corrupted anew each time, so that the student sees many ways
+    # of losing joints. The logits of a teacher that has overfitted its clips add little to the label. Edges, and with
+    # them revision, cost two more backward passes and gained nothing in the same number of epochs.
     "ours": Method({"vertices": MATCHING}, redraw=True),
 }
 
 
 def method(name: str) -> Method:
-    """The method of that name; ConfigError names the known ones."""
+    """Look up a method; raise ConfigError, which lists the known ones, for another name."""
     if name not in METHODS:
         raise ConfigError(f"unknown method {name!r}", hint=f"known methods: {', '.join(METHODS)}")
     return METHODS[name]

@@ -1,4 +1,4 @@
-"""What ways to teach are made of, by the names that methods give them: losses, and how gradients make one step."""
+"""The losses and gradient combinations that :mod:`train.distillation.methods` refers to by name."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from train.distillation.baselines import relations, soft_logits, surgery
-from train.distillation.gradient_revision import revised, summed
-from train.distillation.losses import Outputs, graph_edges, graph_vertices, logit_divergence
+from train.distillation.baselines import pcgrad, relational_loss, soft_target_loss
+from train.distillation.gradient_revision import revise_gradients, sum_gradients
+from train.distillation.losses import Outputs, edge_loss, logit_loss, vertex_loss
 
 Loss = Callable[[Outputs], Tensor]
 
 LOSSES: dict[str, Loss] = {
-    "logits": lambda o: logit_divergence(o.logits, o.teacher_logits),
-    "vertices": lambda o: graph_vertices(o.adapted, o.teacher_features),
-    "edges": lambda o: graph_edges(o.adapted, o.teacher_features),
-    "soft_logits": lambda o: soft_logits(o.logits, o.teacher_logits),
-    "relations": lambda o: relations(o.features, o.teacher_features),
+    "logits": lambda o: logit_loss(o.logits, o.teacher_logits),
+    "vertices": lambda o: vertex_loss(o.adapted, o.teacher_features),
+    "edges": lambda o: edge_loss(o.adapted, o.teacher_features),
+    "soft_logits": lambda o: soft_target_loss(o.logits, o.teacher_logits),
+    "relations": lambda o: relational_loss(o.features, o.teacher_features),
 }
 
-COMBINING: dict[str, Callable[[Tensor], Tensor]] = {"sum": summed, "revision": revised, "pcgrad": surgery}
+COMBINERS: dict[str, Callable[[Tensor], Tensor]] = {
+    "sum": sum_gradients,
+    "revision": revise_gradients,
+    "pcgrad": pcgrad,
+}

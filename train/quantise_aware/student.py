@@ -1,4 +1,4 @@
-"""``python -m train quantise-aware``: an INT8 student trained on in eight bits, its teacher still teaching.
+"""``python -m train quantise-aware``: an INT8 student trained on in eight bits, its teacher still at work.
 
 The second resort, where no choice of ranges and float layers keeps the student's decisions. What
 ``python -m calibrate student`` wrote stays as it is, ranges, places of the Q/DQ pairs and float layers; the weights
@@ -33,7 +33,7 @@ from train.fit import Run, fit
 from train.hardware import launch
 from train.quantise_aware.configuration import QuantiseAwareConfig
 from train.quantise_aware.quantised_network import QuantisedNetwork
-from train.step import Batch, Teaching, taught_outputs, weighted_losses
+from train.step import Batch, Distillation, paired_outputs, weighted_losses
 from train.teach import finished, refuse_foreign
 
 FLOAT = "float"
@@ -59,16 +59,17 @@ def quantise_aware(config: QuantiseAwareConfig) -> None:
     teacher = taught.rebuild(config.teacher).requires_grad_(False)
     for network in (teacher, exact):
         network.to(fabric.device, config.hardware.dtype)
-    teaching = Teaching(teacher, _adapter(checkpoint), how.losses)
+    distillation = Distillation(teacher, _adapter(checkpoint), how.losses)
 
-    def lesson(batch: Batch) -> Mapping[str, Tensor]:
-        return losses_in_eight_bits(student, exact, teaching, batch, config.keep, fabric)
+    def loss_function(batch: Batch) -> Mapping[str, Tensor]:
+        return losses_in_eight_bits(student, exact, distillation, batch, config.keep, fabric)
 
     about = _about(checkpoint, config, student)
     train, test = clips_of(checkpoint, config.data, config.cache, redraw=how.redraw)
     run = Run(
-        out=config.out, see="lq", network=student, extra=teaching.adapter, lesson=lesson, method=how, train=train,
-        validation=None, test=test, optimiser=config.optimiser, seed=config.seed, about=about, hardware=config.hardware,
+        out=config.out, see="lq", network=student, extra=distillation.adapter, loss_function=loss_function,
+        method=how, train=train, validation=None, test=test, optimiser=config.optimiser, seed=config.seed,
+        about=about, hardware=config.hardware,
     )  # fmt: skip
     finished(run, fit(run, fabric), fabric, f"{about['network']} in eight bits, taught by {config.teacher.name}", None)
     if fabric.is_global_zero:
@@ -101,11 +102,11 @@ def _write(student: QuantisedNetwork, int8: Path, fp32: Path, test: Pairs, bundl
 
 
 def losses_in_eight_bits(
-    student: nn.Module, exact: nn.Module, teaching: Teaching, batch: Batch, keep: float, fabric: Fabric
+    student: nn.Module, exact: nn.Module, distillation: Distillation, batch: Batch, keep: float, fabric: Fabric
 ) -> dict[str, Tensor]:
     """The student's own losses, the task's first, and ``keep`` times the distance from the FP32 student ``exact``."""
-    outputs = taught_outputs(student, teaching, batch, fabric)
-    losses = weighted_losses(outputs, teaching.losses, batch.targets)
+    outputs = paired_outputs(student, distillation, batch, fabric)
+    losses = weighted_losses(outputs, distillation.weights, batch.targets)
     if keep:
         with torch.no_grad():
             wanted = exact(batch.low)[0]
