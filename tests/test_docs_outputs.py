@@ -44,6 +44,7 @@ def result():
         (Pose(keypoints, 0.9),),
         events=(event,),
         following=Following("first", 1),
+        unix_s=1.7e9,
     )
 
 
@@ -60,7 +61,7 @@ def test_every_kind_of_event_and_every_field_of_one_is_on_the_page():
     assert sorted(named("`kind`")) == sorted(get_args(EventKind))
     rows = re.findall(r"^\| `\w+` \| .* \| (`.*`) \|$", PAGE.partition("## MQTT")[0], re.MULTILINE)
     told = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
-    assert told | {"kind", "time_s"} == {field.name for field in fields(Event)}
+    assert told | {"kind", "time_s", "unix_s"} == {field.name for field in fields(Event)}
 
 
 def test_the_subscriber_of_the_page_understands_an_event(monkeypatch, capsys):

@@ -132,7 +132,7 @@ class Event:
 
     time_s: when, in seconds of the source's own clock. track_id: of the person, label: of the action.
     score: of the action when it began, or the highest it reached when it ended. since_s: when what ended
-    had begun. text: what broke, for people.
+    had begun. text: what broke, for people. unix_s: see FrameResult.
     """
 
     kind: EventKind
@@ -142,6 +142,7 @@ class Event:
     score: float | None = None
     since_s: float | None = None
     text: str | None = None
+    unix_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,7 @@ class FrameResult:
     events: what began, ended or broke with this frame.
     following: the one person who is followed, None where everybody is.
     joint_dropout: (V,) float32, part of the last seconds, 0..1, in which each joint of the people in view was not seen.
+    unix_s: wall clock when the result of a live source reached the sinks, in seconds since 1970; None for recordings.
     """
 
     frame: Frame
@@ -166,3 +168,4 @@ class FrameResult:
     joint_dropout: Float32 | None = None
     following: Following | None = None
     blind: bool = False
+    unix_s: float | None = None

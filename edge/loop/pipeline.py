@@ -69,7 +69,8 @@ class Pipeline:
         warn: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._source, self._pose, self._action = source, pose, action
-        self._sinks, self._history, self._limits, self._on_result = SinkWorkers(sinks), history, limits, on_result
+        self._sinks = SinkWorkers(sinks, live=source.live)
+        self._history, self._limits, self._on_result = history, limits, on_result
         self._frames: Handoff[Taken] = Newest() if source.live else Handoff(AHEAD)
         self._sightings: Handoff[tuple[Taken, Sighting]] = Handoff(0 if source.live else AHEAD)
         self._stopping, self._done = threading.Event(), threading.Event()

@@ -33,9 +33,11 @@ def json_lines_sink(path: Path, layout: JointLayout) -> Iterator[Sink]:
 
 def record(result: FrameResult, layout: JointLayout) -> dict[str, Any]:
     """The object of one line."""
+    wall_clock = {} if result.unix_s is None else {"unix_s": result.unix_s}
     return {
         "frame": result.frame.index,
         "time_s": round(result.frame.time_s, 4),
+        **wall_clock,
         "layout": layout.name,
         "people": [_person(person) for person in result.people],
         "following": None if result.following is None else asdict(result.following),

@@ -110,8 +110,8 @@ class _Publisher:
         client.loop_start()
 
     def publish(self, event: Event) -> None:
-        # time_s counts from the start of a run, which a subscriber does not know; and the broker may be away.
-        self._send(self._event_topic, json.dumps({**event_record(event), "unix_s": round(time.time(), 3)}))
+        # A subscriber does not know when the run started, and a message may wait for the broker.
+        self._send(self._event_topic, json.dumps({"unix_s": round(time.time(), 3), **event_record(event)}))
         if event.kind in ("source_lost", "source_back"):
             self._status = "camera_lost" if event.kind == "source_lost" else "online"
             self._send_status(self._status)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from edge.contract.types import Event, FrameResult
 from edge.sinks.sink_worker import SinkWorker, dropped_by_sink
 
 
 class SinkWorkers:
-    """Fan out results and events to every :class:`edge.sinks.sink_worker.SinkWorker`."""
+    """Fan out results and events to every :class:`edge.sinks.sink_worker.SinkWorker`.
 
-    def __init__(self, workers: Sequence[SinkWorker]) -> None:
-        self._workers = workers
+    live: stamp them with the wall clock, the same for all sinks. A recording's results carry none: its frames were
+    taken at another time.
+    """
+
+    def __init__(self, workers: Sequence[SinkWorker], *, live: bool) -> None:
+        self._workers, self._live = workers, live
         self._closing, self._closed = threading.Lock(), False
 
     def open(self, on_stop: Callable[[], None]) -> None:
@@ -44,11 +50,17 @@ class SinkWorkers:
 
     def put(self, frame: int, result: FrameResult) -> None:
         """Queue the result of the run's n-th frame. Blocks while the queue of a lossless sink is full."""
+        if self._live:
+            now_s = _unix_s()
+            events = tuple(replace(event, unix_s=now_s) for event in result.events)
+            result = replace(result, events=events, unix_s=now_s)
         for worker in self._workers:
             worker.put(frame, result)
 
     def put_event(self, event: Event) -> None:
         """Queue an event that belongs to no frame. Never blocks."""
+        if self._live:
+            event = replace(event, unix_s=_unix_s())
         for worker in self._workers:
             worker.put_event(event)
 
@@ -79,3 +91,7 @@ class SinkWorkers:
     def dropped_by_sink(self) -> dict[str, int]:
         """See :func:`edge.sinks.sink_worker.dropped_by_sink`."""
         return dropped_by_sink(self._workers)
+
+
+def _unix_s() -> float:
+    return round(time.time(), 3)

@@ -226,3 +226,15 @@ def test_a_process_that_dies_is_said_to_be_offline(mosquitto):
     subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
     wait_for(lambda: listener.states() == ["online", "offline"])
     listener.close()
+
+
+def test_an_event_of_a_live_source_keeps_its_wall_clock(mosquitto):
+    start, to = mosquitto
+    start()
+    listener = Listener(to)
+    with mqtt_sink(to, print) as publish:
+        publish(Event("person_entered", 1.0, 1, unix_s=1.7e9))
+        wait_for(listener.events)
+    (payload,) = [payload for topic, payload in listener.heard if topic == "test/event"]
+    assert json.loads(payload)["unix_s"] == 1.7e9
+    listener.close()
