@@ -117,8 +117,12 @@ class TimedEngine:
 
 def on_cpu(runtime: str, path: Path, threads: int) -> str:
     """Describes an engine on the CPU. runtime: its name and version. threads: 0 is as many as there are cores."""
-    precision = "INT8" if "int8" in path.name else "FP32"
-    return f"{runtime}, CPU, {precision}, {threads or 'all'} thread{'' if threads == 1 else 's'}"
+    return f"{runtime}, CPU, {file_precision(path)}, {threads or 'all'} thread{'' if threads == 1 else 's'}"
+
+
+def file_precision(path: Path) -> str:
+    """Precision of a network file by its name."""
+    return "INT8" if "int8" in path.name else "FP32"
 
 
 def check_inputs(specs: tuple[TensorSpec, ...], given: Arrays, where: str) -> None:

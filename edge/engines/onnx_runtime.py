@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.contract.errors import EngineError, MissingDependency
-from edge.engines.engine import Arrays, TensorSpec, check_inputs, on_cpu
+from edge.engines.engine import Arrays, TensorSpec, check_inputs, file_precision, on_cpu
 
 _DTYPES = {
     "tensor(float)": np.float32,
@@ -26,24 +26,31 @@ _DTYPES = {
 # eight bits only if the pair before it is read by nobody else. This optimisation would make such pairs one again.
 HARMFUL = ["CommonSubexpressionElimination"]
 
+CUDA = "CUDAExecutionProvider"
+CUDA_OPTIONS = {"arena_extend_strategy": "kSameAsRequested"}
+"""GPU memory grows by what is needed, not to the next power of two: several processes may share one GPU."""
+
+_INSTALL_CUDA = "install onnxruntime-gpu instead of onnxruntime, and the CUDA and cuDNN it needs; or use engine auto"
 _NO_THREAD = "pthread_create failed"
 _MORE_THREADS = "allow more: ulimit -u, or a container's --pids-limit; or give a smaller number of threads"
 
 
 class OnnxRuntimeEngine:
-    """An ONNX file on the CPU. See :class:`edge.engines.engine.Engine`."""
+    """An ONNX file on the CPU, or on the GPU with ``cuda``. See :class:`edge.engines.engine.Engine`."""
 
     device_s: float | None = None
 
-    def __init__(self, path: Path, *, threads: int = 0) -> None:
+    def __init__(self, path: Path, *, threads: int = 0, cuda: bool = False) -> None:
         try:
             import onnxruntime as ort
         except ImportError as error:
             raise MissingDependency(
                 "onnxruntime", needed_for=f"running {path.name}", install="pip install 'skd-edge[edge]'", because=error
             ) from error
+        if cuda and CUDA not in ort.get_available_providers():
+            raise EngineError("the installed ONNX Runtime is built without CUDA", where=path, hint=_INSTALL_CUDA)
         try:
-            self._session = cpu_session(str(path), threads)
+            self._session = _session(str(path), threads, cuda)
         except Exception as error:  # ONNX Runtime raises a different class for each way a file can be bad
             if _NO_THREAD in str(error):
                 raise EngineError("the system gives ONNX Runtime no threads", where=path, hint=_MORE_THREADS) from error
@@ -52,12 +59,18 @@ class OnnxRuntimeEngine:
                 where=path,
                 hint="the file is damaged or of a newer opset; export it again",
             ) from error
-        self._path, self._threads, self._version = path, threads, ort.__version__
+        # Without the driver or a library of CUDA, ONNX Runtime logs an error and continues on the CPU.
+        if cuda and CUDA not in self._session.get_providers():
+            raise EngineError("ONNX Runtime cannot use CUDA; its log says why", where=path, hint=_INSTALL_CUDA)
+        self._path, self._threads, self._version, self._cuda = path, threads, ort.__version__, cuda
         self.inputs = tuple(_spec(i, path) for i in self._session.get_inputs())
         self.outputs = tuple(_spec(o, path) for o in self._session.get_outputs())
 
     def describe(self) -> str:
-        return on_cpu(f"ONNX Runtime {self._version}", self._path, self._threads)
+        runtime = f"ONNX Runtime {self._version}"
+        if self._cuda:
+            return f"{runtime}, CUDA, {file_precision(self._path)}"
+        return on_cpu(runtime, self._path, self._threads)
 
     def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         check_inputs(self.inputs, inputs, str(self._path))
@@ -86,12 +99,18 @@ class OnnxRuntimeEngine:
 
 def cpu_session(network: str | bytes, threads: int = 0) -> Any:
     """ONNX Runtime's session of a file, by its path, or of a model's bytes. threads: 0 for all cores."""
+    return _session(network, threads, cuda=False)
+
+
+def _session(network: str | bytes, threads: int, cuda: bool) -> Any:
     import onnxruntime as ort
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
-    return ort.InferenceSession(network, options, providers=["CPUExecutionProvider"], disabled_optimizers=HARMFUL)
+    providers: list[Any] = [(CUDA, CUDA_OPTIONS)] if cuda else []
+    providers.append("CPUExecutionProvider")
+    return ort.InferenceSession(network, options, providers=providers, disabled_optimizers=HARMFUL)
 
 
 def _spec(value: Any, path: Path) -> TensorSpec:

@@ -13,8 +13,9 @@ from edge.engines.engine import Engine
 MOST_THREADS = 1024
 """Far more than a machine has cores, and few enough for every runtime's own number."""
 
-Runtime = Literal["auto", "openvino"]
-"""auto: by the file's suffix. openvino: OpenVINO on the CPU for .onnx and .tflite; an .engine stays TensorRT's."""
+Runtime = Literal["auto", "openvino", "cuda"]
+"""auto: by the file's suffix. openvino: OpenVINO on the CPU for .onnx and .tflite; an .engine stays TensorRT's.
+cuda: ONNX Runtime on an NVIDIA GPU, for .onnx alone."""
 
 
 def open_engine(
@@ -41,11 +42,13 @@ def open_engine(
         from edge.engines.openvino_engine import OpenVinoEngine
 
         return OpenVinoEngine(path, threads=threads, rewrite=rewrite if path.suffix == ".tflite" else None)
+    if runtime == "cuda" and path.suffix != ".onnx":
+        raise EngineError("engine cuda runs .onnx files only", where=path, hint="give an .onnx file, or engine auto")
     # Runtimes are heavy, and a device has only one of them: import the one that is asked for.
     if path.suffix == ".onnx":
         from edge.engines.onnx_runtime import OnnxRuntimeEngine
 
-        return OnnxRuntimeEngine(path, threads=threads)
+        return OnnxRuntimeEngine(path, threads=threads, cuda=runtime == "cuda")
     if path.suffix == ".tflite":
         from edge.engines.litert import LiteRtEngine
 

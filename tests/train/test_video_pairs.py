@@ -177,3 +177,10 @@ def test_two_estimators_that_would_see_the_same_are_refused_and_the_same_one_see
     assert TwoEstimators(*same, None).rows == 144 and TwoEstimators(*same, 200).rows == 200
     with pytest.raises(ConfigError, match="both estimators would see the same"):
         _ = TwoEstimators(*same, 0).rows
+
+
+def test_the_record_names_the_network_and_the_engine_of_each_estimator() -> None:
+    recorded = TwoEstimators(PoseConfig("trt_pose", engine="cuda"), PoseConfig(), None).settings()
+    assert recorded["high"]["network"] == "pose_resnet18_body.onnx" and recorded["high"]["engine"] == "cuda"
+    assert recorded["low"]["network"] == "blazepose_full.tflite" and recorded["low"]["engine"] == "auto"
+    assert recorded["high"]["sha256"] != recorded["low"]["sha256"]

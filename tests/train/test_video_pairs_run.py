@@ -189,3 +189,11 @@ def test_pairs_are_made_by_one_run_at_a_time(
     with pytest.raises(SystemExit) as left:
         make_pairs(config)
     assert left.value.code == 1 and not list(out.glob("*.lock"))  # one video is broken
+
+
+def test_a_gpu_that_onnx_runtime_cannot_use_is_one_line_before_anything_is_written(
+    videos: Path, tmp_path: Path
+) -> None:
+    said = run(videos, tmp_path / "out", "--high.engine", "cuda")
+    assert said.returncode == 2 and not (tmp_path / "out").exists()
+    assert said.stderr.count("\n") == 1 and "engine cuda runs .onnx files only" in said.stderr

@@ -42,7 +42,7 @@ class PairsConfig:
     out: Path
     """Folder to write: one .npz per video, and pairs.yaml. Read it with --data.dataset video_pairs --data.folder."""
     high: PoseConfig = field(default_factory=PoseConfig)
-    """The good estimator, whose skeletons the teacher sees."""
+    """The good estimator, whose skeletons the teacher sees. With a GPU: --high.name trt_pose --high.engine cuda."""
     low: PoseConfig = field(default_factory=PoseConfig)
     """The cheap estimator, whose skeletons the student sees: the one the device will run."""
     low_height: int | None = None
@@ -56,7 +56,8 @@ class PairsConfig:
     """Share of each class's videos for testing, chosen by a hash of their names; without effect where there are train/
     and test/."""
     workers: int = 0
-    """Processes, one CPU thread each; 0 for as many as there are cores."""
+    """Processes, one CPU thread each; 0 for as many as there are cores. With --high.engine cuda every process holds the
+    network in GPU memory."""
 
     def __post_init__(self) -> None:
         if not 0 < self.test_share < 1:
@@ -75,7 +76,7 @@ def make_pairs(config: PairsConfig) -> None:
     """
     videos = find_videos(config.videos)
     estimators = TwoEstimators(config.high, config.low, config.low_height)
-    opened = estimators.open()
+    layouts = _open_once(estimators)
     settings = {**estimators.settings(), "follow": asdict(config.follow), "pictures": {"fps": config.fps}}
     refuse_other(config.out, settings)
     by_folder = any(video.part for video in videos)
@@ -83,19 +84,25 @@ def make_pairs(config: PairsConfig) -> None:
     manifest = Manifest(
         settings=settings,
         classes=sorted({video.label for video in videos}),
-        layouts={"high": opened[0].layout.name, "low": opened[1].layout.name},
+        layouts=layouts,
         versions=_versions(),
         split="by folders train and test" if by_folder else share,
         subject=SUBJECT,
     )
-    console.print(f"good: {opened[0].describe()}\ncheap: {opened[1].describe()}")
-    for estimator in opened:
-        estimator.close()
     with wrap_write_errors(config.out):
         config.out.mkdir(parents=True, exist_ok=True)
     # Two at once would do every video twice, and the one that ends first would say that all are done.
     with alone(config.out / LOCK, config.out, "making of pairs"):
         _make(videos, estimators, manifest, config)
+
+
+def _open_once(estimators: TwoEstimators) -> dict[str, str]:
+    """Print what the estimators run on and close them: each worker opens its own. Returns the layouts' names."""
+    opened = dict(zip(("high", "low"), estimators.open(), strict=True))
+    for quality, estimator in opened.items():
+        console.print(f"{quality}: {estimator.describe()}")
+        estimator.close()
+    return {quality: estimator.layout.name for quality, estimator in opened.items()}
 
 
 def _make(videos: list[Video], estimators: TwoEstimators, manifest: Manifest, config: PairsConfig) -> None:
@@ -180,7 +187,7 @@ def _finished(video: Path, pair: Path) -> Estimated | None:
 
 def _versions() -> dict[str, str]:
     found = {"skd-edge": edge.__version__}
-    for package in ("numpy", "opencv-python", "onnxruntime", "ai-edge-litert"):
+    for package in ("numpy", "opencv-python", "onnxruntime", "onnxruntime-gpu", "openvino", "ai-edge-litert"):
         try:
             found[package] = version(package)
         except PackageNotFoundError:

@@ -8,14 +8,17 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edge.assets import BLAZEPOSE_LANDMARKS
+from edge.assets import BLAZEPOSE_LANDMARKS, Asset
 from edge.contract.bundle import sha256_of
 from edge.contract.errors import ConfigError
 from edge.contract.layouts import JointLayout
 from edge.contract.types import Image, Pose
 from edge.pose.estimator import PoseEstimator
+from edge.pose.public_network import TRT_POSE_RESNET18, Published
 from edge.pose.registry import PoseConfig, open_estimator
 
+PUBLISHED: dict[str, Asset | Published] = {"blazepose": BLAZEPOSE_LANDMARKS, "trt_pose": TRT_POSE_RESNET18}
+"""The network that an estimator fetches where the user names none."""
 SMALL_HEIGHT = 144
 """Rows of the pictures that the cheap estimator sees where it is the good one again."""
 
@@ -59,9 +62,10 @@ class TwoEstimators:
 def _settings(config: PoseConfig) -> dict[str, Any]:
     plain = asdict(config)
     del plain["threads"]
-    network = config.network
-    plain["network"] = network.name if network else BLAZEPOSE_LANDMARKS.name
-    plain["sha256"] = sha256_of(network) if network else BLAZEPOSE_LANDMARKS.sha256
+    if config.network is not None:
+        plain |= {"network": config.network.name, "sha256": sha256_of(config.network)}
+    elif published := PUBLISHED.get(config.name):
+        plain |= {"network": published.name, "sha256": published.sha256}
     return plain
 
 
