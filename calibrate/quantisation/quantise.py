@@ -28,6 +28,7 @@ from calibrate.quantisation.compact import compact
 from calibrate.quantisation.computed_addend import split_computed_addend
 from calibrate.quantisation.equalise import equalised
 from calibrate.quantisation.onnx_graph import Graph, Sample, at_least_opset, copied, feed, is_quantised, read_onnx
+from calibrate.quantisation.own_parameters import with_own_parameters
 from calibrate.quantisation.qdq_placement import (
     needed_pairs_only,
     pair_per_consumer,
@@ -90,7 +91,8 @@ class Quantiser:
             model = split_computed_addend(_named(onnx.load(prepared)))
             if is_quantised(model):
                 raise EngineError("is quantised already", where=source, hint="give the FP32 network")
-            self.model = equalised(onnx.shape_inference.infer_shapes(as_convolutions(model)), samples)
+            model = with_own_parameters(as_convolutions(model))
+            self.model = equalised(onnx.shape_inference.infer_shapes(model), samples)
             graph = Graph(self.model)
             products = graph.nodes("Conv", "Gemm")
             self.layers = [n.name for n in products if n.input[1] in graph.constants]

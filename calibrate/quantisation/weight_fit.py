@@ -1,16 +1,14 @@
-"""Weights chosen so that each layer, on what it really reads in eight bits, gives what it gave in floating point.
+"""Fit each layer's INT8 weights so that its output from INT8 inputs matches the FP32 layer's output.
 
-Rounding each weight to its nearest step is best only if inputs are unrelated. They are not: a layer's inputs rise and
-fall together, so an error in one weight can be made good by its neighbours. Layer by layer, in the order they run:
+Rounding each weight to nearest is optimal only for uncorrelated inputs. A layer's inputs are correlated, so the
+rounding error of one weight can be compensated by others. For each convolution, in the order they run:
 
-1. The weights are refitted by least squares: the layer reads eight-bit activations, with all that the layers before
-   it have done to them, and shall give what the FP32 layer gives from FP32 activations. As far as the pictures do
-   not say, weights stay what they were.
-2. They are rounded one after the other; what rounding changes in the output is made good by those not yet rounded.
-3. The bias takes up what is left of the mean.
+1. Refit the weights by ridge regression: from the INT8 activations, which carry the error of all layers before, they
+   predict what the FP32 layer computes from FP32 activations. The ridge pulls towards the FP32 weights.
+2. Round the weights one input at a time; the weights not yet rounded compensate the error (GPTQ).
+3. Correct the bias by the difference in mean output that remains.
 
-All of it needs the second moments of what the layer reads and nothing else: no gradients, no other samples than those
-of calibration.
+This needs only the first and second moments of the layer's inputs: no gradients, no samples beyond calibration's.
 
 Sources: Hubara et al., "Accurate Post Training Quantization With Small Calibration Sets", ICML 2021 (refitting on
 eight-bit inputs); Frantar and Alistarh, "Optimal Brain Compression", NeurIPS 2022, and Frantar et al., "GPTQ", ICLR
@@ -19,8 +17,9 @@ eight-bit inputs); Frantar and Alistarh, "Optimal Brain Compression", NeurIPS 20
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx
@@ -33,26 +32,25 @@ from edge.cli.console import console
 
 LARGEST = 127
 POSITIONS = 1024
-"""Of each sample, at most; more say nothing that the next sample would not."""
-STIFFNESS = 1.0
-"""Pull of refitted weights towards what they were, as part of the mean variance of the inputs.
+"""Largest number of output positions used of each sample."""
+RIDGE = 1.0
+"""Ridge of the refit, as a multiple of the inputs' mean variance.
 
-What eight bits add to the inputs is noise, and least squares answer noise with smaller weights, layer after layer. With
-0.01 MobileNet-thin's maps kept their strength in the scene that weights were fitted to and lost half of it in others.
+Quantisation noise in the inputs shrinks least-squares weights, layer after layer. With 0.01 MobileNet-thin's maps kept
+their strength in the scene that the weights were fitted to, and lost half of it in other scenes.
 """
-STILL = 1e-4
-"""Variance, as part of the mean square, of inputs that hardly vary: what is less may be rounding in single precision.
-They say nothing but their mean."""
+CONSTANT = 1e-4
+"""Inputs whose variance is below this part of their mean square count as constant: it may be FP32 rounding error."""
 DAMPING = 0.01
-"""The like, where rounding is made good by weights not yet rounded: the errors are small, and so is what they ask."""
+"""Like RIDGE, for the compensation of rounding errors, which are small."""
 
 
 @dataclass(frozen=True)
 class _Moments:
-    """Of K values that each output of a group is summed from, over all positions of all samples.
+    """Moments of a layer's inputs over all positions of all samples. G groups; K inputs to each output of a group.
 
-    mean, wanted_mean: (G, K), of what is read in eight bits and in floating point. variance: (G, K, K) of the former;
-    covariance: (G, K, K) of the latter with the former.
+    mean, wanted_mean: (G, K), of the INT8 and of the FP32 inputs. variance: (G, K, K), of the INT8 inputs.
+    covariance: (G, K, K), of the FP32 inputs (rows) with the INT8 inputs (columns).
     """
 
     mean: Array
@@ -62,7 +60,10 @@ class _Moments:
 
 
 def fitted(quantised: onnx.ModelProto, model: onnx.ModelProto, samples: Sequence[Sample]) -> onnx.ModelProto:
-    """``quantised`` with the weights and biases of its quantised convolutions fitted. model: what it was made from."""
+    """Return ``quantised`` with fitted weights and biases in its INT8 convolutions.
+
+    model: the FP32 network it was made from, in which no two layers share parameters.
+    """
     result = copied(quantised)
     graph, before = Graph(result), Graph(model)
     original = {n.name: n for n in before.nodes("Conv")}
@@ -75,81 +76,94 @@ def fitted(quantised: onnx.ModelProto, model: onnx.ModelProto, samples: Sequence
         bias = before.constants[source.input[2]].astype(np.float64) if len(source.input) > 2 else np.zeros(len(wanted))
         refitted = _refitted(weight, moments)
         dequantize = graph.producer[node.input[1]]
-        step = np.maximum(np.abs(refitted).max(axis=2, keepdims=True), 1e-12) / LARGEST
-        steps = _rounded_in_turn(refitted, moments.variance, step)
-        mean = (weight @ moments.wanted_mean[..., None] - (steps * step) @ moments.mean[..., None]).ravel()
-        graph.set_constant(dequantize.input[0], steps.reshape(wanted.shape))
-        graph.set_constant(dequantize.input[1], step.ravel())
-        graph.set_bias(node, bias + mean)
+        scale = np.maximum(np.abs(refitted).max(axis=2, keepdims=True), 1e-12) / LARGEST
+        integers = _compensated_rounding(refitted, moments.variance, scale)
+        shift = (weight @ moments.wanted_mean[..., None] - (integers * scale) @ moments.mean[..., None]).ravel()
+        graph.set_constant(dequantize.input[0], integers.reshape(wanted.shape))
+        graph.set_constant(dequantize.input[1], scale.ravel())
+        graph.set_bias(node, bias + shift)
     return result
 
 
 def _refitted(weight: Array, moments: _Moments) -> Array:
-    """(G, O, K) of least error on eight-bit inputs, drawn towards ``weight`` (G, O, K)."""
-    variance = _stiffened(moments.variance, STIFFNESS)
-    # weight @ (covariance - variance) is what the outputs' error has in common with the inputs.
-    common = weight @ (moments.covariance - moments.variance)
-    correction = np.linalg.solve(variance, common.transpose(0, 2, 1)).transpose(0, 2, 1)
+    """Weights (G, O, K) of least squared error on INT8 inputs, with a ridge towards ``weight`` (G, O, K)."""
+    variance = _with_ridge(moments.variance, RIDGE)
+    # The covariance of the output error with the inputs.
+    error = weight @ (moments.covariance - moments.variance)
+    correction = np.linalg.solve(variance, error.transpose(0, 2, 1)).transpose(0, 2, 1)
     result: Array = weight + correction
     return result
 
 
-def _rounded_in_turn(weight: Array, variance: Array, step: Array) -> Array:
-    """Whole steps -127..127 (G, O, K) for weights (G, O, K) of steps (G, O, 1)."""
-    left = weight.copy()
-    steps = np.zeros_like(weight)
-    # Rows of the upper factor of the inverse: how the later weights answer for an error in each.
-    factor = np.linalg.cholesky(np.linalg.inv(_stiffened(variance, DAMPING))).transpose(0, 2, 1)
+def _compensated_rounding(weight: Array, variance: Array, scale: Array) -> Array:
+    """Integers -127..127 (G, O, K) for weights (G, O, K) and scales (G, O, 1); GPTQ, algorithm 1."""
+    remaining = weight.copy()
+    integers = np.zeros_like(weight)
+    # Upper Cholesky factor of the inverse: row k distributes weight k's error over the weights after it.
+    factor = np.linalg.cholesky(np.linalg.inv(_with_ridge(variance, DAMPING))).transpose(0, 2, 1)
     for k in range(weight.shape[2]):
-        steps[:, :, k] = np.clip(np.round(left[:, :, k] / step[:, :, 0]), -LARGEST, LARGEST)
-        error = (left[:, :, k] - steps[:, :, k] * step[:, :, 0]) / factor[:, None, k, k]
-        left[:, :, k + 1 :] -= error[:, :, None] * factor[:, None, k, k + 1 :]
-    return steps
+        integers[:, :, k] = np.clip(np.round(remaining[:, :, k] / scale[:, :, 0]), -LARGEST, LARGEST)
+        error = (remaining[:, :, k] - integers[:, :, k] * scale[:, :, 0]) / factor[:, None, k, k]
+        remaining[:, :, k + 1 :] -= error[:, :, None] * factor[:, None, k, k + 1 :]
+    return integers
 
 
-def _stiffened(variance: Array, stiffness: float) -> Array:
+def _with_ridge(variance: Array, ridge: float) -> Array:
+    """Variance (G, K, K) plus ``ridge`` times its mean on the diagonal."""
     size = variance.shape[-1]
     mean = np.trace(variance, axis1=1, axis2=2) / size
-    result: Array = variance + (stiffness * mean + 1e-12)[:, None, None] * np.eye(size)
+    result: Array = variance + (ridge * mean + 1e-12)[:, None, None] * np.eye(size)
     return result
 
 
 def _moments(
-    float_inputs: Sequence[Array], eight_bit_inputs: Sequence[Array], layer: onnx.NodeProto, shape: tuple[int, ...]
+    float_inputs: Sequence[Array], int8_inputs: Sequence[Array], layer: onnx.NodeProto, shape: tuple[int, ...]
 ) -> _Moments:
-    """shape: of the layer's weights (O, I/G, height, width)."""
+    """Moments of a layer with weights of ``shape`` (O, I/G, height, width)."""
     groups, size = group_of(layer), int(np.prod(shape[1:]))
     mean, wanted_mean = np.zeros((groups, size)), np.zeros((groups, size))
     variance, covariance = np.zeros((groups, size, size)), np.zeros((groups, size, size))
-    for exact, rounded in zip(float_inputs, eight_bit_inputs, strict=True):
-        there, here = (patches(inputs, layer, shape[2:], POSITIONS) for inputs in (exact, rounded))
-        share = 1 / (here.shape[2] * len(float_inputs))
-        mean += share * here.sum(axis=2, dtype=np.float64)
-        wanted_mean += share * there.sum(axis=2, dtype=np.float64)
-        variance += share * (here @ here.transpose(0, 2, 1))
-        covariance += share * (there @ here.transpose(0, 2, 1))
+    for both in zip(float_inputs, int8_inputs, strict=True):
+        fp32, int8 = (patches(inputs, layer, shape[2:], POSITIONS) for inputs in both)
+        share = 1 / (int8.shape[2] * len(float_inputs))
+        mean += share * int8.sum(axis=2, dtype=np.float64)
+        wanted_mean += share * fp32.sum(axis=2, dtype=np.float64)
+        variance += share * (int8 @ int8.transpose(0, 2, 1))
+        covariance += share * (fp32 @ int8.transpose(0, 2, 1))
     variance -= mean[:, :, None] * mean[:, None, :]
     covariance -= wanted_mean[:, :, None] * mean[:, None, :]
-    still = np.trace(variance, axis1=1, axis2=2) < STILL * (mean**2).sum(axis=1)
-    variance[still] = covariance[still] = 0
+    constant = np.trace(variance, axis1=1, axis2=2) < CONSTANT * (mean**2).sum(axis=1)
+    variance[constant] = covariance[constant] = 0
     return _Moments(mean, wanted_mean, variance, covariance)
 
 
 def patches(x: Array, convolution: onnx.NodeProto, kernel: Sequence[int], most: int | None = None) -> Array:
-    """(G, I/G * kernel, positions) of (N, I, H, W): what each output position of the convolution is summed from.
+    """Return the inputs (G, I/G * kernel, positions) of every output position of a convolution of x (N, I, H, W).
 
-    most: so many positions, evenly spread, where there are more.
+    most: at most this many positions, evenly spaced.
     """
     stated = attributes(convolution)
-    above, left, below, right = stated.get("pads", [0, 0, 0, 0])
-    down, across = stated.get("strides", [1, 1])
-    dilations = stated.get("dilations", [1, 1])
-    padded = np.pad(x, ((0, 0), (0, 0), (above, below), (left, right)))
-    reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
-    windows = np.lib.stride_tricks.sliding_window_view(padded, reach, axis=(2, 3))
-    windows = windows[:, :, ::down, ::across, :: dilations[0], :: dilations[1]].transpose(0, 2, 3, 1, 4, 5)
+    strides, dilations = stated.get("strides", [1, 1]), stated.get("dilations", [1, 1])
+    extent = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
+    padded = np.pad(x, ((0, 0), (0, 0), *_pads(stated, x.shape[2:], extent, strides)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, extent, axis=(2, 3))
+    windows = windows[:, :, :: strides[0], :: strides[1], :: dilations[0], :: dilations[1]].transpose(0, 2, 3, 1, 4, 5)
     available = int(np.prod(windows.shape[:3]))
     kept = np.linspace(0, available - 1, min(available, most or available)).astype(int)
     chosen = windows[np.unravel_index(kept, windows.shape[:3])]
     result: Array = chosen.reshape(len(kept), group_of(convolution), -1).transpose(1, 2, 0)
     return np.ascontiguousarray(result)
+
+
+def _pads(
+    stated: Mapping[str, Any], size: Sequence[int], extent: Sequence[int], strides: Sequence[int]
+) -> list[tuple[int, int]]:
+    """Padding before and after each axis: ``pads``, or what ``auto_pad`` makes of the input size (ONNX, Conv)."""
+    auto = stated.get("auto_pad", b"NOTSET")
+    if auto == b"NOTSET":
+        pads = stated.get("pads", [0, 0, 0, 0])
+        return [(pads[0], pads[2]), (pads[1], pads[3])]
+    if auto == b"VALID":
+        return [(0, 0), (0, 0)]
+    total = [max((-(-n // s) - 1) * s + e - n, 0) for n, e, s in zip(size, extent, strides, strict=True)]
+    return [(t // 2, t - t // 2) if auto == b"SAME_UPPER" else (t - t // 2, t // 2) for t in total]

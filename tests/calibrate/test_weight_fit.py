@@ -1,5 +1,8 @@
-"""Rounding that makes good with one weight what another lost; truths worked by hand or taken from ONNX Runtime."""
+"""Weights fitted to INT8 inputs; expected values are worked out by hand or come from ONNX Runtime."""
 
+from pathlib import Path
+
+import networks
 import numpy as np
 import onnx
 import onnxruntime as ort
@@ -7,6 +10,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 from calibrate.quantisation.onnx_graph import Graph
+from calibrate.quantisation.quantise import Quantiser
 from calibrate.quantisation.weight_fit import fitted, patches
 
 
@@ -23,10 +27,10 @@ def exact(weight: np.ndarray) -> onnx.ModelProto:
     return convolution({"w": weight}, [helper.make_node("Conv", ["x", "w"], ["y"], name="conv")], weight.shape[1])
 
 
-def eight_bit(weight: np.ndarray, activation_step: float) -> onnx.ModelProto:
-    """The same with weights rounded to the nearest of steps of 1."""
+def int8(weight: np.ndarray, activation_scale: float) -> onnx.ModelProto:
+    """The same with weights rounded to whole numbers (scale 1)."""
     constants = {
-        "s": np.float32(activation_step), "z": np.int8(0), "w8": np.round(weight).astype(np.int8),
+        "s": np.float32(activation_scale), "z": np.int8(0), "w8": np.round(weight).astype(np.int8),
         "ws": np.ones(len(weight), np.float32), "wz": np.zeros(len(weight), np.int8),
     }  # fmt: skip
     nodes = [
@@ -43,45 +47,45 @@ def weights_of(model: onnx.ModelProto) -> np.ndarray:
     return (constants["w8"].astype(float) * constants["ws"].reshape(-1, 1, 1, 1))[..., 0, 0]
 
 
-def test_what_one_weight_loses_by_rounding_the_next_of_a_like_input_makes_good() -> None:
-    # Both inputs are the same picture, so 0.4 + 0.4 is what counts: nearest gives 0, in turn gives 0 and 1.
+def test_a_rounding_error_is_compensated_by_the_weight_of_an_equal_input() -> None:
+    # The first two inputs are equal, so only the sum 0.4 + 0.4 matters: rounding to nearest gives 0 + 0, fitting 0 + 1.
     weight = np.array([0.4, 0.4, 127.0], np.float32).reshape(1, 3, 1, 1)
     rng = np.random.default_rng(0)
     same, other = rng.uniform(-1, 1, (2, 20, 1, 1, 4, 4)).astype(np.float32)
     samples = [np.concatenate([a, a, b], axis=1) for a, b in zip(same, other, strict=True)]
-    given = weights_of(fitted(eight_bit(weight, 1 / 127), exact(weight), samples))
+    given = weights_of(fitted(int8(weight, 1 / 127), exact(weight), samples))
     np.testing.assert_allclose(sorted(given[0]), [0, 1, 127], atol=0.02)
 
 
-def test_weights_make_good_half_of_what_eight_bits_cut_off_the_activations() -> None:
-    # Activations are -2 or 2, eight bits reach to 1: the layer gets half of each and must double it. Drawn towards 3 by
-    # as much as the inputs vary, it goes half of the way.
+def test_weights_compensate_half_of_what_clipping_removes() -> None:
+    # Activations are -2 or 2 and clipped to -1 or 1: least squares would double the weight from 3 to 6. The ridge
+    # towards 3 is as large as the inputs' variance, so the weight goes half of the way.
     weight = np.array([3.0], np.float32).reshape(1, 1, 1, 1)
     rng = np.random.default_rng(0)
     samples = [rng.choice([-2, 2], (1, 1, 4, 4)).astype(np.float32) for _ in range(8)]
-    given = fitted(eight_bit(weight, 1 / 127), exact(weight), samples)
+    given = fitted(int8(weight, 1 / 127), exact(weight), samples)
     np.testing.assert_allclose(weights_of(given), [[4.5]], rtol=0.01)
 
 
-def test_the_bias_takes_the_mean_that_is_left() -> None:
-    # Activations are 0 or 4, and eight bits reach to 1: 4 w becomes w' + b, with 0 for 0.
+def test_the_bias_corrects_the_remaining_mean() -> None:
+    # Every activation is 4 and clipped to 1.
     weight = np.array([2.0], np.float32).reshape(1, 1, 1, 1)
     samples = [np.full((1, 1, 4, 4), 4, np.float32)]
-    given = fitted(eight_bit(weight, 1 / 127), exact(weight), samples)
+    given = fitted(int8(weight, 1 / 127), exact(weight), samples)
     session = ort.InferenceSession(given.SerializeToString())
-    # A constant input says nothing of the weight, which stays, so the bias alone brings 2 back to 8.
+    # A constant input does not change the weight, so the bias alone corrects 2 * 1 to 2 * 4.
     np.testing.assert_allclose(session.run(None, {"x": samples[0]})[0], np.full((1, 1, 4, 4), 8), rtol=1e-4)
     np.testing.assert_allclose(weights_of(given), [[2]], rtol=1e-4)
 
 
-def test_inputs_that_never_vary_leave_the_weights_and_the_mean_output_what_they_were() -> None:
-    """As behind channels that a network does not use: single precision makes of their variance less than nothing."""
+def test_constant_inputs_change_neither_the_weights_nor_the_mean_output() -> None:
+    """Channels that a network does not use are constant; in FP32 their computed variance may be negative."""
     rng = np.random.default_rng(4)
     weight = rng.integers(-127, 128, (3, 24, 1, 1)).astype(np.float32)
     weight[:, 0] = 127
     constant = rng.uniform(1, 100, (1, 24, 1, 1))
     samples = [np.broadcast_to(constant, (1, 24, 4, 4)).astype(np.float32) for _ in range(5)]
-    given = fitted(eight_bit(weight, 1.0), exact(weight), samples)
+    given = fitted(int8(weight, 1.0), exact(weight), samples)
     np.testing.assert_allclose(weights_of(given), weight[..., 0, 0], rtol=1e-6)
     (output,) = ort.InferenceSession(given.SerializeToString()).run(None, {"x": samples[0]})
     wanted = (weight[..., 0, 0] @ constant.ravel()).reshape(1, 3, 1, 1)
@@ -95,9 +99,16 @@ def test_inputs_that_never_vary_leave_the_weights_and_the_mean_output_what_they_
         ([3, 3], 4, {"pads": [0, 0, 1, 1], "strides": [2, 2]}),
         ([1, 5], 2, {"pads": [0, 2, 0, 2], "strides": [1, 2]}),
         ([3, 1], 1, {"pads": [2, 0, 2, 0], "dilations": [2, 1]}),
+        ([3, 2], 1, {"auto_pad": "VALID", "dilations": [1, 2]}),
+        *[
+            ([height, width], 2, {"auto_pad": auto_pad, "strides": strides})
+            for auto_pad in ("SAME_UPPER", "SAME_LOWER")
+            for height, width in ((3, 3), (2, 4), (1, 5))
+            for strides in ([1, 1], [2, 3], [3, 2])
+        ],
     ],
 )
-def test_patches_times_weights_are_what_onnx_runtime_convolves(kernel, group, attributes) -> None:
+def test_patches_times_weights_equal_onnx_runtimes_convolution(kernel, group, attributes) -> None:
     rng = np.random.default_rng(3)
     x = rng.standard_normal((1, 4, 4, 4)).astype(np.float32)
     weight = rng.standard_normal((8, 4 // group, *kernel)).astype(np.float32)
@@ -106,3 +117,59 @@ def test_patches_times_weights_are_what_onnx_runtime_convolves(kernel, group, at
     (wanted,) = session.run(None, {"x": x})
     given = weight.reshape(group, 8 // group, -1) @ patches(x, node, kernel)
     np.testing.assert_allclose(given.reshape(wanted.shape), wanted, rtol=1e-4, atol=1e-5)
+
+
+def two_layers(path: Path, **padding: object) -> Path:
+    """A strided 3x3 convolution of an odd size, and one behind it: x (1, 3, 9, 9) -> y (1, 4, 5, 5)."""
+    rng = np.random.default_rng(0)
+    nodes = [
+        helper.make_node("Conv", ["x", "w1"], ["c1"], name="first", strides=[2, 2], **padding),
+        helper.make_node("Relu", ["c1"], ["r1"]),
+        helper.make_node("Conv", ["r1", "w2"], ["y"], name="second"),
+    ]
+    shapes = {"w1": (8, 3, 4, 3), "w2": (4, 8, 1, 1)}
+    weights = {name: rng.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
+    return networks.save(path, nodes, weights, (("x", [1, 3, 9, 9]), ("y", [1, 4, 5, 5])))
+
+
+@pytest.mark.parametrize(("auto_pad", "pads"), [("SAME_UPPER", [1, 1, 2, 1]), ("SAME_LOWER", [2, 1, 1, 1])])
+def test_auto_pad_is_fitted_as_the_pads_that_it_stands_for(tmp_path: Path, auto_pad: str, pads: list[int]) -> None:
+    images = [np.random.default_rng(i).uniform(1, 2, (1, 3, 9, 9)).astype(np.float32) for i in range(4)]
+    stated, explicit = (
+        Quantiser(two_layers(tmp_path / "n.onnx", **padding), images, "minmax", fit_weights=True).quantised([], images)
+        for padding in ({"auto_pad": auto_pad}, {"pads": pads})
+    )
+    np.testing.assert_array_equal(networks.run(stated, images[0]), networks.run(explicit, images[0]))
+
+
+def shared(path: Path, second: str) -> Path:
+    """Two layers of equal weights and biases, of which the second reads those with the suffix ``second``."""
+    rng = np.random.default_rng(0)
+    shapes = {"w0": (8, 3, 1, 1), "b0": (8,), "w": (8, 8, 3, 3), "b": (8,), "w3": (2, 8, 1, 1)}
+    weights = {name: rng.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
+    weights |= {f"w{second}": weights["w"], f"b{second}": weights["b"]}
+    nodes = [
+        helper.make_node("Conv", ["x", "w0", "b0"], ["c0"], name="first"),
+        helper.make_node("Relu", ["c0"], ["r0"], name="relu0"),
+        helper.make_node("Conv", ["r0", "w", "b"], ["c1"], name="one"),
+        helper.make_node("Relu", ["c1"], ["r1"], name="relu1"),
+        helper.make_node("Conv", ["r1", f"w{second}", f"b{second}"], ["c2"], name="two"),
+        helper.make_node("Relu", ["c2"], ["r2"], name="relu2"),
+        helper.make_node("Conv", ["r2", "w3"], ["y"], name="last"),
+    ]
+    return networks.save(path, nodes, weights, (("x", [1, 3, 8, 8]), ("y", [1, 2, 4, 4])))
+
+
+@pytest.mark.parametrize("fit", [True, False])
+@pytest.mark.parametrize("float_layers", [[], ["two"], ["one"]])
+def test_shared_weights_and_biases_quantise_as_copies_do(tmp_path: Path, fit: bool, float_layers: list[str]) -> None:
+    """Both layers stay close to FP32: what is fitted or corrected for one does not change the other."""
+    images = [np.random.default_rng(i).standard_normal((1, 3, 8, 8)).astype(np.float32) for i in range(4)]
+    outputs = []
+    for second in ("", "_copy"):
+        path = shared(tmp_path / f"n{second}.onnx", second)
+        model = Quantiser(path, images, "minmax", fit_weights=fit).quantised(float_layers, images)
+        outputs.append(networks.run(model, images[0]))
+    np.testing.assert_array_equal(*outputs)
+    wanted = networks.run(path, images[0])
+    np.testing.assert_allclose(outputs[0], wanted, atol=0.05 * np.abs(wanted).max())
