@@ -24,7 +24,7 @@ from edge.drawing.overlay import Overlay
 from edge.latency import NETWORKS, OUTSIDE, POSE
 from edge.loop.action_stage import ActionStage
 from edge.loop.pose_stage import EstimatorStage
-from edge.loop.restarts import RestartConfig, Restarted
+from edge.loop.restarts import Restartable, RestartConfig
 from edge.pose.registry import PoseConfig, open_estimator
 from edge.recognition.decisions import DecisionConfig
 from edge.recognition.recogniser import RecogniserConfig, open_recogniser
@@ -37,12 +37,14 @@ WARM_UP, FRAMES = 10, 200
 def figures(clip: Path, pose: PoseConfig) -> list[float]:
     """Medians of a picture's milliseconds: outside the networks, inside, of outside pose's and the rest, drawing."""
     bundle = read_bundle(BUNDLE)
-    estimator = EstimatorStage(Restarted("pose", lambda: open_estimator(pose), RestartConfig(), print))
-    student = Restarted("action", lambda: open_recogniser(bundle, RecogniserConfig(threads=1)), RestartConfig(), print)
+    estimator = EstimatorStage(Restartable("pose", lambda: open_estimator(pose), RestartConfig(), print))
+    student = Restartable(
+        "action", lambda: open_recogniser(bundle, RecogniserConfig(threads=1)), RestartConfig(), print
+    )
     action = ActionStage(bundle, estimator.layout, Tracker(estimator.layout), student, DecisionConfig())
     overlay, rows = Overlay(estimator.layout), []
     for frame in islice(open_source(str(clip)), FRAMES):
-        result = action.act(seen := estimator.see(frame))
+        result = action.process(seen := estimator.estimate(frame))
         start = time.perf_counter()
         overlay.draw(result)
         draw_ms = 1000 * (time.perf_counter() - start)

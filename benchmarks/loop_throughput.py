@@ -28,12 +28,12 @@ from benchmarks import command_line
 from edge.capture.registry import open_source
 from edge.capture.source import RecordedSource
 from edge.contract.layouts import layout
-from edge.contract.types import Event, Frame, FrameResult, Sighting
+from edge.contract.types import Event, Frame, FrameResult, PoseResult
 from edge.latency import POSE, LatencyHistory
 from edge.loop.action_stage import ActionStage
 from edge.loop.config import RunConfig
 from edge.loop.outcome import Limits
-from edge.loop.parts import Parts, opened
+from edge.loop.parts import Parts, open_parts
 from edge.loop.pipeline import Pipeline
 from edge.loop.pose_stage import PoseStage
 from edge.pose.registry import PoseConfig
@@ -47,10 +47,10 @@ FRAMES, WARM_UP = 150, 10
 def alone(stage: PoseStage, frames: Sequence[Frame]) -> float:
     """Pictures a second of the pose stage after the warm-up."""
     for frame in frames[:WARM_UP]:
-        stage.see(frame)
+        stage.estimate(frame)
     start = time.perf_counter()
     for frame in frames[WARM_UP:]:
-        stage.see(frame)
+        stage.estimate(frame)
     return (len(frames) - WARM_UP) / (time.perf_counter() - start)
 
 
@@ -72,7 +72,7 @@ def together(parts: Parts) -> tuple[float, float]:
 def one_round(clip: Path, frames: Sequence[Frame]) -> tuple[float, float, float]:
     """Pictures a second alone, mean of before and after, and in the loop; part of the time at work there."""
     config = RunConfig(str(clip), BUNDLE, pose=POSE_CONFIG, recogniser=RecogniserConfig(threads=1))
-    with opened(config) as parts:
+    with open_parts(config) as parts:
         before = alone(parts.pose, frames)
         loop, at_work = together(parts)
         return (before + alone(parts.pose, frames)) / 2, loop, at_work
@@ -96,13 +96,13 @@ class Sleeping(RecordedSource):
             time.sleep(0.010)
             yield Frame(n, n / 30, np.zeros((48, 64, 3), np.uint8))
 
-    def see(self, frame: Frame) -> Sighting:
+    def estimate(self, frame: Frame) -> PoseResult:
         start = time.perf_counter()
         time.sleep(0.030)
         self.busy_s += time.perf_counter() - start
-        return Sighting(frame, ())
+        return PoseResult(frame, ())
 
-    def act(self, seen: Sighting) -> FrameResult:
+    def process(self, seen: PoseResult) -> FrameResult:
         time.sleep(0.006)
         return FrameResult(seen.frame, (), {})
 
@@ -117,7 +117,7 @@ def sleeping() -> tuple[float, float, float]:
     """Pictures a second of the stage that sleeps longest alone, of all three overlapped, and that stage's part."""
     stage = Sleeping()
     for frame in (frames := [Frame(n, n / 30, np.zeros((1, 1, 3), np.uint8)) for n in range(FRAMES)]):
-        stage.see(frame)
+        stage.estimate(frame)
     alone_s = stage.busy_s
     stage = Sleeping()
     action = cast(ActionStage, stage)

@@ -37,10 +37,10 @@ from edge.contract.bundle import STUDENT_FP32, STUDENT_INT8, read_bundle, write_
 from edge.contract.layouts import layout
 from edge.contract.manifest import Manifest, StreamForm
 from edge.contract.preprocess import Preprocessing
-from edge.contract.types import Float32, Frame, Pose, Sighting
+from edge.contract.types import Float32, Frame, Pose, PoseResult
 from edge.engines.onnx_runtime import OnnxRuntimeEngine
 from edge.loop.action_stage import ActionStage
-from edge.loop.restarts import RestartConfig, Restarted
+from edge.loop.restarts import Restartable, RestartConfig
 from edge.machine import machine
 from edge.recognition.decisions import DecisionConfig
 from edge.recognition.form import open_student
@@ -140,7 +140,7 @@ def loop_table(folder: Path, seconds: int) -> Table:
     bundle, joints = read_bundle(folder), layout(JOINTS)
     body = np.ones((seconds * FPS, len(joints), 3), np.float32)
     body[..., :2] = 300 + 100 * walk(len(body))[0, :2, :, :, 0].transpose(1, 2, 0)
-    frames = [Sighting(Frame(n, n / FPS, PICTURE), (Pose(keypoints, 1.0),)) for n, keypoints in enumerate(body)]
+    frames = [PoseResult(Frame(n, n / FPS, PICTURE), (Pose(keypoints, 1.0),)) for n, keypoints in enumerate(body)]
     table = Table("precision", "decisions a second", "clips, ms", "stream, ms", "stream of clips")
     for precision in get_args(Precision):
         for hz in (2.0, 5.0, 10.0, 30.0):
@@ -149,12 +149,12 @@ def loop_table(folder: Path, seconds: int) -> Table:
             for form in ("clip", "stream"):
                 config, decisions = RecogniserConfig(precision, threads=1, form=form), DecisionConfig(hz=hz)
                 opened = partial(open_student, bundle, config, decisions)
-                part = Restarted("action", opened, RestartConfig(), print)
+                part = Restartable("action", opened, RestartConfig(), print)
                 stages[form] = ActionStage(bundle, joints, Tracker(joints), part, decisions)
             for second in range(seconds):
                 for form, stage in stages.items():
                     due = frames[second * FPS : (second + 1) * FPS]
-                    took[form].append(_ms(lambda stage=stage, due=due: [stage.act(s) for s in due]))  # type: ignore[misc]
+                    took[form].append(_ms(lambda stage=stage, due=due: [stage.process(s) for s in due]))  # type: ignore[misc]
             clip, stream = (float(np.median(took[form][3:])) for form in ("clip", "stream"))
             table.add_row(precision, f"{hz:g}", f"{clip:.2f}", f"{stream:.2f}", f"{stream / clip:.2f}")
     return table

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def repeated(work: Callable[[], object], every_s: float, name: str) -> Iterator[None]:
+def run_periodically(work: Callable[[], object], every_s: float, name: str) -> Iterator[None]:
     """``work`` is called every so many seconds while the block runs, and not once it is left. name: the thread's."""
     ended = threading.Event()
 

@@ -18,7 +18,7 @@ from edge.contract.files import atomic_write, wrap_write_errors
 from edge.latency import LatencyHistory, latency_table, rounded
 from edge.loop.config import RunConfig
 from edge.loop.outputs import sink_workers
-from edge.loop.parts import opened
+from edge.loop.parts import open_parts
 from edge.loop.progress import progress_line
 from edge.machine import machine
 
@@ -41,7 +41,7 @@ def run(config: RunConfig) -> None:
     from edge.loop.outcome import Limits
     from edge.loop.pipeline import Pipeline
 
-    with opened(config) as parts:
+    with open_parts(config) as parts:
         source, pose, told = parts.source, parts.pose, parts.describe()
         for name, description in told.items():
             console.print(f"{name:8} {description}")

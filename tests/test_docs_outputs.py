@@ -94,7 +94,7 @@ def test_the_report_has_the_fields_of_the_page():
 
 def test_a_recording_has_the_fields_of_the_page(result):
     assert sorted(named("field of the header")) == sorted(field.name for field in fields(RecordingHeader))
-    failed = replace(result, failure="broken", blind=True)
+    failed = replace(result, failure="broken", pose_failed=True)
     assert named("field of a frame") == re.findall(r'"(frame|time_s|poses|failure)":', frame_line(failed))
 
 

@@ -20,7 +20,7 @@ from benchmarks import command_line
 from benchmarks.peers.interleaved import keep
 from edge.assets import DEMO_CLIP, fetch
 from edge.loop.config import RunConfig
-from edge.loop.parts import opened
+from edge.loop.parts import open_parts
 from edge.pose.registry import PoseConfig
 from edge.recognition.recogniser import RecogniserConfig
 
@@ -41,14 +41,14 @@ def main() -> None:
         source=str(clip), bundle=BUNDLE, pose=PoseConfig(threads=1), recogniser=RecogniserConfig(threads=1)
     )
     profile = cProfile.Profile(time.thread_time)
-    with opened(config) as parts:
+    with open_parts(config) as parts:
         pictures = iter(parts.source)
         for frame in itertools.islice(pictures, WARM_UP_FRAMES):
-            parts.action.act(parts.pose.see(frame))
+            parts.action.process(parts.pose.estimate(frame))
         count = 0
         profile.enable()
         for frame in pictures:
-            parts.action.act(parts.pose.see(frame))
+            parts.action.process(parts.pose.estimate(frame))
             count += 1
         profile.disable()
         told = parts.describe()

@@ -13,10 +13,10 @@ from edge.bench.time_code import BITS, TICKS_PER_S, draw, read
 from edge.capture.source import Source
 from edge.cli.console import print_warning
 from edge.contract.types import Event, Frame, FrameResult
-from edge.image_memory import ImageMemory
+from edge.image_pool import ImagePool
 from edge.latency import LatencyHistory
 from edge.loop.config import RunConfig
-from edge.loop.parts import opened
+from edge.loop.parts import open_parts
 
 if TYPE_CHECKING:
     from edge.drawing.overlay import Overlay
@@ -62,7 +62,7 @@ class Stamped:
         return self._source.describe()
 
     def __iter__(self) -> Iterator[Frame]:
-        start, memory = self._clock(), ImageMemory()
+        start, memory = self._clock(), ImagePool()
         for frame in self._source:
             image = memory.copy(frame.image)  # before the frame "arrives": making ours is not the loop's time
             if not self._source.live:
@@ -108,7 +108,7 @@ def display_run(config: RunConfig, warm_up_frames: int, display: Display) -> Dis
     from edge.loop.pipeline import Pipeline
     from edge.sinks.sink_worker import SinkOptions, SinkWorker
 
-    with opened(config) as parts:
+    with open_parts(config) as parts:
         overlay, history = Overlay(parts.pose.layout), LatencyHistory(warm_up_frames)
         watcher = Watcher(overlay)
         options = SinkOptions(images=True, annotated=True, on_main_thread=display == "window")

@@ -11,7 +11,7 @@ from edge.cli.console import print_warning
 from edge.latency import Latency, LatencyHistory
 from edge.loop.config import RunConfig
 from edge.loop.outputs import sink_workers
-from edge.loop.parts import opened
+from edge.loop.parts import open_parts
 
 if TYPE_CHECKING:
     from edge.contract.types import Float32, FrameResult
@@ -52,7 +52,7 @@ def loop_run(
     from edge.loop.pipeline import Pipeline
 
     history = LatencyHistory(warm_up_frames)
-    with opened(config) as parts:
+    with open_parts(config) as parts:
         told, overlay = parts.describe(), Overlay(parts.pose.layout)
         pipeline = Pipeline(
             parts.source,

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
-from edge.periodic import repeated
+from edge.periodic import run_periodically
 from edge.power import board_power_w, rails_w
 
 INTERVAL_MS = 200
@@ -85,4 +85,4 @@ def _by_tegrastats(program: str, samples: list[BoardSample]) -> Iterator[None]:
 def _by_files(samples: list[BoardSample]) -> AbstractContextManager[None]:
     if not rails_w():
         return nullcontext()
-    return repeated(lambda: samples.append(BoardSample(None, {}, rails_w())), INTERVAL_MS / 1000, "rails")
+    return run_periodically(lambda: samples.append(BoardSample(None, {}, rails_w())), INTERVAL_MS / 1000, "rails")

@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 
 from edge.capture.opencv import Capture, read_image
-from edge.image_memory import ImageMemory
+from edge.image_pool import ImagePool
 
 OPENING_S = 30.0
 """A camera may take so long to open; sensors are slow to start, and the first frame waits for a key frame."""
@@ -26,7 +26,7 @@ class CaptureThread:
     capture says, 0 before the first frame.
     """
 
-    def __init__(self, open_capture: Callable[[], Capture], stall_s: float, memory: ImageMemory) -> None:
+    def __init__(self, open_capture: Callable[[], Capture], stall_s: float, memory: ImagePool) -> None:
         self._patience_s = max(OPENING_S, 2 * stall_s) + SLACK_S
         self._stall_s, self._memory = stall_s, memory
         self.fps = 0.0

@@ -7,7 +7,7 @@ import numpy as np
 
 from edge.capture.source import Flip
 from edge.contract.types import Image
-from edge.image_memory import ImageMemory
+from edge.image_pool import ImagePool
 
 _MIRRORED = {"horizontal": 1, "vertical": 0, "rotate-180": -1}
 _TURNED = {"clockwise": cv2.ROTATE_90_CLOCKWISE, "counterclockwise": cv2.ROTATE_90_COUNTERCLOCKWISE}
@@ -20,16 +20,16 @@ class Flipping:
     """
 
     def __init__(self, flip: Flip) -> None:
-        self._flip, self._memory = flip, ImageMemory()
+        self._flip, self._memory = flip, ImagePool()
 
     def __call__(self, image: Image) -> Image:
         if self._flip == "none":
             return image
         # Of another size it is left alone, and the image is a new one.
-        into = self._memory.unused()
+        into = self._memory.acquire()
         if self._flip in _MIRRORED:
             flipped = np.asarray(cv2.flip(image, _MIRRORED[self._flip], into), np.uint8)
         else:
             flipped = np.asarray(cv2.rotate(image, _TURNED[self._flip], into), np.uint8)
-        self._memory.lend(flipped)
+        self._memory.add(flipped)
         return flipped

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from edge.capture.flip import Flipping
-from edge.capture.opencv import quiet, utf8_path
+from edge.capture.opencv import suppress_stderr, utf8_path
 from edge.capture.source import CaptureConfig, RecordedSource
 from edge.contract.errors import SourceError
 from edge.contract.reading import wrap_read_errors
@@ -68,7 +68,7 @@ def natural_key(path: Path) -> list[tuple[int, int | str]]:
 
 
 def _read(path: Path) -> Image:
-    with quiet(), wrap_read_errors(path, SourceError, "check the disk, or copy it again"):
+    with suppress_stderr(), wrap_read_errors(path, SourceError, "check the disk, or copy it again"):
         # OpenCV would wait for a pipe.
         try:
             image = cv2.imread(utf8_path(path), cv2.IMREAD_COLOR) if path.is_file() else None

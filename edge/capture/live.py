@@ -12,11 +12,11 @@ import numpy as np
 
 from edge.capture.capture_thread import CaptureThread
 from edge.capture.flip import Flipping
-from edge.capture.opencv import Capture, quiet
+from edge.capture.opencv import Capture, suppress_stderr
 from edge.capture.source import CaptureConfig, Flip, ignore_event
 from edge.contract.errors import SourceError
 from edge.contract.types import Event, Frame, Image
-from edge.image_memory import ImageMemory
+from edge.image_pool import ImagePool
 
 FALLBACK_FPS = 30.0
 OLD_S = 0.5
@@ -61,8 +61,8 @@ class LiveSource:
         self._capture: CaptureThread | None = None
         self._left: list[CaptureThread] = []
         self._because = ""
-        self._memory, self._flipped = ImageMemory(), Flipping(flip)
-        with quiet():
+        self._memory, self._flipped = ImagePool(), Flipping(flip)
+        with suppress_stderr():
             first = self._reopen()
         if first is None:
             self.close()

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from edge.contract.errors import SkdError, SourceError
-from edge.image_memory import ImageMemory
-from edge.quiet import quiet as quiet  # whoever takes it from here has OpenCV silenced before it is loaded
+from edge.image_pool import ImagePool
+from edge.stderr import suppress_stderr as suppress_stderr  # imported from here, so that OpenCV is silent first
 
 # Read once, when OpenCV first touches a video: "quiet" in FFmpeg's scale.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
@@ -64,11 +64,11 @@ class Capture(Protocol):
     def release(self) -> None: ...
 
 
-def read_image(capture: Capture, memory: ImageMemory) -> tuple[bool, Any]:
+def read_image(capture: Capture, memory: ImagePool) -> tuple[bool, Any]:
     """Whether there is a next frame, and its image; of OpenCV's captures in memory that is used again."""
     if not isinstance(capture, _OPENCVS):
         return capture.read()
-    ok, image = capture.read(memory.unused())
+    ok, image = capture.read(memory.acquire())
     if ok:
-        memory.lend(np.asarray(image, np.uint8))
+        memory.add(np.asarray(image, np.uint8))
     return ok, image

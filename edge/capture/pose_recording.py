@@ -47,7 +47,7 @@ class RecordingHeader:
 
 @dataclass(frozen=True)
 class RecordedPoses:
-    """One frame of a recording. See :class:`edge.contract.types.Sighting` for poses and failure."""
+    """One frame of a recording. See :class:`edge.contract.types.PoseResult` for poses and failure."""
 
     index: int
     time_s: float
@@ -58,7 +58,7 @@ class RecordedPoses:
 def frame_line(result: FrameResult) -> str:
     """The line of one frame. That the student failed is not part of what the pose stage saw: a replay asks its own."""
     poses = ",".join(_pose_text(pose) for pose in result.poses)
-    failure = f',"failure":{json.dumps(result.failure)}' if result.blind else ""
+    failure = f',"failure":{json.dumps(result.failure)}' if result.pose_failed else ""
     time_s = float(result.frame.time_s)
     return f'{{"frame":{result.frame.index},"time_s":{time_s!r},"poses":[{poses}]{failure}}}'
 

@@ -10,7 +10,7 @@ import numpy as np
 from edge.capture.pose_recording import RecordedPoses, RecordingHeader, read_frames, read_header
 from edge.capture.source import RecordedSource
 from edge.contract.layouts import layout
-from edge.contract.types import Frame, Sighting
+from edge.contract.types import Frame, PoseResult
 
 
 class Replay(RecordedSource):
@@ -55,9 +55,9 @@ class ReplayedPoses:
     def describe(self) -> str:
         return f"as recorded: {self._header.pose or self.layout.name}"
 
-    def see(self, frame: Frame) -> Sighting:
+    def estimate(self, frame: Frame) -> PoseResult:
         recorded = self._read.pop(frame.index)
-        return Sighting(frame, recorded.poses, recorded.failure)
+        return PoseResult(frame, recorded.poses, recorded.failure)
 
     def close(self) -> None:
         """Nothing is held open."""

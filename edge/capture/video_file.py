@@ -12,11 +12,11 @@ import numpy as np
 from edge.capture.address import without_password
 from edge.capture.flip import Flipping
 from edge.capture.gstreamer import file_pipeline, require_gstreamer
-from edge.capture.opencv import open_video, quiet, read_image
+from edge.capture.opencv import open_video, read_image, suppress_stderr
 from edge.capture.source import CaptureConfig, RecordedSource
 from edge.contract.errors import SourceError
 from edge.contract.types import Frame
-from edge.image_memory import ImageMemory
+from edge.image_pool import ImagePool
 
 SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".3gp")
 FALLBACK_FPS = 30.0
@@ -42,7 +42,7 @@ class VideoFile(RecordedSource):
 
     def __init__(self, path: Path | str, config: CaptureConfig) -> None:
         """path: of a file, or the address of one behind HTTP."""
-        self.uri, self._config, self._memory = without_password(str(path)), config, ImageMemory()
+        self.uri, self._config, self._memory = without_password(str(path)), config, ImagePool()
         if isinstance(path, Path) and not path.is_file():
             raise SourceError("no such video file", where=path, hint="check the path")
         if config.backend == "gstreamer":
@@ -52,7 +52,7 @@ class VideoFile(RecordedSource):
         else:
             self._flipped = Flipping(config.flip)
             open_it = partial(open_video, str(path))
-        with quiet():
+        with suppress_stderr():
             self._capture = open_it()
             self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
             ok, image = read_image(self._capture, self._memory)

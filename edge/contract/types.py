@@ -1,6 +1,6 @@
 """What flows through the camera loop: small frozen records with documented shapes.
 
-A ``Frame`` becomes a ``Sighting`` of poses; the tracker turns poses into ``Person``; the
+A ``Frame`` becomes a ``PoseResult`` of poses; the tracker turns poses into ``Person``; the
 recogniser gives each person an ``Action``; sinks receive all of it as a ``FrameResult``.
 """
 
@@ -18,7 +18,7 @@ Image = NDArray[np.uint8]
 """(H, W, 3) uint8, blue-green-red, as OpenCV gives it: what a network is shown or a file holds. A Frame is one of a
 source, with its time."""
 
-ALMOST_S = 1e-3
+TIME_TOLERANCE_S = 1e-3
 """By which a time may fall short of what is asked of it: times of thirty frames a second never add up exactly."""
 
 UNKNOWN = "unknown"
@@ -56,7 +56,7 @@ class Pose:
 
 
 @dataclass(frozen=True)
-class Sighting:
+class PoseResult:
     """What the pose stage made of one frame.
 
     poses: all bodies, most certain first; empty where nobody is in view.
@@ -152,7 +152,7 @@ class FrameResult:
     latency_ms: stage name -> wall milliseconds spent on this frame.
     poses: all bodies that the estimator saw, tracked or not.
     failure: why this frame has no answer, None where it has one: nobody in view is an answer.
-    blind: it was the pose stage that failed, so that nothing is known of who was there.
+    pose_failed: it was the pose stage that failed, so that nothing is known of who was there.
     events: what began, ended or broke with this frame.
     following: the one person who is followed, None where everybody is.
     joint_dropout: (V,) float32, part of the last seconds, 0..1, in which each joint of the people in view was not seen.
@@ -167,5 +167,5 @@ class FrameResult:
     events: tuple[Event, ...] = ()
     joint_dropout: Float32 | None = None
     following: Following | None = None
-    blind: bool = False
+    pose_failed: bool = False
     unix_s: float | None = None

@@ -35,7 +35,7 @@ from edge.drawing.shapes import (
     text_size,
     write,
 )
-from edge.image_memory import ImageMemory
+from edge.image_pool import ImagePool
 from edge.latency import DECISION
 from edge.recognition.label_text import label_text
 
@@ -53,7 +53,7 @@ class Overlay:
         self._layout = layout
         # A frame that nobody holds any more is asked for by nobody, and holds an image.
         self._drawn: deque[tuple[weakref.ref[Frame], Image]] = deque()
-        self._memory = ImageMemory()
+        self._memory = ImagePool()
         self._drawing = threading.Lock()
         self._at: float | None = None
         self._between_s = self._latency_ms = 0.0

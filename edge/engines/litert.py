@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edge.contract.errors import EngineError, MissingDependency
 from edge.engines.engine import Arrays, TensorSpec, check_inputs, on_cpu
-from edge.quiet import quiet
+from edge.stderr import suppress_stderr
 
 
 class LiteRtEngine:
@@ -35,7 +35,7 @@ class LiteRtEngine:
                 because=error,
             ) from error
         try:
-            with quiet():
+            with suppress_stderr():
                 threads_used = threads or os.cpu_count()
                 interpreter = Interpreter(str(path), num_threads=threads_used)
                 if rewrite is not None:

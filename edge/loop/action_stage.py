@@ -9,11 +9,11 @@ import numpy as np
 from edge.contract.bundle import Bundle
 from edge.contract.errors import LayoutError
 from edge.contract.layouts import JointLayout, mapping
-from edge.contract.types import ALMOST_S, Action, Event, Float32, FrameResult, Person, Pose, Sighting
+from edge.contract.types import TIME_TOLERANCE_S, Action, Event, Float32, FrameResult, Person, Pose, PoseResult
 from edge.latency import NETWORKS, OUTSIDE, POSE, RECOGNISE, TRACK, timed
 from edge.loop.event_detector import EventDetector
 from edge.loop.joint_dropout import JointDropout
-from edge.loop.restarts import Restarted
+from edge.loop.restarts import Restartable
 from edge.recognition.clip_buffer import ClipBuffer
 from edge.recognition.decisions import DecisionConfig, Decisions, calibrated_min_score
 from edge.recognition.form import Student
@@ -36,7 +36,7 @@ class ActionStage:
         bundle: Bundle,
         layout: JointLayout,
         tracker: Tracker,
-        recogniser: Restarted[Student],
+        recogniser: Restartable[Student],
         config: DecisionConfig,
         people: PeopleConfig | None = None,
     ) -> None:
@@ -46,14 +46,14 @@ class ActionStage:
         self._decisions = Decisions(bundle.manifest.classes, config, calibrated_min_score(bundle))
         self._follower = Follower(people or PeopleConfig())
         self._shape = bundle.manifest.input_shape[1:]
-        self._streams = isinstance(recogniser.part(), StreamRecogniser)
+        self._streams = isinstance(recogniser.get(), StreamRecogniser)
         self._events, self._dropout = EventDetector(), JointDropout(len(layout))
         self._period, self._frames = -1, 0
         self._buffers: dict[int, ClipBuffer] = {}
         self._decided: dict[int, int] = {}
         self._actions: dict[int, Action] = {}
 
-    def act(self, seen: Sighting) -> FrameResult:
+    def process(self, seen: PoseResult) -> FrameResult:
         """One turn. Sightings come in order; raises StageError when the budget of restarts is spent.
 
         A failed sighting says nothing about who is there: nobody comes, and nobody is lost.
@@ -62,7 +62,7 @@ class ActionStage:
             broken = (_broken(seen.frame.time_s, seen.failure),)
             following = self._follower.following
             return FrameResult(
-                seen.frame, (), seen.latency_ms, (), seen.failure, broken, following=following, blind=True
+                seen.frame, (), seen.latency_ms, (), seen.failure, broken, following=following, pose_failed=True
             )
         latency_ms, network_s, time_s = dict(seen.latency_ms), seen.network_s, seen.frame.time_s
         with timed(latency_ms, TRACK):
@@ -77,7 +77,7 @@ class ActionStage:
                 try:
                     network_s += self._decide(fills, followed, moment_s)
                 except Exception as error:  # noqa: BLE001 as in the pose stage
-                    failure = self._recogniser.failed(error)
+                    failure = self._recogniser.record_failure(error)
         self._frames += 1
         spent_ms = sum(latency_ms.get(stage, 0.0) for stage in (POSE, TRACK, RECOGNISE))
         latency_ms |= {NETWORKS: 1000 * network_s, OUTSIDE: spent_ms - 1000 * network_s}
@@ -109,7 +109,7 @@ class ActionStage:
         """
         if self._config.stride_frames is not None:
             return time_s if self._frames % self._config.stride_frames == 0 else None
-        period = int((time_s + ALMOST_S) * self._config.hz)
+        period = int((time_s + TIME_TOLERANCE_S) * self._config.hz)
         is_first, self._period = period != self._period, period
         return min(period / self._config.hz, time_s) if is_first else None
 
@@ -132,7 +132,7 @@ class ActionStage:
 
     def _decide(self, fills: dict[int, float], followed: Collection[int], moment_s: float | None) -> float:
         """Decide about who is followed, in the form that the student has; seconds spent inside the network."""
-        student = self._recogniser.part()
+        student = self._recogniser.get()
         busy_s = student.network_s
         if isinstance(student, StreamRecogniser):
             self._advance(student, fills, followed)

@@ -45,7 +45,7 @@ class Limits:
 class RunOutcome:
     """frames: turns of the loop. seconds: wall time. with_poses, failed: frames that showed bodies, or that failed.
 
-    told: events that were handed on. dropped: frames of a live source that newer ones took the place of.
+    events: events that were handed on. dropped: frames of a live source that newer ones took the place of.
     dropped_by_sink: see :func:`edge.sinks.sink_worker.dropped_by_sink`.
     ended_by: why the run ended before its source did, although what was found until then is whole.
     hanging: threads that did not end. unwritten: sinks that failed, which keep nothing.
@@ -57,7 +57,7 @@ class RunOutcome:
     failed: int = 0
     dropped: int = 0
     dropped_by_sink: dict[str, int] = field(default_factory=dict)
-    told: int = 0
+    events: int = 0
     times: ActionTimes = field(default_factory=ActionTimes)
     ended_by: SkdError | None = None
     hanging: tuple[str, ...] = ()

@@ -13,7 +13,7 @@ from edge.loop.action_stage import ActionStage
 from edge.loop.config import RunConfig
 from edge.loop.malloc import keep_large_apart
 from edge.loop.pose_stage import EstimatorStage, PoseStage
-from edge.loop.restarts import Restarted
+from edge.loop.restarts import Restartable
 from edge.pose.registry import open_estimator
 from edge.recognition.form import Student, open_student
 from edge.tracking.tracker import Tracker
@@ -35,7 +35,7 @@ class Parts:
 
 
 @contextmanager
-def opened(config: RunConfig, source: Source | None = None) -> Iterator[Parts]:
+def open_parts(config: RunConfig, source: Source | None = None) -> Iterator[Parts]:
     """Whatever ``config`` names, closed when the block is left. Raises what opening raises.
 
     source: takes the place of ``config.source``, and is closed too.
@@ -48,7 +48,7 @@ def opened(config: RunConfig, source: Source | None = None) -> Iterator[Parts]:
         bundle = read_bundle(config.bundle)
         source = source or open_source(config.source, config.capture)
         stack.callback(source.close)
-        recogniser = Restarted(
+        recogniser = Restartable(
             "action",
             lambda: open_student(bundle, config.recogniser, config.decisions),
             config.restarts,
@@ -59,7 +59,7 @@ def opened(config: RunConfig, source: Source | None = None) -> Iterator[Parts]:
         stack.callback(pose.close)
         tracker = Tracker(pose.layout, config.tracker)
         action = ActionStage(bundle, pose.layout, tracker, recogniser, config.decisions, config.people)
-        yield Parts(bundle, source, pose, recogniser.part(), action)
+        yield Parts(bundle, source, pose, recogniser.get(), action)
 
 
 def _pose_stage(source: Source, config: RunConfig) -> PoseStage:
@@ -67,4 +67,4 @@ def _pose_stage(source: Source, config: RunConfig) -> PoseStage:
 
     if isinstance(source, Replay):
         return source.pose_stage()
-    return EstimatorStage(Restarted("pose", lambda: open_estimator(config.pose), config.restarts, print_warning))
+    return EstimatorStage(Restartable("pose", lambda: open_estimator(config.pose), config.restarts, print_warning))

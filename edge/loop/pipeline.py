@@ -12,33 +12,33 @@ from itertools import count
 
 from edge.capture.source import Source
 from edge.contract.errors import SkdError, StageError
-from edge.contract.types import Event, Frame, FrameResult, Sighting
+from edge.contract.types import Event, Frame, FrameResult, PoseResult
 from edge.latency import CAPTURE, DECISION, POSE, RECOGNISE, TRACK, WAITING, LatencyHistory
 from edge.loop.action_stage import ActionStage
-from edge.loop.handoff import Handoff, Newest, Stopped
 from edge.loop.outcome import Limits, RunOutcome
 from edge.loop.pose_stage import PoseStage
-from edge.loop.turns import Turns
+from edge.loop.queues import BoundedQueue, LatestQueue, QueueClosed
+from edge.loop.stage_watchdog import StageWatchdog
 from edge.sinks.sink_worker import SinkWorker
 from edge.sinks.sink_workers import SinkWorkers
 
-STOPPING_S = 8.0
+STOP_TIMEOUT_S = 8.0
 """A stage that has not ended so long after it was told to hangs in a driver, and is left behind."""
 
-HANGING_S, LOOK_S = 300.0, 1.0
+STAGE_TIMEOUT_S, WATCHDOG_INTERVAL_S = 300.0, 1.0
 """So does one that is at a single frame for so long, which is looked for so often: a GPU that hangs never answers."""
 
-HAND_OVER_S = 0.0005
+SWITCH_INTERVAL_S = 0.0005
 """A thread that waits for the interpreter gets it after so long. By Python's own five milliseconds the pose stage,
 which is back from its network a dozen times a frame, would wait for whatever the others are at."""
 
-AHEAD = 1
+QUEUE_CAPACITY = 1
 """Items of a recording that may wait between stages, so that none waits for a thread to wake; two gain nothing
 (benchmarks/loop.md). Of a live source nothing may: what waits grows old."""
 
 
 @dataclass(frozen=True)
-class Taken:
+class CapturedFrame:
     """A frame, when it could be had by ``time.perf_counter``, and the milliseconds it took to get."""
 
     frame: Frame
@@ -71,20 +71,22 @@ class Pipeline:
         self._source, self._pose, self._action = source, pose, action
         self._sinks = SinkWorkers(sinks, live=source.live)
         self._history, self._limits, self._on_result = history, limits, on_result
-        self._frames: Handoff[Taken] = Newest() if source.live else Handoff(AHEAD)
-        self._sightings: Handoff[tuple[Taken, Sighting]] = Handoff(0 if source.live else AHEAD)
+        self._frames: BoundedQueue[CapturedFrame] = LatestQueue() if source.live else BoundedQueue(QUEUE_CAPACITY)
+        self._pose_results: BoundedQueue[tuple[CapturedFrame, PoseResult]] = BoundedQueue(
+            0 if source.live else QUEUE_CAPACITY
+        )
         self._stopping, self._done = threading.Event(), threading.Event()
         self._accept, self._warn = accept, warn
         self._error: BaseException | None = None
-        self._counting, self._outcome = threading.Lock(), RunOutcome()
-        self._turns, self._is_hanging = Turns(), False
+        self._events_lock, self._outcome = threading.Lock(), RunOutcome()
+        self._watchdog, self._is_hanging = StageWatchdog(), False
 
     def stop(self) -> None:
         """No new frames; those under way are finished, and sinks get them. From any thread, at any time."""
         self._stopping.set()
         self._source.cancel()
         # A source that hangs in its driver must not be waited for.
-        self._frames.end()
+        self._frames.close()
 
     def run(self) -> RunOutcome:
         """Until the source ends, a limit is reached, a sink has had enough, or :meth:`stop`.
@@ -96,22 +98,22 @@ class Pipeline:
         sinks keep nothing.
         """
         before_s = sys.getswitchinterval()
-        sys.setswitchinterval(HAND_OVER_S)
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
         try:
             return self._run()
         finally:
             sys.setswitchinterval(before_s)
 
     def _run(self) -> RunOutcome:
-        self._source.on_event = self._tell
+        self._source.on_event = self._emit
         self._sinks.open(self.stop)
         start = time.perf_counter()
         watch = threading.Thread(target=self._watch, name="watch", daemon=True)
         stages = [
             threading.Thread(target=self._work, args=work, name=work[0], daemon=True)
             for work in (
-                ("capture", self._capture, self._frames.end),
-                ("pose", self._see, self._sightings.end),
+                ("capture", self._capture, self._frames.close),
+                ("pose", self._see, self._pose_results.close),
                 ("action", self._act, self._finish),
             )
         ]
@@ -125,13 +127,13 @@ class Pipeline:
         self._done.set()
         self._sinks.close(self._is_worthless)
         hanging = self._sinks.join()
-        deadline = time.monotonic() + (LOOK_S if self._is_hanging else STOPPING_S)
+        deadline = time.monotonic() + (WATCHDOG_INTERVAL_S if self._is_hanging else STOP_TIMEOUT_S)
         for thread in stages:
             if thread.ident is not None:
                 thread.join(max(deadline - time.monotonic(), 0.0))
         self._outcome.hanging = (*hanging, *(thread.name for thread in stages if thread.is_alive()))
         self._outcome.seconds = time.perf_counter() - start
-        if isinstance(self._frames, Newest):
+        if isinstance(self._frames, LatestQueue):
             self._outcome.dropped = self._frames.dropped
         self._outcome.dropped_by_sink = self._sinks.dropped_by_sink
         self._outcome.unwritten = self._sinks.unwritten
@@ -148,10 +150,10 @@ class Pipeline:
             self._finish()
 
     def _watch(self) -> None:
-        while not self._done.wait(LOOK_S):
+        while not self._done.wait(WATCHDOG_INTERVAL_S):
             is_stopping = self._stopping.is_set()
-            most_s = STOPPING_S if is_stopping else HANGING_S
-            hanging = self._turns.look(most_s / LOOK_S)
+            most_s = STOP_TIMEOUT_S if is_stopping else STAGE_TIMEOUT_S
+            hanging = self._watchdog.check(most_s / WATCHDOG_INTERVAL_S)
             if not hanging:
                 continue
             self._is_hanging = True
@@ -160,8 +162,8 @@ class Pipeline:
                 hint = "it hangs in a driver, of which dmesg may tell more; start again"
                 self._error = self._error or StageError(what, hint=hint)
             self.stop()
-            self._sightings.end()
-            if not self._done.wait(LOOK_S):  # for it is the action stage that hangs
+            self._pose_results.close()
+            if not self._done.wait(WATCHDOG_INTERVAL_S):  # for it is the action stage that hangs
                 self._sinks.close(self._is_worthless)
                 self._done.set()
 
@@ -189,7 +191,7 @@ class Pipeline:
 
     def _work(self, name: str, stage: Callable[[], None], afterwards: Callable[[], None]) -> None:
         try:
-            with suppress(Stopped):
+            with suppress(QueueClosed):
                 stage()
         except BaseException as error:  # noqa: BLE001 raised again by run(), on the thread that waits there
             self._error = self._error or error
@@ -206,29 +208,29 @@ class Pipeline:
                 now = time.perf_counter()
                 if frame is None or (limit_s is not None and frame.time_s > limit_s):
                     return
-                self._sightings.announce()
-                self._frames.put(Taken(frame, now, 1000 * (now - start)))
+                self._pose_results.notify()
+                self._frames.put(CapturedFrame(frame, now, 1000 * (now - start)))
                 if next(numbers) == self._limits.frames and not self._source.live:
                     return
 
     def _see(self) -> None:
         for looked_at, taken in enumerate(self._frames, 1):
-            with self._turns.of("pose"):
-                seen = self._pose.see(taken.frame)
+            with self._watchdog.running("pose"):
+                seen = self._pose.estimate(taken.frame)
             # With a next frame at hand the action stage would wake to take the interpreter from this thread just when
             # it prepares what its network is shown. It is inside the network when the capture stage has one more.
-            is_next_at_hand = not self._source.live and self._frames.is_any_waiting
-            self._sightings.put((taken, seen), quietly=is_next_at_hand)
+            is_next_at_hand = not self._source.live and self._frames.has_items
+            self._pose_results.put((taken, seen), notify=not is_next_at_hand)
             if looked_at == self._limits.frames:
                 # A camera would give more, and frames that nobody wants would count as dropped.
                 self._source.cancel()
-                self._frames.stop()
+                self._frames.abort()
                 return
 
     def _act(self) -> None:
-        for taken, seen in self._sightings:
-            with self._turns.of("action"):
-                result = self._action.act(seen)
+        for taken, seen in self._pose_results:
+            with self._watchdog.running("action"):
+                result = self._action.process(seen)
             age_ms = 1000 * (time.perf_counter() - taken.at)
             busy_ms = sum(result.latency_ms.get(stage, 0.0) for stage in (POSE, TRACK, RECOGNISE))
             latency_ms = {CAPTURE: taken.capture_ms, **result.latency_ms}
@@ -242,17 +244,17 @@ class Pipeline:
         outcome.frames += 1
         outcome.with_poses += bool(result.poses)
         outcome.failed += result.failure is not None
-        self._count_told(len(result.events))
+        self._count_events(len(result.events))
         outcome.times.add(result)
         self._on_result(result)
 
     def _finish(self) -> None:
         """The action stage has ended: so has whatever had begun. Whoever still gives is told to stop."""
-        self._sightings.stop()
-        self._frames.stop()
+        self._pose_results.abort()
+        self._frames.abort()
         try:
             for event in self._action.finish():
-                self._tell(event)
+                self._emit(event)
             if self._error is None and not self._stopping.is_set():
                 self._accept(self._outcome)
         except BaseException as error:  # noqa: BLE001 raised again by run(), which would otherwise wait for ever
@@ -260,13 +262,13 @@ class Pipeline:
         self._sinks.close(self._is_worthless)
         self._done.set()
 
-    def _tell(self, event: Event) -> None:
-        self._count_told(1)
+    def _emit(self, event: Event) -> None:
+        self._count_events(1)
         if event.text is not None:
             self._warn(event.text)
         self._sinks.put_event(event)
 
-    def _count_told(self, events: int) -> None:
+    def _count_events(self, events: int) -> None:
         # The source tells of what happens to it on a thread of its own.
-        with self._counting:
-            self._outcome.told += events
+        with self._events_lock:
+            self._outcome.events += events

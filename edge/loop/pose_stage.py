@@ -10,9 +10,9 @@ import numpy as np
 
 from edge.contract.errors import EngineError
 from edge.contract.layouts import JointLayout
-from edge.contract.types import Frame, Pose, Sighting
+from edge.contract.types import Frame, Pose, PoseResult
 from edge.latency import POSE, timed
-from edge.loop.restarts import Restarted
+from edge.loop.restarts import Restartable
 from edge.pose.estimator import PoseEstimator
 
 
@@ -23,7 +23,7 @@ class PoseStage(Protocol):
 
     def describe(self) -> str: ...
 
-    def see(self, frame: Frame) -> Sighting: ...
+    def estimate(self, frame: Frame) -> PoseResult: ...
 
     def close(self) -> None: ...
 
@@ -34,25 +34,25 @@ class EstimatorStage:
     ``see`` raises StageError when the budget of restarts is spent.
     """
 
-    def __init__(self, estimator: Restarted[PoseEstimator]) -> None:
+    def __init__(self, estimator: Restartable[PoseEstimator]) -> None:
         self._estimator = estimator
-        first = estimator.part()
+        first = estimator.get()
         self.layout, self._description = first.layout, first.describe()
 
     def describe(self) -> str:
         return self._description
 
-    def see(self, frame: Frame) -> Sighting:
+    def estimate(self, frame: Frame) -> PoseResult:
         latency_ms: dict[str, float] = {}
         try:
             with timed(latency_ms, POSE):
-                estimator = self._estimator.part()
+                estimator = self._estimator.get()
                 network_s = estimator.network_s
                 poses = estimator.estimate(frame.image, frame.time_s)
                 _check_finite(poses)
         except Exception as error:  # noqa: BLE001 whatever it is: counted, shown, started again, and in the end raised
-            return Sighting(frame, (), self._estimator.failed(error), latency_ms)
-        return Sighting(frame, tuple(poses), None, latency_ms, estimator.network_s - network_s)
+            return PoseResult(frame, (), self._estimator.record_failure(error), latency_ms)
+        return PoseResult(frame, tuple(poses), None, latency_ms, estimator.network_s - network_s)
 
     def close(self) -> None:
         self._estimator.close()

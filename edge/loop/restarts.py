@@ -32,7 +32,7 @@ class Closable(Protocol):
 Part = TypeVar("Part", bound=Closable, covariant=True)
 
 
-class Restarted(Generic[Part]):
+class Restartable(Generic[Part]):
     """What a stage works with, opened anew after a failure.
 
     stage: its name for people. say: told about each failure.
@@ -51,13 +51,13 @@ class Restarted(Generic[Part]):
         self._part: Part | None = open_part()
         self._recent: deque[float] = deque()
 
-    def part(self) -> Part:
+    def get(self) -> Part:
         """The part at work, opened where the last one failed. Raises what opening raises."""
         if self._part is None:
             self._part = self._open()
         return self._part
 
-    def failed(self, error: Exception) -> str:
+    def record_failure(self, error: Exception) -> str:
         """One failure: the part is closed. Gives what to say of it; raises StageError when the budget is spent."""
         now = self._clock()
         self._recent.append(now)

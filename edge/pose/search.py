@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import cycle
 
-from edge.contract.types import ALMOST_S
+from edge.contract.types import TIME_TOLERANCE_S
 from edge.pose.region import Region
 
 TILE_SIZES = (1.0, 0.75, 0.5)
@@ -36,7 +36,7 @@ class Search:
         """Whether there is a turn in the frame of that time: with ``hurry``, or without a clock, in every one."""
         if time_s is None or not self._turn_s:
             return True
-        before, self._last = self._last, int((time_s + ALMOST_S) / self._turn_s)
+        before, self._last = self._last, int((time_s + TIME_TOLERANCE_S) / self._turn_s)
         return hurry or self._last != before
 
     def square(self) -> Region:

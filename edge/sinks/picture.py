@@ -16,7 +16,7 @@ import cv2
 
 from edge.contract.errors import ConfigError, OutputError
 from edge.contract.files import atomic_write
-from edge.contract.types import ALMOST_S, FrameResult, Person
+from edge.contract.types import TIME_TOLERANCE_S, FrameResult, Person
 from edge.drawing.overlay import Overlay
 from edge.sinks.sink import Sink
 
@@ -67,7 +67,7 @@ class BestMoment:
     """Takes what was found in frame after frame, and keeps few of them. half_s: half a clip, in seconds."""
 
     def __init__(self, half_s: float) -> None:
-        self._half_s, self._now_s = half_s - ALMOST_S, 0.0
+        self._half_s, self._now_s = half_s - TIME_TOLERANCE_S, 0.0
         self._taken: deque[FrameResult] = deque()
         self._labelled: list[_Labelled] = []
         self._labels: dict[int, tuple[str | None, float]] = {}
@@ -94,7 +94,7 @@ class BestMoment:
                 self._settle(moment)
 
     def _is_apart(self, now_s: float) -> bool:
-        return not self._taken or now_s - self._taken[-1].frame.time_s >= APART_S - ALMOST_S
+        return not self._taken or now_s - self._taken[-1].frame.time_s >= APART_S - TIME_TOLERANCE_S
 
     def best(self) -> FrameResult | None:
         """The best moment, its people with the labels of the clip around it; None where there was none at all.

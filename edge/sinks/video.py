@@ -10,12 +10,12 @@ from pathlib import Path
 
 import cv2
 
-from edge.capture.opencv import quiet, utf8_path
+from edge.capture.opencv import suppress_stderr, utf8_path
 from edge.contract.errors import ConfigError, OutputError
 from edge.contract.files import atomic_write
 from edge.contract.types import Image
 from edge.drawing.overlay import Overlay
-from edge.periodic import repeated
+from edge.periodic import run_periodically
 from edge.sinks.sink import Sink
 
 CODECS = ("avc1", "mp4v")
@@ -46,7 +46,7 @@ def video_sink(
         _touch(partial)
         stream = _Stream(_open(partial, path, fps, size, codec), fps)
         try:
-            with repeated(stream.repeat, REPEAT_INTERVAL_S, "video repeats") if live else nullcontext():
+            with run_periodically(stream.repeat, REPEAT_INTERVAL_S, "video repeats") if live else nullcontext():
                 yield lambda result: stream.write(overlay.render(result), result.frame.time_s)
         finally:
             stream.close()
@@ -85,7 +85,7 @@ class _Stream:
         self.written += 1
 
     def close(self) -> None:
-        with quiet():
+        with suppress_stderr():
             self._writer.release()
 
 
@@ -98,7 +98,7 @@ def _touch(partial: Path) -> None:
 def _open(partial: Path, path: Path, fps: float, size: tuple[int, int], codec: str | None) -> cv2.VideoWriter:
     there = utf8_path(partial, OutputError)
     for name in (codec,) if codec else CODECS:
-        with quiet():
+        with suppress_stderr():
             writer = cv2.VideoWriter(there, cv2.VideoWriter.fourcc(*name), fps, size)
         if writer.isOpened():
             return writer
@@ -111,7 +111,7 @@ def _open(partial: Path, path: Path, fps: float, size: tuple[int, int], codec: s
 
 def _check(partial: Path, path: Path, written: int) -> None:
     """OpenCV does not notice a disk that is full: read back what it says it wrote."""
-    with quiet():
+    with suppress_stderr():
         capture = cv2.VideoCapture(str(partial))
         frames, readable = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), capture.read()[0]
         capture.release()

@@ -22,10 +22,10 @@ from edge.cli.exit_codes import FAILED
 from edge.cli.interruption import Interruption, interruptible
 from edge.contract.errors import ConfigError
 from edge.contract.files import atomic_write, wrap_write_errors
-from edge.image_memory import ImageMemory
+from edge.image_pool import ImagePool
 from edge.latency import DECISION, POSE, LatencyHistory, latency_table
 from edge.loop.config import RunConfig
-from edge.loop.parts import opened
+from edge.loop.parts import open_parts
 from edge.machine import machine
 from edge.pose.registry import PoseConfig
 from edge.recognition.recogniser import RecogniserConfig
@@ -136,7 +136,7 @@ def run_soak(config: SoakConfig) -> tuple[Soaked, LatencyHistory, Interruption]:
     listener, hanging = Listener(), HangingSink(chance)
     recogniser = RecogniserConfig(threads=config.pose.threads)
     run = RunConfig("soak", config.bundle, pose=config.pose, recogniser=recogniser)
-    with opened(run, _camera(config, chance)) as parts:
+    with open_parts(run, _camera(config, chance)) as parts:
         # As `run` does; it also takes the memory of the largest batch.
         parts.student.require_agreement(parts.bundle)
         history, overlay, memory = LatencyHistory(30), Overlay(parts.pose.layout), Memory()
@@ -165,7 +165,7 @@ def run_soak(config: SoakConfig) -> tuple[Soaked, LatencyHistory, Interruption]:
                 people=heard["person_entered"],
                 growth_mb=memory.growth_mb(60 * config.warm_up_minutes),
                 memory_mb=memory.samples[-1][1] if memory.samples else 0.0,
-                told=outcome.told,
+                told=outcome.events,
                 heard=heard.total(),
                 hanging_took=hanging.taken,
                 pose_p99_by_p50=rows[POSE].p99_ms / rows[POSE].p50_ms,
@@ -185,7 +185,7 @@ def _camera(config: SoakConfig, chance: random.Random) -> Source:
     from edge.capture.live import Backoff, LiveSource
     from edge.soak.flaky_video import FlakyVideo
 
-    path, memory = config.source or fetch(DEMO_CLIP)[0], ImageMemory()
+    path, memory = config.source or fetch(DEMO_CLIP)[0], ImagePool()
 
     def open_video() -> FlakyVideo:
         time.sleep(chance.uniform(0, 2))

@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 
 from edge.capture.opencv import open_video, read_image
-from edge.image_memory import ImageMemory
+from edge.image_pool import ImagePool
 
 
 class FlakyVideo:
@@ -20,7 +20,7 @@ class FlakyVideo:
     into.
     """
 
-    def __init__(self, path: Path, chance: random.Random, loss_every_s: float, memory: ImageMemory) -> None:
+    def __init__(self, path: Path, chance: random.Random, loss_every_s: float, memory: ImagePool) -> None:
         self._path, self._chance, self._memory = path, chance, memory
         self._video = open_video(str(path))
         self._fps = self._video.get(cv2.CAP_PROP_FPS) or 30.0

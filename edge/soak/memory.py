@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.periodic import repeated
+from edge.periodic import run_periodically
 
 STATM = Path("/proc/self/statm")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -25,7 +25,7 @@ class Memory:
 
     def watched(self) -> AbstractContextManager[None]:
         """Samples are taken while the block runs."""
-        return repeated(self._sample, SAMPLED_EVERY_S, "memory")
+        return run_periodically(self._sample, SAMPLED_EVERY_S, "memory")
 
     def _sample(self) -> None:
         resident = int(STATM.read_text(encoding="ascii").split()[1]) * PAGE_BYTES / 1e6

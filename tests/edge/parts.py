@@ -5,9 +5,9 @@ import videos
 
 from edge.capture.source import RecordedSource
 from edge.contract.layouts import layout
-from edge.contract.types import Frame, Pose, Sighting
+from edge.contract.types import Frame, Pose, PoseResult
 from edge.loop.action_stage import ActionStage
-from edge.loop.restarts import RestartConfig, Restarted
+from edge.loop.restarts import Restartable, RestartConfig
 from edge.recognition.decisions import DecisionConfig
 from edge.recognition.recogniser import RecogniserConfig, open_recogniser
 from edge.tracking.following import PeopleConfig
@@ -25,19 +25,19 @@ def moving_body(n, x=100.0):
     return np.column_stack([at + swing, np.ones(18)]).astype(np.float32)
 
 
-def sighting(n, time_s, bodies, image=IMAGE):
+def pose_result(n, time_s, bodies, image=IMAGE):
     """What the pose stage would give; bodies None where it failed."""
     frame = Frame(n, time_s, image)
     if bodies is None:
-        return Sighting(frame, (), "pose: out of memory")
-    return Sighting(frame, tuple(Pose(keypoints, 0.9) for keypoints in bodies))
+        return PoseResult(frame, (), "pose: out of memory")
+    return PoseResult(frame, tuple(Pose(keypoints, 0.9) for keypoints in bodies))
 
 
 def action_stage(bundle, *, open_recogniser=None, say=lambda text: None, follow="all", **decisions):
     """With every answer of the student as its decision, unless told otherwise."""
     opened = open_recogniser or (lambda: real_recogniser(bundle))
     config = DecisionConfig(**{"smoothing": 1, "min_score": 0.0, "lead": 0.0, **decisions})
-    recogniser = Restarted("action", opened, RestartConfig(), say)
+    recogniser = Restartable("action", opened, RestartConfig(), say)
     return ActionStage(bundle, SCRIPT_LAYOUT, Tracker(SCRIPT_LAYOUT), recogniser, config, PeopleConfig(follow))
 
 

@@ -3,10 +3,10 @@
 import time
 from contextlib import contextmanager
 
-from parts import SCRIPT_LAYOUT, moving_body, sighting
+from parts import SCRIPT_LAYOUT, moving_body, pose_result
 from people import PENN
 
-from edge.contract.types import FrameResult, Sighting
+from edge.contract.types import FrameResult, PoseResult
 from edge.drawing.overlay import Overlay
 from edge.latency import LatencyHistory
 from edge.loop.outcome import Limits
@@ -34,14 +34,14 @@ class Scripted:
     def __init__(self, takes_s=0.0, error_at=None, hold=None):
         self.busy, self.error_at, self.hold, self.looked = Busy(takes_s), error_at, hold, []
 
-    def see(self, frame):
+    def estimate(self, frame):
         self.busy()
         if self.hold is not None:
             self.hold.wait()
         if self.error_at is not None and frame.index == self.error_at[0]:
             raise self.error_at[1]
         self.looked.append(frame.index)
-        return sighting(frame.index, frame.time_s, [moving_body(frame.index)], frame.image)
+        return pose_result(frame.index, frame.time_s, [moving_body(frame.index)], frame.image)
 
 
 class Slow:
@@ -50,7 +50,7 @@ class Slow:
     def __init__(self, takes_s):
         self.busy = Busy(takes_s)
 
-    def act(self, seen: Sighting):
+    def process(self, seen: PoseResult):
         self.busy()
         return FrameResult(seen.frame, (), dict(seen.latency_ms), seen.poses)
 

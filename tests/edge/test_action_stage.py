@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import onnxruntime as ort
 import pytest
-from parts import SCRIPT_LAYOUT, action_stage, moving_body, sighting
+from parts import SCRIPT_LAYOUT, action_stage, moving_body, pose_result
 
 from edge.contract.bundle import read_bundle
 from edge.contract.errors import LayoutError, StageError
@@ -27,7 +27,7 @@ def bundle(bundle_folder):
 def run(bundle, script, **decisions):
     """Results of a script: per frame one (18, 3) array a body, or None where the pose stage failed."""
     stage = action_stage(bundle, **decisions)
-    return [stage.act(sighting(n, n / FPS, bodies)) for n, bodies in enumerate(script)]
+    return [stage.process(pose_result(n, n / FPS, bodies)) for n, bodies in enumerate(script)]
 
 
 def test_actions_are_those_of_clips_cut_from_the_whole_recording(bundle):
@@ -118,7 +118,7 @@ class Breaking:
 def test_a_recogniser_that_fails_is_opened_again_and_people_are_kept(bundle):
     broken = Breaking(2)
     stage = action_stage(bundle, open_recogniser=broken.open, hz=1000)
-    results = [stage.act(sighting(n, n / FPS, [moving_body(n)])) for n in range(60)]
+    results = [stage.process(pose_result(n, n / FPS, [moving_body(n)])) for n in range(60)]
     failed = [result for result in results if result.failure is not None]
     assert len(failed) == 2 and failed[0].failure == "action: device lost" and failed[0].people
     assert (broken.opened, broken.closed) == (3, 2) and results[-1].people[0].action is not None
@@ -130,7 +130,7 @@ def test_a_recogniser_that_keeps_failing_ends_the_run_with_its_cause(bundle):
     stage = action_stage(bundle, open_recogniser=Breaking(100).open, hz=1000)
     with pytest.raises(StageError, match=r"action stage failed 4 times within 60 s; the last time: device lost"):
         for n in range(60):
-            stage.act(sighting(n, n / FPS, [moving_body(n)]))
+            stage.process(pose_result(n, n / FPS, [moving_body(n)]))
 
 
 def test_what_networks_take_and_the_rest_add_up_to_the_stages(bundle):
@@ -141,8 +141,8 @@ def test_what_networks_take_and_the_rest_add_up_to_the_stages(bundle):
 
     stage = action_stage(bundle, open_recogniser=Timed(0).open, hz=10)
     for n in range(60):
-        seen = replace(sighting(n, n / FPS, [moving_body(n)]), latency_ms={POSE: 30.0}, network_s=0.02)
-        spent = stage.act(seen).latency_ms
+        seen = replace(pose_result(n, n / FPS, [moving_body(n)]), latency_ms={POSE: 30.0}, network_s=0.02)
+        spent = stage.process(seen).latency_ms
         assert spent[NETWORKS] == pytest.approx(24 if RECOGNISE in spent else 20)
         assert spent[NETWORKS] + spent[OUTSIDE] == pytest.approx(30 + spent[TRACK] + spent.get(RECOGNISE, 0))
     assert n == 59 and seen.latency_ms == {POSE: 30.0}, "what came in stays as it was"

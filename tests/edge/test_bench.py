@@ -253,8 +253,8 @@ def test_what_a_board_draws_is_taken_while_frames_run_not_while_networks_are_ope
             yield found
         told.append(f"{name} ends")
 
-    opened = edge.bench.loop_run.opened
-    monkeypatch.setattr("edge.bench.loop_run.opened", lambda config: noted("open", opened(config)))
+    open_parts = edge.bench.loop_run.open_parts
+    monkeypatch.setattr("edge.bench.loop_run.open_parts", lambda config: noted("open", open_parts(config)))
     config = RunConfig(replay, bundle_folder, recogniser=RecogniserConfig(threads=1), frames=3)
     run = loop_run(config, 0, lambda result: told.append("frame"), around=noted("power"))
     assert run.frames == 3

@@ -17,9 +17,9 @@ from edge.bench.display_run import Stamped, Watcher
 from edge.bench.time_code import CELLS, draw, read
 from edge.contract.bundle import read_bundle
 from edge.contract.layouts import layout
-from edge.contract.types import Pose, Sighting
+from edge.contract.types import Pose, PoseResult
 from edge.drawing.overlay import Overlay
-from edge.image_memory import SPARE
+from edge.image_pool import SPARE
 from edge.latency import LatencyHistory
 from edge.loop.outcome import Limits
 from edge.loop.pipeline import Pipeline
@@ -72,9 +72,9 @@ class See:
     def describe(self):
         return "a pause"
 
-    def see(self, frame):
+    def estimate(self, frame):
         time.sleep(self.seconds)
-        return Sighting(frame, (Pose(moving_body(frame.index), 0.9),))
+        return PoseResult(frame, (Pose(moving_body(frame.index), 0.9),))
 
     def close(self):
         pass

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from parts import SCRIPT_LAYOUT, action_stage, moving_body, sighting
+from parts import SCRIPT_LAYOUT, action_stage, moving_body, pose_result
 from test_replay import record, told
 
 from edge.capture.registry import open_source
@@ -33,7 +33,7 @@ def body(n, x, size=1.0):
 
 def run(bundle, follow, script):
     acting = action_stage(bundle, follow=follow)
-    return [acting.act(sighting(n, n / FPS, bodies, PICTURE)) for n, bodies in enumerate(script)]
+    return [acting.process(pose_result(n, n / FPS, bodies, PICTURE)) for n, bodies in enumerate(script)]
 
 
 def crowd(n):
@@ -130,10 +130,10 @@ def test_a_replay_follows_the_same_people_bit_for_bit(bundle, tmp_path, follow):
     script = [crowd(n) for n in range(40)] + [None] * 3 + [crowd(n)[:1] for n in range(40, 110)]
     script += [crowd(n)[:2] for n in range(110, 160)]
     live_stage, again = (action_stage(bundle, follow=follow) for _ in range(2))
-    live = [live_stage.act(sighting(n, n / FPS, bodies, PICTURE)) for n, bodies in enumerate(script)]
+    live = [live_stage.process(pose_result(n, n / FPS, bodies, PICTURE)) for n, bodies in enumerate(script)]
     source = open_source(f"replay://{record(tmp_path / 'poses.jsonl', live, size=(640, 480))}")
     pose = source.pose_stage()
-    replayed = [again.act(pose.see(frame)) for frame in source]
+    replayed = [again.process(pose.estimate(frame)) for frame in source]
     assert told(replayed) == told(live)
     assert [result.following for result in replayed] == [result.following for result in live]
     assert [[p.followed for p in result.people] for result in replayed] == [

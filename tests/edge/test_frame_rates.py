@@ -14,9 +14,9 @@ import numpy as np
 from edge.contract.bundle import Bundle, read_bundle
 from edge.contract.layouts import convert, layout
 from edge.contract.preprocess import resample
-from edge.contract.types import Frame, Pose, Sighting
+from edge.contract.types import Frame, Pose, PoseResult
 from edge.loop.action_stage import ActionStage
-from edge.loop.restarts import RestartConfig, Restarted
+from edge.loop.restarts import Restartable, RestartConfig
 from edge.recognition.decisions import DecisionConfig
 from edge.recognition.recogniser import Recogniser, RecogniserConfig, open_recogniser
 from edge.tracking.tracker import Tracker
@@ -71,11 +71,11 @@ def label(recogniser: Recogniser, bundle: Bundle, keypoints: np.ndarray, fps: fl
     times = np.arange(len(keypoints)) / RECORDED_FPS
     at = np.arange(0, times[-1] + 1e-9, 1 / fps)
     bodies = resample(keypoints, times, at, max_gap_s=0.5)
-    restarted = Restarted("action", lambda: recogniser, RestartConfig(), print)
+    restarted = Restartable("action", lambda: recogniser, RestartConfig(), print)
     stage = ActionStage(bundle, PENN, Tracker(PENN), restarted, DecisionConfig())
     said = None
     for n, (body, time_s) in enumerate(zip(bodies, at, strict=True)):
-        result = stage.act(Sighting(Frame(n, float(time_s), IMAGE), (Pose(body, 1.0),)))
+        result = stage.process(PoseResult(Frame(n, float(time_s), IMAGE), (Pose(body, 1.0),)))
         for person in result.people:
             said = person.action.label if person.action else None
     return said

@@ -117,7 +117,7 @@ def test_what_makes_an_outcome_worthless_leaves_nothing(action):
 
 
 def test_a_stage_that_hangs_does_not_keep_the_run_from_ending(action, monkeypatch):
-    monkeypatch.setattr("edge.loop.pipeline.STOPPING_S", 0.1)
+    monkeypatch.setattr("edge.loop.pipeline.STOP_TIMEOUT_S", 0.1)
     kept, hold = Kept(), threading.Event()
     pose = Scripted(hold=hold)
     running = pipeline(Frames(50), pose, action, kept)
@@ -129,7 +129,7 @@ def test_a_stage_that_hangs_does_not_keep_the_run_from_ending(action, monkeypatc
 
 
 def test_a_camera_that_hangs_when_the_run_is_stopped_is_told_so_and_left_behind(action, monkeypatch):
-    monkeypatch.setattr("edge.loop.pipeline.STOPPING_S", 0.1)
+    monkeypatch.setattr("edge.loop.pipeline.STOP_TIMEOUT_S", 0.1)
     freed, before_s, kept = threading.Event(), sys.getswitchinterval(), Kept()
     sys.setswitchinterval(0.004)
 
@@ -205,12 +205,12 @@ def test_a_window_is_closed_where_a_later_output_cannot_be_opened(action):
 
 @pytest.mark.parametrize("frames", [0, 3])
 def test_a_network_that_never_answers_ends_the_run_with_its_cause_and_keeps_what_was_found(action, monkeypatch, frames):
-    monkeypatch.setattr("edge.loop.pipeline.HANGING_S", 0.3)
-    monkeypatch.setattr("edge.loop.pipeline.LOOK_S", 0.05)
+    monkeypatch.setattr("edge.loop.pipeline.STAGE_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("edge.loop.pipeline.WATCHDOG_INTERVAL_S", 0.05)
     kept, freed, begin = Kept(), threading.Event(), time.monotonic()
     pose = Scripted()
-    plain = pose.see
-    pose.see = lambda frame: (frame.index == frames and freed.wait()) or plain(frame)
+    plain = pose.estimate
+    pose.estimate = lambda frame: (frame.index == frames and freed.wait()) or plain(frame)
     outcome = pipeline(Frames(50), pose, action, kept).run()
     assert outcome.hanging == ("pose",) and outcome.frames == len(kept.results) == frames
     assert isinstance(outcome.ended_by, StageError) and "pose stage has been at one frame" in str(outcome.ended_by)
@@ -219,12 +219,12 @@ def test_a_network_that_never_answers_ends_the_run_with_its_cause_and_keeps_what
 
 
 def test_of_a_network_that_does_not_answer_one_ctrl_c_is_enough(action, monkeypatch):
-    monkeypatch.setattr("edge.loop.pipeline.STOPPING_S", 0.3)
-    monkeypatch.setattr("edge.loop.pipeline.LOOK_S", 0.05)
+    monkeypatch.setattr("edge.loop.pipeline.STOP_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("edge.loop.pipeline.WATCHDOG_INTERVAL_S", 0.05)
     kept, freed = Kept(), threading.Event()
     pose = Scripted()
-    plain = pose.see
-    pose.see = lambda frame: (frame.index == 3 and (running.stop() or freed.wait())) or plain(frame)
+    plain = pose.estimate
+    pose.estimate = lambda frame: (frame.index == 3 and (running.stop() or freed.wait())) or plain(frame)
     running = pipeline(Frames(50), pose, action, kept)
     outcome = running.run()
     assert outcome.hanging == ("pose",) and outcome.ended_by is None
@@ -233,19 +233,19 @@ def test_of_a_network_that_does_not_answer_one_ctrl_c_is_enough(action, monkeypa
 
 
 def test_stages_that_are_slow_or_wait_for_each_other_do_not_hang(action, monkeypatch):
-    monkeypatch.setattr("edge.loop.pipeline.HANGING_S", 0.3)
-    monkeypatch.setattr("edge.loop.pipeline.LOOK_S", 0.02)
+    monkeypatch.setattr("edge.loop.pipeline.STAGE_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("edge.loop.pipeline.WATCHDOG_INTERVAL_S", 0.02)
     kept = Kept(takes_s=0.1)
     outcome = pipeline(Frames(9), Scripted(takes_s=0.1), action, kept).run()
     assert outcome.frames == 9 and outcome.ended_by is None and not outcome.hanging
 
 
 def test_a_student_that_never_answers_ends_the_run_too(monkeypatch):
-    monkeypatch.setattr("edge.loop.pipeline.HANGING_S", 0.3)
-    monkeypatch.setattr("edge.loop.pipeline.LOOK_S", 0.05)
+    monkeypatch.setattr("edge.loop.pipeline.STAGE_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("edge.loop.pipeline.WATCHDOG_INTERVAL_S", 0.05)
     kept, freed, action = Kept(), threading.Event(), Slow(0)
-    plain = action.act
-    action.act = lambda seen: (seen.frame.index == 3 and freed.wait()) or plain(seen)
+    plain = action.process
+    action.process = lambda seen: (seen.frame.index == 3 and freed.wait()) or plain(seen)
     window = worker(Kept(), "window", on_main_thread=True)
     outcome = pipeline(Frames(50), Scripted(), action, window, kept).run()
     assert "action" in outcome.hanging and "action stage has been at one frame" in str(outcome.ended_by)

@@ -14,7 +14,7 @@ import contextlib, sys
 from pathlib import Path
 import numpy as np
 from edge.contract.errors import BundleError
-from edge.loop.parts import opened
+from edge.loop.parts import open_parts
 from edge.loop.config import RunConfig
 from edge.loop.malloc import keep_large_apart
 from edge.soak.memory import PAGE_BYTES, STATM
@@ -25,7 +25,7 @@ def resident_mb():
 if "apart" in sys.argv:
     keep_large_apart()
 if "loop" in sys.argv:
-    with contextlib.suppress(BundleError), opened(RunConfig("0", Path("no bundle"))):
+    with contextlib.suppress(BundleError), open_parts(RunConfig("0", Path("no bundle"))):
         pass
 np.ones(20_000_000, np.uint8)
 images = [np.ones(3_000_000, np.uint8) for _ in range(100)]

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tiny_bundle
-from parts import action_stage, moving_body, sighting
+from parts import action_stage, moving_body, pose_result
 from people import person
 
 from edge.contract.bundle import read_bundle
@@ -84,7 +84,7 @@ def test_a_student_of_two_bodies_is_given_the_pair_and_the_third_alone(recorded)
     trt, bodies = layout("trt_pose-18"), []
     for n in range(70):
         bodies.append([moving_body(n, x=100), moving_body(2 * n, x=1600), moving_body(3 * n, x=260)])
-        stage.act(sighting(n, n / 30, bodies[-1]))
+        stage.process(pose_result(n, n / 30, bodies[-1]))
     times = np.arange(70) / 30
     keypoints = [convert(np.stack([frame[k] for frame in bodies]), trt, bundle.layout) for k in range(3)]
     how = bundle.manifest.preprocessing

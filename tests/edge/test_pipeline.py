@@ -30,11 +30,11 @@ def test_a_recording_is_seen_whole_and_in_order(action):
 
 def test_frames_that_a_stage_could_not_see_are_counted_and_what_events_say_is_warned_of(action):
     class Failing(Scripted):
-        def see(self, frame):
+        def estimate(self, frame):
             return (
-                replace(super().see(frame), failure="out of memory", poses=())
+                replace(super().estimate(frame), failure="out of memory", poses=())
                 if frame.index < 3
-                else super().see(frame)
+                else super().estimate(frame)
             )
 
     warned, source = [], Frames(9)
@@ -68,18 +68,18 @@ def test_a_live_frame_is_no_older_than_its_stages_and_one_frame(pose_s, action_s
 @pytest.mark.parametrize(("read_s", "pose_s", "waits"), [(0.012, 0.03, True), (0.03, 0.005, False)])
 def test_the_action_stage_wakes_while_the_pose_stage_is_busy_or_at_once_where_it_is_not(read_s, pose_s, waits):
     pose, action, seen, begun = Scripted(pose_s), Slow(0), {}, {}
-    see, act = pose.see, action.act
+    estimate, process = pose.estimate, action.process
 
-    def noted_see(frame):
-        sighting = see(frame)
+    def noting_estimate(frame):
+        found = estimate(frame)
         seen[frame.index] = time.perf_counter()
-        return sighting
+        return found
 
-    def noted_act(sighting):
-        begun[sighting.frame.index] = time.perf_counter()
-        return act(sighting)
+    def noting_process(found):
+        begun[found.frame.index] = time.perf_counter()
+        return process(found)
 
-    pose.see, action.act = noted_see, noted_act
+    pose.estimate, action.process = noting_estimate, noting_process
     pipeline(Frames(20, pause_s=read_s), pose, action).run()
     assert begun.keys() == seen.keys() == set(range(20))
     # Where the pose stage has its next frame at hand, when the one after that was read, which takes 12 ms.
@@ -141,8 +141,8 @@ def test_of_a_live_source_so_many_frames_are_looked_at_as_was_asked_for(action):
 class Timed(Scripted):
     """Says that it took 7 ms."""
 
-    def see(self, frame):
-        return replace(super().see(frame), latency_ms={POSE: 7.0})
+    def estimate(self, frame):
+        return replace(super().estimate(frame), latency_ms={POSE: 7.0})
 
 
 def test_figures_name_every_stage_and_waiting_adds_up():

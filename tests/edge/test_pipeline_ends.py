@@ -48,9 +48,9 @@ def test_events_of_source_and_loop_are_counted_however_threads_take_turns():
             return super().__len__()
 
     action = Slow(0)
-    plain = action.act
-    action.act = lambda seen: replace(plain(seen), events=Events((Event("person_entered", seen.frame.time_s, 1),)))
-    assert pipeline(source, Scripted(), action).run().told == 10
+    plain = action.process
+    action.process = lambda seen: replace(plain(seen), events=Events((Event("person_entered", seen.frame.time_s, 1),)))
+    assert pipeline(source, Scripted(), action).run().events == 10
 
 
 def test_what_a_hanging_consumer_missed_is_bounded(monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from parts import IMAGE, SCRIPT_LAYOUT, action_stage, moving_body, real_recogniser, sighting
+from parts import IMAGE, SCRIPT_LAYOUT, action_stage, moving_body, pose_result, real_recogniser
 
 from edge.capture.pose_recording import RecordingHeader, frame_line, read_frames, read_header
 from edge.capture.registry import open_source
@@ -67,15 +67,14 @@ def test_replayed_people_labels_and_events_are_the_same_bit_for_bit(bundle_folde
     script[50:53] = [None] * 3  # the network broke
     script[120:160] = [[]] * 40  # nobody there
     stage = action_stage(bundle, hold=0.8, lead=0.1, min_score=0.3, smoothing=3)
-    live = [stage.act(sighting(n, float(t), bodies)) for n, (t, bodies) in enumerate(zip(times, script, strict=True))]
+    timed = zip(times, script, strict=True)
+    live = [stage.process(pose_result(n, float(t), bodies)) for n, (t, bodies) in enumerate(timed)]
     path = record(tmp_path / "poses.jsonl", live)
 
-    source, again = (
-        open_source(f"replay://{path}"),
-        action_stage(bundle, hold=0.8, lead=0.1, min_score=0.3, smoothing=3),
-    )
+    source = open_source(f"replay://{path}")
+    again = action_stage(bundle, hold=0.8, lead=0.1, min_score=0.3, smoothing=3)
     pose = source.pose_stage()
-    replayed = [again.act(pose.see(frame)) for frame in source]
+    replayed = [again.process(pose.estimate(frame)) for frame in source]
     assert told(replayed) == told(live)
     assert again.finish() == stage.finish()
     assert len({event.kind for result in live for event in result.events}) >= 4
@@ -98,14 +97,14 @@ def test_a_student_that_failed_is_asked_again_in_the_replay(bundle_folder, tmp_p
         def close(self):
             self._whole.close()
 
-    seen = [sighting(n, n / 10, [moving_body(n)]) for n in range(60)]
+    seen = [pose_result(n, n / 10, [moving_body(n)]) for n in range(60)]
     stage = action_stage(bundle, open_recogniser=Failing)
-    failing = [stage.act(one) for one in seen]
+    failing = [stage.process(one) for one in seen]
     assert sum(result.failure is not None for result in failing) == 1
     whole, again = action_stage(bundle), action_stage(bundle)
     source = open_source(f"replay://{record(tmp_path / 'poses.jsonl', failing)}")
     pose = source.pose_stage()
-    assert told([again.act(pose.see(frame)) for frame in source]) == told([whole.act(one) for one in seen])
+    assert told([again.process(pose.estimate(frame)) for frame in source]) == told([whole.process(one) for one in seen])
 
 
 def test_a_replay_says_what_it_is_and_shows_black_frames(tmp_path):

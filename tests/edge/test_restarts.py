@@ -8,7 +8,7 @@ from edge.contract.errors import ConfigError, StageError
 from edge.contract.layouts import layout
 from edge.contract.types import Frame, Pose
 from edge.loop.pose_stage import EstimatorStage
-from edge.loop.restarts import RestartConfig, Restarted
+from edge.loop.restarts import Restartable, RestartConfig
 
 
 class Estimator:
@@ -43,14 +43,14 @@ class Clock:
 
 def stage(answers, config=None, clock=None):
     log, said = [], []
-    restarted = Restarted(
+    restarted = Restartable(
         "pose", lambda: Estimator(answers, log), config or RestartConfig(2, 10.0), said.append, clock=clock or Clock()
     )
     return EstimatorStage(restarted), restarted, log, said
 
 
 def see(stage, n=0):
-    return stage.see(Frame(n, n / 30, IMAGE))
+    return stage.estimate(Frame(n, n / 30, IMAGE))
 
 
 def test_a_failure_is_counted_shown_and_the_next_frame_is_seen_by_a_new_estimator():
@@ -92,7 +92,7 @@ def test_an_estimator_that_cannot_be_opened_again_spends_the_budget_too():
             raise RuntimeError("no device")
         return Estimator([RuntimeError("lost")], [])
 
-    pose = EstimatorStage(Restarted("pose", open_once, RestartConfig(2, 10.0), lambda text: None, clock=Clock()))
+    pose = EstimatorStage(Restartable("pose", open_once, RestartConfig(2, 10.0), lambda text: None, clock=Clock()))
     assert [see(pose).failure for _ in range(2)] == ["pose: lost", "pose: no device"]
     with pytest.raises(StageError, match="no device"):
         see(pose)

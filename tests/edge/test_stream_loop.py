@@ -9,7 +9,7 @@ import tiny_bundle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import numpy_helper
-from parts import SCRIPT_LAYOUT, action_stage, moving_body, sighting
+from parts import SCRIPT_LAYOUT, action_stage, moving_body, pose_result
 
 from edge.capture.pose_recording import RecordingHeader
 from edge.capture.registry import open_source
@@ -50,7 +50,7 @@ def stage(bundle, **decisions):
 def run(bundle, script, **decisions):
     """Results of a script at 30 frames a second: per frame one (18, 3) array a body, or None where no answer came."""
     running = stage(bundle, **decisions)
-    return [running.act(sighting(n, n / FPS, bodies)) for n, bodies in enumerate(script)]
+    return [running.process(pose_result(n, n / FPS, bodies)) for n, bodies in enumerate(script)]
 
 
 def actions(results, track_id=1):
@@ -154,14 +154,15 @@ def test_what_was_recorded_is_decided_alike_bit_for_bit(bundle, tmp_path):
     script[50:53] = [None] * 3  # the pose network broke
     script[120:160] = [[]] * 40  # nobody there
     live = stage(bundle)
-    results = [live.act(sighting(n, float(t), bodies)) for n, (t, bodies) in enumerate(zip(times, script, strict=True))]
+    timed = zip(times, script, strict=True)
+    results = [live.process(pose_result(n, float(t), bodies)) for n, (t, bodies) in enumerate(timed)]
     path = tmp_path / "poses.jsonl"
     with recorder_sink(path, RecordingHeader("trt_pose-18", 30.0, (64, 48), "a camera", "a network")) as sink:
         for result in results:
             sink(result)
     source, again = open_source(f"replay://{path}"), stage(bundle)
     pose = source.pose_stage()
-    replayed = [again.act(pose.see(frame)) for frame in source]
+    replayed = [again.process(pose.estimate(frame)) for frame in source]
     told = [
         [[(p.track_id, p.clip_fill, p.action and p.action.probabilities.tobytes()) for p in r.people] for r in outcome]
         for outcome in (results, replayed)
@@ -182,7 +183,7 @@ def test_a_stream_that_breaks_is_opened_again_and_catches_up_with_what_was_seen(
         return recogniser
 
     running = action_stage(bundle, open_recogniser=open_once_broken, hz=1000)
-    results = [running.act(sighting(n, n / FPS, [moving_body(n)])) for n in range(90)]
+    results = [running.process(pose_result(n, n / FPS, [moving_body(n)])) for n in range(90)]
     assert [r.failure for r in results if r.failure] == ["action: device lost"]
     assert len(lives) == 2 and isinstance(lives[1], StreamRecogniser)
     broke = next(n for n, r in enumerate(results) if r.failure)

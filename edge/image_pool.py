@@ -17,7 +17,7 @@ _ALONE = sys.getrefcount(_LIST[0])
 """References to an array that one list alone holds, as Python counts them while it is asked."""
 
 
-class ImageMemory:
+class ImagePool:
     """Images that come one after the other, and are looked at on whatever threads.
 
     Who is given one may keep it, or a part of it, for as long as they like: an image's memory is used again once
@@ -28,7 +28,7 @@ class ImageMemory:
         self._images: list[Image] = []
         self._asking = threading.Lock()
 
-    def unused(self) -> Image | None:
+    def acquire(self) -> Image | None:
         """An image to write the next one over; None where all are looked at."""
         with self._asking:
             # By number, for a loop's own variable would be one reference more.
@@ -39,8 +39,8 @@ class ImageMemory:
                 del self._images[n]
             return self._images[alone[-1] - len(gone)] if alone else None
 
-    def lend(self, image: Image) -> None:
-        """Remember an image, new or written over one from :meth:`unused`, that others are given now."""
+    def add(self, image: Image) -> None:
+        """Remember an image, new or written over one from :meth:`acquire`, that others are given now."""
         # A part of a part refers to the whole alone, so of a part nobody knows who looks at it.
         if image.base is not None:
             return
@@ -50,9 +50,9 @@ class ImageMemory:
 
     def copy(self, image: Image) -> Image:
         """A copy of the image that is lent already."""
-        copy = self.unused()
+        copy = self.acquire()
         if copy is None or copy.shape != image.shape:
             copy = np.empty(image.shape, np.uint8)
         np.copyto(copy, image)
-        self.lend(copy)
+        self.add(copy)
         return copy

@@ -14,7 +14,7 @@ _inside: list[int] = []
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def suppress_stderr() -> Iterator[None]:
     """Nothing written to the process's stderr inside the block is seen, by whatever thread.
 
     FFmpeg and libjpeg inside OpenCV, and LiteRT, write there directly, whatever the log level. Blocks may

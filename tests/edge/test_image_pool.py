@@ -13,24 +13,24 @@ from hypothesis import strategies as st
 from edge.capture.live import LiveSource
 from edge.capture.registry import open_source
 from edge.capture.source import CaptureConfig, Flip
-from edge.image_memory import SPARE, ImageMemory
+from edge.image_pool import SPARE, ImagePool
 
 SHAPE = (40, 30, 3)
 
 
 def taken(memory, number):
     """The next image of a capture that writes into what it is given, all of one grey."""
-    image = memory.unused()
+    image = memory.acquire()
     if image is None:
         image = np.empty(SHAPE, np.uint8)
     image.fill(number)
-    memory.lend(image)
+    memory.add(image)
     return image
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=60))
 def test_what_anybody_looks_at_stays_as_it_is_and_so_does_a_part_of_it(turns):
-    memory, looked_at = ImageMemory(), {}
+    memory, looked_at = ImagePool(), {}
     for number, (place, is_part) in enumerate(turns):
         image = taken(memory, number)
         # Whoever looked at something else in this place no longer does.
@@ -44,7 +44,7 @@ def test_no_more_is_taken_than_is_looked_at_and_two_images():
     shape, size = (400, 1000, 3), 1_200_000
     tracemalloc.start()
     try:
-        memory, looked_at = ImageMemory(), []
+        memory, looked_at = ImagePool(), []
         for number in range(30):
             looked_at = looked_at[: (7 * number) % 10]
             looked_at.append(memory.copy(np.broadcast_to(np.uint8(number), shape)))
@@ -56,13 +56,13 @@ def test_no_more_is_taken_than_is_looked_at_and_two_images():
 
 
 def test_one_after_the_other_lies_in_the_same_place():
-    memory = ImageMemory()
+    memory = ImagePool()
     places = {taken(memory, n).ctypes.data for n in range(20)}
     assert len(places) == 1
 
 
 def test_where_images_come_in_another_size_their_memory_is_used_again_too():
-    memory = ImageMemory()
+    memory = ImagePool()
     before = memory.copy(np.zeros(SHAPE, np.uint8))
     other = memory.copy(np.zeros((8, 9, 3), np.uint8))
     places = {other.ctypes.data}
@@ -73,7 +73,7 @@ def test_where_images_come_in_another_size_their_memory_is_used_again_too():
 
 
 def test_a_copy_is_a_copy_of_any_size():
-    memory, chance = ImageMemory(), np.random.default_rng(0)
+    memory, chance = ImagePool(), np.random.default_rng(0)
     for shape in (SHAPE, SHAPE, (8, 9, 3), SHAPE):
         image = chance.integers(0, 256, shape, np.uint8)
         copy = memory.copy(image)
@@ -82,9 +82,9 @@ def test_a_copy_is_a_copy_of_any_size():
 
 
 def test_what_is_part_of_something_else_is_nobodys_to_use_again():
-    memory, whole = ImageMemory(), np.zeros((3, *SHAPE), np.uint8)
-    memory.lend(whole[1])
-    assert memory.unused() is None
+    memory, whole = ImagePool(), np.zeros((3, *SHAPE), np.uint8)
+    memory.add(whole[1])
+    assert memory.acquire() is None
 
 
 def test_a_videos_images_that_are_kept_stay_as_they_are_and_others_lie_in_few_places(tmp_path):
@@ -100,8 +100,8 @@ def test_a_videos_images_that_are_kept_stay_as_they_are_and_others_lie_in_few_pl
 
 @pytest.mark.parametrize("images", [1, 2])
 def test_images_of_another_size_are_taken_anew(tmp_path, images):
-    memory = ImageMemory()
-    memory.lend(np.zeros((4, 5, 3), np.uint8))
+    memory = ImagePool()
+    memory.add(np.zeros((4, 5, 3), np.uint8))
     copies = [memory.copy(np.full(SHAPE, n, np.uint8)) for n in range(images)]
     assert [copy[0, 0, 0] for copy in copies] == list(range(images))
 
