@@ -3,10 +3,10 @@
 .DELETE_ON_ERROR:
 
 VENV := .venv
-# The first of these that runs and is a version we know.
+# The first of these that runs and is a supported version is used.
 PYTHON ?= python3.12 python3.11 python3.10 python3
 RUN := $(VENV)/bin/python
-# Versions this release was tested with. A workstation with a GPU takes its own PyTorch: make setup CONSTRAINTS=
+# Tested versions. To keep your own PyTorch on a workstation with a GPU: make setup CONSTRAINTS=
 CONSTRAINTS ?= constraints.txt
 PIP_INSTALL := $(RUN) -m pip install --disable-pip-version-check --quiet $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
 
@@ -20,20 +20,20 @@ ROAD := runs/road/$(DATASET)
 ROAD_CONFIGS := configs/$(if $(filter video_pairs,$(DATASET)),own,road)
 DATA_FLAGS = --data.dataset $(DATASET) $(if $(DATA),--data.folder "$(DATA)")
 
-# make int8: where INT8 agrees with FP32 too seldom on training clips that no range was taken from, the student is
-# trained on in eight bits. Test clips decide nothing: they are reported, within the budget or not.
+# make int8: if agreement with FP32 on held-out training clips misses the budget, the student is fine-tuned in INT8.
+# Test clips influence no decision; they are reported, within the budget or not.
 INT8 := runs/int8/$(DATASET)
-# Another student, in a folder and on a page of its own: STUDENT_FLAGS="--width 16" INT8=runs/int8/small PAGE=runs/small.md
+# Another student, with its own folder and page: STUDENT_FLAGS="--width 16" INT8=runs/int8/small PAGE=runs/small.md
 STUDENT_FLAGS ?=
 PAGE := benchmarks/int8.md
 INT8_VERIFY = $(RUN) -m calibrate verify --bundle $(INT8)/bundle
 
-# make pairs: another cheap estimator, say: PAIR_FLAGS="--low.name trt_pose --low.network pose.onnx"
+# make pairs: another cheap estimator, for example PAIR_FLAGS="--low.name trt_pose --low.network pose.onnx"
 VIDEOS ?=
 PAIRS ?= runs/pairs
 PAIR_FLAGS ?=
 
-# make engine, make verify: the bundle, and on a board Python as JetPack has it (see docker/).
+# make engine, make verify: on a board these use JetPack's Python (see docker/).
 BUNDLE ?= bundles/everyday
 CLIPS ?=
 # Another precision, a DLA core, more people at once: python -m calibrate engine --help
@@ -48,7 +48,7 @@ help: ## This list
 demo: $(VENV)/edge.stamp ## A real video through pose estimator and INT8 student; results in runs/demo
 	$(RUN) -m edge demo --out runs/demo
 
-# The tests of a file share what they trained, and stay in one process.
+# Tests of one file share trained networks, so they stay in one process.
 test: $(VENV)/all.stamp ## Linters, types, layering, tests
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -90,7 +90,7 @@ engine: ## On the device: build and time FP32, FP16 and INT8 engines, keep the b
 verify: ## Compare INT8 and engines with FP32 under the bundle's budget: [BUNDLE=folder] [CLIPS=test.npz]
 	$(DEVICE_PYTHON) -m calibrate verify --bundle "$(BUNDLE)" --report runs/verify.json $(if $(CLIPS),--clips "$(CLIPS)")
 
-soak: $(VENV)/edge.stamp ## Endurance test: ten minutes of the loop with a camera that is lost at random; MINUTES=480 on a board
+soak: $(VENV)/edge.stamp ## Endurance test: ten minutes of the loop with a camera that disconnects at random; MINUTES=480 on a board
 	$(RUN) -m edge soak --minutes $(MINUTES) --report runs/soak.json
 
 image-check: $(VENV)/all.stamp ## Lint the Dockerfiles, then build and run arm64 images under emulation (root)
@@ -109,9 +109,9 @@ format: $(VENV)/all.stamp ## Format the code and fix what ruff can fix
 clean: ## Remove the virtual environment; results in runs/ stay
 	rm -rf $(VENV)
 
-# Asked before anything is installed for it.
+# Checked before anything is installed.
 given-VIDEOS:
-	$(if $(VIDEOS),@:,$(error give the folder of your videos, one subfolder a class: make pairs VIDEOS=folder))
+	$(if $(VIDEOS),@:,$(error give the folder of your videos, one subfolder per class: make pairs VIDEOS=folder))
 
 given-DATA:
 	$(if $(DATA),@:,$(error give the folder of the dataset: make $(firstword $(MAKECMDGOALS)) DATA=folder DATASET=penn_action))
@@ -121,7 +121,7 @@ $(VENV)/bin/python:
 	  if $$python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; then \
 	    exec $$python -m venv $(VENV); \
 	  fi; \
-	done; echo "error: none of $(PYTHON) is Python 3.10 to 3.12; name one with make PYTHON=..." >&2; exit 2
+	done; echo "error: none of $(PYTHON) is Python 3.10 to 3.12; choose one with make PYTHON=..." >&2; exit 2
 
 $(VENV)/edge.stamp: pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/python
 	@echo "installing what the device side needs into $(VENV)"
