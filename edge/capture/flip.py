@@ -13,7 +13,7 @@ _MIRRORED = {"horizontal": 1, "vertical": 0, "rotate-180": -1}
 _TURNED = {"clockwise": cv2.ROTATE_90_CLOCKWISE, "counterclockwise": cv2.ROTATE_90_COUNTERCLOCKWISE}
 
 
-class Flipping:
+class Flipper:
     """Called with one image (H, W, 3) after the other: that image mirrored or turned, in memory that is used again.
 
     A quarter turn makes it (W, H, 3); "none" gives the image itself.

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edge.capture.flip import Flipping
+from edge.capture.flip import Flipper
 from edge.capture.opencv import suppress_stderr, utf8_path
 from edge.capture.source import CaptureConfig, RecordedSource
 from edge.contract.errors import SourceError
@@ -28,12 +28,12 @@ class ImageFolder(RecordedSource):
     """
 
     def __init__(self, folder: Path, config: CaptureConfig) -> None:
-        self.uri, self.fps, self._flipped = str(folder), config.fps or FALLBACK_FPS, Flipping(config.flip)
+        self.uri, self.fps, self._flip = str(folder), config.fps or FALLBACK_FPS, Flipper(config.flip)
         self._paths = images_in(folder)
         if not self._paths:
             raise SourceError("no images in this folder", where=folder, hint=f"it reads {', '.join(sorted(SUFFIXES))}")
         self.length_frames: int | None = len(self._paths)
-        first = self._flipped(_read(self._paths[0]))
+        first = self._flip(_read(self._paths[0]))
         self.size = (first.shape[1], first.shape[0])
 
     def describe(self) -> str:
@@ -41,7 +41,7 @@ class ImageFolder(RecordedSource):
 
     def __iter__(self) -> Iterator[Frame]:
         for index, path in enumerate(self._paths):
-            image = self._flipped(_read(path))
+            image = self._flip(_read(path))
             if (image.shape[1], image.shape[0]) != self.size:
                 raise SourceError(
                     f"{image.shape[1]}x{image.shape[0]}, but the first image is {self.size[0]}x{self.size[1]}",

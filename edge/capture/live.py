@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from edge.capture.capture_thread import CaptureThread
-from edge.capture.flip import Flipping
+from edge.capture.flip import Flipper
 from edge.capture.opencv import Capture, suppress_stderr
 from edge.capture.source import CaptureConfig, Flip, ignore_event
 from edge.contract.errors import SourceError
@@ -61,7 +61,7 @@ class LiveSource:
         self._capture: CaptureThread | None = None
         self._left: list[CaptureThread] = []
         self._because = ""
-        self._memory, self._flipped = ImagePool(), Flipping(flip)
+        self._memory, self._flip = ImagePool(), Flipper(flip)
         with suppress_stderr():
             first = self._reopen()
         if first is None:
@@ -171,7 +171,7 @@ class LiveSource:
             self._because = _in_brackets(error)
             return None
         self._because = ""
-        return self._flipped(np.asarray(image, np.uint8)) if image is not None else None
+        return self._flip(np.asarray(image, np.uint8)) if image is not None else None
 
     def _fitted(self, image: Image) -> Image:
         """A camera may come back with another size, but a recording of it has one."""

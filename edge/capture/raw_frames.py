@@ -1,23 +1,26 @@
-"""Raw frames on stdin: any program that has images can give them."""
+"""Raw frames on stdin, written by any program that produces images."""
 
 from __future__ import annotations
 
-import sys
+import os
+import select
+import threading
 from collections.abc import Iterator
-from typing import BinaryIO
 
 import cv2
 import numpy as np
 
-from edge.capture.flip import Flipping
+from edge.capture.flip import Flipper
 from edge.capture.source import CaptureConfig, RecordedSource
 from edge.contract.errors import ConfigError, SourceError
 from edge.contract.reading import wrap_read_errors
 from edge.contract.types import Frame, Image
 
 FALLBACK_FPS = 10.0
+CANCEL_POLL_MS = 100
+"""Interval at which a read that waits for the writer checks whether it was cancelled."""
 
-# Rows of the array that holds an image of height H (times H), its channels, and the conversion to BGR.
+# Rows of the array per row of the image, its channels, and the conversion to BGR.
 _FORMATS: dict[str, tuple[float, int, int | None]] = {
     "bgr": (1, 3, None),
     "rgb": (1, 3, cv2.COLOR_RGB2BGR),
@@ -27,66 +30,86 @@ _FORMATS: dict[str, tuple[float, int, int | None]] = {
     "yuyv": (1, 2, cv2.COLOR_YUV2BGR_YUYV),
 }
 
-_ONE_PIXEL = ((1, 1), (1, 3))
-"""Rows and channels of the formats that share nothing between neighbouring pixels."""
+_UNSUBSAMPLED = ((1, 1), (1, 3))
+"""Rows and channels of the formats whose pixels share no chroma samples; the others need an even width."""
+
+_HINT = "pipe raw frames into it, for instance from ffmpeg -f rawvideo"
 
 
 class RawFrames(RecordedSource):
-    """See :class:`edge.capture.source.Source`. Frames follow each other without a header; the writer waits for us.
+    """Frames without headers, back to back. See :class:`edge.capture.source.Source`. The writer waits for the reader.
 
-    config: width, height, and codec, which is bgr unless told otherwise; fps gives the frames their times.
-    Raises ConfigError where the size is missing, SourceError where no whole frame comes, or the last is cut.
+    config: width, height, and codec (default bgr); fps sets the frames' times. descriptor: file descriptor to read.
+    Raises ConfigError where the size is missing; SourceError where no whole frame arrives, or the last is truncated.
     """
 
     length_frames: int | None = None
 
-    def __init__(self, config: CaptureConfig, stream: BinaryIO | None = None) -> None:
-        self.uri, self._stream, self._flipped = "-", stream or sys.stdin.buffer, Flipping(config.flip)
+    def __init__(self, config: CaptureConfig, descriptor: int = 0) -> None:
+        self.uri, self._descriptor, self._flip = "-", descriptor, Flipper(config.flip)
+        self._cancelled = threading.Event()
         codec = config.codec or "bgr"
         if codec not in _FORMATS:
-            raise ConfigError(f"raw frames have no codec {codec!r}", hint=f"known: {', '.join(_FORMATS)}")
+            raise ConfigError(f"unknown codec {codec!r} for raw frames", hint=f"known: {', '.join(_FORMATS)}")
         if not config.width or not config.height:
             raise ConfigError("raw frames need a size", hint="give it with the source: '-?width=640&height=480&fps=30'")
         rows, channels, self._conversion = _FORMATS[codec]
-        if (rows != 1 and config.height % 2) or ((rows, channels) not in _ONE_PIXEL and config.width % 2):
-            raise ConfigError(f"{codec} frames have an even width and height", hint="give those of the frames")
+        if (rows != 1 and config.height % 2) or ((rows, channels) not in _UNSUBSAMPLED and config.width % 2):
+            raise ConfigError(
+                f"{codec} needs an even size, not {config.width}x{config.height}", hint="give the size of the frames"
+            )
         self._shape = (round(rows * config.height), config.width, channels)
         self._codec, self.fps = codec, config.fps or FALLBACK_FPS
+        if os.isatty(descriptor):
+            raise SourceError("stdin is a terminal", where="-", hint=_HINT)
+        self._readable = select.poll()
+        self._readable.register(descriptor, select.POLLIN)
         first = self._read()
         if first is None:
-            raise SourceError(
-                "no frame came on stdin", where="-", hint="give raw frames, for instance from ffmpeg -f rawvideo"
-            )
+            raise SourceError("no frame received on stdin", where="-", hint=_HINT)
         self._first, self.size = first, (first.shape[1], first.shape[0])
 
     def describe(self) -> str:
         return f"stdin: raw {self._codec}, {self.size[0]}x{self.size[1]}, {self.fps:.4g} frames/s"
 
     def __iter__(self) -> Iterator[Frame]:
-        index, image = 0, self._first
-        while True:
+        image: Image | None = self._first
+        index = 0
+        while image is not None:
             yield Frame(index, index / self.fps, image)
             index += 1
-            again = self._read()
-            if again is None:
-                return
-            image = again
+            image = self._read()
+
+    def cancel(self) -> None:
+        self._cancelled.set()
 
     def close(self) -> None:
-        """Stdin is not ours to close."""
+        """Leave stdin open; it belongs to the process."""
 
     def _read(self) -> Image | None:
-        wanted = int(np.prod(self._shape))
-        with wrap_read_errors("-", SourceError, "give raw frames, for instance from ffmpeg -f rawvideo"):
-            data = self._stream.read(wanted)
-        if not data:
+        """The next frame, or None at the end of the stream or after cancel()."""
+        raw = np.empty(self._shape, np.uint8)
+        received = self._fill(memoryview(raw).cast("B"))
+        if not received or self._cancelled.is_set():
             return None
-        if len(data) < wanted:
+        if received < raw.size:
             raise SourceError(
-                f"the last frame breaks off after {len(data)} of {wanted} bytes",
+                f"the last frame is truncated: {received} of {raw.size} bytes",
                 where="-",
-                hint="check that width, height and codec are those of the frames",
+                hint="check that width, height and codec match the frames",
             )
-        raw = np.frombuffer(data, np.uint8).reshape(self._shape)
         image = raw if self._conversion is None else cv2.cvtColor(raw, self._conversion)
-        return self._flipped(np.asarray(image, np.uint8))
+        return self._flip(np.asarray(image, np.uint8))
+
+    def _fill(self, buffer: memoryview) -> int:
+        """Read until the buffer is full, the stream ends or the source is cancelled. Returns the number of bytes."""
+        received = 0
+        with wrap_read_errors("-", SourceError, _HINT):
+            while received < len(buffer) and not self._cancelled.is_set():
+                if not self._readable.poll(CANCEL_POLL_MS):
+                    continue
+                count = os.readv(self._descriptor, [buffer[received:]])
+                if not count:
+                    break
+                received += count
+        return received

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from edge.capture.address import without_password
-from edge.capture.flip import Flipping
+from edge.capture.flip import Flipper
 from edge.capture.gstreamer import file_pipeline, require_gstreamer
 from edge.capture.opencv import open_video, read_image, suppress_stderr
 from edge.capture.source import CaptureConfig, RecordedSource
@@ -47,10 +47,10 @@ class VideoFile(RecordedSource):
             raise SourceError("no such video file", where=path, hint="check the path")
         if config.backend == "gstreamer":
             require_gstreamer("capture.backend gstreamer")
-            self._flipped = Flipping("none")
+            self._flip = Flipper("none")
             open_it = partial(cv2.VideoCapture, file_pipeline(Path(path), config), cv2.CAP_GSTREAMER)
         else:
-            self._flipped = Flipping(config.flip)
+            self._flip = Flipper(config.flip)
             open_it = partial(open_video, str(path))
         with suppress_stderr():
             self._capture = open_it()
@@ -66,7 +66,7 @@ class VideoFile(RecordedSource):
         frames = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
         self._duration_s = frames / fps if fps > 0 and frames > 0 else None
         self.length_frames = round(self._duration_s * self.fps) if self._duration_s else None
-        self._first = self._flipped(np.asarray(image, np.uint8))
+        self._first = self._flip(np.asarray(image, np.uint8))
         self.size = (self._first.shape[1], self._first.shape[0])
 
     def describe(self) -> str:
@@ -81,7 +81,7 @@ class VideoFile(RecordedSource):
             ok, following = read_image(self._capture, self._memory)
             if not ok:
                 break
-            image = self._flipped(np.asarray(following, np.uint8))
+            image = self._flip(np.asarray(following, np.uint8))
             index += 1
             container_s = self._container_time_s() - start_s
             # Some AVI files have no times for their last frames and say 0.

@@ -160,7 +160,7 @@ def a_recording_of_poses_that_breaks_off(folder: Path) -> Argv:
 
 @on_board()
 def raw_frames_of_a_kind_that_is_not_known(folder: Path) -> Argv:
-    """raw frames have no codec 'jpeg'; known: bgr, rgb"""
+    """unknown codec 'jpeg' for raw frames; known: bgr, rgb"""
     return run(folder, source="-?width=64&height=48&codec=jpeg")
 
 
@@ -218,7 +218,7 @@ def a_source_of_a_user_who_is_not_there(folder: Path) -> Argv:
 
 @on_board()
 def raw_frames_whose_pixels_go_in_pairs_of_an_odd_width(folder: Path) -> Argv:
-    """yuyv frames have an even width and height"""
+    """yuyv needs an even size, not 63x48"""
     return run(folder, source="-?width=63&height=48&codec=yuyv")
 
 

@@ -1,10 +1,12 @@
 """Sources of frames: real recordings, files made here, and a camera that drops out."""
 
-import io
 import math
 import os
 import struct
+import threading
+import time
 import zlib
+from contextlib import contextmanager
 
 import cv2
 import numpy as np
@@ -152,12 +154,33 @@ RAW = {
 }
 
 
+@contextmanager
+def pipe(data=b"", closed=True):
+    """The reading end of a pipe into which a program writes data, and then ends, or falls silent."""
+    reading, writing = os.pipe()
+
+    def write():
+        with open(writing, "wb", closefd=closed) as stream:
+            stream.write(data)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        yield reading
+    finally:
+        writer.join()
+        os.close(reading)
+        if not closed:
+            os.close(writing)
+
+
 @pytest.mark.parametrize("codec", RAW)
 def test_raw_frames_on_stdin_come_at_the_given_rate(codec):
     images = [cv2.GaussianBlur(videos.image(n), (31, 31), 0) for n in (3, 8, 13)]
     data = b"".join((image if RAW[codec] is None else cv2.cvtColor(image, RAW[codec])).tobytes() for image in images)
-    source = RawFrames(CaptureConfig(width=320, height=240, fps=20, codec=codec), io.BytesIO(data))
-    frames = list(source)
+    with pipe(data) as stdin:
+        source = RawFrames(CaptureConfig(width=320, height=240, fps=20, codec=codec), stdin)
+        frames = list(source)
     assert [f.time_s for f in frames] == [0, 0.05, 0.1] and source.size == (320, 240) and not source.live
     for frame, image in zip(frames, images, strict=True):
         assert np.abs(frame.image.astype(int) - image).max() <= 3
@@ -167,8 +190,8 @@ def test_nv12_has_its_colours_side_by_side():
     # A grey image of brightness 100 with one blueish block: Y, then U and V in turn.
     y, uv = np.full((4, 4), 126, np.uint8), np.full((2, 4), 128, np.uint8)
     uv[0, 0] = 200
-    source = RawFrames(CaptureConfig(width=4, height=4, codec="nv12"), io.BytesIO(y.tobytes() + uv.tobytes()))
-    (frame,) = source
+    with pipe(y.tobytes() + uv.tobytes()) as stdin:
+        (frame,) = RawFrames(CaptureConfig(width=4, height=4, codec="nv12"), stdin)
     blue, green, red = frame.image[0, 0].astype(int)
     assert blue > green and blue > red and np.ptp(frame.image[3, 3]) <= 2
 
@@ -177,23 +200,48 @@ def test_nv12_has_its_colours_side_by_side():
     ("config", "data", "says"),
     [
         ({}, b"", "need a size"),
-        ({"width": 4, "height": 4}, b"", "no frame came"),
-        ({"width": 4, "height": 4}, b"x" * 47, "breaks off after 47 of 48 bytes"),
-        ({"width": 3, "height": 4, "codec": "i420"}, b"", "even width"),
+        ({"width": 4, "height": 4}, b"", "no frame received"),
+        ({"width": 4, "height": 4}, b"x" * 47, "truncated: 47 of 48 bytes"),
+        ({"width": 3, "height": 4, "codec": "i420"}, b"", "even size"),
         ({"width": 4, "height": 4, "codec": "png"}, b"", "known: bgr, rgb"),
     ],
 )
 def test_raw_frames_that_cannot_be_are_refused(config, data, says):
-    with pytest.raises((ConfigError, SourceError), match=says):
-        RawFrames(CaptureConfig(**config), io.BytesIO(data))
+    with pipe(data) as stdin, pytest.raises((ConfigError, SourceError), match=says):
+        RawFrames(CaptureConfig(**config), stdin)
 
 
 def test_a_cut_last_frame_is_an_error_after_the_whole_ones():
-    source, seen = RawFrames(CaptureConfig(width=2, height=2), io.BytesIO(bytes(12 + 12 + 5))), 0
-    with pytest.raises(SourceError, match="breaks off after 5 of 12 bytes"):
-        for _ in source:
-            seen += 1
+    seen = 0
+    with pipe(bytes(12 + 12 + 5)) as stdin:
+        source = RawFrames(CaptureConfig(width=2, height=2), stdin)
+        with pytest.raises(SourceError, match="truncated: 5 of 12 bytes"):
+            for _ in source:
+                seen += 1
     assert seen == 2
+
+
+def test_cancel_ends_a_wait_for_a_writer_that_fell_silent():
+    frames = []
+    with pipe(bytes(12 + 12 + 5), closed=False) as stdin:
+        source = RawFrames(CaptureConfig(width=2, height=2), stdin)
+        reader = threading.Thread(target=lambda: frames.extend(source), daemon=True)
+        reader.start()
+        time.sleep(0.2)
+        source.cancel()
+        reader.join(2)
+        assert not reader.is_alive(), "still waits for the writer"
+    assert len(frames) == 2, "the partial frame is discarded"
+
+
+def test_a_terminal_as_stdin_is_refused():
+    main, terminal = os.openpty()
+    try:
+        with pytest.raises(SourceError, match="stdin is a terminal"):
+            RawFrames(CaptureConfig(width=2, height=2), terminal)
+    finally:
+        os.close(main)
+        os.close(terminal)
 
 
 @pytest.mark.parametrize(
