@@ -89,7 +89,7 @@ class RawFrames(RecordedSource):
     def _read(self) -> Image | None:
         """The next frame, or None at the end of the stream or after cancel()."""
         raw = np.empty(self._shape, np.uint8)
-        received = self._fill(memoryview(raw).cast("B"))
+        received = self._fill(raw.data.cast("B"))
         if not received or self._cancelled.is_set():
             return None
         if received < raw.size:
