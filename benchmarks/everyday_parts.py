@@ -16,7 +16,7 @@ from benchmarks.threshold import BUNDLE, student_pairs
 from edge.contract.bundle import read_bundle
 from edge.contract.types import UNKNOWN
 from edge.recognition.recogniser import Precision, RecogniserConfig, open_recogniser
-from train.data.pairs import Pairs
+from train.data.pairs import PairDataset
 from train.data.readers.everyday import SIT, STAND
 from train.data.registry import DataConfig, read_dataset
 
@@ -39,7 +39,7 @@ def main() -> None:
     data: Path = parser.parse_args().data
     how, bundle = student_pairs(), read_bundle(BUNDLE)
     everyday = read_dataset(DataConfig("everyday", data, pairs=how))
-    pairs = Pairs(everyday, how, train=False, seed=0)
+    pairs = PairDataset(everyday, how, train=False, seed=0)
     clips, _, labels = pairs.batch(np.arange(len(pairs)))
     decided = {}
     for precision in PRECISIONS:

@@ -19,14 +19,14 @@ from torch import Tensor, nn
 
 from benchmarks import command_line
 from train.checkpoint import Checkpoint, build_network, load_checkpoint
-from train.data.pairs import Pairs
+from train.data.pairs import PairDataset
 from train.evaluate import BATCH
 from train.export.bundle import clips_of
 from train.networks.dense_gcn import DenseGcn
-from train.networks.dense_gcn_stream import CYCLE_FRAMES, DenseGcnStream
+from train.networks.dense_gcn_stream import TOTAL_STRIDE, DenseGcnStream
 
 
-def shares(run: Path, checkpoint: Checkpoint, test: Pairs) -> dict[str, float]:
+def shares(run: Path, checkpoint: Checkpoint, test: PairDataset) -> dict[str, float]:
     """Share of the test clips told rightly, by form."""
     network = checkpoint.rebuild(run)
     assert isinstance(network, DenseGcn) and network.bodies == 1, "only DenseGCN of one body streams"
@@ -38,7 +38,7 @@ def shares(run: Path, checkpoint: Checkpoint, test: Pairs) -> dict[str, float]:
         low, _, labels = test.batch(np.arange(start, min(start + BATCH, len(test))))
         clips = torch.from_numpy(low)
         back = torch.cat([clips, clips.flip(2), clips], dim=2)
-        window = clips.shape[2] // CYCLE_FRAMES
+        window = clips.shape[2] // TOTAL_STRIDE
         answers = {"clip": network(clips)[0], "fresh": causal(clips)[0], "past": _last(causal, back, window)}
         for form, logits in answers.items():
             right[form] += int((logits.argmax(1).numpy() == labels).sum())

@@ -13,7 +13,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from edge.contract.types import Float32
 from train.networks.dense_gcn import DenseGcn, Unit
-from train.networks.dense_gcn_stream import DELAY, stride_of
+from train.networks.dense_gcn_stream import SHORTCUT_DELAY, stride_of
 
 
 class ContinualInference:
@@ -57,7 +57,7 @@ def _unit(library: Any, unit: Unit) -> Any:
         nn.ReLU(),
         _continual(library, _fused(unit.temporal), stride),
     )
-    shortcut: Any = library.Delay(DELAY)
+    shortcut: Any = library.Delay(SHORTCUT_DELAY)
     if not isinstance(unit.shortcut, nn.Identity):
         shortcut = library.Sequential(shortcut, _continual(library, _fused(unit.shortcut), stride))
     both = library.BroadcastReduce(shortcut, main, reduce="sum", auto_delay=False)

@@ -29,8 +29,8 @@ from edge.recognition.decisions import calibrated_min_score
 from edge.recognition.recogniser import RecogniserConfig, open_recogniser
 from edge.threshold import best_answers, find_threshold
 from train.data.clip import SkeletonClip, SkeletonSet
-from train.data.pairs import PairConfig, Pairs
-from train.data.readers.everyday import OTHERS
+from train.data.pairs import PairConfig, PairDataset
+from train.data.readers.everyday import UNKNOWN_EXERCISES
 from train.data.readers.ui_prmd import MOVEMENTS
 from train.data.registry import DataConfig, read_dataset
 from train.export.bundle import pair_config
@@ -54,21 +54,23 @@ def write_clips(data: Path) -> None:
     how = student_pairs()
     everyday = read_dataset(DataConfig("everyday", data, pairs=how))
     named = tuple(clip for clip in everyday.clips if everyday.classes[clip.label] != UNKNOWN)
-    known = Pairs(replace(everyday, clips=named), how, train=False, seed=0)
+    known = PairDataset(replace(everyday, clips=named), how, train=False, seed=0)
     seen_by_kinect = replace(how, layout="penn-13", poor="recorded")
     strange = read_dataset(DataConfig("ui_prmd", data, pairs=seen_by_kinect))
     strangers = [
         clip
         for part in (True, False)
         for clip in strange.part(part)
-        if _exercise(strange, clip) in STRANGE and not (part and _exercise(strange, clip) in OTHERS)
+        if _exercise(strange, clip) in STRANGE and not (part and _exercise(strange, clip) in UNKNOWN_EXERCISES)
     ]
     # All of them are new to the student; "test" makes their clips without augmentation.
     strange = replace(strange, clips=tuple(replace(clip, train=False) for clip in strangers))
-    for name, pairs in {"test": known, "strangers": Pairs(strange, seen_by_kinect, train=False, seed=0)}.items():
+    for name, pairs in {"test": known, "strangers": PairDataset(strange, seen_by_kinect, train=False, seed=0)}.items():
         clips, _, labels = pairs.batch(np.arange(len(pairs)))
         half = np.array([_half(clip.id, n) for n, clip in enumerate(pairs.clips)])
-        shown = np.array([name == "strangers" and _exercise(strange, clip) in OTHERS for clip in pairs.clips])
+        shown = np.array(
+            [name == "strangers" and _exercise(strange, clip) in UNKNOWN_EXERCISES for clip in pairs.clips]
+        )
         write_arrays(OUT / f"{name}.npz", clips=clips, labels=labels, half=half, shown=shown)
 
 

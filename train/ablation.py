@@ -17,7 +17,7 @@ from edge.cli.console import console
 from train.ablation_report import Result, write_ablation
 from train.checkpoint import load_checkpoint
 from train.configuration import AblationConfig, StudentConfig, TeacherConfig
-from train.data.pairs import Pairs
+from train.data.pairs import PairDataset
 from train.data.registry import read_dataset
 from train.evaluate import accuracy, predict
 from train.hardware import on_gpu
@@ -111,7 +111,7 @@ def _teach_teacher(config: TeacherConfig, of: AblationConfig) -> list[Result]:
     results = []
     for drop in of.drops or (None,):
         pairs = config.data.pairs if drop is None else replace(config.data.pairs, drop=drop)
-        test = Pairs(data, pairs, train=False, seed=0)
+        test = PairDataset(data, pairs, train=False, seed=0)
         results.append(told(drop=drop, method=TEACHER_HQ, top1=top1))
         on_poor = accuracy(predict(network, test, see="lq"), test.labels).top1
         results.append(told(drop=drop, method=TEACHER_LQ, top1=on_poor))

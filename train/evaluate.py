@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edge.contract.errors import ConfigError
-from train.data.pairs import Pairs
+from train.data.pairs import PairDataset
 
 BATCH = 64
 
@@ -31,7 +31,7 @@ class Accuracy:
         return dict(zip(classes, rightly.round(4).tolist(), strict=True))
 
 
-def predict(network: nn.Module, pairs: Pairs, *, see: str) -> NDArray[np.float32]:
+def predict(network: nn.Module, pairs: PairDataset, *, see: str) -> NDArray[np.float32]:
     """Logits (N, K) for every clip in order. see: "lq" or "hq". Raises ConfigError where one is not finite."""
     network.eval()
     weight = next(network.parameters())

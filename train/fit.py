@@ -22,7 +22,7 @@ from edge.contract.files import wrap_write_errors
 from edge.contract.types import Float32
 from train.checkpoint import FILE, Checkpoint, load_checkpoint, save_checkpoint
 from train.configuration import Hardware
-from train.data.pairs import Pairs
+from train.data.pairs import PairDataset
 from train.distillation.methods import Method
 from train.evaluate import Accuracy, accuracy, predict
 from train.only_training import LOCK, only_training
@@ -52,9 +52,9 @@ class Run:
     extra: nn.Module
     loss_function: LossFunction
     method: Method
-    train: Pairs
-    validation: Pairs | None
-    test: Pairs
+    train: PairDataset
+    validation: PairDataset | None
+    test: PairDataset
     optimiser: Optimiser
     seed: int
     about: dict[str, Any]

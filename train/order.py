@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
-from train.data.pairs import Draw
+from train.data.pairs import PairKey
 
 
-class Order(Sampler[list[Draw]]):
+class Order(Sampler[list[PairKey]]):
     """Batches of draws for one of ``world`` processes; together they go through every clip once an epoch.
 
     ``world`` processes with batches of B take the steps that one would take with batches of ``world`` * B:
@@ -33,7 +33,7 @@ class Order(Sampler[list[Draw]]):
         self.labels, self.batch, self.balanced, self.seed = labels, batch, balanced, seed
         self.accumulate, self.rank, self.world, self.epoch = accumulate, rank, world, 0
 
-    def __iter__(self) -> Iterator[list[Draw]]:
+    def __iter__(self) -> Iterator[list[PairKey]]:
         rng = np.random.default_rng((self.seed, 0, self.epoch))
         order = rng.permutation(len(self.labels))
         if self.balanced:
@@ -41,7 +41,7 @@ class Order(Sampler[list[Draw]]):
             order = rng.choice(len(order), len(order), p=weights / weights.sum())
         for start, stop in self._bounds():
             places = range(start + self.rank, stop, self.world)
-            yield [Draw(int(order[place]), self.epoch, place) for place in places]
+            yield [PairKey(int(order[place]), self.epoch, place) for place in places]
 
     def __len__(self) -> int:
         return sum(1 for _ in self._bounds())

@@ -17,9 +17,9 @@ from train.checkpoint import Checkpoint, build_network, load_checkpoint, load_tr
 from train.configuration import StudentConfig, TeacherConfig
 from train.data.clip import SkeletonSet
 from train.data.corruption.fitted_errors import checksum_of_errors
-from train.data.pairs import Pairs, clip_layout
+from train.data.pairs import PairDataset, clip_layout
 from train.data.registry import DataConfig, read_dataset
-from train.data.splits import held_out
+from train.data.splits import hold_out
 from train.distillation.methods import Method, method
 from train.evaluate import Accuracy, accuracy, predict
 from train.fit import Run, fit
@@ -121,12 +121,12 @@ def _pairs(config: TeacherConfig | StudentConfig, data: SkeletonSet, source: Dat
     """The parts of the data by their names in :class:`Run`."""
     learnt, validation = data, None
     if config.optimiser.patience:
-        learnt, held = held_out(data, config.optimiser.held_out)
-        validation = Pairs(held, source.pairs, train=False, seed=0)
+        learnt, held = hold_out(data, config.optimiser.held_out)
+        validation = PairDataset(held, source.pairs, train=False, seed=0)
     return {
-        "train": Pairs(learnt, source.pairs, train=True, seed=config.seed),
+        "train": PairDataset(learnt, source.pairs, train=True, seed=config.seed),
         "validation": validation,
-        "test": Pairs(data, source.pairs, train=False, seed=0),
+        "test": PairDataset(data, source.pairs, train=False, seed=0),
     }
 
 

@@ -22,7 +22,7 @@ from edge.contract.files import write_json
 from edge.contract.types import Float32
 from edge.engines.onnx_runtime import OnnxRuntimeEngine
 from train.checkpoint import load_checkpoint
-from train.data.pairs import Pairs
+from train.data.pairs import PairDataset
 from train.export.bundle import clips_of, write_onnx
 
 FILE = "int8.json"
@@ -69,7 +69,7 @@ def compare_eight_bits(training: Training, data: Path) -> None:
     write_json(training.out / FILE, asdict(found))
 
 
-def _clips(pairs: Pairs, indices: NDArray[np.int64], see: str) -> Float32:
+def _clips(pairs: PairDataset, indices: NDArray[np.int64], see: str) -> Float32:
     low, high, _ = pairs.batch(indices)
     return low if see == "lq" else high
 

@@ -6,10 +6,10 @@ import numpy as np
 
 from edge.contract.layouts import layout
 from edge.contract.types import Float32
-from train.data.corruption.fitted_errors import FittedErrors, JointErrors, Spells
+from train.data.corruption.fitted_errors import Bursts, FittedErrors, JointErrors
 
 PENN = layout("penn-13")
-NEVER = Spells(0.0, 0.0)
+NEVER = Bursts(0.0, 0.0)
 FLAWLESS = JointErrors(NEVER, 0.0, 0.0, 0.0)
 
 
@@ -21,7 +21,7 @@ def person(frames: int) -> Float32:
     return np.repeat(still[None], frames, axis=0)
 
 
-def errors(joint: JointErrors = FLAWLESS, swap: Spells = NEVER, lost: Spells = NEVER, **joints: JointErrors) -> Any:
+def errors(joint: JointErrors = FLAWLESS, swap: Bursts = NEVER, lost: Bursts = NEVER, **joints: JointErrors) -> Any:
     pairs = [name.removeprefix("left_") for name in PENN.joints if name.startswith("left_")]
     return FittedErrors(
         "penn-13", 15.0, {name: joints.get(name, joint) for name in PENN.joints}, dict.fromkeys(pairs, swap), lost
@@ -29,8 +29,8 @@ def errors(joint: JointErrors = FLAWLESS, swap: Spells = NEVER, lost: Spells = N
 
 
 KNOWN = errors(
-    JointErrors(Spells(0.1, 0.4), 0.03, 0.2, 0.04),
-    swap=Spells(0.05, 0.3),
-    lost=Spells(0.08, 0.5),
-    left_wrist=JointErrors(Spells(0.3, 0.8), 0.08, 0.5, 0.06),
+    JointErrors(Bursts(0.1, 0.4), 0.03, 0.2, 0.04),
+    swap=Bursts(0.05, 0.3),
+    lost=Bursts(0.08, 0.5),
+    left_wrist=JointErrors(Bursts(0.3, 0.8), 0.08, 0.5, 0.06),
 )

@@ -9,8 +9,8 @@ from scipy.stats import binom
 
 from edge.contract.layouts import layout
 from edge.contract.types import Float32
-from train.data.corruption.drop import drop
-from train.data.corruption.estimator_errors import EstimatorErrors, estimate_badly, torso
+from train.data.corruption.drop import drop_joints
+from train.data.corruption.estimator_errors import EstimatorErrors, apply_estimator_errors, torso_length
 
 PENN = layout("penn-13")
 NONE = EstimatorErrors(jitter=0, drift=0, miss=0, limb_miss=0, swap=0, outlier=0)
@@ -25,7 +25,7 @@ def person(frames: int = 4000) -> Float32:
 
 
 def estimated(seed: int = 0, frames: int = 4000, **errors: float) -> Float32:
-    return estimate_badly(
+    return apply_estimator_errors(
         person(frames), PENN, EstimatorErrors(**{**vars(NONE), **errors}), np.random.default_rng(seed)
     )
 
@@ -37,7 +37,7 @@ def run_lengths(column: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 @given(st.integers(0, 10**6), st.floats(0, 1))
 def test_drop_leaves_the_stated_share_within_binomial_bounds(seed: int, probability: float) -> None:
-    out = drop(person(200), probability, np.random.default_rng(seed))
+    out = drop_joints(person(200), probability, np.random.default_rng(seed))
     unseen, n = int((out[..., 2] == 0).sum()), out[..., 2].size
     # Six in a million either side: no false alarm in the examples hypothesis draws.
     assert binom.ppf(3e-6, n, probability) <= unseen <= binom.ppf(1 - 3e-6, n, probability)
@@ -46,7 +46,7 @@ def test_drop_leaves_the_stated_share_within_binomial_bounds(seed: int, probabil
 
 def test_drop_leaves_its_input_alone() -> None:
     good = person(10)
-    drop(good, 0.6, np.random.default_rng(0))
+    drop_joints(good, 0.6, np.random.default_rng(0))
     assert np.array_equal(good, person(10))
 
 
@@ -58,7 +58,7 @@ def test_an_estimate_leaves_its_input_alone_and_sees_nothing_new() -> None:
     good = person(300)
     good[:, 3] = 0
     before = good.copy()
-    out = estimate_badly(good, PENN, EstimatorErrors(), np.random.default_rng(0))
+    out = apply_estimator_errors(good, PENN, EstimatorErrors(), np.random.default_rng(0))
     assert np.array_equal(good, before)
     assert (out[:, 3] == 0).all()
 
@@ -111,7 +111,9 @@ def test_a_hidden_limb_is_hidden_throughout_the_clip() -> None:
 
 def test_errors_follow_the_bodys_size_and_not_the_pictures() -> None:
     half = person(500) * np.array([0.5, 0.5, 1], np.float32)
-    noisy = estimate_badly(half, PENN, EstimatorErrors(**{**vars(NONE), "jitter": 0.03}), np.random.default_rng(0))
+    noisy = apply_estimator_errors(
+        half, PENN, EstimatorErrors(**{**vars(NONE), "jitter": 0.03}), np.random.default_rng(0)
+    )
     assert (noisy - half)[..., :2].std() == pytest.approx(1.5, rel=0.05)
 
 
@@ -119,7 +121,7 @@ def test_errors_follow_the_bodys_size_and_not_the_pictures() -> None:
 def test_a_body_never_seen_stays_unseen_in_every_layout(name: str) -> None:
     joints = layout(name)
     nobody = np.zeros((5, len(joints), 3), np.float32)
-    assert not estimate_badly(nobody, joints, EstimatorErrors(), np.random.default_rng(0)).any()
+    assert not apply_estimator_errors(nobody, joints, EstimatorErrors(), np.random.default_rng(0)).any()
 
 
 def test_below_the_waist_nothing_is_seen_in_the_stated_share_of_clips() -> None:
@@ -161,7 +163,7 @@ def test_hips_move_along_the_trunk_of_their_own_frame_and_only_where_it_is_whole
     good[2, PENN.index("right_hip")] = 0
     left_hip, *_ = PENN.index("left_hip")
     errors = EstimatorErrors(**{**vars(NONE), "hip_shift": 0.2})
-    moved = (estimate_badly(good, PENN, errors, np.random.default_rng(5)) - good)[:, left_hip, :2]
+    moved = (apply_estimator_errors(good, PENN, errors, np.random.default_rng(5)) - good)[:, left_hip, :2]
     assert moved[1, 1] == pytest.approx(0.6 * moved[0, 1], rel=1e-4) and abs(moved[0, 1]) > 1
     assert np.abs(moved[:, 0]).max() < 1e-3 and not moved[2].any()
 
@@ -170,9 +172,9 @@ def test_a_bodys_size_is_its_torso_or_where_that_is_not_known_a_third_of_its_hei
     body = person(5)
     body[:, PENN.index("head"), 1] = 0  # 360 pixels from there to the ankles
     body[2:, PENN.index("left_shoulder", "right_shoulder"), 1] += 30  # 70 of torso, in three frames of five
-    assert torso(body, PENN) == pytest.approx(70)
+    assert torso_length(body, PENN) == pytest.approx(70)
     unseen = body.copy()
     unseen[:, PENN.index("left_hip")] = 0
     flat = body.copy()
     flat[:, PENN.index("left_shoulder", "right_shoulder"), :2] = flat[:, PENN.index("left_hip", "right_hip"), :2]
-    assert torso(unseen, PENN) == torso(flat, PENN) == pytest.approx(120)
+    assert torso_length(unseen, PENN) == torso_length(flat, PENN) == pytest.approx(120)

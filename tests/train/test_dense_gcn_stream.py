@@ -38,7 +38,7 @@ def answers(network: DenseGcn, x: Tensor, window: int, hops: list[int]) -> dict[
         hop = next(h for h in (hops[turn % len(hops)], 2, 1) if at % h == 0 and at + h <= x.shape[2])
         key = (hop, at % 4)
         step = steps.setdefault(key, StreamStep(network, window=window, frames=hop, phase=at % 4).eval())
-        for name, zeros in zip(step.state_names, step.fresh(), strict=True):
+        for name, zeros in zip(step.state_names, step.initial_states(), strict=True):
             states.setdefault(name, zeros)
         logits, new = step(x[:, :, at : at + hop], [states[name] for name in step.state_names])
         states.update(zip(step.state_names, new, strict=True))

@@ -15,7 +15,7 @@ from train.checkpoint import Checkpoint, load_checkpoint
 from train.configuration import Hardware, TeacherConfig
 from train.data.pairs import PairConfig
 from train.data.registry import DataConfig, read_dataset
-from train.data.splits import held_out
+from train.data.splits import hold_out
 from train.fit import VALIDATION, has_settled
 from train.optimiser import Optimiser
 from train.teach import train_teacher
@@ -33,7 +33,7 @@ def config(out: Path, **settings: float) -> TeacherConfig:
 @pytest.mark.parametrize("share", [0.1, 0.25, 0.5])
 def test_held_out_clips_are_a_share_of_every_class_and_no_longer_learnt(share: float) -> None:
     data = read_dataset(DATA)
-    learnt, held = held_out(data, share)
+    learnt, held = hold_out(data, share)
     train = {clip.id for clip in data.part(True)}
     assert {clip.id for clip in learnt.part(True)} | {clip.id for clip in held.clips} == train
     assert not {clip.id for clip in learnt.part(True)} & {clip.id for clip in held.clips}
@@ -46,7 +46,7 @@ def test_held_out_clips_are_a_share_of_every_class_and_no_longer_learnt(share: f
 def test_of_each_class_the_clip_whose_number_times_the_share_passes_a_whole_number_is_held_out() -> None:
     clip = read_dataset(DATA).clips[0]
     clips = tuple(replace(clip, id=f"{label}{n}", label=label, train=True) for n in range(1, 10) for label in (0, 1))
-    _, held = held_out(replace(read_dataset(DATA), clips=clips), 0.34)
+    _, held = hold_out(replace(read_dataset(DATA), clips=clips), 0.34)
     # 0.34, 0.68, 1.02; ... 2.04; ... 3.06.
     assert [clip.id for clip in held.clips] == ["03", "13", "06", "16", "09", "19"]
 

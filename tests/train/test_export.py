@@ -20,8 +20,8 @@ from edge.engines.registry import open_engine
 from train.checkpoint import load_checkpoint, load_trained, save_checkpoint
 from train.configuration import Hardware, TeacherConfig
 from train.data.corruption.estimator_errors import EstimatorErrors
-from train.data.generated.kinematic import make_kinematic, people_for_testing
-from train.data.pairs import PairConfig, Pairs
+from train.data.generated.kinematic import first_test_clips, make_kinematic
+from train.data.pairs import PairConfig, PairDataset
 from train.data.registry import DataConfig
 from train.export.bundle import clips_of, export, generated_clips, write_onnx
 from train.export.configuration import ExportConfig
@@ -164,7 +164,7 @@ def test_reference_clips_are_the_generators_and_the_first_are_of_every_class(exp
         assert stored["clips"].dtype == np.float16 and stored["clips"].shape == (16, 3, 16, 13, 1)
         clips = stored["clips"]
     np.testing.assert_array_equal(generated_clips(PAIRS, 40)[:16], clips)
-    people = people_for_testing(40, seed=0)
+    people = first_test_clips(40, seed=0)
     assert not any(clip.train for clip in people.clips)
     assert [clip.label for clip in people.clips[:12]] == list(range(12))
     # They are the clips of the set that trains and tests.
@@ -173,7 +173,7 @@ def test_reference_clips_are_the_generators_and_the_first_are_of_every_class(exp
 
 
 def test_half_precision_moves_no_coordinate_by_more_than_a_two_thousandth(exported: Path) -> None:
-    made = Pairs(people_for_testing(16, seed=0), PAIRS, train=False, seed=0)
+    made = PairDataset(first_test_clips(16, seed=0), PAIRS, train=False, seed=0)
     clips = made.batch(np.arange(16))[0]
     with np.load(exported / "bundle" / "reference.npz") as stored:
         np.testing.assert_allclose(stored["clips"].astype(np.float32), clips, rtol=2**-11, atol=2**-11)
@@ -189,7 +189,7 @@ def test_the_accuracy_in_the_manifest_is_that_of_the_exported_file(exported: Pat
 
 def test_calibration_sees_training_clips_and_the_test_file_the_others(exported: Path) -> None:
     data = make_kinematic(6, seed=0)
-    test = Pairs(data, PAIRS, train=False, seed=0)
+    test = PairDataset(data, PAIRS, train=False, seed=0)
     with np.load(exported / "work" / "test.npz") as arrays:
         np.testing.assert_array_equal(arrays["labels"], test.labels)
         np.testing.assert_array_equal(arrays["clips"][3], test.draw(3)[0])

@@ -13,7 +13,7 @@ import train.fit
 from tests.train.tiny_runs import BATCHES, DATA, SHORT, student_config, teacher_config
 from train.checkpoint import load_checkpoint
 from train.data.generated.kinematic import CLASSES
-from train.data.pairs import Pairs
+from train.data.pairs import PairDataset
 from train.data.registry import read_dataset
 from train.evaluate import predict
 from train.optimiser import Optimiser
@@ -83,7 +83,7 @@ def test_a_network_is_measured_on_the_skeletons_it_reads(
     teacher: Path, see: Literal["hq", "lq"], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("train.evaluate.BATCH", 5)
-    test = Pairs(read_dataset(DATA), DATA.pairs, train=False, seed=0)
+    test = PairDataset(read_dataset(DATA), DATA.pairs, train=False, seed=0)
     network = load_checkpoint(teacher).rebuild(teacher)
     clips = np.stack([test.draw(i)[see == "hq"] for i in range(len(test))])
     with torch.inference_mode():

@@ -12,7 +12,7 @@ from edge.contract.layouts import convert, layout
 from edge.contract.types import Float32
 from tests.train.known_errors import KNOWN, NEVER, PENN, person
 from train.__main__ import COMMANDS
-from train.data.corruption.fitted_errors import FittedErrors, Spells, read_errors, spoil
+from train.data.corruption.fitted_errors import Bursts, FittedErrors, apply_fitted_errors, read_errors
 from train.error_fit.measure import Observed, fit_errors
 from train.video_pairs.manifest import Manifest, pair_file, write_manifest
 
@@ -28,7 +28,7 @@ def test_what_comes_and_goes_is_counted_as_by_hand() -> None:
     poor[4:7, wrist] = 0
     poor[10:12, wrist] = 0
     found = fit(person(20), poor)
-    assert found.joints["left_wrist"].miss == Spells(0.25, pytest.approx(2.5 / 15))
+    assert found.joints["left_wrist"].miss == Bursts(0.25, pytest.approx(2.5 / 15))
     assert found.joints["head"].miss == NEVER and found.lost == NEVER
     assert found.joints["left_wrist"].jitter == 0
 
@@ -54,7 +54,7 @@ def test_exchanged_sides_are_found_where_they_can_be_told_and_are_no_jitter() ->
     left, right = PENN.index("left_wrist", "right_wrist")
     poor[5:10, [left, right]] = poor[5:10, [right, left]]
     found = fit(good, poor)
-    assert found.swaps["wrist"] == Spells(5 / 40, pytest.approx(5 / 15)) and found.swaps["elbow"] == NEVER
+    assert found.swaps["wrist"] == Bursts(5 / 40, pytest.approx(5 / 15)) and found.swaps["elbow"] == NEVER
     assert found.joints["left_wrist"].jitter == found.joints["left_wrist"].bias == 0
     good[20:, [left, right], 0] = 200  # hands together: from here on nobody can tell
     poor = good.copy()
@@ -75,7 +75,7 @@ def test_an_offset_is_a_bias_and_what_changes_about_it_is_jitter() -> None:
 def test_known_errors_are_got_back_from_what_they_did(fps: float) -> None:
     rng = np.random.default_rng(0)
     good = person(round(60 * fps))
-    real = [Observed(good, spoil(good, PENN, KNOWN, fps, rng), fps) for _ in range(60)]
+    real = [Observed(good, apply_fitted_errors(good, PENN, KNOWN, fps, rng), fps) for _ in range(60)]
     found = fit_errors(real, PENN, 15.0, {})
     assert found.fps == 15
     assert found.lost.share == pytest.approx(0.08, rel=0.1) and found.lost.mean_s == pytest.approx(0.5, rel=0.1)
@@ -105,7 +105,7 @@ def pairs_of_known_errors(tmp_path: Path) -> Path:
     folder, rng, entries = tmp_path / "pairs", np.random.default_rng(0), {}
     for n in range(24):
         good = person(900)
-        name, poor = f"stand/{n}.mp4", spoil(good, PENN, KNOWN, 15.0, rng)
+        name, poor = f"stand/{n}.mp4", apply_fitted_errors(good, PENN, KNOWN, 15.0, rng)
         pair_file(folder, name).parent.mkdir(parents=True, exist_ok=True)
         np.savez(pair_file(folder, name), times_s=np.arange(900) / 15, high=good, low=poor)
         entries[name] = {"class": "stand", "train": n > 5, "frames": 900}
@@ -159,10 +159,13 @@ def test_the_shipped_errors_do_to_skeletons_what_was_measured(path: Path) -> Non
     seconds, count, rng = 120.0, 10, np.random.default_rng(0)
     good = convert(person(round(seconds * measured.fps)), PENN, joints)
     assert (good[..., 2] > 0).all(), "fitted in joints that penn-13 has"
-    real = [Observed(good, spoil(good, joints, measured, measured.fps, rng), measured.fps) for _ in range(count)]
+    real = [
+        Observed(good, apply_fitted_errors(good, joints, measured, measured.fps, rng), measured.fps)
+        for _ in range(count)
+    ]
     found = fit_errors(real, joints, measured.fps, {})
 
-    def same(ours: Spells, theirs: Spells, observed: float, what: str) -> None:
+    def same(ours: Bursts, theirs: Bursts, observed: float, what: str) -> None:
         """Within four standard deviations of a two-state chain's time share and of a mean of exponential times."""
         known = max(seconds * count * observed, 1.0)
         spread = np.sqrt(2 * theirs.share * (1 - theirs.share) ** 2 * theirs.mean_s / known)

@@ -14,9 +14,9 @@ from edge.contract.errors import ConfigError, DataError, LayoutError
 from edge.contract.preprocess import Preprocessing
 from tests.train.known_errors import KNOWN, PENN, errors, person
 from train.data.clip import SkeletonClip, SkeletonSet
-from train.data.corruption.fitted_errors import JointErrors, Spells, read_errors, spoil, write_errors
-from train.data.corruption.spells import lasting, spells
-from train.data.pairs import PairConfig, Pairs
+from train.data.corruption.fitted_errors import Bursts, JointErrors, apply_fitted_errors, read_errors, write_errors
+from train.data.corruption.temporal_noise import ar1_noise, markov_bursts
+from train.data.pairs import PairConfig, PairDataset
 
 
 @settings(max_examples=20, deadline=None)
@@ -26,7 +26,7 @@ from train.data.pairs import PairConfig, Pairs
 def test_a_share_of_time_is_the_same_at_every_rate_and_spells_last_their_seconds(
     share: float, mean_s: float, fps: float, fitted_fps: float
 ) -> None:
-    kind = Spells(share, max(mean_s, 1.3 / (1 - share) / fitted_fps))
+    kind = Bursts(share, max(mean_s, 1.3 / (1 - share) / fitted_fps))
     run, finer = kind.mean_run(fitted_fps, fps), kind.mean_run(fitted_fps, 2 * fps)
     if fps == fitted_fps:
         assert run == pytest.approx(kind.mean_s * fps)
@@ -43,7 +43,7 @@ def test_spells_are_the_chain_stepped_frame_by_frame() -> None:
     expected[0] = draws[0] < share
     for t in range(1, 500):
         expected[t] = np.where(expected[t - 1], draws[t] >= stop, draws[t] < start)
-    assert np.array_equal(spells(draws, share, run), expected)
+    assert np.array_equal(markov_bursts(draws, share, run), expected)
 
 
 def test_lasting_noise_is_the_recursion_stepped_frame_by_frame() -> None:
@@ -51,18 +51,18 @@ def test_lasting_noise_is_the_recursion_stepped_frame_by_frame() -> None:
     expected = noise.copy()
     for t in range(1, 50):
         expected[t] = 0.7 * expected[t - 1] + np.sqrt(1 - 0.49) * noise[t]
-    np.testing.assert_allclose(lasting(noise, 0.7), expected, rtol=1e-12)
-    assert np.array_equal(lasting(noise[:1], 0.7), noise[:1])
+    np.testing.assert_allclose(ar1_noise(noise, 0.7), expected, rtol=1e-12)
+    assert np.array_equal(ar1_noise(noise[:1], 0.7), noise[:1])
 
 
 def test_spoiling_leaves_its_input_alone_sees_nothing_new_and_without_errors_changes_nothing() -> None:
     good = person(200)
     good[:, PENN.joints.index("left_wrist")] = 0
     before = good.copy()
-    out = spoil(good, PENN, KNOWN, 15.0, np.random.default_rng(0))
+    out = apply_fitted_errors(good, PENN, KNOWN, 15.0, np.random.default_rng(0))
     assert np.array_equal(good, before) and not out[:, PENN.joints.index("left_wrist")].any()
     assert not np.array_equal(out, good)
-    assert np.array_equal(spoil(good, PENN, errors(), 15.0, np.random.default_rng(0)), good)
+    assert np.array_equal(apply_fitted_errors(good, PENN, errors(), 15.0, np.random.default_rng(0)), good)
 
 
 def test_a_file_holds_the_errors_to_four_digits(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_file_holds_the_errors_to_four_digits(tmp_path: Path) -> None:
         ({"joints": None}, "not a readable file"),
         ({"fps": 0}, "out of range"),
         ({"joints": {"head": {"jitter": 1}}}, "not a readable file"),
-        ({"joints": {"head": asdict(JointErrors(Spells(0.1, 0.1), -0.1, 0.2, 0.1))}}, "out of range"),
+        ({"joints": {"head": asdict(JointErrors(Bursts(0.1, 0.1), -0.1, 0.2, 0.1))}}, "out of range"),
         ({"lost": {"share": 0.5, "mean_s": float("inf")}}, "spells of inf s"),
     ],
 )
@@ -99,17 +99,17 @@ def walks(frames: int = 64) -> SkeletonSet:
 
 def test_pairs_are_spoilt_by_the_file_they_are_given(tmp_path: Path) -> None:
     path = tmp_path / "errors.yaml"
-    write_errors(path, errors(left_wrist=JointErrors(Spells(0.9, 100.0), 0.0, 0.0, 0.0)))
+    write_errors(path, errors(left_wrist=JointErrors(Bursts(0.9, 100.0), 0.0, 0.0, 0.0)))
     how = Preprocessing(length_frames=16, fps=16.0)
     for poor in ("auto", "fitted"):
-        drawn = Pairs(walks(), PairConfig(how, poor=poor, fitted_errors=str(path)), train=False, seed=0)  # type: ignore[arg-type]
+        drawn = PairDataset(walks(), PairConfig(how, poor=poor, fitted_errors=str(path)), train=False, seed=0)  # type: ignore[arg-type]
         low, high = drawn.draw(0)
         wrist = PENN.joints.index("left_wrist")
         assert not low[2, :, wrist].any() and high[2].all()
         assert np.array_equal(np.delete(low, wrist, 2), np.delete(high, wrist, 2))
-    low, _ = Pairs(walks(), PairConfig(how, poor="drop", drop=0.0, fitted_errors=str(path)), train=False, seed=0).draw(
-        0
-    )
+    low, _ = PairDataset(
+        walks(), PairConfig(how, poor="drop", drop=0.0, fitted_errors=str(path)), train=False, seed=0
+    ).draw(0)
     assert low[2].all()
 
 
@@ -117,8 +117,8 @@ def test_fitted_errors_of_other_joints_or_without_a_file_are_refused(tmp_path: P
     path = tmp_path / "errors.yaml"
     write_errors(path, KNOWN)
     with pytest.raises(LayoutError, match="clips of coco-17 need nose too; fit them with --layout coco-17"):
-        Pairs(walks(), PairConfig(layout="coco-17", fitted_errors=str(path)), train=False, seed=0)
+        PairDataset(walks(), PairConfig(layout="coco-17", fitted_errors=str(path)), train=False, seed=0)
     with pytest.raises(ConfigError, match="need their file"):
-        Pairs(walks(), PairConfig(poor="fitted"), train=False, seed=0)
+        PairDataset(walks(), PairConfig(poor="fitted"), train=False, seed=0)
     with pytest.raises(DataError, match="no such file of fitted errors"):
-        Pairs(walks(), PairConfig(fitted_errors=str(tmp_path / "other.yaml")), train=False, seed=0)
+        PairDataset(walks(), PairConfig(fitted_errors=str(tmp_path / "other.yaml")), train=False, seed=0)

@@ -12,7 +12,7 @@ from train.data.clip import SkeletonSet
 from train.data.generated.body import ANGLES, LAYOUT, RATIOS, SIDES, Body, on_floor, pose, random_body
 from train.data.generated.kinematic import CLASSES, FPS, PEOPLE, make_kinematic, perform
 from train.data.generated.motions import MOTIONS
-from train.data.pairs import PairConfig, Pairs
+from train.data.pairs import PairConfig, PairDataset
 
 STATURE_M = 1.7
 BODY = Body({name: ratio * STATURE_M for name, ratio in RATIOS.items()}, "right")
@@ -185,7 +185,7 @@ def test_a_neighbour_in_frequency_names_the_action_of_people_it_never_saw() -> N
     config = PairConfig(preprocessing=Preprocessing(), layout="penn-13")
 
     def spectra(train: bool) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        part = Pairs(data, config, train=train, seed=0)
+        part = PairDataset(data, config, train=train, seed=0)
         _, clip, labels = part.batch(np.arange(len(part)))
         return np.abs(np.fft.rfft(clip[:, :2], axis=2)).reshape(len(clip), -1), labels
 

@@ -11,7 +11,7 @@ from scipy.io import savemat
 from edge.contract.errors import ConfigError, DataError
 from train.data.clip import SkeletonSet
 from train.data.readers.penn_action import read_penn_action
-from train.data.readers.reading import Reading
+from train.data.readers.reading import ReadOptions
 from train.data.readers.utd_mhad import read_utd_mhad
 
 FILES = {"penn": "labels/0003.mat", "utd": "Skeleton/a2_s3_t1_skeleton.mat"}
@@ -183,4 +183,4 @@ def test_an_action_beyond_the_last_class_is_refused(tmp_path: Path) -> None:
 def test_a_split_that_the_dataset_does_not_have_is_refused(tmp_path: Path) -> None:
     write(tmp_path, "penn")
     with pytest.raises(ConfigError, match=r"penn_action has no split 'xsub'; leave --data\.split out"):
-        read_penn_action(tmp_path, Reading(split="xsub"))
+        read_penn_action(tmp_path, ReadOptions(split="xsub"))

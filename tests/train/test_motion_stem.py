@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from edge.contract.layouts import layout
 from train.export.bundle import write_onnx
 from train.export.stream_files import write_stream
-from train.networks.motion_stem import SCALE, MotionStem, deployed
+from train.networks.motion_stem import SCALE, MotionStem, fuse_motion_stems
 from train.networks.registry import build
 from train.networks.stream_step import StreamStep
 
@@ -58,7 +58,7 @@ def test_it_is_not_computed_in_bfloat16() -> None:
 
 def test_it_is_deployed_as_one_convolution_and_the_network_stays_as_it_was(tmp_path: Path) -> None:
     network, clips = drawn_of("dense_gcn_motion"), noise(16, clips=2)
-    made = deployed(network)
+    made = fuse_motion_stems(network)
     with torch.inference_mode():
         assert torch.allclose(made(clips)[0], network(clips)[0], atol=1e-5)
     assert isinstance(network.stem[0], MotionStem) and isinstance(made.stem[0], nn.Conv2d)
@@ -81,7 +81,7 @@ def test_from_the_first_frame_on_its_stream_is_the_causal_clip_form(
 ) -> None:
     network, x = drawn_of("dense_gcn_motion_stream", seed), noise(4 * cycles, seed)
     steps = [StreamStep(network, window=window, frames=frames, phase=phase).eval() for phase in range(0, 4, frames)]
-    states = dict(zip(steps[-1].state_names, steps[-1].fresh(), strict=True))
+    states = dict(zip(steps[-1].state_names, steps[-1].initial_states(), strict=True))
     with torch.inference_mode():
         features = network(x)[1]
         for number, at in enumerate(range(0, 4 * cycles, frames)):

@@ -10,7 +10,7 @@ from edge.contract.errors import ConfigError, DataError
 from train.data.readers.ntu import _XSUB, read_ntu60, read_ntu120
 from train.data.readers.ntu_classes import CLASSES
 from train.data.readers.ntu_skeleton import read_skeleton
-from train.data.readers.reading import Reading
+from train.data.readers.reading import ReadOptions
 
 NAME = "S001C002P003R002A013.skeleton"
 
@@ -46,7 +46,7 @@ def test_what_is_not_tracked_or_not_a_number_is_not_seen(tmp_path: Path) -> None
 
 def test_cross_subject_cross_view_and_cross_setup_split_as_the_papers_do(tmp_path: Path) -> None:
     def trained(read, split: str) -> list[str]:
-        return [clip.id for clip in read(tmp_path, Reading(split=split)).clips if clip.train]
+        return [clip.id for clip in read(tmp_path, ReadOptions(split=split)).clips if clip.train]
 
     names = [f"S{s:03d}C{c:03d}P{p:03d}R001A{a:03d}" for s, c, p, a in
              ((1, 1, 1, 60), (2, 2, 3, 1), (17, 3, 38, 2), (18, 1, 103, 61), (32, 2, 106, 120))]  # fmt: skip
@@ -60,7 +60,7 @@ def test_cross_subject_cross_view_and_cross_setup_split_as_the_papers_do(tmp_pat
     assert (len(sixty.clips), len(sixty.classes), len(all_of_them.clips)) == (3, 60, 5)
     assert all_of_them.classes[all_of_them.clips[0].label] == "walk_apart" and all_of_them.layout == "ntu-25"
     with pytest.raises(ConfigError, match=r"ntu120 has no split 'xview'; give --data\.split xsub or xset"):
-        read_ntu120(tmp_path, Reading(split="xview"))
+        read_ntu120(tmp_path, ReadOptions(split="xview"))
 
 
 def test_the_papers_count_twenty_and_fifty_three_training_performers_and_120_classes() -> None:

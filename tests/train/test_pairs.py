@@ -15,7 +15,7 @@ from edge.contract.types import Float32
 from train.data.clip import SkeletonClip, SkeletonSet
 from train.data.corruption.estimator_errors import EstimatorErrors
 from train.data.generated.kinematic import make_kinematic
-from train.data.pairs import Draw, PairConfig, Pairs, mirror_image
+from train.data.pairs import PairConfig, PairDataset, PairKey, mirror
 
 PENN = layout("penn-13")
 # 16 frames at 16 Hz: a window of 15/16 of a second whose moments have no rounding.
@@ -35,9 +35,9 @@ def walker(frames: int, fps: float = 32.0, *, train: bool = False, seed: int = 0
     return SkeletonClip(f"walk-{seed}", 0, joints, np.ones(joints.shape[:3], bool), fps, train)
 
 
-def pairs(clips: list[SkeletonClip], *, train: bool = False, seed: int = 0, **config: Any) -> Pairs:
+def pairs(clips: list[SkeletonClip], *, train: bool = False, seed: int = 0, **config: Any) -> PairDataset:
     data = SkeletonSet("walks", ("walk",), "penn-13", tuple(clips), "by hand")
-    return Pairs(data, replace(PLAIN, **config), train=train, seed=seed)
+    return PairDataset(data, replace(PLAIN, **config), train=train, seed=seed)
 
 
 def keypoints(clip: SkeletonClip) -> Float32:
@@ -46,19 +46,21 @@ def keypoints(clip: SkeletonClip) -> Float32:
 
 def test_only_the_clips_of_the_part_are_drawn() -> None:
     data = make_kinematic(3, seed=0)
-    test, train = (Pairs(data, PLAIN, train=part, seed=0) for part in (False, True))
+    test, train = (PairDataset(data, PLAIN, train=part, seed=0) for part in (False, True))
     assert (len(train), len(test)) == (2 * len(data.classes), len(data.classes))
     assert test.labels.tolist() == list(range(len(data.classes)))
 
 
 def test_a_test_pair_depends_on_its_clip_alone_and_not_on_what_was_drawn_before() -> None:
     data = make_kinematic(3, seed=0)
-    one, two = (Pairs(data, replace(PLAIN, drop=0.6), train=False, seed=0) for _ in range(2))
+    one, two = (PairDataset(data, replace(PLAIN, drop=0.6), train=False, seed=0) for _ in range(2))
     forwards = [one.draw(i) for i in range(len(one))]
     backwards = [two.draw(i) for i in reversed(range(len(two)))][::-1]
     for (low, high), (same_low, same_high) in zip(forwards, backwards, strict=True):
         assert np.array_equal(low, same_low) and np.array_equal(high, same_high)
-    assert not np.array_equal(Pairs(data, replace(PLAIN, drop=0.6), train=False, seed=1).draw(0)[0], forwards[0][0])
+    assert not np.array_equal(
+        PairDataset(data, replace(PLAIN, drop=0.6), train=False, seed=1).draw(0)[0], forwards[0][0]
+    )
 
 
 def test_training_pairs_differ_at_each_draw_and_depend_on_nothing_drawn_before() -> None:
@@ -85,7 +87,7 @@ def test_who_asks_for_drops_gets_no_estimators_errors() -> None:
 def test_test_pairs_are_kept_as_long_as_there_is_room_and_nobody_may_write_to_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("train.data.pairs.KEPT_BYTES", 1)
+    monkeypatch.setattr("train.data.pairs.CACHE_BYTES", 1)
     test = pairs([walker(40), walker(40, seed=1)], drop=0.6)
     kept, made_anew = ([test.draw(clip)[0] for _ in range(2)] for clip in (0, 1))
     assert kept[0] is kept[1] and made_anew[0] is not made_anew[1]
@@ -104,7 +106,7 @@ def test_corrupted_once_for_all_a_training_clip_misses_the_same_joints_in_every_
 
 def test_what_a_loader_asks_for_is_a_draw_and_the_label() -> None:
     drawn = pairs([walker(64, train=True)], train=True, drop=0.6)
-    low, high, label = drawn[Draw(0, 3, 7)]
+    low, high, label = drawn[PairKey(0, 3, 7)]
     assert label == 0
     for one, other in zip((low, high), drawn.draw(0, 3, 7), strict=True):
         assert np.array_equal(one, other)
@@ -201,8 +203,8 @@ def test_the_poor_clip_is_centred_and_scaled_by_what_it_shows_itself() -> None:
 def test_mirroring_twice_is_the_identity_and_once_exchanges_sides(seed: int, name: str) -> None:
     joints = layout(name)
     body = np.random.default_rng(seed).normal(0, 100, (4, len(joints), 3)).astype(np.float32)
-    once = mirror_image(body, joints)
-    assert np.array_equal(mirror_image(once, joints), body)
+    once = mirror(body, joints)
+    assert np.array_equal(mirror(once, joints), body)
     left, right = joints.index("left_wrist", "right_wrist")
     assert np.array_equal(once[:, left], body[:, right] * np.array([-1, 1, 1], np.float32))
 

@@ -13,7 +13,14 @@ from train.export.bundle import write_onnx
 from train.networks.dd_net import joint_distances, motion, pair_differences
 from train.networks.efficient_gcn import EfficientGcn, Inputs
 from train.networks.registry import build
-from train.networks.skeleton_graph import centre, hop_adjacencies, hops, hops_from_centre, parents, partition
+from train.networks.skeleton_graph import (
+    centre,
+    centre_distances,
+    hop_adjacencies,
+    hop_distances,
+    parents,
+    spatial_partition,
+)
 from train.networks.st_gcn import GraphConvolution
 from train.networks.st_gcn_pp import TemporalBranches
 
@@ -26,15 +33,15 @@ def parameters(network: torch.nn.Module) -> int:
 
 
 def test_hops_are_the_bones_between_two_joints() -> None:
-    assert hops(ARM).tolist() == [[0, 1, 2], [1, 0, 1], [2, 1, 0]]
+    assert hop_distances(ARM).tolist() == [[0, 1, 2], [1, 0, 1], [2, 1, 0]]
     wrist, ankle = PENN.index("left_wrist", "left_ankle")
     # wrist, elbow, shoulder, hip, knee, ankle
-    assert int(hops(PENN)[wrist, ankle]) == 5
+    assert int(hop_distances(PENN)[wrist, ankle]) == 5
 
 
 def test_joints_that_no_bone_leads_to_are_as_far_as_there_are_joints() -> None:
     apart = JointLayout("apart", ("spine", "hand", "mouth"), ((0, 1),))
-    assert hops(apart)[2].tolist() == [3, 3, 0]
+    assert hop_distances(apart)[2].tolist() == [3, 3, 0]
     assert parents(apart) == (0, 0, 2)
 
 
@@ -42,13 +49,13 @@ def test_the_middle_is_the_shoulders_centre_or_the_corners_of_the_trunk() -> Non
     ntu = layout("ntu-25")
     assert centre(ntu) == ntu.index("shoulder_centre") == (20,)  # joint 21 in ST-GCN's release
     assert set(centre(PENN)) == set(PENN.index("left_shoulder", "right_shoulder", "left_hip", "right_hip"))
-    out = hops_from_centre(PENN)
+    out = centre_distances(PENN)
     assert [int(out[i]) for i in PENN.index("head", "left_hip", "left_knee", "left_ankle")] == [1, 0, 1, 2]
     assert parents(PENN)[PENN.index("right_wrist")[0]] == PENN.index("right_elbow")[0]
 
 
 def test_the_three_subsets_of_neighbours_by_hand() -> None:
-    same, nearer, farther = partition(ARM)
+    same, nearer, farther = spatial_partition(ARM)
     # Columns are the joints that receive; they have 2, 3 and 2 neighbours, themselves included.
     third = 1 / 3
     assert torch.allclose(same, torch.tensor([[0.5, 0, 0], [0, third, 0], [0, 0, 0.5]]))
@@ -58,7 +65,7 @@ def test_the_three_subsets_of_neighbours_by_hand() -> None:
 
 @pytest.mark.parametrize("name", ["penn-13", "ntu-25", "kinect-20", "coco-17", "blazepose-33"])
 def test_every_joint_receives_one_in_all_from_its_neighbours(name: str) -> None:
-    subsets = partition(layout(name))
+    subsets = spatial_partition(layout(name))
     assert torch.allclose(subsets.sum(dim=(0, 1)), torch.ones(len(layout(name))))
     assert int((subsets > 0).sum(dim=0).max()) == 1, "a neighbour is in one subset only"
 
@@ -78,7 +85,7 @@ def test_graph_convolution_is_the_sum_over_subsets_in_a_plain_loop() -> None:
         module.importance.uniform_(0.5, 2)
     weight, bias = module.channels.weight.detach()[..., 0, 0], module.channels.bias.detach()
     expected = torch.zeros(4, 3)
-    for subset, (matrix, gate) in enumerate(zip(partition(ARM), module.importance.detach(), strict=True)):
+    for subset, (matrix, gate) in enumerate(zip(spatial_partition(ARM), module.importance.detach(), strict=True)):
         for c in range(4):
             for v in range(3):
                 value = bias[4 * subset + c] + sum(weight[4 * subset + c, i] * x[0, i, 0, v] for i in range(2))

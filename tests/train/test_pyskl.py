@@ -13,7 +13,7 @@ import pytest
 from edge.contract.errors import ConfigError, DataError
 from train.data.readers.plain_pickle import read_pickle
 from train.data.readers.pyskl import read_pyskl
-from train.data.readers.reading import Reading
+from train.data.readers.reading import ReadOptions
 
 
 def flat(name: str, bodies: int = 1, label: int = 0, joints: int = 17, frames: int = 4) -> dict[str, Any]:
@@ -84,12 +84,12 @@ def test_the_split_is_chosen_by_name_and_clips_of_no_list_are_left_out(tmp_path:
     split = {"xsub_train": ["a"], "xsub_val": ["bb"], "xset_train": ["ccc", "bb"], "xset_val": ["a"]}
     path = write(tmp_path, [flat(name) for name in names], split)
     assert [(clip.id, clip.train) for clip in read_pyskl(path).clips] == [("a", True), ("bb", False)]
-    assert [clip.train for clip in read_pyskl(path, Reading(split="xset")).clips] == [False, True, True]
+    assert [clip.train for clip in read_pyskl(path, ReadOptions(split="xset")).clips] == [False, True, True]
     with pytest.raises(ConfigError, match=r"no split 'xview'; give --data\.split xsub or xset"):
-        read_pyskl(path, Reading(split="xview"))
+        read_pyskl(path, ReadOptions(split="xview"))
     write(tmp_path, [flat("a"), flat("bb")], {"train1": ["a"], "test1": ["bb"], "train": ["bb"], "val": ["a"]})
-    assert [clip.train for clip in read_pyskl(path, Reading(split="1")).clips] == [True, False]
-    assert [clip.train for clip in read_pyskl(path, Reading(split="official")).clips] == [False, True]
+    assert [clip.train for clip in read_pyskl(path, ReadOptions(split="1")).clips] == [True, False]
+    assert [clip.train for clip in read_pyskl(path, ReadOptions(split="official")).clips] == [False, True]
 
 
 def test_class_names_come_from_a_label_map_beside_the_file(tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ from skeleton_files import standing, write_ntu
 from edge.contract.errors import DataError
 from train.data.clip import SkeletonClip
 from train.data.readers import cache, reading
-from train.data.readers.bodies import alike
+from train.data.readers.bodies import pad_to_equal_bodies
 from train.data.readers.ntu import read_ntu60
 from train.data.readers.ntu_skeleton import sample
-from train.data.readers.reading import Reading, each
+from train.data.readers.reading import ReadOptions, parse_files
 
 NAMES = [f"S001C00{c}P001R001A00{a}" for c in (1, 2, 3) for a in (1, 2)]
 
@@ -28,11 +28,11 @@ def ntu(folder: Path) -> Path:
 
 def test_several_processes_give_what_one_gives_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = [tmp_path / f"S001C001P001R001A{n:03d}.skeleton" for n in range(1, 41)]
-    monkeypatch.setattr(reading, "WORKERS_PAY_FROM", 1)
-    assert list(each(paths, sample, 2, "names")) == [sample(path) for path in paths]
+    monkeypatch.setattr(reading, "MIN_FILES_FOR_WORKERS", 1)
+    assert list(parse_files(paths, sample, 2, "names")) == [sample(path) for path in paths]
     # An error of another process arrives whole, and the others are stopped.
     with pytest.raises(DataError, match=r"odd\.skeleton: the name is not of NTU RGB\+D's form; leave it out"):
-        list(each([*paths, tmp_path / "odd.skeleton"], sample, 2, "names"))
+        list(parse_files([*paths, tmp_path / "odd.skeleton"], sample, 2, "names"))
 
 
 def test_processes_that_read_or_estimate_poses_do_without_pytorch() -> None:
@@ -42,9 +42,9 @@ def test_processes_that_read_or_estimate_poses_do_without_pytorch() -> None:
 
 
 def test_a_cache_gives_the_same_clips_without_parsing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder, how = ntu(tmp_path / "ntu"), Reading(cache=tmp_path / "cache")
+    folder, how = ntu(tmp_path / "ntu"), ReadOptions(cache=tmp_path / "cache")
     plain, written = read_ntu60(folder), read_ntu60(folder, how)
-    monkeypatch.setattr("train.data.readers.ntu.each", None)  # whatever parses now fails
+    monkeypatch.setattr("train.data.readers.ntu.parse_files", None)  # whatever parses now fails
     kept = read_ntu60(folder, how)
     for data in (written, kept):
         assert (data.classes, data.split, len(data.clips)) == (plain.classes, plain.split, len(plain.clips))
@@ -56,7 +56,7 @@ def test_a_cache_gives_the_same_clips_without_parsing(tmp_path: Path, monkeypatc
 
 @pytest.mark.parametrize("change", ["content", "time", "one more", "one less", "list"])
 def test_a_stale_cache_is_noticed(tmp_path: Path, change: str) -> None:
-    folder, how = ntu(tmp_path / "ntu"), Reading(cache=tmp_path / "cache")
+    folder, how = ntu(tmp_path / "ntu"), ReadOptions(cache=tmp_path / "cache")
     read_ntu60(folder, how)
     first = folder / f"{NAMES[0]}.skeleton"
     if change == "content":
@@ -78,7 +78,7 @@ def test_a_stale_cache_is_noticed(tmp_path: Path, change: str) -> None:
 
 @pytest.mark.parametrize("part", ["ntu60-xsub.joints", "ntu60-xsub.json"])
 def test_a_damaged_cache_is_made_anew(tmp_path: Path, part: str) -> None:
-    folder, how = ntu(tmp_path / "ntu"), Reading(cache=tmp_path / "cache")
+    folder, how = ntu(tmp_path / "ntu"), ReadOptions(cache=tmp_path / "cache")
     before = read_ntu60(folder, how)
     path = tmp_path / "cache" / part
     content = path.read_bytes()
@@ -89,7 +89,7 @@ def test_a_damaged_cache_is_made_anew(tmp_path: Path, part: str) -> None:
 
 
 def test_a_cache_that_was_interrupted_leaves_no_index(tmp_path: Path) -> None:
-    folder, how = ntu(tmp_path / "ntu"), Reading(cache=tmp_path / "cache")
+    folder, how = ntu(tmp_path / "ntu"), ReadOptions(cache=tmp_path / "cache")
     read_ntu60(folder, how)
     (folder / f"{NAMES[3]}.skeleton").write_text("5\n")
     with pytest.raises(DataError, match="the file ends"):
@@ -101,6 +101,6 @@ def test_a_cache_that_was_interrupted_leaves_no_index(tmp_path: Path) -> None:
 def test_clips_of_one_set_get_the_same_number_of_bodies() -> None:
     one, two = (SkeletonClip(str(m), 0, np.ones((m, 3, 2, 2), np.float32), np.ones((m, 3, 2), bool), 30.0, True)
                 for m in (1, 2))  # fmt: skip
-    first, second = alike([one, two])
+    first, second = pad_to_equal_bodies([one, two])
     assert first.joints.shape == (2, 3, 2, 2) and first.seen.tolist() == [[[True] * 2] * 3, [[False] * 2] * 3]
-    assert second is two and alike([one])[0] is one
+    assert second is two and pad_to_equal_bodies([one])[0] is one

@@ -11,9 +11,9 @@ from edge.contract.layouts import layout
 from edge.contract.preprocess import Preprocessing, clip_tensor
 from edge.contract.types import Float32
 from train.data.cameras import View, project
-from train.data.clip import Recording, SkeletonClip, SkeletonSet, checked
+from train.data.clip import Recording, SkeletonClip, SkeletonSet, validated
 from train.data.corruption.estimator_errors import EstimatorErrors
-from train.data.pairs import PairConfig, Pairs, clip_layout
+from train.data.pairs import PairConfig, PairDataset, clip_layout
 
 PENN, COCO = layout("penn-13"), layout("coco-17")
 HOW = Preprocessing(length_frames=16, fps=16.0)
@@ -49,7 +49,7 @@ def recorded(*clips: SkeletonClip) -> SkeletonSet:
 
 def draw(clip: SkeletonClip, *, train: bool = False, **config: Any) -> tuple[Float32, Float32]:
     clip = replace(clip, train=train)
-    return Pairs(recorded(clip), replace(PLAIN, **config), train=train, seed=0).draw(0)
+    return PairDataset(recorded(clip), replace(PLAIN, **config), train=train, seed=0).draw(0)
 
 
 COMMON = [PENN.joints.index(name) for name in PENN.joints if name in COCO.joints]
@@ -149,9 +149,9 @@ def test_a_training_clip_kept_for_speed_is_the_one_made_anew(monkeypatch: pytest
     clips = [replace(performance(), id=str(n), train=True, low=None if n % 2 else performance().low) for n in range(4)]
     config = replace(PLAIN, mirror=True, layout="penn-13")
     order = np.random.default_rng(0).integers(0, 4, 40)
-    keeping = Pairs(recorded(*clips), config, train=True, seed=0).batch(order)
-    monkeypatch.setattr("train.data.pairs.KEPT_BYTES", 0)
-    anew = Pairs(recorded(*clips), config, train=True, seed=0).batch(order)
+    keeping = PairDataset(recorded(*clips), config, train=True, seed=0).batch(order)
+    monkeypatch.setattr("train.data.pairs.CACHE_BYTES", 0)
+    anew = PairDataset(recorded(*clips), config, train=True, seed=0).batch(order)
     assert all(np.array_equal(a, b) for a, b in zip(keeping, anew, strict=True))
 
 
@@ -178,14 +178,14 @@ def test_second_recordings_are_checked_like_the_first(change: dict[str, Any], sa
     clip = performance()
     assert clip.low is not None
     with pytest.raises(DataError, match=said):
-        checked(recorded(replace(clip, low=replace(clip.low, **change))))
+        validated(recorded(replace(clip, low=replace(clip.low, **change))))
 
 
 def test_a_set_with_second_recordings_names_their_layout_and_they_may_be_empty_of_people() -> None:
     clip = performance()
     with pytest.raises(DataError, match="names no layout"):
-        checked(replace(recorded(clip), low_layout=None))
+        validated(replace(recorded(clip), low_layout=None))
     assert clip.low is not None
     blind = replace(clip, low=replace(clip.low, seen=np.zeros_like(clip.low.seen)))
-    low, _ = Pairs(checked(recorded(blind)), PLAIN, train=False, seed=0).draw(0)
+    low, _ = PairDataset(validated(recorded(blind)), PLAIN, train=False, seed=0).draw(0)
     assert not low.any()

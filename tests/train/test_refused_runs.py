@@ -14,8 +14,8 @@ from edge.contract.preprocess import Preprocessing
 from tests.train.known_errors import KNOWN
 from tests.train.tiny_runs import DATA, SHORT, student_config, teacher_config
 from train.checkpoint import FILE, load_checkpoint, save_checkpoint
-from train.data.corruption.fitted_errors import Spells, write_errors
-from train.data.pairs import PairConfig, Pairs
+from train.data.corruption.fitted_errors import Bursts, write_errors
+from train.data.pairs import PairConfig, PairDataset
 from train.data.registry import read_dataset
 from train.evaluate import predict
 from train.export.bundle import clips_of
@@ -25,7 +25,7 @@ from train.teach import train_student, train_teacher
 def test_the_answers_of_a_network_that_diverged_are_refused_in_one_line(teacher: Path) -> None:
     network = load_checkpoint(teacher).rebuild(teacher)
     network.fc.bias.data[0] = float("nan")  # type: ignore[union-attr, operator, index]
-    test = Pairs(read_dataset(DATA), DATA.pairs, train=False, seed=0)
+    test = PairDataset(read_dataset(DATA), DATA.pairs, train=False, seed=0)
     with pytest.raises(ConfigError, match="not finite: training diverged; lower --opt"):
         predict(network, test, see="hq")
 
@@ -78,7 +78,7 @@ def test_a_run_notices_that_its_file_of_fitted_errors_has_changed(tmp_path: Path
     train_teacher(config)
     trained = load_checkpoint(run)
     assert clips_of(trained, None)[1].labels.size
-    write_errors(file, replace(KNOWN, lost=Spells(0.5, 0.5)))
+    write_errors(file, replace(KNOWN, lost=Bursts(0.5, 0.5)))
     with pytest.raises(ConfigError, match="a run with another contents_of_fitted_errors; give another --out"):
         train_teacher(config)
     with pytest.raises(ConfigError, match=r"errors\.yaml: the run was trained with other fitted errors than this file"):

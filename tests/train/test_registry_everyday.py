@@ -10,7 +10,7 @@ from skeleton_files import standing, write_ntu
 from edge.contract.errors import ConfigError, DataError
 from edge.contract.types import UNKNOWN
 from train.data.clip import SkeletonSet
-from train.data.pairs import PairConfig, Pairs
+from train.data.pairs import PairConfig, PairDataset
 from train.data.readers.everyday import FIDGETS
 from train.data.registry import DATASETS, DataConfig, read_dataset
 
@@ -84,7 +84,7 @@ def test_clips_of_two_bodies_become_pairs_whether_the_second_is_there_or_not(tmp
     for camera in (1, 2):
         write_ntu(tmp_path / f"S001C00{camera}P001R001A001.skeleton", frames)
     data = read_dataset(DataConfig("ntu60", tmp_path, split="xview"))
-    low, high, _ = Pairs(data, PairConfig(), train=True, seed=0).batch(np.array([0]))
+    low, high, _ = PairDataset(data, PairConfig(), train=True, seed=0).batch(np.array([0]))
     assert low.shape == high.shape == (1, 3, 32, 25, 2) and np.isfinite(low).all()
     assert (high[..., 1] != 0).any() == (bodies == 2) and (high[..., 0] != 0).any()
 

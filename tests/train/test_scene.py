@@ -3,7 +3,7 @@
 import numpy as np
 
 from edge.contract.layouts import layout
-from train.data.clip import SkeletonSet, checked
+from train.data.clip import SkeletonSet, validated
 from train.data.generated.kinematic import CLASSES
 from train.data.generated.scene import HEIGHT_PX, WIDTH_PX, make_scene, scene_clips
 
@@ -43,7 +43,7 @@ def test_the_same_seed_gives_the_same_scene() -> None:
 
 def test_people_of_scenes_become_recordings_of_their_action() -> None:
     clips = tuple(scene_clips(6))
-    checked(SkeletonSet("scenes", CLASSES, "kinect-20", clips, ""))
+    validated(SkeletonSet("scenes", CLASSES, "kinect-20", clips, ""))
     assert 6 <= len(clips) <= 18 and {clip.train for clip in clips} == {True, False}
     # The first person of the first scene, as the scene has it.
     truth = make_scene(3, 3.0, seed=0)

@@ -10,7 +10,7 @@ from edge.contract.errors import ConfigError, DataError
 from edge.contract.layouts import JointLayout, convert, layout, mapping
 from edge.contract.types import Float32, Pose
 from edge.pose.registry import PoseConfig
-from train.video_pairs.follow import FollowConfig, distance, follow_subject, matching_body
+from train.video_pairs.follow import FollowConfig, distance, follow_subject, match_body
 from train.video_pairs.two_estimators import TwoEstimators
 from train.video_pairs.videos import Video, find_videos, split
 
@@ -112,7 +112,7 @@ def test_a_body_that_lies_nearer_to_somebody_else_is_theirs() -> None:
     subject, other = body(BLAZE, 0), body(BLAZE, 90)
 
     def match(*candidates: Float32) -> Float32 | None:
-        return matching_body(subject, [other], candidates, LAYOUTS, 0.75)
+        return match_body(subject, [other], candidates, LAYOUTS, 0.75)
 
     theirs, ours, far = body(TRT, 60), body(TRT, 30), body(TRT, -80)
     assert match(theirs) is None and match(far) is None and match() is None

@@ -15,14 +15,14 @@ import yaml
 
 from edge.contract.errors import ConfigError, DataError, OutputError
 from edge.pose.registry import PoseConfig
-from train.data.pairs import PairConfig, Pairs
+from train.data.pairs import PairConfig, PairDataset
 from train.data.registry import DataConfig, read_dataset
 from train.video_pairs.command import PairsConfig, make_pairs
-from train.video_pairs.estimate import Estimated
+from train.video_pairs.estimate import VideoResult
 from train.video_pairs.follow import FollowConfig
 from train.video_pairs.manifest import FILE, pair_file, read_manifest
 from train.video_pairs.two_estimators import TwoEstimators
-from train.video_pairs.workers import Job, Shared, work
+from train.video_pairs.workers import Job, SharedState, process_videos
 
 
 @pytest.fixture(scope="module")
@@ -59,13 +59,13 @@ def test_the_videos_under_way_when_a_process_is_killed_are_done_after_all(videos
         for name in ("stand/0.avi", "stand/1.avi")
     ]
     done, killed = {}, False
-    for result in work(jobs, 2, Shared.of(multiprocessing.get_context("spawn"))):
+    for result in process_videos(jobs, 2, SharedState.of(multiprocessing.get_context("spawn"))):
         if result is not None:
             done[result[0]] = result[1]
         if not killed and (children := multiprocessing.active_children()):
             children[0].kill()
             killed = True
-    assert killed and {name: one.frames for name, one in done.items() if isinstance(one, Estimated)} == {
+    assert killed and {name: one.frames for name, one in done.items() if isinstance(one, VideoResult)} == {
         "stand/0.avi": 4, "stand/1.avi": 4
     }  # fmt: skip
 
@@ -75,9 +75,9 @@ def test_what_is_no_videos_fault_stops_all_of_them(videos: Path, tmp_path: Path)
     estimators = TwoEstimators(PoseConfig(max_people=1), PoseConfig(max_people=1), 120)
     names = [f"stand/{n % 2}.avi" for n in range(50)]
     jobs = [Job(name, videos / name, pair_file(tmp_path, name), estimators, FollowConfig(), None) for name in names]
-    shared = Shared.of(multiprocessing.get_context("spawn"))
+    shared = SharedState.of(multiprocessing.get_context("spawn"))
     with pytest.raises(OutputError, match=r"stand.*cannot be written"):
-        list(work(jobs, 1, shared))
+        list(process_videos(jobs, 1, shared))
     assert shared.pictures.value < 30, "the other videos were not worked on"
 
 
@@ -134,7 +134,7 @@ def test_the_pairs_are_a_dataset_of_two_recorded_qualities(
     apart = np.linalg.norm(stand.joints - stand.low.joints, axis=-1)[both]
     # The same man in the same pixels, though the cheap one saw half of the rows.
     assert 0 < np.median(apart) < 8
-    low, high, _ = Pairs(data, PairConfig(layout="penn-13"), train=False, seed=0).batch(np.arange(2))
+    low, high, _ = PairDataset(data, PairConfig(layout="penn-13"), train=False, seed=0).batch(np.arange(2))
     assert not np.array_equal(low, high)
 
 

@@ -65,7 +65,7 @@ class SkeletonSet:
         return tuple(clip for clip in self.clips if clip.train == train)
 
 
-def checked(data: SkeletonSet) -> SkeletonSet:
+def validated(data: SkeletonSet) -> SkeletonSet:
     """The same set, or DataError: no clips, labels outside the classes, or recordings that do not fit.
 
     Those are of wrong joints, without a frame, or not finite; good ones in which no joint is ever seen (a cheap

@@ -16,12 +16,12 @@ from edge.contract.preprocess import Preprocessing, clip_tensor, resample
 from edge.contract.types import Float32
 from train.data.cameras import View, random_view
 from train.data.clip import SkeletonClip, SkeletonSet
-from train.data.corruption.drop import drop
-from train.data.corruption.estimator_errors import EstimatorErrors, estimate_badly
-from train.data.corruption.fitted_errors import FittedErrors, read_errors, spoil
-from train.data.moments import Span, moments, stretched, whole, window
+from train.data.clip_times import Span, align_recording, clip_times, place_window, stretch_to_clip
+from train.data.corruption.drop import drop_joints
+from train.data.corruption.estimator_errors import EstimatorErrors, apply_estimator_errors
+from train.data.corruption.fitted_errors import FittedErrors, apply_fitted_errors, read_errors
 
-KEPT_BYTES = 1 << 30
+CACHE_BYTES = 1 << 30
 """What no chance touches is made once and kept, up to this much memory."""
 
 
@@ -68,10 +68,10 @@ class PairConfig:
         if min(self.max_yaw_deg, self.max_pitch_deg, self.rotate_deg) < 0:
             raise ConfigError("a largest angle is below 0", hint="give one from 0: it is taken to either side")
         if self.estimator_errors is not None:
-            self.estimator_errors.refuse_impossible()
+            self.estimator_errors.validate()
 
 
-class Draw(NamedTuple):
+class PairKey(NamedTuple):
     """A clip at a place of an epoch: together with the seed, all that chance depends on.
 
     No stream of random numbers runs through a training, so several processes draw what one would have
@@ -84,7 +84,7 @@ class Draw(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _Performance:
+class _CleanPair:
     """A recording before anything is corrupted.
 
     good: HQ keypoints (M, T, V, 3) at the clip's moments. high: the same as a clip tensor (C, T, V, M).
@@ -96,22 +96,22 @@ class _Performance:
     low: Float32 | None
 
 
-class Pairs:
+class PairDataset:
     """One part of a dataset, ready to be drawn as pairs of clip tensors.
 
-    Training pairs depend on the :class:`Draw` and ``seed``; test pairs on the clip and ``seed`` alone, so that
+    Training pairs depend on the :class:`PairKey` and ``seed``; test pairs on the clip and ``seed`` alone, so that
     every network and every epoch is measured on the same corrupted clips. Raises ConfigError where ``config``
     asks for poor skeletons that neither it nor the dataset holds.
     """
 
     def __init__(self, data: SkeletonSet, config: PairConfig, *, train: bool, seed: int) -> None:
         self.clips, self.config, self.train, self.seed = data.part(train), config, train, seed
-        _refuse_absent(self.clips, config, data.name)
+        _check_source(self.clips, config, data.name)
         self.source, self.low_source = layout(data.layout), layout(data.low_layout or data.layout)
         self.layout = layout(clip_layout(data, config))
         self.labels = np.array([clip.label for clip in self.clips], np.int64)
         self._fitted = _fitted(config, self.layout)
-        self._performances: dict[tuple[int, bool], _Performance] = {}
+        self._performances: dict[tuple[int, bool], _CleanPair] = {}
         self._test_pairs: dict[int, tuple[Float32, Float32]] = {}
         self._kept_bytes = 0
 
@@ -119,7 +119,7 @@ class Pairs:
         return len(self.clips)
 
     def draw(self, clip: int, epoch: int = 0, place: int = 0) -> tuple[Float32, Float32]:
-        """(LQ, HQ) clip tensors (C, T, V, M) of one recording, not to be written to; see :class:`Draw`."""
+        """(LQ, HQ) clip tensors (C, T, V, M) of one recording, not to be written to; see :class:`PairKey`."""
         if self.train:
             return self._drawn(clip, np.random.default_rng((self.seed, 1, clip, epoch, place)))
         if (pair := self._test_pairs.get(clip)) is None:
@@ -128,7 +128,7 @@ class Pairs:
                 self._test_pairs[clip] = pair
         return pair
 
-    def __getitem__(self, at: Draw) -> tuple[Float32, Float32, np.int64]:
+    def __getitem__(self, at: PairKey) -> tuple[Float32, Float32, np.int64]:
         """LQ, HQ and label: what a ``torch.utils.data.DataLoader`` asks for."""
         return *self.draw(*at), self.labels[at.clip]
 
@@ -148,20 +148,20 @@ class Pairs:
     def _corrupt(self, good: Float32, rng: np.random.Generator) -> Float32:
         config = self.config
         if self._fitted is not None:
-            return spoil(good, self.layout, self._fitted, config.preprocessing.fps, rng)
+            return apply_fitted_errors(good, self.layout, self._fitted, config.preprocessing.fps, rng)
         if config.estimator_errors is not None and config.poor != "drop":
-            return estimate_badly(good, self.layout, config.estimator_errors, rng)
-        return drop(good, config.drop, rng)
+            return apply_estimator_errors(good, self.layout, config.estimator_errors, rng)
+        return drop_joints(good, config.drop, rng)
 
-    def _performance(self, index: int, rng: np.random.Generator) -> _Performance:
+    def _performance(self, index: int, rng: np.random.Generator) -> _CleanPair:
         clip, config = self.clips[index], self.config
         recorded = clip.low if config.poor in ("auto", "recorded") else None
         view = _view(clip, config, rng, augment=self.train)
         duration_s = config.preprocessing.duration_s
         if config.span == "whole":
-            times = whole(clip, duration_s)
+            times = stretch_to_clip(clip, duration_s)
         else:
-            times = window(clip, duration_s, config.tempo, rng if self.train else None)
+            times = place_window(clip, duration_s, config.tempo, rng if self.train else None)
         mirrored = self.train and config.mirror and bool(rng.random() < 0.5)
         if (kept := self._performances.get((index, mirrored))) is not None:
             return kept
@@ -170,8 +170,8 @@ class Pairs:
         low = None
         if recorded is not None:
             poor = view.keypoints(recorded)
-            low = self._tensor(self._at_moments(poor, self.low_source, stretched(times, recorded), mirrored))
-        made = _Performance(good, self._tensor(good), low)
+            low = self._tensor(self._at_moments(poor, self.low_source, align_recording(times, recorded), mirrored))
+        made = _CleanPair(good, self._tensor(good), low)
         chance = view != View() or config.span == "window"
         if self.train and not chance and self._has_room(made.good, made.high):
             self._performances[index, mirrored] = made
@@ -182,16 +182,16 @@ class Pairs:
         how = self.config.preprocessing
         bodies = convert(bodies, source, self.layout)
         if mirrored:
-            bodies = mirror_image(bodies, self.layout)
-        return np.stack([resample(body, times, moments(how), how.max_gap_s, how.between) for body in bodies])
+            bodies = mirror(bodies, self.layout)
+        return np.stack([resample(body, times, clip_times(how), how.max_gap_s, how.between) for body in bodies])
 
     def _tensor(self, bodies: Iterable[Float32]) -> Float32:
         how = self.config.preprocessing
-        return clip_tensor([(body, moments(how)) for body in bodies], self.layout, how)
+        return clip_tensor([(body, clip_times(how)) for body in bodies], self.layout, how)
 
     def _has_room(self, *arrays: Float32) -> bool:
         """Whether these may be kept. If so they are counted, and can no longer be written to."""
-        if self._kept_bytes >= KEPT_BYTES:
+        if self._kept_bytes >= CACHE_BYTES:
             return False
         for array in arrays:
             self._kept_bytes += array.nbytes
@@ -204,7 +204,7 @@ def clip_layout(data: SkeletonSet, config: PairConfig) -> str:
     return config.layout or data.low_layout or data.layout
 
 
-def _refuse_absent(clips: tuple[SkeletonClip, ...], config: PairConfig, name: str) -> None:
+def _check_source(clips: tuple[SkeletonClip, ...], config: PairConfig, name: str) -> None:
     alone = next((clip.id for clip in clips if clip.low is None), None)
     if config.poor == "recorded" and alone is not None:
         raise ConfigError(
@@ -221,7 +221,7 @@ def _fitted(config: PairConfig, joints: JointLayout) -> FittedErrors | None:
     if config.fitted_errors is None or config.poor not in ("auto", "fitted"):
         return None
     errors = read_errors(Path(config.fitted_errors))
-    errors.refuse_foreign(joints)
+    errors.check_layout(joints)
     return errors
 
 
@@ -234,7 +234,7 @@ def _view(clip: SkeletonClip, config: PairConfig, rng: np.random.Generator, *, a
     return View(camera, float(np.radians(roll)))
 
 
-def mirror_image(keypoints: Float32, joints: JointLayout) -> Float32:
+def mirror(keypoints: Float32, joints: JointLayout) -> Float32:
     """Left and right exchanged, in the picture and in the names of the joints."""
     out = keypoints[..., list(joints.mirror), :].copy()
     out[..., 0] *= -1

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edge.contract.errors import ConfigError
-from train.data.clip import SkeletonSet, checked
+from train.data.clip import SkeletonSet, validated
 from train.data.generated.kinematic import make_kinematic
 from train.data.generated.scene import scene_clips
 from train.data.pairs import PairConfig
@@ -17,12 +17,12 @@ from train.data.readers.ntu import read_ntu60, read_ntu120
 from train.data.readers.nw_ucla import read_nw_ucla
 from train.data.readers.penn_action import read_penn_action
 from train.data.readers.pyskl import read_pyskl
-from train.data.readers.reading import Reading
+from train.data.readers.reading import ReadOptions
 from train.data.readers.ui_prmd import read_ui_prmd
 from train.data.readers.utd_mhad import read_utd_mhad
 from train.data.readers.video_pairs import read_video_pairs
 
-DATASETS: dict[str, Callable[[Path, Reading], SkeletonSet]] = {
+DATASETS: dict[str, Callable[[Path, ReadOptions], SkeletonSet]] = {
     "penn_action": read_penn_action,
     "utd_mhad": read_utd_mhad,
     "ui_prmd": read_ui_prmd,
@@ -70,11 +70,11 @@ def read_dataset(config: DataConfig) -> SkeletonSet:
     """Read the configured dataset; ConfigError for an unknown name or a folder that is not given."""
     if config.dataset == "kinematic":
         made = make_kinematic(config.clips_per_class, seed=0)
-        return checked(replace(made, clips=(*made.clips, *scene_clips(config.scenes))))
+        return validated(replace(made, clips=(*made.clips, *scene_clips(config.scenes))))
     if config.dataset not in DATASETS:
         raise ConfigError(
             f"unknown dataset {config.dataset!r}", hint=f"known datasets: {', '.join([*DATASETS, 'kinematic'])}"
         )
     if config.folder is None:
         raise ConfigError(f"dataset {config.dataset} needs a folder", hint="give it with --data.folder")
-    return DATASETS[config.dataset](config.folder, Reading(config.split, config.cache, config.workers))
+    return DATASETS[config.dataset](config.folder, ReadOptions(config.split, config.cache, config.workers))

@@ -7,7 +7,7 @@ from dataclasses import replace
 from train.data.clip import SkeletonSet
 
 
-def held_out(data: SkeletonSet, share: float) -> tuple[SkeletonSet, SkeletonSet]:
+def hold_out(data: SkeletonSet, share: float) -> tuple[SkeletonSet, SkeletonSet]:
     """The set without ``share`` of each class's training clips, and those alone, as clips to test.
 
     Evenly over each class's clips in their order: every person and place is held out as often as it is learnt. So these

@@ -13,7 +13,7 @@ from edge.contract.layouts import JointLayout, convert, layout
 from edge.contract.types import Float32
 from train.data.cameras import View
 from train.data.clip import Recording, SkeletonClip
-from train.data.corruption.fitted_errors import FittedErrors, spoil, write_errors
+from train.data.corruption.fitted_errors import FittedErrors, apply_fitted_errors, write_errors
 from train.data.readers.video_pairs import read_video_pairs
 from train.error_fit.measure import Observed, fit_errors
 from train.video_pairs.manifest import read_manifest
@@ -63,7 +63,9 @@ def fit(config: FitErrorsConfig) -> FittedErrors:
     found = fit_errors(real, joints, config.fps, source)
     rng = np.random.default_rng(0)
     made = [
-        Observed(one.good, spoil(one.good, joints, found, one.fps, rng), one.fps) for _ in range(PASSES) for one in real
+        Observed(one.good, apply_fitted_errors(one.good, joints, found, one.fps, rng), one.fps)
+        for _ in range(PASSES)
+        for one in real
     ]
     again = fit_errors(made, joints, config.fps, {})
     write_errors(config.out, found)

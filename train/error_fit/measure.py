@@ -14,8 +14,8 @@ from scipy.optimize import brentq
 from edge.contract.errors import DataError
 from edge.contract.layouts import JointLayout
 from edge.contract.types import Float32
-from train.data.corruption.estimator_errors import torso
-from train.data.corruption.fitted_errors import FittedErrors, JointErrors, Spells
+from train.data.corruption.estimator_errors import torso_length
+from train.data.corruption.fitted_errors import Bursts, FittedErrors, JointErrors
 
 MIN_SEPARATION = 0.3
 """Torso lengths between left and right, below which nobody can tell whether an estimator exchanged them."""
@@ -40,7 +40,7 @@ class Observed:
 
 
 @dataclass
-class _Chain:
+class _MarkovChain:
     """A two-state chain where it was observed: frames, ends of spells, and the seconds that could have had one."""
 
     on: int = 0
@@ -55,10 +55,10 @@ class _Chain:
         self.stops += int((before & ~state[1:]).sum())
         self.on_s += before.sum() / fps
 
-    def spells(self, fps: float) -> Spells:
+    def spells(self, fps: float) -> Bursts:
         """A spell that never ended lasts at least as long as it was seen to; one that never was lasts 0."""
         lasted_s = max(self.on_s / max(self.stops, 1), 1 / fps) if self.on else 0.0
-        return Spells(self.on / max(self.observed, 1), float(lasted_s))
+        return Bursts(self.on / max(self.observed, 1), float(lasted_s))
 
 
 @dataclass
@@ -116,19 +116,19 @@ def fit_errors(
     that the good estimator sees is missed or not; a pair far enough apart is exchanged, or not; and the noise is
     what is left when exchanged joints are put back. Raises DataError where a joint was never seen by both.
     """
-    lost = _Chain()
-    misses = [_Chain() for _ in layout.joints]
-    swaps = [_Chain() for _ in layout.pairs]
+    lost = _MarkovChain()
+    misses = [_MarkovChain() for _ in layout.joints]
+    swaps = [_MarkovChain() for _ in layout.pairs]
     noises = [_Noise() for _ in layout.joints]
     looked_at = [slow for recording in recordings for slow in recording.at(fps)]
     for one in looked_at:
-        size = torso(one.good, layout)
+        size = torso_length(one.good, layout)
         sure, found = one.good[..., 2] > 0, one.poor[..., 2] > 0
         present, here = np.asarray(sure.any(axis=1)), np.asarray(found.any(axis=1))
         lost.add(~here, present, one.fps)
         poor = one.poor.astype(np.float64)
         for chain, (left, right) in zip(swaps, layout.pairs, strict=True):
-            exchanged, telling = _exchanged(one.good, poor, left, right, MIN_SEPARATION * size)
+            exchanged, telling = _swapped(one.good, poor, left, right, MIN_SEPARATION * size)
             chain.add(exchanged, telling, one.fps)
             poor[exchanged, left], poor[exchanged, right] = poor[exchanged, right], poor[exchanged, left]
         off = (poor[..., :2] - one.good[..., :2]) / size
@@ -153,7 +153,7 @@ def fit_errors(
     return FittedErrors(layout.name, rate, joints, pairs, lost.spells(rate), source)
 
 
-def _exchanged(
+def _swapped(
     good: Float32, poor: NDArray[np.float64], left: int, right: int, apart: float
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Whether left and right changed places (S,), and where that can be told.

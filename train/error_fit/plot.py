@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edge.contract.files import atomic_write
 from edge.contract.layouts import JointLayout
-from train.data.corruption.estimator_errors import torso
+from train.data.corruption.estimator_errors import torso_length
 from train.data.corruption.fitted_errors import FittedErrors
 from train.error_fit.measure import Observed
 
@@ -67,6 +67,6 @@ def _distances(recordings: Sequence[Observed], layout: JointLayout) -> NDArray[n
     for one in recordings:
         both = (one.good[..., 2] > 0) & (one.poor[..., 2] > 0)
         apart = np.linalg.norm(one.good[..., :2].astype(np.float64) - one.poor[..., :2], axis=-1)
-        parts.append(apart[both] / torso(one.good, layout))
+        parts.append(apart[both] / torso_length(one.good, layout))
     within: NDArray[np.float64] = np.minimum(np.concatenate(parts), LARGEST - 1e-6)
     return within

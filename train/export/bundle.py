@@ -24,15 +24,15 @@ from train.checkpoint import Checkpoint, load_trained
 from train.data.corruption.estimator_errors import EstimatorErrors
 from train.data.corruption.fitted_errors import checksum_of_errors
 from train.data.generated import body
-from train.data.generated.kinematic import people_for_testing
-from train.data.pairs import PairConfig, Pairs
+from train.data.generated.kinematic import first_test_clips
+from train.data.pairs import PairConfig, PairDataset
 from train.data.registry import DATASETS, DataConfig, read_dataset
 from train.evaluate import accuracy
 from train.export.configuration import ExportConfig
 from train.export.onnx_file import refuse_difference, write_network
 from train.export.stream_files import stream_form
 from train.networks.dense_gcn_stream import DenseGcnStream
-from train.networks.motion_stem import deployed
+from train.networks.motion_stem import fuse_motion_stems
 
 INPUT, OUTPUT = "clip", "logits"
 FEW_CLIPS = 16
@@ -66,7 +66,7 @@ def export(config: ExportConfig) -> None:
 
 def clips_of(
     checkpoint: Checkpoint, folder: Path | None, cache: Path | None = None, *, redraw: bool | None = None
-) -> tuple[Pairs, Pairs]:
+) -> tuple[PairDataset, PairDataset]:
     """What a run was trained and tested on, its dataset in ``folder``.
 
     cache: see :attr:`train.data.registry.DataConfig.cache`. redraw: whether training clips are corrupted anew at each
@@ -91,10 +91,10 @@ def clips_of(
     )  # fmt: skip
     data = read_dataset(source)
     drawn = pairs if redraw is None else replace(pairs, redraw=redraw)
-    return Pairs(data, drawn, train=True, seed=about["seed"]), Pairs(data, pairs, train=False, seed=0)
+    return PairDataset(data, drawn, train=True, seed=about["seed"]), PairDataset(data, pairs, train=False, seed=0)
 
 
-def save_clips(train: Pairs, path: Path) -> None:
+def save_clips(train: PairDataset, path: Path) -> None:
     """Write LQ clips, labels and ids to calibrate on."""
     # Shuffled, and so many that calibration, which draws the classes evenly, finds enough of each.
     chosen = np.random.default_rng(0).permutation(len(train))[:CALIBRATION_CLIPS]
@@ -122,7 +122,7 @@ def generated_clips(pairs: PairConfig, count: int) -> NDArray[np.float16]:
     """
     # The generator's people have no second recording; a run that was trained on those shows plain dropping here.
     pairs = replace(pairs, poor="auto" if pairs.poor == "recorded" else pairs.poor)
-    made = Pairs(people_for_testing(count, seed=0), pairs, train=False, seed=0)
+    made = PairDataset(first_test_clips(count, seed=0), pairs, train=False, seed=0)
     clips: NDArray[np.float16] = made.batch(np.arange(len(made)))[0].astype(np.float16)
     return clips
 
@@ -167,7 +167,7 @@ def write_onnx(network: nn.Module, example: NDArray[np.float32], path: Path) -> 
         with torch.inference_mode():
             refuse_difference(logits_of(partial, example), whole(clips), "network", path)
 
-    write_network(deployed(whole), (clips,), path, inputs=[INPUT], outputs=[OUTPUT], batch=True, check=check)
+    write_network(fuse_motion_stems(whole), (clips,), path, inputs=[INPUT], outputs=[OUTPUT], batch=True, check=check)
 
 
 def logits_of(path: Path, clips: NDArray[np.float32]) -> NDArray[np.float32]:

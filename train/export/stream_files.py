@@ -20,7 +20,7 @@ from train.checkpoint import Checkpoint
 from train.evaluate import accuracy
 from train.export.onnx_file import refuse_difference, write_network
 from train.networks.dense_gcn import DenseGcn
-from train.networks.dense_gcn_stream import CYCLE_FRAMES, DenseGcnStream
+from train.networks.dense_gcn_stream import TOTAL_STRIDE, DenseGcnStream
 from train.networks.stream_step import StreamStep
 
 
@@ -31,7 +31,7 @@ def stream_form(
     clips: Float32,
     labels: NDArray[np.int64],
     shown: NDArray[np.float16],
-    frames: int = CYCLE_FRAMES,
+    frames: int = TOTAL_STRIDE,
 ) -> StreamForm:
     """Write the stream of a run into a bundle folder: its networks, and their answers to the clips ``shown``.
 
@@ -48,7 +48,7 @@ def stream_form(
     return StreamForm(how, checkpoint.training(), {"test_clips": len(labels), "fp32": measured})
 
 
-def write_stream(network: DenseGcn, clip: Float32, folder: Path, *, frames: int = CYCLE_FRAMES) -> list[Path]:
+def write_stream(network: DenseGcn, clip: Float32, folder: Path, *, frames: int = TOTAL_STRIDE) -> list[Path]:
     """Export the steps of a network of one body in opset 17, static shapes, and run a clip through them.
 
     clip: (1, C, T, V, 1). frames: new frames a step. With 4 one network does it all, and gives the same logits at the
@@ -59,7 +59,7 @@ def write_stream(network: DenseGcn, clip: Float32, folder: Path, *, frames: int 
     written = []
     for due in [d for d in DUE if d % frames == 0]:
         # Frame number `due` of a cycle is its own first frame that runs to this depth.
-        step = StreamStep(network, window=clip.shape[2] // CYCLE_FRAMES, frames=frames, phase=due - frames).eval()
+        step = StreamStep(network, window=clip.shape[2] // TOTAL_STRIDE, frames=frames, phase=due - frames).eval()
         written.append(folder / stream_file(due))
         _write(step, clip[:, :, :frames], written[-1])
     for path in (folder / stream_file(due, precision) for due in DUE for precision in get_args(Precision)):
@@ -71,19 +71,19 @@ def write_stream(network: DenseGcn, clip: Float32, folder: Path, *, frames: int 
 
 def _write(step: StreamStep, frame: Float32, path: Path) -> None:
     names = step.state_names
-    outputs = [*([LOGITS] if step.answers else []), *(name + NEXT for name in names)]
-    write_network(step, (torch.from_numpy(frame), step.fresh()), path, inputs=[FRAME, *names], outputs=outputs)
+    outputs = [*([LOGITS] if step.has_logits else []), *(name + NEXT for name in names)]
+    write_network(step, (torch.from_numpy(frame), step.initial_states()), path, inputs=[FRAME, *names], outputs=outputs)
 
 
 def _compare(network: DenseGcn, clip: Float32, folder: Path) -> None:
     """Two clips' length, so that what falls out of the states is seen too."""
     stream = open_stream(folder, threads=1)
-    step = StreamStep(network, window=clip.shape[2] // CYCLE_FRAMES, frames=CYCLE_FRAMES).eval()
-    person, torch_states = stream.fresh(), step.fresh()
+    step = StreamStep(network, window=clip.shape[2] // TOTAL_STRIDE, frames=TOTAL_STRIDE).eval()
+    person, torch_states = stream.fresh(), step.initial_states()
     long = np.concatenate([clip, clip[:, :, ::-1]], axis=2)
-    for start in range(0, long.shape[2] - CYCLE_FRAMES + 1, CYCLE_FRAMES):
-        chunk = np.ascontiguousarray(long[:, :, start : start + CYCLE_FRAMES])
-        for first in range(0, CYCLE_FRAMES, stream.frames):
+    for start in range(0, long.shape[2] - TOTAL_STRIDE + 1, TOTAL_STRIDE):
+        chunk = np.ascontiguousarray(long[:, :, start : start + TOTAL_STRIDE])
+        for first in range(0, TOTAL_STRIDE, stream.frames):
             given = stream.step(person, np.ascontiguousarray(chunk[:, :, first : first + stream.frames]))
         with torch.inference_mode():
             (expected,), torch_states = step(torch.from_numpy(chunk), torch_states)

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from edge.contract.layouts import JointLayout
 from train.networks.network import CHANNELS, Network
-from train.networks.pooling import over_bodies
+from train.networks.pooling import mean_over_bodies
 
 SLOPE = 0.2
 """Of LeakyReLU below zero."""
@@ -48,7 +48,7 @@ class DdNet(nn.Module):
         joined = (self.distances(joint_distances(x, self.differences)), self.slow(motion(x)), self.fast(motion(x, 2)))
         quarters = self.quarters(self.halves(torch.cat(joined, dim=1)))
         pooled = self.eighths(quarters).amax(dim=2)
-        return self.dense(over_bodies(pooled, self.bodies)), quarters[..., None].expand(-1, -1, -1, self.joints)
+        return self.dense(mean_over_bodies(pooled, self.bodies)), quarters[..., None].expand(-1, -1, -1, self.joints)
 
 
 def pair_differences(joints: int) -> Tensor:

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from edge.contract.layouts import JointLayout
 from train.networks.network import CHANNELS, Network
-from train.networks.pooling import mean_of_bodies
+from train.networks.pooling import global_mean
 
 # (width, stride) of the six units, as multiples of the first.
 UNITS = ((1, 1), (1, 1), (2, 2), (2, 1), (4, 2), (4, 1))
@@ -52,7 +52,7 @@ class DenseGcn(nn.Module):
         # With one body no transposition is needed, and the engine is spared one.
         x = clip.squeeze(-1) if self.bodies == 1 else clip.permute(0, 4, 1, 2, 3).flatten(0, 1)
         x = self._feature_map(x)
-        return self.fc(self.dropout(mean_of_bodies(x, self.bodies))), x
+        return self.fc(self.dropout(global_mean(x, self.bodies))), x
 
     def _feature_map(self, x: Tensor) -> Tensor:
         x = self.stem(x)

@@ -33,11 +33,11 @@ from train.networks.dense_gcn import KERNEL_FRAMES, DenseGcn, Unit
 from train.networks.motion_stem import MotionStem
 from train.networks.network import Network
 
-KEPT = KERNEL_FRAMES - 1
+PAST_FRAMES = KERNEL_FRAMES - 1
 """Frames that a temporal convolution keeps."""
-DELAY = KERNEL_FRAMES // 2
+SHORTCUT_DELAY = KERNEL_FRAMES // 2
 """Frames that a unit's output lies behind its newest input, which its shortcut keeps for that long."""
-CYCLE_FRAMES = 4
+TOTAL_STRIDE = 4
 """Product of all strides: from one feature to the next."""
 
 
@@ -60,8 +60,8 @@ class DenseGcnStream(DenseGcn):
         for unit in self.units:
             assert isinstance(unit, Unit)
             stride, frames = stride_of(unit), x.shape[2]
-            seen = self._with_past(unit.spatial(x @ unit.mix), KEPT, follows)
-            x = unit_output(unit, seen, self._with_past(x, DELAY, follows), stride - 1, frames // stride)
+            seen = self._with_past(unit.spatial(x @ unit.mix), PAST_FRAMES, follows)
+            x = unit_output(unit, seen, self._with_past(x, SHORTCUT_DELAY, follows), stride - 1, frames // stride)
         return x
 
     def _with_past(self, x: Tensor, frames: int, follows: Tensor | None) -> Tensor:

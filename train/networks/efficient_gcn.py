@@ -17,13 +17,13 @@ from torch.nn import functional as F
 
 from edge.contract.layouts import JointLayout
 from train.networks.network import Network
-from train.networks.pooling import mean_of_bodies
+from train.networks.pooling import global_mean
 from train.networks.skeleton_graph import centre, hop_adjacencies, parents
-from train.networks.st_gcn import over_subsets, shortcut
+from train.networks.st_gcn import apply_adjacencies, shortcut
 
 COORDINATES = 2
 BRANCH_CHANNELS = 2 * COORDINATES + 1
-KERNEL_FRAMES, MOST_HOPS, REDUCTION = 5, 2, 2
+KERNEL_FRAMES, MAX_HOPS, REDUCTION = 5, 2, 2
 EPSILON = 1e-4
 
 
@@ -65,7 +65,7 @@ class EfficientGcn(nn.Module):
         x = clip.permute(0, 4, 1, 2, 3).flatten(0, 1)
         seen = zip(self.branches, self.inputs(x), strict=True)
         x = self.main(torch.cat([branch(part) for branch, part in seen], dim=1))
-        return self.fc(self.dropout(mean_of_bodies(x, self.bodies))), x
+        return self.fc(self.dropout(global_mean(x, self.bodies))), x
 
 
 class Inputs(nn.Module):
@@ -104,14 +104,14 @@ class Spatial(nn.Module):
     def __init__(self, before: int, after: int, layout: JointLayout) -> None:
         super().__init__()
         self.adjacency: Tensor
-        self.register_buffer("adjacency", hop_adjacencies(layout, MOST_HOPS))
+        self.register_buffer("adjacency", hop_adjacencies(layout, MAX_HOPS))
         self.importance = nn.Parameter(torch.ones_like(self.adjacency))
         self.channels = nn.Conv2d(before, len(self.adjacency) * after, 1)
         self.norm = nn.BatchNorm2d(after)
         self.shortcut = shortcut(before, after, stride=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        mixed = over_subsets(self.channels(x), self.adjacency * self.importance)
+        mixed = apply_adjacencies(self.channels(x), self.adjacency * self.importance)
         return F.silu(self.norm(mixed) + self.shortcut(x))
 
 

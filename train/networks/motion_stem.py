@@ -51,7 +51,7 @@ class MotionStem(nn.Module):
         return made
 
 
-def deployed(network: nn.Module) -> nn.Module:
+def fuse_motion_stems(network: nn.Module) -> nn.Module:
     """A copy whose motion stems are plain convolutions, their kernels constants of an exported file."""
     network = copy.deepcopy(network)
     for module in list(network.modules()):

@@ -6,12 +6,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def mean_of_bodies(x: Tensor, bodies: int) -> Tensor:
+def global_mean(x: Tensor, bodies: int) -> Tensor:
     """(N*M, D, T', V) -> (N, D): the mean over frames and joints, then over bodies."""
     # Pooling, not mean(): a mean over axes needs opset 18, which TensorRT 8.5 does not read.
-    return over_bodies(F.avg_pool2d(x, (x.shape[2], x.shape[3])).flatten(1), bodies)
+    return mean_over_bodies(F.avg_pool2d(x, (x.shape[2], x.shape[3])).flatten(1), bodies)
 
 
-def over_bodies(pooled: Tensor, bodies: int) -> Tensor:
+def mean_over_bodies(pooled: Tensor, bodies: int) -> Tensor:
     """(N*M, D) -> (N, D), the mean over bodies."""
     return pooled if bodies == 1 else pooled.unflatten(0, (-1, bodies)).sum(dim=1) / bodies

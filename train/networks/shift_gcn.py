@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from edge.contract.layouts import JointLayout
 from train.networks.network import CHANNELS, Network
-from train.networks.pooling import mean_of_bodies
+from train.networks.pooling import global_mean
 from train.networks.temporal_shift import FractionalShift
 
 # (width, stride) of the ten units, as multiples of the first.
@@ -51,7 +51,7 @@ class ShiftGcn(nn.Module):
         x = x.reshape(n, m, v, c, t).permute(0, 1, 3, 4, 2).reshape(n * m, c, t, v)
         for number in range(1, len(UNITS) + 1):
             x = self.get_submodule(f"l{number}")(x)
-        return self.fc(mean_of_bodies(x, m)), x
+        return self.fc(global_mean(x, m)), x
 
 
 class Unit(nn.Module):

@@ -16,7 +16,7 @@ TRUNK = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
 """Where there is none of those, these four surround the middle."""
 
 
-def hops(layout: JointLayout) -> Tensor:
+def hop_distances(layout: JointLayout) -> Tensor:
     """(V, V) int64: bones on the shortest way between two joints; V where there is none."""
     neighbours: list[list[int]] = [[] for _ in layout.joints]
     for i, j in layout.edges:
@@ -42,14 +42,14 @@ def centre(layout: JointLayout) -> tuple[int, ...]:
     return tuple(single[:1] or trunk or [0])
 
 
-def hops_from_centre(layout: JointLayout) -> Tensor:
+def centre_distances(layout: JointLayout) -> Tensor:
     """(V,) int64: bones between each joint and the nearest joint of the middle."""
-    return hops(layout)[list(centre(layout))].amin(dim=0)
+    return hop_distances(layout)[list(centre(layout))].amin(dim=0)
 
 
 def parents(layout: JointLayout) -> tuple[int, ...]:
     """For each joint its neighbour one bone nearer to the middle; itself in the middle, and where no bone leads."""
-    distance, out = hops(layout), hops_from_centre(layout)
+    distance, out = hop_distances(layout), centre_distances(layout)
     found = []
     for joint in range(len(layout)):
         nearer = ((distance[joint] == 1) & (out == out[joint] - 1)).nonzero().flatten().tolist()
@@ -57,23 +57,23 @@ def parents(layout: JointLayout) -> tuple[int, ...]:
     return tuple(found)
 
 
-def partition(layout: JointLayout) -> Tensor:
+def spatial_partition(layout: JointLayout) -> Tensor:
     """(3, V, V): neighbours as far from the middle as the joint itself, nearer, farther; for ``x @ partition``.
 
     Entry [k, v, w] is 1 / (neighbours of w, itself included) where v is a neighbour of w in subset k, else 0, so the
     sum over subsets and v is 1. Source: Yan et al., "Spatial Temporal Graph Convolutional Networks", AAAI 2018,
     equation 8 (spatial configuration), distances and normalisation as in its release.
     """
-    near = (hops(layout) <= 1).float()
+    near = (hop_distances(layout) <= 1).float()
     scaled = near / near.sum(dim=0)
-    out = hops_from_centre(layout)
+    out = centre_distances(layout)
     further = out[:, None] - out[None, :]
     return torch.stack([scaled * (further == 0), scaled * (further < 0), scaled * (further > 0)])
 
 
 def hop_adjacencies(layout: JointLayout, most: int) -> Tensor:
     """(most + 1, V, V): joints exactly d bones apart, each D^-1/2 A D^-1/2 by its own degrees."""
-    distance = hops(layout)
+    distance = hop_distances(layout)
     matrices = []
     for d in range(most + 1):
         a = (distance == d).float()

@@ -16,8 +16,8 @@ from torch.nn import functional as F
 
 from edge.contract.layouts import JointLayout
 from train.networks.network import CHANNELS, Network
-from train.networks.pooling import mean_of_bodies
-from train.networks.skeleton_graph import partition
+from train.networks.pooling import global_mean
+from train.networks.skeleton_graph import spatial_partition
 
 UNITS = ((1, 1), (1, 1), (1, 1), (1, 1), (2, 2), (2, 1), (2, 1), (4, 2), (4, 1), (4, 1))
 """(channels as a multiple of the first unit's, stride in frames)."""
@@ -34,7 +34,7 @@ class StGcn(nn.Module):
     def __init__(self, classes: int, layout: JointLayout, bodies: int, width: int, unit: Callable[..., Unit]) -> None:
         super().__init__()
         self.bodies = bodies
-        self.entrance = Entrance(len(layout))
+        self.entrance = InputNorm(len(layout))
         units: list[nn.Module] = []
         before = CHANNELS
         for number, (factor, stride) in enumerate(UNITS):
@@ -46,10 +46,10 @@ class StGcn(nn.Module):
 
     def forward(self, clip: Tensor) -> tuple[Tensor, Tensor]:
         x = self.units(self.entrance(clip))
-        return self.fc(mean_of_bodies(x, self.bodies)), x
+        return self.fc(global_mean(x, self.bodies)), x
 
 
-class Entrance(nn.Module):
+class InputNorm(nn.Module):
     """Clip (N, C, T, V, M) -> (N*M, C, T, V), every coordinate of every joint normalised by itself."""
 
     def __init__(self, joints: int) -> None:
@@ -101,15 +101,15 @@ class GraphConvolution(nn.Module):
     def __init__(self, before: int, after: int, layout: JointLayout) -> None:
         super().__init__()
         self.adjacency: Tensor
-        self.register_buffer("adjacency", partition(layout))
+        self.register_buffer("adjacency", spatial_partition(layout))
         self.importance = nn.Parameter(torch.ones_like(self.adjacency))
         self.channels = nn.Conv2d(before, len(self.adjacency) * after, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return over_subsets(self.channels(x), self.adjacency * self.importance)
+        return apply_adjacencies(self.channels(x), self.adjacency * self.importance)
 
 
-def over_subsets(x: Tensor, adjacency: Tensor) -> Tensor:
+def apply_adjacencies(x: Tensor, adjacency: Tensor) -> Tensor:
     """(N, S * C, T, V), (S, V, V) -> (N, C, T, V): each subset's channels through its matrix, then their sum."""
     channels = x.shape[1] // len(adjacency)
     total = x[:, :channels] @ adjacency[0]

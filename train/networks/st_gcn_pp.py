@@ -14,8 +14,8 @@ from torch.nn import functional as F
 
 from edge.contract.layouts import JointLayout
 from train.networks.network import Network
-from train.networks.skeleton_graph import partition
-from train.networks.st_gcn import StGcn, Unit, over_subsets, shortcut
+from train.networks.skeleton_graph import spatial_partition
+from train.networks.st_gcn import StGcn, Unit, apply_adjacencies, shortcut
 
 DILATIONS = (1, 2, 3, 4)
 BRANCHES = len(DILATIONS) + 2
@@ -33,13 +33,13 @@ class AdaptiveGraphConvolution(nn.Module):
 
     def __init__(self, before: int, after: int, layout: JointLayout) -> None:
         super().__init__()
-        self.adjacency = nn.Parameter(partition(layout))
+        self.adjacency = nn.Parameter(spatial_partition(layout))
         self.channels = nn.Conv2d(before, len(self.adjacency) * after, 1)
         self.norm = nn.BatchNorm2d(after)
         self.shortcut = shortcut(before, after, stride=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        mixed = over_subsets(self.channels(x), self.adjacency)
+        mixed = apply_adjacencies(self.channels(x), self.adjacency)
         return F.relu(self.norm(mixed) + self.shortcut(x))
 
 

@@ -8,7 +8,14 @@ from torch.nn import functional as F
 
 from edge.contract.errors import ConfigError
 from train.networks.dense_gcn import KERNEL_FRAMES, DenseGcn, Unit
-from train.networks.dense_gcn_stream import CYCLE_FRAMES, DELAY, KEPT, channels_of, convolution_of, stride_of
+from train.networks.dense_gcn_stream import (
+    PAST_FRAMES,
+    SHORTCUT_DELAY,
+    TOTAL_STRIDE,
+    channels_of,
+    convolution_of,
+    stride_of,
+)
 
 
 class StreamStep(nn.Module):
@@ -29,7 +36,7 @@ class StreamStep(nn.Module):
         super().__init__()
         if network.bodies != 1:
             raise ConfigError(f"a stream is of one body, this network takes {network.bodies}")
-        if window < 1 or frames < 1 or CYCLE_FRAMES % frames or phase % frames or not 0 <= phase < CYCLE_FRAMES:
+        if window < 1 or frames < 1 or TOTAL_STRIDE % frames or phase % frames or not 0 <= phase < TOTAL_STRIDE:
             raise ConfigError(
                 f"steps of {frames} frames from phase {phase} with a window of {window} cannot be made",
                 hint="steps are of 1, 2 or 4 frames and follow each other; the window is at least 1",
@@ -40,7 +47,7 @@ class StreamStep(nn.Module):
         self.units, rate = nn.ModuleList(), 1
         for number, unit in enumerate(network.units):
             assert isinstance(unit, Unit)
-            step, joints = UnitStep(unit, frames, phase, behind_all=rate == CYCLE_FRAMES), len(unit.mix)
+            step, joints = UnitStep(unit, frames, phase, behind_all=rate == TOTAL_STRIDE), len(unit.mix)
             if number == 0 and self.stem.kept:
                 self.state_shapes["stem.kept"] = (self.stem.kept * joints, self.stem.channels)
             self.units.append(step)
@@ -49,8 +56,8 @@ class StreamStep(nn.Module):
             frames, phase, rate = step.count, phase // step.stride, rate * step.stride
             if frames == 0:
                 break
-        self.answers = frames > 0
-        if self.answers:
+        self.has_logits = frames > 0
+        if self.has_logits:
             self.state_shapes["pooled"] = (window, network.features + 1)
             self.register_buffer("joint_mean", torch.full((1, joints), 1 / joints))
 
@@ -59,7 +66,7 @@ class StreamStep(nn.Module):
         """Of the states that the step takes and gives, in order."""
         return tuple(self.state_shapes)
 
-    def fresh(self) -> list[Tensor]:
+    def initial_states(self) -> list[Tensor]:
         """The states before a person's first frame: all zero."""
         return [torch.zeros(shape) for shape in self.state_shapes.values()]
 
@@ -74,7 +81,7 @@ class StreamStep(nn.Module):
         for unit in self.units:
             x, kept, waiting = unit(x, next(before), next(before))
             new += [kept, waiting]
-        if not self.answers:
+        if not self.has_logits:
             return [], new
         feature = self.get_buffer("joint_mean") @ x
         # Zeros stand for features that a new person does not have yet; the column of ones counts those that there are.
@@ -88,7 +95,7 @@ class StemStep(nn.Module):
 
     def __init__(self, stem: nn.Sequential) -> None:
         super().__init__()
-        convolution, self.linear = convolution_of(stem), joined(stem)
+        convolution, self.linear = convolution_of(stem), fold_batch_norm(stem)
         self.kept, self.channels = convolution.kernel_size[0] // 2, convolution.in_channels
         # Its kernel's taps after the frame are 0: what is to come is not known.
         now = (self.kept + 1) * self.channels
@@ -123,17 +130,17 @@ class UnitStep(nn.Module):
         self.count = len(self.ends)
         # Of all frames at once: four times the products, which are few, and no reordering before and behind them.
         self.register_buffer("mix", torch.block_diag(*[unit.mix.detach().t()] * frames))
-        self.spatial, temporal = joined(unit.spatial), joined(unit.temporal)
+        self.spatial, temporal = fold_batch_norm(unit.spatial), fold_batch_norm(unit.temporal)
         self.temporal, self.bias = nn.Parameter(temporal.weight.detach()), nn.Parameter(temporal.bias.detach())
         self.shortcut: nn.Linear | None = None
         if isinstance(unit.shortcut, nn.Sequential):
-            self.shortcut = joined(unit.shortcut)
+            self.shortcut = fold_batch_norm(unit.shortcut)
             # One bias for both sums, or each would be a node of its own.
             self.shortcut.bias = nn.Parameter((self.shortcut.bias + self.bias).detach())
         before, after = channels_of(unit)
         self.beside = behind_all
-        self.kept_shape = (self.joints, KEPT * after) if behind_all else (KEPT * self.joints, after)
-        self.waiting_shape = (DELAY * self.joints, before)
+        self.kept_shape = (self.joints, PAST_FRAMES * after) if behind_all else (PAST_FRAMES * self.joints, after)
+        self.waiting_shape = (SHORTCUT_DELAY * self.joints, before)
         window = torch.arange(KERNEL_FRAMES) * self.joints + torch.arange(self.joints)[:, None]  # (V, K)
         rows = [window + end * self.joints for end in self.ends]
         self.register_buffer("window_rows", torch.cat(rows).flatten() if rows else torch.zeros(0, dtype=torch.int64))
@@ -156,15 +163,15 @@ class UnitStep(nn.Module):
         seen = torch.cat([kept, new])
         windows = seen.index_select(0, self.get_buffer("window_rows"))
         windows = windows.reshape(self.count * self.joints, KERNEL_FRAMES * new.shape[1])
-        return windows, new if self.frames == KEPT else seen[self.frames * self.joints :]
+        return windows, new if self.frames == PAST_FRAMES else seen[self.frames * self.joints :]
 
     def _delayed(self, waiting: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         """What the shortcut takes, rows (count * V, C), and what waits of all."""
         if self.stride == 1:
-            short, waiting = _cut(waiting, x, [self.frames * self.joints, DELAY * self.joints])
+            short, waiting = _cut(waiting, x, [self.frames * self.joints, SHORTCUT_DELAY * self.joints])
             return short, waiting
         single = [self.joints] * self.frames
-        *parts, waiting = _cut(waiting, x, [*single, DELAY * self.joints])
+        *parts, waiting = _cut(waiting, x, [*single, SHORTCUT_DELAY * self.joints])
         return _joined_rows([parts[end] for end in self.ends]) if self.ends else x[:0], waiting
 
 
@@ -185,7 +192,7 @@ def _joined_rows(parts: list[Tensor]) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
-def joined(layers: nn.Sequential) -> nn.Linear:
+def fold_batch_norm(layers: nn.Sequential) -> nn.Linear:
     """A convolution and its BatchNorm as they are in inference, as one linear map of K * C values, frames first."""
     convolution, norm = convolution_of(layers), layers[1]
     assert isinstance(norm, nn.BatchNorm2d) and norm.running_var is not None and norm.running_mean is not None

@@ -25,7 +25,7 @@ from edge.cli.console import console
 from edge.contract.bundle import STUDENT_FP32, STUDENT_INT8, Bundle, read_bundle, write_manifest
 from edge.contract.errors import BundleError, ConfigError, DataError
 from train.checkpoint import Checkpoint, load_trained
-from train.data.pairs import Pairs
+from train.data.pairs import PairDataset
 from train.distillation.methods import Method, method
 from train.evaluate import predict
 from train.export.bundle import clips_of, logits_of
@@ -76,7 +76,7 @@ def quantise_aware(config: QuantiseAwareConfig) -> None:
         _write(student, int8, fp32, test, bundle, config.optimiser.epochs)
 
 
-def _write(student: QuantisedNetwork, int8: Path, fp32: Path, test: Pairs, bundle: Bundle, epochs: int) -> None:
+def _write(student: QuantisedNetwork, int8: Path, fp32: Path, test: PairDataset, bundle: Bundle, epochs: int) -> None:
     """The INT8 file anew, held against PyTorch, and in the manifest what it does on the test clips."""
     low, _, labels = test.batch(np.arange(len(test)))
     wanted, before = logits_of(fp32, low), logits_of(int8, low)

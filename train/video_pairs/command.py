@@ -20,12 +20,12 @@ from edge.contract.files import wrap_write_errors
 from edge.contract.reading import read_npz
 from edge.pose.registry import PoseConfig
 from train.lock_file import alone
-from train.video_pairs.estimate import Estimated
+from train.video_pairs.estimate import VideoResult
 from train.video_pairs.follow import FollowConfig
-from train.video_pairs.manifest import Manifest, pair_file, refuse_other, write_manifest
+from train.video_pairs.manifest import Manifest, check_same_settings, pair_file, write_manifest
 from train.video_pairs.two_estimators import TwoEstimators
 from train.video_pairs.videos import Video, find_videos, split
-from train.video_pairs.workers import Job, Shared, work
+from train.video_pairs.workers import Job, SharedState, process_videos
 
 LOCK = "pairs.lock"
 FAILED = 1
@@ -78,7 +78,7 @@ def make_pairs(config: PairsConfig) -> None:
     estimators = TwoEstimators(config.high, config.low, config.low_height)
     layouts = _open_once(estimators)
     settings = {**estimators.settings(), "follow": asdict(config.follow), "pictures": {"fps": config.fps}}
-    refuse_other(config.out, settings)
+    check_same_settings(config.out, settings)
     by_folder = any(video.part for video in videos)
     share = f"{100 * config.test_share:g} % of each class test, by a hash of the file names"
     manifest = Manifest(
@@ -132,7 +132,7 @@ def _make(videos: list[Video], estimators: TwoEstimators, manifest: Manifest, co
 
 def _work_through(
     videos: list[Video], estimators: TwoEstimators, config: PairsConfig
-) -> tuple[dict[str, Estimated], dict[str, str], int]:
+) -> tuple[dict[str, VideoResult], dict[str, str], int]:
     """What came of each video, what was wrong with those that failed, and the signal that stopped it, or 0."""
     done = {}
     for video in videos:
@@ -152,10 +152,10 @@ def _work_through(
     ]
     failed: dict[str, str] = {}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    shared = Shared.of(multiprocessing.get_context("spawn"))
+    shared = SharedState.of(multiprocessing.get_context("spawn"))
     with interruptible() as noted, Progress(*columns, StatusColumn(), console=console) as progress:
         bar = progress.add_task("videos", total=len(videos), completed=len(done), status="")
-        for result in work(jobs, min(config.workers or os.cpu_count() or 1, max(len(jobs), 1)), shared):
+        for result in process_videos(jobs, min(config.workers or os.cpu_count() or 1, max(len(jobs), 1)), shared):
             if noted.signum:
                 shared.stop.set()
             if result is not None:
@@ -171,7 +171,7 @@ def _work_through(
     return done, failed, noted.signum
 
 
-def _finished(video: Path, pair: Path) -> Estimated | None:
+def _finished(video: Path, pair: Path) -> VideoResult | None:
     """What came of a video in an earlier run; None where it is still to do, or is another video by now."""
     if not pair.is_file():
         return None
@@ -180,7 +180,7 @@ def _finished(video: Path, pair: Path) -> Estimated | None:
         if int(arrays["video_bytes"]) != video.stat().st_size:
             return None
         seen, matched = (np.atleast_1d((arrays[key][..., 2] > 0).any(axis=1)) for key in ("high", "low"))
-        return Estimated(len(seen), int(seen.sum()), int(matched.sum()))
+        return VideoResult(len(seen), int(seen.sum()), int(matched.sum()))
     except (DataError, TypeError, ValueError, IndexError):
         return None
 

@@ -22,7 +22,7 @@ RATE_ROUNDING = 0.1
 
 
 @dataclass(frozen=True)
-class Estimated:
+class VideoResult:
     """frames: pictures of the video; seen: pictures with the subject; matched: of those, with the cheap
     estimator's too."""
 
@@ -38,7 +38,7 @@ def estimate_video(
     follow: FollowConfig,
     fps: float | None,
     each_frame: Callable[[], None],
-) -> Estimated:
+) -> VideoResult:
     """Write the pair of one video, whole: times_s (S,), high (S, V_high, 3), low (S, V_low, 3), size (width, height).
 
     estimators: good and cheap, fresh, for they remember the last picture. each_frame: called after every picture.
@@ -73,4 +73,4 @@ def estimate_video(
         size=np.array(source.size, np.int64),
         video_bytes=np.array(video.stat().st_size, np.int64),
     )
-    return Estimated(len(times), int(seen.sum()), int(matched.sum()))
+    return VideoResult(len(times), int(seen.sum()), int(matched.sum()))

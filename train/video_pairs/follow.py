@@ -65,13 +65,13 @@ def follow_subject(
             continue
         good[s] = _seen(bodies[subject].keypoints)
         others = [pose.keypoints for track_id, pose in bodies.items() if track_id != subject]
-        match = matching_body(good[s], others, [pose.keypoints for pose in low[s]], layouts, config.max_distance)
+        match = match_body(good[s], others, [pose.keypoints for pose in low[s]], layouts, config.max_distance)
         if match is not None:
             poor[s] = _seen(match)
     return good, poor
 
 
-def matching_body(
+def match_body(
     subject: Float32,
     others: Sequence[Float32],
     candidates: Sequence[Float32],

@@ -19,7 +19,7 @@ MAKE_AGAIN = "make the pairs again"
 
 @dataclass(frozen=True)
 class Manifest:
-    """settings: what decides the numbers, see :func:`refuse_other`. classes: names, in the order of the labels.
+    """settings: what decides the numbers, see :func:`check_same_settings`. classes: names, in the order of the labels.
 
     layouts: of the good and the cheap estimator. versions: of the packages that made it. videos: by name, each
     with its class, whether it trains, its frames, those with the subject and those where the cheap estimator
@@ -73,7 +73,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise DataError(f"not a readable manifest: {error}", where=path, hint=MAKE_AGAIN) from error
 
 
-def refuse_other(folder: Path, settings: dict[str, Any]) -> None:
+def check_same_settings(folder: Path, settings: dict[str, Any]) -> None:
     """ConfigError where the folder holds pairs that were made with other settings."""
     if not (folder / FILE).is_file():
         return

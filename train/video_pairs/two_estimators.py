@@ -37,7 +37,7 @@ class TwoEstimators:
         height = self.rows
         high = open_estimator(replace(self.high, threads=1))
         low = open_estimator(replace(self.low, threads=1))
-        return high, Small(low, height) if height else low
+        return high, Downscaled(low, height) if height else low
 
     @property
     def rows(self) -> int:
@@ -69,7 +69,7 @@ def _settings(config: PoseConfig) -> dict[str, Any]:
     return plain
 
 
-class Small:
+class Downscaled:
     """An estimator that is shown pictures of fewer rows, as from a cheaper camera; its poses are scaled back.
 
     See :class:`edge.pose.estimator.PoseEstimator`.

@@ -18,7 +18,7 @@ from typing import Any
 import cv2
 
 from edge.contract.errors import DataError, SourceError
-from train.video_pairs.estimate import Estimated, estimate_video
+from train.video_pairs.estimate import VideoResult, estimate_video
 from train.video_pairs.follow import FollowConfig
 from train.video_pairs.two_estimators import TwoEstimators
 
@@ -37,33 +37,35 @@ class Job:
     fps: float | None
 
 
-class Stopped(Exception):
+class StopRequested(Exception):
     """Raised inside a worker between two pictures, after the parent asked to stop."""
 
 
 @dataclass
-class Shared:
+class SharedState:
     """What parent and workers share: whether to stop, and the pictures done so far."""
 
     stop: Any
     pictures: Any
 
     @classmethod
-    def of(cls, context: SpawnContext) -> Shared:
+    def of(cls, context: SpawnContext) -> SharedState:
         return cls(context.Event(), context.Value("q", 0))
 
 
-_shared: Shared | None = None
+_shared: SharedState | None = None
 
 
-def work(jobs: Sequence[Job], workers: int, shared: Shared) -> Iterator[tuple[str, Estimated | str] | None]:
+def process_videos(
+    jobs: Sequence[Job], workers: int, shared: SharedState
+) -> Iterator[tuple[str, VideoResult | str] | None]:
     """Results by name as they come, an explanation where a video failed; None every POLL_S in between.
 
     Whatever is wrong with a video stays with that video, a crash of the process included. What is wrong with
     the disk or a network is raised. After ``shared.stop`` is set, what is under way ends between two pictures.
     """
     crashed = []
-    for result in _pool(jobs, workers, shared):
+    for result in _run_pool(jobs, workers, shared):
         if result and isinstance(result[1], BrokenProcessPool):
             crashed.append(result[0])
         else:
@@ -72,21 +74,21 @@ def work(jobs: Sequence[Job], workers: int, shared: Shared) -> Iterator[tuple[st
     for name in crashed:
         if shared.stop.is_set():
             return
-        for result in _pool([job for job in jobs if job.name == name], 1, shared):
+        for result in _run_pool([job for job in jobs if job.name == name], 1, shared):
             broken = result and isinstance(result[1], BrokenProcessPool)
             yield (name, "the process that read it crashed") if broken else result  # type: ignore[misc]
 
 
-def _pool(
-    jobs: Sequence[Job], workers: int, shared: Shared
-) -> Iterator[tuple[str, Estimated | str | BrokenProcessPool] | None]:
+def _run_pool(
+    jobs: Sequence[Job], workers: int, shared: SharedState
+) -> Iterator[tuple[str, VideoResult | str | BrokenProcessPool] | None]:
     context = multiprocessing.get_context("spawn")  # forking a process with threads, as of a runtime, may hang it
-    with ProcessPoolExecutor(workers, context, _begin, (shared,)) as pool:
-        futures: dict[Future[Estimated | str], str] = {}
+    with ProcessPoolExecutor(workers, context, _init_worker, (shared,)) as pool:
+        futures: dict[Future[VideoResult | str], str] = {}
         try:
             try:
                 for job in jobs:
-                    futures[pool.submit(_one, job)] = job.name
+                    futures[pool.submit(_process_video, job)] = job.name
             except BrokenProcessPool as error:
                 for job in jobs[len(futures) :]:
                     yield job.name, error
@@ -105,7 +107,7 @@ def _pool(
                 pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _begin(shared: Shared) -> None:
+def _init_worker(shared: SharedState) -> None:
     """In a new worker: the parent alone answers signals, and the worker goes where the parent does."""
     global _shared
     _shared = shared
@@ -121,13 +123,13 @@ def _begin(shared: Shared) -> None:
     threading.Thread(target=follow_parent, daemon=True).start()
 
 
-def _one(job: Job) -> Estimated | str:
+def _process_video(job: Job) -> VideoResult | str:
     shared = _shared
     assert shared is not None
 
     def each_frame() -> None:
         if shared.stop.is_set():
-            raise Stopped
+            raise StopRequested
         with shared.pictures.get_lock():
             shared.pictures.value += 1
 

@@ -7,7 +7,7 @@ import numpy as np
 from edge.contract.types import Float32
 
 
-def drop(keypoints: Float32, probability: float, rng: np.random.Generator) -> Float32:
+def drop_joints(keypoints: Float32, probability: float, rng: np.random.Generator) -> Float32:
     """The release's corruption: each joint of each frame of (S, V, 3) unseen with this probability.
 
     The imputation that goes with it, the mean of +-3 frames, is the device's own:

@@ -9,7 +9,7 @@ import numpy as np
 from edge.contract.errors import ConfigError
 from edge.contract.layouts import JointLayout
 from edge.contract.types import Float32
-from train.data.corruption.spells import lasting, spells
+from train.data.corruption.temporal_noise import ar1_noise, markov_bursts
 
 BELOW_WAIST = ("hip", "knee", "ankle", "heel", "foot")
 """Parts of joint names."""
@@ -47,7 +47,7 @@ class EstimatorErrors:
     hip_shift: float = 0.0
     """The hips lie up to this share of the trunk too high or too low, as estimators disagree about where they are."""
 
-    def refuse_impossible(self) -> None:
+    def validate(self) -> None:
         """ConfigError for errors below 0, and for what is no probability.
 
         Not when they are made: they are an optional part of a larger setting, and the command line would tell what is
@@ -59,16 +59,16 @@ class EstimatorErrors:
             raise ConfigError("an error of an estimator is no probability", hint="give one of 0 to below 1")
 
 
-def estimate_badly(
+def apply_estimator_errors(
     keypoints: Float32, layout: JointLayout, errors: EstimatorErrors, rng: np.random.Generator
 ) -> Float32:
     """(S, V, 3) as an imperfect estimator would have given it. The input stays untouched."""
     out = keypoints.copy()
     frames, joints = out.shape[:2]
-    size = torso(out, layout)
+    size = torso_length(out, layout)
 
     noise = rng.normal(0, errors.jitter, (frames, joints, 2))
-    noise += lasting(rng.normal(0, errors.drift, (frames, joints, 2)), DRIFT_CORRELATION)
+    noise += ar1_noise(rng.normal(0, errors.drift, (frames, joints, 2)), DRIFT_CORRELATION)
     if errors.bias:
         noise += rng.normal(0, errors.bias, (1, joints, 2))
     out[..., :2] += (noise * size).astype(np.float32)
@@ -76,7 +76,7 @@ def estimate_badly(
         _shift_hips(out, layout, rng.uniform(-errors.hip_shift, errors.hip_shift))
 
     if errors.swap > 0:
-        swapped = spells(rng.random((len(layout.pairs), frames)).T, errors.swap, errors.swap_run_frames)
+        swapped = markov_bursts(rng.random((len(layout.pairs), frames)).T, errors.swap, errors.swap_run_frames)
         for rows, (left, right) in zip(swapped.T, layout.pairs, strict=True):
             out[rows, left], out[rows, right] = out[rows, right], out[rows, left]
 
@@ -86,7 +86,7 @@ def estimate_badly(
 
     unseen = np.zeros((frames, joints), bool)
     if errors.miss > 0:
-        unseen = spells(rng.random((frames, joints)), errors.miss, errors.miss_run_frames)
+        unseen = markov_bursts(rng.random((frames, joints)), errors.miss, errors.miss_run_frames)
     unseen |= rng.random(joints) < errors.limb_miss / joints * 2
     if errors.cut_off and rng.random() < errors.cut_off:
         unseen[:, [any(part in joint for part in BELOW_WAIST) for joint in layout.joints]] = True
@@ -102,7 +102,7 @@ def _shift_hips(keypoints: Float32, layout: JointLayout, share: float) -> None:
     keypoints[:, hips, :2] += np.where(whole, share * trunk, 0)[:, None]
 
 
-def torso(keypoints: Float32, layout: JointLayout) -> float:
+def torso_length(keypoints: Float32, layout: JointLayout) -> float:
     """Median torso length in pixels where the torso is seen, else a third of the body's height."""
     ls, rs, lh, rh = layout.index("left_shoulder", "right_shoulder", "left_hip", "right_hip")
     whole = (keypoints[:, [ls, rs, lh, rh], 2] > 0).all(axis=1)

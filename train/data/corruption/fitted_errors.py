@@ -24,17 +24,17 @@ from edge.contract.files import write_text
 from edge.contract.layouts import JointLayout
 from edge.contract.reading import read_yaml
 from edge.contract.types import Float32
-from train.data.corruption.estimator_errors import torso
-from train.data.corruption.spells import lasting, spells
+from train.data.corruption.estimator_errors import torso_length
+from train.data.corruption.temporal_noise import ar1_noise, markov_bursts
 
 FORMAT = 1
-CONTENTS = "contents_of_fitted_errors"
-MOST = 0.99
+CHECKSUM_KEY = "contents_of_fitted_errors"
+MAX_SHARE = 0.99
 """No share is taken to be larger: an error that never ends has no spells."""
 
 
 @dataclass(frozen=True)
-class Spells:
+class Bursts:
     """share: of the time, 0..1. mean_s: how long one lasts on average, in seconds at the fit's frame rate."""
 
     share: float
@@ -42,7 +42,7 @@ class Spells:
 
     def mean_run(self, fitted_fps: float, fps: float) -> float:
         """Mean run in frames of clips of ``fps``: the same chain, looked at more or less often."""
-        share = min(self.share, MOST)
+        share = min(self.share, MAX_SHARE)
         stop = 1 / max(self.mean_s * fitted_fps, 1.0)
         # Each look back forgets this much of the state; times between looks multiply.
         memory = float(max(1 - stop / (1 - share), 0.0) ** (fitted_fps / fps))
@@ -55,7 +55,7 @@ class JointErrors:
     jitter_s: time after which its correlation has fallen to 1/e, 0 for none. bias: root mean square per axis of
     the offset that lasts a whole clip, in torso lengths."""
 
-    miss: Spells
+    miss: Bursts
     jitter: float
     jitter_s: float
     bias: float
@@ -69,11 +69,11 @@ class FittedErrors:
     layout: str
     fps: float
     joints: Mapping[str, JointErrors]
-    swaps: Mapping[str, Spells]
-    lost: Spells
+    swaps: Mapping[str, Bursts]
+    lost: Bursts
     source: Mapping[str, Any] = field(default_factory=dict)
 
-    def refuse_foreign(self, layout: JointLayout) -> None:
+    def check_layout(self, layout: JointLayout) -> None:
         """LayoutError unless every joint of ``layout`` was fitted."""
         missing = [joint for joint in layout.joints if joint not in self.joints]
         if missing:
@@ -83,7 +83,7 @@ class FittedErrors:
             )
 
 
-def spoil(
+def apply_fitted_errors(
     keypoints: Float32, layout: JointLayout, errors: FittedErrors, fps: float, rng: np.random.Generator
 ) -> Float32:
     """Keypoints (S, V, 3) of ``fps`` frames a second as the fitted estimator might have given them.
@@ -91,31 +91,31 @@ def spoil(
     The input stays untouched; what it does not see stays unseen.
     """
     out = keypoints.copy()
-    frames, size = len(out), torso(keypoints, layout)
+    frames, size = len(out), torso_length(keypoints, layout)
     joints = [errors.joints[joint] for joint in layout.joints]
     for v, joint in enumerate(joints):
         correlation = math.exp(-1 / (fps * joint.jitter_s)) if joint.jitter_s > 0 else 0.0
-        noise = lasting(rng.normal(0, joint.jitter, (frames, 2)), correlation) + rng.normal(0, joint.bias, 2)
+        noise = ar1_noise(rng.normal(0, joint.jitter, (frames, 2)), correlation) + rng.normal(0, joint.bias, 2)
         out[:, v, :2] += (noise * size).astype(np.float32)
 
     seen = keypoints[..., 2] > 0
     pairs = [(left, right, layout.joints[left].removeprefix("left_")) for left, right in layout.pairs]
-    swapped = _drawn([errors.swaps.get(name, Spells(0, 0)) for *_, name in pairs], frames, errors.fps, fps, rng)
+    swapped = _draw_bursts([errors.swaps.get(name, Bursts(0, 0)) for *_, name in pairs], frames, errors.fps, fps, rng)
     for rows, (left, right, _) in zip(swapped.T, pairs, strict=True):
         rows = rows & seen[:, left] & seen[:, right]
         out[rows, left], out[rows, right] = out[rows, right], out[rows, left]
 
-    unseen = _drawn([errors.lost, *(joint.miss for joint in joints)], frames, errors.fps, fps, rng)
+    unseen = _draw_bursts([errors.lost, *(joint.miss for joint in joints)], frames, errors.fps, fps, rng)
     out[unseen[:, 1:] | unseen[:, :1] | ~seen] = 0
     return out
 
 
-def _drawn(
-    kinds: list[Spells], frames: int, fitted_fps: float, fps: float, rng: np.random.Generator
+def _draw_bursts(
+    kinds: list[Bursts], frames: int, fitted_fps: float, fps: float, rng: np.random.Generator
 ) -> NDArray[np.bool_]:
     """(frames, kinds) whether each is on."""
-    share = [min(kind.share, MOST) for kind in kinds]
-    return spells(rng.random((frames, len(kinds))), share, [kind.mean_run(fitted_fps, fps) for kind in kinds])
+    share = [min(kind.share, MAX_SHARE) for kind in kinds]
+    return markov_bursts(rng.random((frames, len(kinds))), share, [kind.mean_run(fitted_fps, fps) for kind in kinds])
 
 
 def write_errors(path: Path, errors: FittedErrors) -> None:
@@ -126,7 +126,7 @@ def write_errors(path: Path, errors: FittedErrors) -> None:
 
 def checksum_of_errors(path: str | None) -> dict[str, str]:
     """What a run remembers of its file of fitted errors beyond its name; nothing where it has none."""
-    return {} if path is None or not Path(path).is_file() else {CONTENTS: sha256_of(Path(path))}
+    return {} if path is None or not Path(path).is_file() else {CHECKSUM_KEY: sha256_of(Path(path))}
 
 
 def read_errors(path: Path) -> FittedErrors:
@@ -138,10 +138,10 @@ def read_errors(path: Path) -> FittedErrors:
         if raw.pop("format") != FORMAT:
             raise DataError(f"not of format {FORMAT}", where=path, hint="fit the errors again")
         raw["joints"] = {
-            name: JointErrors(**{**joint, "miss": _spells(joint["miss"])}) for name, joint in raw["joints"].items()
+            name: JointErrors(**{**joint, "miss": _bursts(joint["miss"])}) for name, joint in raw["joints"].items()
         }
-        raw["swaps"] = {name: _spells(swap) for name, swap in raw["swaps"].items()}
-        errors = FittedErrors(**{**raw, "lost": _spells(raw["lost"])})
+        raw["swaps"] = {name: _bursts(swap) for name, swap in raw["swaps"].items()}
+        errors = FittedErrors(**{**raw, "lost": _bursts(raw["lost"])})
         sizes = [value for joint in errors.joints.values() for value in (joint.jitter, joint.jitter_s, joint.bias)]
         if not errors.fps > 0 or not all(0 <= value < math.inf for value in sizes):
             raise ValueError("a rate, size or time is out of range")
@@ -150,8 +150,8 @@ def read_errors(path: Path) -> FittedErrors:
         raise DataError(f"not a readable file of fitted errors: {error}", where=path, hint="fit them again") from error
 
 
-def _spells(raw: dict[str, float]) -> Spells:
-    found = Spells(**raw)
+def _bursts(raw: dict[str, float]) -> Bursts:
+    found = Bursts(**raw)
     if not 0 <= found.share <= 1 or not 0 <= found.mean_s < math.inf:
         raise ValueError(f"a share of {found.share} in spells of {found.mean_s} s")
     return found

@@ -12,9 +12,9 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
-from train.data.clip import SkeletonClip, SkeletonSet, checked
+from train.data.clip import SkeletonClip, SkeletonSet, validated
 from train.data.generated.body import ANGLES, LAYOUT, Array, Body, on_floor, pose, random_body
-from train.data.generated.motions import MOTIONS, Angles, Drawn, other_side
+from train.data.generated.motions import MOTIONS, Angles, MotionSampler, other_side
 
 CLASSES = tuple(MOTIONS)
 FPS = 30.0
@@ -37,20 +37,20 @@ def make_kinematic(clips_per_class: int, seed: int) -> SkeletonSet:
         for label, name in enumerate(CLASSES)
         for index in range(clips_per_class)
     )
-    return checked(SkeletonSet("kinematic", CLASSES, LAYOUT.name, clips, "by person, every third one tests"))
+    return validated(SkeletonSet("kinematic", CLASSES, LAYOUT.name, clips, "by person, every third one tests"))
 
 
-def people_for_testing(count: int, seed: int) -> SkeletonSet:
+def first_test_clips(count: int, seed: int) -> SkeletonSet:
     """The first ``count`` test clips, all classes of one person before the next's; see :func:`make_kinematic`."""
     numbers = (number for number in itertools.count() if number % PEOPLE % 3 == 2)
     clips = (
         clip_of(MOTIONS[name], name, label, number, seed) for number in numbers for label, name in enumerate(CLASSES)
     )
     found = tuple(itertools.islice(clips, count))
-    return checked(SkeletonSet("kinematic", CLASSES, LAYOUT.name, found, "by person, every third one tests"))
+    return validated(SkeletonSet("kinematic", CLASSES, LAYOUT.name, found, "by person, every third one tests"))
 
 
-def clip_of(drawn: Drawn, name: str, label: int, index: int, seed: int) -> SkeletonClip:
+def clip_of(drawn: MotionSampler, name: str, label: int, index: int, seed: int) -> SkeletonClip:
     """The ``index``-th clip of a motion; it depends on ``seed``, ``label`` and ``index`` alone."""
     person = index % PEOPLE
     body = random_body(np.random.default_rng((seed, 0, person)))
@@ -66,7 +66,7 @@ def clip_of(drawn: Drawn, name: str, label: int, index: int, seed: int) -> Skele
     )
 
 
-def perform(drawn: Drawn, body: Body, frames: int, rng: np.random.Generator) -> NDArray[np.float32]:
+def perform(drawn: MotionSampler, body: Body, frames: int, rng: np.random.Generator) -> NDArray[np.float32]:
     """One performance of a motion, (S, 20, 3) in metres: x right of the camera, y up from the floor, z away.
 
     It starts at x = z = 0.
@@ -78,12 +78,12 @@ def perform(drawn: Drawn, body: Body, frames: int, rng: np.random.Generator) -> 
         heading_deg = rng.uniform(-180, 180) + rng.uniform(-25, 25) * times_s
     else:
         heading_deg = np.full(frames, rng.uniform(-MAX_TURNED_DEG, MAX_TURNED_DEG))
-    angles = _lived_in(motion.angles, times_s, rng)
+    angles = _with_variation(motion.angles, times_s, rng)
     lift_m = np.broadcast_to(motion.lift_m, times_s.shape)
     return on_floor(*pose(body, angles, heading_deg), lift_m, FPS).astype(np.float32)
 
 
-def _lived_in(angles: Angles, times_s: Array, rng: np.random.Generator) -> dict[str, Array]:
+def _with_variation(angles: Angles, times_s: Array, rng: np.random.Generator) -> dict[str, Array]:
     """All angles (S,), with what every body does besides its action: uneven sides, a posture, idle sway."""
     gain = {"left": rng.normal(1, 0.06), "right": rng.normal(1, 0.06)}
     curves = {}

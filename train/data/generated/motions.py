@@ -27,7 +27,7 @@ class Motion:
     """Whether the body goes somewhere, and so may head anywhere and along a curve."""
 
 
-Drawn = Callable[[Array, str, np.random.Generator], Motion]
+MotionSampler = Callable[[Array, str, np.random.Generator], Motion]
 
 
 def stand(t: Array, side: str, rng: np.random.Generator) -> Motion:
@@ -205,7 +205,7 @@ def stand_to_sit(t: Array, side: str, rng: np.random.Generator) -> Motion:
     return Motion({**arms, **legs, "lean": stoop + rng.uniform(-8, 6) * sat})
 
 
-MOTIONS: dict[str, Drawn] = {
+MOTIONS: dict[str, MotionSampler] = {
     motion.__name__: motion
     for motion in (
         stand, walk, jog, wave, clap, punch, kick, raise_arms, squat, lunge, jumping_jacks, stand_to_sit

@@ -40,11 +40,11 @@ def make_scene(people: int, duration_s: float, seed: int) -> Scene:
     rng = np.random.default_rng(seed)
     frames = max(1, round(duration_s * FPS))
     actions = tuple(str(rng.choice(CLASSES)) for _ in range(people))
-    world = np.stack([_placed(action, frames, (i + 0.5) / people, rng) for i, action in enumerate(actions)])
-    pixels, depth_m = _film(world, np.arange(frames) / FPS, rng)
+    world = np.stack([_place_person(action, frames, (i + 0.5) / people, rng) for i, action in enumerate(actions)])
+    pixels, depth_m = _project(world, np.arange(frames) / FPS, rng)
 
     inside = ((pixels >= 0) & (pixels < (WIDTH_PX, HEIGHT_PX))).all(axis=-1) & (depth_m > NEAREST_M)
-    seen = inside & ~_hidden(pixels, depth_m)
+    seen = inside & ~_occluded(pixels, depth_m)
     truth = np.where(seen[..., None], np.concatenate([pixels, np.ones((*seen.shape, 1))], axis=-1), 0)
     return Scene(actions, truth.astype(np.float32))
 
@@ -69,7 +69,7 @@ def scene_clips(scenes: int) -> Iterator[SkeletonClip]:
                 )
 
 
-def _placed(action: str, frames: int, across: float, rng: np.random.Generator) -> NDArray[np.float32]:
+def _place_person(action: str, frames: int, across: float, rng: np.random.Generator) -> NDArray[np.float32]:
     """A performance (S, 20, 3) whose path has its middle somewhere before the camera, ``across`` 0..1 of its view."""
     body = perform(MOTIONS[action], random_body(rng), frames, rng)
     z = rng.uniform(3.5, 8)
@@ -77,7 +77,7 @@ def _placed(action: str, frames: int, across: float, rng: np.random.Generator) -
     return body + np.array([(across - 0.5) * 0.9 * z - path[0], 0, z - path[2]], np.float32)
 
 
-def _film(world: NDArray[np.float32], times_s: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+def _project(world: NDArray[np.float32], times_s: Array, rng: np.random.Generator) -> tuple[Array, Array]:
     """World (P, S, V, 3) in metres -> pixels (P, S, V, 2) and depth (P, S, V) for a camera on a stand."""
     tilt = np.radians(rng.uniform(2, 8))
     pan = np.radians(rng.uniform(4, 12)) * np.sin(2 * np.pi * rng.uniform(0.05, 0.15) * times_s + rng.uniform(0, 6))
@@ -93,7 +93,7 @@ def _film(world: NDArray[np.float32], times_s: Array, rng: np.random.Generator) 
     return picture, depth_m
 
 
-def _hidden(pixels: Array, depth_m: Array) -> NDArray[np.bool_]:
+def _occluded(pixels: Array, depth_m: Array) -> NDArray[np.bool_]:
     """Joints (P, S, V) that lie behind the trunk of someone nearer to the camera."""
     corners = pixels[:, :, list(LAYOUT.index("left_shoulder", "right_shoulder", "left_hip", "right_hip"))]
     low, high = corners.min(axis=2)[:, :, None], corners.max(axis=2)[:, :, None]

@@ -23,7 +23,7 @@ def read_arrays(path: Path, names: tuple[str, ...], instead: str = "") -> dict[s
     return read_npz(path, DataError, "copy it again", names)
 
 
-def cut(
+def clip_slices(
     path: Path, points: NDArray[Any], joint: tuple[int, ...], length: NDArray[Any], *labels: NDArray[Any]
 ) -> list[slice]:
     """Where each clip lies in ``points`` (F, V, D); DataError unless these are of shape ``joint`` = (V, D) each,
@@ -53,7 +53,7 @@ def cut(
     return [slice(int(end - frames), int(end)) for end, frames in zip(ends, length, strict=True)]
 
 
-def numbers(path: Path, name: str, values: NDArray[Any], shape: tuple[int | None, ...]) -> NDArray[np.float32]:
+def as_float32(path: Path, name: str, values: NDArray[Any], shape: tuple[int | None, ...]) -> NDArray[np.float32]:
     """``values`` as float32; DataError unless they are numbers of that shape, None for any size above 0."""
     fits = values.ndim == len(shape) and all(
         size > 0 if wanted is None else size == wanted for size, wanted in zip(values.shape, shape, strict=True)

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from edge.contract.types import Float32
 from train.data.clip import SkeletonClip
 
-MOST_BODIES = 2
+MAX_BODIES = 2
 
 
-def spread(joints: Float32, seen: NDArray[np.bool_]) -> NDArray[np.float64]:
+def motion_spread(joints: Float32, seen: NDArray[np.bool_]) -> NDArray[np.float64]:
     """(M, S, V, 3), seen (M, S, V) -> (M,): the standard deviations of x, y and z over all joints and frames, summed.
 
     Who moves most spreads most; tables and chairs that a sensor takes for bodies stand still. Source: the NTU RGB+D
@@ -23,13 +23,13 @@ def spread(joints: Float32, seen: NDArray[np.bool_]) -> NDArray[np.float64]:
     return np.array([joints[m][seen[m]].std(axis=0).sum() if seen[m].any() else 0.0 for m in range(len(joints))])
 
 
-def strongest(joints: Float32, seen: NDArray[np.bool_], strength: NDArray[np.float64]) -> tuple[int, ...]:
+def top_bodies(joints: Float32, seen: NDArray[np.bool_], strength: NDArray[np.float64]) -> tuple[int, ...]:
     """The (at most two) bodies of greatest ``strength`` (M,), the strongest first; bodies never seen are none."""
     order = np.argsort(-strength, kind="stable")
-    return tuple(int(m) for m in order if seen[m].any())[:MOST_BODIES]
+    return tuple(int(m) for m in order if seen[m].any())[:MAX_BODIES]
 
 
-def padded(joints: Float32, seen: NDArray[np.bool_], bodies: int) -> tuple[Float32, NDArray[np.bool_]]:
+def pad_bodies(joints: Float32, seen: NDArray[np.bool_], bodies: int) -> tuple[Float32, NDArray[np.bool_]]:
     """With unseen bodies added until there are ``bodies``."""
     if (short := bodies - len(joints)) <= 0:
         return joints, seen
@@ -39,13 +39,13 @@ def padded(joints: Float32, seen: NDArray[np.bool_], bodies: int) -> tuple[Float
     )
 
 
-def alike(clips: Iterable[SkeletonClip]) -> tuple[SkeletonClip, ...]:
+def pad_to_equal_bodies(clips: Iterable[SkeletonClip]) -> tuple[SkeletonClip, ...]:
     """All clips with as many bodies as the one that has most, since a batch holds clips of one shape."""
     clips = tuple(clips)
     most = max((len(clip.joints) for clip in clips), default=0)
 
     def grown(clip: SkeletonClip) -> SkeletonClip:
-        joints, seen = padded(clip.joints, clip.seen, most)
+        joints, seen = pad_bodies(clip.joints, clip.seen, most)
         return clip if joints is clip.joints else replace(clip, joints=joints, seen=seen)
 
     return tuple(grown(clip) for clip in clips)

@@ -24,7 +24,7 @@ VERSION = 1
 """Raised when what a reader makes of its files changes."""
 
 
-def kept(
+def cached_clips(
     cache: Path | None, name: str, files: Sequence[Path], parse: Callable[[], Iterable[SkeletonClip]]
 ) -> tuple[SkeletonClip, ...]:
     """The clips of ``parse()``, from ``cache`` where it holds them; in memory alone where ``cache`` is None.
@@ -35,9 +35,9 @@ def kept(
     if cache is None:
         return tuple(parse())
     fingerprint = _fingerprint(files)
-    if (found := _found(cache, name, fingerprint)) is None:
+    if (found := _load(cache, name, fingerprint)) is None:
         _write(cache, name, fingerprint, parse())
-        found = _found(cache, name, fingerprint)
+        found = _load(cache, name, fingerprint)
         assert found is not None
     else:
         console.print(f"{name}: {len(found)} clips from {cache}")
@@ -72,7 +72,7 @@ def _write(cache: Path, name: str, fingerprint: str, clips: Iterable[SkeletonCli
         partial.write_text(json.dumps({"fingerprint": fingerprint, "clips": rows}), encoding="utf-8")
 
 
-def _found(cache: Path, name: str, fingerprint: str) -> tuple[SkeletonClip, ...] | None:
+def _load(cache: Path, name: str, fingerprint: str) -> tuple[SkeletonClip, ...] | None:
     """The clips, or None where there is no whole cache of these very files."""
     try:
         index = json.loads((cache / f"{name}.json").read_text(encoding="utf-8"))

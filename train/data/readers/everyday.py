@@ -22,12 +22,12 @@ import numpy as np
 
 from edge.contract.layouts import layout
 from edge.contract.types import UNKNOWN
-from train.data.clip import SkeletonClip, SkeletonSet, checked
+from train.data.clip import SkeletonClip, SkeletonSet, validated
 from train.data.generated.body import LAYOUT as BODY_LAYOUT
 from train.data.generated.fidgets import fidget
 from train.data.generated.kinematic import clip_of, make_kinematic
 from train.data.readers.penn_action import read_penn_action
-from train.data.readers.reading import DEFAULT, Reading
+from train.data.readers.reading import DEFAULT, ReadOptions
 from train.data.readers.ui_prmd import read_ui_prmd
 from train.data.readers.utd_mhad import read_utd_mhad
 
@@ -49,33 +49,33 @@ STAND_TAKEN_EVERY = 3
 """A still person is taken from each third recording only: there would be too many of them."""
 GENERATED = ("walk", "jog", STAND)
 GENERATED_PER_CLASS = 120
-OTHERS = ("hurdle_step", "standing_shoulder_abduction", "standing_shoulder_extension")
+UNKNOWN_EXERCISES = ("hurdle_step", "standing_shoulder_abduction", "standing_shoulder_extension")
 """Exercises of UI-PRMD that are no class here. Its squats, lunges and standing up are, and are not taken."""
 FIDGETS = 600
 
 
-def read_everyday(folder: Path, how: Reading = DEFAULT) -> SkeletonSet:
+def read_everyday(folder: Path, how: ReadOptions = DEFAULT) -> SkeletonSet:
     """The sets in ``folder``, each in its own split, joined by class name."""
-    how.chosen("everyday")
+    how.choose_split("everyday")
     penn, utd = read_penn_action(folder, how), read_utd_mhad(folder, how)
     generated = make_kinematic(GENERATED_PER_CLASS, seed=0)
     classes = [*sorted({_renamed(name) for name in (*penn.classes, *utd.classes)} | {*GENERATED, SIT}), UNKNOWN]
     clips = [
-        *_joined(penn, classes),
-        *_joined(utd, classes),
-        *_joined(generated, classes, only=GENERATED),
-        *_still(utd, classes),
-        *_others(folder, how, classes.index(UNKNOWN)),
+        *_relabelled(penn, classes),
+        *_relabelled(utd, classes),
+        *_relabelled(generated, classes, only=GENERATED),
+        *_still_people(utd, classes),
+        *_unknown_clips(folder, how, classes.index(UNKNOWN)),
     ]
     split = f"Penn Action: {penn.split}; UTD-MHAD and UI-PRMD: {utd.split}; generated: by person"
-    return checked(SkeletonSet("everyday", tuple(classes), LAYOUT, tuple(clips), split))
+    return validated(SkeletonSet("everyday", tuple(classes), LAYOUT, tuple(clips), split))
 
 
 def _renamed(name: str) -> str:
     return RENAMED.get(name, name)
 
 
-def _joined(data: SkeletonSet, classes: list[str], only: tuple[str, ...] | None = None) -> list[SkeletonClip]:
+def _relabelled(data: SkeletonSet, classes: list[str], only: tuple[str, ...] | None = None) -> list[SkeletonClip]:
     """The set's clips with labels counted in ``classes``."""
     return [
         replace(clip, label=classes.index(_renamed(data.classes[clip.label])))
@@ -90,7 +90,7 @@ def _in_layout(data: SkeletonSet) -> list[SkeletonClip]:
     return [replace(clip, joints=clip.joints[:, :, order], seen=clip.seen[:, :, order]) for clip in data.clips]
 
 
-def _still(utd: SkeletonSet, classes: list[str]) -> Iterator[SkeletonClip]:
+def _still_people(utd: SkeletonSet, classes: list[str]) -> Iterator[SkeletonClip]:
     """People who stand or sit, before or after what they were recorded for."""
     begin, end = slice(None, STILL_FRAMES), slice(-STILL_FRAMES, None)
     for number, clip in enumerate(_in_layout(utd)):
@@ -103,10 +103,10 @@ def _still(utd: SkeletonSet, classes: list[str]) -> Iterator[SkeletonClip]:
             yield _part(clip, begin, STAND, classes)
 
 
-def _others(folder: Path, how: Reading, label: int) -> Iterator[SkeletonClip]:
+def _unknown_clips(folder: Path, how: ReadOptions, label: int) -> Iterator[SkeletonClip]:
     """Exercises as the Kinect saw them, and generated fidgets."""
     exercises = read_ui_prmd(folder, how)
-    wanted = {f"{exercise}_{done}" for exercise in OTHERS for done in ("correct", "incorrect")}
+    wanted = {f"{exercise}_{done}" for exercise in UNKNOWN_EXERCISES for done in ("correct", "incorrect")}
     seen_by_kinect = replace(
         exercises,
         layout=exercises.low_layout or exercises.layout,

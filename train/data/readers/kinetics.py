@@ -18,15 +18,15 @@ from numpy.typing import NDArray
 
 from edge.contract.errors import DataError
 from edge.contract.types import Float32
-from train.data.clip import SkeletonClip, SkeletonSet, checked
-from train.data.readers.bodies import MOST_BODIES
-from train.data.readers.cache import kept
-from train.data.readers.reading import DEFAULT, Reading, each
+from train.data.clip import SkeletonClip, SkeletonSet, validated
+from train.data.readers.bodies import MAX_BODIES
+from train.data.readers.cache import cached_clips
+from train.data.readers.reading import DEFAULT, ReadOptions, parse_files
 from train.data.readers.text_files import read_json
 
 WIDTH_PX, HEIGHT_PX, FPS = 340, 256, 30.0
 LAYOUT, JOINTS = "openpose-18", 18
-MOST_FRAMES = 10_000
+MAX_FRAMES = 10_000
 FAR_PX = WIDTH_PX / 4
 """Who is farther than this from where a person was is rather someone new."""
 
@@ -38,9 +38,9 @@ class _Labelled:
     train: bool
 
 
-def read_kinetics(folder: Path, how: Reading = DEFAULT) -> SkeletonSet:
+def read_kinetics(folder: Path, how: ReadOptions = DEFAULT) -> SkeletonSet:
     """All clips that have a skeleton; kinetics_train trains, kinetics_val tests."""
-    how.chosen("kinetics")
+    how.choose_split("kinetics")
     items: list[_Labelled] = []
     names: dict[int, str] = {}
     indices = [folder / f"kinetics_{part}_label.json" for part in ("train", "val")]
@@ -59,10 +59,10 @@ def read_kinetics(folder: Path, how: Reading = DEFAULT) -> SkeletonSet:
     classes = tuple(names.get(label, f"class_{label}") for label in range(max(names, default=-1) + 1))
 
     def clips() -> Iterator[SkeletonClip]:
-        return each(items, read_clip, how.workers, "Kinetics-400")
+        return parse_files(items, read_clip, how.workers, "Kinetics-400")
 
-    read = kept(how.cache, "kinetics", [*indices, *(item.path for item in items)], clips)
-    return checked(SkeletonSet("Kinetics-400 skeletons", classes, LAYOUT, read, "official, train / validation"))
+    read = cached_clips(how.cache, "kinetics", [*indices, *(item.path for item in items)], clips)
+    return validated(SkeletonSet("Kinetics-400 skeletons", classes, LAYOUT, read, "official, train / validation"))
 
 
 def _label(index: Path, clip: str, about: Any) -> tuple[int, str]:
@@ -99,10 +99,10 @@ def read_clip(item: _Labelled) -> SkeletonClip:
             "nobody in any frame", where=path, hint="set has_skeleton to false for it in the label file, or copy it"
         )
     first, last = min(poses), max(poses)
-    if last - first >= MOST_FRAMES:
-        raise DataError(f"frames are numbered {first} to {last}", where=path, hint=f"at most {MOST_FRAMES} are read")
-    slots = np.zeros((MOST_BODIES, last - first + 1, JOINTS, 3), np.float32)
-    where: list[NDArray[np.float32] | None] = [None] * MOST_BODIES
+    if last - first >= MAX_FRAMES:
+        raise DataError(f"frames are numbered {first} to {last}", where=path, hint=f"at most {MAX_FRAMES} are read")
+    slots = np.zeros((MAX_BODIES, last - first + 1, JOINTS, 3), np.float32)
+    where: list[NDArray[np.float32] | None] = [None] * MAX_BODIES
     for number in sorted(poses):
         for person, slot in enumerate(_slots(poses[number], where)):
             slots[slot, number - first] = pose = poses[number][person]
@@ -133,7 +133,7 @@ def _people(path: Path, number: int, people: list[Any]) -> Float32:
         poses.append(np.where(seen[:, None], np.column_stack([xy, score]), 0).astype(np.float32))
     poses = [pose for pose in poses if (pose[:, 2] > 0).any()]
     poses.sort(key=lambda pose: -float(pose[:, 2].mean()))
-    return np.array(poses[:MOST_BODIES], np.float32).reshape(-1, JOINTS, 3)
+    return np.array(poses[:MAX_BODIES], np.float32).reshape(-1, JOINTS, 3)
 
 
 def _slots(people: Float32, where: list[NDArray[np.float32] | None]) -> tuple[int, ...]:
@@ -144,7 +144,7 @@ def _slots(people: Float32, where: list[NDArray[np.float32] | None]) -> tuple[in
                  for pose, slot in zip(people, order, strict=True)]  # fmt: skip
         return sum(steps)
 
-    orders = [(0, 1), (1, 0)] if len(people) == MOST_BODIES else [(0,), (1,)][: len(people) * 2]
+    orders = [(0, 1), (1, 0)] if len(people) == MAX_BODIES else [(0,), (1,)][: len(people) * 2]
     return min(orders, key=moved, default=())
 
 

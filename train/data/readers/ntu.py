@@ -12,11 +12,11 @@ from functools import partial
 from pathlib import Path
 
 from edge.contract.errors import DataError
-from train.data.clip import SkeletonClip, SkeletonSet, checked
-from train.data.readers.cache import kept
+from train.data.clip import SkeletonClip, SkeletonSet, validated
+from train.data.readers.cache import cached_clips
 from train.data.readers.ntu_classes import CLASSES
 from train.data.readers.ntu_skeleton import NAME, Sample, read_skeleton, sample
-from train.data.readers.reading import DEFAULT, Reading, each
+from train.data.readers.reading import DEFAULT, ReadOptions, parse_files
 from train.data.readers.text_files import read_text
 
 LIST = "*missing_skeletons*.txt"
@@ -33,17 +33,17 @@ TRAINS: dict[str, tuple[Callable[[Sample], bool], str]] = {
 }
 
 
-def read_ntu60(folder: Path, how: Reading = DEFAULT) -> SkeletonSet:
+def read_ntu60(folder: Path, how: ReadOptions = DEFAULT) -> SkeletonSet:
     """The 60 actions of NTU RGB+D; splits xsub and xview."""
-    return _read(folder, how, "NTU RGB+D 60", how.chosen("ntu60", "xsub", "xview"), actions=60)
+    return _read(folder, how, "NTU RGB+D 60", how.choose_split("ntu60", "xsub", "xview"), actions=60)
 
 
-def read_ntu120(folder: Path, how: Reading = DEFAULT) -> SkeletonSet:
+def read_ntu120(folder: Path, how: ReadOptions = DEFAULT) -> SkeletonSet:
     """The 120 actions of NTU RGB+D 120; splits xsub and xset."""
-    return _read(folder, how, "NTU RGB+D 120", how.chosen("ntu120", "xsub", "xset"), actions=120)
+    return _read(folder, how, "NTU RGB+D 120", how.choose_split("ntu120", "xsub", "xset"), actions=120)
 
 
-def _read(folder: Path, how: Reading, name: str, split: str, actions: int) -> SkeletonSet:
+def _read(folder: Path, how: ReadOptions, name: str, split: str, actions: int) -> SkeletonSet:
     lists = sorted(folder.rglob(LIST))
     missing = {stem for path in lists for stem in _listed(path)}
     files = [
@@ -61,11 +61,11 @@ def _read(folder: Path, how: Reading, name: str, split: str, actions: int) -> Sk
 
     def clips() -> Iterator[SkeletonClip]:
         parse = partial(_clip, split=split)
-        return each(files, parse, how.workers, name)
+        return parse_files(files, parse, how.workers, name)
 
-    read = kept(how.cache, f"ntu{actions}-{split}", [*lists, *files], clips)
+    read = cached_clips(how.cache, f"ntu{actions}-{split}", [*lists, *files], clips)
     left_out = f"{len(missing)} listed samples left out" if missing else "no list of samples to leave out"
-    return checked(SkeletonSet(name, CLASSES[:actions], "ntu-25", read, f"{told}; {left_out}"))
+    return validated(SkeletonSet(name, CLASSES[:actions], "ntu-25", read, f"{told}; {left_out}"))
 
 
 def _clip(path: Path, split: str) -> SkeletonClip:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edge.contract.errors import DataError
 from train.data.clip import SkeletonClip
-from train.data.readers.bodies import MOST_BODIES, padded, spread, strongest
+from train.data.readers.bodies import MAX_BODIES, motion_spread, pad_bodies, top_bodies
 from train.data.readers.kinect import TO_CAMERA
 from train.data.readers.text_files import read_text
 
@@ -25,7 +25,7 @@ JOINTS = 25
 NUMBERS_PER_JOINT = 12
 SLOTS = 4
 """Bodies of a frame that are looked at, in the order of the file, as the published preprocessing does."""
-MOST_FRAMES = 100_000
+MAX_FRAMES = 100_000
 NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
 
 
@@ -53,8 +53,8 @@ def read_skeleton(path: Path, train: bool) -> SkeletonClip:
     """The clip of one file: two bodies (2, S, 25, 3); DataError for a damaged file, or one without a body.
 
     A body is a place in the frames' lists, of which the first four count. Of these the two whose joints spread most
-    are taken, the greater first (:func:`train.data.readers.bodies.spread`): what 2s-AGCN and Shift-GCN do. Joints that
-    are not tracked, or not numbers, are not seen.
+    are taken, the greater first (:func:`train.data.readers.bodies.motion_spread`), as 2s-AGCN and Shift-GCN do. Joints
+    that are not tracked, or not numbers, are unseen.
     """
     xyz, seen = _parsed(path)
     if not seen.any():
@@ -64,8 +64,8 @@ def read_skeleton(path: Path, train: bool) -> SkeletonClip:
             hint="put the published list of samples with missing skeletons (a .txt file) into the folder",
         )
     xyz *= TO_CAMERA
-    chosen = list(strongest(xyz, seen, spread(xyz, seen)))
-    joints, seen = padded(xyz[chosen], seen[chosen], MOST_BODIES)
+    chosen = list(top_bodies(xyz, seen, motion_spread(xyz, seen)))
+    joints, seen = pad_bodies(xyz[chosen], seen[chosen], MAX_BODIES)
     return SkeletonClip(path.stem, sample(path).action - 1, joints, seen, FPS, train)
 
 
@@ -95,7 +95,7 @@ class _Lines:
 def _parsed(path: Path) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """(4, S, 25, 3) in the sensor's axes, and which joints are seen (4, S, 25)."""
     lines = _Lines(path)
-    frames = lines.number("the number of frames", MOST_FRAMES)
+    frames = lines.number("the number of frames", MAX_FRAMES)
     if frames == 0:
         raise lines.wrong("a recording of no frames")
     xyz = np.zeros((SLOTS, frames, JOINTS, 3), np.float32)

@@ -15,10 +15,10 @@ import numpy as np
 
 from edge.contract.errors import DataError
 from edge.contract.layouts import layout
-from train.data.clip import SkeletonClip, SkeletonSet, checked
-from train.data.readers.arrays import numbers
+from train.data.clip import SkeletonClip, SkeletonSet, validated
+from train.data.readers.arrays import as_float32
 from train.data.readers.kinect import TO_CAMERA
-from train.data.readers.reading import DEFAULT, Reading, each
+from train.data.readers.reading import DEFAULT, ReadOptions, parse_files
 from train.data.readers.text_files import read_json
 
 FOLDERS = ("all_sqe", ".")
@@ -45,9 +45,9 @@ _KINECT_ORDER = (
 _ORDER = [_KINECT_ORDER.split().index(joint) for joint in layout(LAYOUT).joints]
 
 
-def read_nw_ucla(folder: Path, how: Reading = DEFAULT) -> SkeletonSet:
+def read_nw_ucla(folder: Path, how: ReadOptions = DEFAULT) -> SkeletonSet:
     """All clips; views 1 and 2 train, view 3 tests, as is usual."""
-    how.chosen("nw_ucla")
+    how.choose_split("nw_ucla")
     for part in FOLDERS:
         if files := sorted((folder / part).glob("a*_s*_e*_v*.json")):
             break
@@ -57,9 +57,9 @@ def read_nw_ucla(folder: Path, how: Reading = DEFAULT) -> SkeletonSet:
             where=folder,
             hint="give the folder that holds them with --data.folder",
         )
-    clips = tuple(each(files, read_clip, how.workers, "NW-UCLA"))
+    clips = tuple(parse_files(files, read_clip, how.workers, "NW-UCLA"))
     split = "cross-view: views 1 and 2 train / view 3 tests"
-    return checked(SkeletonSet("NW-UCLA", tuple(ACTIONS.values()), LAYOUT, clips, split))
+    return validated(SkeletonSet("NW-UCLA", tuple(ACTIONS.values()), LAYOUT, clips, split))
 
 
 def read_clip(path: Path) -> SkeletonClip:
@@ -78,7 +78,7 @@ def read_clip(path: Path) -> SkeletonClip:
         raise DataError(
             f"skeletons are not [frames][20][3] numbers: {error}", where=path, hint="copy it again"
         ) from error
-    xyz = numbers(path, "skeletons", values, (None, 20, 3))[:, _ORDER] * TO_CAMERA
+    xyz = as_float32(path, "skeletons", values, (None, 20, 3))[:, _ORDER] * TO_CAMERA
     seen = np.isfinite(xyz).all(axis=-1) & (xyz != 0).any(axis=-1)
     if not seen.any():
         raise DataError("no joint is ever seen", where=path, hint="copy it again, or leave this clip out")

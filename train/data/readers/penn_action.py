@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from edge.contract.errors import DataError
 from edge.contract.layouts import layout
-from train.data.clip import SkeletonClip, SkeletonSet, checked
-from train.data.readers.arrays import cut, numbers, read_arrays
+from train.data.clip import SkeletonClip, SkeletonSet, validated
+from train.data.readers.arrays import as_float32, clip_slices, read_arrays
 from train.data.readers.mat_files import read_mat
-from train.data.readers.reading import DEFAULT, Reading, each
+from train.data.readers.reading import DEFAULT, ReadOptions, parse_files
 
 FILE = "penn_action.npz"
 LABEL_FOLDERS = ("labels", "Penn_Action/labels", ".")
@@ -35,13 +35,13 @@ CLASSES = tuple(_NAMES.split())
 _PINNED = 1.5
 
 
-def read_penn_action(folder: Path, how: Reading = DEFAULT) -> SkeletonSet:
+def read_penn_action(folder: Path, how: ReadOptions = DEFAULT) -> SkeletonSet:
     """All clips in the official split, 1258 for training and 1068 for testing."""
-    how.chosen("penn_action")
+    how.choose_split("penn_action")
     if not (folder / FILE).exists():
         for labels in LABEL_FOLDERS:
             if files := sorted((folder / labels).glob("[0-9][0-9][0-9][0-9].mat")):
-                return _set(CLASSES, tuple(each(files, read_label_file, how.workers, "Penn Action")))
+                return _set(CLASSES, tuple(parse_files(files, read_label_file, how.workers, "Penn Action")))
     return _read_packed(folder / FILE)
 
 
@@ -56,8 +56,8 @@ def read_label_file(path: Path) -> SkeletonClip:
             where=path,
             hint=f"train is 1 or -1, and the actions are {', '.join(CLASSES)}",
         )
-    x = numbers(path, "x", raw["x"], (None, 13))
-    xy = np.stack([x, numbers(path, "y", raw["y"], (len(x), 13))], axis=-1)
+    x = as_float32(path, "x", raw["x"], (None, 13))
+    xy = np.stack([x, as_float32(path, "y", raw["y"], (len(x), 13))], axis=-1)
     if raw["nframes"].ravel().tolist() != [len(xy)]:
         raise DataError(
             f"nframes is {raw['nframes'].ravel()} and there are {len(xy)} frames", where=path, hint="copy it again"
@@ -72,7 +72,7 @@ def _read_packed(path: Path) -> SkeletonSet:
         ("xy", "vis", "length", "label", "train", "classes"),
         instead="the archive's own labels/0001.mat and on",
     )
-    frames = cut(path, arrays["xy"], (13, 2), arrays["length"], arrays["label"], arrays["train"])
+    frames = clip_slices(path, arrays["xy"], (13, 2), arrays["length"], arrays["label"], arrays["train"])
     xy, seen = _joints(arrays["xy"].astype(np.float32))
     clips = tuple(
         SkeletonClip(
@@ -101,4 +101,4 @@ def _joints(xy: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.bo
 def _set(classes: tuple[str, ...], clips: tuple[SkeletonClip, ...]) -> SkeletonSet:
     train = sum(clip.train for clip in clips)
     split = f"official, {train} train / {len(clips) - train} test"
-    return checked(SkeletonSet("Penn Action", classes, LAYOUT, clips, split))
+    return validated(SkeletonSet("Penn Action", classes, LAYOUT, clips, split))

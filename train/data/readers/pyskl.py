@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.contract.errors import DataError
-from train.data.clip import SkeletonClip, SkeletonSet, checked
-from train.data.readers.bodies import MOST_BODIES, alike, spread, strongest
+from train.data.clip import SkeletonClip, SkeletonSet, validated
+from train.data.readers.bodies import MAX_BODIES, motion_spread, pad_to_equal_bodies, top_bodies
 from train.data.readers.kinect import TO_CAMERA
 from train.data.readers.plain_pickle import read_pickle
-from train.data.readers.reading import DEFAULT, Reading
+from train.data.readers.reading import DEFAULT, ReadOptions
 from train.data.readers.text_files import read_text
 
 LABEL_MAP = "label_map.txt"
@@ -33,7 +33,7 @@ FPS = 30.0
 Split = tuple[frozenset[str], frozenset[str]]
 
 
-def read_pyskl(folder: Path, how: Reading = DEFAULT) -> SkeletonSet:
+def read_pyskl(folder: Path, how: ReadOptions = DEFAULT) -> SkeletonSet:
     """The clips of the pickle (``folder`` may be the file itself) that are in the chosen split.
 
     A split xsub is the lists xsub_train and xsub_val; lists named train and val alone are the split "official".
@@ -47,13 +47,13 @@ def read_pyskl(folder: Path, how: Reading = DEFAULT) -> SkeletonSet:
     ):
         raise DataError("not a dict of split and annotations", where=path, hint="give an annotation file of PYSKL")
     splits = _splits(path, raw["split"])
-    split = how.chosen("pyskl", *splits)
+    split = how.choose_split("pyskl", *splits)
     annotations = deque(raw.pop("annotations"))
-    clips = alike(_clips(path, annotations, splits[split]))
+    clips = pad_to_equal_bodies(_clips(path, annotations, splits[split]))
     if not clips:
         raise DataError(f"no annotation is of split {split}", where=path, hint="name another with --data.split")
     joints = clips[0].joints
-    return checked(
+    return validated(
         SkeletonSet(
             path.stem,
             _classes(path, clips),
@@ -139,10 +139,10 @@ def _clip(path: Path, name: str, raw: dict[str, Any], train: bool) -> SkeletonCl
         strength = score.mean(axis=(1, 2))
     else:
         joints *= TO_CAMERA
-        strength = spread(joints, seen)
+        strength = motion_spread(joints, seen)
     if not seen.any():
         raise DataError(f"annotation {name}: no joint is ever seen", where=path, hint="take it out of the split")
-    chosen = list(strongest(joints, seen, strength)) if len(joints) > MOST_BODIES else slice(None)
+    chosen = list(top_bodies(joints, seen, strength)) if len(joints) > MAX_BODIES else slice(None)
     return SkeletonClip(name, int(raw["label"]), joints[chosen], seen[chosen], FPS, train)
 
 

@@ -20,17 +20,17 @@ from edge.contract.errors import ConfigError, DataError
 Item = TypeVar("Item")
 Parsed = TypeVar("Parsed")
 
-MOST_WORKERS = 8
+MAX_WORKERS = 8
 """More processes than this wait for the disk."""
-WORKERS_PAY_FROM = 2000
+MIN_FILES_FOR_WORKERS = 2000
 """Files. Processes take a second to start."""
-BAR_FROM = 200
+MIN_FILES_FOR_BAR = 200
 """Files below which nobody waits."""
-FILES_AT_A_TIME = 16
+CHUNK_FILES = 16
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadOptions:
     """split: which published split; the dataset's first where none is named. cache: folder in which large datasets
     keep what was parsed. workers: processes that parse; 0 for as many as there are cores, at most 8.
     """
@@ -39,7 +39,7 @@ class Reading:
     cache: Path | None = None
     workers: int = 0
 
-    def chosen(self, dataset: str, *splits: str) -> str:
+    def choose_split(self, dataset: str, *splits: str) -> str:
         """The split to use, one of ``splits``; ConfigError for any other. Without ``splits`` there is one alone."""
         if self.split is None or self.split in splits:
             return self.split or (splits[0] if splits else "")
@@ -47,23 +47,23 @@ class Reading:
         raise ConfigError(f"dataset {dataset} has no split {self.split!r}", hint=hint)
 
 
-DEFAULT = Reading()
+DEFAULT = ReadOptions()
 
 
-def each(items: Sequence[Item], parse: Callable[[Item], Parsed], workers: int, told: str) -> Iterator[Parsed]:
+def parse_files(items: Sequence[Item], parse: Callable[[Item], Parsed], workers: int, told: str) -> Iterator[Parsed]:
     """``parse`` of every item, a file as a rule, in order, under a progress bar; by several processes where that pays.
 
     ``parse`` must be importable, for other processes call it. Its errors arrive here as they were raised.
     """
-    count = min(workers or os.cpu_count() or 1, MOST_WORKERS)
+    count = min(workers or os.cpu_count() or 1, MAX_WORKERS)
     with ExitStack() as stack:
-        bar = stack.enter_context(Progress(console=console, disable=len(items) < BAR_FROM))
+        bar = stack.enter_context(Progress(console=console, disable=len(items) < MIN_FILES_FOR_BAR))
         results: Iterator[Parsed]
-        if count > 1 and len(items) >= WORKERS_PAY_FROM:
+        if count > 1 and len(items) >= MIN_FILES_FOR_WORKERS:
             # Forking a process in which other threads run (torch's, the bar's) can stop it for good.
             pool = ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
             stack.callback(pool.shutdown, cancel_futures=True)
-            results = pool.map(parse, items, chunksize=FILES_AT_A_TIME)
+            results = pool.map(parse, items, chunksize=CHUNK_FILES)
         else:
             results = map(parse, items)
         try:

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from edge.contract.errors import DataError
 from edge.contract.layouts import layout
-from train.data.clip import Recording, SkeletonClip, SkeletonSet, checked
+from train.data.clip import Recording, SkeletonClip, SkeletonSet, validated
 from train.data.readers.arrays import read_arrays
-from train.data.readers.reading import DEFAULT, Reading
+from train.data.readers.reading import DEFAULT, ReadOptions
 
 FILE = "ui_prmd.npz"
 HIGH, LOW = "vicon-39", "kinect-22"
@@ -41,9 +41,9 @@ _FROM_VICON = np.array([[0, 1, 0], [0, 0, 1], [-1, 0, 0]], np.float32)
 _FROM_KINECT = np.array([[1, 0, 0], [0, 1, 0], [0, 0, -1]], np.float32)
 
 
-def read_ui_prmd(folder: Path, how: Reading = DEFAULT) -> SkeletonSet:
+def read_ui_prmd(folder: Path, how: ReadOptions = DEFAULT) -> SkeletonSet:
     """All repetitions, classed by movement and correctness (20); odd subjects train, even subjects test."""
-    how.chosen("ui_prmd")
+    how.choose_split("ui_prmd")
     path = folder / FILE
     arrays = read_arrays(path, ("vicon_mm", "kinect_mm", "length", "meta"))
     vicon, kinect, length, meta = (arrays[name] for name in ("vicon_mm", "kinect_mm", "length", "meta"))
@@ -63,7 +63,7 @@ def read_ui_prmd(folder: Path, how: Reading = DEFAULT) -> SkeletonSet:
                 low=poor,
             )
         )
-    return checked(SkeletonSet("UI-PRMD", CLASSES, HIGH, tuple(clips), "odd subjects train / even test", LOW))
+    return validated(SkeletonSet("UI-PRMD", CLASSES, HIGH, tuple(clips), "odd subjects train / even test", LOW))
 
 
 def _recording(mm: NDArray[Any], axes: NDArray[np.float32], fps: float) -> Recording:

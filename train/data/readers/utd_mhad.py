@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.contract.errors import DataError
-from train.data.clip import SkeletonClip, SkeletonSet, checked
-from train.data.readers.arrays import cut, numbers, read_arrays
+from train.data.clip import SkeletonClip, SkeletonSet, validated
+from train.data.readers.arrays import as_float32, clip_slices, read_arrays
 from train.data.readers.kinect import TO_CAMERA
 from train.data.readers.mat_files import read_mat
-from train.data.readers.reading import DEFAULT, Reading, each
+from train.data.readers.reading import DEFAULT, ReadOptions, parse_files
 
 FILE = "utd_mhad.npz"
 MAT_FOLDERS = ("Skeleton", ".")
@@ -32,17 +32,17 @@ CLASSES = tuple(_NAMES.split())
 _FILE_NAME = re.compile(r"a(\d+)_s(\d+)_t(\d+)_skeleton")
 
 
-def read_utd_mhad(folder: Path, how: Reading = DEFAULT) -> SkeletonSet:
+def read_utd_mhad(folder: Path, how: ReadOptions = DEFAULT) -> SkeletonSet:
     """All clips; odd subjects train (431), even subjects test (430), as the authors split them."""
-    how.chosen("utd_mhad")
+    how.choose_split("utd_mhad")
     clips: tuple[SkeletonClip, ...] = ()
     if not (folder / FILE).exists():
         for part in MAT_FOLDERS:
             if files := sorted((folder / part).glob("a*_skeleton.mat")):
-                clips = tuple(each(files, read_skeleton_file, how.workers, "UTD-MHAD"))
+                clips = tuple(parse_files(files, read_skeleton_file, how.workers, "UTD-MHAD"))
                 break
     clips = clips or _read_packed(folder / FILE)
-    return checked(SkeletonSet("UTD-MHAD", CLASSES, "kinect-20", clips, "odd subjects train / even test"))
+    return validated(SkeletonSet("UTD-MHAD", CLASSES, "kinect-20", clips, "odd subjects train / even test"))
 
 
 def read_skeleton_file(path: Path) -> SkeletonClip:
@@ -52,7 +52,7 @@ def read_skeleton_file(path: Path) -> SkeletonClip:
         raise DataError("the name says neither action, subject nor trial", where=path, hint="call it a1_s1_t1_skeleton")
     raw = read_mat(path, ("d_skel",))["d_skel"]
     # MATLAB drops the last axis of a single frame.
-    xyz = numbers(path, "d_skel", raw[..., None] if raw.ndim == 2 else raw, (20, 3, None))
+    xyz = as_float32(path, "d_skel", raw[..., None] if raw.ndim == 2 else raw, (20, 3, None))
     action, subject, trial = (int(number) for number in named.groups())
     return _clip(action, subject, trial, xyz.transpose(2, 0, 1))
 
@@ -61,7 +61,7 @@ def _read_packed(path: Path) -> tuple[SkeletonClip, ...]:
     arrays = read_arrays(
         path, ("xyz", "length", "meta"), instead="the authors' own Skeleton/a1_s1_t1_skeleton.mat and on"
     )
-    frames = cut(path, arrays["xyz"], (20, 3), arrays["length"], arrays["meta"])
+    frames = clip_slices(path, arrays["xyz"], (20, 3), arrays["length"], arrays["meta"])
     xyz = arrays["xyz"].astype(np.float32)
     return tuple(
         _clip(int(action), int(subject), int(trial), xyz[part])

@@ -10,18 +10,18 @@ from numpy.typing import NDArray
 from edge.contract.errors import DataError
 from edge.contract.preprocess import Preprocessing, resample
 from edge.contract.types import Float32
-from train.data.clip import Recording, SkeletonClip, SkeletonSet, checked
+from train.data.clip import Recording, SkeletonClip, SkeletonSet, validated
 from train.data.readers.arrays import read_arrays
-from train.data.readers.reading import DEFAULT, Reading
+from train.data.readers.reading import DEFAULT, ReadOptions
 from train.video_pairs.manifest import FILE, pair_file, read_manifest
 
 UNSTEADY_FRAMES = 0.5
 """A frame may come so much too early or too late without being moved to when it was taken."""
 
 
-def read_video_pairs(folder: Path, how: Reading = DEFAULT) -> SkeletonSet:
+def read_video_pairs(folder: Path, how: ReadOptions = DEFAULT) -> SkeletonSet:
     """All videos that did not fail, each with the cheap estimator's poses as ``low``; split as the manifest says."""
-    how.chosen("video_pairs")
+    how.choose_split("video_pairs")
     manifest = read_manifest(folder)
     if not manifest.finished:
         raise DataError("the pairs are not finished", where=folder, hint="run make pairs again: it goes on")
@@ -53,7 +53,7 @@ def read_video_pairs(folder: Path, how: Reading = DEFAULT) -> SkeletonSet:
         )
     layouts = manifest.layouts
     names = tuple(manifest.classes)
-    return checked(SkeletonSet("own videos", names, layouts["high"], tuple(clips), manifest.split, layouts["low"]))
+    return validated(SkeletonSet("own videos", names, layouts["high"], tuple(clips), manifest.split, layouts["low"]))
 
 
 def _one_body(keypoints: Float32, times_s: NDArray[np.float64], fps: float) -> Recording:

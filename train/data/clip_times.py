@@ -14,17 +14,17 @@ Span = Literal["whole", "window"]
 Times = NDArray[np.float64]
 
 
-def moments(how: Preprocessing) -> Times:
+def clip_times(how: Preprocessing) -> Times:
     """(T,) seconds from 0 at which a clip shows somebody."""
     return np.arange(how.length_frames) / how.fps
 
 
-def whole(clip: SkeletonClip, duration_s: float) -> Times:
+def stretch_to_clip(clip: SkeletonClip, duration_s: float) -> Times:
     """(S,) seconds of a recording's frames when all of it is stretched to the clip."""
     return np.linspace(0, duration_s, clip.joints.shape[1])
 
 
-def window(clip: SkeletonClip, duration_s: float, tempo: float, rng: np.random.Generator | None) -> Times:
+def place_window(clip: SkeletonClip, duration_s: float, tempo: float, rng: np.random.Generator | None) -> Times:
     """(S,) seconds of a recording's frames such that the clip's window is 0 to ``duration_s``.
 
     It lies anywhere in the recording, at a rate changed by up to the share ``tempo``, both drawn from ``rng``; without
@@ -38,7 +38,7 @@ def window(clip: SkeletonClip, duration_s: float, tempo: float, rng: np.random.G
     return np.asarray(times - offset)
 
 
-def stretched(times: Times, recorded: Recording) -> Times:
+def align_recording(times: Times, recorded: Recording) -> Times:
     """Of the second recording's frames: it began and ended with the first, whose ``times`` (S,) these are."""
     frames, start, end = recorded.joints.shape[1], times[0], times[-1]
     if len(times) == 1:  # one good frame lasts no time

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from train.data.clip import Recording, SkeletonClip
-from train.data.moments import stretched, whole, window
+from train.data.clip_times import align_recording, place_window, stretch_to_clip
 
 WINDOW_S = 15 / 16
 
@@ -15,35 +15,35 @@ def recording(frames: int) -> SkeletonClip:
 
 def test_the_whole_recording_is_stretched_to_the_clip() -> None:
     for frames in (2, 16, 100):
-        np.testing.assert_allclose(whole(recording(frames), WINDOW_S)[[0, -1]], [0, WINDOW_S])
-    assert whole(recording(1), WINDOW_S).tolist() == [0]
+        np.testing.assert_allclose(stretch_to_clip(recording(frames), WINDOW_S)[[0, -1]], [0, WINDOW_S])
+    assert stretch_to_clip(recording(1), WINDOW_S).tolist() == [0]
 
 
 def test_a_window_lies_in_the_recordings_middle_for_testing_and_anywhere_within_for_training() -> None:
     # 65 frames at 32 Hz are 2 s: 17/16 s more than the window.
-    assert window(recording(65), WINDOW_S, 0.0, None)[0] == pytest.approx(-17 / 32)
+    assert place_window(recording(65), WINDOW_S, 0.0, None)[0] == pytest.approx(-17 / 32)
     rng = np.random.default_rng(0)
-    starts = np.array([window(recording(65), WINDOW_S, 0.0, rng)[0] for _ in range(500)])
+    starts = np.array([place_window(recording(65), WINDOW_S, 0.0, rng)[0] for _ in range(500)])
     assert starts.min() >= -17 / 16 and starts.max() <= 0
     assert starts.min() < -0.95 * 17 / 16 and starts.max() > -0.05 * 17 / 16
 
 
 def test_a_recording_shorter_than_the_window_lies_inside_it() -> None:
     # 9 frames at 32 Hz are 1/4 s, in a window of 15/16 s: 11/32 s of stillness on either side.
-    assert window(recording(9), WINDOW_S, 0.0, None)[0] == pytest.approx(11 / 32)
+    assert place_window(recording(9), WINDOW_S, 0.0, None)[0] == pytest.approx(11 / 32)
 
 
 def test_tempo_stretches_training_recordings_within_its_share_and_no_test_ones() -> None:
     rng = np.random.default_rng(0)
-    lasts = np.array([np.ptp(window(recording(33), WINDOW_S, 0.2, rng)) for _ in range(300)])
+    lasts = np.array([np.ptp(place_window(recording(33), WINDOW_S, 0.2, rng)) for _ in range(300)])
     assert lasts.min() >= 1 / 1.2 and lasts.max() <= 1 / 0.8
     assert lasts.min() < 0.86 and lasts.max() > 1.2
-    assert np.ptp(window(recording(33), WINDOW_S, 0.2, None)) == pytest.approx(1.0)
+    assert np.ptp(place_window(recording(33), WINDOW_S, 0.2, None)) == pytest.approx(1.0)
 
 
 def test_a_second_recording_begins_and_ends_with_the_first() -> None:
     poor = Recording(np.zeros((1, 5, 1, 2), np.float32), np.ones((1, 5, 1), bool), 10.0)
-    np.testing.assert_allclose(stretched(np.array([1.0, 1.5, 3.0]), poor), [1, 1.5, 2, 2.5, 3])
+    np.testing.assert_allclose(align_recording(np.array([1.0, 1.5, 3.0]), poor), [1, 1.5, 2, 2.5, 3])
     # A single good frame lasts no time: then the second one's own rate counts.
-    np.testing.assert_allclose(stretched(np.array([2.0]), poor), [2, 2.1, 2.2, 2.3, 2.4])
-    assert stretched(np.array([2.0]), Recording(poor.joints[:, :1], poor.seen[:, :1], 10.0)).tolist() == [2]
+    np.testing.assert_allclose(align_recording(np.array([2.0]), poor), [2, 2.1, 2.2, 2.3, 2.4])
+    assert align_recording(np.array([2.0]), Recording(poor.joints[:, :1], poor.seen[:, :1], 10.0)).tolist() == [2]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
-def spells(draws: NDArray[np.float64], share: ArrayLike, mean_run: ArrayLike) -> NDArray[np.bool_]:
+def markov_bursts(draws: NDArray[np.float64], share: ArrayLike, mean_run: ArrayLike) -> NDArray[np.bool_]:
     """Boolean (frames, columns) that is true for ``share`` of the time, in runs of ``mean_run`` frames on average.
 
     draws: (frames, columns) uniform in 0..1. share below 1 and mean_run from 1 up, for all columns or (columns,).
@@ -25,7 +25,7 @@ def spells(draws: NDArray[np.float64], share: ArrayLike, mean_run: ArrayLike) ->
     return state
 
 
-def lasting(noise: NDArray[np.float64], correlation: float) -> NDArray[np.float64]:
+def ar1_noise(noise: NDArray[np.float64], correlation: float) -> NDArray[np.float64]:
     """White noise (S, ...) to noise of the same variance, each frame correlated so much with the one before."""
     from scipy.signal import lfilter  # with half of SciPy, which `--help` need not wait for
 
