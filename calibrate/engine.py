@@ -23,7 +23,8 @@ class EngineConfig:
     out: Path | None = None
     """Engine to write; by default beside the network, with .engine. Its record is written beside it."""
     precision: Literal["auto", "int8", "fp16", "fp32"] = "auto"
-    """auto: the fastest within the budget. Any other is built and kept whatever it loses."""
+    """auto: build all three and keep the fastest within the budget. Any other: build that one and keep it whatever it
+    loses; FP32 is built too if --clips or --frames need it as the reference. fp32 is single precision without TF32."""
     clips: Path | None = None
     """test.npz with clips and labels. Without it a student is compared with the FP32 logits stored in the bundle."""
     frames: Path | None = None

@@ -105,7 +105,8 @@ def tensorrt(
         )
 
         def __init__(self) -> None:
-            self._flags, self._profiles, self._limit, self._cache = set(), [], 0, None
+            # Every version from 8.5 to 11 lets FP32 layers use TF32 unless it is told not to.
+            self._flags, self._profiles, self._limit, self._cache = {"TF32"}, [], 0, None
             self.DLA_core, self.default_device_type = -1, trt.DeviceType.GPU
 
         def set_memory_pool_limit(self, pool: str, pool_size: int) -> None:
@@ -114,6 +115,9 @@ def tensorrt(
 
         def set_flag(self, flag: str) -> None:
             self._flags.add(flag)
+
+        def clear_flag(self, flag: str) -> None:
+            self._flags.discard(flag)
 
         def add_optimization_profile(self, profile: IOptimizationProfile) -> int:
             self._profiles.append(profile)
@@ -216,7 +220,7 @@ def tensorrt(
         else {"STRONGLY_TYPED": 0}
     )
     trt.DeviceType = SimpleNamespace(GPU="gpu", DLA="dla")
-    flags = ("INT8", "FP16", "GPU_FALLBACK") if major < 11 else ("GPU_FALLBACK",)
+    flags = ("INT8", "FP16", "TF32", "GPU_FALLBACK") if major < 11 else ("TF32", "GPU_FALLBACK")
     trt.BuilderFlag = SimpleNamespace(**{flag: flag for flag in flags})
     if major >= 10:
         trt.IProgressMonitor = type("IProgressMonitor", (), {"__init__": lambda self: None})

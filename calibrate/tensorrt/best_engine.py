@@ -1,8 +1,9 @@
-"""The TensorRT engine that is best on the device at hand.
+"""Build the TensorRT engine that is best on this device.
 
-A network as small as a student may be no faster in INT8 than in half precision, and an INT8 pose network may lose
-people. So FP32, FP16 and INT8 are built and timed, each is held against the accuracy budget, and the fastest that is
-within it stays.
+A small network such as a student may be no faster in INT8 than in FP16, and an INT8 pose network may miss people. So
+FP32, FP16 and INT8 engines are built and timed, each is compared with the reference under the accuracy budget, and the
+fastest one within it is kept. If the user forces a precision, only that engine is built, and an FP32 engine if labelled
+clips or frames have to be compared with one.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from rich.table import Table
@@ -21,7 +23,8 @@ from calibrate.evaluation.compare import agreement_threshold, latencies
 from calibrate.evaluation.evaluator import Evaluator, labels_evaluator, logits_evaluator, people_evaluator
 from calibrate.images import evenly_spaced
 from calibrate.quantisation.onnx_graph import is_quantised, read_onnx
-from calibrate.tensorrt.engine_builder import BuildOptions, Precision, build_engine
+from calibrate.tensorrt.builder import Precision
+from calibrate.tensorrt.engine_builder import BuildOptions, build_engine
 from calibrate.tensorrt.engine_choice import Candidate, Choice, choose
 from edge.cli.console import console
 from edge.contract.bundle import REFERENCE, STUDENT_ENGINE, STUDENT_FP32, STUDENT_INT8, read_bundle
@@ -33,12 +36,12 @@ from edge.engines.engine_manifest import manifest_path
 from edge.engines.tensorrt_engine import TensorRtEngine
 
 ROUNDS = 100
-ON_GPU = "runs on the GPU, as the yardstick alone"
-"""Of FP32 where an engine for a DLA core is wanted: it is mostly faster there, and leaves the core idle."""
+ON_GPU = "runs on the GPU, as the reference only"
+"""Why FP32 is not kept for a DLA core: the GPU is usually faster, but keeping it would leave the core idle."""
 
 
 def one_engine(config: EngineConfig) -> None:
-    """An engine of one network, compared with nothing."""
+    """Build an engine of one network, without a comparison."""
     assert config.onnx is not None
     precision: Precision = "int8" if is_quantised(read_onnx(config.onnx)) else "fp16"
     if config.precision != "auto":
@@ -49,7 +52,7 @@ def one_engine(config: EngineConfig) -> None:
 
 
 def best_student(config: EngineConfig) -> None:
-    """The best engine of a bundle's student, judged by decisions."""
+    """Build the best engine of a bundle's student, judged by its decisions."""
     assert config.bundle is not None
     bundle = read_bundle(config.bundle)
     fp32 = bundle.file(STUDENT_FP32)
@@ -57,23 +60,19 @@ def best_student(config: EngineConfig) -> None:
     if STUDENT_INT8 in bundle.manifest.files or config.precision == "int8":
         sources["int8"] = bundle.file(STUDENT_INT8)
     stored = bundle.reference()
-    test = None if config.clips is None else check_clips(bundle, load_clips(config.clips), config.clips)
-
-    def judge(reference: Engine) -> Evaluator:
-        if test is not None:
-            return labels_evaluator(reference, test)
-        reference_clips = f"the FP32 logits of {len(stored['clips'])} clips in {REFERENCE}"
-        return logits_evaluator(stored["clips"], stored["logits"], reference_clips)
-
+    clips, budget = stored["clips"], bundle.manifest.budget
+    evaluator: Evaluator | Callable[[Engine], Evaluator]
+    if config.clips is not None:
+        evaluator = partial(labels_evaluator, test=check_clips(bundle, load_clips(config.clips), config.clips))
+    else:
+        evaluator = logits_evaluator(clips, stored["logits"], f"the FP32 logits of {len(clips)} clips in {REFERENCE}")
+        budget = replace(budget, min_agreement=agreement_threshold(len(clips), budget.min_agreement))
     out = config.out or bundle.folder / STUDENT_ENGINE
-    budget = bundle.manifest.budget
-    if test is None:
-        budget = replace(budget, min_agreement=agreement_threshold(len(stored["clips"]), budget.min_agreement))
-    choose_engine(sources, out, _options(config), judge, budget, config.precision)
+    choose_engine(sources, out, _options(config), evaluator, budget, config.precision)
 
 
 def best_pose(config: EngineConfig) -> None:
-    """The best engine of a pose network, judged by the people it finds."""
+    """Build the best engine of a pose network, judged by the people it finds."""
     assert config.onnx is not None and config.int8 is not None and config.frames is not None
     frames, budget = config.frames, AccuracyBudget(min_agreement=config.min_people_agreement)
     pictures = [picture for _, picture in evenly_spaced(frames, config.pictures)]
@@ -82,14 +81,14 @@ def best_pose(config: EngineConfig) -> None:
         sources,
         config.out or config.onnx.with_suffix(".engine"),
         _options(config),
-        lambda reference: people_evaluator(reference, config.family, pictures, frames),
+        lambda fp32_engine: people_evaluator(fp32_engine, config.family, pictures, frames),
         budget,
         config.precision,
     )
 
 
 def _options(config: EngineConfig, precision: Precision | None = None) -> BuildOptions:
-    """precision: where none is given, the one that is forced, or INT8."""
+    """precision: by default the forced one, or INT8."""
     if precision is None:
         precision = "int8" if config.precision == "auto" else config.precision
     return BuildOptions(precision, config.max_batch, config.workspace_mib, config.dla_core)
@@ -99,57 +98,61 @@ def choose_engine(
     sources: Mapping[Precision, Path],
     out: Path,
     options: BuildOptions,
-    judge: Callable[[Engine], Evaluator],
+    evaluator: Evaluator | Callable[[Engine], Evaluator],
     budget: AccuracyBudget,
     precision: str,
 ) -> Choice:
-    """Build an engine from each source, keep as ``out`` what :func:`calibrate.tensorrt.engine_choice.choose` says.
+    """Build engines from ``sources`` and keep one as ``out``; see :func:`calibrate.tensorrt.engine_choice.choose`.
 
-    judge: makes the judge from the FP32 engine. precision: "auto", or the one to keep whatever it loses.
-    Raises EngineError where none is within the budget; then ``out`` is as it was.
+    evaluator: one that is ready, or a function that makes one from the FP32 engine, which is then always built.
+    precision: "auto" to build all sources, or the one to build and keep whatever it loses.
+    Raises EngineError if none is within the budget; then ``out`` is unchanged.
     """
+    forced = None if precision == "auto" else precision
+    wanted = {p: s for p, s in sources.items() if forced in (None, p) or (p == "fp32" and callable(evaluator))}
     with wrap_write_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        wrap_write_errors(out),
-        tempfile.TemporaryDirectory(prefix=".engines-", dir=out.parent) as folder,
-        ExitStack() as opened,
-    ):
-        built, failed = _built(sources, Path(folder), out, options, opened)
-        judged = judge(built["fp32"])
-        times = dict(zip(built, latencies(list(built.values()), judged.sample, ROUNDS), strict=True))
-        candidates = []
-        for name in sources:
-            if name in failed:
-                candidates.append(Candidate(name, failed=failed[name]))
-                continue
-            try:
-                loss = judged.loss(built[name])
-            except EngineError as error:  # NaN, where half precision overflows: the loop would end with it
-                if name == "fp32":
-                    raise
-                candidates.append(Candidate(name, failed=error.what))
-                continue
-            yardstick = ON_GPU if name == "fp32" and options.dla_core is not None else ""
-            candidates.append(Candidate(name, times[name], loss.agreement, loss.top1_drop, yardstick=yardstick))
-        choice = choose(candidates, budget, None if precision == "auto" else precision)
-        _show(candidates, choice, judged.reference)
-        _keep(Path(folder) / f"{choice.kept}.engine", out)
+        with tempfile.TemporaryDirectory(prefix=".engines-", dir=out.parent) as folder, ExitStack() as opened:
+            built, unavailable = _build(wanted, Path(folder), out, options, opened)
+            evaluation = evaluator(built["fp32"]) if callable(evaluator) else evaluator
+            times = dict(zip(built, latencies(list(built.values()), evaluation.sample, ROUNDS), strict=True))
+            for name in sources.keys() - wanted.keys():
+                unavailable[name] = f"not built, because {forced} was forced: its speed and accuracy are not known"
+            candidates = []
+            for name in sources:
+                if name in unavailable:
+                    candidates.append(Candidate(name, unavailable=unavailable[name]))
+                    continue
+                try:
+                    loss = evaluation.loss(built[name])
+                except EngineError as error:  # NaN, if half precision overflows: the loop would stop
+                    if name == "fp32":
+                        raise
+                    candidates.append(Candidate(name, unavailable=error.what))
+                    continue
+                reference_only = ON_GPU if name == "fp32" and options.dla_core is not None else ""
+                measured = times[name], loss.agreement, loss.top1_drop
+                candidates.append(Candidate(name, *measured, reference_only=reference_only))
+            choice = choose(candidates, budget, forced)
+            _show(candidates, choice, evaluation.reference)
+            _keep(Path(folder) / f"{choice.kept}.engine", out)
     console.print(f"{out}: {choice.kept}, {choice.reasons[choice.kept]}")
     return choice
 
 
-def _built(
+def _build(
     sources: Mapping[Precision, Path], folder: Path, out: Path, options: BuildOptions, opened: ExitStack
 ) -> tuple[dict[Precision, TensorRtEngine], dict[Precision, str]]:
-    """An engine of each source in ``folder``, opened, and why there is none; EngineError where FP32 is not built."""
-    # A DLA has no FP32: the reference runs on the GPU.
-    reference_options = replace(options, precision="fp32", dla_core=None)
+    """Build and open an engine of each source in ``folder``. Returns the engines, and why others could not be built.
+
+    Raises EngineError if FP32 cannot be built.
+    """
     built: dict[Precision, TensorRtEngine] = {}
     failed: dict[Precision, str] = {}
     for name, source in sources.items():
         trial = folder / f"{name}.engine"
-        wanted = reference_options if name == "fp32" else replace(options, precision=name)
+        # A DLA has no FP32: the reference runs on the GPU.
+        wanted = replace(options, precision=name, dla_core=None if name == "fp32" else options.dla_core)
         try:
             build_engine(source, trial, wanted, out.with_suffix(".timing"), out.parent)
             built[name] = TensorRtEngine(trial)
@@ -162,7 +165,7 @@ def _built(
 
 
 def _keep(trial: Path, out: Path) -> None:
-    # The manifest last: an engine without its own manifest is refused, never run by mistake.
+    # The manifest comes last: an engine without its own manifest is refused, never run by mistake.
     manifest_path(out).unlink(missing_ok=True)
     trial.replace(out)
     manifest_path(trial).replace(manifest_path(out))

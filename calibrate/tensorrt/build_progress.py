@@ -1,4 +1,4 @@
-"""What a user sees while TensorRT builds, which may take minutes."""
+"""Show the progress of a TensorRT build, which may take minutes."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from edge.cli.console import console
 
 @contextmanager
 def progress(trt: Any, config: Any, what: str) -> Iterator[None]:
-    """A bar for the builder's outermost phase from TensorRT 10 on, and Ctrl-C ends it; before, a clock.
+    """From TensorRT 10 on, a bar for the builder's outermost phase, and Ctrl-C cancels the build; before, a spinner.
 
-    Raises KeyboardInterrupt where the user has ended it, whatever the builder made of that.
+    Raises KeyboardInterrupt if the user cancelled, whatever the builder returned.
     """
     start = time.monotonic()
     if not hasattr(trt, "IProgressMonitor"):
         with console.status(f"{what}: this takes minutes the first time"):
             yield
     else:
-        with Progress(console=console, transient=True) as bars, _interrupted() as stop:
+        with Progress(console=console, transient=True) as bars, _on_interrupt() as stop:
             config.progress_monitor = _monitor(trt, bars, what, stop)
             try:
                 yield
@@ -37,21 +37,21 @@ def progress(trt: Any, config: Any, what: str) -> Iterator[None]:
 
 
 @contextmanager
-def _interrupted() -> Iterator[threading.Event]:
-    """Set by Ctrl-C, which would be an exception in the midst of TensorRT otherwise, and TensorRT knows none."""
+def _on_interrupt() -> Iterator[threading.Event]:
+    """An event that Ctrl-C sets, because TensorRT cannot handle an exception raised in its callbacks."""
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = signal.signal(signal.SIGINT, lambda number, frame: stop.set())
+    previous = signal.signal(signal.SIGINT, lambda number, frame: stop.set())
     try:
         yield stop
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, previous)
 
 
 def _monitor(trt: Any, bars: Progress, what: str, stop: threading.Event) -> Any:
-    class Bars(trt.IProgressMonitor):  # type: ignore[misc]
+    class ProgressMonitor(trt.IProgressMonitor):  # type: ignore[misc]
         def __init__(self) -> None:
             trt.IProgressMonitor.__init__(self)
             self._bars: dict[str, Any] = {}
@@ -63,10 +63,10 @@ def _monitor(trt: Any, bars: Progress, what: str, stop: threading.Event) -> Any:
         def step_complete(self, phase_name: str, step: int) -> bool:
             if phase_name in self._bars:
                 bars.update(self._bars[phase_name], completed=step + 1)
-            # False asks TensorRT to give up.
+            # False asks TensorRT to cancel the build.
             return not stop.is_set()
 
         def phase_finish(self, phase_name: str) -> None:
             self._bars.pop(phase_name, None)
 
-    return Bars()
+    return ProgressMonitor()

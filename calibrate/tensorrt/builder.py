@@ -1,72 +1,85 @@
-"""What the gate and the engine builder share: one view of TensorRT 8.5 to 11 and TensorRT-RTX."""
+"""TensorRT's builder, parser and configuration, the same way for TensorRT 8.5 to 11 and TensorRT-RTX."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import onnx
 
 from calibrate.tensorrt.parser_errors import ParserError, parser_error
 from edge.contract.errors import EngineError
-from edge.engines.tensorrt_log import Complaints
+from edge.engines.tensorrt_log import ErrorLog
+
+Precision = Literal["int8", "fp16", "fp32"]
+
+PRECISION_FLAGS: dict[Precision, tuple[str, ...]] = {"int8": ("INT8", "FP16"), "fp16": ("FP16",), "fp32": ()}
+"""Reduced precisions that an engine's kernels may use. TensorRT sets TF32 by default; see :meth:`Builder.config`."""
 
 
-def batches_up_to(most: int) -> list[int]:
-    """1, 2, 4 and so on, and ``most``: a batch between two costs at most twice its share."""
-    return sorted({most, *(2**power for power in range(most.bit_length()))})
+def profile_batches(max_batch: int) -> list[int]:
+    """Batch sizes that get their own optimisation profile: the powers of two up to ``max_batch``, and ``max_batch``.
+
+    Any other batch runs as the next larger one, which costs at most twice its share.
+    """
+    return sorted({max_batch, *(2**power for power in range(max_batch.bit_length()))})
 
 
 class Builder:
-    """A TensorRT builder with the messages it logged.
+    """A TensorRT builder and the errors it logged.
 
-    trt: the module ``tensorrt`` or ``tensorrt_rtx``. Raises EngineError where it does not start.
+    trt: the module ``tensorrt`` or ``tensorrt_rtx``. Raises EngineError if the builder does not start.
     """
 
     def __init__(self, trt: Any) -> None:
         self.trt = trt
-        self._said = Complaints(trt)
+        self._errors = ErrorLog(trt)
         try:
-            self.builder = trt.Builder(self._said.logger)
+            self.builder = trt.Builder(self._errors.logger)
         except TypeError as error:
-            # pybind11's words for "the factory gave none" are all that TensorRT says without a driver.
-            without = "it finds no NVIDIA driver or GPU on this machine"
+            # Without a driver TensorRT's factory returns null, which pybind11 reports as a TypeError.
+            default = "it finds no NVIDIA driver or GPU on this machine"
             raise EngineError(
-                f"TensorRT {trt.__version__} does not start: {self._said.text(without)}",
+                f"TensorRT {trt.__version__} does not start: {self._errors.text(default)}",
                 hint="build the engine on the device that will run it",
             ) from error
 
     def parse(self, model: onnx.ModelProto) -> tuple[Any, list[ParserError]]:
-        """The network of an ONNX file, and what the parser has against it; none if all is well."""
+        """The parsed network and the parser's errors, an empty list on success."""
         flags = self.trt.NetworkDefinitionCreationFlag
-        # Needed before TensorRT 10, ignored by 10, gone from 11, whose networks are all strongly typed.
+        # Required before TensorRT 10, ignored by 10, removed in 11.
         explicit = getattr(flags, "EXPLICIT_BATCH", None)
         network = self.builder.create_network(0 if explicit is None else 1 << int(explicit))
-        # The network reads weights from the parser's memory, so the parser has to stay.
-        self._parser = self.trt.OnnxParser(network, self._said.logger)
+        # The network references weights in the parser's memory, so the parser must stay alive.
+        self._parser = self.trt.OnnxParser(network, self._errors.logger)
         if self._parser.parse(model.SerializeToString()):
             return network, []
         found = [parser_error(self._parser.get_error(i), model) for i in range(self._parser.num_errors)]
-        return network, found or [ParserError("", "", self._said.text("the parser gave no reason"))]
+        return network, found or [ParserError("", "", self._errors.text("the parser gave no reason"))]
 
-    def config(self, workspace_mib: int) -> Any:
+    def config(self, workspace_mib: int, precision: Precision) -> Any:
+        """A builder configuration for that precision.
+
+        From TensorRT 11 on the types in the ONNX file decide, and INT8 and FP16 have no flags. TF32 is on by default
+        from 8.5 to 11; it is turned off for fp32, so that such an engine computes in full single precision.
+        """
         config = self.builder.create_builder_config()
         config.set_memory_pool_limit(self.trt.MemoryPoolType.WORKSPACE, workspace_mib << 20)
+        for flag in PRECISION_FLAGS[precision]:
+            if self.has_flag(flag):
+                config.set_flag(getattr(self.trt.BuilderFlag, flag))
+        if precision == "fp32":
+            config.clear_flag(self.trt.BuilderFlag.TF32)
         return config
 
     def has_flag(self, name: str) -> bool:
-        """Whether this version is told precisions by flags; from 11 on the ONNX file alone decides."""
+        """Whether this version has that builder flag."""
         return hasattr(self.trt.BuilderFlag, name)
 
-    def allow(self, config: Any, name: str) -> None:
-        """Let kernels use a precision, INT8 or FP16, where the version is told so by a flag."""
-        if self.has_flag(name):
-            config.set_flag(getattr(self.trt.BuilderFlag, name))
-
     def use_dla(self, config: Any, core: int) -> None:
-        """Build for a deep-learning accelerator, and for the GPU what it cannot run.
+        """Build for a DLA core, with the GPU for layers that it cannot run.
 
-        Raises EngineError on a board without that core.
+        Raises EngineError if the board has no such core.
         """
         cores = self.builder.num_DLA_cores
         if core >= cores:
@@ -78,28 +91,28 @@ class Builder:
         config.DLA_core = core
         config.set_flag(self.trt.BuilderFlag.GPU_FALLBACK)
 
-    def profiles(self, network: Any, config: Any, batches: Sequence[int]) -> None:
-        """Give inputs with a free batch axis an optimisation profile for each batch, with kernels chosen for it alone.
+    def add_profiles(self, network: Any, config: Any, batches: Sequence[int]) -> None:
+        """Add an optimisation profile for each batch size, if the network has a dynamic batch axis.
 
-        Raises EngineError where any other axis is free.
+        Raises EngineError if any other axis is dynamic.
         """
-        free = [t for t in map(network.get_input, range(network.num_inputs)) if -1 in tuple(t.shape)]
-        for tensor in free:
+        dynamic = [t for t in map(network.get_input, range(network.num_inputs)) if -1 in tuple(t.shape)]
+        for tensor in dynamic:
             if -1 in tuple(tensor.shape)[1:]:
                 raise EngineError(
-                    f"input {tensor.name} {tuple(tensor.shape)} has a free axis besides the batch",
+                    f"input {tensor.name} {tuple(tensor.shape)} has a dynamic axis besides the batch",
                     hint="export the network with fixed sizes",
                 )
-        for batch in batches if free else ():
+        for batch in batches if dynamic else ():
             profile = self.builder.create_optimization_profile()
-            for tensor in free:
-                # The least, the usual and the greatest are one: such a run can be recorded as a CUDA graph.
+            for tensor in dynamic:
+                # Equal min, opt and max shapes: a run of fixed shape can be captured as a CUDA graph.
                 profile.set_shape(tensor.name, *[(batch, *tuple(tensor.shape)[1:])] * 3)
             config.add_optimization_profile(profile)
 
     def build(self, network: Any, config: Any) -> bytes:
-        """Serialised engine; EngineError with TensorRT's own words where it cannot be built."""
+        """The serialised engine. Raises EngineError with TensorRT's own message if the build fails."""
         engine = self.builder.build_serialized_network(network, config)
         if engine is None:
-            raise EngineError(f"TensorRT cannot build it: {self._said.text('no reason was given')}")
+            raise EngineError(f"TensorRT cannot build it: {self._errors.text('no reason was given')}")
         return bytes(engine)

@@ -1,6 +1,7 @@
-"""A network in half precision, for TensorRT 11 and later: its networks are strongly typed, so the file says it all.
+"""Convert an ONNX network to half precision, for TensorRT 11 and later, whose networks are strongly typed.
 
-Up to TensorRT 10 a flag lets kernels compute in half precision, also those of an INT8 network that are not quantised.
+Up to TensorRT 10 a builder flag lets kernels compute in half precision, including the layers of an INT8 network that
+are not quantised.
 """
 
 from __future__ import annotations
@@ -22,24 +23,24 @@ from calibrate.quantisation.onnx_graph import (
 from edge.contract.errors import EngineError
 
 LARGEST = 65504.0
-"""Of half precision; weights beyond are clipped."""
+"""Largest half-precision number; weights beyond it are clipped."""
 SMALLEST = 2.0**-14
-"""Of half precision with all its digits; what is less has fewer, and at last none."""
+"""Smallest normal half-precision number; below it precision is lost."""
 
-HALF_SCALES = 19
-"""The operator set from which on Q/DQ take and give half precision."""
-OTHERWISE = "choose fp16 or fp32"
+HALF_SCALES_OPSET = 19
+"""The first operator set in which Q/DQ nodes take and give half precision."""
+HINT = "choose fp16 or fp32"
 
 
-def in_half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The network with float weights and activations in half precision; its inputs and outputs keep their types.
+def to_half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The network with float weights and activations in half precision; inputs and outputs keep their types.
 
-    What is quantised stays so, with scales in half precision. Raises EngineError where an activation's scale would
-    become 0, or where the network cannot be brought to operator set 19.
+    Quantised tensors stay quantised, with scales in half precision. Raises EngineError if an activation's scale would
+    become 0, or if the network cannot be converted to operator set 19.
     """
     result = _with_half_scales(model) if is_quantised(model) else copied(model)
     graph = result.graph
-    # By how much a map is enlarged is no value of the map, and single precision in every operator set.
+    # The scales of a Resize are single precision in every operator set.
     scales = {name for node in graph.node if node.op_type == "Resize" for name in node.input[1:]}
     for initializer in graph.initializer:
         if initializer.data_type == TensorProto.FLOAT and initializer.name not in scales:
@@ -68,7 +69,7 @@ def in_half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
             name = f"{value.name}.float"
             after.append(helper.make_node("Cast", [inner], [value.name], name=name, to=TensorProto.FLOAT))
     set_nodes(result, [*before, *graph.node, *after])
-    # The shapes that are noted between layers name single precision.
+    # The value infos of intermediate tensors state single precision.
     del graph.value_info[:]
     return result
 
@@ -79,31 +80,31 @@ def _half(array: Array) -> Array:
 
 
 def _with_half_scales(model: onnx.ModelProto) -> onnx.ModelProto:
-    model = _with_larger_steps(model)
+    model = _requantised_with_larger_scales(model)
     scales = {n.input[1] for n in model.graph.node if n.op_type == "QuantizeLinear"}
     for initializer in model.graph.initializer:
         if initializer.name in scales and (numpy_helper.to_array(initializer).astype(np.float16) == 0).any():
-            raise EngineError(f"the scale {initializer.name} is too small for half precision", hint=OTHERWISE)
-    return at_least_opset(model, HALF_SCALES, OTHERWISE)
+            raise EngineError(f"the scale {initializer.name} is too small for half precision", hint=HINT)
+    return at_least_opset(model, HALF_SCALES_OPSET, HINT)
 
 
-def _with_larger_steps(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Weights whose scale is too small for half precision, in whole steps of the next larger that it holds.
+def _requantised_with_larger_scales(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Requantise weights whose scale is too small for half precision with the next larger scale that it can hold.
 
-    A channel of next to no weights has such a scale, and TensorRT refuses one that has become 0.
+    A channel of nearly zero weights has such a scale, and TensorRT refuses a scale that has become 0.
     """
     result = copied(model)
-    graph, stated = Graph(result), Graph(model).constants
+    graph, constants = Graph(result), Graph(model).constants
     for node in graph.nodes("DequantizeLinear"):
-        if node.input[0] not in stated or not (stated[node.input[1]] < SMALLEST).any():
+        if node.input[0] not in constants or not (constants[node.input[1]] < SMALLEST).any():
             continue
-        weight, scale = stated[node.input[0]], stated[node.input[1]].astype(np.float64)
+        weight, scale = constants[node.input[0]], constants[node.input[1]].astype(np.float64)
         half = scale.astype(np.float16)
         larger = np.where(half < scale, np.nextafter(half, np.float16(np.inf)), half).astype(np.float64)
-        held = np.where(scale < SMALLEST, larger, scale)
+        new_scale = np.where(scale < SMALLEST, larger, scale)
         along = [1] * weight.ndim
         if scale.ndim:
             along[attributes(node).get("axis", 1)] = -1
-        graph.set_constant(node.input[0], np.round(weight * (scale / held).reshape(along)))
-        graph.set_constant(node.input[1], held)
+        graph.set_constant(node.input[0], np.round(weight * (scale / new_scale).reshape(along)))
+        graph.set_constant(node.input[1], new_scale)
     return result

@@ -1,7 +1,7 @@
-"""What TensorRT's parser has against a network, in words that say what to change.
+"""Turn the errors of TensorRT's parser into messages that say what to change.
 
-The parser reports the condition that did not hold as it stands in its own source, sometimes with a text behind it and
-sometimes not: of an operator that it lacks all it says is "false".
+The parser reports the failed condition as it stands in its C++ source, sometimes followed by a text. For an unsupported
+operator it reports only "false".
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typing import Any
 import onnx
 
 _TEXT = re.compile(r'&&\s*((?:"[^"]*"\s*)+)$')
-"""Behind a condition: && "text", or several texts that the compiler joins."""
+"""The text after a condition: && "text", or several adjacent string literals."""
 _ASSERTION = re.compile(r"Assertion failed: ")
-_BEHIND_ASSERTION = re.compile(r".*?\S: (?=\S)", re.DOTALL)
-_WITHOUT_DRIVER = re.compile(r"^\[checkMacros.*$", re.MULTILINE)
-"""What a machine without a GPU adds to any other cause."""
+_CONDITION = re.compile(r".*?\S: (?=\S)", re.DOTALL)
+_DRIVER_NOISE = re.compile(r"^\[checkMacros.*$", re.MULTILINE)
+"""A line that is added to every error on a machine without a GPU."""
 
 
 @dataclass(frozen=True)
 class ParserError:
-    """Why TensorRT refuses a network. node and operator are empty where it does not say."""
+    """Why TensorRT refuses a network. node and operator are empty if unknown."""
 
     node: str
     operator: str
@@ -34,24 +34,24 @@ class ParserError:
 
 
 def parser_error(error: Any, model: onnx.ModelProto) -> ParserError:
-    """error: TensorRT's ``IParserError``. model: what was parsed."""
-    # Names came with TensorRT 10, and not every node has one; the node's place in the file is always told.
-    place = error.node()
-    node = model.graph.node[place] if 0 <= place < len(model.graph.node) else onnx.NodeProto()
+    """error: TensorRT's ``IParserError``. model: the model that was parsed."""
+    # Node names came with TensorRT 10, and not every node has one; every version reports the node's index.
+    index = error.node()
+    node = model.graph.node[index] if 0 <= index < len(model.graph.node) else onnx.NodeProto()
     name = error.node_name() if hasattr(error, "node_name") else ""
     operator = (error.node_operator() if hasattr(error, "node_operator") else "") or node.op_type
-    unnamed = f"node {place}" if place >= 0 else ""
+    unnamed = f"node {index}" if index >= 0 else ""
     return ParserError(name or node.name or unnamed, operator, reason(error.desc(), operator))
 
 
-def reason(said: str, operator: str) -> str:
-    """The parser's words without its source code, or what it means that it has none."""
-    words = _WITHOUT_DRIVER.sub("", said).strip()
+def reason(description: str, operator: str) -> str:
+    """The parser's description without C++ source; a message of our own if nothing else is left."""
+    words = _DRIVER_NOISE.sub("", description).strip()
     if text := _TEXT.search(words):
         return "".join(re.findall(r'"([^"]*)"', text[1]))
     if asserted := _ASSERTION.match(words):
         words = words[asserted.end() :]
-        if condition := _BEHIND_ASSERTION.match(words):
+        if condition := _CONDITION.match(words):
             return words[condition.end() :].strip()
     if words in ("", "false"):
         return f"this TensorRT has no operator {operator or 'of that kind'}, or not with these inputs and attributes"
@@ -59,7 +59,7 @@ def reason(said: str, operator: str) -> str:
 
 
 def next_step(network: Path, environment: str = "") -> str:
-    """For the end of an error line. environment: what stands before the command, where it needs some."""
+    """The hint of an error. environment: variables to put before the command."""
     return (
         f"`{environment}polygraphy inspect capability {network}` lists every node that is refused; export it in opset "
         "17, which TensorRT reads from 8.5 on, with operators that onnx-tensorrt's docs/operators.md lists"

@@ -1,9 +1,9 @@
-"""An INT8 file as TensorRT fuses it: what :mod:`calibrate.quantisation.qdq_placement` adds for ONNX Runtime goes again.
+"""Remove the Q/DQ pairs that :mod:`calibrate.quantisation.qdq_placement` adds and TensorRT cannot fuse.
 
-TensorRT makes one kernel of convolution, addition and ReLU, and quantises what comes out, only where nothing stands
-between them. Of an addition's two inputs the one straight from a convolution has no pair; the other, the residual,
-keeps its pair, so that the kernel reads it in eight bits. One pair serves all who read a tensor, for each further
-QuantizeLinear would be a kernel of its own.
+TensorRT fuses convolution, addition, ReLU and the quantisation of the result into one kernel only if no Q/DQ pair is
+between them. So the input of an addition that comes straight from a convolution has no pair. The other input, the
+residual, keeps its pair, so that the kernel reads it in INT8. All readers of a tensor share one pair, because each
+further QuantizeLinear would be a kernel of its own.
 
 Source: "Q/DQ Layer-Placement Recommendations" in the TensorRT documentation.
 """
@@ -17,12 +17,12 @@ from calibrate.quantisation.qdq_placement import Pair, only_into_relu, pairs_aft
 
 
 def fusible(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Without the pairs that keep TensorRT from fusing. The function is the same but for fewer roundings."""
+    """The model without the pairs that prevent fusion. Its outputs differ only by fewer roundings."""
     return remove_pairs(shared(model), lambda graph, pair: only_into_relu(graph, pair) or _main_branch(graph, pair))
 
 
 def shared(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Equal QuantizeLinear and DequantizeLinear nodes become one."""
+    """The model with equal QuantizeLinear and DequantizeLinear nodes merged."""
     result = copied(model)
     outputs = {o.name for o in result.graph.output}
     first: dict[tuple[str, ...], str] = {}
@@ -46,7 +46,7 @@ def _main_branch(graph: Graph, pair: Pair) -> bool:
     takers = graph.consumers[pair.output]
     if [t.op_type for t in takers] != ["Add"] or graph.producer[pair.input].op_type == "Add":
         return False
-    # Where both come from convolutions, the first is taken for the main branch.
+    # If both inputs come from convolutions, the first is treated as the main branch.
     others = [
         p
         for p in pairs_after_sums(graph)

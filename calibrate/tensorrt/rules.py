@@ -1,6 +1,6 @@
-"""What TensorRT refuses in a Q/DQ network, found without TensorRT and named node by node.
+"""Find, without TensorRT, the nodes of a Q/DQ network that TensorRT refuses.
 
-Each rule is a failure that users met: int32 biases behind DequantizeLinear and zero points other than 0
+Each rule is a failure that users reported: int32 biases behind DequantizeLinear and zero points other than 0
 (onnx-tensorrt #850, TensorRT #2774), and operator sets newer than the board's parser (TensorRT #4494).
 """
 
@@ -15,38 +15,38 @@ NEWEST_OPSET_OF_8_5 = 17
 
 
 def violations(model: onnx.ModelProto) -> list[str]:
-    """One line per offence, with the node's name; empty where every TensorRT since 8.5 would take the network."""
+    """One line per violation, with the node's name; empty if every TensorRT from 8.5 on accepts the network."""
     constants = {i.name: numpy_helper.to_array(i) for i in model.graph.initializer}
     found: list[str] = []
     for node in model.graph.node:
         if node.op_type in {"QuantizeLinear", "DequantizeLinear"}:
-            found += [f"{node.name or node.output[0]} ({node.op_type}): {why}" for why in _offences(node, constants)]
+            found += [f"{node.name or node.output[0]} ({node.op_type}): {why}" for why in _problems(node, constants)]
     return found + _half_quantised(model)
 
 
 def notes(model: onnx.ModelProto) -> list[str]:
-    """What only some TensorRT versions refuse."""
+    """What only some TensorRT versions refuse, one line each."""
     opset = max((o.version for o in model.opset_import if o.domain in {"", "ai.onnx"}), default=0)
     if opset <= NEWEST_OPSET_OF_8_5:
         return []
     return [f"operator set {opset} is newer than {NEWEST_OPSET_OF_8_5}, the newest that TensorRT 8.5 (JetPack 5) reads"]
 
 
-def _offences(node: onnx.NodeProto, constants: dict[str, NDArray[np.generic]]) -> list[str]:
+def _problems(node: onnx.NodeProto, constants: dict[str, NDArray[np.generic]]) -> list[str]:
     found = []
     value = constants.get(node.input[0])
     if node.op_type == "DequantizeLinear" and value is not None and value.dtype == np.int32:
         found.append("an int32 bias must stay floating point")
     scale = constants.get(node.input[1])
     if scale is None:
-        found.append("its scale is no constant")
+        found.append("its scale is not constant")
     elif not (np.asarray(scale, np.float64) > 0).all():
         found.append("its scale is not positive")
     zero_point = constants.get(node.input[2]) if len(node.input) > 2 else None
     if zero_point is None:
-        # ONNX reads a missing zero point of QuantizeLinear as uint8.
+        # In ONNX a QuantizeLinear without a zero point is uint8.
         if node.op_type == "QuantizeLinear":
-            found.append("it has no constant zero point, which stands for uint8")
+            found.append("it has no constant zero point, which means uint8")
     elif zero_point.dtype not in (np.int8, np.int32):
         found.append(f"its type is {zero_point.dtype}, not int8")
     elif (zero_point != 0).any():
@@ -55,7 +55,7 @@ def _offences(node: onnx.NodeProto, constants: dict[str, NDArray[np.generic]]) -
 
 
 def _half_quantised(model: onnx.ModelProto) -> list[str]:
-    """Weights in eight bits under an activation that is not; a float layer behind eight bits is no fault."""
+    """Layers with quantised weights but a float activation; a float layer behind an INT8 one is allowed."""
     dequantised = {n.output[0] for n in model.graph.node if n.op_type == "DequantizeLinear"}
     return [
         f"{n.name or n.output[0]} ({n.op_type}): its weight is quantised, its activation is not"

@@ -1,9 +1,9 @@
-"""CUDA graphs: the kernels of one run, recorded once and launched as one.
+"""CUDA graphs: capture the kernels of one run once, and launch them as one.
 
-A small network is some tens of kernels of a few microseconds each, and launching them one by one costs the processor
-more than running them costs the GPU. No released pycuda (up to 2026.1) knows graphs, so the eight calls that are
-needed go to the driver's own library, ``libcuda.so.1``. All are there from CUDA 11.4, JetPack 5, on. Nothing else in
-the project passes pycuda by.
+A small network is some tens of kernels of a few microseconds each; launching them one by one costs the CPU more than
+running them costs the GPU. No released pycuda (up to 2026.1) supports graphs, so the eight functions needed are called
+in the driver's own library, ``libcuda.so.1``. All of them exist from CUDA 11.4 (JetPack 5) on. Everything else in the
+project uses pycuda.
 
 Source: "Graph Management" and "Stream Management" in the CUDA Driver API.
 """
@@ -17,10 +17,10 @@ from typing import Any
 from edge.contract.errors import EngineError
 
 _THREAD_LOCAL = 1
-"""CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: what other threads, other stages, do meanwhile does not break the recording."""
+"""CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: calls that other threads (stages) make meanwhile do not break the capture."""
 
 _HANDLE, _OUT = ctypes.c_void_p, ctypes.POINTER(ctypes.c_void_p)
-_CALLS: dict[str, tuple[Any, ...]] = {
+_FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "cuStreamBeginCapture_v2": (_HANDLE, ctypes.c_int),
     "cuStreamEndCapture": (_HANDLE, _OUT),
     "cuGraphInstantiateWithFlags": (_OUT, _HANDLE, ctypes.c_ulonglong),
@@ -33,11 +33,11 @@ _CALLS: dict[str, tuple[Any, ...]] = {
 
 
 def driver_library(name: str = "libcuda.so.1") -> Any:
-    """The driver's library with the types of the calls. EngineError where it, or one of them, is missing."""
+    """The driver's library with typed functions. Raises EngineError if it, or one of them, is missing."""
     try:
         library = ctypes.CDLL(name)
-        for call, arguments in _CALLS.items():
-            function = getattr(library, call)
+        for function_name, arguments in _FUNCTIONS.items():
+            function = getattr(library, function_name)
             function.argtypes, function.restype = arguments, ctypes.c_int
     except (OSError, AttributeError) as error:
         raise EngineError(f"this driver has no CUDA graphs: {error}") from error
@@ -45,10 +45,10 @@ def driver_library(name: str = "libcuda.so.1") -> Any:
 
 
 class CudaGraph:
-    """What ``enqueue`` puts on ``stream``, recorded. The memory and the context it works on must outlive it.
+    """A captured graph of what ``enqueue`` puts on ``stream``. The memory and context that it uses must outlive it.
 
-    library: see :func:`driver_library`. stream: a CUstream, not the default one, on which nothing is under way.
-    Raises EngineError where the work cannot be recorded; then the stream is as before, and nothing has run.
+    library: see :func:`driver_library`. stream: a CUstream that is idle and is not the default stream.
+    Raises EngineError if the work cannot be captured; then nothing has run, and the stream is as before.
     """
 
     def __init__(self, library: Any, stream: int, enqueue: Callable[[], None]) -> None:
@@ -58,7 +58,7 @@ class CudaGraph:
         try:
             enqueue()
         except BaseException:
-            # A recording that has gone wrong must be ended too: until then the stream is of no use.
+            # An invalidated capture must be ended too: until then the stream cannot be used.
             library.cuStreamEndCapture(stream, ctypes.byref(graph))
             if graph.value:
                 library.cuGraphDestroy(graph)
@@ -69,18 +69,18 @@ class CudaGraph:
         finally:
             library.cuGraphDestroy(graph)
         try:
-            # What the first launch would take, memory included, is taken now.
+            # Allocates now what the first launch would allocate.
             self._call("cuGraphUpload", self._exec, stream)
         except EngineError:
             self.close()
             raise
 
     def launch(self) -> None:
-        """Enqueue all of it on the stream. Raises EngineError where the driver refuses."""
+        """Enqueue the whole graph on the stream. Raises EngineError if the driver refuses."""
         self._call("cuGraphLaunch", self._exec, self._stream)
 
     def close(self) -> None:
-        """Give back what the driver keeps of it; nothing of it may be under way."""
+        """Destroy the graph; it must not be running."""
         self._library.cuGraphExecDestroy(self._exec)
 
     def _call(self, name: str, *arguments: Any) -> None:

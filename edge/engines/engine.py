@@ -1,7 +1,9 @@
-"""One boundary for every inference runtime: named arrays in, named arrays out."""
+"""The interface of every inference runtime: named arrays in, named arrays out."""
 
 from __future__ import annotations
 
+import errno
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,9 +20,9 @@ Arrays = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """A tensor a network takes or gives. ``shape`` holds None for an axis of any length.
+    """An input or output of a network. ``shape`` holds None for a dynamic axis.
 
-    max_batch: the most of a batch axis of any length in one run, None where there is no limit.
+    max_batch: largest size of a dynamic batch axis in one run, None if there is no limit.
     """
 
     name: str
@@ -30,13 +32,13 @@ class TensorSpec:
 
 
 class Engine(Protocol):
-    """A network ready to run.
+    """A network that is ready to run.
 
-    describe: one phrase with runtime, version, precision and threads, for every table of figures.
-    run: takes every input by name, returns every output; raises EngineError for a missing or
-        unknown name, a wrong shape or dtype. Not safe to call from two threads at once.
-    device_s: seconds that the network took in the last run by the GPU's own clock (CUDA events), without
-        copies and without the host; None before the first run, and where the runtime has no such clock.
+    describe: one phrase with runtime, version, precision and threads, for reports.
+    run: takes every input by name, returns every output. Raises EngineError for a missing or unknown name, a wrong
+        shape or dtype. Not thread-safe.
+    device_s: seconds that the last run took on the GPU by its own clock (CUDA events), without copies and host time;
+        None before the first run, and if the runtime has no such clock.
     """
 
     inputs: tuple[TensorSpec, ...]
@@ -54,14 +56,16 @@ class Engine(Protocol):
 
 @runtime_checkable
 class Bindable(Protocol):
-    """An engine that can be bound to arrays, so that a run costs no more than the network: nothing is looked up,
-    checked or allocated in it. What ``bind`` is given must fit the engine's tensors and be contiguous."""
+    """An engine whose inputs and outputs can be bound to arrays, so that a run needs no lookup, check or allocation.
+
+    The arrays must fit the engine's tensors and be contiguous.
+    """
 
     def bind(self, inputs: Arrays, outputs: Arrays) -> Callable[[], None]: ...
 
 
 def bind(engine: Engine, inputs: Arrays, outputs: Arrays) -> Callable[[], None]:
-    """A run that reads the arrays ``inputs`` and writes into the arrays ``outputs``, as often as it is called.
+    """A function that runs the engine: it reads the arrays ``inputs`` and writes into the arrays ``outputs``.
 
     No array may be both. Raises EngineError for arrays that do not fit.
     """
@@ -71,15 +75,15 @@ def bind(engine: Engine, inputs: Arrays, outputs: Arrays) -> Callable[[], None]:
         return engine.bind(inputs, outputs)
 
     def run() -> None:
-        given = engine.run(inputs)
+        results = engine.run(inputs)
         for name, array in outputs.items():
-            np.copyto(array, given[name])
+            np.copyto(array, results[name])
 
     return run
 
 
 class TimedEngine:
-    """An engine that adds up the seconds spent inside it, so that the loop can tell its own time apart."""
+    """An engine that sums up the seconds spent in its runs, copies included, as ``busy_s``."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -95,7 +99,7 @@ class TimedEngine:
         return self.engine.describe()
 
     def bind(self, inputs: Arrays, outputs: Arrays) -> Callable[[], None]:
-        """See :class:`Bindable`; to bring arrays in and out is inside, as in ``run``."""
+        """See :class:`Bindable`."""
         run_bound = bind(self.engine, inputs, outputs)
 
         def run() -> None:
@@ -115,18 +119,30 @@ class TimedEngine:
         self.engine.close()
 
 
-def on_cpu(runtime: str, path: Path, threads: int) -> str:
-    """Describes an engine on the CPU. runtime: its name and version. threads: 0 is as many as there are cores."""
+def describe_cpu_engine(runtime: str, path: Path, threads: int) -> str:
+    """runtime: name and version. threads: 0 for one per core."""
     return f"{runtime}, CPU, {file_precision(path)}, {threads or 'all'} thread{'' if threads == 1 else 's'}"
 
 
 def file_precision(path: Path) -> str:
-    """Precision of a network file by its name."""
+    """The precision that a network file's name states."""
     return "INT8" if "int8" in path.name else "FP32"
 
 
+def refused_threads(error: Exception, runtime: str, path: Path) -> EngineError | None:
+    """The error to raise if a runtime failed because the system refused a new thread, else None."""
+    # ONNX Runtime and OpenVINO raise their own classes; the text of pthread_create's EAGAIN is all they have in common.
+    if os.strerror(errno.EAGAIN) not in str(error) and "pthread_create failed" not in str(error):
+        return None
+    return EngineError(
+        f"the system gives {runtime} no threads",
+        where=path,
+        hint="allow more: ulimit -u, or a container's --pids-limit; or give a smaller number of threads",
+    )
+
+
 def check_inputs(specs: tuple[TensorSpec, ...], given: Arrays, where: str) -> None:
-    """EngineError unless ``given`` has exactly the named inputs with fitting shapes and dtypes."""
+    """Raise EngineError unless ``given`` has exactly the named inputs with matching shapes and dtypes."""
     if {s.name for s in specs} != set(given):
         raise EngineError(
             f"inputs are {', '.join(s.name for s in specs)}, but {', '.join(given) or 'none'} were given", where=where

@@ -1,6 +1,6 @@
-"""What an engine was built from and for: the ``.engine.json`` beside every ``.engine``.
+"""The ``.engine.json`` beside every ``.engine``: what the engine was built from and for.
 
-TensorRT engines hold for one TensorRT version and one kind of GPU, and nothing in their name says which.
+A TensorRT engine runs only with the TensorRT version and the GPU model that built it, and its name tells neither.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from edge.contract.reading import read_json
 
 @dataclass(frozen=True)
 class EngineManifest:
-    """One engine's origin.
+    """What an engine was built from and for.
 
-    onnx: the ONNX file it was built from, as seen from the engine's folder; see :func:`seen_from`.
-    precision: what the kernels may use, for instance "INT8+FP16".
-    options: the builder's options by the names of their flags, to build it again in the same way.
+    onnx: path of its ONNX file, relative to the engine's folder; see :func:`relative_source`.
+    precision: precisions that kernels may use, for instance "INT8+FP16".
+    options: the build options by the names of their flags, to repeat the build.
     """
 
     tensorrt: str
@@ -42,10 +42,9 @@ def manifest_path(engine: Path) -> Path:
     return engine.with_name(engine.name + ".json")
 
 
-def seen_from(folder: Path, source: Path) -> str:
-    """The name of a file in that folder, the way to it from there where it is elsewhere."""
-    here, there = folder.resolve(), source.parent.resolve()
-    return source.name if here == there else os.path.relpath(there / source.name, here)
+def relative_source(folder: Path, source: Path) -> str:
+    """The path of ``source`` relative to ``folder``. Links to folders are resolved, a link to the file is not."""
+    return os.path.relpath(source.parent.resolve() / source.name, folder.resolve())
 
 
 def write_engine_manifest(engine: Path, manifest: EngineManifest) -> None:
@@ -54,11 +53,11 @@ def write_engine_manifest(engine: Path, manifest: EngineManifest) -> None:
 
 
 def read_engine_manifest(engine: Path, *, tensorrt: str, gpu: str, compute_capability: str) -> EngineManifest:
-    """The manifest of an engine that may be loaded here.
+    """The manifest of an engine, after checking that the engine may be loaded on this machine.
 
-    Raises EngineError, with the command that builds the engine again, where the manifest is absent or
-    damaged, where TensorRT or GPU are others, where the engine's bytes are others, or where the ONNX
-    file has changed since. One that is not there any more, as on a board that was given the engine alone, is no fault.
+    Raises EngineError, with the command that rebuilds the engine, if the manifest is missing or damaged, TensorRT or
+    the GPU differ, the engine's checksum differs, or the ONNX file has changed since. A missing ONNX file is allowed: a
+    board may have received only the engine.
     """
     path = manifest_path(engine)
     if not path.exists():
@@ -66,15 +65,15 @@ def read_engine_manifest(engine: Path, *, tensorrt: str, gpu: str, compute_capab
     try:
         manifest = EngineManifest(**read_json(path, EngineError, ""))
         if not all(isinstance(getattr(manifest, f.name), str) for f in fields(manifest) if f.name != "options"):
-            raise TypeError("its values are texts")
+            raise TypeError("values must be strings")
         if not (isinstance(manifest.options, dict) and Path(manifest.onnx).name and "\0" not in manifest.onnx):
-            raise TypeError("options have names, and so has the network")
+            raise TypeError("options must be a mapping, and onnx a file name")
         if not isinstance(manifest.options.get("dla_core"), int | None):
-            raise TypeError("a DLA core is a number")
+            raise TypeError("dla_core must be a number")
     except (EngineError, TypeError, ValueError) as error:
         raise _refused(engine, f"{path.name} cannot be read as its manifest") from error
-    here = {"tensorrt": tensorrt, "gpu": gpu, "compute_capability": compute_capability}
-    for key, have in here.items():
+    machine = {"tensorrt": tensorrt, "gpu": gpu, "compute_capability": compute_capability}
+    for key, have in machine.items():
         if (want := getattr(manifest, key)) != have:
             raise _refused(engine, f"built for {key.replace('_', ' ')} {want}, this machine has {have}", manifest)
     if sha256_of(engine) != manifest.engine_sha256:
@@ -92,7 +91,7 @@ def _source(engine: Path, manifest: EngineManifest) -> Path:
 
 def _refused(engine: Path, what: str, manifest: EngineManifest | None = None) -> EngineError:
     source = engine.with_suffix(".onnx") if manifest is None else _source(engine, manifest)
-    given = {} if manifest is None else manifest.options
-    flags = "".join(f" --{name} {value}" for name, value in given.items() if value is not None)
+    options = {} if manifest is None else manifest.options
+    flags = "".join(f" --{name} {value}" for name, value in options.items() if value is not None)
     command = f"python -m calibrate engine --onnx {quote(str(source))} --out {quote(str(engine))}{flags}"
     return EngineError(what, where=engine, hint=f"build it again: {command}")

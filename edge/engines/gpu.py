@@ -1,4 +1,4 @@
-"""The GPU as pycuda shows it: its identity, its context, its streams and events."""
+"""The GPU through pycuda: identity, context, streams and events."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import Any
 from edge.contract.errors import EngineError, MissingDependency
 
 _NON_BLOCKING = 1
-"""CU_STREAM_NON_BLOCKING: does not wait for the default stream, on which nothing here runs and nothing is recorded."""
+"""CU_STREAM_NON_BLOCKING: does not synchronise with the default stream, which cannot be captured."""
 
-_retaining = threading.Lock()
+_context_lock = threading.Lock()
 
 
 class Gpu:
     """The first CUDA device.
 
     driver: the module ``pycuda.driver``. name: for instance "Orin"; compute_capability: "8.7".
-    integrated: it shares the processor's memory, as on every Jetson.
+    integrated: whether it shares the processor's memory, as on every Jetson.
     Raises MissingDependency without pycuda, EngineError without a driver or a GPU.
     """
 
@@ -29,11 +29,11 @@ class Gpu:
         try:
             import pycuda.driver as driver
         except ImportError as error:
-            # pycuda is there, but the driver's library is not: another cause, another remedy.
+            # pycuda is installed, but the driver's library is missing.
             if "libcuda" in str(error):
                 raise EngineError("no NVIDIA driver on this machine", hint=_NO_DRIVER) from error
             if not isinstance(error, ModuleNotFoundError):
-                # Built for another driver or CUDA: the next line would tell the user to install what is there.
+                # Installed, but built for another driver or CUDA.
                 raise EngineError(f"pycuda does not load: {error}", hint=_BUILD_AGAIN) from error
             raise MissingDependency("pycuda", needed_for="running a TensorRT engine", install="see docker/") from error
         self.driver: Any = driver
@@ -43,16 +43,16 @@ class Gpu:
             self.name: str = device.name()
             self.compute_capability = ".".join(str(n) for n in device.compute_capability())
             self.integrated = bool(device.get_attribute(driver.device_attribute.INTEGRATED))
-            with _retaining:
+            with _context_lock:
                 self._context = _primary_context(driver)
         except driver.Error as error:
             raise EngineError(f"no usable NVIDIA GPU: {error}", hint=_NO_DRIVER) from error
 
     @contextmanager
     def current(self) -> Iterator[None]:
-        """Within, this thread talks to the GPU; engines may be opened and run on different threads.
+        """Make the context current on this thread; engines may be opened and run on different threads.
 
-        Raises EngineError for what the driver raises within: memory that is out, a kernel that failed.
+        Turns the driver's errors inside the block, such as out of memory or a failed kernel, into EngineError.
         """
         try:
             self._context.push()
@@ -64,20 +64,20 @@ class Gpu:
             raise EngineError(f"the GPU refuses: {error}", where=self.name) from error
 
     def stream(self) -> Any:
-        """A queue of work of its own: what is on it waits for nothing that others do."""
+        """A new non-blocking stream."""
         return self.driver.Stream(flags=_NON_BLOCKING)
 
     def event(self) -> Any:
-        """A moment on a stream, with its time. Who waits for it sleeps, and leaves the core to other stages."""
+        """A new event with timing. Waiting for it blocks instead of spinning, which leaves the core to other stages."""
         return self.driver.Event(self.driver.event_flags.BLOCKING_SYNC)
 
 
 @cache
 def _primary_context(driver: Any) -> Any:
-    """The first device's primary context, which TensorRT itself uses: for every engine the one object.
+    """The first device's primary context, which TensorRT uses too; all engines share this one object.
 
-    Retained once for the process, because pycuda releases nothing for a thread that did not retain it, and destroys
-    streams and events on another thread only where the very object they were made in is current.
+    It is retained once per process: pycuda does not release a context for a thread that did not retain it, and on
+    another thread it destroys streams and events only if the context object that they were made in is current.
     """
     context = driver.Device(0).retain_primary_context()
     atexit.register(context.detach)

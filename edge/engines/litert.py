@@ -1,4 +1,4 @@
-"""LiteRT (once TensorFlow Lite) as engine, for the .tflite networks on the CPU."""
+"""LiteRT (formerly TensorFlow Lite) as an engine for .tflite networks on the CPU."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.contract.errors import EngineError, MissingDependency
-from edge.engines.engine import Arrays, TensorSpec, check_inputs, on_cpu
+from edge.engines.engine import Arrays, TensorSpec, check_inputs, describe_cpu_engine
 from edge.stderr import suppress_stderr
 
 
 class LiteRtEngine:
     """A .tflite file on the CPU. See :class:`edge.engines.engine.Engine`.
 
-    rewrite: gives the bytes to run in the file's place; the file itself is read first, and damage is found.
+    rewrite: returns the bytes to run instead of the file's; the file is loaded first, which detects damage.
     """
 
     device_s: float | None = None
@@ -53,7 +53,7 @@ class LiteRtEngine:
         self.outputs = tuple(_spec(tensor) for tensor in outputs)
 
     def describe(self) -> str:
-        return on_cpu(f"LiteRT {self._version}", self._path, self._threads)
+        return describe_cpu_engine(f"LiteRT {self._version}", self._path, self._threads)
 
     def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         check_inputs(self.inputs, inputs, str(self._path))
@@ -65,21 +65,21 @@ class LiteRtEngine:
     def bind(self, inputs: Arrays, outputs: Arrays) -> Callable[[], None]:
         """See :func:`edge.engines.engine.bind`, which checks the arrays."""
         interpreter = self._interpreter
-        given = [(self._index[name], array) for name, array in inputs.items()]
-        # Functions that look into LiteRT's own memory; get_tensor copies it to fresh memory, page fault by page fault.
-        found = [(interpreter.tensor(self._index[name]), array) for name, array in outputs.items()]
+        sources = [(self._index[name], array) for name, array in inputs.items()]
+        # interpreter.tensor() gives views of LiteRT's memory; get_tensor would allocate a copy in every run.
+        results = [(interpreter.tensor(self._index[name]), array) for name, array in outputs.items()]
 
         def run() -> None:
-            for index, array in given:
+            for index, array in sources:
                 interpreter.set_tensor(index, array)
             interpreter.invoke()
-            for tensor, array in found:
+            for tensor, array in results:
                 np.copyto(array, tensor())
 
         return run
 
     def close(self) -> None:
-        """Nothing to give back: the interpreter goes with the object."""
+        """Does nothing: the interpreter is freed with this object."""
 
 
 def _spec(tensor: dict[str, Any]) -> TensorSpec:

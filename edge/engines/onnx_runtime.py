@@ -1,4 +1,4 @@
-"""ONNX Runtime as engine: the laptop's runtime, and the reference every other one is held against."""
+"""ONNX Runtime as an engine: the laptop's runtime, and the reference for all others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.contract.errors import EngineError, MissingDependency
-from edge.engines.engine import Arrays, TensorSpec, check_inputs, file_precision, on_cpu
+from edge.engines.engine import Arrays, TensorSpec, check_inputs, describe_cpu_engine, file_precision, refused_threads
 
 _DTYPES = {
     "tensor(float)": np.float32,
@@ -22,17 +22,15 @@ _DTYPES = {
     "tensor(bool)": np.bool_,
 }
 
-# In an INT8 file each reader of a tensor has its own Q/DQ pair, because on x86 ONNX Runtime runs a convolution in
-# eight bits only if the pair before it is read by nobody else. This optimisation would make such pairs one again.
-HARMFUL = ["CommonSubexpressionElimination"]
+# In an INT8 file each reader of a tensor has its own Q/DQ pair, because on x86 ONNX Runtime runs a convolution in INT8
+# only if no other node reads the pair before it. This optimisation would merge the pairs.
+DISABLED_OPTIMIZERS = ["CommonSubexpressionElimination"]
 
 CUDA = "CUDAExecutionProvider"
 CUDA_OPTIONS = {"arena_extend_strategy": "kSameAsRequested"}
-"""GPU memory grows by what is needed, not to the next power of two: several processes may share one GPU."""
+"""Grow GPU memory by what is needed, not to the next power of two: several processes may share one GPU."""
 
 _INSTALL_CUDA = "install onnxruntime-gpu instead of onnxruntime, and the CUDA and cuDNN it needs; or use engine auto"
-_NO_THREAD = "pthread_create failed"
-_MORE_THREADS = "allow more: ulimit -u, or a container's --pids-limit; or give a smaller number of threads"
 
 
 class OnnxRuntimeEngine:
@@ -52,8 +50,8 @@ class OnnxRuntimeEngine:
         try:
             self._session = _session(str(path), threads, cuda)
         except Exception as error:  # ONNX Runtime raises a different class for each way a file can be bad
-            if _NO_THREAD in str(error):
-                raise EngineError("the system gives ONNX Runtime no threads", where=path, hint=_MORE_THREADS) from error
+            if no_threads := refused_threads(error, "ONNX Runtime", path):
+                raise no_threads from error
             raise EngineError(
                 f"ONNX Runtime cannot load it: {error}",
                 where=path,
@@ -70,7 +68,7 @@ class OnnxRuntimeEngine:
         runtime = f"ONNX Runtime {self._version}"
         if self._cuda:
             return f"{runtime}, CUDA, {file_precision(self._path)}"
-        return on_cpu(runtime, self._path, self._threads)
+        return describe_cpu_engine(runtime, self._path, self._threads)
 
     def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         check_inputs(self.inputs, inputs, str(self._path))
@@ -84,7 +82,7 @@ class OnnxRuntimeEngine:
             binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
         for name, array in outputs.items():
             binding.bind_output(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
-        # ONNX Runtime was told where the arrays lie and keeps none of them.
+        # The binding holds bare addresses, so the closure must keep the arrays alive.
         kept = (dict(inputs), dict(outputs))
 
         def run() -> None:
@@ -94,11 +92,11 @@ class OnnxRuntimeEngine:
         return run
 
     def close(self) -> None:
-        """Nothing to give back: the session goes with the object."""
+        """Does nothing: the session is freed with this object."""
 
 
 def cpu_session(network: str | bytes, threads: int = 0) -> Any:
-    """ONNX Runtime's session of a file, by its path, or of a model's bytes. threads: 0 for all cores."""
+    """A session on the CPU. network: a path, or a model's bytes. threads: 0 for one per core."""
     return _session(network, threads, cuda=False)
 
 
@@ -110,13 +108,13 @@ def _session(network: str | bytes, threads: int, cuda: bool) -> Any:
     options.log_severity_level = 3
     providers: list[Any] = [(CUDA, CUDA_OPTIONS)] if cuda else []
     providers.append("CPUExecutionProvider")
-    return ort.InferenceSession(network, options, providers=providers, disabled_optimizers=HARMFUL)
+    return ort.InferenceSession(network, options, providers=providers, disabled_optimizers=DISABLED_OPTIMIZERS)
 
 
 def _spec(value: Any, path: Path) -> TensorSpec:
     if value.type not in _DTYPES:
         raise EngineError(
-            f"{value.name} is {value.type}, which is not served", where=path, hint="export it with float32"
+            f"{value.name} is {value.type}, which is not supported", where=path, hint="export it with float32"
         )
     shape = tuple(d if isinstance(d, int) else None for d in value.shape)
     return TensorSpec(value.name, shape, np.dtype(_DTYPES[value.type]))

@@ -1,4 +1,4 @@
-"""The stack that a thread's signals are handled on, kept from libraries that put their own in its place."""
+"""Protect a thread's alternate signal stack from libraries that replace it."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from contextlib import contextmanager
 
 
 class _SignalStack(ctypes.Structure):
-    """``stack_t`` of signal.h, as Linux has it."""
+    """``stack_t`` of Linux's signal.h."""
 
     _fields_ = (("pointer", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
 
 
 @contextmanager
-def signal_stack_kept() -> Iterator[None]:
-    """Whatever the block does, the thread has the signal stack afterwards that it had before.
+def preserve_signal_stack() -> Iterator[None]:
+    """Restore the thread's alternate signal stack after the block.
 
-    OpenVINO gives the thread that compiles a network a stack of the network's, and with the network puts back the one
-    before it. Of two networks of which the first goes first, that is a stack that is gone: the next Ctrl-C, handled
-    there, would end the process with a segmentation fault.
+    OpenVINO installs a signal stack owned by the network on the thread that compiles it, and restores the previous one
+    when the network is destroyed. If two networks are destroyed in the order of their creation, the stack that is
+    restored no longer exists, and the next Ctrl-C ends in a segmentation fault.
     """
     if sys.platform != "linux":
         yield

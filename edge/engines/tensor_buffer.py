@@ -1,4 +1,4 @@
-"""The memory of one tensor of an engine, taken once: page-locked on the host, and where the GPU reads it."""
+"""The memory of one tensor of an engine, allocated once: page-locked on the host, and on the GPU."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from edge.engines.gpu import Gpu
 
 
 class TensorBuffer:
-    """As much memory as the tensor's largest shape needs, zero at first.
+    """Memory for the tensor's largest shape, initially zero. Its methods need a current context.
 
-    host: (size,) page-locked, so that copies are asynchronous. address: where the GPU finds the same values.
-    mapped: the GPU reads and writes ``host`` itself, without copies. Meant for GPUs that share the processor's memory;
-    on others every access goes over the bus. The calls need a current context.
+    host: (size,) page-locked, so that copies are asynchronous. address: the device address of the same values.
+    mapped: the GPU accesses ``host`` directly, without copies. Meant for GPUs that share the processor's memory; on
+    others every access crosses the bus.
     """
 
     def __init__(self, gpu: Gpu, size: int, dtype: np.dtype[Any], *, mapped: bool) -> None:
         self._driver = gpu.driver
         flags = self._driver.host_alloc_flags.DEVICEMAP if mapped else 0
-        # CUDA gives no memory of size 0.
+        # CUDA does not allocate size 0.
         self.host: NDArray[Any] = self._driver.pagelocked_empty(max(size, 1), dtype, mem_flags=flags)
         self.host.fill(0)
         self._allocation = self.host.base
@@ -29,17 +29,17 @@ class TensorBuffer:
         self.address: int = self._allocation.get_device_pointer() if self._device is None else int(self._device)
 
     def upload(self, count: int, stream: Any) -> None:
-        """Enqueue the first ``count`` values' way to the GPU."""
+        """Enqueue the copy of the first ``count`` values to the GPU."""
         if self._device is not None and count:
             self._driver.memcpy_htod_async(self._device, self.host[:count], stream)
 
     def download(self, count: int, stream: Any) -> None:
-        """Enqueue the first ``count`` values' way back."""
+        """Enqueue the copy of the first ``count`` values to the host."""
         if self._device is not None and count:
             self._driver.memcpy_dtoh_async(self.host[:count], self._device, stream)
 
     def free(self) -> None:
-        """Give both memories back; ``host`` must not be read any more."""
+        """Free both; ``host`` must not be accessed afterwards."""
         if self._device is not None:
             self._device.free()
         self._allocation.free()

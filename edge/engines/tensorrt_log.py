@@ -1,4 +1,4 @@
-"""What TensorRT says while it works, kept so that an error can repeat it."""
+"""Collect the errors that TensorRT logs, so that our error messages can quote them."""
 
 from __future__ import annotations
 
@@ -8,52 +8,51 @@ from functools import cache
 from typing import Any
 from weakref import WeakSet
 
-KEPT = 20
-"""Messages; a device that fails at every frame must not fill its memory with them."""
+MAX_ERRORS = 20
+"""A device that fails at every frame must not fill its memory with messages."""
 
 
-class Complaints:
-    """The last errors that TensorRT logged since this was made, whoever caused them.
+class ErrorLog:
+    """The last errors that TensorRT logged since this was created, whatever caused them.
 
-    logger: what TensorRT is given. TensorRT keeps the first one it gets for the whole process, also when the engine it
-    came with is long closed, and wants no other beside it: so there is one, which is never given back.
+    logger: the ILogger to give TensorRT. TensorRT uses the first logger it gets for the rest of the process, even after
+    its engine is closed, and allows no other beside it. So one logger is shared and never released.
     Source: ILogger in the TensorRT documentation.
     """
 
     def __init__(self, trt: Any) -> None:
-        self._said: deque[str] = deque(maxlen=KEPT)
+        self._errors: deque[str] = deque(maxlen=MAX_ERRORS)
         self.logger = _logger(trt)
-        with _changing:
-            _listening.add(self)
+        with _lock:
+            _logs.add(self)
 
-    def hear(self, message: str) -> None:
-        self._said.append(message)
+    def append(self, message: str) -> None:
+        self._errors.append(message)
 
-    def text(self, without: str) -> str:
-        """All of them, oldest first, or ``without`` where there are none."""
-        return "; ".join(self._said) or without
+    def text(self, default: str) -> str:
+        """All errors, oldest first, or ``default`` if there are none."""
+        return "; ".join(self._errors) or default
 
     def clear(self) -> None:
-        """Forget them."""
-        self._said.clear()
+        self._errors.clear()
 
 
-_listening: WeakSet[Complaints] = WeakSet()
-# TensorRT logs from threads of its own, and also while an engine is given back in the midst of anything.
-_changing = threading.RLock()
+_logs: WeakSet[ErrorLog] = WeakSet()
+# TensorRT logs from its own threads. Reentrant, because it also logs while an engine is garbage-collected.
+_lock = threading.RLock()
 
 
 @cache
 def _logger(trt: Any) -> Any:
-    class Collecting(trt.ILogger):  # type: ignore[misc]
+    class Logger(trt.ILogger):  # type: ignore[misc]
         def __init__(self) -> None:
-            # pybind11 requires the base's own initialiser.
+            # pybind11 requires an explicit call of the base class's initialiser.
             trt.ILogger.__init__(self)
 
         def log(self, severity: Any, message: str) -> None:
             if severity in (trt.ILogger.Severity.ERROR, trt.ILogger.Severity.INTERNAL_ERROR):
-                with _changing:
-                    for complaints in list(_listening):
-                        complaints.hear(message)
+                with _lock:
+                    for log in list(_logs):
+                        log.append(message)
 
-    return Collecting()
+    return Logger()

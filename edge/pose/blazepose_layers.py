@@ -61,7 +61,7 @@ def landmark_layers(path: Path, min_score: float = 0.0) -> bytes:
     pixels = layer("SLICE", table, whole([0, 0, 0]), whole([READ, 2, 1]), shape=(READ, 2, 1))
     points = refined(network, layer("MUL", pixels, number(1 / size), shape=(READ, 2, 1)), heatmaps[0])
 
-    axes = network.further_input("axes", (1, 3, 2))
+    axes = network.add_input("axes", (1, 3, 2))
     edges = layer("SLICE", axes, whole([0, 0, 0]), whole([1, 2, 2]), shape=(1, 2, 2))
     corner = layer("SLICE", axes, whole([0, 2, 0]), whole([1, 1, 2]), shape=(1, 1, 2))
     points = layer("RESHAPE", points, whole([1, READ, 2]), shape=(1, READ, 2))

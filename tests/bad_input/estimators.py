@@ -48,7 +48,7 @@ def a_landmark_network_that_is_damaged(folder: Path) -> Argv:
 
 @on_board()
 def a_pose_network_of_another_kind_of_number(folder: Path) -> Argv:
-    """pose.onnx: x is tensor(double), which is not served; export it with float32"""
+    """pose.onnx: x is tensor(double), which is not supported; export it with float32"""
     x, y = (onnx.helper.make_tensor_value_info(name, onnx.TensorProto.DOUBLE, [1]) for name in "xy")
     graph = onnx.helper.make_graph([onnx.helper.make_node("Identity", ["x"], ["y"])], "doubles", [x], [y])
     opset = [onnx.helper.make_opsetid("", 17)]

@@ -25,11 +25,11 @@ RECORDED = Path(__file__).with_suffix(".json")
 USED = {
     "Builder": "__init__ num_DLA_cores create_network create_builder_config create_optimization_profile "
     "build_serialized_network",
-    "BuilderFlag": "INT8 FP16 GPU_FALLBACK",
+    "BuilderFlag": "INT8 FP16 TF32 GPU_FALLBACK",
     "DataType": "FLOAT HALF INT8 INT32 INT64 UINT8 BOOL",
     "DeviceType": "GPU DLA",
-    "IBuilderConfig": "set_memory_pool_limit set_flag add_optimization_profile create_timing_cache set_timing_cache "
-    "get_timing_cache progress_monitor DLA_core default_device_type",
+    "IBuilderConfig": "set_memory_pool_limit set_flag clear_flag add_optimization_profile create_timing_cache "
+    "set_timing_cache get_timing_cache progress_monitor DLA_core default_device_type",
     "ICudaEngine": "num_io_tensors num_optimization_profiles get_tensor_name get_tensor_mode get_tensor_shape "
     "get_tensor_dtype get_tensor_profile_shape create_execution_context",
     "IExecutionContext": "set_optimization_profile_async set_input_shape get_tensor_shape set_tensor_address "

@@ -67,7 +67,7 @@ def test_an_engine_that_answers_with_nan_is_not_kept_and_the_others_are_judged(
     assert "NaN or infinite values" in said
 
 
-def test_without_a_yardstick_that_answers_there_is_no_engine(board, files: dict[str, Path], capsys) -> None:
+def test_without_a_reference_that_answers_there_is_no_engine(board, files: dict[str, Path], capsys) -> None:
     with pytest.raises(EngineError, match="NaN or infinite"):
         kept(board, files, capsys, fp32=np.nan)
     assert not (files["frames"] / "best.engine").exists()

@@ -12,6 +12,7 @@ import pytest
 from fake_cuda import FakeGpu
 
 from calibrate.quantisation.quantise import Quantiser
+from calibrate.tensorrt.builder import Builder
 from calibrate.tensorrt.engine_builder import BuildOptions, build_engine, serialised_engine
 from edge.contract.errors import ConfigError, EngineError, MissingDependency
 from edge.engines.engine_manifest import manifest_path
@@ -28,10 +29,10 @@ def int8(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("version", "flags", "precision"),
     [
-        ("8.5.2", {"INT8", "FP16"}, "INT8+FP16"),
-        ("8.6.1", {"INT8", "FP16"}, "INT8+FP16"),
-        ("10.3.0", {"INT8", "FP16"}, "INT8+FP16"),
-        ("11.4.1", set(), "INT8+FP16"),
+        ("8.5.2", {"INT8", "FP16", "TF32"}, "INT8+FP16"),
+        ("8.6.1", {"INT8", "FP16", "TF32"}, "INT8+FP16"),
+        ("10.3.0", {"INT8", "FP16", "TF32"}, "INT8+FP16"),
+        ("11.4.1", {"TF32"}, "INT8+FP16"),
     ],
 )
 def test_each_generation_gets_the_flags_it_has(
@@ -46,8 +47,10 @@ def test_each_generation_gets_the_flags_it_has(
     assert manifest.precision == precision
 
 
-def test_an_fp32_network_without_fp16_is_built_in_fp32(board, tmp_path: Path) -> None:
-    trt = board()
+@pytest.mark.parametrize("version", ["8.5.2", "8.6.1", "10.3.0", "11.4.1"])
+def test_an_fp32_engine_may_not_use_tf32(board, tmp_path: Path, version: str) -> None:
+    """TensorRT's own default lets FP32 layers round their inputs to ten bits of mantissa on Ampere and later."""
+    trt = board(version)
     manifest = build_engine(networks.student(tmp_path / "s.onnx"), tmp_path / "s.engine", BuildOptions("fp32"))
     assert trt.built.flags == set()
     assert manifest.precision == "FP32"
@@ -110,7 +113,7 @@ def test_a_dla_core_is_used_with_the_gpu_behind_it_for_one_shape(board, tmp_path
 def test_a_dla_core_takes_no_quantised_network(board, int8: Path, tmp_path: Path) -> None:
     """With the GPU to fall back on, TensorRT would say nothing and quantise nothing."""
     board(dla_cores=2)
-    with pytest.raises(EngineError, match="a DLA core knows no Q/DQ") as raised:
+    with pytest.raises(EngineError, match="a DLA core does not support Q/DQ") as raised:
         build_engine(int8, tmp_path / "s.engine", BuildOptions(dla_core=0))
     assert "give the FP32 network" in str(raised.value.hint)
     assert not (tmp_path / "s.engine").exists()
@@ -254,6 +257,13 @@ def test_without_pycuda_or_tensorrt_the_package_is_named(
         open_engine(engine)
 
 
+def test_tf32_is_on_by_default_in_the_real_builder_and_an_fp32_engine_turns_it_off(tmp_path: Path) -> None:
+    trt = pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
+    builder = Builder(trt)
+    assert builder.config(64, "fp16").get_flag(trt.BuilderFlag.TF32)
+    assert not builder.config(64, "fp32").get_flag(trt.BuilderFlag.TF32)
+
+
 # TensorRT-RTX keeps the interface of timing caches and warns that it does nothing.
 @pytest.mark.filterwarnings("ignore:.*Timing cache:DeprecationWarning")
 def test_the_real_builder_of_the_newest_generation_takes_the_same_calls(int8: Path, tmp_path: Path) -> None:
@@ -270,7 +280,7 @@ def test_a_free_axis_besides_the_batch_is_refused_by_the_real_builder(tmp_path: 
     trt = pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
     node = networks.helper.make_node("Relu", ["x"], ["y"])
     path = networks.save(tmp_path / "free.onnx", [node], {}, (("x", ["n", 3, "t"]), ("y", ["n", 3, "t"])))
-    with pytest.raises(EngineError, match="free axis besides the batch"):
+    with pytest.raises(EngineError, match="dynamic axis besides the batch"):
         serialised_engine(trt, path, tmp_path / "s.timing", BuildOptions("fp32"))
 
 

@@ -13,10 +13,12 @@ import tiny_bundle
 from calibrate.engine import EngineConfig, engine
 from calibrate.evaluation.compare import Latency
 from calibrate.quantisation.quantise import Quantiser
+from calibrate.tensorrt.engine_builder import BuildOptions, build_engine
 from calibrate.tensorrt.engine_choice import Candidate, choose
 from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.errors import ConfigError, EngineError
 from edge.contract.manifest import AccuracyBudget
+from edge.engines.engine_manifest import EngineManifest
 from edge.engines.registry import open_engine
 
 BUDGET = AccuracyBudget(max_top1_drop=0.5, min_agreement=99.0)
@@ -45,7 +47,7 @@ def test_the_fastest_within_the_budget_stays_and_the_others_hear_why() -> None:
         (candidate("int8", 1.0, 98.9, 0.0), "agrees on 98.90 %, 99 % are wanted"),
         (candidate("int8", 1.0, 99.5, 0.6), "top-1 falls by 0.60 points, 0.5 are allowed"),
         (candidate("int8", 3.0, 99.9, 0.0), "1.50 times the time of fp16"),
-        (Candidate("int8", failed="TensorRT refuses conv_7"), "TensorRT refuses conv_7"),
+        (Candidate("int8", unavailable="TensorRT refuses conv_7"), "TensorRT refuses conv_7"),
     ],
 )
 def test_int8_stays_only_where_it_is_faster_and_accurate_enough(int8: Candidate, why: str) -> None:
@@ -63,9 +65,9 @@ def test_a_user_can_force_one_and_is_told_what_it_costs() -> None:
 
 def test_where_none_is_left_every_reason_is_given() -> None:
     with pytest.raises(EngineError, match=r"fp16: agrees on 10\.00 %.*int8: no kernel"):
-        choose([candidate("fp16", 1, 10.0), Candidate("int8", failed="no kernel")], BUDGET)
+        choose([candidate("fp16", 1, 10.0), Candidate("int8", unavailable="no kernel")], BUDGET)
     with pytest.raises(EngineError, match="there is no int8 engine: no kernel"):
-        choose([FP32, Candidate("int8", failed="no kernel")], BUDGET, forced="int8")
+        choose([FP32, Candidate("int8", unavailable="no kernel")], BUDGET, forced="int8")
 
 
 SECONDS = {"fp32": 0.006, "fp16": 0.001, "int8": 0.003}
@@ -153,11 +155,11 @@ def test_the_gpus_own_time_stands_beside_the_hosts(timed_board, bundle: Path, ca
         assert row[1] == row[2] == f"{1000 * SECONDS[precision]:.2f}" and row[3] == f"{ms:.2f}"
 
 
-def test_for_a_dla_core_int8_is_out_and_fp32_on_the_gpu_is_the_yardstick(timed_board, bundle: Path, capsys) -> None:
+def test_for_a_dla_core_int8_is_rejected_and_fp32_is_the_reference(timed_board, bundle: Path, capsys) -> None:
     timed_board(dla_cores=1)
-    engine(EngineConfig(bundle=bundle, dla_core=0, precision="fp16"))
+    engine(EngineConfig(bundle=bundle, dla_core=0))
     assert "FP16 on DLA 0" in open_engine(bundle / "student.engine").describe()
-    assert "a DLA core knows no Q/DQ" in " ".join(re.sub("│", " ", capsys.readouterr().err).split())
+    assert "a DLA core does not support Q/DQ" in " ".join(re.sub("│", " ", capsys.readouterr().err).split())
 
 
 def test_an_engine_for_a_dla_core_is_never_one_of_the_gpu(
@@ -174,7 +176,7 @@ def test_an_engine_for_a_dla_core_is_never_one_of_the_gpu(
         engine(EngineConfig(bundle=bundle, dla_core=0))
     with pytest.raises(ConfigError, match="a DLA core computes in half precision"):
         engine(EngineConfig(bundle=bundle, dla_core=0, precision="fp32"))
-    with pytest.raises(EngineError, match="there is no int8 engine: a DLA core knows no Q/DQ"):
+    with pytest.raises(EngineError, match="there is no int8 engine: a DLA core does not support Q/DQ"):
         engine(EngineConfig(bundle=bundle, dla_core=0, precision="int8"))
 
 
@@ -203,6 +205,54 @@ def test_a_forced_precision_is_kept_whatever_it_loses(timed_board, bundle: Path,
     engine(EngineConfig(bundle=bundle, precision="int8"))
     assert "INT8" in open_engine(bundle / "student.engine").describe()
     assert "although it agrees on" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.fixture
+def builds(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The precisions of the engines that are built, in order."""
+    precisions: list[str] = []
+
+    def recorded(source: Path, out: Path, options: BuildOptions, *rest: Path) -> EngineManifest:
+        precisions.append(options.precision)
+        return build_engine(source, out, options, *rest)
+
+    monkeypatch.setattr("calibrate.tensorrt.best_engine.build_engine", recorded)
+    return precisions
+
+
+@pytest.mark.parametrize(
+    ("precision", "with_clips", "built"),
+    [
+        ("auto", False, ["fp32", "fp16", "int8"]),
+        ("int8", False, ["int8"]),
+        ("fp16", False, ["fp16"]),
+        ("fp32", False, ["fp32"]),
+        ("int8", True, ["fp32", "int8"]),
+        ("fp32", True, ["fp32"]),
+    ],
+)
+def test_a_forced_precision_builds_only_that_engine_and_the_reference_it_is_compared_with(
+    timed_board, bundle: Path, tmp_path: Path, capsys, builds: list[str], precision: str, with_clips: bool, built: list
+) -> None:
+    timed_board()
+    clips = read_bundle(bundle).reference()["clips"]
+    np.savez(tmp_path / "test.npz", clips=clips, labels=decide(clips).argmax(1))
+    given = tmp_path / "test.npz" if with_clips else None
+    engine(EngineConfig(bundle=bundle, precision=precision, clips=given))  # type: ignore[arg-type]
+    assert builds == built
+    said = " ".join(re.sub("│", " ", capsys.readouterr().err).split())
+    unknown = f"not built, because {precision} was forced: its speed and accuracy are not known"
+    assert said.count(unknown) == 3 - len(built)
+    assert "100.00" in said
+
+
+def test_a_forced_engine_that_cannot_be_built_is_one_error_and_nothing_else_is_built(
+    timed_board, bundle: Path, builds: list[str]
+) -> None:
+    timed_board(dla_cores=1)
+    with pytest.raises(EngineError, match="there is no int8 engine: a DLA core does not support Q/DQ"):
+        engine(EngineConfig(bundle=bundle, dla_core=0, precision="int8"))
+    assert builds == ["int8"] and not (bundle / "student.engine").exists()
 
 
 def test_an_engine_that_answers_with_nan_is_not_kept_however_it_decides(timed_board, bundle: Path, capsys) -> None:

@@ -9,14 +9,14 @@ from onnx import TensorProto, numpy_helper
 
 from calibrate.quantisation.onnx_graph import Graph
 from calibrate.quantisation.quantise import Quantiser
-from calibrate.tensorrt.half_precision import in_half_precision
+from calibrate.tensorrt.half_precision import to_half_precision
 from calibrate.tensorrt.qdq_fusion import fusible
 from edge.contract.errors import EngineError
 
 
 def test_half_precision_keeps_inputs_outputs_and_all_but_the_last_digits(tmp_path: Path) -> None:
     source = networks.student(tmp_path / "student.onnx")
-    half = in_half_precision(onnx.load(source))
+    half = to_half_precision(onnx.load(source))
     onnx.checker.check_model(half, full_check=True)
     clips = networks.clips(5)
     session = ort.InferenceSession(half.SerializeToString())
@@ -43,7 +43,7 @@ def int8(tmp_path: Path) -> onnx.ModelProto:
 
 
 def test_a_quantised_network_stays_so_and_the_rest_becomes_half(int8: onnx.ModelProto) -> None:
-    half = in_half_precision(int8)
+    half = to_half_precision(int8)
     onnx.checker.check_model(half, full_check=True)
     kinds = {i.name: i.data_type for i in half.graph.initializer}
     pairs = [n for n in half.graph.node if n.op_type in {"QuantizeLinear", "DequantizeLinear"}]
@@ -65,7 +65,7 @@ def test_a_scale_that_half_precision_would_make_zero_is_refused(int8: onnx.Model
     (found,) = [i for i in int8.graph.initializer if i.name == scale]
     found.CopyFrom(numpy_helper.from_array(np.float32(1e-9), scale))
     with pytest.raises(EngineError, match="too small for half precision"):
-        in_half_precision(int8)
+        to_half_precision(int8)
 
 
 def eight_bit_convolution(folder: Path, weight: np.ndarray, scale: np.ndarray) -> Path:
@@ -90,7 +90,7 @@ SCALES = np.array([1e-12, 2e-9, 7e-8, 1e-6, 3e-5, 0.02])
 
 def test_weights_of_a_scale_that_half_precision_does_not_hold_are_rounded_to_what_it_holds(tmp_path: Path) -> None:
     whole = np.array([127, -127, 100, -90, 3, 127])
-    half = Graph(in_half_precision(onnx.load(eight_bit_convolution(tmp_path, whole, SCALES)))).constants
+    half = Graph(to_half_precision(onnx.load(eight_bit_convolution(tmp_path, whole, SCALES)))).constants
     scale, weight = half["ws"], half["w"].ravel().astype(int)
     assert scale.dtype == np.float16 and (scale > 0).all() and np.abs(weight).max() <= 127
     # No weight is further off than half a step, and no step much longer than it was, or than half precision can tell.
@@ -112,7 +112,7 @@ def test_a_map_is_enlarged_by_as_much_as_before(tmp_path: Path) -> None:
     node = networks.helper.make_node("Resize", ["x", "", "scales"], ["y"], mode="linear")
     scales = {"scales": np.array([1, 1, 2.5, 3.1], np.float32)}
     path = networks.save(tmp_path / "r.onnx", [node], scales, (("x", [1, 3, 8, 8]), ("y", [1, 3, 20, 24])))
-    half = in_half_precision(onnx.load(path))
+    half = to_half_precision(onnx.load(path))
     onnx.checker.check_model(half, full_check=True)
     x = np.random.default_rng(0).standard_normal((1, 3, 8, 8)).astype(np.float32)
     np.testing.assert_allclose(networks.run(half, x), networks.run(path, x), atol=0.01)
@@ -129,7 +129,7 @@ def test_constants_in_their_short_forms_are_in_half_precision_too(tmp_path: Path
         networks.helper.make_node("Max", ["x", "k"], ["y"]),
     ]
     path = networks.save(tmp_path / "k.onnx", nodes, {}, (("x", [1, 4]), ("y", [1, 4])))
-    half = in_half_precision(onnx.load(path))
+    half = to_half_precision(onnx.load(path))
     onnx.checker.check_model(half, full_check=True)
     x = np.array([[1, -5, 4, -8]], np.float32)
     np.testing.assert_array_equal(networks.run(half, x), np.maximum(x, next(iter(form.values()))))

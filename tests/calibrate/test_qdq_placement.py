@@ -12,7 +12,7 @@ from calibrate.quantisation.onnx_graph import Graph
 from calibrate.quantisation.qdq_placement import relu_scale_before_relu
 from calibrate.quantisation.quantise import Quantiser
 from calibrate.tensorrt.qdq_fusion import fusible, shared
-from edge.engines.onnx_runtime import HARMFUL
+from edge.engines.onnx_runtime import DISABLED_OPTIMIZERS
 
 
 def exact(model: onnx.ModelProto, array: np.ndarray) -> np.ndarray:
@@ -195,7 +195,7 @@ def test_onnx_runtime_leaves_no_quantised_convolution_in_floating_point_that_giv
     options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     options.log_severity_level = 3
-    ort.InferenceSession(str(tmp_path / "n.int8.onnx"), options, disabled_optimizers=HARMFUL)
+    ort.InferenceSession(str(tmp_path / "n.int8.onnx"), options, disabled_optimizers=DISABLED_OPTIMIZERS)
     nodes = onnx.load(tmp_path / "optimised.onnx").graph.node
     # What gives the network's output, or what is mixed by joint, keeps its exact values.
     assert sum(n.op_type == "QLinearConv" for n in nodes) == len(Graph(model).nodes("Conv")) - 1

@@ -81,9 +81,7 @@ def test_asymmetric_weights_are_a_violation(tmp_path: Path) -> None:
 def test_a_missing_zero_point_stands_for_uint8(tmp_path: Path) -> None:
     model = onnx.load(convolution(tmp_path / "conv.onnx"))
     del model.graph.node[0].input[2]
-    assert violations(model) == [
-        "quantise_image (QuantizeLinear): it has no constant zero point, which stands for uint8"
-    ]
+    assert violations(model) == ["quantise_image (QuantizeLinear): it has no constant zero point, which means uint8"]
 
 
 def test_quantised_weights_under_a_float_activation_are_a_violation(tmp_path: Path) -> None:

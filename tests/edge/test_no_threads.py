@@ -2,6 +2,7 @@
 
 import _thread
 import itertools
+import shutil
 import subprocess
 import sys
 import threading
@@ -61,27 +62,59 @@ def test_whichever_thread_the_system_refuses_the_run_ends_at_once_with_a_line_an
 
 # Root's threads are not counted. Whoever may not enter pytest's folders may stand in one of them.
 NO_MORE = """
-import os, resource, sys
+import importlib, os, resource, sys
 from pathlib import Path
+import numpy as np
+import edge.contract.files, edge.engines.signal_stack
 from edge.contract.errors import EngineError
 from edge.engines.registry import open_engine
-import onnxruntime
-os.chdir(sys.argv[1])
+folder, network, runtime, module, limited, threads = sys.argv[1:]
+importlib.import_module(module)
+os.chdir(folder)
 if os.getuid() == 0:
     os.setuid(54321)
-resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+def limit():
+    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
 try:
-    open_engine(Path("student.onnx"), threads=4)
+    if limited == "open":
+        limit()
+    engine = open_engine(Path(network), threads=int(threads), runtime=runtime)
+    limit()
+    zeros = {s.name: np.zeros([n or 1 for n in s.shape], s.dtype) for s in engine.inputs}
+    print("answered:", *engine.run(zeros))
 except EngineError as error:
     print("told:", error)
 """
 
 
-def test_a_network_that_gets_no_threads_is_not_called_damaged(tmp_path):
-    networks.student(tmp_path / "student.onnx")
-    tmp_path.chmod(0o755)
-    (tmp_path / "student.onnx").chmod(0o644)
-    words, root = [sys.executable, "-c", NO_MORE, str(tmp_path)], Path(__file__).parents[2]
+def without_threads(folder, network, runtime, module, limited, threads):
+    """What a process says that opens and runs a network, and gets no threads from the moment ``limited`` on."""
+    folder.chmod(0o755)
+    (folder / network).chmod(0o644)
+    words = [sys.executable, "-c", NO_MORE, str(folder), network, runtime, module, limited, threads]
+    root = Path(__file__).parents[2]
     done = subprocess.run(words, cwd=root, capture_output=True, text=True, timeout=120, check=True)
-    (told,) = (line for line in done.stdout.splitlines() if line.startswith("told:"))
-    assert told.startswith("told: student.onnx: the system gives ONNX Runtime no threads; allow more: ulimit -u")
+    (told,) = (line for line in done.stdout.splitlines() if line.startswith(("told:", "answered:")))
+    return told
+
+
+@pytest.mark.parametrize(
+    ("runtime", "module", "name", "limited"),
+    [
+        ("auto", "onnxruntime", "ONNX Runtime", "open"),
+        ("openvino", "openvino", "OpenVINO", "open"),
+        ("openvino", "openvino", "OpenVINO", "run"),
+    ],
+)
+def test_a_network_that_gets_no_threads_is_not_called_damaged(tmp_path, runtime, module, name, limited):
+    pytest.importorskip(module, reason=f"{module} is not installed")
+    networks.student(tmp_path / "student.onnx")
+    told = without_threads(tmp_path, "student.onnx", runtime, module, limited, "4")
+    assert told.startswith(f"told: student.onnx: the system gives {name} no threads; allow more: ulimit -u")
+
+
+@pytest.mark.parametrize(("limited", "threads"), [("open", "4"), ("open", "1024"), ("run", "1024")])
+def test_litert_answers_with_the_threads_that_it_gets(tmp_path, shared_data, limited, threads):
+    shutil.copy(shared_data / "models" / "blazepose_lite.tflite", tmp_path / "pose.tflite")
+    told = without_threads(tmp_path, "pose.tflite", "auto", "ai_edge_litert.interpreter", limited, threads)
+    assert told.startswith("answered:")

@@ -77,7 +77,7 @@ def test_a_tensor_of_a_kind_that_numpy_has_not_is_refused_by_its_name(
     opsets = [onnx.helper.make_opsetid("", 17)]
     onnx.save(onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8), str(tmp_path / "cast.onnx"))
     if served is None:
-        with pytest.raises(EngineError, match=r"cast\.onnx: rounded is bf16, which is not served"):
+        with pytest.raises(EngineError, match=r"cast\.onnx: rounded is bf16, which is not supported"):
             open_engine(tmp_path / "cast.onnx", runtime="openvino")
         return
     engine = open_engine(tmp_path / "cast.onnx", runtime="openvino")

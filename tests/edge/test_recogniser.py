@@ -9,7 +9,7 @@ import tiny_bundle
 
 from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.errors import BundleError, ConfigError, EngineError
-from edge.engines.engine import TensorSpec, on_cpu
+from edge.engines.engine import TensorSpec, describe_cpu_engine
 from edge.recognition.recogniser import MAX_BATCH, Recogniser, RecogniserConfig, open_recogniser, softmax, student_file
 
 PLAIN = RecogniserConfig(threads=1)
@@ -172,5 +172,5 @@ def test_an_engine_is_given_as_many_people_as_it_was_built_for(bundle, most, bat
 
 
 def test_threads_are_counted_as_people_count():
-    said = [on_cpu("LiteRT 2", Path("pose.tflite"), n) for n in (0, 1, 2)]
+    said = [describe_cpu_engine("LiteRT 2", Path("pose.tflite"), n) for n in (0, 1, 2)]
     assert said == [f"LiteRT 2, CPU, FP32, {threads}" for threads in ("all threads", "1 thread", "2 threads")]

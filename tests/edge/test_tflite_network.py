@@ -49,7 +49,7 @@ def test_layers_compute_what_their_names_say(tmp_path):
 
 
 def test_a_file_of_several_graphs_is_refused(tmp_path):
-    with pytest.raises(EngineError, match=r"two\.tflite: a network of several graphs"):
+    with pytest.raises(EngineError, match=r"two\.tflite: layers cannot be added to a network of several graphs"):
         TfliteNetwork(without_layers(tmp_path / "two.tflite", (1, 4), graphs=2))
 
 

@@ -1,4 +1,4 @@
-"""One batch of a TensorRT engine, made ready: an execution context whose shapes and addresses never change again."""
+"""A TensorRT execution context for one batch size, whose shapes and addresses never change."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 from edge.contract.errors import EngineError
 from edge.engines.cuda_graph import CudaGraph
 from edge.engines.engine import TensorSpec
-from edge.engines.tensorrt_log import Complaints
+from edge.engines.tensorrt_log import ErrorLog
 
 
-class Plan:
-    """An execution context for one batch.
+class BatchContext:
+    """An execution context for one batch size, optionally captured as a CUDA graph.
 
-    batch: rows of every tensor with a free batch axis. shapes: of every tensor by name, with that batch.
-    profile: the optimisation profile that is for that batch. tensors: the engine's, its ``inputs`` inputs first.
-    stream: a CUstream, on which all of it runs. path, said: for errors.
-    One context a batch, because what is recorded as a CUDA graph holds for the context's shapes at that time; one
-    optimisation profile a context, because up to TensorRT 8.6 no two contexts may share one.
+    batch: size of every dynamic batch axis. shapes: of every tensor by name, for that batch.
+    profile: index of the optimisation profile for that batch. tensors: the engine's, the first ``inputs`` of them
+    inputs. stream: the CUstream that everything runs on. path, errors: for error messages.
+    Each batch size has its own context, because a captured CUDA graph holds only for the context's shapes at capture
+    time. Each context has its own profile, because up to TensorRT 8.6 no two contexts may share one.
     """
 
     def __init__(
@@ -32,13 +32,13 @@ class Plan:
         inputs: int,
         stream: int,
         path: Path,
-        said: Complaints,
+        errors: ErrorLog,
     ) -> None:
         self.batch = batch
-        self._path, self._stream, self._said = path, stream, said
+        self._path, self._stream, self._errors = path, stream, errors
         self._graph: CudaGraph | None = None
         self._context = engine.create_execution_context()
-        # The first context has the first profile from the start.
+        # The first context starts with the first profile.
         if self._context is None or (
             profile and not self._context.set_optimization_profile_async(profile, self._stream)
         ):
@@ -50,10 +50,10 @@ class Plan:
         self.shapes = {t.name: tuple(self._context.get_tensor_shape(t.name)) for t in tensors}
         for name, shape in self.shapes.items():
             if min(shape, default=1) < 0:
-                raise EngineError(f"the size of {name} depends on what it holds, which is not served", where=path)
+                raise EngineError(f"the shape of {name} depends on its data, which is not supported", where=path)
 
     def bind(self, addresses: Mapping[str, int]) -> None:
-        """Where every tensor lies on the GPU, by name."""
+        """Set the device address of every tensor, by name."""
         for name, address in addresses.items():
             if not self._context.set_tensor_address(name, address):
                 raise self._refused(f"take memory for {name}", hint=_REBUILD)
@@ -63,34 +63,34 @@ class Plan:
         if not self._context.execute_async_v3(self._stream):
             raise self._refused("run it", hint=_REBUILD)
 
-    def record(self, library: Any) -> None:
-        """From now on :meth:`launch` is one CUDA graph. Raises EngineError where the engine cannot be recorded.
+    def capture(self, library: Any) -> None:
+        """Capture the run as a CUDA graph, which :meth:`launch` then uses. Raises EngineError if that is impossible.
 
-        It must have been executed before: TensorRT leaves work that cannot be recorded to a shape's first run.
+        :meth:`execute` must have run before: TensorRT does work in a shape's first run that cannot be captured.
         """
         self._graph = CudaGraph(library, self._stream, self.execute)
 
-    def forget_graph(self) -> None:
-        """Back to launching the kernels one by one; nothing may be under way."""
+    def discard_graph(self) -> None:
+        """Launch the kernels one by one again. Nothing may be running."""
         if self._graph is not None:
             self._graph.close()
             self._graph = None
 
     def launch(self) -> None:
-        """Enqueue the run in the fastest way there is."""
+        """Enqueue a run: the CUDA graph if there is one, else the kernels one by one."""
         if self._graph is not None:
             self._graph.launch()
         else:
             self.execute()
 
     def close(self) -> None:
-        """Graph and context; before the memory that they use."""
-        self.forget_graph()
+        """Destroy graph and context. Must come before the tensors' memory is freed."""
+        self.discard_graph()
         del self._context
 
     def _refused(self, what: str, hint: str) -> EngineError:
         return EngineError(
-            f"TensorRT does not {what}: {self._said.text('it gives no reason')}", where=self._path, hint=hint
+            f"TensorRT does not {what}: {self._errors.text('it gives no reason')}", where=self._path, hint=hint
         )
 
 
