@@ -58,7 +58,7 @@ def run(config: RunConfig) -> None:
                 history,
                 limits=limits,
                 on_result=show_progress,
-                accept=lambda outcome: _require_people(config, source, outcome),
+                validate=lambda outcome: _require_people(config, source, outcome),
                 warn=print_warning,
             )
             # No file is begun before signals are noted, or one that comes in between would leave it there.

@@ -1,6 +1,6 @@
 """What flows through the camera loop: small frozen records with documented shapes.
 
-A ``Frame`` becomes a ``PoseResult`` of poses; the tracker turns poses into ``Person``; the
+The pose stage turns a ``Frame`` into a ``PoseResult``; the tracker turns its poses into ``Person``; the
 recogniser gives each person an ``Action``; sinks receive all of it as a ``FrameResult``.
 """
 
@@ -15,25 +15,24 @@ from numpy.typing import NDArray
 
 Float32 = NDArray[np.float32]
 Image = NDArray[np.uint8]
-"""(H, W, 3) uint8, blue-green-red, as OpenCV gives it: what a network is shown or a file holds. A Frame is one of a
-source, with its time."""
+"""(H, W, 3) uint8 BGR, as OpenCV gives it. A ``Frame`` is an image of a source, with its time."""
 
 TIME_TOLERANCE_S = 1e-3
-"""By which a time may fall short of what is asked of it: times of thirty frames a second never add up exactly."""
+"""Tolerance when frame times are compared, in seconds: sums of 1/30 s are never exact."""
 
 UNKNOWN = "unknown"
-"""The label of who was watched long enough and does nothing that the student is sure about.
+"""The label of a person for whom no class is likely enough.
 
-A class of this name, if a student has one, is what it was shown as none of the others.
+A student may have a class of this name, trained on clips that show none of its other classes.
 """
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One image from a source, with the time at which it was taken.
+    """One image from a source, with its time.
 
     index: position in the source, from 0; dropped frames leave gaps.
-    time_s: when it was taken, in seconds of the source's own clock.
+    time_s: capture time, in seconds of the source's own clock.
     image: (H, W, 3) uint8 BGR.
     """
 
@@ -44,11 +43,11 @@ class Frame:
 
 @dataclass(frozen=True)
 class Pose:
-    """One body in one frame, in the layout of the estimator that saw it.
+    """One body in one frame, in the estimator's joint layout.
 
     keypoints: (V, 3) float32: x and y in pixels of the frame, score 0..1; a joint
-        with score 0 was not seen and its coordinates mean nothing.
-    score: how sure the estimator is that this is a body, 0..1.
+        with score 0 was not detected and its coordinates are undefined.
+    score: confidence that this is a body, 0..1.
     """
 
     keypoints: Float32
@@ -57,10 +56,10 @@ class Pose:
 
 @dataclass(frozen=True)
 class PoseResult:
-    """What the pose stage made of one frame.
+    """The pose stage's result for one frame.
 
-    poses: all bodies, most certain first; empty where nobody is in view.
-    failure: why there is no answer, None where there is one. Then poses is empty and means nothing.
+    poses: all bodies, most confident first; empty if nobody is in view.
+    failure: why the stage failed, or None. After a failure poses is empty and says nothing about the scene.
     latency_ms: stage name -> wall milliseconds. network_s: seconds spent inside the network.
     """
 
@@ -75,9 +74,9 @@ class PoseResult:
 class Action:
     """A decision of the recogniser.
 
-    label: class name, or UNKNOWN where no class is likely enough; score: softmax probability of the label,
-        0..1, and for UNKNOWN that of the likeliest class.
-    probabilities: (K,) float32 over the bundle's classes.
+    label: class name, or UNKNOWN if no class is likely enough.
+    probabilities: (K,) float32 over the bundle's classes, averaged over the person's last decisions.
+    score: that of the label, 0..1; for UNKNOWN that of the likeliest class.
     """
 
     label: str
@@ -86,17 +85,17 @@ class Action:
 
     @property
     def known(self) -> bool:
-        """Whether something is said, which UNKNOWN does not."""
+        """Whether the label is not UNKNOWN."""
         return self.label != UNKNOWN
 
 
 @dataclass(frozen=True)
 class Person:
-    """A pose with an identity that lasts over frames, and what that person does.
+    """A tracked pose and its action.
 
-    clip_fill: how much of the clip length has been observed, 0..1.
-    action: None until enough of the clip is filled, and for who is not followed.
-    followed: whether decisions are made about this person.
+    clip_fill: observed part of the clip length, 0..1.
+    action: None until enough of the clip is filled, and for a person who is not followed.
+    followed: whether this person's actions are recognised.
     """
 
     track_id: int
@@ -108,7 +107,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Following:
-    """One person is followed. rule: how that person was chosen. track_id: None where nobody was yet."""
+    """The one person who is followed. rule: how the person is chosen. track_id: None until one is chosen."""
 
     rule: str
     track_id: int | None
@@ -128,11 +127,11 @@ EventKind = Literal[
 
 @dataclass(frozen=True)
 class Event:
-    """Something that began, ended or broke.
+    """A start, an end or a failure.
 
-    time_s: when, in seconds of the source's own clock. track_id: of the person, label: of the action.
-    score: of the action when it began, or the highest it reached when it ended. since_s: when what ended
-    had begun. text: what broke, for people. unix_s: see FrameResult.
+    time_s: in seconds of the source's own clock. track_id: of the person. label: of the action.
+    score: of the action when it starts; when it ends, its highest. since_s: start time of what ended.
+    text: what failed or recovered, for people. unix_s: see FrameResult.
     """
 
     kind: EventKind
@@ -147,15 +146,15 @@ class Event:
 
 @dataclass(frozen=True)
 class FrameResult:
-    """Everything one turn of the loop found, as sinks receive it.
+    """The loop's result for one frame, as sinks receive it.
 
     latency_ms: stage name -> wall milliseconds spent on this frame.
-    poses: all bodies that the estimator saw, tracked or not.
-    failure: why this frame has no answer, None where it has one: nobody in view is an answer.
-    pose_failed: it was the pose stage that failed, so that nothing is known of who was there.
-    events: what began, ended or broke with this frame.
-    following: the one person who is followed, None where everybody is.
-    joint_dropout: (V,) float32, part of the last seconds, 0..1, in which each joint of the people in view was not seen.
+    poses: all detected bodies, tracked or not.
+    failure: which stage failed and why, or None.
+    pose_failed: the pose stage failed, so it is not known who was in view.
+    events: starts, ends and failures in this frame.
+    following: the one person who is followed, None if everybody is.
+    joint_dropout: (V,) float32, share of the last seconds, 0..1, in which each joint of the people in view was missed.
     unix_s: wall clock when the result of a live source reached the sinks, in seconds since 1970; None for recordings.
     """
 

@@ -1,1 +1,1 @@
-"""The camera loop: capture, pose and action stage, each on a thread of its own. Begin with pipeline.py."""
+"""The camera loop: capture, pose and action stage, each on its own thread. Start with pipeline.py."""

@@ -1,4 +1,4 @@
-"""The stage that decides: bodies in, people with their actions out."""
+"""The action stage: tracks the poses of each frame and recognises each person's action."""
 
 from __future__ import annotations
 
@@ -25,10 +25,9 @@ from edge.tracking.tracker import Tracker
 
 
 class ActionStage:
-    """Keeps who is in view, what each did lately and what was decided about it.
+    """Tracker, clip buffers, recogniser, decisions and events of one run.
 
-    layout: of the poses.
-    Raises LayoutError where the bundle's joints cannot all be had from the estimator's.
+    layout: joints of the poses. Raises LayoutError if it lacks joints that the bundle needs.
     """
 
     def __init__(
@@ -41,41 +40,43 @@ class ActionStage:
         people: PeopleConfig | None = None,
     ) -> None:
         check_mapping(layout, bundle.layout)
-        self._given, self._wanted, self._how = layout, bundle.layout, bundle.manifest.preprocessing
+        self._pose_layout, self._clip_layout = layout, bundle.layout
+        self._preprocessing = bundle.manifest.preprocessing
         self._tracker, self._recogniser, self._config = tracker, recogniser, config
         self._decisions = Decisions(bundle.manifest.classes, config, calibrated_min_score(bundle))
         self._follower = Follower(people or PeopleConfig())
-        self._shape = bundle.manifest.input_shape[1:]
-        self._streams = isinstance(recogniser.get(), StreamRecogniser)
+        self._clip_shape = bundle.manifest.input_shape[1:]
+        self._is_streaming = isinstance(recogniser.get(), StreamRecogniser)
         self._events, self._dropout = EventDetector(), JointDropout(len(layout))
         self._period, self._frames = -1, 0
         self._buffers: dict[int, ClipBuffer] = {}
-        self._decided: dict[int, int] = {}
+        self._decided_period: dict[int, int] = {}
         self._actions: dict[int, Action] = {}
 
-    def process(self, seen: PoseResult) -> FrameResult:
-        """One turn. Sightings come in order; raises StageError when the budget of restarts is spent.
+    def process(self, pose_result: PoseResult) -> FrameResult:
+        """Process the next frame, in order. Raises StageError when the restart budget is spent.
 
-        A failed sighting says nothing about who is there: nobody comes, and nobody is lost.
+        After a failure of the pose stage the tracks stay as they are: nobody enters or leaves.
         """
-        if seen.failure is not None:
-            broken = (_broken(seen.frame.time_s, seen.failure),)
+        frame, time_s = pose_result.frame, pose_result.frame.time_s
+        latency_ms, network_s = dict(pose_result.latency_ms), pose_result.network_s
+        if pose_result.failure is not None:
+            events: tuple[Event, ...] = (_failure_event(time_s, pose_result.failure),)
             following = self._follower.following
             return FrameResult(
-                seen.frame, (), seen.latency_ms, (), seen.failure, broken, following=following, pose_failed=True
+                frame, (), latency_ms, (), pose_result.failure, events, following=following, pose_failed=True
             )
-        latency_ms, network_s, time_s = dict(seen.latency_ms), seen.network_s, seen.frame.time_s
         with timed(latency_ms, TRACK):
-            found = self._tracker.update(seen.poses, time_s)
-            self._remember(found, time_s)
+            found = self._tracker.update(pose_result.poses, time_s)
+            self._buffer_poses(found, time_s)
             fills = {track_id: self._buffers[track_id].fill for track_id, _ in found}
-            height, width = seen.frame.image.shape[:2]
+            height, width = frame.image.shape[:2]
             followed, changed = self._follower.update(found, self._tracker.track_ids, (width, height))
-        failure, moment_s = None, self._moment(time_s)
-        if self._streams or (moment_s is not None and self._ready(fills, followed)):
+        failure, clip_end_s = None, self._clip_end_s(time_s)
+        if self._is_streaming or (clip_end_s is not None and self._ready(fills, followed)):
             with timed(latency_ms, RECOGNISE):
                 try:
-                    network_s += self._decide(fills, followed, moment_s)
+                    network_s += self._decide(fills, followed, clip_end_s)
                 except Exception as error:  # noqa: BLE001 as in the pose stage
                     failure = self._recogniser.record_failure(error)
         self._frames += 1
@@ -86,26 +87,27 @@ class ActionStage:
         if changed:
             events = (*events, Event("person_followed", time_s, self._follower.track_id))
         if failure is not None:
-            events = (*events, _broken(time_s, failure))
+            events = (*events, _failure_event(time_s, failure))
         dropout = self._dropout.update([pose for _, pose in found], time_s)
         following = self._follower.following
-        return FrameResult(seen.frame, people, latency_ms, seen.poses, failure, events, dropout, following)
+        return FrameResult(frame, people, latency_ms, pose_result.poses, failure, events, dropout, following)
 
     def finish(self) -> tuple[Event, ...]:
-        """The last frame was given: what ends with it."""
+        """After the last frame: the events that end every action and person."""
         return self._events.finish()
 
     def close(self) -> None:
         self._recogniser.close()
 
     def _ready(self, fills: Mapping[int, float], among: Collection[int]) -> list[int]:
+        """Track ids of ``among`` whose clip is filled enough for a decision."""
         return [track_id for track_id in fills if track_id in among and fills[track_id] >= self._config.min_fill]
 
-    def _moment(self, time_s: float) -> float | None:
-        """When the clips end that are decided about with this frame; None where it is not time.
+    def _clip_end_s(self, time_s: float) -> float | None:
+        """End time of the clips to recognise with this frame; None if no decision is due.
 
-        With the first frame in each period of the source's clock they end where the period began, between this frame
-        and the one before: cameras of all rates are asked about the same moments.
+        A decision is due with the first frame of each period of the source's clock. Its clips end at the start of the
+        period, between this frame and the previous one, so that cameras of all frame rates are sampled alike.
         """
         if self._config.stride_frames is not None:
             return time_s if self._frames % self._config.stride_frames == 0 else None
@@ -113,44 +115,43 @@ class ActionStage:
         is_first, self._period = period != self._period, period
         return min(period / self._config.hz, time_s) if is_first else None
 
-    def _clips(self, track_ids: list[int], others: list[int], moment_s: float) -> list[Float32]:
-        """A clip (C, T, V, M) each; where the student reads two bodies, the two that interact most share theirs.
+    def _clips(self, track_ids: list[int], others: list[int], end_s: float) -> list[Float32]:
+        """One clip (C, T, V, M) per track id. With M = 2 the two people who interact most are each other's second body.
 
-        others: who may be the second body.
+        others: candidates for the second body.
         """
-        clips = {track_id: np.zeros(self._shape, np.float32) for track_id in track_ids}
+        clips = {track_id: np.zeros(self._clip_shape, np.float32) for track_id in track_ids}
         pair = None
-        if self._shape[-1] > 1:
-            moments = {track_id: self._buffers[track_id].moments(moment_s) for track_id in others}
+        if self._clip_shape[-1] > 1:
+            moments = {track_id: self._buffers[track_id].moments(end_s) for track_id in others}
             one = self._follower.track_id
             pair = most_interacting(moments, among=None if one is None else {one})
         for track_id, clip in clips.items():
             partner = [n for n in pair if n != track_id] if pair and track_id in pair else []
-            bodies = self._buffers[track_id].clip(self._buffers[partner[0]] if partner else None, moment_s)
+            bodies = self._buffers[track_id].clip(self._buffers[partner[0]] if partner else None, end_s)
             clip[..., : bodies.shape[-1]] = bodies
         return list(clips.values())
 
-    def _decide(self, fills: dict[int, float], followed: Collection[int], moment_s: float | None) -> float:
-        """Decide about who is followed, in the form that the student has; seconds spent inside the network."""
+    def _decide(self, fills: dict[int, float], followed: Collection[int], end_s: float | None) -> float:
+        """Recognise the actions of the people followed. Returns the seconds spent inside the network."""
         student = self._recogniser.get()
-        busy_s = student.network_s
+        before_s = student.network_s
         if isinstance(student, StreamRecogniser):
             self._advance(student, fills, followed)
-        elif moment_s is not None:
-            self._recognise(student, self._ready(fills, followed), self._ready(fills, fills), moment_s)
-        return student.network_s - busy_s
+        elif end_s is not None:
+            self._recognise(student, self._ready(fills, followed), self._ready(fills, fills), end_s)
+        return student.network_s - before_s
 
-    def _recognise(self, student: Recogniser, track_ids: list[int], others: list[int], moment_s: float) -> None:
-        probabilities = student.recognise(self._clips(track_ids, others, moment_s))
+    def _recognise(self, student: Recogniser, track_ids: list[int], others: list[int], end_s: float) -> None:
+        probabilities = student.recognise(self._clips(track_ids, others, end_s))
         for track_id, row in zip(track_ids, probabilities, strict=True):
             self._actions[track_id] = self._decisions.decide(track_id, row)
 
     def _advance(self, student: StreamRecogniser, fills: dict[int, float], followed: Collection[int]) -> None:
-        """Give the streams what is new, and decide where that completes a cycle.
+        """Feed new frames to the streams, and decide where that completes a cycle.
 
-        fills: of the people in view; of those who are followed it becomes how much their streams have seen, which a
-        gap sets back to nothing.
-        A person is decided about once in each period, by the first answer in it.
+        A person gets one decision per period, from the first output in it.
+        fills: by track id; for people followed it is replaced by their stream's, which a gap resets to 0.
         """
         stride = self._config.stride_frames
         period = self._period if stride is None else self._frames // stride
@@ -158,45 +159,47 @@ class ActionStage:
         for track_id in [n for n in fills if n in followed]:
             row = student.advance(track_id, self._buffers[track_id])
             fills[track_id] = student.fill(track_id)
-            if row is not None and fills[track_id] >= self._config.min_fill and self._decided.get(track_id) != period:
-                self._decided[track_id] = period
+            is_due = self._decided_period.get(track_id) != period
+            if row is not None and fills[track_id] >= self._config.min_fill and is_due:
+                self._decided_period[track_id] = period
                 self._actions[track_id] = self._decisions.decide(track_id, row)
 
     def _people(
         self, found: list[tuple[int, Pose]], fills: Mapping[int, float], followed: Collection[int]
     ) -> tuple[Person, ...]:
-        """Those in view, with what was decided about whoever is followed and was seen long enough."""
+        """The people in view; those followed, and observed long enough, with their action."""
         decided = {track_id: self._actions.get(track_id) for track_id in self._ready(fills, followed)}
         return tuple(
             Person(track_id, pose, fills[track_id], decided.get(track_id), track_id in followed)
             for track_id, pose in found
         )
 
-    def _remember(self, found: list[tuple[int, Pose]], time_s: float) -> None:
+    def _buffer_poses(self, found: list[tuple[int, Pose]], time_s: float) -> None:
+        """Append the poses to their clip buffers, and forget lost tracks."""
         for track_id, pose in found:
             if track_id not in self._buffers:
-                self._buffers[track_id] = ClipBuffer(self._wanted, self._how, self._given)
+                self._buffers[track_id] = ClipBuffer(self._clip_layout, self._preprocessing, self._pose_layout)
                 for keypoints, when_s in self._tracker.earlier(track_id):
                     self._buffers[track_id].push(keypoints, when_s)
             self._buffers[track_id].push(pose.keypoints, time_s)
         tracked = self._tracker.track_ids
-        for gone in self._buffers.keys() - tracked:
-            del self._buffers[gone]
-            self._actions.pop(gone, None)
-            self._decided.pop(gone, None)
+        for lost in self._buffers.keys() - tracked:
+            del self._buffers[lost]
+            self._actions.pop(lost, None)
+            self._decided_period.pop(lost, None)
         self._decisions.keep(tracked)
 
 
-def _broken(time_s: float, failure: str) -> Event:
+def _failure_event(time_s: float, failure: str) -> Event:
     return Event("stage_failed", time_s, text=failure)
 
 
-def check_mapping(given: JointLayout, wanted: JointLayout) -> None:
-    """LayoutError unless every joint that is wanted can be had: a network would read its absence as a posture."""
-    rules = mapping(given, wanted)
-    lacking = [joint for joint, rule in zip(wanted.joints, rules, strict=True) if rule is None]
-    if lacking:
+def check_mapping(source: JointLayout, target: JointLayout) -> None:
+    """Raise LayoutError if ``source`` lacks a joint of ``target``: the network would read its zeros as a position."""
+    rules = mapping(source, target)
+    missing = [joint for joint, rule in zip(target.joints, rules, strict=True) if rule is None]
+    if missing:
         raise LayoutError(
-            f"the bundle reads {wanted.name}, and the estimator's {given.name} gives no {', '.join(lacking)}",
-            hint="choose another pose estimator, or train the student on a layout this one gives",
+            f"the bundle needs {target.name}, but the estimator's {source.name} has no {', '.join(missing)}",
+            hint="choose another pose estimator, or train the student on a layout that this one provides",
         )

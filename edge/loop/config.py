@@ -1,4 +1,4 @@
-"""What a run of the loop is asked: every key of its YAML file, every flag of its command."""
+"""Configuration of a run: every key of its YAML file, every flag of its command."""
 
 from __future__ import annotations
 
@@ -31,45 +31,45 @@ class RunConfig:
     pose: PoseConfig = field(default_factory=PoseConfig)
     """Which pose estimator, and how it runs."""
     capture: CaptureConfig = field(default_factory=CaptureConfig)
-    """What is asked of a camera."""
+    """What to request from the camera."""
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
     """How people are tracked from frame to frame."""
     people: PeopleConfig = field(default_factory=PeopleConfig)
-    """Who of them decisions are made about."""
+    """Whose actions are recognised."""
     recogniser: RecogniserConfig = field(default_factory=RecogniserConfig)
     """How the student runs."""
     sinks: SinkConfig = field(default_factory=SinkConfig)
     """Where results go."""
     decisions: DecisionConfig = field(default_factory=DecisionConfig)
-    """When and how people are decided about."""
+    """When and how labels are decided."""
     restarts: RestartConfig = field(default_factory=RestartConfig)
     """How many failures of a stage are tolerated."""
     record: Path | None = None
-    """File to record poses to. `--source replay://FILE` runs everything behind the pose stage again, on any machine."""
+    """File to record poses to. `--source replay://FILE` repeats everything after the pose stage, on any machine."""
     frames: int | None = None
-    """Stop after so many frames; frames of a camera that are dropped do not count."""
+    """Stop after so many frames; dropped frames of a camera do not count."""
     limit_s: float | None = None
     """Stop after so many seconds of the source."""
     self_test: bool = True
-    """Before the first frame, compare the student's answers with those stored in the bundle."""
+    """Before the first frame, compare the student's outputs with those stored in the bundle."""
     report: Path | None = None
-    """JSON file for the latencies and the conditions of the measurement."""
+    """JSON file for latencies and the conditions they were measured under."""
 
     @property
     def files(self) -> dict[str, Path]:
-        """Name of what a run writes -> its file."""
+        """Output name -> the file it writes."""
         own = {"record": self.record, "report": self.report}
         return self.sinks.files | {name: path for name, path in own.items() if path is not None}
 
     def __post_init__(self) -> None:
         if len({os.path.realpath(path) for path in self.files.values()}) < len(self.files):
-            raise ConfigError("two outputs have the same name", hint="give each of them its own")
+            raise ConfigError("two outputs have the same name", hint="give each its own")
         source = parse(self.source)
         for path in self.files.values():
             is_source = os.path.realpath(path) == os.path.realpath(local_path(source.target))
             if source.scheme in ("file", "replay") and is_source:
                 raise ConfigError(f"{path} is the source itself", hint="give the output another name")
         if self.frames is not None and self.frames < 1:
-            raise ConfigError(f"frames is {self.frames}", hint="give 1 or more, or leave it out")
+            raise ConfigError(f"frames is {self.frames}", hint="give at least 1, or leave it out")
         if self.limit_s is not None and not 0 < self.limit_s < math.inf:
             raise ConfigError(f"limit_s is {self.limit_s}", hint="give more than 0 seconds, or leave it out")

@@ -1,4 +1,4 @@
-"""What begins and what ends: events, where frames would be a flood."""
+"""Turn the people and actions of successive frames into events: entered, left, started, ended."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from edge.contract.types import Action, Event, Person
 
 
 @dataclass
-class _Tracked:
-    """entered_s: since when a person is known. last_s: when seen last. label, since_s, score: the action that
-    has begun, when, and its best score so far."""
+class _PersonState:
+    """entered_s, last_s: times of the first and the last frame. label: the current action, if any; since_s: when it
+    started; score: its highest score so far."""
 
     entered_s: float
     last_s: float
@@ -21,41 +21,42 @@ class _Tracked:
 
 
 class EventDetector:
-    """Compares each frame with the one before it."""
+    """Compares each frame with the state after the previous one."""
 
     def __init__(self) -> None:
-        self._people: dict[int, _Tracked] = {}
+        self._people: dict[int, _PersonState] = {}
 
     def update(self, people: Sequence[Person], tracked: set[int], time_s: float) -> tuple[Event, ...]:
-        """Events of one frame, in the order in which they follow from each other.
+        """Events of one frame, in causal order.
 
-        people: in view. tracked: track ids of these and of who is out of view for a moment; nothing ends for them.
+        people: those in view. tracked: track ids of these and of people out of view for a moment; for the others,
+        everything ends.
         """
         events: list[Event] = []
         for track_id in sorted(self._people.keys() - tracked):
-            events += self._left(track_id)
+            events += self._end(track_id)
         for person in people:
             track_id = person.track_id
             if track_id not in self._people:
-                self._people[track_id] = _Tracked(time_s, time_s)
+                self._people[track_id] = _PersonState(time_s, time_s)
                 events.append(Event("person_entered", time_s, track_id))
             state = self._people[track_id]
-            events += _changed(track_id, state, person.action, time_s)
+            events += _action_events(track_id, state, person.action, time_s)
             state.last_s = time_s
         return tuple(events)
 
     def finish(self) -> tuple[Event, ...]:
-        """The run ends: so does everything that had begun, when it was last seen."""
-        return tuple(event for track_id in sorted(self._people) for event in self._left(track_id))
+        """At the end of the run: everybody leaves, at the time of their last frame."""
+        return tuple(event for track_id in sorted(self._people) for event in self._end(track_id))
 
-    def _left(self, track_id: int) -> list[Event]:
+    def _end(self, track_id: int) -> list[Event]:
         state = self._people.pop(track_id)
-        events = _changed(track_id, state, None, state.last_s)
+        events = _action_events(track_id, state, None, state.last_s)
         return [*events, Event("person_left", state.last_s, track_id, since_s=state.entered_s)]
 
 
-def _changed(track_id: int, state: _Tracked, action: Action | None, time_s: float) -> list[Event]:
-    """Events of one person's label; "unknown" is nothing that begins."""
+def _action_events(track_id: int, state: _PersonState, action: Action | None, time_s: float) -> list[Event]:
+    """Events of one person's action. "unknown" is not an action: it ends one and starts none."""
     label = action.label if action is not None and action.known else None
     score = 0.0 if action is None else action.score
     if label == state.label:

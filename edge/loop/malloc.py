@@ -1,4 +1,4 @@
-"""How the C library takes memory for images."""
+"""How the C library allocates memory for images."""
 
 from __future__ import annotations
 
@@ -6,25 +6,24 @@ import contextlib
 import ctypes
 import os
 
-APART_BYTES = 1 << 20
-"""Most images are larger, and little else that comes and goes."""
+MMAP_THRESHOLD_BYTES = 1 << 20
+"""Most images are larger; few other short-lived allocations are."""
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-"""The GNU C library's names, in malloc.h."""
+"""Constants of glibc's malloc.h."""
 
 
-def keep_large_apart() -> None:
-    """Let the C library take what is large, an image above all, from the system and give it back when it is freed.
+def mmap_large_allocations() -> None:
+    """Make glibc allocate images with mmap, so that their memory returns to the system when they are freed.
 
-    By itself it does so until the first is freed, and from then on keeps their memory in the heap of each thread, where
-    what is free and what is not lie in turns: a loop then has an image or two more in memory some hours than others.
-    Where the user has set the limit it stays as it is.
+    By default glibc raises its mmap threshold when the first such block is freed. Images then come from the heaps of
+    the threads, which fragment: memory in use varies by an image or two over hours. A threshold set by the user stays.
     """
     if "MALLOC_MMAP_THRESHOLD_" in os.environ or "mmap_threshold" in os.environ.get("GLIBC_TUNABLES", ""):
         return
-    # Of the GNU C library; others map what is large anyway.
+    # Other C libraries have no mallopt, and use mmap for large blocks anyway.
     with contextlib.suppress(AttributeError):
         mallopt = ctypes.CDLL(None).mallopt
-        mallopt(M_MMAP_THRESHOLD, APART_BYTES)
-        # Twice that, as the library does when it chooses: a heap's end need not come and go with each array.
-        mallopt(M_TRIM_THRESHOLD, 2 * APART_BYTES)
+        mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES)
+        # Twice that, as glibc's own adjustment does: the end of the heap is not trimmed and regrown with each array.
+        mallopt(M_TRIM_THRESHOLD, 2 * MMAP_THRESHOLD_BYTES)

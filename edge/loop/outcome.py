@@ -1,4 +1,4 @@
-"""How long a run may be, and what came of it."""
+"""Limits of a run, and its outcome."""
 
 from __future__ import annotations
 
@@ -9,46 +9,47 @@ from dataclasses import dataclass, field
 
 from edge.capture.source import Source
 from edge.contract.errors import SkdError
+from edge.contract.types import FrameResult
 from edge.loop.action_times import ActionTimes
 
 
 @dataclass(frozen=True)
 class Limits:
-    """frames: how many are looked at, at most. seconds: of the source, at most. None for no limit."""
+    """frames: most frames to process. seconds: most seconds of the source. None: no limit."""
 
     frames: int | None = None
     seconds: float | None = None
 
     def total(self, source: Source) -> int | None:
-        """How many frames there will be, None where nobody knows."""
+        """Number of frames that will be processed, None if unknown."""
         known = [n for n in (source.length_frames, self.frames) if n is not None]
         if self.seconds is not None and not source.live:
             known.append(round(self.seconds * source.fps))
         return min(known) if known else None
 
     @contextmanager
-    def kept(self, source: Source) -> Iterator[None]:
-        """Around taking frames: a camera is cancelled in time, for no frame of a lost one says how late it is."""
+    def enforced(self, source: Source) -> Iterator[None]:
+        """Cancel a live source when its time is up: while it is lost, no frame carries a time to compare."""
         if self.seconds is None or not source.live:
             yield
             return
-        late = threading.Timer(min(self.seconds, threading.TIMEOUT_MAX), source.cancel)
-        late.daemon = True
-        late.start()
+        timer = threading.Timer(min(self.seconds, threading.TIMEOUT_MAX), source.cancel)
+        timer.daemon = True
+        timer.start()
         try:
             yield
         finally:
-            late.cancel()
+            timer.cancel()
 
 
 @dataclass
 class RunOutcome:
-    """frames: turns of the loop. seconds: wall time. with_poses, failed: frames that showed bodies, or that failed.
+    """frames: processed. seconds: wall time. with_poses: frames with bodies. failed: frames in which a stage failed.
 
-    events: events that were handed on. dropped: frames of a live source that newer ones took the place of.
-    dropped_by_sink: see :func:`edge.sinks.sink_worker.dropped_by_sink`.
-    ended_by: why the run ended before its source did, although what was found until then is whole.
-    hanging: threads that did not end. unwritten: sinks that failed, which keep nothing.
+    dropped: frames of a live source that were dropped for newer ones.
+    dropped_by_sink: see :func:`edge.sinks.sink_worker.dropped_by_sink`. events: events published.
+    times: seconds per person and action. ended_by: the error that ended the run early; results up to it are complete.
+    hanging: stages and sinks that did not end. unwritten: sinks that failed, whose files were discarded.
     """
 
     frames: int = 0
@@ -62,3 +63,10 @@ class RunOutcome:
     ended_by: SkdError | None = None
     hanging: tuple[str, ...] = ()
     unwritten: tuple[str, ...] = ()
+
+    def add(self, result: FrameResult) -> None:
+        """Count one more frame."""
+        self.frames += 1
+        self.with_poses += bool(result.poses)
+        self.failed += result.failure is not None
+        self.times.add(result)

@@ -1,4 +1,4 @@
-"""The outputs that a configuration asks for."""
+"""Build the sinks that a configuration asks for."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from edge.latency import LatencyHistory
 from edge.loop.config import RunConfig
 from edge.loop.parts import Parts
 
-if TYPE_CHECKING:  # OpenCV comes along with these
+if TYPE_CHECKING:  # these import OpenCV
     from edge.drawing.overlay import Overlay
     from edge.sinks.sink_worker import SinkOptions, SinkWorker
 
 
 def sink_workers(
-    config: RunConfig, parts: Parts, overlay: Overlay, history: LatencyHistory, say: Callable[[str], None]
+    config: RunConfig, parts: Parts, overlay: Overlay, history: LatencyHistory, notify: Callable[[str], None]
 ) -> list[SinkWorker]:
-    """The configured outputs, not open yet, and the recording of poses. A new one is one file in edge/sinks, one key
-    in its config.py, and one entry here.
+    """The configured sinks and the pose recorder, not opened yet.
 
-    Of a recording files get every frame; of a live source whoever is slow gets the newest one. say: told where the
-    page is, and about a broker that does not answer.
+    To add one, write a file in edge/sinks, add a key to its config.py and an entry here. Files receive every frame of a
+    recording; with a live source, a slow sink receives the latest ones.
+    notify: receives the address of the page, and messages about a broker that does not respond.
     """
-    # OpenCV alone is what these need, and a run that only counts needs none of them.
+    # These import OpenCV, which would slow down `--help`.
     from edge.sinks.events import events_sink
     from edge.sinks.json_lines import json_lines_sink
     from edge.sinks.mqtt import mqtt_sink, parse_broker
@@ -39,10 +39,10 @@ def sink_workers(
 
     sinks, source, pose = config.sinks, parts.source, parts.pose
     lossless, clip_s = not source.live, parts.bundle.manifest.preprocessing.duration_s
-    made: list[SinkWorker] = []
+    workers: list[SinkWorker] = []
 
-    def add(name: str, opened: AbstractContextManager[Callable[[Any], None]], options: SinkOptions) -> None:
-        made.append(SinkWorker(name, opened, options, overlay, history))
+    def add(name: str, sink: AbstractContextManager[Callable[[Any], None]], options: SinkOptions) -> None:
+        workers.append(SinkWorker(name, sink, options, overlay, history))
 
     if sinks.video is not None:
         sink = video_sink(sinks.video, overlay, fps=source.fps, size=source.size, codec=sinks.codec, live=source.live)
@@ -57,12 +57,12 @@ def sink_workers(
         header = RecordingHeader(pose.layout.name, source.fps, source.size, source.describe(), pose.describe())
         add("record", recorder_sink(config.record, header), SinkOptions(lossless=lossless))
     if sinks.page is not None:
-        page = Page(overlay, pose.layout, history, source.describe(), lambda: dropped_by_sink(made))
+        page = Page(overlay, pose.layout, history, source.describe(), lambda: dropped_by_sink(workers))
         address = parse_page_address(sinks.page, sinks.page_token)
-        add("page", page_sink(page, address, lambda url: say(f"page     {url}")), SinkOptions(images=True))
+        add("page", page_sink(page, address, lambda url: notify(f"page     {url}")), SinkOptions(images=True))
         add("page events", nullcontext(page.add_event), SinkOptions(kind="events"))
     if sinks.mqtt is not None:
-        add("mqtt", mqtt_sink(parse_broker(sinks.mqtt), say), SinkOptions(kind="events"))
+        add("mqtt", mqtt_sink(parse_broker(sinks.mqtt), notify), SinkOptions(kind="events"))
     if sinks.show:
         add("window", window_sink(overlay), SinkOptions(images=True, annotated=True, on_main_thread=True))
-    return made
+    return workers

@@ -1,4 +1,4 @@
-"""The parts of the loop, opened as a configuration asks and closed together: to run, to measure, to soak."""
+"""Open the parts of the loop that a configuration names, and close them together."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edge.cli.console import print_warning
 from edge.contract.bundle import Bundle, read_bundle
 from edge.loop.action_stage import ActionStage
 from edge.loop.config import RunConfig
-from edge.loop.malloc import keep_large_apart
+from edge.loop.malloc import mmap_large_allocations
 from edge.loop.pose_stage import EstimatorStage, PoseStage
 from edge.loop.restarts import Restartable
 from edge.pose.registry import open_estimator
@@ -21,7 +21,7 @@ from edge.tracking.tracker import Tracker
 
 @dataclass(frozen=True)
 class Parts:
-    """student: what the action stage asks, as it was opened first."""
+    """student: the student that the action stage was opened with; after a failure it uses a new one."""
 
     bundle: Bundle
     source: Source
@@ -30,20 +30,20 @@ class Parts:
     action: ActionStage
 
     def describe(self) -> dict[str, str]:
-        """What runs, one phrase each, for every table of figures."""
+        """One phrase about each part, for reports."""
         return {"source": self.source.describe(), "pose": self.pose.describe(), "student": self.student.describe()}
 
 
 @contextmanager
 def open_parts(config: RunConfig, source: Source | None = None) -> Iterator[Parts]:
-    """Whatever ``config`` names, closed when the block is left. Raises what opening raises.
+    """Open the parts, and close them when the block is left. Raises what opening raises.
 
-    source: takes the place of ``config.source``, and is closed too.
+    source: used instead of ``config.source``; closed as well.
     """
-    # OpenCV, which `--help` need not wait for.
+    # Imports OpenCV, which would slow down `--help`.
     from edge.capture.registry import open_source
 
-    keep_large_apart()
+    mmap_large_allocations()
     with ExitStack() as stack:
         bundle = read_bundle(config.bundle)
         source = source or open_source(config.source, config.capture)

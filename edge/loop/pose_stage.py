@@ -1,4 +1,4 @@
-"""The stage that looks: a frame in, the bodies in it out, or why there is no answer."""
+"""The pose stage: a frame in, the poses of the bodies in it out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from edge.pose.estimator import PoseEstimator
 
 
 class PoseStage(Protocol):
-    """layout: the joints of the poses it gives. describe: one phrase. see: called with the frames in order."""
+    """layout: joints of its poses. describe: one phrase. estimate: called with each frame, in order."""
 
     layout: JointLayout
 
@@ -29,9 +29,9 @@ class PoseStage(Protocol):
 
 
 class EstimatorStage:
-    """See PoseStage: a pose estimator that is opened anew when it fails; each one must have the same layout.
+    """A PoseStage around a pose estimator, which is reopened after a failure; its layout must not change.
 
-    ``see`` raises StageError when the budget of restarts is spent.
+    ``estimate`` raises StageError when the restart budget is spent.
     """
 
     def __init__(self, estimator: Restartable[PoseEstimator]) -> None:
@@ -47,18 +47,18 @@ class EstimatorStage:
         try:
             with timed(latency_ms, POSE):
                 estimator = self._estimator.get()
-                network_s = estimator.network_s
+                before_s = estimator.network_s
                 poses = estimator.estimate(frame.image, frame.time_s)
                 _check_finite(poses)
-        except Exception as error:  # noqa: BLE001 whatever it is: counted, shown, started again, and in the end raised
+        except Exception as error:  # noqa: BLE001 any failure is counted and published, and the estimator reopened
             return PoseResult(frame, (), self._estimator.record_failure(error), latency_ms)
-        return PoseResult(frame, tuple(poses), None, latency_ms, estimator.network_s - network_s)
+        return PoseResult(frame, tuple(poses), None, latency_ms, estimator.network_s - before_s)
 
     def close(self) -> None:
         self._estimator.close()
 
 
 def _check_finite(poses: Sequence[Pose]) -> None:
-    # The sum of squares is not finite either, and costs a third of asking each number.
+    # A sum of squares with a NaN or infinity is not finite. It takes a third of the time of np.isfinite().all().
     if not all(math.isfinite(np.vdot(pose.keypoints, pose.keypoints)) for pose in poses):
         raise EngineError("the pose estimator gave NaN or infinite keypoints")

@@ -1,4 +1,4 @@
-"""One line on the terminal while the loop runs."""
+"""The progress line of a running loop."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from edge.recognition.label_text import label_text
 
 @contextmanager
 def progress_line(total: int | None) -> Iterator[Callable[[FrameResult], None]]:
-    """Frames so far, frames a second, who does what; nothing where stderr is no terminal."""
+    """Show frames processed, frames per second and everybody's action; nothing if stderr is not a terminal."""
     columns = (BarColumn(24), MofNCompleteColumn(), _Rate(), TextColumn("{task.description}", markup=False))
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
         bar = progress.add_task("", total=total)
-        yield lambda result: progress.update(bar, advance=1, description=_now(result))
+        yield lambda result: progress.update(bar, advance=1, description=_summary(result))
 
 
 class _Rate(ProgressColumn):
-    """Frames a second."""
+    """Frames per second."""
 
     def render(self, task: Task) -> Text:
         return Text(f"{task.speed:.1f}/s" if task.speed else "")
 
 
-def _now(result: FrameResult) -> str:
-    """For instance "#1 squat 93 %, #2 watching"."""
+def _summary(result: FrameResult) -> str:
+    """For example "#1 squat 93 %, #2 watching"."""
     if result.failure is not None:
         return result.failure
     people = sorted(result.people, key=lambda person: person.track_id)

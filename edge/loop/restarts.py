@@ -1,4 +1,4 @@
-"""A stage that fails is started again, so many times in so many seconds; then the run ends with the cause."""
+"""Reopen a stage's component after a failure, within a budget of restarts; then end the run with the cause."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class RestartConfig:
     restarts: int = 3
     """Restarts of the pose or the action stage within the window; one failure more ends the run."""
     within_s: float = 60.0
-    """Length of the window in seconds, by a monotonic clock."""
+    """Length of the window in seconds."""
 
     def __post_init__(self) -> None:
         if self.restarts < 0 or not self.within_s > 0:
@@ -29,57 +29,57 @@ class Closable(Protocol):
     def close(self) -> None: ...
 
 
-Part = TypeVar("Part", bound=Closable, covariant=True)
+Component = TypeVar("Component", bound=Closable, covariant=True)
 
 
-class Restartable(Generic[Part]):
-    """What a stage works with, opened anew after a failure.
+class Restartable(Generic[Component]):
+    """The component that a stage runs, for example a pose estimator; reopened after a failure.
 
-    stage: its name for people. say: told about each failure.
+    stage: its name in messages. warn: receives a message about each failure.
     """
 
     def __init__(
         self,
         stage: str,
-        open_part: Callable[[], Part],
+        open_component: Callable[[], Component],
         config: RestartConfig,
-        say: Callable[[str], None],
+        warn: Callable[[str], None],
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._stage, self._open, self._config, self._say, self._clock = stage, open_part, config, say, clock
-        self._part: Part | None = open_part()
-        self._recent: deque[float] = deque()
+        self._stage, self._open, self._config, self._warn, self._clock = stage, open_component, config, warn, clock
+        self._component: Component | None = open_component()
+        self._failure_times: deque[float] = deque()
 
-    def get(self) -> Part:
-        """The part at work, opened where the last one failed. Raises what opening raises."""
-        if self._part is None:
-            self._part = self._open()
-        return self._part
+    def get(self) -> Component:
+        """The component, reopened if it failed. Raises what opening raises."""
+        if self._component is None:
+            self._component = self._open()
+        return self._component
 
     def record_failure(self, error: Exception) -> str:
-        """One failure: the part is closed. Gives what to say of it; raises StageError when the budget is spent."""
+        """Close the failed component. Returns a description; raises StageError when the restart budget is spent."""
         now = self._clock()
-        self._recent.append(now)
-        while now - self._recent[0] > self._config.within_s:
-            self._recent.popleft()
+        self._failure_times.append(now)
+        while now - self._failure_times[0] > self._config.within_s:
+            self._failure_times.popleft()
         self.close()
-        count, window = len(self._recent), f"{self._config.within_s:g} s"
+        count, window = len(self._failure_times), f"{self._config.within_s:g} s"
         if count > self._config.restarts:
             raise StageError(
                 f"the {self._stage} stage failed {count} times within {window}; the last time: {error}",
-                hint="mend the cause, or allow more with restarts.restarts",
+                hint="fix the cause, or allow more with restarts.restarts",
             ) from error
-        self._say(
-            f"the {self._stage} stage failed and is started again "
+        self._warn(
+            f"the {self._stage} stage failed and is restarted "
             f"({count} of {self._config.restarts} within {window}): {error}"
         )
         return f"{self._stage}: {error}"
 
     def close(self) -> None:
-        part, self._part = self._part, None
-        if part is not None:
+        component, self._component = self._component, None
+        if component is not None:
             try:
-                part.close()
-            except Exception as error:  # noqa: BLE001 what is broken may not close either; the first cause matters
-                self._say(f"the {self._stage} stage does not close: {error}")
+                component.close()
+            except Exception as error:  # noqa: BLE001 a failed component may fail to close; the first cause matters
+                self._warn(f"the {self._stage} stage does not close: {error}")

@@ -149,7 +149,7 @@ def test_what_networks_take_and_the_rest_add_up_to_the_stages(bundle):
 
 
 def test_an_estimator_whose_joints_do_not_suffice_is_refused():
-    with pytest.raises(LayoutError, match="gives no left_hand, right_hand, left_foot, right_foot"):
+    with pytest.raises(LayoutError, match="has no left_hand, right_hand, left_foot, right_foot"):
         check_mapping(layout("trt_pose-18"), layout("kinect-20"))
     check_mapping(layout("blazepose-33"), layout("kinect-20"))
     check_mapping(layout("trt_pose-18"), layout("penn-13"))

@@ -82,7 +82,7 @@ def test_time_out_of_view_is_nobodys():
 
 
 def test_of_more_people_than_are_remembered_whoever_was_away_longest_is_forgotten(monkeypatch):
-    monkeypatch.setattr("edge.loop.action_times.REMEMBERED", 3)
+    monkeypatch.setattr("edge.loop.action_times.MAX_PEOPLE", 3)
     times = ActionTimes()
     for n in range(50):  # one stays, others pass by
         times.add(result(person(1), person(2 + n // 5), n=n))

@@ -108,16 +108,16 @@ def test_what_makes_an_outcome_worthless_leaves_nothing(action):
         raise SourceError(f"nobody in {outcome.frames} frames")
 
     with pytest.raises(SourceError, match="nobody in 5 frames"):
-        pipeline(Frames(5), Scripted(), action, kept, accept=nobody).run()
+        pipeline(Frames(5), Scripted(), action, kept, validate=nobody).run()
     assert kept.left not in (None, "well")
     # Not where it did not come to its end by itself.
-    stopped = pipeline(Frames(500, pause_s=0.01), Scripted(), action, Kept(), accept=nobody)
+    stopped = pipeline(Frames(500, pause_s=0.01), Scripted(), action, Kept(), validate=nobody)
     threading.Timer(0.1, stopped.stop).start()
     assert stopped.run().frames < 500
 
 
 def test_a_stage_that_hangs_does_not_keep_the_run_from_ending(action, monkeypatch):
-    monkeypatch.setattr("edge.loop.pipeline.STOP_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("edge.loop.stage_watchdog.STOP_TIMEOUT_S", 0.1)
     kept, hold = Kept(), threading.Event()
     pose = Scripted(hold=hold)
     running = pipeline(Frames(50), pose, action, kept)
@@ -129,7 +129,7 @@ def test_a_stage_that_hangs_does_not_keep_the_run_from_ending(action, monkeypatc
 
 
 def test_a_camera_that_hangs_when_the_run_is_stopped_is_told_so_and_left_behind(action, monkeypatch):
-    monkeypatch.setattr("edge.loop.pipeline.STOP_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("edge.loop.stage_watchdog.STOP_TIMEOUT_S", 0.1)
     freed, before_s, kept = threading.Event(), sys.getswitchinterval(), Kept()
     sys.setswitchinterval(0.004)
 
@@ -205,8 +205,8 @@ def test_a_window_is_closed_where_a_later_output_cannot_be_opened(action):
 
 @pytest.mark.parametrize("frames", [0, 3])
 def test_a_network_that_never_answers_ends_the_run_with_its_cause_and_keeps_what_was_found(action, monkeypatch, frames):
-    monkeypatch.setattr("edge.loop.pipeline.STAGE_TIMEOUT_S", 0.3)
-    monkeypatch.setattr("edge.loop.pipeline.WATCHDOG_INTERVAL_S", 0.05)
+    monkeypatch.setattr("edge.loop.stage_watchdog.STAGE_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("edge.loop.stage_watchdog.CHECK_INTERVAL_S", 0.05)
     kept, freed, begin = Kept(), threading.Event(), time.monotonic()
     pose = Scripted()
     plain = pose.estimate
@@ -219,8 +219,8 @@ def test_a_network_that_never_answers_ends_the_run_with_its_cause_and_keeps_what
 
 
 def test_of_a_network_that_does_not_answer_one_ctrl_c_is_enough(action, monkeypatch):
-    monkeypatch.setattr("edge.loop.pipeline.STOP_TIMEOUT_S", 0.3)
-    monkeypatch.setattr("edge.loop.pipeline.WATCHDOG_INTERVAL_S", 0.05)
+    monkeypatch.setattr("edge.loop.stage_watchdog.STOP_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("edge.loop.stage_watchdog.CHECK_INTERVAL_S", 0.05)
     kept, freed = Kept(), threading.Event()
     pose = Scripted()
     plain = pose.estimate
@@ -233,16 +233,17 @@ def test_of_a_network_that_does_not_answer_one_ctrl_c_is_enough(action, monkeypa
 
 
 def test_stages_that_are_slow_or_wait_for_each_other_do_not_hang(action, monkeypatch):
-    monkeypatch.setattr("edge.loop.pipeline.STAGE_TIMEOUT_S", 0.3)
-    monkeypatch.setattr("edge.loop.pipeline.WATCHDOG_INTERVAL_S", 0.02)
+    monkeypatch.setattr("edge.loop.stage_watchdog.STAGE_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("edge.loop.stage_watchdog.CHECK_INTERVAL_S", 0.02)
     kept = Kept(takes_s=0.1)
     outcome = pipeline(Frames(9), Scripted(takes_s=0.1), action, kept).run()
     assert outcome.frames == 9 and outcome.ended_by is None and not outcome.hanging
 
 
 def test_a_student_that_never_answers_ends_the_run_too(monkeypatch):
-    monkeypatch.setattr("edge.loop.pipeline.STAGE_TIMEOUT_S", 0.3)
-    monkeypatch.setattr("edge.loop.pipeline.WATCHDOG_INTERVAL_S", 0.05)
+    monkeypatch.setattr("edge.loop.stage_watchdog.STAGE_TIMEOUT_S", 0.3)
+    for module in ("stage_watchdog", "pipeline"):
+        monkeypatch.setattr(f"edge.loop.{module}.CHECK_INTERVAL_S", 0.05)
     kept, freed, action = Kept(), threading.Event(), Slow(0)
     plain = action.process
     action.process = lambda seen: (seen.frame.index == 3 and freed.wait()) or plain(seen)

@@ -16,14 +16,14 @@ import numpy as np
 from edge.contract.errors import BundleError
 from edge.loop.parts import open_parts
 from edge.loop.config import RunConfig
-from edge.loop.malloc import keep_large_apart
+from edge.loop.malloc import mmap_large_allocations
 from edge.soak.memory import PAGE_BYTES, STATM
 
 def resident_mb():
     return int(STATM.read_text(encoding="ascii").split()[1]) * PAGE_BYTES / 1e6
 
 if "apart" in sys.argv:
-    keep_large_apart()
+    mmap_large_allocations()
 if "loop" in sys.argv:
     with contextlib.suppress(BundleError), open_parts(RunConfig("0", Path("no bundle"))):
         pass

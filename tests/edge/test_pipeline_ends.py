@@ -17,14 +17,14 @@ from edge.loop.outcome import Limits
 BLACK = np.zeros((4, 4, 3), np.uint8)
 
 
-@pytest.mark.parametrize("where", ["accept", "finish"])
+@pytest.mark.parametrize("where", ["validate", "finish"])
 def test_a_mistake_at_the_very_end_ends_the_run_too(where):
     def mistaken(*_):
         raise ZeroDivisionError("at the end")
 
     kept, action, more = Kept(), Slow(0), {}
-    if where == "accept":
-        more["accept"] = mistaken
+    if where == "validate":
+        more["validate"] = mistaken
     else:
         action.finish = mistaken
     running = pipeline(Frames(5), Scripted(), action, kept, **more)

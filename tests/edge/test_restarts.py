@@ -1,4 +1,4 @@
-"""The budget of failures, by a clock that the test turns."""
+"""The restart budget, with a fake clock."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from edge.loop.restarts import Restartable, RestartConfig
 
 
 class Estimator:
-    """Sees one body, or fails, as the list says: an exception is raised, anything else is keypoints."""
+    """Takes its answers from a list: an exception is raised, a number fills the keypoints of one body."""
 
     layout = layout("penn-13")
     network_s = 0.0
@@ -22,7 +22,7 @@ class Estimator:
         log.append("open")
 
     def describe(self):
-        return "estimator of this test"
+        return "test estimator"
 
     def estimate(self, image, time_s=None):
         answer = self.answers.pop(0)
@@ -42,48 +42,52 @@ class Clock:
 
 
 def stage(answers, config=None, clock=None):
-    log, said = [], []
+    log, warnings = [], []
     restarted = Restartable(
-        "pose", lambda: Estimator(answers, log), config or RestartConfig(2, 10.0), said.append, clock=clock or Clock()
+        "pose",
+        lambda: Estimator(answers, log),
+        config or RestartConfig(2, 10.0),
+        warnings.append,
+        clock=clock or Clock(),
     )
-    return EstimatorStage(restarted), restarted, log, said
+    return EstimatorStage(restarted), restarted, log, warnings
 
 
-def see(stage, n=0):
+def estimate(stage, n=0):
     return stage.estimate(Frame(n, n / 30, IMAGE))
 
 
-def test_a_failure_is_counted_shown_and_the_next_frame_is_seen_by_a_new_estimator():
-    pose, _, log, said = stage([1.0, RuntimeError("out of memory"), 1.0])
-    first, second, third = (see(pose, n) for n in range(3))
+def test_a_failure_is_reported_and_the_next_frame_goes_to_a_reopened_estimator():
+    pose, _, log, warnings = stage([1.0, RuntimeError("out of memory"), 1.0])
+    first, second, third = (estimate(pose, n) for n in range(3))
     assert first.failure is None and third.failure is None and len(third.poses) == 1
     assert second.failure == "pose: out of memory" and second.poses == ()
     assert log == ["open", "close", "open"]
-    assert said == ["the pose stage failed and is started again (1 of 2 within 10 s): out of memory"]
+    assert warnings == ["the pose stage failed and is restarted (1 of 2 within 10 s): out of memory"]
 
 
-def test_keypoints_that_are_not_numbers_are_a_failure_not_a_person():
+def test_nan_keypoints_are_a_failure_not_a_person():
     pose, *_ = stage([np.nan, 1.0])
-    assert "NaN" in see(pose).failure and see(pose).failure is None
+    assert "NaN" in estimate(pose).failure and estimate(pose).failure is None
 
 
-def test_the_run_ends_with_the_cause_when_the_budget_is_spent():
+def test_a_spent_budget_raises_the_cause():
     pose, _, log, _ = stage([RuntimeError(f"error {n}") for n in range(9)])
-    assert see(pose).failure and see(pose).failure
+    assert estimate(pose).failure and estimate(pose).failure
     with pytest.raises(StageError, match="failed 3 times within 10 s; the last time: error 2") as raised:
-        see(pose)
+        estimate(pose)
     assert isinstance(raised.value.__cause__, RuntimeError) and log.count("open") == log.count("close") == 3
 
 
-def test_failures_that_are_far_apart_are_borne_for_ever():
+def test_failures_outside_the_window_do_not_count():
     clock = Clock()
     pose, *_ = stage([RuntimeError("now and then")] * 50, clock=clock)
     for n in range(50):
         clock.now = 5.5 * n
-        assert see(pose, n).failure
+        assert estimate(pose, n).failure
 
 
-def test_an_estimator_that_cannot_be_opened_again_spends_the_budget_too():
+def test_a_failed_reopening_counts_against_the_budget():
     opened = []
 
     def open_once():
@@ -93,12 +97,12 @@ def test_an_estimator_that_cannot_be_opened_again_spends_the_budget_too():
         return Estimator([RuntimeError("lost")], [])
 
     pose = EstimatorStage(Restartable("pose", open_once, RestartConfig(2, 10.0), lambda text: None, clock=Clock()))
-    assert [see(pose).failure for _ in range(2)] == ["pose: lost", "pose: no device"]
+    assert [estimate(pose).failure for _ in range(2)] == ["pose: lost", "pose: no device"]
     with pytest.raises(StageError, match="no device"):
-        see(pose)
+        estimate(pose)
 
 
 @pytest.mark.parametrize("wrong", [{"restarts": -1}, {"within_s": 0.0}])
-def test_values_that_mean_nothing_are_refused(wrong):
+def test_invalid_values_are_refused(wrong):
     with pytest.raises(ConfigError):
         RestartConfig(**wrong)

@@ -247,7 +247,7 @@ def test_nothing_is_closed_under_a_stage_that_hangs(monkeypatch, bundle_folder, 
 
     source, left = Hanging(None), []
     monkeypatch.setattr("os._exit", leave)
-    monkeypatch.setattr("edge.loop.pipeline.STOP_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("edge.loop.stage_watchdog.STOP_TIMEOUT_S", 0.2)
     with pytest.raises(SystemExit):
         live_run(monkeypatch, bundle_folder, tmp_path, source=source)
     source.answers.set()
