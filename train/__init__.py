@@ -1,12 +1,12 @@
-"""skd-edge on the workstation: from skeleton data to a distilled student in a bundle.
+"""Training on a workstation: from skeleton data to a distilled student in a bundle.
 
-The modules here are the training loop; begin with teach.py. The packages::
+The modules in this folder are the training loop; start reading at teach.py. The packages::
 
-    data            clips: read or generated, corrupted, and drawn as pairs of two qualities
+    data            datasets: readers, generated clips, corruption, pairs of HQ and LQ clips
     networks        teachers, students and pose networks, by name
-    distillation    losses, gradient revision, and the methods made of them
-    export          bundles, streams and pose networks as ONNX
-    quantise_aware  INT8 networks trained on in eight bits
-    video_pairs     the user's own videos as a good and a cheap pose estimator see them
-    error_fit       what the cheap one does wrong, as numbers
+    distillation    losses, gradient revision, and the methods that combine them
+    export          bundles, streaming students and pose networks as ONNX
+    quantise_aware  quantisation-aware training of INT8 networks
+    video_pairs     pairs from the user's own videos, by two pose estimators
+    error_fit       fits the errors of the cheaper estimator
 """

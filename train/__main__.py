@@ -1,4 +1,4 @@
-"""``python -m train``: teacher, student, bundle, pose network, comparison."""
+"""``python -m train``: the training commands."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from train.quantise_aware.configuration import PoseFineTuningConfig, QuantiseAwa
 from train.video_pairs.command import PairsConfig, make_pairs
 
 
-def at(module: str, name: str) -> Callable[[Any], object]:
-    """The function, imported when it is called: with PyTorch, which takes seconds that `--help` need not wait for."""
+def lazy(module: str, name: str) -> Callable[[Any], object]:
+    """A function that is imported when it is called: it imports PyTorch, and `--help` should not wait for that."""
     return with_extra("train", lambda config: getattr(import_module(module), name)(config))
 
 
@@ -29,7 +29,7 @@ COMMANDS = {
     "pairs": Command(
         PairsConfig,
         make_pairs,
-        "Run a good and a cheap pose estimator over your own videos, one subfolder per class.",
+        "Run a good and a cheap pose estimator over your own videos, in one subfolder per class.",
         (
             "python -m train pairs --videos VIDEOS --out runs/pairs",
             "python -m train pairs --videos VIDEOS --out runs/pairs --high.network blazepose_heavy.tflite "
@@ -39,18 +39,18 @@ COMMANDS = {
     "fit-errors": Command(
         FitErrorsConfig,
         fit_errors,
-        "Fit the errors of the cheap estimator to such pairs, to corrupt other skeletons in the same way.",
+        "Fit the errors of the cheap estimator to such pairs, for corrupting other skeletons in the same way.",
         ("python -m train fit-errors --pairs runs/pairs --out runs/errors.yaml --layout penn-13",),
     ),
     "teacher": Command(
         TeacherConfig,
-        at("train.teach", "train_teacher"),
+        lazy("train.teach", "train_teacher"),
         "Train a teacher on HQ skeletons (or, with --see lq, the baseline on LQ skeletons).",
         ("python -m train teacher --out runs/teacher --data.dataset penn_action --data.folder DATA",),
     ),
     "student": Command(
         StudentConfig,
-        at("train.teach", "train_student"),
+        lazy("train.teach", "train_student"),
         "Distil a student that reads LQ skeletons from a teacher that reads HQ skeletons.",
         (
             "python -m train student --out runs/student --teacher runs/teacher "
@@ -59,19 +59,19 @@ COMMANDS = {
     ),
     "export": Command(
         ExportConfig,
-        at("train.export.bundle", "export"),
-        "Export a trained student as a bundle: ONNX, manifest, self-test, and the clips for calibration.",
+        lazy("train.export.bundle", "export"),
+        "Export a trained student as a bundle: ONNX, manifest, self-test data, and clips for calibration.",
         ("python -m train export --run runs/student --bundle runs/bundle --workdir runs",),
     ),
     "export-stream": Command(
         StreamExportConfig,
-        at("train.export.stream", "export_stream"),
+        lazy("train.export.stream", "export_stream"),
         "Add the networks of a streaming student to a bundle.",
         ("python -m train export-stream --run runs/stream --bundle runs/bundle --workdir runs",),
     ),
     "quantise-aware": Command(
         QuantiseAwareConfig,
-        at("train.quantise_aware.student", "quantise_aware"),
+        lazy("train.quantise_aware.student", "quantise_aware"),
         "Fine-tune a bundle's INT8 student (quantisation-aware training), with its teacher.",
         (
             "python -m train quantise-aware --run runs/student --teacher runs/teacher --bundle runs/bundle "
@@ -80,13 +80,13 @@ COMMANDS = {
     ),
     "quantise-aware-pose": Command(
         PoseFineTuningConfig,
-        at("train.quantise_aware.pose", "quantise_aware_pose"),
+        lazy("train.quantise_aware.pose", "quantise_aware_pose"),
         "Fine-tune an INT8 pose network towards the maps of its FP32 network (quantisation-aware training).",
         ("python -m train quantise-aware-pose --network pose.onnx --int8 pose.int8.onnx --frames videos",),
     ),
     "pose": Command(
         PoseExportConfig,
-        at("train.export.pose", "export_pose"),
+        lazy("train.export.pose", "export_pose"),
         "Export one of trt_pose's networks, with its published weights, as ONNX.",
         (
             "python -m train pose --weights resnet18_baseline_att_224x224_A_epoch_249.pth --out pose.onnx",
@@ -95,8 +95,8 @@ COMMANDS = {
     ),
     "ablation": Command(
         AblationConfig,
-        at("train.ablation", "ablation"),
-        "Compare all distillation methods over several seeds: table with confidence intervals.",
+        lazy("train.ablation", "ablation"),
+        "Compare the distillation methods over several seeds, in a table with confidence intervals.",
         ("python -m train ablation --config configs/ablation/penn_action.yaml --data.folder DATA",),
     ),
 }

@@ -1,4 +1,4 @@
-"""Does distillation pay, and whose? Every method over several seeds on one dataset, in one table."""
+"""``python -m train ablation``: compare distillation methods over several seeds on one dataset."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TEACHER_HQ, TEACHER_LQ = "teacher on HQ", "teacher on LQ"
 
 @dataclass(frozen=True)
 class _Student:
-    """One training of a student, and where its figures belong."""
+    """One training of a student, and its place in the tables."""
 
     drop: float | None
     method: str
@@ -37,35 +37,35 @@ class _Student:
 
 
 def ablation(config: AblationConfig) -> None:
-    """Train as configured; writes ablation.json, ablation.md and ablation.png into ``out``."""
+    """Train as configured, and write ablation.json, ablation.md and ablation.png into ``out``."""
     results: list[Result] = []
     students = list(_students(config))
     jobs = config.jobs or (1 if on_gpu(config.hardware) else os.cpu_count() or 1)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with (
-        ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_quiet) as pool,
+        ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_silence_console) as pool,
         Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as progress,
     ):
         bar = progress.add_task(f"{config.data.dataset}, trainings", total=len(config.seeds) + len(students))
         try:
             running: dict[Future[list[Result]], int | None] = {
-                pool.submit(_teach_teacher, _teacher(config, seed), config): seed for seed in config.seeds
+                pool.submit(_train_teacher, _teacher(config, seed), config): seed for seed in config.seeds
             }
             while running:
                 done = next(as_completed(running))
                 seed = running.pop(done)
                 results += done.result()
                 progress.advance(bar)
-                # Students wait for the teacher of their seed.
+                # A student needs the teacher of its seed.
                 for student in students:
                     if student.config.seed == seed:
-                        running[pool.submit(_teach_student, student)] = None
+                        running[pool.submit(_train_student, student)] = None
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     rows = (TEACHER_HQ, TEACHER_LQ, *config.methods)
     results.sort(key=lambda result: rows.index(result.method))
-    write_ablation(config.out, config.page, _title(config), results)
+    write_ablation(config.out, config.page, _settings(config), results)
 
 
 def _teacher(config: AblationConfig, seed: int) -> TeacherConfig:
@@ -81,7 +81,7 @@ def _teacher(config: AblationConfig, seed: int) -> TeacherConfig:
 
 
 def _students(config: AblationConfig) -> Iterator[_Student]:
-    """Seed by seed, so that an interrupted ablation has whole seeds."""
+    """Seed by seed, so that an interrupted ablation has completed whole seeds."""
     for seed in config.seeds:
         for drop in config.drops or (None,):
             data = config.data if drop is None else replace(config.data, pairs=replace(config.data.pairs, drop=drop))
@@ -98,34 +98,34 @@ def _students(config: AblationConfig) -> Iterator[_Student]:
                 )  # fmt: skip
 
 
-def _quiet() -> None:
-    """In a worker: many bars at once would write over each other."""
+def _silence_console() -> None:
+    """In worker processes: several progress bars would overwrite each other."""
     console.quiet = True
 
 
-def _teach_teacher(config: TeacherConfig, of: AblationConfig) -> list[Result]:
-    """Train a teacher; its accuracy on good skeletons, and on poor ones of every kind."""
-    told = partial(Result, seed=config.seed, seconds_per_epoch=float("nan"))
+def _train_teacher(config: TeacherConfig, of: AblationConfig) -> list[Result]:
+    """Train a teacher; return its accuracy on HQ skeletons, and on LQ skeletons of each drop."""
+    result = partial(Result, seed=config.seed, seconds_per_epoch=float("nan"))
     top1 = train_teacher(config).top1
     network, data = load_checkpoint(config.out).rebuild(config.out), read_dataset(config.data)
     results = []
     for drop in of.drops or (None,):
         pairs = config.data.pairs if drop is None else replace(config.data.pairs, drop=drop)
         test = PairDataset(data, pairs, train=False, seed=0)
-        results.append(told(drop=drop, method=TEACHER_HQ, top1=top1))
-        on_poor = accuracy(predict(network, test, see="lq"), test.labels).top1
-        results.append(told(drop=drop, method=TEACHER_LQ, top1=on_poor))
+        results.append(result(drop=drop, method=TEACHER_HQ, top1=top1))
+        on_lq = accuracy(predict(network, test, see="lq"), test.labels).top1
+        results.append(result(drop=drop, method=TEACHER_LQ, top1=on_lq))
     return results
 
 
-def _teach_student(student: _Student) -> list[Result]:
+def _train_student(student: _Student) -> list[Result]:
     top1 = train_student(student.config).top1
     seconds = [epoch["seconds"] for epoch in read_report(student.config.out)["history"]]
     return [Result(student.drop, student.method, student.config.seed, top1, float(np.median(seconds)))]
 
 
-def _title(config: AblationConfig) -> dict[str, Any]:
-    """What the section says about itself."""
+def _settings(config: AblationConfig) -> dict[str, Any]:
+    """The settings that the report lists."""
     optimiser = config.optimiser
     return {
         "dataset": config.data.dataset,

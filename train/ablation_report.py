@@ -1,4 +1,4 @@
-"""The table, the picture and the page of an ablation."""
+"""The table, the plot and the page of an ablation."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from edge.cli.report_page import replace_section
 from edge.contract.files import atomic_write, write_json, write_text
 
 BASELINE, CEILING = "alone", "teacher on HQ"
-"""The method that every difference is taken from, and what the gap is measured to."""
+"""The method that gains are computed over, and the one at which the gap is closed."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """Top-1 accuracy 0..1 of one training. drop: None where the poor skeletons were not made by dropping."""
+    """Top-1 accuracy 0..1 of one training. drop: None if LQ skeletons are not made by dropping joints."""
 
     drop: float | None
     method: str
@@ -37,36 +37,37 @@ class Result:
 
 @dataclass(frozen=True)
 class Row:
-    """A method over its seeds, in points. gain: over the baseline of the same seed; half: of its 95 % interval.
+    """A method over its seeds, in percentage points.
 
-    gap: share of the way from the baseline to the teacher on HQ. slowdown: seconds an epoch, baseline's = 1.
+    margin, gain_margin: half widths of 95 % confidence intervals. gain: over the baseline of the same seed. gap: see
+    :func:`gap_recovered`. slowdown: seconds per epoch relative to the baseline.
     """
 
     method: str
     each: tuple[float, ...]
     mean: float
     sd: float
-    half: float
+    margin: float
     gain: float
-    gain_half: float
+    gain_margin: float
     gap: float
     slowdown: float
 
 
-def interval(values: Sequence[float]) -> float:
-    """Half the width of the 95 % confidence interval of the mean, by Student's t; NaN for fewer than two values."""
+def confidence_margin(values: Sequence[float]) -> float:
+    """Half the width of the mean's 95 % confidence interval, by Student's t; NaN for fewer than two values."""
     if len(values) < 2:
         return float("nan")
     return float(stdtrit(len(values) - 1, 0.975) * statistics.stdev(values) / len(values) ** 0.5)
 
 
 def gap_recovered(student: float, alone: float, teacher: float) -> float:
-    """(student - LQ baseline) / (teacher on HQ - LQ baseline); NaN where the teacher is no better than the baseline."""
+    """(student - alone) / (teacher on HQ - alone); NaN if the teacher is no better than the baseline, alone."""
     return (student - alone) / (teacher - alone) if teacher > alone else float("nan")
 
 
 def rows_of(results: Sequence[Result]) -> list[Row]:
-    """One row a method, in the order of their first result, of results that share one ``drop``."""
+    """One row per method, in the order of first results. All results must have the same ``drop``."""
     by_method: dict[str, dict[int, Result]] = {}
     for result in results:
         by_method.setdefault(result.method, {})[result.seed] = result
@@ -82,7 +83,8 @@ def rows_of(results: Sequence[Result]) -> list[Row]:
         rows.append(
             Row(
                 name, tuple(values), mean, statistics.stdev(values) if len(values) > 1 else float("nan"),
-                interval(values), statistics.mean(gains), interval(gains), gap_recovered(mean / 100, alone, top),
+                confidence_margin(values), statistics.mean(gains), confidence_margin(gains),
+                gap_recovered(mean / 100, alone, top),
                 statistics.median(result.seconds_per_epoch for result in seeds.values()) / pace,
             )
         )  # fmt: skip
@@ -90,21 +92,21 @@ def rows_of(results: Sequence[Result]) -> list[Row]:
 
 
 def write_ablation(folder: Path, page: Path | None, about: dict[str, Any], results: Sequence[Result]) -> None:
-    """Write ablation.json, ablation.md and ablation.png into ``folder``, and the section of ``page`` anew."""
+    """Write ablation.json, ablation.md and ablation.png into ``folder``, and replace the section of ``page``."""
     tables: dict[float | None, list[Row]] = {}
     for drop in sorted({result.drop for result in results}, key=lambda drop: drop or 0):
         tables[drop] = rows_of([result for result in results if result.drop == drop])
     write_json(folder / "ablation.json", {"about": about, "results": [asdict(result) for result in results]})
     section = "\n".join(_section(about, tables))
     write_text(folder / "ablation.md", section)
-    _picture(folder / "ablation.png", about["dataset"], tables)
+    _plot(folder / "ablation.png", about["dataset"], tables)
     if page is not None:
         replace_section(page, about["dataset"], section, title="Does distillation pay?")
     for drop, rows in tables.items():
         table = Table("method", "top-1 %", "sd", "gain", "95 %", "gap", title=f"{about['dataset']} {_named(drop)}")
         for row in rows:
             table.add_row(
-                row.method, f"{row.mean:.2f}", f"{row.sd:.2f}", f"{row.gain:+.2f}", f"{row.gain_half:.2f}",
+                row.method, f"{row.mean:.2f}", f"{row.sd:.2f}", f"{row.gain:+.2f}", f"{row.gain_margin:.2f}",
                 f"{row.gap:.0%}",
             )  # fmt: skip
         console.print(table)
@@ -132,22 +134,21 @@ def _section(about: dict[str, Any], tables: dict[float | None, list[Row]]) -> li
             each = " ".join(f"{value:.1f}" for value in row.each)
             time = "" if np.isnan(row.slowdown) else f"{row.slowdown:.2f}"
             gap = "" if row.method in (BASELINE, CEILING) or np.isnan(row.gap) else f"{row.gap * 100:.0f} %"
-            gain = "" if row.method == BASELINE else f"{row.gain:+.2f} +- {row.gain_half:.2f}"
-            lines.append(
-                f"| {row.method} | {row.mean:.2f} +- {row.half:.2f} | {row.sd:.2f} | {each} | {gain} | {gap} | {time} |"
-            )
+            gain = "" if row.method == BASELINE else f"{row.gain:+.2f} +- {row.gain_margin:.2f}"
+            mean = f"{row.mean:.2f} +- {row.margin:.2f}"
+            lines.append(f"| {row.method} | {mean} | {row.sd:.2f} | {each} | {gain} | {gap} | {time} |")
     return lines
 
 
-def _picture(path: Path, name: str, tables: dict[float | None, list[Row]]) -> None:
-    """Mean and 95 % interval of every method, a panel for each kind of LQ skeletons."""
+def _plot(path: Path, name: str, tables: dict[float | None, list[Row]]) -> None:
+    """Mean and 95 % confidence interval of each method, one panel per kind of LQ skeletons."""
     longest = max(len(rows) for rows in tables.values())
     figure = Figure(figsize=(6 * len(tables), 0.36 * longest + 1.4), layout="constrained")
     panels = figure.subplots(1, len(tables), squeeze=False)
     for axes, (drop, rows) in zip(panels[0], tables.items(), strict=True):
         rows = [row for row in rows if row.method != "teacher on LQ"]
         places = range(len(rows))
-        axes.errorbar([row.mean for row in rows], places, xerr=[row.half for row in rows], fmt="o", capsize=3)
+        axes.errorbar([row.mean for row in rows], places, xerr=[row.margin for row in rows], fmt="o", capsize=3)
         axes.set_yticks(places, [row.method for row in rows])
         axes.invert_yaxis()
         for reference in (BASELINE, CEILING):

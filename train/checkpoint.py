@@ -1,4 +1,4 @@
-"""Checkpoints: everything a run needs to go on exactly where it stopped, and to rebuild its network."""
+"""Checkpoints: one file per run, from which training resumes exactly and the network is rebuilt."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from edge.contract.errors import ConfigError, DataError
 from edge.contract.files import atomic_write
 from edge.contract.layouts import layout
 from train.networks.registry import build
-from train.torch_file import DAMAGED, refuse_other_version, unchanged
+from train.torch_file import LOAD_ERRORS, checked, refuse_other_version
 
 FILE = "checkpoint.pt"
-BUILT_UPON = ("network", "width", "classes", "layout", "bodies", "pairs", "seed", "optimiser")
-"""What must be known of a run for others to build upon it."""
+REQUIRED = ("network", "width", "classes", "layout", "bodies", "pairs", "seed", "optimiser")
+"""Keys of ``about`` that a run must have for a student or an export to be made from it."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One file per run: ``about`` says network, data and settings; the rest are states of the run's parts.
+    """The content of ``checkpoint.pt``.
 
-    average: the running average of the weights, empty where none is kept. best: what is used of the run, as
-    far as it went: the last weights (or their average), with early stopping those of the best epoch.
-    No state of random numbers is needed: they depend on the seed, the epoch and the place in it.
+    about: network, data and settings. network, extra, optimiser: states of the run's parts. average: moving average of
+    the weights, empty if none is kept. best: the weights to use so far: the last ones or their average, with early
+    stopping those of the best epoch. Random number generators have no state here: they are seeded from the seed, the
+    epoch and the position in it.
     """
 
     about: dict[str, Any]
@@ -39,8 +40,8 @@ class Checkpoint:
     best: dict[str, Any]
     history: list[dict[str, float]]
 
-    def refuse_other(self, about: dict[str, Any], folder: Path) -> None:
-        """ConfigError unless this checkpoint comes from a run with the same settings."""
+    def require_same_settings(self, about: dict[str, Any], folder: Path) -> None:
+        """Raise ConfigError unless this checkpoint comes from a run with the same settings."""
         if differing := _first_difference(self.about, about):
             raise ConfigError(
                 f"the folder holds a run with another {differing}",
@@ -59,17 +60,17 @@ class Checkpoint:
         return network.eval()
 
     def fingerprint(self) -> str:
-        """16 hexadecimal digits of the SHA-256 of the weights in use: another training, another name."""
+        """16 hexadecimal digits of the SHA-256 of the weights in use, to tell trainings apart."""
         digest = hashlib.sha256()
         for name, value in sorted(self.best.items()):
             digest.update(name.encode())
             digest.update(value.contiguous().numpy().tobytes())
         return digest.hexdigest()[:16]
 
-    def training(self) -> dict[str, Any]:
-        """What a bundle says of how it was trained, for people."""
-        told = ("dataset", "split", "network", "width", "method", "losses", "combine", "seed")
-        return {key: self.about.get(key) for key in told} | {"epochs": len(self.history)}
+    def training_summary(self) -> dict[str, Any]:
+        """How the network was trained, for the manifest of a bundle."""
+        keys = ("dataset", "split", "network", "width", "method", "losses", "combine", "seed")
+        return {key: self.about.get(key) for key in keys} | {"epochs": len(self.history)}
 
 
 def build_network(about: dict[str, Any]) -> nn.Module:
@@ -84,7 +85,7 @@ def build_network(about: dict[str, Any]) -> nn.Module:
 
 
 def _first_difference(theirs: dict[str, Any], ours: dict[str, Any], within: str = "") -> str | None:
-    """The first key of ``ours`` with another value in ``theirs``, dotted where it is nested."""
+    """The first key of ``ours`` with another value in ``theirs``, dotted if nested."""
     for key, value in ours.items():
         there = theirs.get(key)
         if there != value:
@@ -95,36 +96,36 @@ def _first_difference(theirs: dict[str, Any], ours: dict[str, Any], within: str 
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write ``folder/checkpoint.pt`` whole."""
+    """Write ``folder/checkpoint.pt`` atomically."""
     with atomic_write(folder / FILE) as partial:
         torch.save({f.name: getattr(checkpoint, f.name) for f in fields(checkpoint)}, partial)
 
 
 def load_trained(folder: Path) -> Checkpoint:
-    """As load_checkpoint, of a run that is built upon: a warning where it was stopped before its end, DataError where
-    a version wrote it that did not note what is needed.
+    """Load the checkpoint of a run that a student or an export is made from.
 
-    Of a run that may stop early by itself nobody can tell.
+    Warns if the run was stopped before its last epoch; with early stopping this cannot be known. Raises DataError if
+    another version wrote it without a key of REQUIRED.
     """
     checkpoint = load_checkpoint(folder)
     with refuse_other_version(folder / FILE):
-        settings = {name: checkpoint.about[name] for name in BUILT_UPON}["optimiser"]
+        settings = {name: checkpoint.about[name] for name in REQUIRED}["optimiser"]
         epochs, patience = settings["epochs"], settings["patience"]
     trained = len(checkpoint.history)
     if trained < epochs and not patience:
-        print_warning(f"{folder}: {trained} of {epochs} epochs are trained; the command that began it trains the rest")
+        print_warning(f"{folder}: only {trained} of {epochs} epochs are trained; repeat its command to train the rest")
     return checkpoint
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
-    """Read a run's checkpoint; DataError if it is absent or damaged."""
+    """Read a run's checkpoint. Raises DataError if it is absent or damaged."""
     path = folder / FILE
     if not path.is_file():
         raise DataError("no trained run here: checkpoint.pt is missing", where=folder, hint="give a run's --out folder")
     try:
-        checkpoint = Checkpoint(**torch.load(unchanged(path), map_location="cpu", weights_only=True))
-        # A checkpoint that says nothing of it is of a run whose joints lay on lines.
+        checkpoint = Checkpoint(**torch.load(checked(path), map_location="cpu", weights_only=True))
+        # Runs from before this setting existed interpolated linearly.
         checkpoint.about.get("pairs", {}).get("preprocessing", {}).setdefault("between", "line")
         return checkpoint
-    except DAMAGED as error:
+    except LOAD_ERRORS as error:
         raise DataError(f"not a readable checkpoint: {error}", where=path, hint="remove it and train again") from error

@@ -18,7 +18,7 @@ from train.optimiser import Optimiser
 
 @dataclass(frozen=True)
 class Hardware:
-    """What to train on. ``torchrun`` and SLURM are supported as well."""
+    """What to train on. ``torchrun`` and SLURM are supported too."""
 
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: a GPU if there is one."""
@@ -28,50 +28,52 @@ class Hardware:
     """Number of machines."""
     precision: Literal["32-true", "bf16-mixed", "64-true"] = "32-true"
     """bf16-mixed: networks compute in bfloat16; weights, losses and gradients stay in float32. 64-true: double
-    precision, to tell errors from rounding."""
+    precision, to tell bugs from rounding."""
     threads: int = 0
-    """CPU threads of each process; 0 shares the cores among them."""
+    """CPU threads per process; 0 divides the cores among the processes."""
     workers: int = 0
-    """Processes that prepare batches; 0 prepares them between the steps, which is enough on a CPU; a GPU would
-    wait for them: give it four or more."""
+    """Processes that prepare batches. 0 prepares them between the steps, which is enough on a CPU; a GPU needs four or
+    more."""
 
     def __post_init__(self) -> None:
         if min(self.devices, self.nodes) < 1 or min(self.threads, self.workers) < 0:
             raise ConfigError(
-                f"{self.devices} devices on {self.nodes} machines with {self.threads} threads and {self.workers} "
-                "workers cannot train",
+                f"cannot train on {self.devices} devices of {self.nodes} machines with {self.threads} threads and "
+                f"{self.workers} workers",
                 hint="give at least one device and one machine, and no negative number",
             )
 
     @property
     def dtype(self) -> Any:
-        """PyTorch's, of weights, clips, losses and gradients."""
+        """PyTorch's dtype of weights, clips, losses and gradients."""
         import torch
 
         return torch.float64 if self.precision == "64-true" else torch.float32
 
 
-def refuse_impossible(seeds: Iterable[int], *widths: int | None) -> None:
-    """ConfigError for a seed below 0, or a network without channels."""
+def require_valid(seeds: Iterable[int], *widths: int | None) -> None:
+    """Raise ConfigError for a seed below 0 or a width below 1; a width of None is the network's own."""
     if min(seeds, default=0) < 0 or min((width for width in widths if width is not None), default=1) < 1:
-        raise ConfigError("a seed is below 0, or a width below 1", hint="give a seed from 0, and leave out the width")
+        raise ConfigError(
+            "a seed is below 0, or a width below 1", hint="give a seed of 0 or more, and leave out the width"
+        )
 
 
 @dataclass(frozen=True)
 class TeacherConfig:
-    """Train a network on one quality of skeletons with cross entropy alone."""
+    """Train a network with cross entropy alone, on one quality of skeletons."""
 
     out: Path
-    """Folder of the run: checkpoint and report. An interrupted run is continued there."""
+    """Folder of the run: checkpoint and report. An interrupted run is resumed."""
     data: DataConfig = field(default_factory=DataConfig)
     """What to train on."""
     network: str = "shift_gcn_teacher"
-    """shift_gcn_teacher, shift_gcn_student, dense_gcn, dense_gcn_s, _m, _l or _motion; of other papers st_gcn,
+    """shift_gcn_teacher, shift_gcn_student, dense_gcn, dense_gcn_s, _m, _l or _motion; from other papers st_gcn,
     st_gcn_pp, efficient_gcn_b0, dd_net, dd_net_m or dd_net_s."""
     width: int | None = None
-    """Channels of the first units; by default the network's own."""
+    """Channels of the first units; by default the network's own number."""
     see: Literal["hq", "lq"] = "hq"
-    """Quality of the skeletons; lq gives the baseline for a distilled student."""
+    """Quality of the skeletons. lq gives the baseline for a distilled student."""
     weights: Path | None = None
     """Start from a checkpoint of a public Shift-GCN release (.pt)."""
     optimiser: Optimiser = field(default_factory=Optimiser)
@@ -82,7 +84,7 @@ class TeacherConfig:
     """Seed of weights, order and corruption."""
 
     def __post_init__(self) -> None:
-        refuse_impossible([self.seed], self.width)
+        require_valid([self.seed], self.width)
 
 
 @dataclass(frozen=True)
@@ -90,20 +92,20 @@ class StudentConfig:
     """Distil a student that reads LQ clips from a teacher that reads HQ clips."""
 
     out: Path
-    """Folder of the run: checkpoint and report. An interrupted run is continued there."""
+    """Folder of the run: checkpoint and report. An interrupted run is resumed."""
     teacher: Path
     """Folder of the teacher's run."""
     baseline: Path | None = None
-    """Folder of an LQ-only run, for the plot of each class's gain; by default the teacher reading LQ clips."""
+    """Folder of a run on LQ alone, to plot the gain of each class over it; by default over the teacher on LQ clips."""
     data: DataConfig = field(default_factory=DataConfig)
-    """What to train on: the data of the teacher."""
+    """What to train on; the same data as the teacher's."""
     network: str = "dense_gcn"
-    """dense_gcn and its sizes _s, _m, _l (made for INT8 and TensorRT), dense_gcn_motion (reads motions too) or
+    """dense_gcn and its sizes _s, _m, _l (made for INT8 and TensorRT), dense_gcn_motion (also reads displacements) or
     shift_gcn_student (the paper's)."""
     width: int | None = None
-    """Channels of the first units; by default the network's own."""
+    """Channels of the first units; by default the network's own number."""
     method: str = "paper"
-    """Distillation method: the paper's losses with gradient revision, or another of train/distillation/methods.py."""
+    """Distillation method: paper, ours, or another of train/distillation/methods.py."""
     optimiser: Optimiser = field(default_factory=Optimiser)
     """Length and learning rate of the training."""
     hardware: Hardware = field(default_factory=Hardware)
@@ -112,7 +114,7 @@ class StudentConfig:
     """Seed of weights, order and corruption."""
 
     def __post_init__(self) -> None:
-        refuse_impossible([self.seed], self.width)
+        require_valid([self.seed], self.width)
 
 
 @dataclass(frozen=True)
@@ -120,15 +122,15 @@ class AblationConfig:
     """Train every method over several seeds, and write the table and the plot."""
 
     out: Path
-    """Folder for all runs; finished runs are kept and not trained again."""
+    """Folder for all runs. Finished runs are not trained again."""
     data: DataConfig = field(default_factory=DataConfig)
     """The dataset."""
     drops: tuple[float, ...] = ()
-    """Probabilities that a joint of a frame is unseen, one table each; by default data.pairs as it is."""
+    """Probabilities of dropping a joint of a frame, one table each; by default data.pairs is used as it is."""
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    """Seeds; for each, every method is trained once."""
+    """Each method is trained once per seed."""
     methods: tuple[str, ...] = tuple(METHODS)
-    """Methods of train/distillation/methods.py to compare; alone is the baseline of every difference."""
+    """Methods of train/distillation/methods.py to compare. Gains are over alone."""
     teacher: str = "dense_gcn"
     """Network of the teacher."""
     teacher_width: int = 48
@@ -142,18 +144,18 @@ class AblationConfig:
     hardware: Hardware = field(default_factory=lambda: Hardware(threads=1))
     """What each training runs on."""
     jobs: int = 0
-    """Trainings in parallel; 0 for one per core, or one alone where a GPU trains."""
+    """Trainings in parallel; 0 for one per core, or a single one on a GPU."""
     page: Path | None = None
-    """Markdown page in which this dataset's section is rewritten."""
+    """Markdown page whose section on this dataset is replaced."""
 
     def __post_init__(self) -> None:
-        refuse_impossible(self.seeds, self.teacher_width, self.width)
+        require_valid(self.seeds, self.teacher_width, self.width)
         if self.jobs < 0:
-            raise ConfigError(f"jobs is {self.jobs}", hint="give 0 or more")
+            raise ConfigError(f"jobs is {self.jobs}", hint="give --jobs 0 or more")
         if not self.seeds or "alone" not in self.methods:
             raise ConfigError(
-                "an ablation needs seeds, and the method alone, which the others are compared with",
-                hint="give --seeds, such as [0, 1, 2], and --methods with alone among them",
+                "an ablation needs seeds and the method alone, which the others are compared with",
+                hint="give --seeds, such as [0, 1, 2], and include alone in --methods",
             )
         for name in self.methods:
             method(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ BATCH = 64
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Shares 0..1 and the confusion matrix (K, K), rows true, columns told."""
+    """Accuracies 0..1, and the confusion matrix (K, K): rows are true classes, columns predicted ones."""
 
     top1: float
     top5: float
@@ -26,45 +26,40 @@ class Accuracy:
     confusion: NDArray[np.int64]
 
     def per_class(self, classes: Sequence[str]) -> dict[str, float]:
-        """Share of each class's clips that were told rightly; 0 where there is none."""
-        rightly = self.confusion.diagonal() / np.maximum(self.confusion.sum(axis=1), 1)
-        return dict(zip(classes, rightly.round(4).tolist(), strict=True))
+        """Share of each class's clips that were predicted correctly; 0 for a class without clips."""
+        correct = self.confusion.diagonal() / np.maximum(self.confusion.sum(axis=1), 1)
+        return dict(zip(classes, correct.round(4).tolist(), strict=True))
 
 
 def predict(network: nn.Module, pairs: PairDataset, *, see: str) -> NDArray[np.float32]:
-    """Logits (N, K) for every clip in order. see: "lq" or "hq". Raises ConfigError where one is not finite."""
+    """Logits (N, K) of every clip in order. see: "lq" or "hq". Raises ConfigError if one is not finite."""
     network.eval()
     weight = next(network.parameters())
-    logits = []
+    batches = []
     with torch.inference_mode():
-        for indices in _batches(len(pairs)):
-            low, high, _ = pairs.batch(indices)
+        for start in range(0, len(pairs), BATCH):
+            low, high, _ = pairs.batch(np.arange(start, min(start + BATCH, len(pairs))))
             clips = torch.from_numpy(low if see == "lq" else high).to(weight)
-            logits.append(network(clips)[0].cpu().float().numpy())
-    told = np.concatenate(logits)
-    # The last step of a training that diverges has a finite loss: only the weights it leaves show it.
-    if not np.isfinite(told).all():
+            batches.append(network(clips)[0].cpu().float().numpy())
+    logits = np.concatenate(batches)
+    # If the last step diverged, no loss shows it: the losses were computed before that step.
+    if not np.isfinite(logits).all():
         raise ConfigError(
-            "the network's answers are not finite: training diverged", hint="lower --optimiser.learning_rate"
+            "the network's logits are not finite: training diverged", hint="lower --optimiser.learning_rate"
         )
-    return told
+    return logits
 
 
 def accuracy(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Accuracy:
-    """Accuracy of logits (N, K) against labels (N,); classes without a clip are left out of ``mean_class``."""
+    """Accuracy of logits (N, K) against labels (N,). ``mean_class`` leaves out classes without clips."""
     order = np.argsort(logits, axis=1, kind="stable")
-    told = logits.argmax(axis=1)
+    predicted = logits.argmax(axis=1)
     confusion = np.zeros((logits.shape[1],) * 2, np.int64)
-    np.add.at(confusion, (labels, told), 1)
+    np.add.at(confusion, (labels, predicted), 1)
     clips = confusion.sum(axis=1)
     return Accuracy(
-        top1=float((told == labels).mean()),
+        top1=float((predicted == labels).mean()),
         top5=float((order[:, -5:] == labels[:, None]).any(axis=1).mean()),
         mean_class=float((confusion.diagonal()[clips > 0] / clips[clips > 0]).mean()),
         confusion=confusion,
     )
-
-
-def _batches(count: int) -> Iterator[NDArray[np.int64]]:
-    for start in range(0, count, BATCH):
-        yield np.arange(start, min(start + BATCH, count))

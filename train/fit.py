@@ -1,4 +1,4 @@
-"""The training loop: one for teacher and student, on one process or many, resumable at every epoch."""
+"""The training loop for teacher and student: one process or several, resumable after every epoch."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ from train.configuration import Hardware
 from train.data.pairs import PairDataset
 from train.distillation.methods import Method
 from train.evaluate import Accuracy, accuracy, predict
-from train.only_training import LOCK, only_training
 from train.optimiser import Optimiser
-from train.order import Order
-from train.progress import telling
+from train.progress import training_progress
+from train.sampler import BatchSampler
 from train.step import Batch, LossFunction, compute_gradients
-from train.sync_batch_norm import synchronise
+from train.sync_batch_norm import convert_sync_batch_norm
 from train.torch_file import refuse_other_version
+from train.training_lock import LOCK, training_lock
 
 VALIDATION = "validation"
-"""Accuracy on the held-out clips in the history of a run."""
+"""Key of the accuracy on held-out clips in a run's history."""
 
 
 @dataclass(frozen=True)
 class Run:
     """Everything one training needs.
 
-    see: which of a pair the network reads, "hq" or "lq". extra: modules trained along but not kept in the
-    network (the adapter). loss_function: the losses of a batch; method: how they make one step. validation: clips
-    for early stopping.
+    see: the quality of clips that the network reads. extra: modules that are trained too but are not part of the
+    network (the adapter). method: says how the gradients of the losses are combined. validation: held-out clips for
+    early stopping. about: rebuilds the network (name, width, classes, layout, preprocessing); goes into the checkpoint.
     """
 
     out: Path
@@ -58,13 +58,15 @@ class Run:
     optimiser: Optimiser
     seed: int
     about: dict[str, Any]
-    """What rebuilds the network: name, width, classes, layout, preprocessing; kept in the checkpoint."""
     hardware: Hardware
 
 
 @dataclass
 class _State:
-    """What changes while a network learns, and what a checkpoint keeps of it."""
+    """What changes during training besides the weights; saved in checkpoints.
+
+    average: exponential moving average of the weights. best: the weights to use, see :func:`_update_best`.
+    """
 
     optimiser: torch.optim.Optimizer
     average: AveragedModel | None
@@ -73,103 +75,102 @@ class _State:
 
 
 def fit(run: Run, fabric: Fabric) -> Accuracy:
-    """Train, or go on where an interrupted run stopped; returns the accuracy on the test clips.
+    """Train, or resume an interrupted run, and return the accuracy on the test clips.
 
-    Writes ``checkpoint.pt`` after every epoch, each whole or not at all, and curves for TensorBoard.
-    Raises OutputError where another training goes on in the folder.
+    Writes ``checkpoint.pt`` atomically after every epoch, and TensorBoard curves. Raises OutputError if another
+    training runs in the folder.
     """
-    order = _order(run, fabric)
+    sampler = _sampler(run, fabric)
     if fabric.world_size > 1:
-        synchronise(run.network)
+        convert_sync_batch_norm(run.network)
     run.network.to(fabric.device, run.hardware.dtype)
     run.extra.to(fabric.device, run.hardware.dtype)
     with wrap_write_errors(run.out):
         run.out.mkdir(parents=True, exist_ok=True)
-    with only_training(run.out / LOCK, run.out, fabric):
-        run.network.load_state_dict(_learnt(run, order, fabric))
+    with training_lock(run.out / LOCK, run.out, fabric):
+        run.network.load_state_dict(_train(run, sampler, fabric))
     return accuracy(predict(run.network, run.test, see=run.see), run.test.labels)
 
 
-def _order(run: Run, fabric: Fabric) -> Order:
-    """The batches of this process; DataError where the clips make none, or leave none to judge by."""
+def _sampler(run: Run, fabric: Fabric) -> BatchSampler:
+    """The batches of this process. Raises DataError if there are too few clips to train, test or validate."""
     settings = run.optimiser
-    order = Order(
+    sampler = BatchSampler(
         run.train.labels, batch=settings.batch, seed=run.seed, balanced=settings.balanced,
         accumulate=settings.accumulate, rank=fabric.global_rank, world=fabric.world_size,
     )  # fmt: skip
-    if len(order) < 1 or len(run.test) < 1:
+    if len(sampler) < 1 or len(run.test) < 1:
         raise DataError(
-            f"{len(run.train)} training and {len(run.test)} test clips are too few to train and test: a step takes "
-            f"2 clips of each of {settings.accumulate} batches on each of {fabric.world_size} processes",
-            hint="give more recordings (of the generator: --data.clips_per_class)",
+            f"{len(run.train)} training and {len(run.test)} test clips are too few: one step needs at least 2 clips in "
+            f"each of {settings.accumulate} batches on each of {fabric.world_size} processes",
+            hint="give more recordings (of generated clips: --data.clips_per_class)",
         )
     if run.validation is not None and len(run.validation) < 1:
         raise DataError(
-            f"no class has so many training clips that {settings.held_out:g} of them is one to hold out",
+            f"no class has enough training clips to hold out a share of {settings.held_out:g}",
             hint="give a larger --optimiser.held_out",
         )
-    return order
+    return sampler
 
 
-def _learnt(run: Run, order: Order, fabric: Fabric) -> dict[str, Any]:
-    """The weights to use when the last epoch is over."""
+def _train(run: Run, sampler: BatchSampler, fabric: Fabric) -> dict[str, Any]:
+    """Run the remaining epochs and return the weights to use."""
     settings, about = run.optimiser, run.about | {"seed": run.seed, "optimiser": asdict(run.optimiser)}
-    state = _State(settings.descent([*run.network.parameters(), *run.extra.parameters()]), _average(run))
+    state = _State(settings.build([*run.network.parameters(), *run.extra.parameters()]), _weight_average(run))
     _resume(run, about, state)
-    # Pairs is what DataLoader calls a map-style dataset, whose keys are draws.
+    # DataLoader's type asks for a Dataset; it only needs __getitem__, whose keys are PairKeys.
     dataset = cast("Dataset[Any]", run.train)
     loader = DataLoader(
         dataset,
-        batch_sampler=order,
+        batch_sampler=sampler,
         num_workers=run.hardware.workers,
-        collate_fn=_stacked,
+        collate_fn=_collate,
         persistent_workers=run.hardware.workers > 0,
-        generator=torch.Generator(),  # its own: how often it seeds its workers must not move dropout's numbers
+        generator=torch.Generator(),  # its own, so that seeding workers does not change dropout's random numbers
     )
-    with telling(run.out, settings.epochs, len(state.history), fabric) as tell:
-        while len(state.history) < settings.epochs and not has_settled(state.history, settings.patience):
+    with training_progress(run.out, settings.epochs, len(state.history), fabric) as report:
+        while len(state.history) < settings.epochs and not should_stop_early(state.history, settings.patience):
             started = time.perf_counter()
             try:
-                means = _epoch(run, state, order, loader, fabric)
+                losses = _train_epoch(run, state, sampler, loader, fabric)
             except torch.OutOfMemoryError as error:
                 raise ConfigError(
                     f"the GPU has not enough memory for batches of {settings.batch} clips",
                     hint="halve optimiser.batch and double optimiser.accumulate",
                 ) from error
             seconds = time.perf_counter() - started
-            state.history.append({"epoch": len(state.history) + 1, "seconds": seconds, **means})
-            _judge(run, state, fabric)
+            state.history.append({"epoch": len(state.history) + 1, "seconds": seconds, **losses})
+            _update_best(run, state, fabric)
             if fabric.is_global_zero:
                 save_checkpoint(run.out, _checkpoint(run, about, state))
-            tell(state.history[-1], len(order) * settings.batch * fabric.world_size / seconds)
+            report(state.history[-1], len(sampler) * settings.batch * fabric.world_size / seconds)
     return state.best
 
 
-def _epoch(run: Run, state: _State, order: Order, loader: DataLoader[Any], fabric: Fabric) -> dict[str, float]:
-    """Every step of one epoch; returns the mean of each loss."""
+def _train_epoch(
+    run: Run, state: _State, sampler: BatchSampler, loader: DataLoader[Any], fabric: Fabric
+) -> dict[str, float]:
+    """Run every step of one epoch and return the mean of each loss."""
     settings, epoch = run.optimiser, len(state.history)
-    own, extra = list(run.network.parameters()), list(run.extra.parameters())
-    order.epoch = epoch
-    # Dropout depends on these three alone, so that a resumed run repeats what it would have drawn.
+    parameters, extra = list(run.network.parameters()), list(run.extra.parameters())
+    sampler.epoch = epoch
+    # Dropout depends on these three alone, so that a resumed run draws the same numbers as an uninterrupted one.
     torch.manual_seed(int(np.random.SeedSequence((run.seed, epoch, fabric.global_rank)).generate_state(1)[0]))
     run.network.train()
-    batches, steps, losses = _batches(run, loader, fabric), len(order) // settings.accumulate, []
+    batches, steps, losses = _batches(run, loader, fabric), len(sampler) // settings.accumulate, []
     for step in range(steps):
         for group in state.optimiser.param_groups:
-            group["lr"] = settings.rate((epoch + step / steps) / settings.epochs)
-        losses.append(
-            compute_gradients(
-                run.loss_function, islice(batches, settings.accumulate), own, extra, run.method.combine, fabric
-            )
-        )
+            group["lr"] = settings.learning_rate_at((epoch + step / steps) / settings.epochs)
+        of_step = islice(batches, settings.accumulate)
+        losses.append(compute_gradients(run.loss_function, of_step, parameters, extra, run.method.combine, fabric))
         state.optimiser.step()
         if state.average is not None:
             state.average.update_parameters(run.network)
     return {name: float(np.mean([loss[name] for loss in losses])) for name in losses[0]}
 
 
-def _stacked(samples: Sequence[tuple[Float32, Float32, np.int64]]) -> list[torch.Tensor]:
-    """LQ and HQ (N, C, T, V, M), labels (N,). Copies: clips that are kept are not to be written to, and torch warns."""
+def _collate(samples: Sequence[tuple[Float32, Float32, np.int64]]) -> list[torch.Tensor]:
+    """LQ and HQ (N, C, T, V, M), labels (N,). Stacking copies: cached clips are read-only, which torch warns about."""
     return [torch.from_numpy(np.stack(column)) for column in zip(*samples, strict=True)]
 
 
@@ -180,38 +181,38 @@ def _batches(run: Run, loader: DataLoader[Any], fabric: Fabric) -> Iterator[Batc
         yield Batch(*(x.to(fabric.device, run.hardware.dtype) for x in (low, high, targets)))
 
 
-def _average(run: Run) -> AveragedModel | None:
+def _weight_average(run: Run) -> AveragedModel | None:
     if not (decay := run.optimiser.average):
         return None
     return AveragedModel(run.network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
 
 
-def _judge(run: Run, state: _State, fabric: Fabric) -> None:
-    """Keep the weights (or their average) if they are the best so far; without held-out clips the last are."""
+def _update_best(run: Run, state: _State, fabric: Fabric) -> None:
+    """Keep the weights, or their average, as the ones to use, unless an earlier epoch was better on held-out clips."""
     used = run.network if state.average is None else state.average.module
     latest = state.history[-1]
     if run.validation is not None:
         found = accuracy(predict(used, run.validation, see=run.see), run.validation.labels).top1
-        # The first process decides for all: on another GPU a tie may fall the other way, and one that stopped would
-        # leave the others waiting for its gradients.
+        # The first process decides for all. Rounding may differ between GPUs, and if only one process stopped, the
+        # others would wait for its gradients.
         latest[VALIDATION] = fabric.broadcast(found)
         if latest[VALIDATION] < max(epoch[VALIDATION] for epoch in state.history):
             return
     state.best = {name: value.clone() for name, value in used.state_dict().items()}
 
 
-def has_settled(history: list[dict[str, float]], patience: int) -> bool:
-    """Whether none of the last ``patience`` epochs was better on the held-out clips than one before them."""
+def should_stop_early(history: list[dict[str, float]], patience: int) -> bool:
+    """Whether none of the last ``patience`` epochs was better on held-out clips than the best one before them."""
     scores = [epoch[VALIDATION] for epoch in history if VALIDATION in epoch]
     return 0 < patience < len(scores) and max(scores[-patience:]) <= max(scores[:-patience])
 
 
 def _resume(run: Run, about: dict[str, Any], state: _State) -> None:
-    """Continue from the folder's checkpoint if it has one. Raises DataError for one of another version."""
+    """Load the folder's checkpoint if there is one. Raises ConfigError or DataError if it is not of the same run."""
     if not (run.out / FILE).is_file():
         return
     found = load_checkpoint(run.out)
-    found.refuse_other(about, run.out)
+    found.require_same_settings(about, run.out)
     with refuse_other_version(run.out / FILE):
         run.network.load_state_dict(found.network)
         run.extra.load_state_dict(found.extra)

@@ -1,4 +1,4 @@
-"""One process at a time at work in a place, by the system's lock on a file there."""
+"""An exclusive lock on a file, so that only one process at a time works in a folder."""
 
 from __future__ import annotations
 
@@ -12,46 +12,46 @@ from pathlib import Path
 from edge.contract.errors import OutputError
 from edge.contract.files import LOCKS_UNSUPPORTED, wrap_write_errors
 
-_HELD = (errno.EACCES, errno.EAGAIN)
+_LOCKED = (errno.EACCES, errno.EAGAIN)
 
 
 @contextmanager
-def alone(lock: Path, of: Path, what: str) -> Iterator[None]:
-    """Inside the block no other process does ``what`` to ``of``; ``lock`` is a file that is there meanwhile.
+def exclusive(lock: Path, of: Path, what: str) -> Iterator[None]:
+    """Hold the lock file ``lock`` inside the block, so that no other process does ``what`` to ``of``.
 
-    What counts is the lock on it, which ends with its process however that ends: a file that a killed process left is
-    nobody's. Raises OutputError where another one holds it, and where the system lets none be written.
+    The operating system releases the lock when the process ends, so a file that a killed process left blocks nobody.
+    Raises OutputError if another process holds the lock, or if the file cannot be written.
     """
-    held = take(lock, of, what)
+    descriptor = acquire(lock, of, what)
     try:
         yield
     finally:
-        give_back(lock, held)
+        release(lock, descriptor)
 
 
-def take(lock: Path, of: Path, what: str) -> int:
-    """The descriptor whose lock is this process's. Raises what :func:`alone` does."""
+def acquire(lock: Path, of: Path, what: str) -> int:
+    """Take the lock and return its file descriptor. Raises what :func:`exclusive` does."""
     with wrap_write_errors(lock):
         while True:
-            held = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
             try:
-                # Not flock, which processes that prepare batches would inherit, and hold longer than a killed training.
-                fcntl.lockf(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # Not flock: the data loader's workers would inherit it and keep it after a training is killed.
+                fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 if error.errno in LOCKS_UNSUPPORTED:
-                    return held
-                os.close(held)
-                if error.errno in _HELD:
+                    return descriptor
+                os.close(descriptor)
+                if error.errno in _LOCKED:
                     raise OutputError(
-                        f"another {what} is going on here", where=of, hint="wait for its end, or choose another place"
+                        f"another {what} is running here", where=of, hint="wait until it ends, or choose another place"
                     ) from error
                 raise
-            # Whoever had it may have ended, and removed it, since it was opened.
-            if lock.exists() and os.path.samestat(os.fstat(held), lock.stat()):
-                return held
-            os.close(held)
+            # The previous holder may have removed the file between open and lock: then lock the new one.
+            if lock.exists() and os.path.samestat(os.fstat(descriptor), lock.stat()):
+                return descriptor
+            os.close(descriptor)
 
 
-def give_back(lock: Path, held: int) -> None:
+def release(lock: Path, descriptor: int) -> None:
     lock.unlink(missing_ok=True)
-    os.close(held)
+    os.close(descriptor)

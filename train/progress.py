@@ -1,4 +1,4 @@
-"""How far a training is: a progress bar, and curves for TensorBoard."""
+"""Report a training's progress: a progress bar, and scalars for TensorBoard."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ from edge.cli.progress_column import StatusColumn
 
 
 @contextmanager
-def telling(out: Path, epochs: int, done: int, fabric: Fabric) -> Iterator[Callable[[dict[str, float], float], None]]:
-    """A bar of ``epochs``, of which some are done, and TensorBoard's curves in ``out``, of the first process alone.
+def training_progress(
+    out: Path, epochs: int, done: int, fabric: Fabric
+) -> Iterator[Callable[[dict[str, float], float], None]]:
+    """Show a bar of ``epochs``, ``done`` of them finished, and write TensorBoard scalars to ``out``.
 
-    What is given is called after each epoch, with its row of the history and clips per second.
+    Yields a function to call after each epoch with its row of the history and the clips per second. Only the first
+    process shows and writes anything.
     """
     if not fabric.is_global_zero:
         yield lambda latest, rate: None
@@ -30,11 +33,11 @@ def telling(out: Path, epochs: int, done: int, fabric: Fabric) -> Iterator[Calla
     ):
         bar = progress.add_task(out.name, total=epochs, completed=done, status="")
 
-        def tell(latest: dict[str, float], rate: float) -> None:
+        def report(latest: dict[str, float], rate: float) -> None:
             numbers = {name: value for name, value in latest.items() if name not in ("epoch", "seconds")}
             for name, value in {**numbers, "clips per second": rate}.items():
                 writer.add_scalar(name, value, int(latest["epoch"]))
             line = "  ".join(f"{name} {value:.3f}" for name, value in numbers.items())
             progress.update(bar, advance=1, status=f"{line}  {rate:.0f} clips/s")
 
-        yield tell
+        yield report

@@ -1,4 +1,4 @@
-"""What a training leaves behind for people: report.json, a table and pictures."""
+"""Report of a training: report.json, plots, and a table for the terminal."""
 
 from __future__ import annotations
 
@@ -17,9 +17,12 @@ from edge.contract.reading import read_json
 from train.evaluate import Accuracy
 
 REPORT = "report.json"
-LARGEST_INCHES = 30.0
-"""Side of the largest picture: with 400 classes at their full size it would take 12 GB to draw."""
+MAX_INCHES = 30.0
+"""Largest side of a plot: at full size, the confusion matrix of 400 classes takes 12 GB to draw."""
 POINTS_PER_INCH = 72
+
+Baseline = tuple[str, dict[str, float]]
+"""Name of the run to compare with, and its accuracy 0..1 by class."""
 
 
 def write_report(
@@ -27,30 +30,27 @@ def write_report(
     about: dict[str, Any],
     history: list[dict[str, float]],
     result: Accuracy,
-    baseline: tuple[str, dict[str, float]] | None = None,
+    baseline: Baseline | None = None,
 ) -> None:
-    """Write report.json, confusion.png, curves.png and, with a baseline, gain.png into a run's folder, each whole.
-
-    baseline: a name, and the accuracy 0..1 by class that the run's is compared with.
-    """
-    told = result.per_class(about["classes"])
+    """Write report.json, confusion.png, curves.png and, with a baseline, gain.png into a run's folder."""
+    per_class = result.per_class(about["classes"])
     report = {
         "about": about,
         "top1": result.top1,
         "top5": result.top5,
         "mean_class": result.mean_class,
-        "per_class": told,
+        "per_class": per_class,
         "history": history,
     }
     write_json(folder / REPORT, report)
     _confusion(folder / "confusion.png", result.confusion, about["classes"])
     _curves(folder / "curves.png", history)
     if baseline is not None:
-        _gain(folder / "gain.png", told, *baseline)
+        _gain(folder / "gain.png", per_class, *baseline)
 
 
 def read_report(folder: Path) -> dict[str, Any]:
-    """The report of a finished run; DataError where there is none."""
+    """Read the report of a finished run. Raises DataError if there is none."""
     path = folder / REPORT
     if not path.exists():
         raise DataError(
@@ -59,28 +59,25 @@ def read_report(folder: Path) -> dict[str, Any]:
     return read_json(path, DataError, "run the training again")
 
 
-def report_table(
-    title: str, classes: Sequence[str], result: Accuracy, baseline: tuple[str, dict[str, float]] | None
-) -> Table:
-    """What the terminal shows at the end: clips and accuracy by class, the weakest first, and all together."""
+def report_table(title: str, classes: Sequence[str], result: Accuracy, baseline: Baseline | None) -> Table:
+    """Clips and accuracy by class, the least accurate first, and in total."""
     table = Table("class", "clips", "accuracy %", title=title, show_footer=True)
     if baseline is not None:
         table.add_column(f"gain over {baseline[0]}")
     clips = result.confusion.sum(axis=1)
-    told = result.per_class(classes)
-    for place in sorted(range(len(classes)), key=lambda place: told[classes[place]]):
-        name = classes[place]
-        gain = [] if baseline is None else [f"{(told[name] - baseline[1][name]) * 100:+.1f}"]
-        table.add_row(name, str(clips[place]), f"{told[name] * 100:.1f}", *gain)
+    per_class = result.per_class(classes)
+    for name, count in sorted(zip(classes, clips, strict=True), key=lambda row: per_class[row[0]]):
+        gain = [] if baseline is None else [f"{(per_class[name] - baseline[1][name]) * 100:+.1f}"]
+        table.add_row(name, str(count), f"{per_class[name] * 100:.1f}", *gain)
     footers = ("all", str(clips.sum()), f"{result.top1 * 100:.2f}", f"mean {result.mean_class * 100:.2f}")
     for column, footer in zip(table.columns, footers, strict=False):
         column.footer = footer
     return table
 
 
-def _gain(path: Path, told: dict[str, float], name: str, before: dict[str, float]) -> None:
-    """A bar for each class: points gained (right) or lost (left) against the baseline."""
-    gains = sorted(((told[label] - before[label]) * 100, label) for label in told)
+def _gain(path: Path, per_class: dict[str, float], name: str, baseline: dict[str, float]) -> None:
+    """One bar per class: points gained (right) or lost (left) against the baseline."""
+    gains = sorted(((per_class[label] - baseline[label]) * 100, label) for label in per_class)
     figure = Figure(figsize=(7, 0.28 * len(gains) + 1.4), layout="constrained")
     axes = figure.subplots()
     colours = ["tab:red" if gain < 0 else "tab:blue" for gain, _ in gains]
@@ -94,19 +91,19 @@ def _gain(path: Path, told: dict[str, float], name: str, before: dict[str, float
 
 def _confusion(path: Path, counts: NDArray[np.int64], classes: tuple[str, ...]) -> None:
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    size = min(max(5.0, 0.32 * len(classes) + 2), LARGEST_INCHES)
-    letters = min(10.0, 0.75 * size * POINTS_PER_INCH / len(classes))
+    size = min(max(5.0, 0.32 * len(classes) + 2), MAX_INCHES)
+    font_size = min(10.0, 0.75 * size * POINTS_PER_INCH / len(classes))
     figure = Figure(figsize=(size, size), layout="constrained")
     axes = figure.subplots()
     axes.imshow(share, vmin=0, vmax=1, cmap="Blues")
-    axes.set_xticks(range(len(classes)), classes, rotation=90, fontsize=letters)
-    axes.set_yticks(range(len(classes)), classes, fontsize=letters)
+    axes.set_xticks(range(len(classes)), classes, rotation=90, fontsize=font_size)
+    axes.set_yticks(range(len(classes)), classes, fontsize=font_size)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
     for row, column in zip(*np.nonzero(share >= 0.05), strict=True):
         colour = "white" if share[row, column] > 0.5 else "black"
         axes.text(
-            column, row, f"{share[row, column] * 100:.0f}", ha="center", va="center", size=0.6 * letters, color=colour
+            column, row, f"{share[row, column] * 100:.0f}", ha="center", va="center", size=0.6 * font_size, color=colour
         )
     _save(figure, path)
 

@@ -1,7 +1,7 @@
-"""Batch normalisation whose statistics are those of all processes' batches together.
+"""Batch normalisation with statistics over the batches of all processes.
 
-PyTorch's own refuses tensors of a CPU; this one runs wherever ``torch.distributed`` does, so that what
-several processes compute can be tested without a GPU.
+torch.nn.SyncBatchNorm refuses CPU tensors. This one runs wherever ``torch.distributed`` does, so that training with
+several processes can be tested without a GPU.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 class _SumOverProcesses(torch.autograd.Function):
-    """The sum of a tensor over all processes, and of its gradient on the way back."""
+    """Sum a tensor over all processes in the forward pass, and its gradient in the backward pass."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -31,10 +31,10 @@ class _SumOverProcesses(torch.autograd.Function):
 
 
 class SyncBatchNorm(_BatchNorm):
-    """As BatchNorm1d and BatchNorm2d, for (N, C, ...) of the same size in every process."""
+    """BatchNorm1d or BatchNorm2d over all processes, for inputs (N, C, ...) of the same shape in each."""
 
     def _check_input_dim(self, input: Tensor) -> None:
-        """Any number of axes after the channels."""
+        """Accept any number of axes after the channels."""
 
     def forward(self, input: Tensor) -> Tensor:
         if not self.training:
@@ -60,11 +60,11 @@ def _mean(x: Tensor, axes: list[int], count: int) -> Tensor:
     return total / count
 
 
-def synchronise(network: nn.Module) -> None:
-    """Turn every BatchNorm of a network into one over all processes; names of its parameters stay."""
+def convert_sync_batch_norm(network: nn.Module) -> None:
+    """Replace every BatchNorm of a network by a SyncBatchNorm; its state_dict keeps its names."""
     for module in network.modules():
         for name, child in list(module.named_children()):
             if isinstance(child, (nn.BatchNorm1d, nn.BatchNorm2d)):
-                turned = SyncBatchNorm(child.num_features, child.eps, child.momentum)
-                turned.load_state_dict(child.state_dict())
-                setattr(module, name, turned)
+                replacement = SyncBatchNorm(child.num_features, child.eps, child.momentum)
+                replacement.load_state_dict(child.state_dict())
+                setattr(module, name, replacement)

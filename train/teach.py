@@ -1,4 +1,4 @@
-"""The two trainings: a teacher on good skeletons, a student on poor ones of the same clips."""
+"""The two trainings: a teacher on HQ skeletons, and a student on LQ skeletons of the same clips."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from train.fit import Run, fit
 from train.hardware import launch
 from train.networks.registry import default_width
 from train.networks.release import load_release
-from train.report import read_report, report_table, write_report
+from train.report import Baseline, read_report, report_table, write_report
 from train.step import Batch, Distillation, distillation_losses, task_losses
 
 
 def train_teacher(config: TeacherConfig) -> Accuracy:
-    """Train as configured and leave a run folder; see :func:`train.fit.fit`."""
+    """Train as configured and write a run folder; see :func:`train.fit.fit`."""
     data = read_dataset(config.data)
     fabric = launch(config.hardware)
     torch.manual_seed(config.seed)
@@ -49,23 +49,23 @@ def train_teacher(config: TeacherConfig) -> Accuracy:
         method=Method(), **_pairs(config, data, config.data), optimiser=config.optimiser, seed=config.seed, about=about,
         hardware=config.hardware,
     )  # fmt: skip
-    return finished(run, fit(run, fabric), fabric, f"{config.network} on {config.see.upper()}", None)
+    return write_results(run, fit(run, fabric), fabric, f"{config.network} on {config.see.upper()}")
 
 
 def train_student(config: StudentConfig) -> Accuracy:
-    """Distil as configured and leave a run folder; see :func:`train.fit.fit`."""
+    """Distil as configured and write a run folder; see :func:`train.fit.fit`."""
     how = method(config.method)
     data = read_dataset(config.data)
-    taught = load_trained(config.teacher)
+    teacher_run = load_trained(config.teacher)
     fabric = launch(config.hardware)
     torch.manual_seed(config.seed)
     about = _about(config, data) | {"see": "lq", "method": config.method, **asdict(how)}
-    about["teacher"] = taught.fingerprint()
-    refuse_foreign(taught, about, config.teacher)
-    before = None if config.baseline is None else _per_class(config.baseline, about["classes"])
-    student, teacher = _network(about), taught.rebuild(config.teacher).requires_grad_(False)
+    about["teacher"] = teacher_run.fingerprint()
+    require_same_data(teacher_run, about, config.teacher)
+    baseline = None if config.baseline is None else _read_baseline(config.baseline, about["classes"])
+    student, teacher = _network(about), teacher_run.rebuild(config.teacher).requires_grad_(False)
     teacher.to(fabric.device, config.hardware.dtype)
-    adapter = nn.Conv2d(_features(student), _features(teacher), 1)
+    adapter = nn.Conv2d(_feature_channels(student), _feature_channels(teacher), 1)
     distillation = Distillation(teacher, adapter, how.losses)
     source = config.data
     if how.redraw is not None:
@@ -77,15 +77,14 @@ def train_student(config: StudentConfig) -> Accuracy:
         hardware=config.hardware,
     )  # fmt: skip
     result = fit(run, fabric)
-    if before is None:
-        # What the teacher itself makes of what its student reads.
-        told = accuracy(predict(teacher, run.test, see="lq"), run.test.labels)
-        before = "the teacher on LQ", told.per_class(about["classes"])
-    return finished(run, result, fabric, f"{config.network} on LQ, taught by {config.teacher.name}", before)
+    if baseline is None:
+        teacher_on_lq = accuracy(predict(teacher, run.test, see="lq"), run.test.labels)
+        baseline = "the teacher on LQ", teacher_on_lq.per_class(about["classes"])
+    return write_results(run, result, fabric, f"{config.network} on LQ, taught by {config.teacher.name}", baseline)
 
 
 def _about(config: TeacherConfig | StudentConfig, data: SkeletonSet) -> dict[str, Any]:
-    """What a checkpoint keeps, in plain types: enough to rebuild the network and to refuse other data."""
+    """``about`` of a checkpoint, in plain types: enough to rebuild the network and to refuse other data."""
     return {
         "network": config.network,
         "width": default_width(config.network) if config.width is None else config.width,
@@ -111,60 +110,59 @@ def _network(about: dict[str, Any]) -> nn.Module:
     frames = about["pairs"]["preprocessing"]["length_frames"]
     if frames % 4:
         raise ConfigError(
-            f"clips of {frames} frames do not halve twice, as the networks do with them",
+            f"clips of {frames} frames cannot be halved twice, as the networks do",
             hint="give --data.pairs.preprocessing.length_frames a multiple of 4",
         )
     return build_network(about)
 
 
 def _pairs(config: TeacherConfig | StudentConfig, data: SkeletonSet, source: DataConfig) -> dict[str, Any]:
-    """The parts of the data by their names in :class:`Run`."""
-    learnt, validation = data, None
+    """The parts of the data, by their field of :class:`Run`."""
+    training, validation = data, None
     if config.optimiser.patience:
-        learnt, held = hold_out(data, config.optimiser.held_out)
+        training, held = hold_out(data, config.optimiser.held_out)
         validation = PairDataset(held, source.pairs, train=False, seed=0)
     return {
-        "train": PairDataset(learnt, source.pairs, train=True, seed=config.seed),
+        "train": PairDataset(training, source.pairs, train=True, seed=config.seed),
         "validation": validation,
         "test": PairDataset(data, source.pairs, train=False, seed=0),
     }
 
 
-def _features(network: nn.Module) -> int:
+def _feature_channels(network: nn.Module) -> int:
     features = network.features
     assert isinstance(features, int)
     return features
 
 
-def refuse_foreign(taught: Checkpoint, about: dict[str, Any], folder: Path) -> None:
+def require_same_data(teacher: Checkpoint, about: dict[str, Any], folder: Path) -> None:
+    """Raise ConfigError unless the teacher in ``folder`` was trained on the data that ``about`` describes."""
     for key in ("classes", "layout", "bodies"):
-        if taught.about[key] != about[key]:
+        if teacher.about[key] != about[key]:
             raise ConfigError(
                 f"the teacher was trained with other {key}", where=folder, hint="train a teacher on the same data"
             )
-    ours, theirs = about["pairs"]["preprocessing"], taught.about["pairs"]["preprocessing"]
+    ours, theirs = about["pairs"]["preprocessing"], teacher.about["pairs"]["preprocessing"]
     if differing := [key for key in ours if ours[key] != theirs[key]]:
         raise ConfigError(
             f"the teacher was trained with preprocessing {differing[0]} = {theirs[differing[0]]}, "
             f"the student would have {ours[differing[0]]}",
             where=folder,
+            hint="train both with the same preprocessing",
         )
 
 
-def _per_class(baseline: Path, classes: list[str]) -> tuple[str, dict[str, float]]:
-    """Name and accuracy by class of the run that a student is compared with."""
-    found: dict[str, float] = read_report(baseline)["per_class"]
-    if list(found) != classes:
+def _read_baseline(folder: Path, classes: list[str]) -> Baseline:
+    accuracy_by_class: dict[str, float] = read_report(folder)["per_class"]
+    if list(accuracy_by_class) != classes:
         raise ConfigError(
-            "the baseline was trained with other classes", where=baseline, hint="give a run on the same data"
+            "the baseline was trained with other classes", where=folder, hint="give a run on the same data"
         )
-    return baseline.name, found
+    return folder.name, accuracy_by_class
 
 
-def finished(
-    run: Run, result: Accuracy, fabric: Fabric, what: str, baseline: tuple[str, dict[str, float]] | None
-) -> Accuracy:
-    """Leave the report, by the first process alone, and say where it is."""
+def write_results(run: Run, result: Accuracy, fabric: Fabric, what: str, baseline: Baseline | None = None) -> Accuracy:
+    """Write and print the report, in the first process only; returns ``result``."""
     if fabric.is_global_zero:
         history = load_checkpoint(run.out).history
         write_report(run.out, run.about, history, result, baseline)

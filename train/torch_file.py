@@ -1,4 +1,4 @@
-"""What PyTorch raises on files that are damaged, or that it did not write."""
+"""Check files for PyTorch before use, and report the ones that do not fit as errors of the user's data."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from pathlib import Path
 
 from edge.contract.errors import DataError
 
-DAMAGED = (RuntimeError, pickle.UnpicklingError, EOFError, TypeError, ValueError, LookupError, AttributeError, OSError,
-           AssertionError)  # fmt: skip
-"""Of ``torch.load``: a damaged pickle fails wherever its reader happens to stumble."""
+LOAD_ERRORS = (RuntimeError, pickle.UnpicklingError, EOFError, TypeError, ValueError, LookupError, AttributeError,
+               OSError, AssertionError)  # fmt: skip
+"""What ``torch.load`` raises for a damaged file: where its unpickler fails depends on which byte is damaged."""
 
 
-def unchanged(path: Path) -> Path:
-    """The file, after the checksums inside it were found right: ``torch.load`` takes changed weights without a word.
+def checked(path: Path) -> Path:
+    """Verify the checksums inside a file and return its path; ``torch.load`` does not notice changed weights.
 
-    Raises ValueError for one that has changed, or that PyTorch did not write.
+    Raises ValueError for a file that has changed, or that PyTorch did not write.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             changed = archive.testzip()
     except zipfile.BadZipFile as error:
-        raise ValueError(f"PyTorch did not write it, or its end is missing ({error})") from error
+        raise ValueError(f"PyTorch did not write it, or it is truncated ({error})") from error
     if changed is not None:
         raise ValueError(f"{changed} inside it has changed")
     return path
@@ -33,7 +33,7 @@ def unchanged(path: Path) -> Path:
 
 @contextmanager
 def refuse_other_version(path: Path) -> Iterator[None]:
-    """Turn what goes wrong when the content of an intact file is used into a DataError about its version."""
+    """Turn errors raised while the content of an intact file is used into a DataError about its version."""
     try:
         yield
     except (RuntimeError, LookupError, TypeError, ValueError) as error:

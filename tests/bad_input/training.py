@@ -25,13 +25,13 @@ def a_method_that_is_not_known(folder: Path) -> Argv:
 
 @on_workstation
 def hardware_that_cannot_be(folder: Path) -> Argv:
-    """0 devices on 1 machines with 1 threads and 0 workers cannot train; give at least one device"""
+    """cannot train on 0 devices of 1 machines with 1 threads and 0 workers; give at least one device"""
     return teach(folder, "kinematic", "--hardware.devices", "0")
 
 
 @on_workstation
 def an_ablation_without_a_baseline(folder: Path) -> Argv:
-    """an ablation needs seeds, and the method alone"""
+    """an ablation needs seeds and the method alone"""
     return ["train", "ablation", "--out", folder / "run", "--methods", "[paper]"]
 
 

@@ -11,7 +11,7 @@ from scipy import stats
 from edge.contract.errors import ConfigError, DataError
 from edge.contract.preprocess import Preprocessing
 from train.ablation import ablation
-from train.ablation_report import Result, gap_recovered, interval, rows_of
+from train.ablation_report import Result, confidence_margin, gap_recovered, rows_of
 from train.configuration import AblationConfig, Hardware, TeacherConfig
 from train.data.pairs import PairConfig
 from train.data.registry import DataConfig, read_dataset
@@ -30,10 +30,10 @@ def test_gap_recovered_is_the_share_of_the_way_to_the_teacher() -> None:
 
 def test_the_interval_is_students_for_few_values() -> None:
     # Of 1, 2, 3: deviation 1, standard error 1 / sqrt(3), and t = 4.303 at two degrees of freedom (any table of it).
-    assert interval([1.0, 2.0, 3.0]) == pytest.approx(4.303 / math.sqrt(3), abs=1e-3)
+    assert confidence_margin([1.0, 2.0, 3.0]) == pytest.approx(4.303 / math.sqrt(3), abs=1e-3)
     low, high = stats.ttest_1samp([4.0, 7.0, 5.0, 9.0], 0).confidence_interval(0.95)
-    assert 2 * interval([4.0, 7.0, 5.0, 9.0]) == pytest.approx(high - low)
-    assert math.isnan(interval([1.0]))
+    assert 2 * confidence_margin([4.0, 7.0, 5.0, 9.0]) == pytest.approx(high - low)
+    assert math.isnan(confidence_margin([1.0]))
 
 
 def test_gains_are_taken_seed_by_seed() -> None:
@@ -53,8 +53,8 @@ def test_gains_are_taken_seed_by_seed() -> None:
         paper.each == pytest.approx((60, 70, 80)) and paper.mean == pytest.approx(70) and paper.sd == pytest.approx(10)
     )
     # Each seed gains ten points: however much the seeds differ, of the gain there is no doubt.
-    assert paper.gain == pytest.approx(10) and paper.gain_half == pytest.approx(0, abs=1e-9)
-    assert paper.half == pytest.approx(4.303 * 10 / math.sqrt(3), abs=0.01)
+    assert paper.gain == pytest.approx(10) and paper.gain_margin == pytest.approx(0, abs=1e-9)
+    assert paper.margin == pytest.approx(4.303 * 10 / math.sqrt(3), abs=0.01)
     assert paper.gap == pytest.approx((0.7 - 0.6) / (0.9 - 0.6)) and paper.slowdown == pytest.approx(3)
     assert teacher.gap == pytest.approx(1) and alone.gain == 0
 
@@ -119,7 +119,7 @@ def test_a_set_without_test_clips_is_refused_before_it_is_trained_on(tmp_path: P
 
 def test_a_clip_that_does_not_halve_twice_is_refused(tmp_path: Path) -> None:
     pairs = PairConfig(preprocessing=Preprocessing(length_frames=30))
-    with pytest.raises(ConfigError, match=r"30 frames do not halve twice.*multiple of 4"):
+    with pytest.raises(ConfigError, match=r"30 frames cannot be halved twice.*multiple of 4"):
         train_teacher(
             TeacherConfig(out=tmp_path, data=replace(DATA, pairs=pairs), width=4, hardware=Hardware(threads=1))
         )

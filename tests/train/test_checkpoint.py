@@ -138,5 +138,5 @@ def test_what_differs_is_told_by_its_dotted_name(
 ) -> None:
     found = Checkpoint(there, {}, {}, {}, {}, {}, [])
     with pytest.raises(ConfigError, match=rf"another {told};"):
-        found.refuse_other(here, tmp_path)
-    found.refuse_other(there, tmp_path)
+        found.require_same_settings(here, tmp_path)
+    found.require_same_settings(there, tmp_path)

@@ -16,7 +16,7 @@ from train.configuration import Hardware, TeacherConfig
 from train.data.pairs import PairConfig
 from train.data.registry import DataConfig, read_dataset
 from train.data.splits import hold_out
-from train.fit import VALIDATION, has_settled
+from train.fit import VALIDATION, should_stop_early
 from train.optimiser import Optimiser
 from train.teach import train_teacher
 
@@ -31,13 +31,13 @@ def config(out: Path, **settings: float) -> TeacherConfig:
 
 
 @pytest.mark.parametrize("share", [0.1, 0.25, 0.5])
-def test_held_out_clips_are_a_share_of_every_class_and_no_longer_learnt(share: float) -> None:
+def test_held_out_clips_are_a_share_of_every_class_and_no_longer_trained_on(share: float) -> None:
     data = read_dataset(DATA)
-    learnt, held = hold_out(data, share)
+    kept, held = hold_out(data, share)
     train = {clip.id for clip in data.part(True)}
-    assert {clip.id for clip in learnt.part(True)} | {clip.id for clip in held.clips} == train
-    assert not {clip.id for clip in learnt.part(True)} & {clip.id for clip in held.clips}
-    assert not held.part(True) and learnt.part(False) == data.part(False)
+    assert {clip.id for clip in kept.part(True)} | {clip.id for clip in held.clips} == train
+    assert not {clip.id for clip in kept.part(True)} & {clip.id for clip in held.clips}
+    assert not held.part(True) and kept.part(False) == data.part(False)
     before = Counter(clip.label for clip in data.part(True))
     out = Counter(clip.label for clip in held.clips)
     assert all(out[label] == int(count * share) for label, count in before.items())
@@ -55,11 +55,11 @@ def test_a_run_has_settled_when_the_last_epochs_brought_nothing_better() -> None
     def history(*scores: float) -> list[dict[str, float]]:
         return [{VALIDATION: score} for score in scores]
 
-    assert not has_settled(history(0.5, 0.6, 0.6), patience=2)
-    assert has_settled(history(0.5, 0.6, 0.6, 0.5), patience=2)
-    assert not has_settled(history(0.5, 0.6, 0.6, 0.7), patience=2)
-    assert not has_settled(history(0.9, 0.1, 0.1, 0.1), patience=0), "without patience it goes on to the end"
-    assert not has_settled([], patience=1)
+    assert not should_stop_early(history(0.5, 0.6, 0.6), patience=2)
+    assert should_stop_early(history(0.5, 0.6, 0.6, 0.5), patience=2)
+    assert not should_stop_early(history(0.5, 0.6, 0.6, 0.7), patience=2)
+    assert not should_stop_early(history(0.9, 0.1, 0.1, 0.1), patience=0), "without patience it goes on to the end"
+    assert not should_stop_early([], patience=1)
 
 
 def test_with_patience_a_run_ends_early_with_the_weights_of_its_best_epoch(
@@ -77,7 +77,7 @@ def test_with_patience_a_run_ends_early_with_the_weights_of_its_best_epoch(
     train_teacher(config(tmp_path, epochs=30, learning_rate=1e-9, patience=2, held_out=0.34))
     assert len({tuple(mean.tolist()) for mean in statistics}) == len(statistics) > 2, "BatchNorm learns in every epoch"
     found = load_checkpoint(tmp_path)
-    assert len(found.history) < 30 and has_settled(found.history, 2)
+    assert len(found.history) < 30 and should_stop_early(found.history, 2)
     scores = [epoch[VALIDATION] for epoch in found.history]
     assert max(scores[:-2]) >= max(scores[-2:])
     again = train_teacher(config(tmp_path, epochs=30, learning_rate=1e-9, patience=2, held_out=0.34))
@@ -120,22 +120,20 @@ def test_the_average_of_weights_is_what_is_kept(tmp_path: Path, monkeypatch: pyt
 def test_the_average_is_the_exponential_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # One step an epoch, a checkpoint after each: a_1 = w_1, then a_n = d a_(n-1) + (1 - d) w_n.
     weights: list[torch.Tensor] = []
-    monkeypatch.setattr(fit, "save_checkpoint", lambda _, made: weights.append(made.network["fc.weight"].clone()))
-    kept: list[torch.Tensor] = []
-    judged = fit._judge
+    averages: list[torch.Tensor] = []
 
-    def judge(run: fit.Run, state: fit._State, fabric: Fabric) -> None:
-        judged(run, state, fabric)
-        kept.append(state.best["fc.weight"].clone())
+    def save(_: Path, checkpoint: Checkpoint) -> None:
+        weights.append(checkpoint.network["fc.weight"].clone())
+        averages.append(checkpoint.best["fc.weight"].clone())
 
-    monkeypatch.setattr(fit, "_judge", judge)
-    monkeypatch.setattr(teach, "finished", lambda run, result, *told: result)
+    monkeypatch.setattr(fit, "save_checkpoint", save)
+    monkeypatch.setattr(teach, "write_results", lambda run, result, *rest: result)
     train_teacher(config(tmp_path, epochs=3, batch=512, average=0.75))
     expected = weights[0]
-    for told, weight in zip(kept[1:], weights[1:], strict=True):
+    for average, weight in zip(averages[1:], weights[1:], strict=True):
         expected = 0.75 * expected + 0.25 * weight
-        assert torch.allclose(told, expected, atol=1e-6)
-    assert len(weights) == 3 and not torch.allclose(kept[2], weights[2], atol=1e-6)
+        assert torch.allclose(average, expected, atol=1e-6)
+    assert len(weights) == 3 and not torch.allclose(averages[2], weights[2], atol=1e-6)
 
 
 def test_curves_for_tensorboard_are_written_and_can_be_read_back(tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def test_a_run_that_was_stopped_is_exported_with_a_warning_and_a_whole_one_witho
     save_checkpoint(tmp_path / "run", replace(whole, about=whole.about | {"optimiser": settings}))
     load_trained(tmp_path / "run")
     told = " ".join(capsys.readouterr().err.split())
-    assert "warning:" in told and "1 of 55 epochs are trained; the command that began it trains the rest" in told
+    assert "warning:" in told and "only 1 of 55 epochs are trained; repeat its command to train the rest" in told
 
 
 def test_a_run_on_a_recorded_dataset_asks_for_its_folder_by_the_name_of_the_flag_there_is(exported: Path) -> None:

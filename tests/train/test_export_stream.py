@@ -120,4 +120,4 @@ def test_runs_that_do_not_stream_or_do_not_fit_are_refused(streaming: Path, tmp_
         run = trained(tmp_path / network, network, centre, frames)  # type: ignore[arg-type]
         with pytest.raises(ConfigError, match=why):
             export_stream(StreamExportConfig(run, streaming / "bundle", tmp_path))
-    assert load_checkpoint(streaming / "run").training()["epochs"] == 1
+    assert load_checkpoint(streaming / "run").training_summary()["epochs"] == 1

@@ -43,7 +43,7 @@ def test_every_epoch_has_its_order_its_errors_and_its_dropout_every_step_its_rat
             return super().step(closure)
 
     monkeypatch.setattr(train.fit, "compute_gradients", noted)
-    monkeypatch.setattr(Optimiser, "descent", lambda self, parameters: Noted(parameters, lr=1.0))
+    monkeypatch.setattr(Optimiser, "build", lambda self, parameters: Noted(parameters, lr=1.0))
     settings = replace(SHORT, schedule="cosine", label_smoothing=0.2)
     train_student(replace(student_config(tmp_path / "run", teacher), optimiser=settings))
     steps = 3 * BATCHES

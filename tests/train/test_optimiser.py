@@ -11,28 +11,28 @@ from train.optimiser import Optimiser
 
 def test_the_releases_schedule_at_its_own_55_epochs() -> None:
     settings = Optimiser(epochs=55, learning_rate=0.1)
-    rates = [settings.rate(epoch / 55) for epoch in range(55)]
+    rates = [settings.learning_rate_at(epoch / 55) for epoch in range(55)]
     expected = [0.1] * 30 + [0.01] * 10 + [0.001] * 10 + [0.0001] * 5
     assert rates == pytest.approx(expected)
 
 
 def test_the_cosine_schedule_warms_up_and_ends_at_nothing() -> None:
     settings = Optimiser(learning_rate=0.2, schedule="cosine")
-    assert settings.rate(0) == 0 and settings.rate(1) == pytest.approx(0)
-    assert settings.rate(0.5) == pytest.approx(0.1)
-    rates = [settings.rate(x) for x in np.linspace(0.05, 1, 50)]
+    assert settings.learning_rate_at(0) == 0 and settings.learning_rate_at(1) == pytest.approx(0)
+    assert settings.learning_rate_at(0.5) == pytest.approx(0.1)
+    rates = [settings.learning_rate_at(x) for x in np.linspace(0.05, 1, 50)]
     assert all(a > b for a, b in pairwise(rates)) and max(rates) < 0.2
 
 
 @pytest.mark.parametrize("settings", [{"epochs": 0}, {"batch": 1}, {"accumulate": 0}])
-def test_settings_that_train_nothing_are_refused(settings: dict[str, int]) -> None:
-    with pytest.raises(ConfigError, match="train nothing"):
+def test_settings_without_a_training_step_are_refused(settings: dict[str, int]) -> None:
+    with pytest.raises(ConfigError, match="cannot train for"):
         Optimiser(**settings)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     "settings", [{"average": 1.0}, {"average": -0.1}, {"patience": -1}, {"held_out": 0.0}, {"held_out": 1.0}]
 )
-def test_averages_and_held_out_shares_that_mean_nothing_are_refused(settings: dict[str, float]) -> None:
-    with pytest.raises(ConfigError, match="do not fit; give an average"):
+def test_averages_and_held_out_shares_out_of_range_are_refused(settings: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match="is out of range; give 0 <= average < 1"):
         Optimiser(**settings)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""What a finished training leaves for people."""
+"""What a write_results training leaves for people."""
 
 import json
 from pathlib import Path
@@ -30,7 +30,7 @@ def test_a_report_says_for_every_class_how_often_it_was_right(tmp_path: Path) ->
 def test_pictures_of_many_classes_grow_no_larger_than_can_be_drawn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("train.report.LARGEST_INCHES", 6.0)
+    monkeypatch.setattr("train.report.MAX_INCHES", 6.0)
     classes = [f"class {number}" for number in range(40)]
     history = [{"epoch": 1, "seconds": 1.0, "task": 2.0}]
     write_report(tmp_path, {"classes": classes}, history, Accuracy(1.0, 1.0, 1.0, np.eye(40, dtype=np.int64)))

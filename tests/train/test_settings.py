@@ -34,11 +34,15 @@ def refused(command: str, out: Path, capsys: pytest.CaptureFixture[str]) -> str:
         (
             Optimiser,
             {"learning_rate": 0.0},
-            "learning_rate 0.0, weight_decay 0.0001 and label_smoothing 0.0 teach nothing",
+            "cannot train with learning_rate 0.0, weight_decay 0.0001 and label_smoothing 0.0; give",
         ),
-        (Optimiser, {"weight_decay": -1.0}, "teach nothing; give a rate above 0, a penalty from 0"),
-        (Optimiser, {"label_smoothing": 1.0}, "label_smoothing 1.0 teach nothing"),
-        (Optimiser, {"label_smoothing": -0.1}, "label_smoothing -0.1 teach nothing"),
+        (
+            Optimiser,
+            {"weight_decay": -1.0},
+            "label_smoothing 0.0; give learning_rate > 0, weight_decay >= 0",
+        ),
+        (Optimiser, {"label_smoothing": 1.0}, "label_smoothing 1.0; give"),
+        (Optimiser, {"label_smoothing": -0.1}, "label_smoothing -0.1; give"),
         (PairConfig, {"drop": 1.5}, "drop 1.5 and tempo 0.0 are no probability"),
         (PairConfig, {"drop": -0.1}, "drop -0.1 and tempo 0.0 are no probability"),
         (PairConfig, {"tempo": 1.0}, "tempo 1.0 are no probability and no share of a speed; give a drop"),
@@ -77,7 +81,7 @@ def test_too_few_clips_for_a_step_or_to_hold_one_out_are_told_with_what_would_he
 ) -> None:
     # 24 clips train: for 13 batches of 2 clips there are two too few.
     told = refused(f"{TEACHER} --optimiser.accumulate 13", tmp_path / "run", capsys)
-    assert "24 training and 12 test clips are too few" in told and "2 clips of each of 13 batches on each of 1" in told
+    assert "24 training and 12 test clips are too few" in told and "2 clips in each of 13 batches on each of 1" in told
     told = refused(f"{TEACHER} --optimiser.patience 1", tmp_path / "run", capsys)
-    assert "no class has so many training clips that 0.1 of them is one to hold out; give a larger --optimiser" in told
+    assert "no class has enough training clips to hold out a share of 0.1; give a larger --optimiser" in told
     assert not (tmp_path / "run").exists()

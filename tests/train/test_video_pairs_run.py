@@ -166,9 +166,9 @@ def test_other_settings_or_damaged_pairs_are_not_mixed_with_what_is_there(
 HOLDER = """
 import sys
 from pathlib import Path
-from train.lock_file import alone
+from train.lock_file import exclusive
 from train.video_pairs.command import LOCK
-with alone(Path(sys.argv[1]) / LOCK, Path(sys.argv[1]), "making of pairs"):
+with exclusive(Path(sys.argv[1]) / LOCK, Path(sys.argv[1]), "making of pairs"):
     print("held", flush=True)
     sys.stdin.readline()
 """
@@ -182,7 +182,7 @@ def test_pairs_are_made_by_one_run_at_a_time(
     words, before = [sys.executable, "-c", HOLDER, str(out)], (out / FILE).read_bytes()
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root) as other:
         assert other.stdout is not None and other.stdout.readline() == "held\n"
-        with pytest.raises(OutputError, match="another making of pairs is going on here; wait for its end, or choose"):
+        with pytest.raises(OutputError, match="another making of pairs is running here; wait until it ends, or choose"):
             make_pairs(config)
         assert (out / FILE).read_bytes() == before
         other.communicate("end\n")

@@ -191,7 +191,7 @@ def _manifest(
         input_name=INPUT,
         output_name=OUTPUT,
         input_shape=(1, c, t, v, m),
-        training=checkpoint.training(),
+        training=checkpoint.training_summary(),
         accuracy={
             "test_clips": about["test_clips"],
             "fp32": {"top1": round(top1, 4), "mean_class": round(mean_class, 4)},

@@ -16,21 +16,22 @@ class ExportConfig:
     run: Path
     """Folder of the student's run."""
     bundle: Path
-    """Folder to write: bundle.yaml, student.onnx, reference.npz."""
+    """Folder to write bundle.yaml, student.onnx and reference.npz to."""
     workdir: Path
     """Folder for calibration.npz and test.npz, which `python -m calibrate` reads."""
     data: Path | None = None
-    """Folder of the dataset the run was trained on, if it needs one."""
+    """Folder of the dataset that the run was trained on, if it needs one."""
     cache: Path | None = None
-    """As --data.cache of the training: where ntu60, ntu120 and kinetics keep what was parsed."""
+    """Cache of parsed files for ntu60, ntu120 and kinetics, as --data.cache of the training."""
     name: str | None = None
     """Name of the bundle; by default the folder's."""
     reference_clips: int = 256
-    """Generated clips in reference.npz, by which `make verify` and `make engine` judge without labelled clips."""
+    """Number of generated clips in reference.npz, on which `make verify` and `make engine` compare networks when no
+    labelled clips are given."""
 
     def __post_init__(self) -> None:
         if self.reference_clips < 1:
-            raise ConfigError("a bundle needs reference clips, for its self-test", hint="leave out --reference_clips")
+            raise ConfigError("a bundle needs reference clips for its self-test", hint="leave out --reference_clips")
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,12 @@ class StreamExportConfig:
     workdir: Path
     """Folder for stream_calibration.npz and stream_test.npz, which `python -m calibrate stream` reads."""
     data: Path | None = None
-    """Folder of the dataset the run was trained on, if it needs one."""
+    """Folder of the dataset that the run was trained on, if it needs one."""
     cache: Path | None = None
-    """As --data.cache of the training: where ntu60, ntu120 and kinetics keep what was parsed."""
+    """Cache of parsed files for ntu60, ntu120 and kinetics, as --data.cache of the training."""
     frames: Literal[1, 2, 4] = 4
-    """New frames in a step. 4 costs least. With 1 or 2 there are more networks and steps, a step is shorter, and the
-    answers are the same, at the same moments."""
+    """New frames per step. 4 costs least in total; with 1 or 2 there are more networks and more, shorter steps. The
+    logits are the same, at the same times."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,8 @@ class PoseExportConfig:
     out: Path
     """ONNX file to write, for instance pose.onnx."""
     weights: Path | None = None
-    """trt_pose's .pth. Without it the network is untrained: useful for timing only."""
+    """trt_pose's .pth file. Without it the network is untrained, which is useful for timing only."""
     backbone: Literal["resnet18", "densenet121"] = "resnet18"
-    """resnet18 (224x224) or densenet121 (256x256; slower, and finds more)."""
+    """resnet18 (224x224) or densenet121 (256x256; slower, finds more people)."""
     size: int = 0
-    """Side of the square input in pixels, a multiple of 32; 0 for what the weights were trained with."""
+    """Side of the square input in pixels, a multiple of 32; 0 for the size that the weights were trained with."""

@@ -45,7 +45,7 @@ def stream_form(
     stream.close()
     measured = {"top1": round(result.top1, 4), "mean_class": round(result.mean_class, 4)}
     how = Preprocessing(**checkpoint.about["pairs"]["preprocessing"])
-    return StreamForm(how, checkpoint.training(), {"test_clips": len(labels), "fp32": measured})
+    return StreamForm(how, checkpoint.training_summary(), {"test_clips": len(labels), "fp32": measured})
 
 
 def write_stream(network: DenseGcn, clip: Float32, folder: Path, *, frames: int = TOTAL_STRIDE) -> list[Path]:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from edge.contract.errors import ConfigError, DataError
 from train.networks.shift_gcn import ShiftGcn
-from train.torch_file import DAMAGED
+from train.torch_file import LOAD_ERRORS
 
 ADAPTER = "adaption."
 WRAPPERS = ("state_dict", "model")
@@ -60,7 +60,7 @@ def read_release(path: Path) -> dict[str, Tensor]:
         raw = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise DataError("the file is missing", where=path, hint="give a release's .pt file as --weights") from error
-    except DAMAGED as error:
+    except LOAD_ERRORS as error:
         raise DataError(
             f"not a readable checkpoint: {(str(error).splitlines() or [type(error).__name__])[0]}", where=path
         ) from error

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from edge.contract.errors import EngineError
 from train.networks import densenet, resnet
-from train.torch_file import DAMAGED
+from train.torch_file import LOAD_ERRORS
 
 JOINTS, LINKS = 18, 21
 UPSAMPLED = 256
@@ -124,7 +124,7 @@ def trt_pose_network(backbone: BackboneName = "resnet18", weights: Path | None =
         state = torch.load(weights, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise EngineError("no such file", where=weights, hint=hint) from error
-    except DAMAGED as error:
+    except LOAD_ERRORS as error:
         raise EngineError("cannot be read as PyTorch weights", where=weights, hint=hint) from error
     if not isinstance(state, dict):
         raise EngineError("holds no dictionary of weights", where=weights, hint=hint)

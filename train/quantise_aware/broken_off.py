@@ -10,7 +10,7 @@ import torch
 
 from edge.contract.errors import ConfigError, DataError
 from edge.contract.files import atomic_write
-from train.torch_file import DAMAGED, unchanged
+from train.torch_file import LOAD_ERRORS, checked
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class BrokenOff:
         if not self.path.is_file():
             return None
         try:
-            kept = torch.load(unchanged(self.path), map_location="cpu", weights_only=True)
+            kept = torch.load(checked(self.path), map_location="cpu", weights_only=True)
             about, state = kept["about"], dict(kept["state"])
-        except DAMAGED as error:
+        except LOAD_ERRORS as error:
             raise DataError(
                 f"not a training that can be gone on with: {error}", where=self.path, hint="remove it to start anew"
             ) from error

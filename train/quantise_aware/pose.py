@@ -32,13 +32,13 @@ from edge.engines.engine import Engine
 from edge.engines.registry import open_engine
 from edge.pose.heatmap_estimator import PEAKS
 from train.hardware import launch
-from train.only_training import only_training
 from train.quantise_aware.broken_off import BrokenOff
 from train.quantise_aware.configuration import PoseFineTuningConfig
 from train.quantise_aware.map_distance import map_distance, scale_of
 from train.quantise_aware.pose_pictures import Cutter, pictures_below
 from train.quantise_aware.quantised_network import QuantisedGraph
 from train.torch_file import refuse_other_version
+from train.training_lock import training_lock
 
 WARM_UP = 0.05
 """Part of the training in which the rate rises: Adam's first steps are as large as its later ones, and know least."""
@@ -66,7 +66,7 @@ def quantise_aware_pose(config: PoseFineTuningConfig) -> None:
     student = QuantisedGraph(
         config.int8, maps, learn_steps=True, coarse_gradients=config.hardware.precision == "bf16-mixed"
     )
-    with only_training(config.int8.with_suffix(".lock"), config.int8, fabric):
+    with training_lock(config.int8.with_suffix(".lock"), config.int8, fabric):
         _fine_tune(config, teacher, maps, student.to(fabric.device), fabric.device)
 
 

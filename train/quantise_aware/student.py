@@ -34,7 +34,7 @@ from train.hardware import launch
 from train.quantise_aware.configuration import QuantiseAwareConfig
 from train.quantise_aware.quantised_network import QuantisedNetwork
 from train.step import Batch, Distillation, paired_outputs, weighted_losses
-from train.teach import finished, refuse_foreign
+from train.teach import require_same_data, write_results
 
 FLOAT = "float"
 """Name of the distance from the FP32 student among the losses."""
@@ -51,7 +51,7 @@ def quantise_aware(config: QuantiseAwareConfig) -> None:
     """
     checkpoint, taught = load_trained(config.run), load_trained(config.teacher)
     how = _method_of(checkpoint, config.run)
-    refuse_foreign(taught, checkpoint.about, config.teacher)
+    require_same_data(taught, checkpoint.about, config.teacher)
     exact, bundle = checkpoint.rebuild(config.run).requires_grad_(False), read_bundle(config.bundle)
     fp32, int8 = bundle.file(STUDENT_FP32), bundle.file(STUDENT_INT8)
     _refuse_other_student(exact, checkpoint.about, bundle)
@@ -71,7 +71,9 @@ def quantise_aware(config: QuantiseAwareConfig) -> None:
         method=how, train=train, validation=None, test=test, optimiser=config.optimiser, seed=config.seed,
         about=about, hardware=config.hardware,
     )  # fmt: skip
-    finished(run, fit(run, fabric), fabric, f"{about['network']} in eight bits, taught by {config.teacher.name}", None)
+    write_results(
+        run, fit(run, fabric), fabric, f"{about['network']} in eight bits, taught by {config.teacher.name}", None
+    )
     if fabric.is_global_zero:
         _write(student, int8, fp32, test, bundle, config.optimiser.epochs)
 

@@ -19,7 +19,7 @@ from edge.contract.errors import ConfigError, DataError
 from edge.contract.files import wrap_write_errors
 from edge.contract.reading import read_npz
 from edge.pose.registry import PoseConfig
-from train.lock_file import alone
+from train.lock_file import exclusive
 from train.video_pairs.estimate import VideoResult
 from train.video_pairs.follow import FollowConfig
 from train.video_pairs.manifest import Manifest, check_same_settings, pair_file, write_manifest
@@ -92,7 +92,7 @@ def make_pairs(config: PairsConfig) -> None:
     with wrap_write_errors(config.out):
         config.out.mkdir(parents=True, exist_ok=True)
     # Two at once would do every video twice, and the one that ends first would say that all are done.
-    with alone(config.out / LOCK, config.out, "making of pairs"):
+    with exclusive(config.out / LOCK, config.out, "making of pairs"):
         _make(videos, estimators, manifest, config)
 
 

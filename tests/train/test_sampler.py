@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from train.order import Order
+from train.sampler import BatchSampler
 
 
-def order(count: int, *, epoch: int = 0, **settings: int) -> Order:
-    made = Order(np.zeros(count, np.int64), **{"batch": 16, "seed": 0, **settings})  # type: ignore[arg-type]
+def order(count: int, *, epoch: int = 0, **settings: int) -> BatchSampler:
+    made = BatchSampler(np.zeros(count, np.int64), **{"batch": 16, "seed": 0, **settings})  # type: ignore[arg-type]
     made.epoch = epoch
     return made
 
 
-def clips(batches: Order) -> list[list[int]]:
+def clips(batches: BatchSampler) -> list[list[int]]:
     return [[draw.clip for draw in batch] for batch in batches]
 
 
@@ -65,7 +65,7 @@ def test_processes_take_together_what_one_with_their_batches_together_takes(
 def test_balanced_batches_draw_every_class_alike() -> None:
     # 400 clips of class 0, 25 of class 1, 75 of class 2; eight epochs of 500.
     labels = np.repeat([0, 1, 2], [400, 25, 75])
-    balanced = Order(labels, batch=50, seed=0, balanced=True)
+    balanced = BatchSampler(labels, batch=50, seed=0, balanced=True)
     drawn: list[int] = []
     for balanced.epoch in range(8):
         drawn += chain(*clips(balanced))

@@ -1,4 +1,4 @@
-"""The order of an epoch: which clips come in which batch, and which of them each process takes."""
+"""The batches of an epoch: which clips each batch holds, and which of them each process takes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from torch.utils.data import Sampler
 from train.data.pairs import PairKey
 
 
-class Order(Sampler[list[PairKey]]):
-    """Batches of draws for one of ``world`` processes; together they go through every clip once an epoch.
+class BatchSampler(Sampler[list[PairKey]]):
+    """Yield batches of pair keys for one of ``world`` processes, which together visit every clip once per epoch.
 
-    ``world`` processes with batches of B take the steps that one would take with batches of ``world`` * B:
-    each takes every ``world``-th clip of those. balanced: classes, not clips, are drawn with equal chance.
-    Set :attr:`epoch` before iterating; an epoch's order depends on it and ``seed`` alone.
+    A remainder too small for a batch is left out. ``world`` processes with batches of B take the same steps as one
+    process with batches of ``world`` * B: each takes every ``world``-th clip. balanced: draw classes, not clips, with
+    equal probability. Set :attr:`epoch` before iterating; the order depends only on it and on ``seed``.
     """
 
     def __init__(
@@ -47,9 +47,9 @@ class Order(Sampler[list[PairKey]]):
         return sum(1 for _ in self._bounds())
 
     def _bounds(self) -> Iterator[tuple[int, int]]:
-        """(start, stop) of each batch of all processes, of equal size for each; two clips each at least, for BatchNorm.
+        """(start, stop) of each global batch, of equal size in every process, with at least two clips for BatchNorm.
 
-        With accumulation the batches of one step are of one size too, so that each weighs the same.
+        The accumulated batches of one step have one size, so that their clips weigh the same.
         """
         together = self.batch * self.world
         for start in range(0, len(self.labels), together * self.accumulate):

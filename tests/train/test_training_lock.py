@@ -13,7 +13,7 @@ from lightning_fabric import Fabric
 from edge.cli.command_line import run_command_line
 from edge.contract.errors import OutputError
 from train.__main__ import COMMANDS
-from train.only_training import LOCK, only_training
+from train.training_lock import LOCK, training_lock
 
 TEACHER = ["--data.clips_per_class", "3", "--data.pairs.preprocessing.length_frames", "8", "--width", "4"]
 TEACHER += ["--network", "dense_gcn", "--optimiser.epochs", "1", "--hardware.threads", "1"]
@@ -23,9 +23,9 @@ HOLDER = """
 import os, sys, time
 from pathlib import Path
 from lightning_fabric import Fabric
-from train.only_training import LOCK, only_training
+from train.training_lock import LOCK, training_lock
 folder = Path(sys.argv[1])
-with only_training(folder / LOCK, folder, Fabric(accelerator="cpu", devices=1)):
+with training_lock(folder / LOCK, folder, Fabric(accelerator="cpu", devices=1)):
     if (worker := os.fork()) == 0:
         os.close(1)
         time.sleep(60)
@@ -65,7 +65,7 @@ def test_the_second_training_in_a_folder_is_refused_in_one_line_until_the_first_
     tmp_path: Path, other: subprocess.Popen[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     told = refused(tmp_path, capsys)
-    assert told == f"error: {tmp_path}: another training is going on here; wait for its end, or choose another place\n"
+    assert told == f"error: {tmp_path}: another training is running here; wait until it ends, or choose another place\n"
     assert [path.name for path in tmp_path.iterdir()] == [LOCK]
     other.communicate("end\n")
     assert other.returncode == 0
@@ -85,9 +85,9 @@ def test_a_killed_training_blocks_nobody_even_while_its_workers_live(
 
 def test_a_training_that_fails_leaves_the_place_to_the_next(tmp_path: Path) -> None:
     fabric = Fabric(accelerator="cpu", devices=1)
-    with pytest.raises(ZeroDivisionError), only_training(tmp_path / LOCK, tmp_path, fabric):
+    with pytest.raises(ZeroDivisionError), training_lock(tmp_path / LOCK, tmp_path, fabric):
         raise ZeroDivisionError
-    with only_training(tmp_path / LOCK, tmp_path, fabric):
+    with training_lock(tmp_path / LOCK, tmp_path, fabric):
         assert (tmp_path / LOCK).exists()
     assert not list(tmp_path.iterdir())
 
@@ -101,6 +101,6 @@ def test_a_lock_that_cannot_be_made_is_told_as_that(tmp_path: Path) -> None:
     fabric = Fabric(accelerator="cpu", devices=1)
     with (
         pytest.raises(OutputError, match=r"training\.lock: cannot be written: No such file"),
-        only_training(tmp_path / "nowhere" / LOCK, tmp_path, fabric),
+        training_lock(tmp_path / "nowhere" / LOCK, tmp_path, fabric),
     ):
         pytest.fail("nothing is begun")
