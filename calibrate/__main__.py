@@ -20,8 +20,7 @@ from calibrate.verify import VerifyConfig, verify
 from calibrate.verify_pose import VerifyPoseConfig, verify_pose
 from edge.cli.command_line import Command, run_command_line, with_extra
 
-# onnx, onnxruntime and TensorRT are imported by the functions: a device builds engines without the second.
-
+# The functions import onnx, onnxruntime and TensorRT: devices build engines without onnxruntime.
 
 COMMANDS = {
     "student": Command(
@@ -51,7 +50,7 @@ COMMANDS = {
     "sensitivity": Command(
         SensitivityConfig,
         with_extra("calibrate", report_sensitivity),
-        "Rank a student's layers by the decisions that change when they alone are in INT8.",
+        "Rank a student's layers by the decisions that change when each alone is in INT8.",
         ("python -m calibrate sensitivity --bundle bundles/everyday --clips runs/calibration.npz --out runs",),
     ),
     "verify": Command(
@@ -67,7 +66,7 @@ COMMANDS = {
     "report": Command(
         ReportConfig,
         report,
-        "Write what `verify` measured of a bundle's INT8 student into a Markdown page.",
+        "Write `verify`'s results for a bundle's INT8 student into a Markdown page.",
         ("python -m calibrate report --bundle runs/bundle --verified runs/verify.json --page benchmarks/int8.md",),
     ),
     "verify-pose": Command(
@@ -79,7 +78,7 @@ COMMANDS = {
     "gate": Command(
         GateConfig,
         with_extra("calibrate", gate),
-        "Ask TensorRT's parser, without a GPU, whether it accepts a network; exit code 1 if not.",
+        "Check, without a GPU, whether TensorRT accepts a network; exit code 1 if not.",
         ("python -m calibrate gate --onnx student.int8.onnx",),
     ),
     "engine": Command(

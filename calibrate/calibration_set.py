@@ -1,4 +1,4 @@
-"""Which inputs the ranges are taken from, chosen by a seed and written down."""
+"""Load and choose calibration clips, reproducibly by seed, and record the calibration in ``calibration.json``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ METHODS: tuple[Method, ...] = get_args(Method)
 MethodOrAuto = Literal["auto", Method]
 """auto: see :mod:`calibrate.quantisation.method_choice`."""
 WeightRounding = Literal["nearest", "fitted"]
-"""How weights are rounded: each to its nearest step, or as :mod:`calibrate.quantisation.weight_fit` does."""
+"""nearest: each weight to its nearest level. fitted: see :mod:`calibrate.quantisation.weight_fit`."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class LabelledClips:
 
 @dataclass(frozen=True)
 class CalibrationRecord:
-    """What ``calibration.json`` says.
+    """The contents of ``calibration.json``.
 
-    network: the quantised file. source: where the samples came from. ids: which of them, as the source numbers them.
-    per_class: class index -> how many, empty for pictures. float_layers: those not in INT8.
-    ranges: tensor -> r, where eight bits cover [-r, r]. weights: how they were rounded.
+    network: name of the quantised file. source: name of the file or folder of samples. ids: the samples used, as the
+    source numbers them. per_class: class index -> number of samples, empty for images. float_layers: those not in
+    INT8. ranges: tensor -> r, where INT8 covers [-r, r]. weights: how they were rounded.
     """
 
     network: str
@@ -56,24 +56,24 @@ class CalibrationRecord:
 def load_clips(path: Path) -> LabelledClips:
     """Read an .npz with ``clips``, ``labels`` and ``ids``, as ``python -m train export`` writes it.
 
-    ids: a clip's place in the split it is from; without them its place in the file.
-    Raises DataError where it is absent, damaged, lacks an array, or its arrays do not fit each other.
+    ids: each clip's index in its split; if absent, its index in the file.
+    Raises DataError if the file is absent or damaged, lacks an array, or its arrays do not match.
     """
     hint = "write it with `python -m train export`"
     arrays = read_npz(path, DataError, hint)
     if lacking := [name for name in ("clips", "labels") if name not in arrays]:
-        raise DataError(f"lacks an array: {lacking[0]}", where=path, hint=hint)
+        raise DataError(f"has no array {lacking[0]}", where=path, hint=hint)
     clips, labels = arrays["clips"], arrays["labels"]
     if not clips.size:
         raise DataError("holds no clips", where=path, hint=hint)
     ids = arrays.get("ids", np.arange(len(np.atleast_1d(clips))))
     if clips.ndim != 5 or labels.shape != (len(clips),) or ids.shape != labels.shape:
         shapes = f"clips {clips.shape} and labels {labels.shape}"
-        raise DataError(f"{shapes} do not fit (N, C, T, V, M) and (N,)", where=path, hint=hint)
+        raise DataError(f"{shapes} are not (N, C, T, V, M) and (N,)", where=path, hint=hint)
     if clips.dtype.kind not in "fiu" or labels.dtype.kind not in "iu" or ids.dtype.kind not in "iu":
         kinds = f"clips are {clips.dtype}, labels {labels.dtype}, ids {ids.dtype}"
-        raise DataError(f"{kinds}, which should be numbers, and whole ones", where=path, hint=hint)
-    with np.errstate(over="ignore"):  # to infinity, which is refused
+        raise DataError(f"{kinds}; clips must be numbers, labels and ids integers", where=path, hint=hint)
+    with np.errstate(over="ignore"):  # overflow to infinity is refused below
         clips = clips.astype(np.float32, copy=False)
     finite = np.isfinite(clips.reshape(len(clips), -1)).all(axis=1)
     if not finite.all():
@@ -83,7 +83,7 @@ def load_clips(path: Path) -> LabelledClips:
 
 
 def check_clips(bundle: Bundle, given: LabelledClips, where: Path) -> LabelledClips:
-    """``given`` if a bundle's student takes such clips; BundleError otherwise."""
+    """Return ``given``. Raises BundleError unless the bundle's student accepts such clips and has these classes."""
     want = bundle.manifest.input_shape[1:]
     if given.clips.shape[1:] != want:
         raise BundleError(
@@ -94,7 +94,7 @@ def check_clips(bundle: Bundle, given: LabelledClips, where: Path) -> LabelledCl
     low, high, classes = int(given.labels.min()), int(given.labels.max()), len(bundle.manifest.classes)
     if low < 0 or high >= classes:
         raise BundleError(
-            f"labels go from {low} to {high}, the bundle has {classes} classes",
+            f"labels range from {low} to {high}, the bundle has {classes} classes",
             where=where,
             hint="give the arrays that were exported with this bundle",
         )
@@ -102,14 +102,14 @@ def check_clips(bundle: Bundle, given: LabelledClips, where: Path) -> LabelledCl
 
 
 def stratified(labels: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
-    """At most ``count`` positions in ``labels``, rising, as evenly over the classes as their sizes allow.
+    """Draw at most ``count`` positions in ``labels``, sorted, as evenly over the classes as their sizes allow.
 
-    No class gets two more than another that has any left. Raises ConfigError for no such count or seed.
+    No class gets two more than another that has any left. Raises ConfigError for a count below 1 or seed below 0.
     """
     if count < 1 or seed < 0:
-        raise ConfigError(f"samples {count} and seed {seed} choose nothing; samples start at 1, seeds at 0")
+        raise ConfigError(f"samples {count} and seed {seed} are out of range; samples start at 1, seeds at 0")
     shuffled = np.random.default_rng(seed).permutation(len(labels))
-    # Rank of each clip within its class; taking by rank gives every class its first before any its second.
+    # Rank of each clip within its class: taken by rank, every class gets its first clip before any gets its second.
     rank = np.empty(len(labels), np.int64)
     for label in np.unique(labels):
         members = shuffled[labels[shuffled] == label]
@@ -119,19 +119,19 @@ def stratified(labels: NDArray[np.int64], count: int, seed: int) -> NDArray[np.i
 
 
 def held_out(count: int, drawn: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Of ``count`` clips the places of those that ranges are not taken from; of all where hardly any others are left.
+    """Return the positions of the clips that ranges are not taken from, or of all clips if too few are left.
 
-    drawn: places of the clips that ranges are taken from.
+    drawn: positions of the clips that ranges are taken from; an eighth as many others are enough.
     """
     left = np.setdiff1d(np.arange(count), drawn)
     return left if 8 * len(left) >= len(drawn) else np.arange(count)
 
 
 def per_class(labels: NDArray[np.int64]) -> dict[str, int]:
-    """Class index, as JSON's keys are text -> how many."""
+    """Return class index (as text, for JSON) -> number of clips."""
     return {str(label): int(n) for label, n in zip(*np.unique(labels, return_counts=True), strict=True)}
 
 
 def write_record(path: Path, record: CalibrationRecord) -> None:
-    """Write ``calibration.json`` whole."""
+    """Write ``calibration.json`` atomically."""
     write_json(path, asdict(record))

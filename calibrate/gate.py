@@ -1,4 +1,4 @@
-"""``python -m calibrate gate``: whether TensorRT will take a network, asked without a GPU."""
+"""``python -m calibrate gate``: check without a GPU whether TensorRT accepts a network."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from edge.cli.console import console
 
 @dataclass(frozen=True)
 class GateConfig:
-    """Ask TensorRT's own parser and builder, without a GPU, whether they accept a network."""
+    """Check with TensorRT's own parser and builder, without a GPU, whether they accept a network."""
 
     onnx: Path
     """Network to check."""
 
 
 def gate(config: GateConfig) -> None:
-    """Print what is refused; exit code 1 where anything is."""
+    """Print what is refused; exit code 1 if anything is."""
     from calibrate.quantisation.onnx_graph import read_onnx
     from calibrate.tensorrt.parser_errors import next_step
     from calibrate.tensorrt.parser_gate import gate as ask

@@ -1,4 +1,4 @@
-"""Pictures a pose network is calibrated on: from a video or a folder of images."""
+"""Choose images for a pose network's calibration and evaluation from a video or a folder."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from edge.contract.types import Image
 
 
 def alternating(source: Path, count: int) -> tuple[list[tuple[int, Image]], list[tuple[int, Image]]]:
-    """At most ``count`` (position, picture) as :func:`evenly_spaced` gives them, and those that lie halfway between.
+    """Return at most ``count`` evenly spaced (position, image) pairs, and those halfway between them.
 
-    Of a single picture both are that picture. Raises what :func:`evenly_spaced` raises.
+    With a single image both lists hold it. Raises what :func:`evenly_spaced` raises.
     """
     found = evenly_spaced(source, 2 * count)
     return found[::2], found[1::2] or found
 
 
 def evenly_spaced(source: Path, count: int) -> list[tuple[int, Image]]:
-    """At most ``count`` (position, picture) spread over a video's frames or a folder's images in natural order.
+    """Return at most ``count`` (position, image) spread over a video's frames or a folder's images in natural order.
 
-    Raises ConfigError for no such count, SourceError where nothing can be read.
+    Raises ConfigError for a count below 1, SourceError if nothing can be read.
     """
     if count < 1:
-        raise ConfigError("no picture is asked for", hint="give a number of pictures from 1")
+        raise ConfigError("the number of images must be at least 1")
     if source.is_dir():
         paths = images_in(source)
         found = {i: cv2.imread(utf8_path(paths[i])) for i in _positions(len(paths), count)}
     else:
         found = _frames(source, count)
-    pictures = [(i, np.asarray(p, np.uint8)) for i, p in found.items() if p is not None]
-    if not pictures:
-        raise SourceError("holds no picture that can be read", where=source, hint="give a video or a folder of images")
-    return pictures
+    images = [(i, np.asarray(image, np.uint8)) for i, image in found.items() if image is not None]
+    if not images:
+        raise SourceError("holds no image that can be read", where=source, hint="give a video or a folder of images")
+    return images
 
 
 def _frames(video: Path, count: int) -> dict[int, Any]:
-    # The length a container states is often wrong, and seeking is inexact: count by decoding, then decode again.
+    # A container's stated length is often wrong and seeking is inexact: count the frames, then decode again.
     wanted = set(_positions(sum(1 for _ in _grabbed(video)), count))
     return {i: capture.retrieve()[1] for i, capture in enumerate(_grabbed(video)) if i in wanted}
 

@@ -1,4 +1,4 @@
-"""``python -m calibrate methods``: the ways of choosing ranges, compared on one student in one run."""
+"""``python -m calibrate methods``: compare the calibration methods on one student."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from edge.engines.registry import open_engine
 
 @dataclass(frozen=True)
 class MethodsConfig:
-    """Quantise a bundle's student with every calibration method and compare the losses."""
+    """Quantise a bundle's student with every calibration method and compare accuracy."""
 
     bundle: Path
     """Bundle folder; it is not changed."""
@@ -48,7 +48,7 @@ class MethodResult:
 
 
 def compare_methods(config: MethodsConfig) -> None:
-    """Print the table, write it as JSON. Raises OutputError before the work."""
+    """Print the table and write it as JSON. Raises OutputError early if the report cannot be written."""
     from calibrate.quantisation.quantise import Quantiser
 
     bundle = read_bundle(config.bundle)

@@ -1,4 +1,4 @@
-"""``python -m calibrate pose``: a pose network in INT8."""
+"""``python -m calibrate pose``: quantise a pose network to INT8."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from edge.contract.types import Image
 from edge.engines.registry import open_engine
 
 EVALUATED = 32
-"""Pictures in which people are counted for each number of float layers."""
+"""Number of images in which people are counted for each trial."""
 FITTED = 16
-"""Pictures that weights are fitted to; each has hundreds of places, and every number of float layers is fitted anew."""
+"""Number of images that weights are fitted to: each has hundreds of positions, and every trial fits again."""
 
 if TYPE_CHECKING:
     from calibrate.quantisation.float_layers import Choice
@@ -35,24 +35,24 @@ class PoseConfig:
     network: Path
     """pose.onnx, in FP32."""
     frames: Path
-    """Video or folder of images such as the device's camera will see, with people at the distances it will see; better
-    of several scenes, because weights fitted to one scene suit another less."""
+    """Video or folder of images like those of the device's camera, with people at the same distances. Use several
+    scenes: weights fitted to one scene suit others less."""
     family: Family = "trt_pose"
-    """Kind of network, trt_pose or tf_pose: decides how images are prepared for it."""
+    """Kind of network, trt_pose or tf_pose: determines the preprocessing."""
     out: Path | None = None
-    """File to write; by default the network's name with .int8.onnx. A record is written beside it as .json."""
+    """File to write; by default the network's name with .int8.onnx. A record is written beside it, with .json."""
     method: Method = "mse"
-    """How ranges are chosen: minmax, percentile, entropy (slow), margin or mse (finds most people)."""
+    """How ranges are chosen: minmax, percentile, entropy (slow), margin, or mse (finds the most people)."""
     samples: int = 128
     """Number of calibration images, evenly spread over the frames."""
     float_layers: int | None = None
-    """Number of layers, the most sensitive, that stay in floating point. Unset: as few as find the people that FP32
-    finds, in frames that lie between those calibrated on."""
+    """Number of layers to leave in floating point, the most sensitive first. Unset: the fewest that meet
+    min_people_agreement, on images between the calibration images."""
     fit_weights: bool = True
-    """Fit each layer's weights so that it gives from its INT8 inputs what it gave in floating point. false: round them
-    to the nearest, which is quicker and loses more people."""
+    """Fit each layer's weights so that its output from INT8 inputs matches FP32. false: round them to nearest, which is
+    faster and loses more people."""
     min_people_agreement: float = 80.0
-    """Percentage of the people found by FP32 or INT8 that both must find; the same that `verify-pose` asks for."""
+    """Percentage of the people found by FP32 or INT8 that both must find; as in `verify-pose`."""
 
 
 def quantise_pose(config: PoseConfig) -> None:
@@ -64,15 +64,15 @@ def quantise_pose(config: PoseConfig) -> None:
     budget = AccuracyBudget(min_agreement=config.min_people_agreement)
     out = config.out or config.network.with_suffix(".int8.onnx")
     if out.resolve() == config.network.resolve():
-        raise ConfigError("this is the FP32 network, which INT8 would replace", where=out, hint="give another --out")
+        raise ConfigError("INT8 would overwrite the FP32 network", where=out, hint="give another --out")
     chosen, between = alternating(config.frames, config.samples)
-    samples = pose_inputs(config.network, config.family, [picture for _, picture in chosen])
+    samples = pose_inputs(config.network, config.family, [image for _, image in chosen])
     quantiser = Quantiser(config.network, samples, config.method, fit_weights=config.fit_weights)
     few, fitted_on = (samples[:: max(1, len(samples) // most)] for most in (SAMPLES, FITTED))
     if config.float_layers is None:
-        judged = [picture for _, picture in between[:: max(1, len(between) // EVALUATED)]]
-        choice = _as_few_as_find_people(config, quantiser, few, fitted_on, judged, budget)
-        # Fitting takes minutes: what is written is the network that was judged, not one made anew.
+        evaluated_on = [image for _, image in between[:: max(1, len(between) // EVALUATED)]]
+        choice = _choose_float_layers(config, quantiser, few, fitted_on, evaluated_on, budget)
+        # Fitting takes minutes, so the evaluated network is written instead of fitting again.
         kept, model = choice.float_layers, choice.model
     else:
         kept = most_sensitive(quantiser, config.float_layers, few, decides=False)
@@ -84,25 +84,25 @@ def quantise_pose(config: PoseConfig) -> None:
     write_record(out.with_suffix(".json"), record)
     size = out.stat().st_size / config.network.stat().st_size
     console.print(
-        f"{out}: {len(ranges)} activations in INT8 from {len(chosen)} pictures, {len(kept)} of "
+        f"{out}: {len(ranges)} activations in INT8 from {len(chosen)} images, {len(kept)} of "
         f"{len(quantiser.layers)} layers in floating point, channels equalised, weights "
-        f"{'fitted' if config.fit_weights else 'rounded to the nearest'}, {size:.2f} of the size"
+        f"{'fitted' if config.fit_weights else 'rounded to nearest'}, {size:.2f} of the size"
     )
 
 
-def _as_few_as_find_people(
+def _choose_float_layers(
     config: PoseConfig,
     quantiser: Quantiser,
     few: Sequence[Array],
     fitted_on: Sequence[Array],
-    pictures: Sequence[Image],
+    images: Sequence[Image],
     budget: AccuracyBudget,
 ) -> Choice:
     from calibrate.quantisation.float_layers import choose_by_people, show_trials
 
     fp32 = open_engine(config.network)
-    judge = people_evaluator(fp32, config.family, pictures, config.frames)
+    evaluator = people_evaluator(fp32, config.family, images, config.frames)
     fp32.close()
-    choice = choose_by_people(quantiser, few, fitted_on, judge, budget)
+    choice = choose_by_people(quantiser, few, fitted_on, evaluator, budget)
     show_trials(choice, budget, "of the people found by both")
     return choice

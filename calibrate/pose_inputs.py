@@ -1,4 +1,4 @@
-"""What a pose estimator really feeds its network: the device's own preparation, not a copy of it."""
+"""Prepare a pose network's inputs with the device's own preprocessing."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ FAMILIES = {network.name: network for network in (TRT_POSE, TF_POSE)}
 
 
 def estimator(engine: Engine, family: Family, file: Path | None = None) -> HeatmapEstimator:
-    """The device's estimator around an engine, which runs ``file``."""
+    """Return the device's pose estimator around ``engine``, which runs the network ``file``."""
     return HeatmapEstimator(engine, FAMILIES[family], max_people=MAX_PEOPLE, min_joint_score=MIN_JOINT_SCORE, file=file)
 
 
-def pose_inputs(network: Path, family: Family, pictures: Sequence[Image]) -> list[NDArray[Any]]:
-    """The network's input for each picture, (1, 3, H, W) float32 or (1, H, W, 3) uint8."""
+def pose_inputs(network: Path, family: Family, images: Sequence[Image]) -> list[NDArray[Any]]:
+    """Return the network's input for each image, (1, 3, H, W) float32 or (1, H, W, 3) uint8."""
     engine = RecordingEngine(open_engine(network))
     device = estimator(engine, family, network)
-    for picture in track(pictures, "preparing pictures", console=console):
-        device.estimate(picture)
+    for image in track(images, "preparing images", console=console):
+        device.estimate(image)
     device.close()
     return [given[engine.inputs[0].name] for given in engine.recorded]

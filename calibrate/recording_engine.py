@@ -1,4 +1,4 @@
-"""An engine that keeps what it was given, for networks to be calibrated on what the device really feeds them."""
+"""Record an engine's inputs, so that networks are calibrated on exactly what the device feeds them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from edge.engines.engine import Arrays, Engine
 
 
 class RecordingEngine:
-    """See :class:`edge.engines.engine.Engine`. recorded: copies of the inputs of every run, for callers reuse their
-    arrays."""
+    """An :class:`edge.engines.engine.Engine`. recorded: inputs of every run, copied because callers reuse arrays."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

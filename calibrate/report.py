@@ -1,4 +1,4 @@
-"""``python -m calibrate report``: what INT8 cost a bundle's student, as a section of a page."""
+"""``python -m calibrate report``: write the accuracy of a bundle's INT8 student into a Markdown page."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class ReportConfig:
-    """Write what `verify` measured of a bundle's INT8 student into a Markdown page."""
+    """Write `verify`'s results for a bundle's INT8 student into a Markdown page."""
 
     bundle: Path
     """Bundle folder."""
     verified: Path
     """The JSON file that `python -m calibrate verify --clips test.npz --report` wrote."""
     page: Path
-    """Page in which the section of the bundle's dataset is rewritten; the rest is kept."""
+    """Page in which the section for the bundle's dataset is replaced; the rest is kept."""
 
 
 def report(config: ReportConfig) -> None:
-    """Write the section anew. Raises DataError for a report that is absent or without labelled clips."""
+    """Replace the section. Raises DataError if the report is absent or was made without labelled clips."""
     bundle = read_bundle(config.bundle)
     verified = _verified(config.verified)
     try:
         lines = section(bundle, verified)
     except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
         raise DataError(
-            f"it or the bundle's {CALIBRATION} lacks what the section tells: {type(error).__name__} {error}",
+            f"it or the bundle's {CALIBRATION} lacks a value of the section: {type(error).__name__} {error}",
             where=config.verified,
             hint=VERIFY_AGAIN,
         ) from error
@@ -55,7 +55,7 @@ def report(config: ReportConfig) -> None:
 
 
 def section(bundle: Bundle, verified: dict[str, Any]) -> list[str]:
-    """The lines of the section; a figure over its goal is bold."""
+    """Return the section's lines; a figure that misses its limit is bold."""
     manifest = bundle.manifest
     networks = {n["network"]: n for n in verified["networks"]}
     fp32, int8 = networks[STUDENT_FP32], networks[STUDENT_INT8]
@@ -106,5 +106,5 @@ def _verified(path: Path) -> dict[str, Any]:
     except (KeyError, TypeError):
         judged = {}
     if not judged.get(STUDENT_FP32) or not judged.get(STUDENT_INT8):
-        raise DataError("says nothing of labelled clips", where=path, hint=VERIFY_AGAIN)
+        raise DataError("holds no results on labelled clips", where=path, hint=VERIFY_AGAIN)
     return found

@@ -1,4 +1,4 @@
-"""``python -m calibrate sensitivity``: what each layer of a student loses in eight bits, as table, JSON and picture."""
+"""``python -m calibrate sensitivity``: each layer's loss when it alone is in INT8, as a table, JSON and a plot."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edge.contract.bundle import STUDENT_FP32, read_bundle
 from edge.contract.files import atomic_write, require_writable, write_json
 
 if TYPE_CHECKING:
-    # At run time only with ONNX Runtime, which a device that builds engines lacks.
+    # Needs ONNX Runtime, which devices that only build engines lack.
     from calibrate.quantisation.sensitivity import LayerLoss
 
 
@@ -39,7 +39,7 @@ class SensitivityConfig:
 
 
 def report_sensitivity(config: SensitivityConfig) -> None:
-    """Rank the layers, then print the table and write JSON and PNG. Raises OutputError before the work."""
+    """Rank the layers, print the table, write JSON and PNG. Raises OutputError early if these cannot be written."""
     from calibrate.quantisation.quantise import Quantiser
     from calibrate.quantisation.sensitivity import layer_losses
 
@@ -47,19 +47,19 @@ def report_sensitivity(config: SensitivityConfig) -> None:
     clips = check_clips(bundle, load_clips(config.clips), config.clips)
     ids = stratified(clips.labels, config.samples, config.seed)
     samples = unbatched(clips.clips[ids])
-    table_file, picture_file = config.out / "sensitivity.json", config.out / "sensitivity.png"
-    require_writable(table_file, picture_file)
+    json_file, plot_file = config.out / "sensitivity.json", config.out / "sensitivity.png"
+    require_writable(json_file, plot_file)
     quantiser = Quantiser(bundle.file(STUDENT_FP32), samples, config.method)
     losses = layer_losses(quantiser, samples, decides=True)
     table = Table("layer alone in INT8", "disagreement with FP32 %", "error of logits", title=f"{len(samples)} clips")
     for loss in losses:
         table.add_row(loss.layer, f"{100 * loss.decisions_lost:.2f}", f"{loss.error:.5f}")
     console.print(table)
-    write_json(table_file, [asdict(loss) for loss in losses])
-    _draw(losses, picture_file)
+    write_json(json_file, [asdict(loss) for loss in losses])
+    _plot(losses, plot_file)
 
 
-def _draw(losses: Sequence[LayerLoss], path: Path) -> None:
+def _plot(losses: Sequence[LayerLoss], path: Path) -> None:
     from matplotlib.figure import Figure
 
     names = [loss.layer for loss in losses]

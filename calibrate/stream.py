@@ -1,4 +1,4 @@
-"""``python -m calibrate stream``: a bundle's networks for streaming, in INT8."""
+"""``python -m calibrate stream``: quantise a bundle's streaming networks to INT8."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ from edge.recognition.streaming.cost import frames_per_clip
 from edge.recognition.streaming.network import DUE, StreamNetwork, open_stream, stream_file
 
 if TYPE_CHECKING:
-    # At run time only where a stream is quantised: the command line is read without it.
+    # Imported by the functions: the command line does not need it.
     import onnx
 
 KEPT_OF = 3
-"""One of so many steps is calibrated on. Neighbours differ little; 3 and the strides' 4 have no common divisor."""
+"""Calibrate on every third step: neighbours differ little, and 3 shares no divisor with the strides' 4."""
 
 
 @dataclass(frozen=True)
 class StreamConfig:
-    """Quantise the networks of a stream to INT8; their states stay in floating point."""
+    """Quantise a stream's networks to INT8; their states stay in floating point."""
 
     bundle: Path
     """Bundle folder with stream.1.onnx and so on, as `python -m train export` wrote them."""
     clips: Path
-    """calibration.npz, for the ranges (stream_calibration.npz for a stream that was added to a bundle)."""
+    """calibration.npz, for the ranges (stream_calibration.npz if the stream was added to a bundle)."""
     test: Path | None = None
-    """Held-out clips with labels. With them the accuracy of both precisions, and their agreement, is measured, each
-    clip from fresh states, and recorded in the manifest."""
+    """Held-out clips with labels, each streamed from fresh states. With them, both precisions' accuracy and their
+    agreement are measured and recorded in the manifest."""
     method: MethodOrAuto = "auto"
     """How ranges are chosen: minmax, percentile (99.99), entropy (slow), mse, margin (a fifth more), or auto: the one
-    whose logits stay nearest to FP32's on clips that ranges are not taken from."""
+    whose logits are nearest to FP32's on clips that ranges are not taken from."""
     samples: int = 64
     """Number of clips streamed for calibration, stratified by class."""
     seed: int = 0
@@ -53,17 +53,17 @@ class StreamConfig:
 
 
 def quantise_stream_of(config: StreamConfig) -> None:
-    """Write ``stream.*.int8.onnx`` and the manifest anew, and measure both precisions.
+    """Write ``stream.*.int8.onnx``, measure both precisions and update the manifest.
 
-    Raises BundleError where clips do not fit the bundle.
+    Raises BundleError if clips do not match the bundle.
     """
     bundle = read_bundle(config.bundle)
     given = check_clips(bundle, load_clips(config.clips), config.clips)
     test = None if config.test is None else check_clips(bundle, load_clips(config.test), config.test)
     chosen = stratified(given.labels, config.samples, config.seed)
-    method = _nearest(config.bundle, given.clips, chosen) if config.method == "auto" else config.method
+    method = _chosen_method(config.bundle, given.clips, chosen) if config.method == "auto" else config.method
     written = quantise_stream(config.bundle, given.clips[chosen], method)
-    # Of a bundle that had such files already, the manifest would refuse the new ones.
+    # The manifest lists checksums: without this, reading the bundle again would refuse files that replaced others.
     write_manifest(config.bundle, bundle.manifest)
     bundle = read_bundle(config.bundle)
     form = bundle.manifest.stream or StreamForm(bundle.manifest.preprocessing)
@@ -85,26 +85,26 @@ def _accuracies(folder: Path, test: LabelledClips) -> dict[str, Any]:
 
 
 def _logits(folder: Path, precision: Precision, clips: Float32) -> Float32:
-    """(N, K) of clips (N, C, T, V, 1), each from fresh states."""
+    """Return logits (N, K) of clips (N, C, T, V, 1), each streamed from fresh states."""
     stream = open_stream(folder, precision, threads=1)
     logits = stream.logits(clips)
     stream.close()
     return logits
 
 
-def _nearest(folder: Path, clips: Float32, drawn: NDArray[np.int64]) -> Method:
-    """Every method in turn on a copy of the stream, ranges taken from the clips ``drawn`` and judged on others."""
+def _chosen_method(folder: Path, clips: Float32, drawn: NDArray[np.int64]) -> Method:
+    """Try every method on a copy of the stream: ranges from the clips ``drawn``, evaluated on others."""
     from calibrate.quantisation.method_choice import TRIED_METHODS, evaluation_clips, least_error_method
 
-    judged = clips[evaluation_clips(len(clips), drawn)]
+    evaluated_on = clips[evaluation_clips(len(clips), drawn)]
     given: dict[Method, Float32] = {}
     with temporary_folder() as copies:
         for path in _networks(folder).values():
             shutil.copy(path, copies)
         for method in TRIED_METHODS:
             quantise_stream(copies, clips[drawn], method)
-            given[method] = _logits(copies, "int8", judged)
-    return least_error_method(_logits(folder, "fp32", judged), given)
+            given[method] = _logits(copies, "int8", evaluated_on)
+    return least_error_method(_logits(folder, "fp32", evaluated_on), given)
 
 
 def _networks(folder: Path) -> dict[int, Path]:
@@ -116,7 +116,7 @@ def _networks(folder: Path) -> dict[int, Path]:
 
 
 def quantise_stream(folder: Path, clips: Float32, method: Method) -> list[Path]:
-    """INT8 networks beside those of a folder, calibrated on the steps that clips (N, C, T, V, 1) make."""
+    """Write INT8 networks beside a folder's FP32 ones, calibrated on the steps of clips (N, C, T, V, 1)."""
     from calibrate.quantisation.qdq_placement import remove_pairs
     from calibrate.quantisation.quantise import Quantiser
 
@@ -124,27 +124,29 @@ def quantise_stream(folder: Path, clips: Float32, method: Method) -> list[Path]:
     engines = {due: RecordingEngine(open_engine(path, threads=1)) for due, path in found.items()}
     network = StreamNetwork(engines)
     for clip in clips:
-        # There and back again: the second half has a past, as most of what a device sees.
+        # Forwards, then backwards: the second half has a past, like most of what a device sees.
         long, stream = np.concatenate([clip, clip[:, ::-1]], axis=1)[None], network.fresh()
         for first in range(0, long.shape[2] - network.frames + 1, network.frames):
             network.step(stream, np.ascontiguousarray(long[:, :, first : first + network.frames]))
     network.close()
     made = {}
     for due, path in found.items():
-        # The frames of a window are joined by copying each several times: rounded behind that, it is done once.
-        quantiser = Quantiser(path, engines[due].recorded[::KEPT_OF], method, join_in_eight_bits=False)
+        # A window's frames are concatenated from several copies each: quantising the result does it once.
+        quantiser = Quantiser(path, engines[due].recorded[::KEPT_OF], method, concat_in_int8=False)
         model = quantiser.quantised(_float_layers(quantiser.model), quantiser.samples)
-        model = remove_pairs(model, lambda graph, pair: True)  # sums stay as they are: only additions read them
-        _copy_what_was_not_rounded(model)
+        model = remove_pairs(
+            model, lambda graph, pair: True
+        )  # only additions read sums, so these stay in floating point
+        _unquantise_states(model)
         made[folder / stream_file(due, "int8")] = quantiser, model
-    # One after the other without a pause: until the manifest lists them, it refuses these files.
+    # Written together at the end: until the manifest is updated, it refuses the new files.
     for out, (quantiser, model) in made.items():
         quantiser.save(model, out)
     return list(made)
 
 
-def _copy_what_was_not_rounded(model: onnx.ModelProto) -> None:
-    """States are cut from what is not rounded, also where a product reads the same in eight bits."""
+def _unquantise_states(model: onnx.ModelProto) -> None:
+    """Let each Slice, which cuts a state, read the value before its Q/DQ pair, and remove the pair."""
     from calibrate.quantisation.onnx_graph import Graph
 
     graph = Graph(model)
@@ -158,8 +160,8 @@ def _copy_what_was_not_rounded(model: onnx.ModelProto) -> None:
 
 
 def _float_layers(model: onnx.ModelProto) -> list[str]:
-    """Everything but the products without a bias, the convolutions over time: nine tenths of the weights and products.
+    """Return all layers except the Gemms without a bias, the convolutions over time: 90 % of weights and work.
 
-    Elsewhere a step spends more on rounding to eight bits and back than eight bits save.
+    For the others, quantising and dequantising costs a step more than INT8 saves.
     """
     return [n.name for n in model.graph.node if n.op_type == "Add" or (n.op_type == "Gemm" and len(n.input) > 2)]

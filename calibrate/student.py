@@ -1,4 +1,4 @@
-"""``python -m calibrate student``: the bundle's INT8 student."""
+"""``python -m calibrate student``: quantise a bundle's student to INT8."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from edge.contract.types import Float32
 from edge.engines.registry import open_engine
 
 if TYPE_CHECKING:
-    # At run time only where a student is quantised: the command line is read without it.
+    # Imported by the functions: the command line does not need it.
     import onnx
 
     from calibrate.quantisation.onnx_graph import Array
@@ -36,31 +36,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StudentConfig:
-    """Quantise a bundle's student to INT8 and record both accuracies in its manifest."""
+    """Quantise a bundle's student to INT8 and record the accuracy of both precisions in its manifest."""
 
     bundle: Path
     """Bundle folder, as `python -m train export` wrote it; student.int8.onnx and calibration.json are added."""
     clips: Path
     """calibration.npz with clips and labels, for the ranges."""
     test: Path | None = None
-    """test.npz with clips and labels, for both accuracies; without it neither is measured."""
+    """test.npz with clips and labels, to measure the accuracy of both precisions."""
     method: MethodOrAuto = "auto"
     """How ranges are chosen: minmax, percentile (99.99), entropy (slow), mse, margin (a fifth more), or auto: the one
-    whose logits stay nearest to FP32's on clips that ranges are not taken from."""
+    whose logits are nearest to FP32's on clips that ranges are not taken from."""
     samples: int = 256
     """Number of calibration clips, stratified by class."""
     seed: int = 0
     """Seed of the choice of clips."""
     float_layers: int | None = None
-    """Number of layers, the most sensitive, that stay in floating point. Unset: the first, which reads coordinates,
-    as few others as bring the calibration clips within the bundle's budget, and what `max_size` allows."""
+    """Number of layers to leave in floating point, the most sensitive first. Unset: the first layer, which reads
+    coordinates; the fewest others that meet the bundle's budget on the calibration clips; what `max_size` allows."""
     max_size: float = 30.0
-    """Largest size of the INT8 file, in percent of the FP32 file. As far as it allows, further layers stay in floating
-    point, the noisiest first; 0 for none."""
+    """Largest size of the INT8 file, in percent of the FP32 file. Within it, further layers stay in floating point,
+    the noisiest first; 0 for none."""
 
 
 def quantise_student(config: StudentConfig) -> None:
-    """Write ``student.int8.onnx`` and ``calibration.json``, then the manifest anew."""
+    """Write ``student.int8.onnx`` and ``calibration.json``, then update the manifest."""
     from calibrate.quantisation.float_layers import most_sensitive
     from calibrate.quantisation.method_choice import chosen_method, evaluation_clips
     from calibrate.quantisation.quantise import Quantiser
@@ -71,22 +71,22 @@ def quantise_student(config: StudentConfig) -> None:
     test = None if config.test is None else check_clips(bundle, load_clips(config.test), config.test)
     ids = stratified(calibration.labels, config.samples, config.seed)
     samples = unbatched(calibration.clips[ids])
-    judged = unbatched(calibration.clips[evaluation_clips(len(calibration.clips), ids)])
+    evaluated_on = unbatched(calibration.clips[evaluation_clips(len(calibration.clips), ids)])
     method: Method
     if config.method == "auto":
-        method, quantiser = chosen_method(source, samples, judged)
+        method, quantiser = chosen_method(source, samples, evaluated_on)
     else:
         method, quantiser = config.method, Quantiser(source, samples, config.method)
     if config.float_layers is None:
         limit = config.max_size / 100 * source.stat().st_size
-        kept = _float_layers(quantiser, calibration, bundle.manifest.budget, judged, limit)
+        kept = _float_layers(quantiser, calibration, bundle.manifest.budget, evaluated_on, limit)
     else:
         kept = most_sensitive(quantiser, config.float_layers, samples, decides=True)
     model = quantiser.quantised(kept, samples)
-    manifest = _of_new_int8(bundle.manifest)
+    manifest = _without_int8_results(bundle.manifest)
     if test is not None:
         manifest = _measured(manifest, source, quantiser, model, test)
-    # All that takes long is done: until the manifest lists them, it refuses these files.
+    # Written together at the end: until the manifest is updated, it refuses the new files.
     ranges = quantiser.save(model, out)
     record = CalibrationRecord(
         network=STUDENT_INT8,
@@ -108,21 +108,25 @@ def quantise_student(config: StudentConfig) -> None:
 
 
 def _float_layers(
-    quantiser: Quantiser, clips: LabelledClips, budget: AccuracyBudget, judged: Sequence[Array], largest_bytes: float
+    quantiser: Quantiser,
+    clips: LabelledClips,
+    budget: AccuracyBudget,
+    evaluated_on: Sequence[Array],
+    largest_bytes: float,
 ) -> list[str]:
-    """The first, as few others as keep the decisions on ``clips``, and what ``largest_bytes`` of the file allow."""
+    """Return the first layer, the fewest others that meet the budget on ``clips``, and what ``largest_bytes`` allow."""
     from calibrate.quantisation.float_layers import choose_float_layers, show_trials
     from calibrate.quantisation.size_limit import noisiest_within
 
-    # A step for all coordinates is set by the few that lie far out, and costs all the others their places. The first
-    # layer has three channels: of a network's weights and work it is next to nothing.
+    # The few most distant joints would set the scale of all coordinates and cost the others their precision. With
+    # three input channels, the first layer is a negligible part of the network's weights and work.
     choice = choose_float_layers(quantiser, clips, budget, quantiser.layers[:1])
     show_trials(choice, budget)
-    return noisiest_within(quantiser, choice.float_layers, judged, largest_bytes)
+    return noisiest_within(quantiser, choice.float_layers, evaluated_on, largest_bytes)
 
 
-def _of_new_int8(manifest: Manifest) -> Manifest:
-    """Without what was known of the INT8 student before: the new one was neither measured nor fine-tuned."""
+def _without_int8_results(manifest: Manifest) -> Manifest:
+    """Drop the old INT8 student's accuracy and fine-tuning: the new one has neither."""
     return replace(
         manifest,
         accuracy={name: found for name, found in manifest.accuracy.items() if name != "int8"},
@@ -133,7 +137,7 @@ def _of_new_int8(manifest: Manifest) -> Manifest:
 def _measured(
     manifest: Manifest, source: Path, quantiser: Quantiser, model: onnx.ModelProto, test: LabelledClips
 ) -> Manifest:
-    """The manifest with what both precisions do on the test clips, and the same on the terminal."""
+    """Return the manifest with both precisions' accuracy on the test clips, and print it."""
     with temporary_folder() as folder:
         trial = folder / STUDENT_INT8
         quantiser.save(model, trial)

@@ -1,4 +1,4 @@
-"""``python -m calibrate verify``: what INT8 and engines cost in accuracy, and a verdict against the bundle's budget."""
+"""``python -m calibrate verify``: compare INT8 students and engines with FP32 under the bundle's accuracy budget."""
 
 from __future__ import annotations
 
@@ -36,27 +36,27 @@ if TYPE_CHECKING:
     from calibrate.evaluation.layer_gaps import LayerGap
 
 OVER_BUDGET = 1
-"""Exit code of a comparison that ran and failed; 2 is for a user's error."""
+"""Exit code if a network misses the budget; 2 is for usage errors."""
 ROUNDS = 50
 LAYER_SAMPLES = 16
 
 
 @dataclass(frozen=True)
 class VerifyConfig:
-    """Compare a bundle's INT8 student and engines with its FP32 student; fail where one misses the budget."""
+    """Compare a bundle's INT8 student and engines with its FP32 student; fail if one misses the budget."""
 
     bundle: Path
     """Bundle folder."""
     clips: Path | None = None
-    """test.npz with clips and labels, as `python -m train export` wrote it. Without it, only the FP32 logits stored in
-    the bundle are compared with, which needs no ONNX Runtime on the device; of these few clips as many may be decided
-    otherwise as chance explains."""
+    """test.npz with clips and labels, as `python -m train export` wrote it. Without it, networks are compared with the
+    FP32 logits stored in the bundle, which needs no ONNX Runtime on the device; since these clips are few, as many
+    decisions may differ as chance explains."""
     held_out: bool = False
-    """Of `clips`, the file that `calibrate student` was given, only those that no range was taken from, and of them
-    agreement alone: what was learnt tells nothing of top-1. To decide whether to fine-tune; test clips by which that is
-    decided are none any more."""
+    """Use only those of `clips`, the file that `calibrate student` was given, that no range was taken from, and judge
+    agreement only, because top-1 on training clips means nothing. Decides whether to fine-tune, so that test clips
+    do not."""
     candidate: Path | None = None
-    """One network to verify, .onnx or .engine; by default student.int8.onnx and the student's engines in the bundle."""
+    """Network to verify, .onnx or .engine; by default student.int8.onnx and the student's engines in the bundle."""
     report: Path | None = None
     """JSON file to write."""
     max_top1_drop: float | None = None
@@ -69,7 +69,7 @@ class VerifyConfig:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Logits against the FP32 student's. agreement: percent of the samples with the same decision."""
+    """Logits compared with the FP32 student's. agreement: percent of samples with the same decision."""
 
     samples: int
     agreement: float
@@ -78,9 +78,9 @@ class Comparison:
 
 @dataclass(frozen=True)
 class NetworkResult:
-    """One network: stored against the bundle's reference logits, labelled against FP32 on the labelled clips.
+    """Results of one network. stored: on the bundle's reference clips; labelled: on the labelled clips.
 
-    top1: percent. bytes_ratio: size against the FP32 file. missed: which budgets, empty for a pass.
+    top1: percent. bytes_ratio: file size relative to FP32's. missed: one line per missed budget, empty for a pass.
     """
 
     network: str
@@ -94,7 +94,7 @@ class NetworkResult:
 
 
 def verify(config: VerifyConfig) -> None:
-    """Print and write the verdict; exit code 1 where a budget was missed. Raises OutputError before the work."""
+    """Print and write the results; exit code 1 if a budget is missed. Raises OutputError early for the report."""
     bundle = read_bundle(config.bundle)
     stored = bundle.reference()
     test = None if config.clips is None else check_clips(bundle, load_clips(config.clips), config.clips)
@@ -115,7 +115,7 @@ def verify(config: VerifyConfig) -> None:
     layers: list[LayerGap] = []
     int8 = [path for path in opened if path.suffix == ".onnx" and path.name != STUDENT_FP32]
     if int8:
-        # It reads ONNX files, and a device that verifies an engine needs none of that.
+        # Imported here because it needs onnx, which a device that verifies engines lacks.
         from calibrate.evaluation.layer_gaps import layer_gaps
 
         layers = layer_gaps(bundle.file(STUDENT_FP32), int8[0], unbatched(stored["clips"][:LAYER_SAMPLES]))
@@ -135,14 +135,14 @@ def verify(config: VerifyConfig) -> None:
 
 
 def _held_out(bundle: Bundle, given: LabelledClips | None, where: Path | None) -> LabelledClips:
-    """The clips that ``calibration.json`` does not list. ConfigError where it was written from another file."""
+    """Return the clips that ``calibration.json`` does not list. Raises ConfigError if it was made from another file."""
     record = json.loads(bundle.file(CALIBRATION).read_text(encoding="utf-8"))
     if given is None or where is None or where.name != record["source"]:
         hint = f"give the file that calibrate student was given, {record['source']}"
         raise ConfigError("held_out needs the clips that ranges were taken from", where=where, hint=hint)
     kept = held_out(len(given.ids), np.flatnonzero(np.isin(given.ids, record["ids"])))
-    which = "those no range was taken from" if len(kept) < len(given.ids) else "for hardly any other was left"
-    console.print(f"agreement is judged by {len(kept)} of the {len(given.ids)} clips of {where}, {which}")
+    which = "which no range was taken from" if len(kept) < len(given.ids) else "because too few others are left"
+    console.print(f"agreement is measured on {len(kept)} of the {len(given.ids)} clips of {where}, {which}")
     return LabelledClips(given.clips[kept], given.labels[kept], given.ids[kept])
 
 
@@ -152,7 +152,7 @@ def _budget(stated: AccuracyBudget, config: VerifyConfig) -> AccuracyBudget:
 
 
 def _networks(bundle: Bundle, config: VerifyConfig) -> tuple[dict[Path, Engine], dict[str, str]]:
-    """What is judged, and engines that cannot be run here with the reason."""
+    """Open the networks to verify. Also returns the engines that cannot run here, with the reason."""
     if config.candidate is not None:
         return {config.candidate: open_engine(config.candidate, threads=config.threads)}, {}
     int8 = bundle.file(STUDENT_INT8)
@@ -169,7 +169,7 @@ def _networks(bundle: Bundle, config: VerifyConfig) -> tuple[dict[Path, Engine],
 def _measured(
     opened: Mapping[Path, Engine], fp32_bytes: int, stored: Mapping[str, Float32], test: LabelledClips | None
 ) -> list[NetworkResult]:
-    """What each network gives, held against nothing yet; with labelled clips, the first of them is FP32's."""
+    """Measure each network; ``missed`` is left empty. With labelled clips, the first network must be FP32."""
     results: list[NetworkResult] = []
     wanted: Float32 | None = None
     times = latencies(list(opened.values()), stored["clips"][:1], ROUNDS)
@@ -190,21 +190,19 @@ def _compare(wanted: Float32, given: Float32) -> Comparison:
 
 
 def _missed(result: NetworkResult, fp32: NetworkResult | None, budget: AccuracyBudget) -> list[str]:
-    """fp32: None where top-1 is not judged."""
+    """Return the missed budgets. fp32: None if top-1 is not compared."""
     drop = None if result.top1 is None or fp32 is None or fp32.top1 is None else fp32.top1 - result.top1
     return budget.violations((result.labelled or result.stored).agreement, drop)
 
 
 def _show(results: Sequence[NetworkResult], skipped: Mapping[str, str], layers: Sequence[LayerGap]) -> None:
     if layers:
-        parting = Table(
-            "layer", "operator", "variance lost %", title="where INT8 parts from FP32, in the order they run"
-        )
+        gaps = Table("layer", "operator", "variance lost %", title="INT8 against FP32 by layer, in execution order")
         for gap in layers:
-            parting.add_row(gap.layer, gap.operator, f"{100 * gap.lost:.3f}")
-        console.print(parting)
+            gaps.add_row(gap.layer, gap.operator, f"{100 * gap.lost:.3f}")
+        console.print(gaps)
     table = Table("network", title="against the FP32 student")
-    for column in ("top-1 %", "alike %", "largest, mean error", "p50, p90 ms", "size %"):
+    for column in ("top-1 %", "agreement %", "largest, mean error", "p50, p90 ms", "size %"):
         table.add_column(column, justify="right")
     table.columns[0].no_wrap = True
     for r in results:
@@ -216,7 +214,7 @@ def _show(results: Sequence[NetworkResult], skipped: Mapping[str, str], layers: 
         table.add_row(r.network, accuracy, f"{found.agreement:.2f}", errors, times, size)
     console.print(table)
     for r in results:
-        passed = "within the budget" + ("" if r.labelled else f", as far as {r.stored.samples} clips tell")
+        passed = "within the budget" + ("" if r.labelled else f", judged on only {r.stored.samples} clips")
         console.print(f"{r.network} on {r.runtime}: {'; '.join(r.missed) or passed}")
     for name, why in skipped.items():
         console.print(f"{name} was not run: {why}")

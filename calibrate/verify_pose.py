@@ -1,4 +1,4 @@
-"""``python -m calibrate verify-pose``: does a quantised pose network or engine still find the same people?"""
+"""``python -m calibrate verify-pose``: compare the people that a quantised pose network or engine finds with FP32's."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ROUNDS = 20
 
 @dataclass(frozen=True)
 class VerifyPoseConfig:
-    """Compare a pose network with its FP32 ONNX on images; fail where too few people are found by both."""
+    """Compare a pose network with its FP32 ONNX on images; fail if too few people are found by both."""
 
     network: Path
     """pose.onnx, in FP32."""
@@ -39,16 +39,16 @@ class VerifyPoseConfig:
     report: Path | None = None
     """JSON file to write."""
     min_people_agreement: float = 80.0
-    """Percentage of the people found by either that both must find, in the same place."""
+    """Percentage of the people found by either network that both must find, in the same place."""
     threads: int = 0
     """CPU threads of ONNX Runtime, 0 for all."""
 
 
 @dataclass(frozen=True)
 class PoseVerdict:
-    """errors: by output. people: found over all pictures, by whom. measured: percentages.
+    """pictures: number of images. errors: by output. people: number found in all images, by network.
 
-    latency: the reference's and the candidate's. missed: empty: passed.
+    measured: percentages. latency: of reference and candidate. missed: one line per missed budget, empty for a pass.
     """
 
     reference: str
@@ -63,25 +63,25 @@ class PoseVerdict:
 
 
 def verify_pose(config: VerifyPoseConfig) -> None:
-    """Print and write the verdict; exit code 1 where the budget was missed. Raises OutputError before the work."""
+    """Print and write the verdict; exit code 1 if the budget is missed. Raises OutputError early for the report."""
     budget = AccuracyBudget(min_agreement=config.min_people_agreement)
-    pictures = [picture for _, picture in evenly_spaced(config.frames, config.samples)]
+    images = [image for _, image in evenly_spaced(config.frames, config.samples)]
     paths = (config.network, config.candidate)
-    inputs = pose_inputs(config.network, config.family, pictures)
+    inputs = pose_inputs(config.network, config.family, images)
     engines = [open_engine(path, threads=config.threads) for path in paths]
     require_writable(config.report)
     maps = [outputs(engine, inputs, f"running {path.name}") for engine, path in zip(engines, paths, strict=True)]
     estimators = [estimator(engine, config.family, path) for engine, path in zip(engines, paths, strict=True)]
-    people = people_agreement(*([e.estimate(p) for p in pictures] for e in estimators))
+    people = people_agreement(*([e.estimate(image) for image in images] for e in estimators))
     share = 100 * people.share
     missed = []
     if budget.violations(share):
-        missed.append(f"{share:.1f} % of people are found by both, {config.min_people_agreement:g} % are wanted")
+        missed.append(f"{share:.1f} % of people are found by both, {config.min_people_agreement:g} % are required")
     reference, candidate = latencies(engines, inputs[0], ROUNDS)
     verdict = PoseVerdict(
         reference=engines[0].describe(),
         candidate=engines[1].describe(),
-        pictures=len(pictures),
+        pictures=len(images),
         errors={name: deviation(maps[0][name], maps[1][name]) for name in maps[0] if name != PEAKS},
         bytes_ratio=config.candidate.stat().st_size / config.network.stat().st_size,
         people={"FP32": people.reference, "candidate": people.other, "both": people.both},
@@ -93,8 +93,8 @@ def verify_pose(config: VerifyPoseConfig) -> None:
 
 
 def _conclude(verdict: PoseVerdict, report: Path | None) -> None:
-    """Print the verdict as a table, write it as JSON, and leave with exit code 1 if the budget was missed."""
-    table = Table("", "value", title=f"{verdict.candidate}\nagainst {verdict.reference}, {verdict.pictures} pictures")
+    """Print the verdict as a table, write it as JSON, and exit with code 1 if the budget is missed."""
+    table = Table("", "value", title=f"{verdict.candidate}\nagainst {verdict.reference}, {verdict.pictures} images")
     table.add_row(f"people found by {', '.join(verdict.people)}", ", ".join(map(str, verdict.people.values())))
     for name, value in verdict.measured.items():
         table.add_row(name.replace("_", " "), f"{value:.2f} %")

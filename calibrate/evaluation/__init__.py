@@ -1,1 +1,1 @@
-"""What INT8 networks and engines lose against FP32, and how fast they are."""
+"""Accuracy of INT8 networks and engines against FP32, and their latency."""

@@ -1,4 +1,4 @@
-"""Two engines on the same inputs: how far apart their outputs and decisions are, and how fast each is."""
+"""Compare engines on the same inputs: outputs, decisions and latency."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from edge.latency import percentiles
 Array = NDArray[Any]
 
 TURN = 10
-"""Runs of an engine in a row, before the next engine's turn."""
+"""Timed runs of one engine before the next engine's turn."""
 CHANCE = 0.05
-"""See :func:`agreement_threshold`."""
+"""Significance level of :func:`agreement_threshold`."""
 WARM_UP = 2
-"""Runs of each turn that are not counted."""
+"""Untimed runs at the start of each turn."""
 REST_S = 0.05
-"""Before each turn: ONNX Runtime's threads go on spinning after a run, on cores that the next engine needs. Engines run
-one by one in turn made MobileNet-thin on two threads seem half as fast as it is."""
+"""Pause before each turn, because ONNX Runtime's threads spin for a while after a run, on cores that the next engine
+needs. Alternating after every run halved the measured speed of MobileNet-thin on two threads."""
 
 
 @dataclass(frozen=True)
@@ -40,22 +40,21 @@ class Deviation:
 
 
 def outputs(engine: Engine, samples: Sequence[Array], what: str) -> dict[str, Array]:
-    """Every output over all samples, concatenated along the batch. samples: arrays of batch 1."""
+    """Return every output, concatenated over samples of batch 1. what: label of the progress bar."""
     name = engine.inputs[0].name
     runs = [engine.run({name: s}) for s in track(samples, what, console=console)]
     return {o.name: np.concatenate([r[o.name] for r in runs]) for o in engine.outputs}
 
 
 def unbatched(clips: Array) -> list[Array]:
-    """(N, ..) as N views of batch 1."""
+    """Return clips (N, ..) as N views (1, ..)."""
     return list(clips[:, None])
 
 
 def logits_of(engine: Engine, clips: Float32, what: str) -> Float32:
-    """Logits (N, K) of clips (N, C, T, V, M), one run each. what: said beside the bar.
+    """Return logits (N, K) of clips (N, C, T, V, M), one run each. what: label of the progress bar.
 
-    Raises EngineError where one is not finite, as the loop does: of NaN the first class is the greatest, which may be
-    right.
+    Raises EngineError if one is not finite, as the loop does: argmax of NaN is class 0, which may be the label.
     """
     (logits,) = outputs(engine, unbatched(clips), what).values()
     if not np.isfinite(logits).all():
@@ -64,28 +63,28 @@ def logits_of(engine: Engine, clips: Float32, what: str) -> Float32:
 
 
 def deviation(reference: Array, other: Array) -> Deviation:
-    """How far ``other`` is from ``reference``, both of one shape."""
+    """Return the deviation of ``other`` from ``reference``, arrays of equal shape."""
     difference = np.abs(reference.astype(np.float64) - other)
     return Deviation(float(difference.max()), float(difference.mean()), float(np.abs(reference).max()))
 
 
 def top1(logits: Array, labels: NDArray[np.int64]) -> float:
-    """Share of (N, K) logits whose greatest is at the label, 0..1."""
+    """Return the top-1 accuracy of logits (N, K), 0..1."""
     return float((logits.argmax(1) == labels).mean())
 
 
 def agreement(reference: Array, other: Array) -> float:
-    """Share of (N, K) logits that decide alike, 0..1."""
+    """Return the share of logits (N, K) with equal decisions, 0..1."""
     return float((reference.argmax(1) == other.argmax(1)).mean())
 
 
 def agreement_threshold(samples: int, wanted: float) -> float:
-    """The agreement, in percent, that so few samples must show for ``wanted`` percent to be believed.
+    """Return the measured agreement, in percent, at which ``samples`` clips do not refute a true one of ``wanted``.
 
-    Of sixteen clips one decided otherwise is six points, which a network that agrees on 99 % shows one time in seven.
-    So as many may differ as would in more than one draw of twenty. Source: the binomial distribution.
+    One of 16 clips is six points: a network with 99 % agreement misses one of 16 in every seventh draw. As many
+    decisions may differ as happen by chance (binomial distribution) in more than 5 % of draws.
     """
-    # Slow to import, and only those who judge by few clips need it.
+    # Imported here because it is slow and rarely needed.
     from scipy.stats import binom
 
     changed = int(binom.ppf(1 - CHANCE, samples, 1 - wanted / 100))
@@ -93,7 +92,7 @@ def agreement_threshold(samples: int, wanted: float) -> float:
 
 
 def accuracies(fp32: Array, int8: Array, labels: NDArray[np.int64]) -> dict[str, dict[str, float]]:
-    """What a manifest says of both precisions' logits (N, K): top-1, and how often INT8 decides as FP32; 0..1."""
+    """Return the manifest's accuracy entries from both precisions' logits (N, K): top-1, and INT8's agreement; 0..1."""
     found = {name: {"top1": round(top1(logits, labels), 4)} for name, logits in (("fp32", fp32), ("int8", int8))}
     found["int8"]["agreement"] = round(agreement(fp32, int8), 4)
     return found
@@ -101,9 +100,9 @@ def accuracies(fp32: Array, int8: Array, labels: NDArray[np.int64]) -> dict[str,
 
 @dataclass(frozen=True)
 class Latency:
-    """Wall milliseconds of one run: what five and what nine runs of ten do not exceed.
+    """Median and 90th percentile of one run's wall time, in ms.
 
-    device_p50_ms: of them, the median that the network takes on a GPU by its own clock; None elsewhere.
+    device_p50_ms: median of the network's time on the GPU by the GPU's clock; None elsewhere.
     """
 
     p50_ms: float
@@ -112,7 +111,7 @@ class Latency:
 
 
 def latencies(engines: Sequence[Engine], sample: Array, rounds: int) -> list[Latency]:
-    """Of each engine over ``rounds`` runs, in turns of a few, so that a machine's moods strike all alike."""
+    """Measure each engine over ``rounds`` runs, in alternating turns so that changes in machine load affect all."""
     times: list[list[float]] = [[] for _ in engines]
     device: list[list[float]] = [[] for _ in engines]
     for done in range(0, rounds, TURN):

@@ -1,4 +1,4 @@
-"""Two estimators on the same pictures: do they find the same people, in the same places?"""
+"""Compare the people that two pose estimators find in the same images."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from scipy.optimize import linear_sum_assignment
 from edge.contract.types import Float32, Pose
 
 NEAR = 0.1
-"""Two bodies are one if their joints differ by less than this part of the body's size, in the median."""
+"""Two poses match if the median distance of their joints is below this part of the body's size."""
 
 
 @dataclass(frozen=True)
 class PeopleAgreement:
-    """reference and other: people each found over all pictures. both: those found by the two.
+    """reference, other: number of people each found over all images. both: number found by both.
 
-    distance: mean distance of the joints both saw of people both found, as part of the body's size;
-        0 where there are none.
+    distance: mean distance of joints seen by both in matched people, as part of the body's size; 0 without matches.
     """
 
     reference: int
@@ -29,30 +28,30 @@ class PeopleAgreement:
 
     @property
     def share(self) -> float:
-        """People found by both, of all that either found, 0..1; 1 where there was nobody to find."""
+        """People found by both, as a share of those found by either, 0..1; 1 if nobody was found."""
         either = self.reference + self.other - self.both
         return self.both / either if either else 1.0
 
 
 def people_agreement(reference: Sequence[Sequence[Pose]], other: Sequence[Sequence[Pose]]) -> PeopleAgreement:
-    """Match the people of each picture one to one so that the joints' distances are least in sum."""
+    """Match the people of each image one to one, with the smallest total joint distance."""
     distances: list[float] = []
     both = 0
-    for here, there in zip(reference, other, strict=True):
-        if not here or not there:
+    for expected, found in zip(reference, other, strict=True):
+        if not expected or not found:
             continue
-        per_joint = [[joint_distances(a.keypoints, b.keypoints) for b in there] for a in here]
+        per_joint = [[joint_distances(a.keypoints, b.keypoints) for b in found] for a in expected]
         cost = np.array([[min(float(np.median(d)), 1.0) if d.size else 1.0 for d in row] for row in per_joint])
         for i, j in zip(*linear_sum_assignment(cost), strict=True):
             if cost[i, j] < NEAR:
                 both += 1
                 distances += per_joint[i][j].tolist()
-    found = [sum(map(len, side)) for side in (reference, other)]
-    return PeopleAgreement(found[0], found[1], both, float(np.mean(distances)) if distances else 0.0)
+    totals = [sum(map(len, side)) for side in (reference, other)]
+    return PeopleAgreement(totals[0], totals[1], both, float(np.mean(distances)) if distances else 0.0)
 
 
 def joint_distances(a: Float32, b: Float32) -> Float32:
-    """Distances of the joints seen in both (V, 3), as part of the longer side of what is seen of ``a``."""
+    """Return the distances of joints seen in both (V, 3), relative to the longer side of ``a``'s bounding box."""
     seen = (a[:, 2] > 0) & (b[:, 2] > 0)
     if not seen.any():
         return np.zeros(0, np.float32)

@@ -1,4 +1,4 @@
-"""What an engine loses: of a student in decisions and top-1, of a pose network in people found."""
+"""Evaluate an engine against a reference: a student by decisions and top-1, a pose network by people found."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from edge.engines.engine import Engine
 from edge.pose.estimator import PoseEstimator
 
 DECIDING = "checking decisions"
-"""Said beside the bar."""
+"""Label of the progress bar."""
 
 
 @dataclass(frozen=True)
 class Loss:
-    """Against the reference: agreement in percent, top1_drop in points or None without labels."""
+    """Accuracy against the reference: agreement in percent, top1_drop in points or None without labels."""
 
     agreement: float
     top1_drop: float | None = None
@@ -29,7 +29,7 @@ class Loss:
 
 @dataclass(frozen=True)
 class Evaluator:
-    """sample: one input, for timing. loss: given an engine, what it loses against ``reference``, which is described."""
+    """reference: description. sample: one input, for timing. loss: function from an engine to its Loss."""
 
     reference: str
     sample: Array
@@ -37,7 +37,7 @@ class Evaluator:
 
 
 def logits_evaluator(clips: Float32, logits: Float32, reference: str) -> Evaluator:
-    """Decisions on clips (N, C, T, V, M) against the logits (N, K) that are known for them."""
+    """Compare decisions on clips (N, C, T, V, M) with stored logits (N, K)."""
 
     def loss(engine: Engine) -> Loss:
         return Loss(100 * agreement(logits, logits_of(engine, clips, DECIDING)))
@@ -46,7 +46,7 @@ def logits_evaluator(clips: Float32, logits: Float32, reference: str) -> Evaluat
 
 
 def labels_evaluator(fp32: Engine, test: LabelledClips) -> Evaluator:
-    """Decisions and top-1 against an FP32 engine, on labelled clips."""
+    """Compare decisions and top-1 with an FP32 engine's on labelled clips."""
     wanted = logits_of(fp32, test.clips, DECIDING)
 
     def loss(engine: Engine) -> Loss:
@@ -57,20 +57,20 @@ def labels_evaluator(fp32: Engine, test: LabelledClips) -> Evaluator:
     return Evaluator(f"{fp32.describe()}, {len(test.clips)} labelled clips", test.clips[:1], loss)
 
 
-def people_evaluator(fp32: Engine, family: Family, pictures: Sequence[Image], frames: Path) -> Evaluator:
-    """People found in pictures against those that an FP32 engine finds."""
-    wanted = _people(estimator(fp32, family), pictures)
-    # One alone: what the network is given for all of them would fill a small board's memory.
-    listening = RecordingEngine(fp32)
-    estimator(listening, family).estimate(pictures[-1])
-    (sample,) = [given[fp32.inputs[0].name] for given in listening.recorded[:1]]
+def people_evaluator(fp32: Engine, family: Family, images: Sequence[Image], frames: Path) -> Evaluator:
+    """Compare the people found in images with those that an FP32 engine finds. frames: where the images are from."""
+    wanted = _people(estimator(fp32, family), images)
+    # Only one input is recorded: all of them would fill a small board's memory.
+    recording = RecordingEngine(fp32)
+    estimator(recording, family).estimate(images[-1])
+    sample = recording.recorded[0][fp32.inputs[0].name]
 
     def loss(engine: Engine) -> Loss:
-        found = wanted if engine is fp32 else _people(estimator(engine, family), pictures)
+        found = wanted if engine is fp32 else _people(estimator(engine, family), images)
         return Loss(100 * people_agreement(wanted, found).share)
 
-    return Evaluator(f"{fp32.describe()}, {len(pictures)} pictures of {frames.name}", sample, loss)
+    return Evaluator(f"{fp32.describe()}, {len(images)} images of {frames.name}", sample, loss)
 
 
-def _people(device: PoseEstimator, pictures: Sequence[Image]) -> list[list[Pose]]:
-    return [device.estimate(picture) for picture in pictures]
+def _people(device: PoseEstimator, images: Sequence[Image]) -> list[list[Pose]]:
+    return [device.estimate(image) for image in images]

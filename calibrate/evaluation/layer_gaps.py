@@ -1,4 +1,4 @@
-"""Layer by layer, how far an INT8 network has left its FP32 original: where they part."""
+"""Measure layer by layer how far an INT8 network deviates from its FP32 original."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHOWN = {"Conv", "Gemm", "Add", "Relu", "MatMul"}
 
 @dataclass(frozen=True)
 class LayerGap:
-    """lost: share of the variance of what the layer gives that INT8 does not follow, 0..1, mean over channels."""
+    """lost: unexplained variance of the layer's output in INT8, 0..1, mean over channels."""
 
     layer: str
     operator: str
@@ -26,22 +26,22 @@ class LayerGap:
 
 
 def layer_gaps(fp32: Path, int8: Path, samples: Sequence[NDArray[Any]]) -> list[LayerGap]:
-    """Of every layer that both networks have, in the order they run.
+    """Return the gap of every layer that both networks have, in execution order.
 
-    Channels are compared up to a factor each, because quantisation balances them: calibrate/quantisation/equalise.py.
+    Channels are compared up to a factor each, because :mod:`calibrate.quantisation.equalise` scales them.
     """
     before, after = read_onnx(fp32), read_onnx(int8)
     known = set(Graph(after).producer)
     layers = {n.output[0]: n for n in before.graph.node if n.op_type in SHOWN and n.output[0] in known}
-    exact, eight_bit = (_joined(model, list(layers), samples) for model in (before, after))
+    exact, int8_values = (_joined(model, list(layers), samples) for model in (before, after))
     return [
-        LayerGap(node.name or name, node.op_type, unexplained_variance(exact[name], eight_bit[name]))
+        LayerGap(node.name or name, node.op_type, unexplained_variance(exact[name], int8_values[name]))
         for name, node in layers.items()
     ]
 
 
 def unexplained_variance(wanted: NDArray[Any], given: NDArray[Any]) -> float:
-    """1 - r^2 of (N, C, ..) channel by channel, averaged over the channels that vary at all."""
+    """Return 1 - r^2 of arrays (N, C, ..) per channel, averaged over the channels that vary."""
     channels = wanted.shape[1]
     a, b = (np.moveaxis(x.astype(np.float64), 1, 0).reshape(channels, -1) for x in (wanted, given))
     a, b = (x - x.mean(axis=1, keepdims=True) for x in (a, b))

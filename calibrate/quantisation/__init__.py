@@ -1,1 +1,1 @@
-"""FP32 ONNX to INT8 ONNX: each step in a file, quantise.py their order, and what chooses ranges and float layers."""
+"""FP32 ONNX to INT8 ONNX: one step per file, their order in quantise.py, and the choice of ranges and float layers."""

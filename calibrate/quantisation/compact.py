@@ -1,7 +1,7 @@
-"""An INT8 file without what says nothing: names, shapes and repeated zeros are a sixth of a small network's bytes.
+"""Shrink an INT8 file: long names, shapes and repeated zero points are a sixth of a small network's bytes.
 
-Nothing that is computed changes. Layers, their outputs and their weights keep the names of the FP32 network; what
-quantisation brought, its nodes, tensors, steps and zero points, gets short ones.
+The computation stays the same. Layers, their outputs and their weights keep the names of the FP32 network; Q/DQ nodes,
+their tensors, scales and zero points get short names.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _QDQ = {"QuantizeLinear": "q", "DequantizeLinear": "d"}
 
 
 def compact(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same function in fewer bytes. Shapes between the layers go as well: every reader infers them."""
+    """Return the same function in fewer bytes. Intermediate shapes are dropped; runtimes infer them."""
     result = copied(model)
     graph = Graph(result)
     taken = graph.inputs | graph.outputs | set(graph.constants) | set(graph.producer)

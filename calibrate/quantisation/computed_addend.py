@@ -1,7 +1,6 @@
-"""A Gemm whose addend is computed, not constant, as a product and an addition of their own.
+"""Split a Gemm with a computed addend into a product and an addition.
 
-In floating point the sum begins at the addend and costs no node. In eight bits the addend would have to be of the
-product's step, in 32 bits: ONNX Runtime leaves such a Gemm in floating point.
+In INT8 the addend would need the product's scale, in int32, so ONNX Runtime leaves such a Gemm in floating point.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from calibrate.quantisation.onnx_graph import Graph, attributes, copied, set_nod
 
 
 def split_computed_addend(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same function; a Gemm with a constant bias or none, and one that scales its addend, stays as it is."""
+    """Return the same function. A Gemm with a constant bias or none, or that scales its addend, is left alone."""
     result = copied(model)
     graph = Graph(result)
     nodes: list[onnx.NodeProto] = []

@@ -1,12 +1,13 @@
-"""Channels of one tensor brought to like ranges before eight bits cover them all with one step.
+"""Equalise the channel ranges of each activation, because INT8 has one scale for the whole tensor.
 
-A network gives the same outputs when a convolution's output channel is divided by s > 0 and every
-convolution that reads the channel multiplies by s; ReLU, pooling and concatenation in between let the
-factor through. Weights are quantised per output channel, so the division is free; the multiplication is
-free where the reader is depthwise, and otherwise shared between activation and weight.
+TensorRT quantises activations per tensor and weights per channel ("Q/DQ Layer-Placement Recommendations"). The network
+computes the same if a convolution's output channel is divided by s > 0 and every convolution that reads the channel
+multiplies by s; ReLU, pooling and concatenation in between commute with the factor. The division costs no precision,
+since weights have a scale per output channel. The multiplication costs none in a depthwise reader; otherwise the range
+is shared between activation and weights.
 
-Without this, a step chosen for the loudest channel silences the quiet ones: heatmaps of 0..1 that are
-concatenated with features of 0..20, or the channels between the two convolutions of a MobileNet block.
+Without this, the scale of the largest channel rounds the small ones to zero: heatmaps of 0..1 concatenated with
+features of 0..20, or the channels between the two convolutions of a MobileNet block.
 
 Source: Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", ICCV 2019;
 ranges of activations taken from data as in Xiao et al., "SmoothQuant", ICML 2023.
@@ -24,9 +25,10 @@ from calibrate.quantisation.onnx_graph import Array, Graph, Sample, activations,
 
 POOLING = {"MaxPool", "AveragePool", "GlobalAveragePool"}
 SHARE = 0.7
-"""How much of a channel's loudness goes into the weights of a dense reader, 0..1. Measured on MobileNet-thin."""
+"""Part of a channel's range that moves into the weights of a dense reader, 0..1 (SmoothQuant's alpha). Chosen by
+measurement on MobileNet-thin."""
 LARGEST_RATIO = 1e3
-"""A channel that is all but silent counts as this much quieter than the loudest, no more."""
+"""Limit on the ratio of the largest channel's range to any other's."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,9 @@ class _Reader:
 
 
 def equalised(model: onnx.ModelProto, samples: Sequence[Sample]) -> onnx.ModelProto:
-    """The same function with balanced channels, wherever all that read a convolution's output are convolutions.
+    """Return the same function with equalised channels, wherever only convolutions read a convolution's output.
 
-    model: with shapes inferred. samples: what it is given.
+    model: with shapes inferred. samples: inputs that the ranges are taken from.
     """
     result = copied(model)
     graph = Graph(result)
@@ -50,11 +52,11 @@ def equalised(model: onnx.ModelProto, samples: Sequence[Sample]) -> onnx.ModelPr
         for node in graph.nodes("Conv")
         if _own_weights(graph, node) and (found := _readers(graph, channels, node.output[0], 0))
     }
-    loudness = _loudness(result, {t: _after_relu(graph, t) for t in readers}, samples)
+    ranges = _channel_ranges(result, {t: _after_relu(graph, t) for t in readers}, samples)
     for node in graph.nodes("Conv"):
         if node.output[0] not in readers:
             continue
-        factor = _factor(graph, loudness[node.output[0]], readers[node.output[0]])
+        factor = _factor(graph, ranges[node.output[0]], readers[node.output[0]])
         for name in node.input[1:]:
             _scale(graph, name, 1 / factor.reshape(-1, *[1] * (graph.constants[name].ndim - 1)))
         for reader in readers[node.output[0]]:
@@ -68,7 +70,7 @@ def equalised(model: onnx.ModelProto, samples: Sequence[Sample]) -> onnx.ModelPr
 
 
 def _readers(graph: Graph, channels: dict[str, int], tensor: str, first: int) -> list[_Reader]:
-    """Convolutions that read ``tensor``; none where anything else reads it too."""
+    """Return the convolutions that read ``tensor``; none if anything else reads it too."""
     if tensor in graph.outputs:
         return []
     found: list[_Reader] = []
@@ -79,7 +81,7 @@ def _readers(graph: Graph, channels: dict[str, int], tensor: str, first: int) ->
         elif node.op_type in {"Relu", *POOLING}:
             further = _readers(graph, channels, node.output[0], first)
         elif node.op_type == "MatMul" and node.input[1] in graph.constants and tensor in channels:
-            # The graph's adjacency mixes joints, on the last axis, which leaves a channel's factor what it is.
+            # The joint adjacency acts on the last axis, so it commutes with a factor per channel.
             further = _readers(graph, channels, node.output[0], first)
         elif node.op_type == "Concat" and node.attribute[0].i == 1 and list(node.input).count(tensor) == 1:
             before = [channels.get(name, 0) for name in node.input[: list(node.input).index(tensor)]]
@@ -90,19 +92,19 @@ def _readers(graph: Graph, channels: dict[str, int], tensor: str, first: int) ->
     return found
 
 
-def _factor(graph: Graph, loudness: Array, readers: Sequence[_Reader]) -> Array:
-    """s (C,), of geometric mean 1, from the channels' largest values (C,)."""
-    loud = np.maximum(loudness, max(loudness.max(), 1e-12) / LARGEST_RATIO)
-    dense = [_column_sizes(_by_group(graph, r.convolution))[r.first :][: len(loud)] for r in readers]
+def _factor(graph: Graph, ranges: Array, readers: Sequence[_Reader]) -> Array:
+    """s (C,), of geometric mean 1, from the channels' largest absolute values (C,)."""
+    size = np.maximum(ranges, max(ranges.max(), 1e-12) / LARGEST_RATIO)
+    dense = [_column_sizes(_by_group(graph, r.convolution))[r.first :][: len(size)] for r in readers]
     dense = [sizes for sizes, r in zip(dense, readers, strict=True) if _by_group(graph, r.convolution).shape[2] > 1]
     if dense:
-        loud = loud**SHARE / np.maximum(np.maximum.reduce(dense), 1 / LARGEST_RATIO) ** (1 - SHARE)
-    balanced: Array = loud / np.exp(np.log(loud).mean())
-    return balanced
+        size = size**SHARE / np.maximum(np.maximum.reduce(dense), 1 / LARGEST_RATIO) ** (1 - SHARE)
+    factor: Array = size / np.exp(np.log(size).mean())
+    return factor
 
 
 def _column_sizes(weight: Array) -> Array:
-    """(I,) largest weight each input channel meets, as part of the largest of its row, since rows have own steps."""
+    """(I,) largest weight of each input channel, relative to its row's largest: each row has its own scale."""
     size = np.abs(weight).max(axis=tuple(range(3, weight.ndim))) if weight.ndim > 3 else np.abs(weight)
     relative: Array = (size / np.maximum(size.max(axis=2, keepdims=True), 1e-12)).max(axis=1).ravel()
     return relative
@@ -120,16 +122,17 @@ def _scale(graph: Graph, name: str, factor: Array) -> None:
 
 
 def _own_weights(graph: Graph, convolution: onnx.NodeProto) -> bool:
-    """Weights and bias are constants that nobody else reads."""
+    """Whether weights and bias are constants that nothing else reads."""
     return all(n in graph.constants and len(graph.consumers[n]) == 1 for n in convolution.input[1:])
 
 
 def _after_relu(graph: Graph, tensor: str) -> str:
-    takers = graph.consumers[tensor]
-    return takers[0].output[0] if len(takers) == 1 and takers[0].op_type == "Relu" else tensor
+    consumers = graph.consumers[tensor]
+    return consumers[0].output[0] if len(consumers) == 1 and consumers[0].op_type == "Relu" else tensor
 
 
-def _loudness(model: onnx.ModelProto, after: dict[str, str], samples: Sequence[Sample]) -> dict[str, Array]:
+def _channel_ranges(model: onnx.ModelProto, after: dict[str, str], samples: Sequence[Sample]) -> dict[str, Array]:
+    """Largest absolute value (C,) of each tensor's channels. after: tensor -> where it is measured, behind its ReLU."""
     largest: dict[str, Array] = {}
     for values in activations(model, sorted(set(after.values())), samples):
         for name, value in values.items():

@@ -1,6 +1,6 @@
-"""The fewest layers left in floating point with which an INT8 network keeps what it is for.
+"""Choose the fewest layers to leave in floating point so that an INT8 network meets its accuracy budget.
 
-A student keeps its decisions, a pose network the people it finds; both within a budget, on calibration data.
+A student is evaluated by its decisions, a pose network by the people it finds, both on calibration data.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from edge.engines.registry import open_engine
 
 @dataclass(frozen=True)
 class Trial:
-    """An INT8 network with ``float_layers`` layers in floating point, and what it loses against FP32."""
+    """An INT8 network with ``float_layers`` layers in floating point, and its loss against FP32."""
 
     float_layers: int
     loss: Loss
@@ -37,8 +37,8 @@ class Trial:
 
 @dataclass(frozen=True)
 class Choice:
-    """float_layers: those to keep. model: the INT8 network with them, as it was tried. losses: of every layer, empty
-    where no ranking was needed. trials: in order."""
+    """float_layers: names of the chosen layers. model: the INT8 network with them, as evaluated. losses: of every
+    layer, empty if no ranking was needed. trials: in order."""
 
     float_layers: list[str]
     model: onnx.ModelProto
@@ -54,11 +54,11 @@ def fewest_float_layers(
     budget: AccuracyBudget,
     always: Sequence[str] = (),
 ) -> Choice:
-    """Layers to leave in floating point so that ``loss`` is within the budget; only ``always`` where INT8 is enough.
+    """Return the fewest float layers with which ``loss`` is within the budget; ``always`` are among them.
 
-    corrected_on: what the trials' weights and biases are fitted to. rank: every layer by what it loses alone, the worst
-    first; layers are taken in that order. Should the budget be missed with every layer in floating point, none is
-    added: then it is not the eight bits of convolutions that cost too much.
+    corrected_on: samples that the trials' weights and biases are fitted to. rank: returns every layer's loss in INT8
+    alone, worst first; layers are taken in that order. If even all of them miss the budget, none is added: INT8 layers
+    are then not the cause.
     """
     trials: list[Trial] = []
     ranked: list[LayerLoss] = []
@@ -80,8 +80,10 @@ def fewest_float_layers(
 
 
 def most_sensitive(quantiser: Quantiser, count: int, samples: Sequence[Array], *, decides: bool) -> list[str]:
-    """The ``count`` layers that lose most alone, by these samples; decides: in decisions. ConfigError for no such
-    number."""
+    """Return the ``count`` layers that lose most in INT8 alone. decides: see ``layer_losses``.
+
+    Raises ConfigError if the network has fewer layers.
+    """
     if not 0 <= count <= len(quantiser.layers):
         raise ConfigError(f"float_layers {count} is not between 0 and {len(quantiser.layers)}")
     ranked = layer_losses(quantiser, samples, decides=decides) if count else []
@@ -91,7 +93,7 @@ def most_sensitive(quantiser: Quantiser, count: int, samples: Sequence[Array], *
 def choose_float_layers(
     quantiser: Quantiser, clips: LabelledClips, budget: AccuracyBudget, always: Sequence[str] = ()
 ) -> Choice:
-    """Of a student: by the decisions on these clips, and their top-1."""
+    """Choose a student's float layers by its decisions and top-1 on these clips."""
     samples = [clips.clips[i : i + 1] for i in range(len(clips.clips))]
     (wanted,) = outputs(quantiser.model, samples)
 
@@ -106,12 +108,12 @@ def choose_float_layers(
 
 
 def choose_by_people(
-    quantiser: Quantiser, few: Sequence[Array], fitted_on: Sequence[Array], judge: Evaluator, budget: AccuracyBudget
+    quantiser: Quantiser, few: Sequence[Array], fitted_on: Sequence[Array], evaluator: Evaluator, budget: AccuracyBudget
 ) -> Choice:
-    """Of a pose network: by the people it finds in the judge's pictures.
+    """Choose a pose network's float layers by the people it finds in the evaluator's images.
 
-    few: inputs that rank the layers; all of them would take minutes. fitted_on: inputs that the trials' weights and
-    biases are fitted to.
+    few: inputs that rank the layers; more would take minutes. fitted_on: inputs that the trials' weights and biases
+    are fitted to.
     """
 
     def loss(model: onnx.ModelProto) -> Loss:
@@ -120,7 +122,7 @@ def choose_by_people(
             onnx.save(model, str(path))
             engine = open_engine(path)
             try:
-                return judge.loss(engine)
+                return evaluator.loss(engine)
             finally:
                 engine.close()
 
@@ -128,11 +130,13 @@ def choose_by_people(
 
 
 def show_trials(choice: Choice, budget: AccuracyBudget, what: str = "agreement") -> None:
-    """The trials as a table."""
+    """Print the trials as a table."""
     allowed = f"{budget.min_agreement:g} % {what}"
     if any(trial.loss.top1_drop is not None for trial in choice.trials):
         allowed = f"{budget.max_top1_drop:g} points, {allowed}"
-    table = Table("layers", "top-1 lost, points", f"{what} %", "", title=f"kept in floating point; budget: {allowed}")
+    table = Table(
+        "layers", "top-1 lost, points", f"{what} %", "", title=f"layers left in floating point; budget: {allowed}"
+    )
     for trial in choice.trials:
         lost = "" if trial.loss.top1_drop is None else f"{trial.loss.top1_drop:.2f}"
         verdict = "within" if trial.within(budget) else "missed"

@@ -1,8 +1,8 @@
-"""Which way of choosing ranges suits a student: the one whose logits stay nearest to FP32's on training clips.
+"""Choose the calibration method whose INT8 logits stay nearest to FP32's on training clips.
 
-No one way is best. A network that few people trained clips new ones by percentiles; one that many trained loses more to
-coarse steps. What a way costs new people shows on training clips that its ranges were not taken from. Decisions would
-not tell: of clips it was trained on, a network is sure.
+No method is best for all students. With few people in training, percentile ranges clip the activations of new people;
+with many, wide ranges lose more to coarse scales. The comparison uses training clips that the ranges were not taken
+from, and logits, because decisions hardly change on clips that the network was trained on.
 """
 
 from __future__ import annotations
@@ -21,33 +21,33 @@ from calibrate.quantisation.sensitivity import outputs
 from edge.cli.console import console
 
 TRIED_METHODS: tuple[Method, ...] = ("percentile", "margin", "mse", "minmax")
-"""Entropy is slow and has not been near."""
+"""Entropy is slow and was never the best."""
 EVALUATED = 256
-"""Clips that choose the method, about."""
+"""Approximate number of clips that the methods are compared on."""
 
 
-def chosen_method(source: Path, samples: Sequence[Array], judged: Sequence[Array]) -> tuple[Method, Quantiser]:
-    """The method of least mean squared error of the logits, its first layer in floating point, and its quantiser.
+def chosen_method(source: Path, samples: Sequence[Array], evaluated_on: Sequence[Array]) -> tuple[Method, Quantiser]:
+    """Return the method of least squared error of the logits, with the first layer in floating point; its quantiser.
 
-    samples: clips (1, C, T, V, M) that ranges are taken from. judged: clips that the logits are compared on.
+    samples: clips (1, C, T, V, M) that ranges are taken from. evaluated_on: clips that the logits are compared on.
     """
     made: dict[Method, Quantiser] = {}
 
     def logits(method: Method) -> Array:
         made[method] = quantiser = Quantiser(source, samples, method)
-        (given,) = outputs(quantiser.rounded(quantiser.layers[:1], samples), judged)
+        (given,) = outputs(quantiser.rounded(quantiser.layers[:1], samples), evaluated_on)
         return given
 
     given = {method: logits(method) for method in TRIED_METHODS}
-    (wanted,) = outputs(made[TRIED_METHODS[0]].model, judged)
+    (wanted,) = outputs(made[TRIED_METHODS[0]].model, evaluated_on)
     best = least_error_method(wanted, given)
     return best, made[best]
 
 
 def least_error_method(wanted: Array, given: Mapping[Method, Array]) -> Method:
-    """The method whose logits (N, K) have the least mean squared error, and a table of all."""
+    """Return the method whose logits (N, K) have the least mean squared error, and print a table of all."""
     errors = {method: float(np.sqrt(np.mean((wanted - logits) ** 2))) for method, logits in given.items()}
-    table = Table("ranges by", "error of logits", title=f"of {len(wanted)} training clips, root mean square")
+    table = Table("method", "RMS error of logits", title=f"{len(wanted)} training clips")
     for method, error in errors.items():
         table.add_row(method, f"{error:.4f}")
     console.print(table)
@@ -55,6 +55,6 @@ def least_error_method(wanted: Array, given: Mapping[Method, Array]) -> Method:
 
 
 def evaluation_clips(count: int, drawn: NDArray[np.int64]) -> NDArray[np.int64]:
-    """About EVALUATED of the clips that are held out, evenly spread; see :func:`calibrate.calibration_set.held_out`."""
-    judged = held_out(count, drawn)
-    return judged[:: max(1, len(judged) // EVALUATED)]
+    """Positions of about EVALUATED clips among those held out (:func:`calibrate.calibration_set.held_out`)."""
+    available = held_out(count, drawn)
+    return available[:: max(1, len(available) // EVALUATED)]

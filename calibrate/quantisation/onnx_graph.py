@@ -1,4 +1,4 @@
-"""An ONNX graph by its tensors: who makes each, who takes it, what is constant; and what flows through it."""
+"""An ONNX graph by its tensors: producer, consumers, constants; and the values of tensors for given samples."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ from edge.contract.errors import EngineError
 
 Array = NDArray[Any]
 Sample = Array | Mapping[str, Array]
-"""What a network is given once: an array for its only input, or one for each by name."""
+"""Inputs of one run: an array for the only input, or arrays by input name."""
 
 
 class Graph:
-    """A view of ``model``, true until nodes are added or rewired. constants: name -> array."""
+    """A view of ``model``, valid until nodes are added or rewired.
+
+    producer: tensor -> node. consumers: tensor -> nodes, empty for unknown names. constants: name -> array.
+    """
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self.model = model
@@ -39,7 +42,7 @@ class Graph:
         return [n for n in self.model.graph.node if n.op_type in operators]
 
     def set_constant(self, name: str, value: Array) -> None:
-        """Change a constant, or add one; its element type stays."""
+        """Change a constant, keeping its element type, or add one."""
         if name in self._initializers:
             value = value.astype(self.constants[name].dtype)
             self._initializers[name].CopyFrom(numpy_helper.from_array(np.ascontiguousarray(value), name))
@@ -49,7 +52,7 @@ class Graph:
         self.constants[name] = value
 
     def set_bias(self, convolution: onnx.NodeProto, bias: Array) -> None:
-        """Change a convolution's bias (O,), or give it one."""
+        """Set a convolution's bias (O,), adding the input if there is none."""
         if len(convolution.input) > 2:
             self.set_constant(convolution.input[2], bias)
         else:
@@ -57,30 +60,30 @@ class Graph:
             self.set_constant(convolution.input[2], bias.astype(np.float32))
 
     def add_to_bias(self, convolution: onnx.NodeProto, shift: Array) -> None:
-        """Raise a convolution's bias by ``shift`` (O,); one without a bias gets that."""
+        """Add ``shift`` (O,) to a convolution's bias, which counts as 0 if there is none."""
         known = self.constants[convolution.input[2]] if len(convolution.input) > 2 else 0
         self.set_bias(convolution, known + shift)
 
     def producer_of_type(self, tensor: str, operator: str) -> onnx.NodeProto | None:
-        """The node that makes the tensor, if it is of this kind."""
-        maker = self.producer.get(tensor)
-        return maker if maker is not None and maker.op_type == operator else None
+        """Return the tensor's producer if it is of this operator type."""
+        node = self.producer.get(tensor)
+        return node if node is not None and node.op_type == operator else None
 
 
 def read_onnx(source: Path) -> onnx.ModelProto:
-    """The model of an ONNX file; EngineError where it cannot be read or is none."""
+    """Read an ONNX file. Raises EngineError if it cannot be read or is not ONNX."""
     try:
         return onnx.load(source)
     except OSError as error:
         raise EngineError(f"cannot be read: {error.strerror}", where=source) from error
     except DecodeError as error:
-        raise EngineError("is no ONNX file, or a damaged one", where=source, hint="copy or export it again") from error
+        raise EngineError("is not an ONNX file, or damaged", where=source, hint="copy or export it again") from error
 
 
 def at_least_opset(model: onnx.ModelProto, version: int, hint: str) -> onnx.ModelProto:
-    """The same function in that operator set, or as it is where it is of a newer one.
+    """Return the same function in opset ``version``, or a copy if its opset is newer.
 
-    Raises EngineError with ``hint`` where the ONNX package cannot convert it.
+    Raises EngineError with ``hint`` if the ONNX package cannot convert it.
     """
     known = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
     if known >= version:
@@ -88,13 +91,13 @@ def at_least_opset(model: onnx.ModelProto, version: int, hint: str) -> onnx.Mode
     try:
         result: onnx.ModelProto = version_converter.convert_version(model, version)
     except RuntimeError as error:
-        raise EngineError(f"operator set {known} cannot be brought to {version}: {error}", hint=hint) from error
+        raise EngineError(f"opset {known} cannot be converted to {version}: {error}", hint=hint) from error
     result.ir_version = max(result.ir_version, helper.find_min_ir_version_for([helper.make_opsetid("", version)]))
     return result
 
 
 def copied(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A model that can be changed without changing ``model``."""
+    """Return a copy of the model."""
     result = onnx.ModelProto()
     result.CopyFrom(model)
     return result
@@ -105,24 +108,24 @@ def is_quantised(model: onnx.ModelProto) -> bool:
 
 
 def attributes(node: onnx.NodeProto) -> dict[str, Any]:
-    """Those that the node states, by name, in Python's types."""
+    """Return the node's stated attributes by name, as Python values."""
     return {a.name: helper.get_attribute_value(a) for a in node.attribute}
 
 
 def group_of(convolution: onnx.NodeProto) -> int:
-    """Groups of a Conv node; 1 where it does not say."""
+    """Return the number of groups of a Conv."""
     return int(attributes(convolution).get("group", 1))
 
 
 def set_nodes(model: onnx.ModelProto, nodes: Iterable[onnx.NodeProto]) -> None:
-    """Give the graph these nodes in this order. They may be its own."""
-    kept = list(nodes)
+    """Replace the graph's nodes. They may be its own, in another order."""
+    kept = list(nodes)  # before they are deleted
     del model.graph.node[:]
     model.graph.node.extend(kept)
 
 
 def rename_tensors(nodes: Iterable[onnx.NodeProto], names: Mapping[str, str]) -> None:
-    """What the nodes read and make gets new names, by the old ones."""
+    """Rename the nodes' inputs and outputs. names: old -> new."""
     for node in nodes:
         node.input[:] = [names.get(name, name) for name in node.input]
         node.output[:] = [names.get(name, name) for name in node.output]
@@ -135,7 +138,7 @@ def remove_unread_constants(model: onnx.ModelProto) -> None:
 
 
 def feed(inputs: Collection[str], sample: Sample) -> dict[str, Array]:
-    """A sample by the names of the inputs."""
+    """Return a sample as arrays by input name."""
     if isinstance(sample, Mapping):
         return dict(sample)
     (name,) = inputs
@@ -145,16 +148,16 @@ def feed(inputs: Collection[str], sample: Sample) -> dict[str, Array]:
 def activations(
     model: onnx.ModelProto, tensors: Collection[str], samples: Sequence[Sample]
 ) -> Iterator[dict[str, Array]]:
-    """For each sample the named tensors, which may be inputs."""
-    # Building an engine needs this file and has no use for a second runtime.
+    """Yield the named tensors, which may be inputs, for each sample."""
+    # Imported here because engines are built on devices without ONNX Runtime.
     import onnxruntime as ort
 
     graph = Graph(model)
     fed = graph.inputs - set(graph.constants)
-    shown = copied(model)
+    exposed = copied(model)
     inner = sorted(set(tensors) - graph.outputs - fed)
-    shown.graph.output.extend(helper.make_tensor_value_info(t, onnx.TensorProto.FLOAT, None) for t in inner)
-    session = ort.InferenceSession(shown.SerializeToString(), providers=["CPUExecutionProvider"])
+    exposed.graph.output.extend(helper.make_tensor_value_info(t, onnx.TensorProto.FLOAT, None) for t in inner)
+    session = ort.InferenceSession(exposed.SerializeToString(), providers=["CPUExecutionProvider"])
     names = [o.name for o in session.get_outputs()]
     for sample in samples:
         given = feed(fed, sample)

@@ -1,4 +1,4 @@
-"""A network run from node to node, each once, while the weights of what lies ahead are still being chosen."""
+"""Run a network up to a chosen node, each node once, while the weights of later nodes still change."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from edge.engines.onnx_runtime import cpu_session
 
 
 class Piecewise:
-    """``model`` on some samples, run as far as is asked for, no node twice.
+    """Runs ``model`` on some samples as far as requested, no node twice.
 
-    Constants of nodes that have not run may be changed in between; nodes may not be added. Eight-bit layers are
-    computed in floating point from rounded values, as their Q/DQ pairs say.
+    Constants of nodes that have not run may change between calls; nodes may not be added. INT8 layers are computed in
+    floating point from the rounded values of their Q/DQ pairs.
     """
 
     def __init__(self, model: onnx.ModelProto, samples: Sequence[Sample]) -> None:
@@ -25,18 +25,18 @@ class Piecewise:
         values = [*graph.value_info, *graph.input, *graph.output]
         self._types = {v.name: v.type.tensor_type.elem_type for v in values}
         constants = {i.name for i in graph.initializer}
-        # Weights are dequantised by nodes that may stand before the convolution whose weights are still being chosen.
+        # A DequantizeLinear of weights may come early in the graph; it must run with its convolution, not before.
         self._of_constants = {n.output[0]: n for n in graph.node if set(n.input) <= constants}
         fed = {i.name for i in graph.input} - constants
         self._live: list[dict[str, Array]] = [feed(fed, sample) for sample in samples]
-        self._takers: dict[str, set[str]] = defaultdict(set)
+        self._consumers: dict[str, set[str]] = defaultdict(set)
         for node in graph.node:
             for name in node.input:
-                self._takers[name].add(node.output[0])
+                self._consumers[name].add(node.output[0])
         self._done: set[str] = set()
 
     def input_of(self, name: str) -> list[Array]:
-        """The first input of the named node for each sample; what it takes to make it has run."""
+        """Return the first input of the named node for each sample, after running the nodes it depends on."""
         nodes = self._model.graph.node
         (wanted,) = [node.input[0] for node in nodes if node.name == name]
         known = set(self._live[0])
@@ -56,7 +56,7 @@ class Piecewise:
         nodes = [*(node for output, node in self._of_constants.items() if output in read), *piece]
         constants = {name for node in nodes for name in node.input}
         given = sorted(read & set(self._live[0]) - made)
-        wanted = sorted(name for name in made if self._takers[name] - self._done)
+        wanted = sorted(name for name in made if self._consumers[name] - self._done)
         graph = helper.make_graph(
             nodes,
             "piece",
@@ -68,5 +68,5 @@ class Piecewise:
         session = cpu_session(model.SerializeToString())
         for position, live in enumerate(self._live):
             results = session.run(wanted, {name: live[name] for name in given})
-            kept = {name: value for name, value in live.items() if self._takers[name] - self._done}
+            kept = {name: value for name, value in live.items() if self._consumers[name] - self._done}
             self._live[position] = kept | dict(zip(wanted, results, strict=True))

@@ -1,21 +1,24 @@
-"""Where Q/DQ pairs stand in an INT8 file, and why, pattern by pattern.
+"""Where Q/DQ pairs go in an INT8 file, and why, pattern by pattern.
 
-ONNX Runtime's quantiser puts a pair on everything that a convolution, a Gemm or an addition takes and gives. From
-there each function here changes one pattern:
+ONNX Runtime's quantiser puts a pair on every input and output of Conv, Gemm and Add; each function here changes one
+pattern. Quoted rules are from "Q/DQ Layer-Placement Recommendations" in the TensorRT documentation.
 
-=============================  =====================================================================================
-in front of outputs and        none: logits of eight bits tie, and peaks of eight-bit heatmaps move; a layer that reads
-float layers                   an output has a pair of its own behind it
-around concatenation and       one step for all inputs, that of what comes out: values are rounded once, and joining
-interleaving                   is copying of bytes
-convolution, then ReLU         the step of what ReLU passes, so that nothing is spent on what it drops
-several readers                a pair for each, because ONNX Runtime sees quantised layers by pairs read once
-a sum that is mixed by joint   none, but for a convolution that reads it as well: the product is no eight-bit layer
-a student's first layer        none (:mod:`calibrate.student`): a step for coordinates is set by the few far out
-=============================  =====================================================================================
+==========================  ========================================================================================
+inputs and weights of       a pair: "Quantize all inputs of weighted operations"
+Conv and Gemm
+inputs of float layers,     none: "By default, do not quantize the outputs of weighted operations". INT8 logits
+network outputs             would tie, peaks of INT8 heatmaps move. INT8 layers that read an output have a pair
+residual additions          a pair: "Quantize the residual input in skip connections", else the fused output is float
+sums that a float product   none, except for INT8 layers that read them too: the fused output is float, as the product
+reads                       needs it
+Conv, then ReLU             the scale behind ReLU, because ONNX Runtime needs a pair to run the Conv in INT8
+Concat, DepthToSpace        the scale behind them on every input: with equal scales they commute with Q/DQ
+several readers             a pair each, because ONNX Runtime fuses only pairs that one node reads
+a student's first layer     none (:mod:`calibrate.student`): a few distant joints would set the scale of all
+==========================  ========================================================================================
 
-Products with a graph's adjacency get no pairs: sums over joints are small and lose most in eight bits. What TensorRT
-wants otherwise is done when an engine is built, see :mod:`calibrate.tensorrt.qdq_fusion`.
+Products with the joint adjacency stay in floating point: their sums over joints are small and lose most in INT8.
+Pairs that only ONNX Runtime needs are removed when an engine is built: :mod:`calibrate.tensorrt.qdq_fusion`.
 """
 
 from __future__ import annotations
@@ -31,12 +34,12 @@ from calibrate.quantisation.onnx_graph import Graph, copied, remove_unread_const
 SUMMING = {"Conv", "Gemm", "Add"}
 COPYING = {"Concat", "DepthToSpace"}
 SATURATING = {"Sigmoid", "Tanh"}
-"""Of eight bits they lose little, and a convolution in front of them is quantised only if what it gives is."""
+"""They lose little in INT8, and ONNX Runtime runs a convolution in INT8 only if its output is quantised."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """quantize -> dequantize, with nobody else in between."""
+    """quantize -> dequantize, where nothing else reads the integers."""
 
     quantize: onnx.NodeProto
     dequantize: onnx.NodeProto
@@ -53,7 +56,7 @@ class Pair:
 
 
 def unquantised_outputs(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The network's outputs in front of their pairs, which those who read an output inside the network read instead."""
+    """Move each network output before its pair; nodes inside the network still read the rounded values."""
     result = copied(model)
     graph = Graph(result)
     for dequantize in graph.nodes("DequantizeLinear"):
@@ -62,73 +65,72 @@ def unquantised_outputs(model: onnx.ModelProto) -> onnx.ModelProto:
         if output not in graph.outputs or quantize is None:
             continue
         exact, rounded = quantize.input[0], f"{output}.rounded"
-        for taker in graph.consumers[output]:
-            rename_tensors([taker], {output: rounded})
+        rename_tensors(graph.consumers[output], {output: rounded})
         rename_tensors([graph.producer[exact], *graph.consumers[exact]], {exact: output})
         dequantize.output[0] = rounded
     return result
 
 
 def needed_pairs_only(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Without the pairs that no quantised layer reads: in front of concatenations and float layers."""
+    """Remove the pairs that no INT8 layer reads, such as those before concatenations and float layers."""
     return remove_pairs(
-        model, lambda graph, pair: not any(_reads_eight_bits(graph, t) for t in graph.consumers[pair.output])
+        model, lambda graph, pair: not any(_reads_int8(graph, node) for node in graph.consumers[pair.output])
     )
 
 
 def pairs_before_copies(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Where what is concatenated or interleaved is quantised afterwards, its inputs are quantised with that step."""
+    """Quantise every input of a Concat or DepthToSpace with the scale of the pair behind it, where there is one."""
     result = copied(model)
     graph = Graph(result)
-    # By the copying node, its inputs' new pairs; backwards, because one copy may follow another.
+    # New pairs by the node they precede; backwards, because one copying node may follow another.
     pairs: dict[str, list[onnx.NodeProto]] = {}
-    step_before: dict[str, tuple[str, str]] = {}
+    scale_before: dict[str, tuple[str, str]] = {}
     for node in reversed(result.graph.node):
         if node.op_type not in COPYING or node.output[0] in graph.outputs:
             continue
-        steps = {step_before.get(node.output[0], _step_of(t)) for t in graph.consumers[node.output[0]]}
-        if len(steps) != 1 or (step := steps.pop()) is None:
+        scales = {scale_before.get(node.output[0], _scale_of(c)) for c in graph.consumers[node.output[0]]}
+        if len(scales) != 1 or (scale := scales.pop()) is None:
             continue
         pairs[node.name] = []
         for position, name in enumerate(node.input):
             stem = f"{node.name}.{position}"
             quantized, dequantized = f"{stem}.quantized", f"{stem}.dequantized"
             pairs[node.name] += [
-                helper.make_node("QuantizeLinear", [name, *step], [quantized], name=f"{stem}.quantize"),
-                helper.make_node("DequantizeLinear", [quantized, *step], [dequantized], name=f"{stem}.dequantize"),
+                helper.make_node("QuantizeLinear", [name, *scale], [quantized], name=f"{stem}.quantize"),
+                helper.make_node("DequantizeLinear", [quantized, *scale], [dequantized], name=f"{stem}.dequantize"),
             ]
             node.input[position] = dequantized
             if len(graph.consumers[name]) == 1:
-                step_before[name] = step
+                scale_before[name] = scale
     set_nodes(result, (n for node in result.graph.node for n in (*pairs.get(node.name, []), node)))
     return result
 
 
 def relu_scale_before_relu(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Each pair in front of a ReLU takes the step of the pair behind it; where there is none, or an output, it goes.
+    """Give each pair before a ReLU the scale of the pair behind it; without one, or before an output, remove it.
 
-    A network's sums before a ReLU may reach to -1500 where only 0..2 passes. A step for the whole of it leaves nothing
-    of what passes; with the step of what passes, the negative end is clipped, and ReLU drops that anyway.
+    Sums before a ReLU may reach -1500 where only 0..2 passes. A scale for all of it would round away what passes; the
+    scale of what passes clips only negative values, which ReLU drops anyway.
     """
     result = copied(model)
     graph = Graph(result)
     for pair in pairs_after_sums(graph):
         if only_into_relu(graph, pair):
             (relu,) = graph.consumers[pair.output]
-            behind = [t for t in graph.consumers[relu.output[0]] if t.op_type == "QuantizeLinear"]
+            behind = [c for c in graph.consumers[relu.output[0]] if c.op_type == "QuantizeLinear"]
             if behind:
-                # Of several the largest: what a smaller one clips, it clips behind ReLU.
+                # The largest of several: smaller ones still clip behind ReLU.
                 widest = max(behind, key=lambda quantize: float(graph.constants[quantize.input[1]]))
                 pair.quantize.input[1] = pair.dequantize.input[1] = widest.input[1]
-    return remove_pairs(result, _coarse_before_relu)
+    return remove_pairs(result, _has_other_scale_than_relu)
 
 
 def unquantised_sums(model: onnx.ModelProto) -> onnx.ModelProto:
-    """No pair on the sum of a residual addition, or on what begins such sums, where a floating-point product reads it.
+    """Remove the pair on a residual sum, or on the first summand of a chain, where a float product reads it.
 
-    The product would read rounded values to no end, and the next addition as well; in a student's INT8 logits that was
-    a fifth to two fifths of the squared error. TensorRT still makes one kernel of convolution, addition and ReLU. What
-    that kernel gives is of the residual's type, and floating point is what the product reads.
+    The product and the next addition would read rounded values for no gain: that was 20 to 40 % of the squared error
+    of a student's INT8 logits. TensorRT still fuses convolution, addition and ReLU. The fused kernel's output has the
+    residual's type, here floating point, which the product reads.
     """
     result = copied(model)
     graph = Graph(result)
@@ -137,26 +139,26 @@ def unquantised_sums(model: onnx.ModelProto) -> onnx.ModelProto:
         if len(behind) != 1 or behind[0].op_type != "DequantizeLinear":
             continue
         rounded = behind[0].output[0]
-        if not any(_mixes(graph, taker) for taker in graph.consumers[rounded]):
+        if not any(_is_float_product(graph, node) for node in graph.consumers[rounded]):
             continue
-        for taker in graph.consumers[rounded]:
-            if not _reads_eight_bit_weights(graph, taker):
-                taker.input[:] = [tensor if name == rounded else name for name in taker.input]
+        for node in graph.consumers[rounded]:
+            if not _has_int8_weights(graph, node):
+                node.input[:] = [tensor if name == rounded else name for name in node.input]
         relu = graph.producer_of_type(tensor, "Relu")
         before = None if relu is None else graph.producer_of_type(relu.input[0], "DequantizeLinear")
         if relu is not None and before is not None:
             unrounded = graph.producer[before.input[0]].input[0]
-            # ONNX Runtime computes a convolution in eight bits only if what it gives is rounded.
+            # Behind a convolution the pair stays: ONNX Runtime needs it to run the convolution in INT8.
             if graph.producer_of_type(unrounded, "Add"):
                 relu.input[0] = unrounded
     return _without_unread_pairs(result)
 
 
 def pair_per_consumer(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Where several read one pair, each gets its own.
+    """Copy a pair that several nodes read, one for each.
 
-    ONNX Runtime runs a convolution in eight bits on x86 only if the pair before it is read by nobody else; a pair
-    read by two leaves both in floating point.
+    On x86 ONNX Runtime runs a convolution in INT8 only if nothing else reads the pair before it; a pair with two
+    readers leaves both in floating point.
     """
     result = copied(model)
     graph = Graph(result)
@@ -168,17 +170,17 @@ def pair_per_consumer(model: onnx.ModelProto) -> onnx.ModelProto:
         )
         if quantize is None:
             continue
-        for number, taker in enumerate(graph.consumers[node.output[0]][1:], start=1):
+        for number, consumer in enumerate(graph.consumers[node.output[0]][1:], start=1):
             own_quantize, own = copied_node(quantize, number), copied_node(node, number)
             own.input[0] = own_quantize.output[0]
-            taker.input[:] = [own.output[0] if name == node.output[0] else name for name in taker.input]
+            consumer.input[:] = [own.output[0] if name == node.output[0] else name for name in consumer.input]
             nodes += [own_quantize, own]
     set_nodes(result, nodes)
     return result
 
 
 def copied_node(node: onnx.NodeProto, number: int) -> onnx.NodeProto:
-    """The same node with a name and an output of its own."""
+    """Return a copy of the node with its own name and output."""
     result = onnx.NodeProto()
     result.CopyFrom(node)
     result.name, result.output[0] = f"{node.name}.{number}", f"{node.output[0]}.{number}"
@@ -186,7 +188,7 @@ def copied_node(node: onnx.NodeProto, number: int) -> onnx.NodeProto:
 
 
 def pairs_after_sums(graph: Graph) -> list[Pair]:
-    """Pairs on what a convolution, Gemm or addition gives, where nobody takes it but the pair."""
+    """Return the pairs on the output of a Conv, Gemm or Add that nothing but the pair reads."""
     found = []
     for quantize in graph.nodes("QuantizeLinear"):
         behind, before = graph.consumers[quantize.output[0]], graph.producer.get(quantize.input[0])
@@ -205,28 +207,28 @@ def only_into_relu(graph: Graph, pair: Pair) -> bool:
 
 
 def remove_pairs(model: onnx.ModelProto, unwanted: Callable[[Graph, Pair], bool]) -> onnx.ModelProto:
-    """Without the pairs behind sums for which ``unwanted`` says so."""
+    """Return the model without those of its pairs after sums for which ``unwanted`` is true."""
     result = copied(model)
     graph = Graph(result)
     for pair in [p for p in pairs_after_sums(graph) if unwanted(graph, p)]:
         if pair.output in graph.outputs:
-            # An output keeps its name, and so do those who read it.
+            # The network's output keeps its name.
             graph.producer[pair.input].output[0] = pair.output
         else:
-            for taker in graph.consumers[pair.output]:
-                taker.input[:] = [pair.input if name == pair.output else name for name in taker.input]
+            for consumer in graph.consumers[pair.output]:
+                consumer.input[:] = [pair.input if name == pair.output else name for name in consumer.input]
         result.graph.node.remove(pair.quantize)
         result.graph.node.remove(pair.dequantize)
     remove_unread_constants(result)
     return result
 
 
-def _mixes(graph: Graph, node: onnx.NodeProto) -> bool:
-    """A product with a constant that is not in eight bits."""
+def _is_float_product(graph: Graph, node: onnx.NodeProto) -> bool:
+    """Whether the node is a product with a float constant, such as the joint adjacency."""
     return node.op_type == "MatMul" and node.input[1] in graph.constants
 
 
-def _reads_eight_bit_weights(graph: Graph, node: onnx.NodeProto) -> bool:
+def _has_int8_weights(graph: Graph, node: onnx.NodeProto) -> bool:
     return node.op_type in {"Conv", "Gemm"} and graph.producer_of_type(node.input[1], "DequantizeLinear") is not None
 
 
@@ -239,20 +241,20 @@ def _without_unread_pairs(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def _step_of(node: onnx.NodeProto) -> tuple[str, str] | None:
-    """Scale and zero point of a QuantizeLinear."""
+def _scale_of(node: onnx.NodeProto) -> tuple[str, str] | None:
+    """Names of a QuantizeLinear's scale and zero point; None for other nodes."""
     return (node.input[1], node.input[2]) if node.op_type == "QuantizeLinear" else None
 
 
-def _reads_eight_bits(graph: Graph, node: onnx.NodeProto) -> bool:
+def _reads_int8(graph: Graph, node: onnx.NodeProto) -> bool:
     if node.op_type in {"Conv", "Gemm"}:
-        return _reads_eight_bit_weights(graph, node)
+        return _has_int8_weights(graph, node)
     return node.op_type in {"Add", "Relu", *SATURATING}
 
 
-def _coarse_before_relu(graph: Graph, pair: Pair) -> bool:
+def _has_other_scale_than_relu(graph: Graph, pair: Pair) -> bool:
     if not only_into_relu(graph, pair):
         return False
     (relu,) = graph.consumers[pair.output]
-    steps_behind = [name for t in graph.consumers[relu.output[0]] for name in t.input[1:]]
-    return relu.output[0] in graph.outputs or pair.quantize.input[1] not in steps_behind
+    scales_behind = [name for node in graph.consumers[relu.output[0]] for name in node.input[1:]]
+    return relu.output[0] in graph.outputs or pair.quantize.input[1] not in scales_behind

@@ -1,11 +1,12 @@
-"""FP32 ONNX to INT8 ONNX with explicit Q/DQ, in the form that every TensorRT from 8.5 to 11 takes.
+"""Quantise FP32 ONNX to INT8 ONNX with explicit Q/DQ, in the form that TensorRT 8.5 to 11 accepts.
 
-Symmetric everywhere with zero point 0, weights per output channel, activations per tensor, biases left in
-floating point. Convolutions, Gemm and residual additions are quantised; a product with the graph's
-adjacency stays as it is: it is small, and sums of many joints lose most in eight bits.
+Convolutions, Gemm and residual additions are quantised. What TensorRT's documentation, "Working with Quantized Types",
+asks for: symmetric quantisation with zero point 0; per-channel scales for weights, per-tensor scales for activations;
+Q/DQ pairs placed as in :mod:`calibrate.quantisation.qdq_placement`. Biases stay in floating point. The product with
+the joint adjacency is not quantised: it is small, and sums over joints lose most in INT8.
 
-Source: NVIDIA, "Working with Quantized Types" in the TensorRT documentation; Jacob et al., "Quantization and
-Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference", CVPR 2018.
+Source also: Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
+Inference", CVPR 2018.
 """
 
 from __future__ import annotations
@@ -48,25 +49,25 @@ from edge.engines.engine import check_inputs
 from edge.engines.onnx_runtime import OnnxRuntimeEngine
 
 OPERATORS = ["Conv", "Gemm", "Add"]
-STEP_PER_CHANNEL = 13
-"""The operator set from which on Q/DQ take a step for each channel."""
+PER_CHANNEL_OPSET = 13
+"""The first opset whose Q/DQ have per-channel scales."""
 _SYMMETRIC = {"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False}
 
 
 class Quantiser:
-    """A network made ready once, from which INT8 networks with any layers left in floating point are made.
+    """Prepares and calibrates a network once, then makes INT8 networks with any layers left in floating point.
 
-    source: FP32 ONNX. samples: arrays of the input's shape and dtype, batch 1, such as the network will see on the
-        device; of a network with several inputs one for each, by name.
+    source: FP32 ONNX. samples: arrays of the input's shape and dtype, batch 1, such as the device will give; for a
+        network with several inputs, arrays by input name.
     method: how an activation's range is chosen, see :mod:`calibrate.quantisation.ranges`.
-    fit_weights: whether weights are fitted to what layers read in eight bits, or rounded to the nearest; see
-        :mod:`calibrate.quantisation.weight_fit`.
-    join_in_eight_bits: whether what a concatenation joins is rounded before it, once for all readers, or behind it.
-    layers: names of the convolutions and Gemms with weights, in the order they run. Of two computed tensors a product
-        stays in floating point.
+    fit_weights: fit weights to the layers' INT8 inputs (:mod:`calibrate.quantisation.weight_fit`) instead of rounding
+        them to nearest.
+    concat_in_int8: quantise the inputs of a concatenation, once for all readers, instead of its output.
+    layers: names of the Convs and Gemms with constant weights, in the order they run; the others stay in floating
+        point.
 
-    Raises DataError for samples that are none or not finite, EngineError for a network that cannot be
-    read, is quantised already, or does not take the samples.
+    Raises DataError if there are no samples or one is not finite, EngineError for a network that cannot be read, is
+    already quantised, has no layers, or does not accept the samples.
     """
 
     def __init__(
@@ -76,21 +77,21 @@ class Quantiser:
         method: Method,
         *,
         fit_weights: bool = False,
-        join_in_eight_bits: bool = True,
+        concat_in_int8: bool = True,
     ) -> None:
         self._fit_weights = fit_weights
-        self._join = pairs_before_copies if join_in_eight_bits else lambda model: model
+        self._concat_in_int8 = concat_in_int8
         engine = OnnxRuntimeEngine(source, threads=1)
         _check(samples, engine)
         self.source, self.samples = source, samples
         with temporary_folder() as folder, _quiet():
             prepared = folder / "prepared.onnx"
-            onnx.save(at_least_opset(read_onnx(source), STEP_PER_CHANNEL, "export it in opset 17"), str(prepared))
-            # Folds BatchNorm into convolutions and writes down every shape.
+            onnx.save(at_least_opset(read_onnx(source), PER_CHANNEL_OPSET, "export it in opset 17"), str(prepared))
+            # Folds BatchNorm into convolutions and infers every shape.
             quant_pre_process(str(prepared), str(prepared))
             model = split_computed_addend(_named(onnx.load(prepared)))
             if is_quantised(model):
-                raise EngineError("is quantised already", where=source, hint="give the FP32 network")
+                raise EngineError("is already quantised", where=source, hint="give the FP32 network")
             model = with_own_parameters(as_convolutions(model))
             self.model = equalised(onnx.shape_inference.infer_shapes(model), samples)
             graph = Graph(self.model)
@@ -103,17 +104,17 @@ class Quantiser:
             self._ranges = activation_ranges(prepared, OPERATORS, method, [i.name for i in engine.inputs], samples)
 
     def quantised(self, float_layers: Sequence[str], samples: Sequence[Sample]) -> onnx.ModelProto:
-        """The network in INT8 but for the named layers, its weights and biases fitted to these samples."""
+        """Return the network in INT8 except for ``float_layers``, weights and biases fitted to these samples."""
         if not self._fit_weights:
             return self.rounded(float_layers, samples)
-        return self._finished(fitted(self._placed(float_layers), self.model, samples))
+        return self._finished(fitted(self._with_pairs(float_layers), self.model, samples))
 
     def rounded(self, float_layers: Sequence[str], samples: Sequence[Sample]) -> onnx.ModelProto:
-        """The same with weights rounded to the nearest and biases corrected, which is quick."""
-        return self._finished(bias_corrected(self._placed(float_layers), self.model, samples))
+        """Return the same with weights rounded to nearest and biases corrected, which is fast."""
+        return self._finished(bias_corrected(self._with_pairs(float_layers), self.model, samples))
 
-    def _placed(self, float_layers: Sequence[str]) -> onnx.ModelProto:
-        """Q/DQ pairs where they belong, one for all who read a tensor."""
+    def _with_pairs(self, float_layers: Sequence[str]) -> onnx.ModelProto:
+        """Return the network with Q/DQ pairs, one per tensor, shared by all its readers."""
         in_float = self._without_weights | set(float_layers)
         excluded = [*in_float, *_float_additions(self.model, in_float)]
         with _quiet():
@@ -131,25 +132,27 @@ class Quantiser:
             )
             quantizer.quantize_model()
             quantizer.model.topological_sort()
-        joined = self._join(needed_pairs_only(unquantised_outputs(quantizer.model.model)))
-        return unsigned_behind_relu(relu_scale_before_relu(unquantised_sums(joined)))
+        model = needed_pairs_only(unquantised_outputs(quantizer.model.model))
+        if self._concat_in_int8:
+            model = pairs_before_copies(model)
+        return unsigned_behind_relu(relu_scale_before_relu(unquantised_sums(model)))
 
     @staticmethod
     def _finished(model: onnx.ModelProto) -> onnx.ModelProto:
         return pair_per_consumer(scales_widened_for_biases(signed(model)))
 
     def write(self, out: Path, float_layers: Sequence[str] = ()) -> dict[str, float]:
-        """Write the INT8 network; nothing is left on failure.
-
-        Returns the range of every quantised activation: tensor -> r, where eight bits cover [-r, r].
-        """
+        """Quantise and write the network; see ``save``."""
         return self.save(self.quantised(float_layers, self.samples), out)
 
     def save(self, model: onnx.ModelProto, out: Path) -> dict[str, float]:
-        """Check and write an INT8 network made of this one. See ``write``."""
+        """Check and write an INT8 network made from this one; nothing is left on failure.
+
+        Returns the range of every quantised activation: tensor -> r, where INT8 covers [-r, r].
+        """
         _keep_used_opsets(model)
         if found := violations(model):
-            raise EngineError(f"cannot be quantised as TensorRT needs it: {found[0]}", where=self.source)
+            raise EngineError(f"cannot be quantised as TensorRT requires: {found[0]}", where=self.source)
         onnx.checker.check_model(model, full_check=True)
         with atomic_write(out) as partial:
             onnx.save(compact(model), str(partial))
@@ -159,10 +162,10 @@ class Quantiser:
 
 def _check(samples: Sequence[Sample], engine: OnnxRuntimeEngine) -> None:
     if not samples:
-        raise DataError("there are no calibration samples", hint="give some hundred of what the device will see")
+        raise DataError("there are no calibration samples", hint="give some hundred inputs as the device will see them")
     for position, sample in enumerate(samples):
         if not isinstance(sample, Mapping) and len(engine.inputs) > 1:
-            raise EngineError(f"has {len(engine.inputs)} inputs, calibration was given one", where=engine.describe())
+            raise EngineError(f"has {len(engine.inputs)} inputs, a sample has one", where=engine.describe())
         given = feed([i.name for i in engine.inputs], sample)
         check_inputs(engine.inputs, given, "calibration")
         if not all(np.isfinite(array).all() for array in given.values()):
@@ -170,16 +173,16 @@ def _check(samples: Sequence[Sample], engine: OnnxRuntimeEngine) -> None:
 
 
 def _named(model: onnx.ModelProto) -> onnx.ModelProto:
-    # Layers are told apart by name, and exporters may leave it out.
+    # Layers are identified by name, which exporters may omit.
     for position, node in enumerate(model.graph.node):
         node.name = node.name or f"{node.op_type}_{position}"
         while node.input and not node.input[-1]:
-            node.input.pop()  # a bias that is not there may be told by an empty name
+            node.input.pop()  # an empty name stands for an absent bias
     return model
 
 
 def _float_additions(model: onnx.ModelProto, float_layers: set[str]) -> list[str]:
-    """Names of the Add nodes that are no residuals, or that follow a float layer, whose kernel adds along."""
+    """Names of the Adds of a constant, which are not residuals, and of those behind a float layer, which fuses them."""
     graph = Graph(model)
     found = []
     for node in graph.nodes("Add"):
@@ -190,7 +193,7 @@ def _float_additions(model: onnx.ModelProto, float_layers: set[str]) -> list[str
 
 
 def _keep_used_opsets(model: onnx.ModelProto) -> None:
-    # ONNX Runtime's optimiser declares its own operator sets whether they are used or not.
+    # ONNX Runtime's optimiser declares its own opsets even if they are unused.
     used = {n.domain for n in model.graph.node}
     kept = [o for o in model.opset_import if o.domain in used or o.domain == ""]
     del model.opset_import[:]
@@ -199,7 +202,7 @@ def _keep_used_opsets(model: onnx.ModelProto) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """ONNX Runtime prints its progress to stdout, which is for data, and logs advice that does not apply."""
+    """Suppress ONNX Runtime's progress on stdout, which is reserved for data, and log advice that does not apply."""
     level = logging.root.level
     logging.root.setLevel(logging.ERROR)
     try:

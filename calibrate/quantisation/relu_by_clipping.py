@@ -1,13 +1,13 @@
-"""ReLU done by the lower end of eight bits, all of which then serve what passes it.
+"""Replace a ReLU by INT8's clipping, so that its positive values use all 256 levels.
 
-Behind ReLU nothing is negative, and of a symmetric -128..127 one half lies idle. TensorRT takes no zero point, but a
-zero point may as well stand in the biases: a layer gives y - 128 steps instead of y, the lower end of the eight bits
-clips what ReLU would drop, and the layer that reads it has its bias raised by 128 steps times the sum of its weights.
-Steps are half as long, and ReLU is no node any more. It is exact where the reader has no padding, for a border of
-zeros would have to be one of -128 steps.
+Behind a ReLU no value is negative, so symmetric quantisation wastes half of -128..127. TensorRT accepts no zero point
+but 0. A zero point can be folded into biases instead: the layer before outputs y - 128 * scale, the clipping at -128
+does what ReLU did, and each layer behind adds 128 * scale times the sum of its weights to its bias. The scale is halved
+and the ReLU node disappears. This is exact only if the layers behind have no padding, whose zeros would have to be
+-128.
 
-This goes in two passes, between which weights and biases are fitted to the finer steps: first bytes without a sign,
-which say the same and which no TensorRT takes, then the same bytes with one.
+It takes two passes, and weights and biases are fitted to the finer scale in between: ``unsigned_behind_relu`` switches
+to uint8 with the ReLU still there, which TensorRT does not accept; ``signed`` shifts this to INT8.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ import onnx
 from calibrate.quantisation.bias_correction import runs_in_int8
 from calibrate.quantisation.onnx_graph import Graph, attributes, copied, remove_unread_constants
 
-LOWEST, LARGEST = 128, 255
-"""Steps from zero to where bytes with a sign begin, and to where bytes without one end."""
+OFFSET, LARGEST = 128, 255
+"""The shift from INT8 to uint8, and uint8's largest value."""
 UNSIGNED = "unsigned.zero"
 
 
 @dataclass(frozen=True)
-class _Passage:
-    """convolution (-> pair) -> relu -> quantize -> dequantize -> readers, and nobody else in between."""
+class _Pattern:
+    """convolution (-> pair) -> relu -> quantize -> dequantize -> readers, where nothing else reads in between."""
 
     convolution: onnx.NodeProto
     pair: tuple[onnx.NodeProto, ...]
@@ -39,46 +39,46 @@ class _Passage:
 
 
 def unsigned_behind_relu(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Bytes 0..255 instead of -128..127 behind each ReLU that lies between eight-bit convolutions without padding."""
+    """Use uint8 behind each ReLU whose producer and readers are INT8 convolutions, the readers without padding."""
     result = copied(model)
     graph = Graph(result)
-    for passage in list(_passages(graph)):
-        step = graph.constants[passage.quantize.input[1]]
-        name = f"{passage.relu.name}.step"
-        graph.set_constant(name, np.asarray(step * 127 / LARGEST, np.float32))
+    for pattern in list(_patterns(graph)):
+        scale = graph.constants[pattern.quantize.input[1]]
+        name = f"{pattern.relu.name}.step"
+        graph.set_constant(name, np.asarray(scale * 127 / LARGEST, np.float32))
         graph.set_constant(UNSIGNED, np.array(0, np.uint8))
-        for node in (passage.quantize, passage.dequantize):
+        for node in (pattern.quantize, pattern.dequantize):
             node.input[1:] = [name, UNSIGNED]
-        passage.relu.input[0] = passage.convolution.output[0]
-        for node in passage.pair:
+        pattern.relu.input[0] = pattern.convolution.output[0]
+        for node in pattern.pair:
             result.graph.node.remove(node)
     remove_unread_constants(result)
     return result
 
 
 def signed(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same bytes with a sign, as TensorRT takes them: ReLU goes, and biases hold what zero is moved by."""
+    """Shift uint8 to INT8, as TensorRT requires: remove each ReLU and fold the offset into the biases."""
     result = copied(model)
     graph = Graph(result)
     zero = f"{UNSIGNED}.signed"
-    for passage in [p for p in _passages(graph) if p.quantize.input[2] == UNSIGNED]:
-        moved = LOWEST * float(graph.constants[passage.quantize.input[1]])
-        graph.add_to_bias(passage.convolution, np.full(_outputs(graph, passage.convolution), -moved))
-        for reader in passage.readers:
+    for pattern in [p for p in _patterns(graph) if p.quantize.input[2] == UNSIGNED]:
+        offset = OFFSET * float(graph.constants[pattern.quantize.input[1]])
+        graph.add_to_bias(pattern.convolution, np.full(_output_channels(graph, pattern.convolution), -offset))
+        for reader in pattern.readers:
             dequantize = graph.producer[reader.input[1]]
             weight = graph.constants[dequantize.input[0]].astype(np.float64)
             sums = weight.reshape(len(weight), -1).sum(axis=1) * graph.constants[dequantize.input[1]]
-            graph.add_to_bias(reader, moved * sums)
+            graph.add_to_bias(reader, offset * sums)
         graph.set_constant(zero, np.array(0, np.int8))
-        for node in (passage.quantize, passage.dequantize):
+        for node in (pattern.quantize, pattern.dequantize):
             node.input[2] = zero
-        passage.quantize.input[0] = passage.convolution.output[0]
-        result.graph.node.remove(passage.relu)
+        pattern.quantize.input[0] = pattern.convolution.output[0]
+        result.graph.node.remove(pattern.relu)
     remove_unread_constants(result)
     return result
 
 
-def _passages(graph: Graph) -> Iterator[_Passage]:
+def _patterns(graph: Graph) -> Iterator[_Pattern]:
     for relu in graph.nodes("Relu"):
         convolution, pair = _before(graph, relu)
         behind = graph.consumers[relu.output[0]]
@@ -86,12 +86,12 @@ def _passages(graph: Graph) -> Iterator[_Passage]:
             continue
         (dequantize,) = graph.consumers[behind[0].output[0]]
         readers = graph.consumers[dequantize.output[0]]
-        if dequantize.output[0] not in graph.outputs and readers and all(_takes_a_move(graph, n) for n in readers):
-            yield _Passage(convolution, pair, relu, behind[0], dequantize, readers)
+        if dequantize.output[0] not in graph.outputs and readers and all(_accepts_offset(graph, n) for n in readers):
+            yield _Pattern(convolution, pair, relu, behind[0], dequantize, readers)
 
 
 def _before(graph: Graph, relu: onnx.NodeProto) -> tuple[onnx.NodeProto | None, tuple[onnx.NodeProto, ...]]:
-    """The eight-bit convolution that only this ReLU reads, and the pair in between if there is one."""
+    """Return the INT8 convolution that only this ReLU reads, and the pair in between if there is one."""
     tensor, pair = relu.input[0], tuple[onnx.NodeProto, ...]()
     dequantize = graph.producer_of_type(tensor, "DequantizeLinear")
     if dequantize is not None:
@@ -104,11 +104,11 @@ def _before(graph: Graph, relu: onnx.NodeProto) -> tuple[onnx.NodeProto | None, 
     return convolution, pair
 
 
-def _takes_a_move(graph: Graph, node: onnx.NodeProto) -> bool:
+def _accepts_offset(graph: Graph, node: onnx.NodeProto) -> bool:
     stated = attributes(node)
     padded = any(stated.get("pads", [])) or stated.get("auto_pad", b"NOTSET") != b"NOTSET"
     return node.op_type == "Conv" and runs_in_int8(graph, node) and not padded
 
 
-def _outputs(graph: Graph, convolution: onnx.NodeProto) -> int:
+def _output_channels(graph: Graph, convolution: onnx.NodeProto) -> int:
     return len(graph.constants[graph.producer[convolution.input[1]].input[0]])

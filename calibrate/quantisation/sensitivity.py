@@ -1,4 +1,4 @@
-"""Which layers lose most in eight bits: each is quantised alone, and the network's decisions are compared."""
+"""Rank layers by their sensitivity: quantise each alone and compare the network's decisions and outputs with FP32's."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from edge.engines.onnx_runtime import cpu_session
 from edge.pose.heatmap_estimator import PEAKS
 
 SAMPLES = 4
-"""A few pictures rank a pose network's layers as hundreds do, and every layer costs a run for each."""
+"""Samples that biases are corrected on, and that rank a pose network's layers: a few images do as well as hundreds."""
 
 
 @dataclass(frozen=True)
 class LayerLoss:
-    """What happens when only this layer is in INT8.
+    """Loss against FP32 when only this layer is in INT8.
 
-    decisions_lost: share of samples that are decided otherwise, 0..1; 0 for networks that do not decide.
-    error: of the outputs, see relative_error; the largest of the outputs.
+    decisions_lost: share of samples whose decision changes, 0..1; 0 for networks that do not decide.
+    error: relative_error of the output where it is largest.
     """
 
     layer: str
@@ -35,7 +35,7 @@ class LayerLoss:
 
 
 def layer_losses(quantiser: Quantiser, samples: Sequence[NDArray[Any]], *, decides: bool) -> list[LayerLoss]:
-    """Every layer's loss over the samples, the worst first: by decisions, and where those are equal by error.
+    """Return every layer's loss over the samples, worst first: by decisions, then by error.
 
     decides: whether the network's one output is logits (N, K).
     """
@@ -51,9 +51,9 @@ def layer_losses(quantiser: Quantiser, samples: Sequence[NDArray[Any]], *, decid
 
 
 def smallest_passing(most: int, passes: Callable[[int], bool]) -> int | None:
-    """The least n in 0..most for which ``passes(n)``, if it passes for every larger n too; None where none does.
+    """Return the smallest n in 0..most for which ``passes(n)``, or None. Passing must be monotonic in n.
 
-    Looks at 0, 1, 2, 4, .. and then halves the last gap, for a trial takes the longer the more layers there are.
+    Tries 0, 1, 2, 4, .. and then bisects, so that few trials have many float layers.
     """
     fails, n = -1, 0
     while not passes(n):
@@ -80,7 +80,7 @@ def relative_error(given: NDArray[Any], wanted: NDArray[Any]) -> float:
 
 
 def outputs(model: onnx.ModelProto, samples: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
-    """Each output over all samples; peaks are left out, which say nothing that heatmaps do not."""
+    """Return each output over all samples, except peaks, which heatmaps determine."""
     session = cpu_session(model.SerializeToString())
     (name,) = [i.name for i in session.get_inputs()]
     names = [o.name for o in session.get_outputs() if o.name != PEAKS]

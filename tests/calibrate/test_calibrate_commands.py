@@ -22,7 +22,7 @@ from typed import calibrate
         ),
         (("verify", "--bundle", "{}/bundle"), "the bundle holds no student.int8.onnx"),
         (("gate", "--onnx", "{}/absent.onnx"), "cannot be read"),
-        (("pose", "--network", "{}/bundle/student.onnx", "--frames", "{}/absent.mp4"), "no picture"),
+        (("pose", "--network", "{}/bundle/student.onnx", "--frames", "{}/absent.mp4"), "no image"),
         (("pose", "--network", "{}/x.onnx", "--frames", "{}", "--method", "best"), "--help"),
         (("engine", "--onnx", "{}/bundle/student.onnx"), "tensorrt"),
         (("tf-pose", "--graph", "{}/absent.pb", "--out", "{}/pose.onnx"), "cannot be read"),

@@ -70,11 +70,11 @@ def test_a_damaged_or_absent_archive_is_refused(tmp_path: Path, content: bytes |
         load_clips(path)
 
 
-def test_pictures_of_a_folder_are_spread_over_its_names_by_number(tmp_path: Path) -> None:
+def test_images_of_a_folder_are_spread_over_its_names_by_number(tmp_path: Path) -> None:
     for number in range(11):
         cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((4, 6, 3), number, np.uint8))
-    (tmp_path / "notes.txt").write_text("no picture")
-    (tmp_path / "._0.png").write_bytes(b"beside 0.png, as a Mac leaves it")
+    (tmp_path / "notes.txt").write_text("no image")
+    (tmp_path / "._0.png").write_bytes(b"beside 0.png, as macOS writes it")
     found = evenly_spaced(tmp_path, 6)
     assert [(i, int(p[0, 0, 0])) for i, p in found] == [(n, n) for n in (0, 2, 4, 6, 8, 10)]
 
@@ -86,8 +86,8 @@ def test_frames_of_a_video_are_spread_from_first_to_last(shared_data: Path) -> N
     assert np.abs(found[0][1].astype(int) - found[-1][1]).mean() > 1
 
 
-def test_a_source_without_pictures_is_refused(tmp_path: Path) -> None:
+def test_a_source_without_images_is_refused(tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").write_bytes(b"no video")
     for source in (tmp_path, tmp_path / "clip.mp4", tmp_path / "absent.mp4"):
-        with pytest.raises(SourceError, match="no picture"):
+        with pytest.raises(SourceError, match="no image"):
             evenly_spaced(source, 3)

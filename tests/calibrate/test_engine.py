@@ -287,7 +287,7 @@ def test_a_free_axis_besides_the_batch_is_refused_by_the_real_builder(tmp_path: 
 def test_a_damaged_onnx_file_is_refused(tmp_path: Path, board) -> None:
     board()
     (tmp_path / "damaged.onnx").write_bytes(b"\xff\x00 no network")
-    with pytest.raises(EngineError, match="no ONNX file"):
+    with pytest.raises(EngineError, match="not an ONNX file"):
         build_engine(tmp_path / "damaged.onnx", tmp_path / "s.engine", BuildOptions())
     with pytest.raises(EngineError, match="cannot be read"):
         build_engine(tmp_path / "absent.onnx", tmp_path / "s.engine", BuildOptions())

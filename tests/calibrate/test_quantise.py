@@ -82,7 +82,7 @@ def test_a_sample_of_another_shape_is_refused(tmp_path: Path) -> None:
 def test_a_network_is_not_quantised_twice(tmp_path: Path) -> None:
     out = tmp_path / "student.int8.onnx"
     Quantiser(networks.student(tmp_path / "student.onnx"), networks.samples(4), "minmax").write(out)
-    with pytest.raises(EngineError, match="quantised already"):
+    with pytest.raises(EngineError, match="already quantised"):
         Quantiser(out, networks.samples(4), "minmax")
 
 
@@ -203,7 +203,7 @@ def test_what_tensorrt_would_refuse_is_not_written(tmp_path: Path) -> None:
 def test_each_of_several_inputs_is_asked_for_and_looked_at(tmp_path: Path) -> None:
     network = networks.stream(tmp_path / "stream.onnx")
     frame, past = np.ones((1, 3, 4, networks.JOINTS, 1), np.float32), np.ones((1, 3), np.float32)
-    with pytest.raises(EngineError, match="has 2 inputs, calibration was given one"):
+    with pytest.raises(EngineError, match="has 2 inputs, a sample has one"):
         Quantiser(network, [frame], "minmax")
     with pytest.raises(DataError, match="sample 1 holds NaN or infinite"):
         Quantiser(network, [{"frame": frame, "past": past}, {"frame": frame, "past": np.nan * past}], "minmax")

@@ -50,7 +50,7 @@ def test_only_a_relu_whose_reader_has_no_border_goes(tmp_path: Path, images: lis
 
 
 def test_bytes_with_and_without_a_sign_say_the_same(tmp_path: Path, images: list[Sample]) -> None:
-    unsigned = Quantiser(three_layers(tmp_path), images, "minmax")._placed([])
+    unsigned = Quantiser(three_layers(tmp_path), images, "minmax")._with_pairs([])
     kinds = Counter(c.dtype.name for c in Graph(unsigned).constants.values())
     assert kinds["uint8"] == 1
     model = signed(unsigned)
@@ -66,9 +66,9 @@ def test_steps_are_half_as_long(tmp_path: Path, images: list[Sample], monkeypatc
         return float(graph.constants[graph.producer[second.input[0]].input[1]])
 
     quantiser = Quantiser(three_layers(tmp_path), images, "minmax")
-    finer = step(quantiser._placed([]))
+    finer = step(quantiser._with_pairs([]))
     monkeypatch.setattr("calibrate.quantisation.quantise.unsigned_behind_relu", lambda model: model)
-    assert finer == pytest.approx(step(quantiser._placed([])) * 127 / 255)
+    assert finer == pytest.approx(step(quantiser._with_pairs([])) * 127 / 255)
 
 
 def test_a_layer_left_in_floating_point_keeps_its_relu(tmp_path: Path, images: list[Sample]) -> None:

@@ -26,7 +26,7 @@ def test_the_report_of_a_verified_student_is_a_section_of_a_page(bundle: Path, t
     assert text.startswith("# INT8\n\nBy hand.\n") and text.count("### Walks") == 1
     row = [cell.strip() for cell in text.splitlines()[-3].split("|")]
     float_layers = json.loads((bundle / "calibration.json").read_text())["float_layers"]
-    # 80 to 29 % are more than fifty points; 75 % alike are enough; a third of a kilobyte of words is a large file.
+    # 80 to 29 % are more than fifty points; 75 % agreement is enough; names alone make the tiny file large.
     assert row[2:7] == ["120", "80.00", "**29.00**", "75.25", f"{len(float_layers)} of 4"]
     assert row[7].startswith("**") and float(row[7].strip("*")) > 30
 
@@ -35,7 +35,7 @@ def test_a_report_needs_labelled_clips(bundle: Path, tmp_path: Path, capsys) -> 
     calibrate("student", "--bundle", bundle, "--clips", tmp_path / "calibration.npz")
     calibrate("verify", "--bundle", bundle, "--min_agreement", "50", "--report", tmp_path / "verify.json")
     for verified, line in (
-        (tmp_path / "verify.json", "nothing of labelled clips"),
+        (tmp_path / "verify.json", "no results on labelled clips"),
         (tmp_path / "no.json", "cannot be read"),
     ):
         with pytest.raises(SystemExit) as left:

@@ -109,9 +109,9 @@ def test_a_file_that_is_no_network_is_refused(tmp_path: Path) -> None:
     pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
     text = tmp_path / "readme.onnx"
     text.write_text("not a network")
-    with pytest.raises(EngineError, match="is no ONNX file"):
+    with pytest.raises(EngineError, match="is not an ONNX file"):
         gate(text)
-    with pytest.raises(EngineError, match="is no ONNX file"):
+    with pytest.raises(EngineError, match="is not an ONNX file"):
         gate(text)
     with pytest.raises(EngineError, match="cannot be read"):
         gate(tmp_path / "absent.onnx")

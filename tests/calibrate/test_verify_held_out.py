@@ -25,7 +25,7 @@ def test_held_out_clips_are_those_that_no_range_was_taken_from(bundle: Path, tmp
     calibrate("verify", "--bundle", bundle, "--clips", clips, "--held_out", *loose)
     fp32 = json.loads((tmp_path / "verify.json").read_text())["networks"][0]
     assert (fp32["labelled"]["samples"], fp32["top1"]) == (24, 100)
-    assert "judged by 24 of the 40 clips" in " ".join(capsys.readouterr().err.split())
+    assert "measured on 24 of the 40 clips" in " ".join(capsys.readouterr().err.split())
     # Top-1 is not judged by clips that were learnt: another network, wrong on most, is over no budget of agreement.
     other = ("--candidate", networks.student(tmp_path / "other.onnx", seed=1))
     calibrate("verify", "--bundle", bundle, "--clips", clips, "--held_out", "--min_agreement", "0", *other)
@@ -37,7 +37,7 @@ def test_where_hardly_any_clip_is_held_out_all_are_judged_by(bundle: Path, tmp_p
     clips = tmp_path / "calibration.npz"
     calibrate("student", "--bundle", bundle, "--clips", clips, "--samples", "38")
     calibrate("verify", "--bundle", bundle, "--clips", clips, "--held_out", "--min_agreement", "50")
-    assert "judged by 40 of the 40 clips" in " ".join(capsys.readouterr().err.split())
+    assert "measured on 40 of the 40 clips" in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.parametrize("clips", [(), ("--clips", "test.npz")])
