@@ -1,5 +1,4 @@
-"""What device and workstation agree on: types, layouts, preprocessing, bundles, errors.
+"""What device and workstation share: types, layouts, preprocessing, bundles, errors.
 
-Only numpy and PyYAML are imported here, so that training, calibration and the device
-run the same code.
+It depends only on numpy and PyYAML, so that training, calibration and the device run the same code.
 """

@@ -1,4 +1,4 @@
-"""Where a body is in an image."""
+"""Bounding boxes of bodies in an image."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Box = tuple[float, float, float, float]
 
 
 def bounding_box(keypoints: Float32) -> Box:
-    """Around the seen joints of keypoints (V, 3), of which there must be one."""
+    """The box around the seen joints of keypoints (V, 3), at least one of which must be seen."""
     seen = keypoints[keypoints[:, 2] > 0, :2]
     left, top, right, bottom = np.concatenate([seen.min(axis=0), seen.max(axis=0)]).tolist()
     return left, top, right, bottom

@@ -1,8 +1,7 @@
-"""The bundle: one folder that carries a trained recogniser from workstation to device.
+"""The bundle: a folder with a trained recogniser, made on a workstation for the device.
 
-``bundle.yaml`` is the manifest; every other file is listed there with its size and sha256,
-and none is used before it has been checked. Engines are never part of a bundle: they are
-built on the device.
+``bundle.yaml`` is the manifest. It lists every other file with its size and sha256, which are checked before a file is
+used. Engines are never part of a bundle: they are built on the device.
 """
 
 from __future__ import annotations
@@ -37,29 +36,29 @@ COPY_AGAIN = "check its rights, or copy the bundle again"
 
 @dataclass(frozen=True)
 class Bundle:
-    """A folder whose manifest has been read and found consistent."""
+    """A bundle folder and its validated manifest."""
 
     folder: Path
     manifest: Manifest
 
     @property
     def layout(self) -> JointLayout:
-        """Of the joints that the student reads."""
+        """The joint layout that the student reads."""
         return layout(self.manifest.layout)
 
     def file(self, name: str) -> Path:
-        """Path of a file of the bundle, after its size and checksum were found right."""
+        """Path of a file of the bundle, after its size and checksum have been checked."""
         path, entry = self.folder / name, self.manifest.files.get(name)
         if entry is None:
             raise BundleError(
                 f"the bundle holds no {name}", where=self.folder, hint=f"it holds {', '.join(self.manifest.files)}"
             )
         with wrap_read_errors(path, BundleError, COPY_AGAIN):
-            is_there = path.is_file()
-            is_the_one = is_there and path.stat().st_size == entry.bytes and sha256_of(path) == entry.sha256
-        if not is_there:
+            exists = path.is_file()
+            is_intact = exists and path.stat().st_size == entry.bytes and sha256_of(path) == entry.sha256
+        if not exists:
             raise BundleError("the file is missing", where=path, hint="copy the whole bundle folder again")
-        if not is_the_one:
+        if not is_intact:
             raise BundleError(
                 f"the file is not the one {MANIFEST} lists (size or sha256 differs)",
                 where=path,
@@ -70,13 +69,13 @@ class Bundle:
     def reference(self, name: str = REFERENCE) -> dict[str, np.ndarray]:
         """The self-test arrays, float32: ``clips`` (N, C, T, V, M) and ``logits`` (N, K) of the FP32 network.
 
-        Raises BundleError where they are damaged, not finite, or do not fit the student.
+        Raises BundleError if they are damaged, not finite, or do not fit the student.
         """
         path = self.file(name)
         arrays = read_npz(path, BundleError, EXPORT_AGAIN, ("clips", "logits"))
         clips, logits = arrays["clips"], arrays["logits"]
-        takes, classes = self.manifest.input_shape[1:], len(self.manifest.classes)
-        if not len(np.atleast_1d(clips)) or clips.shape[1:] != takes or logits.shape != (len(clips), classes):
+        clip_shape, classes = self.manifest.input_shape[1:], len(self.manifest.classes)
+        if not len(np.atleast_1d(clips)) or clips.shape[1:] != clip_shape or logits.shape != (len(clips), classes):
             raise BundleError(
                 f"{name} holds clips {clips.shape} and logits {logits.shape}, which do not fit the student",
                 where=self.folder,
@@ -84,7 +83,7 @@ class Bundle:
             )
         if not all(array.dtype.kind == "f" and np.isfinite(array).all() for array in (clips, logits)):
             raise BundleError("clips or logits are not finite numbers", where=path, hint=EXPORT_AGAIN)
-        # Clips are stored in half precision; logits were made of them as they are stored.
+        # Clips are stored in half precision, and the logits were computed from the stored values.
         return {"clips": clips.astype(np.float32, copy=False), "logits": logits.astype(np.float32, copy=False)}
 
 
@@ -95,7 +94,7 @@ def sha256_of(path: Path) -> str:
 
 
 def sha256_of_stream(stream: IO[bytes]) -> str:
-    """Hexadecimal sha256 of an open file, from where it is to its end."""
+    """Hexadecimal sha256 of an open file, from the current position to its end."""
     digest = hashlib.sha256()
     while chunk := stream.read(1 << 20):
         digest.update(chunk)
@@ -105,13 +104,13 @@ def sha256_of_stream(stream: IO[bytes]) -> str:
 def read_bundle(folder: Path) -> Bundle:
     """Open a bundle folder.
 
-    Raises BundleError where the manifest is absent, not YAML, lacks or adds a key, was made for
-    another format or preprocessing version, or contradicts itself. Files are checked when used.
+    Raises BundleError if the manifest is missing, not YAML, has missing or unknown keys, has another format or
+    preprocessing version, or is inconsistent. Files are checked when they are used.
     """
     path = folder / MANIFEST
     with wrap_read_errors(path, BundleError, COPY_AGAIN):
-        is_there = path.is_file()
-    if not is_there:
+        exists = path.is_file()
+    if not exists:
         raise BundleError(
             f"no bundle here: {MANIFEST} is missing",
             where=folder,
@@ -121,10 +120,10 @@ def read_bundle(folder: Path) -> Bundle:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """List ``files`` of the folder anew with their checksums and write ``bundle.yaml`` whole.
+    """Write ``bundle.yaml``, with the checksums of the files that are in the folder now.
 
-    What a device built there, an engine and its ``.engine.json``, and what a run left that was killed are left out:
-    the next build alters or removes them, and the bundle would be taken for a damaged one.
+    Engines and their ``.engine.json``, which a device built there, and partial files of a killed run are left out: the
+    next build changes or removes them, and the bundle would then be reported as damaged.
     """
     entries = {
         path.name: {"sha256": sha256_of(path), "bytes": path.stat().st_size}
@@ -137,6 +136,6 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def _belongs(path: Path) -> bool:
-    """Whether a file is of a kind that a bundle travels with."""
-    is_passing = path.name.endswith(".engine.json") or path.stem.endswith(".partial")
-    return path.is_file() and path.suffix in {".onnx", ".npz", ".json"} and not is_passing
+    """Whether a file is part of the bundle."""
+    is_temporary = path.name.endswith(".engine.json") or path.stem.endswith(".partial")
+    return path.is_file() and path.suffix in {".onnx", ".npz", ".json"} and not is_temporary

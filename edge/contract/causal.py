@@ -1,8 +1,7 @@
-"""Normalisation that looks back only: what a network that streams can know of a frame when it comes.
+"""Causal normalisation: each frame is normalised by itself and earlier frames only, for networks that stream.
 
-Each frame is centred and scaled as a clip that ended with it would be at its last frame: by the straight line fitted
-to the root's path up to there, and by the median trunk up to there. A frame that was normalised stays as it is,
-whatever follows.
+A frame is centred and scaled like the last frame of a clip that ends with it: by the straight line fitted to the root's
+path so far, and by the median trunk length so far. Later frames never change it.
 """
 
 from __future__ import annotations
@@ -20,52 +19,52 @@ Flags = NDArray[np.bool_]
 def normalise_causal(
     keypoints: Float32, known: Flags, layout: JointLayout, at: NDArray[np.int64], reach_frames: int | None = None
 ) -> Float32:
-    """The frames ``at`` (S,) of keypoints (T, V, 3), each centred and scaled by frames 0 to itself -> (S, V, 3).
+    """Frames ``at`` (S,) of keypoints (T, V, 3), each centred and scaled by the frames up to itself -> (S, V, 3).
 
-    reach_frames: of those, how many at most: itself and what came right before; None for all.
+    reach_frames: how many frames are used at most, the frame itself included; None for all.
 
-    Root: the mid-hip, else the middle of what is known. Size: the median length from mid-hip to mid-shoulder;
-    where the trunk was not known yet, a third of the body's height. Joints that are not known become (0, 0), and so
-    does everything before the first that is. ``known`` (T, V) as :func:`edge.contract.preprocess.impute` gives it.
+    Root: the mid-hip, else the mean of the known joints. Size: the median length from mid-hip to mid-shoulder; if the
+    trunk was not known yet, a third of the body's height. Unknown joints become (0, 0), and so do all joints before the
+    first known one. ``known`` (T, V) as :func:`edge.contract.preprocess.impute` returns it.
     """
     xy = keypoints[..., :2].astype(np.float64)
-    ago = np.asarray(at)[:, None] - np.arange(len(xy))  # (S, T)
-    past: Flags = (ago >= 0) & (ago < (len(xy) if reach_frames is None else reach_frames))
+    age = np.asarray(at)[:, None] - np.arange(len(xy))  # (S, T)
+    past: Flags = (age >= 0) & (age < (len(xy) if reach_frames is None else reach_frames))
     hips, hips_known = midpoint(xy, known, layout, "left_hip", "right_hip")
     shoulders, shoulders_known = midpoint(xy, known, layout, "left_shoulder", "right_shoulder")
-    middle = np.where(known[..., None], xy, 0).sum(1) / np.maximum(known.sum(1), 1)[:, None]
+    mean = np.where(known[..., None], xy, 0).sum(1) / np.maximum(known.sum(1), 1)[:, None]
 
     by_hips: Flags = np.asarray((past & hips_known).any(axis=1))
-    seen: Flags = np.asarray(known.any(axis=1))
-    centre = np.where(by_hips[:, None], _line_end(hips, past & hips_known, at), _line_end(middle, past & seen, at))
+    any_known: Flags = np.asarray(known.any(axis=1))
+    centre = np.where(by_hips[:, None], _line_at(hips, past & hips_known, at), _line_at(mean, past & any_known, at))
     trunk = _median(np.linalg.norm(hips - shoulders, axis=-1), past & hips_known & shoulders_known)
     size = np.where(trunk < 1e-3, _height(xy[..., 1], known, past) / 3, trunk)
 
     out = keypoints[at].copy()
-    moved = (xy[at] - centre[:, None]) / np.maximum(size, 1e-3)[:, None, None]
-    out[..., :2] = np.where(known[at][..., None], moved, 0)
+    normalised = (xy[at] - centre[:, None]) / np.maximum(size, 1e-3)[:, None, None]
+    out[..., :2] = np.where(known[at][..., None], normalised, 0)
     return out
 
 
 def midpoint(xy: Floats, known: Flags, layout: JointLayout, left: str, right: str) -> tuple[Floats, Flags]:
-    """The middle (T, 2) between two joints of ``xy`` (T, V, 2), and where both are ``known`` (T,)."""
+    """The midpoint (T, 2) of two joints of ``xy`` (T, V, 2), and whether both are ``known`` (T,)."""
     a, b = layout.index(left, right)
     return (xy[:, a] + xy[:, b]) / 2, known[:, a] & known[:, b]
 
 
-def _line_end(path: Floats, used: Flags, at: NDArray[np.int64]) -> Floats:
-    """(S, 2) at ``at`` of the lines fitted to the points of a path (T, 2) that each row of ``used`` (S, T) has."""
+def _line_at(path: Floats, used: Flags, at: NDArray[np.int64]) -> Floats:
+    """For each row of ``used`` (S, T), fit a line to those points of path (T, 2); its values (S, 2) at ``at``."""
     t = np.arange(len(path), dtype=np.float64)
     count = np.maximum(used.sum(axis=1), 1)
     mean_t, mean_p = used @ t / count, used @ path / count[:, None]
-    away = np.where(used, t - mean_t[:, None], 0)  # (S, T)
-    slope = away @ path / np.maximum((away**2).sum(axis=1), 1e-9)[:, None]
+    centred_t = np.where(used, t - mean_t[:, None], 0)  # (S, T)
+    slope = centred_t @ path / np.maximum((centred_t**2).sum(axis=1), 1e-9)[:, None]
     line: Floats = mean_p + (at - mean_t)[:, None] * slope
     return line
 
 
 def _median(lengths: Floats, used: Flags) -> Floats:
-    """For each row of ``used`` (S, T) the median of those lengths (T,); 0 where there is none."""
+    """For each row of ``used`` (S, T) the median of those lengths (T,); 0 if there are none."""
     count = used.sum(axis=1)
     ordered = np.sort(np.where(used, lengths, np.inf), axis=1)
     rows, last = np.arange(len(used)), len(lengths) - 1
@@ -74,8 +73,8 @@ def _median(lengths: Floats, used: Flags) -> Floats:
 
 
 def _height(y: Floats, known: Flags, past: Flags) -> Floats:
-    """For each row of ``past`` (S, T) the extent of all known joints' y (T, V) so far; 0 where there is none."""
-    lowest = np.where(known, y, np.inf).min(axis=1)
-    highest = np.where(known, y, -np.inf).max(axis=1)
-    extent = np.where(past, highest, -np.inf).max(axis=1) - np.where(past, lowest, np.inf).min(axis=1)
+    """For each row of ``past`` (S, T) the extent of the known joints' y (T, V) in those frames; 0 if there are none."""
+    smallest = np.where(known, y, np.inf).min(axis=1)
+    largest = np.where(known, y, -np.inf).max(axis=1)
+    extent = np.where(past, largest, -np.inf).max(axis=1) - np.where(past, smallest, np.inf).min(axis=1)
     return np.where((past & known.any(axis=1)).any(axis=1), extent, 0)

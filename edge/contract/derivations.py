@@ -1,6 +1,6 @@
-"""Joints that one layout names and another does not: what they are made of, as data.
+"""How joints that a layout lacks are derived from those it has, as data.
 
-For each joint its rules in order of preference; the first whose parts a layout has is used.
+The rules of each joint are in order of preference; the first one whose joints the layout has is used.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Derivation:
-    """A joint as the mean of others; one named twice counts twice.
+    """A joint as the mean of others; one listed twice counts twice.
 
-    need_all: unseen unless every one of them is seen.
+    need_all: whether the joint is unseen unless all of them are seen.
     """
 
     joints: tuple[str, ...]
@@ -29,7 +29,7 @@ def _any(joints: str) -> Derivation:
 
 
 def _sides(rules: dict[str, str], make: Callable[[str], Derivation]) -> dict[str, tuple[Derivation, ...]]:
-    """Rules with ``*`` for a side, once for the left and once for the right."""
+    """Expand rules with ``*`` for a side to left and right."""
     return {
         joint.replace("*", side): (make(parts.replace("*", side)),)
         for joint, parts in rules.items()
@@ -40,11 +40,10 @@ def _sides(rules: dict[str, str], make: Callable[[str], Derivation]) -> dict[str
 _HIP = "*_asis *_asis *_psis *_psis *_knee_side"
 _HEAD_BAND = "left_temple right_temple left_back_head right_back_head"
 
-# A mid-shoulder from one shoulder would be wrong by half a body; a head from one ear is still the head.
-# Markers to joints: the head's band stands for the head and, a few centimetres low, for its top. A hip lies below
-# its side of the pelvis: a fifth of the way to the knee brings it to where Bell's regression puts the joint of a
-# person who stands (30 % of the distance between the ASIS below them), and to the share of the body's height at
-# which a Kinect reports it.
+# A mid-shoulder from one shoulder would be wrong by half a body width; a head from one ear is still the head.
+# Markers to joints: the head band stands for the head and, a few centimetres too low, for its top. The hip joint lies
+# below its side of the pelvis: a fifth of the way to the knee is where Bell's regression puts it for a standing person
+# (below the ASIS by 30 % of the distance between them), and at the fraction of the body's height that a Kinect reports.
 DERIVED: dict[str, tuple[Derivation, ...]] = {
     "head": (_any("nose left_ear right_ear"), _any(_HEAD_BAND)),
     "head_top": (_any(_HEAD_BAND),),

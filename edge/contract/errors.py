@@ -1,18 +1,18 @@
-"""The tree of errors a user can cause and mend.
+"""Errors that a user can cause and fix.
 
 ::
 
     SkdError
-    |-- ConfigError        a key, value or flag that means nothing
+    |-- ConfigError        an invalid key, value or flag
     |-- SourceError        a video, image folder or camera that cannot be read
     |-- DataError          a dataset or clip that is damaged, empty or not finite
     |-- LayoutError        joints that do not fit: unknown layout, wrong count, no mapping
     |-- BundleError        a bundle that is incomplete, altered or of another format
     |-- EngineError        a network file or engine the runtime refuses
-    |-- StageError         a stage of the loop that kept failing after it was started again
+    |-- StageError         a stage of the loop that exhausted its restarts
     |-- OutputError        a file that cannot be written
-    |-- DownloadError      an asset that cannot be fetched, or is not the one expected
-    `-- MissingDependency  a package this command needs and this machine lacks
+    |-- DownloadError      an asset that cannot be downloaded, or has a wrong checksum
+    `-- MissingDependency  a package that is not installed or does not load
 
 Each message is one line: what is wrong, where, and what to do about it. Command
 lines print it and exit with code 2 (see :mod:`edge.cli.command_line`).
@@ -24,7 +24,7 @@ from pathlib import Path
 
 
 class SkdError(Exception):
-    """What went wrong, where, and the next step, on one line."""
+    """An error with a one-line message: what is wrong, where, and what to do."""
 
     def __init__(self, what: str, *, where: str | Path | None = None, hint: str | None = None) -> None:
         self.what = " ".join(what.split())
@@ -38,7 +38,7 @@ class SkdError(Exception):
 
 
 class ConfigError(SkdError):
-    """A key, value or flag that means nothing."""
+    """An invalid key, value or flag."""
 
 
 class SourceError(SkdError):
@@ -62,7 +62,7 @@ class EngineError(SkdError):
 
 
 class StageError(SkdError):
-    """A stage of the camera loop that failed more often than its budget of restarts allows."""
+    """A stage of the camera loop that failed more often than its restart budget allows."""
 
 
 class OutputError(SkdError):
@@ -70,19 +70,20 @@ class OutputError(SkdError):
 
 
 class DownloadError(SkdError):
-    """An asset that cannot be fetched, or that is not the one expected."""
+    """An asset that cannot be downloaded, or has a wrong checksum."""
 
 
 class MissingDependency(SkdError, ImportError):
-    """A package that this command needs and this machine lacks.
+    """A package that is not installed or does not load.
 
-    because: what importing it raised. One that is there and does not load, built for another numpy say, is told so.
+    because: the import's error. It distinguishes a missing package from an installed one that does not load, for
+    example because it was built for another numpy.
     """
 
     def __init__(self, package: str, *, needed_for: str, install: str, because: ImportError | None = None) -> None:
-        is_there = because is not None and not isinstance(because, ModuleNotFoundError)
-        what = f", which is there and does not load: {because}" if is_there else ""
+        is_installed = because is not None and not isinstance(because, ModuleNotFoundError)
+        what = f", which is installed but does not load: {because}" if is_installed else ""
         super().__init__(
             f"{needed_for} needs the package {package}{what}",
-            hint=f"install it {'anew ' if is_there else ''}with: {install}",
+            hint=f"install it {'again ' if is_installed else ''}with: {install}",
         )

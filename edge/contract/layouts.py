@@ -1,9 +1,8 @@
-"""Joint layouts as data, and the explicit mapping from one to another.
+"""Joint layouts as data, and the mapping from one to another.
 
-A layout names its joints in the order the arrays hold them. Left and right are the
-person's own. Two layouts meet through joint *names*: a joint of the target is taken
-from the source joint of the same name, else from the first rule in
-:data:`edge.contract.derivations.DERIVED` that the source can serve; nothing is matched by position.
+A layout names its joints in array order. Left and right are the person's own. Layouts are mapped by joint *name*, never
+by position: a target joint is the source joint of the same name, else it is derived by the first rule in
+:data:`edge.contract.derivations.DERIVED` whose joints the source has.
 """
 
 from __future__ import annotations
@@ -21,21 +20,21 @@ from edge.contract.types import Float32
 
 @dataclass(frozen=True)
 class JointLayout:
-    """Joints (V names, in array order) and the bones between them, as index pairs."""
+    """Joints (V names, in array order), and the bones between them as index pairs."""
 
     name: str
     joints: tuple[str, ...]
     edges: tuple[tuple[int, int], ...]
 
     def __hash__(self) -> int:
-        # The loop looks up mappings of layouts many times a frame, and a hash over all names costs more than these.
+        # The loop looks up cached mappings many times per frame; hashing all fields would cost more than the mapping.
         return hash(self.name)
 
     def __len__(self) -> int:
         return len(self.joints)
 
     def index(self, *names: str) -> tuple[int, ...]:
-        """Positions of the named joints; LayoutError if the layout lacks one."""
+        """Indices of the named joints. Raises LayoutError if the layout lacks one."""
         missing = [n for n in names if n not in self.joints]
         if missing:
             raise LayoutError(
@@ -145,7 +144,7 @@ LAYOUTS: dict[str, JointLayout] = {
             "right_collar-right_shoulder hip_centre-left_hip hip_centre-right_hip left_ankle-left_foot "
             "right_ankle-right_foot " + _LIMBS,
         ),
-        # Markers on the skin, named by where they sit, so that none is taken for the joint beneath it.
+        # Markers on the skin, named by their place, so that none is confused with the joint beneath it.
         _layout(
             "vicon-39",
             "left_temple right_temple left_back_head right_back_head c7 t10 clavicle sternum scapula "
@@ -174,7 +173,7 @@ LAYOUTS: dict[str, JointLayout] = {
 
 
 def layout(name: str) -> JointLayout:
-    """The layout of that name; LayoutError names the known ones."""
+    """The layout of that name. Raises LayoutError, with the known names, if there is none."""
     if name not in LAYOUTS:
         raise LayoutError(f"unknown joint layout {name!r}", hint=f"known layouts: {', '.join(LAYOUTS)}")
     return LAYOUTS[name]
@@ -182,7 +181,7 @@ def layout(name: str) -> JointLayout:
 
 @lru_cache(maxsize=64)
 def mapping(source: JointLayout, target: JointLayout) -> tuple[Derivation | None, ...]:
-    """For each joint of ``target``, what it is made of in ``source``; None where it cannot be had."""
+    """For each joint of ``target``, how to derive it from ``source``; None if that is not possible."""
 
     def rule(joint: str) -> Derivation | None:
         if joint in source.joints:
@@ -194,9 +193,9 @@ def mapping(source: JointLayout, target: JointLayout) -> tuple[Derivation | None
 
 
 def convert(keypoints: Float32, source: JointLayout, target: JointLayout) -> Float32:
-    """Keypoints (..., V_source, 3) to (..., V_target, 3); what cannot be had or was not seen is (0, 0, 0).
+    """Convert keypoints (..., V_source, 3) to (..., V_target, 3); unavailable and unseen joints are (0, 0, 0).
 
-    Raises LayoutError where the array does not have the source's joints.
+    Raises LayoutError if the array does not fit the source layout.
     """
     if keypoints.shape[-2:] != (len(source), 3):
         raise LayoutError(
@@ -204,7 +203,7 @@ def convert(keypoints: Float32, source: JointLayout, target: JointLayout) -> Flo
         )
     if source == target:
         return keypoints
-    index, counts, needed = _gathering(source, target)
+    index, counts, needed = _mapping_arrays(source, target)
     parts = keypoints[..., index, :]  # (..., V_target, K, 3)
     seen = (parts[..., 2:] > 0) & counts[..., None]
     count = seen.sum(axis=-2)
@@ -213,10 +212,10 @@ def convert(keypoints: Float32, source: JointLayout, target: JointLayout) -> Flo
 
 
 @lru_cache(maxsize=64)
-def _gathering(
+def _mapping_arrays(
     source: JointLayout, target: JointLayout
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.int64]]:
-    """The mapping as arrays: for each target joint K source joints, which of these count, and how many must be seen."""
+    """The mapping as arrays: for each target joint K source joints, which of them count, and how many must be seen."""
     rules = mapping(source, target)
     most = max((len(rule.joints) for rule in rules if rule), default=1)
     index, counts = np.zeros((len(rules), most), np.int64), np.zeros((len(rules), most), np.bool_)

@@ -1,7 +1,7 @@
-"""What ``bundle.yaml`` says about a bundle, read without believing it.
+"""The manifest of a bundle, ``bundle.yaml``, parsed and validated.
 
-Every key is a field of a dataclass here; one that is missing, unknown, of another kind or in contradiction to another
-is a BundleError with the file's path.
+Every key is a field of a dataclass here. A key that is missing, unknown, of the wrong type or inconsistent raises
+BundleError with the file's path.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ from edge.contract.preprocess import Preprocessing
 
 FORMAT_VERSION = 1
 ROUNDING = 1e-9
-"""Percent by which shares of the same clips differ in floating point: 79.5 % taken from 80 % may be more than half a
-point."""
+"""Floating-point tolerance in percent: 80 % minus 79.5 % may exceed half a point."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +31,9 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class AccuracyBudget:
-    """What a quantised student or an engine may lose against the FP32 ONNX.
+    """How much a quantised student or an engine may lose against the FP32 ONNX.
 
-    max_top1_drop: points of top-1. min_agreement: percent of clips on which both must decide alike.
+    max_top1_drop: points of top-1. min_agreement: percent of clips for which both must decide the same.
     """
 
     max_top1_drop: float = 0.5
@@ -42,10 +41,10 @@ class AccuracyBudget:
 
     def __post_init__(self) -> None:
         if not (0 <= self.max_top1_drop <= 100 and 0 <= self.min_agreement <= 100):
-            raise ConfigError(f"a budget of {self.max_top1_drop} points and {self.min_agreement} % cannot be")
+            raise ConfigError(f"a budget of {self.max_top1_drop} points and {self.min_agreement} % is not possible")
 
     def violations(self, agreement: float, top1_drop: float | None = None) -> list[str]:
-        """What is over budget, in words; empty within it. agreement: percent. top1_drop: points, None if not known."""
+        """One message per exceeded limit. agreement: in percent. top1_drop: in points, None if unknown."""
         found = []
         if agreement < self.min_agreement - ROUNDING:
             found.append(f"agrees on {agreement:.2f} %, {self.min_agreement:g} % are wanted")
@@ -56,13 +55,12 @@ class AccuracyBudget:
 
 @dataclass(frozen=True)
 class StreamForm:
-    """The student's other form: it takes frame after frame and keeps what it needs of the past.
+    """The student's streaming form, which takes frame by frame and keeps a state; see edge/recognition/streaming.
 
-    See edge/recognition/streaming.
-    preprocessing: how its frames are made; with the manifest's length and rate, and normalised by the past alone.
-    training, accuracy: as the manifest's, of this form; accuracy on the same test clips.
-    frames_per_clip: precision -> so many new frames cost this form as much as one clip costs the student, both made
-        of keypoints, measured where the form was made. By it the loop chooses.
+    preprocessing: of its frames; with the manifest's length and rate, and causal normalisation.
+    training, accuracy: as in the manifest, for this form; accuracy on the same test clips.
+    frames_per_clip: precision -> how many new frames cost this form as much as one clip costs the student,
+        preprocessing included, measured where the form was made. The loop chooses the form by it.
     """
 
     preprocessing: Preprocessing
@@ -73,14 +71,13 @@ class StreamForm:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What ``bundle.yaml`` says. Every field is a key of that file.
+    """The content of ``bundle.yaml``. Every field is a key of that file.
 
     input_shape: (1, C, T, V, M) of the student; its batch axis may be dynamic.
-    accuracy: name of a measurement -> its value, for instance
-        ``{"fp32": {"top1": 0.91}, "int8": {"top1": 0.90}}``.
-    training: data, split and seeds the student was trained with, for people to read.
-    budget: what INT8, engines and the form that streams are held to.
-    stream: the form that streams, where the bundle has one.
+    accuracy: name of a measurement -> its value, for instance ``{"fp32": {"top1": 0.91}, "int8": {"top1": 0.90}}``.
+    training: data, split and seeds of the training, for information.
+    budget: the limits for INT8, engines and the streaming form.
+    stream: the streaming form, if the bundle has one.
     """
 
     name: str
@@ -100,16 +97,19 @@ class Manifest:
 
 
 def accuracy_text(measured: Mapping[str, Any]) -> str:
-    """An entry of ``accuracy`` for people: "top1 91.10 %, mean class 87.77 %"."""
+    """An entry of ``accuracy`` as text: "top1 91.10 %, mean class 87.77 %"."""
     words = {name: f"{100 * it:.2f} %" if isinstance(it, float) else str(it) for name, it in measured.items()}
     return ", ".join(f"{name.replace('_', ' ')} {word}" for name, word in words.items())
 
 
 def parse_manifest(raw: dict[str, Any], path: Path) -> Manifest:
-    """What was read as YAML from ``path``. Raises BundleError where it lacks or adds a key, was made for another format
-    or preprocessing version, or contradicts itself."""
-    raw = {"stream": None, **raw}  # bundles from before there was one
-    _same_keys(raw, Manifest, path)
+    """Validate what was read as YAML from ``path``.
+
+    Raises BundleError if keys are missing or unknown, for another format or preprocessing version, or if values are
+    inconsistent.
+    """
+    raw = {"stream": None, **raw}  # older bundles lack this key
+    _check_keys(raw, Manifest, path)
     if raw["format_version"] != FORMAT_VERSION:
         raise BundleError(
             f"format version {raw['format_version']} is not {FORMAT_VERSION}, the one this release reads",
@@ -120,16 +120,16 @@ def parse_manifest(raw: dict[str, Any], path: Path) -> Manifest:
         if not isinstance(raw[key], kind):
             raise BundleError(f"{key} must be a {kind.__name__}, not {raw[key]!r}", where=path, hint="export it again")
     if bad := [name for name in raw["classes"] if not isinstance(name, str)]:
-        # YAML takes no and on for truth values, and 1 for a number.
+        # YAML reads no and on as booleans, and 1 as a number.
         raise BundleError(f"the class {bad[0]!r} is not text", where=path, hint="write it in quotes")
     try:
-        how = _preprocessing(raw["preprocessing"], path)
-        _same_keys(raw["budget"], AccuracyBudget, path)
+        preprocessing = _preprocessing(raw["preprocessing"], path)
+        _check_keys(raw["budget"], AccuracyBudget, path)
         manifest = Manifest(
             **{
                 **raw,
                 "classes": tuple(raw["classes"]),
-                "preprocessing": how,
+                "preprocessing": preprocessing,
                 "input_shape": tuple(int(n) for n in raw["input_shape"]),
                 "budget": AccuracyBudget(**raw["budget"]),
                 "stream": None if raw["stream"] is None else _stream_form(raw["stream"], path),
@@ -145,18 +145,18 @@ def parse_manifest(raw: dict[str, Any], path: Path) -> Manifest:
 
 
 def _stream_form(raw: Mapping[str, Any], path: Path) -> StreamForm:
-    _same_keys(raw, StreamForm, path)
+    _check_keys(raw, StreamForm, path)
     costs = {str(precision): float(frames) for precision, frames in raw["frames_per_clip"].items()}
     return StreamForm(**{**raw, "preprocessing": _preprocessing(raw["preprocessing"], path), "frames_per_clip": costs})
 
 
 def _preprocessing(raw: Mapping[str, Any], path: Path) -> Preprocessing:
-    raw = {"between": "line", **raw}  # bundles from before there were curves
-    _same_keys(raw, Preprocessing, path)
+    raw = {"between": "line", **raw}  # older bundles lack this key
+    _check_keys(raw, Preprocessing, path)
     return Preprocessing(**raw)
 
 
-def _same_keys(raw: Mapping[str, Any], kind: type, path: Path) -> None:
+def _check_keys(raw: Mapping[str, Any], kind: type, path: Path) -> None:
     expected, given = {f.name for f in fields(kind)}, set(raw)
     if missing := sorted(expected - given):
         raise BundleError(f"key {missing[0]!r} is missing", where=path, hint="export the bundle again")
@@ -192,7 +192,7 @@ def _check(manifest: Manifest, path: Path) -> None:
         impute_window_frames=stream.preprocessing.impute_window_frames,
     ):
         raise BundleError(
-            "the form that streams has clips of another length or rate than the student, or looks ahead",
+            "the streaming form has clips of another length or rate than the student, or is not causal",
             where=path,
             hint="train and export it again",
         )

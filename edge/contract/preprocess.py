@@ -1,8 +1,7 @@
-"""From keypoints in pixels to the clip tensor a network reads. Training and device run this file.
+"""Convert keypoints in pixels to the clip tensor that a network reads. Training and the device share this code.
 
-The order is fixed: resample by timestamp, impute what was not seen, centre and scale.
-Normalising comes after imputing (and so, in training, after corrupting), because on a
-device the centre and the scale must be taken from the joints that were really seen.
+The order is fixed: resample by timestamp, impute unseen joints, centre and scale. Normalisation comes after imputation
+(and so, in training, after corruption), because on a device centre and scale can only come from joints that were seen.
 
 Axes follow ST-GCN: C channels, T frames, V joints, M bodies.
 """
@@ -27,49 +26,48 @@ Centre = Literal["trend", "clip", "trailing"]
 Between = Literal["line", "curve"]
 
 VERSION = 1
-"""Raised whenever the numbers that leave this file change; a bundle of another version is refused."""
+"""Incremented when the output of this file changes; a bundle of another version is refused."""
 
 CHANNELS = ("x", "y", "seen")
 
-SAME_MOMENT = 1e-6
-"""Part of the time between two frames below which a moment counts as one of them."""
+SAME_TIME = 1e-6
+"""A time closer to a frame than this fraction of the frame interval counts as that frame's time."""
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How a clip is made. These fields travel in the bundle, so that the device cannot differ."""
+    """How a clip is made. The bundle stores these fields, so that the device uses the same."""
 
     length_frames: int = 32
-    """T, frames of a clip."""
+    """T, number of frames of a clip."""
     fps: float = 15.0
-    """Rate the clip is resampled to, in Hz; the clip spans length_frames / fps seconds."""
+    """Frame rate to resample to, in Hz; a clip spans length_frames / fps seconds."""
     impute_window_frames: int = 3
-    """A joint that was not seen becomes the mean of its seen positions within this many frames before and after."""
+    """An unseen joint becomes the mean of its seen positions within this many frames before and after."""
     centre: Centre = "trend"
-    """What is subtracted from the coordinates. trend: the straight line fitted to the path of the body's root, so that
-    neither walking through the frame nor a panning camera moves the clip, yet a jump or a squat does. clip: the root's
-    mean. trailing: as trend, but each frame from itself and what came before it alone, imputed from there too, as a
-    stream needs it; see edge/contract/causal.py."""
+    """What is subtracted from the coordinates. trend: a straight line fitted to the path of the body's root, which
+    removes walking and camera pans but keeps jumps and squats. clip: the root's mean. trailing: as trend, but causal:
+    each frame is normalised and imputed from itself and earlier frames only, as a stream needs it; see
+    edge/contract/causal.py."""
     max_gap_s: float = 0.5
-    """Joints are not interpolated between two frames further apart than this."""
+    """Joints are not interpolated between frames further apart than this."""
     between: Between = "line"
-    """Interpolation between frames. line: from frame to frame. curve: through the four frames around, so that a slow
-    camera sees the movements of a fast one, see edge/contract/interpolation.py; not with centre trailing, which may
-    not wait for the frame after the next."""
+    """Interpolation between frames. line: linear. curve: cubic, which preserves fast movements of a slow camera, see
+    edge/contract/interpolation.py; not with centre trailing, which cannot wait for two later frames."""
 
     def __post_init__(self) -> None:
         possible = self.length_frames >= 2 and 0 < self.fps < math.inf and self.impute_window_frames >= 0
         if not possible or not self.max_gap_s >= 0:
             raise ConfigError(
                 f"a clip of {self.length_frames} frames at {self.fps} Hz, imputed over {self.impute_window_frames} "
-                f"frames, with gaps of up to {self.max_gap_s} s, cannot be made",
+                f"frames, with gaps of up to {self.max_gap_s} s, is not possible",
                 hint="give at least 2 frames, a rate above 0, and no negative window or gap",
             )
         if self.centre not in ("trend", "clip", "trailing"):
-            raise ConfigError(f"centre {self.centre!r} means nothing", hint="it is trend, clip or trailing")
+            raise ConfigError(f"centre {self.centre!r} is not valid", hint="it is trend, clip or trailing")
         if self.between not in ("line", "curve") or (self.between == "curve" and self.centre == "trailing"):
             raise ConfigError(
-                f"between {self.between!r} means nothing with centre {self.centre!r}",
+                f"between {self.between!r} is not valid with centre {self.centre!r}",
                 hint="it is line or curve, and line where centre is trailing",
             )
 
@@ -80,7 +78,7 @@ class Preprocessing:
 
     @property
     def impute_ahead_frames(self) -> int:
-        """Later frames that a joint that was not seen may be taken from."""
+        """How many later frames an unseen joint may be imputed from."""
         return 0 if self.centre == "trailing" else self.impute_window_frames
 
 
@@ -91,21 +89,21 @@ def resample(
     max_gap_s: float,
     between: Between = "line",
 ) -> Float32:
-    """Keypoints (S, V, 3) taken at ``times_s`` (S,) rising -> (T, V, 3) at the moments ``at_s`` (T,).
+    """Interpolate keypoints (S, V, 3) taken at the increasing ``times_s`` (S,) at the times ``at_s`` (T,) -> (T, V, 3).
 
-    Linear between the two neighbouring frames, or on a curve (``between``). A joint seen in one of
-    the two only keeps that position, with a score scaled by that frame's weight; a moment outside
-    the recording takes the nearest frame's pose; a moment inside a gap longer than ``max_gap_s`` is unseen.
+    Linear between the two neighbouring frames, or cubic (``between``). A joint seen in only one of the two keeps that
+    position, with its score scaled by that frame's weight. A time outside the recording gets the nearest frame's pose;
+    in a gap longer than ``max_gap_s`` all joints are unseen.
     """
-    if _are_the_same(times_s, at_s):
+    if _same_times(times_s, at_s):
         return np.where(keypoints[..., 2:] > 0, keypoints, np.float32(0))
     last = len(times_s) - 1
     right = np.clip(np.searchsorted(times_s, at_s), 0, last)
     left = np.clip(right - 1, 0, last)
     gap = times_s[right] - times_s[left]
     weight = np.clip((at_s - times_s[left]) / np.where(gap > 0, gap, 1), 0, 1)
-    # A moment that is a frame's but for rounding is that frame's alone: its neighbour has no say in what was seen.
-    weight = np.where(np.abs(weight - weight.round()) < SAME_MOMENT, weight.round(), weight)
+    # A time that equals a frame's but for rounding takes that frame alone: its neighbour must not affect the score.
+    weight = np.where(np.abs(weight - weight.round()) < SAME_TIME, weight.round(), weight)
     weights = np.stack([1 - weight, weight])  # (2, T)
     near = np.stack([keypoints[left], keypoints[right]])  # (2, T, V, 3)
 
@@ -119,20 +117,20 @@ def resample(
     return interpolate_cubic(out, keypoints, times_s, at_s, max_gap_s) if between == "curve" else out
 
 
-def _are_the_same(times_s: NDArray[np.float64], at_s: NDArray[np.float64]) -> bool:
-    """Whether every moment is a frame's, as where a clip is corrupted after it was resampled. Saves time, no more."""
+def _same_times(times_s: NDArray[np.float64], at_s: NDArray[np.float64]) -> bool:
+    """Whether no resampling is needed, as for a clip corrupted after it was resampled. Only an optimisation."""
     if len(times_s) != len(at_s) or len(times_s) < 2:
         return False
-    return bool(np.abs(times_s - at_s).max() < SAME_MOMENT / 2 * np.diff(times_s).min())
+    return bool(np.abs(times_s - at_s).max() < SAME_TIME / 2 * np.diff(times_s).min())
 
 
 def impute(
     keypoints: Float32, window_frames: int, ahead_frames: int | None = None
 ) -> tuple[Float32, NDArray[np.bool_]]:
-    """Unseen joints of (T, V, 3) take the mean of their seen positions within +-window; score stays 0.
+    """Replace unseen joints of (T, V, 3) by the mean of their seen positions within the window; scores stay 0.
 
-    ahead_frames: how much of the window lies after a frame, by default as much as before it.
-    Returns the keypoints and which of them (T, V) are now known, seen or imputed; the others are (0, 0).
+    window_frames: extent of the window before a frame. ahead_frames: after it, by default the same.
+    Returns the keypoints and which of them (T, V) are now known (seen or imputed); the others are (0, 0).
     Source: the corruption model of Bian et al.'s release.
     """
     seen = keypoints[..., 2:] > 0
@@ -146,7 +144,7 @@ def impute(
 
 
 def _window_sum(values: NDArray[np.float64], before: int, after: int) -> NDArray[np.float64]:
-    """Sum over axis 0 of the entries up to ``before`` in front of each and ``after`` behind it."""
+    """For each index of axis 0, the sum from ``before`` entries before it to ``after`` entries after it."""
     length = len(values)
     total = np.concatenate([np.zeros_like(values[:1]), np.cumsum(values, axis=0, dtype=np.float64)])
     index = np.arange(length)
@@ -157,11 +155,10 @@ def _window_sum(values: NDArray[np.float64], before: int, after: int) -> NDArray
 
 
 def normalise(keypoints: Float32, known: NDArray[np.bool_], layout: JointLayout, centre: Centre) -> Float32:
-    """Centre (T, V, 3) on the body's root and divide by its size; joints still unknown become (0, 0).
+    """Centre (T, V, 3) on the body's root and divide by the body's size; unknown joints become (0, 0).
 
-    Root: the mid-hip, else the middle of what is known. Size: the median length from mid-hip to
-    mid-shoulder; where the trunk is never known, a third of the body's height.
-    ``known`` (T, V) as :func:`impute` gives it.
+    Root: the mid-hip, else the mean of the known joints. Size: the median length from mid-hip to mid-shoulder; if the
+    trunk is never known, a third of the body's height. ``known`` (T, V) as :func:`impute` returns it.
     """
     if centre == "trailing":
         return normalise_causal(keypoints, known, layout, np.arange(len(keypoints)))
@@ -187,7 +184,7 @@ def normalise(keypoints: Float32, known: NDArray[np.bool_], layout: JointLayout,
 
 
 def _line(path: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Least-squares straight line through the known points of a path (T, 2), at every frame."""
+    """Values at every frame of the least-squares line through the known points of a path (T, 2)."""
     t = np.arange(len(path), dtype=np.float64)
     mean_t, mean_p = t[known].mean(), path[known].mean(axis=0)
     spread = ((t[known] - mean_t) ** 2).sum()
@@ -199,30 +196,29 @@ def _line(path: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.flo
 def clip_tensor(
     bodies: Sequence[tuple[Float32, NDArray[np.float64]]],
     layout: JointLayout,
-    how: Preprocessing,
+    preprocessing: Preprocessing,
     end_s: float | None = None,
 ) -> Float32:
     """One clip (C=3, T, V, M) float32 from the recordings of M bodies.
 
-    bodies: for each, keypoints (S, V, 3) with x, y in pixels and score, and their times (S,) in
-        seconds, rising. end_s: the moment of the clip's last frame; by default the last time there is.
-    The third channel says how far a joint was really seen, 0..1, whatever scale the estimator's
-    scores have: networks trained on one estimator would otherwise not carry over to another.
+    bodies: for each, keypoints (S, V, 3) with x, y in pixels and score, and their increasing times (S,) in seconds.
+    end_s: time of the clip's last frame; by default the latest time of all bodies.
+    The third channel says whether a joint was seen, 0..1, and not the estimator's score, whose scale differs between
+    estimators: a network trained with one could not be used with another.
 
-    Raises DataError for an empty recording, wrong shapes, times that do not rise, or values that
-    are not finite.
+    Raises DataError for an empty recording, wrong shapes, times that do not increase, or values that are not finite.
     """
     for keypoints, times_s in bodies:
         _check(keypoints, times_s, layout)
     end = max(float(t[-1]) for _, t in bodies) if end_s is None else end_s
-    at = end - np.arange(how.length_frames - 1, -1, -1) / how.fps
-    clip = np.zeros((len(CHANNELS), how.length_frames, len(layout), len(bodies)), np.float32)
+    at = end - np.arange(preprocessing.length_frames - 1, -1, -1) / preprocessing.fps
+    clip = np.zeros((len(CHANNELS), preprocessing.length_frames, len(layout), len(bodies)), np.float32)
     for m, (keypoints, times_s) in enumerate(bodies):
         seen = keypoints.astype(np.float32, copy=True)
         seen[..., 2] = seen[..., 2] > 0
-        body = resample(seen, times_s, at, how.max_gap_s, how.between)
-        body, known = impute(body, how.impute_window_frames, how.impute_ahead_frames)
-        body = normalise(body, known, layout, how.centre)
+        body = resample(seen, times_s, at, preprocessing.max_gap_s, preprocessing.between)
+        body, known = impute(body, preprocessing.impute_window_frames, preprocessing.impute_ahead_frames)
+        body = normalise(body, known, layout, preprocessing.centre)
         clip[..., m] = body.transpose(2, 0, 1)
     return clip
 
@@ -236,6 +232,6 @@ def _check(keypoints: Float32, times_s: NDArray[np.float64], layout: JointLayout
             f"which needs ({len(times_s)}, {len(layout)}, 3)"
         )
     if not np.isfinite(keypoints).all() or not np.isfinite(times_s).all():
-        raise DataError("keypoints hold NaN or infinite values", hint="mark joints that were not seen with score 0")
+        raise DataError("keypoints hold NaN or infinite values", hint="mark unseen joints with score 0")
     if (np.diff(times_s) <= 0).any():
-        raise DataError("the times of a recording must rise", hint="sort the frames and drop repeated ones")
+        raise DataError("the times of a recording must increase", hint="sort the frames and drop duplicates")

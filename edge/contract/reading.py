@@ -1,6 +1,6 @@
-"""Files that come from elsewhere, read without believing them: what is damaged is one error that names the file.
+"""Read untrusted files: a damaged file raises one error that names it.
 
-Each function takes the kind of error to raise and what to do about it, which only its caller knows.
+Each function takes the error class to raise and the hint, which only its caller knows.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from numpy.typing import NDArray
 
 from edge.contract.errors import SkdError
 
-_NO_ARRAYS = (ValueError, EOFError, zipfile.BadZipFile, zlib.error, struct.error, TypeError, AttributeError,
+_NPZ_ERRORS = (ValueError, EOFError, zipfile.BadZipFile, zlib.error, struct.error, TypeError, AttributeError,
               NotImplementedError, RuntimeError, MemoryError, OverflowError)  # fmt: skip
-"""What numpy raises on a file that is no .npz or a damaged one: it fails wherever its reader happens to stumble."""
+"""What numpy may raise for a file that is damaged or not an .npz."""
 
 
 @contextmanager
 def wrap_read_errors(path: Path | str, error: type[SkdError], hint: str) -> Iterator[None]:
-    """Turns what the system refuses inside the block, a file without rights or a card that is worn, into ``error``."""
+    """Turn an OSError inside the block into ``error``, for example of missing rights or a worn SD card."""
     try:
         yield
     except OSError as refusal:
@@ -35,7 +35,7 @@ def wrap_read_errors(path: Path | str, error: type[SkdError], hint: str) -> Iter
 
 
 def read_text(path: Path, error: type[SkdError], hint: str) -> str:
-    """The text of a UTF-8 file, without the mark that Windows puts before it. Raises ``error`` where it is none."""
+    """The text of a UTF-8 file, without a byte-order mark. Raises ``error`` if it is not text."""
     try:
         with wrap_read_errors(path, error, hint):
             return path.read_text(encoding="utf-8-sig")
@@ -44,23 +44,23 @@ def read_text(path: Path, error: type[SkdError], hint: str) -> str:
 
 
 def read_json(path: Path, error: type[SkdError], hint: str) -> dict[str, Any]:
-    """The object in a JSON file. Raises ``error`` where it is absent, damaged or holds anything else."""
+    """The object in a JSON file. Raises ``error`` if the file is missing, damaged or holds anything else."""
     text = read_text(path, error, hint)
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as cause:
         raise error(f"not readable as JSON: {cause}", where=path, hint=hint) from cause
     if not isinstance(found, dict):
-        raise error("the file holds no object", where=path, hint=hint)
+        raise error("the file does not hold an object", where=path, hint=hint)
     return found
 
 
 def read_yaml(path: Path, error: type[SkdError], hint: str) -> dict[str, Any]:
-    """The mapping in a YAML file. Raises ``error`` where it is absent, damaged or holds anything else."""
+    """The mapping in a YAML file. Raises ``error`` if the file is missing, damaged or holds anything else."""
     text = read_text(path, error, hint)
     try:
         found = yaml.safe_load(text)
-    # PyYAML raises ValueError on a date that no calendar has.
+    # PyYAML raises ValueError for an invalid date.
     except (yaml.YAMLError, ValueError, RecursionError) as cause:
         raise error(f"not readable as YAML: {cause}", where=path, hint=hint) from cause
     if not isinstance(found, dict):
@@ -69,22 +69,22 @@ def read_yaml(path: Path, error: type[SkdError], hint: str) -> dict[str, Any]:
 
 
 def read_npz(path: Path, error: type[SkdError], hint: str, names: tuple[str, ...] = ()) -> dict[str, NDArray[Any]]:
-    """The named arrays of an .npz file, all of them where none is named.
+    """The named arrays of an .npz file, or all of them if none is named.
 
-    Raises ``error`` where it is absent, damaged, lacks one, or holds one that is a pickle.
+    Raises ``error`` if the file is missing or damaged, lacks an array, or one is pickled.
     """
     try:
         with wrap_read_errors(path, error, hint), path.open("rb") as stream:
             if not zipfile.is_zipfile(stream):
-                raise error("not a readable .npz file: it is none, or its end is missing", where=path, hint=hint)
+                raise error("not a readable .npz file: it is another format, or truncated", where=path, hint=hint)
             stream.seek(0)
             with np.load(stream, allow_pickle=False) as arrays:
                 if lacking := [name for name in names if name not in arrays.files]:
                     raise error(f"the file lacks {lacking[0]!r}", where=path, hint=f"it must hold {', '.join(names)}")
                 found = {name: arrays[name] for name in names or arrays.files}
-    except _NO_ARRAYS as cause:
+    except _NPZ_ERRORS as cause:
         raise error(f"not a readable .npz file: {cause}", where=path, hint=hint) from cause
-    # What is no array inside the archive comes as bytes.
+    # Other files inside the archive are returned as bytes.
     if no_array := [name for name, array in found.items() if not isinstance(array, np.ndarray)]:
-        raise error(f"{no_array[0]} in it is no array", where=path, hint=hint)
+        raise error(f"{no_array[0]} in it is not an array", where=path, hint=hint)
     return found

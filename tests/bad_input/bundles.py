@@ -138,7 +138,7 @@ def a_manifest_with_joints_that_are_not_known(folder: Path) -> Argv:
 
 @on_board()
 def a_budget_below_nothing(folder: Path) -> Argv:
-    """a budget of -3 points and 99.0 % cannot be"""
+    """a budget of -3 points and 99.0 % is not possible"""
     return run(folder, bundle=rewrite(good_bundle(folder), budget={"max_top1_drop": -3, "min_agreement": 99.0}))
 
 
@@ -174,7 +174,7 @@ def a_threshold_that_is_none(folder: Path) -> Argv:
 
 @on_board()
 def a_bundle_whose_self_test_is_a_web_page(folder: Path) -> Argv:
-    """reference.npz: not a readable .npz file: it is none, or its end is missing; export the bundle again"""
+    """reference.npz: not a readable .npz file: it is another format, or truncated; export the bundle again"""
     bundle = good_bundle(folder)
     (bundle / "reference.npz").write_text("<!DOCTYPE html>")
     return run(folder, source=f"replay://{poses(folder, 9)}", bundle=relist(bundle))

@@ -102,5 +102,5 @@ def an_engine_whose_record_has_a_core_that_is_no_number(folder: Path) -> Argv:
 
 @on_board(needs="onnxruntime_for_another_numpy")
 def a_runtime_that_does_not_load(folder: Path) -> Argv:
-    """onnxruntime, which is there and does not load: numpy.core.multiarray failed to import; install it anew with"""
+    """onnxruntime, which is installed but does not load: numpy.core.multiarray failed to import; install it again"""
     return run(folder, source=f"replay://{poses(folder, 9)}")

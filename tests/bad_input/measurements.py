@@ -30,7 +30,7 @@ def clips_of_classes_that_the_bundle_lacks(folder: Path) -> Argv:
 
 @on_board()
 def clips_that_are_damaged(folder: Path) -> Argv:
-    """test.npz: not a readable .npz file: it is none, or its end is missing; give clips and labels"""
+    """test.npz: not a readable .npz file: it is another format, or truncated; give clips and labels"""
     argv = accuracy(folder, labels=[0])
     (folder / "test.npz").write_bytes(b"PK")
     return argv
@@ -109,7 +109,7 @@ def a_threshold_of_clips_too_large_for_the_network(folder: Path) -> Argv:
 
 @on_board()
 def a_threshold_of_one_array(folder: Path) -> Argv:
-    """test.npz: not a readable .npz file: it is none"""
+    """test.npz: not a readable .npz file: it is another format"""
     argv = judged(folder, clips=[0])
     with (folder / "test.npz").open("wb") as stream:
         np.save(stream, np.zeros(3))
@@ -124,7 +124,7 @@ def clips_that_would_run_a_program(folder: Path) -> Argv:
 
 @on_board()
 def an_archive_of_texts(folder: Path) -> Argv:
-    """test.npz: clips in it is no array"""
+    """test.npz: clips in it is not an array"""
     argv = judged(folder, clips=[0])
     with zipfile.ZipFile(folder / "test.npz", "w") as archive:
         archive.writestr("clips.npy", "0.1, 0.2")

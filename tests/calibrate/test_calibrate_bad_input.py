@@ -111,7 +111,7 @@ def a_negative_number_of_images(folder: Path) -> Argv:
 
 @case
 def more_agreement_than_there_can_be(folder: Path) -> Argv:
-    """a budget of 0.5 points and 101.0 % cannot be"""
+    """a budget of 0.5 points and 101.0 % is not possible"""
     network = networks.student(folder / "pose.onnx")
     return ["pose", "--network", network, "--frames", folder, "--min_people_agreement", "101"]
 

@@ -128,7 +128,7 @@ def other_run(tmp_path):
 
 
 def test_a_file_that_another_run_is_writing_is_refused_and_stays_the_others(tmp_path, other_run, monkeypatch):
-    monkeypatch.setattr("edge.contract.files.PATIENCE_S", 0.1)
+    monkeypatch.setattr("edge.contract.files.LOCK_TIMEOUT_S", 0.1)
     with pytest.raises(OutputError, match=r"a\.txt: cannot be written: another run is writing it"):
         write_text(tmp_path / "a.txt", "ours")
     other_run.communicate("go on\n")

@@ -74,7 +74,7 @@ def test_at_the_frames_themselves_nothing_changes():
 
 
 def test_a_stream_which_cannot_wait_has_none():
-    with pytest.raises(ConfigError, match="between 'curve' means nothing with centre 'trailing'"):
+    with pytest.raises(ConfigError, match="between 'curve' is not valid with centre 'trailing'"):
         Preprocessing(centre="trailing", between="curve")
     with pytest.raises(ConfigError, match="it is line or curve"):
         Preprocessing(between="arc")

@@ -260,7 +260,7 @@ def test_the_recordings_given_are_left_as_they_were():
         (np.zeros((3, 13, 3), np.float32), np.array([0, 1], float), "2 times"),
         (np.full((2, 13, 3), np.nan, np.float32), np.array([0, 1], float), "NaN"),
         (np.zeros((2, 13, 3), np.float32), np.array([0, np.inf], np.float64), "infinite"),
-        (np.zeros((3, 13, 3), np.float32), np.array([0, 1, 1], float), "must rise"),
+        (np.zeros((3, 13, 3), np.float32), np.array([0, 1, 1], float), "must increase"),
     ],
 )
 def test_a_recording_that_cannot_be_a_clip_is_a_data_error(keypoints, times, says):
