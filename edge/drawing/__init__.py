@@ -1,1 +1,1 @@
-"""What people see: skeletons, labels and panels, drawn on a copy of the frame."""
+"""Annotation: skeletons, labels and panels, drawn on a copy of the frame."""

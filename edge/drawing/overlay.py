@@ -1,7 +1,8 @@
-"""What people see: skeletons, labels and one line about speed, drawn on a copy of the frame."""
+"""Draw skeletons, labels, missing joints and a status line on a copy of the frame."""
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 import weakref
@@ -40,33 +41,35 @@ from edge.latency import DECISION
 from edge.recognition.label_text import label_text
 
 THIN_PARTS = ("eye", "ear", "mouth", "nose", "pinky", "index", "thumb", "heel", "foot", "hand")
-KEPT = 4
-"""Drawn images that are kept, because outputs on threads of their own ask for the same one at different times."""
+CACHED_IMAGES = 4
+"""Sinks on different threads ask for the same image at different times."""
 SMOOTHING = 0.1
-"""Weight of the newest frame in the figures of the speed line."""
+"""Weight of the newest frame in the moving averages of the status line."""
+PAUSE_S = 2.0
+"""A longer gap between drawn frames restarts the averages: nothing is drawn while no sink needs it."""
 
 
 class Overlay:
-    """Draws each result once, however many sinks show it, on whatever threads."""
+    """Draw each result once for all sinks that show it. Thread-safe."""
 
     def __init__(self, layout: JointLayout) -> None:
         self._layout = layout
-        # A frame that nobody holds any more is asked for by nobody, and holds an image.
+        # Weak, so that the cache keeps no frame and its image alive.
         self._drawn: deque[tuple[weakref.ref[Frame], Image]] = deque()
         self._memory = ImagePool()
-        self._drawing = threading.Lock()
-        self._at: float | None = None
-        self._between_s = self._latency_ms = 0.0
+        self._lock = threading.Lock()
+        self._drawn_at_s = -math.inf
+        self._interval_s = self._latency_ms = 0.0
 
     def render(self, result: FrameResult) -> Image:
-        """The annotated image (H, W, 3) uint8 BGR; it is shared, so not to be drawn on."""
-        with self._drawing:
+        """Return the annotated image, (H, W, 3) uint8 BGR. It is shared: do not write to it."""
+        with self._lock:
             drawn = self._find(result)
             return self._draw(result) if drawn is None else drawn
 
     def draw(self, result: FrameResult) -> bool:
-        """Draw it now; False where it was drawn already."""
-        with self._drawing:
+        """Draw it if it is not cached; return whether it was drawn."""
+        with self._lock:
             if self._find(result) is not None:
                 return False
             self._draw(result)
@@ -76,7 +79,7 @@ class Overlay:
         return next((image for frame, image in self._drawn if frame() is result.frame), None)
 
     def _draw(self, result: FrameResult) -> Image:
-        if len(self._drawn) == KEPT:
+        if len(self._drawn) == CACHED_IMAGES:
             self._drawn.popleft()
         image = self._memory.copy(result.frame.image)
         occupied = draw_people(image, result.people, self._layout)
@@ -90,19 +93,19 @@ class Overlay:
         return image
 
     def _speed(self, result: FrameResult) -> str:
-        now, latency_ms = time.perf_counter(), result.latency_ms.get(DECISION, 0.0)
+        now_s, latency_ms = time.perf_counter(), result.latency_ms.get(DECISION, 0.0)
         people = f"{len(result.people)} {'person' if len(result.people) == 1 else 'people'}"
-        if self._at is None:
-            self._at, self._latency_ms = now, latency_ms
+        interval_s, self._drawn_at_s = now_s - self._drawn_at_s, now_s
+        if interval_s > PAUSE_S:
+            self._interval_s, self._latency_ms = 0.0, latency_ms
             return people
-        between_s, self._at = now - self._at, now
-        self._between_s += (between_s - self._between_s) * (SMOOTHING if self._between_s else 1)
+        self._interval_s += (interval_s - self._interval_s) * (SMOOTHING if self._interval_s else 1)
         self._latency_ms += (latency_ms - self._latency_ms) * SMOOTHING
-        return f"{1 / self._between_s:.1f} fps   {self._latency_ms:.0f} ms   {people}"
+        return f"{1 / self._interval_s:.1f} fps   {self._latency_ms:.0f} ms   {people}"
 
 
 def following_text(result: FrameResult) -> str:
-    """Who the one person is that is followed, and why; nothing where everybody is."""
+    """Describe who is followed, and by which rule. Empty if everybody is."""
     following = result.following
     if following is None:
         return ""
@@ -114,12 +117,12 @@ def following_text(result: FrameResult) -> str:
 
 
 def person_colour(person: Person) -> Colour:
-    """The colour that is a person's own in every frame, and on the page."""
+    """A person's colour, the same in every frame and on the live page."""
     return ACCENTS[(person.track_id - 1) % len(ACCENTS)]
 
 
 def draw_people(image: Image, people: Sequence[Person], layout: JointLayout) -> list[Rectangle]:
-    """Skeletons first, then the labels, so that no bone crosses a text. Gives where both are."""
+    """Draw all skeletons, then all labels, so that no bone crosses a label. Returns the rectangles of both."""
     style = Style.of(image)
     for person in sorted(people, key=lambda person: person.followed):
         _draw_skeleton(image, person, layout, style)
@@ -131,7 +134,7 @@ def draw_people(image: Image, people: Sequence[Person], layout: JointLayout) -> 
 
 
 def draw_note(image: Image, text: str) -> None:
-    """One small line in the lower left corner."""
+    """Draw one small line of text in the lower left corner."""
     style = Style.of(image)
     size = style.small(0.72)
     pad = round(0.6 * size)
@@ -144,9 +147,9 @@ def draw_note(image: Image, text: str) -> None:
 def _draw_skeleton(image: Image, person: Person, layout: JointLayout, style: Style) -> None:
     keypoints = person.pose.keypoints
     left, top, right, bottom = bounding_box(keypoints)
-    # Distant people get finer lines than near ones, and who is not followed has no colours.
+    # Distant people get thinner lines; people who are not followed are grey.
     stroke = float(np.clip(0.014 * max(bottom - top, right - left), 0.5 * style.stroke, 1.3 * style.stroke))
-    colour_of = _side if person.followed else _no_side
+    colour_of = _side_colour if person.followed else _faint
     bones = [edge for edge in layout.edges if keypoints[list(edge), 2].min() > 0]
     for outline in (True, False):
         for a, b in bones:
@@ -164,7 +167,7 @@ def _draw_skeleton(image: Image, person: Person, layout: JointLayout, style: Sty
 
 
 def _draw_label(image: Image, person: Person, style: Style, heads: Sequence[Rectangle], taken: list[Rectangle]) -> None:
-    """A pill above the head: the action with its probability as a bar, or a ring that fills while waiting."""
+    """Draw a pill above the head: a ring that fills with the clip, the label, and its probability as a bar."""
     colour, size = person_colour(person), style.text
     name, value = label_text(person)
     number, small = f"#{person.track_id}", style.small(0.75)
@@ -188,15 +191,15 @@ def _draw_label(image: Image, person: Person, style: Style, heads: Sequence[Rect
         bar(image, x + pad, x + width - pad, y + tall - 0.55 * pad, person.action.score, colour, size)
 
 
-def _side(a: str, b: str) -> Colour:
-    # From shoulder to hip is trunk, though both are on one side.
+def _side_colour(a: str, b: str) -> Colour:
+    # Shoulder to hip is trunk, although both are on the same side.
     if {a.partition("_")[2], b.partition("_")[2]} == {"shoulder", "hip"}:
         return TRUNK
     sides = {a.partition("_")[0], b.partition("_")[0]}
     return LEFT if sides == {"left"} else RIGHT if sides == {"right"} else TRUNK
 
 
-def _no_side(a: str, b: str) -> Colour:
+def _faint(a: str, b: str) -> Colour:
     return FAINT
 
 

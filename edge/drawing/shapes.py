@@ -1,4 +1,4 @@
-"""What overlays are drawn with: colours, sizes, panels, rings, bars and text, on images of any size."""
+"""Drawing primitives: colours, sizes, panels, rings, bars and text, scaled to the image."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from edge.contract.types import Image
 
 Colour = tuple[int, int, int]
-"""Blue, green, red."""
+"""BGR."""
 
 LEFT, RIGHT, TRUNK = (61, 138, 255), (255, 184, 64), (238, 240, 242)
 OUTLINE, PANEL, TEXT, FAINT = (26, 22, 20), (34, 28, 24), (250, 250, 250), (120, 112, 106)
@@ -23,46 +23,45 @@ ACCENTS: tuple[Colour, ...] = (
     (84, 132, 250),
     (226, 208, 72),
 )
-"""One a person, by track id."""
+"""Colours of people, by track id."""
 
 SHIFT = 4
-"""Coordinates are given to OpenCV in sixteenths of a pixel, so that slow movements do not jerk."""
+"""OpenCV gets coordinates in 1/16 pixel, so that slow movement looks smooth."""
 
-
-SMALLEST_LABEL, SMALLEST_TEXT = 11.0, 8.0
-"""Pixels. In smaller text OpenCV's letters run into each other."""
+MIN_LABEL, MIN_TEXT = 11.0, 8.0
+"""Text sizes in pixels. OpenCV's smaller letters run into each other."""
 
 
 @dataclass(frozen=True)
 class Style:
-    """Sizes in pixels that grow with the image, so that text is legible at any resolution."""
+    """Sizes in pixels that scale with the image, so that text is legible at any resolution."""
 
     text: float
     stroke: float
 
     @classmethod
     def of(cls, image: Image) -> Style:
-        """For that image (H, W, 3)."""
+        """For an image (H, W, 3)."""
         side = float(np.sqrt(image.shape[0] * image.shape[1]))
-        return cls(text=max(SMALLEST_LABEL, side / 46), stroke=max(1.0, side / 240))
+        return cls(text=max(MIN_LABEL, side / 46), stroke=max(1.0, side / 240))
 
     @property
     def is_cramped(self) -> bool:
-        """The image is so small that text takes more of it than it should."""
-        return self.text <= SMALLEST_LABEL
+        """Whether the image is too small for panels."""
+        return self.text <= MIN_LABEL
 
-    def small(self, part: float) -> float:
-        """Size of text that is ``part`` as tall as a label's, where that can be read."""
-        return max(SMALLEST_TEXT, part * self.text)
+    def small(self, scale: float) -> float:
+        """Text size relative to a label's, but legible."""
+        return max(MIN_TEXT, scale * self.text)
 
 
 def fixed(x: float, y: float) -> tuple[int, int]:
-    """Pixels as OpenCV takes them with ``shift=SHIFT``."""
+    """Pixels to fixed point, for OpenCV's ``shift=SHIFT``."""
     return round(float(x) * (1 << SHIFT)), round(float(y) * (1 << SHIFT))
 
 
 def panel(image: Image, x0: int, y0: int, x1: int, y1: int, *, alpha: float, corner: int | None = None) -> None:
-    """A translucent dark rectangle with round corners, of a third of its shorter side unless told otherwise."""
+    """Draw a translucent dark rectangle. corner: radius of its corners, by default a third of the shorter side."""
     x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, image.shape[1]), min(y1, image.shape[0])
     if x1 <= x0 or y1 <= y0:
         return
@@ -78,7 +77,7 @@ def panel(image: Image, x0: int, y0: int, x1: int, y1: int, *, alpha: float, cor
 
 
 def ring(image: Image, x: float, y: float, radius: float, fill: float, colour: Colour) -> None:
-    """A circle of which the observed part of the clip is coloured, clockwise from the top."""
+    """Draw a circle, coloured clockwise from the top up to ``fill`` (0..1)."""
     centre, axes = fixed(x, y), (round(0.78 * radius * (1 << SHIFT)),) * 2
     thickness = max(1, round(0.4 * radius))
     cv2.ellipse(image, centre, axes, -90, 0, 360, FAINT, thickness, cv2.LINE_AA, SHIFT)
@@ -87,7 +86,7 @@ def ring(image: Image, x: float, y: float, radius: float, fill: float, colour: C
 
 
 def bar(image: Image, x0: float, x1: float, y: float, score: float, colour: Colour, size: float) -> None:
-    """A line from x0 to x1 at height y, all in pixels, coloured up to ``score`` (0..1). size: of the text beside it."""
+    """Draw a line from x0 to x1 at y, in pixels, coloured up to ``score`` (0..1). size: of the text beside it."""
     thickness = max(2, round(0.2 * size))
     for end, c in ((x1, FAINT), (x0 + (x1 - x0) * score, colour)):
         ends = (fixed(x0, y), fixed(end, y))
@@ -95,13 +94,13 @@ def bar(image: Image, x0: float, x1: float, y: float, score: float, colour: Colo
 
 
 def text_size(text: str, size: float) -> tuple[int, int]:
-    """Width, and height above the baseline, of a text whose capitals are about ``size`` * 0.8 tall."""
+    """Width, and height above the baseline, of text whose capitals are about 0.8 * ``size`` tall."""
     (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size / 28, _weight(size))
     return int(width), min(int(height), round(0.8 * size))
 
 
 def write(image: Image, text: str, x: float, y: float, size: float, colour: Colour) -> None:
-    """The text with its baseline beginning at (x, y) in pixels; for size see :func:`text_size`."""
+    """Draw text whose baseline begins at (x, y) in pixels. size: see :func:`text_size`."""
     font, weight = cv2.FONT_HERSHEY_SIMPLEX, _weight(size)
     cv2.putText(image, text, (round(x), round(y)), font, size / 28, colour, weight, cv2.LINE_AA)
 

@@ -117,6 +117,18 @@ def test_a_picture_is_drawn_once_however_many_ask_for_it():
     assert overlay.render(second) is not overlay.render(first)
 
 
+def test_a_pause_between_drawn_frames_does_not_count_as_a_slow_frame(monkeypatch):
+    """The live page draws only while a browser is connected."""
+    written, now_s = [], 0.0
+    monkeypatch.setattr("edge.drawing.overlay.write", lambda image, text, *rest: written.append(text))
+    monkeypatch.setattr("edge.drawing.overlay.time.perf_counter", lambda: now_s)
+    overlay = Overlay(PENN)
+    for between_s in (*[0.1] * 10, 60.0, *[0.1] * 3):
+        now_s += between_s
+        overlay.render(result())
+    assert written[9].startswith("10.0 fps") and written[-1].startswith("10.0 fps")
+
+
 def corner(dropout, *people, size=(480, 640)):
     """The lower right quarter of the picture, and whether something was drawn there."""
     image = np.full((*size, 3), 128, np.uint8)

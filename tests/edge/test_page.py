@@ -197,6 +197,7 @@ def test_a_real_browser_shows_the_frame_the_people_and_the_events(tmp_path):
     with serving(history=history) as (page, show, url):
         page.add_event(Event("action_started", 12.5, 1, "jumping_jacks", 0.8))
         page.add_event(Event("person_left", 3662.0, 2, since_s=1.0))
+        page.add_event(Event("person_entered", 3663.0, 3, unix_s=1.7e9))
         stop = shown(show, 60)
         flags = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run")
         profile, screenshot = tmp_path / "profile", tmp_path / "page.png"
@@ -207,18 +208,24 @@ def test_a_real_browser_shows_the_frame_the_people_and_the_events(tmp_path):
             f"--screenshot={screenshot}",
         )
         done = subprocess.run(
-            [browser, *flags, *more, "--dump-dom", url], capture_output=True, text=True, timeout=90, check=False
+            [browser, *flags, *more, "--dump-dom", url],
+            env={**os.environ, "TZ": "UTC"},
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
         )
         stop()
     text = done.stdout.partition("<script>")[0]
     assert ">jumping jacks</b>" in text and ">87 %</span>" in text and "nobody in view" not in text
     assert "action started #1" in text and ">12.5 s<" in text and ">1:01:02<" in text
+    assert ">22:13:20<" in text  # the wall clock of 1.7e9, UTC
     assert "border-color: rgb(64, 214, 150)" in text  # a person's own colour, as in the frame
-    assert "<td>video</td>" in text and ">41</td>" in text and 'id="late">' in text  # and not hidden
+    assert "<td>video</td>" in text and ">41</td>" in text and 'id="dropped">' in text  # and not hidden
     assert "following #1 (largest)" in text and "not followed" in text
     assert f"{PENN.joints[3].replace('_', ' ')}</td>" in text and "25 %" in text
     assert 'style="width: 25%;"' in text  # of the bar beside it
-    assert "frames/s" in text and "12.50" in text and 'role="alert" hidden' in text
+    assert "</b><span> fps" in text and "12.50" in text and 'role="alert" hidden' in text
     image = cv2.imread(str(screenshot))
     # The stream's grey, 70, fills a good part of the page; its background is nearly black.
     assert (np.abs(image.astype(int) - 70).max(axis=2) < 8).mean() > 0.1
