@@ -1,1 +1,1 @@
-"""Sources of frames, by what a user writes: a file, a folder, a camera, an address."""
+"""Sources of frames: files, image folders, cameras, network streams, stdin and recorded poses."""

@@ -1,4 +1,4 @@
-"""Cameras at this machine: USB and other Video4Linux devices, and those on a Jetson's CSI connector."""
+"""Local cameras: USB and other V4L2 devices, and CSI cameras of a Jetson."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ FOURCC = {"mjpeg": "MJPG", "yuyv": "YUYV", "h264": "H264"}
 
 
 def open_camera(device: str, config: CaptureConfig) -> Source:
-    """device: "/dev/video0" or "0". Raises SourceError where it gives no frame."""
+    """device: "/dev/video0" or "0". Raises SourceError where no frame arrives."""
+    if config.codec is not None and config.codec not in FOURCC:
+        raise ConfigError(f"unknown camera codec {config.codec!r}", hint=f"known: {', '.join(FOURCC)}")
     path = f"{DEVICES}/video{device}" if device.isdecimal() and sys.platform == "linux" else device
     if config.backend == "gstreamer":
         require_gstreamer("capture.backend gstreamer")
         pipeline = v4l2_pipeline(path, config)
-        return LiveSource(device, lambda: cv2.VideoCapture(pipeline, cv2.CAP_GSTREAMER), config, hint=_what_there_is)
-    if config.codec is not None and config.codec not in FOURCC:
-        raise ConfigError(f"a camera has no codec {config.codec!r}", hint=f"known: {', '.join(FOURCC)}")
-    return LiveSource(device, lambda: open_capture(path, config), config, flip=config.flip, hint=_what_there_is)
+        return LiveSource(device, lambda: cv2.VideoCapture(pipeline, cv2.CAP_GSTREAMER), config, hint=_list_devices)
+    return LiveSource(device, lambda: open_capture(path, config), config, flip=config.flip, hint=_list_devices)
 
 
 def open_csi(sensor: str, config: CaptureConfig) -> Source:
-    """sensor: number of the camera on the CSI connector. Raises SourceError where OpenCV lacks GStreamer."""
+    """sensor: number of the CSI camera. Raises SourceError where OpenCV lacks GStreamer or no frame arrives."""
     if not sensor.isdecimal():
-        raise ConfigError(f"csi://{sensor} names no camera", hint="give its number: csi://0")
+        raise ConfigError(f"csi://{sensor} is not a camera number", hint="give one: csi://0")
     require_gstreamer(f"csi://{sensor}")
     pipeline = csi_pipeline(int(sensor), config)
     return LiveSource(
@@ -42,27 +42,29 @@ def open_csi(sensor: str, config: CaptureConfig) -> Source:
 
 
 def open_capture(device: str, config: CaptureConfig) -> cv2.VideoCapture:
-    """The device with the wanted size and rate; the driver takes the nearest it has."""
+    """Open a device and request size and rate; the driver chooses the nearest it supports."""
     if sys.platform == "linux":
         capture = cv2.VideoCapture(device, cv2.CAP_V4L2)
     else:
         capture = cv2.VideoCapture(int(device) if device.isdecimal() else device)
     if config.codec or (config.width and config.height):
-        # Uncompressed, most USB cameras give large images only a few times a second.
+        # Uncompressed, most USB cameras deliver large images at a few frames per second only.
         capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*FOURCC[config.codec or "mjpeg"]))
     if config.width and config.height:
         capture.set(cv2.CAP_PROP_FRAME_WIDTH, config.width)
         capture.set(cv2.CAP_PROP_FRAME_HEIGHT, config.height)
     if config.fps:
         capture.set(cv2.CAP_PROP_FPS, config.fps)
-    # Otherwise what is read was taken several frames ago.
+    # A longer buffer would delay every frame.
     capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
     return capture
 
 
-def _what_there_is() -> str:
+def _list_devices() -> str:
     found = [str(path) for path in sorted(DEVICES.glob("video*"), key=natural_key)]
-    return f"there is {', '.join(found)}" if found else f"there is no {DEVICES}/video* on this machine"
+    if not found:
+        return f"there is no {DEVICES}/video* on this machine"
+    return f"there is {', '.join(found)}; one that exists may be in use, or need the group video"
 
 
 def _check_argus() -> str:

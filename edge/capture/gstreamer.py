@@ -1,7 +1,7 @@
-"""GStreamer pipelines, as text, for what only GStreamer reaches on a Jetson: CSI cameras and the hardware decoders.
+"""GStreamer pipelines for a Jetson's CSI cameras and hardware decoders, which only GStreamer can use.
 
-Elements and their properties are those of NVIDIA's accelerated GStreamer guide (L4T R35 and later). Decoded
-frames are in the GPU's memory (NVMM); nvvidconv brings them to the CPU as BGRx, and videoconvert drops the x.
+Elements and properties follow NVIDIA's accelerated GStreamer guide (L4T R35 and later). Decoded frames are in GPU
+memory (NVMM); nvvidconv copies them to the CPU as BGRx, and videoconvert drops the x.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ FLIP_METHODS: dict[Flip, int] = {
     "horizontal": 4,
     "vertical": 6,
 }
-"""nvvidconv's property flip-method."""
+"""Values of nvvidconv's flip-method."""
 
 CSI_SIZE, CSI_FPS = (1280, 720), 30.0
-"""Asked of a CSI camera unless told otherwise; sensors have many modes, and no default."""
+"""Defaults for CSI cameras, whose sensors have many modes and no default."""
 
-_NEWEST = "appsink drop=true max-buffers=1 sync=false"
-_EVERY = "appsink sync=false"
+_LATEST_SINK = "appsink drop=true max-buffers=1 sync=false"
+_LOSSLESS_SINK = "appsink sync=false"
 _PARSERS = {"h264": "h264parse", "h265": "h265parse"}
 _DEMUXERS = {".mp4": "qtdemux", ".mov": "qtdemux", ".mkv": "matroskademux", ".webm": "matroskademux"}
 _CAMERA_CODECS = {"yuyv": "video/x-raw, format=YUY2", "mjpeg": "image/jpeg", "h264": "video/x-h264"}
 
 
 def csi_pipeline(sensor: int, config: CaptureConfig) -> str:
-    """A camera on the CSI connector, through Argus."""
+    """A CSI camera, through Argus."""
     width, height = config.width or CSI_SIZE[0], config.height or CSI_SIZE[1]
     return " ! ".join(
         (
@@ -43,82 +43,80 @@ def csi_pipeline(sensor: int, config: CaptureConfig) -> str:
             f"video/x-raw(memory:NVMM), format=NV12, width={width}, height={height}, "
             f"framerate={_rate(config.fps or CSI_FPS)}",
             *_to_bgr(config.flip),
-            _NEWEST,
+            _LATEST_SINK,
         )
     )
 
 
 def v4l2_pipeline(device: str, config: CaptureConfig) -> str:
-    """A USB camera, its JPEG or H.264 decoded by hardware."""
+    """A USB camera, with JPEG or H.264 decoded in hardware."""
     codec = config.codec or "mjpeg"
-    if codec not in _CAMERA_CODECS:
-        raise ConfigError(f"a camera has no codec {codec!r}", hint=f"known: {', '.join(_CAMERA_CODECS)}")
-    asked = _CAMERA_CODECS[codec]
+    caps = _CAMERA_CODECS[codec]
     if config.width and config.height:
-        asked += f", width={config.width}, height={config.height}"
+        caps += f", width={config.width}, height={config.height}"
     if config.fps:
-        asked += f", framerate={_rate(config.fps)}"
-    decoded = {"yuyv": (), "mjpeg": ("nvv4l2decoder mjpeg=1",), "h264": ("h264parse", "nvv4l2decoder")}[codec]
-    return " ! ".join((f"v4l2src device={_quoted(device)}", asked, *decoded, *_to_bgr(config.flip), _NEWEST))
+        caps += f", framerate={_rate(config.fps)}"
+    decoder = {"yuyv": (), "mjpeg": ("nvv4l2decoder mjpeg=1",), "h264": ("h264parse", "nvv4l2decoder")}[codec]
+    return " ! ".join((f"v4l2src device={_quoted(device)}", caps, *decoder, *_to_bgr(config.flip), _LATEST_SINK))
 
 
 def rtsp_pipeline(url: str, config: CaptureConfig) -> str:
-    """A network camera, decoded by hardware. codec: h264 unless told otherwise."""
+    """A network camera, decoded in hardware; the default codec is h264."""
     codec = _stream_codec(config.codec)
     return " ! ".join(
         (
-            # Over TCP a packet that is lost comes again; over UDP it leaves a grey smear.
+            # TCP resends lost packets; over UDP they leave grey smears.
             f"rtspsrc location={_quoted(url)} protocols=tcp latency=100",
             f"rtp{codec}depay",
             _PARSERS[codec],
             "nvv4l2decoder",
             *_to_bgr(config.flip),
-            _NEWEST,
+            _LATEST_SINK,
         )
     )
 
 
 def file_pipeline(path: Path, config: CaptureConfig) -> str:
-    """A video file, decoded by hardware; every frame, however long it waits."""
+    """A video file, decoded in hardware, without dropping frames."""
     codec = _stream_codec(config.codec)
     demuxer = _DEMUXERS.get(path.suffix.lower())
     if demuxer is None:
         raise ConfigError(
             f"no hardware decoding of {path.suffix or 'such'} files",
-            hint=f"it reads {', '.join(_DEMUXERS)}; leave out backend for others",
+            hint=f"supported: {', '.join(_DEMUXERS)}; leave out backend for others",
         )
     source = (f"filesrc location={_quoted(str(path))}", demuxer, _PARSERS[codec], "nvv4l2decoder")
-    return " ! ".join((*source, *_to_bgr(config.flip), _EVERY))
+    return " ! ".join((*source, *_to_bgr(config.flip), _LOSSLESS_SINK))
 
 
 def has_gstreamer() -> bool:
-    """Whether this OpenCV runs pipelines; its list of backends also names those that it could load, but has not."""
+    """Whether this OpenCV has GStreamer; its backend registry would also list plugins that are not installed."""
     return re.search(r"GStreamer:\s+YES", cv2.getBuildInformation()) is not None
 
 
 def require_gstreamer(what: str) -> None:
-    """SourceError where this OpenCV cannot run a pipeline."""
+    """Raise SourceError where this OpenCV has no GStreamer."""
     if not has_gstreamer():
         raise SourceError(
-            f"{what} needs GStreamer, and OpenCV {cv2.__version__} here was built without it",
-            hint="pip's opencv-python never has it; on a Jetson or Ubuntu: apt install python3-opencv, and a virtual "
-            "environment made with --system-site-packages in which pip's is not installed",
+            f"{what} needs GStreamer, but OpenCV {cv2.__version__} was built without it",
+            hint="pip's opencv-python never has it; on a Jetson or Ubuntu: apt install python3-opencv, in a virtual "
+            "environment with --system-site-packages and without pip's",
         )
 
 
 def _to_bgr(flip: Flip) -> tuple[str, ...]:
-    turned = f" flip-method={FLIP_METHODS[flip]}" if flip != "none" else ""
-    return (f"nvvidconv{turned}", "video/x-raw, format=BGRx", "videoconvert", "video/x-raw, format=BGR")
+    flipped = f" flip-method={FLIP_METHODS[flip]}" if flip != "none" else ""
+    return (f"nvvidconv{flipped}", "video/x-raw, format=BGRx", "videoconvert", "video/x-raw, format=BGR")
 
 
 def _stream_codec(codec: str | None) -> str:
     if codec is not None and codec not in _PARSERS:
-        raise ConfigError(f"no hardware decoder is known for codec {codec!r}", hint=f"known: {', '.join(_PARSERS)}")
+        raise ConfigError(f"no hardware decoder for codec {codec!r}", hint=f"known: {', '.join(_PARSERS)}")
     return codec or "h264"
 
 
 def _rate(fps: float) -> str:
-    """29.97 is 29970/1000 for GStreamer."""
+    """The rate as a GStreamer fraction: 29970/1000 for 29.97."""
     return f"{fps:.0f}/1" if fps == round(fps) else f"{round(1000 * fps)}/1000"
 
 

@@ -1,4 +1,4 @@
-"""A folder of images as a recording."""
+"""A folder of images as a source."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ FALLBACK_FPS = 10.0
 class ImageFolder(RecordedSource):
     """See :class:`edge.capture.source.Source`, and :func:`images_in`.
 
-    Raises SourceError for a folder without images; while iterating, for an image that cannot be
-    read or is of another size than the first.
+    Raises SourceError for a folder without images; while iterating, for an image that cannot be read or has
+    another size than the first.
     """
 
     def __init__(self, folder: Path, config: CaptureConfig) -> None:
@@ -46,34 +46,31 @@ class ImageFolder(RecordedSource):
                 raise SourceError(
                     f"{image.shape[1]}x{image.shape[0]}, but the first image is {self.size[0]}x{self.size[1]}",
                     where=path,
-                    hint="all images of a recording have one size",
+                    hint="all images of a folder must have the same size",
                 )
             yield Frame(index, index / self.fps, image)
 
-    def close(self) -> None:
-        """Nothing is held open."""
-
 
 def images_in(folder: Path) -> list[Path]:
-    """Its images in natural order: 2.png comes before 10.png. Names that begin with a dot are left out."""
-    # What a Mac leaves beside each file on a stick, ._001.png, is no image.
+    """The folder's images in natural order: 2.png before 10.png."""
+    # macOS writes a metadata file ._001.png next to each 001.png on a USB stick.
     found = (p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
     return sorted(found, key=natural_key)
 
 
 def natural_key(path: Path) -> list[tuple[int, int | str]]:
-    """Sort key: numbers in the name by value, the rest by letters."""
+    """Sort key for natural order: digits by value, the rest alphabetically."""
     parts = re.findall(r"\d+|\D+", path.name.lower())
     return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts]
 
 
 def _read(path: Path) -> Image:
-    with suppress_stderr(), wrap_read_errors(path, SourceError, "check the disk, or copy it again"):
-        # OpenCV would wait for a pipe.
+    with suppress_stderr(), wrap_read_errors(path, SourceError, "check the disk, or copy the file again"):
+        # is_file, because OpenCV would block on a named pipe.
         try:
             image = cv2.imread(utf8_path(path), cv2.IMREAD_COLOR) if path.is_file() else None
-        except cv2.error:  # of one with more pixels than OpenCV takes
+        except cv2.error:  # more pixels than OpenCV allows
             image = None
     if image is None:
-        raise SourceError("not an image that can be read", where=path, hint="remove it, or copy it again")
+        raise SourceError("not a readable image", where=path, hint="remove it, or copy it again")
     return np.asarray(image, np.uint8)

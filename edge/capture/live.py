@@ -1,4 +1,4 @@
-"""Cameras and streams: read without end, lost and found again."""
+"""Cameras and streams: read endlessly, and reopened with backoff when lost."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from edge.contract.types import Event, Frame, Image
 from edge.image_pool import ImagePool
 
 FALLBACK_FPS = 30.0
-OLD_S = 0.5
-"""A first frame older than this is not begun with."""
-MOST_HANGING = 8
-"""Each attempt that hangs in the driver keeps a thread and memory; where so many do, a process of its own is needed."""
+STALE_S = 0.5
+"""A first frame older than this is replaced by the newest buffered one."""
+MAX_HANGING = 8
+"""Captures that may hang at the same time. Each keeps a thread and memory that only a new process frees."""
 
 
 @dataclass(frozen=True)
 class Backoff:
-    """Waits between attempts to open a lost source again: each twice the last, from ``first_s`` up to ``most_s``."""
+    """Delays between attempts to reopen a lost source: each is twice the last, from ``first_s`` up to ``max_s``."""
 
     first_s: float = 0.25
-    most_s: float = 8.0
+    max_s: float = 8.0
 
 
 class LiveSource:
-    """See :class:`edge.capture.source.Source`. Times are seconds since the first frame, by a clock that never jumps.
+    """See :class:`edge.capture.source.Source`. Times are seconds since the first frame, by the monotonic clock.
 
-    uri: for people. open_capture: opens the device or stream; called again when it is lost. flip: what is left to
-    do here of ``config.flip``. hint: what to check where there is no frame.
-    Raises SourceError where no frame comes at first, or the source is lost for longer than ``config.give_up_s``.
+    uri: for display. open_capture: opens the device or stream; called again when it is lost. flip: what is left to
+    do here of ``config.flip``. hint: what the user should check when no frame arrives.
+    Raises SourceError where no first frame arrives, or the source is lost for longer than ``config.give_up_s``.
     """
 
     live = True
@@ -59,14 +59,14 @@ class LiveSource:
         self._backoff = backoff or Backoff()
         self._cancelled = threading.Event()
         self._capture: CaptureThread | None = None
-        self._left: list[CaptureThread] = []
-        self._because = ""
-        self._memory, self._flip = ImagePool(), Flipper(flip)
+        self._closed: list[CaptureThread] = []
+        self._cause = ""
+        self._pool, self._flip = ImagePool(), Flipper(flip)
         with suppress_stderr():
-            first = self._reopen()
+            first = self._open_and_read()
         if first is None:
             self.close()
-            raise SourceError(f"no frame comes from it{self._because}", where=uri, hint=hint())
+            raise SourceError(f"no frame received{self._cause}", where=uri, hint=hint())
         fps = self._capture.fps if self._capture is not None else 0.0
         self.fps = fps if 0 < fps < 1000 else config.fps or FALLBACK_FPS
         self._first, self.size, self._opened = first, (first.shape[1], first.shape[0]), time.monotonic()
@@ -75,106 +75,104 @@ class LiveSource:
         return f"live {self.uri}: {self.size[0]}x{self.size[1]}, {self.fps:.4g} frames/s"
 
     def __iter__(self) -> Iterator[Frame]:
-        image, start, index = self._up_to_date(), time.monotonic(), 0
+        image, start, index = self._skip_stale(), time.monotonic(), 0
         while not self._cancelled.is_set():
-            yield Frame(index, time.monotonic() - start if index else 0.0, self._fitted(image))
+            yield Frame(index, time.monotonic() - start if index else 0.0, self._resized(image))
             index += 1
-            again = self._read()
-            if again is None:
-                again = self._found_again(start)
-            if again is None:
+            following = self._read()
+            if following is None:
+                following = self._reconnect(start)
+            if following is None:
                 return
-            image = again
+            image = following
 
     def cancel(self) -> None:
         self._cancelled.set()
         if (capture := self._capture) is not None:
-            capture.give_up()
+            capture.cancel()
 
     def close(self) -> None:
         if self._capture is not None:
             self._capture.close()
-            self._left.append(self._capture)
+            self._closed.append(self._capture)
             self._capture = None
 
-    def _up_to_date(self) -> Image:
-        """The first frame; after a while, as engines take to load, the last of those that have come meanwhile.
+    def _skip_stale(self) -> Image:
+        """The first frame, or the newest one if the loop took a while to start, as when engines are loaded.
 
-        They wait in the driver or the network, and would come all at once: seconds of people in quick motion.
+        Frames that were buffered in the driver or the network meanwhile would otherwise all come at once.
         """
-        image, waited_s = self._first, time.monotonic() - self._opened
-        if waited_s < OLD_S:
+        image, age_s = self._first, time.monotonic() - self._opened
+        if age_s < STALE_S:
             return image
-        for _ in range(int(waited_s * self.fps)):
-            asked = time.monotonic()
+        for _ in range(int(age_s * self.fps)):
+            before = time.monotonic()
             newer = None if self._cancelled.is_set() else self._read()
             if newer is None:
                 break
             image = newer
-            if time.monotonic() - asked > 0.5 / self.fps:  # it was waited for, so that there are no more
+            if time.monotonic() - before > 0.5 / self.fps:  # the read waited, so the buffer was empty
                 break
         return image
 
-    def _found_again(self, start: float) -> Image | None:
-        """The first frame after a loss; None where nobody waits any more."""
+    def _reconnect(self, start: float) -> Image | None:
+        """The first frame after a loss; None after cancel()."""
         lost = time.monotonic()
         if self._cancelled.is_set():
             return None
-        trying = f"opening it again until {self._config.give_up_s:g} s have passed"
-        text = f"{self.uri} gives no frames{self._because}; {trying}"
+        text = f"{self.uri} delivers no frames{self._cause}; reopening it for up to {self._config.give_up_s:g} s"
         self.on_event(Event("source_lost", lost - start, text=text))
-        wait_s = self._backoff.first_s
+        delay_s = self._backoff.first_s
         while time.monotonic() - lost <= self._config.give_up_s:
-            if self._cancelled.wait(wait_s):
+            if self._cancelled.wait(delay_s):
                 return None
-            image = self._found()
+            image = self._reopen()
             if image is not None:
-                away_s = time.monotonic() - lost
-                text = f"{self.uri} is back after {away_s:.1f} s"
+                text = f"{self.uri} is back after {time.monotonic() - lost:.1f} s"
                 self.on_event(Event("source_back", time.monotonic() - start, since_s=lost - start, text=text))
                 return image
-            wait_s = min(2 * wait_s, self._backoff.most_s)
+            delay_s = min(2 * delay_s, self._backoff.max_s)
         raise SourceError(
-            f"it dropped out and did not come back within {self._config.give_up_s:g} s{self._because}",
+            f"it was lost and did not come back within {self._config.give_up_s:g} s{self._cause}",
             where=self.uri,
             hint=f"check cable and power; {self._hint()}",
         )
 
-    def _found(self) -> Image | None:
-        """The first frame after opening it again, or None."""
+    def _reopen(self) -> Image | None:
+        """The first frame after closing and opening the source once, or None."""
         self.close()
-        self._left = [capture for capture in self._left if capture.hangs]
-        if len(self._left) >= MOST_HANGING:
+        self._closed = [capture for capture in self._closed if capture.is_hanging]
+        if len(self._closed) >= MAX_HANGING:
             raise SourceError(
-                f"it dropped out, and {MOST_HANGING} attempts to open it hang in its driver",
+                f"it was lost, and {MAX_HANGING} attempts to reopen it hang in its driver",
                 where=self.uri,
-                hint="start again; where that does not help, the board, or the camera",
+                hint="start the command again; if that does not help, restart the camera or the board",
             )
         try:
-            return self._reopen()
+            return self._open_and_read()
         except RuntimeError as error:
-            self._because = _in_brackets(error)  # the system has no thread for it, which may be so for a moment
+            self._cause = _in_brackets(error)  # no thread can be started, perhaps only for the moment
             return None
 
-    def _reopen(self) -> Image | None:
-        self._capture = CaptureThread(self._open, self._config.stall_s, self._memory)
-        # Whoever cancelled before that was there has not told it.
+    def _open_and_read(self) -> Image | None:
+        self._capture = CaptureThread(self._open, self._config.stall_s, self._pool)
+        # cancel() may have run before the new capture was there to be cancelled.
         return None if self._cancelled.is_set() else self._read()
 
     def _read(self) -> Image | None:
-        """The next frame; None where there is none, or OpenCV fails over it as over a damaged one."""
+        """The next frame; None where there is none, or OpenCV raises an error, as for a damaged JPEG."""
         if self._capture is None:
             return None
         try:
             image = self._capture.read()
         except cv2.error as error:
-            self._because = _in_brackets(error)
+            self._cause = _in_brackets(error)
             return None
-        self._because = ""
+        self._cause = ""
         return self._flip(np.asarray(image, np.uint8)) if image is not None else None
 
-    def _fitted(self, image: Image) -> Image:
-        """A camera may come back with another size, but a recording of it has one."""
+    def _resized(self, image: Image) -> Image:
+        """The image in the first one's size: a camera may come back with another, and a video file has only one."""
         if (image.shape[1], image.shape[0]) == self.size:
             return image
         return np.asarray(cv2.resize(image, self.size, interpolation=cv2.INTER_AREA), np.uint8)

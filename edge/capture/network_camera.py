@@ -20,21 +20,21 @@ from edge.contract.errors import SourceError
 
 JETSON = Path("/etc/nv_tegra_release")
 FFMPEG_OPTIONS = "rtsp_transport;tcp|analyzeduration;1000000"
-"""TCP, for what is lost over UDP smears the frame; a second of looking what the stream is, not five."""
+"""TCP, because packets lost over UDP smear the frame; and one second of probing instead of five."""
 
 RECORDINGS = (".mp4", ".mkv", ".mov", ".avi", ".webm")
-"""Over HTTP these are files, of which nothing is dropped; everything else is a camera."""
+"""Over HTTP these are files, processed without dropping frames; everything else is a camera."""
 
 _options = threading.Lock()
 
 
 def open_network_camera(url: str, config: CaptureConfig) -> Source:
-    """url: rtsp://, rtsps://, http:// or https://, with the camera's own query. Raises SourceError where it is mute."""
+    """url: rtsp(s):// or http(s)://, with the camera's own query. Raises SourceError where no frame arrives."""
     shown = without_password(url)
     try:
         parts = urlsplit(url)
     except ValueError as error:
-        raise SourceError(f"this is no address: {error}", where=shown, hint="an IPv6 address stands in [ ]") from error
+        raise SourceError(f"not a valid address: {error}", where=shown, hint="put an IPv6 address in [ ]") from error
     if parts.scheme.startswith("http") and Path(parts.path).suffix.lower() in RECORDINGS:
         return VideoFile(url, config)
     if parts.scheme.startswith("rtsp") and _through_gstreamer(config):
@@ -45,17 +45,17 @@ def open_network_camera(url: str, config: CaptureConfig) -> Source:
 
 
 def open_ffmpeg(url: str, config: CaptureConfig) -> cv2.VideoCapture:
-    """Opened by the FFmpeg inside OpenCV, which gives up a silent stream after ``config.stall_s``."""
+    """Open with OpenCV's FFmpeg, whose reads time out after ``config.stall_s``."""
     stall_ms = round(1000 * config.stall_s)
     timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, 2 * stall_ms, cv2.CAP_PROP_READ_TIMEOUT_MSEC, stall_ms]
-    # The only way to FFmpeg's options is a variable that would hold for files too.
+    # FFmpeg's options can only be set by an environment variable, which would also apply to files.
     with _options, _environment("OPENCV_FFMPEG_CAPTURE_OPTIONS", FFMPEG_OPTIONS):
         return cv2.VideoCapture(url, cv2.CAP_FFMPEG, timeouts)
 
 
 @contextmanager
 def _environment(name: str, value: str) -> Iterator[None]:
-    """The variable has that value inside the block, unless the user gave it one."""
+    """Set an environment variable inside the block, unless the user has set it."""
     if name in os.environ:
         yield
         return
@@ -73,4 +73,4 @@ def _through_gstreamer(config: CaptureConfig) -> bool:
 
 
 def _check_network() -> str:
-    return "check address, user and password, and that the camera can be reached: ffplay plays what this reads"
+    return "check address, user and password, and that the camera can be reached; to test it: ffplay ADDRESS"

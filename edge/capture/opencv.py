@@ -1,4 +1,4 @@
-"""OpenCV without its chatter: it and the FFmpeg inside it print to stderr what our errors say better."""
+"""OpenCV with its own logging and FFmpeg's silenced: our errors replace what they print to stderr."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from edge.contract.errors import SkdError, SourceError
 from edge.image_pool import ImagePool
 from edge.stderr import suppress_stderr as suppress_stderr  # imported from here, so that OpenCV is silent first
 
-# Read once, when OpenCV first touches a video: "quiet" in FFmpeg's scale.
+# AV_LOG_QUIET; OpenCV reads it once, when it opens its first video.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-# Seconds after which a silent V4L2 camera counts as lost; OpenCV waits ten.
+# Seconds after which a silent V4L2 camera counts as lost; OpenCV's default is ten.
 os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "5")
 
 import cv2
@@ -21,24 +21,23 @@ import numpy as np
 if hasattr(cv2.utils, "logging"):
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 elif hasattr(cv2, "setLogLevel"):
-    cv2.setLogLevel(0)  # silent, as Ubuntu 22.04's OpenCV 4.5, which JetPack 6 has, calls it
+    cv2.setLogLevel(0)  # silent, in OpenCV 4.5 of Ubuntu 22.04 and JetPack 6
 
 
 def utf8_path(path: Path | str, error: type[SkdError] = SourceError) -> str:
-    """The path as OpenCV takes it. Raises ``error`` for one that is not UTF-8, over which OpenCV ends the process."""
+    """The path as text for OpenCV. Raises ``error`` for one that is not UTF-8, which would abort the process."""
     text = str(path)
     try:
         text.encode()
     except UnicodeEncodeError as cause:
-        raise error("this name is not UTF-8, and OpenCV opens no other", where=text, hint="rename it") from cause
+        raise error("this file name is not UTF-8, as OpenCV requires", where=text, hint="rename it") from cause
     return text
 
 
 def open_video(path: str) -> cv2.VideoCapture:
-    """A video that is decoded on all cores but one, where OpenCV lets that be said.
+    """Open a video whose decoder uses all cores but one, where OpenCV supports that.
 
-    On all of them, as by default, decoding takes the pose stage's core from it again and again: on two cores 5 % of the
-    frames a second.
+    With the default, all of them, decoding preempts the pose stage: on two cores it costs 5 % of the frame rate.
     """
     path = utf8_path(path)
     if hasattr(cv2, "CAP_PROP_N_THREADS"):
@@ -46,16 +45,16 @@ def open_video(path: str) -> cv2.VideoCapture:
         capture = cv2.VideoCapture(path, cv2.CAP_ANY, [cv2.CAP_PROP_N_THREADS, threads])
         if capture.isOpened():
             return capture
-    # OpenCV before 4.6, or a backend that knows of no threads.
+    # OpenCV before 4.6, or a backend without the thread option.
     return cv2.VideoCapture(path, cv2.CAP_ANY)
 
 
-_OPENCVS = cv2.VideoCapture
-"""Writes an image into the memory it is given, where the size is right."""
+_VIDEO_CAPTURE = cv2.VideoCapture
+"""OpenCV's own class, whose ``read`` can write into a given image of the right size."""
 
 
 class Capture(Protocol):
-    """What is used of ``cv2.VideoCapture``."""
+    """The part of ``cv2.VideoCapture`` that is used."""
 
     def read(self) -> tuple[bool, Any]: ...
 
@@ -64,11 +63,11 @@ class Capture(Protocol):
     def release(self) -> None: ...
 
 
-def read_image(capture: Capture, memory: ImagePool) -> tuple[bool, Any]:
-    """Whether there is a next frame, and its image; of OpenCV's captures in memory that is used again."""
-    if not isinstance(capture, _OPENCVS):
+def read_image(capture: Capture, pool: ImagePool) -> tuple[bool, Any]:
+    """Whether there is a next frame, and its image; OpenCV's captures write it into pooled memory."""
+    if not isinstance(capture, _VIDEO_CAPTURE):
         return capture.read()
-    ok, image = capture.read(memory.acquire())
+    ok, image = capture.read(pool.acquire())
     if ok:
-        memory.add(np.asarray(image, np.uint8))
+        pool.add(np.asarray(image, np.uint8))
     return ok, image

@@ -1,7 +1,7 @@
-"""Recordings of what the pose stage saw: JSON lines, from which tracker, student and events run again bit for bit.
+"""Recorded poses as JSON lines, from which tracker, student and events can be replayed bit for bit.
 
-The first line says what was recorded, every other one is a frame. Keypoints are written with nine digits,
-which give the same float32 back; times with all of theirs.
+The first line is a header, every other line is a frame. Keypoints have nine significant digits, enough for an exact
+float32; times have all their digits.
 """
 
 from __future__ import annotations
@@ -23,14 +23,16 @@ from edge.contract.types import FrameResult, Pose
 
 FORMAT = "skd-edge poses"
 VERSION = 1
-AGAIN = "check its rights, or copy it again"
-MOST_PIXELS = 1 << 15
-"""Width and height of an image at most; a black one of that size is made for a replay."""
+MAX_SIDE = 1 << 15
+"""Largest width and height in pixels; a replay allocates a black image of the recorded size."""
+_UNREADABLE = "check its permissions, or copy it again"
+_DAMAGED = "copy or record it again"
+_NOT_ONE = "give a file written by --record"
 
 
 @dataclass(frozen=True)
 class RecordingHeader:
-    """layout: of the poses, by name. fps: nominal, in Hz. size: (width, height) in pixels. source, pose: for people."""
+    """layout: name of the joint layout. fps: nominal, in Hz. size: (width, height) in pixels. The rest: for display."""
 
     layout: str
     fps: float
@@ -47,7 +49,7 @@ class RecordingHeader:
 
 @dataclass(frozen=True)
 class RecordedPoses:
-    """One frame of a recording. See :class:`edge.contract.types.PoseResult` for poses and failure."""
+    """One recorded frame. See :class:`edge.contract.types.PoseResult` for poses and failure."""
 
     index: int
     time_s: float
@@ -56,7 +58,7 @@ class RecordedPoses:
 
 
 def frame_line(result: FrameResult) -> str:
-    """The line of one frame. That the student failed is not part of what the pose stage saw: a replay asks its own."""
+    """The line of one frame. Only failures of the pose stage are recorded, because a replay runs the student again."""
     poses = ",".join(_pose_text(pose) for pose in result.poses)
     failure = f',"failure":{json.dumps(result.failure)}' if result.pose_failed else ""
     time_s = float(result.frame.time_s)
@@ -68,76 +70,74 @@ def _pose_text(pose: Pose) -> str:
     return f'{{"score":{float(pose.score)!r},"keypoints":[{rows}]}}'
 
 
+_MALFORMED = (ValueError, KeyError, TypeError, OverflowError, RecursionError)
+
+
+def _reason(error: Exception) -> str:
+    return f"key {error} is missing" if isinstance(error, KeyError) else str(error)
+
+
 def read_header(path: Path) -> RecordingHeader:
-    """The first line. Raises SourceError where the file is no such recording, or of another version."""
-    with wrap_read_errors(path, SourceError, AGAIN):
-        is_there = path.is_file()
-    if not is_there:
-        raise SourceError("no such recording", where=path, hint="give the file that --record wrote")
+    """Read the first line. Raises SourceError for a file that is not such a recording, or of another version."""
+    with wrap_read_errors(path, SourceError, _UNREADABLE):
+        exists = path.is_file()
+    if not exists:
+        raise SourceError("no such recording", where=path, hint=_NOT_ONE)
     try:
         with _opened(path) as stream:
             raw = json.loads(stream.readline())
         if not isinstance(raw, dict) or raw.get("format") != FORMAT:
-            raise ValueError("it does not say so")
+            raise ValueError(f"its first line has no format {FORMAT!r}")
         if raw["version"] != VERSION:
             raise SourceError(
-                f"a recording of version {raw['version']}, this release reads {VERSION}",
+                f"this recording has format version {raw['version']}, this release reads {VERSION}",
                 where=path,
                 hint="replay it with the release that recorded it",
             )
         names = {f.name for f in fields(RecordingHeader)}
         header = RecordingHeader(**{name: value for name, value in raw.items() if name in names})
         width, height = (int(n) for n in header.size)
-        if header.layout not in LAYOUTS or not 0 < min(width, height) <= max(width, height) <= MOST_PIXELS:
-            raise ValueError("its first line means nothing here")
+        if header.layout not in LAYOUTS or not 0 < min(width, height) <= max(width, height) <= MAX_SIDE:
+            raise ValueError("unknown layout or invalid size in its first line")
         if not 0 < float(header.fps) < math.inf:
-            raise ValueError(f"it says {header.fps} frames a second")
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-        OverflowError,
-        RecursionError,
-    ) as error:
-        raise SourceError(
-            f"not a recording of poses: {error}", where=path, hint="give the file that --record wrote"
-        ) from error
+            raise ValueError(f"fps is {header.fps} in its first line")
+    except _MALFORMED as error:
+        raise SourceError(f"not a recording of poses: {_reason(error)}", where=path, hint=_NOT_ONE) from error
     return RecordingHeader(**{**asdict(header), "size": (width, height)})
 
 
 def read_frames(path: Path, header: RecordingHeader) -> Iterator[RecordedPoses]:
-    """The frames, one by one. Raises SourceError, with the line, where the file is damaged or breaks off."""
+    """Yield the frames. Raises SourceError with the line number where the file is damaged or truncated."""
     joints, last, last_s = len(LAYOUTS[header.layout]), -1, -math.inf
     with _opened(path) as stream:
         stream.readline()
         for number, line in enumerate(stream, start=2):
             try:
                 if not line.endswith("\n"):
-                    raise ValueError("the recording breaks off")
-                # Whole numbers too, or -0.0 would come back as 0.
+                    raise ValueError("the recording is truncated")
+                # As floats, or -0 would lose its sign.
                 frame = _frame(json.loads(line, parse_int=float), joints)
                 if not last_s < frame.time_s < math.inf:
-                    raise ValueError("time does not rise")
+                    raise ValueError("time_s does not increase")
                 if not frame.index > last:
-                    raise ValueError("the frames' numbers do not rise")
-            except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-                what = f"no key {error}" if isinstance(error, KeyError) else error
-                raise SourceError(f"line {number}: {what}", where=path, hint="copy or record it again") from error
+                    raise ValueError("frame does not increase")
+            except _MALFORMED as error:
+                raise SourceError(f"line {number}: {_reason(error)}", where=path, hint=_DAMAGED) from error
             last, last_s = frame.index, frame.time_s
             yield frame
     if last < 0:
-        raise SourceError("there is no frame in this recording", where=path, hint="copy or record it again")
+        raise SourceError("the recording has no frames", where=path, hint=_DAMAGED)
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[TextIO]:
-    """A byte that is no text spoils its own line alone, whose number is told."""
-    with wrap_read_errors(path, SourceError, AGAIN), path.open(encoding="utf-8-sig", errors="replace") as stream:
+    """Open as text. Bytes that are not UTF-8 are replaced, so that the error names their line."""
+    with wrap_read_errors(path, SourceError, _UNREADABLE), path.open(encoding="utf-8-sig", errors="replace") as stream:
         yield stream
 
 
 def _frame(raw: Any, joints: int) -> RecordedPoses:
-    with np.errstate(over="ignore"):  # to infinity, which is refused below
+    with np.errstate(over="ignore"):  # overflows to infinity, which is rejected below
         poses = tuple(
             Pose(np.array(pose["keypoints"], np.float64).reshape(joints, 3).astype(np.float32), float(pose["score"]))
             for pose in raw["poses"]
@@ -146,5 +146,5 @@ def _frame(raw: Any, joints: int) -> RecordedPoses:
         raise ValueError("keypoints or scores are not finite")
     failure = raw.get("failure")
     if not (failure is None or isinstance(failure, str)):
-        raise TypeError(f"failure is {failure!r}, which should be text")
+        raise TypeError(f"failure is {failure!r}, not text")
     return RecordedPoses(int(raw["frame"]), float(raw["time_s"]), poses, failure)

@@ -83,9 +83,6 @@ class RawFrames(RecordedSource):
     def cancel(self) -> None:
         self._cancelled.set()
 
-    def close(self) -> None:
-        """Leave stdin open; it belongs to the process."""
-
     def _read(self) -> Image | None:
         """The next frame, or None at the end of the stream or after cancel()."""
         raw = np.empty(self._shape, np.uint8)

@@ -1,4 +1,4 @@
-"""From what the user wrote to a source: ``clip.mp4``, ``frames/``, ``0``, ``csi://0``, ``rtsp://host/a``, ``-``."""
+"""Open a source from its URI: ``clip.mp4``, ``frames/``, ``0``, ``csi://0``, ``rtsp://host/a``, ``-``."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from edge.contract.errors import ConfigError, SourceError
 from edge.contract.reading import wrap_read_errors
 
 
-def _file(path: str, config: CaptureConfig) -> Source:
-    where = local_path(path)
-    with wrap_read_errors(where, SourceError, "check the path, and your rights to it"):
-        return ImageFolder(where, config) if where.is_dir() else VideoFile(where, config)
+def _open_file(name: str, config: CaptureConfig) -> Source:
+    path = local_path(name)
+    with wrap_read_errors(path, SourceError, "check the path and its permissions"):
+        return ImageFolder(path, config) if path.is_dir() else VideoFile(path, config)
 
 
 SCHEMES: dict[str, Callable[[str, CaptureConfig], Source]] = {
-    "file": _file,
+    "file": _open_file,
     "replay": lambda path, config: Replay(local_path(path)),
     "v4l2": open_camera,
     "csi": open_csi,
     **dict.fromkeys(NETWORK_SCHEMES, open_network_camera),
     "-": lambda _, config: RawFrames(config),
 }
-"""What follows ``://`` is handed on, to network schemes the whole address. A new kind is one file and one line here."""
+"""Each opener gets what follows ``://``; network schemes get the whole address."""
 
-COMES_AS_IT_IS = ("file", "replay", *NETWORK_SCHEMES)
-"""Kinds of sources of which nothing can be asked but how frames are turned and what decodes them."""
+FIXED_FORMAT = ("file", "replay", *NETWORK_SCHEMES)
+"""Schemes whose sources set their own size and frame rate."""
 
 
 def open_source(uri: str, config: CaptureConfig | None = None) -> Source:
-    """The source a URI names. A file, a folder of images or a camera may be named without a scheme.
+    """The source that ``uri`` names.
 
-    Raises SourceError where there is nothing to read, ConfigError for options that mean nothing there.
+    Raises SourceError where there is nothing to read, ConfigError for options that do not apply.
     """
     address = parse(uri)
     if address.scheme not in SCHEMES:
@@ -48,14 +48,11 @@ def open_source(uri: str, config: CaptureConfig | None = None) -> Source:
         raise SourceError(
             f"unknown kind of source {address.scheme}://", where=without_password(uri), hint=f"known: {known}"
         )
-    _refuse_what_cannot_be_asked(address)
-    return SCHEMES[address.scheme](address.target, address.configured(config or CaptureConfig()))
+    _reject_fixed_options(address)
+    return SCHEMES[address.scheme](address.target, address.apply_to(config or CaptureConfig()))
 
 
-def _refuse_what_cannot_be_asked(address: Address) -> None:
-    asked = [name for name, _ in address.options if name in ("width", "height", "fps")]
-    if address.scheme in COMES_AS_IT_IS and asked and not os.path.isdir(address.target):  # noqa: PTH112
-        raise ConfigError(
-            f"{asked[0]} cannot be asked of {address.scheme}://, which comes as it is",
-            hint="leave it out; flip, codec and backend may follow",
-        )
+def _reject_fixed_options(address: Address) -> None:
+    given = [name for name, _ in address.options if name in ("width", "height", "fps")]
+    if address.scheme in FIXED_FORMAT and given and not os.path.isdir(address.target):  # noqa: PTH112
+        raise ConfigError(f"{given[0]} cannot be set for {address.scheme}://", hint="flip, codec and backend can")

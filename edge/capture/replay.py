@@ -1,4 +1,4 @@
-"""A recording of poses as source: what comes after the pose stage runs from it, on any machine."""
+"""Recorded poses as a source: replays everything after the pose stage, on any machine."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from edge.contract.types import Frame, PoseResult
 
 
 class Replay(RecordedSource):
-    """See :class:`edge.capture.source.Source`. Images are black, for none were recorded.
+    """See :class:`edge.capture.source.Source`. Images are black, because none are recorded.
 
-    Raises SourceError for a file that is no recording; while iterating, for one that is damaged.
+    Raises SourceError for a file that is not a recording; while iterating, for a damaged one.
     """
 
     length_frames: int | None = None
@@ -25,38 +25,35 @@ class Replay(RecordedSource):
         self.uri, self._path = f"replay://{path}", path
         self._header = read_header(path)
         self.fps, self.size = self._header.fps, self._header.size
-        self._read: dict[int, RecordedPoses] = {}
+        self._pending: dict[int, RecordedPoses] = {}
 
     def describe(self) -> str:
-        was = f", recorded from {self._header.source}" if self._header.source else ""
-        return f"{self._path}: recorded poses, {self.size[0]}x{self.size[1]}, {self.fps:.4g} frames/s{was}"
+        origin = f", recorded from {self._header.source}" if self._header.source else ""
+        return f"{self._path}: recorded poses, {self.size[0]}x{self.size[1]}, {self.fps:.4g} frames/s{origin}"
 
     def __iter__(self) -> Iterator[Frame]:
         black = np.zeros((self.size[1], self.size[0], 3), np.uint8)
         for recorded in read_frames(self._path, self._header):
-            self._read[recorded.index] = recorded
+            self._pending[recorded.index] = recorded
             yield Frame(recorded.index, recorded.time_s, black)
 
-    def close(self) -> None:
-        """Nothing is held open."""
-
     def pose_stage(self) -> ReplayedPoses:
-        """The stage that takes the place of an estimator."""
-        return ReplayedPoses(self._header, self._read)
+        """The stage that replaces the pose estimator."""
+        return ReplayedPoses(self._header, self._pending)
 
 
 class ReplayedPoses:
-    """See :class:`edge.loop.pose_stage.PoseStage`: sees what was seen when the recording was made."""
+    """See :class:`edge.loop.pose_stage.PoseStage`: returns the recorded poses."""
 
-    def __init__(self, header: RecordingHeader, read: dict[int, RecordedPoses]) -> None:
+    def __init__(self, header: RecordingHeader, pending: dict[int, RecordedPoses]) -> None:
         self.layout = layout(header.layout)
-        self._header, self._read = header, read
+        self._header, self._pending = header, pending
 
     def describe(self) -> str:
         return f"as recorded: {self._header.pose or self.layout.name}"
 
     def estimate(self, frame: Frame) -> PoseResult:
-        recorded = self._read.pop(frame.index)
+        recorded = self._pending.pop(frame.index)
         return PoseResult(frame, recorded.poses, recorded.failure)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What every source is: an iterator of frames that must be closed."""
+"""The interface of a source: an iterator of frames that must be closed."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ MAX_STALL_S = 3600
 
 @dataclass(frozen=True)
 class CaptureConfig:
-    """What is asked of a source that leaves the choice. The same keys may follow an address: csi://0?width=1280."""
+    """Settings of a source. The same keys may be options of its URI: csi://0?width=1280&height=720."""
 
     fps: float | None = None
-    """Frame rate, in Hz: asked of a camera, or that of a folder of images or raw frames. Unset: its own, or 10."""
+    """Frame rate in Hz: requested from a camera, or that of an image folder or raw frames. Unset: the camera's default,
+    or 10."""
     width: int | None = None
-    """Width in pixels: asked of a camera, or that of raw frames; give the height too. Unset: the camera's own."""
+    """Width in pixels: requested from a camera, or that of raw frames. Needs height. Unset: the camera's default."""
     height: int | None = None
-    """Height in pixels: asked of a camera, or that of raw frames."""
+    """Height in pixels: requested from a camera, or that of raw frames. Needs width."""
     flip: Flip = "none"
-    """Turn each frame: horizontal, vertical, rotate-180, clockwise, counterclockwise."""
+    """Mirror or rotate each frame: horizontal, vertical, rotate-180, clockwise, counterclockwise."""
     codec: str | None = None
-    """For a camera mjpeg, yuyv or h264; for a stream or file h264 or h265, to use the hardware decoder; for raw frames
-    bgr, rgb, gray, i420, nv12 or yuyv."""
+    """Camera: mjpeg, yuyv or h264. Stream or file on the hardware decoder: h264 or h265. Raw frames: bgr, rgb, gray,
+    i420, nv12 or yuyv."""
     backend: Backend = "auto"
-    """Reader: gstreamer (with a Jetson's hardware decoders) or opencv. auto: what fits source and machine."""
+    """opencv or gstreamer (a Jetson's hardware decoders). auto: chosen by source and machine."""
     stall_s: float = 5.0
     """Seconds without a frame after which a live source counts as lost and is reopened."""
     give_up_s: float = 300.0
@@ -40,26 +41,27 @@ class CaptureConfig:
 
     def __post_init__(self) -> None:
         if self.fps is not None and not 0 < self.fps < 1000:
-            raise ConfigError(f"capture.fps is {self.fps}", hint="give a rate above 0, in Hz")
+            raise ConfigError(f"capture.fps is {self.fps}", hint="give a rate above 0 and below 1000, in Hz")
         sides = [side for side in (self.width, self.height) if side is not None]
         if len(sides) == 1 or min(sides, default=1) < 1:
-            raise ConfigError("capture.width and capture.height go together and start at 1")
+            raise ConfigError("capture.width and capture.height must both be given, and be at least 1")
         if self.flip not in FLIPS:
             raise ConfigError(f"capture.flip is {self.flip!r}", hint=f"it is one of {', '.join(FLIPS)}")
         if self.backend not in BACKENDS:
             raise ConfigError(f"capture.backend is {self.backend!r}", hint=f"it is one of {', '.join(BACKENDS)}")
-        if not 0 < self.stall_s <= MAX_STALL_S or not self.give_up_s >= 0:
-            raise ConfigError(f"capture.stall_s is above 0 and at most {MAX_STALL_S}, give_up_s starts at 0")
+        if not 0 < self.stall_s <= MAX_STALL_S:
+            raise ConfigError(f"capture.stall_s is {self.stall_s}", hint=f"give more than 0 and at most {MAX_STALL_S}")
+        if not self.give_up_s >= 0:
+            raise ConfigError(f"capture.give_up_s is {self.give_up_s}", hint="give 0 or more seconds")
 
 
 class Source(Protocol):
-    """Frames in the order they were taken, with times that rise. One pass only.
+    """Frames in capture order, with increasing times. It can be iterated once.
 
-    uri: as the user wrote it, without a password. fps: nominal rate in Hz. size: (width, height) in pixels.
-    length_frames: None where it is not known beforehand.
-    live: the world does not wait; what is not read in time is lost.
-    on_event: called, on the thread that iterates, when the source is lost and when it is back.
-    cancel: from any thread: end the iteration soon, also where it waits for a lost source.
+    uri: as the user wrote it, without passwords. fps: nominal rate in Hz. size: (width, height) in pixels.
+    length_frames: None where unknown. live: frames that are not read in time are lost.
+    on_event: called on the iterating thread when the source is lost and when it is back.
+    cancel: ends the iteration soon, also while it waits. May be called from any thread.
     """
 
     uri: str
@@ -79,14 +81,17 @@ class Source(Protocol):
 
 
 def ignore_event(event: Event) -> None:
-    """For a source that nobody listens to."""
+    """The default ``on_event``."""
 
 
 class RecordedSource:
-    """What recordings have in common: they wait for whoever reads them, and are never lost."""
+    """Base of sources that wait for their reader and are never lost."""
 
     live = False
     on_event: Callable[[Event], None] = staticmethod(ignore_event)
 
     def cancel(self) -> None:
-        """Nothing to do: a recording never waits."""
+        """Do nothing; RawFrames, which may wait for its writer, overrides this."""
+
+    def close(self) -> None:
+        """Do nothing; VideoFile overrides this."""

@@ -1,4 +1,4 @@
-"""Video files, here or behind an address, through OpenCV."""
+"""Video files, local or over HTTP, read with OpenCV."""
 
 from __future__ import annotations
 
@@ -21,46 +21,46 @@ from edge.image_pool import ImagePool
 SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".3gp")
 FALLBACK_FPS = 30.0
 MAX_FPS = 300.0
-"""Files that name more mean the unit of their clock, not a rate."""
+"""A file that claims more gives its time base, not its frame rate."""
 
-BROKEN_OFF_S = 0.5
-"""A file may end this much, and a twentieth of its length, before its own account of itself."""
+TRUNCATED_S = 0.5
+"""A file that ends this much, plus 5 % of its length, before the duration in its header counts as truncated."""
 
 
 def video_files_in(folder: Path) -> list[Path]:
-    """Every video of a folder and its subfolders, by name; a Mac leaves a ._01.mp4 beside a 01.mp4, which is none."""
+    """Videos of a folder and its subfolders, sorted; without hidden files, such as the ._01.mp4 that macOS writes."""
     found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
     return sorted(path for path in found if not path.name.startswith("."))
 
 
 class VideoFile(RecordedSource):
-    """See :class:`edge.capture.source.Source`. Frames are turned as the file's rotation flag says.
+    """See :class:`edge.capture.source.Source`. Applies the file's rotation flag.
 
-    The first frame is read on opening. Raises SourceError for a file that is missing, is no
-    video or has no frame in it; while iterating, for one that breaks off early.
+    Reads the first frame on opening. Raises SourceError for a file that is missing, not a video, or has no frames;
+    while iterating, for a truncated one.
     """
 
     def __init__(self, path: Path | str, config: CaptureConfig) -> None:
-        """path: of a file, or the address of one behind HTTP."""
-        self.uri, self._config, self._memory = without_password(str(path)), config, ImagePool()
+        """path: a Path for a local file, text for an HTTP address."""
+        self.uri, self._pool = without_password(str(path)), ImagePool()
         if isinstance(path, Path) and not path.is_file():
             raise SourceError("no such video file", where=path, hint="check the path")
         if config.backend == "gstreamer":
             require_gstreamer("capture.backend gstreamer")
             self._flip = Flipper("none")
-            open_it = partial(cv2.VideoCapture, file_pipeline(Path(path), config), cv2.CAP_GSTREAMER)
+            open_capture = partial(cv2.VideoCapture, file_pipeline(Path(path), config), cv2.CAP_GSTREAMER)
         else:
             self._flip = Flipper(config.flip)
-            open_it = partial(open_video, str(path))
+            open_capture = partial(open_video, str(path))
         with suppress_stderr():
-            self._capture = open_it()
+            self._capture = open_capture()
             self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
-            ok, image = read_image(self._capture, self._memory)
+            ok, image = read_image(self._capture, self._pool)
         if not self._capture.isOpened():
-            behind = "check that the address can be reached; or " if isinstance(path, str) else ""
-            self._fail("not a video that can be read", f"{behind}it is damaged, incomplete or of an unknown format")
+            network = "check that the address can be reached; or " if isinstance(path, str) else ""
+            self._fail("not a readable video", f"{network}it is damaged, incomplete or of an unknown format")
         if not ok:
-            self._fail("there is no frame in this video", "it is damaged, or holds sound alone")
+            self._fail("the video has no frames", "it is damaged, or has only audio")
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = fps if 0 < fps <= MAX_FPS else FALLBACK_FPS
         frames = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
@@ -74,21 +74,21 @@ class VideoFile(RecordedSource):
         return f"{self.uri}: {self.size[0]}x{self.size[1]}, {self.fps:.4g} frames/s{length}"
 
     def __iter__(self) -> Iterator[Frame]:
-        """Frames with the container's times from 0, where those rise; elsewhere a frame's time after the last."""
+        """Times are the container's, from 0; where those do not increase, the last time plus one frame period."""
         image, index, time_s, start_s = self._first, 0, 0.0, self._container_time_s()
         while True:
             yield Frame(index, time_s, image)
-            ok, following = read_image(self._capture, self._memory)
+            ok, following = read_image(self._capture, self._pool)
             if not ok:
                 break
             image = self._flip(np.asarray(following, np.uint8))
             index += 1
             container_s = self._container_time_s() - start_s
-            # Some AVI files have no times for their last frames and say 0.
+            # Some AVI files give 0 for their last frames.
             time_s = container_s if container_s > time_s else time_s + 1 / self.fps
         missing_s = (self._duration_s or 0) - time_s - 1 / self.fps
-        if missing_s > BROKEN_OFF_S + (self._duration_s or 0) / 20:
-            what = f"the video breaks off after {time_s:.1f} of {self._duration_s:.1f} s"
+        if missing_s > TRUNCATED_S + (self._duration_s or 0) / 20:
+            what = f"the video is truncated: it ends after {time_s:.1f} of {self._duration_s:.1f} s"
             self._fail(what, "copy or record it again")
 
     def close(self) -> None:

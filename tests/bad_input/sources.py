@@ -17,20 +17,20 @@ def a_video_that_is_not_there(folder: Path) -> Argv:
 
 @on_board()
 def a_video_behind_an_address_where_nobody_answers(folder: Path) -> Argv:
-    """x.mp4: not a video that can be read; check that the address can be reached"""
+    """x.mp4: not a readable video; check that the address can be reached"""
     return run(folder, source="http://127.0.0.1:1/x.mp4")
 
 
 @on_board()
 def a_video_of_random_bytes(folder: Path) -> Argv:
-    """clip.mp4: not a video that can be read"""
+    """clip.mp4: not a readable video"""
     (folder / "clip.mp4").write_bytes(np.random.default_rng(0).bytes(40_000))
     return run(folder, source=folder / "clip.mp4")
 
 
 @on_board()
 def a_video_of_which_the_end_is_missing(folder: Path) -> Argv:
-    """clip.mp4: not a video that can be read"""
+    """clip.mp4: not a readable video"""
     path = video(folder)
     path.write_bytes(path.read_bytes()[:-2000])
     return run(folder, source=path)
@@ -38,7 +38,7 @@ def a_video_of_which_the_end_is_missing(folder: Path) -> Argv:
 
 @on_board(needs="blazepose_files")
 def a_video_that_breaks_off_while_it_is_read(folder: Path) -> Argv:
-    """the video breaks off"""
+    """the video is truncated"""
     path = video(folder, frames=80, codec="MJPG", name="clip.avi")
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 4])
@@ -60,7 +60,7 @@ def a_folder_without_images(folder: Path) -> Argv:
 
 @on_board()
 def a_camera_that_is_not_there(folder: Path) -> Argv:
-    """/dev/video97: no frame comes from it; there is"""
+    """/dev/video97: no frame received; there is"""
     return run(folder, source="/dev/video97")
 
 
@@ -78,37 +78,37 @@ def a_rate_of_zero(folder: Path) -> Argv:
 
 @on_board()
 def a_width_without_a_height(folder: Path) -> Argv:
-    """capture.width and capture.height go together"""
+    """capture.width and capture.height must both be given"""
     return run(folder, more=["--capture.width", "640"])
 
 
 @on_board()
 def an_option_of_a_camera_that_is_misspelt(folder: Path) -> Argv:
-    """unknown option 'widht' of a source; known: fps, width"""
+    """unknown source option 'widht'; known: fps, width"""
     return run(folder, source="/dev/video97?widht=640&height=480")
 
 
 @on_board()
 def an_option_of_a_camera_that_is_no_number(folder: Path) -> Argv:
-    """option fps=fast of a source is no number"""
+    """source option fps=fast is not a number"""
     return run(folder, source="/dev/video97?fps=fast")
 
 
 @on_board()
 def a_rate_asked_of_a_recording(folder: Path) -> Argv:
-    """fps cannot be asked of file://, which comes as it is"""
+    """fps cannot be set for file://; flip, codec and backend can"""
     return run(folder, source=f"file://{folder / 'nowhere.mp4'}?fps=10")
 
 
 @on_board()
 def a_csi_camera_without_gstreamer(folder: Path) -> Argv:
-    """needs GStreamer, and OpenCV"""
+    """needs GStreamer, but OpenCV"""
     return run(folder, source="csi://0")
 
 
 @on_board()
 def a_csi_camera_without_its_number(folder: Path) -> Argv:
-    """csi://front names no camera; give its number: csi://0"""
+    """csi://front is not a camera number; give one: csi://0"""
     return run(folder, source="csi://front")
 
 
@@ -120,7 +120,7 @@ def raw_frames_without_a_size(folder: Path) -> Argv:
 
 @on_board()
 def an_image_that_is_none(folder: Path) -> Argv:
-    """1.png: not an image that can be read; remove it"""
+    """1.png: not a readable image; remove it"""
     (folder / "frames").mkdir()
     (folder / "frames" / "1.png").write_bytes(b"PNG")
     return run(folder, source=folder / "frames")
@@ -142,19 +142,19 @@ def recording(folder: Path, text: str) -> Argv:
 
 @on_board()
 def a_recording_of_poses_that_is_none(folder: Path) -> Argv:
-    """poses.jsonl: not a recording of poses: it does not say so"""
+    """poses.jsonl: not a recording of poses: its first line has no format"""
     return recording(folder, "{}\n")
 
 
 @on_board()
 def a_recording_of_poses_of_a_later_release(folder: Path) -> Argv:
-    """a recording of version 2, this release reads 1"""
+    """this recording has format version 2, this release reads 1"""
     return recording(folder, HEADER.replace('"version": 1', '"version": 2') + "\n")
 
 
 @on_board()
 def a_recording_of_poses_that_breaks_off(folder: Path) -> Argv:
-    """line 10: the recording breaks off; copy or record it again"""
+    """line 10: the recording is truncated; copy or record it again"""
     return recording(folder, poses(folder, 9).read_text()[:-1])
 
 
@@ -166,13 +166,13 @@ def raw_frames_of_a_kind_that_is_not_known(folder: Path) -> Argv:
 
 @on_board()
 def a_recording_of_poses_without_a_frame(folder: Path) -> Argv:
-    """poses.jsonl: there is no frame in this recording; copy or record it again"""
+    """poses.jsonl: the recording has no frames; copy or record it again"""
     return recording(folder, HEADER + "\n")
 
 
 @on_board()
 def a_recording_of_poses_with_a_frame_twice(folder: Path) -> Argv:
-    """line 3: the frames' numbers do not rise"""
+    """line 3: frame does not increase"""
     first, second = (f'{{"frame":1,"time_s":{time_s},"poses":[]}}' for time_s in (0, 1))
     return recording(folder, "\n".join((HEADER, first, second, "")))
 
@@ -186,13 +186,13 @@ def a_recording_of_poses_with_a_score_that_is_no_number(folder: Path) -> Argv:
 
 @on_board()
 def a_recording_of_poses_in_too_large_images(folder: Path) -> Argv:
-    """not a recording of poses: its first line means nothing here"""
+    """not a recording of poses: unknown layout or invalid size in its first line"""
     return recording(folder, HEADER.replace("[64, 48]", "[64, 10000000000]") + "\n")
 
 
 @on_board()
 def a_recording_of_poses_of_no_rate(folder: Path) -> Argv:
-    """not a recording of poses: it says inf frames a second"""
+    """not a recording of poses: fps is inf"""
     return recording(folder, HEADER.replace("30.0", "Infinity") + "\n")
 
 
@@ -204,7 +204,7 @@ def a_recording_of_poses_with_a_line_of_brackets(folder: Path) -> Argv:
 
 @on_board()
 def an_image_that_is_a_pipe(folder: Path) -> Argv:
-    """1.png: not an image that can be read; remove it"""
+    """1.png: not a readable image; remove it"""
     (folder / "frames").mkdir()
     os.mkfifo(folder / "frames" / "1.png")
     return run(folder, source=folder / "frames")
@@ -230,11 +230,11 @@ def a_source_of_too_long_a_name(folder: Path) -> Argv:
 
 @on_board()
 def a_recording_of_too_long_a_name(folder: Path) -> Argv:
-    """cannot be read: File name too long; check its rights"""
+    """cannot be read: File name too long; check its permissions"""
     return run(folder, source=f"replay://{folder / ('s' * 300)}")
 
 
 @on_board()
 def an_address_that_cannot_be_taken_apart(folder: Path) -> Argv:
-    """rtsp://[::1/stream: this is no address:"""
+    """rtsp://[::1/stream: not a valid address:"""
     return run(folder, source="rtsp://[::1/stream")

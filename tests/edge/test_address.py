@@ -1,4 +1,4 @@
-"""Addresses of sources, taken apart by hand."""
+"""Source URIs and their options."""
 
 import pytest
 from hypothesis import given
@@ -29,39 +29,39 @@ from edge.contract.errors import ConfigError, SourceError
         ("-", "-", "-", {}),
     ],
 )  # fmt: skip
-def test_addresses_are_what_jetson_users_write(uri, scheme, target, options):
+def test_uris_are_parsed(uri, scheme, target, options):
     assert parse(uri) == Address(scheme, target, tuple(options.items()))
 
 
-def test_a_file_may_have_a_question_mark_in_its_name(tmp_path):
+def test_a_file_name_may_contain_a_question_mark(tmp_path):
     path = tmp_path / "what?flip=vertical"
     path.write_bytes(b"")
     assert parse(str(path)) == Address("file", str(path))
 
 
-def test_options_with_the_address_win_over_flags():
-    config = parse("csi://0?width=640&height=480&flip=vertical").configured(CaptureConfig(fps=15, flip="horizontal"))
+def test_options_of_the_uri_override_settings():
+    config = parse("csi://0?width=640&height=480&flip=vertical").apply_to(CaptureConfig(fps=15, flip="horizontal"))
     assert config == CaptureConfig(fps=15, width=640, height=480, flip="vertical")
 
 
 @pytest.mark.parametrize(
     ("uri", "says"),
     [
-        ("csi://0?wdith=640", "unknown option 'wdith' of a source; known: fps, width"),
-        ("csi://0?width=wide&height=4", "width=wide of a source is no number"),
-        ("csi://left", "csi://left names no camera"),
+        ("csi://0?wdith=640", "unknown source option 'wdith'; known: fps, width"),
+        ("csi://0?width=wide&height=4", "width=wide is not an integer"),
+        ("csi://left", "csi://left is not a camera number"),
         ("0?flip=upside", "capture.flip is 'upside'"),
-        ("0?codec=vp9", "no codec 'vp9'"),
-        ("file:///a.mp4?fps=5", "fps cannot be asked of file://"),
-        ("rtsp://127.0.0.1:9/s#width=640&height=480", "width cannot be asked of rtsp://"),
+        ("0?codec=vp9", "unknown camera codec 'vp9'"),
+        ("file:///a.mp4?fps=5", "fps cannot be set for file://"),
+        ("rtsp://127.0.0.1:9/s#width=640&height=480", "width cannot be set for rtsp://"),
     ],
 )
-def test_options_that_mean_nothing_are_refused(uri, says):
+def test_invalid_options_are_refused(uri, says):
     with pytest.raises(ConfigError, match=says):
         open_source(uri)
 
 
-def test_what_needs_gstreamer_says_so_and_how_to_get_it():
+def test_an_error_says_how_to_get_gstreamer():
     if has_gstreamer():
         pytest.skip("this OpenCV has GStreamer")
     for uri in ("csi://0", "0?backend=gstreamer", "rtsp://host/s#backend=gstreamer"):

@@ -1,4 +1,4 @@
-"""Sources of frames: real recordings, files made here, and a camera that drops out."""
+"""File, image folder and stdin sources, with real recordings and generated files."""
 
 import math
 import os
@@ -29,7 +29,7 @@ RECORDINGS = {
 
 
 @pytest.mark.parametrize("name", RECORDINGS)
-def test_real_recordings_are_read_whole_with_their_own_times(shared_data, name):
+def test_real_recordings_are_read_completely_with_their_own_times(shared_data, name):
     size, fps, frames = RECORDINGS[name]
     source = open_source(str(shared_data / "media" / name))
     assert source.size == size and source.fps == pytest.approx(fps, rel=0.01) and not source.live
@@ -39,7 +39,7 @@ def test_real_recordings_are_read_whole_with_their_own_times(shared_data, name):
         times.append(frame.time_s)
         last = frame.image
     source.close()
-    # FFmpeg counts what the container says; a frame more or less at its end is nobody's fault.
+    # ffprobe's count comes from the container and may be off by one.
     assert abs(len(times) - frames) <= 1 and abs(source.length_frames - frames) <= 1
     assert times[0] == 0 and np.diff(times).min() > 0
     assert np.median(np.diff(times)) == pytest.approx(1 / fps, rel=0.03)
@@ -47,18 +47,18 @@ def test_real_recordings_are_read_whole_with_their_own_times(shared_data, name):
 
 
 @pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (6, 5)])
-def test_decoding_leaves_the_pose_stage_a_core(shared_data, monkeypatch, cores, threads):
+def test_decoding_leaves_one_core_to_the_pose_stage(shared_data, monkeypatch, cores, threads):
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
     capture = open_video(str(shared_data / "media" / "sports2d_demo.mp4"))
     assert capture.isOpened() and capture.get(cv2.CAP_PROP_N_THREADS) == threads
 
 
-def test_an_opencv_that_knows_of_no_threads_decodes_all_the_same(shared_data, monkeypatch):
+def test_an_opencv_without_the_thread_option_can_decode(shared_data, monkeypatch):
     monkeypatch.delattr(cv2, "CAP_PROP_N_THREADS")
     assert open_video(str(shared_data / "media" / "sports2d_demo.mp4")).read()[0]
 
 
-def test_frames_come_in_order_from_the_first(tmp_path):
+def test_frames_are_in_order_from_the_first(tmp_path):
     path = videos.write(tmp_path / "a.mp4")
     source = open_source(f"file://{path}")
     frames = list(source)
@@ -67,7 +67,7 @@ def test_frames_come_in_order_from_the_first(tmp_path):
     assert "320x240" in source.describe() and "25 frames/s" in source.describe()
 
 
-def test_the_rotation_flag_of_phones_is_obeyed(tmp_path):
+def test_the_rotation_flag_of_phones_is_applied(tmp_path):
     path = videos.write(tmp_path / "phone.mp4")
     upright = open_source(str(path))
     assert upright.size == (320, 240)
@@ -75,17 +75,17 @@ def test_the_rotation_flag_of_phones_is_obeyed(tmp_path):
     source = open_source(str(path))
     assert source.size == (240, 320)
     (frame, *_) = source
-    # What was on the upper left, 60 wide and 40 high, is on the upper right after a quarter turn clockwise.
+    # The white 60x40 corner moves from upper left to upper right with a quarter turn clockwise.
     assert frame.image[5:55, -35:].min() > 200 and frame.image[5:55, :35].max() < 60
 
 
 @pytest.mark.parametrize("codec", ["MJPG", "XVID"])
-def test_a_recording_that_breaks_off_is_an_error_at_its_end_not_a_short_recording(tmp_path, codec):
+def test_a_truncated_video_is_an_error_at_its_end(tmp_path, codec):
     path = videos.write(tmp_path / "a.avi", frames=200, codec=codec)
     data = path.read_bytes()
     path.write_bytes(data[: int(0.6 * len(data))])
     source, seen = open_source(str(path)), 0
-    with pytest.raises(SourceError, match="breaks off"):
+    with pytest.raises(SourceError, match="truncated"):
         for _ in source:
             seen += 1
     assert seen > 20
@@ -96,23 +96,23 @@ def test_an_mp4_without_its_index_is_refused(tmp_path, capfd, part):
     path = videos.write(tmp_path / "a.mp4")
     data = path.read_bytes()
     path.write_bytes(data[: int(part * len(data))])
-    with pytest.raises(SourceError, match=r"a\.mp4: not a video that can be read"):
+    with pytest.raises(SourceError, match=r"a\.mp4: not a readable video"):
         open_source(str(path))
     assert capfd.readouterr().err == ""
 
 
-def test_images_come_in_natural_order_at_the_given_rate(tmp_path):
+def test_images_are_in_natural_order_at_the_given_rate(tmp_path):
     for n in (10, 9, 2, 1):
         cv2.imwrite(str(tmp_path / f"frame{n}.png"), videos.image(n))
     (tmp_path / "notes.txt").write_text("no image")
-    (tmp_path / "._frame1.png").write_text("what a Mac leaves")
+    (tmp_path / "._frame1.png").write_text("written by macOS")
     source = open_source(str(tmp_path), CaptureConfig(fps=5))
     frames = list(source)
     assert [videos.number(f.image) for f in frames] == [1, 2, 9, 10]
     assert [f.time_s for f in frames] == [0, 0.2, 0.4, 0.6] and source.length_frames == 4
 
 
-def test_images_that_do_not_fit_together_or_cannot_be_read_are_named(tmp_path):
+def test_images_of_another_size_or_that_cannot_be_read_are_named(tmp_path):
     with pytest.raises(SourceError, match="no images"):
         open_source(str(tmp_path))
     cv2.imwrite(str(tmp_path / "1.png"), videos.image(1))
@@ -120,15 +120,15 @@ def test_images_that_do_not_fit_together_or_cannot_be_read_are_named(tmp_path):
     with pytest.raises(SourceError, match=r"2\.png: 100x240, but the first image is 320x240"):
         list(open_source(str(tmp_path)))
     (tmp_path / "2.png").write_bytes(b"\x89PNG no more")
-    with pytest.raises(SourceError, match=r"2\.png: not an image"):
+    with pytest.raises(SourceError, match=r"2\.png: not a readable image"):
         list(open_source(str(tmp_path)))
 
 
 @pytest.mark.parametrize(
     ("uri", "says"),
-    [("nowhere.mp4", "no such video"), ("ftp://host/a.mp4", "known: file://"), ("/dev/video77", "no frame comes")],
+    [("nowhere.mp4", "no such video"), ("ftp://host/a.mp4", "known: file://"), ("/dev/video77", "no frame received")],
 )
-def test_what_cannot_be_opened_is_one_line_with_what_to_do(uri, says):
+def test_a_source_that_cannot_be_opened_is_a_source_error(uri, says):
     with pytest.raises(SourceError, match=says):
         open_source(uri)
 
@@ -140,12 +140,12 @@ def test_what_cannot_be_opened_is_one_line_with_what_to_do(uri, says):
         *({"backend": "magic"}, {"stall_s": 0}, {"stall_s": 1e300}, {"give_up_s": -1}, {"give_up_s": math.nan}),
     ],
 )
-def test_values_that_mean_nothing_are_refused(wrong):
+def test_invalid_settings_are_refused(wrong):
     with pytest.raises(ConfigError):
         CaptureConfig(**wrong)
 
 
-# What OpenCV's converters give for an image is the reference for the image given as a raw frame.
+# Raw frames are made with OpenCV's converters.
 RAW = {
     "bgr": None,
     "rgb": cv2.COLOR_BGR2RGB,
@@ -156,7 +156,7 @@ RAW = {
 
 @contextmanager
 def pipe(data=b"", closed=True):
-    """The reading end of a pipe into which a program writes data, and then ends, or falls silent."""
+    """The read end of a pipe to which a program writes data, and then ends or, with closed=False, falls silent."""
     reading, writing = os.pipe()
 
     def write():
@@ -175,7 +175,7 @@ def pipe(data=b"", closed=True):
 
 
 @pytest.mark.parametrize("codec", RAW)
-def test_raw_frames_on_stdin_come_at_the_given_rate(codec):
+def test_raw_frames_on_stdin_have_the_given_rate(codec):
     images = [cv2.GaussianBlur(videos.image(n), (31, 31), 0) for n in (3, 8, 13)]
     data = b"".join((image if RAW[codec] is None else cv2.cvtColor(image, RAW[codec])).tobytes() for image in images)
     with pipe(data) as stdin:
@@ -186,8 +186,8 @@ def test_raw_frames_on_stdin_come_at_the_given_rate(codec):
         assert np.abs(frame.image.astype(int) - image).max() <= 3
 
 
-def test_nv12_has_its_colours_side_by_side():
-    # A grey image of brightness 100 with one blueish block: Y, then U and V in turn.
+def test_nv12_chroma_is_interleaved():
+    # A grey image with one blueish block: Y, then U and V interleaved.
     y, uv = np.full((4, 4), 126, np.uint8), np.full((2, 4), 128, np.uint8)
     uv[0, 0] = 200
     with pipe(y.tobytes() + uv.tobytes()) as stdin:
@@ -206,12 +206,12 @@ def test_nv12_has_its_colours_side_by_side():
         ({"width": 4, "height": 4, "codec": "png"}, b"", "known: bgr, rgb"),
     ],
 )
-def test_raw_frames_that_cannot_be_are_refused(config, data, says):
+def test_invalid_raw_frames_are_refused(config, data, says):
     with pipe(data) as stdin, pytest.raises((ConfigError, SourceError), match=says):
         RawFrames(CaptureConfig(**config), stdin)
 
 
-def test_a_cut_last_frame_is_an_error_after_the_whole_ones():
+def test_a_truncated_last_frame_is_an_error_after_the_whole_ones():
     seen = 0
     with pipe(bytes(12 + 12 + 5)) as stdin:
         source = RawFrames(CaptureConfig(width=2, height=2), stdin)
@@ -221,7 +221,7 @@ def test_a_cut_last_frame_is_an_error_after_the_whole_ones():
     assert seen == 2
 
 
-def test_cancel_ends_a_wait_for_a_writer_that_fell_silent():
+def test_cancel_ends_a_read_from_a_silent_writer():
     frames = []
     with pipe(bytes(12 + 12 + 5), closed=False) as stdin:
         source = RawFrames(CaptureConfig(width=2, height=2), stdin)
@@ -230,7 +230,7 @@ def test_cancel_ends_a_wait_for_a_writer_that_fell_silent():
         time.sleep(0.2)
         source.cancel()
         reader.join(2)
-        assert not reader.is_alive(), "still waits for the writer"
+        assert not reader.is_alive(), "still waiting for the writer"
     assert len(frames) == 2, "the partial frame is discarded"
 
 
@@ -254,8 +254,8 @@ def test_a_terminal_as_stdin_is_refused():
         ("counterclockwise", (slice(-60, None), slice(0, 40))),
     ],
 )
-def test_frames_are_turned_as_asked_with_the_address_or_the_flag(tmp_path, flip, corner):
-    # The white left upper corner, 60 wide and 40 high, goes where it belongs.
+def test_frames_are_flipped_by_an_option_or_a_setting(tmp_path, flip, corner):
+    # The white upper left corner is 60 wide and 40 high.
     path = videos.write(tmp_path / "a.mp4", frames=2)
     for source in (open_source(f"file://{path}?flip={flip}"), open_source(str(path), CaptureConfig(flip=flip))):
         (frame, _) = source
@@ -263,20 +263,20 @@ def test_frames_are_turned_as_asked_with_the_address_or_the_flag(tmp_path, flip,
         assert source.size == (frame.image.shape[1], frame.image.shape[0])
 
 
-def test_a_video_without_a_frame_is_refused(tmp_path):
+def test_a_video_without_frames_is_refused(tmp_path):
     path = tmp_path / "empty.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (320, 240))
     writer.release()
-    with pytest.raises(SourceError, match=r"not a video that can be read|no frame in this video"):
+    with pytest.raises(SourceError, match=r"not a readable video|video has no frames"):
         open_source(str(path))
 
 
-def test_an_image_of_more_pixels_than_opencv_takes_is_no_image(tmp_path):
+def test_an_image_with_more_pixels_than_opencv_allows_is_refused(tmp_path):
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     size = struct.pack(">IIBBBBB", 40_000, 40_000, 8, 2, 0, 0, 0)
     pixels = chunk(b"IDAT", zlib.compress(bytes(100)))
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", size) + pixels + chunk(b"IEND", b""))
-    with pytest.raises(SourceError, match=r"a\.png: not an image that can be read"):
+    with pytest.raises(SourceError, match=r"a\.png: not a readable image"):
         open_source(str(tmp_path))

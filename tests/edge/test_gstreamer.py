@@ -1,4 +1,4 @@
-"""GStreamer pipelines as text: against those that NVIDIA's guide has, and against GStreamer's own parser."""
+"""GStreamer pipelines, compared with those of NVIDIA's guide, and checked by GStreamer's own parser."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ CONVERT = "nvvidconv ! video/x-raw, format=BGRx ! videoconvert ! video/x-raw, fo
 NEWEST = "appsink drop=true max-buffers=1 sync=false"
 
 
-def test_a_csi_camera_comes_through_argus():
+def test_a_csi_camera_is_read_through_argus():
     assert csi_pipeline(0, CaptureConfig()) == (
         "nvarguscamerasrc sensor-id=0 ! video/x-raw(memory:NVMM), format=NV12, width=1280, height=720, "
         f"framerate=30/1 ! {CONVERT} ! {NEWEST}"
@@ -27,7 +27,7 @@ def test_a_csi_camera_comes_through_argus():
     )
 
 
-def test_a_network_camera_is_decoded_by_hardware():
+def test_a_network_camera_is_decoded_in_hardware():
     assert rtsp_pipeline("rtsp://u:p@host/s?a=1&b=2", CaptureConfig(codec="h265")) == (
         'rtspsrc location="rtsp://u:p@host/s?a=1&b=2" protocols=tcp latency=100 ! rtph265depay ! h265parse ! '
         f"nvv4l2decoder ! {CONVERT} ! {NEWEST}"
@@ -43,12 +43,12 @@ def test_a_network_camera_is_decoded_by_hardware():
         ("h264", "video/x-h264, width=640, height=480, framerate=30/1 ! h264parse ! nvv4l2decoder"),
     ],
 )
-def test_a_usb_cameras_frames_are_decoded_by_hardware(codec, asked):
+def test_a_usb_camera_is_decoded_in_hardware(codec, asked):
     config = CaptureConfig(width=640, height=480, fps=30, codec=codec)
     assert v4l2_pipeline("/dev/video0", config) == f'v4l2src device="/dev/video0" ! {asked} ! {CONVERT} ! {NEWEST}'
 
 
-def test_of_a_file_every_frame_is_waited_for():
+def test_a_file_is_read_without_dropping_frames():
     assert file_pipeline(Path("/v/a b.mkv"), CaptureConfig(codec="h265")) == (
         f'filesrc location="/v/a b.mkv" ! matroskademux ! h265parse ! nvv4l2decoder ! {CONVERT} ! appsink sync=false'
     )
@@ -81,14 +81,14 @@ for text in json.load(sys.stdin):
 """
 
 
-def test_gstreamers_own_parser_takes_them_all_and_lacks_nothing_but_nvidias_elements():
+def test_gstreamers_parser_accepts_them_and_misses_only_nvidias_elements():
     have = subprocess.run(
         [SYSTEM_PYTHON, "-c", "import gi; gi.require_version('Gst', '1.0')"], capture_output=True, check=False
     )
     if have.returncode:
         pytest.skip("apt install python3-gi gir1.2-gstreamer-1.0 gstreamer1.0-plugins-good gstreamer1.0-plugins-bad")
     texts = [csi_pipeline(0, CaptureConfig(fps=29.97, flip=flip)) for flip in FLIPS]
-    # What would end a string or begin an element, if it were not quoted.
+    # Characters that would end a string or begin an element if they were not quoted.
     texts += [rtsp_pipeline('rtsp://u:p"!@h/s?a=1&b=$x#', CaptureConfig(codec=codec)) for codec in ("h264", "h265")]
     texts += [v4l2_pipeline("/dev/video0", CaptureConfig(codec=codec)) for codec in ("mjpeg", "yuyv", "h264")]
     texts += [file_pipeline(Path('/a "b" ! c\\' + suffix), CaptureConfig()) for suffix in (".mp4", ".mkv")]

@@ -1,4 +1,4 @@
-"""Cameras that drop out, or hang: a driver that does so on cue."""
+"""Cameras that are lost or hang, with a scripted driver."""
 
 import threading
 import time
@@ -14,7 +14,7 @@ from edge.contract.errors import SourceError
 
 
 class Device:
-    """A camera's driver: gives the frames it is loaded with, then fails."""
+    """A camera driver that delivers the given frames, then fails."""
 
     def __init__(self, frames, fps=30.0):
         self.frames, self.fps, self.released = list(frames), fps, False
@@ -30,8 +30,7 @@ class Device:
 
 
 def camera(*devices, first_s=0.001, **config):
-    """A camera that, each time it is opened, gives the next of the devices, then none. first_s: None for the default's
-    waits."""
+    """A camera that becomes the next of the devices each time it is opened. first_s: None for the default backoff."""
     waiting, opened = list(devices), []
 
     def open_device():
@@ -47,7 +46,7 @@ def showing(*numbers, width=320):
     return Device([videos.image(n, width) for n in numbers])
 
 
-def test_a_camera_that_drops_out_is_opened_again_and_its_clock_goes_on():
+def test_a_lost_camera_is_reopened_and_its_clock_continues():
     source, _ = camera(showing(0, 1, 2), Device([]), showing(5, 6), first_s=0.01, give_up_s=1.0)
     events, seen = [], []
     source.on_event = events.append
@@ -56,32 +55,32 @@ def test_a_camera_that_drops_out_is_opened_again_and_its_clock_goes_on():
             seen.append(frame)
     assert [videos.number(f.image) for f in seen] == [0, 1, 2, 5, 6]
     assert [f.index for f in seen] == [0, 1, 2, 3, 4]
-    # Waits of 10 and 20 ms, the first in vain.
+    # Delays of 10 and 20 ms; the first attempt fails.
     assert np.diff([f.time_s for f in seen]).min() > 0 and seen[3].time_s - seen[2].time_s >= 0.03
     assert [event.kind for event in events] == ["source_lost", "source_back", "source_lost"]
     assert events[1].since_s == events[0].time_s and "/dev/video9" in events[0].text
     assert seen[0].time_s == 0 and seen[-1].time_s < 60, "seconds since the first frame"
 
 
-class Waits(threading.Event):
-    """Notes for how long it is waited for."""
+class TimeoutLog(threading.Event):
+    """Records the timeouts it is waited for with."""
 
     def __init__(self):
         super().__init__()
-        self.asked = []
+        self.timeouts = []
 
     def wait(self, timeout=None):
-        self.asked.append(timeout)
+        self.timeouts.append(timeout)
         return super().wait(timeout)
 
 
 @pytest.mark.parametrize(("first_s", "waits"), [(0.01, [0.01, 0.02, 0.04, 0.08, 0.08]), (None, [0.25, 0.5])])
-def test_the_waits_between_attempts_double_up_to_the_longest(first_s, waits):
+def test_the_delays_between_attempts_double_up_to_the_maximum(first_s, waits):
     source, opened = camera(showing(0), first_s=first_s, give_up_s=0.4)
-    source._cancelled = Waits()
+    source._cancelled = TimeoutLog()
     with pytest.raises(SourceError, match="check cable"):
         list(source)
-    asked = source._cancelled.asked
+    asked = source._cancelled.timeouts
     assert asked[: len(waits)] == pytest.approx(waits) and set(asked[len(waits) :]) <= {waits[-1]}
     assert (np.diff(opened) >= asked).all()
 
@@ -93,21 +92,21 @@ def test_waiting_for_a_lost_camera_can_be_cancelled():
     assert len(list(source)) == 2 and time.monotonic() - start < 5
 
 
-def test_a_camera_that_comes_back_with_another_size_is_fitted():
+def test_frames_of_a_camera_that_comes_back_with_another_size_are_resized():
     source, _ = camera(showing(0), showing(4, width=640))
     frames = iter(source)
     first, second = next(frames), next(frames)
     assert first.image.shape == second.image.shape == (240, 320, 3) and videos.number(second.image) == 4
 
 
-def test_a_camera_that_gives_no_frame_is_refused_when_opened():
+def test_a_camera_without_frames_is_refused_on_opening():
     dark = Device([])
-    with pytest.raises(SourceError, match="/dev/video9: no frame comes from it; check cable"):
+    with pytest.raises(SourceError, match="/dev/video9: no frame received; check cable"):
         camera(dark)
     assert dark.released
 
 
-def test_a_camera_that_is_closed_is_released_and_may_be_closed_again():
+def test_close_releases_the_camera_and_may_be_called_twice():
     device = showing(0)
     source, _ = camera(device)
     source.close()
@@ -118,14 +117,14 @@ def test_a_camera_that_is_closed_is_released_and_may_be_closed_again():
 @pytest.mark.parametrize(
     ("says", "asked", "fps"), [(25.0, 15, 25), (0.0, 15, 15), (0.0, None, 30), (90_000.0, None, 30)]
 )
-def test_a_camera_without_a_rate_that_can_be_takes_the_one_asked_for_and_is_live(says, asked, fps):
+def test_a_camera_without_a_plausible_rate_has_the_requested_one(says, asked, fps):
     source, _ = camera(Device([videos.image(0)], fps=says), fps=asked)
     assert source.fps == fps and source.live and source.length_frames is None and source.size == (320, 240)
     assert f"{fps} frames/s" in source.describe()
 
 
 class Hanging(Device):
-    """A driver that waits for a frame without end, as GStreamer's does up to OpenCV 4.6; ``event`` frees it."""
+    """A driver that blocks when it has no frame, as GStreamer does up to OpenCV 4.6, until ``event`` is set."""
 
     def __init__(self, frames):
         super().__init__(frames)
@@ -137,8 +136,8 @@ class Hanging(Device):
         return super().read()
 
 
-def test_a_driver_that_hangs_is_left_behind_and_the_camera_opened_again(monkeypatch):
-    monkeypatch.setattr("edge.capture.capture_thread.SLACK_S", 0.1)
+def test_a_hanging_driver_is_abandoned_and_the_camera_reopened(monkeypatch):
+    monkeypatch.setattr("edge.capture.capture_thread.GRACE_S", 0.1)
     hanging = Hanging([videos.image(0), videos.image(1)])
     source, _ = camera(hanging, showing(5), stall_s=0.2)
     events, seen, start = [], [], time.monotonic()
@@ -153,21 +152,21 @@ def test_a_driver_that_hangs_is_left_behind_and_the_camera_opened_again(monkeypa
     deadline = time.monotonic() + 5
     while not hanging.released and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert hanging.released, "as soon as the driver comes back"
+    assert hanging.released, "as soon as the driver returns"
 
 
 def test_a_driver_that_hangs_while_opening_is_an_error(monkeypatch):
-    monkeypatch.setattr("edge.capture.capture_thread.OPENING_S", 0.1)
-    monkeypatch.setattr("edge.capture.capture_thread.SLACK_S", 0.1)
+    monkeypatch.setattr("edge.capture.capture_thread.OPEN_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("edge.capture.capture_thread.GRACE_S", 0.1)
     freed = threading.Event()
-    with pytest.raises(SourceError, match="no frame comes from it"):
+    with pytest.raises(SourceError, match="no frame received"):
         LiveSource(
             "csi://0", lambda: freed.wait() and Device([]), CaptureConfig(stall_s=0.05), hint=lambda: "check cable"
         )
     freed.set()
 
 
-def test_what_a_driver_raises_is_raised():
+def test_errors_of_a_driver_are_raised():
     class Broken(Device):
         def read(self):
             raise MemoryError("no more buffers")
@@ -177,7 +176,7 @@ def test_what_a_driver_raises_is_raised():
 
 
 class Corrupt(Device):
-    """Over whose frame OpenCV fails, as over a damaged JPEG of a USB camera."""
+    """OpenCV raises an error for its frames, as for a damaged JPEG of a USB camera."""
 
     def read(self):
         if not self.frames:
@@ -185,7 +184,7 @@ class Corrupt(Device):
         return super().read()
 
 
-def test_a_frame_over_which_opencv_fails_is_a_camera_that_is_lost_not_a_run_that_ends():
+def test_an_opencv_error_makes_the_camera_lost_and_does_not_end_the_run():
     source, _ = camera(Corrupt([videos.image(0), videos.image(1)]), Corrupt([]), showing(5))
     events, seen = [], []
     source.on_event = events.append
@@ -193,11 +192,11 @@ def test_a_frame_over_which_opencv_fails_is_a_camera_that_is_lost_not_a_run_that
         for frame in source:
             seen.append(videos.number(frame.image))
     assert seen == [0, 1, 5] and "OpenCV" in events[0].text and "\n" not in events[0].text
-    with pytest.raises(SourceError, match=r"no frame comes from it \(OpenCV.*\); check cable"):
+    with pytest.raises(SourceError, match=r"no frame received \(OpenCV.*\); check cable"):
         camera(Corrupt([]))
 
 
-def test_whoever_stops_does_not_wait_for_a_camera_that_is_being_opened():
+def test_cancel_does_not_wait_for_a_camera_that_is_being_opened():
     opening, freed = threading.Event(), threading.Event()
     devices = iter([lambda: showing(0), lambda: opening.set() or (freed.wait() and Device([]))])
     source = LiveSource(
@@ -209,9 +208,9 @@ def test_whoever_stops_does_not_wait_for_a_camera_that_is_being_opened():
     freed.set()
 
 
-def test_a_camera_whose_driver_hangs_whenever_it_is_opened_ends_the_run_before_threads_pile_up(monkeypatch):
-    monkeypatch.setattr("edge.capture.capture_thread.OPENING_S", 0.01)
-    monkeypatch.setattr("edge.capture.capture_thread.SLACK_S", 0.01)
+def test_a_driver_that_hangs_at_each_opening_ends_the_run_before_threads_pile_up(monkeypatch):
+    monkeypatch.setattr("edge.capture.capture_thread.OPEN_TIMEOUT_S", 0.01)
+    monkeypatch.setattr("edge.capture.capture_thread.GRACE_S", 0.01)
     before, freed, devices = threading.active_count(), threading.Event(), iter([showing(0)])
     source = LiveSource(
         "csi://0",
@@ -220,13 +219,13 @@ def test_a_camera_whose_driver_hangs_whenever_it_is_opened_ends_the_run_before_t
         hint=lambda: "",
         backoff=Backoff(0.001, 0.001),
     )
-    with pytest.raises(SourceError, match="8 attempts to open it hang in its driver; start again"):
+    with pytest.raises(SourceError, match="8 attempts to reopen it hang in its driver; start the command again"):
         list(source)
     assert threading.active_count() == before + 8
     freed.set()
 
 
-def test_a_system_that_has_no_thread_at_the_moment_is_asked_again(monkeypatch):
+def test_opening_is_retried_when_no_thread_can_be_started(monkeypatch):
     source, _ = camera(showing(0), showing(5), give_up_s=5)
     start, refused = threading.Thread.start, []
 
@@ -242,7 +241,7 @@ def test_a_system_that_has_no_thread_at_the_moment_is_asked_again(monkeypatch):
 
 
 class Buffered(Device):
-    """Takes a frame each hundredth of a second from the first on, and keeps all that nobody has read yet."""
+    """Captures 100 frames per second from the first read on, and buffers those that are not read."""
 
     def __init__(self):
         super().__init__([], fps=100.0)
@@ -255,8 +254,8 @@ class Buffered(Device):
         return True, videos.image(self.read_so_far % 22)
 
 
-def test_what_came_while_networks_were_loaded_is_old_and_not_begun_with(monkeypatch):
-    monkeypatch.setattr("edge.capture.live.OLD_S", 0.1)
+def test_frames_buffered_while_networks_are_loaded_are_skipped(monkeypatch):
+    monkeypatch.setattr("edge.capture.live.STALE_S", 0.1)
     device = Buffered()
     source, _ = camera(device)
     time.sleep(0.4)
@@ -265,12 +264,12 @@ def test_what_came_while_networks_were_loaded_is_old_and_not_begun_with(monkeypa
     assert (first.index, first.time_s) == (0, 0.0) and device.read_so_far >= 40
     assert videos.number(first.image) == device.read_so_far % 22
     later = [next(frames) for _ in range(20)]
-    assert later[-1].time_s == pytest.approx(0.2, abs=0.05), "as fast as life"
+    assert later[-1].time_s == pytest.approx(0.2, abs=0.05), "at the frame rate"
     source.close()
 
 
-def test_a_camera_that_was_lost_while_networks_were_loaded_begins_with_what_it_gave(monkeypatch):
-    monkeypatch.setattr("edge.capture.live.OLD_S", 0.0)
+def test_a_camera_lost_while_networks_are_loaded_begins_with_its_first_frame(monkeypatch):
+    monkeypatch.setattr("edge.capture.live.STALE_S", 0.0)
     source, _ = camera(showing(3), showing(5))
     time.sleep(0.1)
     frames = iter(source)

@@ -1,4 +1,4 @@
-"""A recording of poses gives back, bit for bit, what was made of them."""
+"""A replay of recorded poses gives the same results, bit for bit."""
 
 import json
 from dataclasses import replace
@@ -33,18 +33,18 @@ def record(path, results, size=HEADER.size):
     st.floats(0, 1),
     st.floats(0, 1e9),
 )
-def test_every_number_comes_back_as_it_was(tmp_path_factory, keypoints, score, time_s):
+def test_every_number_survives_the_round_trip(tmp_path_factory, keypoints, score, time_s):
     path = tmp_path_factory.getbasetemp() / "numbers.jsonl"
     result = FrameResult(Frame(7, time_s, IMAGE), (), {}, (Pose(keypoints, score),))
     path.write_text(HEADER.line() + "\n" + frame_line(result) + "\n")
     (frame,) = read_frames(path, read_header(path))
     assert frame.index == 7 and frame.time_s == time_s and frame.poses[0].score == score
-    # A difference in the sign of a zero is one too.
+    # The sign of a zero counts too.
     assert frame.poses[0].keypoints.tobytes() == keypoints.tobytes()
 
 
-def told(results):
-    """All that was made of the poses: who, where, what and when."""
+def summary(results):
+    """All results: people, poses, actions, events and times."""
     return [
         (
             result.frame.index,
@@ -64,8 +64,8 @@ def test_replayed_people_labels_and_events_are_the_same_bit_for_bit(bundle_folde
     bundle, rng = read_bundle(bundle_folder), np.random.default_rng(3)
     times = np.cumsum(rng.uniform(0.01, 0.07, 200))
     script = [[moving_body(n), moving_body(2 * n, x=100 + n)] for n in range(200)]
-    script[50:53] = [None] * 3  # the network broke
-    script[120:160] = [[]] * 40  # nobody there
+    script[50:53] = [None] * 3  # the network failed
+    script[120:160] = [[]] * 40  # nobody in view
     stage = action_stage(bundle, hold=0.8, lead=0.1, min_score=0.3, smoothing=3)
     timed = zip(times, script, strict=True)
     live = [stage.process(pose_result(n, float(t), bodies)) for n, (t, bodies) in enumerate(timed)]
@@ -75,13 +75,13 @@ def test_replayed_people_labels_and_events_are_the_same_bit_for_bit(bundle_folde
     again = action_stage(bundle, hold=0.8, lead=0.1, min_score=0.3, smoothing=3)
     pose = source.pose_stage()
     replayed = [again.process(pose.estimate(frame)) for frame in source]
-    assert told(replayed) == told(live)
+    assert summary(replayed) == summary(live)
     assert again.finish() == stage.finish()
     assert len({event.kind for result in live for event in result.events}) >= 4
 
 
-def test_a_student_that_failed_is_asked_again_in_the_replay(bundle_folder, tmp_path):
-    """What the pose stage saw is the same whether the student answered or not: only what it could not see is lost."""
+def test_a_replay_runs_the_student_again_where_it_had_failed(bundle_folder, tmp_path):
+    """The recorded poses do not depend on the student: only failures of the pose stage are recorded."""
     bundle, broken = read_bundle(bundle_folder), iter([False, False, True])
 
     class Failing:
@@ -104,10 +104,12 @@ def test_a_student_that_failed_is_asked_again_in_the_replay(bundle_folder, tmp_p
     whole, again = action_stage(bundle), action_stage(bundle)
     source = open_source(f"replay://{record(tmp_path / 'poses.jsonl', failing)}")
     pose = source.pose_stage()
-    assert told([again.process(pose.estimate(frame)) for frame in source]) == told([whole.process(one) for one in seen])
+    assert summary([again.process(pose.estimate(frame)) for frame in source]) == summary(
+        [whole.process(one) for one in seen]
+    )
 
 
-def test_a_replay_says_what_it_is_and_shows_black_frames(tmp_path):
+def test_a_replay_describes_its_origin_and_has_black_frames(tmp_path):
     path = record(tmp_path / "poses.jsonl", [FrameResult(Frame(4, 0.5, IMAGE), (), {})])
     source = open_source(f"replay://{path}")
     (frame,) = source
@@ -124,15 +126,15 @@ def test_a_replay_says_what_it_is_and_shows_black_frames(tmp_path):
         ("{}\n", "not a recording of poses"),
         ("\x00\x01 no text\n", "not a recording of poses"),
         ('{"frame": 0, "people": []}\n', "not a recording of poses"),
-        (HEADER.line().replace("trt_pose-18", "other-3") + "\n", "means nothing here"),
+        (HEADER.line().replace("trt_pose-18", "other-3") + "\n", "unknown layout or invalid size"),
         (HEADER.line().replace('"version": 1', '"version": 9') + "\n", "version 9, this release reads 1"),
         (HEADER.line().replace('"fps": 30.0', '"fps": "fast"') + "\n", "not a recording of poses"),
-        (HEADER.line().replace('"fps": 30.0', '"fps": 0') + "\n", "0 frames a second"),
-        (HEADER.line().replace("[64, 48]", "[64, 0]") + "\n", "means nothing here"),
+        (HEADER.line().replace('"fps": 30.0', '"fps": 0') + "\n", "fps is 0"),
+        (HEADER.line().replace("[64, 48]", "[64, 0]") + "\n", "unknown layout or invalid size"),
         (HEADER.line().replace("skd-edge poses", "skd-edge people") + "\n", "not a recording of poses"),
     ],
 )
-def test_what_is_no_recording_is_refused_when_opened(tmp_path, text, says):
+def test_a_file_that_is_not_a_recording_is_refused_on_opening(tmp_path, text, says):
     path = tmp_path / "poses.jsonl"
     path.write_text(text)
     with pytest.raises(SourceError, match=says):
@@ -142,19 +144,19 @@ def test_what_is_no_recording_is_refused_when_opened(tmp_path, text, says):
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ('{"frame": 1, "time_s"', "breaks off"),
-        ('{"frame": 1, "time_s": 0.1, "poses": []', "breaks off"),
+        ('{"frame": 1, "time_s"', "truncated"),
+        ('{"frame": 1, "time_s": 0.1, "poses": []', "truncated"),
         ("[]\n", "line 3"),
-        ('{"frame": 1, "time_s": 0.0, "poses": []}\n', "time does not rise"),
+        ('{"frame": 1, "time_s": 0.0, "poses": []}\n', "time_s does not increase"),
         ('{"frame": 1, "time_s": 1.0, "poses": [{"score": 1, "keypoints": [[1, 2, 3]]}]}\n', "line 3"),
-        ('{"frame": 1, "time_s": 1.0}\n', "line 3: no key 'poses'"),
+        ('{"frame": 1, "time_s": 1.0}\n', "line 3: key 'poses' is missing"),
         ('{"frame": 1e400, "time_s": 1.0, "poses": []}\n', "line 3"),
-        ('{"frame": 1, "time_s": NaN, "poses": []}\n', "time does not rise"),
+        ('{"frame": 1, "time_s": NaN, "poses": []}\n', "time_s does not increase"),
         (f'{{"frame": 1, "time_s": 1, "poses": [{{"score": 1, "keypoints": {[[1e300, 1, 1]] * 18}}}]}}\n', "finite"),
-        ("\udcff\n", "line 3"),  # a byte that is no text
+        ("\udcff\n", "line 3"),  # not UTF-8
     ],
 )
-def test_damage_is_named_with_its_line_after_what_is_whole_was_given(tmp_path, line, says):
+def test_a_damaged_line_is_named_after_the_frames_before_it(tmp_path, line, says):
     path = tmp_path / "poses.jsonl"
     text = HEADER.line() + '\n{"frame":0,"time_s":0.0,"poses":[]}\n' + line
     path.write_text(text, encoding="utf-8", errors="surrogateescape")
@@ -164,12 +166,12 @@ def test_damage_is_named_with_its_line_after_what_is_whole_was_given(tmp_path, l
     assert seen == [0]
 
 
-def test_a_recording_that_is_not_there_is_named(tmp_path):
+def test_a_missing_recording_is_named(tmp_path):
     with pytest.raises(SourceError, match="no such recording"):
         open_source(f"replay://{tmp_path / 'none.jsonl'}")
 
 
-def test_the_first_line_is_for_people_too(tmp_path):
+def test_the_header_names_format_source_and_layout(tmp_path):
     path = record(tmp_path / "poses.jsonl", [])
     first = json.loads(path.read_text().splitlines()[0])
     assert first["format"] == "skd-edge poses" and first["source"] == "a camera" and first["layout"] == "trt_pose-18"

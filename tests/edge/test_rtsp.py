@@ -1,4 +1,4 @@
-"""Streams that drop out: a server that falls silent, and a real RTSP server that is killed and started again."""
+"""Lost streams: a silent server, and a real RTSP server that is killed and restarted."""
 
 import json
 import os
@@ -22,13 +22,13 @@ from edge.contract.errors import SourceError
 SYSTEM_PYTHON = "/usr/bin/python3"
 
 
-def test_a_silent_stream_counts_as_lost_after_its_time():
-    # A server that takes the connection and says nothing, as a camera whose firmware hangs.
+def test_a_silent_stream_counts_as_lost_after_the_timeout():
+    # The server accepts the connection and sends nothing, as a camera whose firmware hangs.
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()
         start = time.monotonic()
-        with pytest.raises(SourceError, match="no frame comes"):
+        with pytest.raises(SourceError, match="no frame received"):
             open_source(f"rtsp://127.0.0.1:{server.getsockname()[1]}/s", CaptureConfig(stall_s=0.5))
         assert time.monotonic() - start < 15
 
@@ -55,7 +55,7 @@ BALL = "videotestsrc is-live=true pattern=ball ! video/x-raw,width=320,height=24
 
 @pytest.fixture
 def rtsp():
-    """Starts an RTSP camera on a port that stays its own; give its process to be killed."""
+    """A function that starts an RTSP camera and returns its process, and its address."""
     probe = (
         "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import Gst, GstRtspServer; "
         "Gst.init(None); needed = 'videotestsrc multifilesrc jpegdec x264enc rtph264pay'.split(); "
@@ -84,7 +84,7 @@ def rtsp():
         process.stdout.close()
 
 
-def test_a_real_rtsp_camera_is_lost_and_found_again(rtsp):
+def test_a_real_rtsp_camera_is_lost_and_back(rtsp):
     start, url = rtsp
     server = start()
     source = open_source(url, CaptureConfig(stall_s=2.0))
@@ -103,13 +103,11 @@ def test_a_real_rtsp_camera_is_lost_and_found_again(rtsp):
     assert restarted and [event.kind for event in events] == ["source_lost", "source_back"]
     times = np.array([frame.time_s for frame in frames])
     assert np.diff(times).min() > 0 and np.diff(times).max() >= 0.9
-    # The ball moves: these are new frames, not the last one again.
+    # The ball moves, so these are new frames.
     assert np.abs(frames[-1].image.astype(int) - frames[-8].image).max() > 50
 
 
-def test_the_loop_lives_on_while_an_rtsp_camera_is_away_and_stops_when_told_to(
-    rtsp, bundle_folder, tmp_path, blazepose_files
-):
+def test_the_loop_survives_a_lost_rtsp_camera_and_stops_on_sigterm(rtsp, bundle_folder, tmp_path, blazepose_files):
     start, url = rtsp
     server = start()
     events = tmp_path / "events.partial.jsonl"
@@ -128,14 +126,14 @@ def test_the_loop_lives_on_while_an_rtsp_camera_is_away_and_stops_when_told_to(
         finally:
             process.kill()
     assert process.returncode == 143, said
-    assert "gives no frames" in said and "is back after" in said and "Traceback" not in said
+    assert "delivers no frames" in said and "is back after" in said and "Traceback" not in said
     assert "source_back" in (tmp_path / "events.jsonl").read_text()
 
 
-def test_who_stays_before_a_camera_that_was_lost_keeps_their_number_and_outputs_go_on(
+def test_a_person_keeps_their_track_number_while_the_camera_is_lost(
     rtsp, bundle_folder, tmp_path, blazepose_files, shared_data
 ):
-    # One image of a man, again and again: whoever is seen after the loss is the man from before it.
+    # The same image of a man throughout, so the person after the loss is the one from before.
     capture = cv2.VideoCapture(str(shared_data / "media" / "streamposeml_example.webm"))
     capture.set(cv2.CAP_PROP_POS_FRAMES, 60)
     _, image = capture.read()
@@ -150,7 +148,7 @@ def test_who_stays_before_a_camera_that_was_lost_keeps_their_number_and_outputs_
     partial = {name: path.with_suffix(".partial.jsonl") for name, path in told.items()}
     outputs = [text for name, path in told.items() for text in (f"--sinks.{name}", str(path))]
     arguments = ("--source", url, "--bundle", str(bundle_folder), *outputs, "--capture.stall_s", "2")
-    # A machine that is busy with other things takes its time to find the camera again.
+    # A busy machine may need long to reconnect.
     with subprocess.Popen(
         [sys.executable, "-m", "edge", "run", *arguments, "--tracker.max_blind_s", "120"],
         stderr=subprocess.PIPE,
@@ -160,7 +158,7 @@ def test_who_stays_before_a_camera_that_was_lost_keeps_their_number_and_outputs_
             wait_for(lambda: partial["events"].exists() and "person_entered" in partial["events"].read_text(), process)
             server.kill()
             wait_for(lambda: "source_lost" in partial["events"].read_text(), process)
-            time.sleep(2.0)  # longer than a body may be out of view
+            time.sleep(2.0)  # longer than a track survives out of view
             start(shows)
             wait_for(lambda: "source_back" in partial["events"].read_text(), process)
             lines = len(partial["json"].read_text().splitlines())

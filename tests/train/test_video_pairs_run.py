@@ -108,7 +108,7 @@ def test_a_broken_video_is_named_and_counted_and_does_not_stop_the_others(
 ) -> None:
     out, said = pairs
     assert said.returncode == 1 and "Traceback" not in said.stderr
-    assert "failed: gym/broken.avi: not a video that can be read" in said.stderr
+    assert "failed: gym/broken.avi: not a readable video" in said.stderr
     assert "4 of 5 videos" in said.stderr and "1 failed" in said.stderr
     manifest = read_manifest(out)
     assert manifest.finished and list(manifest.failed) == ["gym/broken.avi"] and len(manifest.videos) == 4

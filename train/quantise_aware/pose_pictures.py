@@ -107,5 +107,5 @@ def _small(picture: Image) -> Image:
 def _read(path: Path) -> Image:
     picture = cv2.imread(utf8_path(path), cv2.IMREAD_COLOR)
     if picture is None:
-        raise SourceError("not an image that can be read", where=path, hint="remove it, or copy it again")
+        raise SourceError("not a readable image", where=path, hint="remove it, or copy it again")
     return np.asarray(picture, np.uint8)
