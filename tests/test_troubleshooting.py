@@ -35,7 +35,7 @@ ROWS = {
     "no person in view in … frames": "a_video_with_nobody_in_it",
     "the network decides as the bundle says on …": "a_network_that_is_another_students",
     "the file is not the one … lists (size or sha256 differs)": "a_bundle_with_one_byte_changed",
-    "the bundle reads … and the estimator's … gives no …": "an_estimator_that_lacks_the_bundles_joints",
+    "the bundle needs … but the estimator's … has no …": "an_estimator_that_lacks_the_bundles_joints",
     "made with preprocessing version …": "a_manifest_made_with_other_preprocessing",
     "ONNX Runtime cannot load it": "a_truncated_network",
     "not a recording of poses": "a_recording_of_poses_that_is_none",

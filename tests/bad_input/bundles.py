@@ -100,7 +100,7 @@ def a_network_that_is_another_students(folder: Path) -> Argv:
 
 @on_board(needs="blazepose_files")
 def an_estimator_that_lacks_the_bundles_joints(folder: Path) -> Argv:
-    """the bundle reads kinect-22, and the estimator's blazepose-33 gives no head_top, left_collar, right_collar"""
+    """the bundle needs kinect-22, but the estimator's blazepose-33 has no head_top, left_collar, right_collar"""
     return run(folder, bundle=tiny_bundle.make(folder / "bundle", joints="kinect-22"))
 
 
