@@ -2,16 +2,16 @@
 
 The packages, in the order in which a frame passes them::
 
-    capture      cameras, videos, streams: frames with the times at which they were taken
+    capture      cameras, videos, streams: frames with capture times
     pose         pose estimators: the bodies in a frame
-    tracking     who is who from frame to frame, and who is followed
-    recognition  each person's last seconds, the student that reads them, and its decisions
+    tracking     track ids across frames, and which person is followed
+    recognition  each person's clip, the student that reads it, and its decisions
     drawing      skeletons, labels and panels on frames
-    sinks        windows, files, web page, broker
-    loop         runs all of these, each stage on a thread of its own; begin with loop/pipeline.py
+    sinks        windows, files, web page, MQTT
+    loop         runs all of these, each stage on its own thread; start with loop/pipeline.py
 
-Below them are contract (what training and device agree on), engines (inference runtimes) and cli (the command line);
-above them the commands: run, demo, check, threshold, doctor, bench, soak.
+Below them are contract (shared with training), engines (inference runtimes) and cli (the command line); above them the
+commands: run, demo, check, threshold, doctor, bench, soak.
 """
 
 __version__ = "0.1.0"

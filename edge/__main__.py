@@ -1,4 +1,4 @@
-"""``python -m edge``: the camera loop, and what belongs to it on a device."""
+"""``python -m edge``: the camera loop and the other commands of a device."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from edge.threshold import ThresholdConfig, threshold
 
 @dataclass(frozen=True)
 class LayoutsConfig:
-    """List the joint layouts, and in which order their arrays hold the joints."""
+    """List the joint layouts, with their joints in array order."""
 
 
 def layouts(_: LayoutsConfig) -> None:
@@ -43,8 +43,8 @@ class BenchConfig:
 
 
 def bench(_: BenchConfig) -> None:
-    """Stands in the list of commands; ``main`` gives those of bench to a parser of their own."""
-    raise ConfigError("bench has sub-commands of its own", hint="see `python -m edge bench --help`")
+    """Placeholder in the list of commands: ``main`` hands `bench` to its own parser."""
+    raise ConfigError("bench needs a sub-command", hint="see `python -m edge bench --help`")
 
 
 COMMANDS = {
@@ -63,25 +63,25 @@ COMMANDS = {
     "check": Command(
         CheckConfig,
         with_extra("edge", check),
-        "Check a bundle: checksums, and the student's answers on this machine.",
+        "Check a bundle: checksums, and the student's outputs on this machine.",
         ("python -m edge check --bundle bundles/everyday",),
     ),
     "threshold": Command(
         ThresholdConfig,
         with_extra("edge", threshold),
-        "Find, on held-out clips, the probability below which the loop says unknown.",
+        "Calibrate, on held-out clips, the probability below which the loop says unknown.",
         ("python -m edge threshold --bundle bundles/everyday --clips runs/test.npz",),
     ),
     "doctor": Command(
         DoctorConfig,
         with_extra("edge", doctor),
-        "Check this machine for problems and say what mends them; exit code 1 where something must be mended.",
+        "Check this machine for problems and say how to fix them; exit code 1 if something must be fixed.",
         ("python -m edge doctor", "python -m edge doctor --json --bundle bundles/everyday"),
     ),
     "soak": Command(
         SoakConfig,
         with_extra("edge", soak),
-        "Run the loop for a long time while the camera is lost at random; judge memory, events and frame times.",
+        "Endurance test: run the loop while the camera is lost at random; check memory and events, report frame times.",
         ("python -m edge soak --minutes 10", "python -m edge soak --minutes 480 --report soak.json"),
     ),
     "demo": Command(

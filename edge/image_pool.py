@@ -1,4 +1,4 @@
-"""Memory of images, used again: fresh memory of this size costs a page fault for every four kilobytes."""
+"""Reuse the memory of images: fresh memory of this size costs a page fault for every 4 kB."""
 
 from __future__ import annotations
 
@@ -9,47 +9,47 @@ import numpy as np
 
 from edge.contract.types import Image
 
-SPARE = 2
-"""Images nobody looks at that are kept for the next ones; how many are under way goes up and down by that."""
+MAX_FREE = 2
+"""Unreferenced images that are kept for reuse; the number in use varies by about this many."""
 
 _LIST = [np.empty(0)]
-_ALONE = sys.getrefcount(_LIST[0])
-"""References to an array that one list alone holds, as Python counts them while it is asked."""
+_FREE_REFCOUNT = sys.getrefcount(_LIST[0])
+"""What ``sys.getrefcount`` returns for an array that only one list refers to."""
 
 
 class ImagePool:
-    """Images that come one after the other, and are looked at on whatever threads.
+    """A pool of images that are overwritten once nothing refers to them. Thread-safe.
 
-    Who is given one may keep it, or a part of it, for as long as they like: an image's memory is used again once
-    nothing refers to it any more. What is taken is what is looked at and at most two images more.
+    Whoever receives an image, or a view of it, may keep it for as long as needed; there is no release call. The pool
+    holds the images in use and at most ``MAX_FREE`` more.
     """
 
     def __init__(self) -> None:
         self._images: list[Image] = []
-        self._asking = threading.Lock()
+        self._lock = threading.Lock()
 
     def acquire(self) -> Image | None:
-        """An image to write the next one over; None where all are looked at."""
-        with self._asking:
-            # By number, for a loop's own variable would be one reference more.
-            alone = [n for n in range(len(self._images)) if sys.getrefcount(self._images[n]) == _ALONE]
-            # The newest is used and the oldest go: a camera that has come back may have another size for good.
-            gone = alone[: -1 - SPARE]
-            for n in reversed(gone):
+        """A free image to overwrite, None if there is none. Its size may differ from the next image's."""
+        with self._lock:
+            # By index: a loop variable would be one more reference.
+            free = [n for n in range(len(self._images)) if sys.getrefcount(self._images[n]) == _FREE_REFCOUNT]
+            # Reuse the newest and drop the oldest: a camera may have come back with another frame size for good.
+            dropped = free[: -1 - MAX_FREE]
+            for n in reversed(dropped):
                 del self._images[n]
-            return self._images[alone[-1] - len(gone)] if alone else None
+            return self._images[free[-1] - len(dropped)] if free else None
 
     def add(self, image: Image) -> None:
-        """Remember an image, new or written over one from :meth:`acquire`, that others are given now."""
-        # A part of a part refers to the whole alone, so of a part nobody knows who looks at it.
+        """Track an image, whether new or from :meth:`acquire`, that is about to be handed out."""
+        # A view of a view refers to the base array only, so the references to a view cannot be counted.
         if image.base is not None:
             return
-        with self._asking:
+        with self._lock:
             if not any(image is known for known in self._images):
                 self._images.append(image)
 
     def copy(self, image: Image) -> Image:
-        """A copy of the image that is lent already."""
+        """A copy of ``image`` in the pool's memory, already tracked."""
         copy = self.acquire()
         if copy is None or copy.shape != image.shape:
             copy = np.empty(image.shape, np.uint8)

@@ -1,4 +1,4 @@
-"""Where the time goes: wall milliseconds per stage and frame, with their tail."""
+"""Latency per stage and frame: wall milliseconds, and their percentiles."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from rich.table import Column, Table
 
 from edge.contract.types import Float32
 
-MEMORY_FRAMES = 36_000
-"""Frames that statistics are taken over, the last ones: twenty minutes at 30 a second."""
+HISTORY_FRAMES = 36_000
+"""Statistics are over this many last frames: 20 minutes at 30 frames per second."""
 
 STAGES = CAPTURE, POSE, TRACK, RECOGNISE, DRAW = "capture", "pose", "track", "recognise", "draw"
-"""The stages of the loop. capture: waiting for the frame and decoding it. Each output adds a row of its own name."""
+"""The stages of the loop. capture: waiting for the frame and decoding it. Each sink adds a row of its own name."""
 
 NETWORKS = "inside the networks"
 OUTSIDE = "outside the networks"
 WAITING = "waiting between stages"
 DECISION = "picture to decision"
 SUMS = (NETWORKS, OUTSIDE, WAITING, DECISION)
-"""NETWORKS and OUTSIDE add up to pose, track and recognise; with WAITING they add up to DECISION, which is
-the age of a frame, from when it could be had, when what is done in it is decided."""
+"""NETWORKS and OUTSIDE add up to pose, track and recognise; with WAITING they add up to DECISION, the age of a frame
+(since it was read) when its actions are decided."""
 
 
 @dataclass(frozen=True)
 class Latency:
-    """Percentiles, by :func:`percentiles`, over the frames in which a stage ran, in milliseconds."""
+    """Percentiles, in milliseconds, over the frames in which a stage ran. See :func:`percentiles`."""
 
     frames: int
     p50_ms: float
@@ -41,7 +41,7 @@ class Latency:
 
 @contextmanager
 def timed(latency_ms: dict[str, float], stage: str) -> Iterator[None]:
-    """Adds the wall milliseconds of the block to the stage's, also where the block fails."""
+    """Add the wall milliseconds of the block to the stage's, even if the block raises."""
     start = time.perf_counter()
     try:
         yield
@@ -50,16 +50,16 @@ def timed(latency_ms: dict[str, float], stage: str) -> Iterator[None]:
 
 
 class _Ring:
-    """The last values, in memory that is taken once: a loop that runs for weeks must not grow."""
+    """Ring buffer of the last values, allocated once: a loop that runs for weeks must not grow."""
 
     def __init__(self) -> None:
-        # Written to, unlike zeros, which are memory that the system has only promised.
-        self._values: Float32 = np.full(MEMORY_FRAMES, np.nan, np.float32)
-        self._frames = np.full(MEMORY_FRAMES, -1, np.int64)
+        # np.full touches the pages; those of np.zeros would be allocated one by one later.
+        self._values: Float32 = np.full(HISTORY_FRAMES, np.nan, np.float32)
+        self._frames = np.full(HISTORY_FRAMES, -1, np.int64)
         self.count = 0
 
     def add(self, frame: int, value_ms: float) -> None:
-        at = self.count % MEMORY_FRAMES
+        at = self.count % HISTORY_FRAMES
         self._values[at], self._frames[at] = value_ms, frame
         self.count += 1
 
@@ -68,9 +68,9 @@ class _Ring:
 
 
 class LatencyHistory:
-    """Milliseconds of all stages, added by the threads that the stages run on.
+    """Latencies of all stages. Thread-safe.
 
-    warm_up_frames: the first so many are left out, or half the run where it is shorter than twice that.
+    warm_up_frames: first frames to leave out; half the run if it is shorter than twice that.
     """
 
     def __init__(self, warm_up_frames: int) -> None:
@@ -80,19 +80,19 @@ class LatencyHistory:
         self._frames = 0
 
     def add(self, frame: int, latency_ms: Mapping[str, float]) -> None:
-        """What was measured of the run's n-th frame, counted from 0; it may come in several parts."""
+        """Add measurements of the run's n-th frame, counted from 0. They may come in several calls."""
         with self._lock:
             self._frames = max(self._frames, frame + 1)
             for stage, ms in latency_ms.items():
                 ring = self._rings.get(stage)
-                if ring is None:  # setdefault would take a ring's memory anew with every value
+                if ring is None:  # setdefault would allocate a ring for every value
                     ring = self._rings[stage] = _Ring()
                 ring.add(frame, ms)
 
     def values(self, last_frames: int | None = None) -> dict[str, Float32]:
-        """Milliseconds by stage, in the loop's order, then outputs, then sums, after the warm-up.
+        """Milliseconds by stage after the warm-up: stages in the loop's order, then sinks, then sums.
 
-        A stage that never ran in that time is left out. last_frames: of these alone.
+        Stages without values are left out. last_frames: only of these.
         """
         with self._lock:
             skipped = min(self._warm_up, self._frames // 2)
@@ -117,24 +117,24 @@ def _latency(values_ms: Float32) -> Latency:
 
 
 def percentiles(values: Float32 | Sequence[float], parts: Sequence[float]) -> list[float]:
-    """For each of ``parts`` (0..1) the smallest value that at least so many of the values do not exceed (nearest rank).
+    """Nearest-rank percentiles: for each of ``parts``, 0..1, the smallest value that this share does not exceed.
 
-    Always one that was measured: of 100 frames p99 is the second slowest. values: (N,), at least one. The one rule of
-    all reports, because MLPerf's single-stream latency is so defined.
+    Always a measured value: of 100 frames p99 is the second slowest. MLPerf defines its single-stream latency this way.
+    values: (N,), at least one.
     """
     ordered = np.sort(values)
-    # Rounded first: 0.07 * 100 is a little more than 7 for a computer.
+    # Rounded first: in floating point 0.07 * 100 is slightly above 7.
     ranks = np.ceil(np.round(np.multiply(parts, len(ordered)), 9)).astype(np.int64)
     return [float(ordered[max(rank, 1) - 1]) for rank in ranks]
 
 
 def rounded(figures: Mapping[str, float]) -> dict[str, float]:
-    """To a thousandth, for files."""
+    """Round to three decimals, for files."""
     return {name: round(value, 3) for name, value in figures.items()}
 
 
 def latency_table(latencies: Mapping[str, Latency], title: str) -> Table:
-    """One row a stage; sums below a line."""
+    """One row per stage; sums below a line."""
     table = Table(Column("stage", overflow="fold"), title=title, title_justify="left")
     for column in ("p50", "p90", "p99", "max", "frames"):
         table.add_column(column if column == "frames" else f"{column} ms", justify="right", no_wrap=True)

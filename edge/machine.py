@@ -1,4 +1,4 @@
-"""What figures were measured on; a latency without it means nothing."""
+"""Describe the machine that figures were measured on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CPU_INFO = Path("/proc/cpuinfo")
 
 
 def machine() -> dict[str, Any]:
-    """Machine, CPU, cores, power_mode (None where nvpmodel does not tell) and versions, ready for JSON."""
+    """Machine, CPU, cores, power_mode (None without nvpmodel) and versions, ready for JSON."""
     return {
         "machine": _board() or f"{platform.system()} {platform.machine()}",
         "cpu": _cpu(),
@@ -29,7 +29,7 @@ def machine() -> dict[str, Any]:
 
 
 def _board() -> str | None:
-    """For instance "NVIDIA Jetson Orin Nano Developer Kit"."""
+    """For example "NVIDIA Jetson Orin Nano Developer Kit"."""
     try:
         return DEVICE_TREE.read_text(encoding="utf-8").strip("\0\n ")
     except OSError:
@@ -46,7 +46,7 @@ def _cpu() -> str:
 
 
 def _power_mode() -> str | None:
-    """For instance "NV Power Mode: MAXN", as nvpmodel says; it can be asked on a Jetson only."""
+    """For example "NV Power Mode: MAXN", from nvpmodel, which only a Jetson has."""
     program = shutil.which("nvpmodel")
     if program is None:
         return None

@@ -1,4 +1,4 @@
-"""What is done again and again, on a thread of its own, while something else runs."""
+"""Call a function at intervals on its own thread."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def run_periodically(work: Callable[[], object], every_s: float, name: str) -> Iterator[None]:
-    """``work`` is called every so many seconds while the block runs, and not once it is left. name: the thread's."""
+    """Call ``work`` every ``every_s`` seconds while the block runs. name: of the thread."""
     ended = threading.Event()
 
     def run() -> None:

@@ -1,4 +1,4 @@
-"""What the board draws, from the power monitors that its kernel shows in files."""
+"""Power draw of the board, from its power monitors in sysfs."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from pathlib import Path
 
 DRIVERS = Path("/sys/bus/i2c/drivers")
 WHOLE_BOARD = ("VIN", "VDD_IN", "POM_5V_IN")
-"""Rails that feed everything: of Thor; of Orin NX and Nano, Xavier NX and TX2; of Nano."""
+"""Rails of the total input: of Thor; of Orin NX and Nano, Xavier NX and TX2; of Nano."""
 PARTS = (
     ("VDD_GPU", "VDD_CPU_SOC_MSS", "VIN_SYS_5V0"),
     ("VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0"),
     ("GPU", "CPU", "SOC", "CV", "VDDRQ", "SYS5V"),
 )
-"""Where no such rail is told these add up to the module: of Thor, AGX Orin, AGX Xavier."""
+"""Rails that add up to the module, on boards without a total: of Thor, AGX Orin, AGX Xavier."""
 
 
 def board_power_w(rails_w: Mapping[str, float]) -> float | None:
-    """Watts of the whole board, or of its module where that alone is measured; None where neither is.
+    """Watts of the whole board, or of its module if only that is measured; None if neither is.
 
-    rails_w: watts by rail, under the names of L4T, which tegrastats and the kernel's files share.
+    rails_w: watts by rail, under L4T's names, which tegrastats and sysfs share.
     """
     for name in WHOLE_BOARD:
         if name in rails_w:
@@ -29,14 +29,14 @@ def board_power_w(rails_w: Mapping[str, float]) -> float | None:
 
 
 def power_w() -> float | None:
-    """Watts that the board draws now; None where nothing tells."""
+    """Watts that the board draws now, None if unknown."""
     return board_power_w(rails_w())
 
 
 def rails_w() -> dict[str, float]:
     """Watts by rail now.
 
-    L4T R34 and later give millivolts and milliamperes, earlier ones milliwatts; Thor's inlet has a monitor of its own,
+    L4T R34 and later report millivolts and milliamperes, earlier releases milliwatts. Thor's input has its own monitor,
     in microwatts.
     """
     found: dict[str, float] = {}
@@ -52,8 +52,8 @@ def rails_w() -> dict[str, float]:
         if name and milliwatts is not None:
             found[name] = milliwatts / 1e3
     for microwatts in sorted(DRIVERS.glob("ina238/*/hwmon/hwmon*/power1_input")):
-        if (drawn := _number(microwatts)) is not None:
-            found["VIN"] = drawn / 1e6
+        if (value := _number(microwatts)) is not None:
+            found["VIN"] = value / 1e6
     return found
 
 

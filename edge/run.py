@@ -1,4 +1,4 @@
-"""``python -m edge run``: everything opened, the loop, and what it says at its end."""
+"""``python -m edge run``: open everything, run the loop, print a summary."""
 
 from __future__ import annotations
 
@@ -26,24 +26,23 @@ if TYPE_CHECKING:
     from edge.loop.outcome import RunOutcome
 
 WARM_UP_FRAMES = 10
-"""Left out of the figures: runtimes choose kernels and take memory in their first runs."""
+"""Left out of the statistics: runtimes select kernels and allocate memory in their first runs."""
 
 
 def run(config: RunConfig) -> None:
     """Run until the source ends, a limit is reached, the window is closed, or a signal comes.
 
-    A recording in which nobody is in view is a SourceError; a camera may see nobody. Ctrl-C keeps
-    the files, shows the tables and leaves with exit code 130. A stage that keeps failing keeps the files too, and of a
-    camera, which cannot be asked again, whatever ends the run does; of a recording any other error leaves none.
+    Files are kept after Ctrl-C, which also prints the summary and exits with code 130, and after errors as
+    :meth:`edge.loop.pipeline.Pipeline.run` says. Raises SourceError for a recording without people.
     """
-    # OpenCV, which `--help` need not wait for.
+    # These import OpenCV, which would slow down `--help`.
     from edge.drawing.overlay import Overlay
     from edge.loop.outcome import Limits
     from edge.loop.pipeline import Pipeline
 
     with open_parts(config) as parts:
-        source, pose, told = parts.source, parts.pose, parts.describe()
-        for name, description in told.items():
+        source, pose, descriptions = parts.source, parts.pose, parts.describe()
+        for name, description in descriptions.items():
             console.print(f"{name:8} {description}")
         if config.self_test:
             parts.student.require_agreement(parts.bundle)
@@ -61,7 +60,7 @@ def run(config: RunConfig) -> None:
                 validate=lambda outcome: _require_people(config, source, outcome),
                 warn=print_warning,
             )
-            # No file is begun before signals are noted, or one that comes in between would leave it there.
+            # Signal handlers first: a signal after a file is created must not leave it behind.
             report_file = atomic_write(config.report) if config.report else nullcontext()
             with interruptible(pipeline.stop) as stop, report_file as report:
                 outcome = pipeline.run()
@@ -69,42 +68,42 @@ def run(config: RunConfig) -> None:
                     console.print("interrupted before the first frame; nothing was written")
                     raise SystemExit(stop.exit_code)
                 if report is not None:
-                    figures = {"machine": machine(), **told, **_figures(config, outcome, history)}
+                    figures = {"machine": machine(), **descriptions, **_figures(config, outcome, history)}
                     with wrap_write_errors(config.report or report):
                         report.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-        conclude(config, outcome, history)
+        print_summary(config, outcome, history)
         if stop.signum:
             console.print("interrupted; what was written until then is kept" if config.files else "interrupted")
         if outcome.hanging:
-            # Before anything is closed that those still work with.
-            _leave_behind(config, outcome, stop)
+            # Before the parts are closed: the hanging threads still use them.
+            _exit_process(config, outcome, stop)
     if stop.signum:
         raise SystemExit(stop.exit_code)
     if outcome.ended_by is not None:
         raise outcome.ended_by
 
 
-def _leave_behind(config: RunConfig, outcome: RunOutcome, stop: Interruption) -> NoReturn:
-    """End the process around threads that do not answer; Python would wait for them, or pull the floor from under."""
-    console.print(f"warning: left behind, because it does not answer: {', '.join(outcome.hanging)}")
+def _exit_process(config: RunConfig, outcome: RunOutcome, stop: Interruption) -> NoReturn:
+    """Exit at once although threads hang; a normal exit would wait for them, or close what they use."""
+    console.print(f"warning: abandoned, because it does not respond: {', '.join(outcome.hanging)}")
     if outcome.ended_by is not None:
         console.print(f"error: {outcome.ended_by}")
     lost = [str(path) for name, path in config.files.items() if name in outcome.hanging]
     if lost:
-        console.print(f"error: not written: {', '.join(lost)}; a faster disk or codec, or smaller frames may do")
+        console.print(f"error: not written: {', '.join(lost)}; try a faster disk or codec, or smaller frames")
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(stop.exit_code if stop.signum else USER_ERROR if outcome.ended_by or lost else 0)
 
 
 def _require_people(config: RunConfig, source: Source, outcome: RunOutcome) -> None:
-    """A recording that shows nobody was most likely the wrong one, or the wrong way up."""
+    """Raise SourceError for a recording without people: it is most likely the wrong one, or upside down."""
     if outcome.times.seconds or outcome.failed or source.live or source.uri.startswith("replay://"):
         return
     if outcome.with_poses:
         raise SourceError(
-            f"nobody could be followed: bodies were seen in {outcome.with_poses} of {outcome.frames} frames, "
-            f"never in {config.tracker.birth_hits} running",
+            f"nobody could be tracked: bodies were seen in {outcome.with_poses} of {outcome.frames} frames, "
+            f"never in {config.tracker.birth_hits} in a row",
             where=source.uri,
             hint="give a longer or steadier recording, or lower tracker.birth_hits",
         )
@@ -129,20 +128,20 @@ def _figures(config: RunConfig, outcome: RunOutcome, history: LatencyHistory) ->
     }
 
 
-def conclude(config: RunConfig, outcome: RunOutcome, history: LatencyHistory) -> None:
-    """The tables, and where the files are."""
+def print_summary(config: RunConfig, outcome: RunOutcome, history: LatencyHistory) -> None:
+    """Print tables, warnings and the paths of the files."""
     rate = f"{outcome.frames} frames in {outcome.seconds:.1f} s, {outcome.frames / outcome.seconds:.1f} per second"
     console.print(latency_table(history.summary(), f"Latency: {rate}"))
     if outcome.dropped:
-        console.print(f"{outcome.dropped} frames of the camera were dropped: newer ones had come")
+        console.print(f"{outcome.dropped} frames of the camera were dropped for newer ones")
     for name, count in outcome.dropped_by_sink.items():
-        console.print(f"output {name} was too slow for {count} results: newer ones took their place")
+        console.print(f"output {name} was too slow for {count} results: they were dropped for newer ones")
     if outcome.failed:
-        console.print(f"warning: {outcome.failed} frames have no answer, because a stage failed")
+        console.print(f"warning: {outcome.failed} frames have no result, because a stage failed")
     if (table := outcome.times.table()).rows:
         console.print(table)
     elif outcome.times.seconds:
-        console.print("warning: nothing was decided: nobody was in two frames less than half a second apart")
+        console.print("warning: no action was recognised: nobody was in two frames less than half a second apart")
     else:
         console.print("warning: nobody was in view")
     for name, path in config.files.items():

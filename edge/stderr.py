@@ -1,4 +1,4 @@
-"""Native libraries without their chatter: they print to stderr what our errors say better."""
+"""Silence native libraries that print to stderr what our own errors report."""
 
 from __future__ import annotations
 
@@ -9,32 +9,31 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _lock = threading.Lock()
-_inside: list[int] = []
-"""Of each block under way an entry; the first holds the descriptor that stderr is put back from."""
+_depth = 0
+_saved_fd = -1
 
 
 @contextmanager
 def suppress_stderr() -> Iterator[None]:
-    """Nothing written to the process's stderr inside the block is seen, by whatever thread.
+    """Redirect the process's file descriptor 2 to /dev/null while the block runs, for all threads.
 
-    FFmpeg and libjpeg inside OpenCV, and LiteRT, write there directly, whatever the log level. Blocks may
-    overlap on several threads: the last to leave puts stderr back.
+    FFmpeg and libjpeg inside OpenCV, and LiteRT, write to it directly, whatever the log level. Blocks may overlap on
+    several threads: the last one to end restores stderr.
     """
+    global _depth, _saved_fd
     with _lock:
-        if not _inside:
+        if _depth == 0:
             sys.stderr.flush()
-            _inside.append(os.dup(2))
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, 2)
-            os.close(nowhere)
-        else:
-            _inside.append(-1)
+            _saved_fd = os.dup(2)
+            devnull = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(devnull, 2)
+            os.close(devnull)
+        _depth += 1
     try:
         yield
     finally:
         with _lock:
-            kept = _inside[0]
-            _inside.pop()
-            if not _inside:
-                os.dup2(kept, 2)
-                os.close(kept)
+            _depth -= 1
+            if _depth == 0:
+                os.dup2(_saved_fd, 2)
+                os.close(_saved_fd)

@@ -1,8 +1,8 @@
-"""``python -m edge threshold``: from which probability on is a label worth giving? Measured on held-out clips.
+"""``python -m edge threshold``: calibrate, on held-out clips, the probability below which the loop says "unknown".
 
-A softmax is no probability of being right. The threshold is the lowest at which, of the decisions that are made,
-the wanted part is right; clips of what no class describes count as wrong whenever they are decided. Of a student that
-has a class "unknown" those are its clips too, and an answer of that class is no decision.
+A softmax score is not the probability of being right. The threshold is the lowest one at which the requested share of
+the decisions is right. A decision about a clip that no class describes counts as wrong; if the student has a class
+"unknown", its clips are such clips too, and its output is no decision.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class ThresholdConfig:
     """Find the probability below which the loop says "unknown", and write it to the bundle."""
 
     bundle: Path
-    """Bundle folder; its decisions.json is written, and listed in its manifest."""
+    """Bundle folder; decisions.json is written to it and listed in its manifest."""
     clips: Path
     """Held-out clips with labels, the test.npz that `python -m train export` wrote."""
     strangers: Path | None = None
@@ -43,17 +43,17 @@ class ThresholdConfig:
     right: float = 0.95
     """Share of the decisions, 0..1, that should be right. Larger: fewer wrong labels, more "unknown"."""
     precision: Precision | None = None
-    """int8 or fp32; by default int8 where the bundle has it."""
+    """int8 or fp32; by default int8 if the bundle has it."""
 
     def __post_init__(self) -> None:
         if not 0 < self.right <= 1:
-            raise ConfigError(f"right is {self.right}", hint="give a part above 0 and up to 1")
+            raise ConfigError(f"right is {self.right}", hint="give a share above 0 and up to 1")
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """min_score: the threshold. right: part of the decisions above it that are right. decided: part of the clips
-    of known actions that are decided. rejected: part of the strangers that are not, None without any."""
+    """min_score: the threshold. right: share of right decisions at it. decided: share of the clips of known actions
+    that are decided. rejected: share of the strangers that are not, None without strangers."""
 
     min_score: float
     right: float
@@ -62,7 +62,7 @@ class Threshold:
 
 
 def threshold(config: ThresholdConfig) -> None:
-    """Measure, write and show. Raises DataError where no threshold gives so many right decisions."""
+    """Find the threshold, write it to the bundle and print it. Raises DataError if none reaches the requested share."""
     bundle = read_bundle(config.bundle)
     precision = config.precision or best_precision(bundle)
     recogniser = open_recogniser(bundle, RecogniserConfig(precision=precision))
@@ -86,36 +86,37 @@ def threshold(config: ThresholdConfig) -> None:
 
 
 def find_threshold(scores: Float32, is_right: NDArray[np.bool_], strangers: Float32, right: float) -> Threshold:
-    """scores: (N,) probability of the likeliest class of each clip, 0 where nothing is said of it.
-    is_right: (N,) whether that class is the clip's.
+    """The lowest threshold at which the share ``right`` of the decisions is right.
 
-    strangers: (M,) probabilities of clips that have no class. right: part of the decisions wanted to be right.
+    scores: (N,) probability of each clip's likeliest class, 0 for an output "unknown". is_right: (N,) whether that is
+    the clip's class. strangers: (M,) the same probabilities for clips of no class.
     """
-    everyone = np.concatenate([scores, strangers]).astype(np.float64)
+    all_scores = np.concatenate([scores, strangers]).astype(np.float64)
     correct = np.concatenate([is_right, np.zeros(len(strangers), np.bool_)])
-    falling = np.argsort(-everyone, kind="stable")
-    part = np.cumsum(correct[falling]) / np.arange(1, len(falling) + 1)
-    # Decisions of equal probability are made together.
-    ends = np.append(np.diff(everyone[falling]) < 0, True)
-    enough = np.flatnonzero(ends & (part >= right) & (everyone[falling] > 0))
-    if not len(enough):
+    descending = np.argsort(-all_scores, kind="stable")
+    precision = np.cumsum(correct[descending]) / np.arange(1, len(descending) + 1)
+    # Clips of equal score are decided together: only the last of them is a possible threshold.
+    is_last = np.append(np.diff(all_scores[descending]) < 0, True)
+    reached = np.flatnonzero(is_last & (precision >= right) & (all_scores[descending] > 0))
+    if not len(reached):
+        best = 100 * precision[is_last].max()
         raise DataError(
-            f"no threshold makes {100 * right:.0f} % of the decisions right, the best {100 * part[ends].max():.1f} %",
+            f"no threshold makes {100 * right:.0f} % of the decisions right, the best {best:.1f} %",
             hint="ask for less with right, or train a better student",
         )
-    last = int(enough[-1])
-    min_score = float(everyone[falling[last]])
+    last = int(reached[-1])
+    min_score = float(all_scores[descending[last]])
     return Threshold(
-        round(min_score - 5e-5, 4),  # rounded down, so that the last one is still decided
-        float(part[last]),
+        round(min_score - 5e-5, 4),  # rounded down, so that this clip is still decided
+        float(precision[last]),
         float((scores >= min_score).mean()),
         float((strangers < min_score).mean()) if len(strangers) else None,
     )
 
 
 def best_answers(recogniser: Recogniser, classes: Sequence[str], clips: Float32) -> tuple[Float32, NDArray[np.int64]]:
-    """Probability (N,) and index (N,) of the likeliest class of each clip (N, C, T, V, M); for "unknown" 0."""
+    """Probability (N,), 0 for "unknown", and index (N,) of the likeliest class of each clip (N, C, T, V, M)."""
     rows = softmax(recogniser.logits(clips))
     best = rows.argmax(axis=1)
-    says_nothing = np.array([name == UNKNOWN for name in classes])[best]
-    return np.where(says_nothing, np.float32(0), rows.max(axis=1)), best
+    is_unknown = np.array([name == UNKNOWN for name in classes])[best]
+    return np.where(is_unknown, np.float32(0), rows.max(axis=1)), best

@@ -70,6 +70,6 @@ class RunConfig:
             if source.scheme in ("file", "replay") and is_source:
                 raise ConfigError(f"{path} is the source itself", hint="give the output another name")
         if self.frames is not None and self.frames < 1:
-            raise ConfigError(f"frames is {self.frames}", hint="give at least 1, or leave it out")
+            raise ConfigError(f"frames is {self.frames}", hint="give 1 or more, or leave it out")
         if self.limit_s is not None and not 0 < self.limit_s < math.inf:
             raise ConfigError(f"limit_s is {self.limit_s}", hint="give more than 0 seconds, or leave it out")

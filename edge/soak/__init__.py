@@ -1,1 +1,1 @@
-"""The endurance test: the loop for hours, with a camera that is lost at random."""
+"""Endurance test: the loop for hours, with a camera that is lost at random."""

@@ -1,7 +1,6 @@
-"""``python -m edge soak``: does the loop live for hours?
+"""``python -m edge soak``: run the loop for hours and check memory and events.
 
-A camera that is lost at random, people who come and go, a consumer that hangs; then memory, events and frame times
-are judged.
+The camera is lost at random, people come and go, and one sink blocks at random.
 """
 
 from __future__ import annotations
@@ -29,15 +28,15 @@ from edge.loop.parts import open_parts
 from edge.machine import machine
 from edge.pose.registry import PoseConfig
 from edge.recognition.recogniser import RecogniserConfig
-from edge.soak.consumers import HangingSink, Listener
-from edge.soak.memory import Memory
+from edge.soak.consumers import BlockingSink, EventCounter
+from edge.soak.memory import MemoryMonitor
 
 MAX_GROWTH_MB = 5.0
 
 
 @dataclass(frozen=True)
 class SoakConfig:
-    """Run the loop for a long time on a repeated recording, with a camera that is lost at random."""
+    """Run the loop for a long time on a repeated recording, as a camera that is lost at random."""
 
     bundle: Path = Path("bundles/everyday")
     """Bundle folder with the trained student."""
@@ -46,7 +45,7 @@ class SoakConfig:
     minutes: float = 10.0
     """Duration in minutes; ten on a laptop, hours on a board."""
     warm_up_minutes: float = 1.5
-    """Minutes at the start that are left out when memory is compared."""
+    """Minutes at the start that are left out of the memory comparison."""
     loss_every_s: float = 30.0
     """Average seconds between losses of the camera; each lasts up to two seconds."""
     pose: PoseConfig = field(default_factory=PoseConfig)
@@ -62,12 +61,13 @@ class SoakConfig:
 
 
 @dataclass(frozen=True)
-class Soaked:
-    """growth_mb: of memory in use, from the end of the warm-up to the end; see edge/soak/memory.py.
+class SoakResult:
+    """The report. growth_mb: growth of resident memory after the warm-up, see edge/soak/memory.py.
 
-    memory_by_minute: MB in use, the median of each minute. memory_by_second: every sample, so that another rule can
-    judge the run too. told, heard: events that were made, and that reached the listener. ended_by: why the run ended
-    before its time. flatness: p99 / p50 of the pose stage and of a frame's age when decided.
+    told, heard: events published, and received by the sink that counts them. hanging_took: results that the blocking
+    sink received. pose_p99_by_p50, age_p99_by_p50: tail of the pose stage's latency, and of a frame's age when its
+    actions are decided. ended_by: why the run ended early. memory_by_minute: median MB of each minute.
+    memory_by_second: all samples.
     """
 
     minutes: float
@@ -88,7 +88,7 @@ class Soaked:
 
     @property
     def faults(self) -> list[str]:
-        """What the run is failed for, in words; empty where it passed."""
+        """Why the run failed, in words; empty if it passed."""
         found = []
         if self.ended_by is not None:
             found.append(f"the run ended after {self.minutes:.1f} minutes: {self.ended_by}")
@@ -100,16 +100,15 @@ class Soaked:
 
 
 def soak(config: SoakConfig) -> None:
-    """Run, show what was found, and leave with exit code 1 where the run ended before its time, memory grew or an event
-    was lost.
+    """Run and print the result; exit with code 1 if the run ended early, memory grew or an event was lost.
 
-    Ctrl-C shows, and keeps, what was found until then, and leaves with exit code 130.
+    Ctrl-C keeps and prints the result so far, and exits with code 130.
     """
     found, history, stop = run_soak(config)
     console.print(latency_table(history.summary(), f"Soak: {found.frames} frames in {found.minutes:.1f} minutes"))
     console.print(
-        f"camera lost {found.losses} times, {found.dropped} frames gave way to newer ones, {found.people} people "
-        f"came; {found.heard} of {found.told} events heard; the consumer that hangs took {found.hanging_took} results"
+        f"camera lost {found.losses} times, {found.dropped} frames dropped for newer ones, {found.people} people "
+        f"entered; {found.heard} of {found.told} events received; the blocking sink took {found.hanging_took} results"
     )
     console.print(
         f"memory {found.memory_mb:.0f} MB, growth {found.growth_mb:+.2f} MB after the warm-up; "
@@ -124,50 +123,51 @@ def soak(config: SoakConfig) -> None:
         raise SystemExit(FAILED)
 
 
-def run_soak(config: SoakConfig) -> tuple[Soaked, LatencyHistory, Interruption]:
-    """What :func:`soak` shows, written to ``config.report``. Raises OutputError before the run where it cannot be."""
-    # OpenCV, which `--help` need not wait for.
+def run_soak(config: SoakConfig) -> tuple[SoakResult, LatencyHistory, Interruption]:
+    """Run, and write ``config.report``. Raises OutputError before the run if that cannot be written."""
+    # These import OpenCV, which would slow down `--help`.
     from edge.drawing.overlay import Overlay
     from edge.loop.outcome import Limits
     from edge.loop.pipeline import Pipeline
     from edge.sinks.sink_worker import SinkOptions, SinkWorker
 
-    chance = random.Random(config.seed)
-    listener, hanging = Listener(), HangingSink(chance)
+    rng = random.Random(config.seed)
+    event_counter, blocking = EventCounter(), BlockingSink(rng)
     recogniser = RecogniserConfig(threads=config.pose.threads)
     run = RunConfig("soak", config.bundle, pose=config.pose, recogniser=recogniser)
-    with open_parts(run, _camera(config, chance)) as parts:
-        # As `run` does; it also takes the memory of the largest batch.
+    with open_parts(run, _camera(config, rng)) as parts:
+        # As `run` does; it also allocates the memory of the largest batch.
         parts.student.require_agreement(parts.bundle)
-        history, overlay, memory = LatencyHistory(30), Overlay(parts.pose.layout), Memory()
-        sinks: dict[str, tuple[Callable[[Any], object], SinkOptions]] = {
-            "listener": (listener, SinkOptions(kind="events")),
-            "drawing": (overlay.render, SinkOptions(images=True, annotated=True)),
-            "hanging": (hanging, SinkOptions(images=True)),
-        }
+        history, overlay, memory = LatencyHistory(30), Overlay(parts.pose.layout), MemoryMonitor()
+
+        def worker(name: str, sink: Callable[[Any], object], **options: Any) -> SinkWorker:
+            return SinkWorker(name, nullcontext(sink), SinkOptions(**options), overlay, history)
+
         workers = [
-            SinkWorker(name, nullcontext(sink), options, overlay, history) for name, (sink, options) in sinks.items()
+            worker("events", event_counter, kind="events"),
+            worker("drawing", overlay.render, images=True, annotated=True),
+            worker("blocking", blocking, images=True),
         ]
         limits = Limits(seconds=60 * config.minutes)
         pipeline = Pipeline(parts.source, parts.pose, parts.action, workers, history, limits=limits)
         report_file = atomic_write(config.report) if config.report else nullcontext()
-        with memory.watched(), interruptible(pipeline.stop) as stop, report_file as report:
+        with memory.running(), interruptible(pipeline.stop) as stop, report_file as report:
             outcome = pipeline.run()
             if stop.signum and not outcome.frames:
                 console.print("interrupted before the first frame; nothing was written")
                 raise SystemExit(stop.exit_code)
-            heard, rows = listener.heard, history.summary()
-            found = Soaked(
+            events, rows = event_counter.counts, history.summary()
+            found = SoakResult(
                 minutes=outcome.seconds / 60,
                 frames=outcome.frames,
                 dropped=outcome.dropped,
-                losses=heard["source_lost"],
-                people=heard["person_entered"],
+                losses=events["source_lost"],
+                people=events["person_entered"],
                 growth_mb=memory.growth_mb(60 * config.warm_up_minutes),
                 memory_mb=memory.samples[-1][1] if memory.samples else 0.0,
                 told=outcome.events,
-                heard=heard.total(),
-                hanging_took=hanging.taken,
+                heard=events.total(),
+                hanging_took=blocking.received,
                 pose_p99_by_p50=rows[POSE].p99_ms / rows[POSE].p50_ms,
                 age_p99_by_p50=rows[DECISION].p99_ms / rows[DECISION].p50_ms,
                 ended_by=None if outcome.ended_by is None else str(outcome.ended_by),
@@ -180,15 +180,15 @@ def run_soak(config: SoakConfig) -> tuple[Soaked, LatencyHistory, Interruption]:
     return found, history, stop
 
 
-def _camera(config: SoakConfig, chance: random.Random) -> Source:
-    """The recording as a camera that is lost at random, and does not come back at once."""
+def _camera(config: SoakConfig, rng: random.Random) -> Source:
+    """The recording as a camera that is lost at random and takes up to two seconds to reopen."""
     from edge.capture.live import Backoff, LiveSource
     from edge.soak.flaky_video import FlakyVideo
 
-    path, memory = config.source or fetch(DEMO_CLIP)[0], ImagePool()
+    path, pool = config.source or fetch(DEMO_CLIP)[0], ImagePool()
 
     def open_video() -> FlakyVideo:
-        time.sleep(chance.uniform(0, 2))
-        return FlakyVideo(path, chance, config.loss_every_s, memory)
+        time.sleep(rng.uniform(0, 2))
+        return FlakyVideo(path, rng, config.loss_every_s, pool)
 
     return LiveSource("soak", open_video, CaptureConfig(), hint=lambda: "", backoff=Backoff(0.1, 0.4))

@@ -1,4 +1,4 @@
-"""Who takes what a soak finds: one who counts events, and one who hangs."""
+"""The sinks of a soak test: one counts events, one blocks at random."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from collections import Counter
 from edge.contract.types import Event, FrameResult
 
 
-class Listener:
-    """Counts the events it hears."""
+class EventCounter:
+    """Counts the events it receives, by kind."""
 
     def __init__(self) -> None:
-        self.heard: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter()
 
     def __call__(self, event: Event) -> None:
-        self.heard[event.kind] += 1
+        self.counts[event.kind] += 1
 
 
-class HangingSink:
-    """Takes a result now and then, and hangs for many seconds in between."""
+class BlockingSink:
+    """Receives results, and blocks for up to 20 s after one in twenty."""
 
-    def __init__(self, chance: random.Random) -> None:
-        self._chance, self.taken = chance, 0
+    def __init__(self, rng: random.Random) -> None:
+        self._rng, self.received = rng, 0
 
     def __call__(self, result: FrameResult) -> None:
-        self.taken += 1
-        time.sleep(self._chance.uniform(0, 20) if self._chance.random() < 0.05 else 0)
+        self.received += 1
+        time.sleep(self._rng.uniform(0, 20) if self._rng.random() < 0.05 else 0)

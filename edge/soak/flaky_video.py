@@ -1,4 +1,4 @@
-"""A recording that plays as a camera would, and is lost at random: what a soak looks at."""
+"""A recording played like a camera that is lost at random: the source of a soak test."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ from edge.image_pool import ImagePool
 
 
 class FlakyVideo:
-    """A recording as a camera's driver would give it: at its own pace, again and again, and lost at random.
+    """Plays a recording in a loop, in real time, and fails for good after a random time.
 
-    Now and then it shows an empty scene for some seconds, so that everybody leaves. memory: what images are written
-    into.
+    At the end of each pass it may go black for a few seconds, so that everybody leaves. pool: memory for images.
     """
 
-    def __init__(self, path: Path, chance: random.Random, loss_every_s: float, memory: ImagePool) -> None:
-        self._path, self._chance, self._memory = path, chance, memory
+    def __init__(self, path: Path, rng: random.Random, loss_every_s: float, pool: ImagePool) -> None:
+        self._path, self._rng, self._pool = path, rng, pool
         self._video = open_video(str(path))
         self._fps = self._video.get(cv2.CAP_PROP_FPS) or 30.0
         self._next_s = time.monotonic()
-        self._lost_from_s = self._next_s + chance.expovariate(1 / loss_every_s)
+        self._lost_from_s = self._next_s + rng.expovariate(1 / loss_every_s)
         self._empty_until_s = 0.0
 
     def read(self) -> tuple[bool, Any]:
@@ -34,13 +33,13 @@ class FlakyVideo:
             return False, None
         self._next_s = max(self._next_s + 1 / self._fps, now)
         time.sleep(self._next_s - now)
-        ok, image = read_image(self._video, self._memory)
+        ok, image = read_image(self._video, self._pool)
         if not ok:
             self._video.release()
             self._video = open_video(str(self._path))
-            ok, image = read_image(self._video, self._memory)
-            if self._chance.random() < 0.5:
-                self._empty_until_s = now + self._chance.uniform(1.5, 4.0)
+            ok, image = read_image(self._video, self._pool)
+            if self._rng.random() < 0.5:
+                self._empty_until_s = now + self._rng.uniform(1.5, 4.0)
         if ok and now < self._empty_until_s:
             image.fill(0)
         return ok, image

@@ -1,4 +1,4 @@
-"""What the process has in memory, watched while something else runs."""
+"""Sample the process's resident memory while something else runs."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 SAMPLED_EVERY_S = 1.0
 
 
-class Memory:
-    """What the process had in memory. samples: seconds since this was made, and MB."""
+class MemoryMonitor:
+    """samples: seconds since the monitor was created, and resident MB."""
 
     def __init__(self) -> None:
         self.samples: list[tuple[float, float]] = []
         self._start = time.monotonic()
 
-    def watched(self) -> AbstractContextManager[None]:
-        """Samples are taken while the block runs."""
+    def running(self) -> AbstractContextManager[None]:
+        """Take samples while the block runs."""
         return run_periodically(self._sample, SAMPLED_EVERY_S, "memory")
 
     def _sample(self) -> None:
@@ -32,20 +32,19 @@ class Memory:
         self.samples.append((time.monotonic() - self._start, resident))
 
     def by_minute(self) -> tuple[float, ...]:
-        """MB, the median of each minute."""
+        """Median MB of each minute."""
         minutes = range(int(self.samples[-1][0] // 60) + 1 if self.samples else 0)
         within = ([mb for at, mb in self.samples if at // 60 == n] for n in minutes)
         return tuple(round(float(np.median(values)), 2) for values in within if values)
 
     def growth_mb(self, from_s: float) -> float:
-        """What memory grew by from ``from_s`` to the end, at the rate from the first quarter of that to the last.
+        """Memory growth from ``from_s`` to the end, at the rate between the first and the last quarter of that time.
 
-        A quarter's level is the mean of its samples without the fifth that is least and the fifth that is greatest: a
-        camera that is away for a moment takes its decoder with it, tens of megabytes, and a frame more or less under
-        way is no leak, however often it comes and goes. A steady leak comes out as it is, what is taken once and
-        kept as four thirds of it.
+        Each quarter's level is a trimmed mean, without the lowest and the highest fifth of its samples. A lost camera
+        frees its decoder, tens of MB, for a moment, and the number of frames in flight varies; neither is a leak. A
+        steady leak is reported as it is, a single allocation that is kept as 4/3 of its size.
         """
-        # Of SciPy, which `--help` need not wait for.
+        # Importing SciPy would slow down `--help`.
         from scipy.stats import trim_mean
 
         after = np.array([sample for sample in self.samples if sample[0] >= from_s])

@@ -19,7 +19,7 @@ from edge.contract.bundle import read_bundle
 from edge.contract.layouts import layout
 from edge.contract.types import Pose, PoseResult
 from edge.drawing.overlay import Overlay
-from edge.image_pool import SPARE
+from edge.image_pool import MAX_FREE
 from edge.latency import LatencyHistory
 from edge.loop.outcome import Limits
 from edge.loop.pipeline import Pipeline
@@ -137,4 +137,4 @@ def test_stamping_frames_takes_no_fresh_memory_for_each():
     arrays, seconds = Arrays(), itertools.count()  # so late that no frame is waited for
     for frame in Stamped(Frames(20), clock=lambda: float(next(seconds))):
         arrays.look(frame.image)
-    assert arrays.count <= 1 + SPARE
+    assert arrays.count <= 1 + MAX_FREE

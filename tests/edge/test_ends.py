@@ -19,7 +19,7 @@ from edge.loop.action_times import UNDECIDED, ActionTimes
 from edge.loop.config import RunConfig
 from edge.loop.outcome import RunOutcome
 from edge.machine import machine
-from edge.run import conclude
+from edge.run import print_summary
 
 ROOT = Path(__file__).parents[2]
 
@@ -125,16 +125,16 @@ def test_frames_too_far_apart_for_any_decision_are_said_to_be_so(capsys, tmp_pat
     outcome = RunOutcome(frames=3, seconds=1.0)
     for n in range(3):
         outcome.times.add(result(person(1), n=n, fps=0.5))
-    conclude(RunConfig("0", tmp_path), outcome, LatencyHistory(0))
+    print_summary(RunConfig("0", tmp_path), outcome, LatencyHistory(0))
     said = capsys.readouterr().err
-    assert "warning: nothing was decided: nobody was in two frames less than half a second apart" in said
+    assert "warning: no action was recognised: nobody was in two frames less than half a second apart" in said
     assert "seconds" not in said  # no table without a row
 
 
 def test_what_an_output_was_too_slow_for_is_said(capsys, tmp_path):
     outcome = RunOutcome(frames=9, seconds=1.0, dropped_by_sink={"video": 4})
-    conclude(RunConfig("0", tmp_path), outcome, LatencyHistory(0))
-    assert "output video was too slow for 4 results: newer ones took their place" in capsys.readouterr().err
+    print_summary(RunConfig("0", tmp_path), outcome, LatencyHistory(0))
+    assert "output video was too slow for 4 results: they were dropped for newer ones" in capsys.readouterr().err
 
 
 @pytest.fixture

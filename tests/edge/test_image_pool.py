@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from edge.capture.live import LiveSource
 from edge.capture.registry import open_source
 from edge.capture.source import CaptureConfig, Flip
-from edge.image_pool import SPARE, ImagePool
+from edge.image_pool import MAX_FREE, ImagePool
 
 SHAPE = (40, 30, 3)
 
@@ -49,8 +49,8 @@ def test_no_more_is_taken_than_is_looked_at_and_two_images():
             looked_at = looked_at[: (7 * number) % 10]
             looked_at.append(memory.copy(np.broadcast_to(np.uint8(number), shape)))
             held = tracemalloc.get_traced_memory()[0] / size
-            assert len(looked_at) <= held < len(looked_at) + SPARE + 0.1
-        assert tracemalloc.get_traced_memory()[1] / size < 10 + SPARE + 0.1
+            assert len(looked_at) <= held < len(looked_at) + MAX_FREE + 0.1
+        assert tracemalloc.get_traced_memory()[1] / size < 10 + MAX_FREE + 0.1
     finally:
         tracemalloc.stop()
 
@@ -95,7 +95,7 @@ def test_a_videos_images_that_are_kept_stay_as_they_are_and_others_lie_in_few_pl
         if frame.index % 5 == 0:
             kept.append(frame)
     assert [videos.number(frame.image) for frame in kept] == [0, 5, 10, 15, 20]
-    assert len(places) <= len(kept) + 1 + SPARE + 1
+    assert len(places) <= len(kept) + 1 + MAX_FREE + 1
 
 
 @pytest.mark.parametrize("images", [1, 2])
@@ -135,4 +135,4 @@ def test_a_cameras_images_are_flipped_into_few_places_and_those_kept_stay(flip):
         if frame.index == 19:
             break
     assert [(k.image.min(), k.image.max()) for k in kept] == [(n, n) for n in (0, 7, 14)]
-    assert arrays.count <= len(kept) + 1 + SPARE
+    assert arrays.count <= len(kept) + 1 + MAX_FREE

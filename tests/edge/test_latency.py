@@ -76,7 +76,7 @@ def test_the_parts_of_a_frame_may_come_from_several_threads_at_different_times()
 
 
 def test_only_the_last_frames_count(monkeypatch):
-    monkeypatch.setattr("edge.latency.MEMORY_FRAMES", 500)
+    monkeypatch.setattr("edge.latency.HISTORY_FRAMES", 500)
     made = LatencyHistory(0)
     for n in range(600):
         made.add(n, {"pose": 1000.0 if n < 100 else 1.0})

@@ -252,7 +252,7 @@ def test_nothing_is_closed_under_a_stage_that_hangs(monkeypatch, bundle_folder, 
         live_run(monkeypatch, bundle_folder, tmp_path, source=source)
     source.answers.set()
     assert left == [(130, False)]
-    assert "left behind, because it does not answer: capture" in capsys.readouterr().err
+    assert "abandoned, because it does not respond: capture" in capsys.readouterr().err
     assert len(lines(tmp_path / "people.jsonl")) == 1
 
 

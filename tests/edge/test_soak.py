@@ -1,4 +1,4 @@
-"""The soak itself, for seconds: it runs, counts, and finds what it is to find."""
+"""A soak of a few seconds, and the rules by which its memory and events are judged."""
 
 import time
 from pathlib import Path
@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.contract.errors import ConfigError, OutputError
-from edge.soak.command import MAX_GROWTH_MB, SoakConfig, Soaked, run_soak
-from edge.soak.memory import Memory
+from edge.soak.command import MAX_GROWTH_MB, SoakConfig, SoakResult, run_soak
+from edge.soak.memory import MemoryMonitor
 
 
-def test_a_short_soak_loses_the_camera_and_no_event(shared_data, bundle_folder, blazepose_files):
+def test_a_short_soak_loses_the_camera_but_no_event(shared_data, bundle_folder, blazepose_files):
     recording = shared_data / "media" / "felixchenfy_exercise.avi"
     config = SoakConfig(bundle_folder, recording, minutes=0.1, warm_up_minutes=0.05, loss_every_s=0.7)
     found, _, stop = run_soak(config)
@@ -23,14 +23,14 @@ def test_a_short_soak_loses_the_camera_and_no_event(shared_data, bundle_folder, 
     assert found.told == found.heard > 0 and found.hanging_took >= 1
 
 
-def test_a_soak_whose_report_cannot_be_written_does_not_run_for_hours_first(tmp_path, bundle_folder, blazepose_files):
+def test_an_unwritable_report_is_refused_before_the_run(tmp_path, bundle_folder, blazepose_files):
     (tmp_path / "soak.json").mkdir()
     recording = videos.write(tmp_path / "a.mp4", frames=9)
     with pytest.raises(OutputError, match=r"soak\.json: cannot be written: a folder has this name"):
         run_soak(SoakConfig(bundle_folder, recording, minutes=480, report=tmp_path / "soak.json"))
 
 
-def soaked(**what):
+def result(**what):
     known = {
         **dict.fromkeys(("frames", "dropped", "losses", "people", "hanging_took"), 1),
         **dict.fromkeys(("minutes", "memory_mb", "pose_p99_by_p50", "age_p99_by_p50"), 1.0),
@@ -38,86 +38,86 @@ def soaked(**what):
         "told": 9,
         "heard": 9,
     }
-    return Soaked(**{**known, **what})
+    return SoakResult(**{**known, **what})
 
 
 def test_growth_and_lost_events_are_faults():
-    assert soaked().faults == []
-    assert soaked(growth_mb=5.2).faults == ["memory grew by 5.2 MB, 5 are allowed"]
-    assert soaked(ended_by="the pose stage failed").faults == ["the run ended after 1.0 minutes: the pose stage failed"]
-    assert soaked(heard=7).faults == ["2 of 9 events were lost"]
+    assert result().faults == []
+    assert result(growth_mb=5.2).faults == ["memory grew by 5.2 MB, 5 are allowed"]
+    assert result(ended_by="the pose stage failed").faults == ["the run ended after 1.0 minutes: the pose stage failed"]
+    assert result(heard=7).faults == ["2 of 9 events were lost"]
 
 
-def watched(mb):
-    """A memory that was sampled once a second."""
-    memory = Memory()
+def sampled(mb):
+    """A monitor with one sample per second."""
+    memory = MemoryMonitor()
     memory.samples = [(float(second), float(value)) for second, value in enumerate(mb)]
     return memory
 
 
 def test_growth_is_the_rate_between_the_outer_quarters_times_the_time_after_the_warm_up():
-    # After second 3 eight samples, two in a quarter: from 100 at 3.5 s to 106 at 9.5 s, so 7 MB in 7 s.
-    assert watched([50, 50, 50, 101, 99, 0, 999, 0, 7, 107, 105]).growth_mb(3) == pytest.approx(7.0)
-    # What comes at once and stays counts four thirds, nearly: 3 MB in 4 of 6 seconds from middle to middle.
-    assert watched([100] * 4 + [103] * 4).growth_mb(0) == pytest.approx(3 / 6 * 7)
-    # Of ten samples in a quarter the two least and the two greatest do not count.
+    # After 3 s there are eight samples, two per quarter: from 100 at 3.5 s to 106 at 9.5 s, so 7 MB in 7 s.
+    assert sampled([50, 50, 50, 101, 99, 0, 999, 0, 7, 107, 105]).growth_mb(3) == pytest.approx(7.0)
+    # A step counts nearly four thirds: 3 MB over 6 s, between the middles of the outer quarters.
+    assert sampled([100] * 4 + [103] * 4).growth_mb(0) == pytest.approx(3 / 6 * 7)
+    # Of ten samples in a quarter the two lowest and the two highest are trimmed.
     quarters = ([100] * 8, [0, 999], [5] * 20, [104] * 8, [-50, 400])
-    assert watched(np.concatenate(quarters)).growth_mb(0) == pytest.approx(4 / 30 * 39)
-    assert watched([100]).growth_mb(0) == watched([100, 200]).growth_mb(9) == 0.0
+    assert sampled(np.concatenate(quarters)).growth_mb(0) == pytest.approx(4 / 30 * 39)
+    assert sampled([100]).growth_mb(0) == sampled([100, 200]).growth_mb(9) == 0.0
 
 
 @given(st.integers(0, 500), st.integers(1, 25), st.floats(-50, 50), st.sampled_from([0.0, 5.1, 20.0]))
-def test_one_dip_or_peak_is_no_growth_and_hides_none(start, seconds, height, leak):
+def test_one_dip_or_peak_neither_counts_as_growth_nor_hides_it(start, seconds, height, leak):
     mb = 360 + np.linspace(0, leak, 510)
     mb[start : start + seconds] += height
-    # Of a quarter's 128 samples 25 do not count at either end; then not as many of the leak's own least or greatest.
-    assert watched(mb).growth_mb(0) == pytest.approx(leak, rel=0.1, abs=1e-9)
+    # 25 of a quarter's 128 samples are trimmed at either end; a dip uses up some of those of the leak.
+    assert sampled(mb).growth_mb(0) == pytest.approx(leak, rel=0.1, abs=1e-9)
 
 
 @given(st.integers(2, 40), st.floats(0.1, 0.9), st.integers(0, 39), st.sampled_from([0.0, 1.0, 8.0, 20.0]))
-def test_a_frame_that_comes_and_goes_is_no_growth_and_hides_none(period, part, phase, leak):
+def test_a_varying_number_of_frames_neither_counts_as_growth_nor_hides_it(period, part, phase, leak):
     seconds = np.arange(510)
-    under_way = (seconds + phase) % period < part * period
-    found = watched(360 + leak * seconds / 509 + 5.3 * under_way).growth_mb(0)
-    # At most a part of a period more in one quarter than in the other.
+    in_flight = (seconds + phase) % period < part * period
+    found = sampled(360 + leak * seconds / 509 + 5.3 * in_flight).growth_mb(0)
+    # The quarters differ by at most part of a period.
     assert found == pytest.approx(leak, abs=2.0 + 0.05 * leak)
     assert (found >= MAX_GROWTH_MB) == (leak > MAX_GROWTH_MB)
 
 
-def test_a_camera_that_is_lost_again_and_again_is_no_growth_and_hides_none():
-    chance = np.random.default_rng(0)
+def test_repeated_camera_losses_neither_count_as_growth_nor_hide_it():
+    rng = np.random.default_rng(0)
     for leak in (0.0, 1.0, 7.0):
         for _ in range(50):
             mb = 360 + np.linspace(0, leak, 510)
-            for lost in chance.integers(0, 508, 17):
+            for lost in rng.integers(0, 508, 17):
                 mb[lost : lost + 2] -= 25.0
-            found = watched(mb + 5.3 * (chance.random(510) < 0.8)).growth_mb(0)
+            found = sampled(mb + 5.3 * (rng.random(510) < 0.8)).growth_mb(0)
             assert found == pytest.approx(leak, abs=2.0) and (found >= MAX_GROWTH_MB) == (leak > MAX_GROWTH_MB)
 
 
-def test_a_leak_of_what_is_allowed_is_a_fault_in_ten_minutes_and_in_eight_hours():
+def test_a_leak_above_the_limit_is_a_fault_after_ten_minutes_and_after_eight_hours():
     for minutes in (8.5, 478.5):
         leak = np.linspace(360, 365.001, round(60 * minutes))
-        growth_mb = watched([*[300] * 90, *leak]).growth_mb(90)
-        assert growth_mb == pytest.approx(5.001) and soaked(growth_mb=growth_mb).faults
+        growth_mb = sampled([*[300] * 90, *leak]).growth_mb(90)
+        assert growth_mb == pytest.approx(5.001) and result(growth_mb=growth_mb).faults
 
 
-def test_memory_is_told_by_the_minute():
-    memory = Memory()
+def test_memory_is_reported_per_minute():
+    memory = MemoryMonitor()
     memory.samples = [(float(n), 100.0 + n // 60) for n in range(1, 150)]
-    assert memory.by_minute() == (100.0, 101.0, 102.0) and Memory().by_minute() == ()
+    assert memory.by_minute() == (100.0, 101.0, 102.0) and MemoryMonitor().by_minute() == ()
 
 
-def test_memory_that_is_taken_is_seen():
-    memory = Memory()
-    with memory.watched():
+def test_allocated_memory_is_measured():
+    memory = MemoryMonitor()
+    with memory.running():
         time.sleep(1.3)
         taken = bytearray(256 * 1024 * 1024)
         taken[::4096] = b"x" * len(taken[::4096])
         time.sleep(2.2)
-    assert memory.growth_mb(0) > 128, "what else the process gives back meanwhile is less"
+    assert memory.growth_mb(0) > 128, "the process frees less than that elsewhere"
     resident_kb = int(Path("/proc/self/status").read_text().partition("VmRSS:")[2].split()[0])
-    assert memory.samples[0][0] < 60, "seconds since it is watched"
+    assert memory.samples[0][0] < 60, "seconds since the monitor was created"
     assert memory.samples[-1][1] == pytest.approx(resident_kb * 1024 / 1e6, rel=0.2)
 
 
