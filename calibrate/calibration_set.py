@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from edge.contract.bundle import Bundle
 from edge.contract.errors import BundleError, ConfigError, DataError
-from edge.contract.files import write_json
 from edge.contract.reading import read_npz
 from edge.contract.types import Float32
 
@@ -130,8 +129,3 @@ def held_out(count: int, drawn: NDArray[np.int64]) -> NDArray[np.int64]:
 def per_class(labels: NDArray[np.int64]) -> dict[str, int]:
     """Return class index (as text, for JSON) -> number of clips."""
     return {str(label): int(n) for label, n in zip(*np.unique(labels, return_counts=True), strict=True)}
-
-
-def write_record(path: Path, record: CalibrationRecord) -> None:
-    """Write ``calibration.json`` atomically."""
-    write_json(path, asdict(record))

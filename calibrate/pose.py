@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calibrate.calibration_set import CalibrationRecord, Method, WeightRounding, write_record
+from calibrate.calibration_set import CalibrationRecord, Method, WeightRounding
 from calibrate.evaluation.evaluator import people_evaluator
 from calibrate.images import alternating
 from calibrate.pose_inputs import Family, pose_inputs
 from edge.cli.console import console
 from edge.contract.errors import ConfigError
+from edge.contract.files import write_json
 from edge.contract.manifest import AccuracyBudget
 from edge.contract.types import Image
 from edge.engines.registry import open_engine
@@ -81,7 +82,7 @@ def quantise_pose(config: PoseConfig) -> None:
     weights: WeightRounding = "fitted" if config.fit_weights else "nearest"
     ids = [i for i, _ in chosen]
     record = CalibrationRecord(out.name, config.frames.name, config.method, 0, ids, {}, kept, ranges, weights)
-    write_record(out.with_suffix(".json"), record)
+    write_json(out.with_suffix(".json"), asdict(record))
     size = out.stat().st_size / config.network.stat().st_size
     console.print(
         f"{out}: {len(ranges)} activations in INT8 from {len(chosen)} images, {len(kept)} of "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,12 +16,11 @@ from calibrate.calibration_set import (
     load_clips,
     per_class,
     stratified,
-    write_record,
 )
 from calibrate.evaluation.compare import accuracies, logits_of, unbatched
 from edge.cli.console import console
 from edge.contract.bundle import CALIBRATION, STUDENT_FP32, STUDENT_INT8, read_bundle, write_manifest
-from edge.contract.files import temporary_folder
+from edge.contract.files import temporary_folder, write_json
 from edge.contract.manifest import AccuracyBudget, Manifest, accuracy_text
 from edge.contract.types import Float32
 from edge.engines.registry import open_engine
@@ -98,7 +97,7 @@ def quantise_student(config: StudentConfig) -> None:
         float_layers=kept,
         ranges=ranges,
     )
-    write_record(config.bundle / CALIBRATION, record)
+    write_json(config.bundle / CALIBRATION, asdict(record))
     write_manifest(config.bundle, manifest)
     size = out.stat().st_size / source.stat().st_size
     console.print(

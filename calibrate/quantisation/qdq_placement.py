@@ -23,6 +23,7 @@ Pairs that only ONNX Runtime needs are removed when an engine is built: :mod:`ca
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -141,9 +142,7 @@ def unquantised_sums(model: onnx.ModelProto) -> onnx.ModelProto:
         rounded = behind[0].output[0]
         if not any(_is_float_product(graph, node) for node in graph.consumers[rounded]):
             continue
-        for node in graph.consumers[rounded]:
-            if not _has_int8_weights(graph, node):
-                node.input[:] = [tensor if name == rounded else name for name in node.input]
+        rename_tensors([n for n in graph.consumers[rounded] if not _has_int8_weights(graph, n)], {rounded: tensor})
         relu = graph.producer_of_type(tensor, "Relu")
         before = None if relu is None else graph.producer_of_type(relu.input[0], "DequantizeLinear")
         if relu is not None and before is not None:
@@ -171,19 +170,11 @@ def pair_per_consumer(model: onnx.ModelProto) -> onnx.ModelProto:
         if quantize is None:
             continue
         for number, consumer in enumerate(graph.consumers[node.output[0]][1:], start=1):
-            own_quantize, own = copied_node(quantize, number), copied_node(node, number)
+            own_quantize, own = _numbered(quantize, number), _numbered(node, number)
             own.input[0] = own_quantize.output[0]
-            consumer.input[:] = [own.output[0] if name == node.output[0] else name for name in consumer.input]
+            rename_tensors([consumer], {node.output[0]: own.output[0]})
             nodes += [own_quantize, own]
     set_nodes(result, nodes)
-    return result
-
-
-def copied_node(node: onnx.NodeProto, number: int) -> onnx.NodeProto:
-    """Return a copy of the node with its own name and output."""
-    result = onnx.NodeProto()
-    result.CopyFrom(node)
-    result.name, result.output[0] = f"{node.name}.{number}", f"{node.output[0]}.{number}"
     return result
 
 
@@ -215,11 +206,17 @@ def remove_pairs(model: onnx.ModelProto, unwanted: Callable[[Graph, Pair], bool]
             # The network's output keeps its name.
             graph.producer[pair.input].output[0] = pair.output
         else:
-            for consumer in graph.consumers[pair.output]:
-                consumer.input[:] = [pair.input if name == pair.output else name for name in consumer.input]
+            rename_tensors(graph.consumers[pair.output], {pair.output: pair.input})
         result.graph.node.remove(pair.quantize)
         result.graph.node.remove(pair.dequantize)
     remove_unread_constants(result)
+    return result
+
+
+def _numbered(node: onnx.NodeProto, number: int) -> onnx.NodeProto:
+    """Return a copy of the node with its own name and output."""
+    result = copy.deepcopy(node)
+    result.name, result.output[0] = f"{node.name}.{number}", f"{node.output[0]}.{number}"
     return result
 
 

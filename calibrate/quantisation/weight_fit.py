@@ -11,7 +11,7 @@ rounding error of one weight can be compensated by others. For each convolution,
 This needs only the first and second moments of the layer's inputs: no gradients, no samples beyond calibration's.
 
 Sources: Hubara et al., "Accurate Post Training Quantization With Small Calibration Sets", ICML 2021 (refitting on
-eight-bit inputs); Frantar and Alistarh, "Optimal Brain Compression", NeurIPS 2022, and Frantar et al., "GPTQ", ICLR
+INT8 inputs); Frantar and Alistarh, "Optimal Brain Compression", NeurIPS 2022, and Frantar et al., "GPTQ", ICLR
 2023, algorithm 1 (rounding in turn, from one Cholesky factor).
 """
 

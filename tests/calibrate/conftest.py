@@ -1,4 +1,4 @@
-"""A bundle whose student is right on four clips of five."""
+"""A bundle whose student is right on four of five clips."""
 
 from pathlib import Path
 
@@ -14,14 +14,14 @@ from edge.contract.preprocess import Preprocessing
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
-    """A bundle as `python -m train export` writes it, and beside it calibration.npz and test.npz."""
+    """A bundle as `python -m train export` writes it, with calibration.npz and test.npz beside it."""
     folder = tmp_path / "bundle"
     folder.mkdir()
     session = ort.InferenceSession(str(networks.student(folder / "student.onnx")))
     for name, count, seed in (("calibration", 40, 1), ("test", 120, 2)):
         clips = networks.clips(count, seed)
         labels = session.run(None, {"clip": clips})[0].argmax(1)
-        # A recogniser that is right on four clips of five.
+        # Every fifth label is wrong.
         labels[::5] = (labels[::5] + 1) % networks.CLASSES
         np.savez(tmp_path / f"{name}.npz", clips=clips, labels=labels)
     reference = networks.clips(8, 3)

@@ -1,6 +1,6 @@
-"""What calibration and engines cannot work with: one line, exit code 2, and the folder as it was.
+"""Bad input to calibration and engines ends in one error line and exit code 2, and leaves the folder unchanged.
 
-Each case prepares a folder and returns the command line; its docstring is what the line must say.
+Each case prepares a folder and returns the command line; its docstring is what the error must contain.
 """
 
 import resource
@@ -28,7 +28,7 @@ def case(function: Callable[[Path], Argv]) -> Callable[[Path], Argv]:
 
 
 def on_a_board(**options: object) -> Callable[[Callable[[Path], Argv]], Callable[[Path], Argv]]:
-    """A case on a machine with TensorRT and a GPU, both faked at the driver."""
+    """Add a case on a machine with TensorRT and a GPU, both faked at the driver's boundary."""
 
     def add(function: Callable[[Path], Argv]) -> Callable[[Path], Argv]:
         BOARD[function.__name__] = options
@@ -79,7 +79,7 @@ def clips_of_another_student(folder: Path) -> Argv:
 
 
 @case
-def labelled_clips_of_another_student_to_verify_with(folder: Path) -> Argv:
+def verification_clips_of_another_student(folder: Path) -> Argv:
     """clips (4, 3, 16, 13, 1) do not fit the student's input"""
     argv: Argv = ["verify", "--bundle", tiny_bundle.make(folder / "bundle")]
     return [*argv, "--clips", clips(folder, some_clips(4)[:, :, :16])]
@@ -110,21 +110,21 @@ def a_negative_number_of_images(folder: Path) -> Argv:
 
 
 @case
-def more_agreement_than_there_can_be(folder: Path) -> Argv:
+def agreement_above_100_percent(folder: Path) -> Argv:
     """a budget of 0.5 points and 101.0 % is not possible"""
     network = networks.student(folder / "pose.onnx")
     return ["pose", "--network", network, "--frames", folder, "--min_people_agreement", "101"]
 
 
 @case
-def int8_in_the_place_of_its_own_source(folder: Path) -> Argv:
+def int8_output_over_its_fp32_source(folder: Path) -> Argv:
     """pose.onnx: INT8 would overwrite the FP32 network; give another --out"""
     network = networks.student(folder / "pose.onnx")
     return ["pose", "--network", network, "--frames", folder, "--out", folder / "sub" / ".." / "pose.onnx"]
 
 
 @case
-def a_bundle_whose_checksum_is_off(folder: Path) -> Argv:
+def a_bundle_with_a_wrong_checksum(folder: Path) -> Argv:
     """student.onnx: the file is not the one bundle.yaml lists"""
     argv = student(folder, clips(folder, some_clips()))
     with (folder / "bundle" / "student.onnx").open("ab") as stream:
@@ -170,13 +170,13 @@ def no_gpu(folder: Path) -> Argv:
 
 
 @on_a_board(refuses="unsupported padding")
-def a_network_that_tensorrt_cannot_take(folder: Path) -> Argv:
+def a_network_that_tensorrt_rejects(folder: Path) -> Argv:
     """TensorRT 10.3.0 refuses stem (Conv): unsupported padding"""
     return ["engine", "--onnx", networks.student(folder / "student.onnx")]
 
 
 @on_a_board()
-def a_core_that_the_board_lacks(folder: Path) -> Argv:
+def a_dla_core_that_the_board_lacks(folder: Path) -> Argv:
     """this board has no DLA cores, so there is no core 0; leave dla_core out"""
     return ["engine", "--onnx", networks.student(folder / "student.onnx"), "--dla_core", "0"]
 
@@ -191,7 +191,7 @@ def an_int8_engine_of_a_bundle_without_int8(folder: Path) -> Argv:
 
 
 @on_a_board()
-def an_engine_of_half_precision_from_int8(folder: Path) -> Argv:
+def an_int8_engine_of_a_network_without_qdq(folder: Path) -> Argv:
     """holds no Q/DQ, so it makes no int8 engine"""
     return ["engine", "--onnx", networks.student(folder / "student.onnx"), "--precision", "int8"]
 
@@ -220,7 +220,7 @@ def test_one_line_exit_code_2_and_nothing_left(
         with pytest.raises(SystemExit) as left:
             run_command_line("calibrate", "", COMMANDS, [str(a) for a in argv])
     finally:
-        # Before pytest reports, for its report may go to a file too.
+        # Reset before pytest writes its report, which may go to a file.
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert left.value.code == 2
@@ -228,5 +228,5 @@ def test_one_line_exit_code_2_and_nothing_left(
     assert contents(tmp_path) == before
 
 
-def test_the_bundle_of_these_cases_is_a_good_one(tmp_path: Path) -> None:
+def test_the_bundle_of_these_cases_is_valid(tmp_path: Path) -> None:
     assert read_bundle(tiny_bundle.make(tmp_path / "bundle")).file("student.onnx").is_file()

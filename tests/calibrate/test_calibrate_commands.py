@@ -1,4 +1,4 @@
-"""What every command says of a user's mistake and of packages that are not there."""
+"""Errors of all commands: user errors and missing packages."""
 
 import subprocess
 import sys
@@ -28,7 +28,7 @@ from typed import calibrate
         (("tf-pose", "--graph", "{}/absent.pb", "--out", "{}/pose.onnx"), "cannot be read"),
     ],
 )
-def test_a_users_mistake_is_one_line_and_exit_code_2(
+def test_a_user_error_is_one_line_and_exit_code_2(
     bundle: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], line: str
 ) -> None:
     monkeypatch.setitem(sys.modules, "tensorrt", None)

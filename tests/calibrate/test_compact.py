@@ -1,4 +1,4 @@
-"""A file without shapes, long names and repeated zeros computes what it did, and its layers are still found by name."""
+"""A compacted file computes the same, and its layers keep their names."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def model(tmp_path: Path) -> onnx.ModelProto:
     return Quantiser(networks.student(tmp_path / "s.onnx"), samples, "minmax").quantised([], samples)
 
 
-def test_every_logit_is_the_same_to_the_last_bit(model: onnx.ModelProto) -> None:
+def test_logits_are_bit_identical(model: onnx.ModelProto) -> None:
     small = compact(model)
     onnx.checker.check_model(small, full_check=True)
     assert violations(small) == []
@@ -27,14 +27,14 @@ def test_every_logit_is_the_same_to_the_last_bit(model: onnx.ModelProto) -> None
     np.testing.assert_array_equal(networks.run(small, clips), networks.run(model, clips))
 
 
-def test_what_is_no_number_takes_six_tenths_of_the_bytes_it_took_or_less(model: onnx.ModelProto) -> None:
+def test_everything_but_weights_shrinks_to_60_percent_or_less(model: onnx.ModelProto) -> None:
     def words(network: onnx.ModelProto) -> int:
         return network.ByteSize() - sum(len(i.raw_data) for i in network.graph.initializer)
 
     assert words(compact(model)) <= 0.6 * words(model)
 
 
-def test_layers_weights_and_what_layers_give_keep_their_names(model: onnx.ModelProto) -> None:
+def test_layers_their_outputs_and_weights_keep_their_names(model: onnx.ModelProto) -> None:
     def layers(network: onnx.ModelProto) -> list[tuple[str, str]]:
         quantisers = {"QuantizeLinear", "DequantizeLinear"}
         return [(n.name, n.output[0]) for n in network.graph.node if n.op_type not in quantisers]
@@ -49,14 +49,14 @@ def test_layers_weights_and_what_layers_give_keep_their_names(model: onnx.ModelP
     assert len(set(names)) == len(names)
 
 
-def test_a_step_or_zero_that_is_there_twice_is_kept_once(model: onnx.ModelProto) -> None:
+def test_equal_scales_and_zero_points_are_stored_once(model: onnx.ModelProto) -> None:
     kept = [numpy_helper.to_array(i) for i in compact(model).graph.initializer]
     seen = {(a.dtype.str, a.shape, a.tobytes()) for a in kept}
     assert len(seen) == len(kept)
     assert sum(a.dtype == np.int8 and a.ndim == 0 for a in kept) == 1
 
 
-def test_a_name_that_the_network_has_already_is_not_given_again(model: onnx.ModelProto) -> None:
+def test_short_names_do_not_collide_with_existing_ones(model: onnx.ModelProto) -> None:
     taken = onnx.ModelProto()
     taken.CopyFrom(model)
     for node in taken.graph.node:
@@ -68,7 +68,7 @@ def test_a_name_that_the_network_has_already_is_not_given_again(model: onnx.Mode
     np.testing.assert_array_equal(networks.run(compact(taken), clips), networks.run(model, clips))
 
 
-def test_the_written_file_is_the_small_one(tmp_path: Path) -> None:
+def test_the_written_file_is_compacted(tmp_path: Path) -> None:
     quantiser = Quantiser(networks.student(tmp_path / "s.onnx"), networks.samples(8), "minmax")
     quantiser.write(tmp_path / "s.int8.onnx")
     large = quantiser.quantised([], quantiser.samples)

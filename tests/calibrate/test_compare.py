@@ -18,7 +18,7 @@ def body(x: float, y: float, size: float = 100.0) -> Pose:
     return Pose(keypoints, 0.8)
 
 
-def test_errors_are_measured_by_hand_on_four_numbers() -> None:
+def test_deviation_of_two_numbers_by_hand() -> None:
     error = deviation(np.array([1.0, -4.0]), np.array([1.5, -3.0]))
     assert (error.largest, error.mean, error.scale) == (1.0, 0.75, 4.0)
 
@@ -30,33 +30,33 @@ def test_top1_and_agreement_count_decisions() -> None:
     assert agreement(reference, other) == 0.75
 
 
-def test_the_same_people_agree_in_any_order() -> None:
+def test_people_match_in_any_order() -> None:
     found = people_agreement([[body(0, 0), body(300, 0)]], [[body(302, 0), body(0, 1)]])
     assert (found.reference, found.other, found.both, found.share) == (2, 2, 2, 1.0)
     assert found.distance == pytest.approx((0.02 + 0.01) / 2)
 
 
-def test_a_person_in_another_place_is_another_person() -> None:
+def test_people_in_other_places_do_not_match() -> None:
     found = people_agreement([[body(0, 0)], [body(0, 0)]], [[body(50, 0)], []])
     assert (found.reference, found.other, found.both, found.share) == (2, 1, 0, 0.0)
 
 
-def test_nobody_is_found_by_both() -> None:
+def test_agreement_is_1_where_nobody_is_found() -> None:
     assert people_agreement([[], []], [[], []]).share == 1.0
 
 
-def test_joints_only_one_has_seen_do_not_count() -> None:
+def test_joints_seen_by_one_side_only_are_ignored() -> None:
     a, b = body(0, 0).keypoints, body(10, 0).keypoints
     b[2, 2] = 0
     b[2, :2] = 9999
     np.testing.assert_allclose(joint_distances(a, b), [0.1, 0.1], rtol=1e-6)
 
 
-def test_an_engine_is_not_timed_while_the_threads_of_another_still_spin() -> None:
+def test_an_engine_is_not_timed_while_another_engines_threads_spin() -> None:
     ran: dict[str, float] = {}
 
     class Spinning:
-        """Takes 1 ms, and 8 ms more where another engine ran in the 20 ms before."""
+        """Takes 1 ms, and 8 ms more if another engine ran in the 20 ms before."""
 
         inputs, device_s = [SimpleNamespace(name="clip")], None
 
@@ -64,8 +64,8 @@ def test_an_engine_is_not_timed_while_the_threads_of_another_still_spin() -> Non
             self.name = name
 
         def run(self, feed: dict[str, Any]) -> None:
-            hindered = any(time.perf_counter() - last < 0.02 for other, last in ran.items() if other != self.name)
-            time.sleep(0.009 if hindered else 0.001)
+            slowed = any(time.perf_counter() - last < 0.02 for other, last in ran.items() if other != self.name)
+            time.sleep(0.009 if slowed else 0.001)
             ran[self.name] = time.perf_counter()
 
     engines: list[Any] = [Spinning("a"), Spinning("b")]
@@ -73,11 +73,11 @@ def test_an_engine_is_not_timed_while_the_threads_of_another_still_spin() -> Non
     assert all(latency.p90_ms < 5 for latency in measured)
 
 
-def test_latencies_are_milliseconds_of_as_many_runs_as_asked_for_without_those_that_warm_up(monkeypatch) -> None:
+def test_latencies_are_in_ms_over_the_requested_runs_without_warm_up(monkeypatch) -> None:
     clock, since_rest, ran = [0.0], [0], [0]
 
     class Warming:
-        """Is slow after each rest, and then takes 1 ms, 2 ms and on; half of it on the GPU."""
+        """Takes 1 s for warm-up runs after each pause, then 1 ms, 2 ms and so on; half of it on the GPU."""
 
         inputs = (SimpleNamespace(name="clip"),)
         device_s = 0.0
@@ -94,7 +94,7 @@ def test_latencies_are_milliseconds_of_as_many_runs_as_asked_for_without_those_t
 
     monkeypatch.setattr(latencies.__module__ + ".time", SimpleNamespace(perf_counter=lambda: clock[0], sleep=rest))
     (found,) = latencies([Warming()], np.zeros(1), 11)  # type: ignore[list-item]
-    # Of 1 to 11 ms.
+    # Median and 90th percentile of 1 to 11 ms.
     assert ran == [11] and (found.p50_ms, found.p90_ms) == pytest.approx((6, 10))
     assert found.device_p50_ms == pytest.approx(3)
 
@@ -102,7 +102,7 @@ def test_latencies_are_milliseconds_of_as_many_runs_as_asked_for_without_those_t
 @pytest.mark.parametrize(
     ("samples", "wanted", "least"),
     [
-        # 0.99^16 = 0.851, and with one changed 0.851 + 16 * 0.01 * 0.99^15 = 0.989.
+        # 0.99^16 = 0.851; with up to one change 0.851 + 16 * 0.01 * 0.99^15 = 0.989.
         (16, 99, 93.75),
         (4, 99, 100),  # 0.99^4 = 0.961
         (2, 50, 0),  # 1/4, 3/4, 1
@@ -110,13 +110,13 @@ def test_latencies_are_milliseconds_of_as_many_runs_as_asked_for_without_those_t
         (16, 0, 0),
     ],
 )
-def test_few_samples_are_asked_for_no_more_than_they_can_show(samples: int, wanted: float, least: float) -> None:
+def test_the_agreement_threshold_of_few_samples(samples: int, wanted: float, least: float) -> None:
     assert agreement_threshold(samples, wanted) == least
 
 
 @pytest.mark.parametrize("samples", [1, 16, 430])
 @pytest.mark.parametrize("wanted", [99.5, 99, 95, 20])
-def test_more_decided_otherwise_would_be_seen_in_less_than_one_draw_of_twenty(samples: int, wanted: float) -> None:
+def test_the_threshold_is_the_95th_percentile_of_chance(samples: int, wanted: float) -> None:
     changed = round(samples * (1 - agreement_threshold(samples, wanted) / 100))
     differ = Fraction(str(100 - wanted)) / 100
     at_most = [math.comb(samples, k) * differ**k * (1 - differ) ** (samples - k) for k in range(changed + 1)]
@@ -124,8 +124,8 @@ def test_more_decided_otherwise_would_be_seen_in_less_than_one_draw_of_twenty(sa
 
 
 @pytest.mark.parametrize(("samples", "differ"), [(7, 1), (19, 1), (38, 2), (133, 3), (256, 5), (511, 9)])
-def test_as_many_as_chance_may_change_are_within_the_budget_they_are_judged_by(samples: int, differ: int) -> None:
-    """6 of 7 and 1 - 1/7 are not the same number in floating point."""
+def test_as_many_changes_as_chance_allows_are_within_the_budget(samples: int, differ: int) -> None:
+    """6/7 and 1 - 1/7 differ in floating point."""
     budget = AccuracyBudget(min_agreement=agreement_threshold(samples, 99))
     for changed, missed in ((differ, False), (differ + 1, True)):
         other = np.eye(samples)

@@ -1,4 +1,4 @@
-"""A Gemm whose addend is computed is a product and an addition; NumPy says what the numbers are."""
+"""A Gemm with a computed addend becomes a product and an addition; expected values come from NumPy."""
 
 import networks
 import numpy as np
@@ -26,7 +26,7 @@ def network(addend: str, **more: float) -> onnx.ModelProto:
     return networks.helper.make_model(graph, opset_imports=[networks.helper.make_opsetid("", 17)], ir_version=8)
 
 
-def test_the_function_is_the_same_and_the_layer_adds_nothing() -> None:
+def test_the_function_is_unchanged_and_the_gemm_has_no_addend() -> None:
     apart = split_computed_addend(network("c"))
     onnx.checker.check_model(apart, full_check=True)
     (layer,) = [n for n in apart.graph.node if n.op_type == "Gemm"]
@@ -37,6 +37,6 @@ def test_the_function_is_the_same_and_the_layer_adds_nothing() -> None:
 
 
 @pytest.mark.parametrize(("addend", "more"), [("b", {}), ("c", {"beta": 0.5})])
-def test_a_constant_bias_and_a_scaled_addend_stay(addend: str, more: dict[str, float]) -> None:
+def test_a_constant_bias_and_a_scaled_addend_are_left_alone(addend: str, more: dict[str, float]) -> None:
     model = network(addend, **more)
     assert split_computed_addend(model).graph.node == model.graph.node

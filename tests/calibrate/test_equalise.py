@@ -28,7 +28,7 @@ def test_equalising_changes_no_output(tmp_path_factory, seed: int) -> None:
     np.testing.assert_allclose(networks.run(balanced, image), networks.run(model, image), rtol=1e-3, atol=1e-3)
 
 
-def test_channels_read_by_a_depthwise_convolution_get_like_ranges(tmp_path: Path) -> None:
+def test_channels_read_by_a_depthwise_convolution_get_similar_ranges(tmp_path: Path) -> None:
     def spread(model: onnx.ModelProto) -> float:
         (values,) = activations(model, ["c2"], images(1))
         sizes = np.abs(values["c2"]).max(axis=(0, 2, 3))
@@ -38,8 +38,8 @@ def test_channels_read_by_a_depthwise_convolution_get_like_ranges(tmp_path: Path
     assert spread(equalised(model, images(8))) < 0.7 * spread(model)
 
 
-def test_before_a_dense_convolution_loudness_is_shared_between_activation_and_weights(tmp_path: Path) -> None:
-    # One channel reaches to 8, the other to 0.5; the second meets at most half of a row's largest weight.
+def test_before_a_dense_convolution_the_range_is_shared_between_activation_and_weights(tmp_path: Path) -> None:
+    # Channel ranges are 8 and 0.5; the second channel's weights are at most half of their row's largest.
     weights = {"w1": [[8, 0], [0, 0.5]], "w2": [[1, 0.5], [0.2, 0.05]]}
     nodes = [
         onnx.helper.make_node("Conv", [a, w], [b], name=w) for a, w, b in (("image", "w1", "t"), ("t", "w2", "map"))
@@ -48,14 +48,14 @@ def test_before_a_dense_convolution_loudness_is_shared_between_activation_and_we
     shapes = (("image", [1, 2, 2, 2]), ("map", [1, 2, 2, 2]))
     model = onnx.shape_inference.infer_shapes(onnx.load(networks.save(tmp_path / "two.onnx", nodes, arrays, shapes)))
     balanced = Graph(equalised(model, [np.ones((1, 2, 2, 2), np.float32), -np.ones((1, 2, 2, 2), np.float32)]))
-    # SmoothQuant: s = max|x|^a / max|w|^(1 - a), here a = 0.7; and of geometric mean 1.
+    # SmoothQuant: s = max|x|^a / max|w|^(1 - a) with a = 0.7, scaled to a geometric mean of 1.
     ratio = (8 / 0.5) ** 0.7 / (1 / 0.5) ** 0.3
     s = np.array([ratio**0.5, ratio**-0.5])
     np.testing.assert_allclose(balanced.constants["w1"][..., 0, 0], weights["w1"] / s[:, None], rtol=1e-5)
     np.testing.assert_allclose(balanced.constants["w2"][..., 0, 0], weights["w2"] * s, rtol=1e-5)
 
 
-def test_what_is_concatenated_is_balanced_too_each_part_by_its_own_columns(tmp_path: Path) -> None:
+def test_concatenated_parts_are_equalised_each_by_its_own_weight_columns(tmp_path: Path) -> None:
     rng, node = np.random.default_rng(0), onnx.helper.make_node
     weights = {name: rng.standard_normal((2, 3, 1, 1)).astype(np.float32) for name in ("w1", "w2")}
     weights["w1"] *= np.array([30, 0.1], np.float32).reshape(2, 1, 1, 1)
@@ -73,11 +73,11 @@ def test_what_is_concatenated_is_balanced_too_each_part_by_its_own_columns(tmp_p
         networks.run(balanced, images(1)[0]), networks.run(model, images(1)[0]), rtol=1e-3, atol=1e-3
     )
     sizes = np.abs(Graph(balanced).constants["w1"]).max(axis=(1, 2, 3))
-    assert sizes[0] / sizes[1] < 30, "of 300 and more before"
+    assert sizes[0] / sizes[1] < 30, "300 and more before"
 
 
-def test_a_channel_that_something_else_reads_keeps_its_scale(tmp_path: Path) -> None:
-    # In the student the residual addition reads the stem's output, so its weights must stay.
+def test_a_channel_read_by_another_kind_of_node_is_not_scaled(tmp_path: Path) -> None:
+    # The student's residual addition reads the stem's output, so the stem's weights must not change.
     model = onnx.shape_inference.infer_shapes(onnx.load(networks.student(tmp_path / "student.onnx")))
     balanced = Graph(equalised(model, networks.samples(4)))
     np.testing.assert_array_equal(balanced.constants["w1"], Graph(model).constants["w1"])
@@ -94,8 +94,8 @@ def test_a_dead_channel_gives_finite_weights(tmp_path: Path) -> None:
     assert all(np.isfinite(c).all() for c in balanced.constants.values())
 
 
-def quantised_by_hand(step: float) -> tuple[onnx.ModelProto, onnx.ModelProto]:
-    """One 1x1 convolution in floating point, and with a coarse step for its activation and its weights."""
+def quantised_by_hand(scale: float) -> tuple[onnx.ModelProto, onnx.ModelProto]:
+    """A 1x1 convolution in floating point, and in INT8 with a coarse scale for activation and weights."""
     weight = np.array([[[[0.34]], [[0.6]]], [[[1.3]], [[0.7]]]], np.float32)
     value = onnx.helper.make_tensor_value_info
     shapes = [value("x", 1, [1, 2, 4, 4])], [value("y", 1, [1, 2, 4, 4])]
@@ -106,34 +106,34 @@ def quantised_by_hand(step: float) -> tuple[onnx.ModelProto, onnx.ModelProto]:
         [onnx.numpy_helper.from_array(weight, "w")],
     )
     constants = {
-        "s": np.float32(step),
+        "s": np.float32(scale),
         "z": np.int8(0),
-        "w8": np.round(weight / step).astype(np.int8),
-        "ws": np.full(2, step, np.float32),
+        "w8": np.round(weight / scale).astype(np.int8),
+        "ws": np.full(2, scale, np.float32),
         "wz": np.zeros(2, np.int8),
     }
-    eight_bit = onnx.helper.make_graph(
+    int8 = onnx.helper.make_graph(
         [
             onnx.helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]),
             onnx.helper.make_node("DequantizeLinear", ["q", "s", "z"], ["xd"]),
             onnx.helper.make_node("DequantizeLinear", ["w8", "ws", "wz"], ["wd"], axis=0),
             onnx.helper.make_node("Conv", ["xd", "wd"], ["y"], name="conv"),
         ],
-        "eight_bit",
+        "int8",
         *shapes,
         [onnx.numpy_helper.from_array(np.asarray(c), n) for n, c in constants.items()],
     )
     opset = [onnx.helper.make_opsetid("", 17)]
-    return tuple(onnx.helper.make_model(g, opset_imports=opset, ir_version=8) for g in (plain, eight_bit))
+    return tuple(onnx.helper.make_model(g, opset_imports=opset, ir_version=8) for g in (plain, int8))
 
 
 def test_a_corrected_bias_restores_the_mean_output() -> None:
-    plain, eight_bit = quantised_by_hand(0.25)
+    plain, int8 = quantised_by_hand(0.25)
     samples = [np.random.default_rng(i).uniform(0, 3, (1, 2, 4, 4)).astype(np.float32) for i in range(50)]
-    corrected = bias_corrected(eight_bit, plain, samples)
+    corrected = bias_corrected(int8, plain, samples)
 
     def mean(model: onnx.ModelProto) -> np.ndarray:
         return np.mean([networks.run(model, s).mean((0, 2, 3)) for s in samples], axis=0)
 
-    assert np.abs(mean(eight_bit) - mean(plain)).max() > 0.05
+    assert np.abs(mean(int8) - mean(plain)).max() > 0.05
     np.testing.assert_allclose(mean(corrected), mean(plain), atol=1e-4)

@@ -1,4 +1,4 @@
-"""Layers stay in floating point only where the budget needs it, and no more than it needs."""
+"""As few layers stay in floating point as the budget needs."""
 
 from pathlib import Path
 
@@ -25,12 +25,12 @@ def decisions(source: bytes, clips: np.ndarray) -> np.ndarray:
 
 @pytest.fixture
 def fragile(tmp_path: Path) -> Path:
-    """A student whose classifier reads a channel that is drowned by another: in eight bits its decisions change."""
+    """A student whose classifier reads a small channel beside a large one, so that INT8 changes its decisions."""
     model = onnx.load(networks.student(tmp_path / "student.onnx"))
     for initializer in model.graph.initializer:
         if initializer.name in ("w3", "b3"):
             array = onnx.numpy_helper.to_array(initializer).copy()
-            # The classifier is a Gemm, whose inputs are not balanced.
+            # The classifier is a Gemm, whose inputs are not equalised.
             array[0] *= 3000
             initializer.CopyFrom(onnx.numpy_helper.from_array(array, initializer.name))
         if initializer.name == "w4":
@@ -51,14 +51,14 @@ def quantiser_of(source: Path) -> Quantiser:
     return Quantiser(source, networks.samples(24), "minmax")
 
 
-def test_where_eight_bits_are_enough_no_layer_is_left_out(tmp_path: Path) -> None:
+def test_no_float_layers_where_int8_meets_the_budget(tmp_path: Path) -> None:
     source = networks.student(tmp_path / "student.onnx")
     choice = choose_float_layers(quantiser_of(source), labelled(source), AccuracyBudget(5, 95))
     assert choice.float_layers == [] and choice.losses == []
     assert [t.float_layers for t in choice.trials] == [0]
 
 
-def test_just_as_many_layers_as_the_budget_needs(fragile: Path) -> None:
+def test_as_few_float_layers_as_the_budget_needs(fragile: Path) -> None:
     clips, quantiser, budget = labelled(fragile), quantiser_of(fragile), AccuracyBudget(1, 98)
     choice = choose_float_layers(quantiser, clips, budget)
     wanted = decisions(fragile.read_bytes(), clips.clips)
@@ -73,7 +73,7 @@ def test_just_as_many_layers_as_the_budget_needs(fragile: Path) -> None:
     assert alike(choice.float_layers[:-1]) < 98
 
 
-def test_layers_that_always_stay_in_floating_point_are_not_taken_twice(fragile: Path) -> None:
+def test_layers_that_are_always_float_are_not_added_twice(fragile: Path) -> None:
     clips, quantiser, budget = labelled(fragile), quantiser_of(fragile), AccuracyBudget(1, 98)
     free = choose_float_layers(quantiser, clips, budget).float_layers
     assert choose_float_layers(quantiser, clips, budget, free).float_layers == free
@@ -83,7 +83,7 @@ def test_layers_that_always_stay_in_floating_point_are_not_taken_twice(fragile: 
     assert choice.trials[0].float_layers == 1
 
 
-def test_a_budget_that_nothing_meets_leaves_all_in_eight_bits(fragile: Path) -> None:
+def test_a_budget_that_nothing_meets_leaves_all_layers_in_int8(fragile: Path) -> None:
     quantiser, never = quantiser_of(fragile), Loss(99.9, 0.1)
     ranked = layer_losses(quantiser, quantiser.samples, decides=True)
     choice = fewest_float_layers(
@@ -94,7 +94,7 @@ def test_a_budget_that_nothing_meets_leaves_all_in_eight_bits(fragile: Path) -> 
     assert choice.model == quantiser.quantised([], quantiser.samples)
 
 
-def test_a_pose_networks_float_layers_are_found_by_what_its_judge_counts(tmp_path: Path) -> None:
+def test_a_pose_networks_float_layers_are_chosen_by_its_evaluator(tmp_path: Path) -> None:
     source = networks.separable(tmp_path / "pose.onnx")
     images = [np.random.default_rng(i).standard_normal((1, 3, 16, 16)).astype(np.float32) for i in range(8)]
     few = images[:2]
@@ -109,27 +109,27 @@ def test_a_pose_networks_float_layers_are_found_by_what_its_judge_counts(tmp_pat
         source = quantiser.quantised(float_layers, few).SerializeToString()
         return error(ort.InferenceSession(source).run(None, {"image": images[0]})[0])
 
-    # People are found where the map is off by less than halfway between all layers in eight bits and one alone.
+    # People count as found if the error is below the geometric mean of all layers in INT8 and the best one alone.
     allowed = np.sqrt(error_with([]) * error_with(ranked[:-1]))
 
-    def judged(engine: Engine) -> Loss:
+    def loss(engine: Engine) -> Loss:
         return Loss(95.0 if error(engine.run({"image": images[0]})["map"]) < allowed else 60.0)
 
-    judge = Evaluator("FP32", images[0], judged)
-    choice = choose_by_people(quantiser, few, few, judge, AccuracyBudget(min_agreement=90))
+    evaluator = Evaluator("FP32", images[0], loss)
+    choice = choose_by_people(quantiser, few, few, evaluator, AccuracyBudget(min_agreement=90))
     kept = len(choice.float_layers)
     assert 0 < kept < len(quantiser.layers)
     assert choice.float_layers == ranked[:kept]
     assert choice.model == quantiser.quantised(choice.float_layers, few)
     assert choice.model != quantiser.quantised(choice.float_layers[:-1], few)
     assert error_with(choice.float_layers) < allowed <= error_with(choice.float_layers[:-1])
-    assert choose_by_people(quantiser, few, few, judge, AccuracyBudget(min_agreement=50)).float_layers == []
+    assert choose_by_people(quantiser, few, few, evaluator, AccuracyBudget(min_agreement=50)).float_layers == []
 
 
-def test_a_layer_counts_by_the_output_that_it_spoils_most(tmp_path: Path) -> None:
+def test_a_layer_is_ranked_by_its_largest_error_over_the_outputs(tmp_path: Path) -> None:
     rng, node = np.random.default_rng(0), onnx.helper.make_node
     weights = {name: rng.standard_normal((4, 3, 1, 1)).astype(np.float32) for name in ("w1", "w2")}
-    weights["w1"][:, 0] = 100  # of a channel that is nearly silent: beside it the other weights are lost
+    weights["w1"][:, 0] = 100  # large weights on a small channel: their scale rounds away the others
     nodes = [node("Conv", ["image", w], [out], name=out) for w, out in (("w1", "map"), ("w2", "fields"))]
     path = networks.save(tmp_path / "pose.onnx", nodes, weights, (("image", [1, 3, 4, 4]), ("map", [1, 4, 4, 4])))
     model = onnx.load(path)
@@ -138,14 +138,14 @@ def test_a_layer_counts_by_the_output_that_it_spoils_most(tmp_path: Path) -> Non
     silent = np.array([0.01, 1, 1], np.float32).reshape(1, 3, 1, 1)
     images = [silent * rng.standard_normal((1, 3, 4, 4)).astype(np.float32) for _ in range(8)]
     losses = layer_losses(Quantiser(path, images, "minmax"), images, decides=False)
-    # Either way the picture is rounded, which costs the fields next to nothing, and the map its silent channel.
+    # Quantising the image costs the fields next to nothing, and the map its small channel.
     assert [loss.layer for loss in losses] == ["map", "fields"] and all(loss.error > 0.01 for loss in losses)
 
 
-def test_the_pictures_judged_lie_between_the_calibrated_ones(tmp_path: Path) -> None:
+def test_evaluation_images_lie_between_calibration_images(tmp_path: Path) -> None:
     for i in range(9):
         cv2.imwrite(str(tmp_path / f"{i}.png"), np.full((4, 4, 3), 20 * i, np.uint8))
     chosen, between = alternating(tmp_path, 4)
     assert [i for i, _ in chosen] == [0, 2, 4, 6]
     assert [i for i, _ in between] == [1, 3, 5, 8]
-    assert all(picture.mean() == 20 * i for i, picture in (*chosen, *between))
+    assert all(image.mean() == 20 * i for i, image in (*chosen, *between))

@@ -8,7 +8,7 @@ import pytest
 from typed import calibrate
 
 
-def test_gate_says_what_is_refused_with_exit_code_1(tmp_path: Path, capsys) -> None:
+def test_gate_prints_what_is_refused_and_exits_with_1(tmp_path: Path, capsys) -> None:
     pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
     nodes = [
         networks.helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"], name="crooked"),

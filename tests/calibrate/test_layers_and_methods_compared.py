@@ -1,4 +1,4 @@
-"""``calibrate methods`` and ``calibrate sensitivity``: what other ranges and other float layers would cost."""
+"""``calibrate methods`` and ``calibrate sensitivity``."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ import cv2
 from typed import calibrate
 
 
-def test_all_ways_of_choosing_ranges_are_compared_in_one_run(bundle: Path, tmp_path: Path) -> None:
+def test_all_methods_are_compared_in_one_run(bundle: Path, tmp_path: Path) -> None:
     before = sorted(p.name for p in bundle.iterdir())
     arguments = ("--bundle", bundle, "--clips", tmp_path / "calibration.npz", "--test", tmp_path / "test.npz")
     calibrate("methods", *arguments, "--samples", "16", "--report", tmp_path / "methods.json")
@@ -17,10 +17,10 @@ def test_all_ways_of_choosing_ranges_are_compared_in_one_run(bundle: Path, tmp_p
     assert sorted(p.name for p in bundle.iterdir()) == before
 
 
-def test_sensitivity_is_a_table_a_file_and_a_picture(bundle: Path, tmp_path: Path) -> None:
+def test_sensitivity_writes_json_and_a_plot(bundle: Path, tmp_path: Path) -> None:
     arguments = ("--clips", tmp_path / "calibration.npz", "--out", tmp_path / "s", "--samples", "16")
     calibrate("sensitivity", "--bundle", bundle, *arguments)
     losses = json.loads((tmp_path / "s/sensitivity.json").read_text())
     assert {loss["layer"] for loss in losses} == {"stem", "spatial", "temporal", "classifier"}
-    picture = cv2.imread(str(tmp_path / "s/sensitivity.png"))
-    assert picture.shape[1] > 600 and picture.std() > 10
+    plot = cv2.imread(str(tmp_path / "s/sensitivity.png"))
+    assert plot.shape[1] > 600 and plot.std() > 10

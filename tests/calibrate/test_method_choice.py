@@ -1,4 +1,4 @@
-"""The way of choosing ranges is the one that loses least on clips which the ranges were not taken from."""
+"""The chosen method has the least error on clips that the ranges were not taken from."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from calibrate.quantisation.quantise import Quantiser
 
 
 def written_error(source: Path, int8: Path, clips: list[np.ndarray]) -> float:
-    """Root mean square of the logits' difference, by ONNX Runtime."""
+    """RMS error of the logits by ONNX Runtime."""
     wanted, given = (
         np.concatenate([ort.InferenceSession(str(p)).run(None, {"clip": clip})[0] for clip in clips])
         for p in (source, int8)
@@ -22,7 +22,7 @@ def written_error(source: Path, int8: Path, clips: list[np.ndarray]) -> float:
 
 
 @pytest.mark.parametrize("reach", [1.0, 3.0])
-def test_the_method_is_the_one_whose_file_is_nearest(tmp_path: Path, reach: float) -> None:
+def test_the_chosen_method_has_the_least_error(tmp_path: Path, reach: float) -> None:
     source, clips = networks.student(tmp_path / "student.onnx"), networks.samples(24)
     samples, others = clips[:16], [reach * clip for clip in clips[16:]]
     errors = {}
@@ -34,7 +34,7 @@ def test_the_method_is_the_one_whose_file_is_nearest(tmp_path: Path, reach: floa
     assert errors[method] == min(errors.values())
 
 
-def test_people_who_reach_further_ask_for_wider_ranges(tmp_path: Path) -> None:
+def test_larger_movements_choose_wider_ranges(tmp_path: Path) -> None:
     source, clips = networks.student(tmp_path / "student.onnx"), networks.samples(24)
     samples = clips[:16]
     chosen = [chosen_method(source, samples, [reach * clip for clip in clips[16:]])[0] for reach in (0.3, 6.0)]
@@ -42,9 +42,9 @@ def test_people_who_reach_further_ask_for_wider_ranges(tmp_path: Path) -> None:
     assert reaches[0] < reaches[1]
 
 
-def test_clips_that_judge_are_others_than_those_that_ranges_come_from_unless_hardly_any_are_left() -> None:
+def test_evaluation_clips_are_held_out_unless_too_few_are_left() -> None:
     assert evaluation_clips(6, np.array([0, 2, 5])).tolist() == [1, 3, 4]
     assert evaluation_clips(90, np.arange(80)).tolist() == list(range(80, 90)), "an eighth is enough"
     assert evaluation_clips(89, np.arange(80)).tolist() == list(range(89))
-    # Of 900 every third: 300, evenly spread.
+    # Every third of 900.
     assert evaluation_clips(1000, np.arange(100)).tolist() == list(range(100, 1000, 3))

@@ -1,4 +1,4 @@
-"""Networks as they come: older ones, those that say things in another way, and those with nothing to quantise."""
+"""Variants of networks: older opsets, other notations, and networks with nothing to quantise."""
 
 from pathlib import Path
 
@@ -13,8 +13,7 @@ from calibrate.quantisation.quantise import Quantiser
 from edge.contract.errors import EngineError
 
 
-def test_a_bias_that_is_stated_as_absent_is_absent(tmp_path: Path) -> None:
-    """An empty name in its place is ONNX's other way to say so."""
+def test_an_empty_bias_name_means_no_bias(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     weights = {"w1": rng.standard_normal((4, 3, 3, 3)), "w2": rng.standard_normal((2, 4, 1, 1))}
     nodes = [
@@ -31,8 +30,8 @@ def test_a_bias_that_is_stated_as_absent_is_absent(tmp_path: Path) -> None:
         np.testing.assert_allclose(given, wanted, atol=0.05 * np.abs(wanted).max())
 
 
-def test_a_convolution_with_computed_weights_stays_in_floating_point_and_is_no_layer(tmp_path: Path) -> None:
-    """As where attention makes them: there is no weight to round beforehand."""
+def test_a_convolution_with_computed_weights_stays_in_floating_point(tmp_path: Path) -> None:
+    """As in attention."""
     rng = np.random.default_rng(0)
     weights = {"w1": rng.standard_normal((4, 3, 3, 3)).astype(np.float32), "shape": np.array([1, 4, 1, 1])}
     nodes = [
@@ -56,10 +55,8 @@ def test_a_convolution_with_computed_weights_stays_in_floating_point_and_is_no_l
 
 
 @pytest.mark.parametrize("opset", [11, 13])
-def test_a_network_of_an_older_operator_set_is_brought_to_the_one_that_has_a_step_for_each_channel(
-    tmp_path: Path, opset: int
-) -> None:
-    """PyTorch wrote 9 and 11 for years, and so are the pose networks that people have."""
+def test_an_older_opset_is_converted_to_the_first_with_per_channel_scales(tmp_path: Path, opset: int) -> None:
+    """PyTorch wrote opsets 9 and 11 for years, so many pose networks have them."""
     rng = np.random.default_rng(0)
     weights = {"w1": rng.standard_normal((4, 3, 3, 3)), "w2": rng.standard_normal((2, 4, 1, 1))}
     nodes = [
@@ -86,7 +83,7 @@ def test_a_network_without_layers_to_quantise_is_refused(tmp_path: Path) -> None
         Quantiser(path, [np.ones((2, 4), np.float32)], "mse")
 
 
-def test_an_addend_that_is_computed_is_added_behind_the_product(tmp_path: Path) -> None:
+def test_a_computed_addend_becomes_an_addition(tmp_path: Path) -> None:
     """ONNX Runtime leaves a Gemm with such an addend in floating point."""
     rng = np.random.default_rng(0)
     weights = {
@@ -106,7 +103,7 @@ def test_an_addend_that_is_computed_is_added_behind_the_product(tmp_path: Path) 
     np.testing.assert_allclose(given, wanted, atol=0.05 * np.abs(wanted).max())
 
 
-def test_the_addition_of_a_constant_is_no_residual_and_stays_in_floating_point(tmp_path: Path) -> None:
+def test_the_addition_of_a_constant_stays_in_floating_point(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     weights = {
         "w1": rng.standard_normal((4, 3, 1, 1)),
@@ -127,8 +124,8 @@ def test_the_addition_of_a_constant_is_no_residual_and_stays_in_floating_point(t
     assert "k" in addition.input and graph.constants["k"].dtype == np.float32
 
 
-def test_the_bias_of_a_channel_without_weights_is_what_it_was(tmp_path: Path) -> None:
-    """As pruning leaves them. ONNX Runtime counts a bias in steps of the weights, of which 32 bits hold so many."""
+def test_the_bias_of_a_channel_without_weights_survives(tmp_path: Path) -> None:
+    """As after pruning. ONNX Runtime stores biases in int32 in units of the weights' scale, which would overflow."""
     rng = np.random.default_rng(0)
     weights = {
         "w1": rng.standard_normal((4, 3, 3, 3)).astype(np.float32),

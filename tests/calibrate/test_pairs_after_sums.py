@@ -1,4 +1,4 @@
-"""Which pairs stand on a sum: graphs made by hand, and layers whose sums others read as well."""
+"""Pairs after sums, in graphs made by hand and in layers whose sums have several readers."""
 
 from pathlib import Path
 
@@ -16,10 +16,10 @@ node = helper.make_node
 
 
 def model(nodes: list[onnx.NodeProto], outputs: tuple[str, ...]) -> onnx.ModelProto:
-    """Over a and b (4,), with a step and a zero point."""
+    """A model over a and b (4,) with a scale and a zero point."""
     value = helper.make_tensor_value_info
     constants = [
-        onnx.numpy_helper.from_array(np.array(0.5, np.float32), "step"),
+        onnx.numpy_helper.from_array(np.array(0.5, np.float32), "scale"),
         onnx.numpy_helper.from_array(np.array(0, np.int8), "zero"),
     ]
     given = [value(name, onnx.TensorProto.FLOAT, [4]) for name in "ab"]
@@ -28,23 +28,23 @@ def model(nodes: list[onnx.NodeProto], outputs: tuple[str, ...]) -> onnx.ModelPr
 
 
 SUM = node("Add", ["a", "b"], ["sum"])
-ROUND = node("QuantizeLinear", ["sum", "step", "zero"], ["eight"])
-BACK = node("DequantizeLinear", ["eight", "step", "zero"], ["rounded"])
+ROUND = node("QuantizeLinear", ["sum", "scale", "zero"], ["int8"])
+BACK = node("DequantizeLinear", ["int8", "scale", "zero"], ["rounded"])
 
 
 def pairs(nodes: list[onnx.NodeProto], *outputs: str) -> list[tuple[str, str]]:
     return [(pair.input, pair.output) for pair in pairs_after_sums(Graph(model(nodes, outputs)))]
 
 
-def test_a_pair_on_a_sum_is_one_that_shares_nothing_with_others() -> None:
+def test_pairs_after_sums_have_no_other_readers() -> None:
     assert pairs([SUM, ROUND, BACK], "rounded") == [("sum", "rounded")]
     assert pairs([SUM, ROUND, BACK, node("Neg", ["sum"], ["other"])], "rounded", "other") == []
-    again = node("DequantizeLinear", ["eight", "step", "zero"], ["again"])
+    again = node("DequantizeLinear", ["int8", "scale", "zero"], ["again"])
     assert pairs([SUM, ROUND, BACK, again], "rounded", "again") == []
     assert pairs([node("Neg", ["a"], ["sum"]), ROUND, BACK], "rounded") == []
 
 
-def test_a_sum_is_only_for_relu_where_neither_another_node_nor_the_network_gives_it_out() -> None:
+def test_a_pair_read_by_another_node_or_output_is_not_only_into_relu() -> None:
     relu, other = node("Relu", ["rounded"], ["passed"]), node("Neg", ["rounded"], ["other"])
     for nodes, outputs, alone in (
         ([relu], ("passed",), True),
@@ -56,7 +56,7 @@ def test_a_sum_is_only_for_relu_where_neither_another_node_nor_the_network_gives
         assert only_into_relu(graph, pair) == alone
 
 
-def test_what_only_a_pair_reads_goes_with_it() -> None:
+def test_removing_a_pair_removes_its_constants() -> None:
     left = remove_pairs(model([SUM, ROUND, BACK, node("Relu", ["rounded"], ["passed"])], ("passed",)), lambda *_: True)
     assert [(n.op_type, list(n.input)) for n in left.graph.node] == [("Add", ["a", "b"]), ("Relu", ["sum"])]
     assert not left.graph.initializer
@@ -64,7 +64,7 @@ def test_what_only_a_pair_reads_goes_with_it() -> None:
 
 @pytest.fixture
 def activated_first(tmp_path: Path) -> Path:
-    """y = conv(relu(s)) + s for a sum s, as in residual networks that activate first."""
+    """y = conv(relu(s)) + s for a sum s, as in pre-activation residual networks."""
     rng = np.random.default_rng(0)
     weights = {f"w{n}": rng.standard_normal((4, 4, 1, 1)).astype(np.float32) for n in range(3)}
     nodes = [
@@ -77,28 +77,28 @@ def activated_first(tmp_path: Path) -> Path:
     return networks.save(tmp_path / "n.onnx", nodes, weights, (("x", [1, 4, 8, 8]), ("y", [1, 4, 8, 8])))
 
 
-def test_a_sum_that_a_residual_reads_besides_relu_keeps_its_negative_values(activated_first: Path) -> None:
+def test_a_sum_read_by_a_residual_and_relu_keeps_its_negative_values(activated_first: Path) -> None:
     images = [np.random.default_rng(i).standard_normal((1, 4, 8, 8)).astype(np.float32) for i in range(6)]
     graph = Graph(Quantiser(activated_first, images, "minmax").quantised([], images))
     (addition,), (relu,) = graph.nodes("Add"), graph.nodes("Relu")
     (second,) = [n for n in graph.nodes("Conv") if n.name == "second"]
-    of_whole = [float(graph.constants[graph.producer[n].input[1]]) for n in (addition.input[1], relu.input[0])]
-    of_passed = float(graph.constants[graph.producer[second.input[0]].input[1]])
-    sums = [networks.run(_given_out(activated_first, "s"), image) for image in images]
-    assert of_whole == pytest.approx([max(np.abs(s).max() for s in sums) / 127] * 2, rel=1e-5)
-    assert of_passed == pytest.approx(max(s.max() for s in sums) / 127, rel=1e-5)
+    scale_of_sum = [float(graph.constants[graph.producer[n].input[1]]) for n in (addition.input[1], relu.input[0])]
+    scale_behind_relu = float(graph.constants[graph.producer[second.input[0]].input[1]])
+    sums = [networks.run(_with_output(activated_first, "s"), image) for image in images]
+    assert scale_of_sum == pytest.approx([max(np.abs(s).max() for s in sums) / 127] * 2, rel=1e-5)
+    assert scale_behind_relu == pytest.approx(max(s.max() for s in sums) / 127, rel=1e-5)
     wanted, given = (networks.run(m, images[0]) for m in (activated_first, graph.model))
     np.testing.assert_allclose(given, wanted, atol=0.05 * np.abs(wanted).max())
 
 
-def _given_out(network: Path, tensor: str) -> onnx.ModelProto:
-    shown = onnx.load(network)
-    shown.graph.output.insert(0, helper.make_tensor_value_info(tensor, onnx.TensorProto.FLOAT, None))
-    return shown
+def _with_output(network: Path, tensor: str) -> onnx.ModelProto:
+    exposed = onnx.load(network)
+    exposed.graph.output.insert(0, helper.make_tensor_value_info(tensor, onnx.TensorProto.FLOAT, None))
+    return exposed
 
 
-def test_a_convolution_whose_relu_is_mixed_and_read_in_eight_bits_is_rounded_in_front_of_it(tmp_path: Path) -> None:
-    """ONNX Runtime would leave the convolution in floating point; the product still reads what is not rounded twice."""
+def test_a_convolution_keeps_its_pair_where_a_float_product_and_an_int8_layer_read_its_relu(tmp_path: Path) -> None:
+    """Otherwise ONNX Runtime would run the convolution in floating point."""
     rng = np.random.default_rng(0)
     weights = {f"w{n}": rng.standard_normal((4, 4, 1, 1)).astype(np.float32) for n in range(3)}
     nodes = [
@@ -117,8 +117,8 @@ def test_a_convolution_whose_relu_is_mixed_and_read_in_eight_bits_is_rounded_in_
     assert graph.producer[relu.input[0]].op_type == "DequantizeLinear" and mixed.input[0] == relu.output[0]
 
 
-def test_between_two_products_in_eight_bits_what_is_given_on_is_rounded(tmp_path: Path) -> None:
-    """Where nothing but the second reads it, and no ReLU stands between; of one in floating point it is not."""
+def test_the_tensor_between_two_int8_gemms_is_quantised(tmp_path: Path) -> None:
+    """Without a ReLU between them; not quantised if the second Gemm is in floating point."""
     rng = np.random.default_rng(0)
     weights = {
         "w1": rng.standard_normal((6, 8)).astype(np.float32),
@@ -128,6 +128,6 @@ def test_between_two_products_in_eight_bits_what_is_given_on_is_rounded(tmp_path
     path = networks.save(tmp_path / "n.onnx", nodes, weights, (("x", [2, 6]), ("y", [2, 4])))
     samples = [rng.standard_normal((2, 6)).astype(np.float32) for _ in range(4)]
     quantiser = Quantiser(path, samples, "minmax")
-    for float_layers, maker in (([], "DequantizeLinear"), (["second"], "Gemm")):
+    for float_layers, producer in (([], "DequantizeLinear"), (["second"], "Gemm")):
         graph = Graph(quantiser.quantised(float_layers, samples))
-        assert graph.producer[graph.nodes("Gemm")[1].input[0]].op_type == maker
+        assert graph.producer[graph.nodes("Gemm")[1].input[0]].op_type == producer

@@ -1,4 +1,4 @@
-"""A network in pieces gives what ONNX Runtime gives of the whole, with weights that changed on the way."""
+"""A network run in pieces matches ONNX Runtime on the whole network, also with weights changed in between."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def images(count: int) -> list[np.ndarray]:
 
 
 def as_written(model: onnx.ModelProto, tensor: str, sample: np.ndarray) -> np.ndarray:
-    """A tensor of the whole network, run as its graph stands, without integer kernels."""
+    """A tensor of the whole network, run without graph optimisation and so without integer kernels."""
     shown = onnx.ModelProto()
     shown.CopyFrom(model)
     shown.graph.output.append(onnx.helper.make_tensor_value_info(tensor, 1, None))
@@ -29,7 +29,7 @@ def as_written(model: onnx.ModelProto, tensor: str, sample: np.ndarray) -> np.nd
 
 
 @pytest.mark.parametrize("name", ["separable", "student"])
-def test_each_convolution_reads_what_it_reads_in_the_whole(tmp_path: Path, name: str) -> None:
+def test_inputs_equal_those_of_the_whole_network(tmp_path: Path, name: str) -> None:
     path = getattr(networks, name)(tmp_path / "network.onnx")
     samples = images(3) if name == "separable" else networks.samples(3)
     model = Quantiser(path, samples, "minmax").quantised([], samples)
@@ -39,7 +39,7 @@ def test_each_convolution_reads_what_it_reads_in_the_whole(tmp_path: Path, name:
             np.testing.assert_allclose(given, as_written(model, node.input[0], sample), rtol=1e-4, atol=1e-4)
 
 
-def test_weights_changed_ahead_are_the_ones_that_run(tmp_path: Path) -> None:
+def test_changed_weights_of_later_nodes_take_effect(tmp_path: Path) -> None:
     samples = images(2)
     model = Quantiser(networks.separable(tmp_path / "s.onnx"), samples, "minmax").quantised([], samples)
     graph, pieces = Graph(model), Piecewise(model, samples)

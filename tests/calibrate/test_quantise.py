@@ -27,13 +27,13 @@ def test_an_int8_student_decides_as_the_fp32_student_does(tmp_path: Path, method
     assert agreement(networks.run(source, unseen), networks.run(out, unseen)) >= 0.97
 
 
-def test_every_step_is_symmetric_and_weights_have_one_per_channel(tmp_path: Path) -> None:
+def test_quantisation_is_symmetric_and_weight_scales_are_per_channel(tmp_path: Path) -> None:
     out = tmp_path / "student.int8.onnx"
     Quantiser(networks.student(tmp_path / "student.onnx"), networks.samples(32), "minmax").write(out)
     model = onnx.load(out)
     constants = {i.name: numpy_helper.to_array(i) for i in model.graph.initializer}
-    steps = [n for n in model.graph.node if n.op_type in {"QuantizeLinear", "DequantizeLinear"}]
-    assert all(constants[n.input[2]].dtype == np.int8 and not constants[n.input[2]].any() for n in steps)
+    pairs = [n for n in model.graph.node if n.op_type in {"QuantizeLinear", "DequantizeLinear"}]
+    assert all(constants[n.input[2]].dtype == np.int8 and not constants[n.input[2]].any() for n in pairs)
     assert not any(c.dtype in (np.int32, np.uint8) for c in constants.values())
     made = {o: n for n in model.graph.node for o in n.output}
     for convolution in (n for n in model.graph.node if n.op_type == "Conv"):
@@ -67,7 +67,7 @@ def test_without_samples_nothing_is_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_sample_that_is_not_finite_is_named(tmp_path: Path, value: float) -> None:
+def test_a_non_finite_sample_is_refused_by_number(tmp_path: Path, value: float) -> None:
     bad = networks.samples(3)
     bad[1][0, 0, 0, 0, 0] = value
     with pytest.raises(DataError, match="sample 1 holds NaN or infinite"):
@@ -86,7 +86,7 @@ def test_a_network_is_not_quantised_twice(tmp_path: Path) -> None:
         Quantiser(out, networks.samples(4), "minmax")
 
 
-def test_the_margin_is_a_fifth_more_than_the_least_squared_error(tmp_path: Path) -> None:
+def test_margin_is_a_fifth_wider_than_mse(tmp_path: Path) -> None:
     source = networks.student(tmp_path / "student.onnx")
     methods: tuple[Method, Method] = ("mse", "margin")
     tight, wide = (
@@ -96,7 +96,7 @@ def test_the_margin_is_a_fifth_more_than_the_least_squared_error(tmp_path: Path)
     np.testing.assert_allclose(list(wide.values()), 1.2 * np.array(list(tight.values())), rtol=1e-5)
 
 
-def test_nothing_is_printed_to_stdout_which_is_for_data(tmp_path: Path) -> None:
+def test_nothing_is_printed_to_stdout(tmp_path: Path) -> None:
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         Quantiser(networks.student(tmp_path / "student.onnx"), networks.samples(4), "percentile").write(
             tmp_path / "s.int8.onnx"
@@ -123,7 +123,7 @@ def test_with_every_layer_in_floating_point_the_network_is_the_fp32_network(tmp_
     np.testing.assert_allclose(networks.run(same, given_to[0]), networks.run(source, given_to[0]), rtol=1e-4, atol=1e-4)
 
 
-def test_channels_a_thousandfold_apart_survive_eight_bits(tmp_path: Path) -> None:
+def test_channels_whose_ranges_differ_a_thousandfold_survive_int8(tmp_path: Path) -> None:
     source, out = networks.separable(tmp_path / "separable.onnx"), tmp_path / "separable.int8.onnx"
     images = [np.random.default_rng(i).standard_normal((1, 3, 16, 16)).astype(np.float32) for i in range(16)]
     Quantiser(source, images, "minmax").write(out)
@@ -131,7 +131,7 @@ def test_channels_a_thousandfold_apart_survive_eight_bits(tmp_path: Path) -> Non
     assert np.corrcoef(networks.run(source, unseen).ravel(), networks.run(out, unseen).ravel())[0, 1] > 0.995
 
 
-def test_layers_are_ranked_by_the_decisions_they_alone_change(tmp_path: Path) -> None:
+def test_layers_are_ranked_by_the_decisions_that_each_alone_changes(tmp_path: Path) -> None:
     source = networks.student(tmp_path / "student.onnx")
     quantiser = Quantiser(source, networks.samples(8), "minmax")
     clips = networks.samples(64)
@@ -146,7 +146,7 @@ def test_layers_are_ranked_by_the_decisions_they_alone_change(tmp_path: Path) ->
 
 
 @given(most=st.integers(0, 200), needed=st.integers(0, 250))
-def test_the_fewest_that_pass_are_found_in_few_trials(most: int, needed: int) -> None:
+def test_the_smallest_passing_number_is_found_in_few_trials(most: int, needed: int) -> None:
     trials: list[int] = []
 
     def passes(count: int) -> bool:
@@ -158,13 +158,13 @@ def test_the_fewest_that_pass_are_found_in_few_trials(most: int, needed: int) ->
     assert len(trials) <= 2 * np.log2(most + 2) + 2
 
 
-def test_a_relative_error_of_one_is_the_variance() -> None:
+def test_predicting_the_mean_has_a_relative_error_of_1() -> None:
     wanted = np.random.default_rng(0).standard_normal((50, 3, 7)).astype(np.float32) * np.array([[[1], [2], [5]]])
     assert relative_error(np.broadcast_to(wanted.mean((0, 2), keepdims=True), wanted.shape), wanted) == pytest.approx(1)
 
 
 def test_an_outlier_does_not_set_the_range_under_entropy(tmp_path: Path) -> None:
-    # With ONNX Runtime's own 128 bins the threshold could be nothing but the maximum.
+    # With ONNX Runtime's default of 128 bins the threshold could only be the maximum.
     clips = [clip[..., 0] for clip in networks.samples(8)]
     clips[3][0, 0, 0, 0] = 30.0
     node = helper.make_node("Conv", ["x", "weight"], ["y"], name="only")
@@ -173,15 +173,14 @@ def test_an_outlier_does_not_set_the_range_under_entropy(tmp_path: Path) -> None
     assert Quantiser(path, clips, "entropy").write(tmp_path / "one.int8.onnx")["x"] < 15
 
 
-def test_biases_are_corrected_on_the_way(tmp_path: Path) -> None:
+def test_biases_are_corrected(tmp_path: Path) -> None:
     quantiser = Quantiser(networks.student(tmp_path / "student.onnx"), networks.samples(8), "minmax")
     before = {i.name: numpy_helper.to_array(i) for i in quantiser.model.graph.initializer}
     after = {i.name: numpy_helper.to_array(i) for i in quantiser.quantised([], networks.samples(8)).graph.initializer}
     assert all(0 < np.abs(after[b] - before[b]).max() < 0.1 for b in ("b2", "b3"))
 
 
-def test_weights_are_fitted_where_that_is_asked_for(tmp_path: Path) -> None:
-    """To the same ranges as weights that are rounded to the nearest."""
+def test_weights_are_fitted_on_request(tmp_path: Path) -> None:
     source = networks.separable(tmp_path / "separable.onnx")
     images = [np.random.default_rng(i).standard_normal((1, 3, 16, 16)).astype(np.float32) for i in range(4)]
     fitting, nearest = (Quantiser(source, images, "minmax", fit_weights=fit) for fit in (True, False))
@@ -189,7 +188,7 @@ def test_weights_are_fitted_where_that_is_asked_for(tmp_path: Path) -> None:
     assert fitting.quantised([], images) != nearest.quantised([], images)
 
 
-def test_what_tensorrt_would_refuse_is_not_written(tmp_path: Path) -> None:
+def test_a_network_that_tensorrt_would_refuse_is_not_written(tmp_path: Path) -> None:
     quantiser = Quantiser(networks.student(tmp_path / "student.onnx"), networks.samples(4), "minmax")
     model = quantiser.quantised([], networks.samples(4))
     name = next(n.input[2] for n in model.graph.node if n.op_type == "QuantizeLinear")
@@ -200,7 +199,7 @@ def test_what_tensorrt_would_refuse_is_not_written(tmp_path: Path) -> None:
     assert not (tmp_path / "student.int8.onnx").exists()
 
 
-def test_each_of_several_inputs_is_asked_for_and_looked_at(tmp_path: Path) -> None:
+def test_every_one_of_several_inputs_is_required_and_checked(tmp_path: Path) -> None:
     network = networks.stream(tmp_path / "stream.onnx")
     frame, past = np.ones((1, 3, 4, networks.JOINTS, 1), np.float32), np.ones((1, 3), np.float32)
     with pytest.raises(EngineError, match="has 2 inputs, a sample has one"):
@@ -210,7 +209,7 @@ def test_each_of_several_inputs_is_asked_for_and_looked_at(tmp_path: Path) -> No
     assert Quantiser(network, [{"frame": frame, "past": past}], "minmax").layers == ["classifier"]
 
 
-def test_what_the_caller_logs_is_logged_as_before(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_callers_log_level_is_restored(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     Quantiser(networks.student(tmp_path / "student.onnx"), networks.samples(2), "minmax")
     assert logging.root.level == logging.INFO

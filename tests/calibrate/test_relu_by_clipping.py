@@ -1,4 +1,4 @@
-"""ReLU by the lower end of eight bits: the same numbers with and without the node, from ONNX Runtime."""
+"""A ReLU replaced by INT8 clipping gives the same values in ONNX Runtime."""
 
 from collections import Counter
 from pathlib import Path
@@ -18,7 +18,7 @@ from calibrate.tensorrt.rules import violations
 
 
 def three_layers(folder: Path) -> Path:
-    """1x1, ReLU, 1x1, ReLU, 3x3 with a border: image (1, 3, 16, 16) -> map (1, 2, 16, 16)."""
+    """1x1, ReLU, 1x1, ReLU, 3x3 with padding: image (1, 3, 16, 16) -> map (1, 2, 16, 16)."""
     rng = np.random.default_rng(3)
     shapes = {"w1": (8, 3, 1, 1), "b1": (8,), "w2": (8, 8, 1, 1), "w3": (2, 8, 3, 3), "b3": (2,)}
     weights = {name: rng.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
@@ -43,13 +43,13 @@ def as_written(model: onnx.ModelProto, image: Sample) -> np.ndarray:
     return ort.InferenceSession(model.SerializeToString(), options).run(None, {"image": image})[0]
 
 
-def test_only_a_relu_whose_reader_has_no_border_goes(tmp_path: Path, images: list[Sample]) -> None:
+def test_only_a_relu_whose_reader_has_no_padding_is_removed(tmp_path: Path, images: list[Sample]) -> None:
     model = Quantiser(three_layers(tmp_path), images, "minmax").quantised([], images)
     assert [n.name for n in Graph(model).nodes("Relu")] == ["relu2"]
     assert violations(model) == []
 
 
-def test_bytes_with_and_without_a_sign_say_the_same(tmp_path: Path, images: list[Sample]) -> None:
+def test_uint8_and_int8_give_the_same_values(tmp_path: Path, images: list[Sample]) -> None:
     unsigned = Quantiser(three_layers(tmp_path), images, "minmax")._with_pairs([])
     kinds = Counter(c.dtype.name for c in Graph(unsigned).constants.values())
     assert kinds["uint8"] == 1
@@ -59,16 +59,16 @@ def test_bytes_with_and_without_a_sign_say_the_same(tmp_path: Path, images: list
         np.testing.assert_allclose(as_written(model, image), as_written(unsigned, image), rtol=1e-4, atol=1e-4)
 
 
-def test_steps_are_half_as_long(tmp_path: Path, images: list[Sample], monkeypatch: pytest.MonkeyPatch) -> None:
-    def step(model: onnx.ModelProto) -> float:
+def test_the_scale_is_halved(tmp_path: Path, images: list[Sample], monkeypatch: pytest.MonkeyPatch) -> None:
+    def scale(model: onnx.ModelProto) -> float:
         graph = Graph(model)
         (second,) = [n for n in graph.nodes("Conv") if n.name == "second"]
         return float(graph.constants[graph.producer[second.input[0]].input[1]])
 
     quantiser = Quantiser(three_layers(tmp_path), images, "minmax")
-    finer = step(quantiser._with_pairs([]))
+    finer = scale(quantiser._with_pairs([]))
     monkeypatch.setattr("calibrate.quantisation.quantise.unsigned_behind_relu", lambda model: model)
-    assert finer == pytest.approx(step(quantiser._with_pairs([])) * 127 / 255)
+    assert finer == pytest.approx(scale(quantiser._with_pairs([])) * 127 / 255)
 
 
 def test_a_layer_left_in_floating_point_keeps_its_relu(tmp_path: Path, images: list[Sample]) -> None:
@@ -77,7 +77,7 @@ def test_a_layer_left_in_floating_point_keeps_its_relu(tmp_path: Path, images: l
         assert len(Graph(model).nodes("Relu")) == 2
 
 
-def test_what_else_reads_the_convolution_keeps_everything_as_it_is(tmp_path: Path, images: list[Sample]) -> None:
+def test_a_relu_that_is_an_output_stays(tmp_path: Path, images: list[Sample]) -> None:
     path = three_layers(tmp_path)
     model = onnx.load(path)
     model.graph.output.append(helper.make_tensor_value_info("x1", 1, [1, 8, 16, 16]))
@@ -85,7 +85,7 @@ def test_what_else_reads_the_convolution_keeps_everything_as_it_is(tmp_path: Pat
     assert len(Graph(Quantiser(path, images, "minmax").quantised([], images)).nodes("Relu")) == 2
 
 
-def test_tensorrt_takes_it(tmp_path: Path, images: list[Sample]) -> None:
+def test_tensorrt_accepts_it(tmp_path: Path, images: list[Sample]) -> None:
     pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
     Quantiser(three_layers(tmp_path), images, "minmax").write(tmp_path / "n.int8.onnx")
     assert not gate(tmp_path / "n.int8.onnx", ("SM86",)).errors

@@ -1,4 +1,4 @@
-"""``calibrate report``: a section of a page from what ``verify`` measured."""
+"""``calibrate report``: a section of a page from ``verify``'s results."""
 
 import json
 from dataclasses import replace
@@ -10,7 +10,7 @@ from typed import calibrate
 from edge.contract.bundle import read_bundle, write_manifest
 
 
-def test_the_report_of_a_verified_student_is_a_section_of_a_page(bundle: Path, tmp_path: Path) -> None:
+def test_the_report_replaces_its_section_of_the_page(bundle: Path, tmp_path: Path) -> None:
     write_manifest(bundle, replace(read_bundle(bundle).manifest, training={"dataset": "Walks", "width": 16}))
     calibrate("student", "--bundle", bundle, "--clips", tmp_path / "calibration.npz")
     verified, page = tmp_path / "verify.json", tmp_path / "page.md"
@@ -26,7 +26,7 @@ def test_the_report_of_a_verified_student_is_a_section_of_a_page(bundle: Path, t
     assert text.startswith("# INT8\n\nBy hand.\n") and text.count("### Walks") == 1
     row = [cell.strip() for cell in text.splitlines()[-3].split("|")]
     float_layers = json.loads((bundle / "calibration.json").read_text())["float_layers"]
-    # 80 to 29 % are more than fifty points; 75 % agreement is enough; names alone make the tiny file large.
+    # A drop from 80 to 29 % misses the budget, 75 % agreement does not; the file, mostly names, is too large.
     assert row[2:7] == ["120", "80.00", "**29.00**", "75.25", f"{len(float_layers)} of 4"]
     assert row[7].startswith("**") and float(row[7].strip("*")) > 30
 

@@ -1,4 +1,4 @@
-"""What the size of a student's file leaves free is spent on layers in floating point, and on no byte more."""
+"""Further layers of a student stay in floating point, within the file size limit."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ LAYERS = ["stem", "spatial", "temporal", "classifier"]
 
 
 def error(source: Path, int8: Path, clips: list[np.ndarray]) -> float:
-    """Mean square of the logits' difference."""
+    """Mean squared error of the logits."""
     wanted, given = (
         np.concatenate([ort.InferenceSession(str(path)).run(None, {"clip": clip})[0] for clip in clips])
         for path in (source, int8)
@@ -21,7 +21,7 @@ def error(source: Path, int8: Path, clips: list[np.ndarray]) -> float:
     return float(np.mean((wanted - given) ** 2))
 
 
-def test_every_layer_returns_where_there_is_room_and_none_where_there_is_not(tmp_path: Path) -> None:
+def test_all_layers_are_float_within_a_large_limit_and_none_more_within_a_small_one(tmp_path: Path) -> None:
     source, clips = networks.student(tmp_path / "student.onnx"), networks.samples(24)
     quantiser = Quantiser(source, clips[:16], "minmax")
     assert quantiser.layers == LAYERS
@@ -29,7 +29,7 @@ def test_every_layer_returns_where_there_is_room_and_none_where_there_is_not(tmp
     assert noisiest_within(quantiser, ["stem"], clips[16:], 100) == ["stem"]
 
 
-def test_the_file_fits_whatever_the_room(tmp_path: Path) -> None:
+def test_the_file_is_within_any_limit(tmp_path: Path) -> None:
     source, clips = networks.student(tmp_path / "student.onnx"), networks.samples(24)
     quantiser, written = Quantiser(source, clips[:16], "minmax"), tmp_path / "student.int8.onnx"
 
@@ -45,7 +45,7 @@ def test_the_file_fits_whatever_the_room(tmp_path: Path) -> None:
     assert len(used) > 2
 
 
-def test_the_first_to_return_is_the_one_that_takes_most_noise_along(tmp_path: Path) -> None:
+def test_the_noisiest_layer_comes_first(tmp_path: Path) -> None:
     source, clips = networks.student(tmp_path / "student.onnx"), networks.samples(40)
     quantiser, written = Quantiser(source, clips[:16], "minmax"), tmp_path / "student.int8.onnx"
     alone = {}

@@ -1,4 +1,4 @@
-"""``calibrate student``: what it adds to a bundle, and what it says of it."""
+"""``calibrate student``: what it adds to a bundle and records in its manifest."""
 
 import json
 from dataclasses import replace
@@ -28,7 +28,7 @@ def test_student_without_a_test_set_leaves_the_accuracy_alone(bundle: Path, tmp_
     assert read_bundle(bundle).manifest.accuracy == {"fp32": {"top1": 0.5, "mean_class": 0.4}}
 
 
-def test_the_calibration_record_names_the_clips_of_the_training_split(bundle: Path, tmp_path: Path) -> None:
+def test_the_calibration_record_lists_the_clips_ids(bundle: Path, tmp_path: Path) -> None:
     with np.load(tmp_path / "calibration.npz") as arrays:
         given = dict(arrays)
     np.savez(tmp_path / "calibration.npz", **given, ids=np.arange(40) * 10 + 3)
@@ -41,8 +41,7 @@ def test_the_calibration_record_names_the_clips_of_the_training_split(bundle: Pa
     assert sum(record["per_class"].values()) == 9
 
 
-def test_what_was_known_of_an_int8_student_is_not_said_of_the_next(bundle: Path, tmp_path: Path) -> None:
-    """Neither its accuracy, nor that it was fine-tuned: the new file is another, and was not measured."""
+def test_a_new_int8_student_does_not_inherit_accuracy_or_fine_tuning(bundle: Path, tmp_path: Path) -> None:
     known = read_bundle(bundle).manifest
     accuracy = {"fp32": {"top1": 0.5}, "int8": {"top1": 0.4}, "test_clips": 120}
     write_manifest(bundle, replace(known, accuracy=accuracy, training={"width": 16, "quantise_aware_epochs": 5}))
@@ -52,7 +51,7 @@ def test_what_was_known_of_an_int8_student_is_not_said_of_the_next(bundle: Path,
     assert manifest.training == {"width": 16}
 
 
-def test_a_bundle_is_what_it_was_where_the_new_student_is_interrupted_while_it_is_tested(
+def test_an_interrupted_test_leaves_the_bundle_unchanged(
     bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clips = ("--bundle", bundle, "--clips", tmp_path / "calibration.npz")

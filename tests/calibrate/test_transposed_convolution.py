@@ -1,4 +1,4 @@
-"""Transposed convolutions as convolutions: PyTorch says what the numbers are."""
+"""Transposed convolutions as convolutions; expected values come from PyTorch."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def network(path: Path, kernel: int, stride: int, pad: int, relu: bool, bias: bo
 
 @pytest.mark.parametrize("relu", [False, True])
 @pytest.mark.parametrize(("kernel", "stride", "pad"), CASES)
-def test_the_function_is_the_same(tmp_path: Path, kernel: int, stride: int, pad: int, relu: bool) -> None:
+def test_the_function_is_unchanged(tmp_path: Path, kernel: int, stride: int, pad: int, relu: bool) -> None:
     model = onnx.load(network(tmp_path / "n.onnx", kernel, stride, pad, relu))
     plain = as_convolutions(model)
     onnx.checker.check_model(plain, full_check=True)
@@ -40,18 +40,18 @@ def test_the_function_is_the_same(tmp_path: Path, kernel: int, stride: int, pad:
     np.testing.assert_allclose(networks.run(plain, x), (wanted.relu() if relu else wanted).numpy(), atol=1e-4)
 
 
-def test_as_many_multiplications_as_before(tmp_path: Path) -> None:
+def test_the_number_of_multiplications_is_unchanged(tmp_path: Path) -> None:
     plain = as_convolutions(onnx.load(network(tmp_path / "n.onnx", 4, 2, 1, False)))
     taps = sum(Graph(plain).constants[n.input[1]].size for n in plain.graph.node if n.op_type == "Conv")
     assert taps == 5 * 3 * 4 * 4
 
 
-def test_without_a_bias_there_is_none_afterwards(tmp_path: Path) -> None:
+def test_no_bias_is_added(tmp_path: Path) -> None:
     plain = as_convolutions(onnx.load(network(tmp_path / "n.onnx", 4, 2, 1, False, bias=False)))
     assert all(len(n.input) == 2 for n in plain.graph.node if n.op_type == "Conv")
 
 
 @pytest.mark.parametrize("more", [{"dilations": [2, 2]}, {"output_padding": [1, 1]}, {"pads": [1, 1, 0, 0]}])
-def test_other_kinds_stay_as_they_are(tmp_path: Path, more: dict) -> None:
+def test_other_transposed_convolutions_are_left_alone(tmp_path: Path, more: dict) -> None:
     model = onnx.load(network(tmp_path / "n.onnx", 4, 2, 1, True, **more))
     assert [n.op_type for n in as_convolutions(model).graph.node] == ["ConvTranspose", "Relu"]

@@ -1,4 +1,4 @@
-"""``calibrate verify``: what it measures, and when it fails."""
+"""``calibrate verify``: results and verdict."""
 
 import json
 from dataclasses import replace
@@ -31,15 +31,15 @@ def test_verify_passes_within_the_budget_and_reports(bundle: Path, tmp_path: Pat
     assert int8["bytes_ratio"] == pytest.approx(
         (bundle / "student.int8.onnx").stat().st_size / (bundle / "student.onnx").stat().st_size
     )
-    # Layers part more the further the network runs, and the first, which reads exact clips, least.
+    # Gaps grow along the network.
     lost = {gap["layer"]: gap["lost"] for gap in written["layers"]}
     assert lost["stem"] < lost["temporal"] < 0.2
-    # Without clips: against the stored logits alone.
+    # Without clips, only the stored logits are compared.
     calibrate(*common)
     assert [n["labelled"] for n in json.loads(report.read_text())["networks"]] == [None, None]
 
 
-def test_a_report_that_cannot_be_written_is_told_before_the_work(bundle: Path, tmp_path: Path, capsys) -> None:
+def test_an_unwritable_report_is_an_error_before_the_work(bundle: Path, tmp_path: Path, capsys) -> None:
     (tmp_path / "taken").write_text("a file")
     data = ("--clips", tmp_path / "calibration.npz")
     for argv in (
@@ -53,7 +53,7 @@ def test_a_report_that_cannot_be_written_is_told_before_the_work(bundle: Path, t
         assert left.value.code == 2 and said.startswith(f"error: {tmp_path}/taken/") and said.count("\n") == 1
 
 
-def test_the_budget_is_the_bundles_own(bundle: Path, tmp_path: Path, capsys) -> None:
+def test_the_bundles_own_budget_applies(bundle: Path, tmp_path: Path, capsys) -> None:
     calibrate("student", "--bundle", bundle, "--clips", tmp_path / "calibration.npz")
     stored = read_bundle(bundle).reference()
     stored["logits"][0] = np.roll(stored["logits"][0], 1)
@@ -65,8 +65,8 @@ def test_the_budget_is_the_bundles_own(bundle: Path, tmp_path: Path, capsys) -> 
     assert "100 % are wanted" in capsys.readouterr().err
 
 
-def test_the_shipped_bundle_is_within_its_budget_as_far_as_its_few_stored_clips_tell(tmp_path: Path, capsys) -> None:
-    """Two of 256 are decided otherwise, as five may be; of 2282 test clips three are."""
+def test_the_shipped_bundle_is_within_its_budget_on_its_stored_clips(tmp_path: Path, capsys) -> None:
+    """Two of 256 decisions differ, and five may; of 2282 test clips three differ."""
     shipped = Path(__file__).parents[2] / "bundles/everyday"
     calibrate("verify", "--bundle", shipped, "--report", tmp_path / "verify.json", "--threads", "1")
     written = json.loads((tmp_path / "verify.json").read_text())
@@ -78,7 +78,7 @@ def test_the_shipped_bundle_is_within_its_budget_as_far_as_its_few_stored_clips_
     assert left.value.code == 1
 
 
-def test_engines_in_the_bundle_are_verified_too_or_said_not_to_run(bundle: Path, tmp_path: Path) -> None:
+def test_engines_that_cannot_run_here_are_listed(bundle: Path, tmp_path: Path) -> None:
     calibrate("student", "--bundle", bundle, "--clips", tmp_path / "calibration.npz")
     (bundle / "student.engine").write_bytes(b"engine")
     report = tmp_path / "report.json"
@@ -87,7 +87,7 @@ def test_engines_in_the_bundle_are_verified_too_or_said_not_to_run(bundle: Path,
     assert list(written["not_run"]) == ["student.engine"]
 
 
-def test_verify_fails_a_student_that_decides_otherwise_with_exit_code_1(bundle: Path, tmp_path: Path, capsys) -> None:
+def test_verify_exits_with_1_for_a_student_that_misses_the_budget(bundle: Path, tmp_path: Path, capsys) -> None:
     other = networks.student(tmp_path / "other.onnx", seed=5)
     report = tmp_path / "report.json"
     with pytest.raises(SystemExit) as left:

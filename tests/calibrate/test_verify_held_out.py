@@ -1,4 +1,4 @@
-"""``calibrate verify --held_out``: judged by training clips that no range was taken from."""
+"""``calibrate verify --held_out``: agreement on training clips that no range was taken from."""
 
 import json
 from pathlib import Path
@@ -10,14 +10,14 @@ import pytest
 from typed import calibrate
 
 
-def test_held_out_clips_are_those_that_no_range_was_taken_from(bundle: Path, tmp_path: Path, capsys) -> None:
+def test_held_out_uses_the_clips_that_no_range_was_taken_from(bundle: Path, tmp_path: Path, capsys) -> None:
     clips = tmp_path / "calibration.npz"
     calibrate("student", "--bundle", bundle, "--clips", clips, "--samples", "16")
     drawn = json.loads((bundle / "calibration.json").read_text())["ids"]
     with np.load(clips) as arrays:
         given = dict(arrays)
     logits = ort.InferenceSession(str(bundle / "student.onnx")).run(None, {"clip": given["clips"]})[0]
-    # The student is right on what was held out, and on nothing else.
+    # The student is right on the held-out clips only.
     given["labels"] = logits.argmax(1)
     given["labels"][drawn] = (given["labels"][drawn] + 1) % networks.CLASSES
     np.savez(clips, **given)
@@ -26,14 +26,14 @@ def test_held_out_clips_are_those_that_no_range_was_taken_from(bundle: Path, tmp
     fp32 = json.loads((tmp_path / "verify.json").read_text())["networks"][0]
     assert (fp32["labelled"]["samples"], fp32["top1"]) == (24, 100)
     assert "measured on 24 of the 40 clips" in " ".join(capsys.readouterr().err.split())
-    # Top-1 is not judged by clips that were learnt: another network, wrong on most, is over no budget of agreement.
+    # Top-1 on training clips is not judged: another network, mostly wrong, passes if agreement is not required.
     other = ("--candidate", networks.student(tmp_path / "other.onnx", seed=1))
     calibrate("verify", "--bundle", bundle, "--clips", clips, "--held_out", "--min_agreement", "0", *other)
     with pytest.raises(SystemExit):
         calibrate("verify", "--bundle", bundle, "--clips", clips, "--min_agreement", "0", *other)
 
 
-def test_where_hardly_any_clip_is_held_out_all_are_judged_by(bundle: Path, tmp_path: Path, capsys) -> None:
+def test_all_clips_are_used_where_too_few_are_held_out(bundle: Path, tmp_path: Path, capsys) -> None:
     clips = tmp_path / "calibration.npz"
     calibrate("student", "--bundle", bundle, "--clips", clips, "--samples", "38")
     calibrate("verify", "--bundle", bundle, "--clips", clips, "--held_out", "--min_agreement", "50")
@@ -41,7 +41,7 @@ def test_where_hardly_any_clip_is_held_out_all_are_judged_by(bundle: Path, tmp_p
 
 
 @pytest.mark.parametrize("clips", [(), ("--clips", "test.npz")])
-def test_clips_of_another_file_are_not_held_out(
+def test_held_out_refuses_clips_of_another_file(
     bundle: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch, clips: tuple[str, ...]
 ) -> None:
     monkeypatch.chdir(tmp_path)

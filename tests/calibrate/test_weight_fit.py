@@ -120,7 +120,7 @@ def test_patches_times_weights_equal_onnx_runtimes_convolution(kernel, group, at
 
 
 def two_layers(path: Path, **padding: object) -> Path:
-    """A strided 3x3 convolution of an odd size, and one behind it: x (1, 3, 9, 9) -> y (1, 4, 5, 5)."""
+    """A strided 4x3 convolution and a 1x1: x (1, 3, 9, 9) -> y (1, 4, 5, 5)."""
     rng = np.random.default_rng(0)
     nodes = [
         helper.make_node("Conv", ["x", "w1"], ["c1"], name="first", strides=[2, 2], **padding),
@@ -143,7 +143,7 @@ def test_auto_pad_is_fitted_as_the_pads_that_it_stands_for(tmp_path: Path, auto_
 
 
 def shared(path: Path, second: str) -> Path:
-    """Two layers of equal weights and biases, of which the second reads those with the suffix ``second``."""
+    """Layers one and two have equal weights and biases; two reads those with the suffix ``second``."""
     rng = np.random.default_rng(0)
     shapes = {"w0": (8, 3, 1, 1), "b0": (8,), "w": (8, 8, 3, 3), "b": (8,), "w3": (2, 8, 1, 1)}
     weights = {name: rng.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}

@@ -1,4 +1,4 @@
-"""A command as a user types it."""
+"""Run a command line in this process."""
 
 from pathlib import Path
 

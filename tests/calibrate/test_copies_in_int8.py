@@ -1,4 +1,4 @@
-"""Concatenation and interleaving, rounded once, in front of the first copy; and the network's outputs, not rounded."""
+"""Concat and DepthToSpace are quantised once, at their inputs; network outputs are not quantised."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def quantised(
     outputs: tuple[str, ...],
     float_layers: tuple[str, ...] = (),
 ) -> Graph:
-    """In INT8: nodes over x (1, 4, 8, 8) with random weights of these shapes."""
+    """Quantise nodes over x (1, 4, 8, 8) with random weights of these shapes."""
     rng = np.random.default_rng(0)
     constants = [
         onnx.numpy_helper.from_array(rng.standard_normal(shape).astype(np.float32), name)
@@ -49,11 +49,11 @@ def relu_of_convolution(name: str) -> list[onnx.NodeProto]:
 TWO = {"w.a": (4, 4, 1, 1), "w.b": (2, 4, 1, 1)}
 
 
-def makers(graph: Graph, tensors: list[str]) -> list[str]:
+def producers(graph: Graph, tensors: list[str]) -> list[str]:
     return [graph.producer[name].op_type for name in tensors]
 
 
-def test_enlarged_maps_are_rounded_before_they_are_joined_and_interleaved(tmp_path: Path) -> None:
+def test_upsampled_maps_are_quantised_before_concat_and_interleaving(tmp_path: Path) -> None:
     nodes = [
         *relu_of_convolution("a"),
         node("ConvTranspose", ["a", "w.up"], ["up.sum"], name="up", strides=[2, 2], pads=[1, 1, 1, 1]),
@@ -65,13 +65,13 @@ def test_enlarged_maps_are_rounded_before_they_are_joined_and_interleaved(tmp_pa
     (join,), (interleave,) = graph.nodes("Concat"), graph.nodes("DepthToSpace")
     (behind,) = graph.consumers[interleave.output[0]]
     assert behind.op_type == "QuantizeLinear"
-    # Whole steps, rounded again to the same steps, are what they were.
+    # Quantising again with the same scale changes nothing.
     pairs = [graph.producer[name] for name in [*join.input, *interleave.input]]
     assert len(pairs) == 4 + 1
     assert {(pair.op_type, pair.input[1]) for pair in pairs} == {("DequantizeLinear", behind.input[1])}
 
 
-def test_of_two_joined_one_after_the_other_the_first_has_the_step_of_the_second(tmp_path: Path) -> None:
+def test_nested_concats_share_the_scale_of_the_last(tmp_path: Path) -> None:
     nodes = [
         *relu_of_convolution("a"),
         *relu_of_convolution("b"),
@@ -82,12 +82,12 @@ def test_of_two_joined_one_after_the_other_the_first_has_the_step_of_the_second(
     graph = quantised(tmp_path, nodes, {**TWO, "w.last": (2, 10, 1, 1)}, ("map",))
     inner, outer = graph.nodes("Concat")
     (behind,) = graph.consumers[outer.output[0]]
-    steps = {graph.producer[name].input[1] for name in [*inner.input, *outer.input]}
-    assert makers(graph, [*inner.input, *outer.input]) == ["DequantizeLinear"] * 4
-    assert steps == {behind.input[1]}
+    scales = {graph.producer[name].input[1] for name in [*inner.input, *outer.input]}
+    assert producers(graph, [*inner.input, *outer.input]) == ["DequantizeLinear"] * 4
+    assert scales == {behind.input[1]}
 
 
-def test_what_is_pooled_besides_being_joined_again_is_not_rounded(tmp_path: Path) -> None:
+def test_a_concat_that_a_float_pooling_reads_too_is_not_quantised(tmp_path: Path) -> None:
     nodes = [
         *relu_of_convolution("a"),
         *relu_of_convolution("b"),
@@ -98,11 +98,11 @@ def test_what_is_pooled_besides_being_joined_again_is_not_rounded(tmp_path: Path
     ]
     graph = quantised(tmp_path, nodes, {**TWO, "w.last": (2, 10, 1, 1)}, ("map", "mean"))
     inner, outer = graph.nodes("Concat")
-    assert makers(graph, list(inner.input)) == ["Relu", "Relu"]
-    assert makers(graph, list(outer.input)) == ["DequantizeLinear", "DequantizeLinear"]
+    assert producers(graph, list(inner.input)) == ["Relu", "Relu"]
+    assert producers(graph, list(outer.input)) == ["DequantizeLinear", "DequantizeLinear"]
 
 
-def test_what_only_a_layer_in_floating_point_reads_is_joined_unrounded(tmp_path: Path) -> None:
+def test_a_concat_that_only_a_float_layer_reads_is_not_quantised(tmp_path: Path) -> None:
     nodes = [
         *relu_of_convolution("a"),
         *relu_of_convolution("b"),
@@ -111,10 +111,10 @@ def test_what_only_a_layer_in_floating_point_reads_is_joined_unrounded(tmp_path:
     ]
     graph = quantised(tmp_path, nodes, {**TWO, "w.last": (2, 6, 1, 1), "w.bias": (2,)}, ("map",), ("last",))
     (join,) = graph.nodes("Concat")
-    assert makers(graph, list(join.input)) == ["Relu", "Relu"]
+    assert producers(graph, list(join.input)) == ["Relu", "Relu"]
 
 
-def test_what_a_convolution_reads_besides_another_concatenation_has_its_own_step(tmp_path: Path) -> None:
+def test_a_concat_read_by_a_convolution_and_another_concat_has_its_own_scale(tmp_path: Path) -> None:
     nodes = [
         *relu_of_convolution("a"),
         *relu_of_convolution("b"),
@@ -132,7 +132,7 @@ def test_what_a_convolution_reads_besides_another_concatenation_has_its_own_step
     assert read["last"] != read["other"]
 
 
-def test_a_concatenation_that_is_an_output_keeps_its_exact_values(tmp_path: Path) -> None:
+def test_a_concat_that_is_a_network_output_is_not_quantised(tmp_path: Path) -> None:
     nodes = [
         *relu_of_convolution("a"),
         *relu_of_convolution("b"),
@@ -141,18 +141,18 @@ def test_a_concatenation_that_is_an_output_keeps_its_exact_values(tmp_path: Path
     ]
     graph = quantised(tmp_path, nodes, {**TWO, "w.last": (2, 6, 1, 1)}, ("all", "map"))
     (join,) = graph.nodes("Concat")
-    assert join.output[0] == "all" and makers(graph, list(join.input)) == ["Relu", "Relu"]
+    assert join.output[0] == "all" and producers(graph, list(join.input)) == ["Relu", "Relu"]
 
 
-@pytest.mark.parametrize("passes", ["a.sum", "a"], ids=["a convolution's sum", "what ReLU passes"])
-def test_an_output_that_a_convolution_reads_too_keeps_its_exact_values(tmp_path: Path, passes: str) -> None:
-    """Heatmaps that a next stage refines, say: eight bits would move their peaks."""
+@pytest.mark.parametrize("passes", ["a.sum", "a"], ids=["convolution", "ReLU"])
+def test_an_output_that_a_convolution_reads_too_is_not_quantised(tmp_path: Path, passes: str) -> None:
+    """Such as heatmaps that a next stage refines: INT8 would move their peaks."""
     nodes = [*relu_of_convolution("a"), node("Conv", [passes, "w.last"], ["map"], name="last")]
     graph = quantised(tmp_path, nodes, {"w.a": (4, 4, 1, 1), "w.last": (2, 4, 1, 1)}, (passes, "map"))
     exact = graph.producer[passes]
     assert exact.op_type in ("Conv", "Relu")
     if exact.op_type == "Relu":
-        assert makers(graph, [exact.input[0]]) == ["Conv"]
+        assert producers(graph, [exact.input[0]]) == ["Conv"]
     last = next(n for n in graph.nodes("Conv") if n.name == "last")
     pair = graph.producer[last.input[0]]
     assert pair.op_type == "DequantizeLinear" and graph.producer[pair.input[0]].input[0] == passes
