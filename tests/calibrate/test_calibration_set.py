@@ -58,9 +58,7 @@ def test_a_damaged_or_absent_archive_is_refused(tmp_path: Path, content: bytes |
     path = tmp_path / "calibration.npz"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(
-        DataError, match=r"calibration\.npz: (cannot be read: No such file|not a readable \.npz file: it is none)"
-    ):
+    with pytest.raises(DataError, match=r"calibration\.npz: (cannot be read: No such|not a readable \.npz file)"):
         load_clips(path)
 
 
