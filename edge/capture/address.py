@@ -48,11 +48,12 @@ class Address:
 def parse(uri: str) -> Address:
     """Split a source URI. Files, folders, camera numbers, /dev/video devices and ``-`` need no scheme."""
     scheme, separator, rest = uri.partition("://")
+    scheme = scheme.lower()
     if not separator:
         rest, bare = uri, uri.partition("?")[0]
         scheme = "-" if bare == "-" else "v4l2" if bare.isdecimal() or bare.startswith("/dev/video") else "file"
     if scheme in NETWORK_SCHEMES:
-        target, _, options = uri.partition("#")
+        target, _, options = f"{scheme}://{rest}".partition("#")
     elif os.path.exists(local_path(rest)):  # noqa: PTH110 opening it reports errors, such as a name that is too long
         target, options = rest, ""  # a file name may contain a question mark
     else:

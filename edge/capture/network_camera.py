@@ -33,8 +33,10 @@ def open_network_camera(url: str, config: CaptureConfig) -> Source:
     shown = without_password(url)
     try:
         parts = urlsplit(url)
+        if not parts.hostname:
+            raise ValueError("no host")
     except ValueError as error:
-        raise SourceError(f"not a valid address: {error}", where=shown, hint="put an IPv6 address in [ ]") from error
+        raise SourceError(f"not a valid address: {error}", where=shown, hint="give rtsp://host/path, an IPv6 host in [ ]") from error
     if parts.scheme.startswith("http") and Path(parts.path).suffix.lower() in RECORDINGS:
         return VideoFile(url, config)
     if parts.scheme.startswith("rtsp") and _through_gstreamer(config):

@@ -74,6 +74,8 @@ _MALFORMED = (ValueError, KeyError, TypeError, OverflowError, RecursionError)
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return "it is not JSON"
     return f"key {error} is missing" if isinstance(error, KeyError) else str(error)
 
 

@@ -43,6 +43,8 @@ def open_source(uri: str, config: CaptureConfig | None = None) -> Source:
     Raises SourceError where there is nothing to read, ConfigError for options that do not apply.
     """
     address = parse(uri)
+    if not address.target:
+        raise SourceError(f"source {uri!r} is incomplete", hint="give a file, a folder, a camera or an address")
     if address.scheme not in SCHEMES:
         known = ", ".join(name if name == "-" else f"{name}://" for name in SCHEMES)
         raise SourceError(

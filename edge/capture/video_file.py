@@ -44,7 +44,8 @@ class VideoFile(RecordedSource):
         """path: a Path for a local file, text for an HTTP address."""
         self.uri, self._pool = without_password(str(path)), ImagePool()
         if isinstance(path, Path) and not path.is_file():
-            raise SourceError("no such video file", where=path, hint="check the path")
+            what = "not a regular file" if path.exists() else "no such file or folder"
+            raise SourceError(what, where=path, hint="check the path; cameras are 0, csi://0 or rtsp://host/path")
         if config.backend == "gstreamer":
             require_gstreamer("capture.backend gstreamer")
             self._flip = Flipper("none")

@@ -110,7 +110,7 @@ def a_bundle_of_too_long_a_name(folder: Path) -> Argv:
 
 @on_board()
 def a_source_that_is_a_link_to_itself(folder: Path) -> Argv:
-    """clip.mp4: no such video file"""
+    """clip.mp4: no such file or folder"""
     (folder / "clip.mp4").symlink_to(folder / "clip.mp4")
     return run(folder, source=folder / "clip.mp4")
 

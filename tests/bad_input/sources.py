@@ -11,7 +11,7 @@ from bad_input.table import HEADER, Argv, on_board, poses, run, video
 
 @on_board()
 def a_video_that_is_not_there(folder: Path) -> Argv:
-    """no such video file; check the path"""
+    """no such file or folder; check the path"""
     return run(folder, source=folder / "nowhere.mp4")
 
 
@@ -212,7 +212,7 @@ def an_image_that_is_a_pipe(folder: Path) -> Argv:
 
 @on_board()
 def a_source_of_a_user_who_is_not_there(folder: Path) -> Argv:
-    """~nobody-of-this-name/clip.mp4: no such video file"""
+    """~nobody-of-this-name/clip.mp4: no such file or folder"""
     return run(folder, source="~nobody-of-this-name/clip.mp4")
 
 
@@ -232,6 +232,25 @@ def a_source_of_too_long_a_name(folder: Path) -> Argv:
 def a_recording_of_too_long_a_name(folder: Path) -> Argv:
     """cannot be read: File name too long; check its permissions"""
     return run(folder, source=f"replay://{folder / ('s' * 300)}")
+
+
+@on_board()
+def a_source_of_a_scheme_alone(folder: Path) -> Argv:
+    """source 'v4l2://' is incomplete; give a file, a folder, a camera or an address"""
+    return run(folder, source="v4l2://")
+
+
+@on_board()
+def a_file_that_is_a_pipe(folder: Path) -> Argv:
+    """clip.mp4: not a regular file; check the path"""
+    os.mkfifo(folder / "clip.mp4")
+    return run(folder, source=folder / "clip.mp4")
+
+
+@on_board()
+def an_address_without_a_host(folder: Path) -> Argv:
+    """rtsp:///stream: not a valid address: no host"""
+    return run(folder, source="rtsp:///stream")
 
 
 @on_board()

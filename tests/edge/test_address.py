@@ -22,6 +22,8 @@ from edge.contract.errors import ConfigError, SourceError
         ("rtsp://u:p@host:554/s?channel=1", "rtsp", "rtsp://u:p@host:554/s?channel=1", {}),
         ("rtsp://h/s?width=9#codec=h265&flip=none", "rtsp", "rtsp://h/s?width=9", {"codec": "h265", "flip": "none"}),
         ("http://host/mjpg/video.cgi?resolution=640x480", "http", "http://host/mjpg/video.cgi?resolution=640x480", {}),
+        ("Rtsp://Host/S#flip=none", "rtsp", "rtsp://Host/S", {"flip": "none"}),
+        ("CSI://0", "csi", "0", {}),
         ("clip.mp4", "file", "clip.mp4", {}),
         ("file:///videos/a.mp4?flip=clockwise", "file", "/videos/a.mp4", {"flip": "clockwise"}),
         ("replay://poses.jsonl", "replay", "poses.jsonl", {}),
