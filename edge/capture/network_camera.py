@@ -36,7 +36,9 @@ def open_network_camera(url: str, config: CaptureConfig) -> Source:
         if not parts.hostname:
             raise ValueError("no host")
     except ValueError as error:
-        raise SourceError(f"not a valid address: {error}", where=shown, hint="give rtsp://host/path, an IPv6 host in [ ]") from error
+        raise SourceError(
+            f"not a valid address: {error}", where=shown, hint="give rtsp://host/path, an IPv6 host in [ ]"
+        ) from error
     if parts.scheme.startswith("http") and Path(parts.path).suffix.lower() in RECORDINGS:
         return VideoFile(url, config)
     if parts.scheme.startswith("rtsp") and _through_gstreamer(config):

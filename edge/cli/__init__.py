@@ -1,1 +1,1 @@
-"""The command line: flags and YAML from dataclasses, what is printed, exit codes, signals."""
+"""The command line: flags and YAML from dataclasses, console output, exit codes, signals."""

@@ -1,4 +1,4 @@
-"""What flags may leave out: a yes, the brackets of a list, a sign before what begins with a dash."""
+"""Shorthands on the command line: a bare boolean flag, a list without brackets, a value that begins with ``-?``."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from itertools import takewhile
 from typing import get_args, get_origin, get_type_hints
 
 
-def completed(argv: Sequence[str], configs: Mapping[str, type]) -> list[str]:
-    """The words of a command line as jsonargparse reads them. configs: name of a command -> dataclass of its flags."""
-    words = _joined(argv)
+def expand_shorthands(argv: Sequence[str], configs: Mapping[str, type]) -> list[str]:
+    """Rewrite ``argv`` to what jsonargparse accepts. configs: command name -> dataclass of its flags."""
+    words = _join_dash_values(argv)
     config = configs.get(words[0]) if words else None
-    return words if config is None else _switched(_listed(words, config), config)
+    return words if config is None else _expand_booleans(_bracket_lists(words, config), config)
 
 
-def _joined(argv: Sequence[str]) -> list[str]:
-    """``--source '-?width=640'`` as ``--source=-?width=640``: argparse takes the value for another flag."""
+def _join_dash_values(argv: Sequence[str]) -> list[str]:
+    """``--source '-?width=640'`` becomes ``--source=-?width=640``, or argparse would read the value as a flag."""
     joined: list[str] = []
     for word in argv:
         if word.startswith("-?") and joined and joined[-1].startswith("--"):
@@ -27,34 +27,34 @@ def _joined(argv: Sequence[str]) -> list[str]:
     return joined
 
 
-def _listed(argv: Sequence[str], config: type) -> list[str]:
-    """``--compare a.json b.json`` as ``--compare ["a.json", "b.json"]``, for fields of several values alone."""
-    kinds = get_type_hints(config)
-    # The type itself, or a part of "tuple[...] | None".
-    several = {f"--{name}" for name, kind in kinds.items() if tuple in [get_origin(k) for k in (kind, *get_args(kind))]}
-    listed: list[str] = []
+def _bracket_lists(argv: Sequence[str], config: type) -> list[str]:
+    """``--compare a.json b.json`` becomes ``--compare ["a.json", "b.json"]``, for tuple fields only."""
+    types = get_type_hints(config)
+    # Also tuple[...] | None.
+    tuples = {f"--{name}" for name, kind in types.items() if tuple in [get_origin(k) for k in (kind, *get_args(kind))]}
+    words: list[str] = []
     rest = list(argv)
     while rest:
-        listed.append(rest.pop(0))
-        values = list(takewhile(lambda word: not word.startswith("--"), rest)) if listed[-1] in several else []
+        words.append(rest.pop(0))
+        values = list(takewhile(lambda word: not word.startswith("--"), rest)) if words[-1] in tuples else []
         if len(values) > 1:
-            listed.append(json.dumps(values))
+            words.append(json.dumps(values))
             del rest[: len(values)]
-    return listed
+    return words
 
 
-def _switched(argv: Sequence[str], config: type) -> list[str]:
-    """``--sinks.show`` as ``--sinks.show true``, for fields of yes or no alone."""
-    switches = set(_switches(config))
-    switched: list[str] = []
+def _expand_booleans(argv: Sequence[str], config: type) -> list[str]:
+    """``--sinks.show`` becomes ``--sinks.show true``, for boolean fields only."""
+    booleans = set(_boolean_flags(config))
+    words: list[str] = []
     for word, following in zip(argv, [*argv[1:], "--"], strict=False):
-        switched += [word, "true"] if word in switches and following.startswith("--") else [word]
-    return switched
+        words += [word, "true"] if word in booleans and following.startswith("--") else [word]
+    return words
 
 
-def _switches(config: type, prefix: str = "--") -> Iterator[str]:
+def _boolean_flags(config: type, prefix: str = "--") -> Iterator[str]:
     for name, kind in get_type_hints(config).items():
         if isinstance(kind, type) and is_dataclass(kind):
-            yield from _switches(kind, f"{prefix}{name}.")
+            yield from _boolean_flags(kind, f"{prefix}{name}.")
         elif bool in (kind, *get_args(kind)):
             yield prefix + name

@@ -1,4 +1,4 @@
-"""How a YAML file of flags is read."""
+"""Read a YAML file of flags."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import yaml
 
 
 class _FlagLoader(yaml.SafeLoader):
-    """Numbers stay text, as on a command line, until the type of their key is known: ``source: 0`` is a camera and
-    ``page: 8080`` an address without quotes. A key that stands twice is refused, where YAML would take the last."""
+    """Leaves numbers as text, as on a command line, until the type of their key is known: ``source: 0`` and
+    ``page: 8080`` need no quotes. Rejects duplicate keys, of which YAML would use the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -17,9 +17,7 @@ class _FlagLoader(yaml.SafeLoader):
             if not isinstance(key, yaml.ScalarNode):
                 continue
             if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key.value!r} stands twice", key.start_mark
-                )
+                raise yaml.constructor.ConstructorError(None, None, f"duplicate key {key.value!r}", key.start_mark)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 
@@ -32,7 +30,7 @@ _FlagLoader.yaml_implicit_resolvers = {
 
 
 def read_flags(text: str) -> Any:
-    """Mappings, sequences, text, booleans and None. Raises YAMLError with the line, of one line."""
+    """Mappings, sequences, text, booleans and None. Raises YAMLError with one line that names the line number."""
     try:
         return yaml.load(text, Loader=_FlagLoader)
     except yaml.MarkedYAMLError as error:

@@ -1,4 +1,4 @@
-"""What is printed, and where: data to stdout, everything else to stderr."""
+"""Console output: data goes to stdout, everything else to stderr."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from typing import IO, Any, cast
 from rich.console import Console
 from rich.table import Table
 
-from edge.cli.standard_streams import Stderr, open_closed_streams, writing_stdout
+from edge.cli.standard_streams import Stderr, replace_closed_streams, writing_stdout
 
-open_closed_streams()
-# A class or a file may be called [/b] or :key:, which rich would take for its own.
-AS_IT_IS: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
+replace_closed_streams()
+# rich would interpret class or file names such as [/b] or :key:.
+PLAIN: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
 if os.environ.get("COLUMNS") == "0":
-    del os.environ["COLUMNS"]  # as of a serial line, of which nothing is known; rich would show nothing at all
-console = Console(file=cast(IO[str], Stderr()), soft_wrap=True, **AS_IT_IS)
+    del os.environ["COLUMNS"]  # as on a serial line of unknown width, where rich would print nothing
+console = Console(file=cast(IO[str], Stderr()), soft_wrap=True, **PLAIN)
 """Progress, tables and errors go to stderr; stdout is for data."""
 
 
-class _Data(Console):
+class _DataConsole(Console):
     def on_broken_pipe(self) -> None:
-        """rich would exit with 1, which a command may have for another reason."""
+        """Raise, where rich would exit with code 1, which has another meaning here."""
         raise
 
 
 def print_data(data: str | Table) -> None:
-    """To stdout. Raises OutputError where it cannot be written; whoever reads it may leave early."""
+    """Print to stdout. Raises OutputError where that fails; a reader that closes its pipe early ends the process."""
     with writing_stdout():
-        _Data(**AS_IT_IS).print(data, soft_wrap=isinstance(data, str))
+        _DataConsole(**PLAIN).print(data, soft_wrap=isinstance(data, str))
 
 
 def print_warning(text: str) -> None:
-    """One line about what went wrong and was borne."""
+    """Print one line about a problem that does not end the command."""
     console.print(f"warning: {text}")

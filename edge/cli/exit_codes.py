@@ -1,13 +1,13 @@
-"""How commands end, 0 aside."""
+"""Exit codes other than 0."""
 
 from __future__ import annotations
 
 import signal
 
 FAILED = 1
-"""What was to be checked was checked, and is not as it should be."""
+"""A check failed."""
 USER_ERROR = 2
-"""One line on stderr says what the user can mend."""
+"""The user can fix it; one line on stderr says how."""
 INTERRUPTED = 128 + signal.SIGINT
-READER_LEFT = 128 + signal.SIGPIPE
-"""What a shell's pipe ended, as `head` ends it: nothing went wrong."""
+BROKEN_PIPE = 128 + signal.SIGPIPE
+"""The reader of stdout closed the pipe, as `head` does; not an error."""

@@ -1,4 +1,4 @@
-"""Ctrl-C, `docker stop` and a lost connection: the frame under way is finished, files are closed whole."""
+"""Stop gracefully on Ctrl-C, `docker stop` or a closed terminal: finish the current frame and close all files."""
 
 from __future__ import annotations
 
@@ -13,49 +13,49 @@ from types import FrameType
 
 @dataclass
 class Interruption:
-    """signum: of the signal that asked to stop, 0 so far."""
+    """signum: the signal received, 0 if none."""
 
     signum: int = 0
 
     @property
     def exit_code(self) -> int:
-        """As shells have it: 130 after Ctrl-C, 143 after `docker stop`, 129 after the terminal was closed."""
+        """As in shells: 130 after Ctrl-C, 143 after `docker stop`, 129 after the terminal was closed."""
         return 128 + self.signum
 
 
 @contextmanager
 def interruptible(on_signal: Callable[[], None] = lambda: None) -> Iterator[Interruption]:
-    """Inside the block SIGINT, SIGTERM and SIGHUP are noted; a second one raises KeyboardInterrupt, for what hangs.
+    """Record SIGINT, SIGTERM and SIGHUP inside the block; a second one raises KeyboardInterrupt, in case a stage hangs.
 
-    on_signal: called after the first one, on a thread of its own: a signal's handler interrupts the main
-    thread anywhere, also where it holds a lock, and so must not take one.
+    on_signal: called after the first one, on its own thread, because a signal handler may interrupt the main thread
+    while it holds a lock, and so must not acquire one.
     """
-    noted = Interruption()
+    received = Interruption()
     if threading.current_thread() is not threading.main_thread():
-        yield noted  # only the main thread may choose what signals do
+        yield received  # only the main thread may set signal handlers
         return
-    letterbox: queue.SimpleQueue[bool] = queue.SimpleQueue()
+    pending: queue.SimpleQueue[bool] = queue.SimpleQueue()
 
-    def note(signum: int, _: FrameType | None) -> None:
-        if noted.signum:
+    def handle(signum: int, _: FrameType | None) -> None:
+        if received.signum:
             raise KeyboardInterrupt
-        noted.signum = signum
-        letterbox.put(True)
+        received.signum = signum
+        pending.put(True)
 
-    def watch() -> None:
-        if letterbox.get():
+    def notify() -> None:
+        if pending.get():
             on_signal()
 
-    watcher = threading.Thread(target=watch, name="signals", daemon=True)
-    watcher.start()
-    wanted = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # which nohup has ignored
-        wanted.append(signal.SIGHUP)
-    before = {number: signal.signal(number, note) for number in wanted}
+    notifier = threading.Thread(target=notify, name="signals", daemon=True)
+    notifier.start()
+    signals = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores it
+        signals.append(signal.SIGHUP)
+    previous = {number: signal.signal(number, handle) for number in signals}
     try:
-        yield noted
+        yield received
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
-        letterbox.put(False)
-        watcher.join()
+        pending.put(False)
+        notifier.join()

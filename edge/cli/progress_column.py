@@ -1,4 +1,4 @@
-"""A column of rich's progress bars for what is told of a task."""
+"""A column of rich's progress bars for a task's status text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rich.text import Text
 
 
 class StatusColumn(ProgressColumn):
-    """The field ``told`` of a task; in a narrow terminal it gives way, where rich would squeeze bar and numbers."""
+    """The task's field ``status``; in a narrow terminal it is shortened, so that bar and numbers keep their width."""
 
     def __init__(self) -> None:
         super().__init__(Column())

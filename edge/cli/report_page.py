@@ -1,4 +1,4 @@
-"""A Markdown page in which commands write sections of measured figures, and people write the rest."""
+"""A Markdown page of hand-written text with sections of measured figures that commands replace."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from edge.contract.files import wrap_write_errors, write_text
 
 
 def replace_section(page: Path, name: str, section: str, title: str) -> None:
-    """Put ``section`` between the page's two comments that name it, or at its end where they are not yet.
+    """Write ``section`` between the page's two comments with its name, or at the end if there are none.
 
-    title: heading of a page that does not exist yet. Raises OutputError where the page cannot be read or written.
+    title: heading if the page has to be created. Raises OutputError where the page cannot be read or written.
     """
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
     with wrap_write_errors(page):

@@ -1,4 +1,4 @@
-"""Standard streams that a service, a pipe or a lost connection has taken away must not end a loop, or get its files."""
+"""Keep a run alive when stdin, stdout or stderr is closed, broken or blocked."""
 
 from __future__ import annotations
 
@@ -12,22 +12,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import cast
 
-from edge.cli.exit_codes import READER_LEFT
+from edge.cli.exit_codes import BROKEN_PIPE
 from edge.contract.errors import OutputError
 
-_GONE_FOR_GOOD = {errno.EIO, errno.EPIPE}
-"""The terminal was closed, or whoever read the pipe has left. A full disk may have room again."""
+_PERMANENT = {errno.EIO, errno.EPIPE}
+"""The terminal or the pipe's reader is gone. Other errors, such as a full disk, may pass."""
 
-
-STUCK_S = 2.0
-"""A terminal or pipe that takes nothing for so long is not waited for again until it does."""
+WRITE_TIMEOUT_S = 2.0
+"""A terminal or pipe that blocks for longer is not waited for again until it accepts data."""
 
 _closed: set[str] = set()
 
 
-def open_closed_streams() -> None:
-    """Whichever of stdin, stdout and stderr was closed becomes the null device: the next file that is opened would get
-    its number, and then what native libraries print."""
+def replace_closed_streams() -> None:
+    """Open the null device for each standard stream that is closed. Otherwise the next file opened would get its
+    descriptor, and the output of native libraries."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             os.dup2(os.open(os.devnull, os.O_RDWR), number)
@@ -37,7 +36,7 @@ def open_closed_streams() -> None:
 
 @contextmanager
 def writing_stdout() -> Iterator[None]:
-    """Around a block that writes data: as :func:`flushed_stdout`, and a stdout that was closed is refused too."""
+    """As :func:`flushed_stdout`, and raises OutputError if stdout was closed from the start."""
     if "stdout" in _closed:
         raise OutputError("cannot be written: it is closed", where="stdout")
     with flushed_stdout():
@@ -46,9 +45,9 @@ def writing_stdout() -> Iterator[None]:
 
 @contextmanager
 def flushed_stdout() -> Iterator[None]:
-    """What the block may write to stdout has got there when the block ends.
+    """Flush stdout at the end of the block.
 
-    Raises OutputError where it cannot be written, and ends the process without a word where its reader has left.
+    Raises OutputError where it cannot be written; ends the process silently where its reader has closed the pipe.
     """
     try:
         try:
@@ -56,10 +55,10 @@ def flushed_stdout() -> Iterator[None]:
         finally:
             sys.stdout.flush()
     except OSError as error:
-        # What is left in Python's buffer would fail once more at exit.
+        # Data left in Python's buffer would fail again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         if isinstance(error, BrokenPipeError):
-            raise SystemExit(READER_LEFT) from None
+            raise SystemExit(BROKEN_PIPE) from None
         raise OutputError(
             f"cannot be written: {error.strerror or error}",
             where="stdout",
@@ -68,68 +67,67 @@ def flushed_stdout() -> Iterator[None]:
 
 
 class Stderr(io.TextIOBase):
-    """``sys.stderr`` as it is at each call; what cannot be written there is left unsaid.
+    """The current ``sys.stderr``, without errors and without blocking: text that cannot be written is dropped.
 
-    Neither a camera nor a training waits for a terminal that takes nothing, as that of a connection whose other end
-    sleeps, or of a shell that was told Ctrl-S.
+    A run must not wait for a blocked terminal, as over a stalled SSH connection or after Ctrl-S.
     """
 
     def __init__(self) -> None:
-        self._is_stuck = False
+        self._is_blocked = False
 
     def write(self, text: str) -> int:
         try:
-            self._now.flush()
-            with _without_waiting(self._now) as descriptor:
+            self._stream.flush()
+            with _nonblocking(self._stream) as descriptor:
                 if descriptor is None:
-                    self._now.write(text)
+                    self._stream.write(text)
                 else:
-                    self._send(descriptor, text.encode(self._now.encoding, self._now.errors or "strict"))
+                    self._send(descriptor, text.encode(self._stream.encoding, self._stream.errors or "strict"))
         except OSError as error:
-            _give_up(error)
+            _detach_if_gone(error)
         return len(text)
 
     def _send(self, descriptor: int, data: bytes) -> None:
         ready = select.poll()
         ready.register(descriptor, select.POLLOUT)
         while data:
-            self._is_stuck = not ready.poll(0 if self._is_stuck else 1000 * STUCK_S)
-            if self._is_stuck:
+            self._is_blocked = not ready.poll(0 if self._is_blocked else 1000 * WRITE_TIMEOUT_S)
+            if self._is_blocked:
                 return
             with suppress(BlockingIOError):
                 data = data[os.write(descriptor, data) :]
 
     def flush(self) -> None:
         try:
-            self._now.flush()
+            self._stream.flush()
         except OSError as error:
-            _give_up(error)
+            _detach_if_gone(error)
 
     def isatty(self) -> bool:
-        return self._now.isatty()
+        return self._stream.isatty()
 
     def fileno(self) -> int:
-        return self._now.fileno()
+        return self._stream.fileno()
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
-        return self._now.encoding
+        return self._stream.encoding
 
     @property
-    def _now(self) -> io.TextIOBase:
-        # While a progress bar is shown, rich has its own in this place, which writes here.
+    def _stream(self) -> io.TextIOBase:
+        # While a progress bar is shown, rich replaces sys.stderr by a proxy that writes to this object.
         return cast(io.TextIOBase, getattr(sys.stderr, "rich_proxied_file", sys.stderr))
 
 
 @contextmanager
-def _without_waiting(stream: io.TextIOBase) -> Iterator[int | None]:
-    """A descriptor to a terminal or pipe whose writes never wait; None for what never does, or is no file at all."""
+def _nonblocking(stream: io.TextIOBase) -> Iterator[int | None]:
+    """A non-blocking descriptor for a terminal or pipe; None for anything else, which does not block."""
     try:
         kind = os.fstat(stream.fileno()).st_mode
-        # Opened anew, because the stream's own is shared with the shell, which may wait.
+        # A new descriptor, because O_NONBLOCK on the stream's own would also apply to the shell that shares it.
         flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY
-        is_slow = stat.S_ISCHR(kind) or stat.S_ISFIFO(kind)
-        descriptor = os.open(f"/proc/self/fd/{stream.fileno()}", flags) if is_slow else None
+        can_block = stat.S_ISCHR(kind) or stat.S_ISFIFO(kind)
+        descriptor = os.open(f"/proc/self/fd/{stream.fileno()}", flags) if can_block else None
     except (OSError, ValueError):
         descriptor = None
     try:
@@ -139,7 +137,7 @@ def _without_waiting(stream: io.TextIOBase) -> Iterator[int | None]:
             os.close(descriptor)
 
 
-def _give_up(error: OSError) -> None:
-    """Nothing stays in Python's buffer to fail once more at exit, which would change the exit code."""
-    if error.errno in _GONE_FOR_GOOD:
+def _detach_if_gone(error: OSError) -> None:
+    """Redirect a lost stderr to the null device: Python's buffer would fail again at exit and change the exit code."""
+    if error.errno in _PERMANENT:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)

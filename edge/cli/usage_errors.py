@@ -1,11 +1,11 @@
-"""A user's mistake in flags or YAML, in the user's words: jsonargparse reports parser keys and Python's types."""
+"""Reword jsonargparse's error messages, which speak of parser keys and Python types."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 
-_OTHER_WORDS = (
+_REWORDED = (
     (r"argument command: invalid choice: ('\S+') \(choose from (.+)\)", r"no command \1; choose from \2"),
     (
         r'Parser key "(\S+)": Does not validate against any of the Union subtypes Subtypes: \[(.+?)\] Errors: .+'
@@ -14,27 +14,27 @@ _OTHER_WORDS = (
     ),
     (r'Parser key "(\S+)": Expected an? (.+)\. Got value: (.*)', r"\1 takes \2, not \3"),
     (r'Parser key "(\S+)": (?:.+ - Parser key "\S+": )?(.+)', r"\1: \2"),
-    (r"Problems parsing config: (.+)", r"the configuration file is not YAML: \1"),
-    (r"Unexpected config:.*", r"the configuration file holds no keys"),
+    (r"Problems parsing config: (.+)", r"the configuration file is not valid YAML: \1"),
+    (r"Unexpected config:.*", r"the configuration file has no keys"),
     (r"<class '(?:\w+\.)*(\w+)'>", r"\1"),
     (r"typing\.Literal\[(.+?)\]", r"\1"),
     (r"\b(?:\w+\.)+Path\b", "Path"),
     (r", NoneType\b", " or null"),
-    # jsonargparse 4.49 names it first.
+    # jsonargparse 4.49 puts it first.
     (r"takes NoneType, (.+), not", r"takes \1 or null, not"),
 )
 
 
 def usage_error(message: str, commands: Sequence[str]) -> tuple[str, str | None]:
-    """(what is wrong, on one line; the command it is wrong with, where the message names one)."""
+    """(the error on one line; the command it concerns, where the message names one)."""
     text = " ".join(message.split())
     if missing := re.fullmatch(r"the following arguments are required: (.+)", text):
         keys = [key.split(".", 1) for key in missing[1].split(", ")]
-        return f"{', '.join(f'--{key[-1]}' for key in keys)} must be given", keys[0][0]
+        return f"missing {', '.join(f'--{key[-1]}' for key in keys)}", keys[0][0]
     if unknown := re.fullmatch(r"Subcommand '(\w+)' does not accept option '(\S+)'", text):
-        return f"there is no key {unknown[2]!r}", unknown[1]
+        return f"unknown key {unknown[2]!r}", unknown[1]
     if text.startswith('expected "command" to be one of'):
-        return f"no command; choose from {', '.join(commands)}", None
-    for pattern, words in _OTHER_WORDS:
+        return f"no command given; choose from {', '.join(commands)}", None
+    for pattern, words in _REWORDED:
         text = re.sub(pattern, words, text)
     return text, None

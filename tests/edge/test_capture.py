@@ -126,7 +126,11 @@ def test_images_of_another_size_or_that_cannot_be_read_are_named(tmp_path):
 
 @pytest.mark.parametrize(
     ("uri", "says"),
-    [("nowhere.mp4", "no such file or folder"), ("ftp://host/a.mp4", "known: file://"), ("/dev/video77", "no frame received")],
+    [
+        ("nowhere.mp4", "no such file or folder"),
+        ("ftp://host/a.mp4", "known: file://"),
+        ("/dev/video77", "no frame received"),
+    ],
 )
 def test_a_source_that_cannot_be_opened_is_a_source_error(uri, says):
     with pytest.raises(SourceError, match=says):

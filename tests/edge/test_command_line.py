@@ -1,4 +1,4 @@
-"""A user's mistake is one line on stderr and exit code 2, never a traceback."""
+"""Flags, YAML and help; an error of the user is one line on stderr and exit code 2, without a traceback."""
 
 import errno
 import os
@@ -30,7 +30,7 @@ class Run:
     source: str
     """Camera, file or address."""
     notes: Path = Path("notes.txt")
-    """What is to be remembered."""
+    """Notes."""
     threads: int = 2
     """CPU threads of the network."""
     engine: Literal["onnx", "tensorrt"] = "onnx"
@@ -40,7 +40,7 @@ class Run:
     between: tuple[Path, Path] | None = None
     """Two files."""
     rates: tuple[float, ...] = ()
-    """Any number of them."""
+    """Several rates."""
     clip: Clip = field(default_factory=Clip)
     """How clips are made."""
 
@@ -62,7 +62,7 @@ def command_line(*argv: str) -> None:
 
 
 def fails(capsys, *argv: str) -> str:
-    """The error line of a command that must fail as users' mistakes do."""
+    """Run a command that must fail with exit code 2; returns its error line."""
     with pytest.raises(SystemExit) as stop:
         command_line(*argv)
     said = capsys.readouterr()
@@ -77,18 +77,18 @@ def yaml(tmp_path: Path, text: str | bytes) -> str:
     return str(path)
 
 
-def test_flags_and_yaml_are_two_views_of_one_dataclass_and_flags_win(tmp_path):
+def test_flags_override_yaml(tmp_path):
     config = yaml(tmp_path, "source: cam.mp4\nthreads: 5\nclip:\n  fps: 10\n")
     command_line("run", "--config", config, "--threads", "7", "--out", "here")
     assert ran.pop() == Run(source="cam.mp4", threads=7, out=Path("here"), clip=Clip(fps=10.0))
 
 
-def test_numbers_in_yaml_need_no_quotes_where_text_is_meant(tmp_path):
+def test_numbers_in_yaml_need_no_quotes_for_text_fields(tmp_path):
     command_line("run", "--config", yaml(tmp_path, "source: 0\nthreads: 3\nrates: [1, 2.5e1]\nclip: {fps: 7}\n"))
     assert ran.pop() == Run(source="0", threads=3, rates=(1.0, 25.0), clip=Clip(fps=7.0))
 
 
-def test_yaml_may_begin_with_a_byte_order_mark_and_hold_anchors(tmp_path):
+def test_yaml_may_have_a_byte_order_mark_and_anchors(tmp_path):
     config = yaml(tmp_path, b"\xef\xbb\xbfsource: &name here\nout: *name\n")
     command_line("run", "--config", config)
     assert ran.pop() == Run(source="here", out=Path("here"))
@@ -99,7 +99,7 @@ def test_yaml_may_begin_with_a_byte_order_mark_and_hold_anchors(tmp_path):
     [
         ([], "choose from run"),
         (["rum"], "'rum'"),
-        (["run"], "--source must be given; see `python -m edge run --help`"),
+        (["run"], "missing --source; see `python -m edge run --help`"),
         (["run", "--source", "0", "--sorce", "1"], "--sorce"),
         (["run", "--source", "0", "--thread", "3"], "--thread"),
         (["run", "--source", "0", "--clip.fsp", "3"], "--clip.fsp"),
@@ -112,7 +112,7 @@ def test_yaml_may_begin_with_a_byte_order_mark_and_hold_anchors(tmp_path):
         (["run", "--config", "nowhere.yaml"], "nowhere.yaml"),
     ],
 )
-def test_what_is_wrong_with_the_flags_is_named(capsys, argv, names):
+def test_a_wrong_flag_is_named(capsys, argv, names):
     line = fails(capsys, *argv)
     assert names in line and "--help" in line
 
@@ -126,62 +126,62 @@ def test_what_is_wrong_with_the_flags_is_named(capsys, argv, names):
         ("source: a\nengine: opencl\n", "engine"),
         ("threads: 3\n", "source"),
         ("source: [\n", "line 2"),
-        ("source: a\nclip: {fps: 1, fps: 2}\n", "line 2: the key 'fps' stands twice"),
-        ("source: a\nclip:\n", "clip takes keys of its own"),
+        ("source: a\nclip: {fps: 1, fps: 2}\n", "line 2: duplicate key 'fps'"),
+        ("source: a\nclip:\n", "clip needs keys below it"),
         ("source: a\nclip: 3\n", "clip"),
         ("loop: &a [*a]\n", "alias"),
         ("source: !!python/name:os.system\n", "line 1"),
-        ("- a\n- b\n", "holds no keys"),
-        ("", "holds no keys"),
-        ("# all off\n", "holds no keys"),
+        ("- a\n- b\n", "has no keys"),
+        ("", "has no keys"),
+        ("# all off\n", "has no keys"),
         (b"\xff\xfe\x00", "not text"),
     ],
 )
-def test_what_is_wrong_with_the_yaml_is_named(capsys, tmp_path, text, names):
+def test_a_wrong_key_or_value_in_yaml_is_named(capsys, tmp_path, text, names):
     assert names in fails(capsys, "run", "--config", yaml(tmp_path, text))
 
 
-def test_values_that_a_dataclass_refuses_are_one_line(capsys):
+def test_a_value_that_a_dataclass_rejects_is_one_line(capsys):
     assert fails(capsys, "run", "--source", "0", "--clip.fps", "0") == "error: a rate of 0.0 Hz; give one above 0\n"
 
 
-def test_errors_of_the_command_say_what_where_and_what_to_do(capsys):
+def test_an_error_of_a_command_is_one_line(capsys):
     assert fails(capsys, "run", "--source", "nowhere") == "error: /dev/video9: no such camera; plug it in\n"
 
 
-def test_a_command_that_is_interrupted_says_so(capsys):
+def test_ctrl_c_is_reported_with_exit_code_130(capsys):
     with pytest.raises(SystemExit) as stop:
         command_line("run", "--source", "stopped")
     assert stop.value.code == 130 and capsys.readouterr().err == "interrupted\n"
 
 
-def test_help_shows_every_flag_with_its_meaning_default_and_an_example(capsys):
+def test_help_shows_every_flag_with_its_text_default_and_an_example(capsys):
     with pytest.raises(SystemExit) as stop:
         command_line("run", "--help")
     out = capsys.readouterr().out
     assert stop.value.code == 0
     assert "<class" not in out
-    # What must be given, and then the meanings: not every flag twice.
+    # The usage line has only the required flags.
     assert out.startswith("usage: python -m edge run --source SOURCE [options]\n\n")
     for part in ("--source", "CPU threads of the network", "default: 2", "--clip.fps", "python -m edge run --source 0"):
         assert part in out
 
 
-def test_raw_frames_with_their_size_are_a_source_although_they_begin_with_a_dash():
+def test_a_source_may_begin_with_a_dash():
     command_line("run", "--source", "-?width=640&height=480", "--threads", "3")
     assert ran.pop() == Run(source="-?width=640&height=480", threads=3)
     command_line("run", "--source=-")
     assert ran.pop().source == "-"
 
 
-def test_several_values_stand_behind_their_flag_one_after_the_other():
+def test_a_list_needs_no_brackets():
     command_line("run", "--rates", "0.5", "2", "7", "--between", "a.json", "b c.json", "--source", "0")
     assert ran.pop() == Run(source="0", between=(Path("a.json"), Path("b c.json")), rates=(0.5, 2.0, 7.0))
     command_line("run", "--source", "0", "--rates", "[0.5, 2]")
     assert ran.pop().rates == (0.5, 2.0)
 
 
-def test_a_second_value_of_a_flag_that_takes_one_is_refused(capsys):
+def test_a_second_value_of_a_scalar_flag_is_refused(capsys):
     assert "clip.mp4" in fails(capsys, "run", "--source", "0", "clip.mp4")
 
 
@@ -195,12 +195,12 @@ class Window:
 
 @dataclass(frozen=True)
 class Switches:
-    """Yes and no."""
+    """Boolean flags."""
 
     name: str = "a"
     """A name."""
     dry: bool = False
-    """Nothing is done."""
+    """Do nothing."""
     window: Window = field(default_factory=Window)
     """Where."""
 
@@ -215,7 +215,7 @@ class Switches:
         (["--dry", "no", "--window.show", "--window.large", "--name", "b"], False),
     ],
 )
-def test_a_yes_or_no_may_be_given_by_its_flag_alone(argv, dry):
+def test_a_boolean_flag_needs_no_value(argv, dry):
     taken = []
     run_command_line("it", "", {"go": Command(Switches, taken.append, "Go.")}, ["go", *argv])
     (config,) = taken
@@ -232,12 +232,12 @@ def test_a_yes_or_no_may_be_given_by_its_flag_alone(argv, dry):
         ),
         (OSError(errno.EIO, "Input/output error", b"/bundle/a.onnx"), r"/bundle/a\.onnx: Input/output error; .+"),
         (OSError(errno.EMFILE, "Too many open files", "a"), r"a: Too many open files; .+ulimit -n 4096"),
-        (MemoryError("Unable to allocate 3 TiB"), "there is not enough memory: Unable to allocate 3 TiB; .+"),
-        (MemoryError(), "there is not enough memory: Python gives no size; .+"),
-        (RuntimeError("can't start new thread"), "the system starts no more threads here; .+ulimit -u.+"),
+        (MemoryError("Unable to allocate 3 TiB"), "not enough memory: Unable to allocate 3 TiB; .+"),
+        (MemoryError(), "not enough memory; .+"),
+        (RuntimeError("can't start new thread"), "the system cannot start another thread; .+ulimit -u.+"),
     ],
 )
-def test_what_the_system_refuses_anywhere_in_a_command_is_one_line(capsys, error, line):
+def test_a_system_error_in_a_command_is_one_line(capsys, error, line):
     def refused(run: Run) -> None:
         raise error
 
@@ -246,12 +246,12 @@ def test_what_the_system_refuses_anywhere_in_a_command_is_one_line(capsys, error
     assert left.value.code == 2 and re.fullmatch(f"error: {line}\n", capsys.readouterr().err)
 
 
-def test_ctrl_c_while_a_library_is_loaded_is_no_library_that_does_not_load(capsys):
+def test_ctrl_c_during_an_import_is_not_a_missing_library(capsys):
     def loading(run: Run) -> None:
         try:
             try:
                 raise KeyboardInterrupt
-            except KeyboardInterrupt as ctrl_c:  # as libraries that are not written in Python have it
+            except KeyboardInterrupt as ctrl_c:  # as native libraries do
                 raise ImportError("initialization failed") from ctrl_c
         except ImportError as error:
             raise MissingDependency("onnxruntime", needed_for="this", install="pip", because=error) from error
@@ -261,7 +261,7 @@ def test_ctrl_c_while_a_library_is_loaded_is_no_library_that_does_not_load(capsy
     assert left.value.code == 130 and capsys.readouterr().err == "interrupted\n"
 
 
-def test_an_error_of_our_own_making_is_no_users():
+def test_a_bug_keeps_its_traceback():
     def wrong(run: Run) -> None:
         raise FileNotFoundError(errno.ENOENT, "No such file or directory", "a")
 
@@ -269,7 +269,7 @@ def test_an_error_of_our_own_making_is_no_users():
         run_command_line("edge", "", {"run": Command(Run, wrong, "")}, ["run", "--source", "a"])
 
 
-def test_a_terminal_without_a_width_is_written_to():
+def test_tables_are_printed_on_a_terminal_of_unknown_width():
     command = [sys.executable, "-m", "edge", "layouts"]
     done = subprocess.run(command, env={**os.environ, "COLUMNS": "0"}, capture_output=True, text=True, check=True)
     assert "penn-13" in done.stdout

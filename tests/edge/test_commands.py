@@ -1,4 +1,4 @@
-"""What the small commands of ``python -m edge`` say: check, layouts, --help."""
+"""Output of check, layouts and --help."""
 
 import re
 import subprocess
@@ -15,7 +15,7 @@ from edge.contract.bundle import read_bundle, write_manifest
 from edge.recognition.self_test import SelfTest
 
 
-def test_check_fails_a_student_that_decides_otherwise_with_exit_code_1(tmp_path, capsys):
+def test_check_ends_with_exit_code_1_if_the_student_disagrees(tmp_path, capsys):
     folder = tiny_bundle.make(tmp_path / "bundle")
     networks.student(folder / "student.int8.onnx", seed=4, frames=32, joints=13)
     write_manifest(folder, read_bundle(folder).manifest)
@@ -24,7 +24,7 @@ def test_check_fails_a_student_that_decides_otherwise_with_exit_code_1(tmp_path,
     assert left.value.code == 1 and "failed" in capsys.readouterr().err
 
 
-def test_class_names_are_shown_as_they_are_whatever_they_hold(tmp_path, capsys):
+def test_class_names_with_markup_are_shown_unchanged(tmp_path, capsys):
     names = ("[/b]", "[red]b", ":key:", "{0} %s <b>")
     run_command_line("edge", "", COMMANDS, ["check", "--bundle", str(tiny_bundle.make(tmp_path, classes=names))])
     said = capsys.readouterr().err
@@ -39,7 +39,7 @@ def test_check_shows_every_file_and_the_agreement(bundle_folder, capsys):
     assert re.search(r"\b(\d+) of \1 reference clips", said)
 
 
-def test_a_self_test_says_what_is_enough():
+def test_the_self_test_shows_the_required_agreement():
     # One of sixteen turned: three quarters, twelve, pass; eleven would not.
     given, expected = np.eye(16, dtype=np.float32), np.eye(16, dtype=np.float32)
     given[0] = given[1]
@@ -56,21 +56,21 @@ def test_layouts_go_to_stdout(capsys):
     assert "penn-13" in said.out and "blazepose-33" in said.out and said.err == ""
 
 
-def test_every_command_helps_with_an_example(capsys):
+def test_every_command_has_help_with_an_example(capsys):
     for name in COMMANDS:
         with pytest.raises(SystemExit) as left:
             run_command_line("edge", "", COMMANDS, [name, "--help"])
         said = capsys.readouterr().out.splitlines()
-        # Whole lines, to be copied as they stand.
+        # Examples are not wrapped.
         assert left.value.code == 0 and {f"  {example}" for example in COMMANDS[name].examples} <= set(said)
 
 
-def test_bench_is_listed_though_its_commands_have_a_parser_of_their_own(monkeypatch, capsys):
+def test_bench_is_listed_although_it_has_its_own_parser(monkeypatch, capsys):
     for argv, said, code in (
         (["--help"], "Measure the loop's latency or a student's accuracy", 0),
         (["nonsense"], "'bench'", 2),
         (["bench", "--help"], "latency", 0),
-        (["bench"], "no command; choose from latency, accuracy", 2),
+        (["bench"], "no command given; choose from latency, accuracy", 2),
     ):
         monkeypatch.setattr("sys.argv", ["edge", *argv])
         with pytest.raises(SystemExit) as left:
@@ -79,7 +79,7 @@ def test_bench_is_listed_though_its_commands_have_a_parser_of_their_own(monkeypa
         assert left.value.code == code and said in " ".join((told.out + told.err).split()), argv
 
 
-def test_help_waits_for_no_heavy_package():
+def test_help_imports_no_heavy_package():
     code = "import sys, edge.__main__; print([m for m in ('cv2', 'scipy', 'onnxruntime') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

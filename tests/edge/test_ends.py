@@ -24,14 +24,14 @@ from edge.run import print_summary
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_first_signal_is_noted_and_the_second_interrupts():
+def test_the_first_signal_is_recorded_and_the_second_interrupts():
     with pytest.raises(KeyboardInterrupt), interruptible() as noted:
         os.kill(os.getpid(), signal.SIGINT)
         assert (noted.signum, noted.exit_code) == (signal.SIGINT, 130)
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def test_signals_mean_afterwards_what_they_meant_before():
+def test_signal_handlers_are_restored():
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     with interruptible():
         assert signal.getsignal(signal.SIGINT) is not before[0]
@@ -39,7 +39,7 @@ def test_signals_mean_afterwards_what_they_meant_before():
 
 
 @pytest.mark.parametrize(("terminal", "noted_as"), [(signal.SIG_DFL, (signal.SIGHUP, 129)), (signal.SIG_IGN, (0, 128))])
-def test_a_closed_terminal_ends_a_run_as_ctrl_c_does_unless_nohup_was_asked_for(terminal, noted_as):
+def test_a_closed_terminal_stops_a_run_unless_nohup_ignores_it(terminal, noted_as):
     # Set either way: the tests themselves may run under nohup.
     before = signal.signal(signal.SIGHUP, terminal)
     try:
@@ -50,7 +50,7 @@ def test_a_closed_terminal_ends_a_run_as_ctrl_c_does_unless_nohup_was_asked_for(
         signal.signal(signal.SIGHUP, before)
 
 
-def test_a_loop_on_another_thread_leaves_signals_alone():
+def test_signal_handlers_are_not_set_from_another_thread():
     seen = []
 
     def work():
@@ -147,7 +147,7 @@ def heeds_ctrl_c():
 
 @pytest.mark.usefixtures("heeds_ctrl_c")
 @pytest.mark.parametrize("room", ["edge", "train", "calibrate"])
-def test_ctrl_c_while_modules_are_loaded_ends_without_a_word(tmp_path, room):
+def test_ctrl_c_during_imports_ends_silently(tmp_path, room):
     (tmp_path / "jsonargparse.py").write_text("print('loading', flush=True)\nimport time\ntime.sleep(60)\n")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     command, pipes = [sys.executable, "-m", room, "--help"], {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -160,7 +160,7 @@ def test_ctrl_c_while_modules_are_loaded_ends_without_a_word(tmp_path, room):
             process.kill()
 
 
-def test_whoever_told_the_process_to_ignore_ctrl_c_is_obeyed():
+def test_an_ignored_sigint_stays_ignored():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         exit_silently_on_sigint()

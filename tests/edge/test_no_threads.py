@@ -52,7 +52,7 @@ def test_whichever_thread_the_system_refuses_the_run_ends_at_once_with_a_line_an
             break
         refused.append(wanted[most])
         said = capsys.readouterr().err.splitlines()
-        assert left.value.code == 2 and "the system starts no more threads here" in said[-1]
+        assert left.value.code == 2 and "the system cannot start another thread" in said[-1]
         assert [line for line in said if line.startswith("error: ")] == said[-1:]
         assert time.monotonic() - begin < 4 and not list(out.iterdir() if out.exists() else ())
     stages = ["watch", "capture", "pose", "action"]

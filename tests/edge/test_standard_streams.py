@@ -1,4 +1,4 @@
-"""Streams that are closed, full, or whose reader has left: the work goes on, and its files get nobody else's text."""
+"""Standard streams that are closed, full, blocked or without a reader do not stop a run or corrupt its files."""
 
 import json
 import os
@@ -26,7 +26,7 @@ kept.close()
 
 
 def run(code: str, redirect: str) -> subprocess.CompletedProcess[str]:
-    """The code by Python, its streams as the shell is told."""
+    """Run Python code, with its streams redirected by the shell."""
     line = f'"{sys.executable}" -c "$CODE" {redirect}'
     return subprocess.run(
         ["bash", "-c", line], env={**os.environ, "CODE": code}, cwd=ROOT, capture_output=True, text=True, timeout=60
@@ -34,7 +34,7 @@ def run(code: str, redirect: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("redirect", ["<&- >&- 2>&-", "2>&-", "2>/dev/full", "2>&1 | true"])
-def test_work_is_done_whole_whatever_became_of_the_streams(tmp_path, redirect):
+def test_a_run_completes_whatever_happens_to_its_streams(tmp_path, redirect):
     if "full" in redirect and not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
     run(WORK.format(path=str(tmp_path / "kept.txt")), redirect)
@@ -46,11 +46,11 @@ def edge(*words: str) -> str:
 
 
 WRITERS = [("layouts",), ("--help",), ("run", "--help"), ("doctor", "--json"), ("layouts", "--print_config")]
-"""What goes to stdout: a table, help short and long, JSON, the configuration."""
+"""Commands that write to stdout: tables, help, JSON, the configuration."""
 
 
 @pytest.mark.parametrize("words", WRITERS, ids=" ".join)
-def test_data_that_cannot_be_written_are_one_line_and_exit_code_2(words):
+def test_stdout_that_cannot_be_written_is_one_line_and_exit_code_2(words):
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
     done = run(edge(*words), ">/dev/full")
@@ -59,26 +59,26 @@ def test_data_that_cannot_be_written_are_one_line_and_exit_code_2(words):
 
 
 @pytest.mark.parametrize("words", WRITERS[:2], ids=" ".join)
-def test_a_stdout_that_was_closed_takes_no_data_in_silence(words):
+def test_a_closed_stdout_is_an_error(words):
     done = run(edge(*words), ">&-")
     assert (done.returncode, done.stderr) == (2, "error: stdout: cannot be written: it is closed\n")
 
 
 @pytest.mark.parametrize("words", WRITERS, ids=" ".join)
-def test_a_reader_who_leaves_ends_it_without_a_word(words):
+def test_a_broken_pipe_ends_the_command_silently(words):
     without_reader = "import os; r, w = os.pipe(); os.close(r); os.dup2(w, 1)"
     done = run(f"{without_reader}; {edge(*words)}", "")
-    # What a shell says of a program that SIGPIPE ended.
+    # A shell's code for SIGPIPE.
     assert (done.returncode, done.stderr) == (141, "")
 
 
-def test_data_reach_stdout_as_they_are():
+def test_data_are_printed_unchanged():
     said = run("from edge.cli.console import print_data; print_data('{\"a\": \"[bold]' + 'x' * 300 + '[/]\"}')", "")
     assert json.loads(said.stdout)["a"] == f"[bold]{'x' * 300}[/]"
 
 
 def drained(descriptor: int) -> bytes:
-    """What there is to read now."""
+    """The data that can be read now."""
     os.set_blocking(descriptor, False)
     read = b""
     while True:
@@ -89,11 +89,11 @@ def drained(descriptor: int) -> bytes:
 
 
 @pytest.mark.parametrize("make", [os.openpty, os.pipe])
-def test_a_terminal_that_takes_nothing_is_not_waited_for_and_gets_what_comes_once_it_does(monkeypatch, make):
+def test_a_blocked_terminal_does_not_block_and_gets_later_output(monkeypatch, make):
     reader, writer = make()
     if make is os.openpty:
         tty.setraw(writer)
-    monkeypatch.setattr("edge.cli.standard_streams.STUCK_S", 0.2)
+    monkeypatch.setattr("edge.cli.standard_streams.WRITE_TIMEOUT_S", 0.2)
     with os.fdopen(writer, "w", encoding="utf-8") as stream:
         monkeypatch.setattr(sys, "stderr", stream)
         stderr, begin = Stderr(), time.monotonic()
