@@ -21,7 +21,7 @@ from benchmarks import command_line
 from train.checkpoint import Checkpoint, build_network, load_checkpoint
 from train.data.pairs import PairDataset
 from train.evaluate import BATCH
-from train.export.bundle import clips_of
+from train.export.bundle import load_clips
 from train.networks.dense_gcn import DenseGcn
 from train.networks.dense_gcn_stream import TOTAL_STRIDE, DenseGcnStream
 
@@ -61,7 +61,7 @@ def main() -> None:
     table = Table("run", "network", "centre", "clip %", "fresh %", "past %")
     for run in given.runs:
         checkpoint = load_checkpoint(run)
-        about, (_, test) = checkpoint.about, clips_of(checkpoint, given.data)
+        about, (_, test) = checkpoint.about, load_clips(checkpoint, given.data)
         with torch.inference_mode():
             found = shares(run, checkpoint, test)
         centre = about["pairs"]["preprocessing"]["centre"]

@@ -23,7 +23,7 @@ from edge.contract.types import Float32
 from edge.engines.onnx_runtime import OnnxRuntimeEngine
 from train.checkpoint import load_checkpoint
 from train.data.pairs import PairDataset
-from train.export.bundle import clips_of, write_onnx
+from train.export.bundle import load_clips, write_onnx
 
 FILE = "int8.json"
 SAMPLES = 256
@@ -53,7 +53,7 @@ def in_eight_bits(training: Training) -> EightBits | None:
 def compare_eight_bits(training: Training, data: Path) -> None:
     """Quantise a finished training on its training clips, try both forms on its test clips, leave int8.json."""
     checkpoint = load_checkpoint(training.out)
-    train, test = clips_of(checkpoint, data)
+    train, test = load_clips(checkpoint, data)
     see = checkpoint.about["see"]
     drawn = stratified(train.labels, SAMPLES, seed=0)
     calibration, judged = (

@@ -15,7 +15,7 @@ from edge.cli.command_line import run_command_line
 from edge.contract.errors import OutputError, SourceError
 from edge.drawing.overlay import Overlay
 from edge.sinks.video import video_sink
-from train.quantise_aware.pose_pictures import pictures_below
+from train.quantise_aware.pose_images import load_images
 
 LATIN = os.fsdecode("Straße".encode("latin-1"))
 """Of ISO 8859-1."""
@@ -35,7 +35,7 @@ def test_a_folder_with_such_an_image_is_refused(tmp_path):
     for look in (
         lambda: open_source(str(tmp_path)),
         lambda: evenly_spaced(tmp_path, 2),
-        lambda: list(pictures_below(tmp_path, 2)),
+        lambda: list(load_images(tmp_path, 2)),
     ):
         with pytest.raises(SourceError, match="not UTF-8"):
             look()

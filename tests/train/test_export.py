@@ -23,7 +23,7 @@ from train.data.corruption.estimator_errors import EstimatorErrors
 from train.data.generated.kinematic import first_test_clips, make_kinematic
 from train.data.pairs import PairConfig, PairDataset
 from train.data.registry import DataConfig
-from train.export.bundle import clips_of, export, generated_clips, write_onnx
+from train.export.bundle import export, generated_clips, load_clips, write_onnx
 from train.export.configuration import ExportConfig
 from train.networks.registry import build
 from train.optimiser import Optimiser
@@ -139,7 +139,7 @@ def test_a_run_on_a_recorded_dataset_asks_for_its_folder_by_the_name_of_the_flag
     checkpoint = load_checkpoint(exported / "run")
     recorded = replace(checkpoint, about=checkpoint.about | {"source": "video_pairs"})
     with pytest.raises(ConfigError, match=r"trained on video_pairs; give that dataset's folder with --data$"):
-        clips_of(recorded, None)
+        load_clips(recorded, None)
 
 
 def test_what_the_training_parsed_is_read_from_its_cache(exported: Path, tmp_path: Path) -> None:
@@ -150,11 +150,11 @@ def test_what_the_training_parsed_is_read_from_its_cache(exported: Path, tmp_pat
         checkpoint,
         about=checkpoint.about | {"source": "ntu60", "source_split": "xview", "pairs": {"preprocessing": {"fps": 4.0}}},
     )
-    train, test = clips_of(recorded, tmp_path / "data", tmp_path / "cache")
+    train, test = load_clips(recorded, tmp_path / "data", tmp_path / "cache")
     assert (len(train), len(test)) == (1, 1)
     parsed = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cache").iterdir()}
     assert "ntu60-xview.joints" in parsed
-    again, _ = clips_of(recorded, tmp_path / "data", tmp_path / "cache")
+    again, _ = load_clips(recorded, tmp_path / "data", tmp_path / "cache")
     np.testing.assert_array_equal(again.clips[0].joints, train.clips[0].joints)
     assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cache").iterdir()} == parsed
 

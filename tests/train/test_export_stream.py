@@ -115,7 +115,7 @@ def test_steps_of_fewer_frames_answer_alike_and_leave_nothing_of_other_steps(str
 def test_runs_that_do_not_stream_or_do_not_fit_are_refused(streaming: Path, tmp_path: Path) -> None:
     for network, centre, frames, why in (
         ("dense_gcn", "trend", 16, "dense_gcn of 1 bodies does not stream"),
-        ("dense_gcn_stream", "trailing", 24, "have different frames of a clip: 24 and 16"),
+        ("dense_gcn_stream", "trailing", 24, "have different frames per clip: 24 and 16"),
     ):
         run = trained(tmp_path / network, network, centre, frames)  # type: ignore[arg-type]
         with pytest.raises(ConfigError, match=why):

@@ -22,7 +22,7 @@ from train.export.bundle import export
 from train.export.configuration import ExportConfig
 from train.optimiser import Optimiser
 from train.quantise_aware.configuration import FineTuning, QuantiseAwareConfig
-from train.quantise_aware.onnx_operators import OPERATORS, convolution_of_coarse_gradients, rounded
+from train.quantise_aware.onnx_operators import OPERATORS, convolution_bfloat16_gradients, quantise
 from train.quantise_aware.quantised_network import QuantisedGraph, QuantisedNetwork
 from train.quantise_aware.student import quantise_aware
 from train.teach import train_student, train_teacher
@@ -59,7 +59,7 @@ def test_pytorch_gives_what_onnx_runtime_gives_and_the_last_features(int8: Path)
 
 def test_the_gradient_goes_through_rounding_and_stops_at_the_clip() -> None:
     x = torch.tensor([-9.0, -0.6, 0.2, 0.26, 9.0], requires_grad=True)
-    y = rounded(x, torch.tensor(0.1), -10, 10) * 0.1
+    y = quantise(x, torch.tensor(0.1), -10, 10) * 0.1
     np.testing.assert_allclose(y.detach().numpy(), [-1, -0.6, 0.2, 0.3, 1], rtol=1e-6)
     (gradient,) = torch.autograd.grad(y.sum(), x)
     np.testing.assert_allclose(gradient.numpy(), [0, 1, 1, 1, 0])
@@ -69,14 +69,14 @@ def test_the_gradient_of_a_step_is_that_of_learned_step_sizes() -> None:
     # Esser et al., equation 3: round(v/s) - v/s within, the end beyond; by hand for s = 0.5 and ends -2, 2.
     for v, wanted in ((0.6, 1 - 1.2), (-0.9, -2 + 1.8), (3.0, 2.0), (-3.0, -2.0)):
         step = torch.tensor(0.5, requires_grad=True)
-        (rounded(torch.tensor([v]), step, -2, 2) * step).sum().backward()
+        (quantise(torch.tensor([v]), step, -2, 2) * step).sum().backward()
         assert step.grad is not None
         assert float(step.grad) == pytest.approx(wanted, abs=1e-6)
 
 
 def test_steps_of_each_channel_have_gradients_of_their_own() -> None:
     step = torch.tensor([[0.5], [0.25]], requires_grad=True)
-    (rounded(torch.tensor([[0.6, 3.0], [0.3, 0.3]]), step, -2, 2) * step).sum().backward()
+    (quantise(torch.tensor([[0.6, 3.0], [0.3, 0.3]]), step, -2, 2) * step).sum().backward()
     assert step.grad is not None
     np.testing.assert_allclose(step.grad.numpy().ravel(), [-0.2 + 2, 2 * (1 - 1.2)], atol=1e-6)
 
@@ -97,13 +97,13 @@ def test_learnt_steps_are_written(int8: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "attributes", [{"pads": [1, 1, 1, 1]}, {"pads": [0, 1, 2, 1], "strides": [2, 1]}, {"group": 2}]
 )
-def test_coarse_gradients_are_nearly_the_gradients(attributes: dict[str, object]) -> None:
+def test_bfloat16_gradients_are_close_to_the_gradients(attributes: dict[str, object]) -> None:
     generator = torch.Generator().manual_seed(0)
     groups = attributes.get("group", 1)
     weight = torch.randn(6, 4 // int(str(groups)), 3, 3, generator=generator)
     inputs = (torch.randn(2, 4, 9, 8, generator=generator), weight, torch.randn(6, generator=generator))
     gradients = []
-    for convolution in (OPERATORS["Conv"], convolution_of_coarse_gradients):
+    for convolution in (OPERATORS["Conv"], convolution_bfloat16_gradients):
         leaves = [x.clone().requires_grad_() for x in inputs]
         given = convolution(attributes, *leaves)
         given.square().sum().backward()
@@ -133,7 +133,7 @@ def test_what_was_trained_is_written_and_nothing_else(int8: Path, tmp_path: Path
     assert len(changed) == 9 and {"mix", "b1", "b2", "b3", "b4"} < changed
     assert all(arrays[0][name].dtype == arrays[1][name].dtype for name in arrays[0])
     assert all(a.min() >= -127 for a in arrays[1].values() if a.dtype == np.int8)
-    assert QuantisedNetwork(tmp_path / "trained.int8.onnx").placement() == network.placement()
+    assert QuantisedNetwork(tmp_path / "trained.int8.onnx").structure_digest() == network.structure_digest()
 
 
 def test_a_network_in_floating_point_is_refused(tmp_path: Path) -> None:
@@ -202,13 +202,13 @@ def spoilt(tmp_path_factory: pytest.TempPathFactory) -> Spoilt:
 
 
 def test_decisions_that_eight_bits_lost_come_back(spoilt: Spoilt) -> None:
-    before, steps = spoilt.alike(), QuantisedNetwork(spoilt.folder / "bundle/student.int8.onnx").placement()
+    before, steps = spoilt.alike(), QuantisedNetwork(spoilt.folder / "bundle/student.int8.onnx").structure_digest()
     quantise_aware(spoilt.config())
     after, bundle = spoilt.alike(), read_bundle(spoilt.folder / "bundle")
     assert before < 0.9
     assert after > before + (1 - before) / 2
     written = bundle.file("student.int8.onnx")
-    assert QuantisedNetwork(written).placement() == steps
+    assert QuantisedNetwork(written).structure_digest() == steps
     assert bundle.manifest.accuracy["int8"]["agreement"] == pytest.approx(after, abs=1e-4)
     # The teacher teaches still, and the FP32 student with it.
     history = torch.load(spoilt.folder / "int8/checkpoint.pt", weights_only=True)["history"]
@@ -221,11 +221,11 @@ def test_decisions_that_eight_bits_lost_come_back(spoilt: Spoilt) -> None:
 
 
 def test_a_run_without_a_teacher_and_a_foreign_bundle_are_refused(spoilt: Spoilt, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no teacher taught"):
+    with pytest.raises(ConfigError, match="trained without a teacher"):
         quantise_aware(replace(spoilt.config(), run=spoilt.folder / "teacher"))
     with pytest.raises(ConfigError, match="bfloat16"):
         replace(spoilt.config(), hardware=Hardware(precision="bf16-mixed"))
-    with pytest.raises(ConfigError, match="no clips are held out"):
+    with pytest.raises(ConfigError, match="no early stopping"):
         replace(spoilt.config(), optimiser=FineTuning(patience=2))
     other = tmp_path / "bundle"
     other.mkdir()

@@ -21,7 +21,7 @@ from train.quantise_aware.configuration import PoseFineTuningConfig
 from train.quantise_aware.map_distance import map_distance
 from train.quantise_aware.onnx_operators import OPERATORS
 from train.quantise_aware.pose import quantise_aware_pose
-from train.quantise_aware.pose_pictures import Cutter
+from train.quantise_aware.pose_images import RandomCrops
 
 HARDWARE = Hardware(threads=1)
 
@@ -88,7 +88,7 @@ def spoilt(tmp_path: Path) -> PoseFineTuningConfig:
 
 def distance(config: PoseFineTuningConfig) -> float:
     """Of the INT8 file's maps from the FP32 file's, both by ONNX Runtime, on pictures that nobody learnt from."""
-    pictures = Cutter([np.random.default_rng(5).integers(0, 256, (64, 96, 3), np.uint8)], (24, 16), 9).cuts(0, 6)
+    pictures = RandomCrops([np.random.default_rng(5).integers(0, 256, (64, 96, 3), np.uint8)], (24, 16), 9).crops(0, 6)
     runs = [
         [ort.InferenceSession(str(path)).run(None, {"image": p[None]}) for p in pictures]
         for path in (config.network, config.int8)
@@ -127,7 +127,7 @@ def test_a_training_of_other_settings_is_not_gone_on_with(spoilt: PoseFineTuning
     with pytest.raises(ConfigError, match="another learning_rate"):
         quantise_aware_pose(replace(spoilt, learning_rate=1e-3))
     spoilt.int8.with_suffix(".training.pt").write_bytes(b"half of it")
-    with pytest.raises(DataError, match="gone on with"):
+    with pytest.raises(DataError, match="cannot resume from this file"):
         quantise_aware_pose(spoilt)
 
 

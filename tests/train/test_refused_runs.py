@@ -18,7 +18,7 @@ from train.data.corruption.fitted_errors import Bursts, write_errors
 from train.data.pairs import PairConfig, PairDataset
 from train.data.registry import read_dataset
 from train.evaluate import predict
-from train.export.bundle import clips_of
+from train.export.bundle import load_clips
 from train.teach import train_student, train_teacher
 
 
@@ -77,12 +77,12 @@ def test_a_run_notices_that_its_file_of_fitted_errors_has_changed(tmp_path: Path
     config = replace(teacher_config(run), data=replace(DATA, pairs=pairs), optimiser=replace(SHORT, epochs=1))
     train_teacher(config)
     trained = load_checkpoint(run)
-    assert clips_of(trained, None)[1].labels.size
+    assert load_clips(trained, None)[1].labels.size
     write_errors(file, replace(KNOWN, lost=Bursts(0.5, 0.5)))
     with pytest.raises(ConfigError, match="a run with another contents_of_fitted_errors; give another --out"):
         train_teacher(config)
-    with pytest.raises(ConfigError, match=r"errors\.yaml: the run was trained with other fitted errors than this file"):
-        clips_of(trained, None)
+    with pytest.raises(ConfigError, match=r"errors\.yaml: this file of fitted errors has changed since the run"):
+        load_clips(trained, None)
     # Without the file nothing is said of its contents.
     file.unlink()
     with pytest.raises(DataError, match="no such file of fitted errors"):

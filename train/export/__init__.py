@@ -1,1 +1,1 @@
-"""From trained networks to what the device reads: bundles, streams and pose networks as ONNX."""
+"""Export trained networks to what the device reads: bundles, streaming students and pose networks as ONNX."""

@@ -1,4 +1,4 @@
-"""From a trained run to a bundle: ONNX, manifest, self-test, and the clips calibration needs."""
+"""``python -m train export``: a bundle from a trained run, and the clips that calibration needs."""
 
 from __future__ import annotations
 
@@ -29,50 +29,49 @@ from train.data.pairs import PairConfig, PairDataset
 from train.data.registry import DATASETS, DataConfig, read_dataset
 from train.evaluate import accuracy
 from train.export.configuration import ExportConfig
-from train.export.onnx_file import refuse_difference, write_network
-from train.export.stream_files import stream_form
+from train.export.onnx_file import require_close, write_network
+from train.export.stream_files import export_stream_form
 from train.networks.dense_gcn_stream import DenseGcnStream
 from train.networks.motion_stem import fuse_motion_stems
 
 INPUT, OUTPUT = "clip", "logits"
-FEW_CLIPS = 16
-"""Enough for a self-test; and no more of the recordings of others, where the generator has no such joints."""
+SELF_TEST_CLIPS = 16
+"""Few, because these may be other people's recordings, if the generator cannot make clips of this layout."""
 CALIBRATION_CLIPS = 4096
 
 
 def export(config: ExportConfig) -> None:
-    """Export, check the ONNX against PyTorch, measure its accuracy on ONNX Runtime, write the bundle."""
+    """Export, check the ONNX file against PyTorch, measure its accuracy, and write the bundle."""
     checkpoint = load_trained(config.run)
-    train, test = clips_of(checkpoint, config.data, config.cache)
+    train, test = load_clips(checkpoint, config.data, config.cache)
     low, _, labels = test.batch(np.arange(len(test)))
 
     student = config.bundle / STUDENT_FP32
     network = checkpoint.rebuild(config.run)
     write_onnx(network, low[:2], student)
-    logits, shown = logits_of(student, low), reference_clips(checkpoint, low, config.reference_clips)
-    write_arrays(config.bundle / REFERENCE, clips=shown, logits=logits_of(student, shown.astype(np.float32)))
-    save_clips(train, config.workdir / "calibration.npz")
+    logits, reference = onnx_logits(student, low), reference_clips(checkpoint, low, config.reference_clips)
+    write_arrays(config.bundle / REFERENCE, clips=reference, logits=onnx_logits(student, reference.astype(np.float32)))
+    write_calibration_clips(train, config.workdir / "calibration.npz")
     write_arrays(config.workdir / "test.npz", clips=low, labels=labels)
 
     result = accuracy(logits, labels)
     manifest = _manifest(config, checkpoint, low.shape, result.top1, result.mean_class)
     if isinstance(network, DenseGcnStream) and network.bodies == 1:
-        manifest = replace(
-            manifest, stream=stream_form(checkpoint, network, config.bundle, low, labels, shown[:FEW_CLIPS])
-        )
+        shown = reference[:SELF_TEST_CLIPS]
+        manifest = replace(manifest, stream=export_stream_form(checkpoint, network, config.bundle, low, labels, shown))
     write_manifest(config.bundle, manifest)
     console.print(f"bundle {config.bundle}: FP32 top-1 {result.top1 * 100:.2f} % on {len(labels)} test clips")
 
 
-def clips_of(
+def load_clips(
     checkpoint: Checkpoint, folder: Path | None, cache: Path | None = None, *, redraw: bool | None = None
 ) -> tuple[PairDataset, PairDataset]:
-    """What a run was trained and tested on, its dataset in ``folder``.
+    """The training and test clips of a run, whose dataset is in ``folder``.
 
-    cache: see :attr:`train.data.registry.DataConfig.cache`. redraw: whether training clips are corrupted anew at each
-    draw; None for what the run's data say.
-    Raises ConfigError where the dataset needs a folder, which the run does not remember, and none is given, and where
-    the run's file of fitted errors has changed.
+    cache: see :attr:`train.data.registry.DataConfig.cache`. redraw: whether training clips are corrupted anew each time
+    they are used; None for the run's own setting.
+    Raises ConfigError if the dataset needs a folder and none is given (the checkpoint does not store it), or if the
+    run's file of fitted errors has changed.
     """
     about = checkpoint.about
     if folder is None and about["source"] in DATASETS:
@@ -81,46 +80,45 @@ def clips_of(
     for contents, now in checksum_of_errors(pairs.fitted_errors).items():
         if about.get(contents, now) != now:
             raise ConfigError(
-                "the run was trained with other fitted errors than this file holds by now",
+                "this file of fitted errors has changed since the run was trained",
                 where=pairs.fitted_errors,
-                hint="put the earlier file there, or train again",
+                hint="restore it, or train again",
             )
     source = DataConfig(
         dataset=about["source"], folder=folder, clips_per_class=about["clips_per_class"],
         scenes=about.get("scenes", 0), pairs=pairs, split=about.get("source_split"), cache=cache,
     )  # fmt: skip
     data = read_dataset(source)
-    drawn = pairs if redraw is None else replace(pairs, redraw=redraw)
-    return PairDataset(data, drawn, train=True, seed=about["seed"]), PairDataset(data, pairs, train=False, seed=0)
+    training = pairs if redraw is None else replace(pairs, redraw=redraw)
+    return PairDataset(data, training, train=True, seed=about["seed"]), PairDataset(data, pairs, train=False, seed=0)
 
 
-def save_clips(train: PairDataset, path: Path) -> None:
+def write_calibration_clips(train: PairDataset, path: Path) -> None:
     """Write LQ clips, labels and ids to calibrate on."""
-    # Shuffled, and so many that calibration, which draws the classes evenly, finds enough of each.
+    # Shuffled, and enough of them for calibration, which samples evenly from the classes.
     chosen = np.random.default_rng(0).permutation(len(train))[:CALIBRATION_CLIPS]
     clips, _, labels = train.batch(chosen)
     write_arrays(path, clips=clips, labels=labels, ids=chosen)
 
 
 def reference_clips(checkpoint: Checkpoint, test: Float32, count: int) -> NDArray[np.float16]:
-    """Clips for a bundle's self-test: the generator's people where it has such joints, else a few test clips.
+    """Clips for a bundle's self-test: generated ones if the generator has the layout's joints, else a few test clips.
 
-    In half precision, which is half the file; logits are of the clips as they are stored. The first are as mixed as
-    all of them.
+    float16 halves the file; the stored logits are those of the rounded clips. The first clips are a fair sample of all.
     """
     about = checkpoint.about
     if about["bodies"] == 1 and None not in mapping(body.LAYOUT, layout(about["layout"])):
         return generated_clips(replace(pair_config(about["pairs"]), layout=about["layout"]), count)
-    few: NDArray[np.float16] = test[_evenly(len(test), FEW_CLIPS)].astype(np.float16)
+    few: NDArray[np.float16] = test[_evenly(len(test), SELF_TEST_CLIPS)].astype(np.float16)
     return few
 
 
 def generated_clips(pairs: PairConfig, count: int) -> NDArray[np.float16]:
-    """Clips (count, C, T, V, 1) of the generator's people for a bundle's self-test.
+    """Generated clips (count, C, T, V, 1) for a bundle's self-test.
 
-    A bundle is passed on; recordings that others made seldom may be.
+    Bundles are redistributed, which licences of recorded datasets seldom allow.
     """
-    # The generator's people have no second recording; a run that was trained on those shows plain dropping here.
+    # Generated clips have no second recording. For a run trained on recorded pairs, joints are dropped instead.
     pairs = replace(pairs, poor="auto" if pairs.poor == "recorded" else pairs.poor)
     made = PairDataset(first_test_clips(count, seed=0), pairs, train=False, seed=0)
     clips: NDArray[np.float16] = made.batch(np.arange(len(made)))[0].astype(np.float16)
@@ -128,12 +126,12 @@ def generated_clips(pairs: PairConfig, count: int) -> NDArray[np.float16]:
 
 
 def _evenly(count: int, wanted: int) -> NDArray[np.int64]:
-    """``wanted`` places of ``count``, or all where there are fewer."""
+    """``wanted`` evenly spaced indices below ``count``, or all if there are fewer."""
     return np.linspace(0, count - 1, min(wanted, count)).astype(np.int64)
 
 
 def pair_config(raw: dict[str, Any]) -> PairConfig:
-    """The pairs a run was trained with, from its checkpoint, or those that a file of settings asks for."""
+    """Rebuild a PairConfig from the plain types of a checkpoint or a settings file."""
     errors = raw.get("estimator_errors")
     return PairConfig(
         **{
@@ -145,7 +143,7 @@ def pair_config(raw: dict[str, Any]) -> PairConfig:
 
 
 class _LogitsOnly(nn.Module):
-    """The deployed network: features serve distillation alone."""
+    """The network without its feature output, which only distillation needs."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -157,21 +155,21 @@ class _LogitsOnly(nn.Module):
 
 
 def write_onnx(network: nn.Module, example: NDArray[np.float32], path: Path) -> None:
-    """Export with a dynamic batch, opset 17, and check: the ONNX checker, and logits within 1e-4 of PyTorch.
+    """Export with a dynamic batch and opset 17, and check that the logits are within 1e-4 of PyTorch's.
 
-    example: (N >= 2, C, T, V, M) clips. Raises DataError if the exported network differs.
+    example: (N >= 2, C, T, V, M) clips. Raises DataError if they are not.
     """
     whole, clips = _LogitsOnly(network).eval(), torch.from_numpy(example)
 
     def check(partial: Path) -> None:
         with torch.inference_mode():
-            refuse_difference(logits_of(partial, example), whole(clips), "network", path)
+            require_close(onnx_logits(partial, example), whole(clips), "network", path)
 
     write_network(fuse_motion_stems(whole), (clips,), path, inputs=[INPUT], outputs=[OUTPUT], batch=True, check=check)
 
 
-def logits_of(path: Path, clips: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Logits (N, K) that an exported network gives for clips (N, C, T, V, M), on the device's own engine."""
+def onnx_logits(path: Path, clips: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Logits (N, K) of an exported network for clips (N, C, T, V, M), computed by the engine that the device uses."""
     engine = open_engine(path)
     parts = [engine.run({INPUT: clips[i : i + 64]})[OUTPUT] for i in range(0, len(clips), 64)]
     engine.close()

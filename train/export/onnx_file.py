@@ -1,4 +1,4 @@
-"""A PyTorch network as an ONNX file: one way for students, streams and pose networks."""
+"""Export a PyTorch network as an ONNX file; used for students, streams and pose networks."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from edge.contract.errors import DataError
 from edge.contract.files import atomic_write
 
 OPSET = 17
-"""The newest that TensorRT 8.5 reads."""
+"""The newest that TensorRT 8.5 supports."""
 TOLERANCE = 1e-4
-"""By how much an exported network's answers may differ from PyTorch's, as part of the largest, or of 1."""
+"""Largest allowed difference between outputs of ONNX and PyTorch, relative to the largest output or to 1."""
 
 
 def write_network(
@@ -34,10 +34,10 @@ def write_network(
     batch: bool = False,
     check: Callable[[Path], None] = lambda partial: None,
 ) -> None:
-    """Export ``network(*example)`` in opset 17, with the names given; nothing is left where anything fails.
+    """Export ``network(*example)`` in opset 17 with these input and output names; write nothing if anything fails.
 
-    example: tensors, and lists of tensors. batch: whether the first axis of the only input is free. check: told the
-    file before it takes its place; raises where its answers are wrong.
+    example: tensors, and lists of tensors. batch: whether the first axis of the only input is dynamic. check: called
+    with the temporary file before it replaces ``path``; raises if its outputs are wrong.
     Raises DataError for a file of another opset, and what ONNX's checker raises.
     """
     with atomic_write(path) as partial:
@@ -58,21 +58,21 @@ def write_network(
         onnx.checker.check_model(model, full_check=True)
         (opset,) = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
         if opset != OPSET:
-            raise DataError(f"the exporter wrote opset {opset}, TensorRT 8.5 reads {OPSET}", where=path)
+            raise DataError(f"the exporter wrote opset {opset}, but TensorRT 8.5 needs {OPSET}", where=path)
         check(partial)
 
 
-def refuse_difference(given: NDArray[Any] | None, wanted: Tensor, what: str, where: Path) -> None:
-    """DataError where ``given`` is not PyTorch's ``wanted`` to within TOLERANCE; nothing given is a difference."""
-    expected = wanted.numpy()
-    error = float("nan") if given is None else float(np.abs(given - expected).max())
+def require_close(found: NDArray[Any] | None, expected_tensor: Tensor, what: str, where: Path) -> None:
+    """Raise DataError unless ``found`` is within TOLERANCE of PyTorch's tensor; None counts as different."""
+    expected = expected_tensor.numpy()
+    error = float("nan") if found is None else float(np.abs(found - expected).max())
     if not error <= TOLERANCE * max(1.0, float(np.abs(expected).max())):
         raise DataError(f"the exported {what} differs from PyTorch by {error:g}", where=where)
 
 
 @contextmanager
 def quiet_exporter() -> Iterator[None]:
-    """PyTorch writes opset 18 and converts, and says so at length; what counts is checked afterwards."""
+    """Silence the exporter: it warns that it converts from opset 18, and the opset is checked afterwards."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript")]
     before = [logger.level for logger in loggers]
     try:

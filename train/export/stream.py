@@ -1,4 +1,4 @@
-"""``python -m train export-stream``: the streaming form of a student, added to the bundle of its clip form."""
+"""``python -m train export-stream``: add the streaming form of a student to its bundle."""
 
 from __future__ import annotations
 
@@ -14,44 +14,49 @@ from edge.contract.files import write_arrays
 from edge.contract.manifest import Manifest
 from edge.contract.preprocess import Preprocessing
 from train.checkpoint import load_trained
-from train.export.bundle import FEW_CLIPS, clips_of, reference_clips, save_clips
+from train.export.bundle import SELF_TEST_CLIPS, load_clips, reference_clips, write_calibration_clips
 from train.export.configuration import StreamExportConfig
-from train.export.stream_files import stream_form
+from train.export.stream_files import export_stream_form
 from train.networks.dense_gcn_stream import DenseGcnStream
 
 
 def export_stream(config: StreamExportConfig) -> None:
-    """Write the stream's networks, their reference and the manifest anew.
+    """Write the stream's networks and reference, and update the manifest.
 
-    Raises ConfigError for a run that does not fit.
+    Raises ConfigError if the run does not fit the bundle.
     """
     checkpoint, manifest = load_trained(config.run), read_bundle(config.bundle).manifest
     network = checkpoint.rebuild(config.run)
     if not isinstance(network, DenseGcnStream) or network.bodies != 1:
         raise ConfigError(
-            f"{config.run}: {checkpoint.about['network']} of {checkpoint.about['bodies']} bodies does not stream",
+            f"{checkpoint.about['network']} of {checkpoint.about['bodies']} bodies does not stream",
+            where=config.run,
             hint="train with --network dense_gcn_stream, on clips of one body",
         )
-    train, test = clips_of(checkpoint, config.data, config.cache)
-    _refuse_foreign(config, checkpoint.about, manifest, test.config.preprocessing)
+    train, test = load_clips(checkpoint, config.data, config.cache)
+    _require_same_data(config, checkpoint.about, manifest, test.config.preprocessing)
     low, _, labels = test.batch(np.arange(len(test)))
-    shown = reference_clips(checkpoint, low, FEW_CLIPS)
-    form = stream_form(checkpoint, network, config.bundle, low, labels, shown, config.frames)
+    shown = reference_clips(checkpoint, low, SELF_TEST_CLIPS)
+    form = export_stream_form(checkpoint, network, config.bundle, low, labels, shown, config.frames)
     write_manifest(config.bundle, replace(manifest, stream=form))
-    save_clips(train, config.workdir / "stream_calibration.npz")
+    write_calibration_clips(train, config.workdir / "stream_calibration.npz")
     write_arrays(config.workdir / "stream_test.npz", clips=low, labels=labels)
     console.print(f"stream in {config.bundle}: {form.accuracy}")
 
 
-def _refuse_foreign(config: StreamExportConfig, about: dict[str, Any], manifest: Manifest, how: Preprocessing) -> None:
-    given = (tuple(about["classes"]), about["layout"], how.length_frames, how.fps)
-    how = manifest.preprocessing
-    wanted = (manifest.classes, manifest.layout, how.length_frames, how.fps)
-    for what, one, other in zip(
-        ("classes", "joints", "frames of a clip", "frames a second"), given, wanted, strict=True
+def _require_same_data(
+    config: StreamExportConfig, about: dict[str, Any], manifest: Manifest, preprocessing: Preprocessing
+) -> None:
+    """Raise ConfigError unless run and bundle have the same classes, joints, clip length and frame rate."""
+    known = manifest.preprocessing
+    for what, ours, theirs in (
+        ("classes", tuple(about["classes"]), manifest.classes),
+        ("joints", about["layout"], manifest.layout),
+        ("frames per clip", preprocessing.length_frames, known.length_frames),
+        ("frames per second", preprocessing.fps, known.fps),
     ):
-        if one != other:
+        if ours != theirs:
             raise ConfigError(
-                f"{config.run} and {config.bundle} have different {what}: {one} and {other}",
-                hint="train the stream on what the bundle's student was trained on",
+                f"{config.run} and {config.bundle} have different {what}: {ours} and {theirs}",
+                hint="train the stream on the same data as the bundle's student",
             )

@@ -1,4 +1,4 @@
-"""A trained DenseGCN as the ONNX files of a stream, see :mod:`edge.recognition.streaming.network`."""
+"""Export a trained DenseGCN as the ONNX files of a stream, see :mod:`edge.recognition.streaming.network`."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from edge.recognition.recogniser import Precision
 from edge.recognition.streaming.network import DUE, FRAME, LOGITS, NEXT, open_stream, stream_file
 from train.checkpoint import Checkpoint
 from train.evaluate import accuracy
-from train.export.onnx_file import refuse_difference, write_network
+from train.export.onnx_file import require_close, write_network
 from train.networks.dense_gcn import DenseGcn
 from train.networks.dense_gcn_stream import TOTAL_STRIDE, DenseGcnStream
 from train.networks.stream_step import StreamStep
 
 
-def stream_form(
+def export_stream_form(
     checkpoint: Checkpoint,
     network: DenseGcnStream,
     folder: Path,
@@ -33,10 +33,10 @@ def stream_form(
     shown: NDArray[np.float16],
     frames: int = TOTAL_STRIDE,
 ) -> StreamForm:
-    """Write the stream of a run into a bundle folder: its networks, and their answers to the clips ``shown``.
+    """Write the networks of a stream into a bundle folder, with reference logits for the clips ``shown``.
 
-    clips, labels: (N, C, T, V, 1) and (N,), what its accuracy is measured on, each clip from fresh states.
-    frames: new frames a step.
+    clips, labels: (N, C, T, V, 1) and (N,), to measure the accuracy on, each clip from fresh states. frames: new frames
+    per step. Returns the stream's entry for the manifest.
     """
     write_stream(network, clips[:1], folder, frames=frames)
     stream = open_stream(folder, threads=1)
@@ -49,16 +49,16 @@ def stream_form(
 
 
 def write_stream(network: DenseGcn, clip: Float32, folder: Path, *, frames: int = TOTAL_STRIDE) -> list[Path]:
-    """Export the steps of a network of one body in opset 17, static shapes, and run a clip through them.
+    """Export the steps of a network of one body in opset 17 with static shapes, and compare them with PyTorch.
 
-    clip: (1, C, T, V, 1). frames: new frames a step. With 4 one network does it all, and gives the same logits at the
-    same moments for less; with fewer, there is one for each depth, and a cycle's work is spread over its frames.
-    Networks of another stream in that folder are removed, those in INT8 too.
-    Raises DataError where the exported networks' logits differ from PyTorch's by more than 1e-4.
+    clip: (1, C, T, V, 1), for the comparison. frames: new frames per step. With 4 there is one network. With fewer
+    there is one per depth, and a cycle's work is spread over its frames; the logits are the same at the same times, but
+    cost more. Networks of another stream in the folder are removed, also in INT8.
+    Raises DataError if the exported networks' logits differ from PyTorch's by more than 1e-4.
     """
     written = []
     for due in [d for d in DUE if d % frames == 0]:
-        # Frame number `due` of a cycle is its own first frame that runs to this depth.
+        # Frame number `due` is the first of a cycle that runs to this depth.
         step = StreamStep(network, window=clip.shape[2] // TOTAL_STRIDE, frames=frames, phase=due - frames).eval()
         written.append(folder / stream_file(due))
         _write(step, clip[:, :, :frames], written[-1])
@@ -76,7 +76,7 @@ def _write(step: StreamStep, frame: Float32, path: Path) -> None:
 
 
 def _compare(network: DenseGcn, clip: Float32, folder: Path) -> None:
-    """Two clips' length, so that what falls out of the states is seen too."""
+    """Compare over twice a clip's length, so that frames also leave the states."""
     stream = open_stream(folder, threads=1)
     step = StreamStep(network, window=clip.shape[2] // TOTAL_STRIDE, frames=TOTAL_STRIDE).eval()
     person, torch_states = stream.fresh(), step.initial_states()
@@ -87,5 +87,5 @@ def _compare(network: DenseGcn, clip: Float32, folder: Path) -> None:
             given = stream.step(person, np.ascontiguousarray(chunk[:, :, first : first + stream.frames]))
         with torch.inference_mode():
             (expected,), torch_states = step(torch.from_numpy(chunk), torch_states)
-        refuse_difference(None if given is None else given[None], expected, "stream", folder)
+        require_close(None if given is None else given[None], expected, "stream", folder)
     stream.close()

@@ -1,1 +1,1 @@
-"""Quantisation-aware training: INT8 networks as calibration left them, trained on in eight bits."""
+"""Quantisation-aware training: fine-tune INT8 networks that calibration wrote."""

@@ -1,4 +1,4 @@
-"""How far a pose network's heatmaps and fields are from those of the network that teaches it."""
+"""Distance between the heatmaps and fields of a pose network and those of its teacher."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from torch.nn import functional as F
 
 from edge.pose.heatmap_peaks import MIN_PEAK
 
-QUIET = 0.1
-"""A channel that varies less than this part of the mean channel counts as if it varied so much."""
-AROUND = 5
-"""Cells of the window in which a peak is found: what it could be compared with counts as well."""
+MIN_VARIANCE = 0.1
+"""Lower limit of a channel's variance in the scale, relative to the mean variance."""
+WINDOW = 5
+"""Cells of the window for peak detection: around a possible peak, every cell of it counts fully."""
 
 
 def scale_of(maps: Tensor) -> Tensor:
-    """(1, C, 1, 1) variance of each channel of (N, C, h, w)."""
+    """(1, C, 1, 1) variance of each channel of (N, C, h, w), limited from below."""
     variance = maps.var(dim=(0, 2, 3), keepdim=True)
-    return variance.clamp_min(QUIET * float(variance.mean()) + 1e-12)
+    return variance.clamp_min(MIN_VARIANCE * float(variance.mean()) + 1e-12)
 
 
 def map_distance(
-    given: Sequence[Tensor], wanted: Sequence[Tensor], scales: Sequence[Tensor], elsewhere: float
+    maps: Sequence[Tensor], teacher_maps: Sequence[Tensor], scales: Sequence[Tensor], elsewhere: float
 ) -> Tensor:
-    """Mean over the maps (N, C, h, w) of the squared distance, as part of each channel's variance.
+    """Mean squared distance of maps (N, C, h, w), each channel's relative to its variance.
 
-    elsewhere: weight of what is far from everything that could be a peak or a limb in either map. There nothing is
-    decided, and it is most of a map.
+    elsewhere: weight of cells that are far from anything that could be a peak or a limb in either map. They are most of
+    a map and decide nothing.
     """
     distances = []
-    for g, w, scale in zip(given, wanted, scales, strict=True):
+    for own, teacher, scale in zip(maps, teacher_maps, scales, strict=True):
         with torch.no_grad():
-            seen = (torch.maximum(g.abs(), w.abs()) > MIN_PEAK / 2).float()
-            weight = elsewhere + (1 - elsewhere) * F.max_pool2d(seen, AROUND, 1, AROUND // 2)
-        distances.append((weight * (g - w) ** 2 / scale).mean() / weight.mean())
+            visible = (torch.maximum(own.abs(), teacher.abs()) > MIN_PEAK / 2).float()
+            weight = elsewhere + (1 - elsewhere) * F.max_pool2d(visible, WINDOW, 1, WINDOW // 2)
+        distances.append((weight * (own - teacher) ** 2 / scale).mean() / weight.mean())
     return torch.stack(distances).mean()

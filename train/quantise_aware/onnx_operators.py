@@ -1,4 +1,4 @@
-"""ONNX operators of quantised networks in PyTorch: ``OPERATORS[node.op_type](attributes, *inputs)``."""
+"""The ONNX operators of quantised networks, in PyTorch: ``OPERATORS[node.op_type](attributes, *inputs)``."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from torch.nn import functional as F
 from edge.contract.errors import EngineError
 
 LARGEST = 127
-"""TensorRT's eight-bit weights are symmetric: -128 is not used."""
+"""Largest INT8 weight. TensorRT's weights are symmetric: -128 is not used."""
 
 Attributes = dict[str, Any]
 
 
-def rounded(x: Tensor, step: Tensor, lowest: int, largest: int) -> Tensor:
-    """x in whole steps, clipped; its gradient is that of the clipping alone."""
-    steps: Tensor = _Rounded.apply(x, step, lowest, largest)  # type: ignore[no-untyped-call]
-    return steps
+def quantise(x: Tensor, step: Tensor, lowest: int, largest: int) -> Tensor:
+    """round(x / step), clipped, with a straight-through gradient: that of the clipping alone."""
+    quantised: Tensor = _Quantise.apply(x, step, lowest, largest)  # type: ignore[no-untyped-call]
+    return quantised
 
 
-class _Rounded(torch.autograd.Function):
-    """In one, for what autograd would keep and pass over of each operation is half the time of a training."""
+class _Quantise(torch.autograd.Function):
+    """One function instead of several operations, whose saved tensors and passes would take half the training time."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, step: Tensor, lowest: int, largest: int) -> Tensor:
         exact = x / step
         ctx.save_for_backward(exact, step)
-        # What rounding brings back to the last step is not clipped, as the largest weight of each channel.
+        # Values that round to the last step are not clipped, for instance the largest weight of each channel.
         ctx.ends = (lowest - 0.5, largest + 0.5)
         return exact.round().clamp_(lowest, largest)
 
@@ -39,16 +39,14 @@ class _Rounded(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor | None, None, None]:
         exact, step = ctx.saved_tensors
         passed = torch.ops.aten.hardtanh_backward(gradients[0], exact, *ctx.ends).div_(step)
-        # The quotient's part alone: with what multiplies the step again it makes equation 3 of Esser et al.
-        towards = None
+        # d(x / step) / d step. With the gradient of DequantizeLinear's multiplication, equation 3 of Esser et al.
+        of_step = None
         if ctx.needs_input_grad[1]:
-            one = step.numel() == 1
-            towards = (
-                -(passed.ravel() @ exact.ravel()).reshape(step.shape)
-                if one
-                else -(passed * exact).sum_to_size(step.shape)
-            )
-        return passed, towards, None, None
+            if step.numel() == 1:
+                of_step = -(passed.ravel() @ exact.ravel()).reshape(step.shape)
+            else:
+                of_step = -(passed * exact).sum_to_size(step.shape)
+        return passed, of_step, None, None
 
 
 def _convolution(attributes: Attributes, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -56,17 +54,17 @@ def _convolution(attributes: Attributes, x: Tensor, weight: Tensor, bias: Tensor
     return F.conv2d(x, weight, bias, *settings)
 
 
-def convolution_of_coarse_gradients(
+def convolution_bfloat16_gradients(
     attributes: Attributes, x: Tensor, weight: Tensor, bias: Tensor | None = None
 ) -> Tensor:
-    """The same, with gradients that are summed from products in bfloat16."""
+    """A convolution whose gradients are computed in bfloat16; the forward pass is the same."""
     x, settings = _padded(attributes, x)
-    given: Tensor = _CoarselyLearnt.apply(x, weight, settings)  # type: ignore[no-untyped-call]
-    return given if bias is None else given + bias.reshape(-1, 1, 1)
+    out: Tensor = _ConvolutionBfloat16Gradients.apply(x, weight, settings)  # type: ignore[no-untyped-call]
+    return out if bias is None else out + bias.reshape(-1, 1, 1)
 
 
 def _padded(attributes: Attributes, x: Tensor) -> tuple[Tensor, tuple[Any, ...]]:
-    """x, padded where its sides differ, and strides, padding, dilations and groups for the rest."""
+    """Pad x if its padding is asymmetric; return it with strides, padding, dilations and groups for conv2d."""
     above, left, below, right = attributes.get("pads", [0, 0, 0, 0])
     if (above, left) != (below, right):
         x, above, left = F.pad(x, (left, right, above, below)), 0, 0
@@ -74,7 +72,7 @@ def _padded(attributes: Attributes, x: Tensor) -> tuple[Tensor, tuple[Any, ...]]
     return x, (strides, [above, left], dilations, attributes.get("group", 1))
 
 
-class _CoarselyLearnt(torch.autograd.Function):
+class _ConvolutionBfloat16Gradients(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, settings: tuple[Any, ...]) -> Tensor:
         ctx.save_for_backward(x.bfloat16(), weight.bfloat16())
@@ -109,7 +107,7 @@ def _average_pool(attributes: Attributes, x: Tensor) -> Tensor:
 
 
 def _reshape(attributes: Attributes, x: Tensor, shape: Tensor) -> Tensor:
-    # A 0 stands for the axis as it is.
+    # In ONNX, 0 keeps the size of an axis.
     return x.reshape([x.shape[i] if n == 0 else n for i, n in enumerate(shape.tolist())])
 
 
@@ -133,7 +131,7 @@ def _depth_to_space(attributes: Attributes, x: Tensor) -> Tensor:
 
 def _cast(attributes: Attributes, x: Tensor) -> Tensor:
     if attributes["to"] != onnx.TensorProto.FLOAT:
-        raise EngineError(f"casts to type {attributes['to']}, which cannot be trained further", where="network")
+        raise EngineError(f"casts to type {attributes['to']}, which is not supported in training", where="network")
     return x.float()
 
 
@@ -142,7 +140,7 @@ def _sum(attributes: Attributes, x: Tensor, axes: Tensor) -> Tensor:
 
 
 QDQ: dict[str, Callable[..., Tensor]] = {
-    "QuantizeLinear": lambda a, x, step, zero: rounded(x, step, -128, 127),
+    "QuantizeLinear": lambda a, x, step, zero: quantise(x, step, -128, 127),
     "DequantizeLinear": lambda a, x, step, zero: x * step,
 }
 OPERATORS: dict[str, Callable[..., Tensor]] = {
@@ -170,4 +168,4 @@ OPERATORS: dict[str, Callable[..., Tensor]] = {
     "Transpose": lambda a, x: x.permute(a["perm"]),
     "Identity": lambda a, x: x,
 }
-"""What the files of DenseGCN hold, of one body and of several, and those of pose networks."""
+"""The operators in INT8 files of DenseGCN, for one body or several, and of pose networks."""

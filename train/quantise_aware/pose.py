@@ -1,13 +1,13 @@
-"""``python -m train quantise-aware-pose``: an INT8 pose network trained on in eight bits, its FP32 self teaching.
+"""``python -m train quantise-aware-pose``: fine-tune an INT8 pose network with its FP32 network as teacher.
 
-The second resort where a pose network loses too many people. Heatmaps are small differences of large activations, and
-no choice of ranges or roundings, layer by layer, knows which differences count; a gradient through the whole network
-does. What ``python -m calibrate pose`` wrote stays as it is, places of the Q/DQ pairs and float layers; weights, biases
-and steps are learnt. No labels are needed: the FP32 network's heatmaps and part affinity fields are what is learnt, on
-any pictures of people, each cut out anew at random in every step.
+For pose networks that lose too many people in INT8. Heatmaps are small differences of large activations; choosing
+ranges or roundings layer by layer cannot tell which differences count, a gradient through the whole network can.
+Weights, biases and quantisation steps are trained; the Q/DQ pairs and float layers that ``python -m calibrate pose``
+chose stay. No labels are needed: the targets are the FP32 network's heatmaps and part affinity fields, on new random
+crops of images of people in every step.
 
-Sources: Hinton et al., arXiv 1503.02531 (a network as teacher); Jacob et al., CVPR 2018, section 3 (training in eight
-bits); Esser et al., "Learned Step Size Quantization", ICLR 2020 (steps).
+Sources: Hinton et al., arXiv 1503.02531 (distillation); Jacob et al., CVPR 2018, section 3 (quantisation-aware
+training); Esser et al., "Learned Step Size Quantization", ICLR 2020 (steps).
 """
 
 from __future__ import annotations
@@ -32,39 +32,40 @@ from edge.engines.engine import Engine
 from edge.engines.registry import open_engine
 from edge.pose.heatmap_estimator import PEAKS
 from train.hardware import launch
-from train.quantise_aware.broken_off import BrokenOff
 from train.quantise_aware.configuration import PoseFineTuningConfig
 from train.quantise_aware.map_distance import map_distance, scale_of
-from train.quantise_aware.pose_pictures import Cutter, pictures_below
+from train.quantise_aware.pose_images import RandomCrops, load_images
 from train.quantise_aware.quantised_network import QuantisedGraph
+from train.quantise_aware.resume import ResumeFile
 from train.torch_file import refuse_other_version
 from train.training_lock import training_lock
 
 WARM_UP = 0.05
-"""Part of the training in which the rate rises: Adam's first steps are as large as its later ones, and know least."""
-CHECKED = 32
-"""Cuts on which the distance is measured before and after; they are not learnt from."""
-CHECKED_STEP = 1 << 40
-"""The step whose cuts these are: no training comes so far."""
-SAVED_EVERY_S = 60.0
-"""Seconds after which a training that is broken off has lost no more than these."""
+"""Fraction of the training in which the learning rate rises: Adam's first steps are large and badly scaled."""
+VALIDATION_CROPS = 32
+"""Crops on which the distance is measured before and after; they are not trained on."""
+VALIDATION_STEP = 1 << 40
+"""The step that these crops are drawn for; no training gets this far."""
+SAVE_INTERVAL_S = 60.0
+"""An interrupted training loses at most this much."""
 
 
 def quantise_aware_pose(config: PoseFineTuningConfig) -> None:
     """Train, and write the INT8 file with the same Q/DQ pairs and new weights and steps.
 
-    Raises EngineError for networks that do not belong together, DataError where there are no pictures or the training
-    diverged, ConfigError where another training was broken off, OutputError where one goes on; the file is then left as
-    it was.
+    Raises EngineError for networks that do not belong together, DataError if there are no images or the training
+    diverged, ConfigError if a training with other settings was interrupted, OutputError if one is running; the file is
+    then left unchanged.
     """
     teacher = open_engine(config.network, threads=config.hardware.threads)
-    (given,) = teacher.inputs
-    if given.dtype != np.uint8 or len(given.shape) != 4 or given.shape[3] != 3 or None in given.shape[1:]:
-        raise EngineError("does not take pictures (1, H, W, 3) of bytes", where=config.network)
+    (network_input,) = teacher.inputs
+    shape = network_input.shape
+    if network_input.dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or None in shape[1:]:
+        raise EngineError("does not read images (1, H, W, 3) of bytes", where=config.network)
     maps = [output.name for output in teacher.outputs if output.name != PEAKS]
     fabric = launch(config.hardware)
     student = QuantisedGraph(
-        config.int8, maps, learn_steps=True, coarse_gradients=config.hardware.precision == "bf16-mixed"
+        config.int8, maps, learn_steps=True, bfloat16_gradients=config.hardware.precision == "bf16-mixed"
     )
     with training_lock(config.int8.with_suffix(".lock"), config.int8, fabric):
         _fine_tune(config, teacher, maps, student.to(fabric.device), fabric.device)
@@ -73,55 +74,53 @@ def quantise_aware_pose(config: PoseFineTuningConfig) -> None:
 def _fine_tune(
     config: PoseFineTuningConfig, teacher: Engine, maps: Sequence[str], student: QuantisedGraph, device: torch.device
 ) -> None:
-    """Train the student from the INT8 file towards the teacher's maps, and write it there."""
-    (given,) = teacher.inputs
-    cutter = Cutter(
-        pictures_below(config.frames, config.pictures), (given.shape[2] or 0, given.shape[1] or 0), config.seed
-    )
-    checked = cutter.cuts(CHECKED_STEP, CHECKED)
-    scales = [scale_of(wanted).to(device) for wanted in _maps(teacher, maps, checked)]
+    """Train the student from the INT8 file towards the teacher's maps, and replace the file."""
+    _, height, width, _ = teacher.inputs[0].shape
+    source = RandomCrops(load_images(config.frames, config.pictures), (width or 0, height or 0), config.seed)
+    validation = source.crops(VALIDATION_STEP, VALIDATION_CROPS)
+    scales = [scale_of(targets).to(device) for targets in _maps(teacher, maps, validation)]
 
-    def distance(cuts: Image) -> Tensor:
-        wanted = [each.to(device) for each in _maps(teacher, maps, cuts)]
-        return map_distance(student(torch.from_numpy(cuts).to(device)), wanted, scales, config.elsewhere)
+    def distance(crops: Image) -> Tensor:
+        targets = [each.to(device) for each in _maps(teacher, maps, crops)]
+        return map_distance(student(torch.from_numpy(crops).to(device)), targets, scales, config.elsewhere)
 
     @torch.no_grad()
     def mean_distance() -> float:
-        return float(np.mean([float(distance(checked[i : i + 1])) for i in range(len(checked))]))
+        return float(np.mean([float(distance(validation[i : i + 1])) for i in range(len(validation))]))
 
-    before, broken_off = mean_distance(), BrokenOff(config.int8, _about(config))
-    steps = _train(config, student, lambda step: distance(cutter.cuts(step, config.batch)), broken_off)
+    before, resume = mean_distance(), ResumeFile(config.int8, _about(config))
+    steps = _train(config, student, lambda step: distance(source.crops(step, config.batch)), resume)
     if steps is None:
         return
     after = mean_distance()
     student.cpu().write(config.int8)
-    broken_off.remove()
-    _note(config.int8.with_suffix(".json"), steps)
+    resume.remove()
+    _record(config.int8.with_suffix(".json"), steps)
     console.print(
-        f"{config.int8}: distance from FP32's maps {before:.4f} before, {after:.4f} after {steps} steps, as part of "
+        f"{config.int8}: distance from FP32's maps {before:.4f} before, {after:.4f} after {steps} steps, relative to "
         "their variance; count people with `python -m calibrate verify-pose`"
     )
 
 
 def _train(
-    config: PoseFineTuningConfig, student: QuantisedGraph, loss_of: Callable[[int], Tensor], broken_off: BrokenOff
+    config: PoseFineTuningConfig, student: QuantisedGraph, loss_of: Callable[[int], Tensor], resume: ResumeFile
 ) -> int | None:
-    """From where it was broken off to the end; how many steps that was in all, None where it was left off before."""
+    """Train from the last saved state to the end. Returns the total number of steps, or None if it pauses before."""
     optimiser = torch.optim.Adam(student.parameters(), lr=config.learning_rate)
     step, spent_s = 0, 0.0
-    if (kept := broken_off.read()) is not None:
-        with refuse_other_version(broken_off.path):
-            student.load_state_dict(kept["student"])
-            optimiser.load_state_dict(kept["optimiser"])
-            step, spent_s = kept["step"], kept["spent_s"]
-    began = saved = time.monotonic()
+    if (saved := resume.load()) is not None:
+        with refuse_other_version(resume.path):
+            student.load_state_dict(saved["student"])
+            optimiser.load_state_dict(saved["optimiser"])
+            step, spent_s = saved["step"], saved["spent_s"]
+    began = saved_at = time.monotonic()
 
     def save() -> None:
         state = {"student": student.state_dict(), "optimiser": optimiser.state_dict()}
-        broken_off.keep(state | {"step": step, "spent_s": spent_s + time.monotonic() - began})
+        resume.save(state | {"step": step, "spent_s": spent_s + time.monotonic() - began})
 
-    with Progress(console=console) as shown:
-        bar = shown.add_task("training in eight bits", total=1.0)
+    with Progress(console=console) as progress:
+        bar = progress.add_task("quantisation-aware training", total=1.0)
         while True:
             now = time.monotonic()
             done = step / config.steps
@@ -129,13 +128,13 @@ def _train(
                 done = max(done, (spent_s + now - began) / (60 * config.minutes))
             if done >= 1:
                 break
-            if now - saved > SAVED_EVERY_S:
+            if now - saved_at > SAVE_INTERVAL_S:
                 save()
-                saved = now
+                saved_at = now
             optimiser.param_groups[0]["lr"] = config.learning_rate * _rate(done)
             loss = loss_of(step)
             if not torch.isfinite(loss):
-                broken_off.remove()
+                resume.remove()
                 raise DataError(
                     f"the loss is {loss.item()} at step {step}", where=config.int8, hint="lower learning_rate"
                 )
@@ -143,16 +142,16 @@ def _train(
             loss.backward()
             optimiser.step()
             step += 1
-            shown.update(bar, completed=done)
+            progress.update(bar, completed=done)
             if config.pause_after and time.monotonic() - began > 60 * config.pause_after:
                 save()
-                console.print(f"left off after {step} steps; the same command goes on")
+                console.print(f"paused after {step} steps; the same command resumes")
                 return None
     return step
 
 
 def _about(config: PoseFineTuningConfig) -> dict[str, Any]:
-    """What a training that was broken off must have in common with this one."""
+    """Settings and files that an interrupted training must share with this one."""
     settings = ("pictures", "steps", "batch", "learning_rate", "elsewhere", "minutes", "seed")
     about = {name: getattr(config, name) for name in settings}
     about |= {"network": sha256_of(config.network), "int8": sha256_of(config.int8)}
@@ -160,19 +159,19 @@ def _about(config: PoseFineTuningConfig) -> dict[str, Any]:
 
 
 def _rate(done: float) -> float:
-    """Part of the learning rate when so much of the training is done, 0..1: up in a line, then down half a cosine."""
+    """Factor on the learning rate at a fraction 0..1 of the training: a linear warm-up, then half a cosine down."""
     if done < WARM_UP:
         return done / WARM_UP
     return float(1 + np.cos(np.pi * (done - WARM_UP) / (1 - WARM_UP))) / 2
 
 
-def _maps(teacher: Engine, maps: Sequence[str], cuts: Image) -> list[Tensor]:
-    given = [teacher.run({teacher.inputs[0].name: cut[None]}) for cut in cuts]
-    return [torch.from_numpy(np.concatenate([each[name] for each in given])) for name in maps]
+def _maps(teacher: Engine, maps: Sequence[str], crops: Image) -> list[Tensor]:
+    outputs = [teacher.run({teacher.inputs[0].name: crop[None]}) for crop in crops]
+    return [torch.from_numpy(np.concatenate([each[name] for each in outputs])) for name in maps]
 
 
-def _note(record: Path, steps: int) -> None:
-    """Write the training into the record that calibration left, where it did."""
-    if record.is_file():
-        known = json.loads(record.read_text(encoding="utf-8"))
-        write_json(record, {**known, "quantise_aware_steps": steps})
+def _record(calibration: Path, steps: int) -> None:
+    """Add the number of steps to the record that calibration wrote, if there is one."""
+    if calibration.is_file():
+        known = json.loads(calibration.read_text(encoding="utf-8"))
+        write_json(calibration, {**known, "quantise_aware_steps": steps})

@@ -1,11 +1,11 @@
-"""An INT8 student as ``python -m calibrate student`` wrote it, in PyTorch, so that it can be trained further.
+"""An INT8 network, as ``python -m calibrate`` wrote it, as a PyTorch module that can be trained.
 
-The Q/DQ file says where eight bits begin and end, with which steps, and which layers stay in floating point; here each
-QuantizeLinear rounds in the forward pass and lets the gradient through where it does not clip. BatchNorm is
-folded already, so what is trained is the very arithmetic the device runs.
+The Q/DQ file says which tensors are quantised, with which steps, and which layers stay in floating point. Here each
+QuantizeLinear rounds in the forward pass; its gradient is passed through where it does not clip (straight-through
+estimator). BatchNorm is already folded, so that training uses the arithmetic that the device runs.
 
-Source: Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference",
-CVPR 2018, section 3; the gradient of rounding as in Bengio et al., arXiv 1308.3432 (straight-through estimator).
+Sources: Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference",
+CVPR 2018, section 3; the straight-through estimator: Bengio et al., arXiv 1308.3432.
 """
 
 from __future__ import annotations
@@ -30,119 +30,123 @@ from train.quantise_aware.onnx_operators import (
     OPERATORS,
     QDQ,
     Attributes,
-    convolution_of_coarse_gradients,
-    rounded,
+    convolution_bfloat16_gradients,
+    quantise,
 )
 
 POOLING = {"AveragePool", "GlobalAveragePool"}
 Values = TypeVar("Values", Tensor, NDArray[Any])
-LEARNT_BY = {"Conv", "Gemm", "MatMul"}
-"""Operators whose float constants are weights; those of others are shapes, axes and steps."""
+WEIGHTED = {"Conv", "Gemm", "MatMul"}
+"""Operators whose float constants are weights; the constants of others are shapes, axes and steps."""
 
 
 class QuantisedGraph(nn.Module):
-    """A Q/DQ file's input -> its tensors by name.
+    """The input of a Q/DQ file -> its tensors named ``outputs``; other tensors are only computed if these need them.
 
-    Weights in eight bits are rounded in each pass. What is trained are weights and biases as shares of the largest that
-    their output channel holds: calibration has balanced channels that may differ a thousandfold, and one rate must suit
-    them all. wanted: the tensors that are asked for; what only others need is not computed. learn_steps: the steps are
-    trained as well, as logarithms of what calibration made of them. coarse_gradients: convolutions' are computed in
-    bfloat16, in less than half the time where a processor can; the forward pass stays what the device runs.
-    Raises EngineError for a file that has no Q/DQ or an operator that is not known here.
+    INT8 weights are quantised in each pass. The parameters are weights and biases divided by the largest of their
+    output channel: after calibration, channels may differ a thousandfold, and one learning rate must suit all.
+    learn_steps: train the steps too, as logarithms relative to those of calibration. bfloat16_gradients: compute the
+    gradients of convolutions in bfloat16, in less than half the time on processors that support it; the forward pass
+    is the same.
+    Raises EngineError for a file without Q/DQ or with an unsupported operator.
 
-    Source of the gradient of steps: Esser et al., "Learned Step Size Quantization", ICLR 2020, equation 3.
+    Source of the steps' gradient: Esser et al., "Learned Step Size Quantization", ICLR 2020, equation 3.
     """
 
     def __init__(
-        self, path: Path, wanted: Sequence[str], *, learn_steps: bool = False, coarse_gradients: bool = False
+        self, path: Path, outputs: Sequence[str], *, learn_steps: bool = False, bfloat16_gradients: bool = False
     ) -> None:
         super().__init__()
-        self._model, self._wanted = _read(path), tuple(wanted)
+        self._model, self._outputs = _read(path), tuple(outputs)
         graph = self._model.graph
         arrays = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
         self._nodes = [
-            (n, {a.name: helper.get_attribute_value(a) for a in n.attribute}) for n in _needed(graph, wanted)
+            (n, {a.name: helper.get_attribute_value(a) for a in n.attribute}) for n in _needed(graph, outputs)
         ]
-        self._refuse(path)
-        self._steps = _weight_steps(graph, arrays)
-        self._operators = OPERATORS | ({"Conv": convolution_of_coarse_gradients} if coarse_gradients else {})
-        learnt = [n for n, a in arrays.items() if n in self._steps or (a.dtype == np.float32 and _is_weight(graph, n))]
-        self._learnt = {name: number for number, name in enumerate(learnt)}
-        values = {
-            n: arrays[n] * _beside(arrays[self._steps[n]], arrays[n]) if n in self._steps else np.array(arrays[n])
-            for n in learnt
-        }
+        self._require_trainable(path)
+        self._step_of = _weight_steps(graph, arrays)
+        self._operators = OPERATORS | ({"Conv": convolution_bfloat16_gradients} if bfloat16_gradients else {})
+        values: dict[str, NDArray[Any]] = {}
+        for name, array in arrays.items():
+            if step := self._step_of.get(name):
+                values[name] = array * _broadcast(arrays[step], array)
+            elif array.dtype == np.float32 and _is_weight(graph, name):
+                values[name] = np.array(array)
+        self._weight_index = {name: index for index, name in enumerate(values)}
         units = _units(graph, arrays, values)
-        for number, name in enumerate(learnt):
-            # Kept with the shares, which mean nothing without: the file may hold trained weights when they are loaded.
-            self.register_buffer(f"unit{number}", torch.from_numpy(units[name]))
-        self.shares = nn.ParameterList(nn.Parameter(torch.from_numpy(values[n] / units[n])) for n in learnt)
-        self._constants = {n: torch.from_numpy(np.array(a)) for n, a in arrays.items() if n not in self._learnt}
-        moved = sorted({n.input[1] for n, _ in self._nodes if n.op_type in QDQ}) if learn_steps else []
-        self._moved = {name: number for number, name in enumerate(moved)}
-        self.steps = nn.ParameterList(nn.Parameter(torch.zeros_like(self._constants[name])) for name in moved)
+        for name, index in self._weight_index.items():
+            # Saved with the shares: if the file holds trained weights by the time they are loaded, its units differ.
+            self.register_buffer(f"unit{index}", torch.from_numpy(units[name]))
+        self.shares = nn.ParameterList(
+            nn.Parameter(torch.from_numpy(value / units[name])) for name, value in values.items()
+        )
+        self._constants = {n: torch.from_numpy(np.array(a)) for n, a in arrays.items() if n not in self._weight_index}
+        steps = sorted({n.input[1] for n, _ in self._nodes if n.op_type in QDQ}) if learn_steps else []
+        self._learned_step_index = {name: index for index, name in enumerate(steps)}
+        self.steps = nn.ParameterList(nn.Parameter(torch.zeros_like(self._constants[name])) for name in steps)
 
-    def forward(self, given: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, network_input: Tensor) -> tuple[Tensor, ...]:
         graph = self._model.graph
         values: dict[str, Tensor] = dict(self._constants)
-        values |= {name: self._weight(name) for name in self._learnt}
-        values |= {name: self._step(name) for name in self._moved}
+        values |= {name: self._weight(name) for name in self._weight_index}
+        values |= {name: self._step(name) for name in self._learned_step_index}
         (name,) = [i.name for i in graph.input if i.name not in values]
-        values[name] = given
+        values[name] = network_input
         done: dict[tuple[str, ...], Tensor] = {}
         for node, attributes in self._nodes:
-            # Readers have a pair each, all alike: compute it once.
-            same = (node.op_type, *node.input)
-            if node.op_type not in QDQ or same not in done:
-                done[same] = self._apply_node(node, attributes, values)
-            values[node.output[0]] = done[same]
-        return tuple(values[name] for name in self._wanted)
+            # Each reader of a tensor has its own, equal Q/DQ pair: compute it once.
+            key = (node.op_type, *node.input)
+            if node.op_type not in QDQ or key not in done:
+                done[key] = self._apply_node(node, attributes, values)
+            values[node.output[0]] = done[key]
+        return tuple(values[name] for name in self._outputs)
 
     def _apply_node(self, node: onnx.NodeProto, attributes: Attributes, values: dict[str, Tensor]) -> Tensor:
         inputs = [values[name] for name in node.input]
-        if node.op_type == "DequantizeLinear" and node.input[0] in self._steps:
-            step = _beside(inputs[1], inputs[0])
-            return rounded(inputs[0], step, -LARGEST, LARGEST) * step
-        given: Tensor = self._operators[node.op_type](attributes, *inputs)
-        return given
+        if node.op_type == "DequantizeLinear" and node.input[0] in self._step_of:
+            step = _broadcast(inputs[1], inputs[0])
+            return quantise(inputs[0], step, -LARGEST, LARGEST) * step
+        output: Tensor = self._operators[node.op_type](attributes, *inputs)
+        return output
 
     def _weight(self, name: str) -> Tensor:
-        number = self._learnt[name]
-        weight: Tensor = self.shares[number] * self.get_buffer(f"unit{number}")
+        index = self._weight_index[name]
+        weight: Tensor = self.shares[index] * self.get_buffer(f"unit{index}")
         return weight
 
     def _step(self, name: str) -> Tensor:
-        known = self._constants[name]
-        return known * self.steps[self._moved[name]].exp() if name in self._moved else known
+        step = self._constants[name]
+        index = self._learned_step_index.get(name)
+        return step if index is None else step * self.steps[index].exp()
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> QuantisedGraph:
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        # Shapes and axes keep their integers.
+        # Shapes and axes stay integers.
         self._constants = {n: fn(t) if t.is_floating_point() else t for n, t in self._constants.items()}
         return self
 
-    def _refuse(self, path: Path) -> None:
+    def _require_trainable(self, path: Path) -> None:
         if not any(node.op_type == "QuantizeLinear" for node, _ in self._nodes):
             raise EngineError("is not quantised", where=path, hint="write it with `python -m calibrate student`")
         for node, _ in self._nodes:
             if node.op_type not in OPERATORS:
-                raise EngineError(f"{node.name} is a {node.op_type}, which cannot be trained further", where=path)
+                raise EngineError(f"{node.name} is a {node.op_type}, which is not supported in training", where=path)
 
-    def placement(self) -> str:
-        """A digest of all that is not trained: the graph, the steps, and which layers are in eight bits."""
+    def structure_digest(self) -> str:
+        """SHA-256 of everything that is not trained: the graph, the steps, and which layers are quantised."""
         model = onnx.ModelProto()
         model.CopyFrom(self._model)
-        for weight in [i for i in model.graph.initializer if i.name in self._learnt]:
+        for weight in [i for i in model.graph.initializer if i.name in self._weight_index]:
             model.graph.initializer.remove(weight)
         return hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
 
     def write(self, path: Path) -> None:
-        """The INT8 file with these weights, everything else as it was read; whole or not at all."""
+        """Write the INT8 file with the trained weights and steps, otherwise as it was read."""
         model = onnx.ModelProto()
         model.CopyFrom(self._model)
         for initializer in model.graph.initializer:
             name = initializer.name
-            if name in self._learnt or name in self._moved:
+            if name in self._weight_index or name in self._learned_step_index:
                 initializer.CopyFrom(numpy_helper.from_array(self._stored(name), name))
         onnx.checker.check_model(model, full_check=True)
         with atomic_write(path) as partial:
@@ -150,33 +154,34 @@ class QuantisedGraph(nn.Module):
 
     @torch.no_grad()
     def _stored(self, name: str) -> NDArray[Any]:
-        if name in self._moved:
+        """The value of a trained weight or step as the file stores it."""
+        if name in self._learned_step_index:
             return np.asarray(self._step(name).cpu().numpy())
         weight = self._weight(name).cpu().float()
-        if name not in self._steps:
+        if name not in self._step_of:
             return np.asarray(weight.numpy())
-        # As the forward pass rounds: what is written is what was trained.
-        steps = rounded(weight, _beside(self._step(self._steps[name]).cpu(), weight), -LARGEST, LARGEST)
-        return np.asarray(steps.numpy(), np.int8)
+        # Quantised as in the forward pass, so that the file holds what was trained.
+        step = _broadcast(self._step(self._step_of[name]).cpu(), weight)
+        return np.asarray(quantise(weight, step, -LARGEST, LARGEST).numpy(), np.int8)
 
 
 class QuantisedNetwork(QuantisedGraph):
-    """Clip (N, C, T, V, M) -> (logits (N, K), features (N*M, D, T', V)), as the student that was exported.
+    """An INT8 student: clip (N, C, T, V, M) -> (logits (N, K), features (N*M, D, T', V)), see :class:`QuantisedGraph`.
 
-    Features are what the pooling before the classifier reads. See :class:`QuantisedGraph`.
+    The features are the input of the pooling before the classifier.
     """
 
     def __init__(self, path: Path) -> None:
         graph = _read(path).graph
         pooled = [n.input[0] for n in graph.node if n.op_type in POOLING]
         if not pooled:
-            raise EngineError("has no pooling, whose input are a student's features", where=path)
+            raise EngineError("has no pooling, whose input would be the features", where=path)
         super().__init__(path, (graph.output[0].name, pooled[-1]))
 
 
-def _needed(graph: onnx.GraphProto, wanted: Sequence[str]) -> list[onnx.NodeProto]:
-    """The nodes that it takes to make these tensors, in the order they run."""
-    needed, nodes = set(wanted), list[onnx.NodeProto]()
+def _needed(graph: onnx.GraphProto, outputs: Sequence[str]) -> list[onnx.NodeProto]:
+    """The nodes that compute these tensors, in execution order."""
+    needed, nodes = set(outputs), list[onnx.NodeProto]()
     for node in reversed(graph.node):
         if needed & set(node.output):
             needed |= set(node.input)
@@ -192,7 +197,7 @@ def _read(path: Path) -> onnx.ModelProto:
 
 
 def _weight_steps(graph: onnx.GraphProto, arrays: dict[str, NDArray[Any]]) -> dict[str, str]:
-    """Of each weight that is stored in eight bits the name of its steps."""
+    """The name of each INT8 weight -> the name of its steps."""
     return {
         node.input[0]: node.input[1]
         for node in graph.node
@@ -200,15 +205,15 @@ def _weight_steps(graph: onnx.GraphProto, arrays: dict[str, NDArray[Any]]) -> di
     }
 
 
-def _beside(step: Values, tensor: Values) -> Values:
-    """Steps, one or one for each output channel, shaped to be multiplied with what they are of."""
+def _broadcast(step: Values, tensor: Values) -> Values:
+    """Reshape one step, or one per output channel, so that it multiplies ``tensor``."""
     return step.reshape(-1, *[1] * (tensor.ndim - 1)) if step.ndim else step
 
 
 def _units(
     graph: onnx.GraphProto, arrays: dict[str, NDArray[Any]], values: dict[str, NDArray[Any]]
 ) -> dict[str, NDArray[np.float32]]:
-    """Of each weight the largest of its output channel; of a bias that, times the range of what its layer reads."""
+    """The unit of a weight: the largest weight of its output channel; of a bias: that times its layer's input range."""
     maker = {node.output[0]: node for node in graph.node}
     units: dict[str, NDArray[Any]] = {name: np.ones(1, np.float32) for name in values}
     for node in graph.node:
@@ -228,4 +233,4 @@ def _units(
 
 
 def _is_weight(graph: onnx.GraphProto, name: str) -> bool:
-    return any(name in list(n.input)[1:] for n in graph.node if n.op_type in LEARNT_BY)
+    return any(name in list(n.input)[1:] for n in graph.node if n.op_type in WEIGHTED)

@@ -1,11 +1,10 @@
-"""``python -m train quantise-aware``: an INT8 student trained on in eight bits, its teacher still at work.
+"""``python -m train quantise-aware``: fine-tune a bundle's INT8 student, with the teacher of its FP32 student.
 
-The second resort, where no choice of ranges and float layers keeps the student's decisions. What
-``python -m calibrate student`` wrote stays as it is, ranges, places of the Q/DQ pairs and float layers; the weights
-learn to live with them. To the student's own losses comes one more, the squared distance from the FP32 student's
-logits on the same poor skeletons, for it is that student's decisions that INT8 must keep. (Logits, not probabilities:
-of clips that were learnt the probabilities are near 0 and 1 and teach nothing more. Ba and Caruana, "Do Deep Nets
-Really Need to be Deep?", NeurIPS 2014.)
+For students whose decisions calibration alone does not keep. Ranges, Q/DQ pairs and float layers stay as
+``python -m calibrate student`` chose them; the weights adapt to them. The losses are those of the student's training
+and one more, the squared distance from the FP32 student's logits on the same LQ clips. Logits, because the
+probabilities of clips trained on are close to 0 and 1 and carry little information (Ba and Caruana, "Do Deep Nets
+Really Need to be Deep?", NeurIPS 2014).
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from train.checkpoint import Checkpoint, load_trained
 from train.data.pairs import PairDataset
 from train.distillation.methods import Method, method
 from train.evaluate import predict
-from train.export.bundle import clips_of, logits_of
+from train.export.bundle import load_clips, onnx_logits
 from train.fit import Run, fit
 from train.hardware import launch
 from train.quantise_aware.configuration import QuantiseAwareConfig
@@ -37,58 +36,56 @@ from train.step import Batch, Distillation, paired_outputs, weighted_losses
 from train.teach import require_same_data, write_results
 
 FLOAT = "float"
-"""Name of the distance from the FP32 student among the losses."""
-WRITTEN_APART = 0.25
-"""How far the written file's logits may be from PyTorch's, on average and as part of their size. Integer kernels round
-some ties the other way, which shows where steps are coarse; a file gone wrong is further off."""
+"""Name of the loss on the distance from the FP32 student."""
+LOGIT_TOLERANCE = 0.25
+"""Largest mean difference between the logits of the written file and PyTorch's, relative to their mean size. Integer
+kernels round some ties differently, which large steps amplify; a wrongly written file differs more."""
 
 
 def quantise_aware(config: QuantiseAwareConfig) -> None:
-    """Train, write ``student.int8.onnx`` with the same Q/DQ pairs and new weights, and its accuracy.
+    """Train, write ``student.int8.onnx`` with the same Q/DQ pairs and new weights, and its accuracy in the manifest.
 
-    Raises ConfigError for a run that no teacher taught, or a teacher of other data, BundleError for a bundle of another
+    Raises ConfigError for a run without distillation, or a teacher of other data, BundleError for a bundle of another
     student.
     """
-    checkpoint, taught = load_trained(config.run), load_trained(config.teacher)
+    checkpoint, teacher_run = load_trained(config.run), load_trained(config.teacher)
     how = _method_of(checkpoint, config.run)
-    require_same_data(taught, checkpoint.about, config.teacher)
-    exact, bundle = checkpoint.rebuild(config.run).requires_grad_(False), read_bundle(config.bundle)
+    require_same_data(teacher_run, checkpoint.about, config.teacher)
+    fp32_student, bundle = checkpoint.rebuild(config.run).requires_grad_(False), read_bundle(config.bundle)
     fp32, int8 = bundle.file(STUDENT_FP32), bundle.file(STUDENT_INT8)
-    _refuse_other_student(exact, checkpoint.about, bundle)
+    _require_same_student(fp32_student, checkpoint.about, bundle)
     fabric, student = launch(config.hardware), QuantisedNetwork(int8)
-    teacher = taught.rebuild(config.teacher).requires_grad_(False)
-    for network in (teacher, exact):
+    teacher = teacher_run.rebuild(config.teacher).requires_grad_(False)
+    for network in (teacher, fp32_student):
         network.to(fabric.device, config.hardware.dtype)
     distillation = Distillation(teacher, _adapter(checkpoint), how.losses)
 
     def loss_function(batch: Batch) -> Mapping[str, Tensor]:
-        return losses_in_eight_bits(student, exact, distillation, batch, config.keep, fabric)
+        return quantised_losses(student, fp32_student, distillation, batch, config.keep, fabric)
 
     about = _about(checkpoint, config, student)
-    train, test = clips_of(checkpoint, config.data, config.cache, redraw=how.redraw)
+    train, test = load_clips(checkpoint, config.data, config.cache, redraw=how.redraw)
     run = Run(
         out=config.out, see="lq", network=student, extra=distillation.adapter, loss_function=loss_function,
         method=how, train=train, validation=None, test=test, optimiser=config.optimiser, seed=config.seed,
         about=about, hardware=config.hardware,
     )  # fmt: skip
-    write_results(
-        run, fit(run, fabric), fabric, f"{about['network']} in eight bits, taught by {config.teacher.name}", None
-    )
+    write_results(run, fit(run, fabric), fabric, f"{about['network']} in INT8, taught by {config.teacher.name}", None)
     if fabric.is_global_zero:
         _write(student, int8, fp32, test, bundle, config.optimiser.epochs)
 
 
 def _write(student: QuantisedNetwork, int8: Path, fp32: Path, test: PairDataset, bundle: Bundle, epochs: int) -> None:
-    """The INT8 file anew, held against PyTorch, and in the manifest what it does on the test clips."""
+    """Write the INT8 file, compare it with PyTorch, and put its accuracy on the test clips into the manifest."""
     low, _, labels = test.batch(np.arange(len(test)))
-    wanted, before = logits_of(fp32, low), logits_of(int8, low)
+    exact, before = onnx_logits(fp32, low), onnx_logits(int8, low)
     student.write(int8)
-    given = logits_of(int8, low)
+    after = onnx_logits(int8, low)
     trained = predict(student, test, see="lq")
-    if not np.abs(given - trained).mean() <= WRITTEN_APART * np.abs(trained).mean():
-        raise DataError("the written network does not give what PyTorch gives", where=int8)
-    top1, alike = float((given.argmax(1) == labels).mean()), _alike(wanted, given)
-    known, measured = bundle.manifest, {"top1": round(top1, 4), "agreement": round(alike, 4)}
+    if not np.abs(after - trained).mean() <= LOGIT_TOLERANCE * np.abs(trained).mean():
+        raise DataError("the written network's logits differ from PyTorch's", where=int8)
+    top1, agreement = float((after.argmax(1) == labels).mean()), _agreement(exact, after)
+    known, measured = bundle.manifest, {"top1": round(top1, 4), "agreement": round(agreement, 4)}
     write_manifest(
         bundle.folder,
         replace(
@@ -98,26 +95,26 @@ def _write(student: QuantisedNetwork, int8: Path, fp32: Path, test: PairDataset,
         ),
     )
     console.print(
-        f"{int8}: decided as FP32 on {100 * alike:.2f} % of {len(labels)} test clips, "
-        f"{100 * _alike(wanted, before):.2f} % before; top-1 {100 * top1:.2f} %"
+        f"{int8}: agrees with FP32 on {100 * agreement:.2f} % of {len(labels)} test clips, "
+        f"{100 * _agreement(exact, before):.2f} % before; top-1 {100 * top1:.2f} %"
     )
 
 
-def losses_in_eight_bits(
-    student: nn.Module, exact: nn.Module, distillation: Distillation, batch: Batch, keep: float, fabric: Fabric
+def quantised_losses(
+    student: nn.Module, fp32_student: nn.Module, distillation: Distillation, batch: Batch, keep: float, fabric: Fabric
 ) -> dict[str, Tensor]:
-    """The student's own losses, the task's first, and ``keep`` times the distance from the FP32 student ``exact``."""
+    """The losses of the student's training, the task's first, and ``keep`` times the distance from the FP32 student."""
     outputs = paired_outputs(student, distillation, batch, fabric)
     losses = weighted_losses(outputs, distillation.weights, batch.targets)
     if keep:
         with torch.no_grad():
-            wanted = exact(batch.low)[0]
-        losses[FLOAT] = keep * F.mse_loss(outputs.logits, wanted)
+            target = fp32_student(batch.low)[0]
+        losses[FLOAT] = keep * F.mse_loss(outputs.logits, target)
     return losses
 
 
-def _refuse_other_student(exact: nn.Module, about: dict[str, Any], bundle: Bundle) -> None:
-    """BundleError unless the bundle's reference logits are what the run's network gives for their clips."""
+def _require_same_student(fp32_student: nn.Module, about: dict[str, Any], bundle: Bundle) -> None:
+    """Raise BundleError unless the run's network reproduces the bundle's reference logits."""
     known = bundle.manifest
     same = (list(known.classes), known.layout, known.input_shape[-1]) == (
         about["classes"], about["layout"], about["bodies"],
@@ -125,20 +122,22 @@ def _refuse_other_student(exact: nn.Module, about: dict[str, Any], bundle: Bundl
     if same:
         stored = bundle.reference()
         with torch.inference_mode():
-            given = exact(torch.from_numpy(stored["clips"]))[0].numpy()
-        same = np.allclose(given, stored["logits"], rtol=1e-3, atol=1e-3 * float(np.abs(given).max()))
+            logits = fp32_student(torch.from_numpy(stored["clips"]))[0].numpy()
+        same = np.allclose(logits, stored["logits"], rtol=1e-3, atol=1e-3 * float(np.abs(logits).max()))
     if not same:
         raise BundleError("holds another student than the run's", where=bundle.folder, hint="export the run again")
 
 
 def _method_of(checkpoint: Checkpoint, folder: Path) -> Method:
     if "method" not in checkpoint.about:
-        raise ConfigError("no teacher taught this run", where=folder, hint="give the folder of a distilled student")
+        raise ConfigError(
+            "this run was trained without a teacher", where=folder, hint="give the folder of a distilled student"
+        )
     return method(checkpoint.about["method"])
 
 
 def _adapter(checkpoint: Checkpoint) -> nn.Conv2d:
-    """The training-only convolution to the teacher's channels, as far as the student's training brought it."""
+    """The training-only convolution to the teacher's channels, with the weights from the student's training."""
     weight = checkpoint.extra["weight"]
     adapter = nn.Conv2d(weight.shape[1], weight.shape[0], 1)
     adapter.load_state_dict(checkpoint.extra)
@@ -146,10 +145,10 @@ def _adapter(checkpoint: Checkpoint) -> nn.Conv2d:
 
 
 def _about(checkpoint: Checkpoint, config: QuantiseAwareConfig, student: QuantisedNetwork) -> dict[str, Any]:
-    own = {"eight_bits": student.placement(), "keep": config.keep, "precision": config.hardware.precision}
+    own = {"eight_bits": student.structure_digest(), "keep": config.keep, "precision": config.hardware.precision}
     return {name: value for name, value in checkpoint.about.items() if name not in ("seed", "optimiser")} | own
 
 
-def _alike(wanted: np.ndarray, given: np.ndarray) -> float:
-    """Share of logits (N, K) that decide alike, 0..1."""
-    return float((wanted.argmax(1) == given.argmax(1)).mean())
+def _agreement(exact: np.ndarray, quantised: np.ndarray) -> float:
+    """Share 0..1 of logits (N, K) with the same decision."""
+    return float((exact.argmax(1) == quantised.argmax(1)).mean())

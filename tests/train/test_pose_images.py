@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edge.contract.errors import DataError, SourceError
-from train.quantise_aware.pose_pictures import Cutter, pictures_below
+from train.quantise_aware.pose_images import RandomCrops, load_images
 
 
 def picture(path: Path, grey: int, size: tuple[int, int] = (40, 30)) -> None:
@@ -35,32 +35,32 @@ def test_videos_and_images_are_found_in_subfolders_and_of_any_size(tmp_path: Pat
     video(tmp_path / "e.avi", [200])
     picture(tmp_path / ".thumbnails" / "a.png", 250)
     (tmp_path / "street" / "labels.txt").write_text("no picture")
-    assert greys(pictures_below(tmp_path, 9)) == [10, 20, 30, 100, 100, 200]
+    assert greys(load_images(tmp_path, 9)) == [10, 20, 30, 100, 100, 200]
 
 
 def test_of_each_video_and_folder_so_many_are_kept_evenly_spread(tmp_path: Path) -> None:
     video(tmp_path / "long.avi", [10 * i for i in range(20)])
     for i in range(9):
         picture(tmp_path / "still" / f"{i}.png", 200 + i)
-    found = pictures_below(tmp_path, 3)
+    found = load_images(tmp_path, 3)
     assert [round(float(p.mean())) for p in found[-3:]] == [200, 204, 208]
     moving = greys(found[:-3])
     assert 2 <= len(moving) <= 3
     assert np.ptp(np.diff(moving)) <= 10
-    assert greys(pictures_below(tmp_path / "long.avi", 3)) == moving
+    assert greys(load_images(tmp_path / "long.avi", 3)) == moving
 
 
 def test_a_folder_without_pictures_and_an_image_that_is_none_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no video and no image"):
-        pictures_below(tmp_path, 3)
+        load_images(tmp_path, 3)
     (tmp_path / "broken.png").write_bytes(b"none")
-    with pytest.raises(SourceError, match="not an image"):
-        pictures_below(tmp_path, 3)
+    with pytest.raises(SourceError, match="not a readable image"):
+        load_images(tmp_path, 3)
 
 
 def test_a_cut_keeps_its_proportions_with_black_on_two_sides_as_on_the_device() -> None:
-    cutter = Cutter([np.full((120, 480, 3), 90, np.uint8)], (64, 64), 0)
-    for cut in cutter.cuts(0, 8):
+    cutter = RandomCrops([np.full((120, 480, 3), 90, np.uint8)], (64, 64), 0)
+    for cut in cutter.crops(0, 8):
         seen = cut.max(axis=2) > 0
         assert seen.any(axis=0).all() and not seen.any(axis=1).all()
         rows = np.flatnonzero(seen.any(axis=1))
@@ -70,10 +70,10 @@ def test_a_cut_keeps_its_proportions_with_black_on_two_sides_as_on_the_device() 
 def test_what_is_cut_depends_on_the_seed_and_the_step_alone() -> None:
     rng = np.random.default_rng(0)
     pictures = [rng.integers(0, 256, (50, 60, 3), np.uint8) for _ in range(4)]
-    cutter = Cutter(pictures, (24, 16), 3)
-    third = cutter.cuts(3, 5)
+    cutter = RandomCrops(pictures, (24, 16), 3)
+    third = cutter.crops(3, 5)
     assert third.shape == (5, 16, 24, 3) and third.dtype == np.uint8
-    cutter.cuts(7, 2)
-    np.testing.assert_array_equal(third, cutter.cuts(3, 5))
-    assert not np.array_equal(third, cutter.cuts(4, 5))
-    assert not np.array_equal(third, Cutter(pictures, (24, 16), 4).cuts(3, 5))
+    cutter.crops(7, 2)
+    np.testing.assert_array_equal(third, cutter.crops(3, 5))
+    assert not np.array_equal(third, cutter.crops(4, 5))
+    assert not np.array_equal(third, RandomCrops(pictures, (24, 16), 4).crops(3, 5))
