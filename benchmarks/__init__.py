@@ -1,1 +1,1 @@
-"""Measured comparisons, with the peers they are measured against."""
+"""Scripts behind the measurements in this folder, and comparisons with other projects."""

@@ -1,4 +1,4 @@
-"""The command line of a benchmark: ``--help`` is its docstring, and what a user can mend is one line."""
+"""The command line of a benchmark: ``--help`` prints its docstring, and a user's error is one line."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from edge.contract.errors import SkdError
 
 
 def parser(module: str, about: str | None) -> ArgumentParser:
-    """For ``python -m module``. about: its docstring, with the command and what the columns mean."""
+    """A parser for ``python -m module``. about: the module's docstring."""
     return ArgumentParser(
         prog=f"python -m {module}", description=about, formatter_class=RawDescriptionHelpFormatter, allow_abbrev=False
     )
 
 
 def run(main: Callable[[], None]) -> None:
-    """Exit code 2 and a line on stderr for an error of :mod:`edge.contract.errors`."""
+    """Call ``main``; for an error of :mod:`edge.contract.errors` print one line to stderr and exit with code 2."""
     try:
         main()
     except SkdError as error:

@@ -1,4 +1,4 @@
-"""The shipped bundle's test clips by where they are from: top-1 of both precisions, and how often they decide alike.
+"""The shipped bundle's accuracy by source of the test clips: top-1 in both precisions, and their agreement.
 
 python -m benchmarks.everyday_parts DATA
 """
@@ -26,7 +26,7 @@ PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")
 
 
 def source(clip: str) -> str:
-    """Of a clip's id."""
+    """Source of a clip, by its id."""
     kind, *rest = clip.split("-")
     if kind == "utd" and rest[-1] in (STAND, SIT):
         return STILL

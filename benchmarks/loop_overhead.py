@@ -1,9 +1,9 @@
-"""What the loop spends outside its networks, picture by picture: pose stage, tracker, clips, decisions.
+"""Time that the loop spends outside its networks, per frame: pose stage, tracker, clips, decisions.
 
     nice -n -15 python -m benchmarks.loop_overhead CLIP... [--pose tf_pose --network FILE]
 
-The stages run one after the other on one thread, the networks on that thread too, so that a figure is the work itself
-and not what two threads wait for each other. Reading the video is left out, and so is drawing, which is shown beside.
+The stages run one after the other on one thread, and so do the networks, so that no time is spent waiting for another
+thread. Reading the video is not included; drawing is listed separately.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ WARM_UP, FRAMES = 10, 200
 
 
 def figures(clip: Path, pose: PoseConfig) -> list[float]:
-    """Medians of a picture's milliseconds: outside the networks, inside, of outside pose's and the rest, drawing."""
+    """Median ms per frame: outside the networks, inside, the pose stage's share of outside, the rest, drawing."""
     bundle = read_bundle(BUNDLE)
     estimator = EstimatorStage(Restartable("pose", lambda: open_estimator(pose), RestartConfig(), print))
     student = Restartable(
@@ -44,12 +44,13 @@ def figures(clip: Path, pose: PoseConfig) -> list[float]:
     action = ActionStage(bundle, estimator.layout, Tracker(estimator.layout), student, DecisionConfig())
     overlay, rows = Overlay(estimator.layout), []
     for frame in islice(open_source(str(clip)), FRAMES):
-        result = action.process(seen := estimator.estimate(frame))
+        pose_result = estimator.estimate(frame)
+        result = action.process(pose_result)
         start = time.perf_counter()
         overlay.draw(result)
         draw_ms = 1000 * (time.perf_counter() - start)
         ms = result.latency_ms
-        pose_ms = ms[POSE] - 1000 * seen.network_s
+        pose_ms = ms[POSE] - 1000 * pose_result.network_s
         rows.append((ms[OUTSIDE], ms[NETWORKS], pose_ms, ms[OUTSIDE] - pose_ms, draw_ms))
     return [float(value) for value in np.median(rows[WARM_UP:], axis=0)]
 
@@ -59,7 +60,7 @@ def main() -> None:
     parser = command_line.parser("benchmarks.loop_overhead", __doc__)
     parser.add_argument("clips", nargs="+", type=Path, metavar="CLIP")
     parser.add_argument("--pose", default=default.name, help="name of the pose estimator (default: %(default)s)")
-    parser.add_argument("--network", type=Path, metavar="FILE", help="its network, where it brings none")
+    parser.add_argument("--network", type=Path, metavar="FILE", help="its network file, if it needs one")
     given = parser.parse_args()
     pose = PoseConfig(name=given.pose, network=given.network, threads=1)
     cv2.setNumThreads(1)

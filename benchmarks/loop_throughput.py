@@ -1,15 +1,15 @@
-"""What overlapping costs: the whole loop's pictures a second against those of its slowest stage alone.
+"""Cost of overlapping: frames per second of the whole loop against those of its slowest stage alone.
 
     nice -n -15 python -m benchmarks.loop_throughput CLIP [ROUNDS]
 
-alone: the pose stage, given one picture after the other that was read beforehand. loop: reading, pose, tracker, clips
-and decisions, on threads of their own, with nothing drawn. The networks have one thread, so that on two cores
-there is room for what runs beside them.
+alone: the pose stage, fed with frames that were read beforehand. loop: reading, pose, tracker, clips and decisions,
+each stage on its own thread, without drawing. The networks have one thread, so that on two cores there is room for the
+other stages.
 
-A round opens the networks once, and measures the stage alone, the loop with that same stage, and the stage alone again.
-How fast a network is varies by some percent with where its memory happens to lie, and with the minute.
+A round opens the networks once, and measures the stage alone, the loop with the same stage, and the stage alone again:
+a network's speed varies by some percent with the placement of its memory, and over time.
 
-The last rows are of stages that only sleep, 10, 30 and 6 ms: what handing on costs where no stage takes another's time.
+The last rows are of stages that only sleep, for 10, 30 and 6 ms: the cost of the queues when no stage competes for CPU.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ FRAMES, WARM_UP = 150, 10
 
 
 def alone(stage: PoseStage, frames: Sequence[Frame]) -> float:
-    """Pictures a second of the pose stage after the warm-up."""
+    """Frames per second of the pose stage after the warm-up."""
     for frame in frames[:WARM_UP]:
         stage.estimate(frame)
     start = time.perf_counter()
@@ -55,31 +55,31 @@ def alone(stage: PoseStage, frames: Sequence[Frame]) -> float:
 
 
 def together(parts: Parts) -> tuple[float, float]:
-    """Pictures a second of the loop after the warm-up; part of that time in which the pose stage was at work."""
+    """Frames per second of the loop after the warm-up, and the share of that time in which the pose stage was busy."""
     times: list[float] = []
     busy_ms: list[float] = []
 
-    def note(result: FrameResult) -> None:
+    def record(result: FrameResult) -> None:
         times.append(time.perf_counter())
         busy_ms.append(result.latency_ms[POSE])
 
     limits = Limits(frames=FRAMES)
-    Pipeline(parts.source, parts.pose, parts.action, (), LatencyHistory(0), limits=limits, on_result=note).run()
+    Pipeline(parts.source, parts.pose, parts.action, (), LatencyHistory(0), limits=limits, on_result=record).run()
     took_s = times[-1] - times[WARM_UP - 1]
     return (len(times) - WARM_UP) / took_s, sum(busy_ms[WARM_UP:]) / 1000 / took_s
 
 
 def one_round(clip: Path, frames: Sequence[Frame]) -> tuple[float, float, float]:
-    """Pictures a second alone, mean of before and after, and in the loop; part of the time at work there."""
+    """Frames per second alone (mean of before and after) and in the loop; the share of time it is busy there."""
     config = RunConfig(str(clip), BUNDLE, pose=POSE_CONFIG, recogniser=RecogniserConfig(threads=1))
     with open_parts(config) as parts:
         before = alone(parts.pose, frames)
-        loop, at_work = together(parts)
-        return (before + alone(parts.pose, frames)) / 2, loop, at_work
+        loop, busy = together(parts)
+        return (before + alone(parts.pose, frames)) / 2, loop, busy
 
 
 class Sleeping(RecordedSource):
-    """Source, pose stage and action stage that take their time and nothing else."""
+    """Source, pose stage and action stage that only sleep."""
 
     uri, fps, size = "sleeping", 30.0, (64, 48)
     length_frames: int | None = None
@@ -102,19 +102,19 @@ class Sleeping(RecordedSource):
         self.busy_s += time.perf_counter() - start
         return PoseResult(frame, ())
 
-    def process(self, seen: PoseResult) -> FrameResult:
+    def process(self, pose_result: PoseResult) -> FrameResult:
         time.sleep(0.006)
-        return FrameResult(seen.frame, (), {})
+        return FrameResult(pose_result.frame, (), {})
 
     def finish(self) -> tuple[Event, ...]:
         return ()
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Nothing to close."""
 
 
 def sleeping() -> tuple[float, float, float]:
-    """Pictures a second of the stage that sleeps longest alone, of all three overlapped, and that stage's part."""
+    """Frames per second of the slowest stage alone and of all three overlapped; the share of time it is busy there."""
     stage = Sleeping()
     for frame in (frames := [Frame(n, n / 30, np.zeros((1, 1, 3), np.uint8)) for n in range(FRAMES)]):
         stage.estimate(frame)
@@ -135,9 +135,9 @@ def main() -> None:
     frames = list(islice(open_source(str(clip)), FRAMES))
     rows = [(clip.name, *one_round(clip, frames)) for _ in range(rounds)]
     rows += [("sleeping", *sleeping()) for _ in range(min(rounds, 3))]
-    for name, one, all_of_it, at_work in rows:
-        parts = (100 * all_of_it / one, 100 * at_work)
-        table.add_row(name, *(f"{value:.1f}" for value in (one, all_of_it, *parts)))
+    for name, one, loop, busy in rows:
+        shares = (100 * loop / one, 100 * busy)
+        table.add_row(name, *(f"{value:.1f}" for value in (one, loop, *shares)))
     Console(width=120).print(table)
 
 

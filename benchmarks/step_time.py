@@ -1,11 +1,10 @@
-"""Time of one step with gradient revision, by the ways that give the same gradient.
+"""Time of one training step with gradient revision, for four ways to compute the same gradient.
 
     python -m benchmarks.step_time [NETWORK [WIDTH [BATCH]]]
 
-plain: a forward and a backward pass for each loss, as one would write it first. shared: one forward pass, a backward
-pass for each loss (what train/step.py does). cotangents: one forward pass, one backward pass for all losses as
-a batch. slope: one forward pass, two backward passes, and one forward-mode derivative, whose products
-with the losses' own gradients are the inner products that revision needs.
+plain: a forward and a backward pass per loss. shared: one forward pass, a backward pass per loss (as train/step.py).
+cotangents: one forward pass, one batched backward pass for all losses. slope: one forward pass, two backward passes and
+one forward-mode derivative, whose products with the losses' own gradients are the inner products that revision needs.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ TEACHER_CHANNELS = 128
 
 
 class Step:
-    """A student, and a teacher's answers, for random clips."""
+    """A student, and a teacher's outputs, for random clips."""
 
     def __init__(self, network: str, width: int, batch: int) -> None:
         torch.manual_seed(0)
@@ -43,7 +42,7 @@ class Step:
         self.student = build(network, classes=CLASSES, layout=joints, bodies=1, width=width)
         for module in self.student.modules():
             if isinstance(module, nn.Dropout):
-                module.p = 0.0  # or the passes would differ by chance
+                module.p = 0.0  # otherwise the passes differ at random
         self.own = list(self.student.parameters())
         self.adapter = nn.Conv2d(self.student.features, TEACHER_CHANNELS, 1)  # type: ignore[arg-type]
         self.clips = torch.randn(batch, 3, FRAMES, len(joints), 1)
@@ -113,7 +112,7 @@ def main() -> None:
         reference = step.plain()
         times: dict[str, list[float]] = {name: [] for name in ways}
         off = {n: float((way() - reference).abs().max() / reference.abs().max()) for n, way in ways.items()}
-        for _ in range(ROUNDS):  # in turn, so that what else the machine does falls on all of them
+        for _ in range(ROUNDS):  # interleaved, so that other load on the machine affects all of them
             for name, way in ways.items():
                 started = time.perf_counter()
                 way()

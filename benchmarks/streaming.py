@@ -1,17 +1,17 @@
-"""A new frame's cost: the whole clip again, one step of a stream, or one step of the library continual-inference.
+"""Cost of a new frame: the whole clip again, one step of a stream, or one step of the library continual-inference.
 
     pip install --no-deps --target runs/peers continual-inference==1.2.4
     PYTHONPATH=runs/peers python -m benchmarks.streaming [WIDTH [ROUNDS]]
 
-The networks are kept in runs/streaming and made anew where they are absent. All with the same weights, on one thread.
-Each way takes turns with the whole clip of its own precision, a clip and a cycle of four frames, so that whatever else
-the machine does falls on both, and each finds the caches full of the other's weights; ways change every ten turns.
-"cold": before each turn 16 MB are read, as by a pose network, so that neither finds anything of its own in the
-processor's own caches. Wall clock. The library is left out where it is not installed; PyTorch runs it as it
-recommends, with BatchNorm folded into the convolutions first.
+The networks are in runs/streaming, and exported if missing. All have the same weights and run on one thread. Each
+candidate alternates with the whole clip of its own precision, a clip and then a cycle of four frames, so that other
+load on the machine affects both and each finds the caches full of the other's weights; candidates change every ten
+turns. "cold": before each turn 16 MB are read, as by a pose network, to evict both from the processor's caches. Wall
+clock. The library is skipped if it is not installed; PyTorch runs it as it recommends, with BatchNorm folded into the
+convolutions.
 
-Below, what the loop's action stage takes for a second of a picture with one person, 30 pictures a second: tracking,
-clips or frames made of keypoints, network, decisions; in one form and the other, a second in turn.
+The last table is the time of the loop's action stage for one second of video with one person at 30 frames per second:
+tracking, clips or stream inputs from keypoints, network, decisions. The two forms alternate every second.
 """
 
 from __future__ import annotations
@@ -54,16 +54,16 @@ from train.networks.dense_gcn import DenseGcn
 CLASSES, JOINTS, FRAMES, CYCLE, BLOCK = 37, "penn-13", 32, 4, 10
 FPS, PICTURE = 30, np.zeros((8, 8, 3), np.uint8)
 PEER_LAG = 3
-"""The library's strides fall on the stream's where it starts this much later."""
+"""The library's strides coincide with the stream's if it starts this many frames later."""
 
 
 def student(width: int) -> DenseGcn:
-    """A student whose BatchNorm has seen such clips; what its weights are does not matter to time."""
+    """An untrained student with BatchNorm statistics of such clips; weights do not affect the time."""
     torch.manual_seed(0)
     network = DenseGcn(CLASSES, layout(JOINTS), 1, width=width)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
-            module.momentum = 1.0  # or its logits would hardly differ, and a wrong step would not show
+            module.momentum = 1.0  # otherwise all logits are nearly equal, and a wrong step goes unnoticed
     with torch.inference_mode():
         network(torch.from_numpy(walk(8 * FRAMES)).unflatten(2, (8, FRAMES)).transpose(1, 2).flatten(0, 1))
     return network.eval()
@@ -75,21 +75,21 @@ def walk(frames: int) -> Float32:
     return (np.cumsum(steps, axis=2) / 10).astype(np.float32)
 
 
-class Way:
-    """One way to take a cycle of four frames, and what that took; beside it, the clip that had a turn before each."""
+class Candidate:
+    """One way to process a cycle of four frames, and its times; with those of the clip that ran before each cycle."""
 
-    def __init__(self, name: str, precision: str, take: Callable[[Float32], object], frames: int) -> None:
-        self.name, self.precision, self.take, self.frames = name, precision, take, frames
+    def __init__(self, name: str, precision: str, step: Callable[[Float32], object], frames: int) -> None:
+        self.name, self.precision, self.step, self.frames = name, precision, step, frames
         self.took_ms: list[float] = []
         self.clip_ms: list[float] = []
 
     def run(self, chunk: Float32, clip: Callable[[], object], between: Callable[[], object]) -> None:
-        """A clip, then a cycle in as many calls as this way needs."""
+        """Run a clip, then a cycle in as many steps as this candidate needs."""
         parts = [np.ascontiguousarray(chunk[:, :, n : n + self.frames]) for n in range(0, CYCLE, self.frames)]
         between()
         self.clip_ms.append(_ms(clip))
         between()
-        self.took_ms.append(_ms(lambda: [self.take(part) for part in parts]) / CYCLE)
+        self.took_ms.append(_ms(lambda: [self.step(part) for part in parts]) / CYCLE)
 
 
 def _ms(work: Callable[[], object]) -> float:
@@ -98,8 +98,8 @@ def _ms(work: Callable[[], object]) -> float:
     return 1e3 * (time.perf_counter() - start)
 
 
-def make(network: DenseGcn, folder: Path) -> None:
-    """The bundle of both forms, with its INT8, and the steps of one frame, where they are absent."""
+def export(network: DenseGcn, folder: Path) -> None:
+    """Write a bundle with both forms in FP32 and INT8, and networks with steps of one frame, unless they exist."""
     clips = walk(8 * FRAMES).reshape(1, 3, 8, FRAMES, -1, 1).transpose(2, 0, 1, 3, 4, 5)
     if not (folder / STUDENT_INT8).is_file():
         folder.mkdir(parents=True, exist_ok=True)
@@ -118,16 +118,16 @@ def make(network: DenseGcn, folder: Path) -> None:
     write_manifest(folder, Manifest("random", names, JOINTS, how, "clip", "logits", shape, stream=form))
 
 
-def ways(folder: Path) -> list[Way]:
+def candidates(folder: Path) -> list[Candidate]:
     found = []
     for frames, steps in ((CYCLE, folder), (1, folder / "steps_of_1")):
         for precision in ("fp32", "int8"):
             name = f"step of {frames} frame{'s' * (frames > 1)}, {precision.upper()}"
-            found.append(Way(name, precision, Stepping(open_stream(steps, precision, threads=1)), frames))
+            found.append(Candidate(name, precision, Stream(open_stream(steps, precision, threads=1)), frames))
     return found
 
 
-class Stepping:
+class Stream:
     def __init__(self, network: StreamNetwork) -> None:
         self._network, self.person = network, network.fresh()
 
@@ -136,7 +136,7 @@ class Stepping:
 
 
 def loop_table(folder: Path, seconds: int) -> Table:
-    """Milliseconds that the action stage takes for a second of one person, by form, precision and rate of decisions."""
+    """Milliseconds of the action stage per second of one person, by form, precision and decision rate."""
     bundle, joints = read_bundle(folder), layout(JOINTS)
     body = np.ones((seconds * FPS, len(joints), 3), np.float32)
     body[..., :2] = 300 + 100 * walk(len(body))[0, :2, :, :, 0].transpose(1, 2, 0)
@@ -148,9 +148,10 @@ def loop_table(folder: Path, seconds: int) -> Table:
             stages = {}
             for form in ("clip", "stream"):
                 config, decisions = RecogniserConfig(precision, threads=1, form=form), DecisionConfig(hz=hz)
-                opened = partial(open_student, bundle, config, decisions)
-                part = Restartable("action", opened, RestartConfig(), print)
-                stages[form] = ActionStage(bundle, joints, Tracker(joints), part, decisions)
+                student = Restartable(
+                    "action", partial(open_student, bundle, config, decisions), RestartConfig(), print
+                )
+                stages[form] = ActionStage(bundle, joints, Tracker(joints), student, decisions)
             for second in range(seconds):
                 for form, stage in stages.items():
                     due = frames[second * FPS : (second + 1) * FPS]
@@ -160,33 +161,33 @@ def loop_table(folder: Path, seconds: int) -> Table:
     return table
 
 
-def difference(stepping: Callable[[Float32], Float32 | None], peer: ContinualInference) -> float:
-    """Largest difference of a logit, once both have a full past; the library starts PEER_LAG frames later."""
+def difference(stream: Callable[[Float32], Float32 | None], peer: ContinualInference) -> float:
+    """Largest difference of a logit once both have a full history; the library starts PEER_LAG frames later."""
     largest, compared = 0.0, 0
     for n, frame in enumerate(np.split(walk(120), 120, axis=2)):
-        logits = stepping(np.ascontiguousarray(frame))
+        logits = stream(np.ascontiguousarray(frame))
         other = peer(frame) if n >= PEER_LAG else None
         if n >= 90 and logits is not None:
-            assert other is not None, "the two answer at different frames"
+            assert other is not None, "the two give outputs at different frames"
             largest, compared = max(largest, float(np.abs(logits - other).max())), compared + 1
     assert compared
     return largest
 
 
-def _told(kind: str, measured: Sequence[Way]) -> Table:
+def _table(kind: str, measured: Sequence[Candidate]) -> Table:
     columns = ("p50 ms", "p90 ms", "mean ms", "clip: p50", "mean", "of the clip: p50", "mean")
     table = Table(f"one new frame, {kind}", *columns)
-    for way in measured:
-        # The first of each block finds the caches full of another way's.
-        took, whole = (np.array(times).reshape(-1, BLOCK)[:, 2:] for times in (way.took_ms, way.clip_ms))
+    for candidate in measured:
+        # The first two of each block find the caches full of another candidate's data.
+        took, whole = (np.array(times).reshape(-1, BLOCK)[:, 2:] for times in (candidate.took_ms, candidate.clip_ms))
         p50, p90 = np.percentile(took, [50, 90])
         table.add_row(
-            way.name,
+            candidate.name,
             *(f"{x:.3f}" for x in (p50, p90, took.mean(), np.median(whole), whole.mean())),
             f"1/{np.median(whole) / p50:.1f}",
             f"1/{whole.mean() / took.mean():.1f}",
         )
-        way.took_ms, way.clip_ms = [], []
+        candidate.took_ms, candidate.clip_ms = [], []
     return table
 
 
@@ -201,24 +202,25 @@ def main() -> None:
     torch.set_num_threads(1)
     network, frames = student(width), walk(CYCLE * rounds)
     folder = Path("runs/streaming") / str(width)
-    make(network, folder)
-    measured, note = ways(folder), "continual-inference is not installed"
+    export(network, folder)
+    measured, note = candidates(folder), "continual-inference is not installed"
     peer = ContinualInference.of(network, FRAMES // CYCLE)
     with torch.inference_mode():
         if peer is not None:
-            gap = difference(Stepping(open_stream(folder / "steps_of_1", threads=1)), peer)
+            gap = difference(Stream(open_stream(folder / "steps_of_1", threads=1)), peer)
             note = f"largest difference of a logit to continual-inference {peer.version}: {gap:.1e}"
-            measured.append(Way(f"continual-inference {peer.version}, PyTorch", "fp32", peer, 1))
+            measured.append(Candidate(f"continual-inference {peer.version}, PyTorch", "fp32", peer, 1))
         clip = walk(FRAMES)
         students = {p: OnnxRuntimeEngine(folder / STUDENTS[p], threads=1) for p in get_args(Precision)}
         chunks, other = np.split(frames, rounds, axis=2), np.ones(2 << 20)
         tables = []
         for kind, between in (("caches full of the other's", lambda: None), ("cold", other.sum)):
             for first in range(0, rounds, BLOCK):
-                for way in measured:
+                for candidate in measured:
+                    run_clip = partial(students[candidate.precision].run, {"clip": clip})
                     for chunk in chunks[first : first + BLOCK]:
-                        way.run(chunk, partial(students[way.precision].run, {"clip": clip}), between)
-            tables.append(_told(kind, measured))
+                        candidate.run(chunk, run_clip, between)
+            tables.append(_table(kind, measured))
     console = Console(width=140)
     about = machine()
     console.print(*tables, note, f"dense_gcn {width}, {FRAMES} frames, 1 thread; {about['cpu']}, {about['versions']}")

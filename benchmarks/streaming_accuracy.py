@@ -1,10 +1,10 @@
-"""What a student loses when it streams: its test clips as it was trained on them, from fresh states, and with a past.
+"""Accuracy of a student when it streams: on test clips in its training form, with fresh states, and with a history.
 
     python -m benchmarks.streaming_accuracy DATA RUN...
 
 DATA: the dataset's folder. RUN: folders of trained ``dense_gcn`` or ``dense_gcn_stream`` students of one body.
-clip: the form the run was trained in. fresh: a stream that saw this clip and nothing before. past: a stream in which
-the same clip ran forth and back before, so that its states are as full as those of a person who has long been in view.
+clip: the form the run was trained in. fresh: a stream that has seen this clip only. past: a stream that has seen the
+same clip forwards and backwards before, so that its states are filled as those of a person who has long been in view.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from train.networks.dense_gcn_stream import TOTAL_STRIDE, DenseGcnStream
 
 
 def shares(run: Path, checkpoint: Checkpoint, test: PairDataset) -> dict[str, float]:
-    """Share of the test clips told rightly, by form."""
+    """Top-1 on the test clips, 0..1, by form."""
     network = checkpoint.rebuild(run)
     assert isinstance(network, DenseGcn) and network.bodies == 1, "only DenseGCN of one body streams"
     causal = build_network(checkpoint.about | {"network": "dense_gcn_stream"}).eval()
@@ -46,7 +46,7 @@ def shares(run: Path, checkpoint: Checkpoint, test: PairDataset) -> dict[str, fl
 
 
 def _last(network: DenseGcnStream, clips: Tensor, window: int) -> Tensor:
-    """Logits of the last ``window`` features alone."""
+    """Logits from the last ``window`` features only."""
     fc: nn.Linear = network.fc
     logits: Tensor = fc(network(clips)[1][:, :, -window:].mean(dim=(2, 3)))
     return logits

@@ -1,4 +1,4 @@
-"""DenseGCN built from the modules of continual-inference, with the same weights: the peer of the streaming step."""
+"""DenseGCN built from continual-inference's modules, with the same weights: the peer of our streaming step."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ContinualInference:
 
     @staticmethod
     def of(network: DenseGcn, window: int) -> ContinualInference | None:
-        """None where the library is not installed."""
+        """None if the library is not installed."""
         try:
             import continual
         except ImportError:
@@ -49,7 +49,7 @@ class ContinualInference:
 
 
 def _unit(library: Any, unit: Unit) -> Any:
-    """The library's layers hold what is behind the strides back by themselves; a shortcut waits half a kernel."""
+    """The library's strided layers delay their outputs themselves; a shortcut is delayed by half a kernel."""
     stride = stride_of(unit)
     main = library.Sequential(
         library.Lambda(lambda x, mix=unit.mix: x @ mix),

@@ -1,13 +1,13 @@
-"""The clips that the shipped bundle's threshold was calibrated on, and what such a threshold is worth for others.
+"""Write the clips that the shipped bundle's threshold is calibrated on, and evaluate such thresholds on other clips.
 
     python -m benchmarks.threshold clips DATA
     python -m edge threshold --bundle bundles/everyday --clips runs/threshold/test.npz --right 0.97
     python -m benchmarks.threshold judge
 
-Known actions: the student's test clips, which no training saw, corrupted as its test does. They are parted in two, and
-no person who is named is in both: a threshold that is chosen on one is judged on the other. Strangers: what none of
-its classes describes, exercises of UI-PRMD as the Kinect saw them: three that it was shown as "unknown", done by other
-people, and three that it was never shown.
+Known actions: the student's test clips, never trained on, corrupted as in its test. They are split into two halves;
+where the dataset names people, no person is in both. A threshold chosen on one half is evaluated on the other.
+Strangers: exercises of UI-PRMD, recorded by the Kinect, that none of the classes describes: three that the student was
+trained on as "unknown", by other people, and three that it was never trained on.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ from train.export.bundle import pair_config
 ROOT = Path(__file__).parents[1]
 BUNDLE, OUT = ROOT / "bundles" / "everyday", ROOT / "runs" / "threshold"
 WANTED = 0.98
-"""Part of the decisions that is to be right: more than the default, for most of what people do is no class of its."""
+"""Share of the decisions that should be right: above the default, since most of what people do is in no class."""
 
 STRANGE = {m for m in MOVEMENTS if m.startswith("standing_") or m == "hurdle_step"}
 """The others are squats, lunges and standing up, which the student knows."""
 
 
 def student_pairs() -> PairConfig:
-    """How the shipped student's clips are made."""
+    """How the shipped student's clips are sampled and corrupted."""
     raw = yaml.safe_load((ROOT / "configs" / "everyday" / "student.yaml").read_text(encoding="utf-8"))["data"]["pairs"]
     return pair_config(raw)
 
@@ -63,7 +63,7 @@ def write_clips(data: Path) -> None:
         for clip in strange.part(part)
         if _exercise(strange, clip) in STRANGE and not (part and _exercise(strange, clip) in UNKNOWN_EXERCISES)
     ]
-    # All of them are new to the student; "test" makes their clips without augmentation.
+    # None is a training clip of the student; the test split samples them without augmentation.
     strange = replace(strange, clips=tuple(replace(clip, train=False) for clip in strangers))
     for name, pairs in {"test": known, "strangers": PairDataset(strange, seen_by_kinect, train=False, seed=0)}.items():
         clips, _, labels = pairs.batch(np.arange(len(pairs)))
@@ -79,7 +79,7 @@ def _exercise(data: SkeletonSet, clip: SkeletonClip) -> str:
 
 
 def _half(clip: str, number: int) -> int:
-    """0 or 1: by person where the recording names one, else by turns: Penn Action names nobody."""
+    """0 or 1: by person if the dataset names people, else alternating (Penn Action does not)."""
     parts = clip.split("-")
     if parts[0] == "utd":
         return int(parts[2].removeprefix("s")) // 2 % 2
@@ -97,7 +97,7 @@ def judge() -> None:
     with np.load(OUT / "strangers.npz") as arrays:
         strangers, shown = best_answers(recogniser, bundle.manifest.classes, arrays["clips"])[0], arrays["shown"]
     others = ("exercises shown, other people: unknown %", "exercises never shown: unknown %")
-    table = Table("min_score", "judged on", "decided %", "of these right %", *others)
+    table = Table("min_score", "evaluated on", "decided %", "of these right %", *others)
 
     def row(min_score: float, whose: str, part: NDArray[np.bool_]) -> None:
         decided = part & (scores >= min_score)
@@ -105,9 +105,9 @@ def judge() -> None:
         parts = (decided.sum() / part.sum(), is_right[decided].mean(), unknown[shown].mean(), unknown[~shown].mean())
         table.add_row(f"{min_score:.3f}", whose, *(f"{100 * value:.1f}" for value in parts))
 
-    everyone = np.ones(len(scores), np.bool_)
+    everything = np.ones(len(scores), np.bool_)
     for min_score in sorted({0.4, 0.8, calibrated_min_score(bundle)}):
-        row(min_score, "all", everyone)
+        row(min_score, "all", everything)
     for n in (0, 1):
         chosen = find_threshold(scores[half == n], is_right[half == n], np.zeros(0, np.float32), WANTED)
         row(chosen.min_score, f"half {1 - n}, chosen on {n}", half != n)
@@ -119,7 +119,7 @@ def main() -> None:
     parts = parser.add_subparsers(dest="part", required=True)
     clips = parts.add_parser("clips", help="write the clips to runs/threshold")
     clips.add_argument("data", type=Path, metavar="DATA", help="folder of the datasets")
-    parts.add_parser("judge", help="what thresholds are worth on them")
+    parts.add_parser("judge", help="evaluate thresholds on them")
     given = parser.parse_args()
     if given.part == "clips":
         write_clips(given.data)

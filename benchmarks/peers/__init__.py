@@ -1,1 +1,1 @@
-"""Side by side with what users have today: ``make bench-peers``."""
+"""Comparison with other projects: ``make bench-peers``."""

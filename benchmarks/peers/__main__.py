@@ -1,9 +1,9 @@
-"""``make bench-peers``: every section once, in processes of their own, then the page.
+"""``make bench-peers``: run every section in its own process, then write the page.
 
     python -m benchmarks.peers [--data FOLDER] [--only SECTION ...]
 
-A section whose peer cannot be installed says so and is left out; the others run. Accuracies are trained where --data
-is given: hours on two cores, resumed where they were interrupted.
+A section whose peer cannot be installed reports that and is skipped; the others run. With --data the networks are
+trained too: hours on two cores; interrupted trainings resume.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def main() -> None:
     write_page()
     print("written  benchmarks/peers.md")
     if failed:
-        sys.exit(f"error: did not run: {', '.join(failed)}; their earlier figures, if any, stand")
+        sys.exit(f"error: did not run: {', '.join(failed)}; their earlier figures, if any, are kept")
 
 
 if __name__ == "__main__":

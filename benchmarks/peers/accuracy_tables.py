@@ -1,4 +1,4 @@
-"""Tables of the page from the run folders: accuracy, in eight bits, and who is on the front; blanks where none ran."""
+"""Tables of the page from the run folders: accuracy, INT8, and Pareto fronts; blank where no training has run."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from statistics import mean, stdev
 
 from torch import __version__ as torch_version
 
-from benchmarks.peers.eight_bits import in_eight_bits
-from benchmarks.peers.fronts import DATASETS, QUALITIES, Point, better_training, front, points
+from benchmarks.peers.fronts import DATASETS, QUALITIES, Point, better_training, pareto_front, points
+from benchmarks.peers.int8_result import read_int8_result
 from benchmarks.peers.trainings import ALONE, FOR_AS_LONG, ROWS, Quality, Training, finished
 from edge.machine import machine
 from train.report import REPORT
@@ -24,7 +24,7 @@ def shown_panel(dataset: str, see: Quality) -> str:
 
 
 def accuracies(rows: Iterable[str]) -> list[str]:
-    """Top-1 in percent: mean, over several seeds with its standard deviation, number of seeds; minutes of training."""
+    """Top-1 in percent: mean, with standard deviation over several seeds, number of seeds; minutes of training."""
 
     def cell(runs: list[Training]) -> str:
         return f"{spread([run.top1() for run in runs])} ({len(runs)})"
@@ -37,15 +37,15 @@ def accuracies(rows: Iterable[str]) -> list[str]:
     return lines
 
 
-def eight_bits(rows: Iterable[str]) -> list[str]:
-    """Top-1 in INT8, what that is more than in FP32, and how often both decide alike."""
+def int8_accuracies(rows: Iterable[str]) -> list[str]:
+    """Top-1 in INT8, its difference from FP32, and the agreement of both."""
 
     def cell(runs: list[Training]) -> str:
-        told = [result for run in runs if (result := in_eight_bits(run)) is not None]
-        if not told:
+        results = [result for run in runs if (result := read_int8_result(run)) is not None]
+        if not results:
             return BLANK
-        gained = mean(result.int8 - result.fp32 for result in told)
-        return f"{mean(result.int8 for result in told):.1f} ({gained:+.1f}), {mean(r.agreement for r in told):.1f}"
+        gain = mean(r.int8 - r.fp32 for r in results)
+        return f"{mean(r.int8 for r in results):.1f} ({gain:+.1f}), {mean(r.agreement for r in results):.1f}"
 
     return _table("network in INT8", rows, cell)
 
@@ -69,9 +69,9 @@ def spread(values: list[float]) -> str:
 
 
 def compared(dataset: str, see: Quality, times: dict[str, list[float]]) -> list[Point]:
-    """What is drawn, in both precisions: on poor skeletons ours as taught, on good ones the better of its trainings.
+    """The points to draw, in both precisions: our networks distilled on LQ skeletons, the better training on HQ ones.
 
-    Of peers the better of their own trainings, without our teacher.
+    Of peers the better training without our teacher.
     """
     ours = [row for row in SHOWN if ROWS[row].network.startswith("dense_gcn")]
     if see == "lq":
@@ -81,7 +81,7 @@ def compared(dataset: str, see: Quality, times: dict[str, list[float]]) -> list[
 
 
 def fronts(times: dict[str, list[float]]) -> list[str]:
-    """For each panel who is on the front, and the most accurate of both sides."""
+    """For each panel the networks on the front, and the most accurate of the others."""
 
     def listed(found: list[Point]) -> str:
         return "; ".join(f"{p.row}, {p.precision}: {p.top1:.1f} at {p.ms:.2f} ms" for p in found) or "none"
@@ -92,7 +92,7 @@ def fronts(times: dict[str, list[float]]) -> list[str]:
     ]
     for panel in PANELS:
         found = compared(*panel, times)
-        ahead, others = front(found), [p for p in found if not p.ours]
+        ahead, others = pareto_front(found), [p for p in found if not p.ours]
         if not ahead or not others:
             lines.append(f"| {shown_panel(*panel)} | {BLANK} | | |")
             continue
@@ -105,7 +105,7 @@ def fronts(times: dict[str, list[float]]) -> list[str]:
 
 
 def _trained(runs: Iterable[Training]) -> list[str]:
-    """When, and on what: reports say neither, so by their files' times, and by the machine that writes the page."""
+    """Dates and machine. Reports have neither: dates are the files' times, the machine is the one writing the page."""
     days = sorted(datetime.fromtimestamp((run.out / REPORT).stat().st_mtime, timezone.utc).date() for run in runs)
     if not days:
         return []
@@ -135,7 +135,7 @@ def accuracy_section(times: dict[str, list[float]], findings: str, method: str) 
         "",
         "INT8: top-1 %, in brackets the difference from FP32, then the agreement with FP32 in percent:",
         "",
-        *eight_bits(SHOWN),
+        *int8_accuracies(SHOWN),
         "",
         "The Pareto fronts of accuracy and latency:",
         "",

@@ -1,8 +1,8 @@
-"""The loop's largest costs: processor time of every function's own code, one stage after the other on one thread.
+"""The loop's largest costs: processor time of every function's own code, with all stages on one thread.
 
     python -m benchmarks.peers.costs
 
-Side by side the stages would share caches and cores, and a cost could not be told from waiting.
+On several threads the stages would share caches and cores, and their costs could not be separated.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 import cv2
 
 from benchmarks import command_line
-from benchmarks.peers.interleaved import keep
+from benchmarks.peers.interleaved import write_results
 from edge.assets import DEMO_CLIP, fetch
 from edge.loop.config import RunConfig
 from edge.loop.parts import open_parts
@@ -30,7 +30,7 @@ WARM_UP_FRAMES = 10
 SHOWN = 14
 
 Stats = dict[tuple[str, int, str], tuple[int, int, float, float, Any]]
-"""Of the profiler: (file, line, function) -> primitive calls, calls, own seconds, seconds with callees, callers."""
+"""As pstats has it: (file, line, function) -> primitive calls, calls, own seconds, cumulative seconds, callers."""
 
 
 def main() -> None:
@@ -42,16 +42,16 @@ def main() -> None:
     )
     profile = cProfile.Profile(time.thread_time)
     with open_parts(config) as parts:
-        pictures = iter(parts.source)
-        for frame in itertools.islice(pictures, WARM_UP_FRAMES):
+        frames = iter(parts.source)
+        for frame in itertools.islice(frames, WARM_UP_FRAMES):
             parts.action.process(parts.pose.estimate(frame))
         count = 0
         profile.enable()
-        for frame in pictures:
+        for frame in frames:
             parts.action.process(parts.pose.estimate(frame))
             count += 1
         profile.disable()
-        told = parts.describe()
+        descriptions = parts.describe()
     stats: Stats = pstats.Stats(profile).stats  # type: ignore[attr-defined]
     total = sum(own for _, _, own, _, _ in stats.values())
     rows: list[dict[str, Any]] = [
@@ -59,16 +59,18 @@ def main() -> None:
         for (file, line, name), (_, calls, own, _, _) in stats.items()
     ]
     rows.sort(key=lambda row: -row["ms"])
-    found = {"clip": clip.name, "pictures": count, "ms": 1000 * total / count, "parts": told, "rows": rows[:SHOWN]}
-    keep("costs", "python -m benchmarks.peers.costs", found)
+    found = {
+        "clip": clip.name, "pictures": count, "ms": 1000 * total / count, "parts": descriptions, "rows": rows[:SHOWN],
+    }  # fmt: skip
+    write_results("costs", "python -m benchmarks.peers.costs", found)
 
 
 def _name(file: str, line: int, name: str) -> str:
-    """For instance "cv2.warpAffine", or "edge/pose/crop.py warp"."""
+    """For example "cv2.warpAffine", or "edge/pose/crop.py warp"."""
     if file == "~":
         return name.strip("<>").removeprefix("built-in method ").removeprefix("method ")
     path = Path(file)
-    # Ours from the project's folder on; of others' the end says which it is.
+    # Paths relative to the project; of other packages the last three parts.
     shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else Path(*path.parts[-3:])
     return f"{shown} {name}" if line else name
 

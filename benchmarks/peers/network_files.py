@@ -1,4 +1,4 @@
-"""The networks that are timed, as files under runs/peers/networks; made where they are absent."""
+"""The networks to time, as files under runs/peers/networks; exported if missing."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def mobilenet_thin() -> Path:
 
 
 def pose_files() -> list[Row]:
-    """trt_pose's ResNet-18 at 224, untrained: its weights are not at hand, and time does not depend on them."""
+    """trt_pose's ResNet-18 at 224, untrained: its weights are not available, and do not affect the time."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     whole, small = FOLDER / "trt_pose.onnx", FOLDER / "trt_pose.int8.onnx"
     if not whole.is_file():
@@ -69,13 +69,13 @@ def pose_files() -> list[Row]:
 
 
 def peer_files() -> Iterator[Row]:
-    """Every network of the comparison, Penn Action's 13 joints and 15 classes; INT8 is left out where it cannot be."""
+    """Every network of the comparison, with Penn Action's 13 joints and 15 classes; INT8 if it can be quantised."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name, (registered, width) in NETWORKS.items():
         whole = FOLDER / f"{name.replace(' ', '_')}.onnx"
         small = whole.with_suffix(".int8.onnx")
         if not whole.is_file():
-            write_onnx(_used(registered, width), _clips(2), whole)
+            write_onnx(_network(registered, width), _clips(2), whole)
         yield name, "FP32", whole
         if not small.is_file():
             try:
@@ -87,8 +87,8 @@ def peer_files() -> Iterator[Row]:
         yield name, "INT8", small
 
 
-def _used(name: str, width: int) -> nn.Module:
-    """The network, its BatchNorm having seen clips, so that its activations have a size that can be quantised."""
+def _network(name: str, width: int) -> nn.Module:
+    """An untrained network with BatchNorm statistics of clips, so that its activations have a quantisable range."""
     torch.manual_seed(0)
     network = build(name, classes=CLASSES, layout=layout(JOINTS), bodies=1, width=width)
     for module in network.modules():

@@ -1,9 +1,9 @@
-"""Time of one clip through every network and of one picture through the pose networks, by runtime, turn by turn.
+"""Latency of one clip in every student network and of one image in the pose networks, by runtime.
 
     python -m benchmarks.peers.network_latency [--rounds N]
 
-Turns of ten, as wherever networks are compared here: run by run each would find the caches full of the one before,
-which costs the small ones a half of their time. One thread everywhere. Wall clock and processor time of the process.
+Networks alternate in turns of ten runs: in turns of one, each would find the caches full of the previous one's data,
+which costs small networks half of their time. One thread. Wall clock and processor time of the process.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks import command_line
-from benchmarks.peers.interleaved import interleaved, keep
+from benchmarks.peers.interleaved import interleaved, write_results
 from benchmarks.peers.network_files import Row, mobilenet_thin, peer_files, pose_files, student_files
 from edge.assets import BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS, fetch
 from edge.contract.errors import MissingDependency
@@ -21,17 +21,17 @@ from edge.engines.engine import Engine
 from edge.engines.registry import Runtime, open_engine
 from edge.pose.blazepose_layers import landmark_layers
 
-TURN, LEFT_OUT = 10, 2
+REPEATS, DISCARD = 10, 2
 RUNTIMES: dict[str, Runtime] = {"own": "auto", "OpenVINO": "openvino"}
 """own: ONNX Runtime for .onnx, LiteRT for .tflite."""
 LANDMARKS_READ = "BlazePose landmarks, what is read"
-"""As the loop runs them: of bytes, without mask and joints in metres, with joints refined."""
+"""As the loop runs the network: uint8 input, without mask and joints in metres, with refined joints."""
 
 
-def ways(rows: list[Row]) -> tuple[dict[str, Callable[[], object]], dict[str, str]]:
-    """NETWORK | PRECISION | RUNTIME -> a run of it, and what the engine calls itself."""
+def candidates(rows: list[Row]) -> tuple[dict[str, Callable[[], object]], dict[str, str]]:
+    """NETWORK | PRECISION | RUNTIME -> a function that runs it, and the engine's description."""
     found: dict[str, Callable[[], object]] = {}
-    told: dict[str, str] = {}
+    descriptions: dict[str, str] = {}
     for name, precision, path in rows:
         for shown, runtime in RUNTIMES.items():
             try:
@@ -41,8 +41,8 @@ def ways(rows: list[Row]) -> tuple[dict[str, Callable[[], object]], dict[str, st
             except MissingDependency:
                 continue
             found[f"{name} | {precision} | {shown}"] = _run(engine)
-            told[f"{name} | {precision} | {shown}"] = engine.describe()
-    return found, told
+            descriptions[f"{name} | {precision} | {shown}"] = engine.describe()
+    return found, descriptions
 
 
 def _run(engine: Engine) -> Callable[[], object]:
@@ -69,14 +69,14 @@ def main() -> None:
         ],
     }
     for section, rows in sets.items():
-        found, told = ways(rows)
-        # A picture takes ten times as long as a clip, and needs fewer rounds for the same certainty.
+        found, descriptions = candidates(rows)
+        # A pose network takes ten times as long as a student, and needs fewer rounds for the same precision.
         turns = rounds if section == "clips" else max(5, rounds // 4)
-        times = interleaved(found, turns, in_a_row=TURN, left_out=LEFT_OUT)
-        keep(
+        times = interleaved(found, turns, repeats=REPEATS, discard=DISCARD)
+        write_results(
             f"latency_{section}",
             f"python -m benchmarks.peers.network_latency --rounds {rounds}",
-            {"times": times, "engines": told},
+            {"times": times, "engines": descriptions},
         )
 
 

@@ -1,9 +1,9 @@
-"""What a network computes and moves, counted from its ONNX graph.
+"""Operations and memory traffic of a network, counted from its ONNX graph.
 
-Multiply-adds are counted in convolutions and matrix products, twice each as floating point operations; what
-follows them element by element (activations, additions, Q/DQ) is taken to be fused and free. Bytes are what has to be
-moved if each of these layers reads its weights and its input once and writes its output once: a layer's output that
-stays in a cache is moved less, so this is an upper bound for small networks.
+Multiply-adds are counted in convolutions and matrix products, as two floating point operations each; element-wise
+operations (activations, additions, Q/DQ) are assumed to be fused and free. Bytes are counted as if each of these layers
+reads its weights and inputs once and writes its output once. Outputs that stay in a cache are moved less, so this is an
+upper bound for small networks.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ COUNTED = ("Conv", "ConvTranspose", "MatMul", "Gemm")
 
 @dataclass(frozen=True)
 class LayerCost:
-    """One convolution or product. weights, activations: how many numbers, not bytes."""
+    """One convolution or matrix product. weights, activations: number of elements, not bytes."""
 
     name: str
     operator: str
@@ -38,16 +38,16 @@ class NetworkCost:
 
     @property
     def operations(self) -> int:
-        """Two for each multiply-add."""
+        """Floating point operations: two per multiply-add."""
         return 2 * sum(layer.multiply_adds for layer in self.layers)
 
     def moved_bytes(self, bytes_each: int) -> int:
-        """With weights and activations of so many bytes each."""
+        """Bytes moved, if weights and activations have ``bytes_each`` bytes each."""
         return bytes_each * sum(layer.weights + layer.activations for layer in self.layers)
 
 
 def network_cost(path: Path) -> NetworkCost:
-    """Cost of an FP32 ONNX file; free axes are taken as 1. ValueError where a shape cannot be inferred."""
+    """Cost of an FP32 ONNX file, with free axes set to 1. Raises ValueError if a shape cannot be inferred."""
     model = onnx.load(path)
     for value in model.graph.input:
         for axis in value.type.tensor_type.shape.dim:
@@ -73,7 +73,7 @@ def _layer(node: onnx.NodeProto, shapes: dict[str, list[int]], constants: set[st
     of = dict(zip([name for name in (*node.input, *node.output) if name], shown, strict=True))
     given, weight, made = of[node.input[0]], of[node.input[1]], of[node.output[0]]
     if node.op_type == "Conv":
-        each = int(np.prod(weight[1:]))  # a filter: its group's channels times the window
+        each = int(np.prod(weight[1:]))  # elements of a filter: its group's channels times the window
         multiply_adds = _count(made) * each
     elif node.op_type == "ConvTranspose":
         multiply_adds = _count(given) * int(np.prod(weight[1:]))

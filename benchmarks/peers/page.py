@@ -1,4 +1,4 @@
-"""benchmarks/peers.md and its pictures, from what has been measured; a section that has not run says so.
+"""Write benchmarks/peers.md and its plots from the results; a section that has not run says so.
 
 python -m benchmarks.peers.page
 """
@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks import command_line
 from benchmarks.peers.accuracy_tables import PANELS, accuracy_section, compared
 from benchmarks.peers.front_plot import draw_fronts
-from benchmarks.peers.interleaved import kept, percentiles, ratios
+from benchmarks.peers.interleaved import percentiles, ratios, read_results
 from benchmarks.peers.notes import COSTS, INTRODUCTION, NOT_COMPARED, NOTES
 from benchmarks.peers.stage_plot import draw_stages
 from edge.contract.files import write_text
@@ -24,7 +24,7 @@ FLAMES = Path("benchmarks/peers_stages.png")
 
 
 def pose_pipelines(found: dict[str, Any]) -> list[str]:
-    """Each pipeline, and its frame rate and processor time against those of every peer, round by round."""
+    """Each pipeline, with its frame rate and processor time relative to every peer's, round by round."""
     rows = found["rows"]
     peers = [name for name in rows if name.startswith("MediaPipe") and "failed" not in rows[name][0]]
     rounds = max(len(runs) for runs in rows.values())
@@ -62,7 +62,7 @@ def _rates(runs: list[dict[str, Any]]) -> list[float]:
 
 
 def _spent(runs: list[dict[str, Any]]) -> list[float]:
-    """Milliseconds of processor time a frame."""
+    """Milliseconds of processor time per frame."""
     return [1000 * run["processor_s"] / run["pictures"] for run in runs]
 
 
@@ -71,10 +71,10 @@ def _seen(run: dict[str, Any]) -> float:
 
 
 def streaming(found: dict[str, Any]) -> list[str]:
-    """Each way with warm and with cold caches, as share of the library's time and of its precision's whole clip."""
+    """Each candidate with warm and cold caches, relative to the library and to the whole clip in its precision."""
     times: dict[str, list[float]] = found["times"]
-    told = "CPU ms: p50 | p90 | of the library's: p50 | p90 | of the clip's: p50"
-    lines = [f"| one new frame | warm, {told} | cold, {told} |", "|---" * 11 + "|"]
+    columns = "CPU ms: p50 | p90 | of the library's: p50 | p90 | of the clip's: p50"
+    lines = [f"| one new frame | warm, {columns} | cold, {columns} |", "|---" * 11 + "|"]
     peer = next(name for name in found["precisions"] if name.startswith("continual"))
     for name, precision in found["precisions"].items():
         cells = []
@@ -89,7 +89,7 @@ def streaming(found: dict[str, Any]) -> list[str]:
 
 
 def latency(found: dict[str, Any]) -> list[str]:
-    """Each network in each precision, its own runtime and OpenVINO side by side."""
+    """Each network in each precision, in its own runtime and in OpenVINO."""
     times: dict[str, list[float]] = found["times"]
     lines = [
         "| network | precision | ONNX Runtime or LiteRT: p50 ms | p90 | OpenVINO: p50 ms | p90 | OpenVINO faster by: "
@@ -146,7 +146,7 @@ def costs(found: dict[str, Any]) -> list[str]:
 
 
 def stages(found: dict[str, Any]) -> list[str]:
-    """p50 of each stage, and of what of pose, track and recognise is inside networks."""
+    """p50 of each stage, and of the time inside and outside the networks."""
     columns = (CAPTURE, POSE, TRACK, RECOGNISE, INSIDE, OUTSIDE)
     lines = [
         f"{found['clip']}; milliseconds, p50 of each stage over the frames in which it ran, medians over the rounds.",
@@ -171,11 +171,11 @@ SECTIONS: dict[str, tuple[str, Callable[[dict[str, Any]], list[str]]]] = {
 
 
 def write_page() -> None:
-    """Write the page and whatever pictures there are figures for."""
+    """Write the page, and the plots that there are figures for."""
     lines = ["# Comparison with other projects", "", INTRODUCTION, ""]
     for section, (title, table) in SECTIONS.items():
         lines += [f"## {title}", ""]
-        found = kept(section)
+        found = read_results(section)
         if found is None:
             lines += ["Has not run.", ""]
         else:

@@ -1,11 +1,11 @@
-"""MediaPipe's own pipeline against our loop: same weights, same clip, same cores, turn by turn.
+"""MediaPipe's own pipeline against our loop, in alternation: same weights, same clip, same cores.
 
     python -m benchmarks.peers.pose_pipelines [--clip FILE] [--rounds N]
 
-Both follow one person with pose_landmark_full at one thread a network, which is what MediaPipe's Python package has on
-Linux and lets nobody change. MediaPipe runs its detector when it has lost the person; our loop by default every half a
-second, and in every picture where it is asked to. Ours does more besides: tracker, clips, student, decisions.
-MediaPipe's newer interface, PoseLandmarker, is given the same two networks as a .task file.
+Both track one person with pose_landmark_full at one thread per network, which MediaPipe's Python package fixes on
+Linux. MediaPipe runs its detector after losing the person; our loop every half second by default, and in one row in
+every frame. Our loop also runs tracker, clips, student and decisions. MediaPipe's newer interface, PoseLandmarker, gets
+the same two networks as a .task file.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import command_line
-from benchmarks.peers.environments import MEDIAPIPE, MEDIAPIPE_TASKS, answer, environment
-from benchmarks.peers.interleaved import keep
+from benchmarks.peers.environments import MEDIAPIPE, MEDIAPIPE_TASKS, environment, run_json
+from benchmarks.peers.interleaved import write_results
 from edge.assets import BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS, DEMO_CLIP, fetch
 
 SCRIPT, BUNDLER = (Path(__file__).with_name(name) for name in ("mediapipe_pose.py", "mediapipe_bundle.py"))
@@ -28,7 +28,7 @@ OURS = {
     "our loop, OpenVINO": ["--engine", "openvino"],
     "our loop, detector in every frame": ["--search_every_s", "0"],
 }
-"""How loop_pose.py is asked for each."""
+"""Flags of loop_pose.py for each."""
 
 
 def main() -> None:
@@ -37,15 +37,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
     clip = given.clip or fetch(DEMO_CLIP)[0]
-    ways = {**_mediapipe(clip), **{name: [*_LOOP, str(clip), *flags] for name, flags in OURS.items()}}
+    commands = {**_mediapipe(clip), **{name: [*_LOOP, str(clip), *flags] for name, flags in OURS.items()}}
     rows: dict[str, list[dict[str, Any]]] = {}
     for _ in range(given.rounds):
-        for name, command in ways.items():
+        for name, command in commands.items():
             try:
-                rows.setdefault(name, []).append(_short(answer(command)))
+                rows.setdefault(name, []).append(_without_warm_up(run_json(command)))
             except subprocess.CalledProcessError as error:
                 rows[name] = [{"failed": error.stderr.splitlines()[-1]}]
-        keep(
+        write_results(
             "pose_pipelines",
             f"python -m benchmarks.peers.pose_pipelines --rounds {given.rounds}",
             {"clip": clip.name, "rows": rows},
@@ -56,7 +56,7 @@ _LOOP = (sys.executable, "-m", "benchmarks.peers.loop_pose")
 
 
 def _mediapipe(clip: Path) -> dict[str, list[str]]:
-    """The commands of both interfaces, the newer one's networks packed first."""
+    """Commands for both interfaces; packs the networks for the newer one."""
     older, newer = str(environment(MEDIAPIPE)), str(environment(MEDIAPIPE_TASKS))
     BUNDLE.parent.mkdir(parents=True, exist_ok=True)
     networks = [str(path) for path in fetch(BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS)]
@@ -68,8 +68,8 @@ def _mediapipe(clip: Path) -> dict[str, list[str]]:
     }
 
 
-def _short(run: dict[str, Any]) -> dict[str, Any]:
-    """Without the first ten pictures, in which networks are warmed up."""
+def _without_warm_up(run: dict[str, Any]) -> dict[str, Any]:
+    """Without the first ten frames."""
     took: list[float] = run.pop("took_ms")
     steady = took[10:]
     return run | {"pictures": len(took), "steady_ms": steady, "frames_per_s": 1000 * len(steady) / sum(steady)}

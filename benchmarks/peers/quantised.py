@@ -1,8 +1,8 @@
-"""INT8 networks of the comparison, for every network alike: as ``python -m calibrate student`` makes them, in short.
+"""INT8 networks of the comparison: every network quantised in the same way, a short form of ``calibrate student``.
 
-Its search for the best ranges, and for layers without which decisions would miss a budget, is left out. What it does
-with every student is done with every network: the first layer, which reads coordinates, stays in floating point, and
-so do, the noisiest first, as many others as 30 % of the FP32 file's size have room for.
+The search for the best ranges, and for layers that the accuracy budget needs in floating point, is left out. As with
+every student, the first layer, which reads coordinates, stays in floating point, and so do the noisiest other layers,
+as long as the file stays within 30 % of the FP32 file's size.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from calibrate.quantisation.size_limit import noisiest_within
 from calibrate.student import StudentConfig
 from edge.contract.types import Float32
 
-MOST_BYTES = StudentConfig.max_size / 100
-"""Of the FP32 file, for every network alike."""
+MAX_SIZE = StudentConfig.max_size / 100
+"""Share of the FP32 file's size, for every network."""
 
 
-def write_int8(whole: Path, small: Path, samples: Float32, judged: Float32, method: Method) -> int:
+def write_int8(fp32: Path, int8: Path, samples: Float32, ranking: Float32, method: Method) -> int:
     """Write the INT8 form of an FP32 network, and return how many of its layers stayed in floating point.
 
-    samples: clips (N, C, T, V, M) that ranges are taken from. judged: others, on which the noisiest layers are found.
-    EngineError where the network cannot be quantised.
+    samples: clips (N, C, T, V, M) for the ranges. ranking: other clips, to find the noisiest layers.
+    Raises EngineError if the network cannot be quantised.
     """
-    quantiser = Quantiser(whole, unbatched(samples), method)
-    limit = MOST_BYTES * whole.stat().st_size
-    kept = noisiest_within(quantiser, quantiser.layers[:1], unbatched(judged), limit)
-    quantiser.write(small, kept)
-    return len(kept)
+    quantiser = Quantiser(fp32, unbatched(samples), method)
+    limit = MAX_SIZE * fp32.stat().st_size
+    float_layers = noisiest_within(quantiser, quantiser.layers[:1], unbatched(ranking), limit)
+    quantiser.write(int8, float_layers)
+    return len(float_layers)

@@ -1,10 +1,10 @@
-"""How near the networks come to what this machine can do, and what Jetsons could at most.
+"""Roofline: the networks' share of this machine's peak, and lower bounds of their latency on Jetsons.
 
     python -m benchmarks.peers.roofline
 
-Peaks are measured in the same run and with as many threads (one): ONNX Runtime's product of two 1024 x 1024 matrices in
-FP32, and in INT8 with int32 sums; a copy between arrays far larger than the caches. All times are processor time of
-the process, the best tenth of the rounds, because other processes only ever add to it.
+Peaks are measured in the same run, on one thread as well: ONNX Runtime's product of two 1024 x 1024 matrices in FP32,
+and in INT8 with int32 sums; a copy between arrays far larger than the caches. All times are processor time of the
+process, the 10th percentile over the rounds, because other processes only ever add to it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from benchmarks import command_line
-from benchmarks.peers.interleaved import interleaved, keep
+from benchmarks.peers.interleaved import interleaved, write_results
 from benchmarks.peers.network_files import pose_files, student_files
 from benchmarks.peers.onnx_cost import network_cost
 from edge.engines.onnx_runtime import OnnxRuntimeEngine
@@ -61,7 +61,7 @@ BOARDS = {
 
 
 def peaks() -> dict[str, Callable[[], object]]:
-    """Ways whose times give the machine's peaks."""
+    """Candidates whose times give the machine's peaks."""
     rng = np.random.default_rng(0)
     floats = [rng.standard_normal((SIDE, SIDE)).astype(np.float32) for _ in range(2)]
     integers = [rng.integers(0, 255, (SIDE, SIDE), np.uint8), rng.integers(-127, 127, (SIDE, SIDE), np.int8)]
@@ -78,7 +78,7 @@ def _product(operator: str, factors: list[Any], kinds: tuple[int, int, int]) -> 
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
-    # The second factor is a constant, as weights are, so that it is packed once.
+    # The second factor is a constant, like weights, so that it is packed once.
     graph = helper.make_graph(
         [helper.make_node(operator, ["a", "b"], ["c"])],
         "product",
@@ -92,23 +92,23 @@ def _product(operator: str, factors: list[Any], kinds: tuple[int, int, int]) -> 
 
 
 def runs(files: dict[str, Path]) -> dict[str, Callable[[], object]]:
-    """A way for each network, fed with zeros."""
+    """A candidate for each network, fed with zeros."""
 
-    def way(path: Path) -> Callable[[], object]:
+    def candidate(path: Path) -> Callable[[], object]:
         engine = OnnxRuntimeEngine(path, threads=1)
         given = {s.name: np.zeros([n or 1 for n in s.shape], s.dtype) for s in engine.inputs}
         return lambda: engine.run(given)
 
-    return {name: way(path) for name, path in files.items()}
+    return {name: candidate(path) for name, path in files.items()}
 
 
 def best(times: list[float]) -> float:
-    """Milliseconds of the fastest tenth."""
+    """The 10th percentile, in milliseconds."""
     return float(np.percentile(times, 10))
 
 
 def floor_ms(operations: int, moved_bytes: int, tera_per_s: float, gb_s: float) -> float:
-    """No network of so many operations and bytes can be faster on such a machine."""
+    """Lower bound of the latency of a network with so many operations and bytes, at these peaks."""
     return max(operations / (1e9 * tera_per_s), moved_bytes / (1e6 * gb_s))
 
 
@@ -118,7 +118,7 @@ def main() -> None:
     costs = {
         name: network_cost(path) for name, _, path in (*student_files(), *pose_files()) if ".int8." not in path.name
     }
-    times = interleaved({**peaks(), **runs(files)}, ROUNDS, in_a_row=5)
+    times = interleaved({**peaks(), **runs(files)}, ROUNDS, repeats=5)
     took = {name.removesuffix(" processor"): best(t) for name, t in times.items() if name.endswith("processor")}
     gops = {kind: 2 * SIDE**3 / (1e6 * took[f"{kind} product"]) for kind in ("FP32", "INT8")}
     gb_s = 2 * COPIED_BYTES / (1e6 * took["copy"])
@@ -147,7 +147,7 @@ def main() -> None:
             }
         )
     found = {"gops": gops, "gb_s": gb_s, "rows": rows, "boards": {n: vars(b) for n, b in BOARDS.items()}}
-    keep("roofline", "python -m benchmarks.peers.roofline", found)
+    write_results("roofline", "python -m benchmarks.peers.roofline", found)
 
 
 if __name__ == "__main__":

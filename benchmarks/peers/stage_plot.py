@@ -1,4 +1,4 @@
-"""The picture of the loop's stages: a flame for each backend, all on one scale."""
+"""Plot the loop's stages: a flame graph for each backend, all on one scale."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ WHOLE, INK = "#d9d9d9", "#333333"
 
 
 def draw_stages(backends: dict[str, dict[str, float]], path: Path) -> bool:
-    """Whether there was anything to draw. backends: by name the p50 of every stage and sum, in milliseconds.
+    """Draw a bar for the whole frame, on it the stages, and on these the time inside and outside the networks.
 
-    A bar for the whole frame; on it the stages; on pose, tracker and student how much of them is inside networks.
+    backends: name -> p50 of every stage and sum, in milliseconds. Returns whether there was anything to draw.
     """
     if not backends:
         return False
@@ -58,7 +58,7 @@ def _flame(ax: Any, p50: dict[str, float], longest: float) -> None:
 
 
 def _level(ax: Any, level: int, start: float, p50: dict[str, float], colours: dict[str, str], longest: float) -> None:
-    """Bars end to end, each with its name and milliseconds; behind the last what has no room in its own."""
+    """Bars end to end, each with its name and milliseconds; labels that do not fit follow the last bar."""
     without_room = []
     for name, colour in colours.items():
         took = p50.get(name, 0.0)

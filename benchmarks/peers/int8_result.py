@@ -1,4 +1,4 @@
-"""A trained row in eight bits: how often it decides as in floating point, and how often rightly.
+"""INT8 accuracy of a trained row, and its agreement with FP32.
 
 In the form of quantised.py, with percentile ranges of training clips.
 """
@@ -27,15 +27,15 @@ from train.export.bundle import load_clips, write_onnx
 
 FILE = "int8.json"
 SAMPLES = 256
-JUDGED_EACH = 4
-"""Of the clips on which `calibrate student` ranks the layers, every fourth."""
+EVERY_NTH = 4
+"""Layers are ranked on every fourth of the clips that `calibrate student` ranks them on."""
 
 
 @dataclass(frozen=True)
-class EightBits:
-    """Percent of the test clips. fp32, int8: top-1 of the exported networks. agreement: decided alike by both.
+class Int8Result:
+    """Percent of the test clips. fp32, int8: top-1 of the exported networks. agreement: same decision by both.
 
-    float_layers: how many layers of the INT8 file are in floating point.
+    float_layers: number of layers of the INT8 file in floating point.
     """
 
     fp32: float
@@ -44,29 +44,30 @@ class EightBits:
     float_layers: int
 
 
-def in_eight_bits(training: Training) -> EightBits | None:
-    """What :func:`compare_eight_bits` found, None where it has not run."""
+def read_int8_result(training: Training) -> Int8Result | None:
+    """The result of :func:`measure_int8`, None if it has not run."""
     path = training.out / FILE
-    return EightBits(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+    return Int8Result(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
 
 
-def compare_eight_bits(training: Training, data: Path) -> None:
-    """Quantise a finished training on its training clips, try both forms on its test clips, leave int8.json."""
+def measure_int8(training: Training, data: Path) -> None:
+    """Quantise a finished training on its training clips, evaluate both forms on its test clips, write int8.json."""
     checkpoint = load_checkpoint(training.out)
     train, test = load_clips(checkpoint, data)
     see = checkpoint.about["see"]
     drawn = stratified(train.labels, SAMPLES, seed=0)
-    calibration, judged = (
-        _clips(train, ids, see) for ids in (drawn, evaluation_clips(len(train), drawn)[::JUDGED_EACH])
+    calibration, ranking = (
+        _clips(train, ids, see) for ids in (drawn, evaluation_clips(len(train), drawn)[::EVERY_NTH])
     )
     clips = _clips(test, np.arange(len(test)), see)
     with tempfile.TemporaryDirectory(prefix="skd-peers-") as folder:
         whole, small = Path(folder) / "network.onnx", Path(folder) / "network.int8.onnx"
         write_onnx(checkpoint.rebuild(training.out), clips[:2], whole)
-        kept = write_int8(whole, small, calibration, judged, "percentile")
+        float_layers = write_int8(whole, small, calibration, ranking, "percentile")
         fp32, int8 = (_logits(path, clips) for path in (whole, small))
-    found = EightBits(100 * top1(fp32, test.labels), 100 * top1(int8, test.labels), 100 * agreement(fp32, int8), kept)
-    write_json(training.out / FILE, asdict(found))
+    same = 100 * agreement(fp32, int8)
+    result = Int8Result(100 * top1(fp32, test.labels), 100 * top1(int8, test.labels), same, float_layers)
+    write_json(training.out / FILE, asdict(result))
 
 
 def _clips(pairs: PairDataset, indices: NDArray[np.int64], see: str) -> Float32:
