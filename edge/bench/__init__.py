@@ -1,1 +1,1 @@
-"""Measurements that say what they were taken on: how long, how much, how right."""
+"""Benchmarks: latency, power and accuracy, with the machine they were measured on."""

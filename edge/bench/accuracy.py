@@ -1,4 +1,4 @@
-"""``python -m edge bench accuracy``: is this student, on this machine, as right as it is said to be?"""
+"""``python -m edge bench accuracy``: measure the accuracy of students on this machine."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from edge.recognition.decisions import DecisionConfig
 from edge.recognition.labelled_clips import labelled_clips
 from edge.recognition.recogniser import STUDENTS, Precision, RecogniserConfig, best_precision, open_recogniser
 
-FLOORS = ("top1", "mean_per_class", "agreement")
+MINIMUMS = ("top1", "mean_per_class", "agreement")
 
 
 @dataclass(frozen=True)
 class AccuracyConfig:
-    """Run labelled videos or clips through the loop on this machine, with floors that must be reached.
+    """Measure accuracy on labelled videos, run through the loop, or on clips, with required minimums.
 
     The .npz of --clips holds clips and labels, as `python -m train export` writes test.npz, or recordings: keypoints
     (sum of length, V, 3) in pixels with scores, times_s (sum of length,), length (N,) and labels (N,).
@@ -65,63 +65,65 @@ class AccuracyConfig:
 
     def __post_init__(self) -> None:
         if (self.videos is None) == (self.clips is None):
-            raise ConfigError("accuracy is of videos or of clips", hint="give --videos folder, or --clips test.npz")
-        for name in FLOORS:
+            raise ConfigError("accuracy needs either videos or clips", hint="give --videos folder, or --clips test.npz")
+        for name in MINIMUMS:
             value = getattr(self, f"min_{name}")
             if value is not None and not 0 <= value <= 100:
                 raise ConfigError(f"min_{name} is {value}", hint="give percent, 0 to 100")
 
 
 @dataclass(frozen=True)
-class Judged:
-    """student: as it describes itself. scores: (N, K) logits or probabilities, NaN where nothing was decided."""
+class Predictions:
+    """student: its description. scores: (N, K) logits or probabilities, NaN where nothing was decided."""
 
     student: str
     scores: Float32
 
 
 def accuracy(config: AccuracyConfig) -> None:
-    """Measure, write and show; exit code 1 where a floor was missed. Raises OutputError before anything is measured."""
+    """Measure, write and print; exit code 1 if a minimum was missed. Raises OutputError before anything is measured."""
     bundle = read_bundle(config.bundle)
     students, reference = _students(config, bundle)
-    asked = students if reference is None else [*students, reference]
+    to_run = students if reference is None else [*students, reference]
     require_writable(config.report, config.confusion)
-    labels, judged = _by_videos(config, bundle, asked) if config.videos else _by_clips(config, bundle, asked)
-    fp32 = None if reference is None else judged.pop()
-    with_figures = [(one, accuracy_figures(one.scores, labels)) for one in judged]
-    columns = [_figures(one, found, fp32, judged[0]) for one, found in with_figures]
+    labels, predictions = (_on_videos if config.videos else _on_clips)(config, bundle, to_run)
+    fp32 = None if reference is None else predictions.pop()
+    accuracies = [accuracy_figures(one.scores, labels) for one in predictions]
+    columns = [
+        _figures(one, figures, fp32, predictions[0]) for one, figures in zip(predictions, accuracies, strict=True)
+    ]
     columns[0]["agreement_stored"] = 100 * _stored_agreement(bundle, students[0])
-    missed = missed_floors(config, columns[0])
-    best = with_figures[0][1]
+    missed = missed_minimums(config, columns[0])
+    first = accuracies[0]
     if config.report is not None:
-        told = {"machine": machine(), "samples": len(labels), **columns[0], "missed": missed, "beside": columns[1:]}
-        by_class = zip(bundle.manifest.classes, best.per_class, strict=True)
-        told["per_class"] = {name: None if np.isnan(value) else round(float(value), 2) for name, value in by_class}
-        told["confusion"] = best.confusion.tolist()
-        write_json(config.report, told)
+        report = {"machine": machine(), "samples": len(labels), **columns[0], "missed": missed, "beside": columns[1:]}
+        by_class = zip(bundle.manifest.classes, first.per_class, strict=True)
+        report["per_class"] = {name: None if np.isnan(value) else round(float(value), 2) for name, value in by_class}
+        report["confusion"] = first.confusion.tolist()
+        write_json(config.report, report)
     if config.confusion is not None:
-        from edge.bench.confusion_picture import confusion_picture
+        from edge.bench.confusion_plot import confusion_plot
         from edge.bench.png import write_png
 
-        write_png(config.confusion, confusion_picture(best.confusion, bundle.manifest.classes))
+        write_png(config.confusion, confusion_plot(first.confusion, bundle.manifest.classes))
     console.print(_table(columns, f"{len(labels)} {'videos' if config.videos else 'clips'}"))
     if missed:
         console.print(f"missed: {', '.join(missed)}")
         raise SystemExit(FAILED)
 
 
-def missed_floors(config: AccuracyConfig, figures: Mapping[str, Any]) -> list[str]:
-    """What is below its floor, or has one and could not be measured."""
+def missed_minimums(config: AccuracyConfig, figures: Mapping[str, Any]) -> list[str]:
+    """Figures that are below their minimum, or have one and could not be measured."""
     missed = []
-    for name in FLOORS:
-        floor, value = getattr(config, f"min_{name}"), figures[name]
-        if floor is not None and (value is None or value < floor):
-            missed.append(f"{name} {'unknown' if value is None else f'{value:.2f}'} of {floor:g}")
+    for name in MINIMUMS:
+        minimum, value = getattr(config, f"min_{name}"), figures[name]
+        if minimum is not None and (value is None or value < minimum):
+            missed.append(f"{name} {'unknown' if value is None else f'{value:.2f}'} of {minimum:g}")
     return missed
 
 
 def _students(config: AccuracyConfig, bundle: Bundle) -> tuple[list[RecogniserConfig], RecogniserConfig | None]:
-    """Those to judge, and the FP32 network they are held against, None where the bundle has none."""
+    """The students to evaluate, and the FP32 reference, None if the bundle has none."""
     first = RecogniserConfig(config.precision or best_precision(bundle), config.threads)
     known: dict[str, Precision] = {name: name for name in STUDENTS}
     beside = [
@@ -130,35 +132,35 @@ def _students(config: AccuracyConfig, bundle: Bundle) -> tuple[list[RecogniserCo
     ]
     if STUDENT_FP32 not in bundle.manifest.files:
         return [first, *beside], None
-    # The ONNX file, never an engine: the reference is what was trained.
+    # The ONNX file, never an engine: the reference is the network as trained.
     return [first, *beside], replace(first, network=bundle.file(STUDENT_FP32))
 
 
-def _by_clips(
+def _on_clips(
     config: AccuracyConfig, bundle: Bundle, students: Sequence[RecogniserConfig]
-) -> tuple[NDArray[np.int64], list[Judged]]:
+) -> tuple[NDArray[np.int64], list[Predictions]]:
     assert config.clips is not None
     clips, labels = labelled_clips(config.clips, bundle)
-    judged = []
+    predictions = []
     for student in students:
         recogniser = open_recogniser(bundle, student)
-        judged.append(Judged(recogniser.describe(), recogniser.logits(clips)))
+        predictions.append(Predictions(recogniser.describe(), recogniser.logits(clips)))
         recogniser.close()
-    return labels, judged
+    return labels, predictions
 
 
-def _by_videos(
+def _on_videos(
     config: AccuracyConfig, bundle: Bundle, students: Sequence[RecogniserConfig]
-) -> tuple[NDArray[np.int64], list[Judged]]:
-    from edge.bench.labelled_videos import answers, labelled_videos
+) -> tuple[NDArray[np.int64], list[Predictions]]:
+    from edge.bench.labelled_videos import labelled_videos, predict_videos
 
     assert config.videos is not None
     videos, labels = labelled_videos(config.videos, bundle)
     run = RunConfig("", config.bundle, pose=config.pose, decisions=config.decisions)
     runs = [replace(run, recogniser=student) for student in students]
     with temporary_folder() as folder:
-        found = answers(videos, runs, folder, len(bundle.manifest.classes))
-    return labels, [Judged(student, scores) for student, scores in found]
+        results = predict_videos(videos, runs, folder, len(bundle.manifest.classes))
+    return labels, [Predictions(student, scores) for student, scores in results]
 
 
 def _stored_agreement(bundle: Bundle, student: RecogniserConfig) -> float:
@@ -168,7 +170,7 @@ def _stored_agreement(bundle: Bundle, student: RecogniserConfig) -> float:
     return found
 
 
-def _figures(one: Judged, found: Accuracy, fp32: Judged | None, first: Judged) -> dict[str, Any]:
+def _figures(one: Predictions, found: Accuracy, fp32: Predictions | None, first: Predictions) -> dict[str, Any]:
     return {
         "student": one.student,
         "top1": found.top1,

@@ -1,4 +1,4 @@
-"""From logits and labels to top-1, top-5, mean per class and confusion."""
+"""Compute top-1, top-5, mean per class and the confusion matrix from logits and labels."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from edge.contract.types import Float32
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Percent of all samples. per_class: top-1 of each class, NaN where it has none; mean_per_class: their mean.
+    """In percent of all samples. per_class: top-1 of each class, NaN without samples; mean_per_class: their mean.
 
-    confusion: (K, K) samples, rows the label, columns the decision. undecided: samples without a decision, which are
-    wrong, and not in the confusion.
+    confusion: (K, K) counts, rows are labels, columns decisions. undecided: samples without a decision, which count as
+    wrong and are not in the confusion matrix.
     """
 
     top1: float
@@ -27,10 +27,7 @@ class Accuracy:
 
 
 def accuracy_figures(scores: Float32, labels: NDArray[np.int64]) -> Accuracy:
-    """scores: (N, K), a row of NaN where nothing was decided. labels: (N,), 0..K-1.
-
-    Of equal scores the class that comes first counts.
-    """
+    """scores: (N, K), a row of NaN where nothing was decided. labels: (N,), 0..K-1. Ties go to the lower class."""
     classes = scores.shape[1]
     decided = np.asarray(np.isfinite(scores).all(axis=1))
     order = np.argsort(-scores, axis=1, kind="stable")
@@ -50,6 +47,6 @@ def accuracy_figures(scores: Float32, labels: NDArray[np.int64]) -> Accuracy:
 
 
 def agreement(scores: Float32, others: Float32) -> float:
-    """Percent of the samples that both decide alike; not deciding is alike too. Both (N, K), NaN as above."""
+    """Percent of samples with the same decision, or none, in both. scores, others: (N, K), NaN rows as above."""
     decisions = [np.where(np.isfinite(s).all(axis=1), np.argmax(s, axis=1), -1) for s in (scores, others)]
     return float(100 * (decisions[0] == decisions[1]).mean())

@@ -1,4 +1,4 @@
-"""Power, energy, heat and slowing down of a board while figures are taken on it."""
+"""Power, energy, temperature and throttling of a board during a benchmark."""
 
 from __future__ import annotations
 
@@ -13,58 +13,59 @@ from edge.doctor.checks import clock_limits, throttles, zones
 from edge.doctor.host import Host, ThisHost
 
 IDLE_S = 2.0
-"""The board's own draw is taken over so long, before anything runs."""
+"""How long the board's idle power is measured before anything runs."""
 OVER_CURRENT = "/sys/class/hwmon/hwmon*/oc*_event_cnt"
-"""Counters, on Orin, of the times that the clocks were cut because a supply gave too much."""
+"""On Orin, counters of clock reductions because a supply exceeded its current limit."""
 
 
 @dataclass
 class Throttling:
-    """by_heat: units that were slowed down by heat at one of the looks. over_current: times that clocks were cut.
+    """by_heat: units that were thermally throttled at one of the polls. over_current: number of clock reductions.
 
-    heats_c: of the hottest unit at each look. told: whether this machine tells of being slowed down.
-    clocks_held: whether lowest and highest clock were the same, as jetson_clocks makes them; None where nothing tells.
+    temperatures_c: of the hottest unit at each poll. reported: whether this machine reports throttling.
+    clocks_held: whether minimum and maximum clock are equal, as jetson_clocks sets them; None if unknown.
     """
 
     by_heat: set[str] = field(default_factory=set)
     over_current: int = 0
-    heats_c: list[float] = field(default_factory=list)
+    temperatures_c: list[float] = field(default_factory=list)
     clocks_held: bool | None = None
-    told: bool = False
+    reported: bool = False
 
 
-class BoardWatch:
-    """What the board says while measurements run. idle: samples from before, loop: those of the loop alone."""
+class BoardMonitor:
+    """Collects board samples and throttling during a benchmark. idle: samples before it; loop: those of the loop."""
 
     def __init__(self, samples: Sequence[BoardSample], host: Host) -> None:
         self._samples, self._host = samples, host
         self.idle: list[BoardSample] = []
         self.loop: list[BoardSample] = []
         self.throttling = Throttling()
-        self._counted = self._over_current()
-        self.look()
+        self._initial_over_current = self._over_current()
+        self.poll()
         limits = clock_limits(host)
         if limits:
             self.throttling.clocks_held = all(low == high for low, high in limits.values())
 
     @contextmanager
     def in_loop(self) -> Iterator[None]:
-        """Samples that come inside the block are the loop's; whether it is slowed down is looked at afterwards."""
+        """Count samples taken inside the block as the loop's, then poll for throttling."""
         before = len(self._samples)
         yield
         self.loop += self._samples[before:]
-        self.look()
+        self.poll()
 
-    def look(self) -> None:
-        """Is anything slowed down now, or was it since the watch began?"""
+    def poll(self) -> None:
+        """Record temperatures and throttling, now and since the start."""
         by_unit = throttles(self._host)
-        self.throttling.heats_c += [max(heats)] if (heats := [z.temperature_c for z in zones(self._host)]) else []
+        if temperatures := [zone.temperature_c for zone in zones(self._host)]:
+            self.throttling.temperatures_c.append(max(temperatures))
         self.throttling.by_heat |= {unit for unit, steps in by_unit.items() if steps > 0}
-        self.throttling.over_current = max(0, self._over_current() - self._counted)
-        self.throttling.told = bool(by_unit or self._host.names(OVER_CURRENT))
+        self.throttling.over_current = max(0, self._over_current() - self._initial_over_current)
+        self.throttling.reported = bool(by_unit or self._host.names(OVER_CURRENT))
 
-    def rest(self) -> None:
-        """Take what the board draws without us, where it tells."""
+    def measure_idle(self) -> None:
+        """Measure the idle power, if the board reports power."""
         time.sleep(2 * INTERVAL_MS / 1000)
         if any(sample.power_w is not None for sample in self._samples):
             before = len(self._samples)
@@ -77,24 +78,24 @@ class BoardWatch:
 
 
 @contextmanager
-def watched_board() -> Iterator[BoardWatch]:
-    """A watch that runs while the block does; it has looked at the board at rest."""
+def monitor_board() -> Iterator[BoardMonitor]:
+    """A monitor that runs during the block, after it has measured the idle power."""
     with board_samples() as samples:
-        watch = BoardWatch(samples, ThisHost())
-        watch.rest()
-        yield watch
+        monitor = BoardMonitor(samples, ThisHost())
+        monitor.measure_idle()
+        yield monitor
 
 
 def board_figures(
     loop: Sequence[BoardSample], idle: Sequence[BoardSample], throttling: Throttling, frames: int, seconds: float
 ) -> dict[str, Any] | None:
-    """Power, energy, heat and memory while the loop ran, None where nothing tells.
+    """Power, energy, temperature and memory during the loop, None if the machine reports nothing.
 
-    frames, seconds: of the loop in all. energy_per_inference_mj: of a frame through all networks that it needs,
-    what an idle board draws included; energy_above_idle_mj: that taken off.
+    frames, seconds: totals of the loop. energy_per_inference_mj: per frame through all its networks, idle power
+    included; energy_above_idle_mj: without idle power.
     """
-    heats = throttling.heats_c + [heat for sample in loop if (heat := sample.hottest_c) is not None]
-    if not loop and not heats and not throttling.told and throttling.clocks_held is None:
+    temperatures = throttling.temperatures_c + [t for sample in loop if (t := sample.hottest_c) is not None]
+    if not loop and not temperatures and not throttling.reported and throttling.clocks_held is None:
         return None
     rams = [sample.ram_mb for sample in loop if sample.ram_mb is not None]
     watts, idle_w = _mean_w(loop), _mean_w(idle)
@@ -105,12 +106,12 @@ def board_figures(
         "idle_w": _rounded(idle_w),
         "energy_per_inference_mj": _rounded(_per_frame_mj(watts, seconds, frames)),
         "energy_above_idle_mj": _rounded(_per_frame_mj(above_w, seconds, frames)),
-        "coolest_c": min(heats, default=None),
-        "hottest_c": max(heats, default=None),
+        "coolest_c": min(temperatures, default=None),
+        "hottest_c": max(temperatures, default=None),
         "ram_mb": max(rams, default=None),
         "clocks_held": throttling.clocks_held,
-        "slowed_by_heat": sorted(throttling.by_heat) if throttling.told else None,
-        "over_current_events": throttling.over_current if throttling.told else None,
+        "slowed_by_heat": sorted(throttling.by_heat) if throttling.reported else None,
+        "over_current_events": throttling.over_current if throttling.reported else None,
     }
 
 

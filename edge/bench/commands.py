@@ -1,4 +1,4 @@
-"""The sub-commands of ``python -m edge bench``."""
+"""Sub-commands of ``python -m edge bench``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BENCH_COMMANDS = {
     "accuracy": Command(
         AccuracyConfig,
         with_extra("edge", accuracy),
-        "Measure the accuracy of students on labelled videos or clips; exit code 1 where a floor is missed.",
+        "Measure the accuracy of students on labelled videos or clips; exit code 1 if a required minimum is missed.",
         (
             "python -m edge bench accuracy --bundle bundles/everyday --videos videos --beside '[fp32]'",
             "python -m edge bench accuracy --bundle bundles/everyday --clips test.npz --min_top1 90 --min_agreement 98",

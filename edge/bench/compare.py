@@ -1,4 +1,4 @@
-"""Two latency reports side by side: what became faster or slower, and what is only noise."""
+"""Compare two latency reports: what became faster or slower, and what is within the noise."""
 
 from __future__ import annotations
 
@@ -15,80 +15,80 @@ from edge.cli.console import console, print_data
 from edge.contract.errors import DataError
 from edge.contract.reading import read_json
 
-LEAST = 0.03
-"""A change of less than so much is never called one: clocks and caches make as much between two starts."""
+MIN_CHANGE = 0.03
+"""Smaller relative changes are noise: clocks and caches cause as much between two starts."""
 FIGURES = ("p50_ms", "p90_ms")
-"""Of so few runs the p99 and the largest say little."""
+"""p99 and maximum are too noisy over a few runs."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """ratio: after / before, of the medians of the runs.
+    """before, after: medians of the runs. ratio: after / before.
 
-    moved: every run of the one is above every run of the other, and the medians differ by 3 % or more.
+    significant: the ranges of the runs do not overlap, and the medians differ by at least 3 %.
     """
 
     what: str
     before: float
     after: float
     ratio: float
-    moved: bool
+    significant: bool
 
 
 def compare(earlier: Path, later: Path) -> None:
-    """Show every figure that both latency.json have, as ratios. Raises DataError for what is no latency report."""
+    """Print the ratio of every figure that both files have. Raises DataError if one is not a latency report."""
     before, after = _read(earlier), _read(later)
     try:
-        unlike, found = differences(before, after), changes(before, after)
+        mismatches, found = differences(before, after), changes(before, after)
     except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
         raise DataError(
-            f"what should be compared is lacking or damaged: {type(error).__name__} {error}",
+            f"a figure to compare is missing or damaged: {type(error).__name__} {error}",
             where=f"{earlier} or {later}",
             hint="measure again",
         ) from error
-    for difference in unlike:
-        console.print(f"warning: not the same {difference}")
+    for mismatch in mismatches:
+        console.print(f"warning: not the same {mismatch}")
     table = Table("what", "before", "after", "ratio", "")
     for change in found:
-        verdict = "" if not change.moved else "faster" if _better(change) else "slower"
+        verdict = "" if not change.significant else "faster" if _is_improvement(change) else "slower"
         figures = f"{change.before:.2f}", f"{change.after:.2f}", f"{change.ratio:.3f}"
         table.add_row(change.what, *figures, verdict)
     print_data(table)
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
-    """What both reports measured."""
-    olds, news = dict(_figures(before)), dict(_figures(after))
-    return [_change(what, old, news[what]) for what, old in olds.items() if what in news]
+    """The change of every figure that both reports have."""
+    old, new = dict(_figures(before)), dict(_figures(after))
+    return [_change(what, runs, new[what]) for what, runs in old.items() if what in new]
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """What makes two reports of different things, with both values."""
-    told = []
+    """Settings and machine properties that differ, with both values."""
+    found = []
     for key in ("bundle", "precision", "threads", "source", "pose", "student"):
         if before[key] != after[key]:
-            told.append(f"{key}: {before[key]} and {after[key]}")
+            found.append(f"{key}: {before[key]} and {after[key]}")
     for key in ("machine", "cpu", "cores", "power_mode"):
         if before["machine"][key] != after["machine"][key]:
-            told.append(f"{key}: {before['machine'][key]} and {after['machine'][key]}")
-    return told
+            found.append(f"{key}: {before['machine'][key]} and {after['machine'][key]}")
+    return found
 
 
 def _change(what: str, before: list[float], after: list[float]) -> Change:
     old, new = median(before), median(after)
     ratio = new / old if old else float("inf") if new else 1.0
-    apart = max(before) < min(after) or max(after) < min(before)
-    # One run has no noise that could be told.
-    told = min(len(before), len(after)) > 1
-    return Change(what, old, new, ratio, told and apart and abs(ratio - 1) >= LEAST)
+    separate = max(before) < min(after) or max(after) < min(before)
+    # The noise of a single run is unknown.
+    repeated = min(len(before), len(after)) > 1
+    return Change(what, old, new, ratio, repeated and separate and abs(ratio - 1) >= MIN_CHANGE)
 
 
-def _better(change: Change) -> bool:
+def _is_improvement(change: Change) -> bool:
     return (change.ratio > 1) == change.what.startswith("frames per second")
 
 
 def _figures(report: Mapping[str, Any]) -> Iterator[tuple[str, list[float]]]:
-    """Name and one value a run."""
+    """Each figure's name, and its value in each run."""
     loop = report["loop"]
     yield "frames per second", [run["frames_per_s"] for run in loop]
     for stage in loop[0]["stages"]:
@@ -105,7 +105,7 @@ def _figures(report: Mapping[str, Any]) -> Iterator[tuple[str, list[float]]]:
 
 
 def _queries(what: str, runs: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, list[float]]]:
-    """The host's figures, and the GPU's where it has a clock."""
+    """The host's figures, and the GPU's if it has a clock."""
     for figure in FIGURES:
         yield f"{what}, {figure[:-3]} ms", [run[figure] for run in runs]
         if all(run["device"] for run in runs):
@@ -116,5 +116,5 @@ def _read(path: Path) -> dict[str, Any]:
     hint = "give a latency.json of `python -m edge bench latency`"
     report = read_json(path, DataError, hint)
     if report.get("format") != FORMAT:
-        raise DataError("this is no latency report, or of another release", where=path, hint=hint)
+        raise DataError("this is not a latency report, or one of another release", where=path, hint=hint)
     return report

@@ -1,4 +1,4 @@
-"""How old is a frame when it is shown? A clock is drawn into each as it arrives, and read off what is displayed."""
+"""Measure capture-to-display latency with a timecode that is drawn into each frame and read when it is displayed."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ Display = Literal["output", "window", "none"]
 
 @dataclass(frozen=True)
 class DisplayRun:
-    """times: from a frame's arrival until it was displayed, None where none was.
+    """times: from a frame's arrival until its display, None if none was displayed.
 
-    shown: frames displayed. unread: of them, whose clock was covered by what is drawn. dropped: frames of the
-    source that newer ones took the place of, in the loop or before the output.
+    shown: frames displayed. unread: those of them whose timecode the overlay covered. dropped: frames replaced by newer
+    ones, in the loop or before the output.
     """
 
     times: Times | None
@@ -38,10 +38,10 @@ class DisplayRun:
     dropped: int
 
 
-class Stamped:
-    """See :class:`edge.capture.source.Source`: a source whose frames carry the time at which they arrived.
+class TimecodeSource:
+    """A source that draws the time of arrival into its frames. See :class:`edge.capture.source.Source`.
 
-    A recording plays at its own pace, as a camera would, and waits for nobody.
+    A recording plays in real time, like a camera, and does not wait for the loop.
     """
 
     live = True
@@ -62,9 +62,9 @@ class Stamped:
         return self._source.describe()
 
     def __iter__(self) -> Iterator[Frame]:
-        start, memory = self._clock(), ImagePool()
+        start, pool = self._clock(), ImagePool()
         for frame in self._source:
-            image = memory.copy(frame.image)  # before the frame "arrives": making ours is not the loop's time
+            image = pool.copy(frame.image)  # before the time of arrival: the copy is not part of the latency
             if not self._source.live:
                 time.sleep(max(0.0, start + frame.time_s - self._clock()))
             draw(image, _ticks(self._clock()))
@@ -77,10 +77,10 @@ class Stamped:
         self._source.close()
 
 
-class Watcher:
-    """A sink that reads, off the very image that is displayed, how old that is.
+class TimecodeSink:
+    """A sink that reads the timecode of the displayed image.
 
-    show: puts a result on a screen, if anything does. ages_ms: of the frames whose clock was legible, in order.
+    show: displays a result, or does nothing. ages_ms: of the frames with a legible timecode, in order.
     """
 
     def __init__(self, overlay: Overlay) -> None:
@@ -90,18 +90,18 @@ class Watcher:
         self.shown = 0
 
     def __call__(self, result: FrameResult) -> None:
-        picture = self._overlay.render(result)
+        image = self._overlay.render(result)
         self.show(result)
         now = _ticks(time.perf_counter())
         self.shown += 1
-        if (taken := read(picture)) is not None:
-            self.ages_ms.append(1000 * ((now - taken) % (1 << BITS)) / TICKS_PER_S)
+        if (arrival := read(image)) is not None:
+            self.ages_ms.append(1000 * ((now - arrival) % (1 << BITS)) / TICKS_PER_S)
 
 
 def display_run(config: RunConfig, warm_up_frames: int, display: Display) -> DisplayRun:
-    """One run of the loop with everything drawn. Raises what the loop and the window raise.
+    """One run of the loop with the overlay drawn. Raises what the loop and the window raise.
 
-    display: "window" shows the frames on the screen, "output" stops where a frame is ready to be shown.
+    display: "window" shows the frames on the screen; "output" only renders them.
     """
     from edge.drawing.overlay import Overlay
     from edge.loop.outcome import Limits
@@ -110,11 +110,11 @@ def display_run(config: RunConfig, warm_up_frames: int, display: Display) -> Dis
 
     with open_parts(config) as parts:
         overlay, history = Overlay(parts.pose.layout), LatencyHistory(warm_up_frames)
-        watcher = Watcher(overlay)
+        sink = TimecodeSink(overlay)
         options = SinkOptions(images=True, annotated=True, on_main_thread=display == "window")
-        worker = SinkWorker("display", _watched(watcher, overlay, display), options, overlay, history)
+        worker = SinkWorker("display", _with_window(sink, overlay, display), options, overlay, history)
         outcome = Pipeline(
-            Stamped(parts.source),
+            TimecodeSource(parts.source),
             parts.pose,
             parts.action,
             [worker],
@@ -124,21 +124,21 @@ def display_run(config: RunConfig, warm_up_frames: int, display: Display) -> Dis
         ).run()
     if outcome.ended_by is not None:
         raise outcome.ended_by
-    ages = watcher.ages_ms[min(warm_up_frames, len(watcher.ages_ms) // 2) :]
-    unread = watcher.shown - len(watcher.ages_ms)
-    return DisplayRun(times(ages) if ages else None, watcher.shown, unread, outcome.dropped + worker.dropped)
+    ages = sink.ages_ms[min(warm_up_frames, len(sink.ages_ms) // 2) :]
+    unread = sink.shown - len(sink.ages_ms)
+    return DisplayRun(times(ages) if ages else None, sink.shown, unread, outcome.dropped + worker.dropped)
 
 
 @contextmanager
-def _watched(watcher: Watcher, overlay: Overlay, display: Display) -> Iterator[Watcher]:
+def _with_window(sink: TimecodeSink, overlay: Overlay, display: Display) -> Iterator[TimecodeSink]:
     if display != "window":
-        yield watcher
+        yield sink
         return
     from edge.sinks.window import window_sink
 
     with window_sink(overlay) as show:
-        watcher.show = show
-        yield watcher
+        sink.show = show
+        yield sink
 
 
 def _ticks(seconds: float) -> int:

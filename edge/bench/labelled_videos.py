@@ -1,4 +1,4 @@
-"""Labelled videos, one subfolder a class, through the loop: one answer a video."""
+"""Run labelled videos, one subfolder per class, through the loop: one prediction per video."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from edge.loop.config import RunConfig
 
 
 def labelled_videos(folder: Path, bundle: Bundle) -> tuple[list[Path], NDArray[np.int64]]:
-    """Videos and labels (N,), the subfolders' names being classes of the bundle. Raises DataError for anything else."""
+    """Videos and labels (N,). Raises DataError unless the subfolders are named after classes of the bundle."""
     if not folder.is_dir():
-        raise DataError("no such folder", where=folder, hint="give the folder with one subfolder of videos a class")
+        raise DataError("no such folder", where=folder, hint="give the folder with one subfolder of videos per class")
     classes = bundle.manifest.classes
     videos: list[Path] = []
     labels: list[int] = []
     for subfolder in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
         if subfolder.name not in classes:
             raise DataError(
-                f"{subfolder.name} is no class of {bundle.manifest.name}",
+                f"{subfolder.name} is not a class of {bundle.manifest.name}",
                 where=folder,
                 hint=f"name its subfolders after classes: {', '.join(classes)}",
             )
@@ -43,11 +43,10 @@ def labelled_videos(folder: Path, bundle: Bundle) -> tuple[list[Path], NDArray[n
     return videos, np.array(labels)
 
 
-class Answer:
-    """Collects, over one video, what is said of the person who is decided about longest.
+class VideoPrediction:
+    """Accumulates the prediction of one video: that for the person with decisions in the most frames.
 
-    Their probabilities are averaged over the frames in which a decision stood; of two people decided about equally
-    long the one who came first counts.
+    The probabilities are averaged over those frames. Ties go to the person who was tracked first.
     """
 
     def __init__(self, classes: int) -> None:
@@ -56,31 +55,31 @@ class Answer:
         self._frames: dict[int, int] = {}
 
     def add(self, result: FrameResult) -> None:
-        """One more frame of the video."""
+        """Add a frame of the video."""
         for person in result.people:
             if person.action is not None:
-                known = self._sums.setdefault(person.track_id, np.zeros(self._classes))
-                known += person.action.probabilities
+                total = self._sums.setdefault(person.track_id, np.zeros(self._classes))
+                total += person.action.probabilities
                 self._frames[person.track_id] = self._frames.get(person.track_id, 0) + 1
 
     def probabilities(self) -> Float32:
-        """(K,), NaN where nobody was decided about."""
+        """(K,), NaN if there were no decisions."""
         if not self._frames:
             return np.full(self._classes, np.nan, np.float32)
         longest = max(self._frames, key=lambda track_id: (self._frames[track_id], -track_id))
         return (self._sums[longest] / self._frames[longest]).astype(np.float32)
 
 
-def answers(
+def predict_videos(
     videos: Sequence[Path], students: Sequence[RunConfig], recordings: Path, classes: int
 ) -> list[tuple[str, Float32]]:
-    """For each of ``students``, which differ in the student alone, what ran and (N, K) probabilities of the videos.
+    """For each of ``students``, which differ only in the student: its description and probabilities (N, K).
 
-    The first runs the whole loop over each video; what its pose stage saw is recorded in the folder ``recordings``,
-    and played to the others, so that all of them judge the same poses.
+    The first one runs the whole loop over each video and records the poses in the folder ``recordings``. The others
+    replay them, so that all students see the same poses.
     """
-    found: list[list[Float32]] = [[] for _ in students]
-    ran = [""] * len(students)
+    probabilities: list[list[Float32]] = [[] for _ in students]
+    names = [""] * len(students)
     for video in track(videos, "videos", console=console, disable=not console.is_terminal, transient=True):
         record = recordings / "poses.jsonl"
         for number, student in enumerate(students):
@@ -88,7 +87,7 @@ def answers(
                 config = replace(student, source=str(video), record=record)
             else:
                 config = replace(student, source=f"replay://{record}")
-            answer = Answer(classes)
-            ran[number] = loop_run(config, 0, answer.add).parts["student"]
-            found[number].append(answer.probabilities())
-    return [(name, np.stack(rows)) for name, rows in zip(ran, found, strict=True)]
+            prediction = VideoPrediction(classes)
+            names[number] = loop_run(config, 0, prediction.add).parts["student"]
+            probabilities[number].append(prediction.probabilities())
+    return [(name, np.stack(rows)) for name, rows in zip(names, probabilities, strict=True)]

@@ -1,4 +1,4 @@
-"""``python -m edge bench latency``: the loop stage by stage and the student by batch, several times over."""
+"""``python -m edge bench latency``: measure the loop stage by stage and the student by batch size, repeatedly."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from edge.assets import DEMO_CLIP, fetch
-from edge.bench.board import board_figures, watched_board
+from edge.bench.board import board_figures, monitor_board
 from edge.bench.compare import compare
 from edge.bench.display_run import Display, DisplayRun, display_run
-from edge.bench.latency_figures import Taken, latency_figures
+from edge.bench.latency_figures import Measurements, latency_figures
 from edge.bench.latency_report import FORMAT, as_markdown
 from edge.bench.loop_run import LoopRun, loop_run
 from edge.bench.query_times import QueryTimes, pose_network_times
@@ -72,14 +72,14 @@ class LatencyConfig:
 
 
 def latency(config: LatencyConfig) -> None:
-    """Measure, write and show.
+    """Measure, write and print a report.
 
-    Raises SourceError for a source that ends within the warm-up, OutputError before anything is measured.
+    Raises SourceError if the source ends within the warm-up, and OutputError before anything is measured.
     """
     if config.compare is not None:
         compare(*config.compare)
         return
-    from edge.bench.distribution_picture import distribution_picture
+    from edge.bench.distribution_plot import distribution_plot
     from edge.bench.png import write_png
 
     bundle = read_bundle(config.bundle)
@@ -97,46 +97,46 @@ def latency(config: LatencyConfig) -> None:
     )
     load = os.getloadavg()[0]
     if load > (os.cpu_count() or 1) / 2:
-        print_warning(f"the machine is busy (load {load:.1f}): the figures will be of that")
-    taken = _measure(config, run_config, bundle)
+        print_warning(f"the machine is busy (load {load:.1f}), which will affect the figures")
+    measured = _measure(config, run_config, bundle)
     report = {
         "format": FORMAT,
         "machine": machine(),
         "load_before": round(load, 2),
-        "bundle": taken.bundle,
+        "bundle": measured.bundle,
         "precision": config.recogniser.precision,
         "threads": {"pose": config.pose.threads, "student": config.recogniser.threads},
         "warm_up_frames": config.warm_up_frames,
-        **latency_figures(taken, config.display),
+        **latency_figures(measured, config.display),
     }
     write_json(files[0], report)
     write_text(files[1], text := as_markdown(report))
-    values_ms = {name: np.concatenate([run.values_ms[name] for run in taken.runs]) for name in taken.stages}
-    write_png(files[2], distribution_picture(values_ms))
+    values_ms = {name: np.concatenate([run.values_ms[name] for run in measured.runs]) for name in measured.stages}
+    write_png(files[2], distribution_plot(values_ms))
     console.print(text)
     console.print(f"written  {', '.join(map(str, files))}")
 
 
-def _measure(config: LatencyConfig, run_config: RunConfig, bundle: Bundle) -> Taken:
+def _measure(config: LatencyConfig, run_config: RunConfig, bundle: Bundle) -> Measurements:
     runs: list[LoopRun] = []
     batches: list[list[BatchTimes]] = []
     networks: list[dict[str, QueryTimes]] = []
     displays: list[DisplayRun] = []
-    with watched_board() as board:
+    with monitor_board() as board:
         for number in range(config.runs):
             console.print(f"run {number + 1} of {config.runs}")
             runs.append(loop_run(run_config, config.warm_up_frames, around=board.in_loop()))
             if runs[-1].frames <= config.warm_up_frames:
-                told = f"it ends after {runs[-1].frames} frames"
-                raise SourceError(told, where=run_config.source, hint="give a longer one")
-            given = (config.queries, config.warm_up_frames)
-            batches.append(list(student_batches(bundle, config.recogniser, BATCHES, *given)))
+                ended = f"it ends after {runs[-1].frames} frames"
+                raise SourceError(ended, where=run_config.source, hint="give a longer one")
+            counts = (config.queries, config.warm_up_frames)
+            batches.append(list(student_batches(bundle, config.recogniser, BATCHES, *counts)))
             networks.append(
-                {} if run_config.source.startswith("replay://") else pose_network_times(config.pose, *given)
+                {} if run_config.source.startswith("replay://") else pose_network_times(config.pose, *counts)
             )
             if config.display != "none":
                 displays.append(display_run(run_config, config.warm_up_frames, config.display))
-            board.look()
+            board.poll()
     frames, seconds = sum(run.frames for run in runs), sum(run.seconds for run in runs)
     figures = board_figures(board.loop, board.idle, board.throttling, frames, seconds)
-    return Taken(bundle.manifest.name, runs, batches, networks, displays, figures)
+    return Measurements(bundle.manifest.name, runs, batches, networks, displays, figures)

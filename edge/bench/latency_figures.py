@@ -1,4 +1,4 @@
-"""What was measured, as ``latency.json`` holds it."""
+"""Convert latency measurements to the content of ``latency.json``."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from edge.latency import rounded
 
 
 @dataclass(frozen=True)
-class Taken:
-    """One entry a run. bundle: its name. board: see :func:`edge.bench.board.board_figures`."""
+class Measurements:
+    """The lists have one entry per run. bundle: its name. board: see :func:`edge.bench.board.board_figures`."""
 
     bundle: str
     runs: list[LoopRun]
@@ -26,20 +26,20 @@ class Taken:
 
     @property
     def stages(self) -> list[str]:
-        """Those that every run has."""
+        """Stages that every run has."""
         return [name for name in self.runs[0].stages if all(name in run.stages for run in self.runs)]
 
 
-def latency_figures(taken: Taken, display: Display) -> dict[str, Any]:
-    """What was found, ready for JSON. display: where frames went."""
+def latency_figures(measured: Measurements, display: Display) -> dict[str, Any]:
+    """The measurements as JSON values. display: where frames were displayed."""
     return {
-        **taken.runs[0].parts,
-        "loop": [_run(run) for run in taken.runs],
-        "student_batches": [[_batch(found) for found in one] for one in taken.batches],
-        "pose_networks": [{name: _queries(found) for name, found in one.items()} for one in taken.pose_networks],
-        "display": {"to": display, "runs": [_display(found) for found in taken.displays]},
+        **measured.runs[0].parts,
+        "loop": [_run(run) for run in measured.runs],
+        "student_batches": [[_batch(found) for found in one] for one in measured.batches],
+        "pose_networks": [{name: _queries(found) for name, found in one.items()} for one in measured.pose_networks],
+        "display": {"to": display, "runs": [_display(found) for found in measured.displays]},
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
-        "board": taken.board,
+        "board": measured.board,
     }
 
 
@@ -54,7 +54,7 @@ def _run(run: LoopRun) -> dict[str, Any]:
 
 
 def _display(found: DisplayRun) -> dict[str, Any]:
-    """One run's; without percentiles where no clock was legible."""
+    """Of one run; without percentiles if no timecode was legible."""
     counts = {"shown": found.shown, "unread": found.unread, "dropped": found.dropped}
     return {**counts, **(rounded(asdict(found.times)) if found.times else {})}
 
@@ -64,5 +64,5 @@ def _batch(found: BatchTimes) -> dict[str, Any]:
 
 
 def _queries(found: QueryTimes) -> dict[str, Any]:
-    """The host's figures, and below "device" the GPU's, None where it has no clock."""
+    """The host's figures, and under "device" the GPU's, None if it has no clock."""
     return {**rounded(asdict(found.host)), "device": None if found.device is None else rounded(asdict(found.device))}

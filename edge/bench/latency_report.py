@@ -1,4 +1,4 @@
-"""A latency report for people: medians over the runs, with their spread."""
+"""A latency report in Markdown: medians over the runs, with their spread."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FIGURES = ("p50_ms", "p90_ms", "p99_ms", "max_ms")
 
 
 def as_markdown(report: Mapping[str, Any]) -> str:
-    """The whole report. Figures are medians of the runs; "spread" is (largest - smallest) / median of the p50."""
+    """Figures are medians of the runs; "spread" is (largest - smallest) / median of the p50."""
     machine, loop = report["machine"], report["loop"]
     stages = [name for name in loop[0]["stages"] if all(name in run["stages"] for run in loop)]
     rates = [run["frames_per_s"] for run in loop]
@@ -45,27 +45,27 @@ def as_markdown(report: Mapping[str, Any]) -> str:
 def _board(board: Mapping[str, Any] | None) -> list[str]:
     if board is None:
         return ["- power, temperature and clocks: unknown"]
-    power = "unknown" if board["power_w"] is None else f"{board['power_w']:.2f} W{_of_idle(board)}"
+    power = "unknown" if board["power_w"] is None else f"{board['power_w']:.2f} W{_energy(board)}"
     heat = "unknown" if board["hottest_c"] is None else f"{board['coolest_c']:.0f} to {board['hottest_c']:.0f} °C"
     clocks = {None: "unknown", True: "held", False: "free to change"}[board["clocks_held"]]
     memory = [] if board["ram_mb"] is None else [f"- memory of the board in use: {board['ram_mb']} MB"]
-    return [*memory, f"- power: {power}", f"- hottest unit: {heat}; clocks: {clocks}; throttled: {_slowed(board)}"]
+    return [*memory, f"- power: {power}", f"- hottest unit: {heat}; clocks: {clocks}; throttled: {_throttling(board)}"]
 
 
-def _of_idle(board: Mapping[str, Any]) -> str:
+def _energy(board: Mapping[str, Any]) -> str:
     energy = f", {board['energy_per_inference_mj']:.0f} mJ per inference (a frame through all its networks)"
     if board["idle_w"] is None:
         return f"{energy}, what an idle board draws included"
     return f" ({board['idle_w']:.2f} W idle){energy}, {board['energy_above_idle_mj']:.0f} mJ of it above idle"
 
 
-def _slowed(board: Mapping[str, Any]) -> str:
+def _throttling(board: Mapping[str, Any]) -> str:
     if board["slowed_by_heat"] is None:
         return "unknown"
-    told = [f"{unit} by heat" for unit in board["slowed_by_heat"]]
+    causes = [f"{unit} by heat" for unit in board["slowed_by_heat"]]
     if board["over_current_events"]:
-        told.append(f"{board['over_current_events']} times by over-current")
-    return ", ".join(told) or "never"
+        causes.append(f"{board['over_current_events']} times by over-current")
+    return ", ".join(causes) or "never"
 
 
 def _display(display: Mapping[str, Any]) -> list[str]:
@@ -75,8 +75,8 @@ def _display(display: Mapping[str, Any]) -> list[str]:
     where = "on the screen" if display["to"] == "window" else "drawn and handed out; there was no screen"
     text = f"From a frame's arrival until it is displayed ({where}), by a clock drawn into the source."
     rows = [("capture to display", [run for run in display["runs"] if "p50_ms" in run])]
-    told = f"{shown} displayed, {dropped} were dropped for newer ones, the clock of {unread} was covered."
-    return [f"{text} {told}", "", *_table("", [row for row in rows if row[1]]), ""]
+    counts = f"{shown} displayed, {dropped} were dropped for newer ones, the clock of {unread} was covered."
+    return [f"{text} {counts}", "", *_table("", [row for row in rows if row[1]]), ""]
 
 
 def _batches(runs: Sequence[Sequence[Mapping[str, Any]]]) -> list[tuple[str, list[Mapping[str, Any]]]]:
@@ -89,22 +89,22 @@ def _pose_networks(runs: Sequence[Mapping[str, Mapping[str, Any]]]) -> list[str]
     return [title, "", *_table("network", rows), ""] if rows else []
 
 
-def _table(what: str, rows: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]) -> list[str]:
-    """Where the GPU has a clock its own median and p90 follow the host's figures."""
+def _table(header: str, rows: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]) -> list[str]:
+    """If the GPU has a clock, its median and p90 follow the host's figures."""
     by_gpu = any(run.get("device") for _, runs in rows for run in runs)
     gpu = " GPU p50 ms | GPU p90 ms |" if by_gpu else ""
-    lines = [f"| {what} | p50 ms | p90 ms | p99 ms | max ms | spread |{gpu}", f"|---|{'--:|' * (7 if by_gpu else 5)}"]
+    lines = [f"| {header} | p50 ms | p90 ms | p99 ms | max ms | spread |{gpu}", f"|---|{'--:|' * (7 if by_gpu else 5)}"]
     for name, runs in rows:
         figures = [median(run[figure] for run in runs) for figure in FIGURES]
         p50 = [run["p50_ms"] for run in runs]
         apart = f"{100 * (max(p50) - min(p50)) / figures[0]:.0f} %" if figures[0] else ""
         row = [*(f"{figure:.2f}" for figure in figures), apart]
         if by_gpu:
-            row += [_of_device(runs, figure) for figure in FIGURES[:2]]
+            row += [_device_median(runs, figure) for figure in FIGURES[:2]]
         lines.append(f"| {name} | {' | '.join(row)} |")
     return lines
 
 
-def _of_device(runs: Sequence[Mapping[str, Any]], figure: str) -> str:
+def _device_median(runs: Sequence[Mapping[str, Any]], figure: str) -> str:
     values = [run["device"][figure] for run in runs if run.get("device")]
     return f"{median(values):.2f}" if values else ""

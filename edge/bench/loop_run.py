@@ -1,4 +1,4 @@
-"""The camera loop once over a source, for what measures it."""
+"""Run the camera loop once over a source and collect its figures."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LoopRun:
-    """stages: as :meth:`edge.latency.LatencyHistory.summary` has them; values_ms: what those are of. parts: what ran,
-    by name."""
+    """stages: see :meth:`edge.latency.LatencyHistory.summary`; values_ms: the values behind them. parts: descriptions
+    of what ran, by name."""
 
     frames: int
     seconds: float
@@ -42,10 +42,10 @@ def loop_run(
     on_result: Callable[[FrameResult], None] = lambda result: None,
     around: AbstractContextManager[object] | None = None,
 ) -> LoopRun:
-    """One run of the loop that ``python -m edge run`` is, with the outputs of ``config``. Raises what that raises.
+    """Run the loop like ``python -m edge run``, with the outputs of ``config``, and raise what that raises.
 
-    around: held while frames run, and neither while networks are opened nor while they are closed, which takes a board
-    as long again, at another power.
+    around: entered while frames run, but not while networks are opened or closed, which takes a board just as long at
+    another power.
     """
     from edge.drawing.overlay import Overlay
     from edge.loop.outcome import Limits
@@ -53,7 +53,7 @@ def loop_run(
 
     history = LatencyHistory(warm_up_frames)
     with open_parts(config) as parts:
-        told, overlay = parts.describe(), Overlay(parts.pose.layout)
+        described, overlay = parts.describe(), Overlay(parts.pose.layout)
         pipeline = Pipeline(
             parts.source,
             parts.pose,
@@ -69,5 +69,5 @@ def loop_run(
     if outcome.ended_by is not None:
         raise outcome.ended_by
     return LoopRun(
-        outcome.frames, outcome.seconds, outcome.dropped, outcome.failed, history.summary(), history.values(), told
+        outcome.frames, outcome.seconds, outcome.dropped, outcome.failed, history.summary(), history.values(), described
     )

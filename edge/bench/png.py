@@ -1,4 +1,4 @@
-"""Pictures of figures as files."""
+"""Write plots as PNG files."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from edge.contract.files import atomic_write
 from edge.contract.types import Image
 
 
-def write_png(path: Path, picture: Image) -> None:
-    """Write (H, W, 3) uint8 BGR as PNG, whatever the path's suffix. Raises OutputError where the system refuses."""
-    encoded, data = cv2.imencode(".png", picture)
+def write_png(path: Path, image: Image) -> None:
+    """Write (H, W, 3) uint8 BGR as PNG, whatever the suffix. Raises OutputError if the system refuses."""
+    encoded, data = cv2.imencode(".png", image)
     if not encoded:
-        raise OutputError("OpenCV cannot encode the picture", where=path, hint="leave it out")
+        raise OutputError("OpenCV cannot encode the image", where=path, hint="leave it out")
     with atomic_write(path) as partial:
         partial.write_bytes(data.tobytes())

@@ -1,4 +1,4 @@
-"""One engine alone, query after query: by the host's clock, and by the GPU's own where it has one."""
+"""Time single queries of an engine, by the host's clock and by the GPU's if it has one."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from edge.pose.registry import PoseConfig, open_networks
 
 @dataclass(frozen=True)
 class QueryTimes:
-    """host: from the call to the answer, copies included. device: between CUDA events around the network alone, None
-    where the runtime has no such clock."""
+    """host: from call to answer, copies included. device: between CUDA events around the network alone, None if the
+    runtime has no such clock."""
 
     host: Times
     device: Times | None
 
 
 def query_times(engine: Engine, inputs: Mapping[str, NDArray[Any]], queries: int, warm_up: int) -> QueryTimes:
-    """Raises EngineError where the engine refuses the inputs."""
+    """Time ``queries`` runs after ``warm_up`` more. Raises EngineError if the engine refuses the inputs."""
     for _ in range(warm_up):
         engine.run(inputs)
     host_ms, device_ms = [], []
@@ -39,12 +39,12 @@ def query_times(engine: Engine, inputs: Mapping[str, NDArray[Any]], queries: int
 
 
 def pose_network_times(config: PoseConfig, queries: int, warm_up: int) -> dict[str, QueryTimes]:
-    """Each network of the pose estimator, opened as the loop opens it, on noise; an axis of any length is 1."""
-    found = {}
+    """Time each network of the pose estimator, opened as in the loop, on random 0 and 1; dynamic axes are 1."""
+    results = {}
     for name, engine in open_networks(config).items():
         rng = np.random.default_rng(0)
         shapes = {spec: tuple(1 if length is None else length for length in spec.shape) for spec in engine.inputs}
         inputs = {spec.name: rng.integers(0, 2, shape).astype(spec.dtype) for spec, shape in shapes.items()}
-        found[name] = query_times(engine, inputs, queries, warm_up)
+        results[name] = query_times(engine, inputs, queries, warm_up)
         engine.close()
-    return found
+    return results

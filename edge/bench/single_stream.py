@@ -1,4 +1,4 @@
-"""Times of one query after another, as MLPerf's single-stream scenario takes them."""
+"""Latency of consecutive queries, as in MLPerf's single-stream scenario."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from edge.latency import percentiles
 
 SINGLE_STREAM = 0.90
-"""MLPerf Inference: the result of a single stream is the 90th percentile of its queries' latencies."""
+"""MLPerf Inference: a single stream's result is the 90th percentile of its queries' latencies."""
 
 
 @dataclass(frozen=True)
 class Times:
-    """Milliseconds of ``queries`` runs, one after the other. p90_ms is MLPerf's single-stream latency."""
+    """Percentiles over ``queries`` consecutive runs. p90_ms is MLPerf's single-stream latency."""
 
     queries: int
     p50_ms: float

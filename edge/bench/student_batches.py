@@ -1,4 +1,4 @@
-"""The student alone, for 1 to 8 people at once."""
+"""Time the student alone, for several batch sizes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edge.recognition.recogniser import RecogniserConfig, network_file
 
 @dataclass(frozen=True)
 class BatchTimes:
-    """batch: clips in one run. clips_per_s: at the host's median."""
+    """batch: clips per run. clips_per_s: at the host's median latency."""
 
     batch: int
     times: QueryTimes
@@ -26,7 +26,7 @@ class BatchTimes:
 def student_batches(
     bundle: Bundle, config: RecogniserConfig, batches: Sequence[int], queries: int, warm_up: int
 ) -> Iterator[BatchTimes]:
-    """Time the student on the bundle's own reference clips. A size that the network or engine refuses is left out."""
+    """Time the student on the bundle's reference clips. Skips batch sizes that the network or engine refuses."""
     engine = open_engine(network_file(bundle, config), threads=config.threads)
     clips, name = bundle.reference()["clips"], bundle.manifest.input_name
     fixed = engine.inputs[0].shape[0]
@@ -37,7 +37,7 @@ def student_batches(
             inputs = {name: np.ascontiguousarray(np.resize(clips, (batch, *clips.shape[1:])))}
             try:
                 found = query_times(engine, inputs, queries, warm_up)
-            except EngineError:  # an engine is built for so many at most
+            except EngineError:  # larger than the engine's max_batch
                 continue
             yield BatchTimes(batch, found, 1000 * batch / found.host.p50_ms)
     finally:

@@ -1,4 +1,4 @@
-"""What ``tegrastats`` says every so many milliseconds: memory, temperatures and rails of a Jetson."""
+"""Memory, temperatures and power rails of a Jetson, sampled by ``tegrastats``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ INTERVAL_MS = 200
 
 @dataclass(frozen=True)
 class BoardSample:
-    """One line. rails_w: watts now. temperatures_c: by sensor."""
+    """One line of tegrastats. rails_w: current power by rail. temperatures_c: by sensor."""
 
     ram_mb: int | None
     temperatures_c: Mapping[str, float]
@@ -26,19 +26,19 @@ class BoardSample:
 
     @property
     def power_w(self) -> float | None:
-        """Watts of the whole board, None where no rail tells."""
+        """Power of the whole board, None if no rail reports it."""
         return board_power_w(self.rails_w)
 
     @property
     def hottest_c(self) -> float | None:
-        """Of all sensors, None where there is none."""
+        """The highest temperature, None if there are no sensors."""
         return max(self.temperatures_c.values(), default=None)
 
 
 def read_line(line: str) -> BoardSample:
-    """One line of tegrastats, of L4T r32 (milliwatts without a unit) to r38.
+    """Parse a line of tegrastats of L4T r32 (milliwatts without a unit) to r38.
 
-    A sensor that is off says -256; a PMIC's says the same whatever happens; both are left out.
+    Sensors that are off (-256) and PMIC sensors, which report a constant, are left out.
     """
     ram = re.search(r"\bRAM (\d+)/\d+MB", line)
     heat = re.findall(r"\b([A-Za-z]\w*)@(-?[\d.]+)C\b", line)
@@ -52,19 +52,19 @@ def read_line(line: str) -> BoardSample:
 
 @contextmanager
 def board_samples() -> Iterator[list[BoardSample]]:
-    """A list that grows by a sample every 200 ms while the block runs, by tegrastats.
+    """A list to which a sample is appended every 200 ms during the block.
 
-    A container has no tegrastats, but the kernel's files with the rails: then the samples hold these alone. Without
-    either the list stays empty.
+    Without tegrastats, as in a container, the samples hold only the power rails from the kernel's files; without these
+    the list stays empty.
     """
     samples: list[BoardSample] = []
     program = shutil.which("tegrastats")
-    with _by_tegrastats(program, samples) if program is not None else _by_files(samples):
+    with _from_tegrastats(program, samples) if program is not None else _from_files(samples):
         yield samples
 
 
 @contextmanager
-def _by_tegrastats(program: str, samples: list[BoardSample]) -> Iterator[None]:
+def _from_tegrastats(program: str, samples: list[BoardSample]) -> Iterator[None]:
     with subprocess.Popen(
         [program, "--interval", str(INTERVAL_MS)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
@@ -82,7 +82,7 @@ def _by_tegrastats(program: str, samples: list[BoardSample]) -> Iterator[None]:
             thread.join(timeout=5)
 
 
-def _by_files(samples: list[BoardSample]) -> AbstractContextManager[None]:
+def _from_files(samples: list[BoardSample]) -> AbstractContextManager[None]:
     if not rails_w():
         return nullcontext()
     return run_periodically(lambda: samples.append(BoardSample(None, {}, rails_w())), INTERVAL_MS / 1000, "rails")

@@ -57,7 +57,7 @@ def a_measurement_of_a_source_that_is_too_short(folder: Path) -> Argv:
 
 @on_board()
 def a_comparison_with_what_is_no_report(folder: Path) -> Argv:
-    """before.json: this is no latency report, or of another release"""
+    """before.json: this is not a latency report, or one of another release"""
     for name in ("before.json", "after.json"):
         (folder / name).write_text("{}")
     return ["edge", "bench", "latency", "--compare", folder / "before.json", folder / "after.json"]
@@ -65,7 +65,7 @@ def a_comparison_with_what_is_no_report(folder: Path) -> Argv:
 
 @on_board()
 def a_comparison_with_a_report_that_was_cut(folder: Path) -> Argv:
-    """what should be compared is lacking or damaged: KeyError 'bundle'; measure again"""
+    """a figure to compare is missing or damaged: KeyError 'bundle'; measure again"""
     for name in ("before.json", "after.json"):
         (folder / name).write_text(json.dumps({"format": FORMAT, "loop": []}))
     return ["edge", "bench", "latency", "--compare", folder / "before.json", folder / "after.json"]

@@ -14,8 +14,8 @@ import edge.bench.loop_run
 from edge.bench.accuracy_figures import accuracy_figures
 from edge.bench.commands import BENCH_COMMANDS
 from edge.bench.compare import changes, differences
-from edge.bench.confusion_picture import CELL, MARGIN, confusion_picture
-from edge.bench.distribution_picture import FILL, ROW, distribution_picture
+from edge.bench.confusion_plot import CELL, MARGIN, confusion_plot
+from edge.bench.distribution_plot import FILL, ROW, distribution_plot
 from edge.bench.latency_report import as_markdown
 from edge.bench.loop_run import loop_run
 from edge.bench.single_stream import times
@@ -85,16 +85,17 @@ def test_what_lies_apart_has_moved_and_what_overlaps_has_not():
     after = report([33, 36, 34], [19, 20.5, 21], [1.02, 1.02, 1.02])
     found = {change.what: change for change in changes(before, after)}
     assert found["capture to output, p50 ms"].ratio == pytest.approx(41 / 42)
-    assert found["frames per second"].ratio == pytest.approx(34 / 31) and found["frames per second"].moved
-    assert not found["picture to decision, p50 ms"].moved
+    assert found["frames per second"].ratio == pytest.approx(34 / 31) and found["frames per second"].significant
+    assert not found["picture to decision, p50 ms"].significant
     # Apart without any noise, and yet too little to be called a change.
     assert (
-        found["student, batch 1, p50 ms"].ratio == pytest.approx(1.02) and not found["student, batch 1, p50 ms"].moved
+        found["student, batch 1, p50 ms"].ratio == pytest.approx(1.02)
+        and not found["student, batch 1, p50 ms"].significant
     )
 
 
 def test_of_one_run_nothing_can_be_said():
-    assert not any(change.moved for change in changes(report([30], [20], [1]), report([60], [10], [9])))
+    assert not any(change.significant for change in changes(report([30], [20], [1]), report([60], [10], [9])))
 
 
 def test_reports_of_other_things_are_told_apart():
@@ -133,8 +134,8 @@ def test_accuracy_by_hand():
     assert found.confusion[0, 0] == 2 and found.confusion[1, 0] == found.confusion[2, 0] == 1
 
 
-def test_the_confusion_picture_is_dark_where_clips_are():
-    picture = confusion_picture(np.array([[4, 0], [3, 1]]), ["squat", "wave"])
+def test_the_confusion_plot_is_dark_where_clips_are():
+    picture = confusion_plot(np.array([[4, 0], [3, 1]]), ["squat", "wave"])
     middle = [[picture[MARGIN + r * CELL + 10, MARGIN + c * CELL + 10].tolist() for c in (0, 1)] for r in (0, 1)]
     assert middle[0] == [[255, 40, 40], [255, 255, 255]] and sum(middle[1][0]) < sum(middle[1][1])
 
@@ -285,7 +286,7 @@ def test_other_than_two_reports_are_not_compared(reports, capsys):
 
 def test_the_spread_of_a_stage_is_drawn_where_its_times_are():
     values = {"pose": np.full(50, 10.0, np.float32), "track": np.array([1.0] * 50 + [100.0], np.float32)}
-    picture = distribution_picture(values)
+    picture = distribution_plot(values)
     # From 1 to 100 ms over 760 columns: 1 is at column 200, 10 in the middle, 100 at the right end.
     humps = [np.flatnonzero((picture[row * ROW : (row + 1) * ROW] == FILL).all(axis=2).any(axis=0)) for row in (0, 1)]
     assert abs(humps[0].mean() - (200 + 380)) < 8

@@ -11,7 +11,7 @@ from people import person, result
 import edge.pose.registry
 from edge.bench.accuracy_figures import accuracy_figures, agreement
 from edge.bench.commands import BENCH_COMMANDS
-from edge.bench.labelled_videos import Answer, labelled_videos
+from edge.bench.labelled_videos import VideoPrediction, labelled_videos
 from edge.cli.command_line import run_command_line
 from edge.contract.bundle import read_bundle
 from edge.contract.types import Action, Pose
@@ -24,14 +24,14 @@ def decided(*probabilities):
 
 
 def test_the_person_decided_about_longest_is_the_videos_answer():
-    answer = Answer(2)
+    answer = VideoPrediction(2)
     answer.add(result(person(1), person(2, does=decided(0.9, 0.1)), n=0))
     for n in (1, 2):
         answer.add(result(person(1, does=decided(0.2, 0.8)), person(2), n=n))
     answer.add(result(person(1, does=decided(0.5, 0.5)), n=3))
     # Of person 1: (0.2 + 0.2 + 0.5) / 3.
     assert answer.probabilities() == pytest.approx([0.3, 0.7])
-    assert np.isnan(Answer(2).probabilities()).all()
+    assert np.isnan(VideoPrediction(2).probabilities()).all()
 
 
 def test_a_video_without_a_decision_is_wrong_and_in_no_column_of_the_confusion():
@@ -128,7 +128,7 @@ def test_all_students_judge_the_poses_that_were_estimated_once(script, bundle_fo
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        (["fly/a.mp4"], "fly is no class of tiny; name its subfolders after classes: squat, wave"),
+        (["fly/a.mp4"], "fly is not a class of tiny; name its subfolders after classes: squat, wave"),
         (["squat/a.txt"], "no videos in its subfolders"),
         ([], "no such folder"),
     ],

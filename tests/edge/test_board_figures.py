@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.bench.board import BoardWatch, Throttling, board_figures
+from edge.bench.board import BoardMonitor, Throttling, board_figures
 from edge.bench.latency_report import _board
 from edge.bench.tegrastats import BoardSample
 
@@ -30,7 +30,7 @@ def test_what_is_not_told_is_unknown():
 
 
 class Orin:
-    """As much of an Orin as the watch looks at; see edge.doctor.host.Host."""
+    """As much of an Orin as the monitor looks at; see edge.doctor.host.Host."""
 
     def __init__(self):
         self.files = {
@@ -54,8 +54,8 @@ class Orin:
 
 def test_heat_and_over_current_are_seen_while_the_loop_runs():
     board, samples = Orin(), [sample(5.0, 48.0)]
-    watch = BoardWatch(samples, board)
-    with watch.in_loop():
+    monitor = BoardMonitor(samples, board)
+    with monitor.in_loop():
         samples.append(sample(15.0, 90.0))
         board.files |= {
             "/sys/class/thermal/thermal_zone0/temp": "97500",
@@ -63,8 +63,8 @@ def test_heat_and_over_current_are_seen_while_the_loop_runs():
             "/sys/class/hwmon/hwmon1/oc3_event_cnt": "3",
         }
     board.files["/sys/class/thermal/cooling_device3/cur_state"] = "0"
-    watch.look()
-    found = board_figures(watch.loop, watch.idle, watch.throttling, 30, 1.0)
+    monitor.poll()
+    found = board_figures(monitor.loop, monitor.idle, monitor.throttling, 30, 1.0)
     assert found["power_w"] == 15 and (found["coolest_c"], found["hottest_c"]) == (49.156, 97.5)
     # Seven events were from before.
     assert found["slowed_by_heat"] == ["gpu-throttle-alert"] and found["over_current_events"] == 3
@@ -74,7 +74,7 @@ def test_heat_and_over_current_are_seen_while_the_loop_runs():
 
 
 def test_a_board_at_rest_was_never_slowed_down():
-    watch = BoardWatch([], Orin())
-    found = board_figures(watch.loop, watch.idle, watch.throttling, 1, 1.0)
+    monitor = BoardMonitor([], Orin())
+    found = board_figures(monitor.loop, monitor.idle, monitor.throttling, 1, 1.0)
     assert found["slowed_by_heat"] == [] and found["over_current_events"] == 0 and found["power_w"] is None
     assert _board(found)[1].endswith("throttled: never") and found["hottest_c"] == pytest.approx(49.156)

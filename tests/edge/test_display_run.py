@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from parts import Frames, action_stage, moving_body
 
-from edge.bench.display_run import Stamped, Watcher
+from edge.bench.display_run import TimecodeSink, TimecodeSource
 from edge.bench.time_code import CELLS, draw, read
 from edge.contract.bundle import read_bundle
 from edge.contract.layouts import layout
@@ -96,7 +96,7 @@ class Noted(Frames):
 def watched(bundle_folder, frames, pose_s, show_s):
     """The watcher, the run, the worker, and the milliseconds within which each frame was asked for and displayed."""
     action, overlay, history = action_stage(read_bundle(bundle_folder)), Overlay(See.layout), LatencyHistory(0)
-    watcher, source, within_ms = Watcher(overlay), Noted(frames), []
+    watcher, source, within_ms = TimecodeSink(overlay), Noted(frames), []
     watcher.show = lambda result: time.sleep(show_s)
 
     def sink(result):
@@ -104,7 +104,7 @@ def watched(bundle_folder, frames, pose_s, show_s):
         within_ms.append(1000 * (time.perf_counter() - source.asked[result.frame.index]))
 
     worker = SinkWorker("display", nullcontext(sink), SinkOptions(images=True, annotated=True), overlay, history)
-    outcome = Pipeline(Stamped(source), See(pose_s), action, [worker], history, limits=Limits()).run()
+    outcome = Pipeline(TimecodeSource(source), See(pose_s), action, [worker], history, limits=Limits()).run()
     action.close()
     return watcher, outcome, worker, within_ms
 
@@ -126,7 +126,7 @@ def test_a_recording_plays_as_a_camera_that_does_not_wait(bundle_folder):
 def test_stamped_frames_come_when_they_are_due_and_the_recordings_own_stay_as_they_are():
     own = [frame.image.copy() for frame in Frames(3)]
     now = [100.0]
-    stamped = list(Stamped(Frames(3), clock=lambda: now[0]))
+    stamped = list(TimecodeSource(Frames(3), clock=lambda: now[0]))
     assert [read(frame.image) for frame in stamped] == [1_000_000] * 3
     for frame, image in zip(stamped, own, strict=True):
         assert (frame.image[:200] == image[:200]).all()
@@ -135,6 +135,6 @@ def test_stamped_frames_come_when_they_are_due_and_the_recordings_own_stay_as_th
 def test_stamping_frames_takes_no_fresh_memory_for_each():
     """Its page faults would be the measurement's, and on two cores the loop's."""
     arrays, seconds = Arrays(), itertools.count()  # so late that no frame is waited for
-    for frame in Stamped(Frames(20), clock=lambda: float(next(seconds))):
+    for frame in TimecodeSource(Frames(20), clock=lambda: float(next(seconds))):
         arrays.look(frame.image)
     assert arrays.count <= 1 + MAX_FREE
