@@ -1,1 +1,1 @@
-"""Where results go: each output is a context manager that gives a function of results or events."""
+"""Outputs of the loop. Each is a context manager that yields a function of results or of events."""

@@ -1,4 +1,4 @@
-"""What begins and ends, as one JSON object a line."""
+"""Write events, one JSON object per line."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ from edge.sinks.lines import line_writer
 
 @contextmanager
 def events_sink(path: Path) -> Iterator[Callable[[Event], None]]:
-    """Writes each event with kind, time_s and what else it has. Raises OutputError where the file cannot be written."""
+    """Write each event's kind, time_s and the other fields it has. Raises OutputError if the file cannot be written."""
     with line_writer(path) as write:
         yield lambda event: write(json.dumps(event_record(event)))

@@ -1,4 +1,4 @@
-"""What was found, as one JSON object a frame and line."""
+"""Write results, one JSON object per frame and line."""
 
 from __future__ import annotations
 
@@ -18,21 +18,13 @@ from edge.sinks.sink import Sink
 
 @contextmanager
 def json_lines_sink(path: Path, layout: JointLayout) -> Iterator[Sink]:
-    """Writes frame, time_s, layout, people, following, failure, events and latency_ms of every frame.
-
-    people: track_id, followed, box (left, top, right, bottom of the seen joints, pixels), keypoints (V of x, y in
-    pixels and score, in the order of ``layout``), clip_fill 0..1, action (label and score, or null).
-    following: the one person who is followed (rule and track_id), or null where everybody is.
-    failure: null, or why there is no answer. Of the pose stage: people is empty and means nothing. Of the student:
-    people have the actions they had.
-    Raises OutputError where the file cannot be written.
-    """
+    """Write every frame; docs/outputs.md describes the fields. Raises OutputError if the file cannot be written."""
     with line_writer(path) as write:
         yield lambda result: write(json.dumps(record(result, layout), separators=(",", ":")))
 
 
 def record(result: FrameResult, layout: JointLayout) -> dict[str, Any]:
-    """The object of one line."""
+    """The JSON object of one frame."""
     wall_clock = {} if result.unix_s is None else {"unix_s": result.unix_s}
     return {
         "frame": result.frame.index,
@@ -48,7 +40,7 @@ def record(result: FrameResult, layout: JointLayout) -> dict[str, Any]:
 
 
 def event_record(event: Event) -> dict[str, Any]:
-    """What an event has, and nothing else: keys without a value are left out."""
+    """The JSON object of an event, without the fields that are None."""
     return {
         name: round(value, 4) if isinstance(value, float) else value
         for name, value in asdict(event).items()
@@ -63,7 +55,7 @@ def _person(person: Person) -> dict[str, Any]:
         "track_id": person.track_id,
         "followed": person.followed,
         "box": [round(edge, 1) for edge in bounding_box(keypoints)],
-        # An unseen joint's coordinates mean nothing; zeros cannot be taken for a place.
+        # An undetected joint has no coordinates.
         "keypoints": [
             [round(x, 1), round(y, 1), round(score, 3)] if score > 0 else [0, 0, 0]
             for x, y, score in keypoints.tolist()

@@ -1,4 +1,4 @@
-"""A text file that grows line by line."""
+"""Write a text file line by line."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from edge.contract.files import atomic_write, wrap_write_errors
 
 @contextmanager
 def line_writer(path: Path) -> Iterator[Callable[[str], None]]:
-    """Writes lines, given without their end; the file appears whole. Raises OutputError where it cannot be written."""
+    """Yield a function that writes a line, given without its newline. Raises OutputError if the file cannot be written.
+
+    The file gets its name when the block ends.
+    """
     with atomic_write(path) as partial:
-        # A line a write: whoever follows the file while it grows sees whole lines.
+        # Line buffered, so that `tail -f` on the partial file sees whole lines.
         with wrap_write_errors(path):
             stream = partial.open("w", encoding="utf-8", buffering=1)
 
         def write(line: str) -> None:
-            # Named here: on its way out the error passes other sinks, which would take it for theirs.
+            # Name the file here, before the error passes through other sinks' context managers.
             with wrap_write_errors(path):
                 stream.write(line + "\n")
 

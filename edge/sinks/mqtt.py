@@ -1,4 +1,4 @@
-"""Events and the camera's state for an MQTT broker."""
+"""Publish events and the camera's status to an MQTT broker."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from edge.sinks.json_lines import event_record
 
 DEFAULT_PORTS = {"mqtt": 1883, "mqtts": 8883}
 DEFAULT_TOPIC = "skd-edge"
-QUEUED = 10_000
-"""Events that wait for a broker that is away; as many as an outlet keeps."""
-LONGEST_TOPIC = 65_000
-"""Bytes; a message has room for 65535, and more follows."""
-RETRY_S = 1, 30
-"""Seconds between attempts to reach a broker that is away: at first, and at most."""
+MAX_QUEUED = 10_000
+"""Events queued while the broker is unreachable."""
+MAX_TOPIC_BYTES = 65_000
+"""MQTT allows 65535, and ``/status`` is appended."""
+BACKOFF_S = 1, 30
+"""First and longest delay between attempts to reconnect."""
 CLOSE_TIMEOUT_S = 2.0
-"""How long the last events are given to reach the broker."""
+"""How long to wait for the last events to be acknowledged, and for each further step of the shutdown."""
 
 
 @dataclass(frozen=True)
 class Broker:
-    """topic: events go to ``topic/event``, the state to ``topic/status``."""
+    """topic: events go to ``topic/event``, the camera's status to ``topic/status``."""
 
     host: str
     port: int
@@ -40,11 +40,11 @@ class Broker:
 
 
 def parse_broker(uri: str) -> Broker:
-    """Of ``mqtt://user:password@host:1883/topic``, or mqtts:// for an encrypted connection."""
+    """Parse ``mqtt://user:password@host:1883/topic``; mqtts:// encrypts. Raises ConfigError if it is malformed."""
     try:
         parts = urlsplit(uri)
         host = parts.hostname or ""
-        host.encode("idna")  # as the connection will, on a thread on which it would be too late
+        host.encode("idna")  # the connection does so too, but on a thread
     except ValueError as error:
         raise _no_broker() from error
     if parts.scheme not in DEFAULT_PORTS or not host:
@@ -52,9 +52,9 @@ def parse_broker(uri: str) -> Broker:
     try:
         port = parts.port or DEFAULT_PORTS[parts.scheme]
     except ValueError as error:
-        raise ConfigError("sinks.mqtt has no port that can be", hint="give mqtt://host:1883") from error
+        raise ConfigError("sinks.mqtt has an invalid port", hint="give mqtt://host:1883") from error
     topic = parts.path.strip("/") or DEFAULT_TOPIC
-    if {"+", "#", "\0"} & set(unquote(topic)) or parts.fragment or parts.query or len(topic.encode()) > LONGEST_TOPIC:
+    if {"+", "#", "\0"} & set(unquote(topic)) or parts.fragment or parts.query or len(topic.encode()) > MAX_TOPIC_BYTES:
         raise ConfigError("sinks.mqtt has a topic that cannot be published to", hint="leave out + # and ?")
     user, password = (None if text is None else unquote(text) for text in (parts.username, parts.password))
     return Broker(host, port, topic, user, password, parts.scheme == "mqtts")
@@ -65,12 +65,12 @@ def _no_broker() -> ConfigError:
 
 
 @contextmanager
-def mqtt_sink(to: Broker, say: Callable[[str], None]) -> Iterator[Callable[[Event], None]]:
-    """Publishes each event once it is sure to arrive (QoS 1), and keeps ``status`` at online, camera_lost or offline.
+def mqtt_sink(to: Broker, log: Callable[[str], None]) -> Iterator[Callable[[Event], None]]:
+    """Publish each event with QoS 1, and a retained status: online, camera_lost or offline.
 
-    An event has unix_s besides: seconds since 1970 by the machine's clock, when it was told.
-    A broker that is away is waited for in the background; nothing here ever waits for it. say: told when it goes and
-    when it is back. Raises MissingDependency without paho-mqtt.
+    Every event has unix_s: its own, or for a recording the time of publishing. Connecting and reconnecting happen in
+    the background; publishing never blocks. log: receives a line when the connection is lost or restored.
+    Raises MissingDependency without paho-mqtt.
     """
     try:
         from paho.mqtt.client import Client
@@ -79,29 +79,29 @@ def mqtt_sink(to: Broker, say: Callable[[str], None]) -> Iterator[Callable[[Even
         raise MissingDependency(
             "paho-mqtt", needed_for="sinks.mqtt", install="pip install 'skd-edge[mqtt]'", because=error
         ) from error
-    publisher = _Publisher(Client(CallbackAPIVersion.VERSION2), to, say)
+    publisher = _Publisher(Client(CallbackAPIVersion.VERSION2), to, log)
     try:
         yield publisher.publish
     finally:
-        publisher.leave()
+        publisher.close()
 
 
 class _Publisher:
-    """What is sent to the broker. client: of paho-mqtt, not connected yet; it connects in the background."""
+    """client: paho-mqtt's, not connected yet."""
 
-    def __init__(self, client: Any, to: Broker, say: Callable[[str], None]) -> None:
-        self._client, self._broker, self._say = client, to, say
+    def __init__(self, client: Any, to: Broker, log: Callable[[str], None]) -> None:
+        self._client, self._broker, self._log = client, to, log
         self._event_topic, self._status_topic = f"{to.topic}/event", f"{to.topic}/status"
-        self._status, self._under_way = "online", _UnderWay()
-        self._trouble: str | None = None
-        self._left = False
-        client.on_connect, client.on_connect_fail = self._connected, self._failed
-        client.on_disconnect = self._disconnected
-        client.on_publish = lambda *_: self._under_way.arrived()
-        # Said by the broker where this process dies without a word.
+        self._status, self._in_flight = "online", _InFlight()
+        self._problem: str | None = None
+        self._closing = False
+        client.on_connect, client.on_connect_fail = self._on_connect, self._on_connect_fail
+        client.on_disconnect = self._on_disconnect
+        client.on_publish = lambda *_: self._in_flight.remove()
+        # Published by the broker if this process dies.
         client.will_set(self._status_topic, "offline", qos=1, retain=True)
-        client.max_queued_messages_set(QUEUED)
-        client.reconnect_delay_set(*RETRY_S)
+        client.max_queued_messages_set(MAX_QUEUED)
+        client.reconnect_delay_set(*BACKOFF_S)
         if to.user is not None:
             client.username_pw_set(to.user, to.password)
         if to.encrypted:
@@ -110,79 +110,80 @@ class _Publisher:
         client.loop_start()
 
     def publish(self, event: Event) -> None:
-        # A subscriber does not know when the run started, and a message may wait for the broker.
-        self._send(self._event_topic, json.dumps({"unix_s": round(time.time(), 3), **event_record(event)}))
+        record = event_record(event)
+        record.setdefault("unix_s", round(time.time(), 3))
+        self._send(self._event_topic, json.dumps(record))
         if event.kind in ("source_lost", "source_back"):
             self._status = "camera_lost" if event.kind == "source_lost" else "online"
             self._send_status(self._status)
 
-    def leave(self) -> None:
-        """Wait a little for what is under way, and say good-bye."""
-        lost = self._under_way.wait(CLOSE_TIMEOUT_S)
-        self._left = True
+    def close(self) -> None:
+        """Wait a little for unacknowledged messages, publish "offline" and disconnect."""
+        lost = self._in_flight.wait(CLOSE_TIMEOUT_S)
+        self._closing = True
         if lost:
-            self._say(f"{lost} messages did not reach {self._name}")
+            self._log(f"{lost} messages did not reach {self._name}")
         if self._client.is_connected():
             self._send_status("offline")
             if not lost:
-                self._under_way.wait(CLOSE_TIMEOUT_S)
+                self._in_flight.wait(CLOSE_TIMEOUT_S)
         self._client.disconnect()
-        # Waits for the client's thread, and that for an attempt to connect: a minute, where nobody answers.
-        ending = threading.Thread(target=self._client.loop_stop, name="mqtt ending", daemon=True)
-        ending.start()
-        ending.join(CLOSE_TIMEOUT_S)
+        # loop_stop joins the client's thread, which may be connecting for up to a minute.
+        stopping = threading.Thread(target=self._client.loop_stop, name="mqtt stop", daemon=True)
+        stopping.start()
+        stopping.join(CLOSE_TIMEOUT_S)
 
     @property
     def _name(self) -> str:
         return f"the MQTT broker {self._broker.host}:{self._broker.port}"
 
     def _send(self, topic: str, text: str, *, retain: bool = False) -> None:
-        self._under_way.begins()
+        self._in_flight.add()
         self._client.publish(topic, text, qos=1, retain=retain)
 
     def _send_status(self, status: str) -> None:
         self._send(self._status_topic, status, retain=True)
 
-    def _connected(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
+    def _on_connect(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
         if reason.is_failure:
-            self._away(f"{self._name} refuses: {reason}")
+            self._report(f"{self._name} refuses the connection: {reason}")
             return
-        if self._trouble is not None:
-            self._trouble = None
-            self._say(f"{self._name} is back")
+        if self._problem is not None:
+            self._problem = None
+            self._log(f"{self._name} is back")
         self._send_status(self._status)
 
-    def _failed(self, client: Any, userdata: Any) -> None:
-        self._away(f"{self._name} cannot be reached; trying again in the background")
+    def _on_connect_fail(self, client: Any, userdata: Any) -> None:
+        self._report(f"{self._name} cannot be reached; retrying in the background")
 
-    def _disconnected(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
-        if self._trouble is None:
-            self._away(f"{self._name} is lost; trying again in the background")
+    def _on_disconnect(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
+        if self._problem is None:
+            self._report(f"{self._name} is lost; retrying in the background")
 
-    def _away(self, trouble: str) -> None:
-        """Said once: it is tried twice a minute, and may be away for days."""
-        if trouble != self._trouble and not self._left:
-            self._trouble = trouble
-            self._say(trouble)
+    def _report(self, problem: str) -> None:
+        """Log a problem once, not at every retry."""
+        if problem != self._problem and not self._closing:
+            self._problem = problem
+            self._log(problem)
 
 
-class _UnderWay:
-    """How many messages the broker has not said it has."""
+class _InFlight:
+    """Count the messages that the broker has not acknowledged."""
 
     def __init__(self) -> None:
         self._changed, self._count = threading.Condition(), 0
 
-    def begins(self) -> None:
+    def add(self) -> None:
         with self._changed:
             self._count += 1
 
-    def arrived(self) -> None:
+    def remove(self) -> None:
         with self._changed:
             self._count -= 1
             self._changed.notify_all()
 
-    def wait(self, most_s: float) -> int:
-        """Until there are none, or so long; how many there are then."""
+    def wait(self, timeout_s: float) -> int:
+        """Wait until there are none; return how many are left."""
         with self._changed:
-            self._changed.wait_for(lambda: self._count <= 0, most_s)
+            self._changed.wait_for(lambda: self._count <= 0, timeout_s)
             return self._count

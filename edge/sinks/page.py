@@ -1,4 +1,4 @@
-"""A live page for boards without a screen: frames, people, latencies, power and events, in any browser."""
+"""The content of the live page: frames, people, latencies, power and events."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from edge.latency import DECISION, LatencyHistory
 from edge.power import power_w
 from edge.sinks.json_lines import event_record
 
-WIDEST = 960
-"""Images are sent no wider: a browser's window rarely is, and each pixel costs the board's time."""
+MAX_WIDTH = 960
+"""Wider images are scaled down: browser windows are rarely wider, and encoding costs time on the board."""
 JPEG_QUALITY = 80
-SHOWN_EVENTS = 100
+MAX_EVENTS = 100
 STALL_TIMEOUT_S = 2.0
-"""Without a frame for so long there are none a second."""
+"""After this long without a frame the frame rate is 0."""
 REPEAT_INTERVAL_S = 2.0
-"""While no frame comes the last image is sent so often: of a browser that has left nothing is known until it is sent
-something, and some show an image only once the next one begins."""
-RECENT_FRAMES = 300
-"""Frames that the page's latencies are taken over."""
+"""Without new frames the last image is sent at this interval. Sending reveals that a browser has disconnected, and some
+browsers show an image only when the next one begins."""
+LATENCY_FRAMES = 300
+"""Window of the latencies shown."""
 
 
 class Page:
-    """What the page shows, kept for browsers to ask for. Images are drawn and coded only while somebody looks.
+    """Hold what browsers poll. Thread-safe. Images are drawn and encoded only while a browser is connected.
 
-    dropped_by_sink: of :func:`edge.sinks.sink_worker.dropped_by_sink`, asked whenever a browser asks.
+    dropped_by_sink: returns what :func:`edge.sinks.sink_worker.dropped_by_sink` does; called for every poll.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Page:
         self._overlay, self._layout, self._history, self._source = overlay, layout, history, source
         self._dropped_by_sink = dropped_by_sink
         self._changed = threading.Condition()
-        self._events: deque[Event] = deque(maxlen=SHOWN_EVENTS)
+        self._events: deque[Event] = deque(maxlen=MAX_EVENTS)
         self._times: deque[float] = deque(maxlen=31)
         self._result: FrameResult | None = None
         self._jpeg, self._number = b"", 0
@@ -58,8 +58,8 @@ class Page:
         self.ended = False
 
     def show(self, result: FrameResult) -> None:
-        """One frame's result."""
-        jpeg = self._coded(result) if self._viewers else b""
+        """Show the newest result."""
+        jpeg = self._encode(result) if self._viewers else b""
         with self._changed:
             self._result = result
             self._times.append(time.monotonic())
@@ -68,19 +68,19 @@ class Page:
             self._changed.notify_all()
 
     def add_event(self, event: Event) -> None:
-        """What began, ended or broke."""
+        """Add an event to the list."""
         with self._changed:
             self._events.append(event)
             self._lost = event.kind == "source_lost" or (self._lost and event.kind != "source_back")
 
     def end(self) -> None:
-        """Browsers that watch are let go."""
+        """End all streams."""
         with self._changed:
             self.ended = True
             self._changed.notify_all()
 
     def images(self, viewer: str = "") -> Iterator[bytes]:
-        """JPEG images as they come, the newest each time; waits for them. viewer: a name for who asks."""
+        """Yield JPEG images as frames arrive, always the newest. Blocks. viewer: the browser's id."""
         with self._changed:
             self._viewers.append(viewer)
         number = -1
@@ -92,18 +92,18 @@ class Page:
                         return
                     jpeg, number, result = self._jpeg, self._number, self._result
                 if not jpeg and result is not None:
-                    jpeg = self._coded(result)
+                    jpeg = self._encode(result)
                 if jpeg:
                     yield jpeg
         finally:
             with self._changed:
                 self._viewers.remove(viewer)
                 if not self._viewers:
-                    self._jpeg = b""  # it will be old when somebody looks again
+                    self._jpeg = b""  # stale when the next browser connects
 
     def state(self, viewer: str = "") -> dict[str, Any]:
-        """Everything but the image, ready for JSON. watched: whether images go to that viewer."""
-        rows = self._history.summary(RECENT_FRAMES)
+        """Everything but the image, for JSON. watched: whether a stream to that viewer is open."""
+        rows = self._history.summary(LATENCY_FRAMES)
         with self._changed:
             result, times = self._result, list(self._times)
             events = [event_record(event) for event in reversed(self._events)]
@@ -130,12 +130,15 @@ class Page:
     def _dropout(self, result: FrameResult | None) -> dict[str, float]:
         if result is None or result.joint_dropout is None:
             return {}
-        return {n: round(p, 3) for n, p in zip(self._layout.joints, result.joint_dropout.tolist(), strict=True)}
+        return {
+            joint: round(part, 3)
+            for joint, part in zip(self._layout.joints, result.joint_dropout.tolist(), strict=True)
+        }
 
-    def _coded(self, result: FrameResult) -> bytes:
+    def _encode(self, result: FrameResult) -> bytes:
         image = self._overlay.render(result)
-        if image.shape[1] > WIDEST:
-            size = (WIDEST, round(image.shape[0] * WIDEST / image.shape[1]))
+        if image.shape[1] > MAX_WIDTH:
+            size = (MAX_WIDTH, round(image.shape[0] * MAX_WIDTH / image.shape[1]))
             image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
         return bytes(cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))[1])
 

@@ -1,4 +1,4 @@
-"""The live page's server: who may see it, and what browsers are answered."""
+"""Serve the live page over HTTP: access control, the page, its state and the MJPEG stream."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from edge.sinks.sink import Sink
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 BOUNDARY = "picture"
 VIEWER_TIMEOUT_S = 10.0
-"""A browser that takes nothing for so long has gone."""
+"""Socket timeout: a browser that reads nothing for this long is disconnected."""
 
-NO_ROOM = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-"""The system takes no further connection."""
-NO_ROOM_S = 0.5
-"""A browser that cannot be let in is kept waiting for so long before it is tried again."""
+OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+"""accept() fails because the system has no resources for a connection."""
+ACCEPT_RETRY_S = 0.5
+"""Delay after such a failure."""
 
 
 @dataclass(frozen=True)
 class PageAddress:
-    """host, port: to listen on; 0 for any port that is free. token: asked of whoever wants to see; None for nobody."""
+    """host, port: where to listen; port 0 is any free one. token: required of browsers; None if not."""
 
     host: str
     port: int
@@ -46,7 +46,7 @@ class PageAddress:
 
 
 def parse_page_address(text: str, token: str | None) -> PageAddress:
-    """Of "8080" or "host:8080". Only this machine is served unless a host is given, and then only with a token."""
+    """Parse "8080" or "host:8080". Without a host only this machine is served; other hosts always get a token."""
     host, _, port = text.rpartition(":")
     host = host.strip("[]") or "127.0.0.1"
     if not port.isdecimal() or int(port) > 65535:
@@ -54,30 +54,30 @@ def parse_page_address(text: str, token: str | None) -> PageAddress:
     if token is None and host not in LOOPBACK:
         token = secrets.token_urlsafe(12)
     if token is not None and not re.fullmatch(r"[\w.~-]+", token, re.ASCII):
-        # An empty one would let everybody in, another would not survive an address or a cookie.
+        # An empty token would admit everybody; other characters do not survive a URL or a cookie.
         raise ConfigError(
-            "sinks.page_token is empty or has other signs", hint="give letters, digits, - . _ and ~ alone"
+            "sinks.page_token is empty or has invalid characters", hint="use only letters, digits, - . _ and ~"
         )
     return PageAddress(host, int(port), token)
 
 
 @contextmanager
-def page_sink(page: Page, address: PageAddress, say: Callable[[str], None]) -> Iterator[Sink]:
-    """Serves the page while the block runs; says where. Raises OutputError where the port cannot be had."""
+def page_sink(page: Page, address: PageAddress, log: Callable[[str], None]) -> Iterator[Sink]:
+    """Serve the page while the block runs, and log its URL. Raises OutputError if the port is not available."""
     try:
-        server = _Server(page, address, say)
+        server = _Server(page, address, log)
     except OSError as error:
         raise OutputError(
             f"the live page cannot listen: {error.strerror or error}",
             where=f"{address.host}:{address.port}",
-            hint="choose another port, or an address of this machine: 0.0.0.0:8080 is all of them",
+            hint="choose another port, or an address of this machine; 0.0.0.0:8080 listens on all",
         ) from error
     with server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.5}, name="page", daemon=True)
         thread.start()
         query = f"/?token={address.token}" if address.token else "/"
         host = f"[{address.host}]" if ":" in address.host else address.host
-        say(f"http://{host}:{server.server_port}{query}")
+        log(f"http://{host}:{server.server_port}{query}")
         try:
             yield page.show
         finally:
@@ -88,39 +88,39 @@ def page_sink(page: Page, address: PageAddress, say: Callable[[str], None]) -> I
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, page: Page, address: PageAddress, say: Callable[[str], None]) -> None:
-        self.page, self.token, self._say, self._trouble = page, address.token, say, ""
-        # Cookies know no ports: by one name the pages of two cameras on a board would overwrite each other's.
+    def __init__(self, page: Page, address: PageAddress, log: Callable[[str], None]) -> None:
+        self.page, self.token, self._log, self._problem = page, address.token, log, ""
+        # Cookies ignore the port: with a fixed name, the pages of two cameras on a board would overwrite each other's.
         self.cookie = f"token-{hashlib.sha256((address.token or '').encode()).hexdigest()[:8]}"
         self.html = files("edge.sinks").joinpath("page.html").read_bytes()
         self.address_family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
         super().__init__((address.host, address.port), _Handler)
 
     def get_request(self) -> tuple[Any, Any]:
-        """The next browser. Where there is no room for it, it goes on knocking, and would be tried without a pause."""
+        """Accept a connection. After a failure the connection stays pending, so wait instead of spinning."""
         try:
             return super().get_request()
         except OSError as error:
-            if error.errno in NO_ROOM:
-                self._say_once(f"warning: the live page lets nobody in: {error.strerror}")
-                time.sleep(NO_ROOM_S)
+            if error.errno in OUT_OF_RESOURCES:
+                self._log_once(f"warning: the live page cannot accept connections: {error.strerror}")
+                time.sleep(ACCEPT_RETRY_S)
             raise
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Python's own prints a traceback, also where a browser has left in the middle, which is no news."""
+        """Log one line instead of a traceback, and nothing if the browser has disconnected."""
         error = sys.exc_info()[1]
         if not isinstance(error, OSError):
-            self._say_once(f"warning: the live page gave no answer: {error!r}")
+            self._log_once(f"warning: the live page failed to answer: {error!r}")
 
-    def _say_once(self, trouble: str) -> None:
-        """Browsers ask twice a second."""
-        if trouble != self._trouble:
-            self._trouble = trouble
-            self._say(trouble)
+    def _log_once(self, problem: str) -> None:
+        """Browsers poll twice a second."""
+        if problem != self._problem:
+            self._problem = problem
+            self._log(problem)
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Answers one browser's request."""
+    """Answer one request."""
 
     server: _Server
     timeout = VIEWER_TIMEOUT_S
@@ -132,45 +132,44 @@ class _Handler(BaseHTTPRequestHandler):
         if (refusal := self._refusal(token)) is not None:
             self._answer(HTTPStatus.FORBIDDEN, "text/plain", refusal.encode())
         elif path == "/":
-            is_first = token == self.server.token
-            self._answer(HTTPStatus.OK, "text/html; charset=utf-8", self.server.html, is_first=is_first)
+            set_cookie = token == self.server.token
+            self._answer(HTTPStatus.OK, "text/html; charset=utf-8", self.server.html, set_cookie=set_cookie)
         elif path == "/state":
             self._answer(HTTPStatus.OK, "application/json", json.dumps(self.server.page.state(viewer)).encode())
         elif path == "/stream":
             self._stream(viewer)
         else:
-            self._answer(HTTPStatus.NOT_FOUND, "text/plain", b"nothing here\n")
+            self._answer(HTTPStatus.NOT_FOUND, "text/plain", b"not found\n")
 
     def _refusal(self, given: str) -> str | None:
-        """Why this browser may see nothing; None where it may."""
+        """Why access is refused; None if it is granted."""
         token = self.server.token
         if token is None:
-            # Another site's page must not read this one through a name that points to this machine.
-            return None if self._asked_host() in LOOPBACK else "ask for it as localhost, or serve it with a token\n"
-        known = any(hmac.compare_digest(one.encode(), token.encode()) for one in (given, *self._cookies()))
+            # DNS rebinding: another site's name may point to this machine.
+            return None if self._host() in LOOPBACK else "open it as localhost, or serve it with a token\n"
+        known = any(hmac.compare_digest(value.encode(), token.encode()) for value in (given, *self._cookies()))
         return None if known else "the token is missing or wrong\n"
 
-    def _asked_host(self) -> str | None:
+    def _host(self) -> str | None:
         try:
             return urlsplit(f"//{self.headers.get('Host', '')}").hostname
         except ValueError:
             return None
 
     def _cookies(self) -> list[str]:
-        """Values of our cookie. Others of this machine come along, some of which Python's own parser refuses."""
+        """Values of our cookie. Parsed by hand: http.cookies rejects the header if another cookie is malformed."""
         pairs = (pair.strip().partition("=") for pair in self.headers.get("Cookie", "").split(";"))
         return [value for name, _, value in pairs if name == self.server.cookie]
 
-    def _answer(self, status: HTTPStatus, kind: str, body: bytes, *, is_first: bool = False) -> None:
-        """is_first: the token came with the address, and a cookie is to bring it from now on."""
+    def _answer(self, status: HTTPStatus, kind: str, body: bytes, *, set_cookie: bool = False) -> None:
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Cache-Control", "no-store")
         self.send_header("Content-Security-Policy", "default-src 'self' 'unsafe-inline'; frame-ancestors 'none'")
         self.send_header("Referrer-Policy", "no-referrer")
-        if is_first:
-            # Our own and never what was sent, which may hold the end of a line, and headers of somebody else's.
+        if set_cookie:
+            # The server's own token, never the client's text, which could inject headers.
             text = f"{self.server.cookie}={self.server.token}; HttpOnly; SameSite=Strict; Path=/"
             self.send_header("Set-Cookie", text)
         self.end_headers()
@@ -186,7 +185,7 @@ class _Handler(BaseHTTPRequestHandler):
                 head = f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
                 self.wfile.write(head.encode() + jpeg + b"\r\n")
         except OSError:
-            self.close_connection = True  # the browser has gone, or takes nothing any more
+            self.close_connection = True  # disconnected or timed out
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Requests are nobody's news, and would carry the token into logs."""
+        """Log no requests: their URLs hold the token."""

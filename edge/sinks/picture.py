@@ -1,7 +1,7 @@
-"""The best moment as a picture: most people with a label, farthest from where labels change, then the surest.
+"""Write the best frame: most labelled people, then farthest from a change of labels, then highest scores.
 
-A label is of a clip that ends with it, so that whoever has just stopped still has theirs. A picture can wait: it
-shows each person with the label of the clip that lies around it, decided half a clip later.
+A label describes the clip that ends with its frame, so it lags behind the action. The picture can wait: it shows each
+person with the label of the clip centred on the frame, which is decided half a clip later.
 """
 
 from __future__ import annotations
@@ -22,95 +22,94 @@ from edge.sinks.sink import Sink
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 
-APART_S = 0.2
-"""Frames so far apart are looked at: some ten of them wait for what comes after, and one may take 25 MB."""
+SAMPLE_INTERVAL_S = 0.2
+"""Only frames this far apart are candidates. About ten wait for their labels, and each may take 25 MB."""
 
 
 @contextmanager
 def picture_sink(path: Path, overlay: Overlay, clip_s: float) -> Iterator[Sink]:
-    """Keeps the best moment, and writes its annotated picture at the end. clip_s: how long a clip is.
+    """Keep the best frame and write it annotated when the block ends. clip_s: length of a clip.
 
-    Raises ConfigError for a name that is no picture's, OutputError where the file cannot be written.
+    Raises ConfigError for an unknown suffix, OutputError if the file cannot be written.
     """
     if path.suffix.lower() not in SUFFIXES:
-        raise ConfigError(f"a picture cannot be called {path}", hint=f"end it in {', '.join(SUFFIXES)}")
-    moments = BestMoment(clip_s / 2)
+        raise ConfigError(f"{path} is not an image format", hint=f"use the suffix {', '.join(SUFFIXES)}")
+    frames = BestFrame(clip_s / 2)
     with atomic_write(path) as partial:
-        # Now, so that a place that cannot be written to is known before the run, not after it.
-        partial.write_bytes(b"")
-        yield moments.look
-        best = moments.best()
+        yield frames.add
+        best = frames.best()
         if best is None:
             raise OutputError("there was no frame", where=path)
         partial.write_bytes(cv2.imencode(path.suffix, overlay.render(best))[1].tobytes())
 
 
 @dataclass(frozen=True, eq=False)
-class _Labelled:
-    """A moment with the labels of the clip around it. decided_s: when they were. since_s: since when all stand."""
+class _Candidate:
+    """A frame with the labels of the clip centred on it. decided_s: when those were decided. since_s: since when all
+    have been unchanged."""
 
     result: FrameResult
     decided_s: float
     since_s: float
 
-    def merit(self, until_s: float, most_s: float) -> tuple[int, float, float, int, float]:
-        """People with a label, seconds to where a label changes, their scores, people, scores of their poses.
+    def rank(self, until_s: float, max_steady_s: float) -> tuple[int, float, float, int, float]:
+        """Labelled people, seconds to the nearest change of a label, sum of scores, people, sum of pose scores.
 
-        until_s: until when all labels stand, as far as is known. most_s: seconds beyond which more are no better.
+        until_s: until when all labels are known to be unchanged. max_steady_s: cap on the seconds.
         """
         scores = [person.action.score for person in self.result.people if person.action and person.action.known]
-        steady_s = min(self.decided_s - self.since_s, until_s - self.decided_s, most_s)
+        steady_s = min(self.decided_s - self.since_s, until_s - self.decided_s, max_steady_s)
         return len(scores), steady_s, sum(scores), len(self.result.people), _pose_scores(self.result)
 
 
-class BestMoment:
-    """Takes what was found in frame after frame, and keeps few of them. half_s: half a clip, in seconds."""
+class BestFrame:
+    """Find the best frame of a run while holding only a few. half_s: half the length of a clip."""
 
     def __init__(self, half_s: float) -> None:
         self._half_s, self._now_s = half_s - TIME_TOLERANCE_S, 0.0
-        self._taken: deque[FrameResult] = deque()
-        self._labelled: list[_Labelled] = []
+        self._pending: deque[FrameResult] = deque()
+        self._candidates: list[_Candidate] = []
         self._labels: dict[int, tuple[str | None, float]] = {}
         self._best: FrameResult | None = None
-        self._merit: tuple[float, ...] = ()
+        self._best_rank: tuple[float, ...] = ()
 
-    def look(self, result: FrameResult) -> None:
-        """One more frame, later than the one before."""
+    def add(self, result: FrameResult) -> None:
+        """Add the next frame."""
         now_s = self._now_s = result.frame.time_s
-        is_first = not self._taken and self._best is None
-        if is_first or (result.failure is None and self._is_apart(now_s)):
-            self._taken.append(result)
+        is_first = not self._pending and self._best is None
+        if is_first or (result.failure is None and self._is_due(now_s)):
+            self._pending.append(result)
         if result.failure is not None:
-            return  # no answer, which is no change of labels either
-        self._note_labels(result)
-        while self._taken and self._taken[0].frame.time_s <= now_s - self._half_s:
-            given = _decided(self._taken.popleft(), result)
-            since_s = max((self._labels[n][1] for n in _labels(given)), default=now_s - self._half_s)
-            moment = _Labelled(given, now_s, since_s)
-            if moment.merit(now_s + self._half_s, self._half_s) > self._merit:
-                self._labelled.append(moment)
-        for moment in list(self._labelled):
-            if moment.decided_s <= now_s - self._half_s or not self._stand(moment):
-                self._settle(moment)
+            return  # labels are unknown, not changed
+        self._update_labels(result)
+        while self._pending and self._pending[0].frame.time_s <= now_s - self._half_s:
+            centred = _with_labels_of(result, self._pending.popleft())
+            since_s = max((self._labels[n][1] for n in _labels(centred)), default=now_s - self._half_s)
+            candidate = _Candidate(centred, now_s, since_s)
+            if candidate.rank(now_s + self._half_s, self._half_s) > self._best_rank:
+                self._candidates.append(candidate)
+        for candidate in list(self._candidates):
+            if candidate.decided_s <= now_s - self._half_s or not self._is_unchanged(candidate):
+                self._settle(candidate)
 
-    def _is_apart(self, now_s: float) -> bool:
-        return not self._taken or now_s - self._taken[-1].frame.time_s >= APART_S - TIME_TOLERANCE_S
+    def _is_due(self, now_s: float) -> bool:
+        return not self._pending or now_s - self._pending[-1].frame.time_s >= SAMPLE_INTERVAL_S - TIME_TOLERANCE_S
 
     def best(self) -> FrameResult | None:
-        """The best moment, its people with the labels of the clip around it; None where there was none at all.
+        """The best frame, its people with the labels of the clip centred on it; None if there was no frame.
 
-        Where nothing was decided about anybody, as in a recording that is shorter than half a clip: most people.
+        If nobody has a label, for instance in a recording shorter than half a clip: the frame with most people.
         """
-        for moment in list(self._labelled):
-            self._settle(moment)
+        for candidate in list(self._candidates):
+            self._settle(candidate)
         if self._best is not None and _labels(self._best):
             return self._best
-        unlabelled = [*([self._best] if self._best is not None else []), *self._taken]
-        return max(unlabelled, key=lambda given: (len(given.people), _pose_scores(given)), default=None)
+        unlabelled = [*([self._best] if self._best is not None else []), *self._pending]
+        return max(unlabelled, key=lambda result: (len(result.people), _pose_scores(result)), default=None)
 
-    def _note_labels(self, result: FrameResult) -> None:
-        """Note since when each label stands. Who is out of view is forgotten, unless a waiting moment shows them."""
-        shown = {person.track_id for moment in self._labelled for person in moment.result.people}
+    def _update_labels(self, result: FrameResult) -> None:
+        """Update since when each label is unchanged. People out of view are dropped, unless a candidate shows them."""
+        shown = {person.track_id for candidate in self._candidates for person in candidate.result.people}
         known = {track_id: entry for track_id, entry in self._labels.items() if track_id in shown}
         labels = _labels(result)
         for person in result.people:
@@ -119,19 +118,19 @@ class BestMoment:
             known[person.track_id] = before if before and before[0] == label else (label, self._now_s)
         self._labels = known
 
-    def _stand(self, moment: _Labelled) -> bool:
-        return all(self._labels[track_id][0] == label for track_id, label in _labels(moment.result).items())
+    def _is_unchanged(self, candidate: _Candidate) -> bool:
+        return all(self._labels[track_id][0] == label for track_id, label in _labels(candidate.result).items())
 
-    def _settle(self, moment: _Labelled) -> None:
-        """How long the labels of a moment stand is known."""
-        self._labelled.remove(moment)
-        merit = moment.merit(self._now_s, self._half_s)
-        if merit > self._merit:
-            self._best, self._merit = moment.result, merit
+    def _settle(self, candidate: _Candidate) -> None:
+        """Rank a candidate, now that it is known how long its labels stayed unchanged."""
+        self._candidates.remove(candidate)
+        rank = candidate.rank(self._now_s, self._half_s)
+        if rank > self._best_rank:
+            self._best, self._best_rank = candidate.result, rank
 
 
 def _labels(result: FrameResult) -> dict[int, str]:
-    """Track id -> label, about whom something is said."""
+    """Track id -> label, of people with a known action."""
     return {p.track_id: p.action.label for p in result.people if p.action is not None and p.action.known}
 
 
@@ -139,13 +138,13 @@ def _pose_scores(result: FrameResult) -> float:
     return sum(person.pose.score for person in result.people)
 
 
-def _decided(moment: FrameResult, later: FrameResult) -> FrameResult:
-    """The moment's people, each with what was decided later; nothing where they have left since."""
-    found = {person.track_id: person for person in later.people}
+def _with_labels_of(later: FrameResult, result: FrameResult) -> FrameResult:
+    """The result with each person's later action; none if the person has left."""
+    later_people = {person.track_id: person for person in later.people}
 
-    def as_decided(person: Person) -> Person:
-        after = found.get(person.track_id, replace(person, action=None))
+    def relabel(person: Person) -> Person:
+        after = later_people.get(person.track_id, replace(person, action=None))
         return replace(person, action=after.action, clip_fill=after.clip_fill)
 
-    # A frame of its own, because an overlay knows by the frame what it has drawn already.
-    return replace(moment, frame=replace(moment.frame), people=tuple(map(as_decided, moment.people)))
+    # A copy of the frame, because the overlay caches drawn images by frame.
+    return replace(result, frame=replace(result.frame), people=tuple(map(relabel, result.people)))

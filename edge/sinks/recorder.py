@@ -1,4 +1,4 @@
-"""What the pose stage saw, for replay: a bug report that runs on any laptop."""
+"""Record the output of the pose stage, for replay on any machine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edge.sinks.sink import Sink
 
 @contextmanager
 def recorder_sink(path: Path, header: RecordingHeader) -> Iterator[Sink]:
-    """Writes the recording that ``--source replay://`` reads. Raises OutputError where the file cannot be written."""
+    """Write the file that ``--source replay://`` reads. Raises OutputError if the file cannot be written."""
     with line_writer(path) as write:
         write(header.line())
         yield lambda result: write(frame_line(result))

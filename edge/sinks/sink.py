@@ -1,4 +1,4 @@
-"""What every sink is: it takes what each turn of the loop found."""
+"""The interface of sinks."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from edge.contract.types import FrameResult
 
 
 class StopRequested(Exception):
-    """Raised by a sink to end the run as if the source had ended."""
+    """Raise it in a sink to end the run as if the source had ended."""
 
 
 Sink = Callable[[FrameResult], None]
-"""Called once a frame, in order; raises OutputError where the system refuses.
+"""Called once per frame, in order. Raises OutputError if it cannot write.
 
-Sinks come out of context managers: a block left normally leaves whole files behind, a block left
-by an exception leaves nothing, so that nobody finds half a file after an error.
+A context manager yields it: leaving the block normally completes the file, leaving it by an exception discards it.
 """

@@ -1,4 +1,4 @@
-"""The annotated video."""
+"""Write the annotated video."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from edge.periodic import run_periodically
 from edge.sinks.sink import Sink
 
 CODECS = ("avc1", "mp4v")
-"""H.264 plays in browsers too, but OpenCV's wheels may not encode it; MPEG-4 they always do."""
+"""H.264 plays in browsers, but not every OpenCV build can encode it; all wheels can encode MPEG-4."""
 
 REPEAT_INTERVAL_S, REPEAT_DELAY_S = 0.5, 2.0
-"""While a camera gives nothing its last frame is repeated so often, up to so long ago: more may be on its way."""
+"""While a camera delivers nothing, its last frame is repeated at this interval, up to this long before now, because a
+frame may still be in the pipeline."""
 
 SUFFIXES = (".mp4", ".mkv", ".avi", ".mov", ".webm")
 
@@ -31,19 +32,18 @@ SUFFIXES = (".mp4", ".mkv", ".avi", ".mov", ".webm")
 def video_sink(
     path: Path, overlay: Overlay, *, fps: float, size: tuple[int, int], codec: str | None = None, live: bool = False
 ) -> Iterator[Sink]:
-    """Writes every frame as ``overlay`` draws it, ``size`` (width, height), at the source's nominal ``fps``.
+    """Write annotated frames of ``size`` (width, height) at the source's nominal ``fps``.
 
-    A frame is shown from its own time to the next one's, so that a recording of a camera that was
-    slower than its nominal rate plays at the speed of life. live: times go on while nothing comes, as when a camera is
-    lost; the last frame is then written on as they pass, so that the next one waits for no minute of it at once.
-    Raises ConfigError for a name or codec that means nothing, OutputError where the file cannot be written.
+    A frame is repeated until the next one's time, so the video plays in real time even if the camera was slower than
+    its nominal rate. live: repeat the last frame while a camera is lost, as time passes; otherwise the next frame
+    would have to write the whole gap at once.
+    Raises ConfigError for an unknown suffix or codec, OutputError if the file cannot be written.
     """
     if path.suffix.lower() not in SUFFIXES:
-        raise ConfigError(f"a video cannot be called {path}", hint=f"end it in {', '.join(SUFFIXES)}")
+        raise ConfigError(f"{path} is not a video format", hint=f"use the suffix {', '.join(SUFFIXES)}")
     if codec is not None and len(codec) != 4:
         raise ConfigError(f"unknown codec {codec!r}", hint="give four letters, for instance mp4v, avc1 or vp09")
     with atomic_write(path) as partial:
-        _touch(partial)
         stream = _Stream(_open(partial, path, fps, size, codec), fps)
         try:
             with run_periodically(stream.repeat, REPEAT_INTERVAL_S, "video repeats") if live else nullcontext():
@@ -54,27 +54,27 @@ def video_sink(
 
 
 class _Stream:
-    """Images at their times in, frames at a constant rate out. written: how many so far."""
+    """Resample timed images to a constant frame rate. written: frames so far."""
 
     def __init__(self, writer: cv2.VideoWriter, fps: float) -> None:
         self._writer, self._fps = writer, fps
         self._last: Image | None = None
-        self._began_s = 0.0
-        self._writing = threading.Lock()
+        self._start_s = 0.0
+        self._lock = threading.Lock()
         self.written = 0
 
     def write(self, image: Image, time_s: float) -> None:
         slot = round(time_s * self._fps)
-        with self._writing:
+        with self._lock:
             self._repeat_until(slot)
             if self.written <= slot:
                 self._put(image)
-            self._last, self._began_s = image, time.monotonic() - time_s
+            self._last, self._start_s = image, time.monotonic() - time_s
 
     def repeat(self) -> None:
-        """What is not told to have ended goes on, up to a moment ago."""
-        with self._writing:
-            self._repeat_until(round((time.monotonic() - self._began_s - REPEAT_DELAY_S) * self._fps))
+        """Repeat the last image up to REPEAT_DELAY_S ago."""
+        with self._lock:
+            self._repeat_until(round((time.monotonic() - self._start_s - REPEAT_DELAY_S) * self._fps))
 
     def _repeat_until(self, slot: int) -> None:
         while self._last is not None and self.written < slot:
@@ -89,36 +89,30 @@ class _Stream:
             self._writer.release()
 
 
-def _touch(partial: Path) -> None:
-    # OpenCV does not say why it cannot open a file; the system does, and `replacing` passes it on.
-    with partial.open("wb"):
-        pass
-
-
 def _open(partial: Path, path: Path, fps: float, size: tuple[int, int], codec: str | None) -> cv2.VideoWriter:
-    there = utf8_path(partial, OutputError)
-    for name in (codec,) if codec else CODECS:
+    name = utf8_path(partial, OutputError)
+    for code in (codec,) if codec else CODECS:
         with suppress_stderr():
-            writer = cv2.VideoWriter(there, cv2.VideoWriter.fourcc(*name), fps, size)
+            writer = cv2.VideoWriter(name, cv2.VideoWriter.fourcc(*code), fps, size)
         if writer.isOpened():
             return writer
     raise OutputError(
         f"OpenCV cannot encode {codec or ' or '.join(CODECS)} here",
         where=path,
-        hint="choose another codec, for instance mp4v, or another kind of file",
+        hint="choose another codec, for instance mp4v, or another suffix",
     )
 
 
 def _check(partial: Path, path: Path, written: int) -> None:
-    """OpenCV does not notice a disk that is full: read back what it says it wrote."""
+    """Read the video back, because OpenCV does not report a full disk."""
     with suppress_stderr():
         capture = cv2.VideoCapture(str(partial))
         frames, readable = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), capture.read()[0]
         capture.release()
-    # Containers without an index count by their length, which may be a frame or two short.
+    # Without an index OpenCV estimates the count from the duration, which may be a frame or two short.
     if not readable or frames < written - 2 - written // 50:
         raise OutputError(
-            f"the video came out damaged: {max(frames, 0)} of {written} frames can be read back",
+            f"the video is damaged: {max(frames, 0)} of {written} frames can be read back",
             where=path,
             hint="free space there, or choose another place",
         )

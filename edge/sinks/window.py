@@ -1,4 +1,4 @@
-"""A window on the screen."""
+"""Show frames in a window."""
 
 from __future__ import annotations
 
@@ -17,93 +17,92 @@ from edge.drawing.overlay import Overlay
 from edge.sinks.sink import Sink, StopRequested
 
 TITLE = "skd-edge (q ends)"
-PROBE = "import cv2, sys; cv2.namedWindow('trial'); cv2.waitKey(1); print('shown', flush=True); sys.stdin.read()"
-"""Until it is ended, or nobody is left who could."""
+PROBE = "import cv2, sys; cv2.namedWindow('probe'); cv2.waitKey(1); print('shown', flush=True); sys.stdin.read()"
+"""Opens a window and waits until it is killed or its stdin closes."""
 PROBE_TIMEOUT_S = 60.0
 NO_WINDOW_HINT = "leave out show; --sinks.page 8080 shows the same in a browser"
 LARGEST = (1280, 720)
-"""Width and height in pixels with which the window opens at most; it can be drawn larger."""
+"""Largest initial size of the window, width and height in pixels; it can be resized."""
 QUIT_KEYS = frozenset({ord("q"), 27})
 
 
 @contextmanager
 def window_sink(overlay: Overlay) -> Iterator[Sink]:
-    """Shows every frame; raises StopRequested when q or Escape is pressed, or the window was closed.
+    """Show every frame; raise StopRequested when q or Escape is pressed or the window is closed.
 
-    Raises OutputError where no window can be shown.
+    Raises OutputError if no window can be shown.
     """
     with probe_window():
-        # Qt inside OpenCV complains of fonts that only its buttons would need.
+        # Silence OpenCV's Qt about fonts that only its toolbar needs.
         os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")
-        # Without OpenCV's own row of buttons; by itself it would be 400 pixels wide.
+        # GUI_NORMAL: without OpenCV's toolbar.
         cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
-    was_there = was_sized = False
+    was_open = was_sized = False
 
     def write(result: FrameResult) -> None:
-        nonlocal was_there, was_sized
-        # To show a frame would open a closed window again. Some builds of OpenCV never say that one is there.
-        if was_there and not _is_there():
+        nonlocal was_open, was_sized
+        # imshow would reopen a closed window. Some OpenCV builds never report an open one.
+        if was_open and not _is_open():
             raise StopRequested
         image = overlay.render(result)
-        if not was_sized:
+        if not was_sized:  # by default a window is 400 pixels wide
             was_sized = True
-            cv2.resizeWindow(TITLE, *_fitting(image.shape[1], image.shape[0]))
+            cv2.resizeWindow(TITLE, *_initial_size(image.shape[1], image.shape[0]))
         cv2.imshow(TITLE, image)
         if cv2.waitKey(1) & 0xFF in QUIT_KEYS:
             raise StopRequested
-        was_there = was_there or _is_there()
+        was_open = was_open or _is_open()
 
     try:
         yield write
     finally:
-        cv2.destroyAllWindows()  # destroyWindow fails where it was closed
+        cv2.destroyAllWindows()  # destroyWindow fails on a closed window
 
 
-def _fitting(width: int, height: int) -> tuple[int, int]:
-    """The image's own size, or what fits on a small screen."""
-    shrink = min(1.0, LARGEST[0] / width, LARGEST[1] / height)
-    return round(shrink * width), round(shrink * height)
+def _initial_size(width: int, height: int) -> tuple[int, int]:
+    """The image's size, scaled down to LARGEST."""
+    scale = min(1.0, LARGEST[0] / width, LARGEST[1] / height)
+    return round(scale * width), round(scale * height)
 
 
-def _is_there() -> bool:
+def _is_open() -> bool:
     try:
         return cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) > 0
     except cv2.error:
-        return False  # Qt, once the last window was closed
+        return False  # Qt, after the last window was closed
 
 
 @contextmanager
 def probe_window() -> Iterator[None]:
-    """OutputError where no window can be shown; within the block a process of its own shows one.
+    """Hold a window open in a subprocess. Raises OutputError if no window can be shown.
 
-    A process of its own, because where DISPLAY names a screen that does not answer, Qt inside OpenCV ends the process.
-    It stays until the window it is tried for is there: an X server whose last client leaves starts anew, and cuts off
-    whoever comes meanwhile.
+    A subprocess, because OpenCV's Qt aborts the process if DISPLAY names a screen that does not answer. It lives until
+    the real window is open: an X server resets when its last client disconnects, and drops clients that connect then.
     """
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise OutputError("there is no screen to show a window on", hint=f"set DISPLAY, or {NO_WINDOW_HINT}")
-    # In a session of its own: Ctrl-C is for the run, which then ends in its own way.
-    trial = subprocess.Popen(
+    # In its own session, so that Ctrl-C reaches only this process.
+    probe = subprocess.Popen(
         [sys.executable, "-c", PROBE],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
-    assert trial.stdout is not None
+    assert probe.stdout is not None
     try:
-        if not select.select([trial.stdout], [], [], PROBE_TIMEOUT_S)[0]:
+        if not select.select([probe.stdout], [], [], PROBE_TIMEOUT_S)[0]:
             raise OutputError("the screen does not answer", hint=NO_WINDOW_HINT)
-        if not trial.stdout.readline():
-            raise _refused(trial.communicate()[1].decode(errors="replace"), trial.returncode)
+        if not probe.stdout.readline():
+            raise _window_error(probe.communicate()[1].decode(errors="replace"), probe.returncode)
         yield
     finally:
-        trial.kill()
-        trial.communicate()
+        probe.kill()
+        probe.communicate()
 
 
-def _refused(said: str, code: int) -> OutputError:
-    if "not implemented" in said:
+def _window_error(stderr: str, code: int) -> OutputError:
+    if "not implemented" in stderr:
         return OutputError("this OpenCV was built without windows", hint=NO_WINDOW_HINT)
-    first = next((line.strip() for line in said.splitlines() if line.strip()), f"code {code}")
+    first = next((line.strip() for line in stderr.splitlines() if line.strip()), f"code {code}")
     return OutputError(f"no window can be shown on this screen: {first}", hint=f"check DISPLAY; {NO_WINDOW_HINT}")

@@ -48,13 +48,13 @@ def a_window_without_a_screen(folder: Path) -> Argv:
 
 @on_board(needs="blazepose_files")
 def a_video_that_is_called_a_text(folder: Path) -> Argv:
-    """a video cannot be called"""
+    """a.txt is not a video format; use the suffix .mp4"""
     return run(folder, more=["--sinks.video", folder / "out" / "a.txt"])
 
 
 @on_board(needs="blazepose_files")
 def a_picture_that_is_called_a_video(folder: Path) -> Argv:
-    """a picture cannot be called"""
+    """b.mp4 is not an image format; use the suffix .png"""
     return run(folder, more=["--sinks.picture", folder / "out" / "b.mp4"])
 
 
@@ -84,7 +84,7 @@ def a_topic_that_only_subscribers_may_name(folder: Path) -> Argv:
 
 @on_board()
 def a_page_whose_token_is_empty(folder: Path) -> Argv:
-    """sinks.page_token is empty or has other signs"""
+    """sinks.page_token is empty or has invalid characters"""
     page = ["--sinks.page", "0.0.0.0:0", "--sinks.page_token", ""]
     return run(folder, source=f"replay://{poses(folder, 9)}", more=page)
 

@@ -10,7 +10,7 @@ import videos
 from people import action, person, result
 
 from edge.contract.types import UNKNOWN
-from edge.sinks.picture import BestMoment, picture_sink
+from edge.sinks.picture import BestFrame, picture_sink
 
 HALF_S = 1.0
 FPS = 5.0
@@ -30,9 +30,9 @@ def does(track_id, score, label="jumping_jacks"):
 
 def best(moments, fps=FPS):
     """The best moment of these people, one tuple of them each."""
-    found = BestMoment(HALF_S)
+    found = BestFrame(HALF_S)
     for n, people in enumerate(moments):
-        found.look(result(*people, n=n, fps=fps))
+        found.add(result(*people, n=n, fps=fps))
     return found.best()
 
 
@@ -44,9 +44,9 @@ def test_a_moment_has_the_labels_of_the_clip_around_it():
     # Jumps until 2.0 s and walks then: a clip of 2 s that ends at 3.0 s is the first to show more walking.
     moments = [(does(1, 0.9, "jump"),)] * 15 + [(does(1, 0.9, "walk"),)] * 16
     for n, label in ((9, "jump"), (10, "walk")):
-        found = BestMoment(HALF_S)
+        found = BestFrame(HALF_S)
         for at, people in enumerate(moments[n:], n):
-            found.look(result(*people, n=at, fps=FPS))
+            found.add(result(*people, n=at, fps=FPS))
             if at == n + 5:
                 assert said(found.best()) == {1: (label, 0.9)} and found.best().frame.index == n
                 break
@@ -88,17 +88,17 @@ def test_labels_of_others_who_come_and_go_change_nothing():
 
 
 def test_a_frame_that_failed_is_no_change_and_no_answer():
-    found = BestMoment(HALF_S)
+    found = BestFrame(HALF_S)
     for n in range(21):
         given = result(does(1, 0.9) if 5 <= n < 15 else person(1), n=n, fps=FPS)
-        found.look(replace(given, people=(), failure="pose: gone") if n == 8 else given)
+        found.add(replace(given, people=(), failure="pose: gone") if n == 8 else given)
     # The label stands from 1.0 to 3.0 s, in whose middle something is said about what was done at 1.0 s.
     assert found.best().frame.index == 5 and said(found.best())
 
 
 def test_of_a_recording_too_short_for_labels_most_people_are_shown():
     assert best([(person(1),), (person(1), person(2)), ()], fps=4.0).frame.index == 1
-    assert best([()] * 3).frame.index == 0 and BestMoment(HALF_S).best() is None
+    assert best([()] * 3).frame.index == 0 and BestFrame(HALF_S).best() is None
 
 
 def test_without_any_label_a_later_moment_that_shows_somebody_is_better_than_an_early_one():
@@ -107,27 +107,27 @@ def test_without_any_label_a_later_moment_that_shows_somebody_is_better_than_an_
 
 
 def test_few_pictures_are_kept():
-    alive, found = [], BestMoment(HALF_S)
+    alive, found = [], BestFrame(HALF_S)
     for n in range(300):
         image = np.zeros((4, 4, 3), np.uint8)
         alive.append(weakref.ref(image))
         # Surer and surer, which is the worst case: each moment may become the best.
-        found.look(result(does(1, 0.5 + n / 1000), n=n, fps=25.0, image=image))
+        found.add(result(does(1, 0.5 + n / 1000), n=n, fps=25.0, image=image))
         del image
         assert sum(reference() is not None for reference in alive) <= 12
 
 
 def test_pictures_without_an_answer_do_not_pile_up():
-    found = BestMoment(HALF_S)
+    found = BestFrame(HALF_S)
     for n in range(100):
-        found.look(replace(result(n=n, fps=FPS), failure="pose: gone"))
-    assert len(found._taken) == 1 and found.best() is not None
+        found.add(replace(result(n=n, fps=FPS), failure="pose: gone"))
+    assert len(found._pending) == 1 and found.best() is not None
 
 
 def test_it_forgets_who_has_left_long_ago():
-    found = BestMoment(HALF_S)
+    found = BestFrame(HALF_S)
     for n in range(500):
-        found.look(result(does(n // 10, 0.9), n=n, fps=FPS))
+        found.add(result(does(n // 10, 0.9), n=n, fps=FPS))
     assert len(found._labels) < 10
 
 

@@ -167,11 +167,11 @@ def test_a_broker_that_is_not_there_is_said_and_keeps_nobody_waiting(mosquitto):
 def test_a_broker_that_goes_and_comes_back_is_said_once_each(mosquitto, monkeypatch):
     start, to = mosquitto
     said = []
-    monkeypatch.setattr("edge.sinks.mqtt.RETRY_S", (0, 0))
+    monkeypatch.setattr("edge.sinks.mqtt.BACKOFF_S", (0, 0))
     with mqtt_sink(to, said.append):
         wait_for(lambda: said)
         time.sleep(0.3)  # and is tried many times
-        assert said == [f"the MQTT broker 127.0.0.1:{to.port} cannot be reached; trying again in the background"]
+        assert said == [f"the MQTT broker 127.0.0.1:{to.port} cannot be reached; retrying in the background"]
         process = start()
         wait_for(lambda: len(said) == 2)
         process.kill()

@@ -183,7 +183,7 @@ def test_a_mistake_in_an_answer_is_one_line(monkeypatch, capfd):
         for _ in range(2):
             with pytest.raises(OSError):
                 get(said[0] + "state")
-    assert said[1:] == ["warning: the live page gave no answer: ZeroDivisionError('division by zero')"]
+    assert said[1:] == ["warning: the live page failed to answer: ZeroDivisionError('division by zero')"]
     assert capfd.readouterr() == ("", "")
 
 

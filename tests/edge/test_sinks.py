@@ -183,7 +183,7 @@ def test_places_that_cannot_be_written_to_are_refused_before_the_run(tmp_path):
 @pytest.mark.parametrize(("sink", "name"), [(picture_sink, "best.gif"), (video_sink, "a.jpg")])
 def test_names_without_a_meaning_are_refused(tmp_path, sink, name):
     rest = {"fps": 25, "size": (320, 240)} if sink is video_sink else {"clip_s": 2.0}
-    with pytest.raises(ConfigError, match="end it in"), sink(tmp_path / name, Plain(), **rest):
+    with pytest.raises(ConfigError, match="use the suffix"), sink(tmp_path / name, Plain(), **rest):
         pass
 
 
