@@ -16,15 +16,16 @@ class JointDropout:
     """Exponential moving average over time of the share, 0..1, of people in view for whom each joint was missed."""
 
     def __init__(self, joints: int) -> None:
-        self._dropout: Float32 = np.zeros(joints, np.float32)
+        self._dropout = [0.0] * joints
         self._last_s: float | None = None
 
     def update(self, poses: Sequence[Pose], time_s: float) -> Float32:
         """(V,) after one more frame. A frame with nobody in view changes nothing."""
         if poses:
-            scores = np.array([pose.keypoints[:, 2] for pose in poses])
-            missed = (scores <= 0).sum(axis=0, dtype=np.float32) / np.float32(len(poses))
             weight = 1.0 if self._last_s is None else 1 - math.exp(-(time_s - self._last_s) / TIME_CONSTANT_S)
-            self._dropout = self._dropout + np.float32(weight) * (missed - self._dropout)
+            # In plain Python for the reason given in edge/tracking/similarity.py.
+            by_joint = zip(*(pose.keypoints[:, 2].tolist() for pose in poses), strict=True)
+            missed = (scores.count(0) / len(poses) for scores in by_joint)
+            self._dropout = [old + weight * (new - old) for old, new in zip(self._dropout, missed, strict=True)]
             self._last_s = time_s
-        return self._dropout
+        return np.array(self._dropout, np.float32)

@@ -1,7 +1,7 @@
-"""Looks at each person from nearby: a network that sees the whole frame at 224 pixels misses who is far away.
+"""Run a pose network on a crop around each person, because people far away are too small in the whole frame.
 
-Everybody who is known gets a cut of the frame around where they were, moved on as they moved; whoever stands close
-enough is seen in the same cut. Newcomers are looked for in the whole frame and in squares of several sizes, by turns.
+Each tracked person gets a crop around their predicted position; whoever stands close enough is seen in the same crop.
+New people are searched for in the whole frame and in squares of several sizes, in turn.
 """
 
 from __future__ import annotations
@@ -11,55 +11,55 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from edge.contract.box import Box, bounding_box
+from edge.contract.box import Box
 from edge.contract.layouts import JointLayout
-from edge.contract.types import Float32, Image, Pose
+from edge.contract.types import Image, Pose
 from edge.pose.estimator import PoseEstimator
 from edge.pose.region import Region
 from edge.pose.search import Search
-from edge.tracking.similarity import displacement, oks, sigmas
+from edge.tracking.similarity import Body, displacement, oks, sigmas
 
-AROUND = 1.5
-"""Side of a cut, in extents of the person in it: room for an arm that is raised, and for a step."""
+CROP_SCALE = 1.5
+"""Side of a crop, in extents of the person in it: room for a raised arm, and for a step."""
 
-SMALLEST = 64
-"""Pixels of a cut's side, at least: enlarging fewer shows nothing that is there."""
+MIN_CROP = 64
+"""Least side of a crop in pixels: enlarging fewer pixels adds no detail."""
 
 SAME_PERSON = 0.2
-"""Two bodies more alike than this (object keypoint similarity of the joints both have) are one: a cut may end in the
-middle of a neighbour, of whom it shows some joints."""
+"""Two bodies with a greater object keypoint similarity are one person: a crop may cut off a neighbour, of whom it shows
+some joints only."""
 
 MAX_MISSED, WIDER = 3, 1.4
-"""Who was not found in the cut is looked for in so many more frames, each time in a cut so much wider."""
+"""A person who is not found is searched for in so many more frames, each time in a crop so much wider."""
 
 
 @dataclass(frozen=True)
-class _Known:
-    """keypoints: (V, 3) when last found. motion: (2,) pixels since the frame before. missed: frames since."""
+class _Track:
+    """body: when last found. motion: pixels per frame, right and down. missed: frames since it was found."""
 
-    keypoints: Float32
-    motion: Float32
+    body: Body
+    motion: tuple[float, float] = (0.0, 0.0)
     missed: int = 0
 
     @property
-    def expected(self) -> Float32:
-        keypoints = self.keypoints.copy()
-        keypoints[:, :2] += (self.missed + 1) * self.motion
-        return keypoints
+    def predicted(self) -> Body:
+        """The body in this frame."""
+        dx, dy = self.motion
+        return self.body.moved((self.missed + 1) * dx, (self.missed + 1) * dy)
 
 
 class FollowingCrop:
-    """See :class:`edge.pose.estimator.PoseEstimator`: another one, shown parts of the frame instead of the whole.
+    """A :class:`edge.pose.estimator.PoseEstimator` that runs another one on crops instead of the whole frame.
 
-    estimator: one that remembers nothing from frame to frame. max_people: followed at once; each who stands apart
-    costs a run of the network. search_every_s: newcomers are looked for so often; while nobody is followed or somebody
-    is missed, in every frame. See :class:`edge.pose.search.Search`.
+    estimator: one without memory from frame to frame. max_people: tracked at once; each who stands apart costs a run
+    of the network. search_every_s: interval of the search for new people; while nobody is tracked or somebody is
+    missed, it runs in every frame. See :class:`edge.pose.search.Search`.
     """
 
     def __init__(self, estimator: PoseEstimator, *, max_people: int, search_every_s: float) -> None:
         self.layout: JointLayout = estimator.layout
         self._estimator, self._max_people, self._search = estimator, max_people, Search(search_every_s)
-        self._followed: list[_Known] = []
+        self._tracks: list[_Track] = []
         self._size: tuple[int, ...] = ()
         self._sigmas = sigmas(self.layout)
 
@@ -68,78 +68,82 @@ class FollowingCrop:
         return self._estimator.network_s
 
     def describe(self) -> str:
-        return f"{self._estimator.describe()}, cut around each person"
+        return f"{self._estimator.describe()}, cropped around each person"
 
     def close(self) -> None:
         self._estimator.close()
 
     def estimate(self, image: Image, time_s: float | None = None) -> list[Pose]:
-        """See PoseEstimator. A person is looked for where they were, so that none is taken for another."""
+        """See PoseEstimator."""
         if image.shape != self._size:
-            self._size, self._followed = image.shape, []
+            self._size, self._tracks = image.shape, []
             self._search.begin(*image.shape[:2])
         found: list[Pose] = []
-        for known in self._followed:
-            if not self._is_among(known, found):
-                cut = around(bounding_box(known.expected), image.shape, WIDER**known.missed)
-                found = self._merged(found, self._look(image, cut))
-        hurry = not self._followed or any(known.missed for known in self._followed)
+        for track in self._tracks:
+            if not self._is_among(track, found):
+                part = crop_around(track.predicted.box, image.shape, WIDER**track.missed)
+                found = self._merge(found, self._run(image, part))
+        hurry = not self._tracks or any(track.missed for track in self._tracks)
         if self._search.is_turn(time_s, hurry):
-            found = self._merged(found, self._look(image, inside(self._search.square(), image.shape)))
+            found = self._merge(found, self._run(image, clip_to_frame(self._search.square(), image.shape)))
         found = sorted(found, key=lambda pose: -pose.score)[: self._max_people]
-        absent = [known for known in self._followed if not self._is_among(known, found)]
-        missed = [replace(known, missed=known.missed + 1) for known in absent if known.missed < MAX_MISSED]
-        self._followed = [self._met(pose.keypoints) for pose in found]
-        self._followed += missed[: self._max_people - len(found)]
+        absent = [track for track in self._tracks if not self._is_among(track, found)]
+        missed = [replace(track, missed=track.missed + 1) for track in absent if track.missed < MAX_MISSED]
+        self._tracks = [self._track_of(Body.of(pose.keypoints)) for pose in found]
+        self._tracks += missed[: self._max_people - len(found)]
         return found
 
-    def _look(self, image: Image, part: tuple[int, int, int, int]) -> list[Pose]:
+    def _run(self, image: Image, part: tuple[int, int, int, int]) -> list[Pose]:
+        """Poses in a part of the frame, in pixels of the frame."""
         left, top, right, bottom = part
         shift = np.array([left, top, 0], np.float32)
-        # A joint that was not seen stays at nought, which is where it was.
+        # A joint that was not seen stays at 0.
         return [
             Pose((pose.keypoints + shift * (pose.keypoints[:, 2:] > 0)).astype(np.float32), pose.score)
             for pose in self._estimator.estimate(np.ascontiguousarray(image[top:bottom, left:right]))
         ]
 
-    def _met(self, keypoints: Float32) -> _Known:
-        """Who was found there, with the motion since the frame before, where it is known."""
-        nearest = max(self._followed, key=lambda known: self._likeness(known.expected, keypoints), default=None)
-        if nearest is None or self._likeness(nearest.expected, keypoints) <= SAME_PERSON:
-            return _Known(keypoints, np.zeros(2, np.float32))
-        return _Known(keypoints, displacement(nearest.keypoints, keypoints) / np.float32(nearest.missed + 1))
+    def _track_of(self, body: Body) -> _Track:
+        """The track of a body that was found, with its motion where it was tracked before."""
+        nearest = max(self._tracks, key=lambda track: self._similarity(track.predicted, body), default=None)
+        if nearest is None or self._similarity(nearest.predicted, body) <= SAME_PERSON:
+            return _Track(body)
+        dx, dy = displacement(nearest.body, body)
+        return _Track(body, (dx / (nearest.missed + 1), dy / (nearest.missed + 1)))
 
-    def _is_among(self, known: _Known, found: Sequence[Pose]) -> bool:
-        return any(self._likeness(known.expected, pose.keypoints) > SAME_PERSON for pose in found)
+    def _is_among(self, track: _Track, found: Sequence[Pose]) -> bool:
+        return any(self._similarity(track.predicted, Body.of(pose.keypoints)) > SAME_PERSON for pose in found)
 
-    def _merged(self, had: Sequence[Pose], others: Sequence[Pose]) -> list[Pose]:
-        """Bodies of both; of one that is in both, where more of it was seen."""
-        result = list(had)
+    def _merge(self, known: Sequence[Pose], others: Sequence[Pose]) -> list[Pose]:
+        """Bodies of both; of a body that is in both, the pose with the greater sum of joint scores."""
+        result = list(known)
         for pose in others:
-            same = [n for n, one in enumerate(result) if self._likeness(one.keypoints, pose.keypoints) > SAME_PERSON]
-            if not same:
+            body = Body.of(pose.keypoints)
+            same = (n for n, one in enumerate(result) if self._similarity(Body.of(one.keypoints), body) > SAME_PERSON)
+            at = next(same, None)
+            if at is None:
                 result.append(pose)
-            elif pose.keypoints[:, 2].sum() > result[same[0]].keypoints[:, 2].sum():
-                result[same[0]] = pose
+            elif pose.keypoints[:, 2].sum() > result[at].keypoints[:, 2].sum():
+                result[at] = pose
         return result
 
-    def _likeness(self, a: Float32, b: Float32) -> float:
-        return float(oks(a[None], b[None], self._sigmas)[0, 0])
+    def _similarity(self, a: Body, b: Body) -> float:
+        return oks(a, b, self._sigmas)
 
 
-def around(box: Box, shape: Sequence[int], wider: float = 1.0) -> tuple[int, int, int, int]:
-    """The square cut around a person, kept inside the frame: left, top, right, bottom in whole pixels."""
+def crop_around(box: Box, shape: Sequence[int], scale: float = 1.0) -> tuple[int, int, int, int]:
+    """The square crop around a person, kept inside the frame: left, top, right, bottom in whole pixels."""
     height, width = shape[:2]
     left, top, right, bottom = box
-    side = max(wider * AROUND * max(right - left, bottom - top), SMALLEST)
+    side = max(scale * CROP_SCALE * max(right - left, bottom - top), MIN_CROP)
     wide, high = (round(min(side, length)) for length in (width, height))
     x = min(max(round((left + right) / 2 - wide / 2), 0), width - wide)
     y = min(max(round((top + bottom) / 2 - high / 2), 0), height - high)
     return x, y, x + wide, y + high
 
 
-def inside(square: Region, shape: Sequence[int]) -> tuple[int, int, int, int]:
-    """The part of the frame that a square covers: left, top, right, bottom in whole pixels."""
+def clip_to_frame(square: Region, shape: Sequence[int]) -> tuple[int, int, int, int]:
+    """The part of a square that lies in the frame: left, top, right, bottom in whole pixels."""
     edges = ((middle - square.side / 2, middle + square.side / 2) for middle in (square.x, square.y))
     (left, right), (top, bottom) = edges
     return max(round(left), 0), max(round(top), 0), min(round(right), shape[1]), min(round(bottom), shape[0])

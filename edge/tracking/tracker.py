@@ -1,4 +1,4 @@
-"""Who is who from frame to frame: poses joined to tracks by keypoint similarity and the Hungarian method."""
+"""Follow people from frame to frame: poses are assigned to tracks by keypoint similarity (Hungarian method)."""
 
 from __future__ import annotations
 
@@ -7,23 +7,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge.contract.errors import ConfigError
 from edge.contract.layouts import JointLayout
 from edge.contract.types import Float32, Pose
-from edge.tracking.similarity import MIN_JOINTS, displacement, oks, sigmas
+from edge.tracking.similarity import MIN_JOINTS, Body, displacement, oks, sigmas
 
-LOOK_S = 0.5
-"""Frames further apart than this leave a time in between in which nobody looked."""
+MAX_FRAME_GAP_S = 0.5
+"""A longer gap between two frames is an interruption of the video; the excess does not age tracks."""
 
 VELOCITY_MEMORY_S = 0.2
-"""Velocities are averaged over about this long; keypoints jitter."""
+"""Time constant of the moving average of a velocity; keypoints jitter."""
 
 
 @dataclass(frozen=True)
 class TrackerConfig:
-    """When a pose belongs to a track, and how tracks begin and end."""
+    """Gating, and when tracks are confirmed and end."""
 
     min_similarity: float = 0.15
     """Object keypoint similarity, 0..1, that a pose needs with the track's predicted pose. Larger: fewer identity
@@ -45,42 +44,43 @@ class TrackerConfig:
 
 @dataclass
 class _Track:
-    """keypoints: (V, 3) as last seen, at time_s. velocity: (2,) pixels per second of the whole body.
+    """body: as last seen, at time_s. velocity: of the whole body, pixels per second right and down.
 
-    earlier: keypoints and times from before the body had a number. blind_s: of the time since it was seen, in which
-    there was no frame.
+    hits: frames in which it was seen. track_id: None until it is confirmed. earlier: keypoints and times from before
+    that. blind_s: part of the time since time_s in which there were no frames.
     """
 
-    keypoints: Float32
+    body: Body
     time_s: float
-    velocity: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
+    velocity: tuple[float, float] = (0.0, 0.0)
     hits: int = 1
     track_id: int | None = None
     earlier: list[tuple[Float32, float]] = field(default_factory=list)
     blind_s: float = 0.0
 
     def unseen_s(self, time_s: float) -> float:
-        """For how long the body was looked for in vain."""
+        """Seconds in which there were frames, but without this body."""
         return time_s - self.time_s - self.blind_s
 
-    def predicted(self, time_s: float) -> Float32:
-        keypoints = self.keypoints.copy()
-        keypoints[:, :2] += self.velocity * self.unseen_s(time_s)
-        return keypoints
+    def predicted(self, time_s: float) -> Body:
+        """The body where its velocity has taken it by then."""
+        (vx, vy), unseen_s = self.velocity, self.unseen_s(time_s)
+        return self.body.moved(vx * unseen_s, vy * unseen_s)
 
-    def see(self, keypoints: Float32, time_s: float) -> None:
+    def update(self, body: Body, time_s: float) -> None:
+        """The body was seen again."""
         elapsed_s = time_s - self.time_s
-        moved = displacement(self.keypoints, keypoints) / elapsed_s
+        (dx, dy), (vx, vy) = displacement(self.body, body), self.velocity
         weight = 1.0 if self.hits == 1 else 1 - math.exp(-elapsed_s / VELOCITY_MEMORY_S)
-        self.velocity = (1 - weight) * self.velocity + weight * moved
-        self.keypoints, self.time_s, self.hits, self.blind_s = keypoints, time_s, self.hits + 1, 0.0
+        self.velocity = vx + weight * (dx / elapsed_s - vx), vy + weight * (dy / elapsed_s - vy)
+        self.body, self.time_s, self.hits, self.blind_s = body, time_s, self.hits + 1, 0.0
 
 
 class Tracker:
-    """Gives poses of one layout identities that last over frames."""
+    """Gives each person in a sequence of frames a track id. layout: of the poses."""
 
     def __init__(self, layout: JointLayout, config: TrackerConfig | None = None) -> None:
-        # Here, so that neither `--help` nor the first frame waits for it.
+        # Imported here so that neither `--help` nor the first frame waits for it.
         from scipy.optimize import linear_sum_assignment
 
         self._assign = linear_sum_assignment
@@ -92,62 +92,69 @@ class Tracker:
 
     @property
     def track_ids(self) -> set[int]:
-        """The people tracked now, in view or not."""
+        """Ids of confirmed tracks, in view or not."""
         return {track.track_id for track in self._tracks if track.track_id is not None}
 
     def earlier(self, track_id: int) -> list[tuple[Float32, float]]:
-        """Keypoints (V, 3) and times from before that person counted, once: they were there all the same.
+        """Keypoints (V, 3) and times of a track from before it was confirmed; returned once, then empty.
 
-        Without them a slow camera, which takes longer for the same number of frames, would know less.
+        Without them a slow camera, which takes longer to confirm a track, would lose more of the person's history.
         """
         for track in self._tracks:
             if track.track_id == track_id:
-                given, track.earlier = track.earlier, []
-                return given
+                earlier, track.earlier = track.earlier, []
+                return earlier
         return []
 
     def update(self, poses: Sequence[Pose], time_s: float) -> list[tuple[int, Pose]]:
-        """The poses that belong to somebody, with the track's id (1, 2, ...; never given twice).
+        """Poses of confirmed tracks with their track ids (1, 2, ...; never reused).
 
-        time_s: when they were seen; must rise from call to call. Tracks end by time, not by frames.
+        time_s: of the frame; must rise from call to call. Tracks end by time, not by number of frames.
         """
-        seen = [] if not poses else (np.array([pose.keypoints[:, 2] for pose in poses]) > 0).sum(axis=1).tolist()
-        poses = [pose for pose, joints in zip(poses, seen, strict=True) if joints >= MIN_JOINTS]
-        self._note_blindness(time_s)
+        seen = [(pose, body) for pose in poses if (body := Body.of(pose.keypoints)).seen >= MIN_JOINTS]
+        self._exclude_gap(time_s)
         self._tracks = [track for track in self._tracks if track.unseen_s(time_s) <= self._config.max_age_s]
         found: list[tuple[int, Pose]] = []
-        matched = self._match(poses, time_s)
-        for n, pose in enumerate(poses):
+        matched = self._match([body for _, body in seen], time_s)
+        for n, (pose, body) in enumerate(seen):
             track = matched.get(n)
             if track is None:
-                track = _Track(pose.keypoints, time_s)
+                track = _Track(body, time_s)
                 self._tracks.append(track)
             else:
-                track.see(pose.keypoints, time_s)
+                track.update(body, time_s)
             if track.track_id is None and track.hits >= self._config.birth_hits:
                 track.track_id, self._next_id = self._next_id, self._next_id + 1
             if track.track_id is not None:
                 found.append((track.track_id, pose))
             else:
                 track.earlier.append((pose.keypoints, time_s))
-        # What has not been seen often enough must be seen without a break.
+        # A track that is not confirmed yet ends with the first frame in which it is missed.
         self._tracks = [track for track in self._tracks if track.track_id is not None or track.time_s == time_s]
         return found
 
-    def _note_blindness(self, time_s: float) -> None:
-        """A time without frames, within what is borne, makes nobody older."""
+    def _exclude_gap(self, time_s: float) -> None:
+        """Do not let tracks age over an interruption of the video, up to max_blind_s."""
         gap_s, self._last_s = 0.0 if self._last_s is None else time_s - self._last_s, time_s
-        if LOOK_S < gap_s <= self._config.max_blind_s:
+        if MAX_FRAME_GAP_S < gap_s <= self._config.max_blind_s:
             for track in self._tracks:
-                track.blind_s += gap_s - LOOK_S
+                track.blind_s += gap_s - MAX_FRAME_GAP_S
 
-    def _match(self, poses: Sequence[Pose], time_s: float) -> dict[int, _Track]:
-        """Index of a pose -> its track: the assignment with the greatest sum of similarities."""
-        if not poses or not self._tracks:
-            return {}
-        expected = np.array([track.predicted(time_s) for track in self._tracks])
-        similarity = oks(expected, np.array([pose.keypoints for pose in poses]), self._sigmas)
-        # Too unlike costs as much as no match, so that it cannot push aside a good one.
-        similarity[similarity < self._config.min_similarity] = 0
-        rows, columns = self._assign(similarity, maximize=True)
-        return {int(n): self._tracks[t] for t, n in zip(rows, columns, strict=True) if similarity[t, n] > 0}
+    def _match(self, bodies: Sequence[Body], time_s: float) -> dict[int, _Track]:
+        """Index of a body -> its track: the assignment with the greatest sum of similarities above the threshold."""
+        predicted = [track.predicted(time_s) for track in self._tracks]
+        similarities = {
+            (t, n): similarity
+            for t, track in enumerate(predicted)
+            for n, body in enumerate(bodies)
+            if (similarity := oks(track, body, self._sigmas, self._config.min_similarity)) > 0
+        }
+        tracks, found = {t for t, _ in similarities}, {n for _, n in similarities}
+        if len(similarities) == len(tracks) == len(found):  # nothing to decide, in most frames
+            return {n: self._tracks[t] for t, n in similarities}
+        table = np.zeros((len(predicted), len(bodies)))
+        for pair, similarity in similarities.items():
+            table[pair] = similarity
+        rows, columns = self._assign(table, maximize=True)
+        pairs = zip(rows.tolist(), columns.tolist(), strict=True)
+        return {n: self._tracks[t] for t, n in pairs if (t, n) in similarities}

@@ -13,7 +13,7 @@ from calibrate.tf_pose.network import export_tf_pose
 from edge.contract.errors import ConfigError
 from edge.contract.layouts import layout
 from edge.contract.types import Pose
-from edge.pose.following_crop import MAX_MISSED, FollowingCrop, around
+from edge.pose.following_crop import MAX_MISSED, FollowingCrop, crop_around
 from edge.pose.registry import PoseConfig, open_estimator
 
 LAYOUT = layout("penn-13")
@@ -149,7 +149,7 @@ coordinates = st.floats(-300, 1500)
 
 @given(coordinates, coordinates, st.floats(1, 900), st.floats(1, 900), st.floats(1, 3))
 def test_a_cut_is_inside_the_picture_and_holds_the_person_as_far_as_the_picture_does(x, y, width, height, wider):
-    left, top, right, bottom = around(np.array([x, y, x + width, y + height]), (HEIGHT, WIDTH, 3), wider)
+    left, top, right, bottom = crop_around(np.array([x, y, x + width, y + height]), (HEIGHT, WIDTH, 3), wider)
     assert 0 <= left < right <= WIDTH and 0 <= top < bottom <= HEIGHT
     if x >= 0 and x + width <= WIDTH:
         assert left <= x + 1 and right >= x + width - 1
@@ -163,7 +163,7 @@ def test_of_a_body_seen_in_two_cuts_the_one_that_was_seen_better_stays():
     (other,) = Marks(0).estimate(picture((600, 100, 100, 300)))
     estimator = crop(Marks())
     assert len(places(half)[0]) == 6 and len(places(whole)[0]) == 12
-    assert estimator._merged(half, [*whole, other]) == [*whole, other] and estimator._merged(whole, half) == whole
+    assert estimator._merge(half, [*whole, other]) == [*whole, other] and estimator._merge(whole, half) == whole
 
 
 def test_blazepose_which_does_so_anyway_refuses_it():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from edge.contract.errors import ConfigError
 from edge.contract.layouts import LAYOUTS, layout
 from edge.contract.types import Pose
-from edge.tracking.similarity import AREA_OF_BOX, displacement, oks, sigmas
+from edge.tracking.similarity import AREA_OF_BOX, Body, displacement, oks, sigmas
 from edge.tracking.tracker import Tracker, TrackerConfig
 
 PENN = layout("penn-13")
@@ -44,7 +44,7 @@ def test_similarity_is_cocos_formula():
     area = AREA_OF_BOX * 100 * 200
     by_name = {"head": 0.035, "shoulder": 0.079, "elbow": 0.072, "wrist": 0.062, "hip": 0.107, "knee": 0.087}
     each = [math.exp(-100 / (2 * area * (2 * by_name.get(joint.split("_")[-1], 0.089)) ** 2)) for joint in PENN.joints]
-    assert oks(a[None], b[None], sigmas(PENN))[0, 0] == pytest.approx(sum(each) / 13, rel=1e-5)
+    assert oks(Body.of(a), Body.of(b), sigmas(PENN)) == pytest.approx(sum(each) / 13, rel=1e-5)
 
 
 def test_similarity_is_one_for_the_same_body_none_for_a_stranger_and_counts_common_joints_only():
@@ -53,20 +53,27 @@ def test_similarity_is_one_for_the_same_body_none_for_a_stranger_and_counts_comm
     half[3:] = 0
     two = a.copy()
     two[2:] = 0
-    values = oks(a[None], np.stack([a, far, half, two]), sigmas(PENN))[0]
+    values = [oks(Body.of(a), Body.of(b), sigmas(PENN)) for b in (a, far, half, two)]
     assert values[0] == pytest.approx(1) and values[1] < 1e-6
     assert values[2] == pytest.approx(1) and values[3] == 0
+
+
+@given(st.floats(-300, 300), st.floats(-300, 300), st.floats(0.3, 3), st.floats(0.001, 0.99))
+def test_gating_returns_the_similarity_or_0_where_it_is_below_the_minimum(x, y, scale, least):
+    a, b = Body.of(pose(0, 0).keypoints), Body.of(pose(x, y, scale).keypoints)
+    similarity = oks(a, b, sigmas(PENN))
+    assert oks(a, b, sigmas(PENN), least) == (similarity if similarity >= least else 0)
 
 
 def test_the_constants_are_cocos():
     # Nose, eyes, ears, shoulders, elbows, wrists, hips, knees, ankles: from its evaluation code.
     coco = [26, 25, 25, 35, 35, 79, 79, 72, 72, 62, 62, 107, 107, 87, 87, 89, 89]
-    np.testing.assert_allclose(1000 * sigmas(layout("coco-17")), coco)
+    assert [1000 * sigma for sigma in sigmas(layout("coco-17"))] == pytest.approx(coco)
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_every_joint_of_every_layout_has_a_sigma(name):
-    assert sigmas(layout(name)).shape == (len(layout(name)),)
+    assert len(sigmas(layout(name))) == len(layout(name))
 
 
 def test_a_body_counts_from_its_third_frame_on():
@@ -178,7 +185,7 @@ def test_a_body_moves_by_the_median_of_its_joints(seen):
     before, after = (rng.uniform(0, 300, (13, 3)).astype(np.float32) for _ in range(2))
     after[seen:, 2] = 0
     expected = np.median(after[:seen, :2] - before[:seen, :2], axis=0)
-    np.testing.assert_allclose(displacement(before, after), expected, rtol=1e-6)
+    assert displacement(Body.of(before), Body.of(after)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_poses_of_two_joints_are_left_out():
