@@ -82,7 +82,7 @@ def a_skeleton_file_of_which_the_end_is_missing(folder: Path) -> Argv:
 
 @on_workstation
 def annotations_that_would_run_a_program(folder: Path) -> Argv:
-    """set.pkl: the pickle asks for posix.system, and a pickle can run any program; only arrays of numpy"""
+    """set.pkl: the pickle needs posix.system, which could run any code; save it again with NumPy arrays"""
     (folder / "set.pkl").write_bytes(b"cposix\nsystem\n(S'touch ran'\ntR.")
     return teach(folder, "pyskl", "--data.folder", folder)
 
@@ -103,19 +103,19 @@ def a_folder_of_videos_that_is_not_there(folder: Path) -> Argv:
 
 @on_workstation
 def videos_without_a_subfolder_a_class(folder: Path) -> Argv:
-    """videos: no subfolders here; put the videos into one subfolder a class"""
+    """videos: no subfolders here; put the videos into one subfolder per class"""
     return videos(folder, "a.mp4", "b.mp4")
 
 
 @on_workstation
 def classes_of_text_files(folder: Path) -> Argv:
-    """videos: no videos in its subfolders; known endings are mp4"""
+    """videos: no videos in its subfolders; known suffixes are mp4"""
     return videos(folder, "walk/a.txt", "walk/b.txt")
 
 
 @on_workstation
 def classes_of_one_video_each(folder: Path) -> Argv:
-    """no class has two videos, one to train and one to test"""
+    """no class has two videos, one for training and one for testing"""
     return videos(folder, "walk/a.mp4", "run/b.mp4")
 
 
@@ -133,7 +133,7 @@ def videos_for_a_cheap_estimator_without_its_network(folder: Path) -> Argv:
 
 @on_workstation
 def errors_to_fit_to_no_pairs(folder: Path) -> Argv:
-    """nowhere: no pairs of videos here: pairs.yaml is missing; give the folder that make pairs wrote"""
+    """nowhere: no pairs here: pairs.yaml is missing; give the folder that make pairs wrote"""
     return ["train", "fit-errors", "--pairs", folder / "nowhere", "--out", folder / "errors.yaml"]
 
 
@@ -158,6 +158,6 @@ def an_export_of_no_run(folder: Path) -> Argv:
 
 @on_workstation
 def clips_whose_lengths_are_texts(folder: Path) -> Argv:
-    """these should be numbers, lengths and labels whole ones; copy it again"""
+    """joints must be numbers, lengths and labels integers; copy the file again"""
     np.savez(folder / "utd_mhad.npz", xyz=np.zeros((4, 20, 3)), length=["4"], meta=np.array([[1, 1, 1]]))
     return teach(folder, "utd_mhad", "--data.folder", folder)

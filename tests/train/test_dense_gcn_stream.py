@@ -140,12 +140,12 @@ def test_a_step_touches_the_states_of_the_units_it_reaches_alone() -> None:
 
 @pytest.mark.parametrize(("window", "frames", "phase"), [(0, 1, 0), (8, 3, 0), (8, 2, 1), (8, 1, 4), (8, 8, 0)])
 def test_steps_that_do_not_fit_the_strides_are_refused(window: int, frames: int, phase: int) -> None:
-    with pytest.raises(ConfigError, match="1, 2 or 4 frames"):
+    with pytest.raises(ConfigError, match="frames are 1, 2 or 4"):
         StreamStep(made(DenseGcn), window=window, frames=frames, phase=phase)
 
 
 def test_a_network_of_two_bodies_is_no_stream() -> None:
-    with pytest.raises(ConfigError, match="of one body"):
+    with pytest.raises(ConfigError, match="has one body"):
         StreamStep(made(DenseGcn, bodies=2), window=8)
 
 

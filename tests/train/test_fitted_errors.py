@@ -81,7 +81,7 @@ def test_a_file_holds_the_errors_to_four_digits(tmp_path: Path) -> None:
         ({"fps": 0}, "out of range"),
         ({"joints": {"head": {"jitter": 1}}}, "not a readable file"),
         ({"joints": {"head": asdict(JointErrors(Bursts(0.1, 0.1), -0.1, 0.2, 0.1))}}, "out of range"),
-        ({"lost": {"share": 0.5, "mean_s": float("inf")}}, "spells of inf s"),
+        ({"lost": {"share": 0.5, "mean_s": float("inf")}}, "bursts of inf s"),
     ],
 )
 def test_a_file_that_means_nothing_is_a_data_error(tmp_path: Path, change: dict[str, Any], said: str) -> None:
@@ -116,9 +116,9 @@ def test_pairs_are_spoilt_by_the_file_they_are_given(tmp_path: Path) -> None:
 def test_fitted_errors_of_other_joints_or_without_a_file_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "errors.yaml"
     write_errors(path, KNOWN)
-    with pytest.raises(LayoutError, match="clips of coco-17 need nose too; fit them with --layout coco-17"):
+    with pytest.raises(LayoutError, match="clips of coco-17 also need nose; fit them with --layout coco-17"):
         PairDataset(walks(), PairConfig(layout="coco-17", fitted_errors=str(path)), train=False, seed=0)
-    with pytest.raises(ConfigError, match="need their file"):
+    with pytest.raises(ConfigError, match="needs a file of fitted errors"):
         PairDataset(walks(), PairConfig(poor="fitted"), train=False, seed=0)
     with pytest.raises(DataError, match="no such file of fitted errors"):
         PairDataset(walks(), PairConfig(fitted_errors=str(tmp_path / "other.yaml")), train=False, seed=0)

@@ -84,13 +84,13 @@ ONE = person(0.5, 0.5, 1)
 BROKEN: list[tuple[Any, str]] = [
     ([], "nobody in any frame; set has_skeleton to false"),
     ([frame(1), frame(2)], "nobody in any frame"),
-    ([frame(1, short(("pose", "score"), 17))], "frame 1: 17 coordinates and 17 scores, where openpose-18 has 36"),
+    ([frame(1, short(("pose", "score"), 17))], "frame 1: 17 coordinates and 17 scores, but openpose-18 has 36"),
     ([frame(1, ONE), frame(3, {"pose": [0.1] * 50, "score": [1] * 25})], "frame 3: 50 coordinates and 25 scores"),
-    ([frame(2, {"pose": ["x"] * 36, "score": [1] * 18})], "frame 2: a person is not a pose and a score of numbers"),
-    ([frame(2, short(("pose",), 36))], "frame 2: a person is not a pose and a score of numbers"),
-    ([frame(1, ONE), frame(1, ONE)], "after 1 frames, one is not described by its own frame_index"),
-    ([frame(1, ONE), 7], "after 1 frames, one is not described"),
-    ([{"skeleton": []}], "after 0 frames, one is not described"),
+    ([frame(2, {"pose": ["x"] * 36, "score": [1] * 18})], "frame 2: a person has no numeric pose and score"),
+    ([frame(2, short(("pose",), 36))], "frame 2: a person has no numeric pose and score"),
+    ([frame(1, ONE), frame(1, ONE)], "entry 1 of data has no skeleton, or no frame_index of its own"),
+    ([frame(1, ONE), 7], "entry 1 of data has no skeleton"),
+    ([{"skeleton": []}], "entry 0 of data has no skeleton"),
     ([frame(1, ONE), frame(10**9, ONE)], "frames are numbered 1 to 1000000000"),
 ]
 
@@ -114,16 +114,16 @@ def test_truncated_and_missing_files_are_named(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"abc\.json"):
             read_kinetics(tmp_path)
     clip.unlink()
-    with pytest.raises(DataError, match=r"abc\.json: no such file, though its label file says"):
+    with pytest.raises(DataError, match=r"abc\.json: no such file, but the label file says"):
         read_kinetics(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("about", "said"),
     [
-        (7, "clip abc is not described by has_skeleton, label and label_index"),
-        ({"has_skeleton": True, "label": "walk"}, "clip abc is not described"),
-        ({"has_skeleton": True, "label": "walk", "label_index": -1}, "clip abc is not described"),
+        (7, "clip abc has no valid has_skeleton, label and label_index"),
+        ({"has_skeleton": True, "label": "walk"}, "clip abc has no valid"),
+        ({"has_skeleton": True, "label": "walk", "label_index": -1}, "clip abc has no valid"),
         ({"has_skeleton": True, "label": "walk", "label_index": 0}, "label 0 is 'run' and, at clip abc, 'walk'"),
     ],
 )

@@ -113,7 +113,7 @@ BROKEN = [
     ("penn", {"x": np.ones((0, 13)), "y": np.ones((0, 13)), "nframes": 0}, "x is"),
     ("penn", {"y": np.ones((4, 13))}, "y is float64 of shape \\(4, 13\\)"),
     ("penn", {"y": np.array([["a"] * 13] * 5)}, "y is"),
-    ("penn", {"nframes": 9}, "nframes is \\[9\\] and there are 5 frames"),
+    ("penn", {"nframes": 9}, "nframes is \\[9\\], but there are 5 frames"),
     ("penn", {"action": "juggle"}, "action 'juggle'.*the actions are baseball_pitch"),
     ("penn", {"train": 0}, "train 0"),
     ("penn", {"x": np.full((5, 13), np.nan)}, "clip penn-0003: no joint is ever seen"),
@@ -170,7 +170,7 @@ def test_a_missing_file_is_named_with_what_else_would_do(tmp_path: Path) -> None
 
 def test_an_oddly_named_skeleton_file_is_refused(tmp_path: Path) -> None:
     write(tmp_path, "utd").rename(tmp_path / "Skeleton" / "a2_subject3_skeleton.mat")
-    with pytest.raises(DataError, match="the name says neither action, subject nor trial"):
+    with pytest.raises(DataError, match="the name has no action, subject and trial"):
         read_utd_mhad(tmp_path)
 
 

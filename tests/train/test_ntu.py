@@ -94,10 +94,10 @@ DAMAGE = {
     "cut in a joint": (lambda lines: [*lines[:40], lines[40][:30]], "line 41: the file ends where a body's joints"),
     "cut in a number": (lambda lines: [*lines[:-1], lines[-1][:30]], "line 57: not the 12 numbers of a joint"),
     "cut between frames": (lambda lines: lines[:29], "line 29: the file ends where the number of bodies"),
-    "no frames": (lambda lines: ["0"], "line 1: a recording of no frames"),
+    "no frames": (lambda lines: ["0"], "line 1: the recording has no frames"),
     "frames as text": (lambda lines: altered(lines, 0, "two"), "line 1: 'two' is not the number of frames"),
     "frames without end": (lambda lines: altered(lines, 0, "9" * 12), "line 1: '999999999999' is not the number"),
-    "24 joints": (lambda lines: altered(lines, 3, "24"), "line 4: 24 joints, where a body of NTU RGB\\+D has 25"),
+    "24 joints": (lambda lines: altered(lines, 3, "24"), "line 4: 24 joints, but a body of NTU RGB\\+D has 25"),
     "a word": (lambda lines: altered(lines, 10, lines[10].replace("277.419", "x")), "line 11: not the 12 numbers"),
     "a missing word": (lambda lines: altered(lines, 4, "0.1 0.2 0.3"), "line 5: not the 12 numbers"),
 }
@@ -119,5 +119,5 @@ def test_bytes_a_name_of_another_form_and_a_folder_without_files_are_refused(tmp
     with pytest.raises(DataError, match=r"A013\.skeleton: not readable as text"):
         read_ntu60(tmp_path)
     (tmp_path / NAME).rename(tmp_path / "drinking.skeleton")
-    with pytest.raises(DataError, match=r"drinking\.skeleton: the name is not of NTU RGB\+D's form"):
+    with pytest.raises(DataError, match=r"drinking\.skeleton: not a file name of NTU RGB\+D"):
         read_ntu60(tmp_path)

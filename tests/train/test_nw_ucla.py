@@ -59,7 +59,7 @@ def test_what_is_not_a_number_or_at_the_origin_is_not_seen(tmp_path: Path) -> No
 
 
 BROKEN: list[tuple[Any, str]] = [
-    ([], r"skeletons is float64 of shape \(0,\), which should be numbers of shape \(frames, 20, 3\)"),
+    ([], r"skeletons is float64 of shape \(0,\), not numbers of shape \(frames, 20, 3\)"),
     ([[[1.0, 2.0, 3.0]] * 25] * 4, r"skeletons is float64 of shape \(4, 25, 3\)"),
     ([[[[1.0, 2.0, 3.0]] * 20] * 3] * 4, r"skeletons is float64 of shape \(4, 3, 20, 3\)"),  # three bodies
     ([[[1.0, 2.0, 3.0]] * 20, [[1.0, 2.0, 3.0]] * 19], r"skeletons are not \[frames\]\[20\]\[3\] numbers"),
@@ -88,5 +88,5 @@ def test_truncated_missing_and_oddly_named_files_are_refused(tmp_path: Path) -> 
     with pytest.raises(DataError, match="the file lacks 'skeletons'"):
         read_nw_ucla(tmp_path)
     path.rename(tmp_path / "a07_s01_e00_v01.json")  # the dataset has no action 7
-    with pytest.raises(DataError, match="the name is of no action and view of NW-UCLA; actions are 1, 2, 3"):
+    with pytest.raises(DataError, match="the name is not that of an action and a view of NW-UCLA; actions are 1, 2, 3"):
         read_nw_ucla(tmp_path)

@@ -65,7 +65,7 @@ def test_a_test_pair_depends_on_its_clip_alone_and_not_on_what_was_drawn_before(
 
 def test_training_pairs_differ_at_each_draw_and_depend_on_nothing_drawn_before() -> None:
     drawn, again = (pairs([walker(64, train=True)], train=True, drop=0.6) for _ in range(2))
-    first, later, elsewhere = drawn.draw(0), drawn.draw(0, epoch=1), drawn.draw(0, place=1)
+    first, later, elsewhere = drawn.draw(0), drawn.draw(0, epoch=1), drawn.draw(0, position=1)
     assert not np.array_equal(first[0], later[0]) and not np.array_equal(first[0], elsewhere[0])
     assert np.array_equal(again.draw(0, epoch=1)[0], later[0])
     assert not np.array_equal(pairs([walker(64, train=True)], train=True, drop=0.6, seed=1).draw(0)[0], first[0])
@@ -98,7 +98,7 @@ def test_test_pairs_are_kept_as_long_as_there_is_room_and_nobody_may_write_to_th
 def test_corrupted_once_for_all_a_training_clip_misses_the_same_joints_in_every_epoch() -> None:
     clips = [walker(64, train=True), walker(64, train=True)]
     drawn = pairs(clips, train=True, drop=0.6, redraw=False, rotate_deg=20.0)
-    (one, high), (two, turned) = drawn.draw(0), drawn.draw(0, epoch=1, place=5)
+    (one, high), (two, turned) = drawn.draw(0), drawn.draw(0, epoch=1, position=5)
     assert np.array_equal(one[2], two[2]), "the third channel says what was seen"
     assert not np.allclose(high[:2], turned[:2]), "the picture is rolled anew all the same"
     assert not np.array_equal(one[2], drawn.draw(1)[0][2]), "another clip misses others"

@@ -107,10 +107,10 @@ def changed(**changes: Any) -> list[Any]:
 
 NAN = np.full((1, 4, 17, 2), np.nan, np.float32)
 BROKEN: list[tuple[list[Any], str]] = [
-    (changed(keypoint=np.ones((1, 4, 14, 2))), r"annotation a: keypoint is of shape \(1, 4, 14, 2\).*17 joints in 2-D"),
-    (changed(keypoint=np.ones((0, 4, 17, 2))), r"annotation a: keypoint is of shape \(0, 4, 17, 2\)"),
-    (changed(keypoint=np.ones((4, 17, 2))), "annotation a: keypoint is of shape"),
-    (changed(keypoint=[[1, 2]]), "annotation a: keypoint is list, which should be numbers"),
+    (changed(keypoint=np.ones((1, 4, 14, 2))), r"annotation a: keypoint has shape \(1, 4, 14, 2\).*17 joints in 2-D"),
+    (changed(keypoint=np.ones((0, 4, 17, 2))), r"annotation a: keypoint has shape \(0, 4, 17, 2\)"),
+    (changed(keypoint=np.ones((4, 17, 2))), "annotation a: keypoint has shape"),
+    (changed(keypoint=[[1, 2]]), "annotation a: keypoint is list, not numbers"),
     (changed(keypoint=np.array([None])), "annotation a: keypoint is an array object"),
     (changed(keypoint=None), "annotation a: keypoint is NoneType"),
     (changed(keypoint=None, raw_file="k400/1.pkl"), "annotation a has its keypoints in another file, k400/1.pkl"),
@@ -121,9 +121,9 @@ BROKEN: list[tuple[list[Any], str]] = [
     ),
     (changed(total_frames=9), "annotation a: total_frames is 9, keypoint has 4"),
     (changed(keypoint=NAN), "annotation a: no joint is ever seen"),
-    (changed(label=None), "an annotation lacks frame_dir or a label"),
-    ([*changed(), 7], "an annotation lacks frame_dir or a label"),
-    ([flat("a"), flat("bb", joints=18)], r"annotation bb has joints \(18, 2\), those before \(17, 2\)"),
+    (changed(label=None), "an annotation lacks frame_dir or an integer label"),
+    ([*changed(), 7], "an annotation lacks frame_dir or an integer label"),
+    ([flat("a"), flat("bb", joints=18)], r"annotation bb has joints \(18, 2\), earlier ones \(17, 2\)"),
 ]
 
 
@@ -144,7 +144,7 @@ def test_a_nan_is_a_joint_not_seen(tmp_path: Path) -> None:
 
 
 def test_files_that_are_no_annotation_file_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no \.pkl file is in this folder; name the file itself"):
+    with pytest.raises(DataError, match=r"no \.pkl file is in this folder; give the file itself"):
         read_pyskl(tmp_path)
     with pytest.raises(DataError, match=r"set\.pkl: no such dataset file"):
         read_pyskl(tmp_path / "set.pkl")
@@ -157,16 +157,16 @@ def test_files_that_are_no_annotation_file_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not a dict of split and annotations"):
         read_pyskl(tmp_path)
     write(tmp_path, changed(), {"everything": ["a"]})
-    with pytest.raises(DataError, match=r"its splits \(everything\) hold no pair"):
+    with pytest.raises(DataError, match=r"its splits \(everything\) have no pair"):
         read_pyskl(tmp_path)
     write(tmp_path, changed(), {"train": ["a", "bb"], "val": ["bb"]})
-    with pytest.raises(DataError, match="clip bb is in train and in val"):
+    with pytest.raises(DataError, match="clip bb is both in train and in val"):
         read_pyskl(tmp_path)
     write(tmp_path, changed(), {"train": ["x"], "val": ["y"]})
-    with pytest.raises(DataError, match="no annotation is of split official"):
+    with pytest.raises(DataError, match="no annotation is in split official"):
         read_pyskl(tmp_path)
     write(tmp_path, changed()).with_name("other.pkl").write_bytes(whole)
-    with pytest.raises(DataError, match=r"2 \.pkl files are in this folder; name the file itself"):
+    with pytest.raises(DataError, match=r"2 \.pkl files are in this folder; give the file itself"):
         read_pyskl(tmp_path)
 
 
@@ -188,7 +188,7 @@ def test_a_pickle_that_would_run_something_is_refused_in_one_line_and_runs_nothi
     made = tmp_path / "made"
     path = tmp_path / "set.pkl"
     path.write_bytes(pickle.dumps({"split": {}, "annotations": [Runs(function, str(made))]}, protocol))
-    with pytest.raises(DataError, match=r"set\.pkl: the pickle asks for .* can run any program; only arrays") as caught:
+    with pytest.raises(DataError, match=r"set\.pkl: the pickle needs .* could run any code; save it again") as caught:
         read_pickle(path)
     assert "\n" not in str(caught.value) and not made.exists()
 

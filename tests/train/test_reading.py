@@ -31,7 +31,7 @@ def test_several_processes_give_what_one_gives_in_order(tmp_path: Path, monkeypa
     monkeypatch.setattr(reading, "MIN_FILES_FOR_WORKERS", 1)
     assert list(parse_files(paths, sample, 2, "names")) == [sample(path) for path in paths]
     # An error of another process arrives whole, and the others are stopped.
-    with pytest.raises(DataError, match=r"odd\.skeleton: the name is not of NTU RGB\+D's form; leave it out"):
+    with pytest.raises(DataError, match=r"odd\.skeleton: not a file name of NTU RGB\+D; remove it"):
         list(parse_files([*paths, tmp_path / "odd.skeleton"], sample, 2, "names"))
 
 

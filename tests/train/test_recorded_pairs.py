@@ -132,9 +132,9 @@ def test_clips_without_a_second_recording_are_corrupted_as_before_and_refused_wh
     alone = replace(performance(), low=None)
     low, _ = draw(alone)
     assert 0.3 < low[2].mean() / draw(alone, drop=0.0)[0][2].mean() < 0.5
-    with pytest.raises(ConfigError, match="clip a: there is no second recording"):
+    with pytest.raises(ConfigError, match="clip a: no second recording to take"):
         draw(alone, poor="recorded")
-    with pytest.raises(ConfigError, match="need its errors"):
+    with pytest.raises(ConfigError, match="needs the errors to simulate"):
         draw(alone, poor="estimator")
 
 

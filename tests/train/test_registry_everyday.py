@@ -98,7 +98,7 @@ def test_an_unknown_dataset_is_refused_with_the_known_ones() -> None:
 def test_a_recorded_dataset_needs_its_folder(name: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=f"{name} needs a folder; give it with --data.folder"):
         read_dataset(DataConfig(dataset=name))
-    told = r"no such dataset file|no pairs of videos here|no .* file .* in this folder|no file such as"
+    told = r"no such dataset file|no pairs here|no .* file .* in this folder|no file such as"
     with pytest.raises(DataError, match=told) as caught:
         read_dataset(DataConfig(dataset=name, folder=tmp_path))
     assert "--data.folder" in str(caught.value)

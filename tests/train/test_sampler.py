@@ -35,7 +35,7 @@ def test_epochs_differ_and_each_can_be_had_again() -> None:
 
 
 def test_a_place_of_an_epoch_comes_once() -> None:
-    places = [draw.place for draw in chain(*order(48))]
+    places = [draw.position for draw in chain(*order(48))]
     assert sorted(places) == list(range(48))
 
 
@@ -54,7 +54,7 @@ def test_processes_take_together_what_one_with_their_batches_together_takes(
     assert len(sizes) % accumulate == 0 and all(2 <= size <= batch for size in sizes)
     for step in range(0, len(sizes), accumulate):
         assert len(set(sizes[step : step + accumulate])) == 1
-    together = [sorted(draw.place for part in parts for draw in part[i]) for i in range(len(sizes))]
+    together = [sorted(draw.position for part in parts for draw in part[i]) for i in range(len(sizes))]
     flat = list(chain(*together))
     assert flat == list(range(len(flat))), "in the order of their places, none left out between"
     if accumulate == 1:

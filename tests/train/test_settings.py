@@ -43,17 +43,21 @@ def refused(command: str, out: Path, capsys: pytest.CaptureFixture[str]) -> str:
         ),
         (Optimiser, {"label_smoothing": 1.0}, "label_smoothing 1.0; give"),
         (Optimiser, {"label_smoothing": -0.1}, "label_smoothing -0.1; give"),
-        (PairConfig, {"drop": 1.5}, "drop 1.5 and tempo 0.0 are no probability"),
-        (PairConfig, {"drop": -0.1}, "drop -0.1 and tempo 0.0 are no probability"),
-        (PairConfig, {"tempo": 1.0}, "tempo 1.0 are no probability and no share of a speed; give a drop"),
-        (PairConfig, {"rotate_deg": -5.0}, "a largest angle is below 0"),
-        (PairConfig, {"max_yaw_deg": -5.0}, "a largest angle is below 0"),
-        (PairConfig, {"max_pitch_deg": -5.0}, "a largest angle is below 0"),
-        (PairConfig, {"estimator_errors": EstimatorErrors(jitter=-1)}, "an error of an estimator is below 0"),
-        (PairConfig, {"estimator_errors": EstimatorErrors(swap_run_frames=0.5)}, "or lasts less than a frame"),
-        (PairConfig, {"estimator_errors": EstimatorErrors(miss=1)}, "an error of an estimator is no probability"),
-        (PairConfig, {"estimator_errors": EstimatorErrors(outlier=1.1)}, "an error of an estimator is no probability"),
-        (DataConfig, {"scenes": -1}, "clips_per_class, scenes and workers are no negative numbers"),
+        (PairConfig, {"drop": 1.5}, "drop is 1.5 and tempo is 0.0; give a drop"),
+        (PairConfig, {"drop": -0.1}, "drop is -0.1 and tempo is 0.0"),
+        (PairConfig, {"tempo": 1.0}, "tempo is 1.0; give a drop from 0 to 1"),
+        (PairConfig, {"rotate_deg": -5.0}, "max_yaw_deg, max_pitch_deg or rotate_deg is negative"),
+        (PairConfig, {"max_yaw_deg": -5.0}, "max_yaw_deg, max_pitch_deg or rotate_deg is negative"),
+        (PairConfig, {"max_pitch_deg": -5.0}, "max_yaw_deg, max_pitch_deg or rotate_deg is negative"),
+        (PairConfig, {"estimator_errors": EstimatorErrors(jitter=-1)}, "a value of estimator_errors is negative"),
+        (PairConfig, {"estimator_errors": EstimatorErrors(swap_run_frames=0.5)}, "or a run below 1 frame"),
+        (PairConfig, {"estimator_errors": EstimatorErrors(miss=1)}, "a probability of estimator_errors is too large"),
+        (
+            PairConfig,
+            {"estimator_errors": EstimatorErrors(outlier=1.1)},
+            "a probability of estimator_errors is too large",
+        ),
+        (DataConfig, {"scenes": -1}, "clips_per_class, scenes or workers is negative"),
         (partial(TeacherConfig, Path("run")), {"seed": -1}, "a seed is below 0, or a width below 1"),
         (partial(TeacherConfig, Path("run")), {"width": 0}, "a seed is below 0, or a width below 1"),
         (partial(StudentConfig, Path("run"), Path("teacher")), {"width": 0}, "a width below 1"),
@@ -72,7 +76,7 @@ def test_so_they_are_on_the_command_line_those_of_optional_settings_too(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     told = refused(f"{TEACHER} --data.pairs.estimator_errors.jitter -1", tmp_path / "run", capsys)
-    assert told == "error: an error of an estimator is below 0, or lasts less than a frame; give one from 0\n"
+    assert told == "error: a value of estimator_errors is negative, or a run below 1 frame; give 0 or more\n"
     assert not (tmp_path / "run").exists()
 
 

@@ -10,6 +10,7 @@ from edge.contract.errors import ConfigError, DataError
 from edge.contract.layouts import JointLayout, convert, layout, mapping
 from edge.contract.types import Float32, Pose
 from edge.pose.registry import PoseConfig
+from train.video_pairs.command import PairsConfig
 from train.video_pairs.follow import FollowConfig, distance, follow_subject, match_body
 from train.video_pairs.two_estimators import TwoEstimators
 from train.video_pairs.videos import Video, find_videos, split
@@ -148,7 +149,7 @@ def test_folders_named_train_and_test_part_the_videos(tmp_path: Path) -> None:
     [
         ([], "no subfolders here"),
         (["1.mp4", "2.mp4"], "no subfolders here"),
-        (["a/1.txt", "a/2.txt"], "no videos in its subfolders; known endings are mp4"),
+        (["a/1.txt", "a/2.txt"], "no videos in its subfolders; known suffixes are mp4"),
         (["a/1.mp4", "b/1.mp4"], "no class has two videos"),
     ],
 )
@@ -174,9 +175,12 @@ def test_every_class_with_two_videos_trains_and_tests_and_a_new_video_moves_one_
 
 def test_two_estimators_that_would_see_the_same_are_refused_and_the_same_one_sees_small_pictures() -> None:
     same = PoseConfig(), PoseConfig()
-    assert TwoEstimators(*same, None).rows == 144 and TwoEstimators(*same, 200).rows == 200
+    assert TwoEstimators(*same, None).height == 144 and TwoEstimators(*same, 200).height == 200
     with pytest.raises(ConfigError, match="both estimators would see the same"):
-        _ = TwoEstimators(*same, 0).rows
+        _ = TwoEstimators(*same, 0).height
+    assert TwoEstimators(PoseConfig(engine="openvino"), PoseConfig(threads=2), None).height == 144
+    with pytest.raises(ConfigError, match="low_height is -1; give 0"):
+        PairsConfig(Path("videos"), Path("out"), low_height=-1)
 
 
 def test_the_record_names_the_network_and_the_engine_of_each_estimator() -> None:

@@ -49,5 +49,5 @@ def test_pictures_at_a_nearly_steady_rate_stay_as_they_were_taken(tmp_path: Path
 
 
 def test_times_that_go_back_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"1\.mp4\.npz: its times do not rise; remove it"):
+    with pytest.raises(DataError, match=r"1\.mp4\.npz: its times do not increase; remove it"):
         read(tmp_path, np.array([0, 0.1, 0.05, 0.2]))

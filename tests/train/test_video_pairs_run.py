@@ -59,7 +59,7 @@ def test_the_videos_under_way_when_a_process_is_killed_are_done_after_all(videos
         for name in ("stand/0.avi", "stand/1.avi")
     ]
     done, killed = {}, False
-    for result in process_videos(jobs, 2, SharedState.of(multiprocessing.get_context("spawn"))):
+    for result in process_videos(jobs, 2, SharedState.create(multiprocessing.get_context("spawn"))):
         if result is not None:
             done[result[0]] = result[1]
         if not killed and (children := multiprocessing.active_children()):
@@ -75,10 +75,10 @@ def test_what_is_no_videos_fault_stops_all_of_them(videos: Path, tmp_path: Path)
     estimators = TwoEstimators(PoseConfig(max_people=1), PoseConfig(max_people=1), 120)
     names = [f"stand/{n % 2}.avi" for n in range(50)]
     jobs = [Job(name, videos / name, pair_file(tmp_path, name), estimators, FollowConfig(), None) for name in names]
-    shared = SharedState.of(multiprocessing.get_context("spawn"))
+    shared = SharedState.create(multiprocessing.get_context("spawn"))
     with pytest.raises(OutputError, match=r"stand.*cannot be written"):
         list(process_videos(jobs, 1, shared))
-    assert shared.pictures.value < 30, "the other videos were not worked on"
+    assert shared.frames.value < 30, "the other videos were not worked on"
 
 
 @pytest.fixture(scope="module")

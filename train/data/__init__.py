@@ -1,1 +1,1 @@
-"""Skeleton clips: read or generated, corrupted, and drawn as pairs of two qualities."""
+"""Skeleton clips: read or generated, corrupted, and served as pairs of high and low quality."""

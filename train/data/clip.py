@@ -1,4 +1,4 @@
-"""What every reader yields: one labelled recording of skeletons, and a set of them."""
+"""What every dataset reader returns: labelled recordings of skeletons."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from edge.contract.layouts import layout
 
 @dataclass(frozen=True)
 class Recording:
-    """What one sensor or estimator saw of a performance.
+    """A performance as recorded by one sensor or estimator.
 
-    joints: (M, S, V, D) float32; seen: (M, S, V) bool; fps: frames per second. Axes and units as in
-    :class:`SkeletonClip`, joints in the layout that the set names for it.
+    joints: (M, S, V, D) float32; seen: (M, S, V) bool; fps: frames per second. Axes and units are those of
+    :class:`SkeletonClip`; the layout is the set's ``low_layout``.
     """
 
     joints: NDArray[np.float32] = field(repr=False)
@@ -26,15 +26,16 @@ class Recording:
 
 @dataclass(frozen=True)
 class SkeletonClip:
-    """A recording of one action.
+    """A labelled recording of one action.
 
-    joints: (M, S, V, D) float32 for M bodies, S frames, V joints; D = 2: pixels, x to the right
-        and y down; D = 3: metres, x to the right of the camera, y up, z away from it.
-    seen: (M, S, V) bool; coordinates of unseen joints mean nothing.
-    fps: frames per second of the recording. label: index into the set's classes.
-    train: whether the split puts it among the training clips.
-    low: the same performance as a cheaper sensor or a faster estimator saw it, begun and ended at
-        the same moments; None where poor skeletons are made by corruption.
+    label: index into the set's classes.
+    joints: (M, S, V, D) float32, M bodies, S frames, V joints. D = 2: pixels, x right, y down. D = 3: metres in camera
+        axes, x right, y up, z away from the camera.
+    seen: (M, S, V) bool; coordinates of unseen joints are undefined.
+    fps: frames per second of the recording.
+    train: whether it is a training clip of the split.
+    low: the same performance from a cheaper sensor or faster estimator, with the same start and end; None where
+        low-quality skeletons are made by corruption.
     """
 
     id: str
@@ -48,9 +49,9 @@ class SkeletonClip:
 
 @dataclass(frozen=True)
 class SkeletonSet:
-    """Labelled clips of one layout. ``split`` says in words how train and test were parted.
+    """Labelled clips of one joint layout.
 
-    low_layout: the layout of the clips' ``low`` recordings, where they have them.
+    split: description of the train/test split. low_layout: layout of the clips' ``low`` recordings, if they have any.
     """
 
     name: str
@@ -66,10 +67,11 @@ class SkeletonSet:
 
 
 def validated(data: SkeletonSet) -> SkeletonSet:
-    """The same set, or DataError: no clips, labels outside the classes, or recordings that do not fit.
+    """Check the set and return it unchanged.
 
-    Those are of wrong joints, without a frame, or not finite; good ones in which no joint is ever seen (a cheap
-    estimator may find nobody); second ones without a layout, or of another number of bodies than the first.
+    Raises DataError for a set without clips; labels outside the classes; recordings with wrong shapes, no frames or
+    values that are not finite; clips in which no joint is ever seen (allowed in ``low``); and ``low`` recordings
+    without a layout or with another number of bodies.
     """
     if not data.clips:
         raise DataError(f"{data.name} holds no clips", hint="check the folder and the split")
@@ -80,7 +82,7 @@ def validated(data: SkeletonSet) -> SkeletonSet:
         _check(clip, data.layout, what)
         if not clip.seen.any():
             raise DataError(
-                f"{what}: no joint is ever seen; are its coordinates not numbers?",
+                f"{what}: no joint is ever seen; are its coordinates NaN?",
                 hint="leave the clip out, or copy the data again",
             )
         if clip.low is None:

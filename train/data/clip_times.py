@@ -1,4 +1,4 @@
-"""When: the moments of a clip, and where on its clock the frames of a recording lie."""
+"""Timestamps of a clip, and of a recording's frames on the clip's time axis."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ Times = NDArray[np.float64]
 
 
 def clip_times(how: Preprocessing) -> Times:
-    """(T,) seconds from 0 at which a clip shows somebody."""
+    """(T,) times of a clip's frames in seconds, from 0."""
     return np.arange(how.length_frames) / how.fps
 
 
 def stretch_to_clip(clip: SkeletonClip, duration_s: float) -> Times:
-    """(S,) seconds of a recording's frames when all of it is stretched to the clip."""
+    """(S,) times in seconds of a recording's frames when the whole recording is stretched to the clip."""
     return np.linspace(0, duration_s, clip.joints.shape[1])
 
 
 def place_window(clip: SkeletonClip, duration_s: float, tempo: float, rng: np.random.Generator | None) -> Times:
-    """(S,) seconds of a recording's frames such that the clip's window is 0 to ``duration_s``.
+    """(S,) times in seconds of a recording's frames when the clip shows the window 0 to ``duration_s``.
 
-    It lies anywhere in the recording, at a rate changed by up to the share ``tempo``, both drawn from ``rng``; without
-    one in its middle, at its own rate. A recording shorter than the window lies inside it: it is held still before and
-    after, as people stand there.
+    With ``rng`` the window lies at a random place, at a speed changed by up to the share ``tempo``; without, in the
+    middle at the original speed. A recording shorter than the window lies inside it; its first and last pose are held
+    before and after.
     """
     rate = clip.fps * (1.0 if rng is None else rng.uniform(1 - tempo, 1 + tempo))
     times = np.arange(clip.joints.shape[1]) / rate
@@ -39,8 +39,8 @@ def place_window(clip: SkeletonClip, duration_s: float, tempo: float, rng: np.ra
 
 
 def align_recording(times: Times, recorded: Recording) -> Times:
-    """Of the second recording's frames: it began and ended with the first, whose ``times`` (S,) these are."""
+    """Times of a second recording's frames; it starts and ends with the first, whose frames have ``times`` (S,)."""
     frames, start, end = recorded.joints.shape[1], times[0], times[-1]
-    if len(times) == 1:  # one good frame lasts no time
+    if len(times) == 1:  # a single frame has no duration
         end = start + (frames - 1) / recorded.fps
     return np.linspace(start, end, frames)

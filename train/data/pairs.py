@@ -1,4 +1,4 @@
-"""Pairs for distillation: the same clip as the teacher sees it (HQ) and as the student does (LQ)."""
+"""Pairs for distillation: the same clip in high quality (HQ, for the teacher) and low quality (LQ, for the student)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from train.data.corruption.estimator_errors import EstimatorErrors, apply_estima
 from train.data.corruption.fitted_errors import FittedErrors, apply_fitted_errors, read_errors
 
 CACHE_BYTES = 1 << 30
-"""What no chance touches is made once and kept, up to this much memory."""
+"""Memory for clips that do not depend on random numbers: they are made once and cached."""
 
 
 @dataclass(frozen=True)
@@ -30,65 +30,65 @@ class PairConfig:
     """How a recording becomes a pair of clips."""
 
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
-    """Length, rate and normalisation of a clip; the device repeats exactly these."""
+    """Length, rate and normalisation of a clip; the device uses the same."""
     layout: str | None = None
-    """Joint layout of the clips, HQ and LQ; by default that of the dataset's LQ recordings, which is what the device
-    sees, or the dataset's own where it has none."""
+    """Joint layout of the clips, HQ and LQ. Unset: that of the dataset's LQ recordings, which is what the device sees,
+    or the dataset's own where it has none."""
     span: Span = "whole"
-    """whole: the recording is stretched to the clip's length. window: the clip is as many seconds as a device would
-    see, at a random place of the recording for training, its middle for testing."""
+    """whole: the recording is stretched to the clip's length. window: the clip is a window of the length that a device
+    sees, at a random place of the recording in training, in its middle in testing."""
     poor: Literal["auto", "recorded", "drop", "estimator", "fitted"] = "auto"
-    """Where LQ comes from. recorded: the clip's second recording. drop, estimator, fitted: HQ, corrupted. auto:
-    recorded for clips that have it, else fitted or estimator if such errors are given, else drop."""
+    """Source of LQ. recorded: the clip's second recording. drop, estimator, fitted: corrupted HQ. auto: recorded for
+    clips that have it, else fitted or estimator if such errors are given, else drop."""
     drop: float = 0.6
-    """LQ by dropping: probability that a joint of a frame is unseen (the paper's release: 0.6)."""
+    """LQ by dropping: probability that a joint is missing in a frame (0.6 in the paper's release)."""
     estimator_errors: EstimatorErrors | None = None
-    """LQ by plausible errors of a pose estimator instead of dropping."""
+    """LQ by simulated errors of a pose estimator instead of dropping."""
     fitted_errors: str | None = None
     """LQ by errors fitted to a real estimator: YAML file, see `python -m train fit-errors`."""
     max_yaw_deg: float = 60.0
-    """3-D recordings: largest angle of the virtual camera to either side."""
+    """3-D recordings: largest yaw of the virtual camera to either side."""
     max_pitch_deg: float = 20.0
-    """3-D recordings: largest elevation of the virtual camera."""
+    """3-D recordings: largest pitch of the virtual camera."""
     redraw: bool = True
-    """Corrupt a training clip anew each time it is drawn. false: once, as the paper's release stores its pairs."""
+    """Corrupt a training clip anew in every epoch. false: once, as in the paper's release."""
     mirror: bool = False
-    """Also train on left-right mirrored clips; wrong where classes name a side."""
+    """Mirror half of the training clips left to right; wrong where classes name a side."""
     tempo: float = 0.0
-    """Train at speeds changed by up to this share: 0.2 for 20 % slower or faster."""
+    """Change the speed of training clips by up to this share: 0.2 for 20 % slower or faster. With span window only."""
     rotate_deg: float = 0.0
-    """Train on frames rolled by up to this angle."""
+    """Rotate training clips in the image plane by up to this angle."""
 
     def __post_init__(self) -> None:
         if not (0 <= self.drop <= 1 and 0 <= self.tempo < 1):
             raise ConfigError(
-                f"drop {self.drop} and tempo {self.tempo} are no probability and no share of a speed",
-                hint="give a drop of 0 to 1, and a tempo of 0 to below 1",
+                f"drop is {self.drop} and tempo is {self.tempo}",
+                hint="give a drop from 0 to 1, and a tempo from 0 to below 1",
             )
         if min(self.max_yaw_deg, self.max_pitch_deg, self.rotate_deg) < 0:
-            raise ConfigError("a largest angle is below 0", hint="give one from 0: it is taken to either side")
+            raise ConfigError("max_yaw_deg, max_pitch_deg or rotate_deg is negative", hint="give 0 or more")
         if self.estimator_errors is not None:
             self.estimator_errors.validate()
 
 
 class PairKey(NamedTuple):
-    """A clip at a place of an epoch: together with the seed, all that chance depends on.
+    """Index of a pair: a clip at a position of an epoch.
 
-    No stream of random numbers runs through a training, so several processes draw what one would have
-    drawn, and an interrupted run goes on with what it would have seen.
+    Together with the seed it determines all random numbers of the pair. Several processes therefore draw the same pairs
+    as one, and a resumed training sees the pairs that it would have seen.
     """
 
     clip: int
     epoch: int = 0
-    place: int = 0
+    position: int = 0
 
 
 @dataclass(frozen=True)
 class _CleanPair:
-    """A recording before anything is corrupted.
+    """A clip before corruption.
 
-    good: HQ keypoints (M, T, V, 3) at the clip's moments. high: the same as a clip tensor (C, T, V, M).
-    low: the second recording's tensor, where LQ is taken from it.
+    good: HQ keypoints (M, T, V, 3) at the clip's times. high: the same as a clip tensor (C, T, V, M).
+    low: clip tensor of the second recording, where LQ is taken from it.
     """
 
     good: Float32
@@ -97,11 +97,11 @@ class _CleanPair:
 
 
 class PairDataset:
-    """One part of a dataset, ready to be drawn as pairs of clip tensors.
+    """The training or the test clips of a dataset as pairs of clip tensors.
 
-    Training pairs depend on the :class:`PairKey` and ``seed``; test pairs on the clip and ``seed`` alone, so that
-    every network and every epoch is measured on the same corrupted clips. Raises ConfigError where ``config``
-    asks for poor skeletons that neither it nor the dataset holds.
+    Training pairs depend on the :class:`PairKey` and ``seed``. Test pairs depend on the clip and ``seed`` only, so that
+    every network and epoch is evaluated on the same corrupted clips. Raises ConfigError where ``config`` asks for LQ
+    that neither it nor the dataset provides.
     """
 
     def __init__(self, data: SkeletonSet, config: PairConfig, *, train: bool, seed: int) -> None:
@@ -111,34 +111,34 @@ class PairDataset:
         self.layout = layout(clip_layout(data, config))
         self.labels = np.array([clip.label for clip in self.clips], np.int64)
         self._fitted = _fitted(config, self.layout)
-        self._performances: dict[tuple[int, bool], _CleanPair] = {}
+        self._clean_pairs: dict[tuple[int, bool], _CleanPair] = {}
         self._test_pairs: dict[int, tuple[Float32, Float32]] = {}
-        self._kept_bytes = 0
+        self._cached_bytes = 0
 
     def __len__(self) -> int:
         return len(self.clips)
 
-    def draw(self, clip: int, epoch: int = 0, place: int = 0) -> tuple[Float32, Float32]:
-        """(LQ, HQ) clip tensors (C, T, V, M) of one recording, not to be written to; see :class:`PairKey`."""
+    def draw(self, clip: int, epoch: int = 0, position: int = 0) -> tuple[Float32, Float32]:
+        """(LQ, HQ) clip tensors (C, T, V, M) of one recording, see :class:`PairKey`. Do not write to them."""
         if self.train:
-            return self._drawn(clip, np.random.default_rng((self.seed, 1, clip, epoch, place)))
+            return self._make_pair(clip, np.random.default_rng((self.seed, 1, clip, epoch, position)))
         if (pair := self._test_pairs.get(clip)) is None:
-            pair = self._drawn(clip, np.random.default_rng((self.seed, clip)))
-            if self._has_room(*pair):
+            pair = self._make_pair(clip, np.random.default_rng((self.seed, clip)))
+            if self._fits_in_cache(*pair):
                 self._test_pairs[clip] = pair
         return pair
 
     def __getitem__(self, at: PairKey) -> tuple[Float32, Float32, np.int64]:
-        """LQ, HQ and label: what a ``torch.utils.data.DataLoader`` asks for."""
+        """(LQ, HQ, label), for a ``torch.utils.data.DataLoader``."""
         return *self.draw(*at), self.labels[at.clip]
 
     def batch(self, indices: NDArray[np.int64]) -> tuple[Float32, Float32, NDArray[np.int64]]:
-        """LQ and HQ (N, C, T, V, M), labels (N,); of training clips their draws at the start of a training."""
+        """LQ and HQ (N, C, T, V, M), labels (N,); training clips as at position 0 of epoch 0."""
         pairs = [self.draw(int(i)) for i in indices]
         return np.stack([p[0] for p in pairs]), np.stack([p[1] for p in pairs]), self.labels[indices]
 
-    def _drawn(self, index: int, rng: np.random.Generator) -> tuple[Float32, Float32]:
-        seen = self._performance(index, rng)
+    def _make_pair(self, index: int, rng: np.random.Generator) -> tuple[Float32, Float32]:
+        seen = self._clean_pair(index, rng)
         if seen.low is not None:
             return seen.low, seen.high
         if self.train and not self.config.redraw:
@@ -153,32 +153,32 @@ class PairDataset:
             return apply_estimator_errors(good, self.layout, config.estimator_errors, rng)
         return drop_joints(good, config.drop, rng)
 
-    def _performance(self, index: int, rng: np.random.Generator) -> _CleanPair:
+    def _clean_pair(self, index: int, rng: np.random.Generator) -> _CleanPair:
         clip, config = self.clips[index], self.config
         recorded = clip.low if config.poor in ("auto", "recorded") else None
-        view = _view(clip, config, rng, augment=self.train)
+        view = _draw_view(clip, config, rng, augment=self.train)
         duration_s = config.preprocessing.duration_s
         if config.span == "whole":
             times = stretch_to_clip(clip, duration_s)
         else:
             times = place_window(clip, duration_s, config.tempo, rng if self.train else None)
         mirrored = self.train and config.mirror and bool(rng.random() < 0.5)
-        if (kept := self._performances.get((index, mirrored))) is not None:
+        if (kept := self._clean_pairs.get((index, mirrored))) is not None:
             return kept
 
-        good = self._at_moments(view.keypoints(clip), self.source, times, mirrored)
+        good = self._resampled(view.keypoints(clip), self.source, times, mirrored)
         low = None
         if recorded is not None:
             poor = view.keypoints(recorded)
-            low = self._tensor(self._at_moments(poor, self.low_source, align_recording(times, recorded), mirrored))
+            low = self._tensor(self._resampled(poor, self.low_source, align_recording(times, recorded), mirrored))
         made = _CleanPair(good, self._tensor(good), low)
-        chance = view != View() or config.span == "window"
-        if self.train and not chance and self._has_room(made.good, made.high):
-            self._performances[index, mirrored] = made
+        random = view != View() or config.span == "window"
+        if self.train and not random and self._fits_in_cache(made.good, made.high):
+            self._clean_pairs[index, mirrored] = made
         return made
 
-    def _at_moments(self, bodies: Float32, source: JointLayout, times: NDArray[np.float64], mirrored: bool) -> Float32:
-        """Keypoints (M, S, V_source, 3) at ``times`` (S,) -> (M, T, V, 3) at the clip's moments."""
+    def _resampled(self, bodies: Float32, source: JointLayout, times: NDArray[np.float64], mirrored: bool) -> Float32:
+        """Keypoints (M, S, V_source, 3) at ``times`` (S,) -> (M, T, V, 3) at the clip's times."""
         how = self.config.preprocessing
         bodies = convert(bodies, source, self.layout)
         if mirrored:
@@ -189,32 +189,32 @@ class PairDataset:
         how = self.config.preprocessing
         return clip_tensor([(body, clip_times(how)) for body in bodies], self.layout, how)
 
-    def _has_room(self, *arrays: Float32) -> bool:
-        """Whether these may be kept. If so they are counted, and can no longer be written to."""
-        if self._kept_bytes >= CACHE_BYTES:
+    def _fits_in_cache(self, *arrays: Float32) -> bool:
+        """Whether the cache has room. If so, count the arrays and make them read-only."""
+        if self._cached_bytes >= CACHE_BYTES:
             return False
         for array in arrays:
-            self._kept_bytes += array.nbytes
+            self._cached_bytes += array.nbytes
             array.flags.writeable = False
         return True
 
 
 def clip_layout(data: SkeletonSet, config: PairConfig) -> str:
-    """Name of the layout of the clips that ``config`` makes of a set; see :attr:`PairConfig.layout`."""
+    """Name of the layout of the clips; see :attr:`PairConfig.layout`."""
     return config.layout or data.low_layout or data.layout
 
 
 def _check_source(clips: tuple[SkeletonClip, ...], config: PairConfig, name: str) -> None:
-    alone = next((clip.id for clip in clips if clip.low is None), None)
-    if config.poor == "recorded" and alone is not None:
+    unpaired = next((clip.id for clip in clips if clip.low is None), None)
+    if config.poor == "recorded" and unpaired is not None:
         raise ConfigError(
-            f"{name}, clip {alone}: there is no second recording to take poor skeletons from",
+            f"{name}, clip {unpaired}: no second recording to take low-quality skeletons from",
             hint="choose --data.pairs.poor drop, estimator or fitted",
         )
     if config.poor == "estimator" and config.estimator_errors is None:
-        raise ConfigError("poor skeletons of an estimator need its errors", hint="give --data.pairs.estimator_errors")
+        raise ConfigError("poor estimator needs the errors to simulate", hint="give --data.pairs.estimator_errors")
     if config.poor == "fitted" and config.fitted_errors is None:
-        raise ConfigError("poor skeletons of fitted errors need their file", hint="give --data.pairs.fitted_errors")
+        raise ConfigError("poor fitted needs a file of fitted errors", hint="give --data.pairs.fitted_errors")
 
 
 def _fitted(config: PairConfig, joints: JointLayout) -> FittedErrors | None:
@@ -225,8 +225,8 @@ def _fitted(config: PairConfig, joints: JointLayout) -> FittedErrors | None:
     return errors
 
 
-def _view(clip: SkeletonClip, config: PairConfig, rng: np.random.Generator, *, augment: bool) -> View:
-    """From where both recordings of a clip are seen: 3-D by a camera drawn from ``rng``, the picture rolled."""
+def _draw_view(clip: SkeletonClip, config: PairConfig, rng: np.random.Generator, *, augment: bool) -> View:
+    """Draw the view of both recordings: a camera for 3-D ones, and with ``augment`` a roll of the image."""
     camera = None
     if any(recording is not None and recording.joints.shape[-1] == 3 for recording in (clip, clip.low)):
         camera = random_view(rng, np.radians(config.max_yaw_deg), np.radians(config.max_pitch_deg))
@@ -235,7 +235,7 @@ def _view(clip: SkeletonClip, config: PairConfig, rng: np.random.Generator, *, a
 
 
 def mirror(keypoints: Float32, joints: JointLayout) -> Float32:
-    """Left and right exchanged, in the picture and in the names of the joints."""
+    """Mirror keypoints (..., V, 3): negate x and swap left and right joints."""
     out = keypoints[..., list(joints.mirror), :].copy()
     out[..., 0] *= -1
     return out

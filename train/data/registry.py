@@ -1,4 +1,4 @@
-"""Datasets by name. A new one is a reader in a file, and a line here."""
+"""Datasets by name. A new dataset is a reader in train/data/readers/ and a line here."""
 
 from __future__ import annotations
 
@@ -38,32 +38,32 @@ DATASETS: dict[str, Callable[[Path, ReadOptions], SkeletonSet]] = {
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Which recordings, and how pairs are made of them."""
+    """Which dataset, and how pairs of clips are made from its recordings."""
 
     dataset: str = "kinematic"
     """penn_action, utd_mhad, ui_prmd, ntu60, ntu120, kinetics (400, ST-GCN's skeletons), nw_ucla, pyskl (an annotation
-    pickle), everyday (Penn Action and UTD-MHAD joined, and the exercises of UI-PRMD that are none of their actions),
-    video_pairs (your own videos, see `python -m train pairs`), or kinematic (generated, needs no folder)."""
+    pickle), everyday (Penn Action, UTD-MHAD and the exercises of UI-PRMD that are none of their actions), video_pairs
+    (your own videos, see `python -m train pairs`), or kinematic (generated, needs no folder)."""
     folder: Path | None = None
-    """Folder with the dataset's files as they are distributed; for pyskl the pickle itself may be given."""
+    """Folder with the dataset's files as distributed; for pyskl, the folder of the pickle or the pickle itself."""
     clips_per_class: int = 60
-    """kinematic: how many clips to generate per class."""
+    """kinematic: clips to generate per class."""
     scenes: int = 0
-    """kinematic: how many scenes of three people before a moving camera to generate in addition."""
+    """kinematic: scenes of three people and a moving camera to generate in addition."""
     pairs: PairConfig = field(default_factory=PairConfig)
-    """How a recording becomes one clip for the teacher and one for the student."""
+    """How a recording becomes a clip for the teacher and one for the student."""
     split: str | None = None
-    """Published split, where there are several: ntu60 xsub or xview, ntu120 xsub or xset, pyskl the name in the pickle
-    (xsub for xsub_train and xsub_val); by default the first."""
+    """Published split, for datasets with several: ntu60 xsub or xview, ntu120 xsub or xset, pyskl its name in the
+    pickle (xsub for xsub_train and xsub_val). Unset: the first."""
     cache: Path | None = None
-    """Folder in which ntu60, ntu120 and kinetics keep what was parsed: later starts take seconds, and clips stay on
-    disk instead of in memory."""
+    """Folder in which parsed clips of ntu60, ntu120 and kinetics are cached: later starts take seconds, and clips are
+    memory-mapped instead of loaded."""
     workers: int = 0
-    """Processes that parse datasets of many files; 0 for as many as there are cores, at most 8."""
+    """Processes that parse datasets of many files; 0 for one per core, at most 8."""
 
     def __post_init__(self) -> None:
         if min(self.clips_per_class, self.scenes, self.workers) < 0:
-            raise ConfigError("clips_per_class, scenes and workers are no negative numbers", hint="leave them out")
+            raise ConfigError("clips_per_class, scenes or workers is negative", hint="give 0 or more, or leave it out")
 
 
 def read_dataset(config: DataConfig) -> SkeletonSet:

@@ -1,4 +1,4 @@
-"""Holding training clips out, to judge by what was not learnt."""
+"""Hold out part of the training clips for validation."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from train.data.clip import SkeletonSet
 
 
 def hold_out(data: SkeletonSet, share: float) -> tuple[SkeletonSet, SkeletonSet]:
-    """The set without ``share`` of each class's training clips, and those alone, as clips to test.
+    """Return the set without ``share`` of each class's training clips, and a set of these alone, as test clips.
 
-    Evenly over each class's clips in their order: every person and place is held out as often as it is learnt. So these
-    clips tell when learning has come to its end, not how well strangers are recognised. A class with one clip keeps it.
+    They are taken evenly over each class's clips in their order, so training and validation see the same people and
+    places. Validation accuracy therefore tells when to stop, not how well strangers are recognised. A class with one
+    clip keeps it.
     """
     kept, held = [], []
     seen: dict[int, int] = {}
@@ -20,7 +21,7 @@ def hold_out(data: SkeletonSet, share: float) -> tuple[SkeletonSet, SkeletonSet]
             kept.append(clip)
             continue
         count = seen[clip.label] = seen.get(clip.label, 0) + 1
-        # The n-th clip is held out where n * share passes a whole number.
+        # Hold the n-th clip out where n * share reaches the next whole number.
         if int(count * share) > int((count - 1) * share):
             held.append(replace(clip, train=False))
         else:

@@ -1,1 +1,1 @@
-"""What a cheap pose estimator does wrong, fitted to pairs of videos."""
+"""Fit an error model of a cheap pose estimator to pairs from videos."""

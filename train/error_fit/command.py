@@ -1,4 +1,4 @@
-"""``python -m train fit-errors``: from pairs of videos to the numbers of the corruption, and a picture of the fit."""
+"""``python -m train fit-errors``: fit the corruption's parameters to video pairs, and plot the fit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from train.error_fit.measure import Observed, fit_errors
 from train.video_pairs.manifest import read_manifest
 
 PASSES = 5
-"""The good skeletons are spoilt so many times for the picture, so that it shows the model and not its luck."""
+"""Times that the good skeletons are corrupted for the plot, to average out the random numbers."""
 
 
 @dataclass(frozen=True)
@@ -27,24 +27,24 @@ class FitErrorsConfig:
     """Fit the errors of the cheap estimator of `python -m train pairs`, to corrupt other skeletons in the same way."""
 
     pairs: Path
-    """Folder of the pairs."""
+    """Folder written by `python -m train pairs`."""
     out: Path
-    """YAML file to write, for --data.pairs.fitted_errors; a PNG of the fit is written beside it."""
+    """YAML file to write, for --data.pairs.fitted_errors. A PNG of the fit is written beside it."""
     layout: str | None = None
-    """Joint layout of the clips to corrupt; by default the cheap estimator's."""
+    """Joint layout of the clips to corrupt. Unset: the cheap estimator's."""
     fps: float = 15.0
-    """Frame rate at which errors are measured: about that of the clips to corrupt."""
+    """Frame rate at which errors are measured; best that of the clips to corrupt."""
 
     def __post_init__(self) -> None:
         if not self.fps > 0:
             raise ConfigError(f"fps is {self.fps}", hint="give a rate above 0, in Hz")
         if self.out.suffix not in (".yaml", ".yml"):
-            raise ConfigError(f"{self.out} is no YAML file", hint="give --out a name that ends with .yaml")
+            raise ConfigError(f"{self.out} is not a YAML file", hint="give --out a name that ends in .yaml")
 
 
 def fit(config: FitErrorsConfig) -> FittedErrors:
-    """Write parameters and picture. Raises DataError for pairs that are absent, damaged or show too little."""
-    from train.error_fit.plot import plot_errors  # matplotlib, which `--help` need not wait for
+    """Write parameters and plot. Raises DataError for pairs that are missing, damaged or show too little."""
+    from train.error_fit.plot import plot_errors  # matplotlib, too slow for `--help`
 
     data, manifest = read_video_pairs(config.pairs), read_manifest(config.pairs)
     joints = layout(config.layout or manifest.layouts["low"])
@@ -81,6 +81,6 @@ def fit(config: FitErrorsConfig) -> FittedErrors:
 
 
 def _in_layout(recording: SkeletonClip | Recording, source: JointLayout, target: JointLayout) -> Float32:
-    """(S, V, 3) of its one body."""
+    """Keypoints (S, V, 3) of the recording's only body."""
     body: Float32 = convert(View().keypoints(recording)[0], source, target)
     return body

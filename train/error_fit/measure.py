@@ -1,4 +1,4 @@
-"""Fit the error model to pairs of recordings: the good estimator's poses stand for the truth."""
+"""Fit the error model to pairs of recordings, with the good estimator's poses as ground truth."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from train.data.corruption.estimator_errors import torso_length
 from train.data.corruption.fitted_errors import Bursts, FittedErrors, JointErrors
 
 MIN_SEPARATION = 0.3
-"""Torso lengths between left and right, below which nobody can tell whether an estimator exchanged them."""
+"""Least distance of left and right, in torso lengths, at which a swap can be detected."""
 SHORTEST_S, LONGEST_S = 1e-3, 100.0
-"""Time constants of noise that are told from none, and from a bias."""
+"""Range of time constants of noise: shorter ones count as white noise, longer ones are clipped."""
 MIN_FRAMES = 10
-"""A joint seen in fewer frames of a clip says nothing about its noise there."""
+"""Least number of frames of a clip in which a joint must be seen to measure its noise."""
 
 
 @dataclass(frozen=True)
 class Observed:
-    """good, poor: keypoints (S, V, 3) of the same frames in one layout, fps of them a second."""
+    """good, poor: keypoints (S, V, 3) of the same frames in the same layout. fps: frames per second."""
 
     good: Float32
     poor: Float32
     fps: float
 
     def at(self, fps: float) -> list[Observed]:
-        """The recording at about another rate, below its own: every k-th frame, once from each of the first k."""
+        """Downsample to about ``fps``: every k-th frame, one recording for each of the k phases."""
         k = max(round(self.fps / fps), 1)
         return [Observed(self.good[n::k], self.poor[n::k], self.fps / k) for n in range(k)]
 
 
 @dataclass
 class _MarkovChain:
-    """A two-state chain where it was observed: frames, ends of spells, and the seconds that could have had one."""
+    """Counts of a two-state chain. on_s: seconds in the state, up to frames whose successor was observed."""
 
     on: int = 0
     observed: int = 0
@@ -55,25 +55,25 @@ class _MarkovChain:
         self.stops += int((before & ~state[1:]).sum())
         self.on_s += before.sum() / fps
 
-    def spells(self, fps: float) -> Bursts:
-        """A spell that never ended lasts at least as long as it was seen to; one that never was lasts 0."""
-        lasted_s = max(self.on_s / max(self.stops, 1), 1 / fps) if self.on else 0.0
-        return Bursts(self.on / max(self.observed, 1), float(lasted_s))
+    def bursts(self, fps: float) -> Bursts:
+        """Share and mean duration. With no end observed, the observed time is the duration; with no burst, it is 0."""
+        duration_s = max(self.on_s / max(self.stops, 1), 1 / fps) if self.on else 0.0
+        return Bursts(self.on / max(self.observed, 1), float(duration_s))
 
 
 @dataclass
 class _Noise:
-    """Sums over the clips' offsets of one joint, in torso lengths, both axes together."""
+    """Sums over one joint's offsets in all clips, in torso lengths, over both axes."""
 
     square: float = 0.0
     count: int = 0
     lagged: list[tuple[float, float, float]] = field(default_factory=list)
-    """Of each clip: sum of products of neighbouring frames, their sum of squares, seconds between them."""
+    """Per clip: sum of products of neighbouring frames, their mean sum of squares, seconds between them."""
     means: list[tuple[float, int]] = field(default_factory=list)
-    """Of each clip: squared mean offset, frames."""
+    """Per clip: squared mean offset, number of frames."""
 
     def add(self, off: NDArray[np.float64], valid: NDArray[np.bool_], fps: float) -> None:
-        """off: (S, 2)."""
+        """Add one clip: offsets (S, 2), valid (S,)."""
         n = int(valid.sum())
         if n < MIN_FRAMES:
             return
@@ -89,8 +89,8 @@ class _Noise:
     def jitter(self) -> float:
         return math.sqrt(self.square / max(self.count, 1))
 
-    def lasts_s(self) -> float:
-        """The time constant that explains the products of neighbouring frames, whatever their rates."""
+    def time_constant_s(self) -> float:
+        """Time constant that explains the products of neighbouring frames, at any mix of frame rates."""
         product, square, apart_s = np.array(self.lagged).reshape(-1, 3).T
         if product.sum() <= 0 or square.sum() == 0:
             return 0.0
@@ -110,30 +110,30 @@ class _Noise:
 def fit_errors(
     recordings: Sequence[Observed], layout: JointLayout, fps: float, source: Mapping[str, Any]
 ) -> FittedErrors:
-    """The errors of ``recordings`` (keypoints in ``layout``), as they show at about ``fps`` frames a second.
+    """Fit the errors of ``recordings`` (keypoints in ``layout``) at about ``fps`` frames per second.
 
-    A frame counts where the good estimator sees the person. There the body is lost, or not; if not, each joint
-    that the good estimator sees is missed or not; a pair far enough apart is exchanged, or not; and the noise is
-    what is left when exchanged joints are put back. Raises DataError where a joint was never seen by both.
+    Frames count where the good estimator sees the person. There the body is lost or not. If not, each joint that the
+    good estimator sees is missed or not, and each left/right pair that is far enough apart is swapped or not. Noise is
+    measured after swaps are undone. Raises DataError where a joint was never seen by both.
     """
     lost = _MarkovChain()
     misses = [_MarkovChain() for _ in layout.joints]
     swaps = [_MarkovChain() for _ in layout.pairs]
     noises = [_Noise() for _ in layout.joints]
-    looked_at = [slow for recording in recordings for slow in recording.at(fps)]
-    for one in looked_at:
+    downsampled = [slow for recording in recordings for slow in recording.at(fps)]
+    for one in downsampled:
         size = torso_length(one.good, layout)
         sure, found = one.good[..., 2] > 0, one.poor[..., 2] > 0
-        present, here = np.asarray(sure.any(axis=1)), np.asarray(found.any(axis=1))
-        lost.add(~here, present, one.fps)
+        present, found_any = np.asarray(sure.any(axis=1)), np.asarray(found.any(axis=1))
+        lost.add(~found_any, present, one.fps)
         poor = one.poor.astype(np.float64)
         for chain, (left, right) in zip(swaps, layout.pairs, strict=True):
-            exchanged, telling = _swapped(one.good, poor, left, right, MIN_SEPARATION * size)
-            chain.add(exchanged, telling, one.fps)
-            poor[exchanged, left], poor[exchanged, right] = poor[exchanged, right], poor[exchanged, left]
+            swapped, detectable = _swapped(one.good, poor, left, right, MIN_SEPARATION * size)
+            chain.add(swapped, detectable, one.fps)
+            poor[swapped, left], poor[swapped, right] = poor[swapped, right], poor[swapped, left]
         off = (poor[..., :2] - one.good[..., :2]) / size
         for v in range(len(layout)):
-            misses[v].add(~found[:, v], sure[:, v] & here, one.fps)
+            misses[v].add(~found[:, v], sure[:, v] & found_any, one.fps)
             noises[v].add(off[:, v], sure[:, v] & (poor[:, v, 2] > 0), one.fps)
     unknown = [joint for joint, noise in zip(layout.joints, noises, strict=True) if not noise.means]
     if unknown:
@@ -141,33 +141,33 @@ def fit_errors(
             f"{unknown[0]} was never seen by both estimators in {MIN_FRAMES} frames of a video",
             hint="add videos that show it, or fit with a --layout without it",
         )
-    rate = float(np.mean([one.fps for one in looked_at]))
+    rate = float(np.mean([one.fps for one in downsampled]))
     joints = {
-        joint: JointErrors(chain.spells(rate), noise.jitter(), noise.lasts_s(), noise.bias())
+        joint: JointErrors(chain.bursts(rate), noise.jitter(), noise.time_constant_s(), noise.bias())
         for joint, chain, noise in zip(layout.joints, misses, noises, strict=True)
     }
     pairs = {
-        layout.joints[left].removeprefix("left_"): chain.spells(rate)
+        layout.joints[left].removeprefix("left_"): chain.bursts(rate)
         for (left, _), chain in zip(layout.pairs, swaps, strict=True)
     }
-    return FittedErrors(layout.name, rate, joints, pairs, lost.spells(rate), source)
+    return FittedErrors(layout.name, rate, joints, pairs, lost.bursts(rate), source)
 
 
 def _swapped(
     good: Float32, poor: NDArray[np.float64], left: int, right: int, apart: float
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Whether left and right changed places (S,), and where that can be told.
+    """Whether left and right are swapped (S,), and where that can be detected (S,).
 
-    That is where the true ones lie ``apart`` pixels or more from each other and the estimator shows one or both.
+    It can where the true joints are at least ``apart`` pixels apart and the estimator sees one or both.
     """
     clear = np.linalg.norm(good[:, left, :2] - good[:, right, :2], axis=-1) >= apart
-    telling = (good[:, [left, right], 2] > 0).all(axis=1) & (poor[:, [left, right], 2] > 0).any(axis=1) & clear
+    detectable = (good[:, [left, right], 2] > 0).all(axis=1) & (poor[:, [left, right], 2] > 0).any(axis=1) & clear
 
     def length(truth: int, estimate: int) -> NDArray[np.float64]:
-        """To where an estimate is; one that is not seen has no say."""
+        """Distance (S,) of an estimate from a true joint; 0 for an unseen estimate."""
         between = np.linalg.norm(good[:, truth, :2] - poor[:, estimate, :2], axis=-1)
         return np.where(poor[:, estimate, 2] > 0, between, 0)
 
     straight = length(left, left) + length(right, right)
     crossed = length(right, left) + length(left, right)
-    return telling & (crossed < straight), telling
+    return detectable & (crossed < straight), detectable

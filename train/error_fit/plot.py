@@ -1,4 +1,4 @@
-"""The picture of a fit: what was measured beside what the fitted errors do to the same good skeletons."""
+"""Plot a fit: measured errors beside those that the fitted model makes on the same good skeletons."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from train.data.corruption.fitted_errors import FittedErrors
 from train.error_fit.measure import Observed
 
 LARGEST = 0.6
-"""Torso lengths up to which the histogram of distances goes."""
+"""Upper end of the histogram of distances, in torso lengths."""
 
 
 def plot_errors(
@@ -27,7 +27,7 @@ def plot_errors(
     made: Sequence[Observed],
     layout: JointLayout,
 ) -> None:
-    """Write a PNG. measured, simulated: the fit, and the same fit to ``made``, the good skeletons spoilt by it."""
+    """Write a PNG. measured: the fit to ``real``. simulated: a fit to ``made``, the good skeletons after corruption."""
     names = [joint.replace("left_", "l ").replace("right_", "r ") for joint in layout.joints]
     both = [list(fit.joints.values()) for fit in (measured, simulated)]
     swaps = [list(fit.swaps.values()) for fit in (measured, simulated)]
@@ -62,7 +62,7 @@ def plot_errors(
 
 
 def _distances(recordings: Sequence[Observed], layout: JointLayout) -> NDArray[np.float64]:
-    """Of every joint both see, in torso lengths, the farthest put where the axis ends."""
+    """Distances (D,) of all joints that both see, in torso lengths, clipped to LARGEST."""
     parts = []
     for one in recordings:
         both = (one.good[..., 2] > 0) & (one.poor[..., 2] > 0)

@@ -1,1 +1,1 @@
-"""Teachers, students and pose networks, one a file; the registry finds them."""
+"""Teachers, students and pose networks, one per file; see :mod:`train.networks.registry`."""

@@ -1,4 +1,4 @@
-"""What a network costs; the figures of all networks are in ``benchmarks/networks.md``."""
+"""Parameters and multiply-accumulates of a network; ``benchmarks/networks.md`` lists those of all networks."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 @dataclass(frozen=True)
 class Cost:
-    """Learnt numbers, and multiply-accumulates for one clip."""
+    """Learned parameters, and multiply-accumulates (MACs) for one clip."""
 
     parameters: int
     macs: int
 
 
 def cost(network: nn.Module, frames: int, joints: int, bodies: int) -> Cost:
-    """Parameters, and the MACs of convolutions and matrix products for one clip (1, 3, T, V, M)."""
+    """Count the parameters, and the MACs of convolutions and matrix products for one clip (1, 3, T, V, M)."""
     parameters = next(network.parameters())
     clip = torch.zeros(1, 3, frames, joints, bodies, dtype=parameters.dtype, device=parameters.device)
     training = network.training

@@ -1,10 +1,10 @@
-"""DD-Net: distances between joints and motions at two speeds, read by convolutions over time alone.
+"""DD-Net: joint distances and motion at two time scales, processed by 1-D convolutions over time.
 
 Source: Yang, Wu, Sakti, Nakamura, "Make Skeleton-based Action Recognition Model Smaller, Faster and Better", ACM MM
-Asia 2019, sections 3.1 to 3.3 and figure 3, with the layers of its release (dropout of channels, two dense layers).
+Asia 2019, sections 3.1 to 3.3 and figure 3, with the layers of its release (channel dropout, two dense layers).
 
-The third channel of a clip here, how far a joint was seen, goes with the coordinates into the motions; the distances
-are of the coordinates. Behind the entrance there is no joint any more, so the feature map is the same for all joints.
+Distances use x and y; motion also uses the third channel, how far a joint was seen. After the embeddings there is no
+joint axis, so the feature map has the same values at all V joints.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from train.networks.network import CHANNELS, Network
 from train.networks.pooling import mean_over_bodies
 
 SLOPE = 0.2
-"""Of LeakyReLU below zero."""
+"""Negative slope of LeakyReLU."""
 
 DENSE = 128
 
 
 class DdNet(nn.Module):
-    """Clip (N, C, T, V, M) -> (logits (N, K), features (N*M, 4 * width, T/4, V))."""
+    """DD-Net (figure 3): clip (N, C, T, V, M) -> (logits (N, K), features (N*M, 4 * width, T/4, V))."""
 
     def __init__(self, classes: int, layout: JointLayout, bodies: int, width: int) -> None:
         super().__init__()
@@ -44,6 +44,7 @@ class DdNet(nn.Module):
         self.features = 4 * width
 
     def forward(self, clip: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, C, T, V, M) -> ((N, K), (N*M, 4 * width, T/4, V))."""
         x = clip.permute(0, 4, 1, 2, 3).flatten(0, 1)  # (N*M, C, T, V)
         joined = (self.distances(joint_distances(x, self.differences)), self.slow(motion(x)), self.fast(motion(x, 2)))
         quarters = self.quarters(self.halves(torch.cat(joined, dim=1)))
@@ -52,7 +53,7 @@ class DdNet(nn.Module):
 
 
 def pair_differences(joints: int) -> Tensor:
-    """(V, V(V-1)/2): ``x @`` this is x_i - x_j for every pair i < j. A product with a constant needs no gathering."""
+    """Matrix (V, V(V-1)/2) for which ``x @ matrix`` is x_i - x_j for every pair i < j; avoids Gather nodes."""
     i, j = torch.triu_indices(joints, joints, offset=1)
     matrix = torch.zeros(joints, len(i))
     matrix[i, torch.arange(len(i))], matrix[j, torch.arange(len(i))] = 1, -1
@@ -66,9 +67,9 @@ def joint_distances(x: Tensor, differences: Tensor) -> Tensor:
 
 
 def motion(x: Tensor, step_frames: int = 1) -> Tensor:
-    """(N, C, T, V) -> (N, C*V, T / step): frame t + step minus frame t of every step-th frame, equation 2.
+    """(N, C, T, V) -> (N, C*V, T / step): frame t + step minus frame t, of every step-th frame (equation 2).
 
-    One difference fewer than there are frames; they are stretched to the frames' number by linear interpolation.
+    Linear interpolation stretches the T / step - 1 differences to T / step.
     """
     taken = x[:, :, ::step_frames]
     moved = (taken[:, :, 1:] - taken[:, :, :-1]).transpose(2, 3).flatten(1, 2)

@@ -1,8 +1,8 @@
-"""DenseGCN, the deployable student: plain convolutions and one joint-mixing matrix product per unit.
+"""DenseGCN, the student to deploy: six units of one learned adjacency and plain convolutions.
 
-Made for INT8 and Tensor Cores. The joints are mixed before the convolution, so that every BatchNorm
-follows a convolution and folds into it; the mixing is a MatMul with a constant, which stays in FP16
-beside INT8 convolutions; activations are ReLU, which fuses.
+This project's own network, made for INT8 and Tensor Cores. Each unit applies its adjacency (initialised as in Kipf and
+Welling, ICLR 2017, equation 2) before the convolution, so every BatchNorm follows a convolution and folds into it. The
+adjacency is a MatMul with a constant, which stays in FP16 beside INT8 convolutions. ReLU fuses.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from edge.contract.layouts import JointLayout
 from train.networks.network import CHANNELS, Network
 from train.networks.pooling import global_mean
 
-# (width, stride) of the six units, as multiples of the first.
+# Of each unit: width as a multiple of the first unit's, stride in frames.
 UNITS = ((1, 1), (1, 1), (2, 2), (2, 1), (4, 2), (4, 1))
 KERNEL_FRAMES = 5
 
 
 class DenseGcn(nn.Module):
-    """Clip (N, C, T, V, M) -> (logits (N, K), features (N*M, D, T/4, V)).
+    """Clip (N, C, T, V, M) -> (logits (N, K), features (N*M, D, T/4, V)), D = 4 * width.
 
-    stem: the first convolution, (N, C, T, V) -> (N, width, T, V); by default of each joint in each frame by itself.
+    stem: first convolution, (N*M, C, T, V) -> (N*M, width, T, V); by default 1x1.
     """
 
     def __init__(
@@ -49,12 +49,14 @@ class DenseGcn(nn.Module):
         self.fc = nn.Linear(before, classes)
 
     def forward(self, clip: Tensor) -> tuple[Tensor, Tensor]:
-        # With one body no transposition is needed, and the engine is spared one.
+        """(N, C, T, V, M) -> ((N, K), (N*M, D, T/4, V))."""
+        # One body needs no Transpose node in the exported network.
         x = clip.squeeze(-1) if self.bodies == 1 else clip.permute(0, 4, 1, 2, 3).flatten(0, 1)
         x = self._feature_map(x)
         return self.fc(self.dropout(global_mean(x, self.bodies))), x
 
     def _feature_map(self, x: Tensor) -> Tensor:
+        """(N*M, C, T, V) -> (N*M, D, T/4, V)."""
         x = self.stem(x)
         for unit in self.units:
             x = unit(x)
@@ -62,7 +64,7 @@ class DenseGcn(nn.Module):
 
 
 class Unit(nn.Module):
-    """Mix joints, convolve channels, convolve time, add the shortcut."""
+    """(N, C, T, V) -> (N, D, T / stride, V): adjacency, 1x1 convolution, 5x1 convolution over time, shortcut."""
 
     def __init__(self, before: int, after: int, layout: JointLayout, stride: int) -> None:
         super().__init__()
@@ -77,11 +79,12 @@ class Unit(nn.Module):
             self.shortcut = nn.Sequential(nn.Conv2d(before, after, 1, (stride, 1), bias=False), nn.BatchNorm2d(after))
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, C, T, V) -> (N, D, T / stride, V)."""
         return F.relu(self.temporal(self.spatial(x @ self.mix)) + self.shortcut(x))
 
 
 def normalised_adjacency(layout: JointLayout) -> Tensor:
-    """(V, V) adjacency with self-loops, D^-1/2 (A + I) D^-1/2 (Kipf and Welling, ICLR 2017)."""
+    """D^-1/2 (A + I) D^-1/2 (V, V), the adjacency with self-loops of Kipf and Welling, ICLR 2017, equation 2."""
     a = torch.eye(len(layout))
     for i, j in layout.edges:
         a[i, j] = a[j, i] = 1
@@ -89,7 +92,7 @@ def normalised_adjacency(layout: JointLayout) -> Tensor:
     return scale[:, None] * a * scale[None, :]
 
 
-# Multiples of 32 fill INT8's vectors of 32 channels; 48 is the width of the bundle that is shipped.
+# TensorRT's INT8 kernels work on vectors of 32 channels; 48 is the width of the shipped bundle.
 NETWORKS = {
     "dense_gcn": Network(DenseGcn, width=48),
     "dense_gcn_s": Network(DenseGcn, width=32),

@@ -1,7 +1,7 @@
-"""DenseGCN that reads motions beside positions, and its form that streams; see :mod:`train.networks.motion_stem`.
+"""DenseGCN with motion as additional input, and its streaming form; see :mod:`train.networks.motion_stem`.
 
-Motions alone are added: bones, motions over two frames and a stem of three free frames gained nothing more on training
-clips of Penn Action that were held out.
+Only motion is added: on held-out training clips of Penn Action, bones, motion over two frames and an unconstrained
+three-frame stem gained nothing more.
 """
 
 from __future__ import annotations

@@ -1,26 +1,24 @@
-"""DenseGCN frame by frame: its causal clip form, which a network that streams is trained as.
+"""Causal DenseGCN: the clip form in which a streaming network is trained.
 
-:class:`train.networks.stream_step.StreamStep` advances any trained DenseGCN by a few new frames with the same weights;
-what the past leaves behind are explicit states. What its logits are equal to:
+:class:`train.networks.stream_step.StreamStep` advances a trained DenseGCN by a few new frames with the same weights and
+explicit states. Its logits equal
 
-==========================  ====================================================================================
-since the person's first    :class:`DenseGcnStream`, the causal clip form, of all frames so far: zeros stand in
-frame, from the start       front of a clip as they do in fresh states, and nothing stands behind it
-after 45 frames, which one  the same convolutions without any padding over the endless sequence, which are also the
-feature sees                interior frames of the padded :class:`DenseGcn` over a long clip, 22 frames later
-==========================  ====================================================================================
+- from the person's first frame on, those of :class:`DenseGcnStream` over all frames so far: zeros precede the clip, as
+  in the initial states, and nothing follows it;
+- once the receptive field of 45 frames is filled, those of unpadded convolutions over the endless sequence. These are
+  also the interior frames of the padded :class:`DenseGcn` over a long clip, 22 frames later.
 
-They are *not* those of DenseGcn over the last 32 frames: its zero padding on both sides reaches every one of its
-eight features there, since one feature sees 45 frames. A network that streams is therefore trained as it will run,
-as ``dense_gcn_stream``; what the padded one loses is in ``benchmarks/streaming.md``. The average over a whole clip
-becomes one over the last ``window`` features, of those that there are while a person is new.
+They do *not* equal those of DenseGcn over the last 32 frames: with a receptive field of 45 frames, its zero padding on
+both sides reaches all eight features of such a clip. A streaming network is therefore trained as it will run, as
+``dense_gcn_stream``; ``benchmarks/streaming.md`` says what the padded one loses. The mean over the clip becomes a mean
+over the last ``window`` features, or over those that exist so far.
 
-Strides keep their phase from the person's first frame: the units behind the first stride run at every second frame,
-those behind the second, and the logits, at every fourth. A clip's length counts in whole fours from its end.
+Strides keep their phase from the person's first frame: units after the first stride run at every second frame, units
+after the second stride and the classifier at every fourth. The last T modulo 4 frames of a clip give no feature.
 
 Source: Hedegaard and Iosifidis, "Continual 3D Convolutional Neural Networks for Real-time Processing of Videos",
 ECCV 2022, section 3; Hedegaard, Heidari and Iosifidis, "Continual Spatio-Temporal Graph Convolutional Networks",
-Pattern Recognition 140, 2023. Shortcuts are delayed by half a kernel, as there.
+Pattern Recognition 140, 2023, from which the delay of shortcuts by half a kernel is taken.
 """
 
 from __future__ import annotations
@@ -34,24 +32,25 @@ from train.networks.motion_stem import MotionStem
 from train.networks.network import Network
 
 PAST_FRAMES = KERNEL_FRAMES - 1
-"""Frames that a temporal convolution keeps."""
+"""Past frames that a temporal convolution needs."""
 SHORTCUT_DELAY = KERNEL_FRAMES // 2
-"""Frames that a unit's output lies behind its newest input, which its shortcut keeps for that long."""
+"""Frames by which a unit's output lags its newest input; the shortcut is delayed by as many."""
 TOTAL_STRIDE = 4
-"""Product of all strides: from one feature to the next."""
+"""Frames from one feature to the next: the product of all strides."""
 
 
 class DenseGcnStream(DenseGcn):
-    """Causal DenseGcn: clip (N, C, T, V, M) -> (logits (N, K), features (N*M, D, T/4, V)); the same parameters.
+    """Causal DenseGcn with the same parameters: (N, C, T, V, M) -> (logits (N, K), features (N*M, D, T/4, V)), T >= 4.
 
-    Feature j has seen frames up to 4j + 3 and none after. T is at least 4.
+    Feature j depends on frames up to 4j + 3 and none after.
 
-    In training half of the clips, chosen anew in each pass, follow another clip of the batch, whose last frames lie
-    in the states when they begin: a stream seldom begins, and what a person did before must not decide. The others
-    follow nothing, as does every clip outside training.
+    In each training pass a random half of the clips follow another clip of the batch: their states start with its last
+    frames. A stream seldom starts from zeros, and must not depend on what a person did before. The other clips, and all
+    clips in evaluation, start from zeros.
     """
 
     def _feature_map(self, x: Tensor) -> Tensor:
+        """(N*M, C, T, V) -> (N*M, D, T/4, V)."""
         follows = torch.randint(2, (len(x), 1, 1, 1), device=x.device) if self.training else None
         if isinstance(self.stem[0], MotionStem):
             x = self.stem[1:](self.stem[0](self._with_past(x, 1, follows))[:, :, 1:])
@@ -65,19 +64,20 @@ class DenseGcnStream(DenseGcn):
         return x
 
     def _with_past(self, x: Tensor, frames: int, follows: Tensor | None) -> Tensor:
-        """x (N, C, T, V) behind ``frames`` frames: zeros, or the last ones of the clip before in the batch."""
+        """Prepend ``frames`` frames to x (N*M, C, T, V): zeros, or the last ones of the previous clip of the batch."""
         if follows is not None and x.shape[2] >= frames:
             past = x[:, :, -frames:].roll(self.bodies, 0) * follows.to(x.dtype)
         else:
-            # Not F.pad: it is exported as a Pad of opset 18, which cannot be converted to 17.
+            # Not F.pad: it is exported as a Pad of opset 18, which cannot be converted to opset 17.
             past = x.new_zeros(x.shape[0], x.shape[1], frames, x.shape[3])
         return torch.cat([past, x], dim=2)
 
 
 def unit_output(unit: Unit, kept: Tensor, waiting: Tensor, first: int, count: int) -> Tensor:
-    """A unit's ``count`` outputs, the first of which is complete with new frame ``first``.
+    """A unit's outputs (N, D, count, V); the first one is complete with new frame number ``first``.
 
-    kept: (N, D, KEPT + new, V) for the temporal convolution; waiting: (N, C, DELAY + new, V) for the shortcut.
+    kept: input of the temporal convolution, (N, D, PAST_FRAMES + new, V). waiting: input of the shortcut,
+    (N, C, SHORTCUT_DELAY + new, V).
     """
     stride, convolution, norm = stride_of(unit), convolution_of(unit.temporal), unit.temporal[1]
     temporal = norm(F.conv2d(kept[:, :, first:], convolution.weight, stride=(stride, 1)))
@@ -85,18 +85,18 @@ def unit_output(unit: Unit, kept: Tensor, waiting: Tensor, first: int, count: in
 
 
 def stride_of(unit: Unit) -> int:
-    """Frames that the unit takes for each that it gives."""
+    """Input frames per output frame of a unit."""
     return int(convolution_of(unit.temporal).stride[0])
 
 
 def channels_of(unit: Unit) -> tuple[int, int]:
-    """Of what the unit takes and of what it gives."""
+    """Input and output channels of a unit."""
     convolution = convolution_of(unit.spatial)
     return convolution.in_channels, convolution.out_channels
 
 
 def convolution_of(layers: nn.Sequential) -> nn.Conv2d:
-    """Of a convolution with its BatchNorm behind it."""
+    """The convolution of a convolution-BatchNorm sequence; of a MotionStem, the convolution it equals."""
     first = layers[0]
     if isinstance(first, MotionStem):
         return first.convolution()

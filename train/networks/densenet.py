@@ -1,6 +1,7 @@
-"""DenseNet-121 (Huang et al., "Densely Connected Convolutional Networks", CVPR 2017), without its classifier.
+"""DenseNet-121 without its classifier.
 
-Parameters have the names of torchvision's ``densenet121``, so that published weights load unchanged.
+Source: Huang et al., "Densely Connected Convolutional Networks", CVPR 2017, section 3 and table 1. Parameters have the
+names of torchvision's ``densenet121``, so that published weights load unchanged.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ FEATURES = 1024
 
 
 class DenseLayer(nn.Module):
-    """(N, before, H, W) -> (N, before + 32, H, W): what it makes is added to what it was given."""
+    """(N, before, H, W) -> (N, before + 32, H, W): 32 new channels are concatenated to the input."""
 
     def __init__(self, before: int) -> None:
         super().__init__()
@@ -26,12 +27,13 @@ class DenseLayer(nn.Module):
         self.conv2 = nn.Conv2d(BOTTLENECK * GROWTH, GROWTH, 3, 1, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, before, H, W) -> (N, before + 32, H, W)."""
         y = self.conv1(self.norm1(x).relu())
         return torch.cat([x, self.conv2(self.norm2(y).relu())], dim=1)
 
 
 class Transition(nn.Module):
-    """(N, before, H, W) -> (N, before / 2, H / 2, W / 2)."""
+    """1x1 convolution and average pooling: (N, before, H, W) -> (N, before / 2, H / 2, W / 2)."""
 
     def __init__(self, before: int) -> None:
         super().__init__()
@@ -40,12 +42,13 @@ class Transition(nn.Module):
         self.pool = nn.AvgPool2d(2, 2)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, before, H, W) -> (N, before / 2, H / 2, W / 2)."""
         out: Tensor = self.pool(self.conv(self.norm(x).relu()))
         return out
 
 
 class DenseNet121(nn.Module):
-    """Picture (N, 3, H, W) -> (N, 1024, H/32, W/32), after the last BatchNorm and before its ReLU."""
+    """Image (N, 3, H, W) -> (N, 1024, H/32, W/32), after the last BatchNorm and before its ReLU."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,5 +72,6 @@ class DenseNet121(nn.Module):
         self.features = nn.Sequential(parts)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, 3, H, W) -> (N, 1024, H/32, W/32)."""
         out: Tensor = self.features(x)
         return out

@@ -1,11 +1,11 @@
 """EfficientGCN-B0, the smallest of its family: three input branches, separable convolutions, joint attention.
 
 Source: Song, Zhang, Shan, Wang, "Constructing Stronger and Faster Baselines for Skeleton-Based Action Recognition",
-IEEE TPAMI 2022, sections 3.2 to 3.5 and the structure of B0 with its SG layer. The graph kernels are the paper's
-equation 3, each distance normalised by itself.
+IEEE TPAMI 2022, sections 3.2 to 3.5 and the structure of B0 with its SG layer. The graph kernels are equation 3, each
+hop distance normalised by itself.
 
-Its branches read what the paper's read of 3-D joints, here of two coordinates: position and position relative to the
-body's middle, motion over one and two frames, bones as vectors and as angles. Each also gets the clip's third
+The branches have the paper's inputs, for two coordinates instead of three: position and position relative to the body
+centre; motion over two frames and over one; bones as vectors and as angles. Each branch also gets the clip's third
 channel, how far a joint was seen.
 """
 
@@ -62,6 +62,7 @@ class EfficientGcn(nn.Module):
         self.fc = nn.Linear(wider, classes)
 
     def forward(self, clip: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, 3, T, V, M) -> ((N, K), (N*M, 2 * width, T/4, V))."""
         x = clip.permute(0, 4, 1, 2, 3).flatten(0, 1)
         seen = zip(self.branches, self.inputs(x), strict=True)
         x = self.main(torch.cat([branch(part) for branch, part in seen], dim=1))
@@ -69,7 +70,7 @@ class EfficientGcn(nn.Module):
 
 
 class Inputs(nn.Module):
-    """(N, 3, T, V) -> joints, motions, bones, each (N, 5, T, V)."""
+    """Input branches (section 3.2): (N, 3, T, V) -> joints, motion and bones, each (N, 5, T, V)."""
 
     def __init__(self, layout: JointLayout) -> None:
         super().__init__()
@@ -83,6 +84,7 @@ class Inputs(nn.Module):
         self.register_buffer("to_parent", bones)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(N, 3, T, V) -> three of (N, 5, T, V)."""
         xy, seen = x[:, :COORDINATES], x[:, COORDINATES:]
         bones = xy @ self.to_parent
         length = bones.square().sum(dim=1, keepdim=True).sqrt() + EPSILON
@@ -94,12 +96,12 @@ class Inputs(nn.Module):
 
 
 def _moved(x: Tensor, frames: int) -> Tensor:
-    """Frame t + frames minus frame t, zero where the clip has ended."""
+    """(N, C, T, V) -> (N, C, T, V): frame t + frames minus frame t; zero for the last ``frames``."""
     return torch.cat([x[:, :, frames:] - x[:, :, :-frames], 0 * x[:, :, :frames]], dim=2)
 
 
 class Spatial(nn.Module):
-    """Graph convolution over joints up to two bones apart, their edges weighted by what is learnt; shortcut; swish."""
+    """(N, C, T, V) -> (N, D, T, V): graph convolution over two hops with learned edge weights, shortcut, swish."""
 
     def __init__(self, before: int, after: int, layout: JointLayout) -> None:
         super().__init__()
@@ -111,23 +113,25 @@ class Spatial(nn.Module):
         self.shortcut = shortcut(before, after, stride=1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, C, T, V) -> (N, D, T, V)."""
         mixed = apply_adjacencies(self.channels(x), self.adjacency * self.importance)
         return F.silu(self.norm(mixed) + self.shortcut(x))
 
 
 class Temporal(nn.Module):
-    """Convolution over five frames, shortcut, swish."""
+    """(N, C, T, V) -> (N, C, T, V): convolution over five frames, shortcut, swish."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.frames = nn.Sequential(*_over_frames(channels, groups=1))
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, C, T, V) -> (N, C, T, V)."""
         return F.silu(self.frames(x) + x)
 
 
 class SeparableTemporal(nn.Module):
-    """The SG layer: each channel over time, through a narrow waist, each channel over time again; shortcut."""
+    """SG layer (N, C, T, V) -> (N, C, T / stride, V): depthwise over time, bottleneck, depthwise again; shortcut."""
 
     def __init__(self, channels: int, stride: int) -> None:
         super().__init__()
@@ -147,12 +151,13 @@ class SeparableTemporal(nn.Module):
             self.shortcut = nn.Sequential(nn.Conv2d(channels, channels, 1, (stride, 1)), nn.BatchNorm2d(channels))
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, C, T, V) -> (N, C, T / stride, V)."""
         out: Tensor = self.layers(x) + self.shortcut(x)
         return out
 
 
 class Attention(nn.Module):
-    """Spatial temporal joint attention: a weight for each frame times a weight for each joint, of each channel."""
+    """ST-JointAtt, (N, C, T, V) -> (N, C, T, V): per channel, a weight per frame times a weight per joint."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -162,8 +167,9 @@ class Attention(nn.Module):
         self.norm = nn.BatchNorm2d(channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, C, T, V) -> (N, C, T, V)."""
         t, v = x.shape[2:]
-        # Pooling, not mean(): a mean over axes needs opset 18, which TensorRT 8.5 does not read.
+        # Not mean(): over an axis it is exported at opset 18, which TensorRT 8.5 does not support.
         frames, joints = F.avg_pool2d(x, (1, v)), F.avg_pool2d(x, (t, 1)).transpose(2, 3)
         squeezed = self.squeeze(torch.cat([frames, joints], dim=2))
         frames, joints = squeezed[:, :, :t], squeezed[:, :, t:].transpose(2, 3)

@@ -1,4 +1,4 @@
-"""What the registry keeps of a network."""
+"""The interface of a network, and its entry in the registry."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch import nn
 from edge.contract.layouts import JointLayout
 
 CHANNELS = 3
-"""Of a clip: x, y and how far a joint was seen."""
+"""Channels of a clip: x, y and how far the joint was seen."""
 
 
 @dataclass(frozen=True)
 class Network:
-    """make(classes, layout, bodies, width) -> module; width: channels of the first units unless a user says otherwise.
+    """make: (classes, layout, bodies, width) -> module. width: default number of channels of the first units.
 
-    The module takes a clip (N, 3, T, V, M) and gives (logits (N, K), features (N*M, D, T/4, V)), D in its ``features``.
+    The module maps a clip (N, 3, T, V, M) to (logits (N, K), features (N*M, D, T/4, V)); its ``features`` is D.
     """
 
     make: Callable[[int, JointLayout, int, int], nn.Module]

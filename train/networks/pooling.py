@@ -1,4 +1,4 @@
-"""The end that recognisers share: from a feature map of every body to one vector a clip."""
+"""Global average pooling: from the feature maps of all bodies to one vector per clip."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from torch.nn import functional as F
 
 
 def global_mean(x: Tensor, bodies: int) -> Tensor:
-    """(N*M, D, T', V) -> (N, D): the mean over frames and joints, then over bodies."""
-    # Pooling, not mean(): a mean over axes needs opset 18, which TensorRT 8.5 does not read.
+    """(N*M, D, T', V) -> (N, D): mean over frames and joints, then over bodies."""
+    # Not mean(): over several axes it is exported at opset 18, which TensorRT 8.5 does not support.
     return mean_over_bodies(F.avg_pool2d(x, (x.shape[2], x.shape[3])).flatten(1), bodies)
 
 
 def mean_over_bodies(pooled: Tensor, bodies: int) -> Tensor:
-    """(N*M, D) -> (N, D), the mean over bodies."""
+    """(N*M, D) -> (N, D): mean over bodies."""
     return pooled if bodies == 1 else pooled.unflatten(0, (-1, bodies)).sum(dim=1) / bodies

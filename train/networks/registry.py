@@ -1,8 +1,8 @@
 """Networks by name.
 
-A new network is one file in this folder: a module with the interface of :class:`train.networks.network.Network`
-and, at its end, the names it goes by, ``NETWORKS = {"my_network": Network(make, width=32)}``. Every file's
-``NETWORKS`` is found here, and the name is known to every command. A network that lives elsewhere is entered as
+To add a network, put one file into this folder: a module with the interface of
+:class:`train.networks.network.Network` and ``NETWORKS = {"my_network": Network(make, width=32)}``. Every command then
+accepts the name. Code outside this folder registers a network with
 ``registry.NETWORKS["my_network"] = Network(make, width=32)``.
 """
 
@@ -21,7 +21,7 @@ from train.networks.network import Network
 
 
 def declared_in(package: ModuleType) -> dict[str, Network]:
-    """All names that the files of a package declare in their ``NETWORKS``."""
+    """Merge the ``NETWORKS`` of all modules of a package."""
     declared: dict[str, Network] = {}
     for _, name, _ in iter_modules(package.__path__):
         if (file := f"{package.__name__}.{name}") != __name__:
@@ -33,14 +33,14 @@ NETWORKS = declared_in(networks)
 
 
 def default_width(name: str) -> int:
-    """Channels of the named network's first units where a user names none."""
+    """Default number of channels of the network's first units."""
     return _named(name).width
 
 
 def build(name: str, *, classes: int, layout: JointLayout, bodies: int, width: int | None = None) -> nn.Module:
-    """The named network: clip (N, 3, T, V, M) -> (logits (N, K), last feature map (N*M, D, T/4, V)).
+    """Build a network: clip (N, 3, T, V, M) -> (logits (N, K), last feature map (N*M, D, T/4, V)).
 
-    width: channels of the first units; by default the network's own. ConfigError for an unknown name.
+    width: channels of the first units; None for the network's default. Raises ConfigError for an unknown name.
     """
     network = _named(name)
     return network.make(classes, layout, bodies, network.width if width is None else width)

@@ -1,10 +1,9 @@
-"""Weights of the public releases of Shift-GCN, checked and loaded.
+"""Load weights of the public releases of Shift-GCN.
 
-Read are state dicts of kchengiva/Shift-GCN (the CVPR 2020 paper's) and of xiaochehe/SKD (structural knowledge
-distillation), whose networks, teacher and student, have the inter-body unit: they are ``shift_gcn_student`` here.
-Its training-only adapter (``adaption``) is left out. The releases prepare NTU skeletons in their own way
-(300 frames, spine at the origin, hips and shoulders turned to the axes): the weights expect clips made like that,
-and are otherwise a start for training.
+Supported are state dicts of kchengiva/Shift-GCN (CVPR 2020) and of xiaochehe/SKD (structural knowledge distillation,
+IEEE TIP 2021). Teacher and student of the latter both have the inter-body unit and are ``shift_gcn_student`` here; its
+training-only adapter (``adaption``) is ignored. The weights expect NTU clips preprocessed as in the releases (300
+frames, spine at the origin, hips and shoulders rotated to the axes). On other clips they only initialise a training.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from train.torch_file import LOAD_ERRORS
 ADAPTER = "adaption."
 WRAPPERS = ("state_dict", "model")
 UNLEARNED = 1e-6
-"""Largest xpos taken for zero; the releases start it within 1e-8 and never train it."""
+"""Largest xpos that counts as zero; the releases initialise it within 1e-8 and never train it."""
 
 _FIRST, _MASK, _FC, _ENTRANCE = "l1.gcn1.Linear_weight", "l1.gcn1.Feature_Mask", "fc.weight", "data_bn.weight"
 _HINTS = {
@@ -31,7 +30,7 @@ _HINTS = {
     "classes": "train on the classes that the weights were trained for",
     "bodies": "train on clips with as many bodies",
     "channels in the first unit": "give --width",
-    "coordinates": "the networks here read x, y and z or score",
+    "coordinates": "networks take three: x, y and how far a joint was seen",
     "inter-body units": "shift_gcn_teacher has none, shift_gcn_student has ten: give --network",
 }
 
@@ -39,23 +38,21 @@ _HINTS = {
 def load_release(network: nn.Module, path: Path) -> None:
     """Load a release's checkpoint into a Shift-GCN of the same joints, classes, bodies and width.
 
-    Raises DataError if the file is not such a checkpoint, lacks or adds entries, is not finite or permutes joints
-    otherwise; ConfigError if it belongs to a network of other sizes.
+    Raises DataError if the file is no such checkpoint, if entries are missing, unknown or not finite, or if it shifts
+    joints by another permutation; ConfigError if its network has other sizes.
     """
     if not isinstance(network, ShiftGcn):
-        raise ConfigError(
-            "weights of a Shift-GCN release fit shift_gcn_teacher and shift_gcn_student alone", where=path
-        )
+        raise ConfigError("weights of a Shift-GCN release fit only shift_gcn_teacher and shift_gcn_student", where=path)
     given, own = read_release(path), network.state_dict()
     _refuse_other_sizes(_sizes(given), _sizes(own), path)
-    # Written by PyTorch before 0.4.1, which did not count batches.
+    # Files written by PyTorch before 0.4.1 have no num_batches_tracked.
     given = {name: value for name, value in own.items() if name.endswith("num_batches_tracked")} | given
     _refuse_other_entries(given, own, path)
     network.load_state_dict(given)
 
 
 def read_release(path: Path) -> dict[str, Tensor]:
-    """A release's state dict by plain names: unwrapped, without DataParallel's prefix and the adapter."""
+    """Read a release's state dict, without wrappers, DataParallel's prefix and the adapter."""
     try:
         raw = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
@@ -68,12 +65,12 @@ def read_release(path: Path) -> dict[str, Tensor]:
     for name, value in _unwrapped(raw, path).items():
         plain = str(name).removeprefix("module.")
         if not isinstance(value, Tensor):
-            raise DataError(f"entry {plain} is no tensor", where=path, hint="give a file with weights alone")
+            raise DataError(f"entry {plain} is not a tensor", where=path, hint="give a file that holds only weights")
         if not plain.startswith(ADAPTER):
             state[plain] = value
     for name, axes in ((_FIRST, 2), (_MASK, 3), (_FC, 2), (_ENTRANCE, 1)):
         if name not in state or state[name].dim() != axes:
-            raise DataError(f"no checkpoint of Shift-GCN: it has no {name} of {axes} axes", where=path)
+            raise DataError(f"not a checkpoint of Shift-GCN: it has no {name} of {axes} axes", where=path)
     return state
 
 
@@ -103,7 +100,7 @@ def _refuse_other_sizes(given: dict[str, int], own: dict[str, int], path: Path) 
     for what, count in given.items():
         if count != own[what]:
             raise ConfigError(
-                f"the weights are of a network with {count} {what}, this one has {own[what]}",
+                f"the weights are for a network with {count} {what}, this one has {own[what]}",
                 where=path,
                 hint=_HINTS[what],
             )
@@ -120,7 +117,7 @@ def _refuse_other_entries(given: Mapping[str, Tensor], own: Mapping[str, Tensor]
         if not torch.isfinite(value).all():
             raise DataError(f"{name} is not finite", where=path)
         if name.endswith((".shift_in", ".shift_out")) and not torch.equal(value.long(), own[name]):
-            raise DataError(f"{name} shifts joints by another permutation than the paper's", where=path)
+            raise DataError(f"{name} shifts joints by a permutation that is not the paper's", where=path)
         if name.endswith(".xpos") and float(value.abs().max()) > UNLEARNED:
             raise DataError(f"{name} shifts over joints by up to {float(value.abs().max()):g}, not by 0", where=path)
 

@@ -1,6 +1,7 @@
-"""ResNet-18 (He et al., "Deep Residual Learning for Image Recognition", CVPR 2016), without its classifier.
+"""ResNet-18 without its classifier.
 
-Parameters have the names of torchvision's ``resnet18``, so that published weights load unchanged.
+Source: He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, table 1. Parameters have the names of
+torchvision's ``resnet18``, so that published weights load unchanged.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ FEATURES = 512
 
 
 class Block(nn.Module):
-    """Two 3x3 convolutions around a shortcut: (N, before, H, W) -> (N, after, H/stride, W/stride)."""
+    """Two 3x3 convolutions and a shortcut: (N, before, H, W) -> (N, after, H/stride, W/stride)."""
 
     def __init__(self, before: int, after: int, stride: int) -> None:
         super().__init__()
@@ -24,13 +25,14 @@ class Block(nn.Module):
             self.downsample = nn.Sequential(nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after))
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, before, H, W) -> (N, after, H/stride, W/stride)."""
         y = self.bn2(self.conv2(self.bn1(self.conv1(x)).relu()))
         out: Tensor = (y + self.downsample(x)).relu()
         return out
 
 
 class ResNet18(nn.Module):
-    """Picture (N, 3, H, W) -> (N, 512, H/32, W/32), without the classifier."""
+    """Image (N, 3, H, W) -> (N, 512, H/32, W/32)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,6 +45,7 @@ class ResNet18(nn.Module):
         self.layer4 = nn.Sequential(Block(256, 512, 2), Block(512, 512, 1))
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, 3, H, W) -> (N, 512, H/32, W/32)."""
         x = self.maxpool(self.bn1(self.conv1(x)).relu())
         out: Tensor = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return out

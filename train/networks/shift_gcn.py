@@ -1,9 +1,9 @@
-"""Shift-GCN, the paper's teacher, and its student with inter-body aggregation.
+"""Shift-GCN, the paper's teacher, and the student with inter-body aggregation.
 
-Sources: Cheng et al., "Skeleton-Based Action Recognition with Shift Graph Convolutional Network",
-CVPR 2020; Bian et al., IEEE TIP 2021, for the student's unit. Names and shapes of all parameters and
-buffers are those of both papers' public releases (kchengiva/Shift-GCN, xiaochehe/SKD), so that
-checkpoints pass either way; :mod:`train.networks.release` reads theirs.
+Sources: Cheng et al., "Skeleton-Based Action Recognition with Shift Graph Convolutional Network", CVPR 2020, section 3;
+Bian et al., IEEE TIP 2021, for the student's unit. Names and shapes of parameters and buffers are those of both public
+releases (kchengiva/Shift-GCN, xiaochehe/SKD), so checkpoints are interchangeable; :mod:`train.networks.release` loads
+theirs.
 """
 
 from __future__ import annotations
@@ -22,15 +22,14 @@ from train.networks.network import CHANNELS, Network
 from train.networks.pooling import global_mean
 from train.networks.temporal_shift import FractionalShift
 
-# (width, stride) of the ten units, as multiples of the first.
+# Of each unit: width as a multiple of the first unit's, stride in frames.
 UNITS = ((1, 1), (1, 1), (1, 1), (1, 1), (2, 2), (2, 1), (2, 1), (4, 2), (4, 1), (4, 1))
 
 
 class ShiftGcn(nn.Module):
-    """Clip (N, C, T, V, M) -> (logits (N, K), features (N*M, D, T/4, V)).
+    """Clip (N, C, T, V, M) -> (logits (N, K), features (N*M, D, T/4, V)), D = 4 * width.
 
-    width: channels of the first units, 64 in the paper. inter_body: the student's units, which also
-    look at the other body.
+    width: channels of the first units, 64 in the paper. inter_body: the student's units, with inter-body aggregation.
     """
 
     def __init__(self, classes: int, layout: JointLayout, bodies: int, width: int, inter_body: bool = False) -> None:
@@ -46,6 +45,7 @@ class ShiftGcn(nn.Module):
         nn.init.normal_(self.fc.weight, 0, (2 / classes) ** 0.5)
 
     def forward(self, clip: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, C, T, V, M) -> ((N, K), (N*M, D, T/4, V))."""
         n, c, t, v, m = clip.shape
         x = self.data_bn(clip.permute(0, 4, 3, 1, 2).reshape(n, m * v * c, t))
         x = x.reshape(n, m, v, c, t).permute(0, 1, 3, 4, 2).reshape(n * m, c, t, v)
@@ -55,7 +55,7 @@ class ShiftGcn(nn.Module):
 
 
 class Unit(nn.Module):
-    """Spatial shift graph convolution, the other body's word (students), temporal shift, shortcut."""
+    """(N*M, C, T, V) -> (N*M, D, T / stride, V): spatial shift, inter-body aggregation, temporal shift, shortcut."""
 
     def __init__(
         self, before: int, after: int, joints: int, bodies: int, stride: int, inter_body: bool, residual: bool
@@ -71,12 +71,13 @@ class Unit(nn.Module):
             self.residual = nn.Sequential(OrderedDict(conv=conv, bn=nn.BatchNorm2d(after)))
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N*M, C, T, V) -> (N*M, D, T / stride, V)."""
         y = self.tcn1(self.graphsage(self.gcn1(x)))
         return F.relu(y + self.residual(x)) if self.shortcut else F.relu(y)
 
 
 def pointwise(before: int, after: int, stride: int = 1) -> nn.Conv2d:
-    """1x1 convolution that keeps every stride-th frame, initialised as in the release."""
+    """1x1 convolution with a stride over frames, initialised as in the release."""
     conv = nn.Conv2d(before, after, 1, (stride, 1))
     nn.init.kaiming_normal_(conv.weight, mode="fan_out")
     assert conv.bias is not None
@@ -85,10 +86,11 @@ def pointwise(before: int, after: int, stride: int = 1) -> nn.Conv2d:
 
 
 class SpatialShift(nn.Module):
-    """Each channel of a joint is taken from another joint, mixed linearly, and shifted back.
+    """Non-local spatial shift graph convolution, (N, C, T, V) -> (N, D, T, V).
 
-    shift_in, shift_out: (V*C,) int64, the permutations. They stand in the state dict as in the release and are
-    compared when one is loaded, but are no buffers: an average of weights would average them as well.
+    Each channel of a joint comes from another joint, is gated, mixed linearly and shifted back. shift_in, shift_out:
+    permutations (V*C,) and (V*D,) int64. The state dict has them, as in the release, and loading compares them. They
+    are not buffers, because weight averaging would average them too.
     """
 
     def __init__(self, before: int, after: int, joints: int) -> None:
@@ -105,6 +107,7 @@ class SpatialShift(nn.Module):
         self.shift_out = joint_shift(joints, after, -1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, C, T, V) -> (N, D, T, V)."""
         n, c, t, v = x.shape
         y = x.permute(0, 2, 3, 1).reshape(n * t, v * c).index_select(1, self.shift_in).reshape(n * t, v, c)
         y = y * (torch.tanh(self.Feature_Mask) + 1)
@@ -138,17 +141,17 @@ class SpatialShift(nn.Module):
 
 
 def joint_shift(joints: int, channels: int, sign: int) -> Tensor:
-    """Flat indices (V*C,) int64: place (v, c) takes joint (v + sign * c) mod V of the same channel."""
+    """Flat indices (V*C,) int64: element (v, c) takes joint (v + sign * c) mod V of the same channel."""
     v, c = torch.arange(joints)[:, None], torch.arange(channels)[None]
     return (((v + sign * c) % joints) * channels + c).reshape(-1)
 
 
 class InterBody(nn.Module):
-    """ReLU(W [mean feature of the other bodies' joints, own feature]) for each joint (GraphSAGE-style).
+    """GraphSAGE-style, (N*M, C, T, V) -> (N*M, C, T, V): ReLU(W [mean of the other bodies' joints, own feature]).
 
-    The release draws 12 joints of one other body anew in every pass, at test time too; the mean over all
-    joints of all other bodies is what that draw estimates, and is what an engine can compute. A body alone
-    is joined with zeros, where the release fails.
+    The release samples 12 joints of one other body in every pass, at test time too. This uses the expectation of that
+    sample, the mean over all joints of all other bodies, which an engine can compute. For a single body the mean is
+    zero; the release fails there.
     """
 
     def __init__(self, channels: int, bodies: int) -> None:
@@ -158,12 +161,13 @@ class InterBody(nn.Module):
         nn.init.xavier_uniform_(self.linear.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        # Sliced, not split: opset 17 has no Split that the exporter's can become.
+        """(N*M, C, T, V) -> (N*M, C, T, V)."""
+        # Slices, not split(): the exporter's Split of opset 18 cannot be converted to opset 17.
         weight = self.linear.weight[:, :, None, None]
         of_others, of_own = weight[:, : self.channels], weight[:, self.channels :]
         y = F.conv2d(x, of_own)
         if self.bodies > 1:
-            # The others' mean is the same for all joints: mapped once, added everywhere.
+            # The others' mean is the same for all joints: one product per frame, broadcast over joints.
             mean = F.avg_pool2d(x, (1, x.shape[3])).unflatten(0, (-1, self.bodies))
             others = ((mean.sum(dim=1, keepdim=True) - mean) / (self.bodies - 1)).flatten(0, 1)
             y = y + F.conv2d(others, of_others)
@@ -171,7 +175,7 @@ class InterBody(nn.Module):
 
 
 class TemporalShift(nn.Module):
-    """Each channel reads its past or future at a learned, fractional distance; then a 1x1 convolution."""
+    """Adaptive temporal shift, (N, C, T, V) -> (N, D, T / stride, V): fractional shift, 1x1 convolution, shift."""
 
     def __init__(self, before: int, after: int, stride: int) -> None:
         super().__init__()
@@ -183,6 +187,7 @@ class TemporalShift(nn.Module):
         self.bn2 = nn.BatchNorm2d(after)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, C, T, V) -> (N, D, T / stride, V)."""
         x = F.relu(self.temporal_linear(self.shift_in(self.bn(x))))
         out: Tensor = self.bn2(self.shift_out(x))
         return out

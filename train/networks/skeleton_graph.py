@@ -1,4 +1,4 @@
-"""A joint layout as a graph: how far joints are apart, which way the body's middle lies, who hangs on whom."""
+"""A joint layout as a graph: hop distances, centre, parents and adjacency matrices."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch import Tensor
 from edge.contract.layouts import JointLayout
 
 CENTRES = ("shoulder_centre", "neck", "spine", "hip_centre")
-"""The joint that others hang on: the first of these that a layout has, as in ST-GCN's release for NTU and OpenPose."""
+"""The centre is the first of these that a layout has, as in ST-GCN's release for NTU and OpenPose."""
 
 TRUNK = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
-"""Where there is none of those, these four surround the middle."""
+"""The centre of a layout that has none of CENTRES."""
 
 
 def hop_distances(layout: JointLayout) -> Tensor:
-    """(V, V) int64: bones on the shortest way between two joints; V where there is none."""
+    """(V, V) int64: bones on the shortest path between two joints; V where there is no path."""
     neighbours: list[list[int]] = [[] for _ in layout.joints]
     for i, j in layout.edges:
         neighbours[i].append(j)
@@ -36,19 +36,19 @@ def hop_distances(layout: JointLayout) -> Tensor:
 
 
 def centre(layout: JointLayout) -> tuple[int, ...]:
-    """The joints in the middle of the body: one, or the corners of the trunk, or the first where nothing is known."""
+    """Indices of the centre: one joint, else the corners of the trunk, else joint 0."""
     single = [layout.joints.index(name) for name in CENTRES if name in layout.joints]
     trunk = [layout.joints.index(name) for name in TRUNK if name in layout.joints]
     return tuple(single[:1] or trunk or [0])
 
 
 def centre_distances(layout: JointLayout) -> Tensor:
-    """(V,) int64: bones between each joint and the nearest joint of the middle."""
+    """(V,) int64: bones between each joint and the nearest joint of the centre."""
     return hop_distances(layout)[list(centre(layout))].amin(dim=0)
 
 
 def parents(layout: JointLayout) -> tuple[int, ...]:
-    """For each joint its neighbour one bone nearer to the middle; itself in the middle, and where no bone leads."""
+    """For each joint the neighbour one bone nearer to the centre; itself at the centre and where there is no path."""
     distance, out = hop_distances(layout), centre_distances(layout)
     found = []
     for joint in range(len(layout)):
@@ -58,11 +58,11 @@ def parents(layout: JointLayout) -> tuple[int, ...]:
 
 
 def spatial_partition(layout: JointLayout) -> Tensor:
-    """(3, V, V): neighbours as far from the middle as the joint itself, nearer, farther; for ``x @ partition``.
+    """(3, V, V): adjacency of neighbours as far from the centre as the joint, nearer, farther; for ``x @ partition``.
 
-    Entry [k, v, w] is 1 / (neighbours of w, itself included) where v is a neighbour of w in subset k, else 0, so the
-    sum over subsets and v is 1. Source: Yan et al., "Spatial Temporal Graph Convolutional Networks", AAAI 2018,
-    equation 8 (spatial configuration), distances and normalisation as in its release.
+    Entry [k, v, w] is 1 / (number of neighbours of w, itself included) if v is a neighbour of w in subset k, else 0;
+    the sum over k and v is 1. Source: Yan et al., "Spatial Temporal Graph Convolutional Networks", AAAI 2018,
+    equation 8 (spatial configuration partitioning), with the distances and normalisation of its release.
     """
     near = (hop_distances(layout) <= 1).float()
     scaled = near / near.sum(dim=0)
@@ -72,7 +72,7 @@ def spatial_partition(layout: JointLayout) -> Tensor:
 
 
 def hop_adjacencies(layout: JointLayout, most: int) -> Tensor:
-    """(most + 1, V, V): joints exactly d bones apart, each D^-1/2 A D^-1/2 by its own degrees."""
+    """(most + 1, V, V): for d = 0 to ``most``, D^-1/2 A D^-1/2 of the joints exactly d bones apart, D of that A."""
     distance = hop_distances(layout)
     matrices = []
     for d in range(most + 1):

@@ -1,8 +1,8 @@
-"""ST-GCN, the network that skeleton recognisers are measured against.
+"""ST-GCN, the standard baseline of skeleton-based action recognition.
 
 Source: Yan, Xiong, Lin, "Spatial Temporal Graph Convolutional Networks for Skeleton-Based Action Recognition", AAAI
-2018, section 3, with the ten units and the learnt importance of edges of its release. Dropout between units (0.5 in
-the paper) is left out, as PYSKL's recipe does, which lifts the same network from 81.5 to 87.8 % on NTU-60 X-Sub.
+2018, section 3, with the ten units and the learned edge importance of its release. As in PYSKL's recipe, which raises
+the same network from 81.5 to 87.8 % on NTU-60 X-Sub, there is no dropout between units (0.5 in the paper).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from train.networks.pooling import global_mean
 from train.networks.skeleton_graph import spatial_partition
 
 UNITS = ((1, 1), (1, 1), (1, 1), (1, 1), (2, 2), (2, 1), (2, 1), (4, 2), (4, 1), (4, 1))
-"""(channels as a multiple of the first unit's, stride in frames)."""
+"""Of each unit: channels as a multiple of the first unit's, stride in frames."""
 
 KERNEL_FRAMES = 9
 
@@ -28,7 +28,7 @@ KERNEL_FRAMES = 9
 class StGcn(nn.Module):
     """Clip (N, C, T, V, M) -> (logits (N, K), features (N*M, 4 * width, T/4, V)).
 
-    unit: what makes each of the ten, as :func:`unit` does.
+    unit: factory of each of the ten units, see :func:`unit`.
     """
 
     def __init__(self, classes: int, layout: JointLayout, bodies: int, width: int, unit: Callable[..., Unit]) -> None:
@@ -45,18 +45,20 @@ class StGcn(nn.Module):
         self.fc = nn.Linear(before, classes)
 
     def forward(self, clip: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, C, T, V, M) -> ((N, K), (N*M, 4 * width, T/4, V))."""
         x = self.units(self.entrance(clip))
         return self.fc(global_mean(x, self.bodies)), x
 
 
 class InputNorm(nn.Module):
-    """Clip (N, C, T, V, M) -> (N*M, C, T, V), every coordinate of every joint normalised by itself."""
+    """Input BatchNorm: clip (N, C, T, V, M) -> (N*M, C, T, V), each channel of each joint on its own."""
 
     def __init__(self, joints: int) -> None:
         super().__init__()
         self.norm = nn.BatchNorm1d(CHANNELS * joints)
 
     def forward(self, clip: Tensor) -> Tensor:
+        """(N, C, T, V, M) -> (N*M, C, T, V)."""
         n, c, t, v, m = clip.shape
         x = clip.permute(0, 4, 1, 3, 2).reshape(n * m, c * v, t)
         out: Tensor = self.norm(x).reshape(n * m, c, v, t).transpose(2, 3)
@@ -64,26 +66,27 @@ class InputNorm(nn.Module):
 
 
 class Unit(nn.Module):
-    """(N, C, T, V) -> (N, C', T / stride, V): over joints, over time, and the shortcut where there is one."""
+    """(N, C, T, V) -> (N, D, T / stride, V): graph convolution, temporal convolution, optional shortcut."""
 
     def __init__(self, graph: nn.Module, temporal: nn.Module, shortcut: nn.Module | None) -> None:
         super().__init__()
         self.graph, self.temporal, self.shortcut = graph, temporal, shortcut
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, C, T, V) -> (N, D, T / stride, V)."""
         main = self.temporal(self.graph(x))
         return F.relu(main if self.shortcut is None else main + self.shortcut(x))
 
 
 def shortcut(before: int, after: int, stride: int) -> nn.Module:
-    """What brings a unit's input to the shape of its output."""
+    """(N, before, T, V) -> (N, after, T / stride, V): identity where the shapes agree, else a 1x1 convolution."""
     if before == after and stride == 1:
         return nn.Identity()
     return nn.Sequential(nn.Conv2d(before, after, 1, (stride, 1)), nn.BatchNorm2d(after))
 
 
 def unit(before: int, after: int, layout: JointLayout, stride: int, *, residual: bool) -> Unit:
-    """Graph convolution over three subsets of neighbours, convolution over nine frames, shortcut."""
+    """Graph convolution over three subsets of neighbours, convolution over nine frames, shortcut if ``residual``."""
     temporal = nn.Sequential(
         nn.BatchNorm2d(after),
         nn.ReLU(),
@@ -96,7 +99,7 @@ def unit(before: int, after: int, layout: JointLayout, stride: int, *, residual:
 
 
 class GraphConvolution(nn.Module):
-    """(N, C, T, V) -> (N, C', T, V): sum over subsets k of (W_k x + b_k) (A_k * M_k), M_k learnt (equation 10)."""
+    """(N, C, T, V) -> (N, D, T, V): sum over subsets k of (W_k x + b_k) (A_k * M_k), M_k learned (equation 10)."""
 
     def __init__(self, before: int, after: int, layout: JointLayout) -> None:
         super().__init__()
@@ -106,15 +109,16 @@ class GraphConvolution(nn.Module):
         self.channels = nn.Conv2d(before, len(self.adjacency) * after, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, C, T, V) -> (N, D, T, V)."""
         return apply_adjacencies(self.channels(x), self.adjacency * self.importance)
 
 
 def apply_adjacencies(x: Tensor, adjacency: Tensor) -> Tensor:
-    """(N, S * C, T, V), (S, V, V) -> (N, C, T, V): each subset's channels through its matrix, then their sum."""
+    """(N, S * C, T, V), (S, V, V) -> (N, C, T, V): multiply each subset's channels by its adjacency and sum."""
     channels = x.shape[1] // len(adjacency)
     total = x[:, :channels] @ adjacency[0]
     for subset in range(1, len(adjacency)):
-        # Slices, not chunk(): splitting into equal parts needs opset 18, which TensorRT 8.5 does not read.
+        # Slices, not chunk(): equal parts are exported as a Split of opset 18, which TensorRT 8.5 does not support.
         total = total + x[:, subset * channels : (subset + 1) * channels] @ adjacency[subset]
     return total
 

@@ -1,4 +1,4 @@
-"""ST-GCN++: ST-GCN with learnt adjacencies, a shortcut inside the graph convolution, and six temporal branches.
+"""ST-GCN++: ST-GCN with learned adjacencies, a shortcut inside the graph convolution, and six temporal branches.
 
 Source: Duan, Wang, Chen, Lin, "PYSKL: Towards Good Practices for Skeleton Action Recognition", ACM MM 2022,
 section 4.
@@ -19,17 +19,17 @@ from train.networks.st_gcn import StGcn, Unit, apply_adjacencies, shortcut
 
 DILATIONS = (1, 2, 3, 4)
 BRANCHES = len(DILATIONS) + 2
-"""Dilated convolutions over three frames, a maximum over three frames, and the frame itself."""
+"""Dilated convolutions over three frames, max pooling over three frames, and a 1x1 convolution."""
 
 
 def unit(before: int, after: int, layout: JointLayout, stride: int, *, residual: bool) -> Unit:
-    """Adaptive graph convolution, six temporal branches, shortcut."""
+    """Adaptive graph convolution, six temporal branches, shortcut if ``residual``."""
     graph, temporal = AdaptiveGraphConvolution(before, after, layout), TemporalBranches(after, stride)
     return Unit(graph, temporal, shortcut(before, after, stride) if residual else None)
 
 
 class AdaptiveGraphConvolution(nn.Module):
-    """(N, C, T, V) -> (N, C', T, V): the adjacencies start as ST-GCN's subsets and are learnt without constraint."""
+    """(N, C, T, V) -> (N, D, T, V) with unconstrained learned adjacencies, initialised as ST-GCN's subsets."""
 
     def __init__(self, before: int, after: int, layout: JointLayout) -> None:
         super().__init__()
@@ -39,17 +39,18 @@ class AdaptiveGraphConvolution(nn.Module):
         self.shortcut = shortcut(before, after, stride=1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, C, T, V) -> (N, D, T, V)."""
         mixed = apply_adjacencies(self.channels(x), self.adjacency)
         return F.relu(self.norm(mixed) + self.shortcut(x))
 
 
 class TemporalBranches(nn.Module):
-    """(N, C, T, V) -> (N, C, T / stride, V)."""
+    """(N, C, T, V) -> (N, C, T / stride, V): six branches, concatenated and mixed by a 1x1 convolution."""
 
     def __init__(self, channels: int, stride: int) -> None:
         super().__init__()
         each = max(1, channels // BRANCHES)
-        first = max(1, channels - each * (BRANCHES - 1))  # what does not divide goes to the first
+        first = max(1, channels - each * (BRANCHES - 1))  # the first takes the remainder
         joined = first + each * (BRANCHES - 1)
         branches: list[nn.Module] = []
         for dilation in DILATIONS:
@@ -64,6 +65,7 @@ class TemporalBranches(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, C, T, V) -> (N, C, T / stride, V)."""
         joined: Tensor = self.together(torch.cat([branch(x) for branch in self.branches], dim=1))
         return joined
 

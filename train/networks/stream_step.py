@@ -1,4 +1,7 @@
-"""One step of a DenseGCN that streams: a few new frames and the states of the past in, logits and new states out."""
+"""One step of a streaming DenseGCN: new frames and states in, logits and new states out.
+
+Source: see :mod:`train.networks.dense_gcn_stream`.
+"""
 
 from __future__ import annotations
 
@@ -19,15 +22,13 @@ from train.networks.dense_gcn_stream import (
 
 
 class StreamStep(nn.Module):
-    """One step of a trained DenseGcn: ``frames`` new frames after ``phase`` others (modulo 4).
+    """One step of a trained DenseGcn: ``frames`` new frames, after a multiple of 4 plus ``phase`` earlier ones.
 
-    forward: frame (1, C, frames, V, 1) and the states named by ``state_names`` ->
-        (logits (1, K) where a feature was completed, and those states anew). A step touches only the states of the
-        units that it reaches; the others stay as they are.
-    window: features that the logits are averaged over, a clip's length divided by 4.
+    window: number of last features that are averaged; the clip's length divided by 4.
 
-    Inside, a row is what one joint holds at one moment, and BatchNorm is part of the weights. So few frames make every
-    convolution a small matrix product; as convolutions, runtimes would reorder more than they multiply.
+    A step has only the states of the units that it reaches. Features are matrices with one row per frame and joint, and
+    BatchNorm is folded into the weights: with so few frames a convolution is a small matrix product, and runtimes would
+    spend more on reordering its input than on multiplying.
 
     Raises ConfigError for a network of several bodies, and for steps that do not fit the strides.
     """
@@ -35,11 +36,11 @@ class StreamStep(nn.Module):
     def __init__(self, network: DenseGcn, *, window: int, frames: int = 1, phase: int = 0) -> None:
         super().__init__()
         if network.bodies != 1:
-            raise ConfigError(f"a stream is of one body, this network takes {network.bodies}")
+            raise ConfigError(f"a streaming network has one body, this one has {network.bodies}")
         if window < 1 or frames < 1 or TOTAL_STRIDE % frames or phase % frames or not 0 <= phase < TOTAL_STRIDE:
             raise ConfigError(
-                f"steps of {frames} frames from phase {phase} with a window of {window} cannot be made",
-                hint="steps are of 1, 2 or 4 frames and follow each other; the window is at least 1",
+                f"no step of {frames} frames at phase {phase} with a window of {window} exists",
+                hint="frames are 1, 2 or 4, phase is a multiple of frames below 4, window is at least 1",
             )
         self.stem, self.fc = StemStep(network.stem), network.fc
         self.frames, self.window, self.features = frames, window, network.features
@@ -63,15 +64,15 @@ class StreamStep(nn.Module):
 
     @property
     def state_names(self) -> tuple[str, ...]:
-        """Of the states that the step takes and gives, in order."""
+        """Names of the states that the step takes and returns, in order."""
         return tuple(self.state_shapes)
 
     def initial_states(self) -> list[Tensor]:
-        """The states before a person's first frame: all zero."""
+        """The states before a person's first frame: zeros."""
         return [torch.zeros(shape) for shape in self.state_shapes.values()]
 
     def forward(self, frame: Tensor, states: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """-> ([logits] or [], states anew)."""
+        """frame (1, C, frames, V, 1), states -> ([logits (1, K)], or [] if no feature is complete; new states)."""
         x = frame.reshape(frame.shape[1], -1).t()
         new, before = [], iter(states)
         if self.stem.kept:
@@ -84,58 +85,57 @@ class StreamStep(nn.Module):
         if not self.has_logits:
             return [], new
         feature = self.get_buffer("joint_mean") @ x
-        # Zeros stand for features that a new person does not have yet; the column of ones counts those that there are.
+        # Rows of a new person that have no feature yet are zero; the column of ones counts the others.
         pooled = torch.cat([next(before), torch.cat([feature, torch.ones(1, 1)], dim=1)])[-self.window :]
         total, count = (torch.ones(1, self.window) @ pooled).split([self.features, 1], dim=1)
         return [self.fc(total / count)], [*new, pooled]
 
 
 class StemStep(nn.Module):
-    """The first convolution's part of a step; rows are joints within frames. kept: frames that it looks back."""
+    """The first convolution, on rows (frames * V, C). kept: past frames that it needs."""
 
     def __init__(self, stem: nn.Sequential) -> None:
         super().__init__()
         convolution, self.linear = convolution_of(stem), fold_batch_norm(stem)
         self.kept, self.channels = convolution.kernel_size[0] // 2, convolution.in_channels
-        # Its kernel's taps after the frame are 0: what is to come is not known.
+        # The kernel is zero for frames after the current one.
         now = (self.kept + 1) * self.channels
         assert not self.linear.weight[:, now:].any()
         self.linear.weight = nn.Parameter(self.linear.weight[:, :now].detach())
 
     def behind(self, kept: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Rows x (frames * V, C) with those of the frames before beside them, and what is to be kept of all."""
+        """Concatenate rows x (frames * V, C) with those of the previous frames; return them and the new ``kept``."""
         seen = torch.cat([kept, x])
         joints = len(kept) // self.kept
         return torch.cat([seen[k * joints : k * joints + len(x)] for k in range(self.kept + 1)], dim=1), seen[len(x) :]
 
     def forward(self, x: Tensor) -> Tensor:
+        """(frames * V, taps * C) -> (frames * V, width)."""
         rows: Tensor = self.linear(x)
         return rows
 
 
 class UnitStep(nn.Module):
-    """A unit's part of a step; rows are joints within frames.
+    """One unit's share of a step, on rows (frames * V, C).
 
-    x (frames * V, C), kept (KEPT * V, D), waiting (DELAY * V, C) -> those three anew. count: frames that it gives, as
-    x (count * V, D); with 0 it gives none, and as x an empty tensor.
-    behind_all: whether all strides lie before it, so that it is given one frame at a time. Its ``kept`` is
-    (V, KEPT * D), past frames beside each other: with the new one they are a window.
+    count: frames that it outputs. behind_all: all strides precede the unit, so that it gets one frame at a time; its
+    ``kept`` is then (V, PAST_FRAMES * D), which together with the new frame is the convolution's window.
     """
 
     def __init__(self, unit: Unit, frames: int, phase: int, *, behind_all: bool) -> None:
         super().__init__()
         self.stride, self.frames, self.joints = stride_of(unit), frames, len(unit.mix)
-        # The first of the new frames with which a window of the strided convolution is complete.
+        # New frames that complete a window of the strided convolution.
         self.ends = list(range(-(phase + 1) % self.stride, frames, self.stride))
         self.count = len(self.ends)
-        # Of all frames at once: four times the products, which are few, and no reordering before and behind them.
+        # Block-diagonal over the frames: up to four times the products, which are few, but no reordering around them.
         self.register_buffer("mix", torch.block_diag(*[unit.mix.detach().t()] * frames))
         self.spatial, temporal = fold_batch_norm(unit.spatial), fold_batch_norm(unit.temporal)
         self.temporal, self.bias = nn.Parameter(temporal.weight.detach()), nn.Parameter(temporal.bias.detach())
         self.shortcut: nn.Linear | None = None
         if isinstance(unit.shortcut, nn.Sequential):
             self.shortcut = fold_batch_norm(unit.shortcut)
-            # One bias for both sums, or each would be a node of its own.
+            # Both biases in one, to save a node.
             self.shortcut.bias = nn.Parameter((self.shortcut.bias + self.bias).detach())
         before, after = channels_of(unit)
         self.beside = behind_all
@@ -146,17 +146,18 @@ class UnitStep(nn.Module):
         self.register_buffer("window_rows", torch.cat(rows).flatten() if rows else torch.zeros(0, dtype=torch.int64))
 
     def forward(self, x: Tensor, kept: Tensor, waiting: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """x (frames * V, C), kept (PAST_FRAMES * V, D), waiting (SHORTCUT_DELAY * V, C) -> (count * V, D), states."""
         new = F.relu(self.spatial(self.get_buffer("mix") @ x))
         windows, kept = self._windows(kept, new)
         short, waiting = self._delayed(waiting, x)
         if not self.count:
             return x[:0], kept, waiting
         short = short + self.bias if self.shortcut is None else self.shortcut(short)
-        # The sum begins as the shortcut's, and is no further node.
+        # addmm adds the shortcut within the same node.
         return F.relu(torch.addmm(short, windows, self.temporal.t())), kept, waiting
 
     def _windows(self, kept: Tensor, new: Tensor) -> tuple[Tensor, Tensor]:
-        """What the convolution over time multiplies, (count * V, K * D), and what is kept of all."""
+        """Windows of the temporal convolution (count * V, K * D), and the new ``kept``."""
         if self.beside:
             seen = torch.cat([kept, new], dim=1)
             return seen, seen[:, new.shape[1] :]
@@ -166,7 +167,7 @@ class UnitStep(nn.Module):
         return windows, new if self.frames == PAST_FRAMES else seen[self.frames * self.joints :]
 
     def _delayed(self, waiting: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        """What the shortcut takes, rows (count * V, C), and what waits of all."""
+        """Input rows of the shortcut (count * V, C), and the new ``waiting``."""
         if self.stride == 1:
             short, waiting = _cut(waiting, x, [self.frames * self.joints, SHORTCUT_DELAY * self.joints])
             return short, waiting
@@ -176,10 +177,10 @@ class UnitStep(nn.Module):
 
 
 def _cut(before: Tensor, after: Tensor, sizes: list[int]) -> list[Tensor]:
-    """Rows of both, the one behind the other, cut into ``sizes``, with as few nodes as that takes."""
+    """Split the concatenated rows into ``sizes``, with as few nodes as possible."""
     for count in range(len(sizes)):
         if sum(sizes[:count]) == len(before):
-            # By sizes, not by one size: that is exported as a Split of opset 18.
+            # A list of sizes: with a single size, split() is exported as a Split of opset 18.
             return [*_split(before, sizes[:count]), *_split(after, sizes[count:])]
     return [*torch.cat([before, after]).split(sizes)]
 
@@ -193,7 +194,7 @@ def _joined_rows(parts: list[Tensor]) -> Tensor:
 
 
 def fold_batch_norm(layers: nn.Sequential) -> nn.Linear:
-    """A convolution and its BatchNorm as they are in inference, as one linear map of K * C values, frames first."""
+    """Fold a convolution and its BatchNorm (in inference) into one linear map of K * C values, frames first."""
     convolution, norm = convolution_of(layers), layers[1]
     assert isinstance(norm, nn.BatchNorm2d) and norm.running_var is not None and norm.running_mean is not None
     scale = (norm.weight / torch.sqrt(norm.running_var + norm.eps)).detach()

@@ -1,9 +1,9 @@
-"""trt_pose's pose networks, so that its published weights become ONNX without its toolchain.
+"""trt_pose's pose networks, to convert its published weights to ONNX without its toolchain.
 
-A residual or dense network to 1/32 of the picture, then two heads, for heatmaps and for part affinity fields,
-each upsampled three times and gated by an attention map. Names of the parameters are those of
-NVIDIA-AI-IOT/trt_pose's ``resnet18_baseline_att`` and ``densenet121_baseline_att`` (MIT), whose weights load
-unchanged.
+A ResNet-18 or DenseNet-121 down to 1/32 of the image, then two heads, for heatmaps and for part affinity fields (Cao et
+al., CVPR 2017, sections 2.2 and 2.3). Each head has three transposed convolutions and an attention map. Parameters have
+the names of ``resnet18_baseline_att`` and ``densenet121_baseline_att`` of NVIDIA-AI-IOT/trt_pose (MIT), whose weights
+load unchanged.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ JOINTS, LINKS = 18, 21
 UPSAMPLED = 256
 STRIDE_PIXELS = 32
 
-# ImageNet's mean and deviation of 0..1 red, green, blue, which the networks were trained with.
+# ImageNet's mean and standard deviation of RGB in 0..1, with which the networks were trained.
 MEAN = (0.485, 0.456, 0.406)
 DEVIATION = (0.229, 0.224, 0.225)
 
@@ -33,11 +33,11 @@ BackboneName = Literal["resnet18", "densenet121"]
 
 @dataclass(frozen=True)
 class Backbone:
-    """What extracts features, and what trt_pose trained it with.
+    """A feature extractor, and how trt_pose trained it.
 
-    attribute: the name that the weights give it. features: its channels. size: pixels of the square picture.
-    classifier: prefix of ImageNet's classifier, which the published files still hold and nothing uses.
-    first: name of the first convolution.
+    attribute: its name in the state dict. features: output channels. size: width and height of the image in pixels.
+    classifier: prefix of the unused ImageNet classifier in the published files. first: name of the first convolution.
+    published: name of the published file.
     """
 
     make: Callable[[], nn.Module]
@@ -72,13 +72,14 @@ BACKBONES: dict[BackboneName, Backbone] = {
 
 
 class _Named(nn.Module):
-    """Holds a backbone under the name that the weights give it."""
+    """(N, 3, H, W) -> (N, features, H/32, W/32): a backbone under its name in the state dict."""
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
         self.add_module(backbone.attribute, backbone.make())
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, 3, H, W) -> (N, features, H/32, W/32)."""
         (network,) = self.children()
         out: Tensor = network(x)
         return out
@@ -97,6 +98,7 @@ class Heads(nn.Module):
         self.paf_conv = nn.Conv2d(UPSAMPLED, 2 * LINKS, 1)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, features, h, w) -> ((N, 18, 8h, 8w), (N, 42, 8h, 8w))."""
         cmap, paf = self.cmap_up(x), self.paf_up(x)
         cmap = cmap * self.cmap_att(cmap).sigmoid()
         paf = paf * self.paf_att(paf).tanh()
@@ -111,9 +113,9 @@ def _upsampling(features: int) -> nn.Sequential:
 
 
 def trt_pose_network(backbone: BackboneName = "resnet18", weights: Path | None = None) -> nn.Sequential:
-    """The network, with published weights or untrained: normalised RGB (N, 3, H, W) -> heatmaps, PAFs at 1/4.
+    """Build the network: normalised RGB (N, 3, H, W) -> heatmaps (N, 18, H/4, W/4) and PAFs (N, 42, H/4, W/4).
 
-    Raises EngineError for a file that holds other weights or none.
+    weights: trt_pose's published file; None for untrained. Raises EngineError for a file with other weights or none.
     """
     about = BACKBONES[backbone]
     network = nn.Sequential(_Named(about), Heads(about.features))

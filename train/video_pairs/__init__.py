@@ -1,1 +1,1 @@
-"""The user's own videos, as a good and as a cheap pose estimator see them."""
+"""Pairs of good and cheap skeletons from the user's own videos."""

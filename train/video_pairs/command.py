@@ -1,4 +1,4 @@
-"""``python -m train pairs``: the user's own videos, as a good and as a cheap pose estimator see them."""
+"""``python -m train pairs``: run a good and a cheap pose estimator over the user's own videos."""
 
 from __future__ import annotations
 
@@ -29,50 +29,51 @@ from train.video_pairs.workers import Job, SharedState, process_videos
 
 LOCK = "pairs.lock"
 FAILED = 1
-"""Exit code where some videos failed and the others are done; 2 is for a user's error."""
+"""Exit code when some videos failed; 2 is for bad input."""
 SUBJECT = "the track of the good estimator with the largest sum of body heights; see train/video_pairs/follow.py"
 
 
 @dataclass(frozen=True)
 class PairsConfig:
-    """Make HQ/LQ pairs from your own videos with two pose estimators. An interrupted run is continued."""
+    """Make HQ/LQ pairs from your own videos with two pose estimators. The same command resumes an interrupted run."""
 
     videos: Path
-    """Folder with one subfolder per class; or with train/ and test/, each with one subfolder per class."""
+    """Folder with one subfolder per class, or with train/ and test/ that each have one subfolder per class."""
     out: Path
     """Folder to write: one .npz per video, and pairs.yaml. Read it with --data.dataset video_pairs --data.folder."""
     high: PoseConfig = field(default_factory=PoseConfig)
     """The good estimator, whose skeletons the teacher sees. With a GPU: --high.name trt_pose --high.engine cuda."""
     low: PoseConfig = field(default_factory=PoseConfig)
-    """The cheap estimator, whose skeletons the student sees: the one the device will run."""
+    """The cheap estimator, whose skeletons the student sees: the one that the device will run."""
     low_height: int | None = None
-    """Height in pixels of the frames given to the cheap estimator, 0 for the original. Unset: the original, or 144
-    where both estimators are the same."""
+    """Height in pixels to which frames are scaled for the cheap estimator, 0 for the original. Unset: the original, or
+    144 if both estimators are the same."""
     follow: FollowConfig = field(default_factory=FollowConfig)
-    """Which person a pair is about."""
+    """How the person of a pair is chosen and matched."""
     fps: float | None = None
-    """Most frames per second to process; unset for all. The device's clips have 15."""
+    """Process about this many frames per second at most; unset for all. The device's clips have 15."""
     test_share: float = 0.25
-    """Share of each class's videos for testing, chosen by a hash of their names; without effect where there are train/
-    and test/."""
+    """Share of each class's videos for testing, chosen by a hash of their names. Ignored where there are train/ and
+    test/."""
     workers: int = 0
-    """Processes, one CPU thread each; 0 for as many as there are cores. With --high.engine cuda every process holds the
-    network in GPU memory."""
+    """Processes with one CPU thread each; 0 for one per core. With --high.engine cuda each process holds the network in
+    GPU memory."""
 
     def __post_init__(self) -> None:
         if not 0 < self.test_share < 1:
             raise ConfigError(f"test_share is {self.test_share}", hint="give a share between 0 and 1")
         if self.fps is not None and not self.fps > 0:
             raise ConfigError(f"fps is {self.fps}", hint="give a rate above 0, in Hz")
+        if self.low_height is not None and self.low_height < 0:
+            raise ConfigError(f"low_height is {self.low_height}", hint="give 0 for the original height, or more")
         if self.workers < 0:
             raise ConfigError(f"workers is {self.workers}", hint="give 0 or more")
 
 
 def make_pairs(config: PairsConfig) -> None:
-    """Work through the videos; exit code 1 where some failed, 130 or 143 where it was interrupted.
+    """Process all videos. Exits with 1 if some failed, with 130 or 143 if interrupted.
 
-    Raises DataError where there are no videos, ConfigError and EngineError for estimators that cannot be opened,
-    OutputError.
+    Raises DataError for missing videos, ConfigError and EngineError for estimators that cannot be opened, OutputError.
     """
     videos = find_videos(config.videos)
     estimators = TwoEstimators(config.high, config.low, config.low_height)
@@ -91,9 +92,9 @@ def make_pairs(config: PairsConfig) -> None:
     )
     with wrap_write_errors(config.out):
         config.out.mkdir(parents=True, exist_ok=True)
-    # Two at once would do every video twice, and the one that ends first would say that all are done.
+    # Two runs would process every video twice, and the first to end would report that all are done.
     with exclusive(config.out / LOCK, config.out, "making of pairs"):
-        _make(videos, estimators, manifest, config)
+        _make_all(videos, estimators, manifest, config)
 
 
 def _open_once(estimators: TwoEstimators) -> dict[str, str]:
@@ -105,10 +106,10 @@ def _open_once(estimators: TwoEstimators) -> dict[str, str]:
     return {quality: estimator.layout.name for quality, estimator in opened.items()}
 
 
-def _make(videos: list[Video], estimators: TwoEstimators, manifest: Manifest, config: PairsConfig) -> None:
-    """The pairs and the manifest, and what is said of them at the end."""
+def _make_all(videos: list[Video], estimators: TwoEstimators, manifest: Manifest, config: PairsConfig) -> None:
+    """Make the pairs, write the manifest and print a summary."""
     write_manifest(config.out, manifest)
-    done, failed, signum = _work_through(videos, estimators, config)
+    done, failed, signum = _process_all(videos, estimators, config)
     trains = split([video for video in videos if video.name in done], config.test_share)
     entries = {
         video.name: {"class": video.label, "train": trains[video.name], **asdict(done[video.name])}
@@ -130,13 +131,13 @@ def _make(videos: list[Video], estimators: TwoEstimators, manifest: Manifest, co
         raise SystemExit(FAILED)
 
 
-def _work_through(
+def _process_all(
     videos: list[Video], estimators: TwoEstimators, config: PairsConfig
 ) -> tuple[dict[str, VideoResult], dict[str, str], int]:
-    """What came of each video, what was wrong with those that failed, and the signal that stopped it, or 0."""
+    """Results by video, errors by failed video, and the signal that stopped the run, or 0."""
     done = {}
     for video in videos:
-        if (finished := _finished(config.videos / video.name, pair_file(config.out, video.name))) is not None:
+        if (finished := _earlier_result(config.videos / video.name, pair_file(config.out, video.name))) is not None:
             done[video.name] = finished
     jobs = [
         Job(
@@ -152,7 +153,7 @@ def _work_through(
     ]
     failed: dict[str, str] = {}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    shared = SharedState.of(multiprocessing.get_context("spawn"))
+    shared = SharedState.create(multiprocessing.get_context("spawn"))
     with interruptible() as noted, Progress(*columns, StatusColumn(), console=console) as progress:
         bar = progress.add_task("videos", total=len(videos), completed=len(done), status="")
         for result in process_videos(jobs, min(config.workers or os.cpu_count() or 1, max(len(jobs), 1)), shared):
@@ -165,14 +166,14 @@ def _work_through(
                 else:
                     done[name] = what
             elapsed = progress.tasks[bar].elapsed or 0.0
-            rate = shared.pictures.value / elapsed if elapsed else 0.0
+            rate = shared.frames.value / elapsed if elapsed else 0.0
             told = f"{rate:.1f} frames/s" + (f", {len(failed)} failed" if failed else "")
             progress.update(bar, completed=len(done) + len(failed), status=told)
     return done, failed, noted.signum
 
 
-def _finished(video: Path, pair: Path) -> VideoResult | None:
-    """What came of a video in an earlier run; None where it is still to do, or is another video by now."""
+def _earlier_result(video: Path, pair: Path) -> VideoResult | None:
+    """The result of an earlier run; None if there is none, or if the video has changed since."""
     if not pair.is_file():
         return None
     try:

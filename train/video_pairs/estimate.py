@@ -1,4 +1,4 @@
-"""One video through two pose estimators, and the pair of recordings that comes of it."""
+"""Run two pose estimators over one video and write the pair of recordings."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from train.video_pairs.follow import FollowConfig, follow_subject
 
 MIN_FRAMES = 2
 RATE_ROUNDING = 0.1
-"""29.97 is 30, and 31 is not worth half of its pictures."""
+"""Tolerance of the frame step: at fps 15, a video of 31 frames/s gives every second frame, not every third."""
 
 
 @dataclass(frozen=True)
 class VideoResult:
-    """frames: pictures of the video; seen: pictures with the subject; matched: of those, with the cheap
-    estimator's too."""
+    """frames: processed frames of the video. seen: frames in which the good estimator found the subject.
+    matched: frames of those in which the cheap estimator found it too."""
 
     frames: int
     seen: int
@@ -37,12 +37,13 @@ def estimate_video(
     estimators: tuple[PoseEstimator, PoseEstimator],
     follow: FollowConfig,
     fps: float | None,
-    each_frame: Callable[[], None],
+    on_frame: Callable[[], None],
 ) -> VideoResult:
-    """Write the pair of one video, whole: times_s (S,), high (S, V_high, 3), low (S, V_low, 3), size (width, height).
+    """Write the pair of one video: times_s (S,), high (S, V_high, 3), low (S, V_low, 3), size (width, height), and the
+    video's size in bytes.
 
-    estimators: good and cheap, fresh, for they remember the last picture. each_frame: called after every picture.
-    fps: pictures a second to look at, about and at most; None for all of them.
+    estimators: good and cheap, newly opened because they keep state between frames. on_frame: called after each frame.
+    fps: process about this many frames per second at most; None for all.
     Raises SourceError for a video that cannot be read to its end, DataError for one with nobody in it, OutputError.
     """
     high, low = estimators
@@ -56,15 +57,15 @@ def estimate_video(
             times.append(frame.time_s)
             good.append(high.estimate(frame.image, frame.time_s))
             poor.append(low.estimate(frame.image, frame.time_s))
-            each_frame()
+            on_frame()
     finally:
         source.close()
     if len(times) < MIN_FRAMES:
-        raise DataError("a single frame is no action", where=video)
+        raise DataError("the video has fewer than two frames", where=video)
     keypoints, cheap = follow_subject(good, poor, times, (high.layout, low.layout), follow)
     seen, matched = ((joints[..., 2] > 0).any(axis=1) for joints in (keypoints, cheap))
     if not seen.any():
-        raise DataError("the good estimator sees nobody in it", where=video)
+        raise DataError("the good estimator finds nobody in it", where=video)
     write_arrays(
         out,
         times_s=np.array(times, np.float64),

@@ -1,9 +1,9 @@
-"""Which person of a video a pair is about, and which of the cheap estimator's bodies is the same person.
+"""Choose the subject of a video, and match the cheap estimator's detections to it.
 
-Estimators switch between people without a word. Here the choice is made by the good estimator alone: its
-bodies are tracked, and the subject is the track with the largest sum of body heights over the video, that is,
-who is in view longest and nearest. A body of the cheap estimator belongs to the good body it lies nearest to,
-and to nobody beyond ``max_distance``; of several that belong to the subject the nearest counts.
+Estimators return people in any order. The good estimator's detections are tracked, and the subject is the track with
+the largest sum of body heights over the video: the person in view longest and nearest. A detection of the cheap
+estimator is assigned to the nearest good one within ``max_distance``; of several assigned to the subject, the nearest
+counts.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from edge.tracking.tracker import Tracker, TrackerConfig
 
 @dataclass(frozen=True)
 class FollowConfig:
-    """When bodies of the two estimators are the same person."""
+    """When detections of the two estimators are the same person."""
 
     min_similarity: float = 0.15
-    """Object keypoint similarity, 0..1, that a body of the good estimator needs with its track. Larger: fewer identity
-    switches, more broken tracks."""
+    """Least object keypoint similarity, 0..1, of a detection with its track. Larger: fewer identity switches, more
+    broken tracks."""
     max_age_s: float = 1.0
-    """Seconds unseen after which a track of the good estimator ends."""
+    """Seconds without a detection after which a track ends."""
     max_distance: float = 0.75
-    """Median distance of the cheap estimator's joints from the good one's, in torso lengths, up to which it is the
-    same person. Smaller: bad poses count as unseen. Larger: a neighbour may be taken."""
+    """Largest median distance between the two estimators' joints, in torso lengths, for the same person. Smaller: bad
+    poses count as unseen. Larger: a neighbour may be matched."""
 
     def __post_init__(self) -> None:
         if not self.max_distance > 0:
@@ -46,10 +46,10 @@ def follow_subject(
     layouts: tuple[JointLayout, JointLayout],
     config: FollowConfig,
 ) -> tuple[Float32, Float32]:
-    """The subject's keypoints (S, V_high, 3) and (S, V_low, 3) in pixels; (0, 0, 0) where not seen.
+    """The subject's keypoints (S, V_high, 3) and (S, V_low, 3) in pixels; (0, 0, 0) where unseen.
 
-    high, low: the bodies each estimator found in each of S pictures. times_s: of the pictures, rising.
-    Both are empty of joints throughout where the good estimator found nobody.
+    high, low: detections of each estimator in each of S frames. times_s: timestamps of the frames, increasing.
+    Both results are all zero if the good estimator found nobody.
     """
     tracker = Tracker(layouts[0], TrackerConfig(config.min_similarity, birth_hits=1, max_age_s=config.max_age_s))
     tracked = [dict(tracker.update(poses, time_s)) for poses, time_s in zip(high, times_s, strict=True)]
@@ -78,7 +78,7 @@ def match_body(
     layouts: tuple[JointLayout, JointLayout],
     max_distance: float,
 ) -> Float32 | None:
-    """The candidate (V_low, 3) that shows the subject (V_high, 3) and none of the ``others``, or None."""
+    """The nearest candidate (V_low, 3) that is nearer to the subject (V_high, 3) than to all ``others``, or None."""
     found = [(distance(subject, body, layouts), n) for n, body in enumerate(candidates)]
     for apart, n in sorted(found):
         if apart <= max_distance and all(distance(other, candidates[n], layouts) > apart for other in others):
@@ -87,10 +87,10 @@ def match_body(
 
 
 def distance(high: Float32, low: Float32, layouts: tuple[JointLayout, JointLayout]) -> float:
-    """Median distance of the joints both name and see, in torso lengths of ``high``; infinite for too few joints.
+    """Median distance of the joints that both layouts name and both see, in torso lengths of ``high``.
 
-    Left and right count as the better of as named and exchanged: who is seen from the wrong side is still the
-    same person.
+    Infinite for fewer than MIN_JOINTS joints. It is the smaller of the distances with left and right as named and
+    swapped: a person whose sides were confused is still the same person.
     """
     first, second = layouts
     named = [joint for joint in first.joints if joint in second.joints]
@@ -106,7 +106,7 @@ def distance(high: Float32, low: Float32, layouts: tuple[JointLayout, JointLayou
 
 
 def _torso(body: Float32, layout: JointLayout) -> float:
-    """Pixels from mid-shoulder to mid-hip, else a third of the body's height; at least a tenth of the latter."""
+    """Pixels from mid-shoulder to mid-hip, at least height / 10; height / 3 if a corner of the torso is unseen."""
     trunk = body[list(layout.index("left_shoulder", "right_shoulder", "left_hip", "right_hip"))]
     height = max(_height(body), 1.0)
     if not (trunk[:, 2] > 0).all():
@@ -115,7 +115,7 @@ def _torso(body: Float32, layout: JointLayout) -> float:
 
 
 def _height(body: Float32) -> float:
-    """Pixels between the highest and the lowest joint seen."""
+    """Pixels between the highest and the lowest seen joint."""
     y = body[body[:, 2] > 0, 1]
     return float(np.ptp(y)) if len(y) else 0.0
 

@@ -1,4 +1,4 @@
-"""pairs.yaml: what a folder of pairs was made with, which videos it holds, and which failed."""
+"""pairs.yaml: the settings of a folder of pairs, its videos, and those that failed."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ MAKE_AGAIN = "make the pairs again"
 
 @dataclass(frozen=True)
 class Manifest:
-    """settings: what decides the numbers, see :func:`check_same_settings`. classes: names, in the order of the labels.
+    """settings: all that the poses depend on, see :func:`check_same_settings`. classes: names in the order of labels.
 
-    layouts: of the good and the cheap estimator. versions: of the packages that made it. videos: by name, each
-    with its class, whether it trains, its frames, those with the subject and those where the cheap estimator
-    found the subject. failed: what was wrong, by name. finished: whether every video has had its turn.
+    layouts: of the good ("high") and the cheap ("low") estimator. versions: of the packages used. videos: by name, with
+    class, train, frames, seen and matched (see VideoResult). failed: error by name of the video. finished: whether all
+    videos were processed.
     """
 
     settings: dict[str, Any]
@@ -38,22 +38,22 @@ class Manifest:
 
 
 def pair_file(folder: Path, video: str) -> Path:
-    """Where the pair of a video lies."""
+    """Path of the pair of a video."""
     return folder / f"{video}.npz"
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write ``folder/pairs.yaml`` whole."""
+    """Write ``folder/pairs.yaml`` atomically."""
     text = yaml.safe_dump({"format": FORMAT, **asdict(manifest)}, sort_keys=False, allow_unicode=True, width=120)
     write_text(folder / FILE, text)
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The folder's manifest; DataError if it is absent, damaged or of another format."""
+    """Read the manifest. Raises DataError if it is absent, damaged or of another format."""
     path = folder / FILE
     if not path.is_file():
         raise DataError(
-            f"no pairs of videos here: {FILE} is missing",
+            f"no pairs here: {FILE} is missing",
             where=folder,
             hint="give the folder that make pairs wrote with --data.folder",
         )
@@ -65,7 +65,7 @@ def read_manifest(folder: Path) -> Manifest:
         if not all({"class", "train", "frames"} <= set(entry) for entry in manifest.videos.values()):
             raise KeyError("class, train or frames of a video")
         if unknown := [entry["class"] for entry in manifest.videos.values() if entry["class"] not in manifest.classes]:
-            raise ValueError(f"{unknown[0]!r} is none of its classes")
+            raise ValueError(f"{unknown[0]!r} is not one of its classes")
         if not {"high", "low"} <= set(manifest.layouts):
             raise KeyError("layouts of the good and the cheap estimator")
         return manifest
@@ -74,7 +74,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def check_same_settings(folder: Path, settings: dict[str, Any]) -> None:
-    """ConfigError where the folder holds pairs that were made with other settings."""
+    """Raise ConfigError if the folder holds pairs made with other settings."""
     if not (folder / FILE).is_file():
         return
     for part, ours in settings.items():

@@ -1,4 +1,4 @@
-"""The user's videos in folders: one subfolder a class, and how they part into training and test."""
+"""Find the user's videos, one subfolder per class, and split them into training and test."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ PARTS = ("train", "test")
 
 @dataclass(frozen=True)
 class Video:
-    """name: path within the folder, with / between its parts; it names the video everywhere. part: "train",
-    "test", or None where the folders do not say."""
+    """name: POSIX path relative to the folder; identifies the video. label: its class. part: "train", "test", or None
+    if the folders do not say."""
 
     name: str
     label: str
@@ -24,16 +24,16 @@ class Video:
 
 
 def find_videos(folder: Path) -> list[Video]:
-    """Every video below ``folder``/CLASS/, or below its train/CLASS/ and test/CLASS/ where it holds these two alone.
+    """Find all videos below ``folder``/CLASS/; or below train/CLASS/ and test/CLASS/ if these are the only subfolders.
 
-    Raises DataError where the folder, subfolders or videos are missing, or where no class has two videos,
-    of which one could train and the other test.
+    Raises DataError if the folder, subfolders or videos are missing, or if no class has two videos, one for training
+    and one for testing.
     """
     if not folder.is_dir():
-        raise DataError("no such folder", where=folder, hint="give the folder of your videos, one subfolder a class")
+        raise DataError("no such folder", where=folder, hint="give the folder of your videos, one subfolder per class")
     inside = _subfolders(folder)
     if not inside:
-        raise DataError("no subfolders here", where=folder, hint="put the videos into one subfolder a class")
+        raise DataError("no subfolders here", where=folder, hint="put the videos into one subfolder per class")
     parted = sorted(path.name for path in inside) == sorted(PARTS)
     classes = [(path, top.name) for top in inside for path in _subfolders(top)] if parted else [
         (path, None) for path in inside
@@ -45,12 +45,12 @@ def find_videos(folder: Path) -> list[Video]:
     ]
     if not videos:
         raise DataError(
-            "no videos in its subfolders", where=folder, hint=f"known endings are {' '.join(s[1:] for s in SUFFIXES)}"
+            "no videos in its subfolders", where=folder, hint=f"known suffixes are {' '.join(s[1:] for s in SUFFIXES)}"
         )
     labels = [video.label for video in videos]
     if max(map(labels.count, labels)) < 2:
         raise DataError(
-            "no class has two videos, one to train and one to test", where=folder, hint="add videos of the same class"
+            "no class has two videos, one for training and one for testing", where=folder, hint="add more videos"
         )
     return videos
 
@@ -60,11 +60,11 @@ def _subfolders(folder: Path) -> list[Path]:
 
 
 def split(videos: Sequence[Video], test_share: float) -> dict[str, bool]:
-    """Whether a video trains, by name: as its folder says, else by rank of the SHA-256 of its name within its class.
+    """Map each name to whether the video is for training: as its folder says, else by its rank in the class.
 
-    Of n videos of a class the first round(test_share * n) are for testing, at least one of two or more, and never
-    all. So both parts have every class that allows it, the same videos always fall the same way, and one more
-    video moves at most one other.
+    The rank is that of the SHA-256 of the name. Of n videos of a class the first round(test_share * n) are for testing,
+    at least one of two or more, and never all. The split is therefore deterministic, both parts have every class with
+    two videos, and adding a video moves at most one other.
     """
     trains = {video.name: video.part == "train" for video in videos if video.part}
     for label in {video.label for video in videos}:

@@ -1,4 +1,4 @@
-"""Videos over several processes: stoppable at every picture, and no process outlives its parent."""
+"""Process videos in a pool of processes that can be stopped at every frame and never outlives its parent."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ POLL_S = 0.2
 
 @dataclass(frozen=True)
 class Job:
-    """A video to work on. name: as the manifest has it."""
+    """A video to process. name: as in the manifest."""
 
     name: str
     video: Path
@@ -38,18 +38,18 @@ class Job:
 
 
 class StopRequested(Exception):
-    """Raised inside a worker between two pictures, after the parent asked to stop."""
+    """Raised in a worker between two frames after the parent asked to stop."""
 
 
 @dataclass
 class SharedState:
-    """What parent and workers share: whether to stop, and the pictures done so far."""
+    """State shared with the workers: the stop event, and the number of frames processed so far."""
 
     stop: Any
-    pictures: Any
+    frames: Any
 
     @classmethod
-    def of(cls, context: SpawnContext) -> SharedState:
+    def create(cls, context: SpawnContext) -> SharedState:
         return cls(context.Event(), context.Value("q", 0))
 
 
@@ -59,10 +59,10 @@ _shared: SharedState | None = None
 def process_videos(
     jobs: Sequence[Job], workers: int, shared: SharedState
 ) -> Iterator[tuple[str, VideoResult | str] | None]:
-    """Results by name as they come, an explanation where a video failed; None every POLL_S in between.
+    """Yield (name, result) as videos finish, (name, error message) for failed ones, and None at least every POLL_S.
 
-    Whatever is wrong with a video stays with that video, a crash of the process included. What is wrong with
-    the disk or a network is raised. After ``shared.stop`` is set, what is under way ends between two pictures.
+    An error in a video, even a crash of its process, fails that video only. Errors of the disk or of a network are
+    raised. After ``shared.stop`` is set, videos in progress are abandoned at the next frame.
     """
     crashed = []
     for result in _run_pool(jobs, workers, shared):
@@ -70,7 +70,7 @@ def process_videos(
             crashed.append(result[0])
         else:
             yield result  # type: ignore[misc]
-    # A crash takes every video under way with it; each gets a process of its own to show whose fault it was.
+    # A crash breaks the pool and all videos in progress. Repeat each in a pool of its own to find the one that crashes.
     for name in crashed:
         if shared.stop.is_set():
             return
@@ -82,7 +82,7 @@ def process_videos(
 def _run_pool(
     jobs: Sequence[Job], workers: int, shared: SharedState
 ) -> Iterator[tuple[str, VideoResult | str | BrokenProcessPool] | None]:
-    context = multiprocessing.get_context("spawn")  # forking a process with threads, as of a runtime, may hang it
+    context = multiprocessing.get_context("spawn")  # a fork of a process with threads may deadlock
     with ProcessPoolExecutor(workers, context, _init_worker, (shared,)) as pool:
         futures: dict[Future[VideoResult | str], str] = {}
         try:
@@ -102,13 +102,13 @@ def _run_pool(
                         yield name, error
                 yield None
         finally:
-            if futures:  # stopped, or something is wrong that is no video's fault
+            if futures:  # stopped, or an error that is not one of a video
                 shared.stop.set()
                 pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _init_worker(shared: SharedState) -> None:
-    """In a new worker: the parent alone answers signals, and the worker goes where the parent does."""
+    """Set up a worker: it ignores SIGINT, which the parent handles, and exits when the parent does."""
     global _shared
     _shared = shared
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -116,26 +116,26 @@ def _init_worker(shared: SharedState) -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
 
-    def follow_parent() -> None:
+    def exit_with_parent() -> None:
         connection.wait([parent.sentinel])
         os._exit(1)
 
-    threading.Thread(target=follow_parent, daemon=True).start()
+    threading.Thread(target=exit_with_parent, daemon=True).start()
 
 
 def _process_video(job: Job) -> VideoResult | str:
     shared = _shared
     assert shared is not None
 
-    def each_frame() -> None:
+    def on_frame() -> None:
         if shared.stop.is_set():
             raise StopRequested
-        with shared.pictures.get_lock():
-            shared.pictures.value += 1
+        with shared.frames.get_lock():
+            shared.frames.value += 1
 
     estimators = job.estimators.open()
     try:
-        return estimate_video(job.video, job.out, estimators, job.follow, job.fps, each_frame)
+        return estimate_video(job.video, job.out, estimators, job.follow, job.fps, on_frame)
     except (SourceError, DataError) as error:
         return error.what
     except cv2.error as error:

@@ -1,1 +1,1 @@
-"""Low quality from high quality: what a cheap estimator does to a skeleton. One way a file."""
+"""Corruption models: low-quality skeletons from high-quality ones."""

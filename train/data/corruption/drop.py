@@ -1,4 +1,4 @@
-"""Joints dropped one by one, as the paper's release does."""
+"""Independent joint dropping, as in the paper's release."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from edge.contract.types import Float32
 
 
 def drop_joints(keypoints: Float32, probability: float, rng: np.random.Generator) -> Float32:
-    """The release's corruption: each joint of each frame of (S, V, 3) unseen with this probability.
+    """Mark each joint of each frame of (S, V, 3) as unseen with this probability.
 
-    The imputation that goes with it, the mean of +-3 frames, is the device's own:
-    :func:`edge.contract.preprocess.impute`. Source: Bian et al., released NTU code, probability 0.6.
+    Imputation by the mean of +-3 frames is left to the device's own :func:`edge.contract.preprocess.impute`.
+    Source: Bian et al., released NTU code, probability 0.6.
     """
     out = keypoints.copy()
     out[rng.random(keypoints.shape[:2]) < probability] = 0

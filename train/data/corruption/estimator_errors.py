@@ -1,4 +1,4 @@
-"""The errors of a pose estimator that nobody measured: plausible ones, set by hand."""
+"""Simulated errors of a pose estimator, with parameters set by hand."""
 
 from __future__ import annotations
 
@@ -12,57 +12,56 @@ from edge.contract.types import Float32
 from train.data.corruption.temporal_noise import ar1_noise, markov_bursts
 
 BELOW_WAIST = ("hip", "knee", "ankle", "heel", "foot")
-"""Parts of joint names."""
+"""Substrings of the names of joints below the waist."""
 
 DRIFT_CORRELATION = 0.88
-"""From frame to frame: drift lasts about eight."""
+"""Correlation of drift from frame to frame: a time constant of about eight frames."""
 
 
 @dataclass(frozen=True)
 class EstimatorErrors:
-    """How a single-frame pose estimator fails, in probabilities per frame and torso lengths."""
+    """How a single-frame pose estimator fails; probabilities are per frame, lengths in torso lengths."""
 
     jitter: float = 0.03
-    """Standard deviation of each joint's independent noise, in torso lengths."""
+    """Standard deviation of each joint's white noise, in torso lengths."""
     drift: float = 0.04
-    """Standard deviation of noise that lasts over frames, in torso lengths."""
+    """Standard deviation of noise that is correlated over frames, in torso lengths."""
     miss: float = 0.08
     """Probability that a joint is unseen, in runs of miss_run_frames."""
     miss_run_frames: float = 4.0
-    """Average length of such a run."""
+    """Mean length of such a run."""
     limb_miss: float = 0.15
-    """Half the average number of joints that a clip lacks throughout: each is hidden with probability 2 * limb_miss /
-    V, independently of the others."""
+    """Half the mean number of joints that are missing throughout a clip: each is missing with probability
+    2 * limb_miss / V, independently of the others."""
     swap: float = 0.02
-    """Probability that the two joints of a left-right pair are exchanged, in runs of swap_run_frames."""
+    """Probability that the joints of a left-right pair are swapped, in runs of swap_run_frames."""
     swap_run_frames: float = 3.0
-    """Average length of such a run."""
+    """Mean length of such a run."""
     outlier: float = 0.01
-    """Probability that a joint lands somewhere else on the body."""
+    """Probability that a joint is placed on another joint of the body."""
     cut_off: float = 0.0
-    """Probability, per clip, that the frame ends at the waist, as before a laptop's camera: neither hips nor legs are
-    seen."""
+    """Probability per clip that the frame ends at the waist, as with a laptop's camera: hips and legs are unseen."""
     bias: float = 0.0
-    """Standard deviation of each joint's offset that lasts the whole clip, in torso lengths."""
+    """Standard deviation of each joint's constant offset within a clip, in torso lengths."""
     hip_shift: float = 0.0
-    """The hips lie up to this share of the trunk too high or too low, as estimators disagree about where they are."""
+    """Largest shift of the hips along the trunk, as a share of its length: estimators place hips differently."""
 
     def validate(self) -> None:
-        """ConfigError for errors below 0, and for what is no probability.
+        """Raise ConfigError for negative values and impossible probabilities.
 
-        Not when they are made: they are an optional part of a larger setting, and the command line would tell what is
-        wrong with them as the wrong type of that.
+        Not in __post_init__: this is an optional field of a larger setting, so the command line would report an error
+        as a wrong type.
         """
         if min(vars(self).values()) < 0 or min(self.miss_run_frames, self.swap_run_frames) < 1:
-            raise ConfigError("an error of an estimator is below 0, or lasts less than a frame", hint="give one from 0")
+            raise ConfigError("a value of estimator_errors is negative, or a run below 1 frame", hint="give 0 or more")
         if max(self.miss, self.swap) >= 1 or max(self.outlier, self.cut_off) > 1:
-            raise ConfigError("an error of an estimator is no probability", hint="give one of 0 to below 1")
+            raise ConfigError("a probability of estimator_errors is too large", hint="give 0 to below 1")
 
 
 def apply_estimator_errors(
     keypoints: Float32, layout: JointLayout, errors: EstimatorErrors, rng: np.random.Generator
 ) -> Float32:
-    """(S, V, 3) as an imperfect estimator would have given it. The input stays untouched."""
+    """Corrupt keypoints (S, V, 3) as such an estimator would; returns a copy."""
     out = keypoints.copy()
     frames, joints = out.shape[:2]
     size = torso_length(out, layout)
@@ -95,7 +94,7 @@ def apply_estimator_errors(
 
 
 def _shift_hips(keypoints: Float32, layout: JointLayout, share: float) -> None:
-    """Move the hips of (S, V, 3) along the trunk, away from the shoulders, by a share of its length; in place."""
+    """Move the hips of (S, V, 3) away from the shoulders by a share of the trunk's length, in place."""
     shoulders, hips = (list(layout.index(f"left_{part}", f"right_{part}")) for part in ("shoulder", "hip"))
     whole = (keypoints[:, shoulders + hips, 2] > 0).all(axis=1, keepdims=True)
     trunk = keypoints[:, hips, :2].mean(axis=1) - keypoints[:, shoulders, :2].mean(axis=1)
@@ -103,7 +102,7 @@ def _shift_hips(keypoints: Float32, layout: JointLayout, share: float) -> None:
 
 
 def torso_length(keypoints: Float32, layout: JointLayout) -> float:
-    """Median torso length in pixels where the torso is seen, else a third of the body's height."""
+    """Median torso length of (S, V, 3) in pixels, or a third of the body's height if the torso is never seen."""
     ls, rs, lh, rh = layout.index("left_shoulder", "right_shoulder", "left_hip", "right_hip")
     whole = (keypoints[:, [ls, rs, lh, rh], 2] > 0).all(axis=1)
     if whole.any():

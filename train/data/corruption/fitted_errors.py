@@ -1,9 +1,9 @@
-"""The errors of a real estimator, as numbers fitted to its poses, and skeletons spoilt by them.
+"""An error model fitted to a real pose estimator, and its application to clean skeletons.
 
-The model: each joint lies off by a bias that lasts the clip and by first-order (AR(1)) Gaussian noise; the joints
-of a left/right pair change places, single joints go unseen, and the whole body is lost, each in spells of a
-two-state Markov chain. Sizes are in torso lengths, times in seconds, so that a clip of any rate can be spoilt.
-What it leaves out: heavy tails of the noise, and errors that come together in several joints or with a motion.
+Each joint has a constant bias per clip and first-order autoregressive (AR(1)) Gaussian noise. Left/right pairs are
+swapped, single joints missed and the whole body lost in bursts of two-state Markov chains. Sizes are in torso lengths
+and times in seconds, so that the model applies at any frame rate. Not modelled: heavy tails, and errors that are
+correlated between joints or with the motion.
 """
 
 from __future__ import annotations
@@ -30,30 +30,30 @@ from train.data.corruption.temporal_noise import ar1_noise, markov_bursts
 FORMAT = 1
 CHECKSUM_KEY = "contents_of_fitted_errors"
 MAX_SHARE = 0.99
-"""No share is taken to be larger: an error that never ends has no spells."""
+"""Upper limit of a share: an error that never ends has no bursts."""
 
 
 @dataclass(frozen=True)
 class Bursts:
-    """share: of the time, 0..1. mean_s: how long one lasts on average, in seconds at the fit's frame rate."""
+    """share: fraction of time in the state, 0..1. mean_s: mean duration in seconds, at the fit's frame rate."""
 
     share: float
     mean_s: float
 
     def mean_run(self, fitted_fps: float, fps: float) -> float:
-        """Mean run in frames of clips of ``fps``: the same chain, looked at more or less often."""
+        """Mean run in frames at ``fps``: the same chain, sampled at another rate."""
         share = min(self.share, MAX_SHARE)
         stop = 1 / max(self.mean_s * fitted_fps, 1.0)
-        # Each look back forgets this much of the state; times between looks multiply.
+        # Second eigenvalue of the chain, raised to the number of fitted frames per new frame.
         memory = float(max(1 - stop / (1 - share), 0.0) ** (fitted_fps / fps))
         return 1 / ((1 - share) * (1 - memory))
 
 
 @dataclass(frozen=True)
 class JointErrors:
-    """miss: while the body is found. jitter: standard deviation per axis, within a clip, in torso lengths.
-    jitter_s: time after which its correlation has fallen to 1/e, 0 for none. bias: root mean square per axis of
-    the offset that lasts a whole clip, in torso lengths."""
+    """miss: bursts while the body is found. jitter: standard deviation per axis within a clip, in torso lengths.
+    jitter_s: time constant of its autocorrelation (1/e), 0 for white noise. bias: root mean square per axis of the
+    constant offset of a clip, in torso lengths."""
 
     miss: Bursts
     jitter: float
@@ -63,8 +63,8 @@ class JointErrors:
 
 @dataclass(frozen=True)
 class FittedErrors:
-    """joints: by name, in the order of ``layout``. swaps: by what left_ and right_ precede in the joints' names.
-    lost: the whole body. fps: of the frames they were fitted to. source: where they come from, in words."""
+    """joints: by name, in the order of ``layout``. swaps: by joint name without left_ or right_. lost: bursts in which
+    the whole body is lost. fps: frame rate of the fit. source: provenance, not used."""
 
     layout: str
     fps: float
@@ -74,11 +74,11 @@ class FittedErrors:
     source: Mapping[str, Any] = field(default_factory=dict)
 
     def check_layout(self, layout: JointLayout) -> None:
-        """LayoutError unless every joint of ``layout`` was fitted."""
+        """Raise LayoutError unless every joint of ``layout`` was fitted."""
         missing = [joint for joint in layout.joints if joint not in self.joints]
         if missing:
             raise LayoutError(
-                f"the errors were fitted to {self.layout}, clips of {layout.name} need {missing[0]} too",
+                f"the errors were fitted to {self.layout}, clips of {layout.name} also need {missing[0]}",
                 hint=f"fit them with --layout {layout.name}",
             )
 
@@ -86,10 +86,7 @@ class FittedErrors:
 def apply_fitted_errors(
     keypoints: Float32, layout: JointLayout, errors: FittedErrors, fps: float, rng: np.random.Generator
 ) -> Float32:
-    """Keypoints (S, V, 3) of ``fps`` frames a second as the fitted estimator might have given them.
-
-    The input stays untouched; what it does not see stays unseen.
-    """
+    """Corrupt keypoints (S, V, 3) at ``fps`` as the estimator would; returns a copy. Unseen joints stay unseen."""
     out = keypoints.copy()
     frames, size = len(out), torso_length(keypoints, layout)
     joints = [errors.joints[joint] for joint in layout.joints]
@@ -113,24 +110,24 @@ def apply_fitted_errors(
 def _draw_bursts(
     kinds: list[Bursts], frames: int, fitted_fps: float, fps: float, rng: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """(frames, kinds) whether each is on."""
+    """Draw the Markov chain of each kind: (frames, kinds)."""
     share = [min(kind.share, MAX_SHARE) for kind in kinds]
     return markov_bursts(rng.random((frames, len(kinds))), share, [kind.mean_run(fitted_fps, fps) for kind in kinds])
 
 
 def write_errors(path: Path, errors: FittedErrors) -> None:
-    """Write the YAML file whole, rounded to four digits after the point."""
+    """Write the YAML file atomically, rounded to four decimals."""
     plain = _rounded({"format": FORMAT, **asdict(errors)})
     write_text(path, yaml.safe_dump(plain, sort_keys=False, width=120))
 
 
 def checksum_of_errors(path: str | None) -> dict[str, str]:
-    """What a run remembers of its file of fitted errors beyond its name; nothing where it has none."""
+    """Checksum entry for the record of a run; empty without a file of fitted errors."""
     return {} if path is None or not Path(path).is_file() else {CHECKSUM_KEY: sha256_of(Path(path))}
 
 
 def read_errors(path: Path) -> FittedErrors:
-    """The fitted errors of a file; DataError if it is absent, damaged, of another format or out of range."""
+    """Read fitted errors. Raises DataError for a file that is absent, damaged, of another format or out of range."""
     if not path.is_file():
         raise DataError("no such file of fitted errors", where=path, hint="make it: python -m train fit-errors")
     try:
@@ -153,7 +150,7 @@ def read_errors(path: Path) -> FittedErrors:
 def _bursts(raw: dict[str, float]) -> Bursts:
     found = Bursts(**raw)
     if not 0 <= found.share <= 1 or not 0 <= found.mean_s < math.inf:
-        raise ValueError(f"a share of {found.share} in spells of {found.mean_s} s")
+        raise ValueError(f"a share of {found.share} in bursts of {found.mean_s} s")
     return found
 
 

@@ -1,1 +1,1 @@
-"""Clips made from joint angles: bodies, motions, scenes of several people. No dataset is needed."""
+"""Synthetic clips from joint angles: bodies, motions, scenes of several people. They need no dataset."""

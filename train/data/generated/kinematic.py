@@ -1,8 +1,8 @@
-"""Skeleton clips made from joint angles, for the whole way from teacher to device without a dataset.
+"""Synthetic skeleton clips from joint angles, to run the whole pipeline without a dataset.
 
 Bodies of random proportions (:mod:`train.data.generated.body`) perform everyday actions
-(:mod:`train.data.generated.motions`) in 3-D. The clips suit tests, demos and first steps; how a network
-trained on them does on real people is for real recordings to tell.
+(:mod:`train.data.generated.motions`) in 3-D. The clips are for tests, demos and first steps; only real recordings tell
+how a network does on real people.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from train.data.generated.motions import MOTIONS, Angles, MotionSampler, other_s
 CLASSES = tuple(MOTIONS)
 FPS = 30.0
 PEOPLE = 30
-"""Clips are dealt out to this many people in turn; every third person is for testing."""
+"""Number of people, to whom clips are assigned in turn; every third person is for testing."""
 MAX_TURNED_DEG = 40.0
-"""An action on the spot is performed towards the camera, within this angle."""
+"""Largest angle between the direction of an action on the spot and the camera."""
 HINGE_DEG = (2.0, 150.0)
-"""Elbows and knees neither lock nor fold up entirely."""
+"""Range of elbows and knees."""
 
 
 def make_kinematic(clips_per_class: int, seed: int) -> SkeletonSet:
-    """Clips of 2.4 to 3.6 s at 30 Hz, one body each, layout kinect-20, floor at y = 0.
+    """Generate clips of 2.4 to 3.6 s at 30 Hz, one body each, layout kinect-20, floor at y = 0.
 
-    A clip depends on ``seed``, its class and its number alone, so that a larger set contains the
-    smaller ones. People differ between train and test. Raises DataError where ``clips_per_class`` < 1.
+    A clip depends only on ``seed``, its class and its index, so that a larger set contains the smaller ones. Train and
+    test have different people. Raises DataError if ``clips_per_class`` is below 1.
     """
     clips = tuple(
         clip_of(MOTIONS[name], name, label, index, seed)
@@ -41,7 +41,7 @@ def make_kinematic(clips_per_class: int, seed: int) -> SkeletonSet:
 
 
 def first_test_clips(count: int, seed: int) -> SkeletonSet:
-    """The first ``count`` test clips, all classes of one person before the next's; see :func:`make_kinematic`."""
+    """The first ``count`` test clips, ordered by person, then class; see :func:`make_kinematic`."""
     numbers = (number for number in itertools.count() if number % PEOPLE % 3 == 2)
     clips = (
         clip_of(MOTIONS[name], name, label, number, seed) for number in numbers for label, name in enumerate(CLASSES)
@@ -51,7 +51,7 @@ def first_test_clips(count: int, seed: int) -> SkeletonSet:
 
 
 def clip_of(drawn: MotionSampler, name: str, label: int, index: int, seed: int) -> SkeletonClip:
-    """The ``index``-th clip of a motion; it depends on ``seed``, ``label`` and ``index`` alone."""
+    """Generate clip ``index`` of a motion; its random numbers depend on ``seed``, ``label`` and ``index`` only."""
     person = index % PEOPLE
     body = random_body(np.random.default_rng((seed, 0, person)))
     rng = np.random.default_rng((seed, 1, label, index))
@@ -67,9 +67,9 @@ def clip_of(drawn: MotionSampler, name: str, label: int, index: int, seed: int) 
 
 
 def perform(drawn: MotionSampler, body: Body, frames: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """One performance of a motion, (S, 20, 3) in metres: x right of the camera, y up from the floor, z away.
+    """Perform a motion: joints (S, 20, 3) in metres, x right, y up from the floor, z away from the camera.
 
-    It starts at x = z = 0.
+    The path starts at x = z = 0.
     """
     times_s = np.arange(frames) / FPS
     side = body.hand if rng.random() < 5 / 6 else other_side(body.hand)
@@ -84,12 +84,12 @@ def perform(drawn: MotionSampler, body: Body, frames: int, rng: np.random.Genera
 
 
 def _with_variation(angles: Angles, times_s: Array, rng: np.random.Generator) -> dict[str, Array]:
-    """All angles (S,), with what every body does besides its action: uneven sides, a posture, idle sway."""
+    """All angles (S,), with individual variation: asymmetry between the sides, posture offsets and idle sway."""
     gain = {"left": rng.normal(1, 0.06), "right": rng.normal(1, 0.06)}
     curves = {}
     for name in ANGLES:
         curve = np.broadcast_to(angles.get(name, 0.0), times_s.shape) * gain.get(name.split("_")[0], 1.0)
-        if not name.endswith("sole"):  # soles follow the floor, not the body's sway
+        if not name.endswith("sole"):  # soles do not sway
             hz, shift = rng.uniform(0.1, 0.9, 3), rng.uniform(0, 2 * np.pi, 3)
             sway = np.sin(2 * np.pi * hz * times_s[:, None] + shift).sum(axis=-1)
             curve = curve + rng.normal(0, 2.0) + rng.uniform(0.2, 1.0) * sway

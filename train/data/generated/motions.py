@@ -1,8 +1,8 @@
-"""Everyday actions as joint-angle curves, each performance a little different.
+"""Everyday actions as joint-angle curves, with random tempo, amplitude and style.
 
-A motion is a function of the times (S,) in seconds, the preferred side and a random generator;
-it returns the curves that its action needs, in degrees by the names of :data:`train.data.generated.body.ANGLES`,
-and how far the body leaves the floor. Tempo, amplitude and style are drawn.
+A motion is a function of the times (S,) in seconds, the preferred side and a random generator. It returns the angles
+that the action needs, in degrees by the names of :data:`train.data.generated.body.ANGLES`, and the height of the feet
+above the floor.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ Angles = dict[str, Array | float]
 
 @dataclass(frozen=True)
 class Motion:
-    """Angles in degrees, curves (S,) or constants; ``lift_m``: height of the lowest foot above the floor."""
+    """angles: curves (S,) or constants in degrees. lift_m: height of the lowest foot above the floor."""
 
     angles: Angles
     lift_m: Array | float = 0.0
     travels: bool = False
-    """Whether the body goes somewhere, and so may head anywhere and along a curve."""
+    """Whether the body moves from its place. If so, it has any heading and walks a curve."""
 
 
 MotionSampler = Callable[[Array, str, np.random.Generator], Motion]
 
 
 def stand(t: Array, side: str, rng: np.random.Generator) -> Motion:
-    """At ease: hanging arms, hands on the hips, folded arms, or a hand at the face; looking around."""
+    """Stand with hanging arms, hands on the hips, folded arms or a hand at the face, and look around."""
     other = other_side(side)
     hanging = _both(shoulder_abduct=rng.uniform(2, 10), elbow=rng.uniform(5, 25))
     arms = [
@@ -49,7 +49,7 @@ def stand(t: Array, side: str, rng: np.random.Generator) -> Motion:
 
 
 def walk(t: Array, side: str, rng: np.random.Generator) -> Motion:
-    """Strides of 0.7 to 1.15 Hz, arms held still, against the legs, or thrown wide. Curves after Winter's gait data."""
+    """Walk at 0.7 to 1.15 strides/s, with small, normal or wide arm swing. Curves after Winter's gait data."""
     stride = rng.uniform(0.85, 1.15)
     swing = rng.uniform(0.1, 1.3) if rng.random() < 0.6 else rng.uniform(1.3, 2.6)
     phase = _phase(t, rng.uniform(0.7, 1.15), rng)
@@ -66,7 +66,7 @@ def walk(t: Array, side: str, rng: np.random.Generator) -> Motion:
 
 
 def jog(t: Array, side: str, rng: np.random.Generator) -> Motion:
-    """Strides of 1.2 to 1.5 Hz with a flight after each push-off, elbows bent."""
+    """Jog at 1.2 to 1.5 strides/s with a flight phase after each push-off and bent elbows."""
     stride = rng.uniform(0.8, 1.15)
     heels = rng.uniform(60, 90)
     phase = _phase(t, rng.uniform(1.2, 1.5), rng)
@@ -84,7 +84,7 @@ def jog(t: Array, side: str, rng: np.random.Generator) -> Motion:
 
 
 def wave(t: Array, side: str, rng: np.random.Generator) -> Motion:
-    """One hand to and fro, beside the head or high above it."""
+    """Wave one hand, beside the head or high above it."""
     beat = np.sin(_phase(t, rng.uniform(1.2, 2.4), rng))
     high = rng.uniform(0, 1)
     angles = _both(shoulder_abduct=6, elbow=12)
@@ -95,7 +95,7 @@ def wave(t: Array, side: str, rng: np.random.Generator) -> Motion:
 
 
 def clap(t: Array, side: str, rng: np.random.Generator) -> Motion:
-    """Both hands meet before the chest or the face, 1.2 to 2.8 times a second."""
+    """Clap in front of the chest or the face, 1.2 to 2.8 times per second."""
     apart = _rise(_phase(t, rng.uniform(1.2, 2.8), rng)) * rng.uniform(24, 48)
     elbow = rng.uniform(70, 95)
     return Motion(
@@ -105,12 +105,12 @@ def clap(t: Array, side: str, rng: np.random.Generator) -> Motion:
 
 
 def punch(t: Array, side: str, rng: np.random.Generator) -> Motion:
-    """From a guard, straight punches: both fists in turn, or one only."""
+    """Straight punches from a guard, with alternating fists or with one."""
     other = other_side(side)
     phase = _phase(t, rng.uniform(0.7, 1.3), rng)
     fists = {side: _bump(phase, 0.5, 5), other: _bump(phase, 1.5, 5) if rng.random() < 0.7 else 0 * t}
     aim = rng.uniform(72, 95)
-    # The other foot stands in front, the trunk turns into each punch.
+    # The other foot is in front, and the trunk turns into each punch.
     angles: Angles = {"lean": 8.0, "turn": (18 if side == "right" else -18) * (fists[side] - 0.7 * fists[other])}
     for fist, out in fists.items():
         angles[f"{fist}_shoulder_flex"] = 32 + (aim - 32) * out
@@ -123,7 +123,7 @@ def punch(t: Array, side: str, rng: np.random.Generator) -> Motion:
 
 
 def kick(t: Array, side: str, rng: np.random.Generator) -> Motion:
-    """Front kicks of one leg: knee up, shank out, back; the foot returns to the floor in between."""
+    """Front kicks with one leg: knee up, shank out and back; the foot touches the floor in between."""
     other = other_side(side)
     phase = _phase(t, rng.uniform(0.55, 0.8), rng)
     height = rng.uniform(55, 95)
@@ -141,7 +141,7 @@ def kick(t: Array, side: str, rng: np.random.Generator) -> Motion:
 
 
 def raise_arms(t: Array, side: str, rng: np.random.Generator) -> Motion:
-    """Both arms slowly up and down again, through the front or the sides; the legs stand."""
+    """Raise and lower both arms slowly, forwards or sideways."""
     up = _rise(_phase(t, rng.uniform(0.35, 0.6), rng)) * rng.uniform(140, 172)
     if rng.random() < 0.5:
         return Motion(_both(shoulder_flex=up, shoulder_abduct=8, elbow=rng.uniform(5, 20)))
@@ -149,7 +149,7 @@ def raise_arms(t: Array, side: str, rng: np.random.Generator) -> Motion:
 
 
 def squat(t: Array, side: str, rng: np.random.Generator) -> Motion:
-    """Knee bends to a quarter or all the way down; arms forward, before the chest, holding a bar or hanging."""
+    """Squat partly or fully; arms forward, in front of the chest, holding a bar or hanging."""
     deep = _rise(_phase(t, rng.uniform(0.35, 0.6), rng)) * rng.uniform(0.65, 1.1)
     arms = [
         _both(shoulder_flex=80 * np.minimum(deep * 1.3, 1), elbow=10),
@@ -164,7 +164,7 @@ def squat(t: Array, side: str, rng: np.random.Generator) -> Motion:
 
 
 def lunge(t: Array, side: str, rng: np.random.Generator) -> Motion:
-    """One leg steps far forward, the rear knee sinks towards the floor, and back."""
+    """Step far forward with one leg, lower the rear knee towards the floor, and step back."""
     other = other_side(side)
     far = _rise(_phase(t, rng.uniform(0.35, 0.55), rng))
     step, deep = 4 * far * (1 - far), far * rng.uniform(0.75, 1.05)
@@ -184,7 +184,7 @@ def lunge(t: Array, side: str, rng: np.random.Generator) -> Motion:
 
 
 def jumping_jacks(t: Array, side: str, rng: np.random.Generator) -> Motion:
-    """Legs apart and arms over the head, and together again, with a hop between."""
+    """Jump with legs apart and arms overhead, and together again."""
     phase = _phase(t, rng.uniform(0.8, 1.25), rng)
     open_, hop = _rise(phase), np.sin(phase) ** 2
     landing = 1 - hop
@@ -194,7 +194,7 @@ def jumping_jacks(t: Array, side: str, rng: np.random.Generator) -> Motion:
 
 
 def stand_to_sit(t: Array, side: str, rng: np.random.Generator) -> Motion:
-    """Sitting down on a chair behind, about the middle of the recording."""
+    """Sit down on a chair, near the middle of the recording."""
     takes_s = rng.uniform(0.9, 1.5)
     middle_s = t.mean() + rng.uniform(-0.2, 0.2)
     s = np.clip((t - middle_s) / takes_s + 0.5, 0, 1)
@@ -222,19 +222,19 @@ def other_side(side: str) -> str:
 
 
 def _phase(t: Array, hz: float, rng: np.random.Generator) -> Array:
-    """Radians of a cycle that starts anywhere and keeps time as people do, within some 10 %."""
+    """Phase in radians of a cycle with a random start and a tempo that varies within about 10 %."""
     unsteady = rng.uniform(0, 0.1) * hz / 0.3 * np.sin(2 * np.pi * 0.3 * t + rng.uniform(0, 2 * np.pi))
     phase: Array = 2 * np.pi * hz * t + unsteady + rng.uniform(0, 2 * np.pi)
     return phase
 
 
 def _rise(phase: Array) -> Array:
-    """0 at phase 0, 1 at pi, 0 again at 2 pi, resting a little at both ends."""
+    """Smooth periodic curve: 0 at phase 0, 1 at pi, 0 at 2 pi, slightly flattened at both ends."""
     share: Array = 0.5 - 0.5 * np.cos(phase - 0.15 * np.sin(2 * phase))
     return share
 
 
 def _bump(phase: Array, centre_pi: float, sharpness: float) -> Array:
-    """A periodic bump of height 1 at ``centre_pi`` * pi; higher ``sharpness`` is narrower (von Mises)."""
+    """Periodic von Mises bump of height 1 at ``centre_pi`` * pi; larger ``sharpness`` is narrower."""
     bump: Array = np.exp(sharpness * (np.cos(phase - centre_pi * np.pi) - 1))
     return bump

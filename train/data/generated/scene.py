@@ -1,7 +1,6 @@
-"""Scenes of several people before a moving camera.
+"""Synthetic scenes of several people and a moving camera, with exact ground truth.
 
-For what a dataset of single clips cannot show: people who hide each other or leave the picture, a camera that pans and
-zooms. The truth is known to the joint.
+They cover what single clips cannot: people who occlude each other or leave the image, and a camera that pans and zooms.
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ NEAREST_M = 0.5
 
 @dataclass(frozen=True)
 class Scene:
-    """P people through S frames, in layout kinect-20.
+    """P people over S frames, in layout kinect-20.
 
-    actions: what each person does. truth: (P, S, 20, 3), x and y in pixels of a 1280 x 720 picture, and 1 for every
-    joint in it that no other body hides; (0, 0, 0) elsewhere.
+    actions: of each person. truth: (P, S, 20, 3), x and y in pixels of a 1280 x 720 image and 1 for joints that are in
+    the image and not occluded by another body, else (0, 0, 0).
     """
 
     actions: tuple[str, ...]
@@ -36,7 +35,7 @@ class Scene:
 
 
 def make_scene(people: int, duration_s: float, seed: int) -> Scene:
-    """People who each do one action for the whole time, 3.5 to 8 m from a camera that pans and zooms."""
+    """Generate people who each perform one action throughout, 3.5 to 8 m from a camera that pans and zooms."""
     rng = np.random.default_rng(seed)
     frames = max(1, round(duration_s * FPS))
     actions = tuple(str(rng.choice(CLASSES)) for _ in range(people))
@@ -50,9 +49,10 @@ def make_scene(people: int, duration_s: float, seed: int) -> Scene:
 
 
 def scene_clips(scenes: int) -> Iterator[SkeletonClip]:
-    """Everybody in so many scenes of three people and 3 s, as 2-D recordings of layout kinect-20.
+    """2-D recordings, layout kinect-20, of all people in ``scenes`` scenes of three people and 3 s.
 
-    Left out is who is mostly hidden or out of the picture. Every third scene tests.
+    People who are occluded or outside the image for half of their joints or more are left out. Every third scene is for
+    testing.
     """
     for number in range(scenes):
         scene = make_scene(3, 3.0, seed=number)
@@ -70,7 +70,7 @@ def scene_clips(scenes: int) -> Iterator[SkeletonClip]:
 
 
 def _place_person(action: str, frames: int, across: float, rng: np.random.Generator) -> NDArray[np.float32]:
-    """A performance (S, 20, 3) whose path has its middle somewhere before the camera, ``across`` 0..1 of its view."""
+    """A performance (S, 20, 3) with its mean position in the camera's view, at ``across`` 0..1 of the width."""
     body = perform(MOTIONS[action], random_body(rng), frames, rng)
     z = rng.uniform(3.5, 8)
     path = body[:, LAYOUT.joints.index("hip_centre")].mean(axis=0)
@@ -78,7 +78,7 @@ def _place_person(action: str, frames: int, across: float, rng: np.random.Genera
 
 
 def _project(world: NDArray[np.float32], times_s: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """World (P, S, V, 3) in metres -> pixels (P, S, V, 2) and depth (P, S, V) for a camera on a stand."""
+    """World (P, S, V, 3) in metres -> pixels (P, S, V, 2) and depth (P, S, V), with random tilt, pan and zoom."""
     tilt = np.radians(rng.uniform(2, 8))
     pan = np.radians(rng.uniform(4, 12)) * np.sin(2 * np.pi * rng.uniform(0.05, 0.15) * times_s + rng.uniform(0, 6))
     zoom = 1 + rng.uniform(0, 0.25) * np.sin(2 * np.pi * rng.uniform(0.05, 0.2) * times_s + rng.uniform(0, 6))
@@ -89,17 +89,17 @@ def _project(world: NDArray[np.float32], times_s: Array, rng: np.random.Generato
     x, z = np.cos(pan) * x - np.sin(pan) * z, np.sin(pan) * x + np.cos(pan) * z
     y, z = np.cos(tilt) * y + np.sin(tilt) * z, np.cos(tilt) * z - np.sin(tilt) * y
     depth_m = np.maximum(z, NEAREST_M)
-    picture = np.stack([WIDTH_PX / 2 + focal_px * x / depth_m, HEIGHT_PX / 2 - focal_px * y / depth_m], axis=-1)
-    return picture, depth_m
+    image = np.stack([WIDTH_PX / 2 + focal_px * x / depth_m, HEIGHT_PX / 2 - focal_px * y / depth_m], axis=-1)
+    return image, depth_m
 
 
 def _occluded(pixels: Array, depth_m: Array) -> NDArray[np.bool_]:
-    """Joints (P, S, V) that lie behind the trunk of someone nearer to the camera."""
+    """Whether joints (P, S, V) are behind the bounding box of a nearer person's trunk."""
     corners = pixels[:, :, list(LAYOUT.index("left_shoulder", "right_shoulder", "left_hip", "right_hip"))]
     low, high = corners.min(axis=2)[:, :, None], corners.max(axis=2)[:, :, None]
-    hidden = np.zeros(depth_m.shape, bool)
+    occluded = np.zeros(depth_m.shape, bool)
     for near in range(len(pixels)):
         behind = depth_m.mean(axis=2) > depth_m[near].mean(axis=1)
         within = ((pixels >= low[near]) & (pixels <= high[near])).all(axis=-1)
-        hidden |= within & behind[..., None]
-    return hidden
+        occluded |= within & behind[..., None]
+    return occluded

@@ -1,1 +1,1 @@
-"""Published datasets and the user's own: one reader a file, and what readers share."""
+"""Readers of published datasets and of the user's own, one per file, and what they share."""

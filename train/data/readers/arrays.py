@@ -1,4 +1,4 @@
-"""Opening the packed .npz form of a dataset with errors a user can act on."""
+"""Read and check datasets packed as .npz files."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from edge.contract.reading import read_npz
 
 
 def read_arrays(path: Path, names: tuple[str, ...], instead: str = "") -> dict[str, NDArray[Any]]:
-    """The named arrays of an .npz file; DataError if it is absent, damaged or lacks one.
+    """Read the named arrays of an .npz file. Raises DataError if it is missing, damaged or lacks one.
 
-    instead: what else the folder may hold, for the hint where the file is absent.
+    instead: what the folder may hold instead of the file, for the hint.
     """
     if not path.is_file():
         holds = f"holds it, or {instead}," if instead else "holds it"
@@ -26,8 +26,10 @@ def read_arrays(path: Path, names: tuple[str, ...], instead: str = "") -> dict[s
 def clip_slices(
     path: Path, points: NDArray[Any], joint: tuple[int, ...], length: NDArray[Any], *labels: NDArray[Any]
 ) -> list[slice]:
-    """Where each clip lies in ``points`` (F, V, D); DataError unless these are of shape ``joint`` = (V, D) each,
-    the lengths add up to F, and there is one of each of ``labels`` for every clip, all of them whole numbers.
+    """Slices of the clips in ``points`` (F, V, D).
+
+    Raises DataError unless (V, D) is ``joint``, the lengths add up to F, each of ``labels`` has one entry per clip, and
+    lengths and labels are integers.
     """
     whole = [array.dtype.kind in "biu" and array.ndim for array in (length, *labels)]
     if not all(whole) or length.ndim != 1 or points.dtype.kind not in "fiu":
@@ -35,7 +37,7 @@ def clip_slices(
             f"joints are {points.dtype}, lengths and labels {', '.join(str(a.dtype) for a in (length, *labels))} "
             f"of {', '.join(str(a.ndim) for a in (length, *labels))} axes",
             where=path,
-            hint="these should be numbers, lengths and labels whole ones; copy it again",
+            hint="joints must be numbers, lengths and labels integers; copy the file again",
         )
     if (
         points.shape[1:] != joint
@@ -54,14 +56,14 @@ def clip_slices(
 
 
 def as_float32(path: Path, name: str, values: NDArray[Any], shape: tuple[int | None, ...]) -> NDArray[np.float32]:
-    """``values`` as float32; DataError unless they are numbers of that shape, None for any size above 0."""
+    """Convert to float32. Raises DataError unless values are numbers of this shape; None is any size above 0."""
     fits = values.ndim == len(shape) and all(
         size > 0 if wanted is None else size == wanted for size, wanted in zip(values.shape, shape, strict=True)
     )
     if not fits or values.dtype.kind not in "fiu":
         wanted_text = ", ".join("frames" if size is None else str(size) for size in shape)
         raise DataError(
-            f"{name} is {values.dtype} of shape {values.shape}, which should be numbers of shape ({wanted_text})",
+            f"{name} is {values.dtype} of shape {values.shape}, not numbers of shape ({wanted_text})",
             where=path,
             hint="copy it again, or leave this clip out",
         )

@@ -1,4 +1,4 @@
-"""One clip from recordings of any number of bodies: the two that matter, and always two where a set has any."""
+"""Select at most two bodies of a recording, and pad clips to the same number of bodies."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ MAX_BODIES = 2
 
 
 def motion_spread(joints: Float32, seen: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """(M, S, V, 3), seen (M, S, V) -> (M,): the standard deviations of x, y and z over all joints and frames, summed.
+    """(M, S, V, 3), seen (M, S, V) -> (M,): sum of the standard deviations of x, y and z over all joints and frames.
 
-    Who moves most spreads most; tables and chairs that a sensor takes for bodies stand still. Source: the NTU RGB+D
-    authors' advice on choosing the main actor, and the preprocessing of 2s-AGCN and Shift-GCN.
+    It is largest for the body that moves most, and small for furniture that the sensor mistakes for a body. Source: the
+    NTU RGB+D authors' advice on choosing the main actor, and the preprocessing of 2s-AGCN and Shift-GCN.
     """
     return np.array([joints[m][seen[m]].std(axis=0).sum() if seen[m].any() else 0.0 for m in range(len(joints))])
 
 
 def top_bodies(joints: Float32, seen: NDArray[np.bool_], strength: NDArray[np.float64]) -> tuple[int, ...]:
-    """The (at most two) bodies of greatest ``strength`` (M,), the strongest first; bodies never seen are none."""
+    """Indices of the at most two bodies of largest ``strength`` (M,), largest first; never-seen bodies are left out."""
     order = np.argsort(-strength, kind="stable")
     return tuple(int(m) for m in order if seen[m].any())[:MAX_BODIES]
 
 
 def pad_bodies(joints: Float32, seen: NDArray[np.bool_], bodies: int) -> tuple[Float32, NDArray[np.bool_]]:
-    """With unseen bodies added until there are ``bodies``."""
+    """Append unseen bodies up to ``bodies``."""
     if (short := bodies - len(joints)) <= 0:
         return joints, seen
     return (
@@ -40,12 +40,12 @@ def pad_bodies(joints: Float32, seen: NDArray[np.bool_], bodies: int) -> tuple[F
 
 
 def pad_to_equal_bodies(clips: Iterable[SkeletonClip]) -> tuple[SkeletonClip, ...]:
-    """All clips with as many bodies as the one that has most, since a batch holds clips of one shape."""
+    """Pad all clips to the largest number of bodies, since the clips of a batch have one shape."""
     clips = tuple(clips)
     most = max((len(clip.joints) for clip in clips), default=0)
 
-    def grown(clip: SkeletonClip) -> SkeletonClip:
+    def pad(clip: SkeletonClip) -> SkeletonClip:
         joints, seen = pad_bodies(clip.joints, clip.seen, most)
         return clip if joints is clip.joints else replace(clip, joints=joints, seen=seen)
 
-    return tuple(grown(clip) for clip in clips)
+    return tuple(pad(clip) for clip in clips)

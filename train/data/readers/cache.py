@@ -1,8 +1,8 @@
-"""Parsed clips kept on disk, so that a large dataset is parsed once and never held in memory whole.
+"""Cache parsed clips on disk, so that a large dataset is parsed once and memory-mapped afterwards.
 
-A cache is three files in a folder of the user's: ``NAME.joints`` and ``NAME.seen``, all clips' arrays one after the
-other as they lie in memory, and ``NAME.json``, written last, with what each clip is and a fingerprint of the dataset's
-files (path, size, time of change). Where the fingerprint differs, the dataset is parsed anew.
+A cache is three files: ``NAME.joints`` and ``NAME.seen``, the concatenated raw arrays of all clips, and ``NAME.json``,
+written last, with the clips' metadata and a fingerprint of the dataset's files (path, size, modification time). With
+another fingerprint the dataset is parsed again.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from edge.contract.files import atomic_write, wrap_write_errors
 from train.data.clip import SkeletonClip
 
 VERSION = 1
-"""Raised when what a reader makes of its files changes."""
+"""Increment it when a reader's result changes."""
 
 
 def cached_clips(
     cache: Path | None, name: str, files: Sequence[Path], parse: Callable[[], Iterable[SkeletonClip]]
 ) -> tuple[SkeletonClip, ...]:
-    """The clips of ``parse()``, from ``cache`` where it holds them; in memory alone where ``cache`` is None.
+    """The clips of ``parse()``, from the folder ``cache`` if it is up to date; None for no cache.
 
-    files: everything the clips are made of. The clips of a cache are views of mapped files: they are read when used.
-    Clips must have no second recording.
+    files: all files that the clips depend on. Cached clips are views of memory-mapped files. Clips must not have a
+    second recording.
     """
     if cache is None:
         return tuple(parse())
@@ -55,7 +55,7 @@ def _fingerprint(files: Sequence[Path]) -> str:
 def _write(cache: Path, name: str, fingerprint: str, clips: Iterable[SkeletonClip]) -> None:
     index = cache / f"{name}.json"
     with wrap_write_errors(index):
-        # An old index must not meet new arrays, should this be interrupted.
+        # If this is interrupted, an old index must not refer to new arrays.
         index.unlink(missing_ok=True)
     rows: list[dict[str, Any]] = []
     with ExitStack() as stack:
@@ -73,7 +73,7 @@ def _write(cache: Path, name: str, fingerprint: str, clips: Iterable[SkeletonCli
 
 
 def _load(cache: Path, name: str, fingerprint: str) -> tuple[SkeletonClip, ...] | None:
-    """The clips, or None where there is no whole cache of these very files."""
+    """Load the clips, or None if there is no complete cache with this fingerprint."""
     try:
         index = json.loads((cache / f"{name}.json").read_text(encoding="utf-8"))
         if index["fingerprint"] != fingerprint:
@@ -90,7 +90,7 @@ def _load(cache: Path, name: str, fingerprint: str) -> tuple[SkeletonClip, ...] 
             SkeletonClip(
                 id=row["id"],
                 label=row["label"],
-                # Plain arrays over the mapped file: a memmap object for each clip would cost more than the clip.
+                # Plain arrays over the mapped file: a memmap object per clip costs more than the clip.
                 joints=np.asarray(joints[end - np.prod(row["shape"]) : end]).reshape(row["shape"]),
                 seen=np.asarray(seen[seen_end - np.prod(row["shape"][:3]) : seen_end]).reshape(row["shape"][:3]),
                 fps=row["fps"],

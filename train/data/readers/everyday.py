@@ -1,15 +1,14 @@
-"""Everyday and sport actions: Penn Action and UTD-MHAD joined where they agree, with walking that travels.
+"""Everyday and sport actions: Penn Action and UTD-MHAD merged, plus generated clips and the class "unknown".
 
-The set the shipped student is trained on. Its layout, penn-13, holds the joints that every pose
-estimator of this package gives. Classes that only differ by side (swipe left, swipe right; the
-direction of a drawn circle) are one, because training mirrors its clips. Standing and sitting are
-taken from recordings of other actions that begin or end with them. The kinematic generator adds
-people who stand, and who walk or jog through the picture, where UTD-MHAD has only steps on the
-spot; its recordings say so in their id.
+The shipped student is trained on this set. Its layout, penn-13, has the joints that every pose estimator of this
+package provides. Classes that differ only by side (swipe left and right, the direction of a drawn circle) are merged,
+because training mirrors clips. Standing and sitting are the first or last frames of recordings of other actions. The
+kinematic generator adds people who stand, walk or jog across the image; UTD-MHAD has only steps on the spot. Ids of
+generated clips start with "kinematic-".
 
-What people do beside these actions is the class "unknown", about which the loop says nothing: exercises of
-UI-PRMD that are none of them, and limbs that move anyhow. Three more exercises of UI-PRMD are left out, so that there
-are movements, and not only people, that no student has seen (`benchmarks/threshold.py`).
+The class "unknown", for which the loop reports no action, has exercises of UI-PRMD that are none of the actions, and
+random movements. Three more exercises of UI-PRMD are left out, so that there are movements that no student has seen
+(`benchmarks/threshold.py`).
 """
 
 from __future__ import annotations
@@ -44,18 +43,18 @@ RENAMED = {
 }
 STAND, SIT = "stand", "sit"
 STILL_FRAMES = 8
-"""UTD-MHAD recordings begin, and those of sitting down end, with at least this many frames of a still person."""
+"""UTD-MHAD recordings start, and those of sitting down end, with at least this many frames of a still person."""
 STAND_TAKEN_EVERY = 3
-"""A still person is taken from each third recording only: there would be too many of them."""
+"""Only every third recording gives a standing person, or there would be too many."""
 GENERATED = ("walk", "jog", STAND)
 GENERATED_PER_CLASS = 120
 UNKNOWN_EXERCISES = ("hurdle_step", "standing_shoulder_abduction", "standing_shoulder_extension")
-"""Exercises of UI-PRMD that are no class here. Its squats, lunges and standing up are, and are not taken."""
+"""Exercises of UI-PRMD in the class unknown. Its squats, lunges and standing up are classes here and not used."""
 FIDGETS = 600
 
 
 def read_everyday(folder: Path, how: ReadOptions = DEFAULT) -> SkeletonSet:
-    """The sets in ``folder``, each in its own split, joined by class name."""
+    """Read the sets in ``folder``, each in its own split, and merge them by class name."""
     how.choose_split("everyday")
     penn, utd = read_penn_action(folder, how), read_utd_mhad(folder, how)
     generated = make_kinematic(GENERATED_PER_CLASS, seed=0)
@@ -76,7 +75,7 @@ def _renamed(name: str) -> str:
 
 
 def _relabelled(data: SkeletonSet, classes: list[str], only: tuple[str, ...] | None = None) -> list[SkeletonClip]:
-    """The set's clips with labels counted in ``classes``."""
+    """The set's clips in LAYOUT with labels that index ``classes``; of the classes ``only``, if given."""
     return [
         replace(clip, label=classes.index(_renamed(data.classes[clip.label])))
         for clip in _in_layout(data)
@@ -85,13 +84,13 @@ def _relabelled(data: SkeletonSet, classes: list[str], only: tuple[str, ...] | N
 
 
 def _in_layout(data: SkeletonSet) -> list[SkeletonClip]:
-    """The clips with the joints of LAYOUT, which every set here has under the same names."""
+    """The clips with the joints of LAYOUT, which all these sets name alike."""
     order = list(layout(data.layout).index(*layout(LAYOUT).joints))
     return [replace(clip, joints=clip.joints[:, :, order], seen=clip.seen[:, :, order]) for clip in data.clips]
 
 
 def _still_people(utd: SkeletonSet, classes: list[str]) -> Iterator[SkeletonClip]:
-    """People who stand or sit, before or after what they were recorded for."""
+    """Clips of people who stand or sit before or after the recorded action."""
     begin, end = slice(None, STILL_FRAMES), slice(-STILL_FRAMES, None)
     for number, clip in enumerate(_in_layout(utd)):
         action = utd.classes[clip.label]
@@ -104,7 +103,7 @@ def _still_people(utd: SkeletonSet, classes: list[str]) -> Iterator[SkeletonClip
 
 
 def _unknown_clips(folder: Path, how: ReadOptions, label: int) -> Iterator[SkeletonClip]:
-    """Exercises as the Kinect saw them, and generated fidgets."""
+    """Clips of the class unknown: the Kinect's recordings of exercises, and generated random movements."""
     exercises = read_ui_prmd(folder, how)
     wanted = {f"{exercise}_{done}" for exercise in UNKNOWN_EXERCISES for done in ("correct", "incorrect")}
     seen_by_kinect = replace(

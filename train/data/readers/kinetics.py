@@ -1,9 +1,10 @@
-"""Kinetics-400 skeletons: web video of 400 actions, two people's 18 joints in 2-D as OpenPose found them.
+"""Kinetics-400 skeletons: web video of 400 actions, 18 joints in 2-D of two people, estimated by OpenPose.
 
-Source: Yan, Xiong, Lin, "Spatial Temporal Graph Convolutional Networks", AAAI 2018, and the files released with it:
-``kinetics_train`` and ``kinetics_val`` hold a JSON file a clip, data: a list of frame_index and skeleton, each a pose
-(x, y of 18 joints as shares of the picture) and a score a joint; ``kinetics_train_label.json`` and its fellow give for
-every clip has_skeleton, label and label_index. The videos were made 340 x 256 at 30 Hz before poses were estimated.
+Source: Yan, Xiong, Lin, "Spatial Temporal Graph Convolutional Networks", AAAI 2018, and the files released with it.
+``kinetics_train`` and ``kinetics_val`` have one JSON file per clip: ``data`` is a list of frame_index and skeleton, a
+list of people with pose (x, y of 18 joints as fractions of the image) and score (one per joint).
+``kinetics_train_label.json`` and ``kinetics_val_label.json`` give has_skeleton, label and label_index of every clip.
+The videos were converted to 340 x 256 pixels at 30 Hz before pose estimation.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ WIDTH_PX, HEIGHT_PX, FPS = 340, 256, 30.0
 LAYOUT, JOINTS = "openpose-18", 18
 MAX_FRAMES = 10_000
 FAR_PX = WIDTH_PX / 4
-"""Who is farther than this from where a person was is rather someone new."""
+"""Cost of starting a new person, in pixels: a pose farther than this from a person's last one is somebody else's."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class _Labelled:
 
 
 def read_kinetics(folder: Path, how: ReadOptions = DEFAULT) -> SkeletonSet:
-    """All clips that have a skeleton; kinetics_train trains, kinetics_val tests."""
+    """Read all clips that have a skeleton; kinetics_train is for training, kinetics_val for testing."""
     how.choose_split("kinetics")
     items: list[_Labelled] = []
     names: dict[int, str] = {}
@@ -54,7 +55,7 @@ def read_kinetics(folder: Path, how: ReadOptions = DEFAULT) -> SkeletonSet:
                 items.append(_Labelled(part / f"{clip}.json", label, train))
     if absent := next((item.path for item in items if not item.path.is_file()), None):
         raise DataError(
-            "no such file, though its label file says that the clip has a skeleton", where=absent, hint="copy it again"
+            "no such file, but the label file says that this clip has a skeleton", where=absent, hint="copy it again"
         )
     classes = tuple(names.get(label, f"class_{label}") for label in range(max(names, default=-1) + 1))
 
@@ -66,21 +67,21 @@ def read_kinetics(folder: Path, how: ReadOptions = DEFAULT) -> SkeletonSet:
 
 
 def _label(index: Path, clip: str, about: Any) -> tuple[int, str]:
-    """(label, name) of one clip of a label file."""
+    """Label and class name of one clip of a label file."""
     wanted = {"has_skeleton": bool, "label": str, "label_index": int}
     fits = isinstance(about, dict) and all(isinstance(about.get(key), kind) for key, kind in wanted.items())
     if not fits or not 0 <= about["label_index"] < 10_000:
         raise DataError(
-            f"clip {clip} is not described by has_skeleton, label and label_index", where=index, hint="copy it again"
+            f"clip {clip} has no valid has_skeleton, label and label_index", where=index, hint="copy it again"
         )
     return about["label_index"], about["label"]
 
 
 def read_clip(item: _Labelled) -> SkeletonClip:
-    """The clip of one file: two people (2, S, 18, 2) in pixels; DataError for a damaged file, or one with nobody.
+    """Read one file: two people (2, S, 18, 2) in pixels. Raises DataError for a damaged file, or one with nobody.
 
-    Of each frame the two people of the highest mean score count, as in ST-GCN; a person keeps their place of the
-    two from frame to frame by where they are, for the files order people anew in every frame.
+    The two people with the highest mean score of each frame are used, as in ST-GCN. They are matched between frames by
+    position, because the files order people independently in every frame.
     """
     path = item.path
     frames = read_json(path, ("data",))["data"]
@@ -89,14 +90,14 @@ def read_clip(item: _Labelled) -> SkeletonClip:
         number, people = (row.get("frame_index"), row.get("skeleton")) if isinstance(row, dict) else (None, None)
         if not isinstance(number, int) or not isinstance(people, list) or number in poses:
             raise DataError(
-                f"after {len(poses)} frames, one is not described by its own frame_index and skeleton",
+                f"entry {len(poses)} of data has no skeleton, or no frame_index of its own",
                 where=path,
                 hint="copy it again",
             )
-        poses[number] = _people(path, number, people)
+        poses[number] = _top_people(path, number, people)
     if not any(len(people) for people in poses.values()):
         raise DataError(
-            "nobody in any frame", where=path, hint="set has_skeleton to false for it in the label file, or copy it"
+            "nobody in any frame", where=path, hint="set has_skeleton to false in the label file, or copy it again"
         )
     first, last = min(poses), max(poses)
     if last - first >= MAX_FRAMES:
@@ -104,29 +105,29 @@ def read_clip(item: _Labelled) -> SkeletonClip:
     slots = np.zeros((MAX_BODIES, last - first + 1, JOINTS, 3), np.float32)
     where: list[NDArray[np.float32] | None] = [None] * MAX_BODIES
     for number in sorted(poses):
-        for person, slot in enumerate(_slots(poses[number], where)):
+        for person, slot in enumerate(_assign_slots(poses[number], where)):
             slots[slot, number - first] = pose = poses[number][person]
-            where[slot] = _middle(pose)
+            where[slot] = _centroid(pose)
     joints, seen = np.ascontiguousarray(slots[..., :2]), slots[..., 2] > 0
     return SkeletonClip(path.stem, item.label, joints, seen, FPS, item.train)
 
 
-def _people(path: Path, number: int, people: list[Any]) -> Float32:
-    """The (at most two) people of highest mean score of a frame, (P, 18, 3): pixels and score, 0 where not seen."""
+def _top_people(path: Path, number: int, people: list[Any]) -> Float32:
+    """The at most two people of highest mean score of a frame, (P, 18, 3): pixels and score, 0 where unseen."""
     poses = []
     for person in people:
         try:
             pose, score = (np.array(person[key], np.float32) for key in ("pose", "score"))
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(
-                f"frame {number}: a person is not a pose and a score of numbers ({error})", where=path, hint="copy it"
+                f"frame {number}: a person has no numeric pose and score ({error})", where=path, hint="copy it again"
             ) from error
         if pose.shape != (2 * JOINTS,) or score.shape != (JOINTS,):
             raise DataError(
-                f"frame {number}: {pose.size} coordinates and {score.size} scores, where {LAYOUT} has {2 * JOINTS} "
+                f"frame {number}: {pose.size} coordinates and {score.size} scores, but {LAYOUT} has {2 * JOINTS} "
                 f"and {JOINTS}",
                 where=path,
-                hint="only skeletons of OpenPose's 18 joints are read",
+                hint="only OpenPose skeletons of 18 joints are supported",
             )
         xy = pose.reshape(JOINTS, 2) * (WIDTH_PX, HEIGHT_PX)
         seen = np.isfinite(xy).all(axis=-1) & (xy != 0).any(axis=-1) & (score > 0)
@@ -136,11 +137,11 @@ def _people(path: Path, number: int, people: list[Any]) -> Float32:
     return np.array(poses[:MAX_BODIES], np.float32).reshape(-1, JOINTS, 3)
 
 
-def _slots(people: Float32, where: list[NDArray[np.float32] | None]) -> tuple[int, ...]:
-    """Which of the two places each person of a frame takes, so that they move least from where people last were."""
+def _assign_slots(people: Float32, where: list[NDArray[np.float32] | None]) -> tuple[int, ...]:
+    """Slot (0 or 1) of each person of a frame, such that they move least from the last pose in each slot."""
 
     def moved(order: tuple[int, ...]) -> float:
-        steps = [FAR_PX if (at := where[slot]) is None else float(np.linalg.norm(_middle(pose) - at))
+        steps = [FAR_PX if (at := where[slot]) is None else float(np.linalg.norm(_centroid(pose) - at))
                  for pose, slot in zip(people, order, strict=True)]  # fmt: skip
         return sum(steps)
 
@@ -148,6 +149,6 @@ def _slots(people: Float32, where: list[NDArray[np.float32] | None]) -> tuple[in
     return min(orders, key=moved, default=())
 
 
-def _middle(pose: Float32) -> NDArray[np.float32]:
-    middle: NDArray[np.float32] = pose[pose[:, 2] > 0, :2].mean(axis=0)
-    return middle
+def _centroid(pose: Float32) -> NDArray[np.float32]:
+    centroid: NDArray[np.float32] = pose[pose[:, 2] > 0, :2].mean(axis=0)
+    return centroid

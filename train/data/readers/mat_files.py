@@ -1,4 +1,4 @@
-"""Opening MATLAB's .mat files with errors a user can act on."""
+"""Read MATLAB .mat files."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from scipy.io.matlab import MatReadError
 
 from edge.contract.errors import DataError
 
-# All that scipy raises on damaged files, found by cutting and flipping bytes of good ones.
+# All that SciPy raises on damaged files, found by truncating files and flipping bytes.
 _DAMAGED = (MatReadError, OSError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError,
             OverflowError, MemoryError, NotImplementedError, struct.error, zlib.error)  # fmt: skip
 
 
 def read_mat(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
-    """The named variables of a .mat file; DataError if it is absent, damaged or lacks one."""
+    """Read the named variables of a .mat file. Raises DataError if it is missing, damaged or lacks one."""
     try:
         found = loadmat(path, variable_names=list(names))
     except _DAMAGED as error:

@@ -1,8 +1,8 @@
 """NTU RGB+D 60 and 120: Kinect v2 recordings of 60 and 120 actions by one or two people, 25 joints in 3-D.
 
-Sources: Shahroudy, Liu, Ng, Wang, "NTU RGB+D", CVPR 2016; Liu et al., "NTU RGB+D 120", TPAMI 2019. Read are the
-``.skeleton`` files as they are distributed, anywhere below the folder, and any text file there whose name has
-"missing_skeletons" in it: the published list of samples to leave out.
+Sources: Shahroudy, Liu, Ng, Wang, "NTU RGB+D", CVPR 2016; Liu et al., "NTU RGB+D 120", TPAMI 2019. The reader finds the
+distributed ``.skeleton`` files anywhere below the folder. Samples named in text files whose name contains
+"missing_skeletons", the published lists, are left out.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from train.data.readers.text_files import read_text
 
 LIST = "*missing_skeletons*.txt"
 
-# Performers who train, as the two papers list them; those up to 40 are of the first.
+# Training performers as listed in the two papers; those up to 40 are the first paper's.
 _XSUB = frozenset((
     1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38, 45, 46, 47, 49, 50, 52, 53, 54, 55, 56,
     57, 58, 59, 70, 74, 78, 80, 81, 82, 83, 84, 85, 86, 89, 91, 92, 93, 94, 95, 97, 98, 100, 103,
@@ -34,12 +34,12 @@ TRAINS: dict[str, tuple[Callable[[Sample], bool], str]] = {
 
 
 def read_ntu60(folder: Path, how: ReadOptions = DEFAULT) -> SkeletonSet:
-    """The 60 actions of NTU RGB+D; splits xsub and xview."""
+    """Read the 60 actions of NTU RGB+D; splits xsub and xview."""
     return _read(folder, how, "NTU RGB+D 60", how.choose_split("ntu60", "xsub", "xview"), actions=60)
 
 
 def read_ntu120(folder: Path, how: ReadOptions = DEFAULT) -> SkeletonSet:
-    """The 120 actions of NTU RGB+D 120; splits xsub and xset."""
+    """Read the 120 actions of NTU RGB+D 120; splits xsub and xset."""
     return _read(folder, how, "NTU RGB+D 120", how.choose_split("ntu120", "xsub", "xset"), actions=120)
 
 
@@ -55,7 +55,7 @@ def _read(folder: Path, how: ReadOptions, name: str, split: str, actions: int) -
         raise DataError(
             f"no .skeleton file of {name} is in this folder or below it",
             where=folder,
-            hint="give the folder that holds S001C001P001R001A001.skeleton and on with --data.folder",
+            hint="give the folder with S001C001P001R001A001.skeleton and so on with --data.folder",
         )
     _, told = TRAINS[split]
 
@@ -74,10 +74,10 @@ def _clip(path: Path, split: str) -> SkeletonClip:
 
 
 def _listed(path: Path) -> list[str]:
-    """The samples that a list names, whatever else it says."""
+    """Names of the samples in a list, whatever else it contains."""
     found = [match.group() for match in NAME.finditer(read_text(path))]
     if not found:
         raise DataError(
-            "names no sample", where=path, hint="it should list names such as S001C002P005R002A008, or be removed"
+            "names no sample", where=path, hint="it must list names such as S001C002P005R002A008; else remove it"
         )
     return found

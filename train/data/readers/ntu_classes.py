@@ -1,4 +1,4 @@
-"""The actions of NTU RGB+D 120, A1 to A120, in few words; the first 60 are those of NTU RGB+D."""
+"""Short names of the actions of NTU RGB+D 120, A1 to A120; the first 60 are those of NTU RGB+D."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""One ``.skeleton`` text file of NTU RGB+D, as its recorder wrote it.
+"""Read a ``.skeleton`` text file of NTU RGB+D.
 
-The number of frames; for each, the number of bodies; for each body a line of its state (id, hands, lean, tracking),
-the number of joints, and a line for each of the 25 joints: x y z in metres, its place in the depth and in the colour
-picture, its orientation as four numbers, and 0, 1 or 2 for not tracked, inferred, tracked.
+The file has the number of frames; per frame the number of bodies; per body a line of state (id, hands, lean, tracking),
+the number of joints, and one line for each of the 25 joints: x y z in metres, position in the depth image and in the
+colour image, orientation as a quaternion, and 0, 1 or 2 for not tracked, inferred, tracked.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ FPS = 30.0
 JOINTS = 25
 NUMBERS_PER_JOINT = 12
 SLOTS = 4
-"""Bodies of a frame that are looked at, in the order of the file, as the published preprocessing does."""
+"""Bodies per frame that are read, in the order of the file, as in the published preprocessing."""
 MAX_FRAMES = 100_000
 NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What a file's name says of it, each counted from 1."""
+    """The numbers in a file's name, each counted from 1."""
 
     setup: int
     camera: int
@@ -41,20 +41,20 @@ class Sample:
 
 
 def sample(path: Path) -> Sample:
-    """Read from the name, such as S001C002P003R002A013; DataError for another one."""
+    """Parse a name such as S001C002P003R002A013. Raises DataError for any other name."""
     if (named := NAME.fullmatch(path.stem)) is None:
         raise DataError(
-            "the name is not of NTU RGB+D's form", where=path, hint="leave it out, or name it S001C002P003R002A013"
+            "not a file name of NTU RGB+D", where=path, hint="remove it, or name it as in S001C002P003R002A013"
         )
     return Sample(*(int(number) for number in named.groups()))
 
 
 def read_skeleton(path: Path, train: bool) -> SkeletonClip:
-    """The clip of one file: two bodies (2, S, 25, 3); DataError for a damaged file, or one without a body.
+    """Read one file: two bodies (2, S, 25, 3). Raises DataError for a damaged file, or one without a body.
 
-    A body is a place in the frames' lists, of which the first four count. Of these the two whose joints spread most
-    are taken, the greater first (:func:`train.data.readers.bodies.motion_spread`), as 2s-AGCN and Shift-GCN do. Joints
-    that are not tracked, or not numbers, are unseen.
+    A body is a position in the frames' lists, of which the first four are read. The two bodies with the largest
+    :func:`train.data.readers.bodies.motion_spread` are used, the larger first, as in 2s-AGCN and Shift-GCN. Joints that
+    are not tracked or not finite are unseen.
     """
     xyz, seen = _parsed(path)
     if not seen.any():
@@ -70,7 +70,7 @@ def read_skeleton(path: Path, train: bool) -> SkeletonClip:
 
 
 class _Lines:
-    """The lines of a file, one after the other, with errors that name the line."""
+    """Reads the lines of a file in order; errors name the line."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.lines, self.at = path, read_text(path, "ascii").splitlines(), 0
@@ -93,18 +93,18 @@ class _Lines:
 
 
 def _parsed(path: Path) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """(4, S, 25, 3) in the sensor's axes, and which joints are seen (4, S, 25)."""
+    """Joints (4, S, 25, 3) in the sensor's axes, seen (4, S, 25)."""
     lines = _Lines(path)
     frames = lines.number("the number of frames", MAX_FRAMES)
     if frames == 0:
-        raise lines.wrong("a recording of no frames")
+        raise lines.wrong("the recording has no frames")
     xyz = np.zeros((SLOTS, frames, JOINTS, 3), np.float32)
     seen = np.zeros((SLOTS, frames, JOINTS), bool)
     for frame in range(frames):
         for slot in range(lines.number("the number of bodies", 100)):
             lines.take(1, "a body's state")
             if (joints := lines.number("the number of joints", 1000)) != JOINTS:
-                raise lines.wrong(f"{joints} joints, where a body of NTU RGB+D has {JOINTS}")
+                raise lines.wrong(f"{joints} joints, but a body of NTU RGB+D has {JOINTS}")
             rows = lines.take(JOINTS, "a body's joints")
             if slot < SLOTS:
                 values = _joints(rows, lines)
@@ -114,7 +114,7 @@ def _parsed(path: Path) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
 
 
 def _joints(rows: list[str], lines: _Lines) -> NDArray[np.float64]:
-    """25 lines to (25, 12)."""
+    """Parse 25 lines to (25, 12)."""
     words = [row.split() for row in rows]
     try:
         return np.array(words, np.float64).reshape(JOINTS, NUMBERS_PER_JOINT)

@@ -1,9 +1,9 @@
-"""NW-UCLA: Kinect v1 recordings of ten everyday actions by ten people from three sides, 20 joints in 3-D.
+"""NW-UCLA: Kinect v1 recordings of ten everyday actions by ten people from three views, 20 joints in 3-D.
 
-Source: Wang, Nie, Xia, Wu, Zhu, "Cross-view Action Modeling, Learning and Recognition", CVPR 2014. Read are the JSON
-files in which skeleton networks pass it on (``all_sqe``), one a clip, named by action, subject, repetition and view:
-``a01_s01_e00_v01.json`` with skeletons [frames][20][3] in metres, joints in the order of the Kinect's interface. The
-name is believed, not the label in the file.
+Source: Wang, Nie, Xia, Wu, Zhu, "Cross-view Action Modeling, Learning and Recognition", CVPR 2014. The reader takes the
+JSON files that are common among skeleton networks (``all_sqe``), one per clip, named by action, subject, repetition and
+view: ``a01_s01_e00_v01.json`` with skeletons [frames][20][3] in metres, joints in the order of the Kinect SDK. The
+label is that of the name, not the one in the file.
 """
 
 from __future__ import annotations
@@ -46,16 +46,16 @@ _ORDER = [_KINECT_ORDER.split().index(joint) for joint in layout(LAYOUT).joints]
 
 
 def read_nw_ucla(folder: Path, how: ReadOptions = DEFAULT) -> SkeletonSet:
-    """All clips; views 1 and 2 train, view 3 tests, as is usual."""
+    """Read all clips; views 1 and 2 are for training, view 3 for testing, as is usual."""
     how.choose_split("nw_ucla")
     for part in FOLDERS:
         if files := sorted((folder / part).glob("a*_s*_e*_v*.json")):
             break
     else:
         raise DataError(
-            "no file such as a01_s01_e00_v01.json is in this folder or in all_sqe below it",
+            "no file such as a01_s01_e00_v01.json is in this folder or its subfolder all_sqe",
             where=folder,
-            hint="give the folder that holds them with --data.folder",
+            hint="give the folder with these files with --data.folder",
         )
     clips = tuple(parse_files(files, read_clip, how.workers, "NW-UCLA"))
     split = "cross-view: views 1 and 2 train / view 3 tests"
@@ -63,12 +63,12 @@ def read_nw_ucla(folder: Path, how: ReadOptions = DEFAULT) -> SkeletonSet:
 
 
 def read_clip(path: Path) -> SkeletonClip:
-    """The clip of one file; DataError for a damaged one."""
+    """Read one file. Raises DataError if it is damaged."""
     named = _NAME.fullmatch(path.stem)
     action, _, _, view = (int(number) for number in named.groups()) if named else (0, 0, 0, 0)
     if action not in ACTIONS or view not in (1, 2, TEST_VIEW):
         raise DataError(
-            "the name is of no action and view of NW-UCLA",
+            "the name is not that of an action and a view of NW-UCLA",
             where=path,
             hint=f"actions are {', '.join(map(str, ACTIONS))}, views 1 to {TEST_VIEW}, as in a01_s01_e00_v01",
         )

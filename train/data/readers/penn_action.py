@@ -1,8 +1,8 @@
 """Penn Action: 2326 clips of 15 sports actions, 13 joints in 2-D, official split.
 
-Source: Zhang, Zhu, Derpanis, "From Actemes to Action", ICCV 2013. Two forms are read: the archive's own label files
-(``labels/0001.mat`` and on: action, x and y (F, 13) in pixels, visibility, train 1 or -1, nframes), and the packed
-``penn_action.npz`` with all clips' frames one after the other: xy (F, 13, 2) pixels, vis (F, 13), length, label,
+Source: Zhang, Zhu, Derpanis, "From Actemes to Action", ICCV 2013. The reader takes the archive's label files
+(``labels/0001.mat`` and so on: action, x and y (F, 13) in pixels, visibility, train 1 or -1, nframes) or the packed
+``penn_action.npz`` with the frames of all clips concatenated: xy (F, 13, 2) in pixels, vis (F, 13), length, label,
 train, classes.
 """
 
@@ -24,19 +24,19 @@ FILE = "penn_action.npz"
 LABEL_FOLDERS = ("labels", "Penn_Action/labels", ".")
 LAYOUT = "penn-13"
 FPS = 30.0
-# The archive keeps no frame rates; its clips come from web video, for which 30 Hz is the rule.
+# The archive has no frame rates; 30 Hz is the rule for web video, from which its clips are taken.
 _NAMES = (
     "baseball_pitch baseball_swing bench_press bowl clean_and_jerk golf_swing jump_rope jumping_jacks pullup pushup "
     "situp squat strum_guitar tennis_forehand tennis_serve"
 )
 CLASSES = tuple(_NAMES.split())
 
-# The archive pins joints it could not place to the picture's corner.
+# Pixels. The archive puts joints without a position at (1, 1), the corner of the image.
 _PINNED = 1.5
 
 
 def read_penn_action(folder: Path, how: ReadOptions = DEFAULT) -> SkeletonSet:
-    """All clips in the official split, 1258 for training and 1068 for testing."""
+    """Read all clips in the official split, 1258 for training and 1068 for testing."""
     how.choose_split("penn_action")
     if not (folder / FILE).exists():
         for labels in LABEL_FOLDERS:
@@ -46,13 +46,13 @@ def read_penn_action(folder: Path, how: ReadOptions = DEFAULT) -> SkeletonSet:
 
 
 def read_label_file(path: Path) -> SkeletonClip:
-    """The clip of one ``0001.mat``; DataError for a damaged one."""
+    """Read one ``0001.mat``. Raises DataError if it is damaged."""
     raw = read_mat(path, ("action", "x", "y", "train", "nframes"))
     action = str(raw["action"].item()) if raw["action"].size == 1 else ""
     train = float(raw["train"].item()) if raw["train"].size == 1 and raw["train"].dtype.kind in "iuf" else 0.0
     if action not in CLASSES or train not in (1, -1):
         raise DataError(
-            f"action {action!r} with train {train:g} is not one of Penn Action's",
+            f"action {action!r} with train {train:g} is not part of Penn Action",
             where=path,
             hint=f"train is 1 or -1, and the actions are {', '.join(CLASSES)}",
         )
@@ -60,7 +60,7 @@ def read_label_file(path: Path) -> SkeletonClip:
     xy = np.stack([x, as_float32(path, "y", raw["y"], (len(x), 13))], axis=-1)
     if raw["nframes"].ravel().tolist() != [len(xy)]:
         raise DataError(
-            f"nframes is {raw['nframes'].ravel()} and there are {len(xy)} frames", where=path, hint="copy it again"
+            f"nframes is {raw['nframes'].ravel()}, but there are {len(xy)} frames", where=path, hint="copy it again"
         )
     joints, seen = _joints(xy)
     return SkeletonClip(f"penn-{path.stem}", CLASSES.index(action), joints[None], seen[None], fps=FPS, train=train == 1)
@@ -70,7 +70,7 @@ def _read_packed(path: Path) -> SkeletonSet:
     arrays = read_arrays(
         path,
         ("xy", "vis", "length", "label", "train", "classes"),
-        instead="the archive's own labels/0001.mat and on",
+        instead="the archive's own labels/0001.mat and so on",
     )
     frames = clip_slices(path, arrays["xy"], (13, 2), arrays["length"], arrays["label"], arrays["train"])
     xy, seen = _joints(arrays["xy"].astype(np.float32))
@@ -89,12 +89,12 @@ def _read_packed(path: Path) -> SkeletonSet:
 
 
 def _joints(xy: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """(F, 13, 2) as the archive has it, to this package's sides; and which joints are seen."""
-    # The archive's left is the person's right: bowlers seen from behind have it on the picture's right,
-    # guitarists strum with it. Everywhere in this package left is the person's own.
+    """Joints (F, 13, 2) with left and right as in this package, seen (F, 13)."""
+    # The archive's "left" is the person's right: bowlers seen from behind have it on the right of the image, guitarists
+    # strum with it. In this package left is the person's own.
     xy = xy[:, list(layout(LAYOUT).mirror)]
-    # Its visibility marks occlusion as the annotators saw it, but occluded joints were placed with care:
-    # they are kept. Only what was pinned to (1, 1) or is not a number is missing.
+    # Visibility marks occluded joints, but annotators placed them with care, so they count as seen. Only joints at
+    # (1, 1) or with values that are not finite are unseen.
     return xy, np.asarray(np.isfinite(xy).all(axis=-1) & ~(xy <= _PINNED).all(axis=-1))
 
 

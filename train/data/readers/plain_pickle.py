@@ -1,4 +1,4 @@
-"""Pickles of arrays and plain containers, and of nothing else: a pickle is a program, and is not run here."""
+"""Unpickle NumPy arrays and plain containers only, because a pickle can run any code."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from edge.contract.errors import DataError
 
 
 def _encode(text: str, encoding: str = "latin1") -> bytes:
-    """How old pickles spell bytes."""
+    """bytes as pickled by protocols below 3."""
     if encoding != "latin1":
         raise pickle.UnpicklingError(f"bytes encoded as {encoding}")
     return text.encode("latin1")
 
 
-# The three functions that arrays and numbers of numpy are pickled with, under the names they have had.
+# The functions that NumPy arrays and scalars are pickled with, under all module names that they have had.
 _ARRAYS = {
     "_reconstruct": np.zeros(1).__reduce_ex__(2)[0],
     "_frombuffer": np.zeros(1).__reduce_ex__(5)[0],
@@ -56,15 +56,15 @@ class _PlainUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (found := _ALLOWED.get((module, name))) is None:
             raise DataError(
-                f"the pickle asks for {module}.{name}, and a pickle can run any program",
+                f"the pickle needs {module}.{name}, which could run any code",
                 where=self.path,
-                hint="only arrays of numpy and plain containers are read: save it anew with these alone",
+                hint="save it again with NumPy arrays and plain containers only",
             )
         return found
 
 
 def read_pickle(path: Path) -> Any:
-    """What the pickle holds; DataError where it is absent, damaged, or asks for more than arrays and containers."""
+    """Unpickle the file. Raises DataError if it is missing, damaged, or needs more than arrays and containers."""
     try:
         with path.open("rb") as stream:
             return _PlainUnpickler(stream, path).load()

@@ -1,9 +1,9 @@
 """Annotation pickles of PYSKL and MMAction2: skeletons of many datasets, 2-D or 3-D, in one file.
 
-Source: Duan, Wang, Chen, Lin, "PYSKL", ACM MM 2022, and the description of its data. ``split`` names lists of clips,
-such as xsub_train and xsub_val; ``annotations`` is a list with, for each clip, frame_dir (its name), label,
-total_frames, keypoint (M, T, V, C) and, for 2-D, keypoint_score (M, T, V). The files name no classes: a text file
-``label_map.txt`` beside the pickle, a name a line, gives them.
+Source: Duan, Wang, Chen, Lin, "PYSKL", ACM MM 2022, and the description of its data. ``split`` has lists of clip names
+such as xsub_train and xsub_val. ``annotations`` is a list with frame_dir (the clip's name), label, total_frames,
+keypoint (M, T, V, C) and, for 2-D, keypoint_score (M, T, V) of every clip. The files have no class names; they are read
+from ``label_map.txt`` beside the pickle, one per line, if it exists.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from train.data.readers.text_files import read_text
 
 LABEL_MAP = "label_map.txt"
 LAYOUTS = {(17, 2): "coco-17", (18, 2): "openpose-18", (25, 3): "ntu-25"}
-"""By joints and dimensions, which is all that tells them apart."""
+"""Layout by joints and dimensions, the only information on it in the files."""
 FPS = 30.0
-"""The files keep no frame rates."""
+"""Assumed, since the files have no frame rates."""
 Split = tuple[frozenset[str], frozenset[str]]
 
 
 def read_pyskl(folder: Path, how: ReadOptions = DEFAULT) -> SkeletonSet:
-    """The clips of the pickle (``folder`` may be the file itself) that are in the chosen split.
+    """Read the clips of the chosen split. ``folder`` may be the pickle itself.
 
-    A split xsub is the lists xsub_train and xsub_val; lists named train and val alone are the split "official".
+    A split xsub consists of the lists xsub_train and xsub_val; plain lists train and val are the split "official".
     """
     path = _file(folder)
     raw = read_pickle(path)
@@ -45,13 +45,13 @@ def read_pyskl(folder: Path, how: ReadOptions = DEFAULT) -> SkeletonSet:
         or not isinstance(raw.get("split"), dict)
         or not isinstance(raw.get("annotations"), list)
     ):
-        raise DataError("not a dict of split and annotations", where=path, hint="give an annotation file of PYSKL")
+        raise DataError("not a dict of split and annotations", where=path, hint="give an annotation pickle of PYSKL")
     splits = _splits(path, raw["split"])
     split = how.choose_split("pyskl", *splits)
     annotations = deque(raw.pop("annotations"))
     clips = pad_to_equal_bodies(_clips(path, annotations, splits[split]))
     if not clips:
-        raise DataError(f"no annotation is of split {split}", where=path, hint="name another with --data.split")
+        raise DataError(f"no annotation is in split {split}", where=path, hint="choose another with --data.split")
     joints = clips[0].joints
     return validated(
         SkeletonSet(
@@ -72,23 +72,23 @@ def _file(folder: Path) -> Path:
     raise DataError(
         f"{len(found)} .pkl files are in this folder" if found else "no .pkl file is in this folder",
         where=folder,
-        hint="name the file itself with --data.folder",
+        hint="give the file itself with --data.folder",
     )
 
 
 def _splits(path: Path, raw: dict[Any, Any]) -> dict[str, Split]:
-    """Each pair of lists, for training and for testing, by what their names have in common."""
+    """Pairs of training and test lists, by the common part of their names."""
     splits: dict[str, Split] = {}
     for key in map(str, raw):
         for other in ("val", "test"):
             if "train" in key and (partner := key.replace("train", other)) in raw:
                 train, test = (frozenset(map(str, raw[name])) for name in (key, partner))
                 if both := train & test:
-                    raise DataError(f"clip {min(both)} is in {key} and in {partner}", where=path)
+                    raise DataError(f"clip {min(both)} is both in {key} and in {partner}", where=path)
                 splits.setdefault(re.sub(r"_?train_?", "", key) or "official", (train, test))
     if not splits:
         raise DataError(
-            f"its splits ({', '.join(map(str, raw)) or 'none'}) hold no pair to train and test on",
+            f"its splits ({', '.join(map(str, raw)) or 'none'}) have no pair for training and testing",
             where=path,
             hint="name them like xsub_train and xsub_val",
         )
@@ -96,20 +96,20 @@ def _splits(path: Path, raw: dict[Any, Any]) -> dict[str, Split]:
 
 
 def _clips(path: Path, annotations: deque[Any], split: Split) -> Iterator[SkeletonClip]:
-    """Annotations become clips one by one, each let go as its clip is made."""
+    """Convert annotations to clips one by one, and free each annotation at once."""
     train, test = split
     shape: tuple[int, ...] | None = None
     while annotations:
         raw = annotations.popleft()
         name = str(raw.get("frame_dir")) if isinstance(raw, dict) else ""
         if not name or not isinstance(raw.get("label"), int | np.integer):
-            raise DataError("an annotation lacks frame_dir or a label that is a whole number", where=path)
+            raise DataError("an annotation lacks frame_dir or an integer label", where=path)
         if name in train or name in test:
             clip = _clip(path, name, raw, name in train)
             shape = shape or clip.joints.shape[2:]
             if clip.joints.shape[2:] != shape:
                 raise DataError(
-                    f"annotation {name} has joints {clip.joints.shape[2:]}, those before {shape}", where=path
+                    f"annotation {name} has joints {clip.joints.shape[2:]}, earlier ones {shape}", where=path
                 )
             yield clip
 
@@ -119,15 +119,15 @@ def _clip(path: Path, name: str, raw: dict[str, Any], train: bool) -> SkeletonCl
         raise DataError(
             f"annotation {name} has its keypoints in another file, {raw['raw_file']}",
             where=path,
-            hint="such tables of contents are not read; join the files first",
+            hint="such files are not supported; merge them first",
         )
     points = _array(path, name, raw, "keypoint", None)
     if points.ndim != 4 or points.shape[2:] not in LAYOUTS or 0 in points.shape[:2]:
         known = ", ".join(f"{v} joints in {c}-D ({layout})" for (v, c), layout in LAYOUTS.items())
         raise DataError(
-            f"annotation {name}: keypoint is of shape {points.shape}, which should be (bodies, frames, joints, 2 or 3)",
+            f"annotation {name}: keypoint has shape {points.shape}, not (bodies, frames, joints, 2 or 3)",
             where=path,
-            hint=f"known are {known}",
+            hint=f"supported are {known}",
         )
     if (frames := raw.get("total_frames", points.shape[1])) != points.shape[1]:
         raise DataError(f"annotation {name}: total_frames is {frames}, keypoint has {points.shape[1]}", where=path)
@@ -141,7 +141,7 @@ def _clip(path: Path, name: str, raw: dict[str, Any], train: bool) -> SkeletonCl
         joints *= TO_CAMERA
         strength = motion_spread(joints, seen)
     if not seen.any():
-        raise DataError(f"annotation {name}: no joint is ever seen", where=path, hint="take it out of the split")
+        raise DataError(f"annotation {name}: no joint is ever seen", where=path, hint="remove it from the split")
     chosen = list(top_bodies(joints, seen, strength)) if len(joints) > MAX_BODIES else slice(None)
     return SkeletonClip(name, int(raw["label"]), joints[chosen], seen[chosen], FPS, train)
 
@@ -151,7 +151,7 @@ def _array(path: Path, name: str, raw: dict[str, Any], key: str, shape: tuple[in
     if not isinstance(found, np.ndarray) or found.dtype.kind not in "fiu" or shape not in (None, found.shape):
         told = f"an array {found.dtype} {found.shape}" if isinstance(found, np.ndarray) else type(found).__name__
         raise DataError(
-            f"annotation {name}: {key} is {told}, which should be numbers"
+            f"annotation {name}: {key} is {told}, not numbers"
             + (f" of shape {shape}" if shape else ", (bodies, frames, joints, 2 or 3)"),
             where=path,
         )

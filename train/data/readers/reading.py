@@ -1,4 +1,4 @@
-"""How a recorded dataset is read: what the user may choose, and many files by several processes."""
+"""Options of dataset readers, and parsing of many files in several processes."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ Item = TypeVar("Item")
 Parsed = TypeVar("Parsed")
 
 MAX_WORKERS = 8
-"""More processes than this wait for the disk."""
+"""More processes than this only wait for the disk."""
 MIN_FILES_FOR_WORKERS = 2000
-"""Files. Processes take a second to start."""
+"""Fewer files are parsed in this process, since processes take a second to start."""
 MIN_FILES_FOR_BAR = 200
-"""Files below which nobody waits."""
+"""Fewer files are parsed without a progress bar."""
 CHUNK_FILES = 16
 
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """split: which published split; the dataset's first where none is named. cache: folder in which large datasets
-    keep what was parsed. workers: processes that parse; 0 for as many as there are cores, at most 8.
+    """split: published split; None for the dataset's first. cache: folder for parsed clips of large datasets.
+    workers: processes that parse; 0 for one per core, at most 8.
     """
 
     split: str | None = None
@@ -40,10 +40,10 @@ class ReadOptions:
     workers: int = 0
 
     def choose_split(self, dataset: str, *splits: str) -> str:
-        """The split to use, one of ``splits``; ConfigError for any other. Without ``splits`` there is one alone."""
+        """The split to use. Raises ConfigError unless it is one of ``splits``; without ``splits`` there is only one."""
         if self.split is None or self.split in splits:
             return self.split or (splits[0] if splits else "")
-        hint = f"give --data.split {' or '.join(splits)}" if splits else "leave --data.split out: it has one split"
+        hint = f"give --data.split {' or '.join(splits)}" if splits else "leave --data.split out: it has only one split"
         raise ConfigError(f"dataset {dataset} has no split {self.split!r}", hint=hint)
 
 
@@ -51,16 +51,16 @@ DEFAULT = ReadOptions()
 
 
 def parse_files(items: Sequence[Item], parse: Callable[[Item], Parsed], workers: int, told: str) -> Iterator[Parsed]:
-    """``parse`` of every item, a file as a rule, in order, under a progress bar; by several processes where that pays.
+    """Yield ``parse`` of every item (usually a file) in order; many items get a progress bar and several processes.
 
-    ``parse`` must be importable, for other processes call it. Its errors arrive here as they were raised.
+    ``parse`` must be picklable. Its exceptions are raised here.
     """
     count = min(workers or os.cpu_count() or 1, MAX_WORKERS)
     with ExitStack() as stack:
         bar = stack.enter_context(Progress(console=console, disable=len(items) < MIN_FILES_FOR_BAR))
         results: Iterator[Parsed]
         if count > 1 and len(items) >= MIN_FILES_FOR_WORKERS:
-            # Forking a process in which other threads run (torch's, the bar's) can stop it for good.
+            # Spawn: a fork of a process with threads (PyTorch's, the progress bar's) may deadlock.
             pool = ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
             stack.callback(pool.shutdown, cancel_futures=True)
             results = pool.map(parse, items, chunksize=CHUNK_FILES)
@@ -70,6 +70,6 @@ def parse_files(items: Sequence[Item], parse: Callable[[Item], Parsed], workers:
             yield from bar.track(results, total=len(items), description=told)
         except BrokenProcessPool as error:
             raise DataError(
-                f"a process that parsed {told} was ended from outside, as happens where memory runs out",
+                f"a process that parsed {told} was killed, probably because memory ran out",
                 hint="give --data.workers 1",
             ) from error

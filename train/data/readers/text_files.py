@@ -1,4 +1,4 @@
-"""Opening text and .json files with errors a user can act on."""
+"""Read text and .json files of datasets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edge.contract.errors import DataError
 
 
 def read_json(path: Path, keys: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The object in the file; DataError if it is absent, damaged, no object, or lacks one of ``keys``."""
+    """Read a JSON object. Raises DataError if the file is missing, damaged, not an object, or lacks one of ``keys``."""
     if not path.is_file():
         raise DataError("no such dataset file", where=path, hint="give the folder that holds it with --data.folder")
     found = reading.read_json(path, DataError, "copy it again")
@@ -20,7 +20,7 @@ def read_json(path: Path, keys: tuple[str, ...] = ()) -> dict[str, Any]:
 
 
 def read_text(path: Path, encoding: str = "utf-8") -> str:
-    """What the file says; DataError if it is absent, or not text in this encoding."""
+    """Read a text file. Raises DataError if it is missing or not in this encoding."""
     try:
         return path.read_text(encoding=encoding)
     except (OSError, UnicodeDecodeError) as error:

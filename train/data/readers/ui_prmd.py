@@ -1,13 +1,12 @@
-"""UI-PRMD: ten rehabilitation exercises, done well and done badly, by ten people before a Vicon system and a Kinect.
+"""UI-PRMD: ten rehabilitation exercises, correct and incorrect, by ten people, recorded by a Vicon system and a Kinect.
 
 Source: Vakanski, Jun, Paul, Baker, "A Data Set of Human Body Movements for Physical Rehabilitation Exercises", Data
-3(1), 2018. Packed form: ``ui_prmd.npz`` with vicon_mm (N, 32, 39, 3) and kinect_mm (N, 32, 22, 3) in millimetres,
-both resampled to 32 frames, length (N,) frames of the repetition at the Kinect's 30 Hz, and meta (movement 1-10,
-subject 1-10, episode, incorrect 0 or 1).
+3(1), 2018. Packed form: ``ui_prmd.npz`` with vicon_mm (N, 32, 39, 3) and kinect_mm (N, 32, 22, 3) in millimetres, both
+resampled to 32 frames; length (N,), frames of the repetition at the Kinect's 30 Hz; meta (N, 4): movement 1-10, subject
+1-10, episode, incorrect 0 or 1.
 
-The clip is what Vicon saw, ``low`` what the Kinect saw at the same time. Both are turned to the same view, from before
-the person. The Kinect's legs are poor where knees bend deeply: in squats it puts the knees above the hips, and that is
-left as it was recorded.
+The clip is Vicon's recording, ``low`` the Kinect's at the same time, both rotated to a view from the front. The Kinect
+tracks bent legs badly: in squats its knees are above the hips. Its recordings are used unchanged.
 """
 
 from __future__ import annotations
@@ -35,19 +34,19 @@ _MOVEMENTS = (
 MOVEMENTS = tuple(_MOVEMENTS.split())
 CLASSES = tuple(f"{movement}_{done}" for movement in MOVEMENTS for done in ("correct", "incorrect"))
 
-# Rows are our x (right of the camera), y (up), z (away from it), in the sensor's own axes. The person faces +x of
-# Vicon's room with z up, so that +y is to the person's left; the Kinect's y is up and its z points back at it.
+# Rows are our x (right of the camera), y (up) and z (away from it) in the sensor's axes. In Vicon's axes the person
+# faces +x, z is up and +y is to the person's left. In the Kinect's, y is up and z points at the sensor.
 _FROM_VICON = np.array([[0, 1, 0], [0, 0, 1], [-1, 0, 0]], np.float32)
 _FROM_KINECT = np.array([[1, 0, 0], [0, 1, 0], [0, 0, -1]], np.float32)
 
 
 def read_ui_prmd(folder: Path, how: ReadOptions = DEFAULT) -> SkeletonSet:
-    """All repetitions, classed by movement and correctness (20); odd subjects train, even subjects test."""
+    """Read all repetitions in 20 classes, movement and correctness; odd subjects train, even subjects test."""
     how.choose_split("ui_prmd")
     path = folder / FILE
     arrays = read_arrays(path, ("vicon_mm", "kinect_mm", "length", "meta"))
     vicon, kinect, length, meta = (arrays[name] for name in ("vicon_mm", "kinect_mm", "length", "meta"))
-    _refuse_misfits(path, vicon, kinect, length, meta)
+    _check_arrays(path, vicon, kinect, length, meta)
     clips = []
     for high, low, frames, (movement, subject, episode, incorrect) in zip(vicon, kinect, length, meta, strict=True):
         fps = (len(high) - 1) * RECORDED_HZ / (max(int(frames), 2) - 1)
@@ -67,14 +66,14 @@ def read_ui_prmd(folder: Path, how: ReadOptions = DEFAULT) -> SkeletonSet:
 
 
 def _recording(mm: NDArray[Any], axes: NDArray[np.float32], fps: float) -> Recording:
-    """(S, V, 3) in millimetres and the sensor's axes to a recording of one body."""
+    """Convert (S, V, 3) in millimetres and the sensor's axes to a recording of one body."""
     joints = (mm.astype(np.float32) / 1000 @ axes.T).astype(np.float32)
-    # Vicon writes (0, 0, 0) for a marker that its cameras lost.
+    # Vicon writes (0, 0, 0) for a lost marker.
     seen = np.isfinite(joints).all(axis=-1) & (joints != 0).any(axis=-1)
     return Recording(joints[None], np.asarray(seen)[None], fps)
 
 
-def _refuse_misfits(path: Path, *arrays: NDArray[Any]) -> None:
+def _check_arrays(path: Path, *arrays: NDArray[Any]) -> None:
     vicon, kinect, length, meta = arrays
     joints = [len(layout(name)) for name in (HIGH, LOW)]
     shapes = [(*vicon.shape[:2], joints[0], 3), (*vicon.shape[:2], joints[1], 3), vicon.shape[:1], (len(vicon), 4)]
@@ -91,7 +90,7 @@ def _refuse_misfits(path: Path, *arrays: NDArray[Any]) -> None:
     if wrong.any():
         at = int(np.argmax(wrong))
         raise DataError(
-            f"clip {at} is of movement {meta[at, 0]}, incorrect {meta[at, 3]}",
+            f"clip {at} has movement {meta[at, 0]} and incorrect {meta[at, 3]}",
             where=path,
             hint=f"movements are 1 to {len(MOVEMENTS)}, incorrect is 0 or 1",
         )

@@ -1,8 +1,8 @@
 """UTD-MHAD: 861 Kinect recordings of 27 everyday and sport actions by 8 people, 20 joints in 3-D.
 
-Source: Chen, Jafari, Kehtarnavaz, "UTD-MHAD", ICIP 2015. Two forms are read: the authors' files
-(``Skeleton/a1_s1_t1_skeleton.mat`` and on, with d_skel (20, 3, F) in metres; action, subject and trial in the name),
-and the packed ``utd_mhad.npz`` with xyz (F, 20, 3) metres, length, and meta (action 1-27, subject 1-8, trial).
+Source: Chen, Jafari, Kehtarnavaz, "UTD-MHAD", ICIP 2015. The reader takes the authors' files
+(``Skeleton/a1_s1_t1_skeleton.mat`` and so on, with d_skel (20, 3, F) in metres; action, subject and trial in the name)
+or the packed ``utd_mhad.npz`` with xyz (F, 20, 3) in metres, length, and meta (action 1-27, subject 1-8, trial).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _FILE_NAME = re.compile(r"a(\d+)_s(\d+)_t(\d+)_skeleton")
 
 
 def read_utd_mhad(folder: Path, how: ReadOptions = DEFAULT) -> SkeletonSet:
-    """All clips; odd subjects train (431), even subjects test (430), as the authors split them."""
+    """Read all clips; odd subjects train (431), even subjects test (430), as in the authors' split."""
     how.choose_split("utd_mhad")
     clips: tuple[SkeletonClip, ...] = ()
     if not (folder / FILE).exists():
@@ -46,12 +46,12 @@ def read_utd_mhad(folder: Path, how: ReadOptions = DEFAULT) -> SkeletonSet:
 
 
 def read_skeleton_file(path: Path) -> SkeletonClip:
-    """The clip of one ``a1_s1_t1_skeleton.mat``; DataError for a damaged one."""
+    """Read one ``a1_s1_t1_skeleton.mat``. Raises DataError if it is damaged."""
     named = _FILE_NAME.fullmatch(path.stem)
     if named is None:
-        raise DataError("the name says neither action, subject nor trial", where=path, hint="call it a1_s1_t1_skeleton")
+        raise DataError("the name has no action, subject and trial", where=path, hint="name it as in a1_s1_t1_skeleton")
     raw = read_mat(path, ("d_skel",))["d_skel"]
-    # MATLAB drops the last axis of a single frame.
+    # MATLAB drops the last axis if there is a single frame.
     xyz = as_float32(path, "d_skel", raw[..., None] if raw.ndim == 2 else raw, (20, 3, None))
     action, subject, trial = (int(number) for number in named.groups())
     return _clip(action, subject, trial, xyz.transpose(2, 0, 1))
@@ -59,7 +59,7 @@ def read_skeleton_file(path: Path) -> SkeletonClip:
 
 def _read_packed(path: Path) -> tuple[SkeletonClip, ...]:
     arrays = read_arrays(
-        path, ("xyz", "length", "meta"), instead="the authors' own Skeleton/a1_s1_t1_skeleton.mat and on"
+        path, ("xyz", "length", "meta"), instead="the authors' own Skeleton/a1_s1_t1_skeleton.mat and so on"
     )
     frames = clip_slices(path, arrays["xyz"], (20, 3), arrays["length"], arrays["meta"])
     xyz = arrays["xyz"].astype(np.float32)

@@ -1,4 +1,4 @@
-"""Pairs of the user's own videos, as ``python -m train pairs`` leaves them: a good and a cheap estimator's poses."""
+"""Pairs from the user's own videos, made by ``python -m train pairs``: poses of a good and a cheap estimator."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from train.data.readers.reading import DEFAULT, ReadOptions
 from train.video_pairs.manifest import FILE, pair_file, read_manifest
 
 UNSTEADY_FRAMES = 0.5
-"""A frame may come so much too early or too late without being moved to when it was taken."""
+"""Largest deviation of a timestamp from a constant rate, in frames, without resampling."""
 
 
 def read_video_pairs(folder: Path, how: ReadOptions = DEFAULT) -> SkeletonSet:
-    """All videos that did not fail, each with the cheap estimator's poses as ``low``; split as the manifest says."""
+    """Read all videos that did not fail, with the cheap estimator's poses as ``low``, in the manifest's split."""
     how.choose_split("video_pairs")
     manifest = read_manifest(folder)
     if not manifest.finished:
-        raise DataError("the pairs are not finished", where=folder, hint="run make pairs again: it goes on")
+        raise DataError("the pairs are not finished", where=folder, hint="run make pairs again; it resumes")
     clips = []
     for name, entry in manifest.videos.items():
         path = pair_file(folder, name)
@@ -34,10 +34,10 @@ def read_video_pairs(folder: Path, how: ReadOptions = DEFAULT) -> SkeletonSet:
         fits = (times.ndim, high.ndim, low.ndim) == (1, 3, 3) and high.shape[2] == low.shape[2] == 3
         if not numbers or not fits or not len(times) == len(high) == len(low) == entry["frames"] >= 2:
             raise DataError(
-                f"its arrays do not fit each other and {FILE}", where=path, hint="remove it, repeat make pairs"
+                f"its arrays do not fit each other and {FILE}", where=path, hint="remove it and run make pairs again"
             )
         if not (np.isfinite(times).all() and (np.diff(times) > 0).all()):
-            raise DataError("its times do not rise", where=path, hint="remove it, repeat make pairs")
+            raise DataError("its times do not increase", where=path, hint="remove it and run make pairs again")
         fps = (len(times) - 1) / float(times[-1] - times[0])
         good, cheap = _one_body(high, times, fps), _one_body(low, times, fps)
         clips.append(
@@ -57,9 +57,9 @@ def read_video_pairs(folder: Path, how: ReadOptions = DEFAULT) -> SkeletonSet:
 
 
 def _one_body(keypoints: Float32, times_s: NDArray[np.float64], fps: float) -> Recording:
-    """Keypoints (S, V, 3) seen at ``times_s`` (S,), as a recording of a steady rate.
+    """Convert keypoints (S, V, 3) at ``times_s`` (S,) to a recording with a constant frame rate.
 
-    Phones take fewer pictures where it is dark: what moved steadily would speed up there.
+    Phones lower their frame rate in the dark, which would otherwise look like faster movement.
     """
     steady = times_s[0] + np.arange(len(times_s)) / fps
     if np.abs(times_s - steady).max() > UNSTEADY_FRAMES / fps:
