@@ -1,1 +1,1 @@
-"""What a machine must have for the camera loop, looked at piece by piece: each check reads text and gives findings."""
+"""Checks of what a machine needs for the camera loop. Each check turns text from the system into findings."""

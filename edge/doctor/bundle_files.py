@@ -1,4 +1,4 @@
-"""A bundle, and whether the engines beside it were built for this machine."""
+"""Check a bundle's files, and whether its engines were built for this machine."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from pathlib import Path
 
 from edge.contract.bundle import POSE_INT8, STUDENT_ENGINE, Bundle, read_bundle
 from edge.contract.errors import SkdError
-from edge.doctor.finding import Finding, not_here
+from edge.doctor.finding import Finding, not_applicable
 from edge.engines.engine_manifest import read_engine_manifest
 from edge.recognition.recogniser import STUDENTS
 
 SHIPPED = Path("bundles/everyday")
-"""Where the project's own bundle is, seen from the project's folder."""
+"""The project's own bundle, relative to the project's folder."""
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """What engines here must have been built for."""
+    """What an engine must have been built for to run here."""
 
     tensorrt: str
     gpu: str
@@ -25,22 +25,21 @@ class Runtime:
 
 
 def bundle_files(folder: Path | None, runtime: Runtime | None, on_jetson: bool) -> list[Finding]:
-    """Every file by its checksum, every engine by its manifest.
+    """Check every file by its checksum and every engine by its manifest.
 
-    folder: None for the shipped bundle, whose absence is no failure, for nobody asked for it. runtime: None where
-    TensorRT or the GPU is missing.
+    folder: None for the shipped bundle, which may be missing. runtime: None where TensorRT or the GPU is missing.
     """
     if folder is None:
         if not SHIPPED.exists():
-            return [not_here("bundle", f"none checked: no {SHIPPED} in this folder; --bundle FOLDER checks yours")]
+            return [not_applicable("bundle", f"no {SHIPPED} in this folder; --bundle FOLDER checks another")]
         folder = SHIPPED
     try:
         bundle = read_bundle(folder)
         for name in bundle.manifest.files:
             bundle.file(name)
     except SkdError as error:
-        return [Finding("bundle", "fail", *_said(error))]
-    clip = f"{len(bundle.manifest.classes)} classes, {len(bundle.manifest.files)} files as listed"
+        return [Finding("bundle", "fail", *_found_and_mend(error))]
+    clip = f"{len(bundle.manifest.classes)} classes, {len(bundle.manifest.files)} files match their checksums"
     return [Finding("bundle", "ok", f"{folder}: {bundle.manifest.name}, {clip}"), *_engines(bundle, runtime, on_jetson)]
 
 
@@ -58,16 +57,16 @@ def _engines(bundle: Bundle, runtime: Runtime | None, on_jetson: bool) -> list[F
 
 def _engine(path: Path, runtime: Runtime | None) -> Finding:
     if runtime is None:
-        return Finding(path.name, "warn", "cannot be matched: TensorRT or the GPU is missing", "see their lines above")
+        return Finding(path.name, "warn", "cannot be checked: TensorRT or the GPU is missing", "see the lines above")
     try:
         manifest = read_engine_manifest(
             path, tensorrt=runtime.tensorrt, gpu=runtime.gpu, compute_capability=runtime.compute_capability
         )
     except SkdError as error:
-        return Finding(path.name, "fail", *_said(error))
+        return Finding(path.name, "fail", *_found_and_mend(error))
     return Finding(path.name, "ok", f"TensorRT {manifest.tensorrt}, {manifest.gpu}, {manifest.precision}")
 
 
-def _said(error: SkdError) -> tuple[str, str | None]:
+def _found_and_mend(error: SkdError) -> tuple[str, str | None]:
     hint = error.hint and error.hint.removeprefix("build it again: ")
     return error.what if error.where is None else f"{error.where}: {error.what}", hint

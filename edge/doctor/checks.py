@@ -1,4 +1,4 @@
-"""All checks in the order in which things build on each other, over a host."""
+"""Run all checks on a host, those that others depend on first."""
 
 from __future__ import annotations
 
@@ -20,14 +20,11 @@ NVPMODEL_CONF, NVPMODEL_STATUS = "/etc/nvpmodel.conf", "/var/lib/nvpmodel/status
 CUDA, CUDA_RUNTIME = "/usr/local/cuda/version.json", "/usr/local/cuda*/targets/*/lib/libcudart.so.*"
 CPU_POLICIES = "/sys/devices/system/cpu/cpufreq/policy*"
 GPU_NAMES = "gm20b", "gp10b", "gv11b", "ga10b", "gpu"
-"""In the names of /sys/class/devfreq, from Nano to Thor."""
+"""Parts of the GPU's name in /sys/class/devfreq, from Nano to Thor."""
 
 
 def run_checks(host: Host, bundle: Path | None) -> list[Finding]:
-    """Everything that can be told of this machine; ``host`` is asked for all that is outside Python.
-
-    bundle: None for the shipped one, which need not be here.
-    """
+    """All findings about a machine. bundle: None for the shipped one, which may be missing."""
     release = host.read(RELEASE)
     package = host.run("dpkg-query", "--show", "--showformat", "${Version}", CORE_PACKAGE) if release is None else None
     l4t = board.l4t_of(release, package)
@@ -38,19 +35,19 @@ def run_checks(host: Host, bundle: Path | None) -> list[Finding]:
     on_jetson = release is not None or l4t is not None or "tegra" in (compatible or "")
     listings = {
         device: host.run("v4l2-ctl", "--device", device, "--list-formats-ext")
-        # As they are numbered: /dev/video10 after /dev/video9, for sensors are counted.
+        # In numerical order, /dev/video10 after /dev/video9, because CSI sensors are counted.
         for device in sorted(host.names("/dev/video*"), key=lambda name: (len(name), name))
     }
-    looks = cameras.cameras(listings)
+    camera_findings = cameras.cameras(listings)
     daemon = host.run("systemctl", "is-active", "nvargus-daemon")
-    sensors = any(finding.found.startswith(cameras.SENSOR) for finding in looks)
+    sensors = any(finding.found.startswith(cameras.SENSOR) for finding in camera_findings)
     return [
         board.board(host.read(MODEL), compatible),
         board.jetpack(release, compatible, package),
         software.python(sys.version_info[:2]),
         board.cuda(*cuda, on_jetson),
-        *_runtimes(l4t.line if l4t else None, on_jetson, board.cuda_version(*cuda)),
-        *looks,
+        *_runtimes(l4t.jetpack_major if l4t else None, on_jetson, board.cuda_version(*cuda)),
+        *camera_findings,
         cameras.argus(sensors, bool(host.names("/tmp/argus_socket")), daemon and daemon.strip()),
         permissions.permissions(
             {name: host.usable(name) for pattern in permissions.DEVICES for name in host.names(pattern)}, in_container
@@ -64,15 +61,15 @@ def run_checks(host: Host, bundle: Path | None) -> list[Finding]:
     ]
 
 
-def _runtimes(line: int | None, on_jetson: bool, cuda: str | None) -> list[Finding]:
+def _runtimes(jetpack: int | None, on_jetson: bool, cuda: str | None) -> list[Finding]:
     cv2, problem = _import("cv2"), None
     try:
         _open_gpu()
     except (SkdError, ImportError) as error:
         problem = getattr(error, "what", str(error))
     return [
-        software.tensorrt(_version_of_module("tensorrt"), line, on_jetson, _version("tensorrt") is not None),
-        software.pycuda(problem, _version("pycuda"), line, on_jetson, cuda),
+        software.tensorrt(_version_of_module("tensorrt"), jetpack, on_jetson, _version("tensorrt") is not None),
+        software.pycuda(problem, _version("pycuda"), jetpack, on_jetson, cuda),
         software.opencv(_version_of_module("cv2"), cv2.getBuildInformation() if cv2 else "", on_jetson),
         software.runtime("ONNX Runtime", _version("onnxruntime"), needed_for="networks on the CPU"),
         software.runtime("LiteRT", _version("ai-edge-litert"), needed_for="BlazePose"),
@@ -98,7 +95,7 @@ def _open_gpu() -> tuple[str, str]:
 
 
 def clock_limits(host: Host) -> dict[str, tuple[int, int]]:
-    """Lowest and highest rate in Hz that CPU and GPU may have now."""
+    """Unit -> current minimum and maximum clock in Hz, of CPU and GPU."""
     limits = {}
     for policy in host.names(CPU_POLICIES):
         if (khz := _range(host, f"{policy}/scaling_min_freq", f"{policy}/scaling_max_freq")) is not None:
@@ -111,13 +108,13 @@ def clock_limits(host: Host) -> dict[str, tuple[int, int]]:
 
 
 def _range(host: Host, lowest: str, highest: str) -> tuple[int, int] | None:
-    """The numbers in two files; None where one does not tell."""
+    """The numbers in two files; None if one is missing."""
     low, high = (host.read(path) or "" for path in (lowest, highest))
     return (int(low), int(high)) if low.isdigit() and high.isdigit() else None
 
 
 def zones(host: Host) -> Iterator[resources.ThermalZone]:
-    """Sensors of heat that tell a temperature."""
+    """Temperature sensors that have a reading."""
     for folder in host.names("/sys/class/thermal/thermal_zone*"):
         kinds = host.names(f"{folder}/trip_point_*_type")
         trips = [(host.read(kind) or "", host.read(kind.replace("_type", "_temp")) or "") for kind in kinds]
@@ -127,7 +124,7 @@ def zones(host: Host) -> Iterator[resources.ThermalZone]:
 
 
 def throttles(host: Host) -> dict[str, int]:
-    """Boards from Xavier on raise an alert for each unit that heat slows down."""
+    """Unit -> throttling steps. Boards from Xavier on have an alert for each unit that heat throttles."""
     found = {}
     for folder in host.names("/sys/class/thermal/cooling_device*"):
         name, steps = host.read(f"{folder}/type") or "", host.read(f"{folder}/cur_state") or ""
@@ -144,7 +141,7 @@ def _import(name: str) -> Any:
 
 
 def _version_of_module(name: str) -> str | None:
-    # Ubuntu's and JetPack's packages bring modules, not always a package's metadata.
+    # Ubuntu's and JetPack's packages do not always have Python metadata.
     module = _import(name)
     return None if module is None else str(getattr(module, "__version__", "unknown"))
 

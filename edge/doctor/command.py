@@ -1,4 +1,4 @@
-"""``python -m edge doctor``: what is wrong with this machine, and the command that mends it."""
+"""``python -m edge doctor``: find problems of this machine and show how to fix them."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class DoctorConfig:
     """Check board, software, cameras, power, temperature, disk, permissions, bundle and engines."""
 
     bundle: Path | None = None
-    """Bundle folder to check, with the engines beside its networks. Unset: bundles/everyday, if there is one here."""
+    """Bundle folder to check, with the engines beside its networks. Unset: bundles/everyday, if it exists."""
     json: bool = False
     """Write the findings as JSON instead of a table."""
 
 
 def doctor(config: DoctorConfig) -> None:
-    """Findings go to stdout. Exit code 0 where nothing failed, though something may be warned of, else 1."""
-    # Imports OpenCV and what there is of TensorRT, which `--help` need not wait for.
+    """Print findings to stdout. The exit code is 1 if a check failed, else 0."""
+    # Here, because it imports OpenCV and TensorRT, which `--help` need not wait for.
     from edge.doctor.checks import run_checks
     from edge.doctor.host import ThisHost
 
@@ -51,8 +51,8 @@ def as_json(findings: Sequence[Finding]) -> str:
 
 
 def as_table(findings: Sequence[Finding]) -> Table:
-    """One row a finding; what mends it stands below what was found, where it can be copied whole."""
-    table = Table("", "what", "found", box=None, pad_edge=False)
+    """One row per finding, with the fix on a row of its own, where it can be copied."""
+    table = Table("", "check", "found", box=None, pad_edge=False)
     for finding in findings:
         table.add_row(Text(finding.status, COLOURS[finding.status]), finding.check, finding.found)
         if finding.mend is not None and finding.status in ("warn", "fail"):

@@ -1,4 +1,4 @@
-"""What one check says."""
+"""The result of a check."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 Status = Literal["ok", "warn", "fail", "n/a"]
-"""warn: it runs, but slower or with less than it could. fail: it does not run. n/a: this machine has no such thing."""
+"""warn: it runs, but slower or with less. fail: it does not run. n/a: does not apply to this machine."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """check: what was looked at. found: what is there. mend: the command, or step, that mends it."""
+    """check: what was checked. found: what is there. mend: the command or step that fixes it."""
 
     check: str
     status: Status
@@ -19,6 +19,6 @@ class Finding:
     mend: str | None = None
 
 
-def not_here(check: str, why: str = "only on a Jetson") -> Finding:
-    """A check that does not apply to this machine."""
+def not_applicable(check: str, why: str = "only on a Jetson") -> Finding:
+    """The finding of a check that does not apply to this machine."""
     return Finding(check, "n/a", why)

@@ -1,4 +1,4 @@
-"""The thin shell between checks and the machine: files, folders and programs, by name."""
+"""Access of the checks to the machine: files and programs, so that tests can replace them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ TIMEOUT_S = 10
 
 
 class Host(Protocol):
-    """read: a file's text, None where there is none or it may not be read. names: what a pattern matches, sorted.
+    """read: a file's text, None if it is missing or unreadable. names: sorted matches of a glob pattern.
 
-    run: what a program wrote to both its outputs, whatever its exit code; None where it is absent or hangs.
+    run: a program's stdout and stderr, whatever its exit code; None if it is missing or times out.
     usable: whether this user may read and write a file.
     """
 
@@ -26,7 +26,7 @@ class Host(Protocol):
 
 
 class ThisHost:
-    """The machine this runs on."""
+    """This machine."""
 
     def read(self, path: str) -> str | None:
         try:
@@ -51,5 +51,5 @@ class ThisHost:
             with Path(path).open("r+b", buffering=0):
                 return True
         except OSError as error:
-            # A camera that another program has open is there, and is ours to use later.
+            # Busy is usable: another program has the camera open for now.
             return not isinstance(error, PermissionError | FileNotFoundError)

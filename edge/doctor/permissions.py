@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from edge.doctor.finding import Finding, not_here
+from edge.doctor.finding import Finding, not_applicable
 
 DEVICES = "/dev/video*", "/dev/nvmap", "/dev/nvhost-gpu", "/dev/dri/renderD*"
-"""Cameras; then what the GPU's driver opens. L4T gives them to the group video, the last to render."""
+"""Cameras, and the devices of the GPU driver. On L4T renderD* belongs to the group render, the rest to video."""
 
 
 def permissions(usable: Mapping[str, bool], in_container: bool) -> Finding:
-    """usable: device to whether it can be opened for reading and writing."""
+    """usable: device -> whether it can be opened for reading and writing."""
     if not usable:
-        return not_here("permissions", "no camera and no GPU device to open")
+        return not_applicable("permissions", "no camera and no GPU device to open")
     refused = [device for device, allowed in usable.items() if not allowed]
     if not refused:
         return Finding("permissions", "ok", f"{', '.join(usable)} can be opened")
@@ -22,4 +22,4 @@ def permissions(usable: Mapping[str, bool], in_container: bool) -> Finding:
         mend = "docker run " + " ".join(f"--group-add {group}" for group in groups)
     else:
         mend = f"sudo usermod -aG {','.join(groups)} $USER, then log in again"
-    return Finding("permissions", "fail", f"no right to open {', '.join(refused)}", mend)
+    return Finding("permissions", "fail", f"no permission to open {', '.join(refused)}", mend)

@@ -1,42 +1,42 @@
-"""Power mode and clocks: published speeds hold for the fastest mode, with the clocks held at its top."""
+"""Power mode and clocks: published figures are for the fastest mode, with clocks locked at their maximum."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 
-from edge.doctor.finding import Finding, not_here
+from edge.doctor.finding import Finding, not_applicable
 
 FASTEST = ("MAXN_SUPER", "MAXN")
-"""By name, best first: the number of a mode differs from board to board."""
+"""By name, fastest first, because the numbers of modes differ between boards."""
 
 
 def mode_name(nvpmodel: str) -> str | None:
-    """``MAXN`` from ``nvpmodel -q``, which says "NV Power Mode: MAXN", a number, and on some boards more."""
+    """``MAXN`` from the output of ``nvpmodel -q``, which has "NV Power Mode: MAXN" among other lines."""
     found = re.search(r"NV Power Mode:\s*(\S+)", nvpmodel)
     return None if found is None else found[1]
 
 
 def modes(configuration: str) -> dict[str, int]:
-    """Name to number, from /etc/nvpmodel.conf: ``< POWER_MODEL ID=0 NAME=MAXN >``."""
+    """Name -> number, from /etc/nvpmodel.conf: ``< POWER_MODEL ID=0 NAME=MAXN >``."""
     found = re.findall(r"^\s*<\s*POWER_MODEL\s+ID=(\d+)\s+NAME=(\S+)\s*>", configuration, re.MULTILINE)
     return {name: int(number) for number, name in found}
 
 
-def remembered_mode(status: str, configuration: str) -> str | None:
-    """By /var/lib/nvpmodel/status, where nvpmodel keeps ``pmode:0002``: all that a container sees of it."""
+def saved_mode(status: str, configuration: str) -> str | None:
+    """From /var/lib/nvpmodel/status, which has ``pmode:0002``; a container has nothing else."""
     number = re.search(r"\bpmode:(\d+)", status)
     names = {known: name for name, known in modes(configuration).items()}
     return None if number is None else names.get(int(number[1]))
 
 
 def power_mode(nvpmodel: str | None, status: str | None, configuration: str | None, on_jetson: bool) -> Finding:
-    """ok in the fastest mode that the board has."""
+    """ok in the board's fastest mode."""
     if not on_jetson:
-        return not_here("power mode")
-    name = mode_name(nvpmodel or "") or remembered_mode(status or "", configuration or "")
+        return not_applicable("power mode")
+    name = mode_name(nvpmodel or "") or saved_mode(status or "", configuration or "")
     if name is None:
-        return Finding("power mode", "warn", "nvpmodel does not say", "sudo nvpmodel -q (in a container: on its host)")
+        return Finding("power mode", "warn", "unknown", "sudo nvpmodel -q shows it (in a container: on the host)")
     known = modes(configuration or "")
     best = next((mode for mode in FASTEST if mode in known), None)
     if name == best or (best is None and name in FASTEST):
@@ -46,13 +46,13 @@ def power_mode(nvpmodel: str | None, status: str | None, configuration: str | No
 
 
 def clocks(limits_hz: Mapping[str, tuple[int, int]], on_jetson: bool) -> Finding:
-    """limits_hz: lowest and highest rate allowed, by unit; jetson_clocks makes the two the same."""
+    """limits_hz: unit -> minimum and maximum clock; jetson_clocks makes them equal."""
     if not on_jetson:
-        return not_here("clocks")
+        return not_applicable("clocks")
     if not limits_hz:
         return Finding("clocks", "warn", "cannot be read", "sudo jetson_clocks --show")
-    free = [unit for unit, (low, high) in limits_hz.items() if low < high]
-    tops = ", ".join(f"{unit} {high / 1e6:.0f} MHz" for unit, (_, high) in limits_hz.items())
-    if free:
-        return Finding("clocks", "warn", f"not held at their top ({tops}): figures vary", "sudo jetson_clocks")
-    return Finding("clocks", "ok", f"held at {tops}")
+    unlocked = [unit for unit, (low, high) in limits_hz.items() if low < high]
+    maxima = ", ".join(f"{unit} {high / 1e6:.0f} MHz" for unit, (_, high) in limits_hz.items())
+    if unlocked:
+        return Finding("clocks", "warn", f"not locked at their maximum ({maxima}): figures vary", "sudo jetson_clocks")
+    return Finding("clocks", "ok", f"locked at {maxima}")

@@ -1,4 +1,4 @@
-"""Memory, swap, disk and heat."""
+"""Memory, swap, disk and temperature."""
 
 from __future__ import annotations
 
@@ -6,36 +6,37 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from edge.doctor.finding import Finding, not_here
+from edge.doctor.finding import Finding, not_applicable
 
 SMALL_MEMORY_GIB = 8.5
-"""A board with less, say of 8 GB, needs swap on a disk while TensorRT builds the engine of a pose network."""
+"""A board with less (8 GB boards) needs swap on a disk to build the TensorRT engine of a pose network."""
 SWAP_GIB = 4
 MAKE_SWAP = "sudo fallocate -l 4G /swap && sudo chmod 600 /swap && sudo mkswap /swap && sudo swapon /swap"
+COOL_DOWN = "sudo jetson_clocks --fan; improve the airflow"
 DISK_LOW_GIB, DISK_FULL_GIB = 4.0, 0.5
-"""An image with JetPack's libraries is about 3 GiB; engines and recordings need some more."""
+"""A container image with JetPack's libraries is about 3 GiB; engines and recordings need more."""
 NEAR_C = 8.0
-"""Kelvin below the temperature at which the board slows down that count as near it."""
-SLOWING = ("passive", "hot", "critical")
-"""Kinds of trip points at which something is slowed down or switched off; "active" only turns a fan."""
+"""Within this many kelvin of its throttling temperature a board is about to throttle."""
+THROTTLING = ("passive", "hot", "critical")
+"""Kinds of trip points that throttle or switch off; "active" only turns on a fan."""
 
 
 def memory(meminfo: str, swaps: str) -> list[Finding]:
-    """From /proc/meminfo and /proc/swaps. Swap in compressed memory (zram) does not help a build."""
+    """From /proc/meminfo and /proc/swaps. Swap in compressed memory (zram) does not count."""
     total, available = (_kib(meminfo, key) / 2**20 for key in ("MemTotal", "MemAvailable"))
     said = f"{available:.1f} of {total:.1f} GiB free"
     ram = Finding("memory", "ok", said)
     if available < 1:
-        ram = Finding("memory", "warn", said, "sudo init 3 (ends the desktop)")
+        ram = Finding("memory", "warn", said, "sudo init 3 (stops the desktop)")
     on_disk = sum(int(size) for name, size in _swaps(swaps) if "zram" not in name) / 2**20
     if total < SMALL_MEMORY_GIB and on_disk < SWAP_GIB - 0.1:
-        said = f"{on_disk:.1f} GiB on disk: building an engine may be killed"
+        said = f"{on_disk:.1f} GiB on disk: the build of an engine may be killed"
         return [ram, Finding("swap", "warn", said, MAKE_SWAP)]
     return [ram, Finding("swap", "ok", f"{on_disk:.1f} GiB on disk")]
 
 
 def disk(folder: str, free_bytes: int) -> Finding:
-    """Free space where results, bundles and engines go."""
+    """Free space for results, bundles and engines."""
     free_gib = free_bytes / 2**30
     said, mend = f"{free_gib:.1f} GiB free in {folder}", "docker system prune; sudo apt clean"
     if free_gib >= DISK_LOW_GIB:
@@ -45,36 +46,35 @@ def disk(folder: str, free_bytes: int) -> Finding:
 
 @dataclass(frozen=True)
 class ThermalZone:
-    """name: for instance "cpu-thermal". slows_at_c: where something is slowed down first, None if nowhere."""
+    """name: for instance "cpu-thermal". throttles_at_c: the lowest throttling temperature, None if there is none."""
 
     name: str
     temperature_c: float
-    slows_at_c: float | None
+    throttles_at_c: float | None
 
 
 def zone(name: str, temperature: str | None, trips: Sequence[tuple[str, str]]) -> ThermalZone | None:
-    """From millidegrees as text; None for a sensor that is switched off, or that always says the same (PMIC)."""
+    """From millidegrees as text; None for a sensor that is off, or constant (PMIC)."""
     celsius = _celsius(temperature)
     if celsius is None or not 0 < celsius < 130 or name.lower().startswith("pmic"):
         return None
-    limits = [limit for kind, text in trips if kind in SLOWING and (limit := _celsius(text)) is not None and limit > 0]
+    temperatures = (_celsius(text) for kind, text in trips if kind in THROTTLING)
+    limits = [limit for limit in temperatures if limit is not None and limit > 0]
     return ThermalZone(name, celsius, min(limits, default=None))
 
 
 def heat(zones: Sequence[ThermalZone], throttles: Mapping[str, int]) -> Finding:
-    """throttles: what is being slowed down now, and by how many steps; 0 is not at all."""
+    """throttles: unit -> throttling steps now; 0 is none."""
     if not zones:
-        return not_here("heat", "no sensor tells")
+        return not_applicable("heat", "no sensor")
     hottest = max(zones, key=lambda z: z.temperature_c)
     said = f"{hottest.name} {hottest.temperature_c:.0f} °C"
-    if slowed := [name for name, steps in throttles.items() if steps > 0]:
-        return Finding(
-            "heat", "warn", f"{said}; slowed down: {', '.join(slowed)}", "sudo jetson_clocks --fan; clear its air"
-        )
-    near = [z for z in zones if z.slows_at_c is not None and z.temperature_c > z.slows_at_c - NEAR_C]
+    if throttled := [name for name, steps in throttles.items() if steps > 0]:
+        return Finding("heat", "warn", f"{said}; throttled: {', '.join(throttled)}", COOL_DOWN)
+    near = [z for z in zones if z.throttles_at_c is not None and z.temperature_c > z.throttles_at_c - NEAR_C]
     if near:
-        said = ", ".join(f"{z.name} {z.temperature_c:.0f} °C of {z.slows_at_c:.0f}" for z in near)
-        return Finding("heat", "warn", f"{said}: about to slow down", "sudo jetson_clocks --fan; clear its air")
+        said = ", ".join(f"{z.name} {z.temperature_c:.0f} °C of {z.throttles_at_c:.0f}" for z in near)
+        return Finding("heat", "warn", f"{said}: about to throttle", COOL_DOWN)
     return Finding("heat", "ok", said)
 
 
@@ -88,5 +88,5 @@ def _kib(meminfo: str, key: str) -> int:
 
 
 def _swaps(text: str) -> list[tuple[str, str]]:
-    """Name and size in KiB of each line below the header."""
+    """Name and size in KiB of each swap area."""
     return [(parts[0], parts[2]) for line in text.splitlines()[1:] if len(parts := line.split()) >= 3]

@@ -1,4 +1,4 @@
-"""What the doctor says of whole machines, and the table, JSON and exit code it says it with."""
+"""The doctor on whole machines, and its table, JSON and exit code."""
 
 import json
 
@@ -24,7 +24,7 @@ def by_check(host, bundle):
     return {finding.check: finding for finding in run_checks(host, bundle)}
 
 
-def test_an_orin_out_of_the_box_is_told_what_keeps_it_slow(bundle_folder):
+def test_findings_about_an_orin_out_of_the_box(bundle_folder):
     zone, gpu = "/sys/class/thermal/thermal_zone0", "/sys/class/devfreq/17000000.gpu"
     policy = "/sys/devices/system/cpu/cpufreq/policy0"
     files = {
@@ -62,12 +62,12 @@ def test_an_orin_out_of_the_box_is_told_what_keeps_it_slow(bundle_folder):
     assert found["student"].mend == f"python -m calibrate engine --bundle {bundle_folder}"
 
 
-def test_the_package_to_install_is_that_of_the_cuda_that_is_there(bundle_folder):
+def test_the_package_to_install_matches_the_installed_cuda(bundle_folder):
     files = {"/usr/local/cuda/version.json": '{"cuda": {"name": "CUDA SDK", "version": "13.2.51"}}'}
     assert "libcurand-dev-13-2;" in by_check(Board(boards.THOR, LAPTOP, files), bundle_folder)["pycuda"].mend
 
 
-def test_csi_sensors_are_counted_in_the_order_of_their_numbers(bundle_folder):
+def test_csi_sensors_are_numbered_in_device_order(bundle_folder):
     devices = {f"/dev/video{n}": "" for n in range(11)}
     seen = {"/dev/video9": boards.CSI_CAMERA, "/dev/video10": boards.CSI_CAMERA}
     host = Board(boards.ORIN, LAPTOP, devices, v4l2_ctl=lambda flag, device, more: seen.get(device, ""))
@@ -75,27 +75,27 @@ def test_csi_sensors_are_counted_in_the_order_of_their_numbers(bundle_folder):
     assert [found[device].found[-7:] for device in seen] == ["csi://0", "csi://1"]
 
 
-def test_a_board_without_a_tegra_release_file_is_still_known_as_one(bundle_folder):
+def test_a_board_without_a_release_file_is_recognised_by_its_device_tree(bundle_folder):
     host = Board({key: text for key, text in boards.THOR.items() if key != "/etc/nv_tegra_release"}, LAPTOP)
     found = by_check(host, bundle_folder)
     assert found["JetPack"].status == "warn" and "-v /etc/nv_tegra_release" in found["JetPack"].mend
     assert found["power mode"] == Finding("power mode", "ok", "MAXN")
 
 
-def test_a_board_that_nvidias_tools_did_not_flash_is_known_by_its_package(bundle_folder):
+def test_a_board_without_a_release_file_is_recognised_by_its_package(bundle_folder):
     files = {key: text for key, text in boards.THOR.items() if key != "/etc/nv_tegra_release"}
     found = by_check(Board(files, LAPTOP, dpkg_query="38.4.0-20251230160601"), bundle_folder)
     assert found["JetPack"] == Finding("JetPack", "ok", "JetPack 7.1, L4T 38.4.0")
 
 
-def test_on_a_laptop_nothing_fails_for_want_of_a_jetson(bundle_folder):
+def test_nothing_fails_on_a_laptop(bundle_folder):
     found = by_check(Board(LAPTOP), bundle_folder)
     assert {found[name].status for name in ("board", "JetPack", "CUDA", "TensorRT", "pycuda", "power mode")} == {"n/a"}
     assert found["Python"].status == found["OpenCV"].status == found["bundle"].status == "ok"
     assert all(finding.status != "fail" for finding in found.values())
 
 
-def test_every_warning_and_failure_says_what_mends_it(bundle_folder, tmp_path):
+def test_every_warning_and_failure_has_a_fix(bundle_folder, tmp_path):
     for parts in boards.MAXWELL_TO_BLACKWELL.values():
         host = Board(parts, {"/proc/meminfo": boards.MEMINFO, "/proc/swaps": boards.SWAPS, "/dev/video0": ""})
         found = [*run_checks(host, bundle_folder), *run_checks(host, tmp_path)]
@@ -107,14 +107,14 @@ def command(*arguments):
     run_command_line("edge", "", COMMANDS, ["doctor", *map(str, arguments)])
 
 
-def test_exit_code_1_and_the_cause_where_something_must_be_mended(tmp_path, capsys):
+def test_a_failed_check_is_shown_with_exit_code_1(tmp_path, capsys):
     with pytest.raises(SystemExit) as left:
         command("--bundle", tmp_path)
     said = capsys.readouterr()
     assert left.value.code == 1 and "bundle.yaml is missing" in " ".join(said.out.split()) and said.err == ""
 
 
-def test_without_a_bundle_in_this_folder_the_rest_is_checked_and_nothing_fails(tmp_path, monkeypatch, capsys):
+def test_without_a_bundle_in_this_folder_nothing_fails(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     command("--json")
     findings = {told["check"]: told for told in json.loads(capsys.readouterr().out)["findings"]}
@@ -123,7 +123,7 @@ def test_without_a_bundle_in_this_folder_the_rest_is_checked_and_nothing_fails(t
 
 
 @pytest.mark.parametrize("arguments", [["--bundle", "bundles/everyday"], []])
-def test_a_bundle_that_was_asked_for_or_is_there_and_broken_is_a_failure(arguments, tmp_path, monkeypatch, capsys):
+def test_a_missing_or_broken_bundle_is_a_failure(arguments, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     if not arguments:
         (tmp_path / "bundles" / "everyday").mkdir(parents=True)
@@ -132,14 +132,14 @@ def test_a_bundle_that_was_asked_for_or_is_there_and_broken_is_a_failure(argumen
     assert left.value.code == 1 and "bundle.yaml is missing" in " ".join(capsys.readouterr().out.split())
 
 
-def test_exit_code_0_and_json_for_programs_where_nothing_must(bundle_folder, capsys):
+def test_without_failures_the_exit_code_is_0(bundle_folder, capsys):
     command("--bundle", bundle_folder, "--json", "true")
     told = json.loads(capsys.readouterr().out)
     assert told["passed"] is True
     assert told["findings"][0].keys() == {"check", "status", "found", "mend"}
 
 
-def test_json_passes_with_warnings_and_not_with_failures():
+def test_json_passes_with_warnings_but_not_with_failures():
     warned = [Finding("a", "ok", "x"), Finding("b", "warn", "y", "z")]
     assert json.loads(as_json(warned))["passed"] is True
     assert json.loads(as_json([*warned, Finding("c", "fail", "y", "z")]))["passed"] is False
@@ -171,17 +171,17 @@ HERE = Runtime("10.3.0", "Orin", "8.7")
         ({"tensorrt": "8.6.2"}, HERE, "fail", "built for tensorrt 8.6.2"),
         ({"gpu": "Xavier"}, HERE, "fail", "built for gpu Xavier"),
         ({"onnx_sha256": "0"}, HERE, "fail", "has changed since"),
-        ({}, None, "warn", "cannot be matched"),
+        ({}, None, "warn", "cannot be checked"),
     ],
 )
-def test_engines_are_held_against_this_machine(own_bundle, other, runtime, status, words):
+def test_engines_must_match_this_machine(own_bundle, other, runtime, status, words):
     engine(own_bundle, **other)
     found = bundle_files(own_bundle, runtime, on_jetson=True)[-1]
     assert found.check == "student.int8.engine" and found.status == status and words in found.found
     assert status != "fail" or found.mend.startswith("python -m calibrate engine --onnx")
 
 
-def test_a_file_of_the_bundle_that_was_altered_is_named(own_bundle):
+def test_an_altered_file_of_the_bundle_is_named(own_bundle):
     (own_bundle / "student.onnx").write_bytes(b"")
     (found,) = bundle_files(own_bundle, None, on_jetson=False)
     assert found.status == "fail" and "student.onnx" in found.found and "copy the bundle again" in found.mend
@@ -189,7 +189,7 @@ def test_a_file_of_the_bundle_that_was_altered_is_named(own_bundle):
 
 @pytest.fixture
 def own_bundle(bundle_folder, tmp_path):
-    """A copy to alter."""
+    """A copy that a test may alter."""
     for name in (*read_bundle(bundle_folder).manifest.files, "bundle.yaml"):
         (tmp_path / name).write_bytes((bundle_folder / name).read_bytes())
     return tmp_path
@@ -201,7 +201,7 @@ def test_this_host_reads_lists_and_runs(tmp_path, monkeypatch):
     assert host.read(str(tmp_path / "a")) == "NVIDIA Jetson" and host.read(str(tmp_path / "b")) is None
     assert host.names(f"{tmp_path}/*") == [str(tmp_path / "a")]
     assert host.usable(str(tmp_path / "a")) and not host.usable(str(tmp_path / "b"))
-    # A program's words count even where it fails; one that is absent or hangs has none.
+    # Output counts even if the program fails; a missing program or a timeout has none.
     assert host.run("sh", "-c", "echo inactive; exit 3") == "inactive\n"
     assert host.run("no-such-program") is None
     monkeypatch.setattr(edge.doctor.host, "TIMEOUT_S", 0.05)

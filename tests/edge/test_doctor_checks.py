@@ -1,4 +1,4 @@
-"""Each check of the doctor over text in the formats that boards really write."""
+"""Each check of the doctor, with text in the formats of real boards."""
 
 import boards
 import pytest
@@ -20,18 +20,18 @@ def test_l4t_and_its_jetpack(name, l4t, jetpack):
 @pytest.mark.parametrize(
     ("revision", "jetpack"), [("R36 (release), REVISION: 5.0", "6.2.2"), ("R39 (release), REVISION: 2.0", "7.2")]
 )
-def test_newer_lines(revision, jetpack):
+def test_newer_jetpacks(revision, jetpack):
     assert board.read_l4t(f"# {revision}, GCID: 1, BOARD: generic").jetpack == jetpack
 
 
-def test_an_l4t_between_the_table_s_keeps_its_line_and_a_future_one_is_no_failure():
+def test_an_unlisted_l4t_has_its_major_version_and_a_future_one_is_a_warning():
     between = board.jetpack("# R36 (release), REVISION: 4.9, GCID: 1", "nvidia,tegra234")
     assert between.status == "ok" and between.found.startswith("JetPack 6 ")
     future = board.jetpack("# R41 (release), REVISION: 1.0, GCID: 1", "nvidia,tegra264")
     assert future.status == "warn" and "41.1.0" in future.found
 
 
-def test_boards_that_newer_jetpacks_left_behind_are_told_what_they_can_have():
+def test_boards_without_newer_jetpacks():
     said = {name: board.jetpack(b["/etc/nv_tegra_release"], b["/proc/device-tree/compatible"]) for name, b in B.items()}
     assert {name: finding.status for name, finding in said.items()} == {
         "nano": "fail",
@@ -45,7 +45,7 @@ def test_boards_that_newer_jetpacks_left_behind_are_told_what_they_can_have():
     assert "CPU" in said["xavier"].found
 
 
-def test_without_the_release_file_the_package_tells():
+def test_the_package_replaces_a_missing_release_file():
     thor = B["thor"]["/proc/device-tree/compatible"]
     assert board.jetpack(None, thor, "38.4.0-20251230160601").found == "JetPack 7.1, L4T 38.4.0"
     missing = "dpkg-query: no packages found matching nvidia-l4t-core\n"
@@ -53,19 +53,19 @@ def test_without_the_release_file_the_package_tells():
     assert board.jetpack(None, None, missing).status == "n/a"
 
 
-def test_a_release_file_in_no_known_form_is_said_so():
+def test_a_release_file_of_unknown_format_is_a_failure():
     assert board.read_l4t("NVIDIA\n") is None and board.jetpack("NVIDIA\n", None).status == "fail"
 
 
-def test_a_computer_with_a_device_tree_is_not_a_jetson_for_that():
+def test_another_computer_with_a_device_tree_is_not_a_jetson():
     said = board.board("Raspberry Pi 5 Model B Rev 1.0", "raspberrypi,5-model-b\0brcm,bcm2712")
     assert said.status == "n/a"
 
 
-def test_cuda_from_the_toolkit_s_file_or_the_runtime_s_name():
+def test_cuda_is_read_from_the_toolkits_file_or_the_runtimes_name():
     assert board.cuda('{"cuda": {"version": "13.0.48"}}', [], True).found == "13.0.48"
     in_image = ["/usr/local/cuda-12.6/targets/aarch64-linux/lib/libcudart.so.12.6.68"]
-    assert board.cuda(None, in_image, True).found == "12.6.68, its runtime"
+    assert board.cuda(None, in_image, True).found == "12.6.68, runtime only"
     assert board.cuda(None, [], True).status == "fail" and board.cuda(None, [], False).status == "n/a"
     assert board.cuda("{}", [], True).status == "warn"
 
@@ -79,49 +79,49 @@ def test_cuda_from_the_toolkit_s_file_or_the_runtime_s_name():
         ("thor", "MAXN", "ok", None),
     ],
 )
-def test_power_modes_go_by_name_for_their_numbers_differ(name, mode, status, mend):
+def test_power_modes_are_compared_by_name(name, mode, status, mend):
     said, configuration = B[name]["nvpmodel"], B[name]["/etc/nvpmodel.conf"]
     assert power_mode.mode_name(said) == mode
     found = power_mode.power_mode(said, None, configuration, True)
     assert (found.status, found.mend) == (status, mend)
 
 
-def test_a_mode_that_cannot_be_asked_is_not_taken_for_the_slow_one():
-    assert "does not say" in power_mode.power_mode(None, None, None, True).found
-    assert "does not say" in power_mode.power_mode("NVPM ERROR: fatal\n", None, None, True).found
+def test_an_unknown_power_mode_is_not_reported_as_slow():
+    assert "unknown" in power_mode.power_mode(None, None, None, True).found
+    assert "unknown" in power_mode.power_mode("NVPM ERROR: fatal\n", None, None, True).found
     assert power_mode.power_mode("NV Power Mode: MAXN_SUPER\n2\n", None, None, True).status == "ok"
-    # JetPack 4 tells a Xavier's fan first and no number last.
+    # JetPack 4 on a Xavier prints the fan mode first, and no number.
     assert power_mode.power_mode("NV Fan Mode:quiet\nNV Power Mode: MAXN\n", None, None, True).status == "ok"
 
 
-def test_in_a_container_the_mode_is_the_one_that_nvpmodel_remembered():
+def test_in_a_container_the_mode_is_read_from_nvpmodels_status_file():
     configuration = B["orin"]["/etc/nvpmodel.conf"]
     assert power_mode.power_mode(None, "pmode:0002", configuration, True).found == "MAXN_SUPER"
     slow = power_mode.power_mode(None, "pmode:0001 fmode:quiet", configuration, True)
     assert slow.status == "warn" and slow.mend == "sudo nvpmodel -m 2"
-    # A number that the board's own list lacks says nothing.
-    assert "does not say" in power_mode.power_mode(None, "pmode:0009", configuration, True).found
+    # A number that is not in the board's list.
+    assert "unknown" in power_mode.power_mode(None, "pmode:0009", configuration, True).found
 
 
-def test_clocks_are_held_where_lowest_and_highest_are_one():
+def test_clocks_are_locked_if_minimum_and_maximum_are_equal():
     held = {"CPU 0": (1_728_000_000, 1_728_000_000), "GPU": (1_020_000_000, 1_020_000_000)}
     assert power_mode.clocks(held, True).status == "ok"
     assert power_mode.clocks({**held, "GPU": (306_000_000, 1_020_000_000)}, True).status == "warn"
 
 
-def test_formats_and_rates_in_both_forms_of_v4l2_ctl():
+def test_formats_and_rates_from_old_and_new_v4l2_ctl():
     mjpeg, yuyv = cameras.formats(boards.USB_CAMERA)
     assert mjpeg.sizes == ((1920, 1080, 30.0), (1920, 1080, 25.0), (1280, 720, 60.0))
     assert (yuyv.name, yuyv.sizes) == ("YUYV", ((640, 480, 30.0),))
     rigid, free = cameras.formats(boards.LOOPBACK)
     assert rigid.sizes == () and free.sizes == ((1920, 1080, 60.0),)
     (unsized,) = cameras.cameras({"/dev/video7": boards.LOOPBACK.split("\t[1]")[0]})
-    assert unsized.found == "YU12; it names no sizes and rates"
+    assert unsized.found == "YU12; it lists no sizes and rates"
     (old,) = cameras.formats(boards.OLD_V4L2_CTL)
     assert (old.name, old.sizes) == ("MJPG", ((1920, 1080, 15.0),))
 
 
-def test_cameras_are_one_line_each_and_sensors_are_counted_as_argus_does():
+def test_each_camera_is_one_line_and_sensors_are_numbered_as_by_argus():
     listings = {
         "/dev/video0": boards.USB_CAMERA,
         "/dev/video1": boards.METADATA_NODE,
@@ -150,7 +150,7 @@ def test_a_csi_sensor_needs_argus(sensors, socket, daemon, status):
     assert cameras.argus(sensors, socket, daemon).status == status
 
 
-def test_swap_counts_on_a_disk_alone_and_where_memory_is_small():
+def test_a_small_board_needs_swap_on_a_disk():
     status = {name: resources.memory(boards.MEMINFO, s)[1] for name, s in vars(boards).items() if "SWAP" in name}
     assert status["SWAPFILE"].status == "ok" and status["SWAPFILE"].found == "4.0 GiB on disk"
     assert status["SWAPS"].status == "warn" and resources.memory(boards.MEMINFO, boards.ZRAM)[1].status == "warn"
@@ -164,14 +164,14 @@ def test_disk(gib, status):
     assert resources.disk("/data", int(gib * 2**30)).status == status
 
 
-def test_sensors_that_say_nothing_are_left_out():
-    assert resources.zone("PMIC-Die", "100000", []) is None  # a Nano's, whatever its heat
-    assert resources.zone("gpu-thermal", None, []) is None  # an Orin's while its GPU sleeps
+def test_sensors_without_a_reading_are_left_out():
+    assert resources.zone("PMIC-Die", "100000", []) is None  # constant, on a Nano
+    assert resources.zone("gpu-thermal", None, []) is None  # an Orin whose GPU sleeps
     assert resources.zone("cv0-thermal", "-256000", []) is None
-    assert resources.zone("cpu-thermal", "48468", [("active", "40000"), ("passive", "99000")]).slows_at_c == 99
+    assert resources.zone("cpu-thermal", "48468", [("active", "40000"), ("passive", "99000")]).throttles_at_c == 99
 
 
-def test_heat_is_told_by_what_slows_down_and_by_the_margin():
+def test_heat_warns_when_throttled_or_close_to_it():
     cool = resources.ThermalZone("tj-thermal", 49.2, 99.0)
     assert resources.heat([cool], {"cpu-throttle-alert": 0}).status == "ok"
     assert "cpu-throttle-alert" in resources.heat([cool], {"cpu-throttle-alert": 1}).found
@@ -197,12 +197,12 @@ def test_heat_is_told_by_what_slows_down_and_by_the_margin():
         ("10.3.0", None, "ok"),
     ],
 )
-def test_tensorrt_is_held_against_the_jetpack(version, line, status):
+def test_tensorrt_must_match_the_jetpack(version, line, status):
     assert software.tensorrt(version, line, True).status == status
 
 
 @pytest.mark.parametrize("line", [5, 6, None])
-def test_a_tensorrt_that_is_there_and_cannot_be_loaded_is_a_failure_on_every_jetpack(line):
+def test_an_installed_tensorrt_that_cannot_be_imported_is_a_failure(line):
     found = software.tensorrt(None, line, True, installed=True)
     assert found.status == "fail" and "--runtime nvidia" in found.mend
 
@@ -225,23 +225,23 @@ def test_python(version, status):
     assert software.python(version).status == status
 
 
-def test_pycuda_tells_a_missing_driver_from_a_missing_package():
+def test_pycuda_distinguishes_a_missing_driver_from_a_missing_package():
     driver = software.pycuda("no NVIDIA driver on this machine", None, 6, True)
     package = software.pycuda("running a TensorRT engine needs the package pycuda", None, 6, True)
     broken = software.pycuda("pycuda does not load: /lib/_driver.so: undefined symbol: cuArrayCreate_v2", None, 6, True)
     assert "--runtime nvidia" in driver.mend and "pip install pycuda" in package.mend and broken.mend == package.mend
     assert "libcurand-dev-12-6" in package.mend
     assert "libcurand-dev-13-0" in software.pycuda("no package", None, 7, True).mend
-    # Lines of JetPack come with several: 6.0 has CUDA 12.2, 7.2 has 13.2.
+    # CUDA differs within a JetPack version: 6.0 has 12.2, 7.2 has 13.2.
     assert "libcurand-dev-12-2;" in software.pycuda("no package", None, 6, True, "12.2.140").mend
     assert "libcurand-dev-13-2;" in software.pycuda("no package", None, 7, True, "13.2").mend
     assert software.pycuda(None, "2024.1.2", 6, True).status == "ok"
-    # JetPack 5 runs without, unless an image was made with it.
+    # Optional on JetPack 5, unless the image has it.
     assert software.pycuda("no NVIDIA driver", "2024.1.2", 5, True).status == "fail"
     assert software.pycuda("no", None, 5, True).status == software.pycuda("no", None, None, False).status == "n/a"
 
 
-def test_rights_are_mended_by_the_group_that_has_them():
+def test_permissions_are_fixed_by_joining_the_group():
     asked = {"/dev/video0": False, "/dev/dri/renderD128": False, "/dev/nvmap": True}
     assert permissions.permissions(asked, False).mend.startswith("sudo usermod -aG render,video $USER")
     assert permissions.permissions(asked, True).mend == "docker run --group-add render --group-add video"
