@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cv2
 
-from edge.capture.gstreamer import csi_pipeline, require_gstreamer, v4l2_pipeline
+from edge.capture.gstreamer import csi_pipeline, pipeline_opener, v4l2_pipeline
 from edge.capture.image_folder import natural_key
 from edge.capture.live import LiveSource
 from edge.capture.source import CaptureConfig, Source
@@ -24,9 +24,8 @@ def open_camera(device: str, config: CaptureConfig) -> Source:
         raise ConfigError(f"unknown camera codec {config.codec!r}", hint=f"known: {', '.join(FOURCC)}")
     path = f"{DEVICES}/video{device}" if device.isdecimal() and sys.platform == "linux" else device
     if config.backend == "gstreamer":
-        require_gstreamer("capture.backend gstreamer")
-        pipeline = v4l2_pipeline(path, config)
-        return LiveSource(device, lambda: cv2.VideoCapture(pipeline, cv2.CAP_GSTREAMER), config, hint=_list_devices)
+        opener = pipeline_opener(v4l2_pipeline(path, config), "capture.backend gstreamer")
+        return LiveSource(device, opener, config, hint=_list_devices)
     return LiveSource(device, lambda: open_capture(path, config), config, flip=config.flip, hint=_list_devices)
 
 
@@ -34,11 +33,8 @@ def open_csi(sensor: str, config: CaptureConfig) -> Source:
     """sensor: number of the CSI camera. Raises SourceError where OpenCV lacks GStreamer or no frame arrives."""
     if not sensor.isdecimal():
         raise ConfigError(f"csi://{sensor} is not a camera number", hint="give one: csi://0")
-    require_gstreamer(f"csi://{sensor}")
-    pipeline = csi_pipeline(int(sensor), config)
-    return LiveSource(
-        f"csi://{sensor}", lambda: cv2.VideoCapture(pipeline, cv2.CAP_GSTREAMER), config, hint=_check_argus
-    )
+    opener = pipeline_opener(csi_pipeline(int(sensor), config), f"csi://{sensor}")
+    return LiveSource(f"csi://{sensor}", opener, config, hint=_check_argus)
 
 
 def open_capture(device: str, config: CaptureConfig) -> cv2.VideoCapture:

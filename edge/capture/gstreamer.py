@@ -7,6 +7,8 @@ memory (NVMM); nvvidconv copies them to the CPU as BGRx, and videoconvert drops 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -37,15 +39,9 @@ _CAMERA_CODECS = {"yuyv": "video/x-raw, format=YUY2", "mjpeg": "image/jpeg", "h2
 def csi_pipeline(sensor: int, config: CaptureConfig) -> str:
     """A CSI camera, through Argus."""
     width, height = config.width or CSI_SIZE[0], config.height or CSI_SIZE[1]
-    return " ! ".join(
-        (
-            f"nvarguscamerasrc sensor-id={sensor}",
-            f"video/x-raw(memory:NVMM), format=NV12, width={width}, height={height}, "
-            f"framerate={_rate(config.fps or CSI_FPS)}",
-            *_to_bgr(config.flip),
-            _LATEST_SINK,
-        )
-    )
+    caps = f"video/x-raw(memory:NVMM), format=NV12, width={width}, height={height}"
+    caps += f", framerate={_rate(config.fps or CSI_FPS)}"
+    return " ! ".join((f"nvarguscamerasrc sensor-id={sensor}", caps, *_to_bgr(config.flip), _LATEST_SINK))
 
 
 def v4l2_pipeline(device: str, config: CaptureConfig) -> str:
@@ -63,17 +59,9 @@ def v4l2_pipeline(device: str, config: CaptureConfig) -> str:
 def rtsp_pipeline(url: str, config: CaptureConfig) -> str:
     """A network camera, decoded in hardware; the default codec is h264."""
     codec = _stream_codec(config.codec)
-    return " ! ".join(
-        (
-            # TCP resends lost packets; over UDP they leave grey smears.
-            f"rtspsrc location={_quoted(url)} protocols=tcp latency=100",
-            f"rtp{codec}depay",
-            _PARSERS[codec],
-            "nvv4l2decoder",
-            *_to_bgr(config.flip),
-            _LATEST_SINK,
-        )
-    )
+    # TCP resends lost packets; over UDP they leave grey smears.
+    source = (f"rtspsrc location={_quoted(url)} protocols=tcp latency=100", f"rtp{codec}depay")
+    return " ! ".join((*source, _PARSERS[codec], "nvv4l2decoder", *_to_bgr(config.flip), _LATEST_SINK))
 
 
 def file_pipeline(path: Path, config: CaptureConfig) -> str:
@@ -94,14 +82,15 @@ def has_gstreamer() -> bool:
     return re.search(r"GStreamer:\s+YES", cv2.getBuildInformation()) is not None
 
 
-def require_gstreamer(what: str) -> None:
-    """Raise SourceError where this OpenCV has no GStreamer."""
+def pipeline_opener(pipeline: str, needed_for: str) -> Callable[[], cv2.VideoCapture]:
+    """A function that opens the pipeline. Raises SourceError where this OpenCV has no GStreamer."""
     if not has_gstreamer():
         raise SourceError(
-            f"{what} needs GStreamer, but OpenCV {cv2.__version__} was built without it",
+            f"{needed_for} needs GStreamer, but OpenCV {cv2.__version__} was built without it",
             hint="pip's opencv-python never has it; on a Jetson or Ubuntu: apt install python3-opencv, in a virtual "
             "environment with --system-site-packages and without pip's",
         )
+    return partial(cv2.VideoCapture, pipeline, cv2.CAP_GSTREAMER)
 
 
 def _to_bgr(flip: Flip) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ import numpy as np
 from edge.capture.capture_thread import CaptureThread
 from edge.capture.flip import Flipper
 from edge.capture.opencv import Capture, suppress_stderr
-from edge.capture.source import CaptureConfig, Flip, ignore_event
+from edge.capture.source import CaptureConfig, Flip
 from edge.contract.errors import SourceError
 from edge.contract.types import Event, Frame, Image
 from edge.image_pool import ImagePool
@@ -43,7 +43,7 @@ class LiveSource:
 
     live = True
     length_frames: int | None = None
-    on_event: Callable[[Event], None] = staticmethod(ignore_event)
+    on_event: Callable[[Event], None] = staticmethod(lambda event: None)
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import cv2
 
 from edge.capture.address import without_password
-from edge.capture.gstreamer import has_gstreamer, require_gstreamer, rtsp_pipeline
+from edge.capture.gstreamer import has_gstreamer, pipeline_opener, rtsp_pipeline
 from edge.capture.live import LiveSource
 from edge.capture.source import CaptureConfig, Source
 from edge.capture.video_file import VideoFile
@@ -36,15 +36,13 @@ def open_network_camera(url: str, config: CaptureConfig) -> Source:
         if not parts.hostname:
             raise ValueError("no host")
     except ValueError as error:
-        raise SourceError(
-            f"not a valid address: {error}", where=shown, hint="give rtsp://host/path, an IPv6 host in [ ]"
-        ) from error
+        hint = "give rtsp://host/path, an IPv6 host in [ ]"
+        raise SourceError(f"not a valid address: {error}", where=shown, hint=hint) from error
     if parts.scheme.startswith("http") and Path(parts.path).suffix.lower() in RECORDINGS:
         return VideoFile(url, config)
     if parts.scheme.startswith("rtsp") and _through_gstreamer(config):
-        require_gstreamer("capture.backend gstreamer")
-        pipeline = rtsp_pipeline(url, config)
-        return LiveSource(shown, lambda: cv2.VideoCapture(pipeline, cv2.CAP_GSTREAMER), config, hint=_check_network)
+        opener = pipeline_opener(rtsp_pipeline(url, config), "capture.backend gstreamer")
+        return LiveSource(shown, opener, config, hint=_check_network)
     return LiveSource(shown, lambda: open_ffmpeg(url, config), config, flip=config.flip, hint=_check_network)
 
 

@@ -80,15 +80,11 @@ class Source(Protocol):
     def close(self) -> None: ...
 
 
-def ignore_event(event: Event) -> None:
-    """The default ``on_event``."""
-
-
 class RecordedSource:
     """Base of sources that wait for their reader and are never lost."""
 
     live = False
-    on_event: Callable[[Event], None] = staticmethod(ignore_event)
+    on_event: Callable[[Event], None] = staticmethod(lambda event: None)
 
     def cancel(self) -> None:
         """Do nothing; RawFrames, which may wait for its writer, overrides this."""

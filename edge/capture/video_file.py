@@ -11,7 +11,7 @@ import numpy as np
 
 from edge.capture.address import without_password
 from edge.capture.flip import Flipper
-from edge.capture.gstreamer import file_pipeline, require_gstreamer
+from edge.capture.gstreamer import file_pipeline, pipeline_opener
 from edge.capture.opencv import open_video, read_image, suppress_stderr
 from edge.capture.source import CaptureConfig, RecordedSource
 from edge.contract.errors import SourceError
@@ -46,15 +46,14 @@ class VideoFile(RecordedSource):
         if isinstance(path, Path) and not path.is_file():
             what = "not a regular file" if path.exists() else "no such file or folder"
             raise SourceError(what, where=path, hint="check the path; cameras are 0, csi://0 or rtsp://host/path")
-        if config.backend == "gstreamer":
-            require_gstreamer("capture.backend gstreamer")
-            self._flip = Flipper("none")
-            open_capture = partial(cv2.VideoCapture, file_pipeline(Path(path), config), cv2.CAP_GSTREAMER)
+        if config.backend == "gstreamer" and isinstance(path, Path):
+            self._flip = Flipper("none")  # the pipeline flips
+            opener = pipeline_opener(file_pipeline(path, config), "capture.backend gstreamer")
         else:
             self._flip = Flipper(config.flip)
-            open_capture = partial(open_video, str(path))
+            opener = partial(open_video, str(path))
         with suppress_stderr():
-            self._capture = open_capture()
+            self._capture = opener()
             self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
             ok, image = read_image(self._capture, self._pool)
         if not self._capture.isOpened():

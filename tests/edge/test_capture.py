@@ -7,6 +7,8 @@ import threading
 import time
 import zlib
 from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import cv2
 import numpy as np
@@ -99,6 +101,17 @@ def test_an_mp4_without_its_index_is_refused(tmp_path, capfd, part):
     with pytest.raises(SourceError, match=r"a\.mp4: not a readable video"):
         open_source(str(path))
     assert capfd.readouterr().err == ""
+
+
+def test_a_video_over_http_is_read_whatever_the_backend(tmp_path):
+    videos.write(tmp_path / "a.mp4", frames=5)
+    serve = partial(SimpleHTTPRequestHandler, directory=tmp_path)
+    with ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        source = open_source(f"http://127.0.0.1:{server.server_port}/a.mp4#backend=gstreamer")
+        assert [videos.number(frame.image) for frame in source] == [0, 1, 2, 3, 4] and not source.live
+        source.close()
+        server.shutdown()
 
 
 def test_images_are_in_natural_order_at_the_given_rate(tmp_path):
