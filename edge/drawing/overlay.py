@@ -54,7 +54,7 @@ class Overlay:
 
     def __init__(self, layout: JointLayout) -> None:
         self._layout = layout
-        # Weak, so that the cache keeps no frame and its image alive.
+        # Weak, so that the cache does not keep the frames' own images alive.
         self._drawn: deque[tuple[weakref.ref[Frame], Image]] = deque()
         self._memory = ImagePool()
         self._lock = threading.Lock()
@@ -85,10 +85,8 @@ class Overlay:
         occupied = draw_people(image, result.people, self._layout)
         if result.people and result.joint_dropout is not None:
             draw_dropout(image, result.joint_dropout, self._layout, occupied)
-        notes = [result.failure or self._speed(result)]
-        if result.following is not None:
-            notes.append(following_text(result))
-        draw_note(image, "   ".join(notes))
+        notes = (result.failure or self._speed(result), following_text(result))
+        draw_note(image, "   ".join(filter(None, notes)))
         self._drawn.append((weakref.ref(result.frame), image))
         return image
 

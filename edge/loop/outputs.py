@@ -26,8 +26,7 @@ def sink_workers(
     notify: receives the address of the page, and messages about a broker that does not respond.
     """
     # These import OpenCV, which would slow down `--help`.
-    from edge.sinks.events import events_sink
-    from edge.sinks.json_lines import json_lines_sink
+    from edge.sinks.json_lines import events_sink, json_lines_sink
     from edge.sinks.mqtt import mqtt_sink, parse_broker
     from edge.sinks.page import Page
     from edge.sinks.page_server import page_sink, parse_page_address

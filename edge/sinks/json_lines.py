@@ -1,9 +1,9 @@
-"""Write results, one JSON object per frame and line."""
+"""Write results and events as JSON lines."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -21,6 +21,13 @@ def json_lines_sink(path: Path, layout: JointLayout) -> Iterator[Sink]:
     """Write every frame; docs/outputs.md describes the fields. Raises OutputError if the file cannot be written."""
     with line_writer(path) as write:
         yield lambda result: write(json.dumps(record(result, layout), separators=(",", ":")))
+
+
+@contextmanager
+def events_sink(path: Path) -> Iterator[Callable[[Event], None]]:
+    """Write one line per event. Raises OutputError if the file cannot be written."""
+    with line_writer(path) as write:
+        yield lambda event: write(json.dumps(event_record(event)))
 
 
 def record(result: FrameResult, layout: JointLayout) -> dict[str, Any]:

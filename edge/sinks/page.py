@@ -119,7 +119,7 @@ class Page:
             "age_ms": round(rows[DECISION].p50_ms, 1) if DECISION in rows else None,
             "power_w": power_w(),
             "failure": result.failure if result else None,
-            "following": _following(result),
+            "following": (following_text(result) or None) if result else None,
             "people": sorted(map(_person, result.people), key=itemgetter("track_id")) if result else [],
             "latency": {name: [round(row.p50_ms, 2), round(row.p90_ms, 2)] for name, row in rows.items()},
             "given_up": self._dropped_by_sink(),
@@ -141,10 +141,6 @@ class Page:
             size = (MAX_WIDTH, round(image.shape[0] * MAX_WIDTH / image.shape[1]))
             image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
         return bytes(cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))[1])
-
-
-def _following(result: FrameResult | None) -> str | None:
-    return following_text(result) if result is not None and result.following is not None else None
 
 
 def _person(person: Person) -> dict[str, Any]:

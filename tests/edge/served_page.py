@@ -1,4 +1,4 @@
-"""The live page as tests have it: served on this machine, and asked over HTTP."""
+"""Serve the live page on this machine and request it over HTTP."""
 
 import urllib.request
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from edge.sinks.page_server import PageAddress, page_sink
 
 @contextmanager
 def serving(token=None, history=None):
-    """The page, its function of results, and its address."""
+    """Yield the page, its sink and its URL."""
     history, said = history or LatencyHistory(0), []
     page = Page(Overlay(PENN), PENN, history, "camera of this test", lambda: {"video": 41})
     with page_sink(page, PageAddress("127.0.0.1", 0, token), said.append) as show:

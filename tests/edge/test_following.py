@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from parts import SCRIPT_LAYOUT, action_stage, moving_body, pose_result
-from test_replay import record, told
+from test_replay import record, summary
 
 from edge.capture.registry import open_source
 from edge.contract.bundle import read_bundle
@@ -134,7 +134,7 @@ def test_a_replay_follows_the_same_people_bit_for_bit(bundle, tmp_path, follow):
     source = open_source(f"replay://{record(tmp_path / 'poses.jsonl', live, size=(640, 480))}")
     pose = source.pose_stage()
     replayed = [again.process(pose.estimate(frame)) for frame in source]
-    assert told(replayed) == told(live)
+    assert summary(replayed) == summary(live)
     assert [result.following for result in replayed] == [result.following for result in live]
     assert [[p.followed for p in result.people] for result in replayed] == [
         [p.followed for p in result.people] for result in live

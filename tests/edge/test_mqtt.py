@@ -1,4 +1,4 @@
-"""Events over MQTT, against mosquitto on loopback: what arrives, and what a broker that hangs or dies does to us."""
+"""Events over MQTT with mosquitto on loopback, including a broker that hangs or dies."""
 
 import json
 import shutil
@@ -25,25 +25,25 @@ mqtt = pytest.importorskip("paho.mqtt.client", reason="pip install 'skd-edge[mqt
         ("mqtts://10.0.0.2/a", Broker("10.0.0.2", 8883, "a", None, None, True)),
     ],
 )
-def test_a_broker_is_named_as_mqtt_users_do(uri, expected):
+def test_a_broker_uri_is_parsed(uri, expected):
     assert parse_broker(uri) == expected
 
 
 @pytest.mark.parametrize("uri", ["host", "http://host", "mqtt://", "mqtt://host:port", "mqtt://[", "mqtt://a..b"])
-def test_what_is_no_broker_is_refused(uri):
+def test_an_invalid_broker_uri_is_refused(uri):
     with pytest.raises(ConfigError, match="mqtt://host"):
         parse_broker(uri)
 
 
 @pytest.mark.parametrize("topic", ["a/+", "a%23", "a?b", "a" * 65_001])
-def test_a_topic_that_no_message_can_have_is_refused(topic):
+def test_an_invalid_topic_is_refused(topic):
     with pytest.raises(ConfigError, match="cannot be published to"):
         parse_broker(f"mqtt://host/{topic}")
 
 
 @pytest.fixture
 def mosquitto(tmp_path):
-    """Starts a broker on a port that stays its own."""
+    """Yield a function that starts a broker, and its address."""
     program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
     if program is None:
         pytest.skip("apt install mosquitto")
@@ -74,7 +74,7 @@ def wait_for(condition, most_s=20.0):
 
 
 class Listener:
-    """What a home's server would hear: (topic, payload) in order."""
+    """A subscriber that keeps (topic, payload) in order."""
 
     def __init__(self, to):
         self.heard = []
@@ -103,7 +103,7 @@ def event(n):
     return Event("action_started", float(n), 1, "wave", 0.9)
 
 
-def test_events_and_the_cameras_state_arrive(mosquitto):
+def test_events_and_camera_status_arrive(mosquitto):
     start, to = mosquitto
     start()
     listener, begin_s = Listener(to), time.time()
@@ -120,7 +120,7 @@ def test_events_and_the_cameras_state_arrive(mosquitto):
     listener.close()
 
 
-def test_a_broker_that_hangs_slows_nobody_and_gets_everything_when_it_wakes(mosquitto):
+def test_publishing_does_not_block_while_the_broker_hangs_and_no_event_is_lost(mosquitto):
     start, to = mosquitto
     process = start()
     listener = Listener(to)
@@ -137,7 +137,7 @@ def test_a_broker_that_hangs_slows_nobody_and_gets_everything_when_it_wakes(mosq
     listener.close()
 
 
-def test_a_broker_that_dies_and_comes_back_gets_every_event(mosquitto):
+def test_a_restarted_broker_gets_every_event(mosquitto):
     start, to = mosquitto
     process, said = start(), []
     with mqtt_sink(to, said.append) as publish:
@@ -152,7 +152,7 @@ def test_a_broker_that_dies_and_comes_back_gets_every_event(mosquitto):
     listener.close()
 
 
-def test_a_broker_that_is_not_there_is_said_and_keeps_nobody_waiting(mosquitto):
+def test_an_unreachable_broker_is_logged_and_does_not_block(mosquitto):
     _, to = mosquitto
     said = []
     begin = time.perf_counter()
@@ -164,20 +164,20 @@ def test_a_broker_that_is_not_there_is_said_and_keeps_nobody_waiting(mosquitto):
     assert said[-1] == f"100 messages did not reach the MQTT broker 127.0.0.1:{to.port}"
 
 
-def test_a_broker_that_goes_and_comes_back_is_said_once_each(mosquitto, monkeypatch):
+def test_each_loss_and_return_of_the_broker_is_logged_once(mosquitto, monkeypatch):
     start, to = mosquitto
     said = []
     monkeypatch.setattr("edge.sinks.mqtt.BACKOFF_S", (0, 0))
     with mqtt_sink(to, said.append):
         wait_for(lambda: said)
-        time.sleep(0.3)  # and is tried many times
+        time.sleep(0.3)  # several retries
         assert said == [f"the MQTT broker 127.0.0.1:{to.port} cannot be reached; retrying in the background"]
         process = start()
         wait_for(lambda: len(said) == 2)
         process.kill()
         process.wait()
         wait_for(lambda: len(said) == 4)
-        told = list(said)  # at the end follows what never arrived: that we are online, perhaps
+        told = list(said)  # closing may add that messages did not arrive
     assert [text.partition(f":{to.port} ")[2].partition(";")[0] for text in told] == [
         "cannot be reached",
         "is back",
@@ -186,7 +186,7 @@ def test_a_broker_that_goes_and_comes_back_is_said_once_each(mosquitto, monkeypa
     ]
 
 
-def test_a_broker_that_does_not_even_refuse_keeps_nobody_waiting(monkeypatch):
+def test_a_broker_that_never_accepts_does_not_block_the_end_of_the_run(monkeypatch):
     monkeypatch.setattr("edge.sinks.mqtt.CLOSE_TIMEOUT_S", 0.3)
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         waiting = [socket.socket() for _ in range(4)]
@@ -201,7 +201,7 @@ def test_a_broker_that_does_not_even_refuse_keeps_nobody_waiting(monkeypatch):
             one.close()
 
 
-def test_a_run_that_is_over_before_the_broker_has_answered_still_tells_everything(mosquitto):
+def test_a_run_that_ends_before_the_connection_is_made_still_publishes_everything(mosquitto):
     start, to = mosquitto
     start()
     listener, said = Listener(to), []
@@ -213,7 +213,7 @@ def test_a_run_that_is_over_before_the_broker_has_answered_still_tells_everythin
     listener.close()
 
 
-def test_a_process_that_dies_is_said_to_be_offline(mosquitto):
+def test_the_broker_publishes_offline_when_the_process_dies(mosquitto):
     import sys
 
     start, to = mosquitto

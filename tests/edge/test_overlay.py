@@ -1,4 +1,4 @@
-"""What is drawn: on a copy, inside the picture, where the person is, and legible."""
+"""The overlay is drawn on a copy, inside the image, at the person, and is legible."""
 
 from dataclasses import replace
 
@@ -14,32 +14,32 @@ from edge.loop.joint_dropout import JointDropout
 
 
 def drawn(*people, image=None, layout=PENN):
-    """The annotated picture, and where (H, W) it differs from the plain one."""
+    """The annotated image, and a mask (H, W) of the pixels drawn on."""
     given = result(*people, image=image)
-    picture = Overlay(layout).render(given)
-    return picture, (picture != given.frame.image).any(axis=2)
+    annotated = Overlay(layout).render(given)
+    return annotated, (annotated != given.frame.image).any(axis=2)
 
 
-def near(picture, colour, tolerance=60):
-    return (np.abs(picture.astype(int) - colour).max(axis=2) < tolerance).sum()
+def near(annotated, colour, tolerance=60):
+    return (np.abs(annotated.astype(int) - colour).max(axis=2) < tolerance).sum()
 
 
-def test_the_source_picture_is_left_alone_and_the_copy_has_its_shape():
+def test_the_source_image_is_unchanged_and_the_copy_has_its_shape():
     given = result(person(does=action(0.9)))
     before = given.frame.image.copy()
-    picture = Overlay(PENN).render(given)
+    annotated = Overlay(PENN).render(given)
     np.testing.assert_array_equal(given.frame.image, before)
-    assert picture.shape == before.shape and picture.dtype == np.uint8 and not np.shares_memory(picture, before)
+    assert annotated.shape == before.shape and annotated.dtype == np.uint8 and not np.shares_memory(annotated, before)
 
 
 def test_bones_are_drawn_through_the_joints_and_sides_have_their_colours():
-    picture, changed = drawn(person())
+    annotated, changed = drawn(person())
     for x, y in person().pose.keypoints[:, :2].astype(int):
         assert changed[y - 2 : y + 3, x - 2 : x + 3].any()
-    assert near(picture[60:270, 110:230], LEFT) > 30 and near(picture[60:270, 110:230], RIGHT) > 30
+    assert near(annotated[60:270, 110:230], LEFT) > 30 and near(annotated[60:270, 110:230], RIGHT) > 30
 
 
-def test_an_unseen_joint_and_its_bones_are_not_drawn():
+def test_an_undetected_joint_and_its_bones_are_not_drawn():
     someone = person()
     someone.pose.keypoints[12] = (400, 340, 0)  # the right ankle, with coordinates that mean nothing
     _, changed = drawn(someone)
@@ -82,19 +82,19 @@ def test_labels_cover_neither_each_other_nor_heads(apart):
 
 
 @pytest.mark.parametrize(("x", "y"), [(-90, -150), (470, 350), (-95, 300), (430, -190), (5000, 5000), (-4000, 20)])
-def test_people_at_and_beyond_the_border_are_drawn_as_far_as_they_are_in_view(x, y):
-    picture, changed = drawn(person(x=x, y=y, does=action(0.8)))
-    assert picture.shape == (360, 480, 3) and changed.any()
+def test_people_at_or_beyond_the_border_are_clipped(x, y):
+    annotated, changed = drawn(person(x=x, y=y, does=action(0.8)))
+    assert annotated.shape == (360, 480, 3) and changed.any()
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 40), (6, 300), (40, 2), (24, 32), (3000, 40)])
-def test_pictures_too_small_for_a_label_are_taken_as_they_come(shape):
+def test_images_too_small_for_a_label_are_accepted(shape):
     image = np.full((*shape, 3), 128, np.uint8)
-    picture, _ = drawn(person(scale=shape[0] / 400, x=0, y=0, does=action(0.8)), image=image)
-    assert picture.shape == image.shape
+    annotated, _ = drawn(person(scale=shape[0] / 400, x=0, y=0, does=action(0.8)), image=image)
+    assert annotated.shape == image.shape
 
 
-def test_text_grows_with_the_picture():
+def test_text_scales_with_the_image():
     heights = []
     for width in (480, 1920):
         image = np.full((width * 9 // 16, width, 3), 128, np.uint8)
@@ -111,7 +111,7 @@ def test_every_layout_can_be_drawn(name):
     assert drawn(Person(7, Pose(keypoints, 0.9)), layout=layout)[1].any()
 
 
-def test_a_picture_is_drawn_once_however_many_ask_for_it():
+def test_an_image_is_drawn_once_for_all_sinks():
     overlay, first, second = Overlay(PENN), result(person()), result(person())
     assert overlay.render(first) is overlay.render(first)
     assert overlay.render(second) is not overlay.render(first)
@@ -130,19 +130,19 @@ def test_a_pause_between_drawn_frames_does_not_count_as_a_slow_frame(monkeypatch
 
 
 def corner(dropout, *people, size=(480, 640)):
-    """The lower right quarter of the picture, and whether something was drawn there."""
+    """The lower right quarter of the image, and whether anything is drawn there."""
     image = np.full((*size, 3), 128, np.uint8)
     given = replace(result(*people, image=image), joint_dropout=np.array(dropout, np.float32))
-    picture = Overlay(PENN).render(given)[size[0] // 2 :, size[1] // 2 :]
-    return picture, bool((picture != 128).any())
+    annotated = Overlay(PENN).render(given)[size[0] // 2 :, size[1] // 2 :]
+    return annotated, bool((annotated != 128).any())
 
 
-def test_a_small_picture_has_no_room_for_joints_that_are_missed():
+def test_a_small_image_has_no_panel_of_missing_joints():
     assert corner(np.full(13, 0.5), person(x=20, y=40))[1]
     assert not corner(np.full(13, 0.5), person(x=20, y=20, scale=0.6), size=(288, 384))[1]
 
 
-def test_the_panel_steps_aside_for_people_and_their_labels():
+def test_the_panel_avoids_people_and_labels():
     missed, corners = np.full(13, 0.5, np.float32), {}
     for name, x, y in (("nobody", 250, 150), ("lower right", 560, 300), ("right", 540, 60)):
         people = [person(x=x, y=y, scale=0.8)] + ([person(2, x=560, y=320, scale=0.8)] if name == "right" else [])
@@ -154,7 +154,7 @@ def test_the_panel_steps_aside_for_people_and_their_labels():
 
 
 @pytest.mark.parametrize("size", [(240, 320), (288, 384), (480, 640), (994, 1768)])
-def test_no_text_is_smaller_than_what_can_be_read(monkeypatch, size):
+def test_no_text_is_too_small_to_read(monkeypatch, size):
     sizes = []
     for module in ("edge.drawing.overlay", "edge.drawing.joint_panel"):
         monkeypatch.setattr(f"{module}.write", lambda image, text, x, y, height, colour: sizes.append(height))
@@ -165,7 +165,7 @@ def test_no_text_is_smaller_than_what_can_be_read(monkeypatch, size):
     assert len(sizes) >= 4 and min(sizes) >= 8
 
 
-def test_every_joint_that_is_missed_has_a_line_with_a_bar_while_somebody_is_in_view():
+def test_every_missing_joint_has_a_row_with_a_bar_while_a_person_is_in_view():
     none, one, three = np.zeros(13), np.zeros(13), np.zeros(13)
     one[5], three[[2, 5, 9]] = 0.5, (0.2, 0.5, 0.9)
     assert not corner(none, person())[1] and not corner(one / 20, person())[1]
@@ -176,7 +176,7 @@ def test_every_joint_that_is_missed_has_a_line_with_a_bar_while_somebody_is_in_v
     assert near(more, LEFT, 30) / near(few, LEFT, 30) == pytest.approx(1.6 / 0.5, rel=0.25)
 
 
-def test_of_many_joints_that_are_missed_the_worst_are_shown_inside_the_picture():
+def test_many_missing_joints_on_a_small_image_are_no_error():
     small = np.full((90, 160, 3), 128, np.uint8)
     layout = LAYOUTS["blazepose-33"]
     keypoints = np.ones((33, 3), np.float32) * 40
@@ -184,7 +184,7 @@ def test_of_many_joints_that_are_missed_the_worst_are_shown_inside_the_picture()
     assert Overlay(layout).render(replace(given, joint_dropout=np.full(33, 0.5, np.float32))).shape == small.shape
 
 
-def test_who_is_not_followed_has_no_colours_and_says_so():
+def test_people_who_are_not_followed_are_grey_and_labelled_so():
     followed, _ = drawn(person(y=120, does=action(0.9)))
     other, changed = drawn(replace(person(y=120), followed=False))
     skeleton = slice(125, 330), slice(110, 230)
@@ -192,7 +192,7 @@ def test_who_is_not_followed_has_no_colours_and_says_so():
     assert changed[skeleton].any() and changed[50:112].any()
 
 
-def test_the_dropout_of_a_joint_is_the_part_of_the_time_it_was_not_seen():
+def test_the_dropout_of_a_joint_is_the_fraction_of_time_it_was_missing():
     tally, half = JointDropout(13), person().pose
     half.keypoints[3, 2] = 0
     whole = person().pose

@@ -1,4 +1,4 @@
-"""What the live page shows, asked as browsers ask: over HTTP, and by a real one."""
+"""Content of the live page, requested over HTTP and by a real browser."""
 
 import json
 import os
@@ -28,7 +28,7 @@ from edge.sinks.page_server import PageAddress, page_sink
 
 
 def shown(show, seconds, **people):
-    """Results at 50 a second on a thread of their own, until told to stop."""
+    """Feed 50 results a second from a thread; returns a function that stops it."""
     stop = threading.Event()
 
     def work():
@@ -46,7 +46,7 @@ def shown(show, seconds, **people):
     return lambda: (stop.set(), thread.join())
 
 
-def test_the_state_has_people_latencies_events_and_joints_that_are_missed():
+def test_the_state_has_people_latencies_events_and_missing_joints():
     history = LatencyHistory(0)
     for n in range(10):
         history.add(n, {"pose": 10.0 + n, DECISION: 20.0})
@@ -70,7 +70,7 @@ def test_the_state_has_people_latencies_events_and_joints_that_are_missed():
     assert state["dropout"][PENN.joints[2]] == 0.5 and state["source"] == "camera of this test"
 
 
-def test_a_camera_that_gives_nothing_gives_no_frames_a_second(monkeypatch):
+def test_the_frame_rate_is_zero_when_no_frames_arrive(monkeypatch):
     with serving() as (page, show, _):
         for n in range(5):
             show(result(n=n))
@@ -82,7 +82,7 @@ def test_a_camera_that_gives_nothing_gives_no_frames_a_second(monkeypatch):
 
 
 def next_image(stream):
-    """Of the stream, as a browser takes it apart."""
+    """Parse one image of the MJPEG stream."""
     assert stream.readline() == b"--picture\r\n"
     assert stream.readline() == b"Content-Type: image/jpeg\r\n"
     length = int(stream.readline().split(b":")[1])
@@ -92,7 +92,7 @@ def next_image(stream):
     return image
 
 
-def test_the_stream_is_frames_that_follow_each_other():
+def test_the_stream_is_mjpeg():
     with serving() as (_, show, url):
         stop = shown(show, 10)
         with urllib.request.urlopen(url + "stream", timeout=10) as stream:
@@ -103,10 +103,10 @@ def test_the_stream_is_frames_that_follow_each_other():
         stop()
 
 
-def test_while_the_camera_gives_nothing_its_last_frame_is_sent_and_who_has_left_is_noticed(monkeypatch):
+def test_the_last_frame_is_resent_without_new_ones_and_a_disconnect_is_noticed(monkeypatch):
     monkeypatch.setattr("edge.sinks.page.REPEAT_INTERVAL_S", 0.05)
     with serving() as (page, show, url):
-        for number in (3, 5):  # nobody looks yet
+        for number in (3, 5):  # before any browser connects
             show(result(n=number, image=videos.image(number, 640)))
         with urllib.request.urlopen(url + "stream?viewer=me", timeout=10) as stream:
             assert [videos.number(next_image(stream)[:, 300:]) for _ in range(3)] == [5, 5, 5]
@@ -118,7 +118,7 @@ def test_while_the_camera_gives_nothing_its_last_frame_is_sent_and_who_has_left_
             time.sleep(0.02)
 
 
-def test_frames_are_coded_only_while_somebody_looks():
+def test_frames_are_encoded_only_while_a_browser_is_connected():
     with serving() as (page, show, url):
         show(result(person()))
         assert page._number == 0
@@ -130,7 +130,7 @@ def test_frames_are_coded_only_while_somebody_looks():
         assert page._number > 0
 
 
-def test_a_viewer_that_takes_nothing_slows_nobody():
+def test_a_stalled_browser_does_not_slow_the_loop():
     with serving() as (_, show, url):
         port = int(url.rstrip("/").rpartition(":")[2])
         with socket.create_connection(("127.0.0.1", port)) as viewer:
@@ -146,13 +146,13 @@ def test_a_viewer_that_takes_nothing_slows_nobody():
             assert json.loads(get(url + "state")[2])["people"] == []
 
 
-def test_a_browser_that_leaves_in_the_middle_is_no_news(capfd):
+def test_a_disconnect_during_a_request_prints_nothing(capfd):
     with serving() as (_, show, url):
         show(result(n=0, image=np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint8)))
         for asked in (b"", b"GET / HT", b"GET /state HTTP/1.1\r\nHost: localhost\r\n\r\n"):
             browser = socket.create_connection(("127.0.0.1", int(url.rstrip("/").rpartition(":")[2])))
             browser.sendall(asked)
-            # Closed at once, and by a reset.
+            # Close with a TCP reset.
             browser.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             browser.close()
         assert get(url + "state")[0] == 200
@@ -160,7 +160,7 @@ def test_a_browser_that_leaves_in_the_middle_is_no_news(capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_where_no_file_may_be_opened_browsers_wait_and_no_core_is_kept_busy():
+def test_without_file_descriptors_connections_wait_and_the_server_does_not_spin():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with serving() as (_, _, url), socket.socket() as browser:
         os.close(free := os.open(os.devnull, os.O_RDONLY))
@@ -177,7 +177,7 @@ def test_where_no_file_may_be_opened_browsers_wait_and_no_core_is_kept_busy():
         assert browser.recv(15) == b"HTTP/1.0 200 OK" and busy_s < 0.05
 
 
-def test_a_mistake_in_an_answer_is_one_line(monkeypatch, capfd):
+def test_an_exception_in_a_request_is_logged_once_in_one_line(monkeypatch, capfd):
     page, said = Page(Overlay(PENN), PENN, LatencyHistory(0), "", lambda: 1 / 0), []
     with page_sink(page, PageAddress("127.0.0.1", 0, None), said.append):
         for _ in range(2):
@@ -187,7 +187,7 @@ def test_a_mistake_in_an_answer_is_one_line(monkeypatch, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_real_browser_shows_the_frame_the_people_and_the_events(tmp_path):
+def test_a_real_browser_shows_frame_people_and_events(tmp_path):
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if browser is None:
         pytest.skip("apt install chromium")

@@ -1,4 +1,4 @@
-"""Who may see the live page, and where it is served."""
+"""Access control and address of the live page."""
 
 import socket
 import urllib.error
@@ -31,29 +31,29 @@ def refused(url, **headers):
         ("9000", "abc", PageAddress("127.0.0.1", 9000, "abc")),
     ],
 )
-def test_this_machine_alone_is_served_unless_asked(text, token, expected):
+def test_only_this_machine_is_served_by_default(text, token, expected):
     assert parse_page_address(text, token) == expected
 
 
-def test_other_machines_need_a_token_and_no_two_runs_have_the_same():
+def test_other_machines_need_a_token_and_every_run_generates_its_own():
     first, second = parse_page_address("0.0.0.0:8080", None), parse_page_address("0.0.0.0:8080", None)
     assert first.token and second.token and first.token != second.token and len(first.token) >= 16
 
 
 @pytest.mark.parametrize("text", ["", "page", "host:", "0.0.0.0:99999", "8080:host"])
-def test_what_is_no_address_is_refused(text):
+def test_an_invalid_address_is_refused(text):
     with pytest.raises(ConfigError, match="8080"):
         parse_page_address(text, None)
 
 
 @pytest.mark.parametrize("token", ["", "a b", "a;b", "a&b", "a/b", "\u20ac", "a\nb"])
-def test_a_token_that_lets_everybody_in_or_no_cookie_carries_is_refused(token):
+def test_an_empty_token_or_one_that_no_cookie_can_hold_is_refused(token):
     with pytest.raises(ConfigError, match="page_token"):
         parse_page_address("0.0.0.0:8080", token)
     assert parse_page_address("0.0.0.0:8080", "a-Z_0.9~").token == "a-Z_0.9~"
 
 
-def test_without_the_token_nothing_is_shown_and_a_cookie_carries_it_on():
+def test_access_needs_the_token_and_a_cookie_then_carries_it():
     with serving(token="secret") as (_, show, url):
         show(result(person()))
         base = url.partition("?")[0]
@@ -69,7 +69,7 @@ def test_without_the_token_nothing_is_shown_and_a_cookie_carries_it_on():
             assert refused(base + "state", Cookie=wrong) == 403
 
 
-def test_cookies_of_other_pages_on_the_same_machine_keep_nobody_out():
+def test_malformed_cookies_of_other_pages_do_not_prevent_access():
     with serving(token="secret") as (_, _, url):
         cookie = get(url)[1]["Set-Cookie"].partition(";")[0]
         for other in ("a/b=1", 'a="b', "{1:2}", "a[b]=1", "\xe4=1", "=", "token=other"):
@@ -78,22 +78,22 @@ def test_cookies_of_other_pages_on_the_same_machine_keep_nobody_out():
 
 
 @pytest.mark.parametrize("token", [None, "secret"])
-def test_nothing_of_an_address_comes_back_in_the_headers(token):
+def test_a_url_cannot_inject_response_headers(token):
     with serving(token=token) as (_, _, url):
         cookie = {} if token is None else {"Cookie": get(url)[1]["Set-Cookie"].partition(";")[0]}
         headers = get(f"{url.partition('?')[0]}?token=a%0d%0aX-Evil:%201%0d%0a%0d%0a<script>", **cookie)[1]
         assert headers["X-Evil"] is None and headers["Set-Cookie"] is None
 
 
-def test_two_boards_behind_one_name_do_not_take_each_others_cookie():
+def test_two_pages_on_one_host_do_not_overwrite_each_others_cookie():
     with serving(token="secret") as (_, _, one), serving(token="other") as (_, _, two):
-        # As a browser keeps them: by name, whatever the port.
+        # A browser keeps cookies by name, regardless of the port.
         kept = dict(get(url)[1]["Set-Cookie"].partition(";")[0].split("=") for url in (one, two))
         cookies = "; ".join(f"{name}={value}" for name, value in kept.items())
         assert all(get(url.partition("?")[0] + "state", Cookie=cookies)[0] == 200 for url in (one, two))
 
 
-def test_another_sites_name_for_this_machine_is_refused():
+def test_dns_rebinding_is_refused():
     with serving() as (_, _, url):
         for host in ("evil.example:80", "evil.example", "localhost.evil.example", "127.0.0.1@evil.example:80", "[", ""):
             assert refused(url + "state", Host=host) == 403
@@ -111,7 +111,7 @@ def test_the_page_is_served_on_ipv6_too():
         assert said[0].startswith("http://[::1]:") and get(said[0] + "state")[0] == 200
 
 
-def test_a_port_that_is_taken_is_an_error_with_what_to_do():
+def test_a_port_in_use_is_an_error_with_a_hint():
     with serving() as (_, _, url):
         port = int(url.rstrip("/").rpartition(":")[2])
         page = Page(Overlay(PENN), PENN, LatencyHistory(0), "")

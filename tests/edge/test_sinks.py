@@ -1,4 +1,4 @@
-"""What is left on disk: whole files after a run, nothing after an error."""
+"""Files are complete after a run and absent after an error."""
 
 import json
 import resource
@@ -16,8 +16,7 @@ import edge.sinks.video as sinks_video
 from edge.contract.errors import ConfigError, OutputError
 from edge.contract.types import Event
 from edge.drawing.overlay import Overlay
-from edge.sinks.events import events_sink
-from edge.sinks.json_lines import json_lines_sink
+from edge.sinks.json_lines import events_sink, json_lines_sink
 from edge.sinks.picture import picture_sink
 from edge.sinks.video import video_sink
 from edge.sinks.window import window_sink
@@ -39,7 +38,7 @@ def numbered(n, fps=25.0, time_s=None):
 
 @contextmanager
 def small_files():
-    """No file may grow beyond 20 kB, as on a disk that is full.
+    """Limit files to 20 kB, as a full disk would.
 
     Not a fixture: the limit would also hold for the file that pytest's own report may go to.
     """
@@ -52,7 +51,7 @@ def small_files():
 
 
 @pytest.mark.parametrize(("name", "codec"), [("a.mp4", None), ("a.mp4", "mp4v"), ("a.avi", "MJPG"), ("a.mkv", "mp4v")])
-def test_the_video_has_every_frame_at_the_sources_rate(tmp_path, capfd, name, codec):
+def test_the_video_has_every_frame_at_the_frame_rate_of_the_source(tmp_path, capfd, name, codec):
     path = tmp_path / "new" / "folder" / name
     with video_sink(path, Plain(), fps=25, size=(320, 240), codec=codec) as sink:
         for n in range(20):
@@ -63,7 +62,7 @@ def test_the_video_has_every_frame_at_the_sources_rate(tmp_path, capfd, name, co
     assert capfd.readouterr().err == ""
 
 
-def test_a_frame_lasts_until_the_next_one_so_that_slow_cameras_play_at_the_speed_of_life(tmp_path):
+def test_frames_are_repeated_so_that_a_slow_camera_plays_in_real_time(tmp_path):
     path = tmp_path / "a.mp4"
     with video_sink(path, Plain(), fps=10, size=(320, 240)) as sink:
         for n, time_s in enumerate((0.0, 0.1, 0.42, 0.44, 0.7)):
@@ -72,7 +71,7 @@ def test_a_frame_lasts_until_the_next_one_so_that_slow_cameras_play_at_the_speed
     assert [videos.number(image) for image in videos.read(path)] == [0, 1, 1, 1, 2, 3, 3, 4]
 
 
-def test_while_a_camera_is_away_its_last_frame_is_written_on_as_time_passes(tmp_path, monkeypatch):
+def test_the_last_frame_is_repeated_while_a_camera_is_lost(tmp_path, monkeypatch):
     monkeypatch.setattr("edge.sinks.video.REPEAT_INTERVAL_S", 0.02)
     monkeypatch.setattr("edge.sinks.video.REPEAT_DELAY_S", 0.5)
     path, written, start = tmp_path / "a.mp4", [], time.monotonic()
@@ -101,7 +100,7 @@ def test_while_a_camera_is_away_its_last_frame_is_written_on_as_time_passes(tmp_
     assert [videos.number(image) for image in videos.read(path)] == [3] * 24 + [4] * 8 + [5]
 
 
-def test_without_a_frame_there_is_none_to_repeat(tmp_path, monkeypatch):
+def test_nothing_is_repeated_before_the_first_frame(tmp_path, monkeypatch):
     monkeypatch.setattr("edge.sinks.video.REPEAT_INTERVAL_S", 0.01)
     monkeypatch.setattr("edge.sinks.video.REPEAT_DELAY_S", 0.0)
     path = tmp_path / "a.mp4"
@@ -122,7 +121,7 @@ def test_odd_sizes_can_be_recorded(tmp_path, size):
     assert len(images) == 5 and abs(int(images[0].mean()) - 99) < 12
 
 
-def test_after_an_error_there_is_no_file_and_an_older_one_stays_as_it_was(tmp_path):
+def test_an_error_leaves_no_new_file_and_keeps_the_old_one(tmp_path):
     old = tmp_path / "a.mp4"
     old.write_text("older")
     with pytest.raises(ValueError, match="elsewhere"), video_sink(old, Plain(), fps=25, size=(320, 240)) as sink:
@@ -132,7 +131,7 @@ def test_after_an_error_there_is_no_file_and_an_older_one_stays_as_it_was(tmp_pa
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.avi"])
-def test_a_full_disk_is_noticed_though_opencv_does_not(tmp_path, name):
+def test_a_full_disk_is_an_error_although_opencv_reports_none(tmp_path, name):
     rng = np.random.default_rng(0)
     noise = [rng.integers(0, 255, (240, 320, 3), dtype=np.uint8) for _ in range(30)]
     with (
@@ -145,7 +144,7 @@ def test_a_full_disk_is_noticed_though_opencv_does_not(tmp_path, name):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_full_disk_is_named_by_the_file_that_it_hit(tmp_path):
+def test_the_error_of_a_full_disk_names_the_file_that_could_not_be_written(tmp_path):
     picture, lines = tmp_path / "best.png", tmp_path / "people.jsonl"
     with (
         small_files(),
@@ -168,7 +167,7 @@ def test_an_unknown_codec_is_refused_before_the_run(tmp_path, codec, kind):
     assert not list(tmp_path.iterdir())
 
 
-def test_places_that_cannot_be_written_to_are_refused_before_the_run(tmp_path):
+def test_paths_that_cannot_be_written_are_refused_before_the_run(tmp_path):
     (tmp_path / "file").write_text("")
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(OutputError, match="file"), json_lines_sink(tmp_path / "file" / "a.jsonl", PENN):
@@ -181,13 +180,13 @@ def test_places_that_cannot_be_written_to_are_refused_before_the_run(tmp_path):
 
 
 @pytest.mark.parametrize(("sink", "name"), [(picture_sink, "best.gif"), (video_sink, "a.jpg")])
-def test_names_without_a_meaning_are_refused(tmp_path, sink, name):
+def test_unknown_suffixes_are_refused(tmp_path, sink, name):
     rest = {"fps": 25, "size": (320, 240)} if sink is video_sink else {"clip_s": 2.0}
     with pytest.raises(ConfigError, match="use the suffix"), sink(tmp_path / name, Plain(), **rest):
         pass
 
 
-def test_a_line_is_a_frame_with_everything_in_it(tmp_path):
+def test_a_json_line_has_every_field_of_a_frame(tmp_path):
     path = tmp_path / "people.jsonl"
     someone = person(3, x=100.04, y=60, does=action(0.87654321), fill=0.5)
     someone.pose.keypoints[0] = (7777, 8888, 0)
@@ -215,7 +214,7 @@ def test_a_line_is_a_frame_with_everything_in_it(tmp_path):
     }
 
 
-def test_lines_can_be_followed_while_they_are_written(tmp_path):
+def test_the_partial_file_has_whole_lines_while_the_run_goes_on(tmp_path):
     with json_lines_sink(tmp_path / "people.jsonl", PENN) as sink:
         for n in range(3):
             sink(result(n=n))
@@ -230,7 +229,7 @@ def test_a_window_without_a_screen_is_refused(monkeypatch):
         pass
 
 
-def test_events_are_a_line_each_without_what_they_do_not_have(tmp_path):
+def test_events_are_one_line_each_without_empty_fields(tmp_path):
     path = tmp_path / "events.jsonl"
     with events_sink(path) as sink:
         sink(Event("person_entered", 1.23456, 3))
@@ -243,7 +242,7 @@ def test_events_are_a_line_each_without_what_they_do_not_have(tmp_path):
     ]
 
 
-def test_a_line_tells_a_failure_from_an_empty_room(tmp_path):
+def test_a_line_distinguishes_a_failure_from_an_empty_scene(tmp_path):
     path = tmp_path / "people.jsonl"
     with json_lines_sink(path, PENN) as sink:
         sink(replace(result(n=0), failure="pose: out of memory"))

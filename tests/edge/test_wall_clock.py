@@ -12,8 +12,7 @@ from edge.contract.bundle import read_bundle
 from edge.contract.types import Event
 from edge.drawing.overlay import Overlay
 from edge.latency import LatencyHistory
-from edge.sinks.events import events_sink
-from edge.sinks.json_lines import json_lines_sink
+from edge.sinks.json_lines import events_sink, json_lines_sink
 from edge.sinks.sink_worker import SinkOptions, SinkWorker
 
 

@@ -1,4 +1,4 @@
-"""The window: shown on a real, if virtual, screen; where there is none, refused in one line and never a crash."""
+"""The window on a virtual screen; without one, an error in one line instead of a crash."""
 
 import ctypes
 import os
@@ -37,7 +37,7 @@ with window_sink(Overlay(PENN)) as show:
         try:
             show(result(person(does=action(0.9)), image=image))
         except StopRequested:
-            print("enough", flush=True)
+            print("stopped", flush=True)
             break
         time.sleep(0.02)
 """
@@ -45,9 +45,9 @@ with window_sink(Overlay(PENN)) as show:
 
 @contextmanager
 def screen(tmp_path: Path):
-    """A virtual screen, whose image lies in the folder; gives DISPLAY and the server's process.
+    """Start a virtual screen with its frame buffer in the folder; yield DISPLAY and the server's process.
 
-    As any server that is not told otherwise it starts anew when its last client goes.
+    By default an X server resets when its last client disconnects.
     """
     if not HAS_WINDOWS:
         pytest.skip("this OpenCV was built without windows")
@@ -69,7 +69,7 @@ def screen(tmp_path: Path):
 
 
 def on_screen(folder: Path) -> np.ndarray:
-    """(600, 800, 3) what the virtual screen shows, from its frame buffer, an X window dump."""
+    """(600, 800, 3) content of the virtual screen, from its frame buffer, an X window dump."""
     raw = (folder / "Xvfb_screen0").read_bytes()
     header, colours = (int.from_bytes(raw[at : at + 4], "big") for at in (0, 76))
     pixels = np.frombuffer(raw[header + 12 * colours :][: 600 * 800 * 4], np.uint8)
@@ -77,7 +77,7 @@ def on_screen(folder: Path) -> np.ndarray:
 
 
 def part_shown(folder: Path) -> float:
-    """Part of the screen that has the colour of the test's images."""
+    """Fraction of the screen in the colour of the test's images."""
     return float((np.abs(on_screen(folder).astype(int) - GREEN).max(axis=2) < 12).mean())
 
 
@@ -97,8 +97,8 @@ class ClientMessage(ctypes.Structure):
     )
 
 
-def press_the_cross(window: int, display: str) -> None:
-    """What a window manager sends when somebody closes the window (ICCCM 4.2.8.1, WM_DELETE_WINDOW)."""
+def click_close(window: int, display: str) -> None:
+    """Send what a window manager sends to close a window (ICCCM 4.2.8.1, WM_DELETE_WINDOW)."""
     x11 = ctypes.CDLL("libX11.so.6")
     x11.XOpenDisplay.restype, x11.XInternAtom.restype = ctypes.c_void_p, ctypes.c_ulong
     connection = ctypes.c_void_p(x11.XOpenDisplay(display.encode()))
@@ -110,9 +110,8 @@ def press_the_cross(window: int, display: str) -> None:
     x11.XCloseDisplay(connection)
 
 
-@pytest.mark.parametrize("by", ["q", "Escape", "its cross"])
-def test_frames_are_shown_and_whoever_looks_can_end_the_run(tmp_path, by):
-    # It finds windows and presses keys.
+@pytest.mark.parametrize("by", ["q", "Escape", "close button"])
+def test_frames_are_shown_and_the_user_can_end_the_run(tmp_path, by):
     if (xdotool := shutil.which("xdotool")) is None:
         pytest.skip("apt install xdotool")
     with screen(tmp_path) as (display, _):
@@ -120,22 +119,22 @@ def test_frames_are_shown_and_whoever_looks_can_end_the_run(tmp_path, by):
         process = shown(tmp_path, environment)
         try:
             search = [xdotool, "search", "--name", "skd-edge"]
-            if by == "its cross":
+            if by == "close button":
                 found = subprocess.run(search, env=environment, check=True, capture_output=True, timeout=30)
-                press_the_cross(int(found.stdout.split()[0]), display)
+                click_close(int(found.stdout.split()[0]), display)
             else:
                 subprocess.run([*search, "windowfocus", "key", by], env=environment, check=True, timeout=30)
-            assert process.communicate(timeout=30)[0] == "enough\n"
+            assert process.communicate(timeout=30)[0] == "stopped\n"
         finally:
             process.kill()
             process.communicate()
 
 
 def shown(folder: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
-    """The process that shows frames, once the screen has them.
+    """Start a process that shows frames; return it once the screen has them.
 
-    As large as they are, 480x360 of 800x600; a window that OpenCV leaves to itself is 400 wide. On a busy machine Qt
-    misses now and then, where no window manager is, that its window can be seen, and never paints it: tried again.
+    They have their own size, 480x360 of 800x600; OpenCV's default window is 400 wide. Without a window manager Qt
+    sometimes misses on a busy machine that its window is visible and never paints it, so try again.
     """
     for _ in range(6):
         command = [sys.executable, "-c", SHOWS]
@@ -154,7 +153,7 @@ def shown(folder: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize("display", ["", ":987", "no.such.host:0"])
-def test_without_a_screen_that_answers_it_is_one_line_with_what_to_do(monkeypatch, display):
+def test_without_a_responding_screen_the_error_is_one_line_with_a_hint(monkeypatch, display):
     if not HAS_WINDOWS:
         pytest.skip("this OpenCV was built without windows")
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
@@ -176,9 +175,9 @@ print("opened")
 """
 
 
-def test_the_trial_holds_the_screen_until_the_window_is_there(tmp_path):
-    """A server that is held up meets the trial's end and the window at once: it would start anew for the one and
-    cut off the other, and Qt end the process."""
+def test_the_probe_stays_connected_until_the_window_is_open(tmp_path):
+    """A paused server sees the probe disconnect and the window connect at once. It would reset for the first and drop
+    the second, and Qt would abort the process."""
     with screen(tmp_path) as (display, server):
         environment = {**os.environ, "DISPLAY": display, "PYTHONPATH": os.pathsep.join(sys.path)}
         command = [sys.executable, "-c", OPENS.format(server=server.pid)]
@@ -186,9 +185,9 @@ def test_the_trial_holds_the_screen_until_the_window_is_there(tmp_path):
         try:
             end = time.monotonic() + 60
             while os.waitid(os.P_PID, server.pid, os.WSTOPPED | os.WNOHANG) is None:
-                assert time.monotonic() < end, "no trial has held the server up"
+                assert time.monotonic() < end, "the probe has not paused the server"
                 time.sleep(0.02)
-            time.sleep(1)  # long enough for the window to ask
+            time.sleep(1)  # for the window to connect
             server.send_signal(signal.SIGCONT)
             assert opens.communicate(timeout=30)[0] == "opened\n"
         finally:
@@ -197,14 +196,14 @@ def test_the_trial_holds_the_screen_until_the_window_is_there(tmp_path):
             opens.communicate()
 
 
-def test_an_opencv_without_windows_is_said_to_be_one(monkeypatch):
+def test_an_opencv_built_without_windows_is_named_as_the_cause(monkeypatch):
     monkeypatch.setenv("DISPLAY", ":0")
     monkeypatch.setattr("edge.sinks.window.PROBE", "raise SystemExit('The function is not implemented. Rebuild')")
     with pytest.raises(OutputError, match="built without windows"), probe_window():
         pass
 
 
-def test_a_screen_that_never_answers_is_given_up(monkeypatch):
+def test_a_screen_that_never_answers_is_a_timeout(monkeypatch):
     monkeypatch.setenv("DISPLAY", ":0")
     monkeypatch.setattr("edge.sinks.window.PROBE", "import time; time.sleep(60)")
     monkeypatch.setattr("edge.sinks.window.PROBE_TIMEOUT_S", 0.2)
@@ -212,5 +211,5 @@ def test_a_screen_that_never_answers_is_given_up(monkeypatch):
         pass
 
 
-def test_the_window_says_how_it_ends():
+def test_the_title_says_which_key_ends_the_run():
     assert "q ends" in TITLE
