@@ -24,7 +24,7 @@ def open_camera(device: str, config: CaptureConfig) -> Source:
         raise ConfigError(f"unknown camera codec {config.codec!r}", hint=f"known: {', '.join(FOURCC)}")
     path = f"{DEVICES}/video{device}" if device.isdecimal() and sys.platform == "linux" else device
     if config.backend == "gstreamer":
-        opener = pipeline_opener(v4l2_pipeline(path, config), "capture.backend gstreamer")
+        opener = pipeline_opener(v4l2_pipeline(path, config))
         return LiveSource(device, opener, config, hint=_list_devices)
     return LiveSource(device, lambda: open_capture(path, config), config, flip=config.flip, hint=_list_devices)
 

@@ -82,7 +82,7 @@ def has_gstreamer() -> bool:
     return re.search(r"GStreamer:\s+YES", cv2.getBuildInformation()) is not None
 
 
-def pipeline_opener(pipeline: str, needed_for: str) -> Callable[[], cv2.VideoCapture]:
+def pipeline_opener(pipeline: str, needed_for: str = "capture.backend gstreamer") -> Callable[[], cv2.VideoCapture]:
     """A function that opens the pipeline. Raises SourceError where this OpenCV has no GStreamer."""
     if not has_gstreamer():
         raise SourceError(

@@ -41,7 +41,7 @@ def open_network_camera(url: str, config: CaptureConfig) -> Source:
     if parts.scheme.startswith("http") and Path(parts.path).suffix.lower() in RECORDINGS:
         return VideoFile(url, config)
     if parts.scheme.startswith("rtsp") and _through_gstreamer(config):
-        opener = pipeline_opener(rtsp_pipeline(url, config), "capture.backend gstreamer")
+        opener = pipeline_opener(rtsp_pipeline(url, config))
         return LiveSource(shown, opener, config, hint=_check_network)
     return LiveSource(shown, lambda: open_ffmpeg(url, config), config, flip=config.flip, hint=_check_network)
 

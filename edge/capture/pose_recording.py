@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -105,7 +105,7 @@ def read_header(path: Path) -> RecordingHeader:
             raise ValueError(f"fps is {header.fps} in its first line")
     except _MALFORMED as error:
         raise SourceError(f"not a recording of poses: {_reason(error)}", where=path, hint=_NOT_ONE) from error
-    return RecordingHeader(**{**asdict(header), "size": (width, height)})
+    return replace(header, fps=float(header.fps), size=(width, height))
 
 
 def read_frames(path: Path, header: RecordingHeader) -> Iterator[RecordedPoses]:

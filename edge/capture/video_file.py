@@ -48,7 +48,7 @@ class VideoFile(RecordedSource):
             raise SourceError(what, where=path, hint="check the path; cameras are 0, csi://0 or rtsp://host/path")
         if config.backend == "gstreamer" and isinstance(path, Path):
             self._flip = Flipper("none")  # the pipeline flips
-            opener = pipeline_opener(file_pipeline(path, config), "capture.backend gstreamer")
+            opener = pipeline_opener(file_pipeline(path, config))
         else:
             self._flip = Flipper(config.flip)
             opener = partial(open_video, str(path))

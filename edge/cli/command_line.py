@@ -12,7 +12,7 @@ import re
 import sys
 from argparse import Action, RawDescriptionHelpFormatter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Any, NoReturn, get_args, get_type_hints
 
 import yaml
@@ -129,10 +129,6 @@ def _require_values(config: type, given: Namespace, prefix: str = "") -> None:
         _require_values(kind, given[name], f"{prefix}{name}.")
 
 
-def _is_needed(field: Field[Any]) -> bool:
-    return field.default is MISSING and field.default_factory is MISSING
-
-
 def _parser(program: str, about: str, commands: Mapping[str, Command]) -> _Parser:
     # The parent's formatter applies to sub-commands too.
     parser = _Parser(prog=f"python -m {program}", description=about, allow_abbrev=False, formatter_class=_HelpFormatter)
@@ -145,9 +141,11 @@ def _parser(program: str, about: str, commands: Mapping[str, Command]) -> _Parse
     )
     for name, command in commands.items():
         # argparse's usage would list all flags, on forty lines.
-        needed = (f"--{f.name} {f.name.upper()} " for f in fields(command.config) if _is_needed(f))
+        required = (
+            f"--{f.name} {f.name.upper()} " for f in fields(command.config) if f.default is f.default_factory is MISSING
+        )
         sub = _Parser(
-            usage=f"python -m {program} {name} {''.join(needed)}[options]",
+            usage=f"python -m {program} {name} {''.join(required)}[options]",
             allow_abbrev=False,
             description=command.summary,
             epilog="\n  ".join(("examples:", *command.examples)) if command.examples else None,

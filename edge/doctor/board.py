@@ -115,8 +115,9 @@ def jetpack(release: str | None, compatible: str | None, package: str | None = N
     if l4t.jetpack_major >= MIN_JETPACK:
         return Finding("JetPack", "ok", said)
     chip = next((chip for chip in LAST_JETPACK if chip in (compatible or "")), None)
-    if chip is None:
-        return Finding("JetPack", "fail", f"{said}: its TensorRT needs Python 3.8", "flash JetPack 6 or later")
+    if chip is None or l4t.jetpack_major < LAST_JETPACK[chip]:
+        newer = "6 or later" if chip is None else str(LAST_JETPACK[chip])
+        return Finding("JetPack", "fail", f"{said}: no TensorRT for Python 3.10 or later", f"flash JetPack {newer}")
     if l4t.jetpack_major == 5:
         mend = "docker/run --engines compiles bindings of its TensorRT (untested on a board); or use an Orin or Thor"
         return Finding("JetPack", "warn", f"{said}, the last for {CHIPS[chip]}: on the CPU without --engines", mend)

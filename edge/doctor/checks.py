@@ -124,7 +124,7 @@ def zones(host: Host) -> Iterator[resources.ThermalZone]:
 
 
 def throttles(host: Host) -> dict[str, int]:
-    """Unit -> throttling steps. Boards from Xavier on have an alert for each unit that heat throttles."""
+    """Unit -> throttling steps. Boards from Xavier on have an alert for each unit that can be throttled."""
     found = {}
     for folder in host.names("/sys/class/thermal/cooling_device*"):
         name, steps = host.read(f"{folder}/type") or "", host.read(f"{folder}/cur_state") or ""

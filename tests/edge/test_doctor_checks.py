@@ -39,9 +39,11 @@ def test_boards_without_newer_jetpacks():
         "orin": "ok",
         "thor": "ok",
     }
-    # An Orin on JetPack 5 can be flashed; a Xavier cannot.
+    # JetPack 6 supports an Orin but not a Xavier, whose last one is 5.
     stale = board.jetpack(B["xavier"]["/etc/nv_tegra_release"], B["orin"]["/proc/device-tree/compatible"])
     assert stale.status == "fail" and stale.mend == "flash JetPack 6 or later"
+    older = board.jetpack(B["nano"]["/etc/nv_tegra_release"], B["xavier"]["/proc/device-tree/compatible"])
+    assert older.status == "fail" and older.mend == "flash JetPack 5"
     assert "CPU" in said["xavier"].found
 
 

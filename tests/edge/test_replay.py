@@ -117,6 +117,8 @@ def test_a_replay_describes_its_origin_and_has_black_frames(tmp_path):
     assert not source.live and source.size == (64, 48) and source.fps == 30
     assert "a camera" in source.describe() and "a network" in source.pose_stage().describe()
     assert source.pose_stage().layout == SCRIPT_LAYOUT
+    path.write_text(path.read_text().replace('"fps": 30.0', '"fps": "30"'))
+    assert "30 frames/s" in open_source(f"replay://{path}").describe()
 
 
 @pytest.mark.parametrize(
