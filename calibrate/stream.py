@@ -134,9 +134,8 @@ def quantise_stream(folder: Path, clips: Float32, method: Method) -> list[Path]:
         # A window's frames are concatenated from several copies each: quantising the result does it once.
         quantiser = Quantiser(path, engines[due].recorded[::KEPT_OF], method, concat_in_int8=False)
         model = quantiser.quantised(_float_layers(quantiser.model), quantiser.samples)
-        model = remove_pairs(
-            model, lambda graph, pair: True
-        )  # only additions read sums, so these stay in floating point
+        # Only additions read the sums, so none is quantised.
+        model = remove_pairs(model, lambda graph, pair: True)
         _unquantise_states(model)
         made[folder / stream_file(due, "int8")] = quantiser, model
     # Written together at the end: until the manifest is updated, it refuses the new files.
@@ -160,8 +159,8 @@ def _unquantise_states(model: onnx.ModelProto) -> None:
 
 
 def _float_layers(model: onnx.ModelProto) -> list[str]:
-    """Return all layers except the Gemms without a bias, the convolutions over time: 90 % of weights and work.
+    """Return all layers but the Gemms without a bias: those are the convolutions over time, 90 % of the weights.
 
-    For the others, quantising and dequantising costs a step more than INT8 saves.
+    In the other layers quantising and dequantising takes longer than INT8 saves.
     """
     return [n.name for n in model.graph.node if n.op_type == "Add" or (n.op_type == "Gemm" and len(n.input) > 2)]

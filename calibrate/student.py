@@ -22,7 +22,6 @@ from edge.cli.console import console
 from edge.contract.bundle import CALIBRATION, STUDENT_FP32, STUDENT_INT8, read_bundle, write_manifest
 from edge.contract.files import temporary_folder, write_json
 from edge.contract.manifest import AccuracyBudget, Manifest, accuracy_text
-from edge.contract.types import Float32
 from edge.engines.registry import open_engine
 
 if TYPE_CHECKING:
@@ -140,15 +139,8 @@ def _measured(
     with temporary_folder() as folder:
         trial = folder / STUDENT_INT8
         quantiser.save(model, trial)
-        fp32, int8 = (_logits(path, test.clips, f"testing {path.name}") for path in (source, trial))
+        fp32, int8 = (logits_of(open_engine(p), test.clips, f"testing {p.name}") for p in (source, trial))
     measured = accuracies(fp32, int8, test.labels)
     console.print("; ".join(f"{name}: {accuracy_text(found)}" for name, found in measured.items()))
     known = manifest.accuracy
     return replace(manifest, accuracy={**known, **measured, "fp32": {**known.get("fp32", {}), **measured["fp32"]}})
-
-
-def _logits(path: Path, clips: Float32, what: str) -> Float32:
-    engine = open_engine(path)
-    logits = logits_of(engine, clips, what)
-    engine.close()
-    return logits

@@ -27,6 +27,11 @@ class Loss:
     top1_drop: float | None = None
 
 
+def decision_loss(wanted: Array, given: Array, labels: Array) -> Loss:
+    """Return the Loss of logits (N, K) against the reference's ``wanted``, with labels (N,)."""
+    return Loss(100 * agreement(wanted, given), 100 * (top1(wanted, labels) - top1(given, labels)))
+
+
 @dataclass(frozen=True)
 class Evaluator:
     """reference: description. sample: one input, for timing. loss: function from an engine to its Loss."""
@@ -51,8 +56,7 @@ def labels_evaluator(fp32: Engine, test: LabelledClips) -> Evaluator:
 
     def loss(engine: Engine) -> Loss:
         given = wanted if engine is fp32 else logits_of(engine, test.clips, DECIDING)
-        drop = 100 * (top1(wanted, test.labels) - top1(given, test.labels))
-        return Loss(100 * agreement(wanted, given), drop)
+        return decision_loss(wanted, given, test.labels)
 
     return Evaluator(f"{fp32.describe()}, {len(test.clips)} labelled clips", test.clips[:1], loss)
 

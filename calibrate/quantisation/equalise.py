@@ -58,7 +58,8 @@ def equalised(model: onnx.ModelProto, samples: Sequence[Sample]) -> onnx.ModelPr
             continue
         factor = _factor(graph, ranges[node.output[0]], readers[node.output[0]])
         for name in node.input[1:]:
-            _scale(graph, name, 1 / factor.reshape(-1, *[1] * (graph.constants[name].ndim - 1)))
+            constant = graph.constants[name].astype(np.float64)
+            graph.set_constant(name, constant / factor.reshape(-1, *[1] * (constant.ndim - 1)))
         for reader in readers[node.output[0]]:
             weight = _by_group(graph, reader.convolution)
             columns = np.ones(weight.shape[0] * weight.shape[2])
@@ -95,8 +96,8 @@ def _readers(graph: Graph, channels: dict[str, int], tensor: str, first: int) ->
 def _factor(graph: Graph, ranges: Array, readers: Sequence[_Reader]) -> Array:
     """s (C,), of geometric mean 1, from the channels' largest absolute values (C,)."""
     size = np.maximum(ranges, max(ranges.max(), 1e-12) / LARGEST_RATIO)
-    dense = [_column_sizes(_by_group(graph, r.convolution))[r.first :][: len(size)] for r in readers]
-    dense = [sizes for sizes, r in zip(dense, readers, strict=True) if _by_group(graph, r.convolution).shape[2] > 1]
+    weights = [(r.first, _by_group(graph, r.convolution)) for r in readers]
+    dense = [_column_sizes(weight)[first:][: len(size)] for first, weight in weights if weight.shape[2] > 1]
     if dense:
         size = size**SHARE / np.maximum(np.maximum.reduce(dense), 1 / LARGEST_RATIO) ** (1 - SHARE)
     factor: Array = size / np.exp(np.log(size).mean())
@@ -105,7 +106,7 @@ def _factor(graph: Graph, ranges: Array, readers: Sequence[_Reader]) -> Array:
 
 def _column_sizes(weight: Array) -> Array:
     """(I,) largest weight of each input channel, relative to its row's largest: each row has its own scale."""
-    size = np.abs(weight).max(axis=tuple(range(3, weight.ndim))) if weight.ndim > 3 else np.abs(weight)
+    size = np.abs(weight).max(axis=tuple(range(3, weight.ndim)))
     relative: Array = (size / np.maximum(size.max(axis=2, keepdims=True), 1e-12)).max(axis=1).ravel()
     return relative
 
@@ -115,10 +116,6 @@ def _by_group(graph: Graph, convolution: onnx.NodeProto) -> Array:
     weight = graph.constants[convolution.input[1]].astype(np.float64)
     group = group_of(convolution)
     return weight.reshape(group, weight.shape[0] // group, *weight.shape[1:])
-
-
-def _scale(graph: Graph, name: str, factor: Array) -> None:
-    graph.set_constant(name, graph.constants[name].astype(np.float64) * factor)
 
 
 def _own_weights(graph: Graph, convolution: onnx.NodeProto) -> bool:

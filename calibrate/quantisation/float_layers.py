@@ -12,8 +12,7 @@ import onnx
 from rich.table import Table
 
 from calibrate.calibration_set import LabelledClips
-from calibrate.evaluation.compare import agreement, top1
-from calibrate.evaluation.evaluator import Evaluator, Loss
+from calibrate.evaluation.evaluator import Evaluator, Loss, decision_loss
 from calibrate.quantisation.onnx_graph import Array, Sample
 from calibrate.quantisation.quantise import Quantiser
 from calibrate.quantisation.sensitivity import LayerLoss, layer_losses, outputs, smallest_passing
@@ -98,9 +97,7 @@ def choose_float_layers(
     (wanted,) = outputs(quantiser.model, samples)
 
     def loss(model: onnx.ModelProto) -> Loss:
-        (given,) = outputs(model, samples)
-        drop = 100 * (top1(wanted, clips.labels) - top1(given, clips.labels))
-        return Loss(100 * agreement(wanted, given), drop)
+        return decision_loss(wanted, outputs(model, samples)[0], clips.labels)
 
     return fewest_float_layers(
         quantiser, quantiser.samples, loss, lambda: layer_losses(quantiser, samples, decides=True), budget, always

@@ -7,8 +7,9 @@ pattern. Quoted rules are from "Q/DQ Layer-Placement Recommendations" in the Ten
 inputs and weights of       a pair: "Quantize all inputs of weighted operations"
 Conv and Gemm
 inputs of float layers,     none: "By default, do not quantize the outputs of weighted operations". INT8 logits
-network outputs             would tie, peaks of INT8 heatmaps move. INT8 layers that read an output have a pair
-residual additions          a pair: "Quantize the residual input in skip connections", else the fused output is float
+network outputs             would tie, and peaks of INT8 heatmaps move
+residual additions          a pair on both inputs. TensorRT needs the one on the residual, else the fused output is
+                            float: "Quantize the residual input in skip connections"
 sums that a float product   none, except for INT8 layers that read them too: the fused output is float, as the product
 reads                       needs it
 Conv, then ReLU             the scale behind ReLU, because ONNX Runtime needs a pair to run the Conv in INT8
@@ -144,13 +145,13 @@ def unquantised_sums(model: onnx.ModelProto) -> onnx.ModelProto:
             continue
         rename_tensors([n for n in graph.consumers[rounded] if not _has_int8_weights(graph, n)], {rounded: tensor})
         relu = graph.producer_of_type(tensor, "Relu")
-        before = None if relu is None else graph.producer_of_type(relu.input[0], "DequantizeLinear")
-        if relu is not None and before is not None:
+        if relu is not None and (before := graph.producer_of_type(relu.input[0], "DequantizeLinear")) is not None:
             unrounded = graph.producer[before.input[0]].input[0]
             # Behind a convolution the pair stays: ONNX Runtime needs it to run the convolution in INT8.
             if graph.producer_of_type(unrounded, "Add"):
                 relu.input[0] = unrounded
-    return _without_unread_pairs(result)
+    _remove_unread_pairs(result)
+    return result
 
 
 def pair_per_consumer(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -164,11 +165,9 @@ def pair_per_consumer(model: onnx.ModelProto) -> onnx.ModelProto:
     nodes: list[onnx.NodeProto] = []
     for node in result.graph.node:
         nodes.append(node)
-        quantize = (
-            graph.producer_of_type(node.input[0], "QuantizeLinear") if node.op_type == "DequantizeLinear" else None
-        )
-        if quantize is None:
+        if node.op_type != "DequantizeLinear" or node.input[0] in graph.constants:
             continue
+        quantize = graph.producer[node.input[0]]
         for number, consumer in enumerate(graph.consumers[node.output[0]][1:], start=1):
             own_quantize, own = _numbered(quantize, number), _numbered(node, number)
             own.input[0] = own_quantize.output[0]
@@ -183,12 +182,8 @@ def pairs_after_sums(graph: Graph) -> list[Pair]:
     found = []
     for quantize in graph.nodes("QuantizeLinear"):
         behind, before = graph.consumers[quantize.output[0]], graph.producer.get(quantize.input[0])
-        alone = (
-            len(behind) == 1
-            and behind[0].op_type == "DequantizeLinear"
-            and len(graph.consumers[quantize.input[0]]) == 1
-        )
-        if alone and before is not None and before.op_type in SUMMING:
+        alone = len(behind) == len(graph.consumers[quantize.input[0]]) == 1
+        if alone and behind[0].op_type == "DequantizeLinear" and before is not None and before.op_type in SUMMING:
             found.append(Pair(quantize, behind[0]))
     return found
 
@@ -229,13 +224,12 @@ def _has_int8_weights(graph: Graph, node: onnx.NodeProto) -> bool:
     return node.op_type in {"Conv", "Gemm"} and graph.producer_of_type(node.input[1], "DequantizeLinear") is not None
 
 
-def _without_unread_pairs(model: onnx.ModelProto) -> onnx.ModelProto:
+def _remove_unread_pairs(model: onnx.ModelProto) -> None:
     for operator in ("DequantizeLinear", "QuantizeLinear"):
         read = {name for node in model.graph.node for name in node.input}
         for node in [n for n in model.graph.node if n.op_type == operator and n.output[0] not in read]:
             model.graph.node.remove(node)
     remove_unread_constants(model)
-    return model
 
 
 def _scale_of(node: onnx.NodeProto) -> tuple[str, str] | None:

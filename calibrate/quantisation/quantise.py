@@ -1,12 +1,11 @@
 """Quantise FP32 ONNX to INT8 ONNX with explicit Q/DQ, in the form that TensorRT 8.5 to 11 accepts.
 
-Convolutions, Gemm and residual additions are quantised. What TensorRT's documentation, "Working with Quantized Types",
-asks for: symmetric quantisation with zero point 0; per-channel scales for weights, per-tensor scales for activations;
-Q/DQ pairs placed as in :mod:`calibrate.quantisation.qdq_placement`. Biases stay in floating point. The product with
-the joint adjacency is not quantised: it is small, and sums over joints lose most in INT8.
+Convolutions, Gemm and residual additions are quantised: symmetrically with zero point 0, weights with a scale per
+output channel, activations with one per tensor. Biases stay in floating point. Where the Q/DQ pairs go, and by which of
+TensorRT's rules, is in :mod:`calibrate.quantisation.qdq_placement`.
 
-Source also: Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
-Inference", CVPR 2018.
+Source: "Working with Quantized Types" in the TensorRT documentation; Jacob et al., "Quantization and Training of
+Neural Networks for Efficient Integer-Arithmetic-Only Inference", CVPR 2018.
 """
 
 from __future__ import annotations
@@ -116,19 +115,18 @@ class Quantiser:
     def _with_pairs(self, float_layers: Sequence[str]) -> onnx.ModelProto:
         """Return the network with Q/DQ pairs, one per tensor, shared by all its readers."""
         in_float = self._without_weights | set(float_layers)
-        excluded = [*in_float, *_float_additions(self.model, in_float)]
         with _quiet():
             quantizer = QDQQuantizer(
                 copied(self.model),
-                True,
-                False,
-                QuantType.QInt8,
-                QuantType.QInt8,
-                self._ranges,
-                [],
-                excluded,
-                OPERATORS,
-                dict(_SYMMETRIC),
+                per_channel=True,
+                reduce_range=False,
+                weight_qType=QuantType.QInt8,
+                activation_qType=QuantType.QInt8,
+                tensors_range=self._ranges,
+                nodes_to_quantize=[],
+                nodes_to_exclude=[*in_float, *_float_additions(self.model, in_float)],
+                op_types_to_quantize=OPERATORS,
+                extra_options=dict(_SYMMETRIC),
             )
             quantizer.quantize_model()
             quantizer.model.topological_sort()
@@ -186,8 +184,8 @@ def _float_additions(model: onnx.ModelProto, float_layers: set[str]) -> list[str
     graph = Graph(model)
     found = []
     for node in graph.nodes("Add"):
-        makers = [graph.producer[name].name for name in node.input if name in graph.producer]
-        if set(node.input) & set(graph.constants) or float_layers & set(makers):
+        producers = {graph.producer[name].name for name in node.input if name in graph.producer}
+        if set(node.input) & set(graph.constants) or float_layers & producers:
             found.append(node.name)
     return found
 

@@ -63,7 +63,8 @@ def signed(model: onnx.ModelProto) -> onnx.ModelProto:
     zero = f"{UNSIGNED}.signed"
     for pattern in [p for p in _patterns(graph) if p.quantize.input[2] == UNSIGNED]:
         offset = OFFSET * float(graph.constants[pattern.quantize.input[1]])
-        graph.add_to_bias(pattern.convolution, np.full(_output_channels(graph, pattern.convolution), -offset))
+        channels = len(graph.constants[graph.producer[pattern.convolution.input[1]].input[0]])
+        graph.add_to_bias(pattern.convolution, np.full(channels, -offset))
         for reader in pattern.readers:
             dequantize = graph.producer[reader.input[1]]
             weight = graph.constants[dequantize.input[0]].astype(np.float64)
@@ -108,7 +109,3 @@ def _accepts_offset(graph: Graph, node: onnx.NodeProto) -> bool:
     stated = attributes(node)
     padded = any(stated.get("pads", [])) or stated.get("auto_pad", b"NOTSET") != b"NOTSET"
     return node.op_type == "Conv" and runs_in_int8(graph, node) and not padded
-
-
-def _output_channels(graph: Graph, convolution: onnx.NodeProto) -> int:
-    return len(graph.constants[graph.producer[convolution.input[1]].input[0]])
