@@ -1,4 +1,4 @@
-"""Virtual cameras against values worked by hand."""
+"""Virtual cameras against values computed by hand."""
 
 import numpy as np
 import pytest
@@ -24,19 +24,19 @@ def test_a_pinhole_camera_at_four_metres() -> None:
     assert np.allclose(got, expected)
 
 
-def test_a_quarter_turn_shows_the_depth_sideways() -> None:
+def test_a_yaw_of_90_degrees_maps_depth_to_x() -> None:
     got = pixels([[0, 0, 1], [0, 0, -1], [0, 0, 0]], yaw=np.pi / 2)
     assert np.allclose(np.abs(got[:2, 0] - CENTRE_PX), FOCAL_PX / 4)
     assert (got[0, 0] - CENTRE_PX) * (got[1, 0] - CENTRE_PX) < 0
 
 
-def test_a_camera_above_sees_the_far_edge_of_the_floor_higher_in_the_picture() -> None:
+def test_a_camera_from_above_sees_the_far_edge_of_the_floor_higher_in_the_image() -> None:
     far, near = pixels([[0, 0, 1], [0, 0, -1]], pitch=np.radians(20))
     assert far[1] < near[1]
 
 
 @given(st.floats(-np.pi, np.pi), st.floats(-0.5, 0.5), st.tuples(*[st.floats(-50, 50)] * 3))
-def test_where_the_recording_stands_does_not_matter(
+def test_a_translated_recording_projects_to_the_same_pixels(
     yaw: float, pitch: float, offset: tuple[float, float, float]
 ) -> None:
     points = np.random.default_rng(0).normal(0, 0.5, (20, 3))
@@ -44,7 +44,7 @@ def test_where_the_recording_stands_does_not_matter(
     assert np.allclose(here, there, atol=0.1)
 
 
-def test_who_walks_to_the_camera_stays_in_front_of_it() -> None:
+def test_a_person_who_walks_towards_the_camera_stays_in_front_of_it() -> None:
     # 6 m towards a camera 2.5 m from the middle: it has to stand 1.5 m before the nearest point.
     path = np.stack([np.zeros(7), np.zeros(7), np.linspace(-3, 3, 7)], axis=-1)
     path[:, 0] = 0.1
@@ -54,7 +54,7 @@ def test_who_walks_to_the_camera_stays_in_front_of_it() -> None:
     assert (np.diff(np.abs(got[1:, 0] - CENTRE_PX)) < 0).all(), "farther is smaller"
 
 
-def test_joints_that_were_not_seen_move_nothing() -> None:
+def test_unseen_joints_do_not_affect_the_projection() -> None:
     joints = np.random.default_rng(0).normal(0, 0.5, (1, 3, 5, 3)).astype(np.float32)
     seen = np.ones((1, 3, 5), bool)
     seen[0, 1, 2] = False
@@ -64,11 +64,11 @@ def test_joints_that_were_not_seen_move_nothing() -> None:
     assert np.array_equal(a[seen], b[seen])
 
 
-def test_nobody_seen_is_still_a_picture() -> None:
+def test_a_recording_without_seen_joints_projects_to_finite_values() -> None:
     assert np.isfinite(project(np.zeros((1, 2, 5, 3), np.float32), np.zeros((1, 2, 5), bool), 0, 0, 3)).all()
 
 
-def test_random_views_lie_anywhere_within_their_limits() -> None:
+def test_random_views_cover_their_limits() -> None:
     rng = np.random.default_rng(0)
     views = np.array([random_view(rng, 1.0, 0.3) for _ in range(1000)])
     lowest, highest = np.array([-1.0, -0.1, 2.5]), np.array([1.0, 0.3, 5.0])
@@ -77,7 +77,7 @@ def test_random_views_lie_anywhere_within_their_limits() -> None:
     assert (views.min(axis=0) < lowest + margin).all() and (views.max(axis=0) > highest - margin).all()
 
 
-def test_a_rolled_picture_is_turned_and_what_was_not_seen_has_no_place() -> None:
+def test_roll_rotates_the_image_and_unseen_joints_stay_zero() -> None:
     joints = np.array([[3, 4], [-1, 2], [9, 9]], np.float32)[None, None]
     seen = np.array([True, True, False])[None, None]
     shown = View(roll=np.pi / 2).keypoints(Recording(joints, seen, 30.0))

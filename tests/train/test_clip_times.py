@@ -1,4 +1,4 @@
-"""Where on a clip's clock the frames of a recording lie."""
+"""Timestamps of a recording's frames on the clip's time axis."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def test_the_whole_recording_is_stretched_to_the_clip() -> None:
     assert stretch_to_clip(recording(1), WINDOW_S).tolist() == [0]
 
 
-def test_a_window_lies_in_the_recordings_middle_for_testing_and_anywhere_within_for_training() -> None:
+def test_windows_are_centred_and_training_windows_are_anywhere() -> None:
     # 65 frames at 32 Hz are 2 s: 17/16 s more than the window.
     assert place_window(recording(65), WINDOW_S, 0.0, None)[0] == pytest.approx(-17 / 32)
     rng = np.random.default_rng(0)
@@ -33,7 +33,7 @@ def test_a_recording_shorter_than_the_window_lies_inside_it() -> None:
     assert place_window(recording(9), WINDOW_S, 0.0, None)[0] == pytest.approx(11 / 32)
 
 
-def test_tempo_stretches_training_recordings_within_its_share_and_no_test_ones() -> None:
+def test_tempo_changes_the_speed_of_training_recordings_only() -> None:
     rng = np.random.default_rng(0)
     lasts = np.array([np.ptp(place_window(recording(33), WINDOW_S, 0.2, rng)) for _ in range(300)])
     assert lasts.min() >= 1 / 1.2 and lasts.max() <= 1 / 0.8

@@ -1,4 +1,4 @@
-"""Low quality from high quality: shares, runs and sizes of the errors."""
+"""Corruption models: shares, run lengths and sizes of the errors."""
 
 import numpy as np
 import pytest
@@ -44,17 +44,17 @@ def test_drop_leaves_the_stated_share_within_binomial_bounds(seed: int, probabil
     assert (out[out[..., 2] == 0] == 0).all()
 
 
-def test_drop_leaves_its_input_alone() -> None:
+def test_drop_does_not_modify_its_input() -> None:
     good = person(10)
     drop_joints(good, 0.6, np.random.default_rng(0))
     assert np.array_equal(good, person(10))
 
 
-def test_without_errors_the_estimate_is_the_truth() -> None:
+def test_without_errors_keypoints_are_unchanged() -> None:
     assert np.array_equal(estimated(frames=50), person(50))
 
 
-def test_an_estimate_leaves_its_input_alone_and_sees_nothing_new() -> None:
+def test_errors_do_not_modify_the_input_or_reveal_unseen_joints() -> None:
     good = person(300)
     good[:, 3] = 0
     before = good.copy()
@@ -69,7 +69,7 @@ def test_jitter_is_the_stated_share_of_the_torso_and_independent_between_frames(
     assert abs(np.corrcoef(off[:-1].ravel(), off[1:].ravel())[0, 1]) < 0.02
 
 
-def test_drift_is_the_stated_share_of_the_torso_and_lasts() -> None:
+def test_drift_is_the_stated_share_of_the_torso_and_correlated_over_frames() -> None:
     off = estimated(drift=0.04)[..., :2] - person()[..., :2]
     assert off.std() == pytest.approx(4.0, rel=0.05)
     assert np.corrcoef(off[:-1].ravel(), off[1:].ravel())[0, 1] == pytest.approx(0.88, abs=0.02)
@@ -83,7 +83,7 @@ def test_missing_joints_have_the_stated_share_and_mean_run(share: float, run: fl
     assert lengths.mean() == pytest.approx(run, rel=0.06)
 
 
-def test_swapped_pairs_take_each_others_place_for_the_stated_share() -> None:
+def test_pairs_are_swapped_for_the_stated_share_of_frames() -> None:
     out, good = estimated(frames=20000, swap=0.05, swap_run_frames=3.0), person(1)[0]
     for left, right in PENN.pairs:
         swapped = (out[:, left] == good[right]).all(axis=-1)
@@ -109,7 +109,7 @@ def test_a_hidden_limb_is_hidden_throughout_the_clip() -> None:
     assert low <= hidden.all(axis=1).sum() <= high
 
 
-def test_errors_follow_the_bodys_size_and_not_the_pictures() -> None:
+def test_errors_scale_with_the_body_not_with_the_image() -> None:
     half = person(500) * np.array([0.5, 0.5, 1], np.float32)
     noisy = apply_estimator_errors(
         half, PENN, EstimatorErrors(**{**vars(NONE), "jitter": 0.03}), np.random.default_rng(0)
@@ -124,7 +124,7 @@ def test_a_body_never_seen_stays_unseen_in_every_layout(name: str) -> None:
     assert not apply_estimator_errors(nobody, joints, EstimatorErrors(), np.random.default_rng(0)).any()
 
 
-def test_below_the_waist_nothing_is_seen_in_the_stated_share_of_clips() -> None:
+def test_the_stated_share_of_clips_is_cut_off_at_the_waist() -> None:
     legs = [i for i, joint in enumerate(PENN.joints) if joint.split("_")[-1] in ("hip", "knee", "ankle")]
     others = [i for i in range(13) if i not in legs]
     hidden = 0
@@ -137,7 +137,7 @@ def test_below_the_waist_nothing_is_seen_in_the_stated_share_of_clips() -> None:
     assert low <= hidden <= high
 
 
-def test_a_bias_lasts_the_whole_clip_and_differs_between_joints_and_clips() -> None:
+def test_a_bias_is_constant_within_a_clip_and_differs_between_joints_and_clips() -> None:
     offsets = np.stack([(estimated(seed, 5, bias=0.1) - person(5))[..., :2] for seed in range(400)])
     assert np.abs(offsets - offsets[:, :1]).max() < 1e-3
     # A tenth of the torso of 100 pixels, over 400 clips, 13 joints and two axes.
@@ -156,7 +156,7 @@ def test_hips_move_along_the_trunk_by_no_more_than_the_stated_share() -> None:
     assert np.delete(moved, hips, axis=2).max() == 0
 
 
-def test_hips_move_along_the_trunk_of_their_own_frame_and_only_where_it_is_whole() -> None:
+def test_hips_move_along_the_trunk_of_their_frame_if_all_its_joints_are_seen() -> None:
     good = person(3)
     good[:, :, 0] += np.array([0, 50, 300], np.float32)[:, None]
     good[1, PENN.index("left_shoulder", "right_shoulder"), 1] += 40  # a trunk of 60 pixels
@@ -168,7 +168,7 @@ def test_hips_move_along_the_trunk_of_their_own_frame_and_only_where_it_is_whole
     assert np.abs(moved[:, 0]).max() < 1e-3 and not moved[2].any()
 
 
-def test_a_bodys_size_is_its_torso_or_where_that_is_not_known_a_third_of_its_height() -> None:
+def test_body_size_is_the_torso_or_a_third_of_the_height_if_the_torso_is_unseen() -> None:
     body = person(5)
     body[:, PENN.index("head"), 1] = 0  # 360 pixels from there to the ankles
     body[2:, PENN.index("left_shoulder", "right_shoulder"), 1] += 30  # 70 of torso, in three frames of five

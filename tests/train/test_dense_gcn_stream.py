@@ -1,4 +1,4 @@
-"""DenseGCN step by step, against the padded clip form's interior frames and against plain loops."""
+"""Streaming DenseGCN against the interior of the padded network and against plain loops."""
 
 import numpy as np
 import pytest
@@ -52,7 +52,7 @@ def pooled(network: DenseGcn, features: Tensor, last: int, window: int) -> Tenso
     return network.fc(features[0, :, max(0, last + 1 - window) : last + 1].mean(dim=(1, 2)))
 
 
-def test_one_feature_sees_45_frames_and_lies_22_behind() -> None:
+def test_a_feature_has_a_receptive_field_of_45_frames_and_a_delay_of_22() -> None:
     network, x = made(DenseGcnStream).double(), noise(64).double().requires_grad_()
     network(x)[1][0, :, 14].sum().backward()
     touched = x.grad[0, :, :, :, 0].abs().amax(dim=(0, 2)).nonzero()[:, 0]
@@ -66,7 +66,7 @@ def test_one_feature_sees_45_frames_and_lies_22_behind() -> None:
     window=st.integers(1, 8),
     hops=st.lists(st.sampled_from([1, 2, 4]), min_size=1, max_size=4),
 )
-def test_after_warm_up_a_stream_is_the_padded_networks_interior(
+def test_after_warm_up_a_stream_equals_the_interior_of_the_padded_network(
     seed: int, frames: int, window: int, hops: list[int]
 ) -> None:
     network, x = made(DenseGcn, seed), noise(frames, seed)
@@ -85,7 +85,7 @@ def test_after_warm_up_a_stream_is_the_padded_networks_interior(
 
 @settings(max_examples=12, deadline=None)
 @given(seed=st.integers(0, 1000), frames=st.integers(4, 60), window=st.integers(1, 8))
-def test_from_the_first_frame_on_a_stream_is_the_causal_clip_form(seed: int, frames: int, window: int) -> None:
+def test_from_the_first_frame_on_a_stream_equals_the_causal_clip_form(seed: int, frames: int, window: int) -> None:
     network, x = made(DenseGcnStream, seed), noise(frames, seed)
     with torch.inference_mode():
         features = network(x)[1]
@@ -113,7 +113,7 @@ def unit_by_loops(unit: Unit, x: Tensor, stride: int) -> Tensor:
 
 
 @pytest.mark.parametrize("frames", [4, 16, 19])
-def test_the_causal_clip_form_is_the_loop_over_frames(frames: int) -> None:
+def test_the_causal_clip_form_equals_a_loop_over_frames(frames: int) -> None:
     network, x = made(DenseGcnStream), noise(frames)
     with torch.inference_mode():
         features = network.stem(x.squeeze(-1))
@@ -124,14 +124,14 @@ def test_the_causal_clip_form_is_the_loop_over_frames(frames: int) -> None:
         np.testing.assert_allclose(logits[0], network.fc(features[0].mean(dim=(1, 2))), atol=1e-4, rtol=1e-5)
 
 
-def test_weights_are_those_of_dense_gcn() -> None:
+def test_the_causal_form_has_the_parameters_of_dense_gcn() -> None:
     padded, causal = made(DenseGcn, 1), made(DenseGcnStream, 2)
     causal.load_state_dict(padded.state_dict())
     a, b = answers(padded, noise(20), 8, [1]), answers(causal, noise(20), 8, [4])
     assert a.keys() == b.keys() and all(torch.allclose(a[n], b[n], atol=1e-5) for n in a)
 
 
-def test_a_step_touches_the_states_of_the_units_it_reaches_alone() -> None:
+def test_a_step_has_only_the_states_of_the_units_that_it_reaches() -> None:
     touched = [{n.split(".")[0] for n in StreamStep(made(DenseGcn), window=8, phase=p).state_names} for p in range(4)]
     upper = {"unit0", "unit1", "unit2"}
     middle = upper | {"unit3", "unit4"}
@@ -144,12 +144,12 @@ def test_steps_that_do_not_fit_the_strides_are_refused(window: int, frames: int,
         StreamStep(made(DenseGcn), window=window, frames=frames, phase=phase)
 
 
-def test_a_network_of_two_bodies_is_no_stream() -> None:
+def test_a_network_of_two_bodies_cannot_stream() -> None:
     with pytest.raises(ConfigError, match="has one body"):
         StreamStep(made(DenseGcn, bodies=2), window=8)
 
 
-def test_in_training_half_of_the_clips_follow_another_and_outside_none_does() -> None:
+def test_half_of_the_training_clips_continue_another_clip_and_no_test_clip_does() -> None:
     network = made(DenseGcnStream).train()
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d | nn.Dropout):
@@ -171,7 +171,7 @@ def test_in_training_half_of_the_clips_follow_another_and_outside_none_does() ->
 
 
 @pytest.mark.parametrize("name", ["dense_gcn_stream", "dense_gcn_motion_stream"])
-def test_a_clip_that_follows_another_is_answered_as_the_stream_that_saw_both(
+def test_a_continued_clip_gives_the_logits_of_a_stream_over_both_clips(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = lively(build(name, classes=5, layout=PENN, bodies=1, width=4))

@@ -1,4 +1,4 @@
-"""Movements of no class: within what joints can do, smooth, and of every kind."""
+"""Random movements: within joint limits, continuous, and of every kind."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from train.data.generated.body import ANGLES, SIDES
 from train.data.generated.fidgets import ARM_DEG, LEG_DEG, TRUNK_DEG, fidget
-from train.data.generated.kinematic import clip_of
+from train.data.generated.kinematic import generate_clip
 
 TREMBLE_DEG = 25
 TIMES = np.arange(90) / 30
@@ -17,7 +17,7 @@ LIMITS = TRUNK_DEG | {f"{side}_{name}": limits for side in SIDES for name, limit
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32 - 1))
-def test_every_angle_stays_within_its_limits_and_moves_without_a_jump(seed: int) -> None:
+def test_every_angle_is_within_its_limits_and_continuous(seed: int) -> None:
     angles = fidget(TIMES, "left", np.random.default_rng(seed)).angles
     assert set(angles) <= set(ANGLES)
     for name, value in angles.items():
@@ -27,7 +27,7 @@ def test_every_angle_stays_within_its_limits_and_moves_without_a_jump(seed: int)
         assert np.isfinite(curve).all()
 
 
-def test_arms_legs_and_trunk_move_or_rest_as_often_as_they_should() -> None:
+def test_arms_legs_and_trunk_move_with_the_stated_probabilities() -> None:
     drawn = [fidget(TIMES, "left", np.random.default_rng(seed)) for seed in range(400)]
 
     def part(name: str) -> float:
@@ -42,8 +42,8 @@ def test_arms_legs_and_trunk_move_or_rest_as_often_as_they_should() -> None:
     assert np.mean([motion.travels for motion in drawn]) == pytest.approx(0.25, abs=0.11)
 
 
-def test_a_clip_is_the_same_each_time_and_another_for_another_number() -> None:
-    first, again, other = (clip_of(fidget, "fidget", 3, index, seed=1) for index in (4, 4, 5))
+def test_a_clip_is_deterministic_and_depends_on_its_index() -> None:
+    first, again, other = (generate_clip(fidget, "fidget", 3, index, seed=1) for index in (4, 4, 5))
     np.testing.assert_array_equal(first.joints, again.joints)
     assert first.label == 3 and first.joints.shape[2:] == (20, 3) and np.isfinite(first.joints).all()
     assert first.joints.shape != other.joints.shape or not np.allclose(first.joints, other.joints)

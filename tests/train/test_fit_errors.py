@@ -1,4 +1,4 @@
-"""Errors fitted to an estimator: counted by hand, and got back from a simulation."""
+"""Fitting estimator errors: counted by hand, and recovered from simulation."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def fit(good: Float32, poor: Float32, fps: float = 15.0) -> FittedErrors:
     return fit_errors([Observed(good, poor, fps)], PENN, 15.0, {})
 
 
-def test_what_comes_and_goes_is_counted_as_by_hand() -> None:
+def test_shares_and_durations_of_bursts_match_counts_by_hand() -> None:
     poor = person(20)
     wrist = PENN.joints.index("left_wrist")
     # Unseen in 3 + 2 of 20 frames. Both spells end before the recording does: 2.5 frames on average.
@@ -33,14 +33,14 @@ def test_what_comes_and_goes_is_counted_as_by_hand() -> None:
     assert found.joints["left_wrist"].jitter == 0
 
 
-def test_a_spell_that_the_recording_cuts_off_is_not_taken_for_a_short_one() -> None:
+def test_a_burst_that_the_recording_truncates_does_not_count_as_short() -> None:
     poor = person(30)
     poor[10:14, 0] = 0
     poor[24:, 0] = 0  # five steps more without an end: 3 + 1 steps, one end; then 5 steps, none
     assert fit(person(30), poor).joints["head"].miss.mean_s == pytest.approx((3 + 1 + 5) / 15)
 
 
-def test_a_lost_body_is_no_missing_joint_and_frames_without_a_person_do_not_count() -> None:
+def test_a_lost_body_is_not_a_missed_joint_and_frames_without_a_person_do_not_count() -> None:
     good, poor = person(40), person(40)
     poor[10:20] = 0
     good[30:] = poor[30:] = 0
@@ -49,7 +49,7 @@ def test_a_lost_body_is_no_missing_joint_and_frames_without_a_person_do_not_coun
     assert all(joint.miss == NEVER for joint in found.joints.values())
 
 
-def test_exchanged_sides_are_found_where_they_can_be_told_and_are_no_jitter() -> None:
+def test_swaps_are_detected_where_possible_and_do_not_count_as_jitter() -> None:
     good, poor = person(40), person(40)
     left, right = PENN.index("left_wrist", "right_wrist")
     poor[5:10, [left, right]] = poor[5:10, [right, left]]
@@ -62,7 +62,7 @@ def test_exchanged_sides_are_found_where_they_can_be_told_and_are_no_jitter() ->
     assert fit(good, poor).swaps["wrist"].share == pytest.approx(5 / 20)
 
 
-def test_an_offset_is_a_bias_and_what_changes_about_it_is_jitter() -> None:
+def test_a_constant_offset_is_a_bias_and_deviations_from_it_are_jitter() -> None:
     poor = person(100)
     poor[:, 0, 0] += 10 + 5 * np.where(np.arange(100) % 2, 1, -1)
     head = fit(person(100), poor).joints["head"]
@@ -72,7 +72,7 @@ def test_an_offset_is_a_bias_and_what_changes_about_it_is_jitter() -> None:
 
 
 @pytest.mark.parametrize("fps", [15.0, 30.0])
-def test_known_errors_are_got_back_from_what_they_did(fps: float) -> None:
+def test_known_errors_are_recovered_from_simulated_recordings(fps: float) -> None:
     rng = np.random.default_rng(0)
     good = person(round(60 * fps))
     real = [Observed(good, apply_fitted_errors(good, PENN, KNOWN, fps, rng), fps) for _ in range(60)]
@@ -92,7 +92,7 @@ def test_known_errors_are_got_back_from_what_they_did(fps: float) -> None:
         assert swap.mean_s == pytest.approx(0.3, rel=0.15), name
 
 
-def test_a_joint_that_both_never_saw_cannot_be_fitted() -> None:
+def test_a_joint_never_seen_by_both_cannot_be_fitted() -> None:
     poor = person(40)
     poor[:, 3] = 0
     with pytest.raises(DataError, match="left_elbow was never seen by both"):
@@ -123,9 +123,7 @@ def pairs_of_known_errors(tmp_path: Path) -> Path:
     return folder
 
 
-def test_the_command_leaves_the_numbers_where_they_come_from_and_a_picture(
-    pairs_of_known_errors: Path, tmp_path: Path
-) -> None:
+def test_the_command_writes_the_parameters_their_source_and_a_plot(pairs_of_known_errors: Path, tmp_path: Path) -> None:
     out = tmp_path / "fit" / "errors.yaml"
     run_command_line("train", "", COMMANDS, ["fit-errors", "--pairs", str(pairs_of_known_errors), "--out", str(out)])
     found = read_errors(out)
@@ -136,7 +134,7 @@ def test_the_command_leaves_the_numbers_where_they_come_from_and_a_picture(
     assert picture is not None and min(picture.shape[:2]) > 500 and picture.std() > 10
 
 
-def test_a_fit_in_joints_that_the_cheap_estimator_does_not_give_is_refused(
+def test_a_fit_in_joints_that_the_cheap_estimator_lacks_is_refused(
     pairs_of_known_errors: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     argv = ["fit-errors", "--pairs", str(pairs_of_known_errors), "--out", str(tmp_path / "e.yaml")]
@@ -153,7 +151,7 @@ SHIPPED = sorted((Path(__file__).parents[2] / "configs" / "errors").glob("*.yaml
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_the_shipped_errors_do_to_skeletons_what_was_measured(path: Path) -> None:
+def test_the_shipped_errors_reproduce_what_was_measured(path: Path) -> None:
     measured = read_errors(path)
     joints = layout(measured.layout)
     seconds, count, rng = 120.0, 10, np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""What errors of a file do to skeletons: the same at every frame rate, and stepped frame by frame."""
+"""Applying fitted errors: independent of the frame rate, equal to frame-by-frame simulation."""
 
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -23,7 +23,7 @@ from train.data.pairs import PairConfig, PairDataset
 @given(
     st.floats(0.02, 0.6), st.floats(0.2, 2.0), st.sampled_from([7.5, 15.0, 30.0, 60.0]), st.sampled_from([15.0, 25.0])
 )
-def test_a_share_of_time_is_the_same_at_every_rate_and_spells_last_their_seconds(
+def test_share_and_duration_of_bursts_are_independent_of_the_frame_rate(
     share: float, mean_s: float, fps: float, fitted_fps: float
 ) -> None:
     kind = Bursts(share, max(mean_s, 1.3 / (1 - share) / fitted_fps))
@@ -35,7 +35,7 @@ def test_a_share_of_time_is_the_same_at_every_rate_and_spells_last_their_seconds
     assert 1 / run == pytest.approx(1 - ((1 - stop) ** 2 + stop * start))
 
 
-def test_spells_are_the_chain_stepped_frame_by_frame() -> None:
+def test_bursts_equal_the_markov_chain_stepped_frame_by_frame() -> None:
     draws, share, run = np.random.default_rng(1).random((500, 3)), np.array([0.1, 0.5, 0.0]), np.array([4.0, 2.0, 1.0])
     stop = 1 / run
     start = stop * share / (1 - share)
@@ -46,7 +46,7 @@ def test_spells_are_the_chain_stepped_frame_by_frame() -> None:
     assert np.array_equal(markov_bursts(draws, share, run), expected)
 
 
-def test_lasting_noise_is_the_recursion_stepped_frame_by_frame() -> None:
+def test_ar1_noise_equals_the_recursion_stepped_frame_by_frame() -> None:
     noise = np.random.default_rng(2).normal(0, 1, (50, 3, 2))
     expected = noise.copy()
     for t in range(1, 50):
@@ -55,7 +55,7 @@ def test_lasting_noise_is_the_recursion_stepped_frame_by_frame() -> None:
     assert np.array_equal(ar1_noise(noise[:1], 0.7), noise[:1])
 
 
-def test_spoiling_leaves_its_input_alone_sees_nothing_new_and_without_errors_changes_nothing() -> None:
+def test_fitted_errors_do_not_modify_the_input_or_reveal_joints_and_none_change_nothing() -> None:
     good = person(200)
     good[:, PENN.joints.index("left_wrist")] = 0
     before = good.copy()
@@ -65,7 +65,7 @@ def test_spoiling_leaves_its_input_alone_sees_nothing_new_and_without_errors_cha
     assert np.array_equal(apply_fitted_errors(good, PENN, errors(), 15.0, np.random.default_rng(0)), good)
 
 
-def test_a_file_holds_the_errors_to_four_digits(tmp_path: Path) -> None:
+def test_a_file_keeps_the_errors_to_four_decimals(tmp_path: Path) -> None:
     path = tmp_path / "errors.yaml"
     made = replace(KNOWN, source={"videos": 2})
     write_errors(path, made)
@@ -84,7 +84,7 @@ def test_a_file_holds_the_errors_to_four_digits(tmp_path: Path) -> None:
         ({"lost": {"share": 0.5, "mean_s": float("inf")}}, "bursts of inf s"),
     ],
 )
-def test_a_file_that_means_nothing_is_a_data_error(tmp_path: Path, change: dict[str, Any], said: str) -> None:
+def test_an_invalid_file_is_a_data_error(tmp_path: Path, change: dict[str, Any], said: str) -> None:
     path = tmp_path / "errors.yaml"
     write_errors(path, KNOWN)
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | change))
@@ -97,7 +97,7 @@ def walks(frames: int = 64) -> SkeletonSet:
     return SkeletonSet("still", ("stand",), "penn-13", (clip, replace(clip, id="b")), "by hand")
 
 
-def test_pairs_are_spoilt_by_the_file_they_are_given(tmp_path: Path) -> None:
+def test_pairs_are_corrupted_by_the_given_file(tmp_path: Path) -> None:
     path = tmp_path / "errors.yaml"
     write_errors(path, errors(left_wrist=JointErrors(Bursts(0.9, 100.0), 0.0, 0.0, 0.0)))
     how = Preprocessing(length_frames=16, fps=16.0)

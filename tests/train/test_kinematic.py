@@ -1,4 +1,4 @@
-"""The generator of clips: bodies that keep their limbs, feet that keep to the floor, actions that can be told apart."""
+"""The clip generator: limbs of constant length, feet on the floor, distinguishable actions."""
 
 import numpy as np
 import pytest
@@ -31,14 +31,14 @@ def posed(heading_deg: float = 0.0, **angles: float) -> dict[str, NDArray[np.flo
     return dict(zip(LAYOUT.joints, joints[0], strict=True))
 
 
-def test_who_faces_the_camera_has_the_left_hand_on_the_pictures_right() -> None:
+def test_a_person_facing_the_camera_has_the_left_hand_on_the_right_of_the_image() -> None:
     joints = posed()
     for pair in ("shoulder", "elbow", "wrist", "hand", "hip", "knee", "ankle", "foot"):
         assert joints[f"left_{pair}"][0] > joints["hip_centre"][0] > joints[f"right_{pair}"][0]
     assert joints["left_foot"][2] < joints["left_ankle"][2], "the toes point to the camera, towards smaller z"
 
 
-def test_who_turns_to_the_pictures_right_has_the_left_side_away_from_the_camera() -> None:
+def test_a_person_turned_to_the_right_of_the_image_has_the_left_side_away_from_the_camera() -> None:
     joints = posed(heading_deg=90)
     assert joints["left_shoulder"][2] > joints["right_shoulder"][2]
     assert joints["left_foot"][0] > joints["left_ankle"][0]
@@ -91,7 +91,7 @@ def test_a_standing_body_is_as_tall_as_its_ratios_say() -> None:
         assert x[joint][1] == pytest.approx(share * STATURE_M, abs=0.002 * STATURE_M), joint
 
 
-def test_a_foot_that_bears_the_body_stays_where_it_is() -> None:
+def test_a_supporting_foot_does_not_slide() -> None:
     frames = 40
     angles = {name: np.zeros(frames) for name in ANGLES}
     angles["left_hip_flex"] = np.linspace(20, -20, frames)
@@ -111,7 +111,7 @@ def test_limbs_keep_their_lengths(clips: SkeletonSet) -> None:
             assert np.ptp(length) < 1e-4, (clip.id, LAYOUT.joints[a], LAYOUT.joints[b])
 
 
-def test_nobody_sinks_into_the_floor_or_floats_above_it(clips: SkeletonSet) -> None:
+def test_the_lowest_foot_is_on_the_floor(clips: SkeletonSet) -> None:
     for clip in clips.clips:
         lowest = clip.joints[0, ..., 1].min(axis=1)
         assert lowest.min() > -1e-5, clip.id
@@ -127,7 +127,7 @@ def test_joggers_and_jumping_jacks_leave_the_floor_and_come_back(clips: Skeleton
             assert lowest.max() > 0.02 and lowest.min() < 0.01, clip.id
 
 
-def test_walkers_and_joggers_travel_at_a_persons_speed_and_forward(clips: SkeletonSet) -> None:
+def test_walkers_and_joggers_move_forward_at_a_plausible_speed(clips: SkeletonSet) -> None:
     chest = list(LAYOUT.index("left_shoulder", "right_shoulder"))
     for clip in clips.clips:
         x = clip.joints[0].astype(np.float64)
@@ -152,7 +152,7 @@ def test_the_same_seed_gives_the_same_clips_and_another_does_not(clips: Skeleton
     assert not np.array_equal(clips.clips[0].joints, other.clips[0].joints)
 
 
-def test_a_larger_set_holds_the_smaller_one(clips: SkeletonSet) -> None:
+def test_a_larger_set_contains_the_smaller_one(clips: SkeletonSet) -> None:
     larger = {clip.id: clip for clip in make_kinematic(8, seed=1).clips}
     assert all(np.array_equal(larger[clip.id].joints, clip.joints) for clip in clips.clips)
 
@@ -165,14 +165,14 @@ def test_no_person_is_in_both_parts() -> None:
     assert {clip.label for clip in data.part(False)} == set(range(len(CLASSES)))
 
 
-def test_no_clips_are_an_error_and_not_an_empty_set() -> None:
+def test_zero_clips_are_an_error() -> None:
     with pytest.raises(DataError, match="no clips"):
         make_kinematic(0, seed=0)
 
 
 @given(st.sampled_from(CLASSES), st.integers(0, 2**32 - 1), st.integers(1, 120))
 @settings(max_examples=60, deadline=None)
-def test_any_performance_is_finite_and_man_sized(action: str, seed: int, frames: int) -> None:
+def test_every_performance_is_finite_and_of_human_size(action: str, seed: int, frames: int) -> None:
     rng = np.random.default_rng(seed)
     joints = perform(MOTIONS[action], random_body(rng), frames, rng)
     assert joints.shape == (frames, 20, 3) and joints.dtype == np.float32
@@ -180,7 +180,7 @@ def test_any_performance_is_finite_and_man_sized(action: str, seed: int, frames:
     assert np.ptp(joints[..., 1], axis=1).min() > 0.6 and joints[..., 1].max() < 2.8
 
 
-def test_a_neighbour_in_frequency_names_the_action_of_people_it_never_saw() -> None:
+def test_nearest_neighbours_in_frequency_recognise_actions_of_unseen_people() -> None:
     data = make_kinematic(30, seed=0)
     config = PairConfig(preprocessing=Preprocessing(), layout="penn-13")
 

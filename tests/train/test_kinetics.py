@@ -1,4 +1,4 @@
-"""Kinetics skeletons in ST-GCN's JSON layout, with numbers of the tests' own."""
+"""Kinetics skeletons in ST-GCN's JSON format, with made-up numbers."""
 
 import json
 from pathlib import Path
@@ -25,7 +25,7 @@ def middles(clip, slot: int) -> list[float | None]:
     ]
 
 
-def test_a_clip_reads_in_pixels_of_the_videos_from_its_first_to_its_last_frame(tmp_path: Path) -> None:
+def test_a_clip_is_in_pixels_from_its_first_to_its_last_frame(tmp_path: Path) -> None:
     someone = person(0.5, 0.5, 0.8)
     someone["pose"][:2], someone["score"][0] = [0.25, 0.75], 0.9
     someone["pose"][6:8], someone["score"][3] = [0.0, 0.0], 0.0
@@ -39,14 +39,14 @@ def test_a_clip_reads_in_pixels_of_the_videos_from_its_first_to_its_last_frame(t
     assert not clip.seen[0, 0, layout("openpose-18").index("right_elbow")[0]]
 
 
-def test_of_more_than_two_people_the_two_of_highest_mean_score_are_taken(tmp_path: Path) -> None:
+def test_the_two_people_of_highest_mean_score_are_used(tmp_path: Path) -> None:
     crowd = [person(0.1, 0.5, 0.3), person(0.3, 0.5, 0.9), person(0.6, 0.5, 0.5), person(0.9, 0.5, 0.4)]
     write_kinetics(tmp_path, {"abc": [frame(1, *crowd), frame(2, *crowd[::-1])]})
     (clip,) = read_kinetics(tmp_path).clips
     assert middles(clip, 0) == [0.3, 0.3] and middles(clip, 1) == [0.6, 0.6]
 
 
-def test_people_keep_their_place_however_a_frame_orders_them_and_when_one_is_missed(tmp_path: Path) -> None:
+def test_people_keep_their_slot_if_frames_reorder_or_miss_them(tmp_path: Path) -> None:
     left, right, faint = (lambda s: person(0.2, 0.5, s)), (lambda s: person(0.8, 0.5, s)), 0.2
     frames = [frame(1, left(0.9), right(0.5)), frame(2, left(0.4), right(0.5)), frame(3, right(faint)),
               frame(4, right(0.9), left(0.5)), frame(5, left(0.7))]  # fmt: skip
@@ -68,7 +68,7 @@ def test_train_and_validation_parts_share_classes_and_clips_without_skeleton_are
     assert data.classes == ("action 0", "action 1")
 
 
-def test_a_coordinate_or_score_that_is_not_a_number_is_a_joint_not_seen(tmp_path: Path) -> None:
+def test_a_joint_with_a_nan_is_unseen(tmp_path: Path) -> None:
     someone = person(0.5, 0.5, 0.8)
     someone["pose"][4], someone["score"][7] = float("nan"), float("nan")
     write_kinetics(tmp_path, {"abc": [frame(1, someone)]})
@@ -96,7 +96,7 @@ BROKEN: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("frames", "said"), BROKEN)
-def test_a_clip_that_cannot_be_used_is_one_line_that_names_it(tmp_path: Path, frames: Any, said: str) -> None:
+def test_an_invalid_clip_is_one_line_that_names_it(tmp_path: Path, frames: Any, said: str) -> None:
     write_kinetics(tmp_path, {"good": [frame(1, ONE)], "abc": frames})
     with pytest.raises(DataError, match=rf"abc\.json: {said}") as caught:
         read_kinetics(tmp_path)

@@ -1,4 +1,4 @@
-"""Penn Action and UTD-MHAD from the archives' own .mat files, written by scipy from real and from made-up numbers."""
+"""Penn Action and UTD-MHAD from .mat files, written by SciPy from real and made-up numbers."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -43,9 +43,7 @@ def write(folder: Path, kind: str, changes: dict[str, Any] | None = None, withou
     return path
 
 
-def test_penn_action_reads_the_same_from_the_archives_files_as_from_the_packed_one(
-    tmp_path: Path, shared_data: Path
-) -> None:
+def test_penn_action_is_the_same_from_label_files_and_packed(tmp_path: Path, shared_data: Path) -> None:
     packed = read_penn_action(shared_data)
     numbers = [0, 1, 700, 1500, 2325]
     with np.load(shared_data / "penn_action.npz") as raw:
@@ -66,9 +64,7 @@ def test_penn_action_reads_the_same_from_the_archives_files_as_from_the_packed_o
     same(data, packed, [f"penn-{n + 1:04d}" for n in numbers])
 
 
-def test_utd_mhad_reads_the_same_from_the_authors_files_as_from_the_packed_one(
-    tmp_path: Path, shared_data: Path
-) -> None:
+def test_utd_mhad_is_the_same_from_the_authors_files_and_packed(tmp_path: Path, shared_data: Path) -> None:
     packed = read_utd_mhad(shared_data)
     with np.load(shared_data / "utd_mhad.npz") as raw:
         ends, ids = np.cumsum(raw["length"]), []
@@ -92,7 +88,7 @@ def same(data: SkeletonSet, packed: SkeletonSet, ids: list[str]) -> None:
 
 
 @pytest.mark.parametrize("kind", FILES)
-def test_a_coordinate_that_is_not_a_number_is_a_joint_not_seen(tmp_path: Path, kind: str) -> None:
+def test_a_joint_with_a_nan_is_unseen(tmp_path: Path, kind: str) -> None:
     raw = good(kind)
     array = raw["x"] if kind == "penn" else raw["d_skel"]
     array[(2, 5) if kind == "penn" else (5, 1, 2)] = np.nan
@@ -102,7 +98,7 @@ def test_a_coordinate_that_is_not_a_number_is_a_joint_not_seen(tmp_path: Path, k
     assert not clip.seen[0, 2, 6 if kind == "penn" else 5] and clip.seen.sum() == clip.seen.size - 1
 
 
-def test_one_frame_alone_is_a_clip(tmp_path: Path) -> None:
+def test_a_single_frame_is_a_clip(tmp_path: Path) -> None:
     write(tmp_path, "utd", {"d_skel": good("utd")["d_skel"][..., :1]})
     assert read_utd_mhad(tmp_path).clips[0].joints.shape == (1, 1, 20, 3)
 
@@ -125,7 +121,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("kind", "changes", "said"), BROKEN)
-def test_a_clip_that_cannot_be_used_is_one_line_that_names_it(
+def test_an_invalid_clip_is_one_line_that_names_it(
     tmp_path: Path, kind: str, changes: dict[str, Any], said: str
 ) -> None:
     path = write(tmp_path, kind, changes)
@@ -135,14 +131,14 @@ def test_a_clip_that_cannot_be_used_is_one_line_that_names_it(
 
 
 @pytest.mark.parametrize(("kind", "lacking"), [("penn", "y"), ("penn", "train"), ("utd", "d_skel")])
-def test_a_lacking_variable_is_named(tmp_path: Path, kind: str, lacking: str) -> None:
+def test_a_missing_variable_is_named(tmp_path: Path, kind: str, lacking: str) -> None:
     write(tmp_path, kind, without=lacking)
     with pytest.raises(DataError, match=rf"\.mat: the file lacks '{lacking}'; it must hold"):
         READERS[kind](tmp_path)
 
 
 @pytest.mark.parametrize("kind", FILES)
-def test_a_file_cut_off_or_altered_anywhere_is_refused_or_still_whole(tmp_path: Path, kind: str) -> None:
+def test_a_truncated_or_altered_file_is_refused_or_reads_correctly(tmp_path: Path, kind: str) -> None:
     path = write(tmp_path, kind)
     whole = path.read_bytes()
     refused = 0
@@ -161,7 +157,7 @@ def test_a_file_cut_off_or_altered_anywhere_is_refused_or_still_whole(tmp_path: 
     assert refused > 0
 
 
-def test_a_missing_file_is_named_with_what_else_would_do(tmp_path: Path) -> None:
+def test_a_missing_file_is_named_with_the_alternative(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"penn_action\.npz: no such dataset file; .*labels/0001\.mat"):
         read_penn_action(tmp_path)
     with pytest.raises(DataError, match=r"utd_mhad\.npz: no such dataset file; .*a1_s1_t1_skeleton\.mat"):

@@ -1,4 +1,4 @@
-"""The stem that reads motions: against five inputs worked by hand, as one layer of a file, and frame by frame."""
+"""The motion stem against five inputs computed by hand, as one exported layer, and frame by frame."""
 
 from collections import Counter
 from pathlib import Path
@@ -31,7 +31,7 @@ def noise(frames: int, seed: int = 0, clips: int = 1) -> Tensor:
     return torch.randn(clips, 3, frames, 13, 1, generator=torch.Generator().manual_seed(seed))
 
 
-def test_it_is_a_linear_map_of_position_seen_and_motion() -> None:
+def test_the_stem_is_a_linear_map_of_position_visibility_and_motion() -> None:
     stem, x = MotionStem(2), noise(4)[..., 0]
     given = stem(x)
     for t in range(4):
@@ -40,7 +40,7 @@ def test_it_is_a_linear_map_of_position_seen_and_motion() -> None:
         assert torch.allclose(given[0, :, t], stem.weight[:, :, 0, 0] @ inputs, atol=1e-5)
 
 
-def test_who_stands_still_has_no_motion_and_who_moves_moves_by_the_frame() -> None:
+def test_motion_is_zero_for_a_still_person_and_the_displacement_otherwise() -> None:
     stem = MotionStem(1)
     with torch.no_grad():
         stem.weight[:] = torch.tensor([0.0, 0, 0, 1, 0])[None, :, None, None]  # the motion of x alone
@@ -49,14 +49,14 @@ def test_who_stands_still_has_no_motion_and_who_moves_moves_by_the_frame() -> No
     assert stem(x)[0, 0, 1:, 0].tolist() == [0, SCALE, 0, -2 * SCALE]
 
 
-def test_it_is_not_computed_in_bfloat16() -> None:
+def test_the_stem_is_not_computed_in_bfloat16() -> None:
     stem, x = MotionStem(4), 1 + noise(8)[..., 0] / 100
     with torch.autocast("cpu", torch.bfloat16):
         given = stem(x)
     assert given.dtype == torch.float32 and torch.equal(given, stem(x))
 
 
-def test_it_is_deployed_as_one_convolution_and_the_network_stays_as_it_was(tmp_path: Path) -> None:
+def test_fusing_gives_one_convolution_and_leaves_the_network_unchanged(tmp_path: Path) -> None:
     network, clips = drawn_of("dense_gcn_motion"), noise(16, clips=2)
     made = fuse_motion_stems(network)
     with torch.inference_mode():
@@ -76,7 +76,7 @@ def test_it_is_deployed_as_one_convolution_and_the_network_stays_as_it_was(tmp_p
     window=st.integers(1, 8),
     frames=st.sampled_from([1, 2, 4]),
 )
-def test_from_the_first_frame_on_its_stream_is_the_causal_clip_form(
+def test_from_the_first_frame_on_its_stream_equals_the_causal_clip_form(
     seed: int, cycles: int, window: int, frames: int
 ) -> None:
     network, x = drawn_of("dense_gcn_motion_stream", seed), noise(4 * cycles, seed)
@@ -96,7 +96,7 @@ def test_from_the_first_frame_on_its_stream_is_the_causal_clip_form(
 
 
 @pytest.mark.parametrize("frames", [1, 4])
-def test_its_stream_is_exported_with_the_last_frame_as_a_state(tmp_path: Path, frames: int) -> None:
+def test_the_exported_stream_has_the_last_frame_as_a_state(tmp_path: Path, frames: int) -> None:
     written = write_stream(drawn_of("dense_gcn_motion_stream"), noise(16).numpy(), tmp_path, frames=frames)
     for path in written:  # write_stream has held their logits against PyTorch's
         shapes = {i.name: [d.dim_value for d in i.type.tensor_type.shape.dim] for i in onnx.load(path).graph.input}

@@ -49,7 +49,7 @@ def test_every_network_gives_logits_and_features_of_the_stated_shape(name: str, 
 
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("bodies", [1, 2])
-def test_a_clip_alone_and_in_a_batch_is_answered_alike(name: str, bodies: int) -> None:
+def test_a_clip_gives_the_same_logits_alone_and_in_a_batch(name: str, bodies: int) -> None:
     # 32 frames, for a causal network's shortcuts carry nothing before 22.
     network, clips = trained(name, bodies), seeded(4, 3, 32, 13, bodies)
     with torch.inference_mode():
@@ -60,7 +60,7 @@ def test_a_clip_alone_and_in_a_batch_is_answered_alike(name: str, bodies: int) -
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_the_order_of_bodies_does_not_matter_after_the_entrance(name: str) -> None:
+def test_the_order_of_bodies_does_not_matter_after_input_normalisation(name: str) -> None:
     network, clip = trained(name, 2), seeded(1, 3, 8, 13, 2)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm1d) and module.num_features == 2 * 13 * 3:
@@ -93,7 +93,7 @@ def test_normalised_adjacency_of_a_body_is_symmetric_with_largest_eigenvalue_one
     assert float(torch.linalg.eigvalsh(a).max()) == pytest.approx(1, abs=1e-5)
 
 
-def test_joints_of_dense_gcn_mix_along_bones_alone_at_the_start() -> None:
+def test_an_untrained_dense_gcn_mixes_joints_along_bones_only() -> None:
     network = DenseGcn(3, PENN, 1, width=4)
     mix = network.get_parameter("units.0.mix").detach()
     joined = {(i, i) for i in range(13)} | set(PENN.edges) | {(j, i) for i, j in PENN.edges}
@@ -122,7 +122,7 @@ def table() -> dict[str, Row]:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_the_table_of_costs_is_what_the_networks_cost(name: str) -> None:
+def test_the_table_of_costs_matches_the_networks(name: str) -> None:
     row = table()[name]
     assert default_width(name) == row.width
     small = cost(build(name, classes=37, layout=PENN, bodies=1), frames=32, joints=13, bodies=1)
@@ -146,7 +146,7 @@ def test_macs_of_dense_gcn_counted_by_hand(name: str) -> None:
     assert cost(build(name, classes=k, layout=PENN, bodies=1), 32, 13, 1).macs == macs + 4 * w * k
 
 
-def test_a_network_of_ones_own_is_one_entry_and_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_custom_network_is_one_registry_entry_and_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Toy(nn.Module):
         def __init__(self, classes: int, width: int) -> None:
             super().__init__()
@@ -167,7 +167,7 @@ def test_a_network_of_ones_own_is_one_entry_and_trains(tmp_path: Path, monkeypat
     assert trained.about["width"] == 6 and isinstance(trained.rebuild(tmp_path), Toy)
 
 
-def test_a_file_with_its_names_is_all_a_new_network_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_with_networks_registers_a_new_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my_networks").mkdir()
     (tmp_path / "my_networks" / "__init__.py").touch()
     (tmp_path / "my_networks" / "linear.py").write_text(
@@ -179,6 +179,6 @@ def test_a_file_with_its_names_is_all_a_new_network_needs(tmp_path: Path, monkey
     assert list(declared) == ["linear"] and declared["linear"].make(2, PENN, 1, 5).in_features == 5
 
 
-def test_a_network_has_its_own_width_unless_another_is_given() -> None:
+def test_a_network_has_its_default_width_unless_another_is_given() -> None:
     assert build("dense_gcn_s", classes=2, layout=PENN, bodies=1).features == 4 * 32
     assert build("dense_gcn_s", classes=2, layout=PENN, bodies=1, width=8).features == 4 * 8

@@ -1,4 +1,4 @@
-"""NTU RGB+D: .skeleton files in their true form, with numbers of the tests' own."""
+"""NTU RGB+D: .skeleton files in the real format, with made-up numbers."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from train.data.readers.reading import ReadOptions
 NAME = "S001C002P003R002A013.skeleton"
 
 
-def test_a_file_of_one_body_reads_in_metres_with_x_to_the_right_and_the_second_body_unseen(tmp_path: Path) -> None:
+def test_a_file_of_one_body_is_in_metres_with_x_to_the_right_and_an_unseen_second_body(tmp_path: Path) -> None:
     body = standing()
     clip = read_skeleton(write_ntu(tmp_path / NAME, [[body], [body + 0.1], []]), train=True)
     assert clip.joints.shape == (2, 3, 25, 3) and clip.joints.dtype == np.float32
@@ -25,7 +25,7 @@ def test_a_file_of_one_body_reads_in_metres_with_x_to_the_right_and_the_second_b
     assert (clip.id, clip.label, clip.fps) == ("S001C002P003R002A013", 12, 30.0)
 
 
-def test_of_more_than_two_bodies_the_two_that_spread_most_are_taken_the_greater_first(tmp_path: Path) -> None:
+def test_the_two_bodies_of_largest_spread_are_used_largest_first(tmp_path: Path) -> None:
     still, walker, waver, fifth = standing(0), standing(1), standing(2), standing(4)
     frames = [[still, walker + t * 0.5, waver + t * 0.2, still, fifth + 9 * t] for t in range(4)]
     clip = read_skeleton(write_ntu(tmp_path / NAME, frames), train=True)
@@ -35,7 +35,7 @@ def test_of_more_than_two_bodies_the_two_that_spread_most_are_taken_the_greater_
     assert clip.seen.all()
 
 
-def test_what_is_not_tracked_or_not_a_number_is_not_seen(tmp_path: Path) -> None:
+def test_untracked_and_nan_joints_are_unseen(tmp_path: Path) -> None:
     body = standing()
     body[4] = np.nan
     clip = read_skeleton(write_ntu(tmp_path / NAME, [[body]]), train=True)
@@ -112,7 +112,7 @@ def test_a_damaged_file_is_named_with_the_line(tmp_path: Path, damage, said: str
     assert NAME in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_bytes_a_name_of_another_form_and_a_folder_without_files_are_refused(tmp_path: Path) -> None:
+def test_binary_files_other_names_and_empty_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no \.skeleton file of NTU RGB\+D 60 .*--data\.folder"):
         read_ntu60(tmp_path)
     (tmp_path / NAME).write_bytes(b"\xff\xfe\x00")

@@ -1,4 +1,4 @@
-"""NW-UCLA: the JSON files it is passed on in, with numbers of the tests' own."""
+"""NW-UCLA: JSON files in the real format, with made-up numbers."""
 
 import json
 from pathlib import Path
@@ -30,7 +30,7 @@ def skeletons(frames: int = 3) -> list[Any]:
     return points
 
 
-def test_clips_are_split_by_view_and_classed_by_the_ten_actions_of_their_names(tmp_path: Path) -> None:
+def test_clips_are_split_by_view_and_labelled_by_their_names(tmp_path: Path) -> None:
     for name in ("a01_s01_e00_v01", "a06_s02_e00_v02", "a08_s03_e01_v03", "a12_s10_e04_v03"):
         write(tmp_path / "all_sqe", name, skeletons())
     data = read_nw_ucla(tmp_path)
@@ -39,7 +39,7 @@ def test_clips_are_split_by_view_and_classed_by_the_ten_actions_of_their_names(t
     assert len(data.classes) == 10 and data.layout == "kinect-20"
 
 
-def test_joints_are_taken_from_the_sensors_order_with_x_to_the_right_of_the_camera(tmp_path: Path) -> None:
+def test_joints_are_reordered_from_the_sensor_with_x_to_the_right(tmp_path: Path) -> None:
     points = skeletons()
     write(tmp_path, "a01_s01_e00_v01", points)
     (clip,) = read_nw_ucla(tmp_path).clips
@@ -49,7 +49,7 @@ def test_joints_are_taken_from_the_sensors_order_with_x_to_the_right_of_the_came
         assert clip.joints[0, 1, layout("kinect-20").joints.index(joint)] == pytest.approx([-x, y, z])
 
 
-def test_what_is_not_a_number_or_at_the_origin_is_not_seen(tmp_path: Path) -> None:
+def test_nan_and_zero_joints_are_unseen(tmp_path: Path) -> None:
     points = skeletons()
     points[0][3], points[2][0][1] = [0, 0, 0], float("nan")
     write(tmp_path, "a01_s01_e00_v01", points)
@@ -70,7 +70,7 @@ BROKEN: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("points", "said"), BROKEN)
-def test_a_clip_that_cannot_be_used_is_one_line_that_names_it(tmp_path: Path, points: Any, said: str) -> None:
+def test_an_invalid_clip_is_one_line_that_names_it(tmp_path: Path, points: Any, said: str) -> None:
     write(tmp_path, "a01_s01_e00_v01", points)
     with pytest.raises(DataError, match=rf"a01_s01_e00_v01\.json: {said}") as caught:
         read_nw_ucla(tmp_path)

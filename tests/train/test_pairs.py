@@ -1,4 +1,4 @@
-"""Pairs: what the teacher and the student see of one recording."""
+"""Pairs: what teacher and student get of one recording."""
 
 from dataclasses import replace
 from typing import Any
@@ -44,14 +44,14 @@ def keypoints(clip: SkeletonClip) -> Float32:
     return np.concatenate([clip.joints[0], clip.seen[0][..., None]], axis=-1).astype(np.float32)
 
 
-def test_only_the_clips_of_the_part_are_drawn() -> None:
+def test_only_clips_of_the_chosen_part_are_used() -> None:
     data = make_kinematic(3, seed=0)
     test, train = (PairDataset(data, PLAIN, train=part, seed=0) for part in (False, True))
     assert (len(train), len(test)) == (2 * len(data.classes), len(data.classes))
     assert test.labels.tolist() == list(range(len(data.classes)))
 
 
-def test_a_test_pair_depends_on_its_clip_alone_and_not_on_what_was_drawn_before() -> None:
+def test_a_test_pair_depends_only_on_its_clip() -> None:
     data = make_kinematic(3, seed=0)
     one, two = (PairDataset(data, replace(PLAIN, drop=0.6), train=False, seed=0) for _ in range(2))
     forwards = [one.draw(i) for i in range(len(one))]
@@ -63,7 +63,7 @@ def test_a_test_pair_depends_on_its_clip_alone_and_not_on_what_was_drawn_before(
     )
 
 
-def test_training_pairs_differ_at_each_draw_and_depend_on_nothing_drawn_before() -> None:
+def test_training_pairs_differ_by_key_and_not_by_order() -> None:
     drawn, again = (pairs([walker(64, train=True)], train=True, drop=0.6) for _ in range(2))
     first, later, elsewhere = drawn.draw(0), drawn.draw(0, epoch=1), drawn.draw(0, position=1)
     assert not np.array_equal(first[0], later[0]) and not np.array_equal(first[0], elsewhere[0])
@@ -71,12 +71,12 @@ def test_training_pairs_differ_at_each_draw_and_depend_on_nothing_drawn_before()
     assert not np.array_equal(pairs([walker(64, train=True)], train=True, drop=0.6, seed=1).draw(0)[0], first[0])
 
 
-def test_a_training_window_lies_elsewhere_at_each_draw() -> None:
+def test_a_training_window_differs_by_key() -> None:
     drawn = pairs([walker(64, train=True)], train=True, span="window")
     assert len({drawn.draw(0, epoch=epoch)[1].tobytes() for epoch in range(8)}) > 4
 
 
-def test_who_asks_for_drops_gets_no_estimators_errors() -> None:
+def test_poor_drop_ignores_estimator_errors() -> None:
     spoilt = {
         poor: pairs([walker(40)], drop=1.0, poor=poor, estimator_errors=EstimatorErrors()) for poor in ("drop", "auto")
     }
@@ -84,7 +84,7 @@ def test_who_asks_for_drops_gets_no_estimators_errors() -> None:
     assert not seen["drop"].any() and seen["auto"].mean() > 0.5
 
 
-def test_test_pairs_are_kept_as_long_as_there_is_room_and_nobody_may_write_to_them(
+def test_pairs_are_cached_read_only_while_there_is_room(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("train.data.pairs.CACHE_BYTES", 1)
@@ -95,7 +95,7 @@ def test_test_pairs_are_kept_as_long_as_there_is_room_and_nobody_may_write_to_th
         kept[0][:] = 0
 
 
-def test_corrupted_once_for_all_a_training_clip_misses_the_same_joints_in_every_epoch() -> None:
+def test_without_redraw_a_training_clip_misses_the_same_joints_in_every_epoch() -> None:
     clips = [walker(64, train=True), walker(64, train=True)]
     drawn = pairs(clips, train=True, drop=0.6, redraw=False, rotate_deg=20.0)
     (one, high), (two, turned) = drawn.draw(0), drawn.draw(0, epoch=1, position=5)
@@ -104,7 +104,7 @@ def test_corrupted_once_for_all_a_training_clip_misses_the_same_joints_in_every_
     assert not np.array_equal(one[2], drawn.draw(1)[0][2]), "another clip misses others"
 
 
-def test_what_a_loader_asks_for_is_a_draw_and_the_label() -> None:
+def test_an_item_is_a_pair_and_its_label() -> None:
     drawn = pairs([walker(64, train=True)], train=True, drop=0.6)
     low, high, label = drawn[PairKey(0, 3, 7)]
     assert label == 0
@@ -112,7 +112,7 @@ def test_what_a_loader_asks_for_is_a_draw_and_the_label() -> None:
         assert np.array_equal(one, other)
 
 
-def test_a_batch_is_its_clips_drawn_one_after_the_other() -> None:
+def test_a_batch_stacks_the_pairs_of_its_clips() -> None:
     test = pairs([walker(20, seed=s) for s in range(3)], drop=0.6)
     low, high, labels = test.batch(np.array([2, 0]))
     assert low.shape == high.shape == (2, 3, 16, 13, 1) and labels.tolist() == [0, 0]
@@ -121,7 +121,7 @@ def test_a_batch_is_its_clips_drawn_one_after_the_other() -> None:
 
 
 @pytest.mark.parametrize("span", ["whole", "window"])
-def test_the_good_clip_is_the_devices_own_of_the_same_keypoints(span: str) -> None:
+def test_the_good_clip_equals_the_devices_preprocessing(span: str) -> None:
     clip = walker(40)
     _, high = pairs([clip], span=span).draw(0)
     if span == "whole":  # 40 frames over the 15/16 s of the clip
@@ -131,7 +131,7 @@ def test_the_good_clip_is_the_devices_own_of_the_same_keypoints(span: str) -> No
     np.testing.assert_allclose(high, device, atol=1e-4)
 
 
-def test_a_joint_never_seen_is_zero_for_the_teacher_as_on_the_device() -> None:
+def test_an_unseen_joint_is_zero_for_the_teacher_as_on_the_device() -> None:
     clip = walker(40)
     clip.seen[:, :, 5] = False
     clip.joints[:, :, 5] = np.nan
@@ -139,7 +139,7 @@ def test_a_joint_never_seen_is_zero_for_the_teacher_as_on_the_device() -> None:
     assert not high[:, :, 5].any() and np.isfinite(high).all()
 
 
-def test_joints_are_converted_to_the_layout_the_networks_read() -> None:
+def test_joints_are_converted_to_the_networks_layout() -> None:
     clip = walker(16, fps=16.0)
     low, high = pairs([clip], span="window", layout="coco-17").draw(0)
     coco = layout("coco-17")
@@ -181,7 +181,7 @@ def test_a_dropped_joint_is_the_mean_of_three_frames_to_either_side(fps: float) 
     assert not np.allclose(ours, high[:2, ..., 0], atol=1e-3)
 
 
-def test_an_estimators_errors_take_the_place_of_dropping() -> None:
+def test_estimator_errors_replace_dropping() -> None:
     clean = EstimatorErrors(**dict.fromkeys(("jitter", "drift", "miss", "limb_miss", "swap", "outlier"), 0.0))
     low, high = pairs([walker(30)], drop=1.0, estimator_errors=replace(clean, jitter=0.05)).draw(0)
     assert (low[2] == 1).all()
@@ -189,7 +189,7 @@ def test_an_estimators_errors_take_the_place_of_dropping() -> None:
     assert 0.02 < off.std() < 0.1, "noise of a twentieth of a trunk, less what normalising takes out"
 
 
-def test_the_poor_clip_is_centred_and_scaled_by_what_it_shows_itself() -> None:
+def test_the_poor_clip_is_normalised_by_its_own_joints() -> None:
     for i in range(5):
         low, _ = pairs([walker(40, seed=i)], drop=0.3).draw(0)
         xy = low[:2, ..., 0]
@@ -200,7 +200,7 @@ def test_the_poor_clip_is_centred_and_scaled_by_what_it_shows_itself() -> None:
 
 
 @given(st.integers(0, 1000), st.sampled_from(["penn-13", "kinect-20", "coco-17"]))
-def test_mirroring_twice_is_the_identity_and_once_exchanges_sides(seed: int, name: str) -> None:
+def test_mirroring_swaps_sides_and_twice_is_the_identity(seed: int, name: str) -> None:
     joints = layout(name)
     body = np.random.default_rng(seed).normal(0, 100, (4, len(joints), 3)).astype(np.float32)
     once = mirror(body, joints)
@@ -217,7 +217,7 @@ def test_half_of_the_training_clips_are_mirrored() -> None:
     assert binom.ppf(1e-6, 200, 0.5) <= same <= binom.ppf(1 - 1e-6, 200, 0.5)
 
 
-def test_test_clips_are_neither_mirrored_nor_turned_nor_changed_in_tempo() -> None:
+def test_clips_are_not_augmented() -> None:
     clips = [walker(40, seed=s) for s in range(8)]
     plain = pairs(clips, span="window", drop=0.6)
     varied = pairs(clips, span="window", drop=0.6, mirror=True, rotate_deg=30.0, tempo=0.3)
@@ -226,14 +226,14 @@ def test_test_clips_are_neither_mirrored_nor_turned_nor_changed_in_tempo() -> No
             assert np.array_equal(one, other)
 
 
-def test_a_recording_shorter_than_the_window_is_held_still_before_and_after() -> None:
+def test_a_recording_shorter_than_the_window_is_padded_with_its_end_poses() -> None:
     # 9 frames at 32 Hz are 1/4 s, in a window of 15/16 s.
     _, high = pairs([walker(9)], span="window", preprocessing=replace(HOW, centre="clip")).draw(0)
     still = np.abs(np.diff(high[:2], axis=1)).max(axis=(0, 2, 3))
     assert (still[:5] == 0).all() and (still[-5:] == 0).all() and (still[6:9] > 0).all()
 
 
-def test_turned_pictures_keep_every_distance() -> None:
+def test_rotation_preserves_distances() -> None:
     recording = walker(16, fps=16.0, train=True)
     high = pairs([recording], train=True, span="window", rotate_deg=90.0).draw(0)[1][:2, ..., 0]
     plain = pairs([replace(recording, train=False)], span="window").draw(0)[1][:2, ..., 0]
@@ -243,7 +243,7 @@ def test_turned_pictures_keep_every_distance() -> None:
 
 @pytest.mark.parametrize("span", ["whole", "window"])
 @pytest.mark.parametrize("train", [True, False])
-def test_a_recording_of_one_frame_is_a_body_that_holds_still(span: str, train: bool) -> None:
+def test_a_recording_of_one_frame_is_a_still_body(span: str, train: bool) -> None:
     clip = walker(1, train=train)
     low, high = pairs([clip], train=train, span=span, tempo=0.2).draw(0)
     assert np.isfinite(low).all() and (high[2] == 1).all()

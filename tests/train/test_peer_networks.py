@@ -1,4 +1,4 @@
-"""Others' networks, written from their papers: graphs worked by hand, parts against plain loops, published sizes."""
+"""Published networks: graphs computed by hand, parts against plain loops, published sizes."""
 
 from pathlib import Path
 
@@ -32,20 +32,20 @@ def parameters(network: torch.nn.Module) -> int:
     return sum(p.numel() for p in network.parameters())
 
 
-def test_hops_are_the_bones_between_two_joints() -> None:
+def test_hop_distances_count_bones_between_joints() -> None:
     assert hop_distances(ARM).tolist() == [[0, 1, 2], [1, 0, 1], [2, 1, 0]]
     wrist, ankle = PENN.index("left_wrist", "left_ankle")
     # wrist, elbow, shoulder, hip, knee, ankle
     assert int(hop_distances(PENN)[wrist, ankle]) == 5
 
 
-def test_joints_that_no_bone_leads_to_are_as_far_as_there_are_joints() -> None:
+def test_unconnected_joints_have_a_distance_of_v() -> None:
     apart = JointLayout("apart", ("spine", "hand", "mouth"), ((0, 1),))
     assert hop_distances(apart)[2].tolist() == [3, 3, 0]
     assert parents(apart) == (0, 0, 2)
 
 
-def test_the_middle_is_the_shoulders_centre_or_the_corners_of_the_trunk() -> None:
+def test_the_centre_is_the_shoulder_centre_or_the_corners_of_the_trunk() -> None:
     ntu = layout("ntu-25")
     assert centre(ntu) == ntu.index("shoulder_centre") == (20,)  # joint 21 in ST-GCN's release
     assert set(centre(PENN)) == set(PENN.index("left_shoulder", "right_shoulder", "left_hip", "right_hip"))
@@ -64,7 +64,7 @@ def test_the_three_subsets_of_neighbours_by_hand() -> None:
 
 
 @pytest.mark.parametrize("name", ["penn-13", "ntu-25", "kinect-20", "coco-17", "blazepose-33"])
-def test_every_joint_receives_one_in_all_from_its_neighbours(name: str) -> None:
+def test_adjacency_columns_sum_to_one(name: str) -> None:
     subsets = spatial_partition(layout(name))
     assert torch.allclose(subsets.sum(dim=(0, 1)), torch.ones(len(layout(name))))
     assert int((subsets > 0).sum(dim=0).max()) == 1, "a neighbour is in one subset only"
@@ -95,7 +95,7 @@ def test_graph_convolution_is_the_sum_over_subsets_in_a_plain_loop() -> None:
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-def test_temporal_branches_look_at_most_four_frames_to_either_side(stride: int) -> None:
+def test_temporal_branches_have_a_receptive_field_of_nine_frames(stride: int) -> None:
     torch.manual_seed(0)
     module = TemporalBranches(96, stride).eval()
     x = torch.randn(1, 96, 16, 2, requires_grad=True)
@@ -119,14 +119,14 @@ def test_distances_of_all_pairs_in_a_plain_loop() -> None:
             assert float(found[1, number, t]) == pytest.approx(expected, rel=1e-5)
 
 
-def test_motions_are_differences_stretched_to_the_number_of_frames() -> None:
+def test_motion_is_frame_differences_interpolated_to_the_number_of_frames() -> None:
     path = torch.tensor([0.0, 1, 4, 9]).reshape(1, 1, 4, 1)
     # Differences 1, 3, 5; read at -0.125 (the first), 0.625, 1.375 and 2.125 (the last).
     assert motion(path).flatten().tolist() == pytest.approx([1, 2.25, 3.75, 5])
     assert motion(path, 2).flatten().tolist() == pytest.approx([4, 4])
 
 
-def test_branches_of_efficient_gcn_read_joints_motions_and_bones_by_hand() -> None:
+def test_inputs_of_efficient_gcn_match_joints_motion_and_bones_by_hand() -> None:
     # Frame 0: spine at (1, 1), elbow at (4, 5), hand at (4, 6); frame 1 one to the right; then still.
     first = torch.tensor([[1.0, 4, 4], [1, 5, 6], [1, 1, 0]])
     second = first + torch.tensor([[1.0], [0], [0]])
@@ -165,7 +165,7 @@ def test_efficient_gcn_b0_has_the_published_number_of_parameters() -> None:
 
 
 @pytest.mark.parametrize("name", ["dd_net_s", "efficient_gcn_b0"])
-def test_onnx_gives_what_pytorch_gives(name: str, tmp_path: Path) -> None:
+def test_onnx_and_pytorch_agree(name: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = build(name, classes=5, layout=PENN, bodies=1, width=8)
     clips: Tensor = torch.randn(2, 3, 16, 13, 1)

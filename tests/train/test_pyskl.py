@@ -1,4 +1,4 @@
-"""PYSKL's annotation pickles: their true form, and that none of them is run."""
+"""PYSKL annotation pickles: the real format, and that no code in them runs."""
 
 import os
 import pickle
@@ -45,7 +45,7 @@ def write(folder: Path, annotations: list[Any], split: Any = None, protocol: int
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
-def test_two_dimensions_read_in_pixels_whatever_the_pickles_protocol(tmp_path: Path, protocol: int) -> None:
+def test_two_dimensional_clips_are_in_pixels_for_every_pickle_protocol(tmp_path: Path, protocol: int) -> None:
     first, second = flat("a", label=3), flat("bb", label=np.int64(1))
     second["keypoint_score"][0, 1, 5] = 0
     write(tmp_path, [first, second], protocol=protocol)
@@ -57,7 +57,7 @@ def test_two_dimensions_read_in_pixels_whatever_the_pickles_protocol(tmp_path: P
     assert data.classes == ("class_000", "class_001", "class_002", "class_003")
 
 
-def test_three_dimensions_read_with_x_to_the_right_and_absent_bodies_unseen(tmp_path: Path) -> None:
+def test_three_dimensional_clips_have_x_to_the_right_and_absent_bodies_unseen(tmp_path: Path) -> None:
     pair = solid("b", bodies=2)
     pair["keypoint"][1, 2:] = 0  # how the files write a body that has left
     write(tmp_path, [solid("a"), pair])
@@ -68,7 +68,7 @@ def test_three_dimensions_read_with_x_to_the_right_and_absent_bodies_unseen(tmp_
     assert data.clips[1].seen[1].all(axis=1).tolist() == [True, True, False, False]
 
 
-def test_of_more_than_two_bodies_the_surest_or_the_liveliest_are_taken(tmp_path: Path) -> None:
+def test_the_two_bodies_of_highest_score_or_largest_spread_are_used(tmp_path: Path) -> None:
     crowd = flat("a", bodies=4)
     crowd["keypoint_score"][:] = np.array([0.3, 0.9, 0.1, 0.6], np.float16)[:, None, None]
     write(tmp_path, [crowd, flat("bb")])
@@ -128,14 +128,14 @@ BROKEN: list[tuple[list[Any], str]] = [
 
 
 @pytest.mark.parametrize(("annotations", "said"), BROKEN, ids=range(len(BROKEN)))
-def test_an_annotation_that_cannot_be_used_is_one_line(tmp_path: Path, annotations: list[Any], said: str) -> None:
+def test_an_invalid_annotation_is_one_line(tmp_path: Path, annotations: list[Any], said: str) -> None:
     write(tmp_path, annotations)
     with pytest.raises(DataError, match=rf"set\.pkl: {said}") as caught:
         read_pyskl(tmp_path)
     assert "\n" not in str(caught.value)
 
 
-def test_a_nan_is_a_joint_not_seen(tmp_path: Path) -> None:
+def test_a_joint_with_a_nan_is_unseen(tmp_path: Path) -> None:
     broken = flat("a")
     broken["keypoint"][0, 2, 3, 1], broken["keypoint_score"][0, 0, 0] = np.nan, np.nan
     write(tmp_path, [broken, flat("bb")])
@@ -143,7 +143,7 @@ def test_a_nan_is_a_joint_not_seen(tmp_path: Path) -> None:
     assert np.argwhere(~clip.seen[0]).tolist() == [[0, 0], [2, 3]] and np.isfinite(clip.joints).all()
 
 
-def test_files_that_are_no_annotation_file_are_refused(tmp_path: Path) -> None:
+def test_other_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no \.pkl file is in this folder; give the file itself"):
         read_pyskl(tmp_path)
     with pytest.raises(DataError, match=r"set\.pkl: no such dataset file"):
@@ -182,7 +182,7 @@ class Runs:
 
 @pytest.mark.parametrize("protocol", [0, 2, 4])
 @pytest.mark.parametrize("function", [os.mkdir, eval, getattr, np.load, pickle.loads])
-def test_a_pickle_that_would_run_something_is_refused_in_one_line_and_runs_nothing(
+def test_a_pickle_that_would_run_code_is_refused_in_one_line_and_not_run(
     tmp_path: Path, function: Callable[..., Any], protocol: int
 ) -> None:
     made = tmp_path / "made"
@@ -193,7 +193,7 @@ def test_a_pickle_that_would_run_something_is_refused_in_one_line_and_runs_nothi
     assert "\n" not in str(caught.value) and not made.exists()
 
 
-def test_arrays_and_plain_containers_come_back_as_they_were(tmp_path: Path) -> None:
+def test_arrays_and_plain_containers_round_trip(tmp_path: Path) -> None:
     path = tmp_path / "set.pkl"
     for protocol in (0, 2, 3, 4, 5):
         whole = {

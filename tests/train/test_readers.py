@@ -33,9 +33,7 @@ def test_penn_action_has_its_official_split(penn: SkeletonSet) -> None:
     assert {clip.label for clip in penn.part(False)} == set(range(15))
 
 
-def test_penn_action_joints_pinned_to_the_corner_are_missing_and_no_others(
-    penn: SkeletonSet, shared_data: Path
-) -> None:
+def test_only_penn_action_joints_at_the_corner_are_unseen(penn: SkeletonSet, shared_data: Path) -> None:
     with np.load(shared_data / "penn_action.npz") as raw:
         pinned = (raw["xy"] <= 1.5).all(axis=-1)
     seen = np.concatenate([clip.seen[0] for clip in penn.clips])
@@ -43,7 +41,7 @@ def test_penn_action_joints_pinned_to_the_corner_are_missing_and_no_others(
     assert np.array_equal(seen[:, 0], ~pinned[:, 0])
 
 
-def test_penn_action_clips_are_cut_where_their_lengths_say(penn: SkeletonSet, shared_data: Path) -> None:
+def test_penn_action_clips_are_sliced_by_length(penn: SkeletonSet, shared_data: Path) -> None:
     with np.load(shared_data / "penn_action.npz") as raw:
         start = int(raw["length"][:1000].sum())
         clip = penn.clips[1000]
@@ -142,7 +140,7 @@ def small(name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_a_small_file_in_the_packed_form_reads(tmp_path: Path, name: str) -> None:
+def test_a_small_packed_file_is_read(tmp_path: Path, name: str) -> None:
     np.savez(tmp_path / name, **small(name))
     data = READERS[name](tmp_path)
     assert [clip.joints.shape[:2] for clip in data.clips] == [(1, 3), (1, 3)]
@@ -150,7 +148,7 @@ def test_a_small_file_in_the_packed_form_reads(tmp_path: Path, name: str) -> Non
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_a_coordinate_that_is_not_a_number_is_a_joint_not_seen(tmp_path: Path, name: str) -> None:
+def test_a_joint_with_a_nan_is_unseen(tmp_path: Path, name: str) -> None:
     arrays = small(name)
     points = "xy" if "xy" in arrays else "xyz"
     arrays[points][4, 0, 0] = np.nan
@@ -226,9 +224,7 @@ DAMAGE = [value for name, value in list(globals().items()) if name.startswith("w
 
 @pytest.mark.parametrize("damage", DAMAGE, ids=lambda damage: damage.__name__.removeprefix("write_"))
 @pytest.mark.parametrize("name", READERS)
-def test_a_file_that_cannot_be_used_is_one_clear_data_error(
-    tmp_path: Path, name: str, damage: Callable[[Path], None]
-) -> None:
+def test_an_invalid_file_is_one_clear_data_error(tmp_path: Path, name: str, damage: Callable[[Path], None]) -> None:
     damage(tmp_path / name)
     with pytest.raises(DataError) as caught:
         READERS[name](tmp_path)
@@ -236,12 +232,12 @@ def test_a_file_that_cannot_be_used_is_one_clear_data_error(
     assert "\n" not in message and len(message) > 20
 
 
-def test_a_missing_file_is_named_with_the_flag_that_gives_its_folder(tmp_path: Path) -> None:
+def test_a_missing_file_is_named_with_the_flag_for_its_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"penn_action\.npz: no such dataset file; give the folder"):
         read_penn_action(tmp_path)
 
 
-def test_a_lacking_array_is_named(tmp_path: Path) -> None:
+def test_a_missing_array_is_named(tmp_path: Path) -> None:
     write_without_lengths(tmp_path / "utd_mhad.npz")
     with pytest.raises(DataError, match="length"):
         read_utd_mhad(tmp_path)

@@ -1,4 +1,4 @@
-"""Many files by several processes, and the cache of what was parsed."""
+"""Parsing in several processes, and the cache of parsed clips."""
 
 import os
 import subprocess
@@ -26,7 +26,7 @@ def ntu(folder: Path) -> Path:
     return folder
 
 
-def test_several_processes_give_what_one_gives_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_processes_give_the_results_of_one_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = [tmp_path / f"S001C001P001R001A{n:03d}.skeleton" for n in range(1, 41)]
     monkeypatch.setattr(reading, "MIN_FILES_FOR_WORKERS", 1)
     assert list(parse_files(paths, sample, 2, "names")) == [sample(path) for path in paths]
@@ -35,7 +35,7 @@ def test_several_processes_give_what_one_gives_in_order(tmp_path: Path, monkeypa
         list(parse_files([*paths, tmp_path / "odd.skeleton"], sample, 2, "names"))
 
 
-def test_processes_that_read_or_estimate_poses_do_without_pytorch() -> None:
+def test_worker_processes_do_not_import_pytorch() -> None:
     # What one imports: the program that started it, and what it is asked to do.
     modules = "train.__main__, train.video_pairs.workers, train.data.registry"
     subprocess.run([sys.executable, "-c", f"import sys, {modules}; assert 'torch' not in sys.modules"], check=True)
@@ -55,7 +55,7 @@ def test_a_cache_gives_the_same_clips_without_parsing(tmp_path: Path, monkeypatc
 
 
 @pytest.mark.parametrize("change", ["content", "time", "one more", "one less", "list"])
-def test_a_stale_cache_is_noticed(tmp_path: Path, change: str) -> None:
+def test_a_stale_cache_is_rebuilt(tmp_path: Path, change: str) -> None:
     folder, how = ntu(tmp_path / "ntu"), ReadOptions(cache=tmp_path / "cache")
     read_ntu60(folder, how)
     first = folder / f"{NAMES[0]}.skeleton"
@@ -77,7 +77,7 @@ def test_a_stale_cache_is_noticed(tmp_path: Path, change: str) -> None:
 
 
 @pytest.mark.parametrize("part", ["ntu60-xsub.joints", "ntu60-xsub.json"])
-def test_a_damaged_cache_is_made_anew(tmp_path: Path, part: str) -> None:
+def test_a_damaged_cache_is_rebuilt(tmp_path: Path, part: str) -> None:
     folder, how = ntu(tmp_path / "ntu"), ReadOptions(cache=tmp_path / "cache")
     before = read_ntu60(folder, how)
     path = tmp_path / "cache" / part
@@ -88,7 +88,7 @@ def test_a_damaged_cache_is_made_anew(tmp_path: Path, part: str) -> None:
     assert all(np.array_equal(a.joints, b.joints) for a, b in zip(before.clips, after.clips, strict=True))
 
 
-def test_a_cache_that_was_interrupted_leaves_no_index(tmp_path: Path) -> None:
+def test_an_interrupted_cache_leaves_no_index(tmp_path: Path) -> None:
     folder, how = ntu(tmp_path / "ntu"), ReadOptions(cache=tmp_path / "cache")
     read_ntu60(folder, how)
     (folder / f"{NAMES[3]}.skeleton").write_text("5\n")
@@ -98,7 +98,7 @@ def test_a_cache_that_was_interrupted_leaves_no_index(tmp_path: Path) -> None:
     assert cache.VERSION == 1
 
 
-def test_clips_of_one_set_get_the_same_number_of_bodies() -> None:
+def test_clips_are_padded_to_the_same_number_of_bodies() -> None:
     one, two = (SkeletonClip(str(m), 0, np.ones((m, 3, 2, 2), np.float32), np.ones((m, 3, 2), bool), 30.0, True)
                 for m in (1, 2))  # fmt: skip
     first, second = pad_to_equal_bodies([one, two])

@@ -1,4 +1,4 @@
-"""Pairs of two recordings: a good sensor teaches, a cheap one of the same performance is what the student sees."""
+"""Pairs from two recordings: a good sensor for the teacher, a cheap one for the student."""
 
 from dataclasses import replace
 from typing import Any
@@ -58,7 +58,7 @@ COMMON = [PENN.joints.index(name) for name in PENN.joints if name in COCO.joints
 @pytest.mark.parametrize("span", ["whole", "window"])
 @pytest.mark.parametrize("dimensions", [2, 3])
 @pytest.mark.parametrize("train", [False, True])
-def test_both_recordings_show_the_same_moments_from_the_same_side(span: str, dimensions: int, train: bool) -> None:
+def test_both_recordings_show_the_same_times_and_view(span: str, dimensions: int, train: bool) -> None:
     varied = {"rotate_deg": 40.0, "tempo": 0.2, "mirror": True}
     clip = performance(dimensions)
     # Only what both have, so that one middle serves the camera for both.
@@ -72,7 +72,7 @@ def test_both_recordings_show_the_same_moments_from_the_same_side(span: str, dim
         assert np.abs(np.diff(high[:2], axis=1)).max() > 2e-2, "the person moves"
 
 
-def test_the_poor_clip_is_the_devices_own_of_the_second_recording() -> None:
+def test_the_poor_clip_equals_the_devices_preprocessing_of_the_second_recording() -> None:
     clip = performance()
     low, high = draw(clip)
     assert clip.low is not None
@@ -89,7 +89,7 @@ def test_the_poor_clip_is_the_devices_own_of_the_second_recording() -> None:
     assert not high[:, :, COCO.joints.index("left_ear")].any(), "penn-13 has no ears"
 
 
-def test_a_window_takes_its_seconds_of_both_recordings() -> None:
+def test_a_window_covers_the_same_seconds_of_both_recordings() -> None:
     clip = performance(good_fps=32.0, poor_fps=8.0)
     low, high = draw(clip, span="window", layout="penn-13")
     # Two seconds around their middle: 17/32 s to 47/32 s of both.
@@ -101,7 +101,7 @@ def test_a_window_takes_its_seconds_of_both_recordings() -> None:
     np.testing.assert_allclose(low[:2, :, COMMON], device[:2, :, COMMON], atol=2e-2)
 
 
-def test_nothing_is_dropped_from_what_a_sensor_recorded_and_drop_can_be_asked_for() -> None:
+def test_a_second_recording_is_not_corrupted_unless_drop_is_chosen() -> None:
     clip = performance()
     one, two = draw(clip, drop=1.0), draw(clip, drop=1.0, poor="recorded")
     assert (one[0][2] == 1).all() and np.array_equal(one[0], two[0])
@@ -111,7 +111,7 @@ def test_nothing_is_dropped_from_what_a_sensor_recorded_and_drop_can_be_asked_fo
     assert low[2].mean() < 0.5 * high[2].mean()
 
 
-def test_a_joint_the_second_sensor_lost_is_unseen_for_the_student_alone() -> None:
+def test_a_joint_lost_by_the_second_sensor_is_unseen_for_the_student_only() -> None:
     clip = performance()
     assert clip.low is not None
     clip.low.seen[:, :, COCO.joints.index("left_wrist")] = False
@@ -120,7 +120,7 @@ def test_a_joint_the_second_sensor_lost_is_unseen_for_the_student_alone() -> Non
     assert not low[:, :, wrist].any() and (high[2, :, wrist] == 1).all()
 
 
-def test_a_good_recording_of_one_frame_beside_a_second_of_many_is_held_still() -> None:
+def test_a_single_frame_beside_a_longer_second_recording_is_held_still() -> None:
     clip = performance()
     clip = replace(clip, joints=clip.joints[:, :1], seen=clip.seen[:, :1])
     for span in ("whole", "window"):
@@ -128,7 +128,7 @@ def test_a_good_recording_of_one_frame_beside_a_second_of_many_is_held_still() -
         assert np.abs(np.diff(high, axis=1)).max() < 1e-5 and (low[2] == 1).all()
 
 
-def test_clips_without_a_second_recording_are_corrupted_as_before_and_refused_where_it_is_asked_for() -> None:
+def test_clips_without_a_second_recording_are_corrupted_or_refused_with_poor_recorded() -> None:
     alone = replace(performance(), low=None)
     low, _ = draw(alone)
     assert 0.3 < low[2].mean() / draw(alone, drop=0.0)[0][2].mean() < 0.5
@@ -138,14 +138,14 @@ def test_clips_without_a_second_recording_are_corrupted_as_before_and_refused_wh
         draw(alone, poor="estimator")
 
 
-def test_clips_take_the_layout_of_the_device_unless_another_is_asked_for() -> None:
+def test_clips_have_the_devices_layout_unless_another_is_chosen() -> None:
     both = recorded(performance())
     assert clip_layout(both, PLAIN) == "coco-17"
     assert clip_layout(both, replace(PLAIN, layout="kinect-20")) == "kinect-20"
     assert clip_layout(replace(both, low_layout=None), PLAIN) == "penn-13"
 
 
-def test_a_training_clip_kept_for_speed_is_the_one_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cached_training_clip_equals_a_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
     clips = [replace(performance(), id=str(n), train=True, low=None if n % 2 else performance().low) for n in range(4)]
     config = replace(PLAIN, mirror=True, layout="penn-13")
     order = np.random.default_rng(0).integers(0, 4, 40)
@@ -155,7 +155,7 @@ def test_a_training_clip_kept_for_speed_is_the_one_made_anew(monkeypatch: pytest
     assert all(np.array_equal(a, b) for a, b in zip(keeping, anew, strict=True))
 
 
-def test_a_view_in_three_dimensions_is_the_cameras_and_a_roll_turns_clockwise() -> None:
+def test_a_3d_view_is_the_cameras_and_roll_is_clockwise() -> None:
     clip = performance(3)
     camera = (0.3, 0.1, 3.0)
     np.testing.assert_allclose(View(camera).keypoints(clip)[..., :2], project(clip.joints, clip.seen, *camera))
@@ -174,14 +174,14 @@ def test_a_view_in_three_dimensions_is_the_cameras_and_a_roll_turns_clockwise() 
         ({"joints": np.zeros((2, 51, 17, 2), np.float32), "seen": np.ones((2, 51, 17), bool)}, "1 bodies, but 2"),
     ],
 )
-def test_second_recordings_are_checked_like_the_first(change: dict[str, Any], said: str) -> None:
+def test_second_recordings_are_validated_like_the_first(change: dict[str, Any], said: str) -> None:
     clip = performance()
     assert clip.low is not None
     with pytest.raises(DataError, match=said):
         validated(recorded(replace(clip, low=replace(clip.low, **change))))
 
 
-def test_a_set_with_second_recordings_names_their_layout_and_they_may_be_empty_of_people() -> None:
+def test_second_recordings_need_a_layout_and_may_show_nobody() -> None:
     clip = performance()
     with pytest.raises(DataError, match="names no layout"):
         validated(replace(recorded(clip), low_layout=None))

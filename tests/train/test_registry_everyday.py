@@ -1,4 +1,4 @@
-"""Datasets by name, and the joined set of everyday actions."""
+"""Datasets by name, and the merged set of everyday actions."""
 
 from collections import Counter
 from pathlib import Path
@@ -27,7 +27,7 @@ def test_everyday_classes_are_unique_and_each_is_in_both_parts(everyday: Skeleto
         assert held == set(everyday.classes)
 
 
-def test_everyday_joins_what_both_sets_call_differently(everyday: SkeletonSet) -> None:
+def test_everyday_merges_classes_with_different_names(everyday: SkeletonSet) -> None:
     assert {"bowl", "tennis_forehand", "swipe", "draw_circle", "walk", "jog", "stand"} <= set(everyday.classes)
     gone = {"bowling", "tennis_swing", "swipe_left", "swipe_right", "walk_in_place", "jog_in_place"}
     assert not gone & set(everyday.classes)
@@ -43,7 +43,7 @@ def test_everyday_clips_keep_the_split_of_their_own_set(everyday: SkeletonSet, s
             assert train[clip.id] == clip.train
 
 
-def test_a_person_of_the_test_part_is_in_no_training_clip(everyday: SkeletonSet) -> None:
+def test_people_are_in_no_training_clip(everyday: SkeletonSet) -> None:
     def people(part: bool, source: str, which: int) -> set[str]:
         ids = [clip.id.split("-") for clip in everyday.part(part)]
         return {parts[which] for parts in ids if parts[0] == source}
@@ -52,7 +52,7 @@ def test_a_person_of_the_test_part_is_in_no_training_clip(everyday: SkeletonSet)
     assert people(True, "kinematic", 3) and not people(True, "kinematic", 3) & people(False, "kinematic", 3)
 
 
-def test_what_is_no_action_is_unknown_and_some_exercises_are_kept_from_it(everyday: SkeletonSet) -> None:
+def test_other_exercises_are_unknown_and_three_are_left_out(everyday: SkeletonSet) -> None:
     strange = [clip for clip in everyday.clips if everyday.classes[clip.label] == UNKNOWN]
     # Ten people did each exercise ten times well and ten times badly.
     exercises = Counter(clip.id.split("-")[1] for clip in strange if clip.id.startswith("uiprmd"))
@@ -67,7 +67,7 @@ def test_the_generator_needs_no_folder() -> None:
     assert data.name == "kinematic" and len(data.clips) == 3 * len(data.classes)
 
 
-def test_a_split_of_another_dataset_is_refused_with_what_there_is(tmp_path: Path) -> None:
+def test_an_unknown_split_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"everyday has no split 'xsub'; leave --data\.split out"):
         read_dataset(DataConfig(dataset="everyday", folder=tmp_path, split="xsub"))
 
@@ -79,7 +79,7 @@ def test_split_cache_and_folder_reach_the_reader(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("bodies", [1, 2])
-def test_clips_of_two_bodies_become_pairs_whether_the_second_is_there_or_not(tmp_path: Path, bodies: int) -> None:
+def test_clips_of_two_bodies_become_pairs_with_or_without_a_second_person(tmp_path: Path, bodies: int) -> None:
     frames = [[standing(body, seed=body + t) for body in range(bodies)] for t in range(40)]
     for camera in (1, 2):
         write_ntu(tmp_path / f"S001C00{camera}P001R001A001.skeleton", frames)

@@ -1,4 +1,4 @@
-"""Weights of the public Shift-GCN releases: read as they are stored, and answered as they answer there."""
+"""Weights of the public Shift-GCN releases: loaded as stored, with the releases' logits."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -43,7 +43,7 @@ def network(name: str = "shift_gcn_teacher", **other: Any) -> ShiftGcn:
 
 
 @pytest.mark.parametrize(("name", "inter_body"), KINDS)
-def test_a_released_checkpoint_answers_as_the_loops_do(name: str, inter_body: bool, tmp_path: Path) -> None:
+def test_a_released_checkpoint_gives_the_logits_of_plain_loops(name: str, inter_body: bool, tmp_path: Path) -> None:
     state = random_checkpoint(60, 25, 2, 64, inter_body)
     torch.save({key: torch.from_numpy(np.asarray(value)) for key, value in state.items()}, tmp_path / "ntu.pt")
     built = build(name, classes=60, layout=NTU, bodies=2, width=64).eval()
@@ -57,7 +57,7 @@ def test_a_released_checkpoint_answers_as_the_loops_do(name: str, inter_body: bo
 
 
 @pytest.mark.parametrize(("name", "inter_body"), KINDS)
-def test_names_shapes_and_types_of_a_state_dict_are_the_releases(name: str, inter_body: bool) -> None:
+def test_a_state_dict_has_the_releases_names_shapes_and_dtypes(name: str, inter_body: bool) -> None:
     own = {key: (tuple(value.shape), value.dtype) for key, value in network(name).state_dict().items()}
     assert own == {key: (tuple(value.shape), value.dtype) for key, value in small(inter_body).items()}
 
@@ -74,9 +74,7 @@ WRAPPED: list[Callable[[Checkpoint], Any]] = [
 
 @pytest.mark.parametrize("wrap", WRAPPED)
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "before PyTorch 1.6"])
-def test_a_checkpoint_is_found_in_what_files_wrap_it_in(
-    wrap: Callable[[Checkpoint], Any], zipped: bool, tmp_path: Path
-) -> None:
+def test_a_checkpoint_is_unwrapped(wrap: Callable[[Checkpoint], Any], zipped: bool, tmp_path: Path) -> None:
     torch.save(wrap(small()), tmp_path / "weights.pt", _use_new_zipfile_serialization=zipped)
     built = network()
     load_release(built, tmp_path / "weights.pt")
@@ -107,7 +105,7 @@ REFUSED: list[tuple[Callable[[Checkpoint], Any], dict[str, Any], type[SkdError],
 
 
 @pytest.mark.parametrize(("change", "other", "error", "line"), REFUSED, ids=[case[3][:40] for case in REFUSED])
-def test_what_does_not_fit_is_refused_in_one_line(
+def test_a_checkpoint_that_does_not_fit_is_refused_in_one_line(
     change: Callable[[Checkpoint], Any], other: dict[str, Any], error: type[SkdError], line: str, tmp_path: Path
 ) -> None:
     torch.save(change(small()), tmp_path / "weights.pt")
@@ -126,14 +124,14 @@ def test_files_that_are_missing_damaged_or_for_another_network_are_refused(tmp_p
         load_release(build("dense_gcn", classes=3, layout=PENN, bodies=2), tmp_path / "text.pt")
 
 
-def test_another_permutation_is_refused_by_plain_loading_too() -> None:
+def test_load_state_dict_refuses_another_permutation() -> None:
     state = network().state_dict()
     state["l4.gcn1.shift_out"] = state["l4.gcn1.shift_out"].flip(0)
     with pytest.raises(RuntimeError, match=r"l4\.gcn1\.shift_out is another permutation"):
         network().load_state_dict(state)
 
 
-def test_a_running_average_of_weights_leaves_the_permutations_alone() -> None:
+def test_weight_averaging_does_not_change_the_permutations() -> None:
     built, table = network(), joint_shift(13, 16, -1)
     averaged_as_a_buffer = (table * 0.9 + table * (1 - 0.9)).long()
     assert not torch.equal(averaged_as_a_buffer, table), "with this decay, rounding would tell"

@@ -1,4 +1,4 @@
-"""People who hide each other before a moving camera."""
+"""Scenes of people who occlude each other, with a moving camera."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from train.data.generated.kinematic import CLASSES
 from train.data.generated.scene import HEIGHT_PX, WIDTH_PX, make_scene, scene_clips
 
 
-def test_seen_joints_lie_in_the_picture_and_unseen_ones_are_zero() -> None:
+def test_seen_joints_are_in_the_image_and_unseen_ones_are_zero() -> None:
     shares = []
     for seed in range(5):
         truth = make_scene(3, 2.0, seed).truth
@@ -19,14 +19,14 @@ def test_seen_joints_lie_in_the_picture_and_unseen_ones_are_zero() -> None:
     assert 0.7 < np.mean(shares) < 1
 
 
-def test_the_camera_moves_even_where_people_do_not() -> None:
+def test_the_camera_moves() -> None:
     scenes = (make_scene(8, 6.0, seed) for seed in range(100))
     scene = next(scene for scene in scenes if "stand" in scene.actions)
     head = scene.truth[scene.actions.index("stand"), :, 0]
     assert np.ptp(head[head[:, 2] > 0, 0]) > 20
 
 
-def test_who_stands_behind_a_trunk_is_hidden_there() -> None:
+def test_joints_behind_a_trunk_are_occluded() -> None:
     # Many people in a narrow view cross each other; without occlusion only the picture's border hides joints.
     scene = make_scene(12, 4.0, seed=1)
     hip = layout("kinect-20").index("left_hip", "right_hip")

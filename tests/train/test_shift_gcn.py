@@ -1,4 +1,4 @@
-"""Shift-GCN: its size, and each of its parts against a plain loop."""
+"""Shift-GCN: its size, and each part against a plain loop."""
 
 import numpy as np
 import pytest
@@ -56,7 +56,7 @@ def naive_spatial(module: SpatialShift, x: NDArray[np.float64]) -> NDArray[np.fl
     return out
 
 
-def test_spatial_shift_is_the_loop_over_joints_and_channels() -> None:
+def test_spatial_shift_equals_a_loop_over_joints_and_channels() -> None:
     torch.manual_seed(0)
     module = SpatialShift(4, 7, 5).eval()
     with torch.no_grad():
@@ -70,7 +70,7 @@ def test_spatial_shift_is_the_loop_over_joints_and_channels() -> None:
     np.testing.assert_allclose(module(x).detach().numpy(), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_spatial_shift_normalises_each_joint_and_channel_where_it_lands() -> None:
+def test_spatial_shift_normalises_after_shifting_back() -> None:
     torch.manual_seed(0)
     module = SpatialShift(2, 2, 3).eval()
     with torch.no_grad():
@@ -118,7 +118,7 @@ def test_stride_two_without_offset_is_the_mean_of_neighbouring_frames() -> None:
 # PyTorch's own forward derivatives are, at their first use, scripted.
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
 @pytest.mark.parametrize("stride", [1, 2])
-def test_derivatives_of_the_shift_are_those_of_finite_differences(stride: int) -> None:
+def test_gradients_of_the_shift_match_finite_differences(stride: int) -> None:
     module = FractionalShift(5, stride).double()
     x = seeded(2, 5, 8, 3).double().requires_grad_()
     offsets = torch.tensor([0.25, -0.6, 1.9, -2.3, 30.0], dtype=torch.float64, requires_grad=True)
@@ -130,7 +130,7 @@ def test_derivatives_of_the_shift_are_those_of_finite_differences(stride: int) -
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-def test_the_offset_has_the_gradient_of_the_slope_between_frames(stride: int) -> None:
+def test_the_gradient_of_the_offset_is_the_slope_between_frames(stride: int) -> None:
     module = FractionalShift(3, stride)
     offsets = [0.25, -1.4, 2.8]
     with torch.no_grad():
@@ -147,7 +147,7 @@ def test_the_offset_has_the_gradient_of_the_slope_between_frames(stride: int) ->
         assert float(module.ypos.grad[c]) == pytest.approx(slope, abs=1e-5)
 
 
-def test_far_into_a_clip_half_precision_still_knows_fractions_of_frames() -> None:
+def test_late_frames_keep_fractional_offsets_in_half_precision() -> None:
     module = FractionalShift(1, 1).half()
     with torch.no_grad():
         module.ypos.fill_(0.3)
@@ -157,7 +157,7 @@ def test_far_into_a_clip_half_precision_still_knows_fractions_of_frames() -> Non
     assert torch.allclose(out[279:281], torch.tensor([0.3, 0.7]), atol=1e-3)
 
 
-def test_other_bodies_are_seen_as_the_mean_of_their_joints() -> None:
+def test_other_bodies_are_aggregated_as_the_mean_of_their_joints() -> None:
     torch.manual_seed(0)
     module, x = InterBody(2, 3), seeded(6, 2, 4, 5)
     out = module(x).detach()
@@ -173,7 +173,7 @@ def test_other_bodies_are_seen_as_the_mean_of_their_joints() -> None:
                     assert torch.allclose(out[3 * clip + m, :, t, v], expected, atol=1e-5)
 
 
-def test_a_body_alone_is_joined_with_zeros() -> None:
+def test_a_single_body_is_aggregated_with_zeros() -> None:
     torch.manual_seed(0)
     alone, pair, x = InterBody(2, 1), InterBody(2, 2), seeded(1, 2, 3, 4)
     pair.load_state_dict(alone.state_dict())

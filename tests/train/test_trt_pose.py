@@ -1,4 +1,4 @@
-"""trt_pose's network; its published weights cannot be fetched here, so names, sizes and counts are the truth."""
+"""trt_pose's networks: published names, sizes and counts, since the weights cannot be downloaded here."""
 
 from functools import cache
 from pathlib import Path
@@ -95,7 +95,7 @@ def test_densenet_has_the_published_number_of_parameters() -> None:
         ("1.paf_conv.bias", (42,)),
     ],
 )
-def test_densenets_parameters_have_their_published_names(name: str, shape: tuple[int, ...]) -> None:
+def test_densenet_parameters_have_their_published_names(name: str, shape: tuple[int, ...]) -> None:
     assert shapes("densenet121")[name] == shape
 
 
@@ -122,7 +122,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return weights, out
 
 
-def test_the_onnx_takes_a_cameras_pixels_and_gives_what_torch_gives(exported: tuple[Path, Path]) -> None:
+def test_the_onnx_takes_camera_pixels_and_agrees_with_pytorch(exported: tuple[Path, Path]) -> None:
     weights, out = exported
     bgr = np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3), dtype=np.uint8)
     session = ort.InferenceSession(str(out))
@@ -145,7 +145,7 @@ def test_the_onnx_takes_a_cameras_pixels_and_gives_what_torch_gives(exported: tu
     assert out.stat().st_size == pytest.approx(83_063_243, rel=1e-3)
 
 
-def test_peaks_are_found_where_an_engine_pools_in_half_precision_and_compares_in_full(
+def test_peaks_are_found_if_an_engine_pools_in_fp16_and_compares_in_fp32(
     exported: tuple[Path, Path],
 ) -> None:
     model = onnx.load(exported[1])
@@ -181,7 +181,7 @@ def test_tensorrt_takes_bytes_and_peaks(exported: tuple[Path, Path]) -> None:
     assert [network.get_output(i).dtype for i in range(network.num_outputs)] == [trt.DataType.FLOAT] * 3
 
 
-def test_an_exporter_that_lies_is_caught_and_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_export_is_detected_and_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("train.export.pose.MEAN", (0.9, 0.1, 0.5))
     right = torch.tensor(MEAN).view(3, 1, 1)
     monkeypatch.setattr(
@@ -200,13 +200,13 @@ def test_an_exporter_that_lies_is_caught_and_leaves_no_file(tmp_path: Path, monk
         ({"1.extra": torch.zeros(1)}, "unknown '1.extra'"),
     ],
 )
-def test_another_networks_weights_are_refused(tmp_path: Path, state: dict[str, torch.Tensor], what: str) -> None:
+def test_weights_of_another_network_are_refused(tmp_path: Path, state: dict[str, torch.Tensor], what: str) -> None:
     torch.save(published(**state), tmp_path / "other.pth")
     with pytest.raises(EngineError, match=what):
         trt_pose_network("resnet18", tmp_path / "other.pth")
 
 
-def test_files_that_hold_no_weights_are_refused(tmp_path: Path) -> None:
+def test_files_without_weights_are_refused(tmp_path: Path) -> None:
     torch.save({"1.cmap_conv.bias": torch.zeros(18)}, tmp_path / "few.pth")
     (tmp_path / "text.pth").write_text("not weights")
     (tmp_path / "empty.pth").write_bytes(b"")
@@ -218,6 +218,6 @@ def test_files_that_hold_no_weights_are_refused(tmp_path: Path) -> None:
         trt_pose_network("resnet18", tmp_path / "absent.pth")
 
 
-def test_a_size_the_network_cannot_have_is_refused(tmp_path: Path) -> None:
+def test_an_impossible_input_size_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="multiple of 32"):
         export_trt_pose(None, tmp_path / "pose.onnx", size=200)

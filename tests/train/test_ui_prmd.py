@@ -1,4 +1,4 @@
-"""UI-PRMD: Vicon's markers and the Kinect's joints of the same performance, against the real recordings."""
+"""UI-PRMD: Vicon markers and Kinect joints of the same performance, checked on the real recordings."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -31,7 +31,7 @@ def median_of(clips: list[SkeletonClip], joint: str, axis: int, low: bool = Fals
     return np.array([np.median((clip.low if low else clip).joints[0, :, at, axis]) for clip in clips])
 
 
-def test_repetitions_are_classed_by_movement_and_correctness_and_split_by_subject(data: SkeletonSet) -> None:
+def test_repetitions_are_labelled_by_movement_and_correctness_and_split_by_subject(data: SkeletonSet) -> None:
     assert len(data.clips) == 1980 and len(data.classes) == 20
     assert (data.layout, data.low_layout) == ("vicon-39", "kinect-22")
     subjects = {train: {clip.id.split("-")[2] for clip in data.part(train)} for train in (True, False)}
@@ -41,14 +41,14 @@ def test_repetitions_are_classed_by_movement_and_correctness_and_split_by_subjec
     assert all(("incorrect" in clip.id) == data.classes[clip.label].endswith("_incorrect") for clip in data.clips)
 
 
-def test_markers_that_vicon_lost_are_not_seen_and_all_others_are(data: SkeletonSet, shared_data: Path) -> None:
+def test_only_lost_markers_are_unseen(data: SkeletonSet, shared_data: Path) -> None:
     with np.load(shared_data / "ui_prmd.npz") as raw:
         lost = (raw["vicon_mm"] == 0).all(axis=-1)
     assert 1000 < lost.sum() < 0.01 * lost.size
     assert np.array_equal(np.stack([clip.seen[0] for clip in data.clips]), ~lost)
 
 
-def test_both_sensors_show_people_from_the_front_upright_and_with_their_left_on_the_pictures_right(
+def test_both_sensors_show_people_upright_from_the_front(
     data: SkeletonSet,
 ) -> None:
     clips = movement(data, "standing_shoulder_abduction_correct")
@@ -78,7 +78,7 @@ def test_both_sensors_see_the_same_arm_go_up(data: SkeletonSet) -> None:
         assert sides[0] == sides[1], clip.id
 
 
-def test_joints_derived_from_markers_lie_near_the_kinects_of_the_same_name(data: SkeletonSet) -> None:
+def test_joints_derived_from_markers_are_near_the_kinects(data: SkeletonSet) -> None:
     """People who stand, about their hips, in shoulder widths; the Kinect sees them a tenth too small."""
     clips = [clip for clip in movement(data, "standing_shoulder_abduction_correct") if clip.seen[0, 0].all()]
     markers = np.stack([clip.joints[0, 0] for clip in clips])
@@ -99,7 +99,7 @@ def sized(points: np.ndarray) -> np.ndarray:
     return (points - hips[:, None]) / np.linalg.norm(hips - shoulders, axis=-1)[:, None, None]
 
 
-def test_a_repetition_lasts_as_long_as_the_kinect_recorded_it(data: SkeletonSet, shared_data: Path) -> None:
+def test_a_repetition_has_the_duration_of_the_kinects_recording(data: SkeletonSet, shared_data: Path) -> None:
     with np.load(shared_data / "ui_prmd.npz") as raw:
         seconds = (raw["length"] - 1) / 30
     assert [31 / clip.fps for clip in data.clips] == pytest.approx(seconds.tolist())
@@ -116,7 +116,7 @@ def packed() -> dict[str, Any]:
     }
 
 
-def test_axes_and_labels_of_a_small_file_come_out_as_worked_by_hand(tmp_path: Path) -> None:
+def test_axes_and_labels_of_a_small_file_match_values_by_hand(tmp_path: Path) -> None:
     raw = packed()
     raw["vicon_mm"][0, 0, 0], raw["kinect_mm"][0, 0, 0] = (1000, 200, 1500), (300, 400, -2500)
     np.savez(tmp_path / "ui_prmd.npz", **raw)
@@ -139,7 +139,7 @@ BROKEN: list[tuple[Callable[[dict[str, Any]], dict[str, Any]], str]] = [
 
 
 @pytest.mark.parametrize(("change", "said"), BROKEN, ids=range(len(BROKEN)))
-def test_a_file_that_cannot_be_used_is_one_clear_line(
+def test_an_invalid_file_is_one_clear_line(
     tmp_path: Path, change: Callable[[dict[str, Any]], dict[str, Any]], said: str
 ) -> None:
     np.savez(tmp_path / "ui_prmd.npz", **(packed() | change(packed())))
@@ -148,7 +148,7 @@ def test_a_file_that_cannot_be_used_is_one_clear_line(
     assert "\n" not in str(caught.value)
 
 
-def test_a_coordinate_that_is_not_a_number_is_a_marker_not_seen(tmp_path: Path) -> None:
+def test_a_marker_with_a_nan_is_unseen(tmp_path: Path) -> None:
     raw = packed()
     raw["vicon_mm"] = raw["vicon_mm"].astype(np.float32)
     raw["vicon_mm"][1, 3, 7, 0] = np.nan
@@ -157,7 +157,7 @@ def test_a_coordinate_that_is_not_a_number_is_a_marker_not_seen(tmp_path: Path) 
     assert not clip.seen[0, 3, 7] and clip.seen.sum() == clip.seen.size - 1
 
 
-def test_a_missing_or_cut_off_file_is_named(tmp_path: Path) -> None:
+def test_a_missing_or_truncated_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"ui_prmd\.npz: no such dataset file"):
         read_ui_prmd(tmp_path)
     path = tmp_path / "ui_prmd.npz"

@@ -1,4 +1,4 @@
-"""Pairs of the user's own videos: whom they are about, and how they part."""
+"""Pairs from videos: choice of the subject, matching, and the split."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,7 +45,7 @@ def poses(*bodies: Float32) -> list[Pose]:
 
 
 @pytest.mark.parametrize("target", [TRT, COCO])
-def test_blazepose_gives_the_joints_of_coco_and_trt_pose_under_their_own_names(target: JointLayout) -> None:
+def test_blazepose_provides_the_joints_of_coco_and_trt_pose(target: JointLayout) -> None:
     rules = dict(zip(target.joints, mapping(BLAZE, target), strict=True))
     assert all(rules[name] is not None and rules[name].joints == (name,) for name in STANDING)
     converted = convert(body(BLAZE, 100), BLAZE, target)
@@ -57,7 +57,7 @@ def test_blazepose_gives_the_joints_of_coco_and_trt_pose_under_their_own_names(t
 
 
 @pytest.mark.parametrize("source", [BLAZE, TRT, COCO])
-def test_every_estimators_joints_serve_penn_action_with_the_nose_and_ears_for_a_head(source: JointLayout) -> None:
+def test_every_estimator_provides_the_joints_of_penn_action(source: JointLayout) -> None:
     converted = convert(body(source, 100), source, PENN)
     for v, name in enumerate(PENN.joints):
         # nose and both ears: (0 + 12 - 12) / 3 and (-150 * 3) / 3
@@ -68,7 +68,7 @@ def test_every_estimators_joints_serve_penn_action_with_the_nose_and_ears_for_a_
 # Whom a pair is about
 
 
-def test_the_subject_is_who_is_in_view_longest_and_nearest_and_the_cheap_body_is_the_same_person() -> None:
+def test_the_subject_has_the_largest_track_and_its_cheap_match_is_the_same_person() -> None:
     frames = 12
     high = [poses(body(BLAZE, 100, size=0.5), body(BLAZE, 500 + 3 * t)) for t in range(frames)]
     # The cheap estimator lists them the other way round from frame 5 on: a silent switch.
@@ -88,18 +88,18 @@ def test_the_subject_is_who_is_in_view_longest_and_nearest_and_the_cheap_body_is
     assert not poor[7].any() and not good[9].any() and not poor[9].any()
 
 
-def test_who_stays_longer_is_the_subject_although_another_is_larger() -> None:
+def test_a_longer_track_wins_over_a_larger_body() -> None:
     high = [poses(body(BLAZE, 100), *([body(BLAZE, 600, size=1.5)] if t < 4 else [])) for t in range(12)]
     good, _ = follow_subject(high, [[]] * 12, [t / 30 for t in range(12)], LAYOUTS, FollowConfig())
     assert (good[:, BLAZE.joints.index("nose"), 0] == 100).all()
 
 
-def test_where_nobody_is_no_joint_is_seen() -> None:
+def test_without_people_no_joint_is_seen() -> None:
     good, poor = follow_subject([[]] * 3, [poses(body(TRT, 0))] * 3, [0, 0.1, 0.2], LAYOUTS, FollowConfig())
     assert good.shape == (3, 33, 3) and poor.shape == (3, 18, 3) and not good.any() and not poor.any()
 
 
-def test_a_distance_is_the_median_joints_in_torso_lengths_and_a_body_seen_from_behind_is_no_farther() -> None:
+def test_distance_is_the_median_in_torso_lengths_and_ignores_swapped_sides() -> None:
     assert distance(body(BLAZE, 0), body(TRT, 25), LAYOUTS) == pytest.approx(0.25)
     assert distance(body(BLAZE, 0, size=2), body(TRT, 50, size=2), LAYOUTS) == pytest.approx(0.25)
     behind = body(TRT, 0)[list(TRT.mirror)]
@@ -109,7 +109,7 @@ def test_a_distance_is_the_median_joints_in_torso_lengths_and_a_body_seen_from_b
     assert distance(body(BLAZE, 0), few, LAYOUTS) == np.inf
 
 
-def test_a_body_that_lies_nearer_to_somebody_else_is_theirs() -> None:
+def test_a_body_nearer_to_somebody_else_is_not_matched() -> None:
     subject, other = body(BLAZE, 0), body(BLAZE, 90)
 
     def match(*candidates: Float32) -> Float32 | None:
@@ -130,13 +130,13 @@ def touch(folder: Path, *names: str) -> Path:
     return folder
 
 
-def test_videos_are_found_by_class_whatever_else_lies_there(tmp_path: Path) -> None:
+def test_videos_are_found_by_class_and_other_files_ignored(tmp_path: Path) -> None:
     folder = touch(tmp_path, "b/2.MP4", "b/1.mkv", "a/deep/3.avi", "a/._3.avi", ".git/x.mp4", "alone.mp4")
     found = find_videos(folder)
     assert found == [Video("a/deep/3.avi", "a"), Video("b/1.mkv", "b"), Video("b/2.MP4", "b")]
 
 
-def test_folders_named_train_and_test_part_the_videos(tmp_path: Path) -> None:
+def test_folders_named_train_and_test_split_the_videos(tmp_path: Path) -> None:
     found = find_videos(touch(tmp_path, "train/a/1.mp4", "train/b/1.mp4", "test/a/2.mp4"))
     assert {video.name: video.part for video in found} == {
         "train/a/1.mp4": "train", "train/b/1.mp4": "train", "test/a/2.mp4": "test"
@@ -153,14 +153,14 @@ def test_folders_named_train_and_test_part_the_videos(tmp_path: Path) -> None:
         (["a/1.mp4", "b/1.mp4"], "no class has two videos"),
     ],
 )
-def test_folders_that_cannot_be_pairs_say_why(tmp_path: Path, names: Sequence[str], said: str) -> None:
+def test_unusable_folders_say_why(tmp_path: Path, names: Sequence[str], said: str) -> None:
     with pytest.raises(DataError, match=said):
         find_videos(touch(tmp_path, *names))
     with pytest.raises(DataError, match="no such folder"):
         find_videos(tmp_path / "nowhere")
 
 
-def test_every_class_with_two_videos_trains_and_tests_and_a_new_video_moves_one_other_at_most() -> None:
+def test_the_split_covers_every_class_and_a_new_video_moves_at_most_one_other() -> None:
     videos = [Video(f"{label}/{n}.mp4", label) for label in "abc" for n in range(2 + ord(label) % 7)]
     parts = split(videos, 0.25)
     assert parts == split(videos[::-1], 0.25)
@@ -173,7 +173,7 @@ def test_every_class_with_two_videos_trains_and_tests_and_a_new_video_moves_one_
     assert split([Video("a/1.mp4", "a")], 0.25) == {"a/1.mp4": True}
 
 
-def test_two_estimators_that_would_see_the_same_are_refused_and_the_same_one_sees_small_pictures() -> None:
+def test_equal_estimators_need_different_frame_heights() -> None:
     same = PoseConfig(), PoseConfig()
     assert TwoEstimators(*same, None).height == 144 and TwoEstimators(*same, 200).height == 200
     with pytest.raises(ConfigError, match="both estimators would see the same"):

@@ -1,4 +1,4 @@
-"""Pairs of videos as a training reads them: when each picture was taken counts."""
+"""Reading pairs from videos: timestamps count."""
 
 from pathlib import Path
 
@@ -32,7 +32,7 @@ def read(folder: Path, times_s: np.ndarray) -> SkeletonClip:
     return read_video_pairs(folder).clips[0]
 
 
-def test_who_walks_steadily_does_so_where_a_phone_took_fewer_pictures_in_the_dark(tmp_path: Path) -> None:
+def test_a_steady_walk_stays_steady_at_a_variable_frame_rate(tmp_path: Path) -> None:
     # A second of 30 pictures, then two seconds of 15 each.
     clip = read(tmp_path, np.concatenate([np.arange(30) / 30, 1 + np.arange(31) / 15]))
     assert clip.fps == pytest.approx(60 / 3) and clip.low is not None and clip.low.fps == clip.fps
@@ -42,12 +42,12 @@ def test_who_walks_steadily_does_so_where_a_phone_took_fewer_pictures_in_the_dar
         np.testing.assert_allclose(steps, SPEED_PX_S / clip.fps, atol=1e-2)
 
 
-def test_pictures_at_a_nearly_steady_rate_stay_as_they_were_taken(tmp_path: Path) -> None:
+def test_frames_at_a_nearly_constant_rate_are_not_resampled(tmp_path: Path) -> None:
     times_s = np.arange(60) / 30 + np.random.default_rng(0).uniform(-0.2, 0.2, 60) / 30
     clip = read(tmp_path, times_s)
     np.testing.assert_array_equal(clip.joints[0, :, 0, 0], (SPEED_PX_S * times_s).astype(np.float32))
 
 
-def test_times_that_go_back_are_refused(tmp_path: Path) -> None:
+def test_decreasing_timestamps_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"1\.mp4\.npz: its times do not increase; remove it"):
         read(tmp_path, np.array([0, 0.1, 0.05, 0.2]))

@@ -1,4 +1,4 @@
-"""Pairs of the user's own videos, whole runs: one that fails in part, stops and goes on."""
+"""Whole runs of train pairs: partial failure, interruption and resumption."""
 
 import multiprocessing
 import os
@@ -52,7 +52,7 @@ def run(videos: Path, out: Path, *more: str) -> "subprocess.CompletedProcess[str
     return subprocess.run(command(videos, out, *more), capture_output=True, text=True, check=False)
 
 
-def test_the_videos_under_way_when_a_process_is_killed_are_done_after_all(videos: Path, tmp_path: Path) -> None:
+def test_videos_in_progress_when_a_process_is_killed_are_repeated(videos: Path, tmp_path: Path) -> None:
     estimators = TwoEstimators(PoseConfig(max_people=1), PoseConfig(max_people=1), 120)
     jobs = [
         Job(name, videos / name, pair_file(tmp_path, name), estimators, FollowConfig(), fps=None)
@@ -70,7 +70,7 @@ def test_the_videos_under_way_when_a_process_is_killed_are_done_after_all(videos
     }  # fmt: skip
 
 
-def test_what_is_no_videos_fault_stops_all_of_them(videos: Path, tmp_path: Path) -> None:
+def test_an_error_that_is_not_a_videos_stops_the_run(videos: Path, tmp_path: Path) -> None:
     (tmp_path / "stand").write_text("a file where a folder should be")
     estimators = TwoEstimators(PoseConfig(max_people=1), PoseConfig(max_people=1), 120)
     names = [f"stand/{n % 2}.avi" for n in range(50)]
@@ -115,7 +115,7 @@ def test_a_broken_video_is_named_and_counted_and_does_not_stop_the_others(
     assert not [path.name for path in out.rglob("*.partial*")]
 
 
-def test_a_killed_run_goes_on_where_it_stopped(pairs: tuple[Path, "subprocess.CompletedProcess[str]"]) -> None:
+def test_a_killed_run_resumes(pairs: tuple[Path, "subprocess.CompletedProcess[str]"]) -> None:
     files = list(pairs[0].rglob("*.npz"))
     assert len(files) == 4 and 2 <= [path.stat().st_mtime for path in files].count(1) < 4, "some were there already"
 
@@ -138,7 +138,7 @@ def test_the_pairs_are_a_dataset_of_two_recorded_qualities(
     assert not np.array_equal(low, high)
 
 
-def test_other_settings_or_damaged_pairs_are_not_mixed_with_what_is_there(
+def test_other_settings_and_damaged_pairs_are_refused(
     pairs: tuple[Path, "subprocess.CompletedProcess[str]"], videos: Path, tmp_path: Path
 ) -> None:
     other = PairsConfig(
@@ -174,9 +174,7 @@ with exclusive(Path(sys.argv[1]) / LOCK, Path(sys.argv[1]), "making of pairs"):
 """
 
 
-def test_pairs_are_made_by_one_run_at_a_time(
-    pairs: tuple[Path, "subprocess.CompletedProcess[str]"], videos: Path
-) -> None:
+def test_one_run_at_a_time_makes_pairs(pairs: tuple[Path, "subprocess.CompletedProcess[str]"], videos: Path) -> None:
     out, root = pairs[0], Path(__file__).resolve().parents[2]
     config = PairsConfig(videos, out, PoseConfig(max_people=1), PoseConfig(max_people=1), 120, workers=1)
     words, before = [sys.executable, "-c", HOLDER, str(out)], (out / FILE).read_bytes()
@@ -191,9 +189,7 @@ def test_pairs_are_made_by_one_run_at_a_time(
     assert left.value.code == 1 and not list(out.glob("*.lock"))  # one video is broken
 
 
-def test_a_gpu_that_onnx_runtime_cannot_use_is_one_line_before_anything_is_written(
-    videos: Path, tmp_path: Path
-) -> None:
+def test_an_unusable_cuda_engine_is_one_line_and_nothing_is_written(videos: Path, tmp_path: Path) -> None:
     said = run(videos, tmp_path / "out", "--high.engine", "cuda")
     assert said.returncode == 2 and not (tmp_path / "out").exists()
     assert said.stderr.count("\n") == 1 and "engine cuda runs .onnx files only" in said.stderr

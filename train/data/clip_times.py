@@ -14,9 +14,9 @@ Span = Literal["whole", "window"]
 Times = NDArray[np.float64]
 
 
-def clip_times(how: Preprocessing) -> Times:
+def clip_times(preprocessing: Preprocessing) -> Times:
     """(T,) times of a clip's frames in seconds, from 0."""
-    return np.arange(how.length_frames) / how.fps
+    return np.arange(preprocessing.length_frames) / preprocessing.fps
 
 
 def stretch_to_clip(clip: SkeletonClip, duration_s: float) -> Times:

@@ -179,15 +179,20 @@ class PairDataset:
 
     def _resampled(self, bodies: Float32, source: JointLayout, times: NDArray[np.float64], mirrored: bool) -> Float32:
         """Keypoints (M, S, V_source, 3) at ``times`` (S,) -> (M, T, V, 3) at the clip's times."""
-        how = self.config.preprocessing
+        preprocessing = self.config.preprocessing
         bodies = convert(bodies, source, self.layout)
         if mirrored:
             bodies = mirror(bodies, self.layout)
-        return np.stack([resample(body, times, clip_times(how), how.max_gap_s, how.between) for body in bodies])
+        return np.stack(
+            [
+                resample(body, times, clip_times(preprocessing), preprocessing.max_gap_s, preprocessing.between)
+                for body in bodies
+            ]
+        )
 
     def _tensor(self, bodies: Iterable[Float32]) -> Float32:
-        how = self.config.preprocessing
-        return clip_tensor([(body, clip_times(how)) for body in bodies], self.layout, how)
+        preprocessing = self.config.preprocessing
+        return clip_tensor([(body, clip_times(preprocessing)) for body in bodies], self.layout, preprocessing)
 
     def _fits_in_cache(self, *arrays: Float32) -> bool:
         """Whether the cache has room. If so, count the arrays and make them read-only."""

@@ -75,7 +75,7 @@ def fit(config: FitErrorsConfig) -> FittedErrors:
     jitter = float(np.mean([joint.jitter for joint in found.joints.values()]))
     console.print(
         f"{config.out}: body lost in {100 * found.lost.share:.1f} % of frames; joints missed in {100 * missed:.1f} %, "
-        f"jitter {jitter:.3f} torso lengths (means over {len(joints)} joints); picture in {picture}"
+        f"jitter {jitter:.3f} torso lengths (means over {len(joints)} joints); plot in {picture}"
     )
     return found
 

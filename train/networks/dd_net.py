@@ -35,10 +35,10 @@ class DdNet(nn.Module):
         self.distances = nn.Sequential(*_embedding(pairs, width), nn.MaxPool1d(2), nn.Dropout1d(0.1))
         self.slow = nn.Sequential(*_embedding(motions, width), nn.MaxPool1d(2), nn.Dropout1d(0.1))
         self.fast = nn.Sequential(*_embedding(motions, width), nn.Dropout1d(0.1))
-        self.halves = nn.Sequential(*_twice(3 * width, 2 * width), nn.MaxPool1d(2), nn.Dropout1d(0.1))
-        self.quarters = nn.Sequential(*_twice(2 * width, 4 * width))
+        self.halves = nn.Sequential(*_two_convolutions(3 * width, 2 * width), nn.MaxPool1d(2), nn.Dropout1d(0.1))
+        self.quarters = nn.Sequential(*_two_convolutions(2 * width, 4 * width))
         self.eighths = nn.Sequential(
-            nn.MaxPool1d(2), nn.Dropout1d(0.1), *_twice(4 * width, 8 * width), nn.Dropout1d(0.1)
+            nn.MaxPool1d(2), nn.Dropout1d(0.1), *_two_convolutions(4 * width, 8 * width), nn.Dropout1d(0.1)
         )
         self.dense = nn.Sequential(*_dense(8 * width), *_dense(DENSE), nn.Linear(DENSE, classes))
         self.features = 4 * width
@@ -76,21 +76,21 @@ def motion(x: Tensor, step_frames: int = 1) -> Tensor:
     return F.interpolate(moved, size=taken.shape[2], mode="linear", align_corners=False)
 
 
-def _embedding(before: int, width: int) -> tuple[nn.Module, ...]:
-    return *_convolution(before, 2 * width, 1), *_convolution(2 * width, width, 3), *_convolution(width, width, 1)
+def _embedding(in_channels: int, width: int) -> tuple[nn.Module, ...]:
+    return *_convolution(in_channels, 2 * width, 1), *_convolution(2 * width, width, 3), *_convolution(width, width, 1)
 
 
-def _twice(before: int, after: int) -> tuple[nn.Module, ...]:
-    return *_convolution(before, after, 3), *_convolution(after, after, 3)
+def _two_convolutions(in_channels: int, out_channels: int) -> tuple[nn.Module, ...]:
+    return *_convolution(in_channels, out_channels, 3), *_convolution(out_channels, out_channels, 3)
 
 
-def _convolution(before: int, after: int, frames: int) -> tuple[nn.Module, ...]:
-    convolution = nn.Conv1d(before, after, frames, padding=frames // 2, bias=False)
-    return convolution, nn.BatchNorm1d(after), nn.LeakyReLU(SLOPE)
+def _convolution(in_channels: int, out_channels: int, frames: int) -> tuple[nn.Module, ...]:
+    convolution = nn.Conv1d(in_channels, out_channels, frames, padding=frames // 2, bias=False)
+    return convolution, nn.BatchNorm1d(out_channels), nn.LeakyReLU(SLOPE)
 
 
-def _dense(before: int) -> tuple[nn.Module, ...]:
-    return nn.Linear(before, DENSE, bias=False), nn.BatchNorm1d(DENSE), nn.LeakyReLU(SLOPE), nn.Dropout(0.5)
+def _dense(in_channels: int) -> tuple[nn.Module, ...]:
+    return nn.Linear(in_channels, DENSE, bias=False), nn.BatchNorm1d(DENSE), nn.LeakyReLU(SLOPE), nn.Dropout(0.5)
 
 
 # The three sizes of the paper's release: 64, 32 and 16 filters.

@@ -39,14 +39,14 @@ class DenseGcn(nn.Module):
         stem = nn.Conv2d(CHANNELS, width, 1, bias=False) if stem is None else stem
         self.stem = nn.Sequential(stem, nn.BatchNorm2d(width), nn.ReLU())
         units: list[Unit] = []
-        before = width
+        in_channels = width
         for factor, stride in UNITS:
-            units.append(Unit(before, width * factor, layout, stride))
-            before = width * factor
+            units.append(Unit(in_channels, width * factor, layout, stride))
+            in_channels = width * factor
         self.units = nn.ModuleList(units)
-        self.features = before
+        self.features = in_channels
         self.dropout = nn.Dropout(0.2)
-        self.fc = nn.Linear(before, classes)
+        self.fc = nn.Linear(in_channels, classes)
 
     def forward(self, clip: Tensor) -> tuple[Tensor, Tensor]:
         """(N, C, T, V, M) -> ((N, K), (N*M, D, T/4, V))."""
@@ -66,17 +66,21 @@ class DenseGcn(nn.Module):
 class Unit(nn.Module):
     """(N, C, T, V) -> (N, D, T / stride, V): adjacency, 1x1 convolution, 5x1 convolution over time, shortcut."""
 
-    def __init__(self, before: int, after: int, layout: JointLayout, stride: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, layout: JointLayout, stride: int) -> None:
         super().__init__()
         self.mix = nn.Parameter(normalised_adjacency(layout))
-        self.spatial = nn.Sequential(nn.Conv2d(before, after, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU())
+        self.spatial = nn.Sequential(
+            nn.Conv2d(in_channels, out_channels, 1, bias=False), nn.BatchNorm2d(out_channels), nn.ReLU()
+        )
         self.temporal = nn.Sequential(
-            nn.Conv2d(after, after, (KERNEL_FRAMES, 1), (stride, 1), (KERNEL_FRAMES // 2, 0), bias=False),
-            nn.BatchNorm2d(after),
+            nn.Conv2d(out_channels, out_channels, (KERNEL_FRAMES, 1), (stride, 1), (KERNEL_FRAMES // 2, 0), bias=False),
+            nn.BatchNorm2d(out_channels),
         )
         self.shortcut: nn.Module = nn.Identity()
-        if before != after or stride != 1:
-            self.shortcut = nn.Sequential(nn.Conv2d(before, after, 1, (stride, 1), bias=False), nn.BatchNorm2d(after))
+        if in_channels != out_channels or stride != 1:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(in_channels, out_channels, 1, (stride, 1), bias=False), nn.BatchNorm2d(out_channels)
+            )
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, T, V) -> (N, D, T / stride, V)."""

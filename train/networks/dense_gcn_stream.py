@@ -73,15 +73,15 @@ class DenseGcnStream(DenseGcn):
         return torch.cat([past, x], dim=2)
 
 
-def unit_output(unit: Unit, kept: Tensor, waiting: Tensor, first: int, count: int) -> Tensor:
+def unit_output(unit: Unit, kept: Tensor, delayed: Tensor, first: int, count: int) -> Tensor:
     """A unit's outputs (N, D, count, V); the first one is complete with new frame number ``first``.
 
-    kept: input of the temporal convolution, (N, D, PAST_FRAMES + new, V). waiting: input of the shortcut,
+    kept: input of the temporal convolution, (N, D, PAST_FRAMES + new, V). delayed: input of the shortcut,
     (N, C, SHORTCUT_DELAY + new, V).
     """
     stride, convolution, norm = stride_of(unit), convolution_of(unit.temporal), unit.temporal[1]
     temporal = norm(F.conv2d(kept[:, :, first:], convolution.weight, stride=(stride, 1)))
-    return F.relu(temporal + unit.shortcut(waiting[:, :, first : first + stride * (count - 1) + 1]))
+    return F.relu(temporal + unit.shortcut(delayed[:, :, first : first + stride * (count - 1) + 1]))
 
 
 def stride_of(unit: Unit) -> int:

@@ -17,32 +17,32 @@ FEATURES = 1024
 
 
 class DenseLayer(nn.Module):
-    """(N, before, H, W) -> (N, before + 32, H, W): 32 new channels are concatenated to the input."""
+    """(N, C, H, W) -> (N, C + 32, H, W): 32 new channels are concatenated to the input."""
 
-    def __init__(self, before: int) -> None:
+    def __init__(self, in_channels: int) -> None:
         super().__init__()
-        self.norm1 = nn.BatchNorm2d(before)
-        self.conv1 = nn.Conv2d(before, BOTTLENECK * GROWTH, 1, bias=False)
+        self.norm1 = nn.BatchNorm2d(in_channels)
+        self.conv1 = nn.Conv2d(in_channels, BOTTLENECK * GROWTH, 1, bias=False)
         self.norm2 = nn.BatchNorm2d(BOTTLENECK * GROWTH)
         self.conv2 = nn.Conv2d(BOTTLENECK * GROWTH, GROWTH, 3, 1, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, before, H, W) -> (N, before + 32, H, W)."""
+        """(N, C, H, W) -> (N, C + 32, H, W)."""
         y = self.conv1(self.norm1(x).relu())
         return torch.cat([x, self.conv2(self.norm2(y).relu())], dim=1)
 
 
 class Transition(nn.Module):
-    """1x1 convolution and average pooling: (N, before, H, W) -> (N, before / 2, H / 2, W / 2)."""
+    """1x1 convolution and average pooling: (N, C, H, W) -> (N, C / 2, H / 2, W / 2)."""
 
-    def __init__(self, before: int) -> None:
+    def __init__(self, in_channels: int) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm2d(before)
-        self.conv = nn.Conv2d(before, before // 2, 1, bias=False)
+        self.norm = nn.BatchNorm2d(in_channels)
+        self.conv = nn.Conv2d(in_channels, in_channels // 2, 1, bias=False)
         self.pool = nn.AvgPool2d(2, 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, before, H, W) -> (N, before / 2, H / 2, W / 2)."""
+        """(N, C, H, W) -> (N, C / 2, H / 2, W / 2)."""
         out: Tensor = self.pool(self.conv(self.norm(x).relu()))
         return out
 

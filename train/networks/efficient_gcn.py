@@ -90,12 +90,12 @@ class Inputs(nn.Module):
         length = bones.square().sum(dim=1, keepdim=True).sqrt() + EPSILON
         return (
             torch.cat([xy, xy @ self.to_middle, seen], dim=1),
-            torch.cat([_moved(xy, 2), _moved(xy, 1), seen], dim=1),
+            torch.cat([_displacement(xy, 2), _displacement(xy, 1), seen], dim=1),
             torch.cat([bones, torch.acos(bones / length), seen], dim=1),
         )
 
 
-def _moved(x: Tensor, frames: int) -> Tensor:
+def _displacement(x: Tensor, frames: int) -> Tensor:
     """(N, C, T, V) -> (N, C, T, V): frame t + frames minus frame t; zero for the last ``frames``."""
     return torch.cat([x[:, :, frames:] - x[:, :, :-frames], 0 * x[:, :, :frames]], dim=2)
 
@@ -103,14 +103,14 @@ def _moved(x: Tensor, frames: int) -> Tensor:
 class Spatial(nn.Module):
     """(N, C, T, V) -> (N, D, T, V): graph convolution over two hops with learned edge weights, shortcut, swish."""
 
-    def __init__(self, before: int, after: int, layout: JointLayout) -> None:
+    def __init__(self, in_channels: int, out_channels: int, layout: JointLayout) -> None:
         super().__init__()
         self.adjacency: Tensor
         self.register_buffer("adjacency", hop_adjacencies(layout, MAX_HOPS))
         self.importance = nn.Parameter(torch.ones_like(self.adjacency))
-        self.channels = nn.Conv2d(before, len(self.adjacency) * after, 1)
-        self.norm = nn.BatchNorm2d(after)
-        self.shortcut = shortcut(before, after, stride=1)
+        self.channels = nn.Conv2d(in_channels, len(self.adjacency) * out_channels, 1)
+        self.norm = nn.BatchNorm2d(out_channels)
+        self.shortcut = shortcut(in_channels, out_channels, stride=1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, T, V) -> (N, D, T, V)."""
@@ -123,7 +123,7 @@ class Temporal(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.frames = nn.Sequential(*_over_frames(channels, groups=1))
+        self.frames = nn.Sequential(*_temporal_convolution(channels, groups=1))
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, T, V) -> (N, C, T, V)."""
@@ -137,14 +137,14 @@ class SeparableTemporal(nn.Module):
         super().__init__()
         waist = max(1, channels // REDUCTION)
         self.layers = nn.Sequential(
-            *_over_frames(channels, groups=channels),
+            *_temporal_convolution(channels, groups=channels),
             nn.SiLU(),
             nn.Conv2d(channels, waist, 1),
             nn.BatchNorm2d(waist),
             nn.Conv2d(waist, channels, 1),
             nn.BatchNorm2d(channels),
             nn.SiLU(),
-            *_over_frames(channels, groups=channels, stride=stride),
+            *_temporal_convolution(channels, groups=channels, stride=stride),
         )
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1:
@@ -177,7 +177,7 @@ class Attention(nn.Module):
         return F.silu(self.norm(x * weight) + x)
 
 
-def _over_frames(channels: int, *, groups: int, stride: int = 1) -> tuple[nn.Module, ...]:
+def _temporal_convolution(channels: int, *, groups: int, stride: int = 1) -> tuple[nn.Module, ...]:
     kernel, padding = (KERNEL_FRAMES, 1), (KERNEL_FRAMES // 2, 0)
     frames = nn.Conv2d(channels, channels, kernel, (stride, 1), padding, groups=groups)
     return frames, nn.BatchNorm2d(channels)

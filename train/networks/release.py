@@ -44,10 +44,10 @@ def load_release(network: nn.Module, path: Path) -> None:
     if not isinstance(network, ShiftGcn):
         raise ConfigError("weights of a Shift-GCN release fit only shift_gcn_teacher and shift_gcn_student", where=path)
     given, own = read_release(path), network.state_dict()
-    _refuse_other_sizes(_sizes(given), _sizes(own), path)
+    _check_sizes(_sizes(given), _sizes(own), path)
     # Files written by PyTorch before 0.4.1 have no num_batches_tracked.
     given = {name: value for name, value in own.items() if name.endswith("num_batches_tracked")} | given
-    _refuse_other_entries(given, own, path)
+    _check_entries(given, own, path)
     network.load_state_dict(given)
 
 
@@ -96,7 +96,7 @@ def _sizes(state: Mapping[str, Tensor]) -> dict[str, int]:
     }
 
 
-def _refuse_other_sizes(given: dict[str, int], own: dict[str, int], path: Path) -> None:
+def _check_sizes(given: dict[str, int], own: dict[str, int], path: Path) -> None:
     for what, count in given.items():
         if count != own[what]:
             raise ConfigError(
@@ -106,7 +106,7 @@ def _refuse_other_sizes(given: dict[str, int], own: dict[str, int], path: Path) 
             )
 
 
-def _refuse_other_entries(given: Mapping[str, Tensor], own: Mapping[str, Tensor], path: Path) -> None:
+def _check_entries(given: Mapping[str, Tensor], own: Mapping[str, Tensor], path: Path) -> None:
     if missing := [name for name in own if name not in given]:
         raise DataError(f"{missing[0]}{_and_others(missing)} missing", where=path)
     if unknown := [name for name in given if name not in own]:

@@ -12,20 +12,22 @@ FEATURES = 512
 
 
 class Block(nn.Module):
-    """Two 3x3 convolutions and a shortcut: (N, before, H, W) -> (N, after, H/stride, W/stride)."""
+    """Two 3x3 convolutions and a shortcut: (N, C, H, W) -> (N, D, H/stride, W/stride)."""
 
-    def __init__(self, before: int, after: int, stride: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(before, after, 3, stride, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(after)
-        self.conv2 = nn.Conv2d(after, after, 3, 1, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(after)
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(out_channels)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(out_channels)
         self.downsample: nn.Module = nn.Identity()
-        if stride != 1 or before != after:
-            self.downsample = nn.Sequential(nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after))
+        if stride != 1 or in_channels != out_channels:
+            self.downsample = nn.Sequential(
+                nn.Conv2d(in_channels, out_channels, 1, stride, bias=False), nn.BatchNorm2d(out_channels)
+            )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, before, H, W) -> (N, after, H/stride, W/stride)."""
+        """(N, C, H, W) -> (N, D, H/stride, W/stride)."""
         y = self.bn2(self.conv2(self.bn1(self.conv1(x)).relu()))
         out: Tensor = (y + self.downsample(x)).relu()
         return out

@@ -34,14 +34,14 @@ class ShiftGcn(nn.Module):
 
     def __init__(self, classes: int, layout: JointLayout, bodies: int, width: int, inter_body: bool = False) -> None:
         super().__init__()
-        joints, before = len(layout), CHANNELS
-        self.data_bn = nn.BatchNorm1d(bodies * before * joints)
+        joints, in_channels = len(layout), CHANNELS
+        self.data_bn = nn.BatchNorm1d(bodies * in_channels * joints)
         for number, (factor, stride) in enumerate(UNITS, start=1):
-            unit = Unit(before, width * factor, joints, bodies, stride, inter_body, residual=number > 1)
+            unit = Unit(in_channels, width * factor, joints, bodies, stride, inter_body, residual=number > 1)
             self.add_module(f"l{number}", unit)
-            before = width * factor
-        self.features = before
-        self.fc = nn.Linear(before, classes)
+            in_channels = width * factor
+        self.features = in_channels
+        self.fc = nn.Linear(in_channels, classes)
         nn.init.normal_(self.fc.weight, 0, (2 / classes) ** 0.5)
 
     def forward(self, clip: Tensor) -> tuple[Tensor, Tensor]:
@@ -58,17 +58,24 @@ class Unit(nn.Module):
     """(N*M, C, T, V) -> (N*M, D, T / stride, V): spatial shift, inter-body aggregation, temporal shift, shortcut."""
 
     def __init__(
-        self, before: int, after: int, joints: int, bodies: int, stride: int, inter_body: bool, residual: bool
+        self,
+        in_channels: int,
+        out_channels: int,
+        joints: int,
+        bodies: int,
+        stride: int,
+        inter_body: bool,
+        residual: bool,
     ) -> None:
         super().__init__()
-        self.gcn1 = SpatialShift(before, after, joints)
-        self.graphsage: nn.Module = InterBody(after, bodies) if inter_body else nn.Identity()
-        self.tcn1 = TemporalShift(after, after, stride)
+        self.gcn1 = SpatialShift(in_channels, out_channels, joints)
+        self.graphsage: nn.Module = InterBody(out_channels, bodies) if inter_body else nn.Identity()
+        self.tcn1 = TemporalShift(out_channels, out_channels, stride)
         self.shortcut = residual
         self.residual: nn.Module = nn.Identity()
-        if residual and (before != after or stride != 1):
-            conv = pointwise(before, after, stride)
-            self.residual = nn.Sequential(OrderedDict(conv=conv, bn=nn.BatchNorm2d(after)))
+        if residual and (in_channels != out_channels or stride != 1):
+            conv = pointwise(in_channels, out_channels, stride)
+            self.residual = nn.Sequential(OrderedDict(conv=conv, bn=nn.BatchNorm2d(out_channels)))
 
     def forward(self, x: Tensor) -> Tensor:
         """(N*M, C, T, V) -> (N*M, D, T / stride, V)."""
@@ -76,9 +83,9 @@ class Unit(nn.Module):
         return F.relu(y + self.residual(x)) if self.shortcut else F.relu(y)
 
 
-def pointwise(before: int, after: int, stride: int = 1) -> nn.Conv2d:
+def pointwise(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
     """1x1 convolution with a stride over frames, initialised as in the release."""
-    conv = nn.Conv2d(before, after, 1, (stride, 1))
+    conv = nn.Conv2d(in_channels, out_channels, 1, (stride, 1))
     nn.init.kaiming_normal_(conv.weight, mode="fan_out")
     assert conv.bias is not None
     nn.init.zeros_(conv.bias)
@@ -93,18 +100,18 @@ class SpatialShift(nn.Module):
     are not buffers, because weight averaging would average them too.
     """
 
-    def __init__(self, before: int, after: int, joints: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, joints: int) -> None:
         super().__init__()
-        self.Linear_weight = nn.Parameter(torch.empty(before, after))
-        self.Linear_bias = nn.Parameter(torch.zeros(1, 1, after))
-        self.Feature_Mask = nn.Parameter(torch.zeros(1, joints, before))
-        nn.init.normal_(self.Linear_weight, 0, (1 / after) ** 0.5)
-        self.bn = nn.BatchNorm1d(joints * after)
+        self.Linear_weight = nn.Parameter(torch.empty(in_channels, out_channels))
+        self.Linear_bias = nn.Parameter(torch.zeros(1, 1, out_channels))
+        self.Feature_Mask = nn.Parameter(torch.zeros(1, joints, in_channels))
+        nn.init.normal_(self.Linear_weight, 0, (1 / out_channels) ** 0.5)
+        self.bn = nn.BatchNorm1d(joints * out_channels)
         self.down: nn.Module = nn.Identity()
-        if before != after:
-            self.down = nn.Sequential(pointwise(before, after), nn.BatchNorm2d(after))
-        self.shift_in = joint_shift(joints, before, +1)
-        self.shift_out = joint_shift(joints, after, -1)
+        if in_channels != out_channels:
+            self.down = nn.Sequential(pointwise(in_channels, out_channels), nn.BatchNorm2d(out_channels))
+        self.shift_in = joint_shift(joints, in_channels, +1)
+        self.shift_out = joint_shift(joints, out_channels, -1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, T, V) -> (N, D, T, V)."""
@@ -177,14 +184,14 @@ class InterBody(nn.Module):
 class TemporalShift(nn.Module):
     """Adaptive temporal shift, (N, C, T, V) -> (N, D, T / stride, V): fractional shift, 1x1 convolution, shift."""
 
-    def __init__(self, before: int, after: int, stride: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
-        self.bn = nn.BatchNorm2d(before)
-        self.shift_in = FractionalShift(before, 1)
-        self.temporal_linear = nn.Conv2d(before, after, 1)
+        self.bn = nn.BatchNorm2d(in_channels)
+        self.shift_in = FractionalShift(in_channels, 1)
+        self.temporal_linear = nn.Conv2d(in_channels, out_channels, 1)
         nn.init.kaiming_normal_(self.temporal_linear.weight, mode="fan_out")
-        self.shift_out = FractionalShift(after, stride)
-        self.bn2 = nn.BatchNorm2d(after)
+        self.shift_out = FractionalShift(out_channels, stride)
+        self.bn2 = nn.BatchNorm2d(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, T, V) -> (N, D, T / stride, V)."""

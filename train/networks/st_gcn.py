@@ -36,13 +36,13 @@ class StGcn(nn.Module):
         self.bodies = bodies
         self.entrance = InputNorm(len(layout))
         units: list[nn.Module] = []
-        before = CHANNELS
+        in_channels = CHANNELS
         for number, (factor, stride) in enumerate(UNITS):
-            units.append(unit(before, width * factor, layout, stride, residual=number > 0))
-            before = width * factor
+            units.append(unit(in_channels, width * factor, layout, stride, residual=number > 0))
+            in_channels = width * factor
         self.units = nn.Sequential(*units)
-        self.features = before
-        self.fc = nn.Linear(before, classes)
+        self.features = in_channels
+        self.fc = nn.Linear(in_channels, classes)
 
     def forward(self, clip: Tensor) -> tuple[Tensor, Tensor]:
         """(N, C, T, V, M) -> ((N, K), (N*M, 4 * width, T/4, V))."""
@@ -78,35 +78,37 @@ class Unit(nn.Module):
         return F.relu(main if self.shortcut is None else main + self.shortcut(x))
 
 
-def shortcut(before: int, after: int, stride: int) -> nn.Module:
-    """(N, before, T, V) -> (N, after, T / stride, V): identity where the shapes agree, else a 1x1 convolution."""
-    if before == after and stride == 1:
+def shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Module:
+    """(N, C, T, V) -> (N, D, T / stride, V): identity where the shapes agree, else a 1x1 convolution."""
+    if in_channels == out_channels and stride == 1:
         return nn.Identity()
-    return nn.Sequential(nn.Conv2d(before, after, 1, (stride, 1)), nn.BatchNorm2d(after))
+    return nn.Sequential(nn.Conv2d(in_channels, out_channels, 1, (stride, 1)), nn.BatchNorm2d(out_channels))
 
 
-def unit(before: int, after: int, layout: JointLayout, stride: int, *, residual: bool) -> Unit:
+def unit(in_channels: int, out_channels: int, layout: JointLayout, stride: int, *, residual: bool) -> Unit:
     """Graph convolution over three subsets of neighbours, convolution over nine frames, shortcut if ``residual``."""
     temporal = nn.Sequential(
-        nn.BatchNorm2d(after),
+        nn.BatchNorm2d(out_channels),
         nn.ReLU(),
-        nn.Conv2d(after, after, (KERNEL_FRAMES, 1), (stride, 1), (KERNEL_FRAMES // 2, 0)),
-        nn.BatchNorm2d(after),
+        nn.Conv2d(out_channels, out_channels, (KERNEL_FRAMES, 1), (stride, 1), (KERNEL_FRAMES // 2, 0)),
+        nn.BatchNorm2d(out_channels),
     )
     return Unit(
-        GraphConvolution(before, after, layout), temporal, shortcut(before, after, stride) if residual else None
+        GraphConvolution(in_channels, out_channels, layout),
+        temporal,
+        shortcut(in_channels, out_channels, stride) if residual else None,
     )
 
 
 class GraphConvolution(nn.Module):
     """(N, C, T, V) -> (N, D, T, V): sum over subsets k of (W_k x + b_k) (A_k * M_k), M_k learned (equation 10)."""
 
-    def __init__(self, before: int, after: int, layout: JointLayout) -> None:
+    def __init__(self, in_channels: int, out_channels: int, layout: JointLayout) -> None:
         super().__init__()
         self.adjacency: Tensor
         self.register_buffer("adjacency", spatial_partition(layout))
         self.importance = nn.Parameter(torch.ones_like(self.adjacency))
-        self.channels = nn.Conv2d(before, len(self.adjacency) * after, 1)
+        self.channels = nn.Conv2d(in_channels, len(self.adjacency) * out_channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, T, V) -> (N, D, T, V)."""

@@ -22,21 +22,24 @@ BRANCHES = len(DILATIONS) + 2
 """Dilated convolutions over three frames, max pooling over three frames, and a 1x1 convolution."""
 
 
-def unit(before: int, after: int, layout: JointLayout, stride: int, *, residual: bool) -> Unit:
+def unit(in_channels: int, out_channels: int, layout: JointLayout, stride: int, *, residual: bool) -> Unit:
     """Adaptive graph convolution, six temporal branches, shortcut if ``residual``."""
-    graph, temporal = AdaptiveGraphConvolution(before, after, layout), TemporalBranches(after, stride)
-    return Unit(graph, temporal, shortcut(before, after, stride) if residual else None)
+    graph, temporal = (
+        AdaptiveGraphConvolution(in_channels, out_channels, layout),
+        TemporalBranches(out_channels, stride),
+    )
+    return Unit(graph, temporal, shortcut(in_channels, out_channels, stride) if residual else None)
 
 
 class AdaptiveGraphConvolution(nn.Module):
     """(N, C, T, V) -> (N, D, T, V) with unconstrained learned adjacencies, initialised as ST-GCN's subsets."""
 
-    def __init__(self, before: int, after: int, layout: JointLayout) -> None:
+    def __init__(self, in_channels: int, out_channels: int, layout: JointLayout) -> None:
         super().__init__()
         self.adjacency = nn.Parameter(spatial_partition(layout))
-        self.channels = nn.Conv2d(before, len(self.adjacency) * after, 1)
-        self.norm = nn.BatchNorm2d(after)
-        self.shortcut = shortcut(before, after, stride=1)
+        self.channels = nn.Conv2d(in_channels, len(self.adjacency) * out_channels, 1)
+        self.norm = nn.BatchNorm2d(out_channels)
+        self.shortcut = shortcut(in_channels, out_channels, stride=1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, T, V) -> (N, D, T, V)."""
@@ -56,8 +59,8 @@ class TemporalBranches(nn.Module):
         for dilation in DILATIONS:
             inner = first if not branches else each
             frames = nn.Conv2d(inner, inner, (3, 1), (stride, 1), (dilation, 0), (dilation, 1))
-            branches.append(nn.Sequential(*_narrowed(channels, inner), frames))
-        branches.append(nn.Sequential(*_narrowed(channels, each), nn.MaxPool2d((3, 1), (stride, 1), (1, 0))))
+            branches.append(nn.Sequential(*_reduce(channels, inner), frames))
+        branches.append(nn.Sequential(*_reduce(channels, each), nn.MaxPool2d((3, 1), (stride, 1), (1, 0))))
         branches.append(nn.Conv2d(channels, each, 1, (stride, 1)))
         self.branches = nn.ModuleList(branches)
         self.together = nn.Sequential(
@@ -70,7 +73,7 @@ class TemporalBranches(nn.Module):
         return joined
 
 
-def _narrowed(channels: int, inner: int) -> tuple[nn.Module, ...]:
+def _reduce(channels: int, inner: int) -> tuple[nn.Module, ...]:
     return nn.Conv2d(channels, inner, 1), nn.BatchNorm2d(inner), nn.ReLU()
 
 

@@ -53,7 +53,7 @@ class StreamStep(nn.Module):
                 self.state_shapes["stem.kept"] = (self.stem.kept * joints, self.stem.channels)
             self.units.append(step)
             self.state_shapes[f"unit{number}.kept"] = step.kept_shape
-            self.state_shapes[f"unit{number}.shortcut"] = step.waiting_shape
+            self.state_shapes[f"unit{number}.shortcut"] = step.delayed_shape
             frames, phase, rate = step.count, phase // step.stride, rate * step.stride
             if frames == 0:
                 break
@@ -74,19 +74,19 @@ class StreamStep(nn.Module):
     def forward(self, frame: Tensor, states: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """frame (1, C, frames, V, 1), states -> ([logits (1, K)], or [] if no feature is complete; new states)."""
         x = frame.reshape(frame.shape[1], -1).t()
-        new, before = [], iter(states)
+        new, old = [], iter(states)
         if self.stem.kept:
-            x, kept = self.stem.behind(next(before), x)
+            x, kept = self.stem.behind(next(old), x)
             new.append(kept)
         x = F.relu(self.stem(x))
         for unit in self.units:
-            x, kept, waiting = unit(x, next(before), next(before))
-            new += [kept, waiting]
+            x, kept, delayed = unit(x, next(old), next(old))
+            new += [kept, delayed]
         if not self.has_logits:
             return [], new
         feature = self.get_buffer("joint_mean") @ x
         # Rows of a new person that have no feature yet are zero; the column of ones counts the others.
-        pooled = torch.cat([next(before), torch.cat([feature, torch.ones(1, 1)], dim=1)])[-self.window :]
+        pooled = torch.cat([next(old), torch.cat([feature, torch.ones(1, 1)], dim=1)])[-self.window :]
         total, count = (torch.ones(1, self.window) @ pooled).split([self.features, 1], dim=1)
         return [self.fc(total / count)], [*new, pooled]
 
@@ -137,24 +137,26 @@ class UnitStep(nn.Module):
             self.shortcut = fold_batch_norm(unit.shortcut)
             # Both biases in one, to save a node.
             self.shortcut.bias = nn.Parameter((self.shortcut.bias + self.bias).detach())
-        before, after = channels_of(unit)
+        in_channels, out_channels = channels_of(unit)
         self.beside = behind_all
-        self.kept_shape = (self.joints, PAST_FRAMES * after) if behind_all else (PAST_FRAMES * self.joints, after)
-        self.waiting_shape = (SHORTCUT_DELAY * self.joints, before)
+        self.kept_shape = (
+            (self.joints, PAST_FRAMES * out_channels) if behind_all else (PAST_FRAMES * self.joints, out_channels)
+        )
+        self.delayed_shape = (SHORTCUT_DELAY * self.joints, in_channels)
         window = torch.arange(KERNEL_FRAMES) * self.joints + torch.arange(self.joints)[:, None]  # (V, K)
         rows = [window + end * self.joints for end in self.ends]
         self.register_buffer("window_rows", torch.cat(rows).flatten() if rows else torch.zeros(0, dtype=torch.int64))
 
-    def forward(self, x: Tensor, kept: Tensor, waiting: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """x (frames * V, C), kept (PAST_FRAMES * V, D), waiting (SHORTCUT_DELAY * V, C) -> (count * V, D), states."""
+    def forward(self, x: Tensor, kept: Tensor, delayed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """x (frames * V, C), kept (PAST_FRAMES * V, D), delayed (SHORTCUT_DELAY * V, C) -> (count * V, D), states."""
         new = F.relu(self.spatial(self.get_buffer("mix") @ x))
         windows, kept = self._windows(kept, new)
-        short, waiting = self._delayed(waiting, x)
+        short, delayed = self._delay(delayed, x)
         if not self.count:
-            return x[:0], kept, waiting
+            return x[:0], kept, delayed
         short = short + self.bias if self.shortcut is None else self.shortcut(short)
         # addmm adds the shortcut within the same node.
-        return F.relu(torch.addmm(short, windows, self.temporal.t())), kept, waiting
+        return F.relu(torch.addmm(short, windows, self.temporal.t())), kept, delayed
 
     def _windows(self, kept: Tensor, new: Tensor) -> tuple[Tensor, Tensor]:
         """Windows of the temporal convolution (count * V, K * D), and the new ``kept``."""
@@ -166,23 +168,23 @@ class UnitStep(nn.Module):
         windows = windows.reshape(self.count * self.joints, KERNEL_FRAMES * new.shape[1])
         return windows, new if self.frames == PAST_FRAMES else seen[self.frames * self.joints :]
 
-    def _delayed(self, waiting: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Input rows of the shortcut (count * V, C), and the new ``waiting``."""
+    def _delay(self, delayed: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Input rows of the shortcut (count * V, C), and the new ``delayed``."""
         if self.stride == 1:
-            short, waiting = _cut(waiting, x, [self.frames * self.joints, SHORTCUT_DELAY * self.joints])
-            return short, waiting
+            short, delayed = _cut(delayed, x, [self.frames * self.joints, SHORTCUT_DELAY * self.joints])
+            return short, delayed
         single = [self.joints] * self.frames
-        *parts, waiting = _cut(waiting, x, [*single, SHORTCUT_DELAY * self.joints])
-        return _joined_rows([parts[end] for end in self.ends]) if self.ends else x[:0], waiting
+        *parts, delayed = _cut(delayed, x, [*single, SHORTCUT_DELAY * self.joints])
+        return _joined_rows([parts[end] for end in self.ends]) if self.ends else x[:0], delayed
 
 
-def _cut(before: Tensor, after: Tensor, sizes: list[int]) -> list[Tensor]:
+def _cut(first: Tensor, second: Tensor, sizes: list[int]) -> list[Tensor]:
     """Split the concatenated rows into ``sizes``, with as few nodes as possible."""
     for count in range(len(sizes)):
-        if sum(sizes[:count]) == len(before):
+        if sum(sizes[:count]) == len(first):
             # A list of sizes: with a single size, split() is exported as a Split of opset 18.
-            return [*_split(before, sizes[:count]), *_split(after, sizes[count:])]
-    return [*torch.cat([before, after]).split(sizes)]
+            return [*_split(first, sizes[:count]), *_split(second, sizes[count:])]
+    return [*torch.cat([first, second]).split(sizes)]
 
 
 def _split(rows: Tensor, sizes: list[int]) -> list[Tensor]:

@@ -107,8 +107,8 @@ class Heads(nn.Module):
 
 def _upsampling(features: int) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for before in (features, UPSAMPLED, UPSAMPLED):
-        layers += [nn.ConvTranspose2d(before, UPSAMPLED, 4, 2, 1), nn.BatchNorm2d(UPSAMPLED), nn.ReLU()]
+    for in_channels in (features, UPSAMPLED, UPSAMPLED):
+        layers += [nn.ConvTranspose2d(in_channels, UPSAMPLED, 4, 2, 1), nn.BatchNorm2d(UPSAMPLED), nn.ReLU()]
     return nn.Sequential(*layers)
 
 

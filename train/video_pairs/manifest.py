@@ -84,5 +84,5 @@ def check_same_settings(folder: Path, settings: dict[str, Any]) -> None:
             raise ConfigError(
                 f"the folder holds pairs made with another {part}.{differing}",
                 where=folder,
-                hint="give another --out, or remove the folder to start anew",
+                hint="give another --out, or remove the folder to start again",
             )

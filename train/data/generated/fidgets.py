@@ -41,11 +41,11 @@ def fidget(t: Array, side: str, rng: np.random.Generator) -> Motion:
 def _random_curve(t: Array, low: float, high: float, rng: np.random.Generator) -> Array:
     """Random curve (S,) in degrees: monotone interpolation of two to five values, some with a tremor."""
     count = rng.integers(2, 6)
-    moments = np.sort(rng.uniform(t[0], t[-1], count)) + 1e-3 * np.arange(count)  # all distinct
+    times = np.sort(rng.uniform(t[0], t[-1], count)) + 1e-3 * np.arange(count)  # all distinct
     near_rest = rng.random() < 0.6
     degrees = rng.triangular(low, max(low, 0), high, count) if near_rest else rng.uniform(low, high, count)
     held = PchipInterpolator(
-        np.concatenate([[t[0] - 0.5], moments, [t[-1] + 0.5]]), np.concatenate([degrees[:1], degrees, degrees[-1:]])
+        np.concatenate([[t[0] - 0.5], times, [t[-1] + 0.5]]), np.concatenate([degrees[:1], degrees, degrees[-1:]])
     )
     curve: Array = held(t)
     if rng.random() < 0.3:

@@ -33,7 +33,7 @@ def make_kinematic(clips_per_class: int, seed: int) -> SkeletonSet:
     test have different people. Raises DataError if ``clips_per_class`` is below 1.
     """
     clips = tuple(
-        clip_of(MOTIONS[name], name, label, index, seed)
+        generate_clip(MOTIONS[name], name, label, index, seed)
         for label, name in enumerate(CLASSES)
         for index in range(clips_per_class)
     )
@@ -44,13 +44,15 @@ def first_test_clips(count: int, seed: int) -> SkeletonSet:
     """The first ``count`` test clips, ordered by person, then class; see :func:`make_kinematic`."""
     numbers = (number for number in itertools.count() if number % PEOPLE % 3 == 2)
     clips = (
-        clip_of(MOTIONS[name], name, label, number, seed) for number in numbers for label, name in enumerate(CLASSES)
+        generate_clip(MOTIONS[name], name, label, number, seed)
+        for number in numbers
+        for label, name in enumerate(CLASSES)
     )
     found = tuple(itertools.islice(clips, count))
     return validated(SkeletonSet("kinematic", CLASSES, LAYOUT.name, found, "by person, every third one tests"))
 
 
-def clip_of(drawn: MotionSampler, name: str, label: int, index: int, seed: int) -> SkeletonClip:
+def generate_clip(drawn: MotionSampler, name: str, label: int, index: int, seed: int) -> SkeletonClip:
     """Generate clip ``index`` of a motion; its random numbers depend on ``seed``, ``label`` and ``index`` only."""
     person = index % PEOPLE
     body = random_body(np.random.default_rng((seed, 0, person)))

@@ -24,7 +24,7 @@ from edge.contract.types import UNKNOWN
 from train.data.clip import SkeletonClip, SkeletonSet, validated
 from train.data.generated.body import LAYOUT as BODY_LAYOUT
 from train.data.generated.fidgets import fidget
-from train.data.generated.kinematic import clip_of, make_kinematic
+from train.data.generated.kinematic import generate_clip, make_kinematic
 from train.data.readers.penn_action import read_penn_action
 from train.data.readers.reading import DEFAULT, ReadOptions
 from train.data.readers.ui_prmd import read_ui_prmd
@@ -53,10 +53,10 @@ UNKNOWN_EXERCISES = ("hurdle_step", "standing_shoulder_abduction", "standing_sho
 FIDGETS = 600
 
 
-def read_everyday(folder: Path, how: ReadOptions = DEFAULT) -> SkeletonSet:
+def read_everyday(folder: Path, options: ReadOptions = DEFAULT) -> SkeletonSet:
     """Read the sets in ``folder``, each in its own split, and merge them by class name."""
-    how.choose_split("everyday")
-    penn, utd = read_penn_action(folder, how), read_utd_mhad(folder, how)
+    options.choose_split("everyday")
+    penn, utd = read_penn_action(folder, options), read_utd_mhad(folder, options)
     generated = make_kinematic(GENERATED_PER_CLASS, seed=0)
     classes = [*sorted({_renamed(name) for name in (*penn.classes, *utd.classes)} | {*GENERATED, SIT}), UNKNOWN]
     clips = [
@@ -64,7 +64,7 @@ def read_everyday(folder: Path, how: ReadOptions = DEFAULT) -> SkeletonSet:
         *_relabelled(utd, classes),
         *_relabelled(generated, classes, only=GENERATED),
         *_still_people(utd, classes),
-        *_unknown_clips(folder, how, classes.index(UNKNOWN)),
+        *_unknown_clips(folder, options, classes.index(UNKNOWN)),
     ]
     split = f"Penn Action: {penn.split}; UTD-MHAD and UI-PRMD: {utd.split}; generated: by person"
     return validated(SkeletonSet("everyday", tuple(classes), LAYOUT, tuple(clips), split))
@@ -102,9 +102,9 @@ def _still_people(utd: SkeletonSet, classes: list[str]) -> Iterator[SkeletonClip
             yield _part(clip, begin, STAND, classes)
 
 
-def _unknown_clips(folder: Path, how: ReadOptions, label: int) -> Iterator[SkeletonClip]:
+def _unknown_clips(folder: Path, options: ReadOptions, label: int) -> Iterator[SkeletonClip]:
     """Clips of the class unknown: the Kinect's recordings of exercises, and generated random movements."""
-    exercises = read_ui_prmd(folder, how)
+    exercises = read_ui_prmd(folder, options)
     wanted = {f"{exercise}_{done}" for exercise in UNKNOWN_EXERCISES for done in ("correct", "incorrect")}
     seen_by_kinect = replace(
         exercises,
@@ -116,7 +116,7 @@ def _unknown_clips(folder: Path, how: ReadOptions, label: int) -> Iterator[Skele
         ),
     )
     yield from _in_layout(seen_by_kinect)
-    fidgets = tuple(clip_of(fidget, "fidget", label, index, seed=1) for index in range(FIDGETS))
+    fidgets = tuple(generate_clip(fidget, "fidget", label, index, seed=1) for index in range(FIDGETS))
     yield from _in_layout(SkeletonSet("fidgets", (), BODY_LAYOUT.name, fidgets, ""))
 
 

@@ -39,9 +39,9 @@ class _Labelled:
     train: bool
 
 
-def read_kinetics(folder: Path, how: ReadOptions = DEFAULT) -> SkeletonSet:
+def read_kinetics(folder: Path, options: ReadOptions = DEFAULT) -> SkeletonSet:
     """Read all clips that have a skeleton; kinetics_train is for training, kinetics_val for testing."""
-    how.choose_split("kinetics")
+    options.choose_split("kinetics")
     items: list[_Labelled] = []
     names: dict[int, str] = {}
     indices = [folder / f"kinetics_{part}_label.json" for part in ("train", "val")]
@@ -60,9 +60,9 @@ def read_kinetics(folder: Path, how: ReadOptions = DEFAULT) -> SkeletonSet:
     classes = tuple(names.get(label, f"class_{label}") for label in range(max(names, default=-1) + 1))
 
     def clips() -> Iterator[SkeletonClip]:
-        return parse_files(items, read_clip, how.workers, "Kinetics-400")
+        return parse_files(items, read_clip, options.workers, "Kinetics-400")
 
-    read = cached_clips(how.cache, "kinetics", [*indices, *(item.path for item in items)], clips)
+    read = cached_clips(options.cache, "kinetics", [*indices, *(item.path for item in items)], clips)
     return validated(SkeletonSet("Kinetics-400 skeletons", classes, LAYOUT, read, "official, train / validation"))
 
 

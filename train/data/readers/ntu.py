@@ -33,19 +33,19 @@ TRAINS: dict[str, tuple[Callable[[Sample], bool], str]] = {
 }
 
 
-def read_ntu60(folder: Path, how: ReadOptions = DEFAULT) -> SkeletonSet:
+def read_ntu60(folder: Path, options: ReadOptions = DEFAULT) -> SkeletonSet:
     """Read the 60 actions of NTU RGB+D; splits xsub and xview."""
-    return _read(folder, how, "NTU RGB+D 60", how.choose_split("ntu60", "xsub", "xview"), actions=60)
+    return _read(folder, options, "NTU RGB+D 60", options.choose_split("ntu60", "xsub", "xview"), actions=60)
 
 
-def read_ntu120(folder: Path, how: ReadOptions = DEFAULT) -> SkeletonSet:
+def read_ntu120(folder: Path, options: ReadOptions = DEFAULT) -> SkeletonSet:
     """Read the 120 actions of NTU RGB+D 120; splits xsub and xset."""
-    return _read(folder, how, "NTU RGB+D 120", how.choose_split("ntu120", "xsub", "xset"), actions=120)
+    return _read(folder, options, "NTU RGB+D 120", options.choose_split("ntu120", "xsub", "xset"), actions=120)
 
 
-def _read(folder: Path, how: ReadOptions, name: str, split: str, actions: int) -> SkeletonSet:
+def _read(folder: Path, options: ReadOptions, name: str, split: str, actions: int) -> SkeletonSet:
     lists = sorted(folder.rglob(LIST))
-    missing = {stem for path in lists for stem in _listed(path)}
+    missing = {stem for path in lists for stem in _listed_samples(path)}
     files = [
         path
         for path in sorted(folder.rglob("*.skeleton"), key=lambda path: path.name)
@@ -57,15 +57,15 @@ def _read(folder: Path, how: ReadOptions, name: str, split: str, actions: int) -
             where=folder,
             hint="give the folder with S001C001P001R001A001.skeleton and so on with --data.folder",
         )
-    _, told = TRAINS[split]
+    _, description = TRAINS[split]
 
     def clips() -> Iterator[SkeletonClip]:
         parse = partial(_clip, split=split)
-        return parse_files(files, parse, how.workers, name)
+        return parse_files(files, parse, options.workers, name)
 
-    read = cached_clips(how.cache, f"ntu{actions}-{split}", [*lists, *files], clips)
+    read = cached_clips(options.cache, f"ntu{actions}-{split}", [*lists, *files], clips)
     left_out = f"{len(missing)} listed samples left out" if missing else "no list of samples to leave out"
-    return validated(SkeletonSet(name, CLASSES[:actions], "ntu-25", read, f"{told}; {left_out}"))
+    return validated(SkeletonSet(name, CLASSES[:actions], "ntu-25", read, f"{description}; {left_out}"))
 
 
 def _clip(path: Path, split: str) -> SkeletonClip:
@@ -73,7 +73,7 @@ def _clip(path: Path, split: str) -> SkeletonClip:
     return read_skeleton(path, trains(sample(path)))
 
 
-def _listed(path: Path) -> list[str]:
+def _listed_samples(path: Path) -> list[str]:
     """Names of the samples in a list, whatever else it contains."""
     found = [match.group() for match in NAME.finditer(read_text(path))]
     if not found:

@@ -45,9 +45,9 @@ _KINECT_ORDER = (
 _ORDER = [_KINECT_ORDER.split().index(joint) for joint in layout(LAYOUT).joints]
 
 
-def read_nw_ucla(folder: Path, how: ReadOptions = DEFAULT) -> SkeletonSet:
+def read_nw_ucla(folder: Path, options: ReadOptions = DEFAULT) -> SkeletonSet:
     """Read all clips; views 1 and 2 are for training, view 3 for testing, as is usual."""
-    how.choose_split("nw_ucla")
+    options.choose_split("nw_ucla")
     for part in FOLDERS:
         if files := sorted((folder / part).glob("a*_s*_e*_v*.json")):
             break
@@ -57,7 +57,7 @@ def read_nw_ucla(folder: Path, how: ReadOptions = DEFAULT) -> SkeletonSet:
             where=folder,
             hint="give the folder with these files with --data.folder",
         )
-    clips = tuple(parse_files(files, read_clip, how.workers, "NW-UCLA"))
+    clips = tuple(parse_files(files, read_clip, options.workers, "NW-UCLA"))
     split = "cross-view: views 1 and 2 train / view 3 tests"
     return validated(SkeletonSet("NW-UCLA", tuple(ACTIONS.values()), LAYOUT, clips, split))
 

@@ -35,13 +35,13 @@ CLASSES = tuple(_NAMES.split())
 _PINNED = 1.5
 
 
-def read_penn_action(folder: Path, how: ReadOptions = DEFAULT) -> SkeletonSet:
+def read_penn_action(folder: Path, options: ReadOptions = DEFAULT) -> SkeletonSet:
     """Read all clips in the official split, 1258 for training and 1068 for testing."""
-    how.choose_split("penn_action")
+    options.choose_split("penn_action")
     if not (folder / FILE).exists():
         for labels in LABEL_FOLDERS:
             if files := sorted((folder / labels).glob("[0-9][0-9][0-9][0-9].mat")):
-                return _set(CLASSES, tuple(parse_files(files, read_label_file, how.workers, "Penn Action")))
+                return _set(CLASSES, tuple(parse_files(files, read_label_file, options.workers, "Penn Action")))
     return _read_packed(folder / FILE)
 
 

@@ -48,7 +48,7 @@ _DAMAGED = (pickle.UnpicklingError, OSError, EOFError, ValueError, TypeError, Ke
             ImportError, OverflowError, MemoryError, RecursionError, struct.error)  # fmt: skip
 
 
-class _PlainUnpickler(pickle.Unpickler):
+class _RestrictedUnpickler(pickle.Unpickler):
     def __init__(self, stream: Any, path: Path) -> None:
         super().__init__(stream)
         self.path = path
@@ -67,7 +67,7 @@ def read_pickle(path: Path) -> Any:
     """Unpickle the file. Raises DataError if it is missing, damaged, or needs more than arrays and containers."""
     try:
         with path.open("rb") as stream:
-            return _PlainUnpickler(stream, path).load()
+            return _RestrictedUnpickler(stream, path).load()
     except FileNotFoundError as error:
         raise DataError("no such dataset file", where=path, hint="give it with --data.folder") from error
     except _DAMAGED as error:

@@ -33,7 +33,7 @@ FPS = 30.0
 Split = tuple[frozenset[str], frozenset[str]]
 
 
-def read_pyskl(folder: Path, how: ReadOptions = DEFAULT) -> SkeletonSet:
+def read_pyskl(folder: Path, options: ReadOptions = DEFAULT) -> SkeletonSet:
     """Read the clips of the chosen split. ``folder`` may be the pickle itself.
 
     A split xsub consists of the lists xsub_train and xsub_val; plain lists train and val are the split "official".
@@ -47,7 +47,7 @@ def read_pyskl(folder: Path, how: ReadOptions = DEFAULT) -> SkeletonSet:
     ):
         raise DataError("not a dict of split and annotations", where=path, hint="give an annotation pickle of PYSKL")
     splits = _splits(path, raw["split"])
-    split = how.choose_split("pyskl", *splits)
+    split = options.choose_split("pyskl", *splits)
     annotations = deque(raw.pop("annotations"))
     clips = pad_to_equal_bodies(_clips(path, annotations, splits[split]))
     if not clips:
@@ -149,9 +149,9 @@ def _clip(path: Path, name: str, raw: dict[str, Any], train: bool) -> SkeletonCl
 def _array(path: Path, name: str, raw: dict[str, Any], key: str, shape: tuple[int, ...] | None) -> NDArray[np.float32]:
     found = raw.get(key)
     if not isinstance(found, np.ndarray) or found.dtype.kind not in "fiu" or shape not in (None, found.shape):
-        told = f"an array {found.dtype} {found.shape}" if isinstance(found, np.ndarray) else type(found).__name__
+        actual = f"an array {found.dtype} {found.shape}" if isinstance(found, np.ndarray) else type(found).__name__
         raise DataError(
-            f"annotation {name}: {key} is {told}, not numbers"
+            f"annotation {name}: {key} is {actual}, not numbers"
             + (f" of shape {shape}" if shape else ", (bodies, frames, joints, 2 or 3)"),
             where=path,
         )

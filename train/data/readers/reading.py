@@ -50,7 +50,9 @@ class ReadOptions:
 DEFAULT = ReadOptions()
 
 
-def parse_files(items: Sequence[Item], parse: Callable[[Item], Parsed], workers: int, told: str) -> Iterator[Parsed]:
+def parse_files(
+    items: Sequence[Item], parse: Callable[[Item], Parsed], workers: int, description: str
+) -> Iterator[Parsed]:
     """Yield ``parse`` of every item (usually a file) in order; many items get a progress bar and several processes.
 
     ``parse`` must be picklable. Its exceptions are raised here.
@@ -67,9 +69,9 @@ def parse_files(items: Sequence[Item], parse: Callable[[Item], Parsed], workers:
         else:
             results = map(parse, items)
         try:
-            yield from bar.track(results, total=len(items), description=told)
+            yield from bar.track(results, total=len(items), description=description)
         except BrokenProcessPool as error:
             raise DataError(
-                f"a process that parsed {told} was killed, probably because memory ran out",
+                f"a process that parsed {description} was killed, probably because memory ran out",
                 hint="give --data.workers 1",
             ) from error

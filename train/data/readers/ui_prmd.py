@@ -40,9 +40,9 @@ _FROM_VICON = np.array([[0, 1, 0], [0, 0, 1], [-1, 0, 0]], np.float32)
 _FROM_KINECT = np.array([[1, 0, 0], [0, 1, 0], [0, 0, -1]], np.float32)
 
 
-def read_ui_prmd(folder: Path, how: ReadOptions = DEFAULT) -> SkeletonSet:
+def read_ui_prmd(folder: Path, options: ReadOptions = DEFAULT) -> SkeletonSet:
     """Read all repetitions in 20 classes, movement and correctness; odd subjects train, even subjects test."""
-    how.choose_split("ui_prmd")
+    options.choose_split("ui_prmd")
     path = folder / FILE
     arrays = read_arrays(path, ("vicon_mm", "kinect_mm", "length", "meta"))
     vicon, kinect, length, meta = (arrays[name] for name in ("vicon_mm", "kinect_mm", "length", "meta"))

@@ -32,14 +32,14 @@ CLASSES = tuple(_NAMES.split())
 _FILE_NAME = re.compile(r"a(\d+)_s(\d+)_t(\d+)_skeleton")
 
 
-def read_utd_mhad(folder: Path, how: ReadOptions = DEFAULT) -> SkeletonSet:
+def read_utd_mhad(folder: Path, options: ReadOptions = DEFAULT) -> SkeletonSet:
     """Read all clips; odd subjects train (431), even subjects test (430), as in the authors' split."""
-    how.choose_split("utd_mhad")
+    options.choose_split("utd_mhad")
     clips: tuple[SkeletonClip, ...] = ()
     if not (folder / FILE).exists():
         for part in MAT_FOLDERS:
             if files := sorted((folder / part).glob("a*_skeleton.mat")):
-                clips = tuple(parse_files(files, read_skeleton_file, how.workers, "UTD-MHAD"))
+                clips = tuple(parse_files(files, read_skeleton_file, options.workers, "UTD-MHAD"))
                 break
     clips = clips or _read_packed(folder / FILE)
     return validated(SkeletonSet("UTD-MHAD", CLASSES, "kinect-20", clips, "odd subjects train / even test"))

@@ -19,9 +19,9 @@ UNSTEADY_FRAMES = 0.5
 """Largest deviation of a timestamp from a constant rate, in frames, without resampling."""
 
 
-def read_video_pairs(folder: Path, how: ReadOptions = DEFAULT) -> SkeletonSet:
+def read_video_pairs(folder: Path, options: ReadOptions = DEFAULT) -> SkeletonSet:
     """Read all videos that did not fail, with the cheap estimator's poses as ``low``, in the manifest's split."""
-    how.choose_split("video_pairs")
+    options.choose_split("video_pairs")
     manifest = read_manifest(folder)
     if not manifest.finished:
         raise DataError("the pairs are not finished", where=folder, hint="run make pairs again; it resumes")
