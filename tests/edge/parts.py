@@ -1,4 +1,4 @@
-"""Stages and sources for tests of what joins them."""
+"""Stages and sources for tests of the loop."""
 
 import numpy as np
 import videos
@@ -18,7 +18,7 @@ IMAGE = np.zeros((48, 64, 3), np.uint8)
 
 
 def moving_body(n, x=100.0):
-    """(18, 3) of trt_pose's layout: limbs swing around a fixed body."""
+    """(18, 3) in trt_pose's layout: joints swing around fixed positions."""
     rng = np.random.default_rng(5)
     at = rng.uniform(0, 150, (18, 2)) + np.array([x, 60])
     swing = 12 * np.sin(n / 5 + np.arange(18))[:, None]
@@ -26,18 +26,18 @@ def moving_body(n, x=100.0):
 
 
 def pose_result(n, time_s, bodies, image=IMAGE):
-    """What the pose stage would give; bodies None where it failed."""
+    """A result of the pose stage; bodies: None for a failure."""
     frame = Frame(n, time_s, image)
     if bodies is None:
         return PoseResult(frame, (), "pose: out of memory")
     return PoseResult(frame, tuple(Pose(keypoints, 0.9) for keypoints in bodies))
 
 
-def action_stage(bundle, *, open_recogniser=None, say=lambda text: None, follow="all", **decisions):
-    """With every answer of the student as its decision, unless told otherwise."""
+def action_stage(bundle, *, open_recogniser=None, warn=lambda text: None, follow="all", **decisions):
+    """An action stage whose decisions are the student's outputs, unsmoothed, unless ``decisions`` says otherwise."""
     opened = open_recogniser or (lambda: real_recogniser(bundle))
     config = DecisionConfig(**{"smoothing": 1, "min_score": 0.0, "lead": 0.0, **decisions})
-    recogniser = Restartable("action", opened, RestartConfig(), say)
+    recogniser = Restartable("action", opened, RestartConfig(), warn)
     return ActionStage(bundle, SCRIPT_LAYOUT, Tracker(SCRIPT_LAYOUT), recogniser, config, PeopleConfig(follow))
 
 
@@ -46,7 +46,7 @@ def real_recogniser(bundle):
 
 
 class Frames(RecordedSource):
-    """A recording of the frames given; raises what comes last, if that is an error."""
+    """A recording of ``count`` frames, or a camera if ``live``; then raises ``error``, if given."""
 
     uri, fps, size = "recording", 25.0, (320, 240)
 
@@ -70,7 +70,7 @@ class Frames(RecordedSource):
         self.cancelled = True
 
     def describe(self):
-        return "frames of a test"
+        return "test frames"
 
     def close(self):
         pass

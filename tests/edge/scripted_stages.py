@@ -1,4 +1,4 @@
-"""Stages and outputs that take their time, or fail when they are told to, and a pipeline of them."""
+"""Stages and sinks with given delays and failures, and a pipeline of them."""
 
 import time
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from edge.sinks.sink_worker import SinkOptions, SinkWorker
 
 
 class Busy:
-    """Sleeps, and remembers how long it really slept: other work may run on these processors."""
+    """Sleeps, and records how long it really slept: other processes may be using the CPU."""
 
     def __init__(self, takes_s):
         self.takes_s, self.took_s = takes_s, []
@@ -27,7 +27,7 @@ class Busy:
 
 
 class Scripted:
-    """A pose stage that takes its time; fails with the error given at that frame."""
+    """A pose stage with a delay. error_at: (frame index, error to raise). hold: an event to wait for."""
 
     layout = SCRIPT_LAYOUT
 
@@ -45,21 +45,21 @@ class Scripted:
 
 
 class Slow:
-    """An action stage that only takes its time."""
+    """An action stage that only sleeps."""
 
     def __init__(self, takes_s):
         self.busy = Busy(takes_s)
 
-    def process(self, seen: PoseResult):
+    def process(self, pose_result: PoseResult):
         self.busy()
-        return FrameResult(seen.frame, (), dict(seen.latency_ms), seen.poses)
+        return FrameResult(pose_result.frame, (), dict(pose_result.latency_ms), pose_result.poses)
 
     def finish(self):
         return ()
 
 
 class Kept:
-    """A sink that keeps what it is given, and how its context was left."""
+    """A sink that records its results and how its context was left: "well", or the exception."""
 
     def __init__(self, takes_s=0.0, error_at=None):
         self.results, self.left, self.busy, self.error_at = [], None, Busy(takes_s), error_at

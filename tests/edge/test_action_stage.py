@@ -1,4 +1,4 @@
-"""One turn of the loop: joints mapped, decisions at their rate, the same as from the whole recording."""
+"""The action stage: joint mapping, decision rates, tracking, restarts and latencies."""
 
 from dataclasses import replace
 
@@ -25,18 +25,18 @@ def bundle(bundle_folder):
 
 
 def run(bundle, script, **decisions):
-    """Results of a script: per frame one (18, 3) array a body, or None where the pose stage failed."""
+    """Results of a script: per frame a list of (18, 3) bodies, or None if the pose stage failed."""
     stage = action_stage(bundle, **decisions)
     return [stage.process(pose_result(n, n / FPS, bodies)) for n, bodies in enumerate(script)]
 
 
-def test_actions_are_those_of_clips_cut_from_the_whole_recording(bundle):
+def test_actions_equal_those_of_clips_cut_from_the_whole_recording(bundle):
     bodies = np.stack([moving_body(n) for n in range(120)])
     results = run(bundle, [[body] for body in bodies], hz=1000)
     session = ort.InferenceSession(str(bundle.folder / "student.onnx"))
     penn, times = convert(bodies, SCRIPT_LAYOUT, bundle.layout), np.arange(120) / FPS
     for n in range(60, 120, 13):
-        # A person counts from the third frame on, but what was seen before is not forgotten.
+        # A track is confirmed in the third frame, but its earlier poses are in the clip.
         clip = clip_tensor([(penn[: n + 1], times[: n + 1])], bundle.layout, bundle.manifest.preprocessing)
         logits = session.run(None, {"clip": clip[None]})[0][0]
         (someone,) = results[n].people
@@ -45,7 +45,7 @@ def test_actions_are_those_of_clips_cut_from_the_whole_recording(bundle):
 
 
 @pytest.mark.parametrize("hz", [2.0, 5.0, 10.0])
-def test_decisions_come_at_their_rate_and_stand_in_between(bundle, hz):
+def test_decisions_come_at_the_configured_rate_and_persist_in_between(bundle, hz):
     results = run(bundle, [[moving_body(n)] for n in range(150)], hz=hz)
     decided = [n for n, result in enumerate(results) if RECOGNISE in result.latency_ms]
     assert set(np.diff(decided)) == {round(FPS / hz)}
@@ -53,13 +53,13 @@ def test_decisions_come_at_their_rate_and_stand_in_between(bundle, hz):
     assert all(actions) and len({id(action) for action in actions}) == len(decided)
 
 
-def test_decisions_may_come_every_so_many_frames(bundle):
+def test_decisions_can_come_every_n_frames(bundle):
     results = run(bundle, [[moving_body(n)] for n in range(90)], stride_frames=7)
     decided = [n for n, result in enumerate(results) if RECOGNISE in result.latency_ms]
     assert set(np.diff(decided)) == {7}
 
 
-def test_nobody_is_decided_about_before_enough_of_the_clip_is_seen(bundle):
+def test_no_action_before_enough_of_the_clip_is_filled(bundle):
     results = run(bundle, [[moving_body(n)] for n in range(60)], hz=1000)
     for result in results:
         for someone in result.people:
@@ -67,7 +67,7 @@ def test_nobody_is_decided_about_before_enough_of_the_clip_is_seen(bundle):
     assert results[-1].people[0].action is not None
 
 
-def test_two_people_have_clips_of_their_own(bundle):
+def test_two_people_have_separate_clips(bundle):
     script = [[moving_body(n), moving_body(2 * n, x=400)] for n in range(90)]
     alone = run(bundle, [[bodies[0]] for bodies in script])
     together = run(bundle, script)
@@ -76,7 +76,7 @@ def test_two_people_have_clips_of_their_own(bundle):
     assert set(first) == {1, 2}
 
 
-def test_who_left_is_forgotten_and_returns_as_somebody_new(bundle):
+def test_a_person_who_left_returns_with_a_new_track_id(bundle):
     script = [[moving_body(n)] for n in range(60)] + [[]] * 45 + [[moving_body(n)] for n in range(20)]
     results = run(bundle, script)
     assert not results[80].people
@@ -84,7 +84,7 @@ def test_who_left_is_forgotten_and_returns_as_somebody_new(bundle):
     assert someone.track_id == 2 and someone.action is None and someone.clip_fill < 0.4
 
 
-def test_an_empty_room_and_a_broken_network_are_different_and_a_break_loses_nobody(bundle):
+def test_a_failure_of_the_pose_stage_is_not_an_empty_room_and_loses_no_track(bundle):
     script = [[moving_body(n)] for n in range(60)] + [None] * 5 + [[moving_body(n)] for n in range(65, 70)] + [[]]
     results = run(bundle, script)
     assert [result.failure is None for result in results] == [True] * 60 + [False] * 5 + [True] * 6
@@ -94,7 +94,7 @@ def test_an_empty_room_and_a_broken_network_are_different_and_a_break_loses_nobo
 
 
 class Breaking:
-    """A recogniser that fails as often as it is told to, over all its lives."""
+    """A recogniser that fails ``failures`` times, counted over all reopenings."""
 
     network_s = 0.0
 
@@ -115,15 +115,15 @@ class Breaking:
         self.closed += 1
 
 
-def test_a_recogniser_that_fails_is_opened_again_and_people_are_kept(bundle):
+def test_a_failed_recogniser_is_reopened_and_tracks_are_kept(bundle):
     broken = Breaking(2)
     stage = action_stage(bundle, open_recogniser=broken.open, hz=1000)
     results = [stage.process(pose_result(n, n / FPS, [moving_body(n)])) for n in range(60)]
     failed = [result for result in results if result.failure is not None]
     assert len(failed) == 2 and failed[0].failure == "action: device lost" and failed[0].people
     assert (broken.opened, broken.closed) == (3, 2) and results[-1].people[0].action is not None
-    told = [event for result in results for event in result.events if event.kind == "stage_failed"]
-    assert told == [Event("stage_failed", result.frame.time_s, text="action: device lost") for result in failed]
+    events = [event for result in results for event in result.events if event.kind == "stage_failed"]
+    assert events == [Event("stage_failed", result.frame.time_s, text="action: device lost") for result in failed]
 
 
 def test_a_recogniser_that_keeps_failing_ends_the_run_with_its_cause(bundle):
@@ -133,7 +133,7 @@ def test_a_recogniser_that_keeps_failing_ends_the_run_with_its_cause(bundle):
             stage.process(pose_result(n, n / FPS, [moving_body(n)]))
 
 
-def test_what_networks_take_and_the_rest_add_up_to_the_stages(bundle):
+def test_times_inside_and_outside_the_networks_add_up_to_the_stages(bundle):
     class Timed(Breaking):
         def recognise(self, clips):
             self.network_s += 0.004
@@ -145,10 +145,10 @@ def test_what_networks_take_and_the_rest_add_up_to_the_stages(bundle):
         spent = stage.process(seen).latency_ms
         assert spent[NETWORKS] == pytest.approx(24 if RECOGNISE in spent else 20)
         assert spent[NETWORKS] + spent[OUTSIDE] == pytest.approx(30 + spent[TRACK] + spent.get(RECOGNISE, 0))
-    assert n == 59 and seen.latency_ms == {POSE: 30.0}, "what came in stays as it was"
+    assert n == 59 and seen.latency_ms == {POSE: 30.0}, "the input is not modified"
 
 
-def test_an_estimator_whose_joints_do_not_suffice_is_refused():
+def test_an_estimator_that_lacks_joints_is_refused():
     with pytest.raises(LayoutError, match="has no left_hand, right_hand, left_foot, right_foot"):
         check_mapping(layout("trt_pose-18"), layout("kinect-20"))
     check_mapping(layout("blazepose-33"), layout("kinect-20"))
@@ -158,7 +158,7 @@ def test_an_estimator_whose_joints_do_not_suffice_is_refused():
 @pytest.mark.parametrize(
     "wrong", [{"hz": 0}, {"stride_frames": 0}, {"smoothing": 0}, {"min_score": 1.5}, {"min_fill": -0.1}, {"hold": 2}]
 )
-def test_values_that_mean_nothing_are_refused(wrong):
+def test_invalid_values_are_refused(wrong):
     from edge.contract.errors import ConfigError
 
     with pytest.raises(ConfigError):

@@ -1,4 +1,4 @@
-"""Events, against a script read as a person would tell it."""
+"""Events of scripted visits."""
 
 import numpy as np
 import pytest
@@ -8,15 +8,15 @@ from edge.contract.types import UNKNOWN, Action
 from edge.loop.event_detector import EventDetector
 
 
-def told(script):
-    """script: per second, {track id: label or None} of who is in view, and the ids that are followed."""
+def events_of(script):
+    """script: per second, {track id: label or None} of people in view, and the tracked ids."""
     detector, events = EventDetector(), []
-    for n, (view, followed) in enumerate(script):
+    for n, (view, tracked) in enumerate(script):
         people = [
             person(track_id, does=None if label is None else action(0.5 + n / 100, label))
             for track_id, label in view.items()
         ]
-        events += detector.update(people, followed, float(n))
+        events += detector.update(people, tracked, float(n))
     return events + list(detector.finish())
 
 
@@ -24,8 +24,8 @@ def brief(events):
     return [(event.kind, event.time_s, event.track_id, event.label) for event in events]
 
 
-def test_a_visit_is_told_from_its_beginning_to_its_end():
-    events = told(
+def test_a_visit_gives_events_from_entering_to_leaving():
+    events = events_of(
         [({1: None}, {1}), ({1: "wave"}, {1}), ({1: "wave"}, {1}), ({1: "squat"}, {1}), ({}, {1}), ({}, set())]
     )
     assert brief(events) == [
@@ -40,13 +40,13 @@ def test_a_visit_is_told_from_its_beginning_to_its_end():
     assert events[5].since_s == 0
 
 
-def test_out_of_view_for_a_moment_ends_nothing():
-    events = told([({1: "wave"}, {1}), ({}, {1}), ({}, {1}), ({1: "wave"}, {1})])
+def test_a_short_absence_ends_nothing():
+    events = events_of([({1: "wave"}, {1}), ({}, {1}), ({}, {1}), ({1: "wave"}, {1})])
     assert brief(events)[:2] == [("person_entered", 0, 1, None), ("action_started", 0, 1, "wave")]
     assert brief(events)[2:] == [("action_ended", 3, 1, "wave"), ("person_left", 3, 1, None)]
 
 
-def test_unknown_is_nothing_that_begins_and_ends_what_had_begun():
+def test_unknown_starts_no_action_and_ends_the_current_one():
     detector = EventDetector()
     unknown = Action(UNKNOWN, 0.2, np.array([0.2, 0.2], np.float32))
     assert [e.kind for e in detector.update([person(1, does=unknown)], {1}, 0.0)] == ["person_entered"]
@@ -54,7 +54,7 @@ def test_unknown_is_nothing_that_begins_and_ends_what_had_begun():
     assert [e.kind for e in detector.update([person(1, does=unknown)], {1}, 2.0)] == ["action_ended"]
 
 
-def test_who_has_left_is_told_at_once_and_only_once():
+def test_leaving_is_reported_at_once_and_only_once():
     detector = EventDetector()
     detector.update([person(1), person(2)], {1, 2}, 0.0)
     assert brief(detector.update([person(2)], {2}, 1.0)) == [("person_left", 0, 1, None)]
@@ -62,8 +62,8 @@ def test_who_has_left_is_told_at_once_and_only_once():
     assert brief(detector.finish()) == [("person_left", 2, 2, None)]
 
 
-def test_people_are_told_apart():
-    events = told([({1: "wave", 2: "squat"}, {1, 2}), ({2: "squat"}, {2})])
+def test_people_have_separate_events():
+    events = events_of([({1: "wave", 2: "squat"}, {1, 2}), ({2: "squat"}, {2})])
     assert [(e.kind, e.label) for e in events if e.track_id == 1 and e.time_s == 0][-2:] == [
         ("action_ended", "wave"),
         ("person_left", None),

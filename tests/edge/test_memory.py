@@ -1,4 +1,4 @@
-"""Images that were freed go back to the system at once."""
+"""Memory of freed images returns to the system at once."""
 
 import os
 import platform
@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-gnu = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library, which keeps less")
+gnu = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
 
 IMAGES = """
 import contextlib, sys
@@ -22,7 +22,7 @@ from edge.soak.memory import PAGE_BYTES, STATM
 def resident_mb():
     return int(STATM.read_text(encoding="ascii").split()[1]) * PAGE_BYTES / 1e6
 
-if "apart" in sys.argv:
+if "mmap" in sys.argv:
     mmap_large_allocations()
 if "loop" in sys.argv:
     with contextlib.suppress(BundleError), open_parts(RunConfig("0", Path("no bundle"))):
@@ -35,8 +35,8 @@ print(before - resident_mb())
 """
 
 
-def given_back_mb(*how, **environment):
-    """What goes back, in a process of its own, when 90 images of 3 MB are freed of which ten lie between them."""
+def returned_mb(*how, **environment):
+    """MB returned, in a subprocess, when 90 of 100 images of 3 MB are freed and every tenth is kept."""
     run = [sys.executable, "-c", IMAGES, *how]
     kept = {name: value for name, value in os.environ.items() if "MALLOC" not in name and "TUNABLES" not in name}
     ran = subprocess.run(run, env={**kept, **environment}, capture_output=True, text=True, check=True, timeout=60)
@@ -44,14 +44,14 @@ def given_back_mb(*how, **environment):
 
 
 @gnu
-def test_images_go_back_as_soon_as_they_are_freed():
-    assert given_back_mb() < 100, "otherwise the library mends this by itself"
-    assert given_back_mb("apart") == pytest.approx(270, abs=10)
-    assert given_back_mb("loop") == pytest.approx(270, abs=10)
+def test_freed_images_return_to_the_system():
+    assert returned_mb() < 100, "otherwise glibc needs no help"
+    assert returned_mb("mmap") == pytest.approx(270, abs=10)
+    assert returned_mb("loop") == pytest.approx(270, abs=10)
 
 
 @gnu
 @pytest.mark.parametrize("name", ["MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES"])
-def test_what_the_user_has_set_stays(name):
+def test_a_threshold_set_by_the_user_stays(name):
     value = "30000000" if name.startswith("MALLOC") else "glibc.malloc.mmap_threshold=30000000"
-    assert given_back_mb("apart", **{name: value}) < 100
+    assert returned_mb("mmap", **{name: value}) < 100

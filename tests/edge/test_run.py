@@ -29,7 +29,7 @@ WAIT_S = 240
 
 @pytest.fixture(scope="module")
 def recording(shared_data):
-    """Two people walk through it, from its second second on."""
+    """Two people walk through the scene after the first second."""
     return shared_data / "media" / "sports2d_demo.mp4"
 
 
@@ -58,7 +58,7 @@ def done(recording, bundle_folder, tmp_path_factory):
     return done, out
 
 
-def test_a_run_leaves_exactly_the_files_asked_for(done):
+def test_a_run_writes_exactly_the_requested_files(done):
     _, out = done
     assert sorted(p.name for p in out.iterdir()) == ["annotated.mp4", "best.png", "latency.json", "people.jsonl"]
 
@@ -75,16 +75,16 @@ def test_every_output_has_every_frame(done, recording):
     assert cv2.imread(str(out / "best.png")).shape == plain[0].shape
 
 
-def test_the_people_are_where_they_are_in_the_recording(done):
+def test_people_are_found_where_they_are_in_the_recording(done):
     _, out = done
-    # Where the two walk in frame 95, read off the image by eye.
+    # Positions of the two in frame 95, measured by eye.
     people = lines(out / "people.jsonl")[95]["people"]
     centres = sorted((p["box"][0] + p["box"][2]) / 2 for p in people)
     assert len(people) == 2 and 500 < centres[0] < 900 < centres[1] < 1300
     assert all(len(p["keypoints"]) == 33 for p in people)
 
 
-def test_stdout_is_left_for_data_and_the_tables_are_on_stderr(done):
+def test_stdout_stays_empty_and_tables_go_to_stderr(done):
     process, _ = done
     assert process.stdout == ""
     for part in ("outside the networks", "p99 ms", "seconds", "#1", "written", "BlazePose", "100 frames"):
@@ -92,7 +92,7 @@ def test_stdout_is_left_for_data_and_the_tables_are_on_stderr(done):
     assert "Traceback" not in process.stderr and "XNNPACK" not in process.stderr
 
 
-def test_the_report_says_what_was_measured_on_what(done):
+def test_the_report_contains_latencies_and_the_machine(done):
     report = json.loads((done[1] / "latency.json").read_text())
     rows = report["latency"]
     assert report["frames"] == 100 and rows["pose"]["frames"] == 90
@@ -103,7 +103,7 @@ def test_the_report_says_what_was_measured_on_what(done):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_run_that_is_stopped_keeps_whole_files_and_shows_its_tables(recording, bundle_folder, tmp_path, number, code):
+def test_a_stopped_run_keeps_complete_files_and_prints_its_tables(recording, bundle_folder, tmp_path, number, code):
     arguments = ("run", "--source", recording, "--bundle", bundle_folder, *outputs(tmp_path))
     with subprocess.Popen(command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         growing, end = tmp_path / "people.partial.jsonl", time.monotonic() + WAIT_S
@@ -122,8 +122,8 @@ def test_a_run_that_is_stopped_keeps_whole_files_and_shows_its_tables(recording,
     assert not list(tmp_path.glob("*partial*"))
 
 
-def test_a_run_can_be_recorded_and_replayed_without_pose_network_or_image(recording, bundle_folder, tmp_path):
-    told = {}
+def test_a_replayed_run_gives_the_same_people_and_events_as_the_recorded_one(recording, bundle_folder, tmp_path):
+    outputs_of = {}
     source = recording
     for name in ("live", "replayed"):
         out = tmp_path / name
@@ -131,11 +131,11 @@ def test_a_run_can_be_recorded_and_replayed_without_pose_network_or_image(record
         more = ("--record", out / "poses.jsonl", "--sinks.events", out / "events.jsonl")
         run_command_line("edge", "", COMMANDS, [str(a) for a in (*arguments, "--frames", 80, *more)])
         people = [{k: v for k, v in line.items() if k != "latency_ms"} for line in lines(out / "people.jsonl")]
-        told[name] = people, (out / "events.jsonl").read_bytes()
+        outputs_of[name] = people, (out / "events.jsonl").read_bytes()
         source = f"replay://{out / 'poses.jsonl'}"
-    assert told["live"] == told["replayed"] and b"person_entered" in told["live"][1]
-    # A replay recorded anew differs in what it says it was recorded from, and in nothing else.
-    first, again = (lines(tmp_path / name / "poses.jsonl")[1:] for name in told)
+    assert outputs_of["live"] == outputs_of["replayed"] and b"person_entered" in outputs_of["live"][1]
+    # A recording of the replay differs in its header (the source) only.
+    first, again = (lines(tmp_path / name / "poses.jsonl")[1:] for name in outputs_of)
     assert first == again
 
 
@@ -152,7 +152,7 @@ def test_the_demo_writes_its_four_files(recording, bundle_folder, tmp_path, caps
     run_command_line("edge", "", COMMANDS, [str(a) for a in arguments])
     names = ["annotated.mp4", "best.png", "latency.json", "people.jsonl"]
     assert sorted(p.name for p in (tmp_path / "demo").iterdir()) == names
-    # Each holds what its name says.
+    # Each has the content that its name promises.
     assert cv2.imread(str(tmp_path / "demo" / "best.png")) is not None
     assert len(lines(tmp_path / "demo" / "people.jsonl")) == 24 == len(videos.read(tmp_path / "demo" / "annotated.mp4"))
     assert "pose" in (tmp_path / "demo" / "latency.json").read_text(encoding="utf-8")
@@ -160,7 +160,7 @@ def test_the_demo_writes_its_four_files(recording, bundle_folder, tmp_path, caps
     assert all(name in said for name in names)
 
 
-def test_configuration_files_and_flags_are_one(recording, bundle_folder, tmp_path, monkeypatch):
+def test_a_configuration_file_and_flags_are_merged(recording, bundle_folder, tmp_path, monkeypatch):
     config = ROOT / "configs/edge/laptop.yaml"
     monkeypatch.chdir(tmp_path)
     arguments = ("run", "--config", config, "--source", recording, "--bundle", bundle_folder, "--frames", 24)
@@ -169,25 +169,25 @@ def test_configuration_files_and_flags_are_one(recording, bundle_folder, tmp_pat
     assert report["frames"] == 24 and (tmp_path / "runs/edge/annotated.mp4").is_file()
 
 
-def test_the_jetsons_configuration_is_understood_and_asks_for_its_engine(recording, bundle_folder, capsys):
+def test_the_jetson_configuration_is_accepted_up_to_its_missing_engine(recording, bundle_folder, capsys):
     config = ROOT / "configs/edge/jetson.yaml"
     arguments = ("run", "--config", config, "--source", recording, "--bundle", bundle_folder)
     with pytest.raises(SystemExit) as left:
         run_command_line("edge", "", COMMANDS, [str(a) for a in arguments])
-    # Every key was taken; what is missing is what is built on the device.
+    # All keys are valid; only the engine, which is built on the device, is missing.
     assert left.value.code == 2 and "bundles/everyday/pose.engine" in capsys.readouterr().err
 
 
 class LiveSource:
-    """A camera that shows an empty room, then goes as it is told to."""
+    """A camera that shows an empty room, then ends, or raises the given error."""
 
-    uri, fps, size, live, length_frames = "test://", 25.0, (320, 240), True, None
+    uri, fps, size, live, length_frames = "test://camera", 25.0, (320, 240), True, None
 
     def __init__(self, error):
         self.error = error
 
     def describe(self):
-        return "camera of this test"
+        return "test camera"
 
     def cancel(self):
         pass
@@ -204,20 +204,20 @@ class LiveSource:
 
 
 def live_run(monkeypatch, bundle_folder, out, error=None, source=None):
-    # Sources are registered by one line, and so is this one.
+
     monkeypatch.setitem(SCHEMES, "test", lambda rest, config: source or LiveSource(error))
-    arguments = ("run", "--source", "test://", "--bundle", bundle_folder, *outputs(out))
+    arguments = ("run", "--source", "test://camera", "--bundle", bundle_folder, *outputs(out))
     run_command_line("edge", "", COMMANDS, [str(a) for a in arguments])
 
 
 def test_a_camera_may_see_nobody(monkeypatch, bundle_folder, tmp_path, capsys):
     live_run(monkeypatch, bundle_folder, tmp_path)
     assert "warning: nobody was in view" in capsys.readouterr().err
-    # Of a camera whoever is slow misses frames, and the video shows the one before for longer.
+    # Slow sinks miss frames of a camera; the video then shows the previous one for longer.
     assert len(lines(tmp_path / "people.jsonl")) >= 2 and videos.read(tmp_path / "annotated.mp4")
 
 
-def test_a_camera_that_drops_out_for_good_keeps_the_files_and_is_an_error(monkeypatch, bundle_folder, tmp_path, capsys):
+def test_a_camera_lost_for_good_keeps_the_files_and_is_an_error(monkeypatch, bundle_folder, tmp_path, capsys):
     with pytest.raises(SystemExit) as left:
         live_run(monkeypatch, bundle_folder, tmp_path, SourceError("the camera dropped out", hint="check cable"))
     said = capsys.readouterr().err
@@ -225,13 +225,13 @@ def test_a_camera_that_drops_out_for_good_keeps_the_files_and_is_an_error(monkey
     assert "picture to decision" in said and len(lines(tmp_path / "people.jsonl")) >= 2
 
 
-def test_nothing_is_closed_under_a_stage_that_hangs(monkeypatch, bundle_folder, tmp_path, capsys):
+def test_a_hanging_stage_exits_the_process_before_anything_is_closed(monkeypatch, bundle_folder, tmp_path, capsys):
     class Hanging(LiveSource):
         answers, closed = threading.Event(), False
 
         def __iter__(self):
             yield Frame(0, 0.0, videos.image(5))
-            # Until it is answered: below, unlike in a process that ends, networks are closed, and none may be running.
+            # Wait for the result: this test, unlike a process that exits, closes the networks, and none may be running.
             growing, end = tmp_path / "people.partial.jsonl", time.monotonic() + WAIT_S
             while time.monotonic() < end and not (growing.is_file() and growing.read_text()):
                 time.sleep(0.02)
@@ -239,7 +239,7 @@ def test_nothing_is_closed_under_a_stage_that_hangs(monkeypatch, bundle_folder, 
             self.answers.wait(30)
 
         def close(self):
-            self.closed = True  # OpenCV would take the camera from under the thread that reads it
+            self.closed = True  # OpenCV would release the camera that another thread reads
 
     def leave(code):
         left.append((code, source.closed))
@@ -256,9 +256,7 @@ def test_nothing_is_closed_under_a_stage_that_hangs(monkeypatch, bundle_folder, 
     assert len(lines(tmp_path / "people.jsonl")) == 1
 
 
-def test_a_file_that_was_not_finished_is_an_error_and_not_said_to_be_written(
-    monkeypatch, bundle_folder, tmp_path, capsys
-):
+def test_an_unfinished_file_is_an_error_and_not_listed_as_written(monkeypatch, bundle_folder, tmp_path, capsys):
     answers, found, poses = threading.Event(), tmp_path / "people.jsonl", tmp_path / "poses.jsonl"
 
     @contextmanager
@@ -272,7 +270,7 @@ def test_a_file_that_was_not_finished_is_an_error_and_not_said_to_be_written(
     monkeypatch.setattr("os._exit", leave)
     monkeypatch.setattr("edge.sinks.sink_worker.CLOSE_TIMEOUT_S", 1.0)
     monkeypatch.setattr("edge.sinks.json_lines.json_lines_sink", hanging)
-    arguments = ("run", "--source", "test://", "--bundle", bundle_folder, "--sinks.json", found, "--record", poses)
+    arguments = ("run", "--source", "test://x", "--bundle", bundle_folder, "--sinks.json", found, "--record", poses)
     with pytest.raises(SystemExit) as left:
         run_command_line("edge", "", COMMANDS, [str(argument) for argument in arguments])
     answers.set()

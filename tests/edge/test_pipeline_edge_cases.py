@@ -1,4 +1,4 @@
-"""What goes wrong at the loop's end, or between its threads, is neither waited for nor lost."""
+"""Errors at the very end of a run and races between its threads neither block it nor get lost."""
 
 import threading
 import time
@@ -18,15 +18,15 @@ BLACK = np.zeros((4, 4, 3), np.uint8)
 
 
 @pytest.mark.parametrize("where", ["validate", "finish"])
-def test_a_mistake_at_the_very_end_ends_the_run_too(where):
-    def mistaken(*_):
+def test_an_error_in_validate_or_finish_is_raised(where):
+    def failing(*_):
         raise ZeroDivisionError("at the end")
 
     kept, action, more = Kept(), Slow(0), {}
     if where == "validate":
-        more["validate"] = mistaken
+        more["validate"] = failing
     else:
-        action.finish = mistaken
+        action.finish = failing
     running = pipeline(Frames(5), Scripted(), action, kept, **more)
     rescue = threading.Timer(5, running._done.set)
     rescue.start()
@@ -36,15 +36,15 @@ def test_a_mistake_at_the_very_end_ends_the_run_too(where):
     rescue.cancel()
 
 
-def test_events_of_source_and_loop_are_counted_however_threads_take_turns():
+def test_events_from_two_threads_are_all_counted():
     source = Frames(5)
 
     class Events(tuple):
         def __len__(self):
-            # While these are counted, the source tells of something on its own thread.
-            telling = threading.Thread(target=lambda: source.on_event(Event("source_lost", 0.0)))
-            telling.start()
-            telling.join()
+            # While these are counted, the source emits an event on its own thread.
+            emitting = threading.Thread(target=lambda: source.on_event(Event("source_lost", 0.0)))
+            emitting.start()
+            emitting.join()
             return super().__len__()
 
     action = Slow(0)
@@ -53,7 +53,7 @@ def test_events_of_source_and_loop_are_counted_however_threads_take_turns():
     assert pipeline(source, Scripted(), action).run().events == 10
 
 
-def test_what_a_hanging_consumer_missed_is_bounded(monkeypatch):
+def test_events_queued_for_a_blocking_sink_are_bounded(monkeypatch):
     monkeypatch.setattr("edge.sinks.sink_worker.MAX_EVENTS", 20)
     kept = Kept()
     waiting = worker(kept, images=True)
@@ -63,12 +63,12 @@ def test_what_a_hanging_consumer_missed_is_bounded(monkeypatch):
     waiting.open()
     waiting.close(failed=False)
     assert waiting.join()
-    # The newest; that some are missing is told by their numbers.
+    # The latest ones are kept.
     (result,) = kept.results
     assert [event.track_id for event in result.events] == [n for n in range(40, 50) for _ in range(2)]
 
 
-def test_stopped_before_the_first_frame_nothing_is_kept():
+def test_a_run_stopped_before_the_first_frame_discards_its_files():
     kept, waiting = Kept(), threading.Event()
 
     class Silent(Frames):
@@ -85,11 +85,11 @@ def test_stopped_before_the_first_frame_nothing_is_kept():
     assert outcome.frames == 0 and kept.left not in (None, "well")
 
 
-def test_a_limit_in_seconds_holds_while_the_camera_is_away_too():
+def test_a_time_limit_holds_while_the_camera_is_lost():
     left = [BLACK]
 
     class Once:
-        """A driver that gives one frame."""
+        """A driver that returns one frame."""
 
         def read(self):
             return (True, left.pop()) if left else (False, None)
@@ -109,7 +109,7 @@ def test_a_limit_in_seconds_holds_while_the_camera_is_away_too():
     assert not [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
 
 
-def test_a_second_ctrl_c_that_comes_out_of_a_window_leaves_nothing_to_wait_for():
+def test_after_a_second_ctrl_c_in_a_window_join_returns_at_once():
     kept = Kept(error_at=(0, KeyboardInterrupt()))
     window = worker(kept, images=True, on_main_thread=True)
     window.open()

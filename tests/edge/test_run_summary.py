@@ -1,4 +1,4 @@
-"""How runs end and what is said about them: signals, seconds of each action, the machine."""
+"""Signals, seconds of each action, the machine, and the summary after a run."""
 
 import os
 import signal
@@ -74,22 +74,22 @@ def test_seconds_of_each_label_add_up_to_the_time_in_view():
     assert one["wave"] == pytest.approx(40 / 25) and sum(one.values()) == pytest.approx(4.0)
 
 
-def test_time_out_of_view_is_nobodys():
+def test_time_out_of_view_does_not_count():
     times = ActionTimes()
     for n in (0, 5, 10, 60, 65):
         times.add(result(person(1, does=action(0.9, "wave")), n=n))
     assert times.seconds[1]["wave"] == pytest.approx(15 / 25)
 
 
-def test_of_more_people_than_are_remembered_whoever_was_away_longest_is_forgotten(monkeypatch):
+def test_beyond_the_maximum_the_person_seen_longest_ago_is_forgotten(monkeypatch):
     monkeypatch.setattr("edge.loop.action_times.MAX_PEOPLE", 3)
     times = ActionTimes()
-    for n in range(50):  # one stays, others pass by
+    for n in range(50):  # one stays, others pass through
         times.add(result(person(1), person(2 + n // 5), n=n))
     assert list(times.seconds) == [1, 10, 11] and sum(times.seconds[1].values()) == pytest.approx(49 / 25)
 
 
-def test_the_table_has_a_row_a_person_and_label_and_nobody_of_one_frame():
+def test_the_table_has_a_row_per_person_and_label_and_omits_people_of_one_frame():
     times = ActionTimes()
     for n in range(51):
         times.add(result(person(2, does=action(0.9)), n=n))
@@ -101,7 +101,7 @@ def test_the_table_has_a_row_a_person_and_label_and_nobody_of_one_frame():
     assert "#2" in text and "jumping jacks" in text and "2.0" in text and "#7" not in text
 
 
-def test_the_machine_is_named_with_its_power_mode(tmp_path, monkeypatch):
+def test_machine_reports_the_board_and_its_power_mode(tmp_path, monkeypatch):
     board = tmp_path / "model"
     board.write_text("NVIDIA Jetson Orin Nano Developer Kit\0")
     program = tmp_path / "nvpmodel"
@@ -114,14 +114,14 @@ def test_the_machine_is_named_with_its_power_mode(tmp_path, monkeypatch):
     assert facts["power_mode"] == "NV Power Mode: 15W"
 
 
-def test_where_nothing_tells_the_power_mode_is_unknown_not_made_up(tmp_path, monkeypatch):
+def test_without_nvpmodel_the_power_mode_is_none(tmp_path, monkeypatch):
     monkeypatch.setattr(edge.machine, "DEVICE_TREE", tmp_path / "absent")
     monkeypatch.setenv("PATH", str(tmp_path))
     facts = machine()
     assert facts["power_mode"] is None and facts["cpu"] and facts["cores"] == len(os.sched_getaffinity(0))
 
 
-def test_frames_too_far_apart_for_any_decision_are_said_to_be_so(capsys, tmp_path):
+def test_the_summary_warns_if_frames_are_too_far_apart_for_a_decision(capsys, tmp_path):
     outcome = RunOutcome(frames=3, seconds=1.0)
     for n in range(3):
         outcome.times.add(result(person(1), n=n, fps=0.5))
@@ -131,7 +131,7 @@ def test_frames_too_far_apart_for_any_decision_are_said_to_be_so(capsys, tmp_pat
     assert "seconds" not in said  # no table without a row
 
 
-def test_what_an_output_was_too_slow_for_is_said(capsys, tmp_path):
+def test_the_summary_reports_results_that_a_slow_output_dropped(capsys, tmp_path):
     outcome = RunOutcome(frames=9, seconds=1.0, dropped_by_sink={"video": 4})
     print_summary(RunConfig("0", tmp_path), outcome, LatencyHistory(0))
     assert "output video was too slow for 4 results: they were dropped for newer ones" in capsys.readouterr().err
