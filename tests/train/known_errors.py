@@ -1,4 +1,4 @@
-"""A person who stands still, and errors of an estimator as one would write them down."""
+"""A still person, and known errors of an estimator."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ FLAWLESS = JointErrors(NEVER, 0.0, 0.0, 0.0)
 
 
 def person(frames: int) -> Float32:
-    """A person (S, 13, 3) who stands still, with a torso of 100 pixels and a metre between the wrists."""
+    """A still person (S, 13, 3), with a torso of 100 pixels and wrists far apart."""
     xy = [[200, 60], [230, 100], [170, 100], [260, 150], [140, 150], [275, 200], [125, 200]]
     xy += [[220, 200], [180, 200], [222, 280], [178, 280], [222, 360], [178, 360]]
     still = np.concatenate([np.array(xy, np.float32), np.ones((13, 1), np.float32)], axis=1)

@@ -13,14 +13,14 @@ EPS = 1e-5  # of every BatchNorm
 
 
 def unit_sizes(width: int) -> list[tuple[int, int, int]]:
-    """(channels in, channels out, stride) of the ten units."""
+    """(in_channels, out_channels, stride) of the ten units."""
     w = width
     narrow = [(3, w, 1), (w, w, 1), (w, w, 1), (w, w, 1)]
     return [*narrow, (w, 2 * w, 2), *[(2 * w, 2 * w, 1)] * 2, (2 * w, 4 * w, 2), *[(4 * w, 4 * w, 1)] * 2]
 
 
 def permutation(joints: int, channels: int, sign: int) -> NDArray[np.int64]:
-    """As the release stores it: flat place i * C + j takes i * C + j +- j * C, modulo V * C."""
+    """As the release stores it: flat index i * C + j takes i * C + j +- j * C, modulo V * C."""
     table = np.empty(joints * channels, np.int64)
     for i in range(joints):
         for j in range(channels):
@@ -29,7 +29,7 @@ def permutation(joints: int, channels: int, sign: int) -> NDArray[np.int64]:
 
 
 def random_checkpoint(classes: int, joints: int, bodies: int, width: int, inter_body: bool, seed: int = 0) -> State:
-    """Every entry of a released state dict by name, in its shape and type, filled at random."""
+    """All entries of a released state dict with their shapes and dtypes, filled at random."""
     rng = np.random.default_rng(seed)
     state: State = {}
 
@@ -106,7 +106,7 @@ def logits(state: State, clips: Array) -> Array:
 
 
 def normalised(s: dict[str, Array], name: str, x: Array, entry: int) -> Array:
-    """BatchNorm in evaluation, of one of its entries."""
+    """One entry of a BatchNorm in evaluation mode."""
     centred = (x - s[f"{name}.running_mean"][entry]) / np.sqrt(s[f"{name}.running_var"][entry] + EPS)
     return centred * s[f"{name}.weight"][entry] + s[f"{name}.bias"][entry]
 
@@ -121,7 +121,7 @@ def mapped(s: dict[str, Array], name: str, x: Array) -> Array:
 
 
 def spatial(s: dict[str, Array], name: str, x: Array, state: State) -> Array:
-    """Take each (joint, channel) from where shift_in says, gate, map, take from where shift_out says, norm."""
+    """Permute by shift_in, gate, map linearly, permute by shift_out, normalise."""
     n, c, t, v = x.shape
     weight, bias, mask = s[f"{name}.Linear_weight"], s[f"{name}.Linear_bias"][0, 0], s[f"{name}.Feature_Mask"][0]
     d = weight.shape[1]
@@ -163,7 +163,7 @@ def temporal(s: dict[str, Array], name: str, x: Array, stride: int) -> Array:
 
 
 def shifted(s: dict[str, Array], name: str, x: Array, stride: int) -> Array:
-    """Bilinear reading at (stride * t + y, v + x) from four neighbours, zero outside; stride 2 adds half a frame."""
+    """Bilinear interpolation at (stride * t + y, v + x), zero outside; stride 2 adds half a frame."""
     n, c, t, v = x.shape
     out = np.zeros((n, c, t // stride, v))
     for channel in range(c):

@@ -1,4 +1,4 @@
-"""Writers of the text forms that datasets are distributed in, for tests: the numbers are the test's own."""
+"""Write datasets in their text formats, with made-up numbers."""
 
 import json
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ Body = np.ndarray
 
 
 def standing(x: float = 0.0, seed: int = 0) -> Body:
-    """Twenty-five points about a place 3 m off."""
+    """Twenty-five points around a position 3 m away."""
     return np.random.default_rng(seed).uniform(-0.5, 0.5, (25, 3)) + np.array([x, 0.2, 3.0])
 
 
 def write_ntu(path: Path, frames: Sequence[Sequence[Body]], tracked: int = 2) -> Path:
-    """A .skeleton file: for each frame the bodies that it lists."""
+    """Write a .skeleton file from the bodies of each frame."""
     lines = [str(len(frames))]
     for bodies in frames:
         lines.append(str(len(bodies)))
@@ -33,13 +33,13 @@ def write_ntu(path: Path, frames: Sequence[Sequence[Body]], tracked: int = 2) ->
 
 
 def person(x: float, y: float, score: float) -> dict[str, list[float]]:
-    """A pose of OpenPose's 18 joints about a place in the picture, in shares of it."""
+    """A pose of OpenPose's 18 joints around a position, as fractions of the image."""
     spots = np.random.default_rng(1).uniform(-0.05, 0.05, (18, 2)) + np.array([x, y])
     return {"pose": spots.round(3).ravel().tolist(), "score": [score] * 18}
 
 
 def write_kinetics(folder: Path, clips: dict[str, list[dict[str, Any]]], part: str = "val") -> Path:
-    """A folder of clips, each a list of frames, with its label file; and an empty other part."""
+    """Write clips (lists of frames) and their label file, and an empty other part."""
     for name in ("train", "val"):
         (folder / f"kinetics_{name}").mkdir(parents=True, exist_ok=True)
         labels = folder / f"kinetics_{name}_label.json"

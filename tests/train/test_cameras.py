@@ -17,8 +17,8 @@ def pixels(points: ArrayLike, yaw: float = 0.0, pitch: float = 0.0, distance_m: 
 
 
 def test_a_pinhole_camera_at_four_metres() -> None:
-    # The middle of the four is the origin. x = 1 at depth 4: 1000 * 1 / 4 = 250 px right of the centre;
-    # y = 1: 250 px above; z = 2 stands at depth 6, z = -2 at depth 2, both straight ahead.
+    # The centre of the four points is the origin. x = 1 at depth 4: 1000 * 1 / 4 = 250 px right of the centre;
+    # y = 1: 250 px above; z = 2 is at depth 6, z = -2 at depth 2, both straight ahead.
     got = pixels([[1, 0, 0], [-1, 0, 0], [0, 1, 2], [0, -1, -2]])
     expected: list[list[float]] = [[750, 500], [250, 500], [500, 500 - 1000 / 6], [500, 500 + 1000 / 2]]
     assert np.allclose(got, expected)
@@ -45,10 +45,10 @@ def test_a_translated_recording_projects_to_the_same_pixels(
 
 
 def test_a_person_who_walks_towards_the_camera_stays_in_front_of_it() -> None:
-    # 6 m towards a camera 2.5 m from the middle: it has to stand 1.5 m before the nearest point.
+    # 6 m towards a camera 2.5 m from the middle: it has to be 1.5 m in front of the nearest point.
     path = np.stack([np.zeros(7), np.zeros(7), np.linspace(-3, 3, 7)], axis=-1)
     path[:, 0] = 0.1
-    path[0, 0] = -0.6  # keeps the middle at x = 0
+    path[0, 0] = -0.6  # keeps the centre at x = 0
     got = pixels(path, distance_m=2.5)
     assert got[0, 0] - CENTRE_PX == pytest.approx(FOCAL_PX * -0.6 / NEAREST_M, abs=0.1)
     assert (np.diff(np.abs(got[1:, 0] - CENTRE_PX)) < 0).all(), "farther is smaller"

@@ -29,7 +29,7 @@ def test_windows_are_centred_and_training_windows_are_anywhere() -> None:
 
 
 def test_a_recording_shorter_than_the_window_lies_inside_it() -> None:
-    # 9 frames at 32 Hz are 1/4 s, in a window of 15/16 s: 11/32 s of stillness on either side.
+    # 9 frames at 32 Hz are 1/4 s, in a window of 15/16 s: 11/32 s of padding on either side.
     assert place_window(recording(9), WINDOW_S, 0.0, None)[0] == pytest.approx(11 / 32)
 
 
@@ -44,6 +44,6 @@ def test_tempo_changes_the_speed_of_training_recordings_only() -> None:
 def test_a_second_recording_begins_and_ends_with_the_first() -> None:
     poor = Recording(np.zeros((1, 5, 1, 2), np.float32), np.ones((1, 5, 1), bool), 10.0)
     np.testing.assert_allclose(align_recording(np.array([1.0, 1.5, 3.0]), poor), [1, 1.5, 2, 2.5, 3])
-    # A single good frame lasts no time: then the second one's own rate counts.
+    # A single good frame has no duration: the second recording's own rate is used.
     np.testing.assert_allclose(align_recording(np.array([2.0]), poor), [2, 2.1, 2.2, 2.3, 2.4])
     assert align_recording(np.array([2.0]), Recording(poor.joints[:, :1], poor.seen[:, :1], 10.0)).tolist() == [2]

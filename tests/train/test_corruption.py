@@ -17,7 +17,7 @@ NONE = EstimatorErrors(jitter=0, drift=0, miss=0, limb_miss=0, swap=0, outlier=0
 
 
 def person(frames: int = 4000) -> Float32:
-    """A person (S, 13, 3) who stands still, with a torso of 100 pixels."""
+    """A still person (S, 13, 3) with a torso of 100 pixels."""
     xy = [[200, 60], [230, 100], [170, 100], [240, 150], [160, 150], [245, 200], [155, 200]]
     xy += [[220, 200], [180, 200], [222, 280], [178, 280], [222, 360], [178, 360]]
     still = np.concatenate([np.array(xy, np.float32), np.ones((13, 1), np.float32)], axis=1)
@@ -39,7 +39,7 @@ def run_lengths(column: NDArray[np.bool_]) -> NDArray[np.int64]:
 def test_drop_leaves_the_stated_share_within_binomial_bounds(seed: int, probability: float) -> None:
     out = drop_joints(person(200), probability, np.random.default_rng(seed))
     unseen, n = int((out[..., 2] == 0).sum()), out[..., 2].size
-    # Six in a million either side: no false alarm in the examples hypothesis draws.
+    # Six in a million on either side: no false alarm in Hypothesis' examples.
     assert binom.ppf(3e-6, n, probability) <= unseen <= binom.ppf(1 - 3e-6, n, probability)
     assert (out[out[..., 2] == 0] == 0).all()
 
@@ -90,13 +90,13 @@ def test_pairs_are_swapped_for_the_stated_share_of_frames() -> None:
         assert np.array_equal(swapped, (out[:, right] == good[left]).all(axis=-1))
         assert swapped.mean() == pytest.approx(0.05, rel=0.25)
         assert run_lengths(swapped).mean() == pytest.approx(3.0, rel=0.25)
-    assert (out[:, 0] == good[0]).all(), "the head has no other side"
+    assert (out[:, 0] == good[0]).all(), "the head has no pair"
 
 
 def test_outliers_land_on_another_joint_of_the_same_body() -> None:
     out, good = estimated(outlier=0.1), person(1)[0]
     moved = (out != good).any(axis=-1)
-    # One landing in thirteen is the joint itself.
+    # One outlier in thirteen lands on the joint itself.
     assert moved.mean() == pytest.approx(0.1 * 12 / 13, rel=0.1)
     assert all((point == good).all(axis=-1).any() for point in out[moved])
 
@@ -171,7 +171,7 @@ def test_hips_move_along_the_trunk_of_their_frame_if_all_its_joints_are_seen() -
 def test_body_size_is_the_torso_or_a_third_of_the_height_if_the_torso_is_unseen() -> None:
     body = person(5)
     body[:, PENN.index("head"), 1] = 0  # 360 pixels from there to the ankles
-    body[2:, PENN.index("left_shoulder", "right_shoulder"), 1] += 30  # 70 of torso, in three frames of five
+    body[2:, PENN.index("left_shoulder", "right_shoulder"), 1] += 30  # a torso of 70 pixels in three of five frames
     assert torso_length(body, PENN) == pytest.approx(70)
     unseen = body.copy()
     unseen[:, PENN.index("left_hip")] = 0

@@ -16,7 +16,7 @@ from train.networks.registry import build
 from train.networks.stream_step import StreamStep
 
 PENN = layout("penn-13")
-RECEPTIVE_FRAMES, DELAY_FRAMES = 45, 22  # 1 + 4 * (1 + 1 + 1 + 2 + 2 + 4); from their middle to the newest
+RECEPTIVE_FRAMES, DELAY_FRAMES = 45, 22  # 1 + 4 * (1 + 1 + 1 + 2 + 2 + 4); from the centre to the newest frame
 
 
 def made(kind: type[DenseGcn], seed: int = 0, bodies: int = 1) -> DenseGcn:
@@ -32,7 +32,7 @@ def noise(frames: int, seed: int = 0) -> Tensor:
 
 @torch.inference_mode()
 def answers(network: DenseGcn, x: Tensor, window: int, hops: list[int]) -> dict[int, Tensor]:
-    """Number of frames so far -> logits (K,), in steps of the given sizes (repeated) that start where they may."""
+    """Number of frames so far -> logits (K,), in steps of the given sizes (repeated), at phases that they allow."""
     steps, states, found, at, turn = {}, {}, {}, 0, 0
     while at < x.shape[2]:
         hop = next(h for h in (hops[turn % len(hops)], 2, 1) if at % h == 0 and at + h <= x.shape[2])
@@ -71,7 +71,7 @@ def test_after_warm_up_a_stream_equals_the_interior_of_the_padded_network(
 ) -> None:
     network, x = made(DenseGcn, seed), noise(frames, seed)
     found = answers(network, x, window, hops)
-    # Seen from the second frame, the padded form's strides fall on the stream's; far from both ends no padding is seen.
+    # From the second frame on, the padded form's strides match the stream's; far from both ends padding has no effect.
     with torch.inference_mode():
         features = network(torch.cat([x[:, :, 1:], torch.zeros(1, 3, 48, 13, 1)], dim=2))[1]
         compared = 0
@@ -95,7 +95,7 @@ def test_from_the_first_frame_on_a_stream_equals_the_causal_clip_form(seed: int,
 
 
 def unit_by_loops(unit: Unit, x: Tensor, stride: int) -> Tensor:
-    """A causal unit frame by frame: at every stride-th frame five past frames, and the shortcut of two frames ago."""
+    """A causal unit frame by frame: at every stride-th frame the last five frames, and the shortcut two frames back."""
     spatial = unit.spatial(x @ unit.mix)
     out = []
     for t in range(stride - 1, x.shape[2], stride):
@@ -153,16 +153,16 @@ def test_half_of_the_training_clips_continue_another_clip_and_no_test_clip_does(
     network = made(DenseGcnStream).train()
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d | nn.Dropout):
-            module.eval()  # BatchNorm would let every clip see every other
+            module.eval()  # BatchNorm would couple all clips
     clips = torch.cat([noise(8, seed) for seed in range(64)]).requires_grad_()
     torch.manual_seed(0)
-    # The first feature of a clip owes something to its own frames, to the clip before if it follows that, and so on.
+    # The first feature depends on the clip's own frames, on the previous clip if it continues that, and so on.
     follows = []
     for n, feature in enumerate(network(clips)[1][:, :, 0].abs().sum(dim=(1, 2))):
         (owed,) = torch.autograd.grad(feature, clips, retain_graph=True)
         others = owed.abs().sum(dim=(1, 2, 3, 4)) > 0
         owing = int(others.sum())
-        assert all(others[(n - ago) % 64] for ago in range(owing)), "a clip follows the one before it in the batch"
+        assert all(others[(n - ago) % 64] for ago in range(owing)), "a clip continues the previous one of the batch"
         follows.append(bool(others[(n - 1) % 64]))
     assert 20 < sum(follows) < 44
     network.eval()
@@ -179,7 +179,7 @@ def test_a_continued_clip_gives_the_logits_of_a_stream_over_both_clips(
     first, second = noise(16, 1), noise(16, 2)
     with torch.inference_mode():
         stream = network(torch.cat([first, second], dim=2))[1][0, :, 4:]
-        # The first clip follows nothing, the second the first.
+        # The first clip continues nothing, the second the first.
         monkeypatch.setattr(torch, "randint", lambda *_, **__: torch.tensor([0, 1]).view(2, 1, 1, 1))
         network.training = True
         joined = network(torch.cat([first, second]))[1][1]

@@ -24,7 +24,7 @@ def fit(good: Float32, poor: Float32, fps: float = 15.0) -> FittedErrors:
 def test_shares_and_durations_of_bursts_match_counts_by_hand() -> None:
     poor = person(20)
     wrist = PENN.joints.index("left_wrist")
-    # Unseen in 3 + 2 of 20 frames. Both spells end before the recording does: 2.5 frames on average.
+    # Unseen in 3 + 2 of 20 frames. Both bursts end within the recording: 2.5 frames on average.
     poor[4:7, wrist] = 0
     poor[10:12, wrist] = 0
     found = fit(person(20), poor)
@@ -36,7 +36,7 @@ def test_shares_and_durations_of_bursts_match_counts_by_hand() -> None:
 def test_a_burst_that_the_recording_truncates_does_not_count_as_short() -> None:
     poor = person(30)
     poor[10:14, 0] = 0
-    poor[24:, 0] = 0  # five steps more without an end: 3 + 1 steps, one end; then 5 steps, none
+    poor[24:, 0] = 0  # 3 + 1 steps with one end, then 5 steps without
     assert fit(person(30), poor).joints["head"].miss.mean_s == pytest.approx((3 + 1 + 5) / 15)
 
 
@@ -56,7 +56,7 @@ def test_swaps_are_detected_where_possible_and_do_not_count_as_jitter() -> None:
     found = fit(good, poor)
     assert found.swaps["wrist"] == Bursts(5 / 40, pytest.approx(5 / 15)) and found.swaps["elbow"] == NEVER
     assert found.joints["left_wrist"].jitter == found.joints["left_wrist"].bias == 0
-    good[20:, [left, right], 0] = 200  # hands together: from here on nobody can tell
+    good[20:, [left, right], 0] = 200  # hands together: swaps cannot be detected any more
     poor = good.copy()
     poor[5:10, [left, right]] = poor[5:10, [right, left]]
     assert fit(good, poor).swaps["wrist"].share == pytest.approx(5 / 20)
@@ -87,7 +87,7 @@ def test_known_errors_are_recovered_from_simulated_recordings(fps: float) -> Non
         assert joint.jitter_s == pytest.approx(known.jitter_s, rel=0.12), name
         assert joint.bias == pytest.approx(known.bias, rel=0.25), name
     for name, swap in found.swaps.items():
-        # Hips and knees lie too near together here to tell: 40 and 44 pixels of 100, with 30 needed, do.
+        # All pairs are at least 40 pixels apart; 30 of a torso of 100 suffice to detect a swap.
         assert swap.share == pytest.approx(0.05, rel=0.2), name
         assert swap.mean_s == pytest.approx(0.3, rel=0.15), name
 
@@ -101,7 +101,7 @@ def test_a_joint_never_seen_by_both_cannot_be_fitted() -> None:
 
 @pytest.fixture
 def pairs_of_known_errors(tmp_path: Path) -> Path:
-    """A folder as `train pairs` leaves it, of a person whom KNOWN has spoilt."""
+    """A folder as `train pairs` writes it, of a person corrupted by KNOWN."""
     folder, rng, entries = tmp_path / "pairs", np.random.default_rng(0), {}
     for n in range(24):
         good = person(900)

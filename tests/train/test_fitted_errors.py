@@ -30,7 +30,7 @@ def test_share_and_duration_of_bursts_are_independent_of_the_frame_rate(
     run, finer = kind.mean_run(fitted_fps, fps), kind.mean_run(fitted_fps, 2 * fps)
     if fps == fitted_fps:
         assert run == pytest.approx(kind.mean_s * fps)
-    # Two steps of the chain at twice the rate: on both times, or off and on again.
+    # Two steps of the chain at twice the rate: on at both, or off and on again.
     stop, start = 1 / finer, share / (1 - share) / finer
     assert 1 / run == pytest.approx(1 - ((1 - stop) ** 2 + stop * start))
 

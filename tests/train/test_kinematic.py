@@ -99,7 +99,7 @@ def test_a_supporting_foot_does_not_slide() -> None:
     angles["right_knee"] = np.full(frames, 80.0)
     x = on_floor(*pose(BODY, angles, np.full(frames, 90.0)), np.zeros(frames), FPS)
     foot, hips = x[:, LAYOUT.joints.index("left_foot")], x[:, LAYOUT.joints.index("hip_centre")]
-    # The smoothing of a body's weight lets a foot give by a centimetre or two where a step begins.
+    # Smoothing of the path lets a foot slide by a centimetre or two where a step begins.
     assert np.ptp(foot[:, 0]) < 0.03
     assert hips[-1, 0] - hips[0, 0] == pytest.approx(2 * np.sin(np.radians(20)) * 0.491 * STATURE_M, abs=0.03)
 
@@ -142,7 +142,7 @@ def test_walkers_and_joggers_move_forward_at_a_plausible_speed(clips: SkeletonSe
             assert speed < 0.5, clip.id
             continue
         across = (x[:, chest[0]] - x[:, chest[1]])[:-1, [0, 2]]
-        ahead = np.stack([across[:, 1], -across[:, 0]], axis=-1)  # left is a quarter turn from ahead
+        ahead = np.stack([across[:, 1], -across[:, 0]], axis=-1)  # left is at 90 degrees to ahead
         assert np.mean((ahead * steps).sum(axis=-1) > 0) > 0.9, clip.id
 
 

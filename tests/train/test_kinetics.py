@@ -18,7 +18,7 @@ def frame(number: int, *people: dict[str, Any]) -> dict[str, Any]:
 
 
 def middles(clip, slot: int) -> list[float | None]:
-    """The mean x of one of the two people, in shares of the picture, frame by frame."""
+    """Mean x of one of the two people in each frame, as a fraction of the image."""
     return [
         round(float(joints[seen, 0].mean()) / 340, 1) if seen.any() else None
         for joints, seen in zip(clip.joints[slot], clip.seen[slot], strict=True)

@@ -94,7 +94,7 @@ def test_a_joint_with_a_nan_is_unseen(tmp_path: Path, kind: str) -> None:
     array[(2, 5) if kind == "penn" else (5, 1, 2)] = np.nan
     write(tmp_path, kind, raw)
     (clip,) = READERS[kind](tmp_path).clips
-    # Penn Action's sides are exchanged: its joint 5 is the person's right wrist, 6 here.
+    # Penn Action's sides are swapped: its joint 5 is the person's right wrist, 6 here.
     assert not clip.seen[0, 2, 6 if kind == "penn" else 5] and clip.seen.sum() == clip.seen.size - 1
 
 
@@ -151,7 +151,7 @@ def test_a_truncated_or_altered_file_is_refused_or_reads_correctly(tmp_path: Pat
         content[at] ^= 0xFF
         path.write_bytes(content)
         try:
-            READERS[kind](tmp_path)  # what only changes a number or a comment cannot be noticed
+            READERS[kind](tmp_path)  # a changed number or comment cannot be detected
         except DataError:
             refused += 1
     assert refused > 0

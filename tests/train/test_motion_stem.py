@@ -66,7 +66,7 @@ def test_fusing_gives_one_convolution_and_leaves_the_network_unchanged(tmp_path:
     for name in ("dense_gcn_motion", "dense_gcn"):
         write_onnx(drawn_of(name), clips.numpy(), tmp_path / f"{name}.onnx")
         kinds.append(Counter(node.op_type for node in onnx.load(tmp_path / f"{name}.onnx").graph.node))
-    assert kinds[0] == kinds[1], "not a layer more than without motions"
+    assert kinds[0] == kinds[1], "no more layers than without motion"
 
 
 @settings(max_examples=12, deadline=None)
@@ -98,6 +98,6 @@ def test_from_the_first_frame_on_its_stream_equals_the_causal_clip_form(
 @pytest.mark.parametrize("frames", [1, 4])
 def test_the_exported_stream_has_the_last_frame_as_a_state(tmp_path: Path, frames: int) -> None:
     written = write_stream(drawn_of("dense_gcn_motion_stream"), noise(16).numpy(), tmp_path, frames=frames)
-    for path in written:  # write_stream has held their logits against PyTorch's
+    for path in written:  # write_stream compared their logits with PyTorch's
         shapes = {i.name: [d.dim_value for d in i.type.tensor_type.shape.dim] for i in onnx.load(path).graph.input}
         assert shapes["stem.kept"] == [13, 3]

@@ -32,7 +32,7 @@ def trained(name: str, bodies: int) -> nn.Module:
     network = build(name, classes=3, layout=PENN, bodies=bodies, width=4)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-            module.momentum = 1.0  # or little of what comes in is left behind six units
+            module.momentum = 1.0  # otherwise little of the input is left after six units
     network(seeded(8, 3, 32, 13, bodies))
     return network.eval()
 
@@ -43,20 +43,20 @@ def test_every_network_gives_logits_and_features_of_the_stated_shape(name: str, 
     network = build(name, classes=5, layout=PENN, bodies=bodies, width=4)
     logits, features = network(seeded(3, 3, 16, 13, bodies))
     assert logits.shape == (3, 5)
-    channels = 8 if name == "efficient_gcn_b0" else 16  # twice its stem's, of all others four times the first units'
+    channels = 8 if name == "efficient_gcn_b0" else 16  # twice the stem's; for all others four times the first units'
     assert features.shape == (3 * bodies, channels, 4, 13) and network.features == channels
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("bodies", [1, 2])
 def test_a_clip_gives_the_same_logits_alone_and_in_a_batch(name: str, bodies: int) -> None:
-    # 32 frames, for a causal network's shortcuts carry nothing before 22.
+    # 32 frames: a causal network's shortcuts carry nothing before frame 22.
     network, clips = trained(name, bodies), seeded(4, 3, 32, 13, bodies)
     with torch.inference_mode():
         together = network(clips)[0]
         alone = torch.cat([network(clip[None])[0] for clip in clips])
     assert torch.allclose(alone, together, rtol=1e-4, atol=1e-5)
-    assert float(together.std(dim=0).min()) > 1e-3, "clips differ, so must their answers"
+    assert float(together.std(dim=0).min()) > 1e-3, "different clips give different logits"
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -64,7 +64,7 @@ def test_the_order_of_bodies_does_not_matter_after_input_normalisation(name: str
     network, clip = trained(name, 2), seeded(1, 3, 8, 13, 2)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm1d) and module.num_features == 2 * 13 * 3:
-            module.reset_running_stats()  # Shift-GCN normalises each body's entrance by its own statistics
+            module.reset_running_stats()  # Shift-GCN normalises each body by its own statistics
     with torch.inference_mode():
         assert torch.allclose(network(clip)[0], network(clip.flip(-1))[0], atol=1e-5)
 
@@ -134,13 +134,13 @@ def test_the_table_of_costs_matches_the_networks(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in NETWORKS if name.startswith("dense_gcn")])
 def test_macs_of_dense_gcn_counted_by_hand(name: str) -> None:
     w, t, v, k = default_width(name), 32, 13, 37
-    # The stem convolves three frames where it reads motions, and in a stream the last one of the past too.
+    # With motion the stem convolves three frames, and in a stream one past frame more.
     stem_frames = {"dense_gcn_motion": 3 * t, "dense_gcn_motion_stream": 3 * (t + 1)}.get(name, t)
     macs, before = 3 * stem_frames * w * v, w
     for after, stride in [(w, 1), (w, 1), (2 * w, 2), (2 * w, 1), (4 * w, 2), (4 * w, 1)]:
-        macs += before * t * v * v + before * after * t * v  # joints mixed, channels mapped
+        macs += before * t * v * v + before * after * t * v  # adjacency, 1x1 convolution
         t //= stride
-        macs += 5 * after * after * t * v  # time
+        macs += 5 * after * after * t * v  # temporal convolution
         macs += before * after * t * v if before != after else 0
         before = after
     assert cost(build(name, classes=k, layout=PENN, bodies=1), 32, 13, 1).macs == macs + 4 * w * k

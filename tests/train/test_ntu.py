@@ -29,7 +29,7 @@ def test_the_two_bodies_of_largest_spread_are_used_largest_first(tmp_path: Path)
     still, walker, waver, fifth = standing(0), standing(1), standing(2), standing(4)
     frames = [[still, walker + t * 0.5, waver + t * 0.2, still, fifth + 9 * t] for t in range(4)]
     clip = read_skeleton(write_ntu(tmp_path / NAME, frames), train=True)
-    # The fifth would win, but four places of a frame are looked at.
+    # The fifth body spreads most, but only the first four are read.
     assert clip.joints[0, 3] == pytest.approx((walker + 1.5) * (-1, 1, 1), abs=1e-5)
     assert clip.joints[1, 3] == pytest.approx((waver + 0.6) * (-1, 1, 1), abs=1e-5)
     assert clip.seen.all()

@@ -11,7 +11,7 @@ from edge.contract.errors import DataError
 from edge.contract.layouts import layout
 from train.data.readers.nw_ucla import read_nw_ucla
 
-# The Kinect SDK's order of joints (NUI_SKELETON_POSITION_INDEX), in this package's words.
+# The Kinect SDK's order of joints (NUI_SKELETON_POSITION_INDEX), in this package's names.
 SDK_ORDER = (
     "hip_centre spine shoulder_centre head left_shoulder left_elbow left_wrist left_hand right_shoulder right_elbow "
     "right_wrist right_hand left_hip left_knee left_ankle left_foot right_hip right_knee right_ankle right_foot"

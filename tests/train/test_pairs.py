@@ -18,14 +18,14 @@ from train.data.generated.kinematic import make_kinematic
 from train.data.pairs import PairConfig, PairDataset, PairKey, mirror
 
 PENN = layout("penn-13")
-# 16 frames at 16 Hz: a window of 15/16 of a second whose moments have no rounding.
+# 16 frames at 16 Hz: a window of 15/16 of a second whose times need no rounding.
 HOW = Preprocessing(length_frames=16, fps=16.0)
 PLAIN = PairConfig(preprocessing=HOW, drop=0.0)
 Config = dict[str, Any]
 
 
 def walker(frames: int, fps: float = 32.0, *, train: bool = False, seed: int = 0) -> SkeletonClip:
-    """A body that walks to the right, 10 pixels a frame, all of it seen."""
+    """A fully visible body that walks to the right, 10 pixels per frame."""
     rng = np.random.default_rng(seed)
     standing = np.array([[0, -80], [20, -60], [-20, -60], [30, -30], [-30, -30], [32, 0], [-32, 0]], np.float32)
     legs = np.array([[12, 0], [-12, 0], [14, 40], [-14, 40], [15, 80], [-15, 80]], np.float32)
@@ -99,9 +99,9 @@ def test_without_redraw_a_training_clip_misses_the_same_joints_in_every_epoch() 
     clips = [walker(64, train=True), walker(64, train=True)]
     drawn = pairs(clips, train=True, drop=0.6, redraw=False, rotate_deg=20.0)
     (one, high), (two, turned) = drawn.draw(0), drawn.draw(0, epoch=1, position=5)
-    assert np.array_equal(one[2], two[2]), "the third channel says what was seen"
-    assert not np.allclose(high[:2], turned[:2]), "the picture is rolled anew all the same"
-    assert not np.array_equal(one[2], drawn.draw(1)[0][2]), "another clip misses others"
+    assert np.array_equal(one[2], two[2]), "the third channel is visibility"
+    assert not np.allclose(high[:2], turned[:2]), "the roll still differs"
+    assert not np.array_equal(one[2], drawn.draw(1)[0][2]), "another clip misses other joints"
 
 
 def test_an_item_is_a_pair_and_its_label() -> None:
@@ -126,7 +126,7 @@ def test_the_good_clip_equals_the_devices_preprocessing(span: str) -> None:
     _, high = pairs([clip], span=span).draw(0)
     if span == "whole":  # 40 frames over the 15/16 s of the clip
         device = clip_tensor([(keypoints(clip), np.linspace(0, 15 / 16, 40))], PENN, HOW)
-    else:  # 39/32 s, of which the middle 30/32: 4.5 frames to either side
+    else:  # 39/32 s, of which the central 30/32 s: 4.5 frames on either side
         device = clip_tensor([(keypoints(clip), np.arange(40) / 32)], PENN, HOW, end_s=(39 - 4.5) / 32)
     np.testing.assert_allclose(high, device, atol=1e-4)
 
@@ -166,12 +166,12 @@ def test_a_dropped_joint_is_the_mean_of_three_frames_to_either_side(fps: float) 
     clip = walker(16, fps=fps)
     low, high = pairs([clip], span="window", drop=0.5, preprocessing=replace(HOW, fps=fps)).draw(0)
     kept = low[2, :, :, 0] > 0.5
-    # Normalising is affine in time: what is left of the imputed picture can be compared after undoing it.
+    # Normalisation is affine in time, so it can be undone to compare the imputed coordinates.
     ours, truth = low[:2, ..., 0], keypoints(clip)[..., :2].transpose(2, 0, 1)
     imputed = truth.copy()
     for t, v in zip(*np.nonzero(~kept), strict=True):
         near = [s for s in range(max(t - 3, 0), min(t + 4, 16)) if kept[s, v]]
-        assert near, "the seed leaves every joint seen once in seven frames"
+        assert near, "with this seed every joint is seen once in seven frames"
         imputed[:, t, v] = truth[:, near, v].mean(axis=1)
     hips = imputed[:, :, [7, 8]].mean(axis=2)
     shoulders = imputed[:, :, [1, 2]].mean(axis=2)
@@ -186,7 +186,7 @@ def test_estimator_errors_replace_dropping() -> None:
     low, high = pairs([walker(30)], drop=1.0, estimator_errors=replace(clean, jitter=0.05)).draw(0)
     assert (low[2] == 1).all()
     off = (low - high)[:2]
-    assert 0.02 < off.std() < 0.1, "noise of a twentieth of a trunk, less what normalising takes out"
+    assert 0.02 < off.std() < 0.1, "noise of a twentieth of a trunk, less what normalisation removes"
 
 
 def test_the_poor_clip_is_normalised_by_its_own_joints() -> None:

@@ -56,7 +56,7 @@ def test_the_centre_is_the_shoulder_centre_or_the_corners_of_the_trunk() -> None
 
 def test_the_three_subsets_of_neighbours_by_hand() -> None:
     same, nearer, farther = spatial_partition(ARM)
-    # Columns are the joints that receive; they have 2, 3 and 2 neighbours, themselves included.
+    # Columns are the receiving joints, with 2, 3 and 2 neighbours including themselves.
     third = 1 / 3
     assert torch.allclose(same, torch.tensor([[0.5, 0, 0], [0, third, 0], [0, 0, 0.5]]))
     assert torch.allclose(nearer, torch.tensor([[0, third, 0], [0, 0, 0.5], [0, 0, 0]]))
@@ -127,20 +127,20 @@ def test_motion_is_frame_differences_interpolated_to_the_number_of_frames() -> N
 
 
 def test_inputs_of_efficient_gcn_match_joints_motion_and_bones_by_hand() -> None:
-    # Frame 0: spine at (1, 1), elbow at (4, 5), hand at (4, 6); frame 1 one to the right; then still.
+    # Frame 0: spine at (1, 1), elbow at (4, 5), hand at (4, 6); frame 1 is shifted right by one; then still.
     first = torch.tensor([[1.0, 4, 4], [1, 5, 6], [1, 1, 0]])
     second = first + torch.tensor([[1.0], [0], [0]])
     clip = torch.stack([first, second, second], dim=1)[None]
     joints, motions, bones = (branch[0] for branch in Inputs(ARM)(clip))
     assert joints[:2, 0].tolist() == first[:2].tolist()
     assert joints[2:4, 0].tolist() == [[0, 3, 3], [0, 4, 5]], "relative to the spine"
-    assert motions[0, :, 0].tolist() == [1, 0, 0], "two frames on; nothing follows the last two"
+    assert motions[0, :, 0].tolist() == [1, 0, 0], "over two frames; zero for the last two"
     assert motions[2, :, 0].tolist() == [1, 0, 0] and not motions[3].any()
     assert bones[:2, 0].tolist() == [[0, 3, 0], [0, 4, 1]], "elbow from spine, hand from elbow"
     angles = np.cos(bones[2:4, 0, 1].numpy())
     np.testing.assert_allclose(angles, [3 / 5, 4 / 5], atol=1e-4)
     for branch in (joints, motions, bones):
-        assert torch.equal(branch[4], clip[0, 2]), "whether it was seen goes along"
+        assert torch.equal(branch[4], clip[0, 2]), "visibility is the last channel"
 
 
 @pytest.mark.parametrize(

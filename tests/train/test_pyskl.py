@@ -17,7 +17,7 @@ from train.data.readers.reading import ReadOptions
 
 
 def flat(name: str, bodies: int = 1, label: int = 0, joints: int = 17, frames: int = 4) -> dict[str, Any]:
-    """A 2-D annotation as HRNet's are: half floats, pixels, a score for every joint."""
+    """A 2-D annotation as from HRNet: half floats, pixels, one score per joint."""
     rng = np.random.default_rng(len(name))
     return {
         "frame_dir": name,
@@ -59,7 +59,7 @@ def test_two_dimensional_clips_are_in_pixels_for_every_pickle_protocol(tmp_path:
 
 def test_three_dimensional_clips_have_x_to_the_right_and_absent_bodies_unseen(tmp_path: Path) -> None:
     pair = solid("b", bodies=2)
-    pair["keypoint"][1, 2:] = 0  # how the files write a body that has left
+    pair["keypoint"][1, 2:] = 0  # how the files mark a body that has left
     write(tmp_path, [solid("a"), pair])
     data = read_pyskl(tmp_path)
     assert data.layout == "ntu-25" and [clip.joints.shape for clip in data.clips] == [(2, 4, 25, 3)] * 2
@@ -171,7 +171,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
 
 
 class Runs:
-    """Unpickled, calls what it was given."""
+    """Calls a function when unpickled."""
 
     def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
         self.call = function, arguments

@@ -101,7 +101,7 @@ def test_utd_mhad_people_facing_the_camera_have_their_left_on_the_pictures_right
     toes, ankles = joints.index("left_foot", "right_foot"), joints.index("left_ankle", "right_ankle")
     facing = 0
     for clip in utd.clips:
-        # Toes nearer to the camera than ankles: the person does face it.
+        # Toes nearer to the camera than ankles: the person faces it.
         ahead = clip.joints[0, :5][:, list(ankles), 2] - clip.joints[0, :5][:, list(toes), 2]
         if ahead.mean() > 0:
             facing += 1
@@ -176,7 +176,7 @@ def write_truncated(path: Path) -> None:
 
 def write_flipped_byte(path: Path) -> None:
     np.savez(path, **small(path.name))
-    flip(path, at=300)  # inside the first array: the archive's checksum no longer holds
+    flip(path, at=300)  # inside the first array: the archive's checksum fails
 
 
 def write_flipped_compressed_byte(path: Path) -> None:

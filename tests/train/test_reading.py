@@ -30,13 +30,13 @@ def test_several_processes_give_the_results_of_one_in_order(tmp_path: Path, monk
     paths = [tmp_path / f"S001C001P001R001A{n:03d}.skeleton" for n in range(1, 41)]
     monkeypatch.setattr(reading, "MIN_FILES_FOR_WORKERS", 1)
     assert list(parse_files(paths, sample, 2, "names")) == [sample(path) for path in paths]
-    # An error of another process arrives whole, and the others are stopped.
+    # An exception of another process is raised unchanged, and the others stop.
     with pytest.raises(DataError, match=r"odd\.skeleton: not a file name of NTU RGB\+D; remove it"):
         list(parse_files([*paths, tmp_path / "odd.skeleton"], sample, 2, "names"))
 
 
 def test_worker_processes_do_not_import_pytorch() -> None:
-    # What one imports: the program that started it, and what it is asked to do.
+    # A worker imports the main module and what its task needs.
     modules = "train.__main__, train.video_pairs.workers, train.data.registry"
     subprocess.run([sys.executable, "-c", f"import sys, {modules}; assert 'torch' not in sys.modules"], check=True)
 
@@ -44,7 +44,7 @@ def test_worker_processes_do_not_import_pytorch() -> None:
 def test_a_cache_gives_the_same_clips_without_parsing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, how = ntu(tmp_path / "ntu"), ReadOptions(cache=tmp_path / "cache")
     plain, written = read_ntu60(folder), read_ntu60(folder, how)
-    monkeypatch.setattr("train.data.readers.ntu.parse_files", None)  # whatever parses now fails
+    monkeypatch.setattr("train.data.readers.ntu.parse_files", None)  # parsing now fails
     kept = read_ntu60(folder, how)
     for data in (written, kept):
         assert (data.classes, data.split, len(data.clips)) == (plain.classes, plain.split, len(plain.clips))
@@ -82,7 +82,7 @@ def test_a_damaged_cache_is_rebuilt(tmp_path: Path, part: str) -> None:
     before = read_ntu60(folder, how)
     path = tmp_path / "cache" / part
     content = path.read_bytes()
-    path.unlink()  # the clips read before still look at the old file
+    path.unlink()  # clips loaded before still map the old file
     path.write_bytes(content[: len(content) // 2])
     after = read_ntu60(folder, how)
     assert all(np.array_equal(a.joints, b.joints) for a, b in zip(before.clips, after.clips, strict=True))

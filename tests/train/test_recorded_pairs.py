@@ -21,7 +21,7 @@ PLAIN = PairConfig(preprocessing=HOW)
 
 
 def bodies(names: tuple[str, ...], moments: np.ndarray, dimensions: int) -> Float32:
-    """(1, S, V, D): a person of smooth paths. A joint's place depends on its name and the moment alone."""
+    """(1, S, V, D): a person with smooth paths. A joint's position depends only on its name and the time."""
     out = np.empty((1, len(moments), len(names), dimensions), np.float32)
     for v, name in enumerate(names):
         own = np.random.default_rng(list(name.encode()))
@@ -31,7 +31,7 @@ def bodies(names: tuple[str, ...], moments: np.ndarray, dimensions: int) -> Floa
 
 
 def performance(dimensions: int = 2, *, good_fps: float = 100.0, poor_fps: float = 25.0, **clip: Any) -> SkeletonClip:
-    """Two seconds, seen by a sensor of penn-13 and a slower one of coco-17."""
+    """Two seconds, recorded by a penn-13 sensor and a slower coco-17 one."""
     scale = 100 if dimensions == 2 else 1
     joints = [
         bodies(names, np.linspace(0, 2, round(2 * fps) + 1), dimensions) * scale
@@ -61,13 +61,13 @@ COMMON = [PENN.joints.index(name) for name in PENN.joints if name in COCO.joints
 def test_both_recordings_show_the_same_times_and_view(span: str, dimensions: int, train: bool) -> None:
     varied = {"rotate_deg": 40.0, "tempo": 0.2, "mirror": True}
     clip = performance(dimensions)
-    # Only what both have, so that one middle serves the camera for both.
+    # Only joints that both have, so that both have the same centre for the camera.
     clip.seen[:, :, PENN.joints.index("head")] = False
     clip.low.seen[:, :, [v for v, name in enumerate(COCO.joints) if name not in PENN.joints]] = False  # type: ignore[union-attr]
     for _ in range(3):
         low, high = draw(clip, span=span, layout="penn-13", train=train, **varied)
         assert (high[2, :, COMMON] == 1).all() and (low[2, :, COMMON] == 1).all()
-        # 25 against 100 frames a second of paths of up to 0.4 trunks at 1.5 rad/s: apart by sampling only.
+        # 25 against 100 frames a second of paths of up to 0.4 trunks at 1.5 rad/s: they differ by sampling only.
         assert np.abs(low - high)[:2, :, COMMON].max() < 5e-3
         assert np.abs(np.diff(high[:2], axis=1)).max() > 2e-2, "the person moves"
 
@@ -92,7 +92,7 @@ def test_the_poor_clip_equals_the_devices_preprocessing_of_the_second_recording(
 def test_a_window_covers_the_same_seconds_of_both_recordings() -> None:
     clip = performance(good_fps=32.0, poor_fps=8.0)
     low, high = draw(clip, span="window", layout="penn-13")
-    # Two seconds around their middle: 17/32 s to 47/32 s of both.
+    # The central part of two seconds: 17/32 s to 47/32 s of both.
     at = 17 / 32 + np.arange(16) / 16
     seen = np.concatenate([bodies(PENN.joints, at, 2)[0] * 100, np.ones((16, 13, 1), np.float32)], -1)
     device = clip_tensor([(seen, np.arange(16) / 16)], PENN, HOW)

@@ -54,7 +54,7 @@ def test_people_are_in_no_training_clip(everyday: SkeletonSet) -> None:
 
 def test_other_exercises_are_unknown_and_three_are_left_out(everyday: SkeletonSet) -> None:
     strange = [clip for clip in everyday.clips if everyday.classes[clip.label] == UNKNOWN]
-    # Ten people did each exercise ten times well and ten times badly.
+    # Ten people did each exercise ten times correctly and ten times incorrectly.
     exercises = Counter(clip.id.split("-")[1] for clip in strange if clip.id.startswith("uiprmd"))
     assert exercises == {"m2": 200, "m7": 200, "m8": 200}
     people = {(clip.id.split("-")[2], clip.train) for clip in strange if clip.id.startswith("uiprmd")}

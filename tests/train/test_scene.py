@@ -27,7 +27,7 @@ def test_the_camera_moves() -> None:
 
 
 def test_joints_behind_a_trunk_are_occluded() -> None:
-    # Many people in a narrow view cross each other; without occlusion only the picture's border hides joints.
+    # Many people in a narrow view cross each other; without occlusion only the image border hides joints.
     scene = make_scene(12, 4.0, seed=1)
     hip = layout("kinect-20").index("left_hip", "right_hip")
     far_from_border = np.abs(scene.truth[..., 0] - WIDTH_PX / 2) < WIDTH_PX / 4
@@ -45,10 +45,10 @@ def test_people_of_scenes_become_recordings_of_their_action() -> None:
     clips = tuple(scene_clips(6))
     validated(SkeletonSet("scenes", CLASSES, "kinect-20", clips, ""))
     assert 6 <= len(clips) <= 18 and {clip.train for clip in clips} == {True, False}
-    # The first person of the first scene, as the scene has it.
+    # The first person of the first scene.
     truth = make_scene(3, 3.0, seed=0)
     assert clips[0].label == CLASSES.index(truth.actions[0]) and clips[0].joints.shape == (1, 90, 20, 2)
     np.testing.assert_array_equal(clips[0].joints[0], truth.truth[0, ..., :2])
-    # No scene is both trained and tested on.
+    # No scene is in both parts.
     parts = [{clip.id.split("-")[2] for clip in clips if clip.train == train} for train in (True, False)]
     assert not parts[0] & parts[1]

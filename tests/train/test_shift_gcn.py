@@ -15,7 +15,7 @@ from train.networks.temporal_shift import FractionalShift
 
 def shift_gcn_parameters(w: int, k: int, v: int, m: int, inter_body: bool) -> int:
     """Counted from the paper's description of a unit."""
-    total = 2 * m * 3 * v + (4 * w + 1) * k  # BatchNorm at the entrance, classifier
+    total = 2 * m * 3 * v + (4 * w + 1) * k  # input BatchNorm, classifier
     before = 3
     for after, stride in [(w, 1)] * 4 + [(2 * w, 2)] + [(2 * w, 1)] * 2 + [(4 * w, 2)] + [(4 * w, 1)] * 2:
         total += before * after + after + v * before + 2 * v * after  # linear, bias, mask, BatchNorm
@@ -76,7 +76,7 @@ def test_spatial_shift_normalises_after_shifting_back() -> None:
     with torch.no_grad():
         module.Linear_weight.zero_()
         module.bn.bias.copy_(torch.arange(6.0))
-    # Nothing comes in: BatchNorm's bias stands at joint v, channel c as entry v * C + c.
+    # With zero input BatchNorm's bias of joint v, channel c is entry v * C + c.
     out = module(torch.zeros(1, 2, 1, 3))[0, :, 0]
     assert torch.equal(out, torch.arange(6.0).reshape(3, 2).T)
 
@@ -115,7 +115,7 @@ def test_stride_two_without_offset_is_the_mean_of_neighbouring_frames() -> None:
     np.testing.assert_allclose(shifted([0.0], 2, x), (x[:, :, ::2] + x[:, :, 1::2]) / 2, atol=1e-6)
 
 
-# PyTorch's own forward derivatives are, at their first use, scripted.
+# PyTorch compiles its forward-mode derivatives at first use.
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
 @pytest.mark.parametrize("stride", [1, 2])
 def test_gradients_of_the_shift_match_finite_differences(stride: int) -> None:

@@ -18,12 +18,12 @@ from train.__main__ import COMMANDS
 from train.export.pose import export_trt_pose
 from train.networks.trt_pose import DEVIATION, MEAN, BackboneName, trt_pose_network
 
-# torch's exporter of 2.13 calls a function of its own that it has deprecated.
+# PyTorch 2.13's exporter calls a deprecated function of its own.
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
 
 
 def published(**changes: torch.Tensor) -> dict[str, torch.Tensor]:
-    """A state dictionary as trt_pose saves it: ImageNet's classifier is still in it."""
+    """A state dict as trt_pose saves it, with ImageNet's classifier."""
     torch.manual_seed(1)
     state = trt_pose_network().state_dict()
     state["0.resnet.fc.weight"], state["0.resnet.fc.bias"] = torch.zeros(1000, 512), torch.zeros(1000)
@@ -105,7 +105,7 @@ def test_densenet_loads_weights_with_a_classifier_and_exports(tmp_path: Path) ->
     state |= {"0.densenet.classifier.weight": torch.zeros(1000, 1024), "0.densenet.classifier.bias": torch.zeros(1000)}
     torch.save(state, weights)
     command = ["pose", "--backbone", "densenet121", "--weights", str(weights), "--out", str(out), "--size", "64"]
-    # It is checked against PyTorch on the way.
+    # The command compares it with PyTorch.
     run_command_line("train", "", COMMANDS, command)
     session = ort.InferenceSession(str(out))
     assert session.get_inputs()[0].shape == [1, 64, 64, 3]
@@ -114,7 +114,7 @@ def test_densenet_loads_weights_with_a_classifier_and_exports(tmp_path: Path) ->
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Weights of a ResNet-18, and the ONNX file made of them."""
+    """Weights of a ResNet-18, and their ONNX file."""
     folder = tmp_path_factory.mktemp("resnet18")
     weights, out = folder / "weights.pth", folder / "pose.onnx"
     torch.save(published(), weights)
@@ -169,7 +169,7 @@ def test_peaks_are_found_if_an_engine_pools_in_fp16_and_compares_in_fp32(
 
 
 def test_tensorrt_takes_bytes_and_peaks(exported: tuple[Path, Path]) -> None:
-    # It refuses to transpose uint8, for one.
+    # It cannot transpose uint8, for example.
     trt = pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
     logger = trt.Logger(trt.Logger.ERROR)
     builder = trt.Builder(logger)

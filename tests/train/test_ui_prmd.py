@@ -25,7 +25,7 @@ def movement(data: SkeletonSet, name: str) -> list[SkeletonClip]:
 
 
 def median_of(clips: list[SkeletonClip], joint: str, axis: int, low: bool = False) -> np.ndarray:
-    """A coordinate of one joint: its median over each clip's frames."""
+    """Median of one coordinate of a joint over the frames of each clip."""
     names = KINECT if low else VICON
     (at,) = names.index(joint)
     return np.array([np.median((clip.low if low else clip).joints[0, :, at, axis]) for clip in clips])
@@ -79,12 +79,12 @@ def test_both_sensors_see_the_same_arm_go_up(data: SkeletonSet) -> None:
 
 
 def test_joints_derived_from_markers_are_near_the_kinects(data: SkeletonSet) -> None:
-    """People who stand, about their hips, in shoulder widths; the Kinect sees them a tenth too small."""
+    """Standing people relative to their hips, in shoulder widths; the Kinect sees them a tenth too small."""
     clips = [clip for clip in movement(data, "standing_shoulder_abduction_correct") if clip.seen[0, 0].all()]
     markers = np.stack([clip.joints[0, 0] for clip in clips])
     kinect = np.stack([clip.low.joints[0, 0] for clip in clips if clip.low is not None])
     seen = np.ones((*markers.shape[:2], 1), np.float32)
-    # The mapping takes pictures: the front view, and then the one from the side.
+    # The mapping takes 2-D views: from the front, then from the side.
     for axes in ([0, 1], [2, 1]):
         derived = convert(np.concatenate([markers[..., axes], seen], axis=-1), VICON, KINECT)
         assert (derived[..., 2] == 1).all()
@@ -94,7 +94,7 @@ def test_joints_derived_from_markers_are_near_the_kinects(data: SkeletonSet) -> 
 
 
 def sized(points: np.ndarray) -> np.ndarray:
-    """(N, V, 2) about the hips, in lengths from hips to shoulders."""
+    """(N, V, 2) relative to the hips, in lengths from hips to shoulders."""
     hips, shoulders = points[:, [14, 18]].mean(axis=1), points[:, [7, 11]].mean(axis=1)
     return (points - hips[:, None]) / np.linalg.norm(hips - shoulders, axis=-1)[:, None, None]
 

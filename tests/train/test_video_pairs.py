@@ -17,7 +17,7 @@ from train.video_pairs.videos import Video, find_videos, split
 
 BLAZE, TRT, PENN, COCO = layout("blazepose-33"), layout("trt_pose-18"), layout("penn-13"), layout("coco-17")
 LAYOUTS = (BLAZE, TRT)
-# A person facing the camera, right hand raised, 100 pixels from mid-shoulder to mid-hip: worked out on paper.
+# A person facing the camera, right hand raised, 100 pixels from mid-shoulder to mid-hip: computed by hand.
 STANDING = {
     "nose": (0, -150), "left_eye": (5, -155), "right_eye": (-5, -155), "left_ear": (12, -150), "right_ear": (-12, -150),
     "left_shoulder": (30, -100), "right_shoulder": (-30, -100), "left_elbow": (45, -60), "right_elbow": (-60, -120),
@@ -27,7 +27,7 @@ STANDING = {
 
 
 def body(joints: JointLayout, x: float, y: float = 300.0, *, size: float = 1.0, seed: int | None = None) -> Float32:
-    """The standing person at (x, y), the joints of the table seen, with a little noise on demand."""
+    """The standing person at (x, y) with the joints of the table, with noise if a seed is given."""
     out = np.zeros((len(joints), 3), np.float32)
     for v, name in enumerate(joints.joints):
         if name in STANDING:
@@ -41,7 +41,7 @@ def poses(*bodies: Float32) -> list[Pose]:
     return [Pose(one, 0.9) for one in bodies]
 
 
-# Layouts, by name and by hand
+# Layouts
 
 
 @pytest.mark.parametrize("target", [TRT, COCO])
@@ -65,19 +65,19 @@ def test_every_estimator_provides_the_joints_of_penn_action(source: JointLayout)
         np.testing.assert_allclose(converted[v], (100 + x, 300 + y, 0.9), rtol=1e-6)
 
 
-# Whom a pair is about
+# Choice of the subject
 
 
 def test_the_subject_has_the_largest_track_and_its_cheap_match_is_the_same_person() -> None:
     frames = 12
     high = [poses(body(BLAZE, 100, size=0.5), body(BLAZE, 500 + 3 * t)) for t in range(frames)]
-    # The cheap estimator lists them the other way round from frame 5 on: a silent switch.
+    # The cheap estimator swaps their order from frame 5 on.
     low = [
         poses(*(body(TRT, 500 + 3 * t, seed=t), body(TRT, 100, size=0.5, seed=t))[:: 1 if t < 5 else -1])
         for t in range(frames)
     ]
-    low[7] = poses(body(TRT, 100, size=0.5))  # it loses the subject, and sees the other alone
-    high[9] = poses(body(BLAZE, 100, size=0.5))  # the good one loses the subject: there is no truth
+    low[7] = poses(body(TRT, 100, size=0.5))  # it loses the subject and sees only the other person
+    high[9] = poses(body(BLAZE, 100, size=0.5))  # the good one loses the subject: no ground truth
     good, poor = follow_subject(high, low, [t / 30 for t in range(frames)], LAYOUTS, FollowConfig())
     nose = [joints.joints.index("nose") for joints in LAYOUTS]
     for t in range(frames):
@@ -120,7 +120,7 @@ def test_a_body_nearer_to_somebody_else_is_not_matched() -> None:
     assert match(theirs, far, ours) is ours
 
 
-# Folders and parts
+# Folders and splits
 
 
 def touch(folder: Path, *names: str) -> Path:

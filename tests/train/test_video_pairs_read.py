@@ -16,7 +16,7 @@ SPEED_PX_S = 100.0
 
 
 def read(folder: Path, times_s: np.ndarray) -> SkeletonClip:
-    """A person who walks steadily through the picture, in pictures taken at these times."""
+    """Pairs of a person who walks at constant speed, in frames with these timestamps."""
     poses = np.ones((len(times_s), JOINTS, 3), np.float32)
     poses[..., 0] = SPEED_PX_S * times_s[:, None] + np.arange(JOINTS)
     pair_file(folder, "walk/1.mp4").parent.mkdir(parents=True)
@@ -33,7 +33,7 @@ def read(folder: Path, times_s: np.ndarray) -> SkeletonClip:
 
 
 def test_a_steady_walk_stays_steady_at_a_variable_frame_rate(tmp_path: Path) -> None:
-    # A second of 30 pictures, then two seconds of 15 each.
+    # One second of 30 frames, then two seconds of 15 each.
     clip = read(tmp_path, np.concatenate([np.arange(30) / 30, 1 + np.arange(31) / 15]))
     assert clip.fps == pytest.approx(60 / 3) and clip.low is not None and clip.low.fps == clip.fps
     for recording in (clip, clip.low):

@@ -27,7 +27,7 @@ from train.video_pairs.workers import Job, SharedState, process_videos
 
 @pytest.fixture(scope="module")
 def videos(shared_data: Path, blazepose_files: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four clips of four pictures in two classes, of real people, and one file that is no video."""
+    """Four videos of real people, four frames each, in two classes, and a file that is not a video."""
     folder = tmp_path_factory.mktemp("videos")
     for label, source in (("gym", "felixchenfy_exercise.avi"), ("stand", "streamposeml_example.webm")):
         (folder / label).mkdir()
@@ -78,12 +78,12 @@ def test_an_error_that_is_not_a_videos_stops_the_run(videos: Path, tmp_path: Pat
     shared = SharedState.create(multiprocessing.get_context("spawn"))
     with pytest.raises(OutputError, match=r"stand.*cannot be written"):
         list(process_videos(jobs, 1, shared))
-    assert shared.frames.value < 30, "the other videos were not worked on"
+    assert shared.frames.value < 30, "the other videos were not processed"
 
 
 @pytest.fixture(scope="module")
 def pairs(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, "subprocess.CompletedProcess[str]"]:
-    """A run whose parent was killed after the first video, then interrupted, and what the same command then said."""
+    """A run that was killed after the first video, then interrupted, and the command that finished it."""
     out = tmp_path_factory.mktemp("pairs")
     for stop, code in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)):
         there = len(list(out.rglob("*.npz")))
@@ -95,7 +95,7 @@ def pairs(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
                 time.sleep(0.01)
             process.send_signal(stop)
             assert process.stderr is not None
-            said = process.stderr.read()  # until the last process that could write to it is gone
+            said = process.stderr.read()  # until no process can write to it any more
         assert process.returncode == code and "Traceback" not in said
         for path in out.rglob("*.npz"):
             os.utime(path, (1, 1))
@@ -132,7 +132,7 @@ def test_the_pairs_are_a_dataset_of_two_recorded_qualities(
     both = stand.seen & stand.low.seen
     assert both.sum() > 40
     apart = np.linalg.norm(stand.joints - stand.low.joints, axis=-1)[both]
-    # The same man in the same pixels, though the cheap one saw half of the rows.
+    # The same pixels, although the cheap estimator saw half of the rows.
     assert 0 < np.median(apart) < 8
     low, high, _ = PairDataset(data, PairConfig(layout="penn-13"), train=False, seed=0).batch(np.arange(2))
     assert not np.array_equal(low, high)
