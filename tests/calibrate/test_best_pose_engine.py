@@ -52,13 +52,13 @@ def few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("calibrate.tensorrt.best_engine.ROUNDS", 2)
 
 
-def test_an_engine_that_finds_nobody_is_not_kept(board, files: dict[str, Path], capsys) -> None:
+def test_an_engine_that_finds_nobody_is_rejected(board, files: dict[str, Path], capsys) -> None:
     about, said = kept(board, files, capsys, fp16=0.0, int8=0.0)
     assert about == "FP32"
     assert said.count("agrees on 0.00 %, 80 % are wanted") == 2
 
 
-def test_an_engine_that_answers_with_nan_is_not_kept_and_the_others_are_judged(
+def test_an_engine_with_nan_outputs_is_rejected_and_the_others_are_evaluated(
     board, files: dict[str, Path], capsys
 ) -> None:
     """As in half precision, whose largest number is 65504."""
@@ -67,7 +67,7 @@ def test_an_engine_that_answers_with_nan_is_not_kept_and_the_others_are_judged(
     assert "NaN or infinite values" in said
 
 
-def test_without_a_reference_that_answers_there_is_no_engine(board, files: dict[str, Path], capsys) -> None:
+def test_nan_outputs_of_the_reference_are_an_error(board, files: dict[str, Path], capsys) -> None:
     with pytest.raises(EngineError, match="NaN or infinite"):
         kept(board, files, capsys, fp32=np.nan)
     assert not (files["frames"] / "best.engine").exists()

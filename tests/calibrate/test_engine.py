@@ -57,7 +57,7 @@ def test_an_fp32_engine_may_not_use_tf32(board, tmp_path: Path, version: str) ->
 
 
 @pytest.mark.parametrize(("version", "half"), [("10.3.0", False), ("11.4.1", True)])
-def test_half_precision_is_a_flag_until_10_and_the_files_own_from_11_on(
+def test_fp16_is_a_builder_flag_up_to_10_and_in_the_onnx_types_from_11_on(
     board, tmp_path: Path, version: str, half: bool
 ) -> None:
     trt = board(version)
@@ -71,7 +71,7 @@ def test_half_precision_is_a_flag_until_10_and_the_files_own_from_11_on(
 
 
 @pytest.mark.parametrize(("version", "half"), [("8.5.2", False), ("10.3.0", False), ("11.4.1", True)])
-def test_what_is_not_quantised_is_half_precision_in_every_generation(
+def test_float_layers_of_an_int8_network_are_fp16_in_every_version(
     board, int8: Path, tmp_path: Path, version: str, half: bool
 ) -> None:
     """By a flag, or from 11 on by the file's own types."""
@@ -83,7 +83,7 @@ def test_what_is_not_quantised_is_half_precision_in_every_generation(
     assert onnx.TensorProto.INT8 in {i.data_type for i in weights}
 
 
-def test_a_precision_that_the_file_cannot_have_is_refused(board, int8: Path, tmp_path: Path) -> None:
+def test_a_precision_that_does_not_match_the_file_is_refused(board, int8: Path, tmp_path: Path) -> None:
     board()
     with pytest.raises(EngineError, match="is in INT8, so it makes no fp16 engine"):
         build_engine(int8, tmp_path / "s.engine", BuildOptions("fp16"))
@@ -92,7 +92,7 @@ def test_a_precision_that_the_file_cannot_have_is_refused(board, int8: Path, tmp
 
 
 @pytest.mark.parametrize("version", ["10.3.0", "11.4.1"])
-def test_a_build_can_be_ended_and_leaves_nothing(board, int8: Path, tmp_path: Path, version: str) -> None:
+def test_ctrl_c_cancels_a_build_and_leaves_no_files(board, int8: Path, tmp_path: Path, version: str) -> None:
     board(version, interrupted=True)
     before, handler = set(tmp_path.iterdir()), signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
@@ -101,7 +101,7 @@ def test_a_build_can_be_ended_and_leaves_nothing(board, int8: Path, tmp_path: Pa
     assert signal.getsignal(signal.SIGINT) is handler
 
 
-def test_a_dla_core_is_used_with_the_gpu_behind_it_for_one_shape(board, tmp_path: Path) -> None:
+def test_a_dla_build_has_gpu_fallback_and_one_profile(board, tmp_path: Path) -> None:
     trt, source = board(dla_cores=2), networks.student(tmp_path / "s.onnx")
     manifest = build_engine(source, tmp_path / "s.engine", BuildOptions("fp16", dla_core=1, max_batch=2))
     assert (trt.built.device.kind, trt.built.device.core) == (trt.DeviceType.DLA, 1)
@@ -110,7 +110,7 @@ def test_a_dla_core_is_used_with_the_gpu_behind_it_for_one_shape(board, tmp_path
     assert manifest.precision == "FP16 on DLA 1"
 
 
-def test_a_dla_core_takes_no_quantised_network(board, int8: Path, tmp_path: Path) -> None:
+def test_a_dla_build_refuses_a_quantised_network(board, int8: Path, tmp_path: Path) -> None:
     """With the GPU to fall back on, TensorRT would say nothing and quantise nothing."""
     board(dla_cores=2)
     with pytest.raises(EngineError, match="a DLA core does not support Q/DQ") as raised:
@@ -127,7 +127,7 @@ def test_a_board_without_that_dla_core_says_so(board, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [{"max_batch": 0}, {"workspace_mib": 0}, {"dla_core": -1}])
-def test_options_that_mean_nothing_are_refused(options: dict) -> None:
+def test_invalid_build_options_are_refused(options: dict) -> None:
     with pytest.raises(ConfigError):
         BuildOptions(**options)
     with pytest.raises(ConfigError, match="half precision"):
@@ -156,7 +156,7 @@ def test_another_machines_engine_is_refused_with_the_command_that_builds_it(
 
 
 @pytest.mark.parametrize("damage", ["engine", "onnx", "no manifest", "bad manifest", "odd manifest"])
-def test_an_engine_that_is_not_what_was_built_is_refused(board, int8: Path, tmp_path: Path, damage: str) -> None:
+def test_an_engine_that_does_not_match_its_manifest_is_refused(board, int8: Path, tmp_path: Path, damage: str) -> None:
     board()
     engine = tmp_path / "student.engine"
     build_engine(int8, engine, BuildOptions())
@@ -176,7 +176,7 @@ def test_an_engine_that_is_not_what_was_built_is_refused(board, int8: Path, tmp_
 
 
 @pytest.mark.parametrize("how", ["plain", "link"])
-def test_an_engine_in_another_folder_knows_its_onnx_too(board, int8: Path, tmp_path: Path, how: str) -> None:
+def test_an_engine_in_another_folder_finds_its_onnx(board, int8: Path, tmp_path: Path, how: str) -> None:
     (tmp_path / "deep/engines").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "deep/engines")
     engine = tmp_path / ("link" if how == "link" else "deep/engines") / "student.engine"
@@ -203,7 +203,7 @@ def test_without_a_driver_there_is_one_clear_line(board, int8: Path, tmp_path: P
     assert not (tmp_path / "student.engine").exists()
 
 
-def test_a_builder_that_does_not_start_is_quoted(board, int8: Path, tmp_path: Path) -> None:
+def test_the_log_of_a_builder_that_does_not_start_is_in_the_error(board, int8: Path, tmp_path: Path) -> None:
     """Seen on a real GPU with a damaged library of kernels: the driver was all right."""
     board("8.5.3.1", will_not_start="Assertion validateCaskKLibDigest(sha256sum) failed.")
     with pytest.raises(EngineError, match=r"does not start: Assertion validateCaskKLibDigest") as raised:
@@ -212,7 +212,7 @@ def test_a_builder_that_does_not_start_is_quoted(board, int8: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize("version", ["8.5.2", "8.6.1", "10.3.0", "11.4.1"])
-def test_the_parsers_complaint_names_node_and_operator(board, tmp_path: Path, version: str) -> None:
+def test_a_parser_error_names_node_and_operator(board, tmp_path: Path, version: str) -> None:
     """Up to 8.6 TensorRT tells the node's place alone."""
     board(version, refuses="unsupported padding")
     with pytest.raises(EngineError, match=r"refuses stem \(Conv\): unsupported padding"):
@@ -221,7 +221,7 @@ def test_the_parsers_complaint_names_node_and_operator(board, tmp_path: Path, ve
 
 
 @pytest.mark.parametrize("version", ["8.5.2", "10.3.0"])
-def test_a_node_without_a_name_is_told_by_its_place(board, tmp_path: Path, version: str) -> None:
+def test_a_node_without_a_name_is_reported_by_its_index(board, tmp_path: Path, version: str) -> None:
     board(version, refuses="unsupported padding")
     model = onnx.load(networks.student(tmp_path / "s.onnx"))
     model.graph.node[1].name = ""
@@ -230,7 +230,7 @@ def test_a_node_without_a_name_is_told_by_its_place(board, tmp_path: Path, versi
         build_engine(tmp_path / "s.onnx", tmp_path / "s.engine", BuildOptions("fp32"))
 
 
-def test_timings_are_kept_and_those_of_another_version_dropped(board, int8: Path, tmp_path: Path) -> None:
+def test_the_timing_cache_is_stored_and_that_of_another_version_discarded(board, int8: Path, tmp_path: Path) -> None:
     timing = tmp_path / "student.timing"
     board("10.3.0")
     build_engine(int8, tmp_path / "student.engine", BuildOptions())
@@ -276,7 +276,7 @@ def test_the_real_builder_of_the_newest_generation_takes_the_same_calls(int8: Pa
 
 
 @pytest.mark.filterwarnings("ignore:.*Timing cache:DeprecationWarning")
-def test_a_free_axis_besides_the_batch_is_refused_by_the_real_builder(tmp_path: Path) -> None:
+def test_a_dynamic_axis_besides_the_batch_is_refused_by_the_real_builder(tmp_path: Path) -> None:
     trt = pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
     node = networks.helper.make_node("Relu", ["x"], ["y"])
     path = networks.save(tmp_path / "free.onnx", [node], {}, (("x", ["n", 3, "t"]), ("y", ["n", 3, "t"])))

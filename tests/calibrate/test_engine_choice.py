@@ -31,7 +31,7 @@ def candidate(precision: str, ms: float, agreement: float = 100.0, drop: float |
 FP32, FP16 = candidate("fp32", 4.0, drop=0.0), candidate("fp16", 2.0, 99.9, 0.1)
 
 
-def test_the_fastest_within_the_budget_stays_and_the_others_hear_why() -> None:
+def test_the_fastest_within_the_budget_is_kept_and_each_other_has_a_reason() -> None:
     choice = choose([FP32, FP16, candidate("int8", 1.6, 99.2, 0.5)], BUDGET)
     assert choice.kept == "int8"
     assert choice.reasons == {
@@ -50,12 +50,12 @@ def test_the_fastest_within_the_budget_stays_and_the_others_hear_why() -> None:
         (Candidate("int8", unavailable="TensorRT refuses conv_7"), "TensorRT refuses conv_7"),
     ],
 )
-def test_int8_stays_only_where_it_is_faster_and_accurate_enough(int8: Candidate, why: str) -> None:
+def test_int8_is_kept_only_if_faster_and_accurate_enough(int8: Candidate, why: str) -> None:
     choice = choose([FP32, FP16, int8], BUDGET)
     assert (choice.kept, choice.reasons["int8"]) == ("fp16", why)
 
 
-def test_a_user_can_force_one_and_is_told_what_it_costs() -> None:
+def test_a_forced_precision_is_kept_with_its_loss_in_the_reason() -> None:
     choice = choose([FP32, FP16, candidate("int8", 1.0, 90.0, 3.0)], BUDGET, forced="int8")
     assert choice.kept == "int8"
     costs = "agrees on 90.00 %, 99 % are wanted; top-1 falls by 3.00 points, 0.5 are allowed"
@@ -63,7 +63,7 @@ def test_a_user_can_force_one_and_is_told_what_it_costs() -> None:
     assert choice.reasons["fp16"] == "int8 was forced"
 
 
-def test_where_none_is_left_every_reason_is_given() -> None:
+def test_if_none_qualifies_the_error_has_every_reason() -> None:
     with pytest.raises(EngineError, match=r"fp16: agrees on 10\.00 %.*int8: no kernel"):
         choose([candidate("fp16", 1, 10.0), Candidate("int8", unavailable="no kernel")], BUDGET)
     with pytest.raises(EngineError, match="there is no int8 engine: no kernel"):
@@ -122,7 +122,7 @@ def timed_board(board, monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.parametrize(("wrong", "kept"), [(set(), "FP16"), ({"fp16"}, "INT8+FP16"), ({"fp16", "int8"}, "FP32")])
-def test_the_fastest_that_decides_as_the_reference_becomes_the_bundles_engine(
+def test_the_fastest_engine_that_agrees_with_the_reference_is_kept(
     timed_board, bundle: Path, wrong: set[str], kept: str
 ) -> None:
     timed_board(wrong)
@@ -135,7 +135,7 @@ def test_the_fastest_that_decides_as_the_reference_becomes_the_bundles_engine(
     assert not list(bundle.glob(".engines-*"))
 
 
-def test_the_chosen_engine_knows_its_onnx_wherever_it_is_put(timed_board, bundle: Path, tmp_path: Path) -> None:
+def test_the_kept_engine_finds_its_onnx_from_any_folder(timed_board, bundle: Path, tmp_path: Path) -> None:
     timed_board()
     engine(EngineConfig(bundle=bundle))
     engine(EngineConfig(bundle=bundle, out=tmp_path / "elsewhere/student.engine"))
@@ -146,7 +146,7 @@ def test_the_chosen_engine_knows_its_onnx_wherever_it_is_put(timed_board, bundle
 
 
 @pytest.mark.parametrize("version", ["8.5.2", "8.6.1", "10.3.0"])
-def test_the_gpus_own_time_stands_beside_the_hosts(timed_board, bundle: Path, capsys, version: str) -> None:
+def test_the_table_shows_gpu_time_beside_host_time(timed_board, bundle: Path, capsys, version: str) -> None:
     timed_board(version=version)
     engine(EngineConfig(bundle=bundle))
     rows = [line.split() for line in capsys.readouterr().err.splitlines()]
@@ -162,7 +162,7 @@ def test_for_a_dla_core_int8_is_rejected_and_fp32_is_the_reference(timed_board, 
     assert "a DLA core does not support Q/DQ" in " ".join(re.sub("│", " ", capsys.readouterr().err).split())
 
 
-def test_an_engine_for_a_dla_core_is_never_one_of_the_gpu(
+def test_with_a_dla_core_the_gpu_engine_is_never_kept(
     timed_board, bundle: Path, capsys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A DLA is seldom as fast as the GPU, which is not what it is asked for."""
@@ -180,7 +180,7 @@ def test_an_engine_for_a_dla_core_is_never_one_of_the_gpu(
         engine(EngineConfig(bundle=bundle, dla_core=0, precision="int8"))
 
 
-def test_of_sixteen_stored_clips_chance_may_decide_one_otherwise_but_not_two(timed_board, bundle: Path) -> None:
+def test_of_sixteen_stored_clips_one_decision_may_differ_but_not_two(timed_board, bundle: Path) -> None:
     stored, manifest = read_bundle(bundle).reference(), read_bundle(bundle).manifest
     timed_board()
     for turned, passes in ((1, True), (2, False)):
@@ -255,7 +255,7 @@ def test_a_forced_engine_that_cannot_be_built_is_one_error_and_nothing_else_is_b
     assert builds == ["int8"] and not (bundle / "student.engine").exists()
 
 
-def test_an_engine_that_answers_with_nan_is_not_kept_however_it_decides(timed_board, bundle: Path, capsys) -> None:
+def test_an_engine_with_nan_outputs_is_rejected_even_if_it_agrees(timed_board, bundle: Path, capsys) -> None:
     timed_board(overflows="fp16")
     engine(EngineConfig(bundle=bundle))
     assert "INT8" in open_engine(bundle / "student.engine").describe()
@@ -264,7 +264,7 @@ def test_an_engine_that_answers_with_nan_is_not_kept_however_it_decides(timed_bo
         engine(EngineConfig(bundle=bundle, precision="fp16"))
 
 
-def test_where_none_is_accurate_enough_the_old_engine_stays(timed_board, bundle: Path) -> None:
+def test_if_none_is_accurate_enough_the_old_engine_stays(timed_board, bundle: Path) -> None:
     timed_board()
     engine(EngineConfig(bundle=bundle))
     before = (bundle / "student.engine").read_bytes(), (bundle / "student.engine.json").read_bytes()
@@ -283,7 +283,7 @@ def test_where_none_is_accurate_enough_the_old_engine_stays(timed_board, bundle:
         ("student.onnx", "fp32", "FP32"),
     ],
 )
-def test_of_one_network_the_engine_that_it_is_made_for_lies_beside_it(
+def test_the_engine_of_a_single_network_is_written_beside_it(
     timed_board, bundle: Path, tmp_path: Path, name: str, precision: str, built: str
 ) -> None:
     timed_board()
@@ -309,6 +309,6 @@ def test_a_bundle_or_a_network_but_not_both(tmp_path: Path) -> None:
         (("bundle", "int8"), "--int8 is for a pose network"),
     ],
 )
-def test_a_file_that_would_not_be_looked_at_is_refused(tmp_path: Path, given: tuple[str, ...], line: str) -> None:
+def test_a_file_that_would_be_ignored_is_refused(tmp_path: Path, given: tuple[str, ...], line: str) -> None:
     with pytest.raises(ConfigError, match=line):
         engine(EngineConfig(**dict.fromkeys(given, tmp_path)))

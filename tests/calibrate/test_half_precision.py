@@ -14,7 +14,7 @@ from calibrate.tensorrt.qdq_fusion import fusible
 from edge.contract.errors import EngineError
 
 
-def test_half_precision_keeps_inputs_outputs_and_all_but_the_last_digits(tmp_path: Path) -> None:
+def test_half_precision_keeps_input_and_output_types_and_close_values(tmp_path: Path) -> None:
     source = networks.student(tmp_path / "student.onnx")
     half = to_half_precision(onnx.load(source))
     onnx.checker.check_model(half, full_check=True)
@@ -42,7 +42,7 @@ def int8(tmp_path: Path) -> onnx.ModelProto:
     return fusible(onnx.load(out))
 
 
-def test_a_quantised_network_stays_so_and_the_rest_becomes_half(int8: onnx.ModelProto) -> None:
+def test_quantised_layers_stay_int8_and_the_others_become_fp16(int8: onnx.ModelProto) -> None:
     half = to_half_precision(int8)
     onnx.checker.check_model(half, full_check=True)
     kinds = {i.name: i.data_type for i in half.graph.initializer}
@@ -88,7 +88,7 @@ SCALES = np.array([1e-12, 2e-9, 7e-8, 1e-6, 3e-5, 0.02])
 """Of channels that a network uses less and less; half precision has 6e-8 and nothing below."""
 
 
-def test_weights_of_a_scale_that_half_precision_does_not_hold_are_rounded_to_what_it_holds(tmp_path: Path) -> None:
+def test_weights_with_a_scale_too_small_for_fp16_are_requantised(tmp_path: Path) -> None:
     whole = np.array([127, -127, 100, -90, 3, 127])
     half = Graph(to_half_precision(onnx.load(eight_bit_convolution(tmp_path, whole, SCALES)))).constants
     scale, weight = half["ws"], half["w"].ravel().astype(int)
@@ -99,7 +99,7 @@ def test_weights_of_a_scale_that_half_precision_does_not_hold_are_rounded_to_wha
     assert (scale <= SCALES * (1 + 2.0**-10) + 2.0**-24).all()
 
 
-def test_a_channel_of_next_to_no_weights_is_built_by_tensorrt(tmp_path: Path) -> None:
+def test_tensorrt_builds_a_channel_of_nearly_zero_weights(tmp_path: Path) -> None:
     """It refused the file, for a scale that had become 0."""
     pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
     from calibrate.tensorrt.parser_gate import gate
@@ -108,7 +108,7 @@ def test_a_channel_of_next_to_no_weights_is_built_by_tensorrt(tmp_path: Path) ->
     assert report.errors == () and set(report.engine_bytes) == {"SM86", "SM86, in half precision"}
 
 
-def test_a_map_is_enlarged_by_as_much_as_before(tmp_path: Path) -> None:
+def test_resize_scales_are_unchanged(tmp_path: Path) -> None:
     node = networks.helper.make_node("Resize", ["x", "", "scales"], ["y"], mode="linear")
     scales = {"scales": np.array([1, 1, 2.5, 3.1], np.float32)}
     path = networks.save(tmp_path / "r.onnx", [node], scales, (("x", [1, 3, 8, 8]), ("y", [1, 3, 20, 24])))
@@ -123,7 +123,7 @@ def test_a_map_is_enlarged_by_as_much_as_before(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", [{"value_float": 2.0}, {"value_floats": [2.0, -1e9, 3.0, 0.5]}])
-def test_constants_in_their_short_forms_are_in_half_precision_too(tmp_path: Path, form: dict) -> None:
+def test_value_float_constants_become_fp16(tmp_path: Path, form: dict) -> None:
     nodes = [
         networks.helper.make_node("Constant", [], ["k"], **form),
         networks.helper.make_node("Max", ["x", "k"], ["y"]),
@@ -144,7 +144,7 @@ def test_tensorrt_builds_it(tmp_path: Path, int8: onnx.ModelProto, name: str) ->
     assert report.errors == () and set(report.engine_bytes) == {"SM86", "SM86, in half precision"}
 
 
-def test_what_cannot_be_in_half_precision_is_told_by_the_gate(tmp_path: Path, int8: onnx.ModelProto) -> None:
+def test_the_gate_reports_what_cannot_be_fp16(tmp_path: Path, int8: onnx.ModelProto) -> None:
     """Where TensorRT takes the file as it is: up to 10 the engine is built, from 11 on it is not."""
     pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
     from calibrate.tensorrt.parser_gate import gate

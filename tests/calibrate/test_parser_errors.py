@@ -29,7 +29,7 @@ SAID = {
 
 
 @pytest.mark.parametrize(("said", "told"), SAID.items())
-def test_what_is_told_is_the_text_and_not_the_condition(said: str, told: str) -> None:
+def test_the_message_is_the_text_and_not_the_condition(said: str, told: str) -> None:
     assert reason(said, "Det") == told
 
 
@@ -41,13 +41,13 @@ def network(path: Path, node: onnx.NodeProto, *constants: onnx.TensorProto) -> P
     return path
 
 
-def test_an_operator_that_the_real_parser_lacks_is_named_with_its_node(tmp_path: Path) -> None:
+def test_an_operator_that_the_real_parser_does_not_support_is_named_with_its_node(tmp_path: Path) -> None:
     pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
     (found,) = gate(network(tmp_path / "det.onnx", helper.make_node("Det", ["x"], ["y"], name="odd"))).errors
     assert str(found) == "odd (Det): this TensorRT has no operator Det, or not with these inputs and attributes"
 
 
-def test_a_mode_that_the_real_parser_lacks_is_told_in_its_words(tmp_path: Path) -> None:
+def test_an_unsupported_mode_is_reported_with_the_real_parsers_text(tmp_path: Path) -> None:
     pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
     scales = numpy_helper.from_array(np.array([1, 1, 2, 2], np.float32), "scales")
     crop = helper.make_node(

@@ -41,20 +41,20 @@ def shipped() -> list[dict]:
     return kernels(SHIPPED)
 
 
-def test_every_convolution_with_eight_bit_weights_is_an_eight_bit_kernel(shipped: list[dict]) -> None:
+def test_every_convolution_with_int8_weights_is_an_int8_kernel(shipped: list[dict]) -> None:
     wanted = convolutions_in_eight_bits(onnx.load(SHIPPED))
     found = {node for k in shipped if k["kind"] == "correlation" and set(k["reads"]) == {"Int8"} for node in k["nodes"]}
     assert len(wanted) > 5 and wanted <= found
 
 
-def test_what_stays_in_floating_point_is_no_eight_bit_kernel(shipped: list[dict]) -> None:
+def test_float_layers_are_not_int8_kernels(shipped: list[dict]) -> None:
     model = onnx.load(SHIPPED)
     stays = {n.name for n in model.graph.node if n.op_type == "Conv"} - convolutions_in_eight_bits(model)
     reads = [set(k["reads"]) for k in shipped if k["kind"] == "correlation" and stays & set(k["nodes"])]
     assert len(reads) == len(stays) and all(types == {"Float"} for types in reads)
 
 
-def test_rounding_is_part_of_another_kernel_unless_floating_point_comes_before(shipped: list[dict]) -> None:
+def test_quantisation_is_fused_unless_it_follows_a_float_layer(shipped: list[dict]) -> None:
     """A layer that stays, or the mixing of joints, whose product has to be put in another order anyway."""
     model = onnx.load(SHIPPED)
     stays = {n.name for n in model.graph.node if n.op_type == "MatMul"}
@@ -63,7 +63,7 @@ def test_rounding_is_part_of_another_kernel_unless_floating_point_comes_before(s
     assert all(stays & set(shipped[place - 1]["nodes"]) for place in alone)
 
 
-def test_a_residual_its_relu_and_the_next_rounding_are_one_kernel(tmp_path: Path) -> None:
+def test_a_residual_sum_its_relu_and_requantisation_are_one_kernel(tmp_path: Path) -> None:
     clips = networks.clips(8)
     network = networks.student(tmp_path / "student.onnx")
     Quantiser(network, [clips[i : i + 1] for i in range(8)], "minmax").write(tmp_path / "student.int8.onnx")

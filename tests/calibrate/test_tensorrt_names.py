@@ -29,7 +29,7 @@ def offered(trt: ModuleType) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("version", FAKED)
-def test_the_tests_tensorrt_has_nothing_that_the_real_one_lacks(version: str) -> None:
+def test_the_fake_has_no_name_that_the_real_tensorrt_lacks(version: str) -> None:
     real = REAL[FAKED[version]]
     names = offered(fake_tensorrt.tensorrt(version, gpu=FakeGpu()))
     assert len(names) > 40
@@ -37,7 +37,7 @@ def test_the_tests_tensorrt_has_nothing_that_the_real_one_lacks(version: str) ->
 
 
 @pytest.mark.parametrize("version", FAKED)
-def test_the_tests_tensorrt_takes_what_the_real_one_takes(version: str) -> None:
+def test_the_fake_takes_the_real_parameters(version: str) -> None:
     real, compared = REAL[FAKED[version]], 0
     for name, value in offered(fake_tensorrt.tensorrt(version, gpu=FakeGpu())).items():
         if not inspect.isfunction(value):
@@ -48,7 +48,7 @@ def test_the_tests_tensorrt_takes_what_the_real_one_takes(version: str) -> None:
     assert compared > 20
 
 
-def test_what_versions_differ_in_is_what_the_code_asks_for_before_it_uses_it() -> None:
+def test_the_versions_differ_only_in_names_that_the_code_checks_for() -> None:
     everywhere = set.intersection(*(set(names) for names in REAL.values()))
     anywhere = set.union(*(set(names) for names in REAL.values()))
     assert anywhere - everywhere == {
@@ -70,7 +70,7 @@ def test_what_versions_differ_in_is_what_the_code_asks_for_before_it_uses_it() -
 
 @pytest.mark.parametrize("package", ["tensorrt", "tensorrt_rtx"])
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_an_installed_tensorrt_is_as_it_was_recorded(package: str) -> None:
+def test_an_installed_tensorrt_has_the_recorded_names(package: str) -> None:
     trt = pytest.importorskip(package, reason=f"no {package}; a board's is JetPack's, tensorrt_rtx is on the index")
     found = tensorrt_names.names_of(trt)
     # TensorRT for desktop GPUs has the interface of the newest generation, and its version numbers are its own.

@@ -36,7 +36,7 @@ def convolution(path: Path, *, zero_point: int = 0, kind: type = np.int8, int32_
     return networks.save(path, nodes, weights, (("image", [1, 3, 8, 8]), ("map", [1, 4, 6, 6])))
 
 
-def test_a_sound_convolution_passes_both(tmp_path: Path) -> None:
+def test_a_valid_convolution_passes_rules_and_parser(tmp_path: Path) -> None:
     pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
     path = convolution(tmp_path / "conv.onnx")
     assert violations(onnx.load(path)) == []
@@ -53,9 +53,7 @@ def test_a_sound_convolution_passes_both(tmp_path: Path) -> None:
         ({"zero_point": 3}, "quantise_image", "zero point is not 0"),
     ],
 )
-def test_what_tensorrt_refuses_is_refused_by_both_with_the_node(
-    tmp_path: Path, broken: dict, node: str, why: str
-) -> None:
+def test_rules_and_parser_refuse_the_same_and_name_the_node(tmp_path: Path, broken: dict, node: str, why: str) -> None:
     pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
     path = convolution(tmp_path / "conv.onnx", **broken)
     found = violations(onnx.load(path))
@@ -78,7 +76,7 @@ def test_asymmetric_weights_are_a_violation(tmp_path: Path) -> None:
     assert violations(model) == ["dequantise_weight (DequantizeLinear): its zero point is not 0"]
 
 
-def test_a_missing_zero_point_stands_for_uint8(tmp_path: Path) -> None:
+def test_a_missing_zero_point_means_uint8(tmp_path: Path) -> None:
     model = onnx.load(convolution(tmp_path / "conv.onnx"))
     del model.graph.node[0].input[2]
     assert violations(model) == ["quantise_image (QuantizeLinear): it has no constant zero point, which means uint8"]
@@ -105,7 +103,7 @@ def test_the_quantised_student_passes_the_real_parser(tmp_path: Path) -> None:
     assert not gate(out).errors
 
 
-def test_a_file_that_is_no_network_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_network_is_refused(tmp_path: Path) -> None:
     pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
     text = tmp_path / "readme.onnx"
     text.write_text("not a network")

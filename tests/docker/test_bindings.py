@@ -23,7 +23,7 @@ def step(word):
     return found.replace("\\\n", "")
 
 
-def test_sources_libraries_and_cuda_are_those_of_one_jetpack():
+def test_sources_libraries_and_cuda_belong_to_one_jetpack():
     # github.com/NVIDIA/TensorRT: the commit of its tag 8.5.2.
     assert ARGUMENTS["TENSORRT_COMMIT"] == "ad932f72126f875392a4336d9ee45b2756d934a0"
     assert ARGUMENTS["TENSORRT"] == "8.5.2*" and ARGUMENTS["CUDA"] == "11-4"
@@ -33,7 +33,7 @@ def test_sources_libraries_and_cuda_are_those_of_one_jetpack():
     assert sorted(libraries) == ["libnvinfer-plugin8", "libnvinfer8", "libnvonnxparsers8", "libnvparsers8"]
 
 
-def test_what_compiles_is_held_by_checksum_and_pycuda_by_version():
+def test_build_tools_are_pinned_by_checksum_and_pycuda_by_version():
     builders = re.findall(r"'(\w+)==[\d.]+ --hash=sha256:[0-9a-f]{64}'", DOCKERFILE)
     assert builders == ["pybind11", "wheel"] and "--require-hashes" in step("pybind11==")
     assert re.fullmatch(r"[\d.]+", ARGUMENTS["PYCUDA"])
@@ -71,7 +71,7 @@ def fetched(folder, environment, commit):
     )
 
 
-def test_the_sources_come_at_their_commit_with_the_parser_at_its_own(tmp_path, github):
+def test_sources_and_parser_are_fetched_at_their_commits(tmp_path, github):
     environment, commit = github
     done = fetched(tmp_path / "sources", environment, commit)
     assert done.returncode == 0, done.stderr
@@ -86,13 +86,13 @@ def test_the_sources_come_at_their_commit_with_the_parser_at_its_own(tmp_path, g
     assert (tmp_path / "again/python/build.sh").read_text() != "other\n"
 
 
-def test_another_commit_than_was_named_does_not_come(tmp_path, github):
+def test_another_commit_than_the_pinned_one_is_not_fetched(tmp_path, github):
     environment, _ = github
     assert fetched(tmp_path / "sources", environment, ARGUMENTS["TENSORRT_COMMIT"]).returncode != 0
 
 
 @pytest.mark.parametrize(("module", "returned"), [("tensorrt/tensorrt.so", 0), ("tensorrt/other.py", 2)])
-def test_a_wheel_without_the_compiled_module_ends_the_build(tmp_path, module, returned):
+def test_a_wheel_without_the_compiled_module_fails_the_build(tmp_path, module, returned):
     """NVIDIA's script goes on where the compiler fails, and packs what there is."""
     with zipfile.ZipFile(tmp_path / "tensorrt-8.5.2.2-cp311-none-linux_aarch64.whl", "w") as wheel:
         # So many that who stops reading after the first line breaks the pipe.

@@ -34,7 +34,7 @@ def node(board, number, name, index="0"):
     (about / "index").write_text(f"{index}\n")
 
 
-def test_an_orin_gets_its_image_its_runtime_and_its_camera(board):
+def test_an_orin_gets_image_runtime_and_camera(board):
     done, (build, start) = run(board, "--dry-run")
     assert done.returncode == 0
     assert build[:2] == ["docker", "buildx"] and pairs(build, "--file") == [f"{ROOT}/docker/Dockerfile.jetpack6"]
@@ -69,7 +69,7 @@ def test_an_orin_gets_its_image_its_runtime_and_its_camera(board):
         (R35, 5, []),
     ],
 )
-def test_the_line_comes_from_the_release_file(board, release, line, arguments):
+def test_the_release_file_selects_the_jetpack_image(board, release, line, arguments):
     (board / "root/etc/nv_tegra_release").write_text(release + "\n")
     _, (build, start) = run(board, "--dry-run")
     assert pairs(build, "--file") == [f"{ROOT}/docker/Dockerfile.jetpack{line}"]
@@ -77,7 +77,7 @@ def test_the_line_comes_from_the_release_file(board, release, line, arguments):
     assert (ROOT / f"docker/Dockerfile.jetpack{line}").is_file()
 
 
-def test_jetpack_5_is_told_that_it_runs_on_the_cpu_and_needs_no_runtime(board):
+def test_jetpack_5_runs_on_the_cpu_without_the_nvidia_runtime_and_says_so(board):
     (board / "root/etc/nv_tegra_release").write_text(R35)
     (board / "bin/docker.plain").touch()
     done, (build, start) = run(board, "--dry-run")
@@ -85,7 +85,7 @@ def test_jetpack_5_is_told_that_it_runs_on_the_cpu_and_needs_no_runtime(board):
     assert pairs(build, "--target") == ["cpu"] and not pairs(build, "--build-context")
 
 
-def test_jetpack_5_gets_engines_where_they_are_asked_for(board):
+def test_jetpack_5_builds_the_engines_target_if_asked(board):
     (board / "root/etc/nv_tegra_release").write_text(R35)
     done, (build, start) = run(board, "--dry-run", "--engines")
     assert done.returncode == 0 and "on the CPU" not in done.stderr
@@ -113,13 +113,13 @@ def test_jetpack_5_0_has_another_tensorrt_and_stays_on_the_cpu(board):
         ("nothing of the kind", "not understood"),
     ],
 )
-def test_other_releases_are_refused_with_the_way_out(board, release, words):
+def test_unsupported_releases_are_refused_with_a_hint(board, release, words):
     (board / "root/etc/nv_tegra_release").write_text(release + "\n")
     done, commands = run(board, "--dry-run")
     assert done.returncode == 2 and words in done.stderr and not commands
 
 
-def test_a_board_without_the_release_file_is_known_by_its_package(board):
+def test_a_board_without_the_release_file_is_detected_by_its_package(board):
     (board / "root/etc/nv_tegra_release").unlink()
     (board / "root/var/lib/dpkg").mkdir(parents=True)
     (board / "root/var/lib/dpkg/status").write_text(PACKAGES)
@@ -128,7 +128,7 @@ def test_a_board_without_the_release_file_is_known_by_its_package(board):
     assert not any("nv_tegra_release" in volume for volume in pairs(start, "--volume"))
 
 
-def test_a_board_that_tells_nothing_can_be_told(board):
+def test_an_undetected_board_can_be_given_by_l4t(board):
     (board / "root/etc/nv_tegra_release").unlink()
     (board / "root/proc/device-tree").mkdir(parents=True)
     (board / "root/proc/device-tree/compatible").write_text("nvidia,p3834-0008\0nvidia,tegra264")
@@ -142,7 +142,7 @@ def test_a_board_that_tells_nothing_can_be_told(board):
     ("installed", "cuda"),
     [(["12-6"], "12-6"), (["12-8"], "12-8"), (["12-6", "12-8"], "12-6"), ([], "12-6")],
 )
-def test_cuda_is_the_boards_own_where_it_was_brought_up_to_date(board, installed, cuda):
+def test_an_upgraded_cuda_of_the_board_is_used(board, installed, cuda):
     (board / "root/var/lib/dpkg").mkdir(parents=True)
     (board / "root/var/lib/dpkg/status").write_text(
         "".join(f"Package: cuda-cudart-{version}\nStatus: install ok installed\n\n" for version in installed)
@@ -151,7 +151,7 @@ def test_cuda_is_the_boards_own_where_it_was_brought_up_to_date(board, installed
     assert pairs(build, "--build-arg") == [f"CUDA={cuda}"]
 
 
-def test_everything_that_is_missing_is_said_at_once_with_what_brings_it(board):
+def test_all_missing_requirements_are_reported_at_once_with_their_fix(board):
     for name in (LIST, KEY):
         (board / "root" / name).unlink()
     for lack in ("plain", "unbuildable"):
@@ -167,7 +167,7 @@ def test_everything_that_is_missing_is_said_at_once_with_what_brings_it(board):
 @pytest.mark.parametrize(
     ("lack", "mend"), [("locked", "usermod -aG docker"), ("asleep", "systemctl enable --now docker")]
 )
-def test_a_docker_that_refuses_is_told_from_one_that_sleeps(board, lack, mend):
+def test_a_docker_without_permission_is_distinguished_from_a_stopped_one(board, lack, mend):
     (board / f"bin/docker.{lack}").touch()
     done, _ = run(board)
     (error,) = errors(done)
@@ -184,7 +184,7 @@ def test_a_board_without_docker_is_told_to_install_it(board):
     assert done.returncode == 2 and "sudo apt install docker.io docker-buildx" in error
 
 
-def test_a_full_disk_is_said_before_the_build_and_not_after(board):
+def test_a_full_disk_is_reported_before_the_build(board):
     (board / "bin/df").write_text("#!/bin/sh\necho Filesystem\necho /dev/mmcblk0p1 59000000 58000000 900000 99% /\n")
     (board / "bin/df").chmod(0o755)
     done, _ = run(board, "--dry-run")
@@ -202,7 +202,7 @@ def test_a_csi_sensor_is_opened_through_argus(board):
     assert done.returncode == 2 and "systemctl restart nvargus-daemon" in done.stderr
 
 
-def test_a_node_for_metadata_is_no_camera(board):
+def test_a_metadata_node_is_not_a_camera(board):
     node(board, 0, "UVC Camera: metadata", index="1")
     node(board, 2, "UVC Camera")
     _, (_, start) = run(board, "--dry-run")
@@ -222,7 +222,7 @@ def test_without_a_camera_the_demo_plays_its_clip(board):
     assert "--device" not in start
 
 
-def test_a_screen_is_shared_where_there_is_one(board):
+def test_the_display_is_shared_if_there_is_one(board):
     (board / "root/tmp/.X11-unix").mkdir()
     _, (_, with_screen) = run(board, "--dry-run", DISPLAY=":0")
     _, (_, without) = run(board, "--dry-run")
@@ -230,7 +230,7 @@ def test_a_screen_is_shared_where_there_is_one(board):
     assert not any("X11" in word for word in without)
 
 
-def test_words_arrive_in_the_container_as_they_were_typed(board):
+def test_arguments_reach_the_container_unchanged(board):
     typed = ["edge", "run", "--source", "rtsp://u:p@host/a?b=1&c='2' $x", "--bundle", "bundle"]
     _, (_, start) = run(board, "--dry-run", *typed)
     assert start[-len(typed) :] == typed
@@ -254,7 +254,7 @@ def test_the_image_is_built_once_and_then_run(board, own):
     assert said_to_docker(board)[-1][-3:] == ["skd-edge:jetpack6", "edge", "doctor"]
 
 
-def test_an_image_that_cannot_be_built_is_not_started(board, own):
+def test_a_failed_build_starts_nothing(board, own):
     (board / "root/etc/nv_tegra_release").write_text(R35)
     docker = board / "bin/docker"
     docker.write_text(docker.read_text().replace('"buildx build") touch "$0.image" ;;', '"buildx build") exit 1 ;;'))
@@ -265,7 +265,7 @@ def test_an_image_that_cannot_be_built_is_not_started(board, own):
     assert not any(words[0] == "run" for words in said_to_docker(board))
 
 
-def test_the_build_sees_nvidias_package_sources_and_no_others(board, own):
+def test_the_build_context_has_only_nvidias_package_sources(board, own):
     # Systems that were not flashed by NVIDIA's tools have them under another name.
     lists = board / "root/etc/apt/sources.list.d"
     (lists / "nvidia-l4t-apt-source.list").rename(lists / "archive_uri-https_repo_download_nvidia_com.list")
@@ -278,7 +278,7 @@ def test_the_build_sees_nvidias_package_sources_and_no_others(board, own):
     ]
 
 
-def test_a_second_start_beside_the_first_is_refused_in_one_line(board, own):
+def test_a_second_instance_is_refused(board, own):
     (board / "bin/docker.running").touch()
     done, _ = run(board, script=own)
     assert done.returncode == 2 and errors(done) == ["error: skd-edge is running already; docker stop skd-edge"]

@@ -58,25 +58,25 @@ IMAGES = [(5, "cpu"), (5, "engines"), (6, ""), (7, "")]
 
 
 @pytest.mark.parametrize(("line", "target"), IMAGES)
-def test_images_run_as_a_user_who_may_open_cameras_and_prove_gstreamer(line, target):
+def test_images_run_as_a_user_of_the_video_group_and_check_gstreamer(line, target):
     made = layers(line, target)
     assert "--groups video" in made and "\nHEALTHCHECK " in made
     assert re.findall(r"^USER (\d+)$", made, flags=re.MULTILINE)[-1] == "1000"
     assert "getBuildInformation" in made and "org.opencontainers.image.title" in made
 
 
-def test_only_images_with_tensorrt_ask_for_the_gpu():
+def test_only_images_with_tensorrt_request_the_gpu():
     asks = {(line, target): "NVIDIA_VISIBLE_DEVICES=all" in layers(line, target) for line, target in IMAGES}
     assert asks == {(5, "cpu"): False, (5, "engines"): True, (6, ""): True, (7, ""): True}
 
 
-def test_the_image_for_the_cpu_holds_nothing_of_nvidias_and_none_holds_a_compiler():
+def test_the_cpu_image_has_nothing_of_nvidias_and_no_image_has_a_compiler():
     assert not re.search(r"libnv|cuda|from=apt", layers(5, "cpu"), flags=re.IGNORECASE)
     for line, target in IMAGES:
         assert not re.search(r"g\+\+|nvcc|cmake|python3-dev", layers(line, target)), (line, target)
 
 
-def test_the_numpy_beside_the_compiled_wheels_is_the_one_that_runs():
+def test_compiled_wheels_use_the_numpy_of_the_image():
     """Otherwise pip takes one or the other, and says so on the board."""
     (required,) = re.findall(r"^numpy==(\S+)$", (ROOT / "docker/requirements.txt").read_text(), flags=re.MULTILINE)
     for line in (5, 6, 7):
@@ -84,7 +84,7 @@ def test_the_numpy_beside_the_compiled_wheels_is_the_one_that_runs():
         assert named and set(named) == {required}, line
 
 
-def test_the_service_mounts_what_the_image_expects_and_makes_no_folder_of_what_the_board_lacks():
+def test_the_service_mounts_what_the_image_expects_and_creates_no_host_folders():
     composed = yaml.safe_load((ROOT / "docker/compose.yaml").read_text())
     (service,) = composed["services"].values()
     binds = {volume["target"]: volume for volume in service["volumes"] if isinstance(volume, dict)}
@@ -137,7 +137,7 @@ def image(tmp_path):
     return start
 
 
-def test_the_first_start_builds_this_boards_engine_beside_a_copy_of_the_bundle(image):
+def test_the_first_start_copies_the_bundle_and_builds_its_engine(image):
     said = image("edge", "demo", "--bundle", "bundle")
     copy = (image.home / "bundle").resolve()
     assert f"-m calibrate engine --bundle {copy} --out {copy}/student.engine " in said
@@ -148,12 +148,12 @@ def test_the_first_start_builds_this_boards_engine_beside_a_copy_of_the_bundle(i
     assert (copy / "student.engine").read_text() == ""
 
 
-def test_the_second_start_finds_it(image):
+def test_the_second_start_reuses_the_engine(image):
     image("edge", "demo")
     assert not any("calibrate" in line for line in image("edge", "demo"))
 
 
-def test_another_bundle_gets_engines_of_its_own(image):
+def test_another_bundle_gets_its_own_engines(image):
     image("edge", "demo")
     first = (image.home / "bundle").resolve()
     with (image.bundle / "bundle.yaml").open("a") as manifest:
@@ -167,7 +167,7 @@ def test_without_tensorrt_nothing_is_built(image):
     assert said == ["-c import tensorrt ", "-m edge demo "] and (image.home / "bundle/bundle.yaml").is_file()
 
 
-def test_without_tensorrt_the_engines_of_another_image_are_out_of_reach(image):
+def test_without_tensorrt_engines_of_another_image_are_not_used(image):
     """JetPack 5 has an image with engines and one without, over one volume; an engine in the bundle would be opened."""
     image("edge", "demo")
     assert (image.home / "bundle/student.engine").exists()
@@ -177,7 +177,7 @@ def test_without_tensorrt_the_engines_of_another_image_are_out_of_reach(image):
     assert (image.home / "bundle/student.engine").exists()
 
 
-def test_an_image_made_for_engines_says_why_it_has_none(image):
+def test_an_image_with_tensorrt_warns_if_it_runs_without_engines(image):
     assert image("edge", "demo", no_tensorrt=1) and not image.warned
     assert image("edge", "demo", no_tensorrt=1, NVIDIA_VISIBLE_DEVICES="all")[-1] == "-m edge demo "
     assert image.warned == (

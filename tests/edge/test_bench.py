@@ -80,7 +80,7 @@ def report(rates, decisions, p50s=(1.0, 1.0, 1.0)):
     }
 
 
-def test_what_lies_apart_has_moved_and_what_overlaps_has_not():
+def test_separate_ranges_are_a_change_and_overlapping_ones_are_not():
     before = report([30, 31, 32], [20, 21, 22], [1.0, 1.0, 1.0])
     after = report([33, 36, 34], [19, 20.5, 21], [1.02, 1.02, 1.02])
     found = {change.what: change for change in changes(before, after)}
@@ -94,18 +94,18 @@ def test_what_lies_apart_has_moved_and_what_overlaps_has_not():
     )
 
 
-def test_of_one_run_nothing_can_be_said():
+def test_single_runs_show_no_significant_change():
     assert not any(change.significant for change in changes(report([30], [20], [1]), report([60], [10], [9])))
 
 
-def test_reports_of_other_things_are_told_apart():
+def test_differences_of_settings_are_listed():
     other = copy.deepcopy(report([30], [20], [1]))
     other["machine"]["power_mode"], other["student"] = "NV Power Mode: MAXN_SUPER", "T"
     told = differences(report([30], [20], [1]), other)
     assert told == ["student: S and T", "power_mode: NV Power Mode: 25W and NV Power Mode: MAXN_SUPER"]
 
 
-def test_the_page_has_medians_and_how_far_the_runs_lie_apart():
+def test_the_report_has_medians_and_the_spread_of_the_runs():
     text = as_markdown(report([30, 31, 35], [20, 21, 30]))
     assert "frames per second: 31.0 (30.0 to 35.0 in 3 runs)" in text and "dropped: 3" in text
     assert "| picture to decision | 21.00 | 42.00 | 63.00 | 84.00 | 48 % |" in text
@@ -113,7 +113,7 @@ def test_the_page_has_medians_and_how_far_the_runs_lie_apart():
     assert "27 displayed, 6 were dropped for newer ones, the clock of 3 was covered" in text
 
 
-def test_the_gpus_own_time_stands_beside_the_hosts_where_it_has_a_clock():
+def test_gpu_times_are_shown_beside_host_times_if_there_are_any():
     found = report([30, 31, 32], [20, 21, 22])
     assert "GPU" not in as_markdown(found)
     found["student_batches"] = [batch_of(1.0, device) for device in (0.4, 0.6, 0.5)]
@@ -134,7 +134,7 @@ def test_accuracy_by_hand():
     assert found.confusion[0, 0] == 2 and found.confusion[1, 0] == found.confusion[2, 0] == 1
 
 
-def test_the_confusion_plot_is_dark_where_clips_are():
+def test_the_confusion_plot_is_dark_where_counts_are_high():
     picture = confusion_plot(np.array([[4, 0], [3, 1]]), ["squat", "wave"])
     middle = [[picture[MARGIN + r * CELL + 10, MARGIN + c * CELL + 10].tolist() for c in (0, 1)] for r in (0, 1)]
     assert middle[0] == [[255, 40, 40], [255, 255, 255]] and sum(middle[1][0]) < sum(middle[1][1])
@@ -154,7 +154,7 @@ def clips(bundle_folder, tmp_path):
     return tmp_path / "test.npz"
 
 
-def test_accuracy_of_a_bundle_with_report_and_picture(bundle_folder, clips, tmp_path, capsys):
+def test_accuracy_of_a_bundle_with_report_and_plot(bundle_folder, clips, tmp_path, capsys):
     command(
         *("accuracy", "--bundle", bundle_folder, "--clips", clips, "--min_top1", 75, "--min_agreement", 100),
         *("--report", tmp_path / "a.json", "--confusion", tmp_path / "c.png", "--threads", 1),
@@ -165,7 +165,7 @@ def test_accuracy_of_a_bundle_with_report_and_picture(bundle_folder, clips, tmp_
     assert "75.00 %" in capsys.readouterr().err
 
 
-def test_a_missed_floor_is_exit_code_1(bundle_folder, clips, capsys):
+def test_a_missed_minimum_is_exit_code_1(bundle_folder, clips, capsys):
     with pytest.raises(SystemExit) as left:
         command("accuracy", "--bundle", bundle_folder, "--clips", clips, "--min_top1", 75.1)
     assert left.value.code == 1 and "missed: top1 75.00 of 75.1" in capsys.readouterr().err
@@ -206,7 +206,7 @@ def test_clips_that_do_not_fit_are_one_line(bundle_folder, tmp_path, arrays, wor
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"format": "another"}'])
-def test_what_is_no_report_is_one_line(tmp_path, text, capsys):
+def test_a_file_that_is_not_a_report_is_one_line(tmp_path, text, capsys):
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(SystemExit) as left:
         command("latency", "--compare", tmp_path / "a.json", tmp_path / "a.json")
@@ -242,9 +242,7 @@ def test_latency_of_a_replay_and_compared_with_itself(bundle_folder, replay, tmp
     assert "1.000" in said and "slower" not in said and "faster" not in said
 
 
-def test_what_a_board_draws_is_taken_while_frames_run_not_while_networks_are_opened_and_closed(
-    bundle_folder, replay, monkeypatch
-):
+def test_power_is_sampled_while_frames_run_and_not_while_networks_open_or_close(bundle_folder, replay, monkeypatch):
     told = []
 
     @contextmanager
@@ -262,9 +260,7 @@ def test_what_a_board_draws_is_taken_while_frames_run_not_while_networks_are_ope
     assert told == ["open begins", "power begins", "frame", "frame", "frame", "power ends", "open ends"]
 
 
-def test_a_report_that_cannot_be_written_is_told_before_anything_is_measured(
-    bundle_folder, clips, replay, tmp_path, capsys
-):
+def test_an_unwritable_report_is_an_error_before_anything_is_measured(bundle_folder, clips, replay, tmp_path, capsys):
     (tmp_path / "taken").write_text("a file")
     for argv in (
         ("latency", "--source", replay, "--frames", 20, "--warm_up_frames", 5, "--out", tmp_path / "taken"),
@@ -284,7 +280,7 @@ def test_other_than_two_reports_are_not_compared(reports, capsys):
     assert left.value.code == 2 and "compare" in said and said.count("\n") == 1
 
 
-def test_the_spread_of_a_stage_is_drawn_where_its_times_are():
+def test_the_distribution_plot_draws_a_stage_at_its_times():
     values = {"pose": np.full(50, 10.0, np.float32), "track": np.array([1.0] * 50 + [100.0], np.float32)}
     picture = distribution_plot(values)
     # From 1 to 100 ms over 760 columns: 1 is at column 200, 10 in the middle, 100 at the right end.

@@ -23,7 +23,7 @@ def decided(*probabilities):
     return Action("squat", 0.5, np.array(probabilities, np.float32))
 
 
-def test_the_person_decided_about_longest_is_the_videos_answer():
+def test_the_person_with_most_decisions_gives_the_videos_prediction():
     answer = VideoPrediction(2)
     answer.add(result(person(1), person(2, does=decided(0.9, 0.1)), n=0))
     for n in (1, 2):

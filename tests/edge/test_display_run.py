@@ -45,14 +45,14 @@ def test_the_cells_are_the_bits_of_the_count_and_a_check():
 
 
 @pytest.mark.parametrize("quality", [20, 60, 95])
-def test_lossy_coding_does_not_hurt(quality):
+def test_the_timecode_survives_lossy_compression(quality):
     image = NOISE.copy()
     draw(image, 3_141_592_653)
     coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
     assert read(cv2.imdecode(coded, cv2.IMREAD_COLOR)) == 3_141_592_653
 
 
-def test_a_frame_without_a_clock_and_one_with_a_covered_clock_are_not_read():
+def test_a_missing_or_covered_timecode_is_not_read():
     image = NOISE.copy()
     assert read(np.zeros_like(image)) is None and read(np.full_like(image, 255)) is None and read(image) is None
     draw(image, 123_456_789)
@@ -109,7 +109,7 @@ def watched(bundle_folder, frames, pose_s, show_s):
     return watcher, outcome, worker, within_ms
 
 
-def test_a_frame_is_as_old_as_what_was_done_with_it_took(bundle_folder):
+def test_the_measured_age_is_the_processing_time(bundle_folder):
     # 0.12 s in the pose stage and 0.05 s to show; what a busy machine adds is in the other bound.
     watcher, outcome, worker, within_ms = watched(bundle_folder, frames=12, pose_s=0.12, show_s=0.05)
     assert watcher.shown == outcome.frames - worker.dropped >= 2
@@ -123,7 +123,7 @@ def test_a_recording_plays_as_a_camera_that_does_not_wait(bundle_folder):
     assert outcome.frames < 12 and outcome.frames + outcome.dropped == 20
 
 
-def test_stamped_frames_come_when_they_are_due_and_the_recordings_own_stay_as_they_are():
+def test_frames_with_a_timecode_keep_their_pace_and_leave_the_recordings_frames_unchanged():
     own = [frame.image.copy() for frame in Frames(3)]
     now = [100.0]
     stamped = list(TimecodeSource(Frames(3), clock=lambda: now[0]))
@@ -132,7 +132,7 @@ def test_stamped_frames_come_when_they_are_due_and_the_recordings_own_stay_as_th
         assert (frame.image[:200] == image[:200]).all()
 
 
-def test_stamping_frames_takes_no_fresh_memory_for_each():
+def test_drawing_timecodes_reuses_memory():
     """Its page faults would be the measurement's, and on two cores the loop's."""
     arrays, seconds = Arrays(), itertools.count()  # so late that no frame is waited for
     for frame in TimecodeSource(Frames(20), clock=lambda: float(next(seconds))):

@@ -24,7 +24,7 @@ def test_a_file_appears_whole_in_new_folders_too(tmp_path):
     assert path.read_text() == "all" and [p.name for p in path.parent.iterdir()] == ["a.txt"]
 
 
-def test_to_ask_whether_a_file_can_be_written_leaves_what_is_there_and_nothing_else(tmp_path):
+def test_require_writable_changes_nothing(tmp_path):
     (tmp_path / "a.txt").write_text("before")
     require_writable(tmp_path / "a.txt", None, tmp_path / "b.txt")
     assert (tmp_path / "a.txt").read_text() == "before" and [p.name for p in tmp_path.iterdir()] == ["a.txt"]
@@ -43,7 +43,7 @@ def temporary(tmp_path, monkeypatch):
     return place
 
 
-def test_where_no_temporary_folder_can_be_made_the_line_names_tmpdir(temporary):
+def test_an_unwritable_temporary_folder_names_tmpdir(temporary):
     temporary.rmdir()
     with (
         pytest.raises(OutputError, match=r"temporary files cannot be written: No usable.+set TMPDIR"),
@@ -62,7 +62,7 @@ def test_where_no_temporary_folder_can_be_made_the_line_names_tmpdir(temporary):
     assert not folder.exists()
 
 
-def test_a_temporary_folder_that_is_full_is_told_and_errors_of_other_files_keep_their_names(temporary):
+def test_a_full_temporary_folder_is_an_error_and_errors_of_other_files_keep_their_names(temporary):
     with (
         pytest.raises(OutputError, match=r"temporary: temporary files cannot be written: No space.+set TMPDIR"),
         temporary_folder(),
@@ -73,7 +73,7 @@ def test_a_temporary_folder_that_is_full_is_told_and_errors_of_other_files_keep_
     assert not list(temporary.iterdir())
 
 
-def test_what_is_no_file_is_left_as_it_is(tmp_path):
+def test_a_pipe_or_device_is_refused_and_unchanged(tmp_path):
     # Root may rename a file over /dev/null, and in a container everybody is root.
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -82,7 +82,7 @@ def test_what_is_no_file_is_left_as_it_is(tmp_path):
     assert stat.S_ISFIFO(pipe.stat().st_mode) and list(tmp_path.iterdir()) == [pipe]
 
 
-def test_through_a_link_the_file_that_it_names_is_written(tmp_path):
+def test_a_link_is_kept_and_its_target_written(tmp_path):
     (tmp_path / "disk").mkdir()
     link = tmp_path / "latest.json"
     link.symlink_to(tmp_path / "disk" / "3.data")
@@ -94,7 +94,7 @@ def test_through_a_link_the_file_that_it_names_is_written(tmp_path):
 
 
 @pytest.mark.parametrize(("prefix", "more"), [("", ""), ("replay://", ""), ("file://", ""), ("", "?flip=vertical")])
-def test_no_output_takes_the_place_of_the_source(tmp_path, monkeypatch, prefix, more):
+def test_an_output_never_replaces_the_source(tmp_path, monkeypatch, prefix, more):
     source = tmp_path / "clip.mp4"
     source.write_text("somebody's only copy")
     (tmp_path / "again.mp4").symlink_to(source)
@@ -136,7 +136,7 @@ def test_a_file_that_another_run_is_writing_is_refused_and_stays_the_others(tmp_
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
-def test_a_file_that_another_run_has_done_with_a_moment_later_is_waited_for(tmp_path, other_run):
+def test_a_short_write_of_another_run_is_waited_for(tmp_path, other_run):
     threading.Timer(0.3, lambda: other_run.communicate("go on\n")).start()
     write_text(tmp_path / "a.txt", "ours")
     assert (tmp_path / "a.txt").read_text() == "ours" and other_run.wait(10) == 0
@@ -154,7 +154,7 @@ def test_a_file_in_its_place_leaves_the_next_runs_partial_alone(tmp_path, monkey
     assert path.read_text() == "mine" and (tmp_path / "a.partial.txt").read_text() == "of the next run"
 
 
-def test_what_a_killed_run_left_is_written_over(tmp_path, other_run):
+def test_the_partial_file_of_a_killed_run_is_overwritten(tmp_path, other_run):
     other_run.kill()
     other_run.wait()
     assert (tmp_path / "a.partial.txt").read_text() == "the other's"
@@ -164,6 +164,6 @@ def test_what_a_killed_run_left_is_written_over(tmp_path, other_run):
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"] and (tmp_path / "a.txt").read_text() == "ours"
 
 
-def test_the_root_is_no_place_for_a_file():
+def test_the_root_folder_is_not_a_file():
     with pytest.raises(OutputError, match="/: cannot be written: a folder has this name"):
         write_text(Path("/"), "")

@@ -43,20 +43,20 @@ def test_an_archive_with_bytes_changed_or_cut_is_read_as_it_was_or_refused(tmp_p
         assert same(found)
 
 
-def test_what_is_whole_is_read(tmp_path, archive):
+def test_an_intact_archive_is_read(tmp_path, archive):
     (tmp_path / "clips.npz").write_bytes(archive)
     assert same(read_npz(tmp_path / "clips.npz", DataError, "")) and list(
         read_npz(tmp_path / "clips.npz", DataError, "", ("labels",))
     ) == ["labels"]
 
 
-def test_an_array_that_is_lacking_is_named(tmp_path, archive):
+def test_a_missing_array_is_named(tmp_path, archive):
     (tmp_path / "clips.npz").write_bytes(archive)
     with pytest.raises(DataError, match=r"clips\.npz: the file lacks 'ids'; it must hold clips, ids"):
         read_npz(tmp_path / "clips.npz", DataError, "", ("clips", "ids"))
 
 
-def test_a_header_of_more_memory_than_there_is_is_refused(tmp_path):
+def test_an_array_larger_than_memory_is_refused(tmp_path):
     head = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1099511627776, 1024), }".ljust(117) + b"\n"
     with zipfile.ZipFile(tmp_path / "huge.npz", "w") as archive:
         archive.writestr("clips.npy", b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head)
@@ -66,7 +66,7 @@ def test_a_header_of_more_memory_than_there_is_is_refused(tmp_path):
 
 @pytest.mark.parametrize("read", [read_json, read_yaml])
 @pytest.mark.parametrize("content", [b"", b"[" * 100_000, b"\xff\xfe{\0}\0", b"7", b"{", b"\0", b"{a: 2026-13-45}"])
-def test_text_that_holds_no_mapping_is_refused(tmp_path, read, content):
+def test_text_without_a_mapping_is_refused(tmp_path, read, content):
     path = tmp_path / "a file"
     path.write_bytes(content)
     with pytest.raises(DataError, match=r"a file: .*; copy it again"):
@@ -74,13 +74,13 @@ def test_text_that_holds_no_mapping_is_refused(tmp_path, read, content):
 
 
 @pytest.mark.parametrize("read", [read_json, read_yaml])
-def test_a_file_that_went_through_windows_is_read(tmp_path, read):
+def test_a_file_with_a_byte_order_mark_is_read(tmp_path, read):
     path = tmp_path / "a file"
     path.write_bytes(b"\xef\xbb\xbf" + json.dumps({"name": "Köln"}, indent=1).replace("\n", "\r\n").encode())
     assert read(path, DataError, "") == {"name": "Köln"}
 
 
-def test_what_the_system_refuses_is_said_with_what_to_do(tmp_path):
+def test_an_os_error_is_reported_with_a_hint(tmp_path):
     for path in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(DataError, match=r"cannot be read: .+; copy it again"):
             read_json(path, DataError, "copy it again")

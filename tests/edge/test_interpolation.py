@@ -29,14 +29,14 @@ def misses(place, times, at, between):
     st.sampled_from([8, 12, 12.5, 25, 29.97]),
     st.integers(4, 12),
 )
-def test_a_movement_with_steady_change_of_acceleration_is_met_exactly(coefficients, fps, frames):
+def test_a_cubic_movement_is_interpolated_exactly(coefficients, fps, frames):
     place = np.polynomial.Polynomial(coefficients)
     times = np.arange(frames) / fps
     at = np.linspace(times[1], times[-2], 50)
     assert misses(place, times, at, "curve") < 1e-3
 
 
-def test_a_slow_camera_sees_the_swing_of_a_wrist_that_a_line_cuts():
+def test_cubic_interpolation_keeps_a_wrist_swing_that_linear_cuts_off():
     def place(t):
         return 0.5 * np.sin(2 * np.pi * 2 * t)  # to and fro twice a second, a swing of one
 
@@ -52,7 +52,7 @@ def wavy(t):
     return 50 * np.sin(9 * t)
 
 
-def test_a_joint_that_was_not_seen_in_one_of_the_four_frames_lies_on_the_line():
+def test_a_joint_unseen_in_one_of_the_four_frames_is_interpolated_linearly():
     keypoints, times = recording(wavy, np.arange(8) / 12)
     keypoints[2, 0] = 0
     line, curve = (resample(keypoints, times, np.arange(8 * 5) / 60, 0.5, way) for way in ("line", "curve"))
@@ -62,7 +62,7 @@ def test_a_joint_that_was_not_seen_in_one_of_the_four_frames_lies_on_the_line():
 
 
 @pytest.mark.parametrize("times", [[0, 0.1, 0.4, 0.5, 0.6], [0, 0.6, 1.2, 1.8, 2.4], [0, 0.1, 0.2]])
-def test_uneven_frames_gaps_and_short_recordings_have_no_curve(times):
+def test_uneven_frames_gaps_and_short_recordings_are_interpolated_linearly(times):
     keypoints, times = recording(wavy, times)
     at = np.linspace(-0.1, times[-1] + 0.1, 77)
     np.testing.assert_array_equal(resample(keypoints, times, at, 0.5, "curve"), resample(keypoints, times, at, 0.5))
@@ -73,7 +73,7 @@ def test_at_the_frames_themselves_nothing_changes():
     np.testing.assert_allclose(resample(keypoints, times, times[::2], 0.5, "curve"), keypoints[::2], atol=1e-4)
 
 
-def test_a_stream_which_cannot_wait_has_none():
+def test_causal_preprocessing_refuses_cubic_interpolation():
     with pytest.raises(ConfigError, match="between 'curve' is not valid with centre 'trailing'"):
         Preprocessing(centre="trailing", between="curve")
     with pytest.raises(ConfigError, match="it is line or curve"):

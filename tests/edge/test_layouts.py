@@ -236,7 +236,7 @@ def test_the_neck_needs_both_shoulders():
     assert convert(coco_body(left_shoulder=(30, 10, 0.8)), coco, trt)[17].tolist() == [0, 0, 0]
 
 
-def test_what_a_layout_cannot_give_is_unseen():
+def test_underivable_joints_are_unseen():
     body = np.ones((17, 3), np.float32)
     out = convert(body, layout("coco-17"), layout("kinect-20"))
     assert {j for j, row in zip(layout("kinect-20").joints, out, strict=True) if row[2] == 0} == {

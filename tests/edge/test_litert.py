@@ -32,7 +32,7 @@ def test_outputs_stay_what_they_were_when_the_network_runs_again(movenet):
     assert np.array_equal(first, kept)
 
 
-def test_bound_to_arrays_it_reads_and_writes_these_and_answers_as_ever(movenet):
+def test_a_bound_run_reads_and_writes_its_arrays(movenet):
     engine = open_engine(movenet, threads=1)
     (given,), (answer,) = engine.inputs, engine.outputs
     picture, found = np.zeros(given.shape, given.dtype), np.zeros(answer.shape, answer.dtype)
@@ -43,7 +43,7 @@ def test_bound_to_arrays_it_reads_and_writes_these_and_answers_as_ever(movenet):
         assert np.array_equal(found, engine.run({given.name: picture})[answer.name]) and found.any()
 
 
-def test_a_timed_engine_is_bound_too_and_counts_the_seconds_of_its_runs(movenet):
+def test_a_timed_engine_can_be_bound_and_sums_its_seconds(movenet):
     engine = open_engine(movenet, threads=1)
     timed, (given,), (answer,) = TimedEngine(engine), engine.inputs, engine.outputs
     picture, found = np.full(given.shape, 90, given.dtype), np.zeros(answer.shape, answer.dtype)

@@ -36,9 +36,7 @@ def system_of(monkeypatch):
     return limited
 
 
-def test_whichever_thread_the_system_refuses_the_run_ends_at_once_with_a_line_and_leaves_nothing(
-    tmp_path, bundle_folder, system_of, capsys
-):
+def test_a_refused_thread_ends_the_run_with_one_line_and_no_files(tmp_path, bundle_folder, system_of, capsys):
     source, out = f"replay://{poses(tmp_path, 9)}", tmp_path / "out"
     sinks = ["--sinks.json", str(out / "a.jsonl"), "--sinks.events", str(out / "b.jsonl"), "--sinks.page", "0"]
     argv = ["run", "--source", source, "--bundle", str(bundle_folder), *sinks, "--recogniser.threads", "1"]
@@ -106,7 +104,7 @@ def without_threads(folder, network, runtime, module, limited, threads):
         ("openvino", "openvino", "OpenVINO", "run"),
     ],
 )
-def test_a_network_that_gets_no_threads_is_not_called_damaged(tmp_path, runtime, module, name, limited):
+def test_refused_threads_are_not_reported_as_a_damaged_network(tmp_path, runtime, module, name, limited):
     pytest.importorskip(module, reason=f"{module} is not installed")
     networks.student(tmp_path / "student.onnx")
     told = without_threads(tmp_path, "student.onnx", runtime, module, limited, "4")
@@ -114,7 +112,7 @@ def test_a_network_that_gets_no_threads_is_not_called_damaged(tmp_path, runtime,
 
 
 @pytest.mark.parametrize(("limited", "threads"), [("open", "4"), ("open", "1024"), ("run", "1024")])
-def test_litert_answers_with_the_threads_that_it_gets(tmp_path, shared_data, limited, threads):
+def test_litert_runs_with_the_threads_that_it_gets(tmp_path, shared_data, limited, threads):
     shutil.copy(shared_data / "models" / "blazepose_lite.tflite", tmp_path / "pose.tflite")
     told = without_threads(tmp_path, "pose.tflite", "auto", "ai_edge_litert.interpreter", limited, threads)
     assert told.startswith("answered:")

@@ -29,7 +29,7 @@ def test_without_openvino_one_line_says_what_to_install(tmp_path: Path, monkeypa
 
 
 @pytest.mark.usefixtures("installed")
-def test_a_network_of_free_batch_is_answered_as_by_onnx_runtime(tmp_path: Path) -> None:
+def test_a_network_with_dynamic_batch_gives_what_onnx_runtime_gives(tmp_path: Path) -> None:
     path = student(tmp_path / "student.onnx")
     ours, theirs = open_engine(path, threads=1, runtime="openvino"), open_engine(path, threads=1)
     assert ours.inputs == theirs.inputs and ours.outputs == theirs.outputs
@@ -40,7 +40,7 @@ def test_a_network_of_free_batch_is_answered_as_by_onnx_runtime(tmp_path: Path) 
 
 
 @pytest.mark.usefixtures("installed")
-def test_an_answer_stays_when_the_next_is_asked_for(tmp_path: Path) -> None:
+def test_results_are_not_overwritten_by_the_next_run(tmp_path: Path) -> None:
     engine = open_engine(student(tmp_path / "student.onnx"), threads=1, runtime="openvino")
     one, two = clips(2)[:1], clips(2)[1:]
     first = engine.run({"clip": one})["logits"]
@@ -64,9 +64,7 @@ def test_what_does_not_fit_or_cannot_be_read_is_refused(tmp_path: Path) -> None:
     ("kind", "served"),
     [(onnx.TensorProto.BFLOAT16, None), (onnx.TensorProto.FLOAT16, np.float16), (onnx.TensorProto.BOOL, np.bool_)],
 )
-def test_a_tensor_of_a_kind_that_numpy_has_not_is_refused_by_its_name(
-    tmp_path: Path, kind: int, served: type | None
-) -> None:
+def test_a_dtype_that_numpy_lacks_is_refused_by_tensor_name(tmp_path: Path, kind: int, served: type | None) -> None:
     value = onnx.helper.make_tensor_value_info
     graph = onnx.helper.make_graph(
         [onnx.helper.make_node("Cast", ["clip"], ["rounded"], to=kind)],
@@ -86,7 +84,7 @@ def test_a_tensor_of_a_kind_that_numpy_has_not_is_refused_by_its_name(
 
 
 @pytest.mark.usefixtures("installed")
-def test_a_tflite_network_is_answered_as_by_litert(shared_data: Path) -> None:
+def test_a_tflite_network_gives_what_litert_gives(shared_data: Path) -> None:
     path = shared_data / "models" / "blazepose_lite.tflite"
     ours, theirs = open_engine(path, threads=1, runtime="openvino"), LiteRtEngine(path, threads=1)
     assert ours.inputs == theirs.inputs and {s.name for s in ours.outputs} == {s.name for s in theirs.outputs}

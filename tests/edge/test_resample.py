@@ -32,12 +32,12 @@ def test_outside_the_recording_the_nearest_pose_holds():
     assert np.allclose(out[:, 0], [[1, 2, 1], [1, 2, 1], [3, 4, 1]])
 
 
-def test_a_single_frame_is_held():
+def test_a_single_frame_gives_its_pose_at_all_times():
     out = resample(track([1, 2, 1]), seconds(5), seconds(4, 5, 5.3), 0.5)
     assert np.allclose(out[:, 0], [[1, 2, 1]] * 3)
 
 
-def test_nothing_is_made_up_inside_a_gap():
+def test_joints_inside_a_gap_are_unseen():
     keypoints, times = track([0, 0, 1], [1, 0, 1], [9, 0, 1], [10, 0, 1]), seconds(0, 0.1, 0.9, 1.0)
     out = resample(keypoints, times, seconds(0.1, 0.2, 0.5, 0.8, 0.9, 0.95), 0.5)
     assert np.allclose(out[[0, 4, 5], 0, 0], [1, 9, 9.5])

@@ -26,7 +26,7 @@ def test_memory_power_and_heat(name, ram_mb, power_w, hottest_c):
     assert sample.power_w == pytest.approx(power_w)
 
 
-def test_boards_that_measure_their_parts_alone_are_added_up():
+def test_rails_are_summed_if_no_total_is_measured():
     orin = "RAM 4096/30536MB (lfb 200x4MB) CPU [10%@2201,off] GR3D_FREQ 0% cpu@50C cv0@-256C tj@51.5C "
     orin += "VDD_GPU_SOC 3200mW/3210mW VDD_CPU_CV 1600mW/1610mW VIN_SYS_5V0 5000mW/5010mW VDDQ_VDD2_1V8AO 400mW/400mW"
     # The last is a part of the one before it.
@@ -36,7 +36,7 @@ def test_boards_that_measure_their_parts_alone_are_added_up():
     assert read_line(xavier).power_w == pytest.approx(3.777)
 
 
-def test_a_board_that_tells_no_power_has_none():
+def test_a_board_without_power_readings_has_none():
     sample = read_line("RAM 264/28409MB CPU [0%@1817] GR3D_FREQ 5%@1109 VDD_SOC 12mW/12mW\n")
     assert sample.power_w is None and sample.hottest_c is None
     assert read_line("").rails_w == {}

@@ -35,7 +35,7 @@ def test_every_generation_runs_every_batch_it_was_built_for(built, version: str,
     assert not trt.gpu.graphs
 
 
-def test_on_a_gpu_that_shares_memory_nothing_is_copied(built) -> None:
+def test_on_an_integrated_gpu_nothing_is_copied(built) -> None:
     path, trt = built(gpu=FakeGpu(integrated=True))
     engine = TensorRtEngine(path)
     engine.run({"clip": clips(2)})
@@ -60,7 +60,7 @@ def test_a_user_can_choose_the_other_kind_of_memory(built, integrated: bool) -> 
     np.testing.assert_array_equal(engine.run({"clip": clips(3)})["logits"], 2 * clips(3))
 
 
-def test_all_memory_is_taken_at_the_start(built) -> None:
+def test_all_memory_is_allocated_at_the_start(built) -> None:
     path, trt = built(gpu=FakeGpu(integrated=False))
     engine = TensorRtEngine(path)
     taken, streams, graphs = len(trt.gpu.taken), len(trt.gpu.streams), dict(trt.gpu.graphs)
@@ -88,7 +88,7 @@ def test_a_run_is_one_launch_of_a_graph(built) -> None:
     ],
 )
 @pytest.mark.parametrize("version", VERSIONS)
-def test_what_cannot_be_recorded_runs_kernel_by_kernel_and_says_why(
+def test_an_engine_that_cannot_be_captured_runs_kernel_by_kernel_and_says_why(
     built, version: str, gpu: dict, options: dict, why: str
 ) -> None:
     path, trt = built(version, gpu=FakeGpu(**gpu), **options)
@@ -125,7 +125,7 @@ def test_the_gpus_own_time_is_that_of_the_kernels_without_copies(built, integrat
     assert TimedEngine(engine).device_s == engine.device_s
 
 
-def test_waiting_leaves_the_core_to_others_and_streams_to_themselves(built) -> None:
+def test_waiting_blocks_and_streams_do_not_synchronise(built) -> None:
     path, trt = built()
     first, second = TensorRtEngine(path), TensorRtEngine(path)
     assert {event.flags for event in trt.gpu.events} == {1}, "BLOCKING_SYNC: no busy loop"
@@ -186,7 +186,7 @@ def test_wrong_inputs_are_refused(built, inputs: dict, what: str) -> None:
 
 @pytest.mark.parametrize(("most", "graphs"), [(1, 1), (2, 2), (6, 4), (8, 4)])
 @pytest.mark.parametrize("version", VERSIONS)
-def test_an_engine_tells_how_many_people_it_was_built_for(built, version: str, most: int, graphs: int) -> None:
+def test_inputs_state_the_max_batch_of_the_engine(built, version: str, most: int, graphs: int) -> None:
     path, trt = built(version, max_batch=most)
     engine = TensorRtEngine(path)
     assert engine.inputs[0].max_batch == most and engine.outputs[0].max_batch is None

@@ -30,7 +30,7 @@ def test_an_engine_opens_on_one_thread_and_runs_on_another(built) -> None:
     np.testing.assert_array_equal(found[0], 2 * CLIPS)
 
 
-def test_what_was_taken_is_given_back_where_opening_fails(built, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_freed_if_opening_fails(built, monkeypatch: pytest.MonkeyPatch) -> None:
     path, trt = built()
     monkeypatch.setattr(trt.IExecutionContext, "set_tensor_address", lambda self, name, memory: False)
     with pytest.raises(EngineError, match="does not take memory for"):
@@ -73,7 +73,7 @@ def test_a_runtime_that_does_not_start_is_one_clear_error(built, board) -> None:
         TensorRtEngine(path)
 
 
-def test_a_pycuda_of_another_driver_is_not_taken_for_a_missing_one(
+def test_a_pycuda_that_does_not_load_is_not_reported_as_missing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """What the dynamic linker says where pycuda was built with headers of another CUDA."""
@@ -134,7 +134,7 @@ with Gpu().current():
 """
 
 
-def test_at_the_end_of_the_process_the_primary_context_is_given_back() -> None:
+def test_the_primary_context_is_released_at_exit() -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", ENDS], env=environment, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("running 1\nat the end 0\n", "")

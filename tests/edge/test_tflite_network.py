@@ -16,7 +16,7 @@ def blazepose(shared_data):
     return shared_data / "models" / "blazepose_lite.tflite"
 
 
-def test_outputs_that_nobody_asks_for_are_left_out_and_the_others_stay_to_the_bit(blazepose):
+def test_unused_outputs_are_removed_and_the_others_are_bit_exact(blazepose):
     def first_and_last(path):
         network = TfliteNetwork(path)
         return network.packed({"first": network.outputs[0], "last": network.outputs[-1]})

@@ -77,7 +77,7 @@ def test_a_pose_networks_bytes_and_peaks_go_through_an_engine(tmp_path: Path) ->
     engine.close()
 
 
-def test_a_second_build_takes_the_kept_timings(student: Path, tmp_path: Path) -> None:
+def test_a_second_build_uses_the_timing_cache(student: Path, tmp_path: Path) -> None:
     from calibrate.tensorrt.engine_builder import BuildOptions, build_engine
 
     build_engine(student, tmp_path / "student.engine", BuildOptions("fp16", max_batch=1))
@@ -97,7 +97,7 @@ def test_a_damaged_engine_is_refused(student: Path, tmp_path: Path) -> None:
         open_engine(engine)
 
 
-def test_a_dla_core_takes_what_it_can_and_the_gpu_the_rest(student: Path, tmp_path: Path) -> None:
+def test_a_dla_engine_falls_back_to_the_gpu(student: Path, tmp_path: Path) -> None:
     import tensorrt as trt
 
     from calibrate.tensorrt.builder import Builder
@@ -118,7 +118,7 @@ def test_a_dla_core_takes_what_it_can_and_the_gpu_the_rest(student: Path, tmp_pa
     engine.close()
 
 
-def test_what_the_parser_refuses_is_told_by_node_and_operator(tmp_path: Path) -> None:
+def test_a_parser_error_names_node_and_operator(tmp_path: Path) -> None:
     from calibrate.tensorrt.engine_builder import BuildOptions, build_engine
 
     node = networks.helper.make_node("Det", ["clip"], ["logits"], name="odd")

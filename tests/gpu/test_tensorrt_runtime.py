@@ -31,7 +31,7 @@ def answers(engine: TensorRtEngine) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("graphs", [True, False])
 @pytest.mark.parametrize("mapped", [True, False])
-def test_memory_and_launching_change_nothing_of_the_answers(engine_path: Path, mapped: bool, graphs: bool) -> None:
+def test_memory_type_and_cuda_graphs_do_not_change_the_results(engine_path: Path, mapped: bool, graphs: bool) -> None:
     from edge.engines.onnx_runtime import OnnxRuntimeEngine
 
     engine = TensorRtEngine(engine_path, mapped=mapped, graphs=graphs)
@@ -43,19 +43,19 @@ def test_memory_and_launching_change_nothing_of_the_answers(engine_path: Path, m
     engine.close()
 
 
-def test_a_student_can_be_recorded(engine_path: Path) -> None:
+def test_a_student_can_be_captured_as_a_cuda_graph(engine_path: Path) -> None:
     engine = TensorRtEngine(engine_path)
     assert engine.describe().endswith("CUDA graph")
     engine.close()
 
 
-def test_the_memory_is_what_this_kind_of_gpu_wants(engine_path: Path) -> None:
+def test_the_memory_type_fits_the_gpu(engine_path: Path) -> None:
     gpu, engine = Gpu(), TensorRtEngine(engine_path)
     assert ("zero-copy" if gpu.integrated else "page-locked") in engine.describe()
     engine.close()
 
 
-def test_a_thousand_runs_take_no_memory(engine_path: Path) -> None:
+def test_a_thousand_runs_allocate_no_memory(engine_path: Path) -> None:
     engine = TensorRtEngine(engine_path)
     answers(engine)
     with engine._gpu.current():
@@ -70,7 +70,7 @@ def test_a_thousand_runs_take_no_memory(engine_path: Path) -> None:
 
 
 @pytest.mark.parametrize("graphs", [True, False])
-def test_the_gpus_own_time_is_within_the_hosts(engine_path: Path, graphs: bool) -> None:
+def test_gpu_time_is_less_than_host_time(engine_path: Path, graphs: bool) -> None:
     engine = TensorRtEngine(engine_path, graphs=graphs)
     assert engine.device_s is None
     for count in BATCHES:
@@ -80,7 +80,7 @@ def test_the_gpus_own_time_is_within_the_hosts(engine_path: Path, graphs: bool) 
     engine.close()
 
 
-def test_two_engines_run_at_once_on_threads_of_their_own(engine_path: Path) -> None:
+def test_two_engines_run_concurrently_on_two_threads(engine_path: Path) -> None:
     engines = [TensorRtEngine(engine_path) for _ in range(2)]
     wanted, found = answers(engines[0]), {}
 
@@ -100,7 +100,7 @@ def test_two_engines_run_at_once_on_threads_of_their_own(engine_path: Path) -> N
         engine.close()
 
 
-def test_an_answer_stays_when_the_next_comes(engine_path: Path) -> None:
+def test_results_are_not_overwritten_by_the_next_run(engine_path: Path) -> None:
     engine, clips = TensorRtEngine(engine_path), networks.clips(2)
     first = engine.run({"clip": clips[:1]})["logits"]
     kept = first.copy()
@@ -116,7 +116,7 @@ def test_a_batch_larger_than_it_was_built_for_is_refused(engine_path: Path) -> N
     engine.close()
 
 
-def test_opening_and_closing_gives_everything_back(engine_path: Path) -> None:
+def test_closing_frees_all_memory(engine_path: Path) -> None:
     gpu, free = Gpu(), []
     for _ in range(6):
         TensorRtEngine(engine_path).close()
