@@ -1,9 +1,9 @@
-"""A GPU in memory: as much of ``pycuda`` and of the driver's library as engines call, and stricter than either.
+"""A fake GPU: the part of ``pycuda`` and the driver's library that engines call, stricter than both.
 
-Work on a stream is done when somebody waits for it, not before, so who reads too early reads what was there. Memory is
-full of rubbish at first and again when it is freed. What a real GPU would answer with a crash, or not at all, raises
-:class:`Misuse`: memory that is freed twice or used afterwards, a copy of the wrong size or from memory that is not
-page-locked, an address that the GPU cannot see, a call without a context, waiting while a stream is recorded.
+Work on a stream runs only when something waits for it, so that reading too early gives old values. Memory is filled
+with garbage when it is allocated and when it is freed. What would crash or hang a real GPU raises :class:`Misuse`:
+double free, use after free, a copy of the wrong size or from pageable memory, an address that the GPU cannot access, a
+call without a context, waiting during a stream capture.
 """
 
 import threading
@@ -18,11 +18,11 @@ INVALIDATED, UNSUPPORTED = 901, 801
 
 
 class Misuse(AssertionError):
-    """What no caller may do. No SkdError, so nothing takes it for a failure that it can live with."""
+    """Incorrect use of the driver. Not an SkdError, so that no code handles it as an expected failure."""
 
 
 class Region:
-    """Bytes at an address, of the GPU's or of the host's page-locked memory."""
+    """Bytes at an address of the GPU's or the host's page-locked memory."""
 
     def __init__(self, gpu: "FakeGpu", size: int) -> None:
         gpu.needs_context()
@@ -31,7 +31,7 @@ class Region:
             raise Misuse("CUDA gives no memory of size 0")
         self._gpu, self.freed = gpu, False
         self.bytes = np.full(size, 0xCD, np.uint8)
-        # As high as real addresses are, so that one cut to 32 bits is found out.
+        # A high address, as real ones are, so that truncation to 32 bits is detected.
         self.address = 0x7F00_0000_0000 + next(gpu.numbers) * 0x1_0000_0000
         gpu.taken.append(self)
 
@@ -54,7 +54,7 @@ class Region:
 
 
 class PageLocked(Region):
-    """The base of the arrays that ``pagelocked_empty`` gives."""
+    """The base of arrays from ``pagelocked_empty``."""
 
     def __init__(self, gpu: "FakeGpu", size: int, mapped: bool) -> None:
         super().__init__(gpu, size)

@@ -1,9 +1,9 @@
-"""TensorRT's runtime in memory, over a fake GPU: engines whose answers a function computes.
+"""A fake of TensorRT's runtime on a fake GPU: engines whose outputs a function computes.
 
-It is held to what TensorRT does and its interface does not say: up to 8.6 no two contexts share an optimisation
-profile; the first run of a shape cannot be recorded; a recording holds for the context, the shape and the addresses of
-that time; outputs may come before inputs; an engine does not remember its DLA core, and runs on the first one unless
-its runtime was told before it was deserialised.
+It reproduces what TensorRT does but its interface does not state: up to 8.6 no two contexts share an optimisation
+profile; the first run of a shape cannot be captured; a captured graph holds for the context, shape and addresses of
+that time; outputs may be listed before inputs; an engine does not store its DLA core, and runs on the first one unless
+the runtime is told before deserialisation.
 """
 
 import json
@@ -26,9 +26,9 @@ def add_runtime(
     recordable: bool = True,
     kernel_ms: Callable[[set[str], int], float] = lambda flags, batch: 1.0,
 ) -> None:
-    """compute: given the builder's flags and the inputs, the output or a tuple of them.
+    """compute: maps the builder's flags and the inputs to the output, or a tuple of outputs.
 
-    ``trt.ran_on`` says which DLA core every run was on.
+    ``trt.ran_on`` lists the DLA core of every run.
     """
     generation = int(trt.__version__.split(".")[0])
     trt.ran_on = []

@@ -1,4 +1,4 @@
-"""The driver's library in memory, as :mod:`edge.engines.cuda_graph` calls it: recordings of a fake GPU's streams."""
+"""A fake of the driver's library for :mod:`edge.engines.cuda_graph`: captures streams of a fake GPU."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ NAMES = {INVALIDATED: b"CUDA_ERROR_STREAM_CAPTURE_INVALIDATED", UNSUPPORTED: b"C
 
 
 class FakeLibrary:
-    """Out parameters are ``ctypes.byref`` of ``c_void_p``, as for the real one; every call gives a CUresult."""
+    """Out parameters are ``ctypes.byref`` of ``c_void_p``, as for the real library; every call returns a CUresult."""
 
     def __init__(self, gpu: FakeGpu) -> None:
         self._gpu = gpu

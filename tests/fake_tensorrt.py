@@ -1,8 +1,8 @@
-"""TensorRT's builder in memory: what versions from 8.5 to 11 have, and nothing that they lack.
+"""A fake of TensorRT's builder, with the names that the versions from 8.5 to 11 have, and no others.
 
-An "engine" doubles its input, unless told what to compute. Public names and parameters are those of the real
-bindings: tests/calibrate/test_tensorrt_names.py holds them against what was recorded of every generation, and against
-a TensorRT that is installed.
+An "engine" doubles its input unless ``compute`` is given. Names and parameters are those of the real bindings:
+tests/calibrate/test_tensorrt_names.py compares them with recordings of every generation and with an installed
+TensorRT.
 """
 
 import json
@@ -38,11 +38,11 @@ def tensorrt(
     interrupted: bool = False,
     **runtime: Any,
 ) -> ModuleType:
-    """The module. ``built`` says how the last engine was built, ``parsed`` is the last network's bytes.
+    """The module. ``built`` describes the last build, ``parsed`` is the last network's bytes.
 
-    refuses: the parser's complaint about any network. shape: of the one input, clip, unless ``inputs`` says more.
-    kinds: types of tensors that are not FLOAT. will_not_start: what builder and runtime complain of instead.
-    interrupted: Ctrl-C while it builds. compute, runtime: see :func:`fake_engine.add_runtime`.
+    refuses: the parser's error for any network. shape: of the input "clip", unless ``inputs`` is given.
+    kinds: types of tensors that are not FLOAT. will_not_start: the logged error of a builder or runtime that does not
+    start. interrupted: Ctrl-C during the build. compute, runtime: see :func:`fake_engine.add_runtime`.
     """
     major = int(version.split(".")[0])
     takes = dict(inputs or {"clip": shape})
@@ -52,7 +52,7 @@ def tensorrt(
     kept: list[Any] = []
 
     def listen(logger: Any) -> None:
-        """TensorRT keeps the first logger for the whole process, without keeping it alive."""
+        """TensorRT uses the first logger for the whole process, without holding a reference."""
         kept.append(weakref.ref(logger))
         if kept[0]() is not logger:
             raise Misuse("another logger than the first, which TensorRT still uses")
@@ -63,7 +63,7 @@ def tensorrt(
         kept[0]().log(ILogger.Severity.ERROR, text)
 
     def start(logger: Any) -> None:
-        """What a builder and a runtime do first."""
+        """The start of a builder or runtime."""
         if gpu is not None and not no_driver:
             gpu.needs_context()
         listen(logger)
@@ -197,7 +197,7 @@ def tensorrt(
             return ParserError()
 
     def _report(monitor: Any) -> bool:
-        """Whether to go on."""
+        """Report progress; whether to continue the build."""
         monitor.phase_start("Building engine", None, 2)
         monitor.phase_start("Timing", "Building engine", 7)
         if interrupted:

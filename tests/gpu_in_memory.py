@@ -1,6 +1,6 @@
-"""A pytest plugin: a TensorRT and a GPU in memory for the tests of tests/gpu; engines compute what ONNX Runtime does.
+"""A pytest plugin that runs tests/gpu with a fake TensorRT and GPU; engines compute what ONNX Runtime does.
 
-It tells whether those tests would come as far as the GPU, not what one would answer.
+It checks that those tests work up to the driver, not what a GPU would return.
 """
 
 import sys
@@ -19,7 +19,7 @@ from fake_graphs import FakeLibrary
 
 @pytest.fixture(autouse=True, scope="session")
 def gpu_in_memory():
-    """In the place of a machine's own."""
+    """Replaces the machine's TensorRT and pycuda."""
     gpu = FakeGpu(integrated=False)
 
     def compute(flags, *arrays: np.ndarray):
@@ -30,7 +30,7 @@ def gpu_in_memory():
     trt = fake_tensorrt.tensorrt(gpu=gpu, shape=shape, compute=compute)
 
     class OnnxParser(trt.OnnxParser):
-        """Knows all operators but one."""
+        """Refuses one operator."""
 
         def parse(self, model: bytes) -> bool:
             self._refused = [n for n in onnx.load_from_string(model).graph.node if n.op_type == "Det"]
@@ -53,4 +53,4 @@ def gpu_in_memory():
 
 @pytest.fixture(autouse=True, scope="session")
 def gpu_machine(gpu_in_memory):
-    """tests/gpu's own would look for a real one."""
+    """Overrides the fixture of tests/gpu, which requires a real GPU."""

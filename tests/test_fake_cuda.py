@@ -1,4 +1,4 @@
-"""The GPU in memory is no check at all unless it notices what a real one would crash on."""
+"""The fake GPU detects misuse that would crash a real one."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The tests that need a GPU run where there is one, which is seldom: here, as far as the driver's boundary."""
+"""The tests of tests/gpu run with a fake driver, because a real GPU is rarely available."""
 
 import os
 import subprocess

@@ -1,7 +1,7 @@
-"""Which kernels TensorRT-RTX makes of a network, read from its builder's own list; no GPU is asked.
+"""List the kernels that TensorRT-RTX makes of a network, from its builder's log; needs no GPU.
 
-python tensorrt_kernels.py NETWORK.onnx TARGET prints them as JSON. A process of its own, because TensorRT keeps the
-first logger of a process, and the list is a message of the log.
+python tensorrt_kernels.py NETWORK.onnx TARGET prints them as JSON. It runs in its own process, because TensorRT uses
+the first logger of a process, and the list is a log message.
 """
 
 import json
@@ -13,9 +13,9 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Kernel:
-    """kind: correlation for a convolution, gemm, or kgen for what was generated. reads, gives: types of its tensors.
+    """kind: correlation for a convolution, gemm, or kgen for generated code. reads, gives: types of its tensors.
 
-    nodes: of the ONNX file, all that it computes.
+    nodes: the ONNX nodes that it computes.
     """
 
     kind: str
@@ -25,7 +25,7 @@ class Kernel:
 
 
 def kernels(listed: str) -> list[Kernel]:
-    """Of the lines that begin with "Name:" in the builder's message."""
+    """Parse the lines that begin with "Name:" in the builder's message."""
     return [_kernel(line) for line in listed.splitlines() if line.startswith("Name:")]
 
 
@@ -46,16 +46,16 @@ def build(network: Path, target: str) -> list[Kernel]:
     from calibrate.quantisation.onnx_graph import read_onnx
     from calibrate.tensorrt.qdq_fusion import fusible
 
-    said: list[str] = []
+    messages: list[str] = []
 
-    class Listening(trt.ILogger):
+    class RecordingLogger(trt.ILogger):
         def __init__(self) -> None:
             trt.ILogger.__init__(self)
 
         def log(self, severity: trt.ILogger.Severity, message: str) -> None:
-            said.append(message)
+            messages.append(message)
 
-    logger = Listening()
+    logger = RecordingLogger()
     builder = trt.Builder(logger)
     parsed = builder.create_network(0)
     parser = trt.OnnxParser(parsed, logger)
@@ -68,7 +68,7 @@ def build(network: Path, target: str) -> list[Kernel]:
         profile.set_shape(tensor.name, *[tuple(abs(n) for n in tensor.shape)] * 3)
     config.add_optimization_profile(profile)
     assert builder.build_serialized_network(parsed, config)
-    return [kernel for message in said for kernel in kernels(message)]
+    return [kernel for message in messages for kernel in kernels(message)]
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""What the project uses of TensorRT's Python interface, and which version has it, asked from the real bindings.
+"""The names that the project uses of TensorRT's Python interface, and which versions have them.
 
-The bindings of TensorRT from 8.6 on are small packages of their own, and those of older versions are part of large
-ones. They import without TensorRT's libraries, where empty ones of the same names stand in for them; then they can be
-asked for names and parameters, though not do anything. ``tensorrt_names.json`` is made this way:
+They are read from the real bindings, which are small packages from 8.6 on, and part of large ones before. The bindings
+import without TensorRT's libraries if empty libraries of the same names replace them; then names and parameters can be
+read, but nothing runs. ``tensorrt_names.json`` is made this way:
 
     pip download --no-deps tensorrt_cu13_bindings==11.4.0.106 && unzip -d v11.4 *.whl
     python tests/calibrate/tensorrt_names.py v11.4/tensorrt_bindings/tensorrt.so=11.4.0 ...

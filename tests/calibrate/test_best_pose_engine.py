@@ -1,4 +1,4 @@
-"""The engine of a pose network that is kept: the fastest that finds the same people, on a board faked at the driver."""
+"""The kept engine of a pose network: the fastest that finds the same people, on a board with a fake driver."""
 
 import re
 from pathlib import Path

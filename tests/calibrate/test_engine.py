@@ -1,4 +1,4 @@
-"""Building and running engines, with the driver's boundary in memory; tests/gpu has the real one."""
+"""Build and open engines with a fake driver; tests/gpu uses a real one."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""Which engine stays: by hand on made-up measurements, then through a board that is faked at the driver."""
+"""Which engine is kept: on made-up measurements, then on a board with a fake driver."""
 
 import re
 from contextlib import nullcontext

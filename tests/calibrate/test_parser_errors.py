@@ -1,4 +1,4 @@
-"""The parser's reasons as users read them: of texts that TensorRT's parsers gave, and of the real parser here."""
+"""Parser errors as users read them: of recorded texts, and of the real parser."""
 
 from pathlib import Path
 

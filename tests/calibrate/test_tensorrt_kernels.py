@@ -1,4 +1,4 @@
-"""What TensorRT's own compiler makes of the Q/DQ pairs: eight-bit kernels, with the rounding inside of others."""
+"""The kernels that TensorRT's own compiler makes of Q/DQ pairs: INT8, with quantisation fused."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The TensorRT of the tests is held against the real ones: their names and parameters, as their bindings tell them."""
+"""The fake TensorRT has the names and parameters of the real bindings."""
 
 import importlib
 import inspect

@@ -1,4 +1,4 @@
-"""The same broken networks are given to our rules and to TensorRT's real parser: both must refuse them."""
+"""Our rules and TensorRT's real parser refuse the same broken networks."""
 
 from pathlib import Path
 

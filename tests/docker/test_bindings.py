@@ -1,6 +1,6 @@
-"""The bindings of TensorRT that JetPack 5's image compiles: what is pinned, and that git holds to it.
+"""The TensorRT bindings that JetPack 5's image compiles are pinned, and git verifies the pins.
 
-The repositories are those of docker/standin-bindings, at the addresses of NVIDIA's.
+The repositories are those of docker/standin-bindings, at NVIDIA's URLs.
 """
 
 import os

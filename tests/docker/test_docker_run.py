@@ -1,15 +1,15 @@
-"""docker/run over roots of boards that it only reads: which image, what is mounted, what is missing."""
+"""docker/run on fake board roots: the image, the mounts, and what is missing."""
 
 import shutil
 
 import pytest
 from flashed_board import KEY, LIST, R36, ROOT, errors, flashed, pairs, run, said_to_docker
 
-# The board of these tests, not the one with a TensorRT that other tests go by that name.
+# Not the fixture of the same name in other tests, which has a TensorRT.
 board = flashed
 R35 = "# R35 (release), REVISION: 4.1, GCID: 33958178, BOARD: t186ref, EABI: aarch64"
 R38 = "# R38 (release), REVISION: 2.0, GCID: 41844464, BOARD: generic, EABI: aarch64"
-# As dpkg keeps it; on a board it has thousands of such paragraphs.
+# In dpkg's format.
 PACKAGES = """Package: nvidia-l4t-camera
 Status: install ok installed
 Version: 1.2.3-20250101

@@ -1,4 +1,4 @@
-"""The images' files by the linter of such files, and what runs first inside them."""
+"""Dockerfiles under hadolint, scripts under shellcheck, and the entrypoint."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Latency, comparison and accuracy: figures against ones worked by hand, and the commands on a small bundle."""
+"""Benchmark figures against hand-computed values, and the commands on a small bundle."""
 
 import copy
 import json

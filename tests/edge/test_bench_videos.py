@@ -1,4 +1,4 @@
-"""Labelled videos through the loop: who is judged, what counts as wrong, and several students on the same poses."""
+"""Accuracy on labelled videos: the predicted person, undecided videos, and several students on the same poses."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Power, energy, heat and slowing down: arithmetic by hand, and a board whose files are written here."""
+"""Power, energy, temperature and throttling: hand-computed values, and a board of sysfs files."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The bundle is used whole and unaltered, or refused with one clear line."""
+"""A bundle is used intact, or refused with one clear line."""
 
 import hashlib
 from dataclasses import replace

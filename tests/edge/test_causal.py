@@ -1,4 +1,4 @@
-"""Normalisation that looks back only, against the clip's own of every beginning of the recording."""
+"""Causal normalisation equals clip normalisation of every prefix of the recording."""
 
 import numpy as np
 import pytest

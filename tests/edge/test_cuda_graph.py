@@ -1,4 +1,4 @@
-"""The driver's calls as ctypes makes them, against a library in C that counts what it is given."""
+"""CUDA graph calls through ctypes, against a C library that records its arguments."""
 
 import ctypes
 import shutil

@@ -1,4 +1,4 @@
-"""A clock in the frame: read as drawn, refused where it is covered, and as old as the frame when displayed."""
+"""The timecode: drawn and read, refused if covered, and as old as the displayed frame."""
 
 import itertools
 import time

@@ -1,4 +1,4 @@
-"""Files appear whole in their place, and nothing else is ever replaced."""
+"""Writes are atomic and replace nothing but their own file."""
 
 import errno
 import os

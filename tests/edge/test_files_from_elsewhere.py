@@ -1,4 +1,4 @@
-"""Files from elsewhere: whatever is done to them, they are read as they were or refused with their name."""
+"""Untrusted files are read unchanged, or refused with their name."""
 
 import json
 import zipfile

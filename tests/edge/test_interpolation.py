@@ -1,4 +1,4 @@
-"""Curves between frames: right for smooth movements at any rate, and never where they could make something up."""
+"""Cubic interpolation: exact for smooth movements at any rate, and not used where it could overshoot."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A system that has no more threads for us, as a container's limit or ulimit -u makes it."""
+"""A system that refuses new threads, as a container's limit or ulimit -u does."""
 
 import _thread
 import itertools

@@ -1,4 +1,4 @@
-"""OpenVINO behind the engine boundary: the answers of the other runtimes, the same errors."""
+"""The OpenVINO engine gives the results and errors of the other runtimes."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""From keypoints to the clip tensor: hand-worked values, properties, and a slow reference; resampling has its own."""
+"""From keypoints to the clip tensor: hand-computed values, properties and a slow reference."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""One engine alone, query after query, and that it is the one which the loop runs."""
+"""Timing of single queries, with the engine that the loop runs."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Where joints are at moments between frames: hand-worked values and properties; curves are in test_interpolation."""
+"""Resampling: hand-computed values and properties; cubic interpolation is in test_interpolation."""
 
 import numpy as np
 import pytest

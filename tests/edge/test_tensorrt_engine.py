@@ -1,4 +1,4 @@
-"""What TensorRT engines answer, and where, over a GPU in memory that takes no misuse; tests/gpu has a real one."""
+"""Results and memory of TensorRT engines, on a fake GPU that detects misuse; tests/gpu uses a real one."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""How TensorRT engines come, fail and go: threads, contexts, loggers and what is given back, over a GPU in memory."""
+"""Opening, failing and closing TensorRT engines: threads, contexts, loggers and memory, on a fake GPU."""
 
 import gc
 import os

@@ -1,4 +1,4 @@
-"""A .tflite file taken apart and put together again, with other layers."""
+"""Parsing, changing and serialising .tflite networks."""
 
 import sys
 

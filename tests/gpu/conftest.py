@@ -1,4 +1,4 @@
-"""These tests need a GPU, and say what is missing where there is none."""
+"""Skip these tests without a GPU, and say what is missing."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Engines on a real GPU: TensorRT and pycuda as JetPack or a workstation has them."""
+"""Build and run engines on a real GPU, with TensorRT and pycuda."""
 
 from dataclasses import replace
 from pathlib import Path

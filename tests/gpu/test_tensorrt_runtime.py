@@ -1,4 +1,4 @@
-"""What only a real GPU can tell about running engines: memory of both kinds, CUDA graphs, times, several at once."""
+"""Running engines on a real GPU: both kinds of memory, CUDA graphs, times, several engines at once."""
 
 import threading
 import time
