@@ -7,6 +7,7 @@ from typing import IO, Any, cast
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from edge.cli.standard_streams import Stderr, replace_closed_streams, writing_stdout
 
@@ -25,10 +26,10 @@ class _DataConsole(Console):
         raise
 
 
-def print_data(data: str | Table) -> None:
+def print_data(data: str | Text | Table) -> None:
     """Print to stdout. Raises OutputError where that fails; a reader that closes its pipe early ends the process."""
     with writing_stdout():
-        _DataConsole(**PLAIN).print(data, soft_wrap=isinstance(data, str))
+        _DataConsole(**PLAIN).print(data, soft_wrap=not isinstance(data, Table))
 
 
 def print_warning(text: str) -> None:

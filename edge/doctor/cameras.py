@@ -78,5 +78,5 @@ def _best(formats: list[Format]) -> str:
     parts = []
     for format_ in formats:
         width, height, rate = max(format_.sizes, key=lambda size: (size[0] * size[1], size[2]))
-        parts.append(f"{format_.name} {width}x{height} at {rate:g}")
+        parts.append(f"{format_.name} {width}x{height} at {rate:g} fps")
     return ", ".join(parts)

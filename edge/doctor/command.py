@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rich.table import Table
 from rich.text import Text
 
 from edge.cli.console import print_data
@@ -25,7 +24,7 @@ class DoctorConfig:
     bundle: Path | None = None
     """Bundle folder to check, with the engines beside its networks. Unset: bundles/everyday, if it exists."""
     json: bool = False
-    """Write the findings as JSON instead of a table."""
+    """Write the findings as JSON instead of text."""
 
 
 def doctor(config: DoctorConfig) -> None:
@@ -38,8 +37,7 @@ def doctor(config: DoctorConfig) -> None:
     if config.json:
         print_data(as_json(findings))
     else:
-        print_data(as_table(findings))
-        print_data(summary(findings))
+        print_data(as_text(findings))
     if any(finding.status == "fail" for finding in findings):
         raise SystemExit(FAILED)
 
@@ -50,17 +48,14 @@ def as_json(findings: Sequence[Finding]) -> str:
     return json.dumps({"passed": passed, "findings": [asdict(finding) for finding in findings]}, indent=2)
 
 
-def as_table(findings: Sequence[Finding]) -> Table:
-    """One row per finding, with the fix on a row of its own, where it can be copied."""
-    table = Table("", "check", "found", box=None, pad_edge=False)
+def as_text(findings: Sequence[Finding]) -> Text:
+    """One line per finding, each fix on an unbroken line of its own, and the counts: "14 ok, 2 warn, 1 fail"."""
+    width = max(len(finding.check) for finding in findings)
+    text = Text()
     for finding in findings:
-        table.add_row(Text(finding.status, COLOURS[finding.status]), finding.check, finding.found)
+        text.append(f"{finding.status:4}", COLOURS[finding.status])
+        text.append(f"  {finding.check:{width}}  {finding.found}\n")
         if finding.mend is not None and finding.status in ("warn", "fail"):
-            table.add_row("", "", Text(f"-> {finding.mend}", "bold"))
-    return table
-
-
-def summary(findings: Sequence[Finding]) -> str:
-    """For instance "14 ok, 2 warn, 1 fail"."""
+            text.append(f"{'':{width + 8}}-> {finding.mend}\n", "bold")
     counts = Counter(finding.status for finding in findings)
-    return ", ".join(f"{counts[status]} {status}" for status in COLOURS if counts[status])
+    return text.append(", ".join(f"{counts[status]} {status}" for status in COLOURS if counts[status]))

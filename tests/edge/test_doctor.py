@@ -9,10 +9,11 @@ from boards import Board
 import edge.doctor.host
 from edge.__main__ import COMMANDS
 from edge.cli.command_line import run_command_line
+from edge.cli.console import print_data
 from edge.contract.bundle import read_bundle, sha256_of
 from edge.doctor.bundle_files import Runtime, bundle_files
 from edge.doctor.checks import run_checks
-from edge.doctor.command import as_json
+from edge.doctor.command import as_json, as_text
 from edge.doctor.finding import Finding
 from edge.doctor.host import ThisHost
 from edge.engines.engine_manifest import EngineManifest, write_engine_manifest
@@ -53,7 +54,7 @@ def test_findings_about_an_orin_out_of_the_box(bundle_folder):
     assert found["clocks"].mend == "sudo jetson_clocks" and "GPU 1020 MHz" in found["clocks"].found
     assert found["heat"].status == "warn" and "94 °C of 99" in found["heat"].found
     assert found["swap"].status == "warn" and "mkswap" in found["swap"].mend
-    assert found["/dev/video0"].found == "MJPG 1920x1080 at 30, YUYV 640x480 at 30"
+    assert found["/dev/video0"].found == "MJPG 1920x1080 at 30 fps, YUYV 640x480 at 30 fps"
     assert found["permissions"].status == "fail" and found["permissions"].mend.startswith(
         "sudo usermod -aG video $USER"
     )
@@ -143,6 +144,18 @@ def test_json_passes_with_warnings_but_not_with_failures():
     warned = [Finding("a", "ok", "x"), Finding("b", "warn", "y", "z")]
     assert json.loads(as_json(warned))["passed"] is True
     assert json.loads(as_json([*warned, Finding("c", "fail", "y", "z")]))["passed"] is False
+
+
+def test_a_fix_is_printed_on_one_line_to_be_copied(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    fix = "sudo fallocate -l 4G /swap && sudo chmod 600 /swap && sudo mkswap /swap && sudo swapon /swap"
+    print_data(as_text([Finding("swap", "warn", "none", fix), Finding("disk", "ok", "[b]60 GiB free")]))
+    assert capsys.readouterr().out.splitlines() == [
+        "warn  swap  none",
+        f"            -> {fix}",
+        "ok    disk  [b]60 GiB free",
+        "1 ok, 1 warn",
+    ]
 
 
 def engine(folder, **other):

@@ -133,7 +133,7 @@ def test_each_camera_is_one_line_and_sensors_are_numbered_as_by_argus():
     }
     found = {finding.check: finding for finding in cameras.cameras(listings)}
     assert list(found) == ["/dev/video0", "/dev/video2", "/dev/video3", "/dev/video4"]
-    assert found["/dev/video2"].found == "CSI sensor, RG10 3280x2464 at 21: use csi://0"
+    assert found["/dev/video2"].found == "CSI sensor, RG10 3280x2464 at 21 fps: use csi://0"
     assert found["/dev/video3"].found.endswith("csi://1")
     assert found["/dev/video4"].mend == "sudo apt install v4l-utils"
 
