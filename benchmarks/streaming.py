@@ -32,7 +32,7 @@ from torch import nn
 from benchmarks import command_line
 from benchmarks.streaming_peer import ContinualInference
 from calibrate.quantisation.quantise import Quantiser
-from calibrate.stream import quantise_stream
+from calibrate.stream import write_int8_stream
 from edge.contract.bundle import STUDENT_FP32, STUDENT_INT8, read_bundle, write_manifest
 from edge.contract.layouts import layout
 from edge.contract.manifest import Manifest, StreamForm
@@ -110,7 +110,7 @@ def export(network: DenseGcn, folder: Path) -> None:
         if not (steps / stream_file(CYCLE, "int8")).is_file():
             steps.mkdir(exist_ok=True)
             write_stream(network, np.ascontiguousarray(clips[0]), steps, frames=frames)
-            quantise_stream(steps, np.ascontiguousarray(clips[:4, 0]), "minmax")
+            write_int8_stream(steps, np.ascontiguousarray(clips[:4, 0]), "minmax")
     how = Preprocessing(length_frames=FRAMES)
     names = tuple(str(n) for n in range(CLASSES))
     shape = (1, 3, FRAMES, len(layout(JOINTS)), 1)

@@ -13,7 +13,7 @@ from calibrate.methods import MethodsConfig, compare_methods
 from calibrate.pose import PoseConfig, quantise_pose
 from calibrate.report import ReportConfig, report
 from calibrate.sensitivity_report import SensitivityConfig, report_sensitivity
-from calibrate.stream import StreamConfig, quantise_stream_of
+from calibrate.stream import StreamConfig, quantise_stream
 from calibrate.student import StudentConfig, quantise_student
 from calibrate.tf_pose.command import TfPoseConfig, tf_pose
 from calibrate.verify import VerifyConfig, verify
@@ -31,7 +31,7 @@ COMMANDS = {
     ),
     "stream": Command(
         StreamConfig,
-        with_extra("calibrate", quantise_stream_of),
+        with_extra("calibrate", quantise_stream),
         "Quantise a bundle's streaming networks to INT8.",
         ("python -m calibrate stream --bundle runs/bundle --clips runs/calibration.npz",),
     ),

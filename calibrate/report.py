@@ -60,15 +60,15 @@ def section(bundle: Bundle, verified: dict[str, Any]) -> list[str]:
     networks = {n["network"]: n for n in verified["networks"]}
     fp32, int8 = networks[STUDENT_FP32], networks[STUDENT_INT8]
     record = read_json(bundle.file(CALIBRATION), BundleError, "run `python -m calibrate student` again")
-    told, budget = manifest.training, AccuracyBudget(**verified["budget"])
+    training, budget = manifest.training, AccuracyBudget(**verified["budget"])
     drop, alike = fp32["top1"] - int8["top1"], int8["labelled"]["agreement"]
     size, largest = 100 * int8["bytes_ratio"], StudentConfig.max_size
-    tuned = told.get("quantise_aware_epochs")
-    further = "" if tuned is None else f", then fine-tuned in INT8 for {tuned} epochs"
+    epochs = training.get("quantise_aware_epochs")
+    further = "" if epochs is None else f", then fine-tuned in INT8 for {epochs} epochs"
     runtime = fp32["runtime"].replace(", FP32", "")
     layers = sum(gap["operator"] in {"Conv", "Gemm"} for gap in verified["layers"])
     row = (
-        f"{told.get('network')}, width {told.get('width')}",
+        f"{training.get('network')}, width {training.get('width')}",
         str(fp32["labelled"]["samples"]),
         f"{fp32['top1']:.2f}",
         _bold(f"{int8['top1']:.2f}", budget.violations(100, drop)),
@@ -78,11 +78,11 @@ def section(bundle: Bundle, verified: dict[str, Any]) -> list[str]:
         f"{fp32['latency']['p50_ms']:.2f}, {int8['latency']['p50_ms']:.2f}",
     )
     return [
-        f"### {told.get('dataset', manifest.name)}",
+        f"### {training.get('dataset', manifest.name)}",
         "",
         *textwrap.wrap(
             f"{datetime.date.today()}, {platform.machine()}, {os.cpu_count()} cores, {runtime}. Student distilled with "
-            f"the method `{told.get('method')}`, {told.get('epochs')} epochs; ranges by {record['method']} of "
+            f"the method `{training.get('method')}`, {training.get('epochs')} epochs; ranges by {record['method']} of "
             f"{len(record['ids'])} training clips{further}. Budget: top-1 within {budget.max_top1_drop:g} points, "
             f"agreement of {budget.min_agreement:g} %; bold: budget missed, or more than {largest:.0f} % "
             "of the file size.",
@@ -102,9 +102,9 @@ def _bold(figure: str, over: object) -> str:
 def _verified(path: Path) -> dict[str, Any]:
     found = read_json(path, DataError, VERIFY_AGAIN)
     try:
-        judged = {n["network"]: n["labelled"] for n in found.get("networks", [])}
+        labelled = {n["network"]: n["labelled"] for n in found.get("networks", [])}
     except (KeyError, TypeError):
-        judged = {}
-    if not judged.get(STUDENT_FP32) or not judged.get(STUDENT_INT8):
+        labelled = {}
+    if not labelled.get(STUDENT_FP32) or not labelled.get(STUDENT_INT8):
         raise DataError("holds no results on labelled clips", where=path, hint=VERIFY_AGAIN)
     return found

@@ -52,7 +52,7 @@ class StreamConfig:
     """Seed of the choice of clips."""
 
 
-def quantise_stream_of(config: StreamConfig) -> None:
+def quantise_stream(config: StreamConfig) -> None:
     """Write ``stream.*.int8.onnx``, measure both precisions and update the manifest.
 
     Raises BundleError if clips do not match the bundle.
@@ -62,7 +62,7 @@ def quantise_stream_of(config: StreamConfig) -> None:
     test = None if config.test is None else check_clips(bundle, load_clips(config.test), config.test)
     chosen = stratified(given.labels, config.samples, config.seed)
     method = _chosen_method(config.bundle, given.clips, chosen) if config.method == "auto" else config.method
-    written = quantise_stream(config.bundle, given.clips[chosen], method)
+    written = write_int8_stream(config.bundle, given.clips[chosen], method)
     # The manifest lists checksums: without this, reading the bundle again would refuse files that replaced others.
     write_manifest(config.bundle, bundle.manifest)
     bundle = read_bundle(config.bundle)
@@ -102,7 +102,7 @@ def _chosen_method(folder: Path, clips: Float32, drawn: NDArray[np.int64]) -> Me
         for path in _networks(folder).values():
             shutil.copy(path, copies)
         for method in TRIED_METHODS:
-            quantise_stream(copies, clips[drawn], method)
+            write_int8_stream(copies, clips[drawn], method)
             given[method] = _logits(copies, "int8", evaluated_on)
     return least_error_method(_logits(folder, "fp32", evaluated_on), given)
 
@@ -115,7 +115,7 @@ def _networks(folder: Path) -> dict[int, Path]:
     return found
 
 
-def quantise_stream(folder: Path, clips: Float32, method: Method) -> list[Path]:
+def write_int8_stream(folder: Path, clips: Float32, method: Method) -> list[Path]:
     """Write INT8 networks beside a folder's FP32 ones, calibrated on the steps of clips (N, C, T, V, 1)."""
     from calibrate.quantisation.qdq_placement import remove_pairs
     from calibrate.quantisation.quantise import Quantiser

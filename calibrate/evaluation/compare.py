@@ -79,10 +79,10 @@ def agreement(reference: Array, other: Array) -> float:
 
 
 def agreement_threshold(samples: int, wanted: float) -> float:
-    """Return the measured agreement, in percent, at which ``samples`` clips do not refute a true one of ``wanted``.
+    """Return the lowest agreement measured on ``samples`` clips, in percent, that a true one of ``wanted`` explains.
 
-    One of 16 clips is six points: a network with 99 % agreement misses one of 16 in every seventh draw. As many
-    decisions may differ as happen by chance (binomial distribution) in more than 5 % of draws.
+    One of 16 clips is six points, and a network with 99 % true agreement decides one of 16 differently in every seventh
+    draw. At least 95 % of draws reach the threshold (binomial distribution).
     """
     # Imported here because it is slow and rarely needed.
     from scipy.stats import binom

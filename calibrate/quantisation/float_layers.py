@@ -12,6 +12,7 @@ import onnx
 from rich.table import Table
 
 from calibrate.calibration_set import LabelledClips
+from calibrate.evaluation.compare import unbatched
 from calibrate.evaluation.evaluator import Evaluator, Loss, decision_loss
 from calibrate.quantisation.onnx_graph import Array, Sample
 from calibrate.quantisation.quantise import Quantiser
@@ -93,7 +94,7 @@ def choose_float_layers(
     quantiser: Quantiser, clips: LabelledClips, budget: AccuracyBudget, always: Sequence[str] = ()
 ) -> Choice:
     """Choose a student's float layers by its decisions and top-1 on these clips."""
-    samples = [clips.clips[i : i + 1] for i in range(len(clips.clips))]
+    samples = unbatched(clips.clips)
     (wanted,) = outputs(quantiser.model, samples)
 
     def loss(model: onnx.ModelProto) -> Loss:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calibrate.stream import StreamConfig, quantise_stream_of
+from calibrate.stream import StreamConfig, quantise_stream
 from edge.contract.bundle import Bundle, read_bundle
 from edge.contract.errors import ConfigError
 from edge.contract.preprocess import Centre, Preprocessing
@@ -52,7 +52,7 @@ def streaming(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("streaming")
     trained(folder / "run", "dense_gcn_stream", "trailing")
     export(ExportConfig(run=folder / "run", bundle=folder / "bundle", workdir=folder / "work", reference_clips=16))
-    quantise_stream_of(
+    quantise_stream(
         StreamConfig(folder / "bundle", folder / "work" / "calibration.npz", folder / "work" / "test.npz", "minmax", 8)
     )
     return folder

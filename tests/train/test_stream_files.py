@@ -157,11 +157,11 @@ def test_who_listens_to_a_stream_keeps_every_step_as_it_was(folder: Path) -> Non
 
 
 def test_a_stream_in_int8_decides_like_the_one_in_fp32(folder: Path, tmp_path: Path) -> None:
-    from calibrate.stream import quantise_stream
+    from calibrate.stream import write_int8_stream
 
     folder = shutil.copytree(folder, tmp_path / "int8")
     clips = np.concatenate([np.roll(noise(16), n, axis=2) for n in range(2)])
-    written = quantise_stream(folder, clips, "minmax")
+    written = write_int8_stream(folder, clips, "minmax")
     assert [p.name for p in written] == ["stream.1.int8.onnx", "stream.2.int8.onnx", "stream.4.int8.onnx"]
     assert all(violations(onnx.load(p)) == [] for p in written)
     exact, eight_bit = open_stream(folder, threads=1), open_stream(folder, "int8", threads=1)
@@ -178,7 +178,7 @@ def test_a_stream_in_int8_decides_like_the_one_in_fp32(folder: Path, tmp_path: P
 def test_a_streams_ranges_are_those_that_keep_other_clips_nearest_to_fp32(together: Path, tmp_path: Path) -> None:
     from calibrate.calibration_set import stratified
     from calibrate.quantisation.method_choice import TRIED_METHODS
-    from calibrate.stream import StreamConfig, quantise_stream, quantise_stream_of
+    from calibrate.stream import StreamConfig, quantise_stream, write_int8_stream
 
     rng = np.random.default_rng(4)
     clips = (rng.uniform(0.3, 2, (12, 1, 1, 1, 1)) * rng.standard_normal((12, 3, 16, 13, 1))).astype(np.float32)
@@ -197,7 +197,7 @@ def test_a_streams_ranges_are_those_that_keep_other_clips_nearest_to_fp32(togeth
 
     errors = {}
     for method in TRIED_METHODS:
-        quantise_stream(tmp_path / method, clips[drawn], method)
+        write_int8_stream(tmp_path / method, clips[drawn], method)
         difference = logits(tmp_path / method, "int8") - logits(tmp_path / method, "fp32")
         errors[method] = float((difference**2).mean())
     best = min(errors, key=lambda method: errors[method])
@@ -206,7 +206,7 @@ def test_a_streams_ranges_are_those_that_keep_other_clips_nearest_to_fp32(togeth
     known = StreamForm(HOW, accuracy={"fp32": {"top1": 0.9}, "int8": {"top1": 0.8}})
     manifest = Manifest("streams", tuple("abcde"), PENN.name, HOW, "clip", "logits", shape, stream=known)
     write_manifest(tmp_path / "bundle", manifest)
-    quantise_stream_of(StreamConfig(tmp_path / "bundle", tmp_path / "calibration.npz", samples=8))
+    quantise_stream(StreamConfig(tmp_path / "bundle", tmp_path / "calibration.npz", samples=8))
     names = [tmp_path / name / "stream.4.int8.onnx" for name in ("bundle", best)]
     assert names[0].read_bytes() == names[1].read_bytes()
     bundle = read_bundle(tmp_path / "bundle")
@@ -222,7 +222,7 @@ def test_a_stream_that_is_interrupted_while_it_is_quantised_keeps_its_files(
     from calibrate import stream
 
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-    stream.quantise_stream(tmp_path, noise(16), "minmax")
+    stream.write_int8_stream(tmp_path, noise(16), "minmax")
     before, done = {path.name: path.read_bytes() for path in tmp_path.iterdir()}, []
     copy = stream._copy_what_was_not_rounded
 
@@ -234,16 +234,16 @@ def test_a_stream_that_is_interrupted_while_it_is_quantised_keeps_its_files(
 
     monkeypatch.setattr(stream, "_copy_what_was_not_rounded", interrupted_at_the_second)
     with pytest.raises(KeyboardInterrupt):
-        stream.quantise_stream(tmp_path, 2 * noise(16), "minmax")
+        stream.write_int8_stream(tmp_path, 2 * noise(16), "minmax")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_states_in_int8_are_not_rounded(together: Path, tmp_path: Path) -> None:
     """A product that reads eight bits shares what it reads with the state, which has to last."""
-    from calibrate.stream import quantise_stream
+    from calibrate.stream import write_int8_stream
 
     shutil.copytree(together, tmp_path, dirs_exist_ok=True)
-    quantise_stream(tmp_path, noise(16), "minmax")
+    write_int8_stream(tmp_path, noise(16), "minmax")
     graph = Graph(onnx.load(tmp_path / "stream.4.int8.onnx"))
     assert len(graph.nodes("QuantizeLinear")) == 6, "one in front of each convolution over time"
     for pair in graph.nodes("DequantizeLinear"):
