@@ -224,15 +224,15 @@ def test_a_stream_that_is_interrupted_while_it_is_quantised_keeps_its_files(
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     stream.write_int8_stream(tmp_path, noise(16), "minmax")
     before, done = {path.name: path.read_bytes() for path in tmp_path.iterdir()}, []
-    copy = stream._copy_what_was_not_rounded
+    unquantise = stream._unquantise_states
 
     def interrupted_at_the_second(model: onnx.ModelProto) -> None:
         done.append(model)
         if len(done) > 1:
             raise KeyboardInterrupt
-        copy(model)
+        unquantise(model)
 
-    monkeypatch.setattr(stream, "_copy_what_was_not_rounded", interrupted_at_the_second)
+    monkeypatch.setattr(stream, "_unquantise_states", interrupted_at_the_second)
     with pytest.raises(KeyboardInterrupt):
         stream.write_int8_stream(tmp_path, 2 * noise(16), "minmax")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
