@@ -71,19 +71,23 @@ def with_extra(extra: str, function: Callable[[Any], object]) -> Callable[[Any],
 _REWORDED_HELP = (
     (r"<class '(\w+)'>", r"\1"),
     (r"type: Literal\[.+?\]( \| null)?, ", ""),  # the flag itself lists the choices
+    (r"Optional\[Literal\[(.+?)\]\]", r"\1 or null"),
     (r"Path to a configuration file\.", "YAML file with the keys of this group."),
     (r"(Print the configuration) after .+", r"\1 as YAML and exit."),
 )
 
 
 class _HelpFormatter(RawDescriptionHelpFormatter, DefaultHelpFormatter):
-    """Keeps the line breaks of the examples, and shortens what jsonargparse says of types and of its own flags."""
+    """Keeps the line breaks of the examples, and shortens what jsonargparse writes."""
 
     def _expand_help(self, action: Action) -> str:
         text = super()._expand_help(action)
         for pattern, words in _REWORDED_HELP:
             text = re.sub(pattern, words, text)
         return text
+
+    def _format_action(self, action: Action) -> str:
+        return re.sub(r"^ *Available subcommands:\s+\(required\)\n", "", super()._format_action(action))
 
 
 class _Parser(ArgumentParser):
@@ -125,7 +129,7 @@ def _require_values(config: type, given: Namespace, prefix: str = "") -> None:
                 _fail(f"{prefix}{name} has no value; give one, or leave the key out")
             continue
         if not isinstance(given[name], Namespace):
-            _fail(f"{prefix}{name} needs keys below it, not {given[name]!r}")
+            _fail(f"{prefix}{name} needs keys below it; give some, or leave it out")
         _require_values(kind, given[name], f"{prefix}{name}.")
 
 

@@ -6,13 +6,17 @@ import re
 from collections.abc import Sequence
 
 _REWORDED = (
-    (r"argument command: invalid choice: ('\S+') \(choose from (.+)\)", r"no command \1; choose from \2"),
+    (r"argument COMMAND: invalid choice: ('\S+') \(choose from (.+)\)", r"no command \1; choose from \2"),
     (
         r'Parser key "(\S+)": Does not validate against any of the Union subtypes Subtypes: \[(.+?)\] Errors: .+'
         r" Given value type: .+? Given value: (.+)",
         r"\1 takes \2, not \3",
     ),
     (r'Parser key "(\S+)": Expected an? (.+)\. Got value: (.*)', r"\1 takes \2, not \3"),
+    (
+        r"Parser key \"(\S+)\": Unable to load config '(.+)' - Parser key .+",
+        r"\1 needs keys below it or a YAML file, not \2",
+    ),
     (r'Parser key "(\S+)": (?:.+ - Parser key "\S+": )?(.+)', r"\1: \2"),
     (r"Problems parsing config: (.+)", r"the configuration file is not valid YAML: \1"),
     (r"Unexpected config:.*", r"the configuration file has no keys"),

@@ -98,7 +98,7 @@ def test_yaml_may_have_a_byte_order_mark_and_anchors(tmp_path):
     ("argv", "names"),
     [
         ([], "choose from run"),
-        (["rum"], "'rum'"),
+        (["rum"], "no command 'rum'; choose from 'run'"),
         (["run"], "missing --source; see `python -m edge run --help`"),
         (["run", "--source", "0", "--sorce", "1"], "--sorce"),
         (["run", "--source", "0", "--thread", "3"], "--thread"),
@@ -128,7 +128,7 @@ def test_a_wrong_flag_is_named(capsys, argv, names):
         ("source: [\n", "line 2"),
         ("source: a\nclip: {fps: 1, fps: 2}\n", "line 2: duplicate key 'fps'"),
         ("source: a\nclip:\n", "clip needs keys below it"),
-        ("source: a\nclip: 3\n", "clip"),
+        ("source: a\nclip: 3\n", "clip needs keys below it or a YAML file, not 3;"),
         ("loop: &a [*a]\n", "alias"),
         ("source: !!python/name:os.system\n", "line 1"),
         ("- a\n- b\n", "has no keys"),
