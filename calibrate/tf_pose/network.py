@@ -19,7 +19,7 @@ from calibrate.quantisation.onnx_graph import rename_tensors
 from calibrate.tf_pose.tensorflow_graph import Node, read_graph
 from edge.contract.errors import ConfigError, EngineError
 from edge.contract.files import atomic_write
-from edge.pose.heatmap_peaks import NEARLY, REACH
+from edge.pose.heatmap_peaks import PEAK_RADIUS, PEAK_RATIO
 
 OPSET = 17
 """The newest that TensorRT 8.5 supports."""
@@ -114,9 +114,9 @@ class _Converter:
 
     def _peaks(self, heat: str) -> None:
         """Output the peaks' values rather than a mask: every TensorRT version supports float outputs."""
-        pads, window = [REACH] * 4, [2 * REACH + 1] * 2
+        pads, window = [PEAK_RADIUS] * 4, [2 * PEAK_RADIUS + 1] * 2
         self._weight("nothing", np.array(0.0, np.float32))
-        self._weight("nearly", np.array(NEARLY, np.float32))
+        self._weight("nearly", np.array(PEAK_RATIO, np.float32))
         self.out += [
             helper.make_node("MaxPool", [heat], ["largest"], name="largest", kernel_shape=window, pads=pads),
             helper.make_node("Mul", ["largest", "nearly"], ["needed"], name="needed"),

@@ -1,11 +1,10 @@
-"""BlazePose for several people: find bodies once, then follow each from frame to frame.
+"""BlazePose for several people: detect bodies once, then track each from frame to frame.
 
-A detector looks at one square of the frame at a time; the landmark network reads each body's
-own region and says where that region will be next. The published pipeline follows one person and
-searches the whole frame, squeezed to 224 pixels, in which a distant body is too small to be
-found. Here squares of several sizes take turns, so that small bodies are found at a bounded cost: a few
-times a second while everybody is well found, in every frame while somebody is missing or in doubt. What looks like
-somebody new is looked at again in the next frame, so that none takes much longer than the others.
+The landmark network reads one body in its region and predicts the region for the next frame. The detector finds new
+bodies in one square of the frame at a time. The published pipeline tracks one person and searches the whole frame,
+scaled to 224 pixels, in which distant bodies are too small to be found. Here squares of several sizes take turns, at
+a bounded cost: a few times a second while every body is confirmed, in every frame while one is lost or unconfirmed. A
+candidate for a new body is confirmed in the next frame, so that no frame takes much longer than the others.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ from edge.contract.types import Image, Pose
 from edge.engines.engine import Engine, TimedEngine
 from edge.pose.blazepose_detector import BodyDetector
 from edge.pose.blazepose_landmarks import LandmarkNetwork, Landmarks
-from edge.pose.crop import level
-from edge.pose.region import Region, overlap
+from edge.pose.crop import snap_to_pixels
+from edge.pose.region import Region, iou
 from edge.pose.search import TILE_SIZES, Search
 
 MIN_PRESENCE = 0.5
@@ -30,40 +29,40 @@ MIN_PRESENCE = 0.5
 MIN_VISIBILITY = 0.5
 """Joints less visible than this are guesses."""
 
-SAME_BODY = 0.5
-"""Two regions overlapping by more than this (intersection over union) show one body. MediaPipe's value."""
+SAME_BODY_IOU = 0.5
+"""Two regions with a greater intersection over union show the same body. MediaPipe's value."""
 
-SECOND_LOOK = 1.1
-"""A body is looked for again in a square of this many times its region's side."""
+CONFIRMATION_SCALE = 1.1
+"""A body is confirmed in a square of this many times its region's side."""
 
 TURNS = 1 + len(TILE_SIZES) + 1
-"""After the whole frame and a square of each size the detector looks at a body already followed."""
+"""The detector's turns: the whole frame, a square of each size, then a check of one tracked body."""
 
-NEW, MAX_DOUBTS = 1, 3
-"""Doubts about a newcomer, and how many are too many: a body that the detector does not confirm so often is none."""
+NEW, MAX_MISSES = 1, 3
+"""Misses of a new body, and misses with which a body is dropped. See :class:`_TrackedBody`."""
 
-LEAN = math.radians(10)
-"""Who leans no more is shown to the landmark network without being turned upright: a block of pixels costs a third.
-Held against COCO's annotations joints are as right that way up to 12 degrees, and from there on less so."""
+MAX_LEAN = math.radians(10)
+"""A body that leans no more is not rotated upright for the landmark network: cropping takes a third of the time.
+Against COCO's annotations the joints are as accurate up to 12 degrees, and less so beyond."""
 
-AFTER_LOSS_S = 1.0
-"""Who was lost is looked for everywhere, in every frame, for as long as the tracker would know them again."""
+SEARCH_AFTER_LOSS_S = 1.0
+"""After a body is lost, every frame is searched for so long: the tracker's default max_age_s."""
 
 
 @dataclass(frozen=True)
-class _Followed:
-    """A body, and how many times running the detector has not confirmed it; a newcomer lacks one confirmation."""
+class _TrackedBody:
+    """misses: checks in a row in which the detector did not confirm the body; a new body starts with one."""
 
     body: Landmarks
-    doubts: int
+    misses: int
 
 
 class BlazePose:
     """See :class:`edge.pose.estimator.PoseEstimator`.
 
-    max_people: followed at once; each costs one run of the landmark network.
-    search_every_s: newcomers are looked for so often while everybody is well found, else in every frame. A
-        larger number saves time and finds newcomers later. See :class:`edge.pose.search.Search`.
+    max_people: tracked at once; each costs one run of the landmark network.
+    search_every_s: interval of the search for new people while all bodies are confirmed; otherwise every frame is
+        searched. See :class:`edge.pose.search.Search`.
     """
 
     def __init__(self, detector: Engine, landmarks: Engine, *, max_people: int, search_every_s: float) -> None:
@@ -73,9 +72,9 @@ class BlazePose:
         self._landmarks = LandmarkNetwork(self._engines[1], max_people)
         self._max_people = max_people
         self._search, self._turns = Search(search_every_s, TURNS), count(1)
-        self._followed: list[_Followed] = []
+        self._tracked: list[_TrackedBody] = []
         self._lost: deque[Region] = deque(maxlen=max_people)
-        self._suspects: deque[Region] = deque(maxlen=max_people)
+        self._candidates: deque[Region] = deque(maxlen=max_people)
         self._lost_s: float | None = None
         self._size: tuple[int, ...] = ()
 
@@ -91,97 +90,98 @@ class BlazePose:
             engine.close()
 
     def estimate(self, image: Image, time_s: float | None = None) -> list[Pose]:
-        """See PoseEstimator. The first frame, and the first of another size, is searched whole."""
-        squares, suspect = [], self._next_suspect(image)
-        if suspect is None:
-            squares = self._turn_of_the_detector(image, time_s)
-        before, self._followed = self._followed, []
-        bodies = self._landmarks.locate(image, [self._view(followed.body.region) for followed in before])
-        for followed, body in zip(before, bodies, strict=True):
-            if not self._keep(body, followed.doubts):
-                self._lost.append(followed.body.region)
+        """See PoseEstimator. The first frame, and the first of another size, is searched in all squares."""
+        squares, candidate = [], self._next_candidate(image)
+        if candidate is None:
+            squares = self._squares_to_search(image, time_s)
+        before, self._tracked = self._tracked, []
+        bodies = self._landmarks.locate(image, [self._landmark_region(tracked.body.region) for tracked in before])
+        for tracked, body in zip(before, bodies, strict=True):
+            if not self._track(body, tracked.misses):
+                self._lost.append(tracked.body.region)
                 self._lost_s = time_s
-        if suspect is not None:
-            self._welcome(image, suspect)
-        # A second look in the same frame would make it the slowest of all, unless nobody takes its time.
-        is_at_once = not before
+        if candidate is not None:
+            self._confirm_candidate(image, candidate)
+        # Confirming takes a second run of the detector: in the next frame, unless no tracked body takes time in this.
+        confirm_now = not before
         for square in squares:
             for _, region in self._detector.detect(image, square):
-                if is_at_once:
-                    self._welcome(image, region)
-                elif not self._is_known(region):
-                    self._suspects.append(region)
+                if confirm_now:
+                    self._confirm_candidate(image, region)
+                elif not self._is_tracked(region):
+                    self._candidates.append(region)
         return self._poses()
 
-    def _view(self, region: Region) -> Region:
-        """What the landmark network is shown of a body in that region."""
-        return level(region, self._landmarks.size) if abs(region.rotation) <= LEAN else region
+    def _landmark_region(self, region: Region) -> Region:
+        """The region as cropped for the landmark network."""
+        return snap_to_pixels(region, self._landmarks.size) if abs(region.rotation) <= MAX_LEAN else region
 
-    def _next_suspect(self, image: Image) -> Region | None:
-        """What looked like somebody new in the frame before."""
-        return self._suspects.popleft() if self._suspects and image.shape == self._size else None
+    def _next_candidate(self, image: Image) -> Region | None:
+        """A candidate from an earlier frame of the same size."""
+        return self._candidates.popleft() if self._candidates and image.shape == self._size else None
 
-    def _turn_of_the_detector(self, image: Image, time_s: float | None) -> list[Region]:
-        """The squares of this frame to search; or none, after a followed body was checked."""
+    def _squares_to_search(self, image: Image, time_s: float | None) -> list[Region]:
+        """Squares in which to search this frame; none after a tracked body was checked instead."""
         if image.shape != self._size:
             self._size, self._lost_s = image.shape, None
-            self._followed.clear()
+            self._tracked.clear()
             self._lost.clear()
-            self._suspects.clear()
-            return self._search.begin(*image.shape[:2])
+            self._candidates.clear()
+            return self._search.reset(*image.shape[:2])
         if self._lost:
             lost = self._lost.popleft()
             return [Region(lost.x, lost.y, 2 * lost.side)]
-        if not self._search.is_turn(time_s, self._is_anybody_missing(time_s)):
+        if not self._search.is_due(time_s, self._must_search(time_s)):
             return []
-        if next(self._turns) % TURNS == 0 and self._followed:
-            self._check(image)
+        if next(self._turns) % TURNS == 0 and self._tracked:
+            self._check_one(image)
             return []
-        return [self._search.square()] if len(self._followed) < self._max_people else []
+        return [self._search.next_square()] if len(self._tracked) < self._max_people else []
 
-    def _is_anybody_missing(self, time_s: float | None) -> bool:
-        """Or may be, for there is nobody, or somebody was lost a moment ago, or is in doubt."""
-        is_lost = time_s is not None and self._lost_s is not None and time_s - self._lost_s < AFTER_LOSS_S
-        return is_lost or not self._followed or any(followed.doubts for followed in self._followed)
+    def _must_search(self, time_s: float | None) -> bool:
+        """Whether nobody is tracked, a body was lost a moment ago, or one is unconfirmed."""
+        is_lost = time_s is not None and self._lost_s is not None and time_s - self._lost_s < SEARCH_AFTER_LOSS_S
+        return is_lost or not self._tracked or any(tracked.misses for tracked in self._tracked)
 
-    def _check(self, image: Image) -> None:
-        """Look again at who is in doubt, or else at whoever was longest not looked at."""
-        in_doubt = (n for n, followed in enumerate(self._followed) if followed.doubts)
-        # Put last in the list, so that the next check is another's.
-        followed = self._followed.pop(next(in_doubt, 0))
-        doubts = 0 if self._look_again(image, followed.body.region) else followed.doubts + 1
-        if doubts < MAX_DOUBTS:
-            self._followed.append(replace(followed, doubts=doubts))
+    def _check_one(self, image: Image) -> None:
+        """Check an unconfirmed body, or else the one that was not checked for the longest time."""
+        unconfirmed = (n for n, tracked in enumerate(self._tracked) if tracked.misses)
+        # Appended again at the end, so that the next check takes another body.
+        tracked = self._tracked.pop(next(unconfirmed, 0))
+        misses = 0 if self._detect_again(image, tracked.body.region) else tracked.misses + 1
+        if misses < MAX_MISSES:
+            self._tracked.append(replace(tracked, misses=misses))
 
-    def _welcome(self, image: Image, region: Region) -> None:
-        if len(self._followed) >= self._max_people or self._is_known(region):
+    def _confirm_candidate(self, image: Image, region: Region) -> None:
+        """Track the body in a region if the detector finds it again, and nobody else is tracked there."""
+        if len(self._tracked) >= self._max_people or self._is_tracked(region):
             return
-        again = self._look_again(image, region)
-        if again and not self._is_known(again):
-            (body,) = self._landmarks.locate(image, [self._view(again)])
-            self._keep(body, NEW)
+        again = self._detect_again(image, region)
+        if again and not self._is_tracked(again):
+            (body,) = self._landmarks.locate(image, [self._landmark_region(again)])
+            self._track(body, NEW)
 
-    def _look_again(self, image: Image, region: Region) -> Region | None:
-        """The body's region as the detector sees it when the body fills its square.
+    def _detect_again(self, image: Image, region: Region) -> Region | None:
+        """The body's region as the detector finds it in a square that the body fills; None if it does not.
 
-        What only looks like a body is rarely found again in that way, whereas the landmark
-        network is sure of a body in much that is none.
+        False detections are rarely found again in this way, whereas the landmark network reports a body in many of
+        them.
         """
-        closer = replace(region, side=SECOND_LOOK * region.side)
+        closer = replace(region, side=CONFIRMATION_SCALE * region.side)
         found = (again for _, again in self._detector.detect(image, closer))
-        return next((again for again in found if overlap(again, region) > SAME_BODY), None)
+        return next((again for again in found if iou(again, region) > SAME_BODY_IOU), None)
 
-    def _keep(self, body: Landmarks, doubts: int) -> bool:
-        """Follow the body that was read; False where there is none, or one that is followed already."""
-        if body.presence < MIN_PRESENCE or self._is_known(body.region):
+    def _track(self, body: Landmarks, misses: int) -> bool:
+        """Track the body; False where none was seen, or it is tracked already."""
+        if body.presence < MIN_PRESENCE or self._is_tracked(body.region):
             return False
-        self._followed.append(_Followed(body, doubts))
+        self._tracked.append(_TrackedBody(body, misses))
         return True
 
-    def _is_known(self, region: Region) -> bool:
-        return any(overlap(followed.body.region, region) > SAME_BODY for followed in self._followed)
+    def _is_tracked(self, region: Region) -> bool:
+        return any(iou(tracked.body.region, region) > SAME_BODY_IOU for tracked in self._tracked)
 
     def _poses(self) -> list[Pose]:
-        """Of everybody who is followed, most certain first."""
-        bodies = sorted((followed.body for followed in self._followed), key=lambda body: -body.presence)
+        """Poses of all tracked bodies, most certain first."""
+        bodies = sorted((tracked.body for tracked in self._tracked), key=lambda body: -body.presence)
         return [Pose(body.keypoints, body.presence) for body in bodies]

@@ -1,4 +1,4 @@
-"""What every pose estimator is: an image in, bodies out."""
+"""The interface of pose estimators: an image in, poses out."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from edge.contract.types import Image, Pose
 
 
 class PoseEstimator(Protocol):
-    """A pose network with what it needs before and after.
+    """A pose network with its preprocessing and postprocessing.
 
-    layout: the joints of the poses it gives.
-    network_s: seconds spent inside networks so far, so that the loop can tell its own time apart.
+    layout: joints of the poses.
+    network_s: seconds spent inside networks so far, so that the loop can separate its own time.
     describe: one phrase with network, runtime and precision.
-    estimate: poses of all bodies in a (H, W, 3) uint8 BGR image, most certain first; an empty
-        list where nobody is in view. An estimator may remember the last image; it must be given
-        the frames of one source, in order. time_s: when it was taken, for what is done only so often;
-        without, it is done in every frame.
+    estimate: poses of all bodies in a (H, W, 3) uint8 BGR image, most certain first; an empty list if there are none.
+        An estimator may keep state between images, so it must be given the frames of one source in order.
+        time_s: of the frame, for work that is done at intervals; without it that work is done in every frame.
     """
 
     layout: JointLayout

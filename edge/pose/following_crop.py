@@ -77,15 +77,15 @@ class FollowingCrop:
         """See PoseEstimator."""
         if image.shape != self._size:
             self._size, self._tracks = image.shape, []
-            self._search.begin(*image.shape[:2])
+            self._search.reset(*image.shape[:2])
         found: list[Pose] = []
         for track in self._tracks:
             if not self._is_among(track, found):
                 part = crop_around(track.predicted.box, image.shape, WIDER**track.missed)
                 found = self._merge(found, self._run(image, part))
-        hurry = not self._tracks or any(track.missed for track in self._tracks)
-        if self._search.is_turn(time_s, hurry):
-            found = self._merge(found, self._run(image, clip_to_frame(self._search.square(), image.shape)))
+        every_frame = not self._tracks or any(track.missed for track in self._tracks)
+        if self._search.is_due(time_s, every_frame):
+            found = self._merge(found, self._run(image, clip_to_frame(self._search.next_square(), image.shape)))
         found = sorted(found, key=lambda pose: -pose.score)[: self._max_people]
         absent = [track for track in self._tracks if not self._is_among(track, found)]
         missed = [replace(track, missed=track.missed + 1) for track in absent if track.missed < MAX_MISSED]

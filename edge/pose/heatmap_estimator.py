@@ -1,4 +1,4 @@
-"""Pose estimators that read heatmaps and part affinity fields: trt_pose, and the tf-pose family."""
+"""Pose estimation from heatmaps and part affinity fields: trt_pose, and the tf-pose family."""
 
 from __future__ import annotations
 
@@ -18,21 +18,20 @@ from edge.pose.part_affinity import assemble, match_joints
 from edge.pose.pose_network import PoseNetwork
 
 MIN_JOINTS = 4
-"""Fewer connected joints than this are no person. A peak on its own is most often a mistake."""
-
+"""A person needs so many connected joints. A single peak is mostly a false detection."""
 
 PEAKS = "peaks"
-"""Name of the output that holds the heatmaps' local maxima, where the network finds them itself."""
+"""Name of the output with the heatmaps' local maxima, if the network finds them itself."""
 
 
 class HeatmapEstimator:
     """See :class:`edge.pose.estimator.PoseEstimator`.
 
-    engine: input (1, H, W, 3) uint8, BGR, or (1, 3, H, W) float32, RGB and scaled as ``network`` says.
-        Outputs heatmaps (1, K or K + 1, h, w) and fields (1, 2 L, h, w), told apart by their channels; and, where
-        the network has it, "peaks": the heatmaps with 0 wherever a neighbour is greater.
-    max_people: the most certain so many are given. min_joint_score: heatmap value a joint needs.
-    file: what the engine runs, by which a network of another kind is refused with EngineError.
+    engine: input (1, H, W, 3) uint8, BGR, or (1, 3, H, W) float32, RGB and scaled according to ``network``.
+        Outputs heatmaps (1, K or K + 1, h, w) and fields (1, 2 L, h, w), recognised by their number of channels; and
+        optionally "peaks": the heatmaps with 0 wherever a neighbour is greater.
+    max_people: only the most certain are returned. min_joint_score: least heatmap value of a joint.
+    file: the engine's file, for the EngineError that a network of another kind raises.
     """
 
     def __init__(
@@ -49,8 +48,8 @@ class HeatmapEstimator:
         self._max_people, self._min_joint_score = max_people, min_joint_score
         self._order = [network.joints.index(joint) for joint in self.layout.joints]
         self._input = engine.inputs[0]
-        self._as_pixels = self._input.dtype == np.uint8
-        axes = self._input.shape[1:3] if self._as_pixels else self._input.shape[2:]
+        self._takes_uint8 = self._input.dtype == np.uint8
+        axes = self._input.shape[1:3] if self._takes_uint8 else self._input.shape[2:]
         joints, fields = len(network.joints), 2 * len(network.links)
         maps = [spec for spec in engine.outputs if len(spec.shape) == 4]
         channels = {spec.shape[1]: spec.name for spec in maps if spec.name != PEAKS}
@@ -78,11 +77,11 @@ class HeatmapEstimator:
         self._engine.close()
 
     def estimate(self, image: Image, time_s: float | None = None) -> list[Pose]:
-        """See PoseEstimator. Nothing depends on the time. Raises EngineError for heatmaps that are not finite."""
+        """See PoseEstimator; the time is not used. Raises EngineError for heatmaps that are not finite."""
         boxed, (left, top, width, height) = letterbox(image, self._width, self._height)
-        outputs = self._engine.run({self._input.name: self._blob(boxed)})
+        outputs = self._engine.run({self._input.name: self._network_input(boxed)})
         heatmaps, maxima = outputs[self._heatmaps][0], outputs[PEAKS][0] if self._has_peaks else None
-        # NaN is above no threshold: a network that is broken would say that nobody is in view.
+        # NaN is below every threshold: a broken network would look like an empty scene.
         if not np.isfinite(heatmaps).all():
             raise EngineError("the network answered with NaN or infinite values", where=self._engine.describe())
         people = parse(heatmaps, outputs[self._fields][0], self._network, maxima)[:, self._order]
@@ -93,8 +92,8 @@ class HeatmapEstimator:
         scores = people[..., 2].mean(axis=1)
         return [Pose(people[n], float(scores[n])) for n in np.argsort(-scores)[: self._max_people]]
 
-    def _blob(self, boxed: Image) -> NDArray[Any]:
-        if self._as_pixels:
+    def _network_input(self, boxed: Image) -> NDArray[Any]:
+        if self._takes_uint8:
             return boxed[None]
         planes = np.ascontiguousarray(boxed[..., ::-1].transpose(2, 0, 1), np.float32)
         planes -= self._mean[:, None, None]
@@ -105,7 +104,7 @@ class HeatmapEstimator:
 def parse(heatmaps: Float32, fields: Float32, network: PoseNetwork, maxima: Float32 | None = None) -> Float32:
     """People (P, K, 3), x and y in 0..1 of the input, from heatmaps (K or K + 1, h, w) and fields (2 L, h, w).
 
-    maxima: the heatmaps where they are greatest around, 0 elsewhere; found here unless the network gave them.
+    maxima: the heatmaps at their local maxima, 0 elsewhere, from a network that finds them itself.
     """
     joints = len(network.joints)
     peaks = find_peaks(heatmaps[:joints], maxima=None if maxima is None else maxima[:joints])
@@ -113,10 +112,10 @@ def parse(heatmaps: Float32, fields: Float32, network: PoseNetwork, maxima: Floa
 
 
 def letterbox(image: Image, width: int, height: int) -> tuple[Image, tuple[int, int, int, int]]:
-    """An image as (height, width, 3) with its proportions kept, black on two sides.
+    """Resize an image into (height, width, 3), keeping its aspect ratio, with black bars on two sides.
 
-    Also gives where the image lies in it: left, top, width and height in pixels. Proportions are kept to a pixel; the
-    way back goes by these, since at 149 rows in the place of 149.45 a foot would be found a pixel too high.
+    Also returns the image's left, top, width and height in pixels. Width and height are rounded, so mapping back must
+    use them and not the scale: with 149 rows for 149.45 a foot would be found a pixel too high.
     """
     scale = min(width / image.shape[1], height / image.shape[0])
     size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))

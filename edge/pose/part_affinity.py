@@ -1,7 +1,7 @@
-"""Part affinity fields: which joints belong to one limb, and which limbs to one person.
+"""Part affinity fields: connect joints to limbs, and limbs to people.
 
 Source: Cao et al., "Realtime Multi-Person 2D Pose Estimation using Part Affinity Fields", 2017;
-the sampling and the optimal assignment per limb are trt_pose's.
+sampling and optimal assignment per limb as in trt_pose.
 """
 
 from __future__ import annotations
@@ -18,25 +18,24 @@ from edge.pose.heatmap_peaks import Peaks
 from edge.pose.pose_network import Link
 
 SAMPLES = 7
-"""Points on the way from one joint to the other at which the field is read."""
+"""Points on the segment between two joints at which the field is read."""
 
 MIN_SCORE = 0.1
-"""Of a pair of joints that are one limb's; trt_pose's value."""
+"""Least score of a pair of joints that form a limb; trt_pose's value."""
 
 
 def match_joints(fields: Float32, peaks: Peaks, links: Sequence[Link]) -> list[tuple[int, int, int]]:
     """(link, start peak, end peak) of every limb found in the fields (2 L, H, W).
 
-    For each link the pairing with the largest sum of scores is taken, and of that the pairs that
-    score above MIN_SCORE. A score is the mean, over points on the segment between two
-    peaks, of the field's component along it; points outside the map count as 0.
+    For each link, the assignment with the greatest sum of scores, without pairs up to MIN_SCORE. A score is the mean,
+    over points on the segment between two peaks, of the field's component along it; points outside the map count as 0.
     """
     starts, ends = np.array([k.start for k in links]), np.array([k.end for k in links])
     count = np.diff(peaks.start)
     rows, columns = count[starts], count[ends]
     pairs = rows * columns
     offset = np.concatenate([[0], np.cumsum(pairs)])
-    # Every candidate pair of every link, in one flat list: a is its start peak, b its end peak.
+    # Every candidate pair of every link, flattened: a is its start peak, b its end peak.
     link = np.repeat(np.arange(len(links)), pairs)
     within = np.arange(offset[-1]) - offset[link]
     a = peaks.start[starts[link]] + within // columns[link]
@@ -64,11 +63,11 @@ def _scores(
     """Scores (P,) of the pairs of peaks ``a`` and ``b`` (P,) for their ``link`` (P,)."""
     _, height, width = fields.shape
     cells = xy * np.array([width, height], np.float32)
-    from_cell, way = cells[a], cells[b] - cells[a]
-    direction = way / (np.hypot(way[:, 0], way[:, 1]) + np.float32(1e-5))[:, None]
+    from_cell, segment = cells[a], cells[b] - cells[a]
+    direction = segment / (np.hypot(segment[:, 0], segment[:, 1]) + np.float32(1e-5))[:, None]
     progress = np.linspace(0, 1, SAMPLES, dtype=np.float32)
-    column = (from_cell[:, :1] + way[:, :1] * progress).astype(np.int32)  # (P, 7)
-    row = (from_cell[:, 1:] + way[:, 1:] * progress).astype(np.int32)
+    column = (from_cell[:, :1] + segment[:, :1] * progress).astype(np.int32)  # (P, 7)
+    row = (from_cell[:, 1:] + segment[:, 1:] * progress).astype(np.int32)
     inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
     cell = np.where(inside, row * width + column, 0)
     flat = fields.reshape(-1)
@@ -83,9 +82,9 @@ def _scores(
 def assemble(peaks: Peaks, matches: Sequence[tuple[int, int, int]]) -> Float32:
     """People (P, K, 3) as x and y in 0..1 of the map and the heatmap's value; an absent joint is (0, 0, 0).
 
-    matches: (link, start peak, end peak), links rising. A component is walked breadth first from its first
-    peak, in the order of joints and then of links; should it hold a joint twice, the later one
-    counts. A peak without limbs is a person of one joint. Source: trt_pose.
+    matches: (link, start peak, end peak), sorted by link. A person is a connected component, visited breadth first from
+    its first peak, neighbours in the order of links; if it has a joint twice, the later one counts. A peak without
+    limbs is a person of one joint. Source: trt_pose.
     """
     joints = len(peaks.start) - 1
     joint = np.repeat(np.arange(joints), np.diff(peaks.start)).tolist()

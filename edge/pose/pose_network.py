@@ -1,4 +1,4 @@
-"""What is known about the networks of heatmaps and part affinity fields: channels, limbs, input scaling."""
+"""Families of networks with heatmaps and part affinity fields: their channels, limbs and input scaling."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from edge.contract.layouts import LAYOUTS
 
 @dataclass(frozen=True)
 class Link:
-    """A limb: from the joint of one heatmap to that of another, with the channels of its field."""
+    """A limb: the heatmaps of its two joints, and the channels of its field."""
 
     start: int
     end: int
@@ -21,10 +21,10 @@ class Link:
 class PoseNetwork:
     """A family of networks.
 
-    joints: names of the heatmaps' channels, in their order; a last channel may follow for the background.
+    joints: names of the heatmaps' channels, in order; a background channel may follow.
     links: limbs, with the channels of their fields.
-    mean, std: per colour (RGB), in pixel values 0..255; the network takes (pixel - mean) / std.
-        A network that takes uint8 scales by itself.
+    mean, std: per channel (RGB), in pixel values 0..255; the input is (pixel - mean) / std. A network with uint8 input
+        does this itself.
     """
 
     name: str
@@ -36,7 +36,7 @@ class PoseNetwork:
 
 def _trt_pose() -> PoseNetwork:
     limbs = "16-14 14-12 17-15 15-13 12-13 6-8 7-9 8-10 9-11 2-3 1-2 1-3 2-4 3-5 4-6 5-7 18-1 18-6 18-7 18-12 18-13"
-    # The task file counts joints from one and has the row component first.
+    # As in trt_pose's task file: joints are counted from one, the row component comes first.
     ends = [tuple(int(n) - 1 for n in limb.split("-")) for limb in limbs.split()]
     return PoseNetwork(
         name="trt_pose",
@@ -48,7 +48,7 @@ def _trt_pose() -> PoseNetwork:
 
 
 def _tf_pose() -> PoseNetwork:
-    # OpenPose's limbs in the order of their fields, the column component first.
+    # OpenPose's limbs in the order of their fields; the column component comes first.
     limbs = "1-8 8-9 9-10 1-11 11-12 12-13 1-2 2-3 3-4 2-16 1-5 5-6 6-7 5-17 1-0 0-14 0-15 14-16 15-17"
     ends = [tuple(int(n) for n in limb.split("-")) for limb in limbs.split()]
     return PoseNetwork(

@@ -13,7 +13,7 @@ from edge.engines.engine import Engine
 from edge.engines.registry import Runtime, open_engine
 from edge.pose.estimator import PoseEstimator
 from edge.pose.pose_network import TF_POSE, TRT_POSE, PoseNetwork
-from edge.pose.public_network import TRT_POSE_RESNET18, Published, fetch_published
+from edge.pose.public_network import TRT_POSE_RESNET18, PublishedNetwork, fetch_published
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class PoseConfig:
     """A joint below this score counts as unseen, 0..1. Unset: 0.5 for blazepose, 0.1 for heatmap networks."""
     search_every_s: float = 0.5
     """blazepose, and crop: seconds between searches for new people, each in the whole frame and in a square of each of
-    three smaller sizes; in every frame while nobody is tracked, or somebody was lost a moment ago or is in doubt.
+    three smaller sizes; in every frame while nobody is tracked, or somebody was just lost or is unconfirmed.
     Larger: faster, and new people are found later. 0: in every frame."""
     crop: bool = False
     """trt_pose and tf_pose: run the network on a crop around each person, for people far away. Costs one run for each
@@ -45,13 +45,13 @@ class PoseConfig:
 
 
 def _blazepose_networks(config: PoseConfig) -> dict[str, Engine]:
-    """Detector and landmark network, with the layers that the loop runs them with."""
+    """Detector and landmark network with their added layers."""
     from edge.pose.blazepose import MIN_VISIBILITY
     from edge.pose.blazepose_layers import detector_layers, landmark_layers
 
-    # Together, for both are in one wheel.
-    wanted = [BLAZEPOSE_DETECTOR] if config.network else [BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS]
-    detector, landmarks = [*fetch(*wanted), *([config.network] if config.network else [])]
+    # Fetched together: both are in one wheel.
+    missing = [BLAZEPOSE_DETECTOR] if config.network else [BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS]
+    detector, landmarks = [*fetch(*missing), *([config.network] if config.network else [])]
     min_score = MIN_VISIBILITY if config.min_joint_score is None else config.min_joint_score
     opened = partial(open_engine, threads=config.threads, runtime=config.engine)
     return {
@@ -66,13 +66,13 @@ def _blazepose(config: PoseConfig) -> PoseEstimator:
     from edge.pose.blazepose import BlazePose
 
     if config.crop:
-        raise ConfigError("blazepose looks at each person from nearby as it is", hint="leave out pose.crop")
+        raise ConfigError("blazepose always crops around each person", hint="leave out pose.crop")
     detector, landmarks = _blazepose_networks(config).values()
     return BlazePose(detector, landmarks, max_people=config.max_people, search_every_s=config.search_every_s)
 
 
-def _one_network(config: PoseConfig, published: Published | None = None) -> dict[str, Engine]:
-    """The file that ``config`` names, else the published one."""
+def _one_network(config: PoseConfig, published: PublishedNetwork | None = None) -> dict[str, Engine]:
+    """The network file in ``config``, else the published one."""
     path = config.network
     if path is None:
         if published is None:
@@ -83,7 +83,7 @@ def _one_network(config: PoseConfig, published: Published | None = None) -> dict
     return {path.name: open_engine(path, threads=config.threads, runtime=config.engine)}
 
 
-def _heatmaps(network: PoseNetwork, published: Published | None = None) -> Callable[[PoseConfig], PoseEstimator]:
+def _heatmaps(network: PoseNetwork, published: PublishedNetwork | None = None) -> Callable[[PoseConfig], PoseEstimator]:
     def open_network(config: PoseConfig) -> PoseEstimator:
         from edge.pose.heatmap_estimator import HeatmapEstimator
         from edge.pose.heatmap_peaks import MIN_PEAK
@@ -115,27 +115,29 @@ NETWORKS: dict[str, Callable[[PoseConfig], dict[str, Engine]]] = {
     "blazepose": _blazepose_networks,
     "trt_pose": partial(_one_network, published=TRT_POSE_RESNET18),
 }
-"""How estimators open their networks, by the names that they have in a report. Others open the file they are given."""
+"""Open an estimator's networks, by their names in reports. Estimators that are not listed open their network file."""
 
 
 def open_networks(config: PoseConfig) -> dict[str, Engine]:
-    """The networks that the estimator of that name runs, alone; none where it says of none which. Raises what
-    :func:`open_estimator` raises."""
+    """The networks of the estimator, by name; none if it needs a network file and none is given.
+
+    Raises what :func:`open_estimator` raises.
+    """
     if config.name not in NETWORKS and config.network is None:
         return {}
     return NETWORKS.get(config.name, _one_network)(config)
 
 
 def open_estimator(config: PoseConfig) -> PoseEstimator:
-    """The estimator of that name, ready to run; blazepose and trt_pose fetch their networks on first use.
+    """The estimator that ``config`` names, ready to run; blazepose and trt_pose fetch their networks on first use.
 
-    Raises ConfigError for a name or value that means nothing, and what opening its networks raises.
+    Raises ConfigError for an unknown name or an invalid value, and what opening the networks raises.
     """
     if config.name not in ESTIMATORS:
         raise ConfigError(f"unknown pose estimator {config.name!r}", hint=f"known: {', '.join(ESTIMATORS)}")
     if not (config.max_people >= 1 and config.search_every_s >= 0 and config.threads >= 0):
         raise ConfigError("max_people starts at 1, threads and search_every_s at 0")
-    # Of a score that no joint reaches, nobody would ever be in view, without a word.
+    # With a score that no joint reaches, every scene would look empty.
     if config.min_joint_score is not None and not 0 <= config.min_joint_score <= 1:
-        raise ConfigError(f"pose.min_joint_score is {config.min_joint_score}", hint="give a score, 0 to 1")
+        raise ConfigError(f"pose.min_joint_score is {config.min_joint_score}", hint="give a score from 0 to 1")
     return ESTIMATORS[config.name](config)

@@ -58,7 +58,7 @@ def a_pose_network_of_another_kind_of_number(folder: Path) -> Argv:
 
 @on_board()
 def a_joint_score_that_no_joint_reaches(folder: Path) -> Argv:
-    """pose.min_joint_score is 50.0; give a score, 0 to 1"""
+    """pose.min_joint_score is 50.0; give a score from 0 to 1"""
     return run(folder, more=["--pose.min_joint_score", "50"])
 
 

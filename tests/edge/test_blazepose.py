@@ -1,4 +1,4 @@
-"""BlazePose: its numbers against MediaPipe's, its people on real clips."""
+"""BlazePose against MediaPipe's results, and on real clips."""
 
 import json
 import tracemalloc
@@ -63,7 +63,7 @@ def distances(keypoints, landmarks):
 @pytest.mark.parametrize(
     "recording", [r for r in GOLDEN if not r["followed"]], ids=lambda r: f"{r['clip']} {r['crop']}"
 )
-def test_in_the_region_mediapipe_looked_at_the_joints_are_mediapipes(blazepose_files, shared_data, recording):
+def test_joints_in_mediapipes_region_equal_mediapipes(blazepose_files, shared_data, recording):
     _, landmarks = blazepose_files
     network = LandmarkNetwork(open_engine(landmarks, threads=1, rewrite=landmark_layers), max_bodies=1)
     errors = []
@@ -77,7 +77,7 @@ def test_in_the_region_mediapipe_looked_at_the_joints_are_mediapipes(blazepose_f
 
 
 @pytest.mark.parametrize("recording", [r for r in GOLDEN if r["followed"]], ids=["man", "jumper"])
-def test_a_followed_person_has_mediapipes_joints(blazepose, shared_data, recording):
+def test_joints_of_a_tracked_person_equal_mediapipes(blazepose, shared_data, recording):
     errors = []
     for image, result in golden_pictures(recording, shared_data):
         poses = blazepose.estimate(image)
@@ -90,7 +90,7 @@ def hips(poses):
     return sorted(tuple(pose.keypoints[HIPS, :2].mean(0)) for pose in poses)
 
 
-def test_both_people_of_the_demo_clip_are_found_and_followed(blazepose, shared_data):
+def test_both_people_of_the_demo_clip_are_found_and_tracked(blazepose, shared_data):
     clip = pictures(shared_data / "media" / "sports2d_demo.mp4", 160)
     found = [hips(blazepose.estimate(image, n / 30)) for n, image in enumerate(clip)]
     # Seen by eye: the man is on the box, alone, until the woman comes from behind the tree at about picture 38.
@@ -108,13 +108,13 @@ def test_three_small_gymnasts_are_found_at_once_and_nobody_else(blazepose, share
         np.testing.assert_allclose(places, [0.26, 0.49, 0.69], atol=0.06)
 
 
-def test_furniture_is_not_taken_for_people(blazepose, shared_data):
+def test_furniture_is_not_detected_as_people(blazepose, shared_data):
     for n, image in enumerate(pictures(shared_data / "media" / "streamposeml_example.webm", 60)):
         ((x, _),) = hips(blazepose.estimate(image, n / 30))
         assert 0.35 < x / image.shape[1] < 0.46
 
 
-def test_what_the_detector_does_not_confirm_is_dropped_after_a_while(networks, shared_data):
+def test_a_body_that_the_detector_does_not_confirm_is_dropped(networks, shared_data):
     blazepose = BlazePose(*networks, max_people=5, search_every_s=0.5)
     *_, image = pictures(shared_data / "media" / "streamposeml_example.webm", 312)
     # In this picture a chair passes both looks at first. The man is right of it.
@@ -150,9 +150,7 @@ def detector_runs(networks, images, fps, **config):
 
 
 @pytest.mark.parametrize(("fps", "max_people", "a_second"), [(20, 5, 10), (60, 5, 10), (60, 1, 2)])
-def test_while_everybody_is_well_found_newcomers_are_looked_for_by_the_clock(
-    networks, shared_data, fps, max_people, a_second
-):
+def test_while_all_bodies_are_confirmed_the_search_follows_the_clock(networks, shared_data, fps, max_people, a_second):
     (man,) = pictures(shared_data / "media" / "streamposeml_example.webm", 1)
     runs, _ = detector_runs(networks, [man] * 2 * fps, fps, max_people=max_people)
     # In the first second he is found and confirmed. Then four sizes and a check in each half; where nobody more may be
@@ -160,21 +158,21 @@ def test_while_everybody_is_well_found_newcomers_are_looked_for_by_the_clock(
     assert a_second <= sum(runs[fps:]) <= a_second + 2
 
 
-def test_who_is_lost_is_looked_for_in_every_picture(networks, shared_data):
+def test_after_a_loss_every_frame_is_searched(networks, shared_data):
     (man,) = pictures(shared_data / "media" / "streamposeml_example.webm", 1)
     runs, _ = detector_runs(networks, [man] * 60 + [np.zeros_like(man)] * 45, 30)
     # Not well found any more: one picture may pass until the landmark network says so.
     assert 0 in runs[30:60] and 0 not in runs[61:]
 
 
-def test_no_picture_waits_for_two_looks_of_the_detector_while_somebody_is_followed(networks, shared_data):
+def test_the_detector_runs_at_most_once_per_frame_while_somebody_is_tracked(networks, shared_data):
     # The woman comes from behind the tree at about picture 38; what looks like her is looked at again one later.
     images = list(pictures(shared_data / "media" / "sports2d_demo.mp4", 62))[34:]
     runs, people = detector_runs(networks, images, 30)
     assert people == 2 and max(runs[1:]) == 1
 
 
-def test_no_more_than_max_people_are_given(networks, shared_data):
+def test_at_most_max_people_are_returned(networks, shared_data):
     blazepose = BlazePose(*networks, max_people=2, search_every_s=0.5)
     for image in pictures(shared_data / "media" / "felixchenfy_exercise.avi", 4):
         poses = blazepose.estimate(image)
@@ -185,7 +183,7 @@ def test_no_more_than_max_people_are_given(networks, shared_data):
         assert ((scores == 0) | (scores >= 0.5)).all()
 
 
-def test_an_empty_picture_and_a_change_of_size_are_taken_as_they_come(blazepose, shared_data):
+def test_an_empty_frame_and_a_change_of_size_are_handled(blazepose, shared_data):
     (person,) = pictures(shared_data / "media" / "streamposeml_example.webm", 1)
     assert blazepose.estimate(np.zeros((480, 640, 3), np.uint8)) == []
     assert len(blazepose.estimate(person)) == 1
@@ -200,7 +198,7 @@ def test_another_network_is_refused(networks):
         LandmarkNetwork(networks[0], max_bodies=1)
 
 
-def test_memory_for_as_many_bodies_as_there_may_be_is_taken_on_opening(networks, shared_data):
+def test_memory_for_max_bodies_is_allocated_on_opening(networks, shared_data):
     (person,) = pictures(shared_data / "media" / "streamposeml_example.webm", 1)
     everywhere = [Region(300.0 + 100 * n, 360, 700, 0.3 * n) for n in range(4)]
     tracemalloc.start()
@@ -219,7 +217,7 @@ def test_memory_for_as_many_bodies_as_there_may_be_is_taken_on_opening(networks,
         tracemalloc.stop()
 
 
-def test_bodies_that_are_read_together_are_read_as_each_alone(networks, shared_data):
+def test_locating_bodies_together_equals_locating_each_alone(networks, shared_data):
     (person,) = pictures(shared_data / "media" / "streamposeml_example.webm", 1)
     regions = [Region(600.0 + 40 * n, 360, 700, 0.3 * n) for n in range(3)]
     network = LandmarkNetwork(networks[1], max_bodies=3)

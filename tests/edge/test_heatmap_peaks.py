@@ -1,4 +1,4 @@
-"""Peaks, against the rule written out cell by cell."""
+"""Peaks, against a reference that goes cell by cell."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def mirrored(index, length):
     return index if index < length else 2 * (length - 1) - index
 
 
-def slow_peaks(heatmap, threshold=0.1, most=100):
+def reference_peaks(heatmap, threshold=0.1, most=100):
     """The rule for one map: a list of (x, y, value) in 0..1."""
     height, width = heatmap.shape
     found = []
@@ -49,16 +49,16 @@ def slow_peaks(heatmap, threshold=0.1, most=100):
 
 
 @given(maps)
-def test_peaks_are_those_of_the_rule_written_out(heatmaps):
+def test_peaks_equal_the_reference(heatmaps):
     peaks = find_peaks(heatmaps)
     for k, heatmap in enumerate(heatmaps):
         mine = slice(peaks.start[k], peaks.start[k + 1])
-        expected = np.array(slow_peaks(heatmap)).reshape(-1, 3)
+        expected = np.array(reference_peaks(heatmap)).reshape(-1, 3)
         np.testing.assert_allclose(np.column_stack([peaks.xy[mine], peaks.value[mine]]), expected, atol=1e-5)
 
 
 @given(maps, st.sampled_from([1, 0.998, 0.6]))
-def test_maxima_that_a_network_found_give_the_same_peaks_also_where_it_is_not_sure(heatmaps, nearly):
+def test_maxima_from_the_network_give_the_same_peaks_within_their_tolerance(heatmaps, nearly):
     # scipy's filter is an independent account of what a network's max pooling and comparison give.
     largest = maximum_filter(heatmaps, size=(1, 5, 5), mode="constant", cval=-np.inf)
     given_maxima = find_peaks(heatmaps, maxima=np.where(heatmaps >= np.float32(nearly) * largest, heatmaps, 0))
@@ -67,7 +67,7 @@ def test_maxima_that_a_network_found_give_the_same_peaks_also_where_it_is_not_su
     np.testing.assert_array_equal(given_maxima.start, found.start)
 
 
-def test_of_too_many_peaks_the_first_hundred_rows_first_are_kept():
+def test_of_too_many_peaks_the_first_hundred_by_rows_are_kept():
     heatmaps = np.zeros((2, 60, 60), np.float32)
     heatmaps[0, ::3, ::3] = 1  # 400 peaks
     heatmaps[1, 30, 30] = 1
@@ -88,7 +88,7 @@ def test_the_peak_of_a_drawn_joint_is_found_to_a_tenth_of_a_cell(x, y):
 
 
 @pytest.mark.parametrize("around", [-0.05, -0.06, -0.049])
-def test_a_peak_whose_neighbours_cancel_it_is_in_the_middle_of_its_cell(around):
+def test_a_peak_cancelled_by_its_neighbours_is_at_the_centre_of_its_cell(around):
     heatmap = np.zeros((1, 20, 30), np.float32)
     heatmap[0, 7, 12] = 0.2
     heatmap[0, [6, 7, 7, 9], [12, 11, 13, 14]] = around  # together -0.2, or nearly
@@ -97,7 +97,7 @@ def test_a_peak_whose_neighbours_cancel_it_is_in_the_middle_of_its_cell(around):
 
 
 @given(st.integers(0, 2**32 - 1))
-def test_no_peak_leaves_its_window_whatever_the_values_around_it(seed):
+def test_a_peak_stays_in_its_window_for_any_values_around_it(seed):
     heatmaps = np.round(np.random.default_rng(seed).normal(0, 1, (3, 12, 16)) * 4).astype(np.float32) / 4
     peaks = find_peaks(heatmaps)
     cells = [np.argwhere(is_peak) for is_peak in heatmaps == maximum_filter(heatmaps, (1, 5, 5), mode="nearest")]
@@ -106,6 +106,6 @@ def test_no_peak_leaves_its_window_whatever_the_values_around_it(seed):
         assert all(np.abs(of_map[:, ::-1] - place).max(axis=1).min() <= 2 + 1e-4 for place in found)
 
 
-def test_maps_without_a_peak_give_none():
+def test_maps_without_peaks_give_none():
     peaks = find_peaks(np.full((18, 56, 56), 0.1, np.float32))
     assert len(peaks.value) == 0 and peaks.start.tolist() == [0] * 19

@@ -1,4 +1,4 @@
-"""Limbs and people, against the rules written out, on random fields and on drawn people."""
+"""Limbs and people, against a slow reference, on random fields and on drawn people."""
 
 from itertools import permutations
 
@@ -15,7 +15,7 @@ from edge.pose.pose_network import TF_POSE, TRT_POSE, Link
 LINKS = (Link(0, 1, 0, 1), Link(1, 2, 3, 2), Link(2, 0, 4, 5))
 
 
-def slow_score(fields, link, start, end):
+def reference_score(fields, link, start, end):
     """trt_pose's rule for one pair; start and end (x, y) in 0..1. Single precision, as there."""
     _, height, width = fields.shape
     size = np.array([width, height], np.float32)
@@ -31,11 +31,11 @@ def slow_score(fields, link, start, end):
     return total / 7
 
 
-def best_pairing(table):
+def best_assignment(table):
     """The pairing with the largest sum, by trying all."""
     rows, columns = table.shape
     if rows > columns:
-        return [(i, j) for j, i in best_pairing(table.T)]
+        return [(i, j) for j, i in best_assignment(table.T)]
     choices = [list(enumerate(p)) for p in permutations(range(columns), rows)]
     return max(choices, key=lambda pairs: sum(table[i, j] for i, j in pairs))
 
@@ -53,19 +53,19 @@ def random_case(seed):
 
 
 @given(st.integers(0, 2**32 - 1))
-def test_limbs_are_the_best_pairing_of_scores_sampled_one_by_one(seed):
+def test_limbs_equal_the_best_assignment_of_reference_scores(seed):
     fields, peaks = random_case(seed)
     expected = set()
     for k, link in enumerate(LINKS):
         a, b = (range(peaks.start[j], peaks.start[j + 1]) for j in (link.start, link.end))
         if not len(a) or not len(b):
             continue
-        table = np.array([[slow_score(fields, link, peaks.xy[i], peaks.xy[j]) for j in b] for i in a])
-        expected |= {(k, a[i], b[j]) for i, j in best_pairing(table) if table[i, j] > 0.1}
+        table = np.array([[reference_score(fields, link, peaks.xy[i], peaks.xy[j]) for j in b] for i in a])
+        expected |= {(k, a[i], b[j]) for i, j in best_assignment(table) if table[i, j] > 0.1}
     assert set(match_joints(fields, peaks, LINKS)) == expected
 
 
-def slow_people(peaks, matches):
+def reference_people(peaks, matches):
     """Components by repeated merging, instead of walking; each a set of peaks."""
     groups = [{n} for n in range(len(peaks.value))]
     for _, a, b in matches:
@@ -80,7 +80,7 @@ def slow_people(peaks, matches):
 def test_people_are_the_connected_components(seed):
     fields, peaks = random_case(seed)
     matches = match_joints(fields, peaks, LINKS)
-    groups = sorted(slow_people(peaks, matches), key=min)
+    groups = sorted(reference_people(peaks, matches), key=min)
     people = assemble(peaks, matches)
     assert len(people) == len(groups)
     joint = np.repeat(np.arange(3), np.diff(peaks.start))
@@ -135,7 +135,7 @@ def drawn(network, bodies, size=56):
 @pytest.mark.parametrize("network", [TRT_POSE, TF_POSE], ids=lambda n: n.name)
 @settings(max_examples=15, deadline=None)
 @given(st.data())
-def test_people_drawn_side_by_side_are_found_again(network, data):
+def test_people_drawn_side_by_side_are_found(network, data):
     count = data.draw(st.integers(1, 3))
     bodies = [
         (12 + 16 * n + data.draw(st.floats(-1, 1)), data.draw(st.floats(26, 30)), data.draw(st.floats(18, 22)))
@@ -149,7 +149,7 @@ def test_people_drawn_side_by_side_are_found_again(network, data):
     assert np.abs(people[..., :2] - truth).max() * 56 < 0.2
 
 
-def test_maps_of_nobody_give_nobody():
+def test_empty_maps_give_nobody():
     for network in (TRT_POSE, TF_POSE):
         heatmaps = np.zeros((len(network.joints), 28, 28), np.float32)
         fields = np.zeros((2 * len(network.links), 28, 28), np.float32)

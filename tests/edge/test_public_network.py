@@ -1,4 +1,4 @@
-"""The published pose network, fetched over HTTP from a server of the test: once, whole, and the one that was meant."""
+"""The published pose network, fetched over HTTP from a local server: once, complete, and with the right checksum."""
 
 import hashlib
 import http.server
@@ -13,7 +13,7 @@ from networks import separable
 
 from edge.assets import cache_folder
 from edge.contract.errors import DownloadError, EngineError
-from edge.pose.public_network import TRT_POSE_RESNET18, Published, fetch_published
+from edge.pose.public_network import TRT_POSE_RESNET18, PublishedNetwork, fetch_published
 from edge.pose.registry import PoseConfig, open_estimator
 
 CONTENT = bytes(range(256)) * 40
@@ -61,10 +61,10 @@ def served(folder, files):
 
 
 def published(*addresses, content=CONTENT):
-    return Published("net.onnx", hashlib.sha256(content).hexdigest(), 1, "MIT", addresses)
+    return PublishedNetwork("net.onnx", hashlib.sha256(content).hexdigest(), 1, "MIT", addresses)
 
 
-def test_it_is_taken_out_of_its_archive_once_and_again_when_it_was_damaged(tmp_path, capfd):
+def test_the_file_is_extracted_once_and_again_when_damaged(tmp_path, capfd):
     with served(tmp_path / "shelf", {"a.tar.gz": archive()}) as (url, asked):
         file = published(url + "a.tar.gz")
         path = fetch_published(file)
@@ -76,7 +76,7 @@ def test_it_is_taken_out_of_its_archive_once_and_again_when_it_was_damaged(tmp_p
     assert [p.name for p in cache_folder().iterdir()] == ["net.onnx"]
 
 
-def test_the_next_address_is_asked_where_one_does_not_have_it(tmp_path):
+def test_the_next_address_is_tried_when_one_fails(tmp_path):
     other = archive(b"another network")
     with served(tmp_path / "shelf", {"other.gz": other, "cut.gz": archive()[:-200], "a.gz": archive()}) as (url, asked):
         names = ("none.gz", "other.gz", "cut.gz", "a.gz")
@@ -87,7 +87,7 @@ def test_the_next_address_is_asked_where_one_does_not_have_it(tmp_path):
 @pytest.mark.parametrize(
     "given", [b"no archive", archive(b"another network"), archive(member="Pose/other.onnx"), archive()[:-200]]
 )
-def test_what_is_something_else_is_one_line_and_leaves_nothing(tmp_path, given):
+def test_a_wrong_download_is_one_line_and_leaves_nothing(tmp_path, given):
     with served(tmp_path / "shelf", {"a.gz": given}) as (url, _), pytest.raises(DownloadError) as error:
         fetch_published(file := published(url + "a.gz", url + "none.gz"))
     for fact in (url + "a.gz", "File not found", str(cache_folder() / "net.onnx"), file.sha256, "pose.network"):
@@ -95,7 +95,7 @@ def test_what_is_something_else_is_one_line_and_leaves_nothing(tmp_path, given):
     assert "\n" not in str(error.value) and not list(cache_folder().glob("*"))
 
 
-def test_a_path_in_the_archive_leads_nowhere(tmp_path):
+def test_paths_in_the_archive_are_ignored(tmp_path):
     with served(tmp_path / "shelf", {"a.gz": archive(member="../../../net.onnx")}) as (url, _):
         assert fetch_published(published(url + "a.gz")) == cache_folder() / "net.onnx"
     assert not (tmp_path / "net.onnx").exists()

@@ -150,7 +150,7 @@ def test_a_start_runs_the_first_sixteen_of_many_reference_clips(tmp_path):
     assert (result.clips, result.agreement) == (16, 1.0) and result.error < 1e-4
 
 
-def test_values_that_mean_nothing_are_refused():
+def test_invalid_values_are_refused():
     with pytest.raises(ConfigError):
         RecogniserConfig(threads=-1)
 

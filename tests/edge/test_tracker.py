@@ -1,4 +1,4 @@
-"""Who is who: similarity by COCO's formula worked by hand, identities through crossings and gaps."""
+"""Tracks: similarity by COCO's formula worked by hand, identities through crossings and gaps."""
 
 import math
 
@@ -47,7 +47,7 @@ def test_similarity_is_cocos_formula():
     assert oks(Body.of(a), Body.of(b), sigmas(PENN)) == pytest.approx(sum(each) / 13, rel=1e-5)
 
 
-def test_similarity_is_one_for_the_same_body_none_for_a_stranger_and_counts_common_joints_only():
+def test_similarity_is_1_for_the_same_body_0_for_a_distant_one_over_common_joints():
     a, far = pose(0, 0).keypoints, pose(900, 0).keypoints
     half = a.copy()
     half[3:] = 0
@@ -65,7 +65,7 @@ def test_gating_returns_the_similarity_or_0_where_it_is_below_the_minimum(x, y, 
     assert oks(a, b, sigmas(PENN), least) == (similarity if similarity >= least else 0)
 
 
-def test_the_constants_are_cocos():
+def test_the_sigmas_are_cocos():
     # Nose, eyes, ears, shoulders, elbows, wrists, hips, knees, ankles: from its evaluation code.
     coco = [26, 25, 25, 35, 35, 79, 79, 72, 72, 62, 62, 107, 107, 87, 87, 89, 89]
     assert [1000 * sigma for sigma in sigmas(layout("coco-17"))] == pytest.approx(coco)
@@ -76,12 +76,12 @@ def test_every_joint_of_every_layout_has_a_sigma(name):
     assert len(sigmas(layout(name))) == len(layout(name))
 
 
-def test_a_body_counts_from_its_third_frame_on():
+def test_a_track_is_confirmed_in_its_third_frame():
     said = follow(Tracker(PENN), [[pose(10, 10)]] * 5)
     assert said == [{}, {}, {1: 0}, {1: 0}, {1: 0}]
 
 
-def test_what_is_seen_for_two_frames_or_flickers_is_nobody():
+def test_a_body_seen_for_two_frames_or_flickering_is_never_confirmed():
     ghost = [[pose(10, 10)], [pose(10, 10)], []] * 10
     assert all(not people for people in follow(Tracker(PENN), ghost))
 
@@ -112,7 +112,7 @@ def test_people_who_cross_keep_their_identities(speed, height, jitter, seed):
     assert len(owner) == 2
 
 
-def test_the_assignment_is_the_best_for_all_not_the_nearest_for_each():
+def test_the_assignment_is_globally_optimal_not_greedy():
     # Both predicted bodies are nearest to the same pose; the first must take the other one.
     tracker = Tracker(PENN, TrackerConfig(birth_hits=1, min_similarity=0.01))
     tracker.update([pose(0, 0), pose(30, 0)], 0.0)
@@ -120,7 +120,7 @@ def test_the_assignment_is_the_best_for_all_not_the_nearest_for_each():
     assert people[1].keypoints[0, 0] == 64 and people[2].keypoints[0, 0] == 90
 
 
-def test_a_body_is_expected_where_its_speed_takes_it_from_the_second_time_it_was_seen():
+def test_a_track_is_predicted_with_its_velocity_from_the_second_frame_on():
     tracker = Tracker(PENN, TrackerConfig(birth_hits=1, min_similarity=0.6))
     tracker.update([pose(0, 0)], 0.0)
     tracker.update([pose(10, 0)], 0.1)
@@ -133,7 +133,7 @@ def test_a_body_is_expected_where_its_speed_takes_it_from_the_second_time_it_was
     assert [who for who, _ in tracker.update([pose(60 + 30.3, 0)], 1.2)] == [1]
 
 
-def test_identity_survives_an_occlusion_shorter_than_max_age_and_a_walk_behind_it():
+def test_a_track_survives_an_occlusion_shorter_than_max_age_while_walking():
     walk = [[pose(4 * n, 100)] for n in range(60)]
     for n in range(20, 40):
         walk[n] = []
@@ -141,13 +141,13 @@ def test_identity_survives_an_occlusion_shorter_than_max_age_and_a_walk_behind_i
     assert said[45] == {1: 0}
 
 
-def test_after_max_age_a_body_is_somebody_new_and_numbers_are_never_given_twice():
+def test_after_max_age_a_body_gets_a_new_track_id():
     tracker = Tracker(PENN, TrackerConfig(max_age_s=0.5))
     said = follow(tracker, [[pose(0, 0)]] * 5 + [[]] * 20 + [[pose(0, 0)]] * 5)
     assert said[4] == {1: 0} and said[-1] == {2: 0} and tracker.track_ids == {2}
 
 
-def test_age_is_counted_in_seconds_not_in_frames():
+def test_age_is_in_seconds_not_in_frames():
     for fps in (5, 60):
         tracker = Tracker(PENN, TrackerConfig(max_age_s=1.0))
         away = [[]] * round(0.8 * fps)
@@ -163,11 +163,11 @@ def seen_again(after_s, shift=0.0, **config):
 
 
 @pytest.mark.parametrize("after_s", [0.9, 3.0, 9.9])
-def test_a_time_without_pictures_makes_nobody_older(after_s):
+def test_tracks_do_not_age_without_frames(after_s):
     assert seen_again(after_s)[1] == [1, 2]
 
 
-def test_who_is_not_there_after_it_ages_as_ever():
+def test_tracks_age_again_after_a_gap_without_frames():
     tracker, found = seen_again(5.0, shift=150)
     assert found == [2] and tracker.track_ids == {1, 2}
     for n in range(40):
@@ -175,7 +175,7 @@ def test_who_is_not_there_after_it_ages_as_ever():
     assert tracker.track_ids == {2}
 
 
-def test_a_time_without_pictures_that_is_too_long_ends_all_tracks():
+def test_a_gap_without_frames_beyond_max_blind_ends_all_tracks():
     assert seen_again(10.1)[1] == seen_again(3.0, max_blind_s=2.0)[1] == []
 
 
@@ -188,7 +188,7 @@ def test_a_body_moves_by_the_median_of_its_joints(seen):
     assert displacement(Body.of(before), Body.of(after)) == pytest.approx(expected, rel=1e-5)
 
 
-def test_poses_of_two_joints_are_left_out():
+def test_poses_of_two_joints_are_ignored():
     few = pose(0, 0)
     few.keypoints[2:, 2] = 0
     assert follow(Tracker(PENN, TrackerConfig(birth_hits=1)), [[few]] * 5) == [{}] * 5
@@ -204,12 +204,12 @@ def test_poses_of_two_joints_are_left_out():
         *({name: float("nan")} for name in ("min_similarity", "max_age_s", "max_blind_s")),
     ],
 )
-def test_values_that_mean_nothing_are_refused(wrong):
+def test_invalid_values_are_refused(wrong):
     with pytest.raises(ConfigError):
         TrackerConfig(**wrong)
 
 
-def test_what_was_seen_before_a_body_counted_is_given_once():
+def test_keypoints_from_before_confirmation_are_returned_once():
     tracker, poses = Tracker(PENN), [pose(10 + n, 10) for n in range(4)]
     for n, body in enumerate(poses):
         tracker.update([body], n / 30)

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from edge.cli.console import console
 from edge.contract.errors import ConfigError
 from edge.engines.registry import open_engine
-from edge.pose.heatmap_peaks import NEARLY, REACH
+from edge.pose.heatmap_peaks import PEAK_RADIUS, PEAK_RATIO
 from train.export.configuration import PoseExportConfig
 from train.export.onnx_file import require_close, write_network
 from train.networks.trt_pose import BACKBONES, DEVIATION, MEAN, STRIDE_PIXELS, BackboneName, trt_pose_network
@@ -74,9 +74,9 @@ class _FromPixels(nn.Module):
         # To float first: TensorRT cannot transpose uint8.
         normalised = image.float().permute(0, 3, 1, 2) * self.get_buffer("scale") - self.get_buffer("shift")
         cmap, paf = self.network(normalised)
-        largest = F.max_pool2d(cmap, 2 * REACH + 1, 1, REACH)
+        largest = F.max_pool2d(cmap, 2 * PEAK_RADIUS + 1, 1, PEAK_RADIUS)
         # Values instead of a mask: every TensorRT version supports float outputs.
-        return cmap, paf, torch.where(cmap < NEARLY * largest, 0.0, cmap)
+        return cmap, paf, torch.where(cmap < PEAK_RATIO * largest, 0.0, cmap)
 
 
 def _check(exported: Path, network: nn.Module, pixels: np.ndarray, out: Path) -> None:

@@ -14,10 +14,10 @@ from edge.contract.errors import ConfigError
 from edge.contract.layouts import JointLayout
 from edge.contract.types import Image, Pose
 from edge.pose.estimator import PoseEstimator
-from edge.pose.public_network import TRT_POSE_RESNET18, Published
+from edge.pose.public_network import TRT_POSE_RESNET18, PublishedNetwork
 from edge.pose.registry import PoseConfig, open_estimator
 
-PUBLISHED: dict[str, Asset | Published] = {"blazepose": BLAZEPOSE_LANDMARKS, "trt_pose": TRT_POSE_RESNET18}
+PUBLISHED: dict[str, Asset | PublishedNetwork] = {"blazepose": BLAZEPOSE_LANDMARKS, "trt_pose": TRT_POSE_RESNET18}
 """The network that an estimator downloads if the user names none."""
 SMALL_HEIGHT = 144
 """Default height in pixels of the cheap estimator's frames if both estimators are the same."""

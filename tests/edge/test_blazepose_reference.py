@@ -1,4 +1,4 @@
-"""BlazePose's arithmetic, held against slow forms of it; no network is needed."""
+"""BlazePose's arithmetic against slow references, without a network."""
 
 from itertools import product
 
@@ -26,7 +26,7 @@ def test_the_anchors_are_the_cells_of_five_layers():
     np.testing.assert_allclose(anchors(), expected, atol=1e-7)
 
 
-def slow_blend(points, scores, limit=0.3):
+def reference_blend(points, scores, limit=0.3):
     """MediaPipe's weighted suppression, box by box."""
     left, kept = sorted(range(len(scores)), key=lambda n: -scores[n]), []
     while left:
@@ -49,14 +49,14 @@ def test_overlapping_detections_are_blended_as_mediapipe_does(seed, count):
     rng = np.random.default_rng(seed)
     points = rng.uniform(0.1, 0.6, (count, 6, 2)).astype(np.float32)
     scores = rng.permutation(np.linspace(0.5, 0.99, count)).astype(np.float32)
-    mine, expected = blend_overlapping(points, scores), slow_blend(points, scores)
+    mine, expected = blend_overlapping(points, scores), reference_blend(points, scores)
     assert [score for score, _ in mine] == [score for score, _ in expected]
     for (_, blended), (_, slow) in zip(mine, expected, strict=True):
         np.testing.assert_allclose(blended, slow, atol=1e-5)
 
 
 @given(st.integers(1, 4), st.integers(1, 4))
-def test_a_picture_of_a_pixel_has_squares_too(height, width):
+def test_squares_cover_a_frame_of_a_few_pixels(height, width):
     (whole,), *levels = search_levels(height, width)
     assert whole.side == max(height, width)
     for level in levels:
@@ -83,7 +83,7 @@ class Answering:
         return self.answer
 
 
-def test_a_detector_that_is_broken_does_not_say_that_nobody_is_there():
+def test_a_broken_detector_raises_instead_of_finding_nobody():
     logits = np.full((1, 2254, 1), -5, np.float32)
     image, everything = np.zeros((224, 224, 3), np.uint8), Region(112, 112, 224)
     assert BodyDetector(Answering(logits)).detect(image, everything) == []
@@ -94,7 +94,7 @@ def test_a_detector_that_is_broken_does_not_say_that_nobody_is_there():
 
 
 @given(st.integers(100, 2000), st.integers(100, 2000), st.floats(0, 1), st.floats(0, 1))
-def test_a_body_of_half_a_tile_is_whole_in_some_tile_of_every_size(height, width, u, v):
+def test_a_body_of_half_a_tile_fits_into_a_tile_of_every_size(height, width, u, v):
     whole, *levels = search_levels(height, width)
     assert whole == [Region(width / 2, height / 2, max(height, width))]
     for level in levels:
