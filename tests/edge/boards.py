@@ -1,7 +1,7 @@
-"""Four boards as their own files and programs describe them, in the formats of their L4T.
+"""Files and program output of four boards, in the formats of their L4T.
 
-As owners posted them: Thor's files in rbonghi/jetson_stats#711 and its inlet's own monitor in #900, a Xavier's
-``nvpmodel -q`` in open-rdc/orne-box#16; tegrastats by the appendix of each L4T's developer guide.
+As posted by owners: Thor's files in rbonghi/jetson_stats#711 and its separate inlet monitor in #900, a Xavier's
+``nvpmodel -q`` in open-rdc/orne-box#16; tegrastats as in the appendix of each L4T's developer guide.
 """
 
 import fnmatch
@@ -23,7 +23,7 @@ XAVIER = {
     "/etc/nv_tegra_release": "# R35 (release), REVISION: 4.1, GCID: 33958178, BOARD: t186ref, EABI: aarch64, "
     "DATE: Tue Aug  1 19:57:35 UTC 2023",
     "/etc/nvpmodel.conf": "< POWER_MODEL ID=2 NAME=MODE_15W_6CORE >\n< POWER_MODEL ID=8 NAME=MODE_20W_6CORE >\n",
-    # Without root it also says what it may not look at.
+    # Without root it also prints what it cannot open.
     "nvpmodel": "NV Fan Mode:quiet\nNV Power Mode: MODE_15W_6CORE\n2\n"
     "NVPM ERROR: Error opening /sys/kernel/nvpmodel_emc_cap/emc_iso_cap: 13\n",
     "tegrastats": "RAM 3361/6858MB (lfb 9x4MB) SWAP 2/3429MB (cached 0MB) "
@@ -104,7 +104,7 @@ SWAPFILE = ZRAM + "/swapfile                               file\t\t4194300\t\t0\
 
 
 class Board:
-    """A host made of files by path and answers by program; what ``refused`` names may not be opened."""
+    """A Host with given file contents and program output; the paths in ``refused`` cannot be opened."""
 
     def __init__(self, *parts, refused=(), **programs):
         self.files = {key: text for part in parts for key, text in part.items() if key.startswith("/")}

@@ -1,11 +1,11 @@
-"""A port for a server that a test starts, ends and starts again."""
+"""A port for a server that a test stops and restarts."""
 
 import random
 import socket
 
 
 def free_port() -> int:
-    """Below those that the system hands out, which anybody may be given until the server takes it."""
+    """A free port below the ephemeral range, so that the system gives it to nobody else meanwhile."""
     while True:
         port = random.randrange(10_000, 30_000)
         with socket.socket() as tried:

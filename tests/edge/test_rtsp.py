@@ -181,8 +181,8 @@ def ids(frame):
     return [person["track_id"] for person in frame["people"]]
 
 
-def wait_for(condition, process, most_s=60.0):
-    end = time.monotonic() + most_s
+def wait_for(condition, process, timeout_s=60.0):
+    end = time.monotonic() + timeout_s
     while not condition():
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < end

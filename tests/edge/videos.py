@@ -1,4 +1,4 @@
-"""Videos and images made here; each image says which it is."""
+"""Generated videos and images; the brightness of an image encodes its number."""
 
 from pathlib import Path
 
@@ -7,14 +7,14 @@ import numpy as np
 
 
 def image(n: int, width: int = 320, height: int = 240) -> np.ndarray:
-    """Grey whose brightness is 10 (n modulo 22) + 20, with a white left upper corner."""
+    """Grey of brightness 10 (n modulo 22) + 20, with a white 60x40 upper left corner."""
     grey = np.full((height, width, 3), 10 * (n % 22) + 20, np.uint8)
     grey[:40, :60] = 255
     return grey
 
 
 def number(image: np.ndarray) -> int:
-    """Which image this is, modulo 22, after any lossy coding."""
+    """The image's number modulo 22, also after lossy encoding."""
     return round((float(image[100:140, 100:140].mean()) - 20) / 10)
 
 
