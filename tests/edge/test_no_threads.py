@@ -53,7 +53,7 @@ def test_a_refused_thread_ends_the_run_with_one_line_and_no_files(tmp_path, bund
         assert left.value.code == 2 and "the system cannot start another thread" in said[-1]
         assert [line for line in said if line.startswith("error: ")] == said[-1:]
         assert time.monotonic() - begin < 4 and not list(out.iterdir() if out.exists() else ())
-    stages = ["watch", "capture", "pose", "action"]
+    stages = ["watchdog", "capture", "pose", "action"]
     assert refused == ["signals", "output json", "output events", "output page", "page", "output page events", *stages]
     assert sorted(path.name for path in out.iterdir()) == ["a.jsonl", "b.jsonl", "c.json"]
 
