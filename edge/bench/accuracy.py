@@ -37,31 +37,31 @@ class AccuracyConfig:
     """
 
     bundle: Path
-    """Bundle folder with the trained student, or with the engine built from it."""
+    """Bundle folder with the trained student or its engine."""
     videos: Path | None = None
-    """Folder with one subfolder of videos per class; the videos go through the whole loop."""
+    """Folder with one subfolder of videos per class; each video runs through the whole loop."""
     clips: Path | None = None
     """Labelled clips or recordings (.npz) instead of videos."""
     precision: Precision | None = None
-    """int8 or fp32; by default int8 where the bundle has it."""
+    """int8 or fp32; by default int8 if the bundle has it."""
     beside: tuple[str, ...] = ()
-    """Students to compare with on the same poses: int8, fp32 or files, for instance [student.fp16.engine]."""
+    """More students to evaluate on the same poses: int8, fp32 or files, for instance [student.fp16.engine]."""
     threads: int = 0
-    """CPU threads of the networks, 0 for as many as there are cores."""
+    """CPU threads of the networks, 0 for one per core."""
     pose: PoseConfig = field(default_factory=PoseConfig)
     """Pose estimator for the videos."""
     decisions: DecisionConfig = field(default_factory=DecisionConfig)
     """When and how labels are decided in videos."""
     min_top1: float | None = None
-    """Lowest top-1 accuracy allowed, in percent; below it the exit code is 1."""
+    """Required top-1 accuracy in percent; below it the exit code is 1."""
     min_mean_per_class: float | None = None
-    """Lowest mean over the classes of their top-1 accuracy allowed, in percent."""
+    """Required mean per-class accuracy in percent."""
     min_agreement: float | None = None
-    """Lowest agreement with the FP32 student's decisions allowed, in percent."""
+    """Required agreement with the FP32 student's decisions in percent."""
     report: Path | None = None
     """JSON file to write."""
     confusion: Path | None = None
-    """PNG to write with the confusion matrix."""
+    """PNG file to write, with the confusion matrix."""
 
     def __post_init__(self) -> None:
         if (self.videos is None) == (self.clips is None):

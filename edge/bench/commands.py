@@ -10,7 +10,7 @@ BENCH_COMMANDS = {
     "latency": Command(
         LatencyConfig,
         with_extra("edge", latency),
-        "Measure the loop stage by stage, and the student for 1 to 8 people at once.",
+        "Measure the latency of the loop, stage by stage, and of the student for 1 to 8 people.",
         (
             "python -m edge bench latency",
             "python -m edge bench latency --source /dev/video0 --runs 3 --frames 900 --out runs/bench_camera",

@@ -33,35 +33,35 @@ BATCHES = range(1, 9)
 
 @dataclass(frozen=True)
 class LatencyConfig:
-    """Measure the loop stage by stage, and the student for 1 to 8 people at once."""
+    """Measure the latency of the loop, stage by stage, and of the student for 1 to 8 people."""
 
     bundle: Path = Path("bundles/everyday")
     """Bundle folder with the trained student."""
     source: str | None = None
-    """Video, folder of images or camera, as for `run`. Unset: the demo's clip, fetched once."""
+    """Video, folder of images or camera, as for `run`. By default the demo's clip, downloaded once."""
     out: Path = Path("runs/bench")
-    """Folder for latency.json, latency.md and latency.png (the distribution of each stage)."""
+    """Folder for latency.json, latency.md and latency.png (the latency distribution of each stage)."""
     runs: int = 5
-    """Repetitions of the whole measurement; differences between them are the noise that --compare allows for."""
+    """Repetitions of the whole measurement; --compare takes the differences between them as noise."""
     frames: int = 200
-    """Frames in each run."""
+    """Frames per run."""
     warm_up_frames: int = 30
-    """Frames at the start of each run that are left out of the figures."""
+    """Frames at the start of each run that are not measured."""
     queries: int = 100
-    """Runs of each network alone, and of the student for each batch size, in each run."""
+    """Queries per run of each pose network alone, and of the student for each batch size."""
     pose: PoseConfig = field(default_factory=PoseConfig)
-    """Which pose estimator, and how it runs."""
+    """The pose estimator and how it runs."""
     capture: CaptureConfig = field(default_factory=CaptureConfig)
-    """What is asked of a camera."""
+    """Camera settings."""
     recogniser: RecogniserConfig = field(default_factory=RecogniserConfig)
     """How the student runs."""
     decisions: DecisionConfig = field(default_factory=DecisionConfig)
     """When and how labels are decided."""
     display: Display = "output"
-    """End-to-end latency, capture to display, in a run of its own, by a clock drawn into the source: output (drawn and
-    handed out, not shown), window (shown on the screen), none. A recording plays as a camera there."""
+    """End-to-end latency, capture to display, measured in a separate run with a timecode drawn into each frame: output
+    (rendered, not shown), window (shown on the screen) or none. A recording plays in real time for it."""
     compare: tuple[Path, Path] | None = None
-    """Measure nothing; compare two latency.json, the earlier one first."""
+    """Compare two latency.json, the earlier one first, instead of measuring."""
 
     def __post_init__(self) -> None:
         if min(self.runs, self.queries) < 1 or self.frames < 2 * self.warm_up_frames or self.warm_up_frames < 0:

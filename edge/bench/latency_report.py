@@ -28,7 +28,7 @@ def as_markdown(report: Mapping[str, Any]) -> str:
         f"- peak memory of the process: {report['peak_memory_mb']:.0f} MB",
         *_board(report["board"]),
         "",
-        f"Medians of {len(loop)} runs; a percentile of a run is a time that was measured (nearest rank).",
+        f"Medians of {len(loop)} runs; percentiles of a run by nearest rank.",
         "",
         *_table("stage", [(name, [run["stages"][name] for run in loop]) for name in stages]),
         "",
@@ -47,7 +47,7 @@ def _board(board: Mapping[str, Any] | None) -> list[str]:
         return ["- power, temperature and clocks: unknown"]
     power = "unknown" if board["power_w"] is None else f"{board['power_w']:.2f} W{_energy(board)}"
     heat = "unknown" if board["hottest_c"] is None else f"{board['coolest_c']:.0f} to {board['hottest_c']:.0f} °C"
-    clocks = {None: "unknown", True: "held", False: "free to change"}[board["clocks_held"]]
+    clocks = {None: "unknown", True: "held", False: "not held"}[board["clocks_held"]]
     memory = [] if board["ram_mb"] is None else [f"- memory of the board in use: {board['ram_mb']} MB"]
     return [*memory, f"- power: {power}", f"- hottest unit: {heat}; clocks: {clocks}; throttled: {_throttling(board)}"]
 
@@ -55,16 +55,16 @@ def _board(board: Mapping[str, Any] | None) -> list[str]:
 def _energy(board: Mapping[str, Any]) -> str:
     energy = f", {board['energy_per_inference_mj']:.0f} mJ per inference (a frame through all its networks)"
     if board["idle_w"] is None:
-        return f"{energy}, what an idle board draws included"
+        return f"{energy}, idle power included"
     return f" ({board['idle_w']:.2f} W idle){energy}, {board['energy_above_idle_mj']:.0f} mJ of it above idle"
 
 
 def _throttling(board: Mapping[str, Any]) -> str:
     if board["slowed_by_heat"] is None:
         return "unknown"
-    causes = [f"{unit} by heat" for unit in board["slowed_by_heat"]]
+    causes = [f"{unit} (thermal)" for unit in board["slowed_by_heat"]]
     if board["over_current_events"]:
-        causes.append(f"{board['over_current_events']} times by over-current")
+        causes.append(f"{board['over_current_events']} over-current events")
     return ", ".join(causes) or "never"
 
 
@@ -72,10 +72,10 @@ def _display(display: Mapping[str, Any]) -> list[str]:
     if display["to"] == "none":
         return []
     shown, unread, dropped = (sum(run[key] for run in display["runs"]) for key in ("shown", "unread", "dropped"))
-    where = "on the screen" if display["to"] == "window" else "drawn and handed out; there was no screen"
-    text = f"From a frame's arrival until it is displayed ({where}), by a clock drawn into the source."
+    where = "on the screen" if display["to"] == "window" else "rendered, without a screen"
+    text = f"From a frame's arrival to its display ({where}), measured with a timecode drawn into the frame."
     rows = [("capture to display", [run for run in display["runs"] if "p50_ms" in run])]
-    counts = f"{shown} displayed, {dropped} were dropped for newer ones, the clock of {unread} was covered."
+    counts = f"{shown} displayed, {dropped} dropped for newer ones, {unread} with a covered timecode."
     return [f"{text} {counts}", "", *_table("", [row for row in rows if row[1]]), ""]
 
 
@@ -85,7 +85,7 @@ def _batches(runs: Sequence[Sequence[Mapping[str, Any]]]) -> list[tuple[str, lis
 
 def _pose_networks(runs: Sequence[Mapping[str, Mapping[str, Any]]]) -> list[str]:
     rows = [(name, [run[name] for run in runs]) for name in runs[0]]
-    title = "The pose estimator's networks alone, as the loop runs them, one frame after the other."
+    title = "The pose estimator's networks alone, as the loop runs them."
     return [title, "", *_table("network", rows), ""] if rows else []
 
 

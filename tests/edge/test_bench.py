@@ -110,7 +110,7 @@ def test_the_report_has_medians_and_the_spread_of_the_runs():
     assert "frames per second: 31.0 (30.0 to 35.0 in 3 runs)" in text and "dropped: 3" in text
     assert "| picture to decision | 21.00 | 42.00 | 63.00 | 84.00 | 48 % |" in text
     assert "| capture to display | 42.00 | 126.00 | 126.00 | 126.00 | 48 % |" in text
-    assert "27 displayed, 6 were dropped for newer ones, the clock of 3 was covered" in text
+    assert "27 displayed, 6 dropped for newer ones, 3 with a covered timecode" in text
 
 
 def test_gpu_times_are_shown_beside_host_times_if_there_are_any():
