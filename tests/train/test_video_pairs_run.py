@@ -99,7 +99,7 @@ def pairs(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
         assert process.returncode == code and "Traceback" not in said
         for path in out.rglob("*.npz"):
             os.utime(path, (1, 1))
-    assert "interrupted; the same command goes on" in said and not read_manifest(out).finished
+    assert "interrupted; the same command resumes" in said and not read_manifest(out).finished
     return out, run(videos, out)
 
 

@@ -110,7 +110,8 @@ class PairDataset:
         self.source, self.low_source = layout(data.layout), layout(data.low_layout or data.layout)
         self.layout = layout(clip_layout(data, config))
         self.labels = np.array([clip.label for clip in self.clips], np.int64)
-        self._fitted = _fitted(config, self.layout)
+        self._fitted = _read_fitted_errors(config, self.layout)
+        self._times = clip_times(config.preprocessing)
         self._clean_pairs: dict[tuple[int, bool], _CleanPair] = {}
         self._test_pairs: dict[int, tuple[Float32, Float32]] = {}
         self._cached_bytes = 0
@@ -138,12 +139,12 @@ class PairDataset:
         return np.stack([p[0] for p in pairs]), np.stack([p[1] for p in pairs]), self.labels[indices]
 
     def _make_pair(self, index: int, rng: np.random.Generator) -> tuple[Float32, Float32]:
-        seen = self._clean_pair(index, rng)
-        if seen.low is not None:
-            return seen.low, seen.high
+        clean = self._clean_pair(index, rng)
+        if clean.low is not None:
+            return clean.low, clean.high
         if self.train and not self.config.redraw:
             rng = np.random.default_rng((self.seed, 2, index))
-        return self._tensor(self._corrupt(body, rng) for body in seen.good), seen.high
+        return self._tensor(self._corrupt(body, rng) for body in clean.good), clean.high
 
     def _corrupt(self, good: Float32, rng: np.random.Generator) -> Float32:
         config = self.config
@@ -163,36 +164,30 @@ class PairDataset:
         else:
             times = place_window(clip, duration_s, config.tempo, rng if self.train else None)
         mirrored = self.train and config.mirror and bool(rng.random() < 0.5)
-        if (kept := self._clean_pairs.get((index, mirrored))) is not None:
-            return kept
+        if (cached := self._clean_pairs.get((index, mirrored))) is not None:
+            return cached
 
         good = self._resampled(view.keypoints(clip), self.source, times, mirrored)
         low = None
         if recorded is not None:
             poor = view.keypoints(recorded)
             low = self._tensor(self._resampled(poor, self.low_source, align_recording(times, recorded), mirrored))
-        made = _CleanPair(good, self._tensor(good), low)
+        pair = _CleanPair(good, self._tensor(good), low)
         random = view != View() or config.span == "window"
-        if self.train and not random and self._fits_in_cache(made.good, made.high):
-            self._clean_pairs[index, mirrored] = made
-        return made
+        if self.train and not random and self._fits_in_cache(pair.good, pair.high):
+            self._clean_pairs[index, mirrored] = pair
+        return pair
 
     def _resampled(self, bodies: Float32, source: JointLayout, times: NDArray[np.float64], mirrored: bool) -> Float32:
         """Keypoints (M, S, V_source, 3) at ``times`` (S,) -> (M, T, V, 3) at the clip's times."""
-        preprocessing = self.config.preprocessing
+        settings = self.config.preprocessing
         bodies = convert(bodies, source, self.layout)
         if mirrored:
             bodies = mirror(bodies, self.layout)
-        return np.stack(
-            [
-                resample(body, times, clip_times(preprocessing), preprocessing.max_gap_s, preprocessing.between)
-                for body in bodies
-            ]
-        )
+        return np.stack([resample(body, times, self._times, settings.max_gap_s, settings.between) for body in bodies])
 
     def _tensor(self, bodies: Iterable[Float32]) -> Float32:
-        preprocessing = self.config.preprocessing
-        return clip_tensor([(body, clip_times(preprocessing)) for body in bodies], self.layout, preprocessing)
+        return clip_tensor([(body, self._times) for body in bodies], self.layout, self.config.preprocessing)
 
     def _fits_in_cache(self, *arrays: Float32) -> bool:
         """Whether the cache has room. If so, count the arrays and make them read-only."""
@@ -222,7 +217,7 @@ def _check_source(clips: tuple[SkeletonClip, ...], config: PairConfig, name: str
         raise ConfigError("poor fitted needs a file of fitted errors", hint="give --data.pairs.fitted_errors")
 
 
-def _fitted(config: PairConfig, joints: JointLayout) -> FittedErrors | None:
+def _read_fitted_errors(config: PairConfig, joints: JointLayout) -> FittedErrors | None:
     if config.fitted_errors is None or config.poor not in ("auto", "fitted"):
         return None
     errors = read_errors(Path(config.fitted_errors))

@@ -72,13 +72,13 @@ class _Noise:
     means: list[tuple[float, int]] = field(default_factory=list)
     """Per clip: squared mean offset, number of frames."""
 
-    def add(self, off: NDArray[np.float64], valid: NDArray[np.bool_], fps: float) -> None:
+    def add(self, offsets: NDArray[np.float64], valid: NDArray[np.bool_], fps: float) -> None:
         """Add one clip: offsets (S, 2), valid (S,)."""
         n = int(valid.sum())
         if n < MIN_FRAMES:
             return
-        mean = off[valid].mean(axis=0)
-        rest = np.where(valid[:, None], off - mean, 0)
+        mean = offsets[valid].mean(axis=0)
+        rest = np.where(valid[:, None], offsets - mean, 0)
         both = valid[:-1] & valid[1:]
         self.square += float((rest**2).sum())
         self.count += 2 * (n - 1)
@@ -123,18 +123,18 @@ def fit_errors(
     downsampled = [slow for recording in recordings for slow in recording.at(fps)]
     for one in downsampled:
         size = torso_length(one.good, layout)
-        sure, found = one.good[..., 2] > 0, one.poor[..., 2] > 0
-        present, found_any = np.asarray(sure.any(axis=1)), np.asarray(found.any(axis=1))
+        good_seen, poor_seen = one.good[..., 2] > 0, one.poor[..., 2] > 0
+        present, found_any = np.asarray(good_seen.any(axis=1)), np.asarray(poor_seen.any(axis=1))
         lost.add(~found_any, present, one.fps)
         poor = one.poor.astype(np.float64)
         for chain, (left, right) in zip(swaps, layout.pairs, strict=True):
             swapped, detectable = _swapped(one.good, poor, left, right, MIN_SEPARATION * size)
             chain.add(swapped, detectable, one.fps)
             poor[swapped, left], poor[swapped, right] = poor[swapped, right], poor[swapped, left]
-        off = (poor[..., :2] - one.good[..., :2]) / size
+        offsets = (poor[..., :2] - one.good[..., :2]) / size
         for v in range(len(layout)):
-            misses[v].add(~found[:, v], sure[:, v] & found_any, one.fps)
-            noises[v].add(off[:, v], sure[:, v] & (poor[:, v, 2] > 0), one.fps)
+            misses[v].add(~poor_seen[:, v], good_seen[:, v] & found_any, one.fps)
+            noises[v].add(offsets[:, v], good_seen[:, v] & (poor[:, v, 2] > 0), one.fps)
     unknown = [joint for joint, noise in zip(layout.joints, noises, strict=True) if not noise.means]
     if unknown:
         raise DataError(

@@ -70,7 +70,7 @@ class Unit(nn.Module):
         super().__init__()
         self.gcn1 = SpatialShift(in_channels, out_channels, joints)
         self.graphsage: nn.Module = InterBody(out_channels, bodies) if inter_body else nn.Identity()
-        self.tcn1 = TemporalShift(out_channels, out_channels, stride)
+        self.tcn1 = TemporalShift(out_channels, stride)
         self.shortcut = residual
         self.residual: nn.Module = nn.Identity()
         if residual and (in_channels != out_channels or stride != 1):
@@ -182,19 +182,19 @@ class InterBody(nn.Module):
 
 
 class TemporalShift(nn.Module):
-    """Adaptive temporal shift, (N, C, T, V) -> (N, D, T / stride, V): fractional shift, 1x1 convolution, shift."""
+    """Adaptive temporal shift, (N, C, T, V) -> (N, C, T / stride, V): fractional shift, 1x1 convolution, shift."""
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+    def __init__(self, channels: int, stride: int) -> None:
         super().__init__()
-        self.bn = nn.BatchNorm2d(in_channels)
-        self.shift_in = FractionalShift(in_channels, 1)
-        self.temporal_linear = nn.Conv2d(in_channels, out_channels, 1)
+        self.bn = nn.BatchNorm2d(channels)
+        self.shift_in = FractionalShift(channels, 1)
+        self.temporal_linear = nn.Conv2d(channels, channels, 1)
         nn.init.kaiming_normal_(self.temporal_linear.weight, mode="fan_out")
-        self.shift_out = FractionalShift(out_channels, stride)
-        self.bn2 = nn.BatchNorm2d(out_channels)
+        self.shift_out = FractionalShift(channels, stride)
+        self.bn2 = nn.BatchNorm2d(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, T, V) -> (N, D, T / stride, V)."""
+        """(N, C, T, V) -> (N, C, T / stride, V)."""
         x = F.relu(self.temporal_linear(self.shift_in(self.bn(x))))
         out: Tensor = self.bn2(self.shift_out(x))
         return out

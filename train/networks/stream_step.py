@@ -48,7 +48,7 @@ class StreamStep(nn.Module):
         self.units, rate = nn.ModuleList(), 1
         for number, unit in enumerate(network.units):
             assert isinstance(unit, Unit)
-            step, joints = UnitStep(unit, frames, phase, behind_all=rate == TOTAL_STRIDE), len(unit.mix)
+            step, joints = UnitStep(unit, frames, phase, after_strides=rate == TOTAL_STRIDE), len(unit.mix)
             if number == 0 and self.stem.kept:
                 self.state_shapes["stem.kept"] = (self.stem.kept * joints, self.stem.channels)
             self.units.append(step)
@@ -76,7 +76,7 @@ class StreamStep(nn.Module):
         x = frame.reshape(frame.shape[1], -1).t()
         new, old = [], iter(states)
         if self.stem.kept:
-            x, kept = self.stem.behind(next(old), x)
+            x, kept = self.stem.with_past(next(old), x)
             new.append(kept)
         x = F.relu(self.stem(x))
         for unit in self.units:
@@ -103,7 +103,7 @@ class StemStep(nn.Module):
         assert not self.linear.weight[:, now:].any()
         self.linear.weight = nn.Parameter(self.linear.weight[:, :now].detach())
 
-    def behind(self, kept: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    def with_past(self, kept: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         """Concatenate rows x (frames * V, C) with those of the previous frames; return them and the new ``kept``."""
         seen = torch.cat([kept, x])
         joints = len(kept) // self.kept
@@ -118,11 +118,11 @@ class StemStep(nn.Module):
 class UnitStep(nn.Module):
     """One unit's share of a step, on rows (frames * V, C).
 
-    count: frames that it outputs. behind_all: all strides precede the unit, so that it gets one frame at a time; its
+    count: frames that it outputs. after_strides: all strides precede the unit, so that it gets one frame at a time; its
     ``kept`` is then (V, PAST_FRAMES * D), which together with the new frame is the convolution's window.
     """
 
-    def __init__(self, unit: Unit, frames: int, phase: int, *, behind_all: bool) -> None:
+    def __init__(self, unit: Unit, frames: int, phase: int, *, after_strides: bool) -> None:
         super().__init__()
         self.stride, self.frames, self.joints = stride_of(unit), frames, len(unit.mix)
         # New frames that complete a window of the strided convolution.
@@ -138,9 +138,9 @@ class UnitStep(nn.Module):
             # Both biases in one, to save a node.
             self.shortcut.bias = nn.Parameter((self.shortcut.bias + self.bias).detach())
         in_channels, out_channels = channels_of(unit)
-        self.beside = behind_all
+        self.after_strides = after_strides
         self.kept_shape = (
-            (self.joints, PAST_FRAMES * out_channels) if behind_all else (PAST_FRAMES * self.joints, out_channels)
+            (self.joints, PAST_FRAMES * out_channels) if after_strides else (PAST_FRAMES * self.joints, out_channels)
         )
         self.delayed_shape = (SHORTCUT_DELAY * self.joints, in_channels)
         window = torch.arange(KERNEL_FRAMES) * self.joints + torch.arange(self.joints)[:, None]  # (V, K)
@@ -160,7 +160,7 @@ class UnitStep(nn.Module):
 
     def _windows(self, kept: Tensor, new: Tensor) -> tuple[Tensor, Tensor]:
         """Windows of the temporal convolution (count * V, K * D), and the new ``kept``."""
-        if self.beside:
+        if self.after_strides:
             seen = torch.cat([kept, new], dim=1)
             return seen, seen[:, new.shape[1] :]
         seen = torch.cat([kept, new])

@@ -117,15 +117,15 @@ def _make_all(videos: list[Video], estimators: TwoEstimators, manifest: Manifest
         if video.name in done
     }
     write_manifest(config.out, replace(manifest, finished=not signum, videos=entries, failed=failed))
-    for name, what in failed.items():
-        console.print(f"failed: {name}: {what}")
+    for name, error in failed.items():
+        console.print(f"failed: {name}: {error}")
     seen, matched = (sum(getattr(one, key) for one in done.values()) for key in ("seen", "matched"))
     console.print(
         f"{len(done)} of {len(videos)} videos in {config.out}, {len(failed)} failed; the cheap estimator found the "
         f"person in {100 * matched / max(seen, 1):.1f} % of {seen} frames"
     )
     if signum:
-        console.print("interrupted; the same command goes on")
+        console.print("interrupted; the same command resumes")
         raise SystemExit(128 + signum)
     if failed:
         raise SystemExit(FAILED)
@@ -135,23 +135,15 @@ def _process_all(
     videos: list[Video], estimators: TwoEstimators, config: PairsConfig
 ) -> tuple[dict[str, VideoResult], dict[str, str], int]:
     """Results by video, errors by failed video, and the signal that stopped the run, or 0."""
-    done = {}
-    for video in videos:
-        if (finished := _earlier_result(config.videos / video.name, pair_file(config.out, video.name))) is not None:
-            done[video.name] = finished
-    jobs = [
-        Job(
-            video.name,
-            config.videos / video.name,
-            pair_file(config.out, video.name),
-            estimators,
-            config.follow,
-            config.fps,
-        )
-        for video in videos
-        if video.name not in done
-    ]
+    done: dict[str, VideoResult] = {}
     failed: dict[str, str] = {}
+    jobs = []
+    for name in (video.name for video in videos):
+        source, pair = config.videos / name, pair_file(config.out, name)
+        if earlier := _earlier_result(source, pair):
+            done[name] = earlier
+        else:
+            jobs.append(Job(name, source, pair, estimators, config.follow, config.fps))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     shared = SharedState.create(multiprocessing.get_context("spawn"))
     with interruptible() as noted, Progress(*columns, StatusColumn(), console=console) as progress:
@@ -160,15 +152,15 @@ def _process_all(
             if noted.signum:
                 shared.stop.set()
             if result is not None:
-                name, what = result
-                if isinstance(what, str):
-                    failed[name] = what
+                name, outcome = result
+                if isinstance(outcome, str):
+                    failed[name] = outcome
                 else:
-                    done[name] = what
+                    done[name] = outcome
             elapsed = progress.tasks[bar].elapsed or 0.0
             rate = shared.frames.value / elapsed if elapsed else 0.0
-            told = f"{rate:.1f} frames/s" + (f", {len(failed)} failed" if failed else "")
-            progress.update(bar, completed=len(done) + len(failed), status=told)
+            status = f"{rate:.1f} frames/s" + (f", {len(failed)} failed" if failed else "")
+            progress.update(bar, completed=len(done) + len(failed), status=status)
     return done, failed, noted.signum
 
 
