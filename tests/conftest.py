@@ -1,4 +1,4 @@
-"""Where tests find the real data that is not part of the repository."""
+"""Fixtures for all tests: real data from outside the repository, and a board with TensorRT and a GPU."""
 
 import sys
 from collections.abc import Callable
@@ -19,7 +19,7 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder with real recordings, clips and networks; the test is skipped where it is absent."""
+    """The folder with real recordings, clips and networks; skips the test if it is absent."""
     if not SHARED_DATA.is_dir():
         pytest.skip(f"the real data folder {SHARED_DATA.name} is not beside the checkout")
     return SHARED_DATA
@@ -27,7 +27,7 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def blazepose_files() -> list[Path]:
-    """BlazePose's detector and landmark network; the test is skipped where they cannot be had."""
+    """BlazePose's detector and landmark network; skips the test if they cannot be downloaded."""
     try:
         return list(fetch(BLAZEPOSE_DETECTOR, BLAZEPOSE_LANDMARKS))
     except DownloadError as error:
@@ -36,33 +36,34 @@ def blazepose_files() -> list[Path]:
 
 @pytest.fixture(scope="session")
 def people(blazepose_files: list[Path]) -> list[np.ndarray]:
-    """Pictures of two people from the demo's clip; the test is skipped where it cannot be had."""
-    from readers_folder import walking_people
+    """Images of two people from the demo's video; skips the test if it cannot be downloaded."""
+    from docs_workspace import walking_people
 
     try:
         return walking_people(fetch(DEMO_CLIP)[0])
     except DownloadError as error:
-        pytest.skip(f"the demo's clip cannot be fetched: {error.what}")
+        pytest.skip(f"the demo's video cannot be fetched: {error.what}")
 
 
 @pytest.fixture(scope="session")
-def reader(people: list[np.ndarray], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a reader of README and docs has, see readers_folder.py: not to be altered, for it takes seconds to make."""
-    from readers_folder import fill
+def docs_workspace(people: list[np.ndarray], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files that commands in README and docs use, see docs_workspace.py. Shared, so do not change it: copy it."""
+    from docs_workspace import fill
 
-    folder = tmp_path_factory.mktemp("reader")
+    folder = tmp_path_factory.mktemp("docs")
     fill(folder, people)
     return folder
 
 
 @pytest.fixture
 def board(monkeypatch: pytest.MonkeyPatch) -> Callable[..., ModuleType]:
-    """Puts a board with this TensorRT and GPU under the code, as far as the driver's boundary; tests/gpu has real ones.
+    """Replace TensorRT, pycuda and the driver by fakes; tests/gpu uses real ones.
 
-    ``board(version, gpu=FakeGpu(...), **options)`` gives the fake ``tensorrt``, whose ``gpu`` is that GPU.
+    ``board(version, gpu=FakeGpu(...), **options)`` installs them and returns the fake ``tensorrt``, whose ``gpu`` is
+    that GPU.
     """
 
-    def put(version: str = "10.3.0", gpu: FakeGpu | None = None, **options) -> ModuleType:
+    def install(version: str = "10.3.0", gpu: FakeGpu | None = None, **options) -> ModuleType:
         gpu = gpu or FakeGpu()
         trt = fake_tensorrt.tensorrt(version, gpu=gpu, **options)
         trt.gpu = gpu
@@ -72,4 +73,4 @@ def board(monkeypatch: pytest.MonkeyPatch) -> Callable[..., ModuleType]:
         monkeypatch.setattr("edge.engines.tensorrt_engine.driver_library", lambda: FakeLibrary(gpu))
         return trt
 
-    return put
+    return install

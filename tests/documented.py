@@ -1,4 +1,4 @@
-"""The commands and the code that README and docs tell a reader to type."""
+"""Find the commands and code blocks in README and docs."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((RO
 
 @dataclass(frozen=True)
 class Documented:
-    """A line that stands alone, indented by four spaces, without the comment behind it."""
+    """A command: a line indented by four spaces, without its trailing comment."""
 
     page: str
     line: str
 
     @property
     def python(self) -> str | None:
-        """What follows ``python -m``, where the line is nothing else."""
+        """What follows ``python -m``, if the line is such a command."""
         found = re.match(r"(?:\.venv/bin/)?python -m (.+)", self.line)
         return found[1] if found and not self.line.endswith("&") else None
 
     @property
     def kind(self) -> str:
-        """Which test runs it: python, make, image, service, extra; shell for everything else."""
+        """Which kind of test runs it: python, make, image, service or extra; shell for everything else."""
         if self.python is not None:
             return "python"
         if self.line.startswith("make "):
@@ -42,7 +42,7 @@ def name_of(page: Path) -> str:
 
 
 def commands(page: Path, *kinds: str) -> list[Documented]:
-    """In the order of the page; drawings in fences and folders of videos are no commands."""
+    """The commands of a page in order, without fenced diagrams and listings of video folders."""
     text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
     lines = re.findall(r"^ {4}(\S.*)$", text, re.MULTILINE)
     found = [Documented(name_of(page), re.sub(r"\s+# .*$", "", line)) for line in lines if line[:7] != "videos/"]
@@ -50,7 +50,7 @@ def commands(page: Path, *kinds: str) -> list[Documented]:
 
 
 def code(page: Path) -> list[str]:
-    """Blocks of Python."""
+    """The Python code blocks of a page."""
     return re.findall(r"^```python\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 
 

@@ -1,4 +1,4 @@
-"""A flashed Orin with docker, as far as docker/run looks: a root that it only reads, and a docker that writes down."""
+"""A fake flashed Orin for docker/run: the files that it reads, and a docker that logs its arguments."""
 
 import os
 import shlex
@@ -13,7 +13,7 @@ R36 = "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aar
 LIST = "etc/apt/sources.list.d/nvidia-l4t-apt-source.list"
 KEY = "etc/apt/trusted.gpg.d/jetson-ota-public.asc"
 
-# A docker that writes down what it is asked, knows an image once it was built, and lacks what files say it lacks.
+# Logs its arguments, has an image once it was built, and misbehaves as marker files beside it say.
 DOCKER = """#!/bin/sh
 has() { test -e "$0.$1"; }
 echo "$*" >>"$0.said"
@@ -32,7 +32,7 @@ esac
 
 @pytest.fixture
 def flashed(tmp_path):
-    """With one USB camera. Folders root, for the board's, and bin, for its docker."""
+    """A board with one USB camera: the folder root has its files, bin its docker."""
     files = {
         "root/etc/nv_tegra_release": R36,
         "root/etc/nvpmodel.conf": "",
@@ -53,7 +53,7 @@ def flashed(tmp_path):
 
 
 def run(board, *arguments, script=ROOT / "docker/run", folder=None, **environment):
-    """The finished process, started in that folder, and the words of each command it would run."""
+    """Run the script; return the finished process, and each command of a dry run as words."""
     known = {"PATH": f"{board / 'bin'}:/usr/bin:/bin", "SKD_ROOT": str(board / "root"), **environment}
     done = subprocess.run(
         [str(script), *map(str, arguments)],

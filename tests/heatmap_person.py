@@ -1,4 +1,4 @@
-"""A pose network in trt_pose's form that always sees one person in the same place: drawn heatmaps and fields."""
+"""A pose network in trt_pose's form with constant heatmaps and fields of one person."""
 
 from pathlib import Path
 
@@ -11,11 +11,11 @@ from edge.contract.types import Float32
 from edge.pose.pose_network import TRT_POSE
 
 SIDE = 128
-"""Pixels of the network's picture, and cells of its maps."""
+"""Pixels of the network's input per side, and cells of its maps."""
 
 
 def person_network(path: Path, joints: Float32) -> None:
-    """joints: (18, 2) in trt_pose's order, x and y in 0..1 of a square around the picture."""
+    """joints: (18, 2) in trt_pose's order, x and y in 0..1 of the square input."""
     links = TRT_POSE.links
     rows, columns = np.mgrid[:SIDE, :SIDE] + 0.5
     places = joints * SIDE
@@ -33,7 +33,7 @@ def _spot(rows: NDArray[np.float64], columns: NDArray[np.float64], place: Float3
 
 
 def _save(path: Path, outputs: dict[str, Float32]) -> None:
-    """The outputs are constants; the picture is read, and adds nothing."""
+    """Save a network whose outputs are constants: the image is read and multiplied by 0."""
     nodes = [
         helper.make_node("Cast", ["image"], ["numbers"], to=TensorProto.FLOAT),
         helper.make_node("ReduceMean", ["numbers"], ["mean"], keepdims=0),

@@ -1,4 +1,4 @@
-"""Small networks made by hand, shaped like the real ones."""
+"""Small hand-made ONNX networks with the inputs and outputs of the real ones."""
 
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,7 @@ def student(path: Path, seed: int = 0, frames: int = FRAMES, joints: int = JOINT
 
 
 def stream(path: Path, joints: int = JOINTS, frames: int = 4) -> Path:
-    """A stream of one network: past.next = past / 2 + sums of the channels, logits = weights @ past.next."""
+    """A streaming student: past.next = past / 2 + sums of the channels, logits = weights @ past.next."""
     rng = np.random.default_rng(2)
     nodes = [
         helper.make_node("ReduceSum", ["frame", "axes"], ["sums"], keepdims=0),
@@ -103,7 +103,7 @@ def stream(path: Path, joints: int = JOINTS, frames: int = 4) -> Path:
 
 
 def clips(count: int, seed: int = 1) -> NDArray[np.float32]:
-    """(count, 3, T, V, 1) smooth noise, each clip of its own size and place so that decisions differ."""
+    """(count, 3, T, V, 1) noise, with an offset per clip and channel so that decisions differ."""
     rng = np.random.default_rng(seed)
     shape = (count, 3, FRAMES, JOINTS, 1)
     offset = 2 * rng.standard_normal((count, 3, 1, 1, 1))
@@ -111,12 +111,12 @@ def clips(count: int, seed: int = 1) -> NDArray[np.float32]:
 
 
 def samples(count: int, seed: int = 1) -> list[NDArray[np.float32]]:
-    """The same, one by one: count arrays (1, 3, T, V, 1)."""
+    """The same as a list of arrays (1, 3, T, V, 1)."""
     return list(clips(count, seed)[:, None])
 
 
 def run(model: Path | onnx.ModelProto, array: NDArray[Any]) -> NDArray[Any]:
-    """The first output, by ONNX Runtime."""
+    """The first output, computed by ONNX Runtime."""
     session = ort.InferenceSession(model.SerializeToString() if isinstance(model, onnx.ModelProto) else str(model))
     return session.run(None, {session.get_inputs()[0].name: array})[0]
 
@@ -139,7 +139,7 @@ def separable(path: Path) -> Path:
         "b1": (0.1 * rng.standard_normal(8) * loud).astype(np.float32),
         "w2": (rng.standard_normal((8, 1, 3, 3)) / loud[:, None, None, None]).astype(np.float32),
         "w3": rng.standard_normal((6, 8, 1, 1)).astype(np.float32),
-        # The first channel is far below zero: ReLU drops it, a step for all of it would drown the others.
+        # The first channel is far below zero. ReLU drops it; a step that covered it would be too coarse for the others.
         "b3": np.array([-4000, 0, 0, 0, 0, 0], np.float32),
         "w4": np.concatenate(
             [rng.standard_normal((2, 6, 1, 1)), rng.standard_normal((2, 8, 1, 1)) / loud[:, None, None]], axis=1

@@ -1,7 +1,7 @@
-"""Documented commands in seconds instead of minutes: what is added to each.
+"""Flags that make documented commands take seconds instead of minutes.
 
-Of a flag that is given twice the last counts. Trainings are cut to one epoch of a small network, measurements to a few
-pictures, and what judges a student is content with one that has learned nothing.
+If a flag is given twice, the last one counts. Trainings run for one epoch of a small network, measurements on a few
+images, and verification accepts an untrained student.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ADDED = {
 
 
 def short(words: Sequence[str]) -> tuple[str, str, list[str]]:
-    """Room, command and flags of what follows ``python -m``."""
+    """Split what follows ``python -m`` into package, command and flags, with the flags above added."""
     room = "edge bench" if list(words[:2]) == ["edge", "bench"] else words[0]
     name, *rest = words[len(room.split()) :]
     return room, name, [*rest, *ADDED.get(f"{room} {name}", ())]

@@ -1,6 +1,6 @@
-"""Whatever a user gives that cannot work: one line with what, where and what to do, exit code 2, nothing left behind.
+"""Bad input ends in one line with what, where and what to do, exit code 2, and no files written.
 
-The rows are in tests/bad_input, a file for each kind of thing that is given.
+The cases are in tests/bad_input, one file per kind of input.
 """
 
 import pytest
@@ -34,6 +34,6 @@ def test_one_line_says_what_where_and_what_to_do(name, tmp_path, capfd, request)
     assert files(tmp_path) == before
 
 
-def test_a_board_is_given_thirty_kinds_of_bad_input_and_more():
+def test_at_least_thirty_cases_concern_the_board():
     said = {str(row.__doc__) for row in BOARD.values()}
     assert len(said) >= 30 and not set(BOARD) & set(WORKSTATION)

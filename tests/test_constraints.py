@@ -1,4 +1,4 @@
-"""constraints.txt holds one version of everything the project asks for, on each Python, and one that is allowed."""
+"""constraints.txt pins each requirement to one allowed version, on each supported Python."""
 
 import re
 from importlib import metadata
@@ -13,14 +13,14 @@ SUPPORTED = ("3.10", "3.11", "3.12")
 PINS = [Requirement(line) for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
 
 
-def asked_for():
+def requirements():
     for line in metadata.requires("skd-edge"):
         wanted = Requirement(line)
         if canonicalize_name(wanted.name) != "skd-edge":
             yield wanted
 
 
-def holds(marker, python, extra=""):
+def applies(marker, python, extra=""):
     return marker is None or marker.evaluate({"python_version": python, "extra": extra})
 
 
@@ -30,21 +30,21 @@ def extra_of(wanted):
 
 
 @pytest.mark.parametrize("python", SUPPORTED)
-def test_everything_asked_for_has_one_version_that_is_allowed(python):
+def test_each_requirement_has_one_allowed_version(python):
     checked = 0
-    for wanted in asked_for():
-        if not holds(wanted.marker, python, extra_of(wanted)):
+    for wanted in requirements():
+        if not applies(wanted.marker, python, extra_of(wanted)):
             continue
         name = canonicalize_name(wanted.name)
-        pins = [pin for pin in PINS if canonicalize_name(pin.name) == name and holds(pin.marker, python)]
+        pins = [pin for pin in PINS if canonicalize_name(pin.name) == name and applies(pin.marker, python)]
         assert len(pins) == 1, f"{wanted.name} has {len(pins)} versions on Python {python}"
         (exact,) = pins[0].specifier
         assert exact.operator == "=="
-        assert wanted.specifier.contains(exact.version), f"{pins[0]}, but {wanted} is asked for"
+        assert wanted.specifier.contains(exact.version), f"{pins[0]}, but {wanted} is required"
         checked += 1
     assert checked > 20
 
 
-def test_nothing_is_named_that_nobody_asks_for():
-    names = {canonicalize_name(wanted.name) for wanted in asked_for()}
+def test_nothing_else_is_pinned():
+    names = {canonicalize_name(wanted.name) for wanted in requirements()}
     assert {canonicalize_name(pin.name) for pin in PINS} <= names

@@ -1,4 +1,4 @@
-"""Documentation is held against the program: its commands are understood, its error texts are those of the code."""
+"""The reference and the examples in `--help` match the program, and the documentation site builds without warnings."""
 
 import re
 import shlex
@@ -17,23 +17,23 @@ import train.__main__
 from edge.bench.commands import BENCH_COMMANDS
 from edge.cli.command_line import run_command_line
 
-ROOMS = {
+PACKAGES = {
     "edge": edge.__main__.COMMANDS,
     "edge bench": BENCH_COMMANDS,
     "train": train.__main__.COMMANDS,
     "calibrate": calibrate.__main__.COMMANDS,
 }
-EXAMPLES = [example for room in ROOMS.values() for command in room.values() for example in command.examples]
-"""Of the reference and of `--help`. What the pages say is run: tests/test_docs_run.py."""
+EXAMPLES = [example for room in PACKAGES.values() for command in room.values() for example in command.examples]
+"""Examples in `--help` and the reference. Commands on the pages are run by tests/test_docs_run.py."""
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_examples_are_understood(example, monkeypatch):
+def test_examples_are_parsed(example, monkeypatch):
     monkeypatch.chdir(ROOT)
     words = shlex.split(example.removeprefix("python -m "))
     room = "edge bench" if words[:2] == ["edge", "bench"] else words[0]
     taken = []
-    known = {name: replace(found, function=taken.append) for name, found in ROOMS[room].items()}
+    known = {name: replace(found, function=taken.append) for name, found in PACKAGES[room].items()}
     run_command_line(room, "", known, words[len(room.split()) :])
     assert len(taken) == 1
 
@@ -53,19 +53,19 @@ def test_the_reference_has_every_key(monkeypatch):
     from reference import reference
 
     sections = dict(re.findall(r"^## python -m (.+)\n((?:(?!^## ).*\n)*)", reference(), re.MULTILINE))
-    for room, commands in ROOMS.items():
+    for room, commands in PACKAGES.items():
         for name, command in commands.items():
             rows = re.findall(r"^\| `(.+?)` \| .+? \| (.*) \|$", sections[f"{room} {name}"], re.MULTILINE)
             assert [key for key, _ in rows] == list(keys_of(command.config)), f"{room} {name}"
-            assert [key for key, text in rows if not text] == [], f"{room} {name}: keys without a word about them"
+            assert [key for key, text in rows if not text] == [], f"{room} {name}: keys without help"
 
 
-def test_the_site_is_built_without_a_warning(tmp_path):
+def test_the_site_builds_without_warnings(tmp_path):
     mkdocs = Path(sys.executable).with_name("mkdocs")
     if not mkdocs.is_file():
         pytest.skip("pip install -e '.[dev]'")
     done = subprocess.run(
-        # Not --quiet: it hides warnings from the strict mode as well.
+        # Not --quiet: it hides warnings from --strict too.
         [str(mkdocs), "build", "--strict", "--site-dir", str(tmp_path)],
         cwd=ROOT,
         env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
@@ -77,12 +77,12 @@ def test_the_site_is_built_without_a_warning(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "bench latency" in (tmp_path / "reference/index.html").read_text()
     assert "it takes an afternoon" in (tmp_path / "index.html").read_text(), "not the README"
-    assert (tmp_path / "benchmarks/loop/index.html").is_file(), "pages outside docs come along"
+    assert (tmp_path / "benchmarks/loop/index.html").is_file(), "pages outside docs are missing"
     assert [link for page in tmp_path.rglob("*.html") for link in dead_links(page)] == []
 
 
 def dead_links(page):
-    """Links and pictures of a page of the site that lead to no file of it."""
+    """Links and images of a page that point to no file of the site."""
     for link in re.findall(r'(?:href|src)="([^"]+)"', page.read_text(encoding="utf-8")):
         target = page.parent / link.split("#")[0].split("?")[0]
         if ":" not in link and not link.startswith("/") and not (target.is_file() or (target / "index.html").is_file()):

@@ -1,7 +1,7 @@
-"""Documented lines of docker, without docker: what each asks of it, by docker's own flags, and what then runs inside.
+"""Run documented docker lines without docker: check the flags, and run here what the container would run.
 
-docker/run looks at a flashed board's root; see flashed_board.py. What the container is told to do is done here, in a
-folder that has what the image has.
+docker/run sees the root of a fake board, see flashed_board.py. The container's command runs in a folder with the files
+that the image has.
 """
 
 import re
@@ -11,21 +11,21 @@ import subprocess
 
 import pytest
 import yaml
+from docs_workspace import engine_of
 from documented import COMMANDS, ROOT
 from flashed_board import flashed, pairs, run
-from readers_folder import engine_of
 from test_docs_run import folder, must_run
 
 __all__ = ["flashed", "folder"]
 IMAGES = [command for command in COMMANDS if command.kind == "image"]
 SERVICES = [command for command in COMMANDS if command.kind == "service"]
-# As `docker run --help` and `docker buildx build --help` of 28.2 have them: with a value, and without.
+# Flags with and without a value, from `docker run --help` and `docker buildx build --help` of version 28.2.
 RUN_FLAGS = {"--add-host", "--device", "--env", "--group-add", "--name", "--network", "--runtime", "--volume"}, {"--rm"}
 BUILD_FLAGS = {"--build-arg", "--build-context", "--file", "--tag", "--target"}, {"--load"}
 
 
 def after_flags(words, known):
-    """What stands behind the flags; each must be one of docker's."""
+    """The words after the flags, each of which must be one of docker's."""
     valued, alone = known
     words = list(words)
     while words[0].startswith("-"):
@@ -37,7 +37,7 @@ def after_flags(words, known):
 
 
 @pytest.mark.parametrize("line", sorted({command.line for command in IMAGES}))
-def test_what_docker_is_asked_to_run_runs(line, folder, flashed, board, capfd):
+def test_the_command_of_docker_run_runs(line, folder, flashed, board, capfd):
     shutil.copytree(folder / "bundles/everyday", folder / "my_bundle")
     shutil.copytree(folder / "bundles/everyday", folder / "runs/bundle")
     arguments = shlex.split(line)[1:]
@@ -55,31 +55,31 @@ def test_what_docker_is_asked_to_run_runs(line, folder, flashed, board, capfd):
     must_run(shlex.join(inside), capfd)
 
 
-def test_the_flags_that_are_called_dockers_are(capfd):
+def test_docker_has_these_flags(capfd):
     docker = shutil.which("docker")
     if docker is None:
         pytest.skip("apt install docker.io")
-    told = subprocess.run([docker, "run", "--help"], capture_output=True, text=True, check=True, timeout=60).stdout
-    valued = set(re.findall(r"^ {2,}(?:-\w, )?(--[\w-]+) (?!  )", told, re.MULTILINE))
-    alone = set(re.findall(r"^ {2,}(?:-\w, )?(--[\w-]+) {2,}", told, re.MULTILINE))
+    help_text = subprocess.run([docker, "run", "--help"], capture_output=True, text=True, check=True, timeout=60).stdout
+    valued = set(re.findall(r"^ {2,}(?:-\w, )?(--[\w-]+) (?!  )", help_text, re.MULTILINE))
+    alone = set(re.findall(r"^ {2,}(?:-\w, )?(--[\w-]+) {2,}", help_text, re.MULTILINE))
     assert RUN_FLAGS[0] <= valued and RUN_FLAGS[1] <= alone
 
 
 def filled_in(text, variables):
-    """As docker compose does it: ``${NAME:-default}``, and ``${NAME:?what it is}``, which must be given."""
+    """Substitute ``${NAME:-default}`` and ``${NAME:?message}``, which is required, as docker compose does."""
 
     def value(found):
         name, how, rest = found.groups()
         if variables.get(name):
             return variables[name]
-        assert how == "-", f"{name} is not given: {rest}"
+        assert how == "-", f"{name} is required: {rest}"
         return rest
 
     return re.sub(r"\$\{(\w+):([-?])([^}]*)\}", value, text)
 
 
 @pytest.mark.parametrize("line", [command.line for command in SERVICES])
-def test_what_a_service_is_told_to_run_runs(line, folder, board, capfd):
+def test_the_command_of_a_service_runs(line, folder, board, capfd):
     words = shlex.split(line)
     variables = dict(word.split("=", 1) for word in words[: words.index("docker")])
     path = ROOT / pairs(words, "--file")[0]
@@ -91,13 +91,13 @@ def test_what_a_service_is_told_to_run_runs(line, folder, board, capfd):
 
 
 @pytest.mark.parametrize("line", [command.line for command in SERVICES])
-def test_docker_compose_reads_a_service_alike(line, tmp_path):
+def test_docker_compose_parses_a_service_the_same_way(line, tmp_path):
     before, _, flags = line.partition("docker compose ")
     script = f"{before}docker compose {flags.replace('up --detach', 'config')}"
     if not has("docker", "compose"):
         if not has("docker-compose"):
             pytest.skip("apt install docker-compose-v2")
-        # The first version knows everything but this option, and makes no folders of what is mounted the long way.
+        # Version 1 lacks this option, and creates no folders for mounts in the long syntax anyway.
         old = tmp_path / "compose.yaml"
         text = (ROOT / "docker/compose.yaml").read_text()
         old.write_text(text.replace(", bind: {create_host_path: false}", ""))
@@ -112,7 +112,7 @@ def test_docker_compose_reads_a_service_alike(line, tmp_path):
 
 
 def has(*program):
-    """Whether this program is there; docker without the plugin is not."""
+    """Whether this program is installed; docker without the plugin is not."""
     try:
         done = subprocess.run([*program, "version"], capture_output=True, check=False, timeout=60)
     except FileNotFoundError:

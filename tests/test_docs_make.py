@@ -1,7 +1,6 @@
-"""The targets of make that README names are made, by the Makefile's own recipes, with small data and short trainings.
+"""Run the make targets that README names, with the Makefile's own recipes, small data and short trainings.
 
-The virtual environment is this one; each recipe's `python -m` is done by this process, see door.py. `make test` is what
-runs this.
+The virtual environment is that of the tests, and this process runs each recipe's `python -m`, see forward_python.py.
 """
 
 import shlex
@@ -36,12 +35,12 @@ MAKES = {
     "make ablation DATA=folder DATASET=utd_mhad": ["runs/ablation/utd_mhad/ablation.md"],
     "make int8 DATA=folder DATASET=penn_action": ["runs/int8/penn_action/bundle/student.int8.onnx"],
 }
-"""What each leaves behind."""
+"""The files that each target must write."""
 
 
 @pytest.fixture
 def checkout(folder, people):
-    """A clone whose virtual environment is set up, beside the folders of a reader."""
+    """A clone with its virtual environment, and the files that the commands use."""
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
         shutil.copy(ROOT / name, folder / name)
     (folder / "benchmarks").mkdir()
@@ -55,49 +54,49 @@ def checkout(folder, people):
     return folder
 
 
-def first_person(picture):
-    """(18, 2): whom BlazePose sees, in trt_pose's joints and parts of a square around the picture."""
+def first_person(image):
+    """(18, 2): the person that BlazePose finds, in trt_pose's joints, 0..1 of a square around the image."""
     estimator = open_estimator(PoseConfig(threads=1))
-    found, order = estimator.estimate(picture)[0], layout("trt_pose-18")
+    found, order = estimator.estimate(image)[0], layout("trt_pose-18")
     joints = convert(found.keypoints, estimator.layout, order)[:, :2]
     estimator.close()
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     return (joints + np.array([0, (width - height) / 2])) / width
 
 
 def make(line, folder):
     instead = line.replace("VIDEOS=folder", "VIDEOS=videos").replace("DATA=folder", "DATA=data")
-    program = f"{shlex.quote(sys.executable)} -S {shlex.quote(str(ROOT / 'tests/door.py'))}"
-    with socket.socket(socket.AF_UNIX) as door:
-        door.bind("door")
-        door.listen()
-        door.settimeout(0.1)
+    program = f"{shlex.quote(sys.executable)} -S {shlex.quote(str(ROOT / 'tests/forward_python.py'))}"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("python.sock")
+        server.listen()
+        server.settimeout(0.1)
         with subprocess.Popen([*shlex.split(instead), "VENV=venv", f"RUN={program}"], cwd=folder) as made:
             while made.poll() is None:
                 try:
-                    caller, _ = door.accept()
+                    caller, _ = server.accept()
                 except TimeoutError:
                     continue
-                with caller, caller.makefile() as asked:
-                    left_with = run_python(shlex.join(asked.read().split("\0")))
-                    caller.sendall(str(left_with).encode())
-    (folder / "door").unlink()
+                with caller, caller.makefile() as request:
+                    exit_code = run_python(shlex.join(request.read().split("\0")))
+                    caller.sendall(str(exit_code).encode())
+    (folder / "python.sock").unlink()
     assert made.returncode == 0, line
 
 
-def test_each_target_that_the_pages_name_leaves_what_it_promises(checkout):
-    # One after the other: the road over pairs goes on from them.
+def test_each_documented_target_writes_its_files(checkout):
+    # In this order: the road over pairs uses the pairs made before it.
     for line, files in MAKES.items():
         make(line, checkout)
         assert [name for name in files if not (checkout / name).is_file()] == [], line
 
 
-def test_no_target_stands_on_a_page_that_is_not_made():
+def test_every_documented_target_is_run():
     assert set(LINES) == {*MAKES, "make test"}
 
 
 @pytest.mark.parametrize("target", ["pairs", "int8", "ablation DATASET=utd_mhad"])
-def test_a_target_without_its_folder_says_so_before_anything_is_installed(target, tmp_path):
+def test_a_target_without_its_folder_is_refused_before_anything_is_installed(target, tmp_path):
     shutil.copy(ROOT / "Makefile", tmp_path)
     made = ["make", *target.split()]
     done = subprocess.run(made, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)

@@ -1,4 +1,4 @@
-"""The page of output formats names every field that is written, and none that is not."""
+"""docs/outputs.md lists exactly the fields that are written."""
 
 import json
 import re
@@ -27,7 +27,7 @@ PENN = layout("penn-13")
 
 
 def named(head):
-    """What the first column of the table with this head names, in order."""
+    """The names in the first column of the table with this header, in order."""
     rows = re.search(rf"^\| {re.escape(head)} \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", PAGE, re.MULTILINE)[1]
     return [name for row in rows.splitlines() for name in re.findall(r"`(.+?)`", row.split(" | ")[0])]
 
@@ -48,7 +48,7 @@ def result():
     )
 
 
-def test_the_fields_of_a_frame_are_those_of_the_page(result):
+def test_the_page_lists_the_fields_of_a_frame(result):
     written = record(result, PENN)
     assert named("field of a line") == list(written)
     assert named("field of a person") == list(written["people"][0])
@@ -57,14 +57,14 @@ def test_the_fields_of_a_frame_are_those_of_the_page(result):
     assert named("name") == [*STAGES, *SUMS]
 
 
-def test_every_kind_of_event_and_every_field_of_one_is_on_the_page():
+def test_the_page_lists_every_event_kind_and_field():
     assert sorted(named("`kind`")) == sorted(get_args(EventKind))
     rows = re.findall(r"^\| `\w+` \| .* \| (`.*`) \|$", PAGE.partition("## MQTT")[0], re.MULTILINE)
     told = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     assert told | {"kind", "time_s", "unix_s"} == {field.name for field in fields(Event)}
 
 
-def test_the_subscriber_of_the_page_understands_an_event(monkeypatch, capsys):
+def test_the_example_subscriber_prints_an_event(monkeypatch, capsys):
     subscribe = pytest.importorskip("paho.mqtt.subscribe", reason="pip install 'skd-edge[mqtt]'")
     asked = []
     monkeypatch.setattr(subscribe, "callback", lambda heard, topic, **_: asked.append((heard, topic)))
@@ -77,7 +77,7 @@ def test_the_subscriber_of_the_page_understands_an_event(monkeypatch, capsys):
     assert capsys.readouterr().out == "5.5 3 wave 0.9\n"
 
 
-def test_the_state_of_the_page_is_that_of_the_page(result):
+def test_the_page_lists_the_fields_of_state(result):
     page = Page(Overlay(PENN), PENN, LatencyHistory(0), "a clip")
     page.show(result)
     state = page.state()
@@ -86,19 +86,19 @@ def test_the_state_of_the_page_is_that_of_the_page(result):
     assert set(state["people"][0]) <= set(re.findall(r"`(\w+)`", row))
 
 
-def test_the_report_has_the_fields_of_the_page():
+def test_the_page_lists_the_fields_of_the_report():
     figures = _figures(RunConfig("clip.mp4", ROOT), RunOutcome(frames=1, seconds=1.0), LatencyHistory(0))
     told = ["machine", "source", "pose", "student"]
     assert named("field of the report") == [*told, *figures]
 
 
-def test_a_recording_has_the_fields_of_the_page(result):
+def test_the_page_lists_the_fields_of_a_recording(result):
     assert sorted(named("field of the header")) == sorted(field.name for field in fields(RecordingHeader))
     failed = replace(result, failure="broken", pose_failed=True)
     assert named("field of a frame") == re.findall(r'"(frame|time_s|poses|failure)":', frame_line(failed))
 
 
-def test_the_exit_codes_are_those_of_the_program():
+def test_the_page_lists_every_exit_code():
     codes = {int(n) for row in re.findall(r"^\| ([\d, ]+) \|", PAGE, re.MULTILINE) for n in row.split(",")}
     known = {code for name, code in vars(exit_codes).items() if name.isupper()}
     assert known | {0} <= codes

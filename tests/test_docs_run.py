@@ -1,7 +1,6 @@
-"""Every command of README and docs is run, page by page, in a folder with small data: what a page makes, its next uses.
+"""Run every command of README and docs, page by page, in a folder with small data; a page's commands share files.
 
-What no test machine has stands in at its driver: cameras, TensorRT with its GPU. See also test_docs_make.py and
-test_docs_docker.py.
+Cameras, TensorRT and its GPU are fakes at the driver's boundary. See also test_docs_make.py and test_docs_docker.py.
 """
 
 import os
@@ -13,8 +12,8 @@ import sys
 
 import cv2
 import pytest
+from docs_workspace import camera_or_file, engine_of
 from documented import COMMANDS, PAGES, ROOT, code, commands, name_of
-from readers_folder import camera_or_file, engine_of
 from short_commands import ADDED, short
 
 import calibrate.__main__
@@ -30,7 +29,7 @@ from edge.engines.registry import open_engine
 # torch's exporter of 2.13 calls a function of its own that it has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
 
-ROOMS = {
+PACKAGES = {
     "edge": edge.__main__.COMMANDS,
     "edge bench": BENCH_COMMANDS,
     "train": train.__main__.COMMANDS,
@@ -42,17 +41,17 @@ INSTEAD = {
     "BUNDLE": "bundles/everyday",
     "mqtt://broker.local/front": "mqtt://127.0.0.1:9/front",
 }
-"""Of ports that may be taken, of what a reader fills in, of a broker: none is there, and the loop does not wait."""
+"""Replacements for ports that may be in use, placeholders, and a broker; it is absent, and the loop does not wait."""
 NO_WINDOW = ("--sinks.show", "--display")
-"""Flags for a screen, which go with their value; tests/edge/test_window.py has one."""
+"""Flags that need a screen, removed with their value; tests/edge/test_window.py covers them."""
 JUDGES = ("edge doctor", "edge check", "edge bench accuracy", "calibrate verify")
-"""Leave with 1 where this machine, or a student trained for one epoch, is not as wanted."""
-SAID_INSTEAD = {
+"""Commands that may exit with 1, because of this machine or a student trained for one epoch."""
+ACCEPTED_ERRORS = {
     "--pose.network pose": "no person in view",
     "edge threshold": "no threshold makes",
     "--pose.engine openvino": "needs the package openvino",
 }
-"""What commands may say instead of their work: of networks never trained, or without a package of 180 MB."""
+"""Flag or command -> error that it may end with: networks are untrained, and a package of 180 MB is optional."""
 TRAINED = (
     "train teacher --out runs/teacher",
     "train student --out runs/student --teacher runs/teacher",
@@ -67,19 +66,19 @@ BEFORE = {
         "calibrate engine --onnx pose.onnx --out pose.engine",
     ),
 }
-"""What a reader of that page has done already."""
+"""Commands that a reader of that page has run before."""
 ENGINES_OF = {
     "docs/howto/board.md": "bundles/everyday/student.onnx",
     "docs/howto/dla.md": "pose.onnx",
     "docs/howto/pose_network.md": "pose.onnx",
 }
-"""Pages for which there is a TensorRT and a GPU, as far as the driver's boundary: engines compute this network."""
+"""Pages that need TensorRT and a GPU: the fake engines compute this network."""
 
 
 @pytest.fixture
-def folder(reader, people, tmp_path, monkeypatch):
-    """What a reader of these pages has."""
-    shutil.copytree(reader, tmp_path, symlinks=True, dirs_exist_ok=True)
+def folder(docs_workspace, people, tmp_path, monkeypatch):
+    """A copy of the files that the commands use, as current folder."""
+    shutil.copytree(docs_workspace, tmp_path, symlinks=True, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(cv2, "VideoCapture", camera_or_file(people))
     monkeypatch.setattr("edge.capture.gstreamer.has_gstreamer", lambda: True)
@@ -90,7 +89,7 @@ def folder(reader, people, tmp_path, monkeypatch):
 
 @pytest.fixture
 def registries():
-    """What a page adds to is as before afterwards."""
+    """Restore the registries that a page's code adds to."""
     changed = (edge.contract.layouts.LAYOUTS, edge.pose.registry.ESTIMATORS, edge.capture.registry.SCHEMES)
     before = [dict(registry) for registry in changed]
     yield
@@ -100,7 +99,7 @@ def registries():
 
 
 def add_code(page):
-    """Do what the page's blocks of code say, as if they stood where it puts them."""
+    """Run the page's code blocks as if they were in the modules that it names."""
     layouts = edge.contract.layouts
     names = {
         "_layout": layouts._layout,
@@ -117,7 +116,7 @@ def add_code(page):
 
 
 def run_python(line):
-    """The exit code of what stands behind ``python -m``."""
+    """Run what follows ``python -m``; return the exit code."""
     words = [INSTEAD.get(word, word) for word in shlex.split(line)]
     for flag in NO_WINDOW:
         if flag in words:
@@ -125,22 +124,22 @@ def run_python(line):
             del words[at : at + 2]
     room, name, rest = short(words)
     try:
-        run_command_line(room, "", ROOMS[room], [name, *rest])
+        run_command_line(room, "", PACKAGES[room], [name, *rest])
     except SystemExit as left:
         return left.code
     return 0
 
 
 def must_run(line, capfd):
-    left_with = run_python(line)
+    exit_code = run_python(line)
     said = capfd.readouterr().err
-    if left_with == 2 and any(sign in line and words in said for sign, words in SAID_INSTEAD.items()):
+    if exit_code == 2 and any(sign in line and words in said for sign, words in ACCEPTED_ERRORS.items()):
         return
-    assert left_with in ((0, 1) if line.startswith(JUDGES) else (0,)), f"{line}\n{said}"
+    assert exit_code in ((0, 1) if line.startswith(JUDGES) else (0,)), f"{line}\n{said}"
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page, "python")], ids=name_of)
-def test_the_commands_of_a_page_do_what_it_says(page, folder, board, registries, capfd):
+def test_the_commands_of_a_page_run(page, folder, board, registries, capfd):
     name = name_of(page)
     add_code(page)
     lines = [*BEFORE.get(name, ()), *(command.python for command in commands(page, "python"))]
@@ -160,10 +159,10 @@ clip = cv2.VideoCapture("clip.mp4")
 while (read := clip.read())[0]:
     sys.stdout.buffer.write(read[1].tobytes())
 """
-"""What it does for the page, where it is not installed."""
+"""Stands in for ffmpeg on that page."""
 
 
-def test_a_program_has_the_results_frame_by_frame(folder, capsys):
+def test_the_python_example_prints_results_frame_by_frame(folder, capsys):
     (block,) = code(ROOT / "docs/howto/python.md")
     exec(block, {})
     told = capsys.readouterr().out
@@ -172,7 +171,7 @@ def test_a_program_has_the_results_frame_by_frame(folder, capsys):
 
 
 def run_in_shell(page, folder):
-    """The page's other lines, one after the other, as one script."""
+    """Run the page's shell lines as one script."""
     script = "set -e\n" + "\n".join(command.line for command in commands(page, "shell"))
     flags = " ".join(ADDED["edge run"][2:])
     for camera in ("/dev/video0", "/dev/video2"):
@@ -180,7 +179,7 @@ def run_in_shell(page, folder):
     for port in ("8081", "8082"):
         script = script.replace(port, "0")
     script = script.replace("python -m", f"{shlex.quote(sys.executable)} -m")
-    # By itself it forgets how they ended.
+    # A plain wait ignores the jobs' exit codes.
     script = script.replace("wait", "for job in $(jobs -p); do wait $job; done")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": f"{os.environ['PATH']}:{folder}/programs"}
     ffmpeg = folder / "programs/ffmpeg"
@@ -193,26 +192,26 @@ def run_in_shell(page, folder):
     assert done.returncode == 0, done.stderr
 
 
-def test_pictures_of_another_program_become_people(folder):
+def test_frames_piped_from_another_program_become_people(folder):
     run_in_shell(ROOT / "docs/howto/camera.md", folder)
     assert '"track_id"' in (folder / "people.jsonl").read_text()
 
 
-def test_two_cameras_leave_their_own_events(folder):
+def test_two_cameras_write_separate_events(folder):
     run_in_shell(ROOT / "docs/howto/several_cameras.md", folder)
     for name in ("front.jsonl", "back.jsonl"):
         assert "person_entered" in (folder / "runs" / name).read_text()
 
 
 @pytest.mark.parametrize("line", [command.line for command in COMMANDS if command.kind == "extra"])
-def test_what_is_to_be_installed_is_an_extra_of_the_project(line):
-    """All but the fetching; what pip does not know of a package that is there it says in a warning, and goes on."""
+def test_documented_extras_exist(line):
+    """Without the download; for an unknown extra pip only prints a warning."""
     words = [sys.executable, "-m", *shlex.split(line), "--dry-run", "--no-index", "--no-deps"]
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0 and "does not provide the extra" not in done.stderr, done.stderr
 
 
-def test_no_line_of_the_shell_stands_on_a_page_that_is_not_run():
+def test_every_page_with_shell_lines_is_run():
     pages = {command.page for command in COMMANDS if command.kind == "shell"}
     assert pages == {"docs/howto/camera.md", "docs/howto/several_cameras.md"}
     assert sum(command.kind == "python" for command in COMMANDS) >= 60

@@ -1,4 +1,4 @@
-"""`--help` answers at once: no command of any room loads a framework to say what it takes."""
+"""`--help` is fast: no command loads a framework for it."""
 
 import json
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SLOW = ("torch", "lightning_fabric", "matplotlib", "sklearn", "tensorrt", "scipy.signal")
 
-ASKS = """
+SCRIPT = """
 import contextlib, importlib, io, json, sys
 main = importlib.import_module(sys.argv[1])
 loaded = {}
@@ -25,10 +25,10 @@ print(json.dumps(loaded))
 """
 
 
-@pytest.mark.parametrize("room", ["edge", "train", "calibrate"])
-def test_no_help_waits_for_a_framework(room):
+@pytest.mark.parametrize("package", ["edge", "train", "calibrate"])
+def test_help_imports_no_framework(package):
     done = subprocess.run(
-        [sys.executable, "-c", ASKS, f"{room}.__main__"], cwd=ROOT, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", SCRIPT, f"{package}.__main__"], cwd=ROOT, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
     loaded = json.loads(done.stdout)
@@ -37,8 +37,8 @@ def test_no_help_waits_for_a_framework(room):
         assert "numpy" in modules and not set(SLOW) & set(modules), command
 
 
-def test_a_command_that_trains_says_what_to_install_where_there_is_no_pytorch(tmp_path):
-    """As after `make demo`, which installs what the device side needs."""
+def test_a_training_command_without_pytorch_says_what_to_install(tmp_path):
+    """As after `make demo`, which installs only what edge needs."""
     code = "import sys; sys.modules['torch'] = None; import train.__main__; train.__main__.main()"
     flags = ["teacher", "--out", str(tmp_path / "run"), "--data.dataset", "kinematic"]
     done = subprocess.run([sys.executable, "-c", code, *flags], cwd=ROOT, capture_output=True, text=True, timeout=120)

@@ -1,6 +1,6 @@
-"""`make int8`: held-out training clips decide whether the student is trained in eight bits, test clips nothing.
+"""`make int8`: held-out training clips decide whether the student is fine-tuned in INT8, test clips decide nothing.
 
-Which commands run is the Makefile's own choice; Python is a script that notes its call and leaves as it is told.
+The Makefile is the real one; Python is a script that logs its arguments and exits with a given code.
 """
 
 import os
@@ -20,7 +20,7 @@ fi
 
 
 def make_int8(folder: Path, *verdicts: int) -> tuple[int, list[str]]:
-    """make's exit code and the commands that ran, where `verify` leaves with these codes, one after the other."""
+    """Run make; return its exit code and the commands that ran. verdicts: exit codes of the calls of `verify`."""
     venv = folder / "venv"
     (venv / "bin").mkdir(parents=True)
     python = venv / "bin" / "python"
@@ -28,7 +28,7 @@ def make_int8(folder: Path, *verdicts: int) -> tuple[int, list[str]]:
     python.chmod(0o755)
     (venv / "all.stamp").touch()
     (folder / "verdicts").write_text(" ".join(map(str, verdicts)) + "\n")
-    # `make test` hands its own flags down, and a silent or dry run would be another test.
+    # Without the flags of `make test`, which may be silent or a dry run.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     done = subprocess.run(
         ["make", "int8", f"VENV={venv}", f"DATA={folder}", "DATASET=utd_mhad"],
@@ -38,7 +38,7 @@ def make_int8(folder: Path, *verdicts: int) -> tuple[int, list[str]]:
 
 
 def _command(words: list[str]) -> str:
-    """Room and command, and of `verify` what it judges by."""
+    """Package and command; for `verify` also the clips it uses."""
     command = f"{words[1]} {words[2]}"
     if words[2] != "verify":
         return command
@@ -53,11 +53,11 @@ AFTER = [REPORTS, "calibrate gate", "calibrate report"]
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed: apt-get install make")
 
 
-def test_within_budget_nothing_more_is_trained(tmp_path: Path) -> None:
+def test_within_budget_nothing_is_fine_tuned(tmp_path: Path) -> None:
     assert make_int8(tmp_path, 0, 0) == (0, BEFORE + AFTER)
 
 
-def test_over_budget_the_student_is_trained_on_in_eight_bits(tmp_path: Path) -> None:
+def test_over_budget_the_student_is_fine_tuned(tmp_path: Path) -> None:
     assert make_int8(tmp_path, 1, 0) == (0, [*BEFORE, "train quantise-aware", *AFTER])
 
 
@@ -67,6 +67,6 @@ def test_test_clips_that_miss_the_budget_are_reported_and_decide_nothing(tmp_pat
 
 
 @pytest.mark.parametrize("verdicts", [(2,), (0, 2)])
-def test_a_verification_that_could_not_be_made_is_no_missed_budget(tmp_path: Path, verdicts: tuple[int, ...]) -> None:
+def test_a_failed_verification_is_not_a_missed_budget(tmp_path: Path, verdicts: tuple[int, ...]) -> None:
     code, calls = make_int8(tmp_path, *verdicts)
     assert (code, calls) == (2, [*BEFORE, REPORTS][: len(BEFORE) + len(verdicts) - 1])

@@ -1,4 +1,4 @@
-"""Errors are looked up by their text: what stands in the headings is what the program says, word for word."""
+"""The headings of docs/troubleshooting.md are the error messages of the program, word for word."""
 
 import re
 
@@ -40,16 +40,16 @@ ROWS = {
     "ONNX Runtime cannot load it": "a_truncated_network",
     "not a recording of poses": "a_recording_of_poses_that_is_none",
 }
-"""By what is said when the table's row of that name is run."""
+"""Heading -> the case in tests/bad_input that ends with it."""
 
 
 @pytest.mark.parametrize("heading", HEADINGS)
-def test_the_program_says_what_is_looked_up(heading, tmp_path, capfd, request):
+def test_the_program_prints_the_heading(heading, tmp_path, capfd, request):
     with disk_as_before():
         line = refused(prepared(ROWS[heading], tmp_path, request), capfd)
     pattern = ".+".join(re.escape(part.strip()) for part in heading.split("…"))
     assert re.search(pattern, line), line
 
 
-def test_every_heading_has_its_row():
+def test_every_heading_has_its_case():
     assert sorted(HEADINGS) == sorted(ROWS)

@@ -1,4 +1,4 @@
-"""GitHub's workflow tests the Python that it names, whatever else the machine has."""
+"""GitHub's workflow tests the Python version that it names, whatever else is installed."""
 
 import os
 import subprocess
@@ -12,12 +12,12 @@ PYTHON = """#!/bin/sh
 [ "$1" = -c ] && exit 0
 mkdir -p "$3/bin" && basename "$0" > "$3/bin/python"
 """
-"""A Python as far as the Makefile asks: it says it is a version we know, and makes a folder that says which."""
+"""A fake Python: supported, and it creates virtual environments that say which Python made them."""
 
 
 @pytest.mark.parametrize("version", JOB["strategy"]["matrix"]["python"])
-def test_each_job_tests_its_own_python(version, tmp_path):
-    for name in ("python3.12", "python3.11", "python3.10"):  # Ubuntu 24.04 has the first of itself
+def test_each_job_uses_its_own_python(version, tmp_path):
+    for name in ("python3.12", "python3.11", "python3.10"):  # Ubuntu 24.04 comes with the first
         program = tmp_path / name
         program.write_text(PYTHON)
         program.chmod(0o755)

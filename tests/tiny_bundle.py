@@ -1,4 +1,4 @@
-"""A bundle with an untrained student: everything a trained one has, but for good decisions."""
+"""A complete bundle with an untrained student."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +18,7 @@ CLASSES = ("squat", "wave", "jumping_jacks", "stand")
 
 
 def add_stream(folder: Path, **about: Any) -> Path:
-    """To such a bundle, the form that streams: stream.4.onnx and its INT8 (the same network), reference and manifest.
+    """Add a streaming student to such a bundle: stream.4.onnx, its INT8 (the same network), reference and manifest.
 
     about: fields of the manifest's stream.
     """

@@ -1,4 +1,4 @@
-"""What a reader of README and docs has, small: videos, a camera, networks, two published datasets, clips, a board."""
+"""The files that commands in README and docs use, in small: videos, networks, datasets, clips; and a fake camera."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ KINDS = {TensorProto.FLOAT: "FLOAT", TensorProto.UINT8: "UINT8", TensorProto.INT
 
 
 def walking_people(clip: Path) -> list[np.ndarray]:
-    """Pictures of two people from the demo's clip."""
+    """Images of two people from the demo's video."""
     capture = cv2.VideoCapture(str(clip))
     capture.set(cv2.CAP_PROP_POS_FRAMES, 90)
-    pictures = [cv2.resize(capture.read()[1], SIZE, interpolation=cv2.INTER_AREA) for _ in range(48)]
+    images = [cv2.resize(capture.read()[1], SIZE, interpolation=cv2.INTER_AREA) for _ in range(48)]
     capture.release()
-    return pictures
+    return images
 
 
-def fill(folder: Path, pictures: Sequence[np.ndarray]) -> None:
-    """Everything that the pages' commands take from a reader, by the names that they have there."""
+def fill(folder: Path, images: Sequence[np.ndarray]) -> None:
+    """Create every file that the commands use, under the names used there."""
     for name in ("bundles", "configs"):
         shutil.copytree(ROOT / name, folder / name)
     (folder / "bundle").symlink_to("bundles/everyday")
     for name in ("clip.mp4", "street.mp4", "another.mp4", "recordings/street.mp4"):
-        _film(folder / name, pictures)
+        _film(folder / name, images)
     for label in ("walk", "stand"):
         for number, start in enumerate((0, 8, 16)):
-            _film(folder / "videos" / label / f"0{number}.mp4", pictures[start : start + 32])
+            _film(folder / "videos" / label / f"0{number}.mp4", images[start : start + 32])
     (folder / "runs").mkdir()
     reference = read_bundle(folder / "bundle").reference()
     for name in ("test.npz", "calibration.npz"):
@@ -57,16 +57,16 @@ def fill(folder: Path, pictures: Sequence[np.ndarray]) -> None:
     _datasets(folder / "data")
 
 
-def _film(path: Path, pictures: Sequence[np.ndarray]) -> None:
+def _film(path: Path, images: Sequence[np.ndarray]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), CAMERA_FPS, SIZE)
-    for picture in pictures:
-        writer.write(picture)
+    for image in images:
+        writer.write(image)
     writer.release()
 
 
 def _one_pose(path: Path) -> None:
-    """A network that gives the same person, who stands, for every picture."""
+    """A pose network that finds the same standing person in every image."""
     joints = np.linspace(0.2, 0.8, 17)
     body = np.stack([joints, np.where(np.arange(17) % 2, 0.45, 0.55), np.full(17, 0.9)], 1).astype(np.float32)
     nodes = [
@@ -79,7 +79,7 @@ def _one_pose(path: Path) -> None:
 
 
 def _datasets(folder: Path) -> None:
-    """Penn Action, UTD-MHAD and UI-PRMD in packed forms, of generated people: two clips a class, one to test."""
+    """Penn Action, UTD-MHAD and UI-PRMD as packed files of generated clips: two per class, one of them for testing."""
     folder.mkdir()
     made = [clip.joints[0, :40] for clip in make_kinematic(6, seed=0).clips]
     clips = [made[n % len(made)] for n in range(2 * 27)]
@@ -107,22 +107,22 @@ def _datasets(folder: Path) -> None:
 
 
 def _in_mm(joints: np.ndarray, name: str) -> np.ndarray:
-    """A body of kinect-20 (S, 20, 3) in metres, with another layout's joints; what it lacks lies at the spine."""
+    """Convert a kinect-20 body (S, 20, 3) in metres to another layout; joints it lacks are put at the spine."""
     source = layout("kinect-20")
     taken = [source.joints.index(joint if joint in source.joints else "spine") for joint in layout(name).joints]
     return np.round(1000 * joints[:, taken]).astype(np.int16)
 
 
 class Camera:
-    """``cv2.VideoCapture`` of a camera before which these people walk without end."""
+    """Fake ``cv2.VideoCapture`` of a camera that shows these people walking, without end."""
 
-    def __init__(self, pictures: Sequence[np.ndarray]) -> None:
-        self._pictures, self._start, self._given = pictures, time.monotonic(), 0
+    def __init__(self, images: Sequence[np.ndarray]) -> None:
+        self._images, self._start, self._given = images, time.monotonic(), 0
 
     def read(self) -> tuple[bool, np.ndarray]:
         self._given += 1
         time.sleep(max(0.0, self._start + self._given / CAMERA_FPS - time.monotonic()))
-        return True, self._pictures[self._given % len(self._pictures)].copy()
+        return True, self._images[self._given % len(self._images)].copy()
 
     def get(self, what: int) -> float:
         return CAMERA_FPS if what == cv2.CAP_PROP_FPS else 0.0
@@ -134,14 +134,14 @@ class Camera:
         pass
 
 
-def camera_or_file(pictures: Sequence[np.ndarray]) -> Callable[..., object]:
-    """In place of ``cv2.VideoCapture``: what is no file is a device, an address or a pipeline of GStreamer."""
+def camera_or_file(images: Sequence[np.ndarray]) -> Callable[..., object]:
+    """Replacement for ``cv2.VideoCapture``: opens files; anything else (device, URL, pipeline) is the fake camera."""
     opened = cv2.VideoCapture
-    return lambda what, *how: opened(what, *how) if Path(str(what)).is_file() else Camera(pictures)
+    return lambda what, *how: opened(what, *how) if Path(str(what)).is_file() else Camera(images)
 
 
 def engine_of(path: Path) -> dict[str, object]:
-    """How the board of :func:`conftest.board` builds an engine that computes what this ONNX file does."""
+    """Options for :func:`conftest.board` so that its engine computes what this ONNX file does."""
     graph, session = onnx.load(path).graph, onnxruntime.InferenceSession(path)
     names = [i.name for i in session.get_inputs()]
     return {
