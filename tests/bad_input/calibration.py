@@ -66,7 +66,7 @@ def calibration_clips_of_classes_that_the_bundle_lacks(folder: Path) -> Argv:
 
 @on_workstation
 def calibration_labels_that_are_texts(folder: Path) -> Argv:
-    """clips are float32, labels <U5, ids int64, which should be numbers"""
+    """clips are float32, labels <U5, ids int64; clips must be numbers"""
     np.savez(folder / "clips.npz", clips=np.zeros((1, 3, 32, 13, 1), np.float32), labels=["squat"])
     return ["calibrate", "student", "--bundle", good_bundle(folder), "--clips", folder / "clips.npz"]
 
