@@ -18,6 +18,7 @@ from typing import Any, NoReturn, get_args, get_type_hints
 import yaml
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace, set_loader, set_parsing_settings
 
+import edge
 from edge.cli.arguments import expand_shorthands
 from edge.cli.config_file import read_flags
 from edge.cli.console import console
@@ -136,6 +137,9 @@ def _require_values(config: type, given: Namespace, prefix: str = "") -> None:
 def _parser(program: str, about: str, commands: Mapping[str, Command]) -> _Parser:
     # The parent's formatter applies to sub-commands too.
     parser = _Parser(prog=f"python -m {program}", description=about, allow_abbrev=False, formatter_class=_HelpFormatter)
+    parser.add_argument(
+        "--version", action="version", version=f"skd-edge {edge.__version__}", help="Print the version and exit."
+    )
     parser.commands = tuple(commands)
     subcommands = parser.add_subcommands(
         dest="command",

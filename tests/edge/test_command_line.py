@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
@@ -165,6 +166,14 @@ def test_help_shows_every_flag_with_its_text_default_and_an_example(capsys):
     assert out.startswith("usage: python -m edge run --source SOURCE [options]\n\n")
     for part in ("--source", "CPU threads of the network", "default: 2", "--clip.fps", "python -m edge run --source 0"):
         assert part in out
+
+
+@pytest.mark.parametrize("program", ["edge", "train", "calibrate"])
+def test_version_is_that_of_the_installed_package(program):
+    printed = subprocess.run(
+        [sys.executable, "-m", program, "--version"], capture_output=True, text=True, timeout=60, check=True
+    ).stdout
+    assert printed == f"skd-edge {version('skd-edge')}\n"
 
 
 def test_a_source_may_begin_with_a_dash():
