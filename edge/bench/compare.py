@@ -64,14 +64,10 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """Settings and machine properties that differ, with both values."""
-    found = []
-    for key in ("bundle", "precision", "threads", "source", "pose", "student"):
-        if before[key] != after[key]:
-            found.append(f"{key}: {before[key]} and {after[key]}")
-    for key in ("machine", "cpu", "cores", "power_mode"):
-        if before["machine"][key] != after["machine"][key]:
-            found.append(f"{key}: {before['machine'][key]} and {after['machine'][key]}")
-    return found
+    settings = ("bundle", "precision", "threads", "source", "pose", "student")
+    pairs = [(key, before[key], after[key]) for key in settings]
+    pairs += [(key, before["machine"][key], after["machine"][key]) for key in ("machine", "cpu", "cores", "power_mode")]
+    return [f"{key}: {old} and {new}" for key, old, new in pairs if old != new]
 
 
 def _change(what: str, before: list[float], after: list[float]) -> Change:

@@ -16,8 +16,8 @@ class BatchContext:
     """An execution context for one batch size, optionally captured as a CUDA graph.
 
     batch: size of every dynamic batch axis. shapes: of every tensor by name, for that batch.
-    profile: index of the optimisation profile for that batch. tensors: the engine's, the first ``inputs`` of them
-    inputs. stream: the CUstream that everything runs on. path, errors: for error messages.
+    profile: index of the optimisation profile for that batch. stream: the CUstream that everything runs on.
+    path, errors: for error messages.
     Each batch size has its own context, because a captured CUDA graph holds only for the context's shapes at capture
     time. Each context has its own profile, because up to TensorRT 8.6 no two contexts may share one.
     """
@@ -27,9 +27,8 @@ class BatchContext:
         engine: Any,
         profile: int,
         batch: int,
-        tensors: Sequence[TensorSpec],
-        *,
-        inputs: int,
+        inputs: Sequence[TensorSpec],
+        outputs: Sequence[TensorSpec],
         stream: int,
         path: Path,
         errors: ErrorLog,
@@ -43,11 +42,11 @@ class BatchContext:
             profile and not self._context.set_optimization_profile_async(profile, self._stream)
         ):
             raise self._refused("prepare the engine", hint="free memory, or build it with a smaller --max_batch")
-        for spec in tensors[:inputs]:
+        for spec in inputs:
             shape = tuple(batch if length is None else length for length in spec.shape)
             if None in spec.shape and not self._context.set_input_shape(spec.name, shape):
                 raise self._refused(f"take {spec.name} as {shape}", hint=_REBUILD)
-        self.shapes = {t.name: tuple(self._context.get_tensor_shape(t.name)) for t in tensors}
+        self.shapes = {t.name: tuple(self._context.get_tensor_shape(t.name)) for t in (*inputs, *outputs)}
         for name, shape in self.shapes.items():
             if min(shape, default=1) < 0:
                 raise EngineError(f"the shape of {name} depends on its data, which is not supported", where=path)

@@ -135,18 +135,10 @@ class TensorRtEngine:
 
     def _create_contexts(self) -> None:
         self._stream = self._gpu.stream()
+        stream = self._stream.handle
         self._started, self._ended, self._downloaded = (self._gpu.event() for _ in range(3))
         contexts = [
-            BatchContext(
-                self._engine,
-                profile,
-                batch,
-                (*self.inputs, *self.outputs),
-                inputs=len(self.inputs),
-                stream=self._stream.handle,
-                path=self._path,
-                errors=self._errors,
-            )
+            BatchContext(self._engine, profile, batch, self.inputs, self.outputs, stream, self._path, self._errors)
             for profile, batch in enumerate(self._profile_batches())
         ]
         self._contexts = sorted(contexts, key=lambda context: context.batch)
