@@ -3,6 +3,7 @@
 import importlib
 from dataclasses import dataclass
 from pathlib import Path
+from pkgutil import iter_modules
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from edge.contract.errors import ConfigError
 from edge.contract.layouts import JointLayout, layout
 from edge.contract.preprocess import Preprocessing
+from train import networks
 from train.checkpoint import load_checkpoint
 from train.configuration import TeacherConfig
 from train.data.pairs import PairConfig
@@ -182,3 +184,13 @@ def test_a_file_with_networks_registers_a_new_network(tmp_path: Path, monkeypatc
 def test_a_network_has_its_default_width_unless_another_is_given() -> None:
     assert build("dense_gcn_s", classes=2, layout=PENN, bodies=1).features == 4 * 32
     assert build("dense_gcn_s", classes=2, layout=PENN, bodies=1, width=8).features == 4 * 8
+
+
+def test_every_module_states_the_shapes_of_its_forward() -> None:
+    files = [importlib.import_module(f"train.networks.{name}") for _, name, _ in iter_modules(networks.__path__)]
+    modules = [kind for file in files for kind in vars(file).values() if isinstance(kind, type)]
+    modules = [
+        kind for kind in modules if issubclass(kind, nn.Module) and kind.__module__.startswith("train.networks.")
+    ]
+    assert len(set(modules)) > 25
+    assert not {kind for kind in modules if kind.__doc__ is None or "->" not in (kind.forward.__doc__ or "")}

@@ -27,9 +27,9 @@ _XSUB = frozenset((
     57, 58, 59, 70, 74, 78, 80, 81, 82, 83, 84, 85, 86, 89, 91, 92, 93, 94, 95, 97, 98, 100, 103,
 ))  # fmt: skip
 TRAINS: dict[str, tuple[Callable[[Sample], bool], str]] = {
-    "xsub": (lambda of: of.person in _XSUB, "cross-subject: the papers' training performers / the others"),
-    "xview": (lambda of: of.camera in (2, 3), "cross-view: cameras 2 and 3 train / camera 1 tests"),
-    "xset": (lambda of: of.setup % 2 == 0, "cross-setup: even setups train / odd setups test"),
+    "xsub": (lambda s: s.person in _XSUB, "cross-subject: the papers' training performers / the others"),
+    "xview": (lambda s: s.camera in (2, 3), "cross-view: cameras 2 and 3 train / camera 1 tests"),
+    "xset": (lambda s: s.setup % 2 == 0, "cross-setup: even setups train / odd setups test"),
 }
 
 
