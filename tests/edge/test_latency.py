@@ -1,4 +1,4 @@
-"""The figures of the latency table, against percentiles worked out by hand."""
+"""The latency table against percentiles computed by hand."""
 
 import io
 import time
@@ -19,31 +19,31 @@ def history(values_ms, *, warm_up_frames=0, stage="pose"):
     return made
 
 
-def test_percentiles_are_frames_that_were_measured():
+def test_percentiles_are_measured_values():
     row = history([50, 10, 40, 20, 30]).summary()["pose"]
-    # Half of five frames are three frames, nine tenths are all of them.
+    # Nearest rank of five frames: p50 is the third, p90 the fifth.
     assert row.frames == 5 and row.p50_ms == 30 and row.p90_ms == row.p99_ms == row.max_ms == 50
-    assert history(range(1, 101)).summary()["pose"].p99_ms == 99, "of a hundred frames the second slowest"
+    assert history(range(1, 101)).summary()["pose"].p99_ms == 99, "the second slowest of 100 frames"
 
 
 @given(st.lists(st.floats(0.01, 1e4), min_size=1, max_size=60), st.sampled_from([0.07, 0.5, 0.9, 0.99]))
-def test_a_percentile_is_reached_by_its_part_and_no_smaller_value_would_do(values, part):
+def test_a_percentile_is_the_smallest_value_that_the_share_does_not_exceed(values, part):
     (found,) = percentiles(values, (part,))
     assert found in values and sum(v <= found for v in values) >= part * len(values) - 1e-9
     assert all(sum(v <= smaller for v in values) < part * len(values) - 1e-9 for smaller in values if smaller < found)
 
 
 @pytest.mark.parametrize(("part", "count", "rank"), [(0.07, 100, 7), (0.55, 100, 55), (0.57, 100, 57), (0.9, 10, 9)])
-def test_a_part_that_is_a_whole_number_of_values_needs_no_further_one(part, count, rank):
+def test_rounding_errors_do_not_move_the_rank(part, count, rank):
     assert percentiles([float(n) for n in range(count, 0, -1)], (part,)) == [rank]
 
 
-def test_one_slow_frame_in_a_hundred_shows_in_p99_and_not_in_p90():
+def test_two_slow_frames_in_a_hundred_show_in_p99_but_not_in_p90():
     row = history([10] * 98 + [500] * 2).summary()["pose"]
     assert row.p50_ms == row.p90_ms == pytest.approx(10) and row.p99_ms == pytest.approx(500)
 
 
-def test_the_warm_up_is_left_out_but_never_more_than_half_of_a_short_run():
+def test_the_warm_up_is_left_out_but_at_most_half_of_a_short_run():
     assert history([900] * 10 + [10] * 20, warm_up_frames=10).summary()["pose"].max_ms == pytest.approx(10)
     assert history([900, 900, 10, 10], warm_up_frames=10).summary()["pose"].frames == 2
 
@@ -57,25 +57,25 @@ def test_a_stage_counts_only_the_frames_in_which_it_ran():
     assert "draw" not in summary
 
 
-def test_rows_come_in_the_loops_order_with_outputs_before_the_sums():
+def test_rows_are_in_the_loops_order_with_sinks_before_the_sums():
     made = LatencyHistory(0)
     made.add(0, {DECISION: 1, "video": 1, WAITING: 1, "track": 1, "capture": 1, OUTSIDE: 1, NETWORKS: 1, "json": 1})
     rows = ["capture", "track", "video", "json", NETWORKS, OUTSIDE, WAITING, DECISION]
     assert list(made.summary()) == rows
 
 
-def test_the_parts_of_a_frame_may_come_from_several_threads_at_different_times():
+def test_measurements_of_a_frame_can_arrive_at_different_times():
     made = LatencyHistory(2)
     for n in range(10):
         made.add(n, {"pose": 1.0})
     for n in range(10):
         made.add(n, {"video": 100.0 if n < 2 else 5.0})
     rows = made.summary()
-    # The warm-up is the run's, not each row's own.
+    # The warm-up is counted in frames of the run, not in values of a row.
     assert rows["video"].frames == rows["pose"].frames == 8 and rows["video"].max_ms == pytest.approx(5)
 
 
-def test_only_the_last_frames_count(monkeypatch):
+def test_statistics_cover_the_last_frames_only(monkeypatch):
     monkeypatch.setattr("edge.latency.HISTORY_FRAMES", 500)
     made = LatencyHistory(0)
     for n in range(600):
@@ -85,13 +85,13 @@ def test_only_the_last_frames_count(monkeypatch):
 
 
 @pytest.mark.parametrize(("last", "frames"), [(5, 5), (95, 90), (1000, 90)])
-def test_of_the_last_frames_asked_for_those_after_the_warm_up_count(last, frames):
+def test_last_frames_exclude_the_warm_up(last, frames):
     row = history(range(100), warm_up_frames=10).summary(last)["pose"]
     assert row.frames == frames and row.max_ms == pytest.approx(99)
     assert row.p50_ms == 99 - frames // 2
 
 
-def test_a_stage_measures_wall_time_even_when_it_fails_and_adds_up():
+def test_timed_adds_wall_time_even_if_the_block_raises():
     latency_ms = {}
     for _ in range(2):
         with pytest.raises(ValueError, match="broken"), timed(latency_ms, "pose"):
@@ -100,7 +100,7 @@ def test_a_stage_measures_wall_time_even_when_it_fails_and_adds_up():
     assert 39 < latency_ms["pose"] < 300
 
 
-def test_the_table_shows_every_stage_once_with_its_unit_and_sums_last():
+def test_the_table_has_one_row_per_stage_with_units_and_sums_last():
     console = Console(width=100, record=True, file=io.StringIO())
     made = LatencyHistory(0)
     for ms in (10, 15, 18):
@@ -111,14 +111,14 @@ def test_the_table_shows_every_stage_once_with_its_unit_and_sums_last():
     assert text.count("pose") == text.count(DECISION) == 1 and text.index("pose") < text.index(DECISION)
 
 
-def test_a_narrow_table_keeps_its_numbers_whole():
+def test_a_narrow_table_does_not_truncate_numbers():
     console = Console(width=48, record=True, file=io.StringIO())
     console.print(latency_table(history([10, 15, 18]).summary(), "Latency"))
     text = console.export_text()
     assert "…" not in text and "15.00" in text and max(map(len, text.splitlines())) <= 48
 
 
-def test_a_value_takes_no_memory_once_its_stage_is_known():
+def test_adding_a_value_allocates_no_memory():
     history = LatencyHistory(0)
     history.add(0, {"pose": 1.0, "track": 1.0})
     tracemalloc.start()
@@ -126,4 +126,4 @@ def test_a_value_takes_no_memory_once_its_stage_is_known():
         history.add(n, {"pose": 1.0, "track": 1.0})
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert most < 20_000  # a ring has 432 000
+    assert most < 20_000  # a ring buffer has 432 000

@@ -1,4 +1,4 @@
-"""Watts, from files as a Jetson's kernel gives them."""
+"""Watts from files as in a Jetson's sysfs."""
 
 import pytest
 
@@ -18,8 +18,8 @@ def drivers(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_an_orin_gives_millivolts_and_milliamperes(drivers):
-    # As an Orin Nano has them: 5072 mV and 1016 mA at the inlet.
+def test_orin_reports_millivolts_and_milliamperes(drivers):
+    # Values of an Orin Nano: 5072 mV and 1016 mA at the input.
     write(
         drivers / "ina3221/1-0040/hwmon/hwmon1",
         in1_label="VDD_IN",
@@ -35,7 +35,7 @@ def test_an_orin_gives_millivolts_and_milliamperes(drivers):
     assert rails_w() == pytest.approx({"VDD_IN": 5.153152, "VDD_CPU_GPU_CV": 1.0144})
 
 
-def test_a_nano_gives_milliwatts(drivers):
+def test_nano_reports_milliwatts(drivers):
     write(
         drivers / "ina3221x/6-0040/iio:device0",
         rail_name_0="POM_5V_IN",
@@ -46,19 +46,19 @@ def test_a_nano_gives_milliwatts(drivers):
     assert power_w() == pytest.approx(2.345)
 
 
-def test_thors_inlet_is_told_in_microwatts(drivers):
+def test_thors_input_is_reported_in_microwatts(drivers):
     write(drivers / "ina238/2-0044/hwmon/hwmon4", power1_input="26686000")
     write(drivers / "ina3221/2-0040/hwmon/hwmon5", in1_label="VDD_GPU", in1_input="12000", curr1_input="300")
     assert rails_w() == pytest.approx({"VIN": 26.686, "VDD_GPU": 3.6}) and power_w() == pytest.approx(26.686)
 
 
-def test_where_nothing_tells_it_is_unknown_not_zero(drivers):
+def test_without_monitors_power_is_unknown_not_zero(drivers):
     assert power_w() is None and rails_w() == {}
 
 
-def test_the_rail_that_feeds_everything_counts_before_the_sum_of_the_parts():
+def test_the_total_rail_takes_precedence_over_the_sum_of_the_parts():
     thor = {"VDD_GPU": 3.561, "VDD_CPU_SOC_MSS": 7.910, "VIN_SYS_5V0": 7.620}
     assert board_power_w(thor) == pytest.approx(19.091)
     assert board_power_w({**thor, "VIN": 26.686}) == 26.686
-    # A part alone is not the board.
+    # A single part is not the board.
     assert board_power_w({"VDD_GPU": 3.561}) is None

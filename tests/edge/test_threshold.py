@@ -1,4 +1,4 @@
-"""The threshold of "unknown", against lists worked out by hand and by trying every one."""
+"""The threshold of "unknown" against examples computed by hand and a brute-force search."""
 
 import json
 
@@ -22,19 +22,19 @@ def found(scores, right, strangers=(), wanted=0.75):
     return find_threshold(np.array(scores, np.float32), np.array(right, bool), np.array(strangers, np.float32), wanted)
 
 
-def test_the_lowest_threshold_at_which_enough_decisions_are_right():
+def test_it_is_the_lowest_threshold_with_enough_right_decisions():
     # Right, right, wrong, right, wrong: 1/1, 2/2, 2/3, 3/4, 3/5.
     given = found([0.9, 0.8, 0.7, 0.6, 0.5], [1, 1, 0, 1, 0])
     assert 0.5 < given.min_score <= 0.6 and given.right == 0.75 and given.decided == 0.8 and given.rejected is None
 
 
-def test_strangers_that_are_decided_count_as_wrong():
+def test_decisions_about_strangers_count_as_wrong():
     given = found([0.9, 0.8, 0.7, 0.6], [1, 1, 1, 1], strangers=[0.85, 0.65, 0.1])
     # 1/1, 1/2 (stranger), 2/3, 3/4, 3/5 (stranger), 4/6, 4/7.
     assert 0.65 < given.min_score <= 0.7 and given.right == 0.75 and given.rejected == pytest.approx(2 / 3)
 
 
-def test_equal_probabilities_are_decided_together():
+def test_clips_of_equal_score_are_decided_together():
     with pytest.raises(DataError, match=r"the best 66\.7 %"):
         found([0.5, 0.5, 0.5], [1, 1, 0])
 
@@ -43,7 +43,7 @@ cases = st.lists(st.tuples(st.sampled_from([0.2, 0.3, 0.4, 0.55, 0.7, 0.9]), st.
 
 
 @given(cases, st.sampled_from([0.5, 0.75, 0.9]))
-def test_it_is_what_trying_every_threshold_gives(clips, wanted):
+def test_it_equals_a_brute_force_search(clips, wanted):
     scores, right = (np.array(column) for column in zip(*clips, strict=True))
     good = [t for t in set(scores) if right[scores >= t].mean() >= wanted]
     if not good:
@@ -62,7 +62,7 @@ def test_the_command_writes_it_to_the_bundle_and_the_loop_uses_it(tmp_path):
     rng = np.random.default_rng(0)
     clips = (rng.standard_normal((60, 3, 32, 13, 1)) + 2 * rng.standard_normal((60, 3, 1, 1, 1))).astype(np.float32)
     rows = open_recogniser(bundle, RecogniserConfig(threads=1)).recognise(clips)
-    # The surer half of the decisions is right, the others are wrong.
+    # The half of the decisions with the higher scores is right, the other half wrong.
     best, median = rows.argmax(1), np.median(rows.max(1))
     labels = np.where(rows.max(1) >= median, best, (best + 1) % 4)
     np.savez(tmp_path / "test.npz", clips=clips, labels=labels)
@@ -73,14 +73,14 @@ def test_the_command_writes_it_to_the_bundle_and_the_loop_uses_it(tmp_path):
     assert written["right"] == 1.0 and written["decided"] == 0.5 and written["clips"] == 60
 
 
-def test_an_answer_of_the_class_unknown_is_no_decision_and_its_clips_are_strangers(tmp_path):
+def test_an_output_unknown_is_no_decision_and_clips_of_that_class_are_strangers(tmp_path):
     folder = tiny_bundle.make(tmp_path / "bundle", classes=("squat", "wave", UNKNOWN, "jump"))
     rng = np.random.default_rng(0)
     clips = (rng.standard_normal((80, 3, 32, 13, 1)) + 2 * rng.standard_normal((80, 3, 1, 1, 1))).astype(np.float32)
     rows = open_recogniser(read_bundle(folder), RecogniserConfig(threads=1)).recognise(list(clips))
     best, score = rows.argmax(1), rows.max(1)
     assert 5 < (best == 2).sum() < 75
-    # A quarter of the clips are strangers; what is said about the others is right.
+    # A quarter of the clips are strangers; the outputs for the others are right.
     strange = np.arange(80) % 4 == 1
     np.savez(tmp_path / "test.npz", clips=clips, labels=np.where(strange, 2, np.where(best == 2, 0, best)))
     threshold(ThresholdConfig(folder, tmp_path / "test.npz", right=0.6))
@@ -90,14 +90,14 @@ def test_an_answer_of_the_class_unknown_is_no_decision_and_its_clips_are_strange
     assert written["right"] == pytest.approx((~strange)[decided].mean()) and written["right"] >= 0.6
     assert written["decided"] == pytest.approx(decided[~strange].mean())
     assert written["rejected"] == pytest.approx((~decided)[strange].mean())
-    # The same clips in a file of their own, as those of actions that no class describes, count the same.
+    # The same clips as a separate file of strangers give the same result.
     np.savez(tmp_path / "known.npz", clips=clips[~strange], labels=np.where(best == 2, 0, best)[~strange])
     np.savez(tmp_path / "strangers.npz", clips=clips[strange])
     threshold(ThresholdConfig(folder, tmp_path / "known.npz", tmp_path / "strangers.npz", right=0.6))
     assert json.loads((folder / "decisions.json").read_text()) == written
 
 
-def test_a_file_that_holds_no_threshold_is_refused(tmp_path):
+def test_a_file_without_a_valid_threshold_is_refused(tmp_path):
     folder = tiny_bundle.make(tmp_path)
     for text in ("{}", "[]", '{"min_score": 1.01}', '{"min_score": -0.01}', "no"):
         (folder / "decisions.json").write_text(text)
@@ -106,7 +106,7 @@ def test_a_file_that_holds_no_threshold_is_refused(tmp_path):
             calibrated_min_score(read_bundle(folder))
 
 
-def test_clips_that_do_not_fit_are_refused(tmp_path):
+def test_clips_of_the_wrong_shape_or_number_are_refused(tmp_path):
     folder = tiny_bundle.make(tmp_path / "bundle")
     fit = np.zeros((2, 3, 32, 13, 1), np.float32)
     for name, arrays in {
