@@ -129,7 +129,7 @@ def candidates(folder: Path) -> list[Candidate]:
 
 class Stream:
     def __init__(self, network: StreamNetwork) -> None:
-        self._network, self.person = network, network.fresh()
+        self._network, self.person = network, network.new_stream()
 
     def __call__(self, frame: Float32) -> Float32 | None:
         return self._network.step(self.person, frame)

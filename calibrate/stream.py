@@ -22,7 +22,7 @@ from edge.contract.types import Float32
 from edge.engines.registry import open_engine
 from edge.recognition.recogniser import STUDENTS, Precision
 from edge.recognition.streaming.cost import frames_per_clip
-from edge.recognition.streaming.network import DUE, StreamNetwork, open_stream, stream_file
+from edge.recognition.streaming.network import PERIODS, StreamNetwork, open_stream, stream_file
 
 if TYPE_CHECKING:
     # Imported by the functions: the command line does not need it.
@@ -108,9 +108,9 @@ def _chosen_method(folder: Path, clips: Float32, drawn: NDArray[np.int64]) -> Me
 
 
 def _networks(folder: Path) -> dict[int, Path]:
-    found = {due: folder / stream_file(due) for due in DUE if (folder / stream_file(due)).is_file()}
+    found = {period: folder / stream_file(period) for period in PERIODS if (folder / stream_file(period)).is_file()}
     if not found:
-        wanted = stream_file(DUE[-1])
+        wanted = stream_file(PERIODS[-1])
         raise BundleError(f"there is no {wanted} to quantise", where=folder, hint="export a student that streams")
     return found
 
@@ -121,23 +121,23 @@ def write_int8_stream(folder: Path, clips: Float32, method: Method) -> list[Path
     from calibrate.quantisation.quantise import Quantiser
 
     found = _networks(folder)
-    engines = {due: RecordingEngine(open_engine(path, threads=1)) for due, path in found.items()}
+    engines = {period: RecordingEngine(open_engine(path, threads=1)) for period, path in found.items()}
     network = StreamNetwork(engines)
     for clip in clips:
         # Forwards, then backwards: the second half has a past, like most of what a device sees.
-        long, stream = np.concatenate([clip, clip[:, ::-1]], axis=1)[None], network.fresh()
+        long, stream = np.concatenate([clip, clip[:, ::-1]], axis=1)[None], network.new_stream()
         for first in range(0, long.shape[2] - network.frames + 1, network.frames):
             network.step(stream, np.ascontiguousarray(long[:, :, first : first + network.frames]))
     network.close()
     made = {}
-    for due, path in found.items():
+    for period, path in found.items():
         # A window's frames are concatenated from several copies each: quantising the result does it once.
-        quantiser = Quantiser(path, engines[due].recorded[::KEPT_OF], method, concat_in_int8=False)
+        quantiser = Quantiser(path, engines[period].recorded[::KEPT_OF], method, concat_in_int8=False)
         model = quantiser.quantised(_float_layers(quantiser.model), quantiser.samples)
         # Only additions read the sums, so none is quantised.
         model = remove_pairs(model, lambda graph, pair: True)
         _unquantise_states(model)
-        made[folder / stream_file(due, "int8")] = quantiser, model
+        made[folder / stream_file(period, "int8")] = quantiser, model
     # Written together at the end: until the manifest is updated, it refuses the new files.
     for out, (quantiser, model) in made.items():
         quantiser.save(model, out)

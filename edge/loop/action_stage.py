@@ -123,7 +123,7 @@ class ActionStage:
         clips = {track_id: np.zeros(self._clip_shape, np.float32) for track_id in track_ids}
         pair = None
         if self._clip_shape[-1] > 1:
-            moments = {track_id: self._buffers[track_id].moments(end_s) for track_id in others}
+            moments = {track_id: self._buffers[track_id].resampled(end_s) for track_id in others}
             one = self._follower.track_id
             pair = most_interacting(moments, among=None if one is None else {one})
         for track_id, clip in clips.items():

@@ -1,1 +1,1 @@
-"""From a person's joints over time to an action: clips, the student, decisions."""
+"""From the keypoints of a person over time to an action: clips, the student network, decisions."""

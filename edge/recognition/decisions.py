@@ -1,4 +1,4 @@
-"""From the student's probabilities to one calm label a person: smoothed, with hysteresis, or "unknown"."""
+"""Turn the student's probabilities into one steady label per person: smoothing, threshold, hysteresis."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from edge.contract.reading import read_json
 from edge.contract.types import UNKNOWN, Action, Float32
 
 DEFAULT_MIN_SCORE = 0.4
-"""For bundles whose threshold was not calibrated."""
-MEASURE_AGAIN = "run `python -m edge threshold`"
+"""For bundles without a calibrated threshold."""
+CALIBRATE_AGAIN = "run `python -m edge threshold`"
 
 
 @dataclass(frozen=True)
 class DecisionConfig:
-    """When and how labels are decided."""
+    """When a label is decided, and how."""
 
     hz: float = 5.0
     """Decisions per second about each person, by the source's clock. Larger: quicker changes, more work."""
     stride_frames: int | None = None
-    """Decide in every so many frames instead of hz times a second."""
+    """Decide every so many frames instead of hz times a second."""
     min_fill: float = 0.5
-    """Share of the clip, 0..1, that must have been observed before a decision. Smaller: earlier, less certain
+    """Part of the clip, 0..1, that must have been observed before a decision. Smaller: earlier, less certain
     decisions."""
     smoothing: int = 3
     """Consecutive decisions about a person whose probabilities are averaged. Larger: steadier labels, later changes."""
     min_score: float | None = None
-    """Probability, 0..1, at which a label begins; below it the label is "unknown". Unset: the bundle's calibrated
+    """Probability, 0..1, from which a label starts; below it the label is "unknown". Unset: the bundle's calibrated
     threshold, or 0.4."""
     hold: float = 0.8
-    """Share of min_score, 0..1, above which a label that has begun stays. Smaller: labels flicker less, and end
+    """Part of min_score, 0..1, above which a label that has started stays. Smaller: labels flicker less, and end
     later."""
     lead: float = 0.1
-    """Probability by which another label must lead to replace one that has begun."""
+    """Probability by which another label must lead to replace one that has started."""
 
     def __post_init__(self) -> None:
         if not 0 < self.hz <= 1000:
-            raise ConfigError(f"decisions.hz is {self.hz}", hint="give a rate above 0, in Hz")
+            raise ConfigError(f"decisions.hz is {self.hz}", hint="give a rate above 0 Hz and up to 1000 Hz")
         if self.smoothing < 1 or (self.stride_frames is not None and self.stride_frames < 1):
             raise ConfigError("decisions: smoothing and stride_frames start at 1")
         parts = (self.min_fill, self.hold, self.lead, DEFAULT_MIN_SCORE if self.min_score is None else self.min_score)
@@ -51,56 +51,55 @@ class DecisionConfig:
 
 
 @dataclass
-class _Memory:
-    """recent: probabilities (K,) of the last decisions. standing: index of the label that has begun, if one has."""
+class _History:
+    """recent: probabilities (K,) of the last decisions. current: class index of the label that has started."""
 
     recent: deque[Float32]
-    standing: int | None = None
+    current: int | None = None
 
 
 class Decisions:
-    """Remembers each person's last probabilities and the label that stands.
+    """Decides each person's label from their last probabilities and their current label.
 
-    classes: where one of them is called "unknown", it never stands, however likely it is.
-    min_score: the bundle's own, used unless ``config`` gives one.
+    classes: a class named "unknown" never becomes a label. min_score: the bundle's, unless ``config`` has one.
     """
 
     def __init__(self, classes: Sequence[str], config: DecisionConfig, min_score: float = DEFAULT_MIN_SCORE) -> None:
         self._classes, self._config = classes, config
         self._min_score = min_score if config.min_score is None else config.min_score
-        self._people: dict[int, _Memory] = {}
+        self._people: dict[int, _History] = {}
 
     def decide(self, track_id: int, probabilities: Float32) -> Action:
-        """The label of a person after one more answer (K,) of the student."""
-        memory = self._people.setdefault(track_id, _Memory(deque(maxlen=self._config.smoothing)))
-        memory.recent.append(probabilities)
-        mean: Float32 = np.stack(memory.recent).mean(axis=0)
-        best, standing = int(mean.argmax()), memory.standing
-        stands = (
-            standing is not None
-            and mean[standing] >= self._config.hold * self._min_score
-            and (best == standing or mean[best] - mean[standing] < self._config.lead)
+        """The label of a person after the student's latest probabilities (K,)."""
+        history = self._people.setdefault(track_id, _History(deque(maxlen=self._config.smoothing)))
+        history.recent.append(probabilities)
+        mean: Float32 = np.stack(history.recent).mean(axis=0)
+        best, current = int(mean.argmax()), history.current
+        stays = (
+            current is not None
+            and mean[current] >= self._config.hold * self._min_score
+            and (best == current or mean[best] - mean[current] < self._config.lead)
         )
-        if not stands:
-            begins = mean[best] >= self._min_score and self._classes[best] != UNKNOWN
-            memory.standing = best if begins else None
-        if memory.standing is None:
+        if not stays:
+            starts = mean[best] >= self._min_score and self._classes[best] != UNKNOWN
+            history.current = best if starts else None
+        if history.current is None:
             return Action(UNKNOWN, float(mean[best]), mean)
-        return Action(self._classes[memory.standing], float(mean[memory.standing]), mean)
+        return Action(self._classes[history.current], float(mean[history.current]), mean)
 
     def keep(self, track_ids: set[int]) -> None:
-        """Forget everybody else."""
-        self._people = {track_id: memory for track_id, memory in self._people.items() if track_id in track_ids}
+        """Drop the history of everybody else."""
+        self._people = {track_id: history for track_id, history in self._people.items() if track_id in track_ids}
 
 
 def calibrated_min_score(bundle: Bundle) -> float:
-    """The bundle's threshold, or the default where none was calibrated. Raises BundleError for a damaged file."""
+    """The bundle's threshold, or the default if none was calibrated. Raises BundleError for a damaged file."""
     if DECISIONS not in bundle.manifest.files:
         return DEFAULT_MIN_SCORE
     path = bundle.file(DECISIONS)
-    value = read_json(path, BundleError, MEASURE_AGAIN).get("min_score")
+    value = read_json(path, BundleError, CALIBRATE_AGAIN).get("min_score")
     if not isinstance(value, (int, float)):
-        raise BundleError("it holds no threshold", where=path, hint=MEASURE_AGAIN)
+        raise BundleError("it holds no threshold", where=path, hint=CALIBRATE_AGAIN)
     if not 0 <= value <= 1:
-        raise BundleError(f"its threshold is {value}", where=path, hint=MEASURE_AGAIN)
+        raise BundleError(f"its threshold is {value}", where=path, hint=CALIBRATE_AGAIN)
     return float(value)

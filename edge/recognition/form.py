@@ -1,4 +1,4 @@
-"""Which form of the student the loop runs: a whole clip at each decision, or frame after frame."""
+"""Choose the form of the student: clips (a whole clip for each decision) or stream (frame by frame)."""
 
 from __future__ import annotations
 
@@ -7,62 +7,63 @@ from edge.contract.errors import ConfigError
 from edge.contract.manifest import StreamForm
 from edge.recognition.decisions import DecisionConfig
 from edge.recognition.recogniser import Recogniser, RecogniserConfig, open_recogniser, student_file
-from edge.recognition.streaming.network import DUE, stream_file
+from edge.recognition.streaming.network import PERIODS, stream_file
 from edge.recognition.streaming.recogniser import StreamRecogniser, has_stream, open_stream_recogniser
 
 Student = Recogniser | StreamRecogniser
-"""In the one form or the other."""
 
 
 def open_student(bundle: Bundle, config: RecogniserConfig, decisions: DecisionConfig) -> Student:
-    """The bundle's student in the form that ``config`` asks for. Raises what opening it raises, and ConfigError
-    where a stream is asked for and the bundle holds none of that precision."""
+    """The bundle's student in the form that ``config`` asks for.
+
+    Raises what opening it raises, and ConfigError if the bundle has no stream of that precision and ``config`` requires
+    one.
+    """
     if config.form == "clip" or config.network is not None:
         return open_recogniser(bundle, config)
-    lacks = why_not(bundle, config, decisions)
+    reason = reason_for_clips(bundle, config, decisions)
     if config.form == "stream" and not has_stream(bundle, config.precision):
         raise ConfigError(
-            f"{bundle.folder}: {lacks}", hint="choose recogniser.form clip or auto, or export a student that streams"
+            f"{bundle.folder}: {reason}", hint="choose recogniser.form clip or auto, or export a student that streams"
         )
-    streams = config.form == "stream" or lacks is None
+    streams = config.form == "stream" or reason is None
     return open_stream_recogniser(bundle, config) if streams else open_recogniser(bundle, config)
 
 
-def why_not(bundle: Bundle, config: RecogniserConfig, decisions: DecisionConfig) -> str | None:
-    """Why the loop would not stream this bundle of itself, in words; None where it would.
+def reason_for_clips(bundle: Bundle, config: RecogniserConfig, decisions: DecisionConfig) -> str | None:
+    """Why form auto runs this bundle on clips, as text; None if it runs the stream.
 
-    What the forms cost is taken from the bundle, not from the machine: a recording must be decided alike wherever it
-    is played again.
+    The costs are those in the bundle, not this machine's, because a replay must give the same decisions everywhere.
     """
     form, precision = bundle.manifest.stream, config.precision
     if form is None or not has_stream(bundle, config.precision):
-        return f"the bundle has no {precision} networks of a stream"
-    if _is_engine_of_clips_alone(bundle, config):
-        return "an engine was built of the student, and none of its stream"
+        return f"the bundle has no {precision} stream networks"
+    if _only_clips_have_an_engine(bundle, config):
+        return "the student has an engine, its stream has none"
     if (lost := _lost_points(bundle, form, precision)) is None:
-        return f"the accuracy of both forms in {precision} is not known from the same clips"
+        return f"the accuracy in {precision} was not measured on the same clips for both forms"
     if (budget := bundle.manifest.budget).violations(100, lost):
-        return f"streamed, it loses {lost:.2f} points of top-1, and the bundle's budget is {budget.max_top1_drop:g}"
+        return f"the stream loses {lost:.2f} points of top-1; the bundle's budget is {budget.max_top1_drop:g}"
     if (frames := form.frames_per_clip.get(precision)) is None:
-        return f"what a frame costs in {precision} was not measured"
-    # A camera that is slower than the network, with a stride in its frames, would make clips cheaper than this says.
+        return f"the cost of a frame in {precision} was not measured"
+    # Overestimates the cost of clips for a camera slower than the network when decisions are made every n frames.
     per_s = form.preprocessing.fps / decisions.stride_frames if decisions.stride_frames else decisions.hz
     if form.preprocessing.fps >= frames * per_s:
-        return f"at {per_s:g} decisions a second, clips cost less than {form.preprocessing.fps:g} frames"
+        return f"at {per_s:g} decisions per second clips cost less than {form.preprocessing.fps:g} frames"
     return None
 
 
-def _is_engine_of_clips_alone(bundle: Bundle, config: RecogniserConfig) -> bool:
-    engines = [(bundle.folder / stream_file(due, config.precision)).with_suffix(".engine") for due in DUE]
+def _only_clips_have_an_engine(bundle: Bundle, config: RecogniserConfig) -> bool:
+    engines = [(bundle.folder / stream_file(period, config.precision)).with_suffix(".engine") for period in PERIODS]
     return student_file(bundle, config.precision).suffix == ".engine" and not any(path.is_file() for path in engines)
 
 
 def _lost_points(bundle: Bundle, form: StreamForm, precision: str) -> float | None:
-    """Points of top-1 that the stream lies below the student, on the same test clips; None where that is unknown."""
+    """Points of top-1 by which the stream is worse than clips, on the same test clips; None if unknown."""
     try:
-        of_clips, of_stream = bundle.manifest.accuracy, form.accuracy
-        if of_clips["test_clips"] != of_stream["test_clips"]:
+        clips, stream = bundle.manifest.accuracy, form.accuracy
+        if clips["test_clips"] != stream["test_clips"]:
             return None
-        return 100 * (float(of_clips[precision]["top1"]) - float(of_stream[precision]["top1"]))
+        return 100 * (float(clips[precision]["top1"]) - float(stream[precision]["top1"]))
     except (KeyError, TypeError, ValueError):
         return None

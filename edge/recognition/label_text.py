@@ -1,4 +1,4 @@
-"""What is said about a person, in the overlay and in the terminal alike."""
+"""Text about a person's action, for the overlay and the terminal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from edge.contract.types import UNKNOWN, Person
 
 
 def label_text(person: Person) -> tuple[str, str]:
-    """What they do, and how sure that is: nothing where it is no label."""
+    """Label and score; the score is empty if there is no label."""
     if not person.followed:
         return "not followed", ""
     if person.action is None:

@@ -1,4 +1,4 @@
-"""Labelled clips, or labelled recordings that become clips as they do in the loop."""
+"""Read labelled clips, or labelled recordings, which become clips as in the loop."""
 
 from __future__ import annotations
 
@@ -20,56 +20,56 @@ EXPORT_AGAIN = "export the clips for this bundle"
 
 
 def labelled_clips(path: Path, bundle: Bundle) -> tuple[Float32, NDArray[np.int64]]:
-    """Clips (N, C, T, V, M) and labels (N,).
+    """Clips (N, C, T, V, M) and labels (N,) of an .npz file.
 
-    The .npz holds ``clips`` as `python -m train export` writes them, or recordings: ``keypoints`` (sum of length, V, 3)
-    in pixels with scores, of the bundle's layout, ``times_s`` (sum of length,) and ``length`` (N,). Those are pushed
-    into the loop's own clip buffer frame by frame. Raises DataError for a file that is damaged or does not fit.
+    The file has ``clips``, as `python -m train export` writes them, or recordings: ``keypoints`` (sum of length, V, 3)
+    in pixels with scores, in the bundle's layout, ``times_s`` (sum of length,) and ``length`` (N,). Recordings are
+    pushed into the loop's clip buffer frame by frame. Raises DataError for a file that is damaged or does not fit.
     """
     arrays = read_npz(path, DataError, HINT)
     clips, labels = _clips(arrays, bundle, path), arrays.get("labels", np.zeros(0, np.int64))
     classes = len(bundle.manifest.classes)
     if labels.shape != (len(clips),) or labels.dtype.kind not in "iu":
         raise DataError(
-            f"labels {labels.shape} do not fit {len(clips)} clips, or are no whole numbers but {labels.dtype}",
+            f"labels are {labels.dtype} {labels.shape}, which do not fit {len(clips)} clips: give whole numbers (N,)",
             where=path,
             hint=EXPORT_AGAIN,
         )
     if labels.min() < 0 or labels.max() >= classes:
         raise DataError(
-            f"labels go from {labels.min()} to {labels.max()} for {classes} classes", where=path, hint=EXPORT_AGAIN
+            f"labels range from {labels.min()} to {labels.max()} for {classes} classes", where=path, hint=EXPORT_AGAIN
         )
     return clips, labels.astype(np.int64)
 
 
 def unlabelled_clips(path: Path, bundle: Bundle) -> Float32:
-    """Clips (N, C, T, V, M) of such a file whose labels, if it has any, mean nothing here. Raises DataError alike."""
+    """Clips (N, C, T, V, M) of such a file, without its labels. Raises DataError as :func:`labelled_clips`."""
     return _clips(read_npz(path, DataError, HINT), bundle, path)
 
 
 def _clips(arrays: Mapping[str, NDArray[Any]], bundle: Bundle, path: Path) -> Float32:
     clips = arrays["clips"] if "clips" in arrays else _from_recordings(arrays, bundle, path)
-    wanted = bundle.manifest.input_shape[1:]
-    if clips.ndim != 5 or not len(clips) or clips.shape[1:4] != wanted[:3] or clips.dtype.kind not in "fiu":
+    expected = bundle.manifest.input_shape[1:]
+    if clips.ndim != 5 or not len(clips) or clips.shape[1:4] != expected[:3] or clips.dtype.kind not in "fiu":
         raise DataError(
-            f"clips are {clips.dtype} {clips.shape}, which do not fit (N, {', '.join(map(str, wanted))})",
+            f"clips are {clips.dtype} {clips.shape}, which do not fit (N, {', '.join(map(str, expected))})",
             where=path,
             hint=EXPORT_AGAIN,
         )
-    with np.errstate(over="ignore"):  # to infinity, which is refused
+    with np.errstate(over="ignore"):  # an overflow gives infinity, which is refused below
         found: Float32 = clips.astype(np.float32, copy=False)
     if not np.isfinite(found).all():
-        raise DataError("clips are not finite, or too large for the network", where=path, hint=EXPORT_AGAIN)
+        raise DataError("clips hold NaN, infinite or too large values", where=path, hint=EXPORT_AGAIN)
     return found
 
 
 def _from_recordings(arrays: Mapping[str, NDArray[Any]], bundle: Bundle, path: Path) -> Float32:
     if not {"keypoints", "times_s", "length"} <= arrays.keys():
-        raise DataError(f"it holds {', '.join(arrays) or 'nothing'}", where=path, hint=HINT)
+        raise DataError(f"the file has {', '.join(arrays) or 'no arrays'}", where=path, hint=HINT)
     keypoints, times, lengths = arrays["keypoints"], arrays["times_s"], arrays["length"]
     joints = len(bundle.layout)
     if lengths.ndim != 1 or lengths.dtype.kind not in "iu" or not len(lengths) or lengths.min() < 1:
-        raise DataError("length is no list of numbers of frames, from 1", where=path, hint=HINT)
+        raise DataError("length is not a list of frame counts from 1", where=path, hint=HINT)
     ends = np.cumsum(lengths, dtype=np.int64)
     numbers = all(array.dtype.kind in "fiu" for array in (keypoints, times))
     if not numbers or keypoints.shape != (ends[-1], joints, 3) or times.shape != (ends[-1],):

@@ -1,4 +1,4 @@
-"""Who does something with whom: actions of two bodies need the two that belong together."""
+"""Find the two people who interact, for students that read two bodies."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ import numpy as np
 
 from edge.contract.types import Float32
 
-REACH = 1.0
-"""Body heights within which the nearest joints of two people must be for them to have to do with each other."""
+MAX_DISTANCE = 1.0
+"""Greatest distance of the nearest joints of two people who interact, in body heights."""
 
 MIN_COMMON = 3
-"""Frames in which both must be seen before they are taken for a pair."""
+"""Frames in which both must be seen to be a pair."""
 
 
 def closeness(a: Float32, b: Float32) -> float:
-    """How near two people were to each other, in heights of the larger one: the mean over frames of the distance
-    of their nearest joints; infinite where they were seen together too seldom.
+    """Distance of two people in heights of the larger one: the mean over frames of that of their nearest joints.
+
+    Infinite if they were seen together in fewer than MIN_COMMON frames.
 
     a, b: (T, V, 3) keypoints in pixels at the same moments; a joint with score 0 was not seen.
     """
@@ -34,20 +35,21 @@ def closeness(a: Float32, b: Float32) -> float:
 
 
 def most_interacting(people: Mapping[int, Float32], among: Collection[int] | None = None) -> tuple[int, int] | None:
-    """The two track ids that were nearest to each other; None where no two are within reach.
+    """Track ids of the two people nearest to each other; None if no two are within MAX_DISTANCE.
 
-    people: track id -> (T, V, 3) keypoints in pixels, all at the same moments. among: one of the two is one of these.
+    people: track id -> (T, V, 3) keypoints in pixels, all at the same moments. among: one of the two must be
+        one of these.
     """
     pairs = [pair for pair in combinations(sorted(people), 2) if among is None or not set(pair).isdisjoint(among)]
     if not pairs:
         return None
     distances = {pair: closeness(people[pair[0]], people[pair[1]]) for pair in pairs}
     pair = min(distances, key=lambda pair: distances[pair])
-    return pair if distances[pair] <= REACH else None
+    return pair if distances[pair] <= MAX_DISTANCE else None
 
 
 def _heights(keypoints: Float32, seen: np.ndarray) -> Float32:
-    """(T,) extent of the seen joints, the larger of width and height."""
+    """(T,) the larger of width and height of the joints seen."""
     high = np.where(seen[..., None], keypoints[..., :2], -np.inf).max(1)
     low = np.where(seen[..., None], keypoints[..., :2], np.inf).min(1)
     extent: Float32 = (high - low).max(axis=-1)

@@ -1,4 +1,4 @@
-"""The student network in the loop: clips in, probabilities out."""
+"""The student network: clips in, probabilities out."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ Form = Literal["auto", "clip", "stream"]
 STUDENTS: Mapping[Precision, str] = {"int8": STUDENT_INT8, "fp32": STUDENT_FP32}
 
 MAX_BATCH = 4
-"""People in one run of a network with a free batch axis and no limit; what engines are built for unless told."""
+"""Clips per run of a network with a dynamic batch axis and no limit; also the default that engines are built for."""
 
 SELF_TEST_CLIPS = 16
-"""Of the bundle's reference clips: `make verify` runs them all, a start need not take so long."""
+"""Reference clips that are run at a start, which would take long with all of them; `make verify` runs them all."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class RecogniserConfig:
     """How the student runs."""
 
     precision: Precision = "int8"
-    """int8 or fp32. If an engine was built beside the bundle's ONNX file, the engine is used."""
+    """int8 or fp32. An engine built beside the bundle's ONNX file is used instead of it."""
     threads: int = 0
     """CPU threads of the network, 0 for as many as there are cores. Without effect on a GPU."""
     network: Path | None = None
-    """Another file of the same student to run, .onnx or .engine; precision is then ignored."""
+    """Another file of the same student, .onnx or .engine; precision is then ignored."""
     form: Form = "auto"
     """clip: read a whole clip at each decision. stream: process frame by frame, with states instead of clips;
     decisions come when the network completes a cycle, at 15 Hz every 0.27 s at most. auto: stream where the bundle has
@@ -49,19 +49,19 @@ class RecogniserConfig:
 
 
 class Recogniser:
-    """The network with the bundle's manifest around it; several people in one run.
+    """Runs the student on the clips of several people in one batch.
 
-    engine: takes (N, C, T, V, M) float32 clips, gives (N, K) logits, N fixed or free. Raises
-    EngineError where its tensors are not those of the bundle's manifest.
+    engine: input (N, C, T, V, M) float32 clips, output (N, K) logits, N fixed or dynamic. Raises EngineError if its
+    tensors are not those of the bundle's manifest.
     """
 
     def __init__(self, bundle: Bundle, engine: Engine) -> None:
         self._manifest = bundle.manifest
         self._engine = TimedEngine(engine)
         _check_tensors(bundle, engine)
-        takes = engine.inputs[0]
-        fixed = takes.shape[0]
-        self._batch, self._pad = fixed or takes.max_batch or MAX_BATCH, fixed is not None
+        clips = engine.inputs[0]
+        fixed = clips.shape[0]
+        self._batch, self._pad = fixed or clips.max_batch or MAX_BATCH, fixed is not None
 
     @property
     def network_s(self) -> float:
@@ -75,23 +75,23 @@ class Recogniser:
         self._engine.close()
 
     def recognise(self, clips: Sequence[Float32]) -> Float32:
-        """(N, K) probabilities of N clips (C, T, V, M). Raises EngineError where the network's answer is not finite."""
+        """(N, K) probabilities of N clips (C, T, V, M). Raises EngineError if the network's output is not finite."""
         return softmax(self.logits(np.stack(clips)))
 
     def logits(self, clips: Float32) -> Float32:
-        """(N, K) of clips (N, C, T, V, M), at least one; bodies that the network takes and the clips lack are zero."""
+        """Logits (N, K) of at least one clip (N, C, T, V, M); bodies that the clips lack are zero."""
         return np.concatenate([self._run(clips[i : i + self._batch]) for i in range(0, len(clips), self._batch)])
 
     def self_test(self, bundle: Bundle) -> SelfTest:
-        """Run the first of the bundle's reference clips. Raises BundleError where they do not fit the network."""
+        """Run the first of the bundle's reference clips. Raises BundleError if they do not fit the network."""
         return self_test(bundle, REFERENCE, self.logits, SELF_TEST_CLIPS)
 
     def require_agreement(self, bundle: Bundle) -> None:
-        """Raises EngineError where the self-test shows that this network is not the bundle's student."""
+        """Raise EngineError if the self-test shows that this network is not the bundle's student."""
         self.self_test(bundle).require(self._engine.describe())
 
     def _run(self, clips: Float32) -> Float32:
-        """Of clips that fit into one run."""
+        """Logits of clips that fit into one batch."""
         count, bodies = len(clips), min(clips.shape[-1], self._manifest.input_shape[4])
         batch = np.zeros((self._batch if self._pad else count, *self._manifest.input_shape[1:]), np.float32)
         batch[:count, ..., :bodies] = clips
@@ -108,24 +108,23 @@ class Recogniser:
 def open_recogniser(bundle: Bundle, config: RecogniserConfig) -> Recogniser:
     """The bundle's student, or the engine built from it, ready to run.
 
-    Raises BundleError where the bundle has no student of that precision, EngineError where the
-    runtime refuses it.
+    Raises BundleError if the bundle has no student of that precision, EngineError if the runtime refuses it.
     """
     return Recogniser(bundle, open_engine(network_file(bundle, config), threads=config.threads))
 
 
 def best_precision(bundle: Bundle) -> Precision:
-    """int8 where the bundle has it."""
+    """int8 if the bundle has it, else fp32."""
     return "int8" if STUDENT_INT8 in bundle.manifest.files else "fp32"
 
 
 def network_file(bundle: Bundle, config: RecogniserConfig) -> Path:
-    """The file that ``config`` names, else :func:`student_file`."""
+    """The file in ``config``, else :func:`student_file`."""
     return config.network or student_file(bundle, config.precision)
 
 
 def student_file(bundle: Bundle, precision: Precision) -> Path:
-    """The .engine beside the student's ONNX file where there is one, else that file, checked."""
+    """The .engine beside the student's ONNX file if there is one, else the ONNX file with its checksum verified."""
     name = STUDENTS[precision]
     if name not in bundle.manifest.files:
         raise BundleError(
@@ -135,7 +134,7 @@ def student_file(bundle: Bundle, precision: Precision) -> Path:
             if precision == "int8"
             else "choose int8",
         )
-    # Built from this file, or chosen on this device among all precisions by `python -m calibrate engine`.
+    # Built from this file, or selected among all precisions by `python -m calibrate engine` on this device.
     for engine in ((bundle.folder / name).with_suffix(".engine"), bundle.folder / STUDENT_ENGINE):
         if engine.is_file():
             return engine
@@ -151,15 +150,15 @@ def softmax(logits: Float32) -> Float32:
 
 def _check_tensors(bundle: Bundle, engine: Engine) -> None:
     manifest = bundle.manifest
-    refused = partial(EngineError, where=engine.describe(), hint=f"it does not belong to the bundle {bundle.folder}")
+    mismatch = partial(EngineError, where=engine.describe(), hint=f"it does not belong to the bundle {bundle.folder}")
     inputs, outputs = [s.name for s in engine.inputs], [s.name for s in engine.outputs]
     if inputs != [manifest.input_name] or outputs != [manifest.output_name]:
-        raise refused(
+        raise mismatch(
             f"the network has inputs {inputs} and outputs {outputs}, the manifest says "
             f"[{manifest.input_name!r}] and [{manifest.output_name!r}]"
         )
-    takes, gives = engine.inputs[0], engine.outputs[0]
-    if takes.shape[1:] != manifest.input_shape[1:] or takes.dtype != np.float32:
-        raise refused(f"the network takes {takes.dtype} {takes.shape}, the manifest says {manifest.input_shape}")
-    if len(gives.shape) != 2 or gives.shape[1] not in (None, len(manifest.classes)):
-        raise refused(f"the network gives {gives.shape}, the manifest has {len(manifest.classes)} classes")
+    clips, logits = engine.inputs[0], engine.outputs[0]
+    if clips.shape[1:] != manifest.input_shape[1:] or clips.dtype != np.float32:
+        raise mismatch(f"the network's input is {clips.dtype} {clips.shape}, the manifest says {manifest.input_shape}")
+    if len(logits.shape) != 2 or logits.shape[1] not in (None, len(manifest.classes)):
+        raise mismatch(f"the network's output is {logits.shape}, the manifest has {len(manifest.classes)} classes")

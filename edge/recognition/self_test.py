@@ -1,4 +1,4 @@
-"""Is a network the bundle's student? Its answers to the reference clips, against those that are stored with them."""
+"""Self-test: compare a network's logits of the bundle's reference clips with the logits stored with them."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ from edge.contract.errors import EngineError
 from edge.contract.types import Float32
 
 MIN_AGREEMENT = 0.75
-"""Of the decisions. INT8 may turn a close one of sixteen; a wrong or broken network turns most."""
+"""Part of the decisions. INT8 may change a close one of sixteen; a wrong or broken network changes most."""
 
 
 @dataclass(frozen=True)
 class SelfTest:
-    """This network's answers to the bundle's reference clips, against those of the FP32 student.
+    """A network's logits compared with those of the FP32 student on the bundle's reference clips.
 
-    agreement: part of the decisions that are the same. error: largest difference of a logit,
-    as part of the largest logit.
+    agreement: part of equal decisions. error: greatest difference of a logit, as part of the greatest logit.
     """
 
     clips: int
@@ -30,7 +29,7 @@ class SelfTest:
 
     @staticmethod
     def of(given: Float32, expected: Float32) -> SelfTest:
-        """Of logits (N, K)."""
+        """Compare logits (N, K)."""
         return SelfTest(
             clips=len(given),
             agreement=float((given.argmax(1) == expected.argmax(1)).mean()),
@@ -39,11 +38,10 @@ class SelfTest:
 
     @property
     def passed(self) -> bool:
-        """Whether enough decisions agree."""
         return self.agreement >= MIN_AGREEMENT
 
     def describe(self) -> str:
-        """For people, with what it takes to pass: in a few clips a close decision weighs much."""
+        """Text with the number of clips needed to pass: of few clips, one close decision weighs much."""
         same, needed = round(self.agreement * self.clips), ceil(MIN_AGREEMENT * self.clips)
         return (
             f"{same} of {self.clips} reference clips decided as in FP32 (a wrong network gets few, {needed} pass); "
@@ -51,7 +49,7 @@ class SelfTest:
         )
 
     def require(self, engine: str) -> None:
-        """Raises EngineError where these are not answers of the bundle's student. engine: for people, which one."""
+        """Raise EngineError if the test failed. engine: description of the network."""
         if not self.passed:
             raise EngineError(
                 f"the network decides as the bundle says on {100 * self.agreement:.0f} % of {self.clips} clips only",
@@ -60,11 +58,10 @@ class SelfTest:
             )
 
 
-def self_test(bundle: Bundle, file: str, logits: Callable[[Float32], Float32], most: int | None = None) -> SelfTest:
-    """Hold a network's ``logits`` (N, K) of clips (N, C, T, V, M) against those in a ``file`` of the bundle.
+def self_test(bundle: Bundle, file: str, logits: Callable[[Float32], Float32], limit: int | None = None) -> SelfTest:
+    """Compare a network's ``logits`` (N, K) of clips (N, C, T, V, M) with those in a reference file of the bundle.
 
-    most: so many clips of the file, from the first. Raises BundleError where they are damaged or do not fit the
-    manifest.
+    limit: only the first clips of the file. Raises BundleError if the file is damaged or does not fit the manifest.
     """
     reference = bundle.reference(file)
-    return SelfTest.of(logits(reference["clips"][:most]), reference["logits"][:most])
+    return SelfTest.of(logits(reference["clips"][:limit]), reference["logits"][:limit])

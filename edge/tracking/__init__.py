@@ -1,1 +1,1 @@
-"""Who is who from frame to frame, and who of them is followed."""
+"""Track people from frame to frame, and select who is followed."""

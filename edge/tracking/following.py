@@ -1,8 +1,7 @@
-"""Who of the people in view is followed: everybody, or one person, chosen by a rule and kept until they have left.
+"""Select the people about whom decisions are made: everybody, or one person chosen by a rule until they have left.
 
-An estimator that sees one person, or a label that is taken from "the" person, switches between people in silence
-where two are in view. Here the choice has a rule and a number, holds as long as the tracker knows that person, and a
-new choice is an event.
+Without a rule the label of "the" person would switch silently between two people in view. A person selected here is
+followed for as long as the tracker knows them, and a new selection is an event.
 """
 
 from __future__ import annotations
@@ -20,22 +19,22 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class PeopleConfig:
-    """Who of the people in view decisions are made about."""
+    """The people about whom decisions are made."""
 
     follow: str = ALL
     """all; or one person, until they have left: largest, centre (of the frame), first (who came first), or a track
-    number. Others are drawn, and nothing is decided about them."""
+    number. Others are drawn, without decisions."""
 
     def __post_init__(self) -> None:
         known = (ALL, *RULES)
         if self.follow not in known and not (self.follow.isdecimal() and int(self.follow) > 0):
             raise ConfigError(
-                f"people.follow is {self.follow!r}", hint=f"it is {', '.join(known)}, or a person's number from 1 on"
+                f"people.follow is {self.follow!r}", hint=f"give {', '.join(known)}, or a track number from 1"
             )
 
     @property
     def number(self) -> int | None:
-        """The one person who is followed whatever happens, where the rule is a number."""
+        """The track id to follow; None for a rule."""
         return int(self.follow) if self.follow.isdecimal() else None
 
 
@@ -58,11 +57,14 @@ RULES: dict[str, Callable[[int, Pose, tuple[int, int]], float]] = {
     "centre": _centre,
     "first": _first,
 }
-"""Of a person's number, pose and the frame's size (width, height) in pixels; the greatest value is chosen."""
+"""Values of a track id, pose and frame size (width, height) in pixels; the person with the greatest is selected."""
 
 
 class Follower:
-    """Keeps whom the rule chose. track_id: that person, in view or not; None where it is everybody or nobody yet."""
+    """Keeps the person that the rule selected.
+
+    track_id: of that person, in view or not; None for everybody, and before anybody is selected.
+    """
 
     def __init__(self, config: PeopleConfig) -> None:
         self._config = config
@@ -71,10 +73,10 @@ class Follower:
     def update(
         self, found: Sequence[tuple[int, Pose]], known: set[int], size: tuple[int, int]
     ) -> tuple[set[int], bool]:
-        """Who of those in view is followed, and whether somebody else is from now on.
+        """Track ids of the people in view who are followed, and whether the selection has changed.
 
-        found: people in view. known: track ids of these and of who is out of view for a moment. size: of the
-        frame, (width, height) in pixels. Of equals the one with the lower number is chosen.
+        found: people in view. known: track ids of these and of people out of view for a moment. size: of the frame,
+        (width, height) in pixels. Of equal people the one with the lower track id is selected.
         """
         if self._config.follow == ALL:
             return {track_id for track_id, _ in found}, False
@@ -88,5 +90,5 @@ class Follower:
 
     @property
     def following(self) -> Following | None:
-        """For people; None where everybody is followed."""
+        """The selection, for sinks; None if everybody is followed."""
         return None if self._config.follow == ALL else Following(self._config.follow, self.track_id)

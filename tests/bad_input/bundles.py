@@ -73,7 +73,7 @@ def a_truncated_network(folder: Path) -> Argv:
 
 @on_board()
 def a_network_for_other_joints_than_the_manifests(folder: Path) -> Argv:
-    """the network takes float32 (None, 3, 32, 17, 1), the manifest says (1, 3, 32, 13, 1)"""
+    """the network's input is float32 (None, 3, 32, 17, 1), the manifest says (1, 3, 32, 13, 1)"""
     bundle = good_bundle(folder)
     networks.student(bundle / "student.int8.onnx", frames=32, joints=17)
     return run(folder, bundle=relist(bundle))

@@ -24,7 +24,7 @@ def clips_without_labels(folder: Path) -> Argv:
 
 @on_board()
 def clips_of_classes_that_the_bundle_lacks(folder: Path) -> Argv:
-    """labels go from 0 to 4 for 4 classes"""
+    """labels range from 0 to 4 for 4 classes"""
     return accuracy(folder, clips=np.zeros((2, 3, 32, 13, 1)), labels=[0, 4])
 
 
@@ -91,19 +91,19 @@ def judged(folder: Path, **arrays: object) -> Argv:
 
 @on_board()
 def a_threshold_of_labels_that_are_no_whole_numbers(folder: Path) -> Argv:
-    """or are no whole numbers but float64"""
+    """labels are float64 (2,), which do not fit 2 clips: give whole numbers (N,)"""
     return judged(folder, clips=np.zeros((2, 3, 32, 13, 1)), labels=[0.0, 1.5])
 
 
 @on_board()
 def a_threshold_of_clips_that_are_not_numbers(folder: Path) -> Argv:
-    """clips are not finite, or too large for the network"""
+    """clips hold NaN, infinite or too large values"""
     return judged(folder, clips=np.full((2, 3, 32, 13, 1), np.nan), labels=[0, 1])
 
 
 @on_board()
 def a_threshold_of_clips_too_large_for_the_network(folder: Path) -> Argv:
-    """clips are not finite, or too large for the network"""
+    """clips hold NaN, infinite or too large values"""
     return judged(folder, clips=np.full((2, 3, 32, 13, 1), 1e300), labels=[0, 1])
 
 

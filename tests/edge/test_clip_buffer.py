@@ -1,4 +1,4 @@
-"""The ring of the last seconds gives the clips that the whole recording gives."""
+"""Clips of the ring buffer equal clips of the whole recording."""
 
 from dataclasses import replace
 
@@ -26,7 +26,7 @@ def recording(seconds, fps, seed=0, jitter=0.0):
 
 @pytest.mark.parametrize("how", [HOW, CURVED], ids=["line", "curve"])
 @pytest.mark.parametrize(("fps", "jitter"), [(30, 0), (29.97, 0), (25, 1), (12, 1), (7, 0)])
-def test_every_clip_equals_the_one_cut_from_the_whole_recording(fps, jitter, how):
+def test_every_clip_equals_the_one_made_from_the_whole_recording(fps, jitter, how):
     keypoints, times = recording(3, fps, jitter=jitter)
     buffer = ClipBuffer(LAYOUT, how)
     for n, (body, time_s) in enumerate(zip(keypoints, times, strict=True)):
@@ -48,7 +48,7 @@ def test_a_clip_may_end_a_little_before_the_last_frame(fps, how):
             np.testing.assert_array_equal(buffer.clip(end_s=end_s), whole)
 
 
-def test_keypoints_of_another_layout_give_the_clips_that_they_give_one_by_one():
+def test_converting_at_once_equals_converting_each_frame():
     given, rng = layout("blazepose-33"), np.random.default_rng(3)
     assert not set(LAYOUT.joints) <= set(given.joints), "a joint is made of several"
     late, early = ClipBuffer(LAYOUT, HOW, given), ClipBuffer(LAYOUT, HOW)
@@ -58,13 +58,13 @@ def test_keypoints_of_another_layout_give_the_clips_that_they_give_one_by_one():
         late.push(body, n / 30)
         early.push(convert(body, given, LAYOUT), n / 30)
         np.testing.assert_array_equal(late.clip(), early.clip())
-        np.testing.assert_array_equal(late.moments(n / 30), early.moments(n / 30))
+        np.testing.assert_array_equal(late.resampled(n / 30), early.resampled(n / 30))
     for (time_s, keypoints), (expected_s, expected) in zip(late.since(1.0), early.since(1.0), strict=True):
         assert time_s == expected_s
         np.testing.assert_array_equal(keypoints, expected)
 
 
-def test_what_is_new_since_a_moment_comes_in_its_order():
+def test_keypoints_since_a_time_are_in_order():
     keypoints, times = recording(0.5, 10)
     buffer = ClipBuffer(LAYOUT, HOW)
     for body, time_s in zip(keypoints, times, strict=True):
@@ -74,19 +74,19 @@ def test_what_is_new_since_a_moment_comes_in_its_order():
     np.testing.assert_array_equal([body for _, body in buffer.since(None)], keypoints)
 
 
-def test_the_moments_of_a_clip_are_its_frames_and_unseen_before_the_first_and_after_the_last():
+def test_resampled_keypoints_are_unseen_outside_the_buffer():
     keypoints, times = recording(0.4, 10)
     keypoints[..., 2] = 1
     buffer = ClipBuffer(LAYOUT, HOW)
     for body, time_s in zip(keypoints, times, strict=True):
         buffer.push(body, float(time_s))
     # Eight moments from -0.2 to 0.5 s: two before the four frames, and two after them.
-    found = buffer.moments(0.5)
+    found = buffer.resampled(0.5)
     np.testing.assert_allclose(found[2:6], keypoints, atol=1e-3)
     assert found.shape == (8, 13, 3) and not found[[0, 1, 6, 7], :, 2].any()
 
 
-def test_memory_is_bounded_however_long_the_recording():
+def test_memory_is_bounded_for_a_recording_of_any_length():
     keypoints, times = recording(20, 30)
     buffer = ClipBuffer(LAYOUT, HOW)
     for body, time_s in zip(keypoints, times, strict=True):
@@ -94,7 +94,7 @@ def test_memory_is_bounded_however_long_the_recording():
     assert len(buffer._entries) <= (0.7 + 0.5) * 30 + 3
 
 
-def test_it_fills_with_observed_time():
+def test_fill_is_the_observed_time():
     buffer = ClipBuffer(LAYOUT, HOW)
     assert buffer.fill == 0
     body = np.ones((13, 3), np.float32)
@@ -115,7 +115,7 @@ def test_time_out_of_view_does_not_count_as_observed():
     assert buffer.fill == pytest.approx(0.1 / 0.7, abs=1e-5)
 
 
-def test_a_gap_that_is_just_interpolated_counts_as_observed():
+def test_an_interpolated_gap_counts_as_observed():
     buffer = ClipBuffer(LAYOUT, HOW)
     for time_s in (0.0, 0.5):
         buffer.push(np.ones((13, 3), np.float32), time_s)

@@ -1,4 +1,4 @@
-"""Labels that stay while they should, against sequences of probabilities worked out by hand."""
+"""Labels and their hysteresis, against sequences of probabilities worked out by hand."""
 
 import numpy as np
 import pytest
@@ -19,28 +19,28 @@ def names(*arguments, **config):
     return [action.label for action in labels(*arguments, **config)]
 
 
-def test_a_label_begins_at_its_threshold_and_stays_down_to_the_lower_one():
+def test_a_label_starts_at_the_threshold_and_stays_down_to_the_lower_one():
     # 0.5 begins; 0.8 of it, 0.4, keeps.
     said = names([(0.49, 0.3, 0.21), (0.5, 0.3, 0.2), (0.41, 0.39, 0.2), (0.39, 0.31, 0.3), (0.45, 0.3, 0.25)])
     assert said == [UNKNOWN, "squat", "squat", UNKNOWN, UNKNOWN]
 
 
-def test_another_label_takes_over_only_with_a_lead():
+def test_another_label_replaces_it_only_with_a_lead():
     said = names([(0.6, 0.4, 0), (0.46, 0.54, 0), (0.44, 0.55, 0.01), (0.48, 0.52, 0)])
     # Leads of 0.08, of 0.11, and then 0.04 in favour of what stands.
     assert said == ["squat", "squat", "wave", "wave"]
 
 
-def test_with_no_lead_asked_for_a_label_stays_down_to_the_lower_threshold_while_nothing_is_likelier():
+def test_with_lead_0_a_label_stays_down_to_the_lower_threshold_while_it_is_the_likeliest():
     said = names([(0.5, 0.3, 0.2), (0.41, 0.39, 0.2), (0.45, 0.55, 0), (0.39, 0.31, 0.3)], lead=0.0)
     assert said == ["squat", "squat", "wave", UNKNOWN]
 
 
-def test_a_lead_alone_does_not_begin_what_is_below_the_threshold():
+def test_a_lead_does_not_start_a_label_below_the_threshold():
     assert names([(0.6, 0.4, 0), (0.3, 0.45, 0.25)]) == ["squat", UNKNOWN]
 
 
-def test_a_class_called_unknown_says_nothing_and_lets_a_label_begin_without_a_lead():
+def test_a_class_named_unknown_never_becomes_a_label():
     decisions = Decisions(("squat", "wave", UNKNOWN), DecisionConfig(smoothing=1, min_score=0.4, hold=0.8, lead=0.2))
     rows = [(0.2, 0.1, 0.7), (0.48, 0.1, 0.42), (0.38, 0.1, 0.52), (0.3, 0.1, 0.6), (0.1, 0.0, 0.9)]
     said = [decisions.decide(1, np.array(row, np.float32)) for row in rows]
@@ -49,7 +49,7 @@ def test_a_class_called_unknown_says_nothing_and_lets_a_label_begin_without_a_le
     assert [action.known for action in said] == [False, True, True, False, False]
 
 
-def test_decisions_are_averaged_over_the_last_ones_of_the_same_person():
+def test_probabilities_are_averaged_per_person():
     decisions = Decisions(CLASSES, DecisionConfig(smoothing=3, min_score=0.0))
     rows = np.random.default_rng(0).dirichlet((1, 1, 1), 7).astype(np.float32)
     for n, row in enumerate(rows):
@@ -58,13 +58,13 @@ def test_decisions_are_averaged_over_the_last_ones_of_the_same_person():
         decisions.decide(2, rows[-1])
 
 
-def test_the_score_of_a_label_that_stands_is_its_own_and_of_unknown_the_likeliest():
+def test_the_score_is_the_current_labels_and_for_unknown_the_likeliest():
     first, second, third = labels([(0.6, 0.4, 0), (0.46, 0.54, 0), (0.3, 0.3, 0.4)])
     assert (first.score, second.score, third.score) == pytest.approx((0.6, 0.46, 0.4))
     assert first.known and not third.known
 
 
-def test_who_is_not_kept_is_forgotten():
+def test_people_who_are_not_kept_are_forgotten():
     decisions = Decisions(CLASSES, DecisionConfig(smoothing=3, min_score=0.0))
     sure, unsure = np.array((1, 0, 0), np.float32), np.array((0, 1, 0), np.float32)
     for track_id in (1, 2):

@@ -1,4 +1,4 @@
-"""Who is followed: a choice by a stated rule that holds while that person is there, and is told when it changes."""
+"""Who is followed: selected by a rule, kept while the tracker knows that person, with an event for each change."""
 
 import json
 
@@ -44,7 +44,7 @@ def crowd(n):
 
 
 @pytest.mark.parametrize(("follow", "who"), [("first", 1), ("largest", 2), ("centre", 3), ("3", 3), ("2", 2)])
-def test_the_rule_chooses_one_and_nobody_else_is_decided_about(bundle, follow, who):
+def test_the_rule_selects_one_person_for_all_decisions(bundle, follow, who):
     results = run(bundle, follow, [crowd(n) for n in range(60)])
     last = results[-1]
     assert last.following == Following(follow, who)
@@ -57,7 +57,7 @@ def test_the_rule_chooses_one_and_nobody_else_is_decided_about(bundle, follow, w
     np.testing.assert_allclose(chosen.action.probabilities, everybody[who].action.probabilities, atol=1e-6)
 
 
-def test_the_largest_is_so_by_the_area_of_the_box_wherever_it_is_in_the_picture():
+def test_the_largest_person_is_the_one_with_the_largest_box():
     small_below, large_above = body(0, 500.0), body(0, 10.0, size=1.5)
     small_below[:, 1] += 2000
     follower = Follower(PeopleConfig("largest"))
@@ -65,14 +65,14 @@ def test_the_largest_is_so_by_the_area_of_the_box_wherever_it_is_in_the_picture(
     assert follower.update(found, {4, 5}, (640, 480)) == ({5}, True)
 
 
-def test_everybody_is_followed_unless_asked_otherwise(bundle):
+def test_everybody_is_followed_by_default(bundle):
     results = run(bundle, "all", [crowd(n) for n in range(60)])
     assert all(person.followed and person.action for person in results[-1].people)
     assert results[-1].following is None and following_text(results[-1]) == ""
     assert not any(event.kind == "person_followed" for result in results for event in result.events)
 
 
-def test_the_choice_holds_when_somebody_larger_comes_and_while_the_person_is_hidden(bundle):
+def test_the_selection_holds_when_somebody_larger_comes_and_during_an_occlusion(bundle):
     script = [[body(n, 10.0)] for n in range(30)]
     script += [[body(n, 10.0), body(n, 300.0, size=2)] for n in range(30, 60)]
     script += [[body(n, 300.0, size=2)] for n in range(60, 75)]  # half a second behind a pillar
@@ -84,7 +84,7 @@ def test_the_choice_holds_when_somebody_larger_comes_and_while_the_person_is_hid
     assert sum(event.kind == "person_followed" for result in results for event in result.events) == 1
 
 
-def test_after_the_person_left_another_is_chosen_and_it_is_told(bundle):
+def test_after_the_person_has_left_another_is_selected_with_an_event(bundle):
     script = [[body(n, 10.0), body(n, 300.0, size=2)] for n in range(40)]
     script += [[body(n, 10.0)] for n in range(40, 100)]
     results = run(bundle, "largest", script)
@@ -98,7 +98,7 @@ def test_after_the_person_left_another_is_chosen_and_it_is_told(bundle):
     assert results[switches[1][0] + 6].people[0].action is not None
 
 
-def test_an_estimator_that_jumps_to_somebody_else_is_noticed(bundle):
+def test_an_estimator_that_jumps_to_another_person_changes_the_selection(bundle):
     # It sees one person, and from the second second on another one.
     script = [[body(n, 10.0 if n < 60 else 400.0)] for n in range(120)]
     results = run(bundle, "first", script)
@@ -108,18 +108,18 @@ def test_an_estimator_that_jumps_to_somebody_else_is_noticed(bundle):
     assert results[-1].following.track_id == 2
 
 
-def test_a_number_that_is_not_there_follows_nobody(bundle):
+def test_a_track_id_that_is_not_in_view_follows_nobody(bundle):
     results = run(bundle, "7", [crowd(n) for n in range(40)])
     assert not any(person.followed or person.action for person in results[-1].people)
     assert following_text(results[-1]) == "following #7, out of view"
 
 
-def test_before_anybody_came_nobody_is_followed(bundle):
+def test_an_empty_scene_follows_nobody(bundle):
     (result,) = run(bundle, "largest", [[]])
     assert result.following == Following("largest", None) and "nobody yet" in following_text(result)
 
 
-def test_a_line_says_who_is_followed(bundle):
+def test_json_lines_name_the_person_followed(bundle):
     line = json_record(run(bundle, "largest", [crowd(n) for n in range(10)])[-1], SCRIPT_LAYOUT)
     assert json.loads(json.dumps(line["following"])) == {"rule": "largest", "track_id": 2}
     assert [person["followed"] for person in line["people"]] == [False, True, False]
@@ -142,6 +142,6 @@ def test_a_replay_follows_the_same_people_bit_for_bit(bundle, tmp_path, follow):
 
 
 @pytest.mark.parametrize("follow", ["", "biggest", "0", "-1", "1.5"])
-def test_a_rule_that_means_nothing_is_refused(follow):
+def test_an_unknown_rule_is_refused(follow):
     with pytest.raises(ConfigError, match=r"people\.follow is"):
         PeopleConfig(follow)

@@ -1,4 +1,4 @@
-"""Who belongs to whom, in scenes set up by hand; and what a student of two bodies is then given."""
+"""Pairs of interacting people, in scenes worked out by hand, and the clips of a student of two bodies."""
 
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ def body(x, y=60.0, scale=1.0):
     return np.repeat(person(x=x, y=y, scale=scale).pose.keypoints[None], T, axis=0)
 
 
-def test_closeness_is_the_gap_between_the_nearest_joints_in_heights():
+def test_closeness_is_the_distance_of_the_nearest_joints_in_heights():
     # Wrists of the one end at x 100, those of the other begin at 150: a gap of 50, heights of 200.
     assert closeness(body(0), body(150)) == pytest.approx(0.25)
     # Of a body half as large the left wrist, at 150, 115, is nearest to the right elbow at 90, 140: 65 pixels.
@@ -29,21 +29,21 @@ def test_closeness_is_the_gap_between_the_nearest_joints_in_heights():
     assert closeness(body(0), body(150, scale=0.5)) == pytest.approx(65 / 200)
 
 
-def test_the_two_that_are_nearest_are_a_pair_and_who_is_far_from_everybody_is_alone():
+def test_the_two_nearest_people_are_a_pair_unless_they_are_far_apart():
     people = {1: body(0), 4: body(130), 7: body(500)}
     assert most_interacting(people) == (1, 4)
     assert most_interacting({1: body(0), 7: body(700)}) is None
     assert most_interacting({1: body(0)}) is None and most_interacting({}) is None
 
 
-def test_of_pairs_with_one_of_the_people_asked_for_the_nearest_is_taken():
+def test_among_limits_the_pairs():
     people = {1: body(0), 4: body(130), 5: body(250)}  # gaps of 30 and of 20 pixels
     assert most_interacting(people) == (4, 5)
     assert most_interacting(people, among={1}) == (1, 4)
     assert most_interacting(people, among={9}) is None
 
 
-def test_people_who_were_not_there_together_are_no_pair():
+def test_people_not_seen_together_are_not_a_pair():
     first, second = body(0), body(120)
     first[: T - 2, :, 2] = 0
     assert closeness(first, second) == float("inf")
@@ -53,7 +53,7 @@ def test_people_who_were_not_there_together_are_no_pair():
     assert closeness(first, second) == pytest.approx(40 / 200)
 
 
-def test_unseen_joints_have_no_place():
+def test_unseen_joints_are_ignored():
     near = body(300)
     near[:, 5] = (1, 1, 0)
     assert closeness(body(0), near) == pytest.approx(closeness(body(0), body(300)), abs=0.1)
@@ -79,7 +79,7 @@ def recorded(tmp_path):
     return bundle, action_stage(bundle, open_recogniser=Recording, hz=1000), given
 
 
-def test_a_student_of_two_bodies_is_given_the_pair_and_the_third_alone(recorded):
+def test_a_student_of_two_bodies_gets_the_pair_and_the_third_person_alone(recorded):
     bundle, stage, given = recorded
     trt, bodies = layout("trt_pose-18"), []
     for n in range(70):

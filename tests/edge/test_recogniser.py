@@ -1,4 +1,4 @@
-"""Decisions of the student in the loop, held against ONNX Runtime used directly."""
+"""The student in the loop, against ONNX Runtime used directly."""
 
 from pathlib import Path
 
@@ -59,14 +59,14 @@ class Fixed:
 
 
 @pytest.mark.parametrize("count", [1, 3, MAX_BATCH, MAX_BATCH + 3])
-def test_people_are_decided_about_together_as_if_alone(bundle, count):
+def test_a_batch_gives_the_same_probabilities_as_single_clips(bundle, count):
     recogniser, given = open_recogniser(bundle, PLAIN), clips(count)
     np.testing.assert_allclose(recogniser.recognise(list(given)), reference(bundle, given), atol=1e-4)
     assert recogniser.network_s > 0
 
 
 @pytest.mark.parametrize(("batch", "runs"), [(1, [1] * 5), (2, [2, 2, 2]), (4, [4, 4])])
-def test_a_network_of_a_fixed_batch_is_given_full_batches(bundle, batch, runs):
+def test_a_network_with_a_fixed_batch_gets_full_batches(bundle, batch, runs):
     engine, given = Fixed(batch), clips(5)
     logits = Recogniser(bundle, engine).logits(given)
     assert engine.batches == runs
@@ -77,7 +77,7 @@ def test_softmax_of_large_logits_is_finite():
     np.testing.assert_allclose(softmax(np.array([[1000, 1000], [-1000, 0]], np.float32)), [[0.5, 0.5], [0, 1]])
 
 
-def test_the_self_test_agrees_with_itself_and_not_with_another_network(bundle, tmp_path):
+def test_the_self_test_passes_for_the_bundles_network_and_fails_for_another(bundle, tmp_path):
     test = open_recogniser(bundle, PLAIN).self_test(bundle)
     assert (test.clips, test.agreement) == (16, 1.0) and test.error < 1e-5
     open_recogniser(bundle, PLAIN).require_agreement(bundle)
@@ -86,13 +86,13 @@ def test_the_self_test_agrees_with_itself_and_not_with_another_network(bundle, t
         open_recogniser(other, PLAIN).require_agreement(bundle)
 
 
-def test_a_network_that_answers_nan_is_an_error_not_a_decision(bundle):
+def test_nan_logits_raise_instead_of_giving_a_decision(bundle):
     with pytest.raises(EngineError, match="NaN"):
         Recogniser(bundle, Fixed(4, answer=np.nan)).recognise([clips(1)[0]])
 
 
-def test_a_network_that_is_not_the_manifests_is_refused(bundle):
-    with pytest.raises(EngineError, match=r"gives \(4, 7\), the manifest has 4 classes"):
+def test_a_network_that_does_not_fit_the_manifest_is_refused(bundle):
+    with pytest.raises(EngineError, match=r"output is \(4, 7\), the manifest has 4 classes"):
         Recogniser(bundle, Fixed(4, classes=7))
     wrong = Fixed(4)
     wrong.inputs = (TensorSpec("clip", (4, 3, 32, 17, 1), np.dtype(np.float32)),)
@@ -111,7 +111,7 @@ def test_an_engine_beside_the_network_is_preferred(tmp_path):
     assert student_file(bundle, "fp32").name == "student.onnx"
 
 
-def test_the_engine_that_was_chosen_on_this_device_is_taken_for_either_precision(tmp_path):
+def test_the_engine_selected_on_this_device_is_used_for_both_precisions(tmp_path):
     bundle = read_bundle(tiny_bundle.make(tmp_path))
     (tmp_path / "student.engine").write_bytes(b"engine")
     assert {student_file(bundle, precision).name for precision in ("int8", "fp32")} == {"student.engine"}
@@ -135,7 +135,7 @@ def test_a_reference_that_does_not_fit_is_refused(tmp_path):
         open_recogniser(bundle, PLAIN).self_test(bundle)
 
 
-def test_a_start_runs_the_first_sixteen_of_many_reference_clips(tmp_path):
+def test_the_self_test_runs_the_first_sixteen_reference_clips(tmp_path):
     folder = tiny_bundle.make(tmp_path)
     given = clips(40)
     session = ort.InferenceSession(str(folder / "student.onnx"))
@@ -164,13 +164,13 @@ class Limited(Fixed):
 
 
 @pytest.mark.parametrize(("most", "batches"), [(1, [1] * 5), (2, [2, 2, 1]), (8, [5])])
-def test_an_engine_is_given_as_many_people_as_it_was_built_for(bundle, most, batches):
+def test_batches_are_as_large_as_the_engine_allows(bundle, most, batches):
     engine, given = Limited(most), clips(5)
     found = Recogniser(bundle, engine).logits(given)
     assert engine.batches == batches
     np.testing.assert_array_equal(found, given[:, 0, :4, 0, 0])
 
 
-def test_threads_are_counted_as_people_count():
+def test_threads_are_described_in_singular_and_plural():
     said = [describe_cpu_engine("LiteRT 2", Path("pose.tflite"), n) for n in (0, 1, 2)]
     assert said == [f"LiteRT 2, CPU, FP32, {threads}" for threads in ("all threads", "1 thread", "2 threads")]

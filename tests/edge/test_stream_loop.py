@@ -1,4 +1,4 @@
-"""The loop with a student that streams: which form runs, who is answered when, and that nothing is mixed up."""
+"""The loop with a streaming student: choice of the form, times of decisions, independence of people."""
 
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ from edge.contract.errors import BundleError, ConfigError, EngineError
 from edge.contract.layouts import convert
 from edge.contract.preprocess import clip_tensor
 from edge.recognition.decisions import DecisionConfig
-from edge.recognition.form import open_student, why_not
+from edge.recognition.form import open_student, reason_for_clips
 from edge.recognition.recogniser import RecogniserConfig, softmax
 from edge.recognition.streaming.cost import frames_per_clip
 from edge.recognition.streaming.recogniser import StreamRecogniser
@@ -74,7 +74,7 @@ def expected(bundle, bodies):
     return found
 
 
-def test_only_who_is_followed_streams_and_the_next_one_is_caught_up_with(bundle):
+def test_only_the_person_followed_streams_and_the_next_one_catches_up(bundle):
     script = [[moving_body(n), moving_body(2 * n, x=400)] for n in range(90)]
     script += [[bodies[1]] for bodies in ([moving_body(n), moving_body(2 * n, x=400)] for n in range(90, 150))]
     results = run(bundle, script, follow="first", hz=1000)
@@ -84,7 +84,7 @@ def test_only_who_is_followed_streams_and_the_next_one_is_caught_up_with(bundle)
     assert 118 <= chosen <= 123 and actions(results, 2)[chosen] is not None
 
 
-def test_in_the_loop_a_stream_answers_as_its_recursion_over_the_recording(bundle):
+def test_the_loops_stream_equals_the_recursion_over_the_recording(bundle):
     bodies = np.stack([moving_body(n) for n in range(64)])
     given = actions(run(bundle, [[body] for body in bodies], min_fill=0.0, hz=1000))
     wanted = expected(bundle, bodies)
@@ -96,7 +96,7 @@ def test_in_the_loop_a_stream_answers_as_its_recursion_over_the_recording(bundle
         assert action.label == bundle.manifest.classes[probabilities.argmax()]
 
 
-def test_decisions_come_when_a_cycle_is_complete_and_no_more_often_than_asked(bundle):
+def test_decisions_come_with_complete_cycles_at_most_at_the_configured_rate(bundle):
     script = [[moving_body(n)] for n in range(150)]
     for decisions, apart in (({"hz": 1000}, {8}), ({"hz": 1.0}, {24, 32}), ({"stride_frames": 16}, {16})):
         given = actions(run(bundle, script, **decisions))
@@ -105,7 +105,7 @@ def test_decisions_come_when_a_cycle_is_complete_and_no_more_often_than_asked(bu
         assert set(np.diff(changed[1:])) <= apart and len(changed) > 3
 
 
-def test_nobody_is_decided_about_before_enough_was_seen_and_after_a_gap_it_is_too_little_again(bundle):
+def test_there_is_no_decision_before_min_fill_nor_soon_after_a_gap(bundle):
     script = [[moving_body(n)] for n in range(80)] + [[]] * 20 + [[moving_body(n)] for n in range(100, 160)]
     results = run(bundle, script, hz=1000)
     for result in results:
@@ -124,7 +124,7 @@ def test_nobody_is_decided_about_before_enough_was_seen_and_after_a_gap_it_is_to
     spells=st.lists(st.tuples(st.integers(5, 40), st.booleans(), st.booleans()), min_size=2, max_size=6),
     broken=st.sets(st.integers(0, 100), max_size=5),
 )
-def test_people_who_come_go_and_pause_are_answered_as_if_alone(bundle, spells, broken):
+def test_people_who_come_go_and_pause_have_independent_decisions(bundle, spells, broken):
     there = [present for frames, *present in spells for _ in range(frames)]
     places = (100.0, 400.0)
 
@@ -147,7 +147,7 @@ def test_people_who_come_go_and_pause_are_answered_as_if_alone(bundle, spells, b
         assert told(together, x) == told(run(bundle, script((who,)), hz=1000), x)
 
 
-def test_what_was_recorded_is_decided_alike_bit_for_bit(bundle, tmp_path):
+def test_a_replay_gives_the_same_decisions_bit_for_bit(bundle, tmp_path):
     rng = np.random.default_rng(1)
     times = np.cumsum(rng.uniform(0.01, 0.07, 200))
     script = [[moving_body(n), moving_body(2 * n, x=100 + n)] for n in range(200)]
@@ -172,7 +172,7 @@ def test_what_was_recorded_is_decided_alike_bit_for_bit(bundle, tmp_path):
     assert any(action for action in actions(results))
 
 
-def test_a_stream_that_breaks_is_opened_again_and_catches_up_with_what_was_seen(bundle):
+def test_a_failed_stream_is_reopened_and_catches_up(bundle):
     lives = []
 
     def open_once_broken():
@@ -210,8 +210,8 @@ class Breaking:
 AUTO, CLIP, STREAM = (RecogniserConfig(form=form, threads=1) for form in ("auto", "clip", "stream"))
 
 
-def test_the_loop_streams_of_itself_where_that_is_cheaper_and_as_good(bundle):
-    assert why_not(bundle, AUTO, DecisionConfig(hz=5)) is None
+def test_form_auto_streams_where_that_is_cheaper_within_the_budget(bundle):
+    assert reason_for_clips(bundle, AUTO, DecisionConfig(hz=5)) is None
     assert isinstance(open_student(bundle, AUTO, DecisionConfig(hz=5)), StreamRecogniser)
     assert not isinstance(open_student(bundle, CLIP, DecisionConfig(hz=5)), StreamRecogniser)
     described = open_student(bundle, STREAM, DecisionConfig()).describe()
@@ -221,18 +221,18 @@ def test_the_loop_streams_of_itself_where_that_is_cheaper_and_as_good(bundle):
 @pytest.mark.parametrize(
     ("about", "decisions", "why"),
     [
-        ({}, {"hz": 1.5}, "at 1.5 decisions a second, clips cost less than 15 frames"),
-        ({}, {"stride_frames": 10}, "at 1.5 decisions a second"),
-        ({"accuracy": {"test_clips": 100, "int8": {"top1": 0.89}}}, {}, "loses 1.20 points of top-1, .* budget is 0.5"),
-        ({"accuracy": {"test_clips": 99, "int8": {"top1": 0.9}}}, {}, "is not known from the same clips"),
-        ({"accuracy": {}}, {}, "is not known from the same clips"),
-        ({"frames_per_clip": {"fp32": 10.0}}, {}, "what a frame costs in int8 was not measured"),
+        ({}, {"hz": 1.5}, "at 1.5 decisions per second clips cost less than 15 frames"),
+        ({}, {"stride_frames": 10}, "at 1.5 decisions per second"),
+        ({"accuracy": {"test_clips": 100, "int8": {"top1": 0.89}}}, {}, "loses 1.20 points of top-1; .* budget is 0.5"),
+        ({"accuracy": {"test_clips": 99, "int8": {"top1": 0.9}}}, {}, "was not measured on the same clips"),
+        ({"accuracy": {}}, {}, "was not measured on the same clips"),
+        ({"frames_per_clip": {"fp32": 10.0}}, {}, "the cost of a frame in int8 was not measured"),
     ],
 )
-def test_where_it_is_not_the_loop_takes_clips_and_can_say_why(bundle, about, decisions, why):
+def test_form_auto_uses_clips_otherwise_with_a_reason(bundle, about, decisions, why):
     form = replace(bundle.manifest.stream, **about)
     other = replace(bundle, manifest=replace(bundle.manifest, stream=form))
-    found = why_not(other, AUTO, DecisionConfig(**decisions))
+    found = reason_for_clips(other, AUTO, DecisionConfig(**decisions))
     assert found is not None
     with pytest.raises(AssertionError, match=why):
         raise AssertionError(found)
@@ -240,27 +240,27 @@ def test_where_it_is_not_the_loop_takes_clips_and_can_say_why(bundle, about, dec
     assert isinstance(open_student(other, STREAM, DecisionConfig(**decisions)), StreamRecogniser)
 
 
-def test_where_only_the_student_has_an_engine_the_loop_takes_it(bundle, tmp_path):
+def test_form_auto_uses_the_students_engine_if_the_stream_has_none(bundle, tmp_path):
     copied = tmp_path / "bundle"
     copied.mkdir()
     for path in bundle.folder.iterdir():
         (copied / path.name).write_bytes(path.read_bytes())
     (copied / "student.engine").write_bytes(b"built here")
     found = read_bundle(copied)
-    assert "an engine was built of the student" in str(why_not(found, AUTO, DecisionConfig()))
+    assert "the student has an engine" in str(reason_for_clips(found, AUTO, DecisionConfig()))
     (copied / "stream.4.int8.engine").write_bytes(b"built here too")
-    assert why_not(found, AUTO, DecisionConfig()) is None
+    assert reason_for_clips(found, AUTO, DecisionConfig()) is None
 
 
-def test_a_stream_that_a_bundle_lacks_is_refused_in_one_line(bundle_folder):
+def test_a_missing_stream_is_refused_in_one_line(bundle_folder):
     plain = read_bundle(bundle_folder)
     assert plain.manifest.stream is None
-    with pytest.raises(ConfigError, match="has no int8 networks of a stream") as refused:
+    with pytest.raises(ConfigError, match="has no int8 stream networks") as refused:
         open_student(plain, STREAM, DecisionConfig())
     assert "recogniser.form" in str(refused.value)
 
 
-def test_a_stream_that_answers_otherwise_than_its_bundle_says_is_refused(bundle, tmp_path):
+def test_a_stream_that_fails_the_self_test_is_refused(bundle, tmp_path):
     folder = tiny_bundle.add_stream(tiny_bundle.make(tmp_path / "tiny"), **KNOWN)
     opened(read_bundle(folder)).require_agreement(read_bundle(folder))
     with np.load(folder / "stream.reference.npz") as reference:
@@ -270,7 +270,7 @@ def test_a_stream_that_answers_otherwise_than_its_bundle_says_is_refused(bundle,
         opened(read_bundle(folder)).require_agreement(read_bundle(folder))
 
 
-def test_a_stream_of_another_rate_than_the_student_is_a_damaged_bundle(bundle, tmp_path):
+def test_a_stream_with_another_rate_than_the_student_is_a_damaged_bundle(bundle, tmp_path):
     folder = tiny_bundle.add_stream(tiny_bundle.make(tmp_path / "tiny"), **KNOWN)
     path = folder / "bundle.yaml"
     head, stream = path.read_text().split("stream:\n  preprocessing:", 1)
@@ -279,6 +279,6 @@ def test_a_stream_of_another_rate_than_the_student_is_a_damaged_bundle(bundle, t
         read_bundle(folder)
 
 
-def test_what_a_frame_costs_is_measured_against_the_clip(bundle):
+def test_the_cost_of_a_frame_is_measured_relative_to_a_clip(bundle):
     # The stream of these tests is a sum, its student a convolution over 32 frames.
     assert frames_per_clip(bundle, "int8") > 1

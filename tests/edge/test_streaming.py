@@ -1,4 +1,4 @@
-"""Streams of people: frames as they come, states apart, beginnings after gaps."""
+"""Streams of several people: frames at the network's rate, separate states, restarts after gaps."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -64,7 +64,7 @@ def streamed(keypoints: NDArray[np.float32], times: NDArray[np.float64]) -> list
 
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 10_000), fps=st.floats(5, 40))
-def test_the_first_frames_are_the_clip_of_the_same_recording(seed: int, fps: float) -> None:
+def test_the_first_frames_equal_the_clip_of_the_recording(seed: int, fps: float) -> None:
     keypoints, times = recording(1.5, fps, seed)
     given = streamed(keypoints, times)[:16]
     end_s = float(times[0]) + 15 / 15
@@ -73,11 +73,11 @@ def test_the_first_frames_are_the_clip_of_the_same_recording(seed: int, fps: flo
 
 
 @settings(max_examples=15, deadline=None)
-@given(seed=st.integers(0, 10_000), fps=st.floats(5, 40), together=st.sampled_from([2, 4]))
-def test_frames_that_come_together_are_those_that_come_alone(seed: int, fps: float, together: int) -> None:
+@given(seed=st.integers(0, 10_000), fps=st.floats(5, 40), step_frames=st.sampled_from([2, 4]))
+def test_grouped_frames_equal_single_frames(seed: int, fps: float, step_frames: int) -> None:
     keypoints, times = recording(4, fps, seed)
     times[len(times) // 2 :] += 1.0  # a gap that begins anew
-    alone, grouped = (StreamedFrames(PENN, HOW, n) for n in (1, together))
+    alone, grouped = (StreamedFrames(PENN, HOW, n) for n in (1, step_frames))
     one: list[NDArray[np.float32]] = []
     other: list[NDArray[np.float32]] = []
     for k, t in zip(keypoints, times, strict=True):
@@ -86,12 +86,12 @@ def test_frames_that_come_together_are_those_that_come_alone(seed: int, fps: flo
             if anew:
                 del given_so_far[:]
             given_so_far += new
-    assert len(one) - together < len(other) <= len(one) and len(other) % together == 0
+    assert len(one) - step_frames < len(other) <= len(one) and len(other) % step_frames == 0
     if other:
         np.testing.assert_allclose(np.stack(other), np.stack(one[: len(other)]), rtol=1e-4, atol=1e-3)
 
 
-def test_of_a_long_stream_the_last_clips_length_alone_counts() -> None:
+def test_only_the_last_clip_length_of_a_stream_counts() -> None:
     keypoints, times = np.ones((90, 13, 3), np.float32), np.arange(90) / 15
     keypoints[..., :2] = np.random.default_rng(0).uniform(0, 400, (90, 13, 2))
     given = streamed(keypoints, times)
@@ -101,20 +101,20 @@ def test_of_a_long_stream_the_last_clips_length_alone_counts() -> None:
 
 
 @pytest.mark.parametrize("fps", [15.0, 29.97, 30.0, 60.0])
-def test_frames_come_at_the_networks_rate_whatever_the_cameras(fps: float) -> None:
+def test_frames_come_at_the_networks_rate_for_any_camera_rate(fps: float) -> None:
     keypoints = np.ones((round(4 * fps) + 1, 13, 3), np.float32)
     given = streamed(keypoints, 100 + np.arange(len(keypoints)) / fps)
     assert abs(len(given) - 61) <= 1
 
 
-def test_memory_is_bounded_however_long_the_stream() -> None:
+def test_memory_is_bounded_for_a_stream_of_any_length() -> None:
     frames = StreamedFrames(PENN, HOW)
     for body, time_s in zip(*recording(20, 30, seed=0), strict=True):
         frames.push(body, float(time_s))
     assert len(frames._entries) <= 4 and len(frames._past) < 16 and len(frames._raw) <= 3
 
 
-def test_keypoints_that_are_no_body_are_refused() -> None:
+def test_invalid_keypoints_are_refused() -> None:
     broken = np.ones((13, 3), np.float32)
     broken[7, 1] = np.nan
     for wrong in (broken, np.ones((17, 3), np.float32), np.ones((13, 2), np.float32)):
@@ -122,7 +122,7 @@ def test_keypoints_that_are_no_body_are_refused() -> None:
             StreamedFrames(PENN, HOW).push(wrong, 0.0)
 
 
-def test_a_clip_normalised_by_later_frames_cannot_be_streamed() -> None:
+def test_preprocessing_that_is_not_causal_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"preprocessing\.centre trailing"):
         StreamRecogniser(PENN, Preprocessing(), network())
 
@@ -142,21 +142,21 @@ def test_time_must_rise(time_s: float) -> None:
     present=st.lists(st.sets(st.integers(0, 2)), min_size=20, max_size=60),
     hop=st.sampled_from([1, 2, 4]),
 )
-def test_people_who_come_and_go_are_answered_as_if_alone(seed: int, present: list[set[int]], hop: int) -> None:
+def test_people_who_come_and_go_have_independent_streams(seed: int, present: list[set[int]], hop: int) -> None:
     rng = np.random.default_rng(seed)
     bodies = rng.uniform(50, 400, (len(present), 3, 13, 3)).astype(np.float32)
-    together = StreamRecogniser(PENN, HOW, network(hop))
+    shared = StreamRecogniser(PENN, HOW, network(hop))
     alone = {n: StreamRecogniser(PENN, HOW, network(hop)) for n in range(3)}
     for frame, there in enumerate(present):
         for n in sorted(there):
-            one, other = (r.push(n, bodies[frame, n], frame / 15) for r in (together, alone[n]))
+            one, other = (r.push(n, bodies[frame, n], frame / 15) for r in (shared, alone[n]))
             assert (one is None) == (other is None)
             assert one is None or np.array_equal(one, other)
 
 
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 10_000), before=st.integers(1, 12), gap_s=st.floats(0.51, 100))
-def test_after_a_gap_a_person_begins_anew(seed: int, before: int, gap_s: float) -> None:
+def test_a_long_gap_restarts_the_stream(seed: int, before: int, gap_s: float) -> None:
     keypoints = np.random.default_rng(seed).uniform(50, 400, (before + 9, 13, 3)).astype(np.float32)
     times = np.arange(before + 9) / 15
     times[before:] += gap_s
@@ -168,7 +168,7 @@ def test_after_a_gap_a_person_begins_anew(seed: int, before: int, gap_s: float) 
         assert (one is None and other is None) or np.allclose(one, other, atol=1e-4)
 
 
-def test_a_short_gap_is_interpolated_and_costs_no_frame() -> None:
+def test_a_short_gap_is_interpolated() -> None:
     keypoints, times = recording(2, 15, 0)
     times = np.arange(len(times)) / 15
     kept = np.ones(len(times), bool)
@@ -177,7 +177,7 @@ def test_a_short_gap_is_interpolated_and_costs_no_frame() -> None:
     assert len(given) == len(times)
 
 
-def test_who_is_not_kept_is_forgotten_and_begins_with_fresh_states() -> None:
+def test_people_who_are_not_kept_start_with_new_states() -> None:
     recogniser, body = StreamRecogniser(PENN, HOW, network()), np.ones((13, 3), np.float32)
     for n in range(8):
         recogniser.push(5, body, n / 15)
@@ -193,13 +193,13 @@ def test_networks_that_do_not_belong_together_are_refused() -> None:
         StreamNetwork({1: Summing(answers=False)})
     with pytest.raises(EngineError, match="does not fit"):
         StreamNetwork({1: Summing(answers=False, frames=1), 4: Summing(answers=True, frames=4)})
-    with pytest.raises(EngineError, match="every step of 1 frames"):
+    with pytest.raises(EngineError, match="with a period of 1 frames"):
         StreamNetwork({4: Summing(answers=True)})
 
 
-def test_an_answer_that_is_not_finite_is_an_error_and_leaves_the_stream_as_it_was() -> None:
+def test_logits_that_are_not_finite_raise_and_leave_the_stream_unchanged() -> None:
     stepping = network(4)
-    stream = stepping.fresh()
+    stream = stepping.new_stream()
     with pytest.raises(EngineError, match="NaN or infinite"):
         stepping.step(stream, np.full((1, 3, 4, 13, 1), np.nan, np.float32))
     assert stream.frames == 0 and not stream.states["sum"].any()

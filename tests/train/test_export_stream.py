@@ -11,7 +11,7 @@ from edge.contract.bundle import Bundle, read_bundle
 from edge.contract.errors import ConfigError
 from edge.contract.preprocess import Centre, Preprocessing
 from edge.recognition.decisions import DecisionConfig
-from edge.recognition.form import open_student, why_not
+from edge.recognition.form import open_student, reason_for_clips
 from edge.recognition.recogniser import RecogniserConfig
 from edge.recognition.streaming.network import open_stream
 from edge.recognition.streaming.recogniser import StreamRecogniser
@@ -79,7 +79,7 @@ def test_a_run_that_streams_becomes_a_bundle_of_both_forms_which_are_one_network
     assert 0 < form.accuracy["int8"]["agreement"] <= 1 and set(form.frames_per_clip) == {"fp32"}
     open_student(bundle, STREAMED, DecisionConfig()).require_agreement(bundle)
     # At twenty decisions a second a clip each would cost more than ten frames, whatever the machine.
-    assert why_not(bundle, RecogniserConfig(precision="fp32"), DecisionConfig(hz=20)) is None
+    assert reason_for_clips(bundle, RecogniserConfig(precision="fp32"), DecisionConfig(hz=20)) is None
 
 
 def test_a_stream_is_added_to_the_bundle_of_a_student_that_looks_ahead(streaming: Path, tmp_path: Path) -> None:

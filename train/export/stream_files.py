@@ -15,7 +15,7 @@ from edge.contract.manifest import StreamForm
 from edge.contract.preprocess import Preprocessing
 from edge.contract.types import Float32
 from edge.recognition.recogniser import Precision
-from edge.recognition.streaming.network import DUE, FRAME, LOGITS, NEXT, open_stream, stream_file
+from edge.recognition.streaming.network import FRAME, LOGITS, NEXT, PERIODS, open_stream, stream_file
 from train.checkpoint import Checkpoint
 from train.evaluate import accuracy
 from train.export.onnx_file import require_close, write_network
@@ -57,12 +57,12 @@ def write_stream(network: DenseGcn, clip: Float32, folder: Path, *, frames: int 
     Raises DataError if the exported networks' logits differ from PyTorch's by more than 1e-4.
     """
     written = []
-    for due in [d for d in DUE if d % frames == 0]:
-        # Frame number `due` is the first of a cycle that runs to this depth.
-        step = StreamStep(network, window=clip.shape[2] // TOTAL_STRIDE, frames=frames, phase=due - frames).eval()
-        written.append(folder / stream_file(due))
+    for period in [d for d in PERIODS if d % frames == 0]:
+        # Frame number `period` is the first of a cycle that runs to this depth.
+        step = StreamStep(network, window=clip.shape[2] // TOTAL_STRIDE, frames=frames, phase=period - frames).eval()
+        written.append(folder / stream_file(period))
         _write(step, clip[:, :, :frames], written[-1])
-    for path in (folder / stream_file(due, precision) for due in DUE for precision in get_args(Precision)):
+    for path in (folder / stream_file(period, precision) for period in PERIODS for precision in get_args(Precision)):
         if path not in written:
             path.unlink(missing_ok=True)
     _compare(network, clip, folder)
@@ -79,7 +79,7 @@ def _compare(network: DenseGcn, clip: Float32, folder: Path) -> None:
     """Compare over twice a clip's length, so that frames also leave the states."""
     stream = open_stream(folder, threads=1)
     step = StreamStep(network, window=clip.shape[2] // TOTAL_STRIDE, frames=TOTAL_STRIDE).eval()
-    person, torch_states = stream.fresh(), step.initial_states()
+    person, torch_states = stream.new_stream(), step.initial_states()
     long = np.concatenate([clip, clip[:, :, ::-1]], axis=2)
     for start in range(0, long.shape[2] - TOTAL_STRIDE + 1, TOTAL_STRIDE):
         chunk = np.ascontiguousarray(long[:, :, start : start + TOTAL_STRIDE])

@@ -1,4 +1,4 @@
-"""What a new frame costs a stream, against a whole clip of the same student: what the loop chooses a form by."""
+"""Cost of a streamed frame relative to a clip of the same student, by which the loop chooses between the two forms."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from edge.recognition.streaming.recogniser import open_stream_recogniser
 
 ROUNDS, WARM_UP = 60, 10
 CAMERA_FRAMES = 2
-"""For each frame of the network's: a camera at 30 Hz, a network at 15."""
+"""Camera frames per frame of the network: a camera at 30 Hz, a network at 15."""
 
 
 def frames_per_clip(bundle: Bundle, precision: Precision) -> float:
-    """So many new frames cost as much as one clip, each made of one person's keypoints: medians, on one thread.
+    """Number of streamed frames that cost as much as one clip, for one person on one thread; from medians.
 
-    One clip and one cycle of frames in turn, so that each finds the caches full of the other's weights.
+    Clips and cycles of frames alternate, so that each starts with the other's weights in the processor's caches.
     Raises what opening either form raises.
     """
     config = RecogniserConfig(precision, threads=1)
     student, stream = open_recogniser(bundle, config), open_stream_recogniser(bundle, config)
     how, joints = bundle.manifest.preprocessing, bundle.layout
-    seen, cycle = ClipBuffer(joints, how), stream.cycle_frames * CAMERA_FRAMES
+    buffer, cycle = ClipBuffer(joints, how), stream.cycle_frames * CAMERA_FRAMES
     moved = np.random.default_rng(0).standard_normal((ROUNDS + WARM_UP, cycle, len(joints), 2)).cumsum(axis=1)
     clip_s, cycle_s = [], []
     for number, steps in enumerate(300 + moved):
         bodies = np.concatenate([steps, np.ones_like(steps[..., :1])], axis=-1).astype(np.float32)
-        taken_s = 0.0
+        busy_s = 0.0
         for frame, body in enumerate(bodies):
-            seen.push(body, (number * cycle + frame) / (how.fps * CAMERA_FRAMES))
-            taken_s += _seconds(lambda: stream.advance(1, seen))
-        cycle_s.append(taken_s)
-        clip_s.append(_seconds(lambda: student.recognise([seen.clip()])))
+            buffer.push(body, (number * cycle + frame) / (how.fps * CAMERA_FRAMES))
+            busy_s += _seconds(lambda: stream.advance(1, buffer))
+        cycle_s.append(busy_s)
+        clip_s.append(_seconds(lambda: student.recognise([buffer.clip()])))
     student.close()
     stream.close()
     return round(stream.cycle_frames * float(np.median(clip_s[WARM_UP:]) / np.median(cycle_s[WARM_UP:])), 1)

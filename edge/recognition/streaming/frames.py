@@ -1,4 +1,4 @@
-"""One person's keypoints as they come -> frames at the network's rate, each normalised by what came before it."""
+"""One person's keypoints, as they arrive, to frames at the network's rate, each normalised by earlier frames only."""
 
 from __future__ import annotations
 
@@ -14,36 +14,35 @@ from edge.contract.preprocess import Preprocessing, impute, resample
 from edge.contract.types import Float32
 
 ROUNDING = 1e-6
-"""Part of the time between two frames by which a moment may lie behind the newest and still count as it."""
+"""Part of the time between two frames by which a moment may lie after the newest frame and still be due."""
 
 
 class StreamedFrames:
-    """Frames of one person at start + n / fps seconds, where start is the first frame pushed.
+    """Frames of one person at start + n / fps seconds, where start is the time of the first keypoints.
 
-    The first ``length_frames`` of them are the clip that :func:`edge.contract.preprocess.clip_tensor` makes of the
-    same recording; later ones are normalised by the last ``length_frames`` alone.
-    A gap longer than ``max_gap_s`` begins anew, with that frame as start: nothing is known of the time between,
-    and a network that was told of nothing but zeros would remember those. Over a shorter gap the joints are
-    interpolated, as in a clip.
+    The first ``length_frames`` frames are the clip that :func:`edge.contract.preprocess.clip_tensor` makes of the same
+    recording; later ones are normalised by the last ``length_frames`` only. A gap longer than ``max_gap_s`` restarts
+    the stream, because the network would remember the zeros of unseen frames. Shorter gaps are interpolated, as in a
+    clip.
 
-    together: frames are given so many at a time, as a network takes them, which costs little more than one alone.
-    Raises ConfigError where clips are normalised by frames that are yet to come (``centre`` is not "trailing").
+    step_frames: frames come in groups of so many, as the network takes them; a group costs little more than a frame.
+    Raises ConfigError for preprocessing that is not causal (``centre`` is not "trailing").
     """
 
-    def __init__(self, layout: JointLayout, how: Preprocessing, together: int = 1) -> None:
+    def __init__(self, layout: JointLayout, how: Preprocessing, step_frames: int = 1) -> None:
         if how.centre != "trailing":
             raise ConfigError(
-                f"a stream cannot be centred as these clips are ({how.centre}), which takes later frames",
+                f"clips centred by {how.centre} cannot be streamed: this needs later frames",
                 hint="train the student with --data.pairs.preprocessing.centre trailing",
             )
-        self._layout, self._how, self._together = layout, how, together
+        self._layout, self._how, self._step_frames = layout, how, step_frames
         self._entries: deque[tuple[Float32, float]] = deque()
-        self._begin(0.0)
+        self._restart(0.0)
 
     def push(self, keypoints: Float32, time_s: float) -> tuple[bool, list[Float32]]:
-        """Keypoints (V, 3) of the layout at a later time -> whether the stream began anew, and frames (3, V) now due.
+        """Add keypoints (V, 3). Returns whether the stream restarted, and the frames (3, V) that are now due.
 
-        Raises DataError where time does not rise, or keypoints are not finite or not of this layout.
+        Raises DataError if time does not rise, or if the keypoints are not finite or not of this layout.
         """
         if keypoints.shape != (len(self._layout), 3) or not np.isfinite(keypoints).all():
             raise DataError(
@@ -55,18 +54,18 @@ class StreamedFrames:
             raise DataError(f"time {time_s} s does not rise above {last_s} s", hint="drop repeated frames")
         seen = keypoints.astype(np.float32, copy=True)
         seen[..., 2] = seen[..., 2] > 0
-        anew = last_s is None or time_s - last_s > self._how.max_gap_s
-        if anew:
-            self._begin(time_s)
+        restarted = last_s is None or time_s - last_s > self._how.max_gap_s
+        if restarted:
+            self._restart(time_s)
         self._entries.append((seen, time_s))
-        reached_s = time_s if last_s is None or anew else time_s + ROUNDING * (time_s - last_s)
+        reached_s = time_s if last_s is None or restarted else time_s + ROUNDING * (time_s - last_s)
         frames: list[Float32] = []
-        while self._moment(self._given + self._together - 1) <= reached_s:
+        while self._moment(self._emitted + self._step_frames - 1) <= reached_s:
             frames += self._next()
-        return anew, frames
+        return restarted, frames
 
-    def _begin(self, time_s: float) -> None:
-        self._start_s, self._given = time_s, 0
+    def _restart(self, time_s: float) -> None:
+        self._start_s, self._emitted = time_s, 0
         self._entries.clear()
         self._raw: deque[Float32] = deque(maxlen=self._how.impute_window_frames)
         self._past: deque[tuple[Float32, NDArray[np.bool_]]] = deque(maxlen=self._how.length_frames - 1)
@@ -75,14 +74,14 @@ class StreamedFrames:
         return self._start_s + frame / self._how.fps
 
     def _next(self) -> list[Float32]:
-        """The next ``together`` frames (3, V), which are all due."""
-        how, count = self._how, self._together
-        at = np.array([self._moment(n) for n in range(self._given, self._given + count)])
+        """The next ``step_frames`` frames (3, V), all of them due."""
+        how, count = self._how, self._step_frames
+        at = np.array([self._moment(n) for n in range(self._emitted, self._emitted + count)])
         times = np.array([time_s for _, time_s in self._entries])
         bodies = resample(np.stack([body for body, _ in self._entries]), times, at, how.max_gap_s)
-        self._given += count
-        # One entry from before the next moment is kept: that lies between two entries.
-        while len(self._entries) > 1 and self._entries[1][1] <= self._moment(self._given):
+        self._emitted += count
+        # One entry from before the next moment is kept, for the interpolation.
+        while len(self._entries) > 1 and self._entries[1][1] <= self._moment(self._emitted):
             self._entries.popleft()
         imputed, known = impute(np.stack([*self._raw, *bodies]), how.impute_window_frames, ahead_frames=0)
         self._raw.extend(bodies)
