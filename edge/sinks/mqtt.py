@@ -44,7 +44,7 @@ def parse_broker(uri: str) -> Broker:
     try:
         parts = urlsplit(uri)
         host = parts.hostname or ""
-        host.encode("idna")  # the connection does so too, but on a thread
+        host.encode("idna")  # raise here, not later on the client's thread
     except ValueError as error:
         raise _no_broker() from error
     if parts.scheme not in DEFAULT_PORTS or not host:
