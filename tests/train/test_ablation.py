@@ -1,4 +1,4 @@
-"""The ablation: every method over several seeds, in one table."""
+"""The ablation: methods over several seeds, in one table."""
 
 import json
 import math
@@ -22,21 +22,21 @@ DATA = DataConfig(clips_per_class=3, pairs=PairConfig(preprocessing=Preprocessin
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def test_gap_recovered_is_the_share_of_the_way_to_the_teacher() -> None:
+def test_gap_recovered_is_the_fraction_of_the_distance_to_the_teacher() -> None:
     assert gap_recovered(0.7, 0.6, 0.8) == pytest.approx(0.5)
     assert gap_recovered(0.5, 0.6, 0.8) == pytest.approx(-0.5)
     assert math.isnan(gap_recovered(0.7, 0.8, 0.8)) and math.isnan(gap_recovered(0.7, 0.8, 0.75))
 
 
-def test_the_interval_is_students_for_few_values() -> None:
-    # Of 1, 2, 3: deviation 1, standard error 1 / sqrt(3), and t = 4.303 at two degrees of freedom (any table of it).
+def test_the_confidence_margin_uses_students_t() -> None:
+    # 1, 2, 3: standard deviation 1, standard error 1 / sqrt(3); t = 4.303 at two degrees of freedom, from a table.
     assert confidence_margin([1.0, 2.0, 3.0]) == pytest.approx(4.303 / math.sqrt(3), abs=1e-3)
     low, high = stats.ttest_1samp([4.0, 7.0, 5.0, 9.0], 0).confidence_interval(0.95)
     assert 2 * confidence_margin([4.0, 7.0, 5.0, 9.0]) == pytest.approx(high - low)
     assert math.isnan(confidence_margin([1.0]))
 
 
-def test_gains_are_taken_seed_by_seed() -> None:
+def test_gains_are_computed_seed_by_seed() -> None:
     def results(method: str, *top1: float, seconds: float = 1.0) -> list[Result]:
         return [Result(0.6, method, seed, value, seconds) for seed, value in enumerate(top1)]
 
@@ -52,7 +52,7 @@ def test_gains_are_taken_seed_by_seed() -> None:
     assert (
         paper.each == pytest.approx((60, 70, 80)) and paper.mean == pytest.approx(70) and paper.sd == pytest.approx(10)
     )
-    # Each seed gains ten points: however much the seeds differ, of the gain there is no doubt.
+    # Each seed gains ten points, so the gain has no spread, however much the seeds differ.
     assert paper.gain == pytest.approx(10) and paper.gain_margin == pytest.approx(0, abs=1e-9)
     assert paper.margin == pytest.approx(4.303 * 10 / math.sqrt(3), abs=0.01)
     assert paper.gap == pytest.approx((0.7 - 0.6) / (0.9 - 0.6)) and paper.slowdown == pytest.approx(3)
@@ -68,19 +68,19 @@ def config(out: Path, **changes: object) -> AblationConfig:
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
-def test_an_ablation_writes_table_picture_and_page_and_trains_nothing_twice(tmp_path: Path) -> None:
+def test_an_ablation_writes_table_plot_and_page_and_does_not_train_twice(tmp_path: Path) -> None:
     ablation(config(tmp_path))
     found = json.loads((tmp_path / "ablation.json").read_text(encoding="utf-8"))["results"]
-    told = {(r["drop"], r["method"], r["seed"]): r["top1"] for r in found}
-    assert len(told) == len(found) == 2 * 2 * 4, "two drops, two seeds, two teachers' rows, two methods"
+    top1 = {(r["drop"], r["method"], r["seed"]): r["top1"] for r in found}
+    assert len(top1) == len(found) == 2 * 2 * 4, "two drops, two seeds, two teachers' rows, two methods"
     for drop in (0.3, 0.9):
         for method in ("alone", "hinton"):
             for seed in (0, 1):
                 folder = tmp_path / f"drop{drop}" / method / f"seed{seed}"
                 report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-                assert told[drop, method, seed] == report["top1"]
+                assert top1[drop, method, seed] == report["top1"]
                 assert report["about"]["method"] == method and report["about"]["pairs"]["drop"] == drop
-    assert all(told[0.3, "teacher on HQ", seed] == told[0.9, "teacher on HQ", seed] for seed in (0, 1))
+    assert all(top1[0.3, "teacher on HQ", seed] == top1[0.9, "teacher on HQ", seed] for seed in (0, 1))
     assert (tmp_path / "ablation.png").read_bytes().startswith(PNG)
     page = (tmp_path / "page.md").read_text(encoding="utf-8")
     assert page.count("| alone |") == page.count("| hinton |") == 2 and "<!-- kinematic: begin -->" in page
@@ -91,25 +91,25 @@ def test_an_ablation_writes_table_picture_and_page_and_trains_nothing_twice(tmp_
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("checkpoint.pt")} == checkpoints
 
 
-def test_a_training_that_cannot_be_done_ends_the_ablation_with_its_cause(tmp_path: Path) -> None:
+def test_a_training_that_fails_ends_the_ablation_with_its_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="test clips are too few"):
         ablation(config(tmp_path, data=replace(DATA, clips_per_class=2), jobs=1))
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"seeds": ()}, "needs seeds"),
         ({"methods": ("paper",)}, "the method alone"),
         ({"methods": ("alone", "magic")}, "unknown method 'magic'"),
     ],
 )
-def test_an_ablation_that_compares_nothing_is_refused(tmp_path: Path, change: dict[str, object], told: str) -> None:
-    with pytest.raises(ConfigError, match=told):
+def test_an_ablation_that_compares_nothing_is_refused(tmp_path: Path, change: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         config(tmp_path, **change)
 
 
-def test_a_set_without_test_clips_is_refused_before_it_is_trained_on(tmp_path: Path) -> None:
+def test_a_dataset_without_test_clips_is_refused_before_training(tmp_path: Path) -> None:
     data = replace(DATA, clips_per_class=2)
     assert all(clip.train for clip in read_dataset(data).clips)
     with pytest.raises(DataError, match=r"and 0 test clips are too few.*clips_per_class"):
@@ -117,7 +117,7 @@ def test_a_set_without_test_clips_is_refused_before_it_is_trained_on(tmp_path: P
     assert not (tmp_path / "run").exists()
 
 
-def test_a_clip_that_does_not_halve_twice_is_refused(tmp_path: Path) -> None:
+def test_a_clip_length_that_is_not_a_multiple_of_4_is_refused(tmp_path: Path) -> None:
     pairs = PairConfig(preprocessing=Preprocessing(length_frames=30))
     with pytest.raises(ConfigError, match=r"30 frames cannot be halved twice.*multiple of 4"):
         train_teacher(

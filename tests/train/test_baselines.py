@@ -1,4 +1,4 @@
-"""What the paper's method is measured against, held against sums worked by hand and the papers' formulas in loops."""
+"""The baseline losses and PCGrad against hand calculations and the papers' formulas as loops."""
 
 import math
 
@@ -20,7 +20,7 @@ from train.distillation.registry import COMBINERS, LOSSES
 
 
 def maps(*means: float) -> Tensor:
-    """Feature maps (B, 1, 2, 2) whose means these are."""
+    """Feature maps (B, 1, 2, 2) with these means."""
     return torch.tensor([[[[m - 1, m + 1], [m, m]]] for m in means], dtype=torch.float64)
 
 
@@ -51,14 +51,14 @@ def test_angles_of_a_triangle_by_hand() -> None:
     assert torch.allclose(found, found.transpose(1, 2))
 
 
-def test_relational_distillation_by_hand() -> None:
+def test_relational_loss_by_hand() -> None:
     # Student 0, 1, 3: relative distances 1/2, 3/2, 1. Teacher 0, 1, 11: 3/22, 33/22, 30/22. Two differ, by 4/11; each
     # stands twice in the nine entries, and below 1 counts half its square. On a line the angles are the same.
     expected = 25 * 2 * (2 * (4 / 11) ** 2 / 2) / 9
     assert float(relational_loss(maps(0, 1, 3), maps(0, 1, 11))) == pytest.approx(expected)
 
 
-def test_relational_distillation_is_the_papers_formula_in_loops() -> None:
+def test_relational_loss_equals_the_papers_formula_in_loops() -> None:
     student, teacher = random(4, 3, 2, 5, seed=1), random(4, 6, 2, 5, seed=2).requires_grad_()
     ours, theirs = (x.detach().flatten(2).mean(dim=2) for x in (student, teacher))
 
@@ -84,19 +84,19 @@ def test_relational_distillation_is_the_papers_formula_in_loops() -> None:
     assert teacher.grad is None and bool(student.grad.isfinite().all())  # type: ignore[union-attr]
 
 
-def test_relational_distillation_forgets_the_scale() -> None:
+def test_relational_loss_is_independent_of_scale() -> None:
     features = random(5, 3, 2, 2, seed=3)
     assert float(relational_loss(7 * features, features)) == pytest.approx(0, abs=1e-12)
 
 
-def test_gradient_surgery_by_hand() -> None:
+def test_pcgrad_by_hand() -> None:
     # (1, 0) loses its part along (-1, 1): (1, 0) + 1/2 (-1, 1). (-1, 1) loses its along (1, 0): (0, 1).
     assert torch.equal(pcgrad(torch.tensor([[1.0, 0.0], [-1.0, 1.0]])), torch.tensor([0.5, 1.5]))
     # Nothing opposes: the sum.
     assert torch.equal(pcgrad(torch.tensor([[1.0, 0.0], [1.0, 1.0]])), torch.tensor([2.0, 1.0]))
 
 
-def test_gradient_surgery_projects_one_after_the_other_and_along_the_others_as_they_were() -> None:
+def test_pcgrad_projects_sequentially_onto_the_original_gradients() -> None:
     first, second, third = torch.tensor([[2.0, 0.0], [-1.0, 1.0], [-1.0, -1.0]])
     # (2, 0) + 2/2 (-1, 1) = (1, 1), which opposes (-1, -1): (1, 1) + 2/2 (-1, -1) = 0.
     # (-1, 1) + 2/4 (2, 0) = (0, 1); (0, 1) + 1/2 (-1, -1) = (-1/2, 1/2).
@@ -108,13 +108,13 @@ numbers = st.floats(-10, 10, width=32)
 
 
 @given(st.lists(st.lists(numbers, min_size=3, max_size=3), min_size=2, max_size=2))
-def test_of_two_gradients_neither_is_opposed_by_the_step(rows: list[list[float]]) -> None:
+def test_pcgrad_of_two_gradients_opposes_neither(rows: list[list[float]]) -> None:
     gradients = torch.tensor(rows, dtype=torch.float64)
     step = pcgrad(gradients)
     assert float((gradients @ step).min()) >= -1e-9 * float(gradients.square().sum())
 
 
-def test_methods_know_them_by_name_and_by_what_they_read() -> None:
+def test_the_registry_passes_the_right_outputs() -> None:
     zs, zt = (random(3, 2, seed=seed) for seed in (1, 2))
     fs, ft, adapted = (random(3, 2, 2, 2, seed=seed) for seed in (3, 4, 5))
     outputs = Outputs(zs, fs, adapted, zt, ft)

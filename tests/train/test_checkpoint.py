@@ -1,4 +1,4 @@
-"""Checkpoints: damage is seen wherever it is, and what differs is told by its name."""
+"""Checkpoints: damage is detected wherever it is, and a differing setting is named."""
 
 import shutil
 from collections.abc import Callable
@@ -18,12 +18,12 @@ from train.teach import train_teacher
 
 
 @pytest.mark.parametrize("damage", [b"", b"not a checkpoint", None])
-def test_a_damaged_checkpoint_is_one_line(tmp_path: Path, teacher: Path, damage: bytes | None) -> None:
+def test_a_damaged_checkpoint_is_refused_in_one_line(tmp_path: Path, teacher: Path, damage: bytes | None) -> None:
     run = shutil.copytree(teacher, tmp_path / "run")
     (run / FILE).write_bytes((teacher / FILE).read_bytes()[:1000] if damage is None else damage)
-    with pytest.raises(DataError, match=r"checkpoint.pt: not a readable checkpoint.*remove it") as told:
+    with pytest.raises(DataError, match=r"checkpoint.pt: not a readable checkpoint.*remove it") as message:
         train_teacher(teacher_config(run))
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(message.value)
 
 
 def without_a_weight(saved: dict[str, Any]) -> None:
@@ -41,23 +41,23 @@ def without_the_optimisers_state(saved: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "earlier", [without_a_weight, with_a_weight_of_another_name, without_the_optimisers_state], ids=lambda f: f.__name__
 )
-def test_a_run_that_an_earlier_version_began_is_one_line_and_stays_as_it_is(
+def test_a_run_of_an_earlier_version_is_refused_in_one_line_and_left_unchanged(
     tmp_path: Path, teacher: Path, earlier: Callable[[dict[str, Any]], None]
 ) -> None:
     saved = torch.load(teacher / FILE, weights_only=True)
     earlier(saved)
     torch.save(saved, tmp_path / FILE)
     before = (tmp_path / FILE).read_bytes()
-    with pytest.raises(DataError, match=r"checkpoint\.pt: written by another version of skd-edge.+train again") as told:
+    with pytest.raises(
+        DataError, match=r"checkpoint\.pt: written by another version of skd-edge.+train again"
+    ) as message:
         train_teacher(teacher_config(tmp_path))
-    assert len(str(told.value)) < 500 + len(str(tmp_path)) and "\n" not in str(told.value)
+    assert len(str(message.value)) < 500 + len(str(tmp_path)) and "\n" not in str(message.value)
     assert (tmp_path / FILE).read_bytes() == before
 
 
 @pytest.mark.parametrize("key", ["optimiser", "bodies"])
-def test_a_run_to_build_upon_of_which_an_earlier_version_noted_less_is_one_line(
-    tmp_path: Path, teacher: Path, key: str
-) -> None:
+def test_a_run_without_a_required_key_is_refused_in_one_line(tmp_path: Path, teacher: Path, key: str) -> None:
     saved = torch.load(teacher / FILE, weights_only=True)
     del saved["about"][key]
     torch.save(saved, tmp_path / FILE)
@@ -93,15 +93,15 @@ def test_weights_that_do_not_fit_the_network_are_refused_in_one_line(
     words = [word.format(run=tmp_path / "run", new=tmp_path / "new") for word in command.split()]
     with pytest.raises(SystemExit) as stop:
         run_command_line("train", "", COMMANDS, words)
-    told = capsys.readouterr().err
-    assert stop.value.code == 2 and told.count("\n") == 1
-    assert f"{tmp_path / 'run' / FILE}: written by another version of skd-edge" in told
-    assert "train again, or use" in told and len(told) < 500 + len(str(tmp_path))
+    message = capsys.readouterr().err
+    assert stop.value.code == 2 and message.count("\n") == 1
+    assert f"{tmp_path / 'run' / FILE}: written by another version of skd-edge" in message
+    assert "train again, or use" in message and len(message) < 500 + len(str(tmp_path))
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")  # torch guesses aloud at what a damaged file may be
-def test_a_byte_gone_wrong_is_a_data_error_wherever_it_is(tmp_path: Path, teacher: Path) -> None:
+@pytest.mark.filterwarnings("ignore::UserWarning")  # torch warns about what a damaged file may be
+def test_a_changed_byte_is_a_data_error_wherever_it_is(tmp_path: Path, teacher: Path) -> None:
     whole, rng = (teacher / FILE).read_bytes(), np.random.default_rng(0)
     refused = 0
     for place in rng.integers(0, 6000, 150):
@@ -112,7 +112,7 @@ def test_a_byte_gone_wrong_is_a_data_error_wherever_it_is(tmp_path: Path, teache
             load_checkpoint(tmp_path)
         except DataError:
             refused += 1
-    assert refused > 30, "the start of the file holds names, whose damage shows"
+    assert refused > 30, "the start of the file holds names, whose damage is noticed"
 
 
 def test_a_checkpoint_whose_weights_have_changed_on_disk_is_refused(teacher: Path, tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_a_checkpoint_whose_weights_have_changed_on_disk_is_refused(teacher: Pat
 
 
 @pytest.mark.parametrize(
-    ("there", "here", "told"),
+    ("there", "here", "message"),
     [
         ({"a": {"b": {"c": 1}}}, {"a": {"b": {"c": 2}}}, "a.b.c"),
         ({"a": {"b": 1, "c": 2}}, {"a": {"b": 1}}, "a"),
@@ -133,10 +133,10 @@ def test_a_checkpoint_whose_weights_have_changed_on_disk_is_refused(teacher: Pat
         ({"a": {"b": 1}}, {"a": None}, "a"),
     ],
 )
-def test_what_differs_is_told_by_its_dotted_name(
-    tmp_path: Path, there: dict[str, object], here: dict[str, object], told: str
+def test_a_differing_setting_is_named_with_dots(
+    tmp_path: Path, there: dict[str, object], here: dict[str, object], message: str
 ) -> None:
     found = Checkpoint(there, {}, {}, {}, {}, {}, [])
-    with pytest.raises(ConfigError, match=rf"another {told};"):
+    with pytest.raises(ConfigError, match=rf"another {message};"):
         found.require_same_settings(here, tmp_path)
     found.require_same_settings(there, tmp_path)

@@ -1,5 +1,5 @@
-"""A step on another device than the CPU, without one: tensors that are somewhere and hold nothing, and refuse to meet
-those of the CPU as a GPU's do."""
+"""A training step on another device than the CPU, tested without one: meta tensors hold no data, and like a GPU's
+cannot be combined with CPU tensors."""
 
 from contextlib import nullcontext
 from types import SimpleNamespace
@@ -20,7 +20,7 @@ from train.step import Batch, Distillation, distillation_losses, gradient_rows, 
 
 DEVICE = "meta"
 FABRIC = cast("Any", SimpleNamespace(autocast=nullcontext))
-# PyTorch's autocast, which a stem of motions switches off, knows the CPU and real accelerators alone.
+# Motion stems switch autocast off, which PyTorch supports only for the CPU and real accelerators.
 TRIED = sorted(name for name in NETWORKS if "motion" not in name)
 
 
@@ -38,7 +38,7 @@ def moved(module: nn.Module) -> nn.Module:
 
 
 @pytest.mark.parametrize("name", TRIED)
-def test_every_network_computes_where_its_weights_are(name: str) -> None:
+def test_every_network_computes_on_the_device_of_its_weights(name: str) -> None:
     on_cpu = network(name)
     with FakeTensorMode(allow_non_fake_inputs=True):
         losses = task_losses(moved(on_cpu), batch().low, batch().targets, FABRIC)
@@ -46,7 +46,7 @@ def test_every_network_computes_where_its_weights_are(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["shift_gcn_student", "dense_gcn_stream"])
-def test_every_loss_and_every_way_to_combine_gradients_stay_on_the_device(name: str) -> None:
+def test_every_loss_and_gradient_combination_stays_on_the_device(name: str) -> None:
     student, teacher = network(name), network("shift_gcn_teacher").eval().requires_grad_(False)
     adapter = nn.Conv2d(cast("int", student.features), cast("int", teacher.features), 1)
     with FakeTensorMode(allow_non_fake_inputs=True):
@@ -60,7 +60,7 @@ def test_every_loss_and_every_way_to_combine_gradients_stay_on_the_device(name: 
     assert {step.shape for step in steps} == {(sum(p.numel() for p in parameters),)}
 
 
-def test_a_tensor_left_on_the_cpu_would_be_seen() -> None:
+def test_a_tensor_left_on_the_cpu_is_noticed() -> None:
     class Forgotten(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -74,7 +74,7 @@ def test_a_tensor_left_on_the_cpu_would_be_seen() -> None:
         task_losses(moved(on_cpu), batch().low, batch().targets, FABRIC)
 
 
-def test_more_gpus_than_there_are_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_gpus_than_available_are_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     for accelerator in ("auto", "cuda"):
@@ -82,11 +82,11 @@ def test_more_gpus_than_there_are_is_one_line(monkeypatch: pytest.MonkeyPatch) -
             launch(Hardware(accelerator, devices=2))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("accelerator", "there", "taken"), [
+@pytest.mark.parametrize(("accelerator", "available", "used"), [
     ("auto", True, True), ("auto", False, False), ("cuda", True, True), ("cpu", True, False),
 ])  # fmt: skip
-def test_a_gpu_is_taken_where_it_is_asked_for_and_where_there_is_one(
-    accelerator: Any, there: bool, taken: bool, monkeypatch: pytest.MonkeyPatch
+def test_a_gpu_is_used_if_requested_or_available(
+    accelerator: Any, available: bool, used: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
-    assert on_gpu(Hardware(accelerator)) is taken
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: available)
+    assert on_gpu(Hardware(accelerator)) is used

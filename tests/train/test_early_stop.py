@@ -1,4 +1,4 @@
-"""Averages of weights, early stopping, and the clips it judges by."""
+"""Moving average of weights, early stopping, and the held-out clips for it."""
 
 from collections import Counter
 from dataclasses import replace
@@ -43,72 +43,70 @@ def test_held_out_clips_are_a_share_of_every_class_and_no_longer_trained_on(shar
     assert all(out[label] == int(count * share) for label, count in before.items())
 
 
-def test_of_each_class_the_clip_whose_number_times_the_share_passes_a_whole_number_is_held_out() -> None:
+def test_held_out_clips_are_evenly_spread_over_each_class() -> None:
     clip = read_dataset(DATA).clips[0]
     clips = tuple(replace(clip, id=f"{label}{n}", label=label, train=True) for n in range(1, 10) for label in (0, 1))
     _, held = hold_out(replace(read_dataset(DATA), clips=clips), 0.34)
-    # 0.34, 0.68, 1.02; ... 2.04; ... 3.06.
+    # n * 0.34 passes a whole number at n = 3, 6 and 9.
     assert [clip.id for clip in held.clips] == ["03", "13", "06", "16", "09", "19"]
 
 
-def test_a_run_has_settled_when_the_last_epochs_brought_nothing_better() -> None:
+def test_a_run_stops_early_when_the_last_epochs_are_no_better() -> None:
     def history(*scores: float) -> list[dict[str, float]]:
         return [{VALIDATION: score} for score in scores]
 
     assert not should_stop_early(history(0.5, 0.6, 0.6), patience=2)
     assert should_stop_early(history(0.5, 0.6, 0.6, 0.5), patience=2)
     assert not should_stop_early(history(0.5, 0.6, 0.6, 0.7), patience=2)
-    assert not should_stop_early(history(0.9, 0.1, 0.1, 0.1), patience=0), "without patience it goes on to the end"
+    assert not should_stop_early(history(0.9, 0.1, 0.1, 0.1), patience=0), "without patience it runs to the end"
     assert not should_stop_early([], patience=1)
 
 
-def test_with_patience_a_run_ends_early_with_the_weights_of_its_best_epoch(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_with_patience_a_run_stops_early_and_is_not_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     statistics, save = list[torch.Tensor](), fit.save_checkpoint
 
-    def noted(folder: Path, made: Checkpoint) -> None:
+    def recorded(folder: Path, made: Checkpoint) -> None:
         name = next(name for name in made.network if name.endswith("running_mean"))
         statistics.append(made.network[name].clone())
         save(folder, made)
 
-    monkeypatch.setattr(fit, "save_checkpoint", noted)
-    # A rate far too small to learn anything: the first epoch is as good as any.
+    monkeypatch.setattr(fit, "save_checkpoint", recorded)
+    # The learning rate is too small to learn anything, so no epoch is better than the first.
     train_teacher(config(tmp_path, epochs=30, learning_rate=1e-9, patience=2, held_out=0.34))
-    assert len({tuple(mean.tolist()) for mean in statistics}) == len(statistics) > 2, "BatchNorm learns in every epoch"
+    assert len({tuple(mean.tolist()) for mean in statistics}) == len(statistics) > 2, "no epoch changed BatchNorm"
     found = load_checkpoint(tmp_path)
     assert len(found.history) < 30 and should_stop_early(found.history, 2)
     scores = [epoch[VALIDATION] for epoch in found.history]
     assert max(scores[:-2]) >= max(scores[-2:])
     again = train_teacher(config(tmp_path, epochs=30, learning_rate=1e-9, patience=2, held_out=0.34))
-    assert load_checkpoint(tmp_path).history == found.history, "resumed, it has still settled"
+    assert load_checkpoint(tmp_path).history == found.history, "resumed, it stops at once"
     assert 0 <= again.top1 <= 1
 
 
-def test_what_the_first_process_finds_on_the_held_out_clips_counts_in_all(
+def test_the_validation_accuracy_of_the_first_process_decides_for_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # As a process on another GPU, whose own answers differ: the first one's accuracy falls after the first epoch.
-    told = iter([0.9, 0.8, 0.7, 0.6])
-    monkeypatch.setattr(Fabric, "broadcast", lambda self, mine, src=0: next(told) if mine is not None else None)
+    # Another process than the first receives these accuracies, which fall after the first epoch.
+    accuracies = iter([0.9, 0.8, 0.7, 0.6])
+    monkeypatch.setattr(Fabric, "broadcast", lambda self, mine, src=0: next(accuracies) if mine is not None else None)
     train_teacher(config(tmp_path, epochs=9, patience=2, held_out=0.34))
     assert [epoch[VALIDATION] for epoch in load_checkpoint(tmp_path).history] == [0.9, 0.8, 0.7]
 
 
-def test_the_average_of_weights_is_what_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_average_of_weights_is_kept_and_evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tested, predict = list[torch.Tensor](), fit.predict
 
-    def noted(network: torch.nn.Module, *rest: Any, **how: Any) -> Any:
+    def recorded(network: torch.nn.Module, *rest: Any, **how: Any) -> Any:
         tested.append(network.get_parameter("fc.weight").detach().clone())
         return predict(network, *rest, **how)
 
-    monkeypatch.setattr(fit, "predict", noted)
+    monkeypatch.setattr(fit, "predict", recorded)
     train_teacher(config(tmp_path / "average", average=0.5))
-    assert torch.equal(tested[-1], load_checkpoint(tmp_path / "average").best["fc.weight"]), "and what is tested"
+    assert torch.equal(tested[-1], load_checkpoint(tmp_path / "average").best["fc.weight"]), "the average is evaluated"
     train_teacher(config(tmp_path / "last"))
     averaged, last = load_checkpoint(tmp_path / "average"), load_checkpoint(tmp_path / "last")
     name = "fc.weight"
-    assert torch.equal(averaged.network[name], last.network[name]), "training itself is the same"
+    assert torch.equal(averaged.network[name], last.network[name]), "the average does not change the training"
     assert torch.equal(averaged.best[name], averaged.average[f"module.{name}"])
     assert not torch.equal(averaged.best[name], averaged.network[name])
     assert torch.equal(last.best[name], last.network[name]) and last.average == {}
@@ -117,8 +115,8 @@ def test_the_average_of_weights_is_what_is_kept(tmp_path: Path, monkeypatch: pyt
     assert torch.equal(averaged.rebuild(tmp_path / "average").get_parameter(name), averaged.best[name])
 
 
-def test_the_average_is_the_exponential_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # One step an epoch, a checkpoint after each: a_1 = w_1, then a_n = d a_(n-1) + (1 - d) w_n.
+def test_the_average_is_an_exponential_moving_average(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # One step per epoch, with a checkpoint after each: a_1 = w_1, then a_n = d a_(n-1) + (1 - d) w_n.
     weights: list[torch.Tensor] = []
     averages: list[torch.Tensor] = []
 
@@ -136,7 +134,7 @@ def test_the_average_is_the_exponential_one(tmp_path: Path, monkeypatch: pytest.
     assert len(weights) == 3 and not torch.allclose(averages[2], weights[2], atol=1e-6)
 
 
-def test_curves_for_tensorboard_are_written_and_can_be_read_back(tmp_path: Path) -> None:
+def test_tensorboard_curves_can_be_read_back(tmp_path: Path) -> None:
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     train_teacher(config(tmp_path))
     events = accumulator.EventAccumulator(str(tmp_path / "tensorboard"))

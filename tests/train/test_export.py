@@ -1,4 +1,4 @@
-"""A trained run becomes a bundle that the device reads, with a network that says what PyTorch said."""
+"""Export of a trained run as a bundle whose network computes what PyTorch does."""
 
 from collections import Counter
 from dataclasses import replace
@@ -39,7 +39,7 @@ PAIRS = PairConfig(
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a run of one epoch and the bundle made of it."""
+    """A folder with a run of one epoch and its bundle."""
     folder = tmp_path_factory.mktemp("export")
     train_teacher(
         TeacherConfig(
@@ -56,12 +56,12 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-# The sizes of DenseGCN differ in width alone; Shift-GCN's teacher has nothing that its student has not.
+# The sizes of DenseGCN differ only in width, and Shift-GCN's teacher only lacks parts of its student.
 @pytest.mark.parametrize(("name", "bodies"), [("shift_gcn_student", 2), ("dense_gcn", 2), ("dense_gcn", 1)])
-def test_every_network_leaves_as_it_was(name: str, bodies: int, tmp_path: Path) -> None:
+def test_every_exported_network_computes_what_pytorch_does(name: str, bodies: int, tmp_path: Path) -> None:
     torch.manual_seed(3)
     network = build(name, classes=5, layout=layout("penn-13"), bodies=bodies, width=8).eval()
-    with torch.no_grad():  # statistics that are not those of a fresh BatchNorm
+    with torch.no_grad():  # statistics unlike those of a new BatchNorm
         for module in network.modules():
             if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
                 module.running_mean.normal_(0, 0.3)
@@ -76,9 +76,9 @@ def test_every_network_leaves_as_it_was(name: str, bodies: int, tmp_path: Path) 
     if name == "dense_gcn":
         plain = {"Conv", "MatMul", "Relu", "Add", "AveragePool", "Gemm", "Reshape", "Squeeze"}
         bodies_apart = {"Transpose", "ReduceSum", "Div", "Mul"} if bodies > 1 else set()
-        assert set(kinds) <= plain | bodies_apart, "BatchNorm must fold"
+        assert set(kinds) <= plain | bodies_apart, "BatchNorm is not folded"
     else:
-        # Two temporal shifts a unit, each a product with a constant: their offsets leave no arithmetic behind.
+        # Two temporal shifts per unit, each a product with a constant: the offsets are constant-folded.
         constants = {entry.name for entry in model.graph.initializer}
         products = [node for node in model.graph.node if node.op_type == "MatMul"]
         assert len(products) == 30 and all(constants & set(node.input) for node in products)
@@ -90,7 +90,7 @@ def test_every_network_leaves_as_it_was(name: str, bodies: int, tmp_path: Path) 
         np.testing.assert_allclose(engine.run({"clip": clips[:count]})["logits"], expected, atol=1e-4, rtol=1e-4)
 
 
-def test_the_deployable_student_has_nothing_but_convolutions_and_one_product_a_unit(exported: Path) -> None:
+def test_the_deployed_student_has_one_matrix_product_per_unit_and_no_batch_norm(exported: Path) -> None:
     model = onnx.load(exported / "bundle" / "student.onnx")
     kinds = [node.op_type for node in model.graph.node]
     assert kinds.count("MatMul") == 6
@@ -98,7 +98,7 @@ def test_the_deployable_student_has_nothing_but_convolutions_and_one_product_a_u
     assert violations(model) == []
 
 
-def test_a_network_that_differs_from_pytorch_is_not_kept(tmp_path: Path) -> None:
+def test_a_network_that_differs_from_pytorch_is_not_written(tmp_path: Path) -> None:
     network = build("dense_gcn", classes=3, layout=layout("penn-13"), bodies=1, width=8)
     with torch.no_grad():
         network.get_parameter("fc.weight").fill_(float("nan"))
@@ -108,7 +108,7 @@ def test_a_network_that_differs_from_pytorch_is_not_kept(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_bundle_is_whole_and_tells_where_it_comes_from(exported: Path) -> None:
+def test_the_bundle_is_complete_and_records_its_training(exported: Path) -> None:
     bundle = read_bundle(exported / "bundle")
     manifest = bundle.manifest
     assert manifest.input_shape == (1, 3, 16, 13, 1)
@@ -121,7 +121,7 @@ def test_the_bundle_is_whole_and_tells_where_it_comes_from(exported: Path) -> No
     np.testing.assert_allclose(given, reference["logits"], atol=1e-5)
 
 
-def test_a_run_that_was_stopped_is_exported_with_a_warning_and_a_whole_one_without(
+def test_only_an_unfinished_run_is_exported_with_a_warning(
     exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     load_trained(exported / "run")
@@ -131,18 +131,18 @@ def test_a_run_that_was_stopped_is_exported_with_a_warning_and_a_whole_one_witho
     (tmp_path / "run").mkdir()
     save_checkpoint(tmp_path / "run", replace(whole, about=whole.about | {"optimiser": settings}))
     load_trained(tmp_path / "run")
-    told = " ".join(capsys.readouterr().err.split())
-    assert "warning:" in told and "only 1 of 55 epochs are trained; repeat its command to train the rest" in told
+    message = " ".join(capsys.readouterr().err.split())
+    assert "warning:" in message and "only 1 of 55 epochs are trained; repeat its command to train the rest" in message
 
 
-def test_a_run_on_a_recorded_dataset_asks_for_its_folder_by_the_name_of_the_flag_there_is(exported: Path) -> None:
+def test_a_run_on_a_recorded_dataset_needs_its_folder(exported: Path) -> None:
     checkpoint = load_checkpoint(exported / "run")
     recorded = replace(checkpoint, about=checkpoint.about | {"source": "video_pairs"})
     with pytest.raises(ConfigError, match=r"trained on video_pairs; give that dataset's folder with --data$"):
         load_clips(recorded, None)
 
 
-def test_what_the_training_parsed_is_read_from_its_cache(exported: Path, tmp_path: Path) -> None:
+def test_the_export_reads_the_cache_of_the_training(exported: Path, tmp_path: Path) -> None:
     for camera in (1, 2):
         write_ntu(tmp_path / "data" / f"S001C00{camera}P003R002A013.skeleton", [[standing(seed=camera)]] * 3)
     checkpoint = load_checkpoint(exported / "run")
@@ -159,7 +159,7 @@ def test_what_the_training_parsed_is_read_from_its_cache(exported: Path, tmp_pat
     assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cache").iterdir()} == parsed
 
 
-def test_reference_clips_are_the_generators_and_the_first_are_of_every_class(exported: Path) -> None:
+def test_reference_clips_are_generated_and_start_with_every_class(exported: Path) -> None:
     with np.load(exported / "bundle" / "reference.npz") as stored:
         assert stored["clips"].dtype == np.float16 and stored["clips"].shape == (16, 3, 16, 13, 1)
         clips = stored["clips"]
@@ -167,19 +167,19 @@ def test_reference_clips_are_the_generators_and_the_first_are_of_every_class(exp
     people = first_test_clips(40, seed=0)
     assert not any(clip.train for clip in people.clips)
     assert [clip.label for clip in people.clips[:12]] == list(range(12))
-    # They are the clips of the set that trains and tests.
+    # They are clips of the generated dataset.
     (same,) = [clip for clip in make_kinematic(6, seed=0).clips if clip.id == people.clips[13].id]
     np.testing.assert_array_equal(same.joints, people.clips[13].joints)
 
 
-def test_half_precision_moves_no_coordinate_by_more_than_a_two_thousandth(exported: Path) -> None:
+def test_float16_moves_coordinates_by_at_most_one_part_in_2048(exported: Path) -> None:
     made = PairDataset(first_test_clips(16, seed=0), PAIRS, train=False, seed=0)
     clips = made.batch(np.arange(16))[0]
     with np.load(exported / "bundle" / "reference.npz") as stored:
         np.testing.assert_allclose(stored["clips"].astype(np.float32), clips, rtol=2**-11, atol=2**-11)
 
 
-def test_the_accuracy_in_the_manifest_is_that_of_the_exported_file(exported: Path) -> None:
+def test_the_manifest_has_the_accuracy_of_the_exported_file(exported: Path) -> None:
     bundle = read_bundle(exported / "bundle")
     with np.load(exported / "work" / "test.npz") as test:
         logits = open_engine(bundle.file("student.onnx")).run({"clip": test["clips"]})["logits"]
@@ -187,7 +187,7 @@ def test_the_accuracy_in_the_manifest_is_that_of_the_exported_file(exported: Pat
     assert bundle.manifest.accuracy["fp32"]["top1"] == pytest.approx(share, abs=1e-4)
 
 
-def test_calibration_sees_training_clips_and_the_test_file_the_others(exported: Path) -> None:
+def test_calibration_npz_has_training_clips_and_test_npz_test_clips(exported: Path) -> None:
     data = make_kinematic(6, seed=0)
     test = PairDataset(data, PAIRS, train=False, seed=0)
     with np.load(exported / "work" / "test.npz") as arrays:
@@ -197,7 +197,7 @@ def test_calibration_sees_training_clips_and_the_test_file_the_others(exported: 
         assert len(arrays["clips"]) == len(data.part(True))
 
 
-def test_a_run_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+def test_a_missing_run_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"checkpoint\.pt is missing"):
         export(ExportConfig(run=tmp_path / "no", bundle=tmp_path / "bundle", workdir=tmp_path, reference_clips=16))
     assert list(tmp_path.iterdir()) == []

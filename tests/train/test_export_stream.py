@@ -1,4 +1,4 @@
-"""Runs that stream become bundles that the loop streams of itself, or are added to a bundle that is there."""
+"""Streaming students are exported as bundles of their own, or added to an existing bundle."""
 
 import shutil
 from pathlib import Path
@@ -29,7 +29,7 @@ STREAMED = RecogniserConfig(precision="fp32", form="stream", threads=1)
 
 
 def trained(out: Path, network: str, centre: Centre, frames: int = 16) -> Path:
-    """A run of one epoch on generated people."""
+    """A run of one epoch on generated clips."""
     how = Preprocessing(length_frames=frames, fps=10, centre=centre)
     pairs = PairConfig(preprocessing=how, layout="penn-13", span="window")
     train_teacher(
@@ -48,7 +48,7 @@ def trained(out: Path, network: str, centre: Centre, frames: int = 16) -> Path:
 
 @pytest.fixture(scope="module")
 def streaming(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a run that streams and the bundle made of it, quantised."""
+    """A folder with a run of a streaming student and its quantised bundle."""
     folder = tmp_path_factory.mktemp("streaming")
     trained(folder / "run", "dense_gcn_stream", "trailing")
     export(ExportConfig(run=folder / "run", bundle=folder / "bundle", workdir=folder / "work", reference_clips=16))
@@ -59,7 +59,7 @@ def streaming(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def by_hand(bundle: Bundle, work: Path, name: str) -> tuple[float, np.ndarray]:
-    """Top-1 on the test clips, each streamed by itself, and the logits."""
+    """Top-1 on the test clips, each streamed from fresh states, and the logits."""
     recogniser = open_student(bundle, STREAMED, DecisionConfig())
     assert isinstance(recogniser, StreamRecogniser)
     with np.load(work / name) as test:
@@ -67,22 +67,22 @@ def by_hand(bundle: Bundle, work: Path, name: str) -> tuple[float, np.ndarray]:
         return float((logits.argmax(1) == test["labels"]).mean()), logits
 
 
-def test_a_run_that_streams_becomes_a_bundle_of_both_forms_which_are_one_network(streaming: Path) -> None:
+def test_a_streaming_run_becomes_a_bundle_with_both_forms(streaming: Path) -> None:
     bundle = read_bundle(streaming / "bundle")
     form = bundle.manifest.stream
     assert form is not None and form.preprocessing == bundle.manifest.preprocessing
     right, logits = by_hand(bundle, streaming / "work", "test.npz")
     assert form.accuracy["fp32"]["top1"] == pytest.approx(right, abs=1e-4)
-    # Its clip form is causal too: from fresh states both say the same.
+    # Its clip form is causal too, so from fresh states both have the same accuracy.
     assert form.accuracy["fp32"]["top1"] == pytest.approx(bundle.manifest.accuracy["fp32"]["top1"], abs=0.02)
     assert form.accuracy["test_clips"] == bundle.manifest.accuracy["test_clips"] == len(logits)
     assert 0 < form.accuracy["int8"]["agreement"] <= 1 and set(form.frames_per_clip) == {"fp32"}
     open_student(bundle, STREAMED, DecisionConfig()).require_agreement(bundle)
-    # At twenty decisions a second a clip each would cost more than ten frames, whatever the machine.
+    # At 20 decisions per second streaming is always cheaper than a clip per decision.
     assert reason_for_clips(bundle, RecogniserConfig(precision="fp32"), DecisionConfig(hz=20)) is None
 
 
-def test_a_stream_is_added_to_the_bundle_of_a_student_that_looks_ahead(streaming: Path, tmp_path: Path) -> None:
+def test_a_stream_is_added_to_the_bundle_of_a_non_causal_student(streaming: Path, tmp_path: Path) -> None:
     trained(tmp_path / "student", "dense_gcn", "trend")
     export(ExportConfig(run=tmp_path / "student", bundle=tmp_path / "bundle", workdir=tmp_path, reference_clips=16))
     before = read_bundle(tmp_path / "bundle")
@@ -97,13 +97,15 @@ def test_a_stream_is_added_to_the_bundle_of_a_student_that_looks_ahead(streaming
     assert after.manifest.stream.accuracy["fp32"]["top1"] == pytest.approx(right, abs=1e-4)
 
 
-def test_steps_of_fewer_frames_answer_alike_and_leave_nothing_of_other_steps(streaming: Path, tmp_path: Path) -> None:
+def test_steps_of_fewer_frames_give_equal_logits_and_replace_the_other_networks(
+    streaming: Path, tmp_path: Path
+) -> None:
     bundle, answers = tmp_path / "bundle", []
     shutil.copytree(streaming / "bundle", bundle)
     assert (bundle / "stream.4.int8.onnx").is_file()
     for frames, dues in ((2, "24"), (1, "124"), (4, "4")):
         export_stream(StreamExportConfig(streaming / "run", bundle, tmp_path, frames=frames))  # type: ignore[arg-type]
-        # Neither a depth that is not due any more nor eight bits of the networks before.
+        # No network of another step size, and no INT8 network of the previous export.
         assert sorted(path.name for path in bundle.glob("stream.*.onnx")) == [f"stream.{due}.onnx" for due in dues]
         assert open_stream(bundle).frames == frames
         open_student(read_bundle(bundle), STREAMED, DecisionConfig()).require_agreement(read_bundle(bundle))
@@ -112,7 +114,7 @@ def test_steps_of_fewer_frames_answer_alike_and_leave_nothing_of_other_steps(str
     np.testing.assert_allclose(answers[1], answers[2], atol=1e-4)
 
 
-def test_runs_that_do_not_stream_or_do_not_fit_are_refused(streaming: Path, tmp_path: Path) -> None:
+def test_runs_that_do_not_stream_or_fit_the_bundle_are_refused(streaming: Path, tmp_path: Path) -> None:
     for network, centre, frames, why in (
         ("dense_gcn", "trend", 16, "dense_gcn of 1 bodies does not stream"),
         ("dense_gcn_stream", "trailing", 24, "have different frames per clip: 24 and 16"),

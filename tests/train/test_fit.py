@@ -1,4 +1,4 @@
-"""Whole trainings of tiny networks: what differs from step to step, what is read, what is measured."""
+"""Whole trainings of tiny networks: randomness per epoch, schedule, which skeletons are read and evaluated."""
 
 import math
 from dataclasses import replace
@@ -20,36 +20,36 @@ from train.optimiser import Optimiser
 from train.teach import train_student, train_teacher
 
 
-def test_every_epoch_has_its_order_its_errors_and_its_dropout_every_step_its_rate_and_every_label_its_smoothing(
+def test_order_corruption_and_dropout_change_per_epoch_the_rate_per_step_and_labels_are_smoothed(
     tmp_path: Path, teacher: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clips, seeds, rates = list[torch.Tensor](), list[int](), list[float]()
-    take = train.fit.compute_gradients
+    compute = train.fit.compute_gradients
 
-    def noted(loss_function: Any, batches: Any, *rest: Any) -> dict[str, float]:
+    def recorded(loss_function: Any, batches: Any, *rest: Any) -> dict[str, float]:
         (batch,) = batches
         clips.append(batch.low)
-        # A fifth of each label is spread over all of the classes.
+        # label_smoothing 0.2 spreads a fifth of each label over all classes.
         likeliest, shares = batch.targets.max(dim=1).values, batch.targets.sum(dim=1)
         assert torch.allclose(likeliest, torch.tensor(0.8 + 0.2 / len(CLASSES))) and torch.allclose(
             shares, likeliest * 0 + 1
         )
         seeds.append(torch.initial_seed())
-        return take(loss_function, [batch], *rest)
+        return compute(loss_function, [batch], *rest)
 
-    class Noted(torch.optim.SGD):
+    class RecordingSgd(torch.optim.SGD):
         def step(self, closure: Any = None) -> Any:
             rates.append(self.param_groups[0]["lr"])
             return super().step(closure)
 
-    monkeypatch.setattr(train.fit, "compute_gradients", noted)
-    monkeypatch.setattr(Optimiser, "build", lambda self, parameters: Noted(parameters, lr=1.0))
+    monkeypatch.setattr(train.fit, "compute_gradients", recorded)
+    monkeypatch.setattr(Optimiser, "build", lambda self, parameters: RecordingSgd(parameters, lr=1.0))
     settings = replace(SHORT, schedule="cosine", label_smoothing=0.2)
     train_student(replace(student_config(tmp_path / "run", teacher), optimiser=settings))
     steps = 3 * BATCHES
     assert len(clips) == len(set(seeds)) * BATCHES == steps
     first, second = (torch.cat(clips[epoch * BATCHES : (epoch + 1) * BATCHES]) for epoch in (0, 1))
-    # Sorted by what they say of when joints were seen, clips of the same errors would be the same.
+    # Compared by which joints are seen, sorted: with the same corruption, both epochs would be equal.
     seen = [sorted(clip[2].flatten().tolist() for clip in epoch) for epoch in (first, second)]
     assert seen[0] != seen[1]
     progress = [n / steps for n in range(steps)]
@@ -70,8 +70,8 @@ def trained_weight(out: Path, see: Literal["hq", "lq"], drop: float) -> torch.Te
     return weight
 
 
-def test_a_network_that_reads_good_skeletons_never_meets_a_dropped_joint(tmp_path: Path) -> None:
-    # A drop takes the same random numbers whatever its probability: only who reads LQ clips can tell.
+def test_a_network_trained_on_hq_never_sees_a_dropped_joint(tmp_path: Path) -> None:
+    # Dropping uses the same random numbers whatever the probability, so only a network on LQ clips is affected.
     some, many = (trained_weight(tmp_path / f"hq{drop}", "hq", drop) for drop in (0.1, 0.9))
     assert torch.equal(some, many)
     some, many = (trained_weight(tmp_path / f"lq{drop}", "lq", drop) for drop in (0.1, 0.9))
@@ -79,7 +79,7 @@ def test_a_network_that_reads_good_skeletons_never_meets_a_dropped_joint(tmp_pat
 
 
 @pytest.mark.parametrize("see", ["hq", "lq"])
-def test_a_network_is_measured_on_the_skeletons_it_reads(
+def test_a_network_is_evaluated_on_the_quality_it_was_trained_on(
     teacher: Path, see: Literal["hq", "lq"], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("train.evaluate.BATCH", 5)
@@ -88,7 +88,7 @@ def test_a_network_is_measured_on_the_skeletons_it_reads(
     clips = np.stack([test.draw(i)[see == "hq"] for i in range(len(test))])
     with torch.inference_mode():
         expected = network(torch.from_numpy(clips))[0].numpy()
-    assert len(expected) == len(CLASSES) > 5, "several batches, the last of them smaller"
+    assert len(expected) == len(CLASSES) > 5, "several batches, the last one smaller"
     np.testing.assert_allclose(predict(network, test, see=see), expected, rtol=1e-4, atol=1e-4)
 
 

@@ -1,4 +1,4 @@
-"""Gradient revision: imitation never undoes the task."""
+"""Gradient revision: imitation never works against the task."""
 
 import torch
 from hypothesis import given
@@ -12,7 +12,7 @@ numbers = st.floats(-100, 100, width=32)
 
 @st.composite
 def gradients(draw: st.DrawFn) -> tuple[Tensor, list[Tensor]]:
-    """A task's gradient and up to three of imitation, of one to eight parameters."""
+    """A task gradient and one to three imitation gradients, of one to eight parameters."""
     size, count = draw(st.integers(1, 8)), draw(st.integers(1, 3))
     vectors = [draw(st.lists(numbers, min_size=size, max_size=size)) for _ in range(count + 1)]
     task, *imitation = (torch.tensor(vector, dtype=torch.float64) for vector in vectors)
@@ -29,7 +29,7 @@ def revised_alone(task: Tensor, gradient: Tensor) -> Tensor:
 
 
 def rounding(task: Tensor, gradient: Tensor) -> float:
-    """What an inner product of the two may be off by in float64."""
+    """Bound on the float64 rounding error of an inner product of the two."""
     return 1e-13 * float(task.norm() * (gradient.norm() + task.norm())) + 1e-30
 
 
@@ -41,7 +41,7 @@ def test_no_revised_gradient_points_against_the_task(drawn: tuple[Tensor, list[T
 
 
 @given(gradients())
-def test_what_opposes_the_task_becomes_orthogonal_to_it_and_the_rest_is_kept(
+def test_opposing_gradients_become_orthogonal_to_the_task_and_others_are_kept(
     drawn: tuple[Tensor, list[Tensor]],
 ) -> None:
     task, imitation = drawn
@@ -51,9 +51,9 @@ def test_what_opposes_the_task_becomes_orthogonal_to_it_and_the_rest_is_kept(
             assert torch.allclose(out, gradient, rtol=1e-12, atol=1e-12)
         elif float(task.norm()) > 1e-6:
             assert abs(float(out @ task)) <= rounding(task, gradient)
-            # Only the part along the task is gone: what is left differs from the gradient by a multiple of it.
-            gone = gradient - out
-            assert torch.allclose(gone * (task @ task), (gone @ task) * task, rtol=1e-9, atol=1e-6)
+            # Only the component along the task is removed.
+            removed = gradient - out
+            assert torch.allclose(removed * (task @ task), (removed @ task) * task, rtol=1e-9, atol=1e-6)
 
 
 @given(gradients())
@@ -66,7 +66,7 @@ def test_the_step_is_the_task_plus_each_gradient_revised_on_its_own(drawn: tuple
 def test_by_hand_in_the_plane() -> None:
     task = torch.tensor([2.0, 0.0])
     against, along, across = torch.tensor([-3.0, 1.0]), torch.tensor([4.0, 5.0]), torch.tensor([0.0, -7.0])
-    # <(-3, 1), (2, 0)> = -6, over 4: (-3, 1) + 1.5 (2, 0) = (0, 1). The others are taken as they are.
+    # <(-3, 1), (2, 0)> = -6, over 4: (-3, 1) + 1.5 (2, 0) = (0, 1). The others are kept.
     assert torch.equal(revised(task, [against]), torch.tensor([2.0, 1.0]))
     assert torch.equal(revised(task, [against, along, across]), torch.tensor([2 + 4.0, 1 + 5 - 7.0]))
 
@@ -76,7 +76,7 @@ def test_conflicts_are_judged_against_the_task_and_not_among_imitations() -> Non
     assert torch.equal(revised(task, [one, -one]), task)
 
 
-def test_without_a_task_gradient_imitation_is_taken_as_it_is() -> None:
+def test_with_a_zero_task_gradient_imitation_is_kept() -> None:
     gradient = torch.tensor([1.0, -2.0])
     assert torch.equal(revised(torch.zeros(2), [gradient]), gradient)
 
@@ -87,7 +87,7 @@ def test_without_imitation_the_step_is_the_tasks() -> None:
     assert torch.equal(out, task)
 
 
-def test_the_gradients_are_left_alone() -> None:
+def test_the_input_is_not_modified() -> None:
     rows = torch.tensor([[1.0, -2.0], [-1.0, 0.0], [3.0, 1.0]])
     before = rows.clone()
     gradient_revision.revise_gradients(rows).add_(1)
@@ -95,6 +95,6 @@ def test_the_gradients_are_left_alone() -> None:
     assert torch.equal(rows, before)
 
 
-def test_without_revision_every_gradient_is_taken_as_it_is() -> None:
+def test_without_revision_the_gradients_are_summed() -> None:
     rows = torch.tensor([[1.0, -2.0], [-1.0, 0.0], [3.0, 1.0]])
     assert torch.equal(gradient_revision.sum_gradients(rows), torch.tensor([3.0, -1.0]))

@@ -1,4 +1,4 @@
-"""The paper's losses against sums worked by hand and against the same formulas written sample by sample."""
+"""The paper's losses against hand calculations and the same formulas written sample by sample."""
 
 import math
 from collections.abc import Callable
@@ -29,7 +29,7 @@ def naive_vertices(student: Tensor, teacher: Tensor) -> Tensor:
 
 
 def naive_distances(sample: Tensor) -> Tensor:
-    """(C, T', V) -> (T'V, T'V), each distance on its own; 0 as a constant where two nodes are one."""
+    """(C, T', V) -> (T'V, T'V), each distance computed separately; a constant 0 for equal nodes."""
     nodes = [sample[:, t, v] for t in range(sample.shape[1]) for v in range(sample.shape[2])]
     zero = torch.zeros((), dtype=sample.dtype)
     rows = [[zero if torch.equal(a, b) else ((a - b) ** 2).sum().sqrt() for b in nodes] for a in nodes]
@@ -92,7 +92,7 @@ def test_nodes_are_the_joints_of_every_frame_of_one_sample() -> None:
         (edge_loss, naive_edges, (2, 3, 2, 3)),
     ],
 )
-def test_value_and_gradient_are_those_of_the_formula_written_per_sample(
+def test_value_and_gradient_equal_the_formula_written_per_sample(
     loss: Callable[[Tensor, Tensor], Tensor], naive: Callable[[Tensor, Tensor], Tensor], shape: tuple[int, ...]
 ) -> None:
     student, teacher = random(*shape, seed=1).requires_grad_(), random(*shape, seed=2)
@@ -103,13 +103,13 @@ def test_value_and_gradient_are_those_of_the_formula_written_per_sample(
     assert torch.autograd.gradcheck(lambda s: loss(s, teacher), student)
 
 
-def test_the_edges_loss_gives_the_teacher_no_gradient() -> None:
+def test_the_edge_loss_gives_the_teacher_no_gradient() -> None:
     teacher = random(1, 2, 2, 2, seed=3).requires_grad_()
     edge_loss(random(1, 2, 2, 2).requires_grad_(), teacher).backward()
     assert teacher.grad is None
 
 
-def test_positive_distances_have_mean_one_and_forget_the_scale() -> None:
+def test_positive_distances_have_mean_one_and_are_independent_of_scale() -> None:
     features = random(3, 4, 2, 5)
     distances = normalised_distances(features)
     for sample in distances:
@@ -119,10 +119,10 @@ def test_positive_distances_have_mean_one_and_forget_the_scale() -> None:
 
 
 @pytest.mark.parametrize(("scale", "shift"), [(0.1, 0.0), (1.0, 0.0), (1.0, 5.0), (10.0, 0.0)])
-def test_single_precision_gives_the_edges_and_their_gradient_as_distances_taken_one_by_one_do(
+def test_in_single_precision_the_edge_loss_and_its_gradient_equal_separately_computed_distances(
     scale: float, shift: float
 ) -> None:
-    # |a|^2 + |a|^2 - 2 a.a leaves about eps |a|^2 of either sign, which is no distance of a node from itself.
+    # |a|^2 + |a|^2 - 2 a.a leaves rounding noise of about eps |a|^2, which must not count as a distance.
     random = torch.Generator().manual_seed(0)
     teacher = F.relu(shift + scale * torch.randn(2, 64, 2, 13, generator=random))
     student = (teacher + 0.3 * scale * torch.randn(teacher.shape, generator=random)).requires_grad_()
@@ -137,7 +137,7 @@ def test_single_precision_gives_the_edges_and_their_gradient_as_distances_taken_
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_nodes_in_one_place_give_finite_gradients(dtype: torch.dtype) -> None:
+def test_equal_nodes_give_finite_gradients(dtype: torch.dtype) -> None:
     features = random(2, 3, 2, 3, seed=4).to(dtype)
     features[0, :, 1, 2] = features[0, :, 0, 0]  # one pair in one place
     features[1] = 0.5  # all of them
@@ -147,12 +147,12 @@ def test_nodes_in_one_place_give_finite_gradients(dtype: torch.dtype) -> None:
     assert math.isfinite(float(loss.detach())) and bool(gradient.isfinite().all())
 
 
-def test_losses_are_known_by_name_and_read_what_they_are_named_for() -> None:
+def test_the_registry_passes_the_right_outputs() -> None:
     zs, zt, fs, ft = random(2, 3), random(2, 3, seed=1), random(2, 2, 2, 2), random(2, 2, 2, 2, seed=1)
     unadapted = random(2, 5, 2, 2, seed=2)
     outputs = Outputs(zs, unadapted, fs, zt, ft)
-    told = {name: float(LOSSES[name](outputs)) for name in ("logits", "vertices", "edges")}
-    assert told == pytest.approx(
+    values = {name: float(LOSSES[name](outputs)) for name in ("logits", "vertices", "edges")}
+    assert values == pytest.approx(
         {
             "logits": float(naive_divergence(zs, zt)),
             "vertices": float(naive_vertices(fs, ft)),

@@ -1,4 +1,4 @@
-"""Pictures for a pose network: found wherever they lie below a folder, shown as the device shows them."""
+"""Training images of a pose network: all below a folder, cropped and padded as on the device."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from edge.contract.errors import DataError, SourceError
 from train.quantise_aware.pose_images import RandomCrops, load_images
 
 
-def picture(path: Path, grey: int, size: tuple[int, int] = (40, 30)) -> None:
+def image(path: Path, grey: int, size: tuple[int, int] = (40, 30)) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), np.full((*reversed(size), 3), grey, np.uint8))
 
@@ -23,25 +23,25 @@ def video(path: Path, greys: list[int]) -> None:
     writer.release()
 
 
-def greys(pictures: list[np.ndarray]) -> list[int]:
-    return sorted(round(float(p.mean()) / 10) * 10 for p in pictures)
+def greys(images: list[np.ndarray]) -> list[int]:
+    return sorted(round(float(p.mean()) / 10) * 10 for p in images)
 
 
 def test_videos_and_images_are_found_in_subfolders_and_of_any_size(tmp_path: Path) -> None:
-    picture(tmp_path / "a.png", 10)
-    picture(tmp_path / "street" / "b.png", 20, (90, 30))
-    picture(tmp_path / "street" / "far" / "c.JPG", 30, (30, 90))
+    image(tmp_path / "a.png", 10)
+    image(tmp_path / "street" / "b.png", 20, (90, 30))
+    image(tmp_path / "street" / "far" / "c.JPG", 30, (30, 90))
     video(tmp_path / "street" / "walk" / "d.avi", [100, 100])
     video(tmp_path / "e.avi", [200])
-    picture(tmp_path / ".thumbnails" / "a.png", 250)
-    (tmp_path / "street" / "labels.txt").write_text("no picture")
+    image(tmp_path / ".thumbnails" / "a.png", 250)
+    (tmp_path / "street" / "labels.txt").write_text("no image")
     assert greys(load_images(tmp_path, 9)) == [10, 20, 30, 100, 100, 200]
 
 
-def test_of_each_video_and_folder_so_many_are_kept_evenly_spread(tmp_path: Path) -> None:
+def test_images_of_each_video_and_folder_are_evenly_spread(tmp_path: Path) -> None:
     video(tmp_path / "long.avi", [10 * i for i in range(20)])
     for i in range(9):
-        picture(tmp_path / "still" / f"{i}.png", 200 + i)
+        image(tmp_path / "still" / f"{i}.png", 200 + i)
     found = load_images(tmp_path, 3)
     assert [round(float(p.mean())) for p in found[-3:]] == [200, 204, 208]
     moving = greys(found[:-3])
@@ -50,7 +50,7 @@ def test_of_each_video_and_folder_so_many_are_kept_evenly_spread(tmp_path: Path)
     assert greys(load_images(tmp_path / "long.avi", 3)) == moving
 
 
-def test_a_folder_without_pictures_and_an_image_that_is_none_are_refused(tmp_path: Path) -> None:
+def test_a_folder_without_images_and_a_broken_image_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no video and no image"):
         load_images(tmp_path, 3)
     (tmp_path / "broken.png").write_bytes(b"none")
@@ -58,22 +58,22 @@ def test_a_folder_without_pictures_and_an_image_that_is_none_are_refused(tmp_pat
         load_images(tmp_path, 3)
 
 
-def test_a_cut_keeps_its_proportions_with_black_on_two_sides_as_on_the_device() -> None:
-    cutter = RandomCrops([np.full((120, 480, 3), 90, np.uint8)], (64, 64), 0)
-    for cut in cutter.crops(0, 8):
-        seen = cut.max(axis=2) > 0
+def test_a_crop_keeps_its_aspect_ratio_with_black_bars() -> None:
+    source = RandomCrops([np.full((120, 480, 3), 90, np.uint8)], (64, 64), 0)
+    for crop in source.crops(0, 8):
+        seen = crop.max(axis=2) > 0
         assert seen.any(axis=0).all() and not seen.any(axis=1).all()
         rows = np.flatnonzero(seen.any(axis=1))
         assert abs(rows[0] - (63 - rows[-1])) <= 1
 
 
-def test_what_is_cut_depends_on_the_seed_and_the_step_alone() -> None:
+def test_crops_depend_only_on_seed_and_step() -> None:
     rng = np.random.default_rng(0)
-    pictures = [rng.integers(0, 256, (50, 60, 3), np.uint8) for _ in range(4)]
-    cutter = RandomCrops(pictures, (24, 16), 3)
-    third = cutter.crops(3, 5)
+    images = [rng.integers(0, 256, (50, 60, 3), np.uint8) for _ in range(4)]
+    source = RandomCrops(images, (24, 16), 3)
+    third = source.crops(3, 5)
     assert third.shape == (5, 16, 24, 3) and third.dtype == np.uint8
-    cutter.crops(7, 2)
-    np.testing.assert_array_equal(third, cutter.crops(3, 5))
-    assert not np.array_equal(third, cutter.crops(4, 5))
-    assert not np.array_equal(third, RandomCrops(pictures, (24, 16), 4).crops(3, 5))
+    source.crops(7, 2)
+    np.testing.assert_array_equal(third, source.crops(3, 5))
+    assert not np.array_equal(third, source.crops(4, 5))
+    assert not np.array_equal(third, RandomCrops(images, (24, 16), 4).crops(3, 5))

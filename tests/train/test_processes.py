@@ -1,4 +1,4 @@
-"""Several processes on gloo give what one gives with their batches together, gradient revision included."""
+"""Several processes (gloo) compute what one computes with the same global batch, gradient revision included."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from edge.cli.command_line import run_command_line
 from train.__main__ import COMMANDS
 from train.checkpoint import FILE, load_checkpoint
 
-# In single precision, rounding grows through ten untrained BatchNorms to more than this within a step.
+# For double precision. In single precision, rounding exceeds this after one step through ten untrained BatchNorms.
 TOLERANCE = 1e-5
 SETTINGS = [
     *("--data.clips_per_class", "4"),
@@ -33,12 +33,12 @@ def command(kind: str, out: Path, *flags: str) -> list[str]:
 
 
 def train(kind: str, out: Path, *flags: str) -> None:
-    """In this process."""
+    """Run the command in this process."""
     run_command_line("train", "", COMMANDS, command(kind, out, *flags)[3:])
 
 
 def launch(kind: str, out: Path, *flags: str) -> None:
-    """In processes of its own."""
+    """Run the command in processes of its own."""
     done = subprocess.run(command(kind, out, *flags), capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
 
@@ -59,7 +59,7 @@ def largest_difference(one: Path, other: Path) -> float:
 
 
 def test_two_processes_equal_one_with_twice_the_batch(tmp_path: Path, teacher: Path) -> None:
-    # 36 training clips, 12 a step: the student's networks have no dropout, which two processes would draw apart.
+    # 36 training clips, 12 per step. This network has no dropout, for which two processes would draw other numbers.
     flags = [
         "--teacher",
         str(teacher),
@@ -79,8 +79,8 @@ def test_two_processes_equal_one_with_twice_the_batch(tmp_path: Path, teacher: P
             assert a[name] == pytest.approx(b[name], rel=TOLERANCE)
 
 
-def test_halves_of_a_batch_accumulated_weigh_as_two_processes_do(tmp_path: Path, teacher: Path) -> None:
-    # BatchNorm sees each half alone here, so weights differ from one whole batch; the steps taken do not.
+def test_accumulating_two_batches_takes_one_step(tmp_path: Path, teacher: Path) -> None:
+    # BatchNorm sees each half alone, so the weights differ from one whole batch; the number of forward passes shows it.
     flags = ["--teacher", str(teacher), "--network", "shift_gcn_student", "--optimiser.epochs", "1"]
     train("student", tmp_path / "run", *flags, "--optimiser.batch", "6", "--optimiser.accumulate", "2")
     state = load_checkpoint(tmp_path / "run").network
@@ -88,7 +88,7 @@ def test_halves_of_a_batch_accumulated_weigh_as_two_processes_do(tmp_path: Path,
     assert steps == {36 // 6}
 
 
-def test_killed_in_the_middle_of_an_epoch_a_training_goes_on_to_the_same_end(tmp_path: Path, teacher: Path) -> None:
+def test_a_training_killed_in_the_middle_of_an_epoch_resumes_to_the_same_weights(tmp_path: Path, teacher: Path) -> None:
     flags = ["--teacher", str(teacher), "--network", "dense_gcn", "--optimiser.epochs", "6", "--optimiser.batch", "4"]
     flags += ["--optimiser.average", "0.9", "--hardware.workers", "1"]
     train("student", tmp_path / "whole", *flags)
@@ -102,7 +102,7 @@ def test_killed_in_the_middle_of_an_epoch_a_training_goes_on_to_the_same_end(tmp
         time.sleep(0.005)
     os.killpg(run.pid, signal.SIGKILL)
     run.wait()
-    assert 1 <= len(load_checkpoint(tmp_path / "killed").history) < 6, "killed while it was training"
+    assert 1 <= len(load_checkpoint(tmp_path / "killed").history) < 6, "it was not killed during the training"
     assert not (tmp_path / "killed" / "report.json").exists()
 
     launch("student", tmp_path / "killed", *flags)

@@ -1,4 +1,4 @@
-"""An INT8 student that naive ranges have spoilt learns to decide as its FP32 student does again."""
+"""An INT8 student with bad ranges learns to agree with its FP32 student again."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,7 +31,7 @@ HARDWARE = Hardware(threads=1)
 
 
 def as_written(path: Path, clips: np.ndarray, *tensors: str) -> list[np.ndarray]:
-    """Run the file as its graph stands, without ONNX Runtime's integer kernels."""
+    """Run the Q/DQ graph literally, without ONNX Runtime's integer kernels."""
     model = onnx.load(path)
     model.graph.output.extend(onnx.helper.make_tensor_value_info(t, 1, None) for t in tensors)
     options = ort.SessionOptions()
@@ -48,7 +48,7 @@ def int8(tmp_path: Path) -> Path:
     return path
 
 
-def test_pytorch_gives_what_onnx_runtime_gives_and_the_last_features(int8: Path) -> None:
+def test_logits_and_features_equal_onnx_runtimes(int8: Path) -> None:
     clips = networks.clips(12, seed=5)
     with torch.inference_mode():
         logits, features = QuantisedNetwork(int8)(torch.from_numpy(clips))
@@ -57,7 +57,7 @@ def test_pytorch_gives_what_onnx_runtime_gives_and_the_last_features(int8: Path)
     np.testing.assert_allclose(features.numpy(), pooled, rtol=1e-4, atol=1e-4)
 
 
-def test_the_gradient_goes_through_rounding_and_stops_at_the_clip() -> None:
+def test_the_gradient_passes_rounding_and_stops_at_clipping() -> None:
     x = torch.tensor([-9.0, -0.6, 0.2, 0.26, 9.0], requires_grad=True)
     y = quantise(x, torch.tensor(0.1), -10, 10) * 0.1
     np.testing.assert_allclose(y.detach().numpy(), [-1, -0.6, 0.2, 0.3, 1], rtol=1e-6)
@@ -65,8 +65,8 @@ def test_the_gradient_goes_through_rounding_and_stops_at_the_clip() -> None:
     np.testing.assert_allclose(gradient.numpy(), [0, 1, 1, 1, 0])
 
 
-def test_the_gradient_of_a_step_is_that_of_learned_step_sizes() -> None:
-    # Esser et al., equation 3: round(v/s) - v/s within, the end beyond; by hand for s = 0.5 and ends -2, 2.
+def test_the_gradient_of_a_step_is_that_of_learned_step_size_quantization() -> None:
+    # Esser et al., equation 3: round(v/s) - v/s inside the range, its end outside; by hand for s = 0.5, ends -2, 2.
     for v, wanted in ((0.6, 1 - 1.2), (-0.9, -2 + 1.8), (3.0, 2.0), (-3.0, -2.0)):
         step = torch.tensor(0.5, requires_grad=True)
         (quantise(torch.tensor([v]), step, -2, 2) * step).sum().backward()
@@ -74,14 +74,14 @@ def test_the_gradient_of_a_step_is_that_of_learned_step_sizes() -> None:
         assert float(step.grad) == pytest.approx(wanted, abs=1e-6)
 
 
-def test_steps_of_each_channel_have_gradients_of_their_own() -> None:
+def test_per_channel_steps_have_separate_gradients() -> None:
     step = torch.tensor([[0.5], [0.25]], requires_grad=True)
     (quantise(torch.tensor([[0.6, 3.0], [0.3, 0.3]]), step, -2, 2) * step).sum().backward()
     assert step.grad is not None
     np.testing.assert_allclose(step.grad.numpy().ravel(), [-0.2 + 2, 2 * (1 - 1.2)], atol=1e-6)
 
 
-def test_learnt_steps_are_written(int8: Path, tmp_path: Path) -> None:
+def test_trained_steps_are_written(int8: Path, tmp_path: Path) -> None:
     wanted = onnx.load(int8).graph.output[0].name
     network, clips = QuantisedGraph(int8, [wanted], learn_steps=True), networks.clips(12, seed=5)
     with torch.no_grad():
@@ -113,9 +113,9 @@ def test_bfloat16_gradients_are_close_to_the_gradients(attributes: dict[str, obj
     np.testing.assert_allclose(gradients[0][0], gradients[1][0], rtol=1e-5, atol=1e-5)
 
 
-def test_what_was_trained_is_written_and_nothing_else(int8: Path, tmp_path: Path) -> None:
+def test_only_trained_weights_are_changed_in_the_file(int8: Path, tmp_path: Path) -> None:
     network, before = QuantisedNetwork(int8), onnx.load(int8)
-    assert len(network.shares) == 4 + 4 + 1  # weights, biases, the joints' mixing
+    assert len(network.shares) == 4 + 4 + 1  # weights, biases, the joint-mixing matrix
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for weight in network.shares:
@@ -136,14 +136,14 @@ def test_what_was_trained_is_written_and_nothing_else(int8: Path, tmp_path: Path
     assert QuantisedNetwork(tmp_path / "trained.int8.onnx").structure_digest() == network.structure_digest()
 
 
-def test_a_network_in_floating_point_is_refused(tmp_path: Path) -> None:
+def test_a_float_network_is_refused(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="is not quantised"):
         QuantisedNetwork(networks.student(tmp_path / "student.onnx"))
 
 
 @dataclass(frozen=True)
 class Spoilt:
-    """Runs of a teacher and its student, and a bundle whose INT8 student decides badly."""
+    """Runs of a teacher and a student, and a bundle whose INT8 student is inaccurate."""
 
     folder: Path
 
@@ -154,7 +154,7 @@ class Spoilt:
             hardware=HARDWARE,
         )  # fmt: skip
 
-    def alike(self) -> float:
+    def agreement(self) -> float:
         with np.load(self.folder / "test.npz") as arrays:
             clips = arrays["clips"]
         fp32, int8 = (
@@ -166,7 +166,7 @@ class Spoilt:
 
 @pytest.fixture(scope="module")
 def spoilt(tmp_path_factory: pytest.TempPathFactory) -> Spoilt:
-    """Generated clips; the INT8 file has ranges three times too narrow, as if it were made for other clips."""
+    """Trained on generated clips; the ranges of the INT8 file are three times too narrow."""
     folder = tmp_path_factory.mktemp("spoilt")
     pairs = PairConfig(preprocessing=Preprocessing(length_frames=8, fps=4.0), drop=0.2)
     data = DataConfig(clips_per_class=12, pairs=pairs)
@@ -201,20 +201,20 @@ def spoilt(tmp_path_factory: pytest.TempPathFactory) -> Spoilt:
     return Spoilt(folder)
 
 
-def test_decisions_that_eight_bits_lost_come_back(spoilt: Spoilt) -> None:
-    before, steps = spoilt.alike(), QuantisedNetwork(spoilt.folder / "bundle/student.int8.onnx").structure_digest()
+def test_training_restores_the_decisions_that_int8_lost(spoilt: Spoilt) -> None:
+    before, steps = spoilt.agreement(), QuantisedNetwork(spoilt.folder / "bundle/student.int8.onnx").structure_digest()
     quantise_aware(spoilt.config())
-    after, bundle = spoilt.alike(), read_bundle(spoilt.folder / "bundle")
+    after, bundle = spoilt.agreement(), read_bundle(spoilt.folder / "bundle")
     assert before < 0.9
     assert after > before + (1 - before) / 2
     written = bundle.file("student.int8.onnx")
     assert QuantisedNetwork(written).structure_digest() == steps
     assert bundle.manifest.accuracy["int8"]["agreement"] == pytest.approx(after, abs=1e-4)
-    # The teacher teaches still, and the FP32 student with it.
+    # The teacher's loss and the distance from the FP32 student are both used.
     history = torch.load(spoilt.folder / "int8/checkpoint.pt", weights_only=True)["history"]
     assert {"task", "vertices", "float"} <= history[0].keys()
     assert history[-1]["float"] < history[0]["float"]
-    # The same command once more trains nothing, though the file that it starts from is by now what it has written.
+    # Repeating the command trains nothing, although the INT8 file is now the trained one.
     trained = written.read_bytes()
     quantise_aware(spoilt.config())
     assert written.read_bytes() == trained

@@ -1,4 +1,4 @@
-"""An INT8 pose network that coarse steps have spoilt comes nearer to its FP32 maps; pictures are cut out at random."""
+"""An INT8 pose network with perturbed weights is trained back towards its FP32 maps."""
 
 import json
 from dataclasses import replace
@@ -64,7 +64,7 @@ def pose_network(path: Path) -> Path:
 
 @pytest.fixture
 def spoilt(tmp_path: Path) -> PoseFineTuningConfig:
-    """FP32 network, its INT8 file with weights pushed about, eight pictures."""
+    """An FP32 network, its INT8 file with perturbed weights, and eight images."""
     rng = np.random.default_rng(1)
     (tmp_path / "pictures").mkdir()
     for i in range(8):
@@ -87,7 +87,7 @@ def spoilt(tmp_path: Path) -> PoseFineTuningConfig:
 
 
 def distance(config: PoseFineTuningConfig) -> float:
-    """Of the INT8 file's maps from the FP32 file's, both by ONNX Runtime, on pictures that nobody learnt from."""
+    """Distance of the INT8 file's maps from the FP32 file's, by ONNX Runtime, on images not trained on."""
     pictures = RandomCrops([np.random.default_rng(5).integers(0, 256, (64, 96, 3), np.uint8)], (24, 16), 9).crops(0, 6)
     runs = [
         [ort.InferenceSession(str(path)).run(None, {"image": p[None]}) for p in pictures]
@@ -99,7 +99,7 @@ def distance(config: PoseFineTuningConfig) -> float:
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
-def test_training_brings_the_maps_nearer_and_keeps_the_places_of_the_pairs(
+def test_training_reduces_the_distance_and_keeps_the_qdq_pairs(
     spoilt: PoseFineTuningConfig, precision: Literal["32-true", "bf16-mixed"]
 ) -> None:
     before, nodes = distance(spoilt), onnx.load(spoilt.int8).graph.node
@@ -109,7 +109,7 @@ def test_training_brings_the_maps_nearer_and_keeps_the_places_of_the_pairs(
     assert json.loads(spoilt.int8.with_suffix(".json").read_text()) == {"method": "minmax", "quantise_aware_steps": 60}
 
 
-def test_a_training_that_was_left_off_goes_on_as_if_it_had_not_been(spoilt: PoseFineTuningConfig) -> None:
+def test_a_paused_training_resumes_to_the_same_file(spoilt: PoseFineTuningConfig) -> None:
     start = spoilt.int8.read_bytes()
     quantise_aware_pose(replace(spoilt, steps=8))
     at_once = spoilt.int8.read_bytes()
@@ -122,7 +122,7 @@ def test_a_training_that_was_left_off_goes_on_as_if_it_had_not_been(spoilt: Pose
     assert not list(spoilt.int8.parent.glob("*.training.pt"))
 
 
-def test_a_training_of_other_settings_is_not_gone_on_with(spoilt: PoseFineTuningConfig) -> None:
+def test_a_training_with_other_settings_is_not_resumed(spoilt: PoseFineTuningConfig) -> None:
     quantise_aware_pose(replace(spoilt, pause_after=1e-9))
     with pytest.raises(ConfigError, match="another learning_rate"):
         quantise_aware_pose(replace(spoilt, learning_rate=1e-3))
@@ -132,7 +132,9 @@ def test_a_training_of_other_settings_is_not_gone_on_with(spoilt: PoseFineTuning
 
 
 @pytest.mark.parametrize("lost", ["spent_s", "student"])
-def test_what_an_earlier_version_broke_off_is_one_line(spoilt: PoseFineTuningConfig, lost: str) -> None:
+def test_an_interrupted_training_of_an_earlier_version_is_refused_in_one_line(
+    spoilt: PoseFineTuningConfig, lost: str
+) -> None:
     quantise_aware_pose(replace(spoilt, pause_after=1e-9))
     path, before = spoilt.int8.with_suffix(".training.pt"), spoilt.int8.read_bytes()
     kept = torch.load(path, weights_only=True)
@@ -146,14 +148,14 @@ def test_what_an_earlier_version_broke_off_is_one_line(spoilt: PoseFineTuningCon
     assert spoilt.int8.read_bytes() == before
 
 
-def test_a_network_of_other_input_is_refused(spoilt: PoseFineTuningConfig, tmp_path: Path) -> None:
+def test_a_network_with_another_input_is_refused(spoilt: PoseFineTuningConfig, tmp_path: Path) -> None:
     student = networks.student(tmp_path / "student.onnx")
     config = PoseFineTuningConfig(student, spoilt.int8, spoilt.frames, hardware=HARDWARE)
     with pytest.raises(EngineError, match="bytes"):
         quantise_aware_pose(config)
 
 
-def test_a_training_that_diverges_leaves_the_file_as_it_was(spoilt: PoseFineTuningConfig) -> None:
+def test_a_training_that_diverges_leaves_the_file_unchanged(spoilt: PoseFineTuningConfig) -> None:
     before = spoilt.int8.read_bytes()
     wild = PoseFineTuningConfig(
         spoilt.network, spoilt.int8, spoilt.frames, steps=40, batch=2, learning_rate=1e30, hardware=HARDWARE
@@ -168,7 +170,7 @@ def test_more_than_one_device_is_refused() -> None:
         PoseFineTuningConfig(Path("a"), Path("b"), Path("c"), hardware=Hardware(devices=2))
 
 
-def test_nothing_is_decided_far_from_everybody() -> None:
+def test_cells_far_from_any_peak_have_a_smaller_weight() -> None:
     wanted = torch.zeros(1, 1, 16, 16)
     wanted[0, 0, 3, 3] = 1
     near, far = wanted.clone(), wanted.clone()
@@ -176,7 +178,7 @@ def test_nothing_is_decided_far_from_everybody() -> None:
     far[0, 0, 12, 12] += 0.04
     one = [torch.ones(1, 1, 1, 1)]
     distances = [float(map_distance([given], [wanted], one, 0.1)) for given in (near, far)]
-    # 25 cells of 256 count whole, the others a tenth.
+    # 25 cells of 256 count fully, the others a tenth.
     np.testing.assert_allclose(distances, [0.04**2 / 48.1, 0.1 * 0.04**2 / 48.1], rtol=1e-4)
     false_peak = wanted.clone()
     false_peak[0, 0, 12, 12] += 0.2
@@ -194,7 +196,7 @@ def test_nothing_is_decided_far_from_everybody() -> None:
         ("Sigmoid", {}),
     ],
 )
-def test_operators_give_what_onnx_runtime_gives(operator: str, attributes: dict[str, object]) -> None:
+def test_operators_compute_what_onnx_runtime_does(operator: str, attributes: dict[str, object]) -> None:
     node = helper.make_node(operator, ["x"], ["y"], **attributes)
     value = helper.make_tensor_value_info
     graph = helper.make_graph([node], "one", [value("x", 1, [2, 8, 6, 5])], [value("y", 1, None)])

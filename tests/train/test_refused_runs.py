@@ -1,4 +1,4 @@
-"""Trainings that are refused, each in a line, and leave the folder as it was."""
+"""Trainings that are refused in one line and leave the folder unchanged."""
 
 import json
 import shutil
@@ -22,7 +22,7 @@ from train.export.bundle import load_clips
 from train.teach import train_student, train_teacher
 
 
-def test_the_answers_of_a_network_that_diverged_are_refused_in_one_line(teacher: Path) -> None:
+def test_logits_that_are_not_finite_are_refused_in_one_line(teacher: Path) -> None:
     network = load_checkpoint(teacher).rebuild(teacher)
     network.fc.bias.data[0] = float("nan")  # type: ignore[union-attr, operator, index]
     test = PairDataset(read_dataset(DATA), DATA.pairs, train=False, seed=0)
@@ -47,7 +47,7 @@ def test_the_answers_of_a_network_that_diverged_are_refused_in_one_line(teacher:
         ),
     ],
 )
-def test_other_settings_in_the_folder_of_a_run_are_refused_by_their_name(
+def test_other_settings_in_the_folder_of_a_run_are_refused_by_name(
     teacher: Path, change: dict[str, object], key: str
 ) -> None:
     before = (teacher / FILE).read_bytes()
@@ -70,7 +70,7 @@ def test_the_folder_of_a_run_that_started_from_other_weights_is_refused(tmp_path
         train_teacher(replace(teacher_config(teacher), weights=tmp_path / "release.pt"))
 
 
-def test_a_run_notices_that_its_file_of_fitted_errors_has_changed(tmp_path: Path) -> None:
+def test_a_changed_file_of_fitted_errors_is_refused(tmp_path: Path) -> None:
     file, run = tmp_path / "errors.yaml", tmp_path / "run"
     write_errors(file, KNOWN)
     pairs = replace(DATA.pairs, layout="penn-13", fitted_errors=str(file))
@@ -83,7 +83,7 @@ def test_a_run_notices_that_its_file_of_fitted_errors_has_changed(tmp_path: Path
         train_teacher(config)
     with pytest.raises(ConfigError, match=r"errors\.yaml: this file of fitted errors has changed since the run"):
         load_clips(trained, None)
-    # Without the file nothing is said of its contents.
+    # A missing file is a different error.
     file.unlink()
     with pytest.raises(DataError, match="no such file of fitted errors"):
         train_teacher(config)
@@ -98,7 +98,7 @@ def test_the_folder_of_a_student_of_another_teacher_is_refused(tmp_path: Path, s
         train_student(student_config(student, other))
 
 
-def test_a_folder_without_a_run_is_no_teacher(tmp_path: Path) -> None:
+def test_a_folder_without_a_run_is_refused_as_teacher(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no trained run here"):
         train_student(student_config(tmp_path / "student", tmp_path))
 
@@ -130,7 +130,7 @@ def test_an_unknown_method_is_refused_with_the_known_ones(tmp_path: Path) -> Non
         train_student(config)
 
 
-def test_a_gpu_without_enough_memory_is_told_with_the_flag_that_helps(tmp_path, monkeypatch):
+def test_running_out_of_gpu_memory_names_the_flag_to_change(tmp_path, monkeypatch):
     def full(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 

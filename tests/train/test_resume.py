@@ -1,4 +1,4 @@
-"""Trainings that are interrupted and resumed end as if they had never been."""
+"""Interrupted and resumed trainings end with the weights of uninterrupted ones."""
 
 import json
 import shutil
@@ -19,14 +19,14 @@ from train.teach import train_student, train_teacher
 
 
 def interrupted(training: Callable[[], object], batches: int) -> None:
-    """Run the training and press Ctrl-C when it takes its next batch after that many."""
-    taken, take = Counter[str](), train.fit.compute_gradients
+    """Run the training and press Ctrl-C after that many batches."""
+    count, compute = Counter[str](), train.fit.compute_gradients
 
     def stop(*args: Any) -> dict[str, float]:
-        taken["batches"] += 1
-        if taken["batches"] > batches:
+        count["batches"] += 1
+        if count["batches"] > batches:
             raise KeyboardInterrupt
-        return take(*args)
+        return compute(*args)
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(train.fit, "compute_gradients", stop)
@@ -51,7 +51,7 @@ def test_a_teacher_interrupted_in_an_epoch_and_resumed_ends_with_the_same_weight
     config = teacher_config(tmp_path / "run")
     interrupted(lambda: train_teacher(config), epochs * BATCHES + 1)
     assert len(load_checkpoint(config.out).history) == epochs
-    assert not (config.out / "report.json").exists(), "a report is of a finished run"
+    assert not (config.out / "report.json").exists(), "only finished runs have a report"
     train_teacher(config)
     assert_same_run(config.out, teacher)
 
@@ -84,7 +84,7 @@ def test_an_interruption_before_the_first_epoch_starts_anew(tmp_path: Path, teac
     assert_same_run(config.out, teacher)
 
 
-def test_a_finished_run_is_measured_again_and_not_trained(tmp_path: Path, teacher: Path) -> None:
+def test_a_finished_run_is_evaluated_again_and_not_trained(tmp_path: Path, teacher: Path) -> None:
     run = shutil.copytree(teacher, tmp_path / "run")
     before = (run / FILE).read_bytes()
     again = train_teacher(teacher_config(run))

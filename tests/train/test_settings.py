@@ -1,4 +1,4 @@
-"""Settings that nothing can be trained with: one line each, and nothing is begun."""
+"""Settings out of range are refused in one line before anything starts."""
 
 import re
 from collections.abc import Callable
@@ -23,13 +23,13 @@ TEACHER = "teacher --network dense_gcn --width 4 --data.clips_per_class 3 --data
 def refused(command: str, out: Path, capsys: pytest.CaptureFixture[str]) -> str:
     with pytest.raises(SystemExit) as stop:
         run_command_line("train", "", COMMANDS, [*command.split(), "--out", str(out)])
-    told = capsys.readouterr().err
-    assert stop.value.code == 2 and told.count("\n") == 1
-    return told
+    message = capsys.readouterr().err
+    assert stop.value.code == 2 and message.count("\n") == 1
+    return message
 
 
 @pytest.mark.parametrize(
-    ("kind", "number", "told"),
+    ("kind", "number", "message"),
     [
         (
             Optimiser,
@@ -66,26 +66,29 @@ def refused(command: str, out: Path, capsys: pytest.CaptureFixture[str]) -> str:
         (partial(AblationConfig, Path("run")), {"jobs": -1}, "jobs is -1"),
     ],
 )
-def test_numbers_that_mean_nothing_are_refused(kind: Callable[..., Any], number: dict[str, Any], told: str) -> None:
+def test_numbers_out_of_range_are_refused(kind: Callable[..., Any], number: dict[str, Any], message: str) -> None:
     kind()
-    with pytest.raises(ConfigError, match=re.escape(told)):
+    with pytest.raises(ConfigError, match=re.escape(message)):
         kind(**number)
 
 
-def test_so_they_are_on_the_command_line_those_of_optional_settings_too(
+def test_numbers_out_of_range_are_refused_on_the_command_line_too(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = refused(f"{TEACHER} --data.pairs.estimator_errors.jitter -1", tmp_path / "run", capsys)
-    assert told == "error: a value of estimator_errors is negative, or a run below 1 frame; give 0 or more\n"
+    message = refused(f"{TEACHER} --data.pairs.estimator_errors.jitter -1", tmp_path / "run", capsys)
+    assert message == "error: a value of estimator_errors is negative, or a run below 1 frame; give 0 or more\n"
     assert not (tmp_path / "run").exists()
 
 
-def test_too_few_clips_for_a_step_or_to_hold_one_out_are_told_with_what_would_help(
+def test_too_few_clips_to_train_or_to_hold_out_are_refused_with_a_hint(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # 24 clips train: for 13 batches of 2 clips there are two too few.
-    told = refused(f"{TEACHER} --optimiser.accumulate 13", tmp_path / "run", capsys)
-    assert "24 training and 12 test clips are too few" in told and "2 clips in each of 13 batches on each of 1" in told
-    told = refused(f"{TEACHER} --optimiser.patience 1", tmp_path / "run", capsys)
-    assert "no class has enough training clips to hold out a share of 0.1; give a larger --optimiser" in told
+    # 24 training clips: two fewer than 13 batches of 2 clips need.
+    message = refused(f"{TEACHER} --optimiser.accumulate 13", tmp_path / "run", capsys)
+    assert (
+        "24 training and 12 test clips are too few" in message
+        and "2 clips in each of 13 batches on each of 1" in message
+    )
+    message = refused(f"{TEACHER} --optimiser.patience 1", tmp_path / "run", capsys)
+    assert "no class has enough training clips to hold out a share of 0.1; give a larger --optimiser" in message
     assert not (tmp_path / "run").exists()

@@ -1,4 +1,4 @@
-"""One training step: what it puts into ``.grad``, by separate backward passes of the same networks."""
+"""One training step: ``.grad`` against separate backward passes of the same networks."""
 
 import pytest
 import torch
@@ -77,7 +77,7 @@ def flat(module: nn.Module) -> Tensor:
 
 
 def opposed(losses: dict[str, float] = ALL) -> tuple[Tiny, Distillation, Batch]:
-    """A case in which at least one loss opposes the task, so that revision has something to do."""
+    """A case in which at least one loss opposes the task, so that revision has an effect."""
     for seed in range(100):
         case = given(losses, seed=seed)
         (task, _), *imitation = separate(*case)
@@ -104,7 +104,7 @@ def revised(task: Tensor, imitation: list[Tensor]) -> Tensor:
     return expected
 
 
-def test_with_revision_each_opposing_gradient_loses_its_part_along_the_task() -> None:
+def test_with_revision_each_opposing_gradient_loses_its_component_along_the_task() -> None:
     student, distillation, batch = opposed()
     (task, _), *imitation = separate(student, distillation, batch)
     expected = revised(task, [own for own, _ in imitation])
@@ -114,7 +114,7 @@ def test_with_revision_each_opposing_gradient_loses_its_part_along_the_task() ->
     assert not torch.allclose(flat(student), plain, rtol=1e-3, atol=1e-5)
 
 
-def test_over_several_batches_the_mean_gradients_are_revised_not_the_mean_of_the_revised() -> None:
+def test_over_several_batches_gradients_are_averaged_before_revision() -> None:
     student, distillation, batch = opposed()
     other = Batch(batch.low.flip(0), batch.high.roll(1, 0), batch.targets.roll(2, 0))
     one, two = separate(student, distillation, batch), separate(student, distillation, other)
@@ -123,7 +123,7 @@ def test_over_several_batches_the_mean_gradients_are_revised_not_the_mean_of_the
     assert torch.allclose(flat(student), revised(means[0], means[1:]), rtol=1e-4, atol=1e-6)
 
 
-def test_the_adapter_is_no_part_of_the_student_and_is_not_revised() -> None:
+def test_the_adapters_gradient_is_not_revised() -> None:
     student, distillation, batch = opposed()
     expected = torch.stack([extra for _, extra in separate(student, distillation, batch)]).sum(0)
     step(student, distillation, batch)
@@ -136,7 +136,7 @@ def test_a_jacobian_vector_product_in_place_of_two_backward_passes_gives_the_sam
     student, distillation, batch = opposed()
     losses = distillation_losses(student, distillation, batch, FABRIC)
     rows = gradient_rows(list(losses.values()), list(student.parameters()))
-    # <g_i, g_ce> is the slope of loss i along g_ce.
+    # <g_i, g_ce> is the directional derivative of loss i along g_ce.
     slopes = []
     for name in distillation.weights:
 
@@ -162,7 +162,7 @@ def test_all_losses_as_one_batch_of_cotangents_give_the_same_vectors() -> None:
     assert torch.allclose(rows, torch.cat([part.flatten(1) for part in parts], dim=1), rtol=1e-4, atol=1e-6)
 
 
-def test_the_teacher_gets_no_gradient_and_stays_as_it_is() -> None:
+def test_the_teacher_gets_no_gradient_and_does_not_change() -> None:
     student, distillation, batch = given()
     before = [p.clone() for p in distillation.teacher.parameters()]
     step(student, distillation, batch)
@@ -170,22 +170,22 @@ def test_the_teacher_gets_no_gradient_and_stays_as_it_is() -> None:
     assert all(torch.equal(p, q) for p, q in zip(distillation.teacher.parameters(), before, strict=True))
 
 
-def test_the_student_reads_the_poor_clips_and_the_teacher_the_good_ones() -> None:
+def test_the_student_reads_lq_clips_and_the_teacher_hq_clips() -> None:
     student, distillation, batch = given({"logits": 1.0})
-    told = step(student, distillation, batch)
+    losses = step(student, distillation, batch)
     zs, fs = student(batch.low)
     zt, ft = distillation.teacher(batch.high)
-    assert told["task"] == pytest.approx(float(F.cross_entropy(zs, batch.targets).detach()), rel=1e-5)
+    assert losses["task"] == pytest.approx(float(F.cross_entropy(zs, batch.targets).detach()), rel=1e-5)
     expected = float(LOSSES["logits"](Outputs(zs, fs, distillation.adapter(fs), zt, ft)).detach())
-    assert told["logits"] == pytest.approx(expected, rel=1e-5) and set(told) == {"task", "logits"}
+    assert losses["logits"] == pytest.approx(expected, rel=1e-5) and set(losses) == {"task", "logits"}
 
 
-def test_a_loss_counts_by_its_weight() -> None:
+def test_a_loss_is_multiplied_by_its_weight() -> None:
     once, twice = (step(*given({"vertices": weight}))["vertices"] for weight in (1.0, 2.0))
     assert twice == pytest.approx(2 * once, rel=1e-5)
 
 
-def test_a_step_replaces_what_was_in_grad() -> None:
+def test_a_step_replaces_grad() -> None:
     student, distillation, batch = given()
     step(student, distillation, batch)
     once = flat(student)
@@ -197,9 +197,11 @@ def test_a_task_step_is_the_gradient_of_the_cross_entropy_alone() -> None:
     student, distillation, batch = given({})
     (expected, _), *_ = separate(student, distillation, batch)
     own = list(student.parameters())
-    told = compute_gradients(lambda b: task_losses(student, b.low, b.targets, FABRIC), [batch], own, [], "sum", FABRIC)
+    losses = compute_gradients(
+        lambda b: task_losses(student, b.low, b.targets, FABRIC), [batch], own, [], "sum", FABRIC
+    )
     assert torch.allclose(flat(student), expected, rtol=1e-5, atol=1e-7)
-    assert set(told) == {"task"}
+    assert set(losses) == {"task"}
 
 
 def test_in_bfloat16_losses_and_gradients_stay_in_single_precision() -> None:
@@ -214,11 +216,11 @@ def test_in_bfloat16_losses_and_gradients_stay_in_single_precision() -> None:
     assert not torch.allclose(rows[0], expected, rtol=1e-6), "the networks did compute in bfloat16"
 
 
-@pytest.mark.parametrize(("adapter_bias", "told"), [(float("nan"), "vertices nan"), (1e30, "vertices inf")])
-def test_a_loss_that_is_not_finite_stops_the_run_and_is_told_by_name(adapter_bias: float, told: str) -> None:
+@pytest.mark.parametrize(("adapter_bias", "named"), [(float("nan"), "vertices nan"), (1e30, "vertices inf")])
+def test_a_loss_that_is_not_finite_stops_the_run_and_is_named(adapter_bias: float, named: str) -> None:
     student, distillation, batch = given({"vertices": 1.0})
     nn.init.constant_(distillation.adapter.get_parameter("bias"), adapter_bias)
-    with pytest.raises(ConfigError, match=rf"not finite \(task [0-9.]+, {told}\); .*learning_rate"):
+    with pytest.raises(ConfigError, match=rf"not finite \(task [0-9.]+, {named}\); .*learning_rate"):
         step(student, distillation, batch)
     assert all(p.grad is None for p in student.parameters())
 

@@ -1,4 +1,4 @@
-"""A stream as ONNX files: the device's own runner gives what the clip form gives, in FP32 and nearly so in INT8."""
+"""Streams as ONNX files: the device's runner computes what the clip form does, in FP32 exactly, in INT8 nearly."""
 
 import shutil
 from collections import Counter
@@ -83,14 +83,14 @@ def test_the_files_are_opset_17_with_static_shapes_and_named_states(folder: Path
         assert "BatchNormalization" not in kinds and "Pad" not in kinds
 
 
-def test_steps_of_four_frames_are_one_network_that_answers_at_the_same_moments(folder: Path, together: Path) -> None:
+def test_steps_of_four_frames_are_one_network_with_logits_at_the_same_times(folder: Path, together: Path) -> None:
     assert [p.name for p in together.iterdir()] == ["stream.4.onnx"]
     one, four = open_stream(folder, threads=1), open_stream(together, threads=1)
     np.testing.assert_allclose(one.logits(noise(32)), four.logits(noise(32)), atol=1e-4)
     assert (one.frames, four.frames, one.cycle_frames, four.cycle_frames) == (1, 4, 4, 4)
 
 
-def test_from_camera_frames_to_probabilities_as_the_clip_form(folder: Path, network: DenseGcnStream) -> None:
+def test_probabilities_from_camera_frames_equal_the_clip_forms(folder: Path, network: DenseGcnStream) -> None:
     keypoints, times = walker(32)  # 16 frames at 15 Hz
     recogniser = StreamRecogniser(PENN, HOW, open_stream(folder, threads=1))
     answers = [recogniser.push(7, k, float(t)) for k, t in zip(keypoints, times, strict=True)]
@@ -110,7 +110,7 @@ SPELLS = st.lists(
 
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(spells=st.lists(SPELLS, min_size=2, max_size=3), steps_of=st.sampled_from([1, 4]), seed=st.integers(0, 999))
-def test_people_who_come_and_go_in_gaps_of_time_are_answered_as_by_the_clip_form(
+def test_people_who_come_and_go_get_the_clip_forms_answers(
     folder: Path, together: Path, network: DenseGcnStream, spells: list[Any], steps_of: int, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
@@ -141,8 +141,8 @@ def test_people_who_come_and_go_in_gaps_of_time_are_answered_as_by_the_clip_form
     assert compared == sum(map(len, spells))
 
 
-def test_who_listens_to_a_stream_keeps_every_step_as_it_was(folder: Path) -> None:
-    # A stream writes over its arrays: were they kept instead of copied, all steps would look like the last ones.
+def test_a_listener_to_a_stream_can_keep_every_step(folder: Path) -> None:
+    # A stream reuses its arrays: without copies, all recorded steps would equal the last ones.
     engines = {due: RecordingEngine(open_engine(folder / stream_file(due), threads=1)) for due in (1, 2, 4)}
     frames = [np.ascontiguousarray(frame) for frame in np.split(noise(8), 8, axis=2)]
     network = StreamNetwork(engines)
@@ -156,7 +156,7 @@ def test_who_listens_to_a_stream_keeps_every_step_as_it_was(folder: Path) -> Non
     assert not any(state.any() for name, state in fresh.items() if name != "frame"), "nobody begins with a past"
 
 
-def test_a_stream_in_int8_decides_like_the_one_in_fp32(folder: Path, tmp_path: Path) -> None:
+def test_an_int8_stream_agrees_with_fp32(folder: Path, tmp_path: Path) -> None:
     from calibrate.stream import write_int8_stream
 
     folder = shutil.copytree(folder, tmp_path / "int8")
@@ -170,12 +170,12 @@ def test_a_stream_in_int8_decides_like_the_one_in_fp32(folder: Path, tmp_path: P
         frame = np.ascontiguousarray(frame)
         pairs.append((exact.step(one, frame), eight_bit.step(other, frame)))
     wanted, given = (np.array(x) for x in zip(*[p for p in pairs if p[0] is not None], strict=True))
-    # Four channels leave rounding little to average over.
+    # With four channels rounding errors hardly average out.
     assert np.corrcoef(wanted.ravel(), given.ravel())[0, 1] > 0.95
     assert not np.array_equal(wanted, given)
 
 
-def test_a_streams_ranges_are_those_that_keep_other_clips_nearest_to_fp32(together: Path, tmp_path: Path) -> None:
+def test_the_calibration_method_closest_to_fp32_on_held_out_clips_is_chosen(together: Path, tmp_path: Path) -> None:
     from calibrate.calibration_set import stratified
     from calibrate.quantisation.method_choice import TRIED_METHODS
     from calibrate.stream import StreamConfig, quantise_stream, write_int8_stream
@@ -211,14 +211,14 @@ def test_a_streams_ranges_are_those_that_keep_other_clips_nearest_to_fp32(togeth
     assert names[0].read_bytes() == names[1].read_bytes()
     bundle = read_bundle(tmp_path / "bundle")
     assert bundle.file("stream.4.int8.onnx").is_file()
-    # Without test clips nothing is known of the new files, and what was known of others is not said of them.
+    # Without test clips the accuracy of the new files is unknown, and the old ones' is removed.
     assert bundle.manifest.stream is not None and bundle.manifest.stream.accuracy == {"fp32": {"top1": 0.9}}
 
 
-def test_a_stream_that_is_interrupted_while_it_is_quantised_keeps_its_files(
+def test_interrupted_quantisation_of_a_stream_keeps_its_files(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Their bundle would refuse one new file among the old ones."""
+    """A bundle with one new file among the old ones would be refused."""
     from calibrate import stream
 
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
@@ -238,8 +238,8 @@ def test_a_stream_that_is_interrupted_while_it_is_quantised_keeps_its_files(
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_states_in_int8_are_not_rounded(together: Path, tmp_path: Path) -> None:
-    """A product that reads eight bits shares what it reads with the state, which has to last."""
+def test_states_of_an_int8_stream_stay_in_float(together: Path, tmp_path: Path) -> None:
+    """A quantised product reads the same tensor as the state, whose rounding errors would accumulate."""
     from calibrate.stream import write_int8_stream
 
     shutil.copytree(together, tmp_path, dirs_exist_ok=True)
@@ -257,7 +257,7 @@ def test_states_in_int8_are_not_rounded(together: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(kept[:, :-channels], states["unit5.kept"][:, channels:])
 
 
-def test_a_bundles_stream_is_opened_by_its_manifest_and_an_altered_file_refused(folder: Path, tmp_path: Path) -> None:
+def test_an_altered_stream_file_is_refused(folder: Path, tmp_path: Path) -> None:
     for path in folder.glob("stream.?.onnx"):
         (tmp_path / path.name).write_bytes(path.read_bytes())
     shape = (1, 3, 16, 13, 1)

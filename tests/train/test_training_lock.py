@@ -1,4 +1,4 @@
-"""Two trainings of one place at the same time: the second is refused; what a killed one left is nobody's."""
+"""Of two trainings in one folder the second is refused; a killed one blocks nobody."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ from train.training_lock import LOCK, training_lock
 TEACHER = ["--data.clips_per_class", "3", "--data.pairs.preprocessing.length_frames", "8", "--width", "4"]
 TEACHER += ["--network", "dense_gcn", "--optimiser.epochs", "1", "--hardware.threads", "1"]
 
-# As a training with processes that prepare batches: one of them outlives it.
+# Like a training with data loader workers, one of which outlives it.
 HOLDER = """
 import os, sys, time
 from pathlib import Path
@@ -37,7 +37,7 @@ with training_lock(folder / LOCK, folder, Fabric(accelerator="cpu", devices=1)):
 
 @pytest.fixture
 def other(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another process that holds tmp_path until it is given a line."""
+    """Another process that locks tmp_path until it reads a line."""
     command = [sys.executable, "-c", HOLDER, str(tmp_path)]
     root = Path(__file__).resolve().parents[2]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root) as process:
@@ -54,18 +54,20 @@ def train(out: Path) -> None:
 
 
 def refused(out: Path, capsys: pytest.CaptureFixture[str]) -> str:
-    """What the same says to stderr where it ends with exit code 2."""
+    """Run it; return stderr. It must end with exit code 2."""
     with pytest.raises(SystemExit) as stop:
         train(out)
     assert stop.value.code == 2
     return capsys.readouterr().err
 
 
-def test_the_second_training_in_a_folder_is_refused_in_one_line_until_the_first_has_ended(
+def test_a_second_training_in_a_folder_is_refused_until_the_first_has_ended(
     tmp_path: Path, other: subprocess.Popen[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = refused(tmp_path, capsys)
-    assert told == f"error: {tmp_path}: another training is running here; wait until it ends, or choose another place\n"
+    message = refused(tmp_path, capsys)
+    assert (
+        message == f"error: {tmp_path}: another training is running here; wait until it ends, or choose another place\n"
+    )
     assert [path.name for path in tmp_path.iterdir()] == [LOCK]
     other.communicate("end\n")
     assert other.returncode == 0
@@ -73,7 +75,7 @@ def test_the_second_training_in_a_folder_is_refused_in_one_line_until_the_first_
     assert (tmp_path / "report.json").is_file() and not (tmp_path / LOCK).exists()
 
 
-def test_a_killed_training_blocks_nobody_even_while_its_workers_live(
+def test_a_killed_training_blocks_nobody_even_while_its_workers_run(
     tmp_path: Path, other: subprocess.Popen[str]
 ) -> None:
     other.kill()
@@ -83,7 +85,7 @@ def test_a_killed_training_blocks_nobody_even_while_its_workers_live(
     assert (tmp_path / "report.json").is_file() and not (tmp_path / LOCK).exists()
 
 
-def test_a_training_that_fails_leaves_the_place_to_the_next(tmp_path: Path) -> None:
+def test_a_failed_training_releases_the_lock(tmp_path: Path) -> None:
     fabric = Fabric(accelerator="cpu", devices=1)
     with pytest.raises(ZeroDivisionError), training_lock(tmp_path / LOCK, tmp_path, fabric):
         raise ZeroDivisionError
@@ -92,12 +94,12 @@ def test_a_training_that_fails_leaves_the_place_to_the_next(tmp_path: Path) -> N
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_that_is_a_file_is_refused_by_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_out_folder_that_is_a_file_is_refused_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "run").write_text("a file")
     assert refused(tmp_path / "run", capsys).startswith(f"error: {tmp_path}/run: cannot be written: ")
 
 
-def test_a_lock_that_cannot_be_made_is_told_as_that(tmp_path: Path) -> None:
+def test_a_lock_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     fabric = Fabric(accelerator="cpu", devices=1)
     with (
         pytest.raises(OutputError, match=r"training\.lock: cannot be written: No such file"),
