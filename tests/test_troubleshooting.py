@@ -19,9 +19,9 @@ pytestmark = pytest.mark.usefixtures("laptop")
 HEADINGS = re.findall(r"^### `(.+)`$", (ROOT / "docs/troubleshooting.md").read_text(), re.MULTILINE)
 ROWS = {
     "built for … this machine has …": "an_engine_built_for_another_gpu",
-    "its bytes are not those that were built": "an_engine_of_which_the_end_is_missing",
+    "its checksum differs from its manifest": "an_engine_of_which_the_end_is_missing",
     "… has changed since it was built": "an_engine_of_a_student_that_has_changed",
-    "nothing says what it was built for": "an_engine_without_its_record",
+    "its manifest … is missing": "an_engine_without_its_record",
     "no NVIDIA driver on this machine": "an_engine_without_a_driver",
     "running a TensorRT engine needs the package pycuda": "an_engine_without_pycuda",
     "needs the package tensorrt": "an_engine_without_tensorrt",

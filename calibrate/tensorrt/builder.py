@@ -55,7 +55,7 @@ class Builder:
         if self._parser.parse(model.SerializeToString()):
             return network, []
         found = [parser_error(self._parser.get_error(i), model) for i in range(self._parser.num_errors)]
-        return network, found or [ParserError("", "", self._errors.text("the parser gave no reason"))]
+        return network, found or [ParserError("", "", self._errors.text("no reason given"))]
 
     def config(self, workspace_mib: int, precision: Precision) -> Any:
         """A builder configuration for that precision.
@@ -114,5 +114,5 @@ class Builder:
         """The serialised engine. Raises EngineError with TensorRT's own message if the build fails."""
         engine = self.builder.build_serialized_network(network, config)
         if engine is None:
-            raise EngineError(f"TensorRT cannot build it: {self._errors.text('no reason was given')}")
+            raise EngineError(f"TensorRT cannot build it: {self._errors.text('no reason given')}")
         return bytes(engine)

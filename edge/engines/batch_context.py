@@ -45,7 +45,7 @@ class BatchContext:
         for spec in inputs:
             shape = tuple(batch if length is None else length for length in spec.shape)
             if None in spec.shape and not self._context.set_input_shape(spec.name, shape):
-                raise self._refused(f"take {spec.name} as {shape}", hint=_REBUILD)
+                raise self._refused(f"use {spec.name} of shape {shape}", hint=_REBUILD)
         self.shapes = {t.name: tuple(self._context.get_tensor_shape(t.name)) for t in (*inputs, *outputs)}
         for name, shape in self.shapes.items():
             if min(shape, default=1) < 0:
@@ -55,7 +55,7 @@ class BatchContext:
         """Set the device address of every tensor, by name."""
         for name, address in addresses.items():
             if not self._context.set_tensor_address(name, address):
-                raise self._refused(f"take memory for {name}", hint=_REBUILD)
+                raise self._refused(f"use memory for {name}", hint=_REBUILD)
 
     def execute(self) -> None:
         """Enqueue the kernels one by one."""
@@ -89,7 +89,7 @@ class BatchContext:
 
     def _refused(self, what: str, hint: str) -> EngineError:
         return EngineError(
-            f"TensorRT does not {what}: {self._errors.text('it gives no reason')}", where=self._path, hint=hint
+            f"TensorRT cannot {what}: {self._errors.text('no reason given')}", where=self._path, hint=hint
         )
 
 

@@ -61,7 +61,7 @@ def read_engine_manifest(engine: Path, *, tensorrt: str, gpu: str, compute_capab
     """
     path = manifest_path(engine)
     if not path.exists():
-        raise _refused(engine, f"nothing says what it was built for: {path.name} is missing")
+        raise _refused(engine, f"its manifest {path.name} is missing")
     try:
         manifest = EngineManifest(**read_json(path, EngineError, ""))
         if not all(isinstance(getattr(manifest, f.name), str) for f in fields(manifest) if f.name != "options"):
@@ -71,13 +71,13 @@ def read_engine_manifest(engine: Path, *, tensorrt: str, gpu: str, compute_capab
         if not isinstance(manifest.options.get("dla_core"), int | None):
             raise TypeError("dla_core must be a number")
     except (EngineError, TypeError, ValueError) as error:
-        raise _refused(engine, f"{path.name} cannot be read as its manifest") from error
+        raise _refused(engine, f"{path.name} is not a valid manifest") from error
     machine = {"tensorrt": tensorrt, "gpu": gpu, "compute_capability": compute_capability}
     for key, have in machine.items():
         if (want := getattr(manifest, key)) != have:
             raise _refused(engine, f"built for {key.replace('_', ' ')} {want}, this machine has {have}", manifest)
     if sha256_of(engine) != manifest.engine_sha256:
-        raise _refused(engine, "its bytes are not those that were built", manifest)
+        raise _refused(engine, "its checksum differs from its manifest", manifest)
     source = _source(engine, manifest)
     if source.is_file() and sha256_of(source) != manifest.onnx_sha256:
         raise _refused(engine, f"{source.name} has changed since it was built", manifest)

@@ -61,7 +61,7 @@ class Gpu:
             finally:
                 self._context.pop()
         except self.driver.Error as error:
-            raise EngineError(f"the GPU refuses: {error}", where=self.name) from error
+            raise EngineError(f"GPU error: {error}", where=self.name) from error
 
     def stream(self) -> Any:
         """A new non-blocking stream."""

@@ -72,7 +72,7 @@ class TensorRtEngine:
             self._deserialise(trt)
             self._create_contexts()
             self._allocate(resources)
-            self._no_graph_reason = self._capture_graphs() if graphs else "not asked for"
+            self._no_graph_reason = self._capture_graphs() if graphs else "disabled"
             self._resources = resources.pop_all()
 
     def describe(self) -> str:
@@ -124,7 +124,7 @@ class TensorRtEngine:
         self._engine = self._runtime.deserialize_cuda_engine(self._path.read_bytes())
         if self._engine is None:
             raise EngineError(
-                f"TensorRT refuses the engine: {self._errors.text('it gives no reason')}",
+                f"TensorRT refuses the engine: {self._errors.text('no reason given')}",
                 where=self._path,
                 hint="build it again on this machine",
             )
@@ -175,7 +175,7 @@ class TensorRtEngine:
                 context.capture(library)
                 actual = self.run(pattern)
                 if not all(_close(expected[s.name], actual[s.name]) for s in self.outputs):
-                    raise EngineError("its answers would not be those of the kernels one by one")
+                    raise EngineError("a captured run gives other results than its kernels one by one")
         except EngineError as error:
             self._stream.synchronize()
             for context in self._contexts:

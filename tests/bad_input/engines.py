@@ -42,7 +42,7 @@ def an_engine_built_by_another_tensorrt(folder: Path) -> Argv:
 
 @on_board(needs="orin")
 def an_engine_of_which_the_end_is_missing(folder: Path) -> Argv:
-    """student.int8.engine: its bytes are not those that were built; build it again"""
+    """student.int8.engine: its checksum differs from its manifest; build it again"""
     return built(folder, engine_sha256="0" * 64)
 
 
@@ -54,7 +54,7 @@ def an_engine_of_a_student_that_has_changed(folder: Path) -> Argv:
 
 @on_board(needs="orin")
 def an_engine_without_its_record(folder: Path) -> Argv:
-    """nothing says what it was built for: student.int8.engine.json is missing; build it again"""
+    """its manifest student.int8.engine.json is missing; build it again"""
     argv = built(folder)
     (folder / "bundle" / "student.int8.engine.json").unlink()
     return argv
@@ -74,7 +74,7 @@ def an_engine_without_a_driver(folder: Path) -> Argv:
 
 @on_board(needs="orin")
 def an_engine_whose_record_was_cut(folder: Path) -> Argv:
-    """student.int8.engine.json cannot be read as its manifest; build it again"""
+    """student.int8.engine.json is not a valid manifest; build it again"""
     argv = built(folder)
     path = folder / "bundle" / "student.int8.engine.json"
     path.write_text(path.read_text()[:-40])
@@ -83,7 +83,7 @@ def an_engine_whose_record_was_cut(folder: Path) -> Argv:
 
 @on_board(needs="orin")
 def an_engine_whose_record_names_no_network(folder: Path) -> Argv:
-    """student.int8.engine.json cannot be read as its manifest; build it again"""
+    """student.int8.engine.json is not a valid manifest; build it again"""
     argv = built(folder)
     path = folder / "bundle" / "student.int8.engine.json"
     path.write_text(path.read_text().replace("student.int8.onnx", ""))
@@ -92,7 +92,7 @@ def an_engine_whose_record_names_no_network(folder: Path) -> Argv:
 
 @on_board(needs="orin")
 def an_engine_whose_record_has_a_core_that_is_no_number(folder: Path) -> Argv:
-    """student.int8.engine.json cannot be read as its manifest; build it again"""
+    """student.int8.engine.json is not a valid manifest; build it again"""
     argv = built(folder)
     path = folder / "bundle" / "student.int8.engine.json"
     record = json.loads(path.read_text())

@@ -82,9 +82,9 @@ def test_a_run_is_one_launch_of_a_graph(built) -> None:
 @pytest.mark.parametrize(
     ("gpu", "options", "why"),
     [
-        ({}, {"recordable": False}, "TensorRT does not run it: this engine cannot be recorded"),
+        ({}, {"recordable": False}, "TensorRT cannot run it: this engine cannot be recorded"),
         ({"records": "refused"}, {}, "cuStreamBeginCapture_v2: CUDA_ERROR_NOT_SUPPORTED (801)"),
-        ({"records": "nothing"}, {}, "its answers would not be those of the kernels one by one"),
+        ({"records": "nothing"}, {}, "a captured run gives other results than its kernels one by one"),
     ],
 )
 @pytest.mark.parametrize("version", VERSIONS)
