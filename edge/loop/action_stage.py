@@ -58,21 +58,19 @@ class ActionStage:
 
         After a failure of the pose stage the tracks stay as they are: nobody enters or leaves.
         """
-        frame, time_s = pose_result.frame, pose_result.frame.time_s
+        frame, time_s, failure = pose_result.frame, pose_result.frame.time_s, pose_result.failure
         latency_ms, network_s = dict(pose_result.latency_ms), pose_result.network_s
-        if pose_result.failure is not None:
-            events: tuple[Event, ...] = (_failure_event(time_s, pose_result.failure),)
+        if failure is not None:
+            events: tuple[Event, ...] = (_failure_event(time_s, failure),)
             following = self._follower.following
-            return FrameResult(
-                frame, (), latency_ms, (), pose_result.failure, events, following=following, pose_failed=True
-            )
+            return FrameResult(frame, (), latency_ms, (), failure, events, following=following, pose_failed=True)
         with timed(latency_ms, TRACK):
             found = self._tracker.update(pose_result.poses, time_s)
             self._buffer_poses(found, time_s)
             fills = {track_id: self._buffers[track_id].fill for track_id, _ in found}
             height, width = frame.image.shape[:2]
             followed, changed = self._follower.update(found, self._tracker.track_ids, (width, height))
-        failure, clip_end_s = None, self._clip_end_s(time_s)
+        clip_end_s = self._clip_end_s(time_s)
         if self._is_streaming or (clip_end_s is not None and self._ready(fills, followed)):
             with timed(latency_ms, RECOGNISE):
                 try:

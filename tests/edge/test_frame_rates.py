@@ -1,4 +1,4 @@
-"""A slow and a fast camera see the same action: real recordings, as cameras of 12, 25 and 60 frames a second would.
+"""The label does not depend on the frame rate: real recordings resampled to 12, 25 and 60 frames per second.
 
 ``PYTHONPATH=. python tests/edge/test_frame_rates.py SET DATA [STEP [FIRST...]]`` measures it on test clips FIRST,
 FIRST + STEP, ... of penn_action, utd_mhad or generated; benchmarks/loop.md has the figures.
@@ -36,7 +36,7 @@ IMAGE = np.zeros((1, 1, 3), np.uint8)
 
 
 def penn_action(data: Path) -> Iterator[np.ndarray]:
-    """Test clips of Penn Action of two seconds or more: (S, 13, 3), seen or not."""
+    """Test clips of Penn Action of two seconds or more: (S, 13, 3), score 1 for visible joints, else 0."""
     with np.load(data / "penn_action.npz") as arrays:
         xy, seen, lengths, train = (arrays[name] for name in ("xy", "vis", "length", "train"))
     ends = np.cumsum(lengths)
@@ -47,12 +47,12 @@ def penn_action(data: Path) -> Iterator[np.ndarray]:
 
 
 def utd_mhad(data: Path) -> Iterator[np.ndarray]:
-    """The same of UTD-MHAD, as a camera in front of the person would see them. The loop was never tuned on these."""
+    """The same of UTD-MHAD, projected into a camera in front of the person. The loop was never tuned on these."""
     return _filmed(read_utd_mhad(data).part(train=False))
 
 
 def generated(data: Path) -> Iterator[np.ndarray]:
-    """The same of the generated people who walk and jog through the picture, or stand. Needs no data."""
+    """The same of generated people who walk or jog through the image, or stand. Needs no data."""
     people = make_kinematic(GENERATED_PER_CLASS, seed=0)
     return _filmed(clip for clip in people.part(train=False) if people.classes[clip.label] in GENERATED)
 
@@ -67,31 +67,31 @@ SETS: dict[str, Callable[[Path], Iterator[np.ndarray]]] = {of.__name__: of for o
 
 
 def label(recogniser: Recogniser, bundle: Bundle, keypoints: np.ndarray, fps: float) -> str | None:
-    """What the loop says at the end of a recording that a camera of that rate made."""
+    """The loop's label at the end of a recording, resampled to the frame rate ``fps``."""
     times = np.arange(len(keypoints)) / RECORDED_FPS
     at = np.arange(0, times[-1] + 1e-9, 1 / fps)
     bodies = resample(keypoints, times, at, max_gap_s=0.5)
-    restarted = Restartable("action", lambda: recogniser, RestartConfig(), print)
-    stage = ActionStage(bundle, PENN, Tracker(PENN), restarted, DecisionConfig())
-    said = None
+    student = Restartable("action", lambda: recogniser, RestartConfig(), print)
+    stage = ActionStage(bundle, PENN, Tracker(PENN), student, DecisionConfig())
+    last = None
     for n, (body, time_s) in enumerate(zip(bodies, at, strict=True)):
         result = stage.process(PoseResult(Frame(n, float(time_s), IMAGE), (Pose(body, 1.0),)))
         for person in result.people:
-            said = person.action.label if person.action else None
-    return said
+            last = person.action.label if person.action else None
+    return last
 
 
 def agreement(clips: Iterable[np.ndarray]) -> tuple[int, float]:
-    """How many clips, and in which part of them all rates gave the same label."""
+    """Number of clips, and the share of them in which all rates gave the same label."""
     bundle = read_bundle(BUNDLE)
     recogniser = open_recogniser(bundle, RecogniserConfig(threads=1))
     same = [len({label(recogniser, bundle, clip, fps) for fps in RATES}) == 1 for clip in clips]
     return len(same), float(np.mean(same))
 
 
-def test_the_label_does_not_depend_on_the_cameras_rate(shared_data):
+def test_the_label_does_not_depend_on_the_frame_rate(shared_data):
     clips, same = agreement(islice(penn_action(shared_data), 0, None, 20))
-    assert clips >= 20 and same >= 0.9  # all clips give more than 0.95; these are few
+    assert clips >= 20 and same >= 0.9  # over all clips it is above 0.95; these are few
 
 
 if __name__ == "__main__":
@@ -100,4 +100,4 @@ if __name__ == "__main__":
     for first in map(int, sys.argv[4:] or ["0"]):
         count, part = agreement(islice(of(data), first, None, step))
         rates = ", ".join(f"{fps:g}" for fps in RATES)
-        print(f"from {first}: {count} clips, {100 * part:.1f} % the same at {rates} frames a second", flush=True)
+        print(f"from {first}: {count} clips, {100 * part:.1f} % the same at {rates} frames per second", flush=True)
