@@ -64,42 +64,39 @@ def process_videos(
     An error in a video, even a crash of its process, fails that video only. Errors of the disk or of a network are
     raised. After ``shared.stop`` is set, videos in progress are abandoned at the next frame.
     """
-    crashed = []
-    for result in _run_pool(jobs, workers, shared):
-        if result and isinstance(result[1], BrokenProcessPool):
-            crashed.append(result[0])
-        else:
-            yield result  # type: ignore[misc]
+    crashed: list[Job] = []
+    yield from _run_pool(jobs, workers, shared, crashed)
     # A crash breaks the pool and all videos in progress. Repeat each in a pool of its own to find the one that crashes.
-    for name in crashed:
+    for job in crashed:
         if shared.stop.is_set():
             return
-        for result in _run_pool([job for job in jobs if job.name == name], 1, shared):
-            broken = result and isinstance(result[1], BrokenProcessPool)
-            yield (name, "the process that read it crashed") if broken else result  # type: ignore[misc]
+        again: list[Job] = []
+        yield from _run_pool([job], 1, shared, again)
+        if again:
+            yield job.name, "the process that read it crashed"
 
 
 def _run_pool(
-    jobs: Sequence[Job], workers: int, shared: SharedState
-) -> Iterator[tuple[str, VideoResult | str | BrokenProcessPool] | None]:
+    jobs: Sequence[Job], workers: int, shared: SharedState, crashed: list[Job]
+) -> Iterator[tuple[str, VideoResult | str] | None]:
+    """See process_videos. Appends jobs without a result to ``crashed`` if a process crashes."""
     context = multiprocessing.get_context("spawn")  # a fork of a process with threads may deadlock
     with ProcessPoolExecutor(workers, context, _init_worker, (shared,)) as pool:
-        futures: dict[Future[VideoResult | str], str] = {}
+        futures: dict[Future[VideoResult | str], Job] = {}
         try:
             try:
                 for job in jobs:
-                    futures[pool.submit(_process_video, job)] = job.name
-            except BrokenProcessPool as error:
-                for job in jobs[len(futures) :]:
-                    yield job.name, error
+                    futures[pool.submit(_process_video, job)] = job
+            except BrokenProcessPool:
+                crashed += jobs[len(futures) :]
             while futures and not shared.stop.is_set():
                 done, _ = wait(futures, timeout=POLL_S, return_when=FIRST_COMPLETED)
                 for future in done:
-                    name = futures.pop(future)
+                    job = futures.pop(future)
                     try:
-                        yield name, future.result()
-                    except BrokenProcessPool as error:
-                        yield name, error
+                        yield job.name, future.result()
+                    except BrokenProcessPool:
+                        crashed.append(job)
                 yield None
         finally:
             if futures:  # stopped, or an error that is not one of a video

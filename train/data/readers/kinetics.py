@@ -9,8 +9,8 @@ The videos were converted to 340 x 256 pixels at 30 Hz before pose estimation.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,12 +58,9 @@ def read_kinetics(folder: Path, options: ReadOptions = DEFAULT) -> SkeletonSet:
             "no such file, but the label file says that this clip has a skeleton", where=absent, hint="copy it again"
         )
     classes = tuple(names.get(label, f"class_{label}") for label in range(max(names, default=-1) + 1))
-
-    def clips() -> Iterator[SkeletonClip]:
-        return parse_files(items, read_clip, options.workers, "Kinetics-400")
-
-    read = cached_clips(options.cache, "kinetics", [*indices, *(item.path for item in items)], clips)
-    return validated(SkeletonSet("Kinetics-400 skeletons", classes, LAYOUT, read, "official, train / validation"))
+    parse = partial(parse_files, items, read_clip, options.workers, "Kinetics-400")
+    clips = cached_clips(options.cache, "kinetics", [*indices, *(item.path for item in items)], parse)
+    return validated(SkeletonSet("Kinetics-400 skeletons", classes, LAYOUT, clips, "official, train / validation"))
 
 
 def _label(index: Path, clip: str, about: Any) -> tuple[int, str]:

@@ -7,7 +7,7 @@ distributed ``.skeleton`` files anywhere below the folder. Samples named in text
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -59,13 +59,10 @@ def _read(folder: Path, options: ReadOptions, name: str, split: str, actions: in
         )
     _, description = TRAINS[split]
 
-    def clips() -> Iterator[SkeletonClip]:
-        parse = partial(_clip, split=split)
-        return parse_files(files, parse, options.workers, name)
-
-    read = cached_clips(options.cache, f"ntu{actions}-{split}", [*lists, *files], clips)
+    parse = partial(parse_files, files, partial(_clip, split=split), options.workers, name)
+    clips = cached_clips(options.cache, f"ntu{actions}-{split}", [*lists, *files], parse)
     left_out = f"{len(missing)} listed samples left out" if missing else "no list of samples to leave out"
-    return validated(SkeletonSet(name, CLASSES[:actions], "ntu-25", read, f"{description}; {left_out}"))
+    return validated(SkeletonSet(name, CLASSES[:actions], "ntu-25", clips, f"{description}; {left_out}"))
 
 
 def _clip(path: Path, split: str) -> SkeletonClip:
