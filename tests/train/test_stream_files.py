@@ -146,7 +146,7 @@ def test_a_listener_to_a_stream_can_keep_every_step(folder: Path) -> None:
     engines = {due: RecordingEngine(open_engine(folder / stream_file(due), threads=1)) for due in (1, 2, 4)}
     frames = [np.ascontiguousarray(frame) for frame in np.split(noise(8), 8, axis=2)]
     network = StreamNetwork(engines)
-    stream = network.fresh()
+    stream = network.new_stream()
     for frame in frames:
         network.step(stream, frame)
     heard = {1: frames[0::2], 2: frames[1::4], 4: frames[3::4]}
@@ -165,7 +165,7 @@ def test_an_int8_stream_agrees_with_fp32(folder: Path, tmp_path: Path) -> None:
     assert [p.name for p in written] == ["stream.1.int8.onnx", "stream.2.int8.onnx", "stream.4.int8.onnx"]
     assert all(violations(onnx.load(p)) == [] for p in written)
     exact, eight_bit = open_stream(folder, threads=1), open_stream(folder, "int8", threads=1)
-    one, other, pairs = exact.fresh(), eight_bit.fresh(), []
+    one, other, pairs = exact.new_stream(), eight_bit.new_stream(), []
     for frame in np.split(noise(96), 96, axis=2):
         frame = np.ascontiguousarray(frame)
         pairs.append((exact.step(one, frame), eight_bit.step(other, frame)))
