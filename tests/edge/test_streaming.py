@@ -59,7 +59,7 @@ def recording(seconds: float, fps: float, seed: int) -> tuple[NDArray[np.float32
 
 def streamed(keypoints: NDArray[np.float32], times: NDArray[np.float64]) -> list[NDArray[np.float32]]:
     frames = StreamedFrames(PENN, HOW)
-    return [f for k, t in zip(keypoints, times, strict=True) for f in frames.push(k, float(t))[1]]
+    return [step[:, 0] for k, t in zip(keypoints, times, strict=True) for step in frames.push(k, float(t))[1]]
 
 
 @settings(max_examples=15, deadline=None)
@@ -82,10 +82,10 @@ def test_grouped_frames_equal_single_frames(seed: int, fps: float, step_frames: 
     other: list[NDArray[np.float32]] = []
     for k, t in zip(keypoints, times, strict=True):
         for frames, given_so_far in ((alone, one), (grouped, other)):
-            anew, new = frames.push(k, float(t))
-            if anew:
+            restarted, steps = frames.push(k, float(t))
+            if restarted:
                 del given_so_far[:]
-            given_so_far += new
+            given_so_far += [frame for step in steps for frame in step.transpose(1, 0, 2)]
     assert len(one) - step_frames < len(other) <= len(one) and len(other) % step_frames == 0
     if other:
         np.testing.assert_allclose(np.stack(other), np.stack(one[: len(other)]), rtol=1e-4, atol=1e-3)

@@ -25,7 +25,7 @@ class StreamedFrames:
     the stream, because the network would remember the zeros of unseen frames. Shorter gaps are interpolated, as in a
     clip.
 
-    step_frames: frames come in groups of so many, as the network takes them; a group costs little more than a frame.
+    step_frames: frames of a step of the network, which are made together: this costs little more than one frame.
     Raises ConfigError for preprocessing that is not causal (``centre`` is not "trailing").
     """
 
@@ -40,7 +40,7 @@ class StreamedFrames:
         self._restart(0.0)
 
     def push(self, keypoints: Float32, time_s: float) -> tuple[bool, list[Float32]]:
-        """Add keypoints (V, 3). Returns whether the stream restarted, and the frames (3, V) that are now due.
+        """Add keypoints (V, 3). Returns whether the stream restarted, and steps (3, step_frames, V) now due.
 
         Raises DataError if time does not rise, or if the keypoints are not finite or not of this layout.
         """
@@ -59,10 +59,10 @@ class StreamedFrames:
             self._restart(time_s)
         self._entries.append((seen, time_s))
         reached_s = time_s if last_s is None or restarted else time_s + ROUNDING * (time_s - last_s)
-        frames: list[Float32] = []
+        steps: list[Float32] = []
         while self._moment(self._emitted + self._step_frames - 1) <= reached_s:
-            frames += self._next()
-        return restarted, frames
+            steps.append(self._next_step())
+        return restarted, steps
 
     def _restart(self, time_s: float) -> None:
         self._start_s, self._emitted = time_s, 0
@@ -73,8 +73,8 @@ class StreamedFrames:
     def _moment(self, frame: int) -> float:
         return self._start_s + frame / self._how.fps
 
-    def _next(self) -> list[Float32]:
-        """The next ``step_frames`` frames (3, V), all of them due."""
+    def _next_step(self) -> Float32:
+        """The next ``step_frames`` frames (3, step_frames, V), all of them due."""
         how, count = self._how, self._step_frames
         at = np.array([self._moment(n) for n in range(self._emitted, self._emitted + count)])
         times = np.array([time_s for _, time_s in self._entries])
@@ -91,4 +91,4 @@ class StreamedFrames:
             np.stack([body for body, _ in past]), np.stack([k for _, k in past]), self._layout, new, how.length_frames
         )
         self._past.extend(past[-count:])
-        return [np.ascontiguousarray(frame.T) for frame in frames]
+        return frames.transpose(2, 0, 1)

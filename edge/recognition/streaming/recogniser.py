@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
-
-import numpy as np
+from dataclasses import dataclass
 
 from edge.contract.bundle import STREAM_REFERENCE, Bundle
 from edge.contract.layouts import JointLayout
@@ -20,12 +18,11 @@ from edge.recognition.streaming.network import PERIODS, Stream, StreamNetwork, o
 
 @dataclass
 class _Person:
-    """last_s: time of the last keypoints pushed. pending: frames that do not fill a step yet."""
+    """last_s: time of the last keypoints pushed."""
 
     frames: StreamedFrames
     stream: Stream
     last_s: float | None = None
-    pending: list[Float32] = field(default_factory=list)
 
 
 class StreamRecogniser:
@@ -71,18 +68,14 @@ class StreamRecogniser:
         if person is None:
             frames = StreamedFrames(self._layout, self._preprocessing, self._network.frames)
             person = self._people[track_id] = _Person(frames, self._network.new_stream())
-        restarted, new = person.frames.push(keypoints, time_s)
+        restarted, steps = person.frames.push(keypoints, time_s)
         person.last_s = time_s
         if restarted:
-            person.stream, person.pending = self._network.new_stream(), []
+            person.stream = self._network.new_stream()
         probabilities = None
-        for frame in new:
-            person.pending.append(frame)
-            if len(person.pending) == self._network.frames:
-                step = np.stack(person.pending, axis=1)[None, ..., None]
-                person.pending = []
-                logits = self._network.step(person.stream, step)
-                probabilities = probabilities if logits is None else softmax(logits[None])[0]
+        for step in steps:
+            logits = self._network.step(person.stream, step[None, ..., None])
+            probabilities = probabilities if logits is None else softmax(logits[None])[0]
         return probabilities
 
     def fill(self, track_id: int) -> float:
