@@ -26,7 +26,7 @@ def network(blazepose_files):
 
 
 def coco_people(folder):
-    """(picture, joints (17, 3), area) of those whose trunk and most other joints were annotated."""
+    """(image, joints (17, 3), area) of those whose trunk and most other joints were annotated."""
     coco = json.loads((folder / "test_coco.json").read_text())
     names = {image["id"]: image["file_name"] for image in coco["images"]}
     for person in coco["annotations"]:
@@ -35,29 +35,29 @@ def coco_people(folder):
             yield cv2.imread(str(folder / names[person["image_id"]])), joints, person["area"]
 
 
-def rolled(image, joints, degrees):
-    """As a camera that is held so much aslant would have it."""
-    height, width = image.shape[:2]
+def rolled(original, joints, degrees):
+    """Image and joints as from a camera that is rolled by so many degrees."""
+    height, width = original.shape[:2]
     turn = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1.0)
-    picture = cv2.warpAffine(image, turn, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
-    return picture, np.column_stack([joints[:, :2] @ turn[:, :2].T + turn[:, 2], joints[:, 2]])
+    image = cv2.warpAffine(original, turn, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+    return image, np.column_stack([joints[:, :2] @ turn[:, :2].T + turn[:, 2], joints[:, 2]])
 
 
-def followed(network, picture, joints):
-    """The region in which somebody with these joints is followed, two pictures after they were found there."""
+def tracked_region(network, image, joints):
+    """The region in which a person with these joints is tracked, two frames after detection."""
     hips, seen = joints[HIPS, :2].mean(0), joints[:, 2] > 0
     up = joints[SHOULDERS, :2].mean(0) - hips
     reach = np.hypot(*(joints[seen, :2] - hips).T).max()
     region = body_region(hips, hips + up * reach / np.hypot(*up))
     for _ in range(2):
-        (body,) = network.locate(picture, [region])
+        (body,) = network.locate(image, [region])
         region = body.region
     return region, body.presence
 
 
-def similarity(network, picture, region, joints, area):
-    """Object keypoint similarity of what the network reads in the region."""
-    (body,) = network.locate(picture, [region])
+def similarity(network, image, region, joints, area):
+    """Object keypoint similarity of the network's joints in the region."""
+    (body,) = network.locate(image, [region])
     found = convert(body.keypoints, layout("blazepose-33"), layout("coco-17"))
     squared = ((found[:, :2] - joints[:, :2]) ** 2).sum(1)
     return np.exp(-squared / (2 * area * (2 * SIGMAS) ** 2))[joints[:, 2] > 0].mean()
@@ -65,14 +65,14 @@ def similarity(network, picture, region, joints, area):
 
 def test_a_body_that_leans_a_little_has_as_accurate_joints_without_rotation(network, shared_data):
     gained = {True: [], False: []}
-    for image, annotated, area in coco_people(shared_data / "media" / "mmpose_coco"):
+    for original, annotated, area in coco_people(shared_data / "media" / "mmpose_coco"):
         for degrees in (-36, -28, -12, -6, 0, 6, 12, 28, 36):
-            picture, joints = rolled(image, annotated, degrees)
-            region, presence = followed(network, picture, joints)
+            image, joints = rolled(original, annotated, degrees)
+            region, presence = tracked_region(network, image, joints)
             lean = abs(region.rotation)
             if presence > 0.5 and (lean <= MAX_LEAN or math.radians(25) < lean < math.radians(45)):
                 views = (region, snap_to_pixels(region, network.size))
-                rotated, unrotated = (similarity(network, picture, view, joints, area) for view in views)
+                rotated, unrotated = (similarity(network, image, view, joints, area) for view in views)
                 gained[lean <= MAX_LEAN].append(unrotated - rotated)
     # Measured over more leans and two sizes: -0.007, 0.004 standard error, up to 8 degrees, and 0.00 from there to 12.
     assert len(gained[True]) > 15 and np.mean(gained[True]) > -0.02
@@ -86,8 +86,8 @@ def test_a_body_that_leans_more_is_rotated_upright(blazepose_files, shared_data,
     spy = lambda network, image, regions: shown.extend(regions) or locate(network, image, regions)  # noqa: E731
     monkeypatch.setattr(LandmarkNetwork, "locate", spy)
     _, man = cv2.VideoCapture(str(shared_data / "media" / "streamposeml_example.webm")).read()
-    picture, _ = rolled(man, np.zeros((1, 3)), degrees)
+    image, _ = rolled(man, np.zeros((1, 3)), degrees)
     estimator = open_estimator(PoseConfig(threads=1))
-    poses = [estimator.estimate(picture, n / 30) for n in range(4)]
+    poses = [estimator.estimate(image, n / 30) for n in range(4)]
     assert all(poses) and len(shown) >= 4
     assert all((region.rotation != 0) == is_rotated for region in shown[1:])

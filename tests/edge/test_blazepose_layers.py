@@ -51,7 +51,7 @@ def refinement(tmp_path_factory):
     return lambda given, logits: engine.run({points: given[..., None], heatmaps: logits[None]})["refined"][..., 0]
 
 
-# In parts of the picture, up to a quarter of it beyond it.
+# As parts of the image, up to a quarter beyond it.
 parts = arrays(np.int16, (USED, 2), elements=st.integers(-512, 2560)).map(lambda n: n.astype(np.float32) / 2048)
 
 
@@ -81,21 +81,21 @@ def test_values_that_are_not_finite_pass_through_the_layers(refinement, broken):
 
 @pytest.fixture(scope="module")
 def shown(shared_data):
-    """(256, 256, 3) squares of real pictures, on whole people, halves of them and none."""
+    """(256, 256, 3) squares of real images with whole people, halves of them and none."""
     squares = []
-    for clip, pictures in (("streamposeml_example.webm", (0, 150)), ("felixchenfy_exercise.avi", (20,))):
+    for clip, indices in (("streamposeml_example.webm", (0, 150)), ("felixchenfy_exercise.avi", (20,))):
         video = cv2.VideoCapture(str(shared_data / "media" / clip))
-        images = [video.read()[1] for _ in range(max(pictures) + 1)]
-        for n in pictures:
+        images = [video.read()[1] for _ in range(max(indices) + 1)]
+        for n in indices:
             side = min(images[n].shape[:2])
             for left in (0, (images[n].shape[1] - side) // 2, images[n].shape[1] - side):
                 squares.append(cv2.resize(images[n][:side, left : left + side], (SIZE, SIZE)))
     return squares
 
 
-def as_published(picture, scale, offset):
+def as_published(image, scale, offset):
     """What the file reads: red-green-blue floats."""
-    return (picture[None, :, :, ::-1] * np.float32(scale) + np.float32(offset)).astype(np.float32)
+    return (image[None, :, :, ::-1] * np.float32(scale) + np.float32(offset)).astype(np.float32)
 
 
 @pytest.mark.parametrize(
@@ -108,13 +108,13 @@ def test_joints_in_real_images_equal_the_published_network_with_reference_refine
     published = open_engine(path, threads=1, runtime=runtime)
     ours = open_engine(path, threads=1, runtime=runtime, rewrite=partial(landmark_layers, min_score=MIN_SCORE))
     assert [(s.shape, s.dtype) for s in ours.inputs] == [((1, SIZE, SIZE, 3), np.uint8), ((1, 3, 2), np.float32)]
-    region = Region(700, 400, SIZE, 0.6)  # as large as the picture: a pixel is a pixel
-    for picture in shown:
-        outputs = published.run({published.inputs[0].name: as_published(picture, 1 / 255, 0)}).values()
+    region = Region(700, 400, SIZE, 0.6)  # one pixel of the region is one pixel of the image
+    for image in shown:
+        outputs = published.run({published.inputs[0].name: as_published(image, 1 / 255, 0)}).values()
         by_shape = {array.shape: array for array in outputs}
         table, heatmaps = by_shape[1, POINTS * 5].reshape(POINTS, 5)[:USED], by_shape[1, 64, 64, POINTS][0]
         axes = np.array(region.axes, np.float32).reshape(1, 3, 2)
-        found = ours.run({"image": picture[None], "axes": axes})
+        found = ours.run({"image": image[None], "axes": axes})
         points = region.to_image(reference_refined(table[:, :2] / SIZE, heatmaps))
         pixels = np.abs(np.concatenate([found["joints"][0, :, :2], found["body"][0, 1:].reshape(2, 2)]) - points)
         # Where nobody is, points lie between cells of a map that is sure of nothing.
@@ -127,11 +127,11 @@ def test_joints_in_real_images_equal_the_published_network_with_reference_refine
 def test_the_detector_equals_the_published_network(blazepose_files, shown):
     path, _ = blazepose_files
     published, ours = open_engine(path, threads=1), open_engine(path, threads=1, rewrite=detector_layers)
-    for picture in shown:
-        picture = cv2.resize(picture, (224, 224))
-        given = as_published(picture, 2 / 255, -1)
+    for image in shown:
+        image = cv2.resize(image, (224, 224))
+        given = as_published(image, 2 / 255, -1)
         expected = {array.shape: array for array in published.run({published.inputs[0].name: given}).values()}
-        for array in ours.run({"image": picture[None]}).values():
+        for array in ours.run({"image": image[None]}).values():
             wanted = expected[array.shape]
             np.testing.assert_allclose(array, wanted, rtol=1e-4, atol=1e-4 * np.abs(wanted).max())
 

@@ -57,8 +57,8 @@ def test_a_snapped_region_is_cropped_like_a_rotated_one(x, y, side, repeat_borde
     # A rotation too small to move a pixel, but no block any more.
     turned = crop(image, Region(region.x, region.y, region.side, 1e-9), SIZE, repeat_border=repeat_border)
     shown = crop(image, region, SIZE, repeat_border=repeat_border)
-    # Half a pixel of the crop at the picture's edge, and rounding. A turned region fades to black over a pixel of the
-    # picture beyond the edge, and one of the crop.
+    # Half a pixel of the crop at the image's edge, and rounding. A rotated region fades to black over a pixel of the
+    # image beyond the edge, and one of the crop.
     allowed, fading = side / SIZE / 2 * 2 / 3 + 1.5, 4 * (1 / side + 1 / SIZE)
     assert np.mean(np.abs(shown.astype(int) - turned).max(axis=2) > allowed) <= (0 if repeat_border else fading)
 

@@ -21,19 +21,19 @@ def names(*arguments, **config):
 
 def test_a_label_starts_at_the_threshold_and_stays_down_to_the_lower_one():
     # 0.5 begins; 0.8 of it, 0.4, keeps.
-    said = names([(0.49, 0.3, 0.21), (0.5, 0.3, 0.2), (0.41, 0.39, 0.2), (0.39, 0.31, 0.3), (0.45, 0.3, 0.25)])
-    assert said == [UNKNOWN, "squat", "squat", UNKNOWN, UNKNOWN]
+    decided = names([(0.49, 0.3, 0.21), (0.5, 0.3, 0.2), (0.41, 0.39, 0.2), (0.39, 0.31, 0.3), (0.45, 0.3, 0.25)])
+    assert decided == [UNKNOWN, "squat", "squat", UNKNOWN, UNKNOWN]
 
 
 def test_another_label_replaces_it_only_with_a_lead():
-    said = names([(0.6, 0.4, 0), (0.46, 0.54, 0), (0.44, 0.55, 0.01), (0.48, 0.52, 0)])
+    decided = names([(0.6, 0.4, 0), (0.46, 0.54, 0), (0.44, 0.55, 0.01), (0.48, 0.52, 0)])
     # Leads of 0.08, of 0.11, and then 0.04 in favour of what stands.
-    assert said == ["squat", "squat", "wave", "wave"]
+    assert decided == ["squat", "squat", "wave", "wave"]
 
 
 def test_with_lead_0_a_label_stays_down_to_the_lower_threshold_while_it_is_the_likeliest():
-    said = names([(0.5, 0.3, 0.2), (0.41, 0.39, 0.2), (0.45, 0.55, 0), (0.39, 0.31, 0.3)], lead=0.0)
-    assert said == ["squat", "squat", "wave", UNKNOWN]
+    decided = names([(0.5, 0.3, 0.2), (0.41, 0.39, 0.2), (0.45, 0.55, 0), (0.39, 0.31, 0.3)], lead=0.0)
+    assert decided == ["squat", "squat", "wave", UNKNOWN]
 
 
 def test_a_lead_does_not_start_a_label_below_the_threshold():
@@ -43,10 +43,10 @@ def test_a_lead_does_not_start_a_label_below_the_threshold():
 def test_a_class_named_unknown_never_becomes_a_label():
     decisions = Decisions(("squat", "wave", UNKNOWN), DecisionConfig(smoothing=1, min_score=0.4, hold=0.8, lead=0.2))
     rows = [(0.2, 0.1, 0.7), (0.48, 0.1, 0.42), (0.38, 0.1, 0.52), (0.3, 0.1, 0.6), (0.1, 0.0, 0.9)]
-    said = [decisions.decide(1, np.array(row, np.float32)) for row in rows]
+    decided = [decisions.decide(1, np.array(row, np.float32)) for row in rows]
     # What stands stays down to 0.32 while nothing leads it by 0.2, "unknown" included.
-    assert [action.label for action in said] == [UNKNOWN, "squat", "squat", UNKNOWN, UNKNOWN]
-    assert [action.known for action in said] == [False, True, True, False, False]
+    assert [action.label for action in decided] == [UNKNOWN, "squat", "squat", UNKNOWN, UNKNOWN]
+    assert [action.known for action in decided] == [False, True, True, False, False]
 
 
 def test_probabilities_are_averaged_per_person():

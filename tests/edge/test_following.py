@@ -37,7 +37,7 @@ def run(bundle, follow, script):
 
 
 def crowd(n):
-    """A person at the left, a large one further right, and one whose middle is that of the picture (320, 240)."""
+    """A person at the left, a large one further right, and one at the centre of the frame (320, 240)."""
     middle = body(n, 250.0)
     middle[:, 1] += 240 - 135
     return [body(n, 10.0), body(n, 400.0, size=1.5), middle]
@@ -50,7 +50,7 @@ def test_the_rule_selects_one_person_for_all_decisions(bundle, follow, who):
     assert last.following == Following(follow, who)
     assert {person.track_id: person.followed for person in last.people} == {n: n == who for n in (1, 2, 3)}
     assert {person.track_id for person in last.people if person.action} == {who}
-    # What is said about that person is what is said where everybody is followed.
+    # The decisions about that person are those made when everybody is followed.
     everybody = {person.track_id: person for person in run(bundle, "all", [crowd(n) for n in range(60)])[-1].people}
     (chosen,) = (person for person in last.people if person.followed)
     assert chosen.action.label == everybody[who].action.label
@@ -88,13 +88,13 @@ def test_after_the_person_has_left_another_is_selected_with_an_event(bundle):
     script = [[body(n, 10.0), body(n, 300.0, size=2)] for n in range(40)]
     script += [[body(n, 10.0)] for n in range(40, 100)]
     results = run(bundle, "largest", script)
-    told = [(n, event) for n, result in enumerate(results) for event in result.events]
-    switches = [(n, event.track_id) for n, event in told if event.kind == "person_followed"]
+    events = [(n, event) for n, result in enumerate(results) for event in result.events]
+    switches = [(n, event.track_id) for n, event in events if event.kind == "person_followed"]
     assert [who for _, who in switches] == [2, 1]
-    # The tracker remembers for a second; until then nobody takes the other's place in silence.
+    # The tracker keeps a lost person for a second; until then nobody else is selected.
     assert switches[1][0] == pytest.approx(40 + FPS, abs=2)
-    assert [event.track_id for _, event in told if event.kind == "person_left"] == [2]
-    # The one who was not followed was watched all the same, and is decided about at once.
+    assert [event.track_id for _, event in events if event.kind == "person_left"] == [2]
+    # The buffer of the other person was filled all the time, so a decision comes at once.
     assert results[switches[1][0] + 6].people[0].action is not None
 
 

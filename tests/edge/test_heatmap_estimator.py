@@ -68,7 +68,7 @@ def test_people_in_coco_images_are_found_where_they_are_annotated(shared_data, t
 
 
 class Spy:
-    """An engine that keeps what it was given and answers with maps of nobody."""
+    """An engine that keeps what it was given and returns empty maps."""
 
     def __init__(self, spec, outputs=((1, 18, 56, 56), (1, 42, 56, 56))):
         self.inputs = (spec,)

@@ -172,5 +172,5 @@ def test_batches_are_as_large_as_the_engine_allows(bundle, most, batches):
 
 
 def test_threads_are_described_in_singular_and_plural():
-    said = [describe_cpu_engine("LiteRT 2", Path("pose.tflite"), n) for n in (0, 1, 2)]
-    assert said == [f"LiteRT 2, CPU, FP32, {threads}" for threads in ("all threads", "1 thread", "2 threads")]
+    described = [describe_cpu_engine("LiteRT 2", Path("pose.tflite"), n) for n in (0, 1, 2)]
+    assert described == [f"LiteRT 2, CPU, FP32, {threads}" for threads in ("all threads", "1 thread", "2 threads")]

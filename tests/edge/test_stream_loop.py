@@ -114,7 +114,7 @@ def test_there_is_no_decision_before_min_fill_nor_soon_after_a_gap(bundle):
     assert results[99].people == () and results[79].people[0].action is not None
     assert results[100].people[0].track_id == 1 and results[100].people[0].clip_fill == 0
     alone = actions(run(bundle, script[100:], hz=1000))
-    # It began anew with the first frame after the gap, as somebody who comes in then.
+    # The stream restarted with the first frame after the gap, as for a new person.
     assert actions(results)[-1].label == alone[-1].label
     np.testing.assert_allclose(actions(results)[-1].probabilities, alone[-1].probabilities, atol=2e-4)
 
@@ -134,8 +134,8 @@ def test_people_who_come_go_and_pause_have_independent_decisions(bundle, spells,
             for n, present in enumerate(there)
         ]
 
-    def told(results, x):
-        """Of whoever stands there: what was decided, frame by frame."""
+    def decided(results, x):
+        """Decisions about the person at x, frame by frame."""
         found = []
         for result in results:
             near = [p for p in result.people if abs(p.pose.keypoints[:, 0].mean() - x - 75) < 100]
@@ -144,7 +144,7 @@ def test_people_who_come_go_and_pause_have_independent_decisions(bundle, spells,
 
     together = run(bundle, script((0, 1)), hz=1000)
     for who, x in enumerate(places):
-        assert told(together, x) == told(run(bundle, script((who,)), hz=1000), x)
+        assert decided(together, x) == decided(run(bundle, script((who,)), hz=1000), x)
 
 
 def test_a_replay_gives_the_same_decisions_bit_for_bit(bundle, tmp_path):
@@ -163,11 +163,11 @@ def test_a_replay_gives_the_same_decisions_bit_for_bit(bundle, tmp_path):
     source, again = open_source(f"replay://{path}"), stage(bundle)
     pose = source.pose_stage()
     replayed = [again.process(pose.estimate(frame)) for frame in source]
-    told = [
+    decided = [
         [[(p.track_id, p.clip_fill, p.action and p.action.probabilities.tobytes()) for p in r.people] for r in outcome]
         for outcome in (results, replayed)
     ]
-    assert told[0] == told[1]
+    assert decided[0] == decided[1]
     assert [r.events for r in results] == [r.events for r in replayed] and again.finish() == live.finish()
     assert any(action for action in actions(results))
 

@@ -26,11 +26,11 @@ def spec(name: str, *shape: int) -> TensorSpec:
 
 
 class Summing:
-    """A network whose only state is the sum of all frames so far; the deepest gives it as logits."""
+    """A network whose only state is the sum of all frames; that of the longest period outputs it as logits."""
 
-    def __init__(self, *, answers: bool, frames: int = 1) -> None:
+    def __init__(self, *, has_logits: bool, frames: int = 1) -> None:
         self.inputs = (spec("frame", 1, 3, frames, 13, 1), spec("sum", 1, 3))
-        self.outputs = (*([spec("logits", 1, 3)] if answers else []), spec("sum.next", 1, 3))
+        self.outputs = (*([spec("logits", 1, 3)] if has_logits else []), spec("sum.next", 1, 3))
 
     def describe(self) -> str:
         return "summing"
@@ -45,7 +45,8 @@ class Summing:
 
 
 def network(frames: int = 1) -> StreamNetwork:
-    return StreamNetwork({due: Summing(answers=due == 4, frames=frames) for due in (1, 2, 4) if due % frames == 0})
+    periods = [period for period in (1, 2, 4) if period % frames == 0]
+    return StreamNetwork({period: Summing(has_logits=period == 4, frames=frames) for period in periods})
 
 
 def recording(seconds: float, fps: float, seed: int) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
@@ -76,16 +77,16 @@ def test_the_first_frames_equal_the_clip_of_the_recording(seed: int, fps: float)
 @given(seed=st.integers(0, 10_000), fps=st.floats(5, 40), step_frames=st.sampled_from([2, 4]))
 def test_grouped_frames_equal_single_frames(seed: int, fps: float, step_frames: int) -> None:
     keypoints, times = recording(4, fps, seed)
-    times[len(times) // 2 :] += 1.0  # a gap that begins anew
+    times[len(times) // 2 :] += 1.0  # a gap that restarts the stream
     alone, grouped = (StreamedFrames(PENN, HOW, n) for n in (1, step_frames))
     one: list[NDArray[np.float32]] = []
     other: list[NDArray[np.float32]] = []
     for k, t in zip(keypoints, times, strict=True):
-        for frames, given_so_far in ((alone, one), (grouped, other)):
+        for frames, emitted in ((alone, one), (grouped, other)):
             restarted, steps = frames.push(k, float(t))
             if restarted:
-                del given_so_far[:]
-            given_so_far += [frame for step in steps for frame in step.transpose(1, 0, 2)]
+                del emitted[:]
+            emitted += [frame for step in steps for frame in step.transpose(1, 0, 2)]
     assert len(one) - step_frames < len(other) <= len(one) and len(other) % step_frames == 0
     if other:
         np.testing.assert_allclose(np.stack(other), np.stack(one[: len(other)]), rtol=1e-4, atol=1e-3)
@@ -161,10 +162,10 @@ def test_a_long_gap_restarts_the_stream(seed: int, before: int, gap_s: float) ->
     times = np.arange(before + 9) / 15
     times[before:] += gap_s
     whole, after = (StreamRecogniser(PENN, HOW, network()) for _ in range(2))
-    answers = [whole.push(0, k, float(t)) for k, t in zip(keypoints, times, strict=True)][before:]
+    outputs = [whole.push(0, k, float(t)) for k, t in zip(keypoints, times, strict=True)][before:]
     fresh = [after.push(0, k, float(t)) for k, t in zip(keypoints[before:], times[before:], strict=True)]
     assert [a is not None for a in fresh] == [n % 4 == 3 for n in range(9)]
-    for one, other in zip(answers, fresh, strict=True):
+    for one, other in zip(outputs, fresh, strict=True):
         assert (one is None and other is None) or np.allclose(one, other, atol=1e-4)
 
 
@@ -184,17 +185,17 @@ def test_people_who_are_not_kept_start_with_new_states() -> None:
     assert recogniser.fill(5) == 0.5
     recogniser.keep({1})
     assert recogniser.fill(5) == 0
-    answers = [recogniser.push(5, body, 1 + n / 15) for n in range(4)]
-    assert [a is None for a in answers] == [True, True, True, False]
+    outputs = [recogniser.push(5, body, 1 + n / 15) for n in range(4)]
+    assert [a is None for a in outputs] == [True, True, True, False]
 
 
 def test_networks_that_do_not_belong_together_are_refused() -> None:
     with pytest.raises(EngineError, match="no logits"):
-        StreamNetwork({1: Summing(answers=False)})
+        StreamNetwork({1: Summing(has_logits=False)})
     with pytest.raises(EngineError, match="does not fit"):
-        StreamNetwork({1: Summing(answers=False, frames=1), 4: Summing(answers=True, frames=4)})
+        StreamNetwork({1: Summing(has_logits=False, frames=1), 4: Summing(has_logits=True, frames=4)})
     with pytest.raises(EngineError, match="with a period of 1 frames"):
-        StreamNetwork({4: Summing(answers=True)})
+        StreamNetwork({4: Summing(has_logits=True)})
 
 
 def test_logits_that_are_not_finite_raise_and_leave_the_stream_unchanged() -> None:

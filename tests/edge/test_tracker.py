@@ -30,12 +30,12 @@ def pose(x, y, scale=1.0, score=0.9):
 
 
 def follow(tracker, frames, fps=30.0):
-    """frames: per frame a list of poses. For each frame {track id: index of its pose}."""
-    said = []
+    """frames: per frame a list of poses. Returns {track id: index of its pose} for each frame."""
+    ids = []
     for n, poses in enumerate(frames):
         index = {id(p): i for i, p in enumerate(poses)}
-        said.append({track: index[id(p)] for track, p in tracker.update(poses, n / fps)})
-    return said
+        ids.append({track: index[id(p)] for track, p in tracker.update(poses, n / fps)})
+    return ids
 
 
 def test_similarity_is_cocos_formula():
@@ -77,8 +77,8 @@ def test_every_joint_of_every_layout_has_a_sigma(name):
 
 
 def test_a_track_is_confirmed_in_its_third_frame():
-    said = follow(Tracker(PENN), [[pose(10, 10)]] * 5)
-    assert said == [{}, {}, {1: 0}, {1: 0}, {1: 0}]
+    ids = follow(Tracker(PENN), [[pose(10, 10)]] * 5)
+    assert ids == [{}, {}, {1: 0}, {1: 0}, {1: 0}]
 
 
 def test_a_body_seen_for_two_frames_or_flickering_is_never_confirmed():
@@ -94,7 +94,7 @@ def test_a_body_seen_for_two_frames_or_flickering_is_never_confirmed():
     seed=st.integers(0, 2**16),
 )
 def test_people_who_cross_keep_their_identities(speed, height, jitter, seed):
-    # Two people walk through each other, one a little lower in the picture, as one nearer to the camera is.
+    # Two people walk through each other, one a little lower in the frame, as if nearer to the camera.
     rng = np.random.default_rng(seed)
     frames, truth = [], []
     for n in range(round(30 * 900 / speed)):
@@ -137,14 +137,14 @@ def test_a_track_survives_an_occlusion_shorter_than_max_age_while_walking():
     walk = [[pose(4 * n, 100)] for n in range(60)]
     for n in range(20, 40):
         walk[n] = []
-    said = follow(Tracker(PENN), walk)
-    assert said[45] == {1: 0}
+    ids = follow(Tracker(PENN), walk)
+    assert ids[45] == {1: 0}
 
 
 def test_after_max_age_a_body_gets_a_new_track_id():
     tracker = Tracker(PENN, TrackerConfig(max_age_s=0.5))
-    said = follow(tracker, [[pose(0, 0)]] * 5 + [[]] * 20 + [[pose(0, 0)]] * 5)
-    assert said[4] == {1: 0} and said[-1] == {2: 0} and tracker.track_ids == {2}
+    ids = follow(tracker, [[pose(0, 0)]] * 5 + [[]] * 20 + [[pose(0, 0)]] * 5)
+    assert ids[4] == {1: 0} and ids[-1] == {2: 0} and tracker.track_ids == {2}
 
 
 def test_age_is_in_seconds_not_in_frames():
@@ -155,7 +155,7 @@ def test_age_is_in_seconds_not_in_frames():
 
 
 def seen_again(after_s, shift=0.0, **config):
-    """Who is in view in the first picture after a time without any."""
+    """Track ids in the first frame after a gap without frames."""
     tracker = Tracker(PENN, TrackerConfig(**config))
     for n in range(10):
         tracker.update([pose(0, 0), pose(300, 0)], n / 30)
