@@ -130,7 +130,7 @@ class Event:
 
 
 class PrimaryContext:
-    """One retain of the GPU's; as with pycuda, another thread than the one that made it cannot give it back."""
+    """A retained context; as with pycuda, only the thread that retained it can release it."""
 
     def __init__(self, gpu: "FakeGpu") -> None:
         self._gpu, self._thread, self._is_valid = gpu, threading.get_ident(), True
@@ -153,7 +153,7 @@ class PrimaryContext:
 
 
 class FakeGpu:
-    """retained: how often the primary context is, and was not given back. taken: all memory, freed or not.
+    """retained: how often the primary context is retained. taken: all allocated memory, freed or not.
 
     clock_ms: a copy takes 100, a kernel as long as it says.
 

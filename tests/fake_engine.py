@@ -59,7 +59,7 @@ def add_runtime(
         def get_tensor_shape(self, name: str) -> tuple[int, ...]:
             if name in self._about["inputs"]:
                 return tuple(self._about["inputs"][name])
-            # With a profile of one size TensorRT 8.5 knows the outputs' size as well, and says that of the first.
+            # With fixed-size profiles TensorRT 8.5 states the outputs' size too, that of the first profile.
             fixed = not self._about["profiles"] or all(
                 low == high for low, _, high in self._about["profiles"][0].values()
             )

@@ -105,7 +105,7 @@ def tensorrt(
         )
 
         def __init__(self) -> None:
-            # Every version from 8.5 to 11 lets FP32 layers use TF32 unless it is told not to.
+            # Every version from 8.5 to 11 allows TF32 by default.
             self._flags, self._profiles, self._limit, self._cache = {"TF32"}, [], 0, None
             self.DLA_core, self.default_device_type = -1, trt.DeviceType.GPU
 

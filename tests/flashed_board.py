@@ -13,7 +13,7 @@ R36 = "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aar
 LIST = "etc/apt/sources.list.d/nvidia-l4t-apt-source.list"
 KEY = "etc/apt/trusted.gpg.d/jetson-ota-public.asc"
 
-# Logs its arguments, has an image once it was built, and misbehaves as marker files beside it say.
+# Logs its arguments, has an image once it was built, and fails as marker files beside it say.
 DOCKER = """#!/bin/sh
 has() { test -e "$0.$1"; }
 echo "$*" >>"$0.said"
@@ -32,7 +32,7 @@ esac
 
 @pytest.fixture
 def flashed(tmp_path):
-    """A board with one USB camera: the folder root has its files, bin its docker."""
+    """A board with one USB camera: folder root has its files, bin a fake docker."""
     files = {
         "root/etc/nv_tegra_release": R36,
         "root/etc/nvpmodel.conf": "",
@@ -53,7 +53,7 @@ def flashed(tmp_path):
 
 
 def run(board, *arguments, script=ROOT / "docker/run", folder=None, **environment):
-    """Run the script; return the finished process, and each command of a dry run as words."""
+    """Run the script; return the finished process, and the words of each command of a dry run."""
     known = {"PATH": f"{board / 'bin'}:/usr/bin:/bin", "SKD_ROOT": str(board / "root"), **environment}
     done = subprocess.run(
         [str(script), *map(str, arguments)],

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import cv2
 import networks
@@ -20,7 +21,7 @@ JOINTS = np.random.default_rng(1).uniform(0.1, 0.9, (18, 2)).astype(np.float32)
 
 @pytest.fixture
 def files(tmp_path: Path) -> dict[str, Path]:
-    """A network that always sees one person, an INT8 file, and a folder of pictures."""
+    """A network that always sees one person, an INT8 file, and a folder of images."""
     person_network(tmp_path / "pose.onnx", JOINTS)
     images = [np.ones((1, 3, 16, 16), np.float32)]
     Quantiser(networks.separable(tmp_path / "any.onnx"), images, "minmax").write(tmp_path / "pose.int8.onnx")
@@ -29,18 +30,18 @@ def files(tmp_path: Path) -> dict[str, Path]:
     return {"onnx": tmp_path / "pose.onnx", "int8": tmp_path / "pose.int8.onnx", "frames": tmp_path}
 
 
-def kept(board, files: dict[str, Path], capsys, **maps: float) -> tuple[str, str]:
-    """Precision of the engine that stays, and what was said. maps: precision -> factor of its heatmaps."""
+def kept(board, files: dict[str, Path], capsys, precision: Any = "auto", **maps: float) -> tuple[str, str]:
+    """Precision of the kept engine, and the output. maps: precision -> factor of its heatmaps."""
     session = ort.InferenceSession(str(files["onnx"]))
 
     def compute(flags: set[str], image: np.ndarray) -> tuple[np.ndarray, ...]:
-        precision = "int8" if "INT8" in flags else "fp16" if "FP16" in flags else "fp32"
+        built = "int8" if "INT8" in flags else "fp16" if "FP16" in flags else "fp32"
         heatmaps, fields = session.run(["cmap", "paf"], {"image": image})
-        return np.float32(maps.get(precision, 1)) * heatmaps, fields
+        return np.float32(maps.get(built, 1)) * heatmaps, fields
 
     shape = {"image": (1, SIDE, SIDE, 3)}
     board(inputs=shape, outputs=("cmap", "paf"), kinds={"image": "UINT8"}, compute=compute)
-    engine(EngineConfig(**files, out=files["frames"] / "best.engine"))
+    engine(EngineConfig(**files, out=files["frames"] / "best.engine", precision=precision))
     opened = open_engine(files["frames"] / "best.engine")
     about = opened.describe().split(", ")[2]
     opened.close()
@@ -61,7 +62,7 @@ def test_an_engine_that_finds_nobody_is_rejected(board, files: dict[str, Path], 
 def test_an_engine_with_nan_outputs_is_rejected_and_the_others_are_evaluated(
     board, files: dict[str, Path], capsys
 ) -> None:
-    """As in half precision, whose largest number is 65504."""
+    """As from an FP16 overflow: the largest number is 65504."""
     about, said = kept(board, files, capsys, fp32=1.0, fp16=np.nan, int8=1.0)
     assert about in ("FP32", "INT8+FP16")
     assert "NaN or infinite values" in said
@@ -71,3 +72,11 @@ def test_nan_outputs_of_the_reference_are_an_error(board, files: dict[str, Path]
     with pytest.raises(EngineError, match="NaN or infinite"):
         kept(board, files, capsys, fp32=np.nan)
     assert not (files["frames"] / "best.engine").exists()
+
+
+def test_a_forced_precision_is_compared_with_fp32_and_the_third_is_not_built(
+    board, files: dict[str, Path], capsys
+) -> None:
+    about, said = kept(board, files, capsys, precision="fp16", fp16=0.0)
+    assert about == "FP16" and "although it agrees on 0.00 %" in said
+    assert said.count("not built, because fp16 was forced") == 1

@@ -74,7 +74,7 @@ def test_fp16_is_a_builder_flag_up_to_10_and_in_the_onnx_types_from_11_on(
 def test_float_layers_of_an_int8_network_are_fp16_in_every_version(
     board, int8: Path, tmp_path: Path, version: str, half: bool
 ) -> None:
-    """By a flag, or from 11 on by the file's own types."""
+    """By a flag, or from 11 on by the types in the file."""
     trt = board(version)
     assert build_engine(int8, tmp_path / "s.engine", BuildOptions()).precision == "INT8+FP16"
     assert ("FP16" in trt.built.flags) != half
@@ -111,7 +111,7 @@ def test_a_dla_build_has_gpu_fallback_and_one_profile(board, tmp_path: Path) -> 
 
 
 def test_a_dla_build_refuses_a_quantised_network(board, int8: Path, tmp_path: Path) -> None:
-    """With the GPU to fall back on, TensorRT would say nothing and quantise nothing."""
+    """With GPU fallback TensorRT would silently not quantise."""
     board(dla_cores=2)
     with pytest.raises(EngineError, match="a DLA core does not support Q/DQ") as raised:
         build_engine(int8, tmp_path / "s.engine", BuildOptions(dla_core=0))
@@ -204,7 +204,7 @@ def test_without_a_driver_there_is_one_clear_line(board, int8: Path, tmp_path: P
 
 
 def test_the_log_of_a_builder_that_does_not_start_is_in_the_error(board, int8: Path, tmp_path: Path) -> None:
-    """Seen on a real GPU with a damaged library of kernels: the driver was all right."""
+    """Seen on a real GPU with a damaged kernel library and an intact driver."""
     board("8.5.3.1", will_not_start="Assertion validateCaskKLibDigest(sha256sum) failed.")
     with pytest.raises(EngineError, match=r"does not start: Assertion validateCaskKLibDigest") as raised:
         build_engine(int8, tmp_path / "student.engine", BuildOptions())
@@ -213,7 +213,7 @@ def test_the_log_of_a_builder_that_does_not_start_is_in_the_error(board, int8: P
 
 @pytest.mark.parametrize("version", ["8.5.2", "8.6.1", "10.3.0", "11.4.1"])
 def test_a_parser_error_names_node_and_operator(board, tmp_path: Path, version: str) -> None:
-    """Up to 8.6 TensorRT tells the node's place alone."""
+    """Up to 8.6 TensorRT reports only the node's index."""
     board(version, refuses="unsupported padding")
     with pytest.raises(EngineError, match=r"refuses stem \(Conv\): unsupported padding"):
         build_engine(networks.student(tmp_path / "s.onnx"), tmp_path / "s.engine", BuildOptions("fp32"))
@@ -264,7 +264,7 @@ def test_tf32_is_on_by_default_in_the_real_builder_and_an_fp32_engine_turns_it_o
     assert not builder.config(64, "fp32").get_flag(trt.BuilderFlag.TF32)
 
 
-# TensorRT-RTX keeps the interface of timing caches and warns that it does nothing.
+# TensorRT-RTX warns that timing caches have no effect.
 @pytest.mark.filterwarnings("ignore:.*Timing cache:DeprecationWarning")
 def test_the_real_builder_of_the_newest_generation_takes_the_same_calls(int8: Path, tmp_path: Path) -> None:
     trt = pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")

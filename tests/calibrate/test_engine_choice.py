@@ -76,7 +76,7 @@ GPU_MS = {"fp32": 5.25, "fp16": 0.75, "int8": 2.5}
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
-    """A bundle whose INT8 student really is one, and whose decisions are the first channels' means."""
+    """A bundle with a quantised INT8 student, whose stored logits are means of the first channel."""
     folder = tiny_bundle.make(tmp_path / "bundle")
     stored = read_bundle(folder).reference()
     samples = [stored["clips"][i : i + 1] for i in range(4)]
@@ -96,7 +96,7 @@ def precision_of(flags: set[str]) -> str:
 
 @pytest.fixture
 def timed_board(board, monkeypatch: pytest.MonkeyPatch):
-    """A board on which each precision takes its time by a clock of its own, and those named decide otherwise."""
+    """A board with a fake clock for the time of each precision; precisions in ``wrong`` negate their logits."""
     clock = [0.0]
 
     def put(wrong: set[str] = frozenset(), version: str = "10.3.0", overflows: str = "", **options: Any) -> ModuleType:
@@ -165,7 +165,7 @@ def test_for_a_dla_core_int8_is_rejected_and_fp32_is_the_reference(timed_board, 
 def test_with_a_dla_core_the_gpu_engine_is_never_kept(
     timed_board, bundle: Path, capsys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A DLA is seldom as fast as the GPU, which is not what it is asked for."""
+    """Even if the GPU is faster, as it usually is."""
     timed_board(dla_cores=1)
     monkeypatch.setitem(SECONDS, "fp16", 0.02)
     engine(EngineConfig(bundle=bundle, dla_core=0))

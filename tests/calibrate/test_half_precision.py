@@ -29,7 +29,7 @@ def test_half_precision_keeps_input_and_output_types_and_close_values(tmp_path: 
 
 
 def quiet() -> ort.SessionOptions:
-    """Without its remark that it does not fold a constant in half precision."""
+    """Without its warning that it does not fold an FP16 constant."""
     options = ort.SessionOptions()
     options.log_severity_level = 3
     return options
@@ -56,7 +56,7 @@ def test_quantised_layers_stay_int8_and_the_others_become_fp16(int8: onnx.ModelP
         ort.InferenceSession(m.SerializeToString(), quiet()).run(None, {"clip": clips})[0] for m in (int8, half)
     )
     assert given.dtype == np.float32
-    # Roundings to eight bits may fall to the other side.
+    # Values may round differently in INT8.
     np.testing.assert_allclose(given, wanted, atol=0.05 * np.abs(wanted).max())
 
 
@@ -69,7 +69,7 @@ def test_a_scale_that_half_precision_would_make_zero_is_refused(int8: onnx.Model
 
 
 def eight_bit_convolution(folder: Path, weight: np.ndarray, scale: np.ndarray) -> Path:
-    """y = conv(x) with weights of eight bits (O, 1, 1, 1) and a scale for each channel."""
+    """y = conv(x) with INT8 weights (O, 1, 1, 1) and a scale per channel."""
     node = networks.helper.make_node
     nodes = [
         node("QuantizeLinear", ["x", "s", "z"], ["q"], name="quantize"),
@@ -93,14 +93,14 @@ def test_weights_with_a_scale_too_small_for_fp16_are_requantised(tmp_path: Path)
     half = Graph(to_half_precision(onnx.load(eight_bit_convolution(tmp_path, whole, SCALES)))).constants
     scale, weight = half["ws"], half["w"].ravel().astype(int)
     assert scale.dtype == np.float16 and (scale > 0).all() and np.abs(weight).max() <= 127
-    # No weight is further off than half a step, and no step much longer than it was, or than half precision can tell.
+    # Each weight is within half a step, and each step is close to the original or to the smallest FP16 number.
     wrong = np.abs(weight * scale.astype(float) - whole * SCALES)
     assert (wrong <= 0.51 * scale.astype(float))[:-1].all() and wrong[-1] <= 127 * 0.02 * 2.0**-11
     assert (scale <= SCALES * (1 + 2.0**-10) + 2.0**-24).all()
 
 
 def test_tensorrt_builds_a_channel_of_nearly_zero_weights(tmp_path: Path) -> None:
-    """It refused the file, for a scale that had become 0."""
+    """TensorRT refused the file, because a scale had become 0."""
     pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
     from calibrate.tensorrt.parser_gate import gate
 
@@ -145,7 +145,7 @@ def test_tensorrt_builds_it(tmp_path: Path, int8: onnx.ModelProto, name: str) ->
 
 
 def test_the_gate_reports_what_cannot_be_fp16(tmp_path: Path, int8: onnx.ModelProto) -> None:
-    """Where TensorRT takes the file as it is: up to 10 the engine is built, from 11 on it is not."""
+    """The original file is valid: up to TensorRT 10 the engine is built from it, from 11 on it is not."""
     pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
     from calibrate.tensorrt.parser_gate import gate
 

@@ -55,7 +55,7 @@ def test_float_layers_are_not_int8_kernels(shipped: list[dict]) -> None:
 
 
 def test_quantisation_is_fused_unless_it_follows_a_float_layer(shipped: list[dict]) -> None:
-    """A layer that stays, or the mixing of joints, whose product has to be put in another order anyway."""
+    """A float layer, or the graph aggregation, whose result is transposed anyway."""
     model = onnx.load(SHIPPED)
     stays = {n.name for n in model.graph.node if n.op_type == "MatMul"}
     stays |= {n.name for n in model.graph.node if n.op_type == "Conv"} - convolutions_in_eight_bits(model)

@@ -16,7 +16,7 @@ OURS = {"complain", "listen", "built", "parsed"}
 
 
 def offered(trt: ModuleType) -> dict[str, object]:
-    """Class.name -> what the fake has there, for every public name of it."""
+    """Class.name -> the fake's attribute, for every public name."""
     found = {}
     for owner, place in vars(trt).items():
         if owner.startswith("_") or owner in OURS:

@@ -17,7 +17,7 @@ ARGUMENTS = dict(re.findall(r"^ARG (\w+)=(.+)$", DOCKERFILE, flags=re.MULTILINE)
 
 
 def step(word):
-    """The one RUN in which that word is, as the shell gets it."""
+    """The only RUN with that word, as the shell receives it."""
     runs = re.findall(r"^RUN (.+?[^\\])$", DOCKERFILE, flags=re.MULTILINE | re.DOTALL)
     (found,) = [run for run in runs if word in run]
     return found.replace("\\\n", "")
@@ -28,7 +28,7 @@ def test_sources_libraries_and_cuda_belong_to_one_jetpack():
     assert ARGUMENTS["TENSORRT_COMMIT"] == "ad932f72126f875392a4336d9ee45b2756d934a0"
     assert ARGUMENTS["TENSORRT"] == "8.5.2*" and ARGUMENTS["CUDA"] == "11-4"
     assert set(re.findall(r"^ARG CUDA=(.+)$", DOCKERFILE, flags=re.MULTILINE)) == {"11-4"}
-    # Every library by that version; and linked under the names that the bindings ask for.
+    # Every library has that version, and is linked under the name that the bindings use.
     libraries = re.findall(r'"(libnv\w+[-\w]*8)=\$\{TENSORRT\}"', DOCKERFILE)
     assert sorted(libraries) == ["libnvinfer-plugin8", "libnvinfer8", "libnvonnxparsers8", "libnvparsers8"]
 
@@ -48,7 +48,7 @@ def test_python_is_that_of_the_base():
 
 @pytest.fixture
 def github(tmp_path):
-    """The environment of a machine where GitHub is a folder, and the commit of the sources there."""
+    """An environment in which GitHub is a local folder, and the commit of its sources."""
     commit = subprocess.run(
         [ROOT / "docker/standin-bindings", tmp_path / "github"], capture_output=True, text=True, check=True, timeout=60
     ).stdout.strip()
@@ -77,7 +77,7 @@ def test_sources_and_parser_are_fetched_at_their_commits(tmp_path, github):
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "sources/python/build.sh").is_file()
     assert (tmp_path / "sources/parsers/onnx/NvOnnxParser.h").is_file()
-    # What is on the branch today is not what is fetched.
+    # The branch's head is not fetched.
     sources = tmp_path / "github/NVIDIA/TensorRT.git"
     (sources / "python/build.sh").write_text("other\n")
     author = ["-c", "user.name=standin", "-c", "user.email=standin@localhost"]
@@ -93,9 +93,9 @@ def test_another_commit_than_the_pinned_one_is_not_fetched(tmp_path, github):
 
 @pytest.mark.parametrize(("module", "returned"), [("tensorrt/tensorrt.so", 0), ("tensorrt/other.py", 2)])
 def test_a_wheel_without_the_compiled_module_fails_the_build(tmp_path, module, returned):
-    """NVIDIA's script goes on where the compiler fails, and packs what there is."""
+    """NVIDIA's script ignores compile errors and packs what there is."""
     with zipfile.ZipFile(tmp_path / "tensorrt-8.5.2.2-cp311-none-linux_aarch64.whl", "w") as wheel:
-        # So many that who stops reading after the first line breaks the pipe.
+        # Enough lines to break the pipe of a reader that stops after the first one.
         for name in ("tensorrt/__init__.py", module, *(f"tensorrt/{n}.py" for n in range(2000))):
             wheel.writestr(name, "")
     guard = re.sub("/wheels", str(tmp_path), step("build.sh")[step("build.sh").index("{ python3 -m zipfile") :])

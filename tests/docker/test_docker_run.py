@@ -26,7 +26,7 @@ Version: 5.9
 
 
 def node(board, number, name, index="0"):
-    """Adds a camera's node, as Video4Linux shows it."""
+    """Add a Video4Linux camera node."""
     (board / f"root/dev/video{number}").write_text("")
     about = board / f"root/sys/class/video4linux/video{number}"
     about.mkdir(parents=True)
@@ -175,7 +175,7 @@ def test_a_docker_without_permission_is_distinguished_from_a_stopped_one(board, 
 
 
 def test_a_board_without_docker_is_told_to_install_it(board):
-    """PATH holds what the script calls, and no docker."""
+    """PATH has the commands that the script calls, but not docker."""
     (board / "bin/docker").unlink()
     for program in ("sh", "cat", "dirname", "grep", "head", "id", "sed"):
         (board / "bin" / program).symlink_to(shutil.which(program))
@@ -238,7 +238,7 @@ def test_arguments_reach_the_container_unchanged(board):
 
 @pytest.fixture
 def own(board):
-    """docker/run in a tree of its own, for results and NVIDIA's package sources are put beside it."""
+    """docker/run in its own tree, because it writes results and package sources beside itself."""
     for name in ("docker/run", "bundles/everyday/bundle.yaml"):
         (board / "tree" / name).parent.mkdir(parents=True, exist_ok=True)
         (board / "tree" / name).write_bytes((ROOT / name).read_bytes())
@@ -266,7 +266,7 @@ def test_a_failed_build_starts_nothing(board, own):
 
 
 def test_the_build_context_has_only_nvidias_package_sources(board, own):
-    # Systems that were not flashed by NVIDIA's tools have them under another name.
+    # Systems that were not flashed with NVIDIA's tools use another file name.
     lists = board / "root/etc/apt/sources.list.d"
     (lists / "nvidia-l4t-apt-source.list").rename(lists / "archive_uri-https_repo_download_nvidia_com.list")
     (board / "root/etc/apt/trusted.gpg.d/docker.asc").touch()

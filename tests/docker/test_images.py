@@ -36,7 +36,7 @@ def test_shellcheck_finds_nothing():
 
 
 def stages(line):
-    """The text of each stage of that JetPack's Dockerfile, by name, the last also as ""; and what each stands on."""
+    """The text of each stage of that JetPack's Dockerfile, by name, the last also as ""; and each stage's base."""
     text = (ROOT / f"docker/Dockerfile.jetpack{line}").read_text()
     found = re.findall(r"^FROM (\S+)(?: AS (\S+))?\n(.*?)(?=^FROM |\Z)", text, flags=re.MULTILINE | re.DOTALL)
     texts = {name: body for _, name, body in found} | {"": found[-1][2]}
@@ -44,7 +44,7 @@ def stages(line):
 
 
 def layers(line, target=""):
-    """What that image is made of, its base's stage first."""
+    """The stages of that image, its base first."""
     texts, bases = stages(line)
     made = []
     while target in texts:
@@ -77,7 +77,7 @@ def test_the_cpu_image_has_nothing_of_nvidias_and_no_image_has_a_compiler():
 
 
 def test_compiled_wheels_use_the_numpy_of_the_image():
-    """Otherwise pip takes one or the other, and says so on the board."""
+    """Otherwise pip would fail or replace one on the board."""
     (required,) = re.findall(r"^numpy==(\S+)$", (ROOT / "docker/requirements.txt").read_text(), flags=re.MULTILINE)
     for line in (5, 6, 7):
         named = re.findall(r"numpy==([\d.]+)", (ROOT / f"docker/Dockerfile.jetpack{line}").read_text())
@@ -90,13 +90,13 @@ def test_the_service_mounts_what_the_image_expects_and_creates_no_host_folders()
     binds = {volume["target"]: volume for volume in service["volumes"] if isinstance(volume, dict)}
     named = dict(reversed(volume.split(":")) for volume in service["volumes"] if isinstance(volume, str))
     assert set(binds) == {"/mnt/bundle", "/home/skd/runs", "/etc/nv_tegra_release", "/tmp/argus_socket"}
-    # What docker makes of a path that is missing is a folder; what has a name is a volume, declared below.
+    # Docker would create missing bind paths as folders. Named volumes are declared below.
     assert all(bind["type"] == "bind" and bind["bind"] == {"create_host_path": False} for bind in binds.values())
     assert binds["/mnt/bundle"]["read_only"] and binds["/etc/nv_tegra_release"]["read_only"]
     assert set(named) == {"/home/skd/engines", "/home/skd/.cache"} and set(named.values()) == set(composed["volumes"])
 
 
-# Stands in for the image's Python: writes down what it is asked. With TensorRT, an engine opens once it was built.
+# Replaces the image's Python and logs its arguments. With TensorRT, an engine opens once it has been built.
 PYTHON = """#!/bin/sh
 echo "$*" | tr '\\n' ' ' >>"$SAID"; echo >>"$SAID"
 case "$2" in
@@ -110,7 +110,7 @@ esac
 
 @pytest.fixture
 def image(tmp_path):
-    """Starts the entrypoint on a bundle that holds somebody else's engine; gives what Python was asked."""
+    """Run the entrypoint on a bundle with an engine of another board; returns Python's logged arguments."""
     bundle = tiny_bundle.make(tmp_path / "mounted")
     (bundle / "student.engine").write_text("of another board")
     (tmp_path / "home").mkdir()
@@ -144,7 +144,7 @@ def test_the_first_start_copies_the_bundle_and_builds_its_engine(image):
     assert said[-1] == "-m edge demo --bundle bundle "
     for name in ("bundle.yaml", "student.onnx", "reference.npz"):
         assert (copy / name).read_bytes() == (image.bundle / name).read_bytes()
-    # The engine that lay in the bundle is of who knows which board, and stays there.
+    # The engine in the mounted bundle may be another board's and is not copied.
     assert (copy / "student.engine").read_text() == ""
 
 
@@ -168,7 +168,7 @@ def test_without_tensorrt_nothing_is_built(image):
 
 
 def test_without_tensorrt_engines_of_another_image_are_not_used(image):
-    """JetPack 5 has an image with engines and one without, over one volume; an engine in the bundle would be opened."""
+    """JetPack 5's two images share a volume; without TensorRT the loop would fail on an engine in the bundle."""
     image("edge", "demo")
     assert (image.home / "bundle/student.engine").exists()
     image("edge", "demo", no_tensorrt=1)

@@ -87,7 +87,7 @@ def test_separate_ranges_are_a_change_and_overlapping_ones_are_not():
     assert found["capture to output, p50 ms"].ratio == pytest.approx(41 / 42)
     assert found["frames per second"].ratio == pytest.approx(34 / 31) and found["frames per second"].significant
     assert not found["picture to decision, p50 ms"].significant
-    # Apart without any noise, and yet too little to be called a change.
+    # Separate ranges, but below the minimum change.
     assert (
         found["student, batch 1, p50 ms"].ratio == pytest.approx(1.02)
         and not found["student, batch 1, p50 ms"].significant
@@ -146,7 +146,7 @@ def command(*arguments):
 
 @pytest.fixture
 def clips(bundle_folder, tmp_path):
-    """The bundle's own clips, with the FP32 student's answers as labels, but for the last four of sixteen."""
+    """The bundle's clips, labelled with the FP32 student's decisions except for the last four of sixteen."""
     reference = read_bundle(bundle_folder).reference()
     labels = reference["logits"].argmax(1)
     labels[-4:] = (labels[-4:] + 1) % len(tiny_bundle.CLASSES)
@@ -216,7 +216,7 @@ def test_a_file_that_is_not_a_report_is_one_line(tmp_path, text, capsys):
 
 @pytest.fixture
 def replay(tmp_path):
-    """Forty pictures of one body, thirty a second, as a recording of the pose stage."""
+    """A pose recording of one body: forty frames at 30 Hz."""
     results = [FrameResult(Frame(n, n / 30, IMAGE), (), {}, (Pose(moving_body(n), 0.9),)) for n in range(40)]
     header = RecordingHeader("trt_pose-18", 30.0, (64, 48), "a camera", "a network")
     path = tmp_path / "poses.jsonl"

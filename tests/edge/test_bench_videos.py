@@ -45,7 +45,7 @@ def test_a_video_without_a_decision_is_wrong_and_in_no_column_of_the_confusion()
 
 
 class Script:
-    """A pose estimator that reads off the picture which one it is, and whether anybody is in it."""
+    """A pose estimator that reads from the image its number and whether it shows a person."""
 
     layout, network_s, looked = SCRIPT_LAYOUT, 0.0, 0
 
@@ -93,7 +93,7 @@ def test_videos_are_right_under_the_class_they_are_taken_for_and_wrong_under_ano
     for width, label in taken.items():
         film(right, CLASSES[label], width)
         film(wrong, CLASSES[label if width == 320 else (label + 1) % 4], width)
-    # In the third nobody is.
+    # The third one shows nobody.
     for folder in (right, wrong):
         film(folder, "squat", 400)
     told = bench(bundle_folder, right)

@@ -30,7 +30,7 @@ def test_what_is_not_told_is_unknown():
 
 
 class Orin:
-    """As much of an Orin as the monitor looks at; see edge.doctor.host.Host."""
+    """The files of an Orin that the monitor reads; see edge.doctor.host.Host."""
 
     def __init__(self):
         self.files = {
@@ -66,7 +66,7 @@ def test_heat_and_over_current_are_seen_while_the_loop_runs():
     monitor.poll()
     found = board_figures(monitor.loop, monitor.idle, monitor.throttling, 30, 1.0)
     assert found["power_w"] == 15 and (found["coolest_c"], found["hottest_c"]) == (49.156, 97.5)
-    # Seven events were from before.
+    # Seven events happened before.
     assert found["slowed_by_heat"] == ["gpu-throttle-alert"] and found["over_current_events"] == 3
     assert found["clocks_held"] is True
     told = "throttled: gpu-throttle-alert (thermal), 3 over-current events"

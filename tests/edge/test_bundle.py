@@ -44,7 +44,7 @@ def rewrite(folder, change):
 
 
 def refused(folder):
-    """The one line with which the bundle is refused."""
+    """The error with which the bundle is refused."""
     with pytest.raises(BundleError) as caught:
         read_bundle(folder)
     line = str(caught.value)
@@ -140,7 +140,7 @@ def test_what_is_missed_of_a_budget_is_said_and_both_limits_are_within_it(agreem
 
 @pytest.mark.parametrize("clips", [200, 400, 1000, 2000, 2200])
 def test_a_budget_that_is_used_up_to_the_last_clip_is_kept(clips):
-    """Half a point of so many clips is a whole number of them; in floating point one in two drops is a bit more."""
+    """Half a point is a whole number of these clips; in floating point half of the drops slightly exceed it."""
     budget, lost = AccuracyBudget(max_top1_drop=0.5, min_agreement=99.0), clips // 200
     for right in range(lost, clips + 1):
         assert budget.violations(100.0, 100 * (right / clips) - 100 * ((right - lost) / clips)) == []

@@ -14,7 +14,7 @@ from edge.engines.cuda_graph import CudaGraph, driver_library
 STREAM, GRAPH, EXECUTABLE = 0x7F12_3456_7890, 0x7F22_0000_0010, 0x7F33_FFFF_FFF0
 """As high as addresses are: a handle cut to 32 bits would be another."""
 
-# Types as in cuda.h: handles are pointers, a CUresult is an int. `fails` names the call that is to fail.
+# Types as in cuda.h: handles are pointers, a CUresult is an int. `fails` names the function that fails.
 LIBRARY = f"""
 #include <string.h>
 static void *const stream = (void *){STREAM}ULL, *const graph = (void *){GRAPH}ULL;
@@ -39,7 +39,7 @@ int cuGetErrorName(int status, const char **text) {{
 
 
 class Counts:
-    """What the library has counted; ``fails`` chooses the call that fails from now on."""
+    """The library's counters; ``fails`` selects the function that fails."""
 
     def __init__(self, library) -> None:
         self._library = library

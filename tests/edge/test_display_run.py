@@ -62,7 +62,7 @@ def test_a_missing_or_covered_timecode_is_not_read():
 
 
 class See:
-    """A pose stage of which each frame takes a known time."""
+    """A pose stage that takes a known time per frame."""
 
     layout = layout("trt_pose-18")
 
@@ -81,7 +81,7 @@ class See:
 
 
 class Noted(Frames):
-    """Frames of which it is known when each was asked for, before it could arrive."""
+    """Frames whose request times, before arrival, are recorded."""
 
     def __init__(self, count):
         super().__init__(count)
@@ -94,7 +94,7 @@ class Noted(Frames):
 
 
 def watched(bundle_folder, frames, pose_s, show_s):
-    """The watcher, the run, the worker, and the milliseconds within which each frame was asked for and displayed."""
+    """The sink, the run, the worker, and for each frame the milliseconds from request to display."""
     action, overlay, history = action_stage(read_bundle(bundle_folder)), Overlay(See.layout), LatencyHistory(0)
     watcher, source, within_ms = TimecodeSink(overlay), Noted(frames), []
     watcher.show = lambda result: time.sleep(show_s)
@@ -110,7 +110,7 @@ def watched(bundle_folder, frames, pose_s, show_s):
 
 
 def test_the_measured_age_is_the_processing_time(bundle_folder):
-    # 0.12 s in the pose stage and 0.05 s to show; what a busy machine adds is in the other bound.
+    # 0.12 s in the pose stage and 0.05 s to display; the upper bound includes what a busy machine adds.
     watcher, outcome, worker, within_ms = watched(bundle_folder, frames=12, pose_s=0.12, show_s=0.05)
     assert watcher.shown == outcome.frames - worker.dropped >= 2
     assert len(watcher.ages_ms) == len(within_ms)
@@ -118,7 +118,7 @@ def test_the_measured_age_is_the_processing_time(bundle_folder):
 
 
 def test_a_recording_plays_as_a_camera_that_does_not_wait(bundle_folder):
-    # Twenty frames in 0.8 s, of which a stage that takes 0.2 s each can see no more than a few.
+    # Twenty frames in 0.8 s; a stage that takes 0.2 s per frame can process only a few.
     _, outcome, _, _ = watched(bundle_folder, frames=20, pose_s=0.2, show_s=0.0)
     assert outcome.frames < 12 and outcome.frames + outcome.dropped == 20
 
@@ -133,7 +133,7 @@ def test_frames_with_a_timecode_keep_their_pace_and_leave_the_recordings_frames_
 
 
 def test_drawing_timecodes_reuses_memory():
-    """Its page faults would be the measurement's, and on two cores the loop's."""
+    """Page faults of new memory would distort the measurement."""
     arrays, seconds = Arrays(), itertools.count()  # so late that no frame is waited for
     for frame in TimecodeSource(Frames(20), clock=lambda: float(next(seconds))):
         arrays.look(frame.image)

@@ -34,7 +34,7 @@ def test_require_writable_changes_nothing(tmp_path):
 
 @pytest.fixture
 def temporary(tmp_path, monkeypatch):
-    """The one place that Python finds for temporary files."""
+    """The only folder that Python finds for temporary files."""
     place = tmp_path / "temporary"
     place.mkdir()
     monkeypatch.setenv("TMPDIR", str(place))
@@ -74,7 +74,7 @@ def test_a_full_temporary_folder_is_an_error_and_errors_of_other_files_keep_thei
 
 
 def test_a_pipe_or_device_is_refused_and_unchanged(tmp_path):
-    # Root may rename a file over /dev/null, and in a container everybody is root.
+    # Root may rename a file over /dev/null, and containers often run as root.
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     with pytest.raises(OutputError, match="pipe: cannot be written: it is a pipe or a device"), atomic_write(pipe):
@@ -118,7 +118,7 @@ with atomic_write(Path(sys.argv[1])) as partial:
 
 @pytest.fixture
 def other_run(tmp_path):
-    """Another process that is writing a.txt until it is given a line."""
+    """Another process that writes a.txt until it receives a line."""
     command = [sys.executable, "-c", WRITER, str(tmp_path / "a.txt")]
     root = Path(__file__).resolve().parents[2]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root) as process:

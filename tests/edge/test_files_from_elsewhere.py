@@ -39,7 +39,7 @@ def test_an_archive_with_bytes_changed_or_cut_is_read_as_it_was_or_refused(tmp_p
     except DataError as error:
         assert str(path) in str(error) and ";" in str(error)
     else:
-        # A zip file has a checksum of every member, but none of its own list of them.
+        # A zip file has a checksum for every member, but not for its directory.
         assert same(found)
 
 
@@ -84,7 +84,7 @@ def test_an_os_error_is_reported_with_a_hint(tmp_path):
     for path in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(DataError, match=r"cannot be read: .+; copy it again"):
             read_json(path, DataError, "copy it again")
-    # As a worn card refuses: in the middle of a file, with no name.
+    # As from a worn SD card: in the middle of a file, without a file name.
     with (
         pytest.raises(DataError, match="a: cannot be read: Input/output error"),
         wrap_read_errors(Path("a"), DataError, ""),

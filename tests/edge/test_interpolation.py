@@ -10,7 +10,7 @@ from edge.contract.preprocess import Preprocessing, resample
 
 
 def recording(place, times):
-    """One joint whose x is place(t), seen all the time."""
+    """One joint with x = place(t), always seen."""
     times = np.asarray(times, np.float64)
     keypoints = np.ones((len(times), 1, 3), np.float32)
     keypoints[:, 0, 0], keypoints[:, 0, 1] = place(times), -place(times)
@@ -18,7 +18,7 @@ def recording(place, times):
 
 
 def misses(place, times, at, between):
-    """Largest distance in x from where the joint was."""
+    """Largest error in x."""
     found = resample(*recording(place, times), at, 0.5, between)
     assert (found[..., 2] > 0).all()
     return np.abs(found[:, 0, 0] - place(at)).max()
@@ -42,9 +42,9 @@ def test_cubic_interpolation_keeps_a_wrist_swing_that_linear_cuts_off():
 
     times = np.arange(24) / 12
     at = np.linspace(times[1], times[-2], 400)
-    # By hand: half of 1 - cos(2 pi 2 / 24) where the top lies in the middle between two frames.
+    # By hand: half of 1 - cos(2 pi 2 / 24), if the peak is midway between two frames.
     assert misses(place, times, at, "line") == pytest.approx(0.5 * (1 - np.cos(np.pi / 6)), abs=2e-3)
-    # The cubic through four frames: at most 3/128 of the fourth derivative times the fourth power of their distance.
+    # Error bound of the cubic: 3/128 of the fourth derivative times the frame interval to the fourth.
     assert misses(place, times, at, "curve") < 3 / 128 * 0.5 * (4 * np.pi) ** 4 / 12**4 < 0.015
 
 
@@ -57,7 +57,7 @@ def test_a_joint_unseen_in_one_of_the_four_frames_is_interpolated_linearly():
     keypoints[2, 0] = 0
     line, curve = (resample(keypoints, times, np.arange(8 * 5) / 60, 0.5, way) for way in ("line", "curve"))
     differ = np.flatnonzero((line != curve).any(axis=(1, 2)))
-    # Frames 3, 4, 5, 6 are the first four in a row that are all seen: their curve is between 4 and 5.
+    # Frames 3, 4, 5, 6 are the first four consecutive seen ones: their cubic is between 4 and 5.
     assert differ.min() > 4 * 5 and differ.max() < 6 * 5
 
 

@@ -132,7 +132,7 @@ def test_ntu_is_in_the_order_of_its_paper():
 
 
 def test_coco_agrees_with_people_annotated_in_pictures(shared_data):
-    """In upright people left and right, above and below come out as the names say."""
+    """In upright people left and right, above and below are as the names say."""
     files = sorted((shared_data / "media" / "mmpose_coco").glob("*.json"))
     annotations = json.loads(files[0].read_text())
     category = next(c for c in annotations["categories"] if c["name"] == "person")

@@ -19,7 +19,7 @@ from edge.cli.command_line import run_command_line
 
 @pytest.fixture
 def system_of(monkeypatch):
-    """Lets the system give so many threads and no more; gives the names of those that were wanted."""
+    """Limit how many threads the system starts; returns the names of the requested ones."""
 
     def limited(most):
         wanted, count = [], itertools.count()
@@ -58,7 +58,7 @@ def test_a_refused_thread_ends_the_run_with_one_line_and_no_files(tmp_path, bund
     assert sorted(path.name for path in out.iterdir()) == ["a.jsonl", "b.jsonl", "c.json"]
 
 
-# Root's threads are not counted. Whoever may not enter pytest's folders may stand in one of them.
+# Root has no thread limit. Another user cannot enter pytest's folders, but may have one as working folder.
 NO_MORE = """
 import importlib, os, resource, sys
 from pathlib import Path
@@ -86,7 +86,7 @@ except EngineError as error:
 
 
 def without_threads(folder, network, runtime, module, limited, threads):
-    """What a process says that opens and runs a network, and gets no threads from the moment ``limited`` on."""
+    """Output of a process that opens and runs a network; from ``limited`` on it gets no new threads."""
     folder.chmod(0o755)
     (folder / network).chmod(0o644)
     words = [sys.executable, "-c", NO_MORE, str(folder), network, runtime, module, limited, threads]

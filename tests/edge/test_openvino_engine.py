@@ -123,7 +123,7 @@ os.kill(os.getpid(), signal.SIGINT)
 
 @pytest.mark.usefixtures("installed")
 def test_ctrl_c_is_handled_while_networks_come_and_go(tmp_path: Path) -> None:
-    # OpenVINO's own signal stacks are gone with the networks, and a signal would be handled on one that is not there.
+    # OpenVINO's signal stacks are freed with the networks, so a signal would be handled on freed memory.
     words = [sys.executable, "-c", SIGNALLED, str(student(tmp_path / "student.onnx"))]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0 and done.stdout == "handled\n" * 3

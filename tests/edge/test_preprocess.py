@@ -28,7 +28,7 @@ def moving_person(times_s, seed=0):
     return np.concatenate([xy, np.ones((len(times_s), 13, 1))], axis=-1).astype(np.float32)
 
 
-# Imputing
+# Imputation
 
 
 def test_an_unseen_joint_is_the_mean_of_three_frames_either_side():
@@ -50,7 +50,7 @@ def test_what_was_not_seen_for_long_stays_unknown():
     assert (out[4:] == 0).all()
 
 
-# Normalising
+# Normalisation
 
 
 def body(torso=100.0, hips=(0.0, 0.0)):
@@ -115,7 +115,7 @@ def test_place_and_size_in_the_picture_do_not_matter(seed, dx, dy, scale, centre
     assert np.allclose(normalise(x, known, PENN, centre), normalise(moved, known, PENN, centre), atol=2e-3)
 
 
-# The whole way
+# The whole pipeline
 
 
 def test_a_clip_has_the_shape_of_st_gcn_and_tells_seen_from_imputed():
@@ -178,7 +178,7 @@ def test_when_the_recording_began_does_not_matter(seed, start_s):
 
 
 def slow_reference(keypoints, times, how):
-    """The three steps as the documentation words them, frame by frame and joint by joint; times are of 0.01 s."""
+    """The three documented steps, frame by frame and joint by joint; times are multiples of 0.01 s."""
     frames, joints = how.length_frames, keypoints.shape[1]
     at = [times[-1] - (frames - 1 - t) / how.fps for t in range(frames)]
     sampled = np.zeros((frames, joints, 3))

@@ -11,7 +11,7 @@ from edge.pose.registry import PoseConfig, open_networks
 
 
 class Clocked:
-    """An engine on a GPU whose own clock counts 2, 3, 4, ... ms while the host's sees far more."""
+    """An engine on a GPU whose clock gives 2, 3, 4, ... ms, while the host's gives far more."""
 
     def __init__(self):
         self.runs, self.device_s = 0, None
@@ -31,7 +31,7 @@ def test_queries_are_timed_by_both_clocks_after_the_warm_up():
 
 @pytest.mark.usefixtures("blazepose_files")
 def test_pose_networks_are_timed_as_the_loop_runs_them(monkeypatch):
-    """Not as published: BlazePose's files read floats, and the loop gives them a camera's bytes."""
+    """Not as published: BlazePose's files take floats, but the loop's networks take a camera's bytes."""
     given = []
 
     def timed(engine, inputs, queries, warm_up):

@@ -13,7 +13,7 @@ from edge.bench.tegrastats import board_samples, read_line
 @pytest.mark.parametrize(
     ("name", "ram_mb", "power_w", "hottest_c"),
     [
-        # Read off the lines by eye. The Nano's PMIC always says 50 or 100.
+        # Read from the lines by eye. The Nano's PMIC always reports 50 or 100.
         ("nano", 1409, 2.003, 39.5),
         ("xavier", 3361, 3.654, 37.5),
         ("orin", 775, 4.761, 49.156),

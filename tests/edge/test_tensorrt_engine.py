@@ -27,7 +27,7 @@ def test_every_generation_runs_every_batch_it_was_built_for(built, version: str,
     for count in (4, 1, 3, 2, 1):
         clip = clips(count, seed=count)
         results.append((clip, engine.run({"clip": clip})["logits"]))
-    # All of them at the end: a run must not overwrite what an earlier one returned.
+    # Compared at the end: a run must not overwrite earlier results.
     for clip, logits in results:
         np.testing.assert_array_equal(logits, 2 * clip)
     engine.close()

@@ -76,7 +76,7 @@ def test_a_runtime_that_does_not_start_is_one_clear_error(built, board) -> None:
 def test_a_pycuda_that_does_not_load_is_not_reported_as_missing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """What the dynamic linker says where pycuda was built with headers of another CUDA."""
+    """The dynamic linker's error if pycuda was built with headers of another CUDA."""
     (tmp_path / "pycuda").mkdir()
     (tmp_path / "pycuda" / "__init__.py").touch()
     (tmp_path / "pycuda" / "driver.py").write_text(
@@ -91,7 +91,7 @@ def test_a_pycuda_that_does_not_load_is_not_reported_as_missing(
 
 
 def test_one_logger_serves_all_engines_and_outlives_each(built) -> None:
-    """A stage that is started again closes the engine whose logger TensorRT has kept, while the other stage's runs."""
+    """A restarted stage closes the engine whose logger TensorRT keeps, while another stage's engine runs."""
     path, _ = built()
     first, second = TensorRtEngine(path), TensorRtEngine(path)
     first.close()
@@ -125,7 +125,7 @@ import atexit, sys, threading
 from fake_cuda import FakeGpu
 gpu = FakeGpu()
 sys.modules.update(gpu.modules())
-# Before the first engine, so that it is asked last.
+# Registered before the first engine, so that it runs last.
 atexit.register(lambda: print("at the end", gpu.retained))
 from edge.engines.gpu import Gpu
 Gpu()

@@ -7,7 +7,7 @@ from edge.engines.gpu import Gpu
 
 
 def missing() -> str:
-    """Why no engine can be built here; empty where one can."""
+    """Why no engine can be built here; empty if one can."""
     try:
         import tensorrt  # noqa: F401
 

@@ -64,7 +64,7 @@ def test_a_thousand_runs_allocate_no_memory(engine_path: Path) -> None:
         answers(engine)
     with engine._gpu.current():
         after, _ = engine._gpu.driver.mem_get_info()
-    # Other programs on the machine may take some meanwhile.
+    # Other programs may allocate some meanwhile.
     assert before - after < 8 << 20
     engine.close()
 
@@ -122,5 +122,5 @@ def test_closing_frees_all_memory(engine_path: Path) -> None:
         TensorRtEngine(engine_path).close()
         with gpu.current():
             free.append(gpu.driver.mem_get_info()[0])
-    # The first loads what stays for the process.
+    # The first one loads what stays for the process.
     assert free[1] - free[-1] < 8 << 20
