@@ -6,7 +6,7 @@ import multiprocessing
 import os
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ from edge.cli.console import console
 from train.ablation_report import Result, write_ablation
 from train.checkpoint import load_checkpoint
 from train.configuration import AblationConfig, StudentConfig, TeacherConfig
-from train.data.pairs import PairDataset
+from train.data.pairs import PairConfig, PairDataset
 from train.data.registry import read_dataset
 from train.evaluate import accuracy, predict
 from train.hardware import on_gpu
@@ -25,15 +25,6 @@ from train.report import read_report
 from train.teach import train_student, train_teacher
 
 TEACHER_HQ, TEACHER_LQ = "teacher on HQ", "teacher on LQ"
-
-
-@dataclass(frozen=True)
-class _Student:
-    """One training of a student, and its place in the tables."""
-
-    drop: float | None
-    method: str
-    config: StudentConfig
 
 
 def ablation(config: AblationConfig) -> None:
@@ -57,9 +48,9 @@ def ablation(config: AblationConfig) -> None:
                 results += done.result()
                 progress.advance(bar)
                 # A student needs the teacher of its seed.
-                for student in students:
-                    if student.config.seed == seed:
-                        running[pool.submit(_train_student, student)] = None
+                for drop, student in students:
+                    if student.seed == seed:
+                        running[pool.submit(_train_student, student, drop)] = None
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -80,22 +71,24 @@ def _teacher(config: AblationConfig, seed: int) -> TeacherConfig:
     )
 
 
-def _students(config: AblationConfig) -> Iterator[_Student]:
-    """Seed by seed, so that an interrupted ablation has completed whole seeds."""
+def _pairs(config: AblationConfig) -> Iterator[tuple[float | None, PairConfig]]:
+    """Each kind of LQ skeletons, by its drop; None is ``data.pairs`` unchanged."""
+    for drop in config.drops or (None,):
+        yield drop, config.data.pairs if drop is None else replace(config.data.pairs, drop=drop)
+
+
+def _students(config: AblationConfig) -> Iterator[tuple[float | None, StudentConfig]]:
+    """Every training of a student and its drop; seed by seed, so that an interrupted ablation completes whole seeds."""
     for seed in config.seeds:
-        for drop in config.drops or (None,):
-            data = config.data if drop is None else replace(config.data, pairs=replace(config.data.pairs, drop=drop))
+        for drop, pairs in _pairs(config):
             for name in config.methods:
                 folder = config.out / ("recorded" if drop is None else f"drop{drop}") / name / f"seed{seed}"
-                yield _Student(
-                    drop,
-                    name,
-                    StudentConfig(
-                        out=folder, teacher=_teacher(config, seed).out, data=data, network=config.network,
-                        width=config.width, method=name, optimiser=config.optimiser, hardware=config.hardware,
-                        seed=seed,
-                    ),
+                student = StudentConfig(
+                    out=folder, teacher=_teacher(config, seed).out, data=replace(config.data, pairs=pairs),
+                    network=config.network, width=config.width, method=name, optimiser=config.optimiser,
+                    hardware=config.hardware, seed=seed,
                 )  # fmt: skip
+                yield drop, student
 
 
 def _silence_console() -> None:
@@ -109,8 +102,7 @@ def _train_teacher(config: TeacherConfig, of: AblationConfig) -> list[Result]:
     top1 = train_teacher(config).top1
     network, data = load_checkpoint(config.out).rebuild(config.out), read_dataset(config.data)
     results = []
-    for drop in of.drops or (None,):
-        pairs = config.data.pairs if drop is None else replace(config.data.pairs, drop=drop)
+    for drop, pairs in _pairs(of):
         test = PairDataset(data, pairs, train=False, seed=0)
         results.append(result(drop=drop, method=TEACHER_HQ, top1=top1))
         on_lq = accuracy(predict(network, test, see="lq"), test.labels).top1
@@ -118,10 +110,10 @@ def _train_teacher(config: TeacherConfig, of: AblationConfig) -> list[Result]:
     return results
 
 
-def _train_student(student: _Student) -> list[Result]:
-    top1 = train_student(student.config).top1
-    seconds = [epoch["seconds"] for epoch in read_report(student.config.out)["history"]]
-    return [Result(student.drop, student.method, student.config.seed, top1, float(np.median(seconds)))]
+def _train_student(config: StudentConfig, drop: float | None) -> list[Result]:
+    top1 = train_student(config).top1
+    seconds = [epoch["seconds"] for epoch in read_report(config.out)["history"]]
+    return [Result(drop, config.method, config.seed, top1, float(np.median(seconds)))]
 
 
 def _settings(config: AblationConfig) -> dict[str, Any]:

@@ -22,15 +22,16 @@ def exclusive(lock: Path, of: Path, what: str) -> Iterator[None]:
     The operating system releases the lock when the process ends, so a file that a killed process left blocks nobody.
     Raises OutputError if another process holds the lock, or if the file cannot be written.
     """
-    descriptor = acquire(lock, of, what)
+    descriptor = _acquire(lock, of, what)
     try:
         yield
     finally:
-        release(lock, descriptor)
+        lock.unlink(missing_ok=True)
+        os.close(descriptor)
 
 
-def acquire(lock: Path, of: Path, what: str) -> int:
-    """Take the lock and return its file descriptor. Raises what :func:`exclusive` does."""
+def _acquire(lock: Path, of: Path, what: str) -> int:
+    """Take the lock and return its file descriptor."""
     with wrap_write_errors(lock):
         while True:
             descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
@@ -50,8 +51,3 @@ def acquire(lock: Path, of: Path, what: str) -> int:
             if lock.exists() and os.path.samestat(os.fstat(descriptor), lock.stat()):
                 return descriptor
             os.close(descriptor)
-
-
-def release(lock: Path, descriptor: int) -> None:
-    lock.unlink(missing_ok=True)
-    os.close(descriptor)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from lightning_fabric import Fabric
 
 from edge.contract.errors import OutputError
-from train.lock_file import acquire, release
+from train.lock_file import exclusive
 
 LOCK = "training.lock"
 
@@ -21,16 +21,13 @@ def training_lock(lock: Path, of: Path, fabric: Fabric) -> Iterator[None]:
     The first process takes the lock, see :func:`train.lock_file.exclusive`. If it cannot, every process of this
     training raises the error: the others would wait for its gradients forever.
     """
-    descriptor, refused = -1, None
-    if fabric.is_global_zero:
-        try:
-            descriptor = acquire(lock, of, "training")
-        except OutputError as error:
-            refused = error
-    if (refused := fabric.broadcast(refused)) is not None:
-        raise refused
-    try:
+    with ExitStack() as stack:
+        refused = None
+        if fabric.is_global_zero:
+            try:
+                stack.enter_context(exclusive(lock, of, "training"))
+            except OutputError as error:
+                refused = error
+        if (refused := fabric.broadcast(refused)) is not None:
+            raise refused
         yield
-    finally:
-        if descriptor >= 0:
-            release(lock, descriptor)

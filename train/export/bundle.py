@@ -109,8 +109,8 @@ def reference_clips(checkpoint: Checkpoint, test: Float32, count: int) -> NDArra
     about = checkpoint.about
     if about["bodies"] == 1 and None not in mapping(body.LAYOUT, layout(about["layout"])):
         return generated_clips(replace(pair_config(about["pairs"]), layout=about["layout"]), count)
-    few: NDArray[np.float16] = test[_evenly(len(test), SELF_TEST_CLIPS)].astype(np.float16)
-    return few
+    few = np.linspace(0, len(test) - 1, min(SELF_TEST_CLIPS, len(test))).astype(np.int64)
+    return np.asarray(test[few], np.float16)
 
 
 def generated_clips(pairs: PairConfig, count: int) -> NDArray[np.float16]:
@@ -121,13 +121,7 @@ def generated_clips(pairs: PairConfig, count: int) -> NDArray[np.float16]:
     # Generated clips have no second recording. For a run trained on recorded pairs, joints are dropped instead.
     pairs = replace(pairs, poor="auto" if pairs.poor == "recorded" else pairs.poor)
     made = PairDataset(first_test_clips(count, seed=0), pairs, train=False, seed=0)
-    clips: NDArray[np.float16] = made.batch(np.arange(len(made)))[0].astype(np.float16)
-    return clips
-
-
-def _evenly(count: int, wanted: int) -> NDArray[np.int64]:
-    """``wanted`` evenly spaced indices below ``count``, or all if there are fewer."""
-    return np.linspace(0, count - 1, min(wanted, count)).astype(np.int64)
+    return made.batch(np.arange(len(made)))[0].astype(np.float16)
 
 
 def pair_config(raw: dict[str, Any]) -> PairConfig:
