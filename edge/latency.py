@@ -22,7 +22,7 @@ STAGES = CAPTURE, POSE, TRACK, RECOGNISE, DRAW = "capture", "pose", "track", "re
 NETWORKS = "inside the networks"
 OUTSIDE = "outside the networks"
 WAITING = "waiting between stages"
-DECISION = "picture to decision"
+DECISION = "capture to decision"
 SUMS = (NETWORKS, OUTSIDE, WAITING, DECISION)
 """NETWORKS and OUTSIDE add up to pose, track and recognise; with WAITING they add up to DECISION, the age of a frame
 (since it was read) when its actions are decided."""

@@ -112,7 +112,7 @@ def soak(config: SoakConfig) -> None:
     )
     console.print(
         f"memory {found.memory_mb:.0f} MB, growth {found.growth_mb:+.2f} MB after the warm-up; "
-        f"p99/p50 {found.pose_p99_by_p50:.2f} (pose), {found.age_p99_by_p50:.2f} (picture to decision)"
+        f"p99/p50 {found.pose_p99_by_p50:.2f} (pose), {found.age_p99_by_p50:.2f} (capture to decision)"
     )
     for fault in found.faults:
         console.print(f"fault: {fault}")

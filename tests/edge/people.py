@@ -25,4 +25,4 @@ def person(track_id=1, x=120.0, y=60.0, *, scale=1.0, score=0.9, does=None, fill
 
 def result(*people, n=0, fps=25.0, image=None):
     image = np.full((360, 480, 3), 128, np.uint8) if image is None else image
-    return FrameResult(Frame(n, n / fps, image), people, {"pose": 12.34567, "picture to decision": 13.5})
+    return FrameResult(Frame(n, n / fps, image), people, {"pose": 12.34567, "capture to decision": 13.5})

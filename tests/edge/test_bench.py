@@ -38,7 +38,7 @@ def test_single_stream_is_the_ninetieth_of_a_hundred_and_the_ninth_of_ten():
 
 def run_of(rate, decision):
     row = {"frames": 170, "p50_ms": decision, "p90_ms": 2 * decision, "p99_ms": 3 * decision, "max_ms": 4 * decision}
-    return {"frames": 200, "frames_per_s": rate, "dropped": 1, "failed": 0, "stages": {"picture to decision": row}}
+    return {"frames": 200, "frames_per_s": rate, "dropped": 1, "failed": 0, "stages": {"capture to decision": row}}
 
 
 def queries(p50, device=None):
@@ -86,7 +86,7 @@ def test_separate_ranges_are_a_change_and_overlapping_ones_are_not():
     found = {change.what: change for change in changes(before, after)}
     assert found["capture to output, p50 ms"].ratio == pytest.approx(41 / 42)
     assert found["frames per second"].ratio == pytest.approx(34 / 31) and found["frames per second"].significant
-    assert not found["picture to decision, p50 ms"].significant
+    assert not found["capture to decision, p50 ms"].significant
     # Separate ranges, but below the minimum change.
     assert (
         found["student, batch 1, p50 ms"].ratio == pytest.approx(1.02)
@@ -108,7 +108,7 @@ def test_differences_of_settings_are_listed():
 def test_the_report_has_medians_and_the_spread_of_the_runs():
     text = as_markdown(report([30, 31, 35], [20, 21, 30]))
     assert "frames per second: 31.0 (30.0 to 35.0 in 3 runs)" in text and "dropped: 3" in text
-    assert "| picture to decision | 21.00 | 42.00 | 63.00 | 84.00 | 48 % |" in text
+    assert "| capture to decision | 21.00 | 42.00 | 63.00 | 84.00 | 48 % |" in text
     assert "| capture to display | 42.00 | 126.00 | 126.00 | 126.00 | 48 % |" in text
     assert "27 displayed, 6 dropped for newer ones, 3 with a covered timecode" in text
 
@@ -232,7 +232,7 @@ def test_latency_of_a_replay_and_compared_with_itself(bundle_folder, replay, tmp
     )
     told = json.loads((out / "latency.json").read_text())
     assert [run["frames"] for run in told["loop"]] == [40, 40] and told["precision"] == "int8"
-    row = told["loop"][0]["stages"]["picture to decision"]
+    row = told["loop"][0]["stages"]["capture to decision"]
     assert row["frames"] == 30 and 0 < row["p50_ms"] <= row["p90_ms"] <= row["p99_ms"] <= row["max_ms"]
     assert [found["batch"] for found in told["student_batches"][0]] == list(range(1, 9))
     assert told["peak_memory_mb"] > 50 and "single-stream" in (out / "latency.md").read_text()

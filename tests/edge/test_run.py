@@ -118,7 +118,7 @@ def test_a_stopped_run_keeps_complete_files_and_prints_its_tables(recording, bun
     assert 30 <= len(written) < 230
     assert len(videos.read(tmp_path / "annotated.mp4")) == len(written)
     assert cv2.imread(str(tmp_path / "best.png")) is not None
-    assert "picture to decision" in said and "interrupted" in said and "Traceback" not in said
+    assert "capture to decision" in said and "interrupted" in said and "Traceback" not in said
     assert not list(tmp_path.glob("*partial*"))
 
 
@@ -222,7 +222,7 @@ def test_a_camera_lost_for_good_keeps_the_files_and_is_an_error(monkeypatch, bun
         live_run(monkeypatch, bundle_folder, tmp_path, SourceError("the camera dropped out", hint="check cable"))
     said = capsys.readouterr().err
     assert left.value.code == 2 and said.endswith("error: the camera dropped out; check cable\n")
-    assert "picture to decision" in said and len(lines(tmp_path / "people.jsonl")) >= 2
+    assert "capture to decision" in said and len(lines(tmp_path / "people.jsonl")) >= 2
 
 
 def test_a_hanging_stage_exits_the_process_before_anything_is_closed(monkeypatch, bundle_folder, tmp_path, capsys):
