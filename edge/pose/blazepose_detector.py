@@ -72,13 +72,13 @@ class BodyDetector:
         points[:, [0, 2, 3, 4, 5]] += self._anchors[kept, None]
         scores = expit(logits[kept, 0])
         found = []
-        for score, body in blend_overlapping(points, scores):
+        for score, body in weighted_nms(points, scores):
             centre, rim = region.to_image(body[2:4])
             found.append((score, body_region(centre, rim)))
         return found
 
 
-def blend_overlapping(points: Float32, scores: Float32) -> list[tuple[float, Float32]]:
+def weighted_nms(points: Float32, scores: Float32) -> list[tuple[float, Float32]]:
     """Weighted non-maximum suppression: boxes with an IoU above NMS_IOU become their mean, weighted by their scores.
 
     The mean takes the highest score. points: (N, K, 2), [:, 0] the box's centre and [:, 1] its size. scores: (N,).

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from edge.contract.errors import EngineError
 from edge.engines.engine import TensorSpec
-from edge.pose.blazepose_detector import BodyDetector, anchors, blend_overlapping
+from edge.pose.blazepose_detector import BodyDetector, anchors, weighted_nms
 from edge.pose.region import Region
 from edge.pose.search import search_levels
 
@@ -26,7 +26,7 @@ def test_the_anchors_are_the_cells_of_five_layers():
     np.testing.assert_allclose(anchors(), expected, atol=1e-7)
 
 
-def reference_blend(points, scores, limit=0.3):
+def reference_nms(points, scores, limit=0.3):
     """MediaPipe's weighted suppression, box by box."""
     left, kept = sorted(range(len(scores)), key=lambda n: -scores[n]), []
     while left:
@@ -45,11 +45,11 @@ def reference_blend(points, scores, limit=0.3):
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 12))
-def test_overlapping_detections_are_blended_as_mediapipe_does(seed, count):
+def test_weighted_nms_equals_mediapipes(seed, count):
     rng = np.random.default_rng(seed)
     points = rng.uniform(0.1, 0.6, (count, 6, 2)).astype(np.float32)
     scores = rng.permutation(np.linspace(0.5, 0.99, count)).astype(np.float32)
-    mine, expected = blend_overlapping(points, scores), reference_blend(points, scores)
+    mine, expected = weighted_nms(points, scores), reference_nms(points, scores)
     assert [score for score, _ in mine] == [score for score, _ in expected]
     for (_, blended), (_, slow) in zip(mine, expected, strict=True):
         np.testing.assert_allclose(blended, slow, atol=1e-5)
