@@ -27,12 +27,7 @@ class DenseGcn(nn.Module):
     """
 
     def __init__(
-        self,
-        classes: int,
-        layout: JointLayout,
-        bodies: int,
-        width: int,
-        stem: nn.Module | None = None,
+        self, classes: int, layout: JointLayout, bodies: int, width: int, stem: nn.Module | None = None
     ) -> None:
         super().__init__()
         self.bodies = bodies
@@ -69,22 +64,21 @@ class Unit(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, layout: JointLayout, stride: int) -> None:
         super().__init__()
         self.mix = nn.Parameter(normalised_adjacency(layout))
-        self.spatial = nn.Sequential(
-            nn.Conv2d(in_channels, out_channels, 1, bias=False), nn.BatchNorm2d(out_channels), nn.ReLU()
-        )
-        self.temporal = nn.Sequential(
-            nn.Conv2d(out_channels, out_channels, (KERNEL_FRAMES, 1), (stride, 1), (KERNEL_FRAMES // 2, 0), bias=False),
-            nn.BatchNorm2d(out_channels),
-        )
+        self.spatial = nn.Sequential(*_convolution(in_channels, out_channels), nn.ReLU())
+        self.temporal = nn.Sequential(*_convolution(out_channels, out_channels, KERNEL_FRAMES, stride))
         self.shortcut: nn.Module = nn.Identity()
         if in_channels != out_channels or stride != 1:
-            self.shortcut = nn.Sequential(
-                nn.Conv2d(in_channels, out_channels, 1, (stride, 1), bias=False), nn.BatchNorm2d(out_channels)
-            )
+            self.shortcut = nn.Sequential(*_convolution(in_channels, out_channels, stride=stride))
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, T, V) -> (N, D, T / stride, V)."""
         return F.relu(self.temporal(self.spatial(x @ self.mix)) + self.shortcut(x))
+
+
+def _convolution(in_channels: int, out_channels: int, frames: int = 1, stride: int = 1) -> tuple[nn.Module, nn.Module]:
+    """Convolution over ``frames`` frames, (N, C, T, V) -> (N, D, T / stride, V), and its BatchNorm."""
+    convolution = nn.Conv2d(in_channels, out_channels, (frames, 1), (stride, 1), (frames // 2, 0), bias=False)
+    return convolution, nn.BatchNorm2d(out_channels)
 
 
 def normalised_adjacency(layout: JointLayout) -> Tensor:
