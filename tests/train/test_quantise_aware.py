@@ -13,7 +13,7 @@ from onnx import numpy_helper
 
 from calibrate.quantisation.quantise import Quantiser
 from edge.contract.bundle import read_bundle, write_manifest
-from edge.contract.errors import BundleError, ConfigError, EngineError
+from edge.contract.errors import BundleError, ConfigError, DataError, EngineError
 from edge.contract.preprocess import Preprocessing
 from train.configuration import Hardware, StudentConfig, TeacherConfig
 from train.data.pairs import PairConfig
@@ -223,6 +223,11 @@ def test_training_restores_the_decisions_that_int8_lost(spoilt: Spoilt) -> None:
 def test_a_run_without_a_teacher_and_a_foreign_bundle_are_refused(spoilt: Spoilt, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="trained without a teacher"):
         quantise_aware(replace(spoilt.config(), run=spoilt.folder / "teacher"))
+    saved = torch.load(spoilt.folder / "student/checkpoint.pt", weights_only=True)
+    (tmp_path / "run").mkdir()
+    torch.save(saved | {"extra": {}}, tmp_path / "run/checkpoint.pt")
+    with pytest.raises(DataError, match=r"run/checkpoint\.pt: written by another version of skd-edge"):
+        quantise_aware(replace(spoilt.config(), run=tmp_path / "run"))
     with pytest.raises(ConfigError, match="bfloat16"):
         replace(spoilt.config(), hardware=Hardware(precision="bf16-mixed"))
     with pytest.raises(ConfigError, match="no early stopping"):

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from edge.cli.console import console
 from edge.contract.bundle import STUDENT_FP32, STUDENT_INT8, Bundle, read_bundle, write_manifest
 from edge.contract.errors import BundleError, ConfigError, DataError
-from train.checkpoint import Checkpoint, load_trained
+from train.checkpoint import FILE, Checkpoint, load_trained
 from train.data.pairs import PairDataset
 from train.distillation.methods import Method, method
 from train.evaluate import predict
@@ -34,6 +34,7 @@ from train.quantise_aware.configuration import QuantiseAwareConfig
 from train.quantise_aware.quantised_network import QuantisedNetwork
 from train.step import Batch, Distillation, paired_outputs, weighted_losses
 from train.teach import require_same_data, write_results
+from train.torch_file import refuse_other_version
 
 FLOAT = "float"
 """Name of the loss on the distance from the FP32 student."""
@@ -58,7 +59,8 @@ def quantise_aware(config: QuantiseAwareConfig) -> None:
     teacher = teacher_run.rebuild(config.teacher).requires_grad_(False)
     for network in (teacher, fp32_student):
         network.to(fabric.device, config.hardware.dtype)
-    distillation = Distillation(teacher, _adapter(checkpoint), how.losses)
+    with refuse_other_version(config.run / FILE):
+        distillation = Distillation(teacher, _adapter(checkpoint), how.losses)
 
     def loss_function(batch: Batch) -> Mapping[str, Tensor]:
         return quantised_losses(student, fp32_student, distillation, batch, config.keep, fabric)
