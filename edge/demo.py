@@ -24,7 +24,7 @@ class DemoConfig:
     out: Path = Path("runs/demo")
     """Folder for annotated.mp4, people.jsonl, best.png and latency.json."""
     frames: int | None = None
-    """Stop after so many frames."""
+    """Stop after this many frames."""
     show: bool = False
     """Also show a window; press q or close it to end the run."""
 

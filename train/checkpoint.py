@@ -46,7 +46,7 @@ class Checkpoint:
             raise ConfigError(
                 f"the folder holds a run with another {differing}",
                 where=folder,
-                hint="give another --out, or remove the folder to start anew",
+                hint="give another --out, or remove the folder to start again",
             )
 
     def rebuild(self, folder: Path) -> nn.Module:

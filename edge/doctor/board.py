@@ -104,24 +104,24 @@ def jetpack(release: str | None, compatible: str | None, package: str | None = N
     if release is None and l4t is None:
         if "tegra" not in (compatible or ""):
             return not_applicable("JetPack")
-        mend = "sudo apt install nvidia-l4t-core (in a container: -v /etc/nv_tegra_release:/etc/nv_tegra_release:ro)"
-        return Finding("JetPack", "warn", "/etc/nv_tegra_release cannot be read", mend)
+        fix = "sudo apt install nvidia-l4t-core (in a container: -v /etc/nv_tegra_release:/etc/nv_tegra_release:ro)"
+        return Finding("JetPack", "warn", "/etc/nv_tegra_release cannot be read", fix)
     if l4t is None:
-        mend = "sudo apt install --reinstall nvidia-l4t-core"
-        return Finding("JetPack", "fail", "/etc/nv_tegra_release has an unknown format", mend)
-    said = f"JetPack {l4t.jetpack}, L4T {l4t}"
+        fix = "sudo apt install --reinstall nvidia-l4t-core"
+        return Finding("JetPack", "fail", "/etc/nv_tegra_release has an unknown format", fix)
+    text = f"JetPack {l4t.jetpack}, L4T {l4t}"
     if l4t.jetpack_major is None:
-        return Finding("JetPack", "warn", said, "update skd-edge: this release does not know it")
+        return Finding("JetPack", "warn", text, "update skd-edge: this release does not know it")
     if l4t.jetpack_major >= MIN_JETPACK:
-        return Finding("JetPack", "ok", said)
+        return Finding("JetPack", "ok", text)
     chip = next((chip for chip in LAST_JETPACK if chip in (compatible or "")), None)
     if chip is None or l4t.jetpack_major < LAST_JETPACK[chip]:
         newer = "6 or later" if chip is None else str(LAST_JETPACK[chip])
-        return Finding("JetPack", "fail", f"{said}: no TensorRT for Python 3.10 or later", f"flash JetPack {newer}")
+        return Finding("JetPack", "fail", f"{text}: no TensorRT for Python 3.10 or later", f"flash JetPack {newer}")
     if l4t.jetpack_major == 5:
-        mend = "docker/run --engines compiles bindings of its TensorRT (untested on a board); or use an Orin or Thor"
-        return Finding("JetPack", "warn", f"{said}, the last for {CHIPS[chip]}: on the CPU without --engines", mend)
-    return Finding("JetPack", "fail", f"{said}, the last for {CHIPS[chip]}", "not supported: use an Orin or Thor")
+        fix = "docker/run --engines compiles bindings of its TensorRT (untested on a board); or use an Orin or Thor"
+        return Finding("JetPack", "warn", f"{text}, the last for {CHIPS[chip]}: on the CPU without --engines", fix)
+    return Finding("JetPack", "fail", f"{text}, the last for {CHIPS[chip]}", "not supported: use an Orin or Thor")
 
 
 def cuda(version_json: str | None, libraries: Sequence[str], on_jetson: bool) -> Finding:

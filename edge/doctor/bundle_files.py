@@ -50,8 +50,8 @@ def _engines(bundle: Bundle, runtime: Runtime | None, on_jetson: bool) -> list[F
     if on_jetson and not built & {Path(name).stem for name in (STUDENT_ENGINE, *STUDENTS.values())}:
         found.append(Finding("student", "warn", "no engine: it runs on the CPU", f"{build} --bundle {bundle.folder}"))
     if on_jetson and POSE_INT8 in bundle.manifest.files and Path(POSE_INT8).stem not in built:
-        mend = f"{build} --onnx {bundle.folder / POSE_INT8}"
-        found.append(Finding(POSE_INT8, "warn", "no engine: it runs on the CPU", mend))
+        fix = f"{build} --onnx {bundle.folder / POSE_INT8}"
+        found.append(Finding(POSE_INT8, "warn", "no engine: it runs on the CPU", fix))
     return found
 
 

@@ -69,8 +69,8 @@ def argus(sensors: bool, socket: bool, daemon: str | None) -> Finding:
         return not_applicable("Argus", "no CSI sensor")
     if socket and daemon in (None, "active"):
         return Finding("Argus", "ok", "/tmp/argus_socket exists")
-    mend = "sudo systemctl restart nvargus-daemon (in a container: -v /tmp/argus_socket:/tmp/argus_socket)"
-    return Finding("Argus", "fail", "its socket is missing" if not socket else f"its daemon is {daemon}", mend)
+    fix = "sudo systemctl restart nvargus-daemon (in a container: -v /tmp/argus_socket:/tmp/argus_socket)"
+    return Finding("Argus", "fail", "its socket is missing" if not socket else f"its daemon is {daemon}", fix)
 
 
 def _best(formats: list[Format]) -> str:

@@ -43,7 +43,7 @@ def doctor(config: DoctorConfig) -> None:
 
 
 def as_json(findings: Sequence[Finding]) -> str:
-    """``{"passed": ..., "findings": [{"check", "status", "found", "mend"}]}``, indented."""
+    """``{"passed": ..., "findings": [{"check", "status", "found", "fix"}]}``, indented."""
     passed = all(finding.status != "fail" for finding in findings)
     return json.dumps({"passed": passed, "findings": [asdict(finding) for finding in findings]}, indent=2)
 
@@ -55,7 +55,7 @@ def as_text(findings: Sequence[Finding]) -> Text:
     for finding in findings:
         text.append(f"{finding.status:4}", COLOURS[finding.status])
         text.append(f"  {finding.check:{width}}  {finding.found}\n")
-        if finding.mend is not None and finding.status in ("warn", "fail"):
-            text.append(f"{'':{width + 8}}-> {finding.mend}\n", "bold")
+        if finding.fix is not None and finding.status in ("warn", "fail"):
+            text.append(f"{'':{width + 8}}-> {finding.fix}\n", "bold")
     counts = Counter(finding.status for finding in findings)
     return text.append(", ".join(f"{counts[status]} {status}" for status in COLOURS if counts[status]))

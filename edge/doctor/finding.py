@@ -11,12 +11,12 @@ Status = Literal["ok", "warn", "fail", "n/a"]
 
 @dataclass(frozen=True)
 class Finding:
-    """check: what was checked. found: what is there. mend: the command or step that fixes it."""
+    """check: what was checked. found: what is there. fix: the command or step that fixes it."""
 
     check: str
     status: Status
     found: str
-    mend: str | None = None
+    fix: str | None = None
 
 
 def not_applicable(check: str, why: str = "only on a Jetson") -> Finding:

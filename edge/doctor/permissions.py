@@ -19,7 +19,7 @@ def permissions(usable: Mapping[str, bool], in_container: bool) -> Finding:
         return Finding("permissions", "ok", f"{', '.join(usable)} can be opened")
     groups = sorted({"render" if "/dri/" in device else "video" for device in refused})
     if in_container:
-        mend = "docker run " + " ".join(f"--group-add {group}" for group in groups)
+        fix = "docker run " + " ".join(f"--group-add {group}" for group in groups)
     else:
-        mend = f"sudo usermod -aG {','.join(groups)} $USER, then log in again"
-    return Finding("permissions", "fail", f"no permission to open {', '.join(refused)}", mend)
+        fix = f"sudo usermod -aG {','.join(groups)} $USER, then log in again"
+    return Finding("permissions", "fail", f"no permission to open {', '.join(refused)}", fix)

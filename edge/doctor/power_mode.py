@@ -41,8 +41,8 @@ def power_mode(nvpmodel: str | None, status: str | None, configuration: str | No
     best = next((mode for mode in FASTEST if mode in known), None)
     if name == best or (best is None and name in FASTEST):
         return Finding("power mode", "ok", name)
-    mend = "sudo nvpmodel -p --verbose lists the modes" if best is None else f"sudo nvpmodel -m {known[best]}"
-    return Finding("power mode", "warn", name if best is None else f"{name}; {best} is faster", mend)
+    fix = "sudo nvpmodel -p --verbose lists the modes" if best is None else f"sudo nvpmodel -m {known[best]}"
+    return Finding("power mode", "warn", name if best is None else f"{name}; {best} is faster", fix)
 
 
 def clocks(limits_hz: Mapping[str, tuple[int, int]], on_jetson: bool) -> Finding:

@@ -24,24 +24,24 @@ THROTTLING = ("passive", "hot", "critical")
 def memory(meminfo: str, swaps: str) -> list[Finding]:
     """From /proc/meminfo and /proc/swaps. Swap in compressed memory (zram) does not count."""
     total, available = (_kib(meminfo, key) / 2**20 for key in ("MemTotal", "MemAvailable"))
-    said = f"{available:.1f} of {total:.1f} GiB free"
-    ram = Finding("memory", "ok", said)
+    text = f"{available:.1f} of {total:.1f} GiB free"
+    ram = Finding("memory", "ok", text)
     if available < 1:
-        ram = Finding("memory", "warn", said, "sudo init 3 (stops the desktop)")
+        ram = Finding("memory", "warn", text, "sudo init 3 (stops the desktop)")
     on_disk = sum(int(size) for name, size in _swaps(swaps) if "zram" not in name) / 2**20
     if total < SMALL_MEMORY_GIB and on_disk < SWAP_GIB - 0.1:
-        said = f"{on_disk:.1f} GiB on disk: the build of an engine may be killed"
-        return [ram, Finding("swap", "warn", said, MAKE_SWAP)]
+        text = f"{on_disk:.1f} GiB on disk: the build of an engine may be killed"
+        return [ram, Finding("swap", "warn", text, MAKE_SWAP)]
     return [ram, Finding("swap", "ok", f"{on_disk:.1f} GiB on disk")]
 
 
 def disk(folder: str, free_bytes: int) -> Finding:
     """Free space for results, bundles and engines."""
     free_gib = free_bytes / 2**30
-    said, mend = f"{free_gib:.1f} GiB free in {folder}", "docker system prune; sudo apt clean"
+    text, fix = f"{free_gib:.1f} GiB free in {folder}", "docker system prune; sudo apt clean"
     if free_gib >= DISK_LOW_GIB:
-        return Finding("disk", "ok", said)
-    return Finding("disk", "warn" if free_gib >= DISK_FULL_GIB else "fail", said, mend)
+        return Finding("disk", "ok", text)
+    return Finding("disk", "warn" if free_gib >= DISK_FULL_GIB else "fail", text, fix)
 
 
 @dataclass(frozen=True)
@@ -66,16 +66,16 @@ def zone(name: str, temperature: str | None, trips: Sequence[tuple[str, str]]) -
 def heat(zones: Sequence[ThermalZone], throttles: Mapping[str, int]) -> Finding:
     """throttles: unit -> throttling steps now; 0 is none."""
     if not zones:
-        return not_applicable("heat", "no sensor")
+        return not_applicable("temperature", "no sensor")
     hottest = max(zones, key=lambda z: z.temperature_c)
-    said = f"{hottest.name} {hottest.temperature_c:.0f} °C"
+    text = f"{hottest.name} {hottest.temperature_c:.0f} °C"
     if throttled := [name for name, steps in throttles.items() if steps > 0]:
-        return Finding("heat", "warn", f"{said}; throttled: {', '.join(throttled)}", COOL_DOWN)
+        return Finding("temperature", "warn", f"{text}; throttled: {', '.join(throttled)}", COOL_DOWN)
     near = [z for z in zones if z.throttles_at_c is not None and z.temperature_c > z.throttles_at_c - NEAR_C]
     if near:
-        said = ", ".join(f"{z.name} {z.temperature_c:.0f} °C of {z.throttles_at_c:.0f}" for z in near)
-        return Finding("heat", "warn", f"{said}: about to throttle", COOL_DOWN)
-    return Finding("heat", "ok", said)
+        text = ", ".join(f"{z.name} {z.temperature_c:.0f} °C of {z.throttles_at_c:.0f}" for z in near)
+        return Finding("temperature", "warn", f"{text}: about to throttle", COOL_DOWN)
+    return Finding("temperature", "ok", text)
 
 
 def _celsius(text: str | None) -> float | None:

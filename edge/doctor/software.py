@@ -18,10 +18,10 @@ SYSTEM_PACKAGES = "in a virtual environment: python3 -m venv --system-site-packa
 
 def python(version: tuple[int, int]) -> Finding:
     """version: major and minor."""
-    said = ".".join(map(str, version))
+    text = ".".join(map(str, version))
     if PYTHONS[0] <= version <= PYTHONS[1]:
-        return Finding("Python", "ok", said)
-    return Finding("Python", "fail", f"{said}; 3.10 to 3.12 are supported", "use one of them, or the image: docker/run")
+        return Finding("Python", "ok", text)
+    return Finding("Python", "fail", f"{text}; 3.10 to 3.12 are supported", "use one of them, or the image: docker/run")
 
 
 def tensorrt(version: str | None, jetpack: int | None, on_jetson: bool, installed: bool = False) -> Finding:
@@ -35,18 +35,18 @@ def tensorrt(version: str | None, jetpack: int | None, on_jetson: bool, installe
         instead = "ONNX Runtime on the CPU instead" + (", or docker/run --engines" if jetpack == 5 else "")
         return not_applicable("TensorRT", f"JetPack {jetpack}'s has no bindings for this Python; {instead}")
     if version is None and installed:
-        mend = "python3 -c 'import tensorrt' shows why; in a container: docker run --runtime nvidia"
-        return Finding("TensorRT", "fail", "installed, but Python cannot import it", mend)
+        fix = "python3 -c 'import tensorrt' shows why; in a container: docker run --runtime nvidia"
+        return Finding("TensorRT", "fail", "installed, but Python cannot import it", fix)
     if version is None:
-        mend = f"sudo apt install python3-libnvinfer; {SYSTEM_PACKAGES}"
-        return Finding("TensorRT", "fail", "Python cannot import it", mend)
+        fix = f"sudo apt install python3-libnvinfer; {SYSTEM_PACKAGES}"
+        return Finding("TensorRT", "fail", "Python cannot import it", fix)
     numbers = _numbers(version)
     if jetpack is not None and jetpack in NEEDED_TENSORRT and len(numbers) >= 2:
         first, last = NEEDED_TENSORRT[jetpack]
         if not (first <= numbers[:2] and numbers[0] <= last):
-            said = f"{version}, which is not JetPack {jetpack}'s: engines and libraries may be incompatible"
-            mend = "pip uninstall tensorrt; sudo apt install python3-libnvinfer; or the image: docker/run"
-            return Finding("TensorRT", "warn", said, mend)
+            text = f"{version}, which is not JetPack {jetpack}'s: engines and libraries may be incompatible"
+            fix = "pip uninstall tensorrt; sudo apt install python3-libnvinfer; or the image: docker/run"
+            return Finding("TensorRT", "warn", text, fix)
     return Finding("TensorRT", "ok", version)
 
 
@@ -65,22 +65,22 @@ def pycuda(
     # CUDA packages have the version in their names: libcurand-dev-12-6.
     cuda_suffix = "-".join((cuda or CUDA.get(jetpack or 0, "12.6")).split(".")[:2])
     packages = f"python3-dev g++ libcurand-dev-{cuda_suffix}"
-    mend = f"sudo apt install {packages}; PATH=/usr/local/cuda/bin:$PATH pip install pycuda"
-    return Finding("pycuda", "fail", problem, f"{mend}; or the image: docker/run")
+    fix = f"sudo apt install {packages}; PATH=/usr/local/cuda/bin:$PATH pip install pycuda"
+    return Finding("pycuda", "fail", problem, f"{fix}; or the image: docker/run")
 
 
 def opencv(version: str | None, build_information: str, on_jetson: bool) -> Finding:
     """build_information: from ``cv2.getBuildInformation()``, with a line ``GStreamer: YES (1.20.3)``."""
     if version is None:
-        mend = f"sudo apt install python3-opencv; {SYSTEM_PACKAGES}" if on_jetson else "pip install 'skd-edge[edge]'"
-        return Finding("OpenCV", "fail", "Python cannot import it", mend)
+        fix = f"sudo apt install python3-opencv; {SYSTEM_PACKAGES}" if on_jetson else "pip install 'skd-edge[edge]'"
+        return Finding("OpenCV", "fail", "Python cannot import it", fix)
     gstreamer = re.search(r"GStreamer:\s+YES(?:\s+\(([\d.]+)\))?", build_information)
     if gstreamer:
         return Finding("OpenCV", "ok", f"{version}, GStreamer {gstreamer[1] or 'yes'}")
     if not on_jetson:
         return Finding("OpenCV", "ok", f"{version}, without GStreamer, which only csi:// needs")
-    mend = "pip uninstall opencv-python opencv-python-headless; sudo apt install python3-opencv"
-    return Finding("OpenCV", "warn", f"{version}, without GStreamer: no CSI cameras, no hardware decoders", mend)
+    fix = "pip uninstall opencv-python opencv-python-headless; sudo apt install python3-opencv"
+    return Finding("OpenCV", "warn", f"{version}, without GStreamer: no CSI cameras, no hardware decoders", fix)
 
 
 def runtime(name: str, version: str | None, *, needed_for: str) -> Finding:

@@ -47,9 +47,9 @@ class RunConfig:
     record: Path | None = None
     """File to record poses to. `--source replay://FILE` repeats everything after the pose stage, on any machine."""
     frames: int | None = None
-    """Stop after so many frames; dropped frames of a camera do not count."""
+    """Stop after this many frames; dropped frames of a camera do not count."""
     limit_s: float | None = None
-    """Stop after so many seconds of the source."""
+    """Stop after this many seconds of the source."""
     self_test: bool = True
     """Before the first frame, compare the student's outputs with those stored in the bundle."""
     report: Path | None = None

@@ -1,6 +1,6 @@
 """Run a pose network on a crop around each person, because people far away are too small in the whole frame.
 
-Each tracked person gets a crop around their predicted position; whoever stands close enough is seen in the same crop.
+Each tracked person gets a crop around their predicted position; people close to each other share a crop.
 New people are searched for in the whole frame and in squares of several sizes, in turn.
 """
 
@@ -26,11 +26,11 @@ MIN_CROP = 64
 """Least side of a crop in pixels: enlarging fewer pixels adds no detail."""
 
 SAME_PERSON = 0.2
-"""Two bodies with a greater object keypoint similarity are one person: a crop may cut off a neighbour, of whom it shows
-some joints only."""
+"""Two bodies with a greater object keypoint similarity are one person: a crop may show
+only some joints of a neighbour."""
 
 MAX_MISSED, WIDER = 3, 1.4
-"""A person who is not found is searched for in so many more frames, each time in a crop so much wider."""
+"""A person who is not found is searched for in this many more frames, each time in a crop wider by this factor."""
 
 
 @dataclass(frozen=True)

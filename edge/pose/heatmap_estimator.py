@@ -18,7 +18,7 @@ from edge.pose.part_affinity import assemble, match_joints
 from edge.pose.pose_network import PoseNetwork
 
 MIN_JOINTS = 4
-"""A person needs so many connected joints. A single peak is mostly a false detection."""
+"""A person needs this many connected joints. A single peak is mostly a false detection."""
 
 PEAKS = "peaks"
 """Name of the output with the heatmaps' local maxima, if the network finds them itself."""

@@ -25,7 +25,7 @@ class DecisionConfig:
     hz: float = 5.0
     """Decisions per second about each person, by the source's clock. Larger: quicker changes, more work."""
     stride_frames: int | None = None
-    """Decide every so many frames instead of hz times a second."""
+    """Decide once every this many frames instead of hz times a second."""
     min_fill: float = 0.5
     """Part of the clip, 0..1, that must have been observed before a decision. Smaller: earlier, less certain
     decisions."""

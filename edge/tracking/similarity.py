@@ -72,7 +72,7 @@ class Body:
         return Body(joints, len(xs), (min(xs), min(ys), max(xs), max(ys)) if xs else (0.0, 0.0, 0.0, 0.0))
 
     def moved(self, dx: float, dy: float) -> Body:
-        """The same body, so many pixels further right and down."""
+        """The same body, moved right and down by this many pixels."""
         left, top, right, bottom = self.box
         joints = [(x + dx, y + dy, score) for x, y, score in self.joints]
         return Body(joints, self.seen, (left + dx, top + dy, right + dx, bottom + dy))

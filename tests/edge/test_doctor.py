@@ -50,22 +50,20 @@ def test_findings_about_an_orin_out_of_the_box(bundle_folder):
     assert found["board"].found == "NVIDIA Jetson Orin Nano Developer Kit (tegra234, Orin)"
     assert found["JetPack"] == Finding("JetPack", "ok", "JetPack 6.2, L4T 36.4.3")
     assert found["CUDA"].found == "12.6.11"
-    assert found["power mode"].mend == "sudo nvpmodel -m 2" and "25W" in found["power mode"].found
-    assert found["clocks"].mend == "sudo jetson_clocks" and "GPU 1020 MHz" in found["clocks"].found
-    assert found["heat"].status == "warn" and "94 °C of 99" in found["heat"].found
-    assert found["swap"].status == "warn" and "mkswap" in found["swap"].mend
+    assert found["power mode"].fix == "sudo nvpmodel -m 2" and "25W" in found["power mode"].found
+    assert found["clocks"].fix == "sudo jetson_clocks" and "GPU 1020 MHz" in found["clocks"].found
+    assert found["temperature"].status == "warn" and "94 °C of 99" in found["temperature"].found
+    assert found["swap"].status == "warn" and "mkswap" in found["swap"].fix
     assert found["/dev/video0"].found == "MJPG 1920x1080 at 30 fps, YUYV 640x480 at 30 fps"
-    assert found["permissions"].status == "fail" and found["permissions"].mend.startswith(
-        "sudo usermod -aG video $USER"
-    )
+    assert found["permissions"].status == "fail" and found["permissions"].fix.startswith("sudo usermod -aG video $USER")
     # This machine's Python has no TensorRT, which a Jetson with JetPack 6 must have.
-    assert found["TensorRT"].status == "fail" and "python3-libnvinfer" in found["TensorRT"].mend
-    assert found["student"].mend == f"python -m calibrate engine --bundle {bundle_folder}"
+    assert found["TensorRT"].status == "fail" and "python3-libnvinfer" in found["TensorRT"].fix
+    assert found["student"].fix == f"python -m calibrate engine --bundle {bundle_folder}"
 
 
 def test_the_package_to_install_matches_the_installed_cuda(bundle_folder):
     files = {"/usr/local/cuda/version.json": '{"cuda": {"name": "CUDA SDK", "version": "13.2.51"}}'}
-    assert "libcurand-dev-13-2;" in by_check(Board(boards.THOR, LAPTOP, files), bundle_folder)["pycuda"].mend
+    assert "libcurand-dev-13-2;" in by_check(Board(boards.THOR, LAPTOP, files), bundle_folder)["pycuda"].fix
 
 
 def test_csi_sensors_are_numbered_in_device_order(bundle_folder):
@@ -79,7 +77,7 @@ def test_csi_sensors_are_numbered_in_device_order(bundle_folder):
 def test_a_board_without_a_release_file_is_recognised_by_its_device_tree(bundle_folder):
     host = Board({key: text for key, text in boards.THOR.items() if key != "/etc/nv_tegra_release"}, LAPTOP)
     found = by_check(host, bundle_folder)
-    assert found["JetPack"].status == "warn" and "-v /etc/nv_tegra_release" in found["JetPack"].mend
+    assert found["JetPack"].status == "warn" and "-v /etc/nv_tegra_release" in found["JetPack"].fix
     assert found["power mode"] == Finding("power mode", "ok", "MAXN")
 
 
@@ -100,8 +98,8 @@ def test_every_warning_and_failure_has_a_fix(bundle_folder, tmp_path):
     for parts in boards.MAXWELL_TO_BLACKWELL.values():
         host = Board(parts, {"/proc/meminfo": boards.MEMINFO, "/proc/swaps": boards.SWAPS, "/dev/video0": ""})
         found = [*run_checks(host, bundle_folder), *run_checks(host, tmp_path)]
-        assert all(finding.mend for finding in found if finding.status in ("warn", "fail"))
-        assert all("\n" not in f"{finding.found}{finding.mend}" for finding in found)
+        assert all(finding.fix for finding in found if finding.status in ("warn", "fail"))
+        assert all("\n" not in f"{finding.found}{finding.fix}" for finding in found)
 
 
 def command(*arguments):
@@ -137,7 +135,7 @@ def test_without_failures_the_exit_code_is_0(bundle_folder, capsys):
     command("--bundle", bundle_folder, "--json", "true")
     told = json.loads(capsys.readouterr().out)
     assert told["passed"] is True
-    assert told["findings"][0].keys() == {"check", "status", "found", "mend"}
+    assert told["findings"][0].keys() == {"check", "status", "found", "fix"}
 
 
 def test_json_passes_with_warnings_but_not_with_failures():
@@ -191,13 +189,13 @@ def test_engines_must_match_this_machine(own_bundle, other, runtime, status, wor
     engine(own_bundle, **other)
     found = bundle_files(own_bundle, runtime, on_jetson=True)[-1]
     assert found.check == "student.int8.engine" and found.status == status and words in found.found
-    assert status != "fail" or found.mend.startswith("python -m calibrate engine --onnx")
+    assert status != "fail" or found.fix.startswith("python -m calibrate engine --onnx")
 
 
 def test_an_altered_file_of_the_bundle_is_named(own_bundle):
     (own_bundle / "student.onnx").write_bytes(b"")
     (found,) = bundle_files(own_bundle, None, on_jetson=False)
-    assert found.status == "fail" and "student.onnx" in found.found and "copy the bundle again" in found.mend
+    assert found.status == "fail" and "student.onnx" in found.found and "copy the bundle again" in found.fix
 
 
 @pytest.fixture

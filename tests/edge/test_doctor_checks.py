@@ -41,9 +41,9 @@ def test_boards_without_newer_jetpacks():
     }
     # JetPack 6 supports an Orin but not a Xavier, whose last one is 5.
     stale = board.jetpack(B["xavier"]["/etc/nv_tegra_release"], B["orin"]["/proc/device-tree/compatible"])
-    assert stale.status == "fail" and stale.mend == "flash JetPack 6 or later"
+    assert stale.status == "fail" and stale.fix == "flash JetPack 6 or later"
     older = board.jetpack(B["nano"]["/etc/nv_tegra_release"], B["xavier"]["/proc/device-tree/compatible"])
-    assert older.status == "fail" and older.mend == "flash JetPack 5"
+    assert older.status == "fail" and older.fix == "flash JetPack 5"
     assert "CPU" in said["xavier"].found
 
 
@@ -73,7 +73,7 @@ def test_cuda_is_read_from_the_toolkits_file_or_the_runtimes_name():
 
 
 @pytest.mark.parametrize(
-    ("name", "mode", "status", "mend"),
+    ("name", "mode", "status", "fix"),
     [
         ("nano", "5W", "warn", "sudo nvpmodel -m 0"),
         ("xavier", "MODE_15W_6CORE", "warn", "sudo nvpmodel -p --verbose lists the modes"),
@@ -81,11 +81,11 @@ def test_cuda_is_read_from_the_toolkits_file_or_the_runtimes_name():
         ("thor", "MAXN", "ok", None),
     ],
 )
-def test_power_modes_are_compared_by_name(name, mode, status, mend):
+def test_power_modes_are_compared_by_name(name, mode, status, fix):
     said, configuration = B[name]["nvpmodel"], B[name]["/etc/nvpmodel.conf"]
     assert power_mode.mode_name(said) == mode
     found = power_mode.power_mode(said, None, configuration, True)
-    assert (found.status, found.mend) == (status, mend)
+    assert (found.status, found.fix) == (status, fix)
 
 
 def test_an_unknown_power_mode_is_not_reported_as_slow():
@@ -100,7 +100,7 @@ def test_in_a_container_the_mode_is_read_from_nvpmodels_status_file():
     configuration = B["orin"]["/etc/nvpmodel.conf"]
     assert power_mode.power_mode(None, "pmode:0002", configuration, True).found == "MAXN_SUPER"
     slow = power_mode.power_mode(None, "pmode:0001 fmode:quiet", configuration, True)
-    assert slow.status == "warn" and slow.mend == "sudo nvpmodel -m 2"
+    assert slow.status == "warn" and slow.fix == "sudo nvpmodel -m 2"
     # A number that is not in the board's list.
     assert "unknown" in power_mode.power_mode(None, "pmode:0009", configuration, True).found
 
@@ -135,7 +135,7 @@ def test_each_camera_is_one_line_and_sensors_are_numbered_as_by_argus():
     assert list(found) == ["/dev/video0", "/dev/video2", "/dev/video3", "/dev/video4"]
     assert found["/dev/video2"].found == "CSI sensor, RG10 3280x2464 at 21 fps: use csi://0"
     assert found["/dev/video3"].found.endswith("csi://1")
-    assert found["/dev/video4"].mend == "sudo apt install v4l-utils"
+    assert found["/dev/video4"].fix == "sudo apt install v4l-utils"
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_tensorrt_must_match_the_jetpack(version, line, status):
 @pytest.mark.parametrize("line", [5, 6, None])
 def test_an_installed_tensorrt_that_cannot_be_imported_is_a_failure(line):
     found = software.tensorrt(None, line, True, installed=True)
-    assert found.status == "fail" and "--runtime nvidia" in found.mend
+    assert found.status == "fail" and "--runtime nvidia" in found.fix
 
 
 @pytest.mark.parametrize(
@@ -231,12 +231,12 @@ def test_pycuda_distinguishes_a_missing_driver_from_a_missing_package():
     driver = software.pycuda("no NVIDIA driver on this machine", None, 6, True)
     package = software.pycuda("running a TensorRT engine needs the package pycuda", None, 6, True)
     broken = software.pycuda("pycuda does not load: /lib/_driver.so: undefined symbol: cuArrayCreate_v2", None, 6, True)
-    assert "--runtime nvidia" in driver.mend and "pip install pycuda" in package.mend and broken.mend == package.mend
-    assert "libcurand-dev-12-6" in package.mend
-    assert "libcurand-dev-13-0" in software.pycuda("no package", None, 7, True).mend
+    assert "--runtime nvidia" in driver.fix and "pip install pycuda" in package.fix and broken.fix == package.fix
+    assert "libcurand-dev-12-6" in package.fix
+    assert "libcurand-dev-13-0" in software.pycuda("no package", None, 7, True).fix
     # CUDA differs within a JetPack version: 6.0 has 12.2, 7.2 has 13.2.
-    assert "libcurand-dev-12-2;" in software.pycuda("no package", None, 6, True, "12.2.140").mend
-    assert "libcurand-dev-13-2;" in software.pycuda("no package", None, 7, True, "13.2").mend
+    assert "libcurand-dev-12-2;" in software.pycuda("no package", None, 6, True, "12.2.140").fix
+    assert "libcurand-dev-13-2;" in software.pycuda("no package", None, 7, True, "13.2").fix
     assert software.pycuda(None, "2024.1.2", 6, True).status == "ok"
     # Optional on JetPack 5, unless the image has it.
     assert software.pycuda("no NVIDIA driver", "2024.1.2", 5, True).status == "fail"
@@ -245,7 +245,7 @@ def test_pycuda_distinguishes_a_missing_driver_from_a_missing_package():
 
 def test_permissions_are_fixed_by_joining_the_group():
     asked = {"/dev/video0": False, "/dev/dri/renderD128": False, "/dev/nvmap": True}
-    assert permissions.permissions(asked, False).mend.startswith("sudo usermod -aG render,video $USER")
-    assert permissions.permissions(asked, True).mend == "docker run --group-add render --group-add video"
+    assert permissions.permissions(asked, False).fix.startswith("sudo usermod -aG render,video $USER")
+    assert permissions.permissions(asked, True).fix == "docker run --group-add render --group-add video"
     assert permissions.permissions({"/dev/video0": True}, False).status == "ok"
     assert permissions.permissions({}, False).status == "n/a"

@@ -51,7 +51,7 @@ class PairConfig:
     max_pitch_deg: float = 20.0
     """3-D recordings: largest pitch of the virtual camera."""
     redraw: bool = True
-    """Corrupt a training clip anew in every epoch. false: once, as in the paper's release."""
+    """Redraw the corruption of a training clip in every epoch. false: draw it once, as in the paper's release."""
     mirror: bool = False
     """Mirror half of the training clips left to right; wrong where classes name a side."""
     tempo: float = 0.0

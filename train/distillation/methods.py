@@ -14,7 +14,7 @@ class Method:
     """How a student is trained.
 
     losses: weights of the distillation losses beside the cross entropy. combine: how the gradients become one. redraw:
-    whether an LQ clip is corrupted anew each time it is used; None leaves it to ``data.pairs.redraw``.
+    whether the corruption of an LQ clip is redrawn each time it is used; None leaves it to ``data.pairs.redraw``.
     """
 
     losses: Mapping[str, float] = field(default_factory=dict)
@@ -35,7 +35,7 @@ METHODS: dict[str, Method] = {
     "paper-pcgrad": Method(PAPER, combine="pcgrad"),
     "paper": Method(PAPER, combine="revision"),
     "alone-redrawn": Method(redraw=True),
-    # The paper's vertex loss alone; new is that a clip is corrupted anew each time, so that the student sees many ways
+    # The paper's vertex loss alone; new is that the corruption is redrawn each time, so that the student sees many ways
     # of losing joints. The logits of a teacher that has overfitted its clips add little to the label. Edges, and with
     # them revision, cost two more backward passes and gained nothing in the same number of epochs.
     "ours": Method({"vertices": MATCHING}, redraw=True),

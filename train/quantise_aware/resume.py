@@ -36,13 +36,13 @@ class ResumeFile:
             about, state = saved["about"], dict(saved["state"])
         except LOAD_ERRORS as error:
             raise DataError(
-                f"cannot resume from this file: {error}", where=self.path, hint="remove it to start anew"
+                f"cannot resume from this file: {error}", where=self.path, hint="remove it to start again"
             ) from error
         if differing := [name for name, value in self.about.items() if about.get(name) != value]:
             raise ConfigError(
                 f"a training with another {differing[0]} was interrupted here",
                 where=self.path,
-                hint="give its settings to resume it, or remove this file to start anew",
+                hint="give its settings to resume it, or remove this file to start again",
             )
         return state
 
