@@ -105,13 +105,15 @@ class LiveSource:
         image, age_s = self._first, time.monotonic() - self._opened
         if age_s < STALE_S:
             return image
+        waited = 0
         for _ in range(int(age_s * self.fps)):
             before = time.monotonic()
             newer = None if self._cancelled.is_set() else self._read()
             if newer is None:
                 break
             image = newer
-            if time.monotonic() - before > 0.5 / self.fps:  # the read waited, so the buffer was empty
+            waited = waited + 1 if time.monotonic() - before > 0.5 / self.fps else 0
+            if waited == 2:  # the buffer is empty; a single slow read may only mean that the machine is busy
                 break
         return image
 
