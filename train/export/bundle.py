@@ -68,8 +68,8 @@ def load_clips(
 ) -> tuple[PairDataset, PairDataset]:
     """The training and test clips of a run, whose dataset is in ``folder``.
 
-    cache: see :attr:`train.data.registry.DataConfig.cache`. redraw: whether the corruption of training clips is redrawn each time
-    they are used; None for the run's own setting.
+    cache: see :attr:`train.data.registry.DataConfig.cache`. redraw: whether the corruption of training clips is redrawn
+    each time they are used; None for the run's own setting.
     Raises ConfigError if the dataset needs a folder and none is given (the checkpoint does not store it), or if the
     run's file of fitted errors has changed.
     """
