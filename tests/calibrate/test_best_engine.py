@@ -1,0 +1,262 @@
+"""Engines of all precisions are built, timed and compared on a board with a fake driver."""
+
+import re
+from contextlib import nullcontext
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny_bundle
+
+from calibrate.engine import EngineConfig, engine
+from calibrate.quantisation.quantise import Quantiser
+from calibrate.tensorrt.engine_builder import BuildOptions, build_engine
+from edge.contract.bundle import read_bundle, write_manifest
+from edge.contract.errors import ConfigError, EngineError
+from edge.engines.engine_manifest import EngineManifest
+from edge.engines.registry import open_engine
+
+SECONDS = {"fp32": 0.006, "fp16": 0.001, "int8": 0.003}
+GPU_MS = {"fp32": 5.25, "fp16": 0.75, "int8": 2.5}
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """A bundle with a quantised INT8 student, whose stored logits are means of the first channel."""
+    folder = tiny_bundle.make(tmp_path / "bundle")
+    stored = read_bundle(folder).reference()
+    samples = [stored["clips"][i : i + 1] for i in range(4)]
+    Quantiser(folder / "student.onnx", samples, "minmax").write(folder / "student.int8.onnx")
+    np.savez(folder / "reference.npz", clips=stored["clips"], logits=decide(stored["clips"]))
+    write_manifest(folder, read_bundle(folder).manifest)
+    return folder
+
+
+def decide(clips: np.ndarray) -> np.ndarray:
+    return np.stack([clips[:, 0, t].mean((1, 2)) for t in range(len(tiny_bundle.CLASSES))], axis=1)
+
+
+def precision_of(flags: set[str]) -> str:
+    return "int8" if "INT8" in flags else "fp16" if "FP16" in flags else "fp32"
+
+
+@pytest.fixture
+def timed_board(board, monkeypatch: pytest.MonkeyPatch):
+    """A board with a fake clock for the time of each precision; precisions in ``wrong`` negate their logits."""
+    clock = [0.0]
+
+    def put(wrong: set[str] = frozenset(), version: str = "10.3.0", overflows: str = "", **options: Any) -> ModuleType:
+        def compute(flags: set[str], clips: np.ndarray) -> np.ndarray:
+            precision, logits = precision_of(flags), decide(clips)
+            clock[0] += SECONDS[precision]
+            if precision == overflows:  # where NaN is the same decision
+                logits[logits.argmax(1) == 0] = np.nan
+            return -logits if precision in wrong else logits
+
+        return board(
+            version,
+            shape=(-1, 3, 32, 13, 1),
+            compute=compute,
+            kernel_ms=lambda flags, batch: GPU_MS[precision_of(flags)] * batch,
+            **options,
+        )
+
+    monkeypatch.setattr("calibrate.tensorrt.best_engine.ROUNDS", 3)
+    clock_alone = SimpleNamespace(perf_counter=lambda: clock[0], sleep=lambda seconds: None)
+    monkeypatch.setattr("calibrate.evaluation.compare.time", clock_alone)
+    return put
+
+
+@pytest.mark.parametrize(("wrong", "kept"), [(set(), "FP16"), ({"fp16"}, "INT8+FP16"), ({"fp16", "int8"}, "FP32")])
+def test_the_fastest_engine_that_agrees_with_the_reference_is_kept(
+    timed_board, bundle: Path, wrong: set[str], kept: str
+) -> None:
+    timed_board(wrong)
+    engine(EngineConfig(bundle=bundle))
+    opened = open_engine(bundle / "student.engine")
+    assert opened.describe().startswith(f"TensorRT 10.3.0, Orin, {kept}, ")
+    clips = read_bundle(bundle).reference()["clips"][:2]
+    np.testing.assert_array_equal(opened.run({"clip": clips})["logits"], decide(clips))
+    opened.close()
+    assert not list(bundle.glob(".engines-*"))
+
+
+def test_the_kept_engine_finds_its_onnx_from_any_folder(timed_board, bundle: Path, tmp_path: Path) -> None:
+    timed_board()
+    engine(EngineConfig(bundle=bundle))
+    engine(EngineConfig(bundle=bundle, out=tmp_path / "elsewhere/student.engine"))
+    (bundle / "student.onnx").write_bytes((bundle / "student.onnx").read_bytes() + b"\0")
+    for path in (bundle / "student.engine", tmp_path / "elsewhere/student.engine"):
+        with pytest.raises(EngineError, match=r"student\.onnx has changed"):
+            open_engine(path)
+
+
+@pytest.mark.parametrize("version", ["8.5.2", "8.6.1", "10.3.0"])
+def test_the_table_shows_gpu_time_beside_host_time(timed_board, bundle: Path, capsys, version: str) -> None:
+    timed_board(version=version)
+    engine(EngineConfig(bundle=bundle))
+    rows = [line.split() for line in capsys.readouterr().err.splitlines()]
+    for precision, ms in GPU_MS.items():
+        (row,) = [[cell for cell in row if cell != "│"] for row in rows if precision in row[:2]]
+        assert row[1] == row[2] == f"{1000 * SECONDS[precision]:.2f}" and row[3] == f"{ms:.2f}"
+
+
+def test_for_a_dla_core_int8_is_rejected_and_fp32_is_the_reference(timed_board, bundle: Path, capsys) -> None:
+    timed_board(dla_cores=1)
+    engine(EngineConfig(bundle=bundle, dla_core=0))
+    assert "FP16 on DLA 0" in open_engine(bundle / "student.engine").describe()
+    assert "a DLA core does not support Q/DQ" in " ".join(re.sub("│", " ", capsys.readouterr().err).split())
+
+
+def test_with_a_dla_core_the_gpu_engine_is_never_kept(
+    timed_board, bundle: Path, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even if the GPU is faster, as it usually is."""
+    timed_board(dla_cores=1)
+    monkeypatch.setitem(SECONDS, "fp16", 0.02)
+    engine(EngineConfig(bundle=bundle, dla_core=0))
+    assert "FP16 on DLA 0" in open_engine(bundle / "student.engine").describe()
+    assert "runs on the GPU" in " ".join(re.sub("│", " ", capsys.readouterr().err).split())
+    timed_board({"fp16"}, dla_cores=1)
+    with pytest.raises(EngineError, match=r"no engine is within the budget \(fp32: runs on the GPU"):
+        engine(EngineConfig(bundle=bundle, dla_core=0))
+    with pytest.raises(ConfigError, match="a DLA core computes in half precision"):
+        engine(EngineConfig(bundle=bundle, dla_core=0, precision="fp32"))
+    with pytest.raises(EngineError, match="there is no int8 engine: a DLA core does not support Q/DQ"):
+        engine(EngineConfig(bundle=bundle, dla_core=0, precision="int8"))
+
+
+def test_of_sixteen_stored_clips_one_decision_may_differ_but_not_two(timed_board, bundle: Path) -> None:
+    stored, manifest = read_bundle(bundle).reference(), read_bundle(bundle).manifest
+    timed_board()
+    for turned, passes in ((1, True), (2, False)):
+        logits = stored["logits"].copy()
+        logits[:turned] = np.roll(logits[:turned], 1, axis=1)
+        np.savez(bundle / "reference.npz", clips=stored["clips"], logits=logits)
+        write_manifest(bundle, manifest)
+        with nullcontext() if passes else pytest.raises(EngineError, match=r"agrees on 87\.50 %, 93\.75 % are wanted"):
+            engine(EngineConfig(bundle=bundle))
+
+
+def test_with_labels_the_fp32_engine_is_the_reference(timed_board, bundle: Path, tmp_path: Path) -> None:
+    timed_board({"fp16"})
+    clips = np.random.default_rng(5).standard_normal((30, 3, 32, 13, 1)).astype(np.float32)
+    np.savez(tmp_path / "test.npz", clips=clips, labels=decide(clips).argmax(1))
+    engine(EngineConfig(bundle=bundle, clips=tmp_path / "test.npz"))
+    assert "INT8" in open_engine(bundle / "student.engine").describe()
+
+
+def test_a_forced_precision_is_kept_whatever_it_loses(timed_board, bundle: Path, capsys) -> None:
+    timed_board({"int8"})
+    engine(EngineConfig(bundle=bundle, precision="int8"))
+    assert "INT8" in open_engine(bundle / "student.engine").describe()
+    assert "although it agrees on" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.fixture
+def builds(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The precisions of the engines that are built, in order."""
+    precisions: list[str] = []
+
+    def recorded(source: Path, out: Path, options: BuildOptions, *rest: Path) -> EngineManifest:
+        precisions.append(options.precision)
+        return build_engine(source, out, options, *rest)
+
+    monkeypatch.setattr("calibrate.tensorrt.best_engine.build_engine", recorded)
+    return precisions
+
+
+@pytest.mark.parametrize(
+    ("precision", "with_clips", "built"),
+    [
+        ("auto", False, ["fp32", "fp16", "int8"]),
+        ("int8", False, ["int8"]),
+        ("fp16", False, ["fp16"]),
+        ("fp32", False, ["fp32"]),
+        ("int8", True, ["fp32", "int8"]),
+        ("fp32", True, ["fp32"]),
+    ],
+)
+def test_a_forced_precision_builds_only_that_engine_and_the_reference_it_is_compared_with(
+    timed_board, bundle: Path, tmp_path: Path, capsys, builds: list[str], precision: str, with_clips: bool, built: list
+) -> None:
+    timed_board()
+    clips = read_bundle(bundle).reference()["clips"]
+    np.savez(tmp_path / "test.npz", clips=clips, labels=decide(clips).argmax(1))
+    given = tmp_path / "test.npz" if with_clips else None
+    engine(EngineConfig(bundle=bundle, precision=precision, clips=given))  # type: ignore[arg-type]
+    assert builds == built
+    said = " ".join(re.sub("│", " ", capsys.readouterr().err).split())
+    unknown = f"not built, because {precision} was forced: its speed and accuracy are not known"
+    assert said.count(unknown) == 3 - len(built)
+    assert "100.00" in said
+
+
+def test_a_forced_engine_that_cannot_be_built_is_one_error_and_nothing_else_is_built(
+    timed_board, bundle: Path, builds: list[str]
+) -> None:
+    timed_board(dla_cores=1)
+    with pytest.raises(EngineError, match="there is no int8 engine: a DLA core does not support Q/DQ"):
+        engine(EngineConfig(bundle=bundle, dla_core=0, precision="int8"))
+    assert builds == ["int8"] and not (bundle / "student.engine").exists()
+
+
+def test_an_engine_with_nan_outputs_is_rejected_even_if_it_agrees(timed_board, bundle: Path, capsys) -> None:
+    timed_board(overflows="fp16")
+    engine(EngineConfig(bundle=bundle))
+    assert "INT8" in open_engine(bundle / "student.engine").describe()
+    assert "answered with NaN" in " ".join(re.sub("│", " ", capsys.readouterr().err).split())
+    with pytest.raises(EngineError, match="there is no fp16 engine: the network answered with NaN"):
+        engine(EngineConfig(bundle=bundle, precision="fp16"))
+
+
+def test_if_none_is_accurate_enough_the_old_engine_stays(timed_board, bundle: Path) -> None:
+    timed_board()
+    engine(EngineConfig(bundle=bundle))
+    before = (bundle / "student.engine").read_bytes(), (bundle / "student.engine.json").read_bytes()
+    timed_board({"fp32", "fp16", "int8"})
+    with pytest.raises(EngineError, match="no engine is within the budget"):
+        engine(EngineConfig(bundle=bundle))
+    assert before == ((bundle / "student.engine").read_bytes(), (bundle / "student.engine.json").read_bytes())
+    assert not list(bundle.glob(".engines-*"))
+
+
+@pytest.mark.parametrize(
+    ("name", "precision", "built"),
+    [
+        ("student.int8.onnx", "auto", "INT8+FP16"),
+        ("student.onnx", "auto", "FP16"),
+        ("student.onnx", "fp32", "FP32"),
+    ],
+)
+def test_the_engine_of_a_single_network_is_written_beside_it(
+    timed_board, bundle: Path, tmp_path: Path, name: str, precision: str, built: str
+) -> None:
+    timed_board()
+    engine(EngineConfig(onnx=bundle / name, precision=precision))  # type: ignore[arg-type]
+    assert f", {built}, " in open_engine((bundle / name).with_suffix(".engine")).describe()
+    engine(EngineConfig(onnx=bundle / name, precision=precision, out=tmp_path / "other.engine"))  # type: ignore[arg-type]
+    assert f", {built}, " in open_engine(tmp_path / "other.engine").describe()
+
+
+def test_a_bundle_or_a_network_but_not_both(tmp_path: Path) -> None:
+    for config in (EngineConfig(), EngineConfig(bundle=tmp_path, onnx=tmp_path / "x.onnx")):
+        with pytest.raises(ConfigError, match="bundle or a network"):
+            engine(config)
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        (("onnx", "int8"), "give both --int8 and --frames"),
+        (("onnx", "frames"), "give both --int8 and --frames"),
+        (("onnx", "clips"), "--clips is for a bundle's student"),
+        (("bundle", "frames"), "--frames is for a pose network"),
+        (("bundle", "int8"), "--int8 is for a pose network"),
+    ],
+)
+def test_a_file_that_would_be_ignored_is_refused(tmp_path: Path, given: tuple[str, ...], line: str) -> None:
+    with pytest.raises(ConfigError, match=line):
+        engine(EngineConfig(**dict.fromkeys(given, tmp_path)))
