@@ -41,7 +41,7 @@ def predict(network: nn.Module, pairs: PairDataset, *, see: str) -> NDArray[np.f
             low, high, _ = pairs.batch(np.arange(start, min(start + BATCH, len(pairs))))
             clips = torch.from_numpy(low if see == "lq" else high).to(weight)
             batches.append(network(clips)[0].cpu().float().numpy())
-    logits = np.concatenate(batches)
+    logits: NDArray[np.float32] = np.concatenate(batches)
     # If the last step diverged, no loss shows it: the losses were computed before that step.
     if not np.isfinite(logits).all():
         raise ConfigError(

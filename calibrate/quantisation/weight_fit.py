@@ -146,7 +146,7 @@ def patches(x: Array, convolution: onnx.NodeProto, kernel: Sequence[int], most: 
     strides, dilations = stated.get("strides", [1, 1]), stated.get("dilations", [1, 1])
     extent = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
     padded = np.pad(x, ((0, 0), (0, 0), *_pads(stated, x.shape[2:], extent, strides)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, extent, axis=(2, 3))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (1, 1, *extent))[:, :, :, :, 0, 0]
     windows = windows[:, :, :: strides[0], :: strides[1], :: dilations[0], :: dilations[1]].transpose(0, 2, 3, 1, 4, 5)
     available = int(np.prod(windows.shape[:3]))
     kept = np.linspace(0, available - 1, min(available, most or available)).astype(int)

@@ -19,6 +19,7 @@ from edge.contract.files import write_text
 from edge.contract.layouts import JointLayout, layout
 from edge.contract.manifest import Manifest, parse_manifest
 from edge.contract.reading import read_npz, read_yaml, wrap_read_errors
+from edge.contract.types import Float32
 
 MANIFEST = "bundle.yaml"
 STUDENT_FP32 = "student.onnx"
@@ -66,7 +67,7 @@ class Bundle:
             )
         return path
 
-    def reference(self, name: str = REFERENCE) -> dict[str, np.ndarray]:
+    def reference(self, name: str = REFERENCE) -> dict[str, Float32]:
         """The self-test arrays, float32: ``clips`` (N, C, T, V, M) and ``logits`` (N, K) of the FP32 network.
 
         Raises BundleError if they are damaged, not finite, or do not fit the student.

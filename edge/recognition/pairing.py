@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from itertools import combinations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge.contract.types import Float32
 
@@ -48,7 +49,7 @@ def most_interacting(people: Mapping[int, Float32], among: Collection[int] | Non
     return pair if distances[pair] <= MAX_DISTANCE else None
 
 
-def _heights(keypoints: Float32, seen: np.ndarray) -> Float32:
+def _heights(keypoints: Float32, seen: NDArray[np.bool_]) -> Float32:
     """(T,) the larger of width and height of the joints seen."""
     high = np.where(seen[..., None], keypoints[..., :2], -np.inf).max(1)
     low = np.where(seen[..., None], keypoints[..., :2], np.inf).min(1)

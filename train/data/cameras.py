@@ -64,4 +64,7 @@ class View:
         if self.roll:
             cos, sin = np.cos(self.roll), np.sin(self.roll)
             xy = xy @ np.array([[cos, -sin], [sin, cos]], np.float32).T
-        return np.concatenate([np.where(seen[..., None], xy, 0), seen[..., None]], axis=-1).astype(np.float32)
+        keypoints: Float32 = np.concatenate([np.where(seen[..., None], xy, 0), seen[..., None]], axis=-1).astype(
+            np.float32
+        )
+        return keypoints

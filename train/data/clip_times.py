@@ -16,12 +16,12 @@ Times = NDArray[np.float64]
 
 def clip_times(preprocessing: Preprocessing) -> Times:
     """(T,) times of a clip's frames in seconds, from 0."""
-    return np.arange(preprocessing.length_frames) / preprocessing.fps
+    return np.arange(preprocessing.length_frames, dtype=np.float64) / preprocessing.fps
 
 
 def stretch_to_clip(clip: SkeletonClip, duration_s: float) -> Times:
     """(S,) times in seconds of a recording's frames when the whole recording is stretched to the clip."""
-    return np.linspace(0, duration_s, clip.joints.shape[1])
+    return np.linspace(0, duration_s, clip.joints.shape[1], dtype=np.float64)
 
 
 def place_window(clip: SkeletonClip, duration_s: float, tempo: float, rng: np.random.Generator | None) -> Times:

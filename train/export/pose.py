@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from edge.cli.console import console
 from edge.contract.errors import ConfigError
+from edge.contract.types import Image
 from edge.engines.registry import open_engine
 from edge.pose.heatmap_peaks import PEAK_RADIUS, PEAK_RATIO
 from train.export.configuration import PoseExportConfig
@@ -79,7 +80,7 @@ class _FromPixels(nn.Module):
         return cmap, paf, torch.where(cmap < PEAK_RATIO * largest, 0.0, cmap)
 
 
-def _check(exported: Path, network: nn.Module, pixels: np.ndarray, out: Path) -> None:
+def _check(exported: Path, network: nn.Module, pixels: Image, out: Path) -> None:
     """Raise DataError unless the file computes from BGR bytes what the original network computes from the RGB image."""
     engine = open_engine(exported)
     given = engine.run({INPUT: pixels})

@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from edge.cli.console import console
 from edge.contract.bundle import STUDENT_FP32, STUDENT_INT8, Bundle, read_bundle, write_manifest
 from edge.contract.errors import BundleError, ConfigError, DataError
+from edge.contract.types import Float32
 from train.checkpoint import FILE, Checkpoint, load_trained
 from train.data.pairs import PairDataset
 from train.distillation.methods import Method, method
@@ -151,6 +152,6 @@ def _about(checkpoint: Checkpoint, config: QuantiseAwareConfig, student: Quantis
     return {name: value for name, value in checkpoint.about.items() if name not in ("seed", "optimiser")} | own
 
 
-def _agreement(exact: np.ndarray, quantised: np.ndarray) -> float:
+def _agreement(exact: Float32, quantised: Float32) -> float:
     """Share 0..1 of logits (N, K) with the same decision."""
     return float((exact.argmax(1) == quantised.argmax(1)).mean())

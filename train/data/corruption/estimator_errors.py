@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge.contract.errors import ConfigError
 from edge.contract.layouts import JointLayout
@@ -83,7 +84,7 @@ def apply_estimator_errors(
     other = rng.integers(0, joints, (frames, joints))
     out[wild] = np.take_along_axis(out, other[..., None], axis=1)[wild]
 
-    unseen = np.zeros((frames, joints), bool)
+    unseen: NDArray[np.bool_] = np.zeros((frames, joints), bool)
     if errors.miss > 0:
         unseen = markov_bursts(rng.random((frames, joints)), errors.miss, errors.miss_run_frames)
     unseen |= rng.random(joints) < errors.limb_miss / joints * 2
