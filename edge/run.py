@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 from contextlib import nullcontext
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from edge.capture.source import Source
 from edge.cli.console import console, print_warning
@@ -16,14 +14,13 @@ from edge.cli.interruption import Interruption, interruptible
 from edge.contract.errors import SourceError
 from edge.contract.files import atomic_write, wrap_write_errors
 from edge.latency import LatencyHistory, latency_table, rounded
+from edge.loop.abandon import exit_at_once
 from edge.loop.config import RunConfig
+from edge.loop.outcome import Limits, RunOutcome
 from edge.loop.outputs import sink_workers
 from edge.loop.parts import open_parts
 from edge.loop.progress import progress_line
 from edge.machine import machine
-
-if TYPE_CHECKING:
-    from edge.loop.outcome import RunOutcome
 
 WARM_UP_FRAMES = 10
 """Left out of the statistics: runtimes select kernels and allocate memory in their first runs."""
@@ -37,7 +34,6 @@ def run(config: RunConfig) -> None:
     """
     # These import OpenCV, which would slow down `--help`.
     from edge.drawing.overlay import Overlay
-    from edge.loop.outcome import Limits
     from edge.loop.pipeline import Pipeline
 
     with open_parts(config) as parts:
@@ -75,25 +71,18 @@ def run(config: RunConfig) -> None:
         if stop.signum:
             console.print("interrupted; what was written until then is kept" if config.files else "interrupted")
         if outcome.hanging:
-            # Before the parts are closed: the hanging threads still use them.
-            _exit_process(config, outcome, stop)
+            _abandon(config, outcome, stop)
     if stop.signum:
         raise SystemExit(stop.exit_code)
     if outcome.ended_by is not None:
         raise outcome.ended_by
 
 
-def _exit_process(config: RunConfig, outcome: RunOutcome, stop: Interruption) -> NoReturn:
-    """Exit at once although threads hang; a normal exit would wait for them, or close what they use."""
-    console.print(f"warning: abandoned, because it does not respond: {', '.join(outcome.hanging)}")
-    if outcome.ended_by is not None:
-        console.print(f"error: {outcome.ended_by}")
-    lost = [str(path) for name, path in config.files.items() if name in outcome.hanging]
-    if lost:
-        console.print(f"error: not written: {', '.join(lost)}; try a faster disk or codec, or smaller frames")
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(stop.exit_code if stop.signum else USER_ERROR if outcome.ended_by or lost else 0)
+def _abandon(config: RunConfig, outcome: RunOutcome, stop: Interruption) -> NoReturn:
+    errors = [] if outcome.ended_by is None else [f"error: {outcome.ended_by}"]
+    if lost := [str(path) for name, path in config.files.items() if name in outcome.hanging]:
+        errors.append(f"error: not written: {', '.join(lost)}; try a faster disk or codec, or smaller frames")
+    exit_at_once(outcome, stop.exit_code if stop.signum else USER_ERROR if errors else 0, *errors)
 
 
 def _require_people(config: RunConfig, source: Source, outcome: RunOutcome) -> None:

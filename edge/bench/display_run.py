@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from edge.bench.complete_run import require_complete
 from edge.bench.single_stream import Times, times
 from edge.bench.time_code import BITS, TICKS_PER_S, draw, read
 from edge.capture.source import Source
@@ -16,6 +17,7 @@ from edge.contract.types import Event, Frame, FrameResult
 from edge.image_pool import ImagePool
 from edge.latency import LatencyHistory
 from edge.loop.config import RunConfig
+from edge.loop.outcome import Limits
 from edge.loop.parts import open_parts
 
 if TYPE_CHECKING:
@@ -104,7 +106,6 @@ def display_run(config: RunConfig, warm_up_frames: int, display: Display) -> Dis
     display: "window" shows the frames on the screen; "output" only renders them.
     """
     from edge.drawing.overlay import Overlay
-    from edge.loop.outcome import Limits
     from edge.loop.pipeline import Pipeline
     from edge.sinks.sink_worker import SinkOptions, SinkWorker
 
@@ -122,8 +123,7 @@ def display_run(config: RunConfig, warm_up_frames: int, display: Display) -> Dis
             limits=Limits(config.frames, config.limit_s),
             warn=print_warning,
         ).run()
-    if outcome.ended_by is not None:
-        raise outcome.ended_by
+        require_complete(outcome)
     ages = sink.ages_ms[min(warm_up_frames, len(sink.ages_ms) // 2) :]
     unread = sink.shown - len(sink.ages_ms)
     return DisplayRun(times(ages) if ages else None, sink.shown, unread, outcome.dropped + worker.dropped)

@@ -7,9 +7,11 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edge.bench.complete_run import require_complete
 from edge.cli.console import print_warning
 from edge.latency import Latency, LatencyHistory
 from edge.loop.config import RunConfig
+from edge.loop.outcome import Limits
 from edge.loop.outputs import sink_workers
 from edge.loop.parts import open_parts
 
@@ -48,7 +50,6 @@ def loop_run(
     another power.
     """
     from edge.drawing.overlay import Overlay
-    from edge.loop.outcome import Limits
     from edge.loop.pipeline import Pipeline
 
     history = LatencyHistory(warm_up_frames)
@@ -66,8 +67,7 @@ def loop_run(
         )
         with around or nullcontext():
             outcome = pipeline.run()
-    if outcome.ended_by is not None:
-        raise outcome.ended_by
+        require_complete(outcome)
     return LoopRun(
         outcome.frames, outcome.seconds, outcome.dropped, outcome.failed, history.summary(), history.values(), described
     )

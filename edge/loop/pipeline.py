@@ -116,11 +116,13 @@ class Pipeline:
             self._sinks.run_on_main_thread()
             self._done.wait()
         except KeyboardInterrupt:
-            # The second Ctrl-C: something does not respond. Results so far are kept.
+            # Where signals are handled, it is the second Ctrl-C: something does not respond. Results so far are kept.
+            self._outcome.interrupted = True
             self.stop()
         self._end()
         outcome = self._outcome
-        outcome.hanging = (*self._sinks.join(), *self._watchdog.join(stages))
+        outcome.hanging_sinks = tuple(self._sinks.join())
+        outcome.hanging_stages = tuple(self._watchdog.join(stages))
         outcome.seconds = time.perf_counter() - start
         if isinstance(self._frames, LatestQueue):
             outcome.dropped = self._frames.dropped
@@ -222,7 +224,7 @@ class Pipeline:
     def _abandon(self, stage: str, timeout_s: float) -> None:
         """End the run without a stage that hangs."""
         if not self._stopping.is_set():
-            hint = "it hangs in a driver, of which dmesg may tell more; start again"
+            hint = "its driver probably hangs; check dmesg, then start again"
             self._fail(StageError(f"the {stage} stage has been at one frame for {timeout_s:g} s", hint=hint))
         self.stop()
         self._pose_results.close()
@@ -252,8 +254,8 @@ class Pipeline:
     def _reported_error(self) -> SkdError | None:
         """The error to return with the outcome; raises one that is not to be returned."""
         error = self._first_error()
-        # While a stage hangs, nothing it uses may be closed: the caller must see `hanging` first.
-        is_returned = not self._discards_files() or (self._watchdog.expired and isinstance(error, StageError))
+        # While a stage hangs, the caller must exit before anything is closed.
+        is_returned = self._outcome.hanging_stages or not self._discards_files()
         if error is not None and not (isinstance(error, SkdError) and is_returned):
             raise error
         return error

@@ -20,7 +20,7 @@ class SinkWorkers:
 
     def __init__(self, workers: Sequence[SinkWorker], *, live: bool) -> None:
         self._workers, self._live = workers, live
-        self._closing, self._closed = threading.Lock(), False
+        self._closing, self._closed, self._discarded = threading.Lock(), False, False
 
     def open(self, on_stop: Callable[[], None]) -> None:
         """Open all, in order. on_stop: called when one fails or requests the end of the run.
@@ -68,10 +68,9 @@ class SinkWorkers:
         """End all queues, once, from any thread. failed: asked once whether sinks discard what they have written."""
         with self._closing:
             if not self._closed:
-                self._closed = True
-                is_failed = failed()
+                self._closed, self._discarded = True, failed()
                 for worker in self._workers:
-                    worker.close(failed=is_failed)
+                    worker.close(failed=self._discarded)
 
     def join(self) -> list[str]:
         """Wait until all are closed. Returns the names of those that hang."""
@@ -84,8 +83,8 @@ class SinkWorkers:
 
     @property
     def unwritten(self) -> tuple[str, ...]:
-        """Names of the sinks that failed."""
-        return tuple(worker.name for worker in self._workers if worker.error is not None)
+        """Names of the sinks that failed or discarded what they have written."""
+        return tuple(worker.name for worker in self._workers if self._discarded or worker.error is not None)
 
     @property
     def dropped_by_sink(self) -> dict[str, int]:

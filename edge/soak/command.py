@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,9 +22,11 @@ from edge.cli.interruption import Interruption, interruptible
 from edge.contract.errors import ConfigError
 from edge.contract.files import atomic_write, wrap_write_errors
 from edge.image_pool import ImagePool
-from edge.latency import DECISION, POSE, LatencyHistory, latency_table
+from edge.latency import DECISION, POSE, Latency, LatencyHistory, latency_table
+from edge.loop.abandon import exit_at_once
 from edge.loop.config import RunConfig
-from edge.loop.parts import open_parts
+from edge.loop.outcome import Limits, RunOutcome
+from edge.loop.parts import Parts, open_parts
 from edge.machine import machine
 from edge.pose.registry import PoseConfig
 from edge.recognition.recogniser import RecogniserConfig
@@ -32,6 +34,8 @@ from edge.soak.consumers import BlockingSink, EventCounter
 from edge.soak.memory import MemoryMonitor
 
 MAX_GROWTH_MB = 5.0
+WARM_UP_FRAMES = 30
+"""Left out of the latencies."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,10 @@ class SoakConfig:
 
     def __post_init__(self) -> None:
         if not 0 < self.warm_up_minutes < self.minutes:
-            raise ConfigError("a soak is longer than its warm-up", hint="give more minutes, or fewer warm_up_minutes")
+            raise ConfigError(
+                f"minutes is {self.minutes:g} and warm_up_minutes {self.warm_up_minutes:g}",
+                hint="give a warm-up above 0 that is shorter than the run",
+            )
 
 
 @dataclass(frozen=True)
@@ -66,8 +73,8 @@ class SoakResult:
 
     told, heard: events published, and received by the sink that counts them. hanging_took: results that the blocking
     sink received. pose_p99_by_p50, age_p99_by_p50: tail of the pose stage's latency, and of a frame's age when its
-    actions are decided. ended_by: why the run ended early. memory_by_minute: median MB of each minute.
-    memory_by_second: all samples.
+    actions are decided; 0 without frames. ended_by: why the run ended early. memory_by_minute: median MB of each
+    minute. memory_by_second: all samples.
     """
 
     minutes: float
@@ -92,6 +99,8 @@ class SoakResult:
         found = []
         if self.ended_by is not None:
             found.append(f"the run ended after {self.minutes:.1f} minutes: {self.ended_by}")
+        elif not self.frames:
+            found.append("no frame was processed")
         if self.growth_mb >= MAX_GROWTH_MB:
             found.append(f"memory grew by {self.growth_mb:.1f} MB, {MAX_GROWTH_MB:g} are allowed")
         if self.told != self.heard:
@@ -104,80 +113,92 @@ def soak(config: SoakConfig) -> None:
 
     Ctrl-C keeps and prints the result so far, and exits with code 130.
     """
-    found, history, stop = run_soak(config)
-    console.print(latency_table(history.summary(), f"Soak: {found.frames} frames in {found.minutes:.1f} minutes"))
-    console.print(
-        f"camera lost {found.losses} times, {found.dropped} frames dropped for newer ones, {found.people} people "
-        f"entered; {found.heard} of {found.told} events received; the blocking sink took {found.hanging_took} results"
-    )
-    console.print(
-        f"memory {found.memory_mb:.0f} MB, growth {found.growth_mb:+.2f} MB after the warm-up; "
-        f"p99/p50 {found.pose_p99_by_p50:.2f} (pose), {found.age_p99_by_p50:.2f} (capture to decision)"
-    )
-    for fault in found.faults:
-        console.print(f"fault: {fault}")
-    if stop.signum:
-        console.print("interrupted")
-        raise SystemExit(stop.exit_code)
-    if found.faults:
-        raise SystemExit(FAILED)
-
-
-def run_soak(config: SoakConfig) -> tuple[SoakResult, LatencyHistory, Interruption]:
-    """Run, and write ``config.report``. Raises OutputError before the run if that cannot be written."""
-    # These import OpenCV, which would slow down `--help`.
-    from edge.drawing.overlay import Overlay
-    from edge.loop.outcome import Limits
-    from edge.loop.pipeline import Pipeline
-    from edge.sinks.sink_worker import SinkOptions, SinkWorker
-
     rng = random.Random(config.seed)
-    event_counter, blocking = EventCounter(), BlockingSink(rng)
     recogniser = RecogniserConfig(threads=config.pose.threads)
     run = RunConfig("soak", config.bundle, pose=config.pose, recogniser=recogniser)
     with open_parts(run, _camera(config, rng)) as parts:
         # As `run` does; it also allocates the memory of the largest batch.
         parts.student.require_agreement(parts.bundle)
-        history, overlay, memory = LatencyHistory(30), Overlay(parts.pose.layout), MemoryMonitor()
+        history = LatencyHistory(WARM_UP_FRAMES)
+        outcome, result, stop = _run(config, parts, history, rng)
+        _print_result(result, history)
+        last_lines = [f"fault: {fault}" for fault in result.faults] + (["interrupted"] if stop.signum else [])
+        exit_code = stop.exit_code if stop.signum else FAILED if result.faults else 0
+        if outcome.hanging_stages:
+            exit_at_once(outcome, exit_code, *last_lines)
+    for line in last_lines:
+        console.print(line)
+    if exit_code:
+        raise SystemExit(exit_code)
 
-        def worker(name: str, sink: Callable[[Any], object], **options: Any) -> SinkWorker:
-            return SinkWorker(name, nullcontext(sink), SinkOptions(**options), overlay, history)
 
-        workers = [
-            worker("events", event_counter, kind="events"),
-            worker("drawing", overlay.render, images=True, annotated=True),
-            worker("blocking", blocking, images=True),
-        ]
-        limits = Limits(seconds=60 * config.minutes)
-        pipeline = Pipeline(parts.source, parts.pose, parts.action, workers, history, limits=limits)
-        report_file = atomic_write(config.report) if config.report else nullcontext()
-        with memory.running(), interruptible(pipeline.stop) as stop, report_file as report:
-            outcome = pipeline.run()
-            if stop.signum and not outcome.frames:
-                console.print("interrupted before the first frame; nothing was written")
-                raise SystemExit(stop.exit_code)
-            events, rows = event_counter.counts, history.summary()
-            found = SoakResult(
-                minutes=outcome.seconds / 60,
-                frames=outcome.frames,
-                dropped=outcome.dropped,
-                losses=events["source_lost"],
-                people=events["person_entered"],
-                growth_mb=memory.growth_mb(60 * config.warm_up_minutes),
-                memory_mb=memory.samples[-1][1] if memory.samples else 0.0,
-                told=outcome.events,
-                heard=events.total(),
-                hanging_took=blocking.received,
-                pose_p99_by_p50=rows[POSE].p99_ms / rows[POSE].p50_ms,
-                age_p99_by_p50=rows[DECISION].p99_ms / rows[DECISION].p50_ms,
-                ended_by=None if outcome.ended_by is None else str(outcome.ended_by),
-                memory_by_minute=memory.by_minute(),
-                memory_by_second=tuple(round(mb, 2) for _, mb in memory.samples),
-            )
-            if report is not None:
-                with wrap_write_errors(config.report or report):
-                    report.write_text(json.dumps({"machine": machine(), **asdict(found)}, indent=2) + "\n")
-    return found, history, stop
+def _run(
+    config: SoakConfig, parts: Parts, history: LatencyHistory, rng: random.Random
+) -> tuple[RunOutcome, SoakResult, Interruption]:
+    """Run, and write ``config.report``. Raises OutputError before the run if that cannot be written."""
+    # These import OpenCV, which would slow down `--help`.
+    from edge.drawing.overlay import Overlay
+    from edge.loop.pipeline import Pipeline
+    from edge.sinks.sink_worker import SinkOptions, SinkWorker
+
+    event_counter, blocking = EventCounter(), BlockingSink(rng)
+    overlay, memory = Overlay(parts.pose.layout), MemoryMonitor()
+
+    def worker(name: str, sink: Callable[[Any], object], **options: Any) -> SinkWorker:
+        return SinkWorker(name, nullcontext(sink), SinkOptions(**options), overlay, history)
+
+    workers = [
+        worker("events", event_counter, kind="events"),
+        worker("drawing", overlay.render, images=True, annotated=True),
+        worker("blocking", blocking, images=True),
+    ]
+    limits = Limits(seconds=60 * config.minutes)
+    pipeline = Pipeline(parts.source, parts.pose, parts.action, workers, history, limits=limits)
+    report_file = atomic_write(config.report) if config.report else nullcontext()
+    with memory.running(), interruptible(pipeline.stop) as stop, report_file as report:
+        outcome = pipeline.run()
+        if stop.signum and not outcome.frames and not outcome.hanging_stages:
+            console.print("interrupted before the first frame; nothing was written")
+            raise SystemExit(stop.exit_code)
+        events, rows = event_counter.counts, history.summary()
+        result = SoakResult(
+            minutes=outcome.seconds / 60,
+            frames=outcome.frames,
+            dropped=outcome.dropped,
+            losses=events["source_lost"],
+            people=events["person_entered"],
+            growth_mb=memory.growth_mb(60 * config.warm_up_minutes),
+            memory_mb=memory.samples[-1][1] if memory.samples else 0.0,
+            told=outcome.events,
+            heard=events.total(),
+            hanging_took=blocking.received,
+            pose_p99_by_p50=_tail(rows, POSE),
+            age_p99_by_p50=_tail(rows, DECISION),
+            ended_by=None if outcome.ended_by is None else str(outcome.ended_by),
+            memory_by_minute=memory.by_minute(),
+            memory_by_second=tuple(round(mb, 2) for _, mb in memory.samples),
+        )
+        if report is not None:
+            with wrap_write_errors(config.report or report):
+                report.write_text(json.dumps({"machine": machine(), **asdict(result)}, indent=2) + "\n")
+    return outcome, result, stop
+
+
+def _tail(rows: Mapping[str, Latency], name: str) -> float:
+    return rows[name].p99_ms / rows[name].p50_ms if name in rows else 0.0
+
+
+def _print_result(result: SoakResult, history: LatencyHistory) -> None:
+    console.print(latency_table(history.summary(), f"Soak: {result.frames} frames in {result.minutes:.1f} minutes"))
+    console.print(
+        f"camera lost {result.losses} times, {result.dropped} frames dropped for newer ones, {result.people} people "
+        f"entered; {result.heard} of {result.told} events received; the blocking sink took "
+        f"{result.hanging_took} results"
+    )
+    console.print(
+        f"memory {result.memory_mb:.0f} MB, growth {result.growth_mb:+.2f} MB after the warm-up; "
+        f"p99/p50 {result.pose_p99_by_p50:.2f} (pose), {result.age_p99_by_p50:.2f} (capture to decision)"
+    )
 
 
 def _camera(config: SoakConfig, rng: random.Random) -> Source:

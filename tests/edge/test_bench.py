@@ -2,7 +2,11 @@
 
 import copy
 import json
+import os
+import signal
+import threading
 from contextlib import contextmanager, nullcontext
+from functools import partial
 
 import cv2
 import numpy as np
@@ -15,11 +19,13 @@ from edge.bench.accuracy_figures import accuracy_figures
 from edge.bench.commands import BENCH_COMMANDS
 from edge.bench.compare import changes, differences
 from edge.bench.confusion_plot import CELL, MARGIN, confusion_plot
+from edge.bench.display_run import display_run
 from edge.bench.distribution_plot import FILL, ROW, distribution_plot
 from edge.bench.latency_report import as_markdown
 from edge.bench.loop_run import loop_run
 from edge.bench.single_stream import times
 from edge.capture.pose_recording import RecordingHeader, frame_line
+from edge.capture.replay import ReplayedPoses
 from edge.cli.command_line import run_command_line
 from edge.contract.bundle import read_bundle
 from edge.contract.layouts import layout
@@ -258,6 +264,38 @@ def test_power_is_sampled_while_frames_run_and_not_while_networks_open_or_close(
     run = loop_run(config, 0, lambda result: told.append("frame"), around=noted("power"))
     assert run.frames == 3
     assert told == ["open begins", "power begins", "frame", "frame", "frame", "power ends", "open ends"]
+
+
+def test_ctrl_c_ends_a_benchmark(bundle_folder, replay):
+    def interrupt(result):
+        if result.frame.index == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        loop_run(RunConfig(replay, bundle_folder, recogniser=RecogniserConfig(threads=1)), 0, interrupt)
+
+
+@pytest.mark.parametrize("loop", [loop_run, partial(display_run, display="output")])
+def test_a_hanging_stage_ends_a_benchmark_before_anything_is_closed(bundle_folder, replay, monkeypatch, capsys, loop):
+    def leave(code):
+        left.append((code, list(closed)))
+        raise SystemExit(code)
+
+    def hang(stage, frame):
+        freed.wait()
+        return estimate(stage, frame)
+
+    freed, left, closed, estimate = threading.Event(), [], [], ReplayedPoses.estimate
+    monkeypatch.setattr("os._exit", leave)
+    monkeypatch.setattr(ReplayedPoses, "estimate", hang)
+    monkeypatch.setattr(ReplayedPoses, "close", lambda stage: closed.append(stage))
+    monkeypatch.setattr("edge.loop.stage_watchdog.STAGE_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("edge.loop.stage_watchdog.CHECK_INTERVAL_S", 0.05)
+    with pytest.raises(SystemExit):
+        loop(RunConfig(replay, bundle_folder, recogniser=RecogniserConfig(threads=1)), 0)
+    freed.set()
+    assert left == [(2, [])]
+    assert capsys.readouterr().err.splitlines()[-1].startswith("error: the pose stage has been at one frame for 0.3 s;")
 
 
 def test_an_unwritable_report_is_an_error_before_anything_is_measured(bundle_folder, clips, replay, tmp_path, capsys):

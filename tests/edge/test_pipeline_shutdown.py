@@ -218,6 +218,18 @@ def test_a_pose_network_that_never_returns_ends_the_run_with_its_cause_and_keeps
     freed.set()
 
 
+def test_a_source_that_fails_while_a_network_hangs_is_returned_before_anything_can_be_closed(action, monkeypatch):
+    monkeypatch.setattr("edge.loop.stage_watchdog.STOP_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("edge.loop.stage_watchdog.CHECK_INTERVAL_S", 0.05)
+    kept, freed, pose = Kept(), threading.Event(), Scripted()
+    plain = pose.estimate
+    pose.estimate = lambda frame: (frame.index == 2 and freed.wait()) or plain(frame)
+    outcome = pipeline(Frames(4, SourceError("breaks off")), pose, action, worker(kept, "kept")).run()
+    assert outcome.hanging_stages == ("pose",) and str(outcome.ended_by) == "breaks off" and outcome.frames == 2
+    assert kept.left not in (None, "well") and outcome.unwritten == ("kept",)
+    freed.set()
+
+
 def test_one_ctrl_c_is_enough_while_a_network_hangs(action, monkeypatch):
     monkeypatch.setattr("edge.loop.stage_watchdog.STOP_TIMEOUT_S", 0.3)
     monkeypatch.setattr("edge.loop.stage_watchdog.CHECK_INTERVAL_S", 0.05)

@@ -1,5 +1,7 @@
 """A soak of a few seconds, and the rules by which its memory and events are judged."""
 
+import json
+import threading
 import time
 from pathlib import Path
 
@@ -10,24 +12,71 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.contract.errors import ConfigError, OutputError
-from edge.soak.command import MAX_GROWTH_MB, SoakConfig, SoakResult, run_soak
+from edge.contract.layouts import layout
+from edge.soak.command import MAX_GROWTH_MB, SoakConfig, SoakResult, soak
 from edge.soak.memory import MemoryMonitor
 
 
-def test_a_short_soak_loses_the_camera_but_no_event(shared_data, bundle_folder, blazepose_files):
-    recording = shared_data / "media" / "felixchenfy_exercise.avi"
-    config = SoakConfig(bundle_folder, recording, minutes=0.1, warm_up_minutes=0.05, loss_every_s=0.7)
-    found, _, stop = run_soak(config)
-    assert not stop.signum and found.ended_by is None
-    assert found.frames >= 2 and found.losses >= 1
-    assert found.told == found.heard > 0 and found.hanging_took >= 1
+def test_a_short_soak_loses_the_camera_but_no_event(shared_data, bundle_folder, blazepose_files, tmp_path, monkeypatch):
+    # So short a run is all warm-up: memory still grows.
+    monkeypatch.setattr("edge.soak.command.MAX_GROWTH_MB", 500.0)
+    recording, report = shared_data / "media" / "felixchenfy_exercise.avi", tmp_path / "soak.json"
+    config = SoakConfig(bundle_folder, recording, minutes=0.1, warm_up_minutes=0.05, loss_every_s=0.7, report=report)
+    soak(config)
+    found = json.loads(report.read_text())
+    assert found["ended_by"] is None and found["frames"] >= 2 and found["losses"] >= 1
+    assert found["told"] == found["heard"] > 0 and found["hanging_took"] >= 1
+
+
+class Blocking:
+    """A pose estimator that hangs in its n-th call."""
+
+    layout, network_s = layout("coco-17"), 0.0
+
+    def __init__(self, call, freed):
+        self.call, self.freed, self.calls, self.closed = call, freed, 0, False
+
+    def describe(self):
+        return "blocking"
+
+    def estimate(self, image, time_s=None):
+        self.calls += 1
+        if self.calls == self.call:
+            self.freed.wait()
+        return []
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.mark.parametrize(("call", "frames"), [(1, 0), (4, 3)])
+def test_a_hanging_stage_ends_a_soak_with_its_cause(bundle_folder, tmp_path, monkeypatch, capsys, call, frames):
+    def leave(code):
+        left.append((code, pose.closed))
+        raise SystemExit(code)
+
+    freed, left, report = threading.Event(), [], tmp_path / "soak.json"
+    pose = Blocking(call, freed)
+    monkeypatch.setattr("os._exit", leave)
+    monkeypatch.setattr("edge.loop.parts.open_estimator", lambda config: pose)
+    monkeypatch.setattr("edge.loop.stage_watchdog.STAGE_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("edge.loop.stage_watchdog.CHECK_INTERVAL_S", 0.1)
+    recording = videos.write(tmp_path / "a.mp4", frames=20)
+    with pytest.raises(SystemExit):
+        soak(SoakConfig(bundle_folder, recording, minutes=480, report=report))
+    freed.set()
+    assert left == [(1, False)], "the process exits before the network is closed that another thread runs"
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("fault: the run ended after 0.0 minutes: the pose stage has been at one frame for 0.5 s;")
+    found = json.loads(report.read_text())
+    assert found["frames"] == frames and found["ended_by"] in last
 
 
 def test_an_unwritable_report_is_refused_before_the_run(tmp_path, bundle_folder, blazepose_files):
     (tmp_path / "soak.json").mkdir()
     recording = videos.write(tmp_path / "a.mp4", frames=9)
     with pytest.raises(OutputError, match=r"soak\.json: cannot be written: a folder has this name"):
-        run_soak(SoakConfig(bundle_folder, recording, minutes=480, report=tmp_path / "soak.json"))
+        soak(SoakConfig(bundle_folder, recording, minutes=480, report=tmp_path / "soak.json"))
 
 
 def result(**what):
@@ -45,6 +94,7 @@ def test_growth_and_lost_events_are_faults():
     assert result().faults == []
     assert result(growth_mb=5.2).faults == ["memory grew by 5.2 MB, 5 are allowed"]
     assert result(ended_by="the pose stage failed").faults == ["the run ended after 1.0 minutes: the pose stage failed"]
+    assert result(frames=0).faults == ["no frame was processed"]
     assert result(heard=7).faults == ["2 of 9 events were lost"]
 
 
@@ -122,5 +172,5 @@ def test_allocated_memory_is_measured():
 
 
 def test_a_soak_shorter_than_its_warm_up_is_refused():
-    with pytest.raises(ConfigError, match="longer than its warm-up"):
+    with pytest.raises(ConfigError, match=r"minutes is 1 and warm_up_minutes 2; give a warm-up .* shorter"):
         SoakConfig(minutes=1.0, warm_up_minutes=2.0)
