@@ -87,7 +87,7 @@ class RecordedSource:
     on_event: Callable[[Event], None] = staticmethod(lambda event: None)
 
     def cancel(self) -> None:
-        """Do nothing; RawFrames, which may wait for its writer, overrides this."""
+        """Do nothing; sources that may wait for a writer or a server override this."""
 
     def close(self) -> None:
         """Do nothing; VideoFile overrides this."""

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import cv2
 import numpy as np
 
 from edge.capture.address import without_password
+from edge.capture.capture_thread import CaptureThread
 from edge.capture.flip import Flipper
 from edge.capture.gstreamer import file_pipeline, pipeline_opener
 from edge.capture.opencv import open_video, read_image, suppress_stderr
 from edge.capture.source import CaptureConfig, RecordedSource
 from edge.contract.errors import SourceError
-from edge.contract.types import Frame
+from edge.contract.types import Frame, Image
 from edge.image_pool import ImagePool
 
 SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".3gp")
@@ -25,6 +28,9 @@ MAX_FPS = 300.0
 
 TRUNCATED_S = 0.5
 """A file that ends this much, plus 5 % of its length, before the duration in its header counts as truncated."""
+
+HTTP_TIMEOUT_S = 30.0
+"""A server that sends nothing for this long has stalled for good; FFmpeg's own default."""
 
 
 def video_files_in(folder: Path) -> list[Path]:
@@ -43,31 +49,35 @@ class VideoFile(RecordedSource):
     def __init__(self, path: Path | str, config: CaptureConfig) -> None:
         """path: a Path for a local file, text for an HTTP address."""
         self.uri, self._pool = without_password(str(path)), ImagePool()
+        self._cancelled = threading.Event()
         if isinstance(path, Path) and not path.is_file():
             what = "not a regular file" if path.exists() else "no such file or folder"
             raise SourceError(what, where=path, hint="check the path; cameras are 0, csi://0 or rtsp://host/path")
         if config.backend == "gstreamer" and isinstance(path, Path):
             self._flip = Flipper("none")  # the pipeline flips
-            opener = pipeline_opener(file_pipeline(path, config))
+            self._open = pipeline_opener(file_pipeline(path, config))
         else:
             self._flip = Flipper(config.flip)
-            opener = partial(open_video, str(path))
+            self._open = partial(open_video, str(path))
+        self._capture = cv2.VideoCapture()
+        self._thread: CaptureThread | None = None
         with suppress_stderr():
-            self._capture = opener()
-            self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
-            ok, image = read_image(self._capture, self._pool)
+            if isinstance(path, Path):
+                self._open_capture()
+            else:  # a server may stall, and then only a thread can be abandoned
+                self._thread = CaptureThread(self._open_capture, HTTP_TIMEOUT_S, self._pool)
+            first = self._read()
         if not self._capture.isOpened():
             network = "check that the address can be reached; or " if isinstance(path, str) else ""
             self._fail("not a readable video", f"{network}it is damaged, incomplete or of an unknown format")
-        if not ok:
+        if first is None:
             self._fail("the video has no frames", "it is damaged, or has only audio")
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = fps if 0 < fps <= MAX_FPS else FALLBACK_FPS
         frames = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
         self._duration_s = frames / fps if fps > 0 and frames > 0 else None
         self.length_frames = round(self._duration_s * self.fps) if self._duration_s else None
-        self._first = self._flip(np.asarray(image, np.uint8))
-        self.size = (self._first.shape[1], self._first.shape[0])
+        self._first, self.size = first, (first.shape[1], first.shape[0])
 
     def describe(self) -> str:
         length = f", {self._duration_s:.1f} s" if self._duration_s else ""
@@ -78,10 +88,12 @@ class VideoFile(RecordedSource):
         image, index, time_s, start_s = self._first, 0, 0.0, self._container_time_s()
         while True:
             yield Frame(index, time_s, image)
-            ok, following = read_image(self._capture, self._pool)
-            if not ok:
+            following = self._read()
+            if self._cancelled.is_set():
+                return
+            if following is None:
                 break
-            image = self._flip(np.asarray(following, np.uint8))
+            image = following
             index += 1
             container_s = self._container_time_s() - start_s
             # Some AVI files give 0 for their last frames.
@@ -91,12 +103,34 @@ class VideoFile(RecordedSource):
             what = f"the video is truncated: it ends after {time_s:.1f} of {self._duration_s:.1f} s"
             self._fail(what, "copy or record it again")
 
+    def cancel(self) -> None:
+        self._cancelled.set()
+        if self._thread is not None:
+            self._thread.cancel()
+
     def close(self) -> None:
-        self._capture.release()
+        if self._thread is not None:
+            self._thread.close()
+        else:
+            self._capture.release()
+
+    def _open_capture(self) -> cv2.VideoCapture:
+        self._capture = self._open()
+        self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
+        return self._capture
+
+    def _read(self) -> Image | None:
+        """The next frame; None at the end of the file, or if the server stalls."""
+        if self._thread is not None:
+            image = self._thread.read()
+        else:
+            ok, image = read_image(self._capture, self._pool)
+            image = image if ok else None
+        return None if image is None else self._flip(np.asarray(image, np.uint8))
 
     def _container_time_s(self) -> float:
         return float(self._capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000
 
-    def _fail(self, what: str, hint: str) -> None:
+    def _fail(self, what: str, hint: str) -> NoReturn:
         self.close()
         raise SourceError(what, where=self.uri, hint=hint)

@@ -8,7 +8,7 @@ import time
 import zlib
 from contextlib import contextmanager
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import cv2
 import numpy as np
@@ -112,6 +112,34 @@ def test_a_video_over_http_is_read_whatever_the_backend(tmp_path):
         assert [videos.number(frame.image) for frame in source] == [0, 1, 2, 3, 4] and not source.live
         source.close()
         server.shutdown()
+
+
+def test_a_video_whose_server_stalls_ends_at_once_when_cancelled(tmp_path):
+    data, resumed = videos.write(tmp_path / "a.avi", frames=200, codec="MJPG").read_bytes(), threading.Event()
+
+    class Stalling(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data[: len(data) // 2])
+            resumed.wait(30)
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Stalling) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        source, seen, cancelled_s = open_source(f"http://127.0.0.1:{server.server_port}/a.avi"), 0, []
+        timer = threading.Timer(1.0, lambda: (cancelled_s.append(time.monotonic()), source.cancel()))
+        timer.start()
+        for _ in source:
+            seen += 1
+        source.close()
+        took_s = time.monotonic() - cancelled_s[0]
+        resumed.set()
+        server.shutdown()
+    assert 20 < seen < 200 and took_s < 2.5, "closing waits one second for the read"
 
 
 def test_images_are_in_natural_order_at_the_given_rate(tmp_path):
