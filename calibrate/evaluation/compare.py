@@ -58,7 +58,7 @@ def logits_of(engine: Engine, clips: Float32, what: str) -> Float32:
     """
     (logits,) = outputs(engine, unbatched(clips), what).values()
     if not np.isfinite(logits).all():
-        raise EngineError("the network answered with NaN or infinite values", where=engine.describe())
+        raise EngineError("the network returned NaN or infinite values", where=engine.describe())
     return logits
 
 

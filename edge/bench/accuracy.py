@@ -186,9 +186,9 @@ ROWS = {
     "top1": "top-1",
     "top5": "top-5",
     "mean_per_class": "mean per class",
-    "agreement": "decided as FP32",
-    "agreement_first": "decided as the first",
-    "agreement_stored": "self-test decided as FP32",
+    "agreement": "agreement with FP32",
+    "agreement_first": "agreement with the first",
+    "agreement_stored": "agreement with FP32, self-test",
 }
 
 
@@ -199,5 +199,5 @@ def _table(columns: Sequence[Mapping[str, Any]], title: str) -> Table:
             continue
         values = (column.get(key) for column in columns)
         table.add_row(name, *("" if value is None else f"{value:.2f} %" for value in values))
-    table.add_row("without a decision", *(str(column["undecided"]) for column in columns))
+    table.add_row("undecided", *(str(column["undecided"]) for column in columns))
     return table

@@ -47,7 +47,7 @@ def compare(earlier: Path, later: Path) -> None:
             hint="measure again",
         ) from error
     for mismatch in mismatches:
-        console.print(f"warning: not the same {mismatch}")
+        console.print(f"warning: the reports differ in {mismatch}")
     table = Table("what", "before", "after", "ratio", "")
     for change in found:
         verdict = "" if not change.significant else "faster" if _is_improvement(change) else "slower"

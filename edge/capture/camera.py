@@ -60,7 +60,7 @@ def _list_devices() -> str:
     found = [str(path) for path in sorted(DEVICES.glob("video*"), key=natural_key)]
     if not found:
         return f"there is no {DEVICES}/video* on this machine"
-    return f"there is {', '.join(found)}; one that exists may be in use, or need the group video"
+    return f"available: {', '.join(found)}; it may be in use, or this user may not be in the group video"
 
 
 def _check_argus() -> str:

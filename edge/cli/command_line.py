@@ -33,7 +33,7 @@ OS_ERROR_HINTS = {
     errno.ENAMETOOLONG: "give it a shorter name",
     errno.EMFILE: "allow more open files: ulimit -n 4096",
     errno.ENFILE: "close other programs, or allow more open files",
-    errno.EIO: "the disk or card does not answer: check it, and copy the file again",
+    errno.EIO: "the disk or card does not respond: check it, and copy the file again",
     errno.ESTALE: "the network drive was disconnected: mount it again",
 }
 """Fallback for OSErrors that edge/contract/reading.py and files.py did not turn into an SkdError."""

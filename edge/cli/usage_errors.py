@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 _REWORDED = (
-    (r"argument COMMAND: invalid choice: ('\S+') \(choose from (.+)\)", r"no command \1; choose from \2"),
+    (r"argument COMMAND: invalid choice: ('\S+') \(choose from (.+)\)", r"unknown command \1; choose from \2"),
     (
         r'Parser key "(\S+)": Does not validate against any of the Union subtypes Subtypes: \[(.+?)\] Errors: .+'
         r" Given value type: .+? Given value: (.+)",

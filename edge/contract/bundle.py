@@ -32,7 +32,7 @@ DECISIONS = "decisions.json"
 STREAM_REFERENCE = "stream.reference.npz"
 
 EXPORT_AGAIN = "export the bundle again"
-COPY_AGAIN = "check its rights, or copy the bundle again"
+COPY_AGAIN = "check its permissions, or copy the bundle again"
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,9 @@ class Bundle:
         path, entry = self.folder / name, self.manifest.files.get(name)
         if entry is None:
             raise BundleError(
-                f"the bundle holds no {name}", where=self.folder, hint=f"it holds {', '.join(self.manifest.files)}"
+                f"the bundle contains no {name}",
+                where=self.folder,
+                hint=f"it contains {', '.join(self.manifest.files)}",
             )
         with wrap_read_errors(path, BundleError, COPY_AGAIN):
             exists = path.is_file()

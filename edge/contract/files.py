@@ -33,7 +33,7 @@ def wrap_write_errors(path: Path) -> Iterator[None]:
         raise OutputError(
             f"cannot be written: {error.strerror or error}",
             where=path,
-            hint="choose another place, or free space and rights there",
+            hint="choose another path, or check free space and permissions there",
         ) from error
 
 
@@ -54,7 +54,7 @@ def temporary_folder() -> Iterator[Path]:
         raise OutputError(
             f"temporary files cannot be written: {error.strerror or error}",
             where=tempfile.tempdir,
-            hint="free space there, or set TMPDIR to a folder that can be written",
+            hint="free some space there, or set TMPDIR to a writable folder",
         ) from error
 
 
@@ -95,7 +95,7 @@ def _open_partial(path: Path) -> tuple[Path, Path, int]:
     target = Path(os.path.realpath(path))
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "a folder has this name")
+        raise IsADirectoryError(errno.EISDIR, "it is a folder")
     if target.exists() and not target.is_file():
         raise OSError(errno.EINVAL, "it is a pipe or a device")
     partial = target.with_name(f"{target.stem}.partial{path.suffix}")
@@ -123,7 +123,7 @@ def _lock(partial: Path) -> int:
                 return lock
         os.close(lock)
         if time.monotonic() > deadline_s:
-            raise OSError(errno.EBUSY, "another run is writing it")
+            raise OSError(errno.EBUSY, "another process is writing it")
         time.sleep(0.02)
 
 

@@ -41,15 +41,15 @@ class AccuracyBudget:
 
     def __post_init__(self) -> None:
         if not (0 <= self.max_top1_drop <= 100 and 0 <= self.min_agreement <= 100):
-            raise ConfigError(f"a budget of {self.max_top1_drop} points and {self.min_agreement} % is not possible")
+            raise ConfigError(f"invalid budget: {self.max_top1_drop} points, {self.min_agreement} %")
 
     def violations(self, agreement: float, top1_drop: float | None = None) -> list[str]:
         """One message per exceeded limit. agreement: in percent. top1_drop: in points, None if unknown."""
         found = []
         if agreement < self.min_agreement - ROUNDING:
-            found.append(f"agrees on {agreement:.2f} %, {self.min_agreement:g} % are wanted")
+            found.append(f"agrees on {agreement:.2f} %, {self.min_agreement:g} % are required")
         if top1_drop is not None and top1_drop > self.max_top1_drop + ROUNDING:
-            found.append(f"top-1 falls by {top1_drop:.2f} points, {self.max_top1_drop:g} are allowed")
+            found.append(f"top-1 drops by {top1_drop:.2f} points, {self.max_top1_drop:g} are allowed")
         return found
 
 
@@ -138,7 +138,7 @@ def parse_manifest(raw: dict[str, Any], path: Path) -> Manifest:
         )
     except (TypeError, ValueError, AttributeError, ConfigError) as error:
         raise BundleError(
-            f"the manifest has a value of the wrong kind: {error}", where=path, hint="export it again"
+            f"the manifest has a value of the wrong type: {error}", where=path, hint="export it again"
         ) from error
     _check(manifest, path)
     return manifest

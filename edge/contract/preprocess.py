@@ -59,8 +59,8 @@ class Preprocessing:
         possible = self.length_frames >= 2 and 0 < self.fps < math.inf and self.impute_window_frames >= 0
         if not possible or not self.max_gap_s >= 0:
             raise ConfigError(
-                f"a clip of {self.length_frames} frames at {self.fps} Hz, imputed over {self.impute_window_frames} "
-                f"frames, with gaps of up to {self.max_gap_s} s, is not possible",
+                f"invalid clip: {self.length_frames} frames at {self.fps} Hz, imputed over "
+                f"{self.impute_window_frames} frames, gaps of up to {self.max_gap_s} s",
                 hint="give at least 2 frames, a rate above 0, and no negative window or gap",
             )
         if self.centre not in ("trend", "clip", "trailing"):
@@ -232,6 +232,6 @@ def _check(keypoints: Float32, times_s: NDArray[np.float64], layout: JointLayout
             f"which needs ({len(times_s)}, {len(layout)}, 3)"
         )
     if not np.isfinite(keypoints).all() or not np.isfinite(times_s).all():
-        raise DataError("keypoints hold NaN or infinite values", hint="mark unseen joints with score 0")
+        raise DataError("keypoints contain NaN or infinite values", hint="mark unseen joints with score 0")
     if (np.diff(times_s) <= 0).any():
         raise DataError("the times of a recording must increase", hint="sort the frames and drop duplicates")

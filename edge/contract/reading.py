@@ -51,7 +51,7 @@ def read_json(path: Path, error: type[SkdError], hint: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as cause:
         raise error(f"not readable as JSON: {cause}", where=path, hint=hint) from cause
     if not isinstance(found, dict):
-        raise error("the file does not hold an object", where=path, hint=hint)
+        raise error("the file does not contain a JSON object", where=path, hint=hint)
     return found
 
 
@@ -80,11 +80,12 @@ def read_npz(path: Path, error: type[SkdError], hint: str, names: tuple[str, ...
             stream.seek(0)
             with np.load(stream, allow_pickle=False) as arrays:
                 if lacking := [name for name in names if name not in arrays.files]:
-                    raise error(f"the file lacks {lacking[0]!r}", where=path, hint=f"it must hold {', '.join(names)}")
+                    needed = f"it must contain {', '.join(names)}"
+                    raise error(f"the file lacks {lacking[0]!r}", where=path, hint=needed)
                 found = {name: arrays[name] for name in names or arrays.files}
     except _NPZ_ERRORS as cause:
         raise error(f"not a readable .npz file: {cause}", where=path, hint=hint) from cause
     # Other files inside the archive are returned as bytes.
     if no_array := [name for name, array in found.items() if not isinstance(array, np.ndarray)]:
-        raise error(f"{no_array[0]} in it is not an array", where=path, hint=hint)
+        raise error(f"{no_array[0]!r} is not an array", where=path, hint=hint)
     return found

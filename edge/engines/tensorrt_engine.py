@@ -56,7 +56,7 @@ class TensorRtEngine:
             raise MissingDependency(
                 "tensorrt",
                 needed_for=f"running {path.name}",
-                install="apt install python3-libnvinfer (JetPack); elsewhere move the .engine away, and the .onnx runs",
+                install="apt install python3-libnvinfer (JetPack); elsewhere remove the .engine, to use the .onnx",
                 because=error,
             ) from error
         self.device_s: float | None = None
@@ -116,7 +116,7 @@ class TensorRtEngine:
             self._runtime = trt.Runtime(self._errors.logger)
         except TypeError as error:
             # Without a driver TensorRT's factory returns null, which pybind11 reports as a TypeError.
-            default = "it finds no NVIDIA driver that is new enough for it"
+            default = "there is no NVIDIA driver that is new enough"
             raise EngineError(f"TensorRT {trt.__version__} does not start: {self._errors.text(default)}") from error
         if (core := self._manifest.options.get("dla_core")) is not None:
             # An engine does not store its DLA core: unless the runtime is told, it runs on core 0.
@@ -175,7 +175,7 @@ class TensorRtEngine:
                 context.capture(library)
                 actual = self.run(pattern)
                 if not all(_close(expected[s.name], actual[s.name]) for s in self.outputs):
-                    raise EngineError("a captured run gives other results than its kernels one by one")
+                    raise EngineError("a captured graph returns other results than a normal run")
         except EngineError as error:
             self._stream.synchronize()
             for context in self._contexts:

@@ -225,7 +225,7 @@ class Pipeline:
         """End the run without a stage that hangs."""
         if not self._stopping.is_set():
             hint = "its driver probably hangs; check dmesg, then start again"
-            self._fail(StageError(f"the {stage} stage has been at one frame for {timeout_s:g} s", hint=hint))
+            self._fail(StageError(f"the {stage} stage has been processing one frame for {timeout_s:g} s", hint=hint))
         self.stop()
         self._pose_results.close()
         # If it is the action stage that hangs, _finish is never reached.

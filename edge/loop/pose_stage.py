@@ -61,4 +61,4 @@ class EstimatorStage:
 def _check_finite(poses: Sequence[Pose]) -> None:
     # A sum of squares with a NaN or infinity is not finite. It takes a third of the time of np.isfinite().all().
     if not all(math.isfinite(np.vdot(pose.keypoints, pose.keypoints)) for pose in poses):
-        raise EngineError("the pose estimator gave NaN or infinite keypoints")
+        raise EngineError("the pose estimator returned NaN or infinite keypoints")

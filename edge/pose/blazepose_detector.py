@@ -63,7 +63,7 @@ class BodyDetector:
         raw, logits = self._outputs["points"][0], self._outputs["logits"][0]
         # NaN is below every threshold: a broken network would look like an empty scene.
         if not np.isfinite(logits).all():
-            raise EngineError("the network answered with NaN or infinite values", where=self._engine.describe())
+            raise EngineError("the network returned NaN or infinite values", where=self._engine.describe())
         kept = logits[:, 0] > self._min_logit
         if not kept.any():
             return []

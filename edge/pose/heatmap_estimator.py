@@ -83,7 +83,7 @@ class HeatmapEstimator:
         heatmaps, maxima = outputs[self._heatmaps][0], outputs[PEAKS][0] if self._has_peaks else None
         # NaN is below every threshold: a broken network would look like an empty scene.
         if not np.isfinite(heatmaps).all():
-            raise EngineError("the network answered with NaN or infinite values", where=self._engine.describe())
+            raise EngineError("the network returned NaN or infinite values", where=self._engine.describe())
         people = parse(heatmaps, outputs[self._fields][0], self._network, maxima)[:, self._order]
         people[..., 0] = (people[..., 0] * self._width - left) * (image.shape[1] / width)
         people[..., 1] = (people[..., 1] * self._height - top) * (image.shape[0] / height)

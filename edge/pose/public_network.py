@@ -92,6 +92,6 @@ def _download(address: str, name: str, out: IO[bytes]) -> None:
             member = next((m for m in members if m.isfile() and PurePosixPath(m.name).name == name), None)
             content = None if member is None else members.extractfile(member)
             if content is None:
-                raise FileNotFoundError(errno.ENOENT, f"the archive holds no {name}")
+                raise FileNotFoundError(errno.ENOENT, f"the archive contains no {name}")
             shutil.copyfileobj(content, out)
     out.seek(0)

@@ -99,7 +99,7 @@ def calibrated_min_score(bundle: Bundle) -> float:
     path = bundle.file(DECISIONS)
     value = read_json(path, BundleError, CALIBRATE_AGAIN).get("min_score")
     if not isinstance(value, (int, float)):
-        raise BundleError("it holds no threshold", where=path, hint=CALIBRATE_AGAIN)
+        raise BundleError("it contains no threshold", where=path, hint=CALIBRATE_AGAIN)
     if not 0 <= value <= 1:
         raise BundleError(f"its threshold is {value}", where=path, hint=CALIBRATE_AGAIN)
     return float(value)

@@ -59,7 +59,7 @@ def _clips(arrays: Mapping[str, NDArray[Any]], bundle: Bundle, path: Path) -> Fl
     with np.errstate(over="ignore"):  # an overflow gives infinity, which is refused below
         found: Float32 = clips.astype(np.float32, copy=False)
     if not np.isfinite(found).all():
-        raise DataError("clips hold NaN, infinite or too large values", where=path, hint=EXPORT_AGAIN)
+        raise DataError("clips contain NaN, infinite or too large values", where=path, hint=EXPORT_AGAIN)
     return found
 
 

@@ -98,7 +98,7 @@ class Recogniser:
         logits: Float32 = self._engine.run({self._manifest.input_name: batch})[self._manifest.output_name][:count]
         if not np.isfinite(logits).all():
             raise EngineError(
-                "the network answered with NaN or infinite values",
+                "the network returned NaN or infinite values",
                 where=self._engine.describe(),
                 hint="run `python -m edge check`; build the engine or calibrate the bundle again",
             )

@@ -44,7 +44,7 @@ class SelfTest:
         """Text with the number of clips needed to pass: of few clips, one close decision weighs much."""
         same, needed = round(self.agreement * self.clips), ceil(MIN_AGREEMENT * self.clips)
         return (
-            f"{same} of {self.clips} reference clips decided as in FP32 (a wrong network gets few, {needed} pass); "
+            f"{same} of {self.clips} reference clips agree with FP32 (at least {needed} required); "
             f"logits within {100 * self.error:.1f} % of the largest"
         )
 
@@ -52,7 +52,8 @@ class SelfTest:
         """Raise EngineError if the test failed. engine: description of the network."""
         if not self.passed:
             raise EngineError(
-                f"the network decides as the bundle says on {100 * self.agreement:.0f} % of {self.clips} clips only",
+                f"the network agrees with the bundle's reference on only {100 * self.agreement:.0f} % "
+                f"of {self.clips} clips",
                 where=engine,
                 hint="run `python -m edge check`; build the engine or calibrate the bundle again",
             )

@@ -61,7 +61,7 @@ def parse_broker(uri: str) -> Broker:
 
 
 def _no_broker() -> ConfigError:
-    return ConfigError("sinks.mqtt names no broker", hint="give mqtt://host or mqtt://user:password@host:1883/topic")
+    return ConfigError("sinks.mqtt has no broker", hint="give mqtt://host or mqtt://user:password@host:1883/topic")
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from edge.contract.types import FrameResult
 from edge.drawing.overlay import Overlay
 from edge.sinks.sink import Sink, StopRequested
 
-TITLE = "skd-edge (q ends)"
+TITLE = "skd-edge (press q to quit)"
 PROBE = "import cv2, sys; cv2.namedWindow('probe'); cv2.waitKey(1); print('shown', flush=True); sys.stdin.read()"
 """Opens a window and waits until it is killed or its stdin closes."""
 PROBE_TIMEOUT_S = 60.0
@@ -92,7 +92,7 @@ def probe_window() -> Iterator[None]:
     assert probe.stdout is not None
     try:
         if not select.select([probe.stdout], [], [], PROBE_TIMEOUT_S)[0]:
-            raise OutputError("the screen does not answer", hint=NO_WINDOW_HINT)
+            raise OutputError("the screen does not respond", hint=NO_WINDOW_HINT)
         if not probe.stdout.readline():
             raise _window_error(probe.communicate()[1].decode(errors="replace"), probe.returncode)
         yield

@@ -81,7 +81,7 @@ def a_network_for_other_joints_than_the_manifests(folder: Path) -> Argv:
 
 @on_board()
 def a_network_that_answers_nan(folder: Path) -> Argv:
-    """the network answered with NaN or infinite values"""
+    """the network returned NaN or infinite values"""
     bundle = good_bundle(folder)
     model = onnx.load(bundle / "student.int8.onnx")
     (bias,) = [tensor for tensor in model.graph.initializer if tensor.name == "b4"]
@@ -92,7 +92,7 @@ def a_network_that_answers_nan(folder: Path) -> Argv:
 
 @on_board()
 def a_network_that_is_another_students(folder: Path) -> Argv:
-    """the network decides as the bundle says on"""
+    """the network agrees with the bundle's reference on only"""
     bundle = good_bundle(folder)
     networks.student(bundle / "student.int8.onnx", seed=4, frames=32, joints=13)
     return run(folder, bundle=relist(bundle))
@@ -138,7 +138,7 @@ def a_manifest_with_joints_that_are_not_known(folder: Path) -> Argv:
 
 @on_board()
 def a_budget_below_nothing(folder: Path) -> Argv:
-    """a budget of -3 points and 99.0 % is not possible"""
+    """invalid budget: -3 points, 99.0 %"""
     return run(folder, bundle=rewrite(good_bundle(folder), budget={"max_top1_drop": -3, "min_agreement": 99.0}))
 
 
@@ -166,7 +166,7 @@ def a_bundle_whose_self_test_is_another_students(folder: Path) -> Argv:
 
 @on_board()
 def a_threshold_that_is_none(folder: Path) -> Argv:
-    """decisions.json: it holds no threshold"""
+    """decisions.json: it contains no threshold"""
     bundle = good_bundle(folder)
     (bundle / "decisions.json").write_text("{}")
     return run(folder, source=f"replay://{poses(folder, 9)}", bundle=relist(bundle))

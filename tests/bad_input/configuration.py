@@ -104,7 +104,7 @@ def a_self_test_that_is_neither_on_nor_off(folder: Path) -> Argv:
 
 @on_board()
 def a_bundle_of_too_long_a_name(folder: Path) -> Argv:
-    """bundle.yaml: cannot be read: File name too long; check its rights, or copy the bundle again"""
+    """bundle.yaml: cannot be read: File name too long; check its permissions, or copy the bundle again"""
     return run(folder, bundle=folder / ("b" * 300))
 
 

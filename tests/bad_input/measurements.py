@@ -80,7 +80,7 @@ def a_threshold_from_clips_of_other_joints(folder: Path) -> Argv:
 
 @on_board()
 def a_soak_that_is_all_warm_up(folder: Path) -> Argv:
-    """a soak is longer than its warm-up"""
+    """minutes is 1 and warm_up_minutes 2; give a warm-up above 0 that is shorter than the run"""
     return ["edge", "soak", "--minutes", "1", "--warm_up_minutes", "2"]
 
 
@@ -97,13 +97,13 @@ def a_threshold_of_labels_that_are_no_whole_numbers(folder: Path) -> Argv:
 
 @on_board()
 def a_threshold_of_clips_that_are_not_numbers(folder: Path) -> Argv:
-    """clips hold NaN, infinite or too large values"""
+    """clips contain NaN, infinite or too large values"""
     return judged(folder, clips=np.full((2, 3, 32, 13, 1), np.nan), labels=[0, 1])
 
 
 @on_board()
 def a_threshold_of_clips_too_large_for_the_network(folder: Path) -> Argv:
-    """clips hold NaN, infinite or too large values"""
+    """clips contain NaN, infinite or too large values"""
     return judged(folder, clips=np.full((2, 3, 32, 13, 1), 1e300), labels=[0, 1])
 
 
@@ -124,7 +124,7 @@ def clips_that_would_run_a_program(folder: Path) -> Argv:
 
 @on_board()
 def an_archive_of_texts(folder: Path) -> Argv:
-    """test.npz: clips in it is not an array"""
+    """test.npz: 'clips' is not an array"""
     argv = judged(folder, clips=[0])
     with zipfile.ZipFile(folder / "test.npz", "w") as archive:
         archive.writestr("clips.npy", "0.1, 0.2")

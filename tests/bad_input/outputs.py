@@ -21,7 +21,7 @@ def an_output_folder_that_is_a_file(folder: Path) -> Argv:
 
 @on_board(needs="blazepose_files")
 def an_output_that_is_a_folder(folder: Path) -> Argv:
-    """a.jsonl: cannot be written: a folder has this name"""
+    """a.jsonl: cannot be written: it is a folder"""
     (folder / "out" / "a.jsonl").mkdir(parents=True)
     return run(folder)
 
@@ -72,7 +72,7 @@ def a_page_on_a_machine_that_is_another(folder: Path) -> Argv:
 
 @on_board(needs="blazepose_files")
 def a_broker_without_a_name(folder: Path) -> Argv:
-    """sinks.mqtt names no broker; give mqtt://host"""
+    """sinks.mqtt has no broker; give mqtt://host"""
     return run(folder, more=["--sinks.mqtt", "mqtt://"])
 
 
@@ -103,11 +103,11 @@ def a_window_on_a_screen_that_does_not_answer(folder: Path) -> Argv:
 
 @on_board()
 def an_output_of_too_long_a_name(folder: Path) -> Argv:
-    """cannot be written: File name too long; choose another place"""
+    """cannot be written: File name too long; choose another path"""
     return run(folder, source=f"replay://{poses(folder, 9)}", more=["--sinks.events", folder / ("s" * 300)])
 
 
 @on_board()
 def a_broker_whose_name_no_machine_can_have(folder: Path) -> Argv:
-    """sinks.mqtt names no broker; give mqtt://host"""
+    """sinks.mqtt has no broker; give mqtt://host"""
     return run(folder, source=f"replay://{poses(folder, 9)}", more=["--sinks.mqtt", "mqtt://[::1/topic"])

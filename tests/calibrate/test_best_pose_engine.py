@@ -56,7 +56,7 @@ def few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_engine_that_finds_nobody_is_rejected(board, files: dict[str, Path], capsys) -> None:
     about, said = kept(board, files, capsys, fp16=0.0, int8=0.0)
     assert about == "FP32"
-    assert said.count("agrees on 0.00 %, 80 % are wanted") == 2
+    assert said.count("agrees on 0.00 %, 80 % are required") == 2
 
 
 def test_an_engine_with_nan_outputs_is_rejected_and_the_others_are_evaluated(

@@ -111,7 +111,7 @@ def a_negative_number_of_images(folder: Path) -> Argv:
 
 @case
 def agreement_above_100_percent(folder: Path) -> Argv:
-    """a budget of 0.5 points and 101.0 % is not possible"""
+    """invalid budget: 0.5 points, 101.0 %"""
     network = networks.student(folder / "pose.onnx")
     return ["pose", "--network", network, "--frames", folder, "--min_people_agreement", "101"]
 
@@ -143,7 +143,7 @@ def a_budget_with_a_misspelt_key(folder: Path) -> Argv:
 
 @case
 def a_disk_that_is_full(folder: Path) -> Argv:
-    """temporary files cannot be written: File too large; free space there, or set TMPDIR"""
+    """temporary files cannot be written: File too large; free some space there, or set TMPDIR"""
     argv = student(folder, clips(folder, some_clips()), "--float_layers", "0")
     resource.setrlimit(resource.RLIMIT_FSIZE, (4500, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
     return argv
@@ -183,7 +183,7 @@ def a_dla_core_that_the_board_lacks(folder: Path) -> Argv:
 
 @on_a_board()
 def an_int8_engine_of_a_bundle_without_int8(folder: Path) -> Argv:
-    """the bundle holds no student.int8.onnx"""
+    """the bundle contains no student.int8.onnx"""
     bundle = tiny_bundle.make(folder / "bundle")
     (bundle / "student.int8.onnx").unlink()
     write_manifest(bundle, read_bundle(bundle).manifest)

@@ -20,7 +20,7 @@ from typed import calibrate
             ("student", "--bundle", "{}/bundle", "--clips", "{}/calibration.npz", "--samples", "0"),
             "samples 0 and seed 0",
         ),
-        (("verify", "--bundle", "{}/bundle"), "the bundle holds no student.int8.onnx"),
+        (("verify", "--bundle", "{}/bundle"), "the bundle contains no student.int8.onnx"),
         (("gate", "--onnx", "{}/absent.onnx"), "cannot be read"),
         (("pose", "--network", "{}/bundle/student.onnx", "--frames", "{}/absent.mp4"), "no image"),
         (("pose", "--network", "{}/x.onnx", "--frames", "{}", "--method", "best"), "--help"),

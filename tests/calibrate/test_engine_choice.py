@@ -30,8 +30,8 @@ def test_the_fastest_within_the_budget_is_kept_and_each_other_has_a_reason() -> 
 @pytest.mark.parametrize(
     ("int8", "why"),
     [
-        (candidate("int8", 1.0, 98.9, 0.0), "agrees on 98.90 %, 99 % are wanted"),
-        (candidate("int8", 1.0, 99.5, 0.6), "top-1 falls by 0.60 points, 0.5 are allowed"),
+        (candidate("int8", 1.0, 98.9, 0.0), "agrees on 98.90 %, 99 % are required"),
+        (candidate("int8", 1.0, 99.5, 0.6), "top-1 drops by 0.60 points, 0.5 are allowed"),
         (candidate("int8", 3.0, 99.9, 0.0), "1.50 times the time of fp16"),
         (Candidate("int8", unavailable="TensorRT refuses conv_7"), "TensorRT refuses conv_7"),
     ],
@@ -44,7 +44,7 @@ def test_int8_is_kept_only_if_faster_and_accurate_enough(int8: Candidate, why: s
 def test_a_forced_precision_is_kept_with_its_loss_in_the_reason() -> None:
     choice = choose([FP32, FP16, candidate("int8", 1.0, 90.0, 3.0)], BUDGET, forced="int8")
     assert choice.kept == "int8"
-    costs = "agrees on 90.00 %, 99 % are wanted; top-1 falls by 3.00 points, 0.5 are allowed"
+    costs = "agrees on 90.00 %, 99 % are required; top-1 drops by 3.00 points, 0.5 are allowed"
     assert choice.reasons["int8"] == f"kept: forced, although it {costs}"
     assert choice.reasons["fp16"] == "int8 was forced"
 

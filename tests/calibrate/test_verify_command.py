@@ -62,7 +62,7 @@ def test_the_bundles_own_budget_applies(bundle: Path, tmp_path: Path, capsys) ->
     with pytest.raises(SystemExit) as left:
         calibrate("verify", "--bundle", bundle)
     assert left.value.code == 1
-    assert "100 % are wanted" in capsys.readouterr().err
+    assert "100 % are required" in capsys.readouterr().err
 
 
 def test_the_shipped_bundle_is_within_its_budget_on_its_stored_clips(tmp_path: Path, capsys) -> None:
@@ -97,4 +97,4 @@ def test_verify_exits_with_1_for_a_student_that_misses_the_budget(bundle: Path, 
     assert left.value.code == 1
     written = json.loads(report.read_text())
     assert not written["passed"]
-    assert any("top-1 falls by" in line for line in written["networks"][1]["missed"])
+    assert any("top-1 drops by" in line for line in written["networks"][1]["missed"])

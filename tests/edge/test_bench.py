@@ -199,7 +199,7 @@ def test_recordings_become_clips_as_in_the_loop(bundle_folder, tmp_path, kind):
         ({"clips": np.zeros((2, 3, 32, 13, 1)), "labels": [0]}, "do not fit"),
         ({"clips": np.zeros((1, 3, 32, 17, 1)), "labels": [0]}, "do not fit"),
         ({"clips": np.zeros((1, 3, 32, 13, 1)), "labels": [4]}, "for 4 classes"),
-        ({"clips": np.full((1, 3, 32, 13, 1), np.nan), "labels": [0]}, "hold NaN"),
+        ({"clips": np.full((1, 3, 32, 13, 1), np.nan), "labels": [0]}, "contain NaN"),
         ({"keypoints": np.zeros((5, 13, 3)), "times_s": np.arange(5), "length": [4], "labels": [0]}, "do not fit"),
     ],
 )
@@ -295,7 +295,8 @@ def test_a_hanging_stage_ends_a_benchmark_before_anything_is_closed(bundle_folde
         loop(RunConfig(replay, bundle_folder, recogniser=RecogniserConfig(threads=1)), 0)
     freed.set()
     assert left == [(2, [])]
-    assert capsys.readouterr().err.splitlines()[-1].startswith("error: the pose stage has been at one frame for 0.3 s;")
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("error: the pose stage has been processing one frame for 0.3 s;")
 
 
 def test_an_unwritable_report_is_an_error_before_anything_is_measured(bundle_folder, clips, replay, tmp_path, capsys):

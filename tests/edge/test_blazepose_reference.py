@@ -89,7 +89,7 @@ def test_a_broken_detector_raises_instead_of_finding_nobody():
     assert BodyDetector(Answering(logits)).detect(image, everything) == []
     for broken in (np.nan, np.inf, -np.inf):
         logits[0, 7] = broken
-        with pytest.raises(EngineError, match="a detector: the network answered with NaN"):
+        with pytest.raises(EngineError, match="a detector: the network returned NaN"):
             BodyDetector(Answering(logits)).detect(image, everything)
 
 

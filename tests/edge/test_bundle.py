@@ -113,7 +113,7 @@ def test_a_missing_file_and_one_that_was_never_listed_are_told_apart(folder):
     bundle = read_bundle(folder)
     with pytest.raises(BundleError, match="file is missing"):
         bundle.file(STUDENT_FP32)
-    with pytest.raises(BundleError, match=r"holds no pose\.onnx; it holds reference\.npz, student\.onnx"):
+    with pytest.raises(BundleError, match=r"contains no pose\.onnx; it contains reference\.npz, student\.onnx"):
         bundle.file("pose.onnx")
 
 
@@ -128,9 +128,9 @@ def test_measured_accuracy_is_told_in_percent_and_what_is_counted_as_it_is():
         (99.0, 0.5, []),
         (100.0, -2.0, []),
         (99.0, None, []),
-        (98.99, None, ["agrees on 98.99 %, 99 % are wanted"]),
-        (99.0, 0.51, ["top-1 falls by 0.51 points, 0.5 are allowed"]),
-        (90.0, 7.0, ["agrees on 90.00 %, 99 % are wanted", "top-1 falls by 7.00 points, 0.5 are allowed"]),
+        (98.99, None, ["agrees on 98.99 %, 99 % are required"]),
+        (99.0, 0.51, ["top-1 drops by 0.51 points, 0.5 are allowed"]),
+        (90.0, 7.0, ["agrees on 90.00 %, 99 % are required", "top-1 drops by 7.00 points, 0.5 are allowed"]),
     ],
 )
 def test_what_is_missed_of_a_budget_is_said_and_both_limits_are_within_it(agreement, top1_drop, missed):
@@ -239,4 +239,4 @@ def test_a_value_of_the_wrong_kind_is_refused(folder, change):
 )
 def test_preprocessing_that_cannot_be_done_is_refused(folder, change):
     rewrite(folder, lambda raw: raw["preprocessing"].update(change))
-    assert "wrong kind" in refused(folder)
+    assert "wrong type" in refused(folder)

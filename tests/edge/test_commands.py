@@ -44,8 +44,8 @@ def test_the_self_test_shows_the_required_agreement():
     given, expected = np.eye(16, dtype=np.float32), np.eye(16, dtype=np.float32)
     given[0] = given[1]
     test = SelfTest.of(given, expected)
-    assert test.passed and test.describe().startswith("15 of 16 reference clips decided as in FP32 ")
-    assert "12 pass" in test.describe() and "100.0 % of the largest" in test.describe()
+    assert test.passed and test.describe().startswith("15 of 16 reference clips agree with FP32 ")
+    assert "at least 12 required" in test.describe() and "100.0 % of the largest" in test.describe()
     given[:5] = given[5]
     assert not SelfTest.of(given, expected).passed
 

@@ -28,7 +28,7 @@ def test_require_writable_changes_nothing(tmp_path):
     (tmp_path / "a.txt").write_text("before")
     require_writable(tmp_path / "a.txt", None, tmp_path / "b.txt")
     assert (tmp_path / "a.txt").read_text() == "before" and [p.name for p in tmp_path.iterdir()] == ["a.txt"]
-    with pytest.raises(OutputError, match="a folder has this name"):
+    with pytest.raises(OutputError, match="it is a folder"):
         require_writable(tmp_path)
 
 
@@ -129,7 +129,7 @@ def other_run(tmp_path):
 
 def test_a_file_that_another_run_is_writing_is_refused_and_stays_the_others(tmp_path, other_run, monkeypatch):
     monkeypatch.setattr("edge.contract.files.LOCK_TIMEOUT_S", 0.1)
-    with pytest.raises(OutputError, match=r"a\.txt: cannot be written: another run is writing it"):
+    with pytest.raises(OutputError, match=r"a\.txt: cannot be written: another process is writing it"):
         write_text(tmp_path / "a.txt", "ours")
     other_run.communicate("go on\n")
     assert other_run.returncode == 0 and (tmp_path / "a.txt").read_text() == "the other's"
@@ -165,5 +165,5 @@ def test_the_partial_file_of_a_killed_run_is_overwritten(tmp_path, other_run):
 
 
 def test_the_root_folder_is_not_a_file():
-    with pytest.raises(OutputError, match="/: cannot be written: a folder has this name"):
+    with pytest.raises(OutputError, match="/: cannot be written: it is a folder"):
         write_text(Path("/"), "")

@@ -52,7 +52,7 @@ def test_an_intact_archive_is_read(tmp_path, archive):
 
 def test_a_missing_array_is_named(tmp_path, archive):
     (tmp_path / "clips.npz").write_bytes(archive)
-    with pytest.raises(DataError, match=r"clips\.npz: the file lacks 'ids'; it must hold clips, ids"):
+    with pytest.raises(DataError, match=r"clips\.npz: the file lacks 'ids'; it must contain clips, ids"):
         read_npz(tmp_path / "clips.npz", DataError, "", ("clips", "ids"))
 
 

@@ -139,7 +139,7 @@ def test_a_broken_network_raises_instead_of_finding_nobody(broken, channels):
     answer["a"][0, 3, 20:30, 20:30] = broken
     engine.run = lambda inputs: answer
     estimator = HeatmapEstimator(engine, TRT_POSE, max_people=5, min_joint_score=0.1)
-    with pytest.raises(EngineError, match="a spy: the network answered with NaN or infinite values"):
+    with pytest.raises(EngineError, match="a spy: the network returned NaN or infinite values"):
         estimator.estimate(np.zeros((224, 224, 3), np.uint8))
 
 

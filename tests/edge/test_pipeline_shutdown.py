@@ -213,7 +213,8 @@ def test_a_pose_network_that_never_returns_ends_the_run_with_its_cause_and_keeps
     pose.estimate = lambda frame: (frame.index == frames and freed.wait()) or plain(frame)
     outcome = pipeline(Frames(50), pose, action, kept).run()
     assert outcome.hanging == ("pose",) and outcome.frames == len(kept.results) == frames
-    assert isinstance(outcome.ended_by, StageError) and "pose stage has been at one frame" in str(outcome.ended_by)
+    assert isinstance(outcome.ended_by, StageError)
+    assert "pose stage has been processing one frame" in str(outcome.ended_by)
     assert (kept.left == "well") == (frames > 0) and time.monotonic() - begin < 3
     freed.set()
 
@@ -261,6 +262,6 @@ def test_a_student_that_never_returns_ends_the_run_too(monkeypatch):
     action.process = lambda seen: (seen.frame.index == 3 and freed.wait()) or plain(seen)
     window = worker(Kept(), "window", on_main_thread=True)
     outcome = pipeline(Frames(50), Scripted(), action, window, kept).run()
-    assert "action" in outcome.hanging and "action stage has been at one frame" in str(outcome.ended_by)
+    assert "action" in outcome.hanging and "action stage has been processing one frame" in str(outcome.ended_by)
     assert outcome.frames == len(kept.results) == 3 and kept.left == "well"
     freed.set()

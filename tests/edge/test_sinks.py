@@ -173,7 +173,7 @@ def test_paths_that_cannot_be_written_are_refused_before_the_run(tmp_path):
     with pytest.raises(OutputError, match="file"), json_lines_sink(tmp_path / "file" / "a.jsonl", PENN):
         pass
     with (
-        pytest.raises(OutputError, match="a folder has this name"),
+        pytest.raises(OutputError, match="it is a folder"),
         picture_sink(tmp_path / "folder.png", Plain(), 2.0),
     ):
         pass

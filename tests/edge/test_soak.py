@@ -67,7 +67,8 @@ def test_a_hanging_stage_ends_a_soak_with_its_cause(bundle_folder, tmp_path, mon
     freed.set()
     assert left == [(1, False)], "the process exits before the network is closed that another thread runs"
     last = capsys.readouterr().err.splitlines()[-1]
-    assert last.startswith("fault: the run ended after 0.0 minutes: the pose stage has been at one frame for 0.5 s;")
+    cause = "the pose stage has been processing one frame for 0.5 s;"
+    assert last.startswith(f"fault: the run ended after 0.0 minutes: {cause}")
     found = json.loads(report.read_text())
     assert found["frames"] == frames and found["ended_by"] in last
 
@@ -75,7 +76,7 @@ def test_a_hanging_stage_ends_a_soak_with_its_cause(bundle_folder, tmp_path, mon
 def test_an_unwritable_report_is_refused_before_the_run(tmp_path, bundle_folder, blazepose_files):
     (tmp_path / "soak.json").mkdir()
     recording = videos.write(tmp_path / "a.mp4", frames=9)
-    with pytest.raises(OutputError, match=r"soak\.json: cannot be written: a folder has this name"):
+    with pytest.raises(OutputError, match=r"soak\.json: cannot be written: it is a folder"):
         soak(SoakConfig(bundle_folder, recording, minutes=480, report=tmp_path / "soak.json"))
 
 

@@ -266,7 +266,7 @@ def test_a_stream_that_fails_the_self_test_is_refused(bundle, tmp_path):
     with np.load(folder / "stream.reference.npz") as reference:
         np.savez(folder / "stream.reference.npz", clips=reference["clips"], logits=-reference["logits"])
     write_manifest(folder, read_bundle(folder).manifest)
-    with pytest.raises(EngineError, match="decides as the bundle says on"):
+    with pytest.raises(EngineError, match="agrees with the bundle's reference on only"):
         opened(read_bundle(folder)).require_agreement(read_bundle(folder))
 
 

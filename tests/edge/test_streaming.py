@@ -132,7 +132,7 @@ def test_preprocessing_that_is_not_causal_is_refused() -> None:
 def test_time_must_rise(time_s: float) -> None:
     frames, body = StreamedFrames(PENN, HOW), np.ones((13, 3), np.float32)
     frames.push(body, 1.0)
-    with pytest.raises(DataError, match="does not rise"):
+    with pytest.raises(DataError, match="is not later than"):
         frames.push(body, time_s)
     assert len(frames.push(body, 1.0 + 1 / 15)[1]) == 1, "a frame that was refused leaves nothing behind"
 

@@ -84,7 +84,7 @@ def test_a_run_is_one_launch_of_a_graph(built) -> None:
     [
         ({}, {"recordable": False}, "TensorRT cannot run it: this engine cannot be recorded"),
         ({"records": "refused"}, {}, "cuStreamBeginCapture_v2: CUDA_ERROR_NOT_SUPPORTED (801)"),
-        ({"records": "nothing"}, {}, "a captured run gives other results than its kernels one by one"),
+        ({"records": "nothing"}, {}, "a captured graph returns other results than a normal run"),
     ],
 )
 @pytest.mark.parametrize("version", VERSIONS)

@@ -35,7 +35,7 @@ def test_decisions_about_strangers_count_as_wrong():
 
 
 def test_clips_of_equal_score_are_decided_together():
-    with pytest.raises(DataError, match=r"the best 66\.7 %"):
+    with pytest.raises(DataError, match=r"the best one 66\.7 %"):
         found([0.5, 0.5, 0.5], [1, 1, 0])
 
 

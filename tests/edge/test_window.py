@@ -207,9 +207,9 @@ def test_a_screen_that_never_answers_is_a_timeout(monkeypatch):
     monkeypatch.setenv("DISPLAY", ":0")
     monkeypatch.setattr("edge.sinks.window.PROBE", "import time; time.sleep(60)")
     monkeypatch.setattr("edge.sinks.window.PROBE_TIMEOUT_S", 0.2)
-    with pytest.raises(OutputError, match="does not answer"), probe_window():
+    with pytest.raises(OutputError, match="does not respond"), probe_window():
         pass
 
 
 def test_the_title_says_which_key_ends_the_run():
-    assert "q ends" in TITLE
+    assert "q to quit" in TITLE

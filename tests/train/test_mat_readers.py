@@ -133,7 +133,7 @@ def test_an_invalid_clip_is_one_line_that_names_it(
 @pytest.mark.parametrize(("kind", "lacking"), [("penn", "y"), ("penn", "train"), ("utd", "d_skel")])
 def test_a_missing_variable_is_named(tmp_path: Path, kind: str, lacking: str) -> None:
     write(tmp_path, kind, without=lacking)
-    with pytest.raises(DataError, match=rf"\.mat: the file lacks '{lacking}'; it must hold"):
+    with pytest.raises(DataError, match=rf"\.mat: the file lacks '{lacking}'; it must contain"):
         READERS[kind](tmp_path)
 
 

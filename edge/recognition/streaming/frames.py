@@ -51,7 +51,7 @@ class StreamedFrames:
             )
         last_s = self._entries[-1][1] if self._entries else None
         if last_s is not None and not time_s > last_s:
-            raise DataError(f"time {time_s} s does not rise above {last_s} s", hint="drop repeated frames")
+            raise DataError(f"time {time_s} s is not later than {last_s} s", hint="drop repeated frames")
         seen = keypoints.astype(np.float32, copy=True)
         seen[..., 2] = seen[..., 2] > 0
         restarted = last_s is None or time_s - last_s > self._how.max_gap_s

@@ -130,7 +130,7 @@ class StreamNetwork:
             return None
         # The dot product with zeros is 0 if all logits are finite, else NaN. A sum takes three times as long.
         if stream.logits[0].dot(self._zeros) != 0:
-            raise EngineError("the network answered with NaN or infinite values", where=self.describe())
+            raise EngineError("the network returned NaN or infinite values", where=self.describe())
         stream.frames = reached
         logits: Float32 = stream.logits[0].copy()
         return logits
@@ -176,7 +176,7 @@ def open_stream(folder: Path, precision: str = "fp32", *, threads: int = 0) -> S
     found = {period: path for period, path in paths.items() if path.is_file()}
     if not found:
         expected = stream_file(PERIODS[-1], precision)
-        raise EngineError(f"holds no {precision} networks of a stream, such as {expected}", where=folder)
+        raise EngineError(f"contains no {precision} networks of a stream, such as {expected}", where=folder)
     built = {period: path.with_suffix(".engine") for period, path in found.items()}
     files = {period: built[period] if built[period].is_file() else path for period, path in found.items()}
     return StreamNetwork({period: open_engine(path, threads=threads) for period, path in files.items()})

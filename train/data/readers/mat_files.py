@@ -26,5 +26,5 @@ def read_mat(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
     except _DAMAGED as error:
         raise DataError(f"not a readable .mat file: {error}", where=path, hint="copy it again") from error
     if missing := [name for name in names if name not in found]:
-        raise DataError(f"the file lacks {missing[0]!r}", where=path, hint=f"it must hold {', '.join(names)}")
+        raise DataError(f"the file lacks {missing[0]!r}", where=path, hint=f"it must contain {', '.join(names)}")
     return {name: np.asarray(found[name]) for name in names}

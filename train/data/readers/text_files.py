@@ -15,7 +15,7 @@ def read_json(path: Path, keys: tuple[str, ...] = ()) -> dict[str, Any]:
         raise DataError("no such dataset file", where=path, hint="give the folder that holds it with --data.folder")
     found = reading.read_json(path, DataError, "copy it again")
     if missing := [key for key in keys if key not in found]:
-        raise DataError(f"the file lacks {missing[0]!r}", where=path, hint=f"it must hold {', '.join(keys)}")
+        raise DataError(f"the file lacks {missing[0]!r}", where=path, hint=f"it must contain {', '.join(keys)}")
     return found
 
 
