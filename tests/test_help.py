@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SLOW = ("torch", "lightning_fabric", "matplotlib", "sklearn", "tensorrt", "scipy.signal")
+SLOW = (
+    "torch",
+    "lightning_fabric",
+    "matplotlib",
+    "sklearn",
+    "tensorrt",
+    "scipy.signal",
+    "onnxruntime.quantization",  # loads torch on Python 3.10
+)
 
 SCRIPT = """
 import contextlib, importlib, io, json, sys

@@ -18,9 +18,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnxruntime.quantization import QuantType
-from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
-from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from calibrate.calibration_set import Method
 from calibrate.quantisation.bias_correction import bias_corrected, scales_widened_for_biases
@@ -37,7 +34,6 @@ from calibrate.quantisation.qdq_placement import (
     unquantised_outputs,
     unquantised_sums,
 )
-from calibrate.quantisation.ranges import activation_ranges
 from calibrate.quantisation.relu_by_clipping import signed, unsigned_behind_relu
 from calibrate.quantisation.transposed_convolution import as_convolutions
 from calibrate.quantisation.weight_fit import fitted
@@ -78,6 +74,11 @@ class Quantiser:
         fit_weights: bool = False,
         concat_in_int8: bool = True,
     ) -> None:
+        # Imported here: with Python 3.10, ONNX Runtime loads PyTorch for these, and `--help` imports this module.
+        from onnxruntime.quantization.shape_inference import quant_pre_process
+
+        from calibrate.quantisation.ranges import activation_ranges
+
         self._fit_weights = fit_weights
         self._concat_in_int8 = concat_in_int8
         engine = OnnxRuntimeEngine(source, threads=1)
@@ -114,6 +115,9 @@ class Quantiser:
 
     def _with_pairs(self, float_layers: Sequence[str]) -> onnx.ModelProto:
         """Return the network with Q/DQ pairs, one per tensor, shared by all its readers."""
+        from onnxruntime.quantization import QuantType
+        from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+
         in_float = self._without_weights | set(float_layers)
         with _quiet():
             quantizer = QDQQuantizer(
