@@ -119,7 +119,7 @@ def _with_ridge(variance: Array, ridge: float) -> Array:
 def _moments(
     float_inputs: Sequence[Array], int8_inputs: Sequence[Array], layer: onnx.NodeProto, shape: tuple[int, ...]
 ) -> _Moments:
-    """Moments of a layer with weights of ``shape`` (O, I/G, height, width)."""
+    """Moments of a layer with weights of ``shape`` (O, I/G, kernel)."""
     groups, size = group_of(layer), int(np.prod(shape[1:]))
     mean, wanted_mean = np.zeros((groups, size)), np.zeros((groups, size))
     variance, covariance = np.zeros((groups, size, size)), np.zeros((groups, size, size))
@@ -138,19 +138,22 @@ def _moments(
 
 
 def patches(x: Array, convolution: onnx.NodeProto, kernel: Sequence[int], most: int | None = None) -> Array:
-    """Return the inputs (G, I/G * kernel, positions) of every output position of a convolution of x (N, I, H, W).
+    """Return the inputs (G, I/G * kernel, positions) of every output position of a convolution of x (N, I, ...).
 
     most: at most this many positions, evenly spaced.
     """
+    axes = x.ndim - 2
     stated = attributes(convolution)
-    strides, dilations = stated.get("strides", [1, 1]), stated.get("dilations", [1, 1])
+    strides, dilations = stated.get("strides", [1] * axes), stated.get("dilations", [1] * axes)
     extent = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
     padded = np.pad(x, ((0, 0), (0, 0), *_pads(stated, x.shape[2:], extent, strides)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (1, 1, *extent))[:, :, :, :, 0, 0]
-    windows = windows[:, :, :: strides[0], :: strides[1], :: dilations[0], :: dilations[1]].transpose(0, 2, 3, 1, 4, 5)
-    available = int(np.prod(windows.shape[:3]))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, extent, axis=tuple(range(2, x.ndim)))
+    windows = windows[(slice(None), slice(None), *[slice(None, None, s) for s in (*strides, *dilations)])]
+    windows = np.moveaxis(windows, 1, axes + 1)  # (N, output positions, I, kernel)
+    positions = windows.shape[: axes + 1]
+    available = int(np.prod(positions))
     kept = np.linspace(0, available - 1, min(available, most or available)).astype(int)
-    chosen = windows[np.unravel_index(kept, windows.shape[:3])]
+    chosen = windows[np.unravel_index(kept, positions)]
     result: Array = chosen.reshape(len(kept), group_of(convolution), -1).transpose(1, 2, 0)
     return np.ascontiguousarray(result)
 
@@ -159,11 +162,12 @@ def _pads(
     stated: Mapping[str, Any], size: Sequence[int], extent: Sequence[int], strides: Sequence[int]
 ) -> list[tuple[int, int]]:
     """Padding before and after each axis: ``pads``, or what ``auto_pad`` makes of the input size (ONNX, Conv)."""
+    axes = len(size)
     auto = stated.get("auto_pad", b"NOTSET")
     if auto == b"NOTSET":
-        pads = stated.get("pads", [0, 0, 0, 0])
-        return [(pads[0], pads[2]), (pads[1], pads[3])]
+        pads = stated.get("pads", [0, 0] * axes)
+        return list(zip(pads[:axes], pads[axes:], strict=True))
     if auto == b"VALID":
-        return [(0, 0), (0, 0)]
+        return [(0, 0)] * axes
     total = [max((-(-n // s) - 1) * s + e - n, 0) for n, e, s in zip(size, extent, strides, strict=True)]
     return [(t // 2, t - t // 2) if auto == b"SAME_UPPER" else (t - t // 2, t // 2) for t in total]

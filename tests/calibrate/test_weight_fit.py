@@ -14,17 +14,20 @@ from calibrate.quantisation.quantise import Quantiser
 from calibrate.quantisation.weight_fit import fitted, patches
 
 
-def convolution(constants: dict[str, np.ndarray], nodes: list[onnx.NodeProto], channels: int) -> onnx.ModelProto:
+def convolution(
+    constants: dict[str, np.ndarray], nodes: list[onnx.NodeProto], shape: tuple[int, ...]
+) -> onnx.ModelProto:
     value = helper.make_tensor_value_info
     graph = helper.make_graph(
-        nodes, "one", [value("x", 1, [1, channels, 4, 4])], [value("y", 1, None)],
+        nodes, "one", [value("x", 1, shape)], [value("y", 1, None)],
         [numpy_helper.from_array(np.asarray(c), n) for n, c in constants.items()],
     )  # fmt: skip
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
 def exact(weight: np.ndarray) -> onnx.ModelProto:
-    return convolution({"w": weight}, [helper.make_node("Conv", ["x", "w"], ["y"], name="conv")], weight.shape[1])
+    node = helper.make_node("Conv", ["x", "w"], ["y"], name="conv")
+    return convolution({"w": weight}, [node], (1, weight.shape[1], 4, 4))
 
 
 def int8(weight: np.ndarray, activation_scale: float) -> onnx.ModelProto:
@@ -39,7 +42,7 @@ def int8(weight: np.ndarray, activation_scale: float) -> onnx.ModelProto:
         helper.make_node("DequantizeLinear", ["w8", "ws", "wz"], ["wd"], axis=0),
         helper.make_node("Conv", ["xd", "wd"], ["y"], name="conv"),
     ]
-    return convolution(constants, nodes, weight.shape[1])
+    return convolution(constants, nodes, (1, weight.shape[1], 4, 4))
 
 
 def weights_of(model: onnx.ModelProto) -> np.ndarray:
@@ -113,10 +116,64 @@ def test_patches_times_weights_equal_onnx_runtimes_convolution(kernel, group, at
     x = rng.standard_normal((1, 4, 4, 4)).astype(np.float32)
     weight = rng.standard_normal((8, 4 // group, *kernel)).astype(np.float32)
     node = helper.make_node("Conv", ["x", "w"], ["y"], name="conv", group=group, kernel_shape=kernel, **attributes)
-    session = ort.InferenceSession(convolution({"w": weight}, [node], 4).SerializeToString())
+    session = ort.InferenceSession(convolution({"w": weight}, [node], x.shape).SerializeToString())
     (wanted,) = session.run(None, {"x": x})
     given = weight.reshape(group, 8 // group, -1) @ patches(x, node, kernel)
     np.testing.assert_allclose(given.reshape(wanted.shape), wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "group", "attributes"),
+    [
+        ([3], 1, {}),
+        ([5], 2, {"pads": [3, 1], "strides": [2]}),
+        ([3], 4, {"auto_pad": "SAME_LOWER", "strides": [2]}),
+        ([3, 1, 2], 1, {}),
+        ([2, 3, 1], 2, {"pads": [1, 0, 2, 0, 2, 1], "strides": [1, 2, 3], "dilations": [2, 1, 1]}),
+        ([3, 3, 3], 1, {"auto_pad": "SAME_UPPER", "strides": [3, 2, 1]}),
+    ],
+)
+def test_patches_of_one_and_three_axes_give_onnx_runtimes_convolution_too(kernel, group, attributes) -> None:
+    rng = np.random.default_rng(6)
+    x = rng.standard_normal((2, 4, 7, 6, 5)[: 2 + len(kernel)]).astype(np.float32)
+    weight = rng.standard_normal((8, 4 // group, *kernel)).astype(np.float32)
+    node = helper.make_node("Conv", ["x", "w"], ["y"], name="conv", group=group, **attributes)
+    session = ort.InferenceSession(convolution({"w": weight}, [node], x.shape).SerializeToString())
+    (wanted,) = session.run(None, {"x": x})
+    given = weight.reshape(group, 8 // group, -1) @ patches(x, node, kernel)
+    np.testing.assert_allclose(given.reshape(8, -1), np.moveaxis(wanted, 1, 0).reshape(8, -1), rtol=1e-4, atol=1e-5)
+
+
+def with_axes(path: Path, axes: int) -> Path:
+    """Convolutions along time over x (1, 3, 24) -> y (1, 4, 8); any further axes have size 1."""
+    rng = np.random.default_rng(5)
+    ones, zeros = [1] * (axes - 1), [0] * (axes - 1)
+    wide = {"strides": [2, *ones], "pads": [2, *zeros, 2, *zeros]}
+    nodes = [
+        helper.make_node("Conv", ["x", "w1", "b1"], ["c1"], name="first", **wide),
+        helper.make_node("Relu", ["c1"], ["r1"], name="relu1"),
+        helper.make_node("Conv", ["r1", "w2"], ["c2"], name="depthwise", group=8, dilations=[2, *ones]),
+        helper.make_node("Conv", ["c2", "w3", "b3"], ["y"], name="last"),
+    ]
+    shapes = {"w1": (8, 3, 5), "b1": (8,), "w2": (8, 1, 3), "w3": (4, 8, 1), "b3": (4,)}
+    weights = {name: rng.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
+    weights = {n: w.reshape(*w.shape, *ones) if w.ndim == 3 else w for n, w in weights.items()}
+    return networks.save(path, nodes, weights, (("x", [1, 3, 24, *ones]), ("y", [1, 4, 8, *ones])))
+
+
+@pytest.mark.parametrize("axes", [1, 3])
+def test_convolutions_of_one_and_three_axes_are_fitted_as_those_of_two(tmp_path: Path, axes: int) -> None:
+    clips = [np.random.default_rng(i).standard_normal((1, 3, 24)).astype(np.float32) for i in range(8)]
+    outputs = []
+    for count in (axes, 2):
+        shaped = [clip.reshape(*clip.shape, *[1] * (count - 1)) for clip in clips]
+        source = with_axes(tmp_path / f"{count}.onnx", count)
+        quantiser, out = Quantiser(source, shaped, "minmax", fit_weights=True), tmp_path / f"{count}.int8.onnx"
+        quantiser.save(quantiser.quantised([], shaped), out)
+        outputs.append(networks.run(out, shaped[0]).ravel())
+    wanted = networks.run(source, shaped[0]).ravel()
+    np.testing.assert_allclose(*outputs, atol=1e-4 * np.abs(wanted).max())
+    np.testing.assert_allclose(outputs[0], wanted, atol=0.05 * np.abs(wanted).max())
 
 
 def two_layers(path: Path, **padding: object) -> Path:
