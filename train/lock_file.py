@@ -44,7 +44,7 @@ def _acquire(lock: Path, of: Path, what: str) -> int:
                 os.close(descriptor)
                 if error.errno in _LOCKED:
                     raise OutputError(
-                        f"another {what} is running here", where=of, hint="wait until it ends, or choose another place"
+                        f"another {what} is running here", where=of, hint="wait until it ends, or give another path"
                     ) from error
                 raise
             # The previous holder may have removed the file between open and lock: then lock the new one.

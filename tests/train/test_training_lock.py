@@ -65,9 +65,7 @@ def test_a_second_training_in_a_folder_is_refused_until_the_first_has_ended(
     tmp_path: Path, other: subprocess.Popen[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     message = refused(tmp_path, capsys)
-    assert (
-        message == f"error: {tmp_path}: another training is running here; wait until it ends, or choose another place\n"
-    )
+    assert message == f"error: {tmp_path}: another training is running here; wait until it ends, or give another path\n"
     assert [path.name for path in tmp_path.iterdir()] == [LOCK]
     other.communicate("end\n")
     assert other.returncode == 0

@@ -168,7 +168,7 @@ import sys
 from pathlib import Path
 from train.lock_file import exclusive
 from train.video_pairs.command import LOCK
-with exclusive(Path(sys.argv[1]) / LOCK, Path(sys.argv[1]), "making of pairs"):
+with exclusive(Path(sys.argv[1]) / LOCK, Path(sys.argv[1]), "`train pairs`"):
     print("held", flush=True)
     sys.stdin.readline()
 """
@@ -180,7 +180,9 @@ def test_one_run_at_a_time_makes_pairs(pairs: tuple[Path, "subprocess.CompletedP
     words, before = [sys.executable, "-c", HOLDER, str(out)], (out / FILE).read_bytes()
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root) as other:
         assert other.stdout is not None and other.stdout.readline() == "held\n"
-        with pytest.raises(OutputError, match="another making of pairs is running here; wait until it ends, or choose"):
+        with pytest.raises(
+            OutputError, match="another `train pairs` is running here; wait until it ends, or give another path"
+        ):
             make_pairs(config)
         assert (out / FILE).read_bytes() == before
         other.communicate("end\n")

@@ -93,7 +93,7 @@ def make_pairs(config: PairsConfig) -> None:
     with wrap_write_errors(config.out):
         config.out.mkdir(parents=True, exist_ok=True)
     # Two runs would process every video twice, and the first to end would report that all are done.
-    with exclusive(config.out / LOCK, config.out, "making of pairs"):
+    with exclusive(config.out / LOCK, config.out, "`train pairs`"):
         _make_all(videos, estimators, manifest, config)
 
 
