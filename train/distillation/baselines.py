@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from train.distillation.losses import logit_loss
+from train.distillation.losses import logit_loss, relative_distances
 
 TEMPERATURE = 4.0
 DISTANCE_WEIGHT, ANGLE_WEIGHT = 25.0, 50.0
@@ -36,11 +36,8 @@ def relational_loss(student: Tensor, teacher: Tensor) -> Tensor:
 
 def normalised_pair_distances(embedded: Tensor) -> Tensor:
     """(B, C) -> (B, B) Euclidean distances, divided by the mean of the positive ones."""
-    difference = embedded[:, None] - embedded[None]
-    squared = difference.square().sum(dim=2)
-    positive = squared > 1e-12
-    distances = torch.where(positive, squared, 1.0).sqrt() * positive
-    return distances / (distances.sum() / positive.sum().clamp(min=1)).clamp(min=1e-12)
+    squared = (embedded[:, None] - embedded[None]).square().sum(dim=2)
+    return relative_distances(squared, squared > 1e-12)
 
 
 def triplet_cosines(embedded: Tensor) -> Tensor:

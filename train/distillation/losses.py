@@ -73,7 +73,11 @@ def normalised_distances(features: Tensor) -> Tensor:
     square = (nodes * nodes).sum(dim=2)
     both = square[:, :, None] + square[:, None, :]
     squared = both - 2 * nodes @ nodes.transpose(1, 2)
-    positive = squared > ROUNDING * torch.finfo(squared.dtype).eps * both
+    return relative_distances(squared, squared > ROUNDING * torch.finfo(squared.dtype).eps * both)
+
+
+def relative_distances(squared: Tensor, positive: Tensor) -> Tensor:
+    """Distances from their squares (..., P, P), divided by the mean of the ``positive`` ones; the others are 0."""
     distances = torch.where(positive, squared, 1.0).sqrt() * positive
-    mean = distances.sum(dim=(1, 2)) / positive.sum(dim=(1, 2)).clamp(min=1)
-    return distances / mean.clamp(min=1e-12)[:, None, None]
+    mean = distances.sum(dim=(-2, -1), keepdim=True) / positive.sum(dim=(-2, -1), keepdim=True).clamp(min=1)
+    return distances / mean.clamp(min=1e-12)
