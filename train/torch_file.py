@@ -1,19 +1,24 @@
-"""Check files for PyTorch before use, and report the ones that do not fit as errors of the user's data."""
+"""Read and check PyTorch files, and report the ones that do not fit as errors of the user's data."""
 
 from __future__ import annotations
 
 import pickle
 import textwrap
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+
+import torch
+from torch import Tensor
 
 from edge.contract.errors import DataError
 
 LOAD_ERRORS = (RuntimeError, pickle.UnpicklingError, EOFError, TypeError, ValueError, LookupError, AttributeError,
                OSError, AssertionError)  # fmt: skip
 """What ``torch.load`` raises for a damaged file: where its unpickler fails depends on which byte is damaged."""
+WRAPPERS = ("state_dict", "model")
+"""Keys under which a training's file has the weights."""
 
 
 def checked(path: Path) -> Path:
@@ -43,3 +48,27 @@ def refuse_other_version(path: Path) -> Iterator[None]:
             where=path,
             hint="remove it and train again, or use the version that wrote it",
         ) from error
+
+
+def read_published_weights(path: Path, hint: str) -> dict[str, Tensor]:
+    """Read a state dict that another project published, without wrappers and DataParallel's prefix.
+
+    hint: which file to give instead. Raises DataError if the file is missing or is no such state dict.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise DataError("the file is missing", where=path, hint=hint) from error
+    except LOAD_ERRORS as error:
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataError(f"cannot be read as PyTorch weights: {why}", where=path, hint=hint) from error
+    for key in WRAPPERS:
+        if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
+            state = state[key]
+    if not isinstance(state, Mapping):
+        raise DataError(f"contains a {type(state).__name__}, not a state dict", where=path, hint=hint)
+    weights = {str(name).removeprefix("module."): value for name, value in state.items()}
+    for name, value in weights.items():
+        if not isinstance(value, Tensor):
+            raise DataError(f"entry {name} is not a tensor", where=path, hint=hint)
+    return weights

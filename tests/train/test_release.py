@@ -99,7 +99,7 @@ REFUSED: list[tuple[Callable[[Checkpoint], Any], dict[str, Any], type[SkdError],
     (changed("l2.gcn1.shift_in", lambda v: v.roll(1)), {}, DataError, "l2.gcn1.shift_in shifts joints by a perm"),
     (changed("l2.tcn1.shift_in.xpos", lambda v: v + 0.3), {}, DataError, "xpos shifts over joints by up to 0.3"),
     (lambda s: {"fc.weight": s["fc.weight"]}, {}, DataError, "not a checkpoint of Shift-GCN: it has no l1.gcn1"),
-    (lambda s: [1, 2], {}, DataError, "not a checkpoint: it holds a list"),
+    (lambda s: [1, 2], {}, DataError, "contains a list, not a state dict"),
     (lambda s: {"lr": 0.1}, {}, DataError, "entry lr is not a tensor"),
 ]  # fmt: skip
 
@@ -118,7 +118,7 @@ def test_files_that_are_missing_damaged_or_for_another_network_are_refused(tmp_p
     with pytest.raises(DataError, match="the file is missing"):
         load_release(network(), tmp_path / "none.pt")
     (tmp_path / "text.pt").write_text("no weights")
-    with pytest.raises(DataError, match="not a readable checkpoint"):
+    with pytest.raises(DataError, match="cannot be read as PyTorch weights"):
         load_release(network(), tmp_path / "text.pt")
     with pytest.raises(ConfigError, match="only shift_gcn_teacher and shift_gcn_student"):
         load_release(build("dense_gcn", classes=3, layout=PENN, bodies=2), tmp_path / "text.pt")

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from scipy.ndimage import maximum_filter
 
 from edge.cli.command_line import run_command_line
-from edge.contract.errors import ConfigError, DataError, EngineError
+from edge.contract.errors import ConfigError, DataError
 from edge.pose.heatmap_peaks import find_peaks
 from train.__main__ import COMMANDS
 from train.export.pose import export_trt_pose
@@ -202,7 +202,7 @@ def test_a_wrong_export_is_detected_and_leaves_no_file(tmp_path: Path, monkeypat
 )
 def test_weights_of_another_network_are_refused(tmp_path: Path, state: dict[str, torch.Tensor], what: str) -> None:
     torch.save(published(**state), tmp_path / "other.pth")
-    with pytest.raises(EngineError, match=what):
+    with pytest.raises(DataError, match=what):
         trt_pose_network("resnet18", tmp_path / "other.pth")
 
 
@@ -211,10 +211,17 @@ def test_files_without_weights_are_refused(tmp_path: Path) -> None:
     (tmp_path / "text.pth").write_text("not weights")
     (tmp_path / "empty.pth").write_bytes(b"")
     torch.save([1, 2], tmp_path / "list.pth")
-    for name, what in (("few", "lacks"), ("text", "cannot be read"), ("empty", "cannot be read"), ("list", "no dict")):
-        with pytest.raises(EngineError, match=what):
+    torch.save({7: torch.zeros(18), "epoch": 249}, tmp_path / "training.pth")
+    for name, what in (
+        ("few", "lacks"),
+        ("text", "cannot be read"),
+        ("empty", "cannot be read"),
+        ("list", "contains a list, not a state dict"),
+        ("training", "entry epoch is not a tensor"),
+    ):
+        with pytest.raises(DataError, match=what):
             trt_pose_network("resnet18", tmp_path / f"{name}.pth")
-    with pytest.raises(EngineError, match="no such file"):
+    with pytest.raises(DataError, match="the file is missing"):
         trt_pose_network("resnet18", tmp_path / "absent.pth")
 
 

@@ -40,8 +40,8 @@ def export_trt_pose(weights: Path | None, out: Path, size: int = 0, backbone: Ba
     heatmaps; "paf" (1, 42, h, w) part affinity fields; "peaks" (1, 18, h, w), the heatmap's value where no value within
     two cells is clearly greater, 0 elsewhere. weights: trt_pose's .pth; None leaves the network untrained.
 
-    Raises ConfigError for a size that is not a multiple of 32, EngineError for other weights, DataError if ONNX
-    Runtime's outputs differ from PyTorch's by more than 1e-4.
+    Raises ConfigError for a size that is not a multiple of 32, DataError for other weights, or if ONNX Runtime's
+    outputs differ from PyTorch's by more than 1e-4.
     """
     about = BACKBONES[backbone]
     size = size or about.size

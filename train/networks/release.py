@@ -10,17 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from edge.contract.errors import ConfigError, DataError
 from train.networks.shift_gcn import ShiftGcn
-from train.torch_file import LOAD_ERRORS
+from train.torch_file import read_published_weights
 
 ADAPTER = "adaption."
-WRAPPERS = ("state_dict", "model")
 UNLEARNED = 1e-6
 """Largest xpos that counts as zero; the releases initialise it within 1e-8 and never train it."""
 
@@ -52,35 +50,13 @@ def load_release(network: nn.Module, path: Path) -> None:
 
 
 def read_release(path: Path) -> dict[str, Tensor]:
-    """Read a release's state dict, without wrappers, DataParallel's prefix and the adapter."""
-    try:
-        raw = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise DataError("the file is missing", where=path, hint="give a release's .pt file as --weights") from error
-    except LOAD_ERRORS as error:
-        raise DataError(
-            f"not a readable checkpoint: {(str(error).splitlines() or [type(error).__name__])[0]}", where=path
-        ) from error
-    state: dict[str, Tensor] = {}
-    for name, value in _unwrapped(raw, path).items():
-        plain = str(name).removeprefix("module.")
-        if not isinstance(value, Tensor):
-            raise DataError(f"entry {plain} is not a tensor", where=path, hint="give a file that holds only weights")
-        if not plain.startswith(ADAPTER):
-            state[plain] = value
+    """Read a release's state dict, without the adapter."""
+    read = read_published_weights(path, hint="give a release's .pt file as --weights")
+    state = {name: value for name, value in read.items() if not name.startswith(ADAPTER)}
     for name, axes in ((_FIRST, 2), (_MASK, 3), (_FC, 2), (_ENTRANCE, 1)):
         if name not in state or state[name].dim() != axes:
             raise DataError(f"not a checkpoint of Shift-GCN: it has no {name} of {axes} axes", where=path)
     return state
-
-
-def _unwrapped(raw: Any, path: Path) -> Mapping[Any, Any]:
-    for key in WRAPPERS:
-        if isinstance(raw, Mapping) and isinstance(raw.get(key), Mapping):
-            raw = raw[key]
-    if not isinstance(raw, Mapping):
-        raise DataError(f"not a checkpoint: it holds a {type(raw).__name__}", where=path)
-    return raw
 
 
 def _sizes(state: Mapping[str, Tensor]) -> dict[str, int]:

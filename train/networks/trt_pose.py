@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
-from edge.contract.errors import EngineError
+from edge.contract.errors import DataError
 from train.networks import densenet, resnet
-from train.torch_file import LOAD_ERRORS
+from train.torch_file import read_published_weights
 
 JOINTS, LINKS = 18, 21
 UPSAMPLED = 256
@@ -115,29 +114,22 @@ def _upsampling(features: int) -> nn.Sequential:
 def trt_pose_network(backbone: BackboneName = "resnet18", weights: Path | None = None) -> nn.Sequential:
     """Build the network: normalised RGB (N, 3, H, W) -> heatmaps (N, 18, H/4, W/4) and PAFs (N, 42, H/4, W/4).
 
-    weights: trt_pose's published file; None for untrained. Raises EngineError for a file with other weights or none.
+    weights: trt_pose's published file; None for untrained. Raises DataError for a file with other weights or none.
     """
     about = BACKBONES[backbone]
     network = nn.Sequential(_Named(about), Heads(about.features))
     if weights is None:
         return network
     hint = f"give trt_pose's {about.published}"
-    try:
-        state = torch.load(weights, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise EngineError("no such file", where=weights, hint=hint) from error
-    except LOAD_ERRORS as error:
-        raise EngineError("cannot be read as PyTorch weights", where=weights, hint=hint) from error
-    if not isinstance(state, dict):
-        raise EngineError("holds no dictionary of weights", where=weights, hint=hint)
-    state = {name: value for name, value in state.items() if not str(name).startswith(about.classifier)}
+    read = read_published_weights(weights, hint)
+    state = {name: value for name, value in read.items() if not name.startswith(about.classifier)}
     wanted = network.state_dict()
     if odd := sorted(set(state) ^ set(wanted)):
         kind = "lacks" if odd[0] in wanted else "has an unknown"
-        raise EngineError(f"holds another network's weights: {kind} {odd[0]!r}", where=weights, hint=hint)
+        raise DataError(f"contains another network's weights: {kind} {odd[0]!r}", where=weights, hint=hint)
     for name, value in wanted.items():
         if state[name].shape != value.shape:
             shapes = f"{tuple(state[name].shape)}, not {tuple(value.shape)}"
-            raise EngineError(f"holds another network's weights: {name!r} is {shapes}", where=weights, hint=hint)
+            raise DataError(f"contains another network's weights: {name!r} is {shapes}", where=weights, hint=hint)
     network.load_state_dict(state)
     return network
