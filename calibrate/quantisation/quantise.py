@@ -24,6 +24,7 @@ from calibrate.quantisation.bias_correction import bias_corrected, scales_widene
 from calibrate.quantisation.compact import compact
 from calibrate.quantisation.computed_addend import split_computed_addend
 from calibrate.quantisation.equalise import equalised
+from calibrate.quantisation.kernel_shape import with_kernel_shapes
 from calibrate.quantisation.onnx_graph import Graph, Sample, at_least_opset, copied, feed, is_quantised, read_onnx
 from calibrate.quantisation.own_parameters import with_own_parameters
 from calibrate.quantisation.qdq_placement import (
@@ -92,7 +93,7 @@ class Quantiser:
             model = split_computed_addend(_named(onnx.load(prepared)))
             if is_quantised(model):
                 raise EngineError("is already quantised", where=source, hint="give the FP32 network")
-            model = with_own_parameters(as_convolutions(model))
+            model = with_kernel_shapes(with_own_parameters(as_convolutions(model)))
             self.model = equalised(onnx.shape_inference.infer_shapes(model), samples)
             graph = Graph(self.model)
             products = graph.nodes("Conv", "Gemm")

@@ -1,7 +1,8 @@
 """Find, without TensorRT, the nodes of a Q/DQ network that TensorRT refuses.
 
-Each rule is a failure that users reported: int32 biases behind DequantizeLinear and zero points other than 0
-(onnx-tensorrt #850, TensorRT #2774), and operator sets newer than the board's parser (TensorRT #4494).
+The rules are failures that users reported: int32 biases behind DequantizeLinear and zero points other than 0
+(onnx-tensorrt #850, TensorRT #2774), and operator sets newer than the board's parser (TensorRT #4494). That of
+``kernel_shape`` was seen with TensorRT 8.5.3 on an H100.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ def violations(model: onnx.ModelProto) -> list[str]:
     for node in model.graph.node:
         if node.op_type in {"QuantizeLinear", "DequantizeLinear"}:
             found += [f"{node.name or node.output[0]} ({node.op_type}): {why}" for why in _problems(node, constants)]
-    return found + _half_quantised(model)
+    return found + _half_quantised(model) + _without_kernel_shape(model)
 
 
 def notes(model: onnx.ModelProto) -> list[str]:
@@ -56,9 +57,23 @@ def _problems(node: onnx.NodeProto, constants: dict[str, NDArray[np.generic]]) -
 
 def _half_quantised(model: onnx.ModelProto) -> list[str]:
     """Layers with quantised weights but a float activation; a float layer behind an INT8 one is allowed."""
-    dequantised = {n.output[0] for n in model.graph.node if n.op_type == "DequantizeLinear"}
+    dequantised = _dequantised(model)
     return [
         f"{n.name or n.output[0]} ({n.op_type}): its weight is quantised, its activation is not"
         for n in model.graph.node
         if n.op_type in {"Conv", "Gemm"} and n.input[1] in dequantised and n.input[0] not in dequantised
     ]
+
+
+def _without_kernel_shape(model: onnx.ModelProto) -> list[str]:
+    """Convolutions whose kernel size TensorRT 8.5 cannot know: it reads it from constant weights or the attribute."""
+    dequantised = _dequantised(model)
+    return [
+        f"{n.name or n.output[0]} (Conv): its weight is quantised and it has no attribute kernel_shape"
+        for n in model.graph.node
+        if n.op_type == "Conv" and n.input[1] in dequantised and all(a.name != "kernel_shape" for a in n.attribute)
+    ]
+
+
+def _dequantised(model: onnx.ModelProto) -> set[str]:
+    return {n.output[0] for n in model.graph.node if n.op_type == "DequantizeLinear"}

@@ -29,7 +29,7 @@ def convolution(path: Path, *, zero_point: int = 0, kind: type = np.int8, int32_
         helper.make_node("QuantizeLinear", ["image", "s", "z"], ["q"], name="quantise_image"),
         helper.make_node("DequantizeLinear", ["q", "s", "z"], ["x"], name="dequantise_image"),
         helper.make_node("DequantizeLinear", ["w8", "ws", "wz"], ["w"], name="dequantise_weight", axis=0),
-        helper.make_node("Conv", ["x", "w", "bf" if int32_bias else "b"], ["map"], name="conv"),
+        helper.make_node("Conv", ["x", "w", "bf" if int32_bias else "b"], ["map"], name="conv", kernel_shape=[3, 3]),
     ]
     if int32_bias:
         nodes.insert(3, helper.make_node("DequantizeLinear", ["b", "bs"], ["bf"], name="dequantise_bias", axis=0))
@@ -62,6 +62,14 @@ def test_rules_and_parser_refuse_the_same_and_name_the_node(tmp_path: Path, brok
     assert report.errors
     assert report.errors[0].operator in {"QuantizeLinear", "DequantizeLinear"}
     assert report.errors[0].node in {"quantise_image", "dequantise_image", "dequantise_bias"}
+
+
+def test_a_quantised_convolution_states_its_kernel_shape(tmp_path: Path) -> None:
+    """TensorRT 8.5.3 refuses it otherwise ("The input tensor shape misaligns with the input kernel shape")."""
+    model = onnx.load(convolution(tmp_path / "conv.onnx"))
+    del model.graph.node[3].attribute[:]
+    onnx.checker.check_model(model, full_check=True)
+    assert violations(model) == ["conv (Conv): its weight is quantised and it has no attribute kernel_shape"]
 
 
 def test_uint8_activations_are_a_violation(tmp_path: Path) -> None:
