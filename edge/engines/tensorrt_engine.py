@@ -165,16 +165,17 @@ class TensorRtEngine:
         Graphs are kept only if their answers equal those of the kernels launched one by one: work on a device that is
         not captured would be missing from the graph, which would then return the previous run's answers.
         """
+        # Outside the try: an engine that cannot run at all is refused. Also the runs that must precede the captures;
+        # see BatchContext.capture.
+        patterns = [{s.name: _test_pattern(s.dtype, c.shapes[s.name]) for s in self.inputs} for c in self._contexts]
+        expected = [self.run(pattern) for pattern in patterns]
         try:
             library = driver_library()
-            for context in self._contexts:
-                pattern = {s.name: _test_pattern(s.dtype, context.shapes[s.name]) for s in self.inputs}
-                # Also the run that must precede the capture; see BatchContext.capture.
-                expected = self.run(pattern)
+            for context, pattern, outputs in zip(self._contexts, patterns, expected, strict=True):
                 self.run({name: np.zeros_like(array) for name, array in pattern.items()})
                 context.capture(library)
                 actual = self.run(pattern)
-                if not all(_close(expected[s.name], actual[s.name]) for s in self.outputs):
+                if not all(_close(outputs[s.name], actual[s.name]) for s in self.outputs):
                     raise EngineError("a captured graph returns other results than a normal run")
         except EngineError as error:
             self._stream.synchronize()

@@ -83,6 +83,24 @@ def test_the_fastest_engine_that_agrees_with_the_reference_is_kept(
     assert not list(bundle.glob(".engines-*"))
 
 
+def test_an_engine_that_is_built_but_does_not_run_is_no_candidate(
+    timed_board, bundle: Path, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trt = timed_board()
+    execute = trt.IExecutionContext.execute_async_v3
+
+    def refuses_fp16(context: Any, stream_handle: int) -> bool:
+        if precision_of(set(context._engine._about["flags"])) != "fp16":
+            return execute(context, stream_handle)
+        trt.complain("out of memory")
+        return False
+
+    monkeypatch.setattr(trt.IExecutionContext, "execute_async_v3", refuses_fp16)
+    engine(EngineConfig(bundle=bundle))
+    assert "TensorRT cannot run it: out of memory" in " ".join(re.sub("│", " ", capsys.readouterr().err).split())
+    assert open_engine(bundle / "student.engine").describe().startswith("TensorRT 10.3.0, Orin, INT8+FP16, ")
+
+
 def test_the_kept_engine_finds_its_onnx_from_any_folder(timed_board, bundle: Path, tmp_path: Path) -> None:
     timed_board()
     engine(EngineConfig(bundle=bundle))
