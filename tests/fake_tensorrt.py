@@ -28,6 +28,7 @@ def tensorrt(
     gpu: FakeGpu | None = None,
     no_driver: bool = False,
     will_not_start: str | None = None,
+    will_not_build: str | None = None,
     refuses: str | None = None,
     shape: tuple[int, ...] = (-1, 3, 4),
     inputs: Mapping[str, tuple[int, ...]] | None = None,
@@ -41,8 +42,9 @@ def tensorrt(
     """The module. ``built`` describes the last build, ``parsed`` is the last network's bytes.
 
     refuses: the parser's error for any network. shape: of the input "clip", unless ``inputs`` is given.
-    kinds: types of tensors that are not FLOAT. will_not_start: the logged error of a builder or runtime that does not
-    start. interrupted: Ctrl-C during the build. compute, runtime: see :func:`fake_engine.add_runtime`.
+    kinds: types of tensors that are not FLOAT. will_not_start, will_not_build: the logged error of a builder or runtime
+    that does not start, and of a build that fails. interrupted: Ctrl-C during the build. compute, runtime: see
+    :func:`fake_engine.add_runtime`.
     """
     major = int(version.split(".")[0])
     takes = dict(inputs or {"clip": shape})
@@ -128,6 +130,7 @@ def tensorrt(
 
         def set_timing_cache(self, cache: ITimingCache, ignore_mismatch: bool) -> bool:
             if cache._known not in (b"", f"timings of {version}".encode()) and not ignore_mismatch:
+                complain("The timing cache will not be used!")
                 return False
             self._cache = cache
             return True
@@ -161,6 +164,9 @@ def tensorrt(
             free = {name for name, sizes in takes.items() if -1 in sizes}
             if free and not (shapes and all(set(profile) == free for profile in shapes)):
                 complain("an input with a free axis has no optimisation profile")
+                return None
+            if will_not_build:
+                complain(will_not_build)
                 return None
             if major >= 10 and not _report(config.progress_monitor):
                 return None

@@ -112,6 +112,8 @@ class Builder:
 
     def build(self, network: Any, config: Any) -> bytes:
         """The serialised engine. Raises EngineError with TensorRT's own message if the build fails."""
+        # What was logged before is no reason: a timing cache that was not used, for example.
+        self._errors.clear()
         engine = self.builder.build_serialized_network(network, config)
         if engine is None:
             raise EngineError(f"TensorRT cannot build it: {self._errors.text('no reason given')}")

@@ -241,6 +241,13 @@ def test_the_timing_cache_is_stored_and_that_of_another_version_discarded(board,
     assert timing.read_bytes() == b"timings of 10.7.0"
 
 
+def test_the_error_of_a_failed_build_does_not_blame_an_unused_timing_cache(board, int8: Path, tmp_path: Path) -> None:
+    (tmp_path / "student.timing").write_bytes(b"timings of 10.3.0")  # TensorRT logs an error: NVIDIA/TensorRT #3566
+    board("10.7.0", will_not_build="Could not find any implementation for node stem.")
+    with pytest.raises(EngineError, match=r"TensorRT cannot build it: Could not find any implementation"):
+        build_engine(int8, tmp_path / "student.engine", BuildOptions())
+
+
 def test_without_pycuda_or_tensorrt_the_package_is_named(
     monkeypatch: pytest.MonkeyPatch, board, int8: Path, tmp_path: Path
 ) -> None:
