@@ -42,6 +42,8 @@ class Region:
         self._gpu.needs_context()
         if self.freed:
             raise Misuse("memory is freed twice")
+        if any(stream.waiting for stream in self._gpu.streams.values()):
+            raise Misuse("memory is freed while work is under way, which may use it")
         self.freed = True
         self.bytes[:] = 0xDD
 

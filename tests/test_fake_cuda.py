@@ -19,8 +19,11 @@ def test_the_gpu_in_memory_notices_misuse() -> None:
     with pytest.raises(Misuse, match="not mapped"):
         host.base.get_device_pointer()
     driver.memcpy_htod_async(memory, host[:2], stream)
+    with pytest.raises(Misuse, match="freed while work is under way"):
+        memory.free()
+    stream.synchronize()
     memory.free()
     with pytest.raises(Misuse, match="freed memory"):
-        stream.synchronize()
+        driver.memcpy_htod_async(memory, host[:2], stream)
     with pytest.raises(Misuse, match="freed twice"):
         memory.free()

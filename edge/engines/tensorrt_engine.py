@@ -104,7 +104,6 @@ class TensorRtEngine:
     def close(self) -> None:
         """Free the GPU's memory."""
         with self._gpu.current():
-            self._stream.synchronize()
             self._resources.close()
             del self._contexts, self._buffers, self._started, self._ended, self._downloaded, self._stream
             # In this order: a runtime must outlive its engines.
@@ -158,6 +157,8 @@ class TensorRtEngine:
             # Registered last, so closed before the buffers that its graph uses.
             resources.callback(context.close)
             context.bind({name: buffer.address for name, buffer in self._buffers.items()})
+        # First of all: work that is still enqueued, as after a failed run, uses graphs, contexts and buffers.
+        resources.callback(self._stream.synchronize)
 
     def _capture_graphs(self) -> str:
         """Capture every context as a CUDA graph. Returns why that failed, empty on success.

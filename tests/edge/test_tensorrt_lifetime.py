@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fake_cuda import FakeGpu
 
 from edge.contract.bundle import sha256_of
 from edge.contract.errors import EngineError
@@ -36,6 +37,16 @@ def test_memory_is_freed_if_opening_fails(built, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(EngineError, match="cannot use memory for"):
         TensorRtEngine(path)
     assert trt.gpu.taken and all(memory.freed for memory in trt.gpu.taken)
+
+
+def test_an_engine_that_cannot_run_waits_for_its_uploads_before_it_frees_memory(
+    built, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, trt = built(gpu=FakeGpu(integrated=False))
+    monkeypatch.setattr(trt.IExecutionContext, "execute_async_v3", lambda self, stream_handle: False)
+    with pytest.raises(EngineError, match="TensorRT cannot run it"):
+        TensorRtEngine(path)
+    assert trt.gpu.copies == 1 and all(memory.freed for memory in trt.gpu.taken)
 
 
 def test_a_failure_of_the_gpu_is_one_clear_error(built, monkeypatch: pytest.MonkeyPatch) -> None:
