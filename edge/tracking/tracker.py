@@ -11,7 +11,7 @@ import numpy as np
 from edge.contract.errors import ConfigError
 from edge.contract.layouts import JointLayout
 from edge.contract.types import Float32, Pose
-from edge.tracking.similarity import MIN_JOINTS, Body, displacement, oks, sigmas
+from edge.tracking.similarity import MIN_JOINTS, Body, displacement, sigmas, similar_pairs
 
 MAX_FRAME_GAP_S = 0.5
 """A longer gap between two frames is an interruption of the video; the excess does not age tracks."""
@@ -143,12 +143,7 @@ class Tracker:
     def _match(self, bodies: Sequence[Body], time_s: float) -> dict[int, _Track]:
         """Index of a body -> its track: the assignment with the greatest sum of similarities above the threshold."""
         predicted = [track.predicted(time_s) for track in self._tracks]
-        similarities = {
-            (t, n): similarity
-            for t, track in enumerate(predicted)
-            for n, body in enumerate(bodies)
-            if (similarity := oks(track, body, self._sigmas, self._config.min_similarity)) > 0
-        }
+        similarities = similar_pairs(predicted, bodies, self._sigmas, self._config.min_similarity)
         tracks, found = {t for t, _ in similarities}, {n for _, n in similarities}
         if len(similarities) == len(tracks) == len(found):  # nothing to decide, in most frames
             return {n: self._tracks[t] for t, n in similarities}

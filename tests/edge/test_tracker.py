@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from edge.contract.errors import ConfigError
 from edge.contract.layouts import LAYOUTS, layout
 from edge.contract.types import Pose
-from edge.tracking.similarity import AREA_OF_BOX, Body, displacement, oks, sigmas
+from edge.tracking.similarity import AREA_OF_BOX, MAX_PYTHON_PAIRS, Body, displacement, oks, sigmas, similar_pairs
 from edge.tracking.tracker import Tracker, TrackerConfig
 
 PENN = layout("penn-13")
@@ -59,10 +59,30 @@ def test_similarity_is_1_for_the_same_body_0_for_a_distant_one_over_common_joint
 
 
 @given(st.floats(-300, 300), st.floats(-300, 300), st.floats(0.3, 3), st.floats(0.001, 0.99))
-def test_gating_returns_the_similarity_or_0_where_it_is_below_the_minimum(x, y, scale, least):
+def test_gating_drops_only_pairs_below_the_minimum(x, y, scale, least):
     a, b = Body.of(pose(0, 0).keypoints), Body.of(pose(x, y, scale).keypoints)
     similarity = oks(a, b, sigmas(PENN))
-    assert oks(a, b, sigmas(PENN), least) == (similarity if similarity >= least else 0)
+    assert similar_pairs([a], [b], sigmas(PENN), least) == ({(0, 0): similarity} if similarity >= least else {})
+
+
+def crowd(rng, people):
+    """Bodies that overlap, each with some joints unseen; the last two have two joints and none."""
+    found = [pose(*rng.uniform(0, 150, 2), rng.uniform(0.5, 2)).keypoints for _ in range(people)]
+    for keypoints in found:
+        keypoints[rng.random(13) < 0.2] = 0
+    found[-2][2:], found[-1][:] = 0, 0
+    return [Body.of(keypoints) for keypoints in found]
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(9, 20), st.floats(0.01, 0.9))
+@settings(max_examples=30)
+def test_a_crowd_is_compared_as_few_people_are(seed, people, least):
+    rng = np.random.default_rng(seed)
+    before, after = crowd(rng, people), crowd(rng, people)
+    one_by_one = {(i, j): oks(a, b, sigmas(PENN)) for i, a in enumerate(before) for j, b in enumerate(after)}
+    similar = {pair: similarity for pair, similarity in one_by_one.items() if similarity >= least}
+    assert people**2 > MAX_PYTHON_PAIRS
+    assert similar_pairs(before, after, sigmas(PENN), least) == pytest.approx(similar, rel=1e-12)
 
 
 def test_the_sigmas_are_cocos():
