@@ -50,8 +50,8 @@ MIN_JOINTS = 3
 """With fewer common joints than this two bodies cannot be compared."""
 
 MAX_PYTHON_PAIRS = 64
-"""More pairs of bodies than this, near each other, are compared with NumPy: with 20 people who overlap the tracker takes half
-the time."""
+"""More neighbouring pairs than this are compared with NumPy: with 20 people who overlap the tracker takes half the
+time."""
 
 AREA_OF_BOX = 0.53
 """COCO's sigmas are for the area of the body's outline, which fills about this part of its bounding box."""
