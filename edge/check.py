@@ -39,11 +39,13 @@ def check(config: CheckConfig) -> None:
     table.add_row("classes", f"{len(manifest.classes)}: {', '.join(manifest.classes)}")
     table.add_row("clip", f"{clip}, joints of {manifest.layout}")
     for name, value in manifest.accuracy.items():
-        table.add_row(f"accuracy, {name}", accuracy_text(value) if isinstance(value, Mapping) else str(value))
+        table.add_row(
+            f"accuracy, {name.replace('_', ' ')}", accuracy_text(value) if isinstance(value, Mapping) else str(value)
+        )
     table.add_section()
     for name, entry in manifest.files.items():
         bundle.file(name)
-        table.add_row(name, f"ok, {entry.bytes / 1e3:,.0f} kB")
+        table.add_row(name, f"ok, {entry.bytes / 1e3:,.1f} kB")
     student = RecogniserConfig(precision, config.threads)
     forms: dict[str, Student] = {"student": open_recogniser(bundle, student)}
     if has_stream(bundle, precision):

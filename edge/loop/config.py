@@ -35,7 +35,7 @@ class RunConfig:
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
     """How people are tracked from frame to frame."""
     people: PeopleConfig = field(default_factory=PeopleConfig)
-    """Whose actions are recognised."""
+    """People whose actions are recognised."""
     recogniser: RecogniserConfig = field(default_factory=RecogniserConfig)
     """How the student runs."""
     sinks: SinkConfig = field(default_factory=SinkConfig)
@@ -66,6 +66,8 @@ class RunConfig:
             raise ConfigError("two outputs have the same name", hint="give each its own")
         source = parse(self.source)
         for path in self.files.values():
+            if str(path) == "-":
+                raise ConfigError("there is no output to stdout", hint="give a file name instead of -")
             is_source = os.path.realpath(path) == os.path.realpath(local_path(source.target))
             if source.scheme in ("file", "replay") and is_source:
                 raise ConfigError(f"{path} is the source itself", hint="give the output another name")

@@ -24,7 +24,7 @@ class PoseConfig:
     """blazepose (33 joints, CPU, nothing to prepare), trt_pose or tf_pose (18 joints)."""
     network: Path | None = None
     """Network file: .onnx or .engine for trt_pose and tf_pose; another BlazePose landmark .tflite for blazepose. Unset:
-    the published one, fetched once by checksum; tf_pose has none."""
+    the published one, downloaded once; tf_pose has none."""
     threads: int = 0
     """CPU threads of the network, 0 for as many as there are cores. Without effect on a GPU."""
     engine: Runtime = "auto"

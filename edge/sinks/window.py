@@ -20,7 +20,7 @@ TITLE = "skd-edge (press q to quit)"
 PROBE = "import cv2, sys; cv2.namedWindow('probe'); cv2.waitKey(1); print('shown', flush=True); sys.stdin.read()"
 """Opens a window and waits until it is killed or its stdin closes."""
 PROBE_TIMEOUT_S = 60.0
-NO_WINDOW_HINT = "leave out show; --sinks.page 8080 shows the same in a browser"
+NO_WINDOW_HINT = "run without a window; --sinks.page 8080 shows the same in a browser"
 LARGEST = (1280, 720)
 """Largest initial size of the window, width and height in pixels; it can be resized."""
 QUIT_KEYS = frozenset({ord("q"), 27})

@@ -27,6 +27,7 @@ from edge.loop.abandon import exit_at_once
 from edge.loop.config import RunConfig
 from edge.loop.outcome import Limits, RunOutcome
 from edge.loop.parts import Parts, open_parts
+from edge.loop.progress import progress_line
 from edge.machine import machine
 from edge.pose.registry import PoseConfig
 from edge.recognition.recogniser import RecogniserConfig
@@ -62,8 +63,8 @@ class SoakConfig:
     def __post_init__(self) -> None:
         if not 0 < self.warm_up_minutes < self.minutes:
             raise ConfigError(
-                f"minutes is {self.minutes:g} and warm_up_minutes {self.warm_up_minutes:g}",
-                hint="give a warm-up above 0 that is shorter than the run",
+                f"minutes is {self.minutes:g}, warm_up_minutes is {self.warm_up_minutes:g}",
+                hint="give a longer run, or a shorter warm-up, above 0",
             )
 
 
@@ -117,12 +118,18 @@ def soak(config: SoakConfig) -> None:
     recogniser = RecogniserConfig(threads=config.pose.threads)
     run = RunConfig("soak", config.bundle, pose=config.pose, recogniser=recogniser)
     with open_parts(run, _camera(config, rng)) as parts:
+        for name, description in parts.describe().items():
+            console.print(f"{name:8} {description}")
         # As `run` does; it also allocates the memory of the largest batch.
         parts.student.require_agreement(parts.bundle)
         history = LatencyHistory(WARM_UP_FRAMES)
         outcome, result, stop = _run(config, parts, history, rng)
         _print_result(result, history)
-        last_lines = [f"fault: {fault}" for fault in result.faults] + (["interrupted"] if stop.signum else [])
+        last_lines = [f"fault: {fault}" for fault in result.faults]
+        if stop.signum:
+            last_lines.append("interrupted")
+        elif not result.faults:
+            last_lines.append("passed")
         exit_code = stop.exit_code if stop.signum else FAILED if result.faults else 0
         if outcome.hanging_stages:
             exit_at_once(outcome, exit_code, *last_lines)
@@ -153,34 +160,37 @@ def _run(
         worker("blocking", blocking, images=True),
     ]
     limits = Limits(seconds=60 * config.minutes)
-    pipeline = Pipeline(parts.source, parts.pose, parts.action, workers, history, limits=limits)
     report_file = atomic_write(config.report) if config.report else nullcontext()
-    with memory.running(), interruptible(pipeline.stop) as stop, report_file as report:
-        outcome = pipeline.run()
-        if stop.signum and not outcome.frames and not outcome.hanging_stages:
-            console.print("interrupted before the first frame; nothing was written")
-            raise SystemExit(stop.exit_code)
-        events, rows = event_counter.counts, history.summary()
-        result = SoakResult(
-            minutes=outcome.seconds / 60,
-            frames=outcome.frames,
-            dropped=outcome.dropped,
-            losses=events["source_lost"],
-            people=events["person_entered"],
-            growth_mb=memory.growth_mb(60 * config.warm_up_minutes),
-            memory_mb=memory.samples[-1][1] if memory.samples else 0.0,
-            told=outcome.events,
-            heard=events.total(),
-            hanging_took=blocking.received,
-            pose_p99_by_p50=_tail(rows, POSE),
-            age_p99_by_p50=_tail(rows, DECISION),
-            ended_by=None if outcome.ended_by is None else str(outcome.ended_by),
-            memory_by_minute=memory.by_minute(),
-            memory_by_second=tuple(round(mb, 2) for _, mb in memory.samples),
+    with progress_line(None) as show_progress:
+        pipeline = Pipeline(
+            parts.source, parts.pose, parts.action, workers, history, limits=limits, on_result=show_progress
         )
-        if report is not None:
-            with wrap_write_errors(config.report or report):
-                report.write_text(json.dumps({"machine": machine(), **asdict(result)}, indent=2) + "\n")
+        with memory.running(), interruptible(pipeline.stop) as stop, report_file as report:
+            outcome = pipeline.run()
+            if stop.signum and not outcome.frames and not outcome.hanging_stages:
+                console.print("interrupted before the first frame; nothing was written")
+                raise SystemExit(stop.exit_code)
+            events, rows = event_counter.counts, history.summary()
+            result = SoakResult(
+                minutes=outcome.seconds / 60,
+                frames=outcome.frames,
+                dropped=outcome.dropped,
+                losses=events["source_lost"],
+                people=events["person_entered"],
+                growth_mb=memory.growth_mb(60 * config.warm_up_minutes),
+                memory_mb=memory.samples[-1][1] if memory.samples else 0.0,
+                told=outcome.events,
+                heard=events.total(),
+                hanging_took=blocking.received,
+                pose_p99_by_p50=_tail(rows, POSE),
+                age_p99_by_p50=_tail(rows, DECISION),
+                ended_by=None if outcome.ended_by is None else str(outcome.ended_by),
+                memory_by_minute=memory.by_minute(),
+                memory_by_second=tuple(round(mb, 2) for _, mb in memory.samples),
+            )
+            if report is not None:
+                with wrap_write_errors(config.report or report):
+                    report.write_text(json.dumps({"machine": machine(), **asdict(result)}, indent=2) + "\n")
     return outcome, result, stop
 
 

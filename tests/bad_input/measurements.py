@@ -80,7 +80,7 @@ def a_threshold_from_clips_of_other_joints(folder: Path) -> Argv:
 
 @on_board()
 def a_soak_that_is_all_warm_up(folder: Path) -> Argv:
-    """minutes is 1 and warm_up_minutes 2; give a warm-up above 0 that is shorter than the run"""
+    """minutes is 1, warm_up_minutes is 2; give a longer run, or a shorter warm-up, above 0"""
     return ["edge", "soak", "--minutes", "1", "--warm_up_minutes", "2"]
 
 

@@ -40,6 +40,12 @@ def two_outputs_of_one_name(folder: Path) -> Argv:
     return run(folder, more=["--report", folder / "out" / "a.jsonl"])
 
 
+@on_board()
+def an_output_to_stdout(folder: Path) -> Argv:
+    """there is no output to stdout; give a file name instead of -"""
+    return run(folder, more=["--sinks.json", "-"])
+
+
 @on_board(needs="blazepose_files")
 def a_window_without_a_screen(folder: Path) -> Argv:
     """there is no screen to show a window on"""
@@ -91,7 +97,7 @@ def a_page_whose_token_is_empty(folder: Path) -> Argv:
 
 @on_board(needs="opencv_without_windows")
 def a_window_that_opencv_cannot_make(folder: Path) -> Argv:
-    """OpenCV was built without windows; leave out show; --sinks.page 8080"""
+    """OpenCV was built without windows; run without a window; --sinks.page 8080"""
     return run(folder, source=f"replay://{poses(folder, 9)}", more=["--sinks.show", "true"])
 
 
