@@ -122,9 +122,9 @@ def print_summary(config: RunConfig, outcome: RunOutcome, history: LatencyHistor
     rate = f"{outcome.frames} frames in {outcome.seconds:.1f} s, {outcome.frames / outcome.seconds:.1f} per second"
     console.print(latency_table(history.summary(), f"Latency: {rate}"))
     if outcome.dropped:
-        console.print(f"{outcome.dropped} frames of the camera were dropped for newer ones")
+        console.print(f"camera frames dropped for newer ones: {outcome.dropped}")
     for name, count in outcome.dropped_by_sink.items():
-        console.print(f"output {name} was too slow for {count} results: they were dropped for newer ones")
+        console.print(f"output {name} was too slow: results dropped for newer ones: {count}")
     if outcome.failed:
         console.print(f"warning: {outcome.failed} frames have no result, because a stage failed")
     if (table := outcome.times.table()).rows:

@@ -135,7 +135,7 @@ def refused_threads(error: Exception, runtime: str, path: Path) -> EngineError |
     if os.strerror(errno.EAGAIN) not in str(error) and "pthread_create failed" not in str(error):
         return None
     return EngineError(
-        f"the system gives {runtime} no threads",
+        f"{runtime} cannot start its threads",
         where=path,
         hint="allow more: ulimit -u, or a container's --pids-limit; or give a smaller number of threads",
     )

@@ -14,10 +14,10 @@ from edge.sinks.page_server import PageAddress, page_sink
 @contextmanager
 def serving(token=None, history=None):
     """Yield the page, its sink and its URL."""
-    history, said = history or LatencyHistory(0), []
+    history, messages = history or LatencyHistory(0), []
     page = Page(Overlay(PENN), PENN, history, "camera of this test", lambda: {"video": 41})
-    with page_sink(page, PageAddress("127.0.0.1", 0, token), said.append) as show:
-        yield page, show, said[0]
+    with page_sink(page, PageAddress("127.0.0.1", 0, token), messages.append) as show:
+        yield page, show, messages[0]
 
 
 def get(url, **headers):

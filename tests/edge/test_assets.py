@@ -89,7 +89,7 @@ def test_pinned_checksums_are_those_of_the_files_used_in_measurements(shared_dat
     assert BLAZEPOSE_DETECTOR.wheel == BLAZEPOSE_LANDMARKS.wheel
 
 
-def test_a_user_without_a_home_is_told_to_set_the_cache_folder(monkeypatch):
+def test_without_a_home_folder_the_error_names_the_variable_of_the_cache(monkeypatch):
     for name in ("SKD_EDGE_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(Path, "home", lambda: Path("~nobody-of-this-name").expanduser())

@@ -107,8 +107,8 @@ def test_single_runs_show_no_significant_change():
 def test_differences_of_settings_are_listed():
     other = copy.deepcopy(report([30], [20], [1]))
     other["machine"]["power_mode"], other["student"] = "NV Power Mode: MAXN_SUPER", "T"
-    told = differences(report([30], [20], [1]), other)
-    assert told == ["student: S and T", "power_mode: NV Power Mode: 25W and NV Power Mode: MAXN_SUPER"]
+    found = differences(report([30], [20], [1]), other)
+    assert found == ["student: S and T", "power_mode: NV Power Mode: 25W and NV Power Mode: MAXN_SUPER"]
 
 
 def test_the_report_has_medians_and_the_spread_of_the_runs():
@@ -165,9 +165,14 @@ def test_accuracy_of_a_bundle_with_report_and_plot(bundle_folder, clips, tmp_pat
         *("accuracy", "--bundle", bundle_folder, "--clips", clips, "--min_top1", 75, "--min_agreement", 100),
         *("--report", tmp_path / "a.json", "--confusion", tmp_path / "c.png", "--threads", 1),
     )
-    told = json.loads((tmp_path / "a.json").read_text())
-    assert told["top1"] == 75 and told["agreement"] == told["agreement_stored"] == 100 and told["missed"] == []
-    assert sum(map(sum, told["confusion"])) == told["samples"] == 16 and cv2.imread(str(tmp_path / "c.png")) is not None
+    written = json.loads((tmp_path / "a.json").read_text())
+    assert (
+        written["top1"] == 75 and written["agreement"] == written["agreement_stored"] == 100 and written["missed"] == []
+    )
+    assert (
+        sum(map(sum, written["confusion"])) == written["samples"] == 16
+        and cv2.imread(str(tmp_path / "c.png")) is not None
+    )
     assert "75.00 %" in capsys.readouterr().err
 
 
@@ -207,8 +212,8 @@ def test_clips_that_do_not_fit_are_one_line(bundle_folder, tmp_path, arrays, wor
     np.savez(tmp_path / "bad.npz", **arrays)
     with pytest.raises(SystemExit) as left:
         command("accuracy", "--bundle", bundle_folder, "--clips", tmp_path / "bad.npz")
-    said = capsys.readouterr().err
-    assert left.value.code == 2 and words in said and said.count("\n") == 1
+    output = capsys.readouterr().err
+    assert left.value.code == 2 and words in output and output.count("\n") == 1
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"format": "another"}'])
@@ -216,8 +221,8 @@ def test_a_file_that_is_not_a_report_is_one_line(tmp_path, text, capsys):
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(SystemExit) as left:
         command("latency", "--compare", tmp_path / "a.json", tmp_path / "a.json")
-    said = capsys.readouterr().err
-    assert left.value.code == 2 and "a.json" in said and said.count("\n") == 1
+    output = capsys.readouterr().err
+    assert left.value.code == 2 and "a.json" in output and output.count("\n") == 1
 
 
 @pytest.fixture
@@ -236,34 +241,34 @@ def test_latency_of_a_replay_and_compared_with_itself(bundle_folder, replay, tmp
         *("latency", "--bundle", bundle_folder, "--source", replay, "--out", out, "--runs", 2, "--frames", 40),
         *("--warm_up_frames", 10, "--queries", 5, "--recogniser.threads", 1),
     )
-    told = json.loads((out / "latency.json").read_text())
-    assert [run["frames"] for run in told["loop"]] == [40, 40] and told["precision"] == "int8"
-    row = told["loop"][0]["stages"]["capture to decision"]
+    written = json.loads((out / "latency.json").read_text())
+    assert [run["frames"] for run in written["loop"]] == [40, 40] and written["precision"] == "int8"
+    row = written["loop"][0]["stages"]["capture to decision"]
     assert row["frames"] == 30 and 0 < row["p50_ms"] <= row["p90_ms"] <= row["p99_ms"] <= row["max_ms"]
-    assert [found["batch"] for found in told["student_batches"][0]] == list(range(1, 9))
-    assert told["peak_memory_mb"] > 50 and "single-stream" in (out / "latency.md").read_text()
+    assert [found["batch"] for found in written["student_batches"][0]] == list(range(1, 9))
+    assert written["peak_memory_mb"] > 50 and "single-stream" in (out / "latency.md").read_text()
     report = out / "latency.json"
     command("latency", "--compare", report, report)
-    said = capsys.readouterr().out
-    assert "1.000" in said and "slower" not in said and "faster" not in said
+    output = capsys.readouterr().out
+    assert "1.000" in output and "slower" not in output and "faster" not in output
 
 
 def test_power_is_sampled_while_frames_run_and_not_while_networks_open_or_close(bundle_folder, replay, monkeypatch):
-    told = []
+    order = []
 
     @contextmanager
     def noted(name, inner=None):
         with inner or nullcontext() as found:
-            told.append(f"{name} begins")
+            order.append(f"{name} begins")
             yield found
-        told.append(f"{name} ends")
+        order.append(f"{name} ends")
 
     open_parts = edge.bench.loop_run.open_parts
     monkeypatch.setattr("edge.bench.loop_run.open_parts", lambda config: noted("open", open_parts(config)))
     config = RunConfig(replay, bundle_folder, recogniser=RecogniserConfig(threads=1), frames=3)
-    run = loop_run(config, 0, lambda result: told.append("frame"), around=noted("power"))
+    run = loop_run(config, 0, lambda result: order.append("frame"), around=noted("power"))
     assert run.frames == 3
-    assert told == ["open begins", "power begins", "frame", "frame", "frame", "power ends", "open ends"]
+    assert order == ["open begins", "power begins", "frame", "frame", "frame", "power ends", "open ends"]
 
 
 def test_ctrl_c_ends_a_benchmark(bundle_folder, replay):
@@ -307,16 +312,16 @@ def test_an_unwritable_report_is_an_error_before_anything_is_measured(bundle_fol
     ):
         with pytest.raises(SystemExit) as left:
             command(*argv, "--bundle", bundle_folder)
-        said = capsys.readouterr().err
-        assert left.value.code == 2 and said.startswith(f"error: {tmp_path}/taken/") and said.count("\n") == 1
+        output = capsys.readouterr().err
+        assert left.value.code == 2 and output.startswith(f"error: {tmp_path}/taken/") and output.count("\n") == 1
 
 
 @pytest.mark.parametrize("reports", [["a.json"], ["a.json", "b.json", "c.json"]])
 def test_other_than_two_reports_are_not_compared(reports, capsys):
     with pytest.raises(SystemExit) as left:
         command("latency", "--compare", *reports)
-    said = capsys.readouterr().err
-    assert left.value.code == 2 and "compare" in said and said.count("\n") == 1
+    output = capsys.readouterr().err
+    assert left.value.code == 2 and "compare" in output and output.count("\n") == 1
 
 
 def test_the_distribution_plot_draws_a_stage_at_its_times():

@@ -87,8 +87,8 @@ def film(folder, label, width):
 def test_videos_are_right_under_the_class_they_are_taken_for_and_wrong_under_another(script, bundle_folder, tmp_path):
     taken = {}
     for width in (320, 360):
-        told = bench(bundle_folder, film(tmp_path / f"alone_{width}", "squat", width))
-        taken[width] = int(np.argmax(told["confusion"][0]))
+        written = bench(bundle_folder, film(tmp_path / f"alone_{width}", "squat", width))
+        taken[width] = int(np.argmax(written["confusion"][0]))
     right, wrong = tmp_path / "right", tmp_path / "wrong"
     for width, label in taken.items():
         film(right, CLASSES[label], width)
@@ -96,8 +96,8 @@ def test_videos_are_right_under_the_class_they_are_taken_for_and_wrong_under_ano
     # The third one shows nobody.
     for folder in (right, wrong):
         film(folder, "squat", 400)
-    told = bench(bundle_folder, right)
-    assert told["top1"] == pytest.approx(200 / 3) and told["undecided"] == 1 and told["samples"] == 3
+    written = bench(bundle_folder, right)
+    assert written["top1"] == pytest.approx(200 / 3) and written["undecided"] == 1 and written["samples"] == 3
     assert bench(bundle_folder, wrong)["top1"] == pytest.approx(100 / 3)
 
 
@@ -118,11 +118,11 @@ def test_videos_are_found_as_for_training_whatever_else_lies_there(bundle_folder
 def test_all_students_judge_the_poses_that_were_estimated_once(script, bundle_folder, tmp_path):
     folder = film(film(tmp_path / "videos", "squat", 320), "wave", 360)
     Script.looked = 0
-    told = bench(bundle_folder, folder, "--beside", "[fp32]")
+    written = bench(bundle_folder, folder, "--beside", "[fp32]")
     assert Script.looked == 120
     # The INT8 file of this bundle is the FP32 network under another name.
-    assert told["agreement"] == 100 and told["beside"][0]["agreement_first"] == 100
-    assert "INT8" in told["student"] and "FP32" in told["beside"][0]["student"]
+    assert written["agreement"] == 100 and written["beside"][0]["agreement_first"] == 100
+    assert "INT8" in written["student"] and "FP32" in written["beside"][0]["student"]
 
 
 @pytest.mark.parametrize(
@@ -139,8 +139,8 @@ def test_folders_that_do_not_fit_are_one_line(bundle_folder, tmp_path, names, wo
         (tmp_path / "v" / name).write_text("")
     with pytest.raises(SystemExit) as left:
         bench(bundle_folder, tmp_path / "v")
-    said = capsys.readouterr().err
-    assert left.value.code == 2 and words in said and said.count("\n") == 1
+    output = capsys.readouterr().err
+    assert left.value.code == 2 and words in output and output.count("\n") == 1
 
 
 def test_files_are_students_too(bundle_folder, tmp_path):
@@ -149,5 +149,5 @@ def test_files_are_students_too(bundle_folder, tmp_path):
     words = ["accuracy", "--bundle", bundle_folder, "--clips", tmp_path / "t.npz", "--report", tmp_path / "a.json"]
     words += ["--beside", f"[{bundle_folder / 'student.onnx'}]"]
     run_command_line("edge bench", "", BENCH_COMMANDS, [str(word) for word in words])
-    told = json.loads((tmp_path / "a.json").read_text())
-    assert told["top1"] == told["beside"][0]["top1"] == 100 and "INT8" in told["student"]
+    written = json.loads((tmp_path / "a.json").read_text())
+    assert written["top1"] == written["beside"][0]["top1"] == 100 and "INT8" in written["student"]

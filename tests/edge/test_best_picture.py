@@ -36,7 +36,7 @@ def best(frames, fps=FPS):
     return found.best()
 
 
-def said(given):
+def labels_of(given):
     return {p.track_id: (p.action.label, p.action.score) for p in given.people if p.action}
 
 
@@ -48,7 +48,7 @@ def test_a_frame_has_the_labels_of_the_clip_centred_on_it():
         for at, people in enumerate(frames[n:], n):
             found.add(result(*people, n=at, fps=FPS))
             if at == n + 5:
-                assert said(found.best()) == {1: (label, 0.9)} and found.best().frame.index == n
+                assert labels_of(found.best()) == {1: (label, 0.9)} and found.best().frame.index == n
                 break
 
 
@@ -68,7 +68,7 @@ def test_two_labels_beat_one_that_lasts_longer():
     first = [does(1, 0.9, "jump")] * 18 + [does(1, 0.4, UNKNOWN)] * 20
     second = [person(2)] * 15 + [does(2, 0.9, "walk")] * 23
     given = best(list(zip(first, second, strict=True)))
-    assert said(given) == {1: ("jump", 0.9), 2: ("walk", 0.9)} and given.frame.index in (10, 11, 12)
+    assert labels_of(given) == {1: ("jump", 0.9), 2: ("walk", 0.9)} and given.frame.index in (10, 11, 12)
 
 
 def test_unknown_does_not_count_as_a_label():
@@ -77,14 +77,14 @@ def test_unknown_does_not_count_as_a_label():
 
 def test_a_person_who_leaves_before_the_decision_has_no_label():
     given = best([(does(1, 0.9), does(2, 0.9))] * 4 + [(does(1, 0.9),)] * 12)
-    assert said(given) == {1: ("jumping_jacks", 0.9)}
+    assert labels_of(given) == {1: ("jumping_jacks", 0.9)}
 
 
 def test_other_people_coming_and_going_do_not_count_as_a_change():
     mine = [does(1, 0.9)] * 31
     others = [does(n // 3 + 2, 0.9) if n % 3 else person(n // 3 + 2) for n in range(31)]
     given = best([(one, other) for one, other in zip(mine, others, strict=True)])
-    assert 1 in said(given)
+    assert 1 in labels_of(given)
 
 
 def test_a_failed_frame_is_neither_a_change_nor_a_candidate():
@@ -93,7 +93,7 @@ def test_a_failed_frame_is_neither_a_change_nor_a_candidate():
         given = result(does(1, 0.9) if 5 <= n < 15 else person(1), n=n, fps=FPS)
         found.add(replace(given, people=(), failure="pose: gone") if n == 8 else given)
     # The label lasts from 1.0 to 3.0 s; the clip that ends in the middle is centred on 1.0 s.
-    assert found.best().frame.index == 5 and said(found.best())
+    assert found.best().frame.index == 5 and labels_of(found.best())
 
 
 def test_a_recording_too_short_for_labels_shows_most_people():

@@ -21,7 +21,7 @@ def test_energy_is_power_times_time_by_inference_with_and_without_what_idling_ta
     assert (found["coolest_c"], found["hottest_c"], found["ram_mb"]) == (50, 52, 720)
 
 
-def test_what_is_not_told_is_unknown():
+def test_what_is_not_reported_is_unknown():
     assert board_figures([], [], Throttling(), 100, 5.0) is None
     found = board_figures([BoardSample(700, {}, {})], [], Throttling(), 1, 1.0)
     assert found["power_w"] is found["energy_per_inference_mj"] is found["hottest_c"] is found["slowed_by_heat"] is None
@@ -69,8 +69,8 @@ def test_heat_and_over_current_are_seen_while_the_loop_runs():
     # Seven events happened before.
     assert found["slowed_by_heat"] == ["gpu-throttle-alert"] and found["over_current_events"] == 3
     assert found["clocks_held"] is True
-    told = "throttled: gpu-throttle-alert (thermal), 3 over-current events"
-    assert told in _board(found)[2] and "500 mJ per inference" in _board(found)[1]
+    throttled = "throttled: gpu-throttle-alert (thermal), 3 over-current events"
+    assert throttled in _board(found)[2] and "500 mJ per inference" in _board(found)[1]
 
 
 def test_a_board_at_rest_was_never_slowed_down():

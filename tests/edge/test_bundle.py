@@ -98,7 +98,7 @@ def test_an_altered_file_is_refused_when_used(folder, content):
     assert bundle.file(REFERENCE).is_file()
 
 
-def test_a_file_on_a_card_that_is_worn_is_told(folder):
+def test_a_file_on_a_worn_card_is_reported(folder):
     file = folder / STUDENT_FP32
     file.write_bytes(b"")
     write_manifest(folder, read_bundle(folder).manifest)
@@ -108,7 +108,7 @@ def test_a_file_on_a_card_that_is_worn_is_told(folder):
         read_bundle(folder).file(STUDENT_FP32)
 
 
-def test_a_missing_file_and_one_that_was_never_listed_are_told_apart(folder):
+def test_a_missing_file_and_one_that_was_never_listed_are_distinguished(folder):
     (folder / STUDENT_FP32).unlink()
     bundle = read_bundle(folder)
     with pytest.raises(BundleError, match="file is missing"):
@@ -117,9 +117,9 @@ def test_a_missing_file_and_one_that_was_never_listed_are_told_apart(folder):
         bundle.file("pose.onnx")
 
 
-def test_measured_accuracy_is_told_in_percent_and_what_is_counted_as_it_is():
-    told = accuracy_text({"top1": 0.911, "mean_class": 0.8777, "clips": 1068})
-    assert told == "top1 91.10 %, mean class 87.77 %, clips 1068"
+def test_measured_accuracy_is_shown_in_percent_and_counts_as_they_are():
+    text = accuracy_text({"top1": 0.911, "mean_class": 0.8777, "clips": 1068})
+    assert text == "top1 91.10 %, mean class 87.77 %, clips 1068"
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_measured_accuracy_is_told_in_percent_and_what_is_counted_as_it_is():
         (90.0, 7.0, ["agrees on 90.00 %, 99 % are required", "top-1 drops by 7.00 points, 0.5 are allowed"]),
     ],
 )
-def test_what_is_missed_of_a_budget_is_said_and_both_limits_are_within_it(agreement, top1_drop, missed):
+def test_a_missed_budget_is_explained_and_both_limits_are_within_it(agreement, top1_drop, missed):
     budget = AccuracyBudget(max_top1_drop=0.5, min_agreement=99.0)
     assert budget.violations(agreement, top1_drop) == missed
 
@@ -187,7 +187,7 @@ def test_missing_and_unknown_keys_of_the_preprocessing_are_named(folder):
     assert "key 'fps' is missing" in refused(folder)
 
 
-def test_another_format_version_says_which_this_release_reads(folder):
+def test_another_format_version_is_refused_with_the_one_this_release_reads(folder):
     rewrite(folder, lambda raw: raw.update(format_version=2))
     assert "format version 2 is not 1" in refused(folder)
 

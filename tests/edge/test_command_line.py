@@ -66,10 +66,10 @@ def fails(capsys, *argv: str) -> str:
     """Run a command that must fail with exit code 2; returns its error line."""
     with pytest.raises(SystemExit) as stop:
         command_line(*argv)
-    said = capsys.readouterr()
-    assert stop.value.code == 2 and said.out == ""
-    assert said.err.startswith("error: ") and said.err.count("\n") == 1
-    return said.err
+    output = capsys.readouterr()
+    assert stop.value.code == 2 and output.out == ""
+    assert output.err.startswith("error: ") and output.err.count("\n") == 1
+    return output.err
 
 
 def yaml(tmp_path: Path, text: str | bytes) -> str:

@@ -27,16 +27,16 @@ def test_check_ends_with_exit_code_1_if_the_student_disagrees(tmp_path, capsys):
 def test_class_names_with_markup_are_shown_unchanged(tmp_path, capsys):
     names = ("[/b]", "[red]b", ":key:", "{0} %s <b>")
     run_command_line("edge", "", COMMANDS, ["check", "--bundle", str(tiny_bundle.make(tmp_path, classes=names))])
-    said = capsys.readouterr().err
-    assert ", ".join(names) in said and "top1 25.00 %" in said
+    output = capsys.readouterr().err
+    assert ", ".join(names) in output and "top1 25.00 %" in output
 
 
 def test_check_shows_every_file_and_the_agreement(bundle_folder, capsys):
     run_command_line("edge", "", COMMANDS, ["check", "--bundle", str(bundle_folder)])
-    said = capsys.readouterr().err
+    output = capsys.readouterr().err
     for part in ("student.onnx", "student.int8.onnx", "reference.npz", "ok", "passed"):
-        assert part in said
-    assert re.search(r"\b(\d+) of \1 reference clips", said)
+        assert part in output
+    assert re.search(r"\b(\d+) of \1 reference clips", output)
 
 
 def test_the_self_test_shows_the_required_agreement():
@@ -52,21 +52,21 @@ def test_the_self_test_shows_the_required_agreement():
 
 def test_layouts_go_to_stdout(capsys):
     run_command_line("edge", "", COMMANDS, ["layouts"])
-    said = capsys.readouterr()
-    assert "penn-13" in said.out and "blazepose-33" in said.out and said.err == ""
+    output = capsys.readouterr()
+    assert "penn-13" in output.out and "blazepose-33" in output.out and output.err == ""
 
 
 def test_every_command_has_help_with_an_example(capsys):
     for name in COMMANDS:
         with pytest.raises(SystemExit) as left:
             run_command_line("edge", "", COMMANDS, [name, "--help"])
-        said = capsys.readouterr().out.splitlines()
+        output = capsys.readouterr().out.splitlines()
         # Examples are not wrapped.
-        assert left.value.code == 0 and {f"  {example}" for example in COMMANDS[name].examples} <= set(said)
+        assert left.value.code == 0 and {f"  {example}" for example in COMMANDS[name].examples} <= set(output)
 
 
 def test_bench_is_listed_although_it_has_its_own_parser(monkeypatch, capsys):
-    for argv, said, code in (
+    for argv, words, code in (
         (["--help"], "Measure the loop's latency or a student's accuracy", 0),
         (["nonsense"], "'bench'", 2),
         (["bench", "--help"], "latency", 0),
@@ -75,8 +75,8 @@ def test_bench_is_listed_although_it_has_its_own_parser(monkeypatch, capsys):
         monkeypatch.setattr("sys.argv", ["edge", *argv])
         with pytest.raises(SystemExit) as left:
             main()
-        told = capsys.readouterr()
-        assert left.value.code == code and said in " ".join((told.out + told.err).split()), argv
+        output = capsys.readouterr()
+        assert left.value.code == code and words in " ".join((output.out + output.err).split()), argv
 
 
 def test_help_imports_no_heavy_package():

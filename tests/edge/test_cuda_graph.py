@@ -79,7 +79,7 @@ def test_a_recording_is_launched_as_often_as_wanted_and_leaves_nothing(library) 
 
 
 @pytest.mark.parametrize("call", ["begin", "end", "instantiate", "upload"])
-def test_where_the_driver_refuses_nothing_is_left_and_its_word_is_told(library, call: str) -> None:
+def test_where_the_driver_refuses_nothing_is_left_and_its_reason_is_reported(library, call: str) -> None:
     counts = Counts(library)
     counts.fail(call)
     with pytest.raises(EngineError, match=r"cu\w+: CUDA_ERROR_STREAM_CAPTURE_INVALIDATED \(901\)"):

@@ -109,14 +109,14 @@ def command(*arguments):
 def test_a_failed_check_is_shown_with_exit_code_1(tmp_path, capsys):
     with pytest.raises(SystemExit) as left:
         command("--bundle", tmp_path)
-    said = capsys.readouterr()
-    assert left.value.code == 1 and "bundle.yaml is missing" in " ".join(said.out.split()) and said.err == ""
+    output = capsys.readouterr()
+    assert left.value.code == 1 and "bundle.yaml is missing" in " ".join(output.out.split()) and output.err == ""
 
 
 def test_without_a_bundle_in_this_folder_nothing_fails(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     command("--json")
-    findings = {told["check"]: told for told in json.loads(capsys.readouterr().out)["findings"]}
+    findings = {finding["check"]: finding for finding in json.loads(capsys.readouterr().out)["findings"]}
     assert findings["bundle"]["status"] == "n/a" and "no bundles/everyday in this folder" in findings["bundle"]["found"]
     assert "--bundle" in findings["bundle"]["found"] and findings["OpenCV"]["status"] == "ok"
 
@@ -133,9 +133,9 @@ def test_a_missing_or_broken_bundle_is_a_failure(arguments, tmp_path, monkeypatc
 
 def test_without_failures_the_exit_code_is_0(bundle_folder, capsys):
     command("--bundle", bundle_folder, "--json", "true")
-    told = json.loads(capsys.readouterr().out)
-    assert told["passed"] is True
-    assert told["findings"][0].keys() == {"check", "status", "found", "fix"}
+    report = json.loads(capsys.readouterr().out)
+    assert report["passed"] is True
+    assert report["findings"][0].keys() == {"check", "status", "found", "fix"}
 
 
 def test_json_passes_with_warnings_but_not_with_failures():

@@ -32,8 +32,10 @@ def test_an_unlisted_l4t_has_its_major_version_and_a_future_one_is_a_warning():
 
 
 def test_boards_without_newer_jetpacks():
-    said = {name: board.jetpack(b["/etc/nv_tegra_release"], b["/proc/device-tree/compatible"]) for name, b in B.items()}
-    assert {name: finding.status for name, finding in said.items()} == {
+    findings = {
+        name: board.jetpack(b["/etc/nv_tegra_release"], b["/proc/device-tree/compatible"]) for name, b in B.items()
+    }
+    assert {name: finding.status for name, finding in findings.items()} == {
         "nano": "fail",
         "xavier": "warn",
         "orin": "ok",
@@ -44,7 +46,7 @@ def test_boards_without_newer_jetpacks():
     assert stale.status == "fail" and stale.fix == "flash JetPack 6 or later"
     older = board.jetpack(B["nano"]["/etc/nv_tegra_release"], B["xavier"]["/proc/device-tree/compatible"])
     assert older.status == "fail" and older.fix == "flash JetPack 5"
-    assert "CPU" in said["xavier"].found
+    assert "CPU" in findings["xavier"].found
 
 
 def test_the_package_replaces_a_missing_release_file():
@@ -60,8 +62,8 @@ def test_a_release_file_of_unknown_format_is_a_failure():
 
 
 def test_another_computer_with_a_device_tree_is_not_a_jetson():
-    said = board.board("Raspberry Pi 5 Model B Rev 1.0", "raspberrypi,5-model-b\0brcm,bcm2712")
-    assert said.status == "n/a"
+    finding = board.board("Raspberry Pi 5 Model B Rev 1.0", "raspberrypi,5-model-b\0brcm,bcm2712")
+    assert finding.status == "n/a"
 
 
 def test_cuda_is_read_from_the_toolkits_file_or_the_runtimes_name():
@@ -82,9 +84,9 @@ def test_cuda_is_read_from_the_toolkits_file_or_the_runtimes_name():
     ],
 )
 def test_power_modes_are_compared_by_name(name, mode, status, fix):
-    said, configuration = B[name]["nvpmodel"], B[name]["/etc/nvpmodel.conf"]
-    assert power_mode.mode_name(said) == mode
-    found = power_mode.power_mode(said, None, configuration, True)
+    output, configuration = B[name]["nvpmodel"], B[name]["/etc/nvpmodel.conf"]
+    assert power_mode.mode_name(output) == mode
+    found = power_mode.power_mode(output, None, configuration, True)
     assert (found.status, found.fix) == (status, fix)
 
 

@@ -79,14 +79,14 @@ def marked(frame, edges):
 
 @pytest.mark.usefixtures("blazepose_files")
 def test_on_a_real_recording_the_two_people_are_two(shared_data, bundle_folder, tmp_path):
-    told = tmp_path / "people.jsonl"
+    json_file = tmp_path / "people.jsonl"
     source = shared_data / "media" / "sports2d_demo.mp4"
-    arguments = ("--source", source, "--bundle", bundle_folder, "--sinks.json", told)
+    arguments = ("--source", source, "--bundle", bundle_folder, "--sinks.json", json_file)
     subprocess.run(
         [sys.executable, "-m", "edge", "run", *map(str, arguments)], check=True, capture_output=True, timeout=600
     )
     truth, found = [], []
-    for n, line in enumerate(map(json.loads, told.read_text().splitlines())):
+    for n, line in enumerate(map(json.loads, json_file.read_text().splitlines())):
         people = {person["track_id"]: tuple(person["box"]) for person in line["people"]}
         found.append(people)
         truth.append({marked(n, edges): edges for edges in people.values()})

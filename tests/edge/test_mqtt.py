@@ -139,8 +139,8 @@ def test_publishing_does_not_block_while_the_broker_hangs_and_no_event_is_lost(m
 
 def test_a_restarted_broker_gets_every_event(mosquitto):
     start, to = mosquitto
-    process, said = start(), []
-    with mqtt_sink(to, said.append) as publish:
+    process, messages = start(), []
+    with mqtt_sink(to, messages.append) as publish:
         publish(event(0))
         process.kill()
         process.wait()
@@ -154,31 +154,31 @@ def test_a_restarted_broker_gets_every_event(mosquitto):
 
 def test_an_unreachable_broker_is_logged_and_does_not_block(mosquitto):
     _, to = mosquitto
-    said = []
+    messages = []
     begin = time.perf_counter()
-    with mqtt_sink(to, said.append) as publish:
+    with mqtt_sink(to, messages.append) as publish:
         for n in range(100):
             publish(event(n))
-        wait_for(lambda: said)
-    assert "cannot be reached" in said[0] and time.perf_counter() - begin < 10
-    assert said[-1] == f"100 messages did not reach the MQTT broker 127.0.0.1:{to.port}"
+        wait_for(lambda: messages)
+    assert "cannot be reached" in messages[0] and time.perf_counter() - begin < 10
+    assert messages[-1] == f"100 messages did not reach the MQTT broker 127.0.0.1:{to.port}"
 
 
 def test_each_loss_and_return_of_the_broker_is_logged_once(mosquitto, monkeypatch):
     start, to = mosquitto
-    said = []
+    messages = []
     monkeypatch.setattr("edge.sinks.mqtt.BACKOFF_S", (0, 0))
-    with mqtt_sink(to, said.append):
-        wait_for(lambda: said)
+    with mqtt_sink(to, messages.append):
+        wait_for(lambda: messages)
         time.sleep(0.3)  # several retries
-        assert said == [f"the MQTT broker 127.0.0.1:{to.port} cannot be reached; retrying in the background"]
+        assert messages == [f"the MQTT broker 127.0.0.1:{to.port} cannot be reached; retrying in the background"]
         process = start()
-        wait_for(lambda: len(said) == 2)
+        wait_for(lambda: len(messages) == 2)
         process.kill()
         process.wait()
-        wait_for(lambda: len(said) == 4)
-        told = list(said)  # closing may add that messages did not arrive
-    assert [text.partition(f":{to.port} ")[2].partition(";")[0] for text in told] == [
+        wait_for(lambda: len(messages) == 4)
+        before_closing = list(messages)  # closing may add that messages did not arrive
+    assert [text.partition(f":{to.port} ")[2].partition(";")[0] for text in before_closing] == [
         "cannot be reached",
         "is back",
         "is lost",
@@ -193,10 +193,12 @@ def test_a_broker_that_never_accepts_does_not_block_the_end_of_the_run(monkeypat
         for one in waiting:
             one.setblocking(False)
             one.connect_ex(full.getsockname())
-        said, begin = [], time.monotonic()
-        with mqtt_sink(Broker("127.0.0.1", full.getsockname()[1], "test", None, None, False), said.append) as publish:
+        messages, begin = [], time.monotonic()
+        with mqtt_sink(
+            Broker("127.0.0.1", full.getsockname()[1], "test", None, None, False), messages.append
+        ) as publish:
             publish(event(1))
-        assert time.monotonic() - begin < 2 and len(said) == 1
+        assert time.monotonic() - begin < 2 and len(messages) == 1
         for one in waiting:
             one.close()
 
@@ -204,12 +206,12 @@ def test_a_broker_that_never_accepts_does_not_block_the_end_of_the_run(monkeypat
 def test_a_run_that_ends_before_the_connection_is_made_still_publishes_everything(mosquitto):
     start, to = mosquitto
     start()
-    listener, said = Listener(to), []
-    with mqtt_sink(to, said.append) as publish:
+    listener, messages = Listener(to), []
+    with mqtt_sink(to, messages.append) as publish:
         for n in range(20):
             publish(event(n))
     wait_for(lambda: len(listener.events()) == 20 and listener.states()[-1:] == ["offline"])
-    assert said == []
+    assert messages == []
     listener.close()
 
 

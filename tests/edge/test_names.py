@@ -52,11 +52,13 @@ def test_below_a_folder_of_such_a_name_no_video_is_written(tmp_path):
 
 
 @pytest.mark.parametrize("flag", ["--source", "--bundle", "--sinks.json", "--report", "--config"])
-def test_a_command_line_with_such_a_name_says_so(capsys, flag):
+def test_a_command_line_with_such_a_name_is_refused(capsys, flag):
     with pytest.raises(SystemExit) as left:
         run_command_line("edge", "", COMMANDS, ["run", flag, f"{LATIN}.x"])
-    said = capsys.readouterr().err
-    assert left.value.code == 2 and r"Stra\udcdfe.x" in said and "rename it" in said and len(said.splitlines()) == 1
+    output = capsys.readouterr().err
+    assert (
+        left.value.code == 2 and r"Stra\udcdfe.x" in output and "rename it" in output and len(output.splitlines()) == 1
+    )
 
 
 def test_names_in_any_script_with_blanks_are_taken(tmp_path):

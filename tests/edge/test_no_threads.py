@@ -49,9 +49,9 @@ def test_a_refused_thread_ends_the_run_with_one_line_and_no_files(tmp_path, bund
         if left.value.code == 0:
             break
         refused.append(wanted[most])
-        said = capsys.readouterr().err.splitlines()
-        assert left.value.code == 2 and "the system cannot start another thread" in said[-1]
-        assert [line for line in said if line.startswith("error: ")] == said[-1:]
+        lines = capsys.readouterr().err.splitlines()
+        assert left.value.code == 2 and "the system cannot start another thread" in lines[-1]
+        assert [line for line in lines if line.startswith("error: ")] == lines[-1:]
         assert time.monotonic() - begin < 4 and not list(out.iterdir() if out.exists() else ())
     stages = ["watchdog", "capture", "pose", "action"]
     assert refused == ["signals", "output json", "output events", "output page", "page", "output page events", *stages]
@@ -81,7 +81,7 @@ try:
     zeros = {s.name: np.zeros([n or 1 for n in s.shape], s.dtype) for s in engine.inputs}
     print("answered:", *engine.run(zeros))
 except EngineError as error:
-    print("told:", error)
+    print("failed:", error)
 """
 
 
@@ -92,8 +92,8 @@ def without_threads(folder, network, runtime, module, limited, threads):
     words = [sys.executable, "-c", NO_MORE, str(folder), network, runtime, module, limited, threads]
     root = Path(__file__).parents[2]
     done = subprocess.run(words, cwd=root, capture_output=True, text=True, timeout=120, check=True)
-    (told,) = (line for line in done.stdout.splitlines() if line.startswith(("told:", "answered:")))
-    return told
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith(("failed:", "answered:")))
+    return line
 
 
 @pytest.mark.parametrize(
@@ -107,12 +107,12 @@ def without_threads(folder, network, runtime, module, limited, threads):
 def test_refused_threads_are_not_reported_as_a_damaged_network(tmp_path, runtime, module, name, limited):
     pytest.importorskip(module, reason=f"{module} is not installed")
     networks.student(tmp_path / "student.onnx")
-    told = without_threads(tmp_path, "student.onnx", runtime, module, limited, "4")
-    assert told.startswith(f"told: student.onnx: the system gives {name} no threads; allow more: ulimit -u")
+    line = without_threads(tmp_path, "student.onnx", runtime, module, limited, "4")
+    assert line.startswith(f"failed: student.onnx: {name} cannot start its threads; allow more: ulimit -u")
 
 
 @pytest.mark.parametrize(("limited", "threads"), [("open", "4"), ("open", "1024"), ("run", "1024")])
 def test_litert_runs_with_the_threads_that_it_gets(tmp_path, shared_data, limited, threads):
     shutil.copy(shared_data / "models" / "blazepose_lite.tflite", tmp_path / "pose.tflite")
-    told = without_threads(tmp_path, "pose.tflite", "auto", "ai_edge_litert.interpreter", limited, threads)
-    assert told.startswith("answered:")
+    line = without_threads(tmp_path, "pose.tflite", "auto", "ai_edge_litert.interpreter", limited, threads)
+    assert line.startswith("answered:")

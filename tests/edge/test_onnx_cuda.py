@@ -12,7 +12,7 @@ from tests.networks import student
 
 
 @pytest.mark.skipif("CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="ONNX Runtime has CUDA")
-def test_without_cuda_in_onnx_runtime_one_line_says_what_to_install(tmp_path: Path) -> None:
+def test_without_cuda_in_onnx_runtime_the_error_names_the_package(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match=r"student\.onnx: .* built without CUDA; install onnxruntime-gpu"):
         open_engine(student(tmp_path / "student.onnx"), runtime="cuda")
 

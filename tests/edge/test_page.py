@@ -178,12 +178,12 @@ def test_without_file_descriptors_connections_wait_and_the_server_does_not_spin(
 
 
 def test_an_exception_in_a_request_is_logged_once_in_one_line(monkeypatch, capfd):
-    page, said = Page(Overlay(PENN), PENN, LatencyHistory(0), "", lambda: 1 / 0), []
-    with page_sink(page, PageAddress("127.0.0.1", 0, None), said.append):
+    page, messages = Page(Overlay(PENN), PENN, LatencyHistory(0), "", lambda: 1 / 0), []
+    with page_sink(page, PageAddress("127.0.0.1", 0, None), messages.append):
         for _ in range(2):
             with pytest.raises(OSError):
-                get(said[0] + "state")
-    assert said[1:] == ["warning: the live page failed to answer: ZeroDivisionError('division by zero')"]
+                get(messages[0] + "state")
+    assert messages[1:] == ["warning: the live page failed to answer: ZeroDivisionError('division by zero')"]
     assert capfd.readouterr() == ("", "")
 
 

@@ -106,9 +106,9 @@ def test_the_page_is_served_on_ipv6_too():
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
         pytest.skip("no IPv6 here")
-    page, said = Page(Overlay(PENN), PENN, LatencyHistory(0), "camera of this test"), []
-    with page_sink(page, parse_page_address("[::1]:0", None), said.append):
-        assert said[0].startswith("http://[::1]:") and get(said[0] + "state")[0] == 200
+    page, messages = Page(Overlay(PENN), PENN, LatencyHistory(0), "camera of this test"), []
+    with page_sink(page, parse_page_address("[::1]:0", None), messages.append):
+        assert messages[0].startswith("http://[::1]:") and get(messages[0] + "state")[0] == 200
 
 
 def test_a_port_in_use_is_an_error_with_a_hint():

@@ -118,7 +118,7 @@ def test_place_and_size_in_the_picture_do_not_matter(seed, dx, dy, scale, centre
 # The whole pipeline
 
 
-def test_a_clip_has_the_shape_of_st_gcn_and_tells_seen_from_imputed():
+def test_a_clip_has_the_shape_of_st_gcn_and_marks_imputed_joints():
     times = np.arange(62) / 30
     x = moving_person(times)
     x[41, 5] = 0
@@ -230,7 +230,7 @@ def slow_reference(keypoints, times, how):
 @given(st.integers(0, 2**32 - 1), st.floats(0, 0.5))
 @example(29192, 0.5)  # shoulders and hips are never known together
 @settings(deadline=None, max_examples=20)
-def test_the_clip_is_what_its_documentation_says(seed, missing):
+def test_the_clip_is_as_documented(seed, missing):
     rng = np.random.default_rng(seed)
     times = np.cumsum(rng.choice([0.03, 0.08, 0.7], 45, p=[0.5, 0.45, 0.05]))
     x = moving_person(times, seed)
@@ -239,7 +239,7 @@ def test_the_clip_is_what_its_documentation_says(seed, missing):
 
 
 @given(arrays.arrays(np.float32, (6, 13, 3), elements=st.floats(0, 2000, width=32)))
-def test_a_clip_is_finite_whatever_an_estimator_says(keypoints):
+def test_a_clip_is_finite_whatever_the_keypoints(keypoints):
     assert np.isfinite(clip_tensor([(keypoints, np.arange(6) / 15)], PENN, HOW)).all()
 
 

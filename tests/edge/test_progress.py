@@ -29,5 +29,5 @@ def test_the_progress_line_shows_the_labels_of_the_annotated_image(monkeypatch):
     people = (person(2), person(1, does=action(0.93, "clean_and_jerk")), person(3, does=action(0.4, "unknown")))
     with progress_line(10) as show:
         show(result(*people, replace(person(4), followed=False)))
-    said = terminal.file.getvalue()
-    assert "#1 clean and jerk 93 %, #2 watching, #3 unknown, #4 not followed" in said
+    output = terminal.file.getvalue()
+    assert "#1 clean and jerk 93 %, #2 watching, #3 unknown, #4 not followed" in output

@@ -50,10 +50,10 @@ def test_pose_networks_are_timed_as_the_loop_runs_them(monkeypatch):
         "detector, blazepose_detector.tflite with added layers",
         "landmarks, blazepose_full.tflite with added layers",
     ]
-    assert all("LiteRT" in told for told in found.values())
+    assert all("LiteRT" in description for description in found.values())
 
 
-def test_the_runtime_that_the_loop_was_told_to_use_is_the_one_that_is_timed(bundle_folder):
+def test_the_runtime_of_the_loop_is_the_one_that_is_timed(bundle_folder):
     pytest.importorskip("openvino")
     for runtime, name in (("auto", "ONNX Runtime"), ("openvino", "OpenVINO")):
         (engine,) = open_networks(

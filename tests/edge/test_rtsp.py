@@ -122,11 +122,11 @@ def test_the_loop_survives_a_lost_rtsp_camera_and_stops_on_sigterm(rtsp, bundle_
             start()
             wait_for(lambda: "source_back" in events.read_text(), process)
             os.kill(process.pid, signal.SIGTERM)
-            _, said = process.communicate(timeout=60)
+            _, output = process.communicate(timeout=60)
         finally:
             process.kill()
-    assert process.returncode == 143, said
-    assert "delivers no frames" in said and "is back after" in said and "Traceback" not in said
+    assert process.returncode == 143, output
+    assert "delivers no frames" in output and "is back after" in output and "Traceback" not in output
     assert "source_back" in (tmp_path / "events.jsonl").read_text()
 
 
@@ -144,9 +144,9 @@ def test_a_person_keeps_their_track_number_while_the_camera_is_lost(
     )
     start, url = rtsp
     server = start(shows)
-    told = {name: tmp_path / f"{name}.jsonl" for name in ("events", "json")}
-    partial = {name: path.with_suffix(".partial.jsonl") for name, path in told.items()}
-    outputs = [text for name, path in told.items() for text in (f"--sinks.{name}", str(path))]
+    files = {name: tmp_path / f"{name}.jsonl" for name in ("events", "json")}
+    partial = {name: path.with_suffix(".partial.jsonl") for name, path in files.items()}
+    outputs = [text for name, path in files.items() for text in (f"--sinks.{name}", str(path))]
     arguments = ("--source", url, "--bundle", str(bundle_folder), *outputs, "--capture.stall_s", "2")
     # A busy machine may need long to reconnect.
     with subprocess.Popen(
@@ -167,9 +167,9 @@ def test_a_person_keeps_their_track_number_while_the_camera_is_lost(
             process.communicate(timeout=60)
         finally:
             process.kill()
-    events = [json.loads(line) for line in told["events"].read_text().splitlines()]
+    events = [json.loads(line) for line in files["events"].read_text().splitlines()]
     (lost,), (back,) = ([e["time_s"] for e in events if e["kind"] == f"source_{what}"] for what in ("lost", "back"))
-    frames = [json.loads(line) for line in told["json"].read_text().splitlines()]
+    frames = [json.loads(line) for line in files["json"].read_text().splitlines()]
     before = [who for f in frames if f["time_s"] <= lost for who in ids(f)]
     after = [who for f in frames if f["time_s"] >= back - 0.05 for who in ids(f)]
     assert back - lost > 2.0 and len(after) > 5 and set(after) == set(before) == {1}

@@ -112,13 +112,13 @@ def test_a_stopped_run_keeps_complete_files_and_prints_its_tables(recording, bun
                 break
             time.sleep(0.02)
         process.send_signal(number)
-        _, said = process.communicate(timeout=WAIT_S)
-    assert process.returncode == code, said
+        _, output = process.communicate(timeout=WAIT_S)
+    assert process.returncode == code, output
     written = lines(tmp_path / "people.jsonl")
     assert 30 <= len(written) < 230
     assert len(videos.read(tmp_path / "annotated.mp4")) == len(written)
     assert cv2.imread(str(tmp_path / "best.png")) is not None
-    assert "capture to decision" in said and "interrupted" in said and "Traceback" not in said
+    assert "capture to decision" in output and "interrupted" in output and "Traceback" not in output
     assert not list(tmp_path.glob("*partial*"))
 
 
@@ -156,8 +156,8 @@ def test_the_demo_writes_its_four_files(recording, bundle_folder, tmp_path, caps
     assert cv2.imread(str(tmp_path / "demo" / "best.png")) is not None
     assert len(lines(tmp_path / "demo" / "people.jsonl")) == 24 == len(videos.read(tmp_path / "demo" / "annotated.mp4"))
     assert "pose" in (tmp_path / "demo" / "latency.json").read_text(encoding="utf-8")
-    said = capsys.readouterr().err
-    assert all(name in said for name in names)
+    output = capsys.readouterr().err
+    assert all(name in output for name in names)
 
 
 def test_a_configuration_file_and_flags_are_merged(recording, bundle_folder, tmp_path, monkeypatch):
@@ -220,9 +220,9 @@ def test_a_camera_may_see_nobody(monkeypatch, bundle_folder, tmp_path, capsys):
 def test_a_camera_lost_for_good_keeps_the_files_and_is_an_error(monkeypatch, bundle_folder, tmp_path, capsys):
     with pytest.raises(SystemExit) as left:
         live_run(monkeypatch, bundle_folder, tmp_path, SourceError("the camera dropped out", hint="check cable"))
-    said = capsys.readouterr().err
-    assert left.value.code == 2 and said.endswith("error: the camera dropped out; check cable\n")
-    assert "capture to decision" in said and len(lines(tmp_path / "people.jsonl")) >= 2
+    output = capsys.readouterr().err
+    assert left.value.code == 2 and output.endswith("error: the camera dropped out; check cable\n")
+    assert "capture to decision" in output and len(lines(tmp_path / "people.jsonl")) >= 2
 
 
 def test_a_hanging_stage_exits_the_process_before_anything_is_closed(monkeypatch, bundle_folder, tmp_path, capsys):
@@ -274,9 +274,9 @@ def test_an_unfinished_file_is_an_error_and_not_listed_as_written(monkeypatch, b
     with pytest.raises(SystemExit) as left:
         run_command_line("edge", "", COMMANDS, [str(argument) for argument in arguments])
     answers.set()
-    said = capsys.readouterr().err.splitlines()
-    assert left.value.code == 2 and any(line.startswith(f"error: not written: {found}") for line in said)
-    assert [line for line in said if line.startswith("written")] == [f"written  {poses}"]
+    output = capsys.readouterr().err.splitlines()
+    assert left.value.code == 2 and any(line.startswith(f"error: not written: {found}") for line in output)
+    assert [line for line in output if line.startswith("written")] == [f"written  {poses}"]
 
 
 def test_ctrl_c_before_the_first_frame_leaves_no_file(monkeypatch, bundle_folder, tmp_path, capsys):
@@ -288,6 +288,8 @@ def test_ctrl_c_before_the_first_frame_leaves_no_file(monkeypatch, bundle_folder
 
     with pytest.raises(SystemExit) as left:
         live_run(monkeypatch, bundle_folder, tmp_path, source=Silent(None))
-    said = capsys.readouterr().err
+    output = capsys.readouterr().err
     assert left.value.code == 130 and not list(tmp_path.iterdir())
-    assert said.splitlines()[-1] == "interrupted before the first frame; nothing was written" and "error" not in said
+    assert (
+        output.splitlines()[-1] == "interrupted before the first frame; nothing was written" and "error" not in output
+    )

@@ -73,15 +73,15 @@ def test_in_the_demo_a_man_does_jumping_jacks_and_a_woman_walks(shared_data: Pat
     # A person who watches the clip sees: a man on a low roof, at the left, who throws arms and legs apart and
     # together until he jumps off after five seconds; a woman who walks from right to left below him.
     command = ("run", "--source", shared_data / "media" / "sports2d_demo.mp4", "--bundle", BUNDLE)
-    told = tmp_path / "people.jsonl"
+    json_file = tmp_path / "people.jsonl"
     subprocess.run(
-        [sys.executable, "-m", "edge", *map(str, command), "--sinks.json", str(told)],
+        [sys.executable, "-m", "edge", *map(str, command), "--sinks.json", str(json_file)],
         check=True,
         capture_output=True,
         timeout=300,
     )
     man, woman = Counter[str](), Counter[str]()
-    for line in map(json.loads, told.read_text().splitlines()):
+    for line in map(json.loads, json_file.read_text().splitlines()):
         for person in line["people"]:
             if (action := person["action"]) is not None and action["label"] != UNKNOWN:
                 bottom = person["box"][3]

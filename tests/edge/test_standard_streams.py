@@ -73,8 +73,8 @@ def test_a_broken_pipe_ends_the_command_silently(words):
 
 
 def test_data_are_printed_unchanged():
-    said = run("from edge.cli.console import print_data; print_data('{\"a\": \"[bold]' + 'x' * 300 + '[/]\"}')", "")
-    assert json.loads(said.stdout)["a"] == f"[bold]{'x' * 300}[/]"
+    done = run("from edge.cli.console import print_data; print_data('{\"a\": \"[bold]' + 'x' * 300 + '[/]\"}')", "")
+    assert json.loads(done.stdout)["a"] == f"[bold]{'x' * 300}[/]"
 
 
 def drained(descriptor: int) -> bytes:

@@ -32,7 +32,7 @@ def test_unused_outputs_are_removed_and_the_others_are_bit_exact(blazepose):
     assert np.array_equal(found["last"], expected[whole.outputs[-1].name])
 
 
-def test_layers_compute_what_their_names_say(tmp_path):
+def test_layers_compute_what_their_names_mean(tmp_path):
     def mean_and_largest(path):
         network = TfliteNetwork(path)
         (numbers,) = network.inputs

@@ -59,8 +59,8 @@ def screen(tmp_path: Path):
     process = subprocess.Popen([server, *arguments], pass_fds=[write], stderr=subprocess.DEVNULL)
     os.close(write)
     try:
-        with os.fdopen(read) as said:
-            number = said.readline().strip()
+        with os.fdopen(read) as pipe:
+            number = pipe.readline().strip()
         assert number.isdecimal()
         yield f":{number}", process
     finally:
@@ -211,5 +211,5 @@ def test_a_screen_that_never_answers_is_a_timeout(monkeypatch):
         pass
 
 
-def test_the_title_says_which_key_ends_the_run():
+def test_the_title_names_the_key_that_ends_the_run():
     assert "q to quit" in TITLE
