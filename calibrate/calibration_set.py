@@ -64,7 +64,7 @@ def load_clips(path: Path) -> LabelledClips:
         raise DataError(f"has no array {lacking[0]}", where=path, hint=hint)
     clips, labels = arrays["clips"], arrays["labels"]
     if not clips.size:
-        raise DataError("holds no clips", where=path, hint=hint)
+        raise DataError("contains no clips", where=path, hint=hint)
     ids = arrays.get("ids", np.arange(len(np.atleast_1d(clips))))
     if clips.ndim != 5 or labels.shape != (len(clips),) or ids.shape != labels.shape:
         shapes = f"clips {clips.shape} and labels {labels.shape}"
@@ -77,7 +77,7 @@ def load_clips(path: Path) -> LabelledClips:
     finite = np.isfinite(clips.reshape(len(clips), -1)).all(axis=1)
     if not finite.all():
         position = int(np.flatnonzero(~finite)[0])
-        raise DataError(f"clip {position} holds NaN or infinite values", where=path, hint="leave it out, or " + hint)
+        raise DataError(f"clip {position} contains NaN or infinite values", where=path, hint="leave it out, or " + hint)
     return LabelledClips(clips, labels.astype(np.int64), ids.astype(np.int64))
 
 

@@ -18,7 +18,7 @@ from edge.contract.types import Image
 def alternating(source: Path, count: int) -> tuple[list[tuple[int, Image]], list[tuple[int, Image]]]:
     """Return at most ``count`` evenly spaced (position, image) pairs, and those halfway between them.
 
-    With a single image both lists hold it. Raises what :func:`evenly_spaced` raises.
+    With a single image both lists contain it. Raises what :func:`evenly_spaced` raises.
     """
     found = evenly_spaced(source, 2 * count)
     return found[::2], found[1::2] or found
@@ -38,7 +38,7 @@ def evenly_spaced(source: Path, count: int) -> list[tuple[int, Image]]:
         found = _frames(source, count)
     images = [(i, np.asarray(image, np.uint8)) for i, image in found.items() if image is not None]
     if not images:
-        raise SourceError("holds no image that can be read", where=source, hint="give a video or a folder of images")
+        raise SourceError("contains no image that can be read", where=source, hint="give a video or a folder of images")
     return images
 
 

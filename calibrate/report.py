@@ -106,5 +106,5 @@ def _verified(path: Path) -> dict[str, Any]:
     except (KeyError, TypeError):
         labelled = {}
     if not labelled.get(STUDENT_FP32) or not labelled.get(STUDENT_INT8):
-        raise DataError("holds no results on labelled clips", where=path, hint=VERIFY_AGAIN)
+        raise DataError("contains no results on labelled clips", where=path, hint=VERIFY_AGAIN)
     return found

@@ -44,7 +44,7 @@ class Checkpoint:
         """Raise ConfigError unless this checkpoint comes from a run with the same settings."""
         if differing := _first_difference(self.about, about):
             raise ConfigError(
-                f"the folder holds a run with another {differing}",
+                f"the folder contains a run with another {differing}",
                 where=folder,
                 hint="give another --out, or remove the folder to start again",
             )

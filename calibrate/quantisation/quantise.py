@@ -172,7 +172,7 @@ def _check(samples: Sequence[Sample], engine: OnnxRuntimeEngine) -> None:
         given = feed([i.name for i in engine.inputs], sample)
         check_inputs(engine.inputs, given, "calibration")
         if not all(np.isfinite(array).all() for array in given.values()):
-            raise DataError(f"calibration sample {position} holds NaN or infinite values", hint="leave it out")
+            raise DataError(f"calibration sample {position} contains NaN or infinite values", hint="leave it out")
 
 
 def _named(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -85,9 +85,9 @@ def serialised_engine(trt: Any, source: Path, timing: Path, options: BuildOption
     """The engine's bytes, and the precisions its kernels may use. trt: ``tensorrt`` or ``tensorrt_rtx``."""
     model = read_onnx(source)
     if is_quantised(model) != (options.precision == "int8"):
-        holds = "is in INT8" if is_quantised(model) else "holds no Q/DQ"
+        found = "is in INT8" if is_quantised(model) else "contains no Q/DQ pairs"
         raise EngineError(
-            f"{holds}, so it makes no {options.precision} engine",
+            f"{found}, so no {options.precision} engine can be built from it",
             where=source,
             hint="INT8 engines come from the .int8.onnx, others from the FP32 network",
         )

@@ -163,8 +163,8 @@ class TensorRtEngine:
     def _capture_graphs(self) -> str:
         """Capture every context as a CUDA graph. Returns why that failed, empty on success.
 
-        Graphs are kept only if their answers equal those of the kernels launched one by one: work on a device that is
-        not captured would be missing from the graph, which would then return the previous run's answers.
+        Graphs are kept only if their outputs equal those of the kernels launched one by one: work on a device that is
+        not captured would be missing from the graph, which would then return the previous run's outputs.
         """
         # Outside the try: an engine that cannot run at all is refused. Also the runs that must precede the captures;
         # see BatchContext.capture.

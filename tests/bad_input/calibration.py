@@ -22,7 +22,7 @@ def quantised(folder: Path, clips: np.ndarray, *more: str) -> Argv:
 
 @on_workstation
 def calibration_clips_that_are_not_numbers(folder: Path) -> Argv:
-    """holds NaN or infinite values"""
+    """contains NaN or infinite values"""
     clips = np.random.default_rng(0).standard_normal((8, 3, 32, 13, 1))
     clips[5, 0, 3] = np.nan
     return quantised(folder, clips)
@@ -73,7 +73,7 @@ def calibration_labels_that_are_texts(folder: Path) -> Argv:
 
 @on_workstation
 def a_report_of_what_was_not_measured(folder: Path) -> Argv:
-    """v.json: holds no results on labelled clips; write it with `python -m calibrate verify"""
+    """v.json: contains no results on labelled clips; write it with `python -m calibrate verify"""
     (folder / "v.json").write_text('{"networks": [{"network": "student.onnx"}]}')
     given = ("--bundle", good_bundle(folder), "--verified", folder / "v.json")
     return ["calibrate", "report", *given, "--page", folder / "page.md"]

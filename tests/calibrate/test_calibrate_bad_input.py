@@ -52,13 +52,13 @@ def student(folder: Path, given: Path, *more: str | Path) -> Argv:
 
 @case
 def a_calibration_set_of_no_clips(folder: Path) -> Argv:
-    """holds no clips; write it with"""
+    """contains no clips; write it with"""
     return student(folder, clips(folder, some_clips()[:0]))
 
 
 @case
 def a_calibration_set_with_nan(folder: Path) -> Argv:
-    """calibration.npz: clip 5 holds NaN or infinite values; leave it out"""
+    """calibration.npz: clip 5 contains NaN or infinite values; leave it out"""
     array = some_clips()
     array[5, 0, 3, 2] = np.nan
     return student(folder, clips(folder, array))
@@ -66,7 +66,7 @@ def a_calibration_set_with_nan(folder: Path) -> Argv:
 
 @case
 def a_test_set_with_infinite_values(folder: Path) -> Argv:
-    """test.npz: clip 2 holds NaN or infinite values"""
+    """test.npz: clip 2 contains NaN or infinite values"""
     array = some_clips()
     array[2, 1] = np.inf
     return student(folder, clips(folder, some_clips()), "--test", clips(folder, array, "test.npz"))
@@ -192,7 +192,7 @@ def an_int8_engine_of_a_bundle_without_int8(folder: Path) -> Argv:
 
 @on_a_board()
 def an_int8_engine_of_a_network_without_qdq(folder: Path) -> Argv:
-    """holds no Q/DQ, so it makes no int8 engine"""
+    """contains no Q/DQ pairs, so no int8 engine can be built from it"""
     return ["engine", "--onnx", networks.student(folder / "student.onnx"), "--precision", "int8"]
 
 

@@ -85,9 +85,9 @@ def test_float_layers_of_an_int8_network_are_fp16_in_every_version(
 
 def test_a_precision_that_does_not_match_the_file_is_refused(board, int8: Path, tmp_path: Path) -> None:
     board()
-    with pytest.raises(EngineError, match="is in INT8, so it makes no fp16 engine"):
+    with pytest.raises(EngineError, match="is in INT8, so no fp16 engine can be built"):
         build_engine(int8, tmp_path / "s.engine", BuildOptions("fp16"))
-    with pytest.raises(EngineError, match=r"holds no Q/DQ, so it makes no int8 engine"):
+    with pytest.raises(EngineError, match=r"contains no Q/DQ pairs, so no int8 engine can be built"):
         build_engine(networks.student(tmp_path / "s.onnx"), tmp_path / "s.engine", BuildOptions("int8"))
 
 

@@ -70,7 +70,7 @@ def test_without_samples_nothing_is_written(tmp_path: Path) -> None:
 def test_a_non_finite_sample_is_refused_by_number(tmp_path: Path, value: float) -> None:
     bad = networks.samples(3)
     bad[1][0, 0, 0, 0, 0] = value
-    with pytest.raises(DataError, match="sample 1 holds NaN or infinite"):
+    with pytest.raises(DataError, match="sample 1 contains NaN or infinite"):
         Quantiser(networks.student(tmp_path / "student.onnx"), bad, "minmax")
 
 
@@ -204,7 +204,7 @@ def test_every_one_of_several_inputs_is_required_and_checked(tmp_path: Path) -> 
     frame, past = np.ones((1, 3, 4, networks.JOINTS, 1), np.float32), np.ones((1, 3), np.float32)
     with pytest.raises(EngineError, match="has 2 inputs, a sample has one"):
         Quantiser(network, [frame], "minmax")
-    with pytest.raises(DataError, match="sample 1 holds NaN or infinite"):
+    with pytest.raises(DataError, match="sample 1 contains NaN or infinite"):
         Quantiser(network, [{"frame": frame, "past": past}, {"frame": frame, "past": np.nan * past}], "minmax")
     assert Quantiser(network, [{"frame": frame, "past": past}], "minmax").layers == ["classifier"]
 

@@ -134,7 +134,7 @@ BROKEN: list[tuple[Callable[[dict[str, Any]], dict[str, Any]], str]] = [
     (lambda raw: {"meta": raw["meta"][:, :3]}, "do not fit"),
     (lambda raw: {"meta": raw["meta"] + [[0, 0, 0, 0], [1, 0, 0, 0]]}, "clip 1 has movement 11 and incorrect 1"),
     (lambda raw: {"vicon_mm": raw["vicon_mm"] * 0}, "clip uiprmd-m1-s1-e1-correct: no joint is ever seen"),
-    (lambda raw: {name: array[:0] for name, array in raw.items()}, "UI-PRMD holds no clips"),
+    (lambda raw: {name: array[:0] for name, array in raw.items()}, "UI-PRMD contains no clips"),
 ]
 
 

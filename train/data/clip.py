@@ -74,7 +74,7 @@ def validated(data: SkeletonSet) -> SkeletonSet:
     without a layout or with another number of bodies.
     """
     if not data.clips:
-        raise DataError(f"{data.name} holds no clips", hint="check the folder and the split")
+        raise DataError(f"{data.name} contains no clips", hint="check the folder and the split")
     for clip in data.clips:
         what = f"{data.name}, clip {clip.id}"
         if not 0 <= clip.label < len(data.classes):
@@ -104,4 +104,6 @@ def _check(recording: SkeletonClip | Recording, name: str, what: str) -> None:
             f"layout {name}, which needs (M, S, {joints}, 2 or 3) and (M, S, {joints})"
         )
     if not np.isfinite(recording.joints[recording.seen]).all():
-        raise DataError(f"{what}: joints hold NaN or infinite values", hint="mark joints that were not seen in `seen`")
+        raise DataError(
+            f"{what}: joints contain NaN or infinite values", hint="mark joints that were not seen in `seen`"
+        )

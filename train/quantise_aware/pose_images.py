@@ -43,7 +43,7 @@ def load_images(source: Path, most: int) -> list[Image]:
         chosen = np.unique(np.linspace(0, len(inside) - 1, min(most, len(inside))).astype(int))
         found += [_shrunk(_read(inside[i])) for i in chosen]
     if not found:
-        raise DataError("holds no video and no image", where=source, hint="give videos or images of people")
+        raise DataError("contains no video and no image", where=source, hint="give videos or images of people")
     return found
 
 

@@ -128,7 +128,7 @@ def _require_same_student(fp32_student: nn.Module, about: dict[str, Any], bundle
             logits = fp32_student(torch.from_numpy(stored["clips"]))[0].numpy()
         same = np.allclose(logits, stored["logits"], rtol=1e-3, atol=1e-3 * float(np.abs(logits).max()))
     if not same:
-        raise BundleError("holds another student than the run's", where=bundle.folder, hint="export the run again")
+        raise BundleError("contains another student than the run's", where=bundle.folder, hint="export the run again")
 
 
 def _method_of(checkpoint: Checkpoint, folder: Path) -> Method:

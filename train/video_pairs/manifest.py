@@ -74,7 +74,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def check_same_settings(folder: Path, settings: dict[str, Any]) -> None:
-    """Raise ConfigError if the folder holds pairs made with other settings."""
+    """Raise ConfigError if the folder contains pairs made with other settings."""
     if not (folder / FILE).is_file():
         return
     for part, ours in settings.items():
@@ -82,7 +82,7 @@ def check_same_settings(folder: Path, settings: dict[str, Any]) -> None:
         differing = next((key for key in ours if not isinstance(theirs, dict) or theirs.get(key) != ours[key]), None)
         if differing:
             raise ConfigError(
-                f"the folder holds pairs made with another {part}.{differing}",
+                f"the folder contains pairs made with another {part}.{differing}",
                 where=folder,
                 hint="give another --out, or remove the folder to start again",
             )

@@ -18,8 +18,8 @@ def read_arrays(path: Path, names: tuple[str, ...], instead: str = "") -> dict[s
     instead: what the folder may hold instead of the file, for the hint.
     """
     if not path.is_file():
-        holds = f"holds it, or {instead}," if instead else "holds it"
-        raise DataError("no such dataset file", where=path, hint=f"give the folder that {holds} with --data.folder")
+        contains = f"contains it, or {instead}," if instead else "contains it"
+        raise DataError("no such dataset file", where=path, hint=f"give the folder that {contains} with --data.folder")
     return read_npz(path, DataError, "copy it again", names)
 
 

@@ -12,7 +12,7 @@ from edge.contract.errors import DataError
 def read_json(path: Path, keys: tuple[str, ...] = ()) -> dict[str, Any]:
     """Read a JSON object. Raises DataError if the file is missing, damaged, not an object, or lacks one of ``keys``."""
     if not path.is_file():
-        raise DataError("no such dataset file", where=path, hint="give the folder that holds it with --data.folder")
+        raise DataError("no such dataset file", where=path, hint="give the folder that contains it with --data.folder")
     found = reading.read_json(path, DataError, "copy it again")
     if missing := [key for key in keys if key not in found]:
         raise DataError(f"the file lacks {missing[0]!r}", where=path, hint=f"it must contain {', '.join(keys)}")
