@@ -73,6 +73,7 @@ _REWORDED_HELP = (
     (r"<class '(\w+)'>", r"\1"),
     (r"type: Literal\[.+?\]( \| null)?, ", ""),  # the flag itself lists the choices
     (r"Optional\[Literal\[(.+?)\]\]", r"\1 or null"),
+    (r"Optional\[(tuple\[.+?\])\]", r"\1 | null"),
     (r"Path to a configuration file\.", "YAML file with the keys of this group."),
     (r"(Print the configuration) after .+", r"\1 as YAML and exit."),
 )

@@ -10,6 +10,7 @@ import pytest
 import tiny_bundle
 
 from edge.__main__ import COMMANDS, main
+from edge.bench.commands import BENCH_COMMANDS
 from edge.cli.command_line import run_command_line
 from edge.contract.bundle import read_bundle, write_manifest
 from edge.recognition.self_test import SelfTest
@@ -57,12 +58,14 @@ def test_layouts_go_to_stdout(capsys):
 
 
 def test_every_command_has_help_with_an_example(capsys):
-    for name in COMMANDS:
+    commands = COMMANDS | BENCH_COMMANDS
+    for name, command in commands.items():
         with pytest.raises(SystemExit) as left:
-            run_command_line("edge", "", COMMANDS, [name, "--help"])
-        output = capsys.readouterr().out.splitlines()
+            run_command_line("edge", "", commands, [name, "--help"])
+        output = capsys.readouterr().out
         # Examples are not wrapped.
-        assert left.value.code == 0 and {f"  {example}" for example in COMMANDS[name].examples} <= set(output)
+        assert left.value.code == 0 and {f"  {example}" for example in command.examples} <= set(output.splitlines())
+        assert "Optional[" not in output
 
 
 def test_bench_is_listed_although_it_has_its_own_parser(monkeypatch, capsys):
