@@ -12,11 +12,11 @@ from edge.sinks.page_server import PageAddress, page_sink
 
 
 @contextmanager
-def serving(token=None, history=None):
+def serving(token=None, history=None, host="127.0.0.1"):
     """Yield the page, its sink and its URL."""
     history, messages = history or LatencyHistory(0), []
     page = Page(Overlay(PENN), PENN, history, "camera of this test", lambda: {"video": 41})
-    with page_sink(page, PageAddress("127.0.0.1", 0, token), messages.append) as show:
+    with page_sink(page, PageAddress(host, 0, token), messages.append) as show:
         yield page, show, messages[0]
 
 

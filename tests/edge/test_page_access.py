@@ -46,6 +46,15 @@ def test_an_invalid_address_is_refused(text):
         parse_page_address(text, None)
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_the_url_of_a_page_on_all_addresses_can_be_opened(host):
+    if host == "::" and not socket.has_dualstack_ipv6():
+        pytest.skip("no IPv6 on this machine")
+    with serving(token="secret", host=host) as (_, _, url):
+        assert not url.startswith((f"http://{host}:", f"http://[{host}]:"))
+        assert get(url)[0] == 200
+
+
 @pytest.mark.parametrize("token", ["", "a b", "a;b", "a&b", "a/b", "\u20ac", "a\nb"])
 def test_an_empty_token_or_one_that_no_cookie_can_hold_is_refused(token):
     with pytest.raises(ConfigError, match="page_token"):
