@@ -135,9 +135,9 @@ class Camera:
 
 
 def camera_or_file(images: Sequence[np.ndarray]) -> Callable[..., object]:
-    """Replacement for ``cv2.VideoCapture``: opens files; anything else (device, URL, pipeline) is the fake camera."""
+    """Replacement for ``cv2.VideoCapture``: opens files; a device, URL or pipeline is the fake camera."""
     opened = cv2.VideoCapture
-    return lambda what, *how: opened(what, *how) if Path(str(what)).is_file() else Camera(images)
+    return lambda *what: Camera(images) if what and not Path(str(what[0])).is_file() else opened(*what)
 
 
 def engine_of(path: Path) -> dict[str, object]:
