@@ -2,7 +2,6 @@
 
 import copy
 import json
-import os
 import signal
 import threading
 from contextlib import contextmanager, nullcontext
@@ -274,7 +273,7 @@ def test_power_is_sampled_while_frames_run_and_not_while_networks_open_or_close(
 def test_ctrl_c_ends_a_benchmark(bundle_folder, replay):
     def interrupt(result):
         if result.frame.index == 3:
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)  # in this thread, so that the replay does not end first
 
     with pytest.raises(KeyboardInterrupt):
         loop_run(RunConfig(replay, bundle_folder, recogniser=RecogniserConfig(threads=1)), 0, interrupt)
