@@ -168,14 +168,11 @@ class FakeGpu:
         compute_capability: tuple[int, int] = (8, 7),
         *,
         integrated: bool = True,
+        multiprocessors: int = 16,
         records: str = "all",
     ) -> None:
-        self.name, self.compute_capability, self.integrated, self.records = (
-            name,
-            compute_capability,
-            integrated,
-            records,
-        )
+        self.name, self.compute_capability, self.records = name, compute_capability, records
+        self.integrated, self.multiprocessors = integrated, multiprocessors
         self.numbers, self.clock_ms = count(1), 0.0
         self.retained = 0
         self.taken: list[Region] = []
@@ -239,7 +236,7 @@ class FakeGpu:
         driver.init = lambda: None
         driver.host_alloc_flags = SimpleNamespace(PORTABLE=1, DEVICEMAP=2, WRITECOMBINED=4)
         driver.event_flags = SimpleNamespace(DEFAULT=0, BLOCKING_SYNC=1, DISABLE_TIMING=2)
-        driver.device_attribute = SimpleNamespace(INTEGRATED="integrated")
+        driver.device_attribute = SimpleNamespace(INTEGRATED="integrated", MULTIPROCESSOR_COUNT="multiprocessors")
         driver.Device = lambda index: SimpleNamespace(
             name=lambda: self.name,
             compute_capability=lambda: self.compute_capability,

@@ -20,7 +20,8 @@ _context_lock = threading.Lock()
 class Gpu:
     """The first CUDA device.
 
-    driver: the module ``pycuda.driver``. name: for instance "Orin"; compute_capability: "8.7".
+    driver: the module ``pycuda.driver``. name: for instance "Orin (16 SMs)", because every Orin, from AGX to Nano, is
+    called Orin, and an engine is built for a number of multiprocessors. compute_capability: "8.7".
     integrated: whether it shares the processor's memory, as on every Jetson.
     Raises MissingDependency without pycuda, EngineError without a driver or a GPU.
     """
@@ -40,7 +41,8 @@ class Gpu:
         try:
             driver.init()
             device = driver.Device(0)
-            self.name: str = device.name()
+            multiprocessors = device.get_attribute(driver.device_attribute.MULTIPROCESSOR_COUNT)
+            self.name = f"{device.name()} ({multiprocessors} SMs)"
             self.compute_capability = ".".join(str(n) for n in device.compute_capability())
             self.integrated = bool(device.get_attribute(driver.device_attribute.INTEGRATED))
             with _context_lock:

@@ -23,14 +23,16 @@ def built(folder: Path, **other: str) -> Argv:
     bundle = good_bundle(folder)
     engine, source = bundle / "student.int8.engine", bundle / "student.int8.onnx"
     engine.write_bytes(b"engine")
-    made = EngineManifest("10.3.0", "Orin", "8.7", source.name, sha256_of(source), sha256_of(engine), "INT8", {})
+    made = EngineManifest(
+        "10.3.0", "Orin (16 SMs)", "8.7", source.name, sha256_of(source), sha256_of(engine), "INT8", {}
+    )
     write_engine_manifest(engine, replace(made, **other))
     return run(folder, bundle=bundle)
 
 
 @on_board(needs="orin")
 def an_engine_built_for_another_gpu(folder: Path) -> Argv:
-    """built for gpu Xavier, this machine has Orin; build it again: python -m calibrate engine --onnx"""
+    """built for gpu Xavier, this machine has Orin (16 SMs); build it again: python -m calibrate engine --onnx"""
     return built(folder, gpu="Xavier", compute_capability="7.2")
 
 

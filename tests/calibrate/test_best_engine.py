@@ -76,7 +76,7 @@ def test_the_fastest_engine_that_agrees_with_the_reference_is_kept(
     timed_board(wrong)
     engine(EngineConfig(bundle=bundle))
     opened = open_engine(bundle / "student.engine")
-    assert opened.describe().startswith(f"TensorRT 10.3.0, Orin, {kept}, ")
+    assert opened.describe().startswith(f"TensorRT 10.3.0, Orin (16 SMs), {kept}, ")
     clips = read_bundle(bundle).reference()["clips"][:2]
     np.testing.assert_array_equal(opened.run({"clip": clips})["logits"], decide(clips))
     opened.close()
@@ -98,7 +98,7 @@ def test_an_engine_that_is_built_but_does_not_run_is_no_candidate(
     monkeypatch.setattr(trt.IExecutionContext, "execute_async_v3", refuses_fp16)
     engine(EngineConfig(bundle=bundle))
     assert "TensorRT cannot run it: out of memory" in " ".join(re.sub("│", " ", capsys.readouterr().err).split())
-    assert open_engine(bundle / "student.engine").describe().startswith("TensorRT 10.3.0, Orin, INT8+FP16, ")
+    assert open_engine(bundle / "student.engine").describe().startswith("TensorRT 10.3.0, Orin (16 SMs), INT8+FP16, ")
 
 
 def test_the_kept_engine_finds_its_onnx_from_any_folder(timed_board, bundle: Path, tmp_path: Path) -> None:

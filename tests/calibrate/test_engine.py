@@ -43,7 +43,7 @@ def test_each_generation_gets_the_flags_it_has(
     assert trt.built.flags == flags
     assert trt.built.limit == 64 * 1024 * 1024
     assert trt.built.profiles == [{"clip": [(batch, 3, 4)] * 3} for batch in (1, 2, 4, 6)]
-    assert (manifest.tensorrt, manifest.gpu, manifest.compute_capability) == (version, "Orin", "8.7")
+    assert (manifest.tensorrt, manifest.gpu, manifest.compute_capability) == (version, "Orin (16 SMs)", "8.7")
     assert manifest.precision == precision
 
 
@@ -138,7 +138,8 @@ def test_invalid_build_options_are_refused(options: dict) -> None:
     ("other", "what"),
     [
         ({"version": "10.7.0"}, "built for tensorrt 10.3.0, this machine has 10.7.0"),
-        ({"gpu": FakeGpu("Xavier")}, "built for gpu Orin, this machine has Xavier"),
+        ({"gpu": FakeGpu("Xavier")}, r"built for gpu Orin \(16 SMs\), this machine has Xavier \(16 SMs\)"),
+        ({"gpu": FakeGpu(multiprocessors=8)}, r"built for gpu Orin \(16 SMs\), this machine has Orin \(8 SMs\)"),
         ({"gpu": FakeGpu("Orin", (8, 9))}, r"built for compute capability 8\.7, this machine has 8\.9"),
     ],
 )

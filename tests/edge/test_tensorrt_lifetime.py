@@ -57,7 +57,7 @@ def test_a_failure_of_the_gpu_is_one_clear_error(built, monkeypatch: pytest.Monk
         raise engine._gpu.driver.Error("cuEventSynchronize failed: an illegal memory access was encountered")
 
     monkeypatch.setattr("fake_cuda.Event.synchronize", fails)
-    with pytest.raises(EngineError, match="Orin: GPU error: cuEventSynchronize failed"):
+    with pytest.raises(EngineError, match=r"Orin \(16 SMs\): GPU error: cuEventSynchronize failed"):
         engine.run({"clip": CLIPS})
 
 
@@ -73,7 +73,7 @@ def test_a_context_that_the_driver_does_not_make_current_is_one_clear_error(
 
     with monkeypatch.context() as patched:
         patched.setattr(f"fake_cuda.PrimaryContext.{call}", fails)
-        with pytest.raises(EngineError, match=f"Orin: GPU error: cuCtx{call} failed"):
+        with pytest.raises(EngineError, match=rf"Orin \(16 SMs\): GPU error: cuCtx{call} failed"):
             engine.run({"clip": CLIPS})
 
 
