@@ -19,7 +19,7 @@ from rich.table import Table
 
 from calibrate.calibration_set import check_clips, load_clips
 from calibrate.engine import EngineConfig
-from calibrate.evaluation.compare import agreement_threshold, latencies
+from calibrate.evaluation.compare import Latency, agreement_threshold, latencies
 from calibrate.evaluation.evaluator import Evaluator, labels_evaluator, logits_evaluator, people_evaluator
 from calibrate.images import evenly_spaced
 from calibrate.quantisation.onnx_graph import is_quantised, read_onnx
@@ -118,21 +118,13 @@ def choose_engine(
             times = dict(zip(built, latencies(list(built.values()), evaluation.sample, ROUNDS), strict=True))
             for name in sources.keys() - wanted.keys():
                 unavailable[name] = f"not built, because {forced} was forced: its speed and accuracy are not known"
-            candidates = []
-            for name in sources:
-                if name in unavailable:
-                    candidates.append(Candidate(name, unavailable=unavailable[name]))
-                    continue
-                try:
-                    loss = evaluation.loss(built[name])
-                except EngineError as error:  # NaN, if half precision overflows: the loop would stop
-                    if name == "fp32":
-                        raise
-                    candidates.append(Candidate(name, unavailable=error.what))
-                    continue
-                reference_only = ON_GPU if name == "fp32" and options.dla_core is not None else ""
-                measured = times[name], loss.agreement, loss.top1_drop
-                candidates.append(Candidate(name, *measured, reference_only=reference_only))
+            on_dla = options.dla_core is not None
+            candidates = [
+                Candidate(name, unavailable=unavailable[name])
+                if name in unavailable
+                else _candidate(name, built[name], times[name], evaluation, on_dla)
+                for name in sources
+            ]
             choice = choose(candidates, budget, forced)
             _show(candidates, choice, evaluation.reference)
             _keep(Path(folder) / f"{choice.kept}.engine", out)
@@ -162,6 +154,20 @@ def _build(
                 raise
             failed[name] = error.what
     return built, failed
+
+
+def _candidate(
+    name: Precision, engine: TensorRtEngine, latency: Latency, evaluation: Evaluator, on_dla: bool
+) -> Candidate:
+    """Evaluate an engine. One that returns NaN, as half precision may, is unavailable; FP32 then raises EngineError."""
+    try:
+        loss = evaluation.loss(engine)
+    except EngineError as error:
+        if name == "fp32":
+            raise
+        return Candidate(name, unavailable=error.what)
+    reference_only = ON_GPU if name == "fp32" and on_dla else ""
+    return Candidate(name, latency, loss.agreement, loss.top1_drop, reference_only=reference_only)
 
 
 def _keep(trial: Path, out: Path) -> None:
