@@ -1,6 +1,7 @@
-"""A bundle to run, and engines for boards in memory."""
+"""A bundle to run, engines for boards in memory, and Ctrl-C."""
 
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import onnx
@@ -39,3 +40,11 @@ def built(board, tmp_path: Path) -> Callable[..., tuple[Path, object]]:
         return tmp_path / "any.engine", trt
 
     return build
+
+
+@pytest.fixture
+def heeds_ctrl_c() -> Iterator[None]:
+    """A shell's background jobs, and what they start, are told to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 import signal
 import threading
 from contextlib import contextmanager, nullcontext
@@ -270,10 +271,11 @@ def test_power_is_sampled_while_frames_run_and_not_while_networks_open_or_close(
     assert order == ["open begins", "power begins", "frame", "frame", "frame", "power ends", "open ends"]
 
 
+@pytest.mark.usefixtures("heeds_ctrl_c")
 def test_ctrl_c_ends_a_benchmark(bundle_folder, replay):
     def interrupt(result):
         if result.frame.index == 3:
-            signal.raise_signal(signal.SIGINT)  # in this thread, so that the replay does not end first
+            os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
         loop_run(RunConfig(replay, bundle_folder, recogniser=RecogniserConfig(threads=1)), 0, interrupt)

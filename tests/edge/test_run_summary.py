@@ -137,14 +137,6 @@ def test_the_summary_reports_results_that_a_slow_output_dropped(capsys, tmp_path
     assert "output video was too slow: results dropped for newer ones: 4" in capsys.readouterr().err
 
 
-@pytest.fixture
-def heeds_ctrl_c():
-    """A shell's background jobs, and what they start, are told to ignore it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.usefixtures("heeds_ctrl_c")
 @pytest.mark.parametrize("room", ["edge", "train", "calibrate"])
 def test_ctrl_c_during_imports_ends_silently(tmp_path, room):
