@@ -40,7 +40,8 @@ class Row:
     """A method over its seeds, in percentage points.
 
     margin, gain_margin: half widths of 95 % confidence intervals. gain: over the baseline of the same seed. gap: see
-    :func:`gap_recovered`. slowdown: seconds per epoch relative to the baseline.
+    :func:`gap_recovered`; NaN as well if the teacher's gain is within its interval. slowdown: seconds per epoch
+    relative to the baseline.
     """
 
     method: str
@@ -74,6 +75,9 @@ def rows_of(results: Sequence[Result]) -> list[Row]:
     baseline, ceiling = by_method[BASELINE], by_method[CEILING]
     alone = statistics.mean(result.top1 for result in baseline.values())
     top = statistics.mean(result.top1 for result in ceiling.values())
+    ceiling_gains = [100 * (ceiling[seed].top1 - baseline[seed].top1) for seed in sorted(ceiling)]
+    # False for a single seed, which has no interval.
+    no_gap = statistics.mean(ceiling_gains) <= confidence_margin(ceiling_gains)
     pace = statistics.median(result.seconds_per_epoch for result in baseline.values())
     rows = []
     for name, seeds in by_method.items():
@@ -84,7 +88,7 @@ def rows_of(results: Sequence[Result]) -> list[Row]:
             Row(
                 name, tuple(values), mean, statistics.stdev(values) if len(values) > 1 else float("nan"),
                 confidence_margin(values), statistics.mean(gains), confidence_margin(gains),
-                gap_recovered(mean / 100, alone, top),
+                float("nan") if no_gap else gap_recovered(mean / 100, alone, top),
                 statistics.median(result.seconds_per_epoch for result in seeds.values()) / pace,
             )
         )  # fmt: skip
@@ -107,7 +111,7 @@ def write_ablation(folder: Path, page: Path | None, about: dict[str, Any], resul
         for row in rows:
             table.add_row(
                 row.method, f"{row.mean:.2f}", f"{row.sd:.2f}", f"{row.gain:+.2f}", f"{row.gain_margin:.2f}",
-                f"{row.gap:.0%}",
+                "" if np.isnan(row.gap) else f"{row.gap:.0%}",
             )  # fmt: skip
         console.print(table)
 

@@ -59,6 +59,16 @@ def test_gains_are_computed_seed_by_seed() -> None:
     assert teacher.gap == pytest.approx(1) and alone.gain == 0
 
 
+def test_a_gap_within_its_confidence_interval_is_not_divided_by() -> None:
+    def gaps(*teacher: float) -> list[float]:
+        top1 = {"teacher on HQ": teacher, "alone": (0.9, 0.8, 0.85), "paper": (0.92, 0.88, 0.9)}
+        return [row.gap for row in rows_of([Result(None, m, s, v, 1.0) for m in top1 for s, v in enumerate(top1[m])])]
+
+    # Gains of 0, 10 and 5 points: 5 +- 4.303 * 5 / sqrt(3), which contains 0.
+    assert all(math.isnan(gap) for gap in gaps(0.9, 0.9, 0.9))
+    assert gaps(0.95, 0.85, 0.9)[2] == pytest.approx(1), "all gain five points"
+
+
 def config(out: Path, **changes: object) -> AblationConfig:
     optimiser = Optimiser(epochs=1, batch=16, learning_rate=0.05)
     made = AblationConfig(
