@@ -1,4 +1,4 @@
-"""A bundle to run, engines for boards in memory, and Ctrl-C."""
+"""A bundle to run, a recording to replay, engines for boards in memory, and Ctrl-C."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -8,8 +8,11 @@ import onnx
 import pytest
 import tiny_bundle
 from onnx import TensorProto, helper
+from parts import IMAGE, moving_body
 
 from calibrate.tensorrt.engine_builder import BuildOptions, build_engine
+from edge.capture.pose_recording import RecordingHeader, frame_line
+from edge.contract.types import Frame, FrameResult, Pose
 
 
 @pytest.fixture(scope="session")
@@ -48,3 +51,13 @@ def heeds_ctrl_c() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def replay(tmp_path: Path) -> str:
+    """A pose recording of one body: forty frames at 30 Hz."""
+    results = [FrameResult(Frame(n, n / 30, IMAGE), (), {}, (Pose(moving_body(n), 0.9),)) for n in range(40)]
+    header = RecordingHeader("trt_pose-18", 30.0, (64, 48), "a camera", "a network")
+    path = tmp_path / "poses.jsonl"
+    path.write_text("\n".join((header.line(), *map(frame_line, results))) + "\n")
+    return f"replay://{path}"

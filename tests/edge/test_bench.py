@@ -2,38 +2,24 @@
 
 import copy
 import json
-import os
-import signal
-import threading
-from contextlib import contextmanager, nullcontext
-from functools import partial
 
 import cv2
 import numpy as np
 import pytest
 import tiny_bundle
-from parts import IMAGE, moving_body
 
-import edge.bench.loop_run
 from edge.bench.accuracy_figures import accuracy_figures
 from edge.bench.commands import BENCH_COMMANDS
 from edge.bench.compare import changes, differences
 from edge.bench.confusion_plot import CELL, MARGIN, confusion_plot
-from edge.bench.display_run import display_run
 from edge.bench.distribution_plot import FILL, ROW, distribution_plot
 from edge.bench.latency_report import as_markdown
-from edge.bench.loop_run import loop_run
 from edge.bench.single_stream import times
-from edge.capture.pose_recording import RecordingHeader, frame_line
-from edge.capture.replay import ReplayedPoses
 from edge.cli.command_line import run_command_line
 from edge.contract.bundle import read_bundle
 from edge.contract.layouts import layout
 from edge.contract.preprocess import clip_tensor
-from edge.contract.types import Frame, FrameResult, Pose
-from edge.loop.config import RunConfig
 from edge.recognition.labelled_clips import labelled_clips
-from edge.recognition.recogniser import RecogniserConfig
 
 
 def test_single_stream_is_the_ninetieth_of_a_hundred_and_the_ninth_of_ten():
@@ -225,16 +211,6 @@ def test_a_file_that_is_not_a_report_is_one_line(tmp_path, text, capsys):
     assert left.value.code == 2 and "a.json" in output and output.count("\n") == 1
 
 
-@pytest.fixture
-def replay(tmp_path):
-    """A pose recording of one body: forty frames at 30 Hz."""
-    results = [FrameResult(Frame(n, n / 30, IMAGE), (), {}, (Pose(moving_body(n), 0.9),)) for n in range(40)]
-    header = RecordingHeader("trt_pose-18", 30.0, (64, 48), "a camera", "a network")
-    path = tmp_path / "poses.jsonl"
-    path.write_text("\n".join((header.line(), *map(frame_line, results))) + "\n")
-    return f"replay://{path}"
-
-
 def test_latency_of_a_replay_and_compared_with_itself(bundle_folder, replay, tmp_path, capsys):
     out = tmp_path / "bench"
     command(
@@ -251,58 +227,6 @@ def test_latency_of_a_replay_and_compared_with_itself(bundle_folder, replay, tmp
     command("latency", "--compare", report, report)
     output = capsys.readouterr().out
     assert "1.000" in output and "slower" not in output and "faster" not in output
-
-
-def test_power_is_sampled_while_frames_run_and_not_while_networks_open_or_close(bundle_folder, replay, monkeypatch):
-    order = []
-
-    @contextmanager
-    def noted(name, inner=None):
-        with inner or nullcontext() as found:
-            order.append(f"{name} begins")
-            yield found
-        order.append(f"{name} ends")
-
-    open_parts = edge.bench.loop_run.open_parts
-    monkeypatch.setattr("edge.bench.loop_run.open_parts", lambda config: noted("open", open_parts(config)))
-    config = RunConfig(replay, bundle_folder, recogniser=RecogniserConfig(threads=1), frames=3)
-    run = loop_run(config, 0, lambda result: order.append("frame"), around=noted("power"))
-    assert run.frames == 3
-    assert order == ["open begins", "power begins", "frame", "frame", "frame", "power ends", "open ends"]
-
-
-@pytest.mark.usefixtures("heeds_ctrl_c")
-def test_ctrl_c_ends_a_benchmark(bundle_folder, replay):
-    def interrupt(result):
-        if result.frame.index == 3:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    with pytest.raises(KeyboardInterrupt):
-        loop_run(RunConfig(replay, bundle_folder, recogniser=RecogniserConfig(threads=1)), 0, interrupt)
-
-
-@pytest.mark.parametrize("loop", [loop_run, partial(display_run, display="output")])
-def test_a_hanging_stage_ends_a_benchmark_before_anything_is_closed(bundle_folder, replay, monkeypatch, capsys, loop):
-    def leave(code):
-        left.append((code, list(closed)))
-        raise SystemExit(code)
-
-    def hang(stage, frame):
-        freed.wait()
-        return estimate(stage, frame)
-
-    freed, left, closed, estimate = threading.Event(), [], [], ReplayedPoses.estimate
-    monkeypatch.setattr("os._exit", leave)
-    monkeypatch.setattr(ReplayedPoses, "estimate", hang)
-    monkeypatch.setattr(ReplayedPoses, "close", lambda stage: closed.append(stage))
-    monkeypatch.setattr("edge.loop.stage_watchdog.STAGE_TIMEOUT_S", 0.3)
-    monkeypatch.setattr("edge.loop.stage_watchdog.CHECK_INTERVAL_S", 0.05)
-    with pytest.raises(SystemExit):
-        loop(RunConfig(replay, bundle_folder, recogniser=RecogniserConfig(threads=1)), 0)
-    freed.set()
-    assert left == [(2, [])]
-    last = capsys.readouterr().err.splitlines()[-1]
-    assert last.startswith("error: the pose stage has been processing one frame for 0.3 s;")
 
 
 def test_an_unwritable_report_is_an_error_before_anything_is_measured(bundle_folder, clips, replay, tmp_path, capsys):

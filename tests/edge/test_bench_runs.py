@@ -1,0 +1,68 @@
+"""The runs of a benchmark: power, Ctrl-C, stages that hang."""
+
+import os
+import signal
+import threading
+from contextlib import contextmanager, nullcontext
+from functools import partial
+
+import pytest
+
+import edge.bench.loop_run
+from edge.bench.display_run import display_run
+from edge.bench.loop_run import loop_run
+from edge.capture.replay import ReplayedPoses
+from edge.loop.config import RunConfig
+from edge.recognition.recogniser import RecogniserConfig
+
+
+def test_power_is_sampled_while_frames_run_and_not_while_networks_open_or_close(bundle_folder, replay, monkeypatch):
+    order = []
+
+    @contextmanager
+    def noted(name, inner=None):
+        with inner or nullcontext() as found:
+            order.append(f"{name} begins")
+            yield found
+        order.append(f"{name} ends")
+
+    open_parts = edge.bench.loop_run.open_parts
+    monkeypatch.setattr("edge.bench.loop_run.open_parts", lambda config: noted("open", open_parts(config)))
+    config = RunConfig(replay, bundle_folder, recogniser=RecogniserConfig(threads=1), frames=3)
+    run = loop_run(config, 0, lambda result: order.append("frame"), around=noted("power"))
+    assert run.frames == 3
+    assert order == ["open begins", "power begins", "frame", "frame", "frame", "power ends", "open ends"]
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
+def test_ctrl_c_ends_a_benchmark(bundle_folder, replay):
+    def interrupt(result):
+        if result.frame.index == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        loop_run(RunConfig(replay, bundle_folder, recogniser=RecogniserConfig(threads=1)), 0, interrupt)
+
+
+@pytest.mark.parametrize("loop", [loop_run, partial(display_run, display="output")])
+def test_a_hanging_stage_ends_a_benchmark_before_anything_is_closed(bundle_folder, replay, monkeypatch, capsys, loop):
+    def leave(code):
+        left.append((code, list(closed)))
+        raise SystemExit(code)
+
+    def hang(stage, frame):
+        freed.wait()
+        return estimate(stage, frame)
+
+    freed, left, closed, estimate = threading.Event(), [], [], ReplayedPoses.estimate
+    monkeypatch.setattr("os._exit", leave)
+    monkeypatch.setattr(ReplayedPoses, "estimate", hang)
+    monkeypatch.setattr(ReplayedPoses, "close", lambda stage: closed.append(stage))
+    monkeypatch.setattr("edge.loop.stage_watchdog.STAGE_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("edge.loop.stage_watchdog.CHECK_INTERVAL_S", 0.05)
+    with pytest.raises(SystemExit):
+        loop(RunConfig(replay, bundle_folder, recogniser=RecogniserConfig(threads=1)), 0)
+    freed.set()
+    assert left == [(2, [])]
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("error: the pose stage has been processing one frame for 0.3 s;")
