@@ -5,7 +5,9 @@ tests/calibrate/test_tensorrt_names.py compares them with recordings of every ge
 TensorRT.
 """
 
+import ctypes
 import json
+import os
 import signal
 import weakref
 from collections.abc import Callable, Mapping
@@ -37,14 +39,15 @@ def tensorrt(
     compute: Callable[..., Any] = doubled,
     dla_cores: int = 0,
     interrupted: bool = False,
+    hangs: bool = False,
     **runtime: Any,
 ) -> ModuleType:
     """The module. ``built`` describes the last build, ``parsed`` is the last network's bytes.
 
     refuses: the parser's error for any network. shape: of the input "clip", unless ``inputs`` is given.
     kinds: types of tensors that are not FLOAT. will_not_start, will_not_build: the logged error of a builder or runtime
-    that does not start, and of a build that fails. interrupted: Ctrl-C during the build. compute, runtime: see
-    :func:`fake_engine.add_runtime`.
+    that does not start, and of a build that fails. interrupted: Ctrl-C during the build. hangs: the build prints a line
+    and never ends. compute, runtime: see :func:`fake_engine.add_runtime`.
     """
     major = int(version.split(".")[0])
     takes = dict(inputs or {"clip": shape})
@@ -168,6 +171,11 @@ def tensorrt(
             if will_not_build:
                 complain(will_not_build)
                 return None
+            if hangs:
+                print("building", flush=True)
+                lock = ctypes.create_string_buffer(64)  # a mutex; no signal ends the wait for it
+                ctypes.CDLL(None).pthread_mutex_lock(lock)
+                ctypes.CDLL(None).pthread_mutex_lock(lock)
             if major >= 10 and not _report(config.progress_monitor):
                 return None
             on_dla = device.kind == trt.DeviceType.DLA
@@ -207,7 +215,7 @@ def tensorrt(
         monitor.phase_start("Building engine", None, 2)
         monitor.phase_start("Timing", "Building engine", 7)
         if interrupted:
-            signal.raise_signal(signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
         go_on = monitor.step_complete("Building engine", 1)
         monitor.phase_finish("Timing")
         monitor.phase_finish("Building engine")

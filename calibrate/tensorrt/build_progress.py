@@ -1,56 +1,59 @@
-"""Show the progress of a TensorRT build, which may take minutes."""
+"""Show the progress of a TensorRT build, which may take minutes, and end the process on Ctrl-C."""
 
 from __future__ import annotations
 
-import signal
+import atexit
+import os
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 from rich.progress import Progress
 
 from edge.cli.console import console
+from edge.cli.exit_codes import INTERRUPTED
 
 
-@contextmanager
-def progress(trt: Any, config: Any, what: str) -> Iterator[None]:
-    """From TensorRT 10 on, a bar for the builder's outermost phase, and Ctrl-C cancels the build; before, a spinner.
+def with_progress(trt: Any, config: Any, what: str, build: Callable[[], bytes]) -> bytes:
+    """Return ``build()``; show a bar for the builder's outermost phase, or a spinner before TensorRT 10.
 
-    Raises KeyboardInterrupt if the user cancelled, whatever the builder returned.
+    Raises KeyboardInterrupt at once on Ctrl-C; the process then ends without waiting for the builder.
     """
     start = time.monotonic()
-    if not hasattr(trt, "IProgressMonitor"):
-        with console.status(f"{what}: this takes minutes the first time"):
-            yield
+    if hasattr(trt, "IProgressMonitor"):
+        with Progress(console=console, transient=True) as bars:
+            config.progress_monitor = _monitor(trt, bars, what)
+            engine = _on_a_thread(build)
     else:
-        with Progress(console=console, transient=True) as bars, _on_interrupt() as stop:
-            config.progress_monitor = _monitor(trt, bars, what, stop)
-            try:
-                yield
-            finally:
-                config.progress_monitor = None
-                if stop.is_set():
-                    raise KeyboardInterrupt
+        with console.status(f"{what}: this takes minutes the first time"):
+            engine = _on_a_thread(build)
     console.print(f"{what}: {time.monotonic() - start:.0f} s")
+    return engine
 
 
-@contextmanager
-def _on_interrupt() -> Iterator[threading.Event]:
-    """An event that Ctrl-C sets, because TensorRT cannot handle an exception raised in its callbacks."""
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    previous = signal.signal(signal.SIGINT, lambda number, frame: stop.set())
+def _on_a_thread(build: Callable[[], bytes]) -> bytes:
+    """Run ``build`` on another thread: Python handles signals on the main one only, and not inside a C++ function."""
+    built: Future[bytes] = Future()
+
+    def run() -> None:
+        try:
+            built.set_result(build())
+        except BaseException as error:  # noqa: BLE001 result() raises it on the caller's thread
+            built.set_exception(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
     try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGINT, previous)
+        return built.result()
+    except KeyboardInterrupt:
+        # TensorRT cannot stop a build before version 10, and an ordinary exit would unload libraries that it uses.
+        atexit.register(lambda: thread.is_alive() and os._exit(INTERRUPTED))
+        raise
 
 
-def _monitor(trt: Any, bars: Progress, what: str, stop: threading.Event) -> Any:
+def _monitor(trt: Any, bars: Progress, what: str) -> Any:
     class ProgressMonitor(trt.IProgressMonitor):  # type: ignore[misc]
         def __init__(self) -> None:
             trt.IProgressMonitor.__init__(self)
@@ -63,8 +66,8 @@ def _monitor(trt: Any, bars: Progress, what: str, stop: threading.Event) -> Any:
         def step_complete(self, phase_name: str, step: int) -> bool:
             if phase_name in self._bars:
                 bars.update(self._bars[phase_name], completed=step + 1)
-            # False asks TensorRT to cancel the build.
-            return not stop.is_set()
+            # False would cancel the build.
+            return True
 
         def phase_finish(self, phase_name: str) -> None:
             self._bars.pop(phase_name, None)

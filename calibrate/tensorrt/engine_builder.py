@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from calibrate.quantisation.onnx_graph import is_quantised, read_onnx
-from calibrate.tensorrt.build_progress import progress
+from calibrate.tensorrt.build_progress import with_progress
 from calibrate.tensorrt.builder import PRECISION_FLAGS, Builder, Precision, profile_batches
 from calibrate.tensorrt.half_precision import to_half_precision
 from calibrate.tensorrt.parser_errors import next_step
@@ -117,8 +117,8 @@ def serialised_engine(trt: Any, source: Path, timing: Path, options: BuildOption
         builder.add_profiles(network, config, [options.max_batch])
         precision += f" on DLA {options.dla_core}"
     _load_timing_cache(config, timing)
-    with progress(trt, config, f"building {source.name} ({precision})"):
-        engine = builder.build(network, config)
+    what = f"building {source.name} ({precision})"
+    engine = with_progress(trt, config, what, lambda: builder.build(network, config))
     with atomic_write(timing) as partial:
         partial.write_bytes(bytes(config.get_timing_cache().serialize()))
     return engine, precision
