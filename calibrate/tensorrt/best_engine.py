@@ -112,21 +112,23 @@ def choose_engine(
     wanted = {p: s for p, s in sources.items() if forced in (None, p) or (p == "fp32" and callable(evaluator))}
     with wrap_write_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".engines-", dir=out.parent) as folder, ExitStack() as opened:
-            built, unavailable = _build(wanted, Path(folder), out, options, opened)
-            evaluation = evaluator(built["fp32"]) if callable(evaluator) else evaluator
-            times = dict(zip(built, latencies(list(built.values()), evaluation.sample, ROUNDS), strict=True))
-            for name in sources.keys() - wanted.keys():
-                unavailable[name] = f"not built, because {forced} was forced: its speed and accuracy are not known"
-            on_dla = options.dla_core is not None
-            candidates = [
-                Candidate(name, unavailable=unavailable[name])
-                if name in unavailable
-                else _candidate(name, built[name], times[name], evaluation, on_dla)
-                for name in sources
-            ]
-            choice = choose(candidates, budget, forced)
-            _show(candidates, choice, evaluation.reference)
+        trials = tempfile.TemporaryDirectory(prefix=".engines-", dir=out.parent)
+    with trials as folder, ExitStack() as opened:
+        built, unavailable = _build(wanted, Path(folder), out, options, opened)
+        evaluation = evaluator(built["fp32"]) if callable(evaluator) else evaluator
+        times = dict(zip(built, latencies(list(built.values()), evaluation.sample, ROUNDS), strict=True))
+        for name in sources.keys() - wanted.keys():
+            unavailable[name] = f"not built, because {forced} was forced: its speed and accuracy are not known"
+        on_dla = options.dla_core is not None
+        candidates = [
+            Candidate(name, unavailable=unavailable[name])
+            if name in unavailable
+            else _candidate(name, built[name], times[name], evaluation, on_dla)
+            for name in sources
+        ]
+        choice = choose(candidates, budget, forced)
+        _show(candidates, choice, evaluation.reference)
+        with wrap_write_errors(out):
             _keep(Path(folder) / f"{choice.kept}.engine", out)
     console.print(f"{out}: {choice.kept}, {choice.reasons[choice.kept]}")
     return choice

@@ -13,8 +13,9 @@ from calibrate.tensorrt.half_precision import to_half_precision
 from calibrate.tensorrt.parser_errors import next_step
 from calibrate.tensorrt.qdq_fusion import fusible
 from edge.contract.bundle import sha256_of
-from edge.contract.errors import ConfigError, EngineError, MissingDependency
+from edge.contract.errors import ConfigError, EngineError, MissingDependency, OutputError
 from edge.contract.files import atomic_write
+from edge.contract.reading import wrap_read_errors
 from edge.engines.engine_manifest import EngineManifest, relative_source, write_engine_manifest
 from edge.engines.gpu import Gpu
 
@@ -126,7 +127,8 @@ def serialised_engine(trt: Any, source: Path, timing: Path, options: BuildOption
 
 def _load_timing_cache(config: Any, path: Path) -> None:
     """Use the stored timing cache; start an empty one if it is damaged or of another TensorRT or GPU."""
-    stored = path.read_bytes() if path.is_file() else b""
+    with wrap_read_errors(path, OutputError, "remove it"):
+        stored = path.read_bytes() if path.is_file() else b""
     cache = config.create_timing_cache(stored)
     if cache is None or not config.set_timing_cache(cache, False):
         config.set_timing_cache(config.create_timing_cache(b""), False)

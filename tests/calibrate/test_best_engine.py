@@ -14,7 +14,7 @@ from calibrate.engine import EngineConfig, engine
 from calibrate.quantisation.quantise import Quantiser
 from calibrate.tensorrt.engine_builder import BuildOptions, build_engine
 from edge.contract.bundle import read_bundle, write_manifest
-from edge.contract.errors import ConfigError, EngineError
+from edge.contract.errors import ConfigError, EngineError, OutputError
 from edge.engines.engine_manifest import EngineManifest
 from edge.engines.registry import open_engine
 
@@ -240,6 +240,14 @@ def test_if_none_is_accurate_enough_the_old_engine_stays(timed_board, bundle: Pa
         engine(EngineConfig(bundle=bundle))
     assert before == ((bundle / "student.engine").read_bytes(), (bundle / "student.engine.json").read_bytes())
     assert not list(bundle.glob(".engines-*"))
+
+
+def test_a_file_that_cannot_be_read_is_not_reported_as_an_output(timed_board, bundle: Path) -> None:
+    timed_board()
+    (bundle / "student.timing").symlink_to("/proc/self/mem")  # its first page cannot be read
+    with pytest.raises(OutputError, match=r"student\.timing: cannot be read: Input/output error; remove it"):
+        engine(EngineConfig(bundle=bundle))
+    assert not list(bundle.glob("*.engine")) and not list(bundle.glob(".engines-*"))
 
 
 @pytest.mark.parametrize(
