@@ -49,8 +49,8 @@ class SoakConfig:
     """Recording that is repeated and played as a camera would. Unset: the demo's."""
     minutes: float = 10.0
     """Duration in minutes; ten on a laptop, hours on a board."""
-    warm_up_minutes: float = 1.5
-    """Minutes at the start that are left out of the memory comparison."""
+    warm_up_minutes: float | None = None
+    """Minutes at the start that are left out of the memory comparison. Unset: 1.5, at most a third of the duration."""
     loss_every_s: float = 30.0
     """Average seconds between losses of the camera; each lasts up to two seconds."""
     pose: PoseConfig = field(default_factory=PoseConfig)
@@ -61,11 +61,17 @@ class SoakConfig:
     """Seed of the random losses."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.warm_up_minutes < self.minutes:
+        if not 0 < self.warm_up_s < 60 * self.minutes:
             raise ConfigError(
-                f"minutes is {self.minutes:g}, warm_up_minutes is {self.warm_up_minutes:g}",
+                f"minutes is {self.minutes:g}, warm_up_minutes is {self.warm_up_s / 60:g}",
                 hint="give a longer run, or a shorter warm-up, above 0",
             )
+
+    @property
+    def warm_up_s(self) -> float:
+        """Seconds of the warm-up."""
+        minutes = min(1.5, self.minutes / 3) if self.warm_up_minutes is None else self.warm_up_minutes
+        return 60 * minutes
 
 
 @dataclass(frozen=True)
@@ -177,7 +183,7 @@ def _run(
                 dropped=outcome.dropped,
                 losses=events["source_lost"],
                 people=events["person_entered"],
-                growth_mb=memory.growth_mb(60 * config.warm_up_minutes),
+                growth_mb=memory.growth_mb(config.warm_up_s),
                 memory_mb=memory.samples[-1][1] if memory.samples else 0.0,
                 told=outcome.events,
                 heard=events.total(),

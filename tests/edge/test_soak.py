@@ -21,7 +21,7 @@ def test_a_short_soak_loses_the_camera_but_no_event(shared_data, bundle_folder, 
     # So short a run is all warm-up: memory still grows.
     monkeypatch.setattr("edge.soak.command.MAX_GROWTH_MB", 500.0)
     recording, report = shared_data / "media" / "felixchenfy_exercise.avi", tmp_path / "soak.json"
-    config = SoakConfig(bundle_folder, recording, minutes=0.1, warm_up_minutes=0.05, loss_every_s=0.7, report=report)
+    config = SoakConfig(bundle_folder, recording, minutes=0.1, loss_every_s=0.7, report=report)
     soak(config)
     found = json.loads(report.read_text())
     assert found["ended_by"] is None and found["frames"] >= 2 and found["losses"] >= 1
@@ -175,3 +175,8 @@ def test_allocated_memory_is_measured():
 def test_a_soak_shorter_than_its_warm_up_is_refused():
     with pytest.raises(ConfigError, match=r"minutes is 1, warm_up_minutes is 2; give a longer run"):
         SoakConfig(minutes=1.0, warm_up_minutes=2.0)
+
+
+@pytest.mark.parametrize(("minutes", "warm_up_s"), [(480, 90), (4.5, 90), (0.1, 2)])
+def test_the_warm_up_takes_at_most_a_third_of_a_short_soak(minutes, warm_up_s):
+    assert SoakConfig(minutes=minutes).warm_up_s == pytest.approx(warm_up_s)
