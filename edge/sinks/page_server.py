@@ -22,6 +22,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from edge.contract.errors import ConfigError, OutputError
+from edge.sinks.interfaces import addresses_to_open
 from edge.sinks.page import Page
 from edge.sinks.sink import Sink
 
@@ -63,7 +64,7 @@ def parse_page_address(text: str, token: str | None) -> PageAddress:
 
 @contextmanager
 def page_sink(page: Page, address: PageAddress, log: Callable[[str], None]) -> Iterator[Sink]:
-    """Serve the page while the block runs, and log its URL. Raises OutputError if the port is not available."""
+    """Serve the page while the block runs, and log its URLs. Raises OutputError if the port is not available."""
     try:
         server = _Server(page, address, log)
     except OSError as error:
@@ -76,31 +77,13 @@ def page_sink(page: Page, address: PageAddress, log: Callable[[str], None]) -> I
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.5}, name="page", daemon=True)
         thread.start()
         query = f"/?token={address.token}" if address.token else "/"
-        host = _address_to_open(address.host)
-        log(f"http://{f'[{host}]' if ':' in host else host}:{server.server_port}{query}")
+        for host in addresses_to_open(address.host):
+            log(f"http://{f'[{host}]' if ':' in host else host}:{server.server_port}{query}")
         try:
             yield page.show
         finally:
             page.end()
             server.shutdown()
-
-
-def _address_to_open(host: str) -> str:
-    """The host; where it stands for every address of this machine, the one that other machines reach it by.
-
-    That is the address of the route to the outside. Nothing is sent: the addresses asked for are reserved for
-    documentation (RFC 5737, RFC 3849).
-    """
-    outside = {"0.0.0.0": (socket.AF_INET, "192.0.2.1"), "::": (socket.AF_INET6, "2001:db8::1")}
-    if host not in outside:
-        return host
-    family, address = outside[host]
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.connect((address, 9))
-            return str(probe.getsockname()[0])
-    except OSError:  # no network, or only the other family
-        return socket.gethostname()
 
 
 class _Server(ThreadingHTTPServer):
