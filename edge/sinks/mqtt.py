@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from edge.sinks.json_lines import event_record
 
 DEFAULT_PORTS = {"mqtt": 1883, "mqtts": 8883}
 DEFAULT_TOPIC = "skd-edge"
+IN_A_PASSWORD = "in a password write %2F for /, %23 for # and %3F for ?"
 MAX_QUEUED = 10_000
 """Events queued while the broker is unreachable."""
 MAX_TOPIC_BYTES = 65_000
@@ -52,10 +54,11 @@ def parse_broker(uri: str) -> Broker:
     try:
         port = parts.port or DEFAULT_PORTS[parts.scheme]
     except ValueError as error:
-        raise ConfigError("sinks.mqtt has an invalid port", hint="give mqtt://host:1883") from error
-    topic = parts.path.strip("/") or DEFAULT_TOPIC
-    if {"+", "#", "\0"} & set(unquote(topic)) or parts.fragment or parts.query or len(topic.encode()) > MAX_TOPIC_BYTES:
-        raise ConfigError("sinks.mqtt has a topic that cannot be published to", hint="leave out + # and ?")
+        raise ConfigError("sinks.mqtt has an invalid port", hint=f"give mqtt://host:1883; {IN_A_PASSWORD}") from error
+    topic = unquote(parts.path).strip("/") or DEFAULT_TOPIC
+    if set("#?") & set(uri) or set("+#\0") & set(topic) or len(topic.encode()) > MAX_TOPIC_BYTES:
+        hint = f"leave out + # and ?; {IN_A_PASSWORD}"
+        raise ConfigError("sinks.mqtt has a topic that cannot be published to", hint=hint)
     user, password = (None if text is None else unquote(text) for text in (parts.username, parts.password))
     return Broker(host, port, topic, user, password, parts.scheme == "mqtts")
 
@@ -93,7 +96,7 @@ class _Publisher:
         self._client, self._broker, self._log = client, to, log
         self._event_topic, self._status_topic = f"{to.topic}/event", f"{to.topic}/status"
         self._status, self._in_flight = "online", _InFlight()
-        self._problem: str | None = None
+        self._problem: str | None = ""  # None while connected
         self._closing = False
         client.on_connect, client.on_connect_fail = self._on_connect, self._on_connect_fail
         client.on_disconnect = self._on_disconnect
@@ -148,17 +151,21 @@ class _Publisher:
         if reason.is_failure:
             self._report(f"{self._name} refuses the connection: {reason}")
             return
-        if self._problem is not None:
-            self._problem = None
+        if self._problem:
             self._log(f"{self._name} is back")
+        self._problem = None
         self._send_status(self._status)
 
     def _on_connect_fail(self, client: Any, userdata: Any) -> None:
-        self._report(f"{self._name} cannot be reached; retrying in the background")
+        error = sys.exc_info()[1]  # paho-mqtt calls this where it handles the error
+        reason = getattr(error, "strerror", None) or error
+        self._report(f"{self._name} cannot be reached: {reason}; retrying in the background")
 
     def _on_disconnect(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
         if self._problem is None:
             self._report(f"{self._name} is lost; retrying in the background")
+        elif not self._problem:
+            self._report(f"{self._name} closes the connection; if it expects TLS, give mqtts://")
 
     def _report(self, problem: str) -> None:
         """Log a problem once, not at every retry."""

@@ -23,6 +23,7 @@ mqtt = pytest.importorskip("paho.mqtt.client", reason="pip install 'skd-edge[mqt
         ("mqtt://host", Broker("host", 1883, "skd-edge", None, None, False)),
         ("mqtt://u:p%40ss@host:99/home/hall", Broker("host", 99, "home/hall", "u", "p@ss", False)),
         ("mqtts://10.0.0.2/a", Broker("10.0.0.2", 8883, "a", None, None, True)),
+        ("mqtt://host/my%20home/k%C3%BCche/", Broker("host", 1883, "my home/k\u00fcche", None, None, False)),
     ],
 )
 def test_a_broker_uri_is_parsed(uri, expected):
@@ -35,10 +36,16 @@ def test_an_invalid_broker_uri_is_refused(uri):
         parse_broker(uri)
 
 
-@pytest.mark.parametrize("topic", ["a/+", "a%23", "a?b", "a" * 65_001])
+@pytest.mark.parametrize("topic", ["a/+", "a/#", "a%23", "a?b", "a?", "a%00", "a" * 65_001])
 def test_an_invalid_topic_is_refused(topic):
     with pytest.raises(ConfigError, match="cannot be published to"):
         parse_broker(f"mqtt://host/{topic}")
+
+
+@pytest.mark.parametrize("password", ["a/b", "a#b", "a?b", "12#b"])
+def test_a_password_with_characters_of_a_uri_is_refused_with_their_codes(password):
+    with pytest.raises(ConfigError, match=r"in a password write %2F for /, %23 for # and %3F for \?"):
+        parse_broker(f"mqtt://user:{password}@host/topic")
 
 
 @pytest.fixture
@@ -171,7 +178,8 @@ def test_each_loss_and_return_of_the_broker_is_logged_once(mosquitto, monkeypatc
     with mqtt_sink(to, messages.append):
         wait_for(lambda: messages)
         time.sleep(0.3)  # several retries
-        assert messages == [f"the MQTT broker 127.0.0.1:{to.port} cannot be reached; retrying in the background"]
+        reason = "cannot be reached: Connection refused; retrying in the background"
+        assert messages == [f"the MQTT broker 127.0.0.1:{to.port} {reason}"]
         process = start()
         wait_for(lambda: len(messages) == 2)
         process.kill()
@@ -179,11 +187,20 @@ def test_each_loss_and_return_of_the_broker_is_logged_once(mosquitto, monkeypatc
         wait_for(lambda: len(messages) == 4)
         before_closing = list(messages)  # closing may add that messages did not arrive
     assert [text.partition(f":{to.port} ")[2].partition(";")[0] for text in before_closing] == [
-        "cannot be reached",
+        "cannot be reached: Connection refused",
         "is back",
         "is lost",
-        "cannot be reached",
+        "cannot be reached: Connection refused",
     ]
+
+
+def test_a_broker_that_closes_the_connection_at_once_may_expect_tls():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        to, messages = Broker("127.0.0.1", server.getsockname()[1], "test", None, None, False), []
+        with mqtt_sink(to, messages.append):
+            server.accept()[0].close()
+            wait_for(lambda: messages)
+    assert messages[0].endswith("closes the connection; if it expects TLS, give mqtts://")
 
 
 def test_a_broker_that_never_accepts_does_not_block_the_end_of_the_run(monkeypatch):
