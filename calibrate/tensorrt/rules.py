@@ -2,7 +2,8 @@
 
 The rules are failures that users reported: int32 biases behind DequantizeLinear and zero points other than 0
 (onnx-tensorrt #850, TensorRT #2774), and operator sets newer than the board's parser (TensorRT #4494). That of
-``kernel_shape`` was seen with TensorRT 8.5.3 on an H100.
+``kernel_shape`` was seen with TensorRT 8.5.3 on an H100; onnx-tensorrt's changelog of 10.4 says that it is fixed. The
+parser gives 1-D convolutions, INT8 ones too, a second axis of size 1.
 """
 
 from __future__ import annotations
@@ -67,11 +68,12 @@ def _half_quantised(model: onnx.ModelProto) -> list[str]:
 
 def _without_kernel_shape(model: onnx.ModelProto) -> list[str]:
     """Convolutions whose kernel size TensorRT 8.5 cannot know: it reads it from constant weights or the attribute."""
-    dequantised = _dequantised(model)
+    constants = {i.name for i in model.graph.initializer}
+    constants |= {n.output[0] for n in model.graph.node if n.op_type == "Constant"}
     return [
-        f"{n.name or n.output[0]} (Conv): its weight is quantised and it has no attribute kernel_shape"
+        f"{n.name or n.output[0]} (Conv): its weight is computed and it has no attribute kernel_shape"
         for n in model.graph.node
-        if n.op_type == "Conv" and n.input[1] in dequantised and all(a.name != "kernel_shape" for a in n.attribute)
+        if n.op_type == "Conv" and n.input[1] not in constants and all(a.name != "kernel_shape" for a in n.attribute)
     ]
 
 

@@ -64,12 +64,27 @@ def test_rules_and_parser_refuse_the_same_and_name_the_node(tmp_path: Path, brok
     assert report.errors[0].node in {"quantise_image", "dequantise_image", "dequantise_bias"}
 
 
-def test_a_quantised_convolution_states_its_kernel_shape(tmp_path: Path) -> None:
+def test_a_convolution_with_computed_weights_states_its_kernel_shape(tmp_path: Path) -> None:
     """TensorRT 8.5.3 refuses it otherwise ("The input tensor shape misaligns with the input kernel shape")."""
-    model = onnx.load(convolution(tmp_path / "conv.onnx"))
-    del model.graph.node[3].attribute[:]
-    onnx.checker.check_model(model, full_check=True)
-    assert violations(model) == ["conv (Conv): its weight is quantised and it has no attribute kernel_shape"]
+    path = convolution(tmp_path / "conv.onnx")
+    quantised = onnx.load(path)
+    del quantised.graph.node[3].attribute[:]
+    in_float = onnx.load(path)
+    del in_float.graph.node[3].attribute[:]
+    in_float.graph.node[2].CopyFrom(helper.make_node("Cast", ["w8"], ["w"], name="cast", to=TensorProto.FLOAT))
+    for model in (quantised, in_float):
+        onnx.checker.check_model(model, full_check=True)
+        assert violations(model) == ["conv (Conv): its weight is computed and it has no attribute kernel_shape"]
+
+
+def test_a_constant_node_is_a_constant_weight(tmp_path: Path) -> None:
+    weights = numpy_helper.from_array(np.ones((4, 3, 3, 3), np.float32))
+    nodes = [
+        helper.make_node("Constant", [], ["w"], value=weights),
+        helper.make_node("Conv", ["image", "w"], ["map"], name="conv"),
+    ]
+    path = networks.save(tmp_path / "conv.onnx", nodes, {}, (("image", [1, 3, 8, 8]), ("map", [1, 4, 6, 6])))
+    assert violations(onnx.load(path)) == []
 
 
 def test_uint8_activations_are_a_violation(tmp_path: Path) -> None:
