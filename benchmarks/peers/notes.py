@@ -154,7 +154,7 @@ parameters; *shift_gcn* is the network of the paper that our distillation follow
 SGD, bfloat16, data and learning rates of `configs/ablation`, which were not tuned for any of the others and are not
 their authors'. Method and loss weight are those of distillation.md; the number of epochs is what stays
 below EfficientGCN-B0's time; motions were chosen on held-out training clips
-([dense_gcn_motion.py](../train/networks/dense_gcn_motion.py)).
+([dense_gcn.py](../train/networks/dense_gcn.py)).
 
 INT8 uses percentile ranges, without searching for better ranges or for float layers to meet a budget. The rows
 *longer*, *taught* and *mirrored*, EfficientGCN-B0 and Shift-GCN have the current placement of Q/DQ pairs (see

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 
 from edge.contract.layouts import layout
 from train.networks.registry import build
-from train.networks.shift_gcn import InterBody, SpatialShift
-from train.networks.temporal_shift import FractionalShift
+from train.networks.shift_gcn import FractionalShift, InterBody, SpatialShift
 
 
 def shift_gcn_parameters(w: int, k: int, v: int, m: int, inter_body: bool) -> int:

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edge.contract.layouts import JointLayout
-from train.networks.network import CHANNELS, Network
-from train.networks.pooling import mean_over_bodies
+from train.networks.network import CHANNELS, Network, mean_over_bodies
 
 SLOPE = 0.2
 """Negative slope of LeakyReLU."""
@@ -44,7 +43,6 @@ class DdNet(nn.Module):
         self.features = 4 * width
 
     def forward(self, clip: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, C, T, V, M) -> ((N, K), (N*M, 4 * width, T/4, V))."""
         x = clip.permute(0, 4, 1, 2, 3).flatten(0, 1)  # (N*M, C, T, V)
         joined = (self.distances(joint_distances(x, self.differences)), self.slow(motion(x)), self.fast(motion(x, 2)))
         quarters = self.quarters(self.halves(torch.cat(joined, dim=1)))

@@ -60,7 +60,10 @@ class DenseGcnStream(DenseGcn):
             assert isinstance(unit, Unit)
             stride, frames = stride_of(unit), x.shape[2]
             seen = self._with_past(unit.spatial(x @ unit.mix), PAST_FRAMES, follows)
-            x = unit_output(unit, seen, self._with_past(x, SHORTCUT_DELAY, follows), stride - 1, frames // stride)
+            delayed = self._with_past(x, SHORTCUT_DELAY, follows)
+            convolution, norm = convolution_of(unit.temporal), unit.temporal[1]
+            temporal = norm(F.conv2d(seen[:, :, stride - 1 :], convolution.weight, stride=(stride, 1)))
+            x = F.relu(temporal + unit.shortcut(delayed[:, :, stride - 1 : frames // stride * stride]))
         return x
 
     def _with_past(self, x: Tensor, frames: int, follows: Tensor | None) -> Tensor:
@@ -73,26 +76,9 @@ class DenseGcnStream(DenseGcn):
         return torch.cat([past, x], dim=2)
 
 
-def unit_output(unit: Unit, kept: Tensor, delayed: Tensor, first: int, count: int) -> Tensor:
-    """A unit's outputs (N, D, count, V); the first one is complete with new frame number ``first``.
-
-    kept: input of the temporal convolution, (N, D, PAST_FRAMES + new, V). delayed: input of the shortcut,
-    (N, C, SHORTCUT_DELAY + new, V).
-    """
-    stride, convolution, norm = stride_of(unit), convolution_of(unit.temporal), unit.temporal[1]
-    temporal = norm(F.conv2d(kept[:, :, first:], convolution.weight, stride=(stride, 1)))
-    return F.relu(temporal + unit.shortcut(delayed[:, :, first : first + stride * (count - 1) + 1]))
-
-
 def stride_of(unit: Unit) -> int:
     """Input frames per output frame of a unit."""
     return int(convolution_of(unit.temporal).stride[0])
-
-
-def channels_of(unit: Unit) -> tuple[int, int]:
-    """Input and output channels of a unit."""
-    convolution = convolution_of(unit.spatial)
-    return convolution.in_channels, convolution.out_channels
 
 
 def convolution_of(layers: nn.Sequential) -> nn.Conv2d:
@@ -104,4 +90,9 @@ def convolution_of(layers: nn.Sequential) -> nn.Conv2d:
     return first
 
 
-NETWORKS = {"dense_gcn_stream": Network(DenseGcnStream, width=48)}
+NETWORKS = {
+    "dense_gcn_stream": Network(DenseGcnStream, width=48),
+    "dense_gcn_motion_stream": Network(
+        lambda k, layout, m, w: DenseGcnStream(k, layout, m, w, MotionStem(w)), width=48
+    ),
+}

@@ -27,7 +27,6 @@ class DenseLayer(nn.Module):
         self.conv2 = nn.Conv2d(BOTTLENECK * GROWTH, GROWTH, 3, 1, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, C + 32, H, W)."""
         y = self.conv1(self.norm1(x).relu())
         return torch.cat([x, self.conv2(self.norm2(y).relu())], dim=1)
 
@@ -42,9 +41,7 @@ class Transition(nn.Module):
         self.pool = nn.AvgPool2d(2, 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, C / 2, H / 2, W / 2)."""
-        out: Tensor = self.pool(self.conv(self.norm(x).relu()))
-        return out
+        return self.pool(self.conv(self.norm(x).relu()))
 
 
 class DenseNet121(nn.Module):
@@ -72,6 +69,4 @@ class DenseNet121(nn.Module):
         self.features = nn.Sequential(parts)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, 3, H, W) -> (N, 1024, H/32, W/32)."""
-        out: Tensor = self.features(x)
-        return out
+        return self.features(x)

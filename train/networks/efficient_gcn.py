@@ -16,8 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edge.contract.layouts import JointLayout
-from train.networks.network import Network
-from train.networks.pooling import global_mean
+from train.networks.network import Network, global_mean
 from train.networks.skeleton_graph import centre, hop_adjacencies, parents
 from train.networks.st_gcn import apply_adjacencies, shortcut
 
@@ -62,7 +61,6 @@ class EfficientGcn(nn.Module):
         self.fc = nn.Linear(wider, classes)
 
     def forward(self, clip: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, 3, T, V, M) -> ((N, K), (N*M, 2 * width, T/4, V))."""
         x = clip.permute(0, 4, 1, 2, 3).flatten(0, 1)
         seen = zip(self.branches, self.inputs(x), strict=True)
         x = self.main(torch.cat([branch(part) for branch, part in seen], dim=1))
@@ -84,7 +82,6 @@ class Inputs(nn.Module):
         self.register_buffer("to_parent", bones)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(N, 3, T, V) -> three of (N, 5, T, V)."""
         xy, seen = x[:, :COORDINATES], x[:, COORDINATES:]
         bones = xy @ self.to_parent
         length = bones.square().sum(dim=1, keepdim=True).sqrt() + EPSILON
@@ -113,7 +110,6 @@ class Spatial(nn.Module):
         self.shortcut = shortcut(in_channels, out_channels, stride=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, T, V) -> (N, D, T, V)."""
         mixed = apply_adjacencies(self.channels(x), self.adjacency * self.importance)
         return F.silu(self.norm(mixed) + self.shortcut(x))
 
@@ -126,7 +122,6 @@ class Temporal(nn.Module):
         self.frames = nn.Sequential(*_temporal_convolution(channels, groups=1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, T, V) -> (N, C, T, V)."""
         return F.silu(self.frames(x) + x)
 
 
@@ -146,14 +141,10 @@ class SeparableTemporal(nn.Module):
             nn.SiLU(),
             *_temporal_convolution(channels, groups=channels, stride=stride),
         )
-        self.shortcut: nn.Module = nn.Identity()
-        if stride != 1:
-            self.shortcut = nn.Sequential(nn.Conv2d(channels, channels, 1, (stride, 1)), nn.BatchNorm2d(channels))
+        self.shortcut = shortcut(channels, channels, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, T, V) -> (N, C, T / stride, V)."""
-        out: Tensor = self.layers(x) + self.shortcut(x)
-        return out
+        return self.layers(x) + self.shortcut(x)
 
 
 class Attention(nn.Module):
@@ -167,7 +158,6 @@ class Attention(nn.Module):
         self.norm = nn.BatchNorm2d(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, T, V) -> (N, C, T, V)."""
         t, v = x.shape[2:]
         # Not mean(): over an axis it is exported at opset 18, which TensorRT 8.5 does not support.
         frames, joints = F.avg_pool2d(x, (1, v)), F.avg_pool2d(x, (t, 1)).transpose(2, 3)

@@ -33,7 +33,6 @@ class MotionStem(nn.Module):
         self.weight = nn.Parameter(nn.Conv2d(CHANNELS + COORDINATES, width, 1).weight.detach())
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, 3, T, V) -> (N, width, T, V)."""
         # Not in bfloat16: its rounding error of a position is as large as many a motion.
         with torch.autocast(x.device.type, enabled=False):
             return F.conv2d(x, self.kernel(), padding=(1, 0))

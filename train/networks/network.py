@@ -1,11 +1,12 @@
-"""The interface of a network, and its entry in the registry."""
+"""What all networks share: their interface, their entry in the registry, and pooling to one vector per clip."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from edge.contract.layouts import JointLayout
 
@@ -22,3 +23,14 @@ class Network:
 
     make: Callable[[int, JointLayout, int, int], nn.Module]
     width: int
+
+
+def global_mean(x: Tensor, bodies: int) -> Tensor:
+    """(N*M, D, T', V) -> (N, D): mean over frames and joints, then over bodies."""
+    # Not mean(): over several axes it is exported at opset 18, which TensorRT 8.5 does not support.
+    return mean_over_bodies(F.avg_pool2d(x, (x.shape[2], x.shape[3])).flatten(1), bodies)
+
+
+def mean_over_bodies(pooled: Tensor, bodies: int) -> Tensor:
+    """(N*M, D) -> (N, D): mean over bodies."""
+    return pooled if bodies == 1 else pooled.unflatten(0, (-1, bodies)).sum(dim=1) / bodies

@@ -27,10 +27,8 @@ class Block(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, D, H/stride, W/stride)."""
         y = self.bn2(self.conv2(self.bn1(self.conv1(x)).relu()))
-        out: Tensor = (y + self.downsample(x)).relu()
-        return out
+        return (y + self.downsample(x)).relu()
 
 
 class ResNet18(nn.Module):
@@ -47,7 +45,5 @@ class ResNet18(nn.Module):
         self.layer4 = nn.Sequential(Block(256, 512, 2), Block(512, 512, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, 3, H, W) -> (N, 512, H/32, W/32)."""
         x = self.maxpool(self.bn1(self.conv1(x)).relu())
-        out: Tensor = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return out
+        return self.layer4(self.layer3(self.layer2(self.layer1(x))))

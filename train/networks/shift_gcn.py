@@ -18,9 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edge.contract.layouts import JointLayout
-from train.networks.network import CHANNELS, Network
-from train.networks.pooling import global_mean
-from train.networks.temporal_shift import FractionalShift
+from train.networks.network import CHANNELS, Network, global_mean
 
 # Of each unit: width as a multiple of the first unit's, stride in frames.
 UNITS = ((1, 1), (1, 1), (1, 1), (1, 1), (2, 2), (2, 1), (2, 1), (4, 2), (4, 1), (4, 1))
@@ -45,7 +43,6 @@ class ShiftGcn(nn.Module):
         nn.init.normal_(self.fc.weight, 0, (2 / classes) ** 0.5)
 
     def forward(self, clip: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, C, T, V, M) -> ((N, K), (N*M, D, T/4, V))."""
         n, c, t, v, m = clip.shape
         x = self.data_bn(clip.permute(0, 4, 3, 1, 2).reshape(n, m * v * c, t))
         x = x.reshape(n, m, v, c, t).permute(0, 1, 3, 4, 2).reshape(n * m, c, t, v)
@@ -78,7 +75,6 @@ class Unit(nn.Module):
             self.residual = nn.Sequential(OrderedDict(conv=conv, bn=nn.BatchNorm2d(out_channels)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N*M, C, T, V) -> (N*M, D, T / stride, V)."""
         y = self.tcn1(self.graphsage(self.gcn1(x)))
         return F.relu(y + self.residual(x)) if self.shortcut else F.relu(y)
 
@@ -114,7 +110,6 @@ class SpatialShift(nn.Module):
         self.shift_out = joint_shift(joints, out_channels, -1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, T, V) -> (N, D, T, V)."""
         n, c, t, v = x.shape
         y = x.permute(0, 2, 3, 1).reshape(n * t, v * c).index_select(1, self.shift_in).reshape(n * t, v, c)
         y = y * (torch.tanh(self.Feature_Mask) + 1)
@@ -168,7 +163,6 @@ class InterBody(nn.Module):
         nn.init.xavier_uniform_(self.linear.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N*M, C, T, V) -> (N*M, C, T, V)."""
         # Slices, not split(): the exporter's Split of opset 18 cannot be converted to opset 17.
         weight = self.linear.weight[:, :, None, None]
         of_others, of_own = weight[:, : self.channels], weight[:, self.channels :]
@@ -194,10 +188,37 @@ class TemporalShift(nn.Module):
         self.bn2 = nn.BatchNorm2d(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, T, V) -> (N, C, T / stride, V)."""
         x = F.relu(self.temporal_linear(self.shift_in(self.bn(x))))
-        out: Tensor = self.bn2(self.shift_out(x))
-        return out
+        return self.bn2(self.shift_out(x))
+
+
+class FractionalShift(nn.Module):
+    """(N, C, T, V) -> (N, C, T / stride, V): channel c at t is read at stride * t + (stride - 1) / 2 + ypos_c.
+
+    Frames outside the clip are zero. Linear interpolation is a product with a matrix of hat functions, max(0, 1 -
+    |distance|): plain PyTorch with the exact gradient of the offset, and a constant in an exported network. The release
+    replaces the offset's gradient by 0.01 times its sign. That is not the gradient of a loss, and gradient revision
+    compares gradients, so this does not.
+
+    xpos, the release's shift over joints, starts within 1e-8 of zero and is never trained. It exists only for the sake
+    of checkpoints.
+    """
+
+    xpos: Tensor
+
+    def __init__(self, channels: int, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+        self.ypos = nn.Parameter(torch.empty(channels).uniform_(-1, 1))
+        self.register_buffer("xpos", torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        frames = torch.arange(x.shape[2], device=x.device)
+        starts = frames[: x.shape[2] // self.stride] * self.stride
+        # Subtract whole frames before adding the offset: at frame 200 half precision is too coarse for fractions.
+        steps = (starts[:, None] - frames).to(self.ypos.dtype) + (self.stride - 1) / 2  # (T', T)
+        hat = F.relu(1 - (steps + self.ypos[:, None, None]).abs())  # (C, T', T)
+        return hat.to(x.dtype) @ x
 
 
 NETWORKS = {

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
-
+import numpy as np
 import torch
+from scipy.sparse.csgraph import shortest_path
 from torch import Tensor
 
 from edge.contract.layouts import JointLayout
@@ -18,21 +18,11 @@ TRUNK = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
 
 def hop_distances(layout: JointLayout) -> Tensor:
     """(V, V) int64: bones on the shortest path between two joints; V where there is no path."""
-    neighbours: list[list[int]] = [[] for _ in layout.joints]
+    bones = np.zeros((len(layout), len(layout)))
     for i, j in layout.edges:
-        neighbours[i].append(j)
-        neighbours[j].append(i)
-    distance = torch.full((len(layout), len(layout)), len(layout), dtype=torch.int64)
-    for start in range(len(layout)):
-        distance[start, start] = 0
-        queue = deque([start])
-        while queue:
-            here = queue.popleft()
-            for there in neighbours[here]:
-                if distance[start, there] == len(layout):
-                    distance[start, there] = distance[start, here] + 1
-                    queue.append(there)
-    return distance
+        bones[i, j] = 1
+    hops = shortest_path(bones, directed=False, unweighted=True)
+    return torch.from_numpy(np.minimum(hops, len(layout)).astype(np.int64))
 
 
 def centre(layout: JointLayout) -> tuple[int, ...]:
@@ -74,9 +64,10 @@ def spatial_partition(layout: JointLayout) -> Tensor:
 def hop_adjacencies(layout: JointLayout, most: int) -> Tensor:
     """(most + 1, V, V): for d = 0 to ``most``, D^-1/2 A D^-1/2 of the joints exactly d bones apart, D of that A."""
     distance = hop_distances(layout)
-    matrices = []
-    for d in range(most + 1):
-        a = (distance == d).float()
-        scale = a.sum(dim=1).clamp(min=1).rsqrt()
-        matrices.append(scale[:, None] * a * scale[None, :])
-    return torch.stack(matrices)
+    return torch.stack([normalised((distance == d).float()) for d in range(most + 1)])
+
+
+def normalised(a: Tensor) -> Tensor:
+    """D^-1/2 A D^-1/2 (V, V) of an adjacency A; a row of zeros stays one."""
+    scale = a.sum(dim=1).clamp(min=1).rsqrt()
+    return scale[:, None] * a * scale[None, :]

@@ -15,8 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edge.contract.layouts import JointLayout
-from train.networks.network import CHANNELS, Network
-from train.networks.pooling import global_mean
+from train.networks.network import CHANNELS, Network, global_mean
 from train.networks.skeleton_graph import spatial_partition
 
 UNITS = ((1, 1), (1, 1), (1, 1), (1, 1), (2, 2), (2, 1), (2, 1), (4, 2), (4, 1), (4, 1))
@@ -45,7 +44,6 @@ class StGcn(nn.Module):
         self.fc = nn.Linear(in_channels, classes)
 
     def forward(self, clip: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, C, T, V, M) -> ((N, K), (N*M, 4 * width, T/4, V))."""
         x = self.units(self.entrance(clip))
         return self.fc(global_mean(x, self.bodies)), x
 
@@ -58,11 +56,9 @@ class InputNorm(nn.Module):
         self.norm = nn.BatchNorm1d(CHANNELS * joints)
 
     def forward(self, clip: Tensor) -> Tensor:
-        """(N, C, T, V, M) -> (N*M, C, T, V)."""
         n, c, t, v, m = clip.shape
         x = clip.permute(0, 4, 1, 3, 2).reshape(n * m, c * v, t)
-        out: Tensor = self.norm(x).reshape(n * m, c, v, t).transpose(2, 3)
-        return out
+        return self.norm(x).reshape(n * m, c, v, t).transpose(2, 3)
 
 
 class Unit(nn.Module):
@@ -73,7 +69,6 @@ class Unit(nn.Module):
         self.graph, self.temporal, self.shortcut = graph, temporal, shortcut
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, T, V) -> (N, D, T / stride, V)."""
         main = self.temporal(self.graph(x))
         return F.relu(main if self.shortcut is None else main + self.shortcut(x))
 
@@ -111,7 +106,6 @@ class GraphConvolution(nn.Module):
         self.channels = nn.Conv2d(in_channels, len(self.adjacency) * out_channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, T, V) -> (N, D, T, V)."""
         return apply_adjacencies(self.channels(x), self.adjacency * self.importance)
 
 

@@ -24,10 +24,8 @@ BRANCHES = len(DILATIONS) + 2
 
 def unit(in_channels: int, out_channels: int, layout: JointLayout, stride: int, *, residual: bool) -> Unit:
     """Adaptive graph convolution, six temporal branches, shortcut if ``residual``."""
-    graph, temporal = (
-        AdaptiveGraphConvolution(in_channels, out_channels, layout),
-        TemporalBranches(out_channels, stride),
-    )
+    graph = AdaptiveGraphConvolution(in_channels, out_channels, layout)
+    temporal = TemporalBranches(out_channels, stride)
     return Unit(graph, temporal, shortcut(in_channels, out_channels, stride) if residual else None)
 
 
@@ -42,7 +40,6 @@ class AdaptiveGraphConvolution(nn.Module):
         self.shortcut = shortcut(in_channels, out_channels, stride=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, T, V) -> (N, D, T, V)."""
         mixed = apply_adjacencies(self.channels(x), self.adjacency)
         return F.relu(self.norm(mixed) + self.shortcut(x))
 
@@ -68,9 +65,7 @@ class TemporalBranches(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, T, V) -> (N, C, T / stride, V)."""
-        joined: Tensor = self.together(torch.cat([branch(x) for branch in self.branches], dim=1))
-        return joined
+        return self.together(torch.cat([branch(x) for branch in self.branches], dim=1))
 
 
 def _reduce(channels: int, inner: int) -> tuple[nn.Module, ...]:

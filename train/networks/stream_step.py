@@ -11,14 +11,7 @@ from torch.nn import functional as F
 
 from edge.contract.errors import ConfigError
 from train.networks.dense_gcn import KERNEL_FRAMES, DenseGcn, Unit
-from train.networks.dense_gcn_stream import (
-    PAST_FRAMES,
-    SHORTCUT_DELAY,
-    TOTAL_STRIDE,
-    channels_of,
-    convolution_of,
-    stride_of,
-)
+from train.networks.dense_gcn_stream import PAST_FRAMES, SHORTCUT_DELAY, TOTAL_STRIDE, convolution_of, stride_of
 
 
 class StreamStep(nn.Module):
@@ -92,7 +85,7 @@ class StreamStep(nn.Module):
 
 
 class StemStep(nn.Module):
-    """The first convolution, on rows (frames * V, C). kept: past frames that it needs."""
+    """The first convolution: rows (frames * V, taps * C) -> (frames * V, width). kept: past frames that it needs."""
 
     def __init__(self, stem: nn.Sequential) -> None:
         super().__init__()
@@ -110,9 +103,7 @@ class StemStep(nn.Module):
         return torch.cat([seen[k * joints : k * joints + len(x)] for k in range(self.kept + 1)], dim=1), seen[len(x) :]
 
     def forward(self, x: Tensor) -> Tensor:
-        """(frames * V, taps * C) -> (frames * V, width)."""
-        rows: Tensor = self.linear(x)
-        return rows
+        return self.linear(x)
 
 
 class UnitStep(nn.Module):
@@ -137,12 +128,10 @@ class UnitStep(nn.Module):
             self.shortcut = fold_batch_norm(unit.shortcut)
             # Both biases in one, to save a node.
             self.shortcut.bias = nn.Parameter((self.shortcut.bias + self.bias).detach())
-        in_channels, out_channels = channels_of(unit)
-        self.after_strides = after_strides
-        self.kept_shape = (
-            (self.joints, PAST_FRAMES * out_channels) if after_strides else (PAST_FRAMES * self.joints, out_channels)
-        )
-        self.delayed_shape = (SHORTCUT_DELAY * self.joints, in_channels)
+        channels, self.after_strides = self.spatial.out_features, after_strides
+        past = (self.joints, PAST_FRAMES * channels), (PAST_FRAMES * self.joints, channels)
+        self.kept_shape = past[0] if after_strides else past[1]
+        self.delayed_shape = (SHORTCUT_DELAY * self.joints, self.spatial.in_features)
         window = torch.arange(KERNEL_FRAMES) * self.joints + torch.arange(self.joints)[:, None]  # (V, K)
         rows = [window + end * self.joints for end in self.ends]
         self.register_buffer("window_rows", torch.cat(rows).flatten() if rows else torch.zeros(0, dtype=torch.int64))
@@ -175,7 +164,9 @@ class UnitStep(nn.Module):
             return short, delayed
         single = [self.joints] * self.frames
         *parts, delayed = _cut(delayed, x, [*single, SHORTCUT_DELAY * self.joints])
-        return _joined_rows([parts[end] for end in self.ends]) if self.ends else x[:0], delayed
+        if not self.ends:
+            return x[:0], delayed
+        return parts[self.ends[0]] if self.count == 1 else torch.cat([parts[end] for end in self.ends]), delayed
 
 
 def _cut(first: Tensor, second: Tensor, sizes: list[int]) -> list[Tensor]:
@@ -189,10 +180,6 @@ def _cut(first: Tensor, second: Tensor, sizes: list[int]) -> list[Tensor]:
 
 def _split(rows: Tensor, sizes: list[int]) -> list[Tensor]:
     return [rows] if len(sizes) == 1 else [*rows.split(sizes)]
-
-
-def _joined_rows(parts: list[Tensor]) -> Tensor:
-    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def fold_batch_norm(layers: nn.Sequential) -> nn.Linear:

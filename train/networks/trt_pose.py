@@ -8,6 +8,7 @@ load unchanged.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,20 +71,6 @@ BACKBONES: dict[BackboneName, Backbone] = {
 }
 
 
-class _Named(nn.Module):
-    """(N, 3, H, W) -> (N, features, H/32, W/32): a backbone under its name in the state dict."""
-
-    def __init__(self, backbone: Backbone) -> None:
-        super().__init__()
-        self.add_module(backbone.attribute, backbone.make())
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, 3, H, W) -> (N, features, H/32, W/32)."""
-        (network,) = self.children()
-        out: Tensor = network(x)
-        return out
-
-
 class Heads(nn.Module):
     """(N, features, h, w) -> heatmaps (N, 18, 8h, 8w) and part affinity fields (N, 42, 8h, 8w)."""
 
@@ -97,7 +84,6 @@ class Heads(nn.Module):
         self.paf_conv = nn.Conv2d(UPSAMPLED, 2 * LINKS, 1)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, features, h, w) -> ((N, 18, 8h, 8w), (N, 42, 8h, 8w))."""
         cmap, paf = self.cmap_up(x), self.paf_up(x)
         cmap = cmap * self.cmap_att(cmap).sigmoid()
         paf = paf * self.paf_att(paf).tanh()
@@ -117,7 +103,8 @@ def trt_pose_network(backbone: BackboneName = "resnet18", weights: Path | None =
     weights: trt_pose's published file; None for untrained. Raises DataError for a file with other weights or none.
     """
     about = BACKBONES[backbone]
-    network = nn.Sequential(_Named(about), Heads(about.features))
+    named = nn.Sequential(OrderedDict({about.attribute: about.make()}))
+    network = nn.Sequential(named, Heads(about.features))
     if weights is None:
         return network
     hint = f"give trt_pose's {about.published}"
