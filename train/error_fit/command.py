@@ -82,5 +82,4 @@ def fit(config: FitErrorsConfig) -> FittedErrors:
 
 def _in_layout(recording: SkeletonClip | Recording, source: JointLayout, target: JointLayout) -> Float32:
     """Keypoints (S, V, 3) of the recording's only body."""
-    body: Float32 = convert(View().keypoints(recording)[0], source, target)
-    return body
+    return convert(View().keypoints(recording)[0], source, target)

@@ -68,5 +68,4 @@ def _distances(recordings: Sequence[Observed], layout: JointLayout) -> NDArray[n
         both = (one.good[..., 2] > 0) & (one.poor[..., 2] > 0)
         apart = np.linalg.norm(one.good[..., :2].astype(np.float64) - one.poor[..., :2], axis=-1)
         parts.append(apart[both] / torso_length(one.good, layout))
-    within: NDArray[np.float64] = np.minimum(np.concatenate(parts), LARGEST - 1e-6)
-    return within
+    return np.minimum(np.concatenate(parts), LARGEST - 1e-6)

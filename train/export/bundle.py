@@ -144,8 +144,7 @@ class _LogitsOnly(nn.Module):
         self.network = network
 
     def forward(self, clip: Tensor) -> Tensor:
-        logits: Tensor = self.network(clip)[0]
-        return logits
+        return self.network(clip)[0]
 
 
 def write_onnx(network: nn.Module, example: NDArray[np.float32], path: Path) -> None:

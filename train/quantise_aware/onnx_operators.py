@@ -20,8 +20,7 @@ Attributes = dict[str, Any]
 
 def quantise(x: Tensor, step: Tensor, lowest: int, largest: int) -> Tensor:
     """round(x / step), clipped, with a straight-through gradient: that of the clipping alone."""
-    quantised: Tensor = _Quantise.apply(x, step, lowest, largest)  # type: ignore[no-untyped-call]
-    return quantised
+    return _Quantise.apply(x, step, lowest, largest)  # type: ignore[no-untyped-call]
 
 
 class _Quantise(torch.autograd.Function):

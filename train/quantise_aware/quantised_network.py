@@ -106,13 +106,11 @@ class QuantisedGraph(nn.Module):
         if node.op_type == "DequantizeLinear" and node.input[0] in self._step_of:
             step = _broadcast(inputs[1], inputs[0])
             return quantise(inputs[0], step, -LARGEST, LARGEST) * step
-        output: Tensor = self._operators[node.op_type](attributes, *inputs)
-        return output
+        return self._operators[node.op_type](attributes, *inputs)
 
     def _weight(self, name: str) -> Tensor:
         index = self._weight_index[name]
-        weight: Tensor = self.shares[index] * self.get_buffer(f"unit{index}")
-        return weight
+        return self.shares[index] * self.get_buffer(f"unit{index}")
 
     def _step(self, name: str) -> Tensor:
         step = self._constants[name]

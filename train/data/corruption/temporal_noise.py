@@ -21,8 +21,7 @@ def markov_bursts(draws: NDArray[np.float64], share: ArrayLike, mean_run: ArrayL
     flips = np.cumsum(~independent & ~stays, axis=0)
     last = np.maximum.accumulate(np.where(independent, np.arange(len(draws))[:, None], 0), axis=0)
     odd = (flips - np.take_along_axis(flips, last, axis=0)) % 2 == 1
-    state: NDArray[np.bool_] = np.take_along_axis(stays, last, axis=0) ^ odd
-    return state
+    return np.take_along_axis(stays, last, axis=0) ^ odd
 
 
 def ar1_noise(noise: NDArray[np.float64], correlation: float) -> NDArray[np.float64]:

@@ -121,8 +121,7 @@ def on_floor(joints: Array, heels: Array, lift_m: Array, fps: float) -> Array:
     # Weight moves between the feet within a frame or two; smooth the path, as inertia does.
     path = -np.cumsum(np.concatenate([np.zeros((1, 3)), gaussian_filter1d(slide, 0.08 * fps, axis=0)]), axis=0)
     path[:, 1] = lift_m - lowest
-    grounded: Array = joints + path[:, None]
-    return grounded
+    return joints + path[:, None]
 
 
 def _rotation(axes: str, *degrees: Array) -> Rotation:

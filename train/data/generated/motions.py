@@ -224,17 +224,14 @@ def other_side(side: str) -> str:
 def _phase(t: Array, hz: float, rng: np.random.Generator) -> Array:
     """Phase in radians of a cycle with a random start and a tempo that varies within about 10 %."""
     unsteady = rng.uniform(0, 0.1) * hz / 0.3 * np.sin(2 * np.pi * 0.3 * t + rng.uniform(0, 2 * np.pi))
-    phase: Array = 2 * np.pi * hz * t + unsteady + rng.uniform(0, 2 * np.pi)
-    return phase
+    return 2 * np.pi * hz * t + unsteady + rng.uniform(0, 2 * np.pi)
 
 
 def _rise(phase: Array) -> Array:
     """Smooth periodic curve: 0 at phase 0, 1 at pi, 0 at 2 pi, slightly flattened at both ends."""
-    share: Array = 0.5 - 0.5 * np.cos(phase - 0.15 * np.sin(2 * phase))
-    return share
+    return 0.5 - 0.5 * np.cos(phase - 0.15 * np.sin(2 * phase))
 
 
 def _bump(phase: Array, centre_pi: float, sharpness: float) -> Array:
     """Periodic von Mises bump of height 1 at ``centre_pi`` * pi; larger ``sharpness`` is narrower."""
-    bump: Array = np.exp(sharpness * (np.cos(phase - centre_pi * np.pi) - 1))
-    return bump
+    return np.exp(sharpness * (np.cos(phase - centre_pi * np.pi) - 1))

@@ -147,5 +147,4 @@ def _assign_slots(people: Float32, where: list[NDArray[np.float32] | None]) -> t
 
 
 def _centroid(pose: Float32) -> NDArray[np.float32]:
-    centroid: NDArray[np.float32] = pose[pose[:, 2] > 0, :2].mean(axis=0)
-    return centroid
+    return pose[pose[:, 2] > 0, :2].mean(axis=0)
