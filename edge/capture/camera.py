@@ -23,7 +23,8 @@ def open_camera(device: str, config: CaptureConfig) -> Source:
     if config.codec is not None and config.codec not in FOURCC:
         raise ConfigError(f"unknown camera codec {config.codec!r}", hint=f"known: {', '.join(FOURCC)}")
     path = f"{DEVICES}/video{device}" if device.isdecimal() and sys.platform == "linux" else device
-    if config.backend == "gstreamer":
+    # Raw frames need no decoder, and nvvidconv converts only to or from the GPU's memory.
+    if config.backend == "gstreamer" and config.codec != "yuyv":
         opener = pipeline_opener(v4l2_pipeline(path, config))
         return LiveSource(device, opener, config, hint=_list_devices)
     return LiveSource(device, lambda: open_capture(path, config), config, flip=config.flip, hint=_list_devices)

@@ -18,7 +18,8 @@ from edge.capture.source import CaptureConfig, Source
 from edge.capture.video_file import VideoFile
 from edge.contract.errors import SourceError
 
-JETSON = Path("/etc/nv_tegra_release")
+DECODERS = Path("/usr/lib/aarch64-linux-gnu/gstreamer-1.0/libgstnvvideo4linux2.so")
+"""GStreamer's plugin of a Jetson's decoders; a container has it only from the NVIDIA runtime."""
 FFMPEG_OPTIONS = "rtsp_transport;tcp|analyzeduration;1000000"
 """TCP, because packets lost over UDP smear the frame; and one second of probing instead of five."""
 
@@ -71,7 +72,7 @@ def _environment(name: str, value: str) -> Iterator[None]:
 def _through_gstreamer(config: CaptureConfig) -> bool:
     if config.backend != "auto":
         return config.backend == "gstreamer"
-    return JETSON.exists() and has_gstreamer()
+    return DECODERS.exists() and has_gstreamer()
 
 
 def _check_network() -> str:

@@ -4,11 +4,14 @@ import json
 import subprocess
 from pathlib import Path
 
+import cv2
 import pytest
 
+import edge.capture.network_camera
 from edge.capture.gstreamer import csi_pipeline, file_pipeline, rtsp_pipeline, v4l2_pipeline
+from edge.capture.registry import open_source
 from edge.capture.source import FLIPS, CaptureConfig
-from edge.contract.errors import ConfigError
+from edge.contract.errors import ConfigError, SourceError
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 CONVERT = "nvvidconv ! video/x-raw, format=BGRx ! videoconvert ! video/x-raw, format=BGR"
@@ -35,11 +38,28 @@ def test_a_network_camera_is_decoded_in_hardware():
     assert "rtph264depay ! h264parse" in rtsp_pipeline("rtsp://host/s", CaptureConfig())
 
 
+@pytest.mark.parametrize("decoders", [True, False])
+def test_rtsp_takes_the_hardware_only_where_its_plugin_is(decoders, tmp_path, monkeypatch):
+    """JetPack 5's image for the CPU has a Jetson's release file and GStreamer, but not NVIDIA's plugins."""
+    opened, closed = [], cv2.VideoCapture()
+    monkeypatch.setattr(cv2, "VideoCapture", lambda address, *more: opened.append(address) or closed)
+    monkeypatch.setattr(cv2, "getBuildInformation", lambda: "GStreamer: YES (1.22.0)")
+    monkeypatch.setattr(edge.capture.network_camera, "DECODERS", tmp_path if decoders else tmp_path / "absent")
+    with pytest.raises(SourceError, match="no frame received"):
+        open_source("rtsp://host/s")
+    assert ("nvv4l2decoder" in opened[0]) is decoders and len(opened) == 1
+
+
+def test_raw_frames_of_a_usb_camera_need_no_gstreamer():
+    """nvvidconv cannot convert from the processor's memory to the processor's memory."""
+    with pytest.raises(SourceError, match="no frame received"):
+        open_source("/dev/video99?backend=gstreamer&codec=yuyv")
+
+
 @pytest.mark.parametrize(
     ("codec", "asked"),
     [
         (None, "image/jpeg, width=640, height=480, framerate=30/1 ! nvv4l2decoder mjpeg=1"),
-        ("yuyv", "video/x-raw, format=YUY2, width=640, height=480, framerate=30/1"),
         ("h264", "video/x-h264, width=640, height=480, framerate=30/1 ! h264parse ! nvv4l2decoder"),
     ],
 )
@@ -90,7 +110,7 @@ def test_gstreamers_parser_accepts_them_and_misses_only_nvidias_elements():
     texts = [csi_pipeline(0, CaptureConfig(fps=29.97, flip=flip)) for flip in FLIPS]
     # Characters that would end a string or begin an element if they were not quoted.
     texts += [rtsp_pipeline('rtsp://u:p"!@h/s?a=1&b=$x#', CaptureConfig(codec=codec)) for codec in ("h264", "h265")]
-    texts += [v4l2_pipeline("/dev/video0", CaptureConfig(codec=codec)) for codec in ("mjpeg", "yuyv", "h264")]
+    texts += [v4l2_pipeline("/dev/video0", CaptureConfig(codec=codec)) for codec in ("mjpeg", "h264")]
     texts += [file_pipeline(Path('/a "b" ! c\\' + suffix), CaptureConfig()) for suffix in (".mp4", ".mkv")]
     done = subprocess.run(
         [SYSTEM_PYTHON, "-c", PARSE], input=json.dumps(texts), capture_output=True, text=True, timeout=60, check=True
