@@ -42,7 +42,8 @@ def read_line(line: str) -> BoardSample:
     """
     ram = re.search(r"\bRAM (\d+)/\d+MB", line)
     heat = re.findall(r"\b([A-Za-z]\w*)@(-?[\d.]+)C\b", line)
-    rails = re.findall(r"\b([A-Z][A-Z0-9_]*) (\d+)(?:mW)?/\d+(?:mW)?(?=\s|/|$)", line)
+    # Thor's idle GPU draws less than its monitor's error, which may be negative.
+    rails = re.findall(r"\b([A-Z][A-Z0-9_]*) (-?\d+)(?:mW)?/-?\d+(?:mW)?(?=\s|/|$)", line)
     return BoardSample(
         int(ram[1]) if ram else None,
         {name: float(text) for name, text in heat if float(text) > 0 and name.upper() != "PMIC"},

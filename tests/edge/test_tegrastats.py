@@ -36,6 +36,11 @@ def test_rails_are_summed_if_no_total_is_measured():
     assert read_line(xavier).power_w == pytest.approx(3.777)
 
 
+def test_a_rail_may_be_below_zero_when_idle():
+    line = boards.THOR["tegrastats"].replace("VDD_GPU 3561mW/3561mW", "VDD_GPU -392mW/-392mW")
+    assert read_line(line).rails_w["VDD_GPU"] == -0.392
+
+
 def test_a_board_without_power_readings_has_none():
     sample = read_line("RAM 264/28409MB CPU [0%@1817] GR3D_FREQ 5%@1109 VDD_SOC 12mW/12mW\n")
     assert sample.power_w is None and sample.hottest_c is None
