@@ -13,7 +13,7 @@ class Host(Protocol):
     """read: a file's text, None if it is missing or unreadable. names: sorted matches of a glob pattern.
 
     run: a program's stdout and stderr, whatever its exit code; None if it is missing or times out.
-    usable: whether this user may read and write a file.
+    usable: whether this user may open a device. Reading suffices: L4T's /dev/nvmap cannot be written.
     """
 
     def read(self, path: str) -> str | None: ...
@@ -48,7 +48,7 @@ class ThisHost:
 
     def usable(self, path: str) -> bool:
         try:
-            with Path(path).open("r+b", buffering=0):
+            with Path(path).open("rb", buffering=0):
                 return True
         except OSError as error:
             # Busy is usable: another program has the camera open for now.

@@ -11,7 +11,7 @@ DEVICES = "/dev/video*", "/dev/nvmap", "/dev/nvhost-gpu", "/dev/dri/renderD*"
 
 
 def permissions(usable: Mapping[str, bool], in_container: bool) -> Finding:
-    """usable: device -> whether it can be opened for reading and writing."""
+    """usable: device -> whether it can be opened."""
     if not usable:
         return not_applicable("permissions", "no camera and no GPU device to open")
     refused = [device for device, allowed in usable.items() if not allowed]
@@ -19,7 +19,8 @@ def permissions(usable: Mapping[str, bool], in_container: bool) -> Finding:
         return Finding("permissions", "ok", f"{', '.join(usable)} can be opened")
     groups = sorted({"render" if "/dri/" in device else "video" for device in refused})
     if in_container:
-        fix = "docker run " + " ".join(f"--group-add {group}" for group in groups)
+        # By number, because images have no group render.
+        fix = "docker run " + " ".join(f"--group-add $(getent group {group} | cut -d: -f3)" for group in groups)
     else:
         fix = f"sudo usermod -aG {','.join(groups)} $USER, then log in again"
     return Finding("permissions", "fail", f"no permission to open {', '.join(refused)}", fix)
