@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import subprocess
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from typing import Any
 import edge
 
 PACKAGES = ("numpy", "opencv-python", "onnxruntime", "ai-edge-litert", "tensorrt", "pycuda")
-DEVICE_TREE = Path("/proc/device-tree/model")
+MODELS = Path("/proc/device-tree/model"), Path("/device-tree/model")
+"""Docker hides the first from containers; docker/run mounts the second."""
 CPU_INFO = Path("/proc/cpuinfo")
 
 
@@ -30,10 +32,10 @@ def machine() -> dict[str, Any]:
 
 def _board() -> str | None:
     """For example "NVIDIA Jetson Orin Nano Developer Kit"."""
-    try:
-        return DEVICE_TREE.read_text(encoding="utf-8").strip("\0\n ")
-    except OSError:
-        return None
+    for path in MODELS:
+        with suppress(OSError):
+            return path.read_text(encoding="utf-8").strip("\0\n ")
+    return None
 
 
 def _cpu() -> str:

@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[1]
 R36 = "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64"
 LIST = "etc/apt/sources.list.d/nvidia-l4t-apt-source.list"
 KEY = "etc/apt/trusted.gpg.d/jetson-ota-public.asc"
+DLA_COMPILER = "usr/lib/aarch64-linux-gnu/nvidia/libnvdla_compiler.so"
 
 # Logs its arguments, has an image once it was built, and fails as marker files beside it say.
 DOCKER = """#!/bin/sh
@@ -39,6 +40,8 @@ def flashed(tmp_path):
         "root/var/lib/nvpmodel/status": "pmode:0002",
         "root/etc/group": "root:x:0:\nvideo:x:44:ubuntu\nrender:x:104:ubuntu\n",
         "root/dev/video0": "",
+        "root/sys/firmware/devicetree/base/model": "NVIDIA Jetson Orin Nano Developer Kit\0",
+        f"root/{DLA_COMPILER}": "a library",
         "root/tmp/argus_socket": "",
         f"root/{LIST}": "deb https://repo.download.nvidia.com/jetson/common r36.4 main\n",
         f"root/{KEY}": "a key",

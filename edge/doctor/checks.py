@@ -14,13 +14,14 @@ from edge.doctor import board, bundle_files, cameras, permissions, power_mode, r
 from edge.doctor.finding import Finding
 from edge.doctor.host import Host
 
-MODEL, COMPATIBLE = "/proc/device-tree/model", "/proc/device-tree/compatible"
+DEVICE_TREES = "/proc/device-tree", "/device-tree"
+"""Docker hides the first from containers; docker/run mounts the second."""
 RELEASE, CORE_PACKAGE = "/etc/nv_tegra_release", "nvidia-l4t-core"
 NVPMODEL_CONF, NVPMODEL_STATUS = "/etc/nvpmodel.conf", "/var/lib/nvpmodel/status"
 CUDA, CUDA_RUNTIME = "/usr/local/cuda/version.json", "/usr/local/cuda*/targets/*/lib/libcudart.so.*"
 CPU_POLICIES = "/sys/devices/system/cpu/cpufreq/policy*"
-GPU_NAMES = "gm20b", "gp10b", "gv11b", "ga10b", "gpu"
-"""Parts of the GPU's name in /sys/class/devfreq, from Nano to Thor."""
+GPU_NAMES = "gm20b", "gp10b", "gv11b", "ga10b", ".gpu", "gpu-gpc"
+"""Parts of the GPU's name in /sys/class/devfreq, from Nano to Thor, whose gpu-nvd-0 is the video decoder."""
 
 
 def run_checks(host: Host, bundle: Path | None) -> list[Finding]:
@@ -30,7 +31,7 @@ def run_checks(host: Host, bundle: Path | None) -> list[Finding]:
     l4t = board.l4t_of(release, package)
     in_container = bool(host.names("/.dockerenv") or host.names("/run/.containerenv"))
     nvpmodel = host.run("nvpmodel", "-q")
-    compatible = host.read(COMPATIBLE)
+    model, compatible = (_device_tree(host, name) for name in ("model", "compatible"))
     cuda = host.read(CUDA), host.names(CUDA_RUNTIME)
     on_jetson = release is not None or l4t is not None or "tegra" in (compatible or "")
     listings = {
@@ -42,7 +43,7 @@ def run_checks(host: Host, bundle: Path | None) -> list[Finding]:
     daemon = host.run("systemctl", "is-active", "nvargus-daemon")
     sensors = any(finding.found.startswith(cameras.SENSOR) for finding in camera_findings)
     return [
-        board.board(host.read(MODEL), compatible),
+        board.board(model, compatible),
         board.jetpack(release, compatible, package),
         software.python(sys.version_info[:2]),
         board.cuda(*cuda, on_jetson),
@@ -59,6 +60,10 @@ def run_checks(host: Host, bundle: Path | None) -> list[Finding]:
         resources.disk(str(Path.cwd()), shutil.disk_usage(Path.cwd()).free),
         *bundle_files.bundle_files(bundle, _engine_runtime(), on_jetson),
     ]
+
+
+def _device_tree(host: Host, name: str) -> str | None:
+    return next((text for folder in DEVICE_TREES if (text := host.read(f"{folder}/{name}"))), None)
 
 
 def _runtimes(jetpack: int | None, on_jetson: bool, cuda: str | None) -> list[Finding]:

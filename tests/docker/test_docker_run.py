@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from flashed_board import KEY, LIST, R36, ROOT, errors, flashed, pairs, run, said_to_docker
+from flashed_board import DLA_COMPILER, KEY, LIST, R36, ROOT, errors, flashed, pairs, run, said_to_docker
 
 # Not the fixture of the same name in other tests, which has a TensorRT.
 board = flashed
@@ -40,12 +40,15 @@ def test_an_orin_gets_image_runtime_and_camera(board):
     assert build[:2] == ["docker", "buildx"] and pairs(build, "--file") == [f"{ROOT}/docker/Dockerfile.jetpack6"]
     assert pairs(build, "--build-context") == [f"apt={ROOT}/runs/apt"]
     assert pairs(build, "--build-arg") == ["CUDA=12-6"]
+    # JetPack 6's kernel lacks what Docker 28 needs for a network of the container's own.
+    assert pairs(build, "--network") == pairs(start, "--network") == ["host"]
     assert pairs(start, "--runtime") == ["nvidia"] and pairs(start, "--device") == ["/dev/video0"]
     assert pairs(start, "--group-add") == ["44", "104"]
     assert f"{ROOT}/bundles/everyday:/mnt/bundle:ro" in pairs(start, "--volume")
     assert "/tmp/argus_socket:/tmp/argus_socket" in pairs(start, "--volume")
     assert "skd-edge-engines:/home/skd/engines" in pairs(start, "--volume")
     assert "/var/lib/nvpmodel/status:/var/lib/nvpmodel/status:ro" in pairs(start, "--volume")
+    assert "/sys/firmware/devicetree/base:/device-tree:ro" in pairs(start, "--volume")
     assert "SKD_PAGE_PORT=8080" in pairs(start, "--env")
     image = start.index("skd-edge:jetpack6")
     assert start[image + 1 :] == [
@@ -152,14 +155,15 @@ def test_an_upgraded_cuda_of_the_board_is_used(board, installed, cuda):
 
 
 def test_all_missing_requirements_are_reported_at_once_with_their_fix(board):
-    for name in (LIST, KEY):
+    for name in (LIST, KEY, DLA_COMPILER):
         (board / "root" / name).unlink()
     for lack in ("plain", "unbuildable"):
         (board / f"bin/docker.{lack}").touch()
     done, commands = run(board, "--bundle-folder", board / "nowhere")
-    runtime, builder, sources, key, bundle = errors(done)
+    runtime, builder, compiler, sources, key, bundle = errors(done)
     assert done.returncode == 2 and not commands
     assert "nvidia-ctk runtime configure" in runtime and "apt install docker-buildx" in builder
+    assert "sudo apt install nvidia-l4t-dla-compiler" in compiler
     assert "nvidia-l4t-apt-source" in sources and "jetson-ota-public.asc" in key and "train export" in bundle
     assert not any(words[0] == "run" or words[:2] == ["buildx", "build"] for words in said_to_docker(board))
 
@@ -200,6 +204,22 @@ def test_a_csi_sensor_is_opened_through_argus(board):
     (board / "root/tmp/argus_socket").unlink()
     done, _ = run(board, "--dry-run")
     assert done.returncode == 2 and "systemctl restart nvargus-daemon" in done.stderr
+
+
+def test_the_cpu_image_leaves_a_csi_sensor_out_because_only_the_nvidia_runtime_brings_argus(board):
+    node(board, 0, "vi-output, imx219 9-0010")
+    (board / "root/etc/nv_tegra_release").write_text(R35)
+    done, (_, start) = run(board, "--dry-run")
+    assert start[-4:] == ["edge", "demo", "--bundle", "bundle"] and "docker/run --engines" in done.stderr
+    assert not any("argus" in volume for volume in pairs(start, "--volume"))
+    assert pairs(run(board, "--dry-run", "--engines")[1][1], "--source") == ["csi://0"]
+
+
+@pytest.mark.parametrize(("release", "needed"), [(R36, True), (R35, False), (R38, False)])
+def test_only_jetpack_6s_tensorrt_needs_the_boards_compiler_for_the_dla(board, release, needed):
+    (board / "root" / DLA_COMPILER).unlink()
+    (board / "root/etc/nv_tegra_release").write_text(release)
+    assert run(board, "--dry-run", *(["--engines"] if release is R35 else []))[0].returncode == (2 if needed else 0)
 
 
 def test_a_metadata_node_is_not_a_camera(board):

@@ -76,6 +76,12 @@ def test_the_cpu_image_has_nothing_of_nvidias_and_no_image_has_a_compiler():
         assert not re.search(r"g\+\+|nvcc|cmake|python3-dev", layers(line, target)), (line, target)
 
 
+def test_debians_libraries_precede_those_of_the_same_name_that_the_runtime_mounts():
+    """tegra/ has a libgstreamer-1.0.so.0 for Ubuntu 20.04 up to L4T 35.4."""
+    (path,) = re.findall(r"LD_LIBRARY_PATH=(\S+)", layers(5, "engines"))
+    assert path.split(":")[:2] == ["/usr/lib/aarch64-linux-gnu", "/usr/lib/aarch64-linux-gnu/tegra"]
+
+
 def test_compiled_wheels_use_the_numpy_of_the_image():
     """Otherwise pip would fail or replace one on the board."""
     (required,) = re.findall(r"^numpy==(\S+)$", (ROOT / "docker/requirements.txt").read_text(), flags=re.MULTILINE)
@@ -89,9 +95,12 @@ def test_the_service_mounts_what_the_image_expects_and_creates_no_host_folders()
     (service,) = composed["services"].values()
     binds = {volume["target"]: volume for volume in service["volumes"] if isinstance(volume, dict)}
     named = dict(reversed(volume.split(":")) for volume in service["volumes"] if isinstance(volume, str))
-    assert set(binds) == {"/mnt/bundle", "/home/skd/runs", "/etc/nv_tegra_release", "/tmp/argus_socket"}
+    files = {"/etc/nv_tegra_release", "/device-tree", "/tmp/argus_socket"}
+    assert set(binds) == {"/mnt/bundle", "/home/skd/runs"} | files
     # Docker would create missing bind paths as folders. Named volumes are declared below.
     assert all(bind["type"] == "bind" and bind["bind"] == {"create_host_path": False} for bind in binds.values())
+    # Group ids must differ from each other as text, also if none is given.
+    assert service["group_add"] == ["${VIDEO_GID:-44}", "${RENDER_GID:-video}"]
     assert binds["/mnt/bundle"]["read_only"] and binds["/etc/nv_tegra_release"]["read_only"]
     assert set(named) == {"/home/skd/engines", "/home/skd/.cache"} and set(named.values()) == set(composed["volumes"])
 

@@ -61,6 +61,20 @@ def test_findings_about_an_orin_out_of_the_box(bundle_folder):
     assert found["student"].fix == f"python -m calibrate engine --bundle {bundle_folder}"
 
 
+def test_in_a_container_the_board_is_read_from_the_mounted_device_tree(bundle_folder):
+    xavier = {path.replace("/proc/", "/"): text for path, text in boards.XAVIER.items()}
+    found = by_check(Board(xavier, LAPTOP), bundle_folder)
+    assert "Xavier" in found["board"].found
+    # Not "flash JetPack 6 or later", which no Xavier has.
+    assert found["JetPack"].status == "warn" and "the last for Xavier" in found["JetPack"].found
+
+
+def test_on_a_thor_the_gpus_clock_is_not_the_video_decoders(bundle_folder):
+    names = {"gpu-gpc-0": "1575000000", "gpu-nvd-0": "1692000000"}
+    files = {f"/sys/class/devfreq/{name}/{end}_freq": hz for name, hz in names.items() for end in ("min", "max")}
+    assert by_check(Board(boards.THOR, LAPTOP, files), bundle_folder)["clocks"].found == "locked at GPU 1575 MHz"
+
+
 def test_the_package_to_install_matches_the_installed_cuda(bundle_folder):
     files = {"/usr/local/cuda/version.json": '{"cuda": {"name": "CUDA SDK", "version": "13.2.51"}}'}
     assert "libcurand-dev-13-2;" in by_check(Board(boards.THOR, LAPTOP, files), bundle_folder)["pycuda"].fix
@@ -212,6 +226,8 @@ def test_this_host_reads_lists_and_runs(tmp_path, monkeypatch):
     assert host.read(str(tmp_path / "a")) == "NVIDIA Jetson" and host.read(str(tmp_path / "b")) is None
     assert host.names(f"{tmp_path}/*") == [str(tmp_path / "a")]
     assert host.usable(str(tmp_path / "a")) and not host.usable(str(tmp_path / "b"))
+    # As L4T's /dev/nvmap, it cannot be written, not even by root.
+    assert host.usable("/sys/class/net/lo/address")
     # Output counts even if the program fails; a missing program or a timeout has none.
     assert host.run("sh", "-c", "echo inactive; exit 3") == "inactive\n"
     assert host.run("no-such-program") is None

@@ -107,7 +107,7 @@ def test_machine_reports_the_board_and_its_power_mode(tmp_path, monkeypatch):
     program = tmp_path / "nvpmodel"
     program.write_text("#!/bin/sh\necho 'NV Power Mode: 15W'\necho 0\n")
     program.chmod(0o755)
-    monkeypatch.setattr(edge.machine, "DEVICE_TREE", board)
+    monkeypatch.setattr(edge.machine, "MODELS", (tmp_path / "hidden", board))
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     facts = machine()
     assert facts["machine"] == "NVIDIA Jetson Orin Nano Developer Kit"
@@ -115,7 +115,7 @@ def test_machine_reports_the_board_and_its_power_mode(tmp_path, monkeypatch):
 
 
 def test_without_nvpmodel_the_power_mode_is_none(tmp_path, monkeypatch):
-    monkeypatch.setattr(edge.machine, "DEVICE_TREE", tmp_path / "absent")
+    monkeypatch.setattr(edge.machine, "MODELS", (tmp_path / "absent",))
     monkeypatch.setenv("PATH", str(tmp_path))
     facts = machine()
     assert facts["power_mode"] is None and facts["cpu"] and facts["cores"] == len(os.sched_getaffinity(0))
