@@ -33,14 +33,14 @@ VIDEOS ?=
 PAIRS ?= runs/pairs
 PAIR_FLAGS ?=
 
-# make engine, make verify: on a board these use JetPack's Python (see docker/).
+# make engine, make verify, make measure: on a board these use JetPack's Python (see docker/).
 BUNDLE ?= bundles/everyday
 CLIPS ?=
 # Another precision, a DLA core, more people at once: python -m calibrate engine --help
 ENGINE_FLAGS ?=
 DEVICE_PYTHON ?= $(if $(wildcard $(VENV)/bin/python),$(RUN),python3)
 
-.PHONY: help demo soak test road pairs ablation int8 bench-peers engine verify setup image-check docs format clean given-VIDEOS given-DATA
+.PHONY: help demo soak test road pairs ablation int8 bench-peers engine verify measure setup image-check docs format clean given-VIDEOS given-DATA
 
 help: ## This list
 	@grep -E '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/^([a-z0-9-]+):[^#]*## /  make \1\t/' | expand -t 20
@@ -89,6 +89,9 @@ engine: ## On the device: build and time FP32, FP16 and INT8 engines, keep the b
 
 verify: ## Compare INT8 and engines with FP32 under the bundle's budget: [BUNDLE=folder] [CLIPS=test.npz]
 	$(DEVICE_PYTHON) -m calibrate verify --bundle "$(BUNDLE)" --report runs/verify.json $(if $(CLIPS),--clips "$(CLIPS)")
+
+measure: ## On the device: checks, engines, accuracy, latency, endurance as one report in runs/measure: [BUNDLE=folder] [CLIPS=test.npz]
+	$(DEVICE_PYTHON) -m calibrate measure --bundle "$(BUNDLE)" $(if $(CLIPS),--clips "$(CLIPS)")
 
 soak: $(VENV)/edge.stamp ## Endurance test: ten minutes of the loop with a camera that disconnects at random; MINUTES=480 on a board
 	$(RUN) -m edge soak --minutes $(MINUTES) --report runs/soak.json

@@ -9,6 +9,7 @@ if __name__ == "__main__":
 
 from calibrate.engine import EngineConfig, engine
 from calibrate.gate import GateConfig, gate
+from calibrate.measure import MeasureConfig, measure
 from calibrate.methods import MethodsConfig, compare_methods
 from calibrate.pose import PoseConfig, quantise_pose
 from calibrate.report import ReportConfig, report
@@ -89,6 +90,15 @@ COMMANDS = {
             "python -m calibrate engine --bundle bundles/everyday",
             "python -m calibrate engine --onnx pose.onnx --int8 pose.int8.onnx --frames street.mp4",
             "python -m calibrate engine --onnx pose.onnx --dla_core 0",
+        ),
+    ),
+    "measure": Command(
+        MeasureConfig,
+        with_extra("calibrate", measure),
+        "Run all checks and measurements of this device and write one report.",
+        (
+            "python -m calibrate measure --bundle bundles/everyday",
+            "python -m calibrate measure --bundle bundles/everyday --source /dev/video0 --clips test.npz",
         ),
     ),
     "tf-pose": Command(

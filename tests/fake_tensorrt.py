@@ -11,6 +11,7 @@ import os
 import signal
 import weakref
 from collections.abc import Callable, Mapping
+from importlib.machinery import ModuleSpec
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -52,6 +53,7 @@ def tensorrt(
     major = int(version.split(".")[0])
     takes = dict(inputs or {"clip": shape})
     trt = ModuleType("tensorrt")
+    trt.__spec__ = ModuleSpec("tensorrt", None)
     trt.__version__ = version
     trt.built, trt.parsed = None, b""
     kept: list[Any] = []

@@ -28,6 +28,7 @@ ADDED = {
     "calibrate pose": shlex.split("--samples 2 --float_layers 0 --fit_weights false"),
     "calibrate methods": shlex.split("--methods [minmax,mse]"),
     "calibrate engine": shlex.split("--pictures 8"),
+    "calibrate measure": shlex.split("--runs 1 --soak_minutes 0 --source clip.mp4"),
     "calibrate verify": shlex.split("--min_agreement 0 --max_top1_drop 100"),
     "calibrate verify-pose": shlex.split("--samples 2 --min_people_agreement 0"),
 }

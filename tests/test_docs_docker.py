@@ -47,7 +47,7 @@ def test_the_command_of_docker_run_runs(line, folder, flashed, board, capfd):
     (context,) = after_flags(build[3:], BUILD_FLAGS)
     assert context == str(ROOT)
     image, *inside = after_flags(start[2:], RUN_FLAGS)
-    assert image == "skd-edge:jetpack6" and inside[:1] == ["edge"]
+    assert image == "skd-edge:jetpack6" and inside[0] in ("edge", "calibrate")
     given = pairs(arguments, "--bundle-folder")
     mounted = folder / given[0] if given else ROOT / "bundles/everyday"
     assert f"{mounted}:/mnt/bundle:ro" in pairs(start, "--volume")

@@ -44,7 +44,7 @@ INSTEAD = {
 """Replacements for ports that may be in use, placeholders, and a broker; it is absent, and the loop does not wait."""
 NO_WINDOW = ("--sinks.show", "--display")
 """Flags that need a screen, removed with their value; tests/edge/test_window.py covers them."""
-JUDGES = ("edge doctor", "edge check", "edge bench accuracy", "calibrate verify")
+JUDGES = ("edge doctor", "edge check", "edge bench accuracy", "calibrate verify", "calibrate measure")
 """Commands that may exit with 1, because of this machine or a student trained for one epoch."""
 ACCEPTED_ERRORS = {
     "--pose.network pose": "no person in view",

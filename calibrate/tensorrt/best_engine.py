@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 
@@ -25,12 +26,13 @@ from calibrate.images import evenly_spaced
 from calibrate.quantisation.onnx_graph import is_quantised, read_onnx
 from calibrate.tensorrt.builder import Precision
 from calibrate.tensorrt.engine_builder import BuildOptions, build_engine
-from calibrate.tensorrt.engine_choice import Candidate, Choice, choose
+from calibrate.tensorrt.engine_choice import Candidate, Choice, choose, comparison
 from edge.cli.console import console
 from edge.contract.bundle import REFERENCE, STUDENT_ENGINE, STUDENT_FP32, STUDENT_INT8, read_bundle
 from edge.contract.errors import EngineError
-from edge.contract.files import wrap_write_errors
+from edge.contract.files import wrap_write_errors, write_json
 from edge.contract.manifest import AccuracyBudget
+from edge.contract.reading import read_json
 from edge.engines.engine import Engine
 from edge.engines.engine_manifest import manifest_path
 from edge.engines.tensorrt_engine import TensorRtEngine
@@ -129,7 +131,7 @@ def choose_engine(
         choice = choose(candidates, budget, forced)
         _show(candidates, choice, evaluation.reference)
         with wrap_write_errors(out):
-            _keep(Path(folder) / f"{choice.kept}.engine", out)
+            _keep(Path(folder) / f"{choice.kept}.engine", out, comparison(candidates, choice, evaluation.reference))
     console.print(f"{out}: {choice.kept}, {choice.reasons[choice.kept]}")
     return choice
 
@@ -172,7 +174,9 @@ def _candidate(
     return Candidate(name, latency, loss.agreement, loss.top1_drop, reference_only=reference_only)
 
 
-def _keep(trial: Path, out: Path) -> None:
+def _keep(trial: Path, out: Path, compared: dict[str, Any]) -> None:
+    manifest = read_json(manifest_path(trial), EngineError, "build the engine again")
+    write_json(manifest_path(trial), {**manifest, "comparison": compared})
     # The manifest comes last: an engine without its own manifest is refused, never run by mistake.
     manifest_path(out).unlink(missing_ok=True)
     trial.replace(out)

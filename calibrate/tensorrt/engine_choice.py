@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from calibrate.evaluation.compare import Latency
 from edge.contract.errors import EngineError
@@ -73,3 +74,17 @@ def choose(candidates: Sequence[Candidate], budget: AccuracyBudget, forced: str 
             ratio = candidate.latency.p50_ms / eligible[kept].p50_ms
             reasons[precision] = f"{ratio:.2f} times the time of {kept}"
     return Choice(kept, reasons)
+
+
+def comparison(candidates: Sequence[Candidate], choice: Choice, reference: str) -> dict[str, Any]:
+    """The candidates as JSON values, for the kept engine's manifest. reference: what they were compared with."""
+    return {"reference": reference, "engines": [_figures(c, choice.reasons[c.precision]) for c in candidates]}
+
+
+def _figures(candidate: Candidate, verdict: str) -> dict[str, Any]:
+    """Without times and accuracy where there is no usable engine."""
+    found: dict[str, Any] = {"precision": candidate.precision, "verdict": verdict}
+    if candidate.latency is not None:
+        times = {name: ms if ms is None else round(ms, 4) for name, ms in asdict(candidate.latency).items()}
+        found |= {**times, "agreement": candidate.agreement, "top1_drop": candidate.top1_drop}
+    return found

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -25,6 +25,8 @@ class EngineManifest:
     onnx: path of its ONNX file, relative to the engine's folder; see :func:`relative_source`.
     precision: precisions that kernels may use, for instance "INT8+FP16".
     options: the build options by the names of their flags, to repeat the build.
+    comparison: what was measured of each precision when this engine was chosen, see
+        :func:`calibrate.tensorrt.engine_choice.comparison`; empty for an engine that was built alone.
     """
 
     tensorrt: str
@@ -35,6 +37,7 @@ class EngineManifest:
     engine_sha256: str
     precision: str
     options: Mapping[str, Any]
+    comparison: Mapping[str, Any] = field(default_factory=dict)
 
 
 def manifest_path(engine: Path) -> Path:
@@ -64,8 +67,11 @@ def read_engine_manifest(engine: Path, *, tensorrt: str, gpu: str, compute_capab
         raise _refused(engine, f"its manifest {path.name} is missing")
     try:
         manifest = EngineManifest(**read_json(path, EngineError, ""))
-        if not all(isinstance(getattr(manifest, f.name), str) for f in fields(manifest) if f.name != "options"):
+        texts = (f.name for f in fields(manifest) if f.name not in ("options", "comparison"))
+        if not all(isinstance(getattr(manifest, name), str) for name in texts):
             raise TypeError("values must be strings")
+        if not isinstance(manifest.comparison, dict):
+            raise TypeError("comparison must be a mapping")
         if not (isinstance(manifest.options, dict) and Path(manifest.onnx).name and "\0" not in manifest.onnx):
             raise TypeError("options must be a mapping, and onnx a file name")
         if not isinstance(manifest.options.get("dla_core"), int | None):

@@ -102,6 +102,15 @@ def an_engine_whose_record_has_a_core_that_is_no_number(folder: Path) -> Argv:
     return argv
 
 
+@on_board(needs="orin")
+def an_engine_whose_comparison_is_a_number(folder: Path) -> Argv:
+    """student.int8.engine.json is not a valid manifest; build it again"""
+    argv = built(folder)
+    path = folder / "bundle" / "student.int8.engine.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "comparison": 3}))
+    return argv
+
+
 @on_board(needs="onnxruntime_for_another_numpy")
 def a_runtime_that_does_not_load(folder: Path) -> Argv:
     """onnxruntime, which is installed but does not load: numpy.core.multiarray failed to import; install it again"""

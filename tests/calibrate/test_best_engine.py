@@ -1,5 +1,6 @@
 """Engines of all precisions are built, timed and compared on a board with a fake driver."""
 
+import json
 import re
 from contextlib import nullcontext
 from pathlib import Path
@@ -119,6 +120,17 @@ def test_the_table_shows_gpu_time_beside_host_time(timed_board, bundle: Path, ca
     for precision, ms in GPU_MS.items():
         (row,) = [[cell for cell in row if cell != "│"] for row in rows if precision in row[:2]]
         assert row[1] == row[2] == f"{1000 * SECONDS[precision]:.2f}" and row[3] == f"{ms:.2f}"
+
+
+def test_the_engine_records_why_it_was_kept(timed_board, bundle: Path) -> None:
+    timed_board(overflows="int8")
+    engine(EngineConfig(bundle=bundle))
+    manifest = json.loads((bundle / "student.engine.json").read_text())
+    fp32, fp16, int8 = manifest["comparison"]["engines"]
+    assert (fp16["p50_ms"], fp16["device_p50_ms"], fp16["agreement"]) == (1.0, 0.75, 100.0)
+    assert fp16["verdict"] == "kept: the fastest within the budget"
+    assert (fp32["p50_ms"], fp32["verdict"]) == (6.0, "6.00 times the time of fp16")
+    assert int8 == {"precision": "int8", "verdict": "the network returned NaN or infinite values"}
 
 
 def test_for_a_dla_core_int8_is_rejected_and_fp32_is_the_reference(timed_board, bundle: Path, capsys) -> None:

@@ -1,0 +1,181 @@
+"""``python -m calibrate measure``: everything that can be measured on this device, as one report to publish.
+
+Each step is a command of its own process, as a user would run it: a crash in a driver ends that step only, and memory
+is that of the step. The report has the commands, so that each can be repeated.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from importlib.util import find_spec
+from pathlib import Path
+from shlex import join
+from typing import Any
+
+import yaml
+
+from calibrate.calibration_set import check_clips, load_clips
+from calibrate.measure_report import as_markdown
+from edge.capture.address import without_password
+from edge.cli.console import console
+from edge.cli.exit_codes import FAILED, INTERRUPTED
+from edge.contract.bundle import STUDENT_ENGINE, read_bundle
+from edge.contract.errors import ConfigError, DataError
+from edge.contract.files import require_writable, write_json, write_text
+from edge.contract.reading import read_json
+from edge.engines.engine_manifest import manifest_path
+from edge.machine import machine
+from edge.pose.registry import PoseConfig
+
+_ESCAPES = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
+_ERROR = re.compile(r"^error: (.+?)\r?$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class MeasureConfig:
+    """Run all checks and measurements of this device and write one report."""
+
+    bundle: Path
+    """Bundle folder. Engines are written there, where TensorRT is installed."""
+    source: str | None = None
+    """Video, folder of images or camera for the latency, as for `edge run`. By default the demo's clip."""
+    clips: Path | None = None
+    """test.npz with clips and labels, as `python -m train export` wrote it. Without it, accuracy is the agreement with
+    the FP32 logits stored in the bundle."""
+    videos: Path | None = None
+    """Folder with one subfolder of videos per class, to measure the accuracy of the whole loop."""
+    out: Path = Path("runs/measure")
+    """Folder for report.md and report.json, and for what each step writes."""
+    runs: int = 5
+    """Repetitions of the latency measurement."""
+    soak_minutes: float = 10.0
+    """Duration of the endurance test; ten minutes or more show whether the device throttles. 0 leaves it out."""
+    pose: PoseConfig = field(default_factory=PoseConfig)
+    """The pose estimator and how it runs."""
+
+    def __post_init__(self) -> None:
+        if self.runs < 1 or not self.soak_minutes >= 0:
+            given = f"runs is {self.runs}, soak_minutes is {self.soak_minutes:g}"
+            raise ConfigError(given, hint="runs starts at 1, soak_minutes at 0")
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command. arguments: after ``python -m``. writes: the JSON file with its results.
+
+    printed: whether the command prints them, instead of writing the file itself.
+    """
+
+    name: str
+    arguments: Sequence[str]
+    writes: Path
+    printed: bool = False
+
+
+def measure(config: MeasureConfig) -> None:
+    """Run all steps; exit code 1 if one failed or missed its goal. The report is written after each step.
+
+    Before anything is measured, raises BundleError or DataError for a damaged bundle or unsuitable clips, and
+    OutputError if the report cannot be written.
+    """
+    bundle = read_bundle(config.bundle)
+    if config.clips is not None:
+        check_clips(bundle, load_clips(config.clips), config.clips)
+    report_json, report_md = config.out / "report.json", config.out / "report.md"
+    require_writable(report_json, report_md)
+    steps = _steps(config)
+    report: dict[str, Any] = {
+        "date": date.today().isoformat(),
+        "bundle": bundle.manifest.name,
+        "machine": machine(),
+        "command": f"python -m calibrate {without_password(join(sys.argv[1:]))}",
+        "steps": {},
+    }
+    for number, step in enumerate(steps, 1):
+        console.print(f"step {number} of {len(steps)}, {step.name}: python -m {join(step.arguments)}")
+        report["steps"][step.name] = _run(step)
+        write_json(report_json, report)
+        write_text(report_md, as_markdown(report))
+    failed = [name for name, result in report["steps"].items() if result["exit_code"]]
+    console.print(f"written  {report_md}, {report_json}")
+    if failed:
+        console.print(f"failed or missed a goal: {', '.join(failed)}")
+        raise SystemExit(FAILED)
+
+
+def _steps(config: MeasureConfig) -> list[Step]:
+    """In order; engines come before the steps that use them."""
+    out, bundle = config.out, ["--bundle", str(config.bundle)]
+    clips = [] if config.clips is None else ["--clips", str(config.clips)]
+    pose = {"bundle": str(config.bundle), "pose": _plain(asdict(config.pose))}
+    steps = [Step("checks", ("edge", "doctor", "--json", *bundle), out / "doctor.json", printed=True)]
+    if find_spec("tensorrt") is not None:
+        written = manifest_path(config.bundle / STUDENT_ENGINE)
+        steps.append(Step("engines", ("calibrate", "engine", *bundle, *clips), written))
+    verified = out / "verify.json"
+    verify = ("calibrate", "verify", *bundle, *clips, "--report", str(verified))
+    steps.append(Step("verification", verify, verified))
+    latency = {**pose, "runs": config.runs, "out": str(out), "source": config.source}
+    flags = _config_file(out / "latency.yaml", latency)
+    steps.append(Step("latency", ("edge", "bench", "latency", *flags), out / "latency.json"))
+    if config.videos is not None:
+        accuracy = {**pose, "videos": str(config.videos), "report": str(out / "accuracy.json")}
+        flags = _config_file(out / "accuracy.yaml", accuracy)
+        steps.append(Step("accuracy", ("edge", "bench", "accuracy", *flags), out / "accuracy.json"))
+    if config.soak_minutes:
+        soak = {**pose, "minutes": config.soak_minutes, "report": str(out / "soak.json")}
+        steps.append(Step("soak", ("edge", "soak", *_config_file(out / "soak.yaml", soak)), out / "soak.json"))
+    return steps
+
+
+def _config_file(path: Path, values: dict[str, Any]) -> tuple[str, str]:
+    """Write a configuration file, for a command that takes the pose estimator's many settings."""
+    write_text(path, yaml.safe_dump(values, sort_keys=False))
+    return "--config", str(path)
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: str(value) if isinstance(value, Path) else value for key, value in values.items()}
+
+
+def _run(step: Step) -> dict[str, Any]:
+    """Run a step. Returns its command, duration, exit code, error line and results, for the report."""
+    started = time.monotonic()
+    exit_code, output, messages = _output_of([sys.executable, "-m", *step.arguments], step.printed)
+    if exit_code in (INTERRUPTED, -signal.SIGINT):
+        raise KeyboardInterrupt
+    done = exit_code in (0, FAILED)
+    if done and step.printed:
+        write_text(step.writes, output)
+    errors = _ERROR.findall(messages)
+    return {
+        "command": f"python -m {join(step.arguments)}",
+        "seconds": round(time.monotonic() - started, 1),
+        "exit_code": exit_code,
+        "error": errors[-1] if errors else None,
+        "results": read_json(step.writes, DataError, f"run this step alone: {step.name}") if done else None,
+    }
+
+
+def _output_of(command: Sequence[str], printed: bool) -> tuple[int, str, str]:
+    """Run a command and show its stderr as it comes. Returns exit code, stdout if ``printed``, and stderr."""
+    environment = {**os.environ, **({"FORCE_COLOR": "1"} if sys.stderr.isatty() else {})}  # keeps progress bars
+    messages = b""
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE if printed else None, stderr=subprocess.PIPE, env=environment
+    ) as process:
+        assert process.stderr is not None
+        while chunk := os.read(process.stderr.fileno(), 4096):
+            messages += chunk
+            sys.stderr.write(chunk.decode(errors="replace"))
+            sys.stderr.flush()
+        output = process.stdout.read() if process.stdout is not None else b""  # short enough for the pipe
+    return process.returncode, output.decode(errors="replace"), _ESCAPES.sub(b"", messages).decode(errors="replace")

@@ -1,0 +1,108 @@
+"""`calibrate measure` runs each step as a user would, and its report has what each step wrote."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+from documented import ROOT
+from test_docs_outputs import named
+
+from calibrate.measure_report import as_markdown
+from edge.machine import machine
+
+COMMAND = [sys.executable, "-m", "calibrate", "measure", "--bundle", str(ROOT / "bundles/everyday")]
+SHORT = ["--runs", "1", "--soak_minutes", "0"]
+
+
+def run(out: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+    command = [*COMMAND, *SHORT, "--out", str(out), *flags]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+
+
+def test_the_report_has_the_results_of_every_step(docs_workspace: Path, tmp_path: Path) -> None:
+    clip, clips, videos = (docs_workspace / name for name in ("clip.mp4", "runs/test.npz", "videos"))
+    done = run(tmp_path, "--source", str(clip), "--clips", str(clips), "--videos", str(videos))
+    report = json.loads((tmp_path / "report.json").read_text())
+    steps = report["steps"]
+    assert done.returncode == (1 if any(step["exit_code"] for step in steps.values()) else 0), done.stderr
+    files = {
+        "checks": "doctor.json",
+        "verification": "verify.json",
+        "latency": "latency.json",
+        "accuracy": "accuracy.json",
+    }
+    assert list(steps) == list(files)
+    assert list(report) == named("field of the device's report")
+    assert list(steps["checks"]) == named("field of a step")
+    for name, file in files.items():
+        assert steps[name]["exit_code"] in (0, 1) and steps[name]["error"] is None, done.stderr
+        assert steps[name]["results"] == json.loads((tmp_path / file).read_text())
+    page = (tmp_path / "report.md").read_text()
+    titles = re.findall("^## (.+)", page, re.MULTILINE)
+    assert titles == ["Checks", "Accuracy of the student's networks", "Latency", "Accuracy on videos", "Steps"]
+    int8 = steps["verification"]["results"]["networks"][1]
+    assert f"| student.int8.onnx | {int8['runtime']} | 8 | {int8['top1']:.2f} | " in page
+    assert f"- source: {clip}: 640x360" in page
+    assert "| FP32 top-1" not in page and page.count("`python -m ") == len(files) + 1
+    assert subprocess.run([*re.search(r"`(python -m edge doctor.+?)`", page)[1].split()], cwd=ROOT).returncode in (0, 1)
+
+
+def test_a_step_that_fails_is_named_and_the_others_run(tmp_path: Path) -> None:
+    done = run(tmp_path, "--source", str(tmp_path / "missing.mp4"))
+    assert done.returncode == 1 and done.stderr.splitlines()[-1] == "failed or missed a goal: latency"
+    steps = json.loads((tmp_path / "report.json").read_text())["steps"]
+    assert steps["latency"]["exit_code"] == 2 and steps["latency"]["results"] is None
+    assert steps["latency"]["error"].startswith(f"{tmp_path}/missing.mp4: no such file or folder; ")
+    assert steps["verification"]["exit_code"] == 0
+    page = (tmp_path / "report.md").read_text()
+    assert "## Latency" not in page and steps["latency"]["error"] in page
+
+
+def test_ctrl_c_keeps_the_report_of_the_finished_steps(docs_workspace: Path, tmp_path: Path) -> None:
+    command = [*COMMAND, "--out", str(tmp_path), "--source", str(docs_workspace / "clip.mp4")]
+    heed_ctrl_c = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a background job inherits that it is ignored
+    with subprocess.Popen(
+        command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=heed_ctrl_c
+    ) as process:
+        while "verification" not in (line := process.stderr.readline()):
+            assert line, "it ended early"
+        time.sleep(0.5)
+        os.killpg(process.pid, signal.SIGINT)
+        rest = process.stderr.read()
+    assert process.returncode == 130, rest
+    assert rest.splitlines()[-1] == "interrupted" and "Traceback" not in rest
+    assert list(json.loads((tmp_path / "report.json").read_text())["steps"]) == ["checks"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--runs", "0"], "error: runs is 0, soak_minutes is 0; runs starts at 1, soak_minutes at 0"),
+        (["--clips", "none.npz"], "error: none.npz: cannot be read: No such file or directory; "),
+    ],
+)
+def test_a_mistake_in_the_flags_ends_it_before_the_first_step(tmp_path: Path, flags: list[str], message: str) -> None:
+    done = run(tmp_path / "out", *flags)
+    assert done.returncode == 2 and done.stderr.startswith(message), done.stderr
+    assert len(done.stderr.splitlines()) == 1 and not (tmp_path / "out/report.md").exists()
+
+
+def test_the_report_shows_the_engines_that_were_compared() -> None:
+    fp16 = {"precision": "fp16", "p50_ms": 1.0, "p90_ms": 1.25, "device_p50_ms": 0.75, "agreement": 100.0}
+    engines = [{**fp16, "top1_drop": None, "verdict": "kept: a|b"}, {"precision": "int8", "verdict": "returned NaN"}]
+    built = {"tensorrt": "10.3.0", "gpu": "Orin (16 SMs)", "compute_capability": "8.7"}
+    results = {**built, "comparison": {"reference": "256 clips", "engines": engines}}
+    step = {"results": results, "command": "python -m calibrate engine", "seconds": 61.6, "exit_code": 0, "error": None}
+    page = as_markdown(
+        {"bundle": "b", "machine": machine(), "date": "2026-01-02", "command": "c", "steps": {"engines": step}}
+    )
+    assert "TensorRT 10.3.0, Orin (16 SMs), compute capability 8.7. Compared with 256 clips.\n" in page
+    assert "| fp16 | 1.00 | 1.25 | 0.75 | 100.00 |  | kept: a\\|b |\n| int8 |  |  |  |  |  | returned NaN |\n" in page
+    assert "| engines | `python -m calibrate engine` | 62 | 0 |  |\n" in page
