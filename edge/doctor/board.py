@@ -74,21 +74,17 @@ class L4t:
         return exact or (f"{self.jetpack_major} (exact version unknown)" if self.jetpack_major else "unknown")
 
 
-def read_l4t(release: str) -> L4t | None:
-    """From /etc/nv_tegra_release, whose first line begins ``# R36 (release), REVISION: 4.3, GCID: ...``."""
-    found = re.search(r"#\s*R(\d+)\s*\(release\),\s*REVISION:\s*(\d+)(?:\.(\d+))?", release)
+def read_l4t(release: str | None, package: str | None = None) -> L4t | None:
+    """From the file if it exists, else from the package. None if both are missing or unreadable.
+
+    release: /etc/nv_tegra_release, whose first line begins ``# R36 (release), REVISION: 4.3, GCID: ...``.
+    package: version of nvidia-l4t-core, such as ``38.4.0-20251230160601``.
+    """
+    if release is None:
+        found = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?-", package or "")
+    else:
+        found = re.search(r"#\s*R(\d+)\s*\(release\),\s*REVISION:\s*(\d+)(?:\.(\d+))?", release)
     return None if found is None else L4t(int(found[1]), int(found[2]), int(found[3] or 0))
-
-
-def packaged_l4t(version: str) -> L4t | None:
-    """From the version of the package nvidia-l4t-core, such as ``38.4.0-20251230160601``."""
-    found = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?-", version)
-    return None if found is None else L4t(int(found[1]), int(found[2]), int(found[3] or 0))
-
-
-def l4t_of(release: str | None, package: str | None) -> L4t | None:
-    """From the file if it exists, else from the package. None if both are missing or unreadable."""
-    return packaged_l4t(package or "") if release is None else read_l4t(release)
 
 
 def board(model: str | None, compatible: str | None) -> Finding:
@@ -104,7 +100,7 @@ def jetpack(release: str | None, compatible: str | None, package: str | None = N
 
     package: version of nvidia-l4t-core; systems that NVIDIA's tools did not flash may have it without the file.
     """
-    l4t = l4t_of(release, package)
+    l4t = read_l4t(release, package)
     if release is None and l4t is None:
         if "tegra" not in (compatible or ""):
             return not_applicable("JetPack")

@@ -28,7 +28,8 @@ def run_checks(host: Host, bundle: Path | None) -> list[Finding]:
     """All findings about a machine. bundle: None for the shipped one, which may be missing."""
     release = host.read(RELEASE)
     package = host.run("dpkg-query", "--show", "--showformat", "${Version}", CORE_PACKAGE) if release is None else None
-    l4t = board.l4t_of(release, package)
+    l4t = board.read_l4t(release, package)
+    jetpack = l4t.jetpack_major if l4t else None
     in_container = bool(host.names("/.dockerenv") or host.names("/run/.containerenv"))
     nvpmodel = host.run("nvpmodel", "-q")
     model, compatible = (_device_tree(host, name) for name in ("model", "compatible"))
@@ -41,13 +42,20 @@ def run_checks(host: Host, bundle: Path | None) -> list[Finding]:
     }
     camera_findings = cameras.cameras(listings)
     daemon = host.run("systemctl", "is-active", "nvargus-daemon")
+    cv2, tensorrt = _import("cv2"), _version_of_module("tensorrt")
+    gpu, gpu_problem = _gpu()
+    runtime = bundle_files.Runtime(tensorrt, *gpu) if tensorrt and gpu else None
     sensors = any(finding.found.startswith(cameras.SENSOR) for finding in camera_findings)
     return [
         board.board(model, compatible),
         board.jetpack(release, compatible, package),
         software.python(sys.version_info[:2]),
         board.cuda(*cuda, on_jetson),
-        *_runtimes(l4t.jetpack_major if l4t else None, on_jetson, board.cuda_version(*cuda)),
+        software.tensorrt(tensorrt, jetpack, on_jetson, _version("tensorrt") is not None),
+        software.pycuda(gpu_problem, _version("pycuda"), jetpack, on_jetson, board.cuda_version(*cuda)),
+        software.opencv(_version_of_module("cv2"), cv2.getBuildInformation() if cv2 else "", on_jetson),
+        software.runtime("ONNX Runtime", _version("onnxruntime"), needed_for="networks on the CPU"),
+        software.runtime("LiteRT", _version("ai-edge-litert"), needed_for="BlazePose"),
         *camera_findings,
         cameras.argus(sensors, bool(host.names("/tmp/argus_socket")), daemon and daemon.strip()),
         permissions.permissions(
@@ -58,7 +66,7 @@ def run_checks(host: Host, bundle: Path | None) -> list[Finding]:
         *resources.memory(host.read("/proc/meminfo") or "", host.read("/proc/swaps") or ""),
         resources.heat(list(zones(host)), throttles(host)),
         resources.disk(str(Path.cwd()), shutil.disk_usage(Path.cwd()).free),
-        *bundle_files.bundle_files(bundle, _engine_runtime(), on_jetson),
+        *bundle_files.bundle_files(bundle, runtime, on_jetson),
     ]
 
 
@@ -66,37 +74,15 @@ def _device_tree(host: Host, name: str) -> str | None:
     return next((text for folder in DEVICE_TREES if (text := host.read(f"{folder}/{name}"))), None)
 
 
-def _runtimes(jetpack: int | None, on_jetson: bool, cuda: str | None) -> list[Finding]:
-    cv2, problem = _import("cv2"), None
-    try:
-        _open_gpu()
-    except (SkdError, ImportError) as error:
-        problem = getattr(error, "what", str(error))
-    return [
-        software.tensorrt(_version_of_module("tensorrt"), jetpack, on_jetson, _version("tensorrt") is not None),
-        software.pycuda(problem, _version("pycuda"), jetpack, on_jetson, cuda),
-        software.opencv(_version_of_module("cv2"), cv2.getBuildInformation() if cv2 else "", on_jetson),
-        software.runtime("ONNX Runtime", _version("onnxruntime"), needed_for="networks on the CPU"),
-        software.runtime("LiteRT", _version("ai-edge-litert"), needed_for="BlazePose"),
-    ]
-
-
-def _engine_runtime() -> bundle_files.Runtime | None:
-    version = _version_of_module("tensorrt")
-    if version is None:
-        return None
-    try:
-        return bundle_files.Runtime(version, *_open_gpu())
-    except (SkdError, ImportError):
-        return None
-
-
-def _open_gpu() -> tuple[str, str]:
-    """Name and compute capability of the GPU."""
+def _gpu() -> tuple[tuple[str, str] | None, str | None]:
+    """Name and compute capability of the GPU, or why it cannot be opened."""
     from edge.engines.gpu import Gpu
 
-    gpu = Gpu()
-    return gpu.name, gpu.compute_capability
+    try:
+        gpu = Gpu()
+    except SkdError as error:
+        return None, error.what
+    return (gpu.name, gpu.compute_capability), None
 
 
 def clock_limits(host: Host) -> dict[str, tuple[int, int]]:

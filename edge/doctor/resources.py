@@ -28,7 +28,8 @@ def memory(meminfo: str, swaps: str) -> list[Finding]:
     ram = Finding("memory", "ok", text)
     if available < 1:
         ram = Finding("memory", "warn", text, "sudo init 3 (stops the desktop)")
-    on_disk = sum(int(size) for name, size in _swaps(swaps) if "zram" not in name) / 2**20
+    areas = (line.split() for line in swaps.splitlines()[1:])  # name, type, size in KiB, ...
+    on_disk = sum(int(area[2]) for area in areas if len(area) >= 3 and "zram" not in area[0]) / 2**20
     if total < SMALL_MEMORY_GIB and on_disk < SWAP_GIB - 0.1:
         text = f"{on_disk:.1f} GiB on disk: the build of an engine may be killed"
         return [ram, Finding("swap", "warn", text, MAKE_SWAP)]
@@ -85,8 +86,3 @@ def _celsius(text: str | None) -> float | None:
 def _kib(meminfo: str, key: str) -> int:
     found = re.search(rf"^{key}:\s*(\d+) kB", meminfo, re.MULTILINE)
     return int(found[1]) if found else 0
-
-
-def _swaps(text: str) -> list[tuple[str, str]]:
-    """Name and size in KiB of each swap area."""
-    return [(parts[0], parts[2]) for line in text.splitlines()[1:] if len(parts := line.split()) >= 3]
