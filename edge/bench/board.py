@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 from edge.bench.tegrastats import INTERVAL_MS, BoardSample, board_samples
@@ -18,34 +17,20 @@ OVER_CURRENT = "/sys/class/hwmon/hwmon*/oc*_event_cnt"
 """On Orin, counters of clock reductions because a supply exceeded its current limit."""
 
 
-@dataclass
-class Throttling:
-    """by_heat: units that were thermally throttled at one of the polls. over_current: number of clock reductions.
-
-    temperatures_c: of the hottest unit at each poll. reported: whether this machine reports throttling.
-    clocks_held: whether minimum and maximum clock are equal, as jetson_clocks sets them; None if unknown.
-    """
-
-    by_heat: set[str] = field(default_factory=set)
-    over_current: int = 0
-    temperatures_c: list[float] = field(default_factory=list)
-    clocks_held: bool | None = None
-    reported: bool = False
-
-
 class BoardMonitor:
-    """Collects board samples and throttling during a benchmark. idle: samples before it; loop: those of the loop."""
+    """Collects samples, temperatures and throttling during a benchmark. idle: samples before it; loop: the loop's."""
 
     def __init__(self, samples: Sequence[BoardSample], host: Host) -> None:
         self._samples, self._host = samples, host
         self.idle: list[BoardSample] = []
         self.loop: list[BoardSample] = []
-        self.throttling = Throttling()
+        self._temperatures_c: list[float] = []  # of the hottest unit at each poll
+        self._slowed_by_heat: set[str] = set()
         self._initial_over_current = self._over_current()
         self.poll()
-        limits = clock_limits(host)
-        if limits:
-            self.throttling.clocks_held = all(low == high for low, high in limits.values())
+        limits = clock_limits(host).values()
+        # Equal, as jetson_clocks sets them; None if unknown.
+        self._clocks_held = all(low == high for low, high in limits) if limits else None
 
     @contextmanager
     def in_loop(self) -> Iterator[None]:
@@ -59,10 +44,10 @@ class BoardMonitor:
         """Record temperatures and throttling, now and since the start."""
         by_unit = throttles(self._host)
         if temperatures := [zone.temperature_c for zone in zones(self._host)]:
-            self.throttling.temperatures_c.append(max(temperatures))
-        self.throttling.by_heat |= {unit for unit, steps in by_unit.items() if steps > 0}
-        self.throttling.over_current = max(0, self._over_current() - self._initial_over_current)
-        self.throttling.reported = bool(by_unit or self._host.names(OVER_CURRENT))
+            self._temperatures_c.append(max(temperatures))
+        self._slowed_by_heat |= {unit for unit, steps in by_unit.items() if steps > 0}
+        self._over_current_events = max(0, self._over_current() - self._initial_over_current)
+        self._reports_throttling = bool(by_unit or self._host.names(OVER_CURRENT))
 
     def measure_idle(self) -> None:
         """Measure the idle power, if the board reports power."""
@@ -76,6 +61,32 @@ class BoardMonitor:
         counts = (self._host.read(name) or "" for name in self._host.names(OVER_CURRENT))
         return sum(int(count) for count in counts if count.isdigit())
 
+    def figures(self, frames: int, seconds: float) -> dict[str, Any] | None:
+        """Power, energy, temperature and memory during the loop, None if the machine reports nothing.
+
+        frames, seconds: totals of the loop. energy_per_inference_mj: per frame through all its networks, idle power
+        included; energy_above_idle_mj: without idle power.
+        """
+        temperatures = self._temperatures_c + [t for sample in self.loop if (t := sample.hottest_c) is not None]
+        if not self.loop and not temperatures and not self._reports_throttling and self._clocks_held is None:
+            return None
+        rams = [sample.ram_mb for sample in self.loop if sample.ram_mb is not None]
+        watts, idle_w = _mean_w(self.loop), _mean_w(self.idle)
+        above_w = None if watts is None or idle_w is None else watts - idle_w
+        return {
+            "samples": len(self.loop),
+            "power_w": _rounded(watts),
+            "idle_w": _rounded(idle_w),
+            "energy_per_inference_mj": _rounded(_per_frame_mj(watts, seconds, frames)),
+            "energy_above_idle_mj": _rounded(_per_frame_mj(above_w, seconds, frames)),
+            "coolest_c": min(temperatures, default=None),
+            "hottest_c": max(temperatures, default=None),
+            "ram_mb": max(rams, default=None),
+            "clocks_held": self._clocks_held,
+            "slowed_by_heat": sorted(self._slowed_by_heat) if self._reports_throttling else None,
+            "over_current_events": self._over_current_events if self._reports_throttling else None,
+        }
+
 
 @contextmanager
 def monitor_board() -> Iterator[BoardMonitor]:
@@ -84,35 +95,6 @@ def monitor_board() -> Iterator[BoardMonitor]:
         monitor = BoardMonitor(samples, ThisHost())
         monitor.measure_idle()
         yield monitor
-
-
-def board_figures(
-    loop: Sequence[BoardSample], idle: Sequence[BoardSample], throttling: Throttling, frames: int, seconds: float
-) -> dict[str, Any] | None:
-    """Power, energy, temperature and memory during the loop, None if the machine reports nothing.
-
-    frames, seconds: totals of the loop. energy_per_inference_mj: per frame through all its networks, idle power
-    included; energy_above_idle_mj: without idle power.
-    """
-    temperatures = throttling.temperatures_c + [t for sample in loop if (t := sample.hottest_c) is not None]
-    if not loop and not temperatures and not throttling.reported and throttling.clocks_held is None:
-        return None
-    rams = [sample.ram_mb for sample in loop if sample.ram_mb is not None]
-    watts, idle_w = _mean_w(loop), _mean_w(idle)
-    above_w = None if watts is None or idle_w is None else watts - idle_w
-    return {
-        "samples": len(loop),
-        "power_w": _rounded(watts),
-        "idle_w": _rounded(idle_w),
-        "energy_per_inference_mj": _rounded(_per_frame_mj(watts, seconds, frames)),
-        "energy_above_idle_mj": _rounded(_per_frame_mj(above_w, seconds, frames)),
-        "coolest_c": min(temperatures, default=None),
-        "hottest_c": max(temperatures, default=None),
-        "ram_mb": max(rams, default=None),
-        "clocks_held": throttling.clocks_held,
-        "slowed_by_heat": sorted(throttling.by_heat) if throttling.reported else None,
-        "over_current_events": throttling.over_current if throttling.reported else None,
-    }
 
 
 def _mean_w(samples: Sequence[BoardSample]) -> float | None:

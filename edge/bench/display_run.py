@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from edge.bench.complete_run import require_complete
-from edge.bench.single_stream import Times, times
+from edge.bench.query_times import Times, times
 from edge.bench.time_code import BITS, TICKS_PER_S, draw, read
 from edge.capture.source import Source
 from edge.cli.console import print_warning
@@ -131,13 +131,9 @@ def display_run(config: RunConfig, warm_up_frames: int, display: Display) -> Dis
 
 @contextmanager
 def _with_window(sink: TimecodeSink, overlay: Overlay, display: Display) -> Iterator[TimecodeSink]:
-    if display != "window":
-        yield sink
-        return
     from edge.sinks.window import window_sink
 
-    with window_sink(overlay) as show:
-        sink.show = show
+    with window_sink(overlay) if display == "window" else nullcontext(sink.show) as sink.show:
         yield sink
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from edge.assets import DEMO_CLIP, fetch
-from edge.bench.board import board_figures, monitor_board
+from edge.bench.board import monitor_board
 from edge.bench.compare import compare
 from edge.bench.display_run import Display, DisplayRun, display_run
 from edge.bench.latency_figures import Measurements, latency_figures
@@ -103,7 +103,7 @@ def latency(config: LatencyConfig) -> None:
         "format": FORMAT,
         "machine": machine(),
         "load_before": round(load, 2),
-        "bundle": measured.bundle,
+        "bundle": bundle.manifest.name,
         "precision": config.recogniser.precision,
         "threads": {"pose": config.pose.threads, "student": config.recogniser.threads},
         "warm_up_frames": config.warm_up_frames,
@@ -111,8 +111,9 @@ def latency(config: LatencyConfig) -> None:
     }
     write_json(files[0], report)
     write_text(files[1], text := as_markdown(report))
-    values_ms = {name: np.concatenate([run.values_ms[name] for run in measured.runs]) for name in measured.stages}
-    write_png(files[2], distribution_plot(values_ms))
+    values_ms = [run.values_ms for run in measured.runs]
+    stages = [name for name in values_ms[0] if all(name in run for run in values_ms)]
+    write_png(files[2], distribution_plot({name: np.concatenate([run[name] for run in values_ms]) for name in stages}))
     console.print(text)
     console.print(f"written  {', '.join(map(str, files))}")
 
@@ -138,5 +139,4 @@ def _measure(config: LatencyConfig, run_config: RunConfig, bundle: Bundle) -> Me
                 displays.append(display_run(run_config, config.warm_up_frames, config.display))
             board.poll()
     frames, seconds = sum(run.frames for run in runs), sum(run.seconds for run in runs)
-    figures = board_figures(board.loop, board.idle, board.throttling, frames, seconds)
-    return Measurements(bundle.manifest.name, runs, batches, networks, displays, figures)
+    return Measurements(runs, batches, networks, displays, board.figures(frames, seconds))

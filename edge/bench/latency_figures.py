@@ -15,19 +15,13 @@ from edge.latency import rounded
 
 @dataclass(frozen=True)
 class Measurements:
-    """The lists have one entry per run. bundle: its name. board: see :func:`edge.bench.board.board_figures`."""
+    """The lists have one entry per run. board: see :func:`edge.bench.board.BoardMonitor.figures`."""
 
-    bundle: str
     runs: list[LoopRun]
     batches: list[list[BatchTimes]]
     pose_networks: list[dict[str, QueryTimes]]
     displays: list[DisplayRun]
     board: dict[str, Any] | None
-
-    @property
-    def stages(self) -> list[str]:
-        """Stages that every run has."""
-        return [name for name in self.runs[0].stages if all(name in run.stages for run in self.runs)]
 
 
 def latency_figures(measured: Measurements, display: Display) -> dict[str, Any]:

@@ -1,18 +1,32 @@
-"""Time single queries of an engine, by the host's clock and by the GPU's if it has one."""
+"""Time consecutive queries of an engine, as in MLPerf's single-stream scenario."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.bench.single_stream import Times, times
 from edge.engines.engine import Engine
+from edge.latency import percentiles
 from edge.pose.registry import PoseConfig, open_networks
+
+SINGLE_STREAM = 0.90
+"""MLPerf Inference: a single stream's result is the 90th percentile of its queries' latencies."""
+
+
+@dataclass(frozen=True)
+class Times:
+    """Percentiles over ``queries`` consecutive runs. p90_ms is MLPerf's single-stream latency."""
+
+    queries: int
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    max_ms: float
 
 
 @dataclass(frozen=True)
@@ -22,6 +36,12 @@ class QueryTimes:
 
     host: Times
     device: Times | None
+
+
+def times(values_ms: Sequence[float]) -> Times:
+    """values_ms: at least one."""
+    p50, p90, p99 = percentiles(values_ms, (0.5, SINGLE_STREAM, 0.99))
+    return Times(len(values_ms), p50, p90, p99, max(values_ms))
 
 
 def query_times(engine: Engine, inputs: Mapping[str, NDArray[Any]], queries: int, warm_up: int) -> QueryTimes:

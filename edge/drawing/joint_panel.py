@@ -17,7 +17,7 @@ MAX_ROWS = 8
 """Layouts have up to 33 joints."""
 
 
-def draw_dropout(image: Image, dropout: Float32, layout: JointLayout, occupied: Sequence[Rectangle] = ()) -> None:
+def draw_dropout(image: Image, dropout: Float32, layout: JointLayout, occupied: Sequence[Rectangle]) -> None:
     """List in a corner how often joints are missing, the worst first. Draws nothing on a small image.
 
     dropout: (V,) fractions of the time, 0..1. occupied: rectangles of people and labels, which the panel avoids.

@@ -147,7 +147,7 @@ def _draw_skeleton(image: Image, person: Person, layout: JointLayout, style: Sty
     left, top, right, bottom = bounding_box(keypoints)
     # Distant people get thinner lines; people who are not followed are grey.
     stroke = float(np.clip(0.014 * max(bottom - top, right - left), 0.5 * style.stroke, 1.3 * style.stroke))
-    colour_of = _side_colour if person.followed else _faint
+    colour_of = _side_colour if person.followed else lambda a, b: FAINT
     bones = [edge for edge in layout.edges if keypoints[list(edge), 2].min() > 0]
     for outline in (True, False):
         for a, b in bones:
@@ -195,10 +195,6 @@ def _side_colour(a: str, b: str) -> Colour:
         return TRUNK
     sides = {a.partition("_")[0], b.partition("_")[0]}
     return LEFT if sides == {"left"} else RIGHT if sides == {"right"} else TRUNK
-
-
-def _faint(a: str, b: str) -> Colour:
-    return FAINT
 
 
 def _is_thin(*joints: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
@@ -31,7 +32,7 @@ from edge.loop.progress import progress_line
 from edge.machine import machine
 from edge.pose.registry import PoseConfig
 from edge.recognition.recogniser import RecogniserConfig
-from edge.soak.consumers import BlockingSink, EventCounter
+from edge.soak.blocking_sink import BlockingSink
 from edge.soak.memory import MemoryMonitor
 
 MAX_GROWTH_MB = 5.0
@@ -154,14 +155,14 @@ def _run(
     from edge.loop.pipeline import Pipeline
     from edge.sinks.sink_worker import SinkOptions, SinkWorker
 
-    event_counter, blocking = EventCounter(), BlockingSink(rng)
+    events, blocking = Counter[str](), BlockingSink(rng)
     overlay, memory = Overlay(parts.pose.layout), MemoryMonitor()
 
     def worker(name: str, sink: Callable[[Any], object], **options: Any) -> SinkWorker:
         return SinkWorker(name, nullcontext(sink), SinkOptions(**options), overlay, history)
 
     workers = [
-        worker("events", event_counter, kind="events"),
+        worker("events", lambda event: events.update([event.kind]), kind="events"),
         worker("drawing", overlay.render, images=True, annotated=True),
         worker("blocking", blocking, images=True),
     ]
@@ -176,7 +177,7 @@ def _run(
             if stop.signum and not outcome.frames and not outcome.hanging_stages:
                 console.print("interrupted before the first frame; nothing was written")
                 raise SystemExit(stop.exit_code)
-            events, rows = event_counter.counts, history.summary()
+            rows = history.summary()
             result = SoakResult(
                 minutes=outcome.seconds / 60,
                 frames=outcome.frames,

@@ -14,7 +14,7 @@ from edge.bench.compare import changes, differences
 from edge.bench.confusion_plot import CELL, MARGIN, confusion_plot
 from edge.bench.distribution_plot import FILL, ROW, distribution_plot
 from edge.bench.latency_report import as_markdown
-from edge.bench.single_stream import times
+from edge.bench.query_times import times
 from edge.cli.command_line import run_command_line
 from edge.contract.bundle import read_bundle
 from edge.contract.layouts import layout

@@ -1,22 +1,11 @@
-"""The sinks of a soak test: one counts events, one blocks at random."""
+"""A sink that blocks at random, for a soak test."""
 
 from __future__ import annotations
 
 import random
 import time
-from collections import Counter
 
-from edge.contract.types import Event, FrameResult
-
-
-class EventCounter:
-    """Counts the events it receives, by kind."""
-
-    def __init__(self) -> None:
-        self.counts: Counter[str] = Counter()
-
-    def __call__(self, event: Event) -> None:
-        self.counts[event.kind] += 1
+from edge.contract.types import FrameResult
 
 
 class BlockingSink:
