@@ -93,14 +93,15 @@ class _Publisher:
     """client: paho-mqtt's, not connected yet."""
 
     def __init__(self, client: Any, to: Broker, log: Callable[[str], None]) -> None:
-        self._client, self._broker, self._log = client, to, log
+        self._client, self._log, self._name = client, log, f"the MQTT broker {to.host}:{to.port}"
         self._event_topic, self._status_topic = f"{to.topic}/event", f"{to.topic}/status"
-        self._status, self._in_flight = "online", _InFlight()
+        self._status = "online"
+        self._acknowledged, self._in_flight = threading.Condition(), 0
         self._problem: str | None = ""  # None while connected
         self._closing = False
         client.on_connect, client.on_connect_fail = self._on_connect, self._on_connect_fail
         client.on_disconnect = self._on_disconnect
-        client.on_publish = lambda *_: self._in_flight.remove()
+        client.on_publish = self._on_publish
         # Published by the broker if this process dies.
         client.will_set(self._status_topic, "offline", qos=1, retain=True)
         client.max_queued_messages_set(MAX_QUEUED)
@@ -122,30 +123,38 @@ class _Publisher:
 
     def close(self) -> None:
         """Wait a little for unacknowledged messages, publish "offline" and disconnect."""
-        lost = self._in_flight.wait(CLOSE_TIMEOUT_S)
+        lost = self._wait()
         self._closing = True
         if lost:
             self._log(f"{lost} messages did not reach {self._name}")
         if self._client.is_connected():
             self._send_status("offline")
             if not lost:
-                self._in_flight.wait(CLOSE_TIMEOUT_S)
+                self._wait()
         self._client.disconnect()
         # loop_stop joins the client's thread, which may be connecting for up to a minute.
         stopping = threading.Thread(target=self._client.loop_stop, name="mqtt stop", daemon=True)
         stopping.start()
         stopping.join(CLOSE_TIMEOUT_S)
 
-    @property
-    def _name(self) -> str:
-        return f"the MQTT broker {self._broker.host}:{self._broker.port}"
+    def _wait(self) -> int:
+        """Wait a little until the broker has acknowledged every message; return how many are left."""
+        with self._acknowledged:
+            self._acknowledged.wait_for(lambda: self._in_flight <= 0, CLOSE_TIMEOUT_S)
+            return self._in_flight
 
     def _send(self, topic: str, text: str, *, retain: bool = False) -> None:
-        self._in_flight.add()
+        with self._acknowledged:
+            self._in_flight += 1
         self._client.publish(topic, text, qos=1, retain=retain)
 
     def _send_status(self, status: str) -> None:
         self._send(self._status_topic, status, retain=True)
+
+    def _on_publish(self, *_: Any) -> None:
+        with self._acknowledged:
+            self._in_flight -= 1
+            self._acknowledged.notify_all()
 
     def _on_connect(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
         if reason.is_failure:
@@ -172,25 +181,3 @@ class _Publisher:
         if problem != self._problem and not self._closing:
             self._problem = problem
             self._log(problem)
-
-
-class _InFlight:
-    """Count the messages that the broker has not acknowledged."""
-
-    def __init__(self) -> None:
-        self._changed, self._count = threading.Condition(), 0
-
-    def add(self) -> None:
-        with self._changed:
-            self._count += 1
-
-    def remove(self) -> None:
-        with self._changed:
-            self._count -= 1
-            self._changed.notify_all()
-
-    def wait(self, timeout_s: float) -> int:
-        """Wait until there are none; return how many are left."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._count <= 0, timeout_s)
-            return self._count

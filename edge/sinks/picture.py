@@ -77,7 +77,8 @@ class BestFrame:
         """Add the next frame."""
         now_s = self._now_s = result.frame.time_s
         is_first = not self._pending and self._best is None
-        if is_first or (result.failure is None and self._is_due(now_s)):
+        is_due = not self._pending or now_s - self._pending[-1].frame.time_s >= SAMPLE_INTERVAL_S - TIME_TOLERANCE_S
+        if is_first or (result.failure is None and is_due):
             self._pending.append(result)
         if result.failure is not None:
             return  # labels are unknown, not changed
@@ -91,9 +92,6 @@ class BestFrame:
         for candidate in list(self._candidates):
             if candidate.decided_s <= now_s - self._half_s or not self._is_unchanged(candidate):
                 self._settle(candidate)
-
-    def _is_due(self, now_s: float) -> bool:
-        return not self._pending or now_s - self._pending[-1].frame.time_s >= SAMPLE_INTERVAL_S - TIME_TOLERANCE_S
 
     def best(self) -> FrameResult | None:
         """The best frame, its people with the labels of the clip centred on it; None if there was no frame.

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edge.capture.pose_recording import RecordingHeader, frame_line
-from edge.sinks.lines import line_writer
+from edge.sinks.json_lines import line_writer
 from edge.sinks.sink import Sink
 
 
