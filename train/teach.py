@@ -15,11 +15,10 @@ from edge.contract.bundle import sha256_of
 from edge.contract.errors import ConfigError
 from train.checkpoint import Checkpoint, build_network, load_checkpoint, load_trained
 from train.configuration import StudentConfig, TeacherConfig
-from train.data.clip import SkeletonSet
+from train.data.clip import SkeletonSet, hold_out
 from train.data.corruption.fitted_errors import checksum_of_errors
 from train.data.pairs import PairDataset, clip_layout
 from train.data.registry import DataConfig, read_dataset
-from train.data.splits import hold_out
 from train.distillation.methods import Method, method
 from train.evaluate import Accuracy, accuracy, predict
 from train.fit import Run, fit

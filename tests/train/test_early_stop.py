@@ -13,9 +13,9 @@ from edge.contract.preprocess import Preprocessing
 from train import fit, teach
 from train.checkpoint import Checkpoint, load_checkpoint
 from train.configuration import Hardware, TeacherConfig
+from train.data.clip import hold_out
 from train.data.pairs import PairConfig
 from train.data.registry import DataConfig, read_dataset
-from train.data.splits import hold_out
 from train.fit import VALIDATION, should_stop_early
 from train.optimiser import Optimiser
 from train.teach import train_teacher

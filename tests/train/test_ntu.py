@@ -7,8 +7,7 @@ import pytest
 from skeleton_files import standing, write_ntu
 
 from edge.contract.errors import ConfigError, DataError
-from train.data.readers.ntu import _XSUB, read_ntu60, read_ntu120
-from train.data.readers.ntu_classes import CLASSES
+from train.data.readers.ntu import _XSUB, CLASSES, read_ntu60, read_ntu120
 from train.data.readers.ntu_skeleton import read_skeleton
 from train.data.readers.reading import ReadOptions
 
@@ -96,6 +95,7 @@ DAMAGE = {
     "cut between frames": (lambda lines: lines[:29], "line 29: the file ends where the number of bodies"),
     "no frames": (lambda lines: ["0"], "line 1: the recording has no frames"),
     "frames as text": (lambda lines: altered(lines, 0, "two"), "line 1: 'two' is not the number of frames"),
+    "frames as a superscript": (lambda lines: altered(lines, 0, "²"), "line 1: '²' is not the number of frames"),
     "frames without end": (lambda lines: altered(lines, 0, "9" * 12), "line 1: '999999999999' is not the number"),
     "24 joints": (lambda lines: altered(lines, 3, "24"), "line 4: 24 joints, but a body of NTU RGB\\+D has 25"),
     "a word": (lambda lines: altered(lines, 10, lines[10].replace("277.419", "x")), "line 11: not the 12 numbers"),

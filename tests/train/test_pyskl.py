@@ -96,6 +96,9 @@ def test_class_names_come_from_a_label_map_beside_the_file(tmp_path: Path) -> No
     write(tmp_path, [flat("a"), flat("bb", label=1)])
     (tmp_path / "label_map.txt").write_text("walk\nrun\n")
     assert read_pyskl(tmp_path).classes == ("walk", "run")
+    # Windows editors begin a file with a byte-order mark.
+    (tmp_path / "label_map.txt").write_text("walk\nrun\n", encoding="utf-8-sig")
+    assert read_pyskl(tmp_path).classes == ("walk", "run")
     (tmp_path / "label_map.txt").write_text("walk\n")
     with pytest.raises(DataError, match="clip bb: label 1 is not one of 1 classes"):
         read_pyskl(tmp_path)

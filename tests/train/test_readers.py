@@ -219,6 +219,12 @@ def write_a_label_too_few(path: Path) -> None:
     np.savez(path, **{**arrays, labels: arrays[labels][:1]})
 
 
+def write_labels_of_another_shape(path: Path) -> None:
+    arrays = small(path.name)
+    labels = "label" if "label" in arrays else "meta"
+    np.savez(path, **{**arrays, labels: np.stack([arrays[labels]] * 2, axis=-1)})
+
+
 DAMAGE = [value for name, value in list(globals().items()) if name.startswith("write_")]
 
 

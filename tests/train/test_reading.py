@@ -103,4 +103,4 @@ def test_clips_are_padded_to_the_same_number_of_bodies() -> None:
                 for m in (1, 2))  # fmt: skip
     first, second = pad_to_equal_bodies([one, two])
     assert first.joints.shape == (2, 3, 2, 2) and first.seen.tolist() == [[[True] * 2] * 3, [[False] * 2] * 3]
-    assert second is two and pad_to_equal_bodies([one])[0] is one
+    assert second.joints is two.joints and pad_to_equal_bodies([one])[0].joints is one.joints

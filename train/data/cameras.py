@@ -37,11 +37,8 @@ def project(
 
 def random_view(rng: np.random.Generator, max_yaw: float, max_pitch: float) -> tuple[float, float, float]:
     """Draw (yaw, pitch, distance): uniform, pitch from -max_pitch / 3 to max_pitch, distance 2.5 to 5 m."""
-    return (
-        float(rng.uniform(-max_yaw, max_yaw)),
-        float(rng.uniform(-max_pitch / 3, max_pitch)),
-        float(rng.uniform(2.5, 5.0)),
-    )
+    yaw, pitch, distance = rng.uniform((-max_yaw, -max_pitch / 3, 2.5), (max_yaw, max_pitch, 5.0)).tolist()
+    return yaw, pitch, distance
 
 
 @dataclass(frozen=True)
@@ -64,7 +61,4 @@ class View:
         if self.roll:
             cos, sin = np.cos(self.roll), np.sin(self.roll)
             xy = xy @ np.array([[cos, -sin], [sin, cos]], np.float32).T
-        keypoints: Float32 = np.concatenate([np.where(seen[..., None], xy, 0), seen[..., None]], axis=-1).astype(
-            np.float32
-        )
-        return keypoints
+        return np.concatenate([np.where(seen[..., None], xy, 0), seen[..., None]], axis=-1).astype(np.float32)

@@ -42,10 +42,10 @@ def make_kinematic(clips_per_class: int, seed: int) -> SkeletonSet:
 
 def first_test_clips(count: int, seed: int) -> SkeletonSet:
     """The first ``count`` test clips, ordered by person, then class; see :func:`make_kinematic`."""
-    numbers = (number for number in itertools.count() if number % PEOPLE % 3 == 2)
     clips = (
         generate_clip(MOTIONS[name], name, label, number, seed)
-        for number in numbers
+        for number in itertools.count()
+        if number % PEOPLE % 3 == 2
         for label, name in enumerate(CLASSES)
     )
     found = tuple(itertools.islice(clips, count))
@@ -58,14 +58,8 @@ def generate_clip(drawn: MotionSampler, name: str, label: int, index: int, seed:
     body = random_body(np.random.default_rng((seed, 0, person)))
     rng = np.random.default_rng((seed, 1, label, index))
     joints = perform(drawn, body, int(rng.uniform(2.4, 3.6) * FPS), rng)[None]
-    return SkeletonClip(
-        id=f"kinematic-{name}-{index:04d}-p{person:02d}",
-        label=label,
-        joints=joints,
-        seen=np.ones(joints.shape[:3], bool),
-        fps=FPS,
-        train=person % 3 != 2,
-    )
+    seen = np.ones(joints.shape[:3], bool)
+    return SkeletonClip(f"kinematic-{name}-{index:04d}-p{person:02d}", label, joints, seen, FPS, train=person % 3 != 2)
 
 
 def perform(drawn: MotionSampler, body: Body, frames: int, rng: np.random.Generator) -> NDArray[np.float32]:

@@ -58,15 +58,10 @@ def scene_clips(scenes: int) -> Iterator[SkeletonClip]:
         scene = make_scene(3, 3.0, seed=number)
         for person, action in enumerate(scene.actions):
             truth = scene.truth[person][None]
-            if (truth[..., 2] > 0).mean() > 0.5:
-                yield SkeletonClip(
-                    id=f"kinematic-scene-{number:04d}-p{person}",
-                    label=CLASSES.index(action),
-                    joints=np.ascontiguousarray(truth[..., :2]),
-                    seen=truth[..., 2] > 0,
-                    fps=FPS,
-                    train=number % 3 != 2,
-                )
+            joints, seen = np.ascontiguousarray(truth[..., :2]), truth[..., 2] > 0
+            if seen.mean() > 0.5:
+                name = f"kinematic-scene-{number:04d}-p{person}"
+                yield SkeletonClip(name, CLASSES.index(action), joints, seen, FPS, train=number % 3 != 2)
 
 
 def _place_person(action: str, frames: int, across: float, rng: np.random.Generator) -> NDArray[np.float32]:

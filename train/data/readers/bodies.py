@@ -31,21 +31,15 @@ def top_bodies(joints: Float32, seen: NDArray[np.bool_], strength: NDArray[np.fl
 
 def pad_bodies(joints: Float32, seen: NDArray[np.bool_], bodies: int) -> tuple[Float32, NDArray[np.bool_]]:
     """Append unseen bodies up to ``bodies``."""
-    if (short := bodies - len(joints)) <= 0:
+    if len(joints) >= bodies:
         return joints, seen
-    return (
-        np.concatenate([joints, np.zeros((short, *joints.shape[1:]), np.float32)]),
-        np.concatenate([seen, np.zeros((short, *seen.shape[1:]), bool)]),
-    )
+    after = ((0, bodies - len(joints)), (0, 0), (0, 0))
+    return np.pad(joints, (*after, (0, 0))), np.pad(seen, after)
 
 
 def pad_to_equal_bodies(clips: Iterable[SkeletonClip]) -> tuple[SkeletonClip, ...]:
     """Pad all clips to the largest number of bodies, since the clips of a batch have one shape."""
     clips = tuple(clips)
     most = max((len(clip.joints) for clip in clips), default=0)
-
-    def pad(clip: SkeletonClip) -> SkeletonClip:
-        joints, seen = pad_bodies(clip.joints, clip.seen, most)
-        return clip if joints is clip.joints else replace(clip, joints=joints, seen=seen)
-
-    return tuple(pad(clip) for clip in clips)
+    padded = (pad_bodies(clip.joints, clip.seen, most) for clip in clips)
+    return tuple(replace(clip, joints=joints, seen=seen) for clip, (joints, seen) in zip(clips, padded, strict=True))

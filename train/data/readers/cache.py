@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge.cli.console import console
 from edge.contract.files import atomic_write, wrap_write_errors
@@ -80,23 +82,20 @@ def _load(cache: Path, name: str, fingerprint: str) -> tuple[SkeletonClip, ...] 
             return None
         if not (rows := index["clips"]):
             return ()
-        joints = np.memmap(cache / f"{name}.joints", np.float32, mode="r")
-        seen = np.memmap(cache / f"{name}.seen", bool, mode="r")
-        ends = np.cumsum([np.prod(row["shape"]) for row in rows])
-        seen_ends = np.cumsum([np.prod(row["shape"][:3]) for row in rows])
-        if (len(joints), len(seen)) != (ends[-1], seen_ends[-1]):
-            return None
+        joints = _mapped(cache / f"{name}.joints", np.float32, [row["shape"] for row in rows])
+        seen = _mapped(cache / f"{name}.seen", np.bool_, [row["shape"][:3] for row in rows])
         return tuple(
-            SkeletonClip(
-                id=row["id"],
-                label=row["label"],
-                # Plain arrays over the mapped file: a memmap object per clip costs more than the clip.
-                joints=np.asarray(joints[end - np.prod(row["shape"]) : end]).reshape(row["shape"]),
-                seen=np.asarray(seen[seen_end - np.prod(row["shape"][:3]) : seen_end]).reshape(row["shape"][:3]),
-                fps=row["fps"],
-                train=row["train"],
-            )
-            for row, end, seen_end in zip(rows, ends, seen_ends, strict=True)
+            SkeletonClip(row["id"], row["label"], one, shown, row["fps"], row["train"])
+            for row, one, shown in zip(rows, joints, seen, strict=True)
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _mapped(path: Path, kind: type[Any], shapes: list[list[int]]) -> list[NDArray[Any]]:
+    """Arrays of these shapes, one after the other in a memory-mapped file. Raises ValueError if it does not fit."""
+    # Plain arrays over the mapped file: a memmap object per clip costs more than the clip.
+    whole, ends = np.asarray(np.memmap(path, kind, mode="r")), np.cumsum([math.prod(shape) for shape in shapes])
+    if len(whole) != ends[-1]:
+        raise ValueError
+    return [part.reshape(shape) for part, shape in zip(np.split(whole, ends[:-1]), shapes, strict=True)]

@@ -58,7 +58,8 @@ def read_everyday(folder: Path, options: ReadOptions = DEFAULT) -> SkeletonSet:
     options.choose_split("everyday")
     penn, utd = read_penn_action(folder, options), read_utd_mhad(folder, options)
     generated = make_kinematic(GENERATED_PER_CLASS, seed=0)
-    classes = [*sorted({_renamed(name) for name in (*penn.classes, *utd.classes)} | {*GENERATED, SIT}), UNKNOWN]
+    named = {RENAMED.get(name, name) for name in (*penn.classes, *utd.classes)}
+    classes = [*sorted(named | {*GENERATED, SIT}), UNKNOWN]
     clips = [
         *_relabelled(penn, classes),
         *_relabelled(utd, classes),
@@ -70,16 +71,13 @@ def read_everyday(folder: Path, options: ReadOptions = DEFAULT) -> SkeletonSet:
     return validated(SkeletonSet("everyday", tuple(classes), LAYOUT, tuple(clips), split))
 
 
-def _renamed(name: str) -> str:
-    return RENAMED.get(name, name)
-
-
 def _relabelled(data: SkeletonSet, classes: list[str], only: tuple[str, ...] | None = None) -> list[SkeletonClip]:
     """The set's clips in LAYOUT with labels that index ``classes``; of the classes ``only``, if given."""
+    names = [RENAMED.get(name, name) for name in data.classes]
     return [
-        replace(clip, label=classes.index(_renamed(data.classes[clip.label])))
+        replace(clip, label=classes.index(names[clip.label]))
         for clip in _in_layout(data)
-        if only is None or _renamed(data.classes[clip.label]) in only
+        if only is None or names[clip.label] in only
     ]
 
 

@@ -22,8 +22,8 @@ from edge.contract.types import Float32
 from train.data.clip import SkeletonClip, SkeletonSet, validated
 from train.data.readers.bodies import MAX_BODIES
 from train.data.readers.cache import cached_clips
+from train.data.readers.files import read_json
 from train.data.readers.reading import DEFAULT, ReadOptions, parse_files
-from train.data.readers.text_files import read_json
 
 WIDTH_PX, HEIGHT_PX, FPS = 340, 256, 30.0
 LAYOUT, JOINTS = "openpose-18", 18

@@ -12,14 +12,33 @@ from functools import partial
 from pathlib import Path
 
 from edge.contract.errors import DataError
+from edge.contract.reading import read_text
 from train.data.clip import SkeletonClip, SkeletonSet, validated
 from train.data.readers.cache import cached_clips
-from train.data.readers.ntu_classes import CLASSES
 from train.data.readers.ntu_skeleton import NAME, Sample, read_skeleton, sample
 from train.data.readers.reading import DEFAULT, ReadOptions, parse_files
-from train.data.readers.text_files import read_text
 
 LIST = "*missing_skeletons*.txt"
+
+# Short names of the actions A1 to A120; the first 60 are those of NTU RGB+D.
+_NAMES = (
+    "drink_water eat_meal brush_teeth brush_hair drop pick_up throw sit_down stand_up clap read write "
+    "tear_up_paper put_on_jacket take_off_jacket put_on_a_shoe take_off_a_shoe put_on_glasses take_off_glasses "
+    "put_on_a_hat take_off_a_hat cheer_up hand_waving kick_something reach_into_pocket hop jump_up phone_call "
+    "play_with_phone type_on_a_keyboard point_to_something take_a_selfie check_time rub_two_hands nod_head "
+    "shake_head wipe_face salute put_palms_together cross_hands_in_front sneeze_or_cough stagger fall_down "
+    "headache chest_pain back_pain neck_pain nausea fan_self punch_someone kick_someone push_someone "
+    "pat_someones_back point_at_someone hug give_object touch_pocket shake_hands walk_towards walk_apart "
+    "put_on_headphone take_off_headphone shoot_at_basket bounce_ball tennis_bat_swing juggle_table_tennis_ball "
+    "hush flick_hair thumb_up thumb_down ok_sign victory_sign staple_book count_money cut_nails cut_paper "
+    "snap_fingers open_bottle sniff squat_down toss_a_coin fold_paper ball_up_paper play_magic_cube "
+    "apply_cream_on_face apply_cream_on_hand put_on_bag take_off_bag put_object_into_bag take_object_out_of_bag "
+    "open_a_box move_heavy_objects shake_fist throw_up_cap hands_up cross_arms arm_circles arm_swings "
+    "run_on_the_spot butt_kicks cross_toe_touch side_kick yawn stretch blow_nose hit_with_object wield_knife "
+    "knock_over grab_stuff shoot_with_gun step_on_foot high_five cheers_and_drink carry_object take_a_photo "
+    "follow whisper exchange_things support_somebody rock_paper_scissors "
+)
+CLASSES = tuple(_NAMES.split())
 
 # Training performers as listed in the two papers; those up to 40 are the first paper's.
 _XSUB = frozenset((
@@ -57,22 +76,19 @@ def _read(folder: Path, options: ReadOptions, name: str, split: str, actions: in
             where=folder,
             hint="give the folder with S001C001P001R001A001.skeleton and so on with --data.folder",
         )
-    _, description = TRAINS[split]
-
     parse = partial(parse_files, files, partial(_clip, split=split), options.workers, name)
     clips = cached_clips(options.cache, f"ntu{actions}-{split}", [*lists, *files], parse)
     left_out = f"{len(missing)} listed samples left out" if missing else "no list of samples to leave out"
-    return validated(SkeletonSet(name, CLASSES[:actions], "ntu-25", clips, f"{description}; {left_out}"))
+    return validated(SkeletonSet(name, CLASSES[:actions], "ntu-25", clips, f"{TRAINS[split][1]}; {left_out}"))
 
 
 def _clip(path: Path, split: str) -> SkeletonClip:
-    trains, _ = TRAINS[split]
-    return read_skeleton(path, trains(sample(path)))
+    return read_skeleton(path, TRAINS[split][0](sample(path)))
 
 
 def _listed_samples(path: Path) -> list[str]:
     """Names of the samples in a list, whatever else it contains."""
-    found = [match.group() for match in NAME.finditer(read_text(path))]
+    found = [match.group() for match in NAME.finditer(read_text(path, DataError, "copy it again"))]
     if not found:
         raise DataError(
             "names no sample", where=path, hint="it must list names such as S001C002P005R002A008; else remove it"

@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.contract.errors import DataError
-from train.data.clip import SkeletonClip
+from edge.contract.reading import read_text
+from train.data.clip import KINECT_TO_CAMERA, SkeletonClip
 from train.data.readers.bodies import MAX_BODIES, motion_spread, pad_bodies, top_bodies
-from train.data.readers.kinect import TO_CAMERA
-from train.data.readers.text_files import read_text
 
 FPS = 30.0
 JOINTS = 25
@@ -63,7 +62,7 @@ def read_skeleton(path: Path, train: bool) -> SkeletonClip:
             where=path,
             hint="put the published list of samples with missing skeletons (a .txt file) into the folder",
         )
-    xyz *= TO_CAMERA
+    xyz *= KINECT_TO_CAMERA
     chosen = list(top_bodies(xyz, seen, motion_spread(xyz, seen)))
     joints, seen = pad_bodies(xyz[chosen], seen[chosen], MAX_BODIES)
     return SkeletonClip(path.stem, sample(path).action - 1, joints, seen, FPS, train)
@@ -73,7 +72,8 @@ class _Lines:
     """Reads the lines of a file in order; errors name the line."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.lines, self.at = path, read_text(path, "ascii").splitlines(), 0
+        self.path, self.at = path, 0
+        self.lines = read_text(path, DataError, "copy it again").splitlines()
 
     def wrong(self, what: str) -> DataError:
         return DataError(f"line {self.at}: {what}", where=self.path, hint="copy the file again, or leave it out")
@@ -87,7 +87,7 @@ class _Lines:
 
     def number(self, what: str, most: int) -> int:
         (line,) = self.take(1, what)
-        if not line.strip().isdigit() or int(line) > most:
+        if not line.strip().isdecimal() or int(line) > most:
             raise self.wrong(f"{line.strip()[:40]!r} is not {what}")
         return int(line)
 
@@ -115,20 +115,10 @@ def _parsed(path: Path) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
 
 def _joints(rows: list[str], lines: _Lines) -> NDArray[np.float64]:
     """Parse 25 lines to (25, 12)."""
-    words = [row.split() for row in rows]
     try:
-        return np.array(words, np.float64).reshape(JOINTS, NUMBERS_PER_JOINT)
+        return np.array([row.split() for row in rows], np.float64).reshape(-1, NUMBERS_PER_JOINT)
     except ValueError:
-        for back, row in enumerate(reversed(words)):
-            if len(row) != NUMBERS_PER_JOINT or not all(_is_number(word) for word in row):
-                lines.at -= back
-                break
-        raise lines.wrong(f"not the {NUMBERS_PER_JOINT} numbers of a joint") from None
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
+        if len(rows) == 1:
+            raise lines.wrong(f"not the {NUMBERS_PER_JOINT} numbers of a joint") from None
+        lines.at -= len(rows)
+        return np.concatenate([_joints(lines.take(1, "a joint"), lines) for _ in rows])

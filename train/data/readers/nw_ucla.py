@@ -15,13 +15,11 @@ import numpy as np
 
 from edge.contract.errors import DataError
 from edge.contract.layouts import layout
-from train.data.clip import SkeletonClip, SkeletonSet, validated
+from train.data.clip import KINECT_TO_CAMERA, SkeletonClip, SkeletonSet, validated
 from train.data.readers.arrays import as_float32
-from train.data.readers.kinect import TO_CAMERA
+from train.data.readers.files import files_in, read_json
 from train.data.readers.reading import DEFAULT, ReadOptions, parse_files
-from train.data.readers.text_files import read_json
 
-FOLDERS = ("all_sqe", ".")
 LAYOUT = "kinect-20"
 FPS = 30.0
 ACTIONS = {
@@ -48,10 +46,8 @@ _ORDER = [_KINECT_ORDER.split().index(joint) for joint in layout(LAYOUT).joints]
 def read_nw_ucla(folder: Path, options: ReadOptions = DEFAULT) -> SkeletonSet:
     """Read all clips; views 1 and 2 are for training, view 3 for testing, as is usual."""
     options.choose_split("nw_ucla")
-    for part in FOLDERS:
-        if files := sorted((folder / part).glob("a*_s*_e*_v*.json")):
-            break
-    else:
+    files = files_in(folder, ("all_sqe", "."), "a*_s*_e*_v*.json")
+    if not files:
         raise DataError(
             "no file such as a01_s01_e00_v01.json is in this folder or its subfolder all_sqe",
             where=folder,
@@ -78,7 +74,7 @@ def read_clip(path: Path) -> SkeletonClip:
         raise DataError(
             f"skeletons are not [frames][20][3] numbers: {error}", where=path, hint="copy it again"
         ) from error
-    xyz = as_float32(path, "skeletons", values, (None, 20, 3))[:, _ORDER] * TO_CAMERA
+    xyz = as_float32(path, "skeletons", values, (None, 20, 3))[:, _ORDER] * KINECT_TO_CAMERA
     seen = np.isfinite(xyz).all(axis=-1) & (xyz != 0).any(axis=-1)
     if not seen.any():
         raise DataError("no joint is ever seen", where=path, hint="copy it again, or leave this clip out")

@@ -8,6 +8,7 @@ train, classes.
 
 from __future__ import annotations
 
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +17,14 @@ from numpy.typing import NDArray
 from edge.contract.errors import DataError
 from edge.contract.layouts import layout
 from train.data.clip import SkeletonClip, SkeletonSet, validated
-from train.data.readers.arrays import as_float32, clip_slices, read_arrays
-from train.data.readers.mat_files import read_mat
+from train.data.readers.arrays import as_float32, clip_slices
+from train.data.readers.files import files_in, read_arrays, read_mat
 from train.data.readers.reading import DEFAULT, ReadOptions, parse_files
 
 FILE = "penn_action.npz"
-LABEL_FOLDERS = ("labels", "Penn_Action/labels", ".")
 LAYOUT = "penn-13"
 FPS = 30.0
-# The archive has no frame rates; 30 Hz is the rule for web video, from which its clips are taken.
+"""The archive has no frame rates; 30 Hz is the rule for web video, from which its clips are taken."""
 _NAMES = (
     "baseball_pitch baseball_swing bench_press bowl clean_and_jerk golf_swing jump_rope jumping_jacks pullup pushup "
     "situp squat strum_guitar tennis_forehand tennis_serve"
@@ -38,11 +38,10 @@ _PINNED = 1.5
 def read_penn_action(folder: Path, options: ReadOptions = DEFAULT) -> SkeletonSet:
     """Read all clips in the official split, 1258 for training and 1068 for testing."""
     options.choose_split("penn_action")
-    if not (folder / FILE).exists():
-        for labels in LABEL_FOLDERS:
-            if files := sorted((folder / labels).glob("[0-9][0-9][0-9][0-9].mat")):
-                return _set(CLASSES, tuple(parse_files(files, read_label_file, options.workers, "Penn Action")))
-    return _read_packed(folder / FILE)
+    packed, numbered = folder / FILE, "[0-9][0-9][0-9][0-9].mat"
+    if not packed.exists() and (files := files_in(folder, ("labels", "Penn_Action/labels", "."), numbered)):
+        return _set(CLASSES, tuple(parse_files(files, read_label_file, options.workers, "Penn Action")))
+    return _read_packed(packed)
 
 
 def read_label_file(path: Path) -> SkeletonClip:
@@ -67,23 +66,13 @@ def read_label_file(path: Path) -> SkeletonClip:
 
 
 def _read_packed(path: Path) -> SkeletonSet:
-    arrays = read_arrays(
-        path,
-        ("xy", "vis", "length", "label", "train", "classes"),
-        instead="the archive's own labels/0001.mat and so on",
-    )
+    names = ("xy", "vis", "length", "label", "train", "classes")
+    arrays = read_arrays(path, names, instead="the archive's own labels/0001.mat and so on")
     frames = clip_slices(path, arrays["xy"], (13, 2), arrays["length"], arrays["label"], arrays["train"])
     xy, seen = _joints(arrays["xy"].astype(np.float32))
     clips = tuple(
-        SkeletonClip(
-            id=f"penn-{index + 1:04d}",
-            label=int(arrays["label"][index]),
-            joints=xy[None, part],
-            seen=seen[None, part],
-            fps=FPS,
-            train=bool(arrays["train"][index]),
-        )
-        for index, part in enumerate(frames)
+        SkeletonClip(f"penn-{number:04d}", int(label), xy[None, part], seen[None, part], FPS, train=bool(train))
+        for number, part, label, train in zip(count(1), frames, arrays["label"], arrays["train"], strict=False)
     )
     return _set(tuple(str(name) for name in arrays["classes"]), clips)
 

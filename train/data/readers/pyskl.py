@@ -18,12 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.contract.errors import DataError
-from train.data.clip import SkeletonClip, SkeletonSet, validated
+from edge.contract.reading import read_text
+from train.data.clip import KINECT_TO_CAMERA, SkeletonClip, SkeletonSet, validated
 from train.data.readers.bodies import MAX_BODIES, motion_spread, pad_to_equal_bodies, top_bodies
-from train.data.readers.kinect import TO_CAMERA
 from train.data.readers.plain_pickle import read_pickle
 from train.data.readers.reading import DEFAULT, ReadOptions
-from train.data.readers.text_files import read_text
 
 LABEL_MAP = "label_map.txt"
 LAYOUTS = {(17, 2): "coco-17", (18, 2): "openpose-18", (25, 3): "ntu-25"}
@@ -40,11 +39,8 @@ def read_pyskl(folder: Path, options: ReadOptions = DEFAULT) -> SkeletonSet:
     """
     path = _file(folder)
     raw = read_pickle(path)
-    if (
-        not isinstance(raw, dict)
-        or not isinstance(raw.get("split"), dict)
-        or not isinstance(raw.get("annotations"), list)
-    ):
+    parts = [raw.get(key) for key in ("split", "annotations")] if isinstance(raw, dict) else []
+    if [type(part) for part in parts] != [dict, list]:
         raise DataError("not a dict of split and annotations", where=path, hint="give an annotation pickle of PYSKL")
     splits = _splits(path, raw["split"])
     split = options.choose_split("pyskl", *splits)
@@ -53,15 +49,8 @@ def read_pyskl(folder: Path, options: ReadOptions = DEFAULT) -> SkeletonSet:
     if not clips:
         raise DataError(f"no annotation is in split {split}", where=path, hint="choose another with --data.split")
     joints = clips[0].joints
-    return validated(
-        SkeletonSet(
-            path.stem,
-            _classes(path, clips),
-            LAYOUTS[joints.shape[2], joints.shape[3]],
-            clips,
-            f"{split} of {path.name}",
-        )
-    )
+    layout = LAYOUTS[joints.shape[2], joints.shape[3]]
+    return validated(SkeletonSet(path.stem, _classes(path, clips), layout, clips, f"{split} of {path.name}"))
 
 
 def _file(folder: Path) -> Path:
@@ -138,7 +127,7 @@ def _clip(path: Path, name: str, raw: dict[str, Any], train: bool) -> SkeletonCl
         seen &= score > 0
         strength = score.mean(axis=(1, 2))
     else:
-        joints *= TO_CAMERA
+        joints *= KINECT_TO_CAMERA
         strength = motion_spread(joints, seen)
     if not seen.any():
         raise DataError(f"annotation {name}: no joint is ever seen", where=path, hint="remove it from the split")
@@ -162,4 +151,5 @@ def _classes(path: Path, clips: tuple[SkeletonClip, ...]) -> tuple[str, ...]:
     names = path.with_name(LABEL_MAP)
     if not names.is_file():
         return tuple(f"class_{label:03d}" for label in range(max(clip.label for clip in clips) + 1))
-    return tuple(line.strip() for line in read_text(names).splitlines() if line.strip())
+    lines = read_text(names, DataError, "copy it again").splitlines()
+    return tuple(line.strip() for line in lines if line.strip())

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from edge.contract.errors import DataError
 from edge.contract.layouts import layout
 from train.data.clip import Recording, SkeletonClip, SkeletonSet, validated
-from train.data.readers.arrays import read_arrays
+from train.data.readers.files import read_arrays
 from train.data.readers.reading import DEFAULT, ReadOptions
 
 FILE = "ui_prmd.npz"
@@ -51,17 +51,9 @@ def read_ui_prmd(folder: Path, options: ReadOptions = DEFAULT) -> SkeletonSet:
     for high, low, frames, (movement, subject, episode, incorrect) in zip(vicon, kinect, length, meta, strict=True):
         fps = (len(high) - 1) * RECORDED_HZ / (max(int(frames), 2) - 1)
         good, poor = _recording(high, _FROM_VICON, fps), _recording(low, _FROM_KINECT, fps)
-        clips.append(
-            SkeletonClip(
-                id=f"uiprmd-m{movement}-s{subject}-e{episode}-{'incorrect' if incorrect else 'correct'}",
-                label=2 * (int(movement) - 1) + int(incorrect),
-                joints=good.joints,
-                seen=good.seen,
-                fps=fps,
-                train=bool(subject % 2),
-                low=poor,
-            )
-        )
+        name = f"uiprmd-m{movement}-s{subject}-e{episode}-{'incorrect' if incorrect else 'correct'}"
+        label = 2 * (int(movement) - 1) + int(incorrect)
+        clips.append(SkeletonClip(name, label, good.joints, good.seen, fps, train=bool(subject % 2), low=poor))
     return validated(SkeletonSet("UI-PRMD", CLASSES, HIGH, tuple(clips), "odd subjects train / even test", LOW))
 
 

@@ -14,14 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.contract.errors import DataError
-from train.data.clip import SkeletonClip, SkeletonSet, validated
-from train.data.readers.arrays import as_float32, clip_slices, read_arrays
-from train.data.readers.kinect import TO_CAMERA
-from train.data.readers.mat_files import read_mat
+from train.data.clip import KINECT_TO_CAMERA, SkeletonClip, SkeletonSet, validated
+from train.data.readers.arrays import as_float32, clip_slices
+from train.data.readers.files import files_in, read_arrays, read_mat
 from train.data.readers.reading import DEFAULT, ReadOptions, parse_files
 
 FILE = "utd_mhad.npz"
-MAT_FOLDERS = ("Skeleton", ".")
 FPS = 30.0
 _NAMES = (
     "swipe_left swipe_right wave clap throw arm_cross basketball_shoot draw_x draw_circle_clockwise "
@@ -35,13 +33,11 @@ _FILE_NAME = re.compile(r"a(\d+)_s(\d+)_t(\d+)_skeleton")
 def read_utd_mhad(folder: Path, options: ReadOptions = DEFAULT) -> SkeletonSet:
     """Read all clips; odd subjects train (431), even subjects test (430), as in the authors' split."""
     options.choose_split("utd_mhad")
-    clips: tuple[SkeletonClip, ...] = ()
-    if not (folder / FILE).exists():
-        for part in MAT_FOLDERS:
-            if files := sorted((folder / part).glob("a*_skeleton.mat")):
-                clips = tuple(parse_files(files, read_skeleton_file, options.workers, "UTD-MHAD"))
-                break
-    clips = clips or _read_packed(folder / FILE)
+    packed = folder / FILE
+    if not packed.exists() and (files := files_in(folder, ("Skeleton", "."), "a*_skeleton.mat")):
+        clips = tuple(parse_files(files, read_skeleton_file, options.workers, "UTD-MHAD"))
+    else:
+        clips = _read_packed(packed)
     return validated(SkeletonSet("UTD-MHAD", CLASSES, "kinect-20", clips, "odd subjects train / even test"))
 
 
@@ -58,10 +54,9 @@ def read_skeleton_file(path: Path) -> SkeletonClip:
 
 
 def _read_packed(path: Path) -> tuple[SkeletonClip, ...]:
-    arrays = read_arrays(
-        path, ("xyz", "length", "meta"), instead="the authors' own Skeleton/a1_s1_t1_skeleton.mat and so on"
-    )
-    frames = clip_slices(path, arrays["xyz"], (20, 3), arrays["length"], arrays["meta"])
+    own = "the authors' own Skeleton/a1_s1_t1_skeleton.mat and so on"
+    arrays = read_arrays(path, ("xyz", "length", "meta"), instead=own)
+    frames = clip_slices(path, arrays["xyz"], (20, 3), arrays["length"], arrays["meta"], columns=(3,))
     xyz = arrays["xyz"].astype(np.float32)
     return tuple(
         _clip(int(action), int(subject), int(trial), xyz[part])
@@ -70,11 +65,5 @@ def _read_packed(path: Path) -> tuple[SkeletonClip, ...]:
 
 
 def _clip(action: int, subject: int, trial: int, xyz: NDArray[np.float32]) -> SkeletonClip:
-    return SkeletonClip(
-        id=f"utd-a{action}-s{subject}-t{trial}",
-        label=action - 1,
-        joints=(xyz * TO_CAMERA)[None],
-        seen=np.asarray(np.isfinite(xyz).all(axis=-1))[None],
-        fps=FPS,
-        train=bool(subject % 2),
-    )
+    joints, seen = (xyz * KINECT_TO_CAMERA)[None], np.asarray(np.isfinite(xyz).all(axis=-1))[None]
+    return SkeletonClip(f"utd-a{action}-s{subject}-t{trial}", action - 1, joints, seen, FPS, train=bool(subject % 2))

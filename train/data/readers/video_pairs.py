@@ -11,7 +11,7 @@ from edge.contract.errors import DataError
 from edge.contract.preprocess import Preprocessing, resample
 from edge.contract.types import Float32
 from train.data.clip import Recording, SkeletonClip, SkeletonSet, validated
-from train.data.readers.arrays import read_arrays
+from train.data.readers.files import read_arrays
 from train.data.readers.reading import DEFAULT, ReadOptions
 from train.video_pairs.manifest import FILE, pair_file, read_manifest
 
@@ -40,19 +40,9 @@ def read_video_pairs(folder: Path, options: ReadOptions = DEFAULT) -> SkeletonSe
             raise DataError("its times do not increase", where=path, hint="remove it and run make pairs again")
         fps = (len(times) - 1) / float(times[-1] - times[0])
         good, cheap = _one_body(high, times, fps), _one_body(low, times, fps)
-        clips.append(
-            SkeletonClip(
-                id=name,
-                label=manifest.classes.index(entry["class"]),
-                joints=good.joints,
-                seen=good.seen,
-                fps=fps,
-                train=bool(entry["train"]),
-                low=cheap,
-            )
-        )
-    layouts = manifest.layouts
-    names = tuple(manifest.classes)
+        label, train = manifest.classes.index(entry["class"]), bool(entry["train"])
+        clips.append(SkeletonClip(name, label, good.joints, good.seen, fps, train, low=cheap))
+    names, layouts = tuple(manifest.classes), manifest.layouts
     return validated(SkeletonSet("own videos", names, layouts["high"], tuple(clips), manifest.split, layouts["low"]))
 
 

@@ -1,0 +1,60 @@
+"""Read .npz, .mat and JSON files of datasets. All raise DataError if a file is missing, damaged or lacks a name."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.io import loadmat
+from scipy.io.matlab import MatReadError
+
+from edge.contract import reading
+from edge.contract.errors import DataError
+
+# All that SciPy raises on damaged files, found by truncating files and flipping bytes.
+_DAMAGED = (MatReadError, OSError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError,
+            OverflowError, MemoryError, NotImplementedError, struct.error, zlib.error)  # fmt: skip
+
+
+def read_arrays(path: Path, names: tuple[str, ...], instead: str = "") -> dict[str, NDArray[Any]]:
+    """Read the named arrays of an .npz file. instead: what the folder may hold instead of the file, for the hint."""
+    _require_file(path, f"contains it, or {instead}," if instead else "contains it")
+    return reading.read_npz(path, DataError, "copy it again", names)
+
+
+def read_json(path: Path, keys: Sequence[str] = ()) -> dict[str, Any]:
+    """Read a JSON object that has at least ``keys``."""
+    _require_file(path, "contains it")
+    found = reading.read_json(path, DataError, "copy it again")
+    _require_names(path, found, keys)
+    return found
+
+
+def read_mat(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """Read the named variables of a .mat file."""
+    try:
+        found = loadmat(path, variable_names=list(names))
+    except _DAMAGED as error:
+        raise DataError(f"not a readable .mat file: {error}", where=path, hint="copy it again") from error
+    _require_names(path, found, names)
+    return {name: np.asarray(found[name]) for name in names}
+
+
+def files_in(folder: Path, parts: Sequence[str], pattern: str) -> list[Path]:
+    """The sorted files that match ``pattern`` in the first of the subfolders ``parts`` that has any."""
+    return next((files for part in parts if (files := sorted((folder / part).glob(pattern)))), [])
+
+
+def _require_file(path: Path, contains: str) -> None:
+    if not path.is_file():
+        raise DataError("no such dataset file", where=path, hint=f"give the folder that {contains} with --data.folder")
+
+
+def _require_names(path: Path, found: dict[str, Any], names: Sequence[str]) -> None:
+    if missing := [name for name in names if name not in found]:
+        raise DataError(f"the file lacks {missing[0]!r}", where=path, hint=f"it must contain {', '.join(names)}")
