@@ -32,10 +32,10 @@ def read(image: Image) -> int | None:
     top, edges = _place(image)
     # Only the middle of each cell, because compression blurs its edges.
     strip = image[top:].mean(axis=(0, 2))
-    insets = np.maximum(np.diff(edges) // 4, 0)
-    cells = [strip[edges[n] + insets[n] : edges[n + 1] - insets[n]].mean() > 127 for n in range(CELLS)]
-    ticks = int("".join(str(int(cell)) for cell in cells[:BITS]), 2)
-    return ticks if [int(cell) for cell in cells] == _bits(ticks) else None
+    insets = np.diff(edges) // 4
+    cells = [int(strip[edges[n] + insets[n] : edges[n + 1] - insets[n]].mean() > 127) for n in range(CELLS)]
+    ticks = int("".join(map(str, cells[:BITS])), 2)
+    return ticks if cells == _bits(ticks) else None
 
 
 def _place(image: Image) -> tuple[int, list[int]]:

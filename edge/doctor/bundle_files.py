@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from edge.contract.bundle import POSE_INT8, STUDENT_ENGINE, Bundle, read_bundle
@@ -59,9 +59,7 @@ def _engine(path: Path, runtime: Runtime | None) -> Finding:
     if runtime is None:
         return Finding(path.name, "warn", "cannot be checked: TensorRT or the GPU is missing", "see the lines above")
     try:
-        manifest = read_engine_manifest(
-            path, tensorrt=runtime.tensorrt, gpu=runtime.gpu, compute_capability=runtime.compute_capability
-        )
+        manifest = read_engine_manifest(path, **asdict(runtime))
     except SkdError as error:
         return Finding(path.name, "fail", *_found_and_mend(error))
     return Finding(path.name, "ok", f"TensorRT {manifest.tensorrt}, {manifest.gpu}, {manifest.precision}")

@@ -40,10 +40,10 @@ def tensorrt(version: str | None, jetpack: int | None, on_jetson: bool, installe
     if version is None:
         fix = f"sudo apt install python3-libnvinfer; {SYSTEM_PACKAGES}"
         return Finding("TensorRT", "fail", "Python cannot import it", fix)
-    numbers = _numbers(version)
+    numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
     if jetpack is not None and jetpack in NEEDED_TENSORRT and len(numbers) >= 2:
         first, last = NEEDED_TENSORRT[jetpack]
-        if not (first <= numbers[:2] and numbers[0] <= last):
+        if not (first <= numbers and numbers[0] <= last):
             text = f"{version}, which is not JetPack {jetpack}'s: engines and libraries may be incompatible"
             fix = "pip uninstall tensorrt; sudo apt install python3-libnvinfer; or the image: docker/run"
             return Finding("TensorRT", "warn", text, fix)
@@ -88,7 +88,3 @@ def runtime(name: str, version: str | None, *, needed_for: str) -> Finding:
     if version is not None:
         return Finding(name, "ok", version)
     return Finding(name, "warn", f"not installed: no {needed_for}", "pip install 'skd-edge[edge]'")
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])

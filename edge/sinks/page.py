@@ -111,6 +111,7 @@ class Page:
         fps = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else 0.0
         if times and time.monotonic() - times[-1] > STALL_TIMEOUT_S:
             fps = 0.0
+        missing = result.joint_dropout.tolist() if result and result.joint_dropout is not None else ()
         return {
             "source": self._source,
             "lost": lost,
@@ -123,16 +124,8 @@ class Page:
             "people": sorted(map(_person, result.people), key=itemgetter("track_id")) if result else [],
             "latency": {name: [round(row.p50_ms, 2), round(row.p90_ms, 2)] for name, row in rows.items()},
             "given_up": self._dropped_by_sink(),
-            "dropout": self._dropout(result),
+            "dropout": {name: round(part, 3) for name, part in zip(self._layout.joints, missing, strict=False)},
             "events": events,
-        }
-
-    def _dropout(self, result: FrameResult | None) -> dict[str, float]:
-        if result is None or result.joint_dropout is None:
-            return {}
-        return {
-            joint: round(part, 3)
-            for joint, part in zip(self._layout.joints, result.joint_dropout.tolist(), strict=True)
         }
 
     def _encode(self, result: FrameResult) -> bytes:
