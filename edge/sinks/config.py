@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge.sinks.mqtt import parse_broker
+
 
 @dataclass(frozen=True)
 class SinkConfig:
@@ -28,6 +30,10 @@ class SinkConfig:
     """Show a window. Pressing q or closing it ends the run."""
     codec: str | None = None
     """Video codec as four letters; mp4v uses least CPU. Unset: avc1 (H.264) if OpenCV can encode it, else mp4v."""
+
+    def __post_init__(self) -> None:
+        if self.mqtt is not None:
+            parse_broker(self.mqtt)  # refuses a malformed one before a camera is opened
 
     @property
     def files(self) -> dict[str, Path]:
