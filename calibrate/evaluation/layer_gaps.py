@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from calibrate.quantisation.onnx_graph import Graph, activations, read_onnx
 
+FLOAT = onnx.TensorProto.FLOAT
 SHOWN = {"Conv", "Gemm", "Add", "Relu", "MatMul"}
 
 
@@ -31,7 +32,9 @@ def layer_gaps(fp32: Path, int8: Path, samples: Sequence[NDArray[Any]]) -> list[
     Channels are compared up to a factor each, because :mod:`calibrate.quantisation.equalise` scales them.
     """
     before, after = read_onnx(fp32), read_onnx(int8)
-    known = set(Graph(after).producer)
+    # Additions may also compute shapes, in integers.
+    types = {v.name: v.type.tensor_type.elem_type for v in onnx.shape_inference.infer_shapes(before).graph.value_info}
+    known = {name for name in Graph(after).producer if types.get(name, FLOAT) == FLOAT}
     layers = {n.output[0]: n for n in before.graph.node if n.op_type in SHOWN and n.output[0] in known}
     exact, int8_values = (_joined(model, list(layers), samples) for model in (before, after))
     return [

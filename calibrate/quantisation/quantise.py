@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -76,8 +77,6 @@ class Quantiser:
         concat_in_int8: bool = True,
     ) -> None:
         # Imported here: with Python 3.10, ONNX Runtime loads PyTorch for these, and `--help` imports this module.
-        from onnxruntime.quantization.shape_inference import quant_pre_process
-
         from calibrate.quantisation.ranges import activation_ranges
 
         self._fit_weights = fit_weights
@@ -88,8 +87,7 @@ class Quantiser:
         with temporary_folder() as folder, _quiet():
             prepared = folder / "prepared.onnx"
             onnx.save(at_least_opset(read_onnx(source), PER_CHANNEL_OPSET, "export it in opset 17"), str(prepared))
-            # Folds BatchNorm into convolutions and infers every shape.
-            quant_pre_process(str(prepared), str(prepared))
+            _fold_and_infer_shapes(prepared)
             model = split_computed_addend(_named(onnx.load(prepared)))
             if is_quantised(model):
                 raise EngineError("is already quantised", where=source, hint="give the FP32 network")
@@ -100,7 +98,7 @@ class Quantiser:
             self.layers = [n.name for n in products if n.input[1] in graph.constants]
             self._without_weights = {n.name for n in products} - set(self.layers)
             if not self.layers:
-                raise EngineError("has neither a convolution nor a Gemm with weights to quantise", where=source)
+                raise EngineError("has neither a convolution nor a Gemm with constant FP32 weights", where=source)
             onnx.save(self.model, str(prepared))
             self._ranges = activation_ranges(prepared, OPERATORS, method, [i.name for i in engine.inputs], samples)
 
@@ -173,6 +171,20 @@ def _check(samples: Sequence[Sample], engine: OnnxRuntimeEngine) -> None:
         check_inputs(engine.inputs, given, "calibration")
         if not all(np.isfinite(array).all() for array in given.values()):
             raise DataError(f"calibration sample {position} contains NaN or infinite values", hint="leave it out")
+
+
+def _fold_and_infer_shapes(network: Path) -> None:
+    """Fold BatchNorm into convolutions, in place."""
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    here = Path.cwd()
+    os.chdir(network.parent)  # where a failed inference leaves files
+    try:
+        quant_pre_process(str(network), str(network))
+    except Exception:  # noqa: BLE001 symbolic inference, of which ONNX's own is independent, fails at some attention layers
+        quant_pre_process(str(network), str(network), skip_symbolic_shape=True)
+    finally:
+        os.chdir(here)
 
 
 def _named(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -99,13 +99,22 @@ def _compensated_rounding(weight: Array, variance: Array, scale: Array) -> Array
     """Integers -127..127 (G, O, K) for weights (G, O, K) and scales (G, O, 1); GPTQ, algorithm 1."""
     remaining = weight.copy()
     integers = np.zeros_like(weight)
-    # Upper Cholesky factor of the inverse: row k distributes weight k's error over the weights after it.
-    factor = np.linalg.cholesky(np.linalg.inv(_with_ridge(variance, DAMPING))).transpose(0, 2, 1)
+    factor = _inverse_factor(variance)
     for k in range(weight.shape[2]):
         integers[:, :, k] = np.clip(np.round(remaining[:, :, k] / scale[:, :, 0]), -LARGEST, LARGEST)
         error = (remaining[:, :, k] - integers[:, :, k] * scale[:, :, 0]) / factor[:, None, k, k]
         remaining[:, :, k + 1 :] -= error[:, :, None] * factor[:, None, k, k + 1 :]
     return integers
+
+
+def _inverse_factor(variance: Array) -> Array:
+    """Upper Cholesky factor of the inverse: row k distributes weight k's error over the weights after it."""
+    try:
+        factor: Array = np.linalg.cholesky(np.linalg.inv(_with_ridge(variance, DAMPING)))
+    except np.linalg.LinAlgError:
+        # Beside a large mean, a small variance in single precision may have negative eigenvalues: round to nearest.
+        return np.broadcast_to(np.eye(variance.shape[-1]), variance.shape)
+    return factor.transpose(0, 2, 1)
 
 
 def _with_ridge(variance: Array, ridge: float) -> Array:

@@ -47,6 +47,8 @@ def to_half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
             half = _half(numpy_helper.to_array(initializer))
             initializer.CopyFrom(numpy_helper.from_array(half, initializer.name))
     for node in graph.node:
+        if set(node.output) & scales:
+            continue
         for attribute in node.attribute:
             if attribute.name == "to" and attribute.i == TensorProto.FLOAT:
                 attribute.i = TensorProto.FLOAT16

@@ -80,7 +80,7 @@ def test_a_network_without_layers_to_quantise_is_refused(tmp_path: Path) -> None
     path = networks.save(
         tmp_path / "n.onnx", [node], {"m": np.eye(4, dtype=np.float32)}, (("x", [2, 4]), ("y", [2, 4]))
     )
-    with pytest.raises(EngineError, match="neither a convolution nor a Gemm with weights"):
+    with pytest.raises(EngineError, match="neither a convolution nor a Gemm with constant FP32 weights"):
         Quantiser(path, [np.ones((2, 4), np.float32)], "mse")
 
 

@@ -95,6 +95,20 @@ def test_constant_inputs_change_neither_the_weights_nor_the_mean_output() -> Non
     np.testing.assert_allclose(output, np.broadcast_to(wanted, output.shape), rtol=1e-4)
 
 
+def test_inputs_that_hardly_vary_are_fitted() -> None:
+    """As in a squeeze-and-excitation block; in FP32 their variance has negative eigenvalues."""
+    rng = np.random.default_rng(0)
+    weight = rng.uniform(-127, 127, (4, 256, 1, 1)).astype(np.float32)
+    samples = [np.full((1, 256, 4, 4), 1, np.float32) for _ in range(6)]
+    for sample in samples:
+        sample += 0.011 * rng.standard_normal((1, 256, 1, 1))
+    given = fitted(int8(weight, 1.1 / 127), exact(weight), samples)
+    wanted, output = (
+        ort.InferenceSession(m.SerializeToString()).run(None, {"x": samples[0]})[0] for m in (exact(weight), given)
+    )
+    np.testing.assert_allclose(output, wanted, atol=0.05 * np.abs(wanted).max())
+
+
 @pytest.mark.parametrize(
     ("kernel", "group", "attributes"),
     [
