@@ -69,17 +69,21 @@ def test_the_papers_count_twenty_and_fifty_three_training_performers_and_120_cla
         "drink_water", "punch_someone", "put_on_headphone", "rock_paper_scissors")  # fmt: skip
 
 
-def test_listed_samples_are_left_out_and_need_not_be_readable(tmp_path: Path) -> None:
+# Three names under which the authors and PYSKL publish the list.
+@pytest.mark.parametrize(
+    "name", ["NTU_RGBD_samples_with_missing_skeletons.txt", "ntu_rgb120_missings.txt", "ntu120_missing.txt"]
+)
+def test_listed_samples_are_left_out_and_need_not_be_readable(tmp_path: Path, name: str) -> None:
     write_ntu(tmp_path / NAME, [[standing()]])
     (tmp_path / "S001C002P005R002A008.skeleton").write_text("1\n0\n")
     with pytest.raises(DataError, match=r"A008\.skeleton: no body"):
         read_ntu60(tmp_path)
-    (tmp_path / "NTU_RGBD_samples_with_missing_skeletons.txt").write_text("Missing:\nS001C002P005R002A008\n")
+    (tmp_path / name).write_text("Missing:\nS001C002P005R002A008\n")
     data = read_ntu60(tmp_path)
     assert [clip.id for clip in data.clips] == [NAME.removesuffix(".skeleton")]
     assert "1 listed samples left out" in data.split
-    (tmp_path / "NTU_RGBD_samples_with_missing_skeletons.txt").write_text("nothing of use")
-    with pytest.raises(DataError, match=r"missing_skeletons\.txt: names no sample"):
+    (tmp_path / name).write_text("nothing of use")
+    with pytest.raises(DataError, match=rf"{name}: names no sample"):
         read_ntu60(tmp_path)
 
 

@@ -1,8 +1,8 @@
 """NTU RGB+D 60 and 120: Kinect v2 recordings of 60 and 120 actions by one or two people, 25 joints in 3-D.
 
 Sources: Shahroudy, Liu, Ng, Wang, "NTU RGB+D", CVPR 2016; Liu et al., "NTU RGB+D 120", TPAMI 2019. The reader finds the
-distributed ``.skeleton`` files anywhere below the folder. Samples named in text files whose name contains
-"missing_skeletons", the published lists, are left out.
+distributed ``.skeleton`` files anywhere below the folder. Samples named in text files whose name contains "missing" are
+left out; the published lists are such files (``..._with_missing_skeletons.txt``, ``ntu_rgb120_missings.txt``).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from train.data.readers.cache import cached_clips
 from train.data.readers.ntu_skeleton import NAME, Sample, read_skeleton, sample
 from train.data.readers.reading import DEFAULT, ReadOptions, parse_files
 
-LIST = "*missing_skeletons*.txt"
+LIST = "*missing*.txt"
 
 # Short names of the actions A1 to A120; the first 60 are those of NTU RGB+D.
 _NAMES = (
