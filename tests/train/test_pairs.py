@@ -233,6 +233,14 @@ def test_a_recording_shorter_than_the_window_is_padded_with_its_end_poses() -> N
     assert (still[:5] == 0).all() and (still[-5:] == 0).all() and (still[6:9] > 0).all()
 
 
+@pytest.mark.parametrize("frames", [2, 3, 9])
+def test_a_short_recording_is_stretched_without_gaps(frames: int) -> None:
+    # Stretched to 15/16 s or 10 s, its frames are further apart than max_gap_s, which is about recorded times.
+    for how in (replace(HOW, max_gap_s=0.05), replace(HOW, length_frames=161)):
+        _, high = pairs([walker(frames)], preprocessing=how).draw(0)
+        assert (high[2] == 1).all()
+
+
 def test_rotation_preserves_distances() -> None:
     recording = walker(16, fps=16.0, train=True)
     high = pairs([recording], train=True, span="window", rotate_deg=90.0).draw(0)[1][:2, ..., 0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -181,10 +182,12 @@ class PairDataset:
     def _resampled(self, bodies: Float32, source: JointLayout, times: NDArray[np.float64], mirrored: bool) -> Float32:
         """Keypoints (M, S, V_source, 3) at ``times`` (S,) -> (M, T, V, 3) at the clip's times."""
         settings = self.config.preprocessing
+        # Stretched frames are at no time of the recording, so their distance is no gap.
+        max_gap_s = math.inf if self.config.span == "whole" else settings.max_gap_s
         bodies = convert(bodies, source, self.layout)
         if mirrored:
             bodies = mirror(bodies, self.layout)
-        return np.stack([resample(body, times, self._times, settings.max_gap_s, settings.between) for body in bodies])
+        return np.stack([resample(body, times, self._times, max_gap_s, settings.between) for body in bodies])
 
     def _tensor(self, bodies: Iterable[Float32]) -> Float32:
         return clip_tensor([(body, self._times) for body in bodies], self.layout, self.config.preprocessing)
