@@ -1,7 +1,9 @@
 """DD-Net: joint distances and motion at two time scales, processed by 1-D convolutions over time.
 
 Source: Yang, Wu, Sakti, Nakamura, "Make Skeleton-based Action Recognition Model Smaller, Faster and Better", ACM MM
-Asia 2019, sections 3.1 to 3.3 and figure 3, with the layers of its release (channel dropout, two dense layers).
+Asia 2019, sections 3.1 to 3.3 and figure 3, with the channel dropout and two dense layers of its release. The release
+also drops channels between the convolutions of an embedding, standardises distances by their mean over the clip, and
+stretches motion to the nearest frame instead of linearly.
 
 Distances use x and y; motion also uses the third channel, how far a joint was seen. After the embeddings there is no
 joint axis, so the feature map has the same values at all V joints.

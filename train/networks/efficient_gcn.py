@@ -2,7 +2,8 @@
 
 Source: Song, Zhang, Shan, Wang, "Constructing Stronger and Faster Baselines for Skeleton-Based Action Recognition",
 IEEE TPAMI 2022, sections 3.2 to 3.5 and the structure of B0 with its SG layer. The graph kernels are equation 3, each
-hop distance normalised by itself.
+hop distance normalised by itself. The second block of a branch has 24 channels, as in the release's configuration; the
+release rounds them to 32, a multiple of 16.
 
 The branches have the paper's inputs, for two coordinates instead of three: position and position relative to the body
 centre; motion over two frames and over one; bones as vectors and as angles. Each branch also gets the clip's third

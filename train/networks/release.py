@@ -2,8 +2,9 @@
 
 Supported are state dicts of kchengiva/Shift-GCN (CVPR 2020) and of xiaochehe/SKD (structural knowledge distillation,
 IEEE TIP 2021). Teacher and student of the latter both have the inter-body unit and are ``shift_gcn_student`` here; its
-training-only adapter (``adaption``) is ignored. The weights expect NTU clips preprocessed as in the releases (300
-frames, spine at the origin, hips and shoulders rotated to the axes). On other clips they only initialise a training.
+training-only adapter (``adaption``) is ignored. The weights expect NTU clips preprocessed as in their release: those of
+Shift-GCN have 300 frames, the spine at the origin, and spine and shoulders rotated to the axes; those of SKD have 100
+frames, as the sensor sees them. On other clips they only initialise a training.
 """
 
 from __future__ import annotations

@@ -52,7 +52,8 @@ def spatial_partition(layout: JointLayout) -> Tensor:
 
     Entry [k, v, w] is 1 / (number of neighbours of w, itself included) if v is a neighbour of w in subset k, else 0;
     the sum over k and v is 1. Source: Yan et al., "Spatial Temporal Graph Convolutional Networks", AAAI 2018,
-    equation 8 (spatial configuration partitioning), with the distances and normalisation of its release.
+    equation 8 (spatial configuration partitioning), with the normalisation of its release. The release and PYSKL count
+    no distance above one bone, so that most neighbours there are equally far from the centre.
     """
     near = (hop_distances(layout) <= 1).float()
     scaled = near / near.sum(dim=0)

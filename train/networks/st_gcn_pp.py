@@ -30,7 +30,10 @@ def unit(in_channels: int, out_channels: int, layout: JointLayout, stride: int, 
 
 
 class AdaptiveGraphConvolution(nn.Module):
-    """(N, C, T, V) -> (N, D, T, V) with unconstrained learned adjacencies, initialised as ST-GCN's subsets."""
+    """(N, C, T, V) -> (N, D, T, V) with unconstrained learned adjacencies.
+
+    They are initialised as ST-GCN's subsets. PYSKL normalises each subset by itself, and joints have weight 1.
+    """
 
     def __init__(self, in_channels: int, out_channels: int, layout: JointLayout) -> None:
         super().__init__()
