@@ -58,14 +58,17 @@ def test_people_keep_their_slot_if_frames_reorder_or_miss_them(tmp_path: Path) -
 
 def test_train_and_validation_parts_share_classes_and_clips_without_skeleton_are_left_out(tmp_path: Path) -> None:
     write_kinetics(tmp_path, {"a": [frame(1, person(0.5, 0.5, 1))]}, "train")
-    write_kinetics(tmp_path, {"b": [frame(1, person(0.5, 0.5, 1))], "c": []}, "val")
+    # Like the published files, d and e show nobody although has_skeleton is true.
+    nobody: dict[str, Any] = {"c": [], "d": [], "e": [frame(1), frame(2)]}
+    write_kinetics(tmp_path, {"b": [frame(1, person(0.5, 0.5, 1))], **nobody}, "val")
     labels = tmp_path / "kinetics_val_label.json"
     raw = json.loads(labels.read_text())
     raw["c"]["has_skeleton"] = False
     labels.write_text(json.dumps(raw))
     data = read_kinetics(tmp_path)
+    assert data.split.endswith("; 2 clips that show nobody left out")
     assert [(clip.id, clip.label, clip.train) for clip in data.clips] == [("a", 0, True), ("b", 0, False)]
-    assert data.classes == ("action 0", "action 1")
+    assert data.classes == ("action 0", "action 1", "action 2", "action 3")
 
 
 def test_a_joint_with_a_nan_is_unseen(tmp_path: Path) -> None:
@@ -82,8 +85,7 @@ def short(keys: tuple[str, ...], size: int) -> dict[str, Any]:
 
 ONE = person(0.5, 0.5, 1)
 BROKEN: list[tuple[Any, str]] = [
-    ([], "nobody in any frame; set has_skeleton to false"),
-    ([frame(1), frame(2)], "nobody in any frame"),
+    (None, "entry 0 of data has no skeleton"),
     ([frame(1, short(("pose", "score"), 17))], "frame 1: 17 coordinates and 17 scores, but openpose-18 has 36"),
     ([frame(1, ONE), frame(3, {"pose": [0.1] * 50, "score": [1] * 25})], "frame 3: 50 coordinates and 25 scores"),
     ([frame(2, {"pose": ["x"] * 36, "score": [1] * 18})], "frame 2: a person has no numeric pose and score"),
