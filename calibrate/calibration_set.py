@@ -83,21 +83,15 @@ def load_clips(path: Path) -> LabelledClips:
 
 def check_clips(bundle: Bundle, given: LabelledClips, where: Path) -> LabelledClips:
     """Return ``given``. Raises BundleError unless the bundle's student accepts such clips and has these classes."""
-    want = bundle.manifest.input_shape[1:]
+    want, classes = bundle.manifest.input_shape[1:], len(bundle.manifest.classes)
+    low, high = given.labels.min(), given.labels.max()
     if given.clips.shape[1:] != want:
-        raise BundleError(
-            f"clips {given.clips.shape} do not fit the student's input (N, {', '.join(map(str, want))})",
-            where=where,
-            hint="give the arrays that were exported with this bundle",
-        )
-    low, high, classes = int(given.labels.min()), int(given.labels.max()), len(bundle.manifest.classes)
-    if low < 0 or high >= classes:
-        raise BundleError(
-            f"labels range from {low} to {high}, the bundle has {classes} classes",
-            where=where,
-            hint="give the arrays that were exported with this bundle",
-        )
-    return given
+        what = f"clips {given.clips.shape} do not fit the student's input (N, {', '.join(map(str, want))})"
+    elif low < 0 or high >= classes:
+        what = f"labels range from {low} to {high}, the bundle has {classes} classes"
+    else:
+        return given
+    raise BundleError(what, where=where, hint="give the arrays that were exported with this bundle")
 
 
 def stratified(labels: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:

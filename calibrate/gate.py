@@ -7,8 +7,8 @@ from pathlib import Path
 
 from rich.table import Table
 
-from calibrate.verify import OVER_BUDGET
 from edge.cli.console import console
+from edge.cli.exit_codes import FAILED
 
 
 @dataclass(frozen=True)
@@ -41,4 +41,4 @@ def gate(config: GateConfig) -> None:
     if report.errors:
         console.print(next_step(config.onnx, "POLYGRAPHY_USE_TENSORRT_RTX=1 "))
     if refused:
-        raise SystemExit(OVER_BUDGET)
+        raise SystemExit(FAILED)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from calibrate.calibration_set import CalibrationRecord, Method, WeightRounding
 from calibrate.evaluation.evaluator import people_evaluator
@@ -15,18 +13,12 @@ from edge.cli.console import console
 from edge.contract.errors import ConfigError
 from edge.contract.files import write_json
 from edge.contract.manifest import AccuracyBudget
-from edge.contract.types import Image
 from edge.engines.registry import open_engine
 
 EVALUATED = 32
 """Number of images in which people are counted for each trial."""
 FITTED = 16
 """Number of images that weights are fitted to: each has hundreds of positions, and every trial fits again."""
-
-if TYPE_CHECKING:
-    from calibrate.quantisation.float_layers import Choice
-    from calibrate.quantisation.onnx_graph import Array
-    from calibrate.quantisation.quantise import Quantiser
 
 
 @dataclass(frozen=True)
@@ -58,7 +50,7 @@ class PoseConfig:
 
 def quantise_pose(config: PoseConfig) -> None:
     """Write the INT8 network and the record of its calibration."""
-    from calibrate.quantisation.float_layers import most_sensitive
+    from calibrate.quantisation.float_layers import choose_by_people, most_sensitive, show_trials
     from calibrate.quantisation.quantise import Quantiser
     from calibrate.quantisation.sensitivity import SAMPLES
 
@@ -72,7 +64,11 @@ def quantise_pose(config: PoseConfig) -> None:
     few, fitted_on = (samples[:: max(1, len(samples) // most)] for most in (SAMPLES, FITTED))
     if config.float_layers is None:
         evaluated_on = [image for _, image in between[:: max(1, len(between) // EVALUATED)]]
-        choice = _choose_float_layers(config, quantiser, few, fitted_on, evaluated_on, budget)
+        fp32 = open_engine(config.network)
+        evaluator = people_evaluator(fp32, config.family, evaluated_on, config.frames)
+        fp32.close()
+        choice = choose_by_people(quantiser, few, fitted_on, evaluator, budget)
+        show_trials(choice, budget, "of the people found by both")
         # Fitting takes minutes, so the evaluated network is written instead of fitting again.
         kept, model = choice.float_layers, choice.model
     else:
@@ -89,21 +85,3 @@ def quantise_pose(config: PoseConfig) -> None:
         f"{len(quantiser.layers)} layers in floating point, channels equalised, weights "
         f"{'fitted' if config.fit_weights else 'rounded to nearest'}, {size:.2f} of the size"
     )
-
-
-def _choose_float_layers(
-    config: PoseConfig,
-    quantiser: Quantiser,
-    few: Sequence[Array],
-    fitted_on: Sequence[Array],
-    images: Sequence[Image],
-    budget: AccuracyBudget,
-) -> Choice:
-    from calibrate.quantisation.float_layers import choose_by_people, show_trials
-
-    fp32 = open_engine(config.network)
-    evaluator = people_evaluator(fp32, config.family, images, config.frames)
-    fp32.close()
-    choice = choose_by_people(quantiser, few, fitted_on, evaluator, budget)
-    show_trials(choice, budget, "of the people found by both")
-    return choice

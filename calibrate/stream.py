@@ -5,12 +5,12 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calibrate.calibration_set import LabelledClips, Method, MethodOrAuto, check_clips, load_clips, stratified
+from calibrate.calibration_set import Method, MethodOrAuto, check_clips, load_clips, stratified
 from calibrate.evaluation.compare import accuracies
 from calibrate.recording_engine import RecordingEngine
 from edge.cli.console import console
@@ -71,17 +71,13 @@ def quantise_stream(config: StreamConfig) -> None:
     precisions: list[Precision] = [p for p in ("fp32", "int8") if (config.bundle / STUDENTS[p]).is_file()]
     form = replace(form, frames_per_clip={p: frames_per_clip(bundle, p) for p in precisions})
     if test is not None:
-        form = replace(form, accuracy=_accuracies(config.bundle, test))
+        fp32, int8 = _logits(config.bundle, "fp32", test.clips), _logits(config.bundle, "int8", test.clips)
+        form = replace(form, accuracy={"test_clips": len(test.labels), **accuracies(fp32, int8, test.labels)})
     write_manifest(config.bundle, replace(bundle.manifest, stream=form))
     console.print(f"{config.bundle}: {', '.join(path.name for path in written)}, ranges by {method}")
-    accuracies = [f"{name}: {accuracy_text(found)}" for name, found in form.accuracy.items() if isinstance(found, dict)]
+    measured = [f"{name}: {accuracy_text(found)}" for name, found in form.accuracy.items() if isinstance(found, dict)]
     costs = [f"{frames:.1f} in {precision}" for precision, frames in form.frames_per_clip.items()]
-    console.print("; ".join([*accuracies, f"new frames that cost as much as a clip: {', '.join(costs)}"]))
-
-
-def _accuracies(folder: Path, test: LabelledClips) -> dict[str, Any]:
-    fp32, int8 = _logits(folder, "fp32", test.clips), _logits(folder, "int8", test.clips)
-    return {"test_clips": len(test.labels), **accuracies(fp32, int8, test.labels)}
+    console.print("; ".join([*measured, f"new frames that cost as much as a clip: {', '.join(costs)}"]))
 
 
 def _logits(folder: Path, precision: Precision, clips: Float32) -> Float32:

@@ -24,6 +24,7 @@ from calibrate.evaluation.compare import (
     unbatched,
 )
 from edge.cli.console import console
+from edge.cli.exit_codes import FAILED
 from edge.contract.bundle import CALIBRATION, STUDENT_FP32, STUDENT_INT8, Bundle, read_bundle
 from edge.contract.errors import ConfigError, EngineError, MissingDependency
 from edge.contract.files import require_writable, write_json
@@ -35,8 +36,6 @@ from edge.engines.registry import open_engine
 if TYPE_CHECKING:
     from calibrate.evaluation.layer_gaps import LayerGap
 
-OVER_BUDGET = 1
-"""Exit code if a network misses the budget; 2 is for usage errors."""
 ROUNDS = 50
 LAYER_SAMPLES = 16
 
@@ -131,7 +130,7 @@ def verify(config: VerifyConfig) -> None:
         }
         write_json(config.report, written)
     if not passed:
-        raise SystemExit(OVER_BUDGET)
+        raise SystemExit(FAILED)
 
 
 def _held_out(bundle: Bundle, given: LabelledClips | None, where: Path | None) -> LabelledClips:

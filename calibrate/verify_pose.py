@@ -12,8 +12,8 @@ from calibrate.evaluation.compare import Deviation, Latency, deviation, latencie
 from calibrate.evaluation.compare_poses import people_agreement
 from calibrate.images import evenly_spaced
 from calibrate.pose_inputs import Family, estimator, pose_inputs
-from calibrate.verify import OVER_BUDGET
 from edge.cli.console import console
+from edge.cli.exit_codes import FAILED
 from edge.contract.files import require_writable, write_json
 from edge.contract.manifest import AccuracyBudget
 from edge.engines.registry import open_engine
@@ -109,4 +109,4 @@ def _conclude(verdict: PoseVerdict, report: Path | None) -> None:
     if report is not None:
         write_json(report, asdict(verdict) | {"passed": not verdict.missed})
     if verdict.missed:
-        raise SystemExit(OVER_BUDGET)
+        raise SystemExit(FAILED)

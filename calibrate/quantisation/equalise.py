@@ -16,7 +16,6 @@ ranges of activations taken from data as in Xiao et al., "SmoothQuant", ICML 202
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx
@@ -31,12 +30,8 @@ LARGEST_RATIO = 1e3
 """Limit on the ratio of the largest channel's range to any other's."""
 
 
-@dataclass(frozen=True)
-class _Reader:
-    """A convolution that reads a tensor's channels from position ``first`` of its own input on."""
-
-    convolution: onnx.NodeProto
-    first: int
+_Reader = tuple[onnx.NodeProto, int]
+"""A convolution, and the position in its input at which a tensor's channels begin."""
 
 
 def equalised(model: onnx.ModelProto, samples: Sequence[Sample]) -> onnx.ModelProto:
@@ -60,12 +55,12 @@ def equalised(model: onnx.ModelProto, samples: Sequence[Sample]) -> onnx.ModelPr
         for name in node.input[1:]:
             constant = graph.constants[name].astype(np.float64)
             graph.set_constant(name, constant / factor.reshape(-1, *[1] * (constant.ndim - 1)))
-        for reader in readers[node.output[0]]:
-            weight = _by_group(graph, reader.convolution)
+        for convolution, first in readers[node.output[0]]:
+            weight = _by_group(graph, convolution)
             columns = np.ones(weight.shape[0] * weight.shape[2])
-            columns[reader.first : reader.first + len(factor)] = factor
+            columns[first : first + len(factor)] = factor
             by_group = columns.reshape(weight.shape[0], 1, weight.shape[2], *[1] * (weight.ndim - 3))
-            name = reader.convolution.input[1]
+            name = convolution.input[1]
             graph.set_constant(name, (weight * by_group).reshape(graph.constants[name].shape))
     return result
 
@@ -78,7 +73,7 @@ def _readers(graph: Graph, channels: dict[str, int], tensor: str, first: int) ->
     for node in graph.consumers[tensor]:
         further: list[_Reader] = []
         if node.op_type == "Conv" and list(node.input).index(tensor) == 0 and _own_weights(graph, node):
-            further = [_Reader(node, first)]
+            further = [(node, first)]
         elif node.op_type in {"Relu", *POOLING}:
             further = _readers(graph, channels, node.output[0], first)
         elif node.op_type == "MatMul" and node.input[1] in graph.constants and tensor in channels:
@@ -96,7 +91,7 @@ def _readers(graph: Graph, channels: dict[str, int], tensor: str, first: int) ->
 def _factor(graph: Graph, ranges: Array, readers: Sequence[_Reader]) -> Array:
     """s (C,), of geometric mean 1, from the channels' largest absolute values (C,)."""
     size = np.maximum(ranges, max(ranges.max(), 1e-12) / LARGEST_RATIO)
-    weights = [(r.first, _by_group(graph, r.convolution)) for r in readers]
+    weights = [(first, _by_group(graph, convolution)) for convolution, first in readers]
     dense = [_column_sizes(weight)[first:][: len(size)] for first, weight in weights if weight.shape[2] > 1]
     if dense:
         size = size**SHARE / np.maximum(np.maximum.reduce(dense), 1 / LARGEST_RATIO) ** (1 - SHARE)

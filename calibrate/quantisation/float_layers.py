@@ -37,12 +37,10 @@ class Trial:
 
 @dataclass(frozen=True)
 class Choice:
-    """float_layers: names of the chosen layers. model: the INT8 network with them, as evaluated. losses: of every
-    layer, empty if no ranking was needed. trials: in order."""
+    """float_layers: names of the chosen layers. model: the INT8 network with them, as evaluated. trials: in order."""
 
     float_layers: list[str]
     model: onnx.ModelProto
-    losses: list[LayerLoss]
     trials: list[Trial]
 
 
@@ -76,7 +74,7 @@ def fewest_float_layers(
         return [*always, *[loss.layer for loss in ranked if loss.layer not in always][:count]]
 
     count = smallest_passing(len(quantiser.layers) - len(always), passes) or 0
-    return Choice(with_first(count), tried[count], ranked, trials)
+    return Choice(with_first(count), tried[count], trials)
 
 
 def most_sensitive(quantiser: Quantiser, count: int, samples: Sequence[Array], *, decides: bool) -> list[str]:

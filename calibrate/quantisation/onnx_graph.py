@@ -51,18 +51,12 @@ class Graph:
             self._initializers[name] = self.model.graph.initializer[-1]
         self.constants[name] = value
 
-    def set_bias(self, convolution: onnx.NodeProto, bias: Array) -> None:
-        """Set a convolution's bias (O,), adding the input if there is none."""
-        if len(convolution.input) > 2:
-            self.set_constant(convolution.input[2], bias)
-        else:
-            convolution.input.append(f"{convolution.name}.correction")
-            self.set_constant(convolution.input[2], bias.astype(np.float32))
-
     def add_to_bias(self, convolution: onnx.NodeProto, shift: Array) -> None:
         """Add ``shift`` (O,) to a convolution's bias, which counts as 0 if there is none."""
-        known = self.constants[convolution.input[2]] if len(convolution.input) > 2 else 0
-        self.set_bias(convolution, known + shift)
+        if len(convolution.input) < 3:
+            convolution.input.append(f"{convolution.name}.correction")
+            self.set_constant(convolution.input[2], np.zeros(len(shift), np.float32))
+        self.set_constant(convolution.input[2], self.constants[convolution.input[2]] + shift)
 
     def producer_of_type(self, tensor: str, operator: str) -> onnx.NodeProto | None:
         """Return the tensor's producer if it is of this operator type."""

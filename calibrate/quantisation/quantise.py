@@ -48,7 +48,6 @@ from edge.engines.onnx_runtime import OnnxRuntimeEngine
 OPERATORS = ["Conv", "Gemm", "Add"]
 PER_CHANNEL_OPSET = 13
 """The first opset whose Q/DQ have per-channel scales."""
-_SYMMETRIC = {"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False}
 
 
 class Quantiser:
@@ -129,7 +128,7 @@ class Quantiser:
                 nodes_to_quantize=[],
                 nodes_to_exclude=[*in_float, *_float_additions(self.model, in_float)],
                 op_types_to_quantize=OPERATORS,
-                extra_options=dict(_SYMMETRIC),
+                extra_options={"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False},
             )
             quantizer.quantize_model()
             quantizer.model.topological_sort()

@@ -69,11 +69,9 @@ def fitted(quantised: onnx.ModelProto, model: onnx.ModelProto, samples: Sequence
     original = {n.name: n for n in before.nodes("Conv")}
     exact, rounded = Piecewise(model, samples), Piecewise(result, samples)
     for node in track([n for n in graph.nodes("Conv") if runs_in_int8(graph, n)], "fitting weights", console=console):
-        source = original[node.name]
-        wanted = before.constants[source.input[1]].astype(np.float64)
+        wanted = before.constants[original[node.name].input[1]].astype(np.float64)
         moments = _moments(exact.input_of(node.name), rounded.input_of(node.name), node, wanted.shape)
         weight = wanted.reshape(moments.mean.shape[0], -1, moments.mean.shape[1])
-        bias = before.constants[source.input[2]].astype(np.float64) if len(source.input) > 2 else np.zeros(len(wanted))
         refitted = _refitted(weight, moments)
         dequantize = graph.producer[node.input[1]]
         scale = np.maximum(np.abs(refitted).max(axis=2, keepdims=True), 1e-12) / LARGEST
@@ -81,7 +79,7 @@ def fitted(quantised: onnx.ModelProto, model: onnx.ModelProto, samples: Sequence
         shift = (weight @ moments.wanted_mean[..., None] - (integers * scale) @ moments.mean[..., None]).ravel()
         graph.set_constant(dequantize.input[0], integers.reshape(wanted.shape))
         graph.set_constant(dequantize.input[1], scale.ravel())
-        graph.set_bias(node, bias + shift)
+        graph.add_to_bias(node, shift)
     return result
 
 

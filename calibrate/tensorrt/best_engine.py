@@ -45,11 +45,10 @@ ON_GPU = "runs on the GPU, as the reference only"
 def one_engine(config: EngineConfig) -> None:
     """Build an engine of one network, without a comparison."""
     assert config.onnx is not None
-    precision: Precision = "int8" if is_quantised(read_onnx(config.onnx)) else "fp16"
-    if config.precision != "auto":
-        precision = config.precision
-    out = config.out or config.onnx.with_suffix(".engine")
-    manifest = build_engine(config.onnx, out, _options(config, precision))
+    options, out = _options(config), config.out or config.onnx.with_suffix(".engine")
+    if config.precision == "auto" and not is_quantised(read_onnx(config.onnx)):
+        options = replace(options, precision="fp16")
+    manifest = build_engine(config.onnx, out, options)
     console.print(f"{out}: TensorRT {manifest.tensorrt}, {manifest.gpu}, {manifest.precision}")
 
 
@@ -89,10 +88,8 @@ def best_pose(config: EngineConfig) -> None:
     )
 
 
-def _options(config: EngineConfig, precision: Precision | None = None) -> BuildOptions:
-    """precision: by default the forced one, or INT8."""
-    if precision is None:
-        precision = "int8" if config.precision == "auto" else config.precision
+def _options(config: EngineConfig) -> BuildOptions:
+    precision = "int8" if config.precision == "auto" else config.precision
     return BuildOptions(precision, config.max_batch, config.workspace_mib, config.dla_core)
 
 
@@ -150,7 +147,7 @@ def _build(
         # A DLA has no FP32: the reference runs on the GPU.
         wanted = replace(options, precision=name, dla_core=None if name == "fp32" else options.dla_core)
         try:
-            build_engine(source, trial, wanted, out.with_suffix(".timing"), out.parent)
+            build_engine(source, trial, wanted, out)
             built[name] = TensorRtEngine(trial)
             opened.callback(built[name].close)
         except EngineError as error:

@@ -44,13 +44,11 @@ class BuildOptions:
             raise ConfigError("a DLA core computes in half precision", hint="choose fp16")
 
 
-def build_engine(
-    source: Path, out: Path, options: BuildOptions, timing: Path | None = None, home: Path | None = None
-) -> EngineManifest:
+def build_engine(source: Path, out: Path, options: BuildOptions, destination: Path | None = None) -> EngineManifest:
     """Build ``out`` (.engine) and its manifest from ``source`` (.onnx). Needs the GPU that will run it.
 
-    timing: the timing cache, with which a second build takes seconds; by default ``out`` with the suffix .timing.
-    home: the folder the engine will end up in, if that is not ``out``'s.
+    destination: where the engine will be moved to, by default ``out``. The timing cache beside it makes a second build
+        take seconds.
     Raises EngineError with node and operator if the parser rejects the network, MissingDependency without TensorRT or
     pycuda.
     """
@@ -63,16 +61,16 @@ def build_engine(
             install="apt install python3-libnvinfer-dev (JetPack)",
             because=error,
         ) from error
-    gpu = Gpu()
+    gpu, destination = Gpu(), destination or out
     with gpu.current():
-        engine, precision = serialised_engine(trt, source, timing or out.with_suffix(".timing"), options)
+        engine, precision = serialised_engine(trt, source, destination.with_suffix(".timing"), options)
     with atomic_write(out) as partial:
         partial.write_bytes(engine)
     manifest = EngineManifest(
         tensorrt=trt.__version__,
         gpu=gpu.name,
         compute_capability=gpu.compute_capability,
-        onnx=relative_source(home or out.parent, source),
+        onnx=relative_source(destination.parent, source),
         onnx_sha256=sha256_of(source),
         engine_sha256=sha256_of(out),
         precision=precision,

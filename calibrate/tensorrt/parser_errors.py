@@ -15,8 +15,8 @@ import onnx
 
 _TEXT = re.compile(r'&&\s*((?:"[^"]*"\s*)+)$')
 """The text after a condition: && "text", or several adjacent string literals."""
-_ASSERTION = re.compile(r"Assertion failed: ")
-_CONDITION = re.compile(r".*?\S: (?=\S)", re.DOTALL)
+_ASSERTION = re.compile(r"^Assertion failed: (.*?\S: (?=\S))?", re.DOTALL)
+"""With the condition, if a text follows it."""
 _DRIVER_NOISE = re.compile(r"^\[checkMacros.*$", re.MULTILINE)
 """A line that is added to every error on a machine without a GPU."""
 
@@ -49,10 +49,7 @@ def reason(description: str, operator: str) -> str:
     words = _DRIVER_NOISE.sub("", description).strip()
     if text := _TEXT.search(words):
         return "".join(re.findall(r'"([^"]*)"', text[1]))
-    if asserted := _ASSERTION.match(words):
-        words = words[asserted.end() :]
-        if condition := _CONDITION.match(words):
-            return words[condition.end() :].strip()
+    words = _ASSERTION.sub("", words)
     if words in ("", "false"):
         return f"this TensorRT has no operator {operator or 'of that kind'}, or not with these inputs and attributes"
     return words

@@ -58,7 +58,7 @@ def _problems(node: onnx.NodeProto, constants: dict[str, NDArray[np.generic]]) -
 
 def _half_quantised(model: onnx.ModelProto) -> list[str]:
     """Layers with quantised weights but a float activation; a float layer behind an INT8 one is allowed."""
-    dequantised = _dequantised(model)
+    dequantised = {n.output[0] for n in model.graph.node if n.op_type == "DequantizeLinear"}
     return [
         f"{n.name or n.output[0]} ({n.op_type}): its weight is quantised, its activation is not"
         for n in model.graph.node
@@ -75,7 +75,3 @@ def _without_kernel_shape(model: onnx.ModelProto) -> list[str]:
         for n in model.graph.node
         if n.op_type == "Conv" and n.input[1] not in constants and all(a.name != "kernel_shape" for a in n.attribute)
     ]
-
-
-def _dequantised(model: onnx.ModelProto) -> set[str]:
-    return {n.output[0] for n in model.graph.node if n.op_type == "DequantizeLinear"}
