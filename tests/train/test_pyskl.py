@@ -111,7 +111,7 @@ def changed(**changes: Any) -> list[Any]:
 NAN = np.full((1, 4, 17, 2), np.nan, np.float32)
 BROKEN: list[tuple[list[Any], str]] = [
     (changed(keypoint=np.ones((1, 4, 14, 2))), r"annotation a: keypoint has shape \(1, 4, 14, 2\).*17 joints in 2-D"),
-    (changed(keypoint=np.ones((0, 4, 17, 2))), r"annotation a: keypoint has shape \(0, 4, 17, 2\)"),
+    (changed(keypoint=np.ones((1, 0, 17, 2))), r"annotation a: keypoint has shape \(1, 0, 17, 2\)"),
     (changed(keypoint=np.ones((4, 17, 2))), "annotation a: keypoint has shape"),
     (changed(keypoint=[[1, 2]]), "annotation a: keypoint is list, not numbers"),
     (changed(keypoint=np.array([None])), "annotation a: keypoint is an array object"),
@@ -136,6 +136,15 @@ def test_an_invalid_annotation_is_one_line(tmp_path: Path, annotations: list[Any
     with pytest.raises(DataError, match=rf"set\.pkl: {said}") as caught:
         read_pyskl(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("bodies", [0, 1])
+def test_a_clip_that_shows_nobody_is_left_out(tmp_path: Path, bodies: int) -> None:
+    # PYSKL's tool for own videos writes as many bodies as were found in any frame.
+    nobody = {"keypoint": np.zeros((bodies, 4, 17, 2)), "keypoint_score": np.zeros((bodies, 4, 17))}
+    write(tmp_path, [flat("a") | nobody, flat("bb")])
+    data = read_pyskl(tmp_path)
+    assert [clip.id for clip in data.clips] == ["bb"] and data.split.endswith("; 1 clips that show nobody left out")
 
 
 def test_a_joint_with_a_nan_is_unseen(tmp_path: Path) -> None:
@@ -166,7 +175,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="clip bb is both in train and in val"):
         read_pyskl(tmp_path)
     write(tmp_path, changed(), {"train": ["x"], "val": ["y"]})
-    with pytest.raises(DataError, match="no annotation is in split official"):
+    with pytest.raises(DataError, match="no annotation of a body is in split official"):
         read_pyskl(tmp_path)
     write(tmp_path, changed()).with_name("other.pkl").write_bytes(whole)
     with pytest.raises(DataError, match=r"2 \.pkl files are in this folder; give the file itself"):

@@ -45,12 +45,15 @@ def read_pyskl(folder: Path, options: ReadOptions = DEFAULT) -> SkeletonSet:
     splits = _splits(path, raw["split"])
     split = options.choose_split("pyskl", *splits)
     annotations = deque(raw.pop("annotations"))
-    clips = pad_to_equal_bodies(_clips(path, annotations, splits[split]))
+    found = list(_clips(path, annotations, splits[split]))
+    clips = pad_to_equal_bodies(filter(None, found))
     if not clips:
-        raise DataError(f"no annotation is in split {split}", where=path, hint="choose another with --data.split")
+        raise DataError(f"no annotation of a body is in split {split}", where=path, hint="choose one with --data.split")
     joints = clips[0].joints
     layout = LAYOUTS[joints.shape[2], joints.shape[3]]
-    return validated(SkeletonSet(path.stem, _classes(path, clips), layout, clips, f"{split} of {path.name}"))
+    left_out = len(found) - len(clips)
+    about = f"{split} of {path.name}" + (f"; {left_out} clips that show nobody left out" if left_out else "")
+    return validated(SkeletonSet(path.stem, _classes(path, clips), layout, clips, about))
 
 
 def _file(folder: Path) -> Path:
@@ -84,8 +87,8 @@ def _splits(path: Path, raw: dict[Any, Any]) -> dict[str, Split]:
     return splits
 
 
-def _clips(path: Path, annotations: deque[Any], split: Split) -> Iterator[SkeletonClip]:
-    """Convert annotations to clips one by one, and free each annotation at once."""
+def _clips(path: Path, annotations: deque[Any], split: Split) -> Iterator[SkeletonClip | None]:
+    """Convert annotations to clips, None for nobody, one by one, and free each annotation at once."""
     train, test = split
     shape: tuple[int, ...] | None = None
     while annotations:
@@ -95,15 +98,14 @@ def _clips(path: Path, annotations: deque[Any], split: Split) -> Iterator[Skelet
             raise DataError("an annotation lacks frame_dir or an integer label", where=path)
         if name in train or name in test:
             clip = _clip(path, name, raw, name in train)
-            shape = shape or clip.joints.shape[2:]
-            if clip.joints.shape[2:] != shape:
+            if clip is not None and clip.joints.shape[2:] != (shape := shape or clip.joints.shape[2:]):
                 raise DataError(
                     f"annotation {name} has joints {clip.joints.shape[2:]}, earlier ones {shape}", where=path
                 )
             yield clip
 
 
-def _clip(path: Path, name: str, raw: dict[str, Any], train: bool) -> SkeletonClip:
+def _clip(path: Path, name: str, raw: dict[str, Any], train: bool) -> SkeletonClip | None:
     if "keypoint" not in raw and "raw_file" in raw:
         raise DataError(
             f"annotation {name} has its keypoints in another file, {raw['raw_file']}",
@@ -111,7 +113,7 @@ def _clip(path: Path, name: str, raw: dict[str, Any], train: bool) -> SkeletonCl
             hint="such files are not supported; merge them first",
         )
     points = _array(path, name, raw, "keypoint", None)
-    if points.ndim != 4 or points.shape[2:] not in LAYOUTS or 0 in points.shape[:2]:
+    if points.ndim != 4 or points.shape[2:] not in LAYOUTS or not points.shape[1]:
         known = ", ".join(f"{v} joints in {c}-D ({layout})" for (v, c), layout in LAYOUTS.items())
         raise DataError(
             f"annotation {name}: keypoint has shape {points.shape}, not (bodies, frames, joints, 2 or 3)",
@@ -120,6 +122,8 @@ def _clip(path: Path, name: str, raw: dict[str, Any], train: bool) -> SkeletonCl
         )
     if (frames := raw.get("total_frames", points.shape[1])) != points.shape[1]:
         raise DataError(f"annotation {name}: total_frames is {frames}, keypoint has {points.shape[1]}", where=path)
+    if not points.any():  # no body, or zeros, where PYSKL's estimators found nobody
+        return None
     seen = np.asarray(np.isfinite(points).all(axis=-1) & (points != 0).any(axis=-1))
     joints = np.where(seen[..., None], points, 0).astype(np.float32)
     if points.shape[3] == 2:
