@@ -61,14 +61,9 @@ def ablation(config: AblationConfig) -> None:
 
 def _teacher(config: AblationConfig, seed: int) -> TeacherConfig:
     return TeacherConfig(
-        out=config.out / "teacher" / f"seed{seed}",
-        data=config.data,
-        network=config.teacher,
-        width=config.teacher_width,
-        optimiser=config.optimiser,
-        hardware=config.hardware,
-        seed=seed,
-    )
+        out=config.out / "teacher" / f"seed{seed}", data=config.data, network=config.teacher,
+        width=config.teacher_width, optimiser=config.optimiser, hardware=config.hardware, seed=seed,
+    )  # fmt: skip
 
 
 def _pairs(config: AblationConfig) -> Iterator[tuple[float | None, PairConfig]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,13 @@ from edge.cli.console import print_warning
 from edge.contract.errors import ConfigError, DataError
 from edge.contract.files import atomic_write
 from edge.contract.layouts import layout
+from train.data.pairs import pair_config
 from train.networks.registry import build
 from train.torch_file import LOAD_ERRORS, checked, refuse_other_version
 
 FILE = "checkpoint.pt"
-REQUIRED = ("network", "width", "classes", "layout", "bodies", "pairs", "seed", "optimiser")
+REQUIRED = ("network", "width", "classes", "layout", "bodies", "source", "clips_per_class", "pairs", "seed",
+            "optimiser")  # fmt: skip
 """Keys of ``about`` that a run must have for a student or an export to be made from it."""
 
 
@@ -75,13 +77,8 @@ class Checkpoint:
 
 def build_network(about: dict[str, Any]) -> nn.Module:
     """The untrained network that ``about`` describes."""
-    return build(
-        about["network"],
-        classes=len(about["classes"]),
-        layout=layout(about["layout"]),
-        bodies=about["bodies"],
-        width=about["width"],
-    )
+    classes, joints = len(about["classes"]), layout(about["layout"])
+    return build(about["network"], classes=classes, layout=joints, bodies=about["bodies"], width=about["width"])
 
 
 def _first_difference(theirs: dict[str, Any], ours: dict[str, Any], within: str = "") -> str | None:
@@ -98,19 +95,20 @@ def _first_difference(theirs: dict[str, Any], ours: dict[str, Any], within: str 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Write ``folder/checkpoint.pt`` atomically."""
     with atomic_write(folder / FILE) as partial:
-        torch.save({f.name: getattr(checkpoint, f.name) for f in fields(checkpoint)}, partial)
+        torch.save(vars(checkpoint), partial)
 
 
 def load_trained(folder: Path) -> Checkpoint:
     """Load the checkpoint of a run that a student or an export is made from.
 
     Warns if the run was stopped before its last epoch; with early stopping this cannot be known. Raises DataError if
-    another version wrote it without a key of REQUIRED.
+    another version wrote it, without a key of REQUIRED or with a setting of clips that this one does not know.
     """
     checkpoint = load_checkpoint(folder)
     with refuse_other_version(folder / FILE):
         settings = {name: checkpoint.about[name] for name in REQUIRED}["optimiser"]
         epochs, patience = settings["epochs"], settings["patience"]
+        pair_config(checkpoint.about["pairs"])
     trained = len(checkpoint.history)
     if trained < epochs and not patience:
         print_warning(f"{folder}: only {trained} of {epochs} epochs are trained; repeat its command to train the rest")

@@ -59,62 +59,55 @@ def require_valid(seeds: Iterable[int], *widths: int | None) -> None:
         )
 
 
-@dataclass(frozen=True)
-class TeacherConfig:
-    """Train a network with cross entropy alone, on one quality of skeletons."""
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """What teachers and students have in common."""
 
     out: Path
     """Folder of the run: checkpoint and report. An interrupted run is resumed."""
     data: DataConfig = field(default_factory=DataConfig)
-    """What to train on."""
+    """What to train on. A student has the same data as its teacher."""
+    network: str
+    """Name of the network."""
+    width: int | None = None
+    """Channels of the first units; by default the network's own number."""
+    optimiser: Optimiser = field(default_factory=Optimiser)
+    """Length and learning rate of the training."""
+    hardware: Hardware = field(default_factory=Hardware)
+    """What to train on: a CPU, GPUs, several machines."""
+    seed: int = 0
+    """Seed of weights, order and corruption."""
+
+    def __post_init__(self) -> None:
+        require_valid([self.seed], self.width)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeacherConfig(Training):
+    """Train a network with cross entropy alone, on one quality of skeletons."""
+
     network: str = "shift_gcn_teacher"
     """shift_gcn_teacher, shift_gcn_student, dense_gcn, dense_gcn_s, _m, _l or _motion; from other papers st_gcn,
     st_gcn_pp, efficient_gcn_b0, dd_net, dd_net_m or dd_net_s."""
-    width: int | None = None
-    """Channels of the first units; by default the network's own number."""
     see: Literal["hq", "lq"] = "hq"
     """Quality of the skeletons. lq gives the baseline for a distilled student."""
     weights: Path | None = None
     """Start from a checkpoint of a public Shift-GCN release (.pt)."""
-    optimiser: Optimiser = field(default_factory=Optimiser)
-    """Length and learning rate of the training."""
-    hardware: Hardware = field(default_factory=Hardware)
-    """What to train on: a CPU, GPUs, several machines."""
-    seed: int = 0
-    """Seed of weights, order and corruption."""
-
-    def __post_init__(self) -> None:
-        require_valid([self.seed], self.width)
 
 
-@dataclass(frozen=True)
-class StudentConfig:
+@dataclass(frozen=True, kw_only=True)
+class StudentConfig(Training):
     """Distil a student that reads LQ clips from a teacher that reads HQ clips."""
 
-    out: Path
-    """Folder of the run: checkpoint and report. An interrupted run is resumed."""
     teacher: Path
     """Folder of the teacher's run."""
     baseline: Path | None = None
     """Folder of a run on LQ alone, to plot the gain of each class over it; by default over the teacher on LQ clips."""
-    data: DataConfig = field(default_factory=DataConfig)
-    """What to train on; the same data as the teacher's."""
     network: str = "dense_gcn"
     """dense_gcn and its sizes _s, _m, _l (made for INT8 and TensorRT), dense_gcn_motion (also reads displacements) or
     shift_gcn_student (the paper's)."""
-    width: int | None = None
-    """Channels of the first units; by default the network's own number."""
     method: str = "paper"
     """Distillation method: paper, ours, or another of train/distillation/methods.py."""
-    optimiser: Optimiser = field(default_factory=Optimiser)
-    """Length and learning rate of the training."""
-    hardware: Hardware = field(default_factory=Hardware)
-    """What to train on: a CPU, GPUs, several machines."""
-    seed: int = 0
-    """Seed of weights, order and corruption."""
-
-    def __post_init__(self) -> None:
-        require_valid([self.seed], self.width)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,10 @@ class Accuracy:
     mean_class: float
     confusion: NDArray[np.int64]
 
+    def summary(self) -> dict[str, float]:
+        """What the manifest of a bundle has, rounded."""
+        return {"top1": round(self.top1, 4), "mean_class": round(self.mean_class, 4)}
+
     def per_class(self, classes: Sequence[str]) -> dict[str, float]:
         """Share of each class's clips that were predicted correctly; 0 for a class without clips."""
         correct = self.confusion.diagonal() / np.maximum(self.confusion.sum(axis=1), 1)

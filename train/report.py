@@ -26,23 +26,12 @@ Baseline = tuple[str, dict[str, float]]
 
 
 def write_report(
-    folder: Path,
-    about: dict[str, Any],
-    history: list[dict[str, float]],
-    result: Accuracy,
-    baseline: Baseline | None = None,
+    folder: Path, about: dict[str, Any], history: list[dict[str, float]], result: Accuracy, baseline: Baseline | None
 ) -> None:
     """Write report.json, confusion.png, curves.png and, with a baseline, gain.png into a run's folder."""
     per_class = result.per_class(about["classes"])
-    report = {
-        "about": about,
-        "top1": result.top1,
-        "top5": result.top5,
-        "mean_class": result.mean_class,
-        "per_class": per_class,
-        "history": history,
-    }
-    write_json(folder / REPORT, report)
+    scores = {"top1": result.top1, "top5": result.top5, "mean_class": result.mean_class, "per_class": per_class}
+    write_json(folder / REPORT, {"about": about, **scores, "history": history})
     _confusion(folder / "confusion.png", result.confusion, about["classes"])
     _curves(folder / "curves.png", history)
     if baseline is not None:

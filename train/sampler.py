@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from torch.utils.data import Sampler
 from train.data.pairs import PairKey
 
 
+@dataclass(eq=False)
 class BatchSampler(Sampler[list[PairKey]]):
     """Yield batches of pair keys for one of ``world`` processes, which together visit every clip once per epoch.
 
@@ -19,19 +21,14 @@ class BatchSampler(Sampler[list[PairKey]]):
     equal probability. Set :attr:`epoch` before iterating; the order depends only on it and on ``seed``.
     """
 
-    def __init__(
-        self,
-        labels: NDArray[np.int64],
-        *,
-        batch: int,
-        seed: int,
-        balanced: bool = False,
-        accumulate: int = 1,
-        rank: int = 0,
-        world: int = 1,
-    ) -> None:
-        self.labels, self.batch, self.balanced, self.seed = labels, batch, balanced, seed
-        self.accumulate, self.rank, self.world, self.epoch = accumulate, rank, world, 0
+    labels: NDArray[np.int64]
+    batch: int
+    seed: int
+    balanced: bool = False
+    accumulate: int = 1
+    rank: int = 0
+    world: int = 1
+    epoch: int = 0
 
     def __iter__(self) -> Iterator[list[PairKey]]:
         rng = np.random.default_rng((self.seed, 0, self.epoch))

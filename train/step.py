@@ -113,7 +113,9 @@ def compute_gradients(
     means = torch.as_tensor(fabric.all_reduce(total / count, reduce_op="mean"))
     rows = torch.as_tensor(fabric.all_reduce(rows / count, reduce_op="mean"))
     mean_losses = dict(zip(names, means.tolist(), strict=True))
-    _check_finite(mean_losses)
+    if not all(map(math.isfinite, mean_losses.values())):
+        listed = ", ".join(f"{name} {value:g}" for name, value in mean_losses.items())
+        raise ConfigError(f"a loss is not finite ({listed})", hint="lower --optimiser.learning_rate")
     split = sum(p.numel() for p in parameters)
     _set_grad(parameters, COMBINERS[combine](rows[:, :split]))
     _set_grad(extra, rows[:, split:].sum(dim=0))
@@ -138,9 +140,3 @@ def _set_grad(parameters: list[nn.Parameter], gradient: Tensor) -> None:
     """Split a flat gradient vector into the parameters' ``.grad``."""
     for parameter, part in zip(parameters, gradient.split([p.numel() for p in parameters]), strict=True):
         parameter.grad = part.view_as(parameter)
-
-
-def _check_finite(losses: dict[str, float]) -> None:
-    if not all(math.isfinite(value) for value in losses.values()):
-        listed = ", ".join(f"{name} {value:g}" for name, value in losses.items())
-        raise ConfigError(f"a loss is not finite ({listed})", hint="lower --optimiser.learning_rate")

@@ -14,7 +14,7 @@ from edge.cli.console import console
 from edge.contract.bundle import sha256_of
 from edge.contract.errors import ConfigError
 from train.checkpoint import Checkpoint, build_network, load_checkpoint, load_trained
-from train.configuration import StudentConfig, TeacherConfig
+from train.configuration import StudentConfig, TeacherConfig, Training
 from train.data.clip import SkeletonSet, hold_out
 from train.data.corruption.fitted_errors import checksum_of_errors
 from train.data.pairs import PairDataset, clip_layout
@@ -82,7 +82,7 @@ def train_student(config: StudentConfig) -> Accuracy:
     return write_results(run, result, fabric, f"{config.network} on LQ, taught by {config.teacher.name}", baseline)
 
 
-def _about(config: TeacherConfig | StudentConfig, data: SkeletonSet) -> dict[str, Any]:
+def _about(config: Training, data: SkeletonSet) -> dict[str, Any]:
     """``about`` of a checkpoint, in plain types: enough to rebuild the network and to refuse other data."""
     return {
         "network": config.network,
@@ -115,7 +115,7 @@ def _network(about: dict[str, Any]) -> nn.Module:
     return build_network(about)
 
 
-def _pairs(config: TeacherConfig | StudentConfig, data: SkeletonSet, source: DataConfig) -> dict[str, Any]:
+def _pairs(config: Training, data: SkeletonSet, source: DataConfig) -> dict[str, Any]:
     """The parts of the data, by their field of :class:`Run`."""
     training, validation = data, None
     if config.optimiser.patience:
@@ -142,9 +142,9 @@ def require_same_data(teacher: Checkpoint, about: dict[str, Any], folder: Path) 
                 f"the teacher was trained with other {key}", where=folder, hint="train a teacher on the same data"
             )
     ours, theirs = about["pairs"]["preprocessing"], teacher.about["pairs"]["preprocessing"]
-    if differing := [key for key in ours if ours[key] != theirs[key]]:
+    if differing := [key for key in ours if ours[key] != theirs.get(key)]:
         raise ConfigError(
-            f"the teacher was trained with preprocessing {differing[0]} = {theirs[differing[0]]}, "
+            f"the teacher was trained with preprocessing {differing[0]} = {theirs.get(differing[0])}, "
             f"the student would have {ours[differing[0]]}",
             where=folder,
             hint="train both with the same preprocessing",
@@ -152,7 +152,7 @@ def require_same_data(teacher: Checkpoint, about: dict[str, Any], folder: Path) 
 
 
 def _read_baseline(folder: Path, classes: list[str]) -> Baseline:
-    accuracy_by_class: dict[str, float] = read_report(folder)["per_class"]
+    accuracy_by_class: dict[str, float] = read_report(folder).get("per_class", {})
     if list(accuracy_by_class) != classes:
         raise ConfigError(
             "the baseline was trained with other classes", where=folder, hint="give a run on the same data"

@@ -14,7 +14,8 @@ from calibrate.tensorrt.rules import violations
 from edge.contract.bundle import STUDENT_FP32, STUDENT_INT8, read_bundle
 from edge.contract.types import UNKNOWN
 from edge.recognition.recogniser import RecogniserConfig, open_recogniser
-from train.export.bundle import generated_clips, pair_config
+from train.data.pairs import pair_config
+from train.export.bundle import generated_clips
 
 ROOT = Path(__file__).parents[2]
 BUNDLE = ROOT / "bundles" / "everyday"

@@ -56,7 +56,7 @@ def test_a_run_of_an_earlier_version_is_refused_in_one_line_and_left_unchanged(
     assert (tmp_path / FILE).read_bytes() == before
 
 
-@pytest.mark.parametrize("key", ["optimiser", "bodies"])
+@pytest.mark.parametrize("key", ["optimiser", "bodies", "source", "clips_per_class"])
 def test_a_run_without_a_required_key_is_refused_in_one_line(tmp_path: Path, teacher: Path, key: str) -> None:
     saved = torch.load(teacher / FILE, weights_only=True)
     del saved["about"][key]
@@ -73,7 +73,13 @@ def without_weights(saved: dict[str, Any]) -> None:
     saved["best"] = {}
 
 
-@pytest.mark.parametrize("alter", [with_weights_of_another_shape, without_weights], ids=lambda f: f.__name__)
+def with_an_unknown_setting(saved: dict[str, Any]) -> None:
+    saved["about"]["pairs"]["jump"] = 0.5
+
+
+@pytest.mark.parametrize(
+    "alter", [with_weights_of_another_shape, without_weights, with_an_unknown_setting], ids=lambda f: f.__name__
+)
 @pytest.mark.parametrize(
     "command",
     [

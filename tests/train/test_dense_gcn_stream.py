@@ -38,10 +38,10 @@ def answers(network: DenseGcn, x: Tensor, window: int, hops: list[int]) -> dict[
         hop = next(h for h in (hops[turn % len(hops)], 2, 1) if at % h == 0 and at + h <= x.shape[2])
         key = (hop, at % 4)
         step = steps.setdefault(key, StreamStep(network, window=window, frames=hop, phase=at % 4).eval())
-        for name, zeros in zip(step.state_names, step.initial_states(), strict=True):
+        for name, zeros in zip(step.state_shapes, step.initial_states(), strict=True):
             states.setdefault(name, zeros)
-        logits, new = step(x[:, :, at : at + hop], [states[name] for name in step.state_names])
-        states.update(zip(step.state_names, new, strict=True))
+        logits, new = step(x[:, :, at : at + hop], [states[name] for name in step.state_shapes])
+        states.update(zip(step.state_shapes, new, strict=True))
         at, turn = at + hop, turn + 1
         if logits:
             found[at] = logits[0][0]
@@ -132,7 +132,7 @@ def test_the_causal_form_has_the_parameters_of_dense_gcn() -> None:
 
 
 def test_a_step_has_only_the_states_of_the_units_that_it_reaches() -> None:
-    touched = [{n.split(".")[0] for n in StreamStep(made(DenseGcn), window=8, phase=p).state_names} for p in range(4)]
+    touched = [{n.split(".")[0] for n in StreamStep(made(DenseGcn), window=8, phase=p).state_shapes} for p in range(4)]
     upper = {"unit0", "unit1", "unit2"}
     middle = upper | {"unit3", "unit4"}
     assert touched == [upper, middle, upper, middle | {"unit5", "pooled"}]

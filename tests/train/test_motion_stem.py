@@ -81,13 +81,13 @@ def test_from_the_first_frame_on_its_stream_equals_the_causal_clip_form(
 ) -> None:
     network, x = drawn_of("dense_gcn_motion_stream", seed), noise(4 * cycles, seed)
     steps = [StreamStep(network, window=window, frames=frames, phase=phase).eval() for phase in range(0, 4, frames)]
-    states = dict(zip(steps[-1].state_names, steps[-1].initial_states(), strict=True))
+    states = dict(zip(steps[-1].state_shapes, steps[-1].initial_states(), strict=True))
     with torch.inference_mode():
         features = network(x)[1]
         for number, at in enumerate(range(0, 4 * cycles, frames)):
             step = steps[number % len(steps)]
-            logits, new = step(x[:, :, at : at + frames], [states[name] for name in step.state_names])
-            states.update(zip(step.state_names, new, strict=True))
+            logits, new = step(x[:, :, at : at + frames], [states[name] for name in step.state_shapes])
+            states.update(zip(step.state_shapes, new, strict=True))
             if logits:
                 count = (at + frames) // 4
                 expected = network.fc(features[0, :, max(0, count - window) : count].mean(dim=(1, 2)))

@@ -171,20 +171,9 @@ def spoilt(tmp_path_factory: pytest.TempPathFactory) -> Spoilt:
     pairs = PairConfig(preprocessing=Preprocessing(length_frames=8, fps=4.0), drop=0.2)
     data = DataConfig(clips_per_class=12, pairs=pairs)
     learning = Optimiser(epochs=20, batch=16, learning_rate=0.1, schedule="cosine")
-    train_teacher(
-        TeacherConfig(folder / "teacher", data, network="dense_gcn", width=8, optimiser=learning, hardware=HARDWARE)
-    )
-    train_student(
-        StudentConfig(
-            folder / "student",
-            folder / "teacher",
-            data=data,
-            width=8,
-            method="ours",
-            optimiser=learning,
-            hardware=HARDWARE,
-        )
-    )
+    how = {"data": data, "width": 8, "optimiser": learning, "hardware": HARDWARE}
+    train_teacher(TeacherConfig(out=folder / "teacher", network="dense_gcn", **how))
+    train_student(StudentConfig(out=folder / "student", teacher=folder / "teacher", method="ours", **how))
     export(ExportConfig(run=folder / "student", bundle=folder / "bundle", workdir=folder, reference_clips=16))
     with np.load(folder / "calibration.npz") as arrays:
         samples = list(arrays["clips"][:32, None])

@@ -110,6 +110,11 @@ def test_a_teacher_of_other_clips_is_refused(tmp_path: Path, teacher: Path) -> N
         train_student(replace(config, data=replace(DATA, pairs=other)))
     with pytest.raises(ConfigError, match="teacher was trained with other layout"):
         train_student(replace(config, data=replace(DATA, pairs=replace(DATA.pairs, layout="penn-13"))))
+    checkpoint = load_checkpoint(teacher)
+    del checkpoint.about["pairs"]["preprocessing"]["centre"]  # as written before this setting existed
+    save_checkpoint(tmp_path, checkpoint)
+    with pytest.raises(ConfigError, match="preprocessing centre = None, the student would have trend"):
+        train_student(replace(config, teacher=tmp_path))
 
 
 def test_a_baseline_without_a_report_or_of_other_classes_is_refused_before_training(
@@ -118,9 +123,10 @@ def test_a_baseline_without_a_report_or_of_other_classes_is_refused_before_train
     config = replace(student_config(tmp_path / "run", teacher), baseline=tmp_path)
     with pytest.raises(DataError, match=r"report.json is missing"):
         train_student(config)
-    (tmp_path / "report.json").write_text(json.dumps({"per_class": {"fall": 0.5}}), encoding="utf-8")
-    with pytest.raises(ConfigError, match="baseline was trained with other classes; give a run on the same data"):
-        train_student(config)
+    for report in ({"per_class": {"fall": 0.5}}, {}):
+        (tmp_path / "report.json").write_text(json.dumps(report), encoding="utf-8")
+        with pytest.raises(ConfigError, match="baseline was trained with other classes; give a run on the same data"):
+            train_student(config)
     assert not (tmp_path / "run").exists()
 
 

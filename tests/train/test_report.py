@@ -18,7 +18,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 def test_a_report_has_the_accuracy_of_every_class(tmp_path: Path) -> None:
     result = Accuracy(0.75, 1.0, 0.75, np.array([[3, 1, 0], [0, 2, 2], [0, 0, 0]]))
     history = [{"epoch": 1, "seconds": 1.0, "task": 2.0}, {"epoch": 2, "seconds": 1.0, "task": 1.0}]
-    write_report(tmp_path / "run", {"classes": ["sit", "stand", "fall"], "width": 4}, history, result)
+    write_report(tmp_path / "run", {"classes": ["sit", "stand", "fall"], "width": 4}, history, result, None)
     report = json.loads((tmp_path / "run" / "report.json").read_text(encoding="utf-8"))
     assert report["per_class"] == {"sit": 0.75, "stand": 0.5, "fall": 0.0}
     assert report["top1"] == 0.75 and report["about"]["width"] == 4 and report["history"] == history
@@ -31,7 +31,7 @@ def test_plots_of_many_classes_are_limited_in_size(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("train.report.MAX_INCHES", 6.0)
     classes = [f"class {number}" for number in range(40)]
     history = [{"epoch": 1, "seconds": 1.0, "task": 2.0}]
-    write_report(tmp_path, {"classes": classes}, history, Accuracy(1.0, 1.0, 1.0, np.eye(40, dtype=np.int64)))
+    write_report(tmp_path, {"classes": classes}, history, Accuracy(1.0, 1.0, 1.0, np.eye(40, dtype=np.int64)), None)
     plot = cv2.imread(str(tmp_path / "confusion.png"))
     assert plot is not None and plot.shape == (780, 780, 3), "6 inches of 130 dots, not 15"
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +70,14 @@ class PairConfig:
             raise ConfigError("max_yaw_deg, max_pitch_deg or rotate_deg is negative", hint="give 0 or more")
         if self.estimator_errors is not None:
             self.estimator_errors.validate()
+
+
+def pair_config(raw: dict[str, Any]) -> PairConfig:
+    """Rebuild a PairConfig from the plain types of a checkpoint or a settings file."""
+    nested: dict[str, Any] = {"preprocessing": Preprocessing(**raw.get("preprocessing", {}))}
+    if (errors := raw.get("estimator_errors")) is not None:
+        nested["estimator_errors"] = EstimatorErrors(**errors)
+    return PairConfig(**raw | nested)
 
 
 class PairKey(NamedTuple):

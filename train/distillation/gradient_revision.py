@@ -14,11 +14,6 @@ import torch
 from torch import Tensor
 
 
-def sum_gradients(gradients: Tensor) -> Tensor:
-    """No revision: g_ce + sum_i g_i, (L, P) -> (P,)."""
-    return gradients.sum(dim=0)
-
-
 def revise_gradients(gradients: Tensor) -> Tensor:
     """The step's gradient g_ce + sum_i g_i', (L, P) -> (P,)::
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from train.distillation.baselines import pcgrad, relational_loss, soft_target_loss
-from train.distillation.gradient_revision import revise_gradients, sum_gradients
+from train.distillation.gradient_revision import revise_gradients
 from train.distillation.losses import Outputs, edge_loss, logit_loss, vertex_loss
 
 Loss = Callable[[Outputs], Tensor]
@@ -21,7 +21,7 @@ LOSSES: dict[str, Loss] = {
 }
 
 COMBINERS: dict[str, Callable[[Tensor], Tensor]] = {
-    "sum": sum_gradients,
+    "sum": lambda gradients: gradients.sum(dim=0),
     "revision": revise_gradients,
     "pcgrad": pcgrad,
 }

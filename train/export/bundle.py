@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,15 +16,13 @@ from edge.contract.errors import ConfigError
 from edge.contract.files import write_arrays
 from edge.contract.layouts import layout, mapping
 from edge.contract.manifest import Manifest
-from edge.contract.preprocess import Preprocessing
 from edge.contract.types import Float32
 from edge.engines.registry import open_engine
 from train.checkpoint import Checkpoint, load_trained
-from train.data.corruption.estimator_errors import EstimatorErrors
 from train.data.corruption.fitted_errors import checksum_of_errors
 from train.data.generated import body
 from train.data.generated.kinematic import first_test_clips
-from train.data.pairs import PairConfig, PairDataset
+from train.data.pairs import PairConfig, PairDataset, pair_config
 from train.data.registry import DATASETS, DataConfig, read_dataset
 from train.evaluate import accuracy
 from train.export.configuration import ExportConfig
@@ -54,8 +51,13 @@ def export(config: ExportConfig) -> None:
     write_calibration_clips(train, config.workdir / "calibration.npz")
     write_arrays(config.workdir / "test.npz", clips=low, labels=labels)
 
-    result = accuracy(logits, labels)
-    manifest = _manifest(config, checkpoint, low.shape, result.top1, result.mean_class)
+    result, about = accuracy(logits, labels), checkpoint.about
+    manifest = Manifest(
+        name=config.name or config.bundle.name, classes=tuple(about["classes"]), layout=about["layout"],
+        preprocessing=train.config.preprocessing, input_name=INPUT, output_name=OUTPUT,
+        input_shape=(1, *low.shape[1:]), training=checkpoint.training_summary(),
+        accuracy={"test_clips": len(labels), "fp32": result.summary()},
+    )  # fmt: skip
     if isinstance(network, DenseGcnStream) and network.bodies == 1:
         shown = reference[:SELF_TEST_CLIPS]
         manifest = replace(manifest, stream=export_stream_form(checkpoint, network, config.bundle, low, labels, shown))
@@ -124,18 +126,6 @@ def generated_clips(pairs: PairConfig, count: int) -> NDArray[np.float16]:
     return made.batch(np.arange(len(made)))[0].astype(np.float16)
 
 
-def pair_config(raw: dict[str, Any]) -> PairConfig:
-    """Rebuild a PairConfig from the plain types of a checkpoint or a settings file."""
-    errors = raw.get("estimator_errors")
-    return PairConfig(
-        **{
-            **raw,
-            "preprocessing": Preprocessing(**raw.get("preprocessing", {})),
-            "estimator_errors": None if errors is None else EstimatorErrors(**errors),
-        }
-    )
-
-
 class _LogitsOnly(nn.Module):
     """The network without its feature output, which only distillation needs."""
 
@@ -167,24 +157,3 @@ def onnx_logits(path: Path, clips: NDArray[np.float32]) -> NDArray[np.float32]:
     parts = [engine.run({INPUT: clips[i : i + 64]})[OUTPUT] for i in range(0, len(clips), 64)]
     engine.close()
     return np.concatenate(parts)
-
-
-def _manifest(
-    config: ExportConfig, checkpoint: Checkpoint, shape: tuple[int, ...], top1: float, mean_class: float
-) -> Manifest:
-    about = checkpoint.about
-    _, c, t, v, m = shape
-    return Manifest(
-        name=config.name or config.bundle.name,
-        classes=tuple(about["classes"]),
-        layout=about["layout"],
-        preprocessing=Preprocessing(**about["pairs"]["preprocessing"]),
-        input_name=INPUT,
-        output_name=OUTPUT,
-        input_shape=(1, c, t, v, m),
-        training=checkpoint.training_summary(),
-        accuracy={
-            "test_clips": about["test_clips"],
-            "fp32": {"top1": round(top1, 4), "mean_class": round(mean_class, 4)},
-        },
-    )

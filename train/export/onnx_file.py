@@ -25,15 +25,9 @@ TOLERANCE = 1e-4
 
 
 def write_network(
-    network: nn.Module,
-    example: tuple[Any, ...],
-    path: Path,
-    *,
-    inputs: Sequence[str],
-    outputs: Sequence[str],
-    batch: bool = False,
-    check: Callable[[Path], None] = lambda partial: None,
-) -> None:
+    network: nn.Module, example: tuple[Any, ...], path: Path, *, inputs: Sequence[str], outputs: Sequence[str],
+    batch: bool = False, check: Callable[[Path], None] = lambda partial: None,
+) -> None:  # fmt: skip
     """Export ``network(*example)`` in opset 17 with these input and output names; write nothing if anything fails.
 
     example: tensors, and lists of tensors. batch: whether the first axis of the only input is dynamic. check: called
@@ -43,17 +37,10 @@ def write_network(
     with atomic_write(path) as partial:
         with quiet_exporter():
             torch.onnx.export(
-                network.eval(),
-                example,
-                partial,
-                input_names=list(inputs),
-                output_names=list(outputs),
-                opset_version=OPSET,
-                dynamo=True,
-                external_data=False,
+                network.eval(), example, partial, input_names=list(inputs), output_names=list(outputs),
+                opset_version=OPSET, dynamo=True, external_data=False, verbose=False,
                 dynamic_shapes=({0: torch.export.Dim("batch")},) if batch else None,
-                verbose=False,
-            )
+            )  # fmt: skip
         model = onnx.load(partial)
         onnx.checker.check_model(model, full_check=True)
         (opset,) = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
@@ -73,14 +60,11 @@ def require_close(found: NDArray[Any] | None, expected_tensor: Tensor, what: str
 @contextmanager
 def quiet_exporter() -> Iterator[None]:
     """Silence the exporter: it warns that it converts from opset 18, and the opset is checked afterwards."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript")]
-    before = [logger.level for logger in loggers]
+    before = logging.root.manager.disable
+    logging.disable(logging.ERROR)
     try:
-        for logger in loggers:
-            logger.setLevel(logging.CRITICAL)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        for logger, level in zip(loggers, before, strict=True):
-            logger.setLevel(level)
+        logging.disable(before)

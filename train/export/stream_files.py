@@ -43,8 +43,7 @@ def export_stream_form(
     result = accuracy(stream.logits(clips), labels)
     write_arrays(folder / STREAM_REFERENCE, clips=shown, logits=stream.logits(shown.astype(np.float32)))
     stream.close()
-    measured = {"top1": round(result.top1, 4), "mean_class": round(result.mean_class, 4)}
-    how = Preprocessing(**checkpoint.about["pairs"]["preprocessing"])
+    how, measured = Preprocessing(**checkpoint.about["pairs"]["preprocessing"]), result.summary()
     return StreamForm(how, checkpoint.training_summary(), {"test_clips": len(labels), "fp32": measured})
 
 
@@ -61,18 +60,15 @@ def write_stream(network: DenseGcn, clip: Float32, folder: Path, *, frames: int 
         # Frame number `period` is the first of a cycle that runs to this depth.
         step = StreamStep(network, window=clip.shape[2] // TOTAL_STRIDE, frames=frames, phase=period - frames).eval()
         written.append(folder / stream_file(period))
-        _write(step, clip[:, :, :frames], written[-1])
+        names = [*step.state_shapes]
+        outputs = [*([LOGITS] if step.has_logits else []), *(name + NEXT for name in names)]
+        example = torch.from_numpy(clip[:, :, :frames]), step.initial_states()
+        write_network(step, example, written[-1], inputs=[FRAME, *names], outputs=outputs)
     for path in (folder / stream_file(period, precision) for period in PERIODS for precision in get_args(Precision)):
         if path not in written:
             path.unlink(missing_ok=True)
     _compare(network, clip, folder)
     return written
-
-
-def _write(step: StreamStep, frame: Float32, path: Path) -> None:
-    names = step.state_names
-    outputs = [*([LOGITS] if step.has_logits else []), *(name + NEXT for name in names)]
-    write_network(step, (torch.from_numpy(frame), step.initial_states()), path, inputs=[FRAME, *names], outputs=outputs)
 
 
 def _compare(network: DenseGcn, clip: Float32, folder: Path) -> None:

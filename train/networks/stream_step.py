@@ -37,6 +37,7 @@ class StreamStep(nn.Module):
             )
         self.stem, self.fc = StemStep(network.stem), network.fc
         self.frames, self.window, self.features = frames, window, network.features
+        # Of the states that the step takes and returns, in order.
         self.state_shapes: dict[str, tuple[int, ...]] = {}
         self.units, rate = nn.ModuleList(), 1
         for number, unit in enumerate(network.units):
@@ -54,11 +55,6 @@ class StreamStep(nn.Module):
         if self.has_logits:
             self.state_shapes["pooled"] = (window, network.features + 1)
             self.register_buffer("joint_mean", torch.full((1, joints), 1 / joints))
-
-    @property
-    def state_names(self) -> tuple[str, ...]:
-        """Names of the states that the step takes and returns, in order."""
-        return tuple(self.state_shapes)
 
     def initial_states(self) -> list[Tensor]:
         """The states before a person's first frame: zeros."""
