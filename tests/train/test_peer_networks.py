@@ -159,8 +159,8 @@ def test_networks_have_the_published_number_of_parameters(name: str, joints: str
 
 
 def test_efficient_gcn_b0_has_the_published_number_of_parameters() -> None:
-    # Table of the paper, NTU: branches of six channels each, from three coordinates. Without the learned edges, which the
-    # release's profiler does not count, it would be 0.27 M here and 0.29 M with the release's 32 channels for our 24.
+    # Table of the paper, NTU: branches of six channels each, from three coordinates. The profiler of the release does
+    # not count the learned edges: without them this has 0.27 M, and with 32 channels as in the release 0.29 M.
     network = EfficientGcn(60, layout("ntu-25"), 2, width=64, channels=6)
     assert f"{parameters(network) / 1e6:.2f}" == "0.29"
 
