@@ -81,8 +81,9 @@ def load_clips(path: Path) -> LabelledClips:
     return LabelledClips(clips, labels.astype(np.int64), ids.astype(np.int64))
 
 
-def check_clips(bundle: Bundle, given: LabelledClips, where: Path) -> LabelledClips:
-    """Return ``given``. Raises BundleError unless the bundle's student accepts such clips and has these classes."""
+def clips_for(bundle: Bundle, path: Path) -> LabelledClips:
+    """See ``load_clips``. Raises BundleError unless the bundle's student accepts such clips and has these classes."""
+    given = load_clips(path)
     want, classes = bundle.manifest.input_shape[1:], len(bundle.manifest.classes)
     low, high = given.labels.min(), given.labels.max()
     if given.clips.shape[1:] != want:
@@ -91,7 +92,7 @@ def check_clips(bundle: Bundle, given: LabelledClips, where: Path) -> LabelledCl
         what = f"labels range from {low} to {high}, the bundle has {classes} classes"
     else:
         return given
-    raise BundleError(what, where=where, hint="give the arrays that were exported with this bundle")
+    raise BundleError(what, where=path, hint="give the arrays that were exported with this bundle")
 
 
 def stratified(labels: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:

@@ -22,7 +22,7 @@ from typing import Any
 
 import yaml
 
-from calibrate.calibration_set import check_clips, load_clips
+from calibrate.calibration_set import clips_for
 from calibrate.measure_report import as_markdown
 from edge.capture.address import without_password
 from edge.cli.console import console
@@ -88,7 +88,7 @@ def measure(config: MeasureConfig) -> None:
     """
     bundle = read_bundle(config.bundle)
     if config.clips is not None:
-        check_clips(bundle, load_clips(config.clips), config.clips)
+        clips_for(bundle, config.clips)
     report_json, report_md = config.out / "report.json", config.out / "report.md"
     require_writable(report_json, report_md)
     steps = _steps(config)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from calibrate.calibration_set import METHODS, Method, check_clips, load_clips, stratified
+from calibrate.calibration_set import METHODS, Method, clips_for, stratified
 from calibrate.evaluation.compare import agreement, deviation, logits_of, top1, unbatched
 from edge.cli.console import console
 from edge.contract.bundle import STUDENT_FP32, read_bundle
@@ -53,7 +53,7 @@ def compare_methods(config: MethodsConfig) -> None:
 
     bundle = read_bundle(config.bundle)
     source = bundle.file(STUDENT_FP32)
-    calibration, test = (check_clips(bundle, load_clips(path), path) for path in (config.clips, config.test))
+    calibration, test = (clips_for(bundle, path) for path in (config.clips, config.test))
     ids = stratified(calibration.labels, config.samples, config.seed)
     samples = unbatched(calibration.clips[ids])
     require_writable(config.report)

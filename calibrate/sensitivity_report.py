@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from calibrate.calibration_set import Method, check_clips, load_clips, stratified
+from calibrate.calibration_set import Method, clips_for, stratified
 from calibrate.evaluation.compare import unbatched
 from edge.cli.console import console
 from edge.contract.bundle import STUDENT_FP32, read_bundle
@@ -44,7 +44,7 @@ def report_sensitivity(config: SensitivityConfig) -> None:
     from calibrate.quantisation.sensitivity import layer_losses
 
     bundle = read_bundle(config.bundle)
-    clips = check_clips(bundle, load_clips(config.clips), config.clips)
+    clips = clips_for(bundle, config.clips)
     ids = stratified(clips.labels, config.samples, config.seed)
     samples = unbatched(clips.clips[ids])
     json_file, plot_file = config.out / "sensitivity.json", config.out / "sensitivity.png"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from calibrate.calibration_set import Method, MethodOrAuto, check_clips, load_clips, stratified
+from calibrate.calibration_set import Method, MethodOrAuto, clips_for, stratified
 from calibrate.evaluation.compare import accuracies
 from calibrate.recording_engine import RecordingEngine
 from edge.cli.console import console
@@ -58,8 +58,8 @@ def quantise_stream(config: StreamConfig) -> None:
     Raises BundleError if clips do not match the bundle.
     """
     bundle = read_bundle(config.bundle)
-    given = check_clips(bundle, load_clips(config.clips), config.clips)
-    test = None if config.test is None else check_clips(bundle, load_clips(config.test), config.test)
+    given = clips_for(bundle, config.clips)
+    test = None if config.test is None else clips_for(bundle, config.test)
     chosen = stratified(given.labels, config.samples, config.seed)
     method = _chosen_method(config.bundle, given.clips, chosen) if config.method == "auto" else config.method
     written = write_int8_stream(config.bundle, given.clips[chosen], method)

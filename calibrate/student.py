@@ -12,8 +12,7 @@ from calibrate.calibration_set import (
     LabelledClips,
     Method,
     MethodOrAuto,
-    check_clips,
-    load_clips,
+    clips_for,
     per_class,
     stratified,
 )
@@ -65,8 +64,8 @@ def quantise_student(config: StudentConfig) -> None:
 
     bundle = read_bundle(config.bundle)
     source, out = bundle.file(STUDENT_FP32), config.bundle / STUDENT_INT8
-    calibration = check_clips(bundle, load_clips(config.clips), config.clips)
-    test = None if config.test is None else check_clips(bundle, load_clips(config.test), config.test)
+    calibration = clips_for(bundle, config.clips)
+    test = None if config.test is None else clips_for(bundle, config.test)
     ids = stratified(calibration.labels, config.samples, config.seed)
     samples = unbatched(calibration.clips[ids])
     evaluated_on = unbatched(calibration.clips[evaluation_clips(len(calibration.clips), ids)])

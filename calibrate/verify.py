@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich.table import Table
 
-from calibrate.calibration_set import LabelledClips, check_clips, held_out, load_clips
+from calibrate.calibration_set import LabelledClips, clips_for, held_out
 from calibrate.evaluation.compare import (
     Deviation,
     Latency,
@@ -96,10 +96,11 @@ def verify(config: VerifyConfig) -> None:
     """Print and write the results; exit code 1 if a budget is missed. Raises OutputError early for the report."""
     bundle = read_bundle(config.bundle)
     stored = bundle.reference()
-    test = None if config.clips is None else check_clips(bundle, load_clips(config.clips), config.clips)
+    test = None if config.clips is None else clips_for(bundle, config.clips)
     if config.held_out:
         test = _held_out(bundle, test, config.clips)
-    budget = _budget(bundle.manifest.budget, config)
+    given = {"max_top1_drop": config.max_top1_drop, "min_agreement": config.min_agreement}
+    budget = replace(bundle.manifest.budget, **{name: limit for name, limit in given.items() if limit is not None})
     if test is None and config.min_agreement is None:
         budget = replace(budget, min_agreement=agreement_threshold(len(stored["clips"]), budget.min_agreement))
     opened, skipped = _networks(bundle, config)
@@ -143,11 +144,6 @@ def _held_out(bundle: Bundle, given: LabelledClips | None, where: Path | None) -
     which = "which no range was taken from" if len(kept) < len(given.ids) else "because too few others are left"
     console.print(f"agreement is measured on {len(kept)} of the {len(given.ids)} clips of {where}, {which}")
     return LabelledClips(given.clips[kept], given.labels[kept], given.ids[kept])
-
-
-def _budget(stated: AccuracyBudget, config: VerifyConfig) -> AccuracyBudget:
-    given = {"max_top1_drop": config.max_top1_drop, "min_agreement": config.min_agreement}
-    return replace(stated, **{key: value for key, value in given.items() if value is not None})
 
 
 def _networks(bundle: Bundle, config: VerifyConfig) -> tuple[dict[Path, Engine], dict[str, str]]:

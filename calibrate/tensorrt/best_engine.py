@@ -18,7 +18,7 @@ from typing import Any
 
 from rich.table import Table
 
-from calibrate.calibration_set import check_clips, load_clips
+from calibrate.calibration_set import clips_for
 from calibrate.engine import EngineConfig
 from calibrate.evaluation.compare import Latency, agreement_threshold, latencies
 from calibrate.evaluation.evaluator import Evaluator, labels_evaluator, logits_evaluator, people_evaluator
@@ -64,7 +64,7 @@ def best_student(config: EngineConfig) -> None:
     clips, budget = stored["clips"], bundle.manifest.budget
     evaluator: Evaluator | Callable[[Engine], Evaluator]
     if config.clips is not None:
-        evaluator = partial(labels_evaluator, test=check_clips(bundle, load_clips(config.clips), config.clips))
+        evaluator = partial(labels_evaluator, test=clips_for(bundle, config.clips))
     else:
         evaluator = logits_evaluator(clips, stored["logits"], f"the FP32 logits of {len(clips)} clips in {REFERENCE}")
         budget = replace(budget, min_agreement=agreement_threshold(len(clips), budget.min_agreement))
