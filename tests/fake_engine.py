@@ -181,6 +181,9 @@ def add_runtime(
             if not serialized_engine.startswith(b"{"):
                 trt.complain("magic tag does not match")
                 return None
+            trt.needs_plugin = json.loads(serialized_engine)["plugin"]
+            if trt.lacks_plugin():
+                return None
             return ICudaEngine(serialized_engine, self.DLA_core)
 
     trt.Runtime, trt.ICudaEngine, trt.IExecutionContext = Runtime, ICudaEngine, IExecutionContext

@@ -56,6 +56,9 @@ def tensorrt(
     trt.__spec__ = ModuleSpec("tensorrt", None)
     trt.__version__ = version
     trt.built, trt.parsed = None, b""
+    trt.registered, trt.needs_plugin = False, False
+    # The parser turns it into a plugin of TensorRT's own; neither parser nor runtime registers those.
+    plugin = "InstanceNormalization" if major < 10 else "ScatterElements"
     kept: list[Any] = []
 
     def listen(logger: Any) -> None:
@@ -78,6 +81,16 @@ def tensorrt(
             complain(will_not_start)
         if no_driver or will_not_start:
             raise TypeError("pybind11::init(): factory function returned nullptr")
+
+    def init_libnvinfer_plugins(logger: Any, namespace: str) -> bool:
+        listen(logger)
+        trt.registered = True
+        return True
+
+    def lacks_plugin() -> bool:
+        if trt.needs_plugin and not trt.registered:
+            complain(f"getPluginCreator could not find plugin: {plugin}")
+        return trt.needs_plugin and not trt.registered
 
     class ILogger:
         Severity = SimpleNamespace(INTERNAL_ERROR=0, ERROR=1, WARNING=2, INFO=3, VERBOSE=4)
@@ -182,7 +195,8 @@ def tensorrt(
                 return None
             on_dla = device.kind == trt.DeviceType.DLA
             about = {"inputs": takes, "outputs": outputs, "kinds": dict(kinds or {}), "on_dla": on_dla}
-            return json.dumps({**about, "profiles": shapes, "flags": sorted(config._flags)}).encode()
+            about |= {"plugin": trt.needs_plugin, "profiles": shapes, "flags": sorted(config._flags)}
+            return json.dumps(about).encode()
 
     class ParserError:
         def desc(self) -> str:
@@ -207,7 +221,8 @@ def tensorrt(
 
         def parse(self, model: bytes) -> bool:
             trt.parsed = model
-            return refuses is None
+            trt.needs_plugin = plugin in {node.op_type for node in onnx.load_from_string(model).graph.node}
+            return refuses is None and not lacks_plugin()
 
         def get_error(self, index: int) -> ParserError:
             return ParserError()
@@ -223,7 +238,8 @@ def tensorrt(
         monitor.phase_finish("Building engine")
         return go_on
 
-    trt.complain, trt.start = complain, start
+    trt.complain, trt.start, trt.lacks_plugin = complain, start, lacks_plugin
+    trt.init_libnvinfer_plugins = init_libnvinfer_plugins
     trt.ILogger, trt.Builder, trt.OnnxParser, trt.ParserError = ILogger, Builder, OnnxParser, ParserError
     trt.INetworkDefinition, trt.IBuilderConfig, trt.ITimingCache = INetworkDefinition, IBuilderConfig, ITimingCache
     trt.IOptimizationProfile = IOptimizationProfile

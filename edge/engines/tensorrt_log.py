@@ -44,6 +44,12 @@ _lock = threading.RLock()
 
 @cache
 def _logger(trt: Any) -> Any:
+    """The process's logger, with which TensorRT's own plugins are registered.
+
+    Neither parser nor runtime registers them; the parser makes one of InstanceNormalization before TensorRT 10, and of
+    ScatterElements from 10 on.
+    """
+
     class Logger(trt.ILogger):  # type: ignore[misc]
         def __init__(self) -> None:
             # pybind11 requires an explicit call of the base class's initialiser.
@@ -55,4 +61,6 @@ def _logger(trt: Any) -> Any:
                     for log in list(_logs):
                         log.append(message)
 
-    return Logger()
+    logger = Logger()
+    trt.init_libnvinfer_plugins(logger, "")
+    return logger

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import networks
+import numpy as np
 import onnx
 import pytest
 import tiny_bundle
@@ -48,6 +49,22 @@ def test_each_generation_gets_the_flags_it_has(
     assert trt.built.profiles == [{"clip": [(batch, 3, 4)] * 3} for batch in (1, 2, 4, 6)]
     assert (manifest.tensorrt, manifest.gpu, manifest.compute_capability) == (version, "Orin (16 SMs)", "8.7")
     assert manifest.precision == precision
+
+
+@pytest.mark.parametrize("version", ["8.5.2", "8.6.1", "10.3.0", "11.4.1"])
+def test_an_operator_that_is_a_plugin_of_tensorrt_is_built_and_opened(board, tmp_path: Path, version: str) -> None:
+    """Before they are registered, parser and runtime say "getPluginCreator could not find plugin"."""
+    board(version)
+    nodes = [
+        networks.helper.make_node("InstanceNormalization", ["clip", "three", "three"], ["norm"]),
+        networks.helper.make_node("ScatterElements", ["norm", "first", "one"], ["logits"]),
+    ]
+    one = np.ones((1, 1, 1), np.float32)
+    weights = {"three": np.ones(3, np.float32), "first": np.zeros((1, 1, 1), np.int64), "one": one}
+    source = networks.save(tmp_path / "n.onnx", nodes, weights, (("clip", [1, 3, 4]), ("logits", [1, 3, 4])))
+    build_engine(source, tmp_path / "n.engine", BuildOptions("fp32"))
+    board(version)  # another process
+    open_engine(tmp_path / "n.engine").close()
 
 
 @pytest.mark.parametrize("version", ["8.5.2", "8.6.1", "10.3.0", "11.4.1"])
