@@ -1,7 +1,7 @@
 """Turn the errors of TensorRT's parser into messages that say what to change.
 
 The parser reports the failed condition as it stands in its C++ source, sometimes followed by a text. For an unsupported
-operator it reports only "false".
+operator it reports only "false", or that there is no plugin of that name.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ _TEXT = re.compile(r'&&\s*((?:"[^"]*"\s*)+)$')
 """The text after a condition: && "text", or several adjacent string literals."""
 _ASSERTION = re.compile(r"^Assertion failed: (.*?\S: (?=\S))?", re.DOTALL)
 """With the condition, if a text follows it."""
+_UNKNOWN_OPERATOR = ("", "false", "Plugin not found, are the plugin name, version, and namespace correct?")
 _DRIVER_NOISE = re.compile(r"^\[checkMacros.*$", re.MULTILINE)
 """A line that is added to every error on a machine without a GPU."""
 
@@ -48,9 +49,9 @@ def reason(description: str, operator: str) -> str:
     """The parser's description without C++ source; a message of our own if nothing else is left."""
     words = _DRIVER_NOISE.sub("", description).strip()
     if text := _TEXT.search(words):
-        return "".join(re.findall(r'"([^"]*)"', text[1]))
+        words = "".join(re.findall(r'"([^"]*)"', text[1]))
     words = _ASSERTION.sub("", words)
-    if words in ("", "false"):
+    if words in _UNKNOWN_OPERATOR:
         return f"this TensorRT has no operator {operator or 'of that kind'}, or not with these inputs and attributes"
     return words
 

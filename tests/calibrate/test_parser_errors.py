@@ -13,8 +13,10 @@ from calibrate.tensorrt.parser_gate import gate
 SAID = {
     "false": "this TensorRT has no operator Det, or not with these inputs and attributes",
     "Assertion failed: false": "this TensorRT has no operator Det, or not with these inputs and attributes",
-    'creator && "Plugin not found, are the plugin name, version, and namespace correct?"': "Plugin not found, are the "
-    "plugin name, version, and namespace correct?",
+    'creator && "Plugin not found, are the plugin name, version, and namespace correct?"': "this TensorRT has no "
+    "operator Det, or not with these inputs and attributes",
+    'Assertion failed: creator && "Plugin not found, are the plugin name, version, and namespace correct?"': "this "
+    "TensorRT has no operator Det, or not with these inputs and attributes",
     '(mode == "half_pixel" || mode == "asymmetric") && "TensorRT only supports half_pixel and " "asymmetric modes!"': (
         "TensorRT only supports half_pixel and asymmetric modes!"
     ),
