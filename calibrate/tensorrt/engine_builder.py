@@ -91,8 +91,9 @@ def serialised_engine(trt: Any, source: Path, timing: Path, options: BuildOption
             hint="INT8 engines come from the .int8.onnx, others from the FP32 network",
         )
     if options.precision == "int8" and options.dla_core is not None:
-        # NVIDIA/TensorRT #2222, still open in 2026 (NVIDIA/Model-Optimizer #1661). With GPU_FALLBACK TensorRT would
-        # silently run the layers between Q/DQ pairs in half precision or on the GPU.
+        # Up to TensorRT 10 a DLA takes calibrated ranges only (NVIDIA/Model-Optimizer #1661). From 11 on Q/DQ sets its
+        # types too, but it needs a pair on every tensor, and these networks have float ones. With GPU_FALLBACK TensorRT
+        # would silently run the layers between pairs in half precision or on the GPU.
         raise EngineError(
             "a DLA core does not support Q/DQ, which is how INT8 is written",
             where=source,
