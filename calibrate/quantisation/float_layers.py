@@ -6,6 +6,7 @@ A student is evaluated by its decisions, a pose network by the people it finds, 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import onnx
@@ -116,11 +117,8 @@ def choose_by_people(
         with temporary_folder() as folder:
             path = folder / "trial.int8.onnx"
             onnx.save(model, str(path))
-            engine = open_engine(path)
-            try:
+            with closing(open_engine(path)) as engine:
                 return evaluator.loss(engine)
-            finally:
-                engine.close()
 
     return fewest_float_layers(quantiser, fitted_on, loss, lambda: layer_losses(quantiser, few, decides=False), budget)
 

@@ -141,7 +141,8 @@ def unquantised_sums(model: onnx.ModelProto) -> onnx.ModelProto:
         if len(behind) != 1 or behind[0].op_type != "DequantizeLinear":
             continue
         rounded = behind[0].output[0]
-        if not any(_is_float_product(graph, node) for node in graph.consumers[rounded]):
+        # A product with a float constant is one with the joint adjacency.
+        if not any(n.op_type == "MatMul" and n.input[1] in graph.constants for n in graph.consumers[rounded]):
             continue
         rename_tensors([n for n in graph.consumers[rounded] if not _has_int8_weights(graph, n)], {rounded: tensor})
         relu = graph.producer_of_type(tensor, "Relu")
@@ -213,11 +214,6 @@ def _numbered(node: onnx.NodeProto, number: int) -> onnx.NodeProto:
     result = copy.deepcopy(node)
     result.name, result.output[0] = f"{node.name}.{number}", f"{node.output[0]}.{number}"
     return result
-
-
-def _is_float_product(graph: Graph, node: onnx.NodeProto) -> bool:
-    """Whether the node is a product with a float constant, such as the joint adjacency."""
-    return node.op_type == "MatMul" and node.input[1] in graph.constants
 
 
 def _has_int8_weights(graph: Graph, node: onnx.NodeProto) -> bool:

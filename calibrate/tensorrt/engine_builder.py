@@ -109,13 +109,12 @@ def serialised_engine(trt: Any, source: Path, timing: Path, options: BuildOption
         raise EngineError(f"TensorRT {trt.__version__} refuses {errors[0]}", where=source, hint=next_step(source))
     config = builder.config(options.workspace_mib, options.precision)
     precision = "+".join(flags) or "FP32"
-    if options.dla_core is None:
-        builder.add_profiles(network, config, profile_batches(options.max_batch))
-    else:
+    batches = profile_batches(options.max_batch)
+    if options.dla_core is not None:
         builder.use_dla(config, options.dla_core)
-        # A DLA engine has one fixed shape.
-        builder.add_profiles(network, config, [options.max_batch])
+        batches = [options.max_batch]  # a DLA engine has one fixed shape
         precision += f" on DLA {options.dla_core}"
+    builder.add_profiles(network, config, batches)
     _load_timing_cache(config, timing)
     what = f"building {source.name} ({precision})"
     engine = with_progress(trt, config, what, lambda: builder.build(network, config))
