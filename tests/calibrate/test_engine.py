@@ -115,8 +115,12 @@ def test_a_precision_that_does_not_match_the_file_is_refused(board, int8: Path, 
 def test_ctrl_c_interrupts_a_build_and_leaves_no_files(board, int8: Path, tmp_path: Path, version: str) -> None:
     board(version, interrupted=True)
     before = set(tmp_path.iterdir())
-    with pytest.raises(KeyboardInterrupt):
-        build_engine(int8, tmp_path / "s.engine", BuildOptions())
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            build_engine(int8, tmp_path / "s.engine", BuildOptions())
+    finally:
+        signal.signal(signal.SIGINT, previous)
     assert set(tmp_path.iterdir()) == before
 
 
