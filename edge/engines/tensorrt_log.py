@@ -22,8 +22,9 @@ class ErrorLog:
 
     def __init__(self, trt: Any) -> None:
         self._errors: deque[str] = deque(maxlen=MAX_ERRORS)
-        self.logger = _logger(trt)
+        # Locked, because two stages may open their engines at the same time.
         with _lock:
+            self.logger = _logger(trt)
             _logs.add(self)
 
     def append(self, message: str) -> None:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -114,6 +115,22 @@ def test_one_logger_serves_all_engines_and_outlives_each(built) -> None:
     with pytest.raises(EngineError, match="TensorRT refuses the engine: magic tag does not match"):
         TensorRtEngine(path)
     second.close()
+
+
+def test_engines_that_open_at_the_same_time_share_one_logger(built, board, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, trt = built()
+    trt = board(gpu=trt.gpu)  # a process without a logger
+    register = trt.init_libnvinfer_plugins
+
+    def slowly(logger: object, namespace: str) -> bool:
+        time.sleep(0.05)
+        return register(logger, namespace)
+
+    monkeypatch.setattr(trt, "init_libnvinfer_plugins", slowly)
+    with ThreadPoolExecutor(2) as opening:
+        engines = list(opening.map(TensorRtEngine, [path] * 2))
+    for engine in engines:
+        engine.close()
 
 
 def test_the_primary_context_is_retained_once_whatever_thread_opens_and_closes(built) -> None:
