@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from train.distillation.losses import Outputs, edge_loss, logit_loss, normalised_distances, vertex_loss
+from train.distillation.methods import method
 from train.distillation.registry import LOSSES
 
 
@@ -145,6 +146,12 @@ def test_equal_nodes_give_finite_gradients(dtype: torch.dtype) -> None:
     loss = edge_loss(features, random(2, 3, 2, 3, seed=5).to(dtype))
     (gradient,) = torch.autograd.grad(loss, features)
     assert math.isfinite(float(loss.detach())) and bool(gradient.isfinite().all())
+
+
+def test_the_papers_method_has_its_three_losses_and_revision_and_ours_redraws() -> None:
+    paper = method("paper")
+    assert set(paper.losses) == {"logits", "vertices", "edges"} and paper.combine == "revision" and paper.redraw is None
+    assert method("ours").redraw and not method("alone").losses
 
 
 def test_the_registry_passes_the_right_outputs() -> None:

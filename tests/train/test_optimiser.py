@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import torch
 
 from edge.contract.errors import ConfigError
 from train.optimiser import Optimiser
@@ -14,6 +15,16 @@ def test_the_releases_schedule_at_its_own_55_epochs() -> None:
     rates = [settings.learning_rate_at(epoch / 55) for epoch in range(55)]
     expected = [0.1] * 30 + [0.01] * 10 + [0.001] * 10 + [0.0001] * 5
     assert rates == pytest.approx(expected)
+
+
+def test_two_steps_of_the_releases_optimiser_by_hand() -> None:
+    # Nesterov momentum 0.9: v1 = 1, step 0.1 (1 + 0.9); v2 = 0.9 + 1, step 0.1 (1 + 0.9 * 1.9).
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimiser = Optimiser(learning_rate=0.1, weight_decay=0.0).build([parameter])
+    parameter.grad = torch.ones(1)
+    for expected in (-0.19, -0.19 - 0.271):
+        optimiser.step()
+        assert float(parameter.detach()) == pytest.approx(expected)
 
 
 def test_the_cosine_schedule_warms_up_and_ends_at_nothing() -> None:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edge.contract.errors import ConfigError
+from train.distillation.baselines import pcgrad
 from train.distillation.losses import Outputs
 from train.distillation.registry import LOSSES
 from train.step import Batch, Distillation, compute_gradients, distillation_losses, gradient_rows, task_losses
@@ -121,6 +122,26 @@ def test_over_several_batches_gradients_are_averaged_before_revision() -> None:
     means = [(a + b) / 2 for (a, _), (b, _) in zip(one, two, strict=True)]
     step(student, distillation, batch, other)
     assert torch.allclose(flat(student), revised(means[0], means[1:]), rtol=1e-4, atol=1e-6)
+
+
+def test_over_several_batches_the_losses_returned_are_means() -> None:
+    student, distillation, batch = given()
+    other = Batch(batch.low.flip(0), batch.high.roll(1, 0), batch.targets.roll(2, 0))
+    one, two = step(student, distillation, batch), step(student, distillation, other)
+    means = {name: (one[name] + two[name]) / 2 for name in one}
+    assert step(student, distillation, batch, other) == pytest.approx(means, rel=1e-5)
+
+
+def test_pcgrad_compares_the_students_gradients_alone_and_sums_the_adapters() -> None:
+    for seed in range(100):
+        student, distillation, batch = given(seed=seed)
+        own, extra = (torch.stack(rows) for rows in zip(*separate(student, distillation, batch), strict=True))
+        step(student, distillation, batch, combine="pcgrad")
+        assert torch.allclose(flat(student), pcgrad(own), rtol=1e-4, atol=1e-6)
+        assert torch.allclose(flat(distillation.adapter), extra.sum(0), rtol=1e-4, atol=1e-6)
+        if not torch.allclose(pcgrad(extra), extra.sum(0), rtol=1e-2):
+            return
+    raise AssertionError("no seed gives gradients that oppose each other in the adapter")
 
 
 def test_the_adapters_gradient_is_not_revised() -> None:
