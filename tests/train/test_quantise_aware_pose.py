@@ -109,6 +109,14 @@ def test_training_reduces_the_distance_and_keeps_the_qdq_pairs(
     assert json.loads(spoilt.int8.with_suffix(".json").read_text()) == {"method": "minmax", "quantise_aware_steps": 60}
 
 
+def test_a_damaged_record_of_calibration_is_refused_before_training(spoilt: PoseFineTuningConfig) -> None:
+    before = spoilt.int8.read_bytes()
+    spoilt.int8.with_suffix(".json").write_text('{"method": ')
+    with pytest.raises(DataError, match=r"\.json: not readable as JSON: .*; calibrate again, or remove it"):
+        quantise_aware_pose(spoilt)
+    assert spoilt.int8.read_bytes() == before
+
+
 def test_a_paused_training_resumes_to_the_same_file(spoilt: PoseFineTuningConfig) -> None:
     start = spoilt.int8.read_bytes()
     quantise_aware_pose(replace(spoilt, steps=8))

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -59,7 +60,7 @@ def test_videos_in_progress_when_a_process_is_killed_are_repeated(videos: Path, 
         for name in ("stand/0.avi", "stand/1.avi")
     ]
     done, killed = {}, False
-    for result in process_videos(jobs, 2, SharedState.create(multiprocessing.get_context("spawn"))):
+    for result in process_videos(jobs, 2, SharedState()):
         if result is not None:
             done[result[0]] = result[1]
         if not killed and (children := multiprocessing.active_children()):
@@ -75,7 +76,7 @@ def test_an_error_that_is_not_a_videos_stops_the_run(videos: Path, tmp_path: Pat
     estimators = TwoEstimators(PoseConfig(max_people=1), PoseConfig(max_people=1), 120)
     names = [f"stand/{n % 2}.avi" for n in range(50)]
     jobs = [Job(name, videos / name, pair_file(tmp_path, name), estimators, FollowConfig(), None) for name in names]
-    shared = SharedState.create(multiprocessing.get_context("spawn"))
+    shared = SharedState()
     with pytest.raises(OutputError, match=r"stand.*cannot be written"):
         list(process_videos(jobs, 1, shared))
     assert shared.frames.value < 30, "the other videos were not processed"
@@ -152,6 +153,9 @@ def test_other_settings_and_damaged_pairs_are_refused(
     (copy / FILE).write_text(yaml.safe_dump(raw | {"finished": False}))
     with pytest.raises(DataError, match="not finished; run make pairs again"):
         read_dataset(DataConfig("video_pairs", copy))
+    (copy / FILE).write_text(yaml.safe_dump(raw | {"settings": 3}))
+    with pytest.raises(DataError, match=r"not a readable manifest: .*settings"):
+        make_pairs(replace(other, out=copy))
     (copy / FILE).write_text(yaml.safe_dump(raw))
     np.savez(pair_file(copy, "gym/0.avi"), times_s=np.arange(3.0), high=np.zeros((3, 33, 3)), low=np.zeros((4, 33, 3)))
     with pytest.raises(DataError, match="its arrays do not fit each other"):

@@ -53,13 +53,9 @@ def fit(config: FitErrorsConfig) -> FittedErrors:
     for clip in data.clips:
         assert clip.low is not None
         real.append(Observed(_in_layout(clip, high, joints), _in_layout(clip.low, low, joints), clip.fps))
-    source = {
-        "high": manifest.settings["high"],
-        "low": manifest.settings["low"],
-        "videos": len(real),
-        "frames": int(sum(len(one.good) for one in real)),
-        "skd-edge": manifest.versions["skd-edge"],
-    }
+    source = {side: manifest.settings.get(side) for side in ("high", "low")}
+    source |= {"videos": len(real), "frames": sum(len(one.good) for one in real)}
+    source["skd-edge"] = manifest.versions.get("skd-edge")
     found = fit_errors(real, joints, config.fps, source)
     rng = np.random.default_rng(0)
     made = [

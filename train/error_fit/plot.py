@@ -20,13 +20,9 @@ LARGEST = 0.6
 
 
 def plot_errors(
-    path: Path,
-    measured: FittedErrors,
-    simulated: FittedErrors,
-    real: Sequence[Observed],
-    made: Sequence[Observed],
+    path: Path, measured: FittedErrors, simulated: FittedErrors, real: Sequence[Observed], made: Sequence[Observed],
     layout: JointLayout,
-) -> None:
+) -> None:  # fmt: skip
     """Write a PNG. measured: the fit to ``real``. simulated: a fit to ``made``, the good skeletons after corruption."""
     names = [joint.replace("left_", "l ").replace("right_", "r ") for joint in layout.joints]
     both = [list(fit.joints.values()) for fit in (measured, simulated)]
@@ -53,10 +49,10 @@ def plot_errors(
             _distances(recordings, layout), np.linspace(0, LARGEST, 61), density=True, histtype="step", label=label
         )
     axis.set_title("distance between both estimators, torso lengths (density of all joints)", fontsize=10)
-    lost = f"body lost: measured {100 * measured.lost.share:.1f} % of frames, {measured.lost.mean_s:.2f} s; simulated "
-    lost += f"{100 * simulated.lost.share:.1f} % of frames, {simulated.lost.mean_s:.2f} s"
+    losses = {"measured": measured.lost, "simulated": simulated.lost}
+    lost = "; ".join(f"{name} {100 * of.share:.1f} % of frames, {of.mean_s:.2f} s" for name, of in losses.items())
     axes.flat[0].legend(fontsize=8)
-    figure.suptitle(f"estimator errors, {layout.name} joints, at {measured.fps:.3g} Hz; {lost}", fontsize=11)
+    figure.suptitle(f"estimator errors, {layout.name} joints, at {measured.fps:.3g} Hz; body lost: {lost}", fontsize=11)
     with atomic_write(path) as partial:
         figure.savefig(partial, dpi=80)
 

@@ -51,24 +51,14 @@ class Backbone:
 
 BACKBONES: dict[BackboneName, Backbone] = {
     "resnet18": Backbone(
-        resnet.ResNet18,
-        "resnet",
-        resnet.FEATURES,
-        224,
-        "0.resnet.fc.",
-        "0.resnet.conv1",
+        resnet.ResNet18, "resnet", resnet.FEATURES, 224, "0.resnet.fc.", "0.resnet.conv1",
         "resnet18_baseline_att_224x224_A_epoch_249.pth",
     ),
     "densenet121": Backbone(
-        densenet.DenseNet121,
-        "densenet",
-        densenet.FEATURES,
-        256,
-        "0.densenet.classifier.",
-        "0.densenet.features.conv0",
-        "densenet121_baseline_att_256x256_B_epoch_160.pth",
+        densenet.DenseNet121, "densenet", densenet.FEATURES, 256, "0.densenet.classifier.",
+        "0.densenet.features.conv0", "densenet121_baseline_att_256x256_B_epoch_160.pth",
     ),
-}
+}  # fmt: skip
 
 
 class Heads(nn.Module):

@@ -105,10 +105,7 @@ class PoseFineTuningConfig:
     def __post_init__(self) -> None:
         require_valid([self.seed])
         if min(self.pictures, self.steps, self.batch) < 1 or self.learning_rate <= 0 or self.minutes < 0:
-            raise ConfigError(
-                "pictures, steps, batch, learning_rate or minutes is too small",
-                hint="leave them out",
-            )
+            raise ConfigError("pictures, steps, batch, learning_rate or minutes is too small", hint="leave them out")
         if not 0 < self.elsewhere <= 1 or self.pause_after < 0:
             raise ConfigError(
                 "elsewhere or pause_after is out of range", hint="give 0 < elsewhere <= 1 and pause_after >= 0"

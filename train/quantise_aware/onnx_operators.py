@@ -82,36 +82,14 @@ class _ConvolutionBfloat16Gradients(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor, None]:
         strides, padding, dilations, groups = ctx.settings
         wanted = [ctx.needs_input_grad[0], True, False]
-        of_x, of_weight, _ = torch.ops.aten.convolution_backward(
-            gradients[0].bfloat16(),
-            *ctx.saved_tensors,
-            None,
-            strides,
-            padding,
-            dilations,
-            False,
-            [0, 0],
-            groups,
-            wanted,
-        )
+        gradient, settings = gradients[0].bfloat16(), (strides, padding, dilations, False, [0, 0], groups)
+        of_x, of_weight, _ = torch.ops.aten.convolution_backward(gradient, *ctx.saved_tensors, None, *settings, wanted)
         return None if of_x is None else of_x.float(), of_weight.float(), None
-
-
-def _gemm(attributes: Attributes, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    return F.linear(x, weight if attributes.get("transB", 0) else weight.t(), bias)
-
-
-def _average_pool(attributes: Attributes, x: Tensor) -> Tensor:
-    return F.avg_pool2d(x, attributes["kernel_shape"], attributes.get("strides", 1))
 
 
 def _reshape(attributes: Attributes, x: Tensor, shape: Tensor) -> Tensor:
     # In ONNX, 0 keeps the size of an axis.
     return x.reshape([x.shape[i] if n == 0 else n for i, n in enumerate(shape.tolist())])
-
-
-def _squeeze(attributes: Attributes, x: Tensor, axes: Tensor) -> Tensor:
-    return x.squeeze(tuple(axes.tolist()))
 
 
 def _max_pool(attributes: Attributes, x: Tensor) -> Tensor:
@@ -134,10 +112,6 @@ def _cast(attributes: Attributes, x: Tensor) -> Tensor:
     return x.float()
 
 
-def _sum(attributes: Attributes, x: Tensor, axes: Tensor) -> Tensor:
-    return x.sum(tuple(axes.tolist()), keepdim=bool(attributes.get("keepdims", 1)))
-
-
 QDQ: dict[str, Callable[..., Tensor]] = {
     "QuantizeLinear": lambda a, x, step, zero: quantise(x, step, -128, 127),
     "DequantizeLinear": lambda a, x, step, zero: x * step,
@@ -145,12 +119,12 @@ QDQ: dict[str, Callable[..., Tensor]] = {
 OPERATORS: dict[str, Callable[..., Tensor]] = {
     **QDQ,
     "Conv": _convolution,
-    "Gemm": _gemm,
-    "AveragePool": _average_pool,
+    "Gemm": lambda a, x, w, bias=None: F.linear(x, w if a.get("transB", 0) else w.t(), bias),
+    "AveragePool": lambda a, x: F.avg_pool2d(x, a["kernel_shape"], a.get("strides", 1)),
     "GlobalAveragePool": lambda a, x: x.mean((2, 3), keepdim=True),
     "Reshape": _reshape,
-    "Squeeze": _squeeze,
-    "ReduceSum": _sum,
+    "Squeeze": lambda a, x, axes: x.squeeze(tuple(axes.tolist())),
+    "ReduceSum": lambda a, x, axes: x.sum(tuple(axes.tolist()), keepdim=bool(a.get("keepdims", 1))),
     "MatMul": lambda a, x, y: x @ y,
     "Add": lambda a, x, y: x + y,
     "Mul": lambda a, x, y: x * y,

@@ -12,9 +12,9 @@ training); Esser et al., "Learned Step Size Quantization", ICLR 2020 (steps).
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,9 @@ from torch import Tensor
 
 from edge.cli.console import console
 from edge.contract.bundle import sha256_of
-from edge.contract.errors import DataError, EngineError
-from edge.contract.files import write_json
+from edge.contract.errors import ConfigError, DataError, EngineError
+from edge.contract.files import atomic_write, write_json
+from edge.contract.reading import read_json
 from edge.contract.types import Image
 from edge.engines.engine import Engine
 from edge.engines.registry import open_engine
@@ -36,8 +37,7 @@ from train.quantise_aware.configuration import PoseFineTuningConfig
 from train.quantise_aware.map_distance import map_distance, scale_of
 from train.quantise_aware.pose_images import RandomCrops, load_images
 from train.quantise_aware.quantised_network import QuantisedGraph
-from train.quantise_aware.resume import ResumeFile
-from train.torch_file import refuse_other_version
+from train.torch_file import LOAD_ERRORS, checked, refuse_other_version
 from train.training_lock import training_lock
 
 WARM_UP = 0.05
@@ -75,6 +75,8 @@ def _fine_tune(
     config: PoseFineTuningConfig, teacher: Engine, maps: Sequence[str], student: QuantisedGraph, device: torch.device
 ) -> None:
     """Train the student from the INT8 file towards the teacher's maps, and replace the file."""
+    record = config.int8.with_suffix(".json")  # of calibration
+    known = read_json(record, DataError, "calibrate again, or remove it") if record.is_file() else None
     _, height, width, _ = teacher.inputs[0].shape
     source = RandomCrops(load_images(config.frames, config.pictures), (width or 0, height or 0), config.seed)
     validation = source.crops(VALIDATION_STEP, VALIDATION_CROPS)
@@ -95,7 +97,8 @@ def _fine_tune(
     after = mean_distance()
     student.cpu().write(config.int8)
     resume.remove()
-    _record(config.int8.with_suffix(".json"), steps)
+    if known is not None:
+        write_json(record, {**known, "quantise_aware_steps": steps})
     console.print(
         f"{config.int8}: distance from FP32's maps {before:.4f} before, {after:.4f} after {steps} steps, relative to "
         "their variance; count people with `python -m calibrate verify-pose`"
@@ -170,8 +173,42 @@ def _maps(teacher: Engine, maps: Sequence[str], crops: Image) -> list[Tensor]:
     return [torch.from_numpy(np.concatenate([each[name] for each in outputs])) for name in maps]
 
 
-def _record(calibration: Path, steps: int) -> None:
-    """Add the number of steps to the record that calibration wrote, if there is one."""
-    if calibration.is_file():
-        known = json.loads(calibration.read_text(encoding="utf-8"))
-        write_json(calibration, {**known, "quantise_aware_steps": steps})
+@dataclass(frozen=True)
+class ResumeFile:
+    """``network.training.pt`` beside ``network``. about: settings and checksums, which must be equal to resume."""
+
+    network: Path
+    about: dict[str, Any]
+
+    @property
+    def path(self) -> Path:
+        return self.network.with_suffix(".training.pt")
+
+    def load(self) -> dict[str, Any] | None:
+        """The state saved last, or None.
+
+        Raises ConfigError if it was saved with other settings or files, DataError if it is damaged.
+        """
+        if not self.path.is_file():
+            return None
+        try:
+            saved = torch.load(checked(self.path), map_location="cpu", weights_only=True)
+            about, state = saved["about"], dict(saved["state"])
+        except LOAD_ERRORS as error:
+            raise DataError(
+                f"cannot resume from this file: {error}", where=self.path, hint="remove it to start again"
+            ) from error
+        if differing := [name for name, value in self.about.items() if about.get(name) != value]:
+            raise ConfigError(
+                f"a training with another {differing[0]} was interrupted here",
+                where=self.path,
+                hint="give its settings to resume it, or remove this file to start again",
+            )
+        return state
+
+    def save(self, state: dict[str, Any]) -> None:
+        with atomic_write(self.path) as partial:
+            torch.save({"about": self.about, "state": state}, partial)
+
+    def remove(self) -> None:
+        self.path.unlink(missing_ok=True)

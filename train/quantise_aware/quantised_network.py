@@ -10,6 +10,7 @@ CVPR 2018, section 3; the straight-through estimator: Bengio et al., arXiv 1308.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -64,7 +65,10 @@ class QuantisedGraph(nn.Module):
             (n, {a.name: helper.get_attribute_value(a) for a in n.attribute}) for n in _needed(graph, outputs)
         ]
         self._require_trainable(path)
-        self._step_of = _weight_steps(graph, arrays)
+        # The name of each INT8 weight -> the name of its steps.
+        self._step_of = {
+            n.input[0]: n.input[1] for n in graph.node if n.op_type == "DequantizeLinear" and n.input[0] in arrays
+        }
         self._operators = OPERATORS | ({"Conv": convolution_bfloat16_gradients} if bfloat16_gradients else {})
         values: dict[str, NDArray[Any]] = {}
         for name, array in arrays.items():
@@ -132,16 +136,14 @@ class QuantisedGraph(nn.Module):
 
     def structure_digest(self) -> str:
         """SHA-256 of everything that is not trained: the graph, the steps, and which layers are quantised."""
-        model = onnx.ModelProto()
-        model.CopyFrom(self._model)
+        model = copy.deepcopy(self._model)
         for weight in [i for i in model.graph.initializer if i.name in self._weight_index]:
             model.graph.initializer.remove(weight)
         return hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
 
     def write(self, path: Path) -> None:
         """Write the INT8 file with the trained weights and steps, otherwise as it was read."""
-        model = onnx.ModelProto()
-        model.CopyFrom(self._model)
+        model = copy.deepcopy(self._model)
         for initializer in model.graph.initializer:
             name = initializer.name
             if name in self._weight_index or name in self._learned_step_index:
@@ -192,15 +194,6 @@ def _read(path: Path) -> onnx.ModelProto:
         return onnx.load(path)
     except (OSError, DecodeError) as error:
         raise EngineError(f"cannot be read as ONNX: {error}", where=path, hint="write it again") from error
-
-
-def _weight_steps(graph: onnx.GraphProto, arrays: dict[str, NDArray[Any]]) -> dict[str, str]:
-    """The name of each INT8 weight -> the name of its steps."""
-    return {
-        node.input[0]: node.input[1]
-        for node in graph.node
-        if node.op_type == "DequantizeLinear" and node.input[0] in arrays
-    }
 
 
 def _broadcast(step: Values, tensor: Values) -> Values:

@@ -89,14 +89,8 @@ def _write(student: QuantisedNetwork, int8: Path, fp32: Path, test: PairDataset,
         raise DataError("the written network's logits differ from PyTorch's", where=int8)
     top1, agreement = float((after.argmax(1) == labels).mean()), _agreement(exact, after)
     known, measured = bundle.manifest, {"top1": round(top1, 4), "agreement": round(agreement, 4)}
-    write_manifest(
-        bundle.folder,
-        replace(
-            known,
-            accuracy={**known.accuracy, "int8": measured},
-            training={**known.training, "quantise_aware_epochs": epochs},
-        ),
-    )
+    measures, training = {**known.accuracy, "int8": measured}, {**known.training, "quantise_aware_epochs": epochs}
+    write_manifest(bundle.folder, replace(known, accuracy=measures, training=training))
     console.print(
         f"{int8}: agrees with FP32 on {100 * agreement:.2f} % of {len(labels)} test clips, "
         f"{100 * _agreement(exact, before):.2f} % before; top-1 {100 * top1:.2f} %"

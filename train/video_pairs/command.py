@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -145,7 +144,7 @@ def _process_all(
         else:
             jobs.append(Job(name, source, pair, estimators, config.follow, config.fps))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    shared = SharedState.create(multiprocessing.get_context("spawn"))
+    shared = SharedState()
     with interruptible() as noted, Progress(*columns, StatusColumn(), console=console) as progress:
         bar = progress.add_task("videos", total=len(videos), completed=len(done), status="")
         for result in process_videos(jobs, min(config.workers or os.cpu_count() or 1, max(len(jobs), 1)), shared):

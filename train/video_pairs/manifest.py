@@ -66,8 +66,8 @@ def read_manifest(folder: Path) -> Manifest:
             raise KeyError("class, train or frames of a video")
         if unknown := [entry["class"] for entry in manifest.videos.values() if entry["class"] not in manifest.classes]:
             raise ValueError(f"{unknown[0]!r} is not one of its classes")
-        if not {"high", "low"} <= set(manifest.layouts):
-            raise KeyError("layouts of the good and the cheap estimator")
+        if not isinstance(manifest.settings, dict) or not {"high", "low"} <= set(manifest.layouts):
+            raise KeyError("settings, or layouts of the good and the cheap estimator")
         return manifest
     except (AttributeError, TypeError, KeyError, ValueError) as error:
         raise DataError(f"not a readable manifest: {error}", where=path, hint=MAKE_AGAIN) from error
@@ -77,8 +77,9 @@ def check_same_settings(folder: Path, settings: dict[str, Any]) -> None:
     """Raise ConfigError if the folder contains pairs made with other settings."""
     if not (folder / FILE).is_file():
         return
+    known = read_manifest(folder).settings
     for part, ours in settings.items():
-        theirs = read_manifest(folder).settings.get(part)
+        theirs = known.get(part)
         differing = next((key for key in ours if not isinstance(theirs, dict) or theirs.get(key) != ours[key]), None)
         if differing:
             raise ConfigError(

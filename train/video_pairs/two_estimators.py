@@ -53,10 +53,7 @@ class TwoEstimators:
 
     def settings(self) -> dict[str, Any]:
         """All that the poses depend on, in plain types; networks by file name and checksum."""
-        return {
-            "high": _settings(self.high),
-            "low": _settings(self.low) | {"height": self.height},
-        }
+        return {"high": _settings(self.high), "low": _settings(self.low) | {"height": self.height}}
 
 
 def _settings(config: PoseConfig) -> dict[str, Any]:

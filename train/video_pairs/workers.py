@@ -9,9 +9,9 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing import connection
-from multiprocessing.context import SpawnContext
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from train.video_pairs.follow import FollowConfig
 from train.video_pairs.two_estimators import TwoEstimators
 
 POLL_S = 0.2
+_SPAWN = multiprocessing.get_context("spawn")  # a fork of a process with threads may deadlock
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,8 @@ class StopRequested(Exception):
 class SharedState:
     """State shared with the workers: the stop event, and the number of frames processed so far."""
 
-    stop: Any
-    frames: Any
-
-    @classmethod
-    def create(cls, context: SpawnContext) -> SharedState:
-        return cls(context.Event(), context.Value("q", 0))
+    stop: Any = field(default_factory=_SPAWN.Event)
+    frames: Any = field(default_factory=partial(_SPAWN.Value, "q", 0))
 
 
 _shared: SharedState | None = None
@@ -80,8 +77,7 @@ def _run_pool(
     jobs: Sequence[Job], workers: int, shared: SharedState, crashed: list[Job]
 ) -> Iterator[tuple[str, VideoResult | str] | None]:
     """See process_videos. Appends jobs without a result to ``crashed`` if a process crashes."""
-    context = multiprocessing.get_context("spawn")  # a fork of a process with threads may deadlock
-    with ProcessPoolExecutor(workers, context, _init_worker, (shared,)) as pool:
+    with ProcessPoolExecutor(workers, _SPAWN, _init_worker, (shared,)) as pool:
         futures: dict[Future[VideoResult | str], Job] = {}
         try:
             try:
