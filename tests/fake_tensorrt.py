@@ -183,6 +183,9 @@ def tensorrt(
             if free and not (shapes and all(set(profile) == free for profile in shapes)):
                 complain("an input with a free axis has no optimisation profile")
                 return None
+            if major >= 10:
+                # A warning before. One per kernel that cannot run a layer, even if the build succeeds.
+                complain("Error Code: 9: Skipping tactic 0xaa15e43058248292 due to exception canImplement")
             if will_not_build:
                 complain(will_not_build)
                 return None

@@ -57,7 +57,9 @@ def _logger(trt: Any) -> Any:
             trt.ILogger.__init__(self)
 
         def log(self, severity: Any, message: str) -> None:
-            if severity in (trt.ILogger.Severity.ERROR, trt.ILogger.Severity.INTERNAL_ERROR):
+            failed = severity in (trt.ILogger.Severity.ERROR, trt.ILogger.Severity.INTERNAL_ERROR)
+            # From 10 on the builder logs as an error each kernel that cannot run a layer, and tries the next.
+            if failed and "Skipping tactic" not in message:
                 with _lock:
                     for log in list(_logs):
                         log.append(message)
