@@ -18,7 +18,8 @@ from edge.contract.errors import SkdError
 from edge.contract.layouts import layout
 from edge.contract.types import Float32
 from train.export.bundle import write_onnx
-from train.export.pose import export_trt_pose
+from train.export.configuration import PoseExportConfig
+from train.export.pose import export_pose
 from train.networks.registry import build
 
 FOLDER = Path("runs/peers/networks")
@@ -61,7 +62,7 @@ def pose_files() -> list[Row]:
     whole, small = FOLDER / "trt_pose.onnx", FOLDER / "trt_pose.int8.onnx"
     if not whole.is_file():
         torch.manual_seed(0)
-        export_trt_pose(None, whole)
+        export_pose(PoseExportConfig(whole))
     if not small.is_file():
         pictures = np.random.default_rng(0).integers(0, 256, (2, 1, 224, 224, 3), dtype=np.uint8)
         Quantiser(whole, list(pictures), "minmax").write(small)

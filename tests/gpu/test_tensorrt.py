@@ -67,7 +67,7 @@ def test_a_pose_networks_bytes_and_peaks_go_through_an_engine(tmp_path: Path) ->
     from calibrate.tensorrt.engine_builder import BuildOptions, build_engine
 
     export = pytest.importorskip("train.export.pose", reason="pip install 'skd-edge[train]'")
-    export.export_trt_pose(None, tmp_path / "pose.onnx", 64)
+    export.export_pose(export.PoseExportConfig(tmp_path / "pose.onnx", size=64))
     build_engine(tmp_path / "pose.onnx", tmp_path / "pose.engine", BuildOptions("fp32"))
     engine, reference = open_engine(tmp_path / "pose.engine"), open_engine(tmp_path / "pose.onnx")
     image = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), dtype=np.uint8)

@@ -15,7 +15,8 @@ from edge.cli.command_line import run_command_line
 from edge.contract.errors import ConfigError, DataError
 from edge.pose.heatmap_peaks import find_peaks
 from train.__main__ import COMMANDS
-from train.export.pose import export_trt_pose
+from train.export.configuration import PoseExportConfig
+from train.export.pose import export_pose
 from train.networks.trt_pose import DEVIATION, MEAN, BackboneName, trt_pose_network
 
 # PyTorch 2.13's exporter calls a deprecated function of its own.
@@ -118,7 +119,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("resnet18")
     weights, out = folder / "weights.pth", folder / "pose.onnx"
     torch.save(published(), weights)
-    export_trt_pose(weights, out)
+    export_pose(PoseExportConfig(out, weights))
     return weights, out
 
 
@@ -189,7 +190,7 @@ def test_a_wrong_export_is_detected_and_leaves_no_file(tmp_path: Path, monkeypat
         lambda self, x: (*self.network(x.permute(0, 3, 1, 2).float() / 255 - right), torch.zeros(1, 18, 8, 8)),
     )
     with pytest.raises(DataError, match=r"cmap differs from PyTorch by"):
-        export_trt_pose(None, tmp_path / "pose.onnx", 32)
+        export_pose(PoseExportConfig(tmp_path / "pose.onnx", size=32))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -227,4 +228,4 @@ def test_files_without_weights_are_refused(tmp_path: Path) -> None:
 
 def test_an_impossible_input_size_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="multiple of 32"):
-        export_trt_pose(None, tmp_path / "pose.onnx", size=200)
+        export_pose(PoseExportConfig(tmp_path / "pose.onnx", size=200))

@@ -1,4 +1,4 @@
-"""Timestamps of a clip, and of a recording's frames on the clip's time axis."""
+"""Timestamps of a recording's frames on the clip's time axis, which starts at 0."""
 
 from __future__ import annotations
 
@@ -7,16 +7,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.contract.preprocess import Preprocessing
 from train.data.clip import Recording, SkeletonClip
 
 Span = Literal["whole", "window"]
 Times = NDArray[np.float64]
-
-
-def clip_times(preprocessing: Preprocessing) -> Times:
-    """(T,) times of a clip's frames in seconds, from 0."""
-    return np.arange(preprocessing.length_frames, dtype=np.float64) / preprocessing.fps
 
 
 def stretch_to_clip(clip: SkeletonClip, duration_s: float) -> Times:

@@ -17,7 +17,7 @@ from edge.contract.preprocess import Preprocessing, clip_tensor, resample
 from edge.contract.types import Float32
 from train.data.cameras import View, random_view
 from train.data.clip import SkeletonClip, SkeletonSet
-from train.data.clip_times import Span, align_recording, clip_times, place_window, stretch_to_clip
+from train.data.clip_times import Span, align_recording, place_window, stretch_to_clip
 from train.data.corruption.drop import drop_joints
 from train.data.corruption.estimator_errors import EstimatorErrors, apply_estimator_errors
 from train.data.corruption.fitted_errors import FittedErrors, apply_fitted_errors, read_errors
@@ -120,7 +120,7 @@ class PairDataset:
         self.layout = layout(clip_layout(data, config))
         self.labels = np.array([clip.label for clip in self.clips], np.int64)
         self._fitted = _read_fitted_errors(config, self.layout)
-        self._times = clip_times(config.preprocessing)
+        self._times = np.arange(config.preprocessing.length_frames, dtype=np.float64) / config.preprocessing.fps
         self._clean_pairs: dict[tuple[int, bool], _CleanPair] = {}
         self._test_pairs: dict[int, tuple[Float32, Float32]] = {}
         self._cached_bytes = 0

@@ -21,33 +21,26 @@ from edge.engines.registry import open_engine
 from edge.pose.heatmap_peaks import PEAK_RADIUS, PEAK_RATIO
 from train.export.configuration import PoseExportConfig
 from train.export.onnx_file import require_close, write_network
-from train.networks.trt_pose import BACKBONES, DEVIATION, MEAN, STRIDE_PIXELS, BackboneName, trt_pose_network
+from train.networks.trt_pose import BACKBONES, DEVIATION, MEAN, STRIDE_PIXELS, trt_pose_network
 
 INPUT, OUTPUTS = "image", ("cmap", "paf", "peaks")
 
 
 def export_pose(config: PoseExportConfig) -> None:
-    """Write the network and print what it is."""
-    export_trt_pose(config.weights, config.out, config.size, config.backbone)
-    kind = "untrained" if config.weights is None else config.weights.name
-    console.print(f"{config.out}: {config.backbone}, {kind}; quantise it with `python -m calibrate pose`")
-
-
-def export_trt_pose(weights: Path | None, out: Path, size: int = 0, backbone: BackboneName = "resnet18") -> None:
-    """Write the network as ONNX for images of ``size`` by ``size``; 0 is the size it was trained with.
+    """Write the network as ONNX for images of ``size`` by ``size``.
 
     Input "image" (1, size, size, 3) uint8 BGR, as in OpenCV. Outputs at a quarter of the size: "cmap" (1, 18, h, w)
     heatmaps; "paf" (1, 42, h, w) part affinity fields; "peaks" (1, 18, h, w), the heatmap's value where no value within
-    two cells is clearly greater, 0 elsewhere. weights: trt_pose's .pth; None leaves the network untrained.
+    two cells is clearly greater, 0 elsewhere.
 
     Raises ConfigError for a size that is not a multiple of 32, DataError for other weights, or if ONNX Runtime's
     outputs differ from PyTorch's by more than 1e-4.
     """
-    about = BACKBONES[backbone]
-    size = size or about.size
+    about, out = BACKBONES[config.backbone], config.out
+    size = config.size or about.size
     if size % STRIDE_PIXELS or size < STRIDE_PIXELS:
         raise ConfigError(f"image size {size} is not a multiple of {STRIDE_PIXELS}", hint="give another --size")
-    network = trt_pose_network(backbone, weights).eval()
+    network = trt_pose_network(config.backbone, config.weights).eval()
     from_pixels = _FromPixels(network, about.first).eval()
     pixels = np.random.default_rng(0).integers(0, 256, (1, size, size, 3), dtype=np.uint8)
 
@@ -55,6 +48,8 @@ def export_trt_pose(weights: Path | None, out: Path, size: int = 0, backbone: Ba
         _check(partial, network, pixels, out)
 
     write_network(from_pixels, (torch.from_numpy(pixels),), out, inputs=[INPUT], outputs=list(OUTPUTS), check=check)
+    kind = "untrained" if config.weights is None else config.weights.name
+    console.print(f"{out}: {config.backbone}, {kind}; quantise it with `python -m calibrate pose`")
 
 
 class _FromPixels(nn.Module):

@@ -79,16 +79,10 @@ def make_pairs(config: PairsConfig) -> None:
     layouts = _open_once(estimators)
     settings = {**estimators.settings(), "follow": asdict(config.follow), "pictures": {"fps": config.fps}}
     check_same_settings(config.out, settings)
-    by_folder = any(video.part for video in videos)
-    share = f"{100 * config.test_share:g} % of each class test, by a hash of the file names"
-    manifest = Manifest(
-        settings=settings,
-        classes=sorted({video.label for video in videos}),
-        layouts=layouts,
-        versions=_versions(),
-        split="by folders train and test" if by_folder else share,
-        subject=SUBJECT,
-    )
+    how = f"{100 * config.test_share:g} % of each class test, by a hash of the file names"
+    if any(video.part for video in videos):
+        how = "by folders train and test"
+    manifest = Manifest(settings, sorted({video.label for video in videos}), layouts, _versions(), how, SUBJECT)
     with wrap_write_errors(config.out):
         config.out.mkdir(parents=True, exist_ok=True)
     # Two runs would process every video twice, and the first to end would report that all are done.

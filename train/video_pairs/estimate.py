@@ -66,12 +66,6 @@ def estimate_video(
     seen, matched = ((joints[..., 2] > 0).any(axis=1) for joints in (keypoints, cheap))
     if not seen.any():
         raise DataError("the good estimator finds nobody in it", where=video)
-    write_arrays(
-        out,
-        times_s=np.array(times, np.float64),
-        high=keypoints,
-        low=cheap,
-        size=np.array(source.size, np.int64),
-        video_bytes=np.array(video.stat().st_size, np.int64),
-    )
+    about = {"size": np.array(source.size, np.int64), "video_bytes": np.array(video.stat().st_size, np.int64)}
+    write_arrays(out, times_s=np.array(times, np.float64), high=keypoints, low=cheap, **about)
     return VideoResult(len(times), int(seen.sum()), int(matched.sum()))

@@ -13,7 +13,7 @@ random movements. Three more exercises of UI-PRMD are left out, so that there ar
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -76,21 +76,21 @@ def _relabelled(data: SkeletonSet, classes: list[str], only: tuple[str, ...] | N
     names = [RENAMED.get(name, name) for name in data.classes]
     return [
         replace(clip, label=classes.index(names[clip.label]))
-        for clip in _in_layout(data)
+        for clip in _in_layout(data.layout, data.clips)
         if only is None or names[clip.label] in only
     ]
 
 
-def _in_layout(data: SkeletonSet) -> list[SkeletonClip]:
-    """The clips with the joints of LAYOUT, which all these sets name alike."""
-    order = list(layout(data.layout).index(*layout(LAYOUT).joints))
-    return [replace(clip, joints=clip.joints[:, :, order], seen=clip.seen[:, :, order]) for clip in data.clips]
+def _in_layout(source: str, clips: Iterable[SkeletonClip]) -> list[SkeletonClip]:
+    """The clips with the joints of LAYOUT, which all these sets name alike. source: their own layout."""
+    order = list(layout(source).index(*layout(LAYOUT).joints))
+    return [replace(clip, joints=clip.joints[:, :, order], seen=clip.seen[:, :, order]) for clip in clips]
 
 
 def _still_people(utd: SkeletonSet, classes: list[str]) -> Iterator[SkeletonClip]:
     """Clips of people who stand or sit before or after the recorded action."""
     begin, end = slice(None, STILL_FRAMES), slice(-STILL_FRAMES, None)
-    for number, clip in enumerate(_in_layout(utd)):
+    for number, clip in enumerate(_in_layout(utd.layout, utd.clips)):
         action = utd.classes[clip.label]
         if action == "sit_to_stand":
             yield _part(clip, begin, SIT, classes)
@@ -104,25 +104,16 @@ def _unknown_clips(folder: Path, options: ReadOptions, label: int) -> Iterator[S
     """Clips of the class unknown: the Kinect's recordings of exercises, and generated random movements."""
     exercises = read_ui_prmd(folder, options)
     wanted = {f"{exercise}_{done}" for exercise in UNKNOWN_EXERCISES for done in ("correct", "incorrect")}
-    seen_by_kinect = replace(
-        exercises,
-        layout=exercises.low_layout or exercises.layout,
-        clips=tuple(
-            replace(clip, joints=clip.low.joints, seen=clip.low.seen, fps=clip.low.fps, low=None, label=label)
-            for clip in exercises.clips
-            if clip.low is not None and exercises.classes[clip.label] in wanted
-        ),
+    seen_by_kinect = (
+        replace(clip, joints=clip.low.joints, seen=clip.low.seen, fps=clip.low.fps, low=None, label=label)
+        for clip in exercises.clips
+        if clip.low is not None and exercises.classes[clip.label] in wanted
     )
-    yield from _in_layout(seen_by_kinect)
-    fidgets = tuple(generate_clip(fidget, "fidget", label, index, seed=1) for index in range(FIDGETS))
-    yield from _in_layout(SkeletonSet("fidgets", (), BODY_LAYOUT.name, fidgets, ""))
+    yield from _in_layout(exercises.low_layout or exercises.layout, seen_by_kinect)
+    fidgets = (generate_clip(fidget, "fidget", label, index, seed=1) for index in range(FIDGETS))
+    yield from _in_layout(BODY_LAYOUT.name, fidgets)
 
 
 def _part(clip: SkeletonClip, frames: slice, name: str, classes: list[str]) -> SkeletonClip:
-    return replace(
-        clip,
-        id=f"{clip.id}-{name}",
-        label=classes.index(name),
-        joints=np.ascontiguousarray(clip.joints[:, frames]),
-        seen=np.ascontiguousarray(clip.seen[:, frames]),
-    )
+    joints, seen = np.ascontiguousarray(clip.joints[:, frames]), np.ascontiguousarray(clip.seen[:, frames])
+    return replace(clip, id=f"{clip.id}-{name}", label=classes.index(name), joints=joints, seen=seen)
