@@ -116,7 +116,11 @@ def _sampler(run: Run, fabric: Fabric) -> BatchSampler:
 def _train(run: Run, sampler: BatchSampler, fabric: Fabric) -> dict[str, Any]:
     """Run the remaining epochs and return the weights to use."""
     settings, about = run.optimiser, run.about | {"seed": run.seed, "optimiser": asdict(run.optimiser)}
-    state = _State(settings.build([*run.network.parameters(), *run.extra.parameters()]), _weight_average(run))
+    average = None
+    if settings.average:
+        ema = get_ema_multi_avg_fn(settings.average)
+        average = AveragedModel(run.network, multi_avg_fn=ema, use_buffers=True)
+    state = _State(settings.build([*run.network.parameters(), *run.extra.parameters()]), average)
     _resume(run, about, state)
     # DataLoader's type asks for a Dataset; it only needs __getitem__, whose keys are PairKeys.
     dataset = cast("Dataset[Any]", run.train)
@@ -179,12 +183,6 @@ def _batches(run: Run, loader: DataLoader[Any], fabric: Fabric) -> Iterator[Batc
     for low, high, labels in loader:
         targets = F.one_hot(labels, classes) * (1 - smoothing) + smoothing / classes
         yield Batch(*(x.to(fabric.device, run.hardware.dtype) for x in (low, high, targets)))
-
-
-def _weight_average(run: Run) -> AveragedModel | None:
-    if not (decay := run.optimiser.average):
-        return None
-    return AveragedModel(run.network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
 
 
 def _update_best(run: Run, state: _State, fabric: Fabric) -> None:

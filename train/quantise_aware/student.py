@@ -26,7 +26,7 @@ from edge.contract.errors import BundleError, ConfigError, DataError
 from edge.contract.types import Float32
 from train.checkpoint import FILE, Checkpoint, load_trained
 from train.data.pairs import PairDataset
-from train.distillation.methods import Method, method
+from train.distillation.methods import method
 from train.evaluate import predict
 from train.export.bundle import load_clips, onnx_logits
 from train.fit import Run, fit
@@ -51,7 +51,10 @@ def quantise_aware(config: QuantiseAwareConfig) -> None:
     student.
     """
     checkpoint, teacher_run = load_trained(config.run), load_trained(config.teacher)
-    how = _method_of(checkpoint, config.run)
+    if "method" not in checkpoint.about:
+        hint = "give the folder of a distilled student"
+        raise ConfigError("this run was trained without a teacher", where=config.run, hint=hint)
+    how = method(checkpoint.about["method"])
     require_same_data(teacher_run, checkpoint.about, config.teacher)
     fp32_student, bundle = checkpoint.rebuild(config.run).requires_grad_(False), read_bundle(config.bundle)
     fp32, int8 = bundle.file(STUDENT_FP32), bundle.file(STUDENT_INT8)
@@ -123,14 +126,6 @@ def _require_same_student(fp32_student: nn.Module, about: dict[str, Any], bundle
         same = np.allclose(logits, stored["logits"], rtol=1e-3, atol=1e-3 * float(np.abs(logits).max()))
     if not same:
         raise BundleError("contains another student than the run's", where=bundle.folder, hint="export the run again")
-
-
-def _method_of(checkpoint: Checkpoint, folder: Path) -> Method:
-    if "method" not in checkpoint.about:
-        raise ConfigError(
-            "this run was trained without a teacher", where=folder, hint="give the folder of a distilled student"
-        )
-    return method(checkpoint.about["method"])
 
 
 def _adapter(checkpoint: Checkpoint) -> nn.Conv2d:
