@@ -45,7 +45,7 @@ class Graph:
         """Change a constant, keeping its element type, or add one."""
         if name in self._initializers:
             value = value.astype(self.constants[name].dtype)
-            self._initializers[name].CopyFrom(numpy_helper.from_array(np.ascontiguousarray(value), name))
+            self._initializers[name].CopyFrom(numpy_helper.from_array(np.asarray(value, order="C"), name))
         else:
             self.model.graph.initializer.append(numpy_helper.from_array(value, name))
             self._initializers[name] = self.model.graph.initializer[-1]

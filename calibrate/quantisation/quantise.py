@@ -36,7 +36,7 @@ from calibrate.quantisation.qdq_placement import (
     unquantised_outputs,
     unquantised_sums,
 )
-from calibrate.quantisation.relu_by_clipping import signed, unsigned_behind_relu
+from calibrate.quantisation.relu_by_clipping import relu_for_clip, signed, unsigned_behind_relu
 from calibrate.quantisation.transposed_convolution import as_convolutions
 from calibrate.quantisation.weight_fit import fitted
 from calibrate.tensorrt.rules import violations
@@ -132,7 +132,7 @@ class Quantiser:
             )
             quantizer.quantize_model()
             quantizer.model.topological_sort()
-        model = needed_pairs_only(unquantised_outputs(quantizer.model.model))
+        model = needed_pairs_only(unquantised_outputs(relu_for_clip(quantizer.model.model)))
         if self._concat_in_int8:
             model = pairs_before_copies(model)
         return unsigned_behind_relu(relu_scale_before_relu(unquantised_sums(model)))

@@ -38,6 +38,28 @@ class _Pattern:
     readers: list[onnx.NodeProto]
 
 
+def relu_for_clip(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Turn each Clip from 0 upwards, such as ReLU6, that only pairs read into a ReLU: INT8's largest value limits it.
+
+    So the patterns for ReLU apply to it. A pair that reaches beyond the Clip's limit gets that limit as its range.
+    """
+    result = copied(model)
+    graph = Graph(result)
+    for clip in graph.nodes("Clip"):
+        low, high = (graph.constants.get(name) for name in (*clip.input[1:], "", "")[:2])
+        readers = graph.consumers[clip.output[0]]
+        only_pairs = readers and {n.op_type for n in readers} == {"QuantizeLinear"}
+        if low is None or low != 0 or not only_pairs or clip.output[0] in graph.outputs:
+            continue
+        if high is not None:
+            for scale in {n.input[1] for n in readers}:
+                graph.set_constant(scale, np.minimum(graph.constants[scale], high.item() / 127))
+        clip.op_type = "Relu"
+        del clip.input[1:]
+    remove_unread_constants(result)
+    return result
+
+
 def unsigned_behind_relu(model: onnx.ModelProto) -> onnx.ModelProto:
     """Use uint8 behind each ReLU whose producer and readers are INT8 convolutions, the readers without padding."""
     result = copied(model)
