@@ -174,6 +174,8 @@ def tensorrt(
             return IOptimizationProfile()
 
         def build_serialized_network(self, network: INetworkDefinition, config: IBuilderConfig) -> bytes | None:
+            if gpu is not None:
+                gpu.needs_context()
             shapes = [profile._shapes for profile in config._profiles]
             device = SimpleNamespace(kind=config.default_device_type, core=config.DLA_core)
             trt.built = SimpleNamespace(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -63,7 +65,7 @@ def build_engine(source: Path, out: Path, options: BuildOptions, destination: Pa
         ) from error
     gpu, destination = Gpu(), destination or out
     with gpu.current():
-        engine, precision = serialised_engine(trt, source, destination.with_suffix(".timing"), options)
+        engine, precision = serialised_engine(trt, source, destination.with_suffix(".timing"), options, gpu.current)
     with atomic_write(out) as partial:
         partial.write_bytes(engine)
     manifest = EngineManifest(
@@ -80,8 +82,17 @@ def build_engine(source: Path, out: Path, options: BuildOptions, destination: Pa
     return manifest
 
 
-def serialised_engine(trt: Any, source: Path, timing: Path, options: BuildOptions) -> tuple[bytes, str]:
-    """The engine's bytes, and the precisions its kernels may use. trt: ``tensorrt`` or ``tensorrt_rtx``."""
+def serialised_engine(
+    trt: Any,
+    source: Path,
+    timing: Path,
+    options: BuildOptions,
+    on_gpu: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> tuple[bytes, str]:
+    """The engine's bytes, and the precisions its kernels may use.
+
+    trt: ``tensorrt`` or ``tensorrt_rtx``. on_gpu: makes the GPU's context current on the thread that builds.
+    """
     model = read_onnx(source)
     if is_quantised(model) != (options.precision == "int8"):
         found = "is in INT8" if is_quantised(model) else "contains no Q/DQ pairs"
@@ -116,8 +127,12 @@ def serialised_engine(trt: Any, source: Path, timing: Path, options: BuildOption
         precision += f" on DLA {options.dla_core}"
     builder.add_profiles(network, config, batches)
     _load_timing_cache(config, timing)
-    what = f"building {source.name} ({precision})"
-    engine = with_progress(trt, config, what, lambda: builder.build(network, config))
+
+    def build() -> bytes:
+        with on_gpu():
+            return builder.build(network, config)
+
+    engine = with_progress(trt, config, f"building {source.name} ({precision})", build)
     with atomic_write(timing) as partial:
         partial.write_bytes(bytes(config.get_timing_cache().serialize()))
     return engine, precision

@@ -1,4 +1,4 @@
-"""A bundle whose student is right on four of five clips."""
+"""A bundle whose student is right on four of five clips, and an INT8 student."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
+from calibrate.quantisation.quantise import Quantiser
 from edge.contract.bundle import write_manifest
 from edge.contract.manifest import Manifest
 from edge.contract.preprocess import Preprocessing
@@ -38,3 +39,10 @@ def bundle(tmp_path: Path) -> Path:
     )
     write_manifest(folder, manifest)
     return folder
+
+
+@pytest.fixture
+def int8(tmp_path: Path) -> Path:
+    out = tmp_path / "student.int8.onnx"
+    Quantiser(networks.student(tmp_path / "student.onnx"), networks.samples(4), "minmax").write(out)
+    return out

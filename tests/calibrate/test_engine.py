@@ -1,10 +1,6 @@
 """Build and open engines with a fake driver; tests/gpu uses a real one."""
 
 import dataclasses
-import json
-import os
-import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,22 +8,11 @@ import networks
 import numpy as np
 import onnx
 import pytest
-import tiny_bundle
-from fake_cuda import FakeGpu
 
-from calibrate.quantisation.quantise import Quantiser
 from calibrate.tensorrt.builder import Builder
 from calibrate.tensorrt.engine_builder import BuildOptions, build_engine, serialised_engine
 from edge.contract.errors import ConfigError, EngineError, MissingDependency
-from edge.engines.engine_manifest import manifest_path
 from edge.engines.registry import open_engine
-
-
-@pytest.fixture
-def int8(tmp_path: Path) -> Path:
-    out = tmp_path / "student.int8.onnx"
-    Quantiser(networks.student(tmp_path / "student.onnx"), networks.samples(4), "minmax").write(out)
-    return out
 
 
 @pytest.mark.parametrize(
@@ -111,52 +96,6 @@ def test_a_precision_that_does_not_match_the_file_is_refused(board, int8: Path, 
         build_engine(networks.student(tmp_path / "s.onnx"), tmp_path / "s.engine", BuildOptions("int8"))
 
 
-@pytest.mark.parametrize("version", ["10.3.0", "11.4.1"])
-def test_ctrl_c_interrupts_a_build_and_leaves_no_files(board, int8: Path, tmp_path: Path, version: str) -> None:
-    board(version, interrupted=True)
-    before = set(tmp_path.iterdir())
-    previous = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            build_engine(int8, tmp_path / "s.engine", BuildOptions())
-    finally:
-        signal.signal(signal.SIGINT, previous)
-    assert set(tmp_path.iterdir()) == before
-
-
-HANGING_BUILD = """
-import signal, sys
-from fake_cuda import FakeGpu
-from fake_tensorrt import tensorrt
-from calibrate.__main__ import COMMANDS
-from edge.cli.command_line import run_command_line
-
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
-gpu = FakeGpu()
-sys.modules.update(gpu.modules(), tensorrt=tensorrt(sys.argv[1], gpu=gpu, hangs=True))
-run_command_line("calibrate", "", COMMANDS, ["engine", "--bundle", sys.argv[2]])
-"""
-
-
-@pytest.mark.parametrize("version", ["8.5.2", "10.3.0"])
-def test_ctrl_c_does_not_wait_for_the_builder(tmp_path: Path, version: str) -> None:
-    bundle = tiny_bundle.make(tmp_path / "bundle")
-    before = set(bundle.iterdir())
-    command = [sys.executable, "-c", HANGING_BUILD, version, bundle]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, env=environment, text=True, **pipes) as process:
-        try:
-            assert process.stdout.readline() == "building\n"
-            assert set(bundle.iterdir()) > before
-            process.send_signal(signal.SIGINT)
-            assert process.communicate(timeout=10)[1].splitlines()[-1] == "interrupted"
-        finally:
-            process.kill()
-    assert process.returncode == 130
-    assert set(bundle.iterdir()) == before
-
-
 def test_a_dla_build_has_gpu_fallback_and_one_profile(board, tmp_path: Path) -> None:
     trt, source = board(dla_cores=2), networks.student(tmp_path / "s.onnx")
     manifest = build_engine(source, tmp_path / "s.engine", BuildOptions("fp16", dla_core=1, max_batch=2))
@@ -188,69 +127,6 @@ def test_invalid_build_options_are_refused(options: dict) -> None:
         BuildOptions(**options)
     with pytest.raises(ConfigError, match="half precision"):
         BuildOptions("fp32", dla_core=0)
-
-
-@pytest.mark.parametrize(
-    ("other", "what"),
-    [
-        ({"version": "10.7.0"}, "built for tensorrt 10.3.0, this machine has 10.7.0"),
-        ({"gpu": FakeGpu("Xavier")}, r"built for gpu Orin \(16 SMs\), this machine has Xavier \(16 SMs\)"),
-        ({"gpu": FakeGpu(multiprocessors=8)}, r"built for gpu Orin \(16 SMs\), this machine has Orin \(8 SMs\)"),
-        ({"gpu": FakeGpu("Orin", (8, 9))}, r"built for compute capability 8\.7, this machine has 8\.9"),
-    ],
-)
-def test_another_machines_engine_is_refused_with_the_command_that_builds_it(
-    board, int8: Path, tmp_path: Path, other: dict, what: str
-) -> None:
-    board()
-    build_engine(int8, tmp_path / "student.engine", BuildOptions())
-    board(**other)
-    with pytest.raises(EngineError, match=what) as raised:
-        open_engine(tmp_path / "student.engine")
-    command = f"python -m calibrate engine --onnx {int8} --out {tmp_path / 'student.engine'}"
-    flags = "--precision int8 --max_batch 4 --workspace_mib 1024"
-    assert raised.value.hint == f"build it again: {command} {flags}"
-
-
-@pytest.mark.parametrize("damage", ["engine", "onnx", "no manifest", "bad manifest", "odd manifest"])
-def test_an_engine_that_does_not_match_its_manifest_is_refused(board, int8: Path, tmp_path: Path, damage: str) -> None:
-    board()
-    engine = tmp_path / "student.engine"
-    build_engine(int8, engine, BuildOptions())
-    manifest = manifest_path(engine)
-    if damage == "engine":
-        engine.write_bytes(engine.read_bytes()[:-1])
-    elif damage == "onnx":
-        int8.write_bytes(int8.read_bytes() + b"\0")
-    elif damage == "no manifest":
-        manifest.unlink()
-    elif damage == "bad manifest":
-        manifest.write_text("{")
-    else:
-        manifest.write_text(json.dumps({"gpu": "Orin"}))
-    with pytest.raises(EngineError, match="python -m calibrate engine"):
-        open_engine(engine)
-
-
-@pytest.mark.parametrize("how", ["plain", "link"])
-def test_an_engine_in_another_folder_finds_its_onnx(board, int8: Path, tmp_path: Path, how: str) -> None:
-    (tmp_path / "deep/engines").mkdir(parents=True)
-    (tmp_path / "link").symlink_to(tmp_path / "deep/engines")
-    engine = tmp_path / ("link" if how == "link" else "deep/engines") / "student.engine"
-    board()
-    build_engine(int8, engine, BuildOptions())
-    open_engine(engine).close()
-    int8.write_bytes(int8.read_bytes() + b"\0")
-    with pytest.raises(EngineError, match=r"student\.int8\.onnx has changed since it was built") as raised:
-        open_engine(engine)
-    assert f"--onnx {int8} --out {engine}" in raised.value.hint
-
-
-def test_an_engine_without_its_onnx_beside_it_opens(board, int8: Path, tmp_path: Path) -> None:
-    board()
-    build_engine(int8, tmp_path / "student.engine", BuildOptions())
-    int8.unlink()
-    open_engine(tmp_path / "student.engine")
 
 
 def test_without_a_driver_there_is_one_clear_line(board, int8: Path, tmp_path: Path) -> None:

@@ -1,0 +1,58 @@
+"""Ctrl-C ends a build at once, without waiting for the builder, and leaves no files."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tiny_bundle
+
+from calibrate.tensorrt.engine_builder import BuildOptions, build_engine
+
+
+@pytest.mark.parametrize("version", ["10.3.0", "11.4.1"])
+def test_ctrl_c_interrupts_a_build_and_leaves_no_files(board, int8: Path, tmp_path: Path, version: str) -> None:
+    board(version, interrupted=True)
+    before = set(tmp_path.iterdir())
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            build_engine(int8, tmp_path / "s.engine", BuildOptions())
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    assert set(tmp_path.iterdir()) == before
+
+
+HANGING_BUILD = """
+import signal, sys
+from fake_cuda import FakeGpu
+from fake_tensorrt import tensorrt
+from calibrate.__main__ import COMMANDS
+from edge.cli.command_line import run_command_line
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+gpu = FakeGpu()
+sys.modules.update(gpu.modules(), tensorrt=tensorrt(sys.argv[1], gpu=gpu, hangs=True))
+run_command_line("calibrate", "", COMMANDS, ["engine", "--bundle", sys.argv[2]])
+"""
+
+
+@pytest.mark.parametrize("version", ["8.5.2", "10.3.0"])
+def test_ctrl_c_does_not_wait_for_the_builder(tmp_path: Path, version: str) -> None:
+    bundle = tiny_bundle.make(tmp_path / "bundle")
+    before = set(bundle.iterdir())
+    command = [sys.executable, "-c", HANGING_BUILD, version, bundle]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, env=environment, text=True, **pipes) as process:
+        try:
+            assert process.stdout.readline() == "building\n"
+            assert set(bundle.iterdir()) > before
+            process.send_signal(signal.SIGINT)
+            assert process.communicate(timeout=10)[1].splitlines()[-1] == "interrupted"
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert set(bundle.iterdir()) == before
