@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
-from rich.progress import Progress
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from edge.cli.console import console
 from edge.cli.exit_codes import INTERRUPTED
@@ -23,7 +23,9 @@ def with_progress(trt: Any, config: Any, what: str, build: Callable[[], bytes]) 
     """
     start = time.monotonic()
     if hasattr(trt, "IProgressMonitor"):
-        with Progress(console=console, transient=True) as bars:
+        # Its steps are of very different length, so the time that remains cannot be estimated.
+        columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()
+        with Progress(*columns, console=console, transient=True) as bars:
             config.progress_monitor = _monitor(trt, bars, what)
             engine = _on_a_thread(build)
     else:
