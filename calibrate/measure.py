@@ -148,14 +148,15 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
 
 def _run(step: Step) -> dict[str, Any]:
     """Run a step. Returns its command, duration, exit code, error line and results, for the report."""
-    started = time.monotonic()
+    started, before = time.monotonic(), _modified(step.writes)
     exit_code, output, messages = _output_of([sys.executable, "-m", *step.arguments], step.printed)
     if exit_code in (INTERRUPTED, -signal.SIGINT):
         raise KeyboardInterrupt
-    done = exit_code in (0, FAILED)
-    if done and step.printed:
+    if step.printed and output:
         write_text(step.writes, output)
-    errors = _ERROR.findall(messages)
+    # Python exits with 1, too, if a step crashes; then the file is missing, or of an earlier run.
+    done = exit_code in (0, FAILED) and _modified(step.writes) != before
+    errors = _ERROR.findall(messages) if done else _ERROR.findall(messages) or messages.splitlines()[-1:]
     return {
         "command": f"python -m {join(step.arguments)}",
         "seconds": round(time.monotonic() - started, 1),
@@ -163,6 +164,10 @@ def _run(step: Step) -> dict[str, Any]:
         "error": errors[-1] if errors else None,
         "results": read_json(step.writes, DataError, f"run this step alone: {step.name}") if done else None,
     }
+
+
+def _modified(path: Path) -> int | None:
+    return path.stat().st_mtime_ns if path.is_file() else None
 
 
 def _output_of(command: Sequence[str], printed: bool) -> tuple[int, str, str]:

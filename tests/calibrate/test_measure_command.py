@@ -21,9 +21,9 @@ COMMAND = [sys.executable, "-m", "calibrate", "measure", "--bundle", str(ROOT / 
 SHORT = ["--runs", "1", "--soak_minutes", "0"]
 
 
-def run(out: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+def run(out: Path, *flags: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     command = [*COMMAND, *SHORT, "--out", str(out), *flags]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
 
 
 def test_the_report_has_the_results_of_every_step(docs_workspace: Path, tmp_path: Path) -> None:
@@ -63,6 +63,20 @@ def test_a_step_that_fails_is_named_and_the_others_run(tmp_path: Path) -> None:
     assert steps["verification"]["exit_code"] == 0
     page = (tmp_path / "report.md").read_text()
     assert "## Latency" not in page and steps["latency"]["error"] in page
+
+
+def test_a_crash_has_no_results_even_if_an_earlier_run_left_some(tmp_path: Path) -> None:
+    (tmp_path / "stub").mkdir()
+    (tmp_path / "stub/onnx.py").write_text("raise RuntimeError('broken')\n")
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "verify.json").write_text("{}")
+    flags = ("--source", str(tmp_path / "missing.mp4"))
+    paths = os.pathsep.join(filter(None, (str(tmp_path / "stub"), os.environ.get("PYTHONPATH"))))
+    done = run(out, *flags, environment={**os.environ, "PYTHONPATH": paths})
+    crashed = json.loads((out / "report.json").read_text())["steps"]["verification"]
+    assert (crashed["exit_code"], crashed["results"], crashed["error"]) == (1, None, "RuntimeError: broken")
+    assert done.returncode == 1 and done.stderr.splitlines()[-1] == "failed or missed a goal: verification, latency"
 
 
 def test_ctrl_c_keeps_the_report_of_the_finished_steps(docs_workspace: Path, tmp_path: Path) -> None:
