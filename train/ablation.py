@@ -61,9 +61,14 @@ def ablation(config: AblationConfig) -> None:
 
 def _teacher(config: AblationConfig, seed: int) -> TeacherConfig:
     return TeacherConfig(
-        out=config.out / "teacher" / f"seed{seed}", data=config.data, network=config.teacher,
-        width=config.teacher_width, optimiser=config.optimiser, hardware=config.hardware, seed=seed,
-    )  # fmt: skip
+        out=config.out / "teacher" / f"seed{seed}",
+        data=config.data,
+        network=config.teacher,
+        width=config.teacher_width,
+        optimiser=config.optimiser,
+        hardware=config.hardware,
+        seed=seed,
+    )
 
 
 def _pairs(config: AblationConfig) -> Iterator[tuple[float | None, PairConfig]]:

@@ -19,8 +19,18 @@ from train.networks.registry import build
 from train.torch_file import LOAD_ERRORS, checked, refuse_other_version
 
 FILE = "checkpoint.pt"
-REQUIRED = ("network", "width", "classes", "layout", "bodies", "source", "clips_per_class", "pairs", "seed",
-            "optimiser")  # fmt: skip
+REQUIRED = (
+    "network",
+    "width",
+    "classes",
+    "layout",
+    "bodies",
+    "source",
+    "clips_per_class",
+    "pairs",
+    "seed",
+    "optimiser",
+)
 """Keys of ``about`` that a run must have for a student or an export to be made from it."""
 
 

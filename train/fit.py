@@ -223,6 +223,11 @@ def _resume(run: Run, about: dict[str, Any], state: _State) -> None:
 def _checkpoint(run: Run, about: dict[str, Any], state: _State) -> Checkpoint:
     average = {} if state.average is None else state.average.state_dict()
     return Checkpoint(
-        about=about, network=run.network.state_dict(), extra=run.extra.state_dict(),
-        optimiser=state.optimiser.state_dict(), average=average, best=state.best, history=state.history,
-    )  # fmt: skip
+        about=about,
+        network=run.network.state_dict(),
+        extra=run.extra.state_dict(),
+        optimiser=state.optimiser.state_dict(),
+        average=average,
+        best=state.best,
+        history=state.history,
+    )

@@ -20,9 +20,13 @@ LARGEST = 0.6
 
 
 def plot_errors(
-    path: Path, measured: FittedErrors, simulated: FittedErrors, real: Sequence[Observed], made: Sequence[Observed],
+    path: Path,
+    measured: FittedErrors,
+    simulated: FittedErrors,
+    real: Sequence[Observed],
+    made: Sequence[Observed],
     layout: JointLayout,
-) -> None:  # fmt: skip
+) -> None:
     """Write a PNG. measured: the fit to ``real``. simulated: a fit to ``made``, the good skeletons after corruption."""
     names = [joint.replace("left_", "l ").replace("right_", "r ") for joint in layout.joints]
     both = [list(fit.joints.values()) for fit in (measured, simulated)]

@@ -53,11 +53,16 @@ def export(config: ExportConfig) -> None:
 
     result, about = accuracy(logits, labels), checkpoint.about
     manifest = Manifest(
-        name=config.name or config.bundle.name, classes=tuple(about["classes"]), layout=about["layout"],
-        preprocessing=train.config.preprocessing, input_name=INPUT, output_name=OUTPUT,
-        input_shape=(1, *low.shape[1:]), training=checkpoint.training_summary(),
+        name=config.name or config.bundle.name,
+        classes=tuple(about["classes"]),
+        layout=about["layout"],
+        preprocessing=train.config.preprocessing,
+        input_name=INPUT,
+        output_name=OUTPUT,
+        input_shape=(1, *low.shape[1:]),
+        training=checkpoint.training_summary(),
         accuracy={"test_clips": len(labels), "fp32": result.summary()},
-    )  # fmt: skip
+    )
     if isinstance(network, DenseGcnStream) and network.bodies == 1:
         shown = reference[:SELF_TEST_CLIPS]
         manifest = replace(manifest, stream=export_stream_form(checkpoint, network, config.bundle, low, labels, shown))

@@ -25,9 +25,15 @@ TOLERANCE = 1e-4
 
 
 def write_network(
-    network: nn.Module, example: tuple[Any, ...], path: Path, *, inputs: Sequence[str], outputs: Sequence[str],
-    batch: bool = False, check: Callable[[Path], None] = lambda partial: None,
-) -> None:  # fmt: skip
+    network: nn.Module,
+    example: tuple[Any, ...],
+    path: Path,
+    *,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    batch: bool = False,
+    check: Callable[[Path], None] = lambda partial: None,
+) -> None:
     """Export ``network(*example)`` in opset 17 with these input and output names; write nothing if anything fails.
 
     example: tensors, and lists of tensors. batch: whether the first axis of the only input is dynamic. check: called
@@ -37,10 +43,17 @@ def write_network(
     with atomic_write(path) as partial:
         with quiet_exporter():
             torch.onnx.export(
-                network.eval(), example, partial, input_names=list(inputs), output_names=list(outputs),
-                opset_version=OPSET, dynamo=True, external_data=False, verbose=False,
+                network.eval(),
+                example,
+                partial,
+                input_names=list(inputs),
+                output_names=list(outputs),
+                opset_version=OPSET,
+                dynamo=True,
+                external_data=False,
+                verbose=False,
                 dynamic_shapes=({0: torch.export.Dim("batch")},) if batch else None,
-            )  # fmt: skip
+            )
         model = onnx.load(partial)
         onnx.checker.check_model(model, full_check=True)
         (opset,) = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]

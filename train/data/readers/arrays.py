@@ -12,9 +12,13 @@ from edge.contract.errors import DataError
 
 
 def clip_slices(
-    path: Path, points: NDArray[Any], joint: tuple[int, ...], length: NDArray[Any], *labels: NDArray[Any],
+    path: Path,
+    points: NDArray[Any],
+    joint: tuple[int, ...],
+    length: NDArray[Any],
+    *labels: NDArray[Any],
     columns: tuple[int, ...] = (),
-) -> list[slice]:  # fmt: skip
+) -> list[slice]:
     """Slices of the N clips in ``points`` (F, V, D).
 
     Raises DataError unless (V, D) is ``joint``, the lengths (N,) add up to F, ``labels`` have shape (N, *columns), and
