@@ -2,8 +2,8 @@
 
 Source: Song, Zhang, Shan, Wang, "Constructing Stronger and Faster Baselines for Skeleton-Based Action Recognition",
 IEEE TPAMI 2022, sections 3.2 to 3.5 and the structure of B0 with its SG layer. The graph kernels are equation 3, each
-hop distance normalised by itself. The second block of a branch has 24 channels, as in the release's configuration; the
-release rounds them to 32, a multiple of 16.
+hop distance normalised by itself. The second block of a branch has 32 channels, as in the release: its configuration
+says 24, which its code rounds to a multiple of 16.
 
 The branches have the paper's inputs, for two coordinates instead of three: position and position relative to the body
 centre; motion over two frames and over one; bones as vectors and as angles. Each branch also gets the clip's third
@@ -35,7 +35,7 @@ class EfficientGcn(nn.Module):
     ) -> None:
         super().__init__()
         self.bodies = bodies
-        narrow, narrower, wide, wider = (max(1, width * part // 8) for part in (6, 3, 8, 16))
+        narrow, narrower, wide, wider = (max(1, width * part // 4) for part in (3, 2, 4, 8))
         self.inputs = Inputs(layout)
         self.branches = nn.ModuleList(
             nn.Sequential(
