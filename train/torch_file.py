@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from edge.contract.errors import DataError
 
@@ -50,10 +50,11 @@ def refuse_other_version(path: Path) -> Iterator[None]:
         ) from error
 
 
-def read_published_weights(path: Path, hint: str) -> dict[str, Tensor]:
+def read_published_weights(path: Path, without: str, hint: str) -> dict[str, Tensor]:
     """Read a state dict that another project published, without wrappers and DataParallel's prefix.
 
-    hint: which file to give instead. Raises DataError if the file is missing or is no such state dict.
+    without: prefix of entries to leave out. hint: which file to give instead. Raises DataError if the file is missing
+    or is no such state dict.
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
@@ -71,4 +72,13 @@ def read_published_weights(path: Path, hint: str) -> dict[str, Tensor]:
     for name, value in weights.items():
         if not isinstance(value, Tensor):
             raise DataError(f"entry {name} is not a tensor", where=path, hint=hint)
-    return weights
+    return {name: value for name, value in weights.items() if not name.startswith(without)}
+
+
+def load_published_weights(network: nn.Module, weights: dict[str, Tensor], path: Path, hint: str) -> None:
+    """Load what was read from ``path``. Raises DataError for the weights of another network."""
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        why = textwrap.shorten(str(error).partition("\n")[2], 160)
+        raise DataError(f"contains another network's weights: {why}", where=path, hint=hint) from error

@@ -20,8 +20,7 @@ from train.data.pairs import PairConfig
 from train.data.registry import DataConfig
 from train.networks.cost import cost
 from train.networks.dense_gcn import DenseGcn, normalised_adjacency
-from train.networks.network import Network
-from train.networks.registry import NETWORKS, build, declared_in, default_width
+from train.networks.registry import NETWORKS, Network, build, default_width
 from train.optimiser import Optimiser
 from train.teach import train_teacher
 
@@ -167,18 +166,6 @@ def test_a_custom_network_is_one_registry_entry_and_trains(tmp_path: Path, monke
     train_teacher(config)
     trained = load_checkpoint(tmp_path)
     assert trained.about["width"] == 6 and isinstance(trained.rebuild(tmp_path), Toy)
-
-
-def test_a_file_with_networks_registers_a_new_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "my_networks").mkdir()
-    (tmp_path / "my_networks" / "__init__.py").touch()
-    (tmp_path / "my_networks" / "linear.py").write_text(
-        "from torch import nn\nfrom train.networks.network import Network\n"
-        "NETWORKS = {'linear': Network(lambda k, layout, m, w: nn.Linear(w, k), width=5)}\n"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-    declared = declared_in(importlib.import_module("my_networks"))
-    assert list(declared) == ["linear"] and declared["linear"].make(2, PENN, 1, 5).in_features == 5
 
 
 def test_a_network_has_its_default_width_unless_another_is_given() -> None:

@@ -197,8 +197,8 @@ def test_a_wrong_export_is_detected_and_leaves_no_file(tmp_path: Path, monkeypat
 @pytest.mark.parametrize(
     ("state", "what"),
     [
-        ({"1.cmap_conv.weight": torch.zeros(17, 256, 1, 1)}, "'1.cmap_conv.weight' is"),
-        ({"1.extra": torch.zeros(1)}, "unknown '1.extra'"),
+        ({"1.cmap_conv.weight": torch.zeros(17, 256, 1, 1)}, "weights: size mismatch for 1.cmap_conv.weight"),
+        ({"1.extra": torch.zeros(1)}, "Unexpected key.+1.extra"),
     ],
 )
 def test_weights_of_another_network_are_refused(tmp_path: Path, state: dict[str, torch.Tensor], what: str) -> None:
@@ -214,7 +214,7 @@ def test_files_without_weights_are_refused(tmp_path: Path) -> None:
     torch.save([1, 2], tmp_path / "list.pth")
     torch.save({7: torch.zeros(18), "epoch": 249}, tmp_path / "training.pth")
     for name, what in (
-        ("few", "lacks"),
+        ("few", "another network's weights: Missing key"),
         ("text", "cannot be read"),
         ("empty", "cannot be read"),
         ("list", "contains a list, not a state dict"),

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edge.contract.layouts import JointLayout
-from train.networks.network import CHANNELS, Network, mean_over_bodies
+from train.networks.network import CHANNELS, mean_over_bodies
 
 SLOPE = 0.2
 """Negative slope of LeakyReLU."""
@@ -96,11 +96,3 @@ def _convolution(in_channels: int, out_channels: int, frames: int) -> tuple[nn.M
 
 def _dense(in_channels: int) -> tuple[nn.Module, ...]:
     return nn.Linear(in_channels, DENSE, bias=False), nn.BatchNorm1d(DENSE), nn.LeakyReLU(SLOPE), nn.Dropout(0.5)
-
-
-# The three sizes of the paper's release: 64, 32 and 16 filters.
-NETWORKS = {
-    "dd_net": Network(DdNet, width=64),
-    "dd_net_m": Network(DdNet, width=32),
-    "dd_net_s": Network(DdNet, width=16),
-}

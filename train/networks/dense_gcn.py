@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edge.contract.layouts import JointLayout
-from train.networks.motion_stem import MotionStem
-from train.networks.network import CHANNELS, Network, global_mean
+from train.networks.network import CHANNELS, global_mean
 from train.networks.skeleton_graph import hop_distances, normalised
 
 # Of each unit: width as a multiple of the first unit's, stride in frames.
@@ -82,15 +81,3 @@ def _convolution(in_channels: int, out_channels: int, frames: int = 1, stride: i
 def normalised_adjacency(layout: JointLayout) -> Tensor:
     """D^-1/2 (A + I) D^-1/2 (V, V), the adjacency with self-loops of Kipf and Welling, ICLR 2017, equation 2."""
     return normalised((hop_distances(layout) <= 1).float())
-
-
-# TensorRT's INT8 kernels work on vectors of 32 channels; 48 is the width of the shipped bundle. Motion is the only
-# addition: on held-out training clips of Penn Action, bones, motion over two frames and an unconstrained three-frame
-# stem gained nothing more.
-NETWORKS = {
-    "dense_gcn": Network(DenseGcn, width=48),
-    "dense_gcn_s": Network(DenseGcn, width=32),
-    "dense_gcn_m": Network(DenseGcn, width=64),
-    "dense_gcn_l": Network(DenseGcn, width=96),
-    "dense_gcn_motion": Network(lambda k, layout, m, w: DenseGcn(k, layout, m, w, MotionStem(w)), width=48),
-}

@@ -29,7 +29,6 @@ from torch.nn import functional as F
 
 from train.networks.dense_gcn import KERNEL_FRAMES, DenseGcn, Unit
 from train.networks.motion_stem import MotionStem
-from train.networks.network import Network
 
 PAST_FRAMES = KERNEL_FRAMES - 1
 """Past frames that a temporal convolution needs."""
@@ -88,11 +87,3 @@ def convolution_of(layers: nn.Sequential) -> nn.Conv2d:
         return first.convolution()
     assert isinstance(first, nn.Conv2d)
     return first
-
-
-NETWORKS = {
-    "dense_gcn_stream": Network(DenseGcnStream, width=48),
-    "dense_gcn_motion_stream": Network(
-        lambda k, layout, m, w: DenseGcnStream(k, layout, m, w, MotionStem(w)), width=48
-    ),
-}

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edge.contract.layouts import JointLayout
-from train.networks.network import Network, global_mean
+from train.networks.network import global_mean
 from train.networks.skeleton_graph import centre, hop_adjacencies, parents
 from train.networks.st_gcn import apply_adjacencies, shortcut
 
@@ -30,17 +30,15 @@ EPSILON = 1e-4
 class EfficientGcn(nn.Module):
     """Clip (N, 3, T, V, M) -> (logits (N, K), features (N*M, 2 * width, T/4, V)). width: channels of the stem."""
 
-    def __init__(
-        self, classes: int, layout: JointLayout, bodies: int, width: int, channels: int = BRANCH_CHANNELS
-    ) -> None:
+    def __init__(self, classes: int, layout: JointLayout, bodies: int, width: int) -> None:
         super().__init__()
         self.bodies = bodies
         narrow, narrower, wide, wider = (max(1, width * part // 4) for part in (3, 2, 4, 8))
         self.inputs = Inputs(layout)
         self.branches = nn.ModuleList(
             nn.Sequential(
-                nn.BatchNorm2d(channels),
-                Spatial(channels, width, layout),
+                nn.BatchNorm2d(BRANCH_CHANNELS),
+                Spatial(BRANCH_CHANNELS, width, layout),
                 Temporal(width),
                 Spatial(width, narrow, layout),
                 Attention(narrow),
@@ -172,6 +170,3 @@ def _temporal_convolution(channels: int, *, groups: int, stride: int = 1) -> tup
     kernel, padding = (KERNEL_FRAMES, 1), (KERNEL_FRAMES // 2, 0)
     frames = nn.Conv2d(channels, channels, kernel, (stride, 1), padding, groups=groups)
     return frames, nn.BatchNorm2d(channels)
-
-
-NETWORKS = {"efficient_gcn_b0": Network(EfficientGcn, width=64)}

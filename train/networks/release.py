@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 from edge.contract.errors import ConfigError, DataError
 from train.networks.shift_gcn import ShiftGcn
-from train.torch_file import read_published_weights
+from train.torch_file import load_published_weights, read_published_weights
 
-ADAPTER = "adaption."
+ADAPTER, HINT = "adaption.", "give a release's .pt file as --weights"
 UNLEARNED = 1e-6
 """Largest xpos that counts as zero; the releases initialise it within 1e-8 and never train it."""
 
@@ -42,22 +42,24 @@ def load_release(network: nn.Module, path: Path) -> None:
     """
     if not isinstance(network, ShiftGcn):
         raise ConfigError("weights of a Shift-GCN release fit only shift_gcn_teacher and shift_gcn_student", where=path)
-    given, own = read_release(path), network.state_dict()
-    _check_sizes(_sizes(given), _sizes(own), path)
-    # Files written by PyTorch before 0.4.1 have no num_batches_tracked.
-    given = {name: value for name, value in own.items() if name.endswith("num_batches_tracked")} | given
-    _check_entries(given, own, path)
-    network.load_state_dict(given)
-
-
-def read_release(path: Path) -> dict[str, Tensor]:
-    """Read a release's state dict, without the adapter."""
-    read = read_published_weights(path, hint="give a release's .pt file as --weights")
-    state = {name: value for name, value in read.items() if not name.startswith(ADAPTER)}
+    given = read_published_weights(path, ADAPTER, HINT)
     for name, axes in ((_FIRST, 2), (_MASK, 3), (_FC, 2), (_ENTRANCE, 1)):
-        if name not in state or state[name].dim() != axes:
+        if name not in given or given[name].dim() != axes:
             raise DataError(f"not a checkpoint of Shift-GCN: it has no {name} of {axes} axes", where=path)
-    return state
+    own = _sizes(network.state_dict())
+    for what, count in _sizes(given).items():
+        if count != own[what]:
+            raise ConfigError(
+                f"the weights are for a network with {count} {what}, this one has {own[what]}",
+                where=path,
+                hint=_HINTS[what],
+            )
+    load_published_weights(network, given, path, HINT)
+    for name, value in given.items():
+        if not torch.isfinite(value).all():
+            raise DataError(f"{name} is not finite", where=path)
+        if name.endswith(".xpos") and float(value.abs().max()) > UNLEARNED:
+            raise DataError(f"{name} shifts over joints by up to {float(value.abs().max()):g}, not by 0", where=path)
 
 
 def _sizes(state: Mapping[str, Tensor]) -> dict[str, int]:
@@ -71,33 +73,3 @@ def _sizes(state: Mapping[str, Tensor]) -> dict[str, int]:
         "classes": state[_FC].shape[0],
         "channels in the first unit": width,
     }
-
-
-def _check_sizes(given: dict[str, int], own: dict[str, int], path: Path) -> None:
-    for what, count in given.items():
-        if count != own[what]:
-            raise ConfigError(
-                f"the weights are for a network with {count} {what}, this one has {own[what]}",
-                where=path,
-                hint=_HINTS[what],
-            )
-
-
-def _check_entries(given: Mapping[str, Tensor], own: Mapping[str, Tensor], path: Path) -> None:
-    if missing := [name for name in own if name not in given]:
-        raise DataError(f"{missing[0]}{_and_others(missing)} missing", where=path)
-    if unknown := [name for name in given if name not in own]:
-        raise DataError(f"{unknown[0]}{_and_others(unknown)} not known to Shift-GCN", where=path)
-    for name, value in given.items():
-        if value.shape != own[name].shape:
-            raise DataError(f"{name} has shape {list(value.shape)}, not {list(own[name].shape)}", where=path)
-        if not torch.isfinite(value).all():
-            raise DataError(f"{name} is not finite", where=path)
-        if name.endswith((".shift_in", ".shift_out")) and not torch.equal(value.long(), own[name]):
-            raise DataError(f"{name} shifts joints by a permutation that is not the paper's", where=path)
-        if name.endswith(".xpos") and float(value.abs().max()) > UNLEARNED:
-            raise DataError(f"{name} shifts over joints by up to {float(value.abs().max()):g}, not by 0", where=path)
-
-
-def _and_others(names: list[str]) -> str:
-    return " is" if len(names) == 1 else f" and {len(names) - 1} other entries are"

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import torch
@@ -18,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edge.contract.layouts import JointLayout
-from train.networks.network import CHANNELS, Network, global_mean
+from train.networks.network import CHANNELS, global_mean
 
 # Of each unit: width as a multiple of the first unit's, stride in frames.
 UNITS = ((1, 1), (1, 1), (1, 1), (1, 1), (2, 2), (2, 1), (2, 1), (4, 2), (4, 1), (4, 1))
@@ -219,9 +218,3 @@ class FractionalShift(nn.Module):
         steps = (starts[:, None] - frames).to(self.ypos.dtype) + (self.stride - 1) / 2  # (T', T)
         hat = F.relu(1 - (steps + self.ypos[:, None, None]).abs())  # (C, T', T)
         return hat.to(x.dtype) @ x
-
-
-NETWORKS = {
-    "shift_gcn_teacher": Network(ShiftGcn, width=64),
-    "shift_gcn_student": Network(partial(ShiftGcn, inter_body=True), width=64),
-}

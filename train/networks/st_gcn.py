@@ -8,14 +8,13 @@ the same network from 81.5 to 87.8 % on NTU-60 X-Sub, there is no dropout betwee
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edge.contract.layouts import JointLayout
-from train.networks.network import CHANNELS, Network, global_mean
+from train.networks.network import CHANNELS, global_mean
 from train.networks.skeleton_graph import spatial_partition
 
 UNITS = ((1, 1), (1, 1), (1, 1), (1, 1), (2, 2), (2, 1), (2, 1), (4, 2), (4, 1), (4, 1))
@@ -117,6 +116,3 @@ def apply_adjacencies(x: Tensor, adjacency: Tensor) -> Tensor:
         # Slices, not chunk(): equal parts are exported as a Split of opset 18, which TensorRT 8.5 does not support.
         total = total + x[:, subset * channels : (subset + 1) * channels] @ adjacency[subset]
     return total
-
-
-NETWORKS = {"st_gcn": Network(partial(StGcn, unit=unit), width=64)}

@@ -6,16 +6,13 @@ section 4.
 
 from __future__ import annotations
 
-from functools import partial
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edge.contract.layouts import JointLayout
-from train.networks.network import Network
 from train.networks.skeleton_graph import spatial_partition
-from train.networks.st_gcn import StGcn, Unit, apply_adjacencies, shortcut
+from train.networks.st_gcn import Unit, apply_adjacencies, shortcut
 
 DILATIONS = (1, 2, 3, 4)
 BRANCHES = len(DILATIONS) + 2
@@ -73,6 +70,3 @@ class TemporalBranches(nn.Module):
 
 def _reduce(channels: int, inner: int) -> tuple[nn.Module, ...]:
     return nn.Conv2d(channels, inner, 1), nn.BatchNorm2d(inner), nn.ReLU()
-
-
-NETWORKS = {"st_gcn_pp": Network(partial(StGcn, unit=unit), width=64)}

@@ -16,9 +16,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from edge.contract.errors import DataError
 from train.networks import densenet, resnet
-from train.torch_file import read_published_weights
+from train.torch_file import load_published_weights, read_published_weights
 
 JOINTS, LINKS = 18, 21
 UPSAMPLED = 256
@@ -95,18 +94,7 @@ def trt_pose_network(backbone: BackboneName = "resnet18", weights: Path | None =
     about = BACKBONES[backbone]
     named = nn.Sequential(OrderedDict({about.attribute: about.make()}))
     network = nn.Sequential(named, Heads(about.features))
-    if weights is None:
-        return network
-    hint = f"give trt_pose's {about.published}"
-    read = read_published_weights(weights, hint)
-    state = {name: value for name, value in read.items() if not name.startswith(about.classifier)}
-    wanted = network.state_dict()
-    if odd := sorted(set(state) ^ set(wanted)):
-        kind = "lacks" if odd[0] in wanted else "has an unknown"
-        raise DataError(f"contains another network's weights: {kind} {odd[0]!r}", where=weights, hint=hint)
-    for name, value in wanted.items():
-        if state[name].shape != value.shape:
-            shapes = f"{tuple(state[name].shape)}, not {tuple(value.shape)}"
-            raise DataError(f"contains another network's weights: {name!r} is {shapes}", where=weights, hint=hint)
-    network.load_state_dict(state)
+    if weights is not None:
+        hint = f"give trt_pose's {about.published}"
+        load_published_weights(network, read_published_weights(weights, about.classifier, hint), weights, hint)
     return network
