@@ -108,7 +108,6 @@ def changed(**changes: Any) -> list[Any]:
     return [{key: value for key, value in (flat("a") | changes).items() if value is not None}, flat("bb")]
 
 
-NAN = np.full((1, 4, 17, 2), np.nan, np.float32)
 BROKEN: list[tuple[list[Any], str]] = [
     (changed(keypoint=np.ones((1, 4, 14, 2))), r"annotation a: keypoint has shape \(1, 4, 14, 2\).*17 joints in 2-D"),
     (changed(keypoint=np.ones((1, 0, 17, 2))), r"annotation a: keypoint has shape \(1, 0, 17, 2\)"),
@@ -123,7 +122,6 @@ BROKEN: list[tuple[list[Any], str]] = [
         r"annotation a: keypoint_score is an array float64 \(1, 3, 17\).*\(1, 4, 17\)",
     ),
     (changed(total_frames=9), "annotation a: total_frames is 9, keypoint has 4"),
-    (changed(keypoint=NAN), "annotation a: no joint is ever seen"),
     (changed(label=None), "an annotation lacks frame_dir or an integer label"),
     ([*changed(), 7], "an annotation lacks frame_dir or an integer label"),
     ([flat("a"), flat("bb", joints=18)], r"annotation bb has joints \(18, 2\), earlier ones \(17, 2\)"),
@@ -153,6 +151,12 @@ def test_a_joint_with_a_nan_is_unseen(tmp_path: Path) -> None:
     write(tmp_path, [broken, flat("bb")])
     clip = read_pyskl(tmp_path).clips[0]
     assert np.argwhere(~clip.seen[0]).tolist() == [[0, 0], [2, 3]] and np.isfinite(clip.joints).all()
+
+
+def test_a_clip_without_a_seen_joint_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, changed(keypoint=np.full((1, 4, 17, 2), np.nan, np.float32)))
+    with pytest.raises(DataError, match="set, clip a: no joint is ever seen"):
+        read_pyskl(tmp_path)
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:

@@ -128,10 +128,10 @@ def test_axes_and_labels_of_a_small_file_match_values_by_hand(tmp_path: Path) ->
 
 
 BROKEN: list[tuple[Callable[[dict[str, Any]], dict[str, Any]], str]] = [
-    (lambda raw: {"vicon_mm": raw["vicon_mm"][:, :, :38]}, r"vicon_mm \(2, 32, 38, 3\).*do not fit"),
-    (lambda raw: {"kinect_mm": raw["kinect_mm"][:1]}, "do not fit"),
-    (lambda raw: {"kinect_mm": raw["kinect_mm"][:, :, :20]}, "do not fit"),
-    (lambda raw: {"meta": raw["meta"][:, :3]}, "do not fit"),
+    (lambda raw: {"vicon_mm": raw["vicon_mm"][:, :, :38]}, r"vicon_mm is int16 of shape \(2, 32, 38, 3\), not numbers"),
+    (lambda raw: {"kinect_mm": raw["kinect_mm"][:1]}, "kinect_mm is"),
+    (lambda raw: {"kinect_mm": raw["kinect_mm"][:, :, :20]}, "kinect_mm is"),
+    (lambda raw: {"meta": raw["meta"][:, :3]}, "meta is"),
     (lambda raw: {"meta": raw["meta"] + [[0, 0, 0, 0], [1, 0, 0, 0]]}, "clip 1 has movement 11 and incorrect 1"),
     (lambda raw: {"vicon_mm": raw["vicon_mm"] * 0}, "clip uiprmd-m1-s1-e1-correct: no joint is ever seen"),
     (lambda raw: {name: array[:0] for name, array in raw.items()}, "UI-PRMD contains no clips"),

@@ -25,15 +25,17 @@ from train.data.readers.video_pairs import read_video_pairs
 DATASETS: dict[str, Callable[[Path, ReadOptions], SkeletonSet]] = {
     "penn_action": read_penn_action,
     "utd_mhad": read_utd_mhad,
-    "ui_prmd": read_ui_prmd,
+    "ui_prmd": lambda folder, _: read_ui_prmd(folder),
     "ntu60": read_ntu60,
     "ntu120": read_ntu120,
     "kinetics": read_kinetics,
     "nw_ucla": read_nw_ucla,
     "pyskl": read_pyskl,
     "everyday": read_everyday,
-    "video_pairs": read_video_pairs,
+    "video_pairs": lambda folder, _: read_video_pairs(folder),
 }
+WITH_SPLITS = ("ntu60", "ntu120", "pyskl")
+"""Datasets with several published splits."""
 
 
 @dataclass(frozen=True)
@@ -77,4 +79,9 @@ def read_dataset(config: DataConfig) -> SkeletonSet:
         )
     if config.folder is None:
         raise ConfigError(f"dataset {config.dataset} needs a folder", hint="give it with --data.folder")
+    if config.split is not None and config.dataset not in WITH_SPLITS:
+        raise ConfigError(
+            f"dataset {config.dataset} has no split {config.split!r}",
+            hint="leave --data.split out: it has only one split",
+        )
     return DATASETS[config.dataset](config.folder, ReadOptions(config.split, config.cache, config.workers))

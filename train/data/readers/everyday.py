@@ -55,7 +55,6 @@ FIDGETS = 600
 
 def read_everyday(folder: Path, options: ReadOptions = DEFAULT) -> SkeletonSet:
     """Read the sets in ``folder``, each in its own split, and merge them by class name."""
-    options.choose_split("everyday")
     penn, utd = read_penn_action(folder, options), read_utd_mhad(folder, options)
     generated = make_kinematic(GENERATED_PER_CLASS, seed=0)
     named = {RENAMED.get(name, name) for name in (*penn.classes, *utd.classes)}
@@ -65,7 +64,7 @@ def read_everyday(folder: Path, options: ReadOptions = DEFAULT) -> SkeletonSet:
         *_relabelled(utd, classes),
         *_relabelled(generated, classes, only=GENERATED),
         *_still_people(utd, classes),
-        *_unknown_clips(folder, options, classes.index(UNKNOWN)),
+        *_unknown_clips(folder, classes.index(UNKNOWN)),
     ]
     split = f"Penn Action: {penn.split}; UTD-MHAD and UI-PRMD: {utd.split}; generated: by person"
     return validated(SkeletonSet("everyday", tuple(classes), LAYOUT, tuple(clips), split))
@@ -100,9 +99,9 @@ def _still_people(utd: SkeletonSet, classes: list[str]) -> Iterator[SkeletonClip
             yield _part(clip, begin, STAND, classes)
 
 
-def _unknown_clips(folder: Path, options: ReadOptions, label: int) -> Iterator[SkeletonClip]:
+def _unknown_clips(folder: Path, label: int) -> Iterator[SkeletonClip]:
     """Clips of the class unknown: the Kinect's recordings of exercises, and generated random movements."""
-    exercises = read_ui_prmd(folder, options)
+    exercises = read_ui_prmd(folder)
     wanted = {f"{exercise}_{done}" for exercise in UNKNOWN_EXERCISES for done in ("correct", "incorrect")}
     seen_by_kinect = (
         replace(clip, joints=clip.low.joints, seen=clip.low.seen, fps=clip.low.fps, low=None, label=label)

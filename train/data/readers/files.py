@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,21 @@ from scipy.io.matlab import MatReadError
 
 from edge.contract import reading
 from edge.contract.errors import DataError
+from train.data.readers.arrays import check_arrays
 
 # All that SciPy raises on damaged files, found by truncating files and flipping bytes.
 _DAMAGED = (MatReadError, OSError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError,
             OverflowError, MemoryError, NotImplementedError, struct.error, zlib.error)  # fmt: skip
 
 
-def read_arrays(path: Path, names: tuple[str, ...], instead: str = "") -> dict[str, NDArray[Any]]:
-    """Read the named arrays of an .npz file. instead: what the folder may hold instead of the file, for the hint."""
+def read_arrays(
+    path: Path, shapes: Mapping[str, str | None], instead: str = "", hint: str = "copy it again"
+) -> dict[str, NDArray[Any]]:
+    """Read arrays of an .npz file. shapes: see :func:`check_arrays`. instead: what the folder may hold instead."""
     _require_file(path, f"contains it, or {instead}," if instead else "contains it")
-    return reading.read_npz(path, DataError, "copy it again", names)
+    found = reading.read_npz(path, DataError, hint, tuple(shapes))
+    check_arrays(path, found, shapes, hint)
+    return found
 
 
 def read_json(path: Path, keys: Sequence[str] = ()) -> dict[str, Any]:
@@ -35,14 +40,16 @@ def read_json(path: Path, keys: Sequence[str] = ()) -> dict[str, Any]:
     return found
 
 
-def read_mat(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
-    """Read the named variables of a .mat file."""
+def read_mat(path: Path, shapes: Mapping[str, str | None]) -> dict[str, NDArray[Any]]:
+    """Read variables of a .mat file. shapes: see :func:`check_arrays`."""
     try:
-        found = loadmat(path, variable_names=list(names))
+        found = loadmat(path, variable_names=list(shapes))
     except _DAMAGED as error:
         raise DataError(f"not a readable .mat file: {error}", where=path, hint="copy it again") from error
-    _require_names(path, found, names)
-    return {name: np.asarray(found[name]) for name in names}
+    _require_names(path, found, tuple(shapes))
+    arrays = {name: np.asarray(found[name]) for name in shapes}
+    check_arrays(path, arrays, shapes)
+    return arrays
 
 
 def files_in(folder: Path, parts: Sequence[str], pattern: str) -> list[Path]:

@@ -42,7 +42,6 @@ class _Labelled:
 
 def read_kinetics(folder: Path, options: ReadOptions = DEFAULT) -> SkeletonSet:
     """Read all clips that have a skeleton; kinetics_train is for training, kinetics_val for testing."""
-    options.choose_split("kinetics")
     items: list[_Labelled] = []
     names: dict[int, str] = {}
     indices = [folder / f"kinetics_{part}_label.json" for part in ("train", "val")]

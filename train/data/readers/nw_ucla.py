@@ -16,7 +16,7 @@ import numpy as np
 from edge.contract.errors import DataError
 from edge.contract.layouts import layout
 from train.data.clip import KINECT_TO_CAMERA, SkeletonClip, SkeletonSet, validated
-from train.data.readers.arrays import as_float32
+from train.data.readers.arrays import check_arrays
 from train.data.readers.files import files_in, read_json
 from train.data.readers.reading import DEFAULT, ReadOptions, parse_files
 
@@ -45,7 +45,6 @@ _ORDER = [_KINECT_ORDER.split().index(joint) for joint in layout(LAYOUT).joints]
 
 def read_nw_ucla(folder: Path, options: ReadOptions = DEFAULT) -> SkeletonSet:
     """Read all clips; views 1 and 2 are for training, view 3 for testing, as is usual."""
-    options.choose_split("nw_ucla")
     files = files_in(folder, ("all_sqe", "."), "a*_s*_e*_v*.json")
     if not files:
         raise DataError(
@@ -74,9 +73,8 @@ def read_clip(path: Path) -> SkeletonClip:
         raise DataError(
             f"skeletons are not [frames][20][3] numbers: {error}", where=path, hint="copy it again"
         ) from error
-    xyz = as_float32(path, "skeletons", values, (None, 20, 3))[:, _ORDER] * KINECT_TO_CAMERA
+    check_arrays(path, {"skeletons": values}, {"skeletons": "frames 20 3"})
+    xyz = values.astype(np.float32)[:, _ORDER] * KINECT_TO_CAMERA
     seen = np.isfinite(xyz).all(axis=-1) & (xyz != 0).any(axis=-1)
-    if not seen.any():
-        raise DataError("no joint is ever seen", where=path, hint="copy it again, or leave this clip out")
     label = list(ACTIONS).index(action)
     return SkeletonClip(path.stem, label, xyz[None], np.asarray(seen)[None], FPS, train=view != TEST_VIEW)

@@ -2,8 +2,8 @@
 
 Source: Zhang, Zhu, Derpanis, "From Actemes to Action", ICCV 2013. The reader takes the archive's label files
 (``labels/0001.mat`` and so on: action, x and y (F, 13) in pixels, visibility, train 1 or -1, nframes) or the packed
-``penn_action.npz`` with the frames of all clips concatenated: xy (F, 13, 2) in pixels, vis (F, 13), length, label,
-train, classes.
+``penn_action.npz`` with the frames of all clips concatenated: xy (F, 13, 2) in pixels, length, label, train,
+classes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from edge.contract.errors import DataError
 from edge.contract.layouts import layout
 from train.data.clip import SkeletonClip, SkeletonSet, validated
-from train.data.readers.arrays import as_float32, clip_slices
+from train.data.readers.arrays import clip_slices
 from train.data.readers.files import files_in, read_arrays, read_mat
 from train.data.readers.reading import DEFAULT, ReadOptions, parse_files
 
@@ -37,7 +37,6 @@ _PINNED = 1.5
 
 def read_penn_action(folder: Path, options: ReadOptions = DEFAULT) -> SkeletonSet:
     """Read all clips in the official split, 1258 for training and 1068 for testing."""
-    options.choose_split("penn_action")
     packed, numbered = folder / FILE, "[0-9][0-9][0-9][0-9].mat"
     if not packed.exists() and (files := files_in(folder, ("labels", "Penn_Action/labels", "."), numbered)):
         return _set(CLASSES, tuple(parse_files(files, read_label_file, options.workers, "Penn Action")))
@@ -46,7 +45,7 @@ def read_penn_action(folder: Path, options: ReadOptions = DEFAULT) -> SkeletonSe
 
 def read_label_file(path: Path) -> SkeletonClip:
     """Read one ``0001.mat``. Raises DataError if it is damaged."""
-    raw = read_mat(path, ("action", "x", "y", "train", "nframes"))
+    raw = read_mat(path, {"action": None, "x": "frames 13", "y": "frames 13", "train": None, "nframes": None})
     action = str(raw["action"].item()) if raw["action"].size == 1 else ""
     train = float(raw["train"].item()) if raw["train"].size == 1 and raw["train"].dtype.kind in "iuf" else 0.0
     if action not in CLASSES or train not in (1, -1):
@@ -55,8 +54,7 @@ def read_label_file(path: Path) -> SkeletonClip:
             where=path,
             hint=f"train is 1 or -1, and the actions are {', '.join(CLASSES)}",
         )
-    x = as_float32(path, "x", raw["x"], (None, 13))
-    xy = np.stack([x, as_float32(path, "y", raw["y"], (len(x), 13))], axis=-1)
+    xy = np.stack([raw["x"], raw["y"]], axis=-1).astype(np.float32)
     if raw["nframes"].ravel().tolist() != [len(xy)]:
         raise DataError(
             f"nframes is {raw['nframes'].ravel()}, but there are {len(xy)} frames", where=path, hint="copy it again"
@@ -66,9 +64,9 @@ def read_label_file(path: Path) -> SkeletonClip:
 
 
 def _read_packed(path: Path) -> SkeletonSet:
-    names = ("xy", "vis", "length", "label", "train", "classes")
-    arrays = read_arrays(path, names, instead="the archive's own labels/0001.mat and so on")
-    frames = clip_slices(path, arrays["xy"], (13, 2), arrays["length"], arrays["label"], arrays["train"])
+    shapes = {"xy": "frames 13 2", "length": "int clips", "label": "int clips", "train": "int clips", "classes": None}
+    arrays = read_arrays(path, shapes, instead="the archive's own labels/0001.mat and so on")
+    frames = clip_slices(path, arrays["length"], len(arrays["xy"]))
     xy, seen = _joints(arrays["xy"].astype(np.float32))
     clips = tuple(
         SkeletonClip(f"penn-{number:04d}", int(label), xy[None, part], seen[None, part], FPS, train=bool(train))

@@ -133,8 +133,6 @@ def _clip(path: Path, name: str, raw: dict[str, Any], train: bool) -> SkeletonCl
     else:
         joints *= KINECT_TO_CAMERA
         strength = motion_spread(joints, seen)
-    if not seen.any():
-        raise DataError(f"annotation {name}: no joint is ever seen", where=path, hint="remove it from the split")
     chosen = list(top_bodies(joints, seen, strength)) if len(joints) > MAX_BODIES else slice(None)
     return SkeletonClip(name, int(raw["label"]), joints[chosen], seen[chosen], FPS, train)
 

@@ -40,10 +40,10 @@ class ReadOptions:
     workers: int = 0
 
     def choose_split(self, dataset: str, *splits: str) -> str:
-        """The split to use. Raises ConfigError unless it is one of ``splits``; without ``splits`` there is only one."""
+        """The split to use. Raises ConfigError unless it is one of ``splits``."""
         if self.split is None or self.split in splits:
-            return self.split or (splits[0] if splits else "")
-        hint = f"give --data.split {' or '.join(splits)}" if splits else "leave --data.split out: it has only one split"
+            return self.split or splits[0]
+        hint = f"give --data.split {' or '.join(splits)}"
         raise ConfigError(f"dataset {dataset} has no split {self.split!r}", hint=hint)
 
 

@@ -18,13 +18,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.contract.errors import DataError
-from edge.contract.layouts import layout
 from train.data.clip import Recording, SkeletonClip, SkeletonSet, validated
 from train.data.readers.files import read_arrays
-from train.data.readers.reading import DEFAULT, ReadOptions
 
 FILE = "ui_prmd.npz"
 HIGH, LOW = "vicon-39", "kinect-22"
+SHAPES = {
+    "vicon_mm": "clips frames 39 3",
+    "kinect_mm": "clips frames 22 3",
+    "length": "int clips",
+    "meta": "int clips 4",
+}
 RECORDED_HZ = 30.0
 _MOVEMENTS = (
     "deep_squat hurdle_step inline_lunge side_lunge sit_to_stand standing_active_straight_leg_raise "
@@ -40,13 +44,18 @@ _FROM_VICON = np.array([[0, 1, 0], [0, 0, 1], [-1, 0, 0]], np.float32)
 _FROM_KINECT = np.array([[1, 0, 0], [0, 1, 0], [0, 0, -1]], np.float32)
 
 
-def read_ui_prmd(folder: Path, options: ReadOptions = DEFAULT) -> SkeletonSet:
+def read_ui_prmd(folder: Path) -> SkeletonSet:
     """Read all repetitions in 20 classes, movement and correctness; odd subjects train, even subjects test."""
-    options.choose_split("ui_prmd")
     path = folder / FILE
-    arrays = read_arrays(path, ("vicon_mm", "kinect_mm", "length", "meta"))
-    vicon, kinect, length, meta = (arrays[name] for name in ("vicon_mm", "kinect_mm", "length", "meta"))
-    _check_arrays(path, vicon, kinect, length, meta)
+    vicon, kinect, length, meta = read_arrays(path, SHAPES).values()
+    wrong = (meta[:, 0] < 1) | (meta[:, 0] > len(MOVEMENTS)) | ~np.isin(meta[:, 3], (0, 1))
+    if wrong.any():
+        at = int(np.argmax(wrong))
+        raise DataError(
+            f"clip {at} has movement {meta[at, 0]} and incorrect {meta[at, 3]}",
+            where=path,
+            hint=f"movements are 1 to {len(MOVEMENTS)}, incorrect is 0 or 1",
+        )
     clips = []
     for high, low, frames, (movement, subject, episode, incorrect) in zip(vicon, kinect, length, meta, strict=True):
         fps = (len(high) - 1) * RECORDED_HZ / (max(int(frames), 2) - 1)
@@ -63,26 +72,3 @@ def _recording(mm: NDArray[Any], axes: NDArray[np.float32], fps: float) -> Recor
     # Vicon writes (0, 0, 0) for a lost marker.
     seen = np.isfinite(joints).all(axis=-1) & (joints != 0).any(axis=-1)
     return Recording(joints[None], np.asarray(seen)[None], fps)
-
-
-def _check_arrays(path: Path, *arrays: NDArray[Any]) -> None:
-    vicon, kinect, length, meta = arrays
-    joints = [len(layout(name)) for name in (HIGH, LOW)]
-    shapes = [(*vicon.shape[:2], joints[0], 3), (*vicon.shape[:2], joints[1], 3), vicon.shape[:1], (len(vicon), 4)]
-    numbers = [array.dtype.kind in kinds for array, kinds in zip(arrays, ("fiu", "fiu", "iu", "iu"), strict=True)]
-    fits = [array.shape for array in arrays] == shapes and all(numbers)
-    if not fits or vicon.ndim != 4 or vicon.shape[1] < 2:
-        raise DataError(
-            f"vicon_mm {vicon.shape}, kinect_mm {kinect.shape}, length {length.shape} and meta {meta.shape} do not fit "
-            f"each other and (N, frames, {joints[0]}, 3), (N, frames, {joints[1]}, 3), (N,), (N, 4)",
-            where=path,
-            hint="copy it again",
-        )
-    wrong = (meta[:, 0] < 1) | (meta[:, 0] > len(MOVEMENTS)) | ~np.isin(meta[:, 3], (0, 1))
-    if wrong.any():
-        at = int(np.argmax(wrong))
-        raise DataError(
-            f"clip {at} has movement {meta[at, 0]} and incorrect {meta[at, 3]}",
-            where=path,
-            hint=f"movements are 1 to {len(MOVEMENTS)}, incorrect is 0 or 1",
-        )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edge.contract.errors import DataError
 from train.data.clip import KINECT_TO_CAMERA, SkeletonClip, SkeletonSet, validated
-from train.data.readers.arrays import as_float32, clip_slices
+from train.data.readers.arrays import check_arrays, clip_slices
 from train.data.readers.files import files_in, read_arrays, read_mat
 from train.data.readers.reading import DEFAULT, ReadOptions, parse_files
 
@@ -32,7 +32,6 @@ _FILE_NAME = re.compile(r"a(\d+)_s(\d+)_t(\d+)_skeleton")
 
 def read_utd_mhad(folder: Path, options: ReadOptions = DEFAULT) -> SkeletonSet:
     """Read all clips; odd subjects train (431), even subjects test (430), as in the authors' split."""
-    options.choose_split("utd_mhad")
     packed = folder / FILE
     if not packed.exists() and (files := files_in(folder, ("Skeleton", "."), "a*_skeleton.mat")):
         clips = tuple(parse_files(files, read_skeleton_file, options.workers, "UTD-MHAD"))
@@ -46,17 +45,18 @@ def read_skeleton_file(path: Path) -> SkeletonClip:
     named = _FILE_NAME.fullmatch(path.stem)
     if named is None:
         raise DataError("the name has no action, subject and trial", where=path, hint="name it as in a1_s1_t1_skeleton")
-    raw = read_mat(path, ("d_skel",))["d_skel"]
+    raw = read_mat(path, {"d_skel": None})["d_skel"]
     # MATLAB drops the last axis if there is a single frame.
-    xyz = as_float32(path, "d_skel", raw[..., None] if raw.ndim == 2 else raw, (20, 3, None))
+    xyz = raw[..., None] if raw.ndim == 2 else raw
+    check_arrays(path, {"d_skel": xyz}, {"d_skel": "20 3 frames"})
     action, subject, trial = (int(number) for number in named.groups())
-    return _clip(action, subject, trial, xyz.transpose(2, 0, 1))
+    return _clip(action, subject, trial, xyz.transpose(2, 0, 1).astype(np.float32))
 
 
 def _read_packed(path: Path) -> tuple[SkeletonClip, ...]:
     own = "the authors' own Skeleton/a1_s1_t1_skeleton.mat and so on"
-    arrays = read_arrays(path, ("xyz", "length", "meta"), instead=own)
-    frames = clip_slices(path, arrays["xyz"], (20, 3), arrays["length"], arrays["meta"], columns=(3,))
+    arrays = read_arrays(path, {"xyz": "frames 20 3", "length": "int clips", "meta": "int clips 3"}, instead=own)
+    frames = clip_slices(path, arrays["length"], len(arrays["xyz"]))
     xyz = arrays["xyz"].astype(np.float32)
     return tuple(
         _clip(int(action), int(subject), int(trial), xyz[part])

@@ -12,32 +12,27 @@ from edge.contract.preprocess import Preprocessing, resample
 from edge.contract.types import Float32
 from train.data.clip import Recording, SkeletonClip, SkeletonSet, validated
 from train.data.readers.files import read_arrays
-from train.data.readers.reading import DEFAULT, ReadOptions
 from train.video_pairs.manifest import FILE, pair_file, read_manifest
 
+SHAPES = {"times_s": "frames", "high": "frames joints 3", "low": "frames others 3"}
+MAKE_AGAIN = "remove it and run make pairs again"
 UNSTEADY_FRAMES = 0.5
 """Largest deviation of a timestamp from a constant rate, in frames, without resampling."""
 
 
-def read_video_pairs(folder: Path, options: ReadOptions = DEFAULT) -> SkeletonSet:
+def read_video_pairs(folder: Path) -> SkeletonSet:
     """Read all videos that did not fail, with the cheap estimator's poses as ``low``, in the manifest's split."""
-    options.choose_split("video_pairs")
     manifest = read_manifest(folder)
     if not manifest.finished:
         raise DataError("the pairs are not finished", where=folder, hint="run make pairs again; it resumes")
     clips = []
     for name, entry in manifest.videos.items():
         path = pair_file(folder, name)
-        arrays = read_arrays(path, ("times_s", "high", "low"))
-        times, high, low = arrays["times_s"], arrays["high"], arrays["low"]
-        numbers = all(array.dtype.kind in "fiu" for array in (times, high, low))
-        fits = (times.ndim, high.ndim, low.ndim) == (1, 3, 3) and high.shape[2] == low.shape[2] == 3
-        if not numbers or not fits or not len(times) == len(high) == len(low) == entry["frames"] >= 2:
-            raise DataError(
-                f"its arrays do not fit each other and {FILE}", where=path, hint="remove it and run make pairs again"
-            )
+        times, high, low = read_arrays(path, SHAPES, hint=MAKE_AGAIN).values()
+        if not len(times) == entry["frames"] >= 2:
+            raise DataError(f"it has {len(times)} frames, in {FILE} {entry['frames']}", where=path, hint=MAKE_AGAIN)
         if not (np.isfinite(times).all() and (np.diff(times) > 0).all()):
-            raise DataError("its times do not increase", where=path, hint="remove it and run make pairs again")
+            raise DataError("its times do not increase", where=path, hint=MAKE_AGAIN)
         fps = (len(times) - 1) / float(times[-1] - times[0])
         good, cheap = _one_body(high, times, fps), _one_body(low, times, fps)
         label, train = manifest.classes.index(entry["class"]), bool(entry["train"])
