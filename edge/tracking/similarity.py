@@ -96,7 +96,9 @@ def displacement(before: Body, after: Body) -> tuple[float, float]:
 
 def sigmas(layout: JointLayout) -> tuple[float, ...]:
     """Per-joint constants (V) of COCO's keypoint evaluation, by joint name."""
-    return tuple(next((SIGMAS[part] for part in SIGMAS if part in joint), OTHER_SIGMA) for joint in layout.joints)
+    return tuple(
+        next((SIGMAS[part] for part in SIGMAS if part in joint.split("_")), OTHER_SIGMA) for joint in layout.joints
+    )
 
 
 def oks(a: Body, b: Body, sigmas: Sequence[float]) -> float:

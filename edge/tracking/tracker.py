@@ -10,7 +10,7 @@ import numpy as np
 
 from edge.contract.errors import ConfigError
 from edge.contract.layouts import JointLayout
-from edge.contract.types import Float32, Pose
+from edge.contract.types import TIME_TOLERANCE_S, Float32, Pose
 from edge.tracking.similarity import MIN_JOINTS, Body, displacement, sigmas, similar_pairs
 
 MAX_FRAME_GAP_S = 0.5
@@ -112,8 +112,7 @@ class Tracker:
         time_s: of the frame; must rise from call to call. Tracks end by time, not by number of frames.
         """
         seen = [(pose, body) for pose in poses if (body := Body.of(pose.keypoints)).seen >= MIN_JOINTS]
-        self._exclude_gap(time_s)
-        self._tracks = [track for track in self._tracks if track.unseen_s(time_s) <= self._config.max_age_s]
+        self._end_tracks(time_s)
         found: list[tuple[int, Pose]] = []
         matched = self._match([body for _, body in seen], time_s)
         for n, (pose, body) in enumerate(seen):
@@ -133,12 +132,15 @@ class Tracker:
         self._tracks = [track for track in self._tracks if track.track_id is not None or track.time_s == time_s]
         return found
 
-    def _exclude_gap(self, time_s: float) -> None:
-        """Do not let tracks age over an interruption of the video, up to max_blind_s."""
+    def _end_tracks(self, time_s: float) -> None:
+        """End tracks unseen for max_age_s. They do not age over an interruption of the video, up to max_blind_s."""
         gap_s, self._last_s = 0.0 if self._last_s is None else time_s - self._last_s, time_s
         if MAX_FRAME_GAP_S < gap_s <= self._config.max_blind_s:
             for track in self._tracks:
                 track.blind_s += gap_s - MAX_FRAME_GAP_S
+        # Whoever was in the last frame may be in this one, however slow the camera is.
+        max_unseen_s = max(self._config.max_age_s, min(gap_s, MAX_FRAME_GAP_S) + TIME_TOLERANCE_S)
+        self._tracks = [track for track in self._tracks if track.unseen_s(time_s) <= max_unseen_s]
 
     def _match(self, bodies: Sequence[Body], time_s: float) -> dict[int, _Track]:
         """Index of a body -> its track: the assignment with the greatest sum of similarities above the threshold."""

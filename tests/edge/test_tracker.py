@@ -7,10 +7,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge.contract.box import bounding_box
 from edge.contract.errors import ConfigError
 from edge.contract.layouts import LAYOUTS, layout
 from edge.contract.types import Pose
-from edge.tracking.similarity import AREA_OF_BOX, MAX_PYTHON_PAIRS, Body, displacement, oks, sigmas, similar_pairs
+from edge.tracking.similarity import (
+    AREA_OF_BOX,
+    MAX_PYTHON_PAIRS,
+    OTHER_SIGMA,
+    Body,
+    displacement,
+    oks,
+    sigmas,
+    similar_pairs,
+)
 from edge.tracking.tracker import Tracker, TrackerConfig
 
 PENN = layout("penn-13")
@@ -96,6 +106,11 @@ def test_every_joint_of_every_layout_has_a_sigma(name):
     assert len(sigmas(layout(name))) == len(layout(name))
 
 
+def test_a_forearm_is_no_ear():
+    vicon = layout("vicon-39")
+    assert sigmas(vicon)[vicon.joints.index("left_forearm")] == OTHER_SIGMA
+
+
 def test_a_track_is_confirmed_in_its_third_frame():
     ids = follow(Tracker(PENN), [[pose(10, 10)]] * 5)
     assert ids == [{}, {}, {1: 0}, {1: 0}, {1: 0}]
@@ -143,14 +158,31 @@ def test_the_assignment_is_globally_optimal_not_greedy():
 def test_a_track_is_predicted_with_its_velocity_from_the_second_frame_on():
     tracker = Tracker(PENN, TrackerConfig(birth_hits=1, min_similarity=0.6))
     tracker.update([pose(0, 0)], 0.0)
-    tracker.update([pose(10, 0)], 0.1)
-    # 100 pixels a second, and nobody has seen it since.
+    tracker.update([pose(10, 10)], 0.1)
+    # 100 pixels a second to the right and down, and nobody has seen it since.
     tracker.update([], 0.3)
-    assert [who for who, _ in tracker.update([pose(60, 0)], 0.6)] == [1]
+    assert [who for who, _ in tracker.update([pose(60, 60)], 0.6)] == [1]
     # It waits for 0.1 s: the last speed has a weight of 1 - exp(-0.1 / 0.2) = 0.393, so 60.7 pixels a second are left.
-    tracker.update([pose(60, 0)], 0.7)
+    tracker.update([pose(60, 60)], 0.7)
     tracker.update([], 0.9)
-    assert [who for who, _ in tracker.update([pose(60 + 30.3, 0)], 1.2)] == [1]
+    assert [who for who, _ in tracker.update([pose(60 + 30.3, 60 + 30.3)], 1.2)] == [1]
+
+
+def test_a_track_moves_for_half_a_second_of_a_gap_without_frames():
+    tracker = Tracker(PENN, TrackerConfig(birth_hits=1, min_similarity=0.6))
+    tracker.update([pose(0, 0)], 0.0)
+    tracker.update([pose(10, 0)], 0.1)  # 100 pixels a second
+    assert [who for who, _ in tracker.update([pose(60, 0)], 3.1)] == [1]
+    # 50 pixels in 3 seconds, which are over: half a second later it is 8 pixels further.
+    tracker.update([], 3.3)
+    assert [who for who, _ in tracker.update([pose(68, 0)], 3.6)] == [1]
+
+
+def test_a_body_near_nobody_is_not_given_the_track_that_is_left():
+    tracker = Tracker(PENN, TrackerConfig(birth_hits=1))
+    tracker.update([pose(0, 0), pose(900, 0)], 0.0)
+    # Both are near the first.
+    assert [who for who, _ in tracker.update([pose(0, 0), pose(10, 0)], 0.1)] == [1, 3]
 
 
 def test_a_track_survives_an_occlusion_shorter_than_max_age_while_walking():
@@ -165,6 +197,13 @@ def test_after_max_age_a_body_gets_a_new_track_id():
     tracker = Tracker(PENN, TrackerConfig(max_age_s=0.5))
     ids = follow(tracker, [[pose(0, 0)]] * 5 + [[]] * 20 + [[pose(0, 0)]] * 5)
     assert ids[4] == {1: 0} and ids[-1] == {2: 0} and tracker.track_ids == {2}
+
+
+def test_a_slow_camera_loses_nobody_who_is_in_every_frame():
+    for seconds in (0.1, 3.0):  # longer than a track may be unseen
+        tracker = Tracker(PENN, TrackerConfig(max_age_s=0, max_blind_s=5))
+        ids = follow(tracker, [[pose(0, 0)]] * 4 + [[]] + [[pose(0, 0)]] * 3, 1 / seconds)
+        assert ids[:4] == [{}, {}, {1: 0}, {1: 0}] and ids[4:] == [{}, {}, {}, {2: 0}]
 
 
 def test_age_is_in_seconds_not_in_frames():
@@ -190,9 +229,16 @@ def test_tracks_do_not_age_without_frames(after_s):
 def test_tracks_age_again_after_a_gap_without_frames():
     tracker, found = seen_again(5.0, shift=150)
     assert found == [2] and tracker.track_ids == {1, 2}
-    for n in range(40):
-        tracker.update([pose(300, 0)], 5.3 + (n + 1) / 30)
-    assert tracker.track_ids == {2}
+    for n, known in ((14, {1, 2}), (16, {2})):  # the gap counts as half a second
+        tracker.update([pose(300, 0)], 5.3 + n / 30)
+        assert tracker.track_ids == known
+
+
+def test_of_two_gaps_without_frames_neither_counts():
+    tracker = Tracker(PENN, TrackerConfig(birth_hits=1, max_age_s=1.2))
+    for poses, time_s in (([pose(0, 0)], 0.0), ([], 5.0), ([], 9.0)):
+        tracker.update(poses, time_s)
+    assert tracker.track_ids == {1}
 
 
 def test_a_gap_without_frames_beyond_max_blind_ends_all_tracks():
@@ -204,14 +250,26 @@ def test_a_body_moves_by_the_median_of_its_joints(seen):
     rng = np.random.default_rng(seen)
     before, after = (rng.uniform(0, 300, (13, 3)).astype(np.float32) for _ in range(2))
     after[seen:, 2] = 0
-    expected = np.median(after[:seen, :2] - before[:seen, :2], axis=0)
+    before[: seen // 3, 2] = 0
+    expected = np.median((after - before)[seen // 3 : seen, :2], axis=0)
     assert displacement(Body.of(before), Body.of(after)) == pytest.approx(expected, rel=1e-5)
 
 
-def test_poses_of_two_joints_are_ignored():
+@given(st.integers(0, 2**32 - 1), st.floats(-500, 500), st.floats(-500, 500))
+def test_a_body_that_moved_is_the_body_of_the_moved_keypoints(seed, dx, dy):
+    keypoints = np.random.default_rng(seed).uniform(-1, 300, (13, 3)).astype(np.float32)
+    keypoints[:, 2] = np.maximum(keypoints[:, 2] - 150, 0)
+    keypoints[0, 2] = 1
+    body, moved = Body.of(keypoints).moved(dx, dy), keypoints + np.array([dx, dy, 0])
+    np.testing.assert_allclose(body.joints, moved, atol=1e-3)
+    assert body.box == pytest.approx(bounding_box(moved), abs=1e-3) and body.seen == (keypoints[:, 2] > 0).sum()
+
+
+@pytest.mark.parametrize(("seen", "found"), [(2, {}), (3, {1: 0})])
+def test_poses_of_fewer_than_three_joints_are_ignored(seen, found):
     few = pose(0, 0)
-    few.keypoints[2:, 2] = 0
-    assert follow(Tracker(PENN, TrackerConfig(birth_hits=1)), [[few]] * 5) == [{}] * 5
+    few.keypoints[seen:, 2] = 0
+    assert follow(Tracker(PENN, TrackerConfig(birth_hits=1)), [[few]] * 5) == [found] * 5
 
 
 @pytest.mark.parametrize(
