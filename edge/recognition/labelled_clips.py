@@ -50,7 +50,8 @@ def unlabelled_clips(path: Path, bundle: Bundle) -> Float32:
 def _clips(arrays: Mapping[str, NDArray[Any]], bundle: Bundle, path: Path) -> Float32:
     clips = arrays["clips"] if "clips" in arrays else _from_recordings(arrays, bundle, path)
     expected = bundle.manifest.input_shape[1:]
-    if clips.ndim != 5 or not len(clips) or clips.shape[1:4] != expected[:3] or clips.dtype.kind not in "fiu":
+    fits = clips.ndim == 5 and clips.shape[1:4] == expected[:3] and 1 <= clips.shape[4] <= expected[3]
+    if not fits or not len(clips) or clips.dtype.kind not in "fiu":
         raise DataError(
             f"clips are {clips.dtype} {clips.shape}, which do not fit (N, {', '.join(map(str, expected))})",
             where=path,

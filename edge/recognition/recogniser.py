@@ -92,9 +92,9 @@ class Recogniser:
 
     def _run(self, clips: Float32) -> Float32:
         """Logits of clips that fit into one batch."""
-        count, bodies = len(clips), min(clips.shape[-1], self._manifest.input_shape[4])
+        count = len(clips)
         batch = np.zeros((self._batch if self._pad else count, *self._manifest.input_shape[1:]), np.float32)
-        batch[:count, ..., :bodies] = clips
+        batch[:count, ..., : clips.shape[-1]] = clips
         logits: Float32 = self._engine.run({self._manifest.input_name: batch})[self._manifest.output_name][:count]
         if not np.isfinite(logits).all():
             raise EngineError(

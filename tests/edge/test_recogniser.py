@@ -101,6 +101,14 @@ def test_a_network_that_does_not_fit_the_manifest_is_refused(bundle):
     wrong.inputs = (TensorSpec("images", (4, 3, 32, 13, 1), np.dtype(np.float32)),)
     with pytest.raises(EngineError, match="images"):
         Recogniser(bundle, wrong)
+    wrong.inputs = (TensorSpec("clip", (4, 3, 32, 13, 1), np.dtype(np.uint8)),)
+    with pytest.raises(EngineError, match="input is uint8"):
+        Recogniser(bundle, wrong)
+    for name, shape in (("scores", (4, 4)), ("logits", (4,)), ("logits", (4, 4, 1))):
+        wrong = Fixed(4)
+        wrong.outputs = (TensorSpec(name, shape, np.dtype(np.float32)),)
+        with pytest.raises(EngineError, match=r"outputs \['scores'\]|output is \(4,"):
+            Recogniser(bundle, wrong)
 
 
 def test_an_engine_beside_the_network_is_preferred(tmp_path):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.contract.bundle import read_bundle, write_manifest
-from edge.contract.errors import BundleError, DataError
+from edge.contract.errors import BundleError, ConfigError, DataError
 from edge.contract.types import UNKNOWN
 from edge.recognition.decisions import DEFAULT_MIN_SCORE, calibrated_min_score
 from edge.recognition.recogniser import RecogniserConfig, open_recogniser
@@ -32,6 +32,11 @@ def test_decisions_about_strangers_count_as_wrong():
     given = found([0.9, 0.8, 0.7, 0.6], [1, 1, 1, 1], strangers=[0.85, 0.65, 0.1])
     # 1/1, 1/2 (stranger), 2/3, 3/4, 3/5 (stranger), 4/6, 4/7.
     assert 0.65 < given.min_score <= 0.7 and given.right == 0.75 and given.rejected == pytest.approx(2 / 3)
+
+
+def test_a_stranger_at_the_threshold_is_not_rejected():
+    given = found([0.9, 0.8, 0.7], [1, 1, 1], strangers=[0.7, 0.1])
+    assert 0.1 < given.min_score <= 0.7 and given.right == 0.75 and given.rejected == 0.5
 
 
 def test_clips_of_equal_score_are_decided_together():
@@ -99,7 +104,7 @@ def test_an_output_unknown_is_no_decision_and_clips_of_that_class_are_strangers(
 
 def test_a_file_without_a_valid_threshold_is_refused(tmp_path):
     folder = tiny_bundle.make(tmp_path)
-    for text in ("{}", "[]", '{"min_score": 1.01}', '{"min_score": -0.01}', "no"):
+    for text in ("{}", "[]", '{"min_score": "high"}', '{"min_score": 1.01}', '{"min_score": -0.01}', "no"):
         (folder / "decisions.json").write_text(text)
         write_manifest(folder, read_bundle(folder).manifest)
         with pytest.raises(BundleError, match="threshold"):
@@ -110,11 +115,21 @@ def test_clips_of_the_wrong_shape_or_number_are_refused(tmp_path):
     folder = tiny_bundle.make(tmp_path / "bundle")
     fit = np.zeros((2, 3, 32, 13, 1), np.float32)
     for name, arrays in {
-        "short": {"clips": fit[:, :, :16], "labels": np.zeros(2)},
-        "none": {"clips": fit[:0], "labels": np.zeros(0)},
-        "without": {"labels": np.zeros(2)},
-        "more": {"clips": fit, "labels": np.zeros(3)},
+        "short": {"clips": fit[:, :, :16]},
+        "none": {"clips": fit[:0], "labels": np.zeros(0, int)},
+        "without": {},
+        "two bodies": {"clips": fit.repeat(2, axis=4)},
+        "nobody": {"clips": fit[..., :0]},
+        "words": {"clips": fit.astype(str)},
+        "not finite": {"clips": fit + np.inf},
+        "more": {"clips": fit, "labels": np.zeros(3, int)},
+        "fractions": {"clips": fit, "labels": np.zeros(2)},
+        "below": {"clips": fit, "labels": np.array([0, -1])},
+        "above": {"clips": fit, "labels": np.array([0, 4])},
     }.items():
-        np.savez(tmp_path / f"{name}.npz", **arrays)
-        with pytest.raises(DataError):
+        np.savez(tmp_path / f"{name}.npz", **{"labels": np.zeros(2, int), **arrays})
+        with pytest.raises(DataError, match=f"{name}.npz"):
             threshold(ThresholdConfig(folder, tmp_path / f"{name}.npz"))
+    for right in (0, 1.1):
+        with pytest.raises(ConfigError, match="give a share"):
+            ThresholdConfig(folder, tmp_path, right=right)
