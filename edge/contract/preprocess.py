@@ -57,11 +57,12 @@ class Preprocessing:
 
     def __post_init__(self) -> None:
         possible = self.length_frames >= 2 and 0 < self.fps < math.inf and self.impute_window_frames >= 0
-        if not possible or not self.max_gap_s >= 0:
+        are_whole = isinstance(self.length_frames, int) and isinstance(self.impute_window_frames, int)
+        if not possible or not are_whole or not self.max_gap_s >= 0:
             raise ConfigError(
                 f"invalid clip: {self.length_frames} frames at {self.fps} Hz, imputed over "
                 f"{self.impute_window_frames} frames, gaps of up to {self.max_gap_s} s",
-                hint="give at least 2 frames, a rate above 0, and no negative window or gap",
+                hint="give at least 2 frames, a rate above 0, no negative window or gap, and whole numbers of frames",
             )
         if self.centre not in ("trend", "clip", "trailing"):
             raise ConfigError(f"centre {self.centre!r} is not valid", hint="it is trend, clip or trailing")

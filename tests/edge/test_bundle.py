@@ -235,7 +235,18 @@ def test_a_value_of_the_wrong_kind_is_refused(folder, change):
 
 @pytest.mark.parametrize(
     "change",
-    [{"fps": 0}, {"fps": "fast"}, {"length_frames": -1}, {"centre": "middle"}, {"max_gap_s": None}],
+    [
+        {"fps": 0},
+        {"fps": float("inf")},
+        {"fps": "fast"},
+        {"length_frames": 1},
+        {"length_frames": 32.0},
+        {"impute_window_frames": -1},
+        {"impute_window_frames": 2.5},
+        {"centre": "middle"},
+        {"max_gap_s": None},
+        {"max_gap_s": -1},
+    ],
 )
 def test_preprocessing_that_cannot_be_done_is_refused(folder, change):
     rewrite(folder, lambda raw: raw["preprocessing"].update(change))
