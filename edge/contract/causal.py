@@ -73,8 +73,8 @@ def _median(lengths: Floats, used: Flags) -> Floats:
 
 
 def _height(y: Floats, known: Flags, past: Flags) -> Floats:
-    """For each row of ``past`` (S, T) the extent of the known joints' y (T, V) in those frames; 0 if there are none."""
+    """For each row of ``past`` (S, T) the extent of the known joints' y (T, V) in those frames; below 0 without any."""
     smallest = np.where(known, y, np.inf).min(axis=1)
     largest = np.where(known, y, -np.inf).max(axis=1)
-    extent = np.where(past, largest, -np.inf).max(axis=1) - np.where(past, smallest, np.inf).min(axis=1)
-    return np.where((past & known.any(axis=1)).any(axis=1), extent, 0)
+    extent: Floats = np.where(past, largest, -np.inf).max(axis=1) - np.where(past, smallest, np.inf).min(axis=1)
+    return extent

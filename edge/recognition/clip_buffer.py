@@ -55,7 +55,7 @@ class ClipBuffer:
         start_s = max(self._entries[0][0], end_s - self._preprocessing.duration_s)
         unseen_s = sum(until - max(since, start_s) for since, until in self._gaps if until > start_s)
         # Rounded because the times of 30 frames per second never add up to the clip's duration exactly.
-        return min(1.0, round((end_s - start_s - unseen_s) / self._preprocessing.duration_s, 6))
+        return round((end_s - start_s - unseen_s) / self._preprocessing.duration_s, 6)
 
     def recording(self) -> tuple[Float32, NDArray[np.float64]]:
         """All keypoints (S, V, 3), in pixels and the clip's layout, and their times (S,)."""

@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge.contract.errors import DataError
 from edge.contract.layouts import convert, layout
@@ -105,14 +107,17 @@ def test_fill_is_the_observed_time():
     assert fills[0] == 0 and fills[7] == pytest.approx(7 / 30 / 0.7, abs=1e-5) and fills[-1] == 1.0
 
 
-def test_time_out_of_view_does_not_count_as_observed():
-    buffer = ClipBuffer(LAYOUT, HOW)
-    body = np.ones((13, 3), np.float32)
-    for time_s in (0.0, 0.1, 0.2):
-        buffer.push(body, time_s)
-    buffer.push(body, 0.8)  # a gap of 0.6 s, longer than max_gap_s
-    # The clip reaches back to 0.1 s; 0.1 s of it were observed.
-    assert buffer.fill == pytest.approx(0.1 / 0.7, abs=1e-5)
+@given(st.lists(st.sampled_from([1 / 30, 0.1, 0.51, 0.6, 0.9]), max_size=60))
+def test_time_out_of_view_does_not_count_as_observed(steps):
+    buffer, body = ClipBuffer(LAYOUT, HOW), np.ones((13, 3), np.float32)
+    times = np.cumsum([12345.6, *steps])
+    for time_s in times:
+        buffer.push(body, float(time_s))
+    # Of each interval between two frames, if it is not longer than max_gap_s, the part within the clip's 0.7 s.
+    inside = np.diff(np.maximum(times, times[-1] - 0.7))
+    assert buffer.fill == pytest.approx(inside[np.diff(times) <= 0.5].sum() / 0.7, abs=1e-5)
+    assert buffer.fill == 1 or (np.diff(times) > 0.5)[inside > 0].any() or times[-1] - times[0] < 0.7
+    assert len(buffer._gaps) <= 5
 
 
 def test_an_interpolated_gap_counts_as_observed():

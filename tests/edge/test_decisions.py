@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from edge.contract.errors import ConfigError
 from edge.contract.types import UNKNOWN
 from edge.recognition.decisions import DecisionConfig, Decisions
 
@@ -54,7 +55,9 @@ def test_probabilities_are_averaged_per_person():
     rows = np.random.default_rng(0).dirichlet((1, 1, 1), 7).astype(np.float32)
     for n, row in enumerate(rows):
         mean = rows[max(0, n - 2) : n + 1].mean(axis=0)
-        np.testing.assert_allclose(decisions.decide(1, row).probabilities, mean, rtol=1e-6)
+        action = decisions.decide(1, row)
+        np.testing.assert_allclose(action.probabilities, mean, rtol=1e-6)
+        assert action.known  # with a threshold of 0
         decisions.decide(2, rows[-1])
 
 
@@ -62,6 +65,14 @@ def test_the_score_is_the_current_labels_and_for_unknown_the_likeliest():
     first, second, third = labels([(0.6, 0.4, 0), (0.46, 0.54, 0), (0.3, 0.3, 0.4)])
     assert (first.score, second.score, third.score) == pytest.approx((0.6, 0.46, 0.4))
     assert first.known and not third.known
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"hz": 0}, {"smoothing": 0}, {"stride_frames": 0}, {"min_fill": 1.1}, {"min_score": -0.1}, {"hold": 2}]
+)
+def test_invalid_values_are_refused(wrong):
+    with pytest.raises(ConfigError, match="decisions"):
+        DecisionConfig(**wrong)
 
 
 def test_people_who_are_not_kept_are_forgotten():

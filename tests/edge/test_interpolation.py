@@ -68,6 +68,12 @@ def test_uneven_frames_gaps_and_short_recordings_are_interpolated_linearly(times
     np.testing.assert_array_equal(resample(keypoints, times, at, 0.5, "curve"), resample(keypoints, times, at, 0.5))
 
 
+def test_the_first_and_last_interval_and_what_lies_outside_are_not_cubic():
+    keypoints, times = recording(wavy, np.arange(6) / 12)
+    at = np.array([-0.1, 0.5 / 12, 4.5 / 12, 0.6])
+    np.testing.assert_array_equal(resample(keypoints, times, at, 0.5, "curve"), resample(keypoints, times, at, 0.5))
+
+
 def test_at_the_frames_themselves_nothing_changes():
     keypoints, times = recording(wavy, np.arange(40) / 30)
     np.testing.assert_allclose(resample(keypoints, times, times[::2], 0.5, "curve"), keypoints[::2], atol=1e-4)

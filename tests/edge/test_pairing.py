@@ -27,12 +27,16 @@ def test_closeness_is_the_distance_of_the_nearest_joints_in_heights():
     # Of a body half as large the left wrist, at 150, 115, is nearest to the right elbow at 90, 140: 65 pixels.
     # The larger body's height counts.
     assert closeness(body(0), body(150, scale=0.5)) == pytest.approx(65 / 200)
+    assert closeness(body(150, scale=0.5), body(0)) == pytest.approx(65 / 200)
+    # Lying people have the same heights.
+    assert closeness(body(0)[..., [1, 0, 2]], body(150)[..., [1, 0, 2]]) == pytest.approx(0.25)
 
 
 def test_the_two_nearest_people_are_a_pair_unless_they_are_far_apart():
     people = {1: body(0), 4: body(130), 7: body(500)}
     assert most_interacting(people) == (1, 4)
-    assert most_interacting({1: body(0), 7: body(700)}) is None
+    assert most_interacting({1: body(0), 7: body(290)}) == (1, 7)  # 190 pixels, not yet a height
+    assert most_interacting({1: body(0), 7: body(310)}) is None
     assert most_interacting({1: body(0)}) is None and most_interacting({}) is None
 
 
@@ -55,8 +59,8 @@ def test_people_not_seen_together_are_not_a_pair():
 
 def test_unseen_joints_are_ignored():
     near = body(300)
-    near[:, 5] = (1, 1, 0)
-    assert closeness(body(0), near) == pytest.approx(closeness(body(0), body(300)), abs=0.1)
+    near[:, 3] = (1, 1, 0)  # an elbow
+    assert closeness(body(0), near) == closeness(near, body(0)) == pytest.approx(1)
 
 
 @pytest.fixture

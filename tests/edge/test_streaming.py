@@ -101,7 +101,7 @@ def test_only_the_last_clip_length_of_a_stream_counts() -> None:
     np.testing.assert_allclose(given[-1], clip[:, -1], atol=1e-3)
 
 
-@pytest.mark.parametrize("fps", [15.0, 29.97, 30.0, 60.0])
+@pytest.mark.parametrize("fps", [2.0, 15.0, 29.97, 30.0, 60.0])
 def test_frames_come_at_the_networks_rate_for_any_camera_rate(fps: float) -> None:
     keypoints = np.ones((round(4 * fps) + 1, 13, 3), np.float32)
     given = streamed(keypoints, 100 + np.arange(len(keypoints)) / fps)
@@ -183,10 +183,20 @@ def test_people_who_are_not_kept_start_with_new_states() -> None:
     for n in range(8):
         recogniser.push(5, body, n / 15)
     assert recogniser.fill(5) == 0.5
+    for n in range(8, 20):
+        recogniser.push(5, body, n / 15)
+    assert recogniser.fill(5) == 1
     recogniser.keep({1})
     assert recogniser.fill(5) == 0
     outputs = [recogniser.push(5, body, 1 + n / 15) for n in range(4)]
     assert [a is None for a in outputs] == [True, True, True, False]
+
+
+def test_a_cycle_that_ends_between_two_frames_of_a_slow_camera_counts() -> None:
+    recogniser, body = StreamRecogniser(PENN, HOW, network()), np.ones((13, 3), np.float32)
+    # Six new frames of the network each time, of cycles of four.
+    outputs = [recogniser.push(5, body, 0.4 * n) for n in range(9)]
+    assert [a is None for a in outputs] == [True] + [False] * 8
 
 
 def test_networks_that_do_not_belong_together_are_refused() -> None:
@@ -194,8 +204,27 @@ def test_networks_that_do_not_belong_together_are_refused() -> None:
         StreamNetwork({1: Summing(has_logits=False)})
     with pytest.raises(EngineError, match="does not fit"):
         StreamNetwork({1: Summing(has_logits=False, frames=1), 4: Summing(has_logits=True, frames=4)})
+    with pytest.raises(EngineError, match="does not fit"):  # its states would change buffers out of step
+        StreamNetwork({1: Summing(has_logits=False, frames=4), 4: Summing(has_logits=True, frames=4)})
     with pytest.raises(EngineError, match="with a period of 1 frames"):
         StreamNetwork({4: Summing(has_logits=True)})
+    whole, more, larger, other = (Summing(has_logits=n == 0) for n in range(4))
+    more.inputs, more.outputs = (
+        (*specs, spec(name, 1, 3)) for specs, name in ((more.inputs, "b"), (more.outputs, "b.next"))
+    )
+    larger.inputs, larger.outputs = (whole.inputs[0], spec("sum", 1, 4)), (spec("sum.next", 1, 4),)
+    other.outputs = (spec("total", 1, 3),)
+    for engine, says in ((more, "lacks a state"), (larger, "does not fit"), (other, "is not a network of a stream")):
+        with pytest.raises(EngineError, match=says):
+            StreamNetwork({1: engine, 4: whole})
+
+
+@pytest.mark.parametrize(
+    ("frames", "says"), [(1, "clips of 6 frames end within a cycle"), (4, r"got \(1, 3, 2, 13, 1\)")]
+)
+def test_clips_that_end_within_a_cycle_or_a_step_are_refused(frames: int, says: str) -> None:
+    with pytest.raises(EngineError, match=says):
+        network(frames).logits(np.zeros((1, 3, 6, 13, 1), np.float32))
 
 
 def test_logits_that_are_not_finite_raise_and_leave_the_stream_unchanged() -> None:

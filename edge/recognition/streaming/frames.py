@@ -36,7 +36,6 @@ class StreamedFrames:
                 hint="train the student with --data.pairs.preprocessing.centre trailing",
             )
         self._layout, self._how, self._step_frames = layout, how, step_frames
-        self._entries: deque[tuple[Float32, float]] = deque()
         self._restart(0.0)
 
     def push(self, keypoints: Float32, time_s: float) -> tuple[bool, list[Float32]]:
@@ -66,7 +65,7 @@ class StreamedFrames:
 
     def _restart(self, time_s: float) -> None:
         self._start_s, self._emitted = time_s, 0
-        self._entries.clear()
+        self._entries: deque[tuple[Float32, float]] = deque()
         self._raw: deque[Float32] = deque(maxlen=self._how.impute_window_frames)
         self._past: deque[tuple[Float32, NDArray[np.bool_]]] = deque(maxlen=self._how.length_frames - 1)
 
