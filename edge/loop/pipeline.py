@@ -209,9 +209,8 @@ class Pipeline:
             self._outcome.events += events
 
     def _finish(self) -> None:
-        """End the run after the action stage: abort the queues, end people and actions, close the sinks."""
+        """End the run after the action stage: free the pose stage, end people and actions, close the sinks."""
         self._pose_results.abort()
-        self._frames.abort()
         try:
             for event in self._action.finish():
                 self._emit(event)

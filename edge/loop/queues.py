@@ -15,7 +15,7 @@ class QueueClosed(Exception):
 
 
 class BoundedQueue(Generic[Item]):
-    """A FIFO queue with one consumer, which iterates over it; no item is dropped.
+    """A FIFO queue with one producer and one consumer, which iterates over it; no item is dropped.
 
     capacity: items that may wait. With 0 it is a rendezvous: ``put`` returns once the consumer has taken the item. The
     producer then starts its next item only after the consumer has started this one, so that no item ages in between.
@@ -25,8 +25,7 @@ class BoundedQueue(Generic[Item]):
         self._capacity = capacity
         self._items: deque[Item] = deque()
         self._changed = threading.Condition()
-        self._closed = self._aborted = self._notify_deferred = False
-        self._put_count = self._taken_count = 0
+        self._closed = False
 
     def put(self, item: Item, *, notify: bool = True) -> None:
         """Append an item; blocks while the queue is full. Raises QueueClosed after :meth:`close` or :meth:`abort`.
@@ -37,24 +36,20 @@ class BoundedQueue(Generic[Item]):
             if not self._can_put():
                 self._changed.notify_all()
                 self._changed.wait_for(self._can_put)
-            if self._aborted or self._closed:
+            if self._closed:
                 raise QueueClosed
             self._items.append(item)
-            self._put_count += 1
-            ticket = self._put_count
-            self._notify_deferred = not notify
             if notify:
                 self._changed.notify_all()
             if self._capacity == 0:
-                self._changed.wait_for(lambda: self._aborted or self._taken_count >= ticket)
-                if self._taken_count < ticket:
+                self._changed.wait_for(lambda: not self._items)
+                if self._closed:
                     raise QueueClosed
 
     def notify(self) -> None:
-        """Wake the consumer if an item was put with ``notify=False``; from any thread."""
+        """Wake the consumer if an item is waiting; from any thread."""
         with self._changed:
-            if self._notify_deferred:
-                self._notify_deferred = False
+            if self._items:
                 self._changed.notify_all()
 
     @property
@@ -63,17 +58,16 @@ class BoundedQueue(Generic[Item]):
         return bool(self._items)
 
     def _can_put(self) -> bool:
-        return self._aborted or self._closed or len(self._items) < max(self._capacity, 1)
+        return self._closed or len(self._items) < max(self._capacity, 1)
 
     def __iter__(self) -> Iterator[Item]:
         """Yield items until the queue is closed and empty, or aborted."""
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._aborted or self._closed or self._items)
-                if self._aborted or not self._items:
+                self._changed.wait_for(lambda: self._closed or self._items)
+                if not self._items:
                     return
                 item = self._items.popleft()
-                self._taken_count += 1
                 self._changed.notify_all()
             yield item
 
@@ -86,9 +80,8 @@ class BoundedQueue(Generic[Item]):
     def abort(self) -> None:
         """Refuse new items and discard those in the queue."""
         with self._changed:
-            self._aborted = True
             self._items.clear()
-            self._changed.notify_all()
+            self.close()
 
 
 class LatestQueue(BoundedQueue[Item]):
@@ -101,7 +94,7 @@ class LatestQueue(BoundedQueue[Item]):
     def put(self, item: Item, *, notify: bool = True) -> None:
         """Replace the waiting item; never blocks. Raises QueueClosed as BoundedQueue does."""
         with self._changed:
-            if self._aborted or self._closed:
+            if self._closed:
                 raise QueueClosed
             self.dropped += len(self._items)
             self._items.clear()

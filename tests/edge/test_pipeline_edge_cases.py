@@ -11,6 +11,7 @@ from scripted_stages import Kept, Scripted, Slow, pipeline, worker
 
 from edge.capture.live import LiveSource
 from edge.capture.source import CaptureConfig
+from edge.contract.errors import StageError
 from edge.contract.types import Event, Frame, FrameResult
 from edge.loop.outcome import Limits
 
@@ -34,6 +35,32 @@ def test_an_error_in_validate_or_finish_is_raised(where):
         running.run()
     assert rescue.is_alive() and kept.left not in (None, "well")
     rescue.cancel()
+
+
+def test_an_error_in_the_action_stage_frees_the_pose_stage_at_once():
+    kept, action, begin = Kept(), Slow(0), time.monotonic()
+    action.process = lambda seen: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        pipeline(Frames(50), Scripted(), action, kept).run()
+    assert time.monotonic() - begin < 4 and kept.left not in (None, "well")
+
+
+def test_of_two_errors_the_first_counts():
+    action, first = Slow(0), StageError("the cause")
+    action.finish = lambda: 1 / 0
+    assert pipeline(Frames(50), Scripted(error_at=(9, first)), action).run().ended_by is first
+
+
+def test_while_a_network_hangs_the_action_stage_has_time_to_end_actions(monkeypatch):
+    monkeypatch.setattr("edge.loop.stage_watchdog.STAGE_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("edge.loop.stage_watchdog.CHECK_INTERVAL_S", 0.05)
+    pose, action, events, freed = Scripted(), Slow(0), Kept(), threading.Event()
+    plain = pose.estimate
+    pose.estimate = lambda frame: (frame.index == 2 and freed.wait()) or plain(frame)
+    action.finish = lambda: (time.sleep(0.2), Event("person_left", 1.0, 1))[1:]
+    outcome = pipeline(Frames(5), pose, action, worker(events, kind="events")).run()
+    assert outcome.hanging_stages == ("pose",) and [event.kind for event in events.results] == ["person_left"]
+    freed.set()
 
 
 def test_events_from_two_threads_are_all_counted():

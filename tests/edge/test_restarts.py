@@ -79,6 +79,12 @@ def test_a_spent_budget_raises_the_cause():
     assert isinstance(raised.value.__cause__, RuntimeError) and log.count("open") == log.count("close") == 3
 
 
+def test_without_restarts_the_first_failure_is_raised():
+    pose, *_ = stage([RuntimeError("error")], RestartConfig(0, 10.0))
+    with pytest.raises(StageError, match="failed 1 times within 10 s"):
+        estimate(pose)
+
+
 def test_failures_outside_the_window_do_not_count():
     clock = Clock()
     pose, *_ = stage([RuntimeError("now and then")] * 50, clock=clock)
