@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,6 +23,15 @@ from edge.recognition.recogniser import Recogniser
 from edge.recognition.streaming.recogniser import StreamRecogniser
 from edge.tracking.following import Follower, PeopleConfig
 from edge.tracking.tracker import Tracker
+
+
+@dataclass
+class _Track:
+    """What is known about a tracked person. decided_period: the period of the last decision of a stream."""
+
+    buffer: ClipBuffer
+    action: Action | None = None
+    decided_period: int | None = None
 
 
 class ActionStage:
@@ -49,9 +59,7 @@ class ActionStage:
         self._is_streaming = isinstance(recogniser.get(), StreamRecogniser)
         self._events, self._dropout = EventDetector(), JointDropout(len(layout))
         self._period, self._frames = -1, 0
-        self._buffers: dict[int, ClipBuffer] = {}
-        self._decided_period: dict[int, int] = {}
-        self._actions: dict[int, Action] = {}
+        self._tracks: dict[int, _Track] = {}
 
     def process(self, pose_result: PoseResult) -> FrameResult:
         """Process the next frame, in order. Raises StageError when the restart budget is spent.
@@ -67,7 +75,7 @@ class ActionStage:
         with timed(latency_ms, TRACK):
             found = self._tracker.update(pose_result.poses, time_s)
             self._buffer_poses(found, time_s)
-            fills = {track_id: self._buffers[track_id].fill for track_id, _ in found}
+            fills = {track_id: self._tracks[track_id].buffer.fill for track_id, _ in found}
             height, width = frame.image.shape[:2]
             followed, changed = self._follower.update(found, self._tracker.track_ids, (width, height))
         clip_end_s = self._clip_end_s(time_s)
@@ -121,12 +129,13 @@ class ActionStage:
         clips = {track_id: np.zeros(self._clip_shape, np.float32) for track_id in track_ids}
         pair = None
         if self._clip_shape[-1] > 1:
-            moments = {track_id: self._buffers[track_id].resampled(end_s) for track_id in others}
+            moments = {track_id: self._tracks[track_id].buffer.resampled(end_s) for track_id in others}
             one = self._follower.track_id
             pair = most_interacting(moments, among=None if one is None else {one})
         for track_id, clip in clips.items():
             partner = [n for n in pair if n != track_id] if pair and track_id in pair else []
-            bodies = self._buffers[track_id].clip(self._buffers[partner[0]] if partner else None, end_s)
+            second = self._tracks[partner[0]].buffer if partner else None
+            bodies = self._tracks[track_id].buffer.clip(second, end_s)
             clip[..., : bodies.shape[-1]] = bodies
         return list(clips.values())
 
@@ -143,7 +152,7 @@ class ActionStage:
     def _recognise(self, student: Recogniser, track_ids: list[int], others: list[int], end_s: float) -> None:
         probabilities = student.recognise(self._clips(track_ids, others, end_s))
         for track_id, row in zip(track_ids, probabilities, strict=True):
-            self._actions[track_id] = self._decisions.decide(track_id, row)
+            self._tracks[track_id].action = self._decisions.decide(track_id, row)
 
     def _advance(self, student: StreamRecogniser, fills: dict[int, float], followed: Collection[int]) -> None:
         """Feed new frames to the streams, and decide where that completes a cycle.
@@ -155,18 +164,17 @@ class ActionStage:
         period = self._period if stride is None else self._frames // stride
         student.keep(self._tracker.track_ids)
         for track_id in [n for n in fills if n in followed]:
-            row = student.advance(track_id, self._buffers[track_id])
+            track = self._tracks[track_id]
+            row = student.advance(track_id, track.buffer)
             fills[track_id] = student.fill(track_id)
-            is_due = self._decided_period.get(track_id) != period
-            if row is not None and fills[track_id] >= self._config.min_fill and is_due:
-                self._decided_period[track_id] = period
-                self._actions[track_id] = self._decisions.decide(track_id, row)
+            if row is not None and fills[track_id] >= self._config.min_fill and track.decided_period != period:
+                track.decided_period, track.action = period, self._decisions.decide(track_id, row)
 
     def _people(
         self, found: list[tuple[int, Pose]], fills: Mapping[int, float], followed: Collection[int]
     ) -> tuple[Person, ...]:
         """The people in view; those followed, and observed long enough, with their action."""
-        decided = {track_id: self._actions.get(track_id) for track_id in self._ready(fills, followed)}
+        decided = {track_id: self._tracks[track_id].action for track_id in self._ready(fills, followed)}
         return tuple(
             Person(track_id, pose, fills[track_id], decided.get(track_id), track_id in followed)
             for track_id, pose in found
@@ -175,16 +183,15 @@ class ActionStage:
     def _buffer_poses(self, found: list[tuple[int, Pose]], time_s: float) -> None:
         """Append the poses to their clip buffers, and forget lost tracks."""
         for track_id, pose in found:
-            if track_id not in self._buffers:
-                self._buffers[track_id] = ClipBuffer(self._clip_layout, self._preprocessing, self._pose_layout)
+            if track_id not in self._tracks:
+                buffer = ClipBuffer(self._clip_layout, self._preprocessing, self._pose_layout)
+                self._tracks[track_id] = _Track(buffer)
                 for keypoints, when_s in self._tracker.earlier(track_id):
-                    self._buffers[track_id].push(keypoints, when_s)
-            self._buffers[track_id].push(pose.keypoints, time_s)
+                    buffer.push(keypoints, when_s)
+            self._tracks[track_id].buffer.push(pose.keypoints, time_s)
         tracked = self._tracker.track_ids
-        for lost in self._buffers.keys() - tracked:
-            del self._buffers[lost]
-            self._actions.pop(lost, None)
-            self._decided_period.pop(lost, None)
+        for lost in self._tracks.keys() - tracked:
+            del self._tracks[lost]
         self._decisions.keep(tracked)
 
 

@@ -53,6 +53,13 @@ def test_decisions_come_at_the_configured_rate_and_persist_in_between(bundle, hz
     assert all(actions) and len({id(action) for action in actions}) == len(decided)
 
 
+def test_decisions_are_not_a_frame_late_if_times_are_rounded_down(bundle):
+    stage = action_stage(bundle, hz=5.0)
+    results = [stage.process(pose_result(n, max(0.0, n / FPS - 5e-4), [moving_body(n)])) for n in range(90)]
+    decided = [n for n, result in enumerate(results) if RECOGNISE in result.latency_ms]
+    assert decided == list(range(decided[0], 90, 6)) and decided[0] % 6 == 0
+
+
 def test_decisions_can_come_every_n_frames(bundle):
     results = run(bundle, [[moving_body(n)] for n in range(90)], stride_frames=7)
     decided = [n for n, result in enumerate(results) if RECOGNISE in result.latency_ms]

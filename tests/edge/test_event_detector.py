@@ -40,6 +40,13 @@ def test_a_visit_gives_events_from_entering_to_leaving():
     assert events[5].since_s == 0
 
 
+def test_an_action_ends_with_its_highest_score():
+    detector = EventDetector()
+    for time_s, score in enumerate((0.6, 0.9, 0.7)):
+        detector.update([person(1, does=action(score))], {1}, float(time_s))
+    assert detector.finish()[0].score == pytest.approx(0.9)
+
+
 def test_a_short_absence_ends_nothing():
     events = events_of([({1: "wave"}, {1}), ({}, {1}), ({}, {1}), ({1: "wave"}, {1})])
     assert brief(events)[:2] == [("person_entered", 0, 1, None), ("action_started", 0, 1, "wave")]

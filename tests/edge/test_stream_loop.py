@@ -84,6 +84,14 @@ def test_only_the_person_followed_streams_and_the_next_one_catches_up(bundle):
     assert 118 <= chosen <= 123 and actions(results, 2)[chosen] is not None
 
 
+def test_nothing_is_kept_of_a_person_who_left(bundle):
+    running = stage(bundle, hz=1000)
+    script = [[moving_body(n)] for n in range(60)] + [[]] * 45
+    results = [running.process(pose_result(n, n / FPS, bodies)) for n, bodies in enumerate(script)]
+    assert any(actions(results))
+    assert not running._tracks and not running._decisions._people and not running._recogniser.get()._people
+
+
 def test_the_loops_stream_equals_the_recursion_over_the_recording(bundle):
     bodies = np.stack([moving_body(n) for n in range(64)])
     given = actions(run(bundle, [[body] for body in bodies], min_fill=0.0, hz=1000))
