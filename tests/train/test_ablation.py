@@ -14,7 +14,7 @@ from train.ablation import ablation
 from train.ablation_report import Result, confidence_margin, gap_recovered, rows_of
 from train.configuration import AblationConfig, Hardware, TeacherConfig
 from train.data.pairs import PairConfig
-from train.data.registry import DataConfig, read_dataset
+from train.data.registry import DataConfig
 from train.optimiser import Optimiser
 from train.teach import train_teacher
 
@@ -117,14 +117,6 @@ def test_a_training_that_fails_ends_the_ablation_with_its_error(tmp_path: Path) 
 def test_an_ablation_that_compares_nothing_is_refused(tmp_path: Path, change: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         config(tmp_path, **change)
-
-
-def test_a_dataset_without_test_clips_is_refused_before_training(tmp_path: Path) -> None:
-    data = replace(DATA, clips_per_class=2)
-    assert all(clip.train for clip in read_dataset(data).clips)
-    with pytest.raises(DataError, match=r"and 0 test clips are too few.*clips_per_class"):
-        train_teacher(TeacherConfig(out=tmp_path / "run", data=data, width=4, hardware=Hardware(threads=1)))
-    assert not (tmp_path / "run").exists()
 
 
 def test_a_clip_length_that_is_not_a_multiple_of_4_is_refused(tmp_path: Path) -> None:

@@ -9,19 +9,11 @@ from scipy.stats import binom
 
 from edge.contract.layouts import layout
 from edge.contract.types import Float32
+from tests.train.known_errors import PENN, person
 from train.data.corruption.drop import drop_joints
 from train.data.corruption.estimator_errors import EstimatorErrors, apply_estimator_errors, torso_length
 
-PENN = layout("penn-13")
 NONE = EstimatorErrors(jitter=0, drift=0, miss=0, limb_miss=0, swap=0, outlier=0)
-
-
-def person(frames: int = 4000) -> Float32:
-    """A still person (S, 13, 3) with a torso of 100 pixels."""
-    xy = [[200, 60], [230, 100], [170, 100], [240, 150], [160, 150], [245, 200], [155, 200]]
-    xy += [[220, 200], [180, 200], [222, 280], [178, 280], [222, 360], [178, 360]]
-    still = np.concatenate([np.array(xy, np.float32), np.ones((13, 1), np.float32)], axis=1)
-    return np.repeat(still[None], frames, axis=0)
 
 
 def estimated(seed: int = 0, frames: int = 4000, **errors: float) -> Float32:
@@ -64,13 +56,13 @@ def test_errors_do_not_modify_the_input_or_reveal_unseen_joints() -> None:
 
 
 def test_jitter_is_the_stated_share_of_the_torso_and_independent_between_frames() -> None:
-    off = estimated(jitter=0.03)[..., :2] - person()[..., :2]
+    off = estimated(jitter=0.03)[..., :2] - person(4000)[..., :2]
     assert off.std() == pytest.approx(3.0, rel=0.02)
     assert abs(np.corrcoef(off[:-1].ravel(), off[1:].ravel())[0, 1]) < 0.02
 
 
 def test_drift_is_the_stated_share_of_the_torso_and_correlated_over_frames() -> None:
-    off = estimated(drift=0.04)[..., :2] - person()[..., :2]
+    off = estimated(drift=0.04)[..., :2] - person(4000)[..., :2]
     assert off.std() == pytest.approx(4.0, rel=0.05)
     assert np.corrcoef(off[:-1].ravel(), off[1:].ravel())[0, 1] == pytest.approx(0.88, abs=0.02)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from train.evaluate import Accuracy, accuracy
+from train.evaluate import accuracy
 
 
 def test_accuracy_by_hand() -> None:
@@ -23,8 +23,3 @@ def test_top5_is_1_for_five_classes_or_fewer(classes: int) -> None:
     logits = -np.eye(classes, dtype=np.float32)
     result = accuracy(logits, np.arange(classes))
     assert result.top5 == 1 and result.top1 == 0
-
-
-def test_accuracy_by_class_is_0_for_a_class_without_clips() -> None:
-    result = Accuracy(0.75, 1.0, 0.75, np.array([[3, 1, 0], [0, 2, 2], [0, 0, 0]]))
-    assert result.per_class(("sit", "stand", "fall")) == {"sit": 0.75, "stand": 0.5, "fall": 0.0}

@@ -236,14 +236,3 @@ def test_an_invalid_file_is_one_clear_data_error(tmp_path: Path, name: str, dama
         READERS[name](tmp_path)
     message = str(caught.value)
     assert "\n" not in message and len(message) > 20
-
-
-def test_a_missing_file_is_named_with_the_flag_for_its_folder(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"penn_action\.npz: no such dataset file; give the folder"):
-        read_penn_action(tmp_path)
-
-
-def test_a_missing_array_is_named(tmp_path: Path) -> None:
-    write_without_lengths(tmp_path / "utd_mhad.npz")
-    with pytest.raises(DataError, match="length"):
-        read_utd_mhad(tmp_path)

@@ -152,37 +152,6 @@ def test_the_adapters_gradient_is_not_revised() -> None:
     assert torch.allclose(flat(distillation.adapter), expected, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch compiles its forward-mode formulas the old way
-def test_a_jacobian_vector_product_in_place_of_two_backward_passes_gives_the_same_step() -> None:
-    student, distillation, batch = opposed()
-    losses = distillation_losses(student, distillation, batch, FABRIC)
-    rows = gradient_rows(list(losses.values()), list(student.parameters()))
-    # <g_i, g_ce> is the directional derivative of loss i along g_ce.
-    slopes = []
-    for name in distillation.weights:
-
-        def along(weights: dict[str, Tensor], name: str = name) -> Tensor:
-            zs, fs = torch.func.functional_call(student, weights, (batch.low,))
-            zt, ft = distillation.teacher(batch.high)
-            return distillation.weights[name] * LOSSES[name](Outputs(zs, fs, distillation.adapter(fs), zt, ft))
-
-        names = [name for name, _ in student.named_parameters()]
-        parts = rows[0].split([p.numel() for p in student.parameters()])
-        direction = {n: d.view_as(p) for n, d, p in zip(names, parts, student.parameters(), strict=True)}
-        slopes.append(torch.func.jvp(along, ({n: p.detach() for n, p in student.named_parameters()},), (direction,))[1])
-    assert torch.allclose(rows[1:] @ rows[0], torch.stack(slopes).detach().float(), rtol=1e-3, atol=1e-5)
-
-
-def test_all_losses_as_one_batch_of_cotangents_give_the_same_vectors() -> None:
-    student, distillation, batch = given()
-    losses = list(distillation_losses(student, distillation, batch, FABRIC).values())
-    rows = gradient_rows(losses, list(student.parameters()))
-    parts = torch.autograd.grad(
-        torch.stack(losses), list(student.parameters()), torch.eye(len(losses)), is_grads_batched=True
-    )
-    assert torch.allclose(rows, torch.cat([part.flatten(1) for part in parts], dim=1), rtol=1e-4, atol=1e-6)
-
-
 def test_the_teacher_gets_no_gradient_and_does_not_change() -> None:
     student, distillation, batch = given()
     before = [p.clone() for p in distillation.teacher.parameters()]
