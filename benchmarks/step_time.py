@@ -28,6 +28,7 @@ from train.distillation.losses import Outputs
 from train.distillation.methods import PAPER
 from train.distillation.registry import LOSSES
 from train.networks.registry import build, default_width
+from train.step import gradient_rows
 
 CLASSES, LAYOUT, FRAMES, ROUNDS = 15, "penn-13", 32, 15
 TEACHER_CHANNELS = 128
@@ -54,16 +55,12 @@ class Step:
         return [F.cross_entropy(logits, self.labels), *(w * LOSSES[name](outputs) for name, w in PAPER.items())]
 
     def plain(self) -> Tensor:
-        rows = []
-        for number in range(1 + len(PAPER)):
-            loss = self.losses(*self.student(self.clips))[number]
-            rows.append(_flat(torch.autograd.grad(loss, self.own, materialize_grads=True)))
-        return revise_gradients(torch.stack(rows))
+        count = 1 + len(PAPER)
+        rows = [gradient_rows([self.losses(*self.student(self.clips))[n]], self.own) for n in range(count)]
+        return revise_gradients(torch.cat(rows))
 
     def shared(self) -> Tensor:
-        losses = self.losses(*self.student(self.clips))
-        rows = [_flat(torch.autograd.grad(x, self.own, retain_graph=True, materialize_grads=True)) for x in losses]
-        return revise_gradients(torch.stack(rows))
+        return revise_gradients(gradient_rows(self.losses(*self.student(self.clips)), self.own))
 
     def cotangents(self) -> Tensor:
         outputs = self.student(self.clips)

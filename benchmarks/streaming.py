@@ -27,10 +27,10 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
-from torch import nn
 
 from benchmarks import command_line
 from benchmarks.streaming_peer import ContinualInference
+from benchmarks.untrained import FRAMES, JOINTS, smooth_motion, with_statistics
 from calibrate.quantisation.quantise import Quantiser
 from calibrate.stream import write_int8_stream
 from edge.contract.bundle import STUDENT_FP32, STUDENT_INT8, read_bundle, write_manifest
@@ -51,28 +51,22 @@ from train.export.bundle import write_onnx
 from train.export.stream_files import write_stream
 from train.networks.dense_gcn import DenseGcn
 
-CLASSES, JOINTS, FRAMES, CYCLE, BLOCK = 37, "penn-13", 32, 4, 10
+CLASSES, CYCLE, BLOCK = 37, 4, 10
 FPS, PICTURE = 30, np.zeros((8, 8, 3), np.uint8)
 PEER_LAG = 3
 """The library's strides coincide with the stream's if it starts this many frames later."""
 
 
 def student(width: int) -> DenseGcn:
-    """An untrained student with BatchNorm statistics of such clips; weights do not affect the time."""
     torch.manual_seed(0)
     network = DenseGcn(CLASSES, layout(JOINTS), 1, width=width)
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.momentum = 1.0  # otherwise all logits are nearly equal, and a wrong step goes unnoticed
-    with torch.inference_mode():
-        network(torch.from_numpy(walk(8 * FRAMES)).unflatten(2, (8, FRAMES)).transpose(1, 2).flatten(0, 1))
-    return network.eval()
+    with_statistics(network, _eight_clips())
+    return network
 
 
-def walk(frames: int) -> Float32:
-    """Smooth motion (1, 3, T, V, 1)."""
-    steps = np.random.default_rng(0).standard_normal((1, 3, frames, len(layout(JOINTS)), 1))
-    return (np.cumsum(steps, axis=2) / 10).astype(np.float32)
+def _eight_clips() -> Float32:
+    """Eight parts of one motion (8, 3, T, V, 1)."""
+    return np.concatenate(np.split(smooth_motion(8 * FRAMES), 8, axis=2))
 
 
 class Candidate:
@@ -100,17 +94,16 @@ def _ms(work: Callable[[], object]) -> float:
 
 def export(network: DenseGcn, folder: Path) -> None:
     """Write a bundle with both forms in FP32 and INT8, and networks with steps of one frame, unless they exist."""
-    clips = walk(8 * FRAMES).reshape(1, 3, 8, FRAMES, -1, 1).transpose(2, 0, 1, 3, 4, 5)
+    clips = _eight_clips()
     if not (folder / STUDENT_INT8).is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        write_onnx(network, np.ascontiguousarray(clips[:2, 0]), folder / STUDENT_FP32)
-        samples = [np.ascontiguousarray(c) for c in clips]
-        Quantiser(folder / STUDENT_FP32, samples, "minmax").write(folder / STUDENT_INT8)
+        write_onnx(network, clips[:2], folder / STUDENT_FP32)
+        Quantiser(folder / STUDENT_FP32, list(clips[:, None]), "minmax").write(folder / STUDENT_INT8)
     for frames, steps in ((CYCLE, folder), (1, folder / "steps_of_1")):
         if not (steps / stream_file(CYCLE, "int8")).is_file():
             steps.mkdir(exist_ok=True)
-            write_stream(network, np.ascontiguousarray(clips[0]), steps, frames=frames)
-            write_int8_stream(steps, np.ascontiguousarray(clips[:4, 0]), "minmax")
+            write_stream(network, clips[:1], steps, frames=frames)
+            write_int8_stream(steps, clips[:4], "minmax")
     how = Preprocessing(length_frames=FRAMES)
     names = tuple(str(n) for n in range(CLASSES))
     shape = (1, 3, FRAMES, len(layout(JOINTS)), 1)
@@ -139,7 +132,7 @@ def loop_table(folder: Path, seconds: int) -> Table:
     """Milliseconds of the action stage per second of one person, by form, precision and decision rate."""
     bundle, joints = read_bundle(folder), layout(JOINTS)
     body = np.ones((seconds * FPS, len(joints), 3), np.float32)
-    body[..., :2] = 300 + 100 * walk(len(body))[0, :2, :, :, 0].transpose(1, 2, 0)
+    body[..., :2] = 300 + 100 * smooth_motion(len(body))[0, :2, :, :, 0].transpose(1, 2, 0)
     frames = [PoseResult(Frame(n, n / FPS, PICTURE), (Pose(keypoints, 1.0),)) for n, keypoints in enumerate(body)]
     table = Table("precision", "decisions a second", "clips, ms", "stream, ms", "stream of clips")
     for precision in get_args(Precision):
@@ -164,7 +157,7 @@ def loop_table(folder: Path, seconds: int) -> Table:
 def difference(stream: Callable[[Float32], Float32 | None], peer: ContinualInference) -> float:
     """Largest difference of a logit once both have a full history; the library starts PEER_LAG frames later."""
     largest, compared = 0.0, 0
-    for n, frame in enumerate(np.split(walk(120), 120, axis=2)):
+    for n, frame in enumerate(np.split(smooth_motion(120), 120, axis=2)):
         logits = stream(np.ascontiguousarray(frame))
         other = peer(frame) if n >= PEER_LAG else None
         if n >= 90 and logits is not None:
@@ -200,7 +193,7 @@ def main() -> None:
     if rounds < BLOCK or rounds % BLOCK:
         parser.error(f"ROUNDS is a multiple of {BLOCK}, not {rounds}")
     torch.set_num_threads(1)
-    network, frames = student(width), walk(CYCLE * rounds)
+    network, frames = student(width), smooth_motion(CYCLE * rounds)
     folder = Path("runs/streaming") / str(width)
     export(network, folder)
     measured, note = candidates(folder), "continual-inference is not installed"
@@ -210,7 +203,7 @@ def main() -> None:
             gap = difference(Stream(open_stream(folder / "steps_of_1", threads=1)), peer)
             note = f"largest difference of a logit to continual-inference {peer.version}: {gap:.1e}"
             measured.append(Candidate(f"continual-inference {peer.version}, PyTorch", "fp32", peer, 1))
-        clip = walk(FRAMES)
+        clip = smooth_motion(FRAMES)
         students = {p: OnnxRuntimeEngine(folder / STUDENTS[p], threads=1) for p in get_args(Precision)}
         chunks, other = np.split(frames, rounds, axis=2), np.ones(2 << 20)
         tables = []

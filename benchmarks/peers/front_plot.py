@@ -7,21 +7,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 from matplotlib.transforms import Bbox
 
 from benchmarks.peers.fronts import DATASETS, QUALITIES, Point, pareto_front
-from benchmarks.peers.network_files import CLASSES, FRAMES, JOINTS
+from benchmarks.peers.network_files import CLASSES
 from benchmarks.peers.trainings import NETWORKS, ROWS, Quality
+from benchmarks.untrained import FRAMES, JOINTS
 from edge.contract.files import atomic_write
 from edge.contract.layouts import layout
 from train.networks.cost import cost
 from train.networks.registry import build
-
-matplotlib.use("Agg")
 
 SHOWN = {"hq": "HQ skeletons", "lq": "LQ skeletons (60 % of joints dropped)"}
 COLOURS = {
@@ -52,7 +50,8 @@ INK, PALE = "#333333", "#8a8a8a"
 
 def draw_fronts(found: Mapping[tuple[str, Quality], list[Point]], path: Path) -> bool:
     """Draw all panels. found: points by dataset and quality. Returns whether there was anything to draw."""
-    figure, axes = plt.subplots(2, 2, figsize=(13, 9.6), layout="constrained")
+    figure = Figure(figsize=(13, 9.6), layout="constrained")
+    axes = figure.subplots(2, 2)
     shown = 0
     for line, (dataset, title) in zip(axes, DATASETS.items(), strict=True):
         for ax, see in zip(line, QUALITIES, strict=True):
@@ -65,12 +64,11 @@ def draw_fronts(found: Mapping[tuple[str, Quality], list[Point]], path: Path) ->
         ax.set_xlabel("latency per clip, ms (ONNX Runtime, one thread)", color=INK)
     if shown:
         _legend(figure)
-        figure.canvas.draw()
+        figure.draw_without_rendering()  # sets the sizes that labels are placed by
         for ax in axes.flat:
             _place_labels(ax)
         with atomic_write(path) as partial:
             figure.savefig(partial, dpi=120, format="png")
-    plt.close(figure)
     return shown > 0
 
 

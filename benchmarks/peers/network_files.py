@@ -11,12 +11,12 @@ from torch import nn
 
 from benchmarks.peers.quantised import write_int8
 from benchmarks.peers.trainings import NETWORKS
+from benchmarks.untrained import JOINTS, smooth_motion, with_statistics
 from calibrate.quantisation.quantise import Quantiser
 from calibrate.tf_pose.network import export_tf_pose
 from edge.assets import Asset, Wheel, fetch
 from edge.contract.errors import SkdError
 from edge.contract.layouts import layout
-from edge.contract.types import Float32
 from train.export.bundle import write_onnx
 from train.export.configuration import PoseExportConfig
 from train.export.pose import export_pose
@@ -24,7 +24,7 @@ from train.networks.registry import build
 
 FOLDER = Path("runs/peers/networks")
 BUNDLE = Path("bundles/everyday")
-JOINTS, CLASSES, FRAMES = "penn-13", 15, 32
+CLASSES = 15
 
 Row = tuple[str, str, Path]
 """Name, precision, file."""
@@ -76,11 +76,11 @@ def peer_files() -> Iterator[Row]:
         whole = FOLDER / f"{name.replace(' ', '_')}.onnx"
         small = whole.with_suffix(".int8.onnx")
         if not whole.is_file():
-            write_onnx(_network(registered, width), _clips(2), whole)
+            write_onnx(_network(registered, width), smooth_motion(clips=2), whole)
         yield name, "FP32", whole
         if not small.is_file():
             try:
-                clips = _clips(24)
+                clips = smooth_motion(clips=24)
                 write_int8(whole, small, clips[:8], clips[8:], "minmax")
             except SkdError as error:
                 print(f"{name} has no INT8 form: {error}")
@@ -89,18 +89,7 @@ def peer_files() -> Iterator[Row]:
 
 
 def _network(name: str, width: int) -> nn.Module:
-    """An untrained network with BatchNorm statistics of clips, so that its activations have a quantisable range."""
     torch.manual_seed(0)
     network = build(name, classes=CLASSES, layout=layout(JOINTS), bodies=1, width=width)
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-            module.momentum = 1.0
-    with torch.inference_mode():
-        network(torch.from_numpy(_clips(8)))
-    return network.eval()
-
-
-def _clips(count: int) -> Float32:
-    """Smooth motions (count, 3, T, V, 1)."""
-    steps = np.random.default_rng(0).standard_normal((count, 3, FRAMES, len(layout(JOINTS)), 1))
-    return (np.cumsum(steps, axis=2) / 10).astype(np.float32)
+    with_statistics(network, smooth_motion(clips=8))
+    return network

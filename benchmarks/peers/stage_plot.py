@@ -5,13 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
 
 from edge.contract.files import atomic_write
 from edge.latency import CAPTURE, NETWORKS, OUTSIDE, POSE, RECOGNISE, TRACK
-
-matplotlib.use("Agg")
 
 STAGES = {CAPTURE: "#6aa84f", POSE: "#e69138", TRACK: "#8e7cc3", RECOGNISE: "#cc5555"}
 INSIDE = {NETWORKS: "#f6b26b", OUTSIDE: "#9fc5e8"}
@@ -26,9 +23,8 @@ def draw_stages(backends: dict[str, dict[str, float]], path: Path) -> bool:
     if not backends:
         return False
     longest = max(_busy(p50) for p50 in backends.values())
-    figure, axes = plt.subplots(
-        len(backends), 1, figsize=(12, 1.75 * len(backends) + 0.6), layout="constrained", sharex=True, squeeze=False
-    )
+    figure = Figure(figsize=(12, 1.75 * len(backends) + 0.6), layout="constrained")
+    axes = figure.subplots(len(backends), 1, sharex=True, squeeze=False)
     for ax, (name, p50) in zip(axes[:, 0], backends.items(), strict=True):
         _flame(ax, p50, longest)
         ax.set_title(name, loc="left", size=11, color=INK, weight="bold")
@@ -36,7 +32,6 @@ def draw_stages(backends: dict[str, dict[str, float]], path: Path) -> bool:
     axes[-1, 0].tick_params(axis="x", bottom=True)
     with atomic_write(path) as partial:
         figure.savefig(partial, dpi=120, format="png")
-    plt.close(figure)
     return True
 
 

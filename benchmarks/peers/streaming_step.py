@@ -22,6 +22,7 @@ from benchmarks import command_line, streaming
 from benchmarks.peers.environments import CONTINUAL, packages_of
 from benchmarks.peers.interleaved import write_results
 from benchmarks.streaming_peer import ContinualInference
+from benchmarks.untrained import FRAMES, smooth_motion
 from edge.contract.bundle import STUDENT_FP32, STUDENT_INT8
 from edge.contract.types import Float32
 from edge.engines.onnx_runtime import OnnxRuntimeEngine
@@ -46,10 +47,10 @@ def main() -> None:
     network, folder = streaming.student(WIDTH), Path("runs/streaming") / str(WIDTH)
     streaming.export(network, folder)
     candidates = streaming.candidates(folder)
-    peer = ContinualInference.of(network, streaming.FRAMES // streaming.CYCLE)
+    peer = ContinualInference.of(network, FRAMES // streaming.CYCLE)
     assert peer is not None, "packages_of has installed it"
     candidates.append(streaming.Candidate(f"continual-inference {peer.version}, PyTorch", "fp32", peer, 1))
-    clip = {"clip": streaming.walk(streaming.FRAMES)}
+    clip = {"clip": smooth_motion()}
     # A clip runs for every frame, four times per cycle.
     for precision, file in (("fp32", STUDENT_FP32), ("int8", STUDENT_INT8)):
         run_clip = partial(_clip, OnnxRuntimeEngine(folder / file, threads=1), clip)
@@ -57,7 +58,7 @@ def main() -> None:
     other = np.ones(BETWEEN_BYTES // 8)
     before: dict[str, Callable[[], object]] = {"warm": lambda: None, "cold": other.sum}
     figures: dict[str, list[float]] = {}
-    turns = np.split(streaming.walk(streaming.CYCLE * TURN * (WARM_UP + rounds)), WARM_UP + rounds, axis=2)
+    turns = np.split(smooth_motion(streaming.CYCLE * TURN * (WARM_UP + rounds)), WARM_UP + rounds, axis=2)
     with torch.inference_mode():
         for number, turn in enumerate(turns):
             for kind in KINDS:
