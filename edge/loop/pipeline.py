@@ -121,9 +121,11 @@ class Pipeline:
             self.stop()
         self._end()
         outcome = self._outcome
-        outcome.hanging_sinks = tuple(self._sinks.join())
-        outcome.hanging_stages = tuple(self._watchdog.join(stages))
+        hanging = self._sinks.join("results")
         outcome.seconds = time.perf_counter() - start
+        # No frame waits for the last events; a broker that cannot be reached takes seconds to close.
+        outcome.hanging_sinks = (*hanging, *self._sinks.join("events"))
+        outcome.hanging_stages = tuple(self._watchdog.join(stages))
         if isinstance(self._frames, LatestQueue):
             outcome.dropped = self._frames.dropped
         outcome.dropped_by_sink = self._sinks.dropped_by_sink

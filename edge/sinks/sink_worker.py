@@ -25,6 +25,8 @@ CLOSE_TIMEOUT_S = 5.0
 LOSSLESS_CLOSE_TIMEOUT_S = 60.0
 """The same for a lossless sink: a codec may have many frames left, and an 8K frame takes seconds."""
 
+SinkKind = Literal["results", "events"]
+
 _NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
 
 
@@ -43,7 +45,7 @@ class SinkOptions:
     on_main_thread: the sink runs on the thread that runs the pipeline, as windows must.
     """
 
-    kind: Literal["results", "events"] = "results"
+    kind: SinkKind = "results"
     images: bool = False
     annotated: bool = False
     lossless: bool = False

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from edge.contract.types import Event, FrameResult
-from edge.sinks.sink_worker import SinkWorker, dropped_by_sink
+from edge.sinks.sink_worker import SinkKind, SinkWorker, dropped_by_sink
 
 
 class SinkWorkers:
@@ -72,9 +72,9 @@ class SinkWorkers:
                 for worker in self._workers:
                     worker.close(failed=self._discarded)
 
-    def join(self) -> list[str]:
-        """Wait until all are closed. Returns the names of those that hang."""
-        return [worker.name for worker in self._workers if not worker.join()]
+    def join(self, kind: SinkKind) -> list[str]:
+        """Wait until those of a kind are closed. Returns the names of those that hang."""
+        return [worker.name for worker in self._workers if worker.options.kind == kind and not worker.join()]
 
     @property
     def error(self) -> Exception | None:

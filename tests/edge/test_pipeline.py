@@ -2,17 +2,21 @@
 
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from parts import Frames, action_stage
+from people import PENN
 from scripted_stages import Kept, Scripted, Slow, pipeline, worker
 
 from edge.contract.bundle import read_bundle
 from edge.contract.types import Event
+from edge.drawing.overlay import Overlay
 from edge.latency import CAPTURE, DECISION, POSE, WAITING, LatencyHistory
 from edge.loop.outcome import Limits
+from edge.sinks.sink_worker import SinkOptions, SinkWorker
 
 
 @pytest.fixture
@@ -119,6 +123,20 @@ def test_a_hanging_sink_is_abandoned_and_named(action, monkeypatch):
     outcome = pipeline(source, Scripted(), action, worker(hanging), worker(other)).run()
     assert outcome.frames == len(other.results) > 1 and outcome.hanging == ("test",) and other.left == "well"
     release.set()
+
+
+def test_the_frame_rate_is_that_of_the_frames_not_of_a_broker_that_takes_long_to_close(action):
+    @contextmanager
+    def broker():
+        yield events.append
+        time.sleep(0.5)
+
+    frames, events = Kept(), []
+    slow = SinkWorker("mqtt", broker(), SinkOptions("events"), Overlay(PENN), LatencyHistory(0))
+    start = time.perf_counter()
+    outcome = pipeline(Frames(5), Scripted(), action, worker(frames), slow).run()
+    assert time.perf_counter() - start > 0.5 > outcome.seconds and len(frames.results) == 5
+    assert "person_entered" in {event.kind for event in events}
 
 
 @pytest.mark.parametrize(
