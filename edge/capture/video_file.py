@@ -18,6 +18,7 @@ from edge.capture.gstreamer import file_pipeline, pipeline_opener
 from edge.capture.opencv import open_video, read_image, suppress_stderr
 from edge.capture.source import CaptureConfig, RecordedSource
 from edge.contract.errors import SourceError
+from edge.contract.reading import wrap_read_errors
 from edge.contract.types import Frame, Image
 from edge.image_pool import ImagePool
 
@@ -53,6 +54,10 @@ class VideoFile(RecordedSource):
         if isinstance(path, Path) and not path.is_file():
             what = "not a regular file" if path.exists() else "no such file or folder"
             raise SourceError(what, where=path, hint="check the path; cameras are 0, csi://0 or rtsp://host/path")
+        if isinstance(path, Path):
+            # OpenCV does not say that a file may not be read.
+            with wrap_read_errors(path, SourceError, "check the file and its permissions"):
+                path.open("rb").close()
         if config.backend == "gstreamer" and isinstance(path, Path):
             self._flip = Flipper("none")  # the pipeline flips
             self._open = pipeline_opener(file_pipeline(path, config))

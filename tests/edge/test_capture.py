@@ -3,11 +3,13 @@
 import math
 import os
 import struct
+import tempfile
 import threading
 import time
 import zlib
 from functools import partial
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -99,6 +101,20 @@ def test_an_mp4_without_its_index_is_refused(tmp_path, capfd, part):
     with pytest.raises(SourceError, match=r"a\.mp4: not a readable video"):
         open_source(str(path))
     assert capfd.readouterr().err == ""
+
+
+def test_a_video_that_may_not_be_read_is_not_reported_as_damaged():
+    user = os.geteuid()
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own are closed to other users
+        path = videos.write(Path(folder) / "a.mp4", frames=2)
+        path.chmod(0)
+        Path(folder).chmod(0o755)
+        try:
+            os.seteuid(user or 54321)
+            with pytest.raises(SourceError, match="cannot be read: Permission denied"):
+                open_source(str(path))
+        finally:
+            os.seteuid(user)
 
 
 def test_a_video_over_http_is_read_whatever_the_backend(tmp_path):
