@@ -15,6 +15,7 @@ def as_markdown(report: Mapping[str, Any]) -> str:
     machine, loop = report["machine"], report["loop"]
     stages = [name for name in loop[0]["stages"] if all(name in run["stages"] for run in loop)]
     rates = [run["frames_per_s"] for run in loop]
+    runs = "1 run" if len(loop) == 1 else f"{len(loop)} runs"
     lines = [
         f"# Latency of {report['bundle']}, {report['precision']}",
         "",
@@ -23,12 +24,12 @@ def as_markdown(report: Mapping[str, Any]) -> str:
         f"- source: {report['source']}",
         f"- pose: {report['pose']}",
         f"- student: {report['student']}",
-        f"- frames per second: {median(rates):.1f} ({min(rates):.1f} to {max(rates):.1f} in {len(loop)} runs)",
+        f"- frames per second: {median(rates):.1f} ({min(rates):.1f} to {max(rates):.1f} in {runs})",
         f"- dropped: {sum(run['dropped'] for run in loop)}; failed: {sum(run['failed'] for run in loop)}",
         f"- peak memory of the process: {report['peak_memory_mb']:.0f} MB",
         *_board(report["board"]),
         "",
-        f"Medians of {len(loop)} runs; percentiles of a run by nearest rank.",
+        f"Medians of {runs}; percentiles of a run by nearest rank.",
         "",
         *_table("stage", [(name, [run["stages"][name] for run in loop]) for name in stages]),
         "",

@@ -103,6 +103,7 @@ def test_the_report_has_medians_and_the_spread_of_the_runs():
     assert "| capture to decision | 21.00 | 42.00 | 63.00 | 84.00 | 48 % |" in text
     assert "| capture to display | 42.00 | 126.00 | 126.00 | 126.00 | 48 % |" in text
     assert "27 displayed, 6 dropped for newer ones, 3 with a covered timecode" in text
+    assert "in 1 run)" in (single := as_markdown(report([30], [20]))) and "Medians of 1 run;" in single
 
 
 def test_gpu_times_are_shown_beside_host_times_if_there_are_any():
