@@ -12,6 +12,7 @@ BAYER = re.compile(r"[RGB]{2}\d\d|BA81|RGGB|GRBG|GBRG")
 """Names of raw sensor formats such as RG10; only Argus converts them to images."""
 
 SENSOR = "CSI sensor"
+NO_PLUGIN = "sudo apt install nvidia-l4t-gstreamer (in a container with JetPack 5: docker/run --engines)"
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,11 @@ def formats(listing: str) -> list[Format]:
     return [Format(name, tuple(sizes)) for name, sizes in found.items()]
 
 
-def camera(device: str, listing: str | None, sensor: int = 0) -> Finding | None:
-    """None for a metadata node, which most USB cameras have too. sensor: the camera's number among CSI sensors."""
+def camera(device: str, listing: str | None, sensor: int, plugin: bool) -> Finding | None:
+    """None for a metadata node, which most USB cameras have too. sensor: the camera's number among CSI sensors.
+
+    plugin: whether GStreamer can read CSI cameras here.
+    """
     if listing is None:
         return Finding(device, "warn", "its formats are unknown without v4l2-ctl", "sudo apt install v4l-utils")
     listed = formats(listing)
@@ -49,16 +53,19 @@ def camera(device: str, listing: str | None, sensor: int = 0) -> Finding | None:
     if not with_sizes:
         return Finding(device, "ok", f"{', '.join(format_.name for format_ in listed)}; it lists no sizes and rates")
     if all(BAYER.fullmatch(format_.name) for format_ in with_sizes):
-        return Finding(device, "ok", f"{SENSOR}, {_best(with_sizes)}: use csi://{sensor}")
+        found = f"{SENSOR}, {_best(with_sizes)}"
+        if not plugin:
+            return Finding(device, "warn", f"{found}: GStreamer lacks nvarguscamerasrc", NO_PLUGIN)
+        return Finding(device, "ok", f"{found}: use csi://{sensor}")
     return Finding(device, "ok", _best(with_sizes))
 
 
-def cameras(listings: Mapping[str, str | None]) -> list[Finding]:
+def cameras(listings: Mapping[str, str | None], plugin: bool) -> list[Finding]:
     """One finding per camera. listings: device -> output of v4l2-ctl, None if it is not installed."""
     found: list[Finding] = []
     for device, text in listings.items():
         sensors = sum(finding.found.startswith(SENSOR) for finding in found)
-        if (finding := camera(device, text, sensors)) is not None:
+        if (finding := camera(device, text, sensors, plugin)) is not None:
             found.append(finding)
     return found or [not_applicable("cameras", "none connected; files and network cameras do not need one")]
 

@@ -13,12 +13,14 @@ from edge.contract.errors import SkdError
 from edge.doctor import board, bundle_files, cameras, permissions, power_mode, resources, software
 from edge.doctor.finding import Finding
 from edge.doctor.host import Host
+from edge.machine import NVPMODEL_FILES
 
 DEVICE_TREES = "/proc/device-tree", "/device-tree"
 """Docker hides the first from containers; docker/run mounts the second."""
 RELEASE, CORE_PACKAGE = "/etc/nv_tegra_release", "nvidia-l4t-core"
-NVPMODEL_CONF, NVPMODEL_STATUS = "/etc/nvpmodel.conf", "/var/lib/nvpmodel/status"
 CUDA, CUDA_RUNTIME = "/usr/local/cuda/version.json", "/usr/local/cuda*/targets/*/lib/libcudart.so.*"
+ARGUS_PLUGIN = "/usr/lib/aarch64-linux-gnu/gstreamer-1.0/libgstnvarguscamerasrc.so"
+"""A container has it from the NVIDIA runtime only."""
 CPU_POLICIES = "/sys/devices/system/cpu/cpufreq/policy*"
 GPU_NAMES = "gm20b", "gp10b", "gv11b", "ga10b", ".gpu", "gpu-gpc"
 """Parts of the GPU's name in /sys/class/devfreq, from Nano to Thor, whose gpu-nvd-0 is the video decoder."""
@@ -32,6 +34,7 @@ def run_checks(host: Host, bundle: Path | None) -> list[Finding]:
     jetpack = l4t.jetpack_major if l4t else None
     in_container = bool(host.names("/.dockerenv") or host.names("/run/.containerenv"))
     nvpmodel = host.run("nvpmodel", "-q")
+    status, configuration = (host.read(str(path)) for path in NVPMODEL_FILES)
     model, compatible = (_device_tree(host, name) for name in ("model", "compatible"))
     cuda = host.read(CUDA), host.names(CUDA_RUNTIME)
     on_jetson = release is not None or l4t is not None or "tegra" in (compatible or "")
@@ -40,12 +43,13 @@ def run_checks(host: Host, bundle: Path | None) -> list[Finding]:
         # In numerical order, /dev/video10 after /dev/video9, because CSI sensors are counted.
         for device in sorted(host.names("/dev/video*"), key=lambda name: (len(name), name))
     }
-    camera_findings = cameras.cameras(listings)
+    plugin = bool(host.names(ARGUS_PLUGIN))
+    camera_findings = cameras.cameras(listings, plugin)
     daemon = host.run("systemctl", "is-active", "nvargus-daemon")
     cv2, tensorrt = _import("cv2"), _version_of_module("tensorrt")
     gpu, gpu_problem = _gpu()
     runtime = bundle_files.Runtime(tensorrt, *gpu) if tensorrt and gpu else None
-    sensors = any(finding.found.startswith(cameras.SENSOR) for finding in camera_findings)
+    sensors = plugin and any(finding.found.startswith(cameras.SENSOR) for finding in camera_findings)
     return [
         board.board(model, compatible),
         board.jetpack(release, compatible, package),
@@ -61,7 +65,7 @@ def run_checks(host: Host, bundle: Path | None) -> list[Finding]:
         permissions.permissions(
             {name: host.usable(name) for pattern in permissions.DEVICES for name in host.names(pattern)}, in_container
         ),
-        power_mode.power_mode(nvpmodel, host.read(NVPMODEL_STATUS), host.read(NVPMODEL_CONF), on_jetson),
+        power_mode.power_mode(nvpmodel, status, configuration, on_jetson),
         power_mode.clocks(clock_limits(host), on_jetson),
         *resources.memory(host.read("/proc/meminfo") or "", host.read("/proc/swaps") or ""),
         resources.heat(list(zones(host)), throttles(host)),

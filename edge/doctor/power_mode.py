@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from edge.doctor.finding import Finding, not_applicable
+from edge.machine import mode_name, modes, saved_mode
 
 FASTEST = ("MAXN_SUPER", "MAXN")
 """By name, fastest first, because the numbers of modes differ between boards."""
-
-
-def mode_name(nvpmodel: str) -> str | None:
-    """``MAXN`` from the output of ``nvpmodel -q``, which has "NV Power Mode: MAXN" among other lines."""
-    found = re.search(r"NV Power Mode:\s*(\S+)", nvpmodel)
-    return None if found is None else found[1]
-
-
-def modes(configuration: str) -> dict[str, int]:
-    """Name -> number, from /etc/nvpmodel.conf: ``< POWER_MODEL ID=0 NAME=MAXN >``."""
-    found = re.findall(r"^\s*<\s*POWER_MODEL\s+ID=(\d+)\s+NAME=(\S+)\s*>", configuration, re.MULTILINE)
-    return {name: int(number) for number, name in found}
-
-
-def saved_mode(status: str, configuration: str) -> str | None:
-    """From /var/lib/nvpmodel/status, which has ``pmode:0002``; a container has nothing else."""
-    number = re.search(r"\bpmode:(\d+)", status)
-    names = {known: name for name, known in modes(configuration).items()}
-    return None if number is None else names.get(int(number[1]))
 
 
 def power_mode(nvpmodel: str | None, status: str | None, configuration: str | None, on_jetson: bool) -> Finding:

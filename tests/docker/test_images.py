@@ -95,13 +95,15 @@ def test_the_service_mounts_what_the_image_expects_and_creates_no_host_folders()
     (service,) = composed["services"].values()
     binds = {volume["target"]: volume for volume in service["volumes"] if isinstance(volume, dict)}
     named = dict(reversed(volume.split(":")) for volume in service["volumes"] if isinstance(volume, str))
-    files = {"/etc/nv_tegra_release", "/device-tree", "/tmp/argus_socket"}
+    # What docker/run mounts too: the doctor and the reports read board and power mode there.
+    about = {"/etc/nv_tegra_release", "/etc/nvpmodel.conf", "/var/lib/nvpmodel/status"}
+    files = {*about, "/device-tree", "/tmp/argus_socket"}
     assert set(binds) == {"/mnt/bundle", "/home/skd/runs"} | files
     # Docker would create missing bind paths as folders. Named volumes are declared below.
     assert all(bind["type"] == "bind" and bind["bind"] == {"create_host_path": False} for bind in binds.values())
     # Group ids must differ from each other as text, also if none is given.
     assert service["group_add"] == ["${VIDEO_GID:-44}", "${RENDER_GID:-video}"]
-    assert binds["/mnt/bundle"]["read_only"] and binds["/etc/nv_tegra_release"]["read_only"]
+    assert binds["/mnt/bundle"]["read_only"] and all(binds[file]["read_only"] for file in about)
     assert set(named) == {"/home/skd/engines", "/home/skd/.cache"} and set(named.values()) == set(composed["volumes"])
 
 

@@ -19,6 +19,7 @@ from edge.doctor.host import ThisHost
 from edge.engines.engine_manifest import EngineManifest, write_engine_manifest
 
 LAPTOP = {"/proc/meminfo": boards.MEMINFO.replace("7803252", "32803252"), "/proc/swaps": boards.SWAPS}
+PLUGIN = {"/usr/lib/aarch64-linux-gnu/gstreamer-1.0/libgstnvarguscamerasrc.so": ""}
 
 
 def by_check(host, bundle):
@@ -83,9 +84,16 @@ def test_the_package_to_install_matches_the_installed_cuda(bundle_folder):
 def test_csi_sensors_are_numbered_in_device_order(bundle_folder):
     devices = {f"/dev/video{n}": "" for n in range(11)}
     seen = {"/dev/video9": boards.CSI_CAMERA, "/dev/video10": boards.CSI_CAMERA}
-    host = Board(boards.ORIN, LAPTOP, devices, v4l2_ctl=lambda flag, device, more: seen.get(device, ""))
+    host = Board(boards.ORIN, LAPTOP, devices, PLUGIN, v4l2_ctl=lambda flag, device, more: seen.get(device, ""))
     found = by_check(host, bundle_folder)
     assert [found[device].found[-7:] for device in seen] == ["csi://0", "csi://1"]
+    assert found["Argus"].status == "fail"
+
+
+def test_a_container_without_the_nvidia_runtime_does_not_suggest_its_csi_camera(bundle_folder):
+    found = by_check(Board(boards.XAVIER, LAPTOP, {"/dev/video0": ""}, v4l2_ctl=boards.CSI_CAMERA), bundle_folder)
+    assert "csi://" not in found["/dev/video0"].found and found["/dev/video0"].status == "warn"
+    assert "docker/run --engines" in found["/dev/video0"].fix and found["Argus"].status == "n/a"
 
 
 def test_a_board_without_a_release_file_is_recognised_by_its_device_tree(bundle_folder):

@@ -4,6 +4,7 @@ import boards
 import pytest
 
 from edge.doctor import board, cameras, permissions, power_mode, resources, software
+from edge.machine import mode_name
 
 B = boards.MAXWELL_TO_BLACKWELL
 
@@ -85,7 +86,7 @@ def test_cuda_is_read_from_the_toolkits_file_or_the_runtimes_name():
 )
 def test_power_modes_are_compared_by_name(name, mode, status, fix):
     output, configuration = B[name]["nvpmodel"], B[name]["/etc/nvpmodel.conf"]
-    assert power_mode.mode_name(output) == mode
+    assert mode_name(output) == mode
     found = power_mode.power_mode(output, None, configuration, True)
     assert (found.status, found.fix) == (status, fix)
 
@@ -119,7 +120,7 @@ def test_formats_and_rates_from_old_and_new_v4l2_ctl():
     assert (yuyv.name, yuyv.sizes) == ("YUYV", ((640, 480, 30.0),))
     rigid, free = cameras.formats(boards.LOOPBACK)
     assert rigid.sizes == () and free.sizes == ((1920, 1080, 60.0),)
-    (unsized,) = cameras.cameras({"/dev/video7": boards.LOOPBACK.split("\t[1]")[0]})
+    (unsized,) = cameras.cameras({"/dev/video7": boards.LOOPBACK.split("\t[1]")[0]}, plugin=True)
     assert unsized.found == "YU12; it lists no sizes and rates"
     (old,) = cameras.formats(boards.OLD_V4L2_CTL)
     assert (old.name, old.sizes) == ("MJPG", ((1920, 1080, 15.0),))
@@ -133,7 +134,7 @@ def test_each_camera_is_one_line_and_sensors_are_numbered_as_by_argus():
         "/dev/video3": boards.CSI_CAMERA,
         "/dev/video4": None,
     }
-    found = {finding.check: finding for finding in cameras.cameras(listings)}
+    found = {finding.check: finding for finding in cameras.cameras(listings, plugin=True)}
     assert list(found) == ["/dev/video0", "/dev/video2", "/dev/video3", "/dev/video4"]
     assert found["/dev/video2"].found == "CSI sensor, RG10 3280x2464 at 21 fps: use csi://0"
     assert found["/dev/video3"].found.endswith("csi://1")

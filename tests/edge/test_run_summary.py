@@ -114,9 +114,15 @@ def test_machine_reports_the_board_and_its_power_mode(tmp_path, monkeypatch):
     assert facts["power_mode"] == "NV Power Mode: 15W"
 
 
-def test_without_nvpmodel_the_power_mode_is_none(tmp_path, monkeypatch):
+def test_without_nvpmodel_the_power_mode_is_that_of_its_files_as_in_a_container(tmp_path, monkeypatch):
+    status, modes = tmp_path / "status", tmp_path / "nvpmodel.conf"
+    status.write_text("pmode:0001\n")
+    modes.write_text("< POWER_MODEL ID=0 NAME=15W >\n< POWER_MODEL ID=1 NAME=25W >\n")
     monkeypatch.setattr(edge.machine, "MODELS", (tmp_path / "absent",))
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(edge.machine, "NVPMODEL_FILES", (status, modes))
+    assert machine()["power_mode"] == "NV Power Mode: 25W"
+    status.unlink()
     facts = machine()
     assert facts["power_mode"] is None and facts["cpu"] and facts["cores"] == len(os.sched_getaffinity(0))
 
