@@ -1,4 +1,4 @@
-"""Rates over a run, and settings that cannot train."""
+"""Rates over a run."""
 
 from itertools import pairwise
 
@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from edge.contract.errors import ConfigError
 from train.optimiser import Optimiser
 
 
@@ -33,17 +32,3 @@ def test_the_cosine_schedule_warms_up_and_ends_at_nothing() -> None:
     assert settings.learning_rate_at(0.5) == pytest.approx(0.1)
     rates = [settings.learning_rate_at(x) for x in np.linspace(0.05, 1, 50)]
     assert all(a > b for a, b in pairwise(rates)) and max(rates) < 0.2
-
-
-@pytest.mark.parametrize("settings", [{"epochs": 0}, {"batch": 1}, {"accumulate": 0}])
-def test_settings_without_a_training_step_are_refused(settings: dict[str, int]) -> None:
-    with pytest.raises(ConfigError, match="cannot train for"):
-        Optimiser(**settings)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    "settings", [{"average": 1.0}, {"average": -0.1}, {"patience": -1}, {"held_out": 0.0}, {"held_out": 1.0}]
-)
-def test_averages_and_held_out_shares_out_of_range_are_refused(settings: dict[str, float]) -> None:
-    with pytest.raises(ConfigError, match="is out of range; give 0 <= average < 1"):
-        Optimiser(**settings)  # type: ignore[arg-type]

@@ -213,6 +213,10 @@ def write_lengths_beyond_the_end(path: Path) -> None:
     np.savez(path, **{**small(path.name), "length": np.array([3, 30])})
 
 
+def write_a_negative_length(path: Path) -> None:
+    np.savez(path, **{**small(path.name), "length": np.array([7, -1])})
+
+
 def write_a_label_too_few(path: Path) -> None:
     arrays = small(path.name)
     labels = "label" if "label" in arrays else "meta"

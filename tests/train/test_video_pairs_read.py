@@ -15,7 +15,7 @@ JOINTS = len(layout("penn-13"))
 SPEED_PX_S = 100.0
 
 
-def read(folder: Path, times_s: np.ndarray) -> SkeletonClip:
+def read(folder: Path, times_s: np.ndarray, frames: int | None = None) -> SkeletonClip:
     """Pairs of a person who walks at constant speed, in frames with these timestamps."""
     poses = np.ones((len(times_s), JOINTS, 3), np.float32)
     poses[..., 0] = SPEED_PX_S * times_s[:, None] + np.arange(JOINTS)
@@ -26,7 +26,7 @@ def read(folder: Path, times_s: np.ndarray) -> SkeletonClip:
         Manifest(
             settings={}, classes=["walk"], layouts={"high": "penn-13", "low": "penn-13"}, versions={}, split="by hand",
             subject="the only one", finished=True,
-            videos={"walk/1.mp4": {"class": "walk", "train": True, "frames": len(times_s)}},
+            videos={"walk/1.mp4": {"class": "walk", "train": True, "frames": frames or len(times_s)}},
         ),
     )  # fmt: skip
     return read_video_pairs(folder).clips[0]
@@ -51,3 +51,8 @@ def test_frames_at_a_nearly_constant_rate_are_not_resampled(tmp_path: Path) -> N
 def test_decreasing_timestamps_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"1\.mp4\.npz: its times do not increase; remove it"):
         read(tmp_path, np.array([0, 0.1, 0.05, 0.2]))
+
+
+def test_pairs_of_another_number_of_frames_than_recorded_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"it has 4 frames, in pairs\.yaml 5; remove it and run make pairs again"):
+        read(tmp_path, np.arange(4) / 30, frames=5)
