@@ -179,7 +179,7 @@ class FakeGpu:
         self.streams: dict[int, Stream] = {}
         self.events: list[Event] = []
         self.graphs: dict[int, list[Callable[[], None]]] = {}
-        self.launches = self.copies = 0
+        self.launches = self.copies = self.copied_bytes = 0
         self._contexts = threading.local()
 
     def push(self) -> None:
@@ -214,6 +214,7 @@ class FakeGpu:
         into[:] = out_of
         self.clock_ms += 100
         self.copies += 1
+        self.copied_bytes += into.size
 
     def modules(self) -> dict[str, ModuleType]:
         """``pycuda`` and ``pycuda.driver``, by name."""

@@ -21,8 +21,7 @@ class TensorBuffer:
     def __init__(self, gpu: Gpu, size: int, dtype: np.dtype[Any], *, mapped: bool) -> None:
         self._driver = gpu.driver
         flags = self._driver.host_alloc_flags.DEVICEMAP if mapped else 0
-        # CUDA does not allocate size 0.
-        self.host: NDArray[Any] = self._driver.pagelocked_empty(max(size, 1), dtype, mem_flags=flags)
+        self.host: NDArray[Any] = self._driver.pagelocked_empty(size, dtype, mem_flags=flags)
         self.host.fill(0)
         self._allocation = self.host.base
         self._device: Any = None if mapped else self._driver.mem_alloc(self.host.nbytes)
@@ -30,12 +29,12 @@ class TensorBuffer:
 
     def upload(self, count: int, stream: Any) -> None:
         """Enqueue the copy of the first ``count`` values to the GPU."""
-        if self._device is not None and count:
+        if self._device is not None:
             self._driver.memcpy_htod_async(self._device, self.host[:count], stream)
 
     def download(self, count: int, stream: Any) -> None:
         """Enqueue the copy of the first ``count`` values to the host."""
-        if self._device is not None and count:
+        if self._device is not None:
             self._driver.memcpy_dtoh_async(self.host[:count], self._device, stream)
 
     def free(self) -> None:

@@ -136,11 +136,10 @@ class TensorRtEngine:
         self._stream = self._gpu.stream()
         stream = self._stream.handle
         self._started, self._ended, self._downloaded = (self._gpu.event() for _ in range(3))
-        contexts = [
+        self._contexts = [
             BatchContext(self._engine, profile, batch, self.inputs, self.outputs, stream, self._path, self._errors)
             for profile, batch in enumerate(self._profile_batches())
         ]
-        self._contexts = sorted(contexts, key=lambda context: context.batch)
         max_batch = self._contexts[-1].batch
         self.inputs = tuple(replace(s, max_batch=max_batch) if None in s.shape else s for s in self.inputs)
         if any(s.shape[:1] == (None,) for s in self.inputs):
@@ -189,7 +188,7 @@ class TensorRtEngine:
         return ""
 
     def _profile_batches(self) -> list[int]:
-        """The largest batch of each optimisation profile."""
+        """The batch of each optimisation profile; it rises from one to the next."""
         dynamic = [s for s in self.inputs if None in s.shape]
         for spec in dynamic:
             if None in spec.shape[1:]:

@@ -113,8 +113,8 @@ class SinkWorker:
             result = replace(result, frame=replace(result.frame, image=_NO_IMAGE))
         with self._changed:
             if self.options.lossless:
-                self._changed.wait_for(lambda: self._finished or len(self._queue) < self.options.depth)
-            while len(self._queue) >= self.options.depth:
+                self._changed.wait_for(lambda: len(self._queue) < self.options.depth)
+            if len(self._queue) >= self.options.depth:
                 _, oldest = self._queue.popleft()
                 self.dropped += 1
                 # Images may be dropped; events move on to the next result, up to a bound.
@@ -194,7 +194,7 @@ class SinkWorker:
     def _get(self) -> tuple[int, FrameResult | Event] | None:
         with self._changed:
             self._changed.wait_for(lambda: self._queue or self._closed)
-            if not self._queue or self._failed_run:
+            if not self._queue:
                 return None
             item = self._queue.popleft()
             self._taken += 1

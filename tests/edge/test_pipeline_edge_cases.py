@@ -12,7 +12,7 @@ from scripted_stages import Kept, Scripted, Slow, pipeline, worker
 from edge.capture.live import LiveSource
 from edge.capture.source import CaptureConfig
 from edge.contract.errors import StageError
-from edge.contract.types import Event, Frame, FrameResult
+from edge.contract.types import Event
 from edge.loop.outcome import Limits
 
 BLACK = np.zeros((4, 4, 3), np.uint8)
@@ -80,21 +80,6 @@ def test_events_from_two_threads_are_all_counted():
     assert pipeline(source, Scripted(), action).run().events == 10
 
 
-def test_events_queued_for_a_blocking_sink_are_bounded(monkeypatch):
-    monkeypatch.setattr("edge.sinks.sink_worker.MAX_EVENTS", 20)
-    kept = Kept()
-    waiting = worker(kept, images=True)
-    for number in range(50):
-        event = Event("person_entered", float(number), number)
-        waiting.put(number, FrameResult(Frame(number, float(number), BLACK), (), {}, events=(event, event)))
-    waiting.open()
-    waiting.close(failed=False)
-    assert waiting.join()
-    # The latest ones are kept.
-    (result,) = kept.results
-    assert [event.track_id for event in result.events] == [n for n in range(40, 50) for _ in range(2)]
-
-
 def test_a_run_stopped_before_the_first_frame_discards_its_files():
     kept, waiting = Kept(), threading.Event()
 
@@ -134,14 +119,3 @@ def test_a_time_limit_holds_while_the_camera_is_lost():
     assert 0.3 <= time.monotonic() - begin < 3
     pipeline(Frames(3, live=True), Scripted(), Slow(0), limits=Limits(seconds=1e300)).run()
     assert not [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
-
-
-def test_after_a_second_ctrl_c_in_a_window_join_returns_at_once():
-    kept = Kept(error_at=(0, KeyboardInterrupt()))
-    window = worker(kept, images=True, on_main_thread=True)
-    window.open()
-    window.put(0, FrameResult(Frame(0, 0.0, BLACK), (), {}))
-    with pytest.raises(KeyboardInterrupt):
-        window.run()
-    begin = time.monotonic()
-    assert window.join() and time.monotonic() - begin < 1

@@ -71,6 +71,14 @@ def test_frames_are_repeated_so_that_a_slow_camera_plays_in_real_time(tmp_path):
     assert [videos.number(image) for image in videos.read(path)] == [0, 1, 1, 1, 2, 3, 3, 4]
 
 
+def test_times_in_whole_milliseconds_neither_repeat_nor_drop_a_frame(tmp_path):
+    path = tmp_path / "a.mp4"
+    with video_sink(path, Plain(), fps=30, size=(320, 240)) as sink:
+        for n in range(20):
+            sink(numbered(n, time_s=int(1000 * n / 30) / 1000))
+    assert [videos.number(image) for image in videos.read(path)] == list(range(20))
+
+
 def test_the_last_frame_is_repeated_while_a_camera_is_lost(tmp_path, monkeypatch):
     monkeypatch.setattr("edge.sinks.video.REPEAT_INTERVAL_S", 0.02)
     monkeypatch.setattr("edge.sinks.video.REPEAT_DELAY_S", 0.5)
@@ -130,16 +138,16 @@ def test_an_error_leaves_no_new_file_and_keeps_the_old_one(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["a.mp4"] and old.read_text() == "older"
 
 
-@pytest.mark.parametrize("name", ["a.mp4", "a.avi"])
-def test_a_full_disk_is_an_error_although_opencv_reports_none(tmp_path, name):
+@pytest.mark.parametrize(("name", "frames"), [("a.mp4", 30), ("a.mp4", 1), ("a.avi", 30)])
+def test_a_full_disk_is_an_error_although_opencv_reports_none(tmp_path, name, frames):
     rng = np.random.default_rng(0)
-    noise = [rng.integers(0, 255, (240, 320, 3), dtype=np.uint8) for _ in range(30)]
+    noise = [rng.integers(0, 255, (240, 320, 3), dtype=np.uint8) for _ in range(frames)]
     with (
         small_files(),
         pytest.raises(OutputError, match="free space"),
         video_sink(tmp_path / name, Plain(), fps=25, size=(320, 240)) as sink,
     ):
-        for n in range(30):
+        for n in range(frames):
             sink(result(n=n, image=noise[n]))
     assert not list(tmp_path.iterdir())
 

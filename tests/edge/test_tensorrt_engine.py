@@ -46,9 +46,10 @@ def test_on_an_integrated_gpu_nothing_is_copied(built) -> None:
 def test_on_another_gpu_inputs_and_outputs_are_copied_once_each(built) -> None:
     path, trt = built(gpu=FakeGpu(integrated=False))
     engine = TensorRtEngine(path)
-    before = trt.gpu.copies
-    engine.run({"clip": clips(2)})
-    assert trt.gpu.copies - before == 2
+    copies, copied_bytes = trt.gpu.copies, trt.gpu.copied_bytes
+    found = engine.run({"clip": clips(2)})["logits"]
+    assert trt.gpu.copies - copies == 2
+    assert trt.gpu.copied_bytes - copied_bytes == clips(2).nbytes + found.nbytes, "not all that the buffers hold"
     assert [isinstance(memory, PageLocked) for memory in trt.gpu.taken] == [True, False] * 2
 
 
@@ -99,6 +100,31 @@ def test_an_engine_that_cannot_be_captured_runs_kernel_by_kernel_and_says_why(
         np.testing.assert_array_equal(engine.run({"clip": clips(count)})["logits"], 2 * clips(count))
     engine.close()
     assert all(memory.freed for memory in trt.gpu.taken)
+
+
+def test_a_graph_without_the_kernels_is_noticed_however_small_the_outputs_are(built) -> None:
+    path, _ = built(gpu=FakeGpu(records="nothing"), compute=lambda flags, clip: 1e-6 * clip)
+    assert TensorRtEngine(path).describe().endswith("returns other results than a normal run)")
+
+
+def test_outputs_that_are_not_finite_are_no_reason_against_a_graph(built) -> None:
+    path, _ = built(compute=lambda flags, clip: np.where(clip < 0, np.float32(np.nan), clip))
+    assert TensorRtEngine(path).describe().endswith(", CUDA graph")
+
+
+def test_the_first_runs_give_valid_indices_to_a_network_that_takes_indices(built) -> None:
+    table = np.array([3, 5], np.float32)
+    path, _ = built(inputs={"index": (-1, 6)}, kinds={"index": "INT64"}, compute=lambda flags, index: table[index])
+    found = TensorRtEngine(path).run({"index": np.ones((2, 6), np.int64)})["logits"]
+    np.testing.assert_array_equal(found, np.full((2, 6), 5))
+
+
+def test_an_output_that_has_the_size_of_one_batch_is_not_taken_for_a_batch(built) -> None:
+    fixed = np.arange(10, dtype=np.float32).reshape(2, 5)
+    path, _ = built(outputs=("logits", "fixed"), compute=lambda flags, clip: (2 * clip, fixed))
+    engine = TensorRtEngine(path)
+    for count in (1, 2, 3):
+        np.testing.assert_array_equal(engine.run({"clip": clips(count)})["fixed"], fixed)
 
 
 def test_a_driver_without_graphs_is_no_obstacle(built, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,6 +186,17 @@ def test_an_engine_runs_on_the_dla_core_it_was_built_for(built, version: str, co
     engine = TensorRtEngine(path)
     np.testing.assert_array_equal(engine.run({"clip": clips(1)})["logits"], 2 * clips(1))
     assert set(trt.ran_on) == (set() if core is None else {core})
+
+
+def test_rows_that_no_input_has_filled_are_zero(built) -> None:
+    def compute(flags: set[str], clip: np.ndarray) -> np.ndarray:
+        seen.append(clip[3:])
+        return clip
+
+    seen: list[np.ndarray] = []
+    path, _ = built(compute=compute)
+    TensorRtEngine(path, graphs=False).run({"clip": clips(3)})
+    np.testing.assert_array_equal(seen[-1], np.zeros((1, 3, 4)))
 
 
 def test_an_array_with_gaps_is_copied_in_its_own_order(built) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_cuda import FakeGpu
+from fake_cuda import FakeGpu, Misuse, PrimaryContext
 
 from edge.contract.bundle import sha256_of
 from edge.contract.errors import EngineError
@@ -51,7 +51,7 @@ def test_an_engine_that_cannot_run_waits_for_its_uploads_before_it_frees_memory(
 
 
 def test_a_failure_of_the_gpu_is_one_clear_error(built, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, _ = built()
+    path, trt = built()
     engine = TensorRtEngine(path)
 
     def fails(self) -> None:
@@ -60,6 +60,28 @@ def test_a_failure_of_the_gpu_is_one_clear_error(built, monkeypatch: pytest.Monk
     monkeypatch.setattr("fake_cuda.Event.synchronize", fails)
     with pytest.raises(EngineError, match=r"Orin \(16 SMs\): GPU error: cuEventSynchronize failed"):
         engine.run({"clip": CLIPS})
+    with pytest.raises(Misuse, match="without a context"):
+        trt.gpu.needs_context()
+
+
+def test_the_reason_for_having_no_graph_is_not_given_for_a_later_failure(
+    built, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, trt = built(recordable=False)
+    engine = TensorRtEngine(path)
+    monkeypatch.setattr(trt.IExecutionContext, "execute_async_v3", lambda self, stream_handle: False)
+    with pytest.raises(EngineError, match="TensorRT cannot run it: no reason given"):
+        engine.run({"clip": CLIPS})
+
+
+def test_outputs_whose_shape_depends_on_the_data_are_refused(built, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, trt = built()
+    shape = trt.IExecutionContext.get_tensor_shape
+    monkeypatch.setattr(
+        trt.IExecutionContext, "get_tensor_shape", lambda self, name: (-1, 4) if name == "logits" else shape(self, name)
+    )
+    with pytest.raises(EngineError, match="the shape of logits depends on its data"):
+        TensorRtEngine(path)
 
 
 @pytest.mark.parametrize("call", ["push", "pop"])
@@ -117,18 +139,22 @@ def test_one_logger_serves_all_engines_and_outlives_each(built) -> None:
     second.close()
 
 
-def test_engines_that_open_at_the_same_time_share_one_logger(built, board, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_engines_that_open_at_the_same_time_share_one_logger_and_one_context(
+    built, board, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path, trt = built()
-    trt = board(gpu=trt.gpu)  # a process without a logger
-    register = trt.init_libnvinfer_plugins
+    trt = board(gpu=trt.gpu)  # a process without a logger and without a context
+    register, retain, before = trt.init_libnvinfer_plugins, PrimaryContext.__init__, trt.gpu.retained
 
     def slowly(logger: object, namespace: str) -> bool:
         time.sleep(0.05)
         return register(logger, namespace)
 
     monkeypatch.setattr(trt, "init_libnvinfer_plugins", slowly)
+    monkeypatch.setattr(PrimaryContext, "__init__", lambda self, gpu: time.sleep(0.05) or retain(self, gpu))
     with ThreadPoolExecutor(2) as opening:
         engines = list(opening.map(TensorRtEngine, [path] * 2))
+    assert trt.gpu.retained == before + 1
     for engine in engines:
         engine.close()
 
