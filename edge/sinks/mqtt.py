@@ -129,8 +129,6 @@ class _Publisher:
             self._log(f"{lost} messages did not reach {self._name}")
         if self._client.is_connected():
             self._send_status("offline")
-            if not lost:
-                self._wait()
         self._client.disconnect()
         # loop_stop joins the client's thread, which may be connecting for up to a minute.
         stopping = threading.Thread(target=self._client.loop_stop, name="mqtt stop", daemon=True)

@@ -87,8 +87,6 @@ def page_sink(page: Page, address: PageAddress, log: Callable[[str], None]) -> I
 
 
 class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
     def __init__(self, page: Page, address: PageAddress, log: Callable[[str], None]) -> None:
         self.page, self.token, self._log, self._problem = page, address.token, log, ""
         # Cookies ignore the port: with a fixed name, the pages of two cameras on a board would overwrite each other's.

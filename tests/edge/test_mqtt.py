@@ -36,7 +36,7 @@ def test_an_invalid_broker_uri_is_refused(uri):
         parse_broker(uri)
 
 
-@pytest.mark.parametrize("topic", ["a/+", "a/#", "a%23", "a?b", "a?", "a%00", "a" * 65_001])
+@pytest.mark.parametrize("topic", ["a/+", "a/#", "a%23", "a?b", "a?", "a%00", "a" * 65_001, "\u00fc" * 32_501])
 def test_an_invalid_topic_is_refused(topic):
     with pytest.raises(ConfigError, match="cannot be published to"):
         parse_broker(f"mqtt://host/{topic}")
@@ -118,6 +118,9 @@ def test_events_and_camera_status_arrive(mosquitto):
         wait_for(lambda: listener.states() == ["online"])
         publish(event(1))
         publish(Event("source_lost", 2.0, text="gone"))
+        late = Listener(to)  # the broker retains the status
+        wait_for(lambda: late.states() == ["camera_lost"])
+        late.close()
         publish(Event("source_back", 3.0))
         wait_for(lambda: len(listener.events()) == 3)
     wait_for(lambda: listener.states() == ["online", "camera_lost", "online", "offline"])
@@ -144,11 +147,11 @@ def test_publishing_does_not_block_while_the_broker_hangs_and_no_event_is_lost(m
     listener.close()
 
 
-def test_a_restarted_broker_gets_every_event(mosquitto):
+def test_a_restarted_broker_gets_every_event_and_the_status(mosquitto):
     start, to = mosquitto
     process, messages = start(), []
     with mqtt_sink(to, messages.append) as publish:
-        publish(event(0))
+        publish(Event("source_lost", 0.0))
         process.kill()
         process.wait()
         for n in range(1, 50):
@@ -156,6 +159,8 @@ def test_a_restarted_broker_gets_every_event(mosquitto):
         start()
         listener = Listener(to)
         wait_for(lambda: set(listener.events()) >= {float(n) for n in range(2, 50)})
+        wait_for(lambda: listener.states()[-1:] == ["camera_lost"])
+        assert "online" not in listener.states()
     listener.close()
 
 

@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import replace
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -58,16 +59,47 @@ def test_the_state_has_people_latencies_events_and_missing_joints():
         show(replace(given, joint_dropout=dropout, following=Following("largest", 3)))
         page.add_event(Event("person_entered", 1.0, 3))
         page.add_event(Event("source_lost", 2.0, text="gone"))
+        page.add_event(Event("person_left", 3.0, 3))
         state = json.loads(get(url + "state")[2])
+        page.add_event(Event("source_back", 4.0))
+        assert not page.state()["lost"]
     assert state["people"] == [
         {"track_id": 3, "followed": True, "fill": 1.0, "colour": "#ffd34d", "label": "jumping_jacks", "score": 0.87},
         {"track_id": 4, "followed": False, "fill": 0.25, "colour": "#9e90ff", "label": None, "score": None},
     ]
     assert state["latency"]["pose"] == [14.0, 18.0] and state["age_ms"] == 20.0
-    assert [event["kind"] for event in state["events"]] == ["source_lost", "person_entered"] and state["lost"]
+    assert [event["kind"] for event in state["events"]] == ["person_left", "source_lost", "person_entered"]
+    assert state["lost"]
     assert state["given_up"] == {"video": 41}
     assert state["following"] == "following #3 (largest)"
     assert state["dropout"][PENN.joints[2]] == 0.5 and state["source"] == "camera of this test"
+
+
+def test_the_frame_rate_is_that_of_the_last_thirty_frames(monkeypatch):
+    now, page = [0.0], Page(Overlay(PENN), PENN, LatencyHistory(0), "camera")
+    monkeypatch.setattr("edge.sinks.page.time", SimpleNamespace(monotonic=lambda: now[0]))
+    for n in range(60):
+        page.show(result(n=n))
+        now[0] += 0.5 if n < 25 else 0.1
+    assert page.state()["fps"] == 10.0
+
+
+def test_the_last_hundred_events_are_kept_newest_first():
+    page = Page(Overlay(PENN), PENN, LatencyHistory(0), "camera")
+    for n in range(150):
+        page.add_event(Event("person_entered", float(n), n))
+    assert [event["track_id"] for event in page.state()["events"]] == list(range(149, 49, -1))
+
+
+def test_a_browser_that_connects_later_gets_a_new_image_in_the_width_of_the_page():
+    page = Page(Overlay(PENN), PENN, LatencyHistory(0), "camera")
+    for number in (3, 5):
+        page.show(result(image=videos.image(number, 1280)))
+        stream = page.images()
+        image = cv2.imdecode(np.frombuffer(next(stream), np.uint8), cv2.IMREAD_COLOR)
+        assert image.shape == (240 * 960 // 1280, 960, 3) and videos.number(image) == number
+        page.show(result(image=videos.image(number, 1280)))
+        stream.close()
 
 
 def test_the_frame_rate_is_zero_when_no_frames_arrive(monkeypatch):
@@ -116,6 +148,16 @@ def test_the_last_frame_is_resent_without_new_ones_and_a_disconnect_is_noticed(m
         while page.state("me")["watched"]:
             assert time.monotonic() < end
             time.sleep(0.02)
+
+
+def test_streams_end_with_the_run(monkeypatch):
+    monkeypatch.setattr("edge.sinks.page.REPEAT_INTERVAL_S", 60.0)
+    with serving() as (_, show, url):
+        show(result(image=videos.image(5, 640)))
+        stream = urllib.request.urlopen(url + "stream", timeout=5)
+        next_image(stream)
+    with stream:
+        assert stream.read() == b""
 
 
 def test_frames_are_encoded_only_while_a_browser_is_connected():

@@ -8,6 +8,7 @@ import pytest
 from scripted_stages import Kept, worker
 
 from edge.contract.types import Event, Frame, FrameResult
+from edge.sinks.sink_worker import dropped_by_sink
 
 BLACK = np.zeros((4, 4, 3), np.uint8)
 
@@ -38,7 +39,7 @@ def test_events_of_dropped_results_move_on_to_the_next_and_are_bounded(monkeypat
     for number in range(50):
         event = Event("person_entered", float(number), number)
         waiting.put(number, result(number, events=(event, event)))
-    assert finished(waiting) and waiting.dropped == 49
+    assert finished(waiting) and dropped_by_sink([waiting, worker(Kept(), "quick")]) == {"test": 49}
     # The latest ones are kept.
     (last,) = kept.results
     assert [event.track_id for event in last.events] == [n for n in range(40, 50) for _ in range(2)]

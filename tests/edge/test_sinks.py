@@ -243,10 +243,12 @@ def test_events_are_one_line_each_without_empty_fields(tmp_path):
         sink(Event("person_entered", 1.23456, 3))
         sink(Event("action_ended", 2.0, 3, "wave", 0.87654321, since_s=1.5))
         sink(Event("source_lost", 4.0, text="no frame for 5 s"))
+        sink(Event("person_left", 0.0, 1, since_s=0.0))
     assert [json.loads(line) for line in path.read_text().splitlines()] == [
         {"kind": "person_entered", "time_s": 1.2346, "track_id": 3},
         {"kind": "action_ended", "time_s": 2.0, "track_id": 3, "label": "wave", "score": 0.8765, "since_s": 1.5},
         {"kind": "source_lost", "time_s": 4.0, "text": "no frame for 5 s"},
+        {"kind": "person_left", "time_s": 0.0, "track_id": 1, "since_s": 0.0},
     ]
 
 
