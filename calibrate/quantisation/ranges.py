@@ -35,6 +35,9 @@ MARGIN = 1.2
 CANDIDATES = 128
 """Number of ranges that mse tries, evenly spaced up to the maximum."""
 
+MAX_GROWTH = 8
+"""Bins of a histogram, at most, as a multiple of those it starts with."""
+
 _OF_ONNX_RUNTIME: dict[Method, tuple[CalibrationMethod, dict[str, Any]]] = {
     "minmax": (CalibrationMethod.MinMax, {"symmetric": True}),
     "percentile": (CalibrationMethod.Percentile, {"symmetric": True, "percentile": PERCENTILE}),
@@ -58,6 +61,8 @@ def activation_ranges(
     for sample in track(samples, f"calibrating ({method})", console=console):
         # One at a time: a calibrator keeps every activation of all samples of a call in memory.
         calibrator.collect_data(_One(feed(inputs, sample)))
+        if method != "minmax":
+            bound_histograms(calibrator.collector)
     ranges = calibrator.compute_data()
     if method in ("mse", "margin"):
         for tensor, (counts, edges, *_) in calibrator.collector.histogram_dict.items():
@@ -80,6 +85,24 @@ def least_squares_range(counts: NDArray[Any], edges: NDArray[Any]) -> float:
         if error < least:
             best, least = float(limit), error
     return best
+
+
+def bound_histograms(collector: Any) -> None:
+    """Merge bins in pairs where there are too many.
+
+    The first sample sets their width. If its values are far smaller than those of later samples, ONNX Runtime adds tens
+    of thousands of bins, for which the entropy of one tensor takes minutes to hours.
+    """
+    for tensor, (counts, edges, low, high, *threshold) in collector.histogram_dict.items():
+        while len(counts) > MAX_GROWTH * collector.num_bins:
+            width = edges[1] - edges[0]
+            # Zero stays an edge: of histograms with signs it is in the middle.
+            odd = len(counts) // (2 if threshold else 1) % 2
+            before = odd if threshold else 0
+            counts = np.pad(counts, (before, odd)).reshape(-1, 2).sum(axis=1)
+            edges = np.concatenate([edges[:1] - width] * before + [edges] + [edges[-1:] + width] * odd)[::2]
+            threshold = [edges[-1]] if threshold else []
+        collector.histogram_dict[tensor] = (counts, edges, low, high, *threshold)
 
 
 class _One(CalibrationDataReader):  # type: ignore[misc]
