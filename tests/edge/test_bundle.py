@@ -9,7 +9,7 @@ import yaml
 
 from edge.contract.bundle import MANIFEST, REFERENCE, STUDENT_FP32, read_bundle, write_manifest
 from edge.contract.errors import BundleError
-from edge.contract.manifest import AccuracyBudget, Manifest, accuracy_text
+from edge.contract.manifest import AccuracyBudget, Manifest, StreamForm, accuracy_text
 from edge.contract.preprocess import Preprocessing
 
 GIVEN = Manifest(
@@ -70,6 +70,30 @@ def test_clips_stored_in_half_precision_are_read_as_the_network_takes_them(folde
     np.testing.assert_array_equal(read["clips"], stored)
 
 
+@pytest.mark.parametrize(
+    ("clips", "logits"),
+    [
+        ((0, 3, 32, 13, 1), (0, 3)),
+        ((2, 3, 16, 13, 1), (2, 3)),
+        ((2, 3, 32, 13, 1), (2, 4)),
+        ((2, 3, 32, 13, 1), (1, 3)),
+        ((), (2, 3)),
+    ],
+)
+def test_a_reference_that_does_not_fit_the_student_is_refused(folder, clips, logits):
+    np.savez(folder / REFERENCE, clips=np.zeros(clips, np.float32), logits=np.zeros(logits, np.float32))
+    write_manifest(folder, GIVEN)
+    with pytest.raises(BundleError, match="do not fit the student"):
+        read_bundle(folder).reference()
+
+
+def test_a_reference_of_whole_numbers_is_refused(folder):
+    np.savez(folder / REFERENCE, clips=np.zeros((2, 3, 32, 13, 1), int), logits=np.zeros((2, 3), np.float32))
+    write_manifest(folder, GIVEN)
+    with pytest.raises(BundleError, match="not finite numbers"):
+        read_bundle(folder).reference()
+
+
 def test_the_manifest_lists_the_sha256_and_size_that_other_tools_compute(folder):
     entry = yaml.safe_load((folder / MANIFEST).read_text())["files"][STUDENT_FP32]
     assert entry == {"sha256": hashlib.sha256(b"not a graph").hexdigest(), "bytes": 11}
@@ -85,6 +109,7 @@ def test_writing_the_manifest_again_takes_in_new_files(folder):
 def test_what_a_device_built_and_what_a_killed_run_left_are_no_part_of_the_bundle(folder):
     for name in ("student.engine", "student.engine.json", "student.int8.partial.onnx", "decisions.partial.json"):
         (folder / name).write_text("{}")
+    (folder / "old.onnx").mkdir()
     write_manifest(folder, read_bundle(folder).manifest)
     assert set(read_bundle(folder).manifest.files) == {STUDENT_FP32, REFERENCE}
 
@@ -185,6 +210,28 @@ def test_missing_and_unknown_keys_of_the_preprocessing_are_named(folder):
     assert "unknown key 'blur'" in refused(folder)
     rewrite(folder, lambda raw: (raw["preprocessing"].pop("blur"), raw["preprocessing"].pop("fps")))
     assert "key 'fps' is missing" in refused(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "fits"),
+    [
+        ({}, True),
+        ({"impute_window_frames": 6}, True),
+        ({"centre": "trend"}, False),
+        ({"fps": 10.0}, False),
+        ({"length_frames": 16}, False),
+        ({"max_gap_s": 1.0}, False),
+    ],
+)
+def test_a_stream_has_the_length_and_rate_of_the_students_clips_and_is_causal(folder, change, fits):
+    stream = StreamForm(Preprocessing(**{"centre": "trailing", **change}))
+    write_manifest(folder, replace(GIVEN, preprocessing=Preprocessing(between="curve"), stream=stream))
+    if fits:
+        assert read_bundle(folder).manifest.stream == stream
+        rewrite(folder, lambda raw: raw["stream"].pop("frames_per_clip"))
+        assert "key 'frames_per_clip' is missing" in refused(folder)
+    else:
+        assert "another length or rate" in refused(folder)
 
 
 def test_another_format_version_is_refused_with_the_one_this_release_reads(folder):

@@ -1,11 +1,13 @@
 """Writes are atomic and replace nothing but their own file."""
 
 import errno
+import fcntl
 import os
 import stat
 import subprocess
 import sys
 import threading
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -140,6 +142,33 @@ def test_a_short_write_of_another_run_is_waited_for(tmp_path, other_run):
     threading.Timer(0.3, lambda: other_run.communicate("go on\n")).start()
     write_text(tmp_path / "a.txt", "ours")
     assert (tmp_path / "a.txt").read_text() == "ours" and other_run.wait(10) == 0
+
+
+def test_a_file_that_another_run_finishes_meanwhile_is_not_emptied(tmp_path, monkeypatch):
+    path, partial, lock, finished = tmp_path / "a.txt", tmp_path / "a.partial.txt", fcntl.flock, []
+
+    def finished_before_the_lock(descriptor, how):
+        if not finished:
+            partial.write_text("the other's")
+            finished.append(partial.replace(path))
+        lock(descriptor, how)
+
+    monkeypatch.setattr("fcntl.flock", finished_before_the_lock)
+    with atomic_write(path) as ours:
+        assert path.read_text() == "the other's"
+        ours.write_text("ours")
+    assert path.read_text() == "ours"
+
+
+@pytest.mark.parametrize(("number", "is_written"), [(errno.ENOLCK, True), (errno.ENOTSUP, True), (errno.EIO, False)])
+def test_a_drive_without_locks_is_written_without(tmp_path, monkeypatch, number, is_written):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with nullcontext() if is_written else pytest.raises(OutputError, match="Input/output error"):
+        write_text(tmp_path / "a.txt", "ours")
+    assert (tmp_path / "a.txt").exists() == is_written
 
 
 def test_a_file_in_its_place_leaves_the_next_runs_partial_alone(tmp_path, monkeypatch):

@@ -133,16 +133,6 @@ def test_a_bundle_without_that_precision_says_how_to_make_it(tmp_path):
         open_recogniser(read_bundle(folder), PLAIN)
 
 
-def test_a_reference_that_does_not_fit_is_refused(tmp_path):
-    folder = tiny_bundle.make(tmp_path)
-    clips, logits = np.zeros((3, 3, 16, 13, 1), np.float32), np.zeros((3, 4), np.float32)
-    np.savez(folder / "reference.npz", clips=clips, logits=logits)
-    write_manifest(folder, read_bundle(folder).manifest)
-    bundle = read_bundle(folder)
-    with pytest.raises(BundleError, match="do not fit the student"):
-        open_recogniser(bundle, PLAIN).self_test(bundle)
-
-
 def test_the_self_test_runs_the_first_sixteen_reference_clips(tmp_path):
     folder = tiny_bundle.make(tmp_path)
     given = clips(40)
