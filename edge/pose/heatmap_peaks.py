@@ -71,10 +71,10 @@ def find_peaks(
 
     total = window.sum((1, 2))
     # With values below 0 the sum may be 0 and the mean anywhere: then the peak is at the centre of its cell.
-    weight = np.where(total > 0, total, np.inf)
+    weight = np.where(total > 0, total, np.nan)
     x, y = (window.sum(1) * columns).sum(1) / weight, (window.sum(2) * rows).sum(1) / weight
     centre_x, centre_y = columns[:, PEAK_RADIUS], rows[:, PEAK_RADIUS]
-    is_near = (total > 0) & (np.abs(x - centre_x) <= PEAK_RADIUS) & (np.abs(y - centre_y) <= PEAK_RADIUS)
+    is_near = (np.abs(x - centre_x) <= PEAK_RADIUS) & (np.abs(y - centre_y) <= PEAK_RADIUS)
     x, y = (np.where(is_near, x, centre_x) + 0.5) / width, (np.where(is_near, y, centre_y) + 0.5) / height
     start = np.searchsorted(joint, np.arange(maps + 1))
     return Peaks(np.stack([x, y], axis=1).astype(np.float32), value, start)

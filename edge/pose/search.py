@@ -29,7 +29,6 @@ class Search:
         """Start again with frames of this size. Returns all their squares."""
         levels = search_levels(height, width)
         self._squares = (next(squares) for squares in cycle([cycle(level) for level in levels]))
-        self._last = None
         return [square for level in levels for square in level]
 
     def is_due(self, time_s: float | None, every_frame: bool) -> bool:

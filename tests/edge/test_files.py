@@ -18,11 +18,14 @@ from edge.loop.config import RunConfig
 from edge.sinks.config import SinkConfig
 
 
-def test_a_file_appears_whole_in_new_folders_too(tmp_path):
+def test_a_file_appears_whole_or_not_at_all_in_new_folders_too(tmp_path):
     path = tmp_path / "new" / "a.txt"
     with atomic_write(path) as partial:
         partial.write_text("all")
         assert not path.exists() and partial.parent == path.parent and partial.suffix == ".txt"
+    with pytest.raises(KeyboardInterrupt), atomic_write(path) as partial:
+        partial.write_text("half")
+        raise KeyboardInterrupt
     assert path.read_text() == "all" and [p.name for p in path.parent.iterdir()] == ["a.txt"]
 
 

@@ -89,11 +89,12 @@ def test_the_peak_of_a_drawn_joint_is_found_to_a_tenth_of_a_cell(x, y):
 
 @pytest.mark.parametrize("around", [-0.05, -0.06, -0.049])
 def test_a_peak_cancelled_by_its_neighbours_is_at_the_centre_of_its_cell(around):
-    heatmap = np.zeros((1, 20, 30), np.float32)
-    heatmap[0, 7, 12] = 0.2
-    heatmap[0, [6, 7, 7, 9], [12, 11, 13, 14]] = around  # together -0.2, or nearly
-    peaks = find_peaks(heatmap)
-    np.testing.assert_allclose(peaks.xy, [[12.5 / 30, 7.5 / 20]], atol=1e-6)
+    heatmaps = np.zeros((2, 20, 30), np.float32)
+    heatmaps[0, 7, 12] = heatmaps[1, 1, 1] = 0.2
+    heatmaps[0, [6, 7, 7, 9], [12, 11, 13, 14]] = around  # together -0.2, or nearly
+    heatmaps[1, [1, 2, 3, 3], [3, 3, 2, 3]] = around  # in the corner
+    peaks = find_peaks(heatmaps)
+    np.testing.assert_allclose(peaks.xy, [[12.5 / 30, 7.5 / 20], [1.5 / 30, 1.5 / 20]], atol=1e-6)
 
 
 @given(st.integers(0, 2**32 - 1))

@@ -47,6 +47,8 @@ def random_case(seed):
     counts = rng.integers(0, 5, 3)
     start = np.concatenate([[0], np.cumsum(counts)])
     xy = rng.uniform(-0.3, 1.3, (start[-1], 2)).astype(np.float32)
+    if seed % 2:  # different joints at one place
+        xy[start[:-1][counts > 0]] = xy[:1]
     peaks = Peaks(xy, rng.uniform(0.1, 1, start[-1]).astype(np.float32), start)
     fields = rng.uniform(-1, 1, (6, 9, 12)).astype(np.float32)
     return fields, peaks
@@ -99,6 +101,9 @@ def test_a_component_with_a_joint_twice_keeps_the_one_reached_last():
     # From peak 0: then joint 1's peak 2, from which joint 0's second peak 1 is reached.
     people = assemble(peaks, [(0, 0, 2), (0, 1, 2)])
     assert people[:, :, 2].tolist() == [[pytest.approx(0.6), pytest.approx(0.7), 0], [0, 0, pytest.approx(0.8)]]
+    # Breadth first: the neighbours 1 and 2 of peak 0 before theirs, 3 and then 4, both of the last joint.
+    peaks = Peaks(np.zeros((5, 2), np.float32), np.arange(1, 6, dtype=np.float32), np.array([0, 1, 2, 3, 5]))
+    assert assemble(peaks, [(0, 0, 1), (1, 0, 2), (2, 1, 3), (3, 2, 4)])[:, :, 2].tolist() == [[1, 2, 3, 5]]
 
 
 BODY = {

@@ -32,5 +32,5 @@ def test_points_map_to_their_part_of_the_image():
 def test_iou_is_intersection_over_union():
     assert iou(Region(0, 0, 2), Region(0, 0, 2)) == 1
     assert iou(Region(0, 0, 2), Region(1, 0, 2)) == pytest.approx(2 / 6)
-    assert iou(Region(0, 0, 2), Region(2, 0, 2)) == 0
+    assert iou(Region(0, 0, 2), Region(2, 0, 2)) == iou(Region(0, 0, 0), Region(0, 0, 0)) == 0
     assert iou(Region(0, 0, 4), Region(0.5, 0.5, 1)) == pytest.approx(1 / 16)

@@ -36,8 +36,9 @@ def test_every_frame_has_a_turn_on_request_without_a_clock_and_with_interval_0()
     assert all(search.is_due(None, False) for _ in range(10))
 
 
-def test_a_camera_slower_than_the_turns_has_one_in_every_frame():
+def test_a_camera_no_faster_than_the_turns_has_one_in_every_frame():
     assert len(turns(begun(0.5), 5, 5)) == 25
+    assert len(turns(begun(0.4), 5, 10)) == 50  # 0.3 / 0.1 is below 3
 
 
 def test_the_squares_of_each_size_cover_the_frame():
