@@ -136,6 +136,34 @@ def test_only_trained_weights_are_changed_in_the_file(int8: Path, tmp_path: Path
     assert QuantisedNetwork(tmp_path / "trained.int8.onnx").structure_digest() == network.structure_digest()
 
 
+@pytest.mark.parametrize(
+    ("operator", "attribute", "value"),
+    [
+        ("AveragePool", "pads", [0, 1, 0, 1]),
+        ("AveragePool", "ceil_mode", 1),
+        ("Conv", "auto_pad", "SAME_UPPER"),
+        ("DequantizeLinear", "axis", 1),
+        ("Gemm", "alpha", 0.5),
+    ],
+)
+def test_an_attribute_that_training_would_ignore_is_refused(
+    int8: Path, operator: str, attribute: str, value: object
+) -> None:
+    model = onnx.load(int8)
+    (pool,) = [n for n in model.graph.node if n.op_type == "GlobalAveragePool"]
+    same = {"kernel_shape": [networks.FRAMES, networks.JOINTS], "pads": [0] * 4, "ceil_mode": 0, "auto_pad": "NOTSET"}
+    pool.CopyFrom(onnx.helper.make_node("AveragePool", pool.input, pool.output, **same))
+    onnx.save(model, int8)
+    QuantisedNetwork(int8)
+    (node, *_) = [n for n in model.graph.node if n.op_type == operator]
+    for stated in [a for a in node.attribute if a.name == attribute]:
+        node.attribute.remove(stated)
+    node.attribute.append(onnx.helper.make_attribute(attribute, value))
+    onnx.save(model, int8)
+    with pytest.raises(EngineError, match=rf"is a {operator} with {attribute} .+, which is not supported in training"):
+        QuantisedNetwork(int8)
+
+
 def test_a_float_network_is_refused(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="is not quantised"):
         QuantisedNetwork(networks.student(tmp_path / "student.onnx"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import onnx
 import torch
 from torch import Tensor
@@ -142,3 +143,21 @@ OPERATORS: dict[str, Callable[..., Tensor]] = {
     "Identity": lambda a, x: x,
 }
 """The operators in INT8 files of DenseGCN, for one body or several, and of pose networks."""
+_REQUIRED: dict[str, dict[str, set[object]]] = {
+    "AveragePool": {"pads": {0}, "ceil_mode": {0}},
+    "DequantizeLinear": {"axis": {0}},
+    "Gemm": {"alpha": {1}, "beta": {1}, "transA": {0}},
+    "MaxPool": {"dilations": {1}, "ceil_mode": {0}},
+}
+"""Attributes that OPERATORS ignores, with the values for which it is right."""
+
+
+def unsupported(node: onnx.NodeProto, attributes: Attributes) -> str | None:
+    """What OPERATORS cannot compute of this node; None if it can."""
+    if node.op_type not in OPERATORS:
+        return node.op_type
+    required: dict[str, set[object]] = {"auto_pad": {b"NOTSET", b"VALID"}, **_REQUIRED.get(node.op_type, {})}
+    for name in required.keys() & attributes.keys():
+        if not set(np.ravel(attributes[name]).tolist()) <= required[name]:
+            return f"{node.op_type} with {name} {attributes[name]}"
+    return None

@@ -33,6 +33,7 @@ from train.quantise_aware.onnx_operators import (
     Attributes,
     convolution_bfloat16_gradients,
     quantise,
+    unsupported,
 )
 
 POOLING = {"AveragePool", "GlobalAveragePool"}
@@ -49,7 +50,7 @@ class QuantisedGraph(nn.Module):
     learn_steps: train the steps too, as logarithms relative to those of calibration. bfloat16_gradients: compute the
     gradients of convolutions in bfloat16, in less than half the time on processors that support it; the forward pass
     is the same.
-    Raises EngineError for a file without Q/DQ or with an unsupported operator.
+    Raises EngineError for a file without Q/DQ, or with an unsupported operator or attribute.
 
     Source of the steps' gradient: Esser et al., "Learned Step Size Quantization", ICLR 2020, equation 3.
     """
@@ -130,9 +131,9 @@ class QuantisedGraph(nn.Module):
     def _require_trainable(self, path: Path) -> None:
         if not any(node.op_type == "QuantizeLinear" for node, _ in self._nodes):
             raise EngineError("is not quantised", where=path, hint="write it with `python -m calibrate student`")
-        for node, _ in self._nodes:
-            if node.op_type not in OPERATORS:
-                raise EngineError(f"{node.name} is a {node.op_type}, which is not supported in training", where=path)
+        for node, attributes in self._nodes:
+            if what := unsupported(node, attributes):
+                raise EngineError(f"{node.name} is a {what}, which is not supported in training", where=path)
 
     def structure_digest(self) -> str:
         """SHA-256 of everything that is not trained: the graph, the steps, and which layers are quantised."""
