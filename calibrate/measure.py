@@ -26,7 +26,7 @@ from calibrate.calibration_set import clips_for
 from calibrate.measure_report import as_markdown
 from edge.capture.address import without_password
 from edge.cli.console import console
-from edge.cli.exit_codes import FAILED, INTERRUPTED
+from edge.cli.exit_codes import FAILED, INTERRUPTED, USER_ERROR
 from edge.contract.bundle import STUDENT_ENGINE, read_bundle
 from edge.contract.errors import ConfigError, DataError
 from edge.contract.files import require_writable, write_json, write_text
@@ -81,7 +81,7 @@ class Step:
 
 
 def measure(config: MeasureConfig) -> None:
-    """Run all steps; exit code 1 if one failed or missed its goal. The report is written after each step.
+    """Run all steps; exit code 1 if one has no result or missed its goal. The report is written after each step.
 
     Before anything is measured, raises BundleError or DataError for a damaged bundle or unsuitable clips, and
     OutputError if the report cannot be written.
@@ -104,10 +104,14 @@ def measure(config: MeasureConfig) -> None:
         report["steps"][step.name] = _run(step)
         write_json(report_json, report)
         write_text(report_md, as_markdown(report))
-    failed = [name for name, result in report["steps"].items() if result["exit_code"]]
     console.print(f"written  {report_md}, {report_json}")
-    if failed:
+    bad = {name: result for name, result in report["steps"].items() if result["exit_code"]}
+    for name, result in bad.items():
+        if result["exit_code"] == USER_ERROR:
+            console.print(f"{name} could not run: {result['error']}")
+    if failed := [name for name, result in bad.items() if result["exit_code"] != USER_ERROR]:
         console.print(f"failed or missed a goal: {', '.join(failed)}")
+    if bad:
         raise SystemExit(FAILED)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -26,9 +25,10 @@ from calibrate.evaluation.compare import (
 from edge.cli.console import console
 from edge.cli.exit_codes import FAILED
 from edge.contract.bundle import CALIBRATION, STUDENT_FP32, STUDENT_INT8, Bundle, read_bundle
-from edge.contract.errors import ConfigError, EngineError, MissingDependency
+from edge.contract.errors import BundleError, ConfigError, EngineError, MissingDependency
 from edge.contract.files import require_writable, write_json
 from edge.contract.manifest import AccuracyBudget
+from edge.contract.reading import read_json
 from edge.contract.types import Float32
 from edge.engines.engine import Engine
 from edge.engines.registry import open_engine
@@ -107,11 +107,7 @@ def verify(config: VerifyConfig) -> None:
     if test is not None or any(path.suffix == ".onnx" for path in opened):
         fp32 = bundle.file(STUDENT_FP32)
         opened = {fp32: open_engine(fp32, threads=config.threads), **opened}
-    size = bundle.manifest.files[STUDENT_FP32].bytes
     require_writable(config.report)
-    measured = _measured(opened, size, stored, test)
-    fp32_result = None if config.held_out else measured[0]
-    results = [replace(r, missed=_missed(r, fp32_result, budget)) for r in measured]
     layers: list[LayerGap] = []
     int8 = [path for path in opened if path.suffix == ".onnx" and path.name != STUDENT_FP32]
     if int8:
@@ -119,6 +115,10 @@ def verify(config: VerifyConfig) -> None:
         from calibrate.evaluation.layer_gaps import layer_gaps
 
         layers = layer_gaps(bundle.file(STUDENT_FP32), int8[0], unbatched(stored["clips"][:LAYER_SAMPLES]))
+    size = bundle.manifest.files[STUDENT_FP32].bytes
+    measured = _measured(opened, size, stored, test)
+    fp32_result = None if config.held_out else measured[0]
+    results = [replace(r, missed=_missed(r, fp32_result, budget)) for r in measured]
     _show(results, skipped, layers)
     passed = not any(r.missed for r in results)
     if config.report is not None:
@@ -136,7 +136,7 @@ def verify(config: VerifyConfig) -> None:
 
 def _held_out(bundle: Bundle, given: LabelledClips | None, where: Path | None) -> LabelledClips:
     """Return the clips that ``calibration.json`` does not list. Raises ConfigError if it was made from another file."""
-    record = json.loads(bundle.file(CALIBRATION).read_text(encoding="utf-8"))
+    record = read_json(bundle.file(CALIBRATION), BundleError, "run `python -m calibrate student` again")
     if given is None or where is None or where.name != record["source"]:
         hint = f"give the file that calibrate student was given, {record['source']}"
         raise ConfigError("held_out needs the clips that ranges were taken from", where=where, hint=hint)

@@ -52,5 +52,5 @@ def test_a_training_command_without_pytorch_says_what_to_install(tmp_path):
     done = subprocess.run([sys.executable, "-c", code, *flags], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
     assert done.stderr.strip() == (
-        "error: this command needs the package torch; install it with: pip install 'skd-edge[train]'"
+        "error: this command needs the package torch; install it with: make setup, or pip install 'skd-edge[train]'"
     )

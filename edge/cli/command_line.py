@@ -63,7 +63,7 @@ def with_extra(extra: str, function: Callable[[Any], object]) -> Callable[[Any],
             function(config)
         except ModuleNotFoundError as error:
             raise MissingDependency(
-                error.name or "?", needed_for="this command", install=f"pip install 'skd-edge[{extra}]'"
+                error.name or "?", needed_for="this command", install=f"make setup, or pip install 'skd-edge[{extra}]'"
             ) from error
 
     return run

@@ -50,7 +50,7 @@ def test_without_the_extra_the_command_says_how_to_install_it(bundle: Path, tmp_
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "pip install 'skd-edge[calibrate]'" in done.stderr
+    assert "install it with: make setup, or pip install 'skd-edge[calibrate]'" in done.stderr
 
 
 def test_engines_are_built_without_onnx_runtime(bundle: Path, tmp_path: Path) -> None:
