@@ -57,10 +57,12 @@ def to_half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
             if attribute.name in ("value_float", "value_floats"):  # the short forms of a Constant
                 tensor = numpy_helper.from_array(_half(np.array(helper.get_attribute_value(attribute), np.float32)))
                 attribute.CopyFrom(helper.make_attribute("value", tensor))
-    constants = {i.name for i in graph.initializer}
+    # Older exporters list constants as inputs too, with the type they had.
+    for value in [v for v in graph.input if v.name in {i.name for i in graph.initializer}]:
+        graph.input.remove(value)
     before, after = [], []
     for value in graph.input:
-        if value.name not in constants and value.type.tensor_type.elem_type == TensorProto.FLOAT:
+        if value.type.tensor_type.elem_type == TensorProto.FLOAT:
             inner = f"{value.name}.half"
             rename_tensors(graph.node, {value.name: inner})
             before.append(helper.make_node("Cast", [value.name], [inner], name=inner, to=TensorProto.FLOAT16))

@@ -28,6 +28,21 @@ def test_half_precision_keeps_input_and_output_types_and_close_values(tmp_path: 
     assert np.abs(given - wanted).max() > 0
 
 
+def test_integers_and_constants_that_are_listed_as_inputs_are_converted_too(tmp_path: Path) -> None:
+    node, value = networks.helper.make_node, networks.helper.make_tensor_value_info
+    nodes = [
+        node("Cast", ["x"], ["whole"], to=TensorProto.INT32),
+        node("Cast", ["whole"], ["again"], to=TensorProto.FLOAT),
+        node("Mul", ["again", "two"], ["y"]),
+    ]
+    shapes = (("x", [2]), ("y", [2]))
+    model = onnx.load(networks.save(tmp_path / "n.onnx", nodes, {"two": np.array(2, np.float32)}, shapes))
+    model.graph.input.append(value("two", TensorProto.FLOAT, []))
+    half = to_half_precision(model)
+    onnx.checker.check_model(half, full_check=True)
+    np.testing.assert_array_equal(networks.run(half, np.array([1.5, -2.75], np.float32)), [2, -4])
+
+
 def quiet() -> ort.SessionOptions:
     """Without its warning that it does not fold an FP16 constant."""
     options = ort.SessionOptions()
