@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx
 
-from calibrate.quantisation.onnx_graph import Array, Graph, Sample, activations, copied, group_of
+from calibrate.quantisation.onnx_graph import Array, Graph, Sample, activations, copied, group_of, runs_in_int8
 
 LARGEST_BIAS = 2.0**30
 """In units of the bias scale; ONNX Runtime keeps biases of quantised convolutions in int32."""
@@ -39,30 +39,24 @@ def bias_corrected(quantised: onnx.ModelProto, model: onnx.ModelProto, samples: 
 def scales_widened_for_biases(quantised: onnx.ModelProto) -> onnx.ModelProto:
     """Return the model with larger weight scales in channels whose bias would overflow int32.
 
-    ONNX Runtime converts biases to int32 with the scale (activation scale * weight scale) and does not check for
-    overflow. In a channel with tiny weights that scale is so small that the bias overflows. Rounding such weights
-    more coarsely does not matter.
+    quantised: with a bias in each INT8 convolution. ONNX Runtime converts biases to int32 with the scale (activation
+    scale * weight scale) and does not check for overflow. In a channel with tiny weights that scale is so small that
+    the bias overflows. Rounding such weights more coarsely does not matter.
     """
     result = copied(quantised)
     graph = Graph(result)
     for node in graph.nodes("Conv"):
-        if not runs_in_int8(graph, node) or len(node.input) < 3:
+        if not runs_in_int8(graph, node):
             continue
         dequantize = graph.producer[node.input[1]]
         scale = graph.constants[dequantize.input[1]].astype(np.float64)
         bias = np.abs(graph.constants[node.input[2]].astype(np.float64))
         wider = np.maximum(scale, bias / (_activation_scale(graph, node) * LARGEST_BIAS))
-        if (wider > scale).any():
-            weight = graph.constants[dequantize.input[0]]
-            ratio = (scale / wider).reshape(-1, *[1] * (weight.ndim - 1))
-            graph.set_constant(dequantize.input[0], np.round(weight * ratio))
-            graph.set_constant(dequantize.input[1], wider)
+        weight = graph.constants[dequantize.input[0]]
+        ratio = (scale / wider).reshape(-1, *[1] * (weight.ndim - 1))
+        graph.set_constant(dequantize.input[0], np.round(weight * ratio))
+        graph.set_constant(dequantize.input[1], wider)
     return result
-
-
-def runs_in_int8(graph: Graph, node: onnx.NodeProto) -> bool:
-    """Whether both the activations and the weights that the node reads are dequantised INT8."""
-    return all(graph.producer_of_type(name, "DequantizeLinear") for name in node.input[:2])
 
 
 def _activation_scale(graph: Graph, node: onnx.NodeProto) -> float:

@@ -14,23 +14,24 @@ _QDQ = {"QuantizeLinear": "q", "DequantizeLinear": "d"}
 
 
 def compact(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the same function in fewer bytes. Intermediate shapes are dropped; runtimes infer them."""
+    """Return the same function in fewer bytes. Intermediate shapes are dropped; runtimes infer them.
+
+    model: whose outputs are no Q/DQ nodes'.
+    """
     result = copied(model)
     graph = Graph(result)
-    taken = graph.inputs | graph.outputs | set(graph.constants) | set(graph.producer)
+    taken = graph.inputs | set(graph.constants) | set(graph.producer)
     renamed: dict[str, str] = {}
     known: dict[tuple[str, tuple[int, ...], bytes], str] = {}
     for number, node in enumerate(graph.nodes(*_QDQ)):
         prefix = _QDQ[node.op_type]
         node.name = _free(f"{prefix}{number}", taken)
-        if node.output[0] not in graph.outputs:
-            renamed[node.output[0]] = node.name
+        renamed[node.output[0]] = node.name
         for name, kind in zip(node.input[1:], ("step", "zero"), strict=False):
             value = graph.constants[name]
             same = (value.dtype.str, value.shape, value.tobytes())
             renamed[name] = known.setdefault(same, _free(f"{kind}{len(known)}", taken))
-            if renamed[name] not in graph.constants:
-                graph.set_constant(renamed[name], value)
+            graph.set_constant(renamed[name], value)
     rename_tensors(result.graph.node, renamed)
     for node in result.graph.node:
         node.ClearField("doc_string")  # an empty one takes two bytes

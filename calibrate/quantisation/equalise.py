@@ -37,7 +37,7 @@ _Reader = tuple[onnx.NodeProto, int]
 def equalised(model: onnx.ModelProto, samples: Sequence[Sample]) -> onnx.ModelProto:
     """Return the same function with equalised channels, wherever only convolutions read a convolution's output.
 
-    model: with shapes inferred. samples: inputs that the ranges are taken from.
+    model: with shapes inferred; no two layers share parameters. samples: inputs that the ranges are taken from.
     """
     result = copied(model)
     graph = Graph(result)
@@ -45,7 +45,7 @@ def equalised(model: onnx.ModelProto, samples: Sequence[Sample]) -> onnx.ModelPr
     readers = {
         node.output[0]: found
         for node in graph.nodes("Conv")
-        if _own_weights(graph, node) and (found := _readers(graph, channels, node.output[0], 0))
+        if _constant_weights(graph, node) and (found := _readers(graph, channels, node.output[0], 0))
     }
     ranges = _channel_ranges(result, {t: _after_relu(graph, t) for t in readers}, samples)
     for node in graph.nodes("Conv"):
@@ -72,12 +72,11 @@ def _readers(graph: Graph, channels: dict[str, int], tensor: str, first: int) ->
     found: list[_Reader] = []
     for node in graph.consumers[tensor]:
         further: list[_Reader] = []
-        if node.op_type == "Conv" and list(node.input).index(tensor) == 0 and _own_weights(graph, node):
+        # The joint adjacency acts on the last axis, so it commutes with a factor per channel.
+        mixes_joints = node.op_type == "MatMul" and node.input[1] in graph.constants
+        if node.op_type == "Conv" and _constant_weights(graph, node):
             further = [(node, first)]
-        elif node.op_type in {"Relu", *POOLING}:
-            further = _readers(graph, channels, node.output[0], first)
-        elif node.op_type == "MatMul" and node.input[1] in graph.constants and tensor in channels:
-            # The joint adjacency acts on the last axis, so it commutes with a factor per channel.
+        elif node.op_type in {"Relu", *POOLING} or mixes_joints:
             further = _readers(graph, channels, node.output[0], first)
         elif node.op_type == "Concat" and node.attribute[0].i == 1 and list(node.input).count(tensor) == 1:
             before = [channels.get(name, 0) for name in node.input[: list(node.input).index(tensor)]]
@@ -113,9 +112,8 @@ def _by_group(graph: Graph, convolution: onnx.NodeProto) -> Array:
     return weight.reshape(group, weight.shape[0] // group, *weight.shape[1:])
 
 
-def _own_weights(graph: Graph, convolution: onnx.NodeProto) -> bool:
-    """Whether weights and bias are constants that nothing else reads."""
-    return all(n in graph.constants and len(graph.consumers[n]) == 1 for n in convolution.input[1:])
+def _constant_weights(graph: Graph, convolution: onnx.NodeProto) -> bool:
+    return all(name in graph.constants for name in convolution.input[1:])
 
 
 def _after_relu(graph: Graph, tensor: str) -> str:

@@ -101,6 +101,13 @@ def is_quantised(model: onnx.ModelProto) -> bool:
     return any(node.op_type == "QuantizeLinear" for node in model.graph.node)
 
 
+def runs_in_int8(graph: Graph, node: onnx.NodeProto) -> bool:
+    """Whether the node is a layer whose activations and weights are dequantised INT8."""
+    return node.op_type in {"Conv", "Gemm"} and all(
+        graph.producer_of_type(name, "DequantizeLinear") for name in node.input[:2]
+    )
+
+
 def attributes(node: onnx.NodeProto) -> dict[str, Any]:
     """Return the node's stated attributes by name, as Python values."""
     return {a.name: helper.get_attribute_value(a) for a in node.attribute}

@@ -31,7 +31,14 @@ from dataclasses import dataclass
 import onnx
 from onnx import helper
 
-from calibrate.quantisation.onnx_graph import Graph, copied, remove_unread_constants, rename_tensors, set_nodes
+from calibrate.quantisation.onnx_graph import (
+    Graph,
+    copied,
+    remove_unread_constants,
+    rename_tensors,
+    runs_in_int8,
+    set_nodes,
+)
 
 SUMMING = {"Conv", "Gemm", "Add"}
 COPYING = {"Concat", "DepthToSpace"}
@@ -137,14 +144,12 @@ def unquantised_sums(model: onnx.ModelProto) -> onnx.ModelProto:
     result = copied(model)
     graph = Graph(result)
     for quantize in graph.nodes("QuantizeLinear"):
-        tensor, behind = quantize.input[0], graph.consumers[quantize.output[0]]
-        if len(behind) != 1 or behind[0].op_type != "DequantizeLinear":
-            continue
-        rounded = behind[0].output[0]
+        tensor, (dequantize,) = quantize.input[0], graph.consumers[quantize.output[0]]
+        rounded = dequantize.output[0]
         # A product with a float constant is one with the joint adjacency.
         if not any(n.op_type == "MatMul" and n.input[1] in graph.constants for n in graph.consumers[rounded]):
             continue
-        rename_tensors([n for n in graph.consumers[rounded] if not _has_int8_weights(graph, n)], {rounded: tensor})
+        rename_tensors([n for n in graph.consumers[rounded] if not runs_in_int8(graph, n)], {rounded: tensor})
         relu = graph.producer_of_type(tensor, "Relu")
         if relu is not None and (before := graph.producer_of_type(relu.input[0], "DequantizeLinear")) is not None:
             unrounded = graph.producer[before.input[0]].input[0]
@@ -216,10 +221,6 @@ def _numbered(node: onnx.NodeProto, number: int) -> onnx.NodeProto:
     return result
 
 
-def _has_int8_weights(graph: Graph, node: onnx.NodeProto) -> bool:
-    return node.op_type in {"Conv", "Gemm"} and graph.producer_of_type(node.input[1], "DequantizeLinear") is not None
-
-
 def _remove_unread_pairs(model: onnx.ModelProto) -> None:
     for operator in ("DequantizeLinear", "QuantizeLinear"):
         read = {name for node in model.graph.node for name in node.input}
@@ -234,9 +235,7 @@ def _scale_of(node: onnx.NodeProto) -> tuple[str, str] | None:
 
 
 def _reads_int8(graph: Graph, node: onnx.NodeProto) -> bool:
-    if node.op_type in {"Conv", "Gemm"}:
-        return _has_int8_weights(graph, node)
-    return node.op_type in {"Add", "Relu", *SATURATING}
+    return runs_in_int8(graph, node) or node.op_type in {"Add", "Relu", *SATURATING}
 
 
 def _has_other_scale_than_relu(graph: Graph, pair: Pair) -> bool:

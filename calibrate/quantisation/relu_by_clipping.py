@@ -18,8 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from calibrate.quantisation.bias_correction import runs_in_int8
-from calibrate.quantisation.onnx_graph import Graph, attributes, copied, remove_unread_constants
+from calibrate.quantisation.onnx_graph import Graph, attributes, copied, remove_unread_constants, runs_in_int8
 
 OFFSET, LARGEST = 128, 255
 """The shift from INT8 to uint8, and uint8's largest value."""

@@ -58,15 +58,13 @@ def _phases(graph: Graph, node: onnx.NodeProto) -> list[list[_Taps]] | None:
         stated.get("group", 1) == 1
         and set(stated.get("dilations", [1, 1])) == {1}
         and not any(stated.get("output_padding", [0, 0]))
-        and stated.get("auto_pad", b"NOTSET") == b"NOTSET"
         and "output_shape" not in stated
         and strides[0] == strides[1] > 1
         and all(k - a - b == s for k, a, b, s in zip(kernel, pads[:2], pads[2:], strides, strict=True))
     )
     if not plain:
         return None
-    axes = [_taps(k, s, p) for k, s, p in zip(kernel, strides, pads[:2], strict=True)]
-    return axes if all(t.kernel and t.before >= 0 and t.after >= 0 for axis in axes for t in axis) else None
+    return [_taps(k, s, p) for k, s, p in zip(kernel, strides, pads[:2], strict=True)]
 
 
 def _taps(kernel: int, stride: int, pad: int) -> list[_Taps]:
@@ -75,7 +73,7 @@ def _taps(kernel: int, stride: int, pad: int) -> list[_Taps]:
     for phase in range(stride):
         offsets = [d for d in range(-kernel, kernel + 1) if 0 <= phase + pad - stride * d < kernel]
         positions = [phase + pad - stride * d for d in offsets]
-        found.append(_Taps(positions, -min(offsets, default=0), max(offsets, default=0)))
+        found.append(_Taps(positions, -min(offsets), max(offsets)))
     return found
 
 

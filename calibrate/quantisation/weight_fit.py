@@ -25,8 +25,7 @@ import numpy as np
 import onnx
 from rich.progress import track
 
-from calibrate.quantisation.bias_correction import runs_in_int8
-from calibrate.quantisation.onnx_graph import Array, Graph, Sample, attributes, copied, group_of
+from calibrate.quantisation.onnx_graph import Array, Graph, Sample, attributes, copied, group_of, runs_in_int8
 from calibrate.quantisation.piecewise import Piecewise
 from edge.cli.console import console
 

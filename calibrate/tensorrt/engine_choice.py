@@ -48,7 +48,7 @@ def choose(candidates: Sequence[Candidate], budget: AccuracyBudget, forced: str 
     Raises EngineError if none qualifies, with every candidate's reason, or with that of the forced one.
     """
     rejections = {c.precision: c.rejection(budget) for c in candidates}
-    built = {c.precision: c.latency for c in candidates if c.latency is not None and not c.unavailable}
+    built = {c.precision: c.latency for c in candidates if c.latency is not None}
     if forced is None:
         eligible = {p: latency for p, latency in built.items() if not rejections[p]}
     elif forced in built:

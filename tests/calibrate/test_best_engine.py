@@ -15,7 +15,7 @@ from calibrate.engine import EngineConfig, engine
 from calibrate.quantisation.quantise import Quantiser
 from calibrate.tensorrt.engine_builder import BuildOptions, build_engine
 from edge.contract.bundle import read_bundle, write_manifest
-from edge.contract.errors import ConfigError, EngineError, OutputError
+from edge.contract.errors import BundleError, ConfigError, EngineError, OutputError
 from edge.engines.engine_manifest import EngineManifest
 from edge.engines.registry import open_engine
 
@@ -231,6 +231,24 @@ def test_a_forced_engine_that_cannot_be_built_is_one_error_and_nothing_else_is_b
     with pytest.raises(EngineError, match="there is no int8 engine: a DLA core does not support Q/DQ"):
         engine(EngineConfig(bundle=bundle, dla_core=0, precision="int8"))
     assert builds == ["int8"] and not (bundle / "student.engine").exists()
+
+
+def test_without_an_fp32_engine_that_works_nothing_is_chosen(timed_board, bundle: Path, builds: list[str]) -> None:
+    timed_board(will_not_build="no implementation")
+    with pytest.raises(EngineError, match=r"^TensorRT cannot build it: no implementation$"):
+        engine(EngineConfig(bundle=bundle))
+    assert builds == ["fp32"]
+    timed_board(overflows="fp32")
+    with pytest.raises(EngineError, match=r"^TensorRT .+, FP32, .+: the network returned NaN"):
+        engine(EngineConfig(bundle=bundle))
+
+
+def test_int8_is_not_forced_on_a_bundle_without_it(timed_board, bundle: Path) -> None:
+    timed_board()
+    (bundle / "student.int8.onnx").unlink()
+    write_manifest(bundle, read_bundle(bundle).manifest)
+    with pytest.raises(BundleError, match=r"student\.int8\.onnx"):
+        engine(EngineConfig(bundle=bundle, precision="int8"))
 
 
 def test_an_engine_with_nan_outputs_is_rejected_even_if_it_agrees(timed_board, bundle: Path, capsys) -> None:

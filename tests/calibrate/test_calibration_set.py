@@ -1,3 +1,4 @@
+from contextlib import nullcontext
 from pathlib import Path
 
 import cv2
@@ -6,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibrate.calibration_set import load_clips, per_class, stratified
-from calibrate.images import evenly_spaced
-from edge.contract.errors import DataError, SourceError
+from calibrate.calibration_set import clips_for, load_clips, per_class, stratified
+from calibrate.images import alternating, evenly_spaced
+from edge.contract.bundle import read_bundle
+from edge.contract.errors import BundleError, ConfigError, DataError, SourceError
 
 LABELS = st.lists(st.integers(0, 5), min_size=1, max_size=80).map(lambda values: np.array(values, np.int64))
 
@@ -32,6 +34,10 @@ def test_the_same_seed_chooses_the_same(labels: np.ndarray, count: int) -> None:
 def test_another_seed_chooses_other_clips() -> None:
     labels = np.zeros(1000, np.int64)
     assert not np.array_equal(stratified(labels, 20, 0), stratified(labels, 20, 1))
+    # Of more classes than samples, too, and not always the first ones.
+    assert len({int(stratified(np.arange(9), 1, seed)[0]) for seed in range(40)}) > 5
+    with pytest.raises(ConfigError, match="samples 0 and seed 1 are out of range"):
+        stratified(labels, 0, 1)
 
 
 def test_clips_are_counted_per_class_with_json_keys() -> None:
@@ -45,12 +51,24 @@ def test_clips_are_counted_per_class_with_json_keys() -> None:
         {"clips": np.zeros((2, 3, 4, 5, 1), np.float32), "labels": np.zeros(3, np.int64)},
         {"clips": np.zeros((0, 3, 4, 5, 1), np.float32), "labels": np.zeros(0, np.int64)},
         {"clips": np.zeros((2, 3, 4), np.float32), "labels": np.zeros(2, np.int64)},
+        {"clips": np.zeros((2, 3, 4, 5, 1), np.float32), "labels": np.zeros(2)},
+        {"clips": np.zeros((2, 3, 4, 5, 1), np.float32), "labels": np.zeros(2, np.int64), "ids": np.arange(3)},
+        {"clips": np.zeros((2, 3, 4, 5, 1), np.float32), "labels": np.zeros(2, np.int64), "ids": np.zeros(2)},
     ],
 )
 def test_mismatched_arrays_are_refused(tmp_path: Path, arrays: dict) -> None:
     np.savez(tmp_path / "calibration.npz", **arrays)
     with pytest.raises(DataError, match=r"calibration\.npz"):
         load_clips(tmp_path / "calibration.npz")
+
+
+@pytest.mark.parametrize(("label", "fits"), [(-1, False), (0, True), (3, True), (4, False)])
+def test_labels_are_those_of_the_bundles_four_classes(bundle: Path, tmp_path: Path, label: int, fits: bool) -> None:
+    clips = np.zeros((1, *read_bundle(bundle).manifest.input_shape[1:]), np.float32)
+    np.savez(tmp_path / "test.npz", clips=clips, labels=[label])
+    refused = pytest.raises(BundleError, match=rf"labels range from {label} to {label}, the bundle has 4 classes")
+    with nullcontext() if fits else refused:
+        clips_for(read_bundle(bundle), tmp_path / "test.npz")
 
 
 @pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04 cut short", b"text"])
@@ -69,6 +87,19 @@ def test_images_of_a_folder_are_evenly_spaced_in_natural_order(tmp_path: Path) -
     (tmp_path / "._0.png").write_bytes(b"beside 0.png, as macOS writes it")
     found = evenly_spaced(tmp_path, 6)
     assert [(i, int(p[0, 0, 0])) for i, p in found] == [(n, n) for n in (0, 2, 4, 6, 8, 10)]
+
+
+def test_images_for_evaluation_lie_between_those_for_calibration(tmp_path: Path) -> None:
+    for number in range(10):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((4, 6, 3), number, np.uint8))
+    (tmp_path / "7.png").write_bytes(b"damaged")
+    chosen, between = alternating(tmp_path, 5)
+    assert [i for i, _ in chosen] == [0, 2, 4, 6, 9] and [i for i, _ in between] == [1, 3, 5, 8]
+    for number in range(1, 10):
+        (tmp_path / f"{number}.png").unlink()
+    assert [[i for i, _ in part] for part in alternating(tmp_path, 5)] == [[0], [0]]
+    with pytest.raises(ConfigError, match="at least 1"):
+        evenly_spaced(tmp_path, 0)
 
 
 def test_frames_of_a_video_are_evenly_spaced_from_first_to_last(shared_data: Path) -> None:

@@ -1,5 +1,4 @@
 import math
-import time
 from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any
@@ -7,8 +6,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from calibrate.evaluation.compare import WARM_UP, agreement, agreement_threshold, deviation, latencies, top1
+from calibrate.evaluation.compare import (
+    WARM_UP,
+    accuracies,
+    agreement,
+    agreement_threshold,
+    deviation,
+    latencies,
+    top1,
+)
 from calibrate.evaluation.compare_poses import joint_distances, people_agreement
+from calibrate.evaluation.evaluator import decision_loss
 from edge.contract.manifest import AccuracyBudget
 from edge.contract.types import Pose
 
@@ -28,6 +36,10 @@ def test_top1_and_agreement_count_decisions() -> None:
     other = np.array([[2, 1], [1, 0], [3, 0], [0, 5]])
     assert top1(reference, np.array([0, 1, 1, 1])) == 0.75
     assert agreement(reference, other) == 0.75
+    labels = np.array([0, 1, 1, 1])
+    assert accuracies(reference, other, labels) == {"fp32": {"top1": 0.75}, "int8": {"top1": 0.5, "agreement": 0.75}}
+    loss = decision_loss(reference, other, labels)
+    assert (loss.agreement, loss.top1_drop) == (75, 25)
 
 
 def test_people_match_in_any_order() -> None:
@@ -41,6 +53,39 @@ def test_people_in_other_places_do_not_match() -> None:
     assert (found.reference, found.other, found.both, found.share) == (2, 1, 0, 0.0)
 
 
+def test_a_person_that_only_one_side_finds_counts_against_the_share() -> None:
+    found = people_agreement([[], [body(0, 0)]], [[body(0, 0)], [body(0, 0)]])
+    assert (found.reference, found.other, found.both, found.share) == (1, 2, 1, 0.5)
+
+
+@pytest.mark.parametrize(("moved", "both"), [(9, 1), (11, 0)])
+def test_poses_match_by_their_median_joint_to_a_tenth_of_the_body(moved: float, both: int) -> None:
+    a, b = body(0, 0), body(moved, 0)
+    b.keypoints[0, 0] = 500  # one joint on another person
+    assert people_agreement([[a]], [[b]]).both == both
+
+
+def test_one_lost_person_does_not_part_two_that_match() -> None:
+    # In total, 50 + 5000 pixels are more than 2000 + 2000; but 5000 away is no further off than 1000.
+    reference, other = [body(0, 0, 1000), body(7050, 0, 1000)], [body(50, 0, 1000), body(2050, 0, 1000)]
+    assert people_agreement([reference], [other]).both == 1
+
+
+def test_poses_without_a_common_joint_do_not_match() -> None:
+    a, b = body(0, 0), body(0, 0)
+    a.keypoints[:2, 2] = b.keypoints[2, 2] = 0
+    assert people_agreement([[a]], [[b]]).both == 0
+
+
+def test_a_bodys_size_is_that_of_its_seen_joints_and_at_least_a_pixel() -> None:
+    a = body(200, 200).keypoints
+    a = np.vstack([a, np.zeros(3, np.float32)])
+    b = a + np.array([10, 0, 0], np.float32)
+    np.testing.assert_allclose(joint_distances(a, b), [0.1] * 3, rtol=1e-6)
+    a[1:, 2] = 0
+    np.testing.assert_allclose(joint_distances(a, b), [10], rtol=1e-6)
+
+
 def test_agreement_is_1_where_nobody_is_found() -> None:
     assert people_agreement([[], []], [[], []]).share == 1.0
 
@@ -52,8 +97,8 @@ def test_joints_seen_by_one_side_only_are_ignored() -> None:
     np.testing.assert_allclose(joint_distances(a, b), [0.1, 0.1], rtol=1e-6)
 
 
-def test_an_engine_is_not_timed_while_another_engines_threads_spin() -> None:
-    ran: dict[str, float] = {}
+def test_an_engine_is_not_timed_while_another_engines_threads_spin(monkeypatch) -> None:
+    clock, ran = [0.0], {}
 
     class Spinning:
         """Takes 1 ms, and 8 ms more if another engine ran in the 20 ms before."""
@@ -64,13 +109,16 @@ def test_an_engine_is_not_timed_while_another_engines_threads_spin() -> None:
             self.name = name
 
         def run(self, feed: dict[str, Any]) -> None:
-            slowed = any(time.perf_counter() - last < 0.02 for other, last in ran.items() if other != self.name)
-            time.sleep(0.009 if slowed else 0.001)
-            ran[self.name] = time.perf_counter()
+            slowed = any(clock[0] - last < 0.02 for other, last in ran.items() if other != self.name)
+            clock[0] += 0.009 if slowed else 0.001
+            ran[self.name] = clock[0]
 
-    engines: list[Any] = [Spinning("a"), Spinning("b")]
-    measured = latencies(engines, np.zeros(1), 12)
-    assert all(latency.p90_ms < 5 for latency in measured)
+    def rest(seconds: float) -> None:
+        clock[0] += seconds
+
+    monkeypatch.setattr(latencies.__module__ + ".time", SimpleNamespace(perf_counter=lambda: clock[0], sleep=rest))
+    measured = latencies([Spinning("a"), Spinning("b")], np.zeros(1), 12)  # type: ignore[list-item]
+    assert all(latency.p90_ms == pytest.approx(1) for latency in measured)
 
 
 def test_latencies_are_in_ms_over_the_requested_runs_without_warm_up(monkeypatch) -> None:
@@ -93,10 +141,10 @@ def test_latencies_are_in_ms_over_the_requested_runs_without_warm_up(monkeypatch
         since_rest[0] = 0
 
     monkeypatch.setattr(latencies.__module__ + ".time", SimpleNamespace(perf_counter=lambda: clock[0], sleep=rest))
-    (found,) = latencies([Warming()], np.zeros(1), 11)  # type: ignore[list-item]
-    # Median and 90th percentile of 1 to 11 ms.
-    assert ran == [11] and (found.p50_ms, found.p90_ms) == pytest.approx((6, 10))
-    assert found.device_p50_ms == pytest.approx(3)
+    (found,) = latencies([Warming()], np.zeros(1), 13)  # type: ignore[list-item]
+    # Median and 90th percentile of 1 to 13 ms.
+    assert ran == [13] and (found.p50_ms, found.p90_ms) == pytest.approx((7, 12))
+    assert found.device_p50_ms == pytest.approx(3.5)
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,10 @@ def test_the_report_replaces_its_section_of_the_page(bundle: Path, tmp_path: Pat
     # A drop from 80 to 29 % misses the budget, 75 % agreement does not; the file, mostly names, is too large.
     assert row[2:7] == ["120", "80.00", "**29.00**", "75.25", f"{len(float_layers)} of 4"]
     assert row[7].startswith("**") and float(row[7].strip("*")) > 30
+    written["networks"][1]["top1"], written["networks"][1]["labelled"]["agreement"] = 31.0, 49.0
+    verified.write_text(json.dumps(written))
+    calibrate("report", "--bundle", bundle, "--verified", verified, "--page", page)
+    assert "| 31.00 | **49.00** |" in page.read_text()
 
 
 def test_a_report_needs_labelled_clips(bundle: Path, tmp_path: Path, capsys) -> None:

@@ -24,7 +24,7 @@ def network(path: Path, kernel: int, stride: int, pad: int, relu: bool, bias: bo
     nodes = [networks.helper.make_node("ConvTranspose", ["x", *weights], [raised], name="raise", **about)]
     if relu:
         nodes.append(networks.helper.make_node("Relu", ["up"], ["y"], name="relu"))
-    return networks.save(path, nodes, weights, (("x", [1, 5, 6, 7]), ("y", [1, 3, "h", "w"])))
+    return networks.save(path, nodes, weights, (("x", [1, 5, 6, 7]), ("y", [1, "c", "h", "w"])))
 
 
 @pytest.mark.parametrize("relu", [False, True])
@@ -51,7 +51,25 @@ def test_no_bias_is_added(tmp_path: Path) -> None:
     assert all(len(n.input) == 2 for n in plain.graph.node if n.op_type == "Conv")
 
 
-@pytest.mark.parametrize("more", [{"dilations": [2, 2]}, {"output_padding": [1, 1]}, {"pads": [1, 1, 0, 0]}])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"dilations": [2, 2]},
+        {"output_padding": [1, 1]},
+        {"pads": [1, 1, 0, 0]},
+        {"strides": [1, 1], "pads": [2, 2, 1, 1]},
+        {"strides": [2, 1], "pads": [1, 2, 1, 1]},
+        {"group": 5, "bias": False},
+        {"output_shape": [11, 13]},
+    ],
+)
 def test_other_transposed_convolutions_are_left_alone(tmp_path: Path, more: dict) -> None:
     model = onnx.load(network(tmp_path / "n.onnx", 4, 2, 1, True, **more))
     assert [n.op_type for n in as_convolutions(model).graph.node] == ["ConvTranspose", "Relu"]
+
+
+def test_an_output_before_the_relu_keeps_its_negative_values(tmp_path: Path) -> None:
+    model = onnx.load(network(tmp_path / "n.onnx", 4, 2, 1, True))
+    model.graph.output[0].name = "up"
+    x = np.random.default_rng(0).standard_normal((1, 5, 6, 7)).astype(np.float32)
+    np.testing.assert_allclose(networks.run(as_convolutions(model), x), networks.run(model, x), atol=1e-4)
