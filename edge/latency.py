@@ -117,7 +117,7 @@ def _latency(values_ms: Float32) -> Latency:
 
 
 def percentiles(values: Float32 | Sequence[float], parts: Sequence[float]) -> list[float]:
-    """Nearest-rank percentiles: for each of ``parts``, 0..1, the smallest value that this share does not exceed.
+    """Nearest-rank percentiles: for each part, above 0 up to 1, the smallest value that it does not exceed.
 
     Always a measured value: of 100 frames p99 is the second slowest. MLPerf defines its single-stream latency this way.
     values: (N,), at least one.
@@ -125,7 +125,7 @@ def percentiles(values: Float32 | Sequence[float], parts: Sequence[float]) -> li
     ordered = np.sort(values)
     # Rounded first: in floating point 0.07 * 100 is slightly above 7.
     ranks = np.ceil(np.round(np.multiply(parts, len(ordered)), 9)).astype(np.int64)
-    return [float(ordered[max(rank, 1) - 1]) for rank in ranks]
+    return [float(ordered[rank - 1]) for rank in ranks]
 
 
 def rounded(figures: Mapping[str, float]) -> dict[str, float]:

@@ -9,7 +9,6 @@ import numpy as np
 
 from edge.bench.query_times import QueryTimes, query_times
 from edge.contract.bundle import Bundle
-from edge.contract.errors import EngineError
 from edge.engines.registry import open_engine
 from edge.recognition.recogniser import RecogniserConfig, network_file
 
@@ -26,19 +25,16 @@ class BatchTimes:
 def student_batches(
     bundle: Bundle, config: RecogniserConfig, batches: Sequence[int], queries: int, warm_up: int
 ) -> Iterator[BatchTimes]:
-    """Time the student on the bundle's reference clips. Skips batch sizes that the network or engine refuses."""
+    """Time the student on the bundle's reference clips. Skips batch sizes that the network or engine does not take."""
     engine = open_engine(network_file(bundle, config), threads=config.threads)
     clips, name = bundle.reference()["clips"], bundle.manifest.input_name
-    fixed = engine.inputs[0].shape[0]
+    fixed, largest = engine.inputs[0].shape[0], engine.inputs[0].max_batch
     try:
         for batch in batches:
-            if fixed not in (None, batch):
+            if fixed not in (None, batch) or (largest is not None and batch > largest):
                 continue
             inputs = {name: np.ascontiguousarray(np.resize(clips, (batch, *clips.shape[1:])))}
-            try:
-                found = query_times(engine, inputs, queries, warm_up)
-            except EngineError:  # larger than the engine's max_batch
-                continue
+            found = query_times(engine, inputs, queries, warm_up)
             yield BatchTimes(batch, found, 1000 * batch / found.host.p50_ms)
     finally:
         engine.close()

@@ -108,7 +108,7 @@ class LiveSource:
         waited = 0
         for _ in range(int(age_s * self.fps)):
             before = time.monotonic()
-            newer = None if self._cancelled.is_set() else self._read()
+            newer = self._read()
             if newer is None:
                 break
             image = newer

@@ -10,10 +10,10 @@ import tiny_bundle
 
 from edge.bench.accuracy_figures import accuracy_figures
 from edge.bench.commands import BENCH_COMMANDS
-from edge.bench.compare import changes, differences
+from edge.bench.compare import changes, compare, differences
 from edge.bench.confusion_plot import CELL, MARGIN, confusion_plot
 from edge.bench.distribution_plot import FILL, ROW, distribution_plot
-from edge.bench.latency_report import as_markdown
+from edge.bench.latency_report import FORMAT, as_markdown
 from edge.bench.query_times import times
 from edge.cli.command_line import run_command_line
 from edge.contract.bundle import read_bundle
@@ -86,8 +86,28 @@ def test_separate_ranges_are_a_change_and_overlapping_ones_are_not():
     )
 
 
-def test_single_runs_show_no_significant_change():
+def test_single_runs_and_touching_ranges_show_no_significant_change():
     assert not any(change.significant for change in changes(report([30], [20], [1]), report([60], [10], [9])))
+    assert not any(
+        change.significant for change in changes(report([30], [20], [1]), report([60, 61], [10, 10], [9, 9]))
+    )
+    touching = changes(report([30, 31], [20, 21], [1, 1]), report([31, 40], [21, 30], [1, 1]))
+    assert not any(change.significant for change in touching)
+
+
+def test_a_stage_that_did_not_run_in_every_run_is_not_compared():
+    found = report([30, 31], [20, 21])
+    del found["loop"][1]["stages"]["capture to decision"]
+    assert not any("capture to decision" in change.what for change in changes(found, found))
+
+
+def test_more_frames_per_second_are_faster_and_more_milliseconds_slower(tmp_path, capsys):
+    for name, given in (("a", report([30, 31], [20, 21])), ("b", report([60, 61], [40, 41]))):
+        (tmp_path / name).write_text(json.dumps({"format": FORMAT, **given}))
+    compare(tmp_path / "a", tmp_path / "b")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[-2] for line in lines if "frames per second" in line] == ["faster"]
+    assert [line.split()[-2] for line in lines if "capture to decision" in line] == ["slower"] * 2
 
 
 def test_differences_of_settings_are_listed():

@@ -68,7 +68,7 @@ def test_measurements_of_a_frame_can_arrive_at_different_times():
     made = LatencyHistory(2)
     for n in range(10):
         made.add(n, {"pose": 1.0})
-    for n in range(10):
+    for n in reversed(range(10)):
         made.add(n, {"video": 100.0 if n < 2 else 5.0})
     rows = made.summary()
     # The warm-up is counted in frames of the run, not in values of a row.

@@ -1,13 +1,17 @@
 """Timing of single queries, with the engine that the loop runs."""
 
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import edge.bench.query_times
 from edge.bench.query_times import pose_network_times, query_times
+from edge.bench.student_batches import student_batches
+from edge.contract.errors import EngineError
 from edge.pose.registry import PoseConfig, open_networks
+from edge.recognition.recogniser import RecogniserConfig
 
 
 class Clocked:
@@ -60,6 +64,25 @@ def test_the_runtime_of_the_loop_is_the_one_that_is_timed(bundle_folder):
             PoseConfig("tf_pose", bundle_folder / "student.onnx", threads=1, engine=runtime)
         ).values()
         assert engine.describe().startswith(name)
+
+
+def test_a_student_is_timed_up_to_the_batch_of_its_engine_and_its_failures_are_raised(built, monkeypatch):
+    path, _ = built(max_batch=3)
+    reference = {"clips": np.zeros((2, 3, 4), np.float32)}
+    bundle = SimpleNamespace(reference=lambda: reference, manifest=SimpleNamespace(input_name="clip"))
+    config = RecogniserConfig(network=path)
+    found = list(student_batches(bundle, config, range(1, 9), 1, 0))
+    assert [each.batch for each in found] == [1, 2, 3]
+    one, _ = built(inputs={"clip": (1, 3, 4)})
+    fixed = student_batches(bundle, RecogniserConfig(network=one), range(1, 9), 1, 0)
+    assert [each.batch for each in fixed] == [1]
+    path, _ = built(max_batch=3)
+    assert found[2].clips_per_s == pytest.approx(3 / (found[2].times.host.p50_ms / 1000))
+    failing = student_batches(bundle, config, range(1, 9), 1, 0)
+    assert next(failing).batch == 1
+    monkeypatch.setattr("fake_graphs.FakeLibrary.cuGraphLaunch", lambda self, executable, stream: 901)
+    with pytest.raises(EngineError, match="cuGraphLaunch"):
+        next(failing)
 
 
 def test_an_estimator_that_names_no_network_has_none_to_time():
