@@ -43,15 +43,13 @@ class Marks:
 
     def estimate(self, image, time_s=None):
         self.views.append(image.shape[:2])
-        found = []
-        for value in np.unique(image[..., 0])[1:]:
-            keypoints = np.zeros((13, 3), np.float32)
-            for joint in range(len(PLACES)):
-                at = np.argwhere((image[..., 0] == value) & (image[..., 1] == joint + 1))
-                if len(at):
-                    keypoints[joint] = (*at[0][::-1], 0.9)
+        found, (y, x) = [], np.nonzero(image[..., 0])
+        people, joint, heights = image[y, x].astype(int).T
+        for value in np.unique(people):
+            keypoints, seen = np.zeros((13, 3), np.float32), people == value
+            keypoints[joint[seen] - 1] = np.column_stack([x[seen], y[seen], np.full(seen.sum(), 0.9)])
             # The image encodes the person's height, because a person that is cut off looks no smaller.
-            height = 4 * int(image[..., 2][image[..., 0] == value].max())
+            height = 4 * heights[seen].max()
             if (keypoints[:, 2] > 0).sum() >= 4 and height >= self.seen_from * max(image.shape[:2]):
                 found.append(Pose(keypoints, value / 255))
         return found
@@ -87,6 +85,8 @@ def test_a_person_too_small_in_the_whole_frame_is_found_in_pixels_of_the_frame()
     first = next(n for n, people in enumerate(found) if people)
     # One frame later the crop around them shows them whole, wherever the square of the search ended.
     assert first < 20 and all(people == [joints(*person)] for people in found[first + 1 :])
+    (pose,) = estimator.estimate(image_of(person))
+    assert not pose.keypoints[12].any()  # it is never seen
 
 
 def test_a_walking_person_costs_one_run_per_frame():
@@ -126,7 +126,18 @@ def test_a_missed_person_is_searched_for_in_wider_crops_and_then_dropped():
     assert searches == [0, 1, 1, 1]  # who is missed may be anywhere
     marks.views.clear()
     estimator.estimate(image_of(), 1.0)
-    assert marks.views[0] in ((720, 1280), (720, 720), (540, 540), (360, 360))  # nobody is left: a search alone
+    # Nobody is left: a search alone.
+    assert len(marks.views) == 1 and marks.views[0] in ((720, 1280), (720, 720), (540, 540), (360, 360))
+
+
+def test_a_person_who_is_missed_is_expected_further_along():
+    estimator = crop(Marks(), search_every_s=10.0**6)
+    for n in range(8):
+        person = (200 + 12 * n, 100 + 6 * n, 120, 400)
+        estimator.estimate(image_of() if n in (4, 5) else image_of(person), n / 30)
+        left, top, _, _ = estimator._tracks[0].predicted.box
+        # Where the leftmost and the uppermost joint are in the next frame.
+        assert n == 0 or (left, top) == pytest.approx((200 + 12 * (n + 1) + 12, 100 + 6 * (n + 1) + 20))
 
 
 def test_at_most_max_people_are_returned_the_most_certain_first():
@@ -135,6 +146,17 @@ def test_at_most_max_people_are_returned_the_most_certain_first():
     for _ in range(30):
         found = estimator.estimate(image_of(*people))
     assert places(found) == [joints(*person) for person in people[:2]]
+
+
+def test_no_more_than_max_people_are_found_and_missed_together():
+    marks = Marks()
+    estimator = crop(marks, max_people=2, search_every_s=10.0**6)
+    comes, *leave = [(x, 200, 100, 260) for x in (100, 600, 1000)]
+    estimator.estimate(image_of(*leave), 0.0)
+    for n in (1, 2, 3):
+        marks.views.clear()
+        found = places(estimator.estimate(image_of(comes), n / 30))
+    assert found == [joints(*comes)] and len(marks.views) == 3  # this one, one of those who left, and a search
 
 
 def test_a_frame_of_another_size_starts_again():

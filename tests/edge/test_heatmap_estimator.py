@@ -5,7 +5,7 @@ import json
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import maximum_filter
 from test_part_affinity import drawn
@@ -104,13 +104,15 @@ def test_a_uint8_network_gets_the_pixels_unchanged():
     assert engine.given.dtype == np.uint8 and (engine.given == [1, 2, 3]).all()
 
 
-def test_peaks_from_the_network_are_used():
+@pytest.mark.parametrize("channels", [18, 19])
+def test_peaks_from_the_network_are_used(channels):
     spec = TensorSpec("image", (1, 224, 224, 3), np.dtype(np.uint8))
-    engine = Spy(spec, outputs=((1, 18, 56, 56), (1, 42, 56, 56)))
-    engine.outputs = (*engine.outputs, TensorSpec("peaks", (1, 18, 56, 56), np.dtype(np.float32)))
+    engine = Spy(spec, outputs=((1, channels, 56, 56), (1, 42, 56, 56)))
+    engine.outputs = (*engine.outputs, TensorSpec("peaks", (1, channels, 56, 56), np.dtype(np.float32)))
     estimator = HeatmapEstimator(engine, TRT_POSE, max_people=5, min_joint_score=0.1)
     rows, columns = np.mgrid[:56, :56]
-    answer = {"b": np.zeros((1, 42, 56, 56), np.float32), "a": np.zeros((1, 18, 56, 56), np.float32)}
+    answer = {"b": np.zeros((1, 42, 56, 56), np.float32), "a": np.zeros((1, channels, 56, 56), np.float32)}
+    answer["a"][0, 18:] = 1  # background
     # A head: nose, eyes and an ear, no joint more than a person needs, with the limbs' fields between them.
     joints = {0: (30, 28), 1: (26, 32), 2: (26, 24), 3: (28, 38)}
     for joint, (row, column) in joints.items():
@@ -187,6 +189,7 @@ def test_a_network_of_another_family_or_of_any_size_is_refused(tf_pose):
 
 @settings(max_examples=50)
 @given(st.integers(20, 900), st.integers(20, 900), st.integers(64, 300), st.integers(64, 300))
+@example(900, 2, 64, 64)
 def test_a_letterboxed_image_keeps_its_aspect_ratio_and_fills_one_side(height, width, box_height, box_width):
     boxed, within = letterbox(np.full((height, width, 3), 255, np.uint8), box_width, box_height)
     assert boxed.shape == (box_height, box_width, 3)
