@@ -85,7 +85,7 @@ class FollowingCrop:
                 found = self._merge(found, self._run(image, part))
         every_frame = not self._tracks or any(track.missed for track in self._tracks)
         if self._search.is_due(time_s, every_frame):
-            found = self._merge(found, self._run(image, clip_to_frame(self._search.next_square(), image.shape)))
+            found = self._merge(found, self._run(image, square_edges(self._search.next_square())))
         found = sorted(found, key=lambda pose: -pose.score)[: self._max_people]
         absent = [track for track in self._tracks if not self._is_among(track, found)]
         missed = [replace(track, missed=track.missed + 1) for track in absent if track.missed < MAX_MISSED]
@@ -142,8 +142,7 @@ def crop_around(box: Box, shape: Sequence[int], scale: float = 1.0) -> tuple[int
     return x, y, x + wide, y + high
 
 
-def clip_to_frame(square: Region, shape: Sequence[int]) -> tuple[int, int, int, int]:
-    """The part of a square that lies in the frame: left, top, right, bottom in whole pixels."""
-    edges = ((middle - square.side / 2, middle + square.side / 2) for middle in (square.x, square.y))
-    (left, right), (top, bottom) = edges
-    return max(round(left), 0), max(round(top), 0), min(round(right), shape[1]), min(round(bottom), shape[0])
+def square_edges(square: Region) -> tuple[int, int, int, int]:
+    """Left, top, right, bottom of a square in whole pixels. It begins inside the frame, but may end beyond it."""
+    low, high = -square.side / 2, square.side / 2
+    return max(round(square.x + low), 0), max(round(square.y + low), 0), round(square.x + high), round(square.y + high)

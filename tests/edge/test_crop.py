@@ -43,7 +43,7 @@ def test_a_spot_in_the_image_is_at_its_place_in_the_crop(region, u, v, is_snappe
 @given(regions)
 def test_the_snapped_region_is_the_nearest_block_of_pixels(region):
     near = snap_to_pixels(region, SIZE)
-    assert near.rotation == 0 and near.side % 1 == 0
+    assert near.rotation == 0 and near.side % 1 == 0 and snap_to_pixels(Region(10, 10, 0), SIZE).side == 1
     assert max(abs(near.side - region.side), abs(near.x - region.x), abs(near.y - region.y)) <= 0.5 + 1e-6
 
 
