@@ -90,8 +90,9 @@ def test_a_crop_is_black_or_repeats_the_border_beyond_the_image():
 @pytest.mark.parametrize("repeat_border", [True, False])
 def test_a_region_outside_the_image_is_black_or_repeats_the_border(repeat_border):
     image = np.full((100, 100, 3), 200, np.uint8)
-    shown = crop(image, snap_to_pixels(Region(-300, 50, 100), 64), 64, repeat_border=repeat_border)
-    assert (shown == (200 if repeat_border else 0)).all()
+    for region in (snap_to_pixels(Region(-300, 50, 100), 64), Region(-3000, 50, 1500, 0.7)):
+        shown = crop(image, region, 64, repeat_border=repeat_border)
+        assert (shown == (200 if repeat_border else 0)).all()
 
 
 def test_the_crop_is_written_into_the_given_array():
