@@ -45,7 +45,8 @@ def run_checks(host: Host, bundle: Path | None) -> list[Finding]:
     }
     plugin = bool(host.names(ARGUS_PLUGIN))
     camera_findings = cameras.cameras(listings, plugin)
-    daemon = host.run("systemctl", "is-active", "nvargus-daemon")
+    # In a container the daemon is the host's, and a systemctl there only says that systemd does not run.
+    daemon = None if in_container else host.run("systemctl", "is-active", "nvargus-daemon")
     cv2, tensorrt = _import("cv2"), _version_of_module("tensorrt")
     gpu, gpu_problem = _gpu()
     runtime = bundle_files.Runtime(tensorrt, *gpu) if tensorrt and gpu else None

@@ -2,12 +2,14 @@
 
 import copy
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import tiny_bundle
 
+from edge.bench.accuracy import AccuracyConfig, missed_minimums
 from edge.bench.accuracy_figures import accuracy_figures
 from edge.bench.commands import BENCH_COMMANDS
 from edge.bench.compare import changes, compare, differences
@@ -117,6 +119,12 @@ def test_differences_of_settings_are_listed():
     assert found == ["student: S and T", "power_mode: NV Power Mode: 25W and NV Power Mode: MAXN_SUPER"]
 
 
+def test_a_minimum_of_a_figure_that_could_not_be_measured_is_missed():
+    config = AccuracyConfig(Path("bundle"), clips=Path("test.npz"), min_top1=90.0, min_agreement=98.0)
+    figures = {"top1": 90.0, "mean_per_class": 1.0, "agreement": None}
+    assert missed_minimums(config, figures) == ["agreement unknown of 98"]
+
+
 def test_the_report_has_medians_and_the_spread_of_the_runs():
     text = as_markdown(report([30, 31, 35], [20, 21, 30]))
     assert "frames per second: 31.0 (30.0 to 35.0 in 3 runs)" in text and "dropped: 3" in text
@@ -137,9 +145,9 @@ def test_gpu_times_are_shown_beside_host_times_if_there_are_any():
 
 
 def test_accuracy_by_hand():
-    # Seven classes; ranks of the right one: first, second, sixth, first.
+    # Seven classes; ranks of the right one: first, fifth, sixth, first.
     logits = np.array(
-        [[9, 1, 0, 0, 0, 0, 0], [9, 8, 0, 0, 0, 0, 0], [6, 5, 1, 4, 3, 2, 0], [9, 1, 0, 0, 0, 0, 0]], np.float32
+        [[9, 1, 0, 0, 0, 0, 0], [9, 5, 8, 7, 6, 0, 0], [6, 5, 1, 4, 3, 2, 0], [9, 1, 0, 0, 0, 0, 0]], np.float32
     )
     found = accuracy_figures(logits, np.array([0, 1, 2, 0]))
     assert (found.top1, found.top5) == (50, 75)

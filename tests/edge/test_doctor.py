@@ -90,6 +90,14 @@ def test_csi_sensors_are_numbered_in_device_order(bundle_folder):
     assert found["Argus"].status == "fail"
 
 
+@pytest.mark.parametrize(("inside", "status"), [(True, "ok"), (False, "fail")])
+def test_in_a_container_the_socket_alone_shows_that_argus_runs(bundle_folder, inside, status):
+    files = {"/dev/video0": "", "/tmp/argus_socket": "", **({"/.dockerenv": ""} if inside else {})}
+    says = "System has not been booted with systemd as init system (PID 1). Can't operate.\n"
+    host = Board(boards.ORIN, LAPTOP, files, PLUGIN, v4l2_ctl=boards.CSI_CAMERA, systemctl=says)
+    assert by_check(host, bundle_folder)["Argus"].status == status
+
+
 def test_a_container_without_the_nvidia_runtime_does_not_suggest_its_csi_camera(bundle_folder):
     found = by_check(Board(boards.XAVIER, LAPTOP, {"/dev/video0": ""}, v4l2_ctl=boards.CSI_CAMERA), bundle_folder)
     assert "csi://" not in found["/dev/video0"].found and found["/dev/video0"].status == "warn"

@@ -115,6 +115,13 @@ def test_a_camera_may_take_twice_the_stall_time_to_open(monkeypatch):
     assert source.size == (320, 240)
 
 
+def test_an_error_while_opening_is_raised_at_once():
+    begin = time.monotonic()
+    with pytest.raises(ZeroDivisionError):
+        LiveSource("csi://0", lambda: 1 / 0, CaptureConfig(), hint=lambda: "check cable")
+    assert time.monotonic() - begin < 5
+
+
 def test_errors_of_a_driver_are_raised():
     class Broken(Device):
         def read(self):
