@@ -34,6 +34,12 @@ def test_the_person_with_most_decisions_gives_the_videos_prediction():
     assert np.isnan(VideoPrediction(2).probabilities()).all()
 
 
+def test_of_two_people_with_as_many_decisions_the_one_tracked_first_counts():
+    answer = VideoPrediction(2)
+    answer.add(result(person(2, does=decided(0.9, 0.1)), person(1, does=decided(0.2, 0.8))))
+    assert answer.probabilities() == pytest.approx([0.2, 0.8])
+
+
 def test_a_video_without_a_decision_is_wrong_and_in_no_column_of_the_confusion():
     scores = np.array([[0.9, 0.1], [np.nan, np.nan], [0.2, 0.8]], np.float32)
     found = accuracy_figures(scores, np.array([0, 0, 1]))

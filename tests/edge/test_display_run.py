@@ -17,7 +17,7 @@ from edge.bench.display_run import TimecodeSink, TimecodeSource
 from edge.bench.time_code import CELLS, draw, read
 from edge.contract.bundle import read_bundle
 from edge.contract.layouts import layout
-from edge.contract.types import Pose, PoseResult
+from edge.contract.types import Frame, FrameResult, Pose, PoseResult
 from edge.drawing.overlay import Overlay
 from edge.image_pool import MAX_FREE
 from edge.latency import LatencyHistory
@@ -107,6 +107,15 @@ def watched(bundle_folder, frames, pose_s, show_s):
     outcome = Pipeline(TimecodeSource(source), See(pose_s), action, [worker], history, limits=Limits()).run()
     action.close()
     return watcher, outcome, worker, within_ms
+
+
+def test_an_age_is_right_when_the_count_begins_again(monkeypatch):
+    image = np.zeros((480, 640, 3), np.uint8)
+    draw(image, 2**32 - 5)
+    monkeypatch.setattr("edge.bench.display_run.time.perf_counter", lambda: (2**32 + 5) / 10_000)
+    sink = TimecodeSink(Overlay(layout("penn-13")))
+    sink(FrameResult(Frame(0, 0.0, image), (), {}))
+    assert sink.ages_ms == [1.0]
 
 
 def test_the_measured_age_is_the_processing_time(bundle_folder):

@@ -115,6 +115,7 @@ def test_growth_is_the_rate_between_the_outer_quarters_times_the_time_after_the_
     quarters = ([100] * 8, [0, 999], [5] * 20, [104] * 8, [-50, 400])
     assert sampled(np.concatenate(quarters)).growth_mb(0) == pytest.approx(4 / 30 * 39)
     assert sampled([100]).growth_mb(0) == sampled([100, 200]).growth_mb(9) == 0.0
+    assert sampled([100, 103]).growth_mb(0) == pytest.approx(3), "of one second, the only one"
 
 
 @given(st.integers(0, 500), st.integers(1, 25), st.floats(-50, 50), st.sampled_from([0.0, 5.1, 20.0]))
