@@ -19,7 +19,7 @@ def test_l4t_and_its_jetpack(name, l4t, jetpack):
 
 
 @pytest.mark.parametrize(
-    ("revision", "jetpack"), [("R36 (release), REVISION: 5.0", "6.2.2"), ("R39 (release), REVISION: 2.0", "7.2")]
+    ("revision", "jetpack"), [("R36 (release), REVISION: 5.0", "6.2.2"), ("R39 (release), REVISION: 2", "7.2")]
 )
 def test_newer_jetpacks(revision, jetpack):
     assert board.read_l4t(f"# {revision}, GCID: 1, BOARD: generic").jetpack == jetpack
@@ -69,7 +69,8 @@ def test_another_computer_with_a_device_tree_is_not_a_jetson():
 
 def test_cuda_is_read_from_the_toolkits_file_or_the_runtimes_name():
     assert board.cuda('{"cuda": {"version": "13.0.48"}}', [], True).found == "13.0.48"
-    in_image = ["/usr/local/cuda-12.6/targets/aarch64-linux/lib/libcudart.so.12.6.68"]
+    folders = {"cuda-12.2": "12.2.140", "cuda-12.6": "12.6.68"}
+    in_image = [f"/usr/local/{name}/targets/aarch64-linux/lib/libcudart.so.{full}" for name, full in folders.items()]
     assert board.cuda(None, in_image, True).found == "12.6.68, runtime only"
     assert board.cuda(None, [], True).status == "fail" and board.cuda(None, [], False).status == "n/a"
     assert board.cuda("{}", [], True).status == "warn"

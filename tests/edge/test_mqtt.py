@@ -118,6 +118,7 @@ def test_events_and_camera_status_arrive(mosquitto):
         wait_for(lambda: listener.states() == ["online"])
         publish(event(1))
         publish(Event("source_lost", 2.0, text="gone"))
+        wait_for(lambda: listener.states() == ["online", "camera_lost"])
         late = Listener(to)  # the broker retains the status
         wait_for(lambda: late.states() == ["camera_lost"])
         late.close()

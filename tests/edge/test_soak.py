@@ -176,6 +176,9 @@ def test_allocated_memory_is_measured():
 def test_a_soak_shorter_than_its_warm_up_is_refused():
     with pytest.raises(ConfigError, match=r"minutes is 1, warm_up_minutes is 2; give a longer run"):
         SoakConfig(minutes=1.0, warm_up_minutes=2.0)
+    for wrong in ({"minutes": 0.0}, {"warm_up_minutes": 0.0}):
+        with pytest.raises(ConfigError, match="above 0"):
+            SoakConfig(**wrong)
 
 
 @pytest.mark.parametrize(("minutes", "warm_up_s"), [(480, 90), (4.5, 90), (0.1, 2)])
