@@ -108,7 +108,7 @@ def _patterns(graph: Graph) -> Iterator[_Pattern]:
             continue
         (dequantize,) = graph.consumers[behind[0].output[0]]
         readers = graph.consumers[dequantize.output[0]]
-        if dequantize.output[0] not in graph.outputs and readers and all(_accepts_offset(graph, n) for n in readers):
+        if all(_accepts_offset(graph, n) for n in readers):
             yield _Pattern(convolution, pair, relu, behind[0], dequantize, readers)
 
 

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import cv2
 import networks
 import numpy as np
 import onnx
@@ -11,10 +10,9 @@ import pytest
 
 from calibrate.calibration_set import LabelledClips
 from calibrate.evaluation.evaluator import Evaluator, Loss
-from calibrate.images import alternating
 from calibrate.quantisation.float_layers import choose_by_people, choose_float_layers, fewest_float_layers
 from calibrate.quantisation.quantise import Quantiser
-from calibrate.quantisation.sensitivity import layer_losses
+from calibrate.quantisation.sensitivity import LayerLoss, layer_losses, relative_error
 from edge.contract.manifest import AccuracyBudget
 from edge.engines.engine import Engine
 
@@ -86,12 +84,33 @@ def test_layers_that_are_always_float_are_not_added_twice(fragile: Path) -> None
 def test_a_budget_that_nothing_meets_leaves_all_layers_in_int8(fragile: Path) -> None:
     quantiser, never = quantiser_of(fragile), Loss(99.9, 0.1)
     ranked = layer_losses(quantiser, quantiser.samples, decides=True)
+    for always, tried in (([], [0, 1, 2, 4]), (quantiser.layers[:2], [2, 3, 4])):
+        choice = fewest_float_layers(
+            quantiser, quantiser.samples, lambda model: never, lambda: ranked, AccuracyBudget(0, 100), always
+        )
+        assert choice.float_layers == always
+        assert [trial.float_layers for trial in choice.trials] == tried
+        assert choice.model == quantiser.quantised(always, quantiser.samples)
+
+
+def test_a_layer_that_is_always_float_does_not_count_as_the_next_worst(fragile: Path) -> None:
+    quantiser = quantiser_of(fragile)
+    first, second, *_ = ranked = [LayerLoss(layer, 0, 0) for layer in quantiser.layers]
+
+    def loss(model: onnx.ModelProto) -> Loss:
+        in_float = any(second.layer == n.name and n.input[1] == "w2" for n in model.graph.node)
+        return Loss(100 if in_float else 0, 0)
+
     choice = fewest_float_layers(
-        quantiser, quantiser.samples, lambda model: never, lambda: ranked, AccuracyBudget(0, 100)
+        quantiser, quantiser.samples, loss, lambda: ranked, AccuracyBudget(0, 100), [first.layer]
     )
-    assert choice.float_layers == []
-    assert choice.trials[-1].float_layers == 4
-    assert choice.model == quantiser.quantised([], quantiser.samples)
+    assert choice.float_layers == [first.layer, second.layer]
+    assert [trial.float_layers for trial in choice.trials] == [1, 2]
+
+
+def test_an_error_is_relative_to_the_channels_variance_with_a_lower_limit() -> None:
+    wanted = np.array([[-1, 0], [1, 0]], np.float64)  # variances 1 and 0, of both together 0.5
+    assert relative_error(wanted + 0.1, wanted) == pytest.approx((0.01 / 1 + 0.01 / 0.0005) / 2)
 
 
 def test_a_pose_networks_float_layers_are_chosen_by_its_evaluator(tmp_path: Path) -> None:
@@ -140,12 +159,3 @@ def test_a_layer_is_ranked_by_its_largest_error_over_the_outputs(tmp_path: Path)
     losses = layer_losses(Quantiser(path, images, "minmax"), images, decides=False)
     # Quantising the image costs the fields next to nothing, and the map its small channel.
     assert [loss.layer for loss in losses] == ["map", "fields"] and all(loss.error > 0.01 for loss in losses)
-
-
-def test_evaluation_images_lie_between_calibration_images(tmp_path: Path) -> None:
-    for i in range(9):
-        cv2.imwrite(str(tmp_path / f"{i}.png"), np.full((4, 4, 3), 20 * i, np.uint8))
-    chosen, between = alternating(tmp_path, 4)
-    assert [i for i, _ in chosen] == [0, 2, 4, 6]
-    assert [i for i, _ in between] == [1, 3, 5, 8]
-    assert all(image.mean() == 20 * i for i, image in (*chosen, *between))

@@ -20,8 +20,9 @@ from edge.engines.onnx_runtime import DISABLED_OPTIMIZERS
 LIMITS = (("zero.limit", 0), ("limit", 1.5))
 
 
-def three_layers(folder: Path, low: float = 0.0, high: float | None = None) -> Path:
+def three_layers(folder: Path, low: float = 0.0, high: float | None = None, **padding: object) -> Path:
     """1x1, ReLU, 1x1, ReLU, 3x3 with padding: image (1, 3, 16, 16) -> map (1, 2, 16, 16); with ``high`` Clip."""
+    padding = padding or {"pads": [1, 1, 1, 1]}
     rng = np.random.default_rng(3)
     shapes = {"w1": (8, 3, 1, 1), "b1": (8,), "w2": (8, 8, 1, 1), "w3": (2, 8, 3, 3), "b3": (2,)}
     weights = {name: rng.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
@@ -34,7 +35,7 @@ def three_layers(folder: Path, low: float = 0.0, high: float | None = None) -> P
         helper.make_node(kind, ["c1", *limits], ["x1"], name="relu1"),
         helper.make_node("Conv", ["x1", "w2"], ["c2"], name="second"),
         helper.make_node(kind, ["c2", *limits], ["x2"], name="relu2"),
-        helper.make_node("Conv", ["x2", "w3", "b3"], ["map"], name="third", pads=[1, 1, 1, 1]),
+        helper.make_node("Conv", ["x2", "w3", "b3"], ["map"], name="third", **padding),
     ]
     return networks.save(folder / "n.onnx", nodes, weights, (("image", [1, 3, 16, 16]), ("map", [1, 2, 16, 16])))
 
@@ -50,8 +51,11 @@ def as_written(model: onnx.ModelProto, image: Sample) -> np.ndarray:
     return ort.InferenceSession(model.SerializeToString(), options).run(None, {"image": image})[0]
 
 
-def test_only_a_relu_whose_reader_has_no_padding_is_removed(tmp_path: Path, images: list[Sample]) -> None:
-    model = Quantiser(three_layers(tmp_path), images, "minmax").quantised([], images)
+@pytest.mark.parametrize("padding", [{"pads": [1, 1, 1, 1]}, {"auto_pad": "SAME_UPPER"}])
+def test_only_a_relu_whose_reader_has_no_padding_is_removed(
+    tmp_path: Path, images: list[Sample], padding: dict
+) -> None:
+    model = Quantiser(three_layers(tmp_path, **padding), images, "minmax").quantised([], images)
     assert [n.name for n in Graph(model).nodes("Relu")] == ["relu2"]
     assert violations(model) == []
 
@@ -113,6 +117,15 @@ def test_a_layer_left_in_floating_point_keeps_its_relu(tmp_path: Path, images: l
     for layer in ("first", "second"):
         model = Quantiser(three_layers(tmp_path), images, "minmax").quantised([layer], images)
         assert len(Graph(model).nodes("Relu")) == 2
+
+
+def test_a_relu_beside_another_reader_of_its_convolution_stays(tmp_path: Path, images: list[Sample]) -> None:
+    path = three_layers(tmp_path)
+    model = onnx.load(path)
+    model.graph.node.append(helper.make_node("Tanh", ["c1"], ["side"], name="side"))
+    model.graph.output.append(helper.make_tensor_value_info("side", 1, [1, 8, 16, 16]))
+    onnx.save(model, str(path))
+    assert len(Graph(Quantiser(path, images, "minmax").quantised([], images)).nodes("Relu")) == 2
 
 
 def test_a_relu_that_is_an_output_stays(tmp_path: Path, images: list[Sample]) -> None:

@@ -60,14 +60,15 @@ def test_a_rounding_error_is_compensated_by_the_weight_of_an_equal_input() -> No
     np.testing.assert_allclose(sorted(given[0]), [0, 1, 127], atol=0.02)
 
 
-def test_weights_compensate_half_of_what_clipping_removes() -> None:
-    # Activations are -2 or 2 and clipped to -1 or 1: least squares would double the weight from 3 to 6. The ridge
-    # towards 3 is as large as the inputs' variance, so the weight goes half of the way.
+@pytest.mark.parametrize(("activations", "wanted"), [([-2, 2], (3 + 6) / 2), ([0, 4], (3 + 12) / 2)])
+def test_weights_compensate_half_of_what_clipping_removes(activations: list[int], wanted: float) -> None:
+    # Activations are clipped at -1 and 1: least squares would multiply the weight by 2 or 4. The ridge towards 3 is as
+    # large as the inputs' variance, so the weight goes half of the way.
     weight = np.array([3.0], np.float32).reshape(1, 1, 1, 1)
     rng = np.random.default_rng(0)
-    samples = [rng.choice([-2, 2], (1, 1, 4, 4)).astype(np.float32) for _ in range(8)]
+    samples = [rng.choice(activations, (1, 1, 4, 4)).astype(np.float32) for _ in range(8)]
     given = fitted(int8(weight, 1 / 127), exact(weight), samples)
-    np.testing.assert_allclose(weights_of(given), [[4.5]], rtol=0.01)
+    np.testing.assert_allclose(weights_of(given), [[wanted]], rtol=0.01)
 
 
 def test_the_bias_corrects_the_remaining_mean() -> None:
@@ -156,6 +157,11 @@ def test_patches_of_one_and_three_axes_give_onnx_runtimes_convolution_too(kernel
     (wanted,) = session.run(None, {"x": x})
     given = weight.reshape(group, 8 // group, -1) @ patches(x, node, kernel)
     np.testing.assert_allclose(given.reshape(8, -1), np.moveaxis(wanted, 1, 0).reshape(8, -1), rtol=1e-4, atol=1e-5)
+
+
+def test_few_patches_are_spread_over_all_positions() -> None:
+    x, node = np.arange(7.0).reshape(1, 1, 7), helper.make_node("Conv", ["x", "w"], ["y"])
+    np.testing.assert_array_equal(patches(x, node, [1], 3), [[[0, 3, 6]]])
 
 
 def with_axes(path: Path, axes: int) -> Path:
