@@ -121,7 +121,8 @@ def _before(graph: Graph, relu: onnx.NodeProto) -> tuple[onnx.NodeProto | None, 
         alone = len(graph.consumers[tensor]) == 1 and len(graph.consumers[quantize.output[0]]) == 1
         pair, tensor = (quantize, dequantize), quantize.input[0] if alone else ""
     convolution = graph.producer_of_type(tensor, "Conv")
-    if convolution is None or len(graph.consumers[tensor]) != 1 or not runs_in_int8(graph, convolution):
+    only_relu = len(graph.consumers[tensor]) == 1 and tensor not in graph.outputs
+    if convolution is None or not only_relu or not runs_in_int8(graph, convolution):
         return None, ()
     return convolution, pair
 

@@ -128,12 +128,18 @@ def test_a_relu_beside_another_reader_of_its_convolution_stays(tmp_path: Path, i
     assert len(Graph(Quantiser(path, images, "minmax").quantised([], images)).nodes("Relu")) == 2
 
 
-def test_a_relu_that_is_an_output_stays(tmp_path: Path, images: list[Sample]) -> None:
+@pytest.mark.parametrize("output", ["c1", "x1"])
+def test_a_relu_with_an_output_before_or_behind_it_stays(tmp_path: Path, images: list[Sample], output: str) -> None:
     path = three_layers(tmp_path)
     model = onnx.load(path)
-    model.graph.output.append(helper.make_tensor_value_info("x1", 1, [1, 8, 16, 16]))
+    model.graph.output.append(helper.make_tensor_value_info(output, 1, [1, 8, 16, 16]))
     onnx.save(model, str(path))
-    assert len(Graph(Quantiser(path, images, "minmax").quantised([], images)).nodes("Relu")) == 2
+    int8 = Quantiser(path, images, "minmax").quantised([], images)
+    assert len(Graph(int8).nodes("Relu")) == 2
+    wanted, given = (
+        ort.InferenceSession(m.SerializeToString()).run([output], {"image": images[0]})[0] for m in (model, int8)
+    )
+    np.testing.assert_allclose(given, wanted, atol=0.02 * np.abs(wanted).max())
 
 
 def test_tensorrt_accepts_it(tmp_path: Path, images: list[Sample]) -> None:
