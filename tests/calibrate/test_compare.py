@@ -66,8 +66,8 @@ def test_poses_match_by_their_median_joint_to_a_tenth_of_the_body(moved: float, 
 
 
 def test_one_lost_person_does_not_part_two_that_match() -> None:
-    # In total, 50 + 5000 pixels are more than 2000 + 2000; but 5000 away is no further off than 1000.
-    reference, other = [body(0, 0, 1000), body(7050, 0, 1000)], [body(50, 0, 1000), body(2050, 0, 1000)]
+    # In total, 50 + 4000 pixels are more than 2000 + 1950; but 4000 away is no further off than 1000.
+    reference, other = [body(0, 0, 1000), body(-2000, 0, 1000)], [body(-50, 0, 1000), body(2000, 0, 1000)]
     assert people_agreement([reference], [other]).both == 1
 
 
