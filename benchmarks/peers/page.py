@@ -5,7 +5,7 @@ python -m benchmarks.peers.page
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,13 @@ PAGE = Path("benchmarks/peers.md")
 FLAMES = Path("benchmarks/peers_stages.png")
 
 
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Lines of a Markdown table; short rows end with empty cells."""
+    filled = ([*row, *[""] * (len(columns) - len(row))] for row in rows)
+    lines = [f"| {' | '.join(cells)} |" for cells in (columns, *filled)]
+    return [lines[0], "|---" * len(columns) + "|", *lines[1:]]
+
+
 def pose_pipelines(found: dict[str, Any]) -> list[str]:
     """Each pipeline, with its frame rate and processor time relative to every peer's, round by round."""
     rows = found["rows"]
@@ -33,23 +40,19 @@ def pose_pipelines(found: dict[str, Any]) -> list[str]:
         *(f"frame rate over {peer}'s: p50, p90" for peer in map(_interface, peers)),
         *(f"CPU time of {peer} over its own: p50, p90" for peer in map(_interface, peers)),
     ]  # fmt: skip
-    lines = [
-        f"Clip: {found['clip']}, its first ten frames left out; medians over {rounds} rounds.",
-        "",
-        f"| {' | '.join(columns)} |".replace("|  |", "| |"),
-        "|---" * len(columns) + "|",
-    ]
+    lines: list[list[str]] = []
     for name, runs in rows.items():
         if any("failed" in run for run in runs) or len(runs) < rounds:
-            lines.append(f"| {name} | did not run: {runs[0].get('failed', 'interrupted')}{' |' * (len(columns) - 1)}")
+            lines.append([name, f"did not run: {runs[0].get('failed', 'interrupted')}"])
             continue
         steady = percentiles([ms for run in runs for ms in run["steady_ms"]])
         cells = [f"{percentiles(_rates(runs))[0]:.1f}", *(f"{ms:.1f}" for ms in steady)]
         cells += [f"{percentiles(_spent(runs))[0]:.1f}", f"{100 * sum(_seen(run) for run in runs) / len(runs):.0f}"]
         compared = [ratios(_rates(runs), _rates(rows[peer])) for peer in peers]
         compared += [ratios(_spent(rows[peer]), _spent(runs)) for peer in peers]
-        lines.append(f"| {' | '.join([name, *cells, *(f'{p50:.2f}, {p90:.2f}' for p50, p90 in compared)])} |")
-    return lines
+        lines.append([name, *cells, *(f"{p50:.2f}, {p90:.2f}" for p50, p90 in compared)])
+    about = f"Clip: {found['clip']}, its first ten frames left out; medians over {rounds} rounds."
+    return [about, "", *table(columns, lines)]
 
 
 def _interface(peer: str) -> str:
@@ -73,29 +76,26 @@ def _seen(run: dict[str, Any]) -> float:
 def streaming(found: dict[str, Any]) -> list[str]:
     """Each candidate with warm and cold caches, relative to the library and to the whole clip in its precision."""
     times: dict[str, list[float]] = found["times"]
-    columns = "CPU ms: p50 | p90 | of the library's: p50 | p90 | of the clip's: p50"
-    lines = [f"| one new frame | warm, {columns} | cold, {columns} |", "|---" * 11 + "|"]
+    columns = ("CPU ms: p50", "p90", "of the library's: p50", "p90", "of the clip's: p50")
+    lines = []
     peer = next(name for name in found["precisions"] if name.startswith("continual"))
     for name, precision in found["precisions"].items():
-        cells = []
+        cells = [name]
         for kind in ("warm", "cold"):
             took = times[f"{name} | {kind} | processor"]
             shares = ratios(took, times[f"{peer} | {kind} | processor"])
             clip = ratios(took, times[f"whole clip, {precision.upper()} | {kind} | processor"])[0]
             cells += [f"{ms:.3f}" for ms in (*percentiles(took), *shares)]
             cells.append(f"1/{1 / clip:.1f}" if clip < 1 else f"{clip:.1f} x")
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return lines
+        lines.append(cells)
+    return table(["one new frame", f"warm, {columns[0]}", *columns[1:], f"cold, {columns[0]}", *columns[1:]], lines)
 
 
 def latency(found: dict[str, Any]) -> list[str]:
     """Each network in each precision, in its own runtime and in OpenVINO."""
     times: dict[str, list[float]] = found["times"]
-    lines = [
-        "| network | precision | ONNX Runtime or LiteRT: p50 ms | p90 | OpenVINO: p50 ms | p90 | OpenVINO faster by: "
-        "p50 | p90 |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    columns = ("network", "precision", "ONNX Runtime or LiteRT: p50 ms", "p90", "OpenVINO: p50 ms", "p90")
+    lines = []
     for key in dict.fromkeys(name.rpartition(" | ")[0] for name in times if name.endswith(" | own processor")):
         own = times[f"{key} | own processor"]
         cells = [*percentiles(own)]
@@ -103,60 +103,55 @@ def latency(found: dict[str, Any]) -> list[str]:
         if other is not None:
             cells += [*percentiles(other), *ratios(own, other)]
         shown = [f"{cell:.3f}" if place < 4 else f"{cell:.2f}" for place, cell in enumerate(cells)]
-        lines.append(f"| {key} | {' | '.join([*shown, *[''] * (6 - len(shown))])} |")
-    return lines
+        lines.append([*key.split(" | "), *shown])
+    return table([*columns, "OpenVINO faster by: p50", "p90"], lines)
 
 
 def roofline(found: dict[str, Any]) -> list[str]:
     boards = list(found["boards"])
-    lines = [
+    peak = (
         f"Measured peak of this machine, one thread, in the same run: {found['gops']['FP32']:.0f} GFLOP/s in FP32, "
-        f"{found['gops']['INT8']:.0f} GOP/s in INT8, {found['gb_s']:.1f} GB/s.",
-        "",
-        "| network | precision | GFLOP | MB moved | measured ms | share of peak | floor here, ms | "
-        + " | ".join(f"{board}, *computed* ms" for board in boards)
-        + " |",
-        "|---|" + "---|" * (6 + len(boards)),
-    ]
+        f"{found['gops']['INT8']:.0f} GOP/s in INT8, {found['gb_s']:.1f} GB/s."
+    )
+    columns = ["network", "precision", "GFLOP", "MB moved", "measured ms", "share of peak", "floor here, ms"]
+    lines = []
     for row in found["rows"]:
-        floors = " | ".join(f"{row['boards_ms'][board]:.4f}" for board in boards)
-        lines.append(
-            f"| {row['network']} | {row['precision']} | {row['gflop']:.3f} | {row['mb']:.2f} | {row['ms']:.3f} | "
-            f"{100 * row['achieved']:.0f} % | {row['floor_ms']:.3f} | {floors} |"
-        )
+        figures = [f"{row['gflop']:.3f}", f"{row['mb']:.2f}", f"{row['ms']:.3f}", f"{100 * row['achieved']:.0f} %"]
+        floors = [f"{row['floor_ms']:.3f}", *(f"{row['boards_ms'][board]:.4f}" for board in boards)]
+        lines.append([row["network"], row["precision"], *figures, *floors])
     peaks = "; ".join(
         f"{name} {board['int8_tops']:g} TOPS, {board['fp16_tflops']:g} TFLOPS, {board['gb_s']:g} GB/s"
         for name, board in found["boards"].items()
     )
-    return [*lines, "", f"Peaks used for the boards, dense INT8, FP16 and memory: {peaks}."]
+    rows = table([*columns, *(f"{board}, *computed* ms" for board in boards)], lines)
+    return [peak, "", *rows, "", f"Peaks used for the boards, dense INT8, FP16 and memory: {peaks}."]
 
 
 def costs(found: dict[str, Any]) -> list[str]:
-    lines = [
-        f"{found['pictures']} frames of {found['clip']}, {found['ms']:.1f} ms of CPU time per frame in all.",
-        "",
-        "| function | ms per frame | share | calls per frame | what was done about it |",
-        "|---|---|---|---|---|",
-    ]
+    lines = []
     for row in found["rows"][:10]:
         done = next((text for key, text in COSTS.items() if key in row["function"]), "nothing yet")
         name = row["function"].replace("|", "\\|")
-        lines.append(f"| `{name}` | {row['ms']:.2f} | {100 * row['share']:.1f} % | {row['calls']:.2f} | {done} |")
-    return lines
+        lines.append([f"`{name}`", f"{row['ms']:.2f}", f"{100 * row['share']:.1f} %", f"{row['calls']:.2f}", done])
+    about = f"{found['pictures']} frames of {found['clip']}, {found['ms']:.1f} ms of CPU time per frame in all."
+    return [
+        about,
+        "",
+        *table(("function", "ms per frame", "share", "calls per frame", "what was done about it"), lines),
+    ]
 
 
 def stages(found: dict[str, Any]) -> list[str]:
     """p50 of each stage, and of the time inside and outside the networks."""
     columns = (CAPTURE, POSE, TRACK, RECOGNISE, INSIDE, OUTSIDE)
     lines = [
-        f"{found['clip']}; milliseconds, p50 of each stage over the frames in which it ran, medians over the rounds.",
-        "",
-        f"| | {' | '.join(columns)} |",
-        "|---" * (len(columns) + 1) + "|",
+        [backend, *(f"{p50[stage]:.1f}" if stage in p50 else "" for stage in columns)]
+        for backend, p50 in found["p50_ms"].items()
     ]
-    for backend, p50 in found["p50_ms"].items():
-        lines.append(f"| {backend} | {' | '.join(f'{p50[stage]:.1f}' if stage in p50 else '' for stage in columns)} |")
-    return lines
+    about = (
+        f"{found['clip']}; milliseconds, p50 of each stage over the frames in which it ran, medians over the rounds."
+    )
+    return [about, "", *table(["", *columns], lines)]
 
 
 SECTIONS: dict[str, tuple[str, Callable[[dict[str, Any]], list[str]]]] = {
@@ -173,13 +168,13 @@ SECTIONS: dict[str, tuple[str, Callable[[dict[str, Any]], list[str]]]] = {
 def write_page() -> None:
     """Write the page, and the plots that there are figures for."""
     lines = ["# Comparison with other projects", "", INTRODUCTION, ""]
-    for section, (title, table) in SECTIONS.items():
+    for section, (title, lines_of) in SECTIONS.items():
         lines += [f"## {title}", ""]
         found = read_results(section)
         if found is None:
             lines += ["Has not run.", ""]
         else:
-            lines += [*_about(found["about"]), "", *table(found), ""]
+            lines += [*_about(found["about"]), "", *lines_of(found), ""]
         if section in NOTES:
             lines += [NOTES[section], ""]
         if section == "latency_clips":
