@@ -87,13 +87,11 @@ class _Noise:
         self.means.append((float((mean**2).mean()), n))
 
     def jitter(self) -> float:
-        return math.sqrt(self.square / max(self.count, 1))
+        return math.sqrt(self.square / self.count)
 
     def time_constant_s(self) -> float:
         """Time constant that explains the products of neighbouring frames, at any mix of frame rates."""
-        product, square, apart_s = np.array(self.lagged).reshape(-1, 3).T
-        if product.sum() <= 0 or square.sum() == 0:
-            return 0.0
+        product, square, apart_s = np.array(self.lagged).T
 
         def excess(time_s: float) -> float:
             return float((square * np.exp(-apart_s / time_s)).sum() - product.sum())
@@ -103,8 +101,7 @@ class _Noise:
         return float(brentq(excess, SHORTEST_S, LONGEST_S)) if excess(LONGEST_S) > 0 else LONGEST_S
 
     def bias(self) -> float:
-        weight = sum(n for _, n in self.means)
-        return math.sqrt(sum(square * n for square, n in self.means) / weight) if weight else 0.0
+        return math.sqrt(sum(square * n for square, n in self.means) / sum(n for _, n in self.means))
 
 
 def fit_errors(
