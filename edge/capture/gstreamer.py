@@ -58,7 +58,7 @@ def v4l2_pipeline(device: str, config: CaptureConfig) -> str:
 
 def rtsp_pipeline(url: str, config: CaptureConfig) -> str:
     """A network camera, decoded in hardware; the default codec is h264."""
-    codec = _stream_codec(config.codec)
+    codec = stream_codec(config.codec)
     # TCP resends lost packets; over UDP they leave grey smears.
     source = (f"rtspsrc location={_quoted(url)} protocols=tcp latency=100", f"rtp{codec}depay")
     return " ! ".join((*source, _PARSERS[codec], "nvv4l2decoder", *_to_bgr(config.flip), _LATEST_SINK))
@@ -66,7 +66,7 @@ def rtsp_pipeline(url: str, config: CaptureConfig) -> str:
 
 def file_pipeline(path: Path, config: CaptureConfig) -> str:
     """A video file, decoded in hardware, without dropping frames."""
-    codec = _stream_codec(config.codec)
+    codec = stream_codec(config.codec)
     demuxer = _DEMUXERS.get(path.suffix.lower())
     if demuxer is None:
         raise ConfigError(
@@ -75,6 +75,13 @@ def file_pipeline(path: Path, config: CaptureConfig) -> str:
         )
     source = (f"filesrc location={_quoted(str(path))}", demuxer, _PARSERS[codec], "nvv4l2decoder")
     return " ! ".join((*source, *_to_bgr(config.flip), _LOSSLESS_SINK))
+
+
+def stream_codec(codec: str | None) -> str:
+    """The codec of a stream or file, by default h264. Raises ConfigError for one that has no hardware decoder."""
+    if codec is not None and codec not in _PARSERS:
+        raise ConfigError(f"no hardware decoder for codec {codec!r}", hint=f"known: {', '.join(_PARSERS)}")
+    return codec or "h264"
 
 
 def has_gstreamer() -> bool:
@@ -96,12 +103,6 @@ def pipeline_opener(pipeline: str, needed_for: str = "capture.backend gstreamer"
 def _to_bgr(flip: Flip) -> tuple[str, ...]:
     flipped = f" flip-method={FLIP_METHODS[flip]}" if flip != "none" else ""
     return (f"nvvidconv{flipped}", "video/x-raw, format=BGRx", "videoconvert", "video/x-raw, format=BGR")
-
-
-def _stream_codec(codec: str | None) -> str:
-    if codec is not None and codec not in _PARSERS:
-        raise ConfigError(f"no hardware decoder for codec {codec!r}", hint=f"known: {', '.join(_PARSERS)}")
-    return codec or "h264"
 
 
 def _rate(fps: float) -> str:

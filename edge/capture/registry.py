@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from edge.capture.address import NETWORK_SCHEMES, Address, local_path, parse, without_password
 from edge.capture.camera import open_camera, open_csi
+from edge.capture.gstreamer import stream_codec
 from edge.capture.image_folder import ImageFolder
 from edge.capture.network_camera import open_network_camera
 from edge.capture.raw_frames import RawFrames
@@ -55,6 +56,11 @@ def open_source(uri: str, config: CaptureConfig | None = None) -> Source:
 
 
 def _reject_fixed_options(address: Address) -> None:
-    given = [name for name, _ in address.options if name in ("width", "height", "fps")]
+    options = dict(address.options)
+    if address.scheme == "replay" and options:
+        raise ConfigError(f"{next(iter(options))} cannot be set for replay://", hint="a recording holds no images")
+    given = [name for name in options if name in ("width", "height", "fps")]
     if address.scheme in FIXED_FORMAT and given and not os.path.isdir(address.target):  # noqa: PTH112
         raise ConfigError(f"{given[0]} cannot be set for {address.scheme}://", hint="flip, codec and backend can")
+    if address.scheme in FIXED_FORMAT:
+        stream_codec(options.get("codec"))  # also where OpenCV decodes, which recognises the codec

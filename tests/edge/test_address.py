@@ -55,6 +55,9 @@ def test_options_of_the_uri_override_settings():
         ("0?flip=upside", "capture.flip is 'upside'"),
         ("0?codec=vp9", "unknown camera codec 'vp9'"),
         ("file:///a.mp4?fps=5", "fps cannot be set for file://"),
+        ("file:///a.mp4?codec=h256", "no hardware decoder for codec 'h256'; known: h264, h265"),
+        ("rtsp://127.0.0.1:9/s#codec=h256", "no hardware decoder for codec 'h256'"),
+        ("replay://poses.jsonl?flip=vertical", "flip cannot be set for replay://"),
         ("rtsp://127.0.0.1:9/s#width=640&height=480", "width cannot be set for rtsp://"),
     ],
 )
