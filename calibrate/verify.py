@@ -119,7 +119,7 @@ def verify(config: VerifyConfig) -> None:
     measured = _measured(opened, size, stored, test)
     fp32_result = None if config.held_out else measured[0]
     results = [replace(r, missed=_missed(r, fp32_result, budget)) for r in measured]
-    _show(results, skipped, layers)
+    _show(results, skipped, layers, budget)
     passed = not any(r.missed for r in results)
     if config.report is not None:
         written = {
@@ -190,7 +190,9 @@ def _missed(result: NetworkResult, fp32: NetworkResult | None, budget: AccuracyB
     return budget.violations((result.labelled or result.stored).agreement, drop)
 
 
-def _show(results: Sequence[NetworkResult], skipped: Mapping[str, str], layers: Sequence[LayerGap]) -> None:
+def _show(
+    results: Sequence[NetworkResult], skipped: Mapping[str, str], layers: Sequence[LayerGap], budget: AccuracyBudget
+) -> None:
     if layers:
         gaps = Table("layer", "operator", "variance lost %", title="INT8 against FP32 by layer, in execution order")
         for gap in layers:
@@ -209,7 +211,8 @@ def _show(results: Sequence[NetworkResult], skipped: Mapping[str, str], layers: 
         table.add_row(r.network, accuracy, f"{found.agreement:.2f}", errors, times, size)
     console.print(table)
     for r in results:
-        passed = "within the budget" + ("" if r.labelled else f", judged on only {r.stored.samples} clips")
+        few = f", judged on only {r.stored.samples} clips, of which {budget.min_agreement:.2f} % must agree"
+        passed = "within the budget" + ("" if r.labelled else few)
         console.print(f"{r.network} on {r.runtime}: {'; '.join(r.missed) or passed}")
     for name, why in skipped.items():
         console.print(f"{name} was not run: {why}")
