@@ -73,7 +73,9 @@ def test_in_a_container_the_board_is_read_from_the_mounted_device_tree(bundle_fo
 def test_on_a_thor_the_gpus_clock_is_not_the_video_decoders(bundle_folder):
     names = {"gpu-gpc-0": "1575000000", "gpu-nvd-0": "1692000000"}
     files = {f"/sys/class/devfreq/{name}/{end}_freq": hz for name, hz in names.items() for end in ("min", "max")}
-    assert by_check(Board(boards.THOR, LAPTOP, files), bundle_folder)["clocks"].found == "locked at GPU 1575 MHz"
+    cpu = {f"/sys/devices/system/cpu/cpufreq/policy0/scaling_{end}_freq": "2601000" for end in ("min", "max")}  # kHz
+    found = by_check(Board(boards.THOR, LAPTOP, files, cpu), bundle_folder)["clocks"].found
+    assert found == "locked at CPU 0 2601 MHz, GPU 1575 MHz"
 
 
 def test_the_package_to_install_matches_the_installed_cuda(bundle_folder):

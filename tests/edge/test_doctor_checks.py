@@ -92,6 +92,12 @@ def test_power_modes_are_compared_by_name(name, mode, status, fix):
     assert (found.status, found.fix) == (status, fix)
 
 
+def test_a_mode_that_is_fastest_on_another_board_is_not_so_beside_a_faster_one():
+    configuration = "< POWER_MODEL ID=0 NAME=MAXN >\n< POWER_MODEL ID=2 NAME=MAXN_SUPER >\n"
+    found = power_mode.power_mode("NV Power Mode: MAXN\n0\n", None, configuration, True)
+    assert (found.status, found.fix) == ("warn", "sudo nvpmodel -m 2")
+
+
 def test_an_unknown_power_mode_is_not_reported_as_slow():
     assert "unknown" in power_mode.power_mode(None, None, None, True).found
     assert "unknown" in power_mode.power_mode("NVPM ERROR: fatal\n", None, None, True).found
@@ -175,6 +181,8 @@ def test_sensors_without_a_reading_are_left_out():
     assert resources.zone("gpu-thermal", None, []) is None  # an Orin whose GPU sleeps
     assert resources.zone("cv0-thermal", "-256000", []) is None
     assert resources.zone("cpu-thermal", "48468", [("active", "40000"), ("passive", "99000")]).throttles_at_c == 99
+    trips = [("critical", "105000"), ("passive", "99000"), ("hot", "101000")]
+    assert resources.zone("cpu-thermal", "48468", trips).throttles_at_c == 99
 
 
 def test_heat_warns_when_throttled_or_close_to_it():

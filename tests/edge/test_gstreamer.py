@@ -68,6 +68,11 @@ def test_a_usb_camera_is_decoded_in_hardware(codec, asked):
     assert v4l2_pipeline("/dev/video0", config) == f'v4l2src device="/dev/video0" ! {asked} ! {CONVERT} ! {NEWEST}'
 
 
+def test_quotes_and_backslashes_of_a_name_are_escaped():
+    pipeline = file_pipeline(Path('/v/a\\b"c.MKV'), CaptureConfig())
+    assert pipeline.startswith(r'filesrc location="/v/a\\b\"c.MKV" ! matroskademux')
+
+
 def test_a_file_is_read_without_dropping_frames():
     assert file_pipeline(Path("/v/a b.mkv"), CaptureConfig(codec="h265")) == (
         f'filesrc location="/v/a b.mkv" ! matroskademux ! h265parse ! nvv4l2decoder ! {CONVERT} ! appsink sync=false'
