@@ -1,10 +1,13 @@
-"""What is requested of a USB camera's driver, and what is suggested where there is no camera."""
+"""What is requested of the drivers of cameras, and what is suggested where there is no camera."""
+
+import os
 
 import cv2
 import pytest
 
 import edge.capture.camera
 from edge.capture.camera import open_camera, open_capture
+from edge.capture.network_camera import open_ffmpeg
 from edge.capture.source import CaptureConfig
 from edge.contract.errors import ConfigError, SourceError
 
@@ -37,6 +40,19 @@ def test_the_format_is_requested_before_the_size_and_only_one_frame_is_buffered(
     monkeypatch.setattr(cv2, "VideoCapture", Noting)
     capture = open_capture("/dev/video0", CaptureConfig(**config))
     assert capture.asked == asked and capture.opened == ("/dev/video0", cv2.CAP_V4L2)
+
+
+@pytest.mark.parametrize("users", [None, "rtsp_transport;udp"])
+def test_ffmpegs_options_hold_only_while_a_network_camera_is_opened(monkeypatch, users):
+    name = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
+    monkeypatch.delenv(name, raising=False)
+    if users is not None:
+        monkeypatch.setenv(name, users)
+    monkeypatch.setattr(cv2, "VideoCapture", lambda *opened: (*opened, os.environ[name]))
+    *_, timeouts, options = open_ffmpeg("rtsp://host/a", CaptureConfig(stall_s=4.0))
+    assert timeouts == [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, 8000, cv2.CAP_PROP_READ_TIMEOUT_MSEC, 4000]
+    assert users in (None, options) and "rtsp_transport;" in options
+    assert os.environ.get(name) == users
 
 
 def test_an_absent_camera_is_an_error_that_lists_those_there_are(tmp_path, monkeypatch):

@@ -78,6 +78,19 @@ def test_on_a_thor_the_gpus_clock_is_not_the_video_decoders(bundle_folder):
     assert found == "locked at CPU 0 2601 MHz, GPU 1575 MHz"
 
 
+def test_a_running_fan_is_not_throttling(bundle_folder):
+    fan, cpu = (f"/sys/class/thermal/cooling_device{n}" for n in range(2))
+    zone = {"/sys/class/thermal/thermal_zone0/temp": "50000"}
+    kinds = {f"{fan}/type": "pwm-fan", f"{cpu}/type": "cpu-throttle-alert", f"{fan}/cur_state": "3"}
+    for steps, status in (("0", "ok"), ("1", "warn")):
+        host = Board(boards.ORIN, LAPTOP, zone, kinds, {f"{cpu}/cur_state": steps})
+        assert by_check(host, bundle_folder)["temperature"].status == status
+
+
+def test_a_laptop_needs_no_engines(bundle_folder):
+    assert "student" not in by_check(Board(LAPTOP), bundle_folder)
+
+
 def test_the_package_to_install_matches_the_installed_cuda(bundle_folder):
     files = {"/usr/local/cuda/version.json": '{"cuda": {"name": "CUDA SDK", "version": "13.2.51"}}'}
     assert "libcurand-dev-13-2;" in by_check(Board(boards.THOR, LAPTOP, files), bundle_folder)["pycuda"].fix
@@ -143,6 +156,15 @@ def test_a_failed_check_is_shown_with_exit_code_1(tmp_path, capsys):
         command("--bundle", tmp_path)
     output = capsys.readouterr()
     assert left.value.code == 1 and "bundle.yaml is missing" in " ".join(output.out.split()) and output.err == ""
+
+
+def test_a_warning_leaves_the_exit_code_at_0(tmp_path, monkeypatch, capsys):
+    full = {"/proc/meminfo": LAPTOP["/proc/meminfo"].replace("5976884", "100000")}
+    monkeypatch.setattr(edge.doctor.host, "ThisHost", lambda: Board(LAPTOP, full))
+    monkeypatch.chdir(tmp_path)
+    command("--json")
+    found = json.loads(capsys.readouterr().out)
+    assert found["passed"] and "warn" in {finding["status"] for finding in found["findings"]}
 
 
 def test_without_a_bundle_in_this_folder_nothing_fails(tmp_path, monkeypatch, capsys):
