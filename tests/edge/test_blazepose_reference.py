@@ -48,6 +48,7 @@ def reference_nms(points, scores, limit=0.3):
 def test_weighted_nms_equals_mediapipes(seed, count):
     rng = np.random.default_rng(seed)
     points = rng.uniform(0.1, 0.6, (count, 6, 2)).astype(np.float32)
+    points[: seed % 2, 1] = 0  # a box without area
     scores = rng.permutation(np.linspace(0.5, 0.99, count)).astype(np.float32)
     mine, expected = weighted_nms(points, scores), reference_nms(points, scores)
     assert [score for score, _ in mine] == [score for score, _ in expected]
@@ -91,6 +92,13 @@ def test_a_broken_detector_raises_instead_of_finding_nobody():
         logits[0, 7] = broken
         with pytest.raises(EngineError, match="a detector: the network returned NaN"):
             BodyDetector(Answering(logits)).detect(image, everything)
+
+
+def test_a_body_is_detected_above_even_odds():
+    logits = np.full((1, 2254, 1), -0.1, np.float32)
+    logits[0, 7] = 0.1
+    ((score, _),) = BodyDetector(Answering(logits)).detect(np.zeros((224, 224, 3), np.uint8), Region(112, 112, 224))
+    assert score == pytest.approx(1 / (1 + np.exp(-0.1)))
 
 
 @given(st.integers(100, 2000), st.integers(100, 2000), st.floats(0, 1), st.floats(0, 1))

@@ -51,13 +51,13 @@ def test_a_class_named_unknown_never_becomes_a_label():
 
 
 def test_probabilities_are_averaged_per_person():
-    decisions = Decisions(CLASSES, DecisionConfig(smoothing=3, min_score=0.0))
+    decisions = Decisions(CLASSES, DecisionConfig(smoothing=3, min_score=0.0), min_score=1.0)
     rows = np.random.default_rng(0).dirichlet((1, 1, 1), 7).astype(np.float32)
     for n, row in enumerate(rows):
         mean = rows[max(0, n - 2) : n + 1].mean(axis=0)
         action = decisions.decide(1, row)
         np.testing.assert_allclose(action.probabilities, mean, rtol=1e-6)
-        assert action.known  # with a threshold of 0
+        assert action.known  # the configured threshold counts, though it is 0
         decisions.decide(2, rows[-1])
 
 

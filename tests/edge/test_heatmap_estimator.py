@@ -242,6 +242,7 @@ def test_joints_are_in_the_layouts_order_not_the_networks():
         (PoseConfig("tf_pose"), "needs a network file"),
         (PoseConfig("blazepose", max_people=0), "max_people starts at 1"),
         (PoseConfig("blazepose", search_every_s=float("nan")), "search_every_s at 0"),
+        (PoseConfig("blazepose", threads=-1), "threads and search_every_s at 0"),
         (PoseConfig("blazepose", min_joint_score=1.5), "min_joint_score is 1.5; give a score from 0 to 1"),
         (PoseConfig("blazepose", min_joint_score=float("nan")), "min_joint_score is nan"),
     ],
