@@ -208,13 +208,15 @@ def test_networks_that_do_not_belong_together_are_refused() -> None:
         StreamNetwork({1: Summing(has_logits=False, frames=4), 4: Summing(has_logits=True, frames=4)})
     with pytest.raises(EngineError, match="with a period of 1 frames"):
         StreamNetwork({4: Summing(has_logits=True)})
-    whole, more, larger, other = (Summing(has_logits=n == 0) for n in range(4))
+    whole, more, larger, other, flat = (Summing(has_logits=n == 0) for n in range(5))
     more.inputs, more.outputs = (
         (*specs, spec(name, 1, 3)) for specs, name in ((more.inputs, "b"), (more.outputs, "b.next"))
     )
     larger.inputs, larger.outputs = (whole.inputs[0], spec("sum", 1, 4)), (spec("sum.next", 1, 4),)
     other.outputs = (spec("total", 1, 3),)
-    for engine, says in ((more, "lacks a state"), (larger, "does not fit"), (other, "is not a network of a stream")):
+    flat.inputs = (spec("frame", 1, 39), spec("sum", 1, 3))
+    alien = "is not a network of a stream"
+    for engine, says in ((more, "lacks a state"), (larger, "does not fit"), (other, alien), (flat, alien)):
         with pytest.raises(EngineError, match=says):
             StreamNetwork({1: engine, 4: whole})
 
