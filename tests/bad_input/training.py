@@ -158,6 +158,6 @@ def an_export_of_no_run(folder: Path) -> Argv:
 
 @on_workstation
 def clips_whose_lengths_are_texts(folder: Path) -> Argv:
-    """joints must be numbers, lengths and labels integers; copy the file again"""
+    """length is <U1 of shape (1,), not integers of shape (clips); copy it again"""
     np.savez(folder / "utd_mhad.npz", xyz=np.zeros((4, 20, 3)), length=["4"], meta=np.array([[1, 1, 1]]))
     return teach(folder, "utd_mhad", "--data.folder", folder)

@@ -27,12 +27,13 @@ def check_arrays(
         if shape is None:
             continue
         array, words = arrays[name], shape.removeprefix("int ").split()
+        what, kinds = ("integers", "biu") if shape.startswith("int ") else ("numbers", "fiu")
         if len(words) == array.ndim:
             sizes = dict(zip(words, array.shape, strict=True)) | sizes
         wanted = [int(word) if word.isdecimal() else sizes.get(word, word) for word in words]
-        if list(array.shape) != wanted or array.dtype.kind not in ("biu" if shape.startswith("int ") else "fiu"):
+        if list(array.shape) != wanted or array.dtype.kind not in kinds:
             raise DataError(
-                f"{name} is {array.dtype} of shape {array.shape}, not numbers of shape ({', '.join(words)})",
+                f"{name} is {array.dtype} of shape {array.shape}, not {what} of shape ({', '.join(words)})",
                 where=path,
                 hint=hint,
             )
