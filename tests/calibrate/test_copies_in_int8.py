@@ -156,3 +156,12 @@ def test_an_output_that_a_convolution_reads_too_is_not_quantised(tmp_path: Path,
     last = next(n for n in graph.nodes("Conv") if n.name == "last")
     pair = graph.producer[last.input[0]]
     assert pair.op_type == "DequantizeLinear" and graph.producer[pair.input[0]].input[0] == passes
+
+
+def test_a_float_layer_that_reads_what_an_int8_layer_reads_is_not_corrected(tmp_path: Path) -> None:
+    nodes = [*relu_of_convolution("a"), *(node("Conv", ["a", f"w.{n}"], [n], name=n) for n in ("last", "other"))]
+    shapes = {"w.a": (4, 4, 1, 1), "w.last": (2, 4, 1, 1), "w.other": (2, 4, 1, 1)}
+    graph = quantised(tmp_path, nodes, shapes, ("last", "other"), ("other",))
+    last, other = (next(n for n in graph.nodes("Conv") if n.name == name) for name in ("last", "other"))
+    assert producers(graph, list(last.input[:2])) == ["DequantizeLinear"] * 2 and len(last.input) == 3
+    assert other.input[1:] == ["w.other"]
