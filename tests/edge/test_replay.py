@@ -151,6 +151,7 @@ def test_a_file_that_is_not_a_recording_is_refused_on_opening(tmp_path, text, sa
         ("[]\n", "line 3"),
         ('{"frame": 1, "time_s": 0.0, "poses": []}\n', "time_s does not increase"),
         ('{"frame": 1, "time_s": 1.0, "poses": [{"score": 1, "keypoints": [[1, 2, 3]]}]}\n', "line 3"),
+        ('{"frame": 0, "time_s": 1.0, "poses": []}\n', "frame does not increase"),
         ('{"frame": 1, "time_s": 1.0}\n', "line 3: key 'poses' is missing"),
         ('{"frame": 1e400, "time_s": 1.0, "poses": []}\n', "line 3"),
         ('{"frame": 1, "time_s": NaN, "poses": []}\n', "time_s does not increase"),
