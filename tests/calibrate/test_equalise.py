@@ -152,12 +152,15 @@ def test_a_channel_read_by_another_kind_of_node_is_not_scaled(tmp_path: Path) ->
     assert not np.allclose(balanced.constants["w2"], Graph(model).constants["w2"])
 
 
-def test_a_dead_channel_gives_finite_weights(tmp_path: Path) -> None:
+def test_a_dead_and_an_unread_channel_give_finite_weights(tmp_path: Path) -> None:
     model = separable(tmp_path)
     graph = Graph(model)
     weight = graph.constants["w1"].copy()
     weight[2] = 0
     graph.set_constant("w1", weight)
+    unread = graph.constants["w4"].copy()
+    unread[:, 6 + 3] = 0  # the fourth of these channels, behind six others
+    graph.set_constant("w4", unread)
     balanced = Graph(equalised(model, images(2)))
     assert all(np.isfinite(c).all() for c in balanced.constants.values())
 
