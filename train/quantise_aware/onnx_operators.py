@@ -143,6 +143,7 @@ OPERATORS: dict[str, Callable[..., Tensor]] = {
     "Identity": lambda a, x: x,
 }
 """The operators in INT8 files of DenseGCN, for one body or several, and of pose networks."""
+
 _REQUIRED: dict[str, dict[str, set[object]]] = {
     "AveragePool": {"pads": {0}, "ceil_mode": {0}},
     "DequantizeLinear": {"axis": {0}},
