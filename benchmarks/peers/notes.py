@@ -163,9 +163,10 @@ rounded and one layer in floating point. The agreement with FP32 is 99.5 % for o
 for the others (49).
 
 The networks alone (Shift-GCN apart, and on UTD-MHAD HQ ST-GCN and ST-GCN++), 48 channels *longer*, 16 channels
-*mirrored* and EfficientGCN-B0 in every form were trained again on the second day. EfficientGCN-B0 had 24 instead of its release's 32 channels in the second blocks before; its
-accuracies changed by about their spread (on UTD-MHAD by +1.3 and +1.2 points, on Penn Action by +0.1 and -0.2). All
-others came out the same in FP32. The machine was busier on the second day, so minutes compare within a day only.
+*mirrored* and EfficientGCN-B0 in every form were trained again on the second day. EfficientGCN-B0 had 24 instead of
+its release's 32 channels in the second blocks before; its accuracies changed by about their spread (on UTD-MHAD by
++1.3 and +1.2 points, on Penn Action by +0.1 and -0.2). All others came out the same in FP32. The machine was busier
+on the second day, so minutes compare within a day only.
 
 All networks were timed in alternating groups of ten runs, the first two discarded; UTD-MHAD's fronts also use the
 times for Penn Action's joints and classes. With groups of three, caches hold more of the previous network's data: the
