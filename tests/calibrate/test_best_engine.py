@@ -295,24 +295,3 @@ def test_the_engine_of_a_single_network_is_written_beside_it(
     assert f", {built}, " in open_engine((bundle / name).with_suffix(".engine")).describe()
     engine(EngineConfig(onnx=bundle / name, precision=precision, out=tmp_path / "other.engine"))  # type: ignore[arg-type]
     assert f", {built}, " in open_engine(tmp_path / "other.engine").describe()
-
-
-def test_a_bundle_or_a_network_but_not_both(tmp_path: Path) -> None:
-    for config in (EngineConfig(), EngineConfig(bundle=tmp_path, onnx=tmp_path / "x.onnx")):
-        with pytest.raises(ConfigError, match="bundle or a network"):
-            engine(config)
-
-
-@pytest.mark.parametrize(
-    ("given", "line"),
-    [
-        (("onnx", "int8"), "give both --int8 and --frames"),
-        (("onnx", "frames"), "give both --int8 and --frames"),
-        (("onnx", "clips"), "--clips is for a bundle's student"),
-        (("bundle", "frames"), "--frames is for a pose network"),
-        (("bundle", "int8"), "--int8 is for a pose network"),
-    ],
-)
-def test_a_file_that_would_be_ignored_is_refused(tmp_path: Path, given: tuple[str, ...], line: str) -> None:
-    with pytest.raises(ConfigError, match=line):
-        engine(EngineConfig(**dict.fromkeys(given, tmp_path)))

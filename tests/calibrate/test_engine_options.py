@@ -1,0 +1,29 @@
+"""Options of `calibrate engine` that do not go together are refused."""
+
+from pathlib import Path
+
+import pytest
+
+from calibrate.engine import EngineConfig, engine
+from edge.contract.errors import ConfigError
+
+
+def test_a_bundle_or_a_network_but_not_both(tmp_path: Path) -> None:
+    for config in (EngineConfig(), EngineConfig(bundle=tmp_path, onnx=tmp_path / "x.onnx")):
+        with pytest.raises(ConfigError, match="bundle or a network"):
+            engine(config)
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        (("onnx", "int8"), "give both --int8 and --frames"),
+        (("onnx", "frames"), "give both --int8 and --frames"),
+        (("onnx", "clips"), "--clips is for a bundle's student"),
+        (("bundle", "frames"), "--frames is for a pose network"),
+        (("bundle", "int8"), "--int8 is for a pose network"),
+    ],
+)
+def test_a_file_that_would_be_ignored_is_refused(tmp_path: Path, given: tuple[str, ...], line: str) -> None:
+    with pytest.raises(ConfigError, match=line):
+        engine(EngineConfig(**dict.fromkeys(given, tmp_path)))
