@@ -165,6 +165,7 @@ def test_a_3d_view_is_the_cameras() -> None:
     ("change", "said"),
     [
         ({"joints": np.zeros((1, 5, 13, 2), np.float32)}, "its second recording: joints .* do not fit layout coco-17"),
+        ({"fps": 0.0}, "its second recording: 0 frames per second"),
         ({"joints": np.zeros((1, 0, 17, 2), np.float32), "seen": np.zeros((1, 0, 17), bool)}, "do not fit"),
         ({"joints": np.full((1, 51, 17, 2), np.nan, np.float32)}, "its second recording: joints contain NaN"),
         ({"joints": np.zeros((2, 51, 17, 2), np.float32), "seen": np.ones((2, 51, 17), bool)}, "1 bodies, but 2"),

@@ -134,6 +134,10 @@ BROKEN: list[tuple[Callable[[dict[str, Any]], dict[str, Any]], str]] = [
     (lambda raw: {"meta": raw["meta"][:, :3]}, "meta is"),
     (lambda raw: {"meta": raw["meta"] + [[0, 0, 0, 0], [1, 0, 0, 0]]}, "clip 1 has movement 11 and incorrect 1"),
     (lambda raw: {"vicon_mm": raw["vicon_mm"] * 0}, "clip uiprmd-m1-s1-e1-correct: no joint is ever seen"),
+    (
+        lambda raw: {name: raw[name][:, :1] for name in ("vicon_mm", "kinect_mm")},
+        "clip uiprmd-m1-s1-e1-correct: 0 frames per second",
+    ),
     (lambda raw: {name: array[:0] for name, array in raw.items()}, "UI-PRMD contains no clips"),
 ]
 

@@ -72,9 +72,9 @@ class SkeletonSet:
 def validated(data: SkeletonSet) -> SkeletonSet:
     """Check the set and return it unchanged.
 
-    Raises DataError for a set without clips; labels outside the classes; recordings with wrong shapes, no frames or
-    values that are not finite; clips in which no joint is ever seen (allowed in ``low``); and ``low`` recordings
-    without a layout or with another number of bodies.
+    Raises DataError for a set without clips; labels outside the classes; recordings with wrong shapes, no frames, no
+    frame rate or values that are not finite; clips in which no joint is ever seen (allowed in ``low``); and ``low``
+    recordings without a layout or with another number of bodies.
     """
     if not data.clips:
         raise DataError(f"{data.name} contains no clips", hint="check the folder and the split")
@@ -106,6 +106,8 @@ def _check(recording: SkeletonClip | Recording, name: str, what: str) -> None:
             f"{what}: joints {shape} and seen {seen} do not fit "
             f"layout {name}, which needs (M, S, {joints}, 2 or 3) and (M, S, {joints})"
         )
+    if not 0 < recording.fps < np.inf:
+        raise DataError(f"{what}: {recording.fps:g} frames per second", hint="a recording needs two frames or more")
     if not np.isfinite(recording.joints[recording.seen]).all():
         raise DataError(
             f"{what}: joints contain NaN or infinite values", hint="mark joints that were not seen in `seen`"
