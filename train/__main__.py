@@ -11,7 +11,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from edge.cli.command_line import Command, run_command_line, with_extra
+from edge.cli.command_line import Command, run_command_line
 from train.configuration import AblationConfig, StudentConfig, TeacherConfig
 from train.error_fit.command import FitErrorsConfig
 from train.error_fit.command import fit as fit_errors
@@ -22,7 +22,7 @@ from train.video_pairs.command import PairsConfig, make_pairs
 
 def lazy(module: str, name: str) -> Callable[[Any], object]:
     """A function that is imported when it is called: it imports PyTorch, and `--help` should not wait for that."""
-    return with_extra("train", lambda config: getattr(import_module(module), name)(config))
+    return lambda config: getattr(import_module(module), name)(config)
 
 
 COMMANDS = {

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from edge.bench.accuracy import AccuracyConfig, accuracy
 from edge.bench.latency import LatencyConfig, latency
-from edge.cli.command_line import Command, with_extra
+from edge.cli.command_line import Command
 
 BENCH_COMMANDS = {
     "latency": Command(
         LatencyConfig,
-        with_extra("edge", latency),
+        latency,
         "Measure the latency of the loop, stage by stage, and of the student for 1 to 8 people.",
         (
             "python -m edge bench latency",
@@ -19,7 +19,7 @@ BENCH_COMMANDS = {
     ),
     "accuracy": Command(
         AccuracyConfig,
-        with_extra("edge", accuracy),
+        accuracy,
         "Measure the accuracy of students on labelled videos or clips; exit code 1 if a required minimum is missed.",
         (
             "python -m edge bench accuracy --bundle bundles/everyday --videos videos --beside '[fp32]'",

@@ -55,20 +55,6 @@ class Command:
     examples: Sequence[str] = ()
 
 
-def with_extra(extra: str, function: Callable[[Any], object]) -> Callable[[Any], None]:
-    """Wrap a command so that a missing package becomes one line that says how to install it."""
-
-    def run(config: Any) -> None:
-        try:
-            function(config)
-        except ModuleNotFoundError as error:
-            raise MissingDependency(
-                error.name or "?", needed_for="this command", install=f"make setup, or pip install 'skd-edge[{extra}]'"
-            ) from error
-
-    return run
-
-
 _REWORDED_HELP = (
     (r"<class '(\w+)'>", r"\1"),
     (r"type: Literal\[.+?\]( \| null)?, ", ""),  # the flag itself lists the choices
@@ -194,7 +180,7 @@ def run_command_line(program: str, about: str, commands: dict[str, Command], arg
     except Exception as error:
         if _caused_by_ctrl_c(error):
             _interrupted()
-        if (line := _user_message(error)) is None:
+        if (line := _user_message(error, program)) is None:
             raise
         _fail(line)
 
@@ -213,8 +199,11 @@ def _caused_by_ctrl_c(error: BaseException | None) -> bool:
     return False
 
 
-def _user_message(error: Exception) -> str | None:
+def _user_message(error: Exception, program: str) -> str | None:
     """One line for an error that a user can fix; None for a bug."""
+    if isinstance(error, ModuleNotFoundError):
+        install = f"make setup, or pip install 'skd-edge[{program.split()[0]}]'"
+        return str(MissingDependency(error.name or "?", needed_for="this command", install=install))
     if isinstance(error, SkdError):
         return str(error)
     if isinstance(error, OSError) and error.filename is not None and error.errno in OS_ERROR_HINTS:
