@@ -15,7 +15,7 @@ from calibrate.tensorrt.half_precision import to_half_precision
 from calibrate.tensorrt.parser_errors import next_step
 from calibrate.tensorrt.qdq_fusion import fusible
 from edge.contract.bundle import sha256_of
-from edge.contract.errors import ConfigError, EngineError, MissingDependency, OutputError
+from edge.contract.errors import ConfigError, EngineError, OutputError, importing
 from edge.contract.files import atomic_write
 from edge.contract.reading import wrap_read_errors
 from edge.engines.engine_manifest import EngineManifest, relative_source, write_engine_manifest
@@ -54,15 +54,9 @@ def build_engine(source: Path, out: Path, options: BuildOptions, destination: Pa
     Raises EngineError with node and operator if the parser rejects the network, MissingDependency without TensorRT or
     pycuda.
     """
-    try:
+    install = "apt install python3-libnvinfer-dev (JetPack)"
+    with importing("tensorrt", needed_for="building an engine", install=install):
         import tensorrt as trt
-    except ImportError as error:
-        raise MissingDependency(
-            "tensorrt",
-            needed_for="building an engine",
-            install="apt install python3-libnvinfer-dev (JetPack)",
-            because=error,
-        ) from error
     gpu, destination = Gpu(), destination or out
     with gpu.current():
         engine, precision = serialised_engine(trt, source, destination.with_suffix(".timing"), options, gpu.current)

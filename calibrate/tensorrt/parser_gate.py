@@ -18,7 +18,7 @@ from calibrate.tensorrt.builder import Builder, profile_batches
 from calibrate.tensorrt.half_precision import to_half_precision
 from calibrate.tensorrt.parser_errors import ParserError
 from calibrate.tensorrt.qdq_fusion import fusible
-from edge.contract.errors import EngineError, MissingDependency
+from edge.contract.errors import EngineError, importing
 
 TARGETS = ("SM86", "SM89", "SM120")
 WORKSPACE_MIB = 256
@@ -37,12 +37,8 @@ def gate(network: Path, targets: tuple[str, ...] = TARGETS) -> GateReport:
 
     Raises EngineError if the file cannot be read, MissingDependency without TensorRT-RTX.
     """
-    try:
+    with importing("tensorrt_rtx", needed_for="the parser gate", install="pip install tensorrt-rtx-cu13"):
         import tensorrt_rtx
-    except ImportError as error:
-        raise MissingDependency(
-            "tensorrt_rtx", needed_for="the parser gate", install="pip install tensorrt-rtx-cu13", because=error
-        ) from error
     # Up to TensorRT 10 every engine is built from the first form; from 11 on, FP16 and INT8 ones from the second.
     whole = fusible(read_onnx(network))
     report = _try_build(tensorrt_rtx, whole, targets)

@@ -1,25 +1,13 @@
 """Errors that a user can cause and fix.
 
-::
-
-    SkdError
-    |-- ConfigError        an invalid key, value or flag
-    |-- SourceError        a video, image folder or camera that cannot be read
-    |-- DataError          a dataset or clip that is damaged, empty or not finite
-    |-- LayoutError        joints that do not fit: unknown layout, wrong count, no mapping
-    |-- BundleError        a bundle that is incomplete, altered or of another format
-    |-- EngineError        a network file or engine the runtime refuses
-    |-- StageError         a stage of the loop that exhausted its restarts
-    |-- OutputError        a file that cannot be written
-    |-- DownloadError      an asset that cannot be downloaded, or has a wrong checksum
-    `-- MissingDependency  a package that is not installed or does not load
-
-Each message is one line: what is wrong, where, and what to do about it. Command
-lines print it and exit with code 2 (see :mod:`edge.cli.command_line`).
+All derive from SkdError. Each message is one line: what is wrong, where, and what to do about it. Command lines print
+it and exit with code 2 (see :mod:`edge.cli.command_line`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -42,7 +30,7 @@ class ConfigError(SkdError):
 
 
 class SourceError(SkdError):
-    """A video, image folder or camera that cannot be read."""
+    """A video, image folder, camera or recording that cannot be read."""
 
 
 class DataError(SkdError):
@@ -87,3 +75,12 @@ class MissingDependency(SkdError, ImportError):
             f"{needed_for} needs the package {package}{what}",
             hint=f"install it {'again ' if is_installed else ''}with: {install}",
         )
+
+
+@contextmanager
+def importing(package: str, *, needed_for: str, install: str) -> Iterator[None]:
+    """Turn an ImportError inside the block into a MissingDependency."""
+    try:
+        yield
+    except ImportError as error:
+        raise MissingDependency(package, needed_for=needed_for, install=install, because=error) from error

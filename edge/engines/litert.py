@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.contract.errors import EngineError, MissingDependency
+from edge.contract.errors import EngineError, importing
 from edge.engines.engine import Arrays, TensorSpec, check_inputs, describe_cpu_engine
 from edge.stderr import suppress_stderr
 
@@ -24,16 +24,9 @@ class LiteRtEngine:
     device_s: float | None = None
 
     def __init__(self, path: Path, *, threads: int = 0, rewrite: Callable[[Path], bytes] | None = None) -> None:
-        try:
+        with importing("ai-edge-litert", needed_for=f"running {path.name}", install="pip install 'skd-edge[edge]'"):
             import ai_edge_litert
             from ai_edge_litert.interpreter import Interpreter
-        except ImportError as error:
-            raise MissingDependency(
-                "ai-edge-litert",
-                needed_for=f"running {path.name}",
-                install="pip install 'skd-edge[edge]'",
-                because=error,
-            ) from error
         try:
             with suppress_stderr():
                 threads_used = threads or os.cpu_count()

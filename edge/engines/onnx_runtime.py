@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.contract.errors import EngineError, MissingDependency
+from edge.contract.errors import EngineError, importing
 from edge.engines.engine import Arrays, TensorSpec, check_inputs, describe_cpu_engine, file_precision, refused_threads
 
 _DTYPES = {
@@ -39,12 +39,8 @@ class OnnxRuntimeEngine:
     device_s: float | None = None
 
     def __init__(self, path: Path, *, threads: int = 0, cuda: bool = False) -> None:
-        try:
+        with importing("onnxruntime", needed_for=f"running {path.name}", install="pip install 'skd-edge[edge]'"):
             import onnxruntime as ort
-        except ImportError as error:
-            raise MissingDependency(
-                "onnxruntime", needed_for=f"running {path.name}", install="pip install 'skd-edge[edge]'", because=error
-            ) from error
         if cuda and CUDA not in ort.get_available_providers():
             raise EngineError("the installed ONNX Runtime is built without CUDA", where=path, hint=_INSTALL_CUDA)
         try:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.contract.errors import EngineError, MissingDependency, SkdError
+from edge.contract.errors import EngineError, SkdError, importing
 from edge.contract.files import temporary_folder
 from edge.engines.engine import Arrays, TensorSpec, check_inputs, describe_cpu_engine, refused_threads
 from edge.engines.signal_stack import preserve_signal_stack
@@ -25,15 +25,9 @@ class OpenVinoEngine:
     device_s: float | None = None
 
     def __init__(self, path: Path, *, threads: int = 0, rewrite: Callable[[Path], bytes] | None = None) -> None:
-        try:
+        needed_for = f"running {path.name} with OpenVINO"
+        with importing("openvino", needed_for=needed_for, install="pip install 'skd-edge[openvino]'"):
             import openvino
-        except ImportError as error:
-            raise MissingDependency(
-                "openvino",
-                needed_for=f"running {path.name} with OpenVINO",
-                install="pip install 'skd-edge[openvino]'",
-                because=error,
-            ) from error
         options = {
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,

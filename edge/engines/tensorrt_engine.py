@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.contract.errors import EngineError, MissingDependency
+from edge.contract.errors import EngineError, importing
 from edge.engines.batch_context import BatchContext
 from edge.engines.cuda_graph import driver_library
 from edge.engines.engine import Arrays, TensorSpec, check_inputs
@@ -50,15 +50,9 @@ class TensorRtEngine:
     """
 
     def __init__(self, path: Path, *, mapped: bool | None = None, graphs: bool = True) -> None:
-        try:
+        install = "apt install python3-libnvinfer (JetPack); elsewhere remove the .engine, to use the .onnx"
+        with importing("tensorrt", needed_for=f"running {path.name}", install=install):
             import tensorrt as trt
-        except ImportError as error:
-            raise MissingDependency(
-                "tensorrt",
-                needed_for=f"running {path.name}",
-                install="apt install python3-libnvinfer (JetPack); elsewhere remove the .engine, to use the .onnx",
-                because=error,
-            ) from error
         self.device_s: float | None = None
         self._path, self._gpu = path, Gpu()
         self._mapped = self._gpu.integrated if mapped is None else mapped

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from edge.contract.errors import EngineError, MissingDependency
+from edge.contract.errors import EngineError, importing
 
 _REDUCER = {"SUM": "Reducer", "REDUCE_MAX": "Reducer"}
 """Operators whose options class has another name."""
@@ -26,15 +26,9 @@ class TfliteNetwork:
     """
 
     def __init__(self, path: Path) -> None:
-        try:
+        needed_for = f"adding layers to {path.name}"
+        with importing("ai-edge-litert", needed_for=needed_for, install="pip install 'skd-edge[edge]'"):
             import ai_edge_litert.schema_py_generated as schema
-        except ImportError as error:
-            raise MissingDependency(
-                "ai-edge-litert",
-                needed_for=f"adding layers to {path.name}",
-                install="pip install 'skd-edge[edge]'",
-                because=error,
-            ) from error
         self.path, self._schema = path, schema
         self._model: Any = schema.ModelT.InitFromObj(schema.Model.GetRootAs(path.read_bytes(), 0))
         if len(self._model.subgraphs) != 1:

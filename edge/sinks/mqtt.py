@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from edge.contract.errors import ConfigError, MissingDependency
+from edge.contract.errors import ConfigError, importing
 from edge.contract.types import Event
 from edge.sinks.json_lines import event_record
 
@@ -75,13 +75,9 @@ def mqtt_sink(to: Broker, log: Callable[[str], None]) -> Iterator[Callable[[Even
     the background; publishing never blocks. log: receives a line when the connection is lost or restored.
     Raises MissingDependency without paho-mqtt.
     """
-    try:
+    with importing("paho-mqtt", needed_for="sinks.mqtt", install="pip install 'skd-edge[mqtt]'"):
         from paho.mqtt.client import Client
         from paho.mqtt.enums import CallbackAPIVersion
-    except ImportError as error:
-        raise MissingDependency(
-            "paho-mqtt", needed_for="sinks.mqtt", install="pip install 'skd-edge[mqtt]'", because=error
-        ) from error
     publisher = _Publisher(Client(CallbackAPIVersion.VERSION2), to, log)
     try:
         yield publisher.publish
