@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from edge.host import ThisHost
+
 DRIVERS = Path("/sys/bus/i2c/drivers")
 WHOLE_BOARD = ("VIN", "VDD_IN", "POM_5V_IN")
 """Rails of the total input: of Thor; of Orin NX and Nano, Xavier NX and TX2; of Nano."""
@@ -43,12 +45,12 @@ def rails_w() -> dict[str, float]:
     for label in sorted(DRIVERS.glob("ina3221/*/hwmon/hwmon*/in*_label")):
         number = label.name[2 : -len("_label")]
         millivolts, milliamperes = (_number(label.with_name(f"{kind}{number}_input")) for kind in ("in", "curr"))
-        name = _text(label)
+        name = ThisHost().read(str(label))
         if name and millivolts is not None and milliamperes is not None:
             found[name] = millivolts * milliamperes / 1e6
     for label in sorted(DRIVERS.glob("ina3221x/*/iio:device*/rail_name_*")):
         milliwatts = _number(label.with_name(f"in_power{label.name.rpartition('_')[2]}_input"))
-        name = _text(label)
+        name = ThisHost().read(str(label))
         if name and milliwatts is not None:
             found[name] = milliwatts / 1e3
     for microwatts in sorted(DRIVERS.glob("ina238/*/hwmon/hwmon*/power1_input")):
@@ -57,15 +59,8 @@ def rails_w() -> dict[str, float]:
     return found
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except OSError:
-        return ""
-
-
 def _number(path: Path) -> float | None:
     try:
-        return float(_text(path))
+        return float(ThisHost().read(str(path)) or "")
     except ValueError:
         return None

@@ -9,7 +9,7 @@ from typing import Any
 
 from edge.bench.tegrastats import INTERVAL_MS, BoardSample, board_samples
 from edge.doctor.checks import clock_limits, throttles, zones
-from edge.doctor.host import Host, ThisHost
+from edge.host import Host, ThisHost
 
 IDLE_S = 2.0
 """How long the board's idle power is measured before anything runs."""

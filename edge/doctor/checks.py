@@ -5,18 +5,16 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterator
-from importlib import import_module, metadata
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from edge.contract.errors import SkdError
 from edge.doctor import board, bundle_files, cameras, permissions, power_mode, resources, software
 from edge.doctor.finding import Finding
-from edge.doctor.host import Host
-from edge.machine import NVPMODEL_FILES
+from edge.host import Host, device_tree
+from edge.machine import NVPMODEL_FILES, package_version
 
-DEVICE_TREES = "/proc/device-tree", "/device-tree"
-"""Docker hides the first from containers; docker/run mounts the second."""
 RELEASE, CORE_PACKAGE = "/etc/nv_tegra_release", "nvidia-l4t-core"
 CUDA, CUDA_RUNTIME = "/usr/local/cuda/version.json", "/usr/local/cuda*/targets/*/lib/libcudart.so.*"
 ARGUS_PLUGIN = "/usr/lib/aarch64-linux-gnu/gstreamer-1.0/libgstnvarguscamerasrc.so"
@@ -34,8 +32,8 @@ def run_checks(host: Host, bundle: Path | None) -> list[Finding]:
     jetpack = l4t.jetpack_major if l4t else None
     in_container = bool(host.names("/.dockerenv") or host.names("/run/.containerenv"))
     nvpmodel = host.run("nvpmodel", "-q")
-    status, configuration = (host.read(str(path)) for path in NVPMODEL_FILES)
-    model, compatible = (_device_tree(host, name) for name in ("model", "compatible"))
+    status, configuration = (host.read(path) for path in NVPMODEL_FILES)
+    model, compatible = (device_tree(host, name) for name in ("model", "compatible"))
     cuda = host.read(CUDA), host.names(CUDA_RUNTIME)
     on_jetson = release is not None or l4t is not None or "tegra" in (compatible or "")
     listings = {
@@ -56,11 +54,11 @@ def run_checks(host: Host, bundle: Path | None) -> list[Finding]:
         board.jetpack(release, compatible, package),
         software.python(sys.version_info[:2]),
         board.cuda(*cuda, on_jetson),
-        software.tensorrt(tensorrt, jetpack, on_jetson, _version("tensorrt") is not None),
-        software.pycuda(gpu_problem, _version("pycuda"), jetpack, on_jetson, board.cuda_version(*cuda)),
+        software.tensorrt(tensorrt, jetpack, on_jetson, package_version("tensorrt") is not None),
+        software.pycuda(gpu_problem, package_version("pycuda"), jetpack, on_jetson, board.cuda_version(*cuda)),
         software.opencv(_version_of_module("cv2"), cv2.getBuildInformation() if cv2 else "", on_jetson),
-        software.runtime("ONNX Runtime", _version("onnxruntime"), needed_for="networks on the CPU"),
-        software.runtime("LiteRT", _version("ai-edge-litert"), needed_for="BlazePose"),
+        software.runtime("ONNX Runtime", package_version("onnxruntime"), needed_for="networks on the CPU"),
+        software.runtime("LiteRT", package_version("ai-edge-litert"), needed_for="BlazePose"),
         *camera_findings,
         cameras.argus(sensors, bool(host.names("/tmp/argus_socket")), daemon and daemon.strip()),
         permissions.permissions(
@@ -73,10 +71,6 @@ def run_checks(host: Host, bundle: Path | None) -> list[Finding]:
         resources.disk(str(Path.cwd()), shutil.disk_usage(Path.cwd()).free),
         *bundle_files.bundle_files(bundle, runtime, on_jetson),
     ]
-
-
-def _device_tree(host: Host, name: str) -> str | None:
-    return next((text for folder in DEVICE_TREES if (text := host.read(f"{folder}/{name}"))), None)
 
 
 def _gpu() -> tuple[tuple[str, str] | None, str | None]:
@@ -140,10 +134,3 @@ def _version_of_module(name: str) -> str | None:
     # Ubuntu's and JetPack's packages do not always have Python metadata.
     module = _import(name)
     return None if module is None else str(getattr(module, "__version__", "unknown"))
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None

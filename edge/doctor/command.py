@@ -31,7 +31,7 @@ def doctor(config: DoctorConfig) -> None:
     """Print findings to stdout. The exit code is 1 if a check failed, else 0."""
     # Here, because it imports OpenCV and TensorRT, which `--help` need not wait for.
     from edge.doctor.checks import run_checks
-    from edge.doctor.host import ThisHost
+    from edge.host import ThisHost
 
     findings = run_checks(ThisHost(), config.bundle)
     if config.json:

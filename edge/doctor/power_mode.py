@@ -15,10 +15,10 @@ def power_mode(nvpmodel: str | None, status: str | None, configuration: str | No
     """ok in the board's fastest mode."""
     if not on_jetson:
         return not_applicable("power mode")
-    name = mode_name(nvpmodel or "") or saved_mode(status or "", configuration or "")
+    name = mode_name(nvpmodel) or saved_mode(status, configuration)
     if name is None:
         return Finding("power mode", "warn", "unknown", "sudo nvpmodel -q shows it (in a container: on the host)")
-    known = modes(configuration or "")
+    known = modes(configuration)
     best = next((mode for mode in FASTEST if mode in known), None)
     if name == best or (best is None and name in FASTEST):
         return Finding("power mode", "ok", name)

@@ -14,7 +14,7 @@ def sample(watts, celsius, ram_mb=700):
 
 
 class Orin:
-    """The files of an Orin that the monitor reads; see edge.doctor.host.Host."""
+    """The files of an Orin that the monitor reads; see edge.host.Host."""
 
     def __init__(self):
         self.files = {

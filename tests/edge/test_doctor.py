@@ -6,7 +6,7 @@ import boards
 import pytest
 from boards import Board
 
-import edge.doctor.host
+import edge.host
 from edge.__main__ import COMMANDS
 from edge.cli.command_line import run_command_line
 from edge.cli.console import print_data
@@ -15,8 +15,8 @@ from edge.doctor.bundle_files import Runtime, bundle_files
 from edge.doctor.checks import run_checks
 from edge.doctor.command import as_json, as_text
 from edge.doctor.finding import Finding
-from edge.doctor.host import ThisHost
 from edge.engines.engine_manifest import EngineManifest, write_engine_manifest
+from edge.host import ThisHost
 
 LAPTOP = {"/proc/meminfo": boards.MEMINFO.replace("7803252", "32803252"), "/proc/swaps": boards.SWAPS}
 PLUGIN = {"/usr/lib/aarch64-linux-gnu/gstreamer-1.0/libgstnvarguscamerasrc.so": ""}
@@ -160,7 +160,7 @@ def test_a_failed_check_is_shown_with_exit_code_1(tmp_path, capsys):
 
 def test_a_warning_leaves_the_exit_code_at_0(tmp_path, monkeypatch, capsys):
     full = {"/proc/meminfo": LAPTOP["/proc/meminfo"].replace("5976884", "100000")}
-    monkeypatch.setattr(edge.doctor.host, "ThisHost", lambda: Board(LAPTOP, full))
+    monkeypatch.setattr(edge.host, "ThisHost", lambda: Board(LAPTOP, full))
     monkeypatch.chdir(tmp_path)
     command("--json")
     found = json.loads(capsys.readouterr().out)
@@ -271,5 +271,5 @@ def test_this_host_reads_lists_and_runs(tmp_path, monkeypatch):
     # Output counts even if the program fails; a missing program or a timeout has none.
     assert host.run("sh", "-c", "echo inactive; exit 3") == "inactive\n"
     assert host.run("no-such-program") is None
-    monkeypatch.setattr(edge.doctor.host, "TIMEOUT_S", 0.05)
+    monkeypatch.setattr(edge.host, "TIMEOUT_S", 0.05)
     assert host.run("sleep", "5") is None

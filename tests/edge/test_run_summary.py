@@ -11,6 +11,7 @@ import pytest
 from people import action, person, result
 from rich.console import Console
 
+import edge.host
 import edge.machine
 from edge.cli.interruption import interruptible
 from edge.cli.sigint import exit_silently_on_sigint, raise_on_sigint
@@ -107,7 +108,7 @@ def test_machine_reports_the_board_and_its_power_mode(tmp_path, monkeypatch):
     program = tmp_path / "nvpmodel"
     program.write_text("#!/bin/sh\necho 'NV Power Mode: 15W'\necho 0\n")
     program.chmod(0o755)
-    monkeypatch.setattr(edge.machine, "MODELS", (tmp_path / "hidden", board))
+    monkeypatch.setattr(edge.host, "DEVICE_TREES", (tmp_path / "hidden", tmp_path))
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     facts = machine()
     assert facts["machine"] == "NVIDIA Jetson Orin Nano Developer Kit"
@@ -118,7 +119,7 @@ def test_without_nvpmodel_the_power_mode_is_that_of_its_files_as_in_a_container(
     status, modes = tmp_path / "status", tmp_path / "nvpmodel.conf"
     status.write_text("pmode:0001\n")
     modes.write_text("< POWER_MODEL ID=0 NAME=15W >\n< POWER_MODEL ID=1 NAME=25W >\n")
-    monkeypatch.setattr(edge.machine, "MODELS", (tmp_path / "absent",))
+    monkeypatch.setattr(edge.host, "DEVICE_TREES", (tmp_path / "absent",))
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(edge.machine, "NVPMODEL_FILES", (status, modes))
     assert machine()["power_mode"] == "NV Power Mode: 25W"

@@ -1,4 +1,4 @@
-"""Access of the checks to the machine: files and programs, so that tests can replace them."""
+"""Access to the machine's files and programs, so that tests can replace them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import subprocess
 from pathlib import Path
 from typing import Protocol
 
+DEVICE_TREES = "/proc/device-tree", "/device-tree"
+"""Docker hides the first from containers; docker/run mounts the second."""
 TIMEOUT_S = 10
 
 
@@ -53,3 +55,8 @@ class ThisHost:
         except OSError as error:
             # Busy is usable: another program has the camera open for now.
             return not isinstance(error, PermissionError | FileNotFoundError)
+
+
+def device_tree(host: Host, name: str) -> str | None:
+    """A property of the board's device tree, such as "model"; None on other machines."""
+    return next((text for folder in DEVICE_TREES if (text := host.read(f"{folder}/{name}"))), None)
