@@ -7,13 +7,22 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from edge.capture.pose_recording import RecordingHeader
+from edge.contract.files import require_writable
 from edge.latency import LatencyHistory
 from edge.loop.config import RunConfig
-from edge.loop.parts import Parts
+from edge.sinks.page_server import parse_page_address, require_port
 
 if TYPE_CHECKING:  # these import OpenCV
     from edge.drawing.overlay import Overlay
+    from edge.loop.parts import Parts
     from edge.sinks.sink_worker import SinkOptions, SinkWorker
+
+
+def require_outputs(config: RunConfig) -> None:
+    """Raise OutputError if a file cannot be written or the page's port is not available. Creates no file."""
+    require_writable(*config.files.values())
+    if config.sinks.page is not None:
+        require_port(parse_page_address(config.sinks.page, config.sinks.page_token))
 
 
 def sink_workers(
@@ -29,7 +38,7 @@ def sink_workers(
     from edge.sinks.json_lines import events_sink, json_lines_sink
     from edge.sinks.mqtt import mqtt_sink, parse_broker
     from edge.sinks.page import Page
-    from edge.sinks.page_server import page_sink, parse_page_address
+    from edge.sinks.page_server import page_sink
     from edge.sinks.picture import picture_sink
     from edge.sinks.recorder import recorder_sink
     from edge.sinks.sink_worker import SinkOptions, SinkWorker, dropped_by_sink

@@ -12,6 +12,7 @@ from edge.contract.bundle import Bundle, read_bundle
 from edge.loop.action_stage import ActionStage
 from edge.loop.config import RunConfig
 from edge.loop.malloc import mmap_large_allocations
+from edge.loop.outputs import require_outputs
 from edge.loop.pose_stage import EstimatorStage, PoseStage
 from edge.loop.restarts import Restartable
 from edge.pose.registry import open_estimator
@@ -38,6 +39,7 @@ class Parts:
 def open_parts(config: RunConfig, source: Source | None = None) -> Iterator[Parts]:
     """Open the parts, and close them when the block is left. Raises what opening raises.
 
+    Outputs that cannot be written are refused before a network is loaded, which takes seconds.
     source: used instead of ``config.source``; closed as well.
     """
     # Imports OpenCV, which would slow down `--help`.
@@ -48,6 +50,7 @@ def open_parts(config: RunConfig, source: Source | None = None) -> Iterator[Part
         bundle = read_bundle(config.bundle)
         source = source or open_source(config.source, config.capture)
         stack.callback(source.close)
+        require_outputs(config)
         recogniser = Restartable(
             "action",
             lambda: open_student(bundle, config.recogniser, config.decisions),

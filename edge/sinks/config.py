@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge.contract.errors import ConfigError
 from edge.sinks.mqtt import parse_broker
+from edge.sinks.page_server import parse_page_address
+
+VIDEO_SUFFIXES = (".mp4", ".mkv", ".avi", ".mov", ".webm")
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
 @dataclass(frozen=True)
@@ -32,8 +37,18 @@ class SinkConfig:
     """Video codec as four letters; mp4v uses least CPU. Unset: avc1 (H.264) if OpenCV can encode it, else mp4v."""
 
     def __post_init__(self) -> None:
+        # Malformed values are refused before a camera is opened.
+        if self.video is not None and self.video.suffix.lower() not in VIDEO_SUFFIXES:
+            raise ConfigError(f"{self.video} is not a video format", hint=f"use the suffix {', '.join(VIDEO_SUFFIXES)}")
+        if self.codec is not None and len(self.codec) != 4:
+            raise ConfigError(f"unknown codec {self.codec!r}", hint="give four letters, for instance mp4v or avc1")
+        if self.picture is not None and self.picture.suffix.lower() not in PICTURE_SUFFIXES:
+            hint = f"use the suffix {', '.join(PICTURE_SUFFIXES)}"
+            raise ConfigError(f"{self.picture} is not an image format", hint=hint)
+        if self.page is not None:
+            parse_page_address(self.page, self.page_token)
         if self.mqtt is not None:
-            parse_broker(self.mqtt)  # refuses a malformed one before a camera is opened
+            parse_broker(self.mqtt)
 
     @property
     def files(self) -> dict[str, Path]:

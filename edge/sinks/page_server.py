@@ -18,13 +18,15 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from edge.contract.errors import ConfigError, OutputError
 from edge.sinks.interfaces import addresses_to_open
-from edge.sinks.page import Page
 from edge.sinks.sink import Sink
+
+if TYPE_CHECKING:  # imports OpenCV
+    from edge.sinks.page import Page
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 BOUNDARY = "picture"
@@ -45,6 +47,10 @@ class PageAddress:
     port: int
     token: str | None
 
+    @property
+    def family(self) -> socket.AddressFamily:
+        return socket.AF_INET6 if ":" in self.host else socket.AF_INET
+
 
 def parse_page_address(text: str, token: str | None) -> PageAddress:
     """Parse "8080" or "host:8080". Without a host only this machine is served; other hosts always get a token."""
@@ -62,17 +68,17 @@ def parse_page_address(text: str, token: str | None) -> PageAddress:
     return PageAddress(host, int(port), token)
 
 
+def require_port(address: PageAddress) -> None:
+    """Raise OutputError if the port is not available."""
+    with _wrap_listen_errors(address):
+        socket.create_server((address.host, address.port), family=address.family).close()
+
+
 @contextmanager
 def page_sink(page: Page, address: PageAddress, log: Callable[[str], None]) -> Iterator[Sink]:
     """Serve the page while the block runs, and log its URLs. Raises OutputError if the port is not available."""
-    try:
+    with _wrap_listen_errors(address):
         server = _Server(page, address, log)
-    except OSError as error:
-        raise OutputError(
-            f"the live page cannot listen: {error.strerror or error}",
-            where=f"{address.host}:{address.port}",
-            hint="choose another port, or an address of this machine; 0.0.0.0:8080 listens on all",
-        ) from error
     with server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.5}, name="page", daemon=True)
         thread.start()
@@ -86,13 +92,25 @@ def page_sink(page: Page, address: PageAddress, log: Callable[[str], None]) -> I
             server.shutdown()
 
 
+@contextmanager
+def _wrap_listen_errors(address: PageAddress) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"the live page cannot listen: {error.strerror or error}",
+            where=f"{address.host}:{address.port}",
+            hint="choose another port, or an address of this machine; 0.0.0.0:8080 listens on all",
+        ) from error
+
+
 class _Server(ThreadingHTTPServer):
     def __init__(self, page: Page, address: PageAddress, log: Callable[[str], None]) -> None:
         self.page, self.token, self._log, self._problem = page, address.token, log, ""
         # Cookies ignore the port: with a fixed name, the pages of two cameras on a board would overwrite each other's.
         self.cookie = f"token-{hashlib.sha256((address.token or '').encode()).hexdigest()[:8]}"
         self.html = files("edge.sinks").joinpath("page.html").read_bytes()
-        self.address_family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+        self.address_family = address.family
         super().__init__((address.host, address.port), _Handler)
 
     def get_request(self) -> tuple[Any, Any]:

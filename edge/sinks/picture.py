@@ -14,13 +14,11 @@ from pathlib import Path
 
 import cv2
 
-from edge.contract.errors import ConfigError, OutputError
+from edge.contract.errors import OutputError
 from edge.contract.files import atomic_write
 from edge.contract.types import TIME_TOLERANCE_S, FrameResult, Person
 from edge.drawing.overlay import Overlay
 from edge.sinks.sink import Sink
-
-SUFFIXES = (".png", ".jpg", ".jpeg")
 
 SAMPLE_INTERVAL_S = 0.2
 """Only frames this far apart are candidates. About ten wait for their labels, and each may take 25 MB."""
@@ -30,10 +28,8 @@ SAMPLE_INTERVAL_S = 0.2
 def picture_sink(path: Path, overlay: Overlay, clip_s: float) -> Iterator[Sink]:
     """Keep the best frame and write it annotated when the block ends. clip_s: length of a clip.
 
-    Raises ConfigError for an unknown suffix, OutputError if the file cannot be written.
+    Raises OutputError if the file cannot be written.
     """
-    if path.suffix.lower() not in SUFFIXES:
-        raise ConfigError(f"{path} is not an image format", hint=f"use the suffix {', '.join(SUFFIXES)}")
     frames = BestFrame(clip_s / 2)
     with atomic_write(path) as partial:
         yield frames.add

@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 
 from edge.capture.opencv import suppress_stderr, utf8_path
-from edge.contract.errors import ConfigError, OutputError
+from edge.contract.errors import OutputError
 from edge.contract.files import atomic_write
 from edge.contract.types import Image
 from edge.drawing.overlay import Overlay
@@ -25,8 +25,6 @@ REPEAT_INTERVAL_S, REPEAT_DELAY_S = 0.5, 2.0
 """While a camera delivers nothing, its last frame is repeated at this interval, up to this long before now, because a
 frame may still be in the pipeline."""
 
-SUFFIXES = (".mp4", ".mkv", ".avi", ".mov", ".webm")
-
 
 @contextmanager
 def video_sink(
@@ -37,12 +35,8 @@ def video_sink(
     A frame is repeated until the next one's time, so the video plays in real time even if the camera was slower than
     its nominal rate. live: repeat the last frame while a camera is lost, as time passes; otherwise the next frame
     would have to write the whole gap at once.
-    Raises ConfigError for an unknown suffix or codec, OutputError if the file cannot be written.
+    Raises OutputError if the file cannot be written.
     """
-    if path.suffix.lower() not in SUFFIXES:
-        raise ConfigError(f"{path} is not a video format", hint=f"use the suffix {', '.join(SUFFIXES)}")
-    if codec is not None and len(codec) != 4:
-        raise ConfigError(f"unknown codec {codec!r}", hint="give four letters, for instance mp4v, avc1 or vp09")
     with atomic_write(path) as partial:
         stream = _Stream(_open(partial, path, fps, size, codec), fps)
         try:

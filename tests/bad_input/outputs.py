@@ -5,6 +5,9 @@ from pathlib import Path
 
 from bad_input.table import Argv, on_board, poses, run
 
+ABSENT_NETWORK: Argv = ["--pose.name", "trt_pose", "--pose.network", "absent.onnx"]
+"""Outputs are refused before it is missed: loading networks takes seconds."""
+
 
 @on_board(needs="blazepose_files")
 def a_codec_that_is_not_known(folder: Path) -> Argv:
@@ -12,18 +15,18 @@ def a_codec_that_is_not_known(folder: Path) -> Argv:
     return run(folder, more=["--sinks.codec", "zzzz"])
 
 
-@on_board(needs="blazepose_files")
+@on_board()
 def an_output_folder_that_is_a_file(folder: Path) -> Argv:
     """cannot be written: File exists"""
     (folder / "out").write_text("")
-    return run(folder)
+    return run(folder, more=ABSENT_NETWORK)
 
 
-@on_board(needs="blazepose_files")
+@on_board()
 def an_output_that_is_a_folder(folder: Path) -> Argv:
     """a.jsonl: cannot be written: it is a folder"""
     (folder / "out" / "a.jsonl").mkdir(parents=True)
-    return run(folder)
+    return run(folder, more=ABSENT_NETWORK)
 
 
 @on_board(needs="blazepose_files")
@@ -52,34 +55,34 @@ def a_window_without_a_screen(folder: Path) -> Argv:
     return run(folder, more=["--sinks.show", "true"])
 
 
-@on_board(needs="blazepose_files")
+@on_board()
 def a_video_that_is_called_a_text(folder: Path) -> Argv:
     """a.txt is not a video format; use the suffix .mp4"""
-    return run(folder, more=["--sinks.video", folder / "out" / "a.txt"])
+    return run(folder, more=[*ABSENT_NETWORK, "--sinks.video", folder / "out" / "a.txt"])
 
 
-@on_board(needs="blazepose_files")
+@on_board()
 def a_picture_that_is_called_a_video(folder: Path) -> Argv:
     """b.mp4 is not an image format; use the suffix .png"""
-    return run(folder, more=["--sinks.picture", folder / "out" / "b.mp4"])
+    return run(folder, more=[*ABSENT_NETWORK, "--sinks.picture", folder / "out" / "b.mp4"])
 
 
-@on_board(needs="blazepose_files")
+@on_board()
 def a_page_without_a_port(folder: Path) -> Argv:
     """sinks.page is 'here'; give a port, or host:port: 8080, 0.0.0.0:8080"""
-    return run(folder, more=["--sinks.page", "here"])
+    return run(folder, more=[*ABSENT_NETWORK, "--sinks.page", "here"])
 
 
-@on_board(needs="blazepose_files")
+@on_board()
 def a_page_on_a_machine_that_is_another(folder: Path) -> Argv:
     """192.0.2.1:8080: the live page cannot listen"""
-    return run(folder, more=["--sinks.page", "192.0.2.1:8080"])
+    return run(folder, more=[*ABSENT_NETWORK, "--sinks.page", "192.0.2.1:8080"])
 
 
-@on_board(needs="blazepose_files")
+@on_board()
 def a_broker_without_a_name(folder: Path) -> Argv:
     """sinks.mqtt has no broker; give mqtt://host"""
-    return run(folder, more=["--sinks.mqtt", "mqtt://"])
+    return run(folder, more=[*ABSENT_NETWORK, "--sinks.mqtt", "mqtt://"])
 
 
 @on_board()
