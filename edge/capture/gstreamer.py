@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
@@ -106,8 +107,10 @@ def _to_bgr(flip: Flip) -> tuple[str, ...]:
 
 
 def _rate(fps: float) -> str:
-    """The rate as a GStreamer fraction: 29970/1000 for 29.97."""
-    return f"{fps:.0f}/1" if fps == round(fps) else f"{round(1000 * fps)}/1000"
+    """The rate as a GStreamer fraction: 15/2 for 7.5, but 30000/1001, as cameras list it, for 29.97."""
+    ntsc = Fraction(1000 * round(fps), 1001)
+    rate = ntsc if abs(fps - ntsc) < ntsc / 5000 else Fraction(fps).limit_denominator(1000)
+    return f"{rate.numerator}/{rate.denominator}"
 
 
 def _quoted(text: str) -> str:

@@ -26,8 +26,16 @@ def test_a_csi_camera_is_read_through_argus():
     config = CaptureConfig(width=1920, height=1080, fps=29.97, flip="rotate-180")
     assert csi_pipeline(1, config) == (
         "nvarguscamerasrc sensor-id=1 ! video/x-raw(memory:NVMM), format=NV12, width=1920, height=1080, "
-        f"framerate=29970/1000 ! {CONVERT.replace('nvvidconv', 'nvvidconv flip-method=2')} ! {NEWEST}"
+        f"framerate=30000/1001 ! {CONVERT.replace('nvvidconv', 'nvvidconv flip-method=2')} ! {NEWEST}"
     )
+
+
+@pytest.mark.parametrize(
+    ("fps", "fraction"),
+    [(4, "4/1"), (7.5, "15/2"), (23.976, "24000/1001"), (23.98, "24000/1001"), (59.94, "60000/1001"), (0.2, "1/5")],
+)
+def test_a_frame_rate_is_written_as_cameras_list_it(fps, fraction):
+    assert f"framerate={fraction} !" in csi_pipeline(0, CaptureConfig(fps=fps))
 
 
 def test_a_network_camera_is_decoded_in_hardware():
