@@ -19,7 +19,8 @@ MAX_ROWS_IN_PLACE = 60
 copy of the region is read three times as fast."""
 
 PIXEL_TOLERANCE = 1e-6
-"""Rounding error, in pixels, of coordinates that are whole numbers."""
+"""Rounding error, in pixels, of coordinates that are whole numbers; without it half of the snapped regions would be
+warped where the network's size is no power of two, such as the detector's 224."""
 
 
 def crop(image: Image, region: Region, size: int, *, repeat_border: bool = False, into: Image | None = None) -> Image:

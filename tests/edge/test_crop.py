@@ -47,6 +47,18 @@ def test_the_snapped_region_is_the_nearest_block_of_pixels(region):
     assert max(abs(near.side - region.side), abs(near.x - region.x), abs(near.y - region.y)) <= 0.5 + 1e-6
 
 
+@given(st.floats(150, 250), st.floats(150, 200), st.floats(80, 280))
+@settings(deadline=None)
+def test_a_snapped_region_inside_the_image_is_a_resized_block_of_pixels(x, y, side):
+    image = np.random.default_rng(0).integers(0, 255, (400, 500, 3), np.uint8)
+    near = snap_to_pixels(Region(x, y, side), SIZE)
+    # MediaPipe's first sample is (scale - 1) / 2 pixels before that of cv2.resize.
+    shift = (near.side / SIZE - 1) / 2
+    left, top, side = (round(at) for at in (near.x - near.side / 2 - shift, near.y - near.side / 2 - shift, near.side))
+    block = cv2.resize(image[top : top + side, left : left + side], (SIZE, SIZE))
+    assert np.array_equal(crop(image, near, SIZE), block)
+
+
 @given(st.floats(-60, 460), st.floats(-60, 360), st.floats(60, 900), st.booleans())
 @settings(deadline=None)
 def test_a_snapped_region_is_cropped_like_a_rotated_one(x, y, side, repeat_border):
