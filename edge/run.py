@@ -12,7 +12,7 @@ from edge.cli.console import console, print_warning
 from edge.cli.exit_codes import USER_ERROR
 from edge.cli.interruption import Interruption, interruptible
 from edge.contract.errors import SourceError
-from edge.contract.files import atomic_write, wrap_write_errors
+from edge.contract.files import atomic_write
 from edge.latency import LatencyHistory, latency_table, rounded
 from edge.loop.abandon import exit_at_once
 from edge.loop.config import RunConfig
@@ -32,24 +32,22 @@ def run(config: RunConfig) -> None:
     Files are kept after Ctrl-C, which also prints the summary and exits with code 130, and after errors as
     :meth:`edge.loop.pipeline.Pipeline.run` says. Raises SourceError for a recording without people.
     """
-    # These import OpenCV, which would slow down `--help`.
-    from edge.drawing.overlay import Overlay
+    # Imports OpenCV, which would slow down `--help`.
     from edge.loop.pipeline import Pipeline
 
     with open_parts(config) as parts:
-        source, pose, descriptions = parts.source, parts.pose, parts.describe()
+        source, descriptions = parts.source, parts.describe()
         for name, description in descriptions.items():
             console.print(f"{name:8} {description}")
         if config.self_test:
             parts.student.require_agreement(parts.bundle)
-        history, overlay = LatencyHistory(WARM_UP_FRAMES), Overlay(pose.layout)
-        limits = Limits(config.frames, config.limit_s)
+        history, limits = LatencyHistory(WARM_UP_FRAMES), Limits(config.frames, config.limit_s)
         with progress_line(limits.total(source)) as show_progress:
             pipeline = Pipeline(
                 source,
-                pose,
+                parts.pose,
                 parts.action,
-                sink_workers(config, parts, overlay, history, console.print),
+                sink_workers(config, parts, history, console.print),
                 history,
                 limits=limits,
                 on_result=show_progress,
@@ -65,8 +63,7 @@ def run(config: RunConfig) -> None:
                     raise SystemExit(stop.exit_code)
                 if report is not None:
                     figures = {"machine": machine(), **descriptions, **_figures(config, outcome, history)}
-                    with wrap_write_errors(config.report or report):
-                        report.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+                    report.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
         print_summary(config, outcome, history)
         if stop.signum:
             console.print("interrupted; the output so far is kept" if config.files else "interrupted")

@@ -87,7 +87,7 @@ class TimecodeSink:
 
     def __init__(self, overlay: Overlay) -> None:
         self._overlay = overlay
-        self.show: Callable[[FrameResult], None] = lambda result: None
+        self.show: Callable[[FrameResult], object] = lambda result: None
         self.ages_ms: list[float] = []
         self.shown = 0
 

@@ -49,17 +49,16 @@ def loop_run(
     around: entered while frames run, but not while networks are opened or closed, which takes a board just as long at
     another power.
     """
-    from edge.drawing.overlay import Overlay
     from edge.loop.pipeline import Pipeline
 
     history = LatencyHistory(warm_up_frames)
     with open_parts(config) as parts:
-        described, overlay = parts.describe(), Overlay(parts.pose.layout)
+        described = parts.describe()
         pipeline = Pipeline(
             parts.source,
             parts.pose,
             parts.action,
-            sink_workers(config, parts, overlay, history, print_warning),
+            sink_workers(config, parts, history, print_warning),
             history,
             limits=Limits(config.frames, config.limit_s),
             on_result=on_result,

@@ -13,7 +13,6 @@ from edge.loop.config import RunConfig
 from edge.sinks.page_server import parse_page_address, require_port
 
 if TYPE_CHECKING:  # these import OpenCV
-    from edge.drawing.overlay import Overlay
     from edge.loop.parts import Parts
     from edge.sinks.sink_worker import SinkOptions, SinkWorker
 
@@ -26,7 +25,7 @@ def require_outputs(config: RunConfig) -> None:
 
 
 def sink_workers(
-    config: RunConfig, parts: Parts, overlay: Overlay, history: LatencyHistory, notify: Callable[[str], None]
+    config: RunConfig, parts: Parts, history: LatencyHistory, notify: Callable[[str], None]
 ) -> list[SinkWorker]:
     """The configured sinks and the pose recorder, not opened yet.
 
@@ -35,6 +34,7 @@ def sink_workers(
     notify: receives the address of the page, and messages about a broker that does not respond.
     """
     # These import OpenCV, which would slow down `--help`.
+    from edge.drawing.overlay import Overlay
     from edge.sinks.json_lines import events_sink, json_lines_sink
     from edge.sinks.mqtt import mqtt_sink, parse_broker
     from edge.sinks.page import Page
@@ -47,9 +47,9 @@ def sink_workers(
 
     sinks, source, pose = config.sinks, parts.source, parts.pose
     lossless, clip_s = not source.live, parts.bundle.manifest.preprocessing.duration_s
-    workers: list[SinkWorker] = []
+    overlay, workers = Overlay(pose.layout), list[SinkWorker]()
 
-    def add(name: str, sink: AbstractContextManager[Callable[[Any], None]], options: SinkOptions) -> None:
+    def add(name: str, sink: AbstractContextManager[Callable[[Any], object]], options: SinkOptions) -> None:
         workers.append(SinkWorker(name, sink, options, overlay, history))
 
     if sinks.video is not None:

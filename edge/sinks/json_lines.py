@@ -10,33 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from edge.contract.box import bounding_box
-from edge.contract.files import atomic_write, wrap_write_errors
+from edge.contract.files import atomic_write
 from edge.contract.layouts import JointLayout
 from edge.contract.types import Event, FrameResult, Person
 from edge.sinks.sink import Sink
 
 
 @contextmanager
-def line_writer(path: Path) -> Iterator[Callable[[str], None]]:
+def line_writer(path: Path) -> Iterator[Callable[[str], object]]:
     """Yield a function that writes a line, given without its newline. Raises OutputError if the file cannot be written.
 
     The file gets its name when the block ends.
     """
-    with atomic_write(path) as partial:
-        # Line buffered, so that `tail -f` on the partial file sees whole lines.
-        with wrap_write_errors(path):
-            stream = partial.open("w", encoding="utf-8", buffering=1)
-
-        def write(line: str) -> None:
-            # Name the file here, before the error passes through other sinks' context managers.
-            with wrap_write_errors(path):
-                stream.write(line + "\n")
-
-        try:
-            yield write
-        finally:
-            with wrap_write_errors(path):
-                stream.close()
+    # Line buffered, so that `tail -f` on the partial file sees whole lines.
+    with atomic_write(path) as partial, partial.open("w", encoding="utf-8", buffering=1) as stream:
+        yield lambda line: stream.write(line + "\n")
 
 
 @contextmanager
@@ -47,7 +35,7 @@ def json_lines_sink(path: Path, layout: JointLayout) -> Iterator[Sink]:
 
 
 @contextmanager
-def events_sink(path: Path) -> Iterator[Callable[[Event], None]]:
+def events_sink(path: Path) -> Iterator[Callable[[Event], object]]:
     """Write one line per event. Raises OutputError if the file cannot be written."""
     with line_writer(path) as write:
         yield lambda event: write(json.dumps(event_record(event)))

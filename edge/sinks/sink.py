@@ -11,7 +11,7 @@ class StopRequested(Exception):
     """Raise it in a sink to end the run as if the source had ended."""
 
 
-Sink = Callable[[FrameResult], None]
+Sink = Callable[[FrameResult], object]
 """Called once per frame, in order. Raises OutputError if it cannot write.
 
 A context manager yields it: leaving the block normally completes the file, leaving it by an exception discards it.

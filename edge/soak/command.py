@@ -21,7 +21,7 @@ from edge.cli.console import console
 from edge.cli.exit_codes import FAILED
 from edge.cli.interruption import Interruption, interruptible
 from edge.contract.errors import ConfigError
-from edge.contract.files import atomic_write, wrap_write_errors
+from edge.contract.files import atomic_write
 from edge.image_pool import ImagePool
 from edge.latency import DECISION, POSE, Latency, LatencyHistory, latency_table
 from edge.loop.abandon import exit_at_once
@@ -196,8 +196,7 @@ def _run(
                 memory_by_second=tuple(round(mb, 2) for _, mb in memory.samples),
             )
             if report is not None:
-                with wrap_write_errors(config.report or report):
-                    report.write_text(json.dumps({"machine": machine(), **asdict(result)}, indent=2) + "\n")
+                report.write_text(json.dumps({"machine": machine(), **asdict(result)}, indent=2) + "\n")
     return outcome, result, stop
 
 
