@@ -57,14 +57,10 @@ def place_in_corner(
     return min(spots, key=lambda spot: sum(_overlap_area((*spot, width, height), other) for other in occupied))
 
 
-def body_rectangle(body: Box) -> Rectangle:
-    left, top, right, bottom = body
-    return round(left), round(top), round(right - left), round(bottom - top)
-
-
-def head_rectangle(body: Box) -> Rectangle:
-    left, top, right, bottom = body
-    return round(left), round(top), round(right - left), round(HEAD_HEIGHT * (bottom - top))
+def rectangle(box: Box, part: float = 1.0) -> Rectangle:
+    """The box in whole pixels. part: of its height, from the top."""
+    left, top, right, bottom = box
+    return round(left), round(top), round(right - left), round(part * (bottom - top))
 
 
 def _clamp(at: float, room: int, margin: int) -> int:

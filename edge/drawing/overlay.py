@@ -12,11 +12,11 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from edge.contract.box import bounding_box
+from edge.contract.box import Box, bounding_box
 from edge.contract.layouts import JointLayout
 from edge.contract.types import Frame, FrameResult, Image, Person
 from edge.drawing.joint_panel import draw_dropout
-from edge.drawing.label_placement import Rectangle, body_rectangle, head_rectangle, place
+from edge.drawing.label_placement import HEAD_HEIGHT, Rectangle, place, rectangle
 from edge.drawing.shapes import (
     ACCENTS,
     FAINT,
@@ -121,14 +121,15 @@ def person_colour(person: Person) -> Colour:
 
 def draw_people(image: Image, people: Sequence[Person], layout: JointLayout) -> list[Rectangle]:
     """Draw all skeletons, then all labels, so that no bone crosses a label. Returns the rectangles of both."""
-    style = Style.of(image)
-    for person in sorted(people, key=lambda person: person.followed):
-        _draw_skeleton(image, person, layout, style)
-    heads = [head_rectangle(bounding_box(person.pose.keypoints)) for person in people]
+    style, boxes = Style.of(image), [bounding_box(person.pose.keypoints) for person in people]
+    bodies = list(zip(people, boxes, strict=True))
+    for person, box in sorted(bodies, key=lambda body: body[0].followed):
+        _draw_skeleton(image, person, box, layout, style)
+    heads = [rectangle(box, HEAD_HEIGHT) for box in boxes]
     taken: list[Rectangle] = []
-    for person in sorted(people, key=lambda person: bounding_box(person.pose.keypoints)[1]):
-        _draw_label(image, person, style, heads, taken)
-    return [*taken, *(body_rectangle(bounding_box(person.pose.keypoints)) for person in people)]
+    for person, box in sorted(bodies, key=lambda body: body[1][1]):
+        _draw_label(image, person, box, style, heads, taken)
+    return [*taken, *map(rectangle, boxes)]
 
 
 def draw_note(image: Image, text: str) -> None:
@@ -142,9 +143,8 @@ def draw_note(image: Image, text: str) -> None:
     write(image, text, x + pad, y + pad + height, size, TEXT)
 
 
-def _draw_skeleton(image: Image, person: Person, layout: JointLayout, style: Style) -> None:
-    keypoints = person.pose.keypoints
-    left, top, right, bottom = bounding_box(keypoints)
+def _draw_skeleton(image: Image, person: Person, box: Box, layout: JointLayout, style: Style) -> None:
+    keypoints, (left, top, right, bottom) = person.pose.keypoints, box
     # Distant people get thinner lines; people who are not followed are grey.
     stroke = float(np.clip(0.014 * max(bottom - top, right - left), 0.5 * style.stroke, 1.3 * style.stroke))
     colour_of = _side_colour if person.followed else lambda a, b: FAINT
@@ -164,7 +164,9 @@ def _draw_skeleton(image: Image, person: Person, layout: JointLayout, style: Sty
                 cv2.circle(image, fixed(x, y), round(radius * stroke * (1 << SHIFT)), fill, -1, cv2.LINE_AA, SHIFT)
 
 
-def _draw_label(image: Image, person: Person, style: Style, heads: Sequence[Rectangle], taken: list[Rectangle]) -> None:
+def _draw_label(
+    image: Image, person: Person, box: Box, style: Style, heads: Sequence[Rectangle], taken: list[Rectangle]
+) -> None:
     """Draw a pill above the head: a ring that fills with the clip, the label, and its probability as a bar."""
     colour, size = person_colour(person), style.text
     name, value = label_text(person)
@@ -175,7 +177,7 @@ def _draw_label(image: Image, person: Person, style: Style, heads: Sequence[Rect
     width = pad + circle + gap + name_width + gap + number_width + value_width + pad
     tall = 2 * pad + height + (round(0.55 * size) if value else 0)
     extent = (image.shape[1], image.shape[0])
-    x, y = place((width, tall), bounding_box(person.pose.keypoints), extent, round(0.3 * size), heads, taken)
+    x, y = place((width, tall), box, extent, round(0.3 * size), heads, taken)
     taken.append((x, y, width, tall))
     panel(image, x, y, x + width, y + tall, alpha=0.78)
 

@@ -8,7 +8,7 @@ from people import PENN, action, person, result
 
 from edge.contract.layouts import LAYOUTS
 from edge.contract.types import Person, Pose
-from edge.drawing.label_placement import head_rectangle, place
+from edge.drawing.label_placement import HEAD_HEIGHT, place, rectangle
 from edge.drawing.overlay import LEFT, RIGHT, Overlay
 from edge.loop.joint_dropout import JointDropout
 
@@ -69,7 +69,9 @@ def test_labels_cover_neither_each_other_nor_heads(apart):
     boxes = [(400 + apart * n, 250 + 12 * (n % 2), 500 + apart * n, 450 + 12 * (n % 2)) for n in range(3)]
     taken = []
     for box in boxes:
-        taken.append((*place((190, 40), box, (1280, 720), 5, [head_rectangle(box) for box in boxes], taken), 190, 40))
+        taken.append(
+            (*place((190, 40), box, (1280, 720), 5, [rectangle(box, HEAD_HEIGHT) for box in boxes], taken), 190, 40)
+        )
     # The heads are points at the top of the bodies, in the middle of their 100 pixels.
     heads = [tuple(p.pose.keypoints[0, :2]) for p in people]
     for i, (x, y, width, height) in enumerate(taken):
