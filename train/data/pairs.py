@@ -120,7 +120,7 @@ class PairDataset:
         self.layout = layout(clip_layout(data, config))
         self.labels = np.array([clip.label for clip in self.clips], np.int64)
         self._fitted = _read_fitted_errors(config, self.layout)
-        self._times = np.arange(config.preprocessing.length_frames, dtype=np.float64) / config.preprocessing.fps
+        self._times = np.arange(config.preprocessing.length_frames) / config.preprocessing.fps
         self._clean_pairs: dict[tuple[int, bool], _CleanPair] = {}
         self._test_pairs: dict[int, tuple[Float32, Float32]] = {}
         self._cached_bytes = 0
@@ -144,7 +144,7 @@ class PairDataset:
 
     def batch(self, indices: NDArray[np.int64]) -> tuple[Float32, Float32, NDArray[np.int64]]:
         """LQ and HQ (N, C, T, V, M), labels (N,); training clips as at position 0 of epoch 0."""
-        pairs = [self.draw(int(i)) for i in indices]
+        pairs = [self.draw(i) for i in indices]
         return np.stack([p[0] for p in pairs]), np.stack([p[1] for p in pairs]), self.labels[indices]
 
     def _make_pair(self, index: int, rng: np.random.Generator) -> tuple[Float32, Float32]:
@@ -172,7 +172,7 @@ class PairDataset:
             times = stretch_to_clip(clip, duration_s)
         else:
             times = place_window(clip, duration_s, config.tempo, rng if self.train else None)
-        mirrored = self.train and config.mirror and bool(rng.random() < 0.5)
+        mirrored = self.train and config.mirror and rng.random() < 0.5
         if (cached := self._clean_pairs.get((index, mirrored))) is not None:
             return cached
 
@@ -247,6 +247,6 @@ def _draw_view(clip: SkeletonClip, config: PairConfig, rng: np.random.Generator,
 
 def mirror(keypoints: Float32, joints: JointLayout) -> Float32:
     """Mirror keypoints (..., V, 3): negate x and swap left and right joints."""
-    out = keypoints[..., list(joints.mirror), :].copy()
+    out = keypoints[..., list(joints.mirror), :]
     out[..., 0] *= -1
     return out

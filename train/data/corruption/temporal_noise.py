@@ -17,7 +17,7 @@ def markov_bursts(draws: NDArray[np.float64], share: ArrayLike, mean_run: ArrayL
     # Where both agree, the new state does not depend on the previous one; elsewhere the draw keeps or flips it. So a
     # state is that of the last independent frame, flipped as often as the draws since then say.
     independent = stays == begins
-    independent[0], stays[0] = True, draws[0] < share
+    stays[0] = draws[0] < share
     flips = np.cumsum(~independent & ~stays, axis=0)
     last = np.maximum.accumulate(np.where(independent, np.arange(len(draws))[:, None], 0), axis=0)
     odd = (flips - np.take_along_axis(flips, last, axis=0)) % 2 == 1
@@ -28,8 +28,6 @@ def ar1_noise(noise: NDArray[np.float64], correlation: float) -> NDArray[np.floa
     """Filter white noise (S, ...) to AR(1) noise of the same variance and this correlation between frames."""
     from scipy.signal import lfilter  # imports half of SciPy, too slow for `--help`
 
-    out = noise.copy()
-    if len(noise) > 1:
-        fresh = [np.sqrt(1 - correlation**2)]
-        out[1:] = lfilter(fresh, [1.0, -correlation], noise[1:], axis=0, zi=correlation * noise[:1])[0]
-    return out
+    fresh = [np.sqrt(1 - correlation**2)]
+    later, _ = lfilter(fresh, [1.0, -correlation], noise[1:], axis=0, zi=correlation * noise[:1])
+    return np.concatenate([noise[:1], later])
