@@ -15,8 +15,8 @@ FLAWLESS = JointErrors(NEVER, 0.0, 0.0, 0.0)
 
 def person(frames: int) -> Float32:
     """A still person (S, 13, 3), with a torso of 100 pixels and wrists far apart."""
-    xy = [[200, 60], [230, 100], [170, 100], [260, 150], [140, 150], [275, 200], [125, 200]]
-    xy += [[220, 200], [180, 200], [222, 280], [178, 280], [222, 360], [178, 360]]
+    xy = [[0, -160], [30, -120], [-30, -120], [60, -70], [-60, -70], [75, -20], [-75, -20]]
+    xy += [[20, -20], [-20, -20], [22, 60], [-22, 60], [22, 140], [-22, 140]]
     still = np.concatenate([np.array(xy, np.float32), np.ones((13, 1), np.float32)], axis=1)
     return np.repeat(still[None], frames, axis=0)
 

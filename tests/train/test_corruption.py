@@ -90,7 +90,8 @@ def test_outliers_land_on_another_joint_of_the_same_body() -> None:
     moved = (out != good).any(axis=-1)
     # One outlier in thirteen lands on the joint itself.
     assert moved.mean() == pytest.approx(0.1 * 12 / 13, rel=0.1)
-    assert all((point == good).all(axis=-1).any() for point in out[moved])
+    landed = (out[moved][:, None] == good).all(axis=-1)
+    assert landed.sum(axis=1).all() and landed.mean(axis=0) == pytest.approx(np.full(13, 1 / 13), rel=0.25)
 
 
 def test_a_hidden_limb_is_hidden_throughout_the_clip() -> None:
@@ -133,8 +134,8 @@ def test_a_bias_is_constant_within_a_clip_and_differs_between_joints_and_clips()
     offsets = np.stack([(estimated(seed, 5, bias=0.1) - person(5))[..., :2] for seed in range(400)])
     assert np.abs(offsets - offsets[:, :1]).max() < 1e-3
     # A tenth of the torso of 100 pixels, over 400 clips, 13 joints and two axes.
-    assert offsets[:, 0].std() == pytest.approx(10, rel=0.05)
-    assert np.abs(np.corrcoef(offsets[:, 0, :, 0].T) - np.eye(13)).max() < 0.25
+    assert np.sqrt((offsets[:, 0] ** 2).mean()) == pytest.approx(10, rel=0.05)
+    assert np.abs(np.corrcoef(offsets[:, 0].reshape(400, 26).T) - np.eye(26)).max() < 0.25
 
 
 def test_hips_move_along_the_trunk_by_no_more_than_the_stated_share() -> None:
@@ -162,10 +163,12 @@ def test_hips_move_along_the_trunk_of_their_frame_if_all_its_joints_are_seen() -
 
 def test_body_size_is_the_torso_or_a_third_of_the_height_if_the_torso_is_unseen() -> None:
     body = person(5)
-    body[:, PENN.index("head"), 1] = 0  # 360 pixels from there to the ankles
+    body[:, PENN.index("head"), 1] = -220  # 360 pixels from there to the ankles
     body[2:, PENN.index("left_shoulder", "right_shoulder"), 1] += 30  # a torso of 70 pixels in three of five frames
+    body[0, PENN.index("left_hip")] = 0
+    body[:, PENN.index("left_shoulder"), 2] = 0.2
     assert torso_length(body, PENN) == pytest.approx(70)
-    unseen = body.copy()
+    unseen = body + np.array([0, 300, 0], np.float32)
     unseen[:, PENN.index("left_hip")] = 0
     flat = body.copy()
     flat[:, PENN.index("left_shoulder", "right_shoulder"), :2] = flat[:, PENN.index("left_hip", "right_hip"), :2]

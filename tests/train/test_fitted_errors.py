@@ -68,8 +68,9 @@ def test_fitted_errors_do_not_modify_the_input_or_reveal_joints_and_none_change_
 def test_a_file_keeps_the_errors_to_four_decimals(tmp_path: Path) -> None:
     path = tmp_path / "errors.yaml"
     made = replace(KNOWN, source={"videos": 2})
-    write_errors(path, made)
-    assert asdict(read_errors(path)) == asdict(made)
+    write_errors(path, replace(made, lost=Bursts(0.08003, 0.49996)))
+    read = read_errors(path)
+    assert asdict(read) == asdict(made) and list(read.joints) == list(PENN.joints)
 
 
 @pytest.mark.parametrize(
@@ -77,8 +78,11 @@ def test_a_file_keeps_the_errors_to_four_decimals(tmp_path: Path) -> None:
     [
         ({"format": 9}, "not of format 1"),
         ({"lost": {"share": 1.5, "mean_s": 0.1}}, "a share of 1.5"),
+        ({"lost": {"share": -0.5, "mean_s": 0.1}}, "a share of -0.5"),
+        ({"lost": {"share": 0.5, "mean_s": -0.1}}, "bursts of -0.1 s"),
         ({"joints": None}, "not a readable file"),
         ({"fps": 0}, "out of range"),
+        ({"fps": "fast"}, "not a readable file"),
         ({"joints": {"head": {"jitter": 1}}}, "not a readable file"),
         ({"joints": {"head": asdict(JointErrors(Bursts(0.1, 0.1), -0.1, 0.2, 0.1))}}, "out of range"),
         ({"lost": {"share": 0.5, "mean_s": float("inf")}}, "bursts of inf s"),

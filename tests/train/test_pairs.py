@@ -84,15 +84,16 @@ def test_poor_drop_ignores_estimator_errors() -> None:
     assert not seen["drop"].any() and seen["auto"].mean() > 0.5
 
 
-def test_pairs_are_cached_read_only_while_there_is_room(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_pairs_are_cached_read_only_while_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("train.data.pairs.CACHE_BYTES", 1)
     test = pairs([walker(40), walker(40, seed=1)], drop=0.6)
     kept, made_anew = ([test.draw(clip)[0] for _ in range(2)] for clip in (0, 1))
     assert kept[0] is kept[1] and made_anew[0] is not made_anew[1]
     with pytest.raises(ValueError, match="read-only"):
         kept[0][:] = 0
+    train = pairs([walker(40, train=True), walker(40, train=True, seed=1)], train=True)
+    kept, made_anew = ([train.draw(clip, epoch)[1] for epoch in range(2)] for clip in (0, 1))
+    assert kept[0] is kept[1] and made_anew[0] is not made_anew[1]
 
 
 def test_without_redraw_a_training_clip_misses_the_same_joints_in_every_epoch() -> None:
@@ -148,13 +149,7 @@ def test_joints_are_converted_to_the_networks_layout() -> None:
     assert np.array_equal(low, high), "nothing was dropped"
 
 
-@pytest.mark.parametrize(
-    "fps",
-    [
-        16.0,
-        15.0,
-    ],
-)
+@pytest.mark.parametrize("fps", [16.0, 15.0])
 def test_a_dropped_joint_is_the_mean_of_three_frames_to_either_side(fps: float) -> None:
     clip = walker(16, fps=fps)
     low, high = pairs([clip], span="window", drop=0.5, preprocessing=replace(HOW, fps=fps)).draw(0)
@@ -192,12 +187,39 @@ def test_mirroring_swaps_sides_and_twice_is_the_identity(seed: int, name: str) -
     assert np.array_equal(once[:, left], body[:, right] * np.array([-1, 1, 1], np.float32))
 
 
-def test_half_of_the_training_clips_are_mirrored() -> None:
+def test_half_of_the_training_clips_are_mirrored_if_asked() -> None:
     recording = walker(16, fps=16.0, train=True)
     _, plain = pairs([replace(recording, train=False)], span="window", mirror=True).draw(0)
     drawn = pairs([recording], train=True, span="window", mirror=True)
     same = sum(np.allclose(drawn.draw(0, epoch)[1], plain, atol=1e-4) for epoch in range(200))
     assert binom.ppf(1e-6, 200, 0.5) <= same <= binom.ppf(1 - 1e-6, 200, 0.5)
+    unasked = pairs([recording], train=True, span="window")
+    assert all(np.allclose(unasked.draw(0, epoch)[1], plain, atol=1e-4) for epoch in range(20))
+
+
+def test_a_training_clip_is_rolled_by_up_to_the_angle_that_is_set() -> None:
+    recording = walker(16, fps=16.0, train=True)
+    plain = pairs([recording], train=True, span="window").draw(0)[1]
+    drawn = pairs([recording], train=True, span="window", rotate_deg=10.0)
+    rolled = [drawn.draw(0, epoch)[1] for epoch in range(50)]
+    angles = np.degrees([np.angle(np.vdot(plain[0] + 1j * plain[1], one[0] + 1j * one[1])) for one in rolled])
+    assert (angles.min(), angles.max()) == pytest.approx((-10, 10), abs=1)
+
+
+@pytest.mark.parametrize(("angle", "narrowest", "widest"), [("max_yaw_deg", 0.94, 1), ("max_pitch_deg", 1, 1.06)])
+def test_a_virtual_camera_turns_by_up_to_the_angle_that_is_set(angle: str, narrowest: float, widest: float) -> None:
+    # Turned by 20 degrees, shoulders are narrower by cos(20 degrees) = 0.94; seen from above, the trunk is shorter.
+    body = walker(16, train=True)
+    metres = np.concatenate([body.joints[:, [0] * 16] * (0.01, -0.01), np.zeros((1, 16, 13, 1))], axis=-1)
+    recording, ahead = replace(body, joints=metres.astype(np.float32)), {"max_yaw_deg": 0.0, "max_pitch_deg": 0.0}
+
+    def widths(**angles: Any) -> Float32:
+        drawn = pairs([recording], train=True, **angles)
+        high = np.array([drawn.draw(0, epoch)[1] for epoch in range(50)])
+        return np.asarray(high[:, 0, 0, 1, 0] - high[:, 0, 0, 2, 0])
+
+    turned = widths(**ahead | {angle: 20.0}) / widths(**ahead)
+    assert (turned.min(), turned.max()) == pytest.approx((narrowest, widest), abs=0.01)
 
 
 def test_clips_are_not_augmented() -> None:
@@ -222,6 +244,12 @@ def test_a_short_recording_is_stretched_without_gaps(frames: int) -> None:
     for how in (replace(HOW, max_gap_s=0.05), replace(HOW, length_frames=161)):
         _, high = pairs([walker(frames)], preprocessing=how).draw(0)
         assert (high[2] == 1).all()
+
+
+def test_frames_of_a_window_that_are_far_apart_are_not_interpolated() -> None:
+    # Frames are 1/32 s apart, and the clip's times lie halfway between them.
+    _, high = pairs([walker(40)], span="window", preprocessing=replace(HOW, max_gap_s=0.02)).draw(0)
+    assert not high.any()
 
 
 @pytest.mark.parametrize("span", ["whole", "window"])
