@@ -24,11 +24,12 @@ class Interruption:
 
 
 @contextmanager
-def interruptible(on_signal: Callable[[], None] = lambda: None) -> Iterator[Interruption]:
-    """Record SIGINT, SIGTERM and SIGHUP inside the block; a second one raises KeyboardInterrupt, in case a stage hangs.
+def interruptible(on_signal: Callable[[], None] | None = None) -> Iterator[Interruption]:
+    """Record the first SIGINT, SIGTERM or SIGHUP inside the block.
 
-    on_signal: called after the first one, on its own thread, because a signal handler may interrupt the main thread
-    while it holds a lock, and so must not acquire one.
+    on_signal: called after it, on its own thread, because a signal handler may interrupt the main thread while it holds
+    a lock, and so must not acquire one. It must make the block end; further signals are ignored, because timeout(1)
+    sends two, and because outputs may be just being completed. Without it, a second one raises KeyboardInterrupt.
     """
     received = Interruption()
     if threading.current_thread() is not threading.main_thread():
@@ -37,13 +38,13 @@ def interruptible(on_signal: Callable[[], None] = lambda: None) -> Iterator[Inte
     pending: queue.SimpleQueue[bool] = queue.SimpleQueue()
 
     def handle(signum: int, _: FrameType | None) -> None:
-        if received.signum:
+        if received.signum and on_signal is None:
             raise KeyboardInterrupt
-        received.signum = signum
+        received.signum = received.signum or signum
         pending.put(True)
 
     def notify() -> None:
-        if pending.get():
+        if pending.get() and on_signal is not None:
             on_signal()
 
     notifier = threading.Thread(target=notify, name="signals", daemon=True)

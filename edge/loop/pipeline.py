@@ -72,7 +72,7 @@ class Pipeline:
         )
         self._stopping, self._done = threading.Event(), threading.Event()
         self._error: BaseException | None = None
-        self._outcome, self._events_lock = RunOutcome(), threading.Lock()
+        self._outcome = RunOutcome()
         self._watchdog = StageWatchdog()
 
     def stop(self) -> None:
@@ -115,8 +115,7 @@ class Pipeline:
             self._start([watchdog, *stages])
             self._sinks.run_on_main_thread()
             self._done.wait()
-        except KeyboardInterrupt:
-            # Where signals are handled, it is the second Ctrl-C: something does not respond. Results so far are kept.
+        except KeyboardInterrupt:  # in a benchmark, where no signal is handled
             self._outcome.interrupted = True
             self.stop()
         self._end()
@@ -128,6 +127,7 @@ class Pipeline:
         outcome.hanging_stages = tuple(self._watchdog.join(stages))
         if isinstance(self._frames, LatestQueue):
             outcome.dropped = self._frames.dropped
+        outcome.events = self._sinks.events
         outcome.dropped_by_sink = self._sinks.dropped_by_sink
         outcome.unwritten = self._sinks.unwritten
         outcome.ended_by = self._reported_error()
@@ -188,27 +188,22 @@ class Pipeline:
             busy_ms = sum(result.latency_ms.get(stage, 0.0) for stage in (POSE, TRACK, RECOGNISE))
             latency_ms = {CAPTURE: captured.capture_ms, **result.latency_ms}
             latency_ms |= {WAITING: age_ms - busy_ms, DECISION: age_ms}
-            self._publish(replace(result, latency_ms=latency_ms))
+            # A lossless output may hang, for instance on a disk that does not respond.
+            with self._watchdog.running("output"):
+                self._publish(replace(result, latency_ms=latency_ms))
 
     def _publish(self, result: FrameResult) -> None:
         number = self._outcome.frames
         self._history.add(number, result.latency_ms)
         self._sinks.put(number, result)
         self._outcome.add(result)
-        self._count_events(len(result.events))
         self._on_result(result)
 
     def _emit(self, event: Event) -> None:
         """Publish an event that belongs to no frame."""
-        self._count_events(1)
         if event.text is not None:
             self._warn(event.text)
         self._sinks.put_event(event)
-
-    def _count_events(self, events: int) -> None:
-        # The source emits its events on the capture thread.
-        with self._events_lock:
-            self._outcome.events += events
 
     def _finish(self) -> None:
         """End the run after the action stage: free the pose stage, end people and actions, close the sinks."""

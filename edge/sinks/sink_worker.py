@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from edge.contract.errors import OutputError
 from edge.contract.types import Event, FrameResult
 from edge.drawing.overlay import Overlay
 from edge.latency import DRAW, LatencyHistory, timed
@@ -99,12 +100,14 @@ class SinkWorker:
             self._finished = True  # the system has no thread left, so there is nothing to join
             raise
         with self._changed:
-            self._changed.wait_for(lambda: self._ready or self._finished)
+            is_open = self._changed.wait_for(lambda: self._ready or self._finished, LOSSLESS_CLOSE_TIMEOUT_S)
+        if not is_open:
+            raise OutputError(f"output {self.name} cannot be opened: the disk or device does not respond")
         if self.error is not None:
             raise self.error
 
     def put(self, frame: int, result: FrameResult) -> None:
-        """Queue the result of the run's n-th frame. Blocks while the queue of a lossless sink is full."""
+        """Queue the result of the run's n-th frame. Blocks while the queue of a lossless sink is full and open."""
         if self.options.kind == "events":
             for event in result.events:
                 self.put_event(event)
@@ -113,7 +116,9 @@ class SinkWorker:
             result = replace(result, frame=replace(result.frame, image=_NO_IMAGE))
         with self._changed:
             if self.options.lossless:
-                self._changed.wait_for(lambda: len(self._queue) < self.options.depth)
+                self._changed.wait_for(lambda: self._closed or len(self._queue) < self.options.depth)
+            if self._closed:
+                return
             if len(self._queue) >= self.options.depth:
                 _, oldest = self._queue.popleft()
                 self.dropped += 1
@@ -172,7 +177,7 @@ class SinkWorker:
         except Exception as error:  # noqa: BLE001 raised again by open(), or by the pipeline
             self.error = error
         finally:
-            # Also when a second Ctrl-C leaves a window: join() must not wait for it.
+            # Also when Ctrl-C leaves a window: join() must not wait for it.
             with self._changed:
                 self._finished = True
                 self._queue.clear()

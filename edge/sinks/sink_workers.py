@@ -15,12 +15,14 @@ class SinkWorkers:
     """Fan out results and events to every :class:`edge.sinks.sink_worker.SinkWorker`.
 
     live: stamp them with the wall clock, the same for all sinks. A recording's results carry none: its frames were
-    taken at another time.
+    taken at another time. events: published so far.
     """
 
     def __init__(self, workers: Sequence[SinkWorker], *, live: bool) -> None:
         self._workers, self._live = workers, live
-        self._closing, self._closed, self._discarded = threading.Lock(), False, False
+        self._closed = self._discarded = False
+        # The source emits its events on the capture thread.
+        self._lock, self.events = threading.Lock(), 0
 
     def open(self, on_stop: Callable[[], None]) -> None:
         """Open all, in order. on_stop: called when one fails or requests the end of the run.
@@ -54,19 +56,24 @@ class SinkWorkers:
             now_s = _unix_s()
             events = tuple(replace(event, unix_s=now_s) for event in result.events)
             result = replace(result, events=events, unix_s=now_s)
+        with self._lock:
+            self.events += len(result.events)
         for worker in self._workers:
             worker.put(frame, result)
 
     def put_event(self, event: Event) -> None:
-        """Queue an event that belongs to no frame. Never blocks."""
+        """Queue an event that belongs to no frame, unless the queues have ended. Never blocks."""
         if self._live:
             event = replace(event, unix_s=_unix_s())
-        for worker in self._workers:
-            worker.put_event(event)
+        with self._lock:
+            if not self._closed:
+                self.events += 1
+                for worker in self._workers:
+                    worker.put_event(event)
 
     def close(self, failed: Callable[[], bool]) -> None:
         """End all queues, once, from any thread. failed: asked once whether sinks discard what they have written."""
-        with self._closing:
+        with self._lock:
             if not self._closed:
                 self._closed, self._discarded = True, failed()
                 for worker in self._workers:

@@ -1,10 +1,9 @@
-"""Signals, seconds of each action, the machine, and the summary after a run."""
+"""Seconds of each action, the machine, and the summary after a run."""
 
 import os
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ from rich.console import Console
 
 import edge.host
 import edge.machine
-from edge.cli.interruption import interruptible
 from edge.cli.sigint import exit_silently_on_sigint, raise_on_sigint
 from edge.latency import LatencyHistory
 from edge.loop.action_times import UNDECIDED, ActionTimes
@@ -23,45 +21,6 @@ from edge.machine import machine
 from edge.run import print_summary
 
 ROOT = Path(__file__).parents[2]
-
-
-def test_the_first_signal_is_recorded_and_the_second_interrupts():
-    with pytest.raises(KeyboardInterrupt), interruptible() as noted:
-        os.kill(os.getpid(), signal.SIGINT)
-        assert (noted.signum, noted.exit_code) == (signal.SIGINT, 130)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-
-def test_signal_handlers_are_restored():
-    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    with interruptible():
-        assert signal.getsignal(signal.SIGINT) is not before[0]
-    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
-
-
-@pytest.mark.parametrize(("terminal", "noted_as"), [(signal.SIG_DFL, (signal.SIGHUP, 129)), (signal.SIG_IGN, (0, 128))])
-def test_a_closed_terminal_stops_a_run_unless_nohup_ignores_it(terminal, noted_as):
-    # Set either way: the tests themselves may run under nohup.
-    before = signal.signal(signal.SIGHUP, terminal)
-    try:
-        with interruptible() as noted:
-            os.kill(os.getpid(), signal.SIGHUP)
-            assert (noted.signum, noted.exit_code) == noted_as
-    finally:
-        signal.signal(signal.SIGHUP, before)
-
-
-def test_signal_handlers_are_not_set_from_another_thread():
-    seen = []
-
-    def work():
-        with interruptible() as noted:
-            seen.append((noted.signum, signal.getsignal(signal.SIGINT)))
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    assert seen == [(0, signal.getsignal(signal.SIGINT))]
 
 
 def test_seconds_of_each_label_add_up_to_the_time_in_view():

@@ -80,7 +80,7 @@ def test_the_loop_waits_for_a_lossless_sink_but_not_for_one_that_failed(error_at
     assert waiting.join() and [r.frame.index for r in kept.results] == list(range(frames))
 
 
-def test_after_a_second_ctrl_c_in_a_window_join_returns_at_once():
+def test_after_ctrl_c_in_a_window_join_returns_at_once():
     kept = Kept(error_at=(0, KeyboardInterrupt()))
     window = worker(kept, images=True, on_main_thread=True)
     window.open()

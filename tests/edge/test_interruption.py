@@ -1,0 +1,130 @@
+"""Signals: the first one ends a run, however its outputs behave; further ones change nothing."""
+
+import os
+import signal
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+from parts import Frames, action_stage
+from scripted_stages import Kept, Scripted, pipeline, worker
+
+from edge.cli.interruption import interruptible
+from edge.contract.bundle import read_bundle
+from edge.contract.errors import OutputError
+from edge.contract.types import Event
+from edge.loop.outcome import Limits
+
+
+@pytest.fixture
+def action(bundle_folder):
+    return action_stage(read_bundle(bundle_folder))
+
+
+def test_without_a_way_to_stop_the_second_signal_interrupts():
+    with pytest.raises(KeyboardInterrupt), interruptible() as noted:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert (noted.signum, noted.exit_code) == (signal.SIGINT, 130)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_signal_handlers_are_restored():
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with interruptible():
+        assert signal.getsignal(signal.SIGINT) is not before[0]
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+@pytest.mark.parametrize(("terminal", "noted_as"), [(signal.SIG_DFL, (signal.SIGHUP, 129)), (signal.SIG_IGN, (0, 128))])
+def test_a_closed_terminal_stops_a_run_unless_nohup_ignores_it(terminal, noted_as):
+    # Set either way: the tests themselves may run under nohup.
+    before = signal.signal(signal.SIGHUP, terminal)
+    try:
+        with interruptible() as noted:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert (noted.signum, noted.exit_code) == noted_as
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_signal_handlers_are_not_set_from_another_thread():
+    seen = []
+
+    def work():
+        with interruptible() as noted:
+            seen.append((noted.signum, signal.getsignal(signal.SIGINT)))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [(0, signal.getsignal(signal.SIGINT))]
+
+
+def test_signals_while_outputs_are_completed_do_not_discard_them(action):
+    class Slow(Kept):
+        @contextmanager
+        def opened(self):
+            with super().opened() as take:
+                yield take
+                for number in (signal.SIGTERM, signal.SIGINT):
+                    os.kill(os.getpid(), number)
+                    time.sleep(0.1)
+
+    kept, seen = Slow(), threading.Event()
+    source = Frames(10_000, pause_s=0.001)
+    running = pipeline(source, Scripted(), action, worker(kept, lossless=True), on_result=lambda result: seen.set())
+    threading.Thread(target=lambda: seen.wait() and os.kill(os.getpid(), signal.SIGTERM), daemon=True).start()
+    with interruptible(running.stop) as stop:
+        outcome = running.run()
+    assert stop.exit_code == 143 and not outcome.interrupted
+    assert 1 <= outcome.frames == len(kept.results) and kept.left == "well"
+
+
+def test_one_signal_is_enough_while_a_lossless_output_hangs(action, monkeypatch):
+    for name, seconds in (("stage_watchdog.STOP_TIMEOUT_S", 0.3), ("stage_watchdog.CHECK_INTERVAL_S", 0.05)):
+        monkeypatch.setattr(f"edge.loop.{name}", seconds)
+    monkeypatch.setattr("edge.sinks.sink_worker.LOSSLESS_CLOSE_TIMEOUT_S", 0.3)
+    hanging, freed, other, stuck = Kept(), threading.Event(), Kept(), threading.Event()
+    hanging.take = lambda result: stuck.set() or freed.wait()
+    outputs = worker(hanging, "hanging", lossless=True, images=True), worker(other, "other")
+    running, begin = pipeline(Frames(500), Scripted(), action, *outputs), time.monotonic()
+    threading.Thread(target=lambda: stuck.wait() and os.kill(os.getpid(), signal.SIGINT), daemon=True).start()
+    with interruptible(running.stop):
+        outcome = running.run()
+    freed.set()
+    assert outcome.hanging == ("hanging",) and outcome.ended_by is None and time.monotonic() - begin < 5
+    assert other.left == "well" and len(other.results) <= outcome.frames < 500
+
+
+def test_an_output_that_does_not_open_is_an_error(action, monkeypatch):
+    monkeypatch.setattr("edge.sinks.sink_worker.LOSSLESS_CLOSE_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("edge.sinks.sink_worker.CLOSE_TIMEOUT_S", 0.2)
+    freed = threading.Event()
+
+    class Never(Kept):
+        @contextmanager
+        def opened(self):
+            freed.wait()
+            yield self.take
+
+    with pytest.raises(OutputError, match="output never cannot be opened: the disk or device does not respond"):
+        pipeline(Frames(5), Scripted(), action, worker(Never(), "never")).run()
+    freed.set()
+
+
+def test_an_event_after_the_outputs_were_closed_is_not_counted_as_published(action):
+    """A camera is lost just when the run ends."""
+
+    class Late(Frames):
+        def __iter__(self):
+            yield from super().__iter__()
+            self.on_event(Event("source_lost", 9.0, text="lost"))
+
+    kept = Kept()
+    events, limits = worker(kept, kind="events"), Limits(frames=1)
+    # The lost camera is reported while the last events are published.
+    outcome = pipeline(
+        Late(3, live=True), Scripted(), action, events, limits=limits, warn=lambda text: events.join()
+    ).run()
+    assert outcome.events == 0 and kept.results == []
