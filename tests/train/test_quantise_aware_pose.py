@@ -130,6 +130,20 @@ def test_a_paused_training_resumes_to_the_same_file(spoilt: PoseFineTuningConfig
     assert not list(spoilt.int8.parent.glob("*.training.pt"))
 
 
+def test_minutes_before_a_pause_count_towards_the_limit(spoilt: PoseFineTuningConfig) -> None:
+    limited, path = replace(spoilt, steps=500, minutes=1), spoilt.int8.with_suffix(".training.pt")
+    spent_s = [0.0]
+    for _ in range(2):
+        quantise_aware_pose(replace(limited, pause_after=1e-9))
+        saved = torch.load(path, weights_only=True)
+        spent_s.append(saved["state"]["spent_s"])
+    assert spent_s == sorted(set(spent_s))
+    saved["state"]["spent_s"] = 60.0
+    torch.save(saved, path)
+    quantise_aware_pose(limited)
+    assert json.loads(spoilt.int8.with_suffix(".json").read_text())["quantise_aware_steps"] == 2
+
+
 def test_a_training_with_other_settings_is_not_resumed(spoilt: PoseFineTuningConfig) -> None:
     quantise_aware_pose(replace(spoilt, pause_after=1e-9))
     with pytest.raises(ConfigError, match="another learning_rate"):
