@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from edge.bench.latency_report import as_markdown as latency_markdown
+from edge.cli.report_page import markdown_table
 
 Results = Mapping[str, Any]
 
@@ -31,14 +32,15 @@ def as_markdown(report: Results) -> str:
         (name, f"`{step['command']}`", f"{step['seconds']:.0f}", step["exit_code"], step["error"] or "")
         for name, step in report["steps"].items()
     ]
-    return "\n".join([*lines, "## Steps", "", *_table("step, command, seconds, exit code, error", rows), ""])
+    steps = markdown_table(("step", "command", "seconds", "exit code", "error"), rows)
+    return "\n".join([*lines, "## Steps", "", *steps, ""])
 
 
 def _checks(doctor: Results) -> list[str]:
     counts = Counter(finding["status"] for finding in doctor["findings"])
     lines = [", ".join(f"{count} {status}" for status, count in counts.items()) + "."]
     rows = [(finding["status"], finding["check"], finding["found"]) for finding in doctor["findings"]]
-    return [*lines, "", *_table("status, check, found", [row for row in rows if row[0] != "n/a"])]
+    return [*lines, "", *markdown_table(("status", "check", "found"), [row for row in rows if row[0] != "n/a"])]
 
 
 def _engines(manifest: Results) -> list[str]:
@@ -52,7 +54,7 @@ def _engines(manifest: Results) -> list[str]:
         for engine in compared["engines"]
     ]
     built = f"TensorRT {manifest['tensorrt']}, {manifest['gpu']}, compute capability {manifest['compute_capability']}."
-    table = _table("precision, p50 ms, p90 ms, GPU ms, agreement %, top-1 lost, ", rows)
+    table = markdown_table(("precision", "p50 ms", "p90 ms", "GPU ms", "agreement %", "top-1 lost", ""), rows)
     return [f"{built} Compared with {compared['reference']}.", "", *table]
 
 
@@ -64,11 +66,12 @@ def _verification(verified: Results) -> list[str]:
         figures = (network["top1"], found["agreement"], found["error"]["largest"], latency["p50_ms"], latency["p90_ms"])
         rows.append((network["network"], network["runtime"], found["samples"], *map(_number, figures), verdict))
     budget = verified["budget"]
+    columns = ("network", "runs on", "clips", "top-1 %", "agreement %", "largest error", "p50 ms", "p90 ms", "")
     lines = [
         "Against the FP32 network on ONNX Runtime, or its stored logits. Budget: agreement of at least "
         f"{budget['min_agreement']:.2f} %, at most {budget['max_top1_drop']:g} points of top-1 lost.",
         "",
-        *_table("network, runs on, clips, top-1 %, agreement %, largest error, p50 ms, p90 ms, ", rows),
+        *markdown_table(columns, rows),
     ]
     return lines + [line for name, why in verified["not_run"].items() for line in ("", f"{name} was not run: {why}")]
 
@@ -84,7 +87,7 @@ def _accuracy(accuracy: Results) -> list[str]:
         (one["student"], *(_number(one[key]) for key in ("top1", "mean_per_class", "agreement")), one["undecided"])
         for one in (accuracy, *accuracy["beside"])
     ]
-    lines = _table("student, top-1 %, mean per class %, agreement with FP32 %, undecided", rows)
+    lines = markdown_table(("student", "top-1 %", "mean per class %", "agreement with FP32 %", "undecided"), rows)
     return [f"{accuracy['samples']} videos.", "", *lines]
 
 
@@ -113,10 +116,3 @@ SECTIONS: dict[str, tuple[str, Callable[[Results], list[str]]]] = {
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}"
-
-
-def _table(header: str, rows: Sequence[Sequence[object]]) -> list[str]:
-    """A Markdown table. header: names of the columns, separated by ", "."""
-    columns = header.split(", ")
-    text = [" | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in row) for row in rows]
-    return [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns), *(f"| {row} |" for row in text)]

@@ -12,7 +12,7 @@ from typing import Any
 
 from calibrate.student import StudentConfig
 from edge.cli.console import console
-from edge.cli.report_page import replace_section
+from edge.cli.report_page import markdown_table, replace_section
 from edge.contract.bundle import CALIBRATION, STUDENT_FP32, STUDENT_INT8, Bundle, read_bundle
 from edge.contract.errors import BundleError, DataError
 from edge.contract.manifest import AccuracyBudget
@@ -89,9 +89,7 @@ def section(bundle: Bundle, verified: dict[str, Any]) -> list[str]:
             width=120,
         ),
         "",
-        "| " + " | ".join(COLUMNS) + " |",
-        "|" + "---|" * len(COLUMNS),
-        "| " + " | ".join(row) + " |",
+        *markdown_table(COLUMNS, [row]),
     ]
 
 

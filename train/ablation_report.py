@@ -17,11 +17,12 @@ from rich.table import Table
 from scipy.special import stdtrit
 
 from edge.cli.console import console
-from edge.cli.report_page import replace_section
+from edge.cli.report_page import markdown_table, replace_section
 from edge.contract.files import atomic_write, write_json, write_text
 
 BASELINE, CEILING = "alone", "teacher on HQ"
 """The method that gains are computed over, and the one at which the gap is closed."""
+COLUMNS = ("method", "top-1 %, mean +- 95 %", "sd", "each seed", "gain over alone +- 95 %", "gap recovered", "time")
 
 
 @dataclass(frozen=True)
@@ -129,18 +130,15 @@ def _section(about: dict[str, Any], tables: dict[float | None, list[Row]]) -> li
         f"PyTorch {torch.__version__}",
     ]
     for drop, rows in tables.items():
-        lines += [
-            "", f"### {about['dataset']}, {_named(drop)}", "",
-            "| method | top-1 %, mean +- 95 % | sd | each seed | gain over alone +- 95 % | gap recovered | time |",
-            "|---|---|---|---|---|---|---|",
-        ]  # fmt: skip
+        cells = []
         for row in rows:
             each = " ".join(f"{value:.1f}" for value in row.each)
             time = "" if np.isnan(row.slowdown) else f"{row.slowdown:.2f}"
             gap = "" if row.method in (BASELINE, CEILING) or np.isnan(row.gap) else f"{row.gap * 100:.0f} %"
             gain = "" if row.method == BASELINE else f"{row.gain:+.2f} +- {row.gain_margin:.2f}"
             mean = f"{row.mean:.2f} +- {row.margin:.2f}"
-            lines.append(f"| {row.method} | {mean} | {row.sd:.2f} | {each} | {gain} | {gap} | {time} |")
+            cells.append((row.method, mean, f"{row.sd:.2f}", each, gain, gap, time))
+        lines += ["", f"### {about['dataset']}, {_named(drop)}", "", *markdown_table(COLUMNS, cells)]
     return lines
 
 

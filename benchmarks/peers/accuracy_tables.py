@@ -11,6 +11,7 @@ from torch import __version__ as torch_version
 from benchmarks.peers.fronts import DATASETS, QUALITIES, Point, better_training, pareto_front, points
 from benchmarks.peers.int8_result import read_int8_result
 from benchmarks.peers.trainings import ALONE, FOR_AS_LONG, ROWS, Quality, Training, finished
+from edge.cli.report_page import markdown_table
 from edge.machine import machine
 from train.report import REPORT
 
@@ -29,12 +30,12 @@ def accuracies(rows: Iterable[str]) -> list[str]:
     def cell(runs: list[Training]) -> str:
         return f"{spread([run.top1() for run in runs])} ({len(runs)})"
 
-    lines = _table("network", rows, cell, "minutes, Penn Action LQ", "minutes, UTD-MHAD LQ")
-    for place, row in enumerate(rows, start=2):
-        for dataset in DATASETS:
-            runs = finished(row, dataset, "lq")
-            lines[place] += f" {mean(run.minutes() for run in runs):.1f} |" if runs else " |"
-    return lines
+    def minutes(row: str) -> list[str]:
+        trained = (finished(row, dataset, "lq") for dataset in DATASETS)
+        return [f"{mean(run.minutes() for run in runs):.1f}" if runs else "" for runs in trained]
+
+    columns = ["network", *_panel_names(), "minutes, Penn Action LQ", "minutes, UTD-MHAD LQ"]
+    return markdown_table(columns, [[*_by_panel(row, cell), *minutes(row)] for row in rows])
 
 
 def int8_accuracies(rows: Iterable[str]) -> list[str]:
@@ -47,17 +48,17 @@ def int8_accuracies(rows: Iterable[str]) -> list[str]:
         gain = mean(r.int8 - r.fp32 for r in results)
         return f"{mean(r.int8 for r in results):.1f} ({gain:+.1f}), {mean(r.agreement for r in results):.1f}"
 
-    return _table("network in INT8", rows, cell)
+    return markdown_table(["network in INT8", *_panel_names()], [_by_panel(row, cell) for row in rows])
 
 
-def _table(title: str, rows: Iterable[str], cell: Callable[[list[Training]], str], *more: str) -> list[str]:
-    columns = [title, *(shown_panel(*panel) for panel in PANELS), *more]
-    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
-    for row in rows:
-        found = [(panel, finished(row, *panel)) for panel in PANELS]
-        cells = [cell(runs) if runs else _blank(row, *panel) for panel, runs in found]
-        lines.append(f"| {row} | {' | '.join(cells)} |")
-    return lines
+def _panel_names() -> list[str]:
+    return [shown_panel(*panel) for panel in PANELS]
+
+
+def _by_panel(row: str, cell: Callable[[list[Training]], str]) -> list[str]:
+    """The network's name, and a cell for each panel."""
+    found = [(panel, finished(row, *panel)) for panel in PANELS]
+    return [row, *(cell(runs) if runs else _blank(row, *panel) for panel, runs in found)]
 
 
 def _blank(row: str, dataset: str, see: Quality) -> str:
@@ -86,22 +87,18 @@ def fronts(times: dict[str, list[float]]) -> list[str]:
     def listed(found: list[Point]) -> str:
         return "; ".join(f"{p.row}, {p.precision}: {p.top1:.1f} at {p.ms:.2f} ms" for p in found) or "none"
 
-    lines = [
-        "| | ours on the front | others on the front | the most accurate of the others, without our teacher |",
-        "|---|---|---|---|",
-    ]
+    columns = ("", "ours on the front", "others on the front", "the most accurate of the others, without our teacher")
+    rows = []
     for panel in PANELS:
         found = compared(*panel, times)
         ahead, others = pareto_front(found), [p for p in found if not p.ours]
         if not ahead or not others:
-            lines.append(f"| {shown_panel(*panel)} | {BLANK} | | |")
+            rows.append([shown_panel(*panel), BLANK])
             continue
         best = max(others, key=lambda p: (p.top1, -p.ms))
-        lines.append(
-            f"| {shown_panel(*panel)} | {listed([p for p in ahead if p.ours])} "
-            f"| {listed([p for p in ahead if not p.ours])} | {listed([best])} |"
-        )
-    return lines
+        shown = ([p for p in ahead if p.ours], [p for p in ahead if not p.ours], [best])
+        rows.append([shown_panel(*panel), *map(listed, shown)])
+    return markdown_table(columns, rows)
 
 
 def _trained(runs: Iterable[Training]) -> list[str]:

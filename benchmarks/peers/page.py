@@ -5,7 +5,7 @@ python -m benchmarks.peers.page
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +15,13 @@ from benchmarks.peers.front_plot import draw_fronts
 from benchmarks.peers.interleaved import percentiles, ratios, read_results
 from benchmarks.peers.notes import COSTS, INTRODUCTION, NOT_COMPARED, NOTES
 from benchmarks.peers.stage_plot import draw_stages
+from edge.cli.report_page import markdown_table
 from edge.contract.files import write_text
 from edge.latency import CAPTURE, OUTSIDE, POSE, RECOGNISE, TRACK
 from edge.latency import NETWORKS as INSIDE
 
 PAGE = Path("benchmarks/peers.md")
 FLAMES = Path("benchmarks/peers_stages.png")
-
-
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Lines of a Markdown table; short rows end with empty cells."""
-    filled = ([*row, *[""] * (len(columns) - len(row))] for row in rows)
-    lines = [f"| {' | '.join(cells)} |" for cells in (columns, *filled)]
-    return [lines[0], "|---" * len(columns) + "|", *lines[1:]]
 
 
 def pose_pipelines(found: dict[str, Any]) -> list[str]:
@@ -52,7 +46,7 @@ def pose_pipelines(found: dict[str, Any]) -> list[str]:
         compared += [ratios(_spent(rows[peer]), _spent(runs)) for peer in peers]
         lines.append([name, *cells, *(f"{p50:.2f}, {p90:.2f}" for p50, p90 in compared)])
     about = f"Clip: {found['clip']}, its first ten frames left out; medians over {rounds} rounds."
-    return [about, "", *table(columns, lines)]
+    return [about, "", *markdown_table(columns, lines)]
 
 
 def _interface(peer: str) -> str:
@@ -88,7 +82,8 @@ def streaming(found: dict[str, Any]) -> list[str]:
             cells += [f"{ms:.3f}" for ms in (*percentiles(took), *shares)]
             cells.append(f"1/{1 / clip:.1f}" if clip < 1 else f"{clip:.1f} x")
         lines.append(cells)
-    return table(["one new frame", f"warm, {columns[0]}", *columns[1:], f"cold, {columns[0]}", *columns[1:]], lines)
+    both = (f"warm, {columns[0]}", *columns[1:], f"cold, {columns[0]}", *columns[1:])
+    return markdown_table(["one new frame", *both], lines)
 
 
 def latency(found: dict[str, Any]) -> list[str]:
@@ -104,7 +99,7 @@ def latency(found: dict[str, Any]) -> list[str]:
             cells += [*percentiles(other), *ratios(own, other)]
         shown = [f"{cell:.3f}" if place < 4 else f"{cell:.2f}" for place, cell in enumerate(cells)]
         lines.append([*key.split(" | "), *shown])
-    return table([*columns, "OpenVINO faster by: p50", "p90"], lines)
+    return markdown_table([*columns, "OpenVINO faster by: p50", "p90"], lines)
 
 
 def roofline(found: dict[str, Any]) -> list[str]:
@@ -123,7 +118,7 @@ def roofline(found: dict[str, Any]) -> list[str]:
         f"{name} {board['int8_tops']:g} TOPS, {board['fp16_tflops']:g} TFLOPS, {board['gb_s']:g} GB/s"
         for name, board in found["boards"].items()
     )
-    rows = table([*columns, *(f"{board}, *computed* ms" for board in boards)], lines)
+    rows = markdown_table([*columns, *(f"{board}, *computed* ms" for board in boards)], lines)
     return [peak, "", *rows, "", f"Peaks used for the boards, dense INT8, FP16 and memory: {peaks}."]
 
 
@@ -131,14 +126,11 @@ def costs(found: dict[str, Any]) -> list[str]:
     lines = []
     for row in found["rows"][:10]:
         done = next((text for key, text in COSTS.items() if key in row["function"]), "nothing yet")
-        name = row["function"].replace("|", "\\|")
-        lines.append([f"`{name}`", f"{row['ms']:.2f}", f"{100 * row['share']:.1f} %", f"{row['calls']:.2f}", done])
+        figures = (f"{row['ms']:.2f}", f"{100 * row['share']:.1f} %", f"{row['calls']:.2f}")
+        lines.append([f"`{row['function']}`", *figures, done])
     about = f"{found['pictures']} frames of {found['clip']}, {found['ms']:.1f} ms of CPU time per frame in all."
-    return [
-        about,
-        "",
-        *table(("function", "ms per frame", "share", "calls per frame", "what was done about it"), lines),
-    ]
+    columns = ("function", "ms per frame", "share", "calls per frame", "what was done about it")
+    return [about, "", *markdown_table(columns, lines)]
 
 
 def stages(found: dict[str, Any]) -> list[str]:
@@ -151,7 +143,7 @@ def stages(found: dict[str, Any]) -> list[str]:
     about = (
         f"{found['clip']}; milliseconds, p50 of each stage over the frames in which it ran, medians over the rounds."
     )
-    return [about, "", *table(["", *columns], lines)]
+    return [about, "", *markdown_table(["", *columns], lines)]
 
 
 SECTIONS: dict[str, tuple[str, Callable[[dict[str, Any]], list[str]]]] = {

@@ -1,10 +1,19 @@
-"""A Markdown page of hand-written text with sections of measured figures that commands replace."""
+"""Markdown of reports: tables, and a page of hand-written text with sections of figures that commands replace."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from edge.contract.files import wrap_write_errors, write_text
+
+
+def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    """The lines of a table; short rows end with empty cells."""
+    filled = ([*row, *[""] * (len(columns) - len(row))] for row in rows)
+    cells = ([str(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in (columns, *filled))
+    head, *lines = (f"| {' | '.join(row)} |" for row in cells)
+    return [head, "|" + "---|" * len(columns), *lines]
 
 
 def replace_section(page: Path, name: str, section: str, title: str) -> None:
