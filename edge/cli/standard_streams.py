@@ -14,6 +14,7 @@ from typing import cast
 
 from edge.cli.exit_codes import BROKEN_PIPE
 from edge.contract.errors import OutputError
+from edge.stderr import unsuppressed
 
 _PERMANENT = {errno.EIO, errno.EPIPE}
 """The terminal or the pipe's reader is gone. Other errors, such as a full disk, may pass."""
@@ -78,7 +79,7 @@ class Stderr(io.TextIOBase):
     def write(self, text: str) -> int:
         try:
             self._stream.flush()
-            with _nonblocking(self._stream) as descriptor:
+            with _duplicate(self._stream) as descriptor:
                 if descriptor is None:
                     self._stream.write(text)
                 else:
@@ -120,14 +121,15 @@ class Stderr(io.TextIOBase):
 
 
 @contextmanager
-def _nonblocking(stream: io.TextIOBase) -> Iterator[int | None]:
-    """A non-blocking descriptor for a terminal or pipe; None for anything else, which does not block."""
+def _duplicate(stream: io.TextIOBase) -> Iterator[int | None]:
+    """A descriptor for the same file, non-blocking for a terminal or pipe; None for a stream that has none."""
     try:
-        kind = os.fstat(stream.fileno()).st_mode
-        # A new descriptor, because O_NONBLOCK on the stream's own would also apply to the shell that shares it.
-        flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY
-        can_block = stat.S_ISCHR(kind) or stat.S_ISFIFO(kind)
-        descriptor = os.open(f"/proc/self/fd/{stream.fileno()}", flags) if can_block else None
+        with unsuppressed(stream.fileno()) as number:
+            kind = os.fstat(number).st_mode
+            # Opened again, because O_NONBLOCK on the stream's own would also apply to the shell that shares it.
+            flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY
+            can_block = stat.S_ISCHR(kind) or stat.S_ISFIFO(kind)
+            descriptor = os.open(f"/proc/self/fd/{number}", flags) if can_block else os.dup(number)
     except (OSError, ValueError):
         descriptor = None
     try:

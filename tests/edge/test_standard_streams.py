@@ -106,3 +106,23 @@ def test_a_blocked_terminal_does_not_block_and_gets_later_output(monkeypatch, ma
         assert drained(reader).decode().endswith("back, ä\n")
         assert os.get_blocking(writer), "the shell's own"
     os.close(reader)
+
+
+SUPPRESSED = """
+import os, threading
+from edge.cli.console import console
+from edge.stderr import suppress_stderr
+console.print("before")
+with suppress_stderr():
+    os.write(2, b"a native library's chatter")
+    thread = threading.Thread(target=console.print, args=("during",))
+    thread.start()
+    thread.join()
+console.print("after")
+"""
+
+
+@pytest.mark.parametrize("redirect", ["2>{}", "2>>{}", "2>&1 | cat >{}"])
+def test_our_messages_are_written_while_native_libraries_are_silenced(tmp_path, redirect):
+    run(SUPPRESSED, redirect.format(tmp_path / "stderr.txt"))
+    assert (tmp_path / "stderr.txt").read_text() == "before\nduring\nafter\n"
