@@ -8,6 +8,7 @@ the decisions is right. A decision about a clip that no class describes counts a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -65,13 +66,12 @@ def threshold(config: ThresholdConfig) -> None:
     """Find the threshold, write it to the bundle and print it. Raises DataError if none reaches the requested share."""
     bundle = read_bundle(config.bundle)
     precision = config.precision or best_precision(bundle)
-    recogniser = open_recogniser(bundle, RecogniserConfig(precision=precision))
     clips, labels = labelled_clips(config.clips, bundle)
     strangers = unlabelled_clips(config.strangers, bundle) if config.strangers else None
     classes = bundle.manifest.classes
-    scores, decided = best_answers(recogniser, classes, clips)
-    others = np.zeros(0, np.float32) if strangers is None else best_answers(recogniser, classes, strangers)[0]
-    recogniser.close()
+    with closing(open_recogniser(bundle, RecogniserConfig(precision=precision))) as recogniser:
+        scores, decided = best_answers(recogniser, classes, clips)
+        others = np.zeros(0, np.float32) if strangers is None else best_answers(recogniser, classes, strangers)[0]
     known = np.array([classes[label] != UNKNOWN for label in labels])
     others = np.concatenate([others, scores[~known]])
     found = find_threshold(scores[known], (decided == labels)[known], others, config.right)

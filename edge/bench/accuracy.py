@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 
-from edge.bench.accuracy_figures import Accuracy, accuracy_figures, agreement
+from edge.bench.accuracy_figures import Accuracy, Predictions, accuracy_figures, agreement
 from edge.cli.console import console
 from edge.cli.exit_codes import FAILED
 from edge.contract.bundle import STUDENT_FP32, Bundle, read_bundle
 from edge.contract.errors import ConfigError
 from edge.contract.files import require_writable, temporary_folder, write_json
-from edge.contract.types import Float32
 from edge.loop.config import RunConfig
 from edge.machine import machine
 from edge.pose.registry import PoseConfig
@@ -70,14 +70,6 @@ class AccuracyConfig:
             value = getattr(self, f"min_{name}")
             if value is not None and not 0 <= value <= 100:
                 raise ConfigError(f"min_{name} is {value}", hint="give percent, 0 to 100")
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """student: its description. scores: (N, K) logits or probabilities, NaN where nothing was decided."""
-
-    student: str
-    scores: Float32
 
 
 def accuracy(config: AccuracyConfig) -> None:
@@ -143,9 +135,8 @@ def _on_clips(
     clips, labels = labelled_clips(config.clips, bundle)
     predictions = []
     for student in students:
-        recogniser = open_recogniser(bundle, student)
-        predictions.append(Predictions(recogniser.describe(), recogniser.logits(clips)))
-        recogniser.close()
+        with closing(open_recogniser(bundle, student)) as recogniser:
+            predictions.append(Predictions(recogniser.describe(), recogniser.logits(clips)))
     return labels, predictions
 
 
@@ -159,15 +150,12 @@ def _on_videos(
     run = RunConfig("", config.bundle, pose=config.pose, decisions=config.decisions)
     runs = [replace(run, recogniser=student) for student in students]
     with temporary_folder() as folder:
-        results = predict_videos(videos, runs, folder, len(bundle.manifest.classes))
-    return labels, [Predictions(student, scores) for student, scores in results]
+        return labels, predict_videos(videos, runs, folder, len(bundle.manifest.classes))
 
 
 def _stored_agreement(bundle: Bundle, student: RecogniserConfig) -> float:
-    recogniser = open_recogniser(bundle, student)
-    found = recogniser.self_test(bundle).agreement
-    recogniser.close()
-    return found
+    with closing(open_recogniser(bundle, student)) as recogniser:
+        return recogniser.self_test(bundle).agreement
 
 
 def _figures(one: Predictions, found: Accuracy, fp32: Predictions | None, first: Predictions) -> dict[str, Any]:

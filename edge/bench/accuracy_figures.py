@@ -11,6 +11,14 @@ from edge.contract.types import Float32
 
 
 @dataclass(frozen=True)
+class Predictions:
+    """student: its description. scores: (N, K) logits or probabilities, NaN where nothing was decided."""
+
+    student: str
+    scores: Float32
+
+
+@dataclass(frozen=True)
 class Accuracy:
     """In percent of all samples. per_class: top-1 of each class, NaN without samples; mean_per_class: their mean.
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
+from edge.bench.accuracy_figures import Predictions
 from edge.bench.loop_run import loop_run
 from edge.capture.video_file import SUFFIXES, video_files_in
 from edge.cli.console import console
@@ -72,8 +73,8 @@ class VideoPrediction:
 
 def predict_videos(
     videos: Sequence[Path], students: Sequence[RunConfig], recordings: Path, classes: int
-) -> list[tuple[str, Float32]]:
-    """For each of ``students``, which differ only in the student: its description and probabilities (N, K).
+) -> list[Predictions]:
+    """The probabilities (N, K) of each of ``students``, runs that differ only in the student.
 
     The first one runs the whole loop over each video and records the poses in the folder ``recordings``. The others
     replay them, so that all students see the same poses.
@@ -90,4 +91,4 @@ def predict_videos(
             prediction = VideoPrediction(classes)
             names[number] = loop_run(config, 0, prediction.add).parts["student"]
             probabilities[number].append(prediction.probabilities())
-    return [(name, np.stack(rows)) for name, rows in zip(names, probabilities, strict=True)]
+    return [Predictions(name, np.stack(rows)) for name, rows in zip(names, probabilities, strict=True)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,15 +27,12 @@ def student_batches(
     bundle: Bundle, config: RecogniserConfig, batches: Sequence[int], queries: int, warm_up: int
 ) -> Iterator[BatchTimes]:
     """Time the student on the bundle's reference clips. Skips batch sizes that the network or engine does not take."""
-    engine = open_engine(network_file(bundle, config), threads=config.threads)
     clips, name = bundle.reference()["clips"], bundle.manifest.input_name
-    fixed, largest = engine.inputs[0].shape[0], engine.inputs[0].max_batch
-    try:
+    with closing(open_engine(network_file(bundle, config), threads=config.threads)) as engine:
+        fixed, largest = engine.inputs[0].shape[0], engine.inputs[0].max_batch
         for batch in batches:
             if fixed not in (None, batch) or (largest is not None and batch > largest):
                 continue
             inputs = {name: np.ascontiguousarray(np.resize(clips, (batch, *clips.shape[1:])))}
             found = query_times(engine, inputs, queries, warm_up)
             yield BatchTimes(batch, found, 1000 * batch / found.host.p50_ms)
-    finally:
-        engine.close()

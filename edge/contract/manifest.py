@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -108,23 +109,23 @@ def parse_manifest(raw: dict[str, Any], path: Path) -> Manifest:
     Raises BundleError if keys are missing or unknown, for another format or preprocessing version, or if values are
     inconsistent.
     """
+    refused = partial(BundleError, where=path, hint="export the bundle again")
     raw = {"stream": None, **raw}  # older bundles lack this key
-    _check_keys(raw, Manifest, path)
+    _check_keys(raw, Manifest, refused)
     if raw["format_version"] != FORMAT_VERSION:
-        raise BundleError(
+        raise refused(
             f"format version {raw['format_version']} is not {FORMAT_VERSION}, the one this release reads",
-            where=path,
             hint="export the bundle again with this release, or install the release that made it",
         )
     for key, kind in (("name", str), ("classes", list), ("layout", str), ("input_name", str), ("output_name", str)):
         if not isinstance(raw[key], kind):
-            raise BundleError(f"{key} must be a {kind.__name__}, not {raw[key]!r}", where=path, hint="export it again")
+            raise refused(f"{key} must be a {kind.__name__}, not {raw[key]!r}")
     if bad := [name for name in raw["classes"] if not isinstance(name, str)]:
         # YAML reads no and on as booleans, and 1 as a number.
-        raise BundleError(f"the class {bad[0]!r} is not text", where=path, hint="write it in quotes")
+        raise refused(f"the class {bad[0]!r} is not text", hint="write it in quotes")
     try:
-        preprocessing = _preprocessing(raw["preprocessing"], path)
-        _check_keys(raw["budget"], AccuracyBudget, path)
+        preprocessing = _preprocessing(raw["preprocessing"], refused)
+        _check_keys(raw["budget"], AccuracyBudget, refused)
         manifest = Manifest(
             **{
                 **raw,
@@ -132,57 +133,51 @@ def parse_manifest(raw: dict[str, Any], path: Path) -> Manifest:
                 "preprocessing": preprocessing,
                 "input_shape": tuple(int(n) for n in raw["input_shape"]),
                 "budget": AccuracyBudget(**raw["budget"]),
-                "stream": None if raw["stream"] is None else _stream_form(raw["stream"], path),
+                "stream": None if raw["stream"] is None else _stream_form(raw["stream"], refused),
                 "files": {name: FileEntry(**entry) for name, entry in raw["files"].items()},
             }
         )
     except (TypeError, ValueError, AttributeError, ConfigError) as error:
-        raise BundleError(
-            f"the manifest has a value of the wrong type: {error}", where=path, hint="export it again"
-        ) from error
-    _check(manifest, path)
+        raise refused(f"the manifest has a value of the wrong type: {error}") from error
+    _check(manifest, refused)
     return manifest
 
 
-def _stream_form(raw: Mapping[str, Any], path: Path) -> StreamForm:
-    _check_keys(raw, StreamForm, path)
+def _stream_form(raw: Mapping[str, Any], refused: partial[BundleError]) -> StreamForm:
+    _check_keys(raw, StreamForm, refused)
     costs = {str(precision): float(frames) for precision, frames in raw["frames_per_clip"].items()}
-    return StreamForm(**{**raw, "preprocessing": _preprocessing(raw["preprocessing"], path), "frames_per_clip": costs})
+    preprocessing = _preprocessing(raw["preprocessing"], refused)
+    return StreamForm(**{**raw, "preprocessing": preprocessing, "frames_per_clip": costs})
 
 
-def _preprocessing(raw: Mapping[str, Any], path: Path) -> Preprocessing:
+def _preprocessing(raw: Mapping[str, Any], refused: partial[BundleError]) -> Preprocessing:
     raw = {"between": "line", **raw}  # older bundles lack this key
-    _check_keys(raw, Preprocessing, path)
+    _check_keys(raw, Preprocessing, refused)
     return Preprocessing(**raw)
 
 
-def _check_keys(raw: Mapping[str, Any], kind: type, path: Path) -> None:
+def _check_keys(raw: Mapping[str, Any], kind: type, refused: partial[BundleError]) -> None:
     expected, given = {f.name for f in fields(kind)}, set(raw)
     if missing := sorted(expected - given):
-        raise BundleError(f"key {missing[0]!r} is missing", where=path, hint="export the bundle again")
+        raise refused(f"key {missing[0]!r} is missing")
     if unknown := sorted(given - expected):
-        raise BundleError(f"unknown key {unknown[0]!r}", where=path, hint="remove it, or export the bundle again")
+        raise refused(f"unknown key {unknown[0]!r}", hint="remove it, or export the bundle again")
 
 
-def _check(manifest: Manifest, path: Path) -> None:
+def _check(manifest: Manifest, refused: partial[BundleError]) -> None:
     if manifest.preprocessing_version != preprocess.VERSION:
-        raise BundleError(
+        raise refused(
             f"made with preprocessing version {manifest.preprocessing_version}, this release has {preprocess.VERSION}",
-            where=path,
             hint="export the bundle again with this release",
         )
     if manifest.layout not in LAYOUTS:
-        raise BundleError(
-            f"unknown joint layout {manifest.layout!r}", where=path, hint=f"known layouts: {', '.join(LAYOUTS)}"
-        )
+        raise refused(f"unknown joint layout {manifest.layout!r}", hint=f"known layouts: {', '.join(LAYOUTS)}")
     shape = manifest.input_shape
     frames, joints = manifest.preprocessing.length_frames, len(LAYOUTS[manifest.layout])
     if len(shape) != 5 or shape[1:4] != (len(preprocess.CHANNELS), frames, joints):
-        raise BundleError(
+        raise refused(
             f"input shape {shape} does not fit {len(preprocess.CHANNELS)} channels, {frames} frames "
-            f"and the {joints} joints of {manifest.layout}",
-            where=path,
-            hint="export the bundle again",
+            f"and the {joints} joints of {manifest.layout}"
         )
     stream = manifest.stream
     if stream is not None and stream.preprocessing != replace(
@@ -191,12 +186,11 @@ def _check(manifest: Manifest, path: Path) -> None:
         between="line",
         impute_window_frames=stream.preprocessing.impute_window_frames,
     ):
-        raise BundleError(
+        raise refused(
             "the streaming form has clips of another length or rate than the student, or is not causal",
-            where=path,
             hint="train and export it again",
         )
     if len(set(manifest.classes)) != len(manifest.classes) or not manifest.classes:
-        raise BundleError("class names are missing or repeated", where=path, hint="export the bundle again")
+        raise refused("class names are missing or repeated")
     if bad := [name for name in manifest.classes if not name.strip() or not name.isprintable()]:
-        raise BundleError(f"{bad[0]!r} cannot be shown as a class", where=path, hint="rename it, and export it again")
+        raise refused(f"{bad[0]!r} cannot be shown as a class", hint="rename it, and export the bundle again")
