@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -89,11 +90,5 @@ def _mirrored(index: NDArray[np.int64], length: int) -> NDArray[np.int64]:
 
 def _window_maximum(heatmaps: Float32) -> Float32:
     """The maximum of the 5 by 5 window around each cell of (K, H, W)."""
-    maps, height, width = heatmaps.shape
-    padded = np.full((maps, height + 2 * PEAK_RADIUS, width + 2 * PEAK_RADIUS), -np.inf, np.float32)
-    padded[:, PEAK_RADIUS:-PEAK_RADIUS, PEAK_RADIUS:-PEAK_RADIUS] = heatmaps
-    two = np.maximum(padded[:, :-1], padded[:, 1:])
-    five = np.maximum(np.maximum(two[:, :-3], two[:, 2:-1]), padded[:, 2 * PEAK_RADIUS :])
-    two = np.maximum(five[:, :, :-1], five[:, :, 1:])
-    largest: Float32 = np.maximum(np.maximum(two[:, :, :-3], two[:, :, 2:-1]), five[:, :, 2 * PEAK_RADIUS :])
-    return largest
+    window = np.ones((_OFFSETS.size, _OFFSETS.size), np.uint8)
+    return np.stack([np.asarray(cv2.dilate(heatmap, window), np.float32) for heatmap in heatmaps])
