@@ -77,6 +77,10 @@ class Preprocessing:
         """Seconds from the first to the last frame of a clip."""
         return (self.length_frames - 1) / self.fps
 
+    def frame_times(self, end_s: float) -> NDArray[np.float64]:
+        """Times (T,) of the frames of a clip that ends at ``end_s``."""
+        return end_s - np.arange(self.length_frames - 1, -1, -1) / self.fps
+
     @property
     def impute_ahead_frames(self) -> int:
         """How many later frames an unseen joint may be imputed from."""
@@ -211,8 +215,7 @@ def clip_tensor(
     """
     for keypoints, times_s in bodies:
         _check(keypoints, times_s, layout)
-    end = max(float(t[-1]) for _, t in bodies) if end_s is None else end_s
-    at = end - np.arange(preprocessing.length_frames - 1, -1, -1) / preprocessing.fps
+    at = preprocessing.frame_times(max(float(t[-1]) for _, t in bodies) if end_s is None else end_s)
     clip = np.zeros((len(CHANNELS), preprocessing.length_frames, len(layout), len(bodies)), np.float32)
     for m, (keypoints, times_s) in enumerate(bodies):
         seen = keypoints.astype(np.float32, copy=True)

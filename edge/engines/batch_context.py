@@ -11,6 +11,8 @@ from edge.engines.cuda_graph import CudaGraph
 from edge.engines.engine import TensorSpec
 from edge.engines.tensorrt_log import ErrorLog
 
+_REBUILD = "build it again on this machine"
+
 
 class BatchContext:
     """An execution context for one batch size, optionally captured as a CUDA graph.
@@ -91,6 +93,3 @@ class BatchContext:
         return EngineError(
             f"TensorRT cannot {what}: {self._errors.text('no reason given')}", where=self._path, hint=hint
         )
-
-
-_REBUILD = "build it again on this machine"

@@ -14,6 +14,9 @@ from edge.contract.errors import EngineError, MissingDependency
 _NON_BLOCKING = 1
 """CU_STREAM_NON_BLOCKING: does not synchronise with the default stream, which cannot be captured."""
 
+_BUILD_AGAIN = "build it for this machine's CUDA: pip install --force-reinstall --no-cache-dir pycuda"
+_NO_DRIVER = "engines need an NVIDIA GPU (in a container: --runtime nvidia); on a laptop run the .onnx file"
+
 _context_lock = threading.Lock()
 
 
@@ -84,7 +87,3 @@ def _primary_context(driver: Any) -> Any:
     context = driver.Device(0).retain_primary_context()
     atexit.register(context.detach)
     return context
-
-
-_BUILD_AGAIN = "build it for this machine's CUDA: pip install --force-reinstall --no-cache-dir pycuda"
-_NO_DRIVER = "engines need an NVIDIA GPU (in a container: --runtime nvidia); on a laptop run the .onnx file"

@@ -91,9 +91,9 @@ class OnnxRuntimeEngine:
         """Does nothing: the session is freed with this object."""
 
 
-def cpu_session(network: str | bytes, threads: int = 0) -> Any:
-    """A session on the CPU. network: a path, or a model's bytes. threads: 0 for one per core."""
-    return _session(network, threads, cuda=False)
+def cpu_session(network: str | bytes) -> Any:
+    """A session on all cores of the CPU. network: a path, or a model's bytes."""
+    return _session(network, threads=0, cuda=False)
 
 
 def _session(network: str | bytes, threads: int, cuda: bool) -> Any:

@@ -65,8 +65,7 @@ class ClipBuffer:
 
     def resampled(self, end_s: float) -> Float32:
         """Keypoints (T, V, 3) in pixels at the frames of a clip that ends at ``end_s``; unseen outside the buffer."""
-        at = end_s - np.arange(self._preprocessing.length_frames - 1, -1, -1) / self._preprocessing.fps
-        keypoints, times = self.recording()
+        at, (keypoints, times) = self._preprocessing.frame_times(end_s), self.recording()
         found = resample(keypoints, times, at, self._preprocessing.max_gap_s, self._preprocessing.between)
         found[(at < times[0]) | (at > times[-1]), :, 2] = 0
         return found

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.contract.causal import normalise_causal
-from edge.contract.errors import ConfigError, DataError
+from edge.contract.errors import DataError
 from edge.contract.layouts import JointLayout
 from edge.contract.preprocess import Preprocessing, impute, resample
 from edge.contract.types import Float32
@@ -25,16 +25,11 @@ class StreamedFrames:
     the stream, because the network would remember the zeros of unseen frames. Shorter gaps are interpolated, as in a
     clip.
 
+    how: causal preprocessing (``centre`` is "trailing").
     step_frames: frames of a step of the network, which are made together: this costs little more than one frame.
-    Raises ConfigError for preprocessing that is not causal (``centre`` is not "trailing").
     """
 
     def __init__(self, layout: JointLayout, how: Preprocessing, step_frames: int = 1) -> None:
-        if how.centre != "trailing":
-            raise ConfigError(
-                f"clips centred by {how.centre} cannot be streamed: this needs later frames",
-                hint="train the student with --data.pairs.preprocessing.centre trailing",
-            )
         self._layout, self._how, self._step_frames = layout, how, step_frames
         self._restart(0.0)
 

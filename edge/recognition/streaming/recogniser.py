@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from edge.contract.bundle import STREAM_REFERENCE, Bundle
+from edge.contract.errors import ConfigError
 from edge.contract.layouts import JointLayout
 from edge.contract.preprocess import Preprocessing
 from edge.contract.types import Float32
@@ -28,13 +29,17 @@ class _Person:
 class StreamRecogniser:
     """Keeps a separate stream for each person; it starts again after a gap longer than ``max_gap_s``.
 
-    Raises ConfigError for preprocessing that cannot be streamed.
+    Raises ConfigError for preprocessing that is not causal (``centre`` is not "trailing").
     """
 
     def __init__(
         self, layout: JointLayout, preprocessing: Preprocessing, network: StreamNetwork, name: str = "stream"
     ) -> None:
-        StreamedFrames(layout, preprocessing)  # raises ConfigError
+        if preprocessing.centre != "trailing":
+            raise ConfigError(
+                f"clips centred by {preprocessing.centre} cannot be streamed: this needs later frames",
+                hint="train the student with --data.pairs.preprocessing.centre trailing",
+            )
         self._layout, self._preprocessing, self._network, self._name = layout, preprocessing, network, name
         self._people: dict[int, _Person] = {}
 
