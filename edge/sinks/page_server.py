@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import hmac
 import json
@@ -11,7 +10,6 @@ import secrets
 import socket
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,10 +31,8 @@ BOUNDARY = "picture"
 VIEWER_TIMEOUT_S = 10.0
 """Socket timeout: a browser that reads nothing for this long is disconnected."""
 
-OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-"""accept() fails because the system has no resources for a connection."""
-ACCEPT_RETRY_S = 0.5
-"""Delay after such a failure."""
+MAX_CONNECTIONS = 32
+"""More are refused: each takes a thread and, before it needs a token, up to six megabytes of headers."""
 
 
 @dataclass(frozen=True)
@@ -107,21 +103,29 @@ def _wrap_listen_errors(address: PageAddress) -> Iterator[None]:
 class _Server(ThreadingHTTPServer):
     def __init__(self, page: Page, address: PageAddress, log: Callable[[str], None]) -> None:
         self.page, self.token, self._log, self._problem = page, address.token, log, ""
+        self._free = threading.BoundedSemaphore(MAX_CONNECTIONS)
         # Cookies ignore the port: with a fixed name, the pages of two cameras on a board would overwrite each other's.
         self.cookie = f"token-{hashlib.sha256((address.token or '').encode()).hexdigest()[:8]}"
         self.html = files("edge.sinks").joinpath("page.html").read_bytes()
         self.address_family = address.family
         super().__init__((address.host, address.port), _Handler)
 
-    def get_request(self) -> tuple[Any, Any]:
-        """Accept a connection. After a failure the connection stays pending, so wait instead of spinning."""
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if not self._free.acquire(blocking=False):
+            self._log_once(f"warning: the live page has {MAX_CONNECTIONS} connections and refuses more")
+            self.shutdown_request(request)
+            return
         try:
-            return super().get_request()
-        except OSError as error:
-            if error.errno in OUT_OF_RESOURCES:
-                self._log_once(f"warning: the live page cannot accept connections: {error.strerror}")
-                time.sleep(ACCEPT_RETRY_S)
+            super().process_request(request, client_address)
+        except BaseException:  # no thread can be started
+            self._free.release()
             raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Log one line instead of a traceback, and nothing if the browser has disconnected."""
@@ -162,8 +166,11 @@ class _Handler(BaseHTTPRequestHandler):
         """Why access is refused; None if it is granted."""
         token = self.server.token
         if token is None:
-            # DNS rebinding: another site's name may point to this machine.
-            return None if self._host() in LOOPBACK else "open it as localhost, or serve it with a token\n"
+            # Another site may embed the pictures, or its name may point to this machine (DNS rebinding).
+            ask = self.headers.get
+            is_embedded = ask("Sec-Fetch-Site") == "cross-site" and ask("Sec-Fetch-Dest") != "document"
+            is_ours = self._host() in LOOPBACK and not is_embedded
+            return None if is_ours else "open it as localhost, or serve it with a token\n"
         known = any(hmac.compare_digest(value.encode(), token.encode()) for value in (given, *self._cookies()))
         return None if known else "the token is missing or wrong\n"
 

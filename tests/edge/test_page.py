@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import shutil
 import socket
 import struct
@@ -202,21 +201,23 @@ def test_a_disconnect_during_a_request_prints_nothing(capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_without_file_descriptors_connections_wait_and_the_server_does_not_spin():
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with serving() as (_, _, url), socket.socket() as browser:
-        os.close(free := os.open(os.devnull, os.O_RDONLY))
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
-            browser.connect(("127.0.0.1", int(url.rstrip("/").rpartition(":")[2])))
-            browser.sendall(b"GET /state HTTP/1.0\r\nHost: localhost\r\n\r\n")
-            begin = time.process_time()
-            time.sleep(0.8)
-            busy_s = time.process_time() - begin
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        browser.settimeout(10)
-        assert browser.recv(15) == b"HTTP/1.0 200 OK" and busy_s < 0.05
+def test_connections_beyond_the_limit_are_refused_and_served_again_later(monkeypatch):
+    monkeypatch.setattr("edge.sinks.page_server.MAX_CONNECTIONS", 3)
+    with serving() as (_, _, url):
+        address = "127.0.0.1", int(url.rstrip("/").rpartition(":")[2])
+        waiting = [socket.create_connection(address) for _ in range(3)]
+        with socket.create_connection(address, timeout=10) as refused:
+            assert refused.recv(1) == b""
+        for browser in waiting:
+            browser.close()
+        end = time.monotonic() + 10
+        while True:
+            try:
+                assert get(url + "state")[0] == 200
+                break
+            except OSError:
+                assert time.monotonic() < end
+                time.sleep(0.02)
 
 
 def test_an_exception_in_a_request_is_logged_once_in_one_line(monkeypatch, capfd):

@@ -111,6 +111,14 @@ def test_dns_rebinding_is_refused():
             assert get(url + "state", Host=host)[0] == 200
 
 
+def test_another_site_cannot_embed_the_pictures_but_may_link_to_the_page():
+    with serving() as (_, show, url):
+        show(result(person()))
+        assert refused(url + "stream", **{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "image"}) == 403
+        assert get(url, **{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "document"})[0] == 200
+        assert get(url + "state", **{"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Dest": "empty"})[0] == 200
+
+
 def test_the_page_is_served_on_ipv6_too():
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
