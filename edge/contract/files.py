@@ -110,7 +110,7 @@ def _lock(partial: Path) -> int:
     """
     deadline_s = time.monotonic() + LOCK_TIMEOUT_S
     while True:
-        lock = os.open(partial, os.O_RDWR | os.O_CREAT, 0o666)
+        lock = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         with suppress(BlockingIOError):
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -199,3 +199,12 @@ def test_the_partial_file_of_a_killed_run_is_overwritten(tmp_path, other_run):
 def test_the_root_folder_is_not_a_file():
     with pytest.raises(OutputError, match="/: cannot be written: it is a folder"):
         write_text(Path("/"), "")
+
+
+def test_a_link_in_place_of_the_partial_file_is_not_followed(tmp_path):
+    """In a folder that others may write to, it could lead to any file of this user."""
+    (tmp_path / "precious").write_text("kept")
+    (tmp_path / "a.partial.txt").symlink_to(tmp_path / "precious")
+    with pytest.raises(OutputError, match=r"a\.txt: cannot be written"):
+        write_text(tmp_path / "a.txt", "ours")
+    assert (tmp_path / "precious").read_text() == "kept" and not (tmp_path / "a.txt").exists()
