@@ -25,8 +25,11 @@ elif hasattr(cv2, "setLogLevel"):
 
 
 def utf8_path(path: Path | str, error: type[SkdError] = SourceError) -> str:
-    """The path as text for OpenCV. Raises ``error`` for one that is not UTF-8, which would abort the process."""
-    text = str(path)
+    """The path as text for OpenCV. Raises ``error`` for one that is not UTF-8, which would abort the process.
+
+    Absolute, because FFmpeg takes what precedes a colon, as in 12:30.mp4, for a protocol.
+    """
+    text = str(path.absolute() if isinstance(path, Path) else path)
     try:
         text.encode()
     except UnicodeEncodeError as cause:
@@ -34,19 +37,19 @@ def utf8_path(path: Path | str, error: type[SkdError] = SourceError) -> str:
     return text
 
 
-def open_video(path: str) -> cv2.VideoCapture:
+def open_video(path: Path | str) -> cv2.VideoCapture:
     """Open a video whose decoder uses all cores but one, where OpenCV supports that.
 
     With the default, all of them, decoding preempts the pose stage: on two cores it costs 5 % of the frame rate.
     """
-    path = utf8_path(path)
+    name = utf8_path(path)
     if hasattr(cv2, "CAP_PROP_N_THREADS"):
         threads = max(1, (os.cpu_count() or 1) - 1)
-        capture = cv2.VideoCapture(path, cv2.CAP_ANY, [cv2.CAP_PROP_N_THREADS, threads])
+        capture = cv2.VideoCapture(name, cv2.CAP_ANY, [cv2.CAP_PROP_N_THREADS, threads])
         if capture.isOpened():
             return capture
     # OpenCV before 4.6, or a backend without the thread option.
-    return cv2.VideoCapture(path, cv2.CAP_ANY)
+    return cv2.VideoCapture(name, cv2.CAP_ANY)
 
 
 _VIDEO_CAPTURE = cv2.VideoCapture

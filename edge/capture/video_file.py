@@ -63,7 +63,7 @@ class VideoFile(RecordedSource):
             self._open = pipeline_opener(file_pipeline(path, config))
         else:
             self._flip = Flipper(config.flip)
-            self._open = partial(open_video, str(path))
+            self._open = partial(open_video, path)
         self._capture = cv2.VideoCapture()
         self._thread: CaptureThread | None = None
         with suppress_stderr():

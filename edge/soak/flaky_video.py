@@ -21,7 +21,7 @@ class FlakyVideo:
 
     def __init__(self, path: Path, rng: random.Random, loss_every_s: float, pool: ImagePool) -> None:
         self._path, self._rng, self._pool = path, rng, pool
-        self._video = open_video(str(path))
+        self._video = open_video(path)
         self._fps = self._video.get(cv2.CAP_PROP_FPS) or 30.0
         self._next_s = time.monotonic()
         self._lost_from_s = self._next_s + rng.expovariate(1 / loss_every_s)
@@ -36,7 +36,7 @@ class FlakyVideo:
         ok, image = read_image(self._video, self._pool)
         if not ok:
             self._video.release()
-            self._video = open_video(str(self._path))
+            self._video = open_video(self._path)
             ok, image = read_image(self._video, self._pool)
             if self._rng.random() < 0.5:
                 self._empty_until_s = now + self._rng.uniform(1.5, 4.0)

@@ -81,6 +81,13 @@ def test_the_rotation_flag_of_phones_is_applied(tmp_path):
     assert frame.image[5:55, -35:].min() > 200 and frame.image[5:55, :35].max() < 60
 
 
+@pytest.mark.parametrize("name", ["12:30.mp4", "http:a.mp4", "a|b.mp4"])
+def test_a_relative_name_is_read_as_a_file_whatever_it_contains(tmp_path, monkeypatch, name):
+    videos.write(tmp_path / name, 3)
+    monkeypatch.chdir(tmp_path)
+    assert len(list(open_source(name))) == 3
+
+
 @pytest.mark.parametrize("codec", ["MJPG", "XVID"])
 def test_a_truncated_video_is_an_error_at_its_end(tmp_path, codec):
     path = videos.write(tmp_path / "a.avi", frames=200, codec=codec)
