@@ -228,4 +228,5 @@ def _camera(config: SoakConfig, rng: random.Random) -> Source:
         time.sleep(rng.uniform(0, 2))
         return FlakyVideo(path, rng, config.loss_every_s, pool)
 
-    return LiveSource("soak", open_video, CaptureConfig(), hint=lambda: "", backoff=Backoff(0.1, 0.4))
+    hint = "give a readable video"
+    return LiveSource(str(path), open_video, CaptureConfig(), hint=lambda: hint, backoff=Backoff(0.1, 0.4))

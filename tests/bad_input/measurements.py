@@ -79,6 +79,12 @@ def a_threshold_from_clips_of_other_joints(folder: Path) -> Argv:
 
 
 @on_board()
+def a_soak_of_a_video_that_is_not_there(folder: Path) -> Argv:
+    """nowhere.mp4: no frame received; give a readable video"""
+    return ["edge", "soak", "--source", folder / "nowhere.mp4"]
+
+
+@on_board()
 def a_soak_that_is_all_warm_up(folder: Path) -> Argv:
     """minutes is 1, warm_up_minutes is 2; give a longer run, or a shorter warm-up, above 0"""
     return ["edge", "soak", "--minutes", "1", "--warm_up_minutes", "2"]
