@@ -24,12 +24,12 @@ import yaml
 
 from calibrate.calibration_set import clips_for
 from calibrate.measure_report import as_markdown
-from edge.capture.address import without_password
 from edge.cli.console import console
 from edge.cli.exit_codes import FAILED, INTERRUPTED, USER_ERROR
 from edge.contract.bundle import STUDENT_ENGINE, read_bundle
 from edge.contract.errors import ConfigError, DataError
 from edge.contract.files import require_writable, write_json, write_text
+from edge.contract.passwords import without_passwords
 from edge.contract.reading import read_json
 from edge.engines.engine_manifest import manifest_path
 from edge.machine import machine
@@ -79,6 +79,11 @@ class Step:
     writes: Path
     printed: bool = False
 
+    @property
+    def command(self) -> str:
+        """For display and the report."""
+        return without_passwords(f"python -m {join(self.arguments)}")
+
 
 def measure(config: MeasureConfig) -> None:
     """Run all steps; exit code 1 if one has no result or missed its goal. The report is written after each step.
@@ -96,11 +101,11 @@ def measure(config: MeasureConfig) -> None:
         "date": date.today().isoformat(),
         "bundle": bundle.manifest.name,
         "machine": machine(),
-        "command": f"python -m calibrate {without_password(join(sys.argv[1:]))}",
+        "command": f"python -m calibrate {without_passwords(join(sys.argv[1:]))}",
         "steps": {},
     }
     for number, step in enumerate(steps, 1):
-        console.print(f"step {number} of {len(steps)}, {step.name}: python -m {join(step.arguments)}")
+        console.print(f"step {number} of {len(steps)}, {step.name}: {step.command}")
         report["steps"][step.name] = _run(step)
         write_json(report_json, report)
         write_text(report_md, as_markdown(report))
@@ -127,8 +132,10 @@ def _steps(config: MeasureConfig) -> list[Step]:
     verified = out / "verify.json"
     verify = ("calibrate", "verify", *bundle, *clips, "--report", str(verified))
     steps.append(Step("verification", verify, verified))
-    latency = {**pose, "runs": config.runs, "out": str(out), "source": config.source}
-    flags = _config_file(out / "latency.yaml", latency)
+    latency = {**pose, "runs": config.runs, "out": str(out)}
+    # Not in the file, because an address may contain a password.
+    source = () if config.source is None else ("--source", config.source)
+    flags = *_config_file(out / "latency.yaml", latency), *source
     steps.append(Step("latency", ("edge", "bench", "latency", *flags), out / "latency.json"))
     if config.videos is not None:
         accuracy = {**pose, "videos": str(config.videos), "report": str(out / "accuracy.json")}
@@ -162,7 +169,7 @@ def _run(step: Step) -> dict[str, Any]:
     done = exit_code in (0, FAILED) and _modified(step.writes) != before
     errors = _ERROR.findall(messages) if done else _ERROR.findall(messages) or messages.splitlines()[-1:]
     return {
-        "command": f"python -m {join(step.arguments)}",
+        "command": step.command,
         "seconds": round(time.monotonic() - started, 1),
         "exit_code": exit_code,
         "error": errors[-1] if errors else None,

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from urllib.parse import parse_qsl
 
 from edge.capture.source import CaptureConfig
 from edge.contract.errors import ConfigError
+from edge.contract.passwords import IN_A_PASSWORD
 
 NETWORK_SCHEMES = ("rtsp", "rtsps", "http", "https")
 """Their query belongs to the camera, so our options follow a ``#``, which is never sent to it."""
-
-_PASSWORD = re.compile(r"(?<=://)([^/@:]*):[^/?#]*@")
-_PASSWORD_OPTION = re.compile(r"([/?&](?:passw?d?|password|pwd|token)=)[^&#]+", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,10 @@ class Address:
 
 
 def parse(uri: str) -> Address:
-    """Split a source URI. Files, folders, camera numbers, /dev/video devices and ``-`` need no scheme."""
+    """Split a source URI. Files, folders, camera numbers, /dev/video devices and ``-`` need no scheme.
+
+    Raises ConfigError for a password with a ``#``.
+    """
     scheme, separator, rest = uri.partition("://")
     scheme = scheme.lower()
     if not separator:
@@ -54,6 +54,8 @@ def parse(uri: str) -> Address:
         scheme = "-" if bare == "-" else "v4l2" if bare.isdecimal() or bare.startswith("/dev/video") else "file"
     if scheme in NETWORK_SCHEMES:
         target, _, options = f"{scheme}://{rest}".partition("#")
+        if "@" in options:
+            raise ConfigError("options after # contain an @", hint=IN_A_PASSWORD)
     elif os.path.exists(local_path(rest)):  # noqa: PTH110 opening it reports errors, such as a name that is too long
         target, options = rest, ""  # a file name may contain a question mark
     else:
@@ -67,8 +69,3 @@ def local_path(name: str) -> Path:
         return Path(name).expanduser()
     except (RuntimeError, ValueError):
         return Path(name)
-
-
-def without_password(uri: str) -> str:
-    """For display and logs: ``rtsp://admin:***@host/`` for ``rtsp://admin:secret@host/``; the same in its options."""
-    return _PASSWORD_OPTION.sub(r"\1***", _PASSWORD.sub(r"\1:***@", uri))

@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 
 import cv2
 
-from edge.capture.address import without_password
 from edge.capture.gstreamer import has_gstreamer, pipeline_opener, rtsp_pipeline
 from edge.capture.live import LiveSource
 from edge.capture.source import CaptureConfig, Source
 from edge.capture.video_file import VideoFile
 from edge.contract.errors import SourceError
+from edge.contract.passwords import IN_A_PASSWORD, without_passwords
 
 DECODERS = Path("/usr/lib/aarch64-linux-gnu/gstreamer-1.0/libgstnvvideo4linux2.so")
 """GStreamer's plugin of a Jetson's decoders; a container has it only from the NVIDIA runtime."""
@@ -31,14 +31,15 @@ _options = threading.Lock()
 
 def open_network_camera(url: str, config: CaptureConfig) -> Source:
     """url: rtsp(s):// or http(s)://, with the camera's own query. Raises SourceError where no frame arrives."""
-    shown = without_password(url)
     try:
         parts = urlsplit(url)
-        if not parts.hostname:
-            raise ValueError("no host")
-    except ValueError as error:
-        hint = "give rtsp://host/path, an IPv6 host in [ ]"
-        raise SourceError(f"not a valid address: {error}", where=shown, hint=hint) from error
+        is_valid = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_valid = False
+    if not is_valid:
+        hint = f"give rtsp://user:password@host:554/path, an IPv6 host in [ ]; {IN_A_PASSWORD}"
+        raise SourceError("not a valid address", where=url, hint=hint)
+    shown = without_passwords(url)
     if parts.scheme.startswith("http") and Path(parts.path).suffix.lower() in RECORDINGS:
         return VideoFile(url, config)
     if parts.scheme.startswith("rtsp") and _through_gstreamer(config):

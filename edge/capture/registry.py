@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from edge.capture.address import NETWORK_SCHEMES, Address, local_path, parse, without_password
+from edge.capture.address import NETWORK_SCHEMES, Address, local_path, parse
 from edge.capture.camera import open_camera, open_csi
 from edge.capture.gstreamer import stream_codec
 from edge.capture.image_folder import ImageFolder
@@ -48,9 +48,7 @@ def open_source(uri: str, config: CaptureConfig | None = None) -> Source:
         raise SourceError(f"source {uri!r} is incomplete", hint="give a file, a folder, a camera or an address")
     if address.scheme not in SCHEMES:
         known = ", ".join(name if name == "-" else f"{name}://" for name in SCHEMES)
-        raise SourceError(
-            f"unknown kind of source {address.scheme}://", where=without_password(uri), hint=f"known: {known}"
-        )
+        raise SourceError(f"unknown kind of source {address.scheme}://", where=uri, hint=f"known: {known}")
     _reject_fixed_options(address)
     return SCHEMES[address.scheme](address.target, address.apply_to(config or CaptureConfig()))
 

@@ -11,13 +11,13 @@ from typing import NoReturn
 import cv2
 import numpy as np
 
-from edge.capture.address import without_password
 from edge.capture.capture_thread import CaptureThread
 from edge.capture.flip import Flipper
 from edge.capture.gstreamer import file_pipeline, pipeline_opener
 from edge.capture.opencv import open_video, read_image, suppress_stderr
 from edge.capture.source import CaptureConfig, RecordedSource
 from edge.contract.errors import SourceError
+from edge.contract.passwords import without_passwords
 from edge.contract.reading import wrap_read_errors
 from edge.contract.types import Frame, Image
 from edge.image_pool import ImagePool
@@ -49,7 +49,7 @@ class VideoFile(RecordedSource):
 
     def __init__(self, path: Path | str, config: CaptureConfig) -> None:
         """path: a Path for a local file, text for an HTTP address."""
-        self.uri, self._pool = without_password(str(path)), ImagePool()
+        self.uri, self._pool = without_passwords(str(path)), ImagePool()
         self._cancelled = threading.Event()
         if isinstance(path, Path) and not path.is_file():
             what = "not a regular file" if path.exists() else "no such file or folder"

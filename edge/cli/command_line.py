@@ -27,6 +27,7 @@ from edge.cli.sigint import raise_on_sigint
 from edge.cli.standard_streams import flushed_stdout, writing_stdout
 from edge.cli.usage_errors import usage_error
 from edge.contract.errors import MissingDependency, OutputError, SkdError
+from edge.contract.passwords import without_passwords
 
 OS_ERROR_HINTS = {
     errno.EACCES: "change its permissions or those of its folder, or run this as another user",
@@ -84,7 +85,7 @@ class _Parser(ArgumentParser):
     commands: Sequence[str] = ()
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        what, command = usage_error(message, self.commands)
+        what, command = usage_error(without_passwords(message), self.commands)
         _fail(f"{what}; see `{' '.join(filter(None, (self.prog, command)))} --help`")
 
     def _print_message(self, message: str, file: object = None) -> None:

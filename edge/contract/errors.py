@@ -10,13 +10,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from edge.contract.passwords import without_passwords
+
 
 class SkdError(Exception):
-    """An error with a one-line message: what is wrong, where, and what to do."""
+    """An error with a one-line message: what is wrong, where, and what to do.
+
+    Passwords in what and where are hidden.
+    """
 
     def __init__(self, what: str, *, where: str | Path | None = None, hint: str | None = None) -> None:
-        self.what = " ".join(what.split())
-        self.where = None if where is None else str(where)
+        self.what = without_passwords(" ".join(what.split()))
+        self.where = None if where is None else without_passwords(str(where))
         self.hint = None if hint is None else " ".join(hint.split())
         super().__init__(str(self))
 

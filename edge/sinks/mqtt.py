@@ -13,12 +13,12 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from edge.contract.errors import ConfigError, importing
+from edge.contract.passwords import IN_A_PASSWORD
 from edge.contract.types import Event
 from edge.sinks.json_lines import event_record
 
 DEFAULT_PORTS = {"mqtt": 1883, "mqtts": 8883}
 DEFAULT_TOPIC = "skd-edge"
-IN_A_PASSWORD = "in a password write %2F for /, %23 for # and %3F for ?"
 MAX_QUEUED = 10_000
 """Events queued while the broker is unreachable."""
 MAX_TOPIC_BYTES = 65_000

@@ -249,11 +249,11 @@ def a_file_that_is_a_pipe(folder: Path) -> Argv:
 
 @on_board()
 def an_address_without_a_host(folder: Path) -> Argv:
-    """rtsp:///stream: not a valid address: no host"""
+    """rtsp:///stream: not a valid address; give rtsp://user:password@host:554/path"""
     return run(folder, source="rtsp:///stream")
 
 
 @on_board()
 def an_address_that_cannot_be_taken_apart(folder: Path) -> Argv:
-    """rtsp://[::1/stream: not a valid address:"""
+    """rtsp://[::1/stream: not a valid address; give"""
     return run(folder, source="rtsp://[::1/stream")

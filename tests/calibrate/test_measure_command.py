@@ -80,6 +80,13 @@ def test_steps_that_cannot_run_are_named_with_the_reason_and_the_others_run(tmp_
     assert steps["checks"]["results"] is not None and "## Latency" not in page
 
 
+def test_no_file_and_no_line_has_the_cameras_password(tmp_path: Path) -> None:
+    done = run(tmp_path, "--source", "rtsp://user:s3cr3t@127.0.0.1:9/stream")
+    assert "rtsp://user:***@127.0.0.1:9/stream" in (tmp_path / "report.md").read_text()
+    assert "s3cr3t" not in done.stderr
+    assert not any("s3cr3t" in path.read_text() for path in tmp_path.iterdir())
+
+
 def test_a_crash_has_no_results_even_if_an_earlier_run_left_some(tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
