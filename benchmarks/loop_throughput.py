@@ -122,7 +122,7 @@ def sleeping() -> tuple[float, float, float]:
     stage = Sleeping()
     action = cast(ActionStage, stage)
     outcome = Pipeline(stage, stage, action, (), LatencyHistory(0), limits=Limits()).run()
-    return len(frames) / alone_s, outcome.frames / outcome.seconds, stage.busy_s / outcome.seconds
+    return len(frames) / alone_s, outcome.frames_per_s, stage.busy_s / outcome.seconds
 
 
 def main() -> None:

@@ -105,7 +105,7 @@ def _figures(config: RunConfig, outcome: RunOutcome, history: LatencyHistory) ->
         "precision": config.recogniser.precision,
         "threads": {"pose": config.pose.threads, "student": config.recogniser.threads},
         "frames": outcome.frames,
-        "frames_per_s": round(outcome.frames / outcome.seconds, 2),
+        "frames_per_s": round(outcome.frames_per_s, 2),
         "frames_dropped": outcome.dropped,
         "frames_failed": outcome.failed,
         "given_up": outcome.dropped_by_sink,
@@ -116,7 +116,7 @@ def _figures(config: RunConfig, outcome: RunOutcome, history: LatencyHistory) ->
 
 def print_summary(config: RunConfig, outcome: RunOutcome, history: LatencyHistory) -> None:
     """Print tables, warnings and the paths of the files."""
-    rate = f"{outcome.frames} frames in {outcome.seconds:.1f} s, {outcome.frames / outcome.seconds:.1f} per second"
+    rate = f"{outcome.frames} frames in {outcome.seconds:.1f} s, {outcome.frames_per_s:.1f} per second"
     console.print(latency_table(history.summary(), f"Latency: {rate}"))
     if outcome.dropped:
         console.print(f"camera frames dropped for newer ones: {outcome.dropped}")

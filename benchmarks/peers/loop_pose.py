@@ -59,7 +59,7 @@ def main() -> None:
             {
                 "version": f"skd-edge {machine()['versions']['skd-edge']}, {run.parts['pose']}",
                 "took_ms": [1000 * (b - a) for a, b in itertools.pairwise(times)],
-                "seconds": run.seconds,
+                "seconds": run.outcome.seconds,
                 "processor_s": processor[-1] - processor[0],
                 "seen": sum(seen[1:]),
                 "stages": {name: [row.p50_ms, row.p90_ms] for name, row in run.stages.items()},

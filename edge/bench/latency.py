@@ -127,8 +127,8 @@ def _measure(config: LatencyConfig, run_config: RunConfig, bundle: Bundle) -> Me
         for number in range(config.runs):
             console.print(f"run {number + 1} of {config.runs}")
             runs.append(loop_run(run_config, config.warm_up_frames, around=board.in_loop()))
-            if runs[-1].frames <= config.warm_up_frames:
-                ended = f"it ends after {runs[-1].frames} frames"
+            if (frames := runs[-1].outcome.frames) <= config.warm_up_frames:
+                ended = f"it ends after {frames} frames"
                 raise SourceError(ended, where=run_config.source, hint="give a longer one")
             counts = (config.queries, config.warm_up_frames)
             batches.append(list(student_batches(bundle, config.recogniser, BATCHES, *counts)))
@@ -138,5 +138,5 @@ def _measure(config: LatencyConfig, run_config: RunConfig, bundle: Bundle) -> Me
             if config.display != "none":
                 displays.append(display_run(run_config, config.warm_up_frames, config.display))
             board.poll()
-    frames, seconds = sum(run.frames for run in runs), sum(run.seconds for run in runs)
+    frames, seconds = sum(run.outcome.frames for run in runs), sum(run.outcome.seconds for run in runs)
     return Measurements(runs, batches, networks, displays, board.figures(frames, seconds))

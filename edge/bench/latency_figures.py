@@ -38,11 +38,12 @@ def latency_figures(measured: Measurements, display: Display) -> dict[str, Any]:
 
 
 def _run(run: LoopRun) -> dict[str, Any]:
+    outcome = run.outcome
     return {
-        "frames": run.frames,
-        "frames_per_s": round(run.frames_per_s, 2),
-        "dropped": run.dropped,
-        "failed": run.failed,
+        "frames": outcome.frames,
+        "frames_per_s": round(outcome.frames_per_s, 2),
+        "dropped": outcome.dropped,
+        "failed": outcome.failed,
         "stages": {name: rounded(asdict(row)) for name, row in run.stages.items()},
     }
 

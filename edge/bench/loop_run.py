@@ -11,7 +11,7 @@ from edge.bench.complete_run import require_complete
 from edge.cli.console import print_warning
 from edge.latency import Latency, LatencyHistory
 from edge.loop.config import RunConfig
-from edge.loop.outcome import Limits
+from edge.loop.outcome import Limits, RunOutcome
 from edge.loop.outputs import sink_workers
 from edge.loop.parts import open_parts
 
@@ -24,18 +24,10 @@ class LoopRun:
     """stages: see :meth:`edge.latency.LatencyHistory.summary`; values_ms: the values behind them. parts: descriptions
     of what ran, by name."""
 
-    frames: int
-    seconds: float
-    dropped: int
-    failed: int
+    outcome: RunOutcome
     stages: dict[str, Latency]
     values_ms: dict[str, Float32]
     parts: dict[str, str]
-
-    @property
-    def frames_per_s(self) -> float:
-        """Over the whole run."""
-        return self.frames / self.seconds
 
 
 def loop_run(
@@ -67,6 +59,4 @@ def loop_run(
         with around or nullcontext():
             outcome = pipeline.run()
         require_complete(outcome)
-    return LoopRun(
-        outcome.frames, outcome.seconds, outcome.dropped, outcome.failed, history.summary(), history.values(), described
-    )
+    return LoopRun(outcome, history.summary(), history.values(), described)

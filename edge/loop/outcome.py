@@ -68,6 +68,11 @@ class RunOutcome:
     unwritten: tuple[str, ...] = ()
 
     @property
+    def frames_per_s(self) -> float:
+        """Over the whole run."""
+        return self.frames / self.seconds
+
+    @property
     def hanging(self) -> tuple[str, ...]:
         return (*self.hanging_sinks, *self.hanging_stages)
 

@@ -177,27 +177,39 @@ def _run(
             if stop.signum and not outcome.frames and not outcome.hanging_stages:
                 console.print("interrupted before the first frame; nothing was written")
                 raise SystemExit(stop.exit_code)
-            rows = history.summary()
-            result = SoakResult(
-                minutes=outcome.seconds / 60,
-                frames=outcome.frames,
-                dropped=outcome.dropped,
-                losses=events["source_lost"],
-                people=events["person_entered"],
-                growth_mb=memory.growth_mb(config.warm_up_s),
-                memory_mb=memory.samples[-1][1] if memory.samples else 0.0,
-                told=outcome.events,
-                heard=events.total(),
-                hanging_took=blocking.received,
-                pose_p99_by_p50=_tail(rows, POSE),
-                age_p99_by_p50=_tail(rows, DECISION),
-                ended_by=None if outcome.ended_by is None else str(outcome.ended_by),
-                memory_by_minute=memory.by_minute(),
-                memory_by_second=tuple(round(mb, 2) for _, mb in memory.samples),
-            )
+            result = _result(outcome, history, events, blocking.received, memory, config.warm_up_s)
             if report is not None:
                 report.write_text(json.dumps({"machine": machine(), **asdict(result)}, indent=2) + "\n")
     return outcome, result, stop
+
+
+def _result(
+    outcome: RunOutcome,
+    history: LatencyHistory,
+    events: Counter[str],
+    hanging_took: int,
+    memory: MemoryMonitor,
+    warm_up_s: float,
+) -> SoakResult:
+    """events: received by the sink that counts them, by kind."""
+    rows = history.summary()
+    return SoakResult(
+        minutes=outcome.seconds / 60,
+        frames=outcome.frames,
+        dropped=outcome.dropped,
+        losses=events["source_lost"],
+        people=events["person_entered"],
+        growth_mb=memory.growth_mb(warm_up_s),
+        memory_mb=memory.samples[-1][1] if memory.samples else 0.0,
+        told=outcome.events,
+        heard=events.total(),
+        hanging_took=hanging_took,
+        pose_p99_by_p50=_tail(rows, POSE),
+        age_p99_by_p50=_tail(rows, DECISION),
+        ended_by=None if outcome.ended_by is None else str(outcome.ended_by),
+        memory_by_minute=memory.by_minute(),
+        memory_by_second=tuple(round(mb, 2) for _, mb in memory.samples),
+    )
 
 
 def _tail(rows: Mapping[str, Latency], name: str) -> float:

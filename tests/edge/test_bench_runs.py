@@ -30,7 +30,7 @@ def test_power_is_sampled_while_frames_run_and_not_while_networks_open_or_close(
     monkeypatch.setattr("edge.bench.loop_run.open_parts", lambda config: noted("open", open_parts(config)))
     config = RunConfig(replay, bundle_folder, recogniser=RecogniserConfig(threads=1), frames=3)
     run = loop_run(config, 0, lambda result: order.append("frame"), around=noted("power"))
-    assert run.frames == 3
+    assert run.outcome.frames == 3
     assert order == ["open begins", "power begins", "frame", "frame", "frame", "power ends", "open ends"]
 
 
