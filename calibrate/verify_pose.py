@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.table import Table
 
 from calibrate.evaluation.compare import Deviation, Latency, deviation, latencies, outputs
-from calibrate.evaluation.compare_poses import people_agreement
+from calibrate.evaluation.compare_poses import people_agreement, require_people
 from calibrate.images import evenly_spaced
 from calibrate.pose_inputs import Family, estimator, pose_inputs
 from edge.cli.console import console
@@ -72,7 +72,9 @@ def verify_pose(config: VerifyPoseConfig) -> None:
     require_writable(config.report)
     maps = [outputs(engine, inputs, f"running {path.name}") for engine, path in zip(engines, paths, strict=True)]
     estimators = [estimator(engine, config.family, path) for engine, path in zip(engines, paths, strict=True)]
-    people = people_agreement(*([e.estimate(image) for image in images] for e in estimators))
+    found = [[e.estimate(image) for image in images] for e in estimators]
+    require_people(found[0], config.frames)
+    people = people_agreement(*found)
     share = 100 * people.share
     missed = []
     if budget.violations(share):

@@ -49,6 +49,7 @@ JUDGES = ("edge doctor", "edge check", "edge bench accuracy", "calibrate verify"
 ACCEPTED_ERRORS = {
     "--pose.network pose": "no person in view",
     "edge threshold": "no threshold makes",
+    "--frames": "the FP32 network finds nobody",
     "--pose.engine openvino": "needs the package openvino",
 }
 """Flag or command -> error that it may end with: networks are untrained, and a package of 180 MB is optional."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from calibrate.calibration_set import LabelledClips
 from calibrate.evaluation.compare import Array, agreement, logits_of, top1
-from calibrate.evaluation.compare_poses import people_agreement
+from calibrate.evaluation.compare_poses import people_agreement, require_people
 from calibrate.pose_inputs import Family, estimator
 from calibrate.recording_engine import RecordingEngine
 from edge.contract.types import Float32, Image, Pose
@@ -62,8 +62,12 @@ def labels_evaluator(fp32: Engine, test: LabelledClips) -> Evaluator:
 
 
 def people_evaluator(fp32: Engine, family: Family, images: Sequence[Image], frames: Path) -> Evaluator:
-    """Compare the people found in images with those that an FP32 engine finds. frames: where the images are from."""
+    """Compare the people found in images with those that an FP32 engine finds. frames: where the images are from.
+
+    Raises DataError if it finds nobody.
+    """
     wanted = _people(estimator(fp32, family), images)
+    require_people(wanted, frames)
     # Only one input is recorded: all of them would fill a small board's memory.
     recording = RecordingEngine(fp32)
     estimator(recording, family).estimate(images[-1])

@@ -13,7 +13,7 @@ from heatmap_person import SIDE, person_network
 
 from calibrate.engine import EngineConfig, engine
 from calibrate.quantisation.quantise import Quantiser
-from edge.contract.errors import EngineError
+from edge.contract.errors import DataError, EngineError
 from edge.engines.registry import open_engine
 
 JOINTS = np.random.default_rng(1).uniform(0.1, 0.9, (18, 2)).astype(np.float32)
@@ -71,6 +71,12 @@ def test_an_engine_with_nan_outputs_is_rejected_and_the_others_are_evaluated(
 def test_nan_outputs_of_the_reference_are_an_error(board, files: dict[str, Path], capsys) -> None:
     with pytest.raises(EngineError, match="NaN or infinite"):
         kept(board, files, capsys, fp32=np.nan)
+    assert not (files["frames"] / "best.engine").exists()
+
+
+def test_frames_in_which_the_reference_finds_nobody_are_refused(board, files: dict[str, Path], capsys) -> None:
+    with pytest.raises(DataError, match="the FP32 network finds nobody in it; give frames with people"):
+        kept(board, files, capsys, fp32=0.0, fp16=0.0, int8=0.0)
     assert not (files["frames"] / "best.engine").exists()
 
 

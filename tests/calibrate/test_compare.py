@@ -1,5 +1,6 @@
 import math
 from fractions import Fraction
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,8 +16,9 @@ from calibrate.evaluation.compare import (
     latencies,
     top1,
 )
-from calibrate.evaluation.compare_poses import joint_distances, people_agreement
+from calibrate.evaluation.compare_poses import joint_distances, people_agreement, require_people
 from calibrate.evaluation.evaluator import decision_loss
+from edge.contract.errors import DataError
 from edge.contract.manifest import AccuracyBudget
 from edge.contract.types import Pose
 
@@ -86,8 +88,10 @@ def test_a_bodys_size_is_that_of_its_seen_joints_and_at_least_a_pixel() -> None:
     np.testing.assert_allclose(joint_distances(a, b), [10], rtol=1e-6)
 
 
-def test_agreement_is_1_where_nobody_is_found() -> None:
-    assert people_agreement([[], []], [[], []]).share == 1.0
+def test_somebody_is_required_but_not_in_every_image(tmp_path: Path) -> None:
+    require_people([[], [body(0, 0)]], tmp_path)
+    with pytest.raises(DataError, match="finds nobody"):
+        require_people([[], []], tmp_path)
 
 
 def test_joints_seen_by_one_side_only_are_ignored() -> None:
