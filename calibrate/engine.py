@@ -54,6 +54,8 @@ def engine(config: EngineConfig) -> None:
         raise ConfigError(f"--{unread[0]} is for {whose}", hint="leave it out")
     if (config.int8 is None) != (config.frames is None):
         raise ConfigError("INT8 is evaluated by the people it finds", hint="give both --int8 and --frames, or neither")
+    if config.out is not None and config.out.suffix != ".engine":
+        raise ConfigError("an engine's name ends in .engine", where=config.out, hint="give another --out")
     # Imported here because they need onnx, which the command line does not.
     from calibrate.tensorrt.best_engine import best_pose, best_student, one_engine
 

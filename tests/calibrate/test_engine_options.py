@@ -22,8 +22,9 @@ def test_a_bundle_or_a_network_but_not_both(tmp_path: Path) -> None:
         (("onnx", "clips"), "--clips is for a bundle's student"),
         (("bundle", "frames"), "--frames is for a pose network"),
         (("bundle", "int8"), "--int8 is for a pose network"),
+        (("onnx", "out"), "an engine's name ends in .engine"),
     ],
 )
-def test_a_file_that_would_be_ignored_is_refused(tmp_path: Path, given: tuple[str, ...], line: str) -> None:
+def test_a_file_that_would_be_ignored_or_replaced_is_refused(tmp_path: Path, given: tuple[str, ...], line: str) -> None:
     with pytest.raises(ConfigError, match=line):
         engine(EngineConfig(**dict.fromkeys(given, tmp_path)))
