@@ -125,6 +125,7 @@ def verify(config: VerifyConfig) -> None:
         written = {
             "passed": passed,
             "budget": asdict(budget),
+            "bundle_budget": asdict(bundle.manifest.budget),
             "networks": [asdict(r) for r in results],
             "not_run": skipped,
             "layers": [asdict(gap) for gap in layers],

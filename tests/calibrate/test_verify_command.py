@@ -71,6 +71,7 @@ def test_the_shipped_bundle_is_within_its_budget_on_its_stored_clips(tmp_path: P
     calibrate("verify", "--bundle", shipped, "--report", tmp_path / "verify.json", "--threads", "1")
     written = json.loads((tmp_path / "verify.json").read_text())
     assert written["passed"] and written["budget"]["min_agreement"] == 100 * 251 / 256
+    assert written["bundle_budget"] == {"max_top1_drop": 0.5, "min_agreement": 99.0}
     assert [n["stored"]["samples"] for n in written["networks"]] == [256, 256]
     assert "judged on only 256 clips, of which 98.05 % must agree" in " ".join(capsys.readouterr().err.split())
     with pytest.raises(SystemExit) as left:
