@@ -102,6 +102,11 @@ def quantise_student(config: StudentConfig) -> None:
         f"{out}: {len(ranges)} activations in INT8, ranges by {method}, {len(kept)} of {len(quantiser.layers)} layers "
         f"in floating point, {size:.3f} of the size"
     )
+    if config.float_layers is None and 0 < config.max_size < 100 * size:
+        console.print(
+            f"this is more than the {config.max_size:g} % of max_size, although only the first layer and those that "
+            "the budget needs are in floating point"
+        )
 
 
 def _float_layers(

@@ -12,7 +12,7 @@ from calibrate.quantisation.method_choice import TRIED_METHODS
 from edge.contract.bundle import read_bundle, write_manifest
 
 
-def test_student_adds_int8_and_its_accuracy_to_the_bundle(bundle: Path, tmp_path: Path) -> None:
+def test_student_adds_int8_and_its_accuracy_to_the_bundle(bundle: Path, tmp_path: Path, capsys) -> None:
     calibrate("student", "--bundle", bundle, "--clips", tmp_path / "calibration.npz", "--test", tmp_path / "test.npz")
     read = read_bundle(bundle)
     assert read.file("student.int8.onnx").stat().st_size > 0
@@ -21,11 +21,14 @@ def test_student_adds_int8_and_its_accuracy_to_the_bundle(bundle: Path, tmp_path
     record = json.loads(read.file("calibration.json").read_text())
     assert record["method"] in TRIED_METHODS
     assert (record["seed"], len(record["ids"])) == (0, 40)
+    assert "this is more than the 30 % of max_size" in " ".join(capsys.readouterr().err.split())
 
 
-def test_student_without_a_test_set_leaves_the_accuracy_alone(bundle: Path, tmp_path: Path) -> None:
-    calibrate("student", "--bundle", bundle, "--clips", tmp_path / "calibration.npz", "--samples", "8")
-    assert read_bundle(bundle).manifest.accuracy == {"fp32": {"top1": 0.5, "mean_class": 0.4}}
+def test_student_without_a_test_set_leaves_the_accuracy_alone(bundle: Path, tmp_path: Path, capsys) -> None:
+    for size in ("0", "100"):
+        calibrate("student", "--bundle", bundle, "--clips", tmp_path / "calibration.npz", "--max_size", size)
+        assert read_bundle(bundle).manifest.accuracy == {"fp32": {"top1": 0.5, "mean_class": 0.4}}
+        assert "max_size" not in capsys.readouterr().err
 
 
 def test_the_calibration_record_lists_the_clips_ids(bundle: Path, tmp_path: Path) -> None:
