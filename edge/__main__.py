@@ -15,6 +15,7 @@ from rich.table import Table
 from edge.check import CheckConfig, check
 from edge.cli.command_line import Command, run_command_line
 from edge.cli.console import print_data
+from edge.cli.leftover_threads import exit_past_threads
 from edge.contract.errors import ConfigError
 from edge.contract.layouts import LAYOUTS
 from edge.demo import DemoConfig, demo
@@ -110,4 +111,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    exit_past_threads(main)

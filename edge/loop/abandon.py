@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import NoReturn
 
 from edge.cli.console import console
+from edge.cli.leftover_threads import exit_now
 from edge.loop.outcome import RunOutcome
 
 
@@ -15,6 +14,4 @@ def exit_at_once(outcome: RunOutcome, exit_code: int, *last_lines: str) -> NoRet
     console.print(f"warning: abandoned, because it does not respond: {', '.join(outcome.hanging)}")
     for line in last_lines:
         console.print(line)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(exit_code)
+    exit_now(exit_code)

@@ -2,9 +2,13 @@
 
 import os
 import signal
+import socket
+import subprocess
+import sys
 import threading
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from parts import Frames, action_stage
@@ -15,6 +19,8 @@ from edge.contract.bundle import read_bundle
 from edge.contract.errors import OutputError
 from edge.contract.types import Event
 from edge.loop.outcome import Limits
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -128,3 +134,37 @@ def test_an_event_after_the_outputs_were_closed_is_not_counted_as_published(acti
         Late(3, live=True), Scripted(), action, events, limits=limits, warn=lambda text: events.join()
     ).run()
     assert outcome.events == 0 and kept.results == []
+
+
+LEFT_BEHIND = """
+import sys, threading, time
+import cv2
+from edge.cli.leftover_threads import exit_past_threads
+
+class Slow:
+    def __del__(self):
+        time.sleep(1.5)
+
+kept = Slow()  # finalising takes longer than the call below
+timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, 1000]
+
+def main():
+    driver = threading.Thread(target=cv2.VideoCapture, args=({url!r}, cv2.CAP_FFMPEG, timeouts), daemon=True)
+    driver.start()
+    time.sleep(0.3)
+    print("done")
+    sys.exit({code})
+
+exit_past_threads(main)
+"""
+
+
+@pytest.mark.parametrize("code", [0, 143])
+def test_a_driver_that_hangs_at_the_end_does_not_change_the_exit_code(code):
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"rtsp://127.0.0.1:{silent.getsockname()[1]}/s"
+        script = LEFT_BEHIND.format(url=url, code=code)
+        done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "done\n", "")
