@@ -27,8 +27,8 @@ from edge.contract.box import Box, bounding_box
 from edge.contract.layouts import layout
 from edge.contract.types import Frame, Pose
 from edge.engines.registry import open_engine
+from edge.pose.cropped_estimator import CroppedEstimator
 from edge.pose.estimator import PoseEstimator
-from edge.pose.following_crop import FollowingCrop
 from edge.pose.heatmap_estimator import HeatmapEstimator
 from edge.pose.heatmap_peaks import MIN_PEAK
 from edge.pose.pose_network import TF_POSE
@@ -114,7 +114,7 @@ def main() -> None:
                 engine, TF_POSE, max_people=MAX_PEOPLE, min_joint_score=MIN_PEAK
             )
             if cut:
-                estimator = FollowingCrop(estimator, max_people=MAX_PEOPLE, search_every_s=SEARCH_EVERY_S)
+                estimator = CroppedEstimator(estimator, max_people=MAX_PEOPLE, search_every_s=SEARCH_EVERY_S)
             row = compare(estimator, engine, frames, reference)
             cells = (f"{100 * row.found:.0f}", f"{100 * row.joints:.0f}", f"{row.strangers:.2f}")
             height = f"{100 * row.height:.0f} % of {frames[0].image.shape[0]}"

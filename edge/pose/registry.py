@@ -98,9 +98,9 @@ def _heatmaps(network: PoseNetwork, published: PublishedNetwork | None = None) -
         )
         if not config.crop:
             return estimator
-        from edge.pose.following_crop import FollowingCrop
+        from edge.pose.cropped_estimator import CroppedEstimator
 
-        return FollowingCrop(estimator, max_people=config.max_people, search_every_s=config.search_every_s)
+        return CroppedEstimator(estimator, max_people=config.max_people, search_every_s=config.search_every_s)
 
     return open_network
 

@@ -48,7 +48,7 @@ class _Track:
         return self.body.moved((self.missed + 1) * dx, (self.missed + 1) * dy)
 
 
-class FollowingCrop:
+class CroppedEstimator:
     """A :class:`edge.pose.estimator.PoseEstimator` that runs another one on crops instead of the whole frame.
 
     estimator: one without memory from frame to frame. max_people: tracked at once; each who stands apart costs a run

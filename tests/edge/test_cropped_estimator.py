@@ -13,7 +13,7 @@ from calibrate.tf_pose.network import export_tf_pose
 from edge.contract.errors import ConfigError
 from edge.contract.layouts import layout
 from edge.contract.types import Pose
-from edge.pose.following_crop import MAX_MISSED, FollowingCrop, crop_around
+from edge.pose.cropped_estimator import MAX_MISSED, CroppedEstimator, crop_around
 from edge.pose.registry import PoseConfig, open_estimator
 
 LAYOUT = layout("penn-13")
@@ -69,7 +69,7 @@ def joints(left, top, width, height):
 
 
 def crop(marks, **config):
-    return FollowingCrop(marks, **{"max_people": 5, "search_every_s": 0.5, **config})
+    return CroppedEstimator(marks, **{"max_people": 5, "search_every_s": 0.5, **config})
 
 
 def places(poses):
