@@ -76,19 +76,21 @@ def rows_of(results: Sequence[Result]) -> list[Row]:
     baseline, ceiling = by_method[BASELINE], by_method[CEILING]
     alone = statistics.mean(result.top1 for result in baseline.values())
     top = statistics.mean(result.top1 for result in ceiling.values())
-    ceiling_gains = [100 * (ceiling[seed].top1 - baseline[seed].top1) for seed in sorted(ceiling)]
+
+    def gains(seeds: dict[int, Result]) -> list[float]:
+        return [(seeds[seed].top1 - baseline[seed].top1) * 100 for seed in seeds]
+
     # False for a single seed, which has no interval.
-    no_gap = statistics.mean(ceiling_gains) <= confidence_margin(ceiling_gains)
+    no_gap = statistics.mean(gains(ceiling)) <= confidence_margin(gains(ceiling))
     pace = statistics.median(result.seconds_per_epoch for result in baseline.values())
     rows = []
     for name, seeds in by_method.items():
         values = [seeds[seed].top1 * 100 for seed in sorted(seeds)]
-        gains = [(seeds[seed].top1 - baseline[seed].top1) * 100 for seed in sorted(seeds)]
         mean = statistics.mean(values)
         rows.append(
             Row(
                 name, tuple(values), mean, statistics.stdev(values) if len(values) > 1 else float("nan"),
-                confidence_margin(values), statistics.mean(gains), confidence_margin(gains),
+                confidence_margin(values), statistics.mean(gains(seeds)), confidence_margin(gains(seeds)),
                 float("nan") if no_gap else gap_recovered(mean / 100, alone, top),
                 statistics.median(result.seconds_per_epoch for result in seeds.values()) / pace,
             )
@@ -108,12 +110,9 @@ def write_ablation(folder: Path, page: Path | None, about: dict[str, Any], resul
     if page is not None:
         replace_section(page, about["dataset"], section, title="Does distillation pay?")
     for drop, rows in tables.items():
-        table = Table("method", "top-1 %", "sd", "gain", "95 %", "gap", title=f"{about['dataset']} {_named(drop)}")
+        table = Table(*COLUMNS, title=f"{about['dataset']}, {_named(drop)}")
         for row in rows:
-            table.add_row(
-                row.method, f"{row.mean:.2f}", f"{row.sd:.2f}", f"{row.gain:+.2f}", f"{row.gain_margin:.2f}",
-                "" if np.isnan(row.gap) else f"{row.gap:.0%}",
-            )  # fmt: skip
+            table.add_row(*_cells(row))
         console.print(table)
 
 
@@ -130,16 +129,18 @@ def _section(about: dict[str, Any], tables: dict[float | None, list[Row]]) -> li
         f"PyTorch {torch.__version__}",
     ]
     for drop, rows in tables.items():
-        cells = []
-        for row in rows:
-            each = " ".join(f"{value:.1f}" for value in row.each)
-            time = "" if np.isnan(row.slowdown) else f"{row.slowdown:.2f}"
-            gap = "" if row.method in (BASELINE, CEILING) or np.isnan(row.gap) else f"{row.gap * 100:.0f} %"
-            gain = "" if row.method == BASELINE else f"{row.gain:+.2f} +- {row.gain_margin:.2f}"
-            mean = f"{row.mean:.2f} +- {row.margin:.2f}"
-            cells.append((row.method, mean, f"{row.sd:.2f}", each, gain, gap, time))
-        lines += ["", f"### {about['dataset']}, {_named(drop)}", "", *markdown_table(COLUMNS, cells)]
+        lines += ["", f"### {about['dataset']}, {_named(drop)}", ""]
+        lines += markdown_table(COLUMNS, [_cells(row) for row in rows])
     return lines
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    """A row of the table, one cell for each of COLUMNS."""
+    gain = "" if row.method == BASELINE else f"{row.gain:+.2f} +- {row.gain_margin:.2f}"
+    gap = "" if row.method in (BASELINE, CEILING) or np.isnan(row.gap) else f"{row.gap * 100:.0f} %"
+    time = "" if np.isnan(row.slowdown) else f"{row.slowdown:.2f}"
+    each = " ".join(f"{value:.1f}" for value in row.each)
+    return row.method, f"{row.mean:.2f} +- {row.margin:.2f}", f"{row.sd:.2f}", each, gain, gap, time
 
 
 def _plot(path: Path, name: str, tables: dict[float | None, list[Row]]) -> None:

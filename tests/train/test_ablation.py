@@ -11,7 +11,7 @@ from scipy import stats
 from edge.contract.errors import ConfigError, DataError
 from edge.contract.preprocess import Preprocessing
 from train.ablation import ablation
-from train.ablation_report import Result, confidence_margin, gap_recovered, rows_of
+from train.ablation_report import Result, confidence_margin, gap_recovered, rows_of, write_ablation
 from train.configuration import AblationConfig, Hardware, TeacherConfig
 from train.data.pairs import PairConfig
 from train.data.registry import DataConfig
@@ -33,20 +33,18 @@ def test_the_confidence_margin_uses_students_t() -> None:
     assert confidence_margin([1.0, 2.0, 3.0]) == pytest.approx(4.303 / math.sqrt(3), abs=1e-3)
     low, high = stats.ttest_1samp([4.0, 7.0, 5.0, 9.0], 0).confidence_interval(0.95)
     assert 2 * confidence_margin([4.0, 7.0, 5.0, 9.0]) == pytest.approx(high - low)
-    assert math.isnan(confidence_margin([1.0]))
+    assert confidence_margin([1.0, 3.0]) == pytest.approx(12.706, abs=1e-3) and math.isnan(confidence_margin([1.0]))
+
+
+def results(drop: float | None = 0.6) -> list[Result]:
+    """Three methods over three seeds; each seed of the last one gains ten points, at three times the seconds."""
+    top1 = {"teacher on HQ": (0.9, 0.9, 0.9), "alone": (0.5, 0.6, 0.7), "paper": (0.6, 0.7, 0.8)}
+    seconds = {"teacher on HQ": math.nan, "alone": 2.0, "paper": 6.0}
+    return [Result(drop, name, seed, top1[name][seed], seconds[name]) for name in top1 for seed in (2, 1, 0)]
 
 
 def test_gains_are_computed_seed_by_seed() -> None:
-    def results(method: str, *top1: float, seconds: float = 1.0) -> list[Result]:
-        return [Result(0.6, method, seed, value, seconds) for seed, value in enumerate(top1)]
-
-    rows = rows_of(
-        [
-            *results("teacher on HQ", 0.9, 0.9, 0.9, seconds=float("nan")),
-            *results("alone", 0.5, 0.6, 0.7),
-            *reversed(results("paper", 0.6, 0.7, 0.8, seconds=3.0)),
-        ]
-    )
+    rows = rows_of(results())
     teacher, alone, paper = rows
     assert [row.method for row in rows] == ["teacher on HQ", "alone", "paper"]
     assert (
@@ -57,6 +55,31 @@ def test_gains_are_computed_seed_by_seed() -> None:
     assert paper.margin == pytest.approx(4.303 * 10 / math.sqrt(3), abs=0.01)
     assert paper.gap == pytest.approx((0.7 - 0.6) / (0.9 - 0.6)) and paper.slowdown == pytest.approx(3)
     assert teacher.gap == pytest.approx(1) and alone.gain == 0
+
+
+def test_a_single_seed_has_no_spread_and_no_interval() -> None:
+    paper = rows_of([result for result in results() if result.seed == 1])[2]
+    assert (paper.mean, paper.gain) == (pytest.approx(70), pytest.approx(10)) and paper.gap == pytest.approx(1 / 3)
+    assert math.isnan(paper.sd) and math.isnan(paper.margin) and math.isnan(paper.gain_margin)
+
+
+def test_the_report_has_a_table_for_each_drop_and_says_how_it_was_made(tmp_path: Path) -> None:
+    about = {"dataset": "penn", "training": "55 epochs", "seeds": [0, 1, 2]}
+    write_ablation(tmp_path, None, about, [*results(0.9), *results(0.3)])
+    head, table, other = (tmp_path / "ablation.md").read_text(encoding="utf-8").split("\n\n### penn, drop ")
+    assert head.startswith("## penn\n\n- training: 55 epochs\n- 3 seeds: 0, 1, 2\n- ") and "PyTorch" in head
+    # 70 points with a standard deviation of 10: 4.303 * 10 / sqrt(3) = 24.84.
+    assert table.splitlines() == [
+        "0.3", "",
+        "| method | top-1 %, mean +- 95 % | sd | each seed | gain over alone +- 95 % | gap recovered | time |",
+        "|---|---|---|---|---|---|---|",
+        "| teacher on HQ | 90.00 +- 0.00 | 0.00 | 90.0 90.0 90.0 | +30.00 +- 24.84 |  |  |",
+        "| alone | 60.00 +- 24.84 | 10.00 | 50.0 60.0 70.0 |  |  | 1.00 |",
+        "| paper | 70.00 +- 24.84 | 10.00 | 60.0 70.0 80.0 | +10.00 +- 0.00 | 33 % | 3.00 |",
+    ]  # fmt: skip
+    assert other.startswith("0.9\n")
+    write_ablation(tmp_path, None, about, results(None))
+    assert "### penn, recorded LQ skeletons" in (tmp_path / "ablation.md").read_text(encoding="utf-8")
 
 
 def test_a_gap_within_its_confidence_interval_is_not_divided_by() -> None:
