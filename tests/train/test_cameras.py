@@ -26,13 +26,15 @@ def test_a_pinhole_camera_at_four_metres() -> None:
 
 def test_a_yaw_of_90_degrees_maps_depth_to_x() -> None:
     got = pixels([[0, 0, 1], [0, 0, -1], [0, 0, 0]], yaw=np.pi / 2)
-    assert np.allclose(np.abs(got[:2, 0] - CENTRE_PX), FOCAL_PX / 4)
-    assert (got[0, 0] - CENTRE_PX) * (got[1, 0] - CENTRE_PX) < 0
+    assert np.allclose(got[:, 0] - CENTRE_PX, [-FOCAL_PX / 4, FOCAL_PX / 4, 0])
 
 
 def test_a_camera_from_above_sees_the_far_edge_of_the_floor_higher_in_the_image() -> None:
     far, near = pixels([[0, 0, 1], [0, 0, -1]], pitch=np.radians(20))
     assert far[1] < near[1]
+    # Seen from 30 degrees above, what is 1 m higher is half a metre nearer.
+    high, low = pixels([[0, 1, 0], [0, -1, 0]], pitch=np.radians(30))
+    assert (CENTRE_PX - high[1], low[1] - CENTRE_PX) == pytest.approx((866.025 / 3.5, 866.025 / 4.5))
 
 
 @given(st.floats(-np.pi, np.pi), st.floats(-0.5, 0.5), st.tuples(*[st.floats(-50, 50)] * 3))
@@ -60,8 +62,9 @@ def test_unseen_joints_do_not_affect_the_projection() -> None:
     seen[0, 1, 2] = False
     other = joints.copy()
     other[0, 1, 2] = -100
-    a, b = (project(x, seen, 0.3, 0.1, 3.0) for x in (joints, other))
+    a, b = (project(x, seen, 0.3, 0.1, 0.5) for x in (joints, other))
     assert np.array_equal(a[seen], b[seen])
+    assert np.allclose(a[seen], project(joints[seen][None, None], np.ones((1, 1, 14), bool), 0.3, 0.1, 0.5)[0, 0])
 
 
 def test_a_recording_without_seen_joints_projects_to_finite_values() -> None:

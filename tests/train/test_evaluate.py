@@ -7,14 +7,15 @@ from train.evaluate import accuracy
 
 
 def test_accuracy_by_hand() -> None:
-    # Six classes, four clips: correct; second; last; correct. Class 0 is correct once in two.
-    logits = np.array([[9, 8, 7, 6, 5, 4], [8, 9, 7, 6, 5, 4], [9, 8, 7, 6, 5, 4], [1, 2, 9, 0, 0, 0]], np.float32)
-    labels = np.array([0, 0, 5, 2])
-    result = accuracy(logits, labels)
-    assert result.top1 == pytest.approx(2 / 4) and result.top5 == pytest.approx(3 / 4)
-    assert result.mean_class == pytest.approx((1 / 2 + 0 + 1) / 3)
+    # Of class 0: correct, second, last. Of class 2: correct, second. Of class 5: correct.
+    logits = [[9, 8, 7, 6, 5, 4], [8, 9, 7, 6, 5, 4], [4, 5, 6, 7, 8, 9],
+              [1, 2, 9, 0, 0, 0], [9, 2, 8, 0, 0, 0], [0, 1, 2, 3, 4, 5]]  # fmt: skip
+    result = accuracy(np.array(logits, np.float32), np.array([0, 0, 0, 2, 2, 5]))
+    assert result.top1 == pytest.approx(3 / 6) and result.top5 == pytest.approx(5 / 6)
+    assert result.mean_class == pytest.approx((1 / 3 + 1 / 2 + 1) / 3), "classes without clips do not count"
+    assert result.per_class("abcdef") == {"a": 0.3333, "b": 0, "c": 0.5, "d": 0, "e": 0, "f": 1}
     expected = np.zeros((6, 6), int)
-    expected[0, 0] = expected[0, 1] = expected[5, 0] = expected[2, 2] = 1
+    expected[[0, 0, 0, 2, 2, 5], [0, 1, 5, 2, 0, 5]] = 1
     assert np.array_equal(result.confusion, expected)
 
 

@@ -29,14 +29,15 @@ def test_a_clip_is_in_pixels_from_its_first_to_its_last_frame(tmp_path: Path) ->
     someone = person(0.5, 0.5, 0.8)
     someone["pose"][:2], someone["score"][0] = [0.25, 0.75], 0.9
     someone["pose"][6:8], someone["score"][3] = [0.0, 0.0], 0.0
+    someone["pose"][10], someone["pose"][12:14], someone["score"][7] = 0.0, [0.0, 0.0], 0.0
     write_kinetics(tmp_path, {"abc": [frame(1, someone), frame(2), frame(4, someone)]})
     data = read_kinetics(tmp_path)
     (clip,) = data.clips
     assert (data.layout, clip.id, clip.label, clip.train, clip.fps) == ("openpose-18", "abc", 0, False, 30.0)
     assert clip.joints.shape == (2, 4, 18, 2) and clip.joints[0, 0, 0].tolist() == [85.0, 192.0]
-    assert clip.seen[0].sum(axis=1).tolist() == [17, 0, 0, 17] and not clip.seen[1].any()
-    # Joint 3 of OpenPose is the right elbow.
-    assert not clip.seen[0, 0, layout("openpose-18").index("right_elbow")[0]]
+    assert clip.seen.any(axis=2).tolist() == [[True, False, False, True], [False] * 4]
+    # A joint at the left edge, such as 5, is seen; one at the corner or without a score is not. 3 is the right elbow.
+    assert np.flatnonzero(~clip.seen[0, 0]).tolist() == [*layout("openpose-18").index("right_elbow"), 6, 7]
 
 
 def test_the_two_people_of_highest_mean_score_are_used(tmp_path: Path) -> None:
@@ -47,13 +48,15 @@ def test_the_two_people_of_highest_mean_score_are_used(tmp_path: Path) -> None:
 
 
 def test_people_keep_their_slot_if_frames_reorder_or_miss_them(tmp_path: Path) -> None:
-    left, right, faint = (lambda s: person(0.2, 0.5, s)), (lambda s: person(0.8, 0.5, s)), 0.2
-    frames = [frame(1, left(0.9), right(0.5)), frame(2, left(0.4), right(0.5)), frame(3, right(faint)),
+    # The sum of x and y is the same for both.
+    left, right, faint = (lambda s: person(0.2, 0.9, s)), (lambda s: person(0.6, 0.37, s)), 0.2
+    frames = [frame(1, left(0.9), right(0.5)), frame(2, left(0.4), right(0.5)), frame(3, right(faint), left(0)),
               frame(4, right(0.9), left(0.5)), frame(5, left(0.7))]  # fmt: skip
+    frames[1]["skeleton"][1]["score"][3:] = [0.0] * 15  # only the head of the right one is seen
     write_kinetics(tmp_path, {"abc": frames})
     (clip,) = read_kinetics(tmp_path).clips
     assert middles(clip, 0) == [0.2, 0.2, None, 0.2, 0.2]
-    assert middles(clip, 1) == [0.8, 0.8, 0.8, 0.8, None]
+    assert middles(clip, 1) == [0.6, 0.6, 0.6, 0.6, None]
 
 
 def test_train_and_validation_parts_share_classes_and_clips_without_skeleton_are_left_out(tmp_path: Path) -> None:
@@ -86,6 +89,10 @@ def short(keys: tuple[str, ...], size: int) -> dict[str, Any]:
 ONE = person(0.5, 0.5, 1)
 BROKEN: list[tuple[Any, str]] = [
     (None, "entry 0 of data has no skeleton"),
+    ([{"frame_index": 1, "skeleton": None}], "entry 0 of data has no skeleton"),
+    ([{"frame_index": 1, "skeleton": [7]}], "frame 1: a person has no numeric pose and score"),
+    ([frame(1, {"pose": ONE["pose"], "score": [1] * 17})], "frame 1: 36 coordinates and 17 scores"),
+    ([frame(1, {"pose": [0.1] * 34, "score": [1] * 18})], "frame 1: 34 coordinates and 18 scores"),
     ([frame(1, short(("pose", "score"), 17))], "frame 1: 17 coordinates and 17 scores, but openpose-18 has 36"),
     ([frame(1, ONE), frame(3, {"pose": [0.1] * 50, "score": [1] * 25})], "frame 3: 50 coordinates and 25 scores"),
     ([frame(2, {"pose": ["x"] * 36, "score": [1] * 18})], "frame 2: a person has no numeric pose and score"),
@@ -108,6 +115,8 @@ def test_an_invalid_clip_is_one_line_that_names_it(tmp_path: Path, frames: Any, 
 def test_truncated_and_missing_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"kinetics_train_label\.json: no such dataset file; .*--data\.folder"):
         read_kinetics(tmp_path)
+    with pytest.raises(DataError, match="contains no clips"):
+        read_kinetics(write_kinetics(tmp_path, {}))
     write_kinetics(tmp_path, {"abc": [frame(1, ONE)]})
     clip = tmp_path / "kinetics_val" / "abc.json"
     text = clip.read_text()
@@ -126,6 +135,7 @@ def test_truncated_and_missing_files_are_named(tmp_path: Path) -> None:
         (7, "clip abc has no valid has_skeleton, label and label_index"),
         ({"has_skeleton": True, "label": "walk"}, "clip abc has no valid"),
         ({"has_skeleton": True, "label": "walk", "label_index": -1}, "clip abc has no valid"),
+        ({"has_skeleton": True, "label": "walk", "label_index": 10_000}, "clip abc has no valid"),
         ({"has_skeleton": True, "label": "walk", "label_index": 0}, "label 0 is 'run' and, at clip abc, 'walk'"),
     ],
 )

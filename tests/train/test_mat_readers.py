@@ -83,7 +83,7 @@ def same(data: SkeletonSet, packed: SkeletonSet, ids: list[str]) -> None:
         other = expected[name]
         assert (clip.label, clip.train, clip.fps) == (other.label, other.train, other.fps)
         assert np.array_equal(clip.seen, other.seen)
-        assert np.array_equal(clip.joints[clip.seen], other.joints[other.seen])
+        assert np.array_equal(clip.joints[clip.seen], other.joints[other.seen]) and clip.joints.dtype == np.float32
 
 
 @pytest.mark.parametrize("kind", FILES)
@@ -98,7 +98,7 @@ def test_a_joint_with_a_nan_is_unseen(tmp_path: Path, kind: str) -> None:
 
 
 def test_a_single_frame_is_a_clip(tmp_path: Path) -> None:
-    write(tmp_path, "utd", {"d_skel": good("utd")["d_skel"][..., :1]})
+    write(tmp_path, "utd", {"d_skel": good("utd")["d_skel"][..., 0]})
     assert read_utd_mhad(tmp_path).clips[0].joints.shape == (1, 1, 20, 3)
 
 
@@ -111,6 +111,8 @@ BROKEN = [
     ("penn", {"nframes": 9}, "nframes is \\[9\\], but there are 5 frames"),
     ("penn", {"action": "juggle"}, "action 'juggle'.*the actions are baseball_pitch"),
     ("penn", {"train": 0}, "train 0"),
+    ("penn", {"train": "yes"}, "train 0"),
+    ("penn", {"train": np.array([1, 1]), "action": np.array(["squat", "bowl"])}, "action '' with train 0"),
     ("penn", {"x": np.full((5, 13), np.nan)}, "clip penn-0003: no joint is ever seen"),
     ("utd", {"d_skel": np.ones((25, 3, 5))}, "d_skel is float64 of shape \\(25, 3, 5\\).*\\(20, 3, frames\\)"),
     ("utd", {"d_skel": np.ones((20, 3, 0))}, "clip utd-a2-s3-t1: joints"),

@@ -36,8 +36,10 @@ def test_the_two_bodies_of_largest_spread_are_used_largest_first(tmp_path: Path)
 
 def test_untracked_and_nan_joints_are_unseen(tmp_path: Path) -> None:
     body = standing()
-    body[4] = np.nan
-    clip = read_skeleton(write_ntu(tmp_path / NAME, [[body]]), train=True)
+    body[4, 2] = np.nan
+    path = write_ntu(tmp_path / NAME, [[body]], tracked=1)  # inferred from other joints
+    path.write_text(path.read_text().replace("-0.1239", "nan"))  # an orientation, which is not read
+    clip = read_skeleton(path, train=True)
     assert not clip.seen[0, 0, 4] and clip.seen.sum() == 24 and np.isfinite(clip.joints).all()
     with pytest.raises(DataError, match="no body in any of the 1 frames; put the published list"):
         read_skeleton(write_ntu(tmp_path / NAME, [[standing()]], tracked=0), train=True)
@@ -50,13 +52,15 @@ def test_cross_subject_cross_view_and_cross_setup_split_as_the_papers_do(tmp_pat
     names = [f"S{s:03d}C{c:03d}P{p:03d}R001A{a:03d}" for s, c, p, a in
              ((1, 1, 1, 60), (2, 2, 3, 1), (17, 3, 38, 2), (18, 1, 103, 61), (32, 2, 106, 120))]  # fmt: skip
     for name in names:
-        write_ntu(tmp_path / "below" / f"{name}.skeleton", [[standing()]])
+        write_ntu(tmp_path / ("later" if name == names[0] else "below") / f"{name}.skeleton", [[standing()]])
     assert trained(read_ntu60, "xsub") == [names[0], names[2]]
     assert trained(read_ntu60, "xview") == [names[1], names[2]]
     assert trained(read_ntu120, "xsub") == [names[0], names[2], names[3]]
     assert trained(read_ntu120, "xset") == [names[1], names[3], names[4]]
     sixty, all_of_them = read_ntu60(tmp_path), read_ntu120(tmp_path)
     assert (len(sixty.clips), len(sixty.classes), len(all_of_them.clips)) == (3, 60, 5)
+    training = "cross-subject: the papers' training performers / the others"
+    assert sixty.split == f"{training}; no list of samples to leave out"
     assert all_of_them.classes[all_of_them.clips[0].label] == "walk_apart" and all_of_them.layout == "ntu-25"
     with pytest.raises(ConfigError, match=r"ntu120 has no split 'xview'; give --data\.split xsub or xset"):
         read_ntu120(tmp_path, ReadOptions(split="xview"))

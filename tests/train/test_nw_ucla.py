@@ -52,6 +52,7 @@ def test_joints_are_reordered_from_the_sensor_with_x_to_the_right(tmp_path: Path
 def test_nan_and_zero_joints_are_unseen(tmp_path: Path) -> None:
     points = skeletons()
     points[0][3], points[2][0][1] = [0, 0, 0], float("nan")
+    points[1][3][0] = 0  # straight ahead of the sensor
     write(tmp_path, "a01_s01_e00_v01", points)
     (clip,) = read_nw_ucla(tmp_path).clips
     head, hips = layout("kinect-20").index("head", "hip_centre")
@@ -92,6 +93,8 @@ def test_truncated_missing_and_oddly_named_files_are_refused(tmp_path: Path) -> 
     path.write_text('{"file_name": "a01_s01_e00_v01"}')
     with pytest.raises(DataError, match="the file lacks 'skeletons'"):
         read_nw_ucla(tmp_path)
-    path.rename(tmp_path / "a07_s01_e00_v01.json")  # the dataset has no action 7
-    with pytest.raises(DataError, match="the name is not that of an action and a view of NW-UCLA; actions are 1, 2, 3"):
-        read_nw_ucla(tmp_path)
+    # The dataset has no action 7, and three views.
+    for name in ("a07_s01_e00_v01", "a01_s01_e00_v04", "a01_s01_e0x_v01"):
+        path = path.rename(tmp_path / f"{name}.json")
+        with pytest.raises(DataError, match="the name is not that of an action and a view of NW-UCLA; actions are 1,"):
+            read_nw_ucla(tmp_path)

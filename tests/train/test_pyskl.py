@@ -48,6 +48,8 @@ def write(folder: Path, annotations: list[Any], split: Any = None, protocol: int
 def test_two_dimensional_clips_are_in_pixels_for_every_pickle_protocol(tmp_path: Path, protocol: int) -> None:
     first, second = flat("a", label=3), flat("bb", label=np.int64(1))
     second["keypoint_score"][0, 1, 5] = 0
+    second["keypoint"][0, 1, 6, 0] = 0  # at the left edge of the image, and seen
+    del second["total_frames"]
     write(tmp_path, [first, second], protocol=protocol)
     data = read_pyskl(tmp_path)
     assert (data.name, data.layout, data.split) == ("set", "coco-17", "xsub of set.pkl")
@@ -71,8 +73,11 @@ def test_three_dimensional_clips_have_x_to_the_right_and_absent_bodies_unseen(tm
 def test_the_two_bodies_of_highest_score_or_largest_spread_are_used(tmp_path: Path) -> None:
     crowd = flat("a", bodies=4)
     crowd["keypoint_score"][:] = np.array([0.3, 0.9, 0.1, 0.6], np.float16)[:, None, None]
-    write(tmp_path, [crowd, flat("bb")])
-    assert np.array_equal(read_pyskl(tmp_path).clips[0].joints, crowd["keypoint"][[1, 3]].astype(np.float32))
+    couple = flat("bb", bodies=2)
+    couple["keypoint_score"][0] = 0.1  # two bodies keep their order
+    write(tmp_path, [crowd, couple])
+    for clip, used in zip(read_pyskl(tmp_path).clips, (crowd["keypoint"][[1, 3]], couple["keypoint"]), strict=True):
+        assert np.array_equal(clip.joints, used.astype(np.float32)) and clip.joints.dtype == np.float32
     crowd = solid("a", bodies=3)
     crowd["keypoint"] = (crowd["keypoint"] * np.array([1, 2, 4])[:, None, None, None]).astype(np.float32)
     write(tmp_path, [crowd, solid("b")])
@@ -94,7 +99,7 @@ def test_the_split_is_chosen_by_name_and_clips_of_no_list_are_left_out(tmp_path:
 
 def test_class_names_come_from_a_label_map_beside_the_file(tmp_path: Path) -> None:
     write(tmp_path, [flat("a"), flat("bb", label=1)])
-    (tmp_path / "label_map.txt").write_text("walk\nrun\n")
+    (tmp_path / "label_map.txt").write_text("walk \n\nrun\n")
     assert read_pyskl(tmp_path).classes == ("walk", "run")
     # Windows editors begin a file with a byte-order mark.
     (tmp_path / "label_map.txt").write_text("walk\nrun\n", encoding="utf-8-sig")

@@ -28,6 +28,7 @@ def utd(shared_data: Path) -> SkeletonSet:
 def test_penn_action_has_its_official_split(penn: SkeletonSet) -> None:
     assert len(penn.clips) == 2326 and len(penn.classes) == 15
     assert (len(penn.part(True)), len(penn.part(False))) == (1258, 1068)
+    assert penn.split == "official, 1258 train / 1068 test"
     assert penn.layout == "penn-13" and {clip.joints.shape[2:] for clip in penn.clips} == {(13, 2)}
     assert len({clip.id for clip in penn.clips}) == 2326
     assert {clip.label for clip in penn.part(False)} == set(range(15))
@@ -124,8 +125,10 @@ def small(name: str) -> dict[str, Any]:
     """Two clips of three frames in the packed form."""
     rng = np.random.default_rng(0)
     if name == "penn_action.npz":
+        xy = rng.uniform(10, 90, (6, 13, 2)).astype(np.float32)
+        xy[5, :, 0] = 1.0  # at the left edge of the image, but not in its corner
         return {
-            "xy": rng.uniform(10, 90, (6, 13, 2)).astype(np.float32),
+            "xy": xy,
             "vis": np.ones((6, 13), np.uint8),
             "length": np.array([3, 3]),
             "label": np.array([0, 1]),

@@ -12,7 +12,7 @@ from skeleton_files import standing, write_ntu
 from edge.contract.errors import DataError
 from train.data.clip import SkeletonClip
 from train.data.readers import cache, reading
-from train.data.readers.bodies import pad_to_equal_bodies
+from train.data.readers.bodies import motion_spread, pad_to_equal_bodies
 from train.data.readers.ntu import read_ntu60
 from train.data.readers.ntu_skeleton import sample
 from train.data.readers.reading import ReadOptions, parse_files
@@ -83,9 +83,15 @@ def test_a_damaged_cache_is_rebuilt(tmp_path: Path, part: str) -> None:
     path = tmp_path / "cache" / part
     content = path.read_bytes()
     path.unlink()  # clips loaded before still map the old file
-    path.write_bytes(content[: len(content) // 2])
-    after = read_ntu60(folder, how)
-    assert all(np.array_equal(a.joints, b.joints) for a, b in zip(before.clips, after.clips, strict=True))
+    for damaged in (content[: len(content) // 2], content * 2, b"[]", b"{}"):
+        path.write_bytes(damaged)
+        after = read_ntu60(folder, how)
+        assert all(np.array_equal(a.joints, b.joints) for a, b in zip(before.clips, after.clips, strict=True))
+        path.unlink()
+
+
+def test_a_cache_of_no_clips_is_kept(tmp_path: Path) -> None:
+    assert cache.cached_clips(tmp_path, "empty", [], list) == ()
 
 
 def test_an_interrupted_cache_leaves_no_index(tmp_path: Path) -> None:
@@ -96,6 +102,13 @@ def test_an_interrupted_cache_leaves_no_index(tmp_path: Path) -> None:
         read_ntu60(folder, how)
     assert not list((tmp_path / "cache").glob("*.json")) and not list((tmp_path / "cache").glob("*partial*"))
     assert cache.VERSION == 1
+
+
+def test_the_spread_of_a_body_is_that_of_its_seen_joints_in_each_axis() -> None:
+    joints = np.array([[[[0, 0, 0], [2, 4, 0], [9, 9, 9]]], [[[5, 5, 5]] * 3]], np.float32)
+    seen = np.array([[[True, True, False]], [[False] * 3]])
+    # Two points that are 2 apart in x and 4 in y have standard deviations of 1 and 2.
+    assert motion_spread(joints, seen).tolist() == [3, 0]
 
 
 def test_clips_are_padded_to_the_same_number_of_bodies() -> None:

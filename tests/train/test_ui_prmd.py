@@ -125,6 +125,8 @@ def test_axes_and_labels_of_a_small_file_match_values_by_hand(tmp_path: Path) ->
     assert first.low is not None and first.low.joints[0, 0, 0] == pytest.approx([0.3, 0.4, 2.5])
     assert (first.label, first.train, second.label, second.train) == (0, True, 19, False)
     assert first.fps == pytest.approx(31 * 30 / 59)
+    np.savez(tmp_path / "ui_prmd.npz", **raw | {"length": np.array([1, 2])})
+    assert [clip.fps for clip in read_ui_prmd(tmp_path).clips] == [31 * 30, 31 * 30]
 
 
 BROKEN: list[tuple[Callable[[dict[str, Any]], dict[str, Any]], str]] = [
@@ -133,6 +135,8 @@ BROKEN: list[tuple[Callable[[dict[str, Any]], dict[str, Any]], str]] = [
     (lambda raw: {"kinect_mm": raw["kinect_mm"][:, :, :20]}, "kinect_mm is"),
     (lambda raw: {"meta": raw["meta"][:, :3]}, "meta is"),
     (lambda raw: {"meta": raw["meta"] + [[0, 0, 0, 0], [1, 0, 0, 0]]}, "clip 1 has movement 11 and incorrect 1"),
+    (lambda raw: {"meta": raw["meta"] - [[1, 0, 0, 0], [0, 0, 0, 0]]}, "clip 0 has movement 0 and incorrect 0"),
+    (lambda raw: {"meta": raw["meta"] + [[0, 0, 0, 0], [0, 0, 0, 1]]}, "clip 1 has movement 10 and incorrect 2"),
     (lambda raw: {"vicon_mm": raw["vicon_mm"] * 0}, "clip uiprmd-m1-s1-e1-correct: no joint is ever seen"),
     (
         lambda raw: {name: raw[name][:, :1] for name in ("vicon_mm", "kinect_mm")},

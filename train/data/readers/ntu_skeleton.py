@@ -63,7 +63,7 @@ def read_skeleton(path: Path, train: bool) -> SkeletonClip:
             hint="put the published list of samples with missing skeletons (a .txt file) into the folder",
         )
     xyz *= KINECT_TO_CAMERA
-    chosen = list(top_bodies(xyz, seen, motion_spread(xyz, seen)))
+    chosen = top_bodies(seen, motion_spread(xyz, seen))
     joints, seen = pad_bodies(xyz[chosen], seen[chosen], MAX_BODIES)
     return SkeletonClip(path.stem, sample(path).action - 1, joints, seen, FPS, train)
 
@@ -108,7 +108,7 @@ def _parsed(path: Path) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
             rows = lines.take(JOINTS, "a body's joints")
             if slot < SLOTS:
                 values = _joints(rows, lines)
-                xyz[slot, frame] = np.nan_to_num(values[:, :3], nan=0, posinf=0, neginf=0)
+                xyz[slot, frame] = np.nan_to_num(values[:, :3], posinf=0, neginf=0)
                 seen[slot, frame] = np.isfinite(values[:, :3]).all(axis=-1) & (values[:, -1] > 0)
     return xyz, seen
 

@@ -113,7 +113,7 @@ def _clip(path: Path, name: str, raw: dict[str, Any], train: bool) -> SkeletonCl
             hint="such files are not supported; merge them first",
         )
     points = _array(path, name, raw, "keypoint", None)
-    if points.ndim != 4 or points.shape[2:] not in LAYOUTS or not points.shape[1]:
+    if points.shape[2:] not in LAYOUTS or not points.shape[1]:
         known = ", ".join(f"{v} joints in {c}-D ({layout})" for (v, c), layout in LAYOUTS.items())
         raise DataError(
             f"annotation {name}: keypoint has shape {points.shape}, not (bodies, frames, joints, 2 or 3)",
@@ -133,7 +133,7 @@ def _clip(path: Path, name: str, raw: dict[str, Any], train: bool) -> SkeletonCl
     else:
         joints *= KINECT_TO_CAMERA
         strength = motion_spread(joints, seen)
-    chosen = list(top_bodies(joints, seen, strength)) if len(joints) > MAX_BODIES else slice(None)
+    chosen = top_bodies(seen, strength) if len(joints) > MAX_BODIES else slice(None)
     return SkeletonClip(name, int(raw["label"]), joints[chosen], seen[chosen], FPS, train)
 
 
