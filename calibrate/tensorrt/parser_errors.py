@@ -41,7 +41,7 @@ def parser_error(error: Any, model: onnx.ModelProto) -> ParserError:
     node = model.graph.node[index] if 0 <= index < len(model.graph.node) else onnx.NodeProto()
     name = error.node_name() if hasattr(error, "node_name") else ""
     operator = (error.node_operator() if hasattr(error, "node_operator") else "") or node.op_type
-    unnamed = f"node {index}" if index >= 0 else ""
+    unnamed = f"node {index}" if node.op_type else ""
     return ParserError(name or node.name or unnamed, operator, reason(error.desc(), operator))
 
 

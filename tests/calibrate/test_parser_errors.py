@@ -1,13 +1,14 @@
 """Parser errors as users read them: of recorded texts, and of the real parser."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from calibrate.tensorrt.parser_errors import reason
+from calibrate.tensorrt.parser_errors import parser_error, reason
 from calibrate.tensorrt.parser_gate import gate
 
 SAID = {
@@ -41,6 +42,27 @@ def network(path: Path, node: onnx.NodeProto, *constants: onnx.TensorProto) -> P
     graph = helper.make_graph([node], "one", [taken], [given], list(constants))
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
     return path
+
+
+@pytest.mark.parametrize(
+    ("reported", "told"),
+    [
+        ({"node": -1}, "this TensorRT has no operator of that kind"),
+        ({"node": 1}, "this TensorRT has no operator of that kind"),
+        ({"node": 0}, "odd (Det): this TensorRT has no operator Det"),
+        # Of the body of a loop, whose numbers start again at 0.
+        (
+            {"node": 0, "node_name": "inner", "node_operator": "Loop"},
+            "inner (Loop): this TensorRT has no operator Loop",
+        ),
+    ],
+)
+def test_node_and_operator_are_stated_if_they_are_known(tmp_path: Path, reported: dict, told: str) -> None:
+    model = onnx.load(network(tmp_path / "det.onnx", helper.make_node("Det", ["x"], ["y"], name="odd")))
+    error = SimpleNamespace(
+        **{name: lambda value=value: value for name, value in reported.items()}, desc=lambda: "false"
+    )
+    assert str(parser_error(error, model)) == f"{told}, or not with these inputs and attributes"
 
 
 def test_an_operator_that_the_real_parser_does_not_support_is_named_with_its_node(tmp_path: Path) -> None:
