@@ -66,10 +66,10 @@ def verify_pose(config: VerifyPoseConfig) -> None:
     """Print and write the verdict; exit code 1 if the budget is missed. Raises OutputError early for the report."""
     budget = AccuracyBudget(min_agreement=config.min_people_agreement)
     images = [image for _, image in evenly_spaced(config.frames, config.samples)]
+    require_writable(config.report)
     paths = (config.network, config.candidate)
     inputs = pose_inputs(config.network, config.family, images)
     engines = [open_engine(path, threads=config.threads) for path in paths]
-    require_writable(config.report)
     maps = [outputs(engine, inputs, f"running {path.name}") for engine, path in zip(engines, paths, strict=True)]
     estimators = [estimator(engine, config.family, path) for engine, path in zip(engines, paths, strict=True)]
     found = [[e.estimate(image) for image in images] for e in estimators]

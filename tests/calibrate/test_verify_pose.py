@@ -54,6 +54,13 @@ def test_a_network_that_finds_other_people_misses_the_budget(pose: Path, tmp_pat
     verify(pose, tmp_path / "other.onnx", "--min_people_agreement", "0")
 
 
+def test_an_unwritable_report_is_an_error_before_the_work(pose: Path, capsys) -> None:
+    with pytest.raises(SystemExit) as left:
+        verify(pose, pose, "--report", str(pose / "report.json"))
+    said = capsys.readouterr().err
+    assert left.value.code == 2 and said.startswith(f"error: {pose}/report.json: ") and said.count("\n") == 1
+
+
 def test_frames_in_which_fp32_finds_nobody_are_refused(pose: Path, tmp_path: Path, capsys) -> None:
     """Any network would agree with it."""
     model = onnx.load(pose)
