@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,7 +19,7 @@ from edge.contract.types import Image, Pose
 from edge.pose.estimator import PoseEstimator
 from edge.pose.region import Region
 from edge.pose.search import Search
-from edge.tracking.similarity import Body, displacement, oks, sigmas
+from edge.tracking.similarity import Body, displacement, sigmas, similar_pairs
 
 CROP_SCALE = 1.5
 """Side of a crop, in extents of the person in it: room for a raised arm, and for a step."""
@@ -26,7 +28,7 @@ MIN_CROP = 64
 """Least side of a crop in pixels: enlarging fewer pixels adds no detail."""
 
 SAME_PERSON = 0.2
-"""Two bodies with a greater object keypoint similarity are one person: a crop may show
+"""Two bodies with at least this object keypoint similarity are one person: a crop may show
 only some joints of a neighbour."""
 
 MAX_MISSED, WIDER = 3, 1.4
@@ -41,11 +43,23 @@ class _Track:
     motion: tuple[float, float] = (0.0, 0.0)
     missed: int = 0
 
-    @property
+    @cached_property
     def predicted(self) -> Body:
         """The body in this frame."""
         dx, dy = self.motion
         return self.body.moved((self.missed + 1) * dx, (self.missed + 1) * dy)
+
+    def found_at(self, body: Body) -> _Track:
+        """The track in the next frame, if this is its body now."""
+        dx, dy = displacement(self.body, body)
+        return _Track(body, (dx / (self.missed + 1), dy / (self.missed + 1)))
+
+
+class _Found(NamedTuple):
+    """body: that of the pose, which comparing would make anew each time."""
+
+    pose: Pose
+    body: Body
 
 
 class CroppedEstimator:
@@ -78,57 +92,55 @@ class CroppedEstimator:
         if image.shape != self._size:
             self._size, self._tracks = image.shape, []
             self._search.reset(*image.shape[:2])
-        found: list[Pose] = []
+        found: list[_Found] = []
         for track in self._tracks:
-            if not self._is_among(track, found):
+            if not self._similar([track.predicted], found):
                 part = crop_around(track.predicted.box, image.shape, WIDER**track.missed)
                 found = self._merge(found, self._run(image, part))
         every_frame = not self._tracks or any(track.missed for track in self._tracks)
         if self._search.is_due(time_s, every_frame):
             found = self._merge(found, self._run(image, square_edges(self._search.next_square())))
-        found = sorted(found, key=lambda pose: -pose.score)[: self._max_people]
-        absent = [track for track in self._tracks if not self._is_among(track, found)]
-        missed = [replace(track, missed=track.missed + 1) for track in absent if track.missed < MAX_MISSED]
-        self._tracks = [self._track_of(Body.of(pose.keypoints)) for pose in found]
-        self._tracks += missed[: self._max_people - len(found)]
-        return found
+        found = sorted(found, key=lambda one: -one.pose.score)[: self._max_people]
+        self._track(found)
+        return [pose for pose, _ in found]
 
-    def _run(self, image: Image, part: tuple[int, int, int, int]) -> list[Pose]:
+    def _track(self, found: Sequence[_Found]) -> None:
+        """Continue the track that is most similar to each body, and those of missed people for a few frames."""
+        similarities = self._similar([track.predicted for track in self._tracks], found)
+        present = {i for i, _ in similarities}
+        absent = [track for i, track in enumerate(self._tracks) if i not in present]
+        missed = [replace(track, missed=track.missed + 1) for track in absent if track.missed < MAX_MISSED]
+        # The last of equal keys remains, so the most similar pair comes last, and the first of equal ones.
+        nearest = {j: self._tracks[i] for i, j in sorted(similarities, key=lambda pair: (similarities[pair], -pair[0]))}
+        self._tracks = [
+            nearest[j].found_at(body) if j in nearest else _Track(body) for j, (_, body) in enumerate(found)
+        ]
+        self._tracks += missed[: self._max_people - len(found)]
+
+    def _run(self, image: Image, part: tuple[int, int, int, int]) -> list[_Found]:
         """Poses in a part of the frame, in pixels of the frame."""
         left, top, right, bottom = part
         shift = np.array([left, top, 0], np.float32)
         # A joint that was not seen stays at 0.
-        return [
+        poses = [
             Pose((pose.keypoints + shift * (pose.keypoints[:, 2:] > 0)).astype(np.float32), pose.score)
             for pose in self._estimator.estimate(np.ascontiguousarray(image[top:bottom, left:right]))
         ]
+        return [_Found(pose, Body.of(pose.keypoints)) for pose in poses]
 
-    def _track_of(self, body: Body) -> _Track:
-        """The track of a body that was found, with its motion where it was tracked before."""
-        nearest = max(self._tracks, key=lambda track: self._similarity(track.predicted, body), default=None)
-        if nearest is None or self._similarity(nearest.predicted, body) <= SAME_PERSON:
-            return _Track(body)
-        dx, dy = displacement(nearest.body, body)
-        return _Track(body, (dx / (nearest.missed + 1), dy / (nearest.missed + 1)))
-
-    def _is_among(self, track: _Track, found: Sequence[Pose]) -> bool:
-        return any(self._similarity(track.predicted, Body.of(pose.keypoints)) > SAME_PERSON for pose in found)
-
-    def _merge(self, known: Sequence[Pose], others: Sequence[Pose]) -> list[Pose]:
+    def _merge(self, known: Sequence[_Found], others: Sequence[_Found]) -> list[_Found]:
         """Bodies of both; of a body that is in both, the pose with the greater sum of joint scores."""
         result = list(known)
-        for pose in others:
-            body = Body.of(pose.keypoints)
-            same = (n for n, one in enumerate(result) if self._similarity(Body.of(one.keypoints), body) > SAME_PERSON)
-            at = next(same, None)
+        for one in others:
+            at = min((j for _, j in self._similar([one.body], result)), default=None)
             if at is None:
-                result.append(pose)
-            elif pose.keypoints[:, 2].sum() > result[at].keypoints[:, 2].sum():
-                result[at] = pose
+                result.append(one)
+            elif one.pose.keypoints[:, 2].sum() > result[at].pose.keypoints[:, 2].sum():
+                result[at] = one
         return result
 
-    def _similarity(self, a: Body, b: Body) -> float:
-        return oks(a, b, self._sigmas)
+    def _similar(self, bodies: Sequence[Body], found: Sequence[_Found]) -> dict[tuple[int, int], float]:
+        return similar_pairs(bodies, [body for _, body in found], self._sigmas, SAME_PERSON)
 
 
 def crop_around(box: Box, shape: Sequence[int], scale: float = 1.0) -> tuple[int, int, int, int]:

@@ -13,8 +13,9 @@ from calibrate.tf_pose.network import export_tf_pose
 from edge.contract.errors import ConfigError
 from edge.contract.layouts import layout
 from edge.contract.types import Pose
-from edge.pose.cropped_estimator import MAX_MISSED, CroppedEstimator, crop_around
+from edge.pose.cropped_estimator import MAX_MISSED, CroppedEstimator, _Found, crop_around
 from edge.pose.registry import PoseConfig, open_estimator
+from edge.tracking.similarity import Body
 
 LAYOUT = layout("penn-13")
 HEIGHT, WIDTH = 720, 1280
@@ -186,10 +187,11 @@ def test_a_crop_is_inside_the_frame_and_contains_the_visible_person(x, y, width,
 def test_of_a_body_in_two_crops_the_better_pose_stays():
     person = image_of((300, 100, 100, 300))
     half, whole = Marks(0).estimate(person[:250]), Marks(0).estimate(person)
-    (other,) = Marks(0).estimate(image_of((600, 100, 100, 300)))
+    other = Marks(0).estimate(image_of((600, 100, 100, 300)))
     estimator = crop(Marks())
     assert len(places(half)[0]) == 6 and len(places(whole)[0]) == 12
-    assert estimator._merge(half, [*whole, other]) == [*whole, other] and estimator._merge(whole, half) == whole
+    half, whole, other = ([_Found(pose, Body.of(pose.keypoints)) for pose in poses] for poses in (half, whole, other))
+    assert estimator._merge(half, [*whole, *other]) == [*whole, *other] and estimator._merge(whole, half) == whole
 
 
 def test_blazepose_refuses_crop_because_it_always_crops():
