@@ -21,7 +21,7 @@ from edge.cli.console import console
 from edge.cli.exit_codes import FAILED
 from edge.cli.interruption import Interruption, interruptible
 from edge.contract.errors import ConfigError
-from edge.contract.files import atomic_write
+from edge.contract.files import atomic_write, require_writable
 from edge.image_pool import ImagePool
 from edge.latency import DECISION, POSE, Latency, LatencyHistory, latency_table
 from edge.loop.abandon import exit_at_once
@@ -121,6 +121,7 @@ def soak(config: SoakConfig) -> None:
 
     Ctrl-C keeps and prints the result so far, and exits with code 130.
     """
+    require_writable(config.report)
     rng = random.Random(config.seed)
     recogniser = RecogniserConfig(threads=config.pose.threads)
     run = RunConfig("soak", config.bundle, pose=config.pose, recogniser=recogniser)
@@ -149,7 +150,7 @@ def soak(config: SoakConfig) -> None:
 def _run(
     config: SoakConfig, parts: Parts, history: LatencyHistory, rng: random.Random
 ) -> tuple[RunOutcome, SoakResult, Interruption]:
-    """Run, and write ``config.report``. Raises OutputError before the run if that cannot be written."""
+    """Run, and write ``config.report``."""
     # These import OpenCV, which would slow down `--help`.
     from edge.drawing.overlay import Overlay
     from edge.loop.pipeline import Pipeline

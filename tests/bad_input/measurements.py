@@ -5,7 +5,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-from bad_input.table import Argv, good_bundle, on_board, poses
+from bad_input.table import Argv, good_bundle, on_board, poses, video
 
 from edge.bench.latency_report import FORMAT
 
@@ -88,6 +88,13 @@ def a_soak_of_a_video_that_is_not_there(folder: Path) -> Argv:
 def a_soak_that_is_all_warm_up(folder: Path) -> Argv:
     """minutes is 1, warm_up_minutes is 2; give a longer run, or a shorter warm-up, above 0"""
     return ["edge", "soak", "--minutes", "1", "--warm_up_minutes", "2"]
+
+
+@on_board()
+def a_soak_whose_report_is_a_folder(folder: Path) -> Argv:
+    """cannot be written: it is a folder"""
+    absent = ["--pose.name", "trt_pose", "--pose.network", "absent.onnx"]
+    return ["edge", "soak", "--source", video(folder), "--bundle", good_bundle(folder), "--report", folder, *absent]
 
 
 def judged(folder: Path, **arrays: object) -> Argv:
