@@ -71,61 +71,51 @@ def _blazepose(config: PoseConfig) -> PoseEstimator:
     return BlazePose(detector, landmarks, max_people=config.max_people, search_every_s=config.search_every_s)
 
 
-def _one_network(config: PoseConfig, published: PublishedNetwork | None = None) -> dict[str, Engine]:
+def _one_network(config: PoseConfig) -> dict[str, Engine]:
     """The network file in ``config``, else the published one."""
-    path = config.network
-    if path is None:
-        if published is None:
-            raise ConfigError(
-                f"{config.name} needs a network file", hint="give its .onnx or .engine, or choose blazepose"
-            )
-        path = fetch_published(published)
+    if config.network is None and config.name not in PUBLISHED:
+        raise ConfigError(f"{config.name} needs a network file", hint="give its .onnx or .engine, or choose blazepose")
+    path = config.network or fetch_published(PUBLISHED[config.name])
     return {path.name: open_engine(path, threads=config.threads, runtime=config.engine)}
 
 
-def _heatmaps(network: PoseNetwork, published: PublishedNetwork | None = None) -> Callable[[PoseConfig], PoseEstimator]:
-    def open_network(config: PoseConfig) -> PoseEstimator:
-        from edge.pose.heatmap_estimator import HeatmapEstimator
-        from edge.pose.heatmap_peaks import MIN_PEAK
+def _heatmaps(config: PoseConfig, network: PoseNetwork) -> PoseEstimator:
+    from edge.pose.heatmap_estimator import HeatmapEstimator
+    from edge.pose.heatmap_peaks import MIN_PEAK
 
-        ((name, engine),) = _one_network(config, published).items()
-        estimator = HeatmapEstimator(
-            engine,
-            network,
-            max_people=config.max_people,
-            min_joint_score=MIN_PEAK if config.min_joint_score is None else config.min_joint_score,
-            file=config.network or name,
-        )
-        if not config.crop:
-            return estimator
-        from edge.pose.cropped_estimator import CroppedEstimator
+    ((name, engine),) = _one_network(config).items()
+    estimator = HeatmapEstimator(
+        engine,
+        network,
+        max_people=config.max_people,
+        min_joint_score=MIN_PEAK if config.min_joint_score is None else config.min_joint_score,
+        file=config.network or name,
+    )
+    if not config.crop:
+        return estimator
+    from edge.pose.cropped_estimator import CroppedEstimator
 
-        return CroppedEstimator(estimator, max_people=config.max_people, search_every_s=config.search_every_s)
+    return CroppedEstimator(estimator, max_people=config.max_people, search_every_s=config.search_every_s)
 
-    return open_network
 
+PUBLISHED: dict[str, PublishedNetwork] = {"trt_pose": TRT_POSE_RESNET18}
+"""Networks that are fetched if no file is given."""
 
 ESTIMATORS: dict[str, Callable[[PoseConfig], PoseEstimator]] = {
     "blazepose": _blazepose,
-    "trt_pose": _heatmaps(TRT_POSE, TRT_POSE_RESNET18),
-    "tf_pose": _heatmaps(TF_POSE),
+    "trt_pose": partial(_heatmaps, network=TRT_POSE),
+    "tf_pose": partial(_heatmaps, network=TF_POSE),
 }
-
-NETWORKS: dict[str, Callable[[PoseConfig], dict[str, Engine]]] = {
-    "blazepose": _blazepose_networks,
-    "trt_pose": partial(_one_network, published=TRT_POSE_RESNET18),
-}
-"""Open an estimator's networks, by their names in reports. Estimators that are not listed open their network file."""
 
 
 def open_networks(config: PoseConfig) -> dict[str, Engine]:
-    """The networks of the estimator, by name; none if it needs a network file and none is given.
+    """The networks of the estimator, by their names in reports; none if it needs a network file and none is given.
 
     Raises what :func:`open_estimator` raises.
     """
-    if config.name not in NETWORKS and config.network is None:
-        return {}
-    return NETWORKS.get(config.name, _one_network)(config)
+    if config.name == "blazepose":
+        return _blazepose_networks(config)
+    return _one_network(config) if config.network or config.name in PUBLISHED else {}
 
 
 def open_estimator(config: PoseConfig) -> PoseEstimator:

@@ -93,8 +93,8 @@ class _Publisher:
         self._event_topic, self._status_topic = f"{to.topic}/event", f"{to.topic}/status"
         self._status = "online"
         self._acknowledged, self._in_flight = threading.Condition(), 0
-        self._problem: str | None = ""  # None while connected
-        self._closing = False
+        self._connected = self._closing = False
+        self._problem = ""  # the last one reported, until the connection is back
         client.on_connect, client.on_connect_fail = self._on_connect, self._on_connect_fail
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
@@ -119,7 +119,9 @@ class _Publisher:
 
     def close(self) -> None:
         """Wait a little for unacknowledged messages, publish "offline" and disconnect."""
-        lost = self._wait()
+        with self._acknowledged:
+            self._acknowledged.wait_for(lambda: self._in_flight <= 0, CLOSE_TIMEOUT_S)
+            lost = self._in_flight
         self._closing = True
         if lost:
             self._log(f"{lost} messages did not reach {self._name}")
@@ -130,12 +132,6 @@ class _Publisher:
         stopping = threading.Thread(target=self._client.loop_stop, name="mqtt stop", daemon=True)
         stopping.start()
         stopping.join(CLOSE_TIMEOUT_S)
-
-    def _wait(self) -> int:
-        """Wait a little until the broker has acknowledged every message; return how many are left."""
-        with self._acknowledged:
-            self._acknowledged.wait_for(lambda: self._in_flight <= 0, CLOSE_TIMEOUT_S)
-            return self._in_flight
 
     def _send(self, topic: str, text: str, *, retain: bool = False) -> None:
         with self._acknowledged:
@@ -156,7 +152,7 @@ class _Publisher:
             return
         if self._problem:
             self._log(f"{self._name} is back")
-        self._problem = None
+        self._connected, self._problem = True, ""
         self._send_status(self._status)
 
     def _on_connect_fail(self, client: Any, userdata: Any) -> None:
@@ -165,7 +161,8 @@ class _Publisher:
         self._report(f"{self._name} cannot be reached: {reason}; retrying in the background")
 
     def _on_disconnect(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
-        if self._problem is None:
+        if self._connected:
+            self._connected = False
             self._report(f"{self._name} is lost; retrying in the background")
         elif not self._problem:
             self._report(f"{self._name} closes the connection; if it expects TLS, give mqtts://")
