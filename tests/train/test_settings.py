@@ -84,6 +84,13 @@ def test_numbers_out_of_range_are_refused(kind: Callable[..., Any], number: dict
         kind(**number)
 
 
+def test_the_limits_of_these_ranges_are_allowed() -> None:
+    Optimiser(epochs=1, batch=2, accumulate=1, weight_decay=0, label_smoothing=0, average=0, patience=0)
+    errors = EstimatorErrors(jitter=0, miss_run_frames=1, swap_run_frames=1, outlier=1, cut_off=1)
+    PairConfig(drop=1, tempo=0, max_yaw_deg=0, max_pitch_deg=0, rotate_deg=0, estimator_errors=errors)
+    DataConfig(clips_per_class=0, scenes=0, workers=0)
+
+
 def test_numbers_out_of_range_are_refused_on_the_command_line_too(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
