@@ -24,7 +24,7 @@ import yaml
 
 from calibrate.calibration_set import clips_for
 from calibrate.measure_report import as_markdown
-from edge.cli.console import console
+from edge.cli.console import console, print_warning
 from edge.cli.exit_codes import FAILED, INTERRUPTED, USER_ERROR
 from edge.contract.bundle import STUDENT_ENGINE, read_bundle
 from edge.contract.errors import ConfigError, DataError
@@ -104,6 +104,8 @@ def measure(config: MeasureConfig) -> None:
         "command": f"python -m calibrate {without_passwords(join(sys.argv[1:]))}",
         "steps": {},
     }
+    if find_spec("onnx") is None:
+        print_warning("verification cannot run without the package onnx; stop now, and install it: make setup")
     for number, step in enumerate(steps, 1):
         console.print(f"step {number} of {len(steps)}, {step.name}: {step.command}")
         report["steps"][step.name] = _run(step)

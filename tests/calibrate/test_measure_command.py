@@ -54,18 +54,19 @@ def test_the_report_has_the_results_of_every_step(docs_workspace: Path, tmp_path
     assert subprocess.run([*re.search(r"`(python -m edge doctor.+?)`", page)[1].split()], cwd=ROOT).returncode in (0, 1)
 
 
-def with_onnx(folder: Path, code: str) -> dict[str, str]:
-    """An environment in which ``import onnx`` runs this code."""
+def with_stub(folder: Path, module: str, code: str) -> dict[str, str]:
+    """An environment in which importing the module runs this code; sitecustomize is imported at every start."""
     folder.mkdir()
-    (folder / "onnx.py").write_text(code)
+    (folder / f"{module}.py").write_text(code)
     paths = os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))
     return {**os.environ, "PYTHONPATH": paths}
 
 
 def test_steps_that_cannot_run_are_named_with_the_reason_and_the_others_run(tmp_path: Path) -> None:
     """Without onnx, as after `make demo`."""
-    onnx_missing = with_onnx(tmp_path / "stub", "raise ModuleNotFoundError(name='onnx')")
+    onnx_missing = with_stub(tmp_path / "stub", "sitecustomize", "import sys; sys.modules['onnx'] = None")
     done = run(tmp_path, "--source", str(tmp_path / "missing.mp4"), environment=onnx_missing)
+    assert done.stderr.startswith("warning: verification cannot run without the package onnx; stop now, and install")
     steps = json.loads((tmp_path / "report.json").read_text())["steps"]
     errors = {
         "verification": "this command needs the package onnx; install it with: make setup, or pip install ",
@@ -91,7 +92,7 @@ def test_a_crash_has_no_results_even_if_an_earlier_run_left_some(tmp_path: Path)
     out = tmp_path / "out"
     out.mkdir()
     (out / "verify.json").write_text("{}")
-    broken = with_onnx(tmp_path / "stub", "raise RuntimeError('broken')\n")
+    broken = with_stub(tmp_path / "stub", "onnx", "raise RuntimeError('broken')\n")
     done = run(out, "--source", str(tmp_path / "missing.mp4"), environment=broken)
     crashed = json.loads((out / "report.json").read_text())["steps"]["verification"]
     assert (crashed["exit_code"], crashed["results"], crashed["error"]) == (1, None, "RuntimeError: broken")
