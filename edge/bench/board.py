@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from edge.bench.tegrastats import INTERVAL_MS, BoardSample, board_samples
-from edge.doctor.checks import clock_limits, throttles, zones
+from edge.doctor.sensors import clock_limits, throttles, zones
 from edge.host import Host, ThisHost
 
 IDLE_S = 2.0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from edge.contract.errors import SkdError
 from edge.doctor import board, bundle_files, cameras, permissions, power_mode, resources, software
 from edge.doctor.finding import Finding
+from edge.doctor.sensors import clock_limits, throttles, zones
 from edge.host import Host, device_tree
 from edge.machine import NVPMODEL_FILES, package_version
 
@@ -19,9 +19,6 @@ RELEASE, CORE_PACKAGE = "/etc/nv_tegra_release", "nvidia-l4t-core"
 CUDA, CUDA_RUNTIME = "/usr/local/cuda/version.json", "/usr/local/cuda*/targets/*/lib/libcudart.so.*"
 ARGUS_PLUGIN = "/usr/lib/aarch64-linux-gnu/gstreamer-1.0/libgstnvarguscamerasrc.so"
 """A container has it from the NVIDIA runtime only."""
-CPU_POLICIES = "/sys/devices/system/cpu/cpufreq/policy*"
-GPU_NAMES = "gm20b", "gp10b", "gv11b", "ga10b", ".gpu", "gpu-gpc"
-"""Parts of the GPU's name in /sys/class/devfreq, from Nano to Thor, whose gpu-nvd-0 is the video decoder."""
 
 
 def run_checks(host: Host, bundle: Path | None) -> list[Finding]:
@@ -82,45 +79,6 @@ def _gpu() -> tuple[tuple[str, str] | None, str | None]:
     except SkdError as error:
         return None, error.what
     return (gpu.name, gpu.compute_capability), None
-
-
-def clock_limits(host: Host) -> dict[str, tuple[int, int]]:
-    """Unit -> current minimum and maximum clock in Hz, of CPU and GPU."""
-    limits = {}
-    for policy in host.names(CPU_POLICIES):
-        if (khz := _range(host, f"{policy}/scaling_min_freq", f"{policy}/scaling_max_freq")) is not None:
-            limits[f"CPU {Path(policy).name.removeprefix('policy')}"] = khz[0] * 1000, khz[1] * 1000
-    gpus = [name for name in host.names("/sys/class/devfreq/*") if any(gpu in Path(name).name for gpu in GPU_NAMES)]
-    for gpu in gpus:
-        if (hz := _range(host, f"{gpu}/min_freq", f"{gpu}/max_freq")) is not None:
-            limits["GPU"] = hz
-    return limits
-
-
-def _range(host: Host, lowest: str, highest: str) -> tuple[int, int] | None:
-    """The numbers in two files; None if one is missing."""
-    low, high = (host.read(path) or "" for path in (lowest, highest))
-    return (int(low), int(high)) if low.isdigit() and high.isdigit() else None
-
-
-def zones(host: Host) -> Iterator[resources.ThermalZone]:
-    """Temperature sensors that have a reading."""
-    for folder in host.names("/sys/class/thermal/thermal_zone*"):
-        kinds = host.names(f"{folder}/trip_point_*_type")
-        trips = [(host.read(kind) or "", host.read(kind.replace("_type", "_temp")) or "") for kind in kinds]
-        name = host.read(f"{folder}/type") or Path(folder).name
-        if (zone := resources.zone(name, host.read(f"{folder}/temp"), trips)) is not None:
-            yield zone
-
-
-def throttles(host: Host) -> dict[str, int]:
-    """Unit -> throttling steps. Boards from Xavier on have an alert for each unit that can be throttled."""
-    found = {}
-    for folder in host.names("/sys/class/thermal/cooling_device*"):
-        name, steps = host.read(f"{folder}/type") or "", host.read(f"{folder}/cur_state") or ""
-        if "throttle-alert" in name and steps.isdigit():
-            found[name] = int(steps)
-    return found
 
 
 def _import(name: str) -> Any:
