@@ -7,19 +7,21 @@ if __name__ == "__main__":
 
     exit_silently_on_sigint()
 
-from calibrate.engine import EngineConfig, engine
-from calibrate.gate import GateConfig, gate
-from calibrate.measure import MeasureConfig, measure
-from calibrate.methods import MethodsConfig, compare_methods
-from calibrate.pose import PoseConfig, quantise_pose
-from calibrate.report import ReportConfig, report
-from calibrate.sensitivity_report import SensitivityConfig, report_sensitivity
-from calibrate.stream import StreamConfig, quantise_stream
-from calibrate.student import StudentConfig, quantise_student
-from calibrate.tf_pose.command import TfPoseConfig, tf_pose
-from calibrate.verify import VerifyConfig, verify
-from calibrate.verify_pose import VerifyPoseConfig, verify_pose
-from edge.cli.command_line import Command, run_command_line
+from edge.cli.command_line import Command, importing_commands, run_command_line
+
+with importing_commands("calibrate"):
+    from calibrate.engine import EngineConfig, engine
+    from calibrate.gate import GateConfig, gate
+    from calibrate.measure import MeasureConfig, measure
+    from calibrate.methods import MethodsConfig, compare_methods
+    from calibrate.pose import PoseConfig, quantise_pose
+    from calibrate.report import ReportConfig, report
+    from calibrate.sensitivity_report import SensitivityConfig, report_sensitivity
+    from calibrate.stream import StreamConfig, quantise_stream
+    from calibrate.student import StudentConfig, quantise_student
+    from calibrate.tf_pose.command import TfPoseConfig, tf_pose
+    from calibrate.verify import VerifyConfig, verify
+    from calibrate.verify_pose import VerifyPoseConfig, verify_pose
 
 # The functions import onnx, onnxruntime and TensorRT: devices build engines without onnxruntime.
 

@@ -54,3 +54,11 @@ def test_a_training_command_without_pytorch_says_what_to_install(tmp_path):
     assert done.stderr.strip() == (
         "error: this command needs the package torch; install it with: make setup, or pip install 'skd-edge[train]'"
     )
+
+
+@pytest.mark.parametrize(("room", "absent"), [("train", "scipy"), ("calibrate", "cv2")])
+def test_without_extras_a_room_of_the_workstation_says_what_to_install(room, absent):
+    code = f"import sys; sys.modules[{absent!r}] = None; import {room}.__main__"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    needed = f"this command needs the package {absent}; install it with: make setup, or pip install 'skd-edge[{room}]'"
+    assert done.returncode == 2 and done.stderr.strip() == f"error: {needed}"

@@ -11,13 +11,15 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from edge.cli.command_line import Command, run_command_line
-from train.configuration import AblationConfig, StudentConfig, TeacherConfig
-from train.error_fit.command import FitErrorsConfig
-from train.error_fit.command import fit as fit_errors
-from train.export.configuration import ExportConfig, PoseExportConfig, StreamExportConfig
-from train.quantise_aware.configuration import PoseFineTuningConfig, QuantiseAwareConfig
-from train.video_pairs.command import PairsConfig, make_pairs
+from edge.cli.command_line import Command, importing_commands, run_command_line
+
+with importing_commands("train"):
+    from train.configuration import AblationConfig, StudentConfig, TeacherConfig
+    from train.error_fit.command import FitErrorsConfig
+    from train.error_fit.command import fit as fit_errors
+    from train.export.configuration import ExportConfig, PoseExportConfig, StreamExportConfig
+    from train.quantise_aware.configuration import PoseFineTuningConfig, QuantiseAwareConfig
+    from train.video_pairs.command import PairsConfig, make_pairs
 
 
 def lazy(module: str, name: str) -> Callable[[Any], object]:

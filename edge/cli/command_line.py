@@ -11,7 +11,8 @@ import os
 import re
 import sys
 from argparse import Action, RawDescriptionHelpFormatter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Any, NoReturn, get_args, get_type_hints
 
@@ -153,6 +154,15 @@ def _parser(program: str, about: str, commands: Mapping[str, Command]) -> _Parse
     return parser
 
 
+@contextmanager
+def importing_commands(program: str) -> Iterator[None]:
+    """Report a missing package that the block imports as one line, as :func:`run_command_line` does for a command's."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        _fail(str(_user_message(error, program)))
+
+
 def run_command_line(program: str, about: str, commands: dict[str, Command], argv: Sequence[str] | None = None) -> None:
     """Parse ``argv`` and run one command. Errors that a user can fix are one line on stderr and exit code 2."""
     parser = _parser(program, about, commands)
@@ -204,7 +214,8 @@ def _user_message(error: Exception, program: str) -> str | None:
     """One line for an error that a user can fix; None for a bug."""
     if isinstance(error, ModuleNotFoundError):
         install = f"make setup, or pip install 'skd-edge[{program.split()[0]}]'"
-        return str(MissingDependency(error.name or "?", needed_for="this command", install=install))
+        package = (error.name or "?").partition(".")[0]
+        return str(MissingDependency(package, needed_for="this command", install=install))
     if isinstance(error, SkdError):
         return str(error)
     if isinstance(error, OSError) and error.filename is not None and error.errno in OS_ERROR_HINTS:
