@@ -19,7 +19,7 @@ import numpy as np
 from edge.contract.errors import SourceError
 from edge.contract.layouts import LAYOUTS
 from edge.contract.reading import wrap_read_errors
-from edge.contract.types import FrameResult, Pose
+from edge.contract.types import Frame, FrameResult, Image, Pose
 
 FORMAT = "skd-edge poses"
 VERSION = 1
@@ -48,11 +48,10 @@ class RecordingHeader:
 
 
 @dataclass(frozen=True)
-class RecordedPoses:
-    """One recorded frame. See :class:`edge.contract.types.PoseResult` for poses and failure."""
+class RecordedFrame(Frame):
+    """A frame with its poses and failure, see :class:`edge.contract.types.PoseResult`. Images are black: none are
+    recorded."""
 
-    index: int
-    time_s: float
     poses: tuple[Pose, ...]
     failure: str | None
 
@@ -108,9 +107,10 @@ def read_header(path: Path) -> RecordingHeader:
     return replace(header, fps=float(header.fps), size=(width, height))
 
 
-def read_frames(path: Path, header: RecordingHeader) -> Iterator[RecordedPoses]:
+def read_frames(path: Path, header: RecordingHeader) -> Iterator[RecordedFrame]:
     """Yield the frames. Raises SourceError with the line number where the file is damaged or truncated."""
     joints, last, last_s = len(LAYOUTS[header.layout]), -1, -math.inf
+    black = np.zeros((header.size[1], header.size[0], 3), np.uint8)
     with _opened(path) as stream:
         stream.readline()
         for number, line in enumerate(stream, start=2):
@@ -118,7 +118,7 @@ def read_frames(path: Path, header: RecordingHeader) -> Iterator[RecordedPoses]:
                 if not line.endswith("\n"):
                     raise ValueError("the recording is truncated")
                 # As floats, or -0 would lose its sign.
-                frame = _frame(json.loads(line, parse_int=float), joints)
+                frame = _frame(json.loads(line, parse_int=float), joints, black)
                 if not last_s < frame.time_s < math.inf:
                     raise ValueError("time_s does not increase")
                 if not frame.index > last:
@@ -138,7 +138,7 @@ def _opened(path: Path) -> Iterator[TextIO]:
         yield stream
 
 
-def _frame(raw: Any, joints: int) -> RecordedPoses:
+def _frame(raw: Any, joints: int, image: Image) -> RecordedFrame:
     with np.errstate(over="ignore"):  # overflows to infinity, which is rejected below
         poses = tuple(
             Pose(np.array(pose["keypoints"], np.float64).reshape(joints, 3).astype(np.float32), float(pose["score"]))
@@ -149,4 +149,4 @@ def _frame(raw: Any, joints: int) -> RecordedPoses:
     failure = raw.get("failure")
     if not (failure is None or isinstance(failure, str)):
         raise TypeError(f"failure is {failure!r}, not text")
-    return RecordedPoses(int(raw["frame"]), float(raw["time_s"]), poses, failure)
+    return RecordedFrame(int(raw["frame"]), float(raw["time_s"]), image, poses, failure)

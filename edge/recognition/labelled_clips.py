@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +29,12 @@ def labelled_clips(path: Path, bundle: Bundle) -> tuple[Float32, NDArray[np.int6
     """
     arrays = read_npz(path, DataError, HINT)
     clips, labels = _clips(arrays, bundle, path), arrays.get("labels", np.zeros(0, np.int64))
-    classes = len(bundle.manifest.classes)
+    classes, refused = len(bundle.manifest.classes), partial(DataError, where=path, hint=EXPORT_AGAIN)
     if labels.shape != (len(clips),) or labels.dtype.kind not in "iu":
-        raise DataError(
-            f"labels are {labels.dtype} {labels.shape}, which do not fit {len(clips)} clips: give whole numbers (N,)",
-            where=path,
-            hint=EXPORT_AGAIN,
-        )
+        found = f"labels are {labels.dtype} {labels.shape}"
+        raise refused(f"{found}, which do not fit {len(clips)} clips: give whole numbers (N,)")
     if labels.min() < 0 or labels.max() >= classes:
-        raise DataError(
-            f"labels range from {labels.min()} to {labels.max()} for {classes} classes", where=path, hint=EXPORT_AGAIN
-        )
+        raise refused(f"labels range from {labels.min()} to {labels.max()} for {classes} classes")
     return clips, labels.astype(np.int64)
 
 
@@ -49,36 +45,31 @@ def unlabelled_clips(path: Path, bundle: Bundle) -> Float32:
 
 def _clips(arrays: Mapping[str, NDArray[Any]], bundle: Bundle, path: Path) -> Float32:
     clips = arrays["clips"] if "clips" in arrays else _from_recordings(arrays, bundle, path)
-    expected = bundle.manifest.input_shape[1:]
+    expected, refused = bundle.manifest.input_shape[1:], partial(DataError, where=path, hint=EXPORT_AGAIN)
     fits = clips.ndim == 5 and clips.shape[1:4] == expected[:3] and 1 <= clips.shape[4] <= expected[3]
     if not fits or not len(clips) or clips.dtype.kind not in "fiu":
-        raise DataError(
-            f"clips are {clips.dtype} {clips.shape}, which do not fit (N, {', '.join(map(str, expected))})",
-            where=path,
-            hint=EXPORT_AGAIN,
-        )
+        raise refused(f"clips are {clips.dtype} {clips.shape}, which do not fit (N, {', '.join(map(str, expected))})")
     with np.errstate(over="ignore"):  # an overflow gives infinity, which is refused below
         found: Float32 = clips.astype(np.float32, copy=False)
     if not np.isfinite(found).all():
-        raise DataError("clips contain NaN, infinite or too large values", where=path, hint=EXPORT_AGAIN)
+        raise refused("clips contain NaN, infinite or too large values")
     return found
 
 
 def _from_recordings(arrays: Mapping[str, NDArray[Any]], bundle: Bundle, path: Path) -> Float32:
+    refused = partial(DataError, where=path, hint=HINT)
     if not {"keypoints", "times_s", "length"} <= arrays.keys():
-        raise DataError(f"the file has {', '.join(arrays) or 'no arrays'}", where=path, hint=HINT)
+        raise refused(f"the file has {', '.join(arrays) or 'no arrays'}")
     keypoints, times, lengths = arrays["keypoints"], arrays["times_s"], arrays["length"]
     joints = len(bundle.layout)
     if lengths.ndim != 1 or lengths.dtype.kind not in "iu" or not len(lengths) or lengths.min() < 1:
-        raise DataError("length is not a list of frame counts from 1", where=path, hint=HINT)
+        raise refused("length is not a list of frame counts from 1")
     ends = np.cumsum(lengths, dtype=np.int64)
     numbers = all(array.dtype.kind in "fiu" for array in (keypoints, times))
     if not numbers or keypoints.shape != (ends[-1], joints, 3) or times.shape != (ends[-1],):
-        raise DataError(
+        raise refused(
             f"keypoints {keypoints.shape} and times {times.shape} do not fit lengths of {ends[-1]} frames "
-            f"and the {joints} joints of {bundle.layout.name}",
-            where=path,
-            hint=HINT,
+            f"and the {joints} joints of {bundle.layout.name}"
         )
     clips = []
     for end, length in zip(ends.tolist(), lengths.tolist(), strict=True):
