@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl
 
 from edge.capture.source import CaptureConfig
@@ -29,7 +30,7 @@ class Address:
     def apply_to(self, config: CaptureConfig) -> CaptureConfig:
         """``config`` overridden by the URI's options. Raises ConfigError for unknown or malformed ones."""
         types = {f.name: str(f.type) for f in fields(CaptureConfig)}
-        values: dict[str, object] = {}
+        values: dict[str, Any] = {}
         for name, text in self.options:
             if name not in types:
                 raise ConfigError(f"unknown source option {name!r}", hint=f"known: {', '.join(types)}")
@@ -39,7 +40,7 @@ class Address:
             except ValueError as error:
                 number = "an integer" if kind.startswith("int") else "a number"
                 raise ConfigError(f"source option {name}={text} is not {number}") from error
-        return replace(config, **values)  # type: ignore[arg-type]
+        return replace(config, **values)
 
 
 def parse(uri: str) -> Address:

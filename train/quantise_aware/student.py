@@ -116,9 +116,8 @@ def quantised_losses(
 def _require_same_student(fp32_student: nn.Module, about: dict[str, Any], bundle: Bundle) -> None:
     """Raise BundleError unless the run's network reproduces the bundle's reference logits."""
     known = bundle.manifest
-    same = (list(known.classes), known.layout, known.input_shape[-1]) == (
-        about["classes"], about["layout"], about["bodies"],
-    )  # fmt: skip
+    own = {"classes": list(known.classes), "layout": known.layout, "bodies": known.input_shape[-1]}
+    same = own == {name: about[name] for name in own}
     if same:
         stored = bundle.reference()
         with torch.inference_mode():

@@ -35,9 +35,8 @@ def find_videos(folder: Path) -> list[Video]:
     if not inside:
         raise DataError("no subfolders here", where=folder, hint="put the videos into one subfolder per class")
     parted = sorted(path.name for path in inside) == sorted(PARTS)
-    classes = [(path, top.name) for top in inside for path in _subfolders(top)] if parted else [
-        (path, None) for path in inside
-    ]  # fmt: skip
+    tops = [(top.name, _subfolders(top)) for top in inside] if parted else [(None, inside)]
+    classes = [(path, part) for part, paths in tops for path in paths]
     videos = [
         Video(path.relative_to(folder).as_posix(), kind.name, part)
         for kind, part in classes

@@ -207,10 +207,8 @@ def stand_to_sit(t: Array, side: str, rng: np.random.Generator) -> Motion:
 
 MOTIONS: dict[str, MotionSampler] = {
     motion.__name__: motion
-    for motion in (
-        stand, walk, jog, wave, clap, punch, kick, raise_arms, squat, lunge, jumping_jacks, stand_to_sit
-    )
-}  # fmt: skip
+    for motion in (stand, walk, jog, wave, clap, punch, kick, raise_arms, squat, lunge, jumping_jacks, stand_to_sit)
+}
 
 
 def _both(**angles: Array | float) -> Angles:

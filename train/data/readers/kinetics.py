@@ -140,9 +140,8 @@ def _assign_slots(people: Float32, where: list[NDArray[np.float32] | None]) -> t
     """Slot (0 or 1) of each person of a frame, such that they move least from the last pose in each slot."""
 
     def moved(order: tuple[int, ...]) -> float:
-        steps = [FAR_PX if (at := where[slot]) is None else float(np.linalg.norm(_centroid(pose) - at))
-                 for pose, slot in zip(people, order, strict=True)]  # fmt: skip
-        return sum(steps)
+        pairs = zip(people, (where[slot] for slot in order), strict=True)
+        return sum(FAR_PX if at is None else float(np.linalg.norm(_centroid(pose) - at)) for pose, at in pairs)
 
     orders = [(0, 1), (1, 0)] if len(people) == MAX_BODIES else [(0,), (1,)][: len(people) * 2]
     return min(orders, key=moved, default=())
