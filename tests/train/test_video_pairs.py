@@ -94,6 +94,13 @@ def test_a_longer_track_wins_over_a_larger_body() -> None:
     assert (good[:, BLAZE.joints.index("nose"), 0] == 100).all()
 
 
+def test_a_subject_who_is_hidden_for_less_than_the_age_of_a_track_stays_the_subject() -> None:
+    high = [poses(*([] if 3 <= t < 12 else [body(BLAZE, 100)])) for t in range(15)]
+    for age_s, seen in ((1.0, 6), (0.5, 3)):
+        good, _ = follow_subject(high, [[]] * 15, [t / 10 for t in range(15)], LAYOUTS, FollowConfig(max_age_s=age_s))
+        assert good.any(axis=(1, 2)).sum() == seen
+
+
 def test_without_people_no_joint_is_seen() -> None:
     good, poor = follow_subject([[]] * 3, [poses(body(TRT, 0))] * 3, [0, 0.1, 0.2], LAYOUTS, FollowConfig())
     assert good.shape == (3, 33, 3) and poor.shape == (3, 18, 3) and not good.any() and not poor.any()
@@ -109,15 +116,30 @@ def test_distance_is_the_median_in_torso_lengths_and_ignores_swapped_sides() -> 
     assert distance(body(BLAZE, 0), few, LAYOUTS) == np.inf
 
 
+def test_a_torso_that_is_hidden_or_seen_from_its_end_is_estimated_from_the_height() -> None:
+    bust = body(BLAZE, 0)
+    bust[list(BLAZE.index("right_elbow", "right_wrist"))] = 0
+    bust[bust[:, 1] > 200] = 0
+    # A third of 55 pixels from the eyes to the shoulders; a tenth of 340 pixels from the raised hand to the ankles.
+    assert distance(bust, body(TRT, 25), LAYOUTS) == pytest.approx(25 / (55 / 3))
+    bent = body(BLAZE, 0)
+    bent[list(BLAZE.index("left_shoulder", "right_shoulder")), 1] = 300
+    assert distance(bent, body(TRT, 25), LAYOUTS) == pytest.approx(25 / 34)
+    line = body(TRT, 25)
+    bust[:, 1] = line[:, 1] = 300
+    assert distance(bust, line, LAYOUTS) == pytest.approx(25 / (1 / 3)), "a height of at least one pixel"
+
+
 def test_a_body_nearer_to_somebody_else_is_not_matched() -> None:
     subject, other = body(BLAZE, 0), body(BLAZE, 90)
 
     def match(*candidates: Float32) -> Float32 | None:
-        return match_body(subject, [other], candidates, LAYOUTS, 0.75)
+        return match_body(subject, [body(BLAZE, 900), other], candidates, LAYOUTS, 0.75)
 
     theirs, ours, far = body(TRT, 60), body(TRT, 30), body(TRT, -80)
     assert match(theirs) is None and match(far) is None and match() is None
     assert match(theirs, far, ours) is ours
+    assert match(ours, nearest := body(TRT, 5)) is nearest
 
 
 # Folders and splits
