@@ -27,9 +27,8 @@ def verify(network: Path, candidate: Path, *flags: str) -> None:
     calibrate("verify-pose", *common, "--candidate", candidate, *flags)
 
 
-def test_a_network_that_finds_the_same_people_passes(pose: Path, tmp_path: Path) -> None:
-    moved = JOINTS + np.float32([0.02, 0])
-    person_network(tmp_path / "moved.onnx", moved)
+def test_a_network_that_finds_the_same_people_passes(pose: Path, tmp_path: Path, capsys) -> None:
+    person_network(tmp_path / "moved.onnx", JOINTS + np.float32([0.02, 0]))
     verify(pose, tmp_path / "moved.onnx", "--min_people_agreement", "100")
     written = json.loads((tmp_path / "report.json").read_text())
     assert written["passed"] and written["missed"] == [] and written["pictures"] == 2
@@ -39,7 +38,18 @@ def test_a_network_that_finds_the_same_people_passes(pose: Path, tmp_path: Path)
     assert written["measured"] == measured
     assert set(written["errors"]) == {"cmap", "paf"} and written["errors"]["cmap"]["largest"] > 0.1
     assert written["bytes_ratio"] == (tmp_path / "moved.onnx").stat().st_size / pose.stat().st_size
-    assert [0 < latency["p50_ms"] <= latency["p90_ms"] for latency in written["latency"]] == [True, True]
+    fp32, moved = written["latency"]
+    error, distance = written["errors"]["cmap"], written["measured"]["joint_distance_of_body_size"]
+    said = " ".join(capsys.readouterr().err.replace("│", " ").split())
+    for row in (
+        "people found by FP32, candidate, both 2, 2, 2",
+        f"people found by both 100.00 % joint distance of body size {distance:.2f} %",
+        f"cmap: largest, mean error {error['largest']:.4f}, {error['mean']:.5f} of {error['scale']:.3f}",
+        f"FP32: p50, p90 {fp32['p50_ms']:.2f}, {fp32['p90_ms']:.2f} ms",
+        f"candidate: p50, p90 {moved['p50_ms']:.2f}, {moved['p90_ms']:.2f} ms",
+        f"times as fast {fp32['p50_ms'] / moved['p50_ms']:.2f} file size 100 % verdict passed",
+    ):
+        assert row in said
 
 
 def test_a_network_that_finds_other_people_misses_the_budget(pose: Path, tmp_path: Path, capsys) -> None:
