@@ -21,23 +21,36 @@ def test_student_adds_int8_and_its_accuracy_to_the_bundle(bundle: Path, tmp_path
     record = json.loads(read.file("calibration.json").read_text())
     assert record["method"] in TRIED_METHODS
     assert (record["seed"], len(record["ids"])) == (0, 40)
-    assert "this is more than the 30 % of max_size" in " ".join(capsys.readouterr().err.split())
+    int8, fp32 = (read.file(name).stat().st_size for name in ("student.int8.onnx", "student.onnx"))
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"fp32: top1 80.00 %; int8: top1 {100 * read.manifest.accuracy['int8']['top1']:.2f} %, agreement " in said
+    float_layers = f"{len(record['float_layers'])} of 4 layers in floating point"
+    assert (
+        f"ranges by {record['method']}, {float_layers}, {int8 / fp32:.3f} of the size this is more than the 30 %"
+        in said
+    )
 
 
 def test_student_without_a_test_set_leaves_the_accuracy_alone(bundle: Path, tmp_path: Path, capsys) -> None:
+    kept = []
     for size in ("0", "100"):
         calibrate("student", "--bundle", bundle, "--clips", tmp_path / "calibration.npz", "--max_size", size)
         assert read_bundle(bundle).manifest.accuracy == {"fp32": {"top1": 0.5, "mean_class": 0.4}}
         assert "max_size" not in capsys.readouterr().err
+        kept.append(json.loads((bundle / "calibration.json").read_text())["float_layers"])
+    # The first layer and those that the budget needs; further ones as far as the size allows.
+    few, many = kept
+    assert few[0] == "stem" and many[: len(few)] == few and len(few) < len(many)
 
 
 def test_the_calibration_record_lists_the_clips_ids(bundle: Path, tmp_path: Path) -> None:
     with np.load(tmp_path / "calibration.npz") as arrays:
         given = dict(arrays)
     np.savez(tmp_path / "calibration.npz", **given, ids=np.arange(40) * 10 + 3)
-    calibrate("student", "--bundle", bundle, "--clips", tmp_path / "calibration.npz", "--samples", "9", "--seed", "4")
+    chosen = ("--samples", "9", "--seed", "4", "--float_layers", "2", "--method", "minmax")
+    calibrate("student", "--bundle", bundle, "--clips", tmp_path / "calibration.npz", *chosen)
     record = json.loads((bundle / "calibration.json").read_text())
-    assert record["seed"] == 4 and len(record["ids"]) == 9
+    assert (record["seed"], len(record["ids"]), len(record["float_layers"]), record["method"]) == (4, 9, 2, "minmax")
     assert all(i % 10 == 3 for i in record["ids"])
     labels = {int(c): int((given["labels"] == int(c)).sum()) for c in record["per_class"]}
     assert all(n <= labels[int(c)] for c, n in record["per_class"].items())
