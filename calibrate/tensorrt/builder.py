@@ -84,7 +84,7 @@ class Builder:
         cores = self.builder.num_DLA_cores
         if core >= cores:
             raise EngineError(
-                f"this board has {cores or 'no'} DLA cores, so there is no core {core}",
+                f"there is no DLA core {core}: this board has {cores or 'none'}",
                 hint="leave dla_core out to use the GPU",
             )
         config.default_device_type = self.trt.DeviceType.DLA

@@ -177,7 +177,7 @@ def a_network_that_tensorrt_rejects(folder: Path) -> Argv:
 
 @on_a_board()
 def a_dla_core_that_the_board_lacks(folder: Path) -> Argv:
-    """this board has no DLA cores, so there is no core 0; leave dla_core out"""
+    """there is no DLA core 0: this board has none; leave dla_core out"""
     return ["engine", "--onnx", networks.student(folder / "student.onnx"), "--dla_core", "0"]
 
 

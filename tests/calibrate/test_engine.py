@@ -114,10 +114,12 @@ def test_a_dla_build_refuses_a_quantised_network(board, int8: Path, tmp_path: Pa
     assert not (tmp_path / "s.engine").exists()
 
 
-def test_a_board_without_that_dla_core_says_so(board, tmp_path: Path) -> None:
-    board(dla_cores=0)
-    with pytest.raises(EngineError, match="this board has no DLA cores"):
-        build_engine(networks.student(tmp_path / "s.onnx"), tmp_path / "s.engine", BuildOptions("fp16", dla_core=0))
+@pytest.mark.parametrize("cores", [0, 1])
+def test_a_board_without_that_dla_core_says_so(board, tmp_path: Path, cores: int) -> None:
+    board(dla_cores=cores)
+    source, options = networks.student(tmp_path / "s.onnx"), BuildOptions("fp16", dla_core=cores)
+    with pytest.raises(EngineError, match=f"there is no DLA core {cores}: this board has {cores or 'none'}"):
+        build_engine(source, tmp_path / "s.engine", options)
     assert not (tmp_path / "s.engine").exists()
 
 
@@ -127,6 +129,7 @@ def test_invalid_build_options_are_refused(options: dict) -> None:
         BuildOptions(**options)
     with pytest.raises(ConfigError, match="half precision"):
         BuildOptions("fp32", dla_core=0)
+    BuildOptions("fp16", max_batch=1, workspace_mib=1, dla_core=0)
 
 
 def test_without_a_driver_there_is_one_clear_line(board, int8: Path, tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def test_a_dla_engine_falls_back_to_the_gpu(student: Path, tmp_path: Path) -> No
         cores = Builder(trt).builder.num_DLA_cores
     options = BuildOptions("fp16", max_batch=2, dla_core=0)
     if not cores:
-        with pytest.raises(EngineError, match="no DLA cores"):
+        with pytest.raises(EngineError, match="there is no DLA core"):
             build_engine(student, tmp_path / "student.engine", options)
         return
     build_engine(student, tmp_path / "student.engine", options)
