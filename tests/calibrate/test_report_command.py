@@ -11,8 +11,9 @@ from edge.contract.bundle import read_bundle, write_manifest
 
 
 def test_the_report_replaces_its_section_of_the_page(bundle: Path, tmp_path: Path) -> None:
-    write_manifest(bundle, replace(read_bundle(bundle).manifest, training={"dataset": "Walks", "width": 16}))
     calibrate("student", "--bundle", bundle, "--clips", tmp_path / "calibration.npz")
+    training = {"dataset": "Walks", "width": 16, "epochs": 20, "quantise_aware_epochs": 3}
+    write_manifest(bundle, replace(read_bundle(bundle).manifest, training=training))
     verified, page = tmp_path / "verify.json", tmp_path / "page.md"
     loose = ("--min_agreement", "50", "--max_top1_drop", "50")
     calibrate("verify", "--bundle", bundle, "--clips", tmp_path / "test.npz", "--report", verified, *loose)
@@ -25,10 +26,13 @@ def test_the_report_replaces_its_section_of_the_page(bundle: Path, tmp_path: Pat
     text = page.read_text()
     assert text.startswith("# INT8\n\nBy hand.\n") and text.count("### Walks") == 1
     row = [cell.strip() for cell in text.splitlines()[-3].split("|")]
-    float_layers = json.loads((bundle / "calibration.json").read_text())["float_layers"]
+    record = json.loads((bundle / "calibration.json").read_text())
+    how = f"20 epochs; ranges by {record['method']} of 40 training clips, then fine-tuned in INT8 for 3 epochs. "
+    assert how + "Budget: top-1 within 50 points, agreement of 50 %; bold: " in " ".join(text.split())
     # A drop from 80 to 29 % misses the budget, 75 % agreement does not; the file, mostly names, is too large.
-    assert row[2:7] == ["120", "80.00", "**29.00**", "75.25", f"{len(float_layers)} of 4"]
+    assert row[2:7] == ["120", "80.00", "**29.00**", "75.25", f"{len(record['float_layers'])} of 4"]
     assert row[7].startswith("**") and float(row[7].strip("*")) > 30
+    assert row[8] == ", ".join(f"{network['latency']['p50_ms']:.2f}" for network in written["networks"])
     written["networks"][1]["top1"], written["networks"][1]["labelled"]["agreement"] = 31.0, 49.0
     verified.write_text(json.dumps(written))
     calibrate("report", "--bundle", bundle, "--verified", verified, "--page", page)
