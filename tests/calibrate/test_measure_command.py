@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from test_docs_outputs import named
 
 from calibrate.measure_report import as_markdown
 from edge.machine import machine
+from edge.soak.command import SoakResult
 
 COMMAND = [sys.executable, "-m", "calibrate", "measure", "--bundle", str(ROOT / "bundles/everyday")]
 SHORT = ["--runs", "1", "--soak_minutes", "0"]
@@ -128,15 +130,48 @@ def test_a_mistake_in_the_flags_ends_it_before_the_first_step(tmp_path: Path, fl
     assert len(done.stderr.splitlines()) == 1 and not (tmp_path / "out/report.md").exists()
 
 
+def page_of(name: str, results: dict) -> str:
+    step = {"results": results, "command": f"python -m {name}", "seconds": 61.6, "exit_code": 0, "error": None}
+    return as_markdown(
+        {"bundle": "b", "machine": machine(), "date": "2026-01-02", "command": "c", "steps": {name: step}}
+    )
+
+
 def test_the_report_shows_the_engines_that_were_compared() -> None:
     fp16 = {"precision": "fp16", "p50_ms": 1.0, "p90_ms": 1.25, "device_p50_ms": 0.75, "agreement": 100.0}
     engines = [{**fp16, "top1_drop": None, "verdict": "kept: a|b"}, {"precision": "int8", "verdict": "returned NaN"}]
     built = {"tensorrt": "10.3.0", "gpu": "Orin (16 SMs)", "compute_capability": "8.7"}
-    results = {**built, "comparison": {"reference": "256 clips", "engines": engines}}
-    step = {"results": results, "command": "python -m calibrate engine", "seconds": 61.6, "exit_code": 0, "error": None}
-    page = as_markdown(
-        {"bundle": "b", "machine": machine(), "date": "2026-01-02", "command": "c", "steps": {"engines": step}}
-    )
+    page = page_of("engines", {**built, "comparison": {"reference": "256 clips", "engines": engines}})
     assert "TensorRT 10.3.0, Orin (16 SMs), compute capability 8.7. Compared with 256 clips.\n" in page
     assert "| fp16 | 1.00 | 1.25 | 0.75 | 100.00 |  | kept: a\\|b |\n| int8 |  |  |  |  |  | returned NaN |\n" in page
-    assert "| engines | `python -m calibrate engine` | 62 | 0 |  |\n" in page
+    assert "| engines | `python -m engines` | 62 | 0 |  |\n" in page
+
+
+def test_the_report_shows_what_few_clips_must_meet_and_what_was_not_run() -> None:
+    found = {"samples": 256, "agreement": 97.65625, "error": {"largest": 0.25}}
+    latency = {"p50_ms": 1.5, "p90_ms": 2.0}
+    network = {"network": "s.onnx", "runtime": "CPU", "stored": found, "labelled": None, "top1": None}
+    budgets = {"budget": {"min_agreement": 98.046875, "max_top1_drop": 0.5}, "bundle_budget": {"min_agreement": 99.0}}
+    networks = [{**network, "latency": latency, "missed": missed} for missed in ([], ["one", "two"])]
+    page = page_of("verification", {"networks": networks, **budgets, "not_run": {"s.engine": "no GPU"}})
+    assert "at least 98.05 % (the bundle's budget is 99 %), at most 0.5 points of top-1 lost.\n" in page
+    row = "| s.onnx | CPU | 256 |  | 97.66 | 0.25 | 1.50 | 2.00 |"
+    assert f"{row} within the budget |\n{row} one; two |\n" in page
+    assert "\ns.engine was not run: no GPU\n" in page
+
+
+def test_the_report_shows_the_endurance_test() -> None:
+    soak = SoakResult(10.04, 9000, 1, 2, 3, 0.5, 201.6, 9, 8, 4, 1.5, 2.25, "the camera is gone", (200.2, 201.7))
+    lines = (
+        "## Endurance",
+        "",
+        "- 10.0 minutes, 9000 frames; the camera was lost 2 times",
+        "- memory: 202 MB, growth after the warm-up +0.50 MB",
+        "- events received: 8 of 9",
+        "- p99/p50: 1.50 (pose), 2.25 (capture to decision)",
+        "- MB by minute: 200, 202",
+        "- **ended early**: the camera is gone",
+    )
+    assert "\n".join(lines) in page_of("soak", asdict(soak))
+    whole = page_of("soak", asdict(replace(soak, ended_by=None, memory_by_minute=())))
+    assert "ended early" not in whole and "by minute" not in whole
