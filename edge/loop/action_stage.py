@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,9 +27,14 @@ from edge.tracking.tracker import Tracker
 
 @dataclass
 class _Track:
-    """What is known about a tracked person. decided_period: the period of the last decision of a stream."""
+    """What is known about a tracked person.
+
+    fill: observed part of the clip, or of the stream, which a gap resets to 0; when last in view. decided_period: the
+    period of the last decision of a stream.
+    """
 
     buffer: ClipBuffer
+    fill: float = 0.0
     action: Action | None = None
     decided_period: int | None = None
 
@@ -75,20 +80,19 @@ class ActionStage:
         with timed(latency_ms, TRACK):
             found = self._tracker.update(pose_result.poses, time_s)
             self._buffer_poses(found, time_s)
-            fills = {track_id: self._tracks[track_id].buffer.fill for track_id, _ in found}
             height, width = frame.image.shape[:2]
             followed, changed = self._follower.update(found, self._tracker.track_ids, (width, height))
         clip_end_s = self._clip_end_s(time_s)
-        if self._is_streaming or (clip_end_s is not None and self._ready(fills, followed)):
+        if self._is_streaming or (clip_end_s is not None and self._ready(followed)):
             with timed(latency_ms, RECOGNISE):
                 try:
-                    network_s += self._decide(fills, followed, clip_end_s)
+                    network_s += self._decide([track_id for track_id, _ in found], followed, clip_end_s)
                 except Exception as error:  # noqa: BLE001 as in the pose stage
                     failure = self._recogniser.record_failure(error)
         self._frames += 1
         spent_ms = sum(latency_ms.get(stage, 0.0) for stage in (POSE, TRACK, RECOGNISE))
         latency_ms |= {NETWORKS: 1000 * network_s, OUTSIDE: spent_ms - 1000 * network_s}
-        people = self._people(found, fills, followed)
+        people = self._people(found, followed)
         events = self._events.update(people, self._tracker.track_ids, time_s)
         if changed:
             events = (*events, Event("person_followed", time_s, self._follower.track_id))
@@ -105,9 +109,9 @@ class ActionStage:
     def close(self) -> None:
         self._recogniser.close()
 
-    def _ready(self, fills: Mapping[int, float], among: Collection[int]) -> list[int]:
-        """Track ids of ``among`` whose clip is filled enough for a decision."""
-        return [track_id for track_id in fills if track_id in among and fills[track_id] >= self._config.min_fill]
+    def _ready(self, track_ids: Iterable[int]) -> list[int]:
+        """Those whose clip is filled enough for a decision."""
+        return [track_id for track_id in track_ids if self._tracks[track_id].fill >= self._config.min_fill]
 
     def _clip_end_s(self, time_s: float) -> float | None:
         """End time of the clips to recognise with this frame; None if no decision is due.
@@ -139,14 +143,15 @@ class ActionStage:
             clip[..., : bodies.shape[-1]] = bodies
         return list(clips.values())
 
-    def _decide(self, fills: dict[int, float], followed: Collection[int], end_s: float | None) -> float:
+    def _decide(self, in_view: list[int], followed: Collection[int], end_s: float | None) -> float:
         """Recognise the actions of the people followed. Returns the seconds spent inside the network."""
         student = self._recogniser.get()
         before_s = student.network_s
+        chosen = [track_id for track_id in in_view if track_id in followed]
         if isinstance(student, StreamRecogniser):
-            self._advance(student, fills, followed)
+            self._advance(student, chosen)
         elif end_s is not None:
-            self._recognise(student, self._ready(fills, followed), self._ready(fills, fills), end_s)
+            self._recognise(student, self._ready(chosen), self._ready(in_view), end_s)
         return student.network_s - before_s
 
     def _recognise(self, student: Recogniser, track_ids: list[int], others: list[int], end_s: float) -> None:
@@ -154,31 +159,29 @@ class ActionStage:
         for track_id, row in zip(track_ids, probabilities, strict=True):
             self._tracks[track_id].action = self._decisions.decide(track_id, row)
 
-    def _advance(self, student: StreamRecogniser, fills: dict[int, float], followed: Collection[int]) -> None:
+    def _advance(self, student: StreamRecogniser, track_ids: list[int]) -> None:
         """Feed new frames to the streams, and decide where that completes a cycle.
 
         A person gets one decision per period, from the first output in it.
-        fills: by track id; for people followed it is replaced by their stream's, which a gap resets to 0.
         """
         stride = self._config.stride_frames
         period = self._period if stride is None else self._frames // stride
         student.keep(self._tracker.track_ids)
-        for track_id in [n for n in fills if n in followed]:
+        for track_id in track_ids:
             track = self._tracks[track_id]
             row = student.advance(track_id, track.buffer)
-            fills[track_id] = student.fill(track_id)
-            if row is not None and fills[track_id] >= self._config.min_fill and track.decided_period != period:
+            track.fill = student.fill(track_id)
+            if row is not None and track.fill >= self._config.min_fill and track.decided_period != period:
                 track.decided_period, track.action = period, self._decisions.decide(track_id, row)
 
-    def _people(
-        self, found: list[tuple[int, Pose]], fills: Mapping[int, float], followed: Collection[int]
-    ) -> tuple[Person, ...]:
+    def _people(self, found: list[tuple[int, Pose]], followed: Collection[int]) -> tuple[Person, ...]:
         """The people in view; those followed, and observed long enough, with their action."""
-        decided = {track_id: self._tracks[track_id].action for track_id in self._ready(fills, followed)}
-        return tuple(
-            Person(track_id, pose, fills[track_id], decided.get(track_id), track_id in followed)
-            for track_id, pose in found
-        )
+        ready, people = self._ready(followed), []
+        for track_id, pose in found:
+            track = self._tracks[track_id]
+            action = track.action if track_id in ready else None
+            people.append(Person(track_id, pose, track.fill, action, track_id in followed))
+        return tuple(people)
 
     def _buffer_poses(self, found: list[tuple[int, Pose]], time_s: float) -> None:
         """Append the poses to their clip buffers, and forget lost tracks."""
@@ -188,7 +191,9 @@ class ActionStage:
                 self._tracks[track_id] = _Track(buffer)
                 for keypoints, when_s in self._tracker.earlier(track_id):
                     buffer.push(keypoints, when_s)
-            self._tracks[track_id].buffer.push(pose.keypoints, time_s)
+            track = self._tracks[track_id]
+            track.buffer.push(pose.keypoints, time_s)
+            track.fill = track.buffer.fill
         tracked = self._tracker.track_ids
         for lost in self._tracks.keys() - tracked:
             del self._tracks[lost]
