@@ -59,7 +59,7 @@ def test_a_run_stops_early_when_the_last_epochs_are_no_better() -> None:
     assert should_stop_early(history(0.5, 0.6, 0.6, 0.5), patience=2)
     assert not should_stop_early(history(0.5, 0.6, 0.6, 0.7), patience=2)
     assert not should_stop_early(history(0.9, 0.1, 0.1, 0.1), patience=0), "without patience it runs to the end"
-    assert not should_stop_early([], patience=1)
+    assert not should_stop_early([], patience=1) and not should_stop_early(history(0.5, 0.4), patience=2)
 
 
 def test_with_patience_a_run_stops_early_and_is_not_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,8 +33,8 @@ def read(folder: Path, times_s: np.ndarray, frames: int | None = None) -> Skelet
 
 
 def test_a_steady_walk_stays_steady_at_a_variable_frame_rate(tmp_path: Path) -> None:
-    # One second of 30 frames, then two seconds of 15 each.
-    clip = read(tmp_path, np.concatenate([np.arange(30) / 30, 1 + np.arange(31) / 15]))
+    # One second of 30 frames, then two seconds of 15 each; the first frame need not be at 0.
+    clip = read(tmp_path, 5 + np.concatenate([np.arange(30) / 30, 1 + np.arange(31) / 15]))
     assert clip.fps == pytest.approx(60 / 3) and clip.low is not None and clip.low.fps == clip.fps
     for recording in (clip, clip.low):
         assert recording.seen.all()
@@ -48,11 +48,16 @@ def test_frames_at_a_nearly_constant_rate_are_not_resampled(tmp_path: Path) -> N
     np.testing.assert_array_equal(clip.joints[0, :, 0, 0], (SPEED_PX_S * times_s).astype(np.float32))
 
 
-def test_decreasing_timestamps_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("times_s", [[0, 0.1, 0.05, 0.2], [0, 0.1, 0.1, 0.2], [0, 0.1, np.inf]])
+def test_timestamps_that_do_not_increase_are_refused(tmp_path: Path, times_s: list[float]) -> None:
     with pytest.raises(DataError, match=r"1\.mp4\.npz: its times do not increase; remove it"):
-        read(tmp_path, np.array([0, 0.1, 0.05, 0.2]))
+        read(tmp_path, np.array(times_s))
 
 
-def test_pairs_of_another_number_of_frames_than_recorded_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"it has 4 frames, in pairs\.yaml 5; remove it and run make pairs again"):
-        read(tmp_path, np.arange(4) / 30, frames=5)
+@pytest.mark.parametrize(("found", "recorded"), [(4, 5), (1, 1)])
+def test_pairs_of_one_frame_or_of_another_number_than_recorded_are_refused(
+    tmp_path: Path, found: int, recorded: int
+) -> None:
+    said = rf"it has {found} frames, in pairs\.yaml {recorded}; remove it and run make pairs again"
+    with pytest.raises(DataError, match=said):
+        read(tmp_path, np.arange(found) / 30, frames=recorded)

@@ -65,7 +65,7 @@ def split(videos: Sequence[Video], test_share: float) -> dict[str, bool]:
     at least one of two or more, and never all. The split is therefore deterministic, both parts have every class with
     two videos, and adding a video moves at most one other.
     """
-    trains = {video.name: video.part == "train" for video in videos if video.part}
+    trains = {video.name: video.part == "train" for video in videos}
     for label in {video.label for video in videos}:
         names = [video.name for video in videos if video.label == label and not video.part]
         names.sort(key=lambda name: hashlib.sha256(name.encode()).hexdigest())
