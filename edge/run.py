@@ -18,7 +18,7 @@ from edge.loop.abandon import exit_at_once
 from edge.loop.config import RunConfig
 from edge.loop.outcome import Limits, RunOutcome
 from edge.loop.outputs import sink_workers
-from edge.loop.parts import open_parts
+from edge.loop.parts import Parts, open_parts
 from edge.loop.progress import progress_line
 from edge.machine import machine
 
@@ -32,38 +32,13 @@ def run(config: RunConfig) -> None:
     Files are kept after Ctrl-C, which also prints the summary and exits with code 130, and after errors as
     :meth:`edge.loop.pipeline.Pipeline.run` says. Raises SourceError for a recording without people.
     """
-    # Imports OpenCV, which would slow down `--help`.
-    from edge.loop.pipeline import Pipeline
-
     with open_parts(config) as parts:
-        source, descriptions = parts.source, parts.describe()
-        for name, description in descriptions.items():
+        for name, description in parts.describe().items():
             console.print(f"{name:8} {description}")
         if config.self_test:
             parts.student.require_agreement(parts.bundle)
-        history, limits = LatencyHistory(WARM_UP_FRAMES), Limits(config.frames, config.limit_s)
-        with progress_line(limits.total(source)) as show_progress:
-            pipeline = Pipeline(
-                source,
-                parts.pose,
-                parts.action,
-                sink_workers(config, parts, history, console.print),
-                history,
-                limits=limits,
-                on_result=show_progress,
-                validate=lambda outcome: _require_people(config, source, outcome),
-                warn=print_warning,
-            )
-            # Signal handlers first: a signal after a file is created must not leave it behind.
-            report_file = atomic_write(config.report) if config.report else nullcontext()
-            with interruptible(pipeline.stop) as stop, report_file as report:
-                outcome = pipeline.run()
-                if stop.signum and not outcome.frames and not outcome.hanging:
-                    console.print("interrupted before the first frame; nothing was written")
-                    raise SystemExit(stop.exit_code)
-                if report is not None:
-                    figures = {"machine": machine(), **descriptions, **_figures(config, outcome, history)}
-                    report.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        history = LatencyHistory(WARM_UP_FRAMES)
+        outcome, stop = _run(config, parts, history)
         print_summary(config, outcome, history)
         if stop.signum:
             console.print("interrupted; the output so far is kept" if config.files else "interrupted")
@@ -73,6 +48,37 @@ def run(config: RunConfig) -> None:
         raise SystemExit(stop.exit_code)
     if outcome.ended_by is not None:
         raise outcome.ended_by
+
+
+def _run(config: RunConfig, parts: Parts, history: LatencyHistory) -> tuple[RunOutcome, Interruption]:
+    """Run the loop, and write ``config.report``."""
+    # Imports OpenCV, which would slow down `--help`.
+    from edge.loop.pipeline import Pipeline
+
+    source, limits = parts.source, Limits(config.frames, config.limit_s)
+    with progress_line(limits.total(source)) as show_progress:
+        pipeline = Pipeline(
+            source,
+            parts.pose,
+            parts.action,
+            sink_workers(config, parts, history, console.print),
+            history,
+            limits=limits,
+            on_result=show_progress,
+            validate=lambda outcome: _require_people(config, source, outcome),
+            warn=print_warning,
+        )
+        # Signal handlers first: a signal after a file is created must not leave it behind.
+        report_file = atomic_write(config.report) if config.report else nullcontext()
+        with interruptible(pipeline.stop) as stop, report_file as report:
+            outcome = pipeline.run()
+            if stop.signum and not outcome.frames and not outcome.hanging:
+                console.print("interrupted before the first frame; nothing was written")
+                raise SystemExit(stop.exit_code)
+            if report is not None:
+                figures = {"machine": machine(), **parts.describe(), **_figures(config, outcome, history)}
+                report.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    return outcome, stop
 
 
 def _abandon(config: RunConfig, outcome: RunOutcome, stop: Interruption) -> NoReturn:
