@@ -16,7 +16,7 @@ from edge.contract.errors import OutputError
 from edge.contract.types import Event, FrameResult
 from edge.drawing.overlay import Overlay
 from edge.latency import DRAW, LatencyHistory, timed
-from edge.sinks.sink import StopRequested
+from edge.sinks.sink import Interactive, StopRequested
 
 MAX_EVENTS = 10_000
 """Events queued for a sink that blocks; far more than a day brings."""
@@ -25,6 +25,9 @@ CLOSE_TIMEOUT_S = 5.0
 """A sink that makes no progress for this long after the end of the run is abandoned."""
 LOSSLESS_CLOSE_TIMEOUT_S = 60.0
 """The same for a lossless sink: a codec may have many frames left, and an 8K frame takes seconds."""
+
+EVENT_INTERVAL_S = 0.1
+"""How often a window without new results handles the user's input."""
 
 SinkKind = Literal["results", "events"]
 
@@ -197,14 +200,24 @@ class SinkWorker:
             self._changed.notify_all()
 
     def _get(self) -> tuple[int, FrameResult | Event] | None:
+        self._wait()
         with self._changed:
-            self._changed.wait_for(lambda: self._queue or self._closed)
             if not self._queue:
                 return None
             item = self._queue.popleft()
             self._taken += 1
             self._changed.notify_all()
             return item
+
+    def _wait(self) -> None:
+        """Wait for an item or the end."""
+        interval_s = EVENT_INTERVAL_S if self.options.on_main_thread else None
+        while True:
+            with self._changed:
+                if self._changed.wait_for(lambda: self._queue or self._closed, interval_s):
+                    return
+            if isinstance(self._sink, Interactive):
+                self._sink.handle_events()
 
     def _deliver(self, frame: int, item: FrameResult | Event) -> None:
         if isinstance(item, Event):

@@ -37,26 +37,33 @@ def window_sink(overlay: Overlay) -> Iterator[Sink]:
         os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")
         # GUI_NORMAL: without OpenCV's toolbar.
         cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
-    was_open = was_sized = False
-
-    def write(result: FrameResult) -> None:
-        nonlocal was_open, was_sized
-        # imshow would reopen a closed window. Some OpenCV builds never report an open one.
-        if was_open and not _is_open():
-            raise StopRequested
-        image = overlay.render(result)
-        if not was_sized:  # by default a window is 400 pixels wide
-            was_sized = True
-            cv2.resizeWindow(TITLE, *_initial_size(image.shape[1], image.shape[0]))
-        cv2.imshow(TITLE, image)
-        if cv2.waitKey(1) & 0xFF in QUIT_KEYS:
-            raise StopRequested
-        was_open = was_open or _is_open()
-
     try:
-        yield write
+        yield _Window(overlay)
     finally:
         cv2.destroyAllWindows()  # destroyWindow fails on a closed window
+
+
+class _Window:
+    """The sink; see :class:`edge.sinks.sink.Interactive`."""
+
+    def __init__(self, overlay: Overlay) -> None:
+        self._overlay, self._was_open, self._was_sized = overlay, False, False
+
+    def __call__(self, result: FrameResult) -> None:
+        image = self._overlay.render(result)
+        if not self._was_sized:  # by default a window is 400 pixels wide
+            self._was_sized = True
+            cv2.resizeWindow(TITLE, *_initial_size(image.shape[1], image.shape[0]))
+        cv2.imshow(TITLE, image)
+        self.handle_events()
+
+    def handle_events(self) -> None:
+        is_quit = cv2.waitKey(1) & 0xFF in QUIT_KEYS
+        is_open = _is_open()
+        # imshow would reopen a closed window. Some OpenCV builds never report an open one.
+        if is_quit or (self._was_open and not is_open):
+            raise StopRequested
+        self._was_open = is_open
 
 
 def _initial_size(width: int, height: int) -> tuple[int, int]:

@@ -130,14 +130,50 @@ def test_frames_are_shown_and_the_user_can_end_the_run(tmp_path, by):
             process.communicate()
 
 
-def shown(folder: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
+SHOWS_ONE = """
+import threading
+import numpy as np
+from people import PENN, person, result
+from edge.drawing.overlay import Overlay
+from edge.latency import LatencyHistory
+from edge.sinks.sink_worker import SinkOptions, SinkWorker
+from edge.sinks.window import window_sink
+overlay = Overlay(PENN)
+options = SinkOptions(images=True, on_main_thread=True)
+window = SinkWorker("window", window_sink(overlay), options, overlay, LatencyHistory(0))
+window.on_stop = lambda: print("stopped", flush=True)
+window.open()
+window.put(0, result(person(), image=np.full((360, 480, 3), (40, 180, 90), np.uint8)))  # GREEN
+threading.Timer(60, window.close, kwargs={"failed": False}).start()
+window.run()
+__import__("os")._exit(0)
+"""
+
+
+def test_a_window_without_new_frames_is_painted_and_can_be_closed(tmp_path):
+    """The camera is lost."""
+    if (xdotool := shutil.which("xdotool")) is None:
+        pytest.skip("apt install xdotool")
+    with screen(tmp_path) as (display, _):
+        environment = {**os.environ, "DISPLAY": display, "PYTHONPATH": os.pathsep.join(sys.path)}
+        process = shown(tmp_path, environment, SHOWS_ONE)
+        try:
+            search = [xdotool, "search", "--name", "skd-edge", "windowfocus", "key", "q"]
+            subprocess.run(search, env=environment, check=True, timeout=30)
+            assert process.communicate(timeout=20)[0] == "stopped\n"
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def shown(folder: Path, environment: dict[str, str], code: str = SHOWS) -> subprocess.Popen[str]:
     """Start a process that shows frames; return it once the screen has them.
 
     They have their own size, 480x360 of 800x600; OpenCV's default window is 400 wide. Without a window manager Qt
     sometimes misses on a busy machine that its window is visible and never paints it, so try again.
     """
     for _ in range(6):
-        command = [sys.executable, "-c", SHOWS]
+        command = [sys.executable, "-c", code]
         process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
         end = time.monotonic() + 10
         while time.monotonic() < end:
