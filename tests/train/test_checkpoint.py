@@ -65,6 +65,13 @@ def test_a_run_without_a_required_key_is_refused_in_one_line(tmp_path: Path, tea
         load_trained(tmp_path)
 
 
+def test_a_run_from_before_curves_between_frames_is_one_with_lines(tmp_path: Path, teacher: Path) -> None:
+    saved = torch.load(teacher / FILE, weights_only=True)
+    assert saved["about"]["pairs"]["preprocessing"].pop("between") == "line"
+    torch.save(saved, tmp_path / FILE)
+    load_checkpoint(tmp_path).require_same_settings(load_checkpoint(teacher).about, tmp_path)
+
+
 def with_weights_of_another_shape(saved: dict[str, Any]) -> None:
     saved["best"] = {name: value.repeat(2, *[1] * (value.dim() - 1)) for name, value in saved["best"].items()}
 
@@ -137,6 +144,7 @@ def test_a_checkpoint_whose_weights_have_changed_on_disk_is_refused(teacher: Pat
         ({"a": {"b": 1, "c": 2}}, {"a": {"b": 1}}, "a"),
         ({}, {"a": 1}, "a"),
         ({"a": {"b": 1}}, {"a": None}, "a"),
+        ({"a": None}, {"a": {"b": 1}}, "a"),
     ],
 )
 def test_a_differing_setting_is_named_with_dots(
