@@ -83,14 +83,22 @@ def test_with_patience_a_run_stops_early_and_is_not_continued(tmp_path: Path, mo
     assert 0 <= again.top1 <= 1
 
 
-def test_the_validation_accuracy_of_the_first_process_decides_for_all(
+def test_the_first_process_decides_for_all_and_the_last_of_the_best_epochs_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Another process than the first receives these accuracies, which fall after the first epoch.
-    accuracies = iter([0.9, 0.8, 0.7, 0.6])
+    # Another process than the first receives these accuracies, which fall after the third epoch.
+    accuracies, weights, save = iter([0.8, 0.9, 0.9, 0.7, 0.6]), list[torch.Tensor](), fit.save_checkpoint
     monkeypatch.setattr(Fabric, "broadcast", lambda self, mine, src=0: next(accuracies) if mine is not None else None)
+
+    def recorded(folder: Path, made: Checkpoint) -> None:
+        weights.append(made.network["fc.weight"].clone())
+        save(folder, made)
+
+    monkeypatch.setattr(fit, "save_checkpoint", recorded)
     train_teacher(config(tmp_path, epochs=9, patience=2, held_out=0.34))
-    assert [epoch[VALIDATION] for epoch in load_checkpoint(tmp_path).history] == [0.9, 0.8, 0.7]
+    found = load_checkpoint(tmp_path)
+    assert [epoch[VALIDATION] for epoch in found.history] == [0.8, 0.9, 0.9, 0.7]
+    assert [torch.equal(found.best["fc.weight"], one) for one in weights] == [False, False, True, False]
 
 
 def test_the_average_of_weights_is_kept_and_evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

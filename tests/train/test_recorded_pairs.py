@@ -165,6 +165,10 @@ def test_a_3d_view_is_the_cameras() -> None:
     ("change", "said"),
     [
         ({"joints": np.zeros((1, 5, 13, 2), np.float32)}, "its second recording: joints .* do not fit layout coco-17"),
+        ({"joints": np.zeros((1, 51, 17, 4), np.float32)}, r"joints \(1, 51, 17, 4\) .* do not fit layout coco-17"),
+        ({"joints": np.zeros((1, 51, 17, 2, 1), np.float32)}, "do not fit layout coco-17"),
+        ({"joints": np.zeros((1, 51, 16, 2), np.float32), "seen": np.ones((1, 51, 16), bool)}, "do not fit"),
+        ({"seen": np.ones((1, 50, 17), bool)}, r"seen \(1, 50, 17\) do not fit"),
         ({"fps": 0.0}, "its second recording: 0 frames per second"),
         ({"joints": np.zeros((1, 0, 17, 2), np.float32), "seen": np.zeros((1, 0, 17), bool)}, "do not fit"),
         ({"joints": np.full((1, 51, 17, 2), np.nan, np.float32)}, "its second recording: joints contain NaN"),
@@ -176,6 +180,12 @@ def test_second_recordings_are_validated_like_the_first(change: dict[str, Any], 
     assert clip.low is not None
     with pytest.raises(DataError, match=said):
         validated(recorded(replace(clip, low=replace(clip.low, **change))))
+
+
+@pytest.mark.parametrize("label", [-1, 1])
+def test_a_label_that_is_no_class_is_refused(label: int) -> None:
+    with pytest.raises(DataError, match=f"label {label} is not one of 1 classes"):
+        validated(recorded(performance(label=label)))
 
 
 def test_second_recordings_need_a_layout_and_may_show_nobody() -> None:
