@@ -20,6 +20,7 @@ from calibrate.quantisation.onnx_graph import (
     rename_tensors,
     set_nodes,
 )
+from calibrate.tensorrt.constant_nodes import with_initializers
 from edge.contract.errors import EngineError
 
 LARGEST = 65504.0
@@ -38,7 +39,9 @@ def to_half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
     Quantised tensors stay quantised, with scales in half precision. Raises EngineError if an activation's scale would
     become 0, or if the network cannot be converted to operator set 19.
     """
-    result = _with_half_scales(model) if is_quantised(model) else copied(model)
+    result = with_initializers(model)
+    if is_quantised(result):
+        result = _with_half_scales(result)
     graph = result.graph
     # The scales of a Resize are single precision in every operator set.
     scales = {name for node in graph.node if node.op_type == "Resize" for name in node.input[1:]}
@@ -47,16 +50,11 @@ def to_half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
             half = _half(numpy_helper.to_array(initializer))
             initializer.CopyFrom(numpy_helper.from_array(half, initializer.name))
     for node in graph.node:
-        if set(node.output) & scales:
-            continue
         for attribute in node.attribute:
             if attribute.name == "to" and attribute.i == TensorProto.FLOAT:
                 attribute.i = TensorProto.FLOAT16
             if attribute.name == "value" and attribute.t.data_type == TensorProto.FLOAT:
                 attribute.t.CopyFrom(numpy_helper.from_array(_half(numpy_helper.to_array(attribute.t))))
-            if attribute.name in ("value_float", "value_floats"):  # the short forms of a Constant
-                tensor = numpy_helper.from_array(_half(np.array(helper.get_attribute_value(attribute), np.float32)))
-                attribute.CopyFrom(helper.make_attribute("value", tensor))
     # Older exporters list constants as inputs too, with the type they had.
     for value in [v for v in graph.input if v.name in {i.name for i in graph.initializer}]:
         graph.input.remove(value)

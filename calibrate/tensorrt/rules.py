@@ -8,22 +8,27 @@ parser gives 1-D convolutions, INT8 ones too, a second axis of size 1.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
+
+from calibrate.tensorrt.constant_nodes import with_initializers
 
 NEWEST_OPSET_OF_8_5 = 17
 
 
 def violations(model: onnx.ModelProto) -> list[str]:
     """One line per violation, with the node's name; empty if every TensorRT from 8.5 on accepts the network."""
+    model = with_initializers(model)
     constants = {i.name: numpy_helper.to_array(i) for i in model.graph.initializer}
     found: list[str] = []
     for node in model.graph.node:
         if node.op_type in {"QuantizeLinear", "DequantizeLinear"}:
             found += [f"{node.name or node.output[0]} ({node.op_type}): {why}" for why in _problems(node, constants)]
-    return found + _half_quantised(model) + _without_kernel_shape(model)
+    return found + _half_quantised(model) + _without_kernel_shape(model, constants)
 
 
 def notes(model: onnx.ModelProto) -> list[str]:
@@ -66,10 +71,8 @@ def _half_quantised(model: onnx.ModelProto) -> list[str]:
     ]
 
 
-def _without_kernel_shape(model: onnx.ModelProto) -> list[str]:
+def _without_kernel_shape(model: onnx.ModelProto, constants: Collection[str]) -> list[str]:
     """Convolutions whose kernel size TensorRT 8.5 cannot know: it reads it from constant weights or the attribute."""
-    constants = {i.name for i in model.graph.initializer}
-    constants |= {n.output[0] for n in model.graph.node if n.op_type == "Constant"}
     return [
         f"{n.name or n.output[0]} (Conv): its weight is computed and it has no attribute kernel_shape"
         for n in model.graph.node

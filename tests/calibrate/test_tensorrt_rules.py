@@ -36,9 +36,16 @@ def convolution(path: Path, *, zero_point: int = 0, kind: type = np.int8, int32_
     return networks.save(path, nodes, weights, (("image", [1, 3, 8, 8]), ("map", [1, 4, 6, 6])))
 
 
-def test_a_valid_convolution_passes_rules_and_parser(tmp_path: Path) -> None:
+@pytest.mark.parametrize("initializers", [{"s", "z", "w8", "ws", "wz", "b"}, {"w8"}, set()])
+def test_a_valid_convolution_passes_rules_and_parser(tmp_path: Path, initializers: set[str]) -> None:
+    """Other exporters write some constants as nodes."""
     pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13")
     path = convolution(tmp_path / "conv.onnx")
+    model = onnx.load(path)
+    for constant in [i for i in model.graph.initializer if i.name not in initializers]:
+        model.graph.node.insert(0, helper.make_node("Constant", [], [constant.name], value=constant))
+        model.graph.initializer.remove(constant)
+    onnx.save(model, path)
     assert violations(onnx.load(path)) == []
     report = gate(path)
     assert not report.errors
@@ -105,6 +112,17 @@ def test_a_missing_zero_point_means_uint8(tmp_path: Path) -> None:
     assert violations(model) == ["quantise_image (QuantizeLinear): it has no constant zero point, which means uint8"]
 
 
+def test_a_scale_is_a_positive_constant(tmp_path: Path) -> None:
+    model = onnx.load(convolution(tmp_path / "conv.onnx"))
+    (scales,) = [i for i in model.graph.initializer if i.name == "ws"]
+    scales.CopyFrom(numpy_helper.from_array(np.array([0.1, 0, 0.1, 0.1], np.float32), "ws"))
+    model.graph.node[1].input[1] = "computed"
+    assert violations(model) == [
+        "dequantise_image (DequantizeLinear): its scale is not constant",
+        "dequantise_weight (DequantizeLinear): its scale is not positive",
+    ]
+
+
 def test_quantised_weights_under_a_float_activation_are_a_violation(tmp_path: Path) -> None:
     model = onnx.load(convolution(tmp_path / "conv.onnx"))
     model.graph.node[3].input[0] = "image"
@@ -114,7 +132,8 @@ def test_quantised_weights_under_a_float_activation_are_a_violation(tmp_path: Pa
 def test_an_operator_set_that_tensorrt_8_5_cannot_read_is_noted() -> None:
     value = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])
     graph = helper.make_graph([], "empty", [value], [value])
-    assert notes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])) == []
+    own = helper.make_opsetid("my.operators", 18)
+    assert notes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17), own])) == []
     assert "operator set 18" in notes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]))[0]
 
 
