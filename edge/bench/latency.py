@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +24,7 @@ from edge.cli.console import console, print_warning
 from edge.contract.bundle import Bundle, read_bundle
 from edge.contract.errors import ConfigError, SourceError
 from edge.contract.files import require_writable, write_json, write_text
+from edge.contract.types import Float32
 from edge.loop.config import RunConfig
 from edge.machine import machine
 from edge.pose.registry import PoseConfig
@@ -79,9 +82,6 @@ def latency(config: LatencyConfig) -> None:
     if config.compare is not None:
         compare(*config.compare)
         return
-    from edge.bench.distribution_plot import distribution_plot
-    from edge.bench.png import write_png
-
     bundle = read_bundle(config.bundle)
     files = [config.out / name for name in ("latency.json", "latency.md", "latency.png")]
     require_writable(*files)
@@ -109,11 +109,19 @@ def latency(config: LatencyConfig) -> None:
         "warm_up_frames": config.warm_up_frames,
         **latency_figures(measured, config.display),
     }
-    write_json(files[0], report)
-    write_text(files[1], text := as_markdown(report))
-    values_ms = [run.values_ms for run in measured.runs]
+    _write(report, [run.values_ms for run in measured.runs], *files)
+
+
+def _write(report: Mapping[str, Any], values_ms: Sequence[Mapping[str, Float32]], *files: Path) -> None:
+    """Write the report as JSON, as Markdown, which is printed too, and as a plot of the runs' latencies by stage."""
+    from edge.bench.distribution_plot import distribution_plot
+    from edge.bench.png import write_png
+
+    as_json, as_text, as_plot = files
+    write_json(as_json, report)
+    write_text(as_text, text := as_markdown(report))
     stages = [name for name in values_ms[0] if all(name in run for run in values_ms)]
-    write_png(files[2], distribution_plot({name: np.concatenate([run[name] for run in values_ms]) for name in stages}))
+    write_png(as_plot, distribution_plot({name: np.concatenate([run[name] for run in values_ms]) for name in stages}))
     console.print(text)
     console.print(f"written  {', '.join(map(str, files))}")
 

@@ -6,15 +6,11 @@ from pathlib import Path
 
 import cv2
 
-from edge.contract.errors import OutputError
 from edge.contract.files import atomic_write
 from edge.contract.types import Image
 
 
 def write_png(path: Path, image: Image) -> None:
     """Write (H, W, 3) uint8 BGR as PNG, whatever the suffix. Raises OutputError if the system refuses."""
-    encoded, data = cv2.imencode(".png", image)
-    if not encoded:
-        raise OutputError("OpenCV cannot encode the image", where=path, hint="leave it out")
     with atomic_write(path) as partial:
-        partial.write_bytes(data.tobytes())
+        partial.write_bytes(cv2.imencode(".png", image)[1].tobytes())
