@@ -167,6 +167,24 @@ def test_each_reader_has_its_own_pair_and_tensorrt_gets_one_per_tensor(tmp_path:
     np.testing.assert_array_equal(exact(shared(model), image), exact(model, image))
 
 
+def test_only_equal_quantising_nodes_are_merged_and_outputs_are_kept(tmp_path: Path) -> None:
+    node, whole = networks.helper.make_node, ["step", "zero"]
+    nodes = [
+        *(node("QuantizeLinear", ["x", *whole], [f"{name}.eight"]) for name in "ab"),
+        *(node("DequantizeLinear", [f"{name}.eight", *whole], [name]) for name in "ab"),
+        *(node("DequantizeLinear", ["w", "steps", "zeros"], [f"w{axis}"], axis=axis) for axis in (0, 1)),
+        *(node("MaxPool", ["x"], [f"m{n}"], kernel_shape=[n, n], pads=[n // 2] * 4) for n in (1, 3)),
+        node("Sum", ["m1", "m3", "w0", "w1"], ["y"]),
+    ]
+    weights = {"step": np.float32(0.1), "zero": np.int8(0), "w": np.eye(4, dtype=np.int8)}
+    weights |= {"steps": np.arange(1, 5, dtype=np.float32), "zeros": np.zeros(4, np.int8)}
+    shape = [1, 1, 4, 4]
+    model = onnx.load(networks.save(tmp_path / "n.onnx", nodes, weights, (("x", shape), ("a", shape))))
+    model.graph.output.extend(onnx.helper.make_tensor_value_info(o, onnx.TensorProto.FLOAT, shape) for o in "by")
+    merged = Counter(n.op_type for n in shared(model).graph.node)
+    assert merged == {"QuantizeLinear": 1, "DequantizeLinear": 4, "MaxPool": 2, "Sum": 1}
+
+
 def test_concatenated_inputs_have_the_scale_of_the_output(separable: onnx.ModelProto) -> None:
     graph = Graph(separable)
     (join,) = graph.nodes("Concat")
