@@ -40,7 +40,7 @@ def check(config: CheckConfig) -> None:
     table.add_row("clip", f"{clip}, joints of {manifest.layout}")
     for name, value in manifest.accuracy.items():
         table.add_row(
-            f"accuracy, {name.replace('_', ' ')}", accuracy_text(value) if isinstance(value, Mapping) else str(value)
+            f"accuracy, {name}".replace("_", " "), accuracy_text(value) if isinstance(value, Mapping) else str(value)
         )
     table.add_section()
     for name, entry in manifest.files.items():

@@ -25,6 +25,8 @@ FORMAT = "skd-edge poses"
 VERSION = 1
 MAX_SIDE = 1 << 15
 """Largest width and height in pixels; a replay allocates a black image of the recorded size."""
+MAX_FPS, MAX_TIME_S = 1000, 1e12
+"""No source has a higher rate, and no clock a later time."""
 _UNREADABLE = "check its permissions, or copy it again"
 _DAMAGED = "copy or record it again"
 _NOT_ONE = "give a file written by --record"
@@ -100,7 +102,7 @@ def read_header(path: Path) -> RecordingHeader:
         width, height = (int(n) for n in header.size)
         if header.layout not in LAYOUTS or not 0 < min(width, height) <= max(width, height) <= MAX_SIDE:
             raise ValueError("unknown layout or invalid size in its first line")
-        if not 0 < float(header.fps) < math.inf:
+        if not 0 < float(header.fps) < MAX_FPS:
             raise ValueError(f"fps is {header.fps} in its first line")
     except _MALFORMED as error:
         raise SourceError(f"not a recording of poses: {_reason(error)}", where=path, hint=_NOT_ONE) from error
@@ -109,7 +111,7 @@ def read_header(path: Path) -> RecordingHeader:
 
 def read_frames(path: Path, header: RecordingHeader) -> Iterator[RecordedFrame]:
     """Yield the frames. Raises SourceError with the line number where the file is damaged or truncated."""
-    joints, last, last_s = len(LAYOUTS[header.layout]), -1, -math.inf
+    joints, last, last_s = len(LAYOUTS[header.layout]), -1, -MAX_TIME_S
     black = np.zeros((header.size[1], header.size[0], 3), np.uint8)
     with _opened(path) as stream:
         stream.readline()
@@ -119,8 +121,8 @@ def read_frames(path: Path, header: RecordingHeader) -> Iterator[RecordedFrame]:
                     raise ValueError("the recording is truncated")
                 # As floats, or -0 would lose its sign.
                 frame = _frame(json.loads(line, parse_int=float), joints, black)
-                if not last_s < frame.time_s < math.inf:
-                    raise ValueError("time_s does not increase")
+                if not last_s < frame.time_s < MAX_TIME_S:
+                    raise ValueError("time_s does not increase, or is no time of a clock")
                 if not frame.index > last:
                     raise ValueError("frame does not increase")
             except _MALFORMED as error:

@@ -11,6 +11,11 @@ class _FlagLoader(yaml.SafeLoader):
     """Leaves numbers as text, as on a command line, until the type of their key is known: ``source: 0`` and
     ``page: 8080`` need no quotes. Rejects duplicate keys, of which YAML would use the last."""
 
+    def construct_scalar(self, node: Any) -> Any:
+        if "\0" in node.value:  # no path or argument can have one
+            raise yaml.constructor.ConstructorError(None, None, "text with a null character", node.start_mark)
+        return super().construct_scalar(node)
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key, _ in node.value:

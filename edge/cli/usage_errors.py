@@ -9,10 +9,12 @@ _REWORDED = (
     (r"argument COMMAND: invalid choice: ('\S+') \(choose from (.+)\)", r"unknown command \1; choose from \2"),
     (
         r'Parser key "(\S+)": Does not validate against any of the Union subtypes Subtypes: \[(.+?)\] Errors: .+'
-        r" Given value type: .+? Given value: (.+)",
-        r"\1 takes \2, not \3",
+        r" Given value type: .+? Given value:(.*)",
+        r"\1 takes \2, not\3",
     ),
-    (r'Parser key "(\S+)": Expected an? (.+)\. Got value: (.*)', r"\1 takes \2, not \3"),
+    (r'Parser key "(\S+)": Expected an? (.+)\. Got value:(.*)', r"\1 takes \2, not\3"),
+    (r"(takes .+, not)$", r"\1 an empty text"),
+    (r"Not of type .+: expected str, bytes or os.PathLike object, not", "takes a path, not a"),
     (
         r"Parser key \"(\S+)\": Unable to load config '(.+)' - Parser key .+",
         r"\1 needs keys below it or a YAML file, not \2",

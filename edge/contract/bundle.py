@@ -84,10 +84,14 @@ class Bundle:
                 where=self.folder,
                 hint=EXPORT_AGAIN,
             )
-        if not all(array.dtype.kind == "f" and np.isfinite(array).all() for array in (clips, logits)):
-            raise BundleError("clips or logits are not finite numbers", where=path, hint=EXPORT_AGAIN)
         # Clips are stored in half precision, and the logits were computed from the stored values.
-        return {"clips": clips.astype(np.float32, copy=False), "logits": logits.astype(np.float32, copy=False)}
+        with np.errstate(over="ignore"):  # overflow to infinity is refused below
+            found = {
+                name: array.astype(np.float32, copy=False) for name, array in arrays.items() if array.dtype.kind == "f"
+            }
+        if len(found) < 2 or not all(np.isfinite(array).all() for array in found.values()):
+            raise BundleError("clips or logits are not finite numbers", where=path, hint=EXPORT_AGAIN)
+        return found
 
 
 def sha256_of(path: Path) -> str:

@@ -115,7 +115,11 @@ def _lock(partial: Path) -> int:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
+                if error.errno == errno.EWOULDBLOCK:
+                    raise  # it is another's
                 if error.errno not in LOCKS_UNSUPPORTED:
+                    os.close(lock)
+                    partial.unlink(missing_ok=True)
                     raise
             # The previous holder may have renamed the file since it was opened here.
             if partial.exists() and os.path.samestat(os.fstat(lock), partial.stat()):

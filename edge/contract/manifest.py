@@ -18,6 +18,11 @@ from edge.contract.layouts import LAYOUTS
 from edge.contract.preprocess import Preprocessing
 
 FORMAT_VERSION = 1
+_KINDS = {
+    **dict.fromkeys(("name", "layout", "input_name", "output_name"), str),
+    **dict.fromkeys(("classes", "input_shape"), list),
+    **dict.fromkeys(("preprocessing", "files", "training", "accuracy", "budget"), dict),
+}
 ROUNDING = 1e-9
 """Floating-point tolerance in percent: 80 % minus 79.5 % may exceed half a point."""
 
@@ -100,7 +105,7 @@ class Manifest:
 def accuracy_text(measured: Mapping[str, Any]) -> str:
     """An entry of ``accuracy`` as text: "top1 91.10 %, mean class 87.77 %"."""
     words = {name: f"{100 * it:.2f} %" if isinstance(it, float) else str(it) for name, it in measured.items()}
-    return ", ".join(f"{name.replace('_', ' ')} {word}" for name, word in words.items())
+    return ", ".join(f"{str(name).replace('_', ' ')} {word}" for name, word in words.items())
 
 
 def parse_manifest(raw: dict[str, Any], path: Path) -> Manifest:
@@ -117,7 +122,7 @@ def parse_manifest(raw: dict[str, Any], path: Path) -> Manifest:
             f"format version {raw['format_version']} is not {FORMAT_VERSION}, the one this release reads",
             hint="export the bundle again with this release, or install the release that made it",
         )
-    for key, kind in (("name", str), ("classes", list), ("layout", str), ("input_name", str), ("output_name", str)):
+    for key, kind in _KINDS.items():
         if not isinstance(raw[key], kind):
             raise refused(f"{key} must be a {kind.__name__}, not {raw[key]!r}")
     if bad := [name for name in raw["classes"] if not isinstance(name, str)]:
@@ -137,7 +142,7 @@ def parse_manifest(raw: dict[str, Any], path: Path) -> Manifest:
                 "files": {name: FileEntry(**entry) for name, entry in raw["files"].items()},
             }
         )
-    except (TypeError, ValueError, AttributeError, ConfigError) as error:
+    except (TypeError, ValueError, AttributeError, OverflowError, ConfigError) as error:
         raise refused(f"the manifest has a value of the wrong type: {error}") from error
     _check(manifest, refused)
     return manifest

@@ -30,6 +30,9 @@ VERSION = 1
 
 CHANNELS = ("x", "y", "seen")
 
+MAX_FRAMES = 10_000
+"""Longest clip and window."""
+
 SAME_TIME = 1e-6
 """A time closer to a frame than this fraction of the frame interval counts as that frame's time."""
 
@@ -56,13 +59,14 @@ class Preprocessing:
     edge/contract/interpolation.py; not with centre trailing, which cannot wait for two later frames."""
 
     def __post_init__(self) -> None:
-        possible = self.length_frames >= 2 and 0 < self.fps < math.inf and self.impute_window_frames >= 0
-        are_whole = isinstance(self.length_frames, int) and isinstance(self.impute_window_frames, int)
-        if not possible or not are_whole or not self.max_gap_s >= 0:
+        counts, amounts = (self.length_frames, self.impute_window_frames), (self.fps, self.max_gap_s)
+        are_numbers = all(isinstance(n, int) for n in counts) and all(isinstance(n, int | float) for n in amounts)
+        in_range = are_numbers and self.length_frames >= 2 and 0 <= min(counts) <= max(counts) <= MAX_FRAMES
+        if not (in_range and 0 < self.fps < math.inf and self.max_gap_s >= 0):
             raise ConfigError(
                 f"invalid clip: {self.length_frames} frames at {self.fps} Hz, imputed over "
                 f"{self.impute_window_frames} frames, gaps of up to {self.max_gap_s} s",
-                hint="give at least 2 frames, a rate above 0, no negative window or gap, and whole numbers of frames",
+                hint=f"give 2 to {MAX_FRAMES} frames, a rate above 0, no negative window or gap, whole frames",
             )
         if self.centre not in ("trend", "clip", "trailing"):
             raise ConfigError(f"centre {self.centre!r} is not valid", hint="it is trend, clip or trailing")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from edge.contract.errors import SkdError
 
 _NPZ_ERRORS = (ValueError, EOFError, zipfile.BadZipFile, zlib.error, struct.error, TypeError, AttributeError,
-              NotImplementedError, RuntimeError, MemoryError, OverflowError)  # fmt: skip
+              NotImplementedError, RuntimeError, MemoryError, OverflowError, tokenize.TokenError)  # fmt: skip
 """What numpy may raise for a file that is damaged or not an .npz."""
 
 

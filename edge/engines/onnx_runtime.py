@@ -68,7 +68,12 @@ class OnnxRuntimeEngine:
 
     def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         check_inputs(self.inputs, inputs, str(self._path))
-        values = self._session.run(None, dict(inputs))
+        try:
+            values = self._session.run(None, dict(inputs))
+        except Exception as error:  # for example the network's own shapes do not fit, or there is too little memory
+            raise EngineError(
+                f"ONNX Runtime cannot run it: {error}", where=self._path, hint="export it again"
+            ) from error
         return {spec.name: value for spec, value in zip(self.outputs, values, strict=True)}
 
     def bind(self, inputs: Arrays, outputs: Arrays) -> Callable[[], None]:
@@ -101,7 +106,7 @@ def _session(network: str | bytes, threads: int, cuda: bool) -> Any:
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
-    options.log_severity_level = 3
+    options.log_severity_level = 3 if cuda else 4  # its errors are raised; only why there is no CUDA is not
     providers: list[Any] = [(CUDA, CUDA_OPTIONS)] if cuda else []
     providers.append("CPUExecutionProvider")
     return ort.InferenceSession(network, options, providers=providers, disabled_optimizers=DISABLED_OPTIMIZERS)

@@ -24,7 +24,7 @@ class Limits:
         """Number of frames that will be processed, None if unknown."""
         known = [n for n in (source.length_frames, self.frames) if n is not None]
         if self.seconds is not None and not source.live:
-            known.append(round(self.seconds * source.fps))
+            known.append(round(min(self.seconds, threading.TIMEOUT_MAX) * source.fps))
         return min(known) if known else None
 
     @contextmanager

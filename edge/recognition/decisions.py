@@ -98,7 +98,7 @@ def calibrated_min_score(bundle: Bundle) -> float:
         return DEFAULT_MIN_SCORE
     path = bundle.file(DECISIONS)
     value = read_json(path, BundleError, CALIBRATE_AGAIN).get("min_score")
-    if not isinstance(value, (int, float)):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise BundleError("it contains no threshold", where=path, hint=CALIBRATE_AGAIN)
     if not 0 <= value <= 1:
         raise BundleError(f"its threshold is {value}", where=path, hint=CALIBRATE_AGAIN)

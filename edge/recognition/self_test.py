@@ -8,8 +8,8 @@ from math import ceil
 
 import numpy as np
 
-from edge.contract.bundle import Bundle
-from edge.contract.errors import EngineError
+from edge.contract.bundle import EXPORT_AGAIN, Bundle
+from edge.contract.errors import BundleError, EngineError
 from edge.contract.types import Float32
 
 MIN_AGREEMENT = 0.75
@@ -65,4 +65,8 @@ def self_test(bundle: Bundle, file: str, logits: Callable[[Float32], Float32], l
     limit: only the first clips of the file. Raises BundleError if the file is damaged or does not fit the manifest.
     """
     reference = bundle.reference(file)
-    return SelfTest.of(logits(reference["clips"][:limit]), reference["logits"][:limit])
+    given, expected = logits(reference["clips"][:limit]), reference["logits"][:limit]
+    if given.shape != expected.shape:
+        what = f"the student returns logits {given.shape} for {len(expected)} clips"
+        raise BundleError(what, where=bundle.folder, hint=EXPORT_AGAIN)
+    return SelfTest.of(given, expected)

@@ -1,5 +1,6 @@
 """Bundles that are not whole, not ours, or not what they say."""
 
+import zipfile
 from pathlib import Path
 
 import networks
@@ -222,6 +223,36 @@ def clips_of_no_rate(folder: Path) -> Argv:
     bundle = good_bundle(folder)
     how = {**read_bundle(bundle).manifest.preprocessing.__dict__, "fps": float("nan")}
     return run(folder, bundle=rewrite(bundle, preprocessing=how))
+
+
+@on_board()
+def a_threshold_that_is_a_truth_value(folder: Path) -> Argv:
+    """decisions.json: it contains no threshold"""
+    bundle = good_bundle(folder)
+    (bundle / "decisions.json").write_text('{"min_score": true}')
+    return run(folder, source=f"replay://{poses(folder, 9)}", bundle=relist(bundle))
+
+
+@on_board()
+def a_network_that_returns_one_row_for_all_clips(folder: Path) -> Argv:
+    """bundle: the student returns logits (4, 4) for 16 clips; export the bundle again"""
+    bundle = good_bundle(folder)
+    model = onnx.load(bundle / "student.int8.onnx")
+    model.graph.node[-1].output[0] = "rows"
+    model.graph.node.append(onnx.helper.make_node("ReduceMean", ["rows"], ["logits"], axes=[0]))
+    onnx.save(model, bundle / "student.int8.onnx")
+    return ["edge", "check", "--bundle", relist(bundle)]
+
+
+@on_board()
+def a_bundle_whose_self_test_has_a_header_of_brackets(folder: Path) -> Argv:
+    """reference.npz: not a readable .npz file"""
+    bundle = good_bundle(folder)
+    header = b"{'descr': " + b"[" * 100 + b"\n"
+    with zipfile.ZipFile(bundle / "reference.npz", "w") as archive:
+        for name in ("clips.npy", "logits.npy"):
+            archive.writestr(name, b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+    return ["edge", "check", "--bundle", relist(bundle)]
 
 
 @on_board()

@@ -87,6 +87,13 @@ def test_a_reference_that_does_not_fit_the_student_is_refused(folder, clips, log
         read_bundle(folder).reference()
 
 
+def test_logits_too_large_for_float32_are_refused_without_a_warning(folder):
+    np.savez(folder / REFERENCE, clips=np.zeros((2, 3, 32, 13, 1)), logits=np.full((2, 3), 1e300))
+    write_manifest(folder, GIVEN)
+    with pytest.raises(BundleError, match="not finite numbers"):
+        read_bundle(folder).reference()
+
+
 def test_a_reference_of_whole_numbers_is_refused(folder):
     np.savez(folder / REFERENCE, clips=np.zeros((2, 3, 32, 13, 1), int), logits=np.zeros((2, 3), np.float32))
     write_manifest(folder, GIVEN)
@@ -273,6 +280,9 @@ def test_a_manifest_that_contradicts_itself_is_refused(folder, change, says):
         {"files": {"student.onnx": "0"}},
         {"preprocessing": None},
         {"layout": ["penn-13"]},
+        {"input_shape": [1, 3, float("inf"), 13, 1]},
+        {"accuracy": 0.9},
+        {"training": None},
     ],
 )
 def test_a_value_of_the_wrong_kind_is_refused(folder, change):
@@ -288,6 +298,7 @@ def test_a_value_of_the_wrong_kind_is_refused(folder, change):
         {"fps": "fast"},
         {"length_frames": 1},
         {"length_frames": 32.0},
+        {"length_frames": 10**30},
         {"impute_window_frames": -1},
         {"impute_window_frames": 2.5},
         {"centre": "middle"},
@@ -297,4 +308,5 @@ def test_a_value_of_the_wrong_kind_is_refused(folder, change):
 )
 def test_preprocessing_that_cannot_be_done_is_refused(folder, change):
     rewrite(folder, lambda raw: raw["preprocessing"].update(change))
-    assert "wrong type" in refused(folder)
+    line = refused(folder)
+    assert "wrong type" in line and str(*change.values()) in line

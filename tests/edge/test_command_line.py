@@ -108,6 +108,7 @@ def test_yaml_may_have_a_byte_order_mark_and_anchors(tmp_path):
         (["run", "--source", "0", "--threads", "many"], "threads takes int, not many;"),
         (["run", "--source", "0", "--clip.fps", "fast"], "clip.fps takes float, not fast;"),
         (["run", "--source", "0", "--between", "a"], "between takes tuple[Path, Path] or null, not a;"),
+        (["run", "--source", "0", "--threads", ""], "threads takes int, not an empty text;"),
         (["run", "--source", "0", "--engine", "opencl"], "engine takes 'onnx', 'tensorrt', not opencl;"),
         (["run", "--source"], "source"),
         (["run", "--config", "nowhere.yaml"], "nowhere.yaml"),
@@ -136,6 +137,8 @@ def test_a_wrong_flag_is_named(capsys, argv, names):
         ("", "has no keys"),
         ("# all off\n", "has no keys"),
         (b"\xff\xfe\x00", "not text"),
+        ('source: "a\\0b"\n', "line 1: text with a null character"),
+        ("source: a\nnotes: [a]\n", "notes: takes a path, not a list"),
     ],
 )
 def test_a_wrong_key_or_value_in_yaml_is_named(capsys, tmp_path, text, names):

@@ -7,6 +7,7 @@ from pathlib import Path
 import networks
 import numpy as np
 import pytest
+from onnx import helper
 
 from edge.contract.errors import EngineError
 from edge.engines.engine import Engine, bind
@@ -41,6 +42,15 @@ def test_arrays_that_do_not_fit_are_refused_before_their_addresses_are_used(engi
     given = {"clip": clips[:, :, :-1].copy() if wrong == "input" else clips}
     with pytest.raises(EngineError, match=rf"{'clip' if wrong == 'input' else 'logits'} takes float32"):
         bind(engine, given, {"logits": logits[:, :-1].copy() if wrong == "output" else logits})
+
+
+def test_a_network_that_fails_at_run_time_is_an_engine_error_and_nothing_is_logged(tmp_path: Path, capfd) -> None:
+    shapes = (("clip", ["n", 3]), ("logits", ["m", 2]))
+    rows = [helper.make_node("Reshape", ["clip", "shape"], ["logits"])]
+    engine = open_engine(networks.save(tmp_path / "rows.onnx", rows, {"shape": np.array([-1, 2])}, shapes), threads=1)
+    with pytest.raises(EngineError, match=r"rows\.onnx: ONNX Runtime cannot run it"):
+        engine.run({"clip": np.zeros((1, 3), np.float32)})
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_session_has_as_many_threads_as_asked_for(tmp_path: Path) -> None:

@@ -140,7 +140,8 @@ def test_the_frame_rate_is_that_of_the_frames_not_of_a_broker_that_takes_long_to
 
 
 @pytest.mark.parametrize(
-    ("limits", "frames"), [((None, None), 50), ((7, None), 7), ((None, 1.0), 26), ((5, 1.0), 5), ((900, 900.0), 50)]
+    ("limits", "frames"),
+    [((None, None), 50), ((7, None), 7), ((None, 1.0), 26), ((5, 1.0), 5), ((900, 900.0), 50), ((None, 1e308), 50)],
 )
 def test_limits_end_the_run(action, limits, frames):
     source = Frames(50)

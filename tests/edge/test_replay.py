@@ -132,6 +132,7 @@ def test_a_replay_describes_its_origin_and_has_black_frames(tmp_path):
         (HEADER.line().replace('"version": 1', '"version": 9') + "\n", "version 9, this release reads 1"),
         (HEADER.line().replace('"fps": 30.0', '"fps": "fast"') + "\n", "not a recording of poses"),
         (HEADER.line().replace('"fps": 30.0', '"fps": 0') + "\n", "fps is 0"),
+        (HEADER.line().replace('"fps": 30.0', '"fps": 1e300') + "\n", "fps is 1e\\+300"),
         (HEADER.line().replace("[64, 48]", "[64, 0]") + "\n", "unknown layout or invalid size"),
         (HEADER.line().replace("skd-edge poses", "skd-edge people") + "\n", "not a recording of poses"),
     ],
@@ -156,6 +157,7 @@ def test_a_file_that_is_not_a_recording_is_refused_on_opening(tmp_path, text, sa
         ('{"frame": 1e400, "time_s": 1.0, "poses": []}\n', "line 3"),
         ('{"frame": 1, "time_s": NaN, "poses": []}\n', "time_s does not increase"),
         (f'{{"frame": 1, "time_s": 1, "poses": [{{"score": 1, "keypoints": {[[1e300, 1, 1]] * 18}}}]}}\n', "finite"),
+        ('{"frame": 1, "time_s": 1e300, "poses": []}\n', "is no time of a clock"),
         ("\udcff\n", "line 3"),  # not UTF-8
     ],
 )
