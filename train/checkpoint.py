@@ -19,19 +19,13 @@ from train.networks.registry import build
 from train.torch_file import LOAD_ERRORS, checked, refuse_other_version
 
 FILE = "checkpoint.pt"
-REQUIRED = (
-    "network",
-    "width",
-    "classes",
-    "layout",
-    "bodies",
-    "source",
-    "clips_per_class",
-    "pairs",
-    "seed",
-    "optimiser",
-)
-"""Keys of ``about`` that a run must have for a student or an export to be made from it."""
+REQUIRED = {
+    **dict.fromkeys(("network", "layout", "source"), str),
+    **dict.fromkeys(("width", "bodies", "clips_per_class", "seed"), int),
+    **dict.fromkeys(("pairs", "optimiser"), dict),
+    "classes": list,
+}
+"""Keys of ``about``, with the types of their values, that a student or an export is made from."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +110,9 @@ def load_trained(folder: Path) -> Checkpoint:
     """
     checkpoint = load_checkpoint(folder)
     with refuse_other_version(folder / FILE):
-        settings = {name: checkpoint.about[name] for name in REQUIRED}["optimiser"]
+        if wrong := [name for name, kind in REQUIRED.items() if not isinstance(checkpoint.about[name], kind)]:
+            raise TypeError(f"{wrong[0]} is {checkpoint.about[wrong[0]]!r}")
+        settings = checkpoint.about["optimiser"]
         epochs, patience = settings["epochs"], settings["patience"]
         pair_config(checkpoint.about["pairs"])
     trained = len(checkpoint.history)

@@ -15,6 +15,8 @@ from train.data.registry import DataConfig
 from train.distillation.methods import METHODS, method
 from train.optimiser import Optimiser
 
+MAX_PROCESSES = 10_000
+
 
 @dataclass(frozen=True)
 class Hardware:
@@ -36,11 +38,12 @@ class Hardware:
     more."""
 
     def __post_init__(self) -> None:
-        if min(self.devices, self.nodes) < 1 or min(self.threads, self.workers) < 0:
+        most = max(self.devices, self.nodes, self.threads, self.workers)
+        if min(self.devices, self.nodes) < 1 or min(self.threads, self.workers) < 0 or most > MAX_PROCESSES:
             raise ConfigError(
                 f"cannot train on {self.devices} devices of {self.nodes} machines with {self.threads} threads and "
                 f"{self.workers} workers",
-                hint="give at least one device and one machine, and no negative number",
+                hint=f"give at least one device and one machine, and numbers from 0 to {MAX_PROCESSES}",
             )
 
     @property

@@ -72,6 +72,17 @@ def test_a_run_from_before_curves_between_frames_is_one_with_lines(tmp_path: Pat
     load_checkpoint(tmp_path).require_same_settings(load_checkpoint(teacher).about, tmp_path)
 
 
+@pytest.mark.parametrize(("key", "value"), [("bodies", "two"), ("clips_per_class", None), ("classes", 3)])
+def test_a_run_with_a_value_of_another_type_is_refused_in_one_line(
+    tmp_path: Path, teacher: Path, key: str, value: object
+) -> None:
+    saved = torch.load(teacher / FILE, weights_only=True)
+    saved["about"][key] = value
+    torch.save(saved, tmp_path / FILE)
+    with pytest.raises(DataError, match=rf"checkpoint\.pt: written by another version .+ {key} is {value!r}"):
+        load_trained(tmp_path)
+
+
 def with_weights_of_another_shape(saved: dict[str, Any]) -> None:
     saved["best"] = {name: value.repeat(2, *[1] * (value.dim() - 1)) for name, value in saved["best"].items()}
 

@@ -107,6 +107,7 @@ DAMAGE = {
     "frames without end": (lambda lines: altered(lines, 0, "9" * 12), "line 1: '999999999999' is not the number"),
     "24 joints": (lambda lines: altered(lines, 3, "24"), "line 4: 24 joints, but a body of NTU RGB\\+D has 25"),
     "a word": (lambda lines: altered(lines, 10, lines[10].replace("277.419", "x")), "line 11: not the 12 numbers"),
+    "a blank line": (lambda lines: altered(lines, 5, ""), "line 6: not the 12 numbers"),
     "a missing word": (lambda lines: altered(lines, 4, "0.1 0.2 0.3"), "line 5: not the 12 numbers"),
 }
 

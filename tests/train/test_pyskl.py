@@ -127,6 +127,7 @@ BROKEN: list[tuple[list[Any], str]] = [
         r"annotation a: keypoint_score is an array float64 \(1, 3, 17\).*\(1, 4, 17\)",
     ),
     (changed(total_frames=9), "annotation a: total_frames is 9, keypoint has 4"),
+    (changed(total_frames=np.zeros(2)), r"annotation a: total_frames is \[0\. 0\.\], keypoint has 4"),
     (changed(label=None), "an annotation lacks frame_dir or an integer label"),
     ([*changed(), 7], "an annotation lacks frame_dir or an integer label"),
     ([flat("a"), flat("bb", joints=18)], r"annotation bb has joints \(18, 2\), earlier ones \(17, 2\)"),
@@ -175,6 +176,9 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"set\.pkl: not a readable pickle"):
             read_pyskl(tmp_path)
     (tmp_path / "set.pkl").write_bytes(pickle.dumps([1, 2]))
+    with pytest.raises(DataError, match="not a dict of split and annotations"):
+        read_pyskl(tmp_path)
+    write(tmp_path, changed(), {"train": ["a"], "val": 0.5})
     with pytest.raises(DataError, match="not a dict of split and annotations"):
         read_pyskl(tmp_path)
     write(tmp_path, changed(), {"everything": ["a"]})

@@ -11,7 +11,7 @@ import pytest
 from edge.cli.command_line import run_command_line
 from edge.contract.errors import ConfigError
 from train.__main__ import COMMANDS
-from train.configuration import AblationConfig, StudentConfig, TeacherConfig
+from train.configuration import AblationConfig, Hardware, StudentConfig, TeacherConfig
 from train.data.corruption.estimator_errors import EstimatorErrors
 from train.data.pairs import PairConfig
 from train.data.registry import DataConfig
@@ -55,9 +55,11 @@ def refused(command: str, out: Path, capsys: pytest.CaptureFixture[str]) -> str:
         (PairConfig, {"drop": -0.1}, "drop is -0.1 and tempo is 0.0"),
         (PairConfig, {"tempo": 1.0}, "tempo is 1.0; give a drop from 0 to 1"),
         (PairConfig, {"tempo": -0.1}, "tempo is -0.1; give a drop from 0 to 1"),
-        (PairConfig, {"rotate_deg": -0.5}, "max_yaw_deg, max_pitch_deg or rotate_deg is negative"),
-        (PairConfig, {"max_yaw_deg": -0.5}, "max_yaw_deg, max_pitch_deg or rotate_deg is negative"),
-        (PairConfig, {"max_pitch_deg": -0.5}, "max_yaw_deg, max_pitch_deg or rotate_deg is negative"),
+        (PairConfig, {"rotate_deg": -0.5}, "max_yaw_deg, max_pitch_deg or rotate_deg is out of range"),
+        (PairConfig, {"max_yaw_deg": -0.5}, "max_yaw_deg, max_pitch_deg or rotate_deg is out of range"),
+        (PairConfig, {"max_pitch_deg": float("inf")}, "rotate_deg is out of range; give 0 to 360"),
+        (Hardware, {"nodes": 10**10}, "cannot train on 1 devices of 10000000000 machines"),
+        (PairConfig, {"max_pitch_deg": -0.5}, "max_yaw_deg, max_pitch_deg or rotate_deg is out of range"),
         (PairConfig, {"estimator_errors": EstimatorErrors(jitter=-0.1)}, "a value of estimator_errors is negative"),
         (PairConfig, {"estimator_errors": EstimatorErrors(swap_run_frames=0.5)}, "or a run below 1 frame"),
         (PairConfig, {"estimator_errors": EstimatorErrors(miss_run_frames=0.5)}, "or a run below 1 frame"),

@@ -66,8 +66,8 @@ class PairConfig:
                 f"drop is {self.drop} and tempo is {self.tempo}",
                 hint="give a drop from 0 to 1, and a tempo from 0 to below 1",
             )
-        if min(self.max_yaw_deg, self.max_pitch_deg, self.rotate_deg) < 0:
-            raise ConfigError("max_yaw_deg, max_pitch_deg or rotate_deg is negative", hint="give 0 or more")
+        if not all(0 <= angle <= 360 for angle in (self.max_yaw_deg, self.max_pitch_deg, self.rotate_deg)):
+            raise ConfigError("max_yaw_deg, max_pitch_deg or rotate_deg is out of range", hint="give 0 to 360")
         if self.estimator_errors is not None:
             self.estimator_errors.validate()
 

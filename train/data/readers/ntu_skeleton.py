@@ -116,7 +116,7 @@ def _parsed(path: Path) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
 def _joints(rows: list[str], lines: _Lines) -> NDArray[np.float64]:
     """Parse 25 lines to (25, 12)."""
     try:
-        return np.array([row.split() for row in rows], np.float64).reshape(-1, NUMBERS_PER_JOINT)
+        return np.array([row.split() for row in rows], np.float64).reshape(len(rows), NUMBERS_PER_JOINT)
     except ValueError:
         if len(rows) == 1:
             raise lines.wrong(f"not the {NUMBERS_PER_JOINT} numbers of a joint") from None

@@ -72,7 +72,7 @@ def _read_packed(path: Path) -> SkeletonSet:
         SkeletonClip(f"penn-{number:04d}", int(label), xy[None, part], seen[None, part], FPS, train=bool(train))
         for number, part, label, train in zip(count(1), frames, arrays["label"], arrays["train"], strict=False)
     )
-    return _set(tuple(str(name) for name in arrays["classes"]), clips)
+    return _set(tuple(str(name) for name in arrays["classes"].ravel()), clips)
 
 
 def _joints(xy: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +39,8 @@ def read_pyskl(folder: Path, options: ReadOptions = DEFAULT) -> SkeletonSet:
     """
     path = _file(folder)
     raw = read_pickle(path)
-    parts = [raw.get(key) for key in ("split", "annotations")] if isinstance(raw, dict) else []
-    if [type(part) for part in parts] != [dict, list]:
+    parts: list[Any] = [raw.get(key) for key in ("split", "annotations")] if isinstance(raw, dict) else []
+    if [type(part) for part in parts] != [dict, list] or not all(isinstance(n, Iterable) for n in parts[0].values()):
         raise DataError("not a dict of split and annotations", where=path, hint="give an annotation pickle of PYSKL")
     splits = _splits(path, raw["split"])
     split = options.choose_split("pyskl", *splits)
@@ -120,7 +120,7 @@ def _clip(path: Path, name: str, raw: dict[str, Any], train: bool) -> SkeletonCl
             where=path,
             hint=f"supported are {known}",
         )
-    if (frames := raw.get("total_frames", points.shape[1])) != points.shape[1]:
+    if str(frames := raw.get("total_frames", points.shape[1])) != str(points.shape[1]):
         raise DataError(f"annotation {name}: total_frames is {frames}, keypoint has {points.shape[1]}", where=path)
     if not points.any():  # no body, or zeros, where PYSKL's estimators found nobody
         return None
