@@ -10,8 +10,9 @@ import struct
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,26 +47,22 @@ def read_text(path: Path, error: type[SkdError], hint: str) -> str:
 
 def read_json(path: Path, error: type[SkdError], hint: str) -> dict[str, Any]:
     """The object in a JSON file. Raises ``error`` if the file is missing, damaged or holds anything else."""
-    text = read_text(path, error, hint)
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError) as cause:
-        raise error(f"not readable as JSON: {cause}", where=path, hint=hint) from cause
-    if not isinstance(found, dict):
-        raise error("the file does not contain a JSON object", where=path, hint=hint)
-    return found
+    return _parse(json.loads, read_text(path, error, hint), "JSON object", partial(error, where=path, hint=hint))
 
 
 def read_yaml(path: Path, error: type[SkdError], hint: str) -> dict[str, Any]:
     """The mapping in a YAML file. Raises ``error`` if the file is missing, damaged or holds anything else."""
-    text = read_text(path, error, hint)
+    return _parse(yaml.safe_load, read_text(path, error, hint), "YAML mapping", partial(error, where=path, hint=hint))
+
+
+def _parse(parse: Callable[[str], Any], text: str, expected: str, refused: partial[SkdError]) -> dict[str, Any]:
     try:
-        found = yaml.safe_load(text)
+        found = parse(text)
     # PyYAML raises ValueError for an invalid date.
-    except (yaml.YAMLError, ValueError, RecursionError) as cause:
-        raise error(f"not readable as YAML: {cause}", where=path, hint=hint) from cause
+    except (ValueError, yaml.YAMLError, RecursionError) as cause:
+        raise refused(f"not readable as {expected.split()[0]}: {cause}") from cause
     if not isinstance(found, dict):
-        raise error("the file must be a YAML mapping", where=path, hint=hint)
+        raise refused(f"the file must be a {expected}")
     return found
 
 
