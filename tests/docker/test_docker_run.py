@@ -254,3 +254,12 @@ def test_arguments_reach_the_container_unchanged(board):
     typed = ["edge", "run", "--source", "rtsp://u:p@host/a?b=1&c='2' $x", "--bundle", "bundle"]
     _, (_, start) = run(board, "--dry-run", *typed)
     assert start[-len(typed) :] == typed
+
+
+def test_the_folder_of_the_clone_may_have_any_name(board, tmp_path):
+    clone = tmp_path / "it's $(a) clone"
+    for name in ("docker", "bundles"):
+        shutil.copytree(ROOT / name, clone / name)
+    _, (build, start) = run(board, "--dry-run", script=clone / "docker/run")
+    assert build[-1] == str(clone) and f"apt={clone}/runs/apt" in build
+    assert f"{clone}/docker/Dockerfile.jetpack6" in build and f"{clone}/runs:/home/skd/runs" in start
