@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import onnx
 
-from calibrate.quantisation.onnx_graph import Graph, attributes, copied, remove_unread_constants, set_nodes
+from calibrate.quantisation.onnx_graph import Graph, attributes, copied, set_nodes
 from calibrate.quantisation.qdq_placement import Pair, only_into_relu, pairs_after_sums, remove_pairs
 
 
@@ -38,7 +38,6 @@ def shared(model: onnx.ModelProto) -> onnx.ModelProto:
                 continue
         nodes.append(node)
     set_nodes(result, nodes)
-    remove_unread_constants(result)
     return result
 
 

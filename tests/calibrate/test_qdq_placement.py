@@ -49,6 +49,33 @@ def test_tensorrt_gets_a_pair_on_the_residual_input_only(tmp_path: Path) -> None
     assert Counter(graph.producer[i].op_type for i in addition.input) == {"Conv": 1, "DequantizeLinear": 1}
 
 
+@pytest.mark.parametrize(
+    ("inputs", "read"),
+    [
+        (("conv1", "conv2"), ["Conv", "DequantizeLinear"]),
+        (("conv1", "add1"), ["Conv", "DequantizeLinear"]),
+        (("add1", "conv1"), ["DequantizeLinear", "Conv"]),
+        (("add1", "add2"), ["DequantizeLinear", "DequantizeLinear"]),
+    ],
+)
+def test_tensorrt_fuses_a_sum_with_one_of_the_convolutions_that_it_adds(
+    tmp_path: Path, inputs: tuple[str, str], read: list[str]
+) -> None:
+    node = networks.helper.make_node
+    nodes = [
+        *(node("Conv", ["x", "w"], [f"conv{n}"]) for n in (1, 2)),
+        *(node("Add", ["x", "x"], [f"add{n}"]) for n in (1, 2)),
+        *(node("QuantizeLinear", [name, f"{name}.step", "zero"], [f"{name}.eight"]) for name in inputs),
+        *(node("DequantizeLinear", [f"{name}.eight", f"{name}.step", "zero"], [f"{name}.dq"]) for name in inputs),
+        node("Add", [f"{name}.dq" for name in inputs], ["y"], name="sum"),
+    ]
+    weights = {"w": np.ones((1, 1, 1, 1), np.float32), "zero": np.int8(0)}
+    weights |= {f"{name}.step": np.float32(0.1) for name in inputs}
+    path = networks.save(tmp_path / "sum.onnx", nodes, weights, (("x", [1, 1, 2, 2]), ("y", [1, 1, 2, 2])))
+    graph = Graph(fusible(onnx.load(path)))
+    assert [graph.producer[name].op_type for name in graph.producer["y"].input] == read
+
+
 def residual(folder: Path, *, mixed: bool) -> onnx.ModelProto:
     """relu(conv(x) + x) in INT8, read by a convolution directly and by another, which may mix joints first."""
     rng = np.random.default_rng(0)
