@@ -1,9 +1,11 @@
 """``calibrate gate``: TensorRT's own parser and builder, without a GPU."""
 
+import re
 from pathlib import Path
 
 import networks
 import numpy as np
+import onnx
 import pytest
 from typed import calibrate
 
@@ -19,5 +21,17 @@ def test_gate_prints_what_is_refused_and_exits_with_1(tmp_path: Path, capsys) ->
     with pytest.raises(SystemExit) as left:
         calibrate("gate", "--onnx", path)
     assert left.value.code == 1
-    assert "crooked" in capsys.readouterr().err
-    calibrate("gate", "--onnx", networks.student(tmp_path / "student.onnx"))
+    said = " ".join(capsys.readouterr().err.replace("│", " ").split())
+    rule = "refused crooked (QuantizeLinear): its zero point is not 0"
+    assert rule in said and "verdict refused" in said and "builds for" not in said
+    assert f"`POLYGRAPHY_USE_TENSORRT_RTX=1 polygraphy inspect capability {path}` lists every node" in said
+    newer = networks.student(tmp_path / "student.onnx")
+    model = onnx.load(newer)
+    model.opset_import[0].version = 18
+    onnx.save(model, newer)
+    calibrate("gate", "--onnx", newer)
+    said = " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert re.search(
+        r"builds for SM86 [0-9.]+ MB .*builds for SM86, in half precision [0-9.]+ MB note operator set 18", said
+    )
+    assert "verdict passed" in said and "polygraphy" not in said

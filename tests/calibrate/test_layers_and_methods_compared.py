@@ -7,7 +7,8 @@ import cv2
 from typed import calibrate
 
 
-def test_all_methods_are_compared_in_one_run(bundle: Path, tmp_path: Path) -> None:
+def test_all_methods_are_compared_in_one_run(bundle: Path, tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     before = sorted(p.name for p in bundle.iterdir())
     arguments = ("--bundle", bundle, "--clips", tmp_path / "calibration.npz", "--test", tmp_path / "test.npz")
     calibrate("methods", *arguments, "--samples", "16", "--report", tmp_path / "methods.json")
@@ -15,6 +16,12 @@ def test_all_methods_are_compared_in_one_run(bundle: Path, tmp_path: Path) -> No
     assert [r["method"] for r in results] == ["minmax", "percentile", "entropy", "mse", "margin"]
     assert all(90 < r["agreement"] <= 100 and 70 < r["top1"] < 90 for r in results)
     assert sorted(p.name for p in bundle.iterdir()) == before
+    said = " ".join(capsys.readouterr().err.replace("│", " ").split())
+    rows = [
+        f"{r['method']} {r['top1']:.2f} {r['agreement']:.2f} {r['mean_error']:.4f} {r['seconds']:.0f}" for r in results
+    ]
+    assert "FP32 top-1 80.00 % on 120 clips" in said and " ".join(rows) in said
+    assert all(0 < r["mean_error"] < 1 and r["seconds"] > 0 for r in results)
 
 
 def test_sensitivity_writes_json_and_a_plot(bundle: Path, tmp_path: Path) -> None:
