@@ -170,12 +170,18 @@ def test_of_sixteen_stored_clips_one_decision_may_differ_but_not_two(timed_board
             engine(EngineConfig(bundle=bundle))
 
 
-def test_with_labels_the_fp32_engine_is_the_reference(timed_board, bundle: Path, tmp_path: Path) -> None:
+def test_with_labels_the_fp32_engine_is_the_reference(timed_board, bundle: Path, tmp_path: Path, capsys) -> None:
     timed_board({"fp16"})
     clips = np.random.default_rng(5).standard_normal((30, 3, 32, 13, 1)).astype(np.float32)
     np.savez(tmp_path / "test.npz", clips=clips, labels=decide(clips).argmax(1))
     engine(EngineConfig(bundle=bundle, clips=tmp_path / "test.npz"))
     assert "INT8" in open_engine(bundle / "student.engine").describe()
+    compared = json.loads((bundle / "student.engine.json").read_text())["comparison"]
+    assert "FP32" in compared["reference"] and compared["reference"].endswith(", 30 labelled clips")
+    found = {e["precision"]: (e["agreement"], e["top1_drop"]) for e in compared["engines"]}
+    assert found == {"fp32": (100, 0), "fp16": (0, 100), "int8": (100, 0)}
+    said = " ".join(re.sub("│", " ", capsys.readouterr().err).split())
+    assert "fp16 1.00 1.00 0.75 0.00 100.00 agrees on" in said and "int8 3.00 3.00 2.50 100.00 0.00 kept" in said
 
 
 def test_a_forced_precision_is_kept_whatever_it_loses(timed_board, bundle: Path, capsys) -> None:
