@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 import torch
+from lightning_fabric import Fabric
 
 import train.fit
 from tests.train.tiny_runs import BATCHES, DATA, SHORT, student_config, teacher_config
@@ -16,6 +17,7 @@ from train.data.generated.kinematic import CLASSES
 from train.data.pairs import PairDataset
 from train.data.registry import read_dataset
 from train.evaluate import predict
+from train.fit import Run
 from train.optimiser import Optimiser
 from train.teach import train_student, train_teacher
 
@@ -89,7 +91,24 @@ def test_a_network_is_evaluated_on_the_quality_it_was_trained_on(
     with torch.inference_mode():
         expected = network(torch.from_numpy(clips))[0].numpy()
     assert len(expected) == len(CLASSES) > 5, "several batches, the last one smaller"
-    np.testing.assert_allclose(predict(network, test, see=see), expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(predict(network.train(), test, see=see), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("method", "redraws"), [("paper", False), ("ours", True)])
+def test_only_a_method_that_redraws_does_so_if_the_data_do_not(
+    tmp_path: Path, teacher: Path, method: str, redraws: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: list[Run] = []
+
+    def stop(run: Run, _: Fabric) -> None:
+        runs.append(run)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("train.teach.fit", stop)
+    once = replace(DATA, pairs=replace(DATA.pairs, redraw=False))
+    with pytest.raises(KeyboardInterrupt):
+        train_student(replace(student_config(tmp_path, teacher), data=once, method=method))
+    assert runs[0].train.config == replace(once.pairs, redraw=redraws) and runs[0].about["pairs"]["redraw"] is False
 
 
 def test_a_student_is_compared_class_by_class_with_the_baseline(tmp_path: Path, teacher: Path) -> None:

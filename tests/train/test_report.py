@@ -49,6 +49,7 @@ def test_the_table_lists_the_least_accurate_class_first_with_its_gain_in_points(
     console = Console(width=80, record=True, quiet=False)
     with console.capture() as captured:
         console.print(report_table("run", ["sit", "stand"], result, ("alone", {"sit": 0.875, "stand": 0.5})))
+    assert "gain over alone" in captured.get()
     lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in captured.get().splitlines() if "│" in line]
     assert lines[0] == ["stand", "4", "75.0", "+25.0"]
     assert lines[1] == ["sit", "2", "100.0", "+12.5"]
