@@ -12,11 +12,10 @@ from torch import nn
 
 from edge.cli.console import print_warning
 from edge.contract.errors import ConfigError, DataError
-from edge.contract.files import atomic_write
 from edge.contract.layouts import layout
 from train.data.pairs import pair_config
 from train.networks.registry import build
-from train.torch_file import LOAD_ERRORS, checked, refuse_other_version
+from train.torch_file import LOAD_ERRORS, checked, refuse_other_version, write_torch
 
 FILE = "checkpoint.pt"
 REQUIRED = {
@@ -98,8 +97,7 @@ def _first_difference(theirs: dict[str, Any], ours: dict[str, Any], within: str 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Write ``folder/checkpoint.pt`` atomically."""
-    with atomic_write(folder / FILE) as partial:
-        torch.save(vars(checkpoint), partial)
+    write_torch(folder / FILE, vars(checkpoint))
 
 
 def load_trained(folder: Path) -> Checkpoint:

@@ -1,18 +1,21 @@
-"""Read and check PyTorch files, and report the ones that do not fit as errors of the user's data."""
+"""Write, read and check PyTorch files, and report the ones that do not fit as errors of the user's data."""
 
 from __future__ import annotations
 
+import io
 import pickle
 import textwrap
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from edge.contract.errors import DataError
+from edge.contract.files import atomic_write
 
 LOAD_ERRORS = (RuntimeError, pickle.UnpicklingError, EOFError, TypeError, ValueError, LookupError, AttributeError,
                OSError, AssertionError)  # fmt: skip
@@ -34,6 +37,14 @@ def checked(path: Path) -> Path:
     if changed is not None:
         raise ValueError(f"{changed} inside it has changed")
     return path
+
+
+def write_torch(path: Path, value: Any) -> None:
+    """Write a PyTorch file atomically. Raises OutputError if the system refuses."""
+    content = io.BytesIO()  # on a full disk torch.save raises an error of its own, not OSError
+    torch.save(value, content)
+    with atomic_write(path) as partial:
+        partial.write_bytes(content.getbuffer())
 
 
 @contextmanager

@@ -74,6 +74,16 @@ def read_onnx(source: Path) -> onnx.ModelProto:
         raise EngineError("is not an ONNX file, or damaged", where=source, hint="copy or export it again") from error
 
 
+def valid(source: Path) -> onnx.ModelProto:
+    """Read an ONNX file that must pass ONNX's own check. Raises EngineError if it does not."""
+    model = read_onnx(source)
+    try:
+        onnx.checker.check_model(model)
+    except onnx.checker.ValidationError as error:
+        raise EngineError(f"is not valid ONNX: {error}", where=source, hint="export it again") from error
+    return model
+
+
 def at_least_opset(model: onnx.ModelProto, version: int, hint: str) -> onnx.ModelProto:
     """Return the same function in opset ``version``, or a copy if its opset is newer.
 

@@ -26,7 +26,7 @@ from calibrate.quantisation.compact import compact
 from calibrate.quantisation.computed_addend import split_computed_addend
 from calibrate.quantisation.equalise import equalised
 from calibrate.quantisation.kernel_shape import with_kernel_shapes
-from calibrate.quantisation.onnx_graph import Graph, Sample, at_least_opset, copied, feed, is_quantised, read_onnx
+from calibrate.quantisation.onnx_graph import Graph, Sample, at_least_opset, copied, feed, is_quantised, valid
 from calibrate.quantisation.own_parameters import with_own_parameters
 from calibrate.quantisation.qdq_placement import (
     needed_pairs_only,
@@ -85,7 +85,7 @@ class Quantiser:
         self.source, self.samples = source, samples
         with temporary_folder() as folder, _quiet():
             prepared = folder / "prepared.onnx"
-            onnx.save(at_least_opset(read_onnx(source), PER_CHANNEL_OPSET, "export it in opset 17"), str(prepared))
+            onnx.save(at_least_opset(valid(source), PER_CHANNEL_OPSET, "export it in opset 17"), str(prepared))
             _fold_and_infer_shapes(prepared)
             model = split_computed_addend(_named(onnx.load(prepared)))
             if is_quantised(model):
@@ -170,6 +170,9 @@ def _check(samples: Sequence[Sample], engine: OnnxRuntimeEngine) -> None:
         check_inputs(engine.inputs, given, "calibration")
         if not all(np.isfinite(array).all() for array in given.values()):
             raise DataError(f"calibration sample {position} contains NaN or infinite values", hint="leave it out")
+    outputs = engine.run(feed([i.name for i in engine.inputs], samples[0])).values()
+    if not all(np.isfinite(array).all() for array in outputs):
+        raise EngineError("returns NaN or infinite values", where=engine.describe(), hint="export it again")
 
 
 def _fold_and_infer_shapes(network: Path) -> None:

@@ -1,9 +1,11 @@
 """Clips, networks and engines given to ``calibrate``."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 from bad_input.table import Argv, good_bundle, on_workstation, relist
 
 
@@ -48,6 +50,36 @@ def a_truncated_network_to_quantise(folder: Path) -> Argv:
     path.write_bytes(path.read_bytes()[:3000])
     relist(folder / "bundle")
     return argv
+
+
+def altered(folder: Path, change: Callable[[onnx.ModelProto], object]) -> Argv:
+    """Quantise a student whose network was altered."""
+    argv = quantised(folder, np.random.default_rng(0).standard_normal((8, 3, 32, 13, 1)))
+    path = folder / "bundle" / "student.onnx"
+    model = onnx.load(path)
+    change(model)
+    onnx.save(model, path)
+    relist(folder / "bundle")
+    return argv
+
+
+@on_workstation
+def a_network_of_another_operator_set(folder: Path) -> Argv:
+    """student.onnx: is not valid ONNX"""
+    return altered(folder, lambda model: setattr(model.opset_import[0], "domain", "another"))
+
+
+@on_workstation
+def a_network_without_outputs(folder: Path) -> Argv:
+    """student.onnx: ONNX Runtime cannot run it"""
+    return altered(folder, lambda model: model.graph.output.pop())
+
+
+@on_workstation
+def a_network_to_quantise_that_answers_nan(folder: Path) -> Argv:
+    """returns NaN or infinite values; export it again"""
+    nan = onnx.numpy_helper.from_array(np.full(4, np.nan, np.float32), "b4")
+    return altered(folder, lambda model: next(t for t in model.graph.initializer if t.name == "b4").CopyFrom(nan))
 
 
 @on_workstation

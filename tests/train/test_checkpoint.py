@@ -1,5 +1,6 @@
 """Checkpoints: damage is detected wherever it is, and a differing setting is named."""
 
+import resource
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,10 +11,10 @@ import pytest
 import torch
 
 from edge.cli.command_line import run_command_line
-from edge.contract.errors import ConfigError, DataError
+from edge.contract.errors import ConfigError, DataError, OutputError
 from tests.train.tiny_runs import teacher_config
 from train.__main__ import COMMANDS
-from train.checkpoint import FILE, Checkpoint, load_checkpoint, load_trained
+from train.checkpoint import FILE, Checkpoint, load_checkpoint, load_trained, save_checkpoint
 from train.teach import train_teacher
 
 
@@ -70,6 +71,18 @@ def test_a_run_from_before_curves_between_frames_is_one_with_lines(tmp_path: Pat
     assert saved["about"]["pairs"]["preprocessing"].pop("between") == "line"
     torch.save(saved, tmp_path / FILE)
     load_checkpoint(tmp_path).require_same_settings(load_checkpoint(teacher).about, tmp_path)
+
+
+def test_a_full_disk_is_an_output_error_and_keeps_the_checkpoint(tmp_path: Path, teacher: Path) -> None:
+    (tmp_path / FILE).write_bytes((teacher / FILE).read_bytes())
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4000, limits[1]))
+    try:
+        with pytest.raises(OutputError, match=r"checkpoint\.pt: cannot be written: File too large"):
+            save_checkpoint(tmp_path, load_checkpoint(teacher))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (tmp_path / FILE).read_bytes() == (teacher / FILE).read_bytes() and len(list(tmp_path.iterdir())) == 1
 
 
 @pytest.mark.parametrize(("key", "value"), [("bodies", "two"), ("clips_per_class", None), ("classes", 3)])

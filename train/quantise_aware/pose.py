@@ -26,7 +26,7 @@ from torch import Tensor
 from edge.cli.console import console
 from edge.contract.bundle import sha256_of
 from edge.contract.errors import ConfigError, DataError, EngineError
-from edge.contract.files import atomic_write, write_json
+from edge.contract.files import write_json
 from edge.contract.reading import read_json
 from edge.contract.types import Image
 from edge.engines.engine import Engine
@@ -37,7 +37,7 @@ from train.quantise_aware.configuration import PoseFineTuningConfig
 from train.quantise_aware.map_distance import map_distance, scale_of
 from train.quantise_aware.pose_images import RandomCrops, load_images
 from train.quantise_aware.quantised_network import QuantisedGraph
-from train.torch_file import LOAD_ERRORS, checked, refuse_other_version
+from train.torch_file import LOAD_ERRORS, checked, refuse_other_version, write_torch
 from train.training_lock import training_lock
 
 WARM_UP = 0.05
@@ -207,8 +207,7 @@ class ResumeFile:
         return state
 
     def save(self, state: dict[str, Any]) -> None:
-        with atomic_write(self.path) as partial:
-            torch.save({"about": self.about, "state": state}, partial)
+        write_torch(self.path, {"about": self.about, "state": state})
 
     def remove(self) -> None:
         self.path.unlink(missing_ok=True)
