@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -102,7 +103,8 @@ def test_growth_and_lost_events_are_faults():
 def sampled(mb):
     """A monitor with one sample per second."""
     memory = MemoryMonitor()
-    memory.samples = [(float(second), float(value)) for second, value in enumerate(mb)]
+    for second, value in enumerate(mb):
+        memory.add(second, value)
     return memory
 
 
@@ -155,9 +157,17 @@ def test_a_leak_above_the_limit_is_a_fault_after_ten_minutes_and_after_eight_hou
 
 
 def test_memory_is_reported_per_minute():
-    memory = MemoryMonitor()
-    memory.samples = [(float(n), 100.0 + n // 60) for n in range(1, 150)]
-    assert memory.by_minute() == (100.0, 101.0, 102.0) and MemoryMonitor().by_minute() == ()
+    assert sampled([100 + n // 60 for n in range(150)]).by_minute() == (100.0, 101.0, 102.0)
+    assert MemoryMonitor().by_minute() == ()
+
+
+def test_the_monitor_itself_hardly_grows():
+    tracemalloc.start()
+    try:
+        monitor = sampled(360 + n / 7 for n in range(8 * 3600))
+        assert tracemalloc.get_traced_memory()[0] < 0.6e6 and len(monitor.samples) == 8 * 3600
+    finally:
+        tracemalloc.stop()
 
 
 def test_allocated_memory_is_measured():
