@@ -66,8 +66,9 @@ def best_student(config: EngineConfig) -> None:
     if config.clips is not None:
         evaluator = partial(labels_evaluator, test=clips_for(bundle, config.clips))
     else:
-        evaluator = logits_evaluator(clips, stored["logits"], f"the FP32 logits of {len(clips)} clips in {REFERENCE}")
         budget = replace(budget, min_agreement=agreement_threshold(len(clips), budget.min_agreement))
+        few = f"{len(clips)} clips in {REFERENCE}, of which {budget.min_agreement:.2f} % must agree"
+        evaluator = logits_evaluator(clips, stored["logits"], f"the FP32 logits of {few}")
     out = config.out or bundle.folder / STUDENT_ENGINE
     choose_engine(sources, out, _options(config), evaluator, budget, config.precision)
 

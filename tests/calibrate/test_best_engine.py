@@ -125,7 +125,9 @@ def test_the_table_shows_gpu_time_beside_host_time(timed_board, bundle: Path, ca
 def test_the_engine_records_why_it_was_kept(timed_board, bundle: Path) -> None:
     timed_board(overflows="int8")
     engine(EngineConfig(bundle=bundle))
-    fp32, fp16, int8 = json.loads((bundle / "student.engine.json").read_text())["comparison"]["engines"]
+    compared = json.loads((bundle / "student.engine.json").read_text())["comparison"]
+    assert compared["reference"] == "the FP32 logits of 16 clips in reference.npz, of which 93.75 % must agree"
+    fp32, fp16, int8 = compared["engines"]
     assert (fp16["p50_ms"], fp16["device_p50_ms"], fp16["agreement"]) == (1.0, 0.75, 100.0)
     assert fp16["verdict"] == "kept: the fastest within the budget"
     assert (fp32["p50_ms"], fp32["verdict"]) == (6.0, "6.00 times the time of fp16")
