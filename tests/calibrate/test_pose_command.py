@@ -1,9 +1,15 @@
-"""``calibrate pose`` and ``calibrate verify-pose`` on a public network and a real video."""
+"""``calibrate pose``: on a network that sees the same person in every image; and, with `verify-pose`, on a public
+network and a real video.
+"""
 
 import json
 from pathlib import Path
 
+import cv2
+import numpy as np
+import onnx
 import pytest
+from heatmap_person import SIDE, person_network
 from typed import calibrate
 
 
@@ -29,3 +35,36 @@ def test_the_pose_network_finds_the_same_people_in_int8(shared_data: Path, tmp_p
     assert len(record["ids"]) == 6
     assert record["float_layers"] == []
     assert record["weights"] == "fitted"
+
+
+@pytest.mark.parametrize("seen", [1.0, 0.0])
+def test_people_decide_how_many_layers_stay_in_floating_point(tmp_path: Path, capsys, seen: float) -> None:
+    """seen: factor of the heatmaps; with 0 nobody is found, and every INT8 network would agree."""
+    network, rng = tmp_path / "pose.onnx", np.random.default_rng(1)
+    person_network(network, rng.uniform(0.1, 0.9, (18, 2)).astype(np.float32))
+    model = onnx.load(network)
+    (heatmaps,) = [i for i in model.graph.initializer if i.name == "cmap drawn"]
+    heatmaps.raw_data = (np.float32(seen) * onnx.numpy_helper.to_array(heatmaps)).tobytes()
+    # The constant maps are of an image that a convolution has read.
+    mean = next(n for n in model.graph.node if n.op_type == "ReduceMean")
+    mean.input[0] = "read"
+    model.graph.node.insert(1, onnx.helper.make_node("Transpose", ["numbers"], ["planes"], perm=[0, 3, 1, 2]))
+    model.graph.node.insert(2, onnx.helper.make_node("Conv", ["planes", "w"], ["read"], name="conv"))
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.ones((2, 3, 1, 1), np.float32), "w"))
+    onnx.save(model, network)
+    for i in range(5):
+        cv2.imwrite(str(tmp_path / f"{i}.png"), rng.integers(0, 256, (SIDE, SIDE, 3), np.uint8))
+    command = ("pose", "--network", network, "--frames", tmp_path, "--samples", "2")
+    if not seen:
+        with pytest.raises(SystemExit) as left:
+            calibrate(*command)
+        assert left.value.code == 2 and "the FP32 network finds nobody" in capsys.readouterr().err
+        assert not (tmp_path / "pose.int8.onnx").exists()
+        return
+    calibrate(*command)
+    record = json.loads((tmp_path / "pose.int8.json").read_text())
+    # Every second of four evenly spaced images; people are found in the others.
+    assert (record["ids"], record["float_layers"], record["source"]) == ([0, 2], [], tmp_path.name)
+    assert "QuantizeLinear" in {n.op_type for n in onnx.load(tmp_path / "pose.int8.onnx").graph.node}
+    said = " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert "0 100.00 within" in said and "in INT8 from 2 images, 0 of 1 layers in floating point" in said
