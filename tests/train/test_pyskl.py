@@ -218,18 +218,39 @@ def test_a_pickle_that_would_run_code_is_refused_in_one_line_and_not_run(
     assert "\n" not in str(caught.value) and not made.exists()
 
 
+class Pointer:
+    """A scalar of Python objects whose dtype claims to hold plain bytes: NumPy would follow them as a pointer."""
+
+    def __reduce__(self) -> Any:
+        return np.float64(0).__reduce__()[0], (PlainObjects(), b"A" * 8)
+
+
+class PlainObjects:
+    def __reduce__(self) -> Any:
+        return np.dtype, ("O8", False, True), (3, "|", None, None, None, -1, -1, 0)
+
+
+@pytest.mark.parametrize("value", [Pointer(), np.zeros(1, [("a", "f4"), ("b", "O")])])
+def test_a_dtype_that_would_crash_numpy_is_refused(tmp_path: Path, value: Any) -> None:
+    path = tmp_path / "set.pkl"
+    path.write_bytes(pickle.dumps(value))
+    with pytest.raises(DataError, match=r"set\.pkl: not a readable pickle"):
+        read_pickle(path)
+
+
 def test_arrays_and_plain_containers_round_trip(tmp_path: Path) -> None:
     path = tmp_path / "set.pkl"
     for protocol in (0, 2, 3, 4, 5):
         whole = {
             "array": np.arange(6, dtype=np.float16).reshape(2, 3),
             "fortran": np.asfortranarray(np.eye(3)),
+            "swapped": np.arange(3, dtype=">f4"),
             "text": np.array(["a", "bc"]),
             "number": np.float32(1.5),
             "things": [1, 2.5, None, True, "x", b"y", (1,), {2}, frozenset({3}), OrderedDict(a=1)],
         }
         path.write_bytes(pickle.dumps(whole, protocol))
-        found = read_pickle(path)
+        found, expected = read_pickle(path), pickle.loads(path.read_bytes())
         assert found["things"] == whole["things"] and found["number"] == 1.5
-        for name in ("array", "fortran", "text"):
-            assert np.array_equal(found[name], whole[name]) and found[name].dtype == whole[name].dtype  # type: ignore[union-attr]
+        for name in ("array", "fortran", "swapped", "text"):
+            assert np.array_equal(found[name], whole[name]) and found[name].dtype == expected[name].dtype  # type: ignore[union-attr]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import struct
 from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,41 @@ def _encode(text: str, encoding: str = "latin1") -> bytes:
     return text.encode("latin1")
 
 
+class _Dtype:
+    """numpy.dtype, which would believe the sizes and flags of any state, and make a pointer of any bytes."""
+
+    def __init__(self, code: str, *_: Any) -> None:
+        self.dtype = np.dtype(code)
+
+    def __setstate__(self, state: Sequence[Any]) -> None:
+        if any(part is not None for part in state[2:5]):
+            raise pickle.UnpicklingError("it has structured arrays")
+        self.dtype = self.dtype.newbyteorder(state[1])
+
+
+class _Array(np.ndarray):
+    def __setstate__(self, state: Sequence[Any]) -> None:
+        version, shape, dtype, is_fortran, data = state
+        super().__setstate__((version, shape, dtype.dtype, is_fortran, data))
+
+
+def _scalar(dtype: _Dtype, data: Any = b"") -> Any:
+    if dtype.dtype.hasobject:
+        raise pickle.UnpicklingError("it has a scalar of Python objects")
+    return _SCALAR(dtype.dtype, data)
+
+
+_SCALAR: Any = np.float64(0).__reduce_ex__(2)[0]
+_FROM_BUFFER: Any = np.zeros(1).__reduce_ex__(5)[0]
 # The functions that NumPy arrays and scalars are pickled with, under all module names that they have had.
 _ARRAYS = {
-    "_reconstruct": np.zeros(1).__reduce_ex__(2)[0],
-    "_frombuffer": np.zeros(1).__reduce_ex__(5)[0],
-    "scalar": np.float64(0).__reduce_ex__(2)[0],
+    "_reconstruct": lambda *_: _Array(0),
+    "_frombuffer": lambda data, dtype, *layout: _FROM_BUFFER(data, dtype.dtype, *layout),
+    "scalar": _scalar,
 }
 _ALLOWED: dict[tuple[str, str], Any] = {
     ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
+    ("numpy", "dtype"): _Dtype,
     ("collections", "OrderedDict"): OrderedDict,
     ("_codecs", "encode"): _encode,
     **{

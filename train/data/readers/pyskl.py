@@ -146,7 +146,7 @@ def _array(path: Path, name: str, raw: dict[str, Any], key: str, shape: tuple[in
             + (f" of shape {shape}" if shape else ", (bodies, frames, joints, 2 or 3)"),
             where=path,
         )
-    return found.astype(np.float32)
+    return np.array(found, np.float32)
 
 
 def _classes(path: Path, clips: tuple[SkeletonClip, ...]) -> tuple[str, ...]:
