@@ -21,6 +21,16 @@ def fit(good: Float32, poor: Float32, fps: float = 15.0) -> FittedErrors:
     return fit_errors([Observed(good, poor, fps)], PENN, 15.0, {})
 
 
+def test_a_faster_recording_is_fitted_as_one_for_each_phase_and_a_slower_one_as_it_is() -> None:
+    good, poor = person(7), person(7)
+    good[:, 0, 0], poor[:, 0, 0] = np.arange(7), np.arange(7) + 10
+    phases = Observed(good, poor, 30.0).at(15.0)
+    assert [(one.good[:, 0, 0].tolist(), one.fps) for one in phases] == [([0, 2, 4, 6], 15), ([1, 3, 5], 15)]
+    assert all(np.array_equal(one.poor[:, 0, 0], one.good[:, 0, 0] + 10) for one in phases)
+    (whole,) = Observed(good, poor, 5.0).at(15.0)
+    assert np.array_equal(whole.good, good) and whole.fps == 5
+
+
 def test_shares_and_durations_of_bursts_match_counts_by_hand() -> None:
     poor = person(20)
     wrist = PENN.joints.index("left_wrist")

@@ -1,5 +1,6 @@
 """Applying fitted errors: independent of the frame rate, equal to frame-by-frame simulation."""
 
+import math
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from edge.contract.errors import ConfigError, DataError, LayoutError
 from edge.contract.preprocess import Preprocessing
-from tests.train.known_errors import KNOWN, PENN, errors, person
+from tests.train.known_errors import FLAWLESS, KNOWN, PENN, errors, person
 from train.data.clip import SkeletonClip, SkeletonSet
 from train.data.corruption.fitted_errors import Bursts, JointErrors, apply_fitted_errors, read_errors, write_errors
 from train.data.corruption.temporal_noise import ar1_noise, markov_bursts
@@ -62,12 +63,27 @@ def test_fitted_errors_do_not_modify_the_input_or_reveal_joints_and_none_change_
     out = apply_fitted_errors(good, PENN, KNOWN, 15.0, np.random.default_rng(0))
     assert np.array_equal(good, before) and not out[:, PENN.joints.index("left_wrist")].any()
     assert not np.array_equal(out, good)
-    assert np.array_equal(apply_fitted_errors(good, PENN, errors(), 15.0, np.random.default_rng(0)), good)
+    for none in (errors(), replace(errors(), swaps={})):
+        assert np.array_equal(apply_fitted_errors(good, PENN, none, 15.0, np.random.default_rng(0)), good)
+
+
+@pytest.mark.parametrize("kind", ["jitter", "bias"])
+def test_axes_differ_and_noise_without_a_duration_is_white(kind: str) -> None:
+    # A tenth of the torso of 100 pixels.
+    made = errors(replace(FLAWLESS, **{kind: 0.1}))
+    off = (apply_fitted_errors(person(3000), PENN, made, 15.0, np.random.default_rng(0)) - person(3000))[..., :2]
+    if kind == "bias":
+        assert np.ptp(off, axis=0).max() < 1e-3
+        assert np.sqrt((off[0] ** 2).mean()) == pytest.approx(10, rel=0.3) and not np.allclose(*off[0].T, atol=1)
+    else:
+        assert off.std() == pytest.approx(10, rel=0.02)
+        for one, other in ((off[..., 0], off[..., 1]), (off[1:], off[:-1])):
+            assert abs(np.corrcoef(one.ravel(), other.ravel())[0, 1]) < 0.02
 
 
 def test_a_file_keeps_the_errors_to_four_decimals(tmp_path: Path) -> None:
     path = tmp_path / "errors.yaml"
-    made = replace(KNOWN, source={"videos": 2})
+    made = replace(KNOWN, source={"videos": 2}, swaps={"knee": Bursts(1, 100.0)})
     write_errors(path, replace(made, lost=Bursts(0.08003, 0.49996)))
     read = read_errors(path)
     assert asdict(read) == asdict(made) and list(read.joints) == list(PENN.joints)
@@ -85,6 +101,7 @@ def test_a_file_keeps_the_errors_to_four_decimals(tmp_path: Path) -> None:
         ({"fps": "fast"}, "not a readable file"),
         ({"joints": {"head": {"jitter": 1}}}, "not a readable file"),
         ({"joints": {"head": asdict(JointErrors(Bursts(0.1, 0.1), -0.1, 0.2, 0.1))}}, "out of range"),
+        ({"joints": {"head": asdict(JointErrors(Bursts(0.1, 0.1), 0.1, math.inf, 0.1))}}, "out of range"),
         ({"lost": {"share": 0.5, "mean_s": float("inf")}}, "bursts of inf s"),
     ],
 )
