@@ -153,8 +153,10 @@ def patches(x: Array, convolution: onnx.NodeProto, kernel: Sequence[int], most: 
     strides, dilations = stated.get("strides", [1] * axes), stated.get("dilations", [1] * axes)
     extent = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
     padded = np.pad(x, ((0, 0), (0, 0), *_pads(stated, x.shape[2:], extent, strides)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, extent, axis=tuple(range(2, x.ndim)))
-    windows = windows[(slice(None), slice(None), *[slice(None, None, s) for s in (*strides, *dilations)])]
+    spatial: Any = tuple(range(2, x.ndim))  # NumPy 2.2 declares axis as a single number
+    windows = np.lib.stride_tricks.sliding_window_view(padded, extent, axis=spatial)
+    steps = (slice(None), slice(None), *[slice(None, None, s) for s in (*strides, *dilations)])
+    windows = windows[steps]
     windows = np.moveaxis(windows, 1, axes + 1)  # (N, output positions, I, kernel)
     positions = windows.shape[: axes + 1]
     available = int(np.prod(positions))

@@ -143,7 +143,7 @@ def student_file(bundle: Bundle, precision: Precision) -> Path:
 
 def softmax(logits: Float32) -> Float32:
     """(N, K) probabilities, each row summing to 1."""
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    powers: Float32 = np.exp(logits - logits.max(axis=1, keepdims=True))
     probabilities: Float32 = powers / powers.sum(axis=1, keepdims=True)
     return probabilities
 

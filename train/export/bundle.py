@@ -59,7 +59,7 @@ def export(config: ExportConfig) -> None:
         preprocessing=train.config.preprocessing,
         input_name=INPUT,
         output_name=OUTPUT,
-        input_shape=(1, *low.shape[1:]),
+        input_shape=(1, *low[0].shape),
         training=checkpoint.training_summary(),
         accuracy={"test_clips": len(labels), "fp32": result.summary()},
     )

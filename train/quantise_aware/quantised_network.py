@@ -220,7 +220,7 @@ def _units(
         bias = node.input[2] if len(node.input) > 2 else None
         if bias in values:
             reach = LARGEST * arrays[read.input[1]] if read is not None and read.op_type == "DequantizeLinear" else 1
-            units[bias] = reach * (largest if len(largest) == len(values[bias]) else largest.max())
+            units[bias] = np.asarray(reach * (largest if len(largest) == len(values[bias]) else largest.max()))
     return {name: np.array(unit, np.float32) for name, unit in units.items()}
 
 

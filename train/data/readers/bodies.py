@@ -23,7 +23,7 @@ def motion_spread(joints: Float32, seen: NDArray[np.bool_]) -> NDArray[np.float6
     return np.array([joints[m][seen[m]].std(axis=0).sum() if seen[m].any() else 0.0 for m in range(len(joints))])
 
 
-def top_bodies(seen: NDArray[np.bool_], strength: NDArray[np.float64]) -> list[int]:
+def top_bodies(seen: NDArray[np.bool_], strength: NDArray[np.floating]) -> list[int]:
     """Indices of the at most two bodies of largest ``strength`` (M,), largest first; never-seen bodies are left out."""
     order = np.argsort(-strength, kind="stable")
     return [int(m) for m in order if seen[m].any()][:MAX_BODIES]

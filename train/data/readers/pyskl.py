@@ -129,7 +129,7 @@ def _clip(path: Path, name: str, raw: dict[str, Any], train: bool) -> SkeletonCl
     if points.shape[3] == 2:
         score = np.nan_to_num(_array(path, name, raw, "keypoint_score", points.shape[:3]))
         seen &= score > 0
-        strength = score.mean(axis=(1, 2))
+        strength: NDArray[np.floating] = score.mean(axis=(1, 2))
     else:
         joints *= KINECT_TO_CAMERA
         strength = motion_spread(joints, seen)
