@@ -16,6 +16,8 @@ margin      1.2 times mse's range, for people whose values exceed those of the s
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +61,14 @@ def activation_ranges(
         network, list(operators), str(augmented), calibrate_method=how, extra_options=options
     )
     for sample in track(samples, f"calibrating ({method})", console=console):
-        # One at a time: a calibrator keeps every activation of all samples of a call in memory.
-        calibrator.collect_data(_One(feed(inputs, sample)))
+        # The bar redirects stdout to the terminal, where ONNX Runtime would print a line per sample.
+        with redirect_stdout(StringIO()):
+            # One at a time: a calibrator keeps every activation of all samples of a call in memory.
+            calibrator.collect_data(_One(feed(inputs, sample)))
         if method != "minmax":
             bound_histograms(calibrator.collector)
-    ranges = calibrator.compute_data()
+    with console.status(f"choosing ranges ({method})"), redirect_stdout(StringIO()):
+        ranges = calibrator.compute_data()
     if method in ("mse", "margin"):
         for tensor, (counts, edges, *_) in calibrator.collector.histogram_dict.items():
             limit = np.float32(least_squares_range(counts, edges) * (MARGIN if method == "margin" else 1))

@@ -1,10 +1,16 @@
 """Ranges of least squared error, compared with brute force."""
 
+from io import StringIO
+
 import numpy as np
 import pytest
+from onnx import save
+from onnx.helper import make_model, make_opsetid
+from onnx.parser import parse_graph
 from onnxruntime.quantization.calibrate import HistogramCollector
+from rich.console import Console
 
-from calibrate.quantisation.ranges import MAX_GROWTH, bound_histograms, least_squares_range
+from calibrate.quantisation.ranges import MAX_GROWTH, activation_ranges, bound_histograms, least_squares_range
 
 
 def squared_error(values: np.ndarray, limit: float) -> float:
@@ -48,3 +54,17 @@ def test_a_first_sample_of_small_values_does_not_leave_thousands_of_bins(signed:
     if signed:
         assert np.abs(edges).min() < 1e-3 * (edges[1] - edges[0])
         assert collector.histogram_dict["x"][4] == edges[-1]
+
+
+def test_in_a_terminal_the_search_of_entropy_has_its_progress_and_no_line_per_sample(tmp_path, monkeypatch):
+    graph = parse_graph("net (float[N, 8] x) => (float[N, 8] y) { y = Relu(x) }")
+    model = make_model(graph, opset_imports=[make_opsetid("", 17)], ir_version=8)
+    save(model, tmp_path / "net.onnx")
+    terminal = Console(file=StringIO(), width=100, force_terminal=True)
+    monkeypatch.setattr("calibrate.quantisation.ranges.console", terminal)
+    samples = np.random.default_rng(2).standard_normal((3, 1, 8)).astype(np.float32)
+    ranges = activation_ranges(tmp_path / "net.onnx", ["Relu"], "entropy", ["x"], list(samples))
+    assert set(ranges.data) == {"x", "y"}
+    shown = terminal.file.getvalue()
+    assert "calibrating (entropy)" in shown and "choosing ranges (entropy)" in shown
+    assert "Collecting" not in shown and "Number of" not in shown
