@@ -28,11 +28,10 @@ _SCHEMA = {
         (1, "dtype", "int32"),
         (2, "tensor_shape", "Shape"),
         (4, "tensor_content", "bytes"),
-        (5, "float_val", "*float"),
         (7, "int_val", "*int32"),
     ],
     "List": [(3, "i", "*int64")],
-    "Value": [(1, "list", "List"), (2, "s", "bytes"), (3, "i", "int64"), (8, "tensor", "Tensor")],
+    "Value": [(1, "list", "List"), (2, "s", "bytes"), (8, "tensor", "Tensor")],
     "Attribute": [(1, "key", "string"), (2, "value", "Value")],
     "Node": [(1, "name", "string"), (2, "op", "string"), (3, "input", "*string"), (5, "attr", "*Attribute")],
     "Graph": [(1, "node", "*Node")],
@@ -42,7 +41,7 @@ _DTYPES = {1: np.float32, 3: np.int32}
 
 @dataclass(frozen=True)
 class Node:
-    """One operation. attributes: integers as tuples, strings as str, a Const's value as array."""
+    """One operation. attributes: lists of integers as tuples, strings as str, a Const's value as array."""
 
     name: str
     op: str
@@ -79,17 +78,14 @@ def _value(value: Any) -> tuple[int, ...] | str | NDArray[Any]:
         return _array(value.tensor)
     if value.HasField("list"):
         return tuple(value.list.i)
-    return value.s.decode() if value.s else (value.i,)
+    return str(value.s.decode())
 
 
 def _array(tensor: Any) -> NDArray[Any]:
-    dtype = _DTYPES[tensor.dtype]
-    shape = [d.size for d in tensor.tensor_shape.dim]
-    if tensor.tensor_content:
-        return np.frombuffer(tensor.tensor_content, dtype).reshape(shape)
-    # A single value stands for a tensor filled with it.
-    values = np.asarray(tensor.float_val if dtype is np.float32 else tensor.int_val, dtype)
-    return np.full(shape, values[0]) if values.size == 1 else values.reshape(shape)
+    dtype, content = _DTYPES[tensor.dtype], tensor.tensor_content
+    # Only integers, the axes, are written as single values.
+    values = np.frombuffer(content, dtype) if content else np.asarray(tensor.int_val, dtype)
+    return values.reshape([d.size for d in tensor.tensor_shape.dim])
 
 
 @lru_cache
