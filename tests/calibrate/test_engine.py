@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 
-from calibrate.tensorrt.builder import Builder
+from calibrate.tensorrt.builder import Builder, profile_batches
 from calibrate.tensorrt.engine_builder import BuildOptions, build_engine, serialised_engine
 from edge.contract.errors import ConfigError, EngineError, MissingDependency
 from edge.engines.registry import open_engine
@@ -34,6 +34,10 @@ def test_each_generation_gets_the_flags_it_has(
     assert trt.built.profiles == [{"clip": [(batch, 3, 4)] * 3} for batch in (1, 2, 4, 6)]
     assert (manifest.tensorrt, manifest.gpu, manifest.compute_capability) == (version, "Orin (16 SMs)", "8.7")
     assert manifest.precision == precision
+
+
+def test_profiles_are_the_powers_of_two_and_the_largest_batch_in_order() -> None:
+    assert profile_batches(40) == [1, 2, 4, 8, 16, 32, 40]
 
 
 @pytest.mark.parametrize("version", ["8.5.2", "8.6.1", "10.3.0", "11.4.1"])
