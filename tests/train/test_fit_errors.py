@@ -82,9 +82,12 @@ def test_swaps_are_detected_where_possible_and_do_not_count_as_jitter() -> None:
 
 
 def test_a_swap_needs_both_true_joints_and_one_estimate() -> None:
-    good, poor = person(40), person(40)
     left, right = PENN.index("left_wrist", "right_wrist")
+    good = person(40) - person(1)[:, [left]] * (1, 1, 0)  # the left wrist is where unseen joints are
+    poor = good.copy()
     poor[:5, left], poor[:5, right] = good[:5, right], 0
+    poor[15:20, left, 0] -= 60  # of 150 pixels to the other wrist
+    poor[15:20, right] = 0
     poor[5:10, [left, right]] = 0
     good[10:15, left] = 0
     assert fit(good, poor).swaps["wrist"].share == pytest.approx(5 / 30)
