@@ -137,7 +137,10 @@ def verify(config: VerifyConfig) -> None:
 
 def _held_out(bundle: Bundle, given: LabelledClips | None, where: Path | None) -> LabelledClips:
     """Return the clips that ``calibration.json`` does not list. Raises ConfigError if it was made from another file."""
-    record = read_json(bundle.file(CALIBRATION), BundleError, "run `python -m calibrate student` again")
+    path, again = bundle.file(CALIBRATION), "run `python -m calibrate student` again"
+    record = read_json(path, BundleError, again)
+    if not {"source", "ids"} <= set(record):
+        raise BundleError("it has no source or ids", where=path, hint=again)
     if given is None or where is None or where.name != record["source"]:
         hint = f"give the file that calibrate student was given, {record['source']}"
         raise ConfigError("held_out needs the clips that ranges were taken from", where=where, hint=hint)

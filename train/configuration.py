@@ -15,7 +15,7 @@ from train.data.registry import DataConfig
 from train.distillation.methods import METHODS, method
 from train.optimiser import Optimiser
 
-MAX_PROCESSES = 10_000
+MAX_PROCESSES, MAX_SEED, MAX_WIDTH = 10_000, 1 << 63, 1 << 16
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,12 @@ class Hardware:
 
 
 def require_valid(seeds: Iterable[int], *widths: int | None) -> None:
-    """Raise ConfigError for a seed below 0 or a width below 1; a width of None is the network's own."""
-    if min(seeds, default=0) < 0 or min((width for width in widths if width is not None), default=1) < 1:
+    """Raise ConfigError for a seed or width out of range; a width of None is the network's own."""
+    given = [width for width in widths if width is not None]
+    if not all(0 <= seed < MAX_SEED for seed in seeds) or not all(1 <= width <= MAX_WIDTH for width in given):
         raise ConfigError(
-            "a seed is below 0, or a width below 1", hint="give a seed of 0 or more, and leave out the width"
+            f"a seed is not in 0..{MAX_SEED - 1}, or a width not in 1..{MAX_WIDTH}",
+            hint="give another, or leave it out",
         )
 
 

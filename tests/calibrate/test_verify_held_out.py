@@ -9,6 +9,8 @@ import onnxruntime as ort
 import pytest
 from typed import calibrate
 
+from edge.contract.bundle import read_bundle, write_manifest
+
 
 def test_held_out_uses_the_clips_that_no_range_was_taken_from(bundle: Path, tmp_path: Path, capsys) -> None:
     clips = tmp_path / "calibration.npz"
@@ -49,3 +51,11 @@ def test_held_out_refuses_clips_of_another_file(
     with pytest.raises(SystemExit) as left:
         calibrate("verify", "--bundle", bundle, *clips, "--held_out")
     assert left.value.code == 2 and "give the file that calibrate student was given" in capsys.readouterr().err
+
+
+def test_a_record_without_the_clips_of_the_ranges_is_refused(bundle: Path, tmp_path: Path, capsys) -> None:
+    (bundle / "calibration.json").write_text('{"source": "clips.npz"}')
+    write_manifest(bundle, read_bundle(bundle).manifest)
+    with pytest.raises(SystemExit) as left:
+        calibrate("verify", "--bundle", bundle, "--clips", tmp_path / "calibration.npz", "--held_out")
+    assert left.value.code == 2 and "calibration.json: it has no source or ids" in capsys.readouterr().err

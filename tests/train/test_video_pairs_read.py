@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from edge.contract.errors import DataError
 from edge.contract.layouts import layout
 from train.data.clip import SkeletonClip
 from train.data.readers.video_pairs import read_video_pairs
-from train.video_pairs.manifest import Manifest, pair_file, write_manifest
+from train.video_pairs.manifest import FILE, Manifest, pair_file, write_manifest
 
 JOINTS = len(layout("penn-13"))
 SPEED_PX_S = 100.0
@@ -46,6 +47,15 @@ def test_frames_at_a_nearly_constant_rate_are_not_resampled(tmp_path: Path) -> N
     times_s = np.arange(60) / 30 + np.random.default_rng(0).uniform(-0.2, 0.2, 60) / 30
     clip = read(tmp_path, times_s)
     np.testing.assert_array_equal(clip.joints[0, :, 0, 0], (SPEED_PX_S * times_s).astype(np.float32))
+
+
+@pytest.mark.parametrize("layout", ["other-3", ["penn-13"]])
+def test_a_layout_that_is_not_known_is_refused(tmp_path: Path, layout: object) -> None:
+    read(tmp_path, np.arange(9) / 30)
+    path = tmp_path / FILE
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"layouts": {"high": "penn-13", "low": layout}}))
+    with pytest.raises(DataError, match=rf"{FILE}: not a readable manifest"):
+        read_video_pairs(tmp_path)
 
 
 @pytest.mark.parametrize("times_s", [[0, 0.1, 0.05, 0.2], [0, 0.1, 0.1, 0.2], [0, 0.1, np.inf]])

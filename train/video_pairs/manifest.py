@@ -10,6 +10,7 @@ import yaml
 
 from edge.contract.errors import ConfigError, DataError
 from edge.contract.files import write_text
+from edge.contract.layouts import LAYOUTS
 from edge.contract.reading import read_yaml
 
 FILE = "pairs.yaml"
@@ -66,8 +67,9 @@ def read_manifest(folder: Path) -> Manifest:
             raise KeyError("class, train or frames of a video")
         if unknown := [entry["class"] for entry in manifest.videos.values() if entry["class"] not in manifest.classes]:
             raise ValueError(f"{unknown[0]!r} is not one of its classes")
-        if not isinstance(manifest.settings, dict) or not {"high", "low"} <= set(manifest.layouts):
-            raise KeyError("settings, or layouts of the good and the cheap estimator")
+        layouts = manifest.layouts["high"], manifest.layouts["low"]
+        if not isinstance(manifest.settings, dict) or not set(layouts) <= set(LAYOUTS):
+            raise ValueError("settings, or layouts of the good and the cheap estimator")
         return manifest
     except (AttributeError, TypeError, KeyError, ValueError) as error:
         raise DataError(f"not a readable manifest: {error}", where=path, hint=MAKE_AGAIN) from error

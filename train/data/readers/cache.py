@@ -85,10 +85,10 @@ def _load(cache: Path, name: str, fingerprint: str) -> tuple[SkeletonClip, ...] 
         joints = _mapped(cache / f"{name}.joints", np.float32, [row["shape"] for row in rows])
         seen = _mapped(cache / f"{name}.seen", np.bool_, [row["shape"][:3] for row in rows])
         return tuple(
-            SkeletonClip(row["id"], row["label"], one, shown, row["fps"], row["train"])
+            SkeletonClip(row["id"], int(row["label"]), one, shown, float(row["fps"]), row["train"])
             for row, one, shown in zip(rows, joints, seen, strict=True)
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return None
 
 
