@@ -55,7 +55,7 @@ class Builder:
         if self._parser.parse(model.SerializeToString()):
             return network, []
         found = [parser_error(self._parser.get_error(i), model) for i in range(self._parser.num_errors)]
-        return network, found or [ParserError("", "", self._errors.text("no reason given"))]
+        return network, found or [ParserError("", "", f"the network: {self._errors.text('no reason given')}")]
 
     def config(self, workspace_mib: int, precision: Precision) -> Any:
         """A builder configuration for that precision.

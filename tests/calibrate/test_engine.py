@@ -160,6 +160,15 @@ def test_a_parser_error_names_node_and_operator(board, tmp_path: Path, version: 
     assert not (tmp_path / "s.engine").exists()
 
 
+def test_a_network_that_the_parser_refuses_without_a_reason_is_not_built(
+    board, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(board(refuses="unstated").OnnxParser, "num_errors", 0)
+    with pytest.raises(EngineError, match="refuses the network: no reason given"):
+        build_engine(networks.student(tmp_path / "s.onnx"), tmp_path / "s.engine", BuildOptions("fp32"))
+    assert not (tmp_path / "s.engine").exists()
+
+
 @pytest.mark.parametrize("version", ["8.5.2", "10.3.0"])
 def test_a_node_without_a_name_is_reported_by_its_index(board, tmp_path: Path, version: str) -> None:
     board(version, refuses="unsupported padding")
