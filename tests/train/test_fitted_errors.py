@@ -103,6 +103,8 @@ def test_a_file_keeps_the_errors_to_four_decimals(tmp_path: Path) -> None:
         ({"joints": {"head": asdict(JointErrors(Bursts(0.1, 0.1), -0.1, 0.2, 0.1))}}, "out of range"),
         ({"joints": {"head": asdict(JointErrors(Bursts(0.1, 0.1), 0.1, math.inf, 0.1))}}, "out of range"),
         ({"lost": {"share": 0.5, "mean_s": float("inf")}}, "bursts of inf s"),
+        ({"lost": {"share": 0.5, "mean_s": 1e300}}, "bursts of 1e\\+300 s"),
+        ({"fps": math.inf}, "out of range"),
     ],
 )
 def test_an_invalid_file_is_a_data_error(tmp_path: Path, change: dict[str, Any], said: str) -> None:

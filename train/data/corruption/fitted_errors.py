@@ -29,8 +29,8 @@ from train.data.corruption.temporal_noise import ar1_noise, markov_bursts
 
 FORMAT = 1
 CHECKSUM_KEY = "contents_of_fitted_errors"
-MAX_SHARE = 0.99
-"""Upper limit of a share: an error that never ends has no bursts."""
+MAX_SHARE, MAX_BURST_S = 0.99, 1e6
+"""Upper limits of a share and of a mean duration: an error that never ends has no bursts."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def read_errors(path: Path) -> FittedErrors:
         raw["swaps"] = {name: _bursts(swap) for name, swap in raw["swaps"].items()}
         errors = FittedErrors(**{**raw, "lost": _bursts(raw["lost"])})
         sizes = [value for joint in errors.joints.values() for value in (joint.jitter, joint.jitter_s, joint.bias)]
-        if not errors.fps > 0 or not all(0 <= value < math.inf for value in sizes):
+        if not 0 < errors.fps < math.inf or not all(0 <= value < math.inf for value in sizes):
             raise ValueError("a rate, size or time is out of range")
         return errors
     except (AttributeError, TypeError, KeyError, ValueError) as error:
@@ -149,7 +149,7 @@ def read_errors(path: Path) -> FittedErrors:
 
 def _bursts(raw: dict[str, float]) -> Bursts:
     found = Bursts(**raw)
-    if not 0 <= found.share <= 1 or not 0 <= found.mean_s < math.inf:
+    if not 0 <= found.share <= 1 or not 0 <= found.mean_s <= MAX_BURST_S:
         raise ValueError(f"a share of {found.share} in bursts of {found.mean_s} s")
     return found
 
