@@ -58,8 +58,7 @@ def report_table(title: str, classes: Sequence[str], result: Accuracy, baseline:
     for name, count in sorted(zip(classes, clips, strict=True), key=lambda row: per_class[row[0]]):
         gain = [] if baseline is None else [f"{(per_class[name] - baseline[1][name]) * 100:+.1f}"]
         table.add_row(name, str(count), f"{per_class[name] * 100:.1f}", *gain)
-    footers = ("all", str(clips.sum()), f"{result.top1 * 100:.2f}", f"mean {result.mean_class * 100:.2f}")
-    for column, footer in zip(table.columns, footers, strict=False):
+    for column, footer in zip(table.columns, ("all", str(clips.sum()), f"{result.top1 * 100:.2f}"), strict=False):
         column.footer = footer
     return table
 

@@ -93,7 +93,7 @@ def _figures(report: Mapping[str, Any]) -> Iterator[tuple[str, list[float]]]:
                 yield f"{stage}, {figure[:-3]} ms", [run["stages"][stage][figure] for run in loop]
     shown = [run for run in report["display"]["runs"] if "p50_ms" in run]
     for figure in FIGURES if shown else ():
-        yield f"capture to {report['display']['to']}, {figure[:-3]} ms", [run[figure] for run in shown]
+        yield f"capture to display ({report['display']['to']}), {figure[:-3]} ms", [run[figure] for run in shown]
     for place, first in enumerate(report["student_batches"][0]):
         yield from _queries(f"student, batch {first['batch']}", [run[place] for run in report["student_batches"]])
     for name in report["pose_networks"][0]:

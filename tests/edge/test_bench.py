@@ -78,7 +78,7 @@ def test_separate_ranges_are_a_change_and_overlapping_ones_are_not():
     before = report([30, 31, 32], [20, 21, 22], [1.0, 1.0, 1.0])
     after = report([33, 36, 34], [19, 20.5, 21], [1.02, 1.02, 1.02])
     found = {change.what: change for change in changes(before, after)}
-    assert found["capture to output, p50 ms"].ratio == pytest.approx(41 / 42)
+    assert found["capture to display (output), p50 ms"].ratio == pytest.approx(41 / 42)
     assert found["frames per second"].ratio == pytest.approx(34 / 31) and found["frames per second"].significant
     assert not found["capture to decision, p50 ms"].significant
     # Separate ranges, but below the minimum change.
