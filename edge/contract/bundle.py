@@ -121,7 +121,7 @@ def read_bundle(folder: Path) -> Bundle:
         raise BundleError(
             f"no bundle here: {MANIFEST} is missing",
             where=folder,
-            hint="give the folder that `python -m train export` wrote",
+            hint="give bundles/everyday in a clone of skd-edge, or the folder that `python -m train export` wrote",
         )
     return Bundle(folder, parse_manifest(read_yaml(path, BundleError, "copy the bundle again"), path))
 
