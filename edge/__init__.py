@@ -14,4 +14,9 @@ Below them are contract (shared with training), engines (inference runtimes) and
 commands: run, demo, check, threshold, doctor, bench, soak.
 """
 
+import os
+
+# Read when ONNX Runtime is imported. From 1.29 on it sends usage data to Microsoft, also on Linux, unless this is set.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 __version__ = "0.1.0"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ class OpenVinoEngine:
     def __init__(self, path: Path, *, threads: int = 0, rewrite: Callable[[Path], bytes] | None = None) -> None:
         needed_for = f"running {path.name} with OpenVINO"
         with importing("openvino", needed_for=needed_for, install="pip install 'skd-edge[openvino]'"):
+            # It reports every import to Google Analytics, without asking, unless this package is absent.
+            sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
             import openvino
         options = {
             "PERFORMANCE_HINT": "LATENCY",
