@@ -26,7 +26,8 @@ def test_each_job_uses_its_own_python(version, tmp_path):
     done = subprocess.run(
         ["make", f"VENV={tmp_path / 'venv'}", str(tmp_path / "venv/bin/python")],
         cwd=ROOT,
-        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", **given},
+        # An outer make's variables, such as PYTHON, would take precedence.
+        env={**os.environ, "MAKEFLAGS": "", "PATH": f"{tmp_path}:{os.environ['PATH']}", **given},
         capture_output=True,
         text=True,
         check=False,

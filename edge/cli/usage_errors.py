@@ -14,7 +14,10 @@ _REWORDED = (
     ),
     (r'Parser key "(\S+)": Expected an? (.+)\. Got value:(.*)', r"\1 takes \2, not\3"),
     (r"(takes .+, not)$", r"\1 an empty text"),
-    (r"Not of type .+: expected str, bytes or os.PathLike object, not", "takes a path, not a"),
+    (
+        r"Not of type .+: (?:expected|argument should be) .*str.* os.PathLike object.*, not '?(\w+)'?",
+        r"takes a path, not a \1",
+    ),
     (
         r"Parser key \"(\S+)\": Unable to load config '(.+)' - Parser key .+",
         r"\1 needs keys below it or a YAML file, not \2",
