@@ -44,7 +44,7 @@ def write_torch(path: Path, value: Any) -> None:
     content = io.BytesIO()  # on a full disk torch.save raises an error of its own, not OSError
     torch.save(value, content)
     with atomic_write(path) as partial:
-        partial.write_bytes(content.getbuffer())
+        partial.write_bytes(content.getvalue())  # with getbuffer, Python 3.12.1 crashes after an error
 
 
 @contextmanager
