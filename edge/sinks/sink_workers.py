@@ -56,8 +56,9 @@ class SinkWorkers:
             now_s = _unix_s()
             events = tuple(replace(event, unix_s=now_s) for event in result.events)
             result = replace(result, events=events, unix_s=now_s)
+        events_count = len(result.events)
         with self._lock:
-            self.events += len(result.events)
+            self.events += events_count
         for worker in self._workers:
             worker.put(frame, result)
 
