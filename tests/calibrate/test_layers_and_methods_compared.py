@@ -6,9 +6,11 @@ from pathlib import Path
 import cv2
 from typed import calibrate
 
+from edge.cli.console import console
+
 
 def test_all_methods_are_compared_in_one_run(bundle: Path, tmp_path: Path, capsys, monkeypatch) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(console, "width", 200)
     before = sorted(p.name for p in bundle.iterdir())
     arguments = ("--bundle", bundle, "--clips", tmp_path / "calibration.npz", "--test", tmp_path / "test.npz")
     calibrate("methods", *arguments, "--samples", "16", "--report", tmp_path / "methods.json")

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from typed import calibrate
 
+from edge.cli.console import console
 from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.manifest import AccuracyBudget
 
 
 def test_verify_passes_within_the_budget_and_reports(bundle: Path, tmp_path: Path, capsys, monkeypatch) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(console, "width", 200)
     calibrate("student", "--bundle", bundle, "--clips", tmp_path / "calibration.npz")
     report = tmp_path / "report.json"
     common = ("verify", "--bundle", bundle, "--min_agreement", "80", "--max_top1_drop", "10", "--report", report)

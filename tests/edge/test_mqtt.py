@@ -162,6 +162,9 @@ def test_a_restarted_broker_gets_every_event_and_the_status(mosquitto, monkeypat
     may_connect.set()
     with mqtt_sink(to, messages.append) as publish:
         publish(Event("source_lost", 0.0))
+        first = Listener(to)
+        wait_for(lambda: first.states()[-1:] == ["camera_lost"])  # an unacknowledged "online" would be sent again
+        first.close()
         may_connect.clear()
         process.kill()
         process.wait()
