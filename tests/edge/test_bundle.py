@@ -9,7 +9,7 @@ import yaml
 
 from edge.contract.bundle import MANIFEST, REFERENCE, STUDENT_FP32, read_bundle, write_manifest
 from edge.contract.errors import BundleError
-from edge.contract.manifest import AccuracyBudget, Manifest, StreamForm, accuracy_text
+from edge.contract.manifest import Manifest, StreamForm
 from edge.contract.preprocess import Preprocessing
 
 GIVEN = Manifest(
@@ -147,38 +147,6 @@ def test_a_missing_file_and_one_that_was_never_listed_are_distinguished(folder):
         bundle.file(STUDENT_FP32)
     with pytest.raises(BundleError, match=r"contains no pose\.onnx; it contains reference\.npz, student\.onnx"):
         bundle.file("pose.onnx")
-
-
-def test_measured_accuracy_is_shown_in_percent_and_counts_as_they_are():
-    text = accuracy_text({"top1": 0.911, "mean_class": 0.8777, "clips": 1068})
-    assert text == "top1 91.10 %, mean class 87.77 %, clips 1068"
-
-
-@pytest.mark.parametrize(
-    ("agreement", "top1_drop", "missed"),
-    [
-        (99.0, 0.5, []),
-        (100.0, -2.0, []),
-        (99.0, None, []),
-        (98.99, None, ["agrees on 98.99 %, 99 % are required"]),
-        (99.0, 0.51, ["top-1 drops by 0.51 points, 0.5 are allowed"]),
-        (90.0, 7.0, ["agrees on 90.00 %, 99 % are required", "top-1 drops by 7.00 points, 0.5 are allowed"]),
-    ],
-)
-def test_a_missed_budget_is_explained_and_both_limits_are_within_it(agreement, top1_drop, missed):
-    budget = AccuracyBudget(max_top1_drop=0.5, min_agreement=99.0)
-    assert budget.violations(agreement, top1_drop) == missed
-
-
-@pytest.mark.parametrize("clips", [200, 400, 1000, 2000, 2200])
-def test_a_budget_that_is_used_up_to_the_last_clip_is_kept(clips):
-    """Half a point is a whole number of these clips; in floating point half of the drops slightly exceed it."""
-    budget, lost = AccuracyBudget(max_top1_drop=0.5, min_agreement=99.0), clips // 200
-    for right in range(lost, clips + 1):
-        assert budget.violations(100.0, 100 * (right / clips) - 100 * ((right - lost) / clips)) == []
-        assert budget.violations(100.0, 100 * (right / clips - (right - lost) / clips)) == []
-    assert budget.violations(100.0, 100 * (lost + 1) / clips)
-    assert budget.violations(100 * (clips - clips // 100 - 1) / clips)
 
 
 def test_no_manifest_names_the_folder_and_the_command_that_makes_one(tmp_path):
