@@ -59,11 +59,18 @@ class VerifyConfig:
     report: Path | None = None
     """JSON file to write."""
     max_top1_drop: float | None = None
-    """Largest drop of top-1 allowed, in points; by default the bundle's budget."""
+    """Largest drop of top-1 allowed, in points; by default the bundle's budget. Needs `clips`, without `held_out`."""
     min_agreement: float | None = None
     """Lowest agreement with FP32 allowed, in percent of the clips; by default the bundle's budget."""
     threads: int = 0
     """CPU threads of ONNX Runtime, 0 for all."""
+
+    def __post_init__(self) -> None:
+        if self.max_top1_drop is not None and (self.clips is None or self.held_out):
+            raise ConfigError(
+                "max_top1_drop is given, but top-1 is judged on test clips only",
+                hint="give --clips test.npz without --held_out, or leave max_top1_drop out",
+            )
 
 
 @dataclass(frozen=True)

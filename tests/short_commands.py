@@ -29,7 +29,7 @@ ADDED = {
     "calibrate methods": shlex.split("--methods [minmax,mse]"),
     "calibrate engine": shlex.split("--pictures 8"),
     "calibrate measure": shlex.split("--runs 1 --soak_minutes 0 --source clip.mp4"),
-    "calibrate verify": shlex.split("--min_agreement 0 --max_top1_drop 100"),
+    "calibrate verify": shlex.split("--min_agreement 0"),
     "calibrate verify-pose": shlex.split("--samples 2 --min_people_agreement 0"),
 }
 
@@ -38,4 +38,5 @@ def short(words: Sequence[str]) -> tuple[str, str, list[str]]:
     """Split what follows ``python -m`` into package, command and flags, with the flags above added."""
     room = "edge bench" if list(words[:2]) == ["edge", "bench"] else words[0]
     name, *rest = words[len(room.split()) :]
-    return room, name, [*rest, *ADDED.get(f"{room} {name}", ())]
+    any_drop = ["--max_top1_drop", "100"] if "--max_top1_drop" in rest else []
+    return room, name, [*rest, *ADDED.get(f"{room} {name}", ()), *any_drop]

@@ -104,6 +104,19 @@ def calibration_labels_that_are_texts(folder: Path) -> Argv:
 
 
 @on_workstation
+def a_limit_for_top1_without_labelled_clips(folder: Path) -> Argv:
+    """max_top1_drop is given, but top-1 is judged on test clips only; give --clips test.npz without --held_out"""
+    return ["calibrate", "verify", "--bundle", good_bundle(folder), "--max_top1_drop", "2"]
+
+
+@on_workstation
+def a_limit_for_top1_on_clips_of_the_training(folder: Path) -> Argv:
+    """max_top1_drop is given, but top-1 is judged on test clips only; give --clips test.npz without --held_out"""
+    given = ("--clips", folder / "calibration.npz", "--held_out", "--max_top1_drop", "2")
+    return ["calibrate", "verify", "--bundle", good_bundle(folder), *given]
+
+
+@on_workstation
 def a_report_of_what_was_not_measured(folder: Path) -> Argv:
     """v.json: contains no results on labelled clips; write it with `python -m calibrate verify"""
     (folder / "v.json").write_text('{"networks": [{"network": "student.onnx"}]}')

@@ -18,8 +18,8 @@ def test_verify_passes_within_the_budget_and_reports(bundle: Path, tmp_path: Pat
     monkeypatch.setattr(console, "width", 200)
     calibrate("student", "--bundle", bundle, "--clips", tmp_path / "calibration.npz")
     report = tmp_path / "report.json"
-    common = ("verify", "--bundle", bundle, "--min_agreement", "80", "--max_top1_drop", "10", "--report", report)
-    calibrate(*common, "--clips", tmp_path / "test.npz")
+    common = ("verify", "--bundle", bundle, "--min_agreement", "80", "--report", report)
+    calibrate(*common, "--clips", tmp_path / "test.npz", "--max_top1_drop", "10")
     written = json.loads(report.read_text())
     assert written["passed"]
     assert written["budget"] == {"max_top1_drop": 10, "min_agreement": 80}
