@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Any, NoReturn
 
@@ -12,7 +10,7 @@ from edge.cli.console import console, print_warning
 from edge.cli.exit_codes import USER_ERROR
 from edge.cli.interruption import Interruption, interruptible
 from edge.contract.errors import SourceError
-from edge.contract.files import atomic_write
+from edge.contract.files import write_json
 from edge.latency import LatencyHistory, latency_table, rounded
 from edge.loop.abandon import exit_at_once
 from edge.loop.config import RunConfig
@@ -68,16 +66,14 @@ def _run(config: RunConfig, parts: Parts, history: LatencyHistory) -> tuple[RunO
             validate=lambda outcome: _require_people(config, source, outcome),
             warn=print_warning,
         )
-        # Signal handlers first: a signal after a file is created must not leave it behind.
-        report_file = atomic_write(config.report) if config.report else nullcontext()
-        with interruptible(pipeline.stop) as stop, report_file as report:
+        with interruptible(pipeline.stop) as stop:
             outcome = pipeline.run()
             if stop.signum and not outcome.frames and not outcome.hanging:
                 console.print("interrupted before the first frame; nothing was written")
                 raise SystemExit(stop.exit_code)
-            if report is not None:
+            if config.report is not None:
                 figures = {"machine": machine(), **parts.describe(), **_figures(config, outcome, history)}
-                report.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+                write_json(config.report, figures)
     return outcome, stop
 
 

@@ -5,7 +5,6 @@ The camera is lost at random, people come and go, and one sink blocks at random.
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from collections import Counter
@@ -21,7 +20,7 @@ from edge.cli.console import console
 from edge.cli.exit_codes import FAILED
 from edge.cli.interruption import Interruption, interruptible
 from edge.contract.errors import ConfigError
-from edge.contract.files import atomic_write, require_writable
+from edge.contract.files import require_writable, write_json
 from edge.image_pool import ImagePool
 from edge.latency import DECISION, POSE, Latency, LatencyHistory, latency_table
 from edge.loop.abandon import exit_at_once
@@ -168,19 +167,18 @@ def _run(
         worker("blocking", blocking, images=True),
     ]
     limits = Limits(seconds=60 * config.minutes)
-    report_file = atomic_write(config.report) if config.report else nullcontext()
     with progress_line(None) as show_progress:
         pipeline = Pipeline(
             parts.source, parts.pose, parts.action, workers, history, limits=limits, on_result=show_progress
         )
-        with memory.running(), interruptible(pipeline.stop) as stop, report_file as report:
+        with memory.running(), interruptible(pipeline.stop) as stop:
             outcome = pipeline.run()
             if stop.signum and not outcome.frames and not outcome.hanging_stages:
                 console.print("interrupted before the first frame; nothing was written")
                 raise SystemExit(stop.exit_code)
             result = _result(outcome, history, events, blocking.received, memory, config.warm_up_s)
-            if report is not None:
-                report.write_text(json.dumps({"machine": machine(), **asdict(result)}, indent=2) + "\n")
+            if config.report is not None:
+                write_json(config.report, {"machine": machine(), **asdict(result)})
     return outcome, result, stop
 
 

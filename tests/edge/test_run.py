@@ -225,6 +225,18 @@ def test_a_camera_lost_for_good_keeps_the_files_and_is_an_error(monkeypatch, bun
     assert "capture to decision" in output and len(lines(tmp_path / "people.jsonl")) >= 2
 
 
+def test_an_error_of_the_system_during_a_run_is_not_one_of_its_report(monkeypatch, bundle_folder, tmp_path, capsys):
+    class Failing(LiveSource):
+        def __iter__(self):
+            yield Frame(0, 0.0, videos.image(5))
+            Path(tmp_path / ("n" * 300)).stat()
+
+    with pytest.raises(SystemExit):
+        live_run(monkeypatch, bundle_folder, tmp_path, source=Failing(None))
+    assert capsys.readouterr().err.endswith("nnn: File name too long; give it a shorter name\n")
+    assert not (tmp_path / "latency.json").exists()
+
+
 def test_a_hanging_stage_exits_the_process_before_anything_is_closed(monkeypatch, bundle_folder, tmp_path, capsys):
     class Hanging(LiveSource):
         answers, closed = threading.Event(), False
