@@ -31,7 +31,7 @@ def sink_workers(
 
     To add one, write a file in edge/sinks, add a key to its config.py and an entry here. Files receive every frame of a
     recording; with a live source, a slow sink receives the latest ones.
-    notify: receives the address of the page, and messages about a broker that does not respond.
+    notify: receives the address of the page, and messages about a full disk or a broker that does not respond.
     """
     # These import OpenCV, which would slow down `--help`.
     from edge.drawing.overlay import Overlay
@@ -53,7 +53,9 @@ def sink_workers(
         workers.append(SinkWorker(name, sink, options, overlay, history))
 
     if sinks.video is not None:
-        sink = video_sink(sinks.video, overlay, fps=source.fps, size=source.size, codec=sinks.codec, live=source.live)
+        sink = video_sink(
+            sinks.video, overlay, fps=source.fps, size=source.size, codec=sinks.codec, live=source.live, warn=notify
+        )
         add("video", sink, SinkOptions(images=True, annotated=True, lossless=lossless))
     if sinks.json is not None:
         add("json", json_lines_sink(sinks.json, pose.layout), SinkOptions(lossless=lossless))

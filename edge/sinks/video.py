@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -25,20 +26,30 @@ REPEAT_INTERVAL_S, REPEAT_DELAY_S = 0.5, 2.0
 """While a camera delivers nothing, its last frame is repeated at this interval, up to this long before now, because a
 frame may still be in the pipeline."""
 
+MIN_FREE_BYTES = 1 << 16
+"""With less space left the disk counts as full; FFmpeg writes 32 kB at a time."""
+
 
 @contextmanager
 def video_sink(
-    path: Path, overlay: Overlay, *, fps: float, size: tuple[int, int], codec: str | None = None, live: bool = False
+    path: Path,
+    overlay: Overlay,
+    *,
+    fps: float,
+    size: tuple[int, int],
+    codec: str | None = None,
+    live: bool = False,
+    warn: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Sink]:
     """Write annotated frames of ``size`` (width, height) at the source's nominal ``fps``.
 
     A frame is repeated until the next one's time, so the video plays in real time even if the camera was slower than
     its nominal rate. live: repeat the last frame while a camera is lost, as time passes; otherwise the next frame
-    would have to write the whole gap at once.
+    would have to write the whole gap at once. warn: receives one line when the first frame cannot be written.
     Raises OutputError if the file cannot be written.
     """
     with atomic_write(path) as partial:
-        stream = _Stream(_open(partial, path, fps, size, codec), fps)
+        stream = _Stream(_open(partial, path, fps, size, codec), fps, partial, warn)
         try:
             with run_periodically(stream.repeat, REPEAT_INTERVAL_S, "video repeats") if live else nullcontext():
                 yield lambda result: stream.write(overlay.render(result), result.frame.time_s)
@@ -50,8 +61,9 @@ def video_sink(
 class _Stream:
     """Resample timed images to a constant frame rate. written: frames so far."""
 
-    def __init__(self, writer: cv2.VideoWriter, fps: float) -> None:
-        self._writer, self._fps = writer, fps
+    def __init__(self, writer: cv2.VideoWriter, fps: float, partial: Path, warn: Callable[[str], None]) -> None:
+        self._writer, self._fps, self._partial, self._warn = writer, fps, partial, warn
+        self._is_full = False
         self._last: Image | None = None
         self._start_s = 0.0
         self._lock = threading.Lock()
@@ -75,7 +87,11 @@ class _Stream:
             self._put(self._last)
 
     def _put(self, image: Image) -> None:
-        self._writer.write(image)
+        # OpenCV before 5 returns None, also when the disk is full.
+        failed = self._writer.write(image) is False or shutil.disk_usage(self._partial.parent).free < MIN_FREE_BYTES
+        if failed and not self._is_full:
+            self._is_full = True
+            self._warn(f"warning: {self._partial}: frames cannot be written; free space there")
         self.written += 1
 
     def close(self) -> None:

@@ -1,7 +1,9 @@
 """Files are complete after a run and absent after an error."""
 
 import json
+import os
 import resource
+import subprocess
 import time
 from contextlib import contextmanager
 from dataclasses import replace
@@ -152,6 +154,25 @@ def test_a_full_disk_is_an_error_although_opencv_reports_none(tmp_path, name, fr
         for n in range(frames):
             sink(result(n=n, image=noise[n]))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
+@pytest.mark.parametrize("name", ["a.mp4", "a.avi"])
+def test_a_full_disk_is_reported_once_while_the_run_goes_on(tmp_path, name):
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=500k", "tmpfs", tmp_path], check=False).returncode:
+        pytest.skip("this container may not mount")
+    rng, warnings, found = np.random.default_rng(0), [], []
+    try:
+        with (
+            pytest.raises(OutputError, match="of 60 frames can be read back"),
+            video_sink(tmp_path / name, Plain(), fps=25, size=(320, 240), codec="MJPG", warn=warnings.append) as sink,
+        ):
+            for n in range(60):
+                sink(result(n=n, image=rng.integers(0, 255, (240, 320, 3), dtype=np.uint8)))
+                found.append(len(warnings))
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+    assert found[0] == 0 and found[-1] == 1 and "frames cannot be written; free space" in warnings[0]
 
 
 def test_the_error_of_a_full_disk_names_the_file_that_could_not_be_written(tmp_path):
