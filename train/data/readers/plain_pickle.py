@@ -33,7 +33,7 @@ class _Dtype:
         self.dtype = self.dtype.newbyteorder(state[1])
 
 
-class _Array(np.ndarray):
+class _Array(np.ndarray[Any, Any]):
     def __setstate__(self, state: Sequence[Any]) -> None:
         version, shape, dtype, is_fortran, data = state
         super().__setstate__((version, shape, dtype.dtype, is_fortran, data))
