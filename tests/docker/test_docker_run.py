@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+import yaml
 from flashed_board import DLA_COMPILER, KEY, LIST, R36, ROOT, errors, flashed, pairs, run, said_to_docker
 
 # Not the fixture of the same name in other tests, which has a TensorRT.
@@ -61,6 +62,17 @@ def test_an_orin_gets_image_runtime_and_camera(board):
         "--sinks.page",
         "8080",
     ]
+
+
+def test_the_service_of_compose_gets_the_same(board):
+    """Except for a screen."""
+    _, (_, start) = run(board, "--dry-run")
+    (service,) = yaml.safe_load((ROOT / "docker/compose.yaml").read_text())["services"].values()
+    mounted = [volume["target"] if isinstance(volume, dict) else volume.split(":")[1] for volume in service["volumes"]]
+    assert sorted(mounted) == sorted(volume.split(":")[1] for volume in pairs(start, "--volume"))
+    assert service["cap_drop"] == pairs(start, "--cap-drop") == ["ALL"]
+    assert service["security_opt"] == pairs(start, "--security-opt") == ["no-new-privileges"]
+    assert [service["network_mode"]] == pairs(start, "--network")
 
 
 @pytest.mark.parametrize(
@@ -186,6 +198,12 @@ def test_a_board_without_docker_is_told_to_install_it(board):
     done, _ = run(board, PATH=str(board / "bin"))
     (error,) = errors(done)
     assert done.returncode == 2 and "sudo apt install docker.io docker-buildx" in error
+
+
+def test_podman_under_dockers_name_is_refused(board):
+    (board / "bin/docker").write_text('#!/bin/sh\ntest "$1" = --version && echo podman version 4.3.1\n')
+    (error,) = errors(run(board)[0])
+    assert "docker is podman" in error and "sudo apt install docker.io docker-buildx" in error
 
 
 def test_a_full_disk_is_reported_before_the_build(board):

@@ -5,6 +5,8 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -90,21 +92,36 @@ def test_compiled_wheels_use_the_numpy_of_the_image():
         assert named and set(named) == {required}, line
 
 
-def test_the_service_mounts_what_the_image_expects_and_creates_no_host_folders():
+def test_the_service_creates_no_host_folders_and_writes_to_few():
     composed = yaml.safe_load((ROOT / "docker/compose.yaml").read_text())
     (service,) = composed["services"].values()
     binds = {volume["target"]: volume for volume in service["volumes"] if isinstance(volume, dict)}
     named = dict(reversed(volume.split(":")) for volume in service["volumes"] if isinstance(volume, str))
-    # What docker/run mounts too: the doctor and the reports read board and power mode there.
-    about = {"/etc/nv_tegra_release", "/etc/nvpmodel.conf", "/var/lib/nvpmodel/status"}
-    files = {*about, "/device-tree", "/tmp/argus_socket"}
-    assert set(binds) == {"/mnt/bundle", "/home/skd/runs"} | files
     # Docker would create missing bind paths as folders. Named volumes are declared below.
     assert all(bind["type"] == "bind" and bind["bind"] == {"create_host_path": False} for bind in binds.values())
     # Group ids must differ from each other as text, also if none is given.
     assert service["group_add"] == ["${VIDEO_GID:-44}", "${RENDER_GID:-video}"]
-    assert binds["/mnt/bundle"]["read_only"] and all(binds[file]["read_only"] for file in about)
+    assert {target for target, bind in binds.items() if not bind.get("read_only")} == {
+        "/home/skd/runs",
+        "/tmp/argus_socket",
+    }
     assert set(named) == {"/home/skd/engines", "/home/skd/.cache"} and set(named.values()) == set(composed["volumes"])
+
+
+@pytest.mark.parametrize("address", ["{port}", "127.0.0.1:{port}", "0.0.0.0:{port}"])
+def test_a_service_is_healthy_while_its_page_answers_under_any_way_to_give_it(address):
+    (program,) = re.findall("python3 -c '(.*)'", (ROOT / "docker/healthy").read_text(), flags=re.DOTALL)
+
+    def ask():
+        environment = {"SKD_PAGE_PORT": address.format(port=server.server_port)}
+        done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, check=False)
+        return done.returncode
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:  # answers 501
+        threading.Thread(target=server.serve_forever).start()
+        assert ask() == 0
+        server.shutdown()
+    assert ask() == 1
 
 
 # Replaces the image's Python and logs its arguments. With TensorRT, an engine opens once it has been built.
