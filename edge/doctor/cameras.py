@@ -12,7 +12,10 @@ BAYER = re.compile(r"[RGB]{2}\d\d|BA81|RGGB|GRBG|GBRG")
 """Names of raw sensor formats such as RG10; only Argus converts them to images."""
 
 SENSOR = "CSI sensor"
-NO_PLUGIN = "sudo apt install nvidia-l4t-gstreamer (in a container with JetPack 5: docker/run --engines)"
+NO_PLUGIN = (
+    "GStreamer lacks nvarguscamerasrc",
+    "sudo apt install nvidia-l4t-gstreamer (in a container with JetPack 5: docker/run --engines)",
+)
 
 
 @dataclass(frozen=True)
@@ -39,10 +42,10 @@ def formats(listing: str) -> list[Format]:
     return [Format(name, tuple(sizes)) for name, sizes in found.items()]
 
 
-def camera(device: str, listing: str | None, sensor: int, plugin: bool) -> Finding | None:
+def camera(device: str, listing: str | None, sensor: int, lacking: tuple[str, str] | None) -> Finding | None:
     """None for a metadata node, which most USB cameras have too. sensor: the camera's number among CSI sensors.
 
-    plugin: whether GStreamer can read CSI cameras here.
+    lacking: what CSI cameras still need here, and how to fix that.
     """
     if listing is None:
         return Finding(device, "warn", "its formats are unknown without v4l2-ctl", "sudo apt install v4l-utils")
@@ -54,18 +57,21 @@ def camera(device: str, listing: str | None, sensor: int, plugin: bool) -> Findi
         return Finding(device, "ok", f"{', '.join(format_.name for format_ in listed)}; it lists no sizes and rates")
     if all(BAYER.fullmatch(format_.name) for format_ in with_sizes):
         found = f"{SENSOR}, {_best(with_sizes)}"
-        if not plugin:
-            return Finding(device, "warn", f"{found}: GStreamer lacks nvarguscamerasrc", NO_PLUGIN)
+        if lacking is not None:
+            return Finding(device, "warn", f"{found}: {lacking[0]}", lacking[1])
         return Finding(device, "ok", f"{found}: use csi://{sensor}")
     return Finding(device, "ok", _best(with_sizes))
 
 
-def cameras(listings: Mapping[str, str | None], plugin: bool) -> list[Finding]:
-    """One finding per camera. listings: device -> output of v4l2-ctl, None if it is not installed."""
+def cameras(listings: Mapping[str, str | None], lacking: tuple[str, str] | None) -> list[Finding]:
+    """One finding per camera. listings: device -> output of v4l2-ctl, None if it is not installed.
+
+    lacking: see :func:`camera`.
+    """
     found: list[Finding] = []
     for device, text in listings.items():
         sensors = sum(finding.found.startswith(SENSOR) for finding in found)
-        if (finding := camera(device, text, sensors, plugin)) is not None:
+        if (finding := camera(device, text, sensors, lacking)) is not None:
             found.append(finding)
     return found or [not_applicable("cameras", "none connected; files and network cameras do not need one")]
 

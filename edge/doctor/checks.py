@@ -38,11 +38,13 @@ def run_checks(host: Host, bundle: Path | None) -> list[Finding]:
         # In numerical order, /dev/video10 after /dev/video9, because CSI sensors are counted.
         for device in sorted(host.names("/dev/video*"), key=lambda name: (len(name), name))
     }
+    cv2, tensorrt = _import("cv2"), _version_of_module("tensorrt")
+    build = cv2.getBuildInformation() if cv2 else ""
     plugin = bool(host.names(ARGUS_PLUGIN))
-    camera_findings = cameras.cameras(listings, plugin)
+    lacking = cameras.NO_PLUGIN if not plugin else None if software.GSTREAMER.search(build) else software.NO_GSTREAMER
+    camera_findings = cameras.cameras(listings, lacking)
     # In a container the daemon is the host's, and a systemctl there only says that systemd does not run.
     daemon = None if in_container else host.run("systemctl", "is-active", "nvargus-daemon")
-    cv2, tensorrt = _import("cv2"), _version_of_module("tensorrt")
     gpu, gpu_problem = _gpu()
     runtime = bundle_files.Runtime(tensorrt, *gpu) if tensorrt and gpu else None
     sensors = plugin and any(finding.found.startswith(cameras.SENSOR) for finding in camera_findings)
@@ -53,7 +55,7 @@ def run_checks(host: Host, bundle: Path | None) -> list[Finding]:
         board.cuda(*cuda, on_jetson),
         software.tensorrt(tensorrt, jetpack, on_jetson, package_version("tensorrt") is not None),
         software.pycuda(gpu_problem, package_version("pycuda"), jetpack, on_jetson, board.cuda_version(*cuda)),
-        software.opencv(_version_of_module("cv2"), cv2.getBuildInformation() if cv2 else "", on_jetson),
+        software.opencv(_version_of_module("cv2"), build, on_jetson),
         software.runtime("ONNX Runtime", package_version("onnxruntime"), needed_for="networks on the CPU"),
         software.runtime("LiteRT", package_version("ai-edge-litert"), needed_for="BlazePose"),
         *camera_findings,

@@ -13,6 +13,13 @@ NEEDED_TENSORRT: dict[int, tuple[tuple[int, int], int]] = {5: ((8, 5), 8), 6: ((
 CUDA = {5: "11.4", 6: "12.6", 7: "13.0"}
 """JetPack's major version -> its CUDA, if this machine's is unknown."""
 
+GSTREAMER = re.compile(r"GStreamer:\s+YES(?:\s+\(([\d.]+)\))?")
+"""The line of OpenCV's build information."""
+NO_GSTREAMER = (
+    "csi:// needs an OpenCV with GStreamer",
+    "pip uninstall opencv-python opencv-python-headless; sudo apt install python3-opencv",
+)
+
 SYSTEM_PACKAGES = "in a virtual environment: python3 -m venv --system-site-packages"
 
 
@@ -74,13 +81,12 @@ def opencv(version: str | None, build_information: str, on_jetson: bool) -> Find
     if version is None:
         fix = f"sudo apt install python3-opencv; {SYSTEM_PACKAGES}" if on_jetson else "pip install 'skd-edge[edge]'"
         return Finding("OpenCV", "fail", "Python cannot import it", fix)
-    gstreamer = re.search(r"GStreamer:\s+YES(?:\s+\(([\d.]+)\))?", build_information)
-    if gstreamer:
+    if gstreamer := GSTREAMER.search(build_information):
         return Finding("OpenCV", "ok", f"{version}, GStreamer {gstreamer[1] or 'yes'}")
     if not on_jetson:
         return Finding("OpenCV", "ok", f"{version}, without GStreamer, which only csi:// needs")
-    fix = "pip uninstall opencv-python opencv-python-headless; sudo apt install python3-opencv"
-    return Finding("OpenCV", "warn", f"{version}, without GStreamer: no CSI cameras, no hardware decoders", fix)
+    text = f"{version}, without GStreamer: no CSI cameras, no hardware decoders"
+    return Finding("OpenCV", "warn", text, NO_GSTREAMER[1])
 
 
 def runtime(name: str, version: str | None, *, needed_for: str) -> Finding:

@@ -3,6 +3,7 @@
 import json
 
 import boards
+import cv2
 import pytest
 from boards import Board
 
@@ -96,13 +97,22 @@ def test_the_package_to_install_matches_the_installed_cuda(bundle_folder):
     assert "libcurand-dev-13-2;" in by_check(Board(boards.THOR, LAPTOP, files), bundle_folder)["pycuda"].fix
 
 
-def test_csi_sensors_are_numbered_in_device_order(bundle_folder):
+def test_csi_sensors_are_numbered_in_device_order(bundle_folder, monkeypatch):
+    monkeypatch.setattr(cv2, "getBuildInformation", lambda: "GStreamer: YES (1.22.0)")
     devices = {f"/dev/video{n}": "" for n in range(11)}
     seen = {"/dev/video9": boards.CSI_CAMERA, "/dev/video10": boards.CSI_CAMERA}
     host = Board(boards.ORIN, LAPTOP, devices, PLUGIN, v4l2_ctl=lambda flag, device, more: seen.get(device, ""))
     found = by_check(host, bundle_folder)
     assert [found[device].found[-7:] for device in seen] == ["csi://0", "csi://1"]
     assert found["Argus"].status == "fail"
+
+
+def test_a_csi_camera_is_not_suggested_if_opencv_cannot_read_it(bundle_folder, monkeypatch):
+    monkeypatch.setattr(cv2, "getBuildInformation", lambda: "GStreamer: NO")
+    host = Board(boards.ORIN, LAPTOP, PLUGIN, {"/dev/video0": ""}, v4l2_ctl=boards.CSI_CAMERA, systemctl="active\n")
+    camera = by_check(host, bundle_folder)["/dev/video0"]
+    assert camera.status == "warn" and camera.found.endswith("21 fps: csi:// needs an OpenCV with GStreamer")
+    assert "sudo apt install python3-opencv" in camera.fix
 
 
 @pytest.mark.parametrize(("inside", "status"), [(True, "ok"), (False, "fail")])

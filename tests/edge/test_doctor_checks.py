@@ -127,7 +127,7 @@ def test_formats_and_rates_from_old_and_new_v4l2_ctl():
     assert (yuyv.name, yuyv.sizes) == ("YUYV", ((640, 480, 30.0),))
     rigid, free = cameras.formats(boards.LOOPBACK)
     assert rigid.sizes == () and free.sizes == ((1920, 1080, 60.0),)
-    (unsized,) = cameras.cameras({"/dev/video7": boards.LOOPBACK.split("\t[1]")[0]}, plugin=True)
+    (unsized,) = cameras.cameras({"/dev/video7": boards.LOOPBACK.split("\t[1]")[0]}, None)
     assert unsized.found == "YU12; it lists no sizes and rates"
     (old,) = cameras.formats(boards.OLD_V4L2_CTL)
     assert (old.name, old.sizes) == ("MJPG", ((1920, 1080, 15.0),))
@@ -141,7 +141,7 @@ def test_each_camera_is_one_line_and_sensors_are_numbered_as_by_argus():
         "/dev/video3": boards.CSI_CAMERA,
         "/dev/video4": None,
     }
-    found = {finding.check: finding for finding in cameras.cameras(listings, plugin=True)}
+    found = {finding.check: finding for finding in cameras.cameras(listings, None)}
     assert list(found) == ["/dev/video0", "/dev/video2", "/dev/video3", "/dev/video4"]
     assert found["/dev/video2"].found == "CSI sensor, RG10 3280x2464 at 21 fps: use csi://0"
     assert found["/dev/video3"].found.endswith("csi://1")
