@@ -9,6 +9,7 @@ from bad_input.machines import (  # noqa: F401 rows ask for them by name
     orin,
     orin_without_driver,
     orin_without_pycuda,
+    python_without_paho,
     screen_that_is_not_there,
 )
 from bad_input.rows import disk_as_before, prepared, refused

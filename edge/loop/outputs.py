@@ -7,9 +7,11 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from edge.capture.pose_recording import RecordingHeader
+from edge.capture.source import Source
 from edge.contract.files import require_writable
 from edge.latency import LatencyHistory
 from edge.loop.config import RunConfig
+from edge.sinks.mqtt import mqtt_sink, new_client, parse_broker
 from edge.sinks.page_server import parse_page_address, require_port
 
 if TYPE_CHECKING:  # these import OpenCV
@@ -17,11 +19,23 @@ if TYPE_CHECKING:  # these import OpenCV
     from edge.sinks.sink_worker import SinkOptions, SinkWorker
 
 
-def require_outputs(config: RunConfig) -> None:
-    """Raise OutputError if a file cannot be written or the page's port is not available. Creates no file."""
+def require_outputs(config: RunConfig, source: Source) -> None:
+    """Raise what opening the outputs would: files, video codec, page's port, MQTT client, window. Creates no file."""
+    # These import OpenCV, which would slow down `--help`.
+    from edge.sinks.video import require_encoder
+    from edge.sinks.window import probe_window
+
+    sinks = config.sinks
     require_writable(*config.files.values())
-    if config.sinks.page is not None:
-        require_port(parse_page_address(config.sinks.page, config.sinks.page_token))
+    if sinks.video is not None:
+        require_encoder(sinks.video, source.fps, source.size, sinks.codec)
+    if sinks.page is not None:
+        require_port(parse_page_address(sinks.page, sinks.page_token))
+    if sinks.mqtt is not None:
+        new_client()
+    if sinks.show:
+        with probe_window():
+            pass
 
 
 def sink_workers(
@@ -36,7 +50,6 @@ def sink_workers(
     # These import OpenCV, which would slow down `--help`.
     from edge.drawing.overlay import Overlay
     from edge.sinks.json_lines import events_sink, json_lines_sink
-    from edge.sinks.mqtt import mqtt_sink, parse_broker
     from edge.sinks.page import Page
     from edge.sinks.page_server import page_sink
     from edge.sinks.picture import picture_sink

@@ -50,7 +50,7 @@ def open_parts(config: RunConfig, source: Source | None = None) -> Iterator[Part
         bundle = read_bundle(config.bundle)
         source = source or open_source(config.source, config.capture)
         stack.callback(source.close)
-        require_outputs(config)
+        require_outputs(config, source)
         recogniser = Restartable(
             "action",
             lambda: open_student(bundle, config.recogniser, config.decisions),

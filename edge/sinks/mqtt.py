@@ -67,6 +67,14 @@ def _no_broker() -> ConfigError:
     return ConfigError("sinks.mqtt has no broker", hint="give mqtt://host or mqtt://user:password@host:1883/topic")
 
 
+def new_client() -> Any:
+    """paho-mqtt's client, not connected. Raises MissingDependency without paho-mqtt."""
+    with importing("paho-mqtt", needed_for="sinks.mqtt", install="pip install 'skd-edge[mqtt]'"):
+        from paho.mqtt.client import Client
+        from paho.mqtt.enums import CallbackAPIVersion
+    return Client(CallbackAPIVersion.VERSION2)
+
+
 @contextmanager
 def mqtt_sink(to: Broker, log: Callable[[str], None]) -> Iterator[Callable[[Event], None]]:
     """Publish each event with QoS 1, and a retained status: online, camera_lost or offline.
@@ -75,10 +83,7 @@ def mqtt_sink(to: Broker, log: Callable[[str], None]) -> Iterator[Callable[[Even
     the background; publishing never blocks. log: receives a line when the connection is lost or restored.
     Raises MissingDependency without paho-mqtt.
     """
-    with importing("paho-mqtt", needed_for="sinks.mqtt", install="pip install 'skd-edge[mqtt]'"):
-        from paho.mqtt.client import Client
-        from paho.mqtt.enums import CallbackAPIVersion
-    publisher = _Publisher(Client(CallbackAPIVersion.VERSION2), to, log)
+    publisher = _Publisher(new_client(), to, log)
     try:
         yield publisher.publish
     finally:

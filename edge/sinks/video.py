@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +15,7 @@ import cv2
 
 from edge.capture.opencv import suppress_stderr, utf8_path
 from edge.contract.errors import OutputError
-from edge.contract.files import atomic_write
+from edge.contract.files import atomic_write, wrap_write_errors
 from edge.contract.types import Image
 from edge.drawing.overlay import Overlay
 from edge.periodic import run_periodically
@@ -56,6 +58,13 @@ def video_sink(
         finally:
             stream.close()
         _check(partial, path, stream.written)
+
+
+def require_encoder(path: Path, fps: float, size: tuple[int, int], codec: str | None) -> None:
+    """Raise OutputError if OpenCV cannot encode such a video here."""
+    # In the folder of the video, because a container may have no other that is writable.
+    with wrap_write_errors(path), tempfile.TemporaryDirectory(dir=Path(os.path.realpath(path)).parent) as folder:
+        _open(Path(folder) / path.name, path, fps, size, codec).release()
 
 
 class _Stream:

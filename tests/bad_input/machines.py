@@ -60,5 +60,10 @@ def opencv_without_windows(laptop, monkeypatch):
 
 
 @pytest.fixture
+def python_without_paho(laptop, monkeypatch):
+    monkeypatch.setitem(sys.modules, "paho.mqtt.client", None)
+
+
+@pytest.fixture
 def screen_that_is_not_there(laptop, monkeypatch):
     monkeypatch.setenv("DISPLAY", ":97")

@@ -9,10 +9,10 @@ ABSENT_NETWORK: Argv = ["--pose.name", "trt_pose", "--pose.network", "absent.onn
 """Outputs are refused before it is missed: loading networks takes seconds."""
 
 
-@on_board(needs="blazepose_files")
+@on_board()
 def a_codec_that_is_not_known(folder: Path) -> Argv:
     """OpenCV cannot encode zzzz here"""
-    return run(folder, more=["--sinks.codec", "zzzz"])
+    return run(folder, more=[*ABSENT_NETWORK, "--sinks.codec", "zzzz"])
 
 
 @on_board()
@@ -49,10 +49,10 @@ def an_output_to_stdout(folder: Path) -> Argv:
     return run(folder, more=["--sinks.json", "-"])
 
 
-@on_board(needs="blazepose_files")
+@on_board()
 def a_window_without_a_screen(folder: Path) -> Argv:
     """there is no screen to show a window on"""
-    return run(folder, more=["--sinks.show", "true"])
+    return run(folder, more=[*ABSENT_NETWORK, "--sinks.show", "true"])
 
 
 @on_board()
@@ -96,6 +96,12 @@ def a_page_whose_token_is_empty(folder: Path) -> Argv:
     """sinks.page_token is empty or has invalid characters"""
     page = ["--sinks.page", "0.0.0.0:0", "--sinks.page_token", ""]
     return run(folder, source=f"replay://{poses(folder, 9)}", more=page)
+
+
+@on_board(needs="python_without_paho")
+def a_broker_without_its_client(folder: Path) -> Argv:
+    """sinks.mqtt needs the package paho-mqtt; install it with: pip install 'skd-edge[mqtt]'"""
+    return run(folder, more=[*ABSENT_NETWORK, "--sinks.mqtt", "mqtt://127.0.0.1"])
 
 
 @on_board(needs="opencv_without_windows")
