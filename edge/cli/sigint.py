@@ -1,8 +1,14 @@
-"""Ctrl-C during the second or so in which modules are imported: exit without a traceback."""
+"""Ctrl-C before the loop handles it: no traceback while modules are imported, nor from pressing it twice."""
 
 from __future__ import annotations
 
+import math
 import signal
+import time
+from types import FrameType
+
+REPEAT_S = 1.0
+"""A second Ctrl-C within this time is ignored: it would interrupt the cleaning up after the first."""
 
 
 def exit_silently_on_sigint() -> None:
@@ -13,5 +19,13 @@ def exit_silently_on_sigint() -> None:
 
 def raise_on_sigint() -> None:
     """Make Ctrl-C raise KeyboardInterrupt again."""
+    raised_s = -math.inf
+
+    def handle(signum: int, frame: FrameType | None) -> None:
+        nonlocal raised_s
+        if time.monotonic() - raised_s >= REPEAT_S:
+            raised_s = time.monotonic()
+            raise KeyboardInterrupt
+
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, handle)

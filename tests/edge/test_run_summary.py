@@ -118,6 +118,20 @@ def test_ctrl_c_during_imports_ends_silently(tmp_path, room):
             process.kill()
 
 
+def test_a_second_ctrl_c_does_not_interrupt_what_cleans_up_after_the_first(monkeypatch):
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        raise_on_sigint()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        monkeypatch.setattr("edge.cli.sigint.REPEAT_S", 0.0)  # later
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_an_ignored_sigint_stays_ignored():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
