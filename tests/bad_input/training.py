@@ -75,7 +75,7 @@ def a_split_that_the_dataset_does_not_have(folder: Path) -> Argv:
 
 @on_workstation
 def a_skeleton_file_of_which_the_end_is_missing(folder: Path) -> Argv:
-    """S001C001P001R001A001.skeleton: line 2: the file ends where a body's state should follow; copy the file again"""
+    """S001C001P001R001A001.skeleton: line 2: the file ends where a body's state should follow; copy it again"""
     (folder / "S001C001P001R001A001.skeleton").write_text("70\n1\n")
     return teach(folder, "ntu60", "--data.folder", folder)
 

@@ -23,7 +23,7 @@ from edge.contract.types import Float32
 from train.data.clip import SkeletonClip, SkeletonSet, validated
 from train.data.readers.bodies import MAX_BODIES
 from train.data.readers.cache import cached_clips
-from train.data.readers.files import read_json
+from train.data.readers.files import damaged, read_json
 from train.data.readers.reading import DEFAULT, ReadOptions, parse_files
 
 WIDTH_PX, HEIGHT_PX, FPS = 340, 256, 30.0
@@ -54,9 +54,7 @@ def read_kinetics(folder: Path, options: ReadOptions = DEFAULT) -> SkeletonSet:
             if about["has_skeleton"]:
                 items.append(_Labelled(part / f"{clip}.json", label, train))
     if absent := next((item.path for item in items if not item.path.is_file()), None):
-        raise DataError(
-            "no such file, but the label file says that this clip has a skeleton", where=absent, hint="copy it again"
-        )
+        raise damaged(absent, "no such file, but the label file says that this clip has a skeleton")
     classes = tuple(names.get(label, f"class_{label}") for label in range(max(names, default=-1) + 1))
 
     def parse() -> Iterator[SkeletonClip]:
@@ -72,9 +70,7 @@ def _label(index: Path, clip: str, about: Any) -> tuple[int, str]:
     wanted = {"has_skeleton": bool, "label": str, "label_index": int}
     fits = isinstance(about, dict) and all(isinstance(about.get(key), kind) for key, kind in wanted.items())
     if not fits or not 0 <= about["label_index"] < 10_000:
-        raise DataError(
-            f"clip {clip} has no valid has_skeleton, label and label_index", where=index, hint="copy it again"
-        )
+        raise damaged(index, f"clip {clip} has no valid has_skeleton, label and label_index")
     return about["label_index"], about["label"]
 
 
@@ -90,11 +86,7 @@ def read_clip(item: _Labelled) -> SkeletonClip | None:
     for row in frames if isinstance(frames, list) else (frames,):
         number, people = (row.get("frame_index"), row.get("skeleton")) if isinstance(row, dict) else (None, None)
         if not isinstance(number, int) or not isinstance(people, list) or number in poses:
-            raise DataError(
-                f"entry {len(poses)} of data has no skeleton, or no frame_index of its own",
-                where=path,
-                hint="copy it again",
-            )
+            raise damaged(path, f"entry {len(poses)} of data has no skeleton, or no frame_index of its own")
         poses[number] = _top_people(path, number, people)
     if not any(len(people) for people in poses.values()):
         return None
@@ -118,9 +110,7 @@ def _top_people(path: Path, number: int, people: list[Any]) -> Float32:
         try:
             pose, score = (np.array(person[key], np.float32) for key in ("pose", "score"))
         except (KeyError, TypeError, ValueError) as error:
-            raise DataError(
-                f"frame {number}: a person has no numeric pose and score ({error})", where=path, hint="copy it again"
-            ) from error
+            raise damaged(path, f"frame {number}: a person has no numeric pose and score ({error})") from error
         if pose.shape != (2 * JOINTS,) or score.shape != (JOINTS,):
             raise DataError(
                 f"frame {number}: {pose.size} coordinates and {score.size} scores, but {LAYOUT} has {2 * JOINTS} "

@@ -12,9 +12,9 @@ from functools import partial
 from pathlib import Path
 
 from edge.contract.errors import DataError
-from edge.contract.reading import read_text
 from train.data.clip import SkeletonClip, SkeletonSet, validated
 from train.data.readers.cache import cached_clips
+from train.data.readers.files import read_lines
 from train.data.readers.ntu_skeleton import NAME, Sample, read_skeleton, sample
 from train.data.readers.reading import DEFAULT, ReadOptions, parse_files
 
@@ -88,7 +88,7 @@ def _clip(path: Path, split: str) -> SkeletonClip:
 
 def _listed_samples(path: Path) -> list[str]:
     """Names of the samples in a list, whatever else it contains."""
-    found = [match.group() for match in NAME.finditer(read_text(path, DataError, "copy it again"))]
+    found = [match.group() for line in read_lines(path) for match in NAME.finditer(line)]
     if not found:
         raise DataError(
             "names no sample", where=path, hint="it must list names such as S001C002P005R002A008; else remove it"

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.contract.errors import DataError
-from edge.contract.reading import read_text
 from train.data.clip import KINECT_TO_CAMERA, SkeletonClip
 from train.data.readers.bodies import MAX_BODIES, motion_spread, pad_bodies, top_bodies
+from train.data.readers.files import damaged, read_lines
 
 FPS = 30.0
 JOINTS = 25
@@ -72,11 +72,10 @@ class _Lines:
     """Reads the lines of a file in order; errors name the line."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.at = path, 0
-        self.lines = read_text(path, DataError, "copy it again").splitlines()
+        self.path, self.lines, self.at = path, read_lines(path), 0
 
     def wrong(self, what: str) -> DataError:
-        return DataError(f"line {self.at}: {what}", where=self.path, hint="copy the file again, or leave it out")
+        return damaged(self.path, f"line {self.at}: {what}")
 
     def take(self, count: int, what: str) -> list[str]:
         if self.at + count > len(self.lines):

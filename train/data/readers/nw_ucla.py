@@ -16,8 +16,7 @@ import numpy as np
 from edge.contract.errors import DataError
 from edge.contract.layouts import layout
 from train.data.clip import KINECT_TO_CAMERA, SkeletonClip, SkeletonSet, validated
-from train.data.readers.arrays import check_arrays
-from train.data.readers.files import files_in, read_json
+from train.data.readers.files import check_arrays, damaged, files_in, read_json
 from train.data.readers.reading import DEFAULT, ReadOptions, parse_files
 
 LAYOUT = "kinect-20"
@@ -70,9 +69,7 @@ def read_clip(path: Path) -> SkeletonClip:
     try:
         values = np.array(read_json(path, ("skeletons",))["skeletons"], np.float64)
     except (ValueError, TypeError) as error:
-        raise DataError(
-            f"skeletons are not [frames][20][3] numbers: {error}", where=path, hint="copy it again"
-        ) from error
+        raise damaged(path, f"skeletons are not [frames][20][3] numbers: {error}") from error
     check_arrays(path, {"skeletons": values}, {"skeletons": "frames 20 3"})
     xyz = values.astype(np.float32)[:, _ORDER] * KINECT_TO_CAMERA
     seen = np.isfinite(xyz).all(axis=-1) & (xyz != 0).any(axis=-1)

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from edge.contract.errors import DataError
 from edge.contract.layouts import layout
 from train.data.clip import SkeletonClip, SkeletonSet, validated
-from train.data.readers.arrays import clip_slices
-from train.data.readers.files import files_in, read_arrays, read_mat
+from train.data.readers.files import clip_slices, damaged, files_in, read_arrays, read_mat
 from train.data.readers.reading import DEFAULT, ReadOptions, parse_files
 
 FILE = "penn_action.npz"
@@ -56,9 +55,7 @@ def read_label_file(path: Path) -> SkeletonClip:
         )
     xy = np.stack([raw["x"], raw["y"]], axis=-1).astype(np.float32)
     if raw["nframes"].ravel().tolist() != [len(xy)]:
-        raise DataError(
-            f"nframes is {raw['nframes'].ravel()}, but there are {len(xy)} frames", where=path, hint="copy it again"
-        )
+        raise damaged(path, f"nframes is {raw['nframes'].ravel()}, but there are {len(xy)} frames")
     joints, seen = _joints(xy)
     return SkeletonClip(f"penn-{path.stem}", CLASSES.index(action), joints[None], seen[None], fps=FPS, train=train == 1)
 

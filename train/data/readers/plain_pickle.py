@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from edge.contract.errors import DataError
+from train.data.readers.files import damaged
 
 
 def _encode(text: str, encoding: str = "latin1") -> bytes:
@@ -98,4 +99,4 @@ def read_pickle(path: Path) -> Any:
     except FileNotFoundError as error:
         raise DataError("no such dataset file", where=path, hint="give it with --data.folder") from error
     except _DAMAGED as error:
-        raise DataError(f"not a readable pickle: {error}", where=path, hint="copy it again") from error
+        raise damaged(path, f"not a readable pickle: {error}") from error

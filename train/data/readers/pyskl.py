@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.contract.errors import DataError
-from edge.contract.reading import read_text
 from train.data.clip import KINECT_TO_CAMERA, SkeletonClip, SkeletonSet, validated
 from train.data.readers.bodies import MAX_BODIES, motion_spread, pad_to_equal_bodies, top_bodies
+from train.data.readers.files import read_lines
 from train.data.readers.plain_pickle import read_pickle
 from train.data.readers.reading import DEFAULT, ReadOptions
 
@@ -153,5 +153,4 @@ def _classes(path: Path, clips: tuple[SkeletonClip, ...]) -> tuple[str, ...]:
     names = path.with_name(LABEL_MAP)
     if not names.is_file():
         return tuple(f"class_{label:03d}" for label in range(max(clip.label for clip in clips) + 1))
-    lines = read_text(names, DataError, "copy it again").splitlines()
-    return tuple(line.strip() for line in lines if line.strip())
+    return tuple(line.strip() for line in read_lines(names) if line.strip())

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from edge.contract.errors import DataError
 from train.data.clip import KINECT_TO_CAMERA, SkeletonClip, SkeletonSet, validated
-from train.data.readers.arrays import check_arrays, clip_slices
-from train.data.readers.files import files_in, read_arrays, read_mat
+from train.data.readers.files import check_arrays, clip_slices, files_in, read_arrays, read_mat
 from train.data.readers.reading import DEFAULT, ReadOptions, parse_files
 
 FILE = "utd_mhad.npz"
