@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -23,11 +22,9 @@ import onnx
 from calibrate.calibration_set import Method
 from calibrate.quantisation.bias_correction import bias_corrected, scales_widened_for_biases
 from calibrate.quantisation.compact import compact
-from calibrate.quantisation.computed_addend import split_computed_addend
 from calibrate.quantisation.equalise import equalised
-from calibrate.quantisation.kernel_shape import with_kernel_shapes
-from calibrate.quantisation.onnx_graph import Graph, Sample, at_least_opset, copied, feed, is_quantised, valid
-from calibrate.quantisation.own_parameters import with_own_parameters
+from calibrate.quantisation.onnx_graph import Graph, Sample, copied, feed
+from calibrate.quantisation.preparation import prepared
 from calibrate.quantisation.qdq_placement import (
     needed_pairs_only,
     pair_per_consumer,
@@ -37,7 +34,6 @@ from calibrate.quantisation.qdq_placement import (
     unquantised_sums,
 )
 from calibrate.quantisation.relu_by_clipping import relu_for_clip, signed, unsigned_behind_relu
-from calibrate.quantisation.transposed_convolution import as_convolutions
 from calibrate.quantisation.weight_fit import fitted
 from calibrate.tensorrt.rules import violations
 from edge.contract.errors import DataError, EngineError
@@ -46,8 +42,6 @@ from edge.engines.engine import check_inputs
 from edge.engines.onnx_runtime import OnnxRuntimeEngine
 
 OPERATORS = ["Conv", "Gemm", "Add"]
-PER_CHANNEL_OPSET = 13
-"""The first opset whose Q/DQ have per-channel scales."""
 
 
 class Quantiser:
@@ -84,22 +78,16 @@ class Quantiser:
         _check(samples, engine)
         self.source, self.samples = source, samples
         with temporary_folder() as folder, _quiet():
-            prepared = folder / "prepared.onnx"
-            onnx.save(at_least_opset(valid(source), PER_CHANNEL_OPSET, "export it in opset 17"), str(prepared))
-            _fold_and_infer_shapes(prepared)
-            model = split_computed_addend(_named(onnx.load(prepared)))
-            if is_quantised(model):
-                raise EngineError("is already quantised", where=source, hint="give the FP32 network")
-            model = with_kernel_shapes(with_own_parameters(as_convolutions(model)))
-            self.model = equalised(onnx.shape_inference.infer_shapes(model), samples)
+            self.model = equalised(prepared(source, folder), samples)
             graph = Graph(self.model)
             products = graph.nodes("Conv", "Gemm")
             self.layers = [n.name for n in products if n.input[1] in graph.constants]
             self._without_weights = {n.name for n in products} - set(self.layers)
             if not self.layers:
                 raise EngineError("has neither a convolution nor a Gemm with constant FP32 weights", where=source)
-            onnx.save(self.model, str(prepared))
-            self._ranges = activation_ranges(prepared, OPERATORS, method, [i.name for i in engine.inputs], samples)
+            network = folder / "equalised.onnx"
+            onnx.save(self.model, str(network))
+            self._ranges = activation_ranges(network, OPERATORS, method, [i.name for i in engine.inputs], samples)
 
     def quantised(self, float_layers: Sequence[str], samples: Sequence[Sample]) -> onnx.ModelProto:
         """Return the network in INT8 except for ``float_layers``, weights and biases fitted to these samples."""
@@ -173,29 +161,6 @@ def _check(samples: Sequence[Sample], engine: OnnxRuntimeEngine) -> None:
     outputs = engine.run(feed([i.name for i in engine.inputs], samples[0])).values()
     if not all(np.isfinite(array).all() for array in outputs):
         raise EngineError("returns NaN or infinite values", where=engine.describe(), hint="export it again")
-
-
-def _fold_and_infer_shapes(network: Path) -> None:
-    """Fold BatchNorm into convolutions, in place."""
-    from onnxruntime.quantization.shape_inference import quant_pre_process
-
-    here = Path.cwd()
-    os.chdir(network.parent)  # where a failed inference leaves files
-    try:
-        quant_pre_process(str(network), str(network))
-    except Exception:  # noqa: BLE001 symbolic inference, of which ONNX's own is independent, fails at some attention layers
-        quant_pre_process(str(network), str(network), skip_symbolic_shape=True)
-    finally:
-        os.chdir(here)
-
-
-def _named(model: onnx.ModelProto) -> onnx.ModelProto:
-    # Layers are identified by name, which exporters may omit.
-    for position, node in enumerate(model.graph.node):
-        node.name = node.name or f"{node.op_type}_{position}"
-        while node.input and not node.input[-1]:
-            node.input.pop()  # an empty name stands for an absent bias
-    return model
 
 
 def _float_additions(model: onnx.ModelProto, float_layers: set[str]) -> list[str]:

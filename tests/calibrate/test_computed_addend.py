@@ -6,7 +6,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from calibrate.quantisation.computed_addend import split_computed_addend
+from calibrate.quantisation.preparation import split_computed_addend
 
 RNG = np.random.default_rng(0)
 W, B = (RNG.standard_normal(shape).astype(np.float32) for shape in ((4, 3), (4,)))

@@ -1,0 +1,115 @@
+"""Prepare an FP32 network for quantisation: the same function, in the form that the later steps expect."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import onnx
+from onnx import helper
+
+from calibrate.quantisation.onnx_graph import Graph, at_least_opset, attributes, copied, is_quantised, set_nodes, valid
+from calibrate.quantisation.transposed_convolution import as_convolutions
+from edge.contract.errors import EngineError
+
+PER_CHANNEL_OPSET = 13
+"""The first opset whose Q/DQ have per-channel scales."""
+
+
+def prepared(source: Path, folder: Path) -> onnx.ModelProto:
+    """Read a network; every node gets a name and every layer its own parameters, and shapes are inferred.
+
+    folder: for temporary files. Raises EngineError for a network that cannot be read or is already quantised.
+    """
+    model = at_least_opset(valid(source), PER_CHANNEL_OPSET, "export it in opset 17")
+    if is_quantised(model):
+        raise EngineError("is already quantised", where=source, hint="give the FP32 network")
+    path = folder / "prepared.onnx"
+    onnx.save(model, str(path))
+    _fold_and_infer_shapes(path)
+    model = split_computed_addend(_named(onnx.load(path)))
+    model = with_kernel_shapes(with_own_parameters(as_convolutions(model)))
+    return onnx.shape_inference.infer_shapes(model)
+
+
+def _fold_and_infer_shapes(network: Path) -> None:
+    """Fold BatchNorm into convolutions, in place."""
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    here = Path.cwd()
+    os.chdir(network.parent)  # where a failed inference leaves files
+    try:
+        quant_pre_process(str(network), str(network))
+    except Exception:  # noqa: BLE001 symbolic inference, of which ONNX's own is independent, fails at some attention layers
+        quant_pre_process(str(network), str(network), skip_symbolic_shape=True)
+    finally:
+        os.chdir(here)
+
+
+def _named(model: onnx.ModelProto) -> onnx.ModelProto:
+    # Layers are identified by name, which exporters may omit.
+    for position, node in enumerate(model.graph.node):
+        node.name = node.name or f"{node.op_type}_{position}"
+        while node.input and not node.input[-1]:
+            node.input.pop()  # an empty name stands for an absent bias
+    return model
+
+
+def split_computed_addend(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Split each Gemm with a computed addend into a product and an addition.
+
+    In INT8 the addend would need the product's scale, in int32, so ONNX Runtime leaves such a Gemm in floating point. A
+    Gemm with a constant bias or none, or that scales its addend, is left alone.
+    """
+    result = copied(model)
+    graph = Graph(result)
+    nodes: list[onnx.NodeProto] = []
+    for node in result.graph.node:
+        nodes.append(node)
+        scaled = attributes(node).get("beta", 1) != 1
+        if node.op_type != "Gemm" or len(node.input) < 3 or node.input[2] in graph.constants or scaled:
+            continue
+        product, addend = f"{node.output[0]}.product", node.input.pop()
+        total = node.output[0]
+        node.output[0] = product
+        nodes.append(helper.make_node("Add", [product, addend], [total], name=f"{node.name}.addition"))
+    set_nodes(result, nodes)
+    return result
+
+
+def with_own_parameters(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Copy each constant of a Conv or Gemm that another node reads too, so that every layer has its own.
+
+    Later steps change parameters layer by layer: channels are equalised, weights are fitted to the layer's own inputs,
+    biases take up its own error. A shared constant would be changed once for each reader, and a float layer would read
+    the INT8 layer's weights. The cost is size: a weight that n layers share is stored n times.
+    """
+    result = copied(model)
+    graph = Graph(result)
+    layers = graph.nodes("Conv", "Gemm")
+    taken = {name for node in result.graph.node if node not in layers for name in node.input}
+    for node in layers:
+        for position, name in enumerate(node.input):
+            if name in graph.constants and name in taken:
+                node.input[position] = f"{name}.{node.name}"
+                graph.set_constant(node.input[position], graph.constants[name])
+            taken.add(name)
+    return result
+
+
+def with_kernel_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Write each convolution's kernel size as an attribute. model: with shapes inferred.
+
+    In ONNX the attribute ``kernel_shape`` is optional, because the weights have that shape. Before 10.4 TensorRT reads
+    it from constant weights only, and refuses a Conv without the attribute if its weights are computed, as they are
+    behind a DequantizeLinear. A ConvTranspose needs no attribute.
+    """
+    result = copied(model)
+    graph = Graph(result)
+    shapes = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in result.graph.value_info}
+    shapes |= {name: list(array.shape) for name, array in graph.constants.items()}
+    for node in graph.nodes("Conv"):
+        kernel = shapes.get(node.input[1], [])[2:]
+        if kernel and all(kernel) and "kernel_shape" not in attributes(node):
+            node.attribute.append(helper.make_attribute("kernel_shape", kernel))
+    return result
