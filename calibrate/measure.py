@@ -27,8 +27,9 @@ from calibrate.measure_report import as_markdown
 from edge.cli.console import console, print_warning
 from edge.cli.exit_codes import FAILED, INTERRUPTED, USER_ERROR
 from edge.contract.bundle import STUDENT_ENGINE, read_bundle
-from edge.contract.errors import ConfigError, DataError
+from edge.contract.errors import DataError
 from edge.contract.files import require_writable, write_json, write_text
+from edge.contract.intervals import require_in
 from edge.contract.passwords import without_passwords
 from edge.contract.reading import read_json
 from edge.engines.engine_manifest import manifest_path
@@ -62,9 +63,7 @@ class MeasureConfig:
     """The pose estimator and how it runs."""
 
     def __post_init__(self) -> None:
-        if self.runs < 1 or not self.soak_minutes >= 0:
-            given = f"runs is {self.runs}, soak_minutes is {self.soak_minutes:g}"
-            raise ConfigError(given, hint="runs starts at 1, soak_minutes at 0")
+        require_in(self, runs="[1, inf)", soak_minutes="[0, inf]")
 
 
 @dataclass(frozen=True)

@@ -5,17 +5,17 @@ No configuration.py imports PyTorch, not even for type checkers: `--help` loads 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from edge.contract.errors import ConfigError
+from edge.contract.intervals import require_in
 from train.data.registry import DataConfig
 from train.distillation.methods import METHODS, method
 from train.optimiser import Optimiser
 
-MAX_PROCESSES, MAX_SEED, MAX_WIDTH = 10_000, 1 << 63, 1 << 16
+SEEDS, WIDTHS = f"[0, {1 << 63})", "[1, 65536]"
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,7 @@ class Hardware:
     more."""
 
     def __post_init__(self) -> None:
-        most = max(self.devices, self.nodes, self.threads, self.workers)
-        if min(self.devices, self.nodes) < 1 or min(self.threads, self.workers) < 0 or most > MAX_PROCESSES:
-            raise ConfigError(
-                f"cannot train on {self.devices} devices of {self.nodes} machines with {self.threads} threads and "
-                f"{self.workers} workers",
-                hint=f"give at least one device and one machine, and numbers from 0 to {MAX_PROCESSES}",
-            )
+        require_in(self, devices="[1, 10000]", nodes="[1, 10000]", threads="[0, 10000]", workers="[0, 10000]")
 
     @property
     def dtype(self) -> Any:
@@ -52,16 +46,6 @@ class Hardware:
         import torch
 
         return torch.float64 if self.precision == "64-true" else torch.float32
-
-
-def require_valid(seeds: Iterable[int], *widths: int | None) -> None:
-    """Raise ConfigError for a seed or width out of range; a width of None is the network's own."""
-    given = [width for width in widths if width is not None]
-    if not all(0 <= seed < MAX_SEED for seed in seeds) or not all(1 <= width <= MAX_WIDTH for width in given):
-        raise ConfigError(
-            f"a seed is not in 0..{MAX_SEED - 1}, or a width not in 1..{MAX_WIDTH}",
-            hint="give another, or leave it out",
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +68,7 @@ class Training:
     """Seed of weights, order and corruption."""
 
     def __post_init__(self) -> None:
-        require_valid([self.seed], self.width)
+        require_in(self, seed=SEEDS, width=WIDTHS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,9 +131,7 @@ class AblationConfig:
     """Markdown page whose section on this dataset is replaced."""
 
     def __post_init__(self) -> None:
-        require_valid(self.seeds, self.teacher_width, self.width)
-        if self.jobs < 0:
-            raise ConfigError(f"jobs is {self.jobs}", hint="give --jobs 0 or more")
+        require_in(self, seeds=SEEDS, teacher_width=WIDTHS, width=WIDTHS, jobs="[0, inf)")
         if not self.seeds or "alone" not in self.methods:
             raise ConfigError(
                 "an ablation needs seeds and the method alone, which the others are compared with",

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from edge.contract.errors import ConfigError
+from edge.contract.intervals import require_in
 
 RELEASE_STEPS = (30 / 55, 40 / 55, 50 / 55)
 """Points at which the release multiplies the learning rate by 0.1, as fractions of its 55 epochs."""
@@ -43,22 +43,10 @@ class Optimiser:
     """Share of each class's training clips that is held out if patience is set."""
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch < 2 or self.accumulate < 1:
-            raise ConfigError(
-                f"cannot train for {self.epochs} epochs in steps of {self.accumulate} batches of {self.batch} clips",
-                hint="give at least 1 epoch, 1 batch per step, and 2 clips per batch for BatchNorm",
-            )
-        if self.learning_rate <= 0 or self.weight_decay < 0 or not 0 <= self.label_smoothing < 1:
-            raise ConfigError(
-                f"cannot train with learning_rate {self.learning_rate}, weight_decay {self.weight_decay} and "
-                f"label_smoothing {self.label_smoothing}",
-                hint="give learning_rate > 0, weight_decay >= 0 and 0 <= label_smoothing < 1",
-            )
-        if not 0 <= self.average < 1 or self.patience < 0 or not 0 < self.held_out < 1:
-            raise ConfigError(
-                f"average {self.average}, patience {self.patience} or held_out {self.held_out} is out of range",
-                hint="give 0 <= average < 1, patience >= 0 and 0 < held_out < 1",
-            )
+        # BatchNorm needs two clips.
+        require_in(self, epochs="[1, inf)", batch="[2, inf)", accumulate="[1, inf)", patience="[0, inf)")
+        require_in(self, learning_rate="(0, inf)", weight_decay="[0, inf)", label_smoothing="[0, 1)")
+        require_in(self, average="[0, 1)", held_out="(0, 1)")
 
     def learning_rate_at(self, progress: float) -> float:
         """Learning rate at a fraction 0..1 of the run."""

@@ -17,6 +17,7 @@ from calibrate.tensorrt.qdq_fusion import fusible
 from edge.contract.bundle import sha256_of
 from edge.contract.errors import ConfigError, EngineError, OutputError, importing
 from edge.contract.files import atomic_write
+from edge.contract.intervals import require_in
 from edge.contract.reading import wrap_read_errors
 from edge.engines.engine_manifest import EngineManifest, relative_source, write_engine_manifest
 from edge.engines.gpu import Gpu
@@ -40,8 +41,7 @@ class BuildOptions:
     dla_core: int | None = None
 
     def __post_init__(self) -> None:
-        if self.max_batch < 1 or self.workspace_mib < 1 or (self.dla_core is not None and self.dla_core < 0):
-            raise ConfigError("max_batch and workspace_mib start at 1, dla_core at 0")
+        require_in(self, max_batch="[1, inf)", workspace_mib="[1, inf)", dla_core="[0, inf)")
         if self.dla_core is not None and self.precision == "fp32":
             raise ConfigError("a DLA core computes in half precision", hint="choose fp16")
 

@@ -25,7 +25,7 @@ def a_method_that_is_not_known(folder: Path) -> Argv:
 
 @on_workstation
 def hardware_that_cannot_be(folder: Path) -> Argv:
-    """cannot train on 0 devices of 1 machines with 1 threads and 0 workers; give at least one device"""
+    """devices is 0; give a number in [1, 10000]"""
     return teach(folder, "kinematic", "--hardware.devices", "0")
 
 

@@ -120,7 +120,7 @@ def test_ctrl_c_keeps_the_report_of_the_finished_steps(docs_workspace: Path, tmp
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--runs", "0"], "error: runs is 0, soak_minutes is 0; runs starts at 1, soak_minutes at 0"),
+        (["--runs", "0"], "error: runs is 0; give a number in [1, inf)"),
         (["--clips", "none.npz"], "error: none.npz: cannot be read: No such file or directory; "),
     ],
 )

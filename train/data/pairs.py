@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.contract.errors import ConfigError
+from edge.contract.intervals import require_in
 from edge.contract.layouts import JointLayout, convert, layout
 from edge.contract.preprocess import Preprocessing, clip_tensor, resample
 from edge.contract.types import Float32
@@ -61,13 +62,8 @@ class PairConfig:
     """Rotate training clips in the image plane by up to this angle."""
 
     def __post_init__(self) -> None:
-        if not (0 <= self.drop <= 1 and 0 <= self.tempo < 1):
-            raise ConfigError(
-                f"drop is {self.drop} and tempo is {self.tempo}",
-                hint="give a drop from 0 to 1, and a tempo from 0 to below 1",
-            )
-        if not all(0 <= angle <= 360 for angle in (self.max_yaw_deg, self.max_pitch_deg, self.rotate_deg)):
-            raise ConfigError("max_yaw_deg, max_pitch_deg or rotate_deg is out of range", hint="give 0 to 360")
+        require_in(self, drop="[0, 1]", tempo="[0, 1)")
+        require_in(self, max_yaw_deg="[0, 360]", max_pitch_deg="[0, 360]", rotate_deg="[0, 360]")
         if self.estimator_errors is not None:
             self.estimator_errors.validate()
 

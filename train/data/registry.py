@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edge.contract.errors import ConfigError
+from edge.contract.intervals import require_in
 from train.data.clip import SkeletonSet, validated
 from train.data.generated.kinematic import make_kinematic
 from train.data.generated.scene import scene_clips
@@ -64,8 +65,7 @@ class DataConfig:
     """Processes that parse datasets of many files; 0 for one per core, at most 8."""
 
     def __post_init__(self) -> None:
-        if min(self.clips_per_class, self.scenes, self.workers) < 0:
-            raise ConfigError("clips_per_class, scenes or workers is negative", hint="give 0 or more, or leave it out")
+        require_in(self, clips_per_class="[0, inf)", scenes="[0, inf)", workers="[0, inf)")
 
 
 def read_dataset(config: DataConfig) -> SkeletonSet:

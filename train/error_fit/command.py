@@ -9,6 +9,7 @@ import numpy as np
 
 from edge.cli.console import console
 from edge.contract.errors import ConfigError
+from edge.contract.intervals import require_in
 from edge.contract.layouts import JointLayout, convert, layout
 from edge.contract.types import Float32
 from train.data.cameras import View
@@ -36,8 +37,7 @@ class FitErrorsConfig:
     """Frame rate at which errors are measured; best that of the clips to corrupt."""
 
     def __post_init__(self) -> None:
-        if not self.fps > 0:
-            raise ConfigError(f"fps is {self.fps}", hint="give a rate above 0, in Hz")
+        require_in(self, fps="(0, inf]")
         if self.out.suffix not in (".yaml", ".yml"):
             raise ConfigError(f"{self.out} is not a YAML file", hint="give --out a name that ends in .yaml")
 

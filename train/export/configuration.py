@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from edge.contract.errors import ConfigError
+from edge.contract.intervals import require_in
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,7 @@ class ExportConfig:
     labelled clips are given."""
 
     def __post_init__(self) -> None:
-        if self.reference_clips < 1:
-            raise ConfigError("a bundle needs reference clips for its self-test", hint="leave out --reference_clips")
+        require_in(self, reference_clips="[1, inf)")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edge.contract.errors import ConfigError
-from train.configuration import Hardware, require_valid
+from edge.contract.intervals import require_in
+from train.configuration import SEEDS, Hardware
 from train.optimiser import Optimiser
 
 
@@ -59,7 +60,7 @@ class QuantiseAwareConfig:
     """Seed of the order of clips."""
 
     def __post_init__(self) -> None:
-        require_valid([self.seed])
+        require_in(self, seed=SEEDS)
         if self.hardware.precision == "bf16-mixed":
             # bfloat16 has 8 significant bits, so that every INT8 step would be rounded twice.
             raise ConfigError(
@@ -103,13 +104,8 @@ class PoseFineTuningConfig:
     """Seed of the random crops."""
 
     def __post_init__(self) -> None:
-        require_valid([self.seed])
-        if min(self.pictures, self.steps, self.batch) < 1 or self.learning_rate <= 0 or self.minutes < 0:
-            raise ConfigError("pictures, steps, batch, learning_rate or minutes is too small", hint="leave them out")
-        if not 0 < self.elsewhere <= 1 or self.pause_after < 0:
-            raise ConfigError(
-                "elsewhere or pause_after is out of range", hint="give 0 < elsewhere <= 1 and pause_after >= 0"
-            )
+        require_in(self, pictures="[1, inf)", steps="[1, inf)", batch="[1, inf)", learning_rate="(0, inf)", seed=SEEDS)
+        require_in(self, minutes="[0, inf)", pause_after="[0, inf)", elsewhere="(0, 1]")
         if self.hardware.devices * self.hardware.nodes > 1 or self.hardware.precision == "64-true":
             raise ConfigError(
                 "a pose network trains on one device, and not in double precision", hint="leave out --hardware"

@@ -14,8 +14,9 @@ import edge
 from edge.cli.console import console
 from edge.cli.interruption import interruptible
 from edge.cli.progress_column import StatusColumn
-from edge.contract.errors import ConfigError, DataError
+from edge.contract.errors import DataError
 from edge.contract.files import wrap_write_errors
+from edge.contract.intervals import require_in
 from edge.contract.reading import read_npz
 from edge.pose.registry import PoseConfig
 from train.lock_file import exclusive
@@ -59,14 +60,7 @@ class PairsConfig:
     GPU memory."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.test_share < 1:
-            raise ConfigError(f"test_share is {self.test_share}", hint="give a share between 0 and 1")
-        if self.fps is not None and not self.fps > 0:
-            raise ConfigError(f"fps is {self.fps}", hint="give a rate above 0, in Hz")
-        if self.low_height is not None and self.low_height < 0:
-            raise ConfigError(f"low_height is {self.low_height}", hint="give 0 for the original height, or more")
-        if self.workers < 0:
-            raise ConfigError(f"workers is {self.workers}", hint="give 0 or more")
+        require_in(self, test_share="(0, 1)", fps="(0, inf]", low_height="[0, inf)", workers="[0, inf)")
 
 
 def make_pairs(config: PairsConfig) -> None:

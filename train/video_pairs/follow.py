@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.contract.errors import ConfigError
+from edge.contract.intervals import require_in
 from edge.contract.layouts import JointLayout
 from edge.contract.types import Float32, Pose
 from edge.tracking.similarity import MIN_JOINTS
@@ -35,8 +35,7 @@ class FollowConfig:
     poses count as unseen. Larger: a neighbour may be matched."""
 
     def __post_init__(self) -> None:
-        if not self.max_distance > 0:
-            raise ConfigError(f"follow.max_distance is {self.max_distance}", hint="give torso lengths above 0")
+        require_in(self, max_distance="(0, inf]")
 
 
 def follow_subject(

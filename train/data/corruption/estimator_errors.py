@@ -7,13 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.contract.errors import ConfigError
+from edge.contract.intervals import require_in
 from edge.contract.layouts import JointLayout
 from edge.contract.types import Float32
 from train.data.corruption.temporal_noise import ar1_noise, markov_bursts
 
 BELOW_WAIST = ("hip", "knee", "ankle", "heel", "foot")
 """Substrings of the names of joints below the waist."""
+
+SIZES = "[0, inf)"
 
 DRIFT_CORRELATION = 0.88
 """Correlation of drift from frame to frame: a time constant of about eight frames."""
@@ -48,15 +50,14 @@ class EstimatorErrors:
     """Largest shift of the hips along the trunk, as a share of its length: estimators place hips differently."""
 
     def validate(self) -> None:
-        """Raise ConfigError for negative values and impossible probabilities.
+        """Raise ConfigError for values out of range.
 
         Not in __post_init__: this is an optional field of a larger setting, so the command line would report an error
         as a wrong type.
         """
-        if min(vars(self).values()) < 0 or min(self.miss_run_frames, self.swap_run_frames) < 1:
-            raise ConfigError("a value of estimator_errors is negative, or a run below 1 frame", hint="give 0 or more")
-        if max(self.miss, self.swap) >= 1 or max(self.outlier, self.cut_off) > 1:
-            raise ConfigError("a probability of estimator_errors is too large", hint="give 0 to below 1")
+        require_in(self, miss="[0, 1)", swap="[0, 1)", outlier="[0, 1]", cut_off="[0, 1]")
+        require_in(self, miss_run_frames="[1, inf)", swap_run_frames="[1, inf)")
+        require_in(self, jitter=SIZES, drift=SIZES, limb_miss=SIZES, bias=SIZES, hip_shift=SIZES)
 
 
 def apply_estimator_errors(
