@@ -72,12 +72,14 @@ def quantise_stream(config: StreamConfig) -> None:
     form = replace(form, frames_per_clip={p: frames_per_clip(bundle, p) for p in precisions})
     if test is not None:
         fp32, int8 = _logits(config.bundle, "fp32", test.clips), _logits(config.bundle, "int8", test.clips)
-        form = replace(form, accuracy={"test_clips": len(test.labels), **accuracies(fp32, int8, test.labels)})
+        measured = accuracies(fp32, int8, test.labels)
+        measured["fp32"] = {**form.accuracy.get("fp32", {}), **measured["fp32"]}
+        form = replace(form, accuracy={"test_clips": len(test.labels), **measured})
     write_manifest(config.bundle, replace(bundle.manifest, stream=form))
     console.print(f"{config.bundle}: {', '.join(path.name for path in written)}, ranges by {method}")
-    measured = [f"{name}: {accuracy_text(found)}" for name, found in form.accuracy.items() if isinstance(found, dict)]
+    accuracy = [f"{name}: {accuracy_text(found)}" for name, found in form.accuracy.items() if isinstance(found, dict)]
     costs = [f"{frames:.1f} in {precision}" for precision, frames in form.frames_per_clip.items()]
-    console.print("; ".join([*measured, f"new frames that cost as much as a clip: {', '.join(costs)}"]))
+    console.print("; ".join([*accuracy, f"new frames that cost as much as a clip: {', '.join(costs)}"]))
 
 
 def _logits(folder: Path, precision: Precision, clips: Float32) -> Float32:

@@ -72,10 +72,14 @@ def test_a_streaming_run_becomes_a_bundle_with_both_forms(streaming: Path) -> No
     form = bundle.manifest.stream
     assert form is not None and form.preprocessing == bundle.manifest.preprocessing
     right, logits = by_hand(bundle, streaming / "work", "test.npz")
+    with np.load(streaming / "work/test.npz") as test:
+        correct = logits.argmax(1) == test["labels"]
+        mean_class = np.mean([correct[test["labels"] == label].mean() for label in set(test["labels"])])
     assert form.accuracy["fp32"]["top1"] == pytest.approx(right, abs=1e-4)
     # Its clip form is causal too, so from fresh states both have the same accuracy.
     assert form.accuracy["fp32"]["top1"] == pytest.approx(bundle.manifest.accuracy["fp32"]["top1"], abs=0.02)
     assert form.accuracy["test_clips"] == bundle.manifest.accuracy["test_clips"] == len(logits)
+    assert form.accuracy["fp32"]["mean_class"] == pytest.approx(mean_class, abs=1e-4)
     assert 0 < form.accuracy["int8"]["agreement"] <= 1 and set(form.frames_per_clip) == {"fp32"}
     open_student(bundle, STREAMED, DecisionConfig()).require_agreement(bundle)
     # At 20 decisions per second streaming is always cheaper than a clip per decision.
