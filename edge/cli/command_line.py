@@ -86,6 +86,8 @@ class _Parser(ArgumentParser):
     commands: Sequence[str] = ()
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        if not self.exit_on_error:  # of an optional group of keys, whose error the command's parser reports
+            super().error(message, ex)
         what, command = usage_error(without_passwords(message), self.commands)
         _fail(f"{what}; see `{' '.join(filter(None, (self.prog, command)))} --help`")
 
@@ -114,13 +116,14 @@ def _require_values(config: type, given: Namespace, prefix: str = "") -> None:
     """Reject ``threads:`` without a value and ``pose: 3`` instead of keys below ``pose``, which jsonargparse accepts
     from a YAML file."""
     for name, kind in get_type_hints(config).items():
-        if not (isinstance(kind, type) and is_dataclass(kind)):
-            if given[name] is None and type(None) not in get_args(kind):
-                _fail(f"{prefix}{name} has no value; give one, or leave the key out")
-            continue
-        if not isinstance(given[name], Namespace):
+        optional = type(None) in get_args(kind)
+        group = next((k for k in (kind, *get_args(kind)) if isinstance(k, type) and is_dataclass(k)), None)
+        if group is not None and isinstance(given[name], Namespace):
+            _require_values(group, given[name], f"{prefix}{name}.")
+        elif group is not None and not optional:
             _fail(f"{prefix}{name} needs keys below it; give some, or leave it out")
-        _require_values(kind, given[name], f"{prefix}{name}.")
+        elif given[name] is None and not optional:
+            _fail(f"{prefix}{name} has no value; give one, or leave the key out")
 
 
 def _parser(program: str, about: str, commands: Mapping[str, Command]) -> _Parser:

@@ -7,6 +7,16 @@ from collections.abc import Sequence
 
 _REWORDED = (
     (r"argument COMMAND: invalid choice: ('\S+') \(choose from (.+)\)", r"unknown command \1; choose from \2"),
+    # An optional group of keys, such as data.pairs.estimator_errors.
+    (r"Parser key \"(\S+)\": .+ Option '(\S+)' is not accepted .+", r"unknown key '\1.\2'"),
+    (
+        r'Parser key "(\S+)": .+ Parser key "(\S+)": Expected an? (.+?)\. Got value: (.+?) (?:- Expected|Given ).+',
+        r"\1.\2 takes \3, not \4",
+    ),
+    (
+        r'Parser key "(\S+)": .+(?:dot import path string|a valid subclass).+ value: (.+)',
+        r"\1 needs keys below it, not \2",
+    ),
     (
         r'Parser key "(\S+)": Does not validate against any of the Union subtypes Subtypes: \[(.+?)\] Errors: .+'
         r" Given value type: .+? Given value:(.*)",

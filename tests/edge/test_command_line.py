@@ -44,6 +44,8 @@ class Run:
     """Several rates."""
     clip: Clip = field(default_factory=Clip)
     """How clips are made."""
+    night: Clip | None = None
+    """How clips are made at night."""
 
 
 ran: list[Run] = []
@@ -139,6 +141,11 @@ def test_a_wrong_flag_is_named(capsys, argv, names):
         (b"\xff\xfe\x00", "not text"),
         ('source: "a\\0b"\n', "line 1: text with a null character"),
         ("source: a\nnotes: [a]\n", "notes: takes a path, not a list"),
+        ("source: a\nnight: {fsp: 3}\n", "unknown key 'night.fsp'; see `python -m edge run --help`"),
+        ("source: a\nnight: {fps: fast}\n", "night.fps takes float, not fast; see `python -m edge run --help`"),
+        ("source: a\nnight: {fps: }\n", "night.fps has no value"),
+        ("source: a\nnight: 3\n", "night needs keys below it, not 3;"),
+        ("source: a\nnight: [a]\n", "night needs keys below it, not ['a'];"),
     ],
 )
 def test_a_wrong_key_or_value_in_yaml_is_named(capsys, tmp_path, text, names):
