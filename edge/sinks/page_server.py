@@ -10,6 +10,7 @@ import secrets
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,6 +34,9 @@ VIEWER_TIMEOUT_S = 10.0
 
 MAX_CONNECTIONS = 32
 """More are refused: each takes a thread and, before it needs a token, up to six megabytes of headers."""
+
+RETRY_S = 0.2
+"""Pause after a connection that cannot be accepted: without free file descriptors it stays pending."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,14 @@ class _Server(ThreadingHTTPServer):
         self.html = files("edge.sinks").joinpath("page.html").read_bytes()
         self.address_family = address.family
         super().__init__((address.host, address.port), _Handler)
+
+    def get_request(self) -> Any:
+        try:
+            return super().get_request()
+        except OSError as error:
+            self._log_once(f"warning: the live page cannot accept a connection: {error.strerror}")
+            time.sleep(RETRY_S)
+            raise
 
     def process_request(self, request: Any, client_address: Any) -> None:
         if not self._free.acquire(blocking=False):

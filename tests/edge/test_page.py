@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import shutil
 import socket
 import struct
@@ -272,3 +273,21 @@ def test_a_real_browser_shows_frame_people_and_events(tmp_path):
     image = cv2.imread(str(screenshot))
     # The stream's grey, 70, fills a good part of the page; its background is nearly black.
     assert (np.abs(image.astype(int) - 70).max(axis=2) < 8).mean() > 0.1
+
+
+def test_without_free_file_descriptors_the_server_waits_instead_of_spinning():
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with serving() as (_, _, url), socket.socket() as browser:
+        free = os.dup(0)
+        os.close(free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free, limits[1]))
+        try:
+            browser.connect(("127.0.0.1", int(url.rstrip("/").rpartition(":")[2])))
+            busy_s = time.process_time()
+            time.sleep(1)
+            busy_s = time.process_time() - busy_s
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        browser.settimeout(10)
+        browser.sendall(b"GET /state HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        assert browser.recv(100).startswith(b"HTTP/1.0 200") and busy_s < 0.05
