@@ -131,6 +131,7 @@ def verify(config: VerifyConfig) -> None:
     if config.report is not None:
         written = {
             "passed": passed,
+            "held_out": config.held_out,
             "budget": asdict(budget),
             "bundle_budget": asdict(bundle.manifest.budget),
             "networks": [asdict(r) for r in results],

@@ -39,6 +39,20 @@ def test_the_report_replaces_its_section_of_the_page(bundle: Path, tmp_path: Pat
     assert "| 31.00 | **49.00** |" in page.read_text()
 
 
+def test_a_report_of_held_out_clips_says_so_and_judges_agreement_only(bundle: Path, tmp_path: Path) -> None:
+    calibrate("student", "--bundle", bundle, "--clips", tmp_path / "calibration.npz", "--samples", "16")
+    verified, page = tmp_path / "verify.json", tmp_path / "page.md"
+    loose = ("--held_out", "--min_agreement", "50", "--report", verified)
+    calibrate("verify", "--bundle", bundle, "--clips", tmp_path / "calibration.npz", *loose)
+    written = json.loads(verified.read_text())
+    written["networks"][1]["top1"] = 1.0
+    verified.write_text(json.dumps(written))
+    calibrate("report", "--bundle", bundle, "--verified", verified, "--page", page)
+    heads, _, row = page.read_text().splitlines()[-3:]
+    assert "| held-out training clips |" in heads and "test clips" not in heads
+    assert row.split("|")[2].strip() == "24" and "| 1.00 |" in row
+
+
 def test_a_report_needs_labelled_clips(bundle: Path, tmp_path: Path, capsys) -> None:
     calibrate("student", "--bundle", bundle, "--clips", tmp_path / "calibration.npz")
     calibrate("verify", "--bundle", bundle, "--min_agreement", "50", "--report", tmp_path / "verify.json")
