@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from urllib.parse import parse_qsl
 
 from edge.capture.address import NETWORK_SCHEMES, Address, local_path, parse
 from edge.capture.camera import open_camera, open_csi
@@ -14,6 +15,7 @@ from edge.capture.raw_frames import RawFrames
 from edge.capture.replay import Replay
 from edge.capture.source import CaptureConfig, Source
 from edge.capture.video_file import VideoFile
+from edge.cli.console import print_warning
 from edge.contract.errors import ConfigError, SourceError
 from edge.contract.reading import wrap_read_errors
 
@@ -49,11 +51,11 @@ def open_source(uri: str, config: CaptureConfig | None = None) -> Source:
     if address.scheme not in SCHEMES:
         known = ", ".join(name if name == "-" else f"{name}://" for name in SCHEMES)
         raise SourceError(f"unknown kind of source {address.scheme}://", where=uri, hint=f"known: {known}")
-    _reject_fixed_options(address)
+    _check_options(address)
     return SCHEMES[address.scheme](address.target, address.apply_to(config or CaptureConfig()))
 
 
-def _reject_fixed_options(address: Address) -> None:
+def _check_options(address: Address) -> None:
     options = dict(address.options)
     if address.scheme == "replay" and options:
         raise ConfigError(f"{next(iter(options))} cannot be set for replay://", hint="a recording holds no images")
@@ -62,3 +64,7 @@ def _reject_fixed_options(address: Address) -> None:
         raise ConfigError(f"{given[0]} cannot be set for {address.scheme}://", hint="flip, codec and backend can")
     if address.scheme in FIXED_FORMAT:
         stream_codec(options.get("codec"))  # also where OpenCV decodes, which recognises the codec
+    if address.scheme in NETWORK_SCHEMES:
+        for name, _ in parse_qsl(address.target.partition("?")[2]):
+            if name in ("flip", "codec", "backend", "stall_s", "give_up_s"):
+                print_warning(f"the camera gets {name}, which follows a ?; to set it here, write #{name}=...")

@@ -64,6 +64,13 @@ def test_invalid_options_are_refused(uri, says):
         open_source(uri)
 
 
+def test_an_option_of_ours_that_goes_to_the_camera_is_a_warning(capsys):
+    with pytest.raises(SourceError):
+        open_source("rtsp://127.0.0.1:9/s?fps=15&codec=h265#stall_s=1")
+    said = capsys.readouterr().err
+    assert said == "warning: the camera gets codec, which follows a ?; to set it here, write #codec=...\n"
+
+
 def test_an_error_says_how_to_get_gstreamer():
     if has_gstreamer():
         pytest.skip("this OpenCV has GStreamer")
