@@ -34,7 +34,7 @@ def run(config: RunConfig) -> None:
         for name, description in parts.describe().items():
             console.print(f"{name:8} {description}")
         if config.self_test:
-            parts.student.require_agreement(parts.bundle)
+            parts.student.self_test(parts.bundle).require(parts.student.describe())
         history = LatencyHistory(WARM_UP_FRAMES)
         outcome, stop = _run(config, parts, history)
         print_summary(config, outcome, history)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
-
-import numpy as np
 
 from edge.contract.bundle import Bundle
 from edge.contract.errors import LayoutError
 from edge.contract.layouts import JointLayout, mapping
-from edge.contract.types import TIME_TOLERANCE_S, Action, Event, Float32, FrameResult, Person, Pose, PoseResult
+from edge.contract.types import TIME_TOLERANCE_S, Action, Event, FrameResult, Person, Pose, PoseResult
 from edge.latency import NETWORKS, OUTSIDE, POSE, RECOGNISE, TRACK, timed
 from edge.loop.event_detector import EventDetector
 from edge.loop.joint_dropout import JointDropout
@@ -18,9 +16,6 @@ from edge.loop.restarts import Restartable
 from edge.recognition.clip_buffer import ClipBuffer
 from edge.recognition.decisions import DecisionConfig, Decisions, calibrated_min_score
 from edge.recognition.form import Student
-from edge.recognition.pairing import most_interacting
-from edge.recognition.recogniser import Recogniser
-from edge.recognition.streaming.recogniser import StreamRecogniser
 from edge.tracking.following import Follower, PeopleConfig
 from edge.tracking.tracker import Tracker
 
@@ -29,18 +24,18 @@ from edge.tracking.tracker import Tracker
 class _Track:
     """What is known about a tracked person.
 
-    fill: observed part of the clip, or of the stream, which a gap resets to 0; when last in view. decided_period: the
-    period of the last decision of a stream.
+    fill: observed part, 0..1, of what the student reads; a gap resets a stream. period: of the last decision.
     """
 
     buffer: ClipBuffer
+    decisions: Decisions
     fill: float = 0.0
     action: Action | None = None
-    decided_period: int | None = None
+    period: int | None = None
 
 
 class ActionStage:
-    """Tracker, clip buffers, recogniser, decisions and events of one run.
+    """Tracker, clip buffers, student, decisions and events of one run.
 
     layout: joints of the poses. Raises LayoutError if it lacks joints that the bundle needs.
     """
@@ -50,18 +45,16 @@ class ActionStage:
         bundle: Bundle,
         layout: JointLayout,
         tracker: Tracker,
-        recogniser: Restartable[Student],
+        student: Restartable[Student],
         config: DecisionConfig,
         people: PeopleConfig | None = None,
     ) -> None:
         check_mapping(layout, bundle.layout)
-        self._pose_layout, self._clip_layout = layout, bundle.layout
-        self._preprocessing = bundle.manifest.preprocessing
-        self._tracker, self._recogniser, self._config = tracker, recogniser, config
-        self._decisions = Decisions(bundle.manifest.classes, config, calibrated_min_score(bundle))
+        self._bundle, self._pose_layout = bundle, layout
+        self._tracker, self._student, self._config = tracker, student, config
+        self._min_score = calibrated_min_score(bundle)
         self._follower = Follower(people or PeopleConfig())
-        self._clip_shape = bundle.manifest.input_shape[1:]
-        self._is_streaming = isinstance(recogniser.get(), StreamRecogniser)
+        self._reads_every_frame = student.get().every_frame
         self._events, self._dropout = EventDetector(), JointDropout(len(layout))
         self._period, self._frames = -1, 0
         self._tracks: dict[int, _Track] = {}
@@ -82,14 +75,14 @@ class ActionStage:
             self._buffer_poses(found, time_s)
             height, width = frame.image.shape[:2]
             followed, changed = self._follower.update(found, self._tracker.track_ids, (width, height))
-        clip_end_s = self._clip_end_s(time_s)
-        if self._is_streaming or (clip_end_s is not None and self._ready(followed)):
+        in_view, is_due = [track_id for track_id, _ in found], self._begins_period(time_s)
+        asked = [n for n in in_view if n in followed and (self._reads_every_frame or (is_due and self._is_ready(n)))]
+        if asked:
             with timed(latency_ms, RECOGNISE):
                 try:
-                    network_s += self._decide([track_id for track_id, _ in found], followed, clip_end_s)
+                    network_s += self._recognise(in_view, asked, time_s)
                 except Exception as error:  # noqa: BLE001 as in the pose stage
-                    failure = self._recogniser.record_failure(error)
-        self._frames += 1
+                    failure = self._student.record_failure(error)
         spent_ms = sum(latency_ms.get(stage, 0.0) for stage in (POSE, TRACK, RECOGNISE))
         latency_ms |= {NETWORKS: 1000 * network_s, OUTSIDE: spent_ms - 1000 * network_s}
         people = self._people(found, followed)
@@ -107,97 +100,62 @@ class ActionStage:
         return self._events.finish()
 
     def close(self) -> None:
-        self._recogniser.close()
-
-    def _ready(self, track_ids: Iterable[int]) -> list[int]:
-        """Those whose clip is filled enough for a decision."""
-        return [track_id for track_id in track_ids if self._tracks[track_id].fill >= self._config.min_fill]
-
-    def _clip_end_s(self, time_s: float) -> float | None:
-        """End time of the clips to recognise with this frame; None if no decision is due.
-
-        A decision is due with the first frame of each period of the source's clock. Its clips end at the start of the
-        period, between this frame and the previous one, so that cameras of all frame rates are sampled alike.
-        """
-        if self._config.stride_frames is not None:
-            return time_s if self._frames % self._config.stride_frames == 0 else None
-        period = int((time_s + TIME_TOLERANCE_S) * self._config.hz)
-        is_first, self._period = period != self._period, period
-        return min(period / self._config.hz, time_s) if is_first else None
-
-    def _clips(self, track_ids: list[int], others: list[int], end_s: float) -> list[Float32]:
-        """One clip (C, T, V, M) per track id. With M = 2 the two people who interact most are each other's second body.
-
-        others: candidates for the second body.
-        """
-        clips = {track_id: np.zeros(self._clip_shape, np.float32) for track_id in track_ids}
-        pair = None
-        if self._clip_shape[-1] > 1:
-            moments = {track_id: self._tracks[track_id].buffer.resampled(end_s) for track_id in others}
-            one = self._follower.track_id
-            pair = most_interacting(moments, among=None if one is None else {one})
-        for track_id, clip in clips.items():
-            partner = [n for n in pair if n != track_id] if pair and track_id in pair else []
-            second = self._tracks[partner[0]].buffer if partner else None
-            bodies = self._tracks[track_id].buffer.clip(second, end_s)
-            clip[..., : bodies.shape[-1]] = bodies
-        return list(clips.values())
-
-    def _decide(self, in_view: list[int], followed: Collection[int], end_s: float | None) -> float:
-        """Recognise the actions of the people followed. Returns the seconds spent inside the network."""
-        student = self._recogniser.get()
-        before_s = student.network_s
-        chosen = [track_id for track_id in in_view if track_id in followed]
-        if isinstance(student, StreamRecogniser):
-            self._advance(student, chosen)
-        elif end_s is not None:
-            self._recognise(student, self._ready(chosen), self._ready(in_view), end_s)
-        return student.network_s - before_s
-
-    def _recognise(self, student: Recogniser, track_ids: list[int], others: list[int], end_s: float) -> None:
-        probabilities = student.recognise(self._clips(track_ids, others, end_s))
-        for track_id, row in zip(track_ids, probabilities, strict=True):
-            self._tracks[track_id].action = self._decisions.decide(track_id, row)
-
-    def _advance(self, student: StreamRecogniser, track_ids: list[int]) -> None:
-        """Feed new frames to the streams, and decide where that completes a cycle.
-
-        A person gets one decision per period, from the first output in it.
-        """
-        stride = self._config.stride_frames
-        period = self._period if stride is None else self._frames // stride
-        student.keep(self._tracker.track_ids)
-        for track_id in track_ids:
-            track = self._tracks[track_id]
-            row = student.advance(track_id, track.buffer)
-            track.fill = student.fill(track_id)
-            if row is not None and track.fill >= self._config.min_fill and track.decided_period != period:
-                track.decided_period, track.action = period, self._decisions.decide(track_id, row)
-
-    def _people(self, found: list[tuple[int, Pose]], followed: Collection[int]) -> tuple[Person, ...]:
-        """The people in view; those followed, and observed long enough, with their action."""
-        ready, people = self._ready(followed), []
-        for track_id, pose in found:
-            track = self._tracks[track_id]
-            action = track.action if track_id in ready else None
-            people.append(Person(track_id, pose, track.fill, action, track_id in followed))
-        return tuple(people)
+        self._student.close()
 
     def _buffer_poses(self, found: list[tuple[int, Pose]], time_s: float) -> None:
         """Append the poses to their clip buffers, and forget lost tracks."""
+        manifest = self._bundle.manifest
         for track_id, pose in found:
             if track_id not in self._tracks:
-                buffer = ClipBuffer(self._clip_layout, self._preprocessing, self._pose_layout)
-                self._tracks[track_id] = _Track(buffer)
+                buffer = ClipBuffer(self._bundle.layout, manifest.preprocessing, self._pose_layout)
+                decisions = Decisions(manifest.classes, self._config, self._min_score)
+                self._tracks[track_id] = _Track(buffer, decisions)
                 for keypoints, when_s in self._tracker.earlier(track_id):
                     buffer.push(keypoints, when_s)
             track = self._tracks[track_id]
             track.buffer.push(pose.keypoints, time_s)
             track.fill = track.buffer.fill
-        tracked = self._tracker.track_ids
-        for lost in self._tracks.keys() - tracked:
+        for lost in self._tracks.keys() - self._tracker.track_ids:
             del self._tracks[lost]
-        self._decisions.keep(tracked)
+
+    def _begins_period(self, time_s: float) -> bool:
+        """Whether this is the first frame of a period of time, or of a number of frames, which has one decision."""
+        before, stride = self._period, self._config.stride_frames
+        if stride is None:
+            self._period = int((time_s + TIME_TOLERANCE_S) * self._config.hz)
+        else:
+            self._period, self._frames = self._frames // stride, self._frames + 1
+        return self._period != before
+
+    def _is_ready(self, track_id: int) -> bool:
+        """Whether enough of this person was observed for a decision."""
+        return self._tracks[track_id].fill >= self._config.min_fill
+
+    def _recognise(self, in_view: list[int], asked: list[int], time_s: float) -> float:
+        """Let the student read, and decide, once per period. Returns the seconds spent inside the network.
+
+        Clips end at the start of the period, between this frame and the previous one, so that cameras of all frame
+        rates are sampled alike.
+        """
+        student = self._student.get()
+        before_s = student.network_s
+        end_s = time_s if self._config.stride_frames is not None else min(self._period / self._config.hz, time_s)
+        buffers = {n: self._tracks[n].buffer for n in in_view if n in asked or self._is_ready(n)}
+        for track_id, fill, probabilities in student.read(buffers, asked, end_s):
+            track = self._tracks[track_id]
+            track.fill = fill
+            if probabilities is not None and self._is_ready(track_id) and track.period != self._period:
+                track.period, track.action = self._period, track.decisions.decide(probabilities)
+        return student.network_s - before_s
+
+    def _people(self, found: list[tuple[int, Pose]], followed: Collection[int]) -> tuple[Person, ...]:
+        """The people in view; those followed, and observed long enough, with their action."""
+        people = []
+        for track_id, pose in found:
+            track, is_followed = self._tracks[track_id], track_id in followed
+            action = track.action if is_followed and self._is_ready(track_id) else None
+            people.append(Person(track_id, pose, track.fill, action, is_followed))
+        return tuple(people)
 
 
 def _failure_event(time_s: float, failure: str) -> Event:

@@ -50,16 +50,8 @@ class DecisionConfig:
             raise ConfigError("decisions: min_fill, min_score, hold and lead are in 0..1")
 
 
-@dataclass
-class _History:
-    """recent: probabilities (K,) of the last decisions. current: class index of the label that has started."""
-
-    recent: deque[Float32]
-    current: int | None = None
-
-
 class Decisions:
-    """Decides each person's label from their last probabilities and their current label.
+    """Decides one person's label from their last probabilities and their current label.
 
     classes: a class named "unknown" never becomes a label. min_score: the bundle's, unless ``config`` has one.
     """
@@ -67,14 +59,14 @@ class Decisions:
     def __init__(self, classes: Sequence[str], config: DecisionConfig, min_score: float = DEFAULT_MIN_SCORE) -> None:
         self._classes, self._config = classes, config
         self._min_score = min_score if config.min_score is None else config.min_score
-        self._people: dict[int, _History] = {}
+        self._recent: deque[Float32] = deque(maxlen=config.smoothing)
+        self._current: int | None = None  # class index of the label that has started
 
-    def decide(self, track_id: int, probabilities: Float32) -> Action:
-        """The label of a person after the student's latest probabilities (K,)."""
-        history = self._people.setdefault(track_id, _History(deque(maxlen=self._config.smoothing)))
-        history.recent.append(probabilities)
-        mean: Float32 = np.stack(history.recent).mean(axis=0)
-        best, current = int(mean.argmax()), history.current
+    def decide(self, probabilities: Float32) -> Action:
+        """The label after the student's latest probabilities (K,)."""
+        self._recent.append(probabilities)
+        mean: Float32 = np.stack(self._recent).mean(axis=0)
+        best, current = int(mean.argmax()), self._current
         stays = (
             current is not None
             and mean[current] >= self._config.hold * self._min_score
@@ -82,14 +74,10 @@ class Decisions:
         )
         if not stays:
             starts = mean[best] >= self._min_score and self._classes[best] != UNKNOWN
-            history.current = best if starts else None
-        if history.current is None:
+            self._current = best if starts else None
+        if self._current is None:
             return Action(UNKNOWN, float(mean[best]), mean)
-        return Action(self._classes[history.current], float(mean[history.current]), mean)
-
-    def keep(self, track_ids: set[int]) -> None:
-        """Drop the history of everybody else."""
-        self._people = {track_id: history for track_id, history in self._people.items() if track_id in track_ids}
+        return Action(self._classes[self._current], float(mean[self._current]), mean)
 
 
 def calibrated_min_score(bundle: Bundle) -> float:

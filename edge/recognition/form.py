@@ -2,15 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
+
 from edge.contract.bundle import Bundle
 from edge.contract.errors import ConfigError
 from edge.contract.manifest import StreamForm
+from edge.contract.types import Float32
+from edge.recognition.clip_buffer import ClipBuffer
 from edge.recognition.decisions import DecisionConfig
-from edge.recognition.recogniser import Recogniser, RecogniserConfig, open_recogniser, student_file
+from edge.recognition.recogniser import RecogniserConfig, open_recogniser, student_file
+from edge.recognition.self_test import SelfTest
 from edge.recognition.streaming.network import PERIODS, stream_file
-from edge.recognition.streaming.recogniser import StreamRecogniser, has_stream, open_stream_recogniser
+from edge.recognition.streaming.recogniser import has_stream, open_stream_recogniser
 
-Student = Recogniser | StreamRecogniser
+
+class Student(Protocol):
+    """A student of either form, as the loop runs it.
+
+    every_frame: whether it must read every frame, or only those with which a decision is due.
+    network_s: seconds spent inside networks so far.
+    read: (track id, part of a clip's length that is known of this person, 0..1, new probabilities (K,) if there are
+        any) of each person asked about. buffers: of these, and of the others in view of whom enough is known.
+        end_s: end of the period of time that the decision is about.
+    """
+
+    every_frame: bool
+
+    @property
+    def network_s(self) -> float: ...
+
+    def describe(self) -> str: ...
+
+    def read(
+        self, buffers: Mapping[int, ClipBuffer], asked: Sequence[int], end_s: float
+    ) -> Iterator[tuple[int, float, Float32 | None]]: ...
+
+    def self_test(self, bundle: Bundle) -> SelfTest: ...
+
+    def close(self) -> None: ...
 
 
 def open_student(bundle: Bundle, config: RecogniserConfig, decisions: DecisionConfig) -> Student:

@@ -1,20 +1,42 @@
-"""Find the two people who interact, for students that read two bodies."""
+"""Clips of people, for a student of two bodies with the two who interact in one another's clip."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.contract.types import Float32
+from edge.recognition.clip_buffer import ClipBuffer
 
 MAX_DISTANCE = 1.0
 """Greatest distance of the nearest joints of two people who interact, in body heights."""
 
 MIN_COMMON = 3
 """Frames in which both must be seen to be a pair."""
+
+
+def paired_clips(
+    buffers: Mapping[int, ClipBuffer], track_ids: Sequence[int], end_s: float, bodies: int
+) -> list[Float32]:
+    """One clip (C, T, V, M) per track id, all ending at ``end_s``; M is ``bodies``.
+
+    With M = 2 the two people who interact most are each other's second body. buffers: of everybody who may be one.
+    """
+    pair = None
+    if bodies > 1:
+        moments = {track_id: buffer.resampled(end_s) for track_id, buffer in buffers.items()}
+        pair = most_interacting(moments, among=track_ids)
+    clips = []
+    for track_id in track_ids:
+        partner = [buffers[n] for n in pair if n != track_id] if pair and track_id in pair else []
+        found = buffers[track_id].clip(partner[0] if partner else None, end_s)
+        clip = np.zeros((*found.shape[:-1], bodies), np.float32)
+        clip[..., : found.shape[-1]] = found
+        clips.append(clip)
+    return clips
 
 
 def closeness(a: Float32, b: Float32) -> float:
@@ -35,13 +57,13 @@ def closeness(a: Float32, b: Float32) -> float:
     return float(np.mean(nearest / np.maximum(size, 1.0)))
 
 
-def most_interacting(people: Mapping[int, Float32], among: Collection[int] | None = None) -> tuple[int, int] | None:
+def most_interacting(people: Mapping[int, Float32], among: Collection[int]) -> tuple[int, int] | None:
     """Track ids of the two people nearest to each other; None if no two are within MAX_DISTANCE.
 
     people: track id -> (T, V, 3) keypoints in pixels, all at the same moments. among: one of the two must be
         one of these.
     """
-    pairs = [pair for pair in combinations(sorted(people), 2) if among is None or not set(pair).isdisjoint(among)]
+    pairs = [pair for pair in combinations(sorted(people), 2) if not set(pair).isdisjoint(among)]
     if not pairs:
         return None
     distances = {pair: closeness(people[pair[0]], people[pair[1]]) for pair in pairs}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,8 @@ from edge.contract.errors import BundleError, ConfigError, EngineError
 from edge.contract.types import Float32
 from edge.engines.engine import Engine, TimedEngine
 from edge.engines.registry import open_engine
+from edge.recognition.clip_buffer import ClipBuffer
+from edge.recognition.pairing import paired_clips
 from edge.recognition.self_test import SelfTest, self_test
 
 Precision = Literal["int8", "fp32"]
@@ -49,14 +51,16 @@ class RecogniserConfig:
 
 
 class Recogniser:
-    """Runs the student on the clips of several people in one batch.
+    """Runs the student on the clips of several people in one batch. See :class:`edge.recognition.form.Student`.
 
     engine: input (N, C, T, V, M) float32 clips, output (N, K) logits, N fixed or dynamic. Raises EngineError if its
     tensors are not those of the bundle's manifest.
     """
 
+    every_frame = False
+
     def __init__(self, bundle: Bundle, engine: Engine) -> None:
-        self._manifest = bundle.manifest
+        self._manifest, self.bodies = bundle.manifest, bundle.manifest.input_shape[-1]
         self._engine = TimedEngine(engine)
         _check_tensors(bundle, engine)
         clips = engine.inputs[0]
@@ -74,6 +78,14 @@ class Recogniser:
     def close(self) -> None:
         self._engine.close()
 
+    def read(
+        self, buffers: Mapping[int, ClipBuffer], asked: Sequence[int], end_s: float
+    ) -> Iterator[tuple[int, float, Float32]]:
+        """Of each person the clip that ends at ``end_s``."""
+        rows = self.recognise(paired_clips(buffers, asked, end_s, self.bodies))
+        for track_id, row in zip(asked, rows, strict=True):
+            yield track_id, buffers[track_id].fill, row
+
     def recognise(self, clips: Sequence[Float32]) -> Float32:
         """(N, K) probabilities of N clips (C, T, V, M). Raises EngineError if the network's output is not finite."""
         return softmax(self.logits(np.stack(clips)))
@@ -85,10 +97,6 @@ class Recogniser:
     def self_test(self, bundle: Bundle) -> SelfTest:
         """Run the first of the bundle's reference clips. Raises BundleError if they do not fit the network."""
         return self_test(bundle, REFERENCE, self.logits, SELF_TEST_CLIPS)
-
-    def require_agreement(self, bundle: Bundle) -> None:
-        """Raise EngineError if the self-test shows that this network is not the bundle's student."""
-        self.self_test(bundle).require(self._engine.describe())
 
     def _run(self, clips: Float32) -> Float32:
         """Logits of clips that fit into one batch."""

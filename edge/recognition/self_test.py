@@ -48,13 +48,13 @@ class SelfTest:
             f"logits within {100 * self.error:.1f} % of the largest"
         )
 
-    def require(self, engine: str) -> None:
-        """Raise EngineError if the test failed. engine: description of the network."""
+    def require(self, student: str) -> None:
+        """Raise EngineError if the test failed: the network is not the bundle's. student: its description."""
         if not self.passed:
             raise EngineError(
                 f"the network agrees with the bundle's reference on only {100 * self.agreement:.0f} % "
                 f"of {self.clips} clips",
-                where=engine,
+                where=student,
                 hint="run `python -m edge check`; build the engine or calibrate the bundle again",
             )
 

@@ -128,7 +128,7 @@ def soak(config: SoakConfig) -> None:
         for name, description in parts.describe().items():
             console.print(f"{name:8} {description}")
         # As `run` does; it also allocates the memory of the largest batch.
-        parts.student.require_agreement(parts.bundle)
+        parts.student.self_test(parts.bundle).require(parts.student.describe())
         history = LatencyHistory(WARM_UP_FRAMES)
         outcome, result, stop = _run(config, parts, history, rng)
         _print_result(result, history)

@@ -13,7 +13,7 @@ CLASSES = ("squat", "wave", "jump")
 def labels(probabilities, **config):
     config = {"smoothing": 1, "min_score": 0.5, "hold": 0.8, "lead": 0.1, **config}
     decisions = Decisions(CLASSES, DecisionConfig(**config))
-    return [decisions.decide(1, np.array(row, np.float32)) for row in probabilities]
+    return [decisions.decide(np.array(row, np.float32)) for row in probabilities]
 
 
 def names(*arguments, **config):
@@ -44,21 +44,20 @@ def test_a_lead_does_not_start_a_label_below_the_threshold():
 def test_a_class_named_unknown_never_becomes_a_label():
     decisions = Decisions(("squat", "wave", UNKNOWN), DecisionConfig(smoothing=1, min_score=0.4, hold=0.8, lead=0.2))
     rows = [(0.2, 0.1, 0.7), (0.48, 0.1, 0.42), (0.38, 0.1, 0.52), (0.3, 0.1, 0.6), (0.1, 0.0, 0.9)]
-    decided = [decisions.decide(1, np.array(row, np.float32)) for row in rows]
+    decided = [decisions.decide(np.array(row, np.float32)) for row in rows]
     # What stands stays down to 0.32 while nothing leads it by 0.2, "unknown" included.
     assert [action.label for action in decided] == [UNKNOWN, "squat", "squat", UNKNOWN, UNKNOWN]
     assert [action.known for action in decided] == [False, True, True, False, False]
 
 
-def test_probabilities_are_averaged_per_person():
+def test_probabilities_are_averaged():
     decisions = Decisions(CLASSES, DecisionConfig(smoothing=3, min_score=0.0), min_score=1.0)
     rows = np.random.default_rng(0).dirichlet((1, 1, 1), 7).astype(np.float32)
     for n, row in enumerate(rows):
         mean = rows[max(0, n - 2) : n + 1].mean(axis=0)
-        action = decisions.decide(1, row)
+        action = decisions.decide(row)
         np.testing.assert_allclose(action.probabilities, mean, rtol=1e-6)
         assert action.known  # the configured threshold counts, though it is 0
-        decisions.decide(2, rows[-1])
 
 
 def test_the_score_is_the_current_labels_and_for_unknown_the_likeliest():
@@ -73,13 +72,3 @@ def test_the_score_is_the_current_labels_and_for_unknown_the_likeliest():
 def test_invalid_values_are_refused(wrong):
     with pytest.raises(ConfigError, match="decisions"):
         DecisionConfig(**wrong)
-
-
-def test_people_who_are_not_kept_are_forgotten():
-    decisions = Decisions(CLASSES, DecisionConfig(smoothing=3, min_score=0.0))
-    sure, unsure = np.array((1, 0, 0), np.float32), np.array((0, 1, 0), np.float32)
-    for track_id in (1, 2):
-        decisions.decide(track_id, sure)
-    decisions.keep({2})
-    np.testing.assert_allclose(decisions.decide(1, unsure).probabilities, unsure)
-    np.testing.assert_allclose(decisions.decide(2, unsure).probabilities, (0.5, 0.5, 0))

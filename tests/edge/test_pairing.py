@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tiny_bundle
-from parts import action_stage, moving_body, pose_result
+from parts import ClipStudent, action_stage, moving_body, pose_result
 from people import person
 
 from edge.contract.bundle import read_bundle
@@ -34,15 +34,15 @@ def test_closeness_is_the_distance_of_the_nearest_joints_in_heights():
 
 def test_the_two_nearest_people_are_a_pair_unless_they_are_far_apart():
     people = {1: body(0), 4: body(130), 7: body(500)}
-    assert most_interacting(people) == (1, 4)
-    assert most_interacting({1: body(0), 7: body(290)}) == (1, 7)  # 190 pixels, not yet a height
-    assert most_interacting({1: body(0), 7: body(310)}) is None
-    assert most_interacting({1: body(0)}) is None and most_interacting({}) is None
+    assert most_interacting(people, people) == (1, 4)
+    assert most_interacting({1: body(0), 7: body(290)}, {1, 7}) == (1, 7)  # 190 pixels, not yet a height
+    assert most_interacting({1: body(0), 7: body(310)}, {1, 7}) is None
+    assert most_interacting({1: body(0)}, {1}) is None and most_interacting({}, {}) is None
 
 
 def test_among_limits_the_pairs():
     people = {1: body(0), 4: body(130), 5: body(250)}  # gaps of 30 and of 20 pixels
-    assert most_interacting(people) == (4, 5)
+    assert most_interacting(people, people) == (4, 5)
     assert most_interacting(people, among={1}) == (1, 4)
     assert most_interacting(people, among={9}) is None
 
@@ -70,15 +70,12 @@ def recorded(tmp_path):
     bundle = replace(bundle, manifest=replace(bundle.manifest, input_shape=(1, 3, 32, 13, 2)))
     given = []
 
-    class Recording:
-        network_s = 0.0
+    class Recording(ClipStudent):
+        bodies = 2
 
         def recognise(self, clips):
             given.append(np.stack(clips))
             return np.full((len(clips), 4), 0.25, np.float32)
-
-        def close(self):
-            pass
 
     return bundle, action_stage(bundle, open_recogniser=Recording, hz=1000), given
 

@@ -80,10 +80,10 @@ def test_softmax_of_large_logits_is_finite():
 def test_the_self_test_passes_for_the_bundles_network_and_fails_for_another(bundle, tmp_path):
     test = open_recogniser(bundle, PLAIN).self_test(bundle)
     assert (test.clips, test.agreement) == (16, 1.0) and test.error < 1e-5
-    open_recogniser(bundle, PLAIN).require_agreement(bundle)
+    open_recogniser(bundle, PLAIN).self_test(bundle).require("the student")
     other = read_bundle(tiny_bundle.make(tmp_path / "other", seed=4))
     with pytest.raises(EngineError, match=r"on only \d+ % of 16 clips"):
-        open_recogniser(other, PLAIN).require_agreement(bundle)
+        open_recogniser(other, PLAIN).self_test(bundle).require("the student")
 
 
 def test_nan_logits_raise_instead_of_giving_a_decision(bundle):

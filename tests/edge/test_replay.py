@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from parts import IMAGE, SCRIPT_LAYOUT, action_stage, moving_body, pose_result, real_recogniser
+from parts import IMAGE, SCRIPT_LAYOUT, ClipStudent, action_stage, moving_body, pose_result, real_recogniser
 
 from edge.capture.pose_recording import RecordingHeader, frame_line, read_frames, read_header
 from edge.capture.registry import open_source
@@ -84,10 +84,9 @@ def test_a_replay_runs_the_student_again_where_it_had_failed(bundle_folder, tmp_
     """The recorded poses do not depend on the student: only failures of the pose stage are recorded."""
     bundle, broken = read_bundle(bundle_folder), iter([False, False, True])
 
-    class Failing:
+    class Failing(ClipStudent):
         def __init__(self):
             self._whole = real_recogniser(bundle)
-            self.network_s = 0.0
 
         def recognise(self, clips):
             if next(broken, False):

@@ -89,7 +89,7 @@ def test_nothing_is_kept_of_a_person_who_left(bundle):
     script = [[moving_body(n)] for n in range(60)] + [[]] * 45
     results = [running.process(pose_result(n, n / FPS, bodies)) for n, bodies in enumerate(script)]
     assert any(actions(results))
-    assert not running._tracks and not running._decisions._people and not running._recogniser.get()._people
+    assert not running._tracks and not running._student.get()._streams
 
 
 def test_the_loops_stream_equals_the_recursion_over_the_recording(bundle):
@@ -272,12 +272,12 @@ def test_a_missing_stream_is_refused_in_one_line(bundle_folder):
 
 def test_a_stream_that_fails_the_self_test_is_refused(bundle, tmp_path):
     folder = tiny_bundle.add_stream(tiny_bundle.make(tmp_path / "tiny"), **KNOWN)
-    opened(read_bundle(folder)).require_agreement(read_bundle(folder))
+    opened(read_bundle(folder)).self_test(read_bundle(folder)).require("the student")
     with np.load(folder / "stream.reference.npz") as reference:
         np.savez(folder / "stream.reference.npz", clips=reference["clips"], logits=-reference["logits"])
     write_manifest(folder, read_bundle(folder).manifest)
     with pytest.raises(EngineError, match="agrees with the bundle's reference on only"):
-        opened(read_bundle(folder)).require_agreement(read_bundle(folder))
+        opened(read_bundle(folder)).self_test(read_bundle(folder)).require("the student")
 
 
 def test_the_cost_of_a_frame_is_measured_relative_to_a_clip(bundle):

@@ -146,11 +146,12 @@ def test_time_must_rise(time_s: float) -> None:
 def test_people_who_come_and_go_have_independent_streams(seed: int, present: list[set[int]], hop: int) -> None:
     rng = np.random.default_rng(seed)
     bodies = rng.uniform(50, 400, (len(present), 3, 13, 3)).astype(np.float32)
-    shared = StreamRecogniser(PENN, HOW, network(hop))
-    alone = {n: StreamRecogniser(PENN, HOW, network(hop)) for n in range(3)}
+    together = StreamRecogniser(PENN, HOW, network(hop))
+    shared = {n: together.new_stream() for n in range(3)}
+    alone = {n: StreamRecogniser(PENN, HOW, network(hop)).new_stream() for n in range(3)}
     for frame, there in enumerate(present):
         for n in sorted(there):
-            one, other = (r.push(n, bodies[frame, n], frame / 15) for r in (shared, alone[n]))
+            one, other = (stream.push(bodies[frame, n], frame / 15) for stream in (shared[n], alone[n]))
             assert (one is None) == (other is None)
             assert one is None or np.array_equal(one, other)
 
@@ -161,9 +162,9 @@ def test_a_long_gap_restarts_the_stream(seed: int, before: int, gap_s: float) ->
     keypoints = np.random.default_rng(seed).uniform(50, 400, (before + 9, 13, 3)).astype(np.float32)
     times = np.arange(before + 9) / 15
     times[before:] += gap_s
-    whole, after = (StreamRecogniser(PENN, HOW, network()) for _ in range(2))
-    outputs = [whole.push(0, k, float(t)) for k, t in zip(keypoints, times, strict=True)][before:]
-    fresh = [after.push(0, k, float(t)) for k, t in zip(keypoints[before:], times[before:], strict=True)]
+    whole, after = (StreamRecogniser(PENN, HOW, network()).new_stream() for _ in range(2))
+    outputs = [whole.push(k, float(t)) for k, t in zip(keypoints, times, strict=True)][before:]
+    fresh = [after.push(k, float(t)) for k, t in zip(keypoints[before:], times[before:], strict=True)]
     assert [a is not None for a in fresh] == [n % 4 == 3 for n in range(9)]
     for one, other in zip(outputs, fresh, strict=True):
         assert (one is None and other is None) or np.allclose(one, other, atol=1e-4)
@@ -178,24 +179,25 @@ def test_a_short_gap_is_interpolated() -> None:
     assert len(given) == len(times)
 
 
-def test_people_who_are_not_kept_start_with_new_states() -> None:
+def test_a_new_stream_starts_with_new_states() -> None:
     recogniser, body = StreamRecogniser(PENN, HOW, network()), np.ones((13, 3), np.float32)
+    stream = recogniser.new_stream()
     for n in range(8):
-        recogniser.push(5, body, n / 15)
-    assert recogniser.fill(5) == 0.5
+        stream.push(body, n / 15)
+    assert stream.fill == 0.5
     for n in range(8, 20):
-        recogniser.push(5, body, n / 15)
-    assert recogniser.fill(5) == 1
-    recogniser.keep({1})
-    assert recogniser.fill(5) == 0
-    outputs = [recogniser.push(5, body, 1 + n / 15) for n in range(4)]
+        stream.push(body, n / 15)
+    assert stream.fill == 1
+    after = recogniser.new_stream()
+    assert after.fill == 0
+    outputs = [after.push(body, 1 + n / 15) for n in range(4)]
     assert [a is None for a in outputs] == [True, True, True, False]
 
 
 def test_a_cycle_that_ends_between_two_frames_of_a_slow_camera_counts() -> None:
-    recogniser, body = StreamRecogniser(PENN, HOW, network()), np.ones((13, 3), np.float32)
+    stream, body = StreamRecogniser(PENN, HOW, network()).new_stream(), np.ones((13, 3), np.float32)
     # Six new frames of the network each time, of cycles of four.
-    outputs = [recogniser.push(5, body, 0.4 * n) for n in range(9)]
+    outputs = [stream.push(body, 0.4 * n) for n in range(9)]
     assert [a is None for a in outputs] == [True] + [False] * 8
 
 

@@ -81,7 +81,7 @@ def test_a_streaming_run_becomes_a_bundle_with_both_forms(streaming: Path) -> No
     assert form.accuracy["test_clips"] == bundle.manifest.accuracy["test_clips"] == len(logits)
     assert form.accuracy["fp32"]["mean_class"] == pytest.approx(mean_class, abs=1e-4)
     assert 0 < form.accuracy["int8"]["agreement"] <= 1 and set(form.frames_per_clip) == {"fp32"}
-    open_student(bundle, STREAMED, DecisionConfig()).require_agreement(bundle)
+    open_student(bundle, STREAMED, DecisionConfig()).self_test(bundle).require("the student")
     # At 20 decisions per second streaming is always cheaper than a clip per decision.
     assert reason_for_clips(bundle, RecogniserConfig(precision="fp32"), DecisionConfig(hz=20)) is None
 
@@ -112,7 +112,9 @@ def test_steps_of_fewer_frames_give_equal_logits_and_replace_the_other_networks(
         # No network of another step size, and no INT8 network of the previous export.
         assert sorted(path.name for path in bundle.glob("stream.*.onnx")) == [f"stream.{due}.onnx" for due in dues]
         assert open_stream(bundle).frames == frames
-        open_student(read_bundle(bundle), STREAMED, DecisionConfig()).require_agreement(read_bundle(bundle))
+        open_student(read_bundle(bundle), STREAMED, DecisionConfig()).self_test(read_bundle(bundle)).require(
+            "the student"
+        )
         answers.append(by_hand(read_bundle(bundle), tmp_path, "stream_test.npz")[1])
     np.testing.assert_allclose(answers[0], answers[2], atol=1e-4)
     np.testing.assert_allclose(answers[1], answers[2], atol=1e-4)

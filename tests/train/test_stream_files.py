@@ -92,8 +92,8 @@ def test_steps_of_four_frames_are_one_network_with_logits_at_the_same_times(fold
 
 def test_probabilities_from_camera_frames_equal_the_clip_forms(folder: Path, network: DenseGcnStream) -> None:
     keypoints, times = walker(32)  # 16 frames at 15 Hz
-    recogniser = StreamRecogniser(PENN, HOW, open_stream(folder, threads=1))
-    answers = [recogniser.push(7, k, float(t)) for k, t in zip(keypoints, times, strict=True)]
+    stream = StreamRecogniser(PENN, HOW, open_stream(folder, threads=1)).new_stream()
+    answers = [stream.push(k, float(t)) for k, t in zip(keypoints, times, strict=True)]
     last = [a for a in answers if a is not None]
     clip = clip_tensor([(keypoints, times)], PENN, HOW, end_s=1.0)
     with torch.inference_mode():
@@ -115,6 +115,7 @@ def test_people_who_come_and_go_get_the_clip_forms_answers(
 ) -> None:
     rng = np.random.default_rng(seed)
     recogniser = StreamRecogniser(PENN, HOW, open_stream(folder if steps_of == 1 else together, threads=1))
+    streams = [recogniser.new_stream() for _ in spells]
     pushes, wanted = [], {}
     for who, of_somebody in enumerate(spells):
         time_s = float(rng.uniform(0, 2))
@@ -133,7 +134,7 @@ def test_people_who_come_and_go_get_the_clip_forms_answers(
             time_s = float(times[-1])
     newest, compared = {}, 0
     for time_s, who, keypoints in sorted(pushes, key=lambda push: push[:2]):
-        answer = recogniser.push(who, keypoints, time_s)
+        answer = streams[who].push(keypoints, time_s)
         newest[who] = newest.get(who) if answer is None else answer
         if (who, time_s) in wanted:
             np.testing.assert_allclose(newest[who], wanted[who, time_s], atol=1e-4)
@@ -263,9 +264,9 @@ def test_an_altered_stream_file_is_refused(folder: Path, tmp_path: Path) -> None
     shape = (1, 3, 16, 13, 1)
     write_manifest(tmp_path, Manifest("streams", tuple("abcde"), PENN.name, HOW, "clip", "logits", shape))
     config = RecogniserConfig(precision="fp32", threads=1)
-    recogniser = open_stream_recogniser(read_bundle(tmp_path), config)
+    stream = open_stream_recogniser(read_bundle(tmp_path), config).new_stream()
     keypoints, times = walker(8)
-    answers = [recogniser.push(1, k, float(t)) for k, t in zip(keypoints, times, strict=True)]
+    answers = [stream.push(k, float(t)) for k, t in zip(keypoints, times, strict=True)]
     assert [a.shape for a in answers if a is not None] == [(5,)]
     (tmp_path / "stream.2.onnx").write_bytes(b"something else")
     with pytest.raises(BundleError, match="sha256"):

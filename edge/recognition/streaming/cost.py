@@ -24,9 +24,9 @@ def frames_per_clip(bundle: Bundle, precision: Precision) -> float:
     Raises what opening either form raises.
     """
     config = RecogniserConfig(precision, threads=1)
-    student, stream = open_recogniser(bundle, config), open_stream_recogniser(bundle, config)
+    student, streaming = open_recogniser(bundle, config), open_stream_recogniser(bundle, config)
     how, joints = bundle.manifest.preprocessing, bundle.layout
-    buffer, cycle = ClipBuffer(joints, how), stream.cycle_frames * CAMERA_FRAMES
+    stream, buffer, cycle = streaming.new_stream(), ClipBuffer(joints, how), streaming.cycle_frames * CAMERA_FRAMES
     moved = np.random.default_rng(0).standard_normal((ROUNDS + WARM_UP, cycle, len(joints), 2)).cumsum(axis=1)
     clip_s, cycle_s = [], []
     for number, steps in enumerate(300 + moved):
@@ -34,12 +34,12 @@ def frames_per_clip(bundle: Bundle, precision: Precision) -> float:
         busy_s = 0.0
         for frame, body in enumerate(bodies):
             buffer.push(body, (number * cycle + frame) / (how.fps * CAMERA_FRAMES))
-            busy_s += _seconds(lambda: stream.advance(1, buffer))
+            busy_s += _seconds(lambda: stream.advance(buffer))
         cycle_s.append(busy_s)
         clip_s.append(_seconds(lambda: student.recognise([buffer.clip()])))
     student.close()
-    stream.close()
-    return round(stream.cycle_frames * float(np.median(clip_s[WARM_UP:]) / np.median(cycle_s[WARM_UP:])), 1)
+    streaming.close()
+    return round(streaming.cycle_frames * float(np.median(clip_s[WARM_UP:]) / np.median(cycle_s[WARM_UP:])), 1)
 
 
 def _seconds(work: Callable[[], object]) -> float:

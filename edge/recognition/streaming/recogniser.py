@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from weakref import WeakKeyDictionary
 
 from edge.contract.bundle import STREAM_REFERENCE, Bundle
 from edge.contract.errors import ConfigError
@@ -14,23 +14,54 @@ from edge.recognition.clip_buffer import ClipBuffer
 from edge.recognition.recogniser import Precision, RecogniserConfig, softmax
 from edge.recognition.self_test import SelfTest, self_test
 from edge.recognition.streaming.frames import StreamedFrames
-from edge.recognition.streaming.network import PERIODS, Stream, StreamNetwork, open_stream, stream_file
+from edge.recognition.streaming.network import PERIODS, StreamNetwork, open_stream, stream_file
 
 
-@dataclass
-class _Person:
-    """last_s: time of the last keypoints pushed."""
+class PersonStream:
+    """The stream of one person; it starts again after a gap longer than ``max_gap_s``."""
 
-    frames: StreamedFrames
-    stream: Stream
-    last_s: float | None = None
+    def __init__(self, layout: JointLayout, preprocessing: Preprocessing, network: StreamNetwork) -> None:
+        self._frames = StreamedFrames(layout, preprocessing, network.frames)
+        self._network, self._stream = network, network.new_stream()
+        self._length_frames = preprocessing.length_frames
+        self._last_s: float | None = None
+
+    @property
+    def fill(self) -> float:
+        """Part of a clip's length that the stream has processed, 0..1."""
+        return min(1.0, self._stream.frames / self._length_frames)
+
+    def advance(self, buffer: ClipBuffer) -> Float32 | None:
+        """Push what the buffer received since the last call, at first all of it. Returns what :meth:`push` does.
+
+        It may hold keypoints from before the track was confirmed, or from before the networks were opened again.
+        """
+        probabilities = None
+        for time_s, keypoints in buffer.since(self._last_s):
+            latest = self.push(keypoints, time_s)
+            probabilities = probabilities if latest is None else latest
+        return probabilities
+
+    def push(self, keypoints: Float32, time_s: float) -> Float32 | None:
+        """(K,) probabilities if keypoints (V, 3) complete a cycle; the latest if they complete several."""
+        restarted, steps = self._frames.push(keypoints, time_s)
+        self._last_s = time_s
+        if restarted:
+            self._stream = self._network.new_stream()
+        probabilities = None
+        for step in steps:
+            logits = self._network.step(self._stream, step[None, ..., None])
+            probabilities = probabilities if logits is None else softmax(logits[None])[0]
+        return probabilities
 
 
 class StreamRecogniser:
-    """Keeps a separate stream for each person; it starts again after a gap longer than ``max_gap_s``.
+    """Gives each person a stream of their own. See :class:`edge.recognition.form.Student`.
 
     Raises ConfigError for preprocessing that is not causal (``centre`` is not "trailing").
     """
+
+    every_frame = True
 
     def __init__(
         self, layout: JointLayout, preprocessing: Preprocessing, network: StreamNetwork, name: str = "stream"
@@ -41,7 +72,8 @@ class StreamRecogniser:
                 hint="train the student with --data.pairs.preprocessing.centre trailing",
             )
         self._layout, self._preprocessing, self._network, self._name = layout, preprocessing, network, name
-        self._people: dict[int, _Person] = {}
+        # A stream ends with its person's buffer.
+        self._streams: WeakKeyDictionary[ClipBuffer, PersonStream] = WeakKeyDictionary()
 
     @property
     def cycle_frames(self) -> int:
@@ -55,50 +87,25 @@ class StreamRecogniser:
     def describe(self) -> str:
         return f"{self._name}, {self._network.describe()}"
 
-    def advance(self, track_id: int, buffer: ClipBuffer) -> Float32 | None:
-        """Push what the buffer received since the last call. Returns (K,) probabilities if it completes a cycle.
+    def new_stream(self) -> PersonStream:
+        """The stream of a new person."""
+        return PersonStream(self._layout, self._preprocessing, self._network)
 
-        The latest are returned if it completes several. A new person starts with all keypoints in the buffer: they may
-        be from before the track was confirmed, or from before this recogniser was opened again.
-        """
-        person, probabilities = self._people.get(track_id), None
-        for time_s, keypoints in buffer.since(None if person is None else person.last_s):
-            latest = self.push(track_id, keypoints, time_s)
-            probabilities = probabilities if latest is None else latest
-        return probabilities
-
-    def push(self, track_id: int, keypoints: Float32, time_s: float) -> Float32 | None:
-        """(K,) probabilities if keypoints (V, 3) complete a cycle; the latest if they complete several."""
-        person = self._people.get(track_id)
-        if person is None:
-            frames = StreamedFrames(self._layout, self._preprocessing, self._network.frames)
-            person = self._people[track_id] = _Person(frames, self._network.new_stream())
-        restarted, steps = person.frames.push(keypoints, time_s)
-        person.last_s = time_s
-        if restarted:
-            person.stream = self._network.new_stream()
-        probabilities = None
-        for step in steps:
-            logits = self._network.step(person.stream, step[None, ..., None])
-            probabilities = probabilities if logits is None else softmax(logits[None])[0]
-        return probabilities
-
-    def fill(self, track_id: int) -> float:
-        """Part of a clip's length that the person's stream has processed, 0..1."""
-        person = self._people.get(track_id)
-        return 0.0 if person is None else min(1.0, person.stream.frames / self._preprocessing.length_frames)
-
-    def keep(self, track_ids: Collection[int]) -> None:
-        """Drop the streams of everybody else."""
-        self._people = {track_id: person for track_id, person in self._people.items() if track_id in track_ids}
+    def read(
+        self, buffers: Mapping[int, ClipBuffer], asked: Sequence[int], end_s: float
+    ) -> Iterator[tuple[int, float, Float32 | None]]:
+        """Of each person the frames since the last call. Probabilities are the latest, and come with whole cycles."""
+        for track_id in asked:
+            buffer = buffers[track_id]
+            stream = self._streams.get(buffer)
+            if stream is None:
+                stream = self._streams[buffer] = self.new_stream()
+            probabilities = stream.advance(buffer)
+            yield track_id, stream.fill, probabilities
 
     def self_test(self, bundle: Bundle) -> SelfTest:
         """Run the bundle's reference clips. Raises BundleError if they do not fit the network."""
         return self_test(bundle, STREAM_REFERENCE, self._network.logits)
-
-    def require_agreement(self, bundle: Bundle) -> None:
-        """Raise EngineError if the self-test shows that these networks are not the bundle's."""
-        self.self_test(bundle).require(self.describe())
 
     def close(self) -> None:
         self._network.close()
