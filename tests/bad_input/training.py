@@ -42,6 +42,13 @@ def a_dataset_in_another_folder(folder: Path) -> Argv:
 
 
 @on_workstation
+def pairs_of_own_videos_read_as_another_dataset(folder: Path) -> Argv:
+    """the folder has pairs from videos, not penn_action; give --data.dataset video_pairs (make road: DATASET="""
+    (folder / "pairs.yaml").touch()
+    return teach(folder, "penn_action", "--data.folder", folder)
+
+
+@on_workstation
 def a_dataset_without_its_folder(folder: Path) -> Argv:
     """dataset utd_mhad needs a folder; give it with --data.folder"""
     return teach(folder, "utd_mhad")

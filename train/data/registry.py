@@ -22,6 +22,7 @@ from train.data.readers.reading import ReadOptions
 from train.data.readers.ui_prmd import read_ui_prmd
 from train.data.readers.utd_mhad import read_utd_mhad
 from train.data.readers.video_pairs import read_video_pairs
+from train.video_pairs.manifest import FILE
 
 DATASETS: dict[str, Callable[[Path, ReadOptions], SkeletonSet]] = {
     "penn_action": read_penn_action,
@@ -83,5 +84,11 @@ def read_dataset(config: DataConfig) -> SkeletonSet:
         raise ConfigError(
             f"dataset {config.dataset} has no split {config.split!r}",
             hint="leave --data.split out: it has only one split",
+        )
+    if config.dataset != "video_pairs" and (config.folder / FILE).is_file():
+        raise ConfigError(
+            f"the folder has pairs from videos, not {config.dataset}",
+            where=config.folder,
+            hint="give --data.dataset video_pairs (make road: DATASET=video_pairs)",
         )
     return DATASETS[config.dataset](config.folder, ReadOptions(config.split, config.cache, config.workers))
