@@ -61,17 +61,28 @@ def a_dataset_that_is_damaged(folder: Path) -> Argv:
     return teach(folder, "penn_action", "--data.folder", folder)
 
 
-@on_workstation
-def skeletons_that_are_not_numbers(folder: Path) -> Argv:
-    """no joint is ever seen"""
+def teach_utd_mhad(folder: Path, coordinate: float) -> Argv:
+    """Train on four clips in which all coordinates have one value."""
     frames = 40
     arrays = {
-        "xyz": np.full((4 * frames, 20, 3), np.nan, np.float32),
+        "xyz": np.full((4 * frames, 20, 3), coordinate, np.float32),
         "length": np.full(4, frames),
         "meta": np.array([[1, 1, 1], [2, 1, 1], [1, 2, 1], [2, 2, 1]]),
     }
     np.savez(folder / "utd_mhad.npz", **arrays)
     return teach(folder, "utd_mhad", "--data.folder", folder)
+
+
+@on_workstation
+def skeletons_that_are_not_numbers(folder: Path) -> Argv:
+    """no joint is ever seen"""
+    return teach_utd_mhad(folder, np.nan)
+
+
+@on_workstation
+def skeletons_at_a_distance_that_is_not_possible(folder: Path) -> Argv:
+    """UTD-MHAD, clip utd-a1-s1-t1: joints contain NaN, or are further than 1e+06 pixels or metres from the origin"""
+    return teach_utd_mhad(folder, 3e38)
 
 
 @on_workstation

@@ -12,6 +12,8 @@ from edge.contract.layouts import layout
 
 KINECT_TO_CAMERA = np.array([-1, 1, 1], np.float32)
 """Factor from a Kinect's axes to those of clips: the sensor's x points left in its own view, ours right."""
+FARTHEST = 1e6
+"""Largest coordinate of a seen joint; larger ones are damaged, and overflow."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def validated(data: SkeletonSet) -> SkeletonSet:
     """Check the set and return it unchanged.
 
     Raises DataError for a set without clips; labels outside the classes; recordings with wrong shapes, no frames, no
-    frame rate or values that are not finite; clips in which no joint is ever seen (allowed in ``low``); and ``low``
+    frame rate or impossible coordinates; clips in which no joint is ever seen (allowed in ``low``); and ``low``
     recordings without a layout or with another number of bodies.
     """
     if not data.clips:
@@ -108,9 +110,10 @@ def _check(recording: SkeletonClip | Recording, name: str, what: str) -> None:
         )
     if not 0 < recording.fps < np.inf:
         raise DataError(f"{what}: {recording.fps:g} frames per second", hint="a recording needs two frames or more")
-    if not np.isfinite(recording.joints[recording.seen]).all():
+    if not (np.abs(recording.joints[recording.seen]) <= FARTHEST).all():
         raise DataError(
-            f"{what}: joints contain NaN or infinite values", hint="mark joints that were not seen in `seen`"
+            f"{what}: joints contain NaN, or are further than {FARTHEST:.0e} pixels or metres from the origin",
+            hint="mark joints that were not seen in `seen`, or leave the clip out",
         )
 
 
