@@ -26,6 +26,8 @@ SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".
 FALLBACK_FPS = 30.0
 MAX_FPS = 300.0
 """A file that claims more gives its time base, not its frame rate."""
+MAX_GAP_S = 600.0
+"""A larger step from one frame to the next is a damaged time; the written video would repeat the frame to fill it."""
 
 TRUNCATED_S = 0.5
 """A file that ends this much, plus 5 % of its length, before the duration in its header counts as truncated."""
@@ -78,7 +80,7 @@ class VideoFile(RecordedSource):
         if first is None:
             self._fail("the video has no frames", "it is damaged, or has only audio")
         fps = self._capture.get(cv2.CAP_PROP_FPS)
-        self.fps = fps if 0 < fps <= MAX_FPS else FALLBACK_FPS
+        self.fps = fps if 1 / MAX_GAP_S < fps <= MAX_FPS else FALLBACK_FPS
         frames = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
         self._duration_s = frames / fps if fps > 0 and frames > 0 else None
         self.length_frames = round(self._duration_s * self.fps) if self._duration_s else None
@@ -89,7 +91,8 @@ class VideoFile(RecordedSource):
         return f"{self.uri}: {self.size[0]}x{self.size[1]}, {self.fps:.4g} frames/s{length}"
 
     def __iter__(self) -> Iterator[Frame]:
-        """Times are the container's, from 0; where those do not increase, the last time plus one frame period."""
+        """Times are the container's, from 0; where those do not increase, or jump by more than MAX_GAP_S, the last time
+        plus one frame period."""
         image, index, time_s, start_s = self._first, 0, 0.0, self._container_time_s()
         while True:
             yield Frame(index, time_s, image)
@@ -102,7 +105,7 @@ class VideoFile(RecordedSource):
             index += 1
             container_s = self._container_time_s() - start_s
             # Some AVI files give 0 for their last frames.
-            time_s = container_s if container_s > time_s else time_s + 1 / self.fps
+            time_s = container_s if 0 < container_s - time_s <= MAX_GAP_S else time_s + 1 / self.fps
         missing_s = (self._duration_s or 0) - time_s - 1 / self.fps
         if missing_s > TRUNCATED_S + (self._duration_s or 0) / 20:
             what = f"the video is truncated: it ends after {time_s:.1f} of {self._duration_s:.1f} s"
@@ -125,12 +128,15 @@ class VideoFile(RecordedSource):
         return self._capture
 
     def _read(self) -> Image | None:
-        """The next frame; None at the end of the file, or if the server stalls."""
-        if self._thread is not None:
-            image = self._thread.read()
-        else:
-            ok, image = read_image(self._capture, self._pool)
-            image = image if ok else None
+        """The next frame; None at the end of the file, at damage that OpenCV refuses, or if the server stalls."""
+        try:
+            if self._thread is not None:
+                image = self._thread.read()
+            else:
+                ok, image = read_image(self._capture, self._pool)
+                image = image if ok else None
+        except cv2.error:
+            return None
         return None if image is None else self._flip(np.asarray(image, np.uint8))
 
     def _container_time_s(self) -> float:

@@ -45,6 +45,17 @@ def a_video_that_breaks_off_while_it_is_read(folder: Path) -> Argv:
     return run(folder, source=path)
 
 
+@on_board()
+def a_video_of_which_only_opencv_finds_the_frames(folder: Path) -> Argv:
+    """clip.avi: the video has no frames; it is damaged"""
+    path = video(folder, codec="MJPG", name="clip.avi")
+    data = bytearray(path.read_bytes().replace(b"strf", b"JUNK"))
+    first = data.index(b"movi00dc") + 8
+    data[first : first + 4] = b"\xff\xff\xff\x7f"
+    path.write_bytes(data)
+    return run(folder, source=path)
+
+
 @on_board(needs="blazepose_files")
 def a_video_with_nobody_in_it(folder: Path) -> Argv:
     """clip.mp4: no person in view in 30 frames; give a recording"""

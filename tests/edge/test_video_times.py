@@ -53,8 +53,9 @@ def video(tmp_path, monkeypatch):
         # Of an AVI file: its last frames have no times.
         ([0, 40, 0, 0], [0, 0.04, 0.08, 0.12]),
         ([0, 40, 40, 90], [0, 0.04, 0.08, 0.09]),
+        ([0, 40, 1_310_960, 120, 160], [0, 0.04, 0.08, 0.12, 0.16]),
     ],
-    ids=["begins later", "without times", "equal times"],
+    ids=["begins later", "without times", "equal times", "a damaged time"],
 )
 def test_times_begin_at_zero_and_rise(video, times_ms, times_s):
     assert [frame.time_s for frame in video(times_ms)] == pytest.approx(times_s)
@@ -64,6 +65,11 @@ def test_a_time_base_is_not_taken_for_the_frame_rate(video):
     source = video([0, 33, 67], fps=90_000.0, frames=900_000)
     assert source.fps == 30 and source.length_frames == 300, "ten seconds"
     assert "30 frames/s, 10.0 s" in source.describe()
+
+
+def test_a_period_of_a_week_is_not_believed(video):
+    source = video([0, 586_803_240], fps=1 / 586_803.24)
+    assert source.fps == 30 and [frame.time_s for frame in source] == pytest.approx([0, 1 / 30])
 
 
 @pytest.mark.parametrize(("ends_ms", "is_truncated"), [(94_500, False), (94_400, True)])
