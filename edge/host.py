@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 from typing import Protocol
@@ -42,7 +43,13 @@ class ThisHost:
     def run(self, *command: str) -> str | None:
         try:
             done = subprocess.run(
-                command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=TIMEOUT_S, check=False
+                command,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                encoding="utf-8",
+                errors="replace",
+                timeout=TIMEOUT_S,
+                check=False,
             )
         except (OSError, subprocess.TimeoutExpired):
             return None
@@ -55,6 +62,11 @@ class ThisHost:
         except OSError as error:
             # Busy is usable: another program has the camera open for now.
             return not isinstance(error, PermissionError | FileNotFoundError)
+
+
+def number(text: str | None) -> int | None:
+    """The integer in a file of the kernel; None if there is none, or one of more than 18 digits."""
+    return int(text) if text is not None and re.fullmatch(r"-?\d{1,18}", text) else None
 
 
 def device_tree(host: Host, name: str) -> str | None:

@@ -48,13 +48,13 @@ def mode_name(nvpmodel: str | None) -> str | None:
 
 def modes(configuration: str | None) -> dict[str, int]:
     """Name -> number, from /etc/nvpmodel.conf: ``< POWER_MODEL ID=0 NAME=MAXN >``."""
-    found = re.findall(r"^\s*<\s*POWER_MODEL\s+ID=(\d+)\s+NAME=(\S+)\s*>", configuration or "", re.MULTILINE)
+    found = re.findall(r"^\s*<\s*POWER_MODEL\s+ID=(\d{1,9})\s+NAME=(\S+)\s*>", configuration or "", re.MULTILINE)
     return {name: int(number) for number, name in found}
 
 
 def saved_mode(status: str | None, configuration: str | None) -> str | None:
     """From /var/lib/nvpmodel/status, which has ``pmode:0002``; a container has nothing else."""
-    number = re.search(r"\bpmode:(\d+)", status or "")
+    number = re.search(r"\bpmode:(\d{1,9})\b", status or "")
     names = {known: name for name, known in modes(configuration).items()}
     return None if number is None else names.get(int(number[1]))
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from edge.bench.tegrastats import INTERVAL_MS, BoardSample, board_samples
 from edge.doctor.sensors import clock_limits, throttles, zones
-from edge.host import Host, ThisHost
+from edge.host import Host, ThisHost, number
 
 IDLE_S = 2.0
 """How long the board's idle power is measured before anything runs."""
@@ -58,8 +58,7 @@ class BoardMonitor:
             self.idle = list(self._samples[before:])
 
     def _over_current(self) -> int:
-        counts = (self._host.read(name) or "" for name in self._host.names(OVER_CURRENT))
-        return sum(int(count) for count in counts if count.isdigit())
+        return sum(number(self._host.read(name)) or 0 for name in self._host.names(OVER_CURRENT))
 
     def figures(self, frames: int, seconds: float) -> dict[str, Any] | None:
         """Power, energy, temperature and memory during the loop, None if the machine reports nothing.

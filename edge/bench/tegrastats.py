@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping
@@ -40,10 +39,10 @@ def read_line(line: str) -> BoardSample:
 
     Sensors that are off (-256) and PMIC sensors, which report a constant, are left out.
     """
-    ram = re.search(r"\bRAM (\d+)/\d+MB", line)
-    heat = re.findall(r"\b([A-Za-z]\w*)@(-?[\d.]+)C\b", line)
+    ram = re.search(r"\bRAM (\d{1,9})/\d+MB", line)
+    heat = re.findall(r"\b([A-Za-z]\w*)@(-?\d{1,4}(?:\.\d+)?)C\b", line)
     # Thor's idle GPU draws less than its monitor's error, which may be negative.
-    rails = re.findall(r"\b([A-Z][A-Z0-9_]*) (-?\d+)(?:mW)?/-?\d+(?:mW)?(?=\s|/|$)", line)
+    rails = re.findall(r"\b([A-Z][A-Z0-9_]*) (-?\d{1,9})(?:mW)?/-?\d+(?:mW)?(?=\s|/|$)", line)
     return BoardSample(
         int(ram[1]) if ram else None,
         {name: float(text) for name, text in heat if float(text) > 0 and name.upper() != "PMIC"},
@@ -59,28 +58,37 @@ def board_samples() -> Iterator[list[BoardSample]]:
     the list stays empty.
     """
     samples: list[BoardSample] = []
-    program = shutil.which("tegrastats")
-    with _from_tegrastats(program, samples) if program is not None else _from_files(samples):
+    process = _tegrastats()
+    with _from_files(samples) if process is None else _from_tegrastats(process, samples):
         yield samples
 
 
-@contextmanager
-def _from_tegrastats(program: str, samples: list[BoardSample]) -> Iterator[None]:
-    with subprocess.Popen(
-        [program, "--interval", str(INTERVAL_MS)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as process:
+def _tegrastats() -> subprocess.Popen[str] | None:
+    """The program, started; None where it is missing or does not run."""
+    command = "tegrastats", "--interval", str(INTERVAL_MS)
+    try:
+        return subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8", errors="replace"
+        )
+    except OSError:
+        return None
 
-        def follow() -> None:
-            for line in process.stdout or ():
+
+@contextmanager
+def _from_tegrastats(process: subprocess.Popen[str], samples: list[BoardSample]) -> Iterator[None]:
+    def follow() -> None:
+        with process.stdout or nullcontext(()) as lines:
+            for line in lines:
                 samples.append(read_line(line))
 
-        thread = threading.Thread(target=follow, name="tegrastats", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            process.terminate()
-            thread.join(timeout=5)
+    thread = threading.Thread(target=follow, name="tegrastats", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+        thread.join(timeout=5)  # a program started by a script may outlive it
 
 
 def _from_files(samples: list[BoardSample]) -> AbstractContextManager[None]:

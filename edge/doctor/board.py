@@ -81,9 +81,9 @@ def read_l4t(release: str | None, package: str | None = None) -> L4t | None:
     package: version of nvidia-l4t-core, such as ``38.4.0-20251230160601``.
     """
     if release is None:
-        found = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?-", package or "")
+        found = re.match(r"(\d{1,9})\.(\d{1,9})(?:\.(\d{1,9}))?-", package or "")
     else:
-        found = re.search(r"#\s*R(\d+)\s*\(release\),\s*REVISION:\s*(\d+)(?:\.(\d+))?", release)
+        found = re.search(r"#\s*R(\d{1,9})\s*\(release\),\s*REVISION:\s*(\d{1,9})(?:\.(\d{1,9}))?", release)
     return None if found is None else L4t(int(found[1]), int(found[2]), int(found[3] or 0))
 
 

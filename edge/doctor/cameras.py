@@ -35,9 +35,9 @@ def formats(listing: str) -> list[Format]:
             name = kind[1].strip()
             found.setdefault(name, [])
         # Ranges end with the largest size and the fastest rate.
-        elif largest := re.search(r"Size:\s*(?:Discrete|(?:Stepwise|Continuous)\s+\d+x\d+ -)\s+(\d+)x(\d+)", line):
+        elif largest := re.search(r"Size:\s*(?:Discrete|\w+\s+\d+x\d+ -)\s+(\d{1,9})x(\d{1,9})", line):
             size = int(largest[1]), int(largest[2])
-        elif (rate := re.search(r"\((?:[\d.]+-)?([\d.]+) fps\)", line)) and name:
+        elif (rate := re.search(r"\((?:[\d.]+-)?(\d{1,9}(?:\.\d+)?) fps\)", line)) and name:
             found[name].append((*size, float(rate[1])))
     return [Format(name, tuple(sizes)) for name, sizes in found.items()]
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from edge.doctor.finding import Finding, not_applicable
+from edge.host import number
 
 SMALL_MEMORY_GIB = 8.5
 """A board with less (8 GB boards) needs swap on a disk to build the TensorRT engine of a pose network."""
@@ -29,7 +30,7 @@ def memory(meminfo: str, swaps: str) -> list[Finding]:
     if available < 1:
         ram = Finding("memory", "warn", text, "sudo init 3 (stops the desktop)")
     areas = (line.split() for line in swaps.splitlines()[1:])  # name, type, size in KiB, ...
-    on_disk = sum(int(area[2]) for area in areas if len(area) >= 3 and "zram" not in area[0]) / 2**20
+    on_disk = sum(number(area[2]) or 0 for area in areas if len(area) >= 3 and "zram" not in area[0]) / 2**20
     if total < SMALL_MEMORY_GIB and on_disk < SWAP_GIB - 0.1:
         text = f"{on_disk:.1f} GiB on disk: the build of an engine may be killed"
         return [ram, Finding("swap", "warn", text, MAKE_SWAP)]
@@ -80,9 +81,10 @@ def heat(zones: Sequence[ThermalZone], throttles: Mapping[str, int]) -> Finding:
 
 
 def _celsius(text: str | None) -> float | None:
-    return int(text) / 1000 if text is not None and re.fullmatch(r"-?\d+", text) else None
+    millidegrees = number(text)
+    return None if millidegrees is None else millidegrees / 1000
 
 
 def _kib(meminfo: str, key: str) -> int:
     found = re.search(rf"^{key}:\s*(\d+) kB", meminfo, re.MULTILINE)
-    return int(found[1]) if found else 0
+    return number(found and found[1]) or 0

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edge.doctor import resources
-from edge.host import Host
+from edge.host import Host, number
 
 CPU_POLICIES = "/sys/devices/system/cpu/cpufreq/policy*"
 GPU_NAMES = "gm20b", "gp10b", "gv11b", "ga10b", ".gpu", "gpu-gpc"
@@ -28,8 +28,8 @@ def clock_limits(host: Host) -> dict[str, tuple[int, int]]:
 
 def _range(host: Host, lowest: str, highest: str) -> tuple[int, int] | None:
     """The numbers in two files; None if one is missing."""
-    low, high = (host.read(path) or "" for path in (lowest, highest))
-    return (int(low), int(high)) if low.isdigit() and high.isdigit() else None
+    low, high = (number(host.read(path)) for path in (lowest, highest))
+    return None if low is None or high is None else (low, high)
 
 
 def zones(host: Host) -> Iterator[resources.ThermalZone]:
@@ -46,7 +46,7 @@ def throttles(host: Host) -> dict[str, int]:
     """Unit -> throttling steps. Boards from Xavier on have an alert for each unit that can be throttled."""
     found = {}
     for folder in host.names("/sys/class/thermal/cooling_device*"):
-        name, steps = host.read(f"{folder}/type") or "", host.read(f"{folder}/cur_state") or ""
-        if "throttle-alert" in name and steps.isdigit():
-            found[name] = int(steps)
+        name, steps = host.read(f"{folder}/type") or "", number(host.read(f"{folder}/cur_state"))
+        if "throttle-alert" in name and steps is not None:
+            found[name] = steps
     return found

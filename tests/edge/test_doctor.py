@@ -236,6 +236,27 @@ def engine(folder, **other):
     write_engine_manifest(path, EngineManifest(**{**manifest, **other}))
 
 
+@pytest.mark.parametrize("number", ["²", "9" * 5000, "partition", ""])
+def test_numbers_that_are_none_end_no_check(bundle_folder, number):
+    zone, policy = "/sys/class/thermal/thermal_zone0", "/sys/devices/system/cpu/cpufreq/policy0"
+    files = {
+        "/proc/meminfo": f"MemTotal: {number} kB\n",
+        "/proc/swaps": f"{boards.SWAPS}/swap file {number} 0 -2\n",
+        f"{zone}/temp": number,
+        f"{policy}/scaling_min_freq": number,
+        f"{policy}/scaling_max_freq": number,
+        "/sys/class/thermal/cooling_device0/type": "cpu-throttle-alert",
+        "/sys/class/thermal/cooling_device0/cur_state": number,
+        "/etc/nv_tegra_release": f"# R{number} (release), REVISION: {number}",
+        "/var/lib/nvpmodel/status": f"pmode:{number}",
+        "/etc/nvpmodel.conf": f"< POWER_MODEL ID={number} NAME=MAXN >",
+    }
+    listing = f"[0]: 'MJPG'\nSize: Discrete {number}x{number}\n({number} fps)\n"
+    found = by_check(Board(files, {"/dev/video0": ""}, v4l2_ctl=listing), bundle_folder)
+    assert found["JetPack"].found == "/etc/nv_tegra_release has an unknown format"
+    assert found["memory"].found == "0.0 of 0.0 GiB free" and found["temperature"].found == "no sensor"
+
+
 HERE = Runtime("10.3.0", "Orin", "8.7")
 
 
@@ -281,5 +302,6 @@ def test_this_host_reads_lists_and_runs(tmp_path, monkeypatch):
     # Output counts even if the program fails; a missing program or a timeout has none.
     assert host.run("sh", "-c", "echo inactive; exit 3") == "inactive\n"
     assert host.run("no-such-program") is None
+    assert host.run("printf", r"\377") == "\ufffd"
     monkeypatch.setattr(edge.host, "TIMEOUT_S", 0.05)
     assert host.run("sleep", "5") is None

@@ -7,7 +7,7 @@ import boards
 import pytest
 
 import edge.power
-from edge.bench.tegrastats import board_samples, read_line
+from edge.bench.tegrastats import BoardSample, board_samples, read_line
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,32 @@ def test_samples_grow_while_the_block_runs_and_the_program_ends_with_it(tmp_path
     assert [sample.power_w for sample in samples] == pytest.approx([4.761, 4.761])
     with pytest.raises(ProcessLookupError):
         os.kill(int(number.read_text()), 0)
+
+
+@pytest.mark.parametrize(
+    ("program", "ram_mb"),
+    [
+        (b"\x7fELF of another machine", None),
+        (b"#!/bin/sh\nprintf 'RAM 7/9MB \\377\\n'\nexec sleep 600\n", 7),
+        (b"#!/bin/sh\ntrap '' TERM\necho RAM 7/9MB\nwhile :; do sleep 0.1; done\n", 7),
+    ],
+    ids=["does not run", "no text", "ignores its end"],
+)
+def test_a_strange_tegrastats_ends_no_measurement(tmp_path, monkeypatch, program, ram_mb):
+    (tmp_path / "tegrastats").write_bytes(program)
+    (tmp_path / "tegrastats").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    until = time.monotonic() + 10
+    with board_samples() as samples:
+        while not samples and ram_mb and time.monotonic() < until:
+            time.sleep(0.01)
+    assert [sample.ram_mb for sample in samples] == ([ram_mb] if ram_mb else [])
+
+
+@pytest.mark.parametrize("number", ["1.2.3", "..", "9" * 5000, "²"])
+def test_numbers_that_are_none_are_left_out(number):
+    line = f"RAM {number}/9MB cpu@{number}C tj@40C VDD_IN {number}mW/1mW"
+    assert read_line(line) == BoardSample(None, {"tj": 40.0}, {})
 
 
 def test_in_a_container_the_rails_come_from_the_kernels_files(tmp_path, monkeypatch):
