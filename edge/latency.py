@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from rich.table import Column, Table
@@ -30,13 +30,24 @@ SUMS = (NETWORKS, OUTSIDE, WAITING, DECISION)
 
 @dataclass(frozen=True)
 class Latency:
-    """Percentiles, in milliseconds, over the frames in which a stage ran. See :func:`percentiles`."""
+    """Percentiles of ``count`` latencies, see :func:`percentiles`: of a stage, those of the frames in which it ran."""
 
-    frames: int
+    count: int
     p50_ms: float
     p90_ms: float
     p99_ms: float
     max_ms: float
+
+    @staticmethod
+    def of(values_ms: Float32 | Sequence[float]) -> Latency:
+        """values_ms: at least one."""
+        p50, p90, p99, largest = percentiles(values_ms, (0.5, 0.9, 0.99, 1.0))
+        return Latency(len(values_ms), p50, p90, p99, largest)
+
+    def figures(self, counted: str = "frames") -> dict[str, float]:
+        """Rounded, for files. counted: name of what was counted."""
+        figures = rounded(asdict(self))
+        return {counted: figures.pop("count"), **figures}
 
 
 @contextmanager
@@ -103,17 +114,12 @@ class LatencyHistory:
 
     def summary(self, last_frames: int | None = None) -> dict[str, Latency]:
         """Percentiles of :meth:`values`."""
-        return {name: _latency(values) for name, values in self.values(last_frames).items()}
+        return {name: Latency.of(values) for name, values in self.values(last_frames).items()}
 
 
 def _position(name: str) -> int:
     order = (*STAGES, "", *SUMS)
     return order.index(name if name in order else "")
-
-
-def _latency(values_ms: Float32) -> Latency:
-    p50, p90, p99 = percentiles(values_ms, (0.5, 0.9, 0.99))
-    return Latency(len(values_ms), p50, p90, p99, float(values_ms.max()))
 
 
 def percentiles(values: Float32 | Sequence[float], parts: Sequence[float]) -> list[float]:
@@ -142,6 +148,6 @@ def latency_table(latencies: Mapping[str, Latency], title: str) -> Table:
         for name, row in latencies.items():
             if (name in SUMS) == summed:
                 figures = (f"{ms:.2f}" for ms in (row.p50_ms, row.p90_ms, row.p99_ms, row.max_ms))
-                table.add_row(name, *figures, str(row.frames))
+                table.add_row(name, *figures, str(row.count))
         table.add_section()
     return table

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any, NoReturn
 
 from edge.capture.source import Source
@@ -111,7 +110,7 @@ def _figures(config: RunConfig, outcome: RunOutcome, history: LatencyHistory) ->
         "frames_dropped": outcome.dropped,
         "frames_failed": outcome.failed,
         "given_up": outcome.dropped_by_sink,
-        "latency": {stage: rounded(asdict(row)) for stage, row in history.summary().items()},
+        "latency": {stage: row.figures() for stage, row in history.summary().items()},
         "action_seconds": {track_id: rounded(by_label) for track_id, by_label in outcome.times.seconds.items()},
     }
 

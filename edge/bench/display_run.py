@@ -6,16 +6,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from edge.bench.complete_run import require_complete
-from edge.bench.query_times import Times, times
+from edge.bench.loop_run import require_complete
 from edge.bench.time_code import BITS, TICKS_PER_S, draw, read
 from edge.capture.source import Source
 from edge.cli.console import print_warning
 from edge.contract.types import Event, Frame, FrameResult
 from edge.image_pool import ImagePool
-from edge.latency import LatencyHistory
+from edge.latency import Latency, LatencyHistory
 from edge.loop.config import RunConfig
 from edge.loop.outcome import Limits
 from edge.loop.parts import open_parts
@@ -28,16 +27,21 @@ Display = Literal["output", "window", "none"]
 
 @dataclass(frozen=True)
 class DisplayRun:
-    """times: from a frame's arrival until its display, None if none was displayed.
+    """latency: from a frame's arrival until its display, None if no timecode was read.
 
     shown: frames displayed. unread: those of them whose timecode the overlay covered. dropped: frames replaced by newer
     ones, in the loop or before the output.
     """
 
-    times: Times | None
+    latency: Latency | None
     shown: int
     unread: int
     dropped: int
+
+    def figures(self) -> dict[str, Any]:
+        """For latency.json."""
+        latency = self.latency.figures("queries") if self.latency else {}
+        return {"shown": self.shown, "unread": self.unread, "dropped": self.dropped, **latency}
 
 
 class TimecodeSource:
@@ -126,7 +130,7 @@ def display_run(config: RunConfig, warm_up_frames: int, display: Display) -> Dis
         require_complete(outcome)
     ages = sink.ages_ms[min(warm_up_frames, len(sink.ages_ms) // 2) :]
     unread = sink.shown - len(sink.ages_ms)
-    return DisplayRun(times(ages) if ages else None, sink.shown, unread, outcome.dropped + worker.dropped)
+    return DisplayRun(Latency.of(ages) if ages else None, sink.shown, unread, outcome.dropped + worker.dropped)
 
 
 @contextmanager

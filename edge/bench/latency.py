@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,12 +14,10 @@ import numpy as np
 from edge.assets import DEMO_CLIP, fetch
 from edge.bench.board import monitor_board
 from edge.bench.compare import compare
-from edge.bench.display_run import Display, DisplayRun, display_run
-from edge.bench.latency_figures import Measurements, latency_figures
+from edge.bench.display_run import Display, display_run
 from edge.bench.latency_report import FORMAT, as_markdown
 from edge.bench.loop_run import LoopRun, loop_run
-from edge.bench.query_times import QueryTimes, pose_network_times
-from edge.bench.student_batches import BatchTimes, student_batches
+from edge.bench.query_times import QueryTimes, pose_network_times, student_times
 from edge.capture.source import CaptureConfig
 from edge.cli.console import console, print_warning
 from edge.contract.bundle import Bundle, read_bundle
@@ -98,7 +97,7 @@ def latency(config: LatencyConfig) -> None:
     load = os.getloadavg()[0]
     if load > (os.cpu_count() or 1) / 2:
         print_warning(f"the machine is busy (load {load:.1f}), which will affect the figures")
-    measured = _measure(config, run_config, bundle)
+    runs, measured = _measure(config, run_config, bundle)
     report = {
         "format": FORMAT,
         "machine": machine(),
@@ -107,9 +106,9 @@ def latency(config: LatencyConfig) -> None:
         "precision": config.recogniser.precision,
         "threads": {"pose": config.pose.threads, "student": config.recogniser.threads},
         "warm_up_frames": config.warm_up_frames,
-        **latency_figures(measured, config.display),
+        **measured,
     }
-    _write(report, [run.values_ms for run in measured.runs], *files)
+    _write(report, [run.values_ms for run in runs], *files)
 
 
 def _write(report: Mapping[str, Any], values_ms: Sequence[Mapping[str, Float32]], *files: Path) -> None:
@@ -126,11 +125,11 @@ def _write(report: Mapping[str, Any], values_ms: Sequence[Mapping[str, Float32]]
     console.print(f"written  {', '.join(map(str, files))}")
 
 
-def _measure(config: LatencyConfig, run_config: RunConfig, bundle: Bundle) -> Measurements:
+def _measure(config: LatencyConfig, run_config: RunConfig, bundle: Bundle) -> tuple[list[LoopRun], dict[str, Any]]:
+    """The runs of the loop, and everything measured as JSON values, in lists with one entry per run."""
     runs: list[LoopRun] = []
-    batches: list[list[BatchTimes]] = []
-    networks: list[dict[str, QueryTimes]] = []
-    displays: list[DisplayRun] = []
+    batches, networks, displays = [], [], []
+    counts = (config.queries, config.warm_up_frames)
     with monitor_board() as board:
         for number in range(config.runs):
             console.print(f"run {number + 1} of {config.runs}")
@@ -138,13 +137,25 @@ def _measure(config: LatencyConfig, run_config: RunConfig, bundle: Bundle) -> Me
             if (frames := runs[-1].outcome.frames) <= config.warm_up_frames:
                 ended = f"it ends after {frames} frames"
                 raise SourceError(ended, where=run_config.source, hint="give a longer one")
-            counts = (config.queries, config.warm_up_frames)
-            batches.append(list(student_batches(bundle, config.recogniser, BATCHES, *counts)))
-            networks.append(
-                {} if run_config.source.startswith("replay://") else pose_network_times(config.pose, *counts)
-            )
+            by_batch = student_times(bundle, config.recogniser, BATCHES, *counts)
+            batches.append([_batch(*found) for found in by_batch.items()])
+            replayed = run_config.source.startswith("replay://")
+            timed = {} if replayed else pose_network_times(config.pose, *counts)
+            networks.append({name: found.figures() for name, found in timed.items()})
             if config.display != "none":
-                displays.append(display_run(run_config, config.warm_up_frames, config.display))
+                displays.append(display_run(run_config, config.warm_up_frames, config.display).figures())
             board.poll()
     frames, seconds = sum(run.outcome.frames for run in runs), sum(run.outcome.seconds for run in runs)
-    return Measurements(runs, batches, networks, displays, board.figures(frames, seconds))
+    return runs, {
+        **runs[0].parts,
+        "loop": [run.figures() for run in runs],
+        "student_batches": batches,
+        "pose_networks": networks,
+        "display": {"to": config.display, "runs": displays},
+        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        "board": board.figures(frames, seconds),
+    }
+
+
+def _batch(batch: int, found: QueryTimes) -> dict[str, Any]:
+    return {"batch": batch, "clips_per_s": round(1000 * batch / found.host.p50_ms, 2), **found.figures()}

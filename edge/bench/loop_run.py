@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from edge.bench.complete_run import require_complete
 from edge.cli.console import print_warning
+from edge.cli.exit_codes import INTERRUPTED, USER_ERROR
 from edge.latency import Latency, LatencyHistory
+from edge.loop.abandon import exit_at_once
 from edge.loop.config import RunConfig
 from edge.loop.outcome import Limits, RunOutcome
 from edge.loop.outputs import sink_workers
@@ -28,6 +29,16 @@ class LoopRun:
     stages: dict[str, Latency]
     values_ms: dict[str, Float32]
     parts: dict[str, str]
+
+    def figures(self) -> dict[str, Any]:
+        """For latency.json."""
+        return {
+            "frames": self.outcome.frames,
+            "frames_per_s": round(self.outcome.frames_per_s, 2),
+            "dropped": self.outcome.dropped,
+            "failed": self.outcome.failed,
+            "stages": {name: row.figures() for name, row in self.stages.items()},
+        }
 
 
 def loop_run(
@@ -60,3 +71,14 @@ def loop_run(
             outcome = pipeline.run()
         require_complete(outcome)
     return LoopRun(outcome, history.summary(), history.values(), described)
+
+
+def require_complete(outcome: RunOutcome) -> None:
+    """Raise what ended the run early. Exit at once if a stage hangs; so call it before the parts are closed."""
+    if outcome.hanging_stages:
+        code = INTERRUPTED if outcome.interrupted else USER_ERROR
+        exit_at_once(outcome, code, "interrupted" if outcome.ended_by is None else f"error: {outcome.ended_by}")
+    if outcome.interrupted:
+        raise KeyboardInterrupt
+    if outcome.ended_by is not None:
+        raise outcome.ended_by

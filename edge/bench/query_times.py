@@ -1,32 +1,22 @@
-"""Time consecutive queries of an engine, as in MLPerf's single-stream scenario."""
+"""Time consecutive queries of a network alone, as in MLPerf's single-stream scenario, whose result is the p90."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.contract.bundle import Bundle
 from edge.engines.engine import Engine
-from edge.latency import percentiles
+from edge.engines.registry import open_engine
+from edge.latency import Latency
 from edge.pose.registry import PoseConfig, open_networks
-
-SINGLE_STREAM = 0.90
-"""MLPerf Inference: a single stream's result is the 90th percentile of its queries' latencies."""
-
-
-@dataclass(frozen=True)
-class Times:
-    """Percentiles over ``queries`` consecutive runs. p90_ms is MLPerf's single-stream latency."""
-
-    queries: int
-    p50_ms: float
-    p90_ms: float
-    p99_ms: float
-    max_ms: float
+from edge.recognition.recogniser import RecogniserConfig, network_file
 
 
 @dataclass(frozen=True)
@@ -34,14 +24,13 @@ class QueryTimes:
     """host: from call to answer, copies included. device: between CUDA events around the network alone, None if the
     runtime has no such clock."""
 
-    host: Times
-    device: Times | None
+    host: Latency
+    device: Latency | None
 
-
-def times(values_ms: Sequence[float]) -> Times:
-    """values_ms: at least one."""
-    p50, p90, p99 = percentiles(values_ms, (0.5, SINGLE_STREAM, 0.99))
-    return Times(len(values_ms), p50, p90, p99, max(values_ms))
+    def figures(self) -> dict[str, Any]:
+        """For latency.json: the host's figures, and under "device" the GPU's."""
+        device = None if self.device is None else self.device.figures("queries")
+        return {**self.host.figures("queries"), "device": device}
 
 
 def query_times(engine: Engine, inputs: Mapping[str, NDArray[Any]], queries: int, warm_up: int) -> QueryTimes:
@@ -55,7 +44,7 @@ def query_times(engine: Engine, inputs: Mapping[str, NDArray[Any]], queries: int
         host_ms.append(1000 * (time.perf_counter() - start))
         if engine.device_s is not None:
             device_ms.append(1000 * engine.device_s)
-    return QueryTimes(times(host_ms), times(device_ms) if device_ms else None)
+    return QueryTimes(Latency.of(host_ms), Latency.of(device_ms) if device_ms else None)
 
 
 def pose_network_times(config: PoseConfig, queries: int, warm_up: int) -> dict[str, QueryTimes]:
@@ -67,4 +56,19 @@ def pose_network_times(config: PoseConfig, queries: int, warm_up: int) -> dict[s
         inputs = {spec.name: rng.integers(0, 2, shape).astype(spec.dtype) for spec, shape in shapes.items()}
         results[name] = query_times(engine, inputs, queries, warm_up)
         engine.close()
+    return results
+
+
+def student_times(
+    bundle: Bundle, config: RecogniserConfig, batches: Sequence[int], queries: int, warm_up: int
+) -> dict[int, QueryTimes]:
+    """Time the student on the bundle's reference clips, by batch size; those that it does not take are left out."""
+    clips, name = bundle.reference()["clips"], bundle.manifest.input_name
+    results = {}
+    with closing(open_engine(network_file(bundle, config), threads=config.threads)) as engine:
+        fixed, largest = engine.inputs[0].shape[0], engine.inputs[0].max_batch
+        for batch in batches:
+            if fixed in (None, batch) and (largest is None or batch <= largest):
+                inputs = {name: np.ascontiguousarray(np.resize(clips, (batch, *clips.shape[1:])))}
+                results[batch] = query_times(engine, inputs, queries, warm_up)
     return results

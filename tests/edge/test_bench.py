@@ -16,18 +16,18 @@ from edge.bench.compare import changes, compare, differences
 from edge.bench.confusion_plot import CELL, MARGIN, confusion_plot
 from edge.bench.distribution_plot import FILL, ROW, distribution_plot
 from edge.bench.latency_report import FORMAT, as_markdown
-from edge.bench.query_times import times
 from edge.cli.command_line import run_command_line
 from edge.contract.bundle import read_bundle
 from edge.contract.layouts import layout
 from edge.contract.preprocess import clip_tensor
+from edge.latency import Latency
 from edge.recognition.labelled_clips import labelled_clips
 
 
 def test_single_stream_is_the_ninetieth_of_a_hundred_and_the_ninth_of_ten():
-    hundred = times([float(n) for n in range(100, 0, -1)])
+    hundred = Latency.of([float(n) for n in range(100, 0, -1)])
     assert (hundred.p50_ms, hundred.p90_ms, hundred.p99_ms, hundred.max_ms) == (50, 90, 99, 100)
-    assert times([float(n) for n in range(1, 11)]).p90_ms == 9 and times([7.0]).p50_ms == 7
+    assert Latency.of([float(n) for n in range(1, 11)]).p90_ms == 9 and Latency.of([7.0]).p50_ms == 7
 
 
 def run_of(rate, decision):
@@ -251,6 +251,8 @@ def test_latency_of_a_replay_and_compared_with_itself(bundle_folder, replay, tmp
     row = written["loop"][0]["stages"]["capture to decision"]
     assert row["frames"] == 30 and 0 < row["p50_ms"] <= row["p90_ms"] <= row["p99_ms"] <= row["max_ms"]
     assert [found["batch"] for found in written["student_batches"][0]] == list(range(1, 9))
+    third = written["student_batches"][0][2]
+    assert third["queries"] == 5 and third["clips_per_s"] == pytest.approx(3 / (third["p50_ms"] / 1000), rel=0.01)
     assert written["peak_memory_mb"] > 50 and "single-stream" in (out / "latency.md").read_text()
     report = out / "latency.json"
     command("latency", "--compare", report, report)

@@ -22,7 +22,7 @@ def history(values_ms, *, warm_up_frames=0, stage="pose"):
 def test_percentiles_are_measured_values():
     row = history([50, 10, 40, 20, 30]).summary()["pose"]
     # Nearest rank of five frames: p50 is the third, p90 the fifth.
-    assert row.frames == 5 and row.p50_ms == 30 and row.p90_ms == row.p99_ms == row.max_ms == 50
+    assert row.count == 5 and row.p50_ms == 30 and row.p90_ms == row.p99_ms == row.max_ms == 50
     assert history(range(1, 101)).summary()["pose"].p99_ms == 99, "the second slowest of 100 frames"
 
 
@@ -45,7 +45,7 @@ def test_two_slow_frames_in_a_hundred_show_in_p99_but_not_in_p90():
 
 def test_the_warm_up_is_left_out_but_at_most_half_of_a_short_run():
     assert history([900] * 10 + [10] * 20, warm_up_frames=10).summary()["pose"].max_ms == pytest.approx(10)
-    assert history([900, 900, 10, 10], warm_up_frames=10).summary()["pose"].frames == 2
+    assert history([900, 900, 10, 10], warm_up_frames=10).summary()["pose"].count == 2
 
 
 def test_a_stage_counts_only_the_frames_in_which_it_ran():
@@ -53,7 +53,7 @@ def test_a_stage_counts_only_the_frames_in_which_it_ran():
     for n in range(6):
         made.add(n, {"pose": 10.0} | ({"recognise": 2.0} if n % 3 == 0 else {}))
     summary = made.summary()
-    assert summary["recognise"].frames == 2 and summary["recognise"].p50_ms == pytest.approx(2)
+    assert summary["recognise"].count == 2 and summary["recognise"].p50_ms == pytest.approx(2)
     assert "draw" not in summary
 
 
@@ -72,7 +72,7 @@ def test_measurements_of_a_frame_can_arrive_at_different_times():
         made.add(n, {"video": 100.0 if n < 2 else 5.0})
     rows = made.summary()
     # The warm-up is counted in frames of the run, not in values of a row.
-    assert rows["video"].frames == rows["pose"].frames == 8 and rows["video"].max_ms == pytest.approx(5)
+    assert rows["video"].count == rows["pose"].count == 8 and rows["video"].max_ms == pytest.approx(5)
 
 
 def test_statistics_cover_the_last_frames_only(monkeypatch):
@@ -81,13 +81,13 @@ def test_statistics_cover_the_last_frames_only(monkeypatch):
     for n in range(600):
         made.add(n, {"pose": 1000.0 if n < 100 else 1.0})
     row = made.summary()["pose"]
-    assert row.frames == 500 and row.max_ms == pytest.approx(1)
+    assert row.count == 500 and row.max_ms == pytest.approx(1)
 
 
 @pytest.mark.parametrize(("last", "frames"), [(5, 5), (95, 90), (1000, 90)])
 def test_last_frames_exclude_the_warm_up(last, frames):
     row = history(range(100), warm_up_frames=10).summary(last)["pose"]
-    assert row.frames == frames and row.max_ms == pytest.approx(99)
+    assert row.count == frames and row.max_ms == pytest.approx(99)
     assert row.p50_ms == 99 - frames // 2
 
 

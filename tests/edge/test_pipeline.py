@@ -174,7 +174,7 @@ def test_latencies_cover_every_stage_and_add_up_with_waiting():
         assert spent_ms[WAITING] + 7 == pytest.approx(spent_ms[DECISION])
     rows = history.summary()
     assert rows[CAPTURE].p50_ms > 3, "reading a frame takes that long"
-    assert rows[CAPTURE].frames == rows[DECISION].frames == 30
+    assert rows[CAPTURE].count == rows[DECISION].count == 30
     # A frame of a recording waits while the previous one is processed, and is then processed itself.
     looked_ms = 1000 * float(np.median(pose.busy.took_s))
     assert rows[WAITING].p50_ms <= rows[DECISION].p50_ms and rows[DECISION].p50_ms > 1.5 * looked_ms

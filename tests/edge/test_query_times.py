@@ -1,14 +1,15 @@
 """Timing of single queries, with the engine that the loop runs."""
 
 import time
+from itertools import count
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from fake_graphs import FakeLibrary
 
 import edge.bench.query_times
-from edge.bench.query_times import pose_network_times, query_times
-from edge.bench.student_batches import student_batches
+from edge.bench.query_times import pose_network_times, query_times, student_times
 from edge.contract.errors import EngineError
 from edge.pose.registry import PoseConfig, open_networks
 from edge.recognition.recogniser import RecogniserConfig
@@ -30,7 +31,7 @@ def test_queries_are_timed_by_both_clocks_after_the_warm_up():
     found = query_times(Clocked(), {}, queries=10, warm_up=3)
     # Runs 4 to 13 count 5 to 14 ms.
     assert (found.device.p50_ms, found.device.p90_ms, found.device.max_ms) == pytest.approx((9, 13, 14))
-    assert found.host.queries == 10 and found.host.p50_ms >= 20
+    assert found.host.count == 10 and found.host.p50_ms >= 20
 
 
 @pytest.mark.usefixtures("blazepose_files")
@@ -71,18 +72,14 @@ def test_a_student_is_timed_up_to_the_batch_of_its_engine_and_its_failures_are_r
     reference = {"clips": np.zeros((2, 3, 4), np.float32)}
     bundle = SimpleNamespace(reference=lambda: reference, manifest=SimpleNamespace(input_name="clip"))
     config = RecogniserConfig(network=path)
-    found = list(student_batches(bundle, config, range(1, 9), 1, 0))
-    assert [each.batch for each in found] == [1, 2, 3]
+    assert list(student_times(bundle, config, range(1, 9), 1, 0)) == [1, 2, 3]
     one, _ = built(inputs={"clip": (1, 3, 4)})
-    fixed = student_batches(bundle, RecogniserConfig(network=one), range(1, 9), 1, 0)
-    assert [each.batch for each in fixed] == [1]
+    assert list(student_times(bundle, RecogniserConfig(network=one), range(1, 9), 1, 0)) == [1]
     path, _ = built(max_batch=3)
-    assert found[2].clips_per_s == pytest.approx(3 / (found[2].times.host.p50_ms / 1000))
-    failing = student_batches(bundle, config, range(1, 9), 1, 0)
-    assert next(failing).batch == 1
-    monkeypatch.setattr("fake_graphs.FakeLibrary.cuGraphLaunch", lambda self, executable, stream: 901)
+    launch, launches = FakeLibrary.cuGraphLaunch, count(1)
+    monkeypatch.setattr(FakeLibrary, "cuGraphLaunch", lambda *given: launch(*given) if next(launches) < 60 else 901)
     with pytest.raises(EngineError, match="cuGraphLaunch"):
-        next(failing)
+        student_times(bundle, config, range(1, 9), 50, 0)
 
 
 def test_an_estimator_that_names_no_network_has_none_to_time():
