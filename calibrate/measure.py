@@ -6,6 +6,7 @@ is that of the step. The report has the commands, so that each can be repeated.
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 import signal
@@ -36,8 +37,8 @@ from edge.engines.engine_manifest import manifest_path
 from edge.machine import machine
 from edge.pose.registry import PoseConfig
 
-_ESCAPES = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
-_ERROR = re.compile(r"^error: (.+?)\r?$", re.MULTILINE)
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_ERROR = re.compile(r"^error: (.+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -185,14 +186,16 @@ def _modified(path: Path) -> int | None:
 def _output_of(command: Sequence[str], printed: bool) -> tuple[int, str, str]:
     """Run a command and show its stderr as it comes. Returns exit code, stdout if ``printed``, and stderr."""
     environment = {**os.environ, **({"FORCE_COLOR": "1"} if sys.stderr.isatty() else {})}  # keeps progress bars
-    messages = b""
+    messages = ""
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     with subprocess.Popen(
         command, stdout=subprocess.PIPE if printed else None, stderr=subprocess.PIPE, env=environment
     ) as process:
         assert process.stderr is not None
         while chunk := os.read(process.stderr.fileno(), 4096):
-            messages += chunk
-            sys.stderr.write(chunk.decode(errors="replace"))
-            sys.stderr.flush()
+            text = decoder.decode(chunk)
+            console.file.write(text)
+            messages += text
         output = process.stdout.read() if process.stdout is not None else b""  # short enough for the pipe
-    return process.returncode, output.decode(errors="replace"), _ESCAPES.sub(b"", messages).decode(errors="replace")
+    # A bar is redrawn after a carriage return, and what follows a bar that is removed may begin with one.
+    return process.returncode, output.decode(errors="replace"), _ESCAPES.sub("", messages).replace("\r", "\n")

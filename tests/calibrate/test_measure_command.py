@@ -10,14 +10,27 @@ import time
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from documented import ROOT
 from test_docs_outputs import named
 
+from calibrate.__main__ import COMMANDS as CALIBRATE
+from calibrate.engine import EngineConfig
+from calibrate.measure import MeasureConfig, Step, _steps
+from calibrate.measure import _run as run_step
 from calibrate.measure_report import as_markdown
+from calibrate.verify import VerifyConfig
+from edge.__main__ import COMMANDS
+from edge.bench.accuracy import AccuracyConfig
+from edge.bench.commands import BENCH_COMMANDS
+from edge.bench.latency import LatencyConfig
+from edge.cli.command_line import run_command_line
+from edge.doctor.command import DoctorConfig
 from edge.machine import machine
-from edge.soak.command import SoakResult
+from edge.pose.registry import PoseConfig
+from edge.soak.command import SoakConfig, SoakResult
 
 COMMAND = [sys.executable, "-m", "calibrate", "measure", "--bundle", str(ROOT / "bundles/everyday")]
 SHORT = ["--runs", "1", "--soak_minutes", "0"]
@@ -101,6 +114,40 @@ def test_a_crash_has_no_results_even_if_an_earlier_run_left_some(tmp_path: Path)
     assert done.returncode == 1 and done.stderr.splitlines()[-1] == "failed or missed a goal: verification"
 
 
+BAR = """
+import sys
+from rich.console import Console
+from rich.progress import Progress
+with Progress(console=Console(stderr=True), transient=True) as bar:
+    bar.advance(bar.add_task("bar", total=2))
+print("error: it broke\\n" + "━" * 5000, file=sys.stderr)
+sys.exit(2)
+"""
+
+
+@pytest.fixture
+def failing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Step:
+    """A step that fails after a progress bar, and prints more than is read at once."""
+    for name, value in (with_stub(tmp_path / "stub", "failing", BAR) | {"FORCE_COLOR": "1"}).items():
+        monkeypatch.setenv(name, value)
+    return Step("failing", ("failing",), tmp_path / "none.json")
+
+
+def test_the_error_after_a_progress_bar_is_reported_and_the_output_shown_whole(failing: Step, capsys) -> None:
+    assert run_step(failing)["error"] == "it broke"
+    assert capsys.readouterr().err.endswith("\x1b[1A\x1b[2Kerror: it broke\n" + "━" * 5000 + "\n")
+
+
+def test_a_step_ends_although_nobody_reads_what_it_prints(failing: Step) -> None:
+    """As in `measure 2>&1 | head`; the report is what counts."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    code = "from calibrate.measure import *; from calibrate.measure import _run\n"
+    code += "sys.exit(_run(Step('failing', ('failing',), Path('none.json')))['exit_code'])"
+    with os.fdopen(writer, "w") as broken:
+        assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, stderr=broken).returncode == 2
+
+
 def test_ctrl_c_keeps_the_report_of_the_finished_steps(docs_workspace: Path, tmp_path: Path) -> None:
     command = [*COMMAND, "--out", str(tmp_path), "--source", str(docs_workspace / "clip.mp4")]
     heed_ctrl_c = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a background job inherits that it is ignored
@@ -115,6 +162,33 @@ def test_ctrl_c_keeps_the_report_of_the_finished_steps(docs_workspace: Path, tmp
     assert process.returncode == 130, rest
     assert rest.splitlines()[-1] == "interrupted" and "Traceback" not in rest
     assert list(json.loads((tmp_path / "report.json").read_text())["steps"]) == ["checks"]
+
+
+def test_every_step_gets_the_settings_of_the_measurement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the steps' own command lines read them; engines are built before they are verified."""
+    (tmp_path / "tensorrt.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    bundle, clips, videos, out = (tmp_path / name for name in ("bundle", "test.npz", "videos", "out"))
+    pose = PoseConfig("tf_pose", tmp_path / "pose.engine", 2, max_people=3, min_joint_score=0.25, crop=True)
+    steps = _steps(MeasureConfig(bundle, "rtsp://a:b@c/d", clips, videos, out, 3, 0.5, pose))
+    given: list[Any] = []
+    for step in steps:
+        room, *words = step.arguments
+        commands = {"edge": COMMANDS, "calibrate": CALIBRATE}[room]
+        if words[0] == "bench":
+            commands, words = BENCH_COMMANDS, words[1:]
+        command = replace(commands[words[0]], function=given.append)
+        run_command_line(room, "", {words[0]: command}, words)
+    assert given == [
+        DoctorConfig(bundle, json=True),
+        EngineConfig(bundle, clips=clips),
+        VerifyConfig(bundle, clips, report=out / "verify.json"),
+        LatencyConfig(bundle, "rtsp://a:b@c/d", out, 3, pose=pose),
+        AccuracyConfig(bundle, videos, pose=pose, report=out / "accuracy.json"),
+        SoakConfig(bundle, minutes=0.5, pose=pose, report=out / "soak.json"),
+    ]
+    written = [out / f"{name}.json" for name in ("doctor", "verify", "latency", "accuracy", "soak")]
+    assert [step.writes for step in steps] == [written[0], bundle / "student.engine.json", *written[1:]]
 
 
 @pytest.mark.parametrize(
@@ -135,6 +209,14 @@ def page_of(name: str, results: dict) -> str:
     return as_markdown(
         {"bundle": "b", "machine": machine(), "date": "2026-01-02", "command": "c", "steps": {name: step}}
     )
+
+
+def test_the_report_counts_the_checks_and_lists_those_that_apply() -> None:
+    statuses = ("ok", "n/a", "ok", "fail")
+    findings = [{"status": status, "check": f"check {i}", "found": "a|b"} for i, status in enumerate(statuses)]
+    page = page_of("checks", {"findings": findings})
+    assert "## Checks\n\n2 ok, 1 n/a, 1 fail.\n\n| status | check | found |\n" in page
+    assert "| ok | check 0 | a\\|b |\n| ok | check 2 | a\\|b |\n| fail | check 3 | a\\|b |\n\n" in page
 
 
 def test_the_report_shows_the_engines_that_were_compared() -> None:
