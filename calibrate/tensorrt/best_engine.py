@@ -175,8 +175,7 @@ def _candidate(
 def _keep(trial: Path, out: Path, compared: dict[str, Any]) -> None:
     manifest = read_json(manifest_path(trial), EngineError, "build the engine again")
     write_json(manifest_path(trial), {**manifest, "comparison": compared})
-    # The manifest comes last: an engine without its own manifest is refused, never run by mistake.
-    manifest_path(out).unlink(missing_ok=True)
+    # Between the two, the old manifest's checksum refuses the new engine.
     trial.replace(out)
     manifest_path(trial).replace(manifest_path(out))
 

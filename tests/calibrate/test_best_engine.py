@@ -303,3 +303,10 @@ def test_the_engine_of_a_single_network_is_written_beside_it(
     assert f", {built}, " in open_engine((bundle / name).with_suffix(".engine")).describe()
     engine(EngineConfig(onnx=bundle / name, precision=precision, out=tmp_path / "other.engine"))  # type: ignore[arg-type]
     assert f", {built}, " in open_engine(tmp_path / "other.engine").describe()
+
+
+def test_the_engine_is_built_with_the_options_of_the_command(timed_board, bundle: Path) -> None:
+    timed_board(dla_cores=2)
+    engine(EngineConfig(onnx=bundle / "student.onnx", precision="fp16", max_batch=2, workspace_mib=64, dla_core=1))
+    options = json.loads((bundle / "student.engine.json").read_text())["options"]
+    assert options == {"precision": "fp16", "max_batch": 2, "workspace_mib": 64, "dla_core": 1}

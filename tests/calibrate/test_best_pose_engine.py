@@ -1,5 +1,6 @@
 """The kept engine of a pose network: the fastest that finds the same people, on a board with a fake driver."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,8 @@ def files(tmp_path: Path) -> dict[str, Path]:
     return {"onnx": tmp_path / "pose.onnx", "int8": tmp_path / "pose.int8.onnx", "frames": tmp_path}
 
 
-def kept(board, files: dict[str, Path], capsys, precision: Any = "auto", **maps: float) -> tuple[str, str]:
-    """Precision of the kept engine, and the output. maps: precision -> factor of its heatmaps."""
+def on_board(board, files: dict[str, Path], **maps: float) -> None:
+    """Put a board in place. maps: precision -> factor of its engine's heatmaps."""
     session = ort.InferenceSession(str(files["onnx"]))
 
     def compute(flags: set[str], image: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -41,6 +42,11 @@ def kept(board, files: dict[str, Path], capsys, precision: Any = "auto", **maps:
 
     shape = {"image": (1, SIDE, SIDE, 3)}
     board(inputs=shape, outputs=("cmap", "paf"), kinds={"image": "UINT8"}, compute=compute)
+
+
+def kept(board, files: dict[str, Path], capsys, precision: Any = "auto", **maps: float) -> tuple[str, str]:
+    """Precision of the kept engine, and the output."""
+    on_board(board, files, **maps)
     engine(EngineConfig(**files, out=files["frames"] / "best.engine", precision=precision))
     opened = open_engine(files["frames"] / "best.engine")
     about = opened.describe().split(", ")[2]
@@ -86,3 +92,12 @@ def test_a_forced_precision_is_compared_with_fp32_and_the_third_is_not_built(
     about, said = kept(board, files, capsys, precision="fp16", fp16=0.0)
     assert about == "FP16" and "although it agrees on 0.00 %" in said
     assert said.count("not built, because fp16 was forced") == 1
+
+
+def test_the_command_says_how_many_images_and_people_decide(board, files: dict[str, Path]) -> None:
+    on_board(board, files, fp16=0.0, int8=0.0)
+    engine(EngineConfig(**files, pictures=2, min_people_agreement=0.0, precision="int8"))
+    record = json.loads((files["frames"] / "pose.engine.json").read_text())
+    assert record["comparison"]["reference"].endswith(f", 2 images of {files['frames'].name}")
+    int8 = record["comparison"]["engines"][2]
+    assert (int8["agreement"], int8["verdict"]) == (0, "kept: forced"), "within the budget"
