@@ -17,6 +17,7 @@ def test_all_methods_are_compared_in_one_run(bundle: Path, tmp_path: Path, capsy
     results = json.loads((tmp_path / "methods.json").read_text())
     assert [r["method"] for r in results] == ["minmax", "percentile", "entropy", "mse", "margin"]
     assert all(90 < r["agreement"] <= 100 and 70 < r["top1"] < 90 for r in results)
+    assert len({r["mean_error"] for r in results}) == 5
     assert sorted(p.name for p in bundle.iterdir()) == before
     said = " ".join(capsys.readouterr().err.replace("│", " ").split())
     rows = [

@@ -68,3 +68,8 @@ def test_people_decide_how_many_layers_stay_in_floating_point(tmp_path: Path, ca
     assert "QuantizeLinear" in {n.op_type for n in onnx.load(tmp_path / "pose.int8.onnx").graph.node}
     said = " ".join(capsys.readouterr().err.replace("│", " ").split())
     assert "0 100.00 within" in said and "in INT8 from 2 images, 0 of 1 layers in floating point" in said
+    calibrate(*command, "--float_layers", "1", "--fit_weights", "false")
+    record = json.loads((tmp_path / "pose.int8.json").read_text())
+    assert (record["float_layers"], record["weights"]) == (["conv"], "nearest")
+    said = " ".join(capsys.readouterr().err.split())
+    assert "1 of 1 layers in floating point, channels equalised, weights rounded to nearest" in said

@@ -32,15 +32,17 @@ def test_student_adds_int8_and_its_accuracy_to_the_bundle(bundle: Path, tmp_path
 
 
 def test_student_without_a_test_set_leaves_the_accuracy_alone(bundle: Path, tmp_path: Path, capsys) -> None:
-    kept = []
-    for size in ("0", "100"):
-        calibrate("student", "--bundle", bundle, "--clips", tmp_path / "calibration.npz", "--max_size", size)
+    def float_layers(max_size: float) -> list[str]:
+        calibrate("student", "--bundle", bundle, "--clips", tmp_path / "calibration.npz", "--max_size", f"{max_size}")
         assert read_bundle(bundle).manifest.accuracy == {"fp32": {"top1": 0.5, "mean_class": 0.4}}
         assert "max_size" not in capsys.readouterr().err
-        kept.append(json.loads((bundle / "calibration.json").read_text())["float_layers"])
+        return json.loads((bundle / "calibration.json").read_text())["float_layers"]
+
     # The first layer and those that the budget needs; further ones as far as the size allows.
-    few, many = kept
+    few, many = float_layers(0), float_layers(100)
     assert few[0] == "stem" and many[: len(few)] == few and len(few) < len(many)
+    int8, fp32 = ((bundle / name).stat().st_size for name in ("student.int8.onnx", "student.onnx"))
+    assert len(float_layers(100 * (int8 - 1) / fp32)) < len(many)
 
 
 def test_the_calibration_record_lists_the_clips_ids(bundle: Path, tmp_path: Path) -> None:
