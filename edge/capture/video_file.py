@@ -76,9 +76,14 @@ class VideoFile(RecordedSource):
             first = self._read()
         if not self._capture.isOpened():
             network = "check that the address can be reached; or " if isinstance(path, str) else ""
-            self._fail("not a readable video", f"{network}it is damaged, incomplete or of an unknown format")
+            self._fail(
+                "not a readable video", f"{network}it is damaged, incomplete, of an unknown format, or has only audio"
+            )
         if first is None:
-            self._fail("the video has no frames", "it is damaged, or has only audio")
+            self._fail(
+                "the video has no frames",
+                "it is damaged, or OpenCV cannot decode its codec, such as AV1: convert it to H.264",
+            )
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = fps if 1 / MAX_GAP_S < fps <= MAX_FPS else FALLBACK_FPS
         frames = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))

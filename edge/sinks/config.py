@@ -34,7 +34,8 @@ class SinkConfig:
     show: bool = False
     """Show a window. Pressing q or closing it ends the run."""
     codec: str | None = None
-    """Video codec as four letters; mp4v uses least CPU. Unset: avc1 (H.264) if OpenCV can encode it, else mp4v."""
+    """Video codec as four letters; mp4v uses least CPU. Unset: avc1 (H.264) if OpenCV can encode it, else mp4v;
+    VP80 in .webm."""
 
     def __post_init__(self) -> None:
         # Malformed values are refused before a camera is opened.

@@ -21,8 +21,9 @@ from edge.drawing.overlay import Overlay
 from edge.periodic import run_periodically
 from edge.sinks.sink import Sink
 
-CODECS = ("avc1", "mp4v")
-"""H.264 plays in browsers, but not every OpenCV build can encode it; all wheels can encode MPEG-4."""
+CODECS = ("avc1", "mp4v", "VP80")
+"""H.264 plays in browsers, but not every OpenCV build can encode it; all wheels can encode MPEG-4. WebM allows only
+VP8, of these."""
 
 REPEAT_INTERVAL_S, REPEAT_DELAY_S = 0.5, 2.0
 """While a camera delivers nothing, its last frame is repeated at this interval, up to this long before now, because a
@@ -118,7 +119,7 @@ def _open(partial: Path, path: Path, fps: float, size: tuple[int, int], codec: s
     raise OutputError(
         f"OpenCV cannot encode {codec or ' or '.join(CODECS)} here",
         where=path,
-        hint="choose another codec, for instance mp4v, or another suffix",
+        hint="choose another codec or suffix: mp4v in .mp4 is always available",
     )
 
 

@@ -54,7 +54,9 @@ def small_files():
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.parametrize(("name", "codec"), [("a.mp4", None), ("a.mp4", "mp4v"), ("a.avi", "MJPG"), ("a.mkv", "mp4v")])
+@pytest.mark.parametrize(
+    ("name", "codec"), [("a.mp4", None), ("a.mp4", "mp4v"), ("a.avi", "MJPG"), ("a.mkv", "mp4v"), ("a.webm", None)]
+)
 def test_the_video_has_every_frame_at_the_frame_rate_of_the_source(tmp_path, capfd, name, codec):
     path = tmp_path / "new" / "folder" / name
     with video_sink(path, Plain(), fps=25, size=(320, 240), codec=codec) as sink:
