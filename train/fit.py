@@ -25,13 +25,13 @@ from train.configuration import Hardware
 from train.data.pairs import PairDataset
 from train.distillation.methods import Method
 from train.evaluate import Accuracy, accuracy, predict
+from train.lock_file import TRAINING_LOCK, training_lock
 from train.optimiser import Optimiser
 from train.progress import training_progress
 from train.sampler import BatchSampler
 from train.step import Batch, LossFunction, compute_gradients
 from train.sync_batch_norm import convert_sync_batch_norm
 from train.torch_file import refuse_other_version
-from train.training_lock import LOCK, training_lock
 
 VALIDATION = "validation"
 """Key of the accuracy on held-out clips in a run's history."""
@@ -87,7 +87,7 @@ def fit(run: Run, fabric: Fabric) -> Accuracy:
     run.extra.to(fabric.device, run.hardware.dtype)
     with wrap_write_errors(run.out):
         run.out.mkdir(parents=True, exist_ok=True)
-    with training_lock(run.out / LOCK, run.out, fabric):
+    with training_lock(run.out / TRAINING_LOCK, run.out, fabric):
         run.network.load_state_dict(_train(run, sampler, fabric))
     return accuracy(predict(run.network, run.test, see=run.see), run.test.labels)
 

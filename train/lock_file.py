@@ -1,4 +1,4 @@
-"""An exclusive lock on a file, so that only one process at a time works in a folder."""
+"""An exclusive lock on a file, so that only one process at a time works in a folder, or one training of several."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ import errno
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edge.contract.errors import OutputError
 from edge.contract.files import LOCKS_UNSUPPORTED, wrap_write_errors
 
+if TYPE_CHECKING:  # it imports PyTorch, which `--help` does not
+    from lightning_fabric import Fabric
+
+TRAINING_LOCK = "training.lock"
 _LOCKED = (errno.EACCES, errno.EAGAIN)
 
 
@@ -28,6 +33,25 @@ def exclusive(lock: Path, of: Path, what: str) -> Iterator[None]:
     finally:
         lock.unlink(missing_ok=True)
         os.close(descriptor)
+
+
+@contextmanager
+def training_lock(lock: Path, of: Path, fabric: Fabric) -> Iterator[None]:
+    """Lock ``of``, a run folder or a network file, against other trainings, which would overwrite its checkpoints.
+
+    The first process takes the lock. If it cannot, every process of this training raises the OutputError: the others
+    would wait for its gradients forever.
+    """
+    with ExitStack() as stack:
+        refused = None
+        if fabric.is_global_zero:
+            try:
+                stack.enter_context(exclusive(lock, of, "training"))
+            except OutputError as error:
+                refused = error
+        if (refused := fabric.broadcast(refused)) is not None:
+            raise refused
+        yield
 
 
 def _acquire(lock: Path, of: Path, what: str) -> int:

@@ -15,10 +15,9 @@ from matplotlib.transforms import Bbox
 from benchmarks.peers.fronts import DATASETS, QUALITIES, Point, pareto_front
 from benchmarks.peers.network_files import CLASSES
 from benchmarks.peers.trainings import NETWORKS, ROWS, Quality
-from benchmarks.untrained import FRAMES, JOINTS
+from benchmarks.untrained import JOINTS
 from edge.contract.files import atomic_write
 from edge.contract.layouts import layout
-from train.networks.cost import cost
 from train.networks.registry import build
 
 SHOWN = {"hq": "HQ skeletons", "lq": "LQ skeletons (60 % of joints dropped)"}
@@ -179,7 +178,7 @@ def _parameters(network: str) -> float:
     """Millions."""
     registered, width = NETWORKS[network]
     made = build(registered, classes=CLASSES, layout=layout(JOINTS), bodies=1, width=width)
-    return cost(made, FRAMES, len(layout(JOINTS)), 1).parameters / 1e6
+    return sum(p.numel() for p in made.parameters()) / 1e6
 
 
 def _legend(figure: Any) -> None:

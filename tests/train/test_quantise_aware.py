@@ -23,7 +23,7 @@ from train.export.configuration import ExportConfig
 from train.optimiser import Optimiser
 from train.quantise_aware.configuration import FineTuning, QuantiseAwareConfig
 from train.quantise_aware.onnx_operators import OPERATORS, convolution_bfloat16_gradients, quantise
-from train.quantise_aware.quantised_network import QuantisedGraph, QuantisedNetwork
+from train.quantise_aware.quantised_network import QuantisedGraph, quantised_student
 from train.quantise_aware.student import quantise_aware
 from train.teach import train_student, train_teacher
 
@@ -51,7 +51,7 @@ def int8(tmp_path: Path) -> Path:
 def test_logits_and_features_equal_onnx_runtimes(int8: Path) -> None:
     clips = networks.clips(12, seed=5)
     with torch.inference_mode():
-        logits, features = QuantisedNetwork(int8)(torch.from_numpy(clips))
+        logits, features = quantised_student(int8)(torch.from_numpy(clips))
     wanted, pooled = as_written(int8, clips, "x3")
     np.testing.assert_allclose(logits.numpy(), wanted, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(features.numpy(), pooled, rtol=1e-4, atol=1e-4)
@@ -115,7 +115,7 @@ def test_bfloat16_gradients_are_close_to_the_gradients(attributes: dict[str, obj
 
 
 def test_only_trained_weights_are_changed_in_the_file(int8: Path, tmp_path: Path) -> None:
-    network, before = QuantisedNetwork(int8), onnx.load(int8)
+    network, before = quantised_student(int8), onnx.load(int8)
     assert len(network.shares) == 4 + 4 + 1  # weights, biases, the joint-mixing matrix
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
@@ -134,7 +134,7 @@ def test_only_trained_weights_are_changed_in_the_file(int8: Path, tmp_path: Path
     assert len(changed) == 9 and {"mix", "b1", "b2", "b3", "b4"} < changed
     assert all(arrays[0][name].dtype == arrays[1][name].dtype for name in arrays[0])
     assert all(a.min() >= -127 for a in arrays[1].values() if a.dtype == np.int8)
-    assert QuantisedNetwork(tmp_path / "trained.int8.onnx").structure_digest() == network.structure_digest()
+    assert quantised_student(tmp_path / "trained.int8.onnx").structure_digest() == network.structure_digest()
 
 
 @pytest.mark.parametrize(
@@ -155,19 +155,19 @@ def test_an_attribute_that_training_would_ignore_is_refused(
     same = {"kernel_shape": [networks.FRAMES, networks.JOINTS], "pads": [0] * 4, "ceil_mode": 0, "auto_pad": "NOTSET"}
     pool.CopyFrom(onnx.helper.make_node("AveragePool", pool.input, pool.output, **same))
     onnx.save(model, int8)
-    QuantisedNetwork(int8)
+    quantised_student(int8)
     (node, *_) = [n for n in model.graph.node if n.op_type == operator]
     for stated in [a for a in node.attribute if a.name == attribute]:
         node.attribute.remove(stated)
     node.attribute.append(onnx.helper.make_attribute(attribute, value))
     onnx.save(model, int8)
     with pytest.raises(EngineError, match=rf"is a {operator} with {attribute} .+, which is not supported in training"):
-        QuantisedNetwork(int8)
+        quantised_student(int8)
 
 
 def test_a_float_network_is_refused(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="is not quantised"):
-        QuantisedNetwork(networks.student(tmp_path / "student.onnx"))
+        quantised_student(networks.student(tmp_path / "student.onnx"))
 
 
 @dataclass(frozen=True)
@@ -220,13 +220,13 @@ def spoilt(tmp_path_factory: pytest.TempPathFactory) -> Spoilt:
 
 
 def test_training_restores_the_decisions_that_int8_lost(spoilt: Spoilt) -> None:
-    before, steps = spoilt.agreement(), QuantisedNetwork(spoilt.folder / "bundle/student.int8.onnx").structure_digest()
+    before, steps = spoilt.agreement(), quantised_student(spoilt.folder / "bundle/student.int8.onnx").structure_digest()
     quantise_aware(spoilt.config())
     after, bundle = spoilt.agreement(), read_bundle(spoilt.folder / "bundle")
     assert before < 0.9
     assert after > before + (1 - before) / 2
     written = bundle.file("student.int8.onnx")
-    assert QuantisedNetwork(written).structure_digest() == steps
+    assert quantised_student(written).structure_digest() == steps
     assert bundle.manifest.accuracy["int8"]["agreement"] == pytest.approx(after, abs=1e-4)
     # The teacher's loss and the distance from the FP32 student are both used.
     history = torch.load(spoilt.folder / "int8/checkpoint.pt", weights_only=True)["history"]

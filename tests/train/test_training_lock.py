@@ -13,7 +13,7 @@ from lightning_fabric import Fabric
 from edge.cli.command_line import run_command_line
 from edge.contract.errors import OutputError
 from train.__main__ import COMMANDS
-from train.training_lock import LOCK, training_lock
+from train.lock_file import TRAINING_LOCK, training_lock
 
 TEACHER = ["--data.clips_per_class", "3", "--data.pairs.preprocessing.length_frames", "8", "--width", "4"]
 TEACHER += ["--network", "dense_gcn", "--optimiser.epochs", "1", "--hardware.threads", "1"]
@@ -23,9 +23,9 @@ HOLDER = """
 import os, sys, time
 from pathlib import Path
 from lightning_fabric import Fabric
-from train.training_lock import LOCK, training_lock
+from train.lock_file import TRAINING_LOCK, training_lock
 folder = Path(sys.argv[1])
-with training_lock(folder / LOCK, folder, Fabric(accelerator="cpu", devices=1)):
+with training_lock(folder / TRAINING_LOCK, folder, Fabric(accelerator="cpu", devices=1)):
     if (worker := os.fork()) == 0:
         os.close(1)
         time.sleep(60)
@@ -66,11 +66,11 @@ def test_a_second_training_in_a_folder_is_refused_until_the_first_has_ended(
 ) -> None:
     message = refused(tmp_path, capsys)
     assert message == f"error: {tmp_path}: another training is running here; wait until it ends, or give another path\n"
-    assert [path.name for path in tmp_path.iterdir()] == [LOCK]
+    assert [path.name for path in tmp_path.iterdir()] == [TRAINING_LOCK]
     other.communicate("end\n")
     assert other.returncode == 0
     train(tmp_path)
-    assert (tmp_path / "report.json").is_file() and not (tmp_path / LOCK).exists()
+    assert (tmp_path / "report.json").is_file() and not (tmp_path / TRAINING_LOCK).exists()
 
 
 def test_a_killed_training_blocks_nobody_even_while_its_workers_run(
@@ -78,17 +78,17 @@ def test_a_killed_training_blocks_nobody_even_while_its_workers_run(
 ) -> None:
     other.kill()
     other.wait()
-    assert (tmp_path / LOCK).exists()
+    assert (tmp_path / TRAINING_LOCK).exists()
     train(tmp_path)
-    assert (tmp_path / "report.json").is_file() and not (tmp_path / LOCK).exists()
+    assert (tmp_path / "report.json").is_file() and not (tmp_path / TRAINING_LOCK).exists()
 
 
 def test_a_failed_training_releases_the_lock(tmp_path: Path) -> None:
     fabric = Fabric(accelerator="cpu", devices=1)
-    with pytest.raises(ZeroDivisionError), training_lock(tmp_path / LOCK, tmp_path, fabric):
+    with pytest.raises(ZeroDivisionError), training_lock(tmp_path / TRAINING_LOCK, tmp_path, fabric):
         raise ZeroDivisionError
-    with training_lock(tmp_path / LOCK, tmp_path, fabric):
-        assert (tmp_path / LOCK).exists()
+    with training_lock(tmp_path / TRAINING_LOCK, tmp_path, fabric):
+        assert (tmp_path / TRAINING_LOCK).exists()
     assert not list(tmp_path.iterdir())
 
 
@@ -101,6 +101,6 @@ def test_a_lock_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     fabric = Fabric(accelerator="cpu", devices=1)
     with (
         pytest.raises(OutputError, match=r"training\.lock: cannot be written: No such file"),
-        training_lock(tmp_path / "nowhere" / LOCK, tmp_path, fabric),
+        training_lock(tmp_path / "nowhere" / TRAINING_LOCK, tmp_path, fabric),
     ):
         pytest.fail("nothing is begun")

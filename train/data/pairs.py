@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -21,7 +22,7 @@ from train.data.clip import SkeletonClip, SkeletonSet
 from train.data.clip_times import Span, align_recording, place_window, stretch_to_clip
 from train.data.corruption.drop import drop_joints
 from train.data.corruption.estimator_errors import EstimatorErrors, apply_estimator_errors
-from train.data.corruption.fitted_errors import FittedErrors, apply_fitted_errors, read_errors
+from train.data.corruption.fitted_errors import apply_fitted_errors, read_errors
 
 CACHE_BYTES = 1 << 30
 """Memory for clips that do not depend on random numbers: they are made once and cached."""
@@ -111,11 +112,16 @@ class PairDataset:
 
     def __init__(self, data: SkeletonSet, config: PairConfig, *, train: bool, seed: int) -> None:
         self.clips, self.config, self.train, self.seed = data.part(train), config, train, seed
-        _check_source(self.clips, config, data.name)
+        unpaired = next((clip.id for clip in self.clips if clip.low is None), None)
+        if config.poor == "recorded" and unpaired is not None:
+            raise ConfigError(
+                f"{data.name}, clip {unpaired}: no second recording to take low-quality skeletons from",
+                hint="choose --data.pairs.poor drop, estimator or fitted",
+            )
         self.source, self.low_source = layout(data.layout), layout(data.low_layout or data.layout)
         self.layout = layout(clip_layout(data, config))
         self.labels = np.array([clip.label for clip in self.clips], np.int64)
-        self._fitted = _read_fitted_errors(config, self.layout)
+        self._corrupt = _corruption(config, self.layout)
         self._times = np.arange(config.preprocessing.length_frames) / config.preprocessing.fps
         self._clean_pairs: dict[tuple[int, bool], _CleanPair] = {}
         self._test_pairs: dict[int, tuple[Float32, Float32]] = {}
@@ -149,15 +155,7 @@ class PairDataset:
             return clean.low, clean.high
         if self.train and not self.config.redraw:
             rng = np.random.default_rng((self.seed, 2, index))
-        return self._tensor(self._corrupt(body, rng) for body in clean.good), clean.high
-
-    def _corrupt(self, good: Float32, rng: np.random.Generator) -> Float32:
-        config = self.config
-        if self._fitted is not None:
-            return apply_fitted_errors(good, self.layout, self._fitted, config.preprocessing.fps, rng)
-        if config.estimator_errors is not None and config.poor != "drop":
-            return apply_estimator_errors(good, self.layout, config.estimator_errors, rng)
-        return drop_joints(good, config.drop, rng)
+        return self._tensor(self._corrupt(body, rng=rng) for body in clean.good), clean.high
 
     def _clean_pair(self, index: int, rng: np.random.Generator) -> _CleanPair:
         clip, config = self.clips[index], self.config
@@ -211,25 +209,22 @@ def clip_layout(data: SkeletonSet, config: PairConfig) -> str:
     return config.layout or data.low_layout or data.layout
 
 
-def _check_source(clips: tuple[SkeletonClip, ...], config: PairConfig, name: str) -> None:
-    unpaired = next((clip.id for clip in clips if clip.low is None), None)
-    if config.poor == "recorded" and unpaired is not None:
-        raise ConfigError(
-            f"{name}, clip {unpaired}: no second recording to take low-quality skeletons from",
-            hint="choose --data.pairs.poor drop, estimator or fitted",
-        )
-    if config.poor == "estimator" and config.estimator_errors is None:
-        raise ConfigError("poor estimator needs the errors to simulate", hint="give --data.pairs.estimator_errors")
-    if config.poor == "fitted" and config.fitted_errors is None:
-        raise ConfigError("poor fitted needs a file of fitted errors", hint="give --data.pairs.fitted_errors")
-
-
-def _read_fitted_errors(config: PairConfig, joints: JointLayout) -> FittedErrors | None:
-    if config.fitted_errors is None or config.poor not in ("auto", "fitted"):
-        return None
-    errors = read_errors(Path(config.fitted_errors))
-    errors.check_layout(joints)
-    return errors
+def _corruption(config: PairConfig, joints: JointLayout) -> Callable[..., Float32]:
+    """How HQ keypoints (S, V, 3) become LQ ones, with a generator ``rng``; see :attr:`PairConfig.poor`."""
+    fitted, simulated, poor = config.fitted_errors, config.estimator_errors, config.poor
+    if poor == "auto":
+        poor = "fitted" if fitted is not None else "drop" if simulated is None else "estimator"
+    if poor == "fitted":
+        if fitted is None:
+            raise ConfigError("poor fitted needs a file of fitted errors", hint="give --data.pairs.fitted_errors")
+        errors = read_errors(Path(fitted))
+        errors.check_layout(joints)
+        return partial(apply_fitted_errors, layout=joints, errors=errors, fps=config.preprocessing.fps)
+    if poor == "estimator":
+        if simulated is None:
+            raise ConfigError("poor estimator needs the errors to simulate", hint="give --data.pairs.estimator_errors")
+        return partial(apply_estimator_errors, layout=joints, errors=simulated)
+    return partial(drop_joints, probability=config.drop)
 
 
 def _draw_view(clip: SkeletonClip, config: PairConfig, rng: np.random.Generator, *, augment: bool) -> View:

@@ -33,12 +33,12 @@ from edge.engines.engine import Engine
 from edge.engines.registry import open_engine
 from edge.pose.heatmap_estimator import PEAKS
 from train.hardware import launch
+from train.lock_file import training_lock
 from train.quantise_aware.configuration import PoseFineTuningConfig
 from train.quantise_aware.map_distance import map_distance, scale_of
 from train.quantise_aware.pose_images import RandomCrops, load_images
 from train.quantise_aware.quantised_network import QuantisedGraph
 from train.torch_file import LOAD_ERRORS, checked, refuse_other_version, write_torch
-from train.training_lock import training_lock
 
 WARM_UP = 0.05
 """Fraction of the training in which the learning rate rises: Adam's first steps are large and badly scaled."""

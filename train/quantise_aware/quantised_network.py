@@ -166,18 +166,16 @@ class QuantisedGraph(nn.Module):
         return np.asarray(quantise(weight, step, -LARGEST, LARGEST).numpy(), np.int8)
 
 
-class QuantisedNetwork(QuantisedGraph):
-    """An INT8 student: clip (N, C, T, V, M) -> (logits (N, K), features (N*M, D, T', V)), see :class:`QuantisedGraph`.
+def quantised_student(path: Path) -> QuantisedGraph:
+    """An INT8 student: clip (N, C, T, V, M) -> (logits (N, K), features (N*M, D, T', V)).
 
     The features are the input of the pooling before the classifier.
     """
-
-    def __init__(self, path: Path) -> None:
-        graph = _read(path).graph
-        pooled = [n.input[0] for n in graph.node if n.op_type in POOLING]
-        if not pooled:
-            raise EngineError("has no pooling, whose input would be the features", where=path)
-        super().__init__(path, (graph.output[0].name, pooled[-1]))
+    graph = _read(path).graph
+    pooled = [n.input[0] for n in graph.node if n.op_type in POOLING]
+    if not pooled:
+        raise EngineError("has no pooling, whose input would be the features", where=path)
+    return QuantisedGraph(path, (graph.output[0].name, pooled[-1]))
 
 
 def _needed(graph: onnx.GraphProto, outputs: Sequence[str]) -> list[onnx.NodeProto]:

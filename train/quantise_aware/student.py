@@ -32,7 +32,7 @@ from train.export.bundle import load_clips, onnx_logits
 from train.fit import Run, fit
 from train.hardware import launch
 from train.quantise_aware.configuration import QuantiseAwareConfig
-from train.quantise_aware.quantised_network import QuantisedNetwork
+from train.quantise_aware.quantised_network import QuantisedGraph, quantised_student
 from train.step import Batch, Distillation, paired_outputs, weighted_losses
 from train.teach import require_same_data, write_results
 from train.torch_file import refuse_other_version
@@ -59,7 +59,7 @@ def quantise_aware(config: QuantiseAwareConfig) -> None:
     fp32_student, bundle = checkpoint.rebuild(config.run).requires_grad_(False), read_bundle(config.bundle)
     fp32, int8 = bundle.file(STUDENT_FP32), bundle.file(STUDENT_INT8)
     _require_same_student(fp32_student, checkpoint.about, bundle)
-    fabric, student = launch(config.hardware), QuantisedNetwork(int8)
+    fabric, student = launch(config.hardware), quantised_student(int8)
     teacher = teacher_run.rebuild(config.teacher).requires_grad_(False)
     for network in (teacher, fp32_student):
         network.to(fabric.device, config.hardware.dtype)
@@ -81,7 +81,7 @@ def quantise_aware(config: QuantiseAwareConfig) -> None:
         _write(student, int8, fp32, test, bundle, config.optimiser.epochs)
 
 
-def _write(student: QuantisedNetwork, int8: Path, fp32: Path, test: PairDataset, bundle: Bundle, epochs: int) -> None:
+def _write(student: QuantisedGraph, int8: Path, fp32: Path, test: PairDataset, bundle: Bundle, epochs: int) -> None:
     """Write the INT8 file, compare it with PyTorch, and put its accuracy on the test clips into the manifest."""
     low, _, labels = test.batch(np.arange(len(test)))
     exact, before = onnx_logits(fp32, low), onnx_logits(int8, low)
@@ -135,7 +135,7 @@ def _adapter(checkpoint: Checkpoint) -> nn.Conv2d:
     return adapter
 
 
-def _about(checkpoint: Checkpoint, config: QuantiseAwareConfig, student: QuantisedNetwork) -> dict[str, Any]:
+def _about(checkpoint: Checkpoint, config: QuantiseAwareConfig, student: QuantisedGraph) -> dict[str, Any]:
     own = {"eight_bits": student.structure_digest(), "keep": config.keep, "precision": config.hardware.precision}
     return {name: value for name, value in checkpoint.about.items() if name not in ("seed", "optimiser")} | own
 
