@@ -1,6 +1,6 @@
 """From a bundle to INT8 networks, their accuracy against FP32, and TensorRT engines.
 
-The modules here are the commands and their inputs. The packages::
+The modules here are the commands and their inputs; configuration.py has the flags. The packages::
 
     quantisation  FP32 ONNX to INT8 ONNX, step by step; start with quantise.py
     evaluation    two networks compared on the same inputs: decisions, people, layers, latency

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import date
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,47 +24,20 @@ from typing import Any
 import yaml
 
 from calibrate.calibration_set import clips_for
+from calibrate.configuration import MeasureConfig
 from calibrate.measure_report import as_markdown
 from edge.cli.console import console, print_warning
 from edge.cli.exit_codes import FAILED, INTERRUPTED, USER_ERROR
 from edge.contract.bundle import STUDENT_ENGINE, read_bundle
 from edge.contract.errors import DataError
 from edge.contract.files import require_writable, write_json, write_text
-from edge.contract.intervals import require_in
 from edge.contract.passwords import without_passwords
 from edge.contract.reading import read_json
 from edge.engines.engine_manifest import manifest_path
 from edge.machine import machine
-from edge.pose.registry import PoseConfig
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _ERROR = re.compile(r"^error: (.+)", re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class MeasureConfig:
-    """Run all checks and measurements of this device and write one report."""
-
-    bundle: Path
-    """Bundle folder. Engines are written there, where TensorRT is installed."""
-    source: str | None = None
-    """Video, folder of images or camera for the latency, as for `edge run`. By default the demo's clip."""
-    clips: Path | None = None
-    """test.npz with clips and labels, as `python -m train export` wrote it. Without it, accuracy is the agreement with
-    the FP32 logits stored in the bundle."""
-    videos: Path | None = None
-    """Folder with one subfolder of videos per class, to measure the accuracy of the whole loop."""
-    out: Path = Path("runs/measure")
-    """Folder for report.md and report.json, and for what each step writes."""
-    runs: int = 5
-    """Repetitions of the latency measurement."""
-    soak_minutes: float = 10.0
-    """Duration of the endurance test; ten minutes or more show whether the device throttles. 0 leaves it out."""
-    pose: PoseConfig = field(default_factory=PoseConfig)
-    """The pose estimator and how it runs."""
-
-    def __post_init__(self) -> None:
-        require_in(self, runs="[1, inf)", soak_minutes="[0, inf]")
 
 
 @dataclass(frozen=True)

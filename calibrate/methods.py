@@ -4,36 +4,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from rich.table import Table
 
-from calibrate.calibration_set import METHODS, Method, clips_for, stratified
+from calibrate.calibration_set import clips_for, stratified
+from calibrate.configuration import MethodsConfig
 from calibrate.evaluation.compare import agreement, deviation, logits_of, top1, unbatched
+from calibrate.quantisation.quantise import Quantiser
 from edge.cli.console import console
 from edge.contract.bundle import STUDENT_FP32, read_bundle
 from edge.contract.files import require_writable, temporary_folder, write_json
 from edge.engines.registry import open_engine
-
-
-@dataclass(frozen=True)
-class MethodsConfig:
-    """Quantise a bundle's student with every calibration method and compare accuracy."""
-
-    bundle: Path
-    """Bundle folder; it is not changed."""
-    clips: Path
-    """calibration.npz with clips and labels, for the ranges."""
-    test: Path
-    """test.npz with clips and labels, for the comparison."""
-    methods: tuple[Method, ...] = METHODS
-    """Calibration methods to compare; entropy takes as long as all others together."""
-    samples: int = 256
-    """Number of calibration clips, stratified by class."""
-    seed: int = 0
-    """Seed of the choice of clips."""
-    report: Path | None = None
-    """JSON file to write."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +30,6 @@ class MethodResult:
 
 def compare_methods(config: MethodsConfig) -> None:
     """Print the table and write it as JSON. Raises OutputError early if the report cannot be written."""
-    from calibrate.quantisation.quantise import Quantiser
-
     bundle = read_bundle(config.bundle)
     source = bundle.file(STUDENT_FP32)
     calibration, test = (clips_for(bundle, path) for path in (config.clips, config.test))

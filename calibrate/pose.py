@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
 
-from calibrate.calibration_set import CalibrationRecord, Method, WeightRounding
+from calibrate.calibration_set import CalibrationRecord, WeightRounding
+from calibrate.configuration import PoseConfig
 from calibrate.evaluation.evaluator import people_evaluator
 from calibrate.images import alternating
-from calibrate.pose_inputs import Family, pose_inputs
+from calibrate.pose_inputs import pose_inputs
+from calibrate.quantisation.float_layers import choose_by_people, most_sensitive, show_trials
+from calibrate.quantisation.quantise import Quantiser
+from calibrate.quantisation.sensitivity import SAMPLES
 from edge.cli.console import console
 from edge.contract.errors import ConfigError
 from edge.contract.files import write_json
@@ -21,39 +24,8 @@ FITTED = 16
 """Number of images that weights are fitted to: each has hundreds of positions, and every trial fits again."""
 
 
-@dataclass(frozen=True)
-class PoseConfig:
-    """Quantise a pose network of heatmaps and part affinity fields to INT8."""
-
-    network: Path
-    """pose.onnx, in FP32."""
-    frames: Path
-    """Video or folder of images like those of the device's camera, with people at the same distances. Use several
-    scenes: weights fitted to one scene suit others less."""
-    family: Family = "trt_pose"
-    """Kind of network, trt_pose or tf_pose: determines the preprocessing."""
-    out: Path | None = None
-    """File to write; by default the network's name with .int8.onnx. A record is written beside it, with .json."""
-    method: Method = "mse"
-    """How ranges are chosen: minmax, percentile, entropy (slow), margin, or mse (finds the most people)."""
-    samples: int = 128
-    """Number of calibration images, evenly spread over the frames."""
-    float_layers: int | None = None
-    """Number of layers to leave in floating point, the most sensitive first. Unset: the fewest that meet
-    min_people_agreement, on images between the calibration images."""
-    fit_weights: bool = True
-    """Fit each layer's weights so that its output from INT8 inputs matches FP32. false: round them to nearest, which is
-    faster and loses more people."""
-    min_people_agreement: float = 80.0
-    """Percentage of the people found by FP32 or INT8 that both must find; as in `verify-pose`."""
-
-
 def quantise_pose(config: PoseConfig) -> None:
     """Write the INT8 network and the record of its calibration."""
-    from calibrate.quantisation.float_layers import choose_by_people, most_sensitive, show_trials
-    from calibrate.quantisation.quantise import Quantiser
-    from calibrate.quantisation.sensitivity import SAMPLES
-
     budget = AccuracyBudget(min_agreement=config.min_people_agreement)
     out = config.out or config.network.with_suffix(".int8.onnx")
     if out.resolve() == config.network.resolve():
@@ -72,7 +44,7 @@ def quantise_pose(config: PoseConfig) -> None:
         # Fitting takes minutes, so the evaluated network is written instead of fitting again.
         kept, model = choice.float_layers, choice.model
     else:
-        kept = most_sensitive(quantiser, config.float_layers, few, decides=False)
+        kept = most_sensitive(quantiser, config.float_layers, few)
         model = quantiser.quantised(kept, fitted_on)
     ranges = quantiser.save(model, out)
     weights: WeightRounding = "fitted" if config.fit_weights else "nearest"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from numpy.typing import NDArray
 from rich.progress import track
 
+from calibrate.configuration import Family
 from calibrate.recording_engine import RecordingEngine
 from edge.cli.console import console
 from edge.contract.types import Image
@@ -17,7 +18,6 @@ from edge.engines.registry import open_engine
 from edge.pose.heatmap_estimator import HeatmapEstimator
 from edge.pose.pose_network import TF_POSE, TRT_POSE
 
-Family = Literal["trt_pose", "tf_pose"]
 MAX_PEOPLE, MIN_JOINT_SCORE = 20, 0.1
 FAMILIES = {network.name: network for network in (TRT_POSE, TF_POSE)}
 

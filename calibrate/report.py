@@ -6,11 +6,10 @@ import datetime
 import os
 import platform
 import textwrap
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from calibrate.student import StudentConfig
+from calibrate.configuration import ReportConfig, StudentConfig
 from edge.cli.console import console
 from edge.cli.report_page import markdown_table, replace_section
 from edge.contract.bundle import CALIBRATION, STUDENT_FP32, STUDENT_INT8, Bundle, read_bundle
@@ -22,18 +21,6 @@ VERIFY_AGAIN = "write it with `python -m calibrate verify --clips test.npz --rep
 COLUMNS = (
     "FP32 top-1 %", "INT8 top-1 %", "agreement with FP32 %", "float layers", "file, of FP32 %", "FP32, INT8 p50 ms",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class ReportConfig:
-    """Write `verify`'s results for a bundle's INT8 student into a Markdown page."""
-
-    bundle: Path
-    """Bundle folder."""
-    verified: Path
-    """The JSON file that `python -m calibrate verify --clips test.npz --report` wrote."""
-    page: Path
-    """Page in which the section for the bundle's dataset is replaced; the rest is kept."""
 
 
 def report(config: ReportConfig) -> None:

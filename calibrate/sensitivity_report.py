@@ -3,46 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from matplotlib.figure import Figure
 from rich.table import Table
 
-from calibrate.calibration_set import Method, clips_for, stratified
+from calibrate.calibration_set import clips_for, stratified
+from calibrate.configuration import SensitivityConfig
 from calibrate.evaluation.compare import unbatched
+from calibrate.quantisation.quantise import Quantiser
+from calibrate.quantisation.sensitivity import LayerLoss, layer_losses
 from edge.cli.console import console
 from edge.contract.bundle import STUDENT_FP32, read_bundle
 from edge.contract.files import atomic_write, require_writable, write_json
 
-if TYPE_CHECKING:
-    # Needs ONNX Runtime, which devices that only build engines lack.
-    from calibrate.quantisation.sensitivity import LayerLoss
-
-
-@dataclass(frozen=True)
-class SensitivityConfig:
-    """Quantise each layer of a bundle's student alone and count the decisions that change."""
-
-    bundle: Path
-    """Bundle folder, as `python -m train export` wrote it."""
-    clips: Path
-    """calibration.npz with clips and labels."""
-    out: Path
-    """Folder for sensitivity.json and sensitivity.png."""
-    method: Method = "margin"
-    """How ranges are chosen: minmax, percentile (99.99), entropy (slow), mse, margin (a fifth more)."""
-    samples: int = 256
-    """Number of clips for calibration and comparison, stratified by class."""
-    seed: int = 0
-    """Seed of the choice of clips."""
-
 
 def report_sensitivity(config: SensitivityConfig) -> None:
     """Rank the layers, print the table, write JSON and PNG. Raises OutputError early if these cannot be written."""
-    from calibrate.quantisation.quantise import Quantiser
-    from calibrate.quantisation.sensitivity import layer_losses
-
     bundle = read_bundle(config.bundle)
     clips = clips_for(bundle, config.clips)
     ids = stratified(clips.labels, config.samples, config.seed)
@@ -50,7 +28,7 @@ def report_sensitivity(config: SensitivityConfig) -> None:
     json_file, plot_file = config.out / "sensitivity.json", config.out / "sensitivity.png"
     require_writable(json_file, plot_file)
     quantiser = Quantiser(bundle.file(STUDENT_FP32), samples, config.method)
-    losses = layer_losses(quantiser, samples, decides=True)
+    losses = layer_losses(quantiser, samples)
     table = Table("layer alone in INT8", "disagreement with FP32 %", "error of logits", title=f"{len(samples)} clips")
     for loss in losses:
         table.add_row(loss.layer, f"{100 * loss.decisions_lost:.2f}", f"{loss.error:.5f}")
@@ -60,8 +38,6 @@ def report_sensitivity(config: SensitivityConfig) -> None:
 
 
 def _plot(losses: Sequence[LayerLoss], path: Path) -> None:
-    from matplotlib.figure import Figure
-
     names = [loss.layer for loss in losses]
     figure = Figure(figsize=(10, 1 + 0.25 * len(losses)))
     decisions, error = figure.subplots(1, 2, sharey=True)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 
-from calibrate.calibration_set import Method, MethodOrAuto, clips_for, stratified
+from calibrate.calibration_set import Method, clips_for, stratified
+from calibrate.configuration import StreamConfig
 from calibrate.evaluation.compare import accuracies
+from calibrate.quantisation.method_choice import TRIED_METHODS, evaluation_clips, least_error_method
+from calibrate.quantisation.onnx_graph import Graph
+from calibrate.quantisation.qdq_placement import remove_pairs
+from calibrate.quantisation.quantise import Quantiser
 from calibrate.recording_engine import RecordingEngine
 from edge.cli.console import console
 from edge.contract.bundle import read_bundle, write_manifest
@@ -24,32 +29,8 @@ from edge.recognition.recogniser import STUDENTS, Precision
 from edge.recognition.streaming.cost import frames_per_clip
 from edge.recognition.streaming.network import PERIODS, StreamNetwork, open_stream, stream_file
 
-if TYPE_CHECKING:
-    # Imported by the functions: the command line does not need it.
-    import onnx
-
 KEPT_OF = 3
 """Calibrate on every third step: neighbours differ little, and 3 shares no divisor with the strides' 4."""
-
-
-@dataclass(frozen=True)
-class StreamConfig:
-    """Quantise a stream's networks to INT8; their states stay in floating point."""
-
-    bundle: Path
-    """Bundle folder with stream.1.onnx and so on, as `python -m train export` wrote them."""
-    clips: Path
-    """calibration.npz, for the ranges (stream_calibration.npz if the stream was added to a bundle)."""
-    test: Path | None = None
-    """Held-out clips with labels, each streamed from fresh states. With them, both precisions' accuracy and their
-    agreement are measured and recorded in the manifest."""
-    method: MethodOrAuto = "auto"
-    """How ranges are chosen: minmax, percentile (99.99), entropy (slow), mse, margin (a fifth more), or auto: the one
-    whose logits are nearest to FP32's on clips that ranges are not taken from."""
-    samples: int = 64
-    """Number of clips streamed for calibration, stratified by class."""
-    seed: int = 0
-    """Seed of the choice of clips."""
 
 
 def quantise_stream(config: StreamConfig) -> None:
@@ -92,8 +73,6 @@ def _logits(folder: Path, precision: Precision, clips: Float32) -> Float32:
 
 def _chosen_method(folder: Path, clips: Float32, drawn: NDArray[np.int64]) -> Method:
     """Try every method on a copy of the stream: ranges from the clips ``drawn``, evaluated on others."""
-    from calibrate.quantisation.method_choice import TRIED_METHODS, evaluation_clips, least_error_method
-
     evaluated_on = clips[evaluation_clips(len(clips), drawn)]
     given: dict[Method, Float32] = {}
     with temporary_folder() as copies:
@@ -115,9 +94,6 @@ def _networks(folder: Path) -> dict[int, Path]:
 
 def write_int8_stream(folder: Path, clips: Float32, method: Method) -> list[Path]:
     """Write INT8 networks beside a folder's FP32 ones, calibrated on the steps of clips (N, C, T, V, 1)."""
-    from calibrate.quantisation.qdq_placement import remove_pairs
-    from calibrate.quantisation.quantise import Quantiser
-
     found = _networks(folder)
     engines = {period: RecordingEngine(open_engine(path, threads=1)) for period, path in found.items()}
     network = StreamNetwork(engines)
@@ -144,8 +120,6 @@ def write_int8_stream(folder: Path, clips: Float32, method: Method) -> list[Path
 
 def _unquantise_states(model: onnx.ModelProto) -> None:
     """Let each Slice, which cuts a state, read the value before its Q/DQ pair, and remove the pair."""
-    from calibrate.quantisation.onnx_graph import Graph
-
     graph = Graph(model)
     for node in graph.nodes("Slice"):
         dequantize = graph.producer_of_type(node.input[0], "DequantizeLinear")

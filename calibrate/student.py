@@ -3,65 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from calibrate.calibration_set import (
-    CalibrationRecord,
-    LabelledClips,
-    Method,
-    MethodOrAuto,
-    clips_for,
-    per_class,
-    stratified,
-)
+import onnx
+
+from calibrate.calibration_set import CalibrationRecord, LabelledClips, Method, clips_for, per_class, stratified
+from calibrate.configuration import StudentConfig
 from calibrate.evaluation.compare import accuracies, logits_of, unbatched
+from calibrate.quantisation.float_layers import choose_float_layers, most_sensitive, noisiest_within, show_trials
+from calibrate.quantisation.method_choice import chosen_method, evaluation_clips
+from calibrate.quantisation.onnx_graph import Array
+from calibrate.quantisation.quantise import Quantiser
 from edge.cli.console import console
 from edge.contract.bundle import CALIBRATION, STUDENT_FP32, STUDENT_INT8, read_bundle, write_manifest
 from edge.contract.files import temporary_folder, write_json
 from edge.contract.manifest import AccuracyBudget, Manifest, accuracy_text
 from edge.engines.registry import open_engine
 
-if TYPE_CHECKING:
-    # Imported by the functions: the command line does not need it.
-    import onnx
-
-    from calibrate.quantisation.onnx_graph import Array
-    from calibrate.quantisation.quantise import Quantiser
-
-
-@dataclass(frozen=True)
-class StudentConfig:
-    """Quantise a bundle's student to INT8 and record the accuracy of both precisions in its manifest."""
-
-    bundle: Path
-    """Bundle folder, as `python -m train export` wrote it; student.int8.onnx and calibration.json are added."""
-    clips: Path
-    """calibration.npz with clips and labels, for the ranges."""
-    test: Path | None = None
-    """test.npz with clips and labels, to measure the accuracy of both precisions."""
-    method: MethodOrAuto = "auto"
-    """How ranges are chosen: minmax, percentile (99.99), entropy (slow), mse, margin (a fifth more), or auto: the one
-    whose logits are nearest to FP32's on clips that ranges are not taken from."""
-    samples: int = 256
-    """Number of calibration clips, stratified by class."""
-    seed: int = 0
-    """Seed of the choice of clips."""
-    float_layers: int | None = None
-    """Number of layers to leave in floating point, the most sensitive first. Unset: the first layer, which reads
-    coordinates; the fewest others that meet the bundle's budget on the calibration clips; what `max_size` allows."""
-    max_size: float = 30.0
-    """Largest size of the INT8 file, in percent of the FP32 file. Within it, further layers stay in floating point,
-    the noisiest first; 0 for none."""
-
 
 def quantise_student(config: StudentConfig) -> None:
     """Write ``student.int8.onnx`` and ``calibration.json``, then update the manifest."""
-    from calibrate.quantisation.float_layers import most_sensitive
-    from calibrate.quantisation.method_choice import chosen_method, evaluation_clips
-    from calibrate.quantisation.quantise import Quantiser
-
     bundle = read_bundle(config.bundle)
     source, out = bundle.file(STUDENT_FP32), config.bundle / STUDENT_INT8
     calibration = clips_for(bundle, config.clips)
@@ -78,7 +40,7 @@ def quantise_student(config: StudentConfig) -> None:
         limit = config.max_size / 100 * source.stat().st_size
         kept = _float_layers(quantiser, calibration, bundle.manifest.budget, evaluated_on, limit)
     else:
-        kept = most_sensitive(quantiser, config.float_layers, samples, decides=True)
+        kept = most_sensitive(quantiser, config.float_layers, samples)
     model = quantiser.quantised(kept, samples)
     manifest = _without_int8_results(bundle.manifest)
     if test is not None:
@@ -117,9 +79,6 @@ def _float_layers(
     largest_bytes: float,
 ) -> list[str]:
     """Return the first layer, the fewest others that meet the budget on ``clips``, and what ``largest_bytes`` allow."""
-    from calibrate.quantisation.float_layers import choose_float_layers, show_trials
-    from calibrate.quantisation.size_limit import noisiest_within
-
     # The few most distant joints would set the scale of all coordinates and cost the others their precision. With
     # three input channels, the first layer is a negligible part of the network's weights and work.
     choice = choose_float_layers(quantiser, clips, budget, quantiser.layers[:1])

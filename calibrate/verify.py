@@ -11,6 +11,7 @@ import numpy as np
 from rich.table import Table
 
 from calibrate.calibration_set import LabelledClips, clips_for, held_out
+from calibrate.configuration import VerifyConfig
 from calibrate.evaluation.compare import (
     Deviation,
     Latency,
@@ -38,39 +39,6 @@ if TYPE_CHECKING:
 
 ROUNDS = 50
 LAYER_SAMPLES = 16
-
-
-@dataclass(frozen=True)
-class VerifyConfig:
-    """Compare a bundle's INT8 student and engines with its FP32 student; fail if one misses the budget."""
-
-    bundle: Path
-    """Bundle folder."""
-    clips: Path | None = None
-    """test.npz with clips and labels, as `python -m train export` wrote it. Without it, networks are compared with the
-    FP32 logits stored in the bundle, which needs no ONNX Runtime on the device; since these clips are few, as many
-    decisions may differ as chance explains."""
-    held_out: bool = False
-    """Use only those of `clips`, the file that `calibrate student` was given, that no range was taken from, and judge
-    agreement only, because top-1 on training clips means nothing. Decides whether to fine-tune, so that test clips
-    do not."""
-    candidate: Path | None = None
-    """Network to verify, .onnx or .engine; by default student.int8.onnx and the student's engines in the bundle."""
-    report: Path | None = None
-    """JSON file to write."""
-    max_top1_drop: float | None = None
-    """Largest drop of top-1 allowed, in points; by default the bundle's budget. Needs `clips`, without `held_out`."""
-    min_agreement: float | None = None
-    """Lowest agreement with FP32 allowed, in percent of the clips; by default the bundle's budget."""
-    threads: int = 0
-    """CPU threads of ONNX Runtime, 0 for all."""
-
-    def __post_init__(self) -> None:
-        if self.max_top1_drop is not None and (self.clips is None or self.held_out):
-            raise ConfigError(
-                "max_top1_drop is given, but top-1 is judged on test clips only",
-                hint="give --clips test.npz without --held_out, or leave max_top1_drop out",
-            )
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from rich.table import Table
 
+from calibrate.configuration import VerifyPoseConfig
 from calibrate.evaluation.compare import Deviation, Latency, deviation, latencies, outputs
 from calibrate.evaluation.compare_poses import people_agreement, require_people
 from calibrate.images import evenly_spaced
-from calibrate.pose_inputs import Family, estimator, pose_inputs
+from calibrate.pose_inputs import estimator, pose_inputs
 from edge.cli.console import console
 from edge.cli.exit_codes import FAILED
 from edge.contract.files import require_writable, write_json
@@ -20,28 +21,6 @@ from edge.engines.registry import open_engine
 from edge.pose.heatmap_estimator import PEAKS
 
 ROUNDS = 20
-
-
-@dataclass(frozen=True)
-class VerifyPoseConfig:
-    """Compare a pose network with its FP32 ONNX on images; fail if too few people are found by both."""
-
-    network: Path
-    """pose.onnx, in FP32."""
-    candidate: Path
-    """Network to verify, .onnx or .engine."""
-    frames: Path
-    """Video or folder of images, preferably not the one used for calibration."""
-    family: Family = "trt_pose"
-    """Kind of network, trt_pose or tf_pose."""
-    samples: int = 64
-    """Number of images compared, evenly spread over the frames."""
-    report: Path | None = None
-    """JSON file to write."""
-    min_people_agreement: float = 80.0
-    """Percentage of the people found by either network that both must find, in the same place."""
-    threads: int = 0
-    """CPU threads of ONNX Runtime, 0 for all."""
 
 
 @dataclass(frozen=True)

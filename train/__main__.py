@@ -7,11 +7,7 @@ if __name__ == "__main__":
 
     exit_silently_on_sigint()
 
-from collections.abc import Callable
-from importlib import import_module
-from typing import Any
-
-from edge.cli.command_line import Command, importing_commands, run_command_line
+from edge.cli.command_line import Command, importing_commands, lazy, run_command_line
 
 with importing_commands("train"):
     from train.configuration import AblationConfig, StudentConfig, TeacherConfig
@@ -20,11 +16,6 @@ with importing_commands("train"):
     from train.export.configuration import ExportConfig, PoseExportConfig, StreamExportConfig
     from train.quantise_aware.configuration import PoseFineTuningConfig, QuantiseAwareConfig
     from train.video_pairs.command import PairsConfig, make_pairs
-
-
-def lazy(module: str, name: str) -> Callable[[Any], object]:
-    """A function that is imported when it is called: it imports PyTorch, and `--help` should not wait for that."""
-    return lambda config: getattr(import_module(module), name)(config)
 
 
 COMMANDS = {

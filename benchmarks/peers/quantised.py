@@ -10,10 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from calibrate.calibration_set import Method
+from calibrate.configuration import StudentConfig
 from calibrate.evaluation.compare import unbatched
+from calibrate.quantisation.float_layers import noisiest_within
 from calibrate.quantisation.quantise import Quantiser
-from calibrate.quantisation.size_limit import noisiest_within
-from calibrate.student import StudentConfig
 from edge.contract.types import Float32
 
 MAX_SIZE = StudentConfig.max_size / 100

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from calibrate.calibration_set import LabelledClips
+from calibrate.configuration import Family
 from calibrate.evaluation.compare import Array, agreement, logits_of, top1
 from calibrate.evaluation.compare_poses import people_agreement, require_people
-from calibrate.pose_inputs import Family, estimator
+from calibrate.pose_inputs import estimator
 from calibrate.recording_engine import RecordingEngine
 from edge.contract.types import Float32, Image, Pose
 from edge.engines.engine import Engine

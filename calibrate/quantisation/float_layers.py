@@ -15,9 +15,10 @@ from rich.table import Table
 from calibrate.calibration_set import LabelledClips
 from calibrate.evaluation.compare import unbatched
 from calibrate.evaluation.evaluator import Evaluator, Loss, decision_loss
+from calibrate.quantisation.compact import compact
 from calibrate.quantisation.onnx_graph import Array, Sample
 from calibrate.quantisation.quantise import Quantiser
-from calibrate.quantisation.sensitivity import LayerLoss, layer_losses, outputs, smallest_passing
+from calibrate.quantisation.sensitivity import SAMPLES, LayerLoss, layer_losses, outputs, smallest_passing
 from edge.cli.console import console
 from edge.contract.errors import ConfigError
 from edge.contract.files import temporary_folder
@@ -78,14 +79,11 @@ def fewest_float_layers(
     return Choice(with_first(count), tried[count], trials)
 
 
-def most_sensitive(quantiser: Quantiser, count: int, samples: Sequence[Array], *, decides: bool) -> list[str]:
-    """Return the ``count`` layers that lose most in INT8 alone. decides: see ``layer_losses``.
-
-    Raises ConfigError if the network has fewer layers.
-    """
+def most_sensitive(quantiser: Quantiser, count: int, samples: Sequence[Array]) -> list[str]:
+    """Return the ``count`` layers that lose most in INT8 alone. Raises ConfigError if the network has fewer."""
     if not 0 <= count <= len(quantiser.layers):
         raise ConfigError(f"float_layers {count} is not between 0 and {len(quantiser.layers)}")
-    ranked = layer_losses(quantiser, samples, decides=decides) if count else []
+    ranked = layer_losses(quantiser, samples) if count else []
     return [loss.layer for loss in ranked[:count]]
 
 
@@ -100,7 +98,7 @@ def choose_float_layers(
         return decision_loss(wanted, outputs(model, samples)[0], clips.labels)
 
     return fewest_float_layers(
-        quantiser, quantiser.samples, loss, lambda: layer_losses(quantiser, samples, decides=True), budget, always
+        quantiser, quantiser.samples, loss, lambda: layer_losses(quantiser, samples), budget, always
     )
 
 
@@ -120,7 +118,33 @@ def choose_by_people(
             with closing(open_engine(path)) as engine:
                 return evaluator.loss(engine)
 
-    return fewest_float_layers(quantiser, fitted_on, loss, lambda: layer_losses(quantiser, few, decides=False), budget)
+    return fewest_float_layers(quantiser, fitted_on, loss, lambda: layer_losses(quantiser, few), budget)
+
+
+def noisiest_within(
+    quantiser: Quantiser, kept: Sequence[str], evaluated_on: Sequence[Array], largest_bytes: float
+) -> list[str]:
+    """Return the float layers ``kept`` and as many others, noisiest first, as fit into ``largest_bytes``.
+
+    A network is confident about the clips it was trained on: they show the noise of its logits, but hardly a decision
+    that this noise would change for new people. Beyond the float layers that decisions ask for, file size is therefore
+    the limit. A small student's noisiest layers, those of its first unit and the classifier, are also its smallest.
+
+    evaluated_on: clips (1, C, T, V, M) that the ranges were not taken from. A layer that would make the file too large
+    is skipped; a smaller one may follow.
+    """
+
+    def size(float_layers: Sequence[str]) -> int:
+        # Few samples suffice: they only change bias values.
+        return int(compact(quantiser.rounded(float_layers, quantiser.samples[:SAMPLES])).ByteSize())
+
+    found = list(kept)
+    if size(found) > largest_bytes:
+        return found
+    for loss in sorted(layer_losses(quantiser, evaluated_on), key=lambda loss: -loss.error):
+        if loss.layer not in found and size([*found, loss.layer]) <= largest_bytes:
+            found.append(loss.layer)
+    return found
 
 
 def show_trials(choice: Choice, budget: AccuracyBudget, what: str = "agreement") -> None:

@@ -18,6 +18,9 @@ from edge.contract.errors import EngineError
 Array = NDArray[Any]
 Sample = Array | Mapping[str, Array]
 """Inputs of one run: an array for the only input, or arrays by input name."""
+_CONSTANT_TYPES = {
+    "value_float": np.float32, "value_floats": np.float32, "value_int": np.int64, "value_ints": np.int64,
+}  # fmt: skip
 
 
 class Graph:
@@ -140,6 +143,23 @@ def rename_tensors(nodes: Iterable[onnx.NodeProto], names: Mapping[str, str]) ->
     for node in nodes:
         node.input[:] = [names.get(name, name) for name in node.input]
         node.output[:] = [names.get(name, name) for name in node.output]
+
+
+def with_initializers(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the model with its numerical Constant nodes as initializers, so that constants have one form."""
+    result, kept = copied(model), []
+    for node in result.graph.node:
+        ((form, value),) = attributes(node).items() if node.op_type == "Constant" else [("", None)]
+        if form == "value":
+            result.graph.initializer.add().CopyFrom(value)
+            result.graph.initializer[-1].name = node.output[0]
+        elif form in _CONSTANT_TYPES:
+            array = np.array(value, _CONSTANT_TYPES[form])
+            result.graph.initializer.append(numpy_helper.from_array(array, node.output[0]))
+        else:
+            kept.append(node)
+    set_nodes(result, kept)
+    return result
 
 
 def remove_unread_constants(model: onnx.ModelProto) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import onnx
 from onnx import helper
+from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from calibrate.quantisation.onnx_graph import Graph, at_least_opset, attributes, copied, is_quantised, set_nodes, valid
 from calibrate.quantisation.transposed_convolution import as_convolutions
@@ -34,8 +35,6 @@ def prepared(source: Path, folder: Path) -> onnx.ModelProto:
 
 def _fold_and_infer_shapes(network: Path) -> None:
     """Fold BatchNorm into convolutions, in place."""
-    from onnxruntime.quantization.shape_inference import quant_pre_process
-
     here = Path.cwd()
     os.chdir(network.parent)  # where a failed inference leaves files
     try:

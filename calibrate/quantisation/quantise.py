@@ -18,6 +18,8 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from onnxruntime.quantization import QuantType
+from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
 from calibrate.calibration_set import Method
 from calibrate.quantisation.bias_correction import bias_corrected, scales_widened_for_biases
@@ -33,6 +35,7 @@ from calibrate.quantisation.qdq_placement import (
     unquantised_outputs,
     unquantised_sums,
 )
+from calibrate.quantisation.ranges import activation_ranges
 from calibrate.quantisation.relu_by_clipping import relu_for_clip, signed, unsigned_behind_relu
 from calibrate.quantisation.weight_fit import fitted
 from calibrate.tensorrt.rules import violations
@@ -69,9 +72,6 @@ class Quantiser:
         fit_weights: bool = False,
         concat_in_int8: bool = True,
     ) -> None:
-        # Imported here: with Python 3.10, ONNX Runtime loads PyTorch for these, and `--help` imports this module.
-        from calibrate.quantisation.ranges import activation_ranges
-
         self._fit_weights = fit_weights
         self._concat_in_int8 = concat_in_int8
         engine = OnnxRuntimeEngine(source, threads=1)
@@ -101,9 +101,6 @@ class Quantiser:
 
     def _with_pairs(self, float_layers: Sequence[str]) -> onnx.ModelProto:
         """Return the network with Q/DQ pairs, one per tensor, shared by all its readers."""
-        from onnxruntime.quantization import QuantType
-        from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
-
         in_float = self._without_weights | set(float_layers)
         with _quiet():
             quantizer = QDQQuantizer(

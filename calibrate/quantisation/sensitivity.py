@@ -34,12 +34,10 @@ class LayerLoss:
     error: float
 
 
-def layer_losses(quantiser: Quantiser, samples: Sequence[NDArray[Any]], *, decides: bool) -> list[LayerLoss]:
-    """Return every layer's loss over the samples, worst first: by decisions, then by error.
-
-    decides: whether the network's one output is logits (N, K).
-    """
+def layer_losses(quantiser: Quantiser, samples: Sequence[NDArray[Any]]) -> list[LayerLoss]:
+    """Return every layer's loss over the samples, worst first: by decisions, then by error."""
     wanted = outputs(quantiser.model, samples)
+    decides = wanted[0].ndim == 2  # logits (N, K), not maps
     losses = []
     for layer in track(quantiser.layers, "ranking layers", console=console):
         others = [name for name in quantiser.layers if name != layer]

@@ -1,4 +1,4 @@
-"""Build the TensorRT engine that is best on this device.
+"""``python -m calibrate engine``: build the TensorRT engine that is best on this device.
 
 A small network such as a student may be no faster in INT8 than in FP16, and an INT8 pose network may miss people. So
 FP32, FP16 and INT8 engines are built and timed, each is compared with the reference under the accuracy budget, and the
@@ -19,7 +19,7 @@ from typing import Any
 from rich.table import Table
 
 from calibrate.calibration_set import clips_for
-from calibrate.engine import EngineConfig
+from calibrate.configuration import EngineConfig
 from calibrate.evaluation.compare import Latency, agreement_threshold, latencies
 from calibrate.evaluation.evaluator import Evaluator, labels_evaluator, logits_evaluator, people_evaluator
 from calibrate.images import evenly_spaced
@@ -40,6 +40,16 @@ from edge.engines.tensorrt_engine import TensorRtEngine
 ROUNDS = 100
 ON_GPU = "runs on the GPU, as the reference only"
 """Why FP32 is not kept for a DLA core: the GPU is usually faster, but keeping it would leave the core idle."""
+
+
+def engine(config: EngineConfig) -> None:
+    """Build engines, compare them, keep one and print why."""
+    if config.bundle is not None:
+        best_student(config)
+    elif config.int8 is not None:
+        best_pose(config)
+    else:
+        one_engine(config)
 
 
 def one_engine(config: EngineConfig) -> None:

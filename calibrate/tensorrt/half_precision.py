@@ -19,8 +19,8 @@ from calibrate.quantisation.onnx_graph import (
     is_quantised,
     rename_tensors,
     set_nodes,
+    with_initializers,
 )
-from calibrate.tensorrt.constant_nodes import with_initializers
 from edge.contract.errors import EngineError
 
 LARGEST = 65504.0

@@ -1,4 +1,4 @@
-"""Check a network with TensorRT-RTX's real parser and builder, which need no GPU.
+"""``python -m calibrate gate``: check a network with TensorRT-RTX's real parser and builder, which need no GPU.
 
 TensorRT-RTX builds ahead of time for desktop GPUs, on any machine. A network that it refuses fails on every board. A
 pass does not prove that an older TensorRT accepts it, because its parser is of the newest generation and it supports
@@ -12,12 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import onnx
+from rich.table import Table
 
+from calibrate.configuration import GateConfig
 from calibrate.quantisation.onnx_graph import is_quantised, read_onnx
 from calibrate.tensorrt.builder import Builder, profile_batches
 from calibrate.tensorrt.half_precision import to_half_precision
-from calibrate.tensorrt.parser_errors import ParserError
+from calibrate.tensorrt.parser_errors import ParserError, next_step
 from calibrate.tensorrt.qdq_fusion import fusible
+from calibrate.tensorrt.rules import notes, violations
+from edge.cli.console import console
+from edge.cli.exit_codes import FAILED
 from edge.contract.errors import EngineError, importing
 
 TARGETS = ("SM86", "SM89", "SM120")
@@ -30,6 +35,26 @@ class GateReport:
 
     errors: tuple[ParserError, ...]
     engine_bytes: dict[str, int]
+
+
+def check_network(config: GateConfig) -> None:
+    """Print what TensorRT refuses of a network; exit code 1 if anything."""
+    model = read_onnx(config.onnx)
+    report = gate(config.onnx)
+    refused = [*violations(model), *map(str, report.errors)]
+    table = Table("check", "result", title=str(config.onnx))
+    for target, size in report.engine_bytes.items():
+        table.add_row(f"builds for {target}", f"{size / 1e6:.1f} MB")
+    for line in refused:
+        table.add_row("refused", line)
+    for line in notes(model):
+        table.add_row("note", line)
+    table.add_row("verdict", "refused" if refused else "passed")
+    console.print(table)
+    if report.errors:
+        console.print(next_step(config.onnx, "POLYGRAPHY_USE_TENSORRT_RTX=1 "))
+    if refused:
+        raise SystemExit(FAILED)
 
 
 def gate(network: Path, targets: tuple[str, ...] = TARGETS) -> GateReport:

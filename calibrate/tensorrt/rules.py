@@ -15,7 +15,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from calibrate.tensorrt.constant_nodes import with_initializers
+from calibrate.quantisation.onnx_graph import with_initializers
 
 NEWEST_OPSET_OF_8_5 = 17
 

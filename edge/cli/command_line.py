@@ -14,6 +14,7 @@ from argparse import Action, RawDescriptionHelpFormatter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, fields, is_dataclass
+from importlib import import_module
 from typing import Any, NoReturn, get_args, get_type_hints
 
 import yaml
@@ -55,6 +56,11 @@ class Command:
     function: Callable[[Any], object]
     summary: str
     examples: Sequence[str] = ()
+
+
+def lazy(module: str, name: str) -> Callable[[Any], object]:
+    """A function that is imported when it is called: `--help` should not wait for PyTorch or ONNX, or need them."""
+    return lambda config: getattr(import_module(module), name)(config)
 
 
 _REWORDED_HELP = (

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import tiny_bundle
 
-from calibrate.engine import EngineConfig, engine
+from calibrate.configuration import EngineConfig
 from calibrate.quantisation.quantise import Quantiser
+from calibrate.tensorrt.best_engine import engine
 from calibrate.tensorrt.engine_builder import BuildOptions, build_engine
 from edge.contract.bundle import read_bundle, write_manifest
 from edge.contract.errors import BundleError, ConfigError, EngineError, OutputError

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from calibrate.engine import EngineConfig, engine
+from calibrate.configuration import EngineConfig
+from calibrate.tensorrt.best_engine import engine
 from edge.contract.errors import ConfigError
 
 

@@ -83,7 +83,7 @@ def test_layers_that_are_always_float_are_not_added_twice(fragile: Path) -> None
 
 def test_a_budget_that_nothing_meets_leaves_all_layers_in_int8(fragile: Path) -> None:
     quantiser, never = quantiser_of(fragile), Loss(99.9, 0.1)
-    ranked = layer_losses(quantiser, quantiser.samples, decides=True)
+    ranked = layer_losses(quantiser, quantiser.samples)
     for always, tried in (([], [0, 1, 2, 4]), (quantiser.layers[:2], [2, 3, 4])):
         choice = fewest_float_layers(
             quantiser, quantiser.samples, lambda model: never, lambda: ranked, AccuracyBudget(0, 100), always
@@ -119,7 +119,7 @@ def test_a_pose_networks_float_layers_are_chosen_by_its_evaluator(tmp_path: Path
     few = images[:2]
     wanted = ort.InferenceSession(str(source)).run(None, {"image": images[0]})[0]
     quantiser = Quantiser(source, images, "minmax")
-    ranked = [loss.layer for loss in layer_losses(quantiser, few, decides=False)]
+    ranked = [loss.layer for loss in layer_losses(quantiser, few)]
 
     def error(given: np.ndarray) -> float:
         return float(np.abs(given - wanted).max())
@@ -156,6 +156,6 @@ def test_a_layer_is_ranked_by_its_largest_error_over_the_outputs(tmp_path: Path)
     onnx.save(model, str(path))
     silent = np.array([0.01, 1, 1], np.float32).reshape(1, 3, 1, 1)
     images = [silent * rng.standard_normal((1, 3, 4, 4)).astype(np.float32) for _ in range(8)]
-    losses = layer_losses(Quantiser(path, images, "minmax"), images, decides=False)
+    losses = layer_losses(Quantiser(path, images, "minmax"), images)
     # Quantising the image costs the fields next to nothing, and the map its small channel.
     assert [loss.layer for loss in losses] == ["map", "fields"] and all(loss.error > 0.01 for loss in losses)

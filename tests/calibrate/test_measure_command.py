@@ -17,11 +17,10 @@ from documented import ROOT
 from test_docs_outputs import named
 
 from calibrate.__main__ import COMMANDS as CALIBRATE
-from calibrate.engine import EngineConfig
-from calibrate.measure import MeasureConfig, Step, _steps
+from calibrate.configuration import EngineConfig, MeasureConfig, VerifyConfig
+from calibrate.measure import Step, _steps
 from calibrate.measure import _run as run_step
 from calibrate.measure_report import as_markdown
-from calibrate.verify import VerifyConfig
 from edge.__main__ import COMMANDS
 from edge.bench.accuracy import AccuracyConfig
 from edge.bench.commands import BENCH_COMMANDS

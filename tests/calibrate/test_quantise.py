@@ -135,7 +135,7 @@ def test_layers_are_ranked_by_the_decisions_that_each_alone_changes(tmp_path: Pa
     source = networks.student(tmp_path / "student.onnx")
     quantiser = Quantiser(source, networks.samples(8), "minmax")
     clips = networks.samples(64)
-    losses = layer_losses(quantiser, clips, decides=True)
+    losses = layer_losses(quantiser, clips)
     assert {loss.layer for loss in losses} == {"stem", "spatial", "temporal", "classifier"}
     order = [(loss.decisions_lost, loss.error) for loss in losses]
     assert order == sorted(order, reverse=True)

@@ -6,8 +6,8 @@ import networks
 import numpy as np
 import onnxruntime as ort
 
+from calibrate.quantisation.float_layers import noisiest_within
 from calibrate.quantisation.quantise import Quantiser
-from calibrate.quantisation.size_limit import noisiest_within
 
 LAYERS = ["stem", "spatial", "temporal", "classifier"]
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calibrate.stream import StreamConfig, quantise_stream
+from calibrate.configuration import StreamConfig
+from calibrate.stream import quantise_stream
 from edge.contract.bundle import Bundle, read_bundle
 from edge.contract.errors import ConfigError
 from edge.contract.preprocess import Centre, Preprocessing
@@ -52,9 +53,8 @@ def streaming(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("streaming")
     trained(folder / "run", "dense_gcn_stream", "trailing")
     export(ExportConfig(run=folder / "run", bundle=folder / "bundle", workdir=folder / "work", reference_clips=16))
-    quantise_stream(
-        StreamConfig(folder / "bundle", folder / "work" / "calibration.npz", folder / "work" / "test.npz", "minmax", 8)
-    )
+    clips, test = folder / "work" / "calibration.npz", folder / "work" / "test.npz"
+    quantise_stream(StreamConfig(bundle=folder / "bundle", clips=clips, test=test, method="minmax", samples=8))
     return folder
 
 

